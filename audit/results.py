@@ -1,0 +1,316 @@
+"""What an audit found: the facts that `results.json` carries and that the report draws.
+
+Frozen pydantic dataclasses: a wrong type, an unknown field or a NaN is refused when the value is made. Nothing here knows of HTML.
+What could not be estimated is None, and its status says so.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import cache
+from typing import Any, Literal
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+
+from audit.errors import DataError
+from audit.types import Better, Exclusion, Group, ModelRecord, PublishedTable, Settings
+
+SCHEMA_VERSION = "1"
+_STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+Verdict = Literal["disparity", "equivalent", "inconclusive", "not estimable"]
+CellStatus = Literal["ok", "small", "not estimable", "absent", "unknown"]
+"""`small`: under the minimum group size; shown, but outside gap, tests and verdict. `unknown` (missing attribute values): likewise."""
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Rate:
+    """A rate in one group: events out of n, with its Wilson interval."""
+
+    group: Group
+    n: int
+    """The denominator of the metric (images with y_true = outcome for a true positive rate), not the group's size."""
+    events: int
+    value: float | None
+    low: float | None
+    high: float | None
+    status: CellStatus
+    baseline: float | None = None
+    """Accuracy only: what always giving the commonest true answer of all images would score in this group."""
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Contrast:
+    """Difference of two rates, first minus second, with its Newcombe interval."""
+
+    first: Group
+    second: Group
+    """Empty: the rest of the images."""
+    difference: float
+    low: float
+    high: float
+    """At level 1 - alpha, for this contrast alone."""
+    p: float
+    p_adjusted: float
+    """Holm over the contrasts of the finding."""
+    low_adjusted: float
+    high_adjusted: float
+    """Simultaneous: Newcombe at 1 - alpha / m, m contrasts."""
+    beyond_tolerance: bool
+    """Whether the simultaneous interval lies wholly beyond the tolerance, on either side."""
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Gap:
+    """The largest minus the smallest rate over the estimable groups, and what chance alone would give."""
+
+    highest: Group
+    lowest: Group
+    value: float
+    low: float
+    high: float
+    """Newcombe interval of highest minus lowest, at 1 - alpha / m for the m pairs it was picked from."""
+    ratio: float | None
+    """Lowest rate over highest; context only. None where the highest is 0."""
+    p: float
+    """Permutation test of the gap."""
+    p_adjusted: float
+    """Holm over the primary claims of the audit; equal to `p` for other claims."""
+    null_mean: float
+    null_95: float
+    """Mean and 95 % point of the gap under shuffled group labels: the noise floor."""
+    chi2: float | None
+    chi2_p: float | None
+    spread: float
+    """Between-group standard deviation, corrected for sampling (0 where the corrected variance is negative)."""
+    spread_squared: float
+    """The corrected variance, signed."""
+    minimum_detectable: float
+    """Smallest difference between two groups that this many images would find with power 0.8."""
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Finding:
+    """One claim, answered."""
+
+    id: str
+    """``measurement/metric[outcome]/attribute x attribute``; stable between runs."""
+    measurement: str
+    metric: str
+    outcome: str | None
+    attributes: tuple[str, ...]
+    better: Better
+    primary: bool
+    tolerance: float
+    overall: Rate
+    by_group: tuple[Rate, ...]
+    gap: Gap | None
+    """None where fewer than two groups can be estimated."""
+    contrasts: tuple[Contrast, ...]
+    """Each estimable group against the rest."""
+    pairs: tuple[Contrast, ...]
+    """Every pair of estimable groups; empty where the omnibus test does not reject."""
+    verdict: Verdict
+    exceeds_tolerance: bool
+    reason: str
+    """Why this verdict, in a sentence."""
+
+
+@dataclass(frozen=True, config=_STRICT)
+class PairedFinding:
+    """Counterfactual pairs: what changes when only one attribute does."""
+
+    measurement: str
+    attribute: str
+    first: str
+    second: str
+    n: int
+    """Complete pairs."""
+    incomplete: int
+    flips: int
+    """Pairs whose two answers differ."""
+    flip_rate: float
+    flip_low: float
+    flip_high: float
+    only_first_correct: int
+    only_second_correct: int
+    difference: float
+    """(only_first_correct - only_second_correct) / n."""
+    low: float
+    high: float
+    """Agresti-Min interval of the difference."""
+    mcnemar_p: float
+    """Exact."""
+    sign_flip_p: float
+    """Whole clusters (see `clusters`) change sign together."""
+    clusters: int
+    cluster_attribute: str
+    p_adjusted: float
+    """Holm over the paired claims, on `sign_flip_p`."""
+
+
+@dataclass(frozen=True, config=_STRICT)
+class SpecificationPoint:
+    """The default's extreme pair of groups under another wording."""
+
+    preset: str
+    variant: str
+    default: bool
+    difference: float | None
+    low: float | None
+    high: float | None
+    p: float | None
+    """Permutation p of the whole gap under this specification."""
+    gap: float | None
+
+
+@dataclass(frozen=True, config=_STRICT)
+class SpecificationCurve:
+    """How far the answer depends on how it was asked."""
+
+    question: str
+    metric: str
+    outcome: str | None
+    attributes: tuple[str, ...]
+    first: Group
+    second: Group
+    """Highest and lowest group under the default; every point is first minus second."""
+    points: tuple[SpecificationPoint, ...]
+    median: float | None
+    smallest: float | None
+    largest: float | None
+    share_same_sign: float | None
+    share_detected: float | None
+    """Share of specifications with p <= alpha after Benjamini-Hochberg."""
+
+
+@dataclass(frozen=True, config=_STRICT)
+class MeasurementRecord:
+    """What was asked, word for word."""
+
+    name: str
+    question: str
+    preset: str
+    prompts: Mapping[str, tuple[str, ...]]
+    answers: Mapping[str, str]
+    combine: str
+    truth: str | None
+    outcomes: Mapping[str, tuple[str, ...]]
+    near_tie_margin: float
+    near_ties: float
+    """Share of decisions with a smaller margin than `near_tie_margin` between the two best answers."""
+    mean_margin: float
+    answer_counts: Mapping[str, int]
+
+
+@dataclass(frozen=True, config=_STRICT)
+class ProbeRecord:
+    """What was asked, by whom, and what the answer cannot tell."""
+
+    name: str
+    question: str
+    source: str
+    licence: str
+    limits: tuple[str, ...]
+    not_tested: tuple[str, ...]
+
+
+@dataclass(frozen=True, config=_STRICT)
+class DataRecord:
+    """The images: how many were listed, used and left out, by group."""
+
+    name: str
+    source: str
+    licence: str
+    fingerprint: str
+    listed: int
+    used: int
+    limited: bool
+    groups: Mapping[str, Mapping[str, int]]
+    """attribute -> level -> images used."""
+    exclusions: tuple[Exclusion, ...]
+    conversions: Mapping[str, Mapping[str, Mapping[str, int]]]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, config=_STRICT)
+class AuditResult:
+    """One model, one probe."""
+
+    model: ModelRecord
+    probe: ProbeRecord
+    data: DataRecord
+    measurements: tuple[MeasurementRecord, ...]
+    findings: tuple[Finding, ...]
+    paired: tuple[PairedFinding, ...]
+    specifications: tuple[SpecificationCurve, ...]
+    published: tuple[PublishedTable, ...]
+    verdict: Verdict
+    verdict_reason: str
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Timing:
+    """The only part of `results.json` that differs between two equal runs."""
+
+    created: str
+    """UTC, ISO 8601."""
+    wall_s: float
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Results:
+    """The file: every audit of one run of the command."""
+
+    schema_version: str
+    status: Literal["complete"]
+    tool: str
+    command: tuple[str, ...]
+    """Arguments as typed; of an absolute path only the last part."""
+    settings: Settings
+    environment: Mapping[str, str]
+    """package -> version, and device and dtype."""
+    audits: tuple[AuditResult, ...]
+    timing: Timing
+
+
+@cache
+def _adapter() -> TypeAdapter[Results]:
+    return TypeAdapter(Results)
+
+
+def to_json(results: Results) -> str:
+    """Return strict JSON with sorted keys; equal results give equal bytes."""
+    plain = _adapter().dump_python(results, mode="json")
+    return json.dumps(plain, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def from_json(text: str) -> Results:
+    """Return the results of a `results.json`.
+
+    Raises
+    ------
+    DataError
+        If the text is not JSON, has another schema version, or does not follow the schema.
+    """
+    try:
+        plain: Any = json.loads(text)
+    except ValueError as error:
+        raise DataError("results.json is not JSON", why=str(error), fix="run the audit again") from error
+    version = plain.get("schema_version") if isinstance(plain, dict) else None
+    if version != SCHEMA_VERSION:
+        raise DataError(f"results.json has schema version {version!r}; this program reads {SCHEMA_VERSION!r}", fix="run the audit again")
+    try:
+        return _adapter().validate_python(plain)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise DataError(f"results.json does not follow its schema at {place}", why=first["msg"], fix="run the audit again") from error
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema of `results.json`."""
+    return _adapter().json_schema()

@@ -1,0 +1,292 @@
+"""The nouns that everybody may know: frozen values, and the `Encoder` protocol.
+
+Axes: n images, k labels, d dimensions, g groups. Importing this module imports neither torch, pandas nor fairlearn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from jaxtyping import Float, Int
+    from PIL import Image
+
+Better = Literal["high", "low", "neither"]
+Group = tuple[str, ...]
+"""The levels of one group, in the order of the attributes that define it: ``("Black", "Female")``."""
+
+UNKNOWN = "unknown"
+"""The level of a missing attribute value: shown and counted, outside every test."""
+
+
+@dataclass(frozen=True)
+class ModelRecord:
+    """What the report says about a model. Strings and numbers only."""
+
+    name: str
+    kind: str
+    """Reader and family, e.g. ``"vlm-audit ckpt.pt"`` or ``"Hugging Face CLIPModel"``."""
+    fingerprint: str
+    """sha256 (hex) of weights, architecture, preprocessing, tokenizer and dtype: the key of the embedding cache."""
+    sha256: str
+    """sha256 (hex) of the weights file (of all of them, in name order, for a folder)."""
+    parameters: int
+    dimensions: int
+    dtype: str
+    score_rule: Literal["softmax", "sigmoid"]
+    logit_scale: float
+    logit_bias: float | None
+    architecture: str
+    preprocessing: str
+    tokenizer: str
+    revision: str | None = None
+    data_card: str | None = None
+    """What the model was trained on, where the checkpoint says so (the demo states its planted skew here)."""
+    notes: tuple[str, ...] = ()
+    """Everything guessed, converted or noteworthy, one sentence each."""
+
+
+@runtime_checkable
+class Encoder(Protocol):
+    """A dual encoder: images and texts into one space. Embeddings need not be normalised."""
+
+    @property
+    def record(self) -> ModelRecord: ...
+
+    def encode_images(self, images: Sequence[Image.Image]) -> Float[np.ndarray, "n d"]:
+        """Return one float32 row for each RGB image; preprocessing is the encoder's own."""
+        ...
+
+    def encode_texts(self, texts: Sequence[str]) -> Float[np.ndarray, "k d"]:
+        """Return one float32 row for each text; tokenizing is the encoder's own."""
+        ...
+
+
+@dataclass(frozen=True)
+class Exclusion:
+    """Images left out for one reason, counted by group."""
+
+    reason: str
+    count: int
+    by_group: Mapping[str, Mapping[str, int]]
+    """attribute -> level -> images left out."""
+    examples: tuple[str, ...] = ()
+    """At most ten row identifiers (relative to the data's root); for the terminal and the log, not for the report."""
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Images with attributes, one row an image.
+
+    `images` is lazy: item i is the *encoded* file content of image i, read when asked for. Decoding, with its limits and its
+    normalisation, is `audit.data.images.decode`. Content is hashed as it is read, so that an embedding is keyed by what it shows.
+    """
+
+    name: str
+    images: Sequence[bytes]
+    attributes: pd.DataFrame
+    """One column an attribute, strings only, nothing missing (`UNKNOWN` where the source had nothing). The index holds row identifiers."""
+    levels: Mapping[str, Group]
+    """attribute -> its levels in the order in which they are shown."""
+    fingerprint: str
+    """sha256 (hex) of the label table and of what identifies the images: the same for every form of the same data."""
+    source: str
+    """Where it came from, in words, without a path of the machine."""
+    licence: str
+    notes: tuple[str, ...] = ()
+    """Repairs, aliases, margins, near-duplicate level names: one sentence each."""
+    exclusions: tuple[Exclusion, ...] = ()
+    """Rows left out while reading the table (an image file that does not exist, for example)."""
+    limited: bool = False
+    """Whether `--limit` took a sample: such an audit can claim nothing but "inconclusive"."""
+
+
+@dataclass(frozen=True)
+class Embeddings:
+    """Image embeddings with the rows they belong to."""
+
+    vectors: Float[np.ndarray, "n d"]
+    """float32, as the encoder gave them."""
+    rows: Int[np.ndarray, "n"]
+    """Position of each vector in the data set; increasing; unreadable images are absent."""
+    exclusions: tuple[Exclusion, ...]
+    conversions: Mapping[str, Mapping[str, Mapping[str, int]]]
+    """normalisation ("exif rotated", "alpha on white", ...) -> attribute -> level -> images."""
+    computed: int
+    """Images that the model really saw in this run; the rest came from the cache."""
+
+
+@dataclass(frozen=True)
+class LabelSet:
+    """What the model may answer."""
+
+    name: str
+    labels: Group
+    """In declared order: a tie goes to the first."""
+    prompts: Mapping[str, tuple[str, ...]]
+    """label -> the exact texts whose normalised embeddings are averaged."""
+    answers: Mapping[str, str] = field(default_factory=dict)
+    """label -> answer, where several labels mean one answer (race x gender prompts answering race). Empty: the label is the answer."""
+    combine: Literal["argmax", "sum"] = "argmax"
+    """``"argmax"``: the best label's answer. ``"sum"``: probabilities are summed over an answer's labels, then the best answer."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One family of comparisons: a metric, of an outcome, by attributes."""
+
+    metric: str
+    """A name in `audit.statistics.metrics.METRICS`."""
+    by: tuple[str, ...]
+    outcome: str | None = None
+    """A name in `Measurement.outcomes`; None for accuracy."""
+    primary: bool = True
+    """Whether it takes part in the verdict of the audit (Holm over all primary claims). Others are context."""
+    tolerance: float | None = None
+    """Equivalence margin (absolute, 0-1), fixed before the run; None: the command's `--tolerance`."""
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """A label set put to the images, and what is asked of the answers."""
+
+    name: str
+    question: str
+    label_set: LabelSet
+    preset: str
+    """Name and version of the prompt preset: ``"rijgersberg v1"``."""
+    claims: tuple[Claim, ...]
+    truth: str | None = None
+    """The attribute that holds the true answer, or None where nothing is true."""
+    outcomes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """outcome -> the answers that count as it."""
+
+
+@dataclass(frozen=True)
+class PairedClaim:
+    """Counterfactual images: same set, one attribute changed."""
+
+    measurement: str
+    attribute: str
+    first: str
+    second: str
+    within: tuple[str, ...]
+    """Attributes that identify a set together: images that agree on all of them differ only in `attribute`."""
+    cluster: str
+    """The attribute whose levels are independent units (several sets of one occupation are one drawing in variations)."""
+
+
+@dataclass(frozen=True)
+class Specification:
+    """One way to ask the same question."""
+
+    preset: str
+    variant: str
+    measurement: Measurement
+
+
+@dataclass(frozen=True)
+class SpecificationPlan:
+    """The same claim under every preset and label-set variant; `default` was chosen before the run."""
+
+    question: str
+    claim: Claim
+    specifications: tuple[Specification, ...]
+    default: int
+    """Index of the default in `specifications`."""
+
+
+@dataclass(frozen=True)
+class CellReference:
+    """Points to one rate of a finding."""
+
+    finding: str
+    group: Group
+
+
+@dataclass(frozen=True)
+class PublishedRow:
+    """A row of a published table: cells (fractions, None where blank) and the rates of ours to put beside them."""
+
+    label: str
+    published: tuple[float | None, ...]
+    ours: tuple[CellReference | None, ...]
+
+
+@dataclass(frozen=True)
+class PublishedTable:
+    """A published table, every cell, with a sentence on what is and is not comparable."""
+
+    name: str
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[PublishedRow, ...]
+    source: str
+    comparability: str
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What the model answered."""
+
+    labels: Group
+    answers: Group
+    """Possible answers, in declared order (equal to `labels` unless the label set maps them)."""
+    scores: Float[np.ndarray, "n k"]
+    """Probability of each label (softmax) or its independent probability (sigmoid); float32."""
+    y_pred: np.ndarray
+    """str[n]: the answer."""
+    y_true: np.ndarray | None
+    """str[n]: the true answer, where there is one."""
+    attributes: pd.DataFrame
+    """Rows of the data set's attributes that the predictions belong to."""
+    margin: Float[np.ndarray, "n"]
+    """Distance in probability between the best answer and the second; a near-tie is decided by rounding or wording."""
+
+
+@dataclass(frozen=True)
+class LoadOptions:
+    """What a probe's loader may be told from outside."""
+
+    location: str | None
+    """`--data`: a folder, a CSV or Parquet file, ``hf:ID``; None: what the probe names."""
+    limit: int | None = None
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What to ask: data, measurements, published numbers to stand beside ours."""
+
+    name: str
+    question: str
+    load: Callable[[LoadOptions], Dataset]
+    measurements: tuple[Measurement, ...]
+    source: str
+    licence: str
+    limits: tuple[str, ...]
+    """What this probe cannot tell, a sentence each."""
+    not_tested: tuple[str, ...]
+    published: tuple[PublishedTable, ...] = ()
+    specifications: tuple[SpecificationPlan, ...] = ()
+    paired: tuple[PairedClaim, ...] = ()
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that decides a number besides model and data."""
+
+    seed: int = 0
+    alpha: float = 0.05
+    tolerance: float = 0.05
+    min_group_size: int = 30
+    draws: int = 9999
+    """Permutation draws; the smallest possible p is 1 / (draws + 1)."""
+    limit: int | None = None
+    max_skip: float = 0.01
+    """Largest share of unreadable images before the audit stops."""

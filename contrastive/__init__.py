@@ -1,0 +1,1 @@
+"""Contrastive (CLIP) training: captioned images into a checkpoint that describes itself."""

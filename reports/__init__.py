@@ -1,0 +1,1 @@
+"""Reports: `results.json` into one self-contained HTML page. Computes no statistic."""
