@@ -151,6 +151,18 @@ class Claim:
     """Equivalence margin (absolute, 0-1), fixed before the run; None: the command's `--tolerance`."""
 
 
+def finding_id(measurement: str, claim: Claim) -> str:
+    """Return the stable name of the finding that answers `claim`.
+
+    Examples
+    --------
+    >>> finding_id("harm-21", Claim("selection_rate", ("race", "gender"), "non-human"))
+    'harm-21/selection_rate[non-human]/race x gender'
+    """
+    outcome = f"[{claim.outcome}]" if claim.outcome else ""
+    return f"{measurement}/{claim.metric}{outcome}/{' x '.join(claim.by)}"
+
+
 @dataclass(frozen=True)
 class Measurement:
     """A label set put to the images, and what is asked of the answers."""
