@@ -1,0 +1,96 @@
+"""Named, versioned prompt presets, kept as data beside this file: one TOML a preset, one table an objective.
+
+A table has ``templates``, each with exactly one placeholder ``{label}``, and for every label the words that replace it. Articles, capitals
+and full stops are part of the words: nothing is changed silently. The placeholder is filled by plain replacement, never by `str.format`,
+which would let a label reach into Python objects.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from audit.errors import UsageError, nearest
+
+PLACEHOLDER = "{label}"
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Prompts of one origin."""
+
+    name: str
+    version: int
+    source: str
+    objectives: Mapping[str, Mapping[str, tuple[str, ...]]]
+    """objective -> label -> prompts, placeholders filled; labels in the file's order."""
+
+    @property
+    def title(self) -> str:
+        return f"{self.name} v{self.version}"
+
+    def prompts(self, *objectives: str) -> dict[str, tuple[str, ...]]:
+        """Return label -> prompts of several objectives, in the order asked for.
+
+        Raises
+        ------
+        UsageError
+            If the preset lacks an objective.
+        """
+        for objective in objectives:
+            if objective not in self.objectives:
+                raise UsageError(f"preset {self.name!r} has no prompts for {objective!r}", fix=nearest(objective, self.objectives))
+        return {label: texts for objective in objectives for label, texts in self.objectives[objective].items()}
+
+
+def fill(template: str, words: str) -> str:
+    """Return `template` with its one placeholder replaced.
+
+    Raises
+    ------
+    UsageError
+        If the template does not hold exactly one ``{label}`` or holds any other brace.
+
+    Examples
+    --------
+    >>> fill("a photo of {label}", "an animal")
+    'a photo of an animal'
+    """
+    if template.count(PLACEHOLDER) != 1 or set("{}") & set(template.replace(PLACEHOLDER, "")):
+        raise UsageError(f"prompt template {template!r} must hold {PLACEHOLDER} exactly once and no other brace")
+    return template.replace(PLACEHOLDER, words)
+
+
+@cache
+def preset(name: str) -> Preset:
+    """Return the preset `name`.
+
+    Raises
+    ------
+    UsageError
+        If there is none of that name; the nearest names are given.
+    """
+    if name not in preset_names():
+        raise UsageError(f"no prompt preset {name!r}", fix=nearest(name, preset_names()))
+    return _parse(tomllib.loads(files(__name__).joinpath(f"{name}.toml").read_text("utf-8")))
+
+
+@cache
+def preset_names() -> tuple[str, ...]:
+    """Return the names of all presets, sorted."""
+    return tuple(sorted(entry.name.removesuffix(".toml") for entry in files(__name__).iterdir() if entry.name.endswith(".toml")))
+
+
+def _parse(document: dict[str, Any]) -> Preset:
+    name, version, source = document.pop("name"), document.pop("version"), document.pop("source")
+    objectives = {
+        objective: {
+            label: tuple(fill(template, words) for template in table["templates"]) for label, words in table.items() if label != "templates"
+        }
+        for objective, table in document.items()
+    }
+    return Preset(name, version, source, objectives)
