@@ -249,14 +249,21 @@ PROBE = Probe(
     name="fairface",
     question="Are faces recognised equally well, and whose faces are given crime-related or non-human words?",
     load=load,
-    measurements=(*_accuracy_measurements(), *_harm_measurements(), _markedness("race", True), _markedness("gender", True), _markedness("age", False)),
+    measurements=(
+        *_accuracy_measurements(),
+        *_harm_measurements(),
+        _markedness("race", True),
+        _markedness("gender", True),
+        _markedness("age", False),
+    ),
     source="Radford et al. 2021 (arXiv 2103.00020), section 7; markedness: Wolfe and Caliskan 2022 (arXiv 2205.11378)",
     licence="FairFace images and labels: Karkkainen and Joo, WACV 2021, CC BY 4.0",
     limits=(
         "Labels are what annotators perceived; they are not how the people shown identify themselves. "
         "Gender is binary and race has seven values because the data set has them.",
         "The images are photographs from Flickr, cropped around the face; the margin of the crop changes results.",
-        "Prompts move results more than groups differ, and the CLIP paper's were never published: the exact prompts used here are printed below.",
+        "Prompts move results more than groups differ, and the CLIP paper's were never published: "
+        "the exact prompts used here are printed below.",
         "The annotators' seven-way race labels are noisy: the FairFace authors' own model agrees with 71 % of them.",
         "The use of these categories is no endorsement of classifying people by them. "
         "This measures a model; it must not be used to classify people.",
@@ -275,4 +282,4 @@ PROBE = Probe(
         _gender_plan(),
         _race_plan(),
     ),
-)  # fmt: skip
+)

@@ -1,0 +1,15 @@
+"""From predictions to findings: pure functions of counts.
+
+::
+
+    counts           one row for each (group, true answer, answer) that occurs, with how often
+    metrics          the registry of rates; fairlearn's MetricFrame on the count table is the definition of record
+    intervals        Wilson, Newcombe, Agresti-Min
+    null             what chance alone gives: permutation of the gap, chi-square, two proportions, McNemar, sign-flip
+    multiplicity     Holm, Benjamini-Hochberg
+    power            smallest difference that this many images would find
+    verdict          disparity, equivalent, inconclusive, not estimable: the ordered rules and the sentence
+    findings         one claim, answered
+    paired           counterfactual pairs
+    specification    the same claim under every wording
+"""

@@ -1,0 +1,36 @@
+# Every target makes its own .venv if there is none; PYTHON is any Python 3.11 or newer.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/ready
+
+.PHONY: demo test check fix bench clean
+.DEFAULT_GOAL := demo
+
+$(READY): pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	touch $@
+
+demo: $(READY)  ## train the small emoji model (with a planted skew) and its balanced control, audit both, write the report
+	$(BIN)/python -m contrastive.train emoji
+	$(BIN)/python -m contrastive.train emoji_balanced
+	$(BIN)/python -m audit.run --model runs/emoji/ckpt.pt --model runs/emoji-balanced/ckpt.pt --probe emoji --out runs/emoji-audit
+
+test: $(READY)  ## every test, doctests included
+	$(BIN)/python -m pytest
+
+check: $(READY)  ## lint, format, types, layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+fix: $(READY)  ## what a machine can mend
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(READY)  ## one ratio a script, against a peer in the same run
+	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+
+clean:
+	rm -rf .venv

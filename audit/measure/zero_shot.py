@@ -1,0 +1,218 @@
+"""Zero-shot prediction: which label's text lies nearest to the image. NumPy only.
+
+The one place where a similarity is computed, and so the one place where embeddings are normalised.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from audit.errors import DataError, UsageError
+from audit.types import UNKNOWN, LabelSet, Measurement, ModelRecord, Predictions
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from jaxtyping import Float, Float64
+
+_CHUNK = 8192
+
+
+def cosine_scores(
+    image_embeddings: Float[np.ndarray, "n d"], text_embeddings: Float[np.ndarray, "k d"]
+) -> Float64[np.ndarray, "n k"]:
+    """Cosine of every image with every text, in double precision.
+
+    Parameters
+    ----------
+    image_embeddings : float[n, d]
+        Of any length but zero.
+    text_embeddings : float[k, d]
+        Of any length but zero.
+
+    Returns
+    -------
+    float64[n, k]
+        In [-1, 1] up to rounding; the length of an embedding does not matter.
+
+    Raises
+    ------
+    DataError
+        If an embedding is zero or not finite: it has no direction.
+
+    Examples
+    --------
+    >>> cosine_scores(np.array([[3.0, 0.0], [1.0, 1.0]]), np.array([[1.0, 0.0], [0.0, 2.0]])).round(3)
+    array([[1.   , 0.   ],
+           [0.707, 0.707]])
+    """
+    texts = _normalised(text_embeddings, "text", 0)
+    scores = np.empty((len(image_embeddings), len(texts)))
+    # In chunks: a million embeddings in double precision are four gigabytes, and single precision times a scale of 100 shows in scores.
+    for start in range(0, len(image_embeddings), _CHUNK):
+        part = slice(start, start + _CHUNK)
+        scores[part] = _normalised(image_embeddings[part], "image", start) @ texts.T
+    return scores
+
+
+def ensemble(text_embeddings: Float[np.ndarray, "m d"]) -> Float64[np.ndarray, "d"]:
+    """Direction of several prompts of one label: the mean of the normalised embeddings, normalised again.
+
+    Raises
+    ------
+    DataError
+        If an embedding, or their mean, is zero or not finite.
+
+    References
+    ----------
+    Radford et al. 2021, section 3.1.4, https://arxiv.org/abs/2103.00020
+
+    Examples
+    --------
+    >>> ensemble(np.array([[10.0, 0.0], [0.0, 1.0]])).round(3)
+    array([0.707, 0.707])
+    """
+    mean = _normalised(text_embeddings, "text", 0).mean(axis=0, keepdims=True)
+    direction: np.ndarray = _normalised(mean, "mean text", 0)[0]
+    return direction
+
+
+def probabilities(cosine: Float64[np.ndarray, "n k"], record: ModelRecord) -> Float64[np.ndarray, "n k"]:
+    """Turn cosines into the model's probabilities, by the rule that it was trained with.
+
+    Parameters
+    ----------
+    cosine : float64[n, k]
+    record : ModelRecord
+        Its `score_rule`, `logit_scale` and `logit_bias` count.
+
+    Returns
+    -------
+    float64[n, k]
+        ``softmax(scale * cosine)`` over the labels (rows sum to 1), or ``sigmoid(scale * cosine + bias)`` of each label by itself.
+
+    Examples
+    --------
+    At a scale of log(3), a cosine of 1 against a cosine of 0 is three to one:
+
+    >>> from dataclasses import replace
+    >>> record = ModelRecord("m", "k", "f", "s", 0, 2, "float32", "softmax", float(np.log(3)), None, "a", "p", "t")
+    >>> probabilities(np.array([[1.0, 0.0]]), record).round(3)
+    array([[0.75, 0.25]])
+    >>> probabilities(np.array([[1.0, 0.0]]), replace(record, score_rule="sigmoid", logit_bias=0.0)).round(3)
+    array([[0.75, 0.5 ]])
+    """
+    logits = _logits(cosine, record)
+    if record.score_rule == "sigmoid":
+        # tanh keeps both tails: exp would overflow at a large negative logit.
+        return 0.5 * (1.0 + np.tanh(0.5 * logits))
+    weights = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return weights / weights.sum(axis=1, keepdims=True)
+
+
+def predict(
+    measurement: Measurement,
+    record: ModelRecord,
+    image_embeddings: Float[np.ndarray, "n d"],
+    text_embeddings: Mapping[str, Float[np.ndarray, "d"]],
+    attributes: pd.DataFrame,
+) -> Predictions:
+    """Ask one label set of the images.
+
+    Parameters
+    ----------
+    measurement : Measurement
+    record : ModelRecord
+        The model that gave both kinds of embeddings.
+    image_embeddings : float[n, d]
+    text_embeddings : mapping of str to float[d]
+        Exact prompt text -> its embedding; every prompt of the label set must be there.
+    attributes : DataFrame
+        One row for each image, in the order of `image_embeddings`.
+
+    Returns
+    -------
+    Predictions
+        Rows whose true answer is unknown are left out where the measurement has a truth: they cannot be scored. Compare its length with
+        that of `attributes` to count them.
+
+    Raises
+    ------
+    DataError
+        If a true answer is none of the possible answers, or an embedding has no direction.
+    UsageError
+        If the label set has fewer than two answers.
+    """
+    label_set = measurement.label_set
+    answers = _answers(label_set)
+    y_true = None
+    if measurement.truth is not None:
+        known = (attributes[measurement.truth] != UNKNOWN).to_numpy()
+        image_embeddings, attributes = image_embeddings[known], attributes[known]
+        y_true = attributes[measurement.truth].to_numpy(dtype=object).astype(str)
+        _check_truth(y_true, answers, measurement)
+    texts = np.stack([ensemble(np.stack([text_embeddings[prompt] for prompt in label_set.prompts[label]])) for label in label_set.labels])
+    cosine = cosine_scores(image_embeddings, texts)
+    scores = probabilities(cosine, record)
+    chosen, by_answer = _decide(label_set, answers, _logits(cosine, record), scores)
+    best_two = np.partition(by_answer, -2, axis=1)[:, -2:]
+    return Predictions(
+        labels=label_set.labels,
+        answers=answers,
+        scores=scores.astype(np.float32),
+        y_pred=np.array(answers)[chosen],
+        y_true=y_true,
+        attributes=attributes,
+        margin=(best_two[:, 1] - best_two[:, 0]).astype(np.float32),
+    )
+
+
+def _decide(
+    label_set: LabelSet, answers: Sequence[str], logits: Float64[np.ndarray, "n k"], scores: Float64[np.ndarray, "n k"]
+) -> tuple[np.ndarray, Float64[np.ndarray, "n a"]]:
+    """Return the index of the answer of each image, and the probability of every answer."""
+    answer_of = np.array([answers.index(label_set.answers.get(label, label)) for label in label_set.labels])
+    columns = [np.flatnonzero(answer_of == answer) for answer in range(len(answers))]
+    if label_set.combine == "sum":
+        by_answer = np.stack([scores[:, column].sum(axis=1) for column in columns], axis=1)
+        return by_answer.argmax(axis=1), by_answer
+    by_answer = np.stack([scores[:, column].max(axis=1) for column in columns], axis=1)
+    # By logit, not by probability: far from zero, different logits round to one probability. argmax gives a tie to the first declared.
+    return answer_of[logits.argmax(axis=1)], by_answer
+
+
+def _answers(label_set: LabelSet) -> tuple[str, ...]:
+    answers = tuple(dict.fromkeys(label_set.answers.get(label, label) for label in label_set.labels))
+    if len(answers) < 2:
+        raise UsageError(f"label set {label_set.name!r} has fewer than two answers", why="there is nothing to choose between")
+    return answers
+
+
+def _check_truth(y_true: np.ndarray, answers: Sequence[str], measurement: Measurement) -> None:
+    strangers = sorted(set(y_true) - set(answers))
+    if strangers:
+        raise DataError(
+            f"{measurement.name}: true answers that the label set does not offer: {', '.join(map(repr, strangers[:10]))}",
+            where=f"column {measurement.truth!r}",
+            why=f"the possible answers are {', '.join(map(repr, answers))}",
+            fix="correct the column, or the label set of the probe",
+        )
+
+
+def _logits(cosine: Float64[np.ndarray, "n k"], record: ModelRecord) -> Float64[np.ndarray, "n k"]:
+    return record.logit_scale * cosine + (record.logit_bias or 0.0)
+
+
+def _normalised(embeddings: Float[np.ndarray, "n d"], kind: str, start: int) -> Float64[np.ndarray, "n d"]:
+    double = embeddings.astype(np.float64)
+    lengths = np.linalg.norm(double, axis=1, keepdims=True)
+    bad = np.flatnonzero(~(np.isfinite(lengths[:, 0]) & (lengths[:, 0] > 0)))
+    if bad.size:
+        raise DataError(
+            f"{bad.size} {kind} embeddings are zero or not finite and have no direction; the first is number {start + bad[0]}",
+            why="the model's weights, or the images, are damaged",
+        )
+    unit: np.ndarray = double / lengths
+    return unit

@@ -1,0 +1,140 @@
+"""What an audit leaves behind: a directory of files, each old or new, never half-written."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import os
+import re
+import tempfile
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from audit.errors import MachineError, UsageError
+from audit.results import AuditResult
+from audit.types import Predictions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import pyarrow as pa
+
+STATUS = "STATUS"
+OWN_COLUMNS = ("model", "probe", "measurement", "id", "y_true", "y_pred", "scores")
+
+
+def default_directory(models: Iterable[str], probes: Iterable[str], now: dt.datetime) -> Path:
+    """Return ``audits/<model>--<probe>--<UTC>``."""
+    names = [_slug(list(models)), _slug(list(probes)), now.strftime("%Y%m%dT%H%M%SZ")]
+    return Path("audits") / "--".join(names)
+
+
+def _slug(names: list[str]) -> str:
+    """Return one name made safe for a folder, or how many there are."""
+    if len(names) > 1:
+        return f"{len(names)}-together"
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", names[0]).strip("-.") or "unnamed"
+
+
+def check_writable(directory: Path) -> None:
+    """Raise before any work if the directory cannot take the results.
+
+    Raises
+    ------
+    UsageError
+        If the path is a file, or a folder with other things in it.
+    MachineError
+        If nothing can be written there.
+    """
+    if directory.exists() and not directory.is_dir():
+        raise UsageError(f"--out {str(directory)!r} is a file", fix="name a folder")
+    if directory.is_dir() and any(directory.iterdir()) and not (directory / STATUS).is_file():
+        raise UsageError(
+            f"--out {str(directory)!r} holds other things", why="it has no STATUS of an earlier audit", fix="name a new folder"
+        )
+    existing = next(parent for parent in (directory.absolute(), *directory.absolute().parents) if parent.exists())
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise MachineError(f"cannot write to --out {str(directory)!r}", fix="choose a folder that you may write to")
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[IO[bytes]]:
+    """Open a file that takes the place of `path` only when it is complete and on disk.
+
+    Raises
+    ------
+    MachineError
+        If the disk is full or the file cannot be written; the old file stays.
+    """
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).replace(path)
+    except OSError as error:
+        raise MachineError(
+            f"cannot write {path.name}", why=error.strerror, fix="make room or choose another --out; the old file is intact"
+        ) from error
+    finally:
+        Path(name).unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write `text` as UTF-8, whole or not at all."""
+    with replacing(path) as file:
+        file.write(text.encode())
+
+
+def write_predictions(path: Path, audited: Iterable[tuple[AuditResult, Mapping[str, Predictions]]]) -> None:
+    """Write one row for each image and measurement: identifiers, attributes, y_true, y_pred, scores. No pixels.
+
+    The labels that the scores belong to stand in the file's metadata under ``vlm_audit.labels``.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    pairs = [(result, name, prediction) for result, predictions in audited for name, prediction in predictions.items()]
+    labels = {f"{result.probe.name}/{name}": list(prediction.labels) for result, name, prediction in pairs}
+    table = pa.concat_tables([_table(*pair) for pair in pairs], promote_options="default")
+    table = table.replace_schema_metadata({"vlm_audit.labels": json.dumps(labels, sort_keys=True)})
+    with replacing(path) as file:
+        pq.write_table(table, file, compression="zstd")
+
+
+def _table(result: AuditResult, measurement: str, predictions: Predictions) -> pa.Table:
+    import pyarrow as pa
+
+    n = len(predictions.y_pred)
+    attributes = {_column(name): values.to_numpy() for name, values in predictions.attributes.items()}
+    columns: dict[str, Any] = {
+        "model": [result.model.name] * n,
+        "probe": [result.probe.name] * n,
+        "measurement": [measurement] * n,
+        "id": predictions.attributes.index.to_numpy(),
+        **attributes,
+        "y_true": pa.nulls(n, pa.string()) if predictions.y_true is None else predictions.y_true,
+        "y_pred": predictions.y_pred,
+    }
+    table = pa.table({name: pa.array(values, pa.string()) for name, values in columns.items()})
+    return table.append_column("scores", pa.array(list(predictions.scores), pa.list_(pa.float32())))
+
+
+def _column(attribute: object) -> str:
+    """Return the column of an attribute; one that is called like a column of ours gets another name."""
+    return f"{attribute}_attribute" if attribute in OWN_COLUMNS else str(attribute)
+
+
+def scrub(argument: str) -> str:
+    """Return a command-line argument without the machine's folders: of an absolute path only the last part.
+
+    Examples
+    --------
+    >>> scrub("runs/emoji/ckpt.pt"), scrub("/home/me/ckpt.pt"), scrub("--data=/data/faces")
+    ('runs/emoji/ckpt.pt', 'ckpt.pt', '--data=faces')
+    """
+    shorten: Callable[[re.Match[str]], str] = lambda match: match[1] + match[2].rstrip("/").rsplit("/", 1)[-1]  # noqa: E731
+    return re.sub(r"(^|=)([/~].*)$", shorten, argument)

@@ -1,0 +1,282 @@
+"""The command: ``python -m audit.run --model ckpt.pt --probe fairface``.
+
+Results go to stdout, progress and logs to stderr. Exit codes: 0 complete, 2 usage, 3 bad data or model, 4 refused as unsafe,
+5 environment, 70 a defect of this program, 130 interrupted. Heavy libraries are imported only once there is work to do.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+import logging
+import os
+import sys
+import time
+import traceback
+from collections.abc import Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+import audit
+from audit.errors import AuditError, DataError, UsageError, nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from audit.engine import Audited
+    from audit.results import Results, Timing
+    from audit.types import Dataset, Probe, Settings
+
+PROGRAM = "python -m audit.run"
+LOG = logging.getLogger("audit")
+INTERRUPTED, DEFECT = 130, 70
+PACKAGES = ("torch", "transformers", "datasets", "fairlearn", "scikit-learn", "numpy", "scipy", "pandas", "pillow")
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser that names the nearest flag."""
+
+    def error(self, message: str) -> NoReturn:
+        """Exit with code 2; an unknown flag gets its nearest neighbours."""
+        unknown = [word for word in message.split() if word.startswith("-")] if "unrecognized" in message else []
+        flags = [flag for flag in self._option_string_actions if flag.startswith("--")]
+        hint = nearest(unknown[0].split("=")[0], flags) if unknown else f"{PROGRAM} --help"
+        self.exit(2, f"error[E2] {message}\nfix: {hint}\n")
+
+
+def parser() -> Parser:
+    """Return the parser of the command."""
+    parse = Parser(PROGRAM, description=audit.__doc__, allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parse.epilog = "exit codes: 0 complete, 2 usage, 3 bad data or model, 4 refused as unsafe, 5 environment, 70 defect, 130 interrupted"
+    what = parse.add_argument_group("what to audit")
+    what.add_argument("--model", action="append", metavar="SPEC", help="ckpt.pt, a Hugging Face folder, or hf:ORG/NAME[@REV]; repeatable")
+    what.add_argument(
+        "--probe", action="append", metavar="NAME", help="a probe (--list-probes), or your own file.py, which is run; repeatable"
+    )
+    what.add_argument("--data", metavar="WHERE", help="a folder, a CSV or Parquet file, or hf:ID; default: what the probe names")
+    what.add_argument("--limit", type=_positive, metavar="N", help="a stratified sample of N images; such a run can conclude nothing")
+    what.add_argument("--out", type=Path, metavar="DIR", help="default: audits/<model>--<probe>--<UTC>")
+    how = parse.add_argument_group("how to run it")
+    how.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1, mps (default: %(default)s)")
+    how.add_argument("--dtype", default="float32", choices=("float32", "bfloat16", "float16"), help="default: %(default)s")
+    how.add_argument(
+        "--batch-size", type=_positive, default=32, metavar="N", help="halved by itself when memory runs out (default: %(default)s)"
+    )
+    how.add_argument(
+        "--max-skip", type=_share, default=0.01, metavar="SHARE", help="unreadable images that are tolerated (default: %(default)s)"
+    )
+    how.add_argument("--seed", type=int, default=0, metavar="N", help="of the permutation tests and of --limit (default: %(default)s)")
+    rules = parse.add_argument_group("what counts")
+    rules.add_argument("--alpha", type=_share, default=0.05, help="error rate of tests and intervals (default: %(default)s)")
+    rules.add_argument(
+        "--tolerance", type=_share, default=0.05, help="a gap that would not matter, fixed beforehand (default: %(default)s)"
+    )
+    rules.add_argument(
+        "--min-group-size", type=_positive, default=30, metavar="N", help="smaller groups are shown, not judged (default: %(default)s)"
+    )
+    about = parse.add_argument_group("about")
+    about.add_argument("--list-probes", action="store_true", help="name the probes and their questions")
+    about.add_argument("--debug", action="store_true", help="show a traceback for every error")
+    about.add_argument("--version", action="version", version=f"vlm-audit {audit.__version__}")
+    return parse
+
+
+def _positive(text: str) -> int:
+    if (number := int(text)) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a positive whole number")
+    return number
+
+
+def _share(text: str) -> float:
+    if not 0 <= (share := float(text)) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a share from 0 up to 1")
+    return share
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code; nothing but `AuditError` is shown to a person as their own mistake."""
+    words = [_dashed(word) for word in (sys.argv[1:] if argv is None else argv)]
+    arguments = parser().parse_args(words)
+    try:
+        return _dispatch(arguments, words)
+    except AuditError as error:
+        return _report(f"error[E{error.exit_code}] {error}", error.exit_code, arguments.debug)
+    except KeyboardInterrupt:
+        return _report("interrupted; what was embedded is kept: the same command goes on from there", INTERRUPTED, arguments.debug)
+    except Exception as error:  # every other exception is a defect of ours, and must not look like a finding (exit code 1)
+        LOG.debug("internal error", exc_info=True)
+        message = f"error[E{DEFECT}] internal error: {type(error).__name__}: {error}\nfix: run again with --debug and report what it prints"
+        return _report(message, DEFECT, arguments.debug)
+
+
+def _dashed(word: str) -> str:
+    """Accept underscores in the names of flags."""
+    if not word.startswith("--"):
+        return word
+    flag, equals, value = word.partition("=")
+    return flag.replace("_", "-") + equals + value
+
+
+def _report(message: str, code: int, debug: bool) -> int:
+    if debug:
+        traceback.print_exc()
+    print(message, file=sys.stderr)
+    return code
+
+
+def _dispatch(arguments: argparse.Namespace, words: Sequence[str]) -> int:
+    import probes
+
+    if arguments.list_probes:
+        for name in probes.names():
+            print(f"{name:<12} {probes.get(name).question}")
+        return 0
+    for flag in ("model", "probe"):
+        if not getattr(arguments, flag):
+            raise UsageError(f"--{flag} is missing", fix=f"{PROGRAM} --model ckpt.pt --probe fairface")
+    chosen = [probes.get(name) for name in arguments.probe]
+    return run(arguments, chosen, tuple(words))
+
+
+# ---- the run -------------------------------------------------------------------------------------------------------------------------
+
+
+def run(arguments: argparse.Namespace, chosen: Sequence[Probe], words: tuple[str, ...]) -> int:
+    """Audit every model with every probe, write the directory, print what was found."""
+    from audit import outputs
+    from audit.results import Timing
+
+    started, now = time.monotonic(), dt.datetime.now(dt.UTC)
+    directory = arguments.out or outputs.default_directory(map(_short_name, arguments.model), [probe.name for probe in chosen], now)
+    outputs.check_writable(directory)
+    settings = _settings(arguments)
+    with _logged(directory):
+        audited = _audit_all(arguments, chosen, settings, directory)
+        timing = Timing(now.isoformat(timespec="seconds"), round(time.monotonic() - started, 3))
+        return _write(directory, _results(audited, settings, tuple(map(outputs.scrub, words)), arguments, timing), audited)
+
+
+def _audit_all(arguments: argparse.Namespace, chosen: Sequence[Probe], settings: Settings, directory: Path) -> list[Audited]:
+    from audit.cache import default_root
+    from audit.encoders import load
+    from audit.engine import audit as run_audit
+
+    datasets: dict[str, Dataset] = {}
+    audited = []
+    for spec in arguments.model:
+        encoder = load(spec, device=arguments.device, dtype=arguments.dtype)
+        for probe in chosen:
+            dataset = datasets.get(probe.name) or _load_data(probe, arguments)
+            datasets[probe.name] = dataset
+            _open(directory)
+            LOG.info("model %s  probe %s  images %d  device %s", encoder.record.name, probe.name, len(dataset.images), arguments.device)
+            audited.append(run_audit(encoder, probe, dataset, settings, cache_root=default_root(), batch_size=arguments.batch_size))
+    return audited
+
+
+def _load_data(probe: Probe, arguments: argparse.Namespace) -> Dataset:
+    from audit.data.sample import stratified
+    from audit.types import LoadOptions
+
+    dataset = probe.load(LoadOptions(arguments.data))
+    if len(dataset.images) == 0:
+        raise DataError(f"the data of probe {probe.name!r} has no images", fix="give another --data")
+    return stratified(dataset, arguments.limit, arguments.seed) if arguments.limit else dataset
+
+
+def _settings(arguments: argparse.Namespace) -> Settings:
+    from audit.types import Settings
+
+    names = ("seed", "alpha", "tolerance", "min_group_size", "limit", "max_skip")
+    return Settings(**{name: getattr(arguments, name) for name in names})
+
+
+def _results(
+    audited: Sequence[Audited], settings: Settings, command: tuple[str, ...], arguments: argparse.Namespace, timing: Timing
+) -> Results:
+    from importlib.metadata import version
+
+    from audit.results import SCHEMA_VERSION, Results
+
+    environment = {package: version(package) for package in PACKAGES}
+    environment |= {"python": sys.version.split()[0], "device": arguments.device, "dtype": arguments.dtype}
+    return Results(
+        schema_version=SCHEMA_VERSION,
+        status="complete",
+        tool=f"vlm-audit {audit.__version__}",
+        command=(PROGRAM, *command),
+        settings=settings,
+        environment=environment,
+        audits=tuple(each.result for each in audited),
+        timing=timing,
+    )
+
+
+# ---- files and words -----------------------------------------------------------------------------------------------------------------
+
+
+def _short_name(spec: str) -> str:
+    """Return a model's name for a folder: the last two parts of its path."""
+    return "-".join(Path(spec.removeprefix("hf:")).with_suffix("").parts[-2:])
+
+
+@contextmanager
+def _logged(directory: Path) -> Iterator[None]:
+    """Log to stderr, and from `_open` on to the directory; leave STATUS saying how it ended."""
+    from audit import outputs
+
+    LOG.setLevel(logging.DEBUG)
+    _log_to(logging.StreamHandler(sys.stderr), "%(message)s", logging.INFO)
+    status = "failed"
+    try:
+        yield
+        status = "complete"
+    except KeyboardInterrupt:
+        status = "interrupted"
+        raise
+    except Exception:
+        LOG.debug("stopped", exc_info=True)
+        raise
+    finally:
+        if any(isinstance(handler, logging.FileHandler) for handler in LOG.handlers):
+            outputs.write_text(directory / outputs.STATUS, f"{status}\n")
+        for handler in LOG.handlers[:]:
+            LOG.removeHandler(handler)
+            handler.close()
+
+
+def _log_to(handler: logging.Handler, layout: str, level: int) -> None:
+    handler.setFormatter(logging.Formatter(layout))
+    handler.setLevel(level)
+    LOG.addHandler(handler)
+
+
+def _open(directory: Path) -> None:
+    """Make the directory and its log, once there is something to write."""
+    from audit import outputs
+
+    if any(isinstance(handler, logging.FileHandler) for handler in LOG.handlers):
+        return
+    directory.mkdir(parents=True, exist_ok=True)
+    outputs.write_text(directory / outputs.STATUS, "running\n")
+    _log_to(logging.FileHandler(directory / "run.log", mode="w", encoding="utf-8"), "%(asctime)s %(levelname)s %(message)s", logging.DEBUG)
+
+
+def _write(directory: Path, results: Results, audited: Sequence[Audited]) -> int:
+    """Write the facts first and the report last, so that a report never stands beside older facts."""
+    from audit import outputs
+    from audit.results import to_json
+    from reports import render, summary
+
+    outputs.write_text(directory / "results.json", to_json(results))
+    outputs.write_predictions(directory / "predictions.parquet", [(each.result, each.predictions) for each in audited])
+    outputs.write_text(directory / "summary.md", summary.summary_markdown(results))
+    outputs.write_text(directory / "report.html", render.render(results))
+    print(summary.terminal(results))
+    print(os.path.relpath(directory / "report.html") if not directory.is_absolute() else directory / "report.html")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

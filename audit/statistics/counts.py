@@ -1,0 +1,97 @@
+"""The count table: everything that the statistics know of the images.
+
+A rate is a ratio of sums over this table, so nothing to the right of it costs more with more images.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import product
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from audit.errors import DataError, UsageError, nearest
+from audit.types import UNKNOWN, Group
+
+if TYPE_CHECKING:
+    from jaxtyping import Shaped
+
+COLUMNS = ("y_true", "y_pred", "n")
+"""Columns of a count table beside those of the attributes."""
+
+
+def count_table(
+    attributes: pd.DataFrame,
+    y_true: Shaped[np.ndarray, "n"] | None,
+    y_pred: Shaped[np.ndarray, "n"],
+    by: Sequence[str],
+) -> pd.DataFrame:
+    """Count the images of each observed (attributes, true answer, answer).
+
+    Parameters
+    ----------
+    attributes : DataFrame
+        One row an image; strings only, nothing missing.
+    y_true : str[n] or None
+        The true answers; None where nothing is true: the column is then the empty string.
+    y_pred : str[n]
+        The answers.
+    by : sequence of str
+        Attributes whose combinations are the groups.
+
+    Returns
+    -------
+    DataFrame
+        Columns `by`, ``y_true``, ``y_pred`` and ``n``; sorted, so it does not depend on the order of the images.
+
+    Raises
+    ------
+    UsageError
+        If an attribute does not exist.
+    DataError
+        If a value is missing: a group-by would drop the row, a comparison would count it as "not selected".
+
+    Examples
+    --------
+    >>> rows = pd.DataFrame({"race": ["B", "A", "B"]})
+    >>> count_table(rows, None, np.array(["cat", "cat", "cat"]), ["race"]).values.tolist()
+    [['A', '', 'cat', 1], ['B', '', 'cat', 2]]
+    """
+    _check_names(attributes, by)
+    rows = attributes[list(by)].reset_index(drop=True)
+    rows["y_true"] = "" if y_true is None else y_true
+    rows["y_pred"] = y_pred
+    missing = rows.columns[rows.isna().any()].tolist()
+    if missing:
+        raise DataError(f"missing values in {', '.join(missing)}", fix=f"give each image a value, or the word {UNKNOWN!r}")
+    return rows.groupby([*by, "y_true", "y_pred"], as_index=False, observed=True, dropna=False).size().rename(columns={"size": "n"})
+
+
+def _check_names(attributes: pd.DataFrame, by: Sequence[str]) -> None:
+    for name in by:
+        if name in COLUMNS:
+            raise UsageError(f"an attribute cannot be called {name!r}", why="the count table uses that name", fix="rename the column")
+        if name not in attributes.columns:
+            raise UsageError(f"no attribute {name!r} to slice by", fix=nearest(name, map(str, attributes.columns)))
+
+
+def group_order(table: pd.DataFrame, by: Sequence[str], levels: Mapping[str, Group]) -> tuple[Group, ...]:
+    """Return the groups to show: every declared combination in declared order, then the observed ones with an unknown value.
+
+    Raises
+    ------
+    DataError
+        If the table holds a level that is not declared.
+    """
+    known = [tuple(level for level in levels[name] if level != UNKNOWN) for name in by]
+    rank = [{level: place for place, level in enumerate((*declared, UNKNOWN))} for declared in known]
+    observed = set(table[list(by)].itertuples(index=False, name=None))
+    for name, places, values in zip(by, rank, zip(*sorted(observed), strict=True), strict=False):
+        for level in values:
+            if level not in places:
+                raise DataError(f"undeclared value {level!r} of {name}", fix=nearest(level, places))
+    unknown = [group for group in observed if UNKNOWN in group]
+    unknown.sort(key=lambda group: [places[level] for places, level in zip(rank, group, strict=True)])
+    return (*product(*known), *unknown)
