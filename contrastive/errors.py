@@ -1,0 +1,82 @@
+"""Errors of the trainer and its files that a person can act on.
+
+::
+
+    ContrastiveError     70    says what, where, why and the way out; shown without a traceback
+    |-- ConfigError       2    an unknown preset, a key or a value that a configuration does not have
+    |-- CheckpointError   3    a file that cannot be read, is damaged or does not fit
+    |-- UnsafeFileError   4    a file refused because reading it could run code or exhaust the machine
+    `-- MachineError      5    disk full, cannot write
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class ContrastiveError(Exception):
+    """An error with a way out.
+
+    Parameters
+    ----------
+    what : str
+        One sentence: what is wrong, naming the thing.
+    where : str, optional
+        The place: a file, a key, a tensor.
+    why : str, optional
+        What was found and what was expected.
+    fix : str, optional
+        What to do about it, as a command where one exists.
+    """
+
+    exit_code = 70
+
+    def __init__(self, what: str, *, where: str | None = None, why: str | None = None, fix: str | None = None):
+        super().__init__(what)
+        self.what, self.where, self.why, self.fix = what, where, why, fix
+
+    def __str__(self) -> str:
+        """Return the message of one to three lines that goes to stderr, without the ``error`` prefix."""
+        lines = [self.what + (f" ({self.where})" if self.where else "")]
+        lines += [f"why: {self.why}"] if self.why else []
+        lines += [f"fix: {self.fix}"] if self.fix else []
+        return "\n".join(lines)
+
+
+class ConfigError(ContrastiveError):
+    """A configuration names something that does not exist or gives a value that does not fit."""
+
+    exit_code = 2
+
+
+class CheckpointError(ContrastiveError):
+    """A model file cannot be read, is damaged or does not fit."""
+
+    exit_code = 3
+
+
+class UnsafeFileError(ContrastiveError):
+    """A model file was refused because reading it could run code or exhaust the machine."""
+
+    exit_code = 4
+
+
+class MachineError(ContrastiveError):
+    """The machine does not give what is needed."""
+
+    exit_code = 5
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return a phrase that names the nearest known names, then all of them.
+
+    Examples
+    --------
+    >>> nearest("ViT-B32", ["ViT-B/32", "RN50"])
+    'did you mean ViT-B/32? Known: RN50, ViT-B/32'
+    """
+    everything = sorted(known)
+    close = difflib.get_close_matches(name, everything, cutoff=0.5)
+    hint = f"did you mean {' or '.join(close)}? " if close else ""
+    return f"{hint}Known: {', '.join(everything)}"

@@ -1,0 +1,94 @@
+"""CLIP: two towers into one space, and a learned temperature. See `contrastive.towers` for the towers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor, nn
+
+from contrastive.architecture import ConvConfig, ModelConfig, ResNetConfig, TextConfig, ViTConfig
+from contrastive.errors import CheckpointError
+from contrastive.towers import TextTransformer, vision_tower
+
+__all__ = ["CLIP", "ConvConfig", "ModelConfig", "ResNetConfig", "TextConfig", "ViTConfig", "load_portable", "portable_state"]
+
+SCALARS = ("logit_scale", "logit_bias")
+INITIAL = {"softmax": (math.log(1 / 0.07), None), "sigmoid": (math.log(10), -10.0)}
+"""score rule -> initial (logit_scale, logit_bias): CLIP's and SigLIP's."""
+
+
+class CLIP(TextTransformer):
+    """A dual encoder.
+
+    Weights are drawn as in the paper (both towers' blocks alike). ``logit_scale`` is a logarithm; it and ``logit_bias`` (present under
+    the sigmoid rule only) have shape [1], because FSDP2 cannot shard a 0-D parameter. In files they are 0-D: `portable_state`.
+
+    Parameters
+    ----------
+    config : ModelConfig
+        Stored as ``.config``.
+    generator : torch.Generator, optional
+        Source of the weights: the same seed gives the same bytes. None: torch's global one.
+    """
+
+    def __init__(self, config: ModelConfig, generator: torch.Generator | None = None) -> None:
+        super().__init__(config)
+        self.visual = vision_tower(config)
+        scale, bias = INITIAL[config.score_rule]
+        self.logit_scale = nn.Parameter(torch.tensor([scale]))
+        self.logit_bias = None if bias is None else nn.Parameter(torch.tensor([bias]))
+        self.visual.reset(generator)
+        self.reset_text(generator)
+
+    def encode_image(self, x_nchw: Tensor) -> Tensor:
+        """Return float[n, D], not normalised. `x_nchw` is what `Preprocess` gives."""
+        return self.visual(x_nchw)  # type: ignore[no-any-return]
+
+    def forward(self, x_nchw: Tensor, ids_nl: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return image[n, D] and text[n, D] of length 1 in at least float32, and the scale (not its logarithm; shape [1])."""
+        return unit_length(self.encode_image(x_nchw)), unit_length(self.encode_text(ids_nl)), self.logit_scale.exp()
+
+
+def unit_length(x_nd: Tensor) -> Tensor:
+    """Normalise rows in at least float32; a zero row stays zero."""
+    return F.normalize(x_nd.to(torch.promote_types(x_nd.dtype, torch.float32)), dim=-1)
+
+
+def portable_state(model: CLIP) -> dict[str, Tensor]:
+    """Return the state dict as files have it: OpenAI's names, detached, scalars 0-D."""
+    state = {name: tensor.detach() for name, tensor in model.state_dict().items()}
+    return {name: tensor.reshape(()) if name in SCALARS else tensor for name, tensor in state.items()}
+
+
+def load_portable(config: ModelConfig, state: Mapping[str, Tensor]) -> CLIP:
+    """Build a model around the tensors of `state` without drawing or copying weights.
+
+    Raises
+    ------
+    CheckpointError
+        If a key is missing, unexpected or of another shape; the first five of each are named. Nothing is loaded in part.
+    """
+    with torch.device("meta"):
+        model = CLIP(config)
+    state = {name: tensor.reshape(1) if name in SCALARS and tensor.numel() == 1 else tensor for name, tensor in state.items()}
+    wanted = model.state_dict()
+    missing, unexpected = [name for name in wanted if name not in state], [name for name in state if name not in wanted]
+    if missing or unexpected:
+        raise CheckpointError(
+            "the weights do not fit the architecture", why=f"{_five('missing', missing)}; {_five('unexpected', unexpected)}"
+        )
+    shapes = [
+        f"{name} {list(state[name].shape)} for {list(wanted[name].shape)}" for name in wanted if state[name].shape != wanted[name].shape
+    ]
+    if shapes:
+        raise CheckpointError("the weights do not fit the architecture", why=_five("other shapes", shapes))
+    model.load_state_dict(state, strict=True, assign=True)
+    return model
+
+
+def _five(kind: str, names: list[str]) -> str:
+    shown = ", ".join(name[:80] for name in names[:5])
+    return f"{kind}: {len(names)}" + (f" ({shown}{', ...' if len(names) > 5 else ''})" if names else "")
