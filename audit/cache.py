@@ -13,6 +13,7 @@ Nothing here is ever unpickled.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import json
@@ -124,9 +125,12 @@ class EmbeddingCache:
         for position, key in enumerate(keys):
             place = self._places[key]
             by_shard.setdefault(place.shard, []).append((position, place.row))
-        for shard, pairs in by_shard.items():
-            positions, rows = np.array(pairs).T
-            vectors[positions] = _payload(_read_file(shard), self.dimensions)[rows]
+        try:
+            for shard, pairs in by_shard.items():
+                positions, rows = np.array(pairs).T
+                vectors[positions] = _payload(_read_file(shard), self.dimensions)[rows]
+        except OSError as error:
+            raise _machine_error(error, "cannot be read", self.folder) from error
         return vectors
 
     def add(self, vectors: Mapping[str, Float[np.ndarray, "d"]], conversions: Mapping[str, tuple[str, ...]] | None = None) -> None:
@@ -175,11 +179,13 @@ class EmbeddingCache:
         shards = sorted(self.folder.glob("*.shard"))
         _sweep(self.folder)
         for shard in shards:
-            rows = _checked_rows(_read_file(shard), self.dimensions)
-            if rows is None:
-                self._set_aside(shard)
-            else:
-                self._enter(shard, rows)
+            # Another process may set a damaged shard aside between the listing and here.
+            with contextlib.suppress(FileNotFoundError):
+                rows = _checked_rows(_read_file(shard), self.dimensions)
+                if rows is None:
+                    self._set_aside(shard)
+                else:
+                    self._enter(shard, rows)
         if self.corrupt >= 3 and self.corrupt > len(shards) / 10:
             raise MachineError(
                 f"{self.corrupt} of {len(shards)} shards of the embedding cache are damaged",
@@ -193,7 +199,7 @@ class EmbeddingCache:
             self._places.setdefault(key, _Place(shard, row, tuple(conversions)))
 
     def _set_aside(self, shard: Path) -> None:
-        os.replace(shard, shard.with_suffix(".corrupt"))
+        shard.replace(shard.with_suffix(".corrupt"))
         self.corrupt += 1
         log.warning("embedding cache: %s is damaged; set aside as .corrupt, its rows are computed again", shard.name)
 
@@ -203,15 +209,14 @@ def _checked_rows(content: bytes, dimensions: int) -> list[tuple[str, Sequence[s
     head, _, body = content.partition(b"\n")
     if head != f"{FORMAT} {hashlib.sha256(body).hexdigest()}".encode():
         return None
-    manifest = json.loads(body.partition(b"\n")[0])
+    manifest = json.loads(body[: body.index(b"\n")])
     rows: list[tuple[str, Sequence[str]]] = manifest["rows"]
     return rows if manifest["dimensions"] == dimensions else None
 
 
 def _payload(content: bytes, dimensions: int) -> Float[np.ndarray, "n d"]:
-    manifest = content.partition(b"\n")[2]
-    start = content.index(b"\n", len(content) - len(manifest)) + 1
-    return np.frombuffer(content, _FLOAT, offset=start).reshape(-1, dimensions)
+    end_of_manifest = content.index(b"\n", content.index(b"\n") + 1)
+    return np.frombuffer(content, _FLOAT, offset=end_of_manifest + 1).reshape(-1, dimensions)
 
 
 def _read_file(path: Path) -> bytes:
@@ -231,7 +236,7 @@ def _write_whole(path: Path, content: bytes) -> None:
             file.write(content)
             file.flush()
             os.fsync(descriptor)
-        os.replace(aside, path)
+        Path(aside).replace(path)
     except BaseException:
         Path(aside).unlink(missing_ok=True)
         raise
@@ -270,8 +275,9 @@ def _private_folder(folder: Path) -> None:
 def _sweep(folder: Path) -> None:
     """Remove what killed processes left half-written an hour ago or more."""
     for orphan in folder.glob(".tmp-*"):
-        if time.time() - orphan.stat().st_mtime > _ORPHAN_AGE_S:
-            orphan.unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            if time.time() - orphan.stat().st_mtime > _ORPHAN_AGE_S:
+                orphan.unlink()
 
 
 def _machine_error(error: OSError, what: str, folder: Path) -> MachineError:

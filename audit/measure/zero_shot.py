@@ -20,9 +20,7 @@ if TYPE_CHECKING:
 _CHUNK = 8192
 
 
-def cosine_scores(
-    image_embeddings: Float[np.ndarray, "n d"], text_embeddings: Float[np.ndarray, "k d"]
-) -> Float64[np.ndarray, "n k"]:
+def cosine_scores(image_embeddings: Float[np.ndarray, "n d"], text_embeddings: Float[np.ndarray, "k d"]) -> Float64[np.ndarray, "n k"]:
     """Cosine of every image with every text, in double precision.
 
     Parameters
@@ -106,10 +104,12 @@ def probabilities(cosine: Float64[np.ndarray, "n k"], record: ModelRecord) -> Fl
     """
     logits = _logits(cosine, record)
     if record.score_rule == "sigmoid":
-        # tanh keeps both tails: exp would overflow at a large negative logit.
-        return 0.5 * (1.0 + np.tanh(0.5 * logits))
+        # By way of the logarithm: 1 / (1 + exp(-x)) overflows at a large negative logit.
+        independent: np.ndarray = np.exp(-np.logaddexp(0.0, -logits))
+        return independent
     weights = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return weights / weights.sum(axis=1, keepdims=True)
+    shares: np.ndarray = weights / weights.sum(axis=1, keepdims=True)
+    return shares
 
 
 def predict(
