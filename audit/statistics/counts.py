@@ -6,6 +6,7 @@ A rate is a ratio of sums over this table, so nothing to the right of it costs m
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING
 
@@ -13,10 +14,10 @@ import numpy as np
 import pandas as pd
 
 from audit.errors import DataError, UsageError, nearest
-from audit.types import UNKNOWN, Group
+from audit.types import UNKNOWN, Group, Predictions
 
 if TYPE_CHECKING:
-    from jaxtyping import Shaped
+    from jaxtyping import Bool, Int, Shaped
 
 COLUMNS = ("y_true", "y_pred", "n")
 """Columns of a count table beside those of the attributes."""
@@ -87,11 +88,40 @@ def group_order(table: pd.DataFrame, by: Sequence[str], levels: Mapping[str, Gro
     """
     known = [tuple(level for level in levels[name] if level != UNKNOWN) for name in by]
     rank = [{level: place for place, level in enumerate((*declared, UNKNOWN))} for declared in known]
-    observed = set(table[list(by)].itertuples(index=False, name=None))
-    for name, places, values in zip(by, rank, zip(*sorted(observed), strict=True), strict=False):
-        for level in values:
+    for name, places in zip(by, rank, strict=True):
+        for level in table[name]:
             if level not in places:
                 raise DataError(f"undeclared value {level!r} of {name}", fix=nearest(level, places))
-    unknown = [group for group in observed if UNKNOWN in group]
+    unknown = [group for group in set(table[list(by)].itertuples(index=False, name=None)) if UNKNOWN in group]
     unknown.sort(key=lambda group: [places[level] for places, level in zip(rank, group, strict=True)])
     return (*product(*known), *unknown)
+
+
+@dataclass(frozen=True)
+class GroupedCounts:
+    """A count table with the place of each row's group among the groups to show."""
+
+    table: pd.DataFrame
+    groups: tuple[Group, ...]
+    codes: Int[np.ndarray, "r"]
+    """Index into `groups` of each row of `table`."""
+
+    def known_truth(self) -> GroupedCounts:
+        """Return the rows that have a true answer: what an image without one was answered is neither right nor wrong."""
+        keep = (self.table["y_true"] != UNKNOWN).to_numpy()
+        return self if keep.all() else GroupedCounts(self.table[keep], self.groups, self.codes[keep])
+
+    def by_group(self, counted: Bool[np.ndarray, "r"]) -> Int[np.ndarray, "g"]:
+        """Return the images of each group in the counted rows."""
+        images = np.zeros(len(self.groups), np.int64)
+        np.add.at(images, self.codes, np.where(counted, self.table["n"].to_numpy(), 0))
+        return images
+
+
+def grouped_counts(predictions: Predictions, by: Sequence[str], levels: Mapping[str, Group]) -> GroupedCounts:
+    """Count the predictions by (attributes, true answer, answer) and number the groups in the order in which they are shown."""
+    table = count_table(predictions.attributes, predictions.y_true, predictions.y_pred, by)
+    groups = group_order(table, by, levels)
+    place = {group: code for code, group in enumerate(groups)}
+    codes = np.fromiter((place[row] for row in table[list(by)].itertuples(index=False, name=None)), np.int64, len(table))
+    return GroupedCounts(table, groups, codes)

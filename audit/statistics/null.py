@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,11 @@ EXACT_CLUSTERS = 14
 _SLACK = 1e-12
 """Equal gaps that differ by rounding count as equal."""
 _BLOCK = 1 << 20
+
+
+def generator(seed: int, name: str) -> np.random.Generator:
+    """Return a generator that depends on the seed and on what it is for, and on neither the number nor the order of other draws."""
+    return np.random.default_rng(int.from_bytes(hashlib.sha256(f"{seed}:{name}".encode()).digest()))
 
 
 @dataclass(frozen=True)
@@ -115,12 +121,13 @@ def two_proportion_p(
 ) -> Float[np.ndarray, "m"]:
     """Two-sided p of the difference of two independent rates, for `m` comparisons at once.
 
-    The score test (chi-square with one degree of freedom, no continuity correction); Fisher's exact test where an expected count is under 5.
+    The score test (chi-square with one degree of freedom, no continuity correction); Fisher's exact test where an expected count
+    is under 5.
 
     Examples
     --------
     >>> two_proportion_p(np.array([56, 3]), np.array([70, 10]), np.array([48, 0]), np.array([80, 10])).round(4).tolist()
-    [0.0085, 0.2105]
+    [0.008, 0.2105]
     """
     total, trials = events_1 + events_2, n_1 + n_2
     rate = total / trials

@@ -1,0 +1,281 @@
+"""One finding a claim: rates with intervals, the gap beside what chance gives, signed contrasts; then the verdicts of all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from audit.errors import UsageError
+from audit.results import CellStatus, Contrast, Finding, Gap, Rate, Verdict
+from audit.statistics.counts import GroupedCounts, grouped_counts
+from audit.statistics.intervals import newcombe, wilson
+from audit.statistics.metrics import (
+    Estimates,
+    Metric,
+    Outcome,
+    Tally,
+    claim_id,
+    extremes,
+    majority_baseline,
+    point_estimates,
+    resolve,
+    tally,
+)
+from audit.statistics.multiplicity import holm
+from audit.statistics.null import between_group_variance, gap_test, generator, two_proportion_p
+from audit.statistics.power import detectable_in_any_pair
+from audit.statistics.verdict import Run, conclusion, rule
+from audit.types import Claim, Group, Measurement, Predictions, Settings
+
+if TYPE_CHECKING:
+    from jaxtyping import Int
+
+
+@dataclass(frozen=True)
+class _Question:
+    """A claim with everything that its names refer to."""
+
+    id: str
+    measurement: str
+    claim: Claim
+    metric: Metric
+    outcome: Outcome | None
+    tolerance: float
+
+
+_Sides = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+"""Events and denominators of the first, then of the second groups of some contrasts."""
+
+
+@dataclass(frozen=True)
+class _Compared:
+    """The estimable groups."""
+
+    groups: tuple[Group, ...]
+    events: Int[np.ndarray, "g"]
+    n: Int[np.ndarray, "g"]
+
+
+def findings(measurement: Measurement, predictions: Predictions, levels: Mapping[str, Group], settings: Settings) -> tuple[Finding, ...]:
+    """Answer every claim of a measurement, before any correction over claims.
+
+    Parameters
+    ----------
+    measurement : Measurement
+        What was asked; one finding for each of its claims, in their order.
+    predictions : Predictions
+        What was answered. The order of the images does not matter.
+    levels : mapping of str to tuple of str
+        attribute -> declared levels in the order in which they are shown. A declared group without images is shown as absent.
+    settings : Settings
+        Seed, alpha, tolerance, smallest group, permutation draws.
+
+    Returns
+    -------
+    tuple of Finding
+        With raw p-values and without a verdict; `conclude` gives both.
+
+    Raises
+    ------
+    UsageError
+        If a claim names something that does not exist, or two claims are the same.
+    DataError
+        If the attributes hold a missing or undeclared value.
+    """
+    questions = _questions(measurement, predictions, settings)
+    counts = {by: grouped_counts(predictions, by, levels) for by in dict.fromkeys(claim.by for claim in measurement.claims)}
+    estimates = _estimates(questions, counts)
+    found = []
+    for question in questions:
+        table = counts[question.claim.by]
+        tallied = tally(table, question.metric, question.outcome)
+        baseline = majority_baseline(table, question.outcome, predictions.answers) if question.metric.name == "accuracy" else None
+        by_group, overall = _rates(tallied, estimates[question.id], baseline, settings)
+        found.append(_finding(question, by_group, overall, settings))
+    return tuple(found)
+
+
+def _questions(measurement: Measurement, predictions: Predictions, settings: Settings) -> tuple[_Question, ...]:
+    questions: dict[str, _Question] = {}
+    for claim in measurement.claims:
+        metric, outcome = resolve(measurement, claim, predictions)
+        name = claim_id(measurement.name, claim)
+        if name in questions:
+            raise UsageError(f"{name} is asked twice", where=f"measurement {measurement.name!r}", fix="remove one of the two claims")
+        tolerance = settings.tolerance if claim.tolerance is None else claim.tolerance
+        questions[name] = _Question(name, measurement.name, claim, metric, outcome, tolerance)
+    return tuple(questions.values())
+
+
+def _estimates(questions: Sequence[_Question], counts: Mapping[tuple[str, ...], GroupedCounts]) -> dict[str, Estimates]:
+    """Return the point estimates by finding id; all metrics of one outcome and slicing come from one frame."""
+    frames: dict[tuple[tuple[str, ...], Outcome | None], list[_Question]] = {}
+    for question in questions:
+        frames.setdefault((question.claim.by, question.outcome), []).append(question)
+    found = {}
+    for (by, outcome), together in frames.items():
+        names = tuple(dict.fromkeys(question.metric.name for question in together))
+        frame = point_estimates(counts[by], names, outcome)
+        found.update({question.id: frame[question.metric.name] for question in together})
+    return found
+
+
+def _rates(
+    tallied: Tally, estimates: Estimates, baseline: Int[np.ndarray, "g"] | None, settings: Settings
+) -> tuple[tuple[Rate, ...], Rate]:
+    """Return each group's rate and that of all images, undefined ones masked by their denominator."""
+    groups = (*tallied.groups, ())
+    of_all: CellStatus = "ok" if tallied.n.sum() else "not estimable"
+    statuses = (*tallied.statuses(settings.min_group_size), of_all)
+    events, n = (np.append(counts, counts.sum()) for counts in (tallied.events, tallied.n))
+    values = np.append(estimates.by_group, estimates.overall)
+    defined = n > 0
+    if not np.allclose(values[defined], events[defined] / n[defined], rtol=0, atol=1e-12):
+        raise ArithmeticError("fairlearn's point estimates and the counts disagree")
+    low, high = wilson(events, n, settings.alpha)
+    right = None if baseline is None else np.append(baseline, baseline.sum())
+    rates = [
+        Rate(groups[i], int(n[i]), int(events[i]), float(values[i]), float(low[i]), float(high[i]), statuses[i],
+             None if right is None else float(right[i] / n[i]))
+        if defined[i]
+        else Rate(groups[i], 0, 0, None, None, None, statuses[i])
+        for i in range(len(groups))
+    ]  # fmt: skip
+    return tuple(rates[:-1]), rates[-1]
+
+
+def _finding(question: _Question, by_group: tuple[Rate, ...], overall: Rate, settings: Settings) -> Finding:
+    estimable = [rate for rate in by_group if rate.status == "ok"]
+    compared = _Compared(
+        tuple(rate.group for rate in estimable), np.array([rate.events for rate in estimable]), np.array([rate.n for rate in estimable])
+    )
+    gap = _gap(compared, question, settings) if len(estimable) > 1 else None
+    return Finding(
+        id=question.id,
+        measurement=question.measurement,
+        metric=question.metric.name,
+        outcome=question.claim.outcome,
+        attributes=question.claim.by,
+        better=question.metric.better,
+        primary=question.claim.primary,
+        tolerance=question.tolerance,
+        overall=overall,
+        by_group=by_group,
+        gap=gap,
+        contrasts=_against_the_rest(compared, question.tolerance, settings.alpha) if gap else (),
+        pairs=_every_pair(compared, question.tolerance, settings.alpha) if gap and gap.p <= settings.alpha else (),
+        verdict="inconclusive" if gap else "not estimable",
+        exceeds_tolerance=False,
+        reason="Not concluded yet.",
+    )
+
+
+def _gap(compared: _Compared, question: _Question, settings: Settings) -> Gap:
+    events, n = compared.events, compared.n
+    null = gap_test(events, n, settings.draws, generator(settings.seed, question.id))
+    rates = events / n
+    high, low = extremes(rates)
+    pairs = len(n) * (len(n) - 1) // 2
+    lower, upper = newcombe(events[high], n[high], events[low], n[low], settings.alpha / pairs)
+    variance = between_group_variance(events, n)
+    return Gap(
+        highest=compared.groups[high],
+        lowest=compared.groups[low],
+        value=null.gap,
+        low=float(lower),
+        high=float(upper),
+        ratio=float(rates[low] / rates[high]) if rates[high] > 0 else None,
+        p=null.p,
+        p_adjusted=null.p,
+        null_mean=null.mean,
+        null_95=null.upper,
+        chi2=null.chi2,
+        chi2_p=null.chi2_p,
+        spread=max(variance, 0.0) ** 0.5,
+        spread_squared=variance,
+        minimum_detectable=detectable_in_any_pair(events, n, settings.alpha),
+    )
+
+
+def _against_the_rest(compared: _Compared, tolerance: float, alpha: float) -> tuple[Contrast, ...]:
+    """Contrast each estimable group with the other estimable groups pooled: disjoint counts, no hidden reference group."""
+    events, n = compared.events, compared.n
+    # Of two groups, each is the other's rest: one comparison, shown from both sides.
+    comparisons = len(n) if len(n) > 2 else 1
+    sides = (events, n, events.sum() - events, n.sum() - n)
+    return _contrasts([(group, ()) for group in compared.groups], sides, comparisons, tolerance, alpha)
+
+
+def _every_pair(compared: _Compared, tolerance: float, alpha: float) -> tuple[Contrast, ...]:
+    first, second = np.triu_indices(len(compared.n), 1)
+    names = [(compared.groups[i], compared.groups[j]) for i, j in zip(first, second, strict=True)]
+    sides = (compared.events[first], compared.n[first], compared.events[second], compared.n[second])
+    return _contrasts(names, sides, len(names), tolerance, alpha)
+
+
+def _contrasts(
+    names: Sequence[tuple[Group, Group]], sides: _Sides, comparisons: int, tolerance: float, alpha: float
+) -> tuple[Contrast, ...]:
+    events_1, n_1, events_2, n_2 = sides
+    p = two_proportion_p(*sides)
+    low_adjusted, high_adjusted = newcombe(*sides, alpha / comparisons)
+    columns = (
+        events_1 / n_1 - events_2 / n_2,
+        *newcombe(*sides, alpha),
+        p,
+        holm(p) if comparisons > 1 else p,
+        low_adjusted,
+        high_adjusted,
+        (low_adjusted > tolerance) | (high_adjusted < -tolerance),
+    )
+    rows = zip(*(column.tolist() for column in columns), strict=True)
+    return tuple(Contrast(*name, *row) for name, row in zip(names, rows, strict=True))
+
+
+def conclude(
+    findings: Sequence[Finding], settings: Settings, *, limited: bool, excluded: str | None
+) -> tuple[tuple[Finding, ...], Verdict, str]:
+    """Correct over the primary claims of an audit and give every finding, and the audit, its verdict.
+
+    Parameters
+    ----------
+    findings : sequence of Finding
+        All findings of the audit, of all its measurements, as `findings` returns them.
+    settings : Settings
+        As given to `findings`.
+    limited : bool
+        Whether a sample of the images was audited: every verdict is then "inconclusive".
+    excluded : str or None
+        Images left out, in words that stand after "Left out:".
+
+    Returns
+    -------
+    findings : tuple of Finding
+        With adjusted p (Holm over the primary ones), pairs only where it rejects, verdict and reason.
+    verdict : Verdict
+        Any disparity is a disparity; all equivalent (all not estimable) is that; anything else is inconclusive.
+    reason : str
+        How many questions ended in which verdict.
+    """
+    run = Run(settings, limited, excluded)
+    adjusted = _adjust(findings)
+    concluded = tuple(_concluded(finding, adjusted.get(i), run) for i, finding in enumerate(findings))
+    return concluded, *conclusion(concluded, run)
+
+
+def _adjust(findings: Sequence[Finding]) -> dict[int, float]:
+    """Return place -> Holm-adjusted p of the primary findings that have a test."""
+    tested = {i: finding.gap.p for i, finding in enumerate(findings) if finding.primary and finding.gap}
+    return dict(zip(tested, holm(np.array(list(tested.values()))).tolist(), strict=True))
+
+
+def _concluded(finding: Finding, p_adjusted: float | None, run: Run) -> Finding:
+    if finding.gap:
+        gap = finding.gap if p_adjusted is None else replace(finding.gap, p_adjusted=p_adjusted)
+        pairs = finding.pairs if gap.p_adjusted <= run.settings.alpha else ()
+        finding = replace(finding, gap=gap, pairs=pairs)
+    ruling = rule(finding, run)
+    return replace(finding, verdict=ruling.verdict, exceeds_tolerance=ruling.exceeds_tolerance, reason=ruling.reason)

@@ -1,0 +1,255 @@
+"""The registry of rates, and their point estimates from fairlearn's `MetricFrame` on the count table.
+
+An outcome is a *set* of answers ("crime-related" is three labels); every rate of an outcome is one-vs-rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache, partial
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from audit.errors import UsageError, nearest
+from audit.statistics.counts import GroupedCounts
+from audit.types import UNKNOWN, Better, Claim, Group, Measurement, Predictions
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float, Int
+
+    from audit.results import CellStatus
+
+Outcome = frozenset[str]
+_FAIRLEARN = "https://fairlearn.org/v0.15/api_reference/generated/fairlearn.metrics"
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A rate: events among the images that count."""
+
+    name: str
+    better: Better
+    source: str
+    needs_truth: bool
+    needs_outcome: bool
+    denominator: Literal["all", "positive", "negative", "selected"]
+    """Which images count: all; those whose true answer is, is not in the outcome; those whose answer is."""
+    event: Literal["correct", "selected", "missed", "positive"]
+    """What makes an image an event: a right answer; an answer in, not in the outcome; a true answer in it."""
+
+
+METRICS: Mapping[str, Metric] = MappingProxyType(
+    {
+        metric.name: metric
+        for metric in (
+            Metric("accuracy", "high", "https://scikit-learn.org/stable/modules/model_evaluation.html#accuracy-score",
+                   needs_truth=True, needs_outcome=False, denominator="all", event="correct"),
+            Metric("selection_rate", "neither", f"{_FAIRLEARN}.selection_rate.html",
+                   needs_truth=False, needs_outcome=True, denominator="all", event="selected"),
+            Metric("true_positive_rate", "high", f"{_FAIRLEARN}.true_positive_rate.html",
+                   needs_truth=True, needs_outcome=True, denominator="positive", event="selected"),
+            Metric("false_negative_rate", "low", f"{_FAIRLEARN}.false_negative_rate.html",
+                   needs_truth=True, needs_outcome=True, denominator="positive", event="missed"),
+            Metric("false_positive_rate", "low", f"{_FAIRLEARN}.false_positive_rate.html",
+                   needs_truth=True, needs_outcome=True, denominator="negative", event="selected"),
+            Metric("true_negative_rate", "high", f"{_FAIRLEARN}.true_negative_rate.html",
+                   needs_truth=True, needs_outcome=True, denominator="negative", event="missed"),
+            Metric("precision", "high", "https://scikit-learn.org/stable/modules/model_evaluation.html#precision-recall-f-measure-metrics",
+                   needs_truth=True, needs_outcome=True, denominator="selected", event="positive"),
+        )
+    }
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Tally:
+    """Events and denominators of one metric."""
+
+    groups: tuple[Group, ...]
+    events: Int[np.ndarray, "g"]
+    n: Int[np.ndarray, "g"]
+    images: Int[np.ndarray, "g"]
+    """Images of the group, whether they count for the metric or not."""
+
+    def statuses(self, fewest: int) -> tuple[CellStatus, ...]:
+        """Return what may be said of each group; a group of one image never counts, since it has no variance."""
+        return tuple(self._status(i, max(fewest, 2)) for i in range(len(self.groups)))
+
+    def _status(self, i: int, fewest: int) -> CellStatus:
+        if UNKNOWN in self.groups[i]:
+            return "unknown"
+        if self.images[i] == 0:
+            return "absent"
+        if self.n[i] == 0:
+            return "not estimable"
+        return "ok" if self.n[i] >= fewest else "small"
+
+
+def tally(counts: GroupedCounts, metric: Metric, outcome: Outcome | None) -> Tally:
+    """Count the events and the denominator of a metric in each group."""
+    images = counts.by_group(np.ones(len(counts.table), bool))
+    if metric.needs_truth:
+        counts = counts.known_truth()
+    masks = _masks(counts.table, outcome)
+    counted = masks[metric.denominator]
+    return Tally(counts.groups, counts.by_group(counted & masks[metric.event]), counts.by_group(counted), images)
+
+
+def _masks(table: pd.DataFrame, outcome: Outcome | None) -> dict[str, Bool[np.ndarray, "r"]]:
+    if outcome is None:
+        return {"all": np.ones(len(table), bool), "correct": (table["y_true"] == table["y_pred"]).to_numpy()}
+    positive, selected = (table[column].isin(outcome).to_numpy() for column in ("y_true", "y_pred"))
+    return {
+        "all": np.ones(len(table), bool),
+        "correct": positive == selected,
+        "positive": positive,
+        "negative": ~positive,
+        "selected": selected,
+        "missed": ~selected,
+    }
+
+
+@cache
+def _functions() -> Mapping[str, Callable[..., Any]]:
+    """Return the definitions of record. Imported here: fairlearn costs more than a second, and most commands need none of it."""
+    from fairlearn import metrics
+    from sklearn.metrics import accuracy_score, precision_score
+
+    rates = ("selection_rate", "true_positive_rate", "false_negative_rate", "false_positive_rate", "true_negative_rate")
+    return {
+        "accuracy": accuracy_score,
+        "precision": partial(precision_score, zero_division=np.nan),
+        **{name: getattr(metrics, name) for name in rates},
+    }
+
+
+@dataclass(frozen=True)
+class Estimates:
+    """Point estimates of one metric, as fairlearn defines it; meaningless where the denominator is 0, so mask before use."""
+
+    by_group: Float[np.ndarray, "g"]
+    """NaN for a group without images."""
+    overall: float
+
+
+def point_estimates(counts: GroupedCounts, names: Sequence[str], outcome: Outcome | None) -> dict[str, Estimates]:
+    """Return the point estimates of record: fairlearn's `MetricFrame` on the count table, images as `sample_weight`.
+
+    They equal `MetricFrame` on one row an image bit for bit, at a cost that does not grow with the images. Its bootstrap is never
+    used: on a count table it would resample rows of the table.
+
+    Parameters
+    ----------
+    counts : GroupedCounts
+        Counts by group, true answer and answer.
+    names : sequence of str
+        Metrics, evaluated in one frame.
+    outcome : frozenset of str or None
+        Answers that count as positive; None: the answers themselves are compared (accuracy).
+    """
+    known = counts.known_truth()
+    if known is counts:
+        return _frame(counts, names, outcome)
+    with_truth = [name for name in names if METRICS[name].needs_truth]
+    without = [name for name in names if not METRICS[name].needs_truth]
+    return {**_frame(known, with_truth, outcome), **_frame(counts, without, outcome)}
+
+
+def _frame(counts: GroupedCounts, names: Sequence[str], outcome: Outcome | None) -> dict[str, Estimates]:
+    nothing = np.full(len(counts.groups), np.nan)
+    if not names or counts.table.empty:
+        return {name: Estimates(nothing, np.nan) for name in names}
+    from fairlearn.metrics import MetricFrame
+
+    codes, y_true, y_pred, n = _coded(counts, outcome)
+    functions = {name: _functions()[name] for name in names}
+    # Built from the same names as the metrics: fairlearn silently leaves a metric without an entry unweighted.
+    weights = {name: {"sample_weight": n} for name in names}
+    groups = pd.Series(codes, name="group")
+    frame = MetricFrame(metrics=functions, y_true=y_true, y_pred=y_pred, sensitive_features=groups, sample_params=weights)
+    by_group = frame.by_group.reindex(range(len(counts.groups)))
+    return {name: Estimates(by_group[name].to_numpy(float), float(frame.overall[name])) for name in names}
+
+
+def _coded(counts: GroupedCounts, outcome: Outcome | None) -> tuple[Int[np.ndarray, "r"], ...]:
+    """Return group, true answer and answer as integers, and images: fairlearn takes the string "1" for not selected.
+
+    Rows that one-vs-rest makes equal are added up, since fairlearn's cost grows with the rows.
+    """
+    table = counts.table
+    if outcome is not None:
+        answers = [table[column].isin(outcome).to_numpy(np.int64) for column in ("y_true", "y_pred")]
+    else:
+        answers = np.split(pd.factorize(pd.concat([table["y_true"], table["y_pred"]]))[0], 2)
+    rows, place = np.unique(np.column_stack([counts.codes, *answers]), axis=0, return_inverse=True)
+    n = np.zeros(len(rows), np.int64)
+    np.add.at(n, place, table["n"].to_numpy())
+    return rows[:, 0], rows[:, 1], rows[:, 2], n
+
+
+def majority_baseline(counts: GroupedCounts, outcome: Outcome | None, answers: Group) -> Int[np.ndarray, "g"]:
+    """Return how many images of each group are right when always giving the commonest true answer of all images.
+
+    A tie goes to the answer that is declared first, with an outcome to the outcome.
+    """
+    counts = counts.known_truth()
+    if outcome is not None:
+        positive = _masks(counts.table, outcome)["positive"]
+        inside = counts.by_group(positive)
+        outside = counts.by_group(~positive)
+        return inside if inside.sum() >= outside.sum() else outside
+    totals = counts.table.groupby("y_true")["n"].sum()
+    if totals.empty:
+        return np.zeros(len(counts.groups), np.int64)
+    order = [answer for answer in answers if answer in totals.index]
+    commonest = totals.loc[order + [answer for answer in totals.index if answer not in order]].idxmax()
+    return counts.by_group((counts.table["y_true"] == commonest).to_numpy())
+
+
+def resolve(measurement: Measurement, claim: Claim, predictions: Predictions) -> tuple[Metric, Outcome | None]:
+    """Return the metric and the outcome that a claim names.
+
+    Raises
+    ------
+    UsageError
+        If the metric or outcome does not exist, an outcome holds an answer that cannot be given, or the metric needs what is not there.
+    """
+    where = f"measurement {measurement.name!r}"
+    if claim.metric not in METRICS:
+        raise UsageError(f"no metric {claim.metric!r}", where=where, fix=nearest(claim.metric, METRICS))
+    metric = METRICS[claim.metric]
+    if metric.needs_truth and predictions.y_true is None:
+        raise UsageError(f"{metric.name} needs a true answer, and there is none", where=where, fix="name the attribute that holds it")
+    if claim.outcome is None:
+        if metric.needs_outcome:
+            raise UsageError(f"{metric.name} needs an outcome", where=where, fix=nearest("", measurement.outcomes))
+        return metric, None
+    if claim.outcome not in measurement.outcomes:
+        raise UsageError(f"no outcome {claim.outcome!r}", where=where, fix=nearest(claim.outcome, measurement.outcomes))
+    outcome = frozenset(measurement.outcomes[claim.outcome])
+    impossible = sorted(outcome - set(predictions.answers))
+    if impossible or not outcome:
+        raise UsageError(f"outcome {claim.outcome!r} names {', '.join(impossible) or 'no answer'}", where=where,
+                         why="only what the model can answer makes an outcome", fix=nearest("", predictions.answers))  # fmt: skip
+    return metric, outcome
+
+
+def claim_id(measurement: str, claim: Claim) -> str:
+    """Return the name of a finding: stable between runs, and the seed of its random draws.
+
+    Examples
+    --------
+    >>> claim_id("words", Claim("selection_rate", ("race", "gender"), "crime"))
+    'words/selection_rate[crime]/race x gender'
+    """
+    outcome = "" if claim.outcome is None else f"[{claim.outcome}]"
+    return f"{measurement}/{claim.metric}{outcome}/{' x '.join(claim.by)}"
+
+
+def extremes(rates: Float[np.ndarray, "g"]) -> tuple[int, int]:
+    """Return the places of the highest and the lowest rate: of equals the first and the last, so that they never coincide."""
+    return int(np.argmax(rates)), len(rates) - 1 - int(np.argmin(rates[::-1]))
