@@ -5,7 +5,7 @@ Names of parameters are those of OpenAI's files. Shape suffixes: n samples, l to
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections.abc import Iterator
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -42,7 +42,21 @@ class Attention(nn.Module):
 
 def split_heads(x_nld: Tensor, heads: int) -> Tensor:
     """Return [n, heads, l, d / heads]."""
-    return x_nld.unflatten(2, (heads, -1)).transpose(1, 2)
+    n, tokens, width = x_nld.shape
+    return x_nld.reshape(n, tokens, heads, width // heads).transpose(1, 2)
+
+
+class MLP(nn.Module):
+    """Four times as wide inside."""
+
+    def __init__(self, width: int, activation: nn.Module) -> None:
+        super().__init__()
+        self.c_fc = nn.Linear(width, 4 * width)
+        self.act = activation
+        self.c_proj = nn.Linear(4 * width, width)
+
+    def forward(self, x_nld: Tensor) -> Tensor:
+        return self.c_proj(self.act(self.c_fc(x_nld)))  # type: ignore[no-any-return]
 
 
 class Block(nn.Module):
@@ -53,12 +67,26 @@ class Block(nn.Module):
         self.ln_1 = nn.LayerNorm(width, eps=config.layer_norm_eps)
         self.attn = Attention(width, heads)
         self.ln_2 = nn.LayerNorm(width, eps=config.layer_norm_eps)
-        parts = [("c_fc", nn.Linear(width, 4 * width)), ("act", ACTIVATIONS[config.activation]()), ("c_proj", nn.Linear(4 * width, width))]
-        self.mlp = nn.Sequential(OrderedDict(parts))
+        self.mlp = MLP(width, ACTIVATIONS[config.activation]())
 
     def forward(self, x_nld: Tensor, causal: bool, keep: Tensor | None) -> Tensor:
         x_nld = x_nld + self.attn(self.ln_1(x_nld), causal, keep)
         return x_nld + self.mlp(self.ln_2(x_nld))  # type: ignore[no-any-return]
+
+    @torch.no_grad()
+    def reset(self, layers: int, generator: torch.Generator | None) -> None:
+        """Draw the weights as in the paper's text tower; here both towers have them so."""
+        width = self.attn.out_proj.in_features
+        std, deep = width**-0.5, (2 * layers) ** -0.5
+        for weight, its_std in (
+            (self.attn.in_proj_weight, std),
+            (self.attn.out_proj.weight, std * deep),
+            (self.mlp.c_fc.weight, (2 * width) ** -0.5),
+            (self.mlp.c_proj.weight, std * deep),
+        ):
+            weight.normal_(0, its_std, generator=generator)
+        for bias in (self.attn.in_proj_bias, self.attn.out_proj.bias, self.mlp.c_fc.bias, self.mlp.c_proj.bias):
+            bias.zero_()
 
 
 class Transformer(nn.Module):
@@ -75,17 +103,13 @@ class Transformer(nn.Module):
             x_nld = block(x_nld, causal, keep)
         return x_nld
 
-    @torch.no_grad()
     def reset(self, generator: torch.Generator | None) -> None:
-        """Draw the weights of the paper's text tower (used for both towers here): output layers shrink with depth."""
-        std, deep = self.width**-0.5, (2 * len(self.resblocks)) ** -0.5
-        for block in self.resblocks:
-            block.attn.in_proj_weight.normal_(0, std, generator=generator)
-            block.attn.out_proj.weight.normal_(0, std * deep, generator=generator)
-            block.mlp.c_fc.weight.normal_(0, (2 * self.width) ** -0.5, generator=generator)
-            block.mlp.c_proj.weight.normal_(0, std * deep, generator=generator)
-            for bias in (block.attn.in_proj_bias, block.attn.out_proj.bias, block.mlp.c_fc.bias, block.mlp.c_proj.bias):
-                bias.zero_()
+        """Draw every block's weights; the more blocks, the smaller what each adds."""
+        for block in self.blocks():
+            block.reset(len(self.resblocks), generator)
+
+    def blocks(self) -> Iterator[Block]:
+        yield from self.resblocks  # type: ignore[misc]
 
 
 def reset_convolutions(tower: nn.Module, generator: torch.Generator | None) -> None:

@@ -24,7 +24,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
-import regex
+import regex  # type: ignore[import-untyped]
 import torch
 from torch import Tensor
 
@@ -250,11 +250,12 @@ def train_bpe(captions: Iterable[str], vocab_size: int, context: int) -> Tokeniz
         raise ConfigError("vocab_size must be at least 514", why="256 bytes, 256 bytes that end a word, start and end of text")
     counts = Counter(word for caption in captions for word in words(caption) if word not in (START, END))
     corpus = _Corpus([(spell(word), count) for word, count in sorted(counts.items())])
-    merges = []
+    merges: dict[str, str] = {}  # symbol -> its pair: a symbol that two pairs could make gets one id, so the second pair stays apart
     while len(merges) < vocab_size - 514 and (pair := corpus.most_frequent()):
-        corpus.merge(pair)
-        merges.append(" ".join(pair))
-    return Tokenizer(tuple(merges), context)
+        if "".join(pair) not in merges:
+            corpus.merge(pair)
+            merges["".join(pair)] = " ".join(pair)
+    return Tokenizer(tuple(merges.values()), context)
 
 
 class _Corpus:

@@ -86,7 +86,7 @@ class AttentionPool(nn.Module):
         x_nld = x_nchw.flatten(2).transpose(1, 2)
         x_nld = torch.cat([x_nld.mean(dim=1, keepdim=True), x_nld], dim=1) + self.positional_embedding
         q, k, v = self.q_proj(x_nld[:, :1]), self.k_proj(x_nld), self.v_proj(x_nld)
-        out = F.scaled_dot_product_attention(*(split_heads(part, self.heads) for part in (q, k, v)))
+        out = F.scaled_dot_product_attention(split_heads(q, self.heads), split_heads(k, self.heads), split_heads(v, self.heads))
         return self.c_proj(out.transpose(1, 2).flatten(1))  # type: ignore[no-any-return]
 
     @torch.no_grad()
@@ -187,8 +187,7 @@ class TextTransformer(nn.Module):
             If a row has no EOT, or is longer than the context: pooling such a row would silently take some other token.
         """
         text, end_n = self.config.text, self._end(ids_nl)
-        x_nld = self.token_embedding(ids_nl)
-        x_nld = x_nld + self.positional_embedding[: ids_nl.shape[1]]
+        x_nld: Tensor = self.token_embedding(ids_nl) + self.positional_embedding[: ids_nl.shape[1]]
         inside_nl = torch.arange(ids_nl.shape[1], device=ids_nl.device) <= end_n[:, None]
         x_nld = self.transformer(x_nld, causal=text.causal, keep=None if text.causal else inside_nl[:, None, None, :])
         x_nld = self.ln_final(x_nld)
@@ -196,7 +195,7 @@ class TextTransformer(nn.Module):
             pooled_nd = x_nld[torch.arange(len(ids_nl), device=ids_nl.device), end_n]
         else:
             weights_nl = inside_nl.to(x_nld.dtype) / (end_n[:, None] + 1)
-            pooled_nd = torch.einsum("nld,nl->nd", x_nld, weights_nl)
+            pooled_nd = (x_nld * weights_nl[:, :, None]).sum(dim=1)
         return pooled_nd @ self.text_projection
 
     def _end(self, ids_nl: Tensor) -> Tensor:

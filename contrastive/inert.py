@@ -1,0 +1,200 @@
+"""Reads a pickle as data: no class is looked up, no function of the file's choosing is called.
+
+A pickle is a program for a stack machine. This is that machine without its two dangerous instructions: a global stays a name (`Name`), and
+"call this name" goes to a function of ours, which knows a handful of names and answers the others with an `Inert` value. Instructions that
+``torch.save`` never writes are refused. Only words and small numbers may be keys: hashing a nested tuple, or a million numbers made to
+collide, takes for ever.
+"""
+
+from __future__ import annotations
+
+import pickletools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from contrastive.errors import UnsafeFileError
+
+MAX_INSTRUCTIONS = 3_000_000
+"""A training checkpoint with 5,000 tensors takes about 250,000."""
+
+
+@dataclass(frozen=True)
+class Name:
+    """A class or function that the pickle asks for. It stays a name."""
+
+    dotted: str
+
+
+class Inert(dict[Any, Any]):
+    """A value of a class that was not looked up: its attributes or items, where it had any."""
+
+
+@dataclass(frozen=True)
+class Reader:
+    """What the machine asks of its owner.
+
+    Parameters
+    ----------
+    call : (dotted name, arguments) -> value
+    storage : (persistent id) -> value
+    names : list of str
+        Every name that the pickle asks for is appended, also where reading ends with an error.
+    """
+
+    call: Callable[[str, tuple[Any, ...]], Any]
+    storage: Callable[[Any], Any]
+    names: list[str]
+
+    def read(self, content: bytes) -> Any:
+        """Run the machine.
+
+        Raises
+        ------
+        ValueError, LookupError, TypeError
+            If the pickle is malformed.
+        UnsafeFileError
+            If it uses an instruction that ``torch.save`` never writes, or would take too long.
+        """
+        machine = _Machine(self)
+        for count, (opcode, argument, _) in enumerate(pickletools.genops(content)):
+            if opcode.name == "STOP":
+                return machine.stack.pop()
+            if count == MAX_INSTRUCTIONS:
+                raise UnsafeFileError(f"it holds more than {MAX_INSTRUCTIONS:,} pickle instructions")
+            machine.step(opcode.name, argument)
+        raise ValueError("no end")
+
+
+LITERALS = frozenset(
+    {"BININT", "BININT1", "BININT2", "LONG1", "LONG4", "BINFLOAT"}
+    | {"BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8", "BINSTRING", "SHORT_BINSTRING"}
+    | {"BINBYTES", "SHORT_BINBYTES", "BINBYTES8", "BYTEARRAY8"}
+)
+CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False, "EMPTY_TUPLE": ()}
+IGNORED = frozenset({"PROTO", "FRAME"})
+
+
+class _Machine:
+    """A stack, the stacks below each mark, and a memo. A stack too short or a memo without an entry raises LookupError."""
+
+    def __init__(self, reader: Reader) -> None:
+        self.reader = reader
+        self.stack: list[Any] = []
+        self.below: list[list[Any]] = []
+        self.memo: dict[int, Any] = {}
+
+    def step(self, name: str, argument: Any) -> None:
+        if name in LITERALS:
+            self.push(argument)
+        elif name in CONSTANTS:
+            self.push(CONSTANTS[name])
+        elif name in INSTRUCTIONS:
+            INSTRUCTIONS[name](self, argument)
+        elif name not in IGNORED:
+            raise UnsafeFileError(f"it holds the pickle instruction {name}, which torch.save never writes")
+
+    def push(self, value: Any) -> None:
+        self.stack.append(value)
+
+    def pop(self) -> Any:
+        return self.stack.pop()
+
+    def mark(self) -> None:
+        self.below.append(self.stack)
+        self.stack = []
+
+    def items(self) -> list[Any]:
+        """Return everything since the last mark."""
+        found, self.stack = self.stack, self.below.pop()
+        return found
+
+    def fold(self, size: int) -> None:
+        self.push(tuple([self.pop() for _ in range(size)][::-1]))
+
+    def remember(self, key: int) -> None:
+        self.memo[key] = self.stack[-1]
+
+    def name(self, dotted: str) -> None:
+        self.reader.names.append(dotted)
+        self.push(Name(dotted))
+
+    def name_from_stack(self) -> None:
+        name, module = self.pop(), self.pop()
+        if not (isinstance(name, str) and isinstance(module, str)):
+            raise TypeError("a name that is not a word")
+        self.name(f"{module}.{name}")
+
+    def call(self, arguments: Any) -> None:
+        """Replace the name on the stack by what the owner makes of it."""
+        called = self.pop()
+        known = isinstance(called, Name) and isinstance(arguments, tuple)
+        self.push(self.reader.call(called.dotted, arguments) if known else Inert())
+
+    def call_items(self) -> None:
+        first, *arguments = self.items()
+        self.push(first)
+        self.call(tuple(arguments))
+
+    def call_with_keywords(self) -> None:
+        self.pop()
+        self.call(self.pop())
+
+    def build(self, state: Any) -> None:
+        """Keep the attributes of an inert value; those of a plain dictionary (a state dict's ``_metadata``) are dropped."""
+        if isinstance(state, tuple) and len(state) == 2:
+            state = state[0]
+        if isinstance(self.stack[-1], Inert) and isinstance(state, dict):
+            self.stack[-1].update(state)
+
+    def extend(self, items: list[Any]) -> None:
+        if isinstance(self.stack[-1], list):
+            self.stack[-1].extend(items)
+
+    def set_items(self, items: list[Any]) -> None:
+        if not isinstance(self.stack[-1], dict):
+            raise TypeError("items set on what is not a table")
+        self.stack[-1].update(_table(items))
+
+
+def _table(items: list[Any]) -> dict[Any, Any]:
+    keys, values = items[::2], items[1::2]
+    if not all(isinstance(key, str) or (isinstance(key, int) and abs(key) < 2**31) for key in keys):
+        raise UnsafeFileError("it holds a table with keys that are neither words nor small numbers")
+    return dict(zip(keys, values, strict=True))
+
+
+INSTRUCTIONS: dict[str, Callable[[_Machine, Any], None]] = {
+    "EMPTY_LIST": lambda m, _: m.push([]),
+    "EMPTY_DICT": lambda m, _: m.push({}),
+    "EMPTY_SET": lambda m, _: m.push([]),  # a list: building a set would hash
+    "MARK": lambda m, _: m.mark(),
+    "POP": lambda m, _: m.pop(),
+    "POP_MARK": lambda m, _: [m.items()].clear(),
+    "DUP": lambda m, _: m.push(m.stack[-1]),
+    "TUPLE1": lambda m, _: m.fold(1),
+    "TUPLE2": lambda m, _: m.fold(2),
+    "TUPLE3": lambda m, _: m.fold(3),
+    "TUPLE": lambda m, _: m.push(tuple(m.items())),
+    "LIST": lambda m, _: m.push(m.items()),
+    "FROZENSET": lambda m, _: m.push(m.items()),
+    "DICT": lambda m, _: m.push(_table(m.items())),
+    "APPEND": lambda m, _: m.extend([m.pop()]),
+    "APPENDS": lambda m, _: m.extend(m.items()),
+    "ADDITEMS": lambda m, _: m.extend(m.items()),
+    "SETITEM": lambda m, _: m.set_items([m.pop(), m.pop()][::-1]),
+    "SETITEMS": lambda m, _: m.set_items(m.items()),
+    "GLOBAL": lambda m, argument: m.name(argument.replace(" ", ".", 1)),
+    "STACK_GLOBAL": lambda m, _: m.name_from_stack(),
+    "REDUCE": lambda m, _: m.call(m.pop()),
+    "NEWOBJ": lambda m, _: m.call(m.pop()),
+    "NEWOBJ_EX": lambda m, _: m.call_with_keywords(),
+    "OBJ": lambda m, _: m.call_items(),
+    "BUILD": lambda m, _: m.build(m.pop()),
+    "BINPERSID": lambda m, _: m.push(m.reader.storage(m.pop())),
+    "BINPUT": lambda m, argument: m.remember(argument),
+    "LONG_BINPUT": lambda m, argument: m.remember(argument),
+    "MEMOIZE": lambda m, _: m.remember(len(m.memo)),
+    "BINGET": lambda m, argument: m.push(m.memo[argument]),
+    "LONG_BINGET": lambda m, argument: m.push(m.memo[argument]),
+}
