@@ -14,6 +14,7 @@ from contrastive.plain import from_plain, to_plain
 
 LIMIT = 1_000_000
 """No size in a configuration is larger: a configuration from a file must not be able to exhaust the machine."""
+MAX_LAYERS = 1000
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,8 @@ class ViTConfig:
     kind: Literal["vit"] = "vit"
 
     def __post_init__(self) -> None:
-        check_sizes("vision", self.image_size, self.patch_size, self.width, self.layers, self.head_width)
+        check_sizes("vision", self.image_size, self.patch_size, self.width, self.head_width)
+        check_layers("vision", self.layers)
         check_divides("vision.head_width", self.head_width, "width", self.width)
         check_divides("vision.patch_size", self.patch_size, "image_size", self.image_size)
 
@@ -43,7 +45,8 @@ class ResNetConfig:
     kind: Literal["resnet"] = "resnet"
 
     def __post_init__(self) -> None:
-        check_sizes("vision", self.image_size, self.width, *self.layers)
+        check_sizes("vision", self.image_size, self.width)
+        check_layers("vision", *self.layers)
         check_divides("2", 2, "vision.width", self.width)
         check_divides("32", 32, "vision.image_size", self.image_size)
 
@@ -77,7 +80,8 @@ class TextConfig:
     """``eot``: the feature at the first EOT. ``mean``: the mean over the tokens up to and with the first EOT; padding never counts."""
 
     def __post_init__(self) -> None:
-        check_sizes("text", self.context, self.vocab_size, self.width, self.layers, self.head_width)
+        check_sizes("text", self.context, self.vocab_size, self.width, self.head_width)
+        check_layers("text", self.layers)
         check_divides("text.head_width", self.head_width, "width", self.width)
 
     @property
@@ -122,6 +126,12 @@ def check_sizes(where: str, *sizes: int) -> None:
     """Refuse a size that is not positive, or so large that it would exhaust the machine."""
     if not all(1 <= size <= LIMIT for size in sizes):
         raise ConfigError(f"every size of {where} must be between 1 and {LIMIT}")
+
+
+def check_layers(where: str, *layers: int) -> None:
+    """Refuse a number of layers that would take minutes to build."""
+    if not all(1 <= count <= MAX_LAYERS for count in layers):
+        raise ConfigError(f"the layers of {where} must be between 1 and {MAX_LAYERS}")
 
 
 def check_divides(name: str, divisor: int, of: str, number: int) -> None:

@@ -192,8 +192,8 @@ def _sync_folder(folder: Path) -> None:
 def _understand(archive: Archive) -> Checkpoint:
     data = _known_format(archive)
     config, state = ModelConfig.from_dict(_table(data, "config")), _table(data, "state_dict")
-    if not all(isinstance(tensor, Tensor) for tensor in state.values()):
-        raise CheckpointError("its state_dict holds values that are not tensors")
+    if not all(isinstance(name, str) and isinstance(tensor, Tensor) for name, tensor in state.items()):
+        raise CheckpointError("its state_dict holds values that are not tensors by name")
     preprocess, tokenizer = _table(data, "preprocess"), _table(data, "tokenizer")
     hashes = [table.pop("sha256", None) for table in (preprocess, tokenizer)]
     checkpoint = Checkpoint(

@@ -80,13 +80,16 @@ def load_portable(config: ModelConfig, state: Mapping[str, Tensor]) -> CLIP:
         raise CheckpointError(
             "the weights do not fit the architecture", why=f"{_five('missing', missing)}; {_five('unexpected', unexpected)}"
         )
-    shapes = [
-        f"{name} {list(state[name].shape)} for {list(wanted[name].shape)}" for name in wanted if state[name].shape != wanted[name].shape
-    ]
-    if shapes:
-        raise CheckpointError("the weights do not fit the architecture", why=_five("other shapes", shapes))
+    unlike = [name for name, tensor in wanted.items() if not _alike(state[name], tensor)]
+    if unlike:
+        shown = [f"{name} {list(state[name].shape)} for {list(wanted[name].shape)}" for name in unlike]
+        raise CheckpointError("the weights do not fit the architecture", why=_five("of another shape or kind", shown))
     model.load_state_dict(state, strict=True, assign=True)
     return model
+
+
+def _alike(tensor: Tensor, wanted: Tensor) -> bool:
+    return tensor.shape == wanted.shape and tensor.is_floating_point() == wanted.is_floating_point()
 
 
 def _five(kind: str, names: list[str]) -> str:

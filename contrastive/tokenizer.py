@@ -5,7 +5,8 @@ neighbours are merged in the order of the list of merges. Ids: 256 bytes, 256 by
 (EOT): EOT is the largest id.
 
 OpenAI's code first repairs text with ``ftfy`` (mojibake, curly quotes, full-width letters). Here it is not: ids must not depend on
-which packages are installed. Text that ftfy would leave alone gets the same ids.
+which packages are installed. Text that ftfy would leave alone gets the same ids. And "<|endoftext|>" written in a text is plain text: no
+caption and no label can end a text early.
 
 Source: Radford et al. 2021, section 2.4; Sennrich et al. 2016, https://arxiv.org/abs/1508.07909
 """
@@ -33,9 +34,7 @@ from contrastive.errors import ConfigError
 from contrastive.plain import from_plain, sha256_of, to_plain
 
 START, END = "<|startoftext|>", "<|endoftext|>"
-WORDS = regex.compile(
-    r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|\p{L}+|\p{N}|[^\s\p{L}\p{N}]+", regex.IGNORECASE | regex.VERSION0
-)
+WORDS = regex.compile(r"'s|'t|'re|'ve|'m|'ll|'d|\p{L}+|\p{N}|[^\s\p{L}\p{N}]+", regex.IGNORECASE)
 END_OF_WORD = "</w>"
 CLIP_MERGES = 48_894
 CACHED_WORDS = 100_000
@@ -180,7 +179,7 @@ class Tokenizer:
 
     @cached_property
     def _known_words(self) -> dict[str, list[int]]:
-        return {START: [self.eot - 1], END: [self.eot]}
+        return {}
 
     def _encode_word(self, word: str) -> list[int]:
         known = self._known_words.get(word)
@@ -248,7 +247,7 @@ def train_bpe(captions: Iterable[str], vocab_size: int, context: int) -> Tokeniz
     """
     if vocab_size < 514:
         raise ConfigError("vocab_size must be at least 514", why="256 bytes, 256 bytes that end a word, start and end of text")
-    counts = Counter(word for caption in captions for word in words(caption) if word not in (START, END))
+    counts = Counter(word for caption in captions for word in words(caption))
     corpus = _Corpus([(spell(word), count) for word, count in sorted(counts.items())])
     merges: dict[str, str] = {}  # symbol -> its pair: a symbol that two pairs could make gets one id, so the second pair stays apart
     while len(merges) < vocab_size - 514 and (pair := corpus.most_frequent()):
