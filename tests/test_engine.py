@@ -1,0 +1,137 @@
+"""One audit from start to end with numbers that can be checked in the head."""
+
+import io
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from audit.engine import audit
+from audit.errors import DataError
+from audit.types import Claim, Dataset, LabelSet, Measurement, Probe, Settings, Specification, SpecificationPlan
+
+RACE = Claim("accuracy", ("race",))
+LABELS = LabelSet("gender", ("Female", "Male"), {"Female": ("a photo of a woman",), "Male": ("a photo of a man",)})
+GENDER = Measurement(
+    "gender",
+    "Who?",
+    LABELS,
+    "test v1",
+    (RACE, Claim("selection_rate", ("race",), "woman", primary=False)),
+    "gender",
+    {"woman": ("Female",)},
+)
+PLAN = SpecificationPlan("Who, otherwise?", RACE, (Specification("test v1", "a", GENDER), Specification("test v2", "a", GENDER)), 0)
+PROBE = Probe("test", "Who?", lambda _: None, (GENDER,), "made up", "none", ("Nothing.",), ("Everything.",), specifications=(PLAN,))
+
+
+def png(colour) -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", (16, 16), colour).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def faces(repeat: int = 40) -> Dataset:
+    """Red means "woman" to the fake encoder, green "man". Black women and men are red, White women red, White men green."""
+    kinds = [("Black", "Female", "red"), ("Black", "Male", "red"), ("White", "Female", "red"), ("White", "Male", "lime")] * repeat
+    attributes = pd.DataFrame([kind[:2] for kind in kinds], columns=["race", "gender"], dtype="str")
+    attributes.index = pd.Index([f"{row}.png" for row in range(len(kinds))])
+    levels = {"race": ("Black", "White"), "gender": ("Female", "Male")}
+    return Dataset("faces", [png(kind[2]) for kind in kinds], attributes, levels, "4" * 64, "made by the test", "none")
+
+
+@pytest.fixture
+def run(fake_encoder, tmp_path):
+    def run(dataset=None, settings=None):
+        return audit(fake_encoder, PROBE, dataset or faces(), settings or Settings(), cache_root=tmp_path / "cache")
+
+    return run
+
+
+def test_accuracy_gap_is_one_half(run):
+    # Black: 40 of 80 right (the men are not), White: 80 of 80.
+    finding = run().result.findings[0]
+
+    assert {rate.group: (rate.events, rate.n, rate.value) for rate in finding.by_group} == {
+        ("Black",): (40, 80, 0.5),
+        ("White",): (80, 80, 1.0),
+    }
+    assert finding.gap.value == 0.5
+    assert finding.gap.p == 1 / 10_000  # the smallest that 9,999 draws can give
+    assert finding.verdict == "disparity"
+
+
+def test_the_selection_rate_counts_answers_not_truth(run):
+    # Black: 80 of 80 called women; White: 40 of 80.
+    finding = run().result.findings[1]
+
+    assert [rate.value for rate in finding.by_group] == [1.0, 0.5]
+    assert not finding.primary
+
+
+def test_the_order_of_the_images_changes_nothing(run):
+    dataset = faces()
+    order = np.random.default_rng(1).permutation(len(dataset.images))
+    shuffled = replace(dataset, images=[dataset.images[i] for i in order], attributes=dataset.attributes.iloc[order])
+
+    assert run(shuffled).result == run(dataset).result
+
+
+def test_a_second_run_embeds_nothing_and_finds_the_same(run, fake_encoder):
+    first = run()
+    seen = sum(fake_encoder.calls)
+    second = run()
+
+    assert seen == 2  # two different pictures, whatever the number of rows
+    assert sum(fake_encoder.calls) == seen
+    assert second.result == first.result
+
+
+def test_a_limited_run_concludes_nothing(run):
+    result = run(replace(faces(), limited=True)).result
+
+    assert result.verdict == "inconclusive"
+    assert {finding.verdict for finding in result.findings} == {"inconclusive"}
+    assert any("LIMITED RUN" in warning for warning in result.warnings)
+
+
+def test_groups_below_the_minimum_size_are_shown_but_not_judged(run):
+    result = run(faces(repeat=5)).result  # ten images a race
+
+    assert [rate.status for rate in result.findings[0].by_group] == ["small", "small"]
+    assert result.findings[0].by_group[0].value == 0.5
+    assert result.findings[0].verdict == "not estimable"
+    assert result.verdict == "not estimable"
+
+
+def test_an_unreadable_image_is_counted_by_reason_and_group(run):
+    dataset = faces()
+    images = [*dataset.images[:-1], b"not an image"]
+
+    data = run(replace(dataset, images=images)).result.data
+
+    assert (data.listed, data.used) == (160, 159)
+    assert [(e.reason, e.count, e.by_group["race"]) for e in data.exclusions] == [("not an image", 1, {"White": 1})]
+
+
+def test_too_many_unreadable_images_stop_the_audit(run):
+    with pytest.raises(DataError):
+        run(replace(faces(), images=[b"not an image"] * 160))
+
+
+def test_specifications_with_the_same_words_give_the_same_point(run):
+    curve = run().result.specifications[0]
+
+    assert [point.difference for point in curve.points] == [0.5, 0.5]
+    assert (curve.first, curve.second) == (("White",), ("Black",))
+    assert curve.share_same_sign == 1.0
+
+
+def test_the_record_holds_the_exact_prompts_and_the_answers(run):
+    record = run().result.measurements[0]
+
+    assert record.prompts == {"Female": ("a photo of a woman",), "Male": ("a photo of a man",)}
+    assert record.answer_counts == {"Female": 120, "Male": 40}
+    assert record.near_ties == 0.0
