@@ -231,26 +231,28 @@ def clip_tokenizer(context: int = 77) -> Tokenizer:
     return Tokenizer(merges, context)
 
 
-def train_bpe(captions: Iterable[str], vocab_size: int, context: int) -> Tokenizer:
+def train_bpe(captions: Iterable[str], vocab_size: int, context: int, min_count: int = 2) -> Tokenizer:
     """Train a vocabulary on captions.
 
     The most frequent pair is merged first; of equally frequent ones the first in alphabetical order, so that the result depends on nothing
-    but the captions' words and their counts. Pairs seen once are not merged: the vocabulary may end up smaller.
+    but the captions' words and their counts.
 
     Parameters
     ----------
     captions : iterable of str
     vocab_size : int
-        At most this many ids; at least 514 (bytes, bytes that end a word, start, end).
+        At most this many ids; at least 514 (bytes, bytes that end a word, start, end). Fewer when there is nothing left to merge.
     context : int
         Ids in a row, with start and end.
+    min_count : int
+        A pair that occurs less often is not merged. With 1, and ids enough, every word of the captions becomes one id.
     """
     if vocab_size < 514:
         raise ConfigError("vocab_size must be at least 514", why="256 bytes, 256 bytes that end a word, start and end of text")
     counts = Counter(word for caption in captions for word in words(caption))
     corpus = _Corpus([(spell(word), count) for word, count in sorted(counts.items())])
     merges: dict[str, str] = {}  # symbol -> its pair: a symbol that two pairs could make gets one id, so the second pair stays apart
-    while len(merges) < vocab_size - 514 and (pair := corpus.most_frequent()):
+    while len(merges) < vocab_size - 514 and (pair := corpus.most_frequent(min_count)):
         if "".join(pair) not in merges:
             corpus.merge(pair)
             merges["".join(pair)] = " ".join(pair)
@@ -273,11 +275,11 @@ class _Corpus:
         self.heap = [(-count, pair) for pair, count in self.pairs.items()]
         heapq.heapify(self.heap)
 
-    def most_frequent(self) -> tuple[str, str] | None:
+    def most_frequent(self, min_count: int) -> tuple[str, str] | None:
         while self.heap:
             count, pair = heapq.heappop(self.heap)
             if -count == self.pairs[pair]:
-                return pair if -count > 1 else None
+                return pair if -count >= max(1, min_count) else None
         return None
 
     def merge(self, pair: tuple[str, str]) -> None:
