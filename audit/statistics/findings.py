@@ -17,7 +17,6 @@ from audit.statistics.metrics import (
     Metric,
     Outcome,
     Tally,
-    claim_id,
     extremes,
     majority_baseline,
     point_estimates,
@@ -28,7 +27,7 @@ from audit.statistics.multiplicity import holm
 from audit.statistics.null import between_group_variance, gap_test, generator, two_proportion_p
 from audit.statistics.power import detectable_in_any_pair
 from audit.statistics.verdict import Run, conclusion, rule
-from audit.types import Claim, Group, Measurement, Predictions, Settings
+from audit.types import Claim, Group, Measurement, Predictions, Settings, finding_id
 
 if TYPE_CHECKING:
     from jaxtyping import Int
@@ -102,7 +101,7 @@ def _questions(measurement: Measurement, predictions: Predictions, settings: Set
     questions: dict[str, _Question] = {}
     for claim in measurement.claims:
         metric, outcome = resolve(measurement, claim, predictions)
-        name = claim_id(measurement.name, claim)
+        name = finding_id(measurement.name, claim)
         if name in questions:
             raise UsageError(f"{name} is asked twice", where=f"measurement {measurement.name!r}", fix="remove one of the two claims")
         tolerance = settings.tolerance if claim.tolerance is None else claim.tolerance
@@ -249,7 +248,7 @@ def conclude(
     limited : bool
         Whether a sample of the images was audited: every verdict is then "inconclusive".
     excluded : str or None
-        Images left out, in words that stand after "Left out:".
+        Images left out, in words that stand after "Not covered:".
 
     Returns
     -------

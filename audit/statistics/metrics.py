@@ -238,18 +238,6 @@ def resolve(measurement: Measurement, claim: Claim, predictions: Predictions) ->
     return metric, outcome
 
 
-def claim_id(measurement: str, claim: Claim) -> str:
-    """Return the name of a finding: stable between runs, and the seed of its random draws.
-
-    Examples
-    --------
-    >>> claim_id("words", Claim("selection_rate", ("race", "gender"), "crime"))
-    'words/selection_rate[crime]/race x gender'
-    """
-    outcome = "" if claim.outcome is None else f"[{claim.outcome}]"
-    return f"{measurement}/{claim.metric}{outcome}/{' x '.join(claim.by)}"
-
-
 def extremes(rates: Float[np.ndarray, "g"]) -> tuple[int, int]:
     """Return the places of the highest and the lowest rate: of equals the first and the last, so that they never coincide."""
     return int(np.argmax(rates)), len(rates) - 1 - int(np.argmin(rates[::-1]))

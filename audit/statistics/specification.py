@@ -10,14 +10,17 @@ import numpy as np
 from audit.results import SpecificationCurve, SpecificationPoint
 from audit.statistics.counts import grouped_counts
 from audit.statistics.intervals import newcombe
-from audit.statistics.metrics import Tally, claim_id, extremes, resolve, tally
+from audit.statistics.metrics import Tally, extremes, resolve, tally
 from audit.statistics.multiplicity import benjamini_hochberg
 from audit.statistics.null import gap_test, generator
-from audit.types import Group, Predictions, Settings, Specification, SpecificationPlan
+from audit.types import Group, Predictions, Settings, Specification, SpecificationPlan, finding_id
 
 
 def specification_curve(
-    plan: SpecificationPlan, predictions: Mapping[int, Predictions], levels: Mapping[str, Group], settings: Settings
+    plan: SpecificationPlan,
+    predictions: Mapping[int, Predictions] | Sequence[Predictions],
+    levels: Mapping[str, Group],
+    settings: Settings,
 ) -> SpecificationCurve:
     """Follow the default's extreme pair of groups through every specification.
 
@@ -25,8 +28,8 @@ def specification_curve(
     ----------
     plan : SpecificationPlan
         The claim, its specifications, and which of them is the default, chosen before the run.
-    predictions : mapping of int to Predictions
-        Index of the specification -> what was answered under it.
+    predictions : mapping of int to Predictions, or sequence of Predictions
+        What was answered under each specification, by its index.
     levels : mapping of str to tuple of str
         attribute -> declared levels.
     settings : Settings
@@ -89,7 +92,7 @@ def _point(plan: SpecificationPlan, index: int, tallied: Tally, pair: tuple[Grou
     point = SpecificationPoint(specification.preset, specification.variant, False, None, None, None, None, None)
     if len(groups) > 1:
         # Seeded like the finding of the same measurement and claim, so that both print the same p.
-        null = gap_test(events, n, settings.draws, generator(settings.seed, claim_id(specification.measurement.name, plan.claim)))
+        null = gap_test(events, n, settings.draws, generator(settings.seed, finding_id(specification.measurement.name, plan.claim)))
         point = replace(point, p=null.p, gap=null.gap)
     if pair[0] in groups and pair[1] in groups:
         i, j = groups.index(pair[0]), groups.index(pair[1])

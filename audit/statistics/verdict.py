@@ -161,7 +161,7 @@ def _not_compared(finding: Finding) -> list[str]:
 
 
 def _left_out(run: Run) -> list[str]:
-    return [f"Left out: {run.excluded.rstrip('.')}."] if run.excluded else []
+    return [f"Not covered: {run.excluded.rstrip('.')}."] if run.excluded else []
 
 
 def conclusion(findings: Sequence[Finding], run: Run) -> tuple[Verdict, str]:

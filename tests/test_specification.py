@@ -1,0 +1,134 @@
+"""The specification curve: the default's extreme pair, followed through every wording."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from audit.statistics.findings import findings
+from audit.statistics.intervals import newcombe
+from audit.statistics.metrics import METRICS
+from audit.statistics.specification import specification_curve
+from audit.types import Claim, LabelSet, Measurement, Predictions, Settings, Specification, SpecificationPlan
+
+LABELS = ("yes", "no")
+CLAIM = Claim("selection_rate", ("group",), "harm")
+SETTINGS = Settings(draws=999)
+LEVELS = {"group": ("a", "b", "c")}
+
+
+def specification(name):
+    return Specification(name, "plain", Measurement(name, "?", LabelSet("l", LABELS, {}), name, (CLAIM,), outcomes={"harm": ("yes",)}))
+
+
+def answered(**cells):
+    """k "yes" of n images of each group."""
+    group = np.repeat(list(cells), [n for _, n in cells.values()])
+    y_pred = np.concatenate([np.repeat(LABELS, [k, n - k]) for k, n in cells.values()])
+    return Predictions(
+        LABELS, LABELS, np.zeros((len(group), 2), np.float32), y_pred, None, pd.DataFrame({"group": group}), np.zeros(len(group))
+    )
+
+
+def curve(*answers, default=0):
+    plan = SpecificationPlan("Does it matter?", CLAIM, tuple(specification(f"p{i}") for i in range(len(answers))), default)
+    return specification_curve(plan, dict(enumerate(answers)), LEVELS, SETTINGS)
+
+
+DEFAULT = answered(a=(30, 100), b=(60, 100), c=(50, 100))
+MILD = answered(a=(48, 100), b=(50, 100), c=(90, 100))
+REVERSED = answered(a=(70, 100), b=(60, 100), c=(65, 100))
+STRONG = answered(a=(10, 100), b=(80, 100), c=(50, 100))
+
+
+def test_every_point_is_the_same_pair_with_the_same_sign():
+    """Default: b .6 highest, a .3 lowest. Then b - a is .02, -.10 and .70, though c has the extremes in between."""
+    found = curve(DEFAULT, MILD, REVERSED, STRONG)
+    assert (found.first, found.second) == (("b",), ("a",))
+    assert [point.difference for point in found.points] == [pytest.approx(d) for d in (0.3, 0.02, -0.1, 0.7)]
+    assert [point.gap for point in found.points] == [pytest.approx(gap) for gap in (0.3, 0.42, 0.1, 0.7)]
+    assert [point.default for point in found.points] == [True, False, False, False]
+    assert [point.preset for point in found.points] == ["p0", "p1", "p2", "p3"]
+    assert (found.points[1].low, found.points[1].high) == newcombe(50, 100, 48, 100, 0.05)
+    assert (found.question, found.metric, found.outcome, found.attributes) == ("Does it matter?", "selection_rate", "harm", ("group",))
+
+
+def test_the_summary_by_hand():
+    """Differences -.10, .02, .30, .70: median .16; three of four have the default's sign; all but the reversed one are detected."""
+    found = curve(DEFAULT, MILD, REVERSED, STRONG)
+    assert found.median == pytest.approx(0.16)
+    assert (found.smallest, found.largest) == (pytest.approx(-0.1), pytest.approx(0.7))
+    assert found.share_same_sign == 0.75
+    assert [point.p <= 0.05 for point in found.points] == [True, True, False, True]
+    assert found.share_detected == 0.75
+
+
+def test_detection_is_corrected_over_the_specifications():
+    """61 against 45 of 100 is detected alone (p about .034); one such among four is not (Benjamini-Hochberg: .034 * 4 / 1)."""
+    borderline, nothing = answered(a=(45, 100), b=(61, 100)), answered(a=(50, 100), b=(50, 100))
+    alone = curve(borderline)
+    assert 0.02 < alone.points[0].p < 0.05
+    assert alone.share_detected == 1.0
+    assert curve(borderline, nothing, nothing, nothing).share_detected == 0.0
+
+
+def test_the_default_need_not_come_first():
+    found = curve(STRONG, REVERSED, default=1)
+    assert (found.first, found.second) == (("a",), ("b",))
+    assert [point.default for point in found.points] == [False, True]
+    assert found.share_same_sign == 0.5
+
+
+def test_the_point_of_the_default_is_its_finding():
+    """The same p to the last digit, and the rates of record."""
+    found = curve(DEFAULT, STRONG)
+    for i, answers in enumerate((DEFAULT, STRONG)):
+        (finding,) = findings(specification(f"p{i}").measurement, answers, LEVELS, SETTINGS)
+        assert found.points[i].p == finding.gap.p
+        assert found.points[i].gap == finding.gap.value
+        by_group = {rate.group: rate.value for rate in finding.by_group}
+        assert found.points[i].difference == by_group["b",] - by_group["a",]
+
+
+def test_what_cannot_be_estimated_is_none_and_outside_the_summary():
+    """Under the second wording b has 29 images: no difference, though a and c still make a gap; under the third only a is left."""
+    found = curve(DEFAULT, answered(a=(10, 100), b=(20, 29), c=(50, 100)), answered(a=(10, 100), b=(2, 3)))
+    second, third = found.points[1:]
+    assert (second.difference, second.low, second.high, second.gap) == (None, None, None, 0.4)
+    assert (third.difference, third.p, third.gap) == (None, None, None)
+    assert found.median == found.smallest == found.largest == found.points[0].difference
+    assert (found.share_same_sign, found.share_detected) == (1.0, 1.0)
+
+
+def test_a_default_that_cannot_be_estimated_has_no_pair():
+    found = curve(answered(a=(10, 100), b=(2, 3)), STRONG)
+    assert (found.first, found.second) == ((), ())
+    assert [point.difference for point in found.points] == [None, None]
+    assert (found.median, found.smallest, found.largest, found.share_same_sign) == (None, None, None, None)
+    assert found.points[1].p == 0.001
+    assert found.share_detected == 1.0
+
+
+def test_nothing_estimable_at_all():
+    assert curve(answered(a=(2, 3))).share_detected is None
+
+
+def test_a_default_without_a_difference_has_no_sign():
+    found = curve(answered(a=(50, 100), b=(50, 100)), STRONG)
+    assert found.points[0].difference == 0.0
+    assert found.share_same_sign is None
+
+
+def test_a_list_of_predictions_will_do():
+    plan = SpecificationPlan("?", CLAIM, (specification("p0"), specification("p1")), 0)
+    assert specification_curve(plan, [DEFAULT, MILD], LEVELS, SETTINGS) == specification_curve(
+        plan, {0: DEFAULT, 1: MILD}, LEVELS, SETTINGS
+    )
+
+
+def test_each_measurement_brings_its_own_outcome():
+    """A variant in which the harm is called "no"."""
+    other = Measurement("p1", "?", LabelSet("l", LABELS, {}), "p1", (CLAIM,), outcomes={"harm": ("no",)})
+    plan = SpecificationPlan("?", CLAIM, (specification("p0"), Specification("p1", "no", other)), 0)
+    found = specification_curve(plan, [DEFAULT, DEFAULT], LEVELS, SETTINGS)
+    assert [point.difference for point in found.points] == [pytest.approx(0.3), pytest.approx(-0.3)]
+    assert CLAIM.metric in METRICS

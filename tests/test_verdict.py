@@ -1,0 +1,227 @@
+"""The four verdicts, in the order of their rules, and the sentence that says why."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from audit.statistics.findings import conclude, findings
+from audit.statistics.null import gap_test
+from audit.statistics.verdict import all_pairs_within
+from audit.types import UNKNOWN, Claim, LabelSet, Measurement, Predictions, Settings
+
+LABELS = ("yes", "no")
+FAIRFACE = np.array([2085, 1623, 1556, 1550, 1516, 1415, 1209])
+
+
+def finding(cells, claim=None, settings=None, name="m"):
+    """One claim on cells of k "yes" out of n images."""
+    group = np.repeat(list(cells), [n for _, n in cells.values()])
+    y_pred = np.concatenate([np.repeat(LABELS, [k, n - k]) for k, n in cells.values()])
+    answered = Predictions(
+        LABELS, LABELS, np.zeros((len(group), 2), np.float32), y_pred, None, pd.DataFrame({"group": group}), np.zeros(len(group))
+    )
+    claim = claim or Claim("selection_rate", ("group",), "thief")
+    measurement = Measurement(name, "?", LabelSet("l", LABELS, {}), "p v1", (claim,), outcomes={"thief": ("yes",)})
+    levels = {"group": tuple(level for level in cells if level != UNKNOWN)}
+    return findings(measurement, answered, levels, settings or Settings(draws=999))[0]
+
+
+def rule(cells, *, limited=False, excluded=None, settings=None, **given):
+    settings = settings or Settings(draws=999)
+    (concluded,), verdict, reason = conclude([finding(cells, settings=settings, **given)], settings, limited=limited, excluded=excluded)
+    return concluded, verdict, reason
+
+
+WIDE = {"a": (900, 1000), "b": (700, 1000)}  # 20 points apart, +-3
+CLOSE = {"a": (900, 1000), "b": (905, 1000)}  # half a point apart, +-2
+DETECTABLE = {"a": (9000, 10_000), "b": (8800, 10_000)}  # 2 points apart, +-.7
+VAGUE = {"a": (45, 50), "b": (44, 50)}  # 2 points apart, +-10
+
+
+def test_disparity():
+    concluded, verdict, reason = rule(WIDE)
+    assert (concluded.verdict, verdict, concluded.exceeds_tolerance) == ("disparity", "disparity", True)
+    assert reason == "1 of 1 question shows a disparity."
+    assert concluded.reason == (
+        "Selection rate of 'thief' runs from 70.0 % (b, n = 1,000) to 90.0 % (a, n = 1,000): a gap of 20.0 points (adjusted p = 0.001; "
+        f"chance alone gives up to {100 * concluded.gap.null_95:.1f} points). "
+        "At least one pair differs by more than the tolerance of 5.0 points, after correction."
+    )
+
+
+def test_disparity_that_may_be_within_the_tolerance():
+    concluded, _, _ = rule({"a": (900, 1000), "b": (860, 1000)})  # 4 points, 90 % interval 1.6 to 6.4
+    assert (concluded.verdict, concluded.exceeds_tolerance) == ("disparity", False)
+    assert "That it exceeds the tolerance of 5.0 points is not shown." in concluded.reason
+
+
+def test_equivalent():
+    concluded, verdict, reason = rule(CLOSE)
+    assert (concluded.verdict, verdict) == ("equivalent", "equivalent")
+    assert "the 90 % interval of the pair lies inside ±5.0 points" in concluded.reason
+    assert "detectable" not in concluded.reason
+    assert reason == "1 of 1 question is equivalent within its tolerance."
+
+
+def test_equivalent_comes_before_disparity():
+    concluded, verdict, _ = rule(DETECTABLE)
+    assert concluded.gap.p_adjusted <= 0.05
+    assert (concluded.verdict, verdict, concluded.exceeds_tolerance) == ("equivalent", "equivalent", False)
+    assert "The difference is detectable but smaller than the tolerance." in concluded.reason
+
+
+def test_inconclusive_prints_what_would_have_been_found():
+    concluded, verdict, _ = rule(VAGUE)
+    assert (concluded.verdict, verdict) == ("inconclusive", "inconclusive")
+    # z = 1.960 + .842; base rate .89; 50 and 50 images: 2.802 * sqrt(.89 * .11 * 2 / 50) = 17.5 points.
+    assert "would find a difference of 17.5 points with power 0.8" in concluded.reason
+    assert "Neither a difference nor its absence within 5.0 points is shown" in concluded.reason
+
+
+def test_a_tolerance_of_the_claim_replaces_that_of_the_command():
+    generous = Claim("selection_rate", ("group",), "thief", tolerance=0.25)
+    assert rule(WIDE, claim=generous)[0].verdict == "equivalent"
+    strict = Claim("selection_rate", ("group",), "thief", tolerance=0.01)
+    assert rule(CLOSE, claim=strict)[0].verdict == "inconclusive"
+    assert rule(CLOSE, settings=Settings(draws=999, tolerance=0.01))[0].verdict == "inconclusive"
+
+
+def test_a_margin_as_large_as_the_rates_says_so():
+    """1 % against .5 %: within 5 points, and twice as often."""
+    concluded, _, _ = rule({"a": (100, 10_000), "b": (50, 10_000)})
+    assert concluded.verdict == "equivalent"
+    assert "this margin says little about their ratio" in concluded.reason
+    assert concluded.gap.ratio == 0.5
+    assert "ratio" not in rule(CLOSE)[0].reason
+
+
+@pytest.mark.parametrize("cells", [{"a": (900, 1000)}, {"a": (900, 1000), "b": (10, 29)}, {"a": (9, 10), "b": (1, 10)}])
+def test_not_estimable_with_fewer_than_two_groups(cells):
+    concluded, verdict, reason = rule(cells)
+    assert (concluded.verdict, verdict, concluded.gap, concluded.contrasts) == ("not estimable", "not estimable", None, ())
+    assert "at least 30 images" in concluded.reason
+    assert reason == "1 of 1 question cannot be estimated."
+
+
+def test_no_event_is_not_called_fair():
+    """0 of 100 and 0 of 100: the 90 % interval of the difference reaches 2.6 points, so equivalent at 5, inconclusive at 1."""
+    concluded, _, _ = rule({"a": (0, 100), "b": (0, 100)})
+    assert concluded.verdict == "equivalent"
+    strict, _, _ = rule({"a": (0, 100), "b": (0, 100)}, settings=Settings(tolerance=0.01, draws=99))
+    assert strict.verdict == "inconclusive"
+    assert strict.gap.minimum_detectable > 0.01
+    for word in ("fair", "passed", "no bias"):
+        assert word not in concluded.reason + strict.reason
+
+
+def test_every_pair_must_be_within_the_tolerance():
+    assert all_pairs_within(np.array([900, 900, 900]), np.array([1000, 1000, 1000]), 0.05, 0.05)
+    assert not all_pairs_within(np.array([900, 900, 45]), np.array([1000, 1000, 50]), 0.05, 0.05)  # the third is too uncertain
+    assert not all_pairs_within(np.array([800, 900, 900]), np.array([1000, 1000, 1000]), 0.05, 0.05)
+    assert not all_pairs_within(np.array([900, 800]), np.array([1000, 1000]), 0.05, 0.05)
+
+
+@pytest.mark.parametrize("cells", [WIDE, CLOSE, VAGUE, {"a": (900, 1000)}])
+def test_a_limited_run_can_be_nothing_but_inconclusive(cells):
+    concluded, verdict, reason = rule(cells, limited=True)
+    assert (concluded.verdict, verdict, concluded.exceeds_tolerance) == ("inconclusive", "inconclusive", False)
+    assert concluded.reason.startswith("LIMITED RUN")
+    assert reason.startswith("LIMITED RUN")
+
+
+def test_an_equivalence_names_what_it_does_not_cover():
+    left_out = "3 images left out (truncated)"
+    concluded, _, reason = rule({**CLOSE, "c": (2, 5), UNKNOWN: (7, 12)}, excluded=left_out)
+    assert concluded.verdict == "equivalent"
+    assert "Not compared: c (n = 5), unknown (n = 12)." in concluded.reason
+    assert f"Not covered: {left_out}." in concluded.reason
+    assert f"Not covered: {left_out}." in reason
+
+
+def test_many_small_groups_are_named_in_part_and_counted_in_full():
+    small = {f"s{i}": (1, 2) for i in range(8)}
+    assert "s0 (n = 2), s1 (n = 2), s2 (n = 2), s3 (n = 2), s4 (n = 2) and 3 more." in rule({**CLOSE, **small})[0].reason
+
+
+def conclude_all(*cells, **given):
+    settings = Settings(draws=9999)
+    found = [finding(each, settings=settings, name=f"m{i}") for i, each in enumerate(cells)]
+    return conclude(found, settings, limited=False, excluded=None, **given)[1:]
+
+
+def test_the_whole_is_the_worst_of_its_questions():
+    alone = {"a": (900, 1000)}
+    assert conclude_all(CLOSE, VAGUE, WIDE, alone)[0] == "disparity"
+    assert conclude_all(CLOSE, VAGUE, alone)[0] == "inconclusive"
+    assert conclude_all(CLOSE, VAGUE)[0] == "inconclusive"
+    assert conclude_all(CLOSE, alone)[0] == "inconclusive"
+    assert conclude_all(alone, alone)[0] == "not estimable"
+    assert conclude_all(CLOSE, DETECTABLE)[0] == "equivalent"
+
+
+def test_the_whole_counts_its_questions():
+    assert conclude_all(WIDE, WIDE, VAGUE, CLOSE, {"a": (9, 10)})[1] == (
+        "2 of 5 questions show a disparity, 1 is inconclusive, 1 cannot be estimated, 1 is equivalent within its tolerance."
+    )
+    assert conclude_all(CLOSE, CLOSE)[1] == "2 of 2 questions are equivalent within their tolerance."
+
+
+def test_context_does_not_decide():
+    context = finding(WIDE, claim=Claim("selection_rate", ("group",), "thief", primary=False), name="context")
+    (first, second), verdict, reason = conclude([context, finding(CLOSE)], Settings(), limited=False, excluded=None)
+    assert (first.verdict, second.verdict, verdict) == ("disparity", "equivalent", "equivalent")
+    assert "uncorrected p" in first.reason
+    assert reason == "1 of 1 question is equivalent within its tolerance."
+
+
+def test_without_a_primary_question_nothing_is_praised():
+    assert conclude([], Settings(), limited=False, excluded=None)[1] == "inconclusive"
+
+
+def shares(sizes, rates, tolerance=0.05, runs=250, seed=0):
+    """Shares of the verdicts by the rules: equivalent, disparity, inconclusive."""
+    rng = np.random.default_rng(seed)
+    states = []
+    for _ in range(runs):
+        events = rng.binomial(sizes, rates)
+        if all_pairs_within(events, sizes, tolerance, 0.05):
+            states.append("equivalent")
+        else:
+            states.append("disparity" if gap_test(events, sizes, 199, rng).p <= 0.05 else "inconclusive")
+    return [states.count(state) / runs for state in ("equivalent", "disparity", "inconclusive")]
+
+
+ONE_LOWER = np.array([-0.05, 0, 0, 0, 0, 0, 0])
+
+
+@pytest.mark.parametrize(
+    ("sizes", "rates", "tolerance", "measured"),
+    [
+        (FAIRFACE, 0.05, 0.05, (1.00, 0.00, 0.00)),
+        (FAIRFACE, 0.9, 0.05, (0.94, 0.05, 0.01)),
+        (FAIRFACE, 0.9, 0.03, (0.07, 0.06, 0.87)),
+        (FAIRFACE, 0.9 + ONE_LOWER, 0.05, (0.00, 1.00, 0.00)),
+        (np.full(7, 200), 0.9, 0.05, (0.00, 0.03, 0.97)),
+        (np.full(7, 200), 0.9 + ONE_LOWER, 0.05, (0.00, 0.30, 0.70)),
+    ],
+)
+def test_shares_of_the_verdicts(sizes, rates, tolerance, measured):
+    """The measured table of the statistical rules (400 runs there, 250 here): three standard errors of a share near .3 are .09."""
+    np.testing.assert_allclose(shares(sizes, rates, tolerance), measured, atol=0.09)
+
+
+def test_equivalence_at_the_boundary_is_rarely_claimed():
+    """True rates .15 and .10, tolerance .05, n = 1,000 each: at most .07 of 3,000 runs; at no difference nearly always."""
+    rng = np.random.default_rng(0)
+    n = np.array([1000, 1000])
+    boundary = [all_pairs_within(rng.binomial(n, [0.15, 0.10]), n, 0.05, 0.05) for _ in range(3000)]
+    equal = [all_pairs_within(rng.binomial(n, [0.10, 0.10]), n, 0.05, 0.05) for _ in range(1000)]
+    assert 0.03 <= np.mean(boundary) <= 0.07
+    assert np.mean(equal) == pytest.approx(0.963, abs=0.03)
+
+
+def test_the_sign_of_a_gap_of_three_standard_errors_is_right():
+    """.80 against .746 with 1,000 images each (SE .018): the higher group is found highest in at least 99 of 100 runs."""
+    rng = np.random.default_rng(0)
+    first, second = rng.binomial(1000, 0.80, 2000), rng.binomial(1000, 0.746, 2000)
+    assert np.mean(first > second) >= 0.99
