@@ -1,0 +1,174 @@
+"""Arrow tables (Parquet shards, `datasets`) as text cells: class ids become class names, booleans ``True`` and ``False``."""
+
+from __future__ import annotations
+
+import json
+import math
+import posixpath
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from audit.data.files import read_image
+from audit.data.images import MAX_BYTES, UnreadableImage
+from audit.data.schema import Cells, Column, Schema, attribute_columns, check_classes, check_columns
+from audit.errors import DataError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Features = Mapping[str, Any]
+"""column -> its type as `datasets` describes it: ``{"_type": "ClassLabel", "names": [...]}``."""
+
+
+def features(schema: pa.Schema, place: str) -> Features:
+    """Return what `datasets` has written into an Arrow schema about its columns; nothing where another program wrote it."""
+    text = (schema.metadata or {}).get(b"huggingface")
+    if text is None:
+        return {}
+    try:
+        found = json.loads(text)["info"]["features"]
+    except (ValueError, LookupError, TypeError, RecursionError) as error:
+        raise DataError(
+            f"{place} has damaged metadata", why="its 'huggingface' entry describes no features", fix="write it again"
+        ) from error
+    return found if isinstance(found, dict) else {}
+
+
+def embedded_column(schema: Schema, table: pa.Schema) -> str | None:
+    """Return the column that holds the images themselves, as bytes or as ``{bytes, path}``; None if there is none."""
+    found = [name for name in table.names if _holds_images(table.field(name).type)]
+    named = [name for name in schema.image_columns if name in table.names]
+    # Bytes under another name may be anything (an embedding, say) where a column of image names is present.
+    return next((name for name in named if name in found), None if named or not found else found[0])
+
+
+def _holds_images(kind: pa.DataType) -> bool:
+    import pyarrow as pa
+
+    if pa.types.is_struct(kind):
+        return any(field.name == "bytes" and _is_binary(field.type) for field in kind)
+    return _is_binary(kind)
+
+
+def names_images(kind: pa.DataType) -> bool:
+    """Whether an image column stores a name with each image."""
+    import pyarrow as pa
+
+    return bool(pa.types.is_struct(kind)) and any(field.name == "path" for field in kind)
+
+
+def _is_binary(kind: pa.DataType) -> bool:
+    import pyarrow as pa
+
+    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind))
+
+
+def text_columns(schema: Schema, table: pa.Schema, place: str) -> list[str]:
+    """Return the columns to read as text: the attributes, and the image column where it holds names.
+
+    Raises
+    ------
+    DataError
+        If an attribute is missing, or one that was asked for holds lists, structs or bytes.
+    """
+    import pyarrow as pa
+
+    nested = [name for name in table.names if pa.types.is_nested(table.field(name).type) or _is_binary(table.field(name).type)]
+    asked = [column.name for column in schema.columns if column.name in nested]
+    if asked:
+        kind = table.field(asked[0]).type
+        raise DataError(
+            f"the column {asked[0]!r} holds {kind}", where=place, why="expected text, one value an image", fix="write it as text"
+        )
+    names = [name for name in table.names if name not in nested]
+    check_columns(schema, names, place)
+    images = [name for name in schema.image_columns if name in names]
+    return [*(column.name for column in attribute_columns(schema, names)), *images]
+
+
+def cells(table: pa.Table, described: Features, schema: Schema, place: str) -> Cells:
+    """Return an Arrow table of plain columns as text; rows are counted from 1."""
+    columns = {column.name: column for column in schema.columns}
+    texts = {}
+    for name in table.column_names:
+        names = class_names(described, name)
+        if names is not None:
+            check_classes(columns.get(name, Column(name)), names, place)
+        texts[name] = _texts(table.column(name).to_pylist(), names, f"the column {name!r} of {place}")
+    return Cells(texts, range(1, table.num_rows + 1), place, "row")
+
+
+def class_names(described: Features, column: str) -> list[str] | None:
+    """Return the names of a ClassLabel's ids, or None for another column."""
+    kind = described.get(column)
+    if not isinstance(kind, dict) or kind.get("_type") != "ClassLabel":
+        return None
+    return list(map(str, kind.get("names") or ()))
+
+
+def _texts(values: Sequence[Any], names: Sequence[str] | None, what: str) -> list[str]:
+    if names is None:
+        return [_text(value) for value in values]
+    texts: dict[int | None, str] = {None: "", -1: "", **dict(enumerate(names))}  # -1 is what `datasets` writes for "no label"
+    strange = [value for value in values if value not in texts]
+    if strange:
+        raise DataError(f"{what} holds the class id {strange[0]!r}", why=f"it has {len(names)} class names", fix="write the data again")
+    return [texts[value] for value in values]
+
+
+def _text(value: Any) -> str:
+    """Return a cell as a CSV file would have it."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    return str(value)
+
+
+def identify(schema: Schema, texts: Mapping[str, Sequence[str]], stored: Sequence[str | None]) -> tuple[list[str], tuple[str, ...]]:
+    """Return what identifies embedded images: a column of names where there is one, else the names `stored` with the images."""
+    named = next((texts[name] for name in schema.image_columns if name in texts), None)
+    return ([row_id(name) for name in named], ()) if named is not None and all(named) else row_ids(stored)
+
+
+def row_id(path: str) -> str:
+    """Return an image's name without what it says of a machine: of an absolute path only the last part."""
+    return posixpath.basename(path) if path.startswith("/") else posixpath.normpath(path)
+
+
+def row_ids(paths: Sequence[str | None]) -> tuple[list[str], tuple[str, ...]]:
+    """Return what identifies images that a container holds, and a note where their names do not.
+
+    Examples
+    --------
+    >>> row_ids(["train/1.jpg", "/cache/2.jpg"])
+    (['train/1.jpg', '2.jpg'], ())
+    >>> row_ids(["1.jpg", "1.jpg"])
+    (['1', '2'], ('Images are identified by row number: their names are missing or repeat.',))
+    """
+    named = [row_id(path) for path in paths if path]
+    if len(set(named)) == len(paths):
+        return named, ()
+    return list(map(str, range(1, len(paths) + 1))), ("Images are identified by row number: their names are missing or repeat.",)
+
+
+def content(cell: Any, roots: Sequence[Path]) -> bytes:
+    """Return the image of an embedded cell: its bytes, or the file that it names under one of `roots`.
+
+    Raises
+    ------
+    UnreadableImage
+        If there is neither, the file must not be read, or the image is over 64 MiB.
+    """
+    data, path = (cell.get("bytes"), cell.get("path")) if isinstance(cell, dict) else (cell, None)
+    if data is not None:
+        if len(data) > MAX_BYTES:
+            raise UnreadableImage("too large")
+        return bytes(data)
+    if not path:
+        raise UnreadableImage("missing file")
+    if not Path(path).is_absolute():
+        return read_image(roots[0], path)
+    inside = next((root for root in roots if Path(path).is_relative_to(root)), None)
+    if inside is None:
+        raise UnreadableImage("forbidden path")
+    return read_image(inside, Path(path).relative_to(inside).as_posix())

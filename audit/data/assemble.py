@@ -1,0 +1,117 @@
+"""From rows and images to a `Dataset`: one row an image, and a fingerprint that does not depend on the container."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import posixpath
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from audit.data.lazy import Chosen
+from audit.data.schema import Attributes, Cells, Schema, read, shown
+from audit.errors import DataError
+from audit.types import Dataset
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a report says about where data came from."""
+
+    name: str
+    source: str
+    """In words, without a path of the machine."""
+    licence: str
+    notes: tuple[str, ...] = ()
+
+
+def assemble(images: Sequence[bytes], ids: Sequence[str], cells: Cells, schema: Schema, origin: Origin) -> Dataset:
+    """Return the data set of a table, in the order of its rows.
+
+    Parameters
+    ----------
+    images : sequence of bytes
+        Encoded images, one a row.
+    ids : sequence of str
+        What identifies each image. A row that repeats another is counted once.
+    cells : Cells
+        The table.
+    schema : Schema
+        How to read it.
+    origin : Origin
+        Where it came from.
+
+    Raises
+    ------
+    DataError
+        If the table does not follow the schema, or has two rows about one image that disagree.
+    """
+    import pandas as pd
+
+    attributes = read(schema, cells)
+    rows = _first_rows(ids, attributes, cells)
+    repeated = len(ids) - len(rows)
+    notes = [f"{repeated} rows repeat another row and were counted once."] if repeated else []
+    columns = {name: [values[row] for row in rows] for name, values in attributes.columns.items()}
+    frame = pd.DataFrame(columns, index=pd.Index([ids[row] for row in rows]), dtype="str")
+    return Dataset(
+        name=origin.name,
+        images=Chosen(images, rows) if repeated else images,
+        attributes=frame,
+        levels=attributes.levels,
+        fingerprint=fingerprint(frame),
+        source=origin.source,
+        licence=origin.licence,
+        notes=(*origin.notes, *attributes.notes, *notes),
+    )
+
+
+def _first_rows(ids: Sequence[str], attributes: Attributes, cells: Cells) -> list[int]:
+    """Return the first row of each image; raise `DataError` if a later one says something else."""
+    first: dict[str, int] = {}
+    conflicts: list[tuple[int, int]] = []
+    for row, identifier in enumerate(ids):
+        earlier = first.setdefault(identifier, row)
+        if earlier != row and _labels(attributes, earlier) != _labels(attributes, row):
+            conflicts.append((earlier, row))
+    if conflicts:
+        earlier, row = conflicts[0]
+        said = [f"{cells.where(at)} says {', '.join(_labels(attributes, at).values())}" for at in (earlier, row)]
+        more = f" (and {len(conflicts) - 1} more such rows)" if len(conflicts) > 1 else ""
+        raise DataError(
+            f"conflicting labels for the image {shown(ids[row])}",
+            where=cells.place,
+            why=f"{'; '.join(said)}{more}",
+            fix="keep one row an image",
+        )
+    return list(first.values())
+
+
+def _labels(attributes: Attributes, row: int) -> Mapping[str, str]:
+    return {name: values[row] for name, values in attributes.columns.items()}
+
+
+def fingerprint(attributes: pd.DataFrame) -> str:
+    """Return the sha256 (hex) of a label table, whatever the order of its rows and columns and the container it came in.
+
+    `datasets` keeps only the file's name when it stores an image, so folders count only where names alone do not tell the rows apart.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> table = pd.DataFrame({"race": ["A", "B"]}, index=["train/1.jpg", "train/2.jpg"])
+    >>> fingerprint(table) == fingerprint(table.set_axis(["1.jpg", "2.jpg"])[::-1])
+    True
+    """
+    ids = list(map(str, attributes.index))
+    names = list(map(posixpath.basename, ids))
+    columns = sorted(attributes.columns)
+    rows = zip(names if len(set(names)) == len(names) else ids, *(attributes[name] for name in columns), strict=True)
+    digest = hashlib.sha256(json.dumps(["labels, version 1", *columns]).encode())
+    for row in sorted(rows):
+        digest.update(json.dumps(row).encode() + b"\n")
+    return digest.hexdigest()

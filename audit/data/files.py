@@ -1,0 +1,170 @@
+"""Image files named by a table: a name may reach a regular file under the data's root, and nothing else."""
+
+from __future__ import annotations
+
+import errno
+import os
+import posixpath
+import re
+import stat
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from audit.data.images import MAX_BYTES, UnreadableImage
+from audit.data.lazy import LazyImages
+
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|(data|file|javascript):", re.IGNORECASE)
+_WINDOWS_ABSOLUTE = re.compile(r"[A-Za-z]:[\\/]|\\\\")
+_FLAGS = (
+    os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+)
+_REASONS = {
+    errno.ENOENT: "missing file",
+    errno.ENOTDIR: "missing file",
+    errno.ENAMETOOLONG: "missing file",
+    errno.ELOOP: "forbidden path",
+    errno.EACCES: "not readable",
+    errno.EPERM: "not readable",
+    errno.EIO: "not readable",
+    errno.ENXIO: "not a regular file",
+}
+_KINDS = {
+    stat.S_IFIFO: "FIFO",
+    stat.S_IFCHR: "device",
+    stat.S_IFBLK: "device",
+    stat.S_IFSOCK: "socket",
+    stat.S_IFDIR: "folder",
+}
+
+
+class ImageFiles(LazyImages):
+    """The files `names` under `root`, opened when asked for.
+
+    Parameters
+    ----------
+    root : Path
+        Folder that the names are relative to, and that no name may leave.
+    names : sequence of str
+        Relative paths with forward slashes, one an image.
+    """
+
+    def __init__(self, root: Path, names: Sequence[str]):
+        self.root, self.names = root, names
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def content(self, position: int) -> bytes:
+        """Return the content of the file at `position`, or raise `UnreadableImage`."""
+        return read_image(self.root, self.names[position])
+
+
+def read_image(root: Path, name: str) -> bytes:
+    """Return the content of the file `name` under `root`.
+
+    The file is opened without waiting (a FIFO would never return) and judged once open, so that it cannot be exchanged in between.
+
+    Raises
+    ------
+    UnreadableImage
+        If the name is not allowed, or there is no regular, readable file of at most 64 MiB.
+    """
+    path = os.path.realpath(root / name) if forbidden_name(name) is None else ""
+    if not path or not _is_inside(path, os.path.realpath(root)):
+        raise UnreadableImage("forbidden path")
+    try:
+        descriptor = os.open(path, _FLAGS)
+    except OSError as error:
+        if error.errno not in _REASONS:
+            raise
+        raise UnreadableImage(_REASONS[error.errno]) from error
+    try:
+        return _read_regular(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _read_regular(descriptor: int) -> bytes:
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        raise UnreadableImage("not a regular file")
+    if status.st_size > MAX_BYTES:
+        raise UnreadableImage("too large")
+    with open(descriptor, "rb", closefd=False) as file:
+        return file.read(MAX_BYTES + 1)
+
+
+def forbidden_name(name: str) -> str | None:
+    """Return what is wrong with a name, whatever is on the disk; None if nothing is.
+
+    Examples
+    --------
+    >>> forbidden_name("train/1.jpg") is None
+    True
+    >>> forbidden_name("../1.jpg"), forbidden_name("https://example.invalid/1.jpg")
+    ('path that leaves the folder', 'URL')
+    """
+    if not name.strip():
+        return "empty name"
+    if "\0" in name:
+        return "NUL character"
+    if _URL.match(name):
+        return "URL"
+    if name.startswith("/dev/"):
+        return "device"
+    if name.startswith("/") or _WINDOWS_ABSOLUTE.match(name):
+        return "absolute path"
+    if ".." in re.split(r"[/\\]", name):
+        return "path that leaves the folder"
+    return None
+
+
+def normal_name(name: str) -> str:
+    """Return an allowed name in the form that identifies a row: ``./a//b.jpg`` is ``a/b.jpg``."""
+    return posixpath.normpath(name)
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What a look at the names and at the folder, without opening a file, has shown."""
+
+    forbidden: tuple[tuple[int, str], ...]
+    """Row and what is wrong with its name."""
+    present: int
+    """Names with a regular file."""
+
+
+def inspect(root: Path, names: Iterable[str]) -> Inspection:
+    """Return which names must not be read and how many exist; a file that does not exist is not forbidden."""
+    real_root = os.path.realpath(root)
+    folders: dict[str, str] = {}
+    forbidden, present = [], 0
+    for row, name in enumerate(names):
+        problem = forbidden_name(name) or _problem_on_disk(real_root, name, folders)
+        if problem:
+            forbidden.append((row, problem))
+        present += problem == ""
+    return Inspection(tuple(forbidden), present)
+
+
+def _problem_on_disk(real_root: str, name: str, folders: dict[str, str]) -> str | None:
+    """Return what is wrong with an allowed name on the disk; "" if it is a regular file, None if nothing is there."""
+    folder, last = os.path.split(os.path.normpath(name))
+    if folder not in folders:  # resolving every folder once keeps a hundred thousand names within a second
+        folders[folder] = os.path.realpath(real_root + os.sep + folder)
+    path = folders[folder] + os.sep + last
+    try:
+        mode = os.lstat(path).st_mode
+        if stat.S_ISLNK(mode):
+            path = os.path.realpath(path)
+            mode = Path(path).stat().st_mode if _is_inside(path, real_root) else mode
+    except OSError:
+        return None  # reading it will say what is the matter
+    if not _is_inside(path, real_root):
+        return "symbolic link that leaves the folder"
+    return "" if stat.S_ISREG(mode) else _KINDS.get(stat.S_IFMT(mode), "not a regular file")
+
+
+def _is_inside(path: str, real_root: str) -> bool:
+    return path.startswith(real_root if real_root.endswith(os.sep) else real_root + os.sep)

@@ -1,0 +1,248 @@
+"""Data sets of the Hugging Face hub, and folders in its formats: Parquet shards and what `datasets` saves to disk."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from audit.data.assemble import Origin
+from audit.data.network import Reach, reach
+from audit.data.schema import Schema
+from audit.data.shards import choose_shards, choose_split
+from audit.data.stored import from_datasets
+from audit.errors import AuditError, DataError, MachineError, UnsafeError, UsageError
+from audit.types import Dataset
+
+LOG = logging.getLogger(__name__)
+SPELLING = "hf:ORG/NAME[@REVISION][:CONFIG[/SPLIT]]"
+_LOCATION = re.compile(r"hf:(?P<id>\w[\w.-]*(/\w[\w.-]*)?)(@(?P<revision>\w[\w./-]*))?(:(?P<config>[\w.-]*)(/(?P<split>\w+))?)?")
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
+
+
+@dataclass(frozen=True)
+class HubSource:
+    """Where a data set stands on the hub."""
+
+    id: str
+    config: str | None = None
+    split: str | None = None
+    licence: str = "not stated"
+    revision: str | None = None
+
+    def __str__(self) -> str:
+        revision = f"@{self.revision}" if self.revision else ""
+        part = f":{self.config or ''}{f'/{self.split}' if self.split else ''}" if self.config or self.split else ""
+        return f"hf:{self.id}{revision}{part}"
+
+
+def parse_location(location: str, default: HubSource | None) -> HubSource:
+    """Return the data set that a ``hf:`` location means; configuration and split default to those of the same data set.
+
+    Raises
+    ------
+    UsageError
+        If the location is malformed.
+
+    Examples
+    --------
+    >>> fairface = HubSource("HuggingFaceM4/FairFace", "0.25", "validation", "CC BY 4.0")
+    >>> str(parse_location("hf:HuggingFaceM4/FairFace:1.25", fairface))
+    'hf:HuggingFaceM4/FairFace:1.25/validation'
+    >>> str(parse_location("hf:org/other@v2", fairface))
+    'hf:org/other@v2'
+    """
+    match = _LOCATION.fullmatch(location)
+    if match is None:
+        raise UsageError(
+            f"malformed location {location!r}", why=f"expected {SPELLING}", fix="for example: --data hf:HuggingFaceM4/FairFace:1.25"
+        )
+    said = {name: match[name] or None for name in ("config", "split", "revision")}
+    if default is None or match["id"] != default.id:
+        return HubSource(match["id"], said["config"], said["split"], revision=said["revision"])
+    return replace(default, **{name: value for name, value in said.items() if value})
+
+
+# ---- the hub -------------------------------------------------------------------------------------------------------------------------
+
+
+def load_hub(source: HubSource, schema: Schema, *, name: str, licence: str) -> Dataset:
+    """Return a data set of the hub, downloaded once into the cache of `datasets`; the hub is asked anonymously.
+
+    Raises
+    ------
+    MachineError
+        Within five seconds, if the hub does not answer (or is not to be asked) and the data set is not in the local cache.
+    DataError
+        If there is no such data set, configuration or split, its class names are not the declared ones, or it does not follow the schema.
+    UnsafeError
+        If reading it would mean running its code.
+    """
+    if Path(source.id).exists():  # `datasets` would silently take the folder instead
+        raise UsageError(
+            f"a local folder is called {source.id!r}", fix=f"for the folder: --data ./{source.id}; for the hub, start elsewhere"
+        )
+    reached = reach()
+    data, split = _fetched(source, reached)
+    found = replace(source, split=split, revision=_revision(data) or source.revision)
+    if not reached.answers:
+        LOG.info("data set %s read from the local cache (%s)", found, reached.why)
+        if re.fullmatch(r"[0-9a-f]{40}", source.revision or "") and found.revision != source.revision:
+            raise _unreachable(source, f"{reached.why}; the local cache holds revision {found.revision}")
+    return from_datasets(data, schema, Origin(name, str(found), licence), _cache_roots())
+
+
+def _fetched(source: HubSource, reached: Reach) -> tuple[Any, str]:
+    """Return the data of one split, and its name; whatever goes wrong is said in words."""
+    try:
+        if reached.answers:
+            return _download(source)
+        with _offline():
+            return _from_cache(source, reached)
+    except Exception as error:
+        translated = None if isinstance(error, AuditError) else _translated(error, source)
+        if translated is None:
+            raise
+        raise translated from error
+
+
+def _download(source: HubSource) -> tuple[Any, str]:
+    """Return one split from the hub. `load_dataset` would fetch every split: nine times as much, for the validation split of FairFace."""
+    import datasets
+    from datasets.data_files import DataFilesDict
+
+    builder = datasets.load_dataset_builder(source.id, source.config, revision=source.revision, token=False, cache_dir=_cache(source))
+    files = builder.config.data_files
+    split = choose_split(list(files), source.split, str(source))
+    builder.config.data_files = DataFilesDict({split: files[split]})
+    builder.download_and_prepare(verification_mode="no_checks")  # the published sums are those of all splits
+    return builder.as_dataset(split), split
+
+
+def _from_cache(source: HubSource, reached: Reach) -> tuple[Any, str]:
+    """Return one split from what an earlier run, or another program that uses `datasets`, has left."""
+    import datasets
+
+    for folder in (_cache(source), None):
+        try:
+            splits = datasets.load_dataset(source.id, source.config, token=False, cache_dir=folder)
+        except (OSError, ValueError):  # not in this cache
+            continue
+        split = choose_split(list(splits), source.split, str(source))
+        return splits[split], split
+    raise _unreachable(source, reached.why)
+
+
+def _cache(source: HubSource) -> str:
+    """Return the folder for one split alone, apart from the cache in which others expect all of them."""
+    import datasets
+
+    return str(Path(datasets.config.HF_DATASETS_CACHE) / f"split-{source.split or 'default'}")
+
+
+@contextmanager
+def _offline() -> Iterator[None]:
+    """Let nothing be asked of the hub: with retries, `datasets` takes 24 s to find out what `reach` knows already."""
+    import datasets
+    from huggingface_hub import constants
+
+    before = datasets.config.HF_HUB_OFFLINE, constants.HF_HUB_OFFLINE
+    datasets.config.HF_HUB_OFFLINE = constants.HF_HUB_OFFLINE = True
+    try:
+        yield
+    finally:
+        datasets.config.HF_HUB_OFFLINE, constants.HF_HUB_OFFLINE = before
+
+
+def _unreachable(source: HubSource, why: str) -> MachineError:
+    return MachineError(
+        f"cannot get the data set {source.id!r} (licence {source.licence}): the hub is out of reach and no copy is in the local cache",
+        where=str(source),
+        why=why,
+        fix="--data FOLDER works without a hub: a label table (CSV or Parquet) beside its image folders, or Parquet shards of the hub",
+    )
+
+
+def _translated(error: Exception, source: HubSource) -> AuditError | None:
+    """Return what a failure of `datasets` means to a person; None if it is none of the known ones."""
+    from datasets.exceptions import DatasetGenerationError
+
+    why = str(error).splitlines()[0] if str(error) else type(error).__name__
+    if isinstance(error, RuntimeError) and "scripts are no longer supported" in why:
+        return UnsafeError(
+            f"refused the data set {source.id!r}", why="reading it means running its code", fix="give a Parquet copy: --data FOLDER"
+        )
+    if isinstance(error, OSError) and error.errno in _NO_SPACE:
+        return MachineError(f"cannot store the data set {source.id!r}", why=why, fix="make room, or set HF_HOME to a folder with room")
+    # The HTTP client is httpx under changing names, so its transport errors are known by the name of their base class alone.
+    transport = any(kind.__name__ == "TransportError" for kind in type(error).__mro__)
+    if transport or isinstance(error, ConnectionError | TimeoutError):
+        return _unreachable(source, f"the connection broke: {why}")
+    if isinstance(error, FileNotFoundError | ValueError | DatasetGenerationError):
+        return DataError(f"cannot read the data set {source.id!r} of the hub", where=str(source), why=why, fix=f"--data {SPELLING}")
+    return None
+
+
+def _revision(data: Any) -> str | None:
+    """Return the commit that the data came from: `datasets` names the folder of its cache after it."""
+    names = [Path(file["filename"]).parent.name for file in data.cache_files]
+    return next((name for name in names if re.fullmatch(r"[0-9a-f]{40}", name)), None)
+
+
+def _cache_roots() -> list[Path]:
+    """Return the folders that `datasets` and the hub client keep files in; an image that is named instead of held must lie there."""
+    import datasets
+    from huggingface_hub import constants
+
+    return [Path(datasets.config.HF_DATASETS_CACHE), Path(constants.HF_HUB_CACHE), Path(datasets.config.HF_CACHE_HOME)]
+
+
+# ---- folders -------------------------------------------------------------------------------------------------------------------------
+
+
+def is_saved(folder: Path) -> bool:
+    """Whether a folder was written by `save_to_disk`."""
+    return (folder / "state.json").is_file() or (folder / "dataset_dict.json").is_file()
+
+
+def load_local(folder: Path, schema: Schema, *, name: str, licence: str, wanted: HubSource | None = None) -> Dataset:
+    """Return the data set of a folder in a format of the hub: Parquet shards, or what `save_to_disk` leaves.
+
+    Where a folder holds several configurations or splits, those of `wanted` are read.
+
+    Raises
+    ------
+    DataError
+        If it holds neither, it is not clear which part to read, or the data do not follow the schema.
+    """
+    split = wanted.split if wanted else None
+    if is_saved(folder):
+        data, part = _saved(folder, split)
+        return from_datasets(data, schema, Origin(name, f"a folder saved by datasets{part}", licence), [folder])
+    from audit.data.parquet import load_parquet
+
+    shards = choose_shards(folder, wanted.config if wanted else None, split)
+    read = ", ".join(shard.relative_to(folder).as_posix() for shard in shards[:3]) + (", ..." if len(shards) > 3 else "")
+    notes = (f"{len(shards)} of the folder's Parquet files were read: {read}.",)
+    return load_parquet(shards, folder, schema, Origin(name, "Parquet files in the schema of the hub", licence, notes))
+
+
+def _saved(folder: Path, split: str | None) -> tuple[Any, str]:
+    import datasets
+    import pyarrow as pa
+
+    try:
+        data = datasets.load_from_disk(str(folder))
+    except (OSError, ValueError, LookupError, TypeError, pa.ArrowException) as error:
+        raise DataError(
+            f"cannot read {str(folder)!r} as a folder of datasets", why=str(error).splitlines()[0], fix="save it again"
+        ) from error
+    if not isinstance(data, datasets.DatasetDict):
+        return data, ""
+    chosen = choose_split(list(data), split, str(folder))
+    return data[chosen], f", split {chosen}"

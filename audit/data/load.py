@@ -1,0 +1,135 @@
+"""One entry for every place that data may come from: a table, a folder, the hub."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from audit.data.hub import SPELLING, HubSource, is_saved, load_hub, load_local, parse_location
+from audit.data.schema import Schema
+from audit.data.shards import parquet_files
+from audit.data.table import CSV_SUFFIXES, PARQUET_SUFFIXES, csv_header, load_table
+from audit.errors import DataError, UsageError
+from audit.types import Dataset
+
+_EXPECTED = f"a folder, a .csv or .parquet file, or {SPELLING}"
+_LAYOUT = "a folder holds a label table (CSV or Parquet) beside its image folders, or Parquet files with the images in them"
+
+
+def load_dataset(location: str | None, schema: Schema, *, hub: HubSource | None = None, name: str, licence: str) -> Dataset:
+    """Return the data set at `location`.
+
+    Parameters
+    ----------
+    location : str or None
+        ``hf:ORG/NAME[@REVISION][:CONFIG[/SPLIT]]``, a CSV or Parquet file, or a folder: what `save_to_disk` left, or a label table beside
+        its images, or Parquet shards, looked for in this order. None: `hub`.
+    schema : Schema
+        The columns; ``Schema()`` reads every column but the image's as an attribute.
+    hub : HubSource, optional
+        Where the data set stands on the hub; also which configuration and split to read from a folder in the hub's layout.
+    name, licence : str
+        Of the data set.
+
+    Raises
+    ------
+    UsageError
+        If nothing says where the data are, or a ``hf:`` location is malformed.
+    DataError
+        If there is nothing, or the data cannot be read or do not follow the schema.
+    MachineError
+        If the hub is needed and out of reach.
+
+    Notes
+    -----
+    Of several label tables in a folder, the first in `Schema.label_files` is read; else the only one; else the one whose name says
+    validation, test or train, in this order. The notes of the data set say which.
+    """
+    if location is None:
+        if hub is None:
+            raise UsageError(f"nothing says where the data {name!r} are", fix=f"--data with {_EXPECTED}")
+        return load_hub(hub, schema, name=name, licence=licence)
+    if location.startswith("hf:"):
+        return load_hub(parse_location(location, hub), schema, name=name, licence=licence)
+    path = Path(location)
+    if path.is_dir():
+        return _load_folder(path, schema, hub, name, licence)
+    if path.is_file():
+        return load_table(path, schema, name, licence=licence)
+    raise _nothing_at(location)
+
+
+def _nothing_at(location: str) -> DataError:
+    exists = "\0" not in location and Path(location).exists()
+    on_hub = re.fullmatch(r"[\w.-]+/[\w.-]+", location) is not None and not exists
+    return DataError(
+        f"no data at {location!r}",
+        why=f"{'it is neither a file nor a folder' if exists else 'it does not exist'}; expected {_EXPECTED}",
+        fix=f"check the path{f', or for the hub write hf:{location}' if on_hub else ''}",
+    )
+
+
+def _load_folder(folder: Path, schema: Schema, hub: HubSource | None, name: str, licence: str) -> Dataset:
+    if is_saved(folder):
+        return load_local(folder, schema, name=name, licence=licence, wanted=hub)
+    table, others = label_table(folder, schema)
+    if table is not None:
+        beside = f"; also there, and not read: {', '.join(others)}" if others else ""
+        return load_table(table, schema, name, licence=licence, notes=(f"Labels were read from {table.name}{beside}.",))
+    if parquet_files(folder):
+        return load_local(folder, schema, name=name, licence=licence, wanted=hub)
+    found = sorted(path.name for path in folder.iterdir())
+    what = f"found {', '.join(found[:10])}{' ...' if len(found) > 10 else ''}" if found else "it is empty"
+    raise DataError(f"no label table in the folder {str(folder)!r}", why=what, fix=_LAYOUT)
+
+
+def label_table(folder: Path, schema: Schema) -> tuple[Path | None, list[str]]:
+    """Return the label table of a folder, if it has one, and the names of the others that it could have been.
+
+    Raises
+    ------
+    DataError
+        If there are several and no rule prefers one.
+    """
+    tables = sorted(path for path in folder.iterdir() if path.suffix.lower() in CSV_SUFFIXES + PARQUET_SUFFIXES and path.is_file())
+    fitting = [path for path in tables if _fits(_table_columns(path, schema), schema)]
+    if not fitting:
+        csv_files = [path for path in tables if path.suffix.lower() in CSV_SUFFIXES]
+        return (csv_files[0] if len(csv_files) == 1 else None), []  # reading the only one says what is wrong with it
+    ranked = sorted(fitting, key=lambda path: _rank(path.name, schema))
+    if len(ranked) > 1 and _rank(ranked[0].name, schema) == _rank(ranked[1].name, schema):
+        names = ", ".join(path.name for path in ranked)
+        raise DataError(
+            f"several label tables in the folder {str(folder)!r}", why=f"found {names}", fix=f"--data {folder}/{ranked[0].name}"
+        )
+    return ranked[0], [path.name for path in ranked[1:]]
+
+
+def _rank(name: str, schema: Schema) -> int:
+    """Return the place of a label table in the order of preference; the lowest is read."""
+    if name in schema.label_files:
+        return schema.label_files.index(name)
+    words = re.split(r"[^a-z]+", name.lower())
+    splits = (("val", "validation", "valid", "dev"), ("test",), ("train",))
+    place = next((place for place, split in enumerate(splits) if set(split) & set(words)), len(splits))
+    return len(schema.label_files) + place
+
+
+def _table_columns(path: Path, schema: Schema) -> Sequence[str]:
+    """Return the columns of a table that names its images; none for Parquet with the images in it, and for what cannot be read."""
+    if path.suffix.lower() in CSV_SUFFIXES:
+        return csv_header(path)
+    from audit.data.arrow import embedded_column
+    from audit.data.parquet import parquet_schema
+
+    try:
+        columns = parquet_schema(path)
+    except DataError:
+        return []
+    return [] if embedded_column(schema, columns) else list(columns.names)
+
+
+def _fits(columns: Sequence[str], schema: Schema) -> bool:
+    required = {column.name for column in schema.columns if not column.optional}
+    return required <= set(columns) and any(name in columns for name in schema.image_columns)

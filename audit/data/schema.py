@@ -1,0 +1,247 @@
+"""The strict reading of attribute values: what a table may hold, what is repaired, what has another name, what is missing.
+
+Every container (CSV, Parquet, the hub) is first brought to `Cells`, text as it stands there; from then on all are read alike.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from audit.errors import DataError, nearest
+from audit.types import UNKNOWN, Group
+
+IMAGE_COLUMNS = ("file", "image", "path", "file_name", "filename", "image_path", "img_path", "filepath", "image_file", "img")
+"""Names of the column that says which image a row is about; the first that is present counts."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One attribute: its name and what may stand in it."""
+
+    name: str
+    values: Group | None = None
+    """The levels, in the order in which they are shown; None: whatever is found, sorted."""
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    """Another name of a level -> the level."""
+    repairs: Mapping[str, str] = field(default_factory=dict)
+    """What a spreadsheet has made of a level -> the level."""
+    optional: bool = False
+    classes: Group | None = None
+    """Levels in the order of the integer ids of the published data: where a source brings its own class names, they must agree."""
+
+
+@dataclass(frozen=True)
+class Schema:
+    """The columns of a table. Without declared columns, every column but the image's is an attribute."""
+
+    columns: tuple[Column, ...] = ()
+    image_columns: tuple[str, ...] = IMAGE_COLUMNS
+    label_files: tuple[str, ...] = ("labels.csv", "labels.parquet")
+    """Label files that are preferred where a folder holds several."""
+
+
+@dataclass(frozen=True)
+class Cells:
+    """A table as text, one sequence of cells a column; an empty cell is a missing value."""
+
+    columns: Mapping[str, Sequence[str]]
+    numbers: Sequence[int]
+    """Where each row stands in its file, for messages."""
+    place: str
+    unit: str = "line"
+
+    def where(self, row: int) -> str:
+        """Return the place of a row in words.
+
+        Examples
+        --------
+        >>> Cells({"race": ["A"]}, [2], "labels.csv").where(0)
+        'line 2'
+        """
+        return f"{self.unit} {self.numbers[row]}"
+
+
+@dataclass(frozen=True)
+class Attributes:
+    """Attribute columns after reading: stored names only, `UNKNOWN` where nothing stood."""
+
+    columns: Mapping[str, Sequence[str]]
+    levels: Mapping[str, Group]
+    notes: tuple[str, ...]
+
+
+def read(schema: Schema, cells: Cells) -> Attributes:
+    """Return the attributes of a table.
+
+    Raises
+    ------
+    DataError
+        If a column is missing, there is no row, or a value is not declared.
+    """
+    check_columns(schema, list(cells.columns), cells.place)
+    if not cells.numbers:
+        raise DataError(f"{cells.place} has columns but no rows", why=_found(cells.columns), fix="give a table with one row an image")
+    columns, levels, notes = {}, {}, []
+    for column in attribute_columns(schema, list(cells.columns)):
+        stored = _stored_levels(column, cells)
+        columns[column.name] = [stored[text] for text in cells.columns[column.name]]
+        levels[column.name] = _levels(column, stored.values())
+        notes += _notes(column, stored, Counter(cells.columns[column.name]))
+    return Attributes(columns, levels, (*notes, *_unused(schema, cells.columns)))
+
+
+def image_column(schema: Schema, names: Sequence[str], place: str) -> str:
+    """Return the name of the image column, or raise `DataError`."""
+    for name in schema.image_columns:
+        if name in names:
+            return name
+    raise DataError(f"{place} has no image column", why=_found(names), fix=f"name it one of: {', '.join(schema.image_columns)}")
+
+
+def attribute_columns(schema: Schema, names: Sequence[str]) -> tuple[Column, ...]:
+    """Return the attributes to read from a table with the columns `names`."""
+    if schema.columns:
+        return tuple(column for column in schema.columns if column.name in names)
+    # An empty header is the row number that pandas writes; so is __index_level_0__ in Parquet.
+    return tuple(Column(name) for name in names if name and name not in schema.image_columns and not name.startswith("__index_level_"))
+
+
+def check_columns(schema: Schema, names: Sequence[str], place: str) -> None:
+    """Raise `DataError` unless the columns `names` are distinct and hold every attribute that is not optional."""
+    check_distinct(names, place)
+    missing = [column.name for column in schema.columns if column.name not in names and not column.optional]
+    if missing:
+        raise DataError(
+            f"{place} has no column {' and no column '.join(map(repr, missing))}",
+            why=_found(names),
+            fix=nearest(missing[0], map(str, names)),
+        )
+    if not attribute_columns(schema, names):
+        raise DataError(
+            f"{place} has no attribute column", why=_found(names), fix="add a column such as race or gender, one value an image"
+        )
+
+
+def check_distinct(names: Sequence[str], place: str) -> None:
+    """Raise `DataError` if two columns have one name; pandas would rename the second and go on."""
+    twice = [name for name, count in Counter(names).items() if count > 1 and name]
+    if twice:
+        raise DataError(f"{place} has the column {shown(twice[0])} twice", why=_found(names), fix="rename or remove one of them")
+
+
+def check_classes(column: Column, names: Sequence[str], place: str) -> None:
+    """Raise `DataError` unless the class names that a source brings for its integer ids are the declared ones, in order.
+
+    Ids that are read with a shifted list of names would give every image a plausible wrong group.
+    """
+    stored = [stored_value(column, name) for name in names]
+    if column.classes is not None and tuple(stored) != column.classes:
+        raise DataError(
+            f"the class names of {column.name!r} are not the published ones, or in another order",
+            where=place,
+            why=f"found {', '.join(map(repr, names))}; expected {', '.join(map(repr, column.classes))}",
+            fix="compare the source with the published data, or convert it to a CSV file with names in it",
+        )
+
+
+def stored_value(column: Column, text: str) -> str | None:
+    """Return the level that a cell means; `UNKNOWN` if it is empty; None if it is not declared.
+
+    Examples
+    --------
+    >>> age = Column("age", ("3-9", "more than 70"), aliases={"70+": "more than 70"}, repairs={"9-Mar": "3-9"})
+    >>> [stored_value(age, text) for text in ("3-9", "9-Mar", "70+", "", "NA")]
+    ['3-9', '3-9', 'more than 70', 'unknown', None]
+    """
+    if not text.strip():
+        return UNKNOWN
+    declared = column.values
+    if declared is not None and text in declared:
+        return text
+    level = column.aliases.get(column.repairs.get(text, text), column.repairs.get(text, text))
+    return level if declared is None or level in declared or level == UNKNOWN else None
+
+
+def _stored_levels(column: Column, cells: Cells) -> dict[str, str]:
+    """Return text -> stored level for every distinct cell of a column, or raise `DataError` about those that are not declared."""
+    texts = cells.columns[column.name]
+    stored = {text: stored_value(column, text) for text in dict.fromkeys(texts)}
+    strange = [text for text, level in stored.items() if level is None]
+    if strange:
+        counts = Counter(texts)
+        found = [f"{shown(text)} ({counts[text]} rows, first at {cells.where(list(texts).index(text))})" for text in strange[:5]]
+        more = f" and {len(strange) - 5} more" if len(strange) > 5 else ""
+        raise DataError(
+            f"undeclared value {shown(strange[0])} in the column {column.name!r}",
+            where=cells.place,
+            why=f"found {', '.join(found)}{more}",
+            fix=nearest(strange[0][:80], column.values or ()),
+        )
+    return {text: level for text, level in stored.items() if level is not None}
+
+
+def _levels(column: Column, present: Iterable[str]) -> Group:
+    """Return the levels in the order in which they are shown; `UNKNOWN` last, and only where it occurs."""
+    found = set(present)
+    known = column.values if column.values is not None else tuple(sorted(found - {UNKNOWN}))
+    return (*known, UNKNOWN) if UNKNOWN in found and UNKNOWN not in known else known
+
+
+def _notes(column: Column, stored: Mapping[str, str], counts: Mapping[str, int]) -> list[str]:
+    """Return, in sentences, what reading changed."""
+    repaired = {text: level for text, level in stored.items() if text in column.repairs and text != level}
+    # A value that differs from its level in case alone (TRUE for True) is no news.
+    renamed = {text: level for text, level in stored.items() if text in column.aliases and text.casefold() != level.casefold()}
+    missing = sum(counts[text] for text, level in stored.items() if level == UNKNOWN)
+    notes = [
+        f"{column.name}: {_total(changed, counts)} values {what} ({_changes(changed, counts)})."
+        for changed, what in ((repaired, "damaged by a spreadsheet were repaired"), (renamed, "were read under their stored name"))
+        if changed
+    ]
+    if missing:
+        notes.append(f"{column.name}: {missing} values are missing; those images form the group {UNKNOWN!r}, outside every test.")
+    return notes + _near_duplicates(column.name, set(stored.values()))
+
+
+def _total(changed: Mapping[str, str], counts: Mapping[str, int]) -> int:
+    return sum(counts[text] for text in changed)
+
+
+def _changes(changed: Mapping[str, str], counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{shown(text)} to {shown(changed[text])}: {counts[text]}" for text in sorted(changed))
+
+
+def _near_duplicates(name: str, levels: Iterable[str]) -> list[str]:
+    alike: dict[str, list[str]] = defaultdict(list)
+    for level in sorted(levels):
+        alike[" ".join(unicodedata.normalize("NFC", level).casefold().split())].append(level)
+    return [
+        f"{name}: {' and '.join(map(ascii, same))} differ only in case, blanks or Unicode form; they were kept apart."
+        for same in alike.values()
+        if len(same) > 1
+    ]
+
+
+def _unused(schema: Schema, names: Iterable[str]) -> list[str]:
+    used = {*schema.image_columns, *(column.name for column in attribute_columns(schema, list(names)))}
+    unused = [name for name in names if name and name not in used]
+    return [f"Columns that were not used: {', '.join(map(shown, unused))}."] if unused else []
+
+
+def _found(names: Iterable[str]) -> str:
+    first = list(names)
+    return f"found the columns: {', '.join(name[:80] for name in first[:50]) or 'none'}"
+
+
+def shown(text: str) -> str:
+    r"""Return `text` for a message: quoted, of bounded length, control characters escaped.
+
+    Examples
+    --------
+    >>> shown("img\0.png"), shown("A" * 100)[-5:]
+    ("'img\\x00.png'", "A...'")
+    """
+    return repr(text if len(text) <= 80 else text[:77] + "...")

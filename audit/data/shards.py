@@ -1,0 +1,62 @@
+"""Which Parquet files of a folder to read: one configuration, one split, named as the hub names them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from audit.errors import DataError, nearest
+
+_PREFERRED_SPLITS = ("validation", "val", "test")
+_SAME_SPLIT = {"validation": ("val", "valid", "dev"), "val": ("validation",)}
+
+
+def parquet_files(folder: Path) -> list[Path]:
+    """Return the Parquet files of a folder and of two levels below it, hidden folders apart."""
+    found = [path for pattern in ("*.parquet", "*/*.parquet", "*/*/*.parquet") for path in folder.glob(pattern)]
+    return sorted(path for path in found if path.is_file() and not any(part.startswith(".") for part in path.relative_to(folder).parts))
+
+
+def choose_shards(folder: Path, config: str | None, split: str | None) -> list[Path]:
+    """Return the Parquet files of one configuration and one split, named as the hub names them: ``CONFIG/SPLIT-00000-of-00001.parquet``."""
+    files = parquet_files(folder)
+    files = [path for path in files if config in path.relative_to(folder).parts[:-1]] or files
+    by_split: dict[str, list[Path]] = {}
+    for path in files:
+        by_split.setdefault(_split_of(path), []).append(path)
+    if not by_split:
+        raise DataError(f"{str(folder)!r} has no Parquet file", fix="give a folder with a label table beside its images")
+    shards = by_split[choose_split(list(by_split), split, str(folder))]
+    folders = sorted({path.parent.relative_to(folder).as_posix() for path in shards})
+    if len(folders) > 1:
+        raise DataError(f"{str(folder)!r} holds several configurations", why=f"found {', '.join(folders)}", fix="give one of these folders")
+    return shards
+
+
+def _split_of(path: Path) -> str:
+    """Return the split of a shard: what stands before the numbers of its name, else its folder."""
+    word = re.split(r"[-.]\d|\.parquet$", path.name)[0]
+    return word if word and not word.isdigit() else path.parent.name
+
+
+def choose_split(available: Sequence[str], wanted: str | None, place: str) -> str:
+    """Return the split to read: the one that is wanted, the only one, else the one for validation or testing.
+
+    Raises
+    ------
+    DataError
+        If that leaves a choice.
+
+    Examples
+    --------
+    >>> choose_split(["train", "val"], "validation", "here"), choose_split(["train"], "validation", "here")
+    ('val', 'train')
+    """
+    if len(available) == 1:
+        return available[0]
+    names = (wanted, *_SAME_SPLIT.get(wanted, ())) if wanted else _PREFERRED_SPLITS
+    for name in names:
+        if name in available:
+            return name
+    raise DataError(f"{place} has no split {names[0]!r}", fix=nearest(names[0], available))

@@ -1,0 +1,168 @@
+"""A label table of one's own: CSV or Parquet, with an image column and attribute columns, beside the images."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from audit.data.assemble import Origin, assemble
+from audit.data.files import ImageFiles, forbidden_name, inspect, normal_name
+from audit.data.schema import Cells, Schema, check_columns, check_distinct, image_column, shown
+from audit.errors import DataError
+from audit.types import Dataset
+
+CSV_SUFFIXES = (".csv",)
+PARQUET_SUFFIXES = (".parquet", ".pq")
+_PROBED_NAMES = 1000
+
+
+def load_table(path: Path, schema: Schema, name: str, *, licence: str = "not stated", notes: tuple[str, ...] = ()) -> Dataset:
+    """Return the data set of a CSV or Parquet file.
+
+    Image paths are relative to the file's folder or, if nothing is found there, to the folder above it. A Parquet file may hold the
+    images themselves, in a column of ``{bytes, path}`` as `datasets` writes it.
+
+    Parameters
+    ----------
+    path : Path
+        The file, as the user gave it.
+    schema : Schema
+        Its columns; ``Schema()`` reads every column but the image's as an attribute.
+    name, licence : str
+        Of the data set.
+    notes : tuple of str
+        Sentences to add to the data set's notes.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be read, does not follow the schema, names a file that must not be read, or none of its images exists.
+    """
+    suffix = path.suffix.lower()
+    origin = Origin(name, f"the table {path.name}", licence, notes)
+    if suffix in PARQUET_SUFFIXES:
+        from audit.data.parquet import load_parquet
+
+        return load_parquet([path], path.parent, schema, origin)
+    if suffix in CSV_SUFFIXES:
+        return with_files(read_csv(path), path.parent, schema, origin)
+    raise DataError(f"{str(path)!r} is not a table", why=f"its name ends in {suffix!r}", fix="give a .csv or .parquet file, or a folder")
+
+
+def with_files(cells: Cells, folder: Path, schema: Schema, origin: Origin) -> Dataset:
+    """Return the data set of a table whose image column holds paths, relative to `folder` or to the one above it."""
+    check_columns(schema, list(cells.columns), cells.place)
+    column = image_column(schema, list(cells.columns), cells.place)
+    names = cells.columns[column]
+    root = _root(folder, names)
+    _check_files(root, names, cells)
+    if root != folder:
+        origin = replace(origin, notes=(*origin.notes, f"The paths in {cells.place} are relative to the folder above it."))
+    ids = [normal_name(name) for name in names]
+    return assemble(ImageFiles(root, ids), ids, cells, schema, origin)
+
+
+def _root(folder: Path, names: Sequence[str]) -> Path:
+    """Return the folder that the names are relative to: the table's own, or the one above where only that one holds any of them."""
+    allowed = [name for name in names[:_PROBED_NAMES] if forbidden_name(name) is None]
+    return next((root for root in (folder, folder.absolute().parent) if any((root / name).is_file() for name in allowed)), folder)
+
+
+def _check_files(root: Path, names: Sequence[str], cells: Cells) -> None:
+    if not names:
+        return  # `read` says that there is no row
+    seen = inspect(root, names)
+    if seen.forbidden:
+        # One of each kind first, so that a message of bounded length names every kind.
+        kinds = {kind: row for row, kind in reversed(seen.forbidden)}
+        first = {row: kind for kind, row in reversed(kinds.items())} | dict(seen.forbidden)
+        found = [f"{kind} {shown(names[row])} ({cells.where(row)})" for row, kind in list(first.items())[:10]]
+        more = f"; and {len(first) - 10} more" if len(first) > 10 else ""
+        raise DataError(
+            f"{len(first)} image paths are not allowed",
+            where=cells.place,
+            why="; ".join(found) + more,
+            fix="use relative paths of regular files inside the folder of the table",
+        )
+    if not seen.present:
+        raise DataError(
+            f"none of the {len(names)} images of {cells.place} exists",
+            why=f"the first is {shown(names[0])} ({cells.where(0)}), looked for beside the table and in the folder above it",
+            fix="put the table into the folder that its paths are relative to",
+        )
+
+
+def read_csv(path: Path) -> Cells:
+    """Return a CSV file as text: nothing is guessed, every cell stays the string that it is.
+
+    Raises
+    ------
+    DataError
+        If it is empty, not UTF-8, or not a table; with the line.
+    """
+    text = _decoded(path)
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    rows: list[list[str]] = []
+    numbers: list[int] = []
+    start = 1
+    try:
+        for row in reader:
+            if row:
+                rows.append(row)
+                numbers.append(start)
+            start = reader.line_num + 1
+    except csv.Error as error:
+        raise DataError(f"{path.name} is not a CSV table", where=f"line {reader.line_num}", why=str(error), fix="quote the cell") from error
+    if not rows:
+        raise DataError(f"{path.name} has no header", why="it holds only blank lines", fix="give a table with one row an image")
+    return _rectangular(rows, numbers, path)
+
+
+def _rectangular(rows: list[list[str]], numbers: list[int], path: Path) -> Cells:
+    header = rows[0]
+    check_distinct(header, path.name)
+    for row, number in zip(rows, numbers, strict=True):
+        if len(row) != len(header):
+            raise DataError(
+                f"{path.name} is ragged",
+                where=f"line {number}",
+                why=f"found {len(row)} cells, expected {len(header)}: {', '.join(cell[:80] for cell in header[:50])}",
+                fix="give each line one cell a column, separated by commas; quote cells that hold a comma",
+            )
+    columns = dict(zip(header, zip(*rows[1:], strict=True), strict=True)) if len(rows) > 1 else dict.fromkeys(header, ())
+    return Cells(columns, numbers[1:], path.name)
+
+
+def _decoded(path: Path) -> str:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"cannot read {str(path)!r}", why=error.strerror) from error
+    if not content.strip():
+        raise DataError(f"{path.name} is empty", why=f"it has {len(content)} bytes", fix="give a table with one row an image")
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise DataError(f"{path.name} is UTF-16", where="line 1", why="expected UTF-8", fix="save it as 'CSV UTF-8'")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise DataError(
+            f"{path.name} is not UTF-8",
+            where=f"line {line}",
+            why=f"found the byte 0x{content[error.start]:02x}, as Latin-1 or Windows files have it",
+            fix="save it as 'CSV UTF-8', or convert it with: iconv -f latin1 -t utf-8",
+        ) from error
+
+
+def csv_header(path: Path) -> list[str]:
+    """Return the column names of a CSV file as well as its first 64 KiB tell; an unreadable header is empty."""
+    with path.open("rb") as file:
+        text = file.read(65536).decode("utf-8-sig", errors="replace")
+    try:
+        return next(csv.reader(io.StringIO(text, newline="")), [])
+    except csv.Error:
+        return []
