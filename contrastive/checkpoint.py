@@ -151,7 +151,7 @@ def check_plain(value: Any, name: str) -> None:
     elif isinstance(value, list | tuple):
         for i, item in enumerate(value):
             check_plain(item, f"{name}[{i}]")
-    elif type(value) not in (str, int, float, bool, bytes, type(None), Tensor):
+    elif type(value) not in (str, int, float, bool, type(None), Tensor):
         raise TypeError(f"{name} is of type {type(value).__name__}; a checkpoint holds tensors and primitives only")
 
 

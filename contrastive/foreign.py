@@ -239,14 +239,16 @@ class _TensorReader:
     def tensor(self, storage: Any, offset: Any, size: Any, stride: Any) -> Tensor:
         numbers = (offset, *size, *stride)
         plain = isinstance(storage, _Storage) and all(type(number) is int and 0 <= number < 2**62 for number in numbers)
-        if not plain or len(size) != len(stride) or len(size) > 16:
+        if not plain or len(size) != len(stride) or len(size) > 16 or prod(max(n, 1) for n in size) >= 2**62:
             raise ValueError("a tensor is described in a way that torch.save does not use")
-        last = offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True)) if prod(size) else offset - 1
+        if prod(size) == 0:
+            return torch.empty(size, dtype=storage.dtype)
+        last = offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
         if max(prod(size), last + 1) > storage.elements:
             raise UnsafeFileError(
                 f"it declares a tensor larger than its storage ({'x'.join(map(str, size))} over {storage.elements} values)"
             )
-        return self.base(storage).as_strided(size, stride, offset if prod(size) else 0)
+        return self.base(storage).as_strided(size, stride, offset)
 
     def base(self, storage: _Storage) -> Tensor:
         """Return the storage as one row of values, mapped from the file; copied only where the file does not align it."""
@@ -255,8 +257,6 @@ class _TensorReader:
         return self.bases[storage]
 
     def _map(self, storage: _Storage) -> Tensor:
-        if storage.elements == 0:
-            return torch.empty(0, dtype=storage.dtype)
         start, content = self.archive.entries[f"data/{storage.key}"].start, self.archive.content
         if start % storage.dtype.itemsize == 0:
             return torch.frombuffer(content, dtype=storage.dtype, count=storage.elements, offset=start)

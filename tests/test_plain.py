@@ -56,7 +56,7 @@ def test_what_is_no_positive_size_is_refused(value):
 
 @pytest.mark.parametrize("path", [("vision", "layers"), ("text", "layers")])
 def test_a_million_layers_are_refused_before_any_is_built(path):
-    with pytest.raises(ConfigError, match="layers of .* must be between 1 and 1000"):
+    with pytest.raises(ConfigError, match=r"layers of .* must be between 1 and 1000"):
         ModelConfig.from_dict(changed(*path, 1_000_000))
 
 
