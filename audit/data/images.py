@@ -169,7 +169,11 @@ def _loaded(image: Image.Image, content: bytes) -> list[str]:
     animated = image.format != "MPO" and getattr(image, "is_animated", False)
     rotated = image.getexif().get(ExifTags.Base.Orientation, 1) in range(2, 9)
     ImageOps.exif_transpose(image, in_place=True)
-    changes = {FRAME: animated, EXIF: rotated, DEPTH: _is_deep(image, content)}
+    deep = _is_deep(image, content)
+    if deep and isinstance(transparent := image.info.get("transparency"), tuple):
+        # Pillow reduces the pixels to their upper byte, but not the colour that stands for "nothing here".
+        image.info["transparency"] = tuple(value >> 8 for value in transparent)
+    changes = {FRAME: animated, EXIF: rotated, DEPTH: deep}
     return [name for name, changed in changes.items() if changed]
 
 
