@@ -160,25 +160,35 @@ def replace_file(path: Path, write: Callable[[BinaryIO], None]) -> str:
 
     Files that a killed process left behind more than an hour ago are swept.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        for stale in path.parent.glob(f".{path.name}.*.tmp"):
-            if time.time() - stale.stat().st_mtime > STALE_S:
-                stale.unlink(missing_ok=True)
-        with temporary.open("w+b") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-            file.seek(0)
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        temporary.replace(path)
+        _sweep(path)
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        try:
+            digest = _write_through(temporary, write)
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
         _sync_folder(path.parent)
     except (OSError, RuntimeError) as error:  # torch.save turns a full disk into a RuntimeError
         raise MachineError("the checkpoint cannot be written", where=str(path), why=str(error)[:200]) from error
-    finally:
-        temporary.unlink(missing_ok=True)
     return digest
+
+
+def _sweep(path: Path) -> None:
+    for file in path.parent.iterdir():
+        left_behind = file.name.startswith(f".{path.name}.") and file.suffix == ".tmp"
+        if left_behind and time.time() - file.stat().st_mtime > STALE_S:
+            file.unlink(missing_ok=True)
+
+
+def _write_through(path: Path, write: Callable[[BinaryIO], None]) -> str:
+    with path.open("w+b") as file:
+        write(file)
+        file.flush()
+        os.fsync(file.fileno())
+        file.seek(0)
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _sync_folder(folder: Path) -> None:
