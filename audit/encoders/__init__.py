@@ -1,0 +1,121 @@
+"""A model spec -> an encoder. Which kind it is, is decided here; reading it is left to the module of that kind."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from audit.errors import DataError, UsageError, nearest
+
+if TYPE_CHECKING:
+    from audit.types import Encoder
+
+FORMS = "ckpt.pt (a file), DIR (a folder in Hugging Face layout), hf:ORG/NAME[@REV] or ORG/NAME (the hub)"
+WEIGHT_FILES = (".pt", ".pth", ".bin", ".ckpt", ".safetensors", ".pkl", ".npz")
+_HUB = re.compile(r"(?P<name>[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(?:@(?P<revision>[\w./-]+))?", re.ASCII)
+_SCHEME = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9_+-]+):")
+
+
+def load(spec: str, *, device: str = "cpu", dtype: str = "float32") -> Encoder:
+    """Return the encoder that a model spec names.
+
+    Parameters
+    ----------
+    spec : str
+        A checkpoint file of this project, a folder in Hugging Face layout, or ``hf:ORG/NAME[@REV]``. ``ORG/NAME`` alone is the folder of
+        that name if there is one, else the hub's model.
+    device : str
+        As torch names it.
+    dtype : str
+        ``float32``, ``bfloat16`` or ``float16``.
+
+    Raises
+    ------
+    UsageError
+        If the spec has none of these forms.
+    DataError
+        If what it names does not exist, is damaged, or is no dual encoder.
+    UnsafeError
+        If what it names could run code.
+    MachineError
+        If the hub cannot be reached, or the device is missing.
+    """
+    scheme = _SCHEME.match(spec)
+    if scheme and scheme["scheme"] == "hf":
+        return _load_from_hub(spec.removeprefix("hf:"), spec, device, dtype)
+    path = Path(spec)
+    if spec and path.is_dir():
+        from audit.encoders import huggingface
+
+        return huggingface.load(path, name=_name(path), device=device, dtype=dtype)
+    if spec and path.exists():
+        return _load_file(path, device, dtype)
+    if scheme:
+        raise _unknown_scheme(spec, scheme["scheme"])
+    if (
+        path.suffix in WEIGHT_FILES
+        or spec.startswith(("/", ".", "~"))
+        or spec.count("/") > 1
+        or Path(path.parts[0] if spec else "-").is_dir()
+    ):
+        raise _missing(path)
+    return _load_from_hub(spec, spec, device, dtype)
+
+
+def _load_file(path: Path, device: str, dtype: str) -> Encoder:
+    if path.suffix == ".safetensors":
+        from audit.encoders.folder import read_safetensors
+
+        read_safetensors(path)
+        raise DataError(
+            "a safetensors file alone is no model: it does not say which architecture its weights belong to",
+            where=str(path),
+            fix="give the folder that holds it together with config.json, tokenizer and image processor",
+        )
+    from audit.encoders import native
+
+    return native.load(path, name=_name(path), device=device, dtype=dtype)
+
+
+def _load_from_hub(text: str, spec: str, device: str, dtype: str) -> Encoder:
+    match = _HUB.fullmatch(text)
+    if match is None or ".." in text:
+        beside = sorted(path.name for path in Path().iterdir() if path.is_dir() or path.suffix in WEIGHT_FILES)
+        why = f"nothing here has that name; {nearest(spec, beside[:50])}" if beside else "nothing here has that name"
+        raise UsageError(f"no model spec: {spec!r}", why=why, fix=f"--model takes {FORMS}")
+    from audit.encoders import hub, huggingface
+
+    folder = hub.fetch(match["name"], match["revision"])
+    # The hub's cache keeps a model's files in one place and links to them from each revision's folder, two levels down.
+    return huggingface.load(folder, name=match["name"], device=device, dtype=dtype, revision=folder.name, inside=folder.parents[1])
+
+
+def _unknown_scheme(spec: str, scheme: str) -> UsageError:
+    if scheme == "open_clip":
+        why = "open_clip models are not read in this version"
+        return UsageError(
+            f"no model spec: {spec!r}", why=why, fix=f"--model takes {FORMS}; many open_clip models have such a folder on the hub"
+        )
+    return UsageError(
+        f"no model spec: {spec!r}", why=f"there is no form {scheme}:; {nearest(scheme, ['hf'])}", fix=f"--model takes {FORMS}"
+    )
+
+
+def _missing(path: Path) -> DataError:
+    """Say what is there instead of a path that is not."""
+    existing = next((folder for folder in path.parents if folder.is_dir()), Path())
+    found = sorted(entry.name + "/" * entry.is_dir() for entry in existing.iterdir())
+    shown = ", ".join(found[:20]) + (", ..." if len(found) > 20 else "")
+    return DataError(
+        f"there is no file or folder {path}",
+        why=f"in {existing}/ there is: {shown or 'nothing'}",
+        fix=f"--model takes {FORMS}",
+    )
+
+
+def _name(path: Path) -> str:
+    """Return what reports call a model: its last two names as typed, but never the name of the user."""
+    folder = path.parent.name
+    private = not folder or folder == ".." or path.parent.absolute() in (Path.home(), *Path.home().parents)
+    return path.name or path.resolve().name if private else f"{folder}/{path.name}"

@@ -1,0 +1,127 @@
+"""One step before anything is loaded: the files of a model on the hub, fetched by allow-listed names, or an answer within seconds."""
+
+from __future__ import annotations
+
+import logging
+import re
+import threading
+from pathlib import Path
+from typing import Any
+
+from audit.errors import DataError, MachineError
+
+log = logging.getLogger("audit")
+
+DEADLINE_S = 4.0
+"""For the hub's first answer, name resolution included."""
+FILES = (
+    "config.json", "model.safetensors", "model-*-of-*.safetensors", "model.safetensors.index.json",
+    "preprocessor_config.json", "processor_config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
+    "added_tokens.json", "vocab.json", "merges.txt", "vocab.txt", "spiece.model", "tokenizer.model", "sentencepiece.bpe.model",
+)  # fmt: skip
+"""What may be downloaded: safetensors, JSON and tokenizer files. Never a pickle, never code."""
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+
+
+def fetch(name: str, revision: str | None) -> Path:
+    """Return the local folder of a model of the hub, downloaded unless it is cached; its name is the commit.
+
+    No token is sent: a private or gated model is downloaded by its user and named by its folder.
+
+    Raises
+    ------
+    DataError
+        If the hub has no such public model or revision, or it has no safetensors.
+    MachineError
+        If the hub cannot be reached (or takes over four seconds to answer) and the model is not cached.
+    """
+    from huggingface_hub.errors import HfHubHTTPError
+
+    if revision and _COMMIT.fullmatch(revision) and (cached := _cached(name, revision)):
+        return cached
+    try:
+        listing = _within_deadline(name, revision)
+    except HfHubHTTPError as error:
+        if error.response is not None and error.response.status_code in (401, 403, 404):
+            raise _not_public(name, revision) from error
+        return _fall_back(name, revision, error)
+    except Exception as error:  # whatever the network, the proxy or the offline switch makes of it
+        return _fall_back(name, revision, error)
+    if not any(file.rfilename.endswith(".safetensors") for file in listing.siblings or ()):
+        raise DataError(
+            f"the hub's model {name} has no safetensors file",
+            why="pickled weights are not downloaded",
+            fix=f"convert them where you trust them, then --model DIR with the result; or name another revision: hf:{name}@REV",
+        )
+    return _download(name, revision)
+
+
+def _within_deadline(name: str, revision: str | None) -> Any:
+    """Ask the hub for a model's listing; give up after `DEADLINE_S`, whatever hangs."""
+    from huggingface_hub import HfApi
+
+    answer: list[Any] = []
+    failure: list[Exception] = []
+
+    def ask() -> None:
+        try:
+            answer.append(HfApi().model_info(name, revision=revision, timeout=DEADLINE_S, token=False))
+        except Exception as error:
+            failure.append(error)
+
+    # A daemon: the process may end while a name server is still silent.
+    thread = threading.Thread(target=ask, name="hub", daemon=True)
+    thread.start()
+    thread.join(DEADLINE_S)
+    if failure:
+        raise failure[0]
+    if not answer:
+        raise TimeoutError(f"no answer within {DEADLINE_S:.0f} seconds")
+    return answer[0]
+
+
+def _download(name: str, revision: str | None) -> Path:
+    from huggingface_hub import snapshot_download
+
+    log.info("downloading %s from the hub", name)
+    try:
+        return Path(snapshot_download(name, revision=revision, allow_patterns=list(FILES), token=False, etag_timeout=DEADLINE_S))
+    except Exception as error:
+        raise MachineError(
+            f"the download of {name} broke off", why=_first_line(error), fix="run the same command again to go on"
+        ) from error
+
+
+def _cached(name: str, revision: str | None) -> Path | None:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(name, revision=revision, allow_patterns=list(FILES), local_files_only=True))
+    except LocalEntryNotFoundError:
+        return None
+
+
+def _fall_back(name: str, revision: str | None, error: Exception) -> Path:
+    cached = _cached(name, revision)
+    if cached is None:
+        raise MachineError(
+            f"the hub cannot be reached, and the model {name} is not on this machine",
+            why=_first_line(error),
+            fix=f"on a connected machine: hf download {name} --local-dir DIR; then here: --model DIR",
+        ) from error
+    log.warning("the hub cannot be reached: using the copy of %s that was downloaded before (%s)", name, cached.name)
+    return cached
+
+
+def _not_public(name: str, revision: str | None) -> DataError:
+    at = f" with revision {revision!r}" if revision else ""
+    return DataError(
+        f"the hub has no public model {name}{at}",
+        why="it does not exist, or it is private or gated; no token is ever sent",
+        fix=f"check the name; or, if you have access: hf download {name} --local-dir DIR, then --model DIR",
+    )
+
+
+def _first_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0][:200]}"

@@ -1,0 +1,261 @@
+"""Dual encoders of the Hugging Face kind: a folder with configuration, weights, tokenizer and image processor.
+
+The architecture is one that transformers has built in; tokenizing and image processing are what its zero-shot pipeline does. What a family
+does differently stands in `_Text` and `_score_rule`; a family without an entry of its own is checked against the model's own logits.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import numpy as np
+
+from audit.encoders.folder import Weights, check_folder, file_sha256, read_weights
+from audit.encoders.pretrained import TOKENIZERS, build, offline, pretrained, quiet, require_files
+from audit.encoders.runtime import canonical, fingerprint, to_rows, torch_setting
+from audit.errors import AuditError, DataError
+from audit.types import ModelRecord
+
+if TYPE_CHECKING:
+    import torch
+    from jaxtyping import Float
+    from PIL import Image
+
+CHECKED = ("clip", "siglip")
+"""Families whose scores the tests compare with transformers' pipeline. Another family is compared with its own forward pass when loaded."""
+_TOLERANCE = {"float32": 1e-4, "bfloat16": 0.05, "float16": 0.01}
+"""Of a cosine."""
+
+
+class HuggingFaceEncoder:
+    """A dual encoder that transformers has built in."""
+
+    def __init__(self, model: Any, tokenizer: Any, processor: Any, record: ModelRecord, device: torch.device):
+        self.record = record
+        self._model, self._tokenizer, self._processor, self._device = model, tokenizer, processor, device
+        self._sigmoid = record.score_rule == "sigmoid"
+        self._context = _context(model.config, tokenizer)
+
+    def encode_images(self, images: Sequence[Image.Image]) -> Float[np.ndarray, "n d"]:
+        """Return one row for each RGB image."""
+        return to_rows(_features(self._run(self._model.get_image_features, self.image_inputs(images))))
+
+    def encode_texts(self, texts: Sequence[str]) -> Float[np.ndarray, "k d"]:
+        """Return one row for each text; a text that is too long raises DataError."""
+        return to_rows(_features(self._run(self._model.get_text_features, self.text_inputs(texts))))
+
+    def image_inputs(self, images: Sequence[Image.Image]) -> dict[str, torch.Tensor]:
+        """Return what the model takes for these images."""
+        return dict(self._processor(images=list(images), return_tensors="pt"))
+
+    def text_inputs(self, texts: Sequence[str]) -> dict[str, torch.Tensor]:
+        """Return what the model takes for these texts."""
+        longest = max(map(len, self._tokenizer(list(texts), verbose=False)["input_ids"]))
+        if longest > self._context:
+            counts = [len(ids) for ids in self._tokenizer(list(texts), verbose=False)["input_ids"]]
+            raise DataError(
+                f"a prompt is too long for {self.record.name}: {texts[counts.index(longest)]!r}",
+                why=f"it has {longest} tokens and the model reads {self._context}; cutting it would ask another question",
+                fix="shorten the prompt, or leave this model out",
+            )
+        if not self._sigmoid:
+            return dict(self._tokenizer(list(texts), padding=True, return_tensors="pt"))
+        # SigLIP was trained on texts padded to the full context, padding visible, and reads the feature at the last position.
+        padded = self._tokenizer(list(texts), padding="max_length", max_length=self._context, return_tensors="pt")
+        return {"input_ids": padded["input_ids"]}
+
+    def logits(self, images: Sequence[Image.Image], texts: Sequence[str]) -> Float[np.ndarray, "n k"]:
+        """Return the logits of the model's own forward pass."""
+        return to_rows(self._run(self._model, {**self.image_inputs(images), **self.text_inputs(texts)}).logits_per_image)
+
+    def _run(self, function: Any, inputs: Mapping[str, torch.Tensor]) -> Any:
+        import torch
+
+        dtype = self._model.dtype
+        placed = {name: value.to(self._device, dtype if value.is_floating_point() else None) for name, value in inputs.items()}
+        with torch.inference_mode():
+            return function(**placed)
+
+
+def load(
+    folder: Path, *, name: str, device: str, dtype: str, revision: str | None = None, inside: Path | None = None
+) -> HuggingFaceEncoder:
+    """Load a model folder. Nothing in it is run, no socket is opened.
+
+    Parameters
+    ----------
+    folder : Path
+    name : str
+        What reports call the model.
+    device, dtype : str
+    revision : str, optional
+        Commit of the hub that the folder is a copy of.
+    inside : Path, optional
+        Where links may lead; None: the folder itself.
+
+    Raises
+    ------
+    UnsafeError
+        If the folder asks for foreign code, or a file is not what its name says.
+    DataError
+        If a file is missing or damaged, the weights do not fit the architecture, or it is no dual encoder.
+    MachineError
+        If a package that its tokenizer needs is not installed.
+    """
+    check_folder(folder, inside or folder)
+    weights = read_weights(folder)
+    require_files(folder)
+    place, kind = torch_setting(device, dtype)
+    with offline(), quiet():
+        model = build(folder, weights, kind).to(place).eval()
+        tokenizer, processor = pretrained("AutoTokenizer", folder), pretrained("AutoImageProcessor", folder)
+        record = _record(_Parts(folder, model, tokenizer, processor, weights), name, dtype, revision)
+        encoder = HuggingFaceEncoder(model, tokenizer, processor, record, place)
+        encoder.record = replace(record, dimensions=_try_out(encoder, model.config.model_type))
+    return encoder
+
+
+class _Parts(NamedTuple):
+    folder: Path
+    model: Any
+    tokenizer: Any
+    processor: Any
+    weights: Weights
+
+
+def _score_rule(model: Any) -> tuple[Literal["softmax", "sigmoid"], float, float | None]:
+    """Return the rule, the scale and the bias by which a family turns cosines into probabilities."""
+    if hasattr(model, "logit_scale"):
+        scale = float(model.logit_scale.detach().float().exp())
+    elif hasattr(model, "temperature"):
+        scale = float(1 / model.temperature.detach().float())
+    else:
+        raise DataError(
+            f"a model of type {model.config.model_type!r} has no logit scale", why="its scores cannot be turned into probabilities"
+        )
+    if "siglip" in model.config.model_type:
+        return "sigmoid", scale, float(model.logit_bias.detach().float())
+    return "softmax", scale, None
+
+
+def _record(parts: _Parts, name: str, dtype: str, revision: str | None) -> ModelRecord:
+    """Return the record, its dimensions still to be measured."""
+    model, processor, tokenizer = parts.model, parts.processor, parts.tokenizer
+    rule, scale, bias = _score_rule(model)
+    words = _tokenizer_sha256(parts)
+    preprocessing = {"class": type(processor).__name__, **_plain(processor.to_dict())}
+    notes = [*parts.weights.notes]
+    if model.config.model_type not in CHECKED:
+        notes.append(f"The family {model.config.model_type!r} was checked against the model's own logits on one image only.")
+    if rule == "sigmoid" and "attention_mask" in tokenizer.model_input_names:
+        notes.append("The tokenizer gives an attention mask, which SigLIP was trained without; it is not used.")
+    return ModelRecord(
+        name=name,
+        kind=f"Hugging Face {type(model).__name__}",
+        fingerprint=fingerprint(
+            weights=parts.weights.sha256,
+            architecture={"class": type(model).__name__, "attention": model.config._attn_implementation, **_plain(model.config.to_dict())},
+            preprocessing=preprocessing | {"library": _image_library(processor)},
+            tokenizer=words,
+            dtype=dtype,
+            device=model.device,
+        ),
+        sha256=parts.weights.sha256,
+        parameters=sum(weight.numel() for weight in model.parameters()),
+        dimensions=0,
+        dtype=dtype,
+        score_rule=rule,
+        logit_scale=scale,
+        logit_bias=bias,
+        architecture=f"image: {_tower(model.config, 'vision_config')}; text: {_tower(model.config, 'text_config')}",
+        preprocessing=_described(preprocessing),
+        tokenizer=f"{type(tokenizer).__name__}, {len(tokenizer)} entries, context {_context(model.config, tokenizer)}, sha256 {words[:12]}",
+        revision=revision,
+        notes=tuple(notes),
+    )
+
+
+def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return configuration values without those that only say where a model came from."""
+    origin = ("_name_or_path", "name_or_path", "transformers_version", "architectures", "dtype", "torch_dtype", "_commit_hash")
+    return {key: _plain(value) if isinstance(value, dict) else value for key, value in values.items() if key not in origin}
+
+
+def _tower(config: Any, name: str) -> str:
+    part = getattr(config, name, config)
+    shown = {"hidden_size": "width", "num_hidden_layers": "layers", "image_size": "px", "patch_size": "patch", "vocab_size": "tokens"}
+    return ", ".join(f"{word} {getattr(part, key)}" for key, word in shown.items() if isinstance(getattr(part, key, None), int))
+
+
+def _described(preprocessing: Mapping[str, Any]) -> str:
+    """Return the steps that are switched on, with their numbers."""
+    steps = {"do_resize": ("size", "resample"), "do_center_crop": ("crop_size",), "do_normalize": ("image_mean", "image_std")}
+    keys = [key for step, keys in steps.items() if preprocessing.get(step) for key in keys if preprocessing.get(key) is not None]
+    return ", ".join([preprocessing["class"], *(f"{key} {canonical(preprocessing[key]).decode()}" for key in keys)])
+
+
+def _image_library(processor: Any) -> str:
+    """Return the library that resizes, with its version: torchvision's and Pillow's pixels differ by a level here and there."""
+    import PIL
+
+    if any(cls.__name__ == "TorchvisionBackend" for cls in type(processor).__mro__):
+        return f"torchvision {'.'.join(version('torchvision').split('.')[:2])}"
+    return f"pillow {PIL.__version__.split('.')[0]}"
+
+
+def _tokenizer_sha256(parts: _Parts) -> str:
+    """Hash what decides the ids: before the first use, because a call stores its padding in the tokenizer."""
+    tokenizer = parts.tokenizer
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    files = [parts.folder / name for names in TOKENIZERS for name in names if (parts.folder / name).is_file()]
+    content = backend.to_str() if backend is not None else file_sha256(files)
+    special = {name: str(value) for name, value in tokenizer.special_tokens_map.items()}
+    return hashlib.sha256(canonical([type(tokenizer).__name__, content, special, tokenizer.padding_side])).hexdigest()
+
+
+def _context(config: Any, tokenizer: Any) -> int:
+    """Return how many tokens the model reads."""
+    limits = (getattr(getattr(config, "text_config", config), "max_position_embeddings", None), tokenizer.model_max_length)
+    return min((limit for limit in limits if isinstance(limit, int) and 0 < limit < 10**6), default=512)
+
+
+def _features(output: Any) -> torch.Tensor:
+    """Return the projected features: transformers 5 gives an object that holds them, earlier versions the tensor itself."""
+    features: torch.Tensor = getattr(output, "pooler_output", output)
+    return features
+
+
+def _try_out(encoder: HuggingFaceEncoder, family: str) -> int:
+    """Embed one plain image and two texts; return the number of dimensions."""
+    from PIL import Image
+
+    record = encoder.record
+    images, texts = [Image.new("RGB", (64, 64), (90, 120, 150))], ["a photo of a person", "a drawing"]
+    try:
+        image_rows, text_rows = encoder.encode_images(images), encoder.encode_texts(texts)
+        own = None if family in CHECKED else encoder.logits(images, texts)
+    except AuditError:
+        raise
+    except Exception as error:
+        why = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+        raise DataError(
+            f"{record.name} cannot embed an image and two texts", why=why, fix="check that its files belong together"
+        ) from error
+    if image_rows.ndim != 2 or image_rows.shape[1:] != text_rows.shape[1:]:
+        raise DataError(f"{record.name} has no common space", why=f"image features are {image_rows.shape}, text features {text_rows.shape}")
+    if own is not None and not np.allclose(_logits(image_rows, text_rows, record), own, atol=_TOLERANCE[record.dtype] * record.logit_scale):
+        raise DataError(
+            f"the scores of a {family!r} model are not those of its embeddings",
+            why="its own logits differ from scale x cosine + bias, so an audit of its embeddings would not be an audit of the model",
+        )
+    return int(image_rows.shape[1])
+
+
+def _logits(image_rows: np.ndarray, text_rows: np.ndarray, record: ModelRecord) -> np.ndarray:
+    images, texts = (rows / np.linalg.norm(rows, axis=1, keepdims=True) for rows in (image_rows, text_rows))
+    return np.asarray(record.logit_scale * images @ texts.T + (record.logit_bias or 0.0))

@@ -1,0 +1,108 @@
+"""Our own `ckpt.pt`: a model that brings its configuration, preprocessing and tokenizer along."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from audit.encoders.runtime import audit_errors, fingerprint, to_rows, torch_setting
+from audit.errors import DataError
+from audit.types import ModelRecord
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+    from jaxtyping import Float
+    from PIL import Image
+
+    from contrastive.checkpoint import Checkpoint
+
+
+class NativeEncoder:
+    """A checkpoint of this project, in eval mode."""
+
+    def __init__(self, checkpoint: Checkpoint, record: ModelRecord, device: torch.device, dtype: torch.dtype):
+        self.record = record
+        self._model = checkpoint.model.to(device, dtype).eval()
+        self._preprocess, self._tokenizer = checkpoint.preprocess, checkpoint.tokenizer
+        self._device, self._dtype = device, dtype
+
+    def encode_images(self, images: Sequence[Image.Image]) -> Float[np.ndarray, "n d"]:
+        """Return one row for each RGB image."""
+        import torch
+
+        with torch.inference_mode():
+            pixels = self._preprocess(images).to(self._device, self._dtype)
+            return to_rows(self._model.encode_image(pixels))
+
+    def encode_texts(self, texts: Sequence[str]) -> Float[np.ndarray, "k d"]:
+        """Return one row for each text; a text that is too long raises DataError."""
+        import torch
+
+        try:
+            ids = self._tokenizer(texts)
+        except ValueError as error:
+            raise DataError(
+                f"a prompt is too long for {self.record.name}",
+                why=f"{error}; cutting it would ask another question",
+                fix="shorten the prompt, or train with a longer context",
+            ) from error
+        # What follows the end of a text never reaches its feature, so the batch is cut at its longest text: most prompts are short.
+        longest = int((ids == self._tokenizer.eot).int().argmax(dim=1).max()) + 1
+        with torch.inference_mode():
+            return to_rows(self._model.encode_text(ids[:, :longest].to(self._device)))
+
+
+def load(path: Path, *, name: str, device: str, dtype: str) -> NativeEncoder:
+    """Load a checkpoint without running anything from it.
+
+    Parameters
+    ----------
+    path : Path
+    name : str
+        What reports call the model.
+    device, dtype : str
+
+    Raises
+    ------
+    DataError
+        If the file is damaged, no checkpoint of this project, or does not fit itself.
+    UnsafeError
+        If it asks for code or could exhaust the machine.
+    """
+    from contrastive.checkpoint import load as load_checkpoint
+
+    with audit_errors(str(path)):
+        checkpoint = load_checkpoint(path)
+    place, kind = torch_setting(device, dtype)
+    return NativeEncoder(checkpoint, _record(checkpoint, name, dtype, place), place, kind)
+
+
+def _record(checkpoint: Checkpoint, name: str, dtype: str, device: torch.device) -> ModelRecord:
+    model, config, preprocess, tokenizer = checkpoint.model, checkpoint.config, checkpoint.preprocess, checkpoint.tokenizer
+    image, text = config.vision, config.text
+    return ModelRecord(
+        name=name,
+        kind=checkpoint.format,
+        fingerprint=fingerprint(
+            weights=checkpoint.sha256,
+            architecture=config.to_dict(),
+            preprocessing=preprocess.to_dict(),
+            tokenizer=tokenizer.sha256,
+            dtype=dtype,
+            device=device,
+        ),
+        sha256=checkpoint.sha256,
+        parameters=sum(weight.numel() for weight in model.parameters()),
+        dimensions=config.embed_dim,
+        dtype=dtype,
+        score_rule=config.score_rule,
+        logit_scale=float(model.logit_scale.detach().exp()),
+        logit_bias=None if model.logit_bias is None else float(model.logit_bias.detach()),
+        architecture=f"image: {image.kind}, {image.image_size} px; text: width {text.width}, layers {text.layers}; {config.activation}",
+        preprocessing=f"size {preprocess.size}, {preprocess.resize_mode}, {preprocess.interpolation}, sha256 {preprocess.sha256[:12]}",
+        tokenizer=f"{tokenizer.kind}, {tokenizer.vocab_size} entries, context {tokenizer.context}, sha256 {tokenizer.sha256[:12]}",
+        data_card=checkpoint.data_card,
+        notes=checkpoint.notes,
+    )

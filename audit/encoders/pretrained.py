@@ -1,0 +1,131 @@
+"""From the files of a model's folder to transformers' objects: strictly, offline, and with nothing of the folder run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from audit.encoders.folder import Weights
+from audit.errors import AuditError, DataError, MachineError
+
+if TYPE_CHECKING:
+    import torch
+
+TOKENIZERS = (("tokenizer.json",), ("vocab.json", "merges.txt"), ("spiece.model",), ("sentencepiece.bpe.model",), ("vocab.txt",))
+"""Any one of these sets of files holds a vocabulary."""
+PROCESSORS = ("preprocessor_config.json", "processor_config.json")
+
+
+def require_files(folder: Path) -> None:
+    """Refuse a folder without image processor or vocabulary."""
+    if not any((folder / name).is_file() for name in PROCESSORS):
+        what, fix = f"the folder has no {PROCESSORS[0]}", "save the image processor there as well: processor.save_pretrained(DIR)"
+    elif not any(all((folder / name).is_file() for name in names) for names in TOKENIZERS):
+        what = "the folder has no tokenizer: no tokenizer.json, nor vocab.json with merges.txt, nor spiece.model"
+        fix = "save the tokenizer there as well: tokenizer.save_pretrained(DIR)"
+    else:
+        return
+    raise DataError(what, where=str(folder), why="how a model sees pixels and reads words is part of the model, never guessed", fix=fix)
+
+
+def build(folder: Path, weights: Weights, dtype: torch.dtype) -> Any:
+    """Build the architecture and fill it, strictly: every tensor of the one has its place in the other."""
+    import torch
+
+    config = understood(folder, lambda auto: auto.AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False))
+    architecture = _architecture(config, folder)
+    with torch.device("meta"):
+        outline = understood(folder, lambda _: architecture(config))
+    need, have = (sum(tensor.numel() for tensor in tensors) for tensors in (outline.parameters(), weights.tensors.values()))
+    if need > 2 * have + 10**6:
+        raise DataError(
+            "the weights do not fit the configuration", where=str(folder), why=f"it asks for {need:,} numbers, the files hold {have:,}"
+        )
+    model, report = understood(
+        folder,
+        lambda _: architecture.from_pretrained(
+            None, config=config, state_dict=dict(weights.tensors), dtype=dtype, output_loading_info=True, ignore_mismatched_sizes=True
+        ),
+    )
+    _require_complete(report, folder)
+    return model
+
+
+def _require_complete(report: Mapping[str, Any], folder: Path) -> None:
+    """Refuse a partial load: transformers would go on with weights drawn at random."""
+    kinds = ("missing", "unexpected", "mismatched")
+    found = {kind: sorted(str(key[0] if isinstance(key, tuple) else key) for key in report[f"{kind}_keys"]) for kind in kinds}
+    if any(found.values()) or report["error_msgs"]:
+        why = "; ".join(f"{len(keys)} {kind} ({', '.join(keys[:5])})" for kind, keys in found.items() if keys)
+        raise DataError("the weights do not fit the configuration", where=str(folder), why=why or str(report["error_msgs"][0])[:300])
+
+
+def _architecture(config: Any, folder: Path) -> Any:
+    """Return the built-in class of a configuration, if it is a dual encoder."""
+    from transformers import AutoModel
+
+    try:
+        found = AutoModel._model_mapping[type(config)]
+    except KeyError:
+        found = None
+    if isinstance(found, tuple):
+        found = next((cls for cls in found if cls.__name__ in (config.architectures or ())), found[0])
+    if not (hasattr(found, "get_image_features") and hasattr(found, "get_text_features")):
+        raise DataError(
+            f"a model of type {config.model_type!r} is no dual encoder",
+            where=str(folder),
+            why="an audit needs image features and text features in one space, as CLIP and SigLIP have",
+        )
+    return found
+
+
+def pretrained(kind: str, folder: Path) -> Any:
+    """Return what an Auto class of transformers makes of the folder."""
+    return understood(folder, lambda auto: getattr(auto, kind).from_pretrained(folder, local_files_only=True, trust_remote_code=False))
+
+
+def understood(folder: Path, make: Callable[[Any], Any]) -> Any:
+    """Return what `make` makes of transformers and a folder; any way in which untrusted files make it fail is an error in the data."""
+    import transformers
+
+    try:
+        return make(transformers)
+    except AuditError:
+        raise
+    except ImportError as error:
+        why = " ".join(str(error).split())[:300]
+        raise MachineError("a package that this model needs is not installed", where=str(folder), why=why) from error
+    except Exception as error:
+        why = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+        raise DataError("transformers cannot make a model of this folder", where=str(folder), why=why) from error
+
+
+@contextmanager
+def offline() -> Iterator[None]:
+    """Forbid every request of huggingface_hub while files of a model are read: whatever they name is not fetched."""
+    from huggingface_hub import constants
+
+    before = constants.HF_HUB_OFFLINE
+    constants.HF_HUB_OFFLINE = True
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE = before
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep transformers' own bars and reports off the terminal; what they report is checked here and raised."""
+    from transformers.utils import logging
+
+    verbosity, bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bar:
+            logging.enable_progress_bar()

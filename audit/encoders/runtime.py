@@ -1,0 +1,106 @@
+"""What every kind of encoder needs: a device, a fingerprint, and errors that a person can act on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from audit.errors import AuditError, DataError, MachineError, UnsafeError, UsageError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+    from jaxtyping import Float
+
+SCHEMA = 1
+"""Part of every fingerprint. To be raised when an encoder makes other embeddings of the same model."""
+DTYPES = ("float32", "bfloat16", "float16")
+
+
+def torch_setting(device: str, dtype: str) -> tuple[torch.device, torch.dtype]:
+    """Return device and dtype, once a tensor of that dtype has really been on that device.
+
+    Raises
+    ------
+    UsageError
+        If there is no such device or dtype.
+    MachineError
+        If this machine does not have the device.
+    """
+    import torch
+
+    if dtype not in DTYPES:
+        raise UsageError(f"no dtype {dtype!r}", fix=f"choose one of {', '.join(DTYPES)}")
+    try:
+        place = torch.device(device)
+    except RuntimeError as error:
+        raise UsageError(
+            f"no device {device!r}", why=str(error).partition("\n")[0][:200], fix="--device cpu, cuda, cuda:1 or mps"
+        ) from error
+    kind: torch.dtype = getattr(torch, dtype)
+    try:
+        torch.zeros(1, device=place, dtype=kind)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:  # "Torch not compiled with CUDA enabled" is an AssertionError
+        why = str(error).partition("\n")[0][:200]
+        raise MachineError(f"this machine has no device {device!r} that torch can use", why=why, fix="--device cpu") from error
+    return place, kind
+
+
+def fingerprint(
+    *, weights: str, architecture: Mapping[str, Any], preprocessing: Mapping[str, Any], tokenizer: str, dtype: str, device: torch.device
+) -> str:
+    """Return the sha256 (hex) of all that decides an embedding besides the image or text itself.
+
+    No path, name or date takes part: the same model elsewhere is the same model, another one in the same place is another.
+
+    Parameters
+    ----------
+    weights, tokenizer : str
+        Their sha256.
+    architecture, preprocessing : mapping
+        Plain values, with every default spelled out.
+    dtype : str
+    device : torch.device
+    """
+    import PIL
+    import torch
+
+    decisive = {
+        "schema": SCHEMA,
+        "weights": weights,
+        "architecture": architecture,
+        "preprocessing": preprocessing,
+        "tokenizer": tokenizer,
+        "dtype": dtype,
+        "torch": ".".join(torch.__version__.split(".")[:2]),
+        "pillow": PIL.__version__.split(".")[0],
+        "device": device.type,
+    }
+    return hashlib.sha256(canonical(decisive)).hexdigest()
+
+
+def canonical(value: object) -> bytes:
+    """Return JSON with sorted keys and no blanks: equal values give equal bytes."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), default=str).encode()
+
+
+def to_rows(features: torch.Tensor) -> Float[np.ndarray, "n d"]:
+    """Return features as float32 on the host."""
+    rows: np.ndarray = features.float().cpu().numpy()
+    return rows
+
+
+@contextmanager
+def audit_errors(shown: str) -> Iterator[None]:
+    """Pass on the errors of `contrastive` as those of the audit, with the path as it was typed."""
+    from contrastive.errors import ContrastiveError
+
+    kinds: dict[int, type[AuditError]] = {2: DataError, 3: DataError, 4: UnsafeError, 5: MachineError}
+    try:
+        yield
+    except ContrastiveError as error:
+        kind = kinds.get(error.exit_code, AuditError)
+        raise kind(error.what, where=error.where or shown, why=error.why, fix=error.fix) from error
