@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from audit.data.lazy import Chosen
-from audit.data.schema import Attributes, Cells, Schema, read, shown
+from audit.data.schema import Attributes, Cells, Schema, counted, read, shown
 from audit.errors import DataError
 from audit.types import Dataset
 
@@ -55,7 +55,7 @@ def assemble(images: Sequence[bytes], ids: Sequence[str], cells: Cells, schema: 
     attributes = read(schema, cells)
     rows = _first_rows(ids, attributes, cells)
     repeated = len(ids) - len(rows)
-    notes = [f"{repeated} rows repeat another row and were counted once."] if repeated else []
+    notes = [f"Left out because an equal row stands before: {counted(repeated, 'row')}."] if repeated else []
     columns = {name: [values[row] for row in rows] for name, values in attributes.columns.items()}
     frame = pd.DataFrame(columns, index=pd.Index([ids[row] for row in rows]), dtype="str")
     return Dataset(
@@ -81,7 +81,7 @@ def _first_rows(ids: Sequence[str], attributes: Attributes, cells: Cells) -> lis
     if conflicts:
         earlier, row = conflicts[0]
         said = [f"{cells.where(at)} says {', '.join(_labels(attributes, at).values())}" for at in (earlier, row)]
-        more = f" (and {len(conflicts) - 1} more such rows)" if len(conflicts) > 1 else ""
+        more = f" (and {counted(len(conflicts) - 1, 'row')} more)" if len(conflicts) > 1 else ""
         raise DataError(
             f"conflicting labels for the image {shown(ids[row])}",
             where=cells.place,

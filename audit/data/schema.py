@@ -105,8 +105,12 @@ def attribute_columns(schema: Schema, names: Sequence[str]) -> tuple[Column, ...
     """Return the attributes to read from a table with the columns `names`."""
     if schema.columns:
         return tuple(column for column in schema.columns if column.name in names)
-    # An empty header is the row number that pandas writes; so is __index_level_0__ in Parquet.
-    return tuple(Column(name) for name in names if name and name not in schema.image_columns and not name.startswith("__index_level_"))
+    return tuple(Column(name) for name in names if name not in schema.image_columns and not _is_row_number(name))
+
+
+def _is_row_number(name: str) -> bool:
+    """Whether pandas has written the column unasked: without a name in CSV, as ``__index_level_0__`` in Parquet."""
+    return not name or name.startswith("__index_level_")
 
 
 def check_columns(schema: Schema, names: Sequence[str], place: str) -> None:
@@ -172,7 +176,7 @@ def _stored_levels(column: Column, cells: Cells) -> dict[str, str]:
     strange = [text for text, level in stored.items() if level is None]
     if strange:
         counts = Counter(texts)
-        found = [f"{shown(text)} ({counts[text]} rows, first at {cells.where(list(texts).index(text))})" for text in strange[:5]]
+        found = [f"{shown(text)} ({counted(counts[text], 'row')}, first at {cells.where(list(texts).index(text))})" for text in strange[:5]]
         more = f" and {len(strange) - 5} more" if len(strange) > 5 else ""
         raise DataError(
             f"undeclared value {shown(strange[0])} in the column {column.name!r}",
@@ -197,12 +201,12 @@ def _notes(column: Column, stored: Mapping[str, str], counts: Mapping[str, int])
     renamed = {text: level for text, level in stored.items() if text in column.aliases and text.casefold() != level.casefold()}
     missing = sum(counts[text] for text, level in stored.items() if level == UNKNOWN)
     notes = [
-        f"{column.name}: {_total(changed, counts)} values {what} ({_changes(changed, counts)})."
-        for changed, what in ((repaired, "damaged by a spreadsheet were repaired"), (renamed, "were read under their stored name"))
+        f"{column.name}: {counted(_total(changed, counts), 'value')} {what} ({_changes(changed, counts)})."
+        for changed, what in ((repaired, "damaged by a spreadsheet, repaired"), (renamed, "read under the stored name"))
         if changed
     ]
     if missing:
-        notes.append(f"{column.name}: {missing} values are missing; those images form the group {UNKNOWN!r}, outside every test.")
+        notes.append(f"{column.name}: {counted(missing, 'value')} missing; these images form the group {UNKNOWN!r}, outside every test.")
     return notes + _near_duplicates(column.name, set(stored.values()))
 
 
@@ -227,13 +231,18 @@ def _near_duplicates(name: str, levels: Iterable[str]) -> list[str]:
 
 def _unused(schema: Schema, names: Iterable[str]) -> list[str]:
     used = {*schema.image_columns, *(column.name for column in attribute_columns(schema, list(names)))}
-    unused = [name for name in names if name and name not in used]
+    unused = [name for name in names if name not in used and not _is_row_number(name)]
     return [f"Columns that were not used: {', '.join(map(shown, unused))}."] if unused else []
 
 
 def _found(names: Iterable[str]) -> str:
     first = list(names)
     return f"found the columns: {', '.join(name[:80] for name in first[:50]) or 'none'}"
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun: ``1 row``, ``2 rows``."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def shown(text: str) -> str:

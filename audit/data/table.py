@@ -11,7 +11,7 @@ from pathlib import Path
 
 from audit.data.assemble import Origin, assemble
 from audit.data.files import ImageFiles, forbidden_name, inspect, normal_name
-from audit.data.schema import Cells, Schema, check_columns, check_distinct, image_column, shown
+from audit.data.schema import Cells, Schema, check_columns, check_distinct, counted, image_column, shown
 from audit.errors import DataError
 from audit.types import Dataset
 
@@ -83,7 +83,7 @@ def _check_files(root: Path, names: Sequence[str], cells: Cells) -> None:
         found = [f"{kind} {shown(names[row])} ({cells.where(row)})" for row, kind in list(first.items())[:10]]
         more = f"; and {len(first) - 10} more" if len(first) > 10 else ""
         raise DataError(
-            f"{len(first)} image paths are not allowed",
+            f"{counted(len(first), 'image path')} not allowed",
             where=cells.place,
             why="; ".join(found) + more,
             fix="use relative paths of regular files inside the folder of the table",
