@@ -1,0 +1,170 @@
+"""Numbers and foreign text as a person reads them. Formats only: every number comes from the results."""
+
+from __future__ import annotations
+
+import math
+import unicodedata
+
+NOT_ESTIMABLE = "not estimable"
+_MOST_DECIMALS = 3
+_MARKS_OF_DIRECTION = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff\u2028\u2029")
+_SPACE = "\u00a0"
+"""Between a number and its unit: they stay on one line."""
+
+
+def clean(text: str) -> str:
+    r"""Return foreign text without what could change the text around it: controls, marks of direction, broken surrogates.
+
+    Examples
+    --------
+    >>> clean("Fe\x1b[31mmale\u202e")
+    'Fe[31mmale'
+    """
+    return "".join(_cleaned(character) for character in text)
+
+
+def _cleaned(character: str) -> str:
+    if character in _MARKS_OF_DIRECTION:
+        return ""
+    category = unicodedata.category(character)
+    if category == "Cs":
+        return "\ufffd"
+    if category == "Cc":
+        return " " if character in "\n\t" else ""
+    return character
+
+
+def decimals(low: float, high: float) -> int:
+    """Return how many decimals of a percentage the interval can carry: two significant digits of its width.
+
+    Examples
+    --------
+    >>> decimals(0.625, 0.799), decimals(0.231, 0.268), decimals(0.0, 0.0025)
+    (0, 1, 2)
+    """
+    width = 100 * abs(high - low)
+    if width == 0:
+        return 1
+    return min(max(1 - math.floor(math.log10(width)), 0), _MOST_DECIMALS)
+
+
+def number(fraction: float, places: int, *, signed: bool = False) -> str:
+    """Return a fraction in hundredths with a true minus sign; what rounds to zero has no sign.
+
+    Examples
+    --------
+    >>> number(0.2556, 1), number(-0.02, 0), number(-0.0001, 1), number(0.02, 0, signed=True)
+    ('25.6', '−2', '0.0', '+2')
+    """
+    text = f"{abs(100 * fraction):.{places}f}"
+    if not text.strip("0."):
+        return text
+    return ("−" if fraction < 0 else "+" if signed else "") + text
+
+
+def span(low: float, high: float, places: int, *, signed: bool = False) -> str:
+    """Return an interval: ``[62, 80]``; of a share, never a minus zero."""
+    return f"[{number(low, places, signed=signed)},{_SPACE}{number(high, places, signed=signed)}]"
+
+
+def percent(value: float | None, places: int = 0) -> str:
+    """Return a share in percent; what cannot be estimated in words."""
+    return NOT_ESTIMABLE if value is None else f"{number(value, places)}{_SPACE}%"
+
+
+def rate(value: float | None, low: float | None, high: float | None, places: int | None = None) -> str:
+    r"""Return a rate with its interval, in percent, with two significant digits of the interval's width.
+
+    Examples
+    --------
+    >>> rate(0.72, 0.625, 0.799).replace("\xa0", " "), rate(None, None, None)
+    ('72 % [62, 80]', 'not estimable')
+    """
+    if value is None or low is None or high is None:
+        return NOT_ESTIMABLE
+    places = decimals(low, high) if places is None else places
+    return f"{percent(value, places)} {span(low, high, places)}"
+
+
+def difference(value: float | None, low: float | None, high: float | None) -> str:
+    r"""Return a signed difference with its interval, in percentage points.
+
+    Examples
+    --------
+    >>> difference(-0.085, -0.1109, -0.0586).replace("\xa0", " ")
+    '−8.5 [−11.1, −5.9]'
+    """
+    if value is None or low is None or high is None:
+        return NOT_ESTIMABLE
+    places = decimals(low, high)
+    return f"{number(value, places, signed=True)} {span(low, high, places)}"
+
+
+def points(fraction: float, places: int = 0) -> str:
+    r"""Return a size in percentage points, with its unit.
+
+    Examples
+    --------
+    >>> points(0.05).replace("\xa0", " "), points(0.01).replace("\xa0", " ")
+    ('5 points', '1 point')
+    """
+    text = number(fraction, places)
+    return f"{text}{_SPACE}{'point' if text == '1' else 'points'}"
+
+
+def exact_points(fraction: float) -> str:
+    r"""Return a size that somebody chose, such as a tolerance, with every digit it has.
+
+    Examples
+    --------
+    >>> exact_points(0.05).replace("\xa0", " "), exact_points(0.025).replace("\xa0", " ")
+    ('5 points', '2.5 points')
+    """
+    text = f"{round(100 * fraction, 6):g}"
+    return f"{text}{_SPACE}{'point' if text == '1' else 'points'}"
+
+
+def p_value(p: float | None) -> str:
+    r"""Return a p-value with two significant digits; never 0.
+
+    Examples
+    --------
+    >>> p_value(0.0001), p_value(0.0015), p_value(0.034), p_value(0.21), p_value(1.0)
+    ('<\xa0.001', '.0015', '.034', '.21', '1')
+    """
+    if p is None:
+        return NOT_ESTIMABLE
+    if p < 0.001:
+        return f"<{_SPACE}.001"
+    text = f"{p:.{2 if p >= 0.1 else 1 - math.floor(math.log10(p))}f}"
+    return "1" if float(text) == 1 else text.removeprefix("0")
+
+
+def p_phrase(p: float, name: str = "p") -> str:
+    """Return ``p < .001`` or ``p = .034``."""
+    text = p_value(p)
+    return f"{name}{_SPACE}{text}" if text.startswith("<") else f"{name}{_SPACE}={_SPACE}{text}"
+
+
+def count(n: int) -> str:
+    """Return a count with separators: ``10,954``."""
+    return f"{n:,}"
+
+
+def in_words(n: int, noun: str, plural: str | None = None) -> str:
+    """Return a count with its noun.
+
+    Examples
+    --------
+    >>> in_words(1, "group"), in_words(1200, "image")
+    ('1 group', '1,200 images')
+    """
+    return f"{n:,} {noun if n == 1 else plural or noun + 's'}"
+
+
+def decimal(value: float | None, places: int = 3) -> str:
+    """Return a plain number, such as a logit scale or a chi-square."""
+    if value is None:
+        return NOT_ESTIMABLE
+    text = f"{value:,.{places}f}".replace("-", "−")
+    return text.rstrip("0").rstrip(".") if "." in text else text

@@ -1,0 +1,249 @@
+"""What stands on the page, in which order: results turned into texts and placed marks, for templates that only print."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import shlex
+from collections.abc import Sequence
+from dataclasses import fields
+
+from audit.results import (
+    AuditResult,
+    Contrast,
+    Finding,
+    MeasurementRecord,
+    PairedFinding,
+    Rate,
+    Results,
+    SpecificationCurve,
+    SpecificationPoint,
+    to_json,
+)
+from audit.types import CellReference, PublishedTable, Settings
+from reports import phrases, words
+from reports.figures import Forest, differences_forest, rates_forest, signed_forest, strip
+from reports.grids import curve_figure, heat_map, in_order
+from reports.numbers import count, difference, exact_points, in_words, p_value, rate
+from reports.views import (
+    AuditView,
+    CountTable,
+    CurveRow,
+    CurveView,
+    FindingView,
+    GroupRow,
+    MeasurementView,
+    Page,
+    PairRow,
+    PublishedRowView,
+    PublishedView,
+    Top,
+)
+
+MANY_GROUPS = 18
+"""A chart of more groups is folded away; the heat map and the sentence stay."""
+MOST_PAIRS, MOST_CONTEXT_PAIRS = 21, 6
+"""All pairs of seven groups, and of four where the verdict does not rest on them. Of more, the page shows the clearest."""
+_MONTHS = (
+    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December",
+)  # fmt: skip
+"""Not strftime's: those follow the locale."""
+_ORDER = {"disparity": 0, "inconclusive": 1, "equivalent": 2, "not estimable": 3}
+
+
+def page(results: Results) -> Page:
+    """Return the page of `results`."""
+    return Page(
+        results=results,
+        audits=tuple(_audit(f"a{i}", audit) for i, audit in enumerate(results.audits, 1)),
+        title=page_title(results),
+        short_hashes=" ".join(_hexadecimal(audit.model.sha256)[:12] for audit in results.audits),
+        created=written_date(results.timing.created),
+        command=" ".join([results.command[0], shlex.join(results.command[1:])]) if results.command else "",
+        thresholds=thresholds(results.settings),
+        equivalence_level=round(100 * (1 - 2 * results.settings.alpha), 6),
+        sha256=hashlib.sha256(to_json(results).encode("utf-8", "surrogatepass")).hexdigest(),
+    )
+
+
+def page_title(results: Results) -> str:
+    """Return which models were audited, and with which probes."""
+    models = tuple(dict.fromkeys(audit.model.name for audit in results.audits))
+    probes = tuple(dict.fromkeys(audit.probe.name for audit in results.audits))
+    model = models[0] if len(models) == 1 else in_words(len(models), "model")
+    probe = f"the {probes[0]} probe" if len(probes) == 1 else in_words(len(probes), "probe")
+    return f"Audit of {model} with {probe}"
+
+
+def _hexadecimal(text: str) -> str:
+    return "".join(character for character in text if character in "0123456789abcdef")
+
+
+def written_date(created: str) -> str:
+    """Return an ISO time as a date in words; another text as it is.
+
+    Examples
+    --------
+    >>> written_date("2026-01-02T12:00:00+00:00")
+    '2 January 2026, 12:00 UTC'
+    """
+    try:
+        moment = dt.datetime.fromisoformat(created).astimezone(dt.UTC)
+    except ValueError:
+        return created
+    return f"{moment.day} {_MONTHS[moment.month - 1]} {moment:%Y, %H:%M} UTC"
+
+
+def thresholds(settings: Settings) -> tuple[tuple[str, str, str, str], ...]:
+    """Return every setting: flag, value, meaning, and who chose it."""
+    limit = "all images" if settings.limit is None else in_words(settings.limit, "image")
+    meaning = {
+        "alpha": (f"{settings.alpha:g}", "error rate of every test, and of the intervals"),
+        "tolerance": (exact_points(settings.tolerance), "a difference below this would not matter; a probe may set its own for a question"),
+        "min_group_size": (in_words(settings.min_group_size, "image"), "smaller groups are shown, not judged"),
+        "draws": (count(settings.draws), "shuffles of a permutation test; the smallest p it can give is 1 / (draws + 1)"),
+        "seed": (str(settings.seed), "of the random draws: the same seed gives the same numbers"),
+        "limit": (limit, "a sample of the images instead of all"),
+        "max_skip": (f"{100 * settings.max_skip:g} %", "unreadable images that are tolerated before the audit stops"),
+    }
+    default = Settings()
+    chosen = {
+        name: "the program's default" if getattr(settings, name) == getattr(default, name) else "set for this run" for name in meaning
+    }
+    return tuple((name.replace("_", "-"), *meaning[name], chosen[name]) for name in (f.name for f in fields(Settings)) if name in meaning)
+
+
+def by_severity(finding: Finding) -> tuple[int, float, float]:
+    """Sort key: disparities first, then by adjusted p, then by the size of the gap."""
+    gap = finding.gap
+    return (_ORDER[finding.verdict], gap.p_adjusted if gap else 1.0, -gap.value if gap else 0.0)
+
+
+# ---- one audit -----------------------------------------------------------------------------------------------------------------------
+
+
+def _audit(key: str, audit: AuditResult) -> AuditView:
+    views = {finding.id: _finding(f"{key}-f{i}", finding, audit) for i, finding in enumerate(audit.findings, 1)}
+    ordered = [views[finding.id] for finding in sorted(audit.findings, key=by_severity)]
+    primary, context = (tuple(view for view in ordered if view.finding.primary is wanted) for wanted in (True, False))
+    top = _top(key, audit, (*primary, *context))
+    curves = tuple(_curve(f"{key}-s{i}", curve) for i, curve in enumerate(audit.specifications, 1))
+    return AuditView(
+        key=key,
+        audit=audit,
+        top=top,
+        left_out=words.left_out(audit),
+        primary=primary,
+        context=context,
+        measurements=tuple(_measurement(f"{key}-m{i}", record, ordered) for i, record in enumerate(audit.measurements, 1)),
+        published=tuple(_published(f"{key}-t{i}", table, audit) for i, table in enumerate(audit.published, 1)),
+        paired=_paired_forest(audit.paired),
+        curves=curves,
+        counts=tuple(_counts(attribute, audit) for attribute in audit.data.groups),
+        warnings=tuple(warning for warning in audit.warnings if not warning.startswith("LIMITED RUN")),
+        depends=tuple(view for view in curves if words.depends_on_wording(view.curve)),
+        clearest=next((view for view in (*primary, *context) if view.finding.gap), None),
+        has_strips=any(each.strip for each in top),
+    )
+
+
+def _top(key: str, audit: AuditResult, ordered: Sequence[FindingView]) -> tuple[Top, ...]:
+    """Three to five sentences: the clearest primary findings, and the clearest pair."""
+    pairs = sorted(audit.paired, key=lambda paired: (paired.p_adjusted, -abs(paired.difference)))[:1]
+    primary = sum(view.finding.primary for view in ordered)
+    room = max(min(primary, 4), 3 - len(pairs))
+    tops = [
+        Top(words.headline(view.finding, audit), view.title, view.key, view.finding.verdict, strip(view.finding)) for view in ordered[:room]
+    ]
+    return (*tops, *(Top(words.paired_headline(paired), "Counterfactual pairs", f"{key}-paired", "", None) for paired in pairs))
+
+
+def _measurement(key: str, record: MeasurementRecord, ordered: Sequence[FindingView]) -> MeasurementView:
+    own = [view for view in ordered if view.finding.measurement == record.name]
+    return MeasurementView(
+        key, record, tuple(view for view in own if view.finding.primary), tuple(view for view in own if not view.finding.primary)
+    )
+
+
+def _finding(key: str, finding: Finding, audit: AuditResult) -> FindingView:
+    contrasts = {contrast.first: contrast for contrast in finding.contrasts}
+    clearest = sorted(finding.pairs, key=lambda pair: (pair.p_adjusted, -abs(pair.difference)))
+    return FindingView(
+        key=key,
+        finding=finding,
+        title=words.title(finding, audit),
+        facts=phrases.facts(finding),
+        rows=tuple(_group_row(cell, contrasts.get(cell.group)) for cell in finding.by_group),
+        has_baseline=any(cell.baseline is not None for cell in finding.by_group),
+        rates=rates_forest(finding),
+        differences=differences_forest(finding) if finding.contrasts and finding.primary else None,
+        heat=heat_map(finding),
+        pairs=tuple(_pair_row(pair) for pair in clearest[: MOST_PAIRS if finding.primary else MOST_CONTEXT_PAIRS]),
+        folded=len(finding.by_group) > MANY_GROUPS,
+    )
+
+
+def _group_row(cell: Rate, contrast: Contrast | None) -> GroupRow:
+    return GroupRow(
+        name=phrases.group(cell.group),
+        n=count(cell.n),
+        events=count(cell.events),
+        rate=rate(cell.value, cell.low, cell.high),
+        baseline="" if cell.baseline is None else f"{100 * cell.baseline:.1f} %",
+        difference=difference(contrast.difference, contrast.low, contrast.high) if contrast else "",
+        corrected=phrases.corrected(contrast) if contrast else "",
+        p=p_value(contrast.p_adjusted) if contrast else "",
+        status=words.STATUSES[cell.status],
+        compared=cell.status == "ok",
+    )
+
+
+def _pair_row(pair: Contrast) -> PairRow:
+    return PairRow(
+        phrases.group(pair.first),
+        phrases.group(pair.second),
+        difference(pair.difference, pair.low, pair.high),
+        phrases.corrected(pair),
+        p_value(pair.p_adjusted),
+        pair.beyond_tolerance,
+    )
+
+
+def _paired_forest(paired: Sequence[PairedFinding]) -> Forest | None:
+    rows = [(phrases.paired_title(each), each.difference, each.low, each.high) for each in paired]
+    return signed_forest(rows) if rows else None
+
+
+def _published(key: str, table: PublishedTable, audit: AuditResult) -> PublishedView:
+    cells = {(finding.id, cell.group): cell for finding in audit.findings for cell in finding.by_group}
+
+    def ours(reference: CellReference | None) -> Rate | None:
+        return cells.get((reference.finding, reference.group)) if reference else None
+
+    return PublishedView(key, table, tuple(PublishedRowView(row.label, row.published, tuple(map(ours, row.ours))) for row in table.rows))
+
+
+def _counts(attribute: str, audit: AuditResult) -> CountTable:
+    """Count images by level; a level that only excluded images have is a row too."""
+    data = audit.data
+    left_out = {f"left out: {exclusion.reason}": exclusion.by_group.get(attribute, {}) for exclusion in data.exclusions}
+    converted = {f"converted: {kind}": by_group.get(attribute, {}) for kind, by_group in data.conversions.items()}
+    columns = {"used": data.groups[attribute], **left_out, **converted}
+    levels = dict.fromkeys(level for counts in columns.values() for level in counts)
+    rows = tuple((level, tuple(count(counts.get(level, 0)) for counts in columns.values())) for level in levels)
+    return CountTable(attribute, tuple(columns), rows)
+
+
+def _curve(key: str, curve: SpecificationCurve) -> CurveView:
+    return CurveView(key, curve, curve_figure(curve), tuple(map(_curve_row, in_order(curve))))
+
+
+def _curve_row(point: SpecificationPoint) -> CurveRow:
+    return CurveRow(
+        point.preset,
+        point.variant,
+        difference(point.difference, point.low, point.high),
+        phrases.plain_points(point.gap, point.low, point.high),
+        p_value(point.p),
+        point.default,
+    )

@@ -1,0 +1,110 @@
+"""Draws `results.json` as one self-contained HTML page: ``python -m reports.render DIR``.
+
+A pure function of the results: equal results give equal bytes. The page asks nothing of any network, holds no script and no image, and
+treats every string of the results as foreign text.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from audit.errors import AuditError, DataError, MachineError, UsageError
+from audit.outputs import write_text
+from audit.results import Results, from_json
+from reports import numbers, phrases, words
+from reports.numbers import clean
+from reports.page import page
+
+
+def render(results: Results) -> str:
+    """Return the page of `results` as HTML."""
+    return _environment().get_template("page.html").render(page=page(results))
+
+
+def write(results: Results, path: Path) -> None:
+    """Write the page to `path`, whole or not at all.
+
+    Raises
+    ------
+    UsageError
+        If there is no such folder.
+    MachineError
+        If the page cannot be written.
+    """
+    if not path.parent.is_dir():
+        raise UsageError(f"no folder {str(path.parent)!r} for the report", fix="make it, or name another file")
+    try:
+        write_text(path, render(results))
+    except OSError as error:
+        raise MachineError(f"cannot write {str(path)!r}", why=error.strerror, fix="choose a folder that you may write to") from error
+
+
+def read(directory: Path) -> Results:
+    """Return the results of an audit's directory.
+
+    Raises
+    ------
+    DataError
+        If there is no results.json in it, or it is not one.
+    """
+    path = directory / "results.json"
+    try:
+        return from_json(path.read_text("utf-8"))
+    except OSError as error:
+        raise DataError(
+            f"no results in {str(directory)!r}", why=f"results.json: {error.strerror}", fix="name the directory that an audit left behind"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise DataError("results.json is not text", where=str(path), why="it is not UTF-8", fix="run the audit again") from error
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("reports"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_printable,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.globals.update(numbers=numbers, phrases=phrases, words=words)
+    return environment
+
+
+def _printable(value: object) -> object:
+    """Return what may be printed: our own macros' output, cleaned text, and whole numbers. A bare fraction or None is a defect."""
+    if hasattr(value, "__html__"):
+        return value
+    if isinstance(value, str):
+        return clean(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    raise TypeError(f"a template prints {value!r}, which is not formatted")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Draw the report of a finished audit again and print its path."""
+    parser = argparse.ArgumentParser("python -m reports.render", description="Draws report.html again from the results.json of an audit.")
+    parser.add_argument("directory", type=Path, metavar="DIR", help="the directory that an audit left behind")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="default: DIR/report.html")
+    arguments = parser.parse_args(argv)
+    path = arguments.out or arguments.directory / "report.html"
+    try:
+        write(read(arguments.directory), path)
+    except AuditError as error:
+        print(f"error[E{error.exit_code}] {error}", file=sys.stderr)  # noqa: T201  # the command speaks to a person
+        return error.exit_code
+    print(path)  # noqa: T201
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,152 @@
+"""The same facts for a pull request or a chat (Markdown), and for a terminal of 80 columns. Formats only."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+import unicodedata
+from collections.abc import Sequence
+
+from audit.results import AuditResult, Finding, Results
+from reports import phrases, words
+from reports.numbers import clean, in_words, number, p_value, span
+from reports.page import by_severity, page_title, written_date
+
+COLUMNS = 80
+_ENTITIES = {"&": "&amp;", "<": "&lt;", "@": "&#64;", "://": "&#58;//", "www.": "www&#46;"}
+_MOST_ROWS = 15
+_MARKDOWN = re.compile(r"([\\`*_\[\]|~$])|^(?=[#+=>-]|\d+[.)])")
+"""What Markdown reads as markup anywhere, and what it reads as a heading, a list or a quotation at the start of a line."""
+
+
+# ---- Markdown ------------------------------------------------------------------------------------------------------------------------
+
+
+def summary_markdown(results: Results) -> str:
+    """Return a summary of at most about 60 lines, for a pull request or a chat."""
+    rows, sentences = _room(len(results.audits))
+    parts = [f"## {_escaped(page_title(results))}"]
+    for audit in results.audits:
+        parts += _audit_markdown(audit, rows, sentences, named=len(results.audits) > 1)
+    hashes = ", ".join(f"{_escaped(audit.model.name)} `{_code(audit.model.sha256[:12])}`" for audit in results.audits)
+    parts.append(f"{_escaped(results.tool)}, {_escaped(written_date(results.timing.created))}; {hashes}. report.html has every number.")
+    return _plain("\n\n".join(parts)) + "\n"
+
+
+def _room(audits: int) -> tuple[int, int]:
+    """Rows and sentences that each audit may have, so that the whole stays short."""
+    return (10, 3) if audits <= 1 else (5, 1) if audits <= 3 else (0, 1)
+
+
+def _audit_markdown(audit: AuditResult, rows: int, sentences: int, *, named: bool) -> list[str]:
+    ordered = sorted((finding for finding in audit.findings if finding.primary), key=by_severity)
+    parts = [f"### {_escaped(audit.model.name)} · {_escaped(audit.probe.name)}"] if named else []
+    if audit.data.limited:
+        parts.append(f"**LIMITED RUN.** A sample of {in_words(audit.data.used, 'image')}; it can conclude nothing but “inconclusive”.")
+    verdict = words.VERDICTS[audit.verdict]
+    parts.append(f"**{verdict.word}.** {verdict.sentence} {_escaped(audit.verdict_reason)}")
+    if audit.model.data_card:
+        parts.append(f"**Known beforehand, from the checkpoint:** {_escaped(audit.model.data_card)}")
+    if ordered[:rows]:
+        parts.append(_table(ordered[:rows], len(ordered), audit))
+    stands_out = [words.headline(finding, audit) for finding in ordered[:sentences]]
+    clearest = min(audit.paired, key=lambda paired: (paired.p_adjusted, -abs(paired.difference)), default=None)
+    stands_out += [words.paired_headline(clearest)] if clearest else []
+    parts.append("\n".join(f"- {_escaped(sentence)}" for sentence in stands_out) or "No question counts for the verdict.")
+    parts.append(f"Not tested: {_escaped('; '.join(audit.probe.not_tested))}.")
+    return parts
+
+
+def _table(findings: Sequence[Finding], of: int, audit: AuditResult) -> str:
+    lines = [
+        "| verdict | question | highest (n) | lowest (n) | gap [interval] | chance gives up to | adjusted p |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    lines += ["| " + " | ".join(map(_escaped, _row(finding, audit))) + " |" for finding in findings]
+    if len(findings) < of:
+        lines.append(f"\n{len(findings)} of {of} questions.")
+    return "\n".join(lines)
+
+
+def _row(finding: Finding, audit: AuditResult) -> tuple[str, ...]:
+    lead = (words.VERDICTS[finding.verdict].word.lower(), words.title(finding, audit))
+    if finding.gap is None:
+        return (*lead, "", "", "not estimable", "", "")
+    ends = (phrases.short_rate(finding, group) for group in (finding.gap.highest, finding.gap.lowest))
+    return (*lead, *ends, phrases.gap_text(finding), phrases.chance_text(finding), p_value(finding.gap.p_adjusted))
+
+
+def _escaped(text: str) -> str:
+    """Return foreign text that Markdown shows as it is: no link, no mention, no tag, no new cell, no new line."""
+    one_line = " ".join(clean(text).split())
+    for character, entity in _ENTITIES.items():
+        one_line = one_line.replace(character, entity)
+    return _MARKDOWN.sub(lambda match: f"\\{match[0]}", one_line)
+
+
+def _code(text: str) -> str:
+    return clean(text).replace("`", "")
+
+
+def _plain(text: str) -> str:
+    return text.replace("\u00a0", " ")
+
+
+# ---- terminal ------------------------------------------------------------------------------------------------------------------------
+
+
+def terminal(results: Results) -> str:
+    """Return the findings of every audit that count for its verdict, and the verdict in words, in lines of at most 80 columns."""
+    return _plain("\n\n".join(_audit_terminal(audit) for audit in results.audits))
+
+
+def _audit_terminal(audit: AuditResult) -> str:
+    primary = sorted((finding for finding in audit.findings if finding.primary), key=by_severity)
+    shown = primary[:_MOST_ROWS]
+    lines = [_fit(f"{audit.model.name} · {audit.probe.name} · {in_words(audit.data.used, 'image')}", COLUMNS).rstrip(), ""]
+    lines += [_wide("metric by attribute", "status"), _narrow("groups", "gap [interval]", "chance"), "-" * COLUMNS]
+    lines += [line for finding in shown for line in _finding_lines(finding, audit)]
+    hidden, others = len(primary) - len(shown), len(audit.findings) - len(primary)
+    lines += [f"and {in_words(hidden, 'more question')}: see the report"] if hidden else []
+    lines += [f"and {in_words(others, 'comparison')} outside the verdict: see the report"] if others else []
+    verdict = words.VERDICTS[audit.verdict]
+    said = [f"{verdict.word}. {verdict.sentence} {audit.verdict_reason}"]
+    said += ["LIMITED RUN: a sample can conclude nothing but 'inconclusive'."] if audit.data.limited else []
+    return "\n".join([*lines, "", *(line for text in said for line in textwrap.wrap(clean(text), COLUMNS))])
+
+
+def _finding_lines(finding: Finding, audit: AuditResult) -> list[str]:
+    first = _wide(words.title(finding, audit), finding.verdict)
+    if finding.gap is None:
+        return [first]
+    gap, places = finding.gap, phrases.gap_places(finding)
+    order = (gap.lowest, gap.highest) if finding.better == "high" else (gap.highest, gap.lowest)
+    groups = ", ".join(phrases.short_rate(finding, group) for group in order)
+    interval = f"{number(gap.value, places)} {span(gap.low, gap.high, places)}"
+    return [first, _narrow(groups, interval, number(gap.null_95, places))]
+
+
+def _wide(question: str, status: str) -> str:
+    return f"{_fit(question, 66)} {_fit(status, 13)}".rstrip()
+
+
+def _narrow(groups: str, interval: str, chance: str) -> str:
+    return f"  {_fit(groups, 48)} {_fit(interval, 20)} {_fit(chance, 8)}".rstrip()
+
+
+def _fit(text: str, columns: int) -> str:
+    """Return text cut or padded to a number of columns; wide characters take two."""
+    kept, used = "", 0
+    text = " ".join(clean(text).split(" "))
+    whole = sum(map(_columns, text))
+    for character in text:
+        if used + _columns(character) > columns - (whole > columns):
+            break
+        kept, used = kept + character, used + _columns(character)
+    return kept + "…" + " " * (columns - used - 1) if whole > columns else kept + " " * (columns - used)
+
+
+def _columns(character: str) -> int:
+    if unicodedata.combining(character):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1

@@ -1,0 +1,186 @@
+"""Sentences: every phrase that is built from a result.
+
+Never "fair", never "passed"; and where a metric has no better side, groups differ, none is worse.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from audit.results import AuditResult, CellStatus, Finding, PairedFinding, Rate, SpecificationCurve, Verdict
+from audit.types import Group, Settings
+from reports.numbers import count, decimals, difference, exact_points, in_words, number, p_phrase, percent, points, rate
+from reports.phrases import attributes, detectable_text, gap_places, gap_text, group, rate_of, some
+
+WORDING_SHARE = 0.8
+"""Below this share of wordings with the default's sign, an answer depends on wording."""
+_OUTSIDE = {
+    "small": ("has too few images to judge", "have too few images to judge"),
+    "not estimable": ("has nothing to divide by", "have nothing to divide by"),
+    "absent": ("has no images", "have no images"),
+    "unknown": ("is of unknown value", "are of unknown value"),
+}
+
+
+@dataclass(frozen=True)
+class VerdictWords:
+    """A verdict for a reader: one word, and what it means."""
+
+    word: str
+    sentence: str
+    meaning: str
+
+
+VERDICTS: dict[Verdict, VerdictWords] = {
+    "disparity": VerdictWords(
+        "Disparity",
+        "The model treats some groups differently, by more than chance explains.",
+        "The groups differ by more than chance explains, and are not shown to differ by less than the tolerance.",
+    ),
+    "equivalent": VerdictWords(
+        "Equivalent",
+        "In what was tested, every two groups are shown to differ by less than the tolerance.",
+        "Every two groups are shown to differ by less than the tolerance. A statement about the groups tested, and nothing else.",
+    ),
+    "inconclusive": VerdictWords(
+        "Inconclusive",
+        "These images show neither a difference between groups nor its absence.",
+        "Neither a difference nor its absence is shown. More images might show either. Not finding a difference is not finding none.",
+    ),
+    "not estimable": VerdictWords(
+        "Not estimable",
+        "Too few images to compare any two groups.",
+        "Fewer than two groups have enough images that count for the metric.",
+    ),
+}
+STATUSES: dict[CellStatus, str] = {
+    "ok": "compared",
+    "small": "too few to judge",
+    "not estimable": "nothing to divide by",
+    "absent": "no images",
+    "unknown": "value missing",
+}
+_METRICS = {
+    "selection_rate": "Share given",
+    "true_positive_rate": "True positive rate for",
+    "false_negative_rate": "False negative rate for",
+    "false_positive_rate": "False positive rate for",
+    "true_negative_rate": "True negative rate for",
+    "precision": "Precision for",
+}
+
+
+def _upper(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def subject(finding: Finding, audit: AuditResult) -> str:
+    """Return what was measured: ``Occupation accuracy`` or ``Share given ‘thief’ (harm-21)``."""
+    measurement = next((record for record in audit.measurements if record.name == finding.measurement), None)
+    truth = measurement.truth if measurement else None
+    place = f" ({finding.measurement})"
+    if finding.outcome is not None:
+        return f"{_METRICS.get(finding.metric, _upper(attributes([finding.metric])) + ' for')} ‘{finding.outcome}’{place}"
+    if truth is None:
+        return _upper(attributes([finding.metric])) + place
+    same = truth.replace("_", "-").lower() == finding.measurement.replace("_", "-").lower()
+    return _upper(f"{attributes([truth])} {attributes([finding.metric])}") + ("" if same else place)
+
+
+def title(finding: Finding, audit: AuditResult) -> str:
+    """Return a finding's name: ``Occupation accuracy by gender``."""
+    return f"{subject(finding, audit)} by {attributes(finding.attributes)}"
+
+
+def headline(finding: Finding, audit: AuditResult) -> str:
+    """Return a finding as a sentence: both ends of the gap with n and interval, its size, its p, and what chance alone gives."""
+    if finding.gap is None:
+        return f"{title(finding, audit)} is not estimable. {finding.reason}"
+    gap = finding.gap
+    order = (gap.lowest, gap.highest) if finding.better == "high" else (gap.highest, gap.lowest)
+    first, second = (rate_of(finding, levels) for levels in order)
+    return (
+        f"{subject(finding, audit)} is {_rate_for(first)} against {_rate_for(second)}: gap {gap_text(finding)}, "
+        f"{_p_text(finding)}; chance alone gives up to {points(gap.null_95, gap_places(finding))}.{_after(finding)}"
+    )
+
+
+def _rate_for(cell: Rate) -> str:
+    return f"{rate(cell.value, cell.low, cell.high)} for {group(cell.group)} (n\u00a0=\u00a0{count(cell.n)})"
+
+
+def _p_text(finding: Finding) -> str:
+    if finding.gap is None:
+        return "not estimable"
+    return p_phrase(finding.gap.p_adjusted, "adjusted p" if finding.primary else "p")
+
+
+def _after(finding: Finding) -> str:
+    """What a verdict other than disparity leaves open."""
+    if finding.verdict == "inconclusive":
+        return f" With this many images, a difference of less than about {detectable_text(finding)} would often be missed."
+    if finding.verdict == "equivalent":
+        return f" Every two groups compared are shown to differ by less than {exact_points(finding.tolerance)}."
+    return ""
+
+
+def paired_headline(paired: PairedFinding) -> str:
+    """Return a paired finding as a sentence: how often the answer changes, in whose favour, and how sure that is."""
+    return (
+        f"When only {attributes([paired.attribute])} changes from {paired.first} to {paired.second} ({paired.measurement}), "
+        f"the answer changes in "
+        f"{rate(paired.flip_rate, paired.flip_low, paired.flip_high)} of {in_words(paired.n, 'pair')}. "
+        f"Only the {paired.first} image is answered right in {count(paired.only_first_correct)}, only the {paired.second} image in "
+        f"{count(paired.only_second_correct)}: net {difference(paired.difference, paired.low, paired.high)} points, "
+        f"{p_phrase(paired.p_adjusted, 'adjusted p')} over {in_words(paired.clusters, 'cluster')} "
+        f"of one {attributes([paired.cluster_attribute])} each."
+    )
+
+
+def depends_on_wording(curve: SpecificationCurve) -> bool:
+    """Whether fewer than `WORDING_SHARE` of the wordings point the way that the default points."""
+    return curve.share_same_sign is not None and curve.share_same_sign < WORDING_SHARE
+
+
+def curve_sentence(curve: SpecificationCurve, settings: Settings) -> str:
+    """Return how far an answer depends on how it was asked."""
+    if curve.median is None or curve.smallest is None or curve.largest is None:
+        return "Not estimable: the default wording has no two groups with enough images."
+    pair = f"{group(curve.first)} minus {group(curve.second)}"
+    estimable = sum(point.difference is not None for point in curve.points)
+    places = decimals(curve.smallest, curve.largest)
+    runs = (
+        f"Over {in_words(estimable, 'wording')}, {pair} runs from {number(curve.smallest, places, signed=True)} to "
+        f"{number(curve.largest, places, signed=True)} points, with a median of {number(curve.median, places, signed=True)}."
+    )
+    return " ".join([*_sign_sentence(curve), runs, *_detected_sentence(curve, settings)])
+
+
+def _sign_sentence(curve: SpecificationCurve) -> list[str]:
+    if curve.share_same_sign is None:
+        return ["Under the default wording the two groups do not differ."]
+    share = percent(curve.share_same_sign)
+    if depends_on_wording(curve):
+        return [f"Depends on wording: only {share} of the wordings point the same way as the default."]
+    return [f"{share} of the wordings point the same way as the default."]
+
+
+def _detected_sentence(curve: SpecificationCurve, settings: Settings) -> list[str]:
+    if curve.share_detected is None:
+        return []
+    return [f"{percent(curve.share_detected)} of them detect some gap (Benjamini-Hochberg over the wordings, p ≤ {settings.alpha:g})."]
+
+
+def left_out(audit: AuditResult) -> tuple[str, ...]:
+    """Return one sentence for each reason why groups are outside a comparison; groups of primary findings are named first."""
+    cells = [cell for finding in sorted(audit.findings, key=lambda each: not each.primary) for cell in finding.by_group]
+    sentences = []
+    for status, (one, many) in _OUTSIDE.items():
+        named: dict[Group, str] = {}
+        for cell in cells:
+            if cell.status == status:
+                named.setdefault(cell.group, f"{group(cell.group)} (n\u00a0=\u00a0{count(cell.n)})")
+        if named:
+            verb = one if len(named) == 1 else many
+            sentences.append(f"{in_words(len(named), 'group')} {verb} in at least one comparison: {some(list(named.values()))}.")
+    return tuple(sentences)
