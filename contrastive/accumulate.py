@@ -1,0 +1,171 @@
+"""GradCache: the exact gradient of a large batch on a device that holds a part of it.
+
+A contrastive loss is no sum over micro-batches: every pair needs all the others' features. So the towers run twice. First without a
+gradient, to get all features; then the loss once, on the whole batch, for the gradient of every feature (and of the logit scale and
+bias: they get it here, once); then each micro-batch again, with the random state of its first time, to carry its features' gradient
+into the towers.
+
+Source: Gao et al. 2021, https://arxiv.org/abs/2101.06983; random state, temperature and batch norm are as they must be to be exact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from contrastive.distributed import no_sync
+from contrastive.errors import ConfigError
+
+Batch = tuple[Tensor, ...]
+
+
+def split(batch: Batch, parts: int) -> list[Batch]:
+    """Return `parts` micro-batches of consecutive rows, equal in size or one row apart.
+
+    Raises
+    ------
+    ConfigError
+        If there are fewer rows than parts.
+    """
+    if not 1 <= parts <= len(batch[0]):
+        raise ConfigError(f"a batch of {len(batch[0])} pairs cannot be taken in {parts} parts", fix="accumulate over fewer parts")
+    return list(zip(*(torch.tensor_split(column, parts) for column in batch), strict=True))
+
+
+def accumulate(
+    model: nn.Module,
+    batches: Sequence[Batch],
+    loss: Callable[[Tensor, Tensor], Tensor],
+    *,
+    within: Callable[[], AbstractContextManager[object]] = nullcontext,
+    generators: Sequence[torch.Generator] = (),
+) -> Tensor:
+    """Add to every parameter's ``grad`` what one backward pass over the whole batch would; return the loss, detached.
+
+    Parameters
+    ----------
+    model : nn.Module
+        As `contrastive.distributed.wrap` returns it. The first two of what it returns for a micro-batch are its image and text
+        features, one row a sample.
+    batches : sequence of tuple of Tensor
+        The micro-batches, as many on every process: the arguments of each call of `model`. With one there is one forward pass and nothing
+        is computed twice.
+    loss : callable
+        ``loss(image_nd, text_nd)`` of the whole batch: its gradient flows into the features and into whatever else it holds (logit scale,
+        bias). To scale a loss for fp16, scale it in here; what is returned is scaled too.
+    within : callable
+        Makes the context of every forward pass, such as ``lambda: torch.autocast("cuda", torch.bfloat16)``. The loss runs outside.
+    generators : sequence of torch.Generator
+        Random sources of the model besides torch's own, which is replayed anyway on the CPU and on the model's GPUs.
+
+    Raises
+    ------
+    ConfigError
+        If there is more than one micro-batch and a batch norm in train mode: its statistics would be those of parts.
+    """
+    if len(batches) == 1:
+        with within():
+            features = _features(model, batches[0])
+        value = loss(*features)
+        value.backward()  # type: ignore[no-untyped-call]
+        return value.detach()
+    _refuse_batch_statistics(model)
+    states, first = _encode_all(model, batches, within, generators)
+    value, slopes = _feature_gradients(first, loss)
+    for index, (batch, state) in enumerate(zip(batches, states, strict=True)):
+        state.restore()
+        with no_sync(model, on=index < len(batches) - 1):
+            with within():
+                features = _features(model, batch)
+            torch.autograd.backward(*_with_gradient(features, [slope[index] for slope in slopes]))
+    return value
+
+
+def freeze_batch_norm(model: nn.Module) -> None:
+    """Let every batch norm use and keep its running statistics. Call it again after each ``model.train()``."""
+    for norm in _batch_norms(model):
+        norm.eval()
+
+
+def _batch_norms(model: nn.Module) -> Iterator[nn.Module]:
+    return (module for module in model.modules() if isinstance(module, _BatchNorm))
+
+
+def _refuse_batch_statistics(model: nn.Module) -> None:
+    if any(norm.training for norm in _batch_norms(model)):
+        raise ConfigError(
+            "accumulation is not exact with batch norm in train mode",
+            why="each micro-batch would be normalised by its own mean and variance, not by the batch's",
+            fix="accumulate over 1 part, freeze the batch norms (contrastive.accumulate.freeze_batch_norm), or take a vision transformer",
+        )
+
+
+def _features(model: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
+    image_nd, text_nd = model(*batch)[:2]
+    return image_nd, text_nd
+
+
+def _encode_all(
+    model: nn.Module,
+    batches: Sequence[Batch],
+    within: Callable[[], AbstractContextManager[object]],
+    generators: Sequence[torch.Generator],
+) -> tuple[list[_RandomState], list[tuple[Tensor, Tensor]]]:
+    """Return the random state before each micro-batch, and its features."""
+    states, features = [], []
+    with torch.no_grad():
+        for batch in batches:
+            states.append(_RandomState.now(model, generators))
+            with within():
+                features.append(_features(model, batch))
+    # Weights that autocast has cast without a gradient must not be found again by the pass that needs one.
+    torch.clear_autocast_cache()
+    return states, features
+
+
+def _feature_gradients(
+    features: Sequence[tuple[Tensor, Tensor]], loss: Callable[[Tensor, Tensor], Tensor]
+) -> tuple[Tensor, list[tuple[Tensor, ...]]]:
+    """Return the loss, and for images and texts the gradient of each micro-batch's features."""
+    image_nd, text_nd = (torch.cat(column).requires_grad_() for column in zip(*features, strict=True))
+    value = loss(image_nd, text_nd)
+    value.backward()  # type: ignore[no-untyped-call]
+    sizes = [len(image) for image, _ in features]
+    slopes = (torch.zeros_like(x) if x.grad is None else x.grad for x in (image_nd, text_nd))
+    return value.detach(), [torch.split(slope, sizes) for slope in slopes]
+
+
+def _with_gradient(features: Sequence[Tensor], slopes: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+    """Leave out the features of a locked tower."""
+    kept = [(feature, slope) for feature, slope in zip(features, slopes, strict=True) if feature.requires_grad]
+    return [feature for feature, _ in kept], [slope for _, slope in kept]
+
+
+@dataclass(frozen=True)
+class _RandomState:
+    """Where every random source of a model stands."""
+
+    cpu: Tensor
+    gpus: tuple[tuple[torch.device, Tensor], ...]
+    generators: tuple[tuple[torch.Generator, Tensor], ...]
+
+    @classmethod
+    def now(cls, model: nn.Module, generators: Sequence[torch.Generator]) -> _RandomState:
+        gpus = {parameter.device for parameter in model.parameters() if parameter.device.type == "cuda"}
+        return cls(
+            torch.get_rng_state(),
+            tuple((gpu, torch.cuda.get_rng_state(gpu)) for gpu in gpus),
+            tuple((generator, generator.get_state()) for generator in generators),
+        )
+
+    def restore(self) -> None:
+        torch.set_rng_state(self.cpu)
+        for gpu, state in self.gpus:
+            torch.cuda.set_rng_state(state, gpu)
+        for generator, state in self.generators:
+            generator.set_state(state)
