@@ -275,6 +275,15 @@ def test_a_process_killed_while_writing_leaves_the_old_file_and_its_rest_is_swep
     assert path.read_bytes() == b"newer"
 
 
+def test_saving_over_a_file_does_not_disturb_a_model_loaded_from_it(tmp_path):
+    save(tmp_path / "ckpt.pt", made(seed=1))
+    loaded = load(tmp_path / "ckpt.pt")
+    save(tmp_path / "ckpt.pt", made(seed=2))
+    weights = portable_state(made(seed=1).model)
+    assert all(torch.equal(tensor, weights[name]) for name, tensor in portable_state(loaded.model).items())
+    assert load(tmp_path / "ckpt.pt").sha256 != loaded.sha256
+
+
 def test_a_folder_is_made(tmp_path):
     save(tmp_path / "runs" / "a" / "ckpt.pt", made())
     assert load(tmp_path / "runs" / "a" / "ckpt.pt").step == 0

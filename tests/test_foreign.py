@@ -7,6 +7,7 @@ import io
 import os
 import pathlib
 import pickle
+import re
 import resource
 import struct
 import subprocess
@@ -164,6 +165,18 @@ def test_a_storage_that_the_file_does_not_align_is_copied(tmp_path):
     source = saved(tmp_path / "x.pt", {"w": torch.arange(5.0, dtype=torch.float64)})
     moved = rewritten(source, tmp_path / "yy.pt", lambda name, old: [(name, old)])  # zipfile pads nothing
     assert torch.equal(read_archive(moved).tensors["w"], torch.arange(5.0, dtype=torch.float64))
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux to tell mapped memory from its own")
+def test_tensors_are_mapped_not_copied(tmp_path):
+    def own_mebibytes():
+        return int(re.search(r"RssAnon:\s+(\d+)", Path("/proc/self/status").read_text()).group(1)) // 1024
+
+    path = saved(tmp_path / "x.pt", {str(i): torch.zeros(2**22) for i in range(8)})  # 8 times 16 MiB
+    before = own_mebibytes()
+    archive = read_archive(path)
+    assert sum(float(tensor.sum()) for tensor in archive.tensors.values()) == 0
+    assert own_mebibytes() - before < 32
 
 
 def test_the_hash_is_that_of_the_file(tmp_path):

@@ -42,8 +42,8 @@ def test_golden_ids(clip):
 
 
 VARIED = [
-    "a photo of a person", "It's a 2nd-hand CAR &amp;amp; more!!", "  tabs\tand\nnew lines  ", "日本語 テスト", "naïve café ½ ²", "emoji 😀👍🏽",
-    "a_b c-d e/f", "I'LL we've they're don't can't", "...", "", "x" * 40, "Ⅷ ٣", "<|endoftext|> <|startoftext|>",
+    "a photo of a person", "It's a 2nd-hand CAR &amp;amp; more!!", "  tabs\tand\nnew lines  ", "日本語 テスト", "naïve café ½ ²",
+    "emoji 😀👍🏽", "a_b c-d e/f", "I'LL we've they're don't can't", "...", "", "x" * 40, "Ⅷ ٣", "<|endoftext|> <|startoftext|>",
     "\u200bzero\u00a0width\u2003space", "&lt;b&gt; &#39;quoted&#39;", "Z͑ͫ̓a͙͖l̲̗g͔o", "0123456789", "İstanbul ẞ",
 ]  # fmt: skip
 
