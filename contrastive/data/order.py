@@ -1,0 +1,56 @@
+"""Which pairs a step sees, and every draw made for one of them: pure functions of seed, epoch and index.
+
+No generator lives from one step to the next. Whoever knows the seed and the step knows the batch, whenever and wherever the run was
+stopped: that is all of exact resume. Philox (Salmon et al. 2011) is a keyed function of a counter: streams are chosen, not advanced.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Purpose = Literal["order", "held out", "augmentation", "picture", "model"]
+_PURPOSES: dict[Purpose, int] = {"order": 1, "held out": 2, "augmentation": 3, "picture": 4, "model": 5}
+"""Part of the key, so that no purpose ever sees the numbers of another."""
+
+
+def stream(seed: int, purpose: Purpose, epoch: int = 0, index: int = 0) -> np.random.Generator:
+    """Return the generator for one purpose, epoch and index.
+
+    Two of them never overlap: epoch and index stand in the upper half of the counter, and a stream would have to draw 2^128 blocks to reach
+    its neighbour.
+    """
+    key = np.array([seed, _PURPOSES[purpose]], np.uint64)
+    return np.random.Generator(np.random.Philox(key=key, counter=np.array([0, 0, index, epoch], np.uint64)))
+
+
+def permutation(seed: int, epoch: int, n: int) -> NDArray[np.int64]:
+    """Return the order of one epoch: every number below `n` once."""
+    return stream(seed, "order", epoch).permutation(n)
+
+
+def split(seed: int, n: int, share: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the positions for training and the held-out ones, both increasing; ``round(share * n)`` are held out."""
+    order = stream(seed, "held out").permutation(n)
+    held_out = round(share * n)
+    return np.sort(order[held_out:]), np.sort(order[:held_out])
+
+
+def place(step: int, n: int, batch: int) -> tuple[int, int]:
+    """Return the epoch of a step and its first position in that epoch's order. The last, incomplete batch of an epoch is dropped.
+
+    Examples
+    --------
+    >>> [place(step, n=10, batch=4) for step in range(4)]
+    [(0, 0), (0, 4), (1, 0), (1, 4)]
+    """
+    epoch, within = divmod(step, n // batch)
+    return epoch, within * batch
+
+
+def batch_positions(seed: int, step: int, n: int, batch: int) -> NDArray[np.int64]:
+    """Return the positions in ``[0, n)`` that a step sees. Needs ``batch <= n``."""
+    epoch, start = place(step, n, batch)
+    return permutation(seed, epoch, n)[start : start + batch]

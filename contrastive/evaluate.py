@@ -1,0 +1,52 @@
+"""Loss and retrieval on held-out pairs: all that the trainer itself says about a model. Everything else is a probe of the audit."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from contrastive.data.pairs import Pairs
+from contrastive.losses import Loss
+from contrastive.model import CLIP
+from contrastive.preprocess import Preprocess
+
+CHUNK = 512
+
+
+@torch.no_grad()
+def held_out(model: CLIP, pairs: Pairs, rows: NDArray[np.int64], preprocess: Preprocess, loss: Loss) -> dict[str, float]:
+    """Return loss, recall@1 and recall@5 in both directions over the pairs of `rows`, as one batch. The model is left in eval mode.
+
+    The loss grows with the number of pairs (there is more to confuse); compare it only where that is the same.
+    """
+    model.eval()
+    device = model.logit_scale.device
+    images, texts = [], []
+    for chunk in np.array_split(rows, -(-len(rows) // CHUNK)):
+        pixels, ids = pairs.plain(chunk)
+        image_nd, text_nd, _ = model(preprocess.normalise(pixels.to(device)), ids.to(device))
+        images.append(image_nd)
+        texts.append(text_nd)
+    image_nd, text_nd = torch.cat(images), torch.cat(texts)
+    similarity_nn = image_nd @ text_nd.T
+    return {
+        "pairs": len(rows),
+        "loss": float(loss(image_nd, text_nd, model.logit_scale.exp(), model.logit_bias)),
+        **{f"image_to_text_recall@{k}": recall(similarity_nn, k) for k in (1, 5)},
+        **{f"text_to_image_recall@{k}": recall(similarity_nn.T, k) for k in (1, 5)},
+    }
+
+
+def recall(similarity_nn: Tensor, k: int) -> float:
+    """Return the share of rows whose own column (the diagonal) is among the `k` largest. A tie counts against it.
+
+    Examples
+    --------
+    >>> recall(torch.tensor([[0.9, 0.1, 0.0], [0.5, 0.4, 0.0], [0.2, 0.2, 0.2]]), k=1)
+    0.3333333432674408
+    """
+    own_n = similarity_nn.diagonal()[:, None]
+    better_n = (similarity_nn >= own_n).sum(dim=1) - 1
+    return float((better_n < k).float().mean())

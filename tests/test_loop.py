@@ -1,0 +1,169 @@
+"""A run step by step: exact resume, divergence, what is held out, the journal and the stop request."""
+
+import json
+import signal
+
+import numpy as np
+import pytest
+import torch
+
+from contrastive import loop
+from contrastive.checkpoint import load
+from contrastive.config import read_config
+from contrastive.evaluate import held_out, recall
+from contrastive.journal import Journal, StopRequest
+from contrastive.losses import info_nce
+
+RUN = """
+[model]
+preset = "tiny-conv"
+vision.channels = [8, 16]
+text = {width = 24, layers = 1, head_width = 24}
+[data]
+train = "shapes"
+batch = 48
+shift = 1
+held_out = 0.1
+templates = ["{caption}", "a picture of {caption}"]
+vocabulary = 560
+[optim]
+steps = 12
+lr = 2e-3
+warmup = 3
+[run]
+out = "OUT"
+save_every = 5
+log_every = 1
+"""
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def run(tmp_path):
+    path = tmp_path / "run.toml"
+    path.write_text(RUN.replace("OUT", str(tmp_path / "out")))
+    return path
+
+
+def assert_same_bytes(first, second):
+    assert first.keys() == second.keys()
+    for name, tensor in first.items():
+        assert tensor.numpy().tobytes() == second[name].numpy().tobytes(), name
+
+
+def journal_lines(folder):
+    return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+
+
+def test_stopped_anywhere_and_taken_up_is_the_same_run(run, tmp_path):
+    material = loop.prepare(read_config(str(run)))
+    straight = loop.start(material)
+    for _ in range(9):
+        loop.take_step(straight, material)
+    (tmp_path / "out").mkdir()
+    for stop in (1, 4, 8):
+        training = loop.start(material)
+        for _ in range(stop):
+            loop.take_step(training, material)
+        loop.save(training, material)
+        again = loop.take_up(material, load(tmp_path / "out" / "ckpt.pt"), tmp_path / "out")
+        while again.step < 9:
+            loop.take_step(again, material)
+        assert_same_bytes(again.model.state_dict(), straight.model.state_dict())
+
+
+def test_the_seed_decides(run):
+    numbers = []
+    for seed in (0, 0, 1):
+        material = loop.prepare(read_config(str(run), [f"run.seed={seed}"]))
+        numbers.append(loop.take_step(loop.start(material), material)["loss"])
+    assert numbers[0] == numbers[1] != numbers[2]
+
+
+def test_what_is_held_out_is_never_trained_on(run):
+    material = loop.prepare(read_config(str(run)))
+    seen = []
+    original = material.pairs.batch
+
+    class Watched(type(material.pairs)):
+        def batch(self, rows, *rest):
+            seen.extend(rows.tolist())
+            return original(rows, *rest)
+
+    pairs = Watched(material.pairs.pixels_nchw, material.pairs.ids_tnl, material.pairs.eot)
+    watched = loop.replace(material, pairs=pairs)
+    training = loop.start(watched)
+    for _ in range(28):  # an epoch has 27 steps
+        loop.take_step(training, watched)
+    assert set(seen) == set(material.train_rows.tolist())
+    assert not set(seen) & set(material.held_out_rows.tolist())
+
+
+def test_held_out_measures_of_a_known_model(run):
+    material = loop.prepare(read_config(str(run)))
+    model = loop.start(material).model
+    rows = np.arange(20)
+    measures = held_out(model, material.pairs, rows, material.preprocess, info_nce)
+    pixels, ids = material.pairs.plain(rows)
+    with torch.no_grad():
+        image, text, scale = model(material.preprocess.normalise(pixels), ids)
+    assert measures["loss"] == pytest.approx(info_nce(image, text, scale).item(), rel=1e-5)
+    assert measures["text_to_image_recall@5"] == recall(text @ image.T, 5)
+
+
+def test_recall_by_hand():
+    # Row 0: own column best. Row 1: one column better. Row 2: all tied, which counts against it.
+    similarity = torch.tensor([[0.9, 0.1, 0.0], [0.5, 0.4, 0.0], [0.2, 0.2, 0.2]])
+    assert recall(similarity, 1) == pytest.approx(1 / 3)
+    assert recall(similarity, 2) == pytest.approx(2 / 3)
+    assert recall(similarity, 3) == 1.0
+
+
+def test_a_journal_drops_what_lies_beyond_the_saved_state_and_a_torn_line(tmp_path):
+    journal = Journal(tmp_path / "log.jsonl")
+    journal.begin(0)
+    for step in (1, 2, 3):
+        journal.write("step", step=step)
+    with journal.path.open("a") as file:
+        file.write('{"event": "st')
+    journal.begin(2)
+    journal.write("step", step=3)
+    assert [line["step"] for line in journal_lines(tmp_path)] == [1, 2, 3]
+    journal.begin(0)
+    assert journal.path.read_text() == ""
+
+
+def test_divergence_stops_the_run_and_keeps_the_last_good_state(run, tmp_path, capsys):
+    material = loop.prepare(read_config(str(run)))
+    (tmp_path / "out").mkdir()
+    training = loop.start(material)
+    for _ in range(5):
+        loop.take_step(training, material)
+    loop.save(training, material)
+    good = (tmp_path / "out" / "ckpt.pt").read_bytes()
+    with torch.no_grad():
+        training.model.text_projection[0, 0] = torch.nan
+    before = {name: tensor.clone() for name, tensor in training.model.named_parameters()}
+    with pytest.raises(loop.ContrastiveError, match=r"diverged in step 6: loss nan.*") as caught:
+        loop.carry_through(training, material, StopRequest(), quiet=True)
+    assert caught.value.exit_code == 70
+    assert "the last good state, after step 5, is in" in caught.value.why
+    assert (tmp_path / "out" / "ckpt.pt").read_bytes() == good
+    assert_same_bytes({n: t.detach() for n, t in training.model.named_parameters()}, {n: t.detach() for n, t in before.items()})
+
+
+def test_a_second_request_stops_at_once():
+    before = signal.getsignal(signal.SIGINT)
+    with StopRequest() as stop:
+        signal.raise_signal(signal.SIGINT)
+        assert stop.signal == signal.SIGINT
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is before
