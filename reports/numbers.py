@@ -168,3 +168,14 @@ def decimal(value: float | None, places: int = 3) -> str:
         return NOT_ESTIMABLE
     text = f"{value:,.{places}f}".replace("-", "−")
     return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def short_hash(text: str) -> str:
+    """Return the first twelve hexadecimal digits of a hash, and of any other text no more than that.
+
+    Examples
+    --------
+    >>> short_hash("9c41d2aa7e03b7b7"), short_hash("`} x: 1")
+    ('9c41d2aa7e03', '1')
+    """
+    return "".join(character for character in text if character in "0123456789abcdef")[:12]

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import fields
 
 from audit.results import (
     AuditResult,
     Contrast,
+    DataRecord,
     Finding,
     MeasurementRecord,
     PairedFinding,
@@ -24,7 +26,7 @@ from audit.types import CellReference, PublishedTable, Settings
 from reports import phrases, words
 from reports.figures import Forest, differences_forest, rates_forest, signed_forest, strip
 from reports.grids import curve_figure, heat_map, in_order
-from reports.numbers import count, difference, exact_points, in_words, p_value, rate
+from reports.numbers import count, difference, exact_points, in_words, p_value, rate, short_hash
 from reports.views import (
     AuditView,
     CountTable,
@@ -57,10 +59,11 @@ def page(results: Results) -> Page:
         results=results,
         audits=tuple(_audit(f"a{i}", audit) for i, audit in enumerate(results.audits, 1)),
         title=page_title(results),
-        short_hashes=" ".join(_hexadecimal(audit.model.sha256)[:12] for audit in results.audits),
+        short_hashes=" ".join(short_hash(audit.model.sha256) for audit in results.audits),
         created=written_date(results.timing.created),
         command=" ".join([results.command[0], shlex.join(results.command[1:])]) if results.command else "",
         thresholds=thresholds(results.settings),
+        environment=tuple((part, results.environment[part]) for part in natural(results.environment)),
         equivalence_level=round(100 * (1 - 2 * results.settings.alpha), 6),
         sha256=hashlib.sha256(to_json(results).encode("utf-8", "surrogatepass")).hexdigest(),
     )
@@ -73,10 +76,6 @@ def page_title(results: Results) -> str:
     model = models[0] if len(models) == 1 else in_words(len(models), "model")
     probe = f"the {probes[0]} probe" if len(probes) == 1 else in_words(len(probes), "probe")
     return f"Audit of {model} with {probe}"
-
-
-def _hexadecimal(text: str) -> str:
-    return "".join(character for character in text if character in "0123456789abcdef")
 
 
 def written_date(created: str) -> str:
@@ -139,7 +138,7 @@ def _audit(key: str, audit: AuditResult) -> AuditView:
         published=tuple(_published(f"{key}-t{i}", table, audit) for i, table in enumerate(audit.published, 1)),
         paired=_paired_forest(audit.paired),
         curves=curves,
-        counts=tuple(_counts(attribute, audit) for attribute in audit.data.groups),
+        counts=_counts(audit),
         warnings=tuple(warning for warning in audit.warnings if not warning.startswith("LIMITED RUN")),
         depends=tuple(view for view in curves if words.depends_on_wording(view.curve)),
         clearest=next((view for view in (*primary, *context) if view.finding.gap), None),
@@ -161,7 +160,15 @@ def _top(key: str, audit: AuditResult, ordered: Sequence[FindingView]) -> tuple[
 def _measurement(key: str, record: MeasurementRecord, ordered: Sequence[FindingView]) -> MeasurementView:
     own = [view for view in ordered if view.finding.measurement == record.name]
     return MeasurementView(
-        key, record, tuple(view for view in own if view.finding.primary), tuple(view for view in own if not view.finding.primary)
+        key=key,
+        record=record,
+        primary=tuple(view for view in own if view.finding.primary),
+        context=tuple(view for view in own if not view.finding.primary),
+        prompts=tuple((label, record.prompts[label], record.answers.get(label, label)) for label in natural(record.prompts)),
+        outcomes=tuple((outcome, record.outcomes[outcome]) for outcome in natural(record.outcomes)),
+        answers=tuple(
+            sorted(((answer, record.answer_counts[answer]) for answer in natural(record.answer_counts)), key=lambda each: -each[1])
+        ),
     )
 
 
@@ -223,15 +230,43 @@ def _published(key: str, table: PublishedTable, audit: AuditResult) -> Published
     return PublishedView(key, table, tuple(PublishedRowView(row.label, row.published, tuple(map(ours, row.ours))) for row in table.rows))
 
 
-def _counts(attribute: str, audit: AuditResult) -> CountTable:
+def _counts(audit: AuditResult) -> tuple[CountTable, ...]:
     """Count images by level; a level that only excluded images have is a row too."""
-    data = audit.data
+    order = _declared(audit.findings)
+    known = [name for name in order if name in audit.data.groups]
+    return tuple(_count_table(name, order.get(name, ()), audit.data) for name in (*known, *natural(set(audit.data.groups) - set(known))))
+
+
+def _count_table(attribute: str, order: Sequence[str], data: DataRecord) -> CountTable:
     left_out = {f"left out: {exclusion.reason}": exclusion.by_group.get(attribute, {}) for exclusion in data.exclusions}
-    converted = {f"converted: {kind}": by_group.get(attribute, {}) for kind, by_group in data.conversions.items()}
+    converted = {f"converted: {kind}": data.conversions[kind].get(attribute, {}) for kind in natural(data.conversions)}
     columns = {"used": data.groups[attribute], **left_out, **converted}
-    levels = dict.fromkeys(level for counts in columns.values() for level in counts)
+    present = {level for counts in columns.values() for level in counts}
+    levels = [*(level for level in order if level in present), *natural(present - set(order))]
     rows = tuple((level, tuple(count(counts.get(level, 0)) for counts in columns.values())) for level in levels)
     return CountTable(attribute, tuple(columns), rows)
+
+
+def _declared(findings: Sequence[Finding]) -> dict[str, tuple[str, ...]]:
+    """Return attribute -> its levels in declared order, which findings keep and a mapping in results.json does not."""
+    order: dict[str, dict[str, None]] = {}
+    for finding in findings:
+        for place, attribute in enumerate(finding.attributes):
+            order.setdefault(attribute, {}).update(dict.fromkeys(cell.group[place] for cell in finding.by_group))
+    return {attribute: tuple(levels) for attribute, levels in order.items()}
+
+
+def natural(names: Iterable[str]) -> list[str]:
+    """Sort names with the numbers in them by size: equal mappings are printed alike, whatever their order.
+
+    Examples
+    --------
+    >>> natural(["20-29", "3-9", "100"])
+    ['3-9', '20-29', '100']
+    """
+    return sorted(
+        names, key=lambda name: ([(len(part), part) if part.isdecimal() else (0, part) for part in re.split(r"(\d+)", name)], name)
+    )
 
 
 def _curve(key: str, curve: SpecificationCurve) -> CurveView:

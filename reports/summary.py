@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import re
-import textwrap
 import unicodedata
 from collections.abc import Sequence
 
 from audit.results import AuditResult, Finding, Results
 from reports import phrases, words
-from reports.numbers import clean, in_words, number, p_value, span
+from reports.numbers import clean, in_words, number, p_value, short_hash, span
 from reports.page import by_severity, page_title, written_date
 
 COLUMNS = 80
 _ENTITIES = {"&": "&amp;", "<": "&lt;", "@": "&#64;", "://": "&#58;//", "www.": "www&#46;"}
 _MOST_ROWS = 15
-_MARKDOWN = re.compile(r"([\\`*_\[\]|~$])|^(?=[#+=>-]|\d+[.)])")
+_MARKDOWN = re.compile(r"[\\`*_\[\]|~$]|^[#+=>-]|(?:(?<=^\d)|(?<=^\d\d))[.)]")
 """What Markdown reads as markup anywhere, and what it reads as a heading, a list or a quotation at the start of a line."""
 
 
@@ -28,7 +27,7 @@ def summary_markdown(results: Results) -> str:
     parts = [f"## {_escaped(page_title(results))}"]
     for audit in results.audits:
         parts += _audit_markdown(audit, rows, sentences, named=len(results.audits) > 1)
-    hashes = ", ".join(f"{_escaped(audit.model.name)} `{_code(audit.model.sha256[:12])}`" for audit in results.audits)
+    hashes = ", ".join(f"{_escaped(audit.model.name)} `{short_hash(audit.model.sha256)}`" for audit in results.audits)
     parts.append(f"{_escaped(results.tool)}, {_escaped(written_date(results.timing.created))}; {hashes}. report.html has every number.")
     return _plain("\n\n".join(parts)) + "\n"
 
@@ -84,10 +83,6 @@ def _escaped(text: str) -> str:
     return _MARKDOWN.sub(lambda match: f"\\{match[0]}", one_line)
 
 
-def _code(text: str) -> str:
-    return clean(text).replace("`", "")
-
-
 def _plain(text: str) -> str:
     return text.replace("\u00a0", " ")
 
@@ -112,7 +107,7 @@ def _audit_terminal(audit: AuditResult) -> str:
     verdict = words.VERDICTS[audit.verdict]
     said = [f"{verdict.word}. {verdict.sentence} {audit.verdict_reason}"]
     said += ["LIMITED RUN: a sample can conclude nothing but 'inconclusive'."] if audit.data.limited else []
-    return "\n".join([*lines, "", *(line for text in said for line in textwrap.wrap(clean(text), COLUMNS))])
+    return "\n".join([*lines, "", *(line for text in said for line in _wrapped(text))])
 
 
 def _finding_lines(finding: Finding, audit: AuditResult) -> list[str]:
@@ -131,7 +126,19 @@ def _wide(question: str, status: str) -> str:
 
 
 def _narrow(groups: str, interval: str, chance: str) -> str:
-    return f"  {_fit(groups, 48)} {_fit(interval, 20)} {_fit(chance, 8)}".rstrip()
+    return f"  {_fit(groups, 51)} {_fit(interval, 18)} {_fit(chance, 7)}".rstrip()
+
+
+def _wrapped(text: str) -> list[str]:
+    """Return lines of at most 80 columns, broken between words."""
+    lines = [""]
+    for word in clean(text).split():
+        longer = f"{lines[-1]} {word}".lstrip()
+        if sum(map(_columns, longer)) <= COLUMNS:
+            lines[-1] = longer
+        else:
+            lines.append(_fit(word, COLUMNS).rstrip())
+    return lines
 
 
 def _fit(text: str, columns: int) -> str:

@@ -75,6 +75,11 @@ class MeasurementView:
     record: MeasurementRecord
     primary: tuple[FindingView, ...]
     context: tuple[FindingView, ...]
+    prompts: tuple[tuple[str, tuple[str, ...], str], ...]
+    """Label, its prompts, and the answer it stands for."""
+    outcomes: tuple[tuple[str, tuple[str, ...]], ...]
+    answers: tuple[tuple[str, int], ...]
+    """How often each answer was given, the commonest first."""
 
 
 @dataclass(frozen=True)
@@ -161,6 +166,7 @@ class Page:
     created: str
     command: str
     thresholds: tuple[tuple[str, str, str, str], ...]
+    environment: tuple[tuple[str, str], ...]
     equivalence_level: float
     """In percent: the level of the intervals that an equivalence needs."""
     sha256: str
