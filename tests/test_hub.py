@@ -404,7 +404,13 @@ for location in sys.argv[1:]:
 
 def ask(endpoint, cache, *locations):
     """Load data sets in a program of its own, since the hub's address is read once; return what it printed on stdout, all JSON."""
-    environment = {"HF_ENDPOINT": endpoint, "HF_HOME": str(cache), "HF_TOKEN": "hf_secret", "PATH": "/usr/bin:/bin", "NO_PROXY": "*"}
+    environment = {
+        "HF_ENDPOINT": endpoint,
+        "HF_HOME": str(cache),
+        "HF_TOKEN": "hf_secret",
+        "PYTHONPATH": str(Path(__file__).parents[1]),
+        "NO_PROXY": "*",
+    }
     done = subprocess.run(
         [sys.executable, "-c", CLIENT, *locations], env=environment, cwd=cache.parent, capture_output=True, text=True, check=False
     )
@@ -426,7 +432,9 @@ def test_a_data_set_of_the_hub_is_fetched_once_without_a_token_and_then_read_wit
     finally:
         server.shutdown()
         server.server_close()
-    offline = ask(endpoint, tmp_path / "cache", "hf:test/faces", f"hf:test/faces@{'f' * 40}")
+    started = time.monotonic()
+    offline = ask(endpoint, tmp_path / "cache", "hf:test/faces", f"hf:test/faces@{'f' * 40}", "hf:test/nothing")
+    assert time.monotonic() - started < 15  # left to themselves, the libraries retry for 24 s for each of the three
 
     local = load(tmp_path / "hub", Schema())
     assert online[0][0] == local.fingerprint
@@ -438,6 +446,7 @@ def test_a_data_set_of_the_hub_is_fetched_once_without_a_token_and_then_read_wit
     assert "Known: train, validation" in online[2][1]
     assert offline[1][0] == "MachineError"
     assert f"holds revision {SHA}" in offline[1][1]
+    assert offline[2][0] == "MachineError"
     fetched = [path for command, path, _ in handler.requests if command == "GET" and path.endswith(".parquet")]
     assert len(fetched) == 1
     assert "validation" in fetched[0]
