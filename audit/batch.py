@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 import numpy as np
 
 from audit.cache import EmbeddingCache
+from audit.encoders.runtime import out_of_memory
 from audit.errors import DataError, MachineError
 from audit.types import Dataset, Encoder, ModelRecord
 
@@ -25,9 +26,6 @@ SHARD_S = 20.0
 """A shard is closed after this many rows or seconds: what a killed run has to compute again."""
 PIXELS_AHEAD = 100_000_000
 """Decoded pixels that may wait for the model, and again as many in its batch: 300 MB each."""
-
-_OUT_OF_MEMORY = ("out of memory", "not enough memory", "can't allocate memory")
-"""How torch says it, on accelerators and on the host. The type of the exception would have to be imported with torch."""
 
 
 class Batch:
@@ -63,7 +61,7 @@ class Batch:
         return np.concatenate(done)
 
     def _shrink(self, error: RuntimeError | MemoryError, tried: int) -> None:
-        if not isinstance(error, MemoryError) and not any(words in str(error).lower() for words in _OUT_OF_MEMORY):
+        if not out_of_memory(error):
             raise error
         if tried == 1:
             raise MachineError(

@@ -121,7 +121,7 @@ def test_a_path_that_does_not_exist_names_what_is_beside_it(inside, spec):
     with pytest.raises(DataError, match="there is no file or folder") as caught:
         load(spec)
     assert caught.value.exit_code == 3
-    assert ("older/" if spec.startswith("runs/") else "runs/" if not spec.startswith("/") else "in //") in caught.value.why
+    assert ("older/" if spec.startswith("runs/") else "runs/" if not spec.startswith("/") else "in //:") in caught.value.why
     assert calls == []
 
 

@@ -6,6 +6,7 @@ import os
 import shutil
 import socket
 import struct
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -176,6 +177,17 @@ def test_softmax_scores_sum_to_one_and_sigmoid_scores_do_not(clip_folder, siglip
     record = load(str(siglip_folder)).record
     assert (record.score_rule, record.logit_bias) == ("sigmoid", -2.0)
     assert record.logit_scale == pytest.approx(20)
+
+
+def test_siglip_never_sees_a_mask(siglip_folder, tmp_path):
+    """It was trained with its padding visible; a tokenizer that gives a mask all the same changes nothing but a note."""
+    masked = Path(shutil.copytree(siglip_folder, tmp_path / "siglip"))
+    settings = json.loads((masked / "tokenizer_config.json").read_text())
+    settings["model_input_names"] = ["input_ids", "attention_mask"]
+    (masked / "tokenizer_config.json").write_text(json.dumps(settings))
+    encoder, plain = load(str(masked)), load(str(siglip_folder))
+    np.testing.assert_array_equal(encoder.encode_texts(PROMPTS), plain.encode_texts(PROMPTS))
+    assert (len(encoder.record.notes), len(plain.record.notes)) == (1, 0)
 
 
 def test_the_record_says_what_was_loaded(clip_folder):
@@ -471,7 +483,7 @@ def test_a_missing_file_is_named(copy, missing, says):
 
 
 def test_a_configuration_that_is_no_json_or_no_known_model_is_an_error(copy):
-    for content, says in (("{", "not readable JSON"), ("[]", "not a JSON object"), ('{"model_type": "no-such"}', "transformers cannot")):
+    for content, says in (("{", "not readable JSON"), ("[]", "not a JSON object"), ('{"model_type": "no-such"}', "does not make")):
         (copy / "config.json").write_text(content)
         with pytest.raises(DataError, match=says):
             load(str(copy))
@@ -492,7 +504,7 @@ def test_a_tokenizer_of_another_model_is_refused(copy):
     config["text_config"]["vocab_size"] = 40
     (copy / "config.json").write_text(json.dumps(config))
     change_weights(copy, lambda t: t.update({"text_model.embeddings.token_embedding.weight": torch.zeros(40, 32)}))
-    with pytest.raises(DataError, match="cannot embed"):
+    with pytest.raises(DataError, match="does not make a working model"):
         load(str(copy))
 
 
@@ -506,6 +518,26 @@ def test_other_files_get_a_hint(tmp_path):
     with pytest.raises(DataError) as caught:
         load(str(tmp_path))
     assert "open_clip" in caught.value.fix
+
+
+def test_memory_that_does_not_suffice_is_the_machines_fault(clip_folder, monkeypatch):
+    from transformers import CLIPModel
+
+    def get_image_features(self, **_):
+        raise RuntimeError("[enforce fail at alloc_cpu.cpp:117] DefaultCPUAllocator: can't allocate memory")
+
+    monkeypatch.setattr(CLIPModel, "get_image_features", get_image_features)
+    with pytest.raises(MachineError, match="memory does not suffice"):
+        load(str(clip_folder))
+
+
+@pytest.mark.skipif(find_spec("sentencepiece") is not None, reason="the package is there")
+def test_a_missing_package_is_the_machines_fault(copy):
+    """SigLIP's own tokenizer needs sentencepiece."""
+    settings = json.loads((copy / "tokenizer_config.json").read_text())
+    (copy / "tokenizer_config.json").write_text(json.dumps({**settings, "tokenizer_class": "SiglipTokenizer"}))
+    with pytest.raises(MachineError, match="not installed"):
+        load(str(copy))
 
 
 def test_an_unknown_device_or_dtype_is_an_error(clip_folder):

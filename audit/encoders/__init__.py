@@ -106,10 +106,9 @@ def _missing(path: Path) -> DataError:
     """Say what is there instead of a path that is not."""
     existing = next((folder for folder in path.parents if folder.is_dir()), Path())
     found = sorted(entry.name + "/" * entry.is_dir() for entry in existing.iterdir())
-    shown = ", ".join(found[:20]) + (", ..." if len(found) > 20 else "")
     return DataError(
         f"there is no file or folder {path}",
-        why=f"in {existing}/ there is: {shown or 'nothing'}",
+        why=f"in {existing}/: {nearest(path.name, found[:50]) if found else 'nothing'}",
         fix=f"--model takes {FORMS}",
     )
 

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 
 from audit.encoders.folder import Weights, check_folder, file_sha256, read_weights
-from audit.encoders.pretrained import TOKENIZERS, build, offline, pretrained, quiet, require_files
+from audit.encoders.pretrained import TOKENIZERS, build, offline, pretrained, quiet, require_files, understood
 from audit.encoders.runtime import canonical, fingerprint, to_rows, torch_setting
-from audit.errors import AuditError, DataError
+from audit.errors import DataError
 from audit.types import ModelRecord
 
 if TYPE_CHECKING:
@@ -112,11 +112,12 @@ def load(
     require_files(folder)
     place, kind = torch_setting(device, dtype)
     with offline(), quiet():
-        model = build(folder, weights, kind).to(place).eval()
+        model = build(folder, weights, kind)
+        model = understood(folder, lambda _: model.to(place).eval())
         tokenizer, processor = pretrained("AutoTokenizer", folder), pretrained("AutoImageProcessor", folder)
         record = _record(_Parts(folder, model, tokenizer, processor, weights), name, dtype, revision)
         encoder = HuggingFaceEncoder(model, tokenizer, processor, record, place)
-        encoder.record = replace(record, dimensions=_try_out(encoder, model.config.model_type))
+        encoder.record = replace(record, dimensions=understood(folder, lambda _: _try_out(encoder, model.config.model_type)))
     return encoder
 
 
@@ -236,16 +237,8 @@ def _try_out(encoder: HuggingFaceEncoder, family: str) -> int:
 
     record = encoder.record
     images, texts = [Image.new("RGB", (64, 64), (90, 120, 150))], ["a photo of a person", "a drawing"]
-    try:
-        image_rows, text_rows = encoder.encode_images(images), encoder.encode_texts(texts)
-        own = None if family in CHECKED else encoder.logits(images, texts)
-    except AuditError:
-        raise
-    except Exception as error:
-        why = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
-        raise DataError(
-            f"{record.name} cannot embed an image and two texts", why=why, fix="check that its files belong together"
-        ) from error
+    image_rows, text_rows = encoder.encode_images(images), encoder.encode_texts(texts)
+    own = None if family in CHECKED else encoder.logits(images, texts)
     if image_rows.ndim != 2 or image_rows.shape[1:] != text_rows.shape[1:]:
         raise DataError(f"{record.name} has no common space", why=f"image features are {image_rows.shape}, text features {text_rows.shape}")
     if own is not None and not np.allclose(_logits(image_rows, text_rows, record), own, atol=_TOLERANCE[record.dtype] * record.logit_scale):

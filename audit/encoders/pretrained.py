@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from audit.encoders.folder import Weights
+from audit.encoders.runtime import out_of_memory
 from audit.errors import AuditError, DataError, MachineError
 
 if TYPE_CHECKING:
@@ -94,12 +95,13 @@ def understood(folder: Path, make: Callable[[Any], Any]) -> Any:
         return make(transformers)
     except AuditError:
         raise
-    except ImportError as error:
-        why = " ".join(str(error).split())[:300]
-        raise MachineError("a package that this model needs is not installed", where=str(folder), why=why) from error
     except Exception as error:
         why = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
-        raise DataError("transformers cannot make a model of this folder", where=str(folder), why=why) from error
+        if isinstance(error, ImportError):
+            raise MachineError("a package that this model needs is not installed", where=str(folder), why=why) from error
+        if out_of_memory(error):
+            raise MachineError("memory does not suffice for this model", where=str(folder), why=why, fix="try --dtype bfloat16") from error
+        raise DataError("this folder does not make a working model", where=str(folder), why=why) from error
 
 
 @contextmanager

@@ -20,6 +20,12 @@ SCHEMA = 1
 DTYPES = ("float32", "bfloat16", "float16")
 
 
+def out_of_memory(error: BaseException) -> bool:
+    """Tell whether memory ran out, on an accelerator or on the host. By its words: the type would have to be imported with torch."""
+    words = ("out of memory", "not enough memory", "can't allocate memory")
+    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and any(word in str(error).lower() for word in words))
+
+
 def torch_setting(device: str, dtype: str) -> tuple[torch.device, torch.dtype]:
     """Return device and dtype, once a tensor of that dtype has really been on that device.
 
