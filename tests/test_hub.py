@@ -21,7 +21,7 @@ from PIL import Image
 from audit.data import HubSource, load_dataset
 from audit.data.hub import load_hub, parse_location
 from audit.data.images import UnreadableImage
-from audit.data.network import reach
+from audit.data.network import ask as ask_hub
 from audit.data.schema import Column, Schema
 from audit.data.shards import choose_shards, choose_split
 from audit.errors import DataError, MachineError, UnsafeError, UsageError
@@ -330,11 +330,11 @@ def test_a_hub_that_keeps_silent_is_given_up(monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         started = time.monotonic()
         address = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        found = reach(address, timeout_s=0.3)
+        found = ask_hub(address, timeout_s=0.3)()
         assert time.monotonic() - started < 2
     assert not found.answers
     assert found.why == "the hub did not answer within 0.3 s"
-    closed = reach(address, timeout_s=5)
+    closed = ask_hub(address, timeout_s=5)()
     assert not closed.answers
     assert "cannot be reached" in closed.why
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from audit.data.assemble import Origin
-from audit.data.network import Reach, reach
+from audit.data.network import Reach, ask
 from audit.data.schema import Schema
 from audit.data.shards import choose_shards, choose_split
 from audit.data.stored import from_datasets
@@ -87,7 +87,10 @@ def load_hub(source: HubSource, schema: Schema, *, name: str, licence: str) -> D
         raise UsageError(
             f"a local folder is called {source.id!r}", fix=f"for the folder: --data ./{source.id}; for the hub, start elsewhere"
         )
-    reached = reach()
+    answer = ask()
+    import datasets  # noqa: F401  # while the hub is being asked
+
+    reached = answer()
     data, split = _fetched(source, reached)
     found = replace(source, split=split, revision=_revision(data) or source.revision)
     if not reached.answers:
@@ -147,7 +150,7 @@ def _cache(source: HubSource) -> str:
 
 @contextmanager
 def _offline() -> Iterator[None]:
-    """Let nothing be asked of the hub: with retries, `datasets` takes 24 s to find out what `reach` knows already."""
+    """Let nothing be asked of the hub: with retries, `datasets` takes 24 s to find out what `ask` knows already."""
     import datasets
     from huggingface_hub import constants
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import ssl
 import threading
+import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from dataclasses import dataclass
 from http.client import HTTPException
 
@@ -22,27 +24,32 @@ class Reach:
     why: str = ""
 
 
-def reach(endpoint: str | None = None, timeout_s: float = TIMEOUT_S) -> Reach:
-    """Return whether the hub answers a request without credentials.
+def ask(endpoint: str | None = None, timeout_s: float = TIMEOUT_S) -> Callable[[], Reach]:
+    """Begin to ask the hub, without credentials; return a function that waits for the answer.
 
-    The question is put in a thread of its own, because no time limit covers the look-up of a host name.
+    The question is put in a thread of its own, because no time limit covers the look-up of a host name, and because the caller can
+    import `datasets` meanwhile, which takes as long.
 
     Parameters
     ----------
     endpoint : str, optional
         Address of the hub; that of the hub client by default.
     timeout_s : float
-        Longest wait, in seconds.
+        Longest wait from now on, in seconds.
     """
     asked = [name for name in _OFFLINE_VARIABLES if os.environ.get(name, "").upper() in ("1", "ON", "YES", "TRUE")]
     if asked:
-        return Reach(False, f"{asked[0]} is set")
-    address = endpoint or _endpoint()
+        return lambda: Reach(False, f"{asked[0]} is set")
+    address, until = endpoint or _endpoint(), time.monotonic() + timeout_s
     found = [f"the hub did not answer within {timeout_s:g} s"]
     thread = threading.Thread(target=lambda: found.append(_fault(address, timeout_s)), daemon=True)
     thread.start()
-    thread.join(timeout_s)
-    return Reach(not found[-1], found[-1])
+
+    def answer() -> Reach:
+        thread.join(max(0.0, until - time.monotonic()))
+        return Reach(not found[-1], found[-1])
+
+    return answer
 
 
 def _endpoint() -> str:
