@@ -129,10 +129,13 @@ def tick_texts(ticks: Sequence[float], *, signed: bool = False) -> list[str]:
     return [number(tick, places, signed=signed) for tick in ticks]
 
 
-def rate_axis(rates: Iterable[Rate]) -> tuple[float, ...]:
-    """Return the ticks of a chart of rates: zoomed where compared intervals and all rates need less than half of the scale."""
-    shown = [(cell.low, cell.value, cell.high) if cell.status == "ok" else (cell.value,) for cell in rates]
-    ends = [end for cell in shown for end in cell if end is not None]
+def rate_axis(rates: Sequence[Rate]) -> tuple[float, ...]:
+    """Return the ticks of a chart of rates: zoomed where the compared intervals need less than half of the scale.
+
+    Small groups do not stretch it: theirs are the widest intervals and the least certain rates. Without a compared group, they decide.
+    """
+    compared = [cell for cell in rates if cell.status == "ok"] or rates
+    ends = [end for cell in compared for end in (cell.low, cell.high) if end is not None]
     if not ends or max(ends) - min(ends) > 0.5:
         return (0.0, 0.25, 0.5, 0.75, 1.0)
     return tuple(tick for tick in axis(min(ends), max(ends)) if 0 <= tick <= 1)
@@ -141,17 +144,19 @@ def rate_axis(rates: Iterable[Rate]) -> tuple[float, ...]:
 def rates_forest(finding: Finding) -> Forest:
     """Place the rate of every group with its interval, and the overall rate as a line."""
     ticks = rate_axis((*finding.by_group, finding.overall))
-    rows = [_rate_row(cell) for cell in finding.by_group]
+    rows = [_rate_row(cell, ticks) for cell in finding.by_group]
     texts = [f"{text}\u00a0%" for text in tick_texts(ticks)]
     overall = finding.overall.value
     reference = None if overall is None else (overall, f"overall {percent(overall, 1)}")
     return _forest(rows, ticks, texts, reference, None)
 
 
-def _rate_row(cell: Rate) -> _Row:
+def _rate_row(cell: Rate, ticks: Sequence[float]) -> _Row:
     label = f"{short(phrases.group(cell.group))} ({cell.n:,})"
     if cell.value is None or cell.low is None or cell.high is None:
         return _Row(label, kind="faint", remark=words.STATUSES[cell.status])
+    if not ticks[0] <= cell.value <= ticks[-1]:
+        return _Row(label, kind="faint", remark=f"{phrases.cell_value(cell)}, off this scale")
     return _Row(label, cell.value, cell.low, cell.high, kind="dot" if cell.status == "ok" else "faint")
 
 

@@ -83,9 +83,11 @@ def detectable_text(finding: Finding) -> str:
 
 def facts(finding: Finding) -> tuple[tuple[str, str], ...]:
     """Return what a statistician looks for under a finding, as term and value."""
+    known = finding.overall.baseline is not None
+    trivial = (("Always the commonest answer", f"{baseline(finding.overall)} right"),) if known else ()
     gap = finding.gap
     if gap is None:
-        return (("Tolerance", exact_points(finding.tolerance)),)
+        return (("Tolerance", exact_points(finding.tolerance)), *trivial)
     places = gap_places(finding)
     chi2 = "not estimable" if gap.chi2 is None else f"{decimal(gap.chi2, 1)}, {p_phrase(gap.chi2_p if gap.chi2_p is not None else 1.0)}"
     return (
@@ -97,6 +99,7 @@ def facts(finding: Finding) -> tuple[tuple[str, str], ...]:
         ("Lowest / highest", "not estimable" if gap.ratio is None else f"{gap.ratio:.2f}"),
         ("Detectable difference", detectable_text(finding)),
         ("Tolerance", exact_points(finding.tolerance)),
+        *trivial,
     )
 
 

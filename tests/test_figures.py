@@ -36,6 +36,16 @@ def test_small_groups_are_faint_and_only_a_shown_excess_fills_a_dot():
     ]
 
 
+def test_a_small_group_does_not_stretch_the_scale_but_is_written_out():
+    cells = {("A",): (90, 100), ("B",): (92, 100), ("C",): (1, 5), ("D",): (4, 5)}
+    forest = figures.rates_forest(samples.finding("m", Claim("accuracy", ("g",)), "high", cells))
+
+    # 90 of 100 is [83, 94] and 92 of 100 is [85, 96]; overall 187 of 210. 80 % is on that scale, 20 % is not.
+    assert [tick.text for tick in forest.ticks] == [f"{n}\u00a0%" for n in (80, 85, 90, 95, 100)]
+    assert [remark.text for remark in forest.remarks] == ["20\u00a0%, off this scale"]
+    assert (forest.dots.count("M"), forest.faint_dots.count("M")) == (2, 1)
+
+
 def test_the_tolerance_band_is_as_wide_as_the_tolerance_on_both_sides():
     finding = samples.finding("m", Claim("accuracy", ("g",)), "high", {("A",): (60, 100), ("B",): (90, 100)})
     forest = figures.differences_forest(finding)

@@ -144,6 +144,15 @@ def test_every_number_of_a_finding_stands_in_its_table(everything, page):
                 assert f"{interval} {phrases.corrected(contrast)} {numbers.p_value(contrast.p_adjusted)}".replace("\u00a0", " ") in said
 
 
+def test_what_always_giving_the_commonest_answer_would_score_stands_beside_every_accuracy(page):
+    said = text_of(page)
+
+    assert "Always the commonest answer 20.0 % right" in said
+    # 98 of 100 men are [93.0, 99.4]; 20 % by the trivial answer; 13.5 points above the other 200 drawings.
+    assert "Rate [interval] Commonest answer Minus the rest" in said
+    assert "man 100 98 98.0 % [93.0, 99.4] 20.0 % +14 [7, 19]" in said
+
+
 def test_pairs_that_differ_are_listed_clearest_first_and_the_others_counted(faces):
     said = text_of(render(samples.results(faces)))
     race = next(finding for finding in faces.findings if finding.id == "harm-21/selection_rate[crime-related]/race")
