@@ -77,12 +77,12 @@ def accumulate(
     _refuse_batch_statistics(model)
     states, first = _encode_all(model, batches, within, generators)
     value, slopes = _feature_gradients(first, loss)
-    for index, (batch, state) in enumerate(zip(batches, states, strict=True)):
+    for index, (batch, state, slope) in enumerate(zip(batches, states, slopes, strict=True)):
         state.restore()
         with no_sync(model, on=index < len(batches) - 1):
             with within():
                 features = _features(model, batch)
-            torch.autograd.backward(*_with_gradient(features, [slope[index] for slope in slopes]))
+            _carry(features, slope)
     return value
 
 
@@ -130,20 +130,20 @@ def _encode_all(
 
 def _feature_gradients(
     features: Sequence[tuple[Tensor, Tensor]], loss: Callable[[Tensor, Tensor], Tensor]
-) -> tuple[Tensor, list[tuple[Tensor, ...]]]:
-    """Return the loss, and for images and texts the gradient of each micro-batch's features."""
-    image_nd, text_nd = (torch.cat(column).requires_grad_() for column in zip(*features, strict=True))
-    value = loss(image_nd, text_nd)
+) -> tuple[Tensor, list[tuple[Tensor | None, ...]]]:
+    """Return the loss, and for each micro-batch the gradients of its image and text features; None where the loss does not use them."""
+    leaves = [torch.cat(column).requires_grad_() for column in zip(*features, strict=True)]
+    value = loss(*leaves)
     value.backward()  # type: ignore[no-untyped-call]
-    sizes = [len(image) for image, _ in features]
-    slopes = (torch.zeros_like(x) if x.grad is None else x.grad for x in (image_nd, text_nd))
-    return value.detach(), [torch.split(slope, sizes) for slope in slopes]
+    sizes = [len(image_nd) for image_nd, _ in features]
+    parts = [[None] * len(sizes) if leaf.grad is None else torch.split(leaf.grad, sizes) for leaf in leaves]
+    return value.detach(), list(zip(*parts, strict=True))
 
 
-def _with_gradient(features: Sequence[Tensor], slopes: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
-    """Leave out the features of a locked tower."""
-    kept = [(feature, slope) for feature, slope in zip(features, slopes, strict=True) if feature.requires_grad]
-    return [feature for feature, _ in kept], [slope for _, slope in kept]
+def _carry(features: Sequence[Tensor], slopes: Sequence[Tensor | None]) -> None:
+    """Take the features' gradients into the towers; those of a locked tower lead nowhere."""
+    led = [(feature, slope) for feature, slope in zip(features, slopes, strict=True) if feature.requires_grad and slope is not None]
+    torch.autograd.backward([feature for feature, _ in led], [slope for _, slope in led])
 
 
 @dataclass(frozen=True)

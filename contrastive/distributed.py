@@ -263,5 +263,8 @@ def own(x: Tensor) -> Tensor:
 
 
 def whole(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return plain, complete tensors (a state dict, gradients), detached. Every process must call it; each gets all."""
+    """Return plain, complete tensors (of a state dict, of gradients), detached. Every process must call it; each gets all.
+
+    What was complete before is not copied: a later step changes it.
+    """
     return {name: x.full_tensor() if hasattr(x, "full_tensor") else x for name, x in ((name, x.detach()) for name, x in tensors.items())}

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -68,40 +69,48 @@ def _start(function: Callable[..., Any], rank: int, size: int, folder: Path) -> 
 
 
 def _wait(children: list[subprocess.Popen[bytes]], folder: Path, deadline: float) -> None:
-    while any(child.poll() is None for child in children):
-        _raise_failure(children, folder)
+    while (codes := [child.poll() for child in children]) != [0] * len(children):
+        if any(codes):
+            failed = next(rank for rank, code in enumerate(codes) if code)
+            raise ContrastiveError(
+                f"process {failed} of {len(children)} ended with {codes[failed]}", why=_last_words(folder, len(children))
+            )
         if time.monotonic() > deadline:
-            raise ContrastiveError("the processes did not finish in time", why=_last_words(folder, 0))
+            raise ContrastiveError("the processes did not finish in time", why=_last_words(folder, len(children)))
         time.sleep(0.02)
-    _raise_failure(children, folder)
 
 
-def _raise_failure(children: list[subprocess.Popen[bytes]], folder: Path) -> None:
-    for rank, child in enumerate(children):
-        if child.poll():
-            raise ContrastiveError(f"process {rank} of {len(children)} ended with {child.returncode}", why=_last_words(folder, rank))
-
-
-def _last_words(folder: Path, rank: int) -> str:
-    return "\n".join((folder / f"log{rank}").read_text("utf-8", "replace").splitlines()[-LAST_LINES:])
+def _last_words(folder: Path, size: int) -> str:
+    """Return what each process said last: the first to be seen dead may have died of another's death."""
+    logs = [(folder / f"log{rank}").read_text("utf-8", "replace").splitlines() for rank in range(size)]
+    return "\n".join(f"[{rank}] {line}" for rank, log in enumerate(logs) for line in log[-LAST_LINES:])
 
 
 def child(file: str, name: str, folder: str) -> None:
     """Be one of the processes of `spawn`."""
+    code = 1
+    try:
+        _serve(file, name, Path(folder))
+        code = 0
+    except BaseException:
+        traceback.print_exc()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # With gloo, threads that outlive the interpreter abort it; there is nothing left to do here.
+    os._exit(code)
+
+
+def _serve(file: str, name: str, folder: Path) -> None:
     import torch
 
     from contrastive import distributed
 
     torch.set_num_threads(1)
     distributed.init("cpu", rendezvous=f"file://{folder}/store", timeout_s=TIMEOUT_S)
-    arguments = torch.load(Path(folder) / "arguments", weights_only=True)
+    arguments = torch.load(folder / "arguments", weights_only=True)
     result = getattr(_loaded(file), name)(*arguments)
-    torch.save(result, Path(folder) / f"result{distributed.rank()}")
+    torch.save(result, folder / f"result{distributed.rank()}")
     distributed.close()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    # With gloo, threads that outlive the interpreter abort it; there is nothing left to do here.
-    os._exit(0)
 
 
 def _loaded(file: str) -> Any:
