@@ -14,8 +14,8 @@ from reports.numbers import number, percent
 WIDTH = 470
 ROW = 20
 _TOP, _BOTTOM, _RIGHT = 26, 26, 22
-_CHARACTER = 6.6
-"""Mean width of a character at the font size of the labels."""
+_CHARACTER = 7.2
+"""Mean width of a character of the labels in the widest of the usual system fonts."""
 _LONGEST_LABEL = 30
 _STEPS = (0.5, 0.25, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001, 0.0005, 0.0002, 0.0001)
 _MOST_STEPS = 5
@@ -129,13 +129,14 @@ def tick_texts(ticks: Sequence[float], *, signed: bool = False) -> list[str]:
     return [number(tick, places, signed=signed) for tick in ticks]
 
 
-def rate_axis(rates: Sequence[Rate]) -> tuple[float, ...]:
+def rate_axis(finding: Finding) -> tuple[float, ...]:
     """Return the ticks of a chart of rates: zoomed where the compared intervals need less than half of the scale.
 
-    Small groups do not stretch it: theirs are the widest intervals and the least certain rates. Without a compared group, they decide.
+    Small groups do not stretch it: theirs are the widest intervals and the least certain rates. Where nothing is compared, all decide.
     """
-    compared = [cell for cell in rates if cell.status == "ok"] or rates
-    ends = [end for cell in compared for end in (cell.low, cell.high) if end is not None]
+    compared = [cell for cell in finding.by_group if cell.status == "ok"]
+    deciding = [*(compared if len(compared) > 1 else finding.by_group), finding.overall]
+    ends = [end for cell in deciding for end in (cell.low, cell.high) if end is not None]
     if not ends or max(ends) - min(ends) > 0.5:
         return (0.0, 0.25, 0.5, 0.75, 1.0)
     return tuple(tick for tick in axis(min(ends), max(ends)) if 0 <= tick <= 1)
@@ -143,7 +144,7 @@ def rate_axis(rates: Sequence[Rate]) -> tuple[float, ...]:
 
 def rates_forest(finding: Finding) -> Forest:
     """Place the rate of every group with its interval, and the overall rate as a line."""
-    ticks = rate_axis((*finding.by_group, finding.overall))
+    ticks = rate_axis(finding)
     rows = [_rate_row(cell, ticks) for cell in finding.by_group]
     texts = [f"{text}\u00a0%" for text in tick_texts(ticks)]
     overall = finding.overall.value

@@ -46,6 +46,14 @@ def test_a_small_group_does_not_stretch_the_scale_but_is_written_out():
     assert (forest.dots.count("M"), forest.faint_dots.count("M")) == (2, 1)
 
 
+def test_where_nothing_is_compared_every_group_is_on_the_scale():
+    cells = {("A",): (90, 100), ("B",): (18, 20), ("C",): (1, 5)}
+    forest = figures.rates_forest(samples.finding("m", Claim("accuracy", ("g",)), "high", cells))
+
+    assert [tick.text for tick in forest.ticks] == [f"{n}\u00a0%" for n in (0, 25, 50, 75, 100)]
+    assert (forest.remarks, forest.dots.count("M"), forest.faint_dots.count("M")) == ((), 1, 2)
+
+
 def test_the_tolerance_band_is_as_wide_as_the_tolerance_on_both_sides():
     finding = samples.finding("m", Claim("accuracy", ("g",)), "high", {("A",): (60, 100), ("B",): (90, 100)})
     forest = figures.differences_forest(finding)

@@ -314,3 +314,15 @@ def test_equal_rates_draw_a_page(tmp_path):
 
 def test_results_without_an_audit_draw_a_page():
     assert "This file holds no audit." in render(samples.results())
+
+
+def test_labels_that_stand_for_another_answer_say_for_which():
+    audit = samples.emoji()
+    record = replace(
+        audit.measurements[0], prompts={"man judge": ("a man judge", "man judge")}, answers={"man judge": "judge"}, combine="sum"
+    )
+    said = text_of(render(samples.results(replace(audit, measurements=(record, *audit.measurements[1:])))))
+
+    assert "Label Prompt Answers man judge a man judge , man judge judge" in said
+    assert "The probabilities of the labels of one answer are summed" in said
+    assert "The embeddings of a label's prompts are averaged." in said
