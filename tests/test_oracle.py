@@ -19,7 +19,7 @@ from contrastive.spawn import spawn
 
 PAIRS, STEPS, TOLERANCE = 16, 3, 1e-10
 KINDS = ("softmax", "sigmoid")
-TOWERS = {"vit": ViTConfig(8, 4, 16, 2, head_width=8), "conv": ConvConfig(8, (4, 8))}
+TOWERS = {"vit": ViTConfig(8, 4, 16, 1, head_width=8), "conv": ConvConfig(8, (4, 8))}
 ADAMW = OptimConfig(steps=STEPS, lr=1e-2, clip=0.5)
 SIZES = (1, 2, 4)
 
@@ -31,7 +31,7 @@ GRID = [
 
 
 def make_model(tower, kind):
-    text = TextConfig(context=5, vocab_size=12, width=16, layers=2, head_width=8)
+    text = TextConfig(context=5, vocab_size=12, width=16, layers=1, head_width=8)
     return CLIP(ModelConfig(8, TOWERS[tower], text, score_rule=kind), torch.Generator().manual_seed(3)).double()
 
 
