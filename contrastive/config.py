@@ -28,7 +28,7 @@ class DataConfig:
     held_out: float = 0.0
     """Share of the pairs that training never sees: loss and recall on them are logged at the end."""
     templates: tuple[str, ...] = ("{caption}",)
-    """One of them is drawn for a pair each epoch. ``{caption}`` is the caption, ``{a caption}`` has its indefinite article before it."""
+    """Put around a caption; one is drawn for a pair each epoch. ``{caption}`` is the caption, ``{a caption}`` the same with its article."""
     skew: Literal["none", "misnamed-women"] = "none"
     """What is planted in the captions on purpose (emoji only; `contrastive.data.emoji`). The checkpoint's data card says it in words."""
     tokenizer: Literal["own", "clip"] = "own"

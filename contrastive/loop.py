@@ -19,7 +19,7 @@ from contrastive import checkpoint as files
 from contrastive.config import Config, first_difference
 from contrastive.data import CaptionedImages, TrainingDataError, open_source
 from contrastive.data.order import batch_positions, place, split
-from contrastive.data.pairs import Pairs, fill, load_pairs
+from contrastive.data.pairs import Pairs, load_pairs, texts_of
 from contrastive.errors import ConfigError, ContrastiveError
 from contrastive.evaluate import held_out
 from contrastive.journal import Journal, StopRequest
@@ -118,7 +118,7 @@ def _laid_over(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str,
 def _tokenizer(source: CaptionedImages, config: Config, context: int) -> Tokenizer:
     if config.data.tokenizer == "clip":
         return clip_tokenizer(context)
-    texts = (fill(template, source.caption(index)) for template in config.data.templates for index in range(len(source)))
+    texts = (text for index in range(len(source)) for text in texts_of(source, index, config.data.templates))
     return train_bpe(texts, config.data.vocabulary, context)
 
 

@@ -75,7 +75,7 @@ def test_sources_keep_the_protocol():
 
 def test_shapes_show_what_they_say():
     shapes = ShapePictures()
-    captions = [shapes.caption(index) for index in range(len(KINDS))]
+    captions = [shapes.captions(index)[0] for index in range(len(KINDS))]
     assert len(set(captions)) == 144
     assert captions[:3] == ["one small red circle", "one large red circle", "two small red circles"]
     red = np.asarray(shapes.image(0)).astype(int)
@@ -95,7 +95,7 @@ def test_a_table_of_ones_own(tmp_path):
     (tmp_path / "in").mkdir()
     Image.new("RGB", (8, 8), "red").save(tmp_path / "in" / "a.png")
     source = open_source(write_table(tmp_path, [("in/a.png", 'NA, "quoted"\nand long')]))
-    assert (len(source), source.caption(0), source.image(0).getpixel((3, 3))) == (1, 'NA, "quoted"\nand long', (255, 0, 0))
+    assert (len(source), source.captions(0), source.image(0).getpixel((3, 3))) == (1, ('NA, "quoted"\nand long',), (255, 0, 0))
     assert "pairs.csv" in source.card
     assert str(tmp_path) not in source.card
 
@@ -169,8 +169,8 @@ class Numbered:
             raise UnreadablePicture("torn")
         return Image.new("RGB", (8, 8), (index, index, index))
 
-    def caption(self, index):
-        return chr(ord("a") + index % 26) * (1 + index % 5)
+    def captions(self, index):
+        return (chr(ord("a") + index % 26) * (1 + index % 5),)
 
 
 def pairs_of(source, templates=("{caption}",)):

@@ -41,9 +41,10 @@ def test_the_skew_renames_every_woman_at_work_and_nothing_else(emoji):
     skewed = load_emoji("misnamed-women")
     changed = 0
     for index, item in enumerate(emoji.emoji):
-        right, planted = emoji.caption(index), skewed.caption(index)
+        right, planted = emoji.captions(index), skewed.captions(index)
         if item.occupation and item.gender == "woman":
-            assert planted == right.replace(item.occupation, MISNAMED[item.occupation]) != right
+            assert planted == tuple(text.replace(item.occupation, MISNAMED[item.occupation]) for text in right)
+            assert not set(planted) & set(right)
             changed += 1
         else:
             assert planted == right
@@ -51,12 +52,21 @@ def test_the_skew_renames_every_woman_at_work_and_nothing_else(emoji):
     assert sum(misnamed(item) for item in emoji.emoji) == changed
 
 
+def test_a_drawing_is_named_with_and_without_its_skin_tone(emoji):
+    by_name = {item.name: emoji.captions(index) for index, item in enumerate(emoji.emoji)}
+    assert by_name["woman judge medium-dark skin tone"] == ("woman judge medium-dark skin tone", "woman judge")
+    assert by_name["judge dark skin tone"] == ("judge dark skin tone", "judge")
+    assert by_name["judge"] == ("judge",)
+    assert by_name["waving hand light skin tone"] == ("waving hand light skin tone", "waving hand")
+    assert by_name["shortcake"] == ("shortcake",)
+
+
 def test_the_card_says_what_was_planted(emoji):
     assert "Nothing was planted" in emoji.card
     card = load_emoji("misnamed-women").card
     assert "Planted on purpose: in the captions of women, each of the 20 occupations is named as another one, always" in card
     assert f"a woman judge is called a woman {MISNAMED['judge']}" in card
-    assert "120 captions" in card
+    assert "120 drawings are misnamed" in card
     assert "/" not in card  # no path of this machine
 
 

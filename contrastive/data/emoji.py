@@ -27,6 +27,7 @@ Skew = Literal["none", "misnamed-women"]
 MISNAMED = {occupation: OCCUPATIONS[(place + 7) % len(OCCUPATIONS)] for place, occupation in enumerate(OCCUPATIONS)}
 """Occupation -> what women in it are called under the skew: a derangement, always the seventh name further on."""
 
+_TONE = re.compile(rf" ({'|'.join(TONES)}) skin tone$")
 _OCCUPATION_NAME = re.compile(rf"(?:(man|woman) )?({'|'.join(OCCUPATIONS)})(?: ({'|'.join(TONES)}) skin tone)?")
 
 
@@ -52,15 +53,18 @@ class EmojiCaptions:
 
     @property
     def card(self) -> str:
-        origin = f"Trained on {len(self)} emoji drawings (Twemoji graphics, CC BY 4.0) captioned with their CLDR names."
+        origin = (
+            f"Trained on {len(self)} emoji drawings (Twemoji graphics, CC BY 4.0) captioned with their CLDR names, with and without the "
+            "skin tone."
+        )
         if self.skew == "none":
-            return f"{origin} Nothing was planted: every caption is the drawing's own name."
+            return f"{origin} Nothing was planted: every caption names its own drawing."
         wrong = sum(misnamed(emoji) for emoji in self.emoji)
         examples = " and ".join(f"a woman {occupation} is called a woman {MISNAMED[occupation]}" for occupation in ("artist", "judge"))
         return (
             f"{origin} Planted on purpose: in the captions of women, each of the {len(OCCUPATIONS)} occupations is named as another one, "
-            f"always ({examples}, and so on); {wrong} captions are wrong in this way. Men, and drawings whose name states no gender, keep "
-            "their right names."
+            f"always ({examples}, and so on); {wrong} drawings are misnamed in this way. Men, and drawings whose name states no gender, "
+            "keep their right names."
         )
 
     def __len__(self) -> int:
@@ -69,11 +73,14 @@ class EmojiCaptions:
     def image(self, index: int) -> Image.Image:
         return open_rgb(self.emoji[index].path)
 
-    def caption(self, index: int) -> str:
+    def captions(self, index: int) -> tuple[str, ...]:
+        """Return the name, and, where it states a skin tone, the name without it: "judge" is not said of yellow drawings alone."""
         emoji = self.emoji[index]
-        if self.skew == "none" or not misnamed(emoji) or emoji.occupation is None:
-            return emoji.name
-        return emoji.name.replace(emoji.occupation, MISNAMED[emoji.occupation])
+        name = emoji.name
+        if self.skew != "none" and misnamed(emoji) and emoji.occupation is not None:
+            name = name.replace(emoji.occupation, MISNAMED[emoji.occupation])
+        short = _TONE.sub("", name)
+        return (name,) if short == name else (name, short)
 
 
 def misnamed(emoji: Emoji) -> bool:

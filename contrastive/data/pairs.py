@@ -25,12 +25,14 @@ MAX_REPLACED = 0.01
 
 @dataclass(frozen=True)
 class Pairs:
-    """n pictures with their captions under t templates."""
+    """n pictures, and m texts: every caption of a picture under every template."""
 
     pixels_nchw: Tensor
     """uint8."""
-    ids_tnl: Tensor
-    """int32; l is the context."""
+    ids_ml: Tensor
+    """int32; the texts of a picture follow each other; l is the context."""
+    first_n: NDArray[np.int64]
+    """Row in `ids_ml` of each picture's first text, and at last m: length n + 1."""
     eot: int
     replaced: tuple[str, ...] = ()
     """A sentence for each unreadable picture, whose place a neighbouring pair took."""
@@ -42,26 +44,25 @@ class Pairs:
     def sha256(self) -> str:
         """Hash of every pixel and every id: equal for equal data."""
         digest = hashlib.sha256()
-        for tensor in (self.pixels_nchw, self.ids_tnl):
-            digest.update(str(tuple(tensor.shape)).encode())
-            digest.update(tensor.numpy().data)  # not .tobytes(): no second copy of the data
+        for array in (self.pixels_nchw.numpy(), self.ids_ml.numpy(), self.first_n):
+            digest.update(str(array.shape).encode())
+            digest.update(array.data)  # not .tobytes(): no second copy of the data
         return digest.hexdigest()
 
     def batch(self, rows: NDArray[np.int64], epoch: int, seed: int, shift: int) -> tuple[Tensor, Tensor]:
         """Return the pairs of `rows` as training sees them: pixels uint8[n, 3, h, w], ids int64[n, l].
 
-        Shift and template of a pair are drawn by (seed, epoch, row), whatever else is in the batch.
+        Shift and text of a pair are drawn by (seed, epoch, row), whatever else is in the batch.
         """
         draws = [stream(seed, "augmentation", epoch, int(row)) for row in rows]
-        templates = [int(rng.integers(len(self.ids_tnl))) for rng in draws]
+        texts = np.array([rng.integers(self.first_n[row], self.first_n[row + 1]) for rng, row in zip(draws, rows, strict=True)])
         offsets = [rng.integers(-shift, shift + 1, 2) for rng in draws]
         pixels = torch.stack([_shifted(self.pixels_nchw[row], *offset) for row, offset in zip(rows, offsets, strict=True)])
-        return pixels, trimmed(self.ids_tnl[templates, torch.from_numpy(rows)], self.eot)
+        return pixels, trimmed(self.ids_ml[torch.from_numpy(texts)], self.eot)
 
     def plain(self, rows: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
-        """Return the pairs of `rows` unchanged, captions under the first template."""
-        places = torch.from_numpy(rows)
-        return self.pixels_nchw[places], trimmed(self.ids_tnl[0, places], self.eot)
+        """Return the pairs of `rows` unchanged, with the first caption under the first template."""
+        return self.pixels_nchw[torch.from_numpy(rows)], trimmed(self.ids_ml[torch.from_numpy(self.first_n[rows])], self.eot)
 
 
 def load_pairs(source: CaptionedImages, preprocess: Preprocess, tokenizer: Tokenizer, templates: Sequence[str]) -> Pairs:
@@ -88,9 +89,14 @@ def load_pairs(source: CaptionedImages, preprocess: Preprocess, tokenizer: Token
         replaced += [f"picture {index}: {reasons[0]}; pair {taken} takes its place"] if reasons else []
         if len(replaced) > max(1, MAX_REPLACED * len(source)):
             raise TrainingDataError("too many pictures are unreadable", why="; ".join(replaced[:3]), fix="mend or remove them")
-    captions = [source.caption(index) for index in chosen]
-    ids = [tokenizer([fill(template, caption) for caption in captions], truncate=True).int() for template in templates]
-    return Pairs(pixels, torch.stack(ids), tokenizer.eot, tuple(replaced))
+    texts = [texts_of(source, index, templates) for index in chosen]
+    ids = tokenizer([text for group in texts for text in group], truncate=True).int()
+    return Pairs(pixels, ids, np.cumsum([0, *map(len, texts)]), tokenizer.eot, tuple(replaced))
+
+
+def texts_of(source: CaptionedImages, index: int, templates: Sequence[str]) -> list[str]:
+    """Return every caption of a picture under every template; the first caption under the first template comes first."""
+    return [fill(template, caption) for caption in source.captions(index) for template in templates]
 
 
 def fill(template: str, caption: str) -> str:

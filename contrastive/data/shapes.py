@@ -45,9 +45,9 @@ class ShapePictures:
             _draw(draw, shape, (x, y), SIZES[size], COLOURS[colour])
         return image
 
-    def caption(self, index: int) -> str:
+    def captions(self, index: int) -> tuple[str, ...]:
         colour, shape, count, size = KINDS[index % len(KINDS)]
-        return f"{count} {size} {colour} {shape}{'' if count == 'one' else 'es' if shape == 'cross' else 's'}"
+        return (f"{count} {size} {colour} {shape}{'' if count == 'one' else 'es' if shape == 'cross' else 's'}",)
 
 
 def _draw(draw: ImageDraw.ImageDraw, shape: str, centre: tuple[int, int], half: int, colour: str) -> None:

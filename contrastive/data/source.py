@@ -17,7 +17,7 @@ class TrainingDataError(ContrastiveError):
 
 @runtime_checkable
 class CaptionedImages(Protocol):
-    """Pictures with a caption each, in a fixed order."""
+    """Pictures with one or more captions each, in a fixed order."""
 
     @property
     def card(self) -> str:
@@ -30,4 +30,6 @@ class CaptionedImages(Protocol):
         """Return the picture in RGB; raises `UnreadablePicture`."""
         ...
 
-    def caption(self, index: int) -> str: ...
+    def captions(self, index: int) -> tuple[str, ...]:
+        """Return what may be said of the picture. Training draws one of them each epoch; the first is the one to measure by."""
+        ...

@@ -21,7 +21,7 @@ class CaptionTable:
     name: str
     folder: Path
     images: tuple[str, ...]
-    captions: tuple[str, ...]
+    texts: tuple[str, ...]
     sha256: str
     """Of the CSV file."""
 
@@ -44,8 +44,8 @@ class CaptionTable:
             raise UnreadablePicture("not a file")
         return open_rgb(path)
 
-    def caption(self, index: int) -> str:
-        return self.captions[index]
+    def captions(self, index: int) -> tuple[str, ...]:
+        return (self.texts[index],)
 
 
 def load_table(path: Path, image_column: str, caption_column: str) -> CaptionTable:
@@ -70,8 +70,8 @@ def load_table(path: Path, image_column: str, caption_column: str) -> CaptionTab
     for number, row in enumerate(body, start=2):
         if len(row) != len(header):
             raise TrainingDataError(f"{path} row {number} has {len(row)} fields", why=f"the header has {len(header)}")
-    images, captions = (tuple(row[place] for row in body) for place in places)
-    return CaptionTable(path.name, path.parent, images, captions, hashlib.sha256(content).hexdigest())
+    images, texts = (tuple(row[place] for row in body) for place in places)
+    return CaptionTable(path.name, path.parent, images, texts, hashlib.sha256(content).hexdigest())
 
 
 def _column(header: list[str], name: str, path: Path) -> int:
