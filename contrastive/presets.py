@@ -25,7 +25,7 @@ PRESETS: dict[str, ModelConfig] = {
     "ViT-L/14@336": _openai(768, ViTConfig(336, 14, 1024, 24), 768),
     "tiny-vit": ModelConfig(64, ViTConfig(32, 8, 64, 3, head_width=16), TextConfig(12, 1024, 64, 3, head_width=16)),
     "tiny-conv": ModelConfig(
-        96, ConvConfig(32, (32, 64, 128, 192)), TextConfig(24, 1024, 96, 2, head_width=24, causal=False, pooling="mean")
+        96, ConvConfig(32, (32, 64, 128, 192)), TextConfig(48, 1024, 96, 2, head_width=24, causal=False, pooling="mean")
     ),
 }  # fmt: skip
 
