@@ -1,0 +1,98 @@
+"""What-ifs and what they cost. Frozen, as everything in `results.json`.
+
+A wrong type, an unknown field or a NaN is refused when a value is made.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import ConfigDict
+from pydantic.dataclasses import dataclass
+
+from audit.evidence import Estimate
+from audit.types import Group
+
+_STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+
+@dataclass(frozen=True, config=_STRICT)
+class GroupChange:
+    """One group before and after."""
+
+    group: Group
+    n: int
+    before: float
+    after: float
+    moved: float
+    """Share of the images whose answer changed."""
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Utility:
+    """Accuracy before and after, on the same images; giving no answer is not being right."""
+
+    n: int
+    before: float
+    after: float
+    change: Estimate
+    p: float
+    """McNemar, exact."""
+    answered: float
+    """Share of the images that still get an answer."""
+    among_answered: float | None
+    """Accuracy among those."""
+
+
+@dataclass(frozen=True, config=_STRICT)
+class WhatIf:
+    """What one change would do on the half of the images that it was not fitted on. The verdict belongs to the unmodified model."""
+
+    method: str
+    setting: str
+    needs: tuple[str, ...]
+    """What the method needs when it is used, such as every person's group."""
+    default: bool
+    """Whether this setting was chosen before the run."""
+    gap_before: float
+    gap: Estimate
+    """Gap after; the interval is simultaneous over all pairs."""
+    p: float
+    null_95: float
+    """Noise floor of the gap after."""
+    change: Estimate
+    """Gap after minus gap before, paired."""
+    pair: tuple[Group, Group]
+    """The groups that lay furthest apart on the fit half, highest first."""
+    pair_before: float
+    pair_after: Estimate
+    """Their signed difference."""
+    by_group: tuple[GroupChange, ...]
+    not_compared: tuple[Group, ...]
+    utility: Utility
+    outcome: Literal["reversed", "levelled down", "indistinguishable", "smaller", "larger", "unchanged"]
+    beats_random: float | None = None
+    """Share of random controls of the same kind that leave a larger gap; None where the method has no random control."""
+
+
+@dataclass(frozen=True, config=_STRICT)
+class FrontierPoint:
+    """A what-if on the plane of gap against accuracy."""
+
+    what_if: WhatIf
+    efficient: bool
+    """Whether no other setting, the unmodified model included, has a smaller gap at the same accuracy or more accuracy at the same gap."""
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Frontier:
+    """Every setting that was tried, not the best one."""
+
+    finding: str
+    gap: float
+    """Of the unmodified model on the shown half."""
+    accuracy: float
+    unmodified_efficient: bool
+    points: tuple[FrontierPoint, ...]
+    fitted_on: int
+    shown_on: int

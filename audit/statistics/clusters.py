@@ -1,0 +1,281 @@
+"""Images that belong together, such as several of one person: intervals and tests whose independent unit is the cluster.
+
+Clusters that are alike (as many images and events in each group) are counted, so the cost depends on how many kinds of clusters there
+are and not on how many images.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import product
+from math import prod
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from scipy.special import gammaln, ndtri, stdtrit
+from scipy.stats import random_table
+
+from audit.evidence import Estimate
+from audit.statistics.intervals import wilson
+from audit.statistics.resampling import exceedance_p, spread_of_rates
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float, Int
+
+_CELLS = 1 << 22
+_OUTCOMES = 4096
+"""Up to this many ways to deal a cluster's events to its images, all are enumerated."""
+
+
+@dataclass(frozen=True)
+class ClusterTable:
+    """Kinds of clusters and how often each occurs."""
+
+    events: Int[np.ndarray, "c g"]
+    n: Int[np.ndarray, "c g"]
+    """Images of a cluster in each group."""
+    count: Int[np.ndarray, "c"]
+    """Clusters of the kind."""
+
+    @property
+    def totals(self) -> tuple[Int[np.ndarray, "g"], Int[np.ndarray, "g"]]:
+        """Events and images of each group."""
+        return self.count @ self.events, self.count @ self.n
+
+
+@dataclass(frozen=True)
+class ClusteredRate:
+    """A rate of a group whose images come in clusters."""
+
+    estimate: Estimate
+    clusters: int
+    """Clusters with images in the group."""
+    effective_n: float
+    """Independent images that would tell as much."""
+
+
+@dataclass(frozen=True)
+class ClusteredGap:
+    """A gap against shuffled clusters."""
+
+    gap: float
+    p: float
+    null_mean: float
+    null_95: float
+    shuffled: Literal["clusters between groups", "images within clusters"]
+
+
+def cluster_table(cluster: Int[np.ndarray, "n"], codes: Int[np.ndarray, "n"], event: Bool[np.ndarray, "n"], groups: int) -> ClusterTable:
+    """Count the kinds of clusters.
+
+    Parameters
+    ----------
+    cluster : int[n]
+        Cluster of each counted image.
+    codes : int[n]
+        Its group, ``0 <= code < groups``.
+    event : bool[n]
+        Whether it is an event.
+    groups : int
+        How many groups there are.
+
+    Examples
+    --------
+    Two people of the first group with two images each, one of the second with one; the first two are alike.
+
+    >>> table = cluster_table(np.array([5, 5, 7, 7, 9]), np.array([0, 0, 0, 0, 1]), np.array([True, False, False, True, True]), 2)
+    >>> table.n.tolist(), table.events.tolist(), table.count.tolist()
+    ([[2, 0], [0, 1]], [[1, 0], [0, 1]], [2, 1])
+    """
+    _, owner = np.unique(cluster, return_inverse=True)
+    parts, place = np.unique(owner.astype(np.int64) * groups + codes, return_inverse=True)
+    owner, group = np.divmod(parts, groups)
+    n, events = np.bincount(place), np.bincount(place[event], minlength=len(parts))
+    alone = np.bincount(owner)[owner] == 1
+    # Most clusters lie in one group: those are counted without a row as wide as all groups, which a million of them could not have.
+    base = int(n.max()) + 1
+    kinds, count = np.unique((group[alone] * base + events[alone]) * base + n[alone], return_counts=True)
+    rest, sizes = np.divmod(kinds, base)
+    where, hits = np.divmod(rest, base)
+    narrow = np.zeros((2, len(kinds), groups), np.int64)
+    narrow[:, np.arange(len(kinds)), where] = hits, sizes
+    wide, often = _spanning(owner[~alone], group[~alone], np.stack([events, n])[:, ~alone], groups)
+    both = np.concatenate([narrow, wide], axis=1)
+    return ClusterTable(both[0], both[1], np.concatenate([count, often]))
+
+
+def _spanning(
+    owner: Int[np.ndarray, "p"], group: Int[np.ndarray, "p"], counts: Int[np.ndarray, "2 p"], groups: int
+) -> tuple[Int[np.ndarray, "2 c g"], Int[np.ndarray, "c"]]:
+    """Count the kinds of the clusters that lie in several groups."""
+    names, row = np.unique(owner, return_inverse=True)
+    both = np.zeros((len(names), 2, groups), np.int64)
+    both[row, :, group] = counts.T
+    kinds, often = np.unique(both, axis=0, return_counts=True)
+    return kinds.transpose(1, 0, 2), often
+
+
+# ---- intervals -------------------------------------------------------------------------------------------------------------------
+
+
+def clustered_rates(table: ClusterTable, alpha: float) -> tuple[ClusteredRate | None, ...]:
+    """Rate of each group with Wilson's interval at its effective number of images; None for a group in fewer than two clusters.
+
+    The variance of the rate between clusters says how many independent images would have told as much, at most as many as there are.
+    With few clusters the quantile is Student's. Where clusters show no variance, as when all answers are
+    alike, each counts as one image.
+
+    Notes
+    -----
+    The variance is the limit of the cluster bootstrap's. Its percentile interval is not used: it covered .74 of .95 at a rate of .98.
+    This one covered .93 to .97 with 15 to 300 clusters, .90 at a rate of .05 in 30 clusters (measured).
+
+    References
+    ----------
+    Korn and Graubard 1998, Survey Methodology 24, 193-201
+    """
+    spread = np.diag(covariance(table))
+    clusters = table.count @ (table.n > 0)
+    return tuple(_clustered_rate(table, g, int(count), float(spread[g]), alpha) if count > 1 else None for g, count in enumerate(clusters))
+
+
+def _clustered_rate(table: ClusterTable, group: int, clusters: int, variance: float, alpha: float) -> ClusteredRate:
+    events, n = (int(counts[group]) for counts in table.totals)
+    rate = events / n
+    if variance > 0:
+        effective = min(rate * (1 - rate) / variance, float(n))
+    else:
+        sizes = table.n[:, group]
+        effective = n**2 / float(table.count @ sizes**2)
+    reliable = max(1.0, effective * float(ndtri(1 - alpha / 2) / stdtrit(clusters - 1, 1 - alpha / 2)) ** 2)
+    low, high = wilson(np.asarray(rate * reliable), np.asarray(reliable), alpha)
+    return ClusteredRate(Estimate(rate, float(low), float(high)), clusters, effective)
+
+
+def covariance(table: ClusterTable) -> Float[np.ndarray, "g g"]:
+    """Covariance of the groups' rates when clusters are drawn independently; off the diagonal from clusters that span groups.
+
+    ``C / (C - 1) sum_c r_c r_c'`` with ``r_cg = (k_cg - p_g n_cg) / n_g``; C counts the clusters with images in the group, or in both.
+    A group without images has 0.
+    """
+    events, n = table.totals
+    rates = events / np.maximum(n, 1)
+    residual = (table.events - rates * table.n) / np.maximum(n, 1)
+    present = (table.n > 0).astype(float)
+    clusters = present.T @ (table.count[:, None] * present)
+    spread: np.ndarray = residual.T @ (table.count[:, None] * residual) * clusters / np.maximum(clusters - 1, 1)
+    return spread
+
+
+def clustered_difference(table: ClusterTable, first: int, second: int, alpha: float) -> Estimate | None:
+    """Difference of two groups' rates; clusters that span both groups narrow it, as pairs do.
+
+    None where a group is in fewer than two clusters. Newcombe's interval at the effective numbers of images, with the correlation that
+    common clusters give.
+
+    References
+    ----------
+    Zou and Donner 2008, https://doi.org/10.1002/sim.3095
+    """
+    rates = clustered_rates(table, alpha)
+    one, two = rates[first], rates[second]
+    if one is None or two is None:
+        return None
+    spread = covariance(table)
+    scale = float(np.sqrt(spread[first, first] * spread[second, second]))
+    correlation = float(np.clip(spread[first, second] / scale, -1, 1)) if scale > 0 else 0.0
+    a, b = one.estimate, two.estimate
+    value = a.value - b.value
+    return Estimate(
+        value,
+        value - _joint(a.value - a.low, b.high - b.value, correlation),
+        value + _joint(a.high - a.value, b.value - b.low, correlation),
+    )
+
+
+def _joint(one: float, two: float, correlation: float) -> float:
+    return float(np.sqrt(max(one**2 + two**2 - 2 * correlation * one * two, 0.0)))
+
+
+def resample_clusters(table: ClusterTable, draws: int, rng: np.random.Generator) -> Float[np.ndarray, "b g"]:
+    """Draw the rates of the groups anew from resampled clusters: for composites of rates that have no interval of their own.
+
+    Clusters are drawn among those that touch the same groups, so that no group vanishes. NaN for a group without images.
+    """
+    events, n = np.zeros((draws, table.n.shape[1])), np.zeros((draws, table.n.shape[1]))
+    touched, place = np.unique(table.n > 0, axis=0, return_inverse=True)
+    for number in range(len(touched)):
+        kinds = place.ravel() == number
+        count = table.count[kinds]
+        drawn = rng.multinomial(count.sum(), count / count.sum(), size=draws)
+        events += drawn @ table.events[kinds]
+        n += drawn @ table.n[kinds]
+    return np.where(n > 0, events / np.maximum(n, 1), np.nan)
+
+
+# ---- test ------------------------------------------------------------------------------------------------------------------------
+
+
+def clustered_gap_test(table: ClusterTable, draws: int, rng: np.random.Generator) -> ClusteredGap:
+    """Permutation test of the gap that keeps clusters whole.
+
+    Clusters that lie in one group each, such as people, are dealt to the groups anew: as many clusters to each group as before. Where
+    most images lie in clusters that span groups, such as counterfactual sets, the images of each cluster are dealt within it. Of clusters
+    of the first sort that span groups, each part is dealt by itself: that errs on the side of no alarm.
+
+    Parameters
+    ----------
+    table : ClusterTable
+        Only estimable groups; each with images, at least two groups.
+    draws : int
+        Shuffles.
+    rng : Generator
+        Source of the shuffles.
+    """
+    spanning = (table.n > 0).sum(axis=1) > 1
+    images = table.count * table.n.sum(axis=1)
+    within = images[spanning].sum() * 2 >= images.sum()
+    null = _within(table, draws, rng) if within else _between(table, draws, rng)
+    events, n = table.totals
+    gap = float(np.ptp(events / n))
+    how: Literal["clusters between groups", "images within clusters"] = "images within clusters" if within else "clusters between groups"
+    return ClusteredGap(gap, exceedance_p(null, gap), float(null.mean()), float(np.quantile(null, 0.95)), how)
+
+
+def _between(table: ClusterTable, draws: int, rng: np.random.Generator) -> Float[np.ndarray, "b"]:
+    kind, group = np.nonzero(table.n)
+    parts, place = np.unique(np.column_stack([table.events[kind, group], table.n[kind, group]]), axis=0, return_inverse=True)
+    dealt = np.zeros((len(parts), table.n.shape[1]), np.int64)
+    np.add.at(dealt, (place.ravel(), group), table.count[kind])
+    shuffle = random_table(dealt.sum(axis=1), dealt.sum(axis=0))
+    at_once = max(1, _CELLS // dealt.size)
+    gaps = []
+    for start in range(0, draws, at_once):
+        tables = shuffle.rvs(size=min(at_once, draws - start), random_state=rng)
+        events, n = parts.T[:, None, None, :].astype(float) @ tables[None]
+        gaps.append(spread_of_rates(events[:, 0] / n[:, 0]))
+    return np.concatenate(gaps)
+
+
+def _within(table: ClusterTable, draws: int, rng: np.random.Generator) -> Float[np.ndarray, "b"]:
+    # Only sizes and the number of events matter for how a cluster's images can be dealt.
+    sizes, place = np.unique(np.column_stack([table.n, table.events.sum(axis=1)]), axis=0, return_inverse=True)
+    count = np.bincount(place.ravel(), table.count, minlength=len(sizes)).astype(int)
+    events = np.zeros((draws, table.n.shape[1]))
+    for row, clusters in zip(sizes, count, strict=True):
+        events += _dealt(row[:-1], int(row[-1]), int(clusters), draws, rng)
+    return spread_of_rates(events / table.totals[1])
+
+
+def _dealt(n: Int[np.ndarray, "g"], events: int, clusters: int, draws: int, rng: np.random.Generator) -> Int[np.ndarray, "b g"]:
+    """Deal the events of some equal clusters to their images at random; sums over the clusters."""
+    most = np.minimum(n, events)
+    if prod(int(m) + 1 for m in most) > _OUTCOMES:
+        total = np.zeros((draws, len(n)), np.int64)
+        for _ in range(clusters):
+            total += rng.multivariate_hypergeometric(n, events, size=draws, method="marginals")
+        return total
+    ways = np.array([way for way in product(*(range(m + 1) for m in most)) if sum(way) == events])
+    log = (gammaln(n + 1) - gammaln(ways + 1) - gammaln(n - ways + 1)).sum(axis=1)
+    chance = np.exp(log - log.max())
+    return np.asarray(rng.multinomial(clusters, chance / chance.sum(), size=draws) @ ways)

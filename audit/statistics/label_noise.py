@@ -1,0 +1,221 @@
+"""How wrong the group labels would have to be to overturn a finding: by an adversary, at random, and as stated by a confusion matrix."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from audit.errors import DataError
+from audit.evidence import CorrectedRates, Estimate, NoisePoint, TippingPoint
+from audit.statistics.effects import weighted_rates
+from audit.statistics.null import gap_test, two_proportion_p
+from audit.statistics.verdict import all_pairs_within
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int
+
+    from audit.results import Verdict
+    from audit.types import Group
+
+SHARES = (0.01, 0.02, 0.05, 0.1, 0.2)
+REPEATS = 200
+LARGEST_CONDITION = 20.0
+"""Beyond this, dividing by the confusion matrix makes more noise than sense."""
+_STEP = 1024
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What turns counts into a verdict."""
+
+    tolerance: float
+    alpha: float
+    level: float
+    """Raw p up to which the omnibus test rejects: alpha, or less where the claim is one of several."""
+    fewest: int
+    """Images that a group needs."""
+    draws: int
+
+
+def verdict_on(events: Int[np.ndarray, "g"], n: Int[np.ndarray, "g"], rules: Rules, rng: np.random.Generator) -> Verdict:
+    """Apply the ordered rules of a verdict to bare counts: the answer of `findings` and `conclude`, without their sentences.
+
+    Examples
+    --------
+    >>> rules = Rules(tolerance=0.05, alpha=0.05, level=0.05, fewest=30, draws=999)
+    >>> verdict_on(np.array([900, 700]), np.array([1000, 1000]), rules, np.random.default_rng(0))
+    'disparity'
+    """
+    ok = n >= max(rules.fewest, 2)
+    events, n = events[ok], n[ok]
+    if len(n) < 2:
+        return "not estimable"
+    if all_pairs_within(events, n, rules.tolerance, rules.alpha):
+        return "equivalent"
+    return "disparity" if gap_test(events, n, rules.draws, rng).p <= rules.level else "inconclusive"
+
+
+# ---- by an adversary -------------------------------------------------------------------------------------------------------------
+
+
+def tipping_point(groups: tuple[Group, Group], events: tuple[int, int], n: tuple[int, int], level: float) -> TippingPoint | None:
+    """Fewest images of the worst group that, wrongly labelled, make the difference to another group up.
+
+    An adversary moves `x` images, each of the kind that makes the worst group worse, from the worst group into the other. If the worst
+    group has the higher rate these are events, otherwise images without the event.
+
+    Parameters
+    ----------
+    groups : (Group, Group)
+        The worst group and the one it is compared with.
+    events, n : (int, int)
+        Their events out of images.
+    level : float
+        The difference stands while the raw p of the two rates is at most this.
+
+    Returns
+    -------
+    TippingPoint or None
+        With ``x`` images and their share of the worst group. None where nothing stands that could be overturned, or no number of such
+        images overturns it.
+
+    Examples
+    --------
+    Table 6 of the CLIP paper, non-human: 40 of 1,556 labels.
+
+    >>> found = tipping_point((("Black",), ("Indian",)), (224, 115), (1556, 1516), 0.05)
+    >>> found.images, round(found.share, 3), found.turned
+    (40, 0.026, 'significance')
+    """
+    kinds = events if events[0] * n[1] > events[1] * n[0] else (n[0] - events[0], n[1] - events[1])
+    if two_proportion_p(*(np.array([x]) for x in (kinds[0], n[0], kinds[1], n[1])))[0] > level:
+        return None
+    for start in range(1, min(kinds[0], n[0] - 1) + 1, _STEP):
+        moved = np.arange(start, min(start + _STEP, kinds[0] + 1, n[0]))
+        k_1, n_1, k_2, n_2 = kinds[0] - moved, n[0] - moved, kinds[1] + moved, n[1] + moved
+        turned = k_1 * n_2 <= k_2 * n_1
+        overturned = turned | (two_proportion_p(k_1, n_1, k_2, n_2) > level)
+        if overturned.any():
+            first = int(overturned.argmax())
+            how: Literal["sign", "significance"] = "sign" if turned[first] else "significance"
+            return TippingPoint(*groups, int(moved[first]), float(moved[first] / n[0]), how)
+    return None
+
+
+# ---- at random -------------------------------------------------------------------------------------------------------------------
+
+
+def noise_curve(
+    events: Int[np.ndarray, "g"], n: Int[np.ndarray, "g"], rules: Rules, rng: np.random.Generator, shares: Sequence[float] = SHARES
+) -> tuple[NoisePoint, ...]:
+    """How often the verdict stays what it is when a share of the group labels is replaced at random.
+
+    A wrong label is another group's, in proportion to the images of the others; whether it is wrong depends on nothing else. Of two
+    equal groups with a share eps of wrong labels the expected gap is (1 - 2 eps) times the gap.
+
+    Parameters
+    ----------
+    events, n : int[g]
+        Events out of images for each group.
+    rules : Rules
+    rng : Generator
+        Source of the noise and of the permutations.
+    shares : sequence of float
+        Shares of wrong labels.
+
+    Returns
+    -------
+    tuple of NoisePoint
+        Over 200 draws for each share.
+    """
+    verdict = verdict_on(events, n, rules, rng)
+    points = []
+    for share in shares:
+        k_star, n_star = relabel(events, n, share, REPEATS, rng)
+        kept = [verdict_on(k, m, rules, rng) == verdict for k, m in zip(k_star, n_star, strict=True)]
+        points.append(NoisePoint(share, float(np.mean(kept))))
+    return tuple(points)
+
+
+def relabel(
+    events: Int[np.ndarray, "g"], n: Int[np.ndarray, "g"], share: float, repeats: int, rng: np.random.Generator
+) -> tuple[Int[np.ndarray, "b g"], Int[np.ndarray, "b g"]]:
+    """Give each image, with probability `share`, the label of another group. Images and events in all stay what they are."""
+    sizes = np.asarray(n, float)
+    moved = []
+    for counts in (events, n - events):
+        stay = np.repeat(counts[None], repeats, axis=0)
+        for group, count in enumerate(counts):
+            others = np.where(np.arange(len(n)) == group, 0.0, sizes)
+            leaving = rng.binomial(count, share, size=repeats) if others.sum() else np.zeros(repeats, int)
+            stay[:, group] -= leaving
+            stay += rng.multinomial(leaving, others / max(others.sum(), 1.0))
+        moved.append(stay)
+    return moved[0], moved[0] + moved[1]
+
+
+# ---- as stated -------------------------------------------------------------------------------------------------------------------
+
+
+def confusion(reliability: Sequence[float]) -> Float[np.ndarray, "g g"]:
+    """Return the confusion matrix of labels that are right this often and otherwise name each other group equally often.
+
+    Examples
+    --------
+    >>> confusion([0.9, 0.8, 1.0]).round(3).tolist()
+    [[0.9, 0.05, 0.05], [0.1, 0.8, 0.1], [0.0, 0.0, 1.0]]
+    """
+    right = np.asarray(reliability, float)
+    matrix = np.repeat(((1 - right) / max(len(right) - 1, 1))[:, None], len(right), axis=1)
+    np.fill_diagonal(matrix, right)
+    return matrix
+
+
+def corrected_rates(
+    events: Int[np.ndarray, "g"], n: Int[np.ndarray, "g"], confusion: Float[np.ndarray, "g g"], alpha: float
+) -> CorrectedRates:
+    """Rates of the true groups when each label is wrong as the matrix says, whatever the model answers.
+
+    ``observed = A true`` and so ``true = A^-1 observed``, a weighted sum of the observed rates with its interval.
+
+    Parameters
+    ----------
+    events, n : int[g]
+        Events out of images by recorded group, every `n` at least 1.
+    confusion : float[g, g]
+        ``A[g, h]``: the probability that an image recorded as `g` shows a member of `h`; rows sum to 1.
+    alpha : float
+        One minus the level of the intervals, which take the matrix for known.
+
+    Returns
+    -------
+    CorrectedRates
+        Without rates where the condition number exceeds 20.
+
+    Raises
+    ------
+    DataError
+        If the matrix has another size or its rows are no distributions.
+
+    Examples
+    --------
+    One label in ten wrong, rates .5 and .3: the difference was .2 / .8.
+
+    >>> found = corrected_rates(np.array([500, 300]), np.array([1000, 1000]), confusion([0.9, 0.9]), 0.05)
+    >>> [round(rate.value, 3) for rate in found.rates], round(found.condition, 2)
+    ([0.525, 0.275], 1.25)
+    """
+    if confusion.shape != (len(n), len(n)) or (confusion < 0).any() or not np.allclose(confusion.sum(axis=1), 1):
+        raise DataError(
+            "the confusion matrix of the group labels does not fit",
+            why=f"it needs {len(n)} rows of {len(n)} probabilities that sum to 1",
+            fix="give, for each recorded group, how often it is truly each group",
+        )
+    condition = float(min(np.linalg.cond(confusion), 1e300))
+    if condition > LARGEST_CONDITION:
+        return CorrectedRates(condition, None)
+    values = weighted_rates(np.linalg.inv(confusion), events, n, alpha)
+    return CorrectedRates(condition, tuple(Estimate(*map(float, row)) for row in zip(*values, strict=True)))

@@ -1,0 +1,14 @@
+"""The same measurement on changed embeddings or labels: answers to "what would this audit say if ...", never a fix that is done.
+
+::
+
+    asked         one measurement with the embeddings that it rests on; the two halves of the images
+    labels        another label set (a neutral label, prompts over other attributes), or no answer where the model is unsure
+    projection    embeddings without a direction, or without some coordinates
+    ranking       another order of the retrieved images
+    thresholds    a threshold for each group (fairlearn)
+    compare       before and after on the same images
+    frontier      gap against accuracy, over everything that was tried
+
+Whatever is chosen is chosen on one half of the images and shown on the other. The verdict of an audit belongs to the unmodified model.
+"""

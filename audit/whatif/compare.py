@@ -1,0 +1,271 @@
+"""Before and after on the same images: what a change does to a gap, and what it costs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from audit.alternatives import GroupChange, Utility, WhatIf
+from audit.errors import DataError, UsageError
+from audit.evidence import Estimate
+from audit.statistics.intervals import agresti_min, newcombe
+from audit.statistics.metrics import extremes
+from audit.statistics.null import GapNull, gap_test, generator, mcnemar_p
+from audit.statistics.resampling import hull, resample_counts
+from audit.statistics.rows import row_codes, row_events
+from audit.types import UNKNOWN
+from audit.whatif.labels import NO_ANSWER
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from jaxtyping import Float, Int
+
+    from audit.statistics.metrics import Metric, Outcome
+    from audit.types import Group, Predictions, Settings
+
+_BOTH, _ONLY_BEFORE, _ONLY_AFTER, _NEITHER = range(4)
+"""Cells of a group's table of events before x after."""
+Ending = Literal["reversed", "levelled down", "indistinguishable", "smaller", "larger", "unchanged"]
+
+
+@dataclass(frozen=True)
+class Judge:
+    """The rate by which a what-if is judged, and between whom."""
+
+    finding: str
+    metric: Metric
+    outcome: Outcome | None
+    by: tuple[str, ...]
+    levels: Mapping[str, Group]
+    settings: Settings
+
+
+@dataclass(frozen=True)
+class Tried:
+    """One method at one setting: predictions of the shown half, with it and without."""
+
+    method: str
+    setting: str
+    needs: tuple[str, ...]
+    default: bool
+    before: Predictions
+    after: Predictions
+    truth: tuple[Predictions, Predictions] | None = None
+    """Before and after of a measurement with a true answer, where the judged one has none: no what-if goes without its cost."""
+    random_gaps: tuple[float, ...] = ()
+    """Gaps after random controls of the same kind (shuffled attribute labels, random directions of the same rank)."""
+
+
+@dataclass(frozen=True)
+class _Joint:
+    """Counts of the groups that can be compared."""
+
+    groups: tuple[Group, ...]
+    cells: Int[np.ndarray, "g 4"]
+    """Images by event before x event after."""
+    moved: Int[np.ndarray, "g"]
+    not_compared: tuple[Group, ...]
+
+    @property
+    def n(self) -> Int[np.ndarray, "g"]:
+        return np.asarray(self.cells.sum(axis=1))
+
+    @property
+    def before(self) -> Int[np.ndarray, "g"]:
+        return np.asarray(self.cells[:, _BOTH] + self.cells[:, _ONLY_BEFORE])
+
+    @property
+    def after(self) -> Int[np.ndarray, "g"]:
+        return np.asarray(self.cells[:, _BOTH] + self.cells[:, _ONLY_AFTER])
+
+
+def furthest_pair(fit_half: Predictions, judge: Judge) -> tuple[Group, Group]:
+    """Return the groups that lie furthest apart on the fit half, highest first.
+
+    Picked there, because the pair that is furthest apart on the shown half would move together by chance alone.
+
+    Raises
+    ------
+    DataError
+        If fewer than two groups have enough images.
+    """
+    joint = _joint(fit_half, fit_half, judge)
+    if len(joint.groups) < 2:
+        raise DataError("fewer than two groups of the fit half have enough images", where=judge.finding)
+    high, low = extremes(joint.before / joint.n)
+    return joint.groups[high], joint.groups[low]
+
+
+def what_if(tried: Tried, pair: tuple[Group, Group], judge: Judge) -> WhatIf:
+    """Say what a change would do to a gap, on the shown half, and what it would cost.
+
+    Parameters
+    ----------
+    tried : Tried
+    pair : (Group, Group)
+        From `furthest_pair`.
+    judge : Judge
+        Its metric must count the same images before and after: not precision.
+
+    Returns
+    -------
+    WhatIf
+        All differences are paired: counts of (before, after) are resampled within each group.
+
+    Raises
+    ------
+    DataError
+        If the two predictions are not of the same images, or a group of the pair has too few of them.
+    UsageError
+        If the metric counts other images after the change, or there is no true answer to take a cost from.
+    """
+    joint = _joint(tried.before, tried.after, judge)
+    missing = [group for group in pair if group not in joint.groups]
+    if missing:
+        raise DataError(f"too few images of {' × '.join(missing[0])} on the shown half", where=judge.finding)
+    settings, name = judge.settings, f"{judge.finding}/{tried.method}/{tried.setting}"
+    before, after = (
+        gap_test(events, joint.n, settings.draws, generator(settings.seed, f"{name}/{when}"))
+        for when, events in (("before", joint.before), ("after", joint.after))
+    )
+    change = _change(joint, settings, generator(settings.seed, f"{name}/change"))
+    places = [joint.groups.index(group) for group in pair]
+    pair_before, pair_after = _pair(joint, places, settings.alpha)
+    gap = _simultaneous(joint, settings.alpha)
+    return WhatIf(
+        method=tried.method,
+        setting=tried.setting,
+        needs=tried.needs,
+        default=tried.default,
+        gap_before=before.gap,
+        gap=gap,
+        p=after.p,
+        null_95=after.upper,
+        change=change,
+        pair=pair,
+        pair_before=pair_before,
+        pair_after=pair_after,
+        by_group=tuple(_group_change(joint, i) for i in range(len(joint.groups))),
+        not_compared=joint.not_compared,
+        utility=utility(*(tried.truth or (tried.before, tried.after)), settings.alpha),
+        outcome=_ending(joint, (before, after), change, pair_after, judge),
+        beats_random=float(np.mean(np.array(tried.random_gaps) > gap.value)) if tried.random_gaps else None,
+    )
+
+
+def _joint(before: Predictions, after: Predictions, judge: Judge) -> _Joint:
+    if judge.metric.denominator == "selected":
+        raise UsageError(f"{judge.metric.name} counts other images after a change", fix="judge a what-if by another metric")
+    if not before.attributes.index.equals(after.attributes.index):
+        raise DataError("a what-if was compared on other images", fix="compare predictions of the same rows")
+    groups, codes = row_codes(before.attributes, judge.by, judge.levels)
+    first, second = (row_events(each, judge.metric, judge.outcome) for each in (before, after))
+    cell = codes * 4 + np.select([first.event & second.event, first.event, second.event], [_BOTH, _ONLY_BEFORE, _ONLY_AFTER], _NEITHER)
+    cells = np.bincount(cell[first.counted], minlength=4 * len(groups)).reshape(-1, 4)
+    moved = np.bincount(codes[first.counted & (before.y_pred != after.y_pred)], minlength=len(groups))
+    enough = cells.sum(axis=1) >= max(judge.settings.min_group_size, 2)
+    used = enough & np.array([UNKNOWN not in group for group in groups])
+    named = [tuple(groups[i] for i in np.flatnonzero(which)) for which in (used, ~used)]
+    return _Joint(named[0], cells[used], moved[used], named[1])
+
+
+def _change(joint: _Joint, settings: Settings, rng: np.random.Generator) -> Estimate:
+    """Return gap after minus gap before; half an image in each cell keeps "no answer changed" from being a certainty."""
+    smoothed = joint.cells + 0.5
+    smoothed *= (joint.n / smoothed.sum(axis=1))[:, None]
+    value, centre = _gap_change(joint.cells), _gap_change(smoothed)
+    low, high = hull(float(value), _gap_change(resample_counts(smoothed, settings.draws, rng)) - centre, settings.alpha)
+    return Estimate(float(value), low, high)
+
+
+def _gap_change(cells: Float[np.ndarray, "*b g 4"] | Int[np.ndarray, "*b g 4"]) -> Float[np.ndarray, "*b"]:
+    n = cells.sum(axis=-1)
+    before, after = (cells[..., _BOTH] + cells[..., only] for only in (_ONLY_BEFORE, _ONLY_AFTER))
+    return np.asarray(np.ptp(after / n, axis=-1) - np.ptp(before / n, axis=-1))
+
+
+def _pair(joint: _Joint, places: list[int], alpha: float) -> tuple[float, Estimate]:
+    (k_1, k_2), (n_1, n_2) = joint.after[places], joint.n[places]
+    low, high = newcombe(k_1, n_1, k_2, n_2, alpha)
+    first, second = joint.before[places] / joint.n[places]
+    return float(first - second), Estimate(float(k_1 / n_1 - k_2 / n_2), float(low), float(high))
+
+
+def _simultaneous(joint: _Joint, alpha: float) -> Estimate:
+    """Return the gap after, at 1 - alpha / m for the m pairs that its groups were picked from."""
+    high, low = extremes(joint.after / joint.n)
+    pairs = len(joint.n) * (len(joint.n) - 1) // 2
+    lower, upper = newcombe(joint.after[high], joint.n[high], joint.after[low], joint.n[low], alpha / pairs)
+    return Estimate(float(np.ptp(joint.after / joint.n)), float(lower), float(upper))
+
+
+def _group_change(joint: _Joint, i: int) -> GroupChange:
+    n = int(joint.n[i])
+    return GroupChange(joint.groups[i], n, float(joint.before[i] / n), float(joint.after[i] / n), float(joint.moved[i] / n))
+
+
+def _ending(joint: _Joint, nulls: tuple[GapNull, GapNull], change: Estimate, pair_after: Estimate, judge: Judge) -> Ending:
+    before, after = nulls
+    if pair_after.high < 0:
+        return "reversed"
+    if change.high < 0 and _levelled_down(joint, judge.metric):
+        return "levelled down"
+    if before.p <= judge.settings.alpha < after.p:
+        return "indistinguishable"
+    if change.high < 0:
+        return "smaller"
+    return "larger" if change.low > 0 else "unchanged"
+
+
+def _levelled_down(joint: _Joint, metric: Metric) -> bool:
+    """Whether no group is better off and the best is worse off; where no direction is better nobody can be."""
+    if metric.better == "neither":
+        return False
+    gain = (joint.after - joint.before) / joint.n * (1 if metric.better == "high" else -1)
+    best = extremes(joint.before / joint.n)[0 if metric.better == "high" else 1]
+    return bool((gain <= 0).all() and gain[best] < 0)
+
+
+def utility(before: Predictions, after: Predictions, alpha: float) -> Utility:
+    """Accuracy before and after on the images with a true answer; giving no answer is not being right.
+
+    Raises
+    ------
+    UsageError
+        If there is no true answer.
+    """
+    truth = before.y_true
+    if truth is None or after.y_true is None or len(truth) != len(after.y_true):
+        raise UsageError(
+            "a what-if is not shown without its cost in accuracy", why="there is no true answer", fix="give a measurement that has one"
+        )
+    known = truth != UNKNOWN
+    right = [(answered.y_pred == truth)[known] for answered in (before, after)]
+    n, gained, lost = int(known.sum()), int((right[1] & ~right[0]).sum()), int((right[0] & ~right[1]).sum())
+    given = (after.y_pred != NO_ANSWER)[known]
+    low, high = agresti_min(gained, lost, n, alpha)
+    return Utility(
+        n=n,
+        before=float(right[0].sum() / max(n, 1)),
+        after=float(right[1].sum() / max(n, 1)),
+        change=Estimate((gained - lost) / max(n, 1), low, high),
+        p=mcnemar_p(gained, lost),
+        answered=float(given.sum() / max(n, 1)),
+        among_answered=float(right[1][given].mean()) if given.any() else None,
+    )
+
+
+def control_gaps(
+    change: Callable[[np.random.Generator], Predictions], judge: Judge, draws: int, rng: np.random.Generator
+) -> tuple[float, ...]:
+    """Return the gap after each of some random changes of the same kind, such as random directions of the same rank."""
+    gaps = []
+    for _ in range(draws):
+        after = change(rng)
+        joint = _joint(after, after, judge)
+        gaps.append(float(np.ptp(joint.after / joint.n)))
+    return tuple(gaps)

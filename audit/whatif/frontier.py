@@ -1,0 +1,47 @@
+"""The frontier of gap against accuracy: every setting that was tried, not the best one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from audit.alternatives import Frontier, FrontierPoint
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float
+
+    from audit.alternatives import WhatIf
+
+
+def frontier(what_ifs: Sequence[WhatIf], finding: str, fitted_on: int) -> Frontier:
+    """Set every what-if that was tried on the plane of gap against accuracy.
+
+    Parameters
+    ----------
+    what_ifs : sequence of WhatIf
+        All of the same finding on the same shown images; at least one.
+    finding : str
+    fitted_on : int
+        Images of the fit half.
+
+    Returns
+    -------
+    Frontier
+        A point is efficient where no other, the unmodified model included, has a gap no larger and an accuracy no lower and is better
+        in one of the two. By point estimates: their intervals stand beside them.
+    """
+    first = what_ifs[0]
+    gaps = np.array([first.gap_before, *(each.gap.value for each in what_ifs)])
+    accuracy = np.array([first.utility.before, *(each.utility.after for each in what_ifs)])
+    efficient = _undominated(gaps, accuracy)
+    points = tuple(FrontierPoint(each, bool(good)) for each, good in zip(what_ifs, efficient[1:], strict=True))
+    shown = sum(group.n for group in first.by_group)
+    return Frontier(finding, first.gap_before, first.utility.before, bool(efficient[0]), points, fitted_on, shown)
+
+
+def _undominated(gaps: Float[np.ndarray, "m"], accuracy: Float[np.ndarray, "m"]) -> Bool[np.ndarray, "m"]:
+    as_good = (gaps <= gaps[:, None]) & (accuracy >= accuracy[:, None])
+    better = (gaps < gaps[:, None]) | (accuracy > accuracy[:, None])
+    return np.asarray(~(as_good & better).any(axis=1))

@@ -1,0 +1,114 @@
+"""What-ifs that need nothing but words: a neutral label, prompts over other attributes, no answer where the model is unsure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from audit.errors import UsageError
+from audit.statistics.thresholds import thresholds_at
+from audit.whatif.asked import Asked
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
+    from audit.types import Predictions
+
+NO_ANSWER = "(no answer)"
+
+
+def neutral_label(asked: Asked, label: str, prompts: Mapping[str, Float[np.ndarray, "d"]]) -> Asked:
+    """Add a label that accuses nobody, such as 'child'.
+
+    A new label can only take images from the others: the count of every other label falls or stays, in every group. What tells is the
+    gap, and what the new label takes from right answers.
+
+    Parameters
+    ----------
+    asked : Asked
+    label : str
+        It is its own answer and part of no outcome.
+    prompts : mapping of str to float[d]
+        Exact prompt text of the label -> its embedding; several are averaged.
+
+    Raises
+    ------
+    UsageError
+        If the label set already offers the answer.
+
+    References
+    ----------
+    Radford et al. 2021, table 7, https://arxiv.org/abs/2103.00020
+    """
+    label_set = asked.measurement.label_set
+    if label in label_set.labels or label in label_set.answers.values():
+        raise UsageError(f"label set {label_set.name!r} already offers {label!r}", fix="add another neutral label")
+    extended = replace(
+        label_set,
+        name=f"{label_set.name} + {label}",
+        labels=(*label_set.labels, label),
+        prompts={**label_set.prompts, label: tuple(prompts)},
+    )
+    measurement = replace(asked.measurement, label_set=extended)
+    return replace(asked, measurement=measurement, text_embeddings={**asked.text_embeddings, **prompts})
+
+
+def aggregate(
+    asked: Asked, prompts: Mapping[tuple[str, ...], Sequence[str]], text_embeddings: Mapping[str, Float[np.ndarray, "d"]]
+) -> Asked:
+    """Ask every answer in combination with other attributes and sum: ``p(race | x) = sum over age, gender of softmax(tau x . z)``.
+
+    Parameters
+    ----------
+    asked : Asked
+    prompts : mapping of tuple of str to sequence of str
+        (answer, level, level, ...) -> its prompts. The sum depends on the logit scale tau: state it.
+    text_embeddings : mapping of str to float[d]
+        Prompt -> its embedding.
+
+    Raises
+    ------
+    UsageError
+        If the combinations do not cover exactly the answers that were asked for.
+    """
+    label_set = asked.measurement.label_set
+    answers = tuple(dict.fromkeys(label_set.answers.get(label, label) for label in label_set.labels))
+    if {combination[0] for combination in prompts} != set(answers):
+        raise UsageError(
+            "the combined prompts answer something else than the label set",
+            where=f"label set {label_set.name!r}",
+            why=f"its answers are {', '.join(answers)}",
+        )
+    # In the order of the answers, so that a tie goes where it went.
+    ordered = sorted(prompts, key=lambda combination: answers.index(combination[0]))
+    names = {combination: " | ".join(combination) for combination in ordered}
+    crossed = replace(
+        label_set,
+        name=f"{label_set.name}, summed over other attributes",
+        labels=tuple(names.values()),
+        prompts={names[combination]: tuple(prompts[combination]) for combination in ordered},
+        answers={names[combination]: combination[0] for combination in ordered},
+        combine="sum",
+    )
+    return replace(asked, measurement=replace(asked.measurement, label_set=crossed), text_embeddings=text_embeddings)
+
+
+def margin_at(predictions: Predictions, coverage: float) -> float:
+    """Return the largest margin at which at least this share of the images is still answered; chosen on the fit half."""
+    return thresholds_at(predictions.margin.astype(float), (coverage,))[0]
+
+
+def abstain(predictions: Predictions, margin: float) -> Predictions:
+    """Give no answer where the two best answers lie no further apart than `margin`; at 0 all answers stay.
+
+    No answer is not a right answer, and it is no harm. Unequal silence is a disparity too: show who gets none.
+    """
+    silent = predictions.margin.astype(float) <= margin if margin > 0 else np.zeros(len(predictions.y_pred), bool)
+    return replace(
+        predictions,
+        answers=(*predictions.answers, NO_ANSWER),
+        y_pred=np.where(silent, NO_ANSWER, predictions.y_pred),
+    )

@@ -1,0 +1,177 @@
+"""What-ifs on embeddings: without the directions of an attribute, or without the coordinates that tell most about it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from audit.errors import UsageError
+from audit.measure.zero_shot import cosine_scores
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int
+
+    from audit.whatif.asked import Asked
+
+STRENGTHS = (0.0, 10.0, 100.0, 1000.0)
+"""Strengths of calibration that are shown; 1000 is the published one for classification."""
+LARGEST_SHARE = 0.5
+"""A query that loses more than this is itself about the attribute."""
+MUTUAL_BINS = 10
+
+
+def unit(vectors: Float[np.ndarray, "k d"]) -> Float[np.ndarray, "k d"]:
+    """Return the vectors at length 1, in double precision."""
+    double: np.ndarray = np.asarray(vectors, float)
+    return np.asarray(double / np.linalg.norm(double, axis=-1, keepdims=True))
+
+
+def contrast(first: Float[np.ndarray, "r d"], second: Float[np.ndarray, "r d"]) -> Float[np.ndarray, "r d"]:
+    """Return the directions from the second to the first prompts of some pairs ("a photo of a man", "a photo of a woman").
+
+    Differences take away the contrast alone; the prompts themselves would take "a photo of a person" with it.
+    """
+    return np.asarray(unit(first) - unit(second))
+
+
+def orthogonal_projection(directions: Float[np.ndarray, "r d"]) -> Float[np.ndarray, "d d"]:
+    """Projection onto what is orthogonal to some directions: ``I - V (V'V)^+ V'``; directions may depend on each other.
+
+    Examples
+    --------
+    >>> orthogonal_projection(np.array([[0.0, 2.0, 0.0], [0.0, 1.0, 0.0]])).diagonal().tolist()
+    [1.0, 0.0, 1.0]
+    """
+    _, lengths, basis = np.linalg.svd(np.asarray(directions, float), full_matrices=False)
+    basis = basis[lengths > max(directions.shape) * np.finfo(float).eps * lengths.max(initial=0.0)]
+    projection: np.ndarray = np.eye(directions.shape[1]) - basis.T @ basis
+    return projection
+
+
+def calibrated_projection(
+    directions: Float[np.ndarray, "r d"], first: Float[np.ndarray, "s d"], second: Float[np.ndarray, "s d"], strength: float
+) -> Float[np.ndarray, "d d"]:
+    """Orthogonal projection that also draws together pairs of prompts that should mean the same.
+
+    ``P = P0 (I + strength M)^-1`` with ``M = 1/|S| sum (z_i - z_j)(z_i - z_j)'``; at strength 0 it is `orthogonal_projection`.
+
+    Parameters
+    ----------
+    directions : float[r, d]
+        Of the attribute.
+    first, second : float[s, d]
+        Embeddings of the paired prompts ("a photo of a male doctor", "a photo of a female doctor").
+    strength : float
+
+    References
+    ----------
+    Chuang et al. 2023, https://arxiv.org/abs/2302.00070
+
+    Examples
+    --------
+    Directions along x, one pair apart along y by 1: y shrinks by 1 + 3.
+
+    >>> pair = np.array([[0.0, 0.6, 0.8]]), np.array([[0.0, -0.6, 0.8]])
+    >>> calibrated_projection(np.array([[1.0, 0.0, 0.0]]), *pair, 3 / 1.44).diagonal().round(3).tolist()
+    [0.0, 0.25, 1.0]
+    """
+    apart = contrast(first, second)
+    spread = apart.T @ apart / len(apart)
+    identity = np.eye(spread.shape[0])
+    projection: np.ndarray = orthogonal_projection(directions) @ np.linalg.solve(identity + strength * spread, identity)
+    return projection
+
+
+def removed_share(directions: Float[np.ndarray, "r d"], texts: Float[np.ndarray, "k d"]) -> Float[np.ndarray, "k"]:
+    """Return which share of the squared length of each text lies along the directions."""
+    kept = unit(texts) @ orthogonal_projection(directions)
+    return np.asarray(1 - (kept**2).sum(axis=1))
+
+
+def project(asked: Asked, projection: Float[np.ndarray, "d d"], directions: Float[np.ndarray, "r d"], *, images: bool = False) -> Asked:
+    """Project every prompt, optionally the images too; lengths do not matter, since a similarity is a cosine.
+
+    Parameters
+    ----------
+    asked : Asked
+    projection : float[d, d]
+        Symmetric or not: an embedding `z` becomes ``P z``.
+    directions : float[r, d]
+        The directions it takes away.
+    images : bool
+        Whether the images are projected as well.
+
+    Raises
+    ------
+    UsageError
+        If a prompt loses more than half of its squared length: it is about the attribute itself.
+    """
+    prompts = list(asked.text_embeddings)
+    texts = unit(np.stack([asked.text_embeddings[prompt] for prompt in prompts]))
+    shares = removed_share(directions, texts)
+    if shares.max() > LARGEST_SHARE:
+        raise UsageError(
+            f"the prompt {prompts[int(shares.argmax())]!r} is itself about the attribute",
+            why=f"{shares.max():.0%} of it lies along the directions that would be taken away",
+            fix="project another attribute, or leave this label set as it is",
+        )
+    changed = dict(zip(prompts, texts @ projection.T, strict=True))
+    vectors = unit(asked.image_embeddings) @ projection.T if images else asked.image_embeddings
+    return replace(asked, text_embeddings=changed, image_embeddings=vectors)
+
+
+def mutual_information(
+    image_embeddings: Float[np.ndarray, "n d"], codes: Int[np.ndarray, "n"], bins: int = MUTUAL_BINS
+) -> Float[np.ndarray, "d"]:
+    """Mutual information of each coordinate with an attribute, in nats, estimated on bins of equal counts; for the fit half.
+
+    Examples
+    --------
+    The first coordinate tells the group, the second nothing: ln 2 and 0.
+
+    >>> x = np.array([[0.0, 0.0], [0.1, 1.0], [0.9, 0.0], [1.0, 1.0]])
+    >>> mutual_information(x, np.array([0, 0, 1, 1]), bins=2).round(3).tolist()
+    [0.693, 0.0]
+    """
+    n, groups = len(codes), int(codes.max()) + 1
+    information = np.empty(image_embeddings.shape[1])
+    for coordinate, values in enumerate(np.asarray(image_embeddings, float).T):
+        edges = np.quantile(values, np.arange(1, bins) / bins)
+        joint = np.bincount(np.searchsorted(edges, values, side="left") * groups + codes, minlength=bins * groups).reshape(bins, groups) / n
+        independent = joint.sum(axis=1, keepdims=True) * joint.sum(axis=0, keepdims=True)
+        present = joint > 0
+        information[coordinate] = (joint[present] * np.log(joint[present] / independent[present])).sum()
+    return information
+
+
+def most_telling(information: Float[np.ndarray, "d"], count: int) -> Int[np.ndarray, "m"]:
+    """Return the `count` coordinates that tell most; equals in order of place."""
+    return np.argsort(-information, kind="stable")[:count]
+
+
+def drop_dimensions(asked: Asked, coordinates: Sequence[int] | Int[np.ndarray, "m"]) -> Asked:
+    """Leave coordinates out of both towers; none left out changes nothing.
+
+    References
+    ----------
+    Wang, Liu and Wang 2021 (CLIP-clip), https://arxiv.org/abs/2109.05433
+    """
+    keep = np.setdiff1d(np.arange(asked.image_embeddings.shape[1]), np.asarray(coordinates, int))
+    # Normalised first: what is left out must not change how the prompts of one label are weighted against each other.
+    texts = {prompt: unit(vector)[keep] for prompt, vector in asked.text_embeddings.items()}
+    return replace(asked, text_embeddings=texts, image_embeddings=unit(asked.image_embeddings)[:, keep])
+
+
+def random_directions(rank: int, dimensions: int, rng: np.random.Generator) -> Float[np.ndarray, "r d"]:
+    """Return directions that mean nothing, as many as a method takes away: any projection changes something."""
+    return rng.standard_normal((rank, dimensions))
+
+
+def similarity_within_pairs(
+    projection: Float[np.ndarray, "d d"], first: Float[np.ndarray, "s d"], second: Float[np.ndarray, "s d"]
+) -> float:
+    """Mean cosine of paired prompts after a projection: 1 means that the pairs have become the same."""
+    return float(np.diag(cosine_scores(unit(first) @ projection.T, unit(second) @ projection.T)).mean())

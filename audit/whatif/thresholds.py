@@ -1,0 +1,94 @@
+"""What-if for a yes-or-no label: fairlearn's `ThresholdOptimizer`, a threshold of its own for every group.
+
+It needs each person's group whenever it answers. That may be unlawful; whoever shows it says so.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from audit.errors import DataError
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float, Int
+
+Constraint = Literal["demographic_parity", "equalized_odds", "true_positive_rate_parity", "false_positive_rate_parity"]
+NEEDS = ("the true answer of the fit half", "every person's group, whenever an answer is given: this may be unlawful")
+
+
+@dataclass(frozen=True)
+class GroupThresholds:
+    """Fitted thresholds."""
+
+    optimizer: Any
+    groups: frozenset[int]
+
+    def answer(self, scores: Float[np.ndarray, "n"], codes: Int[np.ndarray, "n"], seed: int) -> Bool[np.ndarray, "n"]:
+        """Return the new answers. A threshold may be a draw between two: the seed fixes it.
+
+        Raises
+        ------
+        DataError
+            If an image's group was not in the fit half.
+        """
+        strangers = sorted(set(codes.tolist()) - self.groups)
+        if strangers:
+            raise DataError(f"no threshold was fitted for group number {strangers[0]}", fix="show only groups that the fit half holds")
+        answers = self.optimizer.predict(scores[:, None], sensitive_features=codes, random_state=seed)
+        return np.asarray(answers).astype(bool)
+
+
+class _Given:
+    """A fitted estimator whose prediction is its input: the scores are made already."""
+
+    is_fitted_ = True
+
+    def fit(self, x: np.ndarray, y: np.ndarray) -> _Given:
+        return self
+
+    def predict(self, x: np.ndarray) -> np.ndarray:
+        return np.asarray(x)[:, 0]
+
+
+def fit_thresholds(
+    scores: Float[np.ndarray, "n"], y_true: Bool[np.ndarray, "n"], codes: Int[np.ndarray, "n"], constraint: Constraint
+) -> GroupThresholds:
+    """Fit a threshold for each group on the fit half, so that a rate becomes equal at the best accuracy.
+
+    Parameters
+    ----------
+    scores : float[n]
+        Probability of "yes".
+    y_true : bool[n]
+        The true answer.
+    codes : int[n]
+        Group of each image.
+    constraint : str
+        The rate that is to be equal.
+
+    Raises
+    ------
+    DataError
+        If a group has one true answer only: no rate given the other can be made equal.
+
+    References
+    ----------
+    Hardt, Price and Srebro 2016, https://arxiv.org/abs/1610.02413
+    """
+    for code in np.unique(codes):
+        if len(np.unique(y_true[codes == code])) < 2:
+            raise DataError(
+                f"group number {code} has one true answer only in the fit half",
+                why="a threshold needs images of both",
+                fix="leave the group out, or give more images",
+            )
+    from fairlearn.postprocessing import ThresholdOptimizer
+
+    optimizer = ThresholdOptimizer(
+        estimator=_Given(), constraints=constraint, objective="accuracy_score", prefit=True, predict_method="predict"
+    )
+    optimizer.fit(scores[:, None], y_true.astype(int), sensitive_features=codes)
+    return GroupThresholds(optimizer, frozenset(codes.tolist()))
