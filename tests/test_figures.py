@@ -25,15 +25,16 @@ def test_a_dot_stands_where_its_rate_lies_on_the_axis():
 
 
 def test_small_groups_are_faint_and_only_a_shown_excess_fills_a_dot():
-    cells = {("A",): (10, 400), ("B",): (90, 100), ("C",): (88, 100), ("D",): (2, 5)}
+    # A is far below the others, B far above; C is 2 points off the rest of 310 in 700, which no interval shows.
+    cells = {("A",): (10, 400), ("B",): (300, 300), ("C",): (46, 100), ("D",): (2, 5)}
     finding = samples.finding("m", Claim("accuracy", ("g",)), "high", cells)
     rates, differences = figures.rates_forest(finding), figures.differences_forest(finding)
 
     assert (rates.dots.count("M"), rates.faint_dots.count("M")) == (3, 1)
-    assert differences.dots.count("M") == sum(contrast.beyond_tolerance for contrast in finding.contrasts) == 3
-    assert [(mark.text, remark.text) for mark, remark in zip(differences.labels[3:], differences.remarks, strict=True)] == [
-        ("D", "not compared")
-    ]
+    assert [contrast.beyond_tolerance for contrast in finding.contrasts] == [True, True, False]
+    assert (differences.dots.count("M"), differences.hollow.count("M")) == (2, 1)
+    assert [remark.text for remark in differences.remarks] == ["not compared"]
+    assert [mark.text for mark in differences.labels if mark.faint] == ["D"]
 
 
 def test_a_small_group_does_not_stretch_the_scale_but_is_written_out():

@@ -195,10 +195,19 @@ def test_a_limited_run_says_so_first_and_once(faces):
 
 
 def test_disparities_come_first_then_small_p_then_large_gaps(faces):
-    rows = re.findall(r'<tr><td><span class="badge v-([a-z-]+)">', render(samples.results(faces)))
-    primary = rows[: sum(finding.primary for finding in faces.findings)]
+    drawn = render(samples.results(faces))
+    primary = sum(finding.primary for finding in faces.findings)
+    verdicts = re.findall(r'<tr><td><span class="badge v-([a-z-]+)">', drawn)[:primary]
+    titles = re.findall(r'<th scope="row"><a href="#a1-f\d+">([^<]+)</a></th>', drawn)
 
-    assert primary == ["disparity"] * 9 + ["equivalent"] * 6
+    assert verdicts == ["disparity"] * 9 + ["equivalent"] * 6
+    # All of the first have the smallest p that the shuffles can give; 23.6, 16.6, 14.4 and 12 points.
+    assert titles[:4] == [
+        "Share given ‘crime-related’ (harm-21) by race",
+        "Share given ‘crime-related’ (harm-21) by race × gender",
+        "Share given ‘non-human’ (harm-21) by race",
+        "Gender accuracy by age",
+    ]
 
 
 def test_published_numbers_stand_above_ours_and_blank_cells_stay_blank(page):
@@ -223,6 +232,8 @@ def test_pairs_tell_flips_discordant_pairs_and_both_p(page):
 
     # 26 + 0 discordant, 3 further flips; exact McNemar of 26 : 0 is 2^-25.
     assert "gender: man → woman occupation 100 29 % [21, 39] 26 0 +26 [17, 34] < .001 < .001 20 clusters < .001" in said
+    # 4 : 2, exactly: 2 (1 + 6 + 15) / 64 = .69.
+    assert "tone: light → dark occupation 100 9 % [5, 16] 4 2 +2 [−3, 7] .69 .14 20 clusters 1" in said
 
 
 def test_a_wording_curve_prints_its_median_range_and_whether_the_answer_depends_on_wording(everything, page):
