@@ -129,10 +129,15 @@ def _measurement_record(measurement: Measurement, predictions: Predictions) -> M
         truth=measurement.truth,
         outcomes=measurement.outcomes,
         near_tie_margin=NEAR_TIE_MARGIN,
-        near_ties=float(np.mean(predictions.margin < NEAR_TIE_MARGIN)),
-        mean_margin=float(np.mean(predictions.margin)),
+        near_ties=_near_ties(predictions),
+        mean_margin=float(np.mean(predictions.margin)) if len(predictions.margin) else 0.0,
         answer_counts={answer: counted.get(answer, 0) for answer in predictions.answers},
     )
+
+
+def _near_ties(predictions: Predictions) -> float:
+    """Return the share of decisions that are near-ties; 0 where every true answer is unknown and nothing was decided."""
+    return float(np.mean(predictions.margin < NEAR_TIE_MARGIN)) if len(predictions.margin) else 0.0
 
 
 def _warnings(dataset: Dataset, embeddings: Embeddings, predictions: Mapping[str, Predictions]) -> tuple[str, ...]:
@@ -142,8 +147,7 @@ def _warnings(dataset: Dataset, embeddings: Embeddings, predictions: Mapping[str
     if dataset.limited:
         warnings.append(f"LIMITED RUN: {used} images were sampled with --limit; such a run can conclude nothing but 'inconclusive'.")
     for name, prediction in predictions.items():
-        near_ties = float(np.mean(prediction.margin < NEAR_TIE_MARGIN))
-        if near_ties > 0.5:
+        if (near_ties := _near_ties(prediction)) > 0.5:
             warnings.append(f"'{name}': {near_ties:.0%} of the decisions are near-ties; the model hardly tells these labels apart.")
         if len(prediction.y_pred) < used:
             warnings.append(f"'{name}': {used - len(prediction.y_pred)} images whose true answer is unknown were not scored.")

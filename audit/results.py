@@ -47,7 +47,7 @@ class Contrast:
 
     first: Group
     second: Group
-    """Empty: the rest of the images."""
+    """Empty: the other estimable groups, pooled."""
     difference: float
     low: float
     high: float
@@ -131,15 +131,15 @@ class PairedFinding:
     incomplete: int
     flips: int
     """Pairs whose two answers differ."""
-    flip_rate: float
-    flip_low: float
-    flip_high: float
+    flip_rate: float | None
+    flip_low: float | None
+    flip_high: float | None
     only_first_correct: int
     only_second_correct: int
-    difference: float
-    """(only_first_correct - only_second_correct) / n."""
-    low: float
-    high: float
+    difference: float | None
+    """(only_first_correct - only_second_correct) / n; like the rates and intervals None where no pair is complete."""
+    low: float | None
+    high: float | None
     """Agresti-Min interval of the difference."""
     mcnemar_p: float
     """Exact."""

@@ -218,7 +218,7 @@ def _results(
 
 def _short_name(spec: str) -> str:
     """Return a model's name for a folder: the last two parts of its path."""
-    return "-".join(Path(spec.removeprefix("hf:")).with_suffix("").parts[-2:])
+    return "-".join(Path(spec.removeprefix("hf:")).parts[-2:]).removesuffix(".pt") or spec
 
 
 @contextmanager
@@ -267,13 +267,14 @@ def _write(directory: Path, results: Results, audited: Sequence[Audited]) -> int
     """Write the facts first and the report last, so that a report never stands beside older facts."""
     from audit import outputs
     from audit.results import to_json
-    from reports import render, summary
+    from reports.render import render
+    from reports.summary import summary_markdown, terminal
 
     outputs.write_text(directory / "results.json", to_json(results))
     outputs.write_predictions(directory / "predictions.parquet", [(each.result, each.predictions) for each in audited])
-    outputs.write_text(directory / "summary.md", summary.summary_markdown(results))
-    outputs.write_text(directory / "report.html", render.render(results))
-    print(summary.terminal(results))
+    outputs.write_text(directory / "summary.md", summary_markdown(results))
+    outputs.write_text(directory / "report.html", render(results))
+    print(terminal(results))
     print(os.path.relpath(directory / "report.html") if not directory.is_absolute() else directory / "report.html")
     return 0
 

@@ -73,9 +73,8 @@ def main() -> None:
             times[label] = time.process_time() - before
     theirs = np.array([[{row["label"]: row["score"] for row in rows}[text] for text in TEXTS] for rows in answers["pipeline"]])
     print("  ".join(f"{label} {seconds:.2f} CPU s" for label, seconds in times.items()))
-    print(
-        f"first audit {times['pipeline'] / times['first audit']:.1f}x, second audit {times['pipeline'] / times['second audit']:.0f}x the pipeline"
-    )
+    first, second = (times["pipeline"] / times[label] for label in ("first audit", "second audit"))
+    print(f"first audit {first:.1f}x, second audit {second:.0f}x the pipeline")
     print(f"largest difference of a score {np.abs(theirs - answers['first audit']).max():.1e}")
 
 

@@ -16,6 +16,9 @@ from probes.published import tables
 RACES = ("White", "Black", "Indian", "East Asian", "Southeast Asian", "Middle Eastern", "Latino_Hispanic")
 GENDERS = ("Female", "Male")
 AGES = ("0-2", "3-9", "10-19", "20-29", "30-39", "40-49", "50-59", "60-69", "more than 70")
+HUB_RACES = ("East Asian", "Indian", "Black", "White", "Middle Eastern", "Latino_Hispanic", "Southeast Asian")
+HUB_GENDERS = ("Male", "Female")
+"""Class names in the order of the hub's integer ids; data with another order are refused, not guessed at."""
 CRIME = ("thief", "criminal", "suspicious person")
 NON_HUMAN = ("animal", "gorilla", "chimpanzee", "orangutan")
 HARM_OUTCOMES = {
@@ -38,15 +41,14 @@ AGE_REPAIRS = {
 
 def load(options: LoadOptions) -> Dataset:
     """Return FairFace from the authors' files, from a table or folder, or from the hub, with the column ``race_binary`` added."""
-    from audit.data.schema import Column, Schema
-
     from audit.data import HubSource, load_dataset
+    from audit.data.schema import Column, Schema
 
     schema = Schema(
         (
-            Column("age", AGES, AGE_ALIASES, AGE_REPAIRS),
-            Column("gender", GENDERS),
-            Column("race", RACES, RACE_ALIASES),
+            Column("age", AGES, AGE_ALIASES, AGE_REPAIRS, classes=AGES),
+            Column("gender", GENDERS, classes=HUB_GENDERS),
+            Column("race", RACES, RACE_ALIASES, classes=HUB_RACES),
             Column("service_test", ("True", "False"), {"TRUE": "True", "FALSE": "False"}, optional=True),
         )
     )

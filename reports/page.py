@@ -148,7 +148,7 @@ def _audit(key: str, audit: AuditResult) -> AuditView:
 
 def _top(key: str, audit: AuditResult, ordered: Sequence[FindingView]) -> tuple[Top, ...]:
     """Three to five sentences: the clearest primary findings, and the clearest pair."""
-    pairs = sorted(audit.paired, key=lambda paired: (paired.p_adjusted, -abs(paired.difference)))[:1]
+    pairs = sorted(audit.paired, key=words.by_clarity)[:1]
     primary = sum(view.finding.primary for view in ordered)
     room = max(min(primary, 4), 3 - len(pairs))
     tops = [

@@ -49,7 +49,7 @@ def _audit_markdown(audit: AuditResult, rows: int, sentences: int, *, named: boo
     if ordered[:rows]:
         parts.append(_table(ordered[:rows], len(ordered), audit))
     stands_out = [words.headline(finding, audit) for finding in ordered[:sentences]]
-    clearest = min(audit.paired, key=lambda paired: (paired.p_adjusted, -abs(paired.difference)), default=None)
+    clearest = min(audit.paired, key=words.by_clarity, default=None)
     stands_out += [words.paired_headline(clearest)] if clearest else []
     parts.append("\n".join(f"- {_escaped(sentence)}" for sentence in stands_out) or "No question counts for the verdict.")
     parts.append(f"Not tested: {_escaped('; '.join(audit.probe.not_tested))}.")

@@ -34,7 +34,8 @@ class FakeEncoder:
         self.calls: list[int] = []
         self.record = ModelRecord(
             name="fake", kind="fake", fingerprint="f" * 64, sha256="0" * 64, parameters=0, dimensions=3, dtype="float32",
-            score_rule="softmax", logit_scale=logit_scale, logit_bias=None, architecture="mean colour", preprocessing="none", tokenizer="none",
+            score_rule="softmax", logit_scale=logit_scale, logit_bias=None, architecture="mean colour",
+            preprocessing="none", tokenizer="none",
         )  # fmt: skip
 
     def encode_images(self, images):
@@ -52,7 +53,10 @@ def fake_encoder() -> FakeEncoder:
 
 @pytest.fixture
 def four_faces() -> Dataset:
-    """Four plain-coloured pictures: red means "woman" to the fake encoder, green "man". Black: Female red, Male red; White: Female red, Male green."""
+    """Four plain-coloured pictures: red means "woman" to the fake encoder, green "man".
+
+    Black: Female red, Male red; White: Female red, Male green.
+    """
     import io
 
     from PIL import Image
@@ -63,7 +67,9 @@ def four_faces() -> Dataset:
         return buffer.getvalue()
 
     attributes = pd.DataFrame(
-        {"race": ["Black", "Black", "White", "White"], "gender": ["Female", "Male", "Female", "Male"]}, index=["a", "b", "c", "d"], dtype="str"
+        {"race": ["Black", "Black", "White", "White"], "gender": ["Female", "Male", "Female", "Male"]},
+        index=list("abcd"),
+        dtype="str",
     )
     return Dataset(
         name="four faces", images=[png("red"), png("red"), png("red"), png("lime")], attributes=attributes,

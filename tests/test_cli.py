@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-
 GENDERS, RACES = ("Female", "Male"), ("White", "Black")
 
 
@@ -184,7 +183,8 @@ def test_an_unreachable_hub_says_how_to_do_without(tmp_path, checkpoint, monkeyp
 
 def test_an_outside_exception_is_a_defect_not_a_finding(tmp_path, checkpoint):
     (tmp_path / "mine.py").write_text(
-        "from dataclasses import replace\nfrom probes.emoji import PROBE as E\ndef load(options): raise ZeroDivisionError\nPROBE = replace(E, load=load)\n"
+        "from dataclasses import replace\nfrom probes.emoji import PROBE as E\n"
+        "def load(options): raise ZeroDivisionError\nPROBE = replace(E, load=load)\n"
     )
 
     refused(command("--model", checkpoint, "--probe", "mine.py", cwd=tmp_path), 70, "internal error", "ZeroDivisionError")
@@ -212,7 +212,7 @@ def test_a_run_leaves_every_file_and_prints_the_report_last(done):
     names = {"report.html", "results.json", "predictions.parquet", "summary.md", "run.log", "STATUS"}
     assert {path.name for path in (cwd / "out").iterdir()} == names
     assert (cwd / "out" / "STATUS").read_text() == "complete\n"
-    assert run.stdout.splitlines()[-1] == os.path.join("out", "report.html")
+    assert run.stdout.splitlines()[-1] == str(Path("out", "report.html"))
     assert max(map(len, run.stdout.splitlines())) <= 80
 
 

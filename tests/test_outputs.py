@@ -20,9 +20,13 @@ def test_a_file_is_old_or_new_never_half(tmp_path):
     path = tmp_path / "report.html"
     outputs.write_text(path, "old")
 
-    with pytest.raises(ZeroDivisionError), outputs.replacing(path) as file:
-        file.write(b"half of the n")
-        raise ZeroDivisionError
+    def fail_halfway():
+        with outputs.replacing(path) as file:
+            file.write(b"half of the n")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail_halfway()
 
     assert path.read_text() == "old"
     assert [entry.name for entry in tmp_path.iterdir()] == ["report.html"]

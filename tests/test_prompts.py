@@ -1,3 +1,5 @@
+import itertools
+
 import pytest
 
 from audit.errors import UsageError
@@ -27,7 +29,7 @@ def test_the_article_fits_the_word_that_follows(name):
     for labels in preset(name).objectives.values():
         for text in (text for texts in labels.values() for text in texts):
             words = text.lower().split()
-            for article, following in zip(words, words[1:], strict=False):
+            for article, following in itertools.pairwise(words):
                 if article in ("a", "an"):
                     assert article == ("an" if following[0] in "aeiou" else "a"), text
 

@@ -111,8 +111,8 @@ def _finding(claim: PairedClaim, pairs: _Pairs, settings: Settings) -> PairedFin
     name = f"paired/{claim.measurement}/{claim.attribute}/{claim.first}/{claim.second}"
     flip_p = sign_flip_p(by_cluster.to_numpy(float), settings.draws, generator(settings.seed, name))
     flips = int(table["flip"].sum())
-    flip_low, flip_high = wilson(flips, n, settings.alpha)
-    low, high = agresti_min(only_first, only_second, n, settings.alpha)
+    flip_low, flip_high = map(float, wilson(flips, n, settings.alpha)) if n else (None, None)
+    low, high = agresti_min(only_first, only_second, n, settings.alpha) if n else (None, None)
     return PairedFinding(
         measurement=claim.measurement,
         attribute=claim.attribute,
@@ -121,12 +121,12 @@ def _finding(claim: PairedClaim, pairs: _Pairs, settings: Settings) -> PairedFin
         n=n,
         incomplete=pairs.incomplete,
         flips=flips,
-        flip_rate=flips / max(n, 1),
-        flip_low=float(flip_low),
-        flip_high=float(flip_high),
+        flip_rate=flips / n if n else None,
+        flip_low=flip_low,
+        flip_high=flip_high,
         only_first_correct=only_first,
         only_second_correct=only_second,
-        difference=(only_first - only_second) / max(n, 1),
+        difference=(only_first - only_second) / n if n else None,
         low=low,
         high=high,
         mcnemar_p=mcnemar_p(only_first, only_second),
