@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from audit.results import Contrast, Finding, Rate
 from audit.types import Group
 from reports import phrases, words
-from reports.numbers import number, percent
+from reports.numbers import NOT_ESTIMABLE, number, percent
 
 WIDTH = 470
 ROW = 20
@@ -178,10 +178,16 @@ def _difference_row(levels: Group, contrast: Contrast | None) -> _Row:
     return _Row(label, contrast.difference, contrast.low, contrast.high, wide, kind)
 
 
-def signed_forest(rows: Sequence[tuple[str, float, float, float]]) -> Forest:
-    """Place labelled differences with their intervals about zero, without a tolerance."""
-    reach = max(max(abs(low), abs(high)) for _, _, low, high in rows)
-    return _signed_forest([_Row(short(label), value, low, high) for label, value, low, high in rows], max(reach, 0.01), None)
+def signed_forest(differences: Sequence[tuple[str, float | None, float | None, float | None]]) -> Forest:
+    """Place labelled differences with their intervals about zero, without a tolerance; None is written out."""
+    rows = [
+        _Row(short(label), kind="faint", remark=NOT_ESTIMABLE)
+        if value is None or low is None or high is None
+        else _Row(short(label), value, low, high)
+        for label, value, low, high in differences
+    ]
+    reach = max((max(abs(row.low), abs(row.high)) for row in rows), default=0.0)
+    return _signed_forest(rows, max(reach, 0.01), None)
 
 
 def _signed_forest(rows: Sequence[_Row], reach: float, tolerance: float | None) -> Forest:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from audit.results import AuditResult, CellStatus, Finding, PairedFinding, Rate, SpecificationCurve, Verdict
 from audit.types import Group, Settings
 from reports.numbers import count, decimals, difference, exact_points, in_words, number, p_phrase, percent, points, rate
-from reports.phrases import attributes, detectable_text, gap_places, gap_text, group, rate_of, some
+from reports.phrases import attributes, detectable_text, gap_places, gap_text, group, paired_title, rate_of, some
 
 WORDING_SHARE = 0.8
 """Below this share of wordings with the default's sign, an answer depends on wording."""
@@ -124,8 +124,15 @@ def _after(finding: Finding) -> str:
     return ""
 
 
+def by_clarity(paired: PairedFinding) -> tuple[float, float]:
+    """Sort key: small adjusted p first, then large differences."""
+    return (paired.p_adjusted, -abs(paired.difference or 0.0))
+
+
 def paired_headline(paired: PairedFinding) -> str:
     """Return a paired finding as a sentence: how often the answer changes, in whose favour, and how sure that is."""
+    if paired.n == 0:
+        return f"{_upper(paired_title(paired))} ({paired.measurement}) is not estimable: no pair is complete."
     return (
         f"When only {attributes([paired.attribute])} changes from {paired.first} to {paired.second} ({paired.measurement}), "
         f"the answer changes in "

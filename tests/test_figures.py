@@ -64,6 +64,13 @@ def test_the_tolerance_band_is_as_wide_as_the_tolerance_on_both_sides():
     assert float(forest.band_width) == pytest.approx((high - low) * 2 * 5 / (2 * reach), abs=1)
 
 
+def test_a_difference_that_cannot_be_estimated_is_written_out():
+    forest = figures.signed_forest([("A", 0.1, 0.05, 0.15), ("B", None, None, None)])
+
+    assert (forest.dots.count("M"), [remark.text for remark in forest.remarks]) == (1, ["not estimable"])
+    assert figures.signed_forest([("B", None, None, None)]).dots == ""
+
+
 def test_a_heat_map_is_darkest_at_its_extremes_hatches_what_is_small_and_blanks_what_is_absent():
     cells = {("a", "x"): (90, 100), ("a", "y"): (50, 100), ("b", "x"): (10, 100), ("b", "y"): (3, 4), ("c", "x"): (0, 0)}
     heat = grids.heat_map(samples.finding("m", Claim("accuracy", ("one", "two")), "high", cells))

@@ -327,6 +327,15 @@ def test_results_without_an_audit_draw_a_page():
     assert "This file holds no audit." in render(samples.results())
 
 
+def test_pairs_of_which_none_is_complete_draw_a_page():
+    audit = samples.emoji()
+    undefined = dict.fromkeys(("flip_rate", "flip_low", "flip_high", "difference", "low", "high"))
+    nothing = tuple(replace(each, n=0, incomplete=100, p_adjusted=1.0, **undefined) for each in audit.paired)
+    said = text_of(render(samples.results(replace(audit, paired=nothing))))
+
+    assert "gender: man → woman occupation 0 100 incomplete not estimable" in said
+
+
 def test_labels_that_stand_for_another_answer_say_for_which():
     audit = samples.emoji()
     record = replace(

@@ -97,6 +97,14 @@ def test_a_pair_is_told_as_what_changed_how_often_and_in_whose_favour(emoji):
     )
 
 
+def test_without_a_complete_pair_nothing_is_told(emoji):
+    undefined = dict.fromkeys(("flip_rate", "flip_low", "flip_high", "difference", "low", "high"))
+    nothing = replace(emoji.paired[0], n=0, flips=0, only_first_correct=0, only_second_correct=0, p_adjusted=1.0, **undefined)
+
+    assert words.paired_headline(nothing) == "Gender: man → woman (occupation) is not estimable: no pair is complete."
+    assert words.by_clarity(nothing) == (1.0, 0.0)
+
+
 @pytest.mark.parametrize(("share", "depends"), [(0.79, True), (0.8, False), (1.0, False), (None, False)])
 def test_wording_decides_below_four_fifths(faces, share, depends):
     curve = replace(faces.specifications[0], share_same_sign=share)
