@@ -11,7 +11,7 @@ from audit.evidence import EffectSize, Estimate, FourFifths
 from audit.statistics.intervals import newcombe, wilson
 
 if TYPE_CHECKING:
-    from jaxtyping import Float, Int
+    from jaxtyping import Bool, Float, Int
 
     from audit.types import Group
 
@@ -116,10 +116,12 @@ def four_fifths(events: Int[np.ndarray, "g"], n: Int[np.ndarray, "g"], draws: in
     if total == 0:
         return FourFifths(None, below=False, share_by_chance=0.0)
     rates = events / n
-    observed = float(rates.min() / rates.max())
     drawn = rng.multivariate_hypergeometric(n, total, size=draws, method="marginals") / n
-    by_chance = float(np.mean(drawn.min(axis=1) < FOUR_FIFTHS * drawn.max(axis=1)))
-    return FourFifths(observed, observed < FOUR_FIFTHS, by_chance)
+    return FourFifths(float(rates.min() / rates.max()), bool(_below(rates)), float(_below(drawn).mean()))
+
+
+def _below(rates: Float[np.ndarray, "*b g"]) -> Bool[np.ndarray, "*b"]:
+    return np.asarray(rates.min(axis=-1) < FOUR_FIFTHS * rates.max(axis=-1) - 1e-12)  # four fifths exactly is not below
 
 
 def weighted_rates(

@@ -1,0 +1,51 @@
+"""Resampled counts: their moments, what stays fixed, and the interval made from them."""
+
+import numpy as np
+import pytest
+
+from audit.statistics.resampling import exceedance_p, hull, resample_counts, spread_of_rates
+
+
+def test_every_replicate_keeps_the_size_of_each_group():
+    counts = np.array([[7, 0, 3], [0, 0, 0], [100, 200, 700]])
+    drawn = resample_counts(counts, 500, np.random.default_rng(0))
+    assert (drawn.sum(axis=2) == [10, 0, 1000]).all()
+    assert (drawn[:, 0, 1] == 0).all()  # what did not occur is not drawn
+
+
+def test_moments_are_those_of_a_multinomial():
+    """Of 1,000 images 300 in a cell: mean 300, variance 1,000 x .3 x .7 = 210; covariance with a cell of 500: -1,000 x .3 x .5."""
+    drawn = resample_counts(np.array([[300, 500, 200]]), 40_000, np.random.default_rng(0))[:, 0]
+    assert drawn.mean(axis=0) == pytest.approx([300, 500, 200], abs=0.5)
+    covariance = np.cov(drawn.T)
+    assert covariance[0, 0] == pytest.approx(210, rel=0.04)
+    assert covariance[0, 1] == pytest.approx(-150, rel=0.06)
+
+
+def test_a_group_is_drawn_alike_whether_an_empty_one_stands_before_it():
+    alone = resample_counts(np.array([[5, 5]]), 9, np.random.default_rng(3))
+    behind = resample_counts(np.array([[0, 0], [5, 5]]), 9, np.random.default_rng(3))
+    assert (alone[:, 0] == behind[:, 1]).all()
+
+
+def test_smoothed_counts_keep_their_total():
+    drawn = resample_counts(np.array([[0.3, 9.7]]), 50, np.random.default_rng(0))
+    assert (drawn.sum(axis=2) == 10).all()
+
+
+def test_exceedance_counts_the_observed_and_equals_up_to_rounding():
+    null = np.array([0.1, 0.2, 0.1 + 0.2, 0.4])
+    assert exceedance_p(null, 0.3) == 3 / 5
+    assert exceedance_p(null, 1.0) == 1 / 5
+    assert exceedance_p(null, 0.0) == 1.0
+
+
+def test_an_undefined_rate_takes_no_part_in_the_spread():
+    assert spread_of_rates(np.array([[0.2, np.nan, 0.5], [0.2, 0.2, 0.2]])).tolist() == pytest.approx([0.3, 0.0])
+    assert np.isnan(spread_of_rates(np.array([np.nan, np.nan])))
+
+
+def test_the_hull_holds_an_interval_and_its_mirror_image():
+    """Deviations from -1 to 3: the percentile interval reaches 3 upwards, its mirror image 3 downwards."""
+    low, high = hull(10.0, np.linspace(-1, 3, 401), 0.0)
+    assert (low, high) == pytest.approx((7.0, 13.0))
