@@ -59,7 +59,7 @@ def _shade(cell: Rate | None, middle: float | None, reach: float) -> str:
 # ---- specification curve -------------------------------------------------------------------------------------------------------------
 
 _RIGHT, _TOP, _PLOT, _GAP, _LINE = 20, 30, 190, 24, 18
-_WIDEST_STEP, _CURVE_WIDTH = 30.0, 760
+_WIDEST_STEP, _CURVE_WIDTH = 24.0, 760
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ def curve_figure(curve: SpecificationCurve) -> CurveFigure | None:
     default = [(point, x) for point, x in columns if point.default]
     texts = tick_texts(ticks, signed=True)
     return CurveFigure(
-        width=_CURVE_WIDTH,
+        width=round(left + step * len(points)) + _RIGHT,
         height=round(max(lines.values())) + _LINE,
         left=px(left),
         right=px(left + step * len(points)),

@@ -175,7 +175,9 @@ def _sign_sentence(curve: SpecificationCurve) -> list[str]:
 def _detected_sentence(curve: SpecificationCurve, settings: Settings) -> list[str]:
     if curve.share_detected is None:
         return []
-    return [f"{percent(curve.share_detected)} of them detect some gap (Benjamini-Hochberg over the wordings, p ≤ {settings.alpha:g})."]
+    return [
+        f"{percent(curve.share_detected)} of them detect some gap (Benjamini-Hochberg over the wordings, p\u00a0≤\u00a0{settings.alpha:g})."
+    ]
 
 
 def left_out(audit: AuditResult) -> tuple[str, ...]:
