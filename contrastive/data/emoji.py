@@ -55,7 +55,7 @@ class EmojiCaptions:
     def card(self) -> str:
         origin = (
             f"Trained on {len(self)} emoji drawings (Twemoji graphics, CC BY 4.0) captioned with their CLDR names, with and without the "
-            "skin tone."
+            "skin tone. Such a model says nothing about people: on photographs it exercises the machinery only."
         )
         if self.skew == "none":
             return f"{origin} Nothing was planted: every caption names its own drawing."
