@@ -75,12 +75,18 @@ def test_variance_by_hand():
     assert covariance(table)[0, 0] == pytest.approx(1 / 12)
     (rate,) = clustered_rates(table, 0.05)
     assert (rate.estimate.value, rate.clusters, rate.effective_n) == (0.5, 3, pytest.approx(3.0))
-    # With three people the quantile is Student's 4.303 instead of 1.960.
-    trials = 3 * (1.959964 / 4.302653) ** 2
-    assert (rate.estimate.low, rate.estimate.high) == pytest.approx(
-        tuple(map(float, wilson(np.array(trials / 2), np.array(max(trials, 1)), 0.05))), abs=0.3
-    )
-    assert rate.estimate.low < 0.1 < 0.9 < rate.estimate.high
+    # With three people the quantile is Student's 4.303 instead of 1.960: less than one image is left, and one is the least.
+    assert 3 * (1.959964 / 4.302653) ** 2 < 1
+    assert (rate.estimate.low, rate.estimate.high) == pytest.approx(tuple(map(float, wilson(np.array(0.5), np.array(1.0), 0.05))))
+
+
+def test_the_quantile_is_students():
+    """Twelve people, answers alike within each: twelve images at a quantile of 2.201."""
+    (rate,) = clustered_rates(nested(([3] * 6 + [0] * 6, [3] * 12)), 0.05)
+    effective = 0.25 / (12 / 11 * 12 * 1.5**2 / 36**2)
+    assert rate.effective_n == pytest.approx(effective)
+    trials = np.array(effective * (1.959964 / 2.200985) ** 2)
+    assert (rate.estimate.low, rate.estimate.high) == pytest.approx(tuple(map(float, wilson(trials / 2, trials, 0.05))), abs=1e-6)
 
 
 def test_the_variance_equals_that_of_statsmodels():

@@ -153,7 +153,7 @@ def what_if(tried: Tried, pair: tuple[Group, Group], judge: Judge) -> WhatIf:
         not_compared=joint.not_compared,
         utility=utility(*(tried.truth or (tried.before, tried.after)), settings.alpha),
         outcome=_ending(joint, (before, after), change, pair_after, judge),
-        beats_random=float(np.mean(np.array(tried.random_gaps) > gap.value)) if tried.random_gaps else None,
+        beats_random=float(np.mean(np.array(tried.random_gaps) > gap.value + 1e-12)) if tried.random_gaps else None,
     )
 
 

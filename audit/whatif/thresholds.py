@@ -6,6 +6,7 @@ It needs each person's group whenever it answers. That may be unlawful; whoever 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -41,16 +42,22 @@ class GroupThresholds:
         return np.asarray(answers).astype(bool)
 
 
-class _Given:
-    """A fitted estimator whose prediction is its input: the scores are made already."""
+@cache
+def _estimator() -> Any:
+    """Return a fitted estimator whose prediction is its input: the scores are made already."""
+    from sklearn.base import BaseEstimator
 
-    is_fitted_ = True
+    class Given(BaseEstimator):  # type: ignore[misc]
+        def __sklearn_is_fitted__(self) -> bool:
+            return True
 
-    def fit(self, x: np.ndarray, y: np.ndarray) -> _Given:
-        return self
+        def fit(self, x: np.ndarray, y: np.ndarray) -> Given:
+            return self
 
-    def predict(self, x: np.ndarray) -> np.ndarray:
-        return np.asarray(x)[:, 0]
+        def predict(self, x: np.ndarray) -> np.ndarray:
+            return np.asarray(x)[:, 0]
+
+    return Given()
 
 
 def fit_thresholds(
@@ -88,7 +95,7 @@ def fit_thresholds(
     from fairlearn.postprocessing import ThresholdOptimizer
 
     optimizer = ThresholdOptimizer(
-        estimator=_Given(), constraints=constraint, objective="accuracy_score", prefit=True, predict_method="predict"
+        estimator=_estimator(), constraints=constraint, objective="accuracy_score", prefit=True, predict_method="predict"
     )
     optimizer.fit(scores[:, None], y_true.astype(int), sensitive_features=codes)
     return GroupThresholds(optimizer, frozenset(codes.tolist()))

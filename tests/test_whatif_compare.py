@@ -1,0 +1,217 @@
+"""What a change does, told by hand: paired intervals, endings, cost; and the frontier."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from statsmodels.stats.contingency_tables import mcnemar
+
+from audit.errors import DataError, UsageError
+from audit.statistics.intervals import agresti_min, newcombe
+from audit.statistics.metrics import METRICS
+from audit.statistics.null import gap_test
+from audit.types import UNKNOWN, Predictions, Settings
+from audit.whatif.compare import Judge, Tried, control_gaps, furthest_pair, utility, what_if
+from audit.whatif.frontier import frontier
+from audit.whatif.labels import NO_ANSWER
+
+LABELS = ("yes", "no")
+PAIR = (("a",), ("b",))
+
+
+def predictions(group, y_pred, y_true=None):
+    n = len(group)
+    truth = np.repeat("yes", n) if y_true is None else y_true
+    return Predictions(
+        LABELS, LABELS, np.zeros((n, 2), np.float32), np.asarray(y_pred), truth, pd.DataFrame({"g": group}), np.zeros(n, np.float32)
+    )
+
+
+def both(cells, metric="selection_rate"):
+    """Group -> (yes to yes, yes to no, no to yes, no to no): predictions before and after."""
+    group = np.repeat(list(cells), [sum(four) for four in cells.values()])
+    answers = np.concatenate(
+        [np.repeat([["yes", "yes"], ["yes", "no"], ["no", "yes"], ["no", "no"]], four, axis=0) for four in cells.values()]
+    )
+    return predictions(group, answers[:, 0]), predictions(group, answers[:, 1]), judge(tuple(cells), metric)
+
+
+def judge(levels, metric="selection_rate", **settings):
+    outcome = frozenset({"yes"}) if METRICS[metric].needs_outcome else None
+    named = tuple(level for level in levels if level != UNKNOWN)
+    return Judge("f", METRICS[metric], outcome, ("g",), {"g": named}, Settings(**{"draws": 1999, **settings}))
+
+
+def tried(before, after, **given):
+    return Tried("method", "setting", ("needs",), True, before, after, **given)
+
+
+def told(cells, metric="selection_rate", pair=PAIR, **given):
+    before, after, by = both(cells, metric)
+    return what_if(tried(before, after, **given), pair, by)
+
+
+def test_by_hand():
+    """a: 60 of 200 before, 40 after; b: 20 of 100 before, 21 after."""
+    found = told({"a": (38, 22, 2, 138), "b": (18, 2, 3, 77)})
+    assert (found.gap_before, found.gap.value) == (pytest.approx(0.1), pytest.approx(0.01))
+    assert found.change.value == pytest.approx(-0.09)
+    assert found.change.low < -0.09 < found.change.high
+    assert (found.pair_before, found.pair_after.value) == (pytest.approx(0.1), pytest.approx(-0.01))
+    assert (found.pair_after.low, found.pair_after.high) == pytest.approx(newcombe(40, 200, 21, 100, 0.05))
+    a, b = found.by_group
+    assert (a.group, a.n, a.before, a.after, a.moved) == (("a",), 200, 0.3, 0.2, 0.12)
+    assert (b.before, b.after, b.moved) == (0.2, 0.21, 0.05)
+    assert (found.method, found.setting, found.needs, found.default, found.beats_random) == ("method", "setting", ("needs",), True, None)
+    null = gap_test(np.array([40, 21]), np.array([200, 100]), 9999, np.random.default_rng(0))
+    assert (found.p, found.null_95) == (pytest.approx(null.p, abs=0.03), pytest.approx(null.upper, abs=0.01))
+
+
+def test_the_interval_of_the_gap_is_corrected_for_the_pairs():
+    found = told({"a": (60, 0, 0, 140), "b": (20, 0, 0, 80), "c": (30, 0, 0, 90)})
+    assert (found.gap.low, found.gap.high) == pytest.approx(newcombe(60, 200, 20, 100, 0.05 / 3))
+
+
+def test_cost_by_hand():
+    """100 images, all truly "yes": 70 right before; 12 lost, 5 gained, so 63 after."""
+    found = told({"a": (30, 7, 3, 10), "b": (28, 5, 2, 15)}).utility
+    assert (found.n, found.before, found.after, found.change.value) == (100, 0.7, 0.63, -0.07)
+    assert (found.change.low, found.change.high) == agresti_min(5, 12, 100, 0.05)
+    assert found.p == pytest.approx(mcnemar([[0, 12], [5, 0]], exact=True).pvalue)
+    assert (found.answered, found.among_answered) == (1.0, 0.63)
+
+
+def test_silence_is_no_right_answer():
+    """Four of ten get none; five of the six others are right."""
+    truth = np.repeat("yes", 10)
+    after = np.array([NO_ANSWER] * 4 + ["yes"] * 5 + ["no"])
+    found = utility(predictions(["a"] * 10, ["yes"] * 9 + ["no"], truth), predictions(["a"] * 10, after, truth), 0.05)
+    assert (found.before, found.after, found.answered, found.among_answered) == (0.9, 0.5, 0.6, pytest.approx(5 / 6))
+    nobody = utility(predictions(["a"], ["yes"]), predictions(["a"], [NO_ANSWER]), 0.05)
+    assert (nobody.answered, nobody.among_answered) == (0.0, None)
+
+
+def test_unknown_truth_is_not_scored():
+    truth = np.array(["yes", "no", UNKNOWN, UNKNOWN])
+    found = utility(predictions(["a"] * 4, ["yes"] * 4, truth), predictions(["a"] * 4, ["no"] * 4, truth), 0.05)
+    assert (found.n, found.before, found.after) == (2, 0.5, 0.5)
+
+
+def test_no_what_if_without_its_cost():
+    before, after, by = both({"a": (30, 5, 5, 60), "b": (30, 5, 5, 60)})
+    blind = [replace(each, y_true=None) for each in (before, after)]
+    with pytest.raises(UsageError, match="cost"):
+        what_if(tried(*blind), PAIR, by)
+    assert what_if(tried(*blind, truth=(before, after)), PAIR, by).utility.n == 200
+
+
+ENDINGS = {
+    "smaller": ({"a": (150, 150, 0, 700), "b": (100, 0, 0, 900)}, "selection_rate"),
+    "larger": ({"a": (150, 0, 150, 700), "b": (150, 0, 0, 850)}, "selection_rate"),
+    "unchanged": ({"a": (300, 5, 5, 690), "b": (100, 5, 5, 890)}, "selection_rate"),
+    "indistinguishable": ({"a": (100, 100, 0, 800), "b": (100, 0, 0, 900)}, "selection_rate"),
+    "reversed": ({"a": (50, 250, 0, 700), "b": (150, 0, 0, 850)}, "selection_rate"),
+    "levelled down": ({"a": (750, 150, 0, 100), "b": (700, 0, 0, 300)}, "true_positive_rate"),
+}
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_endings(ending):
+    assert told(*ENDINGS[ending]).outcome == ending
+
+
+def test_helping_the_worst_group_is_no_levelling_down():
+    """The same gap, closed from below: a stays at 900 of 1,000 and b rises from 700 to 850."""
+    assert told({"a": (900, 0, 0, 100), "b": (700, 0, 150, 150)}, "true_positive_rate").outcome == "smaller"
+
+
+def test_where_low_is_better_worse_is_higher():
+    """False negatives: a misses 100 before and 250 after, b 300 both times: the best group got worse and nobody better."""
+    assert told({"a": (750, 150, 0, 100), "b": (700, 0, 0, 300)}, "false_negative_rate", (("b",), ("a",))).outcome == "levelled down"
+
+
+def test_no_changed_answer_is_no_certainty():
+    found = told({"a": (30, 0, 0, 70), "b": (20, 0, 0, 80)})
+    assert found.change.value == 0
+    assert -0.1 < found.change.low < 0 < found.change.high < 0.1
+    assert found.outcome == "unchanged"
+
+
+@pytest.mark.parametrize(("before", "down"), [([0.4, 0.2], [0.5, 0.0]), ([0.2, 0.2], [0.1, 0.1]), ([0.2, 0.2], [0.5, 0.0])])
+def test_the_interval_of_the_change_holds(before, down):
+    """A gap of .2 that closes, no gap that stays, a gap of .1 that opens: where the percentile interval held .42 to .89."""
+    source, n, held = np.random.default_rng(1), 400, []
+    truth = abs(before[0] * (1 - down[0]) - before[1] * (1 - down[1])) - abs(before[0] - before[1])
+    for _ in range(150):
+        cells = {}
+        for group, p, q in zip("ab", before, down, strict=True):
+            yes = source.binomial(n, p)
+            lost = source.binomial(yes, q)
+            cells[group] = (yes - lost, lost, 0, n - yes)
+        one, two, _ = both(cells)
+        found = what_if(tried(one, two), PAIR, judge("ab", draws=299)).change
+        held.append(found.low <= truth <= found.high)
+    assert np.mean(held) >= 0.90
+
+
+def test_order_and_names_do_not_matter():
+    cells = {"a": (38, 22, 2, 138), "b": (18, 2, 3, 77)}
+    before, after, by = both(cells)
+    order = np.random.default_rng(0).permutation(300)
+    mixed = [
+        replace(each, y_pred=each.y_pred[order], y_true=each.y_true[order], attributes=each.attributes.iloc[order])
+        for each in (before, after)
+    ]
+    assert what_if(tried(*mixed), PAIR, by) == what_if(tried(before, after), PAIR, by)
+
+
+def test_small_and_unknown_groups_are_not_shown_as_improved():
+    found = told({"a": (30, 5, 5, 60), "b": (20, 5, 5, 70), "c": (10, 0, 0, 5), UNKNOWN: (0, 90, 0, 10)})
+    assert [group.group for group in found.by_group] == [("a",), ("b",)]
+    assert found.not_compared == (("c",), (UNKNOWN,))
+    with pytest.raises(DataError, match="too few images of c"):
+        told({"a": (30, 5, 5, 60), "b": (20, 5, 5, 70), "c": (10, 0, 0, 5)}, pair=(("a",), ("c",)))
+
+
+def test_precision_and_other_images_are_refused():
+    before, after, _ = both({"a": (30, 5, 5, 60), "b": (20, 5, 5, 70)})
+    with pytest.raises(UsageError, match="precision"):
+        what_if(tried(before, after), PAIR, judge("ab", "precision"))
+    shifted = replace(after, attributes=after.attributes.set_axis(after.attributes.index + 1))
+    with pytest.raises(DataError, match="other images"):
+        what_if(tried(before, shifted), PAIR, judge("ab"))
+
+
+def test_random_controls():
+    before, after, by = both({"a": (38, 22, 2, 138), "b": (18, 2, 3, 77)})
+    found = what_if(tried(before, after, random_gaps=(0.2, 0.005, 0.01, 0.3)), PAIR, by)
+    assert found.beats_random == 0.5  # a gap of .01 is smaller than .2 and .3 only
+
+    def shuffled(rng):
+        return replace(before, y_pred=rng.permutation(before.y_pred))
+
+    gaps = control_gaps(shuffled, by, 50, np.random.default_rng(0))
+    assert len(gaps) == 50
+    assert 0 < np.mean(gaps) < 0.1
+
+
+def point(gap, accuracy):
+    """A what-if with this gap and accuracy after; .3 and .9 before."""
+    template = told({"a": (60, 0, 0, 140), "b": (20, 0, 0, 80)})
+    return replace(
+        template, gap_before=0.3, gap=replace(template.gap, value=gap), utility=replace(template.utility, before=0.9, after=accuracy)
+    )
+
+
+def test_the_frontier_by_hand():
+    """Before (.3, .9). (.2, .9) beats it; (.1, .8) trades; (.1, .7) and (.25, .85) are beaten; an equal of a good one is good."""
+    found = frontier([point(0.2, 0.9), point(0.1, 0.8), point(0.1, 0.7), point(0.25, 0.85), point(0.1, 0.8)], "f", 150)
+    assert [each.efficient for each in found.points] == [True, True, False, False, True]
+    assert (found.unmodified_efficient, found.gap, found.accuracy, found.fitted_on, found.shown_on) == (False, 0.3, 0.9, 150, 300)
+    assert frontier([point(0.2, 0.8)], "f", 0).unmodified_efficient
+
+
+def test_the_pair_furthest_apart():
+    before, _, by = both({"a": (30, 0, 0, 70), "b": (60, 0, 0, 40), "c": (10, 0, 0, 90)})
+    assert furthest_pair(before, by) == (("b",), ("c",))
