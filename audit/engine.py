@@ -123,6 +123,7 @@ def _measurement_record(measurement: Measurement, predictions: Predictions) -> M
         name=measurement.name,
         question=measurement.question,
         preset=measurement.preset,
+        labels=measurement.label_set.labels,
         prompts=measurement.label_set.prompts,
         answers=measurement.label_set.answers,
         combine=measurement.label_set.combine,

@@ -193,6 +193,8 @@ class MeasurementRecord:
     name: str
     question: str
     preset: str
+    labels: Group
+    """In declared order: a tie goes to the first."""
     prompts: Mapping[str, tuple[str, ...]]
     answers: Mapping[str, str]
     combine: str

@@ -54,7 +54,15 @@ def load(options: LoadOptions) -> Dataset:
     )
     hub = HubSource("HuggingFaceM4/FairFace", config="0.25", split="validation", licence="CC BY 4.0")
     dataset = load_dataset(options.location, schema, hub=hub, name="FairFace", licence="CC BY 4.0")
-    return with_binary_race(dataset)
+    return with_binary_race(replace(dataset, notes=(*dataset.notes, _margin(dataset.source))))
+
+
+def _margin(source: str) -> str:
+    """Say how much of the picture around the face is shown: it changes results, and only the hub's configuration states it."""
+    stated = [margin for margin in ("0.25", "1.25") if margin in source]
+    if len(stated) == 1:
+        return f"Margin around the face: {stated[0]}."
+    return "Margin around the face: not stated by these files (the authors publish 0.25 and 1.25); it changes results."
 
 
 def with_binary_race(dataset: Dataset) -> Dataset:

@@ -164,7 +164,7 @@ def _measurement(key: str, record: MeasurementRecord, ordered: Sequence[FindingV
         record=record,
         primary=tuple(view for view in own if view.finding.primary),
         context=tuple(view for view in own if not view.finding.primary),
-        prompts=tuple((label, record.prompts[label], record.answers.get(label, label)) for label in natural(record.prompts)),
+        prompts=tuple((label, record.prompts[label], record.answers.get(label, label)) for label in record.labels),
         outcomes=tuple((outcome, record.outcomes[outcome]) for outcome in natural(record.outcomes)),
         answers=tuple(
             sorted(((answer, record.answer_counts[answer]) for answer in natural(record.answer_counts)), key=lambda each: -each[1])

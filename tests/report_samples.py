@@ -133,8 +133,8 @@ def measurement_record(measurement: Measurement, near_ties=0.04):
     labels = measurement.label_set
     answers = dict.fromkeys(labels.answers.get(label, label) for label in labels.labels)
     return facts.MeasurementRecord(
-        measurement.name, measurement.question, measurement.preset, labels.prompts, labels.answers, labels.combine, measurement.truth,
-        measurement.outcomes, 0.01, near_ties, 0.31, {answer: 10 + i for i, answer in enumerate(answers)},
+        measurement.name, measurement.question, measurement.preset, labels.labels, labels.prompts, labels.answers, labels.combine,
+        measurement.truth, measurement.outcomes, 0.01, near_ties, 0.31, {answer: 10 + i for i, answer in enumerate(answers)},
     )  # fmt: skip
 
 

@@ -338,9 +338,8 @@ def test_pairs_of_which_none_is_complete_draw_a_page():
 
 def test_labels_that_stand_for_another_answer_say_for_which():
     audit = samples.emoji()
-    record = replace(
-        audit.measurements[0], prompts={"man judge": ("a man judge", "man judge")}, answers={"man judge": "judge"}, combine="sum"
-    )
+    prompts, answers = {"man judge": ("a man judge", "man judge")}, {"man judge": "judge"}
+    record = replace(audit.measurements[0], labels=("man judge",), prompts=prompts, answers=answers, combine="sum")
     said = text_of(render(samples.results(replace(audit, measurements=(record, *audit.measurements[1:])))))
 
     assert "Label Prompt Answers man judge a man judge , man judge judge" in said

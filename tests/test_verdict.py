@@ -43,7 +43,7 @@ def test_disparity():
     assert (concluded.verdict, verdict, concluded.exceeds_tolerance) == ("disparity", "disparity", True)
     assert reason == "1 of 1 question shows a disparity."
     assert concluded.reason == (
-        "Selection rate of 'thief' runs from 70.0 % (b, n = 1,000) to 90.0 % (a, n = 1,000): a gap of 20.0 points (adjusted p = 0.001; "
+        "Selection rate of 'thief' runs from 70.0 % (b, n = 1,000) to 90.0 % (a, n = 1,000): a gap of 20.0 points (adjusted p = .001; "
         f"chance alone gives up to {100 * concluded.gap.null_95:.1f} points). "
         "At least one pair differs by more than the tolerance of 5.0 points, after correction."
     )

@@ -205,4 +205,4 @@ def _points(fraction: float) -> str:
 
 
 def _p(p: float) -> str:
-    return "p < 0.001" if p < 0.001 else f"p = {p:.3g}"
+    return "p < .001" if p < 0.001 else f"p = {p:.2g}".replace("0.", ".")

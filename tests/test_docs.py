@@ -1,0 +1,59 @@
+"""The README tells the truth: every probe, metric, flag and file that it should name is there, and its commands exist."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import probes
+from audit.run import parser
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize("name", probes.names())
+def test_every_probe_is_in_the_readme(name):
+    assert f"| `{name}` |" in README
+
+
+@pytest.mark.parametrize("flag", sorted(flag for flag in parser()._option_string_actions if flag.startswith("--") and flag != "--help"))
+def test_every_flag_is_in_the_readme(flag):
+    assert f"`{flag}`" in README
+
+
+@pytest.mark.parametrize("target", ["demo", "test"])
+def test_the_two_commands_exist(target):
+    assert re.search(rf"^make {target}\b", README, re.MULTILINE)
+    assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
+
+
+def test_the_commands_of_make_demo_are_the_readmes():
+    recipe = (ROOT / "Makefile").read_text().split("demo:")[1].split("\n\n")[0]
+    for command in re.findall(r"\$\(BIN\)/(python -m .*)", recipe):
+        assert command in README
+
+
+@pytest.mark.parametrize(
+    "path", sorted(path.stem for package in ("audit", "probes", "reports", "contrastive") for path in (ROOT / package).glob("[!_]*.py"))
+)
+def test_the_map_names_every_module(path):
+    assert re.search(rf"\b{re.escape(path)}\b", README.split("## Map")[1]), f"{path} is not in the README's map"
+
+
+def test_what_is_imported_at_run_time_is_declared():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    declared = {re.split(r"[<>=\[]", name)[0].replace("-", "_").lower() for name in project["dependencies"]}
+
+    assert {"torch", "transformers", "datasets", "fairlearn", "pandas", "matplotlib", "jinja2", "regex", "pydantic"} <= declared
+
+
+def test_no_file_names_a_machine():
+    # A path under a home or a workplace, in any file that is tracked or would be.
+    pattern = re.compile(r"(^|[^A-Za-z0-9_.])/(root|work|home/[a-z]+)/[a-z]")
+    files = [path for folder in ("audit", "probes", "reports", "contrastive", "benchmarks") for path in (ROOT / folder).rglob("*.*")]
+    for path in files:
+        if path.suffix in (".py", ".toml", ".html", ".css"):
+            text = path.read_text("utf-8").replace("/home/me/", "")
+            assert not pattern.search(text), path
