@@ -135,3 +135,35 @@ def test_the_record_holds_the_exact_prompts_and_the_answers(run):
     assert record.prompts == {"Female": ("a photo of a woman",), "Male": ("a photo of a man",)}
     assert record.answer_counts == {"Female": 120, "Male": 40}
     assert record.near_ties == 0.0
+
+
+def test_fairface_as_parquet_in_the_hubs_schema_gives_the_findings_of_the_csv(fairface_dir, fake_encoder, tmp_path):
+    import datasets
+
+    from audit.types import LoadOptions
+    from probes import fairface
+
+    table = pd.read_csv(fairface_dir / "labels.csv", dtype=str, keep_default_na=False)
+    features = datasets.Features(
+        image=datasets.Image(),
+        age=datasets.ClassLabel(names=list(fairface.AGES)),
+        gender=datasets.ClassLabel(names=list(fairface.HUB_GENDERS)),
+        race=datasets.ClassLabel(names=list(fairface.HUB_RACES)),
+        service_test=datasets.Value("bool"),
+    )
+    columns = {
+        "image": [{"bytes": (fairface_dir / name).read_bytes(), "path": name} for name in table["file"]],
+        **{name: [features[name].str2int(value) for value in table[name]] for name in ("age", "gender", "race")},
+        "service_test": [value == "True" for value in table["service_test"]],
+    }
+    datasets.Dataset.from_dict(columns, features).to_parquet(tmp_path / "validation-00000-of-00001.parquet")
+    encoder = type(fake_encoder)({"man": [1.0, 0.2, 0.0], "": [0.2, 1.0, 0.3]})
+
+    csv, parquet = (
+        audit(encoder, fairface.PROBE, fairface.load(LoadOptions(str(folder))), Settings(), cache_root=tmp_path / "cache").result
+        for folder in (fairface_dir, tmp_path)
+    )
+
+    assert csv.findings == parquet.findings
+    assert csv.data.fingerprint == parquet.data.fingerprint
+    assert csv.specifications == parquet.specifications
