@@ -50,8 +50,17 @@ class Zip:
             raise CheckpointError(f"the file is damaged: entry {entry.name!r} does not match its CRC checksum", fix="fetch the file again")
 
 
-def open_zip(path: Path, max_bytes: int) -> Zip:
+def open_zip(path: Path, max_bytes: int, rooted: bool = True) -> Zip:
     """Map a file and check its archive.
+
+    Parameters
+    ----------
+    path : Path
+        Untrusted.
+    max_bytes : int
+        Limit of the file's size.
+    rooted : bool
+        Whether everything must be under one folder, which is then left out of the names: ``torch.save`` writes so, ``numpy.savez`` not.
 
     Raises
     ------
@@ -71,7 +80,7 @@ def open_zip(path: Path, max_bytes: int) -> Zip:
             directory = zipfile.ZipFile(file)
         except (zipfile.BadZipFile, NotImplementedError, ValueError, struct.error) as error:
             raise CheckpointError("the file is damaged: its zip directory cannot be read", fix="fetch the file again") from error
-        return Zip(content, _entries(content, directory))
+        return Zip(content, _entries(content, directory, rooted))
 
 
 def _identify(path: Path, head: bytes) -> None:
@@ -104,7 +113,7 @@ def _check_end(content: mmap.mmap) -> None:
         raise UnsafeFileError(f"the archive's directory has {size:,} bytes; the limit is {MAX_DIRECTORY:,}")
 
 
-def _entries(content: mmap.mmap, directory: zipfile.ZipFile) -> dict[str, Entry]:
+def _entries(content: mmap.mmap, directory: zipfile.ZipFile, rooted: bool) -> dict[str, Entry]:
     infos = sorted(directory.infolist(), key=lambda info: info.header_offset)
     names = [info.orig_filename for info in infos]
     if len(set(names)) < len(names):
@@ -117,19 +126,23 @@ def _entries(content: mmap.mmap, directory: zipfile.ZipFile) -> dict[str, Entry]
         if info.header_offset < ends or entry.end > directory.start_dir:
             raise UnsafeFileError(f"the archive's entry {entry.name[:80]!r} overlaps another one")
         ends = entry.end
-        entries[_below_root(entry.name, names[0].partition("/")[0])] = entry
+        entries[_checked_name(entry.name, names[0].partition("/")[0] if rooted else None)] = entry
     for name, entry in entries.items():
         if not entry.stored and not name.startswith("code/"):  # TorchScript compresses its code, which is never read
-            raise UnsafeFileError(f"the archive's entry {entry.name[:80]!r} is compressed", why="torch.save stores; this could be a bomb")
+            raise UnsafeFileError(
+                f"the archive's entry {entry.name[:80]!r} is compressed", why="its maker should store; this could be a bomb"
+            )
     return entries
 
 
-def _below_root(name: str, root: str) -> str:
+def _checked_name(name: str, root: str | None) -> str:
+    """Return an entry's name, without the root folder where there must be one."""
     parts = name.split("/")
     tricks = any(part in ("", ".", "..") for part in parts) or any(letter in name for letter in "\\\0:")
-    if tricks or len(parts) < 2 or parts[0] != root or len(name) > 500:
+    outside = root is not None and (len(parts) < 2 or parts[0] != root)
+    if tricks or outside or len(name) > 500:
         raise UnsafeFileError(f"the archive holds an entry with the path {name[:80]!r}", why="torch.save puts all under one folder")
-    return "/".join(parts[1:])
+    return name if root is None else "/".join(parts[1:])
 
 
 def _locate(content: mmap.mmap, info: zipfile.ZipInfo) -> Entry:

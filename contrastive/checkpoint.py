@@ -125,7 +125,17 @@ def load(path: str | Path) -> Checkpoint:
     UnsafeFileError
         If it asks for code or could exhaust the machine.
     """
-    archive = read_archive(path)
+    return from_archive(read_archive(path), path)
+
+
+def is_own(archive: Archive) -> bool:
+    """Tell whether an archive claims to be a checkpoint of this program, of whatever version."""
+    form = archive.data.get("format") if isinstance(archive.data, dict) else None
+    return isinstance(form, dict) and form.get("name") == FORMAT
+
+
+def from_archive(archive: Archive, path: str | Path) -> Checkpoint:
+    """Understand an archive that was read from `path` as a checkpoint of this program; errors as of `load`."""
     try:
         return _understand(archive)
     except ConfigError as error:

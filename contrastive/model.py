@@ -47,9 +47,23 @@ class CLIP(TextTransformer):
         """Return float[n, D], not normalised. `x_nchw` is what `Preprocess` gives."""
         return self.visual(x_nchw)  # type: ignore[no-any-return]
 
-    def forward(self, x_nchw: Tensor, ids_nl: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return image[n, D] and text[n, D] of length 1 in at least float32, and the scale (not its logarithm; shape [1])."""
-        return unit_length(self.encode_image(x_nchw)), unit_length(self.encode_text(ids_nl)), self.logit_scale.exp()
+    def forward(self, x_nchw: Tensor, ids_nl: Tensor, kept_nk: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
+        """Return image[n, D] and text[n, D] of length 1 in at least float32, and the scale (not its logarithm; shape [1]).
+
+        `kept_nk` are the patches that a vision transformer sees of each image (`kept_patches`); None: all.
+        """
+        image_nd = self.encode_image(x_nchw) if kept_nk is None else self.visual(x_nchw, kept_nk)
+        return unit_length(image_nd), unit_length(self.encode_text(ids_nl)), self.logit_scale.exp()
+
+
+def kept_patches(n: int, patches: int, dropout: float, generator: torch.Generator) -> Tensor:
+    """Draw which patches each of `n` images keeps, on the generator's device: int64[n, k], ascending, at least one an image.
+
+    Source: Li et al. 2023 (FLIP), https://arxiv.org/abs/2212.00794
+    """
+    k = max(1, round(patches * (1 - dropout)))
+    drawn_np = torch.rand(n, patches, generator=generator, device=generator.device)
+    return drawn_np.topk(k, dim=1).indices.sort(dim=1).values
 
 
 def unit_length(x_nd: Tensor) -> Tensor:
@@ -74,7 +88,19 @@ def load_portable(config: ModelConfig, state: Mapping[str, Tensor]) -> CLIP:
     with torch.device("meta"):
         model = CLIP(config)
     state = {name: tensor.reshape(1) if name in SCALARS and tensor.numel() == 1 else tensor for name, tensor in state.items()}
-    wanted = model.state_dict()
+    check_fit(model.state_dict(), state)
+    model.load_state_dict(state, strict=True, assign=True)
+    return model
+
+
+def check_fit(wanted: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> None:
+    """Compare names, shapes and kinds of number (floating point or not) with those that an architecture has.
+
+    Raises
+    ------
+    CheckpointError
+        At any difference; the first five of each kind are named.
+    """
     missing, unexpected = [name for name in wanted if name not in state], [name for name in state if name not in wanted]
     if missing or unexpected:
         raise CheckpointError(
@@ -84,8 +110,6 @@ def load_portable(config: ModelConfig, state: Mapping[str, Tensor]) -> CLIP:
     if unlike:
         shown = [f"{name} {list(state[name].shape)} for {list(wanted[name].shape)}" for name in unlike]
         raise CheckpointError("the weights do not fit the architecture", why=_five("of another shape or kind", shown))
-    model.load_state_dict(state, strict=True, assign=True)
-    return model
 
 
 def _alike(tensor: Tensor, wanted: Tensor) -> bool:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import audit.encoders
-from audit.encoders import hub, huggingface, native
+from audit.encoders import foreign, hub, huggingface, openclip
 from audit.errors import DataError, MachineError, UsageError
 
 COMMIT = "c0ffee" * 6 + "c0ff"
@@ -27,7 +27,9 @@ def inside(tmp_path, monkeypatch):
     """Run in a folder of its own, and only note what would be loaded."""
     monkeypatch.chdir(tmp_path)
     calls = []
-    monkeypatch.setattr(native, "load", lambda path, **more: calls.append(("native", str(path), more)))
+    monkeypatch.setattr(foreign, "load", lambda path, **more: calls.append(("file", str(path), more)))
+    monkeypatch.setattr(openclip, "load", lambda text, **more: calls.append(("open_clip", text, more)))
+    monkeypatch.setattr(openclip, "load_folder", lambda path, **more: calls.append(("open_clip folder", str(path), more)))
     monkeypatch.setattr(huggingface, "load", lambda path, **more: calls.append(("folder", str(path), more)))
     monkeypatch.setattr(
         hub, "fetch", lambda name, revision: calls.append(("hub", name, revision)) or Path("models--o--n/snapshots") / COMMIT
@@ -35,11 +37,11 @@ def inside(tmp_path, monkeypatch):
     return tmp_path, calls
 
 
-def load(spec):
-    return audit.encoders.load(spec, device="cpu", dtype="float32")
+def load(spec, **more):
+    return audit.encoders.load(spec, device="cpu", dtype="float32", **more)
 
 
-def test_a_file_is_a_checkpoint_and_a_folder_a_hugging_face_model(inside):
+def test_a_file_holds_weights_and_a_folder_a_hugging_face_model(inside):
     folder, calls = inside
     (folder / "runs").mkdir()
     (folder / "runs" / "ckpt.pt").write_bytes(b"")
@@ -48,7 +50,7 @@ def test_a_file_is_a_checkpoint_and_a_folder_a_hugging_face_model(inside):
     load(str(folder / "runs"))
     settings = {"device": "cpu", "dtype": "float32"}
     assert calls == [
-        ("native", "runs/ckpt.pt", {"name": "runs/ckpt.pt", **settings}),
+        ("file", "runs/ckpt.pt", {"name": "runs/ckpt.pt", **settings, "model_args": None}),
         ("folder", "runs", {"name": "runs", **settings}),
         ("folder", str(folder / "runs"), {"name": f"{folder.name}/runs", **settings}),
     ]
@@ -100,10 +102,36 @@ def test_a_malformed_spec_is_told_the_nearest_name(inside):
     assert "did you mean emoji-model?" in caught.value.why
 
 
+def test_an_open_clip_name_goes_to_open_clip_and_so_does_its_folder(inside):
+    folder, calls = inside
+    load("open_clip:ViT-B-32,runs/laion.pt", model_args={"mean": "0,0,0"})
+    load("open_clip:ViT-B-32,laion2b_e16")
+    (folder / "model").mkdir()
+    (folder / "model" / "open_clip_config.json").write_text("{}")
+    load("model")
+    load("open_clip:model")
+    assert [call[:2] for call in calls] == [
+        ("open_clip", "ViT-B-32,runs/laion.pt"),
+        ("open_clip", "ViT-B-32,laion2b_e16"),
+        ("open_clip folder", "model"),
+        ("open_clip folder", "model"),
+    ]
+    assert [call[2]["name"] for call in calls] == ["ViT-B-32 runs/laion.pt", "ViT-B-32 laion2b_e16", "model", "model"]
+    assert calls[0][2]["model_args"] == {"mean": "0,0,0"}
+    (folder / "model" / "config.json").write_text("{}")
+    load("model")
+    assert calls[-1][0] == "folder"
+
+
+@pytest.mark.parametrize("spec", ["model", "hf:org/name", "org/name"])
+def test_nothing_is_stated_about_a_model_that_says_it_itself(inside, spec):
+    (inside[0] / "model").mkdir()
+    with pytest.raises(UsageError, match="activation cannot be stated"):
+        load(spec, model_args={"activation": "gelu"})
+    assert inside[1] == []
+
+
 def test_other_schemes_are_told_what_there_is(inside):
-    with pytest.raises(UsageError) as caught:
-        load("open_clip:ViT-B-32,laion.pt")
-    assert "not read in this version" in caught.value.why
     with pytest.raises(UsageError) as caught:
         load("https://example.invalid/model.pt")
     assert "there is no form https:" in caught.value.why

@@ -3,37 +3,47 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from audit.encoders.arguments import parse_model_args, refuse_stated
 from audit.errors import DataError, UsageError, nearest
 
 if TYPE_CHECKING:
     from audit.types import Encoder
 
-FORMS = "ckpt.pt (a file), DIR (a folder in Hugging Face layout), hf:ORG/NAME[@REV] or ORG/NAME (the hub)"
+FORMS = (
+    "a file of weights (ckpt.pt, .safetensors, ...), DIR (a folder in Hugging Face or open_clip layout), hf:ORG/NAME[@REV] or ORG/NAME "
+    "(the hub), open_clip:ARCH,FILE or open_clip:ARCH,TAG"
+)
+__all__ = ["FORMS", "load", "parse_model_args"]
+SCHEMES = ("hf", "open_clip")
 WEIGHT_FILES = (".pt", ".pth", ".bin", ".ckpt", ".safetensors", ".pkl", ".npz")
 _HUB = re.compile(r"(?P<name>[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(?:@(?P<revision>[\w./-]+))?", re.ASCII)
 _SCHEME = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9_+-]+):")
 
 
-def load(spec: str, *, device: str = "cpu", dtype: str = "float32") -> Encoder:
+def load(spec: str, *, device: str = "cpu", dtype: str = "float32", model_args: Mapping[str, str] | None = None) -> Encoder:
     """Return the encoder that a model spec names.
 
     Parameters
     ----------
     spec : str
-        A checkpoint file of this project, a folder in Hugging Face layout, or ``hf:ORG/NAME[@REV]``. ``ORG/NAME`` alone is the folder of
-        that name if there is one, else the hub's model.
+        A file of weights (a checkpoint of this project or of another), a folder in Hugging Face or open_clip layout,
+        ``hf:ORG/NAME[@REV]``, or ``open_clip:ARCH,FILE|TAG``. ``ORG/NAME`` alone is the folder of that name if there is one, else the hub's
+        model.
     device : str
         As torch names it.
     dtype : str
         ``float32``, ``bfloat16`` or ``float16``.
+    model_args : mapping, optional
+        What a file of weights does not say, by name: ``{"activation": "gelu"}`` (`audit.encoders.arguments.parse_model_args`).
 
     Raises
     ------
     UsageError
-        If the spec has none of these forms.
+        If the spec has none of these forms, or `model_args` do not fit.
     DataError
         If what it names does not exist, is damaged, or is no dual encoder.
     UnsafeError
@@ -42,15 +52,18 @@ def load(spec: str, *, device: str = "cpu", dtype: str = "float32") -> Encoder:
         If the hub cannot be reached, or the device is missing.
     """
     scheme = _SCHEME.match(spec)
+    if scheme and scheme["scheme"] == "open_clip":
+        return _load_open_clip(spec.removeprefix("open_clip:"), device, dtype, model_args)
     if scheme and scheme["scheme"] == "hf":
+        refuse_stated(model_args, "a model of the hub")
         return _load_from_hub(spec.removeprefix("hf:"), spec, device, dtype)
     path = Path(spec)
     if spec and path.is_dir():
-        from audit.encoders import huggingface
-
-        return huggingface.load(path, name=_name(path), device=device, dtype=dtype)
+        return _load_folder(path, device, dtype, model_args)
     if spec and path.exists():
-        return _load_file(path, device, dtype)
+        from audit.encoders import foreign
+
+        return foreign.load(path, name=_name(path), device=device, dtype=dtype, model_args=model_args)
     if scheme:
         raise _unknown_scheme(spec, scheme["scheme"])
     if (
@@ -60,22 +73,8 @@ def load(spec: str, *, device: str = "cpu", dtype: str = "float32") -> Encoder:
         or Path(path.parts[0] if spec else "-").is_dir()
     ):
         raise _missing(path)
+    refuse_stated(model_args, "a model of the hub")
     return _load_from_hub(spec, spec, device, dtype)
-
-
-def _load_file(path: Path, device: str, dtype: str) -> Encoder:
-    if path.suffix == ".safetensors":
-        from audit.encoders.folder import read_safetensors
-
-        read_safetensors(path)
-        raise DataError(
-            "a safetensors file alone is no model: it does not say which architecture its weights belong to",
-            where=str(path),
-            fix="give the folder that holds it together with config.json, tokenizer and image processor",
-        )
-    from audit.encoders import native
-
-    return native.load(path, name=_name(path), device=device, dtype=dtype)
 
 
 def _load_from_hub(text: str, spec: str, device: str, dtype: str) -> Encoder:
@@ -91,15 +90,30 @@ def _load_from_hub(text: str, spec: str, device: str, dtype: str) -> Encoder:
     return huggingface.load(folder, name=match["name"], device=device, dtype=dtype, revision=folder.name, inside=folder.parents[1])
 
 
+def _load_folder(path: Path, device: str, dtype: str, model_args: Mapping[str, str] | None) -> Encoder:
+    if (path / "open_clip_config.json").is_file() and not (path / "config.json").is_file():
+        from audit.encoders import openclip
+
+        return openclip.load_folder(path, name=_name(path), device=device, dtype=dtype, model_args=model_args)
+    from audit.encoders import huggingface
+
+    refuse_stated(model_args, "a folder in Hugging Face layout")
+    return huggingface.load(path, name=_name(path), device=device, dtype=dtype)
+
+
+def _load_open_clip(text: str, device: str, dtype: str, model_args: Mapping[str, str] | None) -> Encoder:
+    from audit.encoders import openclip
+
+    if Path(text).is_dir():
+        return openclip.load_folder(Path(text), name=_name(Path(text)), device=device, dtype=dtype, model_args=model_args)
+    architecture, _, weights = text.partition(",")
+    name = f"{architecture} {_name(Path(weights)) if weights else ''}".strip()
+    return openclip.load(text, name=name, device=device, dtype=dtype, model_args=model_args)
+
+
 def _unknown_scheme(spec: str, scheme: str) -> UsageError:
-    if scheme == "open_clip":
-        why = "open_clip models are not read in this version"
-        return UsageError(
-            f"no model spec: {spec!r}", why=why, fix=f"--model takes {FORMS}; many open_clip models have such a folder on the hub"
-        )
-    return UsageError(
-        f"no model spec: {spec!r}", why=f"there is no form {scheme}:; {nearest(scheme, ['hf'])}", fix=f"--model takes {FORMS}"
-    )
+    why = f"there is no form {scheme}:; {nearest(scheme, SCHEMES)}"
+    return UsageError(f"no model spec: {spec!r}", why=why, fix=f"--model takes {FORMS}")
 
 
 def _missing(path: Path) -> DataError:

@@ -35,7 +35,7 @@ class Weights:
     notes: tuple[str, ...] = ()
 
 
-def check_folder(folder: Path, inside: Path) -> None:
+def check_folder(folder: Path, inside: Path, required: str | None = "config.json") -> None:
     """Refuse a folder that asks for foreign code, points out of itself or is no model.
 
     Parameters
@@ -43,13 +43,15 @@ def check_folder(folder: Path, inside: Path) -> None:
     folder : Path
     inside : Path
         Where links may lead: the folder itself, or the hub's cache of one repository.
+    required : str, optional
+        The configuration without which the folder is no model; None: it holds a part of one, a tokenizer for example.
 
     Raises
     ------
     UnsafeError
         For a pickled (DCP) checkpoint, a link that leaves `inside`, or a configuration that names code.
     DataError
-        If there is no `config.json`, or a configuration is not a JSON object.
+        If there is no such configuration, or one is not a JSON object.
     """
     names = sorted(path.name for path in folder.iterdir())
     if ".metadata" in names:
@@ -66,7 +68,7 @@ def check_folder(folder: Path, inside: Path) -> None:
             _refuse_other_kind(folder / name)
     if unreadable:
         raise unreadable[0]
-    if "config.json" not in names:
+    if required is not None and required not in names:
         raise DataError("no Hugging Face model in this folder: it has no config.json", where=str(folder), **_found(folder, names))
 
 

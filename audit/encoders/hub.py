@@ -23,10 +23,19 @@ FILES = (
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
-def fetch(name: str, revision: str | None) -> Path:
+def fetch(name: str, revision: str | None, files: tuple[str, ...] = FILES, weights: bool = True) -> Path:
     """Return the local folder of a model of the hub, downloaded unless it is cached; its name is the commit.
 
     No token is sent: a private or gated model is downloaded by its user and named by its folder.
+
+    Parameters
+    ----------
+    name : str
+    revision : str, optional
+    files : tuple of str
+        Patterns of what may be downloaded.
+    weights : bool
+        Whether there must be a safetensors file among them.
 
     Raises
     ------
@@ -37,23 +46,23 @@ def fetch(name: str, revision: str | None) -> Path:
     """
     from huggingface_hub.errors import HfHubHTTPError
 
-    if revision and _COMMIT.fullmatch(revision) and (cached := _cached(name, revision)):
+    if revision and _COMMIT.fullmatch(revision) and (cached := _cached(name, revision, files)):
         return cached
     try:
         listing = _within_deadline(name, revision)
     except HfHubHTTPError as error:
         if error.response is not None and error.response.status_code in (401, 403, 404):
             raise _not_public(name, revision) from error
-        return _fall_back(name, revision, error)
+        return _fall_back(name, revision, files, error)
     except Exception as error:  # whatever the network, the proxy or the offline switch makes of it
-        return _fall_back(name, revision, error)
-    if not any(file.rfilename.endswith(".safetensors") for file in listing.siblings or ()):
+        return _fall_back(name, revision, files, error)
+    if weights and not any(file.rfilename.endswith(".safetensors") for file in listing.siblings or ()):
         raise DataError(
             f"the hub's model {name} has no safetensors file",
             why="pickled weights are not downloaded",
             fix=f"convert them where you trust them, then --model DIR with the result; or name another revision: hf:{name}@REV",
         )
-    return _download(name, revision)
+    return _download(name, revision, files)
 
 
 def _within_deadline(name: str, revision: str | None) -> Any:
@@ -80,30 +89,30 @@ def _within_deadline(name: str, revision: str | None) -> Any:
     return answer[0]
 
 
-def _download(name: str, revision: str | None) -> Path:
+def _download(name: str, revision: str | None, files: tuple[str, ...]) -> Path:
     from huggingface_hub import snapshot_download
 
     log.info("downloading %s from the hub", name)
     try:
-        return Path(snapshot_download(name, revision=revision, allow_patterns=list(FILES), token=False, etag_timeout=DEADLINE_S))
+        return Path(snapshot_download(name, revision=revision, allow_patterns=list(files), token=False, etag_timeout=DEADLINE_S))
     except Exception as error:
         raise MachineError(
             f"the download of {name} broke off", why=_first_line(error), fix="run the same command again to go on"
         ) from error
 
 
-def _cached(name: str, revision: str | None) -> Path | None:
+def _cached(name: str, revision: str | None, files: tuple[str, ...]) -> Path | None:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
 
     try:
-        return Path(snapshot_download(name, revision=revision, allow_patterns=list(FILES), local_files_only=True))
+        return Path(snapshot_download(name, revision=revision, allow_patterns=list(files), local_files_only=True))
     except LocalEntryNotFoundError:
         return None
 
 
-def _fall_back(name: str, revision: str | None, error: Exception) -> Path:
-    cached = _cached(name, revision)
+def _fall_back(name: str, revision: str | None, files: tuple[str, ...], error: Exception) -> Path:
+    cached = _cached(name, revision, files)
     if cached is None:
         raise MachineError(
             f"the hub cannot be reached, and the model {name} is not on this machine",

@@ -75,6 +75,11 @@ def load(path: Path, *, name: str, device: str, dtype: str) -> NativeEncoder:
 
     with audit_errors(str(path)):
         checkpoint = load_checkpoint(path)
+    return encoder(checkpoint, name=name, device=device, dtype=dtype)
+
+
+def encoder(checkpoint: Checkpoint, *, name: str, device: str, dtype: str) -> NativeEncoder:
+    """Return the encoder of a checkpoint that was loaded."""
     place, kind = torch_setting(device, dtype)
     return NativeEncoder(checkpoint, _record(checkpoint, name, dtype, place), place, kind)
 
