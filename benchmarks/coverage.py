@@ -1,0 +1,281 @@
+"""Do the conclusions hold? Planted rates through the functions that `findings` and `conclude` call, on counts directly.
+
+Each line gives what was measured over R planted audits (seeded), what it is compared with, and whether the criterion is met:
+intervals of rates and differences, "disparity" where there is none, power against its analytic value, "equivalent" where it is wrong.
+"""
+
+import argparse
+import time
+from collections.abc import Iterator
+from functools import partial
+
+import numpy as np
+import pandas as pd
+from scipy.integrate import quad
+from scipy.stats import binom, norm, studentized_range
+
+from audit.statistics.adjustment import Strata, mantel_haenszel
+from audit.statistics.calibration import calibration
+from audit.statistics.clusters import cluster_table, clustered_rates
+from audit.statistics.confidence import Judged
+from audit.statistics.counts import GroupedCounts
+from audit.statistics.effects import ratio
+from audit.statistics.equalised_odds import odds_difference
+from audit.statistics.findings import conclude, findings
+from audit.statistics.intervals import newcombe, wilson
+from audit.statistics.label_noise import Rules, verdict_on
+from audit.statistics.multiplicity import holm
+from audit.statistics.null import between_group_variance, gap_test, generator
+from audit.statistics.verdict import all_pairs_within
+from audit.types import Claim, LabelSet, Measurement, Predictions, Settings
+
+RACES = np.array([2085, 1623, 1556, 1550, 1516, 1415, 1209])
+GENDERS = np.array([[963, 830, 757, 773, 763, 680, 396], [1122, 793, 799, 777, 753, 735, 813]]).T
+AGES = np.array([199, 1356, 1181, 3300, 2330, 1353, 796, 321, 118])
+CELLS = np.maximum(1, np.rint(GENDERS[:, :, None] * AGES / 10_954)).astype(int)
+"""FairFace's validation images by race, gender and age; the ages of each race and gender as those of all."""
+GROUPS = {7: RACES, 14: GENDERS.ravel(), 126: CELLS.ravel()}
+RULES = Rules(tolerance=0.05, alpha=0.05, level=0.05, fewest=30, draws=999)
+FAILED: list[str] = []
+
+
+def report(what: str, measured: float, beside: str, met: bool | None) -> None:
+    """Print one line; None: shown, without a criterion."""
+    word = {True: "met", False: "NOT MET", None: ""}[met]
+    print(f"  {what:<66} {measured:7.4f}   {beside:<46} {word}", flush=True)
+    if met is False:
+        FAILED.append(what)
+
+
+# ---- intervals -------------------------------------------------------------------------------------------------------------------
+
+
+def rates(source: np.random.Generator, runs: int) -> None:
+    print("Coverage of the interval of a rate (Wilson), nominal .95: as its exact value; .93 to .975 from n = 100 and 5 events on")
+    for n, p in [(5, 0.9), (10, 0.9), (30, 0.9), (100, 0.99), *((n, p) for n in (100, 300, 1000, 2085) for p in (0.05, 0.5, 0.8, 0.9))]:
+        k = np.arange(n + 1)
+        low, high = wilson(k, n, 0.05)
+        exact = float(binom.pmf(k, n, p) @ ((low <= p) & (p <= high)))
+        bootstrap = float(
+            binom.pmf(k, n, p) @ ((binom.ppf(0.025, n, k / n) <= n * p + 1e-9) & (n * p - 1e-9 <= binom.ppf(0.975, n, k / n)))
+        )
+        drawn = source.binomial(n, p, runs)
+        held = float(((low <= p) & (p <= high))[drawn].mean())
+        as_exact = abs(held - exact) <= 4 * np.sqrt(exact * (1 - exact) / runs)
+        inside = 0.93 <= held <= 0.975 if n * min(p, 1 - p) >= 5 and n >= 100 else True
+        report(f"n = {n}, p = {p}", held, f"exact {exact:.4f}, percentile bootstrap {bootstrap:.4f}", bool(as_exact and inside))
+
+
+def differences(source: np.random.Generator, runs: int) -> None:
+    print("Coverage of the interval of a difference (Newcombe), nominal .95")
+    cases = [
+        (8, 500, 0.9, 0.9),
+        (30, 500, 0.95, 0.95),
+        (100, 100, 0.5, 0.5),
+        (100, 100, 0.9, 0.8),
+        (200, 200, 0.8, 0.9),
+        (396, 963, 0.05, 0.05),
+    ]
+    for n_1, n_2, p_1, p_2 in [*cases, (1209, 2085, 0.05, 0.08), (1000, 1000, 0.15, 0.10), (100, 2085, 0.2, 0.25)]:
+        low, high = newcombe(source.binomial(n_1, p_1, runs), n_1, source.binomial(n_2, p_2, runs), n_2, 0.05)
+        held = float(np.mean((low <= p_1 - p_2) & (p_1 - p_2 <= high)))
+        exact = exact_difference(n_1, n_2, p_1, p_2, 0.05) if n_1 * n_2 < 1_500_000 else None
+        as_exact = exact is None or abs(held - exact) <= 4 * np.sqrt(exact * (1 - exact) / runs)
+        inside = 0.93 <= held <= 0.975 if min(n_1, n_2) >= 100 else True
+        report(f"n = {n_1} and {n_2}, p = {p_1} and {p_2}", held, f"exact {exact:.4f}" if exact else "", bool(as_exact and inside))
+
+
+def exact_difference(n_1: int, n_2: int, p_1: float, p_2: float, alpha: float) -> float:
+    k_1, k_2 = np.arange(n_1 + 1)[:, None], np.arange(n_2 + 1)[None]
+    low, high = newcombe(k_1, n_1, k_2, n_2, alpha)
+    return float(binom.pmf(k_1, n_1, p_1).T[0] @ ((low <= p_1 - p_2) & (p_1 - p_2 <= high)) @ binom.pmf(k_2, n_2, p_2)[0])
+
+
+# ---- verdicts --------------------------------------------------------------------------------------------------------------------
+
+
+def no_disparity(source: np.random.Generator, runs: int) -> None:
+    print('"disparity" where there is none: at most .07 of the audits; then the shares of the other verdicts')
+    for groups, n in GROUPS.items():
+        for p in (0.05, 0.15, 0.8):
+            verdicts = [verdict_on(source.binomial(n, p), n, RULES, source) for _ in range(runs)]
+            shares = {verdict: verdicts.count(verdict) / runs for verdict in ("disparity", "equivalent", "inconclusive")}
+            compared = int((n >= 30).sum())
+            beside = f"equivalent {shares['equivalent']:.3f}, inconclusive {shares['inconclusive']:.3f}"
+            report(f"{groups} groups ({compared} of at least 30), p = {p}", shares["disparity"], beside, shares["disparity"] <= 0.07)
+    many = np.mean([any_disparity(source) for _ in range(runs)])
+    report(
+        "audit of 12 claims (3 outcomes; race, gender, age, race x gender), Holm", float(many), "any claim a disparity", bool(many <= 0.07)
+    )
+
+
+def any_disparity(source: np.random.Generator) -> bool:
+    """Plant three outcomes without a disparity in the 126 cells and slice each four ways."""
+    cells = CELLS.reshape(7, 2, 9)
+    claims = []
+    for p in (0.05, 0.15, 0.8):
+        events = source.binomial(cells, p)
+        for axes in ((1, 2), (0, 2), (0, 1), (2,)):
+            n, k = cells.sum(axis=axes).ravel(), events.sum(axis=axes).ravel()
+            claims.append((k, n, gap_test(k, n, RULES.draws, source).p))
+    adjusted = holm(np.array([p for _, _, p in claims]))
+    return any(p <= 0.05 and not all_pairs_within(k, n, 0.05, 0.05) for (k, n, _), p in zip(claims, adjusted, strict=True))
+
+
+def through_findings(source: np.random.Generator) -> None:
+    """The same counts row by row through `findings` and `conclude`: the same verdicts, with the same draws."""
+    agreed, labels = [], ("yes", "no")
+    claim = Claim("selection_rate", ("group",), "it")
+    measurement = Measurement("m", "?", LabelSet("l", labels, {}), "p", (claim,), outcomes={"it": ("yes",)})
+    for i in range(12):
+        n, settings = GROUPS[(7, 14, 126)[i % 3]], Settings(draws=999)
+        k = source.binomial(n, 0.15 + 0.04 * (np.arange(len(n)) == 0) * (i % 4))
+        names = [f"g{g:03d}" for g in range(len(n))]
+        y_pred = np.repeat(np.tile(labels, len(n)), np.stack([k, n - k], axis=1).ravel())
+        rows = pd.DataFrame({"group": np.repeat(names, n)}, dtype="str")
+        answered = Predictions(labels, labels, np.zeros((len(rows), 2), np.float32), y_pred, None, rows, np.zeros(len(rows), np.float32))
+        found = findings(measurement, answered, {"group": tuple(names)}, settings)
+        _, verdict, _ = conclude(found, settings, limited=False, excluded=None)
+        agreed.append(verdict == verdict_on(k, n, RULES, generator(0, found[0].id)))
+    report("12 planted audits, row by row: verdict as on counts", float(np.mean(agreed)), "", all(agreed))
+
+
+def power(source: np.random.Generator, runs: int) -> None:
+    print("Power of the test behind a disparity (.05), against its analytic value: within .05")
+    rules = Rules(0.0, 0.05, 0.05, 30, 999)  # tolerance 0: nothing is equivalent
+    for n, effects in (
+        (np.full(2, 1000), (0.02, 0.03, 0.05)),
+        (np.full(7, 300), (0.05, 0.08, 0.10)),
+        (np.full(14, 400), (0.05, 0.07, 0.10)),
+    ):
+        for effect in effects:
+            truth = np.where(np.arange(len(n)) == 0, 0.85 - effect, 0.85)
+            found = float(np.mean([verdict_on(source.binomial(n, truth), n, rules, source) == "disparity" for _ in range(runs)]))
+            expected = analytic_power(truth, int(n[0]))
+            report(
+                f"{len(n)} groups of {n[0]}, p = .85, one {100 * effect:g} points lower",
+                found,
+                f"analytic {expected:.4f}",
+                abs(found - expected) <= 0.05,
+            )
+
+
+def analytic_power(truth: np.ndarray, n: int) -> float:
+    """Chance that the range of independent normal rates reaches the first possible range whose null tail is at most .05.
+
+    Rates of n images lie 1/n apart, and so do their ranges: half a step is the correction for continuity.
+    """
+    pooled, scale = truth.mean(), np.sqrt(truth * (1 - truth) / n)
+    tail = studentized_range.ppf(0.95, len(truth), np.inf) * np.sqrt(pooled * (1 - pooled) / n)
+    critical = (np.ceil(tail * n + 0.5) - 0.5) / n
+
+    def lowest_is(i: int, x: float) -> float:
+        """Density of group i at x, with all others above it by no more than the critical range."""
+        others = np.arange(len(truth)) != i
+        within = norm.cdf((x + critical - truth) / scale) - norm.cdf((x - truth) / scale)
+        return float(norm.pdf(x, truth[i], scale[i]) * np.prod(within[others]))
+
+    inside = sum(quad(partial(lowest_is, i), truth[i] - 8 * scale[i], truth[i] + 8 * scale[i], limit=200)[0] for i in range(len(truth)))
+    return 1 - float(inside)
+
+
+def equivalence(source: np.random.Generator, runs: int) -> None:
+    print('"equivalent" where groups differ by the tolerance of 5 points or more: at most .05; exactly at it within .07')
+    for n_1, n_2, p_1, p_2 in [(1000, 1000, 0.15, 0.10), (1000, 1000, 0.10, 0.05), (1209, 2085, 0.15, 0.10), (2000, 2000, 0.55, 0.5)]:
+        at, past = exact_equivalent(n_1, n_2, p_1, p_2), exact_equivalent(n_1, n_2, p_1 + 0.005, p_2)
+        report(
+            f"2 groups of {n_1} and {n_2}, p = {p_1} and {p_2}, exact", at, f"half a point further {past:.4f}", at <= 0.07 and past <= 0.05
+        )
+    for groups, n in GROUPS.items():
+        truth = np.where(np.arange(len(n)) == int(n.argmin()), 0.15, 0.10) if groups < 126 else np.where(np.arange(len(n)) == 4, 0.15, 0.10)
+        verdicts = [verdict_on(source.binomial(n, truth), n, RULES, source) for _ in range(runs)]
+        wrong = verdicts.count("equivalent") / runs
+        report(
+            f"{groups} groups, p = .10, one 5 points higher", wrong, f"disparity {verdicts.count('disparity') / runs:.3f}", wrong <= 0.05
+        )
+
+
+def exact_equivalent(n_1: int, n_2: int, p_1: float, p_2: float) -> float:
+    k_1, k_2 = np.arange(n_1 + 1)[:, None], np.arange(n_2 + 1)[None]
+    low, high = newcombe(k_1, n_1, k_2, n_2, 0.10)
+    return float(binom.pmf(k_1, n_1, p_1).T[0] @ ((low > -0.05) & (high < 0.05)) @ binom.pmf(k_2, n_2, p_2)[0])
+
+
+# ---- what stands beside ----------------------------------------------------------------------------------------------------------
+
+
+def beside(source: np.random.Generator, runs: int) -> None:
+    print("Beside the verdict: coverage of nominal .95 unless said")
+    spread = np.array([between_group_variance(source.binomial(RACES, 0.05), RACES) for _ in range(runs)])
+    errors = float(spread.mean() / (spread.std() / np.sqrt(runs)))
+    report("mean of the corrected variance without a difference", errors, "standard errors, within 3", abs(errors) < 3)
+    right = float(np.mean(source.binomial(500, 0.2, runs) > source.binomial(500, 0.128, runs)))
+    report("right sign of a difference of 3 standard errors", right, "at least .99", right >= 0.99)
+    for name, held, upper in (
+        ("ratio, .12 of 400 against .10 of 500", ratios(source, runs), 0.975),
+        ("common difference of 4 strata", common_differences(source, runs), 0.975),
+        ("rate of 60 people, 4 images each, correlation .5", clustered(source, runs), 0.975),
+        ("calibration error of a calibrated model, 500 images", calibrated(source, runs), 1.0),
+        ("equalised odds without a gap, 7 groups of 100 + 100", odds(source, runs), 1.0),
+    ):
+        share = float(np.mean(list(held)))
+        report(name, share, f".93 to {upper}", 0.93 <= share <= upper)
+
+
+def ratios(source: np.random.Generator, runs: int) -> Iterator[bool]:
+    for k_1, k_2 in source.binomial([400, 500], [0.12, 0.1], (runs, 2)):
+        yield between(ratio(k_1, 400, k_2, 500, 0.05), 1.2)
+
+
+def odds(source: np.random.Generator, runs: int) -> Iterator[bool]:
+    groups = tuple((f"g{i}",) for i in range(7))
+    table = pd.DataFrame({"y_true": np.tile(["1", "1", "0", "0"], 7), "y_pred": np.tile(["1", "0", "1", "0"], 7)})
+    for _ in range(runs):
+        right = source.binomial(100, [[0.8, 0.2]] * 7)
+        counts = GroupedCounts(table.assign(n=np.stack([right, 100 - right], axis=2).ravel()), groups, np.repeat(np.arange(7), 4))
+        yield between(odds_difference(counts, frozenset({"1"}), Settings(draws=399), "m").equalised_odds, 0.0)
+
+
+def between(estimate: object, truth: float) -> bool:
+    return estimate.low <= truth <= estimate.high  # type: ignore[attr-defined]
+
+
+def common_differences(source: np.random.Generator, runs: int) -> Iterator[bool]:
+    n, truth = np.array([[150, 200], [60, 90], [300, 40], [25, 30]]), np.array([[0.2, 0.1], [0.4, 0.3], [0.7, 0.6], [0.5, 0.4]])
+    for _ in range(runs):
+        yield between(mantel_haenszel(Strata((("a",), ("b",)), ("age",), source.binomial(n, truth), n, 0), 0, 1, 0.05).difference, 0.1)
+
+
+def clustered(source: np.random.Generator, runs: int) -> Iterator[bool]:
+    for _ in range(runs):
+        person = np.repeat(np.arange(60), 4)
+        event = source.random(240) < source.beta(0.7, 0.3, 60)[person]
+        yield between(clustered_rates(cluster_table(person, np.zeros(240, int), event, 1), 0.05)[0].estimate, 0.7)
+
+
+def calibrated(source: np.random.Generator, runs: int) -> Iterator[bool]:
+    for _ in range(runs):
+        confidence = source.beta(4, 1.2, 500)
+        judged = Judged((("a",),), np.zeros(500, int), confidence, source.random(500) < confidence)
+        yield between(calibration(judged, Settings(draws=399), "m")[0].error, 0.0)
+
+
+def main() -> None:
+    parse = argparse.ArgumentParser(description=__doc__)
+    parse.add_argument("--runs", type=int, default=1000, help="planted audits a line (default: %(default)s)")
+    parse.add_argument("--seed", type=int, default=0)
+    given = parse.parse_args()
+    source, started = np.random.default_rng(given.seed), time.perf_counter()
+    print(f"seed {given.seed}, {given.runs} planted audits a line; intervals of rates and differences {20 * given.runs}\n")
+    rates(source, 20 * given.runs)
+    differences(source, 20 * given.runs)
+    no_disparity(source, given.runs)
+    through_findings(source)
+    power(source, given.runs)
+    equivalence(source, given.runs)
+    beside(source, given.runs)
+    print(f"\n{time.perf_counter() - started:.0f} s; " + (f"not met: {'; '.join(FAILED)}" if FAILED else "every criterion met"))
+
+
+if __name__ == "__main__":
+    main()
