@@ -165,7 +165,7 @@ def _head_width(width: int, stated: int | None, tower: str, guesses: list[str], 
             why=f"its width is {width}, and the usual head width of {usual} does not divide that",
             fix=f"--model-args {fact}=N",
         )
-    guesses.append(f"Guessed: attention heads of the {tower} tower are {usual} wide ({width // usual} heads; --model-args {fact}=N).")
+    guesses.append(f"Guessed: attention heads of the {tower} tower are {usual} wide, {width // usual} of them (--model-args {fact}=N).")
     return usual
 
 
