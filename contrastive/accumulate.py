@@ -74,7 +74,7 @@ def accumulate(
         value = loss(*features)
         value.backward()  # type: ignore[no-untyped-call]
         return value.detach()
-    _refuse_batch_statistics(model)
+    refuse_batch_statistics(model)
     states, first = _encode_all(model, batches, within, generators)
     value, slopes = _feature_gradients(first, loss)
     for index, (batch, state, slope) in enumerate(zip(batches, states, slopes, strict=True)):
@@ -96,7 +96,8 @@ def _batch_norms(model: nn.Module) -> Iterator[nn.Module]:
     return (module for module in model.modules() if isinstance(module, _BatchNorm))
 
 
-def _refuse_batch_statistics(model: nn.Module) -> None:
+def refuse_batch_statistics(model: nn.Module) -> None:
+    """Raise `ConfigError` if a batch norm is in train mode: more than one micro-batch would not be exact."""
     if any(norm.training for norm in _batch_norms(model)):
         raise ConfigError(
             "accumulation is not exact with batch norm in train mode",

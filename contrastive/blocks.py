@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from contrastive.architecture import ModelConfig
 
@@ -95,12 +96,15 @@ class Transformer(nn.Module):
     def __init__(self, width: int, layers: int, head_width: int, config: ModelConfig) -> None:
         super().__init__()
         self.width = width
+        self.recompute = False
+        """Whether a block keeps its input only in training, and runs again in the backward pass."""
         self.resblocks = nn.ModuleList(Block(width, width // head_width, config) for _ in range(layers))
 
     def forward(self, x_nld: Tensor, causal: bool = False, keep: Tensor | None = None) -> Tensor:
         """`keep` (bool, broadcast to [n, heads, l, l]) is True where attention may look; not together with `causal`."""
+        again = self.recompute and self.training and torch.is_grad_enabled()
         for block in self.resblocks:
-            x_nld = block(x_nld, causal, keep)
+            x_nld = checkpoint(block, x_nld, causal, keep, use_reentrant=False) if again else block(x_nld, causal, keep)
         return x_nld
 
     def reset(self, generator: torch.Generator | None) -> None:

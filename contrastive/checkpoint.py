@@ -6,6 +6,7 @@ config         `ModelConfig` as plain values: towers, activation, pooling, mask,
 preprocess     `Preprocess` as plain values, with its hash
 tokenizer      `Tokenizer` as plain values (merges and all), with its hash
 state_dict     OpenAI's names; ``logit_scale`` (and ``logit_bias``) 0-D
+ema            running average of the weights, named as they are; absent where none was kept
 step           optimiser steps taken
 training       what resuming needs, as the trainer wants it; absent from a released model
 account        samples, wall time and the like, as the trainer wants it
@@ -53,6 +54,8 @@ class Checkpoint:
     tokenizer: Tokenizer
     step: int = 0
     data_card: str | None = None
+    ema: Mapping[str, Tensor] | None = None
+    """Running average of the weights, as `portable_state` has them; `averaged` makes it the model."""
     training: Mapping[str, Any] | None = None
     """Nested dictionaries and lists of tensors and primitives. Untrusted after loading: look up known keys only."""
     account: Mapping[str, Any] | None = None
@@ -109,7 +112,9 @@ def save(path: str | Path, checkpoint: Checkpoint) -> str:
         "step": checkpoint.step,
         "created": checkpoint.created or datetime.now(UTC).isoformat(timespec="seconds"),
     }
-    optional = {name: getattr(checkpoint, name) for name in ("training", "account", "data_card", "git")}
+    optional: dict[str, Any] = {name: getattr(checkpoint, name) for name in ("training", "account", "data_card", "git")}
+    if checkpoint.ema is not None:
+        optional["ema"] = {name: tensor.cpu() for name, tensor in checkpoint.ema.items()}
     content |= {name: value for name, value in optional.items() if value is not None}
     check_plain(content, "checkpoint")
     return replace_file(Path(path), lambda file: torch.save(content, file))
@@ -126,6 +131,21 @@ def load(path: str | Path) -> Checkpoint:
         If it asks for code or could exhaust the machine.
     """
     return from_archive(read_archive(path), path)
+
+
+def averaged(checkpoint: Checkpoint) -> Checkpoint:
+    """Return the checkpoint with the running average of its weights in their place.
+
+    Raises
+    ------
+    CheckpointError
+        If it has none, or one that does not fit.
+    """
+    if checkpoint.ema is None:
+        raise CheckpointError("the checkpoint has no running average of its weights", fix="train with optim.ema=0.999")
+    if not all(isinstance(name, str) and isinstance(tensor, Tensor) for name, tensor in checkpoint.ema.items()):
+        raise CheckpointError("the checkpoint's running average holds values that are not tensors by name")
+    return replace(checkpoint, model=load_portable(checkpoint.config, checkpoint.ema).eval(), ema=None, training=None, sha256="")
 
 
 def is_own(archive: Archive) -> bool:
@@ -222,6 +242,7 @@ def _understand(archive: Archive) -> Checkpoint:
         tokenizer=Tokenizer.from_dict(tokenizer),
         step=_optional(data, "step", int) or 0,
         data_card=_optional(data, "data_card", str),
+        ema=_optional(data, "ema", dict),
         training=_optional(data, "training", dict),
         account=_optional(data, "account", dict),
         created=_optional(data, "created", str),

@@ -7,103 +7,19 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from contrastive.errors import ConfigError, nearest
 from contrastive.plain import from_plain, to_plain
+from contrastive.settings import DataConfig, LossConfig, ModelSource, OptimConfig, RunConfig
 
-
-@dataclass(frozen=True)
-class DataConfig:
-    """What is shown, and what is said of it."""
-
-    train: str
-    """``emoji``, ``shapes``, or a CSV file whose image paths are relative to its own folder."""
-    batch: int = 256
-    shift: int = 0
-    """Each image moves by up to so many pixels, either way in both directions, anew each epoch; its edge is repeated."""
-    held_out: float = 0.0
-    """Share of the pairs that training never sees: loss and recall on them are logged at the end."""
-    templates: tuple[str, ...] = ("{caption}",)
-    """Put around a caption; one is drawn for a pair each epoch. ``{caption}`` is the caption, ``{a caption}`` the same with its article."""
-    skew: Literal["none", "misnamed-women"] = "none"
-    """What is planted in the captions on purpose (emoji only; `contrastive.data.emoji`). The checkpoint's data card says it in words."""
-    tokenizer: Literal["own", "clip"] = "own"
-    """``own``: a byte-pair vocabulary trained on the captions. ``clip``: CLIP's 49,408 entries from the installed open_clip_torch."""
-    vocabulary: int = 2048
-    """Entries of the own vocabulary."""
-    image_column: str = "image"
-    caption_column: str = "caption"
-
-    def __post_init__(self) -> None:
-        _require(self.batch >= 2, "data.batch", "at least 2: a pair alone has nothing to be told from")
-        _require(0 <= self.shift <= 64, "data.shift", "between 0 and 64 pixels")
-        _require(0 <= self.held_out <= 0.5, "data.held_out", "between 0 and 0.5")
-        _require(len(self.templates) > 0, "data.templates", "at least one template")
-        for template in self.templates:
-            slots = template.count("{caption}") + template.count("{a caption}")
-            _require(slots == 1 == template.count("{"), "data.templates", "templates with {caption} or {a caption} exactly once")
-
-
-@dataclass(frozen=True)
-class OptimConfig:
-    """AdamW and its schedule."""
-
-    steps: int
-    lr: float
-    """Peak learning rate."""
-    warmup: int = 0
-    """Steps until the peak."""
-    betas: tuple[float, float] = (0.9, 0.98)
-    eps: float = 1e-6
-    weight_decay: float = 0.1
-    clip: float = 1.0
-    """Longest gradient; a longer one is scaled down to it."""
-
-    def __post_init__(self) -> None:
-        _require(self.steps >= 1, "optim.steps", "at least 1")
-        _require(0 <= self.warmup <= self.steps, "optim.warmup", "between 0 and optim.steps")
-        for name in ("lr", "eps", "clip"):
-            _require(0 < getattr(self, name) < float("inf"), f"optim.{name}", "above 0")
-        _require(0 <= self.weight_decay < float("inf"), "optim.weight_decay", "0 or more")
-        _require(all(0 <= beta < 1 for beta in self.betas), "optim.betas", "between 0 and 1")
-
-
-@dataclass(frozen=True)
-class LossConfig:
-    """What is made small; the model scores by the same rule."""
-
-    kind: Literal["softmax", "sigmoid"] = "softmax"
-
-
-@dataclass(frozen=True)
-class RunConfig:
-    """Where, and how often the state is written."""
-
-    out: str
-    """Folder for ``ckpt.pt`` and ``log.jsonl``."""
-    seed: int = 0
-    device: str = "cpu"
-    save_every: int = 100
-    """Steps between two writes of the state: what a kill can cost."""
-    log_every: int = 10
-
-    def __post_init__(self) -> None:
-        _require(0 <= self.seed < 2**63, "run.seed", "between 0 and 2^63 - 1")
-        _require(self.save_every >= 1, "run.save_every", "at least 1")
-        _require(self.log_every >= 1, "run.log_every", "at least 1")
-
-
-@dataclass(frozen=True)
-class ModelSource:
-    """A named preset, and what differs from it."""
-
-    preset: str
-    changes: Mapping[str, Any] | None = None
-    """Settings of `contrastive.architecture.ModelConfig` laid over the preset, nested as there; checked when the model is made."""
+__all__ = [
+    "Config", "DataConfig", "LossConfig", "ModelSource", "OptimConfig", "RunConfig", "config_from_dict", "first_difference", "read_config",
+    "recipes",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -114,17 +30,33 @@ class Config:
     data: DataConfig
     optim: OptimConfig
     run: RunConfig
-    loss: LossConfig = LossConfig()
+    loss: LossConfig = field(default_factory=LossConfig)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the tables of the TOML file with every default filled in."""
         plain: dict[str, Any] = to_plain(self)
-        return plain | {"model": {"preset": self.model.preset, **(self.model.changes or {})}}
+        return plain | {"model": self.model.to_dict()}
 
     def identity(self) -> dict[str, Any]:
-        """Return setting -> value for all that decides the parameters: not where they are written nor how often."""
-        flat = dict(_flatten(self.to_dict()))
-        return {name: value for name, value in flat.items() if name not in ("run.out", "run.save_every", "run.log_every")}
+        """Return setting -> value for all that decides the parameters up to rounding.
+
+        Not where they are written, nor how often, nor in how many processes and pieces they are computed.
+        """
+        return {name: value for name, value in _flatten(self.to_dict()) if name not in _INDIFFERENT}
+
+
+_INDIFFERENT = {
+    "run.out",
+    "run.save_every",
+    "run.log_every",
+    "run.dist",
+    "run.recompute",
+    "run.compile",
+    "optim.accumulate",
+    "loss.tile",
+    "model.init",
+}
+"""Settings that do not decide the parameters (``model.init`` does, by the hash of its file, which is compared instead of its name)."""
 
 
 def recipes() -> dict[str, str]:
@@ -158,16 +90,13 @@ def config_from_dict(tables: Mapping[str, Any], where: str) -> Config:
     """Return the run that the tables of a TOML file describe; raises as `read_config` does."""
     model = tables.get("model")
     if isinstance(model, Mapping):
-        if not isinstance(model.get("preset"), str):
-            raise ConfigError("model lacks the setting 'preset'", where=where, fix='write preset = "..." under [model]')
-        changes = {key: value for key, value in model.items() if key != "preset"}
-        tables = {**tables, "model": {"preset": model["preset"]}}
+        known = {key: value for key, value in model.items() if key in ("preset", "init")}
+        tables = {**tables, "model": {**known, "changes": {key: value for key, value in model.items() if key not in known}}}
     try:
-        config = from_plain(Config, tables, "the configuration")
+        return from_plain(Config, tables, "the configuration")
     except ConfigError as error:
         # "the configuration.data.bach" is how the reader names a place; a person looks for data.bach.
         raise ConfigError(error.what.replace("the configuration.", ""), where=where, why=error.why, fix=error.fix) from error
-    return Config(ModelSource(config.model.preset, changes), config.data, config.optim, config.run, config.loss)
 
 
 def first_difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> str | None:
@@ -232,8 +161,3 @@ def _flatten(tables: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str,
             yield from _flatten(value, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", value
-
-
-def _require(holds: bool, name: str, expected: str) -> None:
-    if not holds:
-        raise ConfigError(f"{name} must be {expected}")

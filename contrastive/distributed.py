@@ -10,12 +10,13 @@ Symbols: W processes, n rows on each, m = W n rows in all, in the order of the r
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 from itertools import chain
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.distributed as dist
@@ -33,7 +34,7 @@ TIMEOUT_S = 600.0
 
 
 def init(device: str = "cpu", *, rendezvous: str = "env://", timeout_s: float = TIMEOUT_S) -> torch.device:
-    """Join the processes that torchrun started; alone (no torchrun, or one process), join nothing.
+    """Join the processes that torchrun started; alone (no torchrun, or one process), or if that was done before, join nothing.
 
     Parameters
     ----------
@@ -55,8 +56,8 @@ def init(device: str = "cpu", *, rendezvous: str = "env://", timeout_s: float = 
         If torchrun's variables are incomplete or there are fewer GPUs than processes on this machine.
     """
     size = int(os.environ.get("WORLD_SIZE", "1"))
-    own = _own_device(device)
-    if size == 1 and rendezvous == "env://":
+    own = own_device(device)
+    if dist.is_initialized() or (size == 1 and rendezvous == "env://"):
         return own
     wanted = ("RANK", *(("MASTER_ADDR", "MASTER_PORT") if rendezvous == "env://" else ()))
     missing = [name for name in wanted if name not in os.environ]
@@ -73,7 +74,8 @@ def init(device: str = "cpu", *, rendezvous: str = "env://", timeout_s: float = 
     return own
 
 
-def _own_device(device: str) -> torch.device:
+def own_device(device: str) -> torch.device:
+    """Return this process's own device of a kind: with torchrun, the GPU of its local rank; raises as `init` does."""
     if device != "cuda" or "LOCAL_RANK" not in os.environ:
         return torch.device(device)
     local, found = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
@@ -124,6 +126,20 @@ def all_sum(x: Tensor) -> Tensor:
 def all_max(x: Tensor) -> Tensor:
     """Return the element-wise maximum over the processes; no gradient."""
     return _reduced(x, "MAX")
+
+
+def agree(number: int) -> int:
+    """Return the largest of the processes' numbers: a signal that one got, a step that one must leave out."""
+    if world_size() == 1:
+        return number
+    device = "cpu" if "gloo" in dist.get_backend_config() else torch.device("cuda", torch.cuda.current_device())
+    return int(all_max(torch.tensor(number, device=device)))
+
+
+def share(n: int) -> slice:
+    """Return which of the `n` rows of a batch are this process's; needs W to divide n."""
+    each = n // world_size()
+    return slice(rank() * each, (rank() + 1) * each)
 
 
 def _reduced(x: Tensor, operation: Literal["SUM", "MAX"]) -> Tensor:
@@ -212,7 +228,10 @@ def _data_parallel(model: nn.Module) -> nn.Module:
     # DDP takes in what has a gradient when it is built: this is how to leave something out with public names only.
     for scalar in learned:
         scalar.requires_grad_(False)
-    wrapped = DistributedDataParallel(model, broadcast_buffers=False, gradient_as_bucket_view=True)
+    # The name of "leave the buffers alone" changed: batch norm's are the same everywhere already.
+    renamed = "forward_sync_buffers" in inspect.signature(DistributedDataParallel).parameters
+    quiet: dict[str, Any] = {"forward_sync_buffers" if renamed else "broadcast_buffers": False}
+    wrapped = DistributedDataParallel(model, gradient_as_bucket_view=True, **quiet)
     for scalar in learned:
         scalar.requires_grad_(True)
     return wrapped
@@ -260,6 +279,16 @@ def no_sync(model: nn.Module, on: bool = True) -> Iterator[None]:
 def own(x: Tensor) -> Tensor:
     """Return the part of a sharded or copied tensor that is here, gradient and all; a plain tensor as it is."""
     return x.to_local() if hasattr(x, "to_local") else x
+
+
+def spread(full: Tensor, like: Tensor) -> Tensor:
+    """Return a copy of a complete tensor, laid out over the processes as `like` is. Every process must call it, with the same tensor."""
+    full = full.detach().to(like.device, copy=True)
+    if not hasattr(like, "to_local"):
+        return full
+    from torch.distributed.tensor import DTensor, distribute_tensor
+
+    return distribute_tensor(full, like.device_mesh, like.placements) if isinstance(like, DTensor) else full
 
 
 def whole(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -73,8 +73,12 @@ def unit_length(x_nd: Tensor) -> Tensor:
 
 def portable_state(model: CLIP) -> dict[str, Tensor]:
     """Return the state dict as files have it: OpenAI's names, detached, scalars 0-D."""
-    state = {name: tensor.detach() for name, tensor in model.state_dict().items()}
-    return {name: tensor.reshape(()) if name in SCALARS else tensor for name, tensor in state.items()}
+    return as_portable(model.state_dict())
+
+
+def as_portable(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return what `portable_state` would of a model with the tensors of `state`, such as an average of its weights."""
+    return {name: tensor.detach().reshape(()) if name in SCALARS else tensor.detach() for name, tensor in state.items()}
 
 
 def load_portable(config: ModelConfig, state: Mapping[str, Tensor]) -> CLIP:

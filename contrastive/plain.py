@@ -33,8 +33,8 @@ def from_plain(cls: type[T], data: object, where: str) -> T:
     Parameters
     ----------
     cls : type
-        A dataclass with fields of type int, float, bool, str, Literal, tuple, None or another such dataclass. In a union of dataclasses
-        each has a field ``kind`` with its own literal.
+        A dataclass with fields of type int, float, bool, str, Literal, tuple, Mapping[str, ...], None or another such dataclass. In a
+        union of dataclasses each has a field ``kind`` with its own literal.
     data : mapping
         Untrusted.
     where : str
@@ -52,7 +52,8 @@ def from_plain(cls: type[T], data: object, where: str) -> T:
         if key not in fields:
             shown = key[:80] if isinstance(key, str) else _type_name(key)
             raise ConfigError(f"{where} has no setting {shown!r}", fix=nearest(shown, fields))
-    missing = [name for name, field in fields.items() if name not in data and field.default is dataclasses.MISSING]
+    needed = [name for name, field in fields.items() if field.default is field.default_factory is dataclasses.MISSING]
+    missing = [name for name in needed if name not in data]
     if missing:
         raise ConfigError(f"{where} lacks the setting {missing[0]!r}", why=f"it needs {', '.join(missing)}")
     hints = typing.get_type_hints(cls)
@@ -79,15 +80,17 @@ def _read(hint: Any, value: object, where: str) -> Any:
         return _read_union(options, value, where)
     if origin is tuple and isinstance(value, tuple | list):
         return _read_tuple(options, value, where)
+    if origin is Mapping and isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
+        return {key: _read(options[1], item, f"{where}.{key[:80]}") for key, item in value.items()}
     if origin is Literal and isinstance(value, str):
         if value in options:
             return value
         raise ConfigError(f"{where} cannot be {value[:80]!r}", fix=nearest(value[:80], options))
     if hint is float and type(value) in (int, float):
         return float(typing.cast(float, value))
-    if type(value) is hint:
+    if hint is Any or type(value) is hint:
         return value
-    expected = "a word" if origin is Literal else "a list" if origin is tuple else hint.__name__
+    expected = {Literal: "a word", tuple: "a list", Mapping: "a table"}.get(origin) or hint.__name__
     raise ConfigError(f"{where} must be {expected}, not {_type_name(value)}")
 
 

@@ -32,10 +32,14 @@ class VisionTransformer(nn.Module):
         self.ln_post = nn.LayerNorm(vision.width, eps=model.layer_norm_eps)
         self.proj = nn.Parameter(torch.empty(vision.width, model.embed_dim))
 
-    def forward(self, x_nchw: Tensor) -> Tensor:
+    def forward(self, x_nchw: Tensor, kept_nk: Tensor | None = None) -> Tensor:
+        """`kept_nk` numbers the patches that are seen (patch dropout); None: all. The class token always is."""
         x_nld = self.conv1(x_nchw).flatten(2).transpose(1, 2)
         first = self.class_embedding.expand(len(x_nld), 1, -1)
         x_nld = torch.cat([first, x_nld], dim=1) + self.positional_embedding
+        if kept_nk is not None:
+            seen_nk = torch.cat([kept_nk.new_zeros(len(kept_nk), 1), kept_nk + 1], dim=1)
+            x_nld = x_nld.gather(1, seen_nk[:, :, None].expand(-1, -1, x_nld.shape[2]))
         x_nld = self.transformer(self.ln_pre(x_nld))
         return self.ln_post(x_nld[:, 0]) @ self.proj  # type: ignore[no-any-return]
 

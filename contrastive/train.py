@@ -2,16 +2,21 @@
 
 The same command again takes an interrupted run up where it was saved, and leaves a finished one alone. Nothing heavy is imported before
 the arguments are read: ``--help`` needs no torch.
+
+Several processes: ``torchrun --nproc-per-node 2 -m contrastive.train RUN``. The first one writes and speaks; if one fails, ``status.json``
+in the output folder says which and why, because torchrun itself exits with 1 whatever happened.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import os
 import shlex
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,15 +35,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     options = _parser().parse_intermixed_args(arguments)  # settings may stand before and after flags
+    folder: list[Path] = []
     try:
-        return _run(options, arguments)
+        return _run(options, arguments, folder)
     except KeyboardInterrupt:
         _complain("stopped at once; what was saved before is still there")
         return 130
     except Exception as error:
         if options.debug:
             traceback.print_exc()
-        return _explain(error)
+        code = _explain(error)
+        _leave_status(folder, code, error)
+        return code
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -57,18 +65,28 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _run(options: argparse.Namespace, arguments: Sequence[str]) -> int:
+def _run(options: argparse.Namespace, arguments: Sequence[str], folder: list[Path]) -> int:
     from contrastive.config import read_config
 
-    config = read_config(options.run, options.overrides)
-    with _claimed(Path(config.run.out)):
-        return _train(config, options, arguments)
+    config = read_config(options.run, options.overrides)  # before torch is imported: a mistake is told at once
+    from contrastive import distributed
+
+    out = Path(config.run.out)
+    distributed.init(config.run.device)
+    with _claimed(out) if distributed.rank0() else nullcontext():
+        folder.append(out)
+        if distributed.rank0():
+            (out / "status.json").unlink(missing_ok=True)
+        distributed.barrier()  # nobody looks into the folder before it is claimed
+        code = _train(config, options, arguments)
+        distributed.close()
+        return code
 
 
 def _train(config: Config, options: argparse.Namespace, arguments: Sequence[str]) -> int:
     from contrastive import loop
     from contrastive.checkpoint import load
-    from contrastive.journal import Journal, StopRequest
+    from contrastive.journal import StopRequest
 
     path = Path(config.run.out) / "ckpt.pt"
     found = load(path) if path.exists() and not options.fresh else None
@@ -76,20 +94,35 @@ def _train(config: Config, options: argparse.Namespace, arguments: Sequence[str]
     training = loop.take_up(material, found, path) if found else loop.start(material)
     _announce(material, training)
     if found and found.training is None:
-        print(f"already finished; --fresh trains again\n{path}")
+        _say(f"already finished; --fresh trains again\n{path}")
         return 0
-    journal = Journal(path.with_name("log.jsonl"))
-    journal.begin(training.step)
-    journal.write("start", step=training.step, config=config.to_dict(), data_card=material.data_card, replaced=material.pairs.replaced)
+    _open_journal(material, training)
     with StopRequest() as stop:
         loop.carry_through(training, material, stop, quiet=options.quiet)
     if training.step < config.optim.steps and stop.signal is not None:
-        _complain(f"stopped after step {training.step} of {config.optim.steps}; the state is saved")
-        _complain(f"resume: python -m contrastive.train {shlex.join(item for item in arguments if item != '--fresh')}")
+        if _speaks():
+            _complain(f"stopped after step {training.step} of {config.optim.steps}; the state is saved")
+            _complain(f"resume: {_command(arguments)}")
         return 128 + stop.signal
     _conclude(loop.finish(training, material), training, config)
-    print(path)
+    _say(str(path))
     return 0
+
+
+def _open_journal(material: Material, training: Training) -> None:
+    from contrastive.loop import journal_of
+
+    if _speaks():
+        journal, config = journal_of(material), material.config
+        journal.begin(training.step)
+        replaced = material.pairs.replaced
+        journal.write("start", step=training.step, config=config.to_dict(), data_card=material.data_card, replaced=replaced)
+
+
+def _command(arguments: Sequence[str]) -> str:
+    words = shlex.join(item for item in arguments if item != "--fresh")
+    size = _processes()
+    return f"{'python' if size == 1 else f'torchrun --nproc-per-node {size}'} -m contrastive.train {words}"
 
 
 @contextmanager
@@ -111,27 +144,27 @@ def _claimed(folder: Path) -> Iterator[None]:
 
 def _announce(material: Material, training: Training) -> None:
     config, text = material.config, material.model.text
-    parameters = sum(parameter.numel() for parameter in training.model.parameters())
-    print(
-        f"model  {config.model.preset}: {parameters:,} parameters, {material.preprocess.size} px, "
+    counts = [(parameter.numel(), parameter.requires_grad) for parameter in training.model.parameters()]
+    parameters, locked = sum(count for count, _ in counts), sum(count for count, learns in counts if not learns)
+    _say(
+        f"model  {config.model.name}: {parameters:,} parameters{f' ({locked:,} locked)' if locked else ''}, {material.preprocess.size} px, "
         f"{text.vocab_size} ids, context {text.context}, {config.loss.kind} loss, on {config.run.device}"
     )
-    print(
-        f"data   {config.data.train}: {len(material.train_rows)} pairs, {len(material.held_out_rows)} held out, batch {config.data.batch}"
-    )
-    print(f"card   {material.data_card}")
+    _say(f"data   {config.data.train}: {len(material.train_rows)} pairs, {len(material.held_out_rows)} held out, batch {config.data.batch}")
+    _say(f"card   {material.data_card}")
     begin = f"from step {training.step}" if training.step else "from the start"
-    print(f"run    {config.run.out}: {config.optim.steps} steps, {begin}, seed {config.run.seed}", flush=True)
-    for sentence in material.pairs.replaced[:3]:
+    together = f", {_processes()} processes ({config.run.dist})" if _processes() > 1 else ""
+    _say(f"run    {config.run.out}: {config.optim.steps} steps, {begin}, seed {config.run.seed}{together}")
+    for sentence in material.pairs.replaced[:3] if _speaks() else ():
         _complain(f"warning: {sentence}")
 
 
 def _conclude(measures: dict[str, float], training: Training, config: Config) -> None:
     if measures:
         recalls = ", ".join(f"{name.replace('_', ' ')} {value:.2f}" for name, value in measures.items() if "recall" in name)
-        print(f"held out, {measures['pairs']} pairs: loss {measures['loss']:.3f}, {recalls}")
+        _say(f"held out, {measures['pairs']} pairs: loss {measures['loss']:.3f}, {recalls}")
     samples = config.optim.steps * config.data.batch
-    print(
+    _say(
         f"took   {config.optim.steps} steps, {samples:,} samples in {training.seconds:.0f} s ({samples / training.seconds:,.0f} samples/s)"
     )
 
@@ -144,9 +177,55 @@ def _explain(error: Exception) -> int:
     return 70
 
 
+def _leave_status(folder: Sequence[Path], code: int, error: Exception) -> None:
+    """Write ``status.json`` of a run of several processes, unless one that failed before did: what others say then only follows from it."""
+    if _processes() == 1 or not folder:
+        return
+    status = {
+        "process": _number(),
+        "processes": _processes(),
+        "exit_code": code,
+        "error": type(error).__name__,
+        "reason": str(error)[:1000],
+    }
+    try:
+        with (folder[0] / "status.json").open("x", encoding="utf-8") as file:
+            file.write(json.dumps(status, indent=1) + "\n")
+    except OSError as problem:
+        if not isinstance(problem, FileExistsError):
+            _complain(f"status.json cannot be written: {problem.strerror}")
+
+
+def _processes() -> int:
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def _number() -> int:
+    return int(os.environ.get("RANK", "0"))
+
+
+def _speaks() -> bool:
+    return _number() == 0
+
+
+def _say(message: str) -> None:
+    if _speaks():
+        print(message, flush=True)
+
+
 def _complain(message: str) -> None:
-    print(message, file=sys.stderr, flush=True)
+    begin = f"[process {_number()} of {_processes()}] " if _processes() > 1 else ""
+    print(f"{begin}{message}", file=sys.stderr, flush=True)
+
+
+def _leave(code: int) -> None:
+    """End the program. With gloo, threads that outlive the interpreter abort it; there is nothing left to do."""
+    if code == 0 or _processes() == 1:
+        sys.exit(code)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    _leave(main())

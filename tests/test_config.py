@@ -66,7 +66,19 @@ def test_a_configuration_survives_its_own_tables(run):
         ("data.templates=['{caption} {0.__class__}']", ["data.templates must be templates with {caption}"]),
         ("run.seed=-1", ["run.seed must be between 0"]),
         ("loss.kind=hinge", ["loss.kind cannot be 'hinge'", "sigmoid"]),
-        ("model.preset=3", ["model lacks the setting 'preset'"]),
+        ("model.preset=3", ["model.preset must be str"]),
+        ("model.init=x.pt", ["model needs the setting 'preset' or 'init'", "it has both"]),
+        ("optim.multipliers={'(' = 1}", ["optim.multipliers '(' must be a regular expression"]),
+        ("optim.multipliers={visual = -1}", ["optim.multipliers 'visual' must be 0 or more"]),
+        ("optim.multipliers=3", ["optim.multipliers must be a table"]),
+        ("optim.cooldown=3", ['optim.cooldown must be 0 unless optim.schedule = "wsd"']),
+        ("optim.accumulate=0", ["optim.accumulate must be at least 1"]),
+        ("optim.ema=1.0", ["optim.ema must be 0 or more and below 1"]),
+        ("optim.schedule=cosin", ["did you mean cosine"]),
+        ("data.patch_dropout=1.0", ["data.patch_dropout must be 0 or more and below 1"]),
+        ("loss.tile=0", ["loss.tile must be at least 1"]),
+        ("run.dist=fsdp", ["did you mean fsdp2"]),
+        ("run.precision=bf32", ["fp32"]),
         ("steps=3", ["'steps=3' is not of the form section.key=value"]),
         ("optim.steps", ["'optim.steps' is not of the form section.key=value"]),
         ("optim.lr.x=3", ["'lr' in 'optim.lr.x=3' is a setting"]),
@@ -117,9 +129,20 @@ def test_the_shipped_recipes_differ_in_skew_and_place_alone():
     assert skewed == balanced
 
 
+def test_a_run_goes_on_from_a_checkpoint_or_starts_from_a_preset(tmp_path):
+    path = tmp_path / "run.toml"
+    path.write_text(RUN.replace('preset = "tiny-conv"\ntext.layers = 1', 'init = "runs/a/ckpt.pt"'))
+    config = read_config(str(path), ["optim.multipliers={'^visual' = 0, bias = 0.5}"])
+    assert (config.model.init, config.model.preset) == ("runs/a/ckpt.pt", None)
+    assert config.optim.multipliers == {"^visual": 0.0, "bias": 0.5}
+    with pytest.raises(ConfigError, match="has the setting 'text' beside 'init'"):
+        read_config(str(path), ["model.text.layers=1"])
+
+
 def test_identity_ignores_where_and_how_often(run):
     identity = read_config(run).identity()
-    assert read_config(run, ["run.out=elsewhere", "run.save_every=1", "run.log_every=1"]).identity() == identity
+    other = ["run.out=elsewhere", "run.save_every=1", "run.log_every=1", "run.dist=fsdp2", "optim.accumulate=4", "loss.tile=8"]
+    assert read_config(run, other).identity() == identity
     assert first_difference(identity, read_config(run, ["run.seed=1"]).identity()) == "run.seed was 0, now 1"
     assert first_difference(identity, read_config(run, ["model.text.layers=2"]).identity()) == "model.text.layers was 1, now 2"
     assert first_difference(identity, identity) is None

@@ -2,6 +2,7 @@
 
 import json
 import signal
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -98,7 +99,7 @@ def test_what_is_held_out_is_never_trained_on(run):
             return original(rows, *rest)
 
     pairs = Watched(**vars(material.pairs))
-    watched = loop.replace(material, pairs=pairs)
+    watched = replace(material, pairs=pairs)
     training = loop.start(watched)
     for _ in range(28):  # an epoch has 27 steps
         loop.take_step(training, watched)

@@ -1,0 +1,176 @@
+"""The settings of a training run, one class a table of its TOML file: what they mean, their defaults, what they may be."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from contrastive.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """What is shown, and what is said of it."""
+
+    train: str
+    """``emoji``, ``shapes``, or a CSV file whose image paths are relative to its own folder."""
+    batch: int = 256
+    shift: int = 0
+    """Each image moves by up to so many pixels, either way in both directions, anew each epoch; its edge is repeated."""
+    held_out: float = 0.0
+    """Share of the pairs that training never sees: loss and recall on them are logged at the end."""
+    templates: tuple[str, ...] = ("{caption}",)
+    """Put around a caption; one is drawn for a pair each epoch. ``{caption}`` is the caption, ``{a caption}`` the same with its article."""
+    skew: Literal["none", "misnamed-women"] = "none"
+    """What is planted in the captions on purpose (emoji only; `contrastive.data.emoji`). The checkpoint's data card says it in words."""
+    tokenizer: Literal["own", "clip"] = "own"
+    """``own``: a byte-pair vocabulary trained on the captions. ``clip``: CLIP's 49,408 entries from the installed open_clip_torch."""
+    vocabulary: int = 2048
+    """Entries of the own vocabulary."""
+    patch_dropout: float = 0.0
+    """Share of its patches that a vision transformer does not see of each image, drawn anew each step; never its class token (FLIP)."""
+    image_column: str = "image"
+    caption_column: str = "caption"
+
+    def __post_init__(self) -> None:
+        _require(self.batch >= 2, "data.batch", "at least 2: a pair alone has nothing to be told from")
+        _require(0 <= self.shift <= 64, "data.shift", "between 0 and 64 pixels")
+        _require(0 <= self.held_out <= 0.5, "data.held_out", "between 0 and 0.5")
+        _require(0 <= self.patch_dropout < 1, "data.patch_dropout", "0 or more and below 1")
+        _require(len(self.templates) > 0, "data.templates", "at least one template")
+        for template in self.templates:
+            slots = template.count("{caption}") + template.count("{a caption}")
+            _require(slots == 1 == template.count("{"), "data.templates", "templates with {caption} or {a caption} exactly once")
+
+
+@dataclass(frozen=True)
+class OptimConfig:
+    """AdamW and its schedule."""
+
+    steps: int
+    lr: float
+    """Peak learning rate."""
+    warmup: int = 0
+    """Steps until the peak."""
+    schedule: Literal["cosine", "constant", "wsd"] = "cosine"
+    """After the warm-up: half a cosine down to 0; the peak to the end; or the peak, and a line to 0 in the last `cooldown` steps."""
+    cooldown: int = 0
+    """Last steps in which the rate falls (wsd only)."""
+    betas: tuple[float, float] | None = None
+    """None: the paper's, (0.9, 0.98), or (0.9, 0.999) with a ResNet."""
+    eps: float | None = None
+    """None: the paper's, 1e-6, or 1e-8 with a ResNet."""
+    weight_decay: float = 0.1
+    clip: float = 1.0
+    """Longest gradient; a longer one is scaled down to it."""
+    accumulate: int = 1
+    """Parts that each process takes its share of a batch in. The gradient is that of the whole batch; memory is that of a part."""
+    ema: float = 0.0
+    """Decay of the running average of the weights, which is saved beside them; 0: none."""
+    skip: int = 3
+    """Steps in a row that may be left out because loss or gradient is not finite; one more ends the run."""
+    multipliers: Mapping[str, float] = field(default_factory=dict)
+    """Regular expression -> factor of the learning rate for the parameters whose name it finds; the first that fits counts. 0 locks
+    them: ``{"^visual" = 0}`` trains a text tower for a given image tower (LiT)."""
+
+    def __post_init__(self) -> None:
+        _require(self.steps >= 1, "optim.steps", "at least 1")
+        _require(0 <= self.warmup <= self.steps, "optim.warmup", "between 0 and optim.steps")
+        _require(self.cooldown == 0 or self.schedule == "wsd", "optim.cooldown", '0 unless optim.schedule = "wsd"')
+        _require(0 <= self.cooldown <= self.steps - self.warmup, "optim.cooldown", "between 0 and optim.steps - optim.warmup")
+        for name in ("lr", "clip"):
+            _require(0 < getattr(self, name) < float("inf"), f"optim.{name}", "above 0")
+        _require(self.eps is None or 0 < self.eps < float("inf"), "optim.eps", "above 0")
+        _require(0 <= self.weight_decay < float("inf"), "optim.weight_decay", "0 or more")
+        _require(all(0 <= beta < 1 for beta in self.betas or ()), "optim.betas", "between 0 and 1")
+        _require(self.accumulate >= 1, "optim.accumulate", "at least 1")
+        _require(0 <= self.ema < 1, "optim.ema", "0 or more and below 1")
+        _require(self.skip >= 0, "optim.skip", "0 or more")
+        for pattern, factor in self.multipliers.items():
+            _require(_is_pattern(pattern), f"optim.multipliers {pattern[:80]!r}", "a regular expression")
+            _require(0 <= factor < float("inf"), f"optim.multipliers {pattern[:80]!r}", "0 or more")
+
+
+@dataclass(frozen=True)
+class LossConfig:
+    """What is made small; the model scores by the same rule."""
+
+    kind: Literal["softmax", "sigmoid"] = "softmax"
+    tile: int | None = None
+    """Rows of the matrix of logits that are held at a time; None: as many as the device takes easily. Never changes the result."""
+
+    def __post_init__(self) -> None:
+        _require(self.tile is None or self.tile >= 1, "loss.tile", "at least 1")
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Where, on what, and how often the state is written."""
+
+    out: str
+    """Folder for ``ckpt.pt`` and ``log.jsonl``."""
+    seed: int = 0
+    device: str = "cpu"
+    """``cpu``, ``cuda`` (each process takes its own GPU)."""
+    dist: Literal["ddp", "fsdp2"] = "ddp"
+    """How several processes (torchrun) share the model: each has all of it, or it is sharded. Alone it has no effect."""
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    """Of the towers' matrix products; weights, features and loss stay fp32. fp16 scales the loss so that gradients do not vanish."""
+    recompute: bool = False
+    """Transformer blocks keep their input only and run again in the backward pass: less memory, a third more time."""
+    compile: bool = False
+    """``torch.compile`` of the towers."""
+    save_every: int = 100
+    """Steps between two writes of the state: what a kill can cost."""
+    log_every: int = 10
+
+    def __post_init__(self) -> None:
+        _require(0 <= self.seed < 2**63, "run.seed", "between 0 and 2^63 - 1")
+        _require(self.save_every >= 1, "run.save_every", "at least 1")
+        _require(self.log_every >= 1, "run.log_every", "at least 1")
+
+
+@dataclass(frozen=True)
+class ModelSource:
+    """Where the architecture and the first weights come from: a preset, or a checkpoint."""
+
+    preset: str | None = None
+    """A name in `contrastive.presets`; its weights are drawn by the seed."""
+    init: str | None = None
+    """A ``ckpt.pt`` to go on from: architecture, weights, tokenizer and preprocessing are its own."""
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    """Settings of `contrastive.architecture.ModelConfig` laid over the preset, nested as there; checked when the model is made."""
+
+    def __post_init__(self) -> None:
+        if (self.preset is None) == (self.init is None):
+            found = "neither" if self.preset is None else "both"
+            raise ConfigError("model needs the setting 'preset' or 'init'", why=f"it has {found}", fix='write preset = "..." under [model]')
+        if self.init is not None and self.changes:
+            raise ConfigError(
+                f"model has the setting {next(iter(self.changes))!r} beside 'init'",
+                why="the checkpoint says what the model is", fix="leave it out",
+            )  # fmt: skip
+
+    @property
+    def name(self) -> str:
+        """What to call it."""
+        return self.preset or f"from {self.init}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the table of the TOML file."""
+        return {"preset": self.preset, **self.changes} if self.preset else {"init": self.init}
+
+
+def _is_pattern(text: str) -> bool:
+    try:
+        re.compile(text)
+    except re.error:
+        return False
+    return True
+
+
+def _require(holds: bool, name: str, expected: str) -> None:
+    if not holds:
+        raise ConfigError(f"{name} must be {expected}")

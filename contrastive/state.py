@@ -1,0 +1,172 @@
+"""What changes during a run: begun by the seed or from a checkpoint, taken up again, written down. One process or several alike."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from contrastive import average, distributed
+from contrastive import checkpoint as files
+from contrastive.accumulate import refuse_batch_statistics
+from contrastive.blocks import Block, Transformer
+from contrastive.config import first_difference
+from contrastive.errors import CheckpointError, ConfigError
+from contrastive.material import Material
+from contrastive.model import CLIP, as_portable, load_portable, portable_state
+from contrastive.optim import lock, make_optimizer, rest_locked_norms
+from contrastive.scale import LossScale
+
+
+@dataclass
+class Training:
+    """The parameters and the number of steps taken, and what else the next step depends on. With the material that is the whole state."""
+
+    model: CLIP
+    wrapped: nn.Module
+    """The model as several processes train it; alone, the model itself. To be called as a whole."""
+    optimizer: torch.optim.AdamW
+    device: torch.device
+    ema: dict[str, Tensor] | None = None
+    """Running average of the weights."""
+    step: int = 0
+    skipped: int = 0
+    """Steps left out since the last one that was taken."""
+    scale: LossScale = field(default_factory=LossScale)
+    seconds: float = 0.0
+    """Wall time of the steps so far, over all resumptions."""
+    saved: int = 0
+    """Steps taken when the state was last written."""
+
+
+def start(material: Material, found: files.Checkpoint | None = None) -> Training:
+    """Return the run before its first step, with the weights of `found` where given, else of ``model.init``, else drawn by the seed.
+
+    Raises
+    ------
+    ConfigError
+        If ``optim.multipliers`` finds nothing, or parts of a batch would have a batch norm of their own.
+    """
+    config, device = material.config, distributed.own_device(material.config.run.device)
+    model = CLIP(material.model, torch.Generator().manual_seed(config.run.seed))
+    given = found or material.initial
+    if given:
+        model.load_state_dict(given.model.state_dict())
+    model.to(device)
+    lock(model, config.optim.multipliers)
+    set_up(model, recompute=config.run.recompute, compiled=config.run.compile)
+    if config.optim.accumulate > 1:
+        rest_locked_norms(model.train())
+        refuse_batch_statistics(model)
+    wrapped = distributed.wrap(model, config.run.dist)
+    optimizer = make_optimizer(model, config.optim)
+    ema = average.begin(model) if config.optim.ema else None
+    return Training(model, wrapped, optimizer, device, ema, scale=LossScale.first(config.run.precision))
+
+
+def set_up(model: CLIP, *, recompute: bool, compiled: bool) -> None:
+    """Choose how the towers are computed; what they compute stays. Before `distributed.wrap`."""
+    for module in model.modules():
+        if isinstance(module, Transformer):
+            module.recompute = recompute
+        # Block by block, as FSDP2 shards them. Other image towers are small in number of operations: they are compiled whole.
+        if compiled and (isinstance(module, Block) or (module is model.visual and not hasattr(module, "transformer"))):
+            module.compile()
+
+
+def take_up(material: Material, found: files.Checkpoint, path: Path) -> Training:
+    """Return the run where its checkpoint left it.
+
+    Raises
+    ------
+    ConfigError
+        If the checkpoint belongs to another configuration or to other data; the first difference is named.
+    CheckpointError
+        If the state in it does not fit.
+    """
+    account = found.account or {}
+    identity = account.get("identity")
+    difference = first_difference(dict(identity) if isinstance(identity, dict) else {}, material.identity)
+    if difference:
+        raise ConfigError(
+            "the output folder holds another run",
+            where=str(path),
+            why=difference,
+            fix="choose another run.out=DIR, or replace it with --fresh",
+        )
+    training = start(material, found)
+    training.step = training.saved = found.step
+    training.seconds = float(account.get("wall_s", 0.0))
+    if training.ema is not None and found.ema is not None:
+        stored = {name: tensor.reshape(training.ema[name].shape) for name, tensor in found.ema.items() if name in training.ema}
+        training.ema = {name: distributed.spread(stored[name], like) for name, like in training.ema.items()}
+    if found.training is not None:
+        _restore(training, found.training, path)
+    return training
+
+
+def _restore(training: Training, stored: Mapping[str, Any], path: Path) -> None:
+    try:
+        for name, parameter in _optimised(training.optimizer).items():
+            moments = stored["optimizer"].get(name, {})
+            training.optimizer.state[parameter] = {key: _laid_out(tensor, parameter) for key, tensor in moments.items()}
+        training.skipped = int(stored["skipped"])
+        training.scale = LossScale(float(stored["loss_scale"][0]), int(stored["loss_scale"][1]))
+    except (KeyError, TypeError, AttributeError, RuntimeError, IndexError) as error:
+        why = f"{type(error).__name__}: {str(error)[:200]}"
+        raise CheckpointError(
+            "the state of the optimiser does not fit", where=str(path), why=why, fix="start again with --fresh"
+        ) from error
+
+
+def _laid_out(tensor: Tensor, parameter: nn.Parameter) -> Tensor:
+    """Return a moment as its parameter is; AdamW's count of steps has one element, on every process."""
+    if tensor.ndim == 0:
+        return tensor.detach().to(parameter.device, copy=True)
+    return distributed.spread(tensor.reshape(parameter.shape), parameter)
+
+
+def _optimised(optimizer: torch.optim.Optimizer) -> dict[str, nn.Parameter]:
+    return {name: p for group in optimizer.param_groups for name, p in zip(group["names"], group["params"], strict=True)}
+
+
+def moments_by_name(optimizer: torch.optim.Optimizer) -> dict[str, dict[str, Tensor]]:
+    """Return parameter's name -> AdamW's state of it, complete on every process; every process must call it."""
+    state = {name: optimizer.state.get(parameter, {}) for name, parameter in _optimised(optimizer).items()}
+    return {name: distributed.whole(moments) for name, moments in state.items()}
+
+
+def save(training: Training, material: Material, measures: Mapping[str, float] | None = None, *, finished: bool = False) -> None:
+    """Write ``ckpt.pt``: a model that can be audited at any time; with the optimiser's state as long as the run goes on.
+
+    Every process must call it; the first one writes.
+    """
+    weights = distributed.whole(portable_state(training.model))
+    ema = None if training.ema is None else distributed.whole(as_portable(training.ema))
+    state = None if finished else _state(training)
+    training.saved = training.step
+    if not distributed.rank0():
+        return
+    account = {
+        "identity": material.identity,
+        "samples": training.step * material.config.data.batch,
+        "wall_s": training.seconds,
+        "held_out": dict(measures or {}),
+    }
+    content = files.Checkpoint(
+        load_portable(material.model, weights), material.preprocess, material.tokenizer, training.step, material.data_card,
+        ema=ema, training=state, account=account,
+    )  # fmt: skip
+    files.save(Path(material.config.run.out) / "ckpt.pt", content)
+
+
+def _state(training: Training) -> dict[str, Any]:
+    return {
+        "optimizer": moments_by_name(training.optimizer),
+        "skipped": training.skipped,
+        "loss_scale": [training.scale.factor, training.scale.good],
+    }
