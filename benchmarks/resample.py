@@ -70,16 +70,13 @@ def main() -> None:
     ours, theirs = cpu_seconds(lambda: intervals(counts)) / REPLICATES, fairlearn_seconds(given)
     print(f"10,000 images, {GROUPS} groups, one rate, CPU seconds")
     print(f"fairlearn n_boot   {theirs:.4f} s a replicate ({FEW} timed), {theirs * REPLICATES:,.0f} s for {REPLICATES:,}")
-    print(
-        f"count table        {ours * 1e6:.1f} us a replicate, {ours * REPLICATES:.2f} s for {REPLICATES:,} with intervals   ratio {theirs / ours:,.0f}x"
-    )
+    print(f"count table        {ours * 1e6:.1f} us a replicate, {ours * REPLICATES:.2f} s for {REPLICATES:,} with intervals")
+    print(f"ratio a replicate  {theirs / ours:,.0f}x")
     for images in (10_000, 100_000, 1_000_000):
         larger = predictions(images)
-        table = cells(larger)
+        built, table = cpu_seconds(lambda given=larger: cells(given)), cells(larger)
         spent = cpu_seconds(lambda table=table: intervals(table))
-        print(
-            f"{images:>9,} images: {spent:.2f} s for {REPLICATES:,} replicates; count table built once in {cpu_seconds(lambda given=larger: cells(given)):.2f} s"
-        )
+        print(f"{images:>9,} images   {spent:.2f} s for {REPLICATES:,} replicates; count table built once in {built:.2f} s")
 
 
 if __name__ == "__main__":

@@ -124,6 +124,14 @@ def test_the_stratified_test_by_enumeration():
     assert found.adjusted_p == pytest.approx(0.5, abs=0.01)
 
 
+def test_a_stratum_of_events_only_explains_what_it_can():
+    """In the first stratum everybody is an event, in the second one in ten; a has 90 of 100 in the first, b 10. Nothing is left over."""
+    n = np.array([[90, 10], [10, 90]])
+    found = stratified_gap_test(np.array([[90, 10], [1, 9]]), n, 499, np.random.default_rng(0))
+    assert (found.gap, found.explained) == (pytest.approx(0.72), pytest.approx(0.72))
+    assert found.p > 0.3
+
+
 def test_the_stratified_test_finds_what_the_strata_hide():
     """Simpson's example enlarged: b looks 30 points better, and a is ten points better in both strata."""
     n = np.array([[900, 100], [100, 900]])

@@ -96,6 +96,16 @@ def test_the_p_is_that_of_the_gap_within_one_truth():
     assert found.equalised_odds.null_95 > found.equal_opportunity.null_95  # the larger of two gaps has more to do with chance
 
 
+def test_the_larger_gap_is_as_uncertain_as_the_less_certain_of_the_two():
+    """1,000 images of one truth and 30 of the other, gaps of .01 and .1: the interval is that of the 30."""
+    found = odds({"a": (500, 500, 3, 27), "b": (510, 490, 6, 24)}, Settings(draws=1999))
+    assert found.equalised_odds.value == pytest.approx(0.1)
+    assert found.equalised_odds.high >= found.false_positive.high > 0.25
+    assert found.equal_opportunity.high < 0.1
+    turned = odds({"a": (3, 27, 500, 500), "b": (6, 24, 510, 490)}, Settings(draws=1999))
+    assert turned.equalised_odds.high > 0.25
+
+
 def test_all_right_is_no_certainty():
     """30 of 30 in both groups: a bootstrap of the counts gives [0, 0]; Wilson's interval of one of them reaches 11 points down."""
     found = odds({"a": (30, 0, 0, 30), "b": (30, 0, 0, 30)}, Settings(draws=4999))

@@ -96,7 +96,7 @@ def test_noise_curve_of_a_large_and_of_a_narrow_difference():
     assert [point.share for point in narrow] == [0.01, 0.4]
 
 
-@pytest.mark.parametrize("cells", [(900, 700, 850), (900, 905, 899), (45, 44, 41), (860, 900, 880), (10, 5, 4)])
+@pytest.mark.parametrize("cells", [(900, 700, 850), (900, 905, 899), (900, 876, 890), (45, 44, 41), (860, 900, 880), (10, 5, 4)])
 def test_verdicts_are_those_of_the_findings(cells):
     n = {45: 50, 10: 20}.get(cells[0], 1000)
     labels, group = ("yes", "no"), np.repeat(["a", "b", "c"], n)

@@ -91,11 +91,13 @@ def test_the_same_rate_asked_ten_times_costs_nothing():
 
 
 def test_a_rare_rate_is_not_drowned_by_a_common_one():
-    """A gap of 6 points on a rate of 2 % beside a chance gap of as many points on a rate of one half."""
-    events, codes = independent(300, [[0.08, 0.5], [0.005, 0.5]], 2, 7)
+    """10 of 100 against none, beside six rates of one half whose gaps reach 10 points by chance alone."""
+    events, codes = independent(100, [[0.5] * 7] * 2, 2, 7)
+    events[:, 0] = (codes == 0) & (np.arange(200) < 10)
     found = max_t(patterns(events, None, codes, 2), 30, 999, rng())
-    assert found.p_adjusted[0] < 0.01
-    assert found.p_adjusted[1] > 0.05
+    assert found.gap[0] == pytest.approx(0.1)
+    assert (found.null_95[1:] > 0.1).all()
+    assert found.p_adjusted[0] < 0.03
 
 
 def test_adjusted_p_never_falls_below_the_raw_and_follow_the_order():
@@ -136,6 +138,13 @@ def test_family_wise_error_is_kept_and_planted_gaps_are_found():
             found.append(max_t(patterns(events, None, codes, 4), 30, 199, source).p_adjusted[3] <= 0.05)
     assert np.mean(alarms) <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 1000)
     assert np.mean(found) > 0.8
+
+
+def test_the_median_effect_is_tested_on_both_sides():
+    """Three events among six images: every labelling has a difference of 1/3 or 1 in size, half of them positive."""
+    events = np.array([True, True, False, False, False, True])[:, None]
+    median, p = median_effect_p(patterns(events, None, np.array([0, 0, 0, 1, 1, 1]), 2), (0, 1), 999, rng())
+    assert (median, p) == (pytest.approx(1 / 3), 1.0)
 
 
 def test_median_effect_of_all_specifications():

@@ -35,6 +35,13 @@ def test_by_hand():
     assert half.coverage == pytest.approx(19 / 22)
 
 
+def test_a_harm_that_is_not_answered_is_none():
+    """Four images, a harm at .2 and one at .9: above .5 two are answered, one of them a harm."""
+    given = Judged((("a",),), np.zeros(4, int), np.array([0.2, 0.3, 0.8, 0.9]), np.array([True, False, False, True]))
+    (point,) = threshold_curve(given, [0.5], fewest=1, alpha=0.05)
+    assert (point.by_group[0].answered, point.by_group[0].events, point.by_group[0].rate.value) == (2, 1, 0.5)
+
+
 def test_nobody_answered_is_no_rate_of_zero():
     (point,) = threshold_curve(judged(), [0.5], fewest=2, alpha=0.05)
     b, empty = point.by_group[1:3]

@@ -126,6 +126,11 @@ def test_helping_the_worst_group_is_no_levelling_down():
     assert told({"a": (900, 0, 0, 100), "b": (700, 0, 150, 150)}, "true_positive_rate").outcome == "smaller"
 
 
+def test_closing_from_both_sides_is_no_levelling_down():
+    """a falls from 900 to 850 of 1,000 while b rises from 700 to 800: somebody is better off."""
+    assert told({"a": (850, 50, 0, 100), "b": (700, 0, 100, 200)}, "true_positive_rate").outcome == "smaller"
+
+
 def test_where_low_is_better_worse_is_higher():
     """False negatives: a misses 100 before and 250 after, b 300 both times: the best group got worse and nobody better."""
     assert told({"a": (750, 150, 0, 100), "b": (700, 0, 0, 300)}, "false_negative_rate", (("b",), ("a",))).outcome == "levelled down"

@@ -103,6 +103,17 @@ def test_projected_texts_and_images():
     assert both.answers().y_pred.tolist() == np.array(["a", "b"])[expected.argmax(axis=1)].tolist()
 
 
+def test_a_projection_that_is_not_symmetric_is_applied_from_the_left():
+    source = rng(9)
+    directions, first, second = source.normal(size=(1, 6)), source.normal(size=(2, 6)), source.normal(size=(2, 6))
+    projection = calibrated_projection(directions, first, second, 100.0)
+    assert not np.allclose(projection, projection.T)
+    text = source.normal(size=6)
+    text -= 0.9 * (text @ unit(directions)[0]) * unit(directions)[0]
+    after = project(asked(source.normal(size=(4, 6)), {"a": text, "b": text + 1}), projection, directions, images=True)
+    np.testing.assert_allclose(after.text_embeddings["a"], projection @ unit(text), atol=1e-12)
+
+
 def test_lengths_and_rotations_do_not_matter():
     source = rng(5)
     images, directions = source.normal(size=(80, 5)), source.normal(size=(1, 5))
