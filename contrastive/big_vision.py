@@ -23,8 +23,9 @@ from contrastive.errors import CheckpointError, ContrastiveError, UnsafeFileErro
 from contrastive.foreign import MAX_BYTES, MAX_TENSORS, check_finite
 
 MAX_HEADER = 4096
+_SHAPE = rb"(\d{1,15}(, \d{1,15}){0,15},?)?"
 HEADER = re.compile(
-    rb"\{'descr': '(?P<kind>[<>|=]\w{1,4})', 'fortran_order': (?P<fortran>True|False), 'shape': \((?P<shape>(\d{1,15}(, \d{1,15}){0,15},?)?)\), \}\s*"
+    rb"\{'descr': '(?P<kind>[<>|=]\w{1,4})', 'fortran_order': (?P<fortran>True|False), 'shape': \((?P<shape>" + _SHAPE + rb")\), \}\s*"
 )
 KINDS = {"<f8": torch.float64, "<f4": torch.float32, "<f2": torch.float16, "|V2": torch.bfloat16, "<i4": torch.int32, "<i8": torch.int64}
 """Types of arrays that hold weights; JAX writes bfloat16 as two raw bytes."""

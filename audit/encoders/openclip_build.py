@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
@@ -33,9 +34,26 @@ def build(plan: Plan, dtype: torch.dtype, tensors: Mapping[str, torch.Tensor]) -
     cls = (open_clip.CoCa if "multimodal_cfg" in settings else open_clip.CustomTextCLIP) if custom else open_clip.CLIP
     if not plan.trusted:
         _check_size(cls, settings, tensors)
-    model = cls(**settings, cast_dtype=None if dtype == torch.float32 else dtype)
+    with _without_draws():
+        model = cls(**settings, cast_dtype=None if dtype == torch.float32 else dtype)
     _fill(model, tensors)
     return model
+
+
+@contextmanager
+def _without_draws() -> Iterator[None]:
+    """Leave weights as they are allocated: every one is replaced, strictly, and drawing them would take longer than reading the file."""
+    import torch
+    from torch.overrides import TorchFunctionMode
+
+    draws = {torch.Tensor.normal_, torch.Tensor.uniform_, torch.Tensor.erfinv_, torch.nn.init.orthogonal_}
+
+    class Skip(TorchFunctionMode):
+        def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            return args[0] if function in draws else function(*args, **(kwargs or {}))
+
+    with Skip():
+        yield
 
 
 def _check_size(cls: Any, settings: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) -> None:

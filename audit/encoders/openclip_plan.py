@@ -130,15 +130,23 @@ def fetch_parts(plan: Plan) -> Plan:
     notes = list(plan.notes)
     tokenizer = plan.tokenizer
     if (name := config["text_cfg"].get("hf_tokenizer_name")) and tokenizer is None:
-        tokenizer = hub.fetch(name, None, TOKENIZER_FILES, weights=False)
+        tokenizer = _fetch(name, f"hf download {name} --local-dir DIR on a connected machine; then here: --model-args tokenizer=DIR")
         notes.append(f"The tokenizer is that of {name} on the hub, at commit {tokenizer.name}.")
         check_folder(tokenizer, tokenizer.parents[1], required=None)
     if name := config["text_cfg"].get("hf_model_name"):
-        tower = hub.fetch(name, None, TOKENIZER_FILES, weights=False)
+        tower = _fetch(name, "run the same command once where the hub can be reached; what it fetches is kept")
         notes.append(f"The text tower is built after the configuration of {name} on the hub, at commit {tower.name}.")
         check_folder(tower, tower.parents[1])
         config["text_cfg"] |= {"hf_model_name": str(tower), "hf_model_pretrained": False}
     return dataclasses.replace(plan, config=config, tokenizer=tokenizer, notes=tuple(notes))
+
+
+def _fetch(name: str, fix: str) -> Path:
+    try:
+        return hub.fetch(name, None, TOKENIZER_FILES, weights=False)
+    except MachineError as error:
+        error.fix = fix
+        raise
 
 
 def _usual(name: str, tags: list[Mapping[str, Any]]) -> tuple[dict[str, Any], tuple[str, ...]]:
