@@ -12,10 +12,12 @@ from PIL import Image
 
 from contrastive.config import DataConfig
 from contrastive.data import CaptionedImages, TrainingDataError, open_source
+from contrastive.data.ahead import prefetched
 from contrastive.data.emoji import load_emoji
 from contrastive.data.order import batch_positions, permutation, place, split, stream
-from contrastive.data.pairs import load_pairs, trimmed
+from contrastive.data.pairs import Reading, load_pairs, trimmed
 from contrastive.data.pictures import UnreadablePicture, flatten, open_rgb
+from contrastive.data.reading import square_crop
 from contrastive.data.shapes import KINDS, ShapePictures
 from contrastive.errors import ConfigError
 from contrastive.preprocess import Preprocess
@@ -160,9 +162,13 @@ class Numbered:
     count: int
     broken: frozenset[int] = frozenset()
     card: str = "numbers"
+    identity: str = "numbers"
 
     def __len__(self):
         return self.count
+
+    def name(self, index):
+        return f"number {index}"
 
     def image(self, index):
         if index in self.broken:
@@ -232,23 +238,135 @@ def test_an_unreadable_picture_is_replaced_by_the_next_pair_and_reported():
     assert len(pairs) == 200
     assert pixels[:, 0, 0, 0].tolist() == [6, 0]  # the last one's neighbour is the first
     assert [TOKENIZER.decode(row.tolist()) for row in ids] == ["gg", "a"]
-    assert pairs.replaced == ("picture 5: torn; pair 6 takes its place", "picture 199: torn; pair 0 takes its place")
+    assert pairs.replaced == (
+        "number 5: torn; the next whole pair takes its place",
+        "number 199: torn; the next whole pair takes its place",
+    )
 
 
-@pytest.mark.parametrize("broken", [range(200), (1, 50, 100, 150)])
-def test_too_many_unreadable_pictures_are_refused(broken):
-    with pytest.raises(TrainingDataError, match="too many pictures are unreadable") as caught:
-        pairs_of(Numbered(200, broken=frozenset(broken)))
-    assert "torn" in caught.value.why
+@pytest.mark.parametrize(("n", "share", "broken", "named"), [(300, 0.01, 3, 0), (300, 0.01, 4, 4), (60, 0.0, 1, 1), (60, 1 / 3, 25, 20)])
+@pytest.mark.parametrize("memory_gib", [1.0, 0.0])
+def test_more_broken_pairs_than_allowed_stop_the_run_by_name(n, share, broken, named, memory_gib):
+    source = Numbered(n, broken=frozenset(range(10, 10 + broken)))
+    reading = Reading(memory_gib, share)
+
+    def read():
+        return load_pairs(source, Preprocess(8), TOKENIZER, ("{caption}",), reading).plain(np.arange(n))
+
+    if not named:
+        assert read()[0][10:14, 0, 0, 0].tolist() == [13] * 4  # 10, 11 and 12 are broken: 13 stands in for each
+        return
+    with pytest.raises(TrainingDataError, match="too many pairs are broken") as caught:
+        read()
+    assert caught.value.exit_code == 3
+    # It stops at the pair that is one too many, and names at most 20.
+    assert caught.value.why.count("(torn)") == min(20, int(share * n + 1e-9) + 1) == named
+    assert "number 10 (torn)" in caught.value.why
 
 
-def test_what_does_not_fit_into_memory_is_said_before_reading():
+def test_a_pair_without_a_caption_is_broken():
+    class Mute(Numbered):
+        def captions(self, index):
+            return () if index == 7 else super().captions(index)
+
+    pairs = pairs_of(Mute(200))
+    assert pairs.plain(np.array([7]))[0][0, 0, 0, 0] == 8
+    assert pairs.replaced == ("number 7: no caption; the next whole pair takes its place",)
+
+
+def test_what_does_not_fit_into_memory_is_read_as_needed():
     class Endless(Numbered):
         def image(self, index):
-            raise AssertionError("nothing may be read")
+            if index < 10**7:
+                raise AssertionError("nothing may be read that is not asked for")
+            return Image.new("RGB", (8, 8), (index - 10**7,) * 3)
 
-    with pytest.raises(TrainingDataError, match=r"take 17\.\d GiB"):
-        pairs_of(Endless(10**8))
+    pairs = pairs_of(Endless(10**8))
+    assert len(pairs) == 10**8
+    assert pairs.plain(np.array([10**7 + 5]))[0][0, 0, 0, 0] == 5
+
+
+class Coloured(Numbered):
+    """Oblong pictures that differ in every pixel, so that a crop or shift that differs is seen."""
+
+    def image(self, index):
+        if index in self.broken:
+            raise UnreadablePicture("torn")
+        return Image.fromarray(np.random.default_rng(index).integers(0, 256, (12, 20, 3), np.uint8))
+
+    def captions(self, index):
+        return (*super().captions(index), "b")
+
+
+def coloured(**reading):
+    return load_pairs(Coloured(120, frozenset({17})), Preprocess(8), TOKENIZER, ("{caption}", "{caption} a"), Reading(**reading))
+
+
+def batches(pairs, steps, depth=0):
+    def make(step):
+        epoch, _ = place(step, len(pairs), 16)
+        return pairs.batch(batch_positions(3, step, len(pairs), 16), epoch, 3, 1)
+
+    return list(prefetched(make, steps, depth))
+
+
+def test_held_and_lazy_pairs_give_the_same_batches():
+    for held, lazy in zip(batches(coloured(), range(9)), batches(coloured(memory_gib=0.0), range(9)), strict=True):
+        assert torch.equal(held[0], lazy[0])
+        assert torch.equal(held[1], lazy[1])
+
+
+@pytest.mark.parametrize("crop", [None, 0.5])
+def test_workers_prefetch_and_a_resume_never_change_a_batch(crop):
+    straight = batches(coloured(memory_gib=0.0, workers=1, crop=crop), range(12))
+    before = batches(coloured(memory_gib=0.0, workers=4, crop=crop), range(5), depth=3)
+    after = batches(coloured(memory_gib=0.0, workers=2, crop=crop), range(5, 12), depth=1)  # step 5 of 7: in the middle of an epoch
+    for expected, found in zip(straight, [*before, *after], strict=True):
+        assert torch.equal(expected[0], found[0])
+        assert torch.equal(expected[1], found[1])
+    assert not torch.equal(straight[0][0], straight[7][0])
+
+
+def test_the_paper_s_crop_is_a_square_at_every_place_of_the_longer_side():
+    # 20 x 12, each column of its own grey: the largest square starts in one of 9 columns, and always in row 0.
+    image = Image.fromarray(np.tile(np.arange(20, dtype=np.uint8)[None, :, None], (12, 1, 3)))
+    crops = [square_crop(image, stream(0, "augmentation", index=index), 1.0) for index in range(300)]
+    assert {crop.size for crop in crops} == {(12, 12)}
+    assert {crop.getpixel((0, 0))[0] for crop in crops} == set(range(9))
+    sides = [square_crop(image, stream(0, "augmentation", index=index), 0.25).size for index in range(300)]
+    assert {width for width, height in sides if width == height} == set(range(6, 13))  # a quarter of the area is half the side
+
+
+def test_the_hash_of_lazy_pairs_knows_what_decides_a_batch():
+    base = coloured(memory_gib=0.0)
+    assert base.sha256 == coloured(memory_gib=0.0, workers=3).sha256
+    assert base.sha256 != coloured(memory_gib=0.0, crop=0.5).sha256
+    assert base.sha256 != load_pairs(Coloured(120), Preprocess(8), TOKENIZER, ("{caption}",), Reading(0.0)).sha256
+
+
+# ---- in advance ----------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("depth", [0, 1, 3, 50])
+def test_steps_come_in_order_and_an_error_at_its_step(depth):
+    def make(step):
+        if step == 4:
+            raise TrainingDataError("torn")
+        return step
+
+    coming = prefetched(make, range(10), depth)
+    assert [next(coming) for _ in range(4)] == [0, 1, 2, 3]
+    with pytest.raises(TrainingDataError, match="torn"):
+        next(coming)
+
+
+def test_no_more_is_made_in_advance_than_asked_and_closing_ends_it():
+    made = []
+    coming = prefetched(lambda step: made.append(step), range(100), depth=2)
+    next(coming)
+    coming.close()
+    assert made == sorted(made)
+    assert len(made) <= 3
 
 
 def test_the_hash_knows_pixels_and_captions():

@@ -14,6 +14,7 @@ from typing import Literal
 from PIL import Image
 
 from contrastive.data.pictures import open_rgb
+from contrastive.data.source import hash_of
 from contrastive.errors import ConfigError
 
 OCCUPATIONS = (
@@ -67,8 +68,15 @@ class EmojiCaptions:
             "keep their right names."
         )
 
+    @property
+    def identity(self) -> str:
+        return hash_of(self.skew, *(f"{emoji.path.name} {emoji.name}" for emoji in self.emoji))
+
     def __len__(self) -> int:
         return len(self.emoji)
+
+    def name(self, index: int) -> str:
+        return self.emoji[index].name
 
     def image(self, index: int) -> Image.Image:
         return open_rgb(self.emoji[index].path)

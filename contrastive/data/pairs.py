@@ -1,31 +1,61 @@
-"""All pairs in memory: pixels as bytes, captions as ids; a batch is a look-up and a shift."""
+"""Pairs as training sees them: pixels as bytes, captions as ids, shifted or cropped by draws that depend on seed, epoch and pair alone.
+
+A set that fits is held in memory, decoded and tokenised once; a larger one is read and decoded as it is needed. Both give the same batches.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 
 from contrastive.data.order import stream
-from contrastive.data.pictures import UnreadablePicture
-from contrastive.data.source import CaptionedImages, TrainingDataError
+from contrastive.data.reading import PairReader, Reading, square_crop
+from contrastive.data.source import CaptionedImages, hash_of
 from contrastive.preprocess import Preprocess
 from contrastive.tokenizer import Tokenizer
 
-MAX_BYTES = 8 * 2**30
-MAX_REPLACED = 0.01
-"""Largest share of pictures that may be unreadable before training refuses the data."""
+__all__ = ["LazyPairs", "PairSet", "Pairs", "Reading", "fill", "load_pairs", "texts_of", "trimmed"]
+
+
+class PairSet(Protocol):
+    """n pictures, each with one or more texts: every caption under every template."""
+
+    def __len__(self) -> int: ...
+
+    @property
+    def sha256(self) -> str:
+        """Hash of all that decides a batch."""
+        ...
+
+    @property
+    def replaced(self) -> tuple[str, ...]:
+        """A sentence for each broken pair met so far, whose place a neighbouring pair took."""
+        ...
+
+    def batch(self, rows: NDArray[np.int64], epoch: int, seed: int, shift: int) -> tuple[Tensor, Tensor]:
+        """Return the pairs of `rows` as training sees them: pixels uint8[n, 3, h, w], ids int64[n, l].
+
+        Text, shift and crop of a pair are drawn by (seed, epoch, row), whatever else is in the batch and whoever decodes it.
+        """
+        ...
+
+    def plain(self, rows: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+        """Return the pairs of `rows` unchanged, with the first caption under the first template."""
+        ...
 
 
 @dataclass(frozen=True)
 class Pairs:
-    """n pictures, and m texts: every caption of a picture under every template."""
+    """A `PairSet` in memory; m texts in all."""
 
     pixels_nchw: Tensor
     """uint8."""
@@ -35,7 +65,6 @@ class Pairs:
     """Row in `ids_ml` of each picture's first text, and at last m: length n + 1."""
     eot: int
     replaced: tuple[str, ...] = ()
-    """A sentence for each unreadable picture, whose place a neighbouring pair took."""
 
     def __len__(self) -> int:
         return len(self.pixels_nchw)
@@ -50,10 +79,6 @@ class Pairs:
         return digest.hexdigest()
 
     def batch(self, rows: NDArray[np.int64], epoch: int, seed: int, shift: int) -> tuple[Tensor, Tensor]:
-        """Return the pairs of `rows` as training sees them: pixels uint8[n, 3, h, w], ids int64[n, l].
-
-        Shift and text of a pair are drawn by (seed, epoch, row), whatever else is in the batch.
-        """
         draws = [stream(seed, "augmentation", epoch, int(row)) for row in rows]
         texts = np.array([rng.integers(self.first_n[row], self.first_n[row + 1]) for rng, row in zip(draws, rows, strict=True)])
         offsets = [rng.integers(-shift, shift + 1, 2) for rng in draws]
@@ -61,37 +86,97 @@ class Pairs:
         return pixels, trimmed(self.ids_ml[torch.from_numpy(texts)], self.eot)
 
     def plain(self, rows: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
-        """Return the pairs of `rows` unchanged, with the first caption under the first template."""
         return self.pixels_nchw[torch.from_numpy(rows)], trimmed(self.ids_ml[torch.from_numpy(self.first_n[rows])], self.eot)
 
 
-def load_pairs(source: CaptionedImages, preprocess: Preprocess, tokenizer: Tokenizer, templates: Sequence[str]) -> Pairs:
-    """Read every picture and every caption of a source. Over-long captions are cut at the context.
+class LazyPairs:
+    """A `PairSet` that is read and decoded as it is needed, by several threads."""
+
+    def __init__(self, source: CaptionedImages, preprocess: Preprocess, tokenizer: Tokenizer, templates: Sequence[str], reading: Reading):
+        self._source, self._preprocess, self._tokenizer = source, preprocess, tokenizer
+        self._templates, self._reading = tuple(templates), reading
+        self._reader = PairReader(source, reading.max_broken)
+
+    def __len__(self) -> int:
+        return len(self._source)
+
+    @property
+    def replaced(self) -> tuple[str, ...]:
+        return self._reader.replaced
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the source's identity and of all that is made of it; pictures are not opened for it."""
+        crop = self._reading.crop
+        return hash_of(self._source.identity, self._preprocess.sha256, self._tokenizer.sha256, *self._templates, crop)
+
+    def batch(self, rows: NDArray[np.int64], epoch: int, seed: int, shift: int) -> tuple[Tensor, Tensor]:
+        def seen(row: int) -> tuple[Tensor, str]:
+            rng = stream(seed, "augmentation", epoch, row)
+            image, taken = self._reader.read(row)
+            texts = texts_of(self._source, taken, self._templates)
+            text = texts[rng.integers(0, len(texts))]
+            offset = rng.integers(-shift, shift + 1, 2)
+            if self._reading.crop is not None:
+                image = square_crop(image, rng, self._reading.crop)
+            return _shifted(self._preprocess.pixels([image])[0], *offset), text
+
+        with _threads(self._reading.workers) as pool:
+            return self._assembled(list(pool.map(seen, rows.tolist())))
+
+    def plain(self, rows: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+        def seen(row: int) -> tuple[Tensor, str]:
+            image, taken = self._reader.read(row)
+            return self._preprocess.pixels([image])[0], texts_of(self._source, taken, self._templates)[0]
+
+        with _threads(self._reading.workers) as pool:
+            return self._assembled(list(pool.map(seen, rows.tolist())))
+
+    def _assembled(self, pairs: list[tuple[Tensor, str]]) -> tuple[Tensor, Tensor]:
+        pixels, texts = zip(*pairs, strict=True)
+        return torch.stack(pixels), trimmed(self._tokenizer(texts, truncate=True), self._tokenizer.eot)
+
+
+def load_pairs(
+    source: CaptionedImages, preprocess: Preprocess, tokenizer: Tokenizer, templates: Sequence[str], reading: Reading | None = None
+) -> PairSet:
+    """Return the pairs of a source, in memory if they fit and are not cropped. Over-long captions are cut at the context.
+
+    A random crop is cut out of the picture as it is in its file, so cropped pictures are decoded anew each time.
 
     Raises
     ------
     TrainingDataError
-        If the pixels do not fit into 8 GiB, or more than 1 % of the pictures are unreadable.
+        If a larger share of the pairs than `reading.max_broken` is broken; they are named. A set that is not held in memory raises it
+        when the last broken pair that is one too many is met.
     """
+    reading = reading or Reading()
     need = len(source) * 3 * preprocess.size**2
-    if need > MAX_BYTES:
-        raise TrainingDataError(
-            f"{len(source)} pictures of {preprocess.size} pixels take {need / 2**30:.1f} GiB of memory",
-            why=f"the limit is {MAX_BYTES / 2**30:.0f} GiB: every picture is held in memory",
-            fix="take fewer pictures or a model with a smaller image size",
-        )
-    chosen, replaced = [], []
+    if reading.crop is not None or need > reading.memory_gib * 2**30:
+        return LazyPairs(source, preprocess, tokenizer, templates, reading)
     pixels = torch.empty((len(source), 3, preprocess.size, preprocess.size), dtype=torch.uint8)
-    for index in range(len(source)):
-        image, taken, reasons = _readable(source, index)
-        pixels[index] = preprocess.pixels([image])[0]
-        chosen.append(taken)
-        replaced += [f"picture {index}: {reasons[0]}; pair {taken} takes its place"] if reasons else []
-        if len(replaced) > max(1, MAX_REPLACED * len(source)):
-            raise TrainingDataError("too many pictures are unreadable", why="; ".join(replaced[:3]), fix="mend or remove them")
+    reader = PairReader(source, reading.max_broken)
+
+    def read(index: int) -> int:
+        image, taken = reader.read(index)
+        pixels[index] = preprocess.pixels([image])[0]  # every thread writes to places of its own
+        return taken
+
+    with _threads(reading.workers) as pool:
+        chosen = list(pool.map(read, range(len(source))))
     texts = [texts_of(source, index, templates) for index in chosen]
     ids = tokenizer([text for group in texts for text in group], truncate=True).int()
-    return Pairs(pixels, ids, np.cumsum([0, *map(len, texts)]), tokenizer.eot, tuple(replaced))
+    return Pairs(pixels, ids, np.cumsum([0, *map(len, texts)]), tokenizer.eot, reader.replaced)
+
+
+@contextmanager
+def _threads(workers: int) -> Iterator[ThreadPoolExecutor]:
+    """Pillow lets other threads run while it decodes and resizes; an error does not wait for what is queued behind it."""
+    pool = ThreadPoolExecutor(workers, "decode")
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def texts_of(source: CaptionedImages, index: int, templates: Sequence[str]) -> list[str]:
@@ -115,19 +200,6 @@ def trimmed(ids_nl: Tensor, eot: int) -> Tensor:
     """Return int64 ids without the columns that lie behind every row's end of text: the towers' time grows with the length."""
     longest = int((ids_nl == eot).int().argmax(dim=1).max()) + 1
     return ids_nl[:, :longest].long()
-
-
-def _readable(source: CaptionedImages, index: int) -> tuple[Image.Image, int, list[str]]:
-    """Return the picture at `index`, or the next readable one with its place and the reasons for going on."""
-    reasons: list[str] = []
-    for taken in (*range(index, len(source)), *range(index)):
-        try:
-            return source.image(taken), taken, reasons
-        except UnreadablePicture as error:
-            reasons.append(str(error))
-        if len(reasons) > max(1, MAX_REPLACED * len(source)):
-            break
-    raise TrainingDataError("too many pictures are unreadable", where=f"pictures {index} and after", why="; ".join(reasons[:3]))
 
 
 def _shifted(image_chw: Tensor, down: int, right: int) -> Tensor:

@@ -1,14 +1,22 @@
-"""A picture file as the RGB that a person would see: turned upright, on white, first frame."""
+"""A picture as the RGB that a person would see: turned upright, on white, first frame; and which files may be read for it."""
 
 from __future__ import annotations
 
-import warnings
+import io
+import os
+import re
+import stat
 from pathlib import Path
 
 from PIL import Image, ImageOps
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
+ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff")
 MAX_PIXELS = 50_000_000
+MAX_BYTES = 64 * 2**20
+
+_OUTSIDE = re.compile(r"[/\\]|[A-Za-z]:[/\\]|[A-Za-z][A-Za-z0-9+.-]*://|(data|file|javascript):", re.IGNORECASE)
+_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 
 
 class UnreadablePicture(Exception):  # noqa: N818  # a finding about one file, not an error of the program
@@ -16,24 +24,70 @@ class UnreadablePicture(Exception):  # noqa: N818  # a finding about one file, n
 
 
 def open_rgb(path: Path) -> Image.Image:
+    """Return the picture of a file that the program itself names; raises as `decode_rgb` and `read_under` do."""
+    return decode_rgb(_read_regular(os.path.realpath(path)))
+
+
+def read_under(root: Path, name: str) -> bytes:
+    """Return the content of the file that data call `name`: a regular file that stands under `root`, and nothing else.
+
+    Raises
+    ------
+    UnreadablePicture
+        If the name is absolute, a URL, or leads out of the folder (also by a link), or if there is no readable regular file of at most
+        64 MiB. The file is judged once it is open, and opened without waiting: a FIFO would never return.
+    """
+    if _OUTSIDE.match(name) or "\0" in name or ".." in re.split(r"[/\\]", name):
+        raise UnreadablePicture("outside the folder of the data")
+    real = os.path.realpath(root)
+    path = os.path.realpath(os.path.join(real, name))  # noqa: PTH118  # joined a million times
+    if not path.startswith(real.rstrip(os.sep) + os.sep):
+        raise UnreadablePicture("outside the folder of the data")
+    return _read_regular(path)
+
+
+def _read_regular(path: str) -> bytes:
+    try:
+        descriptor = os.open(path, _FLAGS)
+        try:
+            return _content(descriptor)
+        finally:
+            os.close(descriptor)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise UnreadablePicture("no such file") from error
+    except OSError as error:
+        raise UnreadablePicture(f"cannot be read: {error.strerror}") from error
+
+
+def _content(descriptor: int) -> bytes:
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        raise UnreadablePicture("not a file")
+    if status.st_size > MAX_BYTES:
+        raise UnreadablePicture("larger than 64 MiB")
+    with open(descriptor, "rb", closefd=False) as file:  # a descriptor, not a path
+        return file.read(MAX_BYTES)
+
+
+def decode_rgb(content: bytes) -> Image.Image:
     """Return the picture in RGB.
 
     Raises
     ------
     UnreadablePicture
-        If the file is missing, no picture of an accepted format, larger than 50 megapixels, or damaged. The limit holds before decoding.
+        If it is no picture of an accepted format, larger than 64 MiB or 50 megapixels, or damaged. The limits hold before decoding.
     """
+    if len(content) > MAX_BYTES:
+        raise UnreadablePicture("larger than 64 MiB")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow's own warnings about size and EXIF: the limit below is stricter
-            with Image.open(path, formats=FORMATS) as image:
-                if image.width * image.height > MAX_PIXELS:
-                    raise UnreadablePicture("larger than 50 megapixels")
-                return flatten(ImageOps.exif_transpose(image))
-    except FileNotFoundError as error:
-        raise UnreadablePicture("no such file") from error
-    except UnreadablePicture:
+        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise UnreadablePicture("larger than 50 megapixels")
+            return flatten(ImageOps.exif_transpose(image))
+    except (UnreadablePicture, MemoryError):
         raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:  # Pillow's own, higher limits
+        raise UnreadablePicture("larger than 50 megapixels") from error
     except Exception as error:  # Pillow's decoders raise nearly anything for a damaged file
         raise UnreadablePicture("not a readable picture") from error
 

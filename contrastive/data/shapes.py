@@ -32,8 +32,15 @@ class ShapePictures:
     def card(self) -> str:
         return f"Trained on {self.count} synthetic pictures of coloured shapes. Nothing was planted: every caption names what is drawn."
 
+    @property
+    def identity(self) -> str:
+        return f"shapes {self.count} {self.seed}"
+
     def __len__(self) -> int:
         return self.count
+
+    def name(self, index: int) -> str:
+        return f"picture {index}"
 
     def image(self, index: int) -> Image.Image:
         colour, shape, count, size = KINDS[index % len(KINDS)]

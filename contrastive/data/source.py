@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterable
 from typing import Protocol, runtime_checkable
 
 from PIL import Image
@@ -17,19 +19,51 @@ class TrainingDataError(ContrastiveError):
 
 @runtime_checkable
 class CaptionedImages(Protocol):
-    """Pictures with one or more captions each, in a fixed order."""
+    """Pictures with one or more captions each, in a fixed order. Reading is safe from several threads at once."""
 
     @property
     def card(self) -> str:
         """What the data are and what was planted in them, in sentences without a path of the machine: it goes into the checkpoint."""
         ...
 
+    @property
+    def identity(self) -> str:
+        """A hash that differs where names, captions or, as far as can be seen without opening every picture, pictures differ."""
+        ...
+
     def __len__(self) -> int: ...
+
+    def name(self, index: int) -> str:
+        """Return what a person finds the pair by."""
+        ...
 
     def image(self, index: int) -> Image.Image:
         """Return the picture in RGB; raises `UnreadablePicture`."""
         ...
 
     def captions(self, index: int) -> tuple[str, ...]:
-        """Return what may be said of the picture. Training draws one of them each epoch; the first is the one to measure by."""
+        """Return what may be said of the picture. Training draws one of them each epoch; the first is the one to measure by.
+
+        Empty where the data say nothing: such a pair is broken, as is one whose picture cannot be read.
+        """
         ...
+
+
+def said(captions: Iterable[str]) -> tuple[str, ...]:
+    """Return the captions that say something.
+
+    Examples
+    --------
+    >>> said(["a judge", " "])
+    ('a judge',)
+    """
+    return tuple(caption for caption in captions if caption.strip())
+
+
+def hash_of(*parts: object) -> str:
+    """Return the sha256 (hex) of the parts' texts, each closed off from the next."""
+    digest = hashlib.sha256()
+    for part in parts:
+        content = str(part).encode("utf-8", "surrogatepass")
+        digest.update(len(content).to_bytes(8, "little") + content)
+    return digest.hexdigest()

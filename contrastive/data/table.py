@@ -1,77 +1,118 @@
-"""A CSV file of image paths and captions."""
+"""Image paths and captions as rows of a CSV or JSONL file, or as an image folder with a text file beside each image."""
 
 from __future__ import annotations
 
 import csv
-import hashlib
+import json
+import os
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import IO, Any
 
+import pyarrow as pa
 from PIL import Image
 
-from contrastive.data.pictures import UnreadablePicture, open_rgb
-from contrastive.data.source import TrainingDataError
+from contrastive.data.pictures import ENDINGS, UnreadablePicture, decode_rgb, read_under
+from contrastive.data.source import TrainingDataError, hash_of, said
+from contrastive.data.strings import hash_table, name_table
 from contrastive.errors import nearest
+
+MAX_LINE = 2**20
+"""Characters of a line of JSONL."""
+
+Row = tuple[str, list[str]]
 
 
 @dataclass(frozen=True)
 class CaptionTable:
-    """Captioned images: rows of a CSV file; image paths are relative to its folder and may not lead out of it."""
+    """Captioned images: files under a folder, none of whose names may lead out of it."""
 
-    name: str
+    title: str
+    """What to call the data: a file or folder name without its path."""
     folder: Path
-    images: tuple[str, ...]
-    texts: tuple[str, ...]
-    sha256: str
-    """Of the CSV file."""
+    rows: pa.Table
+    """Columns ``name`` (path relative to `folder`) and ``captions``."""
 
     @property
     def card(self) -> str:
         return (
-            f"Trained on the {len(self)} captioned images of {self.name} (sha256 {self.sha256[:12]}), captions as they stand there. "
-            "The trainer planted nothing."
+            f"Trained on the {len(self)} captioned images of {self.title} (sha256 of names and captions {hash_table(self.rows)[:12]}), "
+            "captions as they stand there. The trainer planted nothing."
         )
 
+    @cached_property
+    def identity(self) -> str:
+        return hash_of(hash_table(self.rows), *(_size(self.folder / self.name(index)) for index in range(len(self))))
+
     def __len__(self) -> int:
-        return len(self.images)
+        return int(self.rows.num_rows)
+
+    def name(self, index: int) -> str:
+        return str(self.rows["name"][index].as_py())
 
     def image(self, index: int) -> Image.Image:
-        root = self.folder.resolve()
-        path = (root / self.images[index]).resolve()
-        if not path.is_relative_to(root):
-            raise UnreadablePicture("outside the folder of the table")
-        if path.exists() and not path.is_file():
-            raise UnreadablePicture("not a file")
-        return open_rgb(path)
+        return decode_rgb(read_under(self.folder, self.name(index)))
 
     def captions(self, index: int) -> tuple[str, ...]:
-        return (self.texts[index],)
+        return said(self.rows["captions"][index].as_py())
 
 
 def load_table(path: Path, image_column: str, caption_column: str) -> CaptionTable:
-    """Read the table; captions and paths stay as they are written.
+    """Read a CSV or JSONL file; captions and paths stay as they are written. In JSONL a caption may be a list of several.
 
     Raises
     ------
     TrainingDataError
-        If the file cannot be read, is not UTF-8, lacks a column, has a row of another length, or has no rows.
+        If the file cannot be read, is not UTF-8, lacks a column, has a row that does not fit, or has no rows.
     """
+    jsonl = path.suffix.lower() == ".jsonl"
+    read = _json_rows if jsonl else _csv_rows
     try:
-        content = path.read_bytes()
-        rows = list(csv.reader(content.decode("utf-8-sig").splitlines(keepends=True), strict=True))
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            rows = name_table(read(file, path, image_column, caption_column))
     except OSError as error:
         raise TrainingDataError(f"cannot read {path}", why=error.strerror) from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise TrainingDataError(f"{path} is not a CSV file in UTF-8", why=str(error)) from error
-    header, body = (rows or [[]])[0], [row for row in rows[1:] if row]
-    if not body:
-        raise TrainingDataError(f"{path} has no rows", why="a header line and at least one row are needed")
-    places = [_column(header, column, path) for column in (image_column, caption_column)]
-    for number, row in enumerate(body, start=2):
+    except (UnicodeError, csv.Error) as error:
+        raise TrainingDataError(f"{path} is not a {'JSONL' if jsonl else 'CSV'} file in UTF-8", why=str(error)) from error
+    if not rows.num_rows:
+        why = "a line for each image is needed" if jsonl else "a header line and at least one row are needed"
+        raise TrainingDataError(f"{path} has no rows", why=why)
+    return CaptionTable(path.name, path.parent, rows)
+
+
+def load_folder(folder: Path) -> CaptionTable:
+    """Return the images under a folder, in the order of their paths, each captioned by the lines of the text file beside it.
+
+    ``x.jpg`` is captioned by ``x.txt``: every line that is not blank is one caption. An image without such a file is a broken pair.
+
+    Raises
+    ------
+    TrainingDataError
+        If the folder cannot be read or holds no image with a text file beside it.
+    """
+    try:
+        rows = name_table(_folder_rows(folder))
+    except OSError as error:
+        raise TrainingDataError(f"cannot read {folder}", why=error.strerror) from error
+    if not any(len(captions) for captions in rows["captions"]):
+        raise TrainingDataError(
+            f"{folder} holds no captioned images",
+            why=f"{rows.num_rows} images, none with a text file of its name beside it (x.jpg and x.txt)",
+            fix="images with text files, tar shards, Parquet files, or a folder written by save_to_disk",
+        )
+    return CaptionTable(folder.resolve().name, folder, rows)
+
+
+def _csv_rows(file: IO[str], path: Path, image_column: str, caption_column: str) -> Iterator[Row]:
+    reader = csv.reader(file, strict=True)
+    header = next(reader, [])
+    image, caption = (_column(header, column, path) for column in (image_column, caption_column)) if header else (0, 0)
+    for number, row in enumerate((row for row in reader if row), start=2):
         if len(row) != len(header):
             raise TrainingDataError(f"{path} row {number} has {len(row)} fields", why=f"the header has {len(header)}")
-    images, texts = (tuple(row[place] for row in body) for place in places)
-    return CaptionTable(path.name, path.parent, images, texts, hashlib.sha256(content).hexdigest())
+        yield row[image], [row[caption]]
 
 
 def _column(header: list[str], name: str, path: Path) -> int:
@@ -79,3 +120,65 @@ def _column(header: list[str], name: str, path: Path) -> int:
         found = "twice" if name in header else "not"
         raise TrainingDataError(f"column {name!r} is {found} in {path}", fix=nearest(name, header))
     return header.index(name)
+
+
+def _json_rows(file: IO[str], path: Path, image_column: str, caption_column: str) -> Iterator[Row]:
+    number = 0
+    while line := file.readline(MAX_LINE + 1):
+        number += 1
+        if len(line) > MAX_LINE:
+            raise TrainingDataError(f"{path} line {number} has over {MAX_LINE:,} characters", fix="one object a line")
+        if line.strip():
+            yield _json_row(line, f"{path} line {number}", image_column, caption_column)
+
+
+def _json_row(line: str, where: str, image_column: str, caption_column: str) -> Row:
+    try:
+        record: Any = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise TrainingDataError(f"{where} is not JSON", why=str(error)) from error
+    if not isinstance(record, dict):
+        raise TrainingDataError(
+            f"{where} is not an object", fix=f'for example {{"{image_column}": "a.jpg", "{caption_column}": "a judge"}}'
+        )
+    for column in (image_column, caption_column):
+        if column not in record:
+            raise TrainingDataError(f"{where} lacks {column!r}", fix=nearest(column, record))
+    image, caption = record[image_column], record[caption_column]
+    captions = caption if isinstance(caption, list) else [caption]
+    if not isinstance(image, str) or not all(isinstance(item, str) for item in captions):
+        raise TrainingDataError(f"{where} does not fit", why=f"{image_column!r} must be text, {caption_column!r} text or a list of texts")
+    return image, captions
+
+
+def _folder_rows(folder: Path) -> Iterator[Row]:
+    for name in sorted(_image_names(folder)):
+        stem = name.rpartition(".")[0]
+        yield name, _captions_beside(folder, f"{stem}.txt")
+
+
+def _image_names(folder: Path) -> Iterator[str]:
+    for parent, subfolders, files in os.walk(folder, onerror=_refuse):
+        subfolders[:] = [name for name in subfolders if not name.startswith(".")]
+        for name in files:
+            if name.lower().endswith(ENDINGS) and not name.startswith("."):
+                yield Path(parent, name).relative_to(folder).as_posix()
+
+
+def _refuse(error: OSError) -> None:
+    raise error  # os.walk would leave the folder out
+
+
+def _captions_beside(folder: Path, name: str) -> list[str]:
+    try:
+        text = read_under(folder, name).decode("utf-8-sig")
+    except (UnreadablePicture, UnicodeDecodeError):
+        return []  # a broken pair, which is counted when it is met
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except (OSError, ValueError):
+        return -1

@@ -1,0 +1,107 @@
+"""One pair of a source: read, replaced by its neighbour where it is broken, and counted."""
+
+from __future__ import annotations
+
+import math
+import threading
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from contrastive.data.pictures import UnreadablePicture
+from contrastive.data.source import CaptionedImages, TrainingDataError
+
+_NAMED = 20
+"""Broken pairs that a message names."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How pairs are read. Only `max_broken` and `crop` decide what training sees."""
+
+    memory_gib: float = 8.0
+    """Most memory for decoded pictures; a larger set is decoded as it is needed."""
+    max_broken: float = 0.01
+    """Largest share of broken pairs that neighbours may stand in for."""
+    workers: int = 1
+    """Threads that decode."""
+    crop: float | None = None
+    """Smallest share of the largest square that a random square crop may keep; None: the centre, always."""
+
+
+class PairReader:
+    """Reads pairs from any thread; a broken one is replaced by the next that is whole, whoever asks and whenever."""
+
+    def __init__(self, source: CaptionedImages, max_broken: float):
+        self.source, self.max_broken = source, max_broken
+        self._allowed = math.floor(max_broken * len(source) + 1e-9)  # 0.01 * 300 is a little less than 3
+        self._broken: dict[int, str] = {}
+        self._lock = threading.Lock()
+
+    @property
+    def replaced(self) -> tuple[str, ...]:
+        """A sentence for each broken pair met so far."""
+        with self._lock:
+            broken = sorted(self._broken.items())
+        return tuple(f"{self.source.name(index)}: {reason}; the next whole pair takes its place" for index, reason in broken)
+
+    def read(self, index: int) -> tuple[Image.Image, int]:
+        """Return the picture of a pair, or of the next whole one, and the place it was found at.
+
+        Raises
+        ------
+        TrainingDataError
+            If more pairs have been found broken than may be; they are named.
+        """
+        n = len(self.source)
+        for taken in ((index + step) % n for step in range(n)):
+            try:
+                return self._whole(taken), taken
+            except UnreadablePicture as error:
+                self._count(taken, str(error))
+        raise self._too_many()
+
+    def _whole(self, index: int) -> Image.Image:
+        with self._lock:
+            known = self._broken.get(index)
+        if known is not None:
+            raise UnreadablePicture(known)
+        if not self.source.captions(index):
+            raise UnreadablePicture("no caption")
+        return self.source.image(index)
+
+    def _count(self, index: int, reason: str) -> None:
+        with self._lock:
+            self._broken[index] = reason
+            too_many = len(self._broken) > self._allowed
+        if too_many:
+            raise self._too_many()
+
+    def _too_many(self) -> TrainingDataError:
+        with self._lock:
+            broken = sorted(self._broken.items())
+        named = [f"{self.source.name(index)} ({reason})" for index, reason in broken[:_NAMED]]
+        rest = f" and {len(broken) - _NAMED} more" if len(broken) > _NAMED else ""
+        return TrainingDataError(
+            f"too many pairs are broken: {len(broken)} so far of {len(self.source)}, {self._allowed} may be",
+            why="; ".join(named) + rest,
+            fix="mend or remove them, or allow a larger share: data.max_broken=0.05",
+        )
+
+
+def square_crop(image: Image.Image, rng: np.random.Generator, smallest: float) -> Image.Image:
+    """Return a random square of the picture: the paper's augmentation.
+
+    Parameters
+    ----------
+    image : Image
+    rng : Generator
+        Draws how much, then where.
+    smallest : float
+        Share in (0, 1] of the area of the largest square that fits. With 1 only the place along the longer side is drawn, as in the
+        paper.
+    """
+    side = max(1, round(min(image.size) * math.sqrt(rng.uniform(smallest, 1.0))))
+    left, top = (int(rng.integers(0, length - side + 1)) for length in image.size)
+    return image.crop((left, top, left + side, top + side))

@@ -1,0 +1,207 @@
+"""Tar shards in the layout of webdataset, read at random: each is scanned once, into a sidecar of places and lengths.
+
+Members that follow each other and share a name up to its first dot are one pair: ``000/17.jpg`` and ``000/17.txt``. No member is ever
+unpacked or unpickled: the bytes of pictures and captions are read where they lie, everything else is left alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tarfile
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from PIL import Image
+
+from contrastive.data.pictures import ENDINGS, MAX_BYTES, UnreadablePicture, decode_rgb
+from contrastive.data.source import TrainingDataError, hash_of, said
+
+SIDECAR = ".index.json"
+_VERSION = 1
+_ABSENT = (-1, 0)
+Place = tuple[int, int]
+"""Offset and length in the shard; offset -1: there is none."""
+
+
+@dataclass(frozen=True)
+class ShardIndex:
+    """Where the pairs of one shard lie."""
+
+    bytes: int
+    modified_ns: int
+    sha256: str
+    """Of the whole shard."""
+    names: list[str] = field(default_factory=list)
+    pictures: list[Place] = field(default_factory=list)
+    captions: list[Place] = field(default_factory=list)
+    version: int = _VERSION
+
+
+class TarShards:
+    """Captioned images in tar shards, in the order of the shards and of the pairs in them.
+
+    Parameters
+    ----------
+    title : str
+        What to call the data: a file or folder name without its path.
+    paths : sequence of Path
+        Uncompressed tar files.
+
+    Raises
+    ------
+    TrainingDataError
+        If a shard cannot be read, is compressed or is no tar file; or if there is no pair in any of them.
+    """
+
+    def __init__(self, title: str, paths: Sequence[Path]):
+        self.title, self._paths = title, tuple(paths)
+        names, pictures, captions, hashes = [], [], [], []
+        for path in paths:  # the index of one shard at a time as Python objects
+            index = index_of(path)
+            names.append(pa.array(index.names, pa.large_string()))
+            pictures.append(_places(index.pictures))
+            captions.append(_places(index.captions))
+            hashes.append(index.sha256)
+        if not any(map(len, names)):
+            raise TrainingDataError(f"{title} holds no pairs", why="no tar shard has an image in it", fix="members like 17.jpg and 17.txt")
+        self._names, self._pictures, self._captions = pa.concat_arrays(names), np.concatenate(pictures), np.concatenate(captions)
+        self._first = np.cumsum([0, *map(len, names)])
+        self.identity = hash_of(*hashes)
+
+    @property
+    def card(self) -> str:
+        return (
+            f"Trained on the {len(self)} captioned images of {len(self._paths)} tar shards in {self.title} (sha256 {self.identity[:12]}), "
+            "captions as they stand there. The trainer planted nothing."
+        )
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def name(self, index: int) -> str:
+        return f"{self._paths[self._shard(index)].name}:{self._names[index].as_py()}"
+
+    def image(self, index: int) -> Image.Image:
+        return decode_rgb(self._read(index, self._pictures[index]))
+
+    def captions(self, index: int) -> tuple[str, ...]:
+        if self._captions[index, 0] < 0:
+            return ()
+        try:
+            text = self._read(index, self._captions[index]).decode("utf-8-sig")
+        except (UnreadablePicture, UnicodeDecodeError):
+            return ()
+        return said(line.strip() for line in text.splitlines())
+
+    def _shard(self, index: int) -> int:
+        return int(np.searchsorted(self._first, index, side="right")) - 1
+
+    def _read(self, index: int, place: Any) -> bytes:
+        offset, length = map(int, place)
+        if length > MAX_BYTES:
+            raise UnreadablePicture("larger than 64 MiB")
+        try:
+            with self._paths[self._shard(index)].open("rb") as file:  # a position of its own: any number of threads may read at once
+                file.seek(offset)
+                content = file.read(length)
+        except OSError as error:
+            raise UnreadablePicture(f"the shard cannot be read: {error.strerror}") from error
+        if len(content) != length:
+            raise UnreadablePicture("the shard ends before it")
+        return content
+
+
+def shards_in(folder: Path) -> list[Path]:
+    """Return the tar files of a folder, by name."""
+    return sorted(path for path in folder.iterdir() if path.suffix.lower() == ".tar" and path.is_file())
+
+
+def index_of(path: Path) -> ShardIndex:
+    """Return the index of a shard: from its sidecar if that still fits, else by a scan, which leaves a sidecar where it may.
+
+    Raises
+    ------
+    TrainingDataError
+        If the shard cannot be read, or is no uncompressed tar file.
+    """
+    try:
+        status = path.stat()
+        found = _from_sidecar(path, status)
+        if found:
+            return found
+        index = _scan(path, status)
+    except OSError as error:
+        raise TrainingDataError(f"cannot read {path}", why=error.strerror or str(error)) from error
+    except tarfile.TarError as error:
+        raise TrainingDataError(f"{path} is no uncompressed tar file", why=str(error), fix="unpack a compressed shard once") from error
+    _leave_sidecar(path, index)
+    return index
+
+
+def _scan(path: Path, status: os.stat_result) -> ShardIndex:
+    with path.open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    index = ShardIndex(status.st_size, status.st_mtime_ns, sha256)
+    for name, members in _groups(path):
+        picture = next((place for ending, place in members.items() if ending in ENDINGS), None)
+        if picture:
+            index.names.append(name)
+            index.pictures.append(picture)
+            index.captions.append(members.get(".txt", _ABSENT))
+    return index
+
+
+def _groups(path: Path) -> Iterator[tuple[str, dict[str, Place]]]:
+    """Yield name and ending -> place of the members that belong together."""
+    current, members = "", dict[str, Place]()
+    with tarfile.open(path, "r:") as archive:
+        while member := archive.next():
+            archive.members = []  # type: ignore[attr-defined]  # tarfile keeps every header otherwise: gigabytes for a large shard
+            if not member.isreg() or member.sparse is not None:
+                continue
+            folder, slash, last = member.name.rpartition("/")
+            stem, dot, ending = last.partition(".")
+            name = folder + slash + stem
+            if name != current or f".{ending}" in members:
+                if members:
+                    yield current, members
+                current, members = name, {}
+            members[(dot + ending).lower()] = (member.offset_data, member.size)
+    if members:
+        yield current, members
+
+
+def _from_sidecar(path: Path, status: os.stat_result) -> ShardIndex | None:
+    """Return what the sidecar says, None if it is missing, stale, damaged, or points out of the shard."""
+    try:
+        told = json.loads(path.with_name(path.name + SIDECAR).read_text("utf-8"))
+        index = ShardIndex(**told)
+        fits = (index.version, index.bytes, index.modified_ns) == (_VERSION, status.st_size, status.st_mtime_ns)
+        whole = len(index.names) == len(index.pictures) == len(index.captions) and isinstance(index.sha256, str)
+        places = np.concatenate([_places(index.pictures), _places(index.captions)])
+        inside = bool(((places[:, 1] >= 0) & (places[:, 0] >= -1) & (places.sum(axis=1) <= status.st_size)).all())
+        texts = all(isinstance(name, str) for name in index.names)
+    except (OSError, ValueError, TypeError, OverflowError, RecursionError):
+        return None
+    return index if fits and whole and inside and texts else None
+
+
+def _leave_sidecar(path: Path, index: ShardIndex) -> None:
+    sidecar = path.with_name(path.name + SIDECAR)
+    draft = sidecar.with_name(f".{sidecar.name}.{os.getpid()}")
+    try:
+        draft.write_text(json.dumps(asdict(index), separators=(",", ":")), "utf-8")
+        draft.replace(sidecar)
+    except OSError:
+        draft.unlink(missing_ok=True)  # a folder that may only be read, or a full disk: the next run scans again
+
+
+def _places(places: Sequence[Place]) -> NDArray[np.int64]:
+    return np.array(places, np.int64).reshape(len(places), 2)
