@@ -60,7 +60,7 @@ def prepare(config: Config) -> Material:
     _check_device(config.run.device)
     check_shares(config, distributed.world_size())
     initial = files.load(config.model.init) if config.model.init else None
-    architecture = _given(initial, config) if initial else _architecture(config)
+    architecture = _given(initial, config) if initial else architecture_of(config)
     _check_patches(architecture, config)
     source = open_source(config.data)
     tokenizer = initial.tokenizer if initial else _tokenizer(source, config, architecture.text.context)
@@ -117,7 +117,8 @@ def _given(initial: files.Checkpoint, config: Config) -> ModelConfig:
     return initial.config
 
 
-def _architecture(config: Config) -> ModelConfig:
+def architecture_of(config: Config) -> ModelConfig:
+    """Return the preset with its changes, scoring by the rule of the loss; raises `ConfigError`."""
     plain = _laid_over(preset(config.model.preset or "").to_dict(), config.model.changes)
     try:
         return ModelConfig.from_dict({**plain, "score_rule": config.loss.kind})
