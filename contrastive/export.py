@@ -1,0 +1,138 @@
+"""``python -m contrastive.export ckpt.pt OUT --to huggingface|open_clip|safetensors``: a checkpoint for other programs.
+
+What was written is read back by the program it is meant for, and its features of random inputs are compared with the checkpoint's own
+before the command reports success. What another program cannot express is refused in words, not approximated.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from contrastive.errors import ContrastiveError, MachineError
+
+if TYPE_CHECKING:
+    from contrastive.checkpoint import Checkpoint
+    from contrastive.exports.common import Features
+
+KINDS = {
+    "huggingface": "a folder of transformers' CLIPModel with tokenizer and image processor",
+    "open_clip": "a folder with open_clip's configuration and weights (open_clip's local-dir:)",
+    "safetensors": "a folder with model.safetensors, its names and values as in the checkpoint, and config.json",
+}
+TOLERANCE = 1e-5
+"""Largest difference of features, relative to the longest one."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code: 0 written and verified; 2 cannot be expressed there; 3, 4 the checkpoint; 5 the disk."""
+    parser = argparse.ArgumentParser(
+        prog="python -m contrastive.export",
+        description="Write a checkpoint in another program's form, and verify it there.",
+        epilog="; ".join(f"{name}: {text}" for name, text in KINDS.items()),
+    )
+    parser.add_argument("checkpoint", metavar="CKPT", help="a ckpt.pt of this program")
+    parser.add_argument("out", metavar="OUT", help="a folder that does not exist yet")
+    parser.add_argument("--to", choices=KINDS, required=True)
+    parser.add_argument("--ema", action="store_true", help="export the running average of the weights")
+    options = parser.parse_args(argv)
+    try:
+        difference = _export(options.checkpoint, Path(options.out), options.to, options.ema)
+    except ContrastiveError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return error.exit_code
+    sys.stdout.write(f"verified: features of random inputs differ by {difference:.1e} at most (allowed: {TOLERANCE:g})\n{options.out}\n")
+    return 0
+
+
+def _export(path: str, out: Path, kind: str, ema: bool) -> float:
+    from contrastive.checkpoint import averaged, load
+
+    checkpoint = load(path)
+    return export(averaged(checkpoint) if ema else checkpoint, out, kind)
+
+
+def export(checkpoint: Checkpoint, out: Path, kind: str) -> float:
+    """Write the model into the new folder `out`, verify it, and return the largest difference of features (relative to the longest).
+
+    Parameters
+    ----------
+    checkpoint : Checkpoint
+    out : Path
+        Appears only when everything was written and verified.
+    kind : str
+        A name in `KINDS`.
+
+    Raises
+    ------
+    ConfigError
+        If the model has a part that the other program has no counterpart of, or the other program is not installed.
+    ContrastiveError
+        If what was written does not give the same features; it is removed again.
+    MachineError
+        If `out` exists or cannot be written.
+    """
+    from contrastive.exports import hugging_face, openclip, plain_tensors
+
+    forms: dict[str, Any] = {"huggingface": hugging_face, "open_clip": openclip, "safetensors": plain_tensors}
+    form = forms[kind]
+    form.check(checkpoint)
+    if out.exists():
+        raise MachineError(f"{out} exists already", fix="name a folder that does not exist, or remove it")
+    temporary = out.with_name(f".{out.name}.partial")
+    try:
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir(parents=True)
+        form.write(checkpoint, temporary)
+        (temporary / "README.md").write_text(_card(checkpoint, kind, form.NOTE), "utf-8")
+        difference = verify(checkpoint, form.reader(temporary))
+        temporary.replace(out)
+    except OSError as error:
+        raise MachineError("the export cannot be written", where=str(out), why=error.strerror) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return difference
+
+
+def verify(checkpoint: Checkpoint, read: Features) -> float:
+    """Compare the features of random pixels and random ids with those that `read` gives, in inference mode.
+
+    Raises
+    ------
+    ContrastiveError
+        If they differ by more than `TOLERANCE`.
+    """
+    import torch
+
+    config, generator = checkpoint.config, torch.Generator().manual_seed(0)
+    text, side = config.text, config.vision.image_size
+    images = torch.randn(4, 3, side, side, generator=generator)
+    ids = torch.randint(0, text.eot - 1, (4, text.context), generator=generator)
+    for row in range(4):
+        end = 1 + row * (text.context - 2) // 3
+        ids[row, 0], ids[row, end], ids[row, end + 1 :] = text.eot - 1, text.eot, 0
+    with torch.inference_mode():
+        ours, theirs = (checkpoint.model.encode_image(images), checkpoint.model.encode_text(ids)), read(images, ids)
+        differences = [float((a - b).abs().max() / a.norm(dim=1).max()) for a, b in zip(ours, theirs, strict=True)]
+    difference = max(differences)
+    if not difference <= TOLERANCE:  # NaN is no agreement
+        raise ContrastiveError(
+            "what was written does not give the same features, so it was removed", why=f"they differ by {difference:.1e} of their length"
+        )
+    return difference
+
+
+def _card(checkpoint: Checkpoint, kind: str, note: str) -> str:
+    trained = checkpoint.data_card or "Of its training data nothing is known."
+    return (
+        f"# Exported model\n\nWritten as {KINDS[kind]}.\n\n* Trained on: {trained}\n* Steps: {checkpoint.step}\n"
+        f"* sha256 of the checkpoint: {checkpoint.sha256 or 'not known'}\n* {note}\n"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

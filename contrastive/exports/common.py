@@ -1,0 +1,25 @@
+"""What the forms share."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
+
+from torch import Tensor
+
+from contrastive.errors import ConfigError
+
+Features = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+"""``features(pixels, ids)``: of images and of texts, not normalised."""
+
+
+def refuse(what: str, why: str) -> NoReturn:
+    """Raise: the model cannot be expressed there."""
+    raise ConfigError(what, why=why, fix="--to safetensors keeps every model; the audit reads ckpt.pt itself")
+
+
+def write_json(path: Path, content: object) -> None:
+    """Write readable JSON."""
+    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", "utf-8")
