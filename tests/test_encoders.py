@@ -254,6 +254,12 @@ def test_only_safetensors_json_and_vocabularies_are_downloaded_and_no_token_is_s
     assert {token for _, token in server.asked} == {None}
 
 
+def test_only_the_files_that_were_asked_for_are_downloaded(server):
+    del server.files["model.safetensors"]
+    folder = hub.fetch("org/model", None, ("tokenizer.json",), weights=False)
+    assert [path.name for path in folder.iterdir()] == ["tokenizer.json"]
+
+
 def test_a_downloaded_model_is_used_when_the_hub_is_gone(server, monkeypatch, tmp_path, caplog):
     folder = hub.fetch("org/model", None)
     server.asked.clear()

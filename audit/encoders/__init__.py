@@ -104,7 +104,7 @@ def _load_folder(path: Path, device: str, dtype: str, model_args: Mapping[str, s
 def _load_open_clip(text: str, device: str, dtype: str, model_args: Mapping[str, str] | None) -> Encoder:
     from audit.encoders import openclip
 
-    if Path(text).is_dir():
+    if text and Path(text).is_dir():
         return openclip.load_folder(Path(text), name=_name(Path(text)), device=device, dtype=dtype, model_args=model_args)
     architecture, _, weights = text.partition(",")
     name = f"{architecture} {_name(Path(weights)) if weights else ''}".strip()

@@ -69,7 +69,8 @@ def check_folder(folder: Path, inside: Path, required: str | None = "config.json
     if unreadable:
         raise unreadable[0]
     if required is not None and required not in names:
-        raise DataError("no Hugging Face model in this folder: it has no config.json", where=str(folder), **_found(folder, names))
+        kind = "Hugging Face" if required == "config.json" else "open_clip"
+        raise DataError(f"no {kind} model in this folder: it has no {required}", where=str(folder), **_found(folder, names))
 
 
 def read_weights(folder: Path) -> Weights:

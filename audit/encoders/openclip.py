@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from audit.encoders import foreign
 from audit.encoders.arguments import read_stated
 from audit.encoders.folder import check_folder, file_sha256
-from audit.encoders.openclip_build import build
+from audit.encoders.openclip_build import build, fill
 from audit.encoders.openclip_plan import SEEN, Plan, fetch_parts, from_folder, from_name, library
 from audit.encoders.pretrained import offline, quiet, understood
 from audit.encoders.runtime import audit_errors, canonical, fingerprint, to_rows, torch_setting
@@ -130,7 +130,9 @@ def _encoder(plan: Plan, path: Path, stated: Stated, setting: foreign.Setting) -
     plan = fetch_parts(replace(plan, tokenizer=_stated_tokenizer(stated, plan.tokenizer)))
     with audit_errors(str(path)), offline(), quiet():
         tokenizer = understood(path, lambda _: _tokenizer(plan))
-        model = understood(path, lambda _: build(plan, kind, weights.tensors)).to(place, kind).eval()
+        model = understood(path, lambda _: build(plan, weights.tensors))
+        fill(model, weights.tensors)
+        model = model.to(place, kind).eval()
         preprocess = _preprocess(plan, model, stated)
         parts = _Parts(plan, model, preprocess, tokenizer, contents)
         record = replace(_record(parts, setting), notes=(*_facts(stated), *plan.notes, *weights.notes, *foreign.names(contents)))

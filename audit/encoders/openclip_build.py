@@ -14,18 +14,14 @@ if TYPE_CHECKING:
     import torch
 
 
-def build(plan: Plan, dtype: torch.dtype, tensors: Mapping[str, torch.Tensor]) -> Any:
-    """Build the model of a plan as open_clip does, and fill it strictly.
+def build(plan: Plan, tensors: Mapping[str, torch.Tensor]) -> Any:
+    """Return the model of a plan as open_clip builds it, its weights not yet filled in.
 
     Raises
     ------
-    CheckpointError
-        If a weight is missing, unexpected or of another shape.
     DataError
-        If an untrusted configuration asks for more than the file holds.
+        If an untrusted configuration asks for more than `tensors` hold.
     """
-    import torch
-
     open_clip = library()
     settings = deepcopy(dict(plan.config))
     custom = settings.pop("custom_text", False) or bool(settings["text_cfg"].get("hf_model_name"))
@@ -35,9 +31,7 @@ def build(plan: Plan, dtype: torch.dtype, tensors: Mapping[str, torch.Tensor]) -
     if not plan.trusted:
         _check_size(cls, settings, tensors)
     with _without_draws():
-        model = cls(**settings, cast_dtype=None if dtype == torch.float32 else dtype)
-    _fill(model, tensors)
-    return model
+        return cls(**settings)
 
 
 @contextmanager
@@ -67,8 +61,14 @@ def _check_size(cls: Any, settings: Mapping[str, Any], tensors: Mapping[str, tor
         raise DataError("the weights do not fit the configuration", why=f"it asks for {need:,} numbers, the file holds {have:,}")
 
 
-def _fill(model: Any, tensors: Mapping[str, torch.Tensor]) -> None:
-    """Fill a model, strictly, from weights under any of the names that open_clip itself knows."""
+def fill(model: Any, tensors: Mapping[str, torch.Tensor]) -> None:
+    """Fill a model, strictly, from weights under any of the names that open_clip itself knows.
+
+    Raises
+    ------
+    CheckpointError
+        If a weight is missing, unexpected or of another shape.
+    """
     from open_clip.convert import convert_state_dict
     from open_clip.model import convert_to_custom_text_state_dict
 
