@@ -20,7 +20,7 @@ from contrastive.data.pictures import UnreadablePicture, read_under
 from contrastive.data.stored import StoredPairs, first_rows, load_hub
 from contrastive.data.strings import hash_table, name_table
 from contrastive.data.tars import SIDECAR, TarShards, index_of
-from contrastive.errors import ConfigError
+from contrastive.errors import ConfigError, MachineError
 from contrastive.preprocess import Preprocess
 from contrastive.tokenizer import train_bpe
 
@@ -145,6 +145,16 @@ def test_an_image_without_a_text_file_is_a_broken_pair(tmp_path):
     assert len(pairs) == 24
     assert torch.equal(pairs.plain(np.array([3]))[0], pairs.plain(np.array([4]))[0])
     assert [sentence.partition(":")[0] for sentence in pairs.replaced] == ["000/0003.png", "000/0005.png"]
+
+
+def test_a_name_cannot_speak_to_the_terminal(tmp_path):
+    (tmp_path / "a.png").write_bytes(png(0))
+    (tmp_path / "b\x1b[2J\n.png").write_bytes(b"torn")
+    for name in ("a", "b\x1b[2J\n"):
+        (tmp_path / f"{name}.txt").write_text("a")
+    with pytest.raises(TrainingDataError) as caught:
+        load_pairs(open_source(DataConfig(str(tmp_path))), Preprocess(8), TOKENIZER, ("{caption}",))
+    assert caught.value.why == "b\ufffd[2J\ufffd.png (not a readable picture)"
 
 
 def test_a_folder_without_captions_says_what_may_stand_there(tmp_path):
@@ -302,6 +312,14 @@ def test_a_stream_is_read_as_far_as_asked_and_then_at_random(tmp_path):
     assert source.image(11).tobytes() == Image.open(io.BytesIO(png(11))).tobytes()
 
 
+def test_files_for_testing_are_not_trained_on(tmp_path):
+    write_parquet(tmp_path / "data")
+    data = {"image": [{"bytes": png(0), "path": None}], "caption": [["a test"]]}
+    datasets.Dataset.from_dict(data, features=features()).to_parquet(str(tmp_path / "data" / "test-0.parquet"))
+    assert len(open_source(DataConfig(str(tmp_path)))) == 24
+    assert len(open_source(DataConfig(str(tmp_path / "data" / "test-0.parquet")))) == 1
+
+
 def test_columns_that_do_not_fit_are_named():
     data = datasets.Dataset.from_dict({"image": ["a.png"], "caption": ["a"], "n": [1]})
     with pytest.raises(TrainingDataError, match="no column 'captoin'") as caught:
@@ -335,6 +353,22 @@ def test_splits_of_a_saved_set(tmp_path):
     (tmp_path / "neither" / "dataset_dict.json").write_text("{")
     with pytest.raises(TrainingDataError, match="cannot read"):
         open_source(DataConfig(str(tmp_path / "neither")))
+
+
+def test_a_place_on_the_hub_is_read_as_it_is_spelt_and_told_apart_from_a_hub_out_of_reach(monkeypatch):
+    asked = []
+
+    def unreachable(place, **arguments):
+        asked.append((place, arguments))
+        raise ConnectionError("no route")
+
+    monkeypatch.setattr(datasets, "load_dataset", unreachable)
+    with pytest.raises(MachineError, match="hub is out of reach"):
+        open_source(DataConfig("hf:org/name@v2:small/val#500"))
+    assert asked == [("org/name", {"split": "val", "streaming": True, "name": "small", "revision": "v2", "token": False})]
+    with pytest.raises(MachineError):
+        open_source(DataConfig("hf:org/name"))
+    assert asked[1][1] == {"split": "train", "streaming": False, "name": None, "revision": None, "token": False}
 
 
 @pytest.mark.parametrize("location", ["hf:", "hf:a/b/c", "hf:../x", "hf:org/name#0", "hf:org/name:a/b/c"])

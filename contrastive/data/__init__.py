@@ -66,7 +66,7 @@ def _open_file(path: Path, image_column: str, caption_column: str) -> CaptionedI
 
 def _open_folder(folder: Path, image_column: str, caption_column: str) -> CaptionedImages:
     """Return the pairs of a folder, known by what is in it."""
-    from contrastive.data.stored import is_saved, load_parquet, load_saved
+    from contrastive.data.stored import is_saved, load_parquet, load_saved, parquet_in
     from contrastive.data.table import load_folder
     from contrastive.data.tars import TarShards, shards_in
 
@@ -74,6 +74,6 @@ def _open_folder(folder: Path, image_column: str, caption_column: str) -> Captio
         return load_saved(folder, image_column, caption_column)
     if shards := shards_in(folder):
         return TarShards(folder.resolve().name, shards)
-    if next(folder.rglob("*.parquet"), None):
+    if parquet_in(folder):
         return load_parquet(folder, image_column, caption_column)
     return load_folder(folder)

@@ -44,7 +44,7 @@ class PairReader:
         """A sentence for each broken pair met so far."""
         with self._lock:
             broken = sorted(self._broken.items())
-        return tuple(f"{self.source.name(index)}: {reason}; the next whole pair takes its place" for index, reason in broken)
+        return tuple(f"{self._named(index)}: {reason}; the next whole pair takes its place" for index, reason in broken)
 
     def read(self, index: int) -> tuple[Image.Image, int]:
         """Return the picture of a pair, or of the next whole one, and the place it was found at.
@@ -61,6 +61,10 @@ class PairReader:
             except UnreadablePicture as error:
                 self._count(taken, str(error))
         raise self._too_many()
+
+    def _named(self, index: int) -> str:
+        """Return the pair's name as a terminal may show it: a file can be called by an escape sequence."""
+        return "".join(character if character.isprintable() else "\ufffd" for character in self.source.name(index)[:200])
 
     def _whole(self, index: int) -> Image.Image:
         with self._lock:
@@ -81,7 +85,7 @@ class PairReader:
     def _too_many(self) -> TrainingDataError:
         with self._lock:
             broken = sorted(self._broken.items())
-        named = [f"{self.source.name(index)} ({reason})" for index, reason in broken[:_NAMED]]
+        named = [f"{self._named(index)} ({reason})" for index, reason in broken[:_NAMED]]
         rest = f" and {len(broken) - _NAMED} more" if len(broken) > _NAMED else ""
         return TrainingDataError(
             f"too many pairs are broken: {len(broken)} so far of {len(self.source)}, {self._allowed} may be",

@@ -19,7 +19,7 @@ from PIL import Image
 
 from contrastive.data.pictures import UnreadablePicture, decode_rgb
 from contrastive.data.source import TrainingDataError, hash_of, said
-from contrastive.errors import ConfigError, nearest
+from contrastive.errors import ConfigError, MachineError, nearest
 
 SPELLING = "hf:ORG/NAME[@REVISION][:CONFIG[/SPLIT]][#ROWS]"
 _LOCATION = re.compile(
@@ -114,7 +114,9 @@ def load_saved(folder: Path, image_column: str, caption_column: str) -> StoredPa
 
 
 def load_parquet(path: Path, image_column: str, caption_column: str) -> StoredPairs:
-    """Return the pairs in a Parquet file, or in the files under a folder, in the order of their paths.
+    """Return the pairs in a Parquet file, or in those of a folder, in the order of their paths.
+
+    Where files are called ``train...``, as the hub calls them, only they are read: what stands beside them is for testing.
 
     Raises
     ------
@@ -123,9 +125,10 @@ def load_parquet(path: Path, image_column: str, caption_column: str) -> StoredPa
     """
     import datasets
 
-    files = sorted(str(file) for file in path.rglob("*.parquet")) if path.is_dir() else [str(path)]
+    files = parquet_in(path) if path.is_dir() else [path]
+    files = [file for file in files if file.name.startswith("train")] or files
     with _said_of(str(path)):
-        data = datasets.load_dataset("parquet", data_files={"train": files}, split="train")
+        data = datasets.load_dataset("parquet", data_files={"train": [str(file) for file in files]}, split="train")
     return StoredPairs(path.resolve().name, data, image_column, caption_column)
 
 
@@ -137,7 +140,9 @@ def load_hub(location: str, image_column: str, caption_column: str) -> StoredPai
     ConfigError
         If the location is malformed.
     TrainingDataError
-        If there is no such data set or split (``train`` unless named), or the hub cannot be reached and nothing is in the cache.
+        If there is no such data set or split (``train`` unless named).
+    MachineError
+        If the hub cannot be reached and nothing is in the cache.
     """
     import datasets
 
@@ -165,6 +170,11 @@ def first_rows(stream: Any, rows: int, columns: Sequence[str]) -> Any:
     for name, kind in features.items():
         stream = stream.cast_column(name, datasets.Image(decode=False)) if isinstance(kind, datasets.Image) else stream
     return datasets.Dataset.from_list(list(islice(stream, rows)), features=stream.features)
+
+
+def parquet_in(folder: Path) -> list[Path]:
+    """Return the Parquet files in a folder and the folders directly in it, in the order of their paths."""
+    return sorted((*folder.glob("*.parquet"), *folder.glob("*/*.parquet")))
 
 
 def is_saved(folder: Path) -> bool:
@@ -205,6 +215,12 @@ def _said_of(place: str) -> Iterator[None]:
     datasets.disable_progress_bars()
     try:
         yield
+    except ConnectionError as error:
+        raise MachineError(
+            f"cannot get {place}: the hub is out of reach, and no copy is in the cache of datasets",
+            why=str(error).splitlines()[0] if str(error) else type(error).__name__,
+            fix="name a local copy: a folder of Parquet files, or one that save_to_disk wrote",
+        ) from error
     except (OSError, ValueError, LookupError, TypeError, RuntimeError, pa.ArrowException, DatasetGenerationError) as error:
         cause = error.__cause__ or error
         why = str(cause).splitlines()[0] if str(cause) else type(cause).__name__

@@ -38,13 +38,17 @@ class CaptionTable:
     @property
     def card(self) -> str:
         return (
-            f"Trained on the {len(self)} captioned images of {self.title} (sha256 of names and captions {hash_table(self.rows)[:12]}), "
+            f"Trained on the {len(self)} captioned images of {self.title} (sha256 of names and captions {self._sha256[:12]}), "
             "captions as they stand there. The trainer planted nothing."
         )
 
     @cached_property
+    def _sha256(self) -> str:
+        return hash_table(self.rows)
+
+    @cached_property
     def identity(self) -> str:
-        return hash_of(hash_table(self.rows), *(_size(self.folder / self.name(index)) for index in range(len(self))))
+        return hash_of(self._sha256, *(_size(self.folder / self.name(index)) for index in range(len(self))))
 
     def __len__(self) -> int:
         return int(self.rows.num_rows)
