@@ -219,5 +219,5 @@ def test_the_average_of_the_weights_is_exported_on_demand(tmp_path, capsys):
 def test_help_needs_no_torch():
     import subprocess
 
-    code = "import sys; sys.argv = ['x', '--help']\nimport contrastive.export as e\ntry: e.main()\nexcept SystemExit: assert 'torch' not in sys.modules"
+    code = "import sys, contrastive.export as e\ntry: e.main(['--help'])\nexcept SystemExit: assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)

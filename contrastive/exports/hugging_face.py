@@ -23,8 +23,8 @@ from contrastive.tokenizer import BYTE_LETTERS, END, END_OF_WORD, START, Tokeniz
 NOTE = (
     "The tokenizer gives the ids of the checkpoint's own for plain text; it does not unescape HTML, composes accents (NFC) and reads "
     "<|endoftext|> as the end of the text. The image processor gives the checkpoint's own pixels with Pillow "
-    '(AutoImageProcessor.from_pretrained(DIR, backend="pil"); torchvision rounds some pixels otherwise), except that of an image whose long '
-    "side is 3, 7, 11, ... pixels too long after resizing it cuts out the square one pixel further up or left."
+    '(AutoImageProcessor.from_pretrained(DIR, backend="pil"); torchvision rounds some pixels otherwise), except that of an image whose '
+    "long side is 3, 7, 11, ... pixels too long after resizing it cuts out the square one pixel further up or left."
 )
 TEXTS = ("a photo of a woman", "Two  doctors' hats & 13 DOGS!", "it's na\u00efve, \u6771\u4eac \U0001f642", "a", "don't!?")
 """Of which both tokenizers must make the same ids."""

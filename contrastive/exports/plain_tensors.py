@@ -21,8 +21,12 @@ def check(checkpoint: Checkpoint) -> None:
 def write(checkpoint: Checkpoint, folder: Path) -> None:
     """Write ``model.safetensors`` and ``config.json`` (architecture, preprocessing, tokenizer)."""
     save_file({name: tensor.contiguous() for name, tensor in portable_state(checkpoint.model).items()}, folder / "model.safetensors")
-    parts = {"config": checkpoint.config, "preprocess": checkpoint.preprocess, "tokenizer": checkpoint.tokenizer}
-    write_json(folder / "config.json", {"format": "vlm-audit safetensors 1", **{name: part.to_dict() for name, part in parts.items()}})
+    parts = {
+        "config": checkpoint.config.to_dict(),
+        "preprocess": checkpoint.preprocess.to_dict(),
+        "tokenizer": checkpoint.tokenizer.to_dict(),
+    }
+    write_json(folder / "config.json", {"format": "vlm-audit safetensors 1", **parts})
 
 
 def reader(folder: Path) -> Features:
