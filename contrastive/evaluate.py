@@ -7,17 +7,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from contrastive.data.pairs import Pairs
+from contrastive.data.pairs import PairSet
 from contrastive.losses import Loss
 from contrastive.model import CLIP
 from contrastive.preprocess import Preprocess
 
 CHUNK = 512
+RECALL_AT = (1, 5, 10)
 
 
 @torch.no_grad()
-def held_out(model: CLIP, pairs: Pairs, rows: NDArray[np.int64], preprocess: Preprocess, loss: Loss) -> dict[str, float]:
-    """Return loss, recall@1 and recall@5 in both directions over the pairs of `rows`, as one batch. The model is left in eval mode.
+def held_out(model: CLIP, pairs: PairSet, rows: NDArray[np.int64], preprocess: Preprocess, loss: Loss) -> dict[str, float]:
+    """Return loss and recall@1, 5 and 10 in both directions over the pairs of `rows`, as one batch. The model is left in eval mode.
 
     The loss grows with the number of pairs (there is more to confuse); compare it only where that is the same.
     """
@@ -34,8 +35,8 @@ def held_out(model: CLIP, pairs: Pairs, rows: NDArray[np.int64], preprocess: Pre
     return {
         "pairs": len(rows),
         "loss": float(loss(image_nd, text_nd, model.logit_scale.exp(), model.logit_bias)),
-        **{f"image_to_text_recall@{k}": recall(similarity_nn, k) for k in (1, 5)},
-        **{f"text_to_image_recall@{k}": recall(similarity_nn.T, k) for k in (1, 5)},
+        **{f"image_to_text_recall@{k}": recall(similarity_nn, k) for k in RECALL_AT},
+        **{f"text_to_image_recall@{k}": recall(similarity_nn.T, k) for k in RECALL_AT},
     }
 
 

@@ -5,19 +5,22 @@ from __future__ import annotations
 import math
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 from torch import Tensor
 from tqdm import tqdm
 
 from contrastive import average, distributed
+from contrastive.account import emissions_kg
+from contrastive.data.ahead import prefetched
 from contrastive.errors import ContrastiveError
 from contrastive.evaluate import held_out
 from contrastive.journal import Journal, StopRequest
 from contrastive.losses import LOSSES
 from contrastive.material import Material, prepare
 from contrastive.state import Training, save, start, take_up
-from contrastive.step import take_step
+from contrastive.step import batch_of, take_step
 
 __all__ = ["ContrastiveError", "Material", "Training", "carry_through", "finish", "prepare", "save", "start", "take_step", "take_up"]
 
@@ -38,10 +41,15 @@ def carry_through(training: Training, material: Material, stop: StopRequest, *, 
     begin, end = training.step * batch, steps * batch
     silent = quiet or not distributed.rank0()
     with tqdm(initial=begin, total=end, unit=" samples", unit_scale=True, disable=silent, mininterval=pause_s, maxinterval=pause_s) as bar:
+        batches = prefetched(partial(batch_of, material, device=training.device), range(training.step, steps), config.data.prefetch)
         while training.step < steps and not _stopped(stop):
             began = time.perf_counter()
-            numbers = take_step(training, material)
-            training.seconds += time.perf_counter() - began
+            given = next(batches)
+            waited = time.perf_counter() - began
+            numbers = take_step(training, material, given)
+            seconds = time.perf_counter() - began
+            training.seconds += seconds
+            training.account.step(batch, tokens=given[1].shape[1], seconds=seconds, waited=waited)
             bar.set_postfix(loss=f"{numbers['loss']:.3f}", refresh=False)
             bar.update(batch)
             _log(numbers, training, material)
@@ -62,7 +70,7 @@ def _log(numbers: dict[str, float], training: Training, material: Material) -> N
     due = training.step % material.config.run.log_every == 0 or training.step == material.config.optim.steps
     if distributed.rank0() and (due or numbers["skipped"]):
         plain = {name: value if math.isfinite(value) else None for name, value in numbers.items()}  # JSON has no NaN
-        journal_of(material).write("step", **plain, wall_s=round(training.seconds, 3))
+        journal_of(material).write("step", **plain, wall_s=round(training.seconds, 3), **training.account.rates())
 
 
 def journal_of(material: Material) -> Journal:
@@ -78,7 +86,11 @@ def finish(training: Training, material: Material) -> dict[str, float]:
     measures = measure(training, material)
     save(training, material, measures, finished=True)
     if distributed.rank0():
-        journal_of(material).write("end", step=training.step, wall_s=round(training.seconds, 3), held_out=measures)
+        compute = training.account.totals()
+        kg = emissions_kg(compute, material.config.run.kg_co2e_per_kwh)
+        journal_of(material).write(
+            "end", step=training.step, wall_s=round(training.seconds, 3), held_out=measures, compute=compute, kg_co2e=kg
+        )
     return measures
 
 

@@ -15,7 +15,7 @@ from contrastive import distributed
 from contrastive.config import Config
 from contrastive.data import CaptionedImages, TrainingDataError, open_source
 from contrastive.data.order import split
-from contrastive.data.pairs import Pairs, load_pairs, texts_of
+from contrastive.data.pairs import PairSet, Reading, load_pairs, texts_of
 from contrastive.errors import ConfigError
 from contrastive.model import ModelConfig
 from contrastive.preprocess import Preprocess
@@ -31,7 +31,7 @@ class Material:
     model: ModelConfig
     preprocess: Preprocess
     tokenizer: Tokenizer
-    pairs: Pairs
+    pairs: PairSet
     train_rows: NDArray[np.int64]
     held_out_rows: NDArray[np.int64]
     data_card: str
@@ -71,7 +71,9 @@ def prepare(config: Config) -> Material:
         raise TrainingDataError(
             f"{len(train_rows)} pairs do not fill a batch of {config.data.batch}", fix=f"data.batch={max(2, len(train_rows) // 4)}"
         )
-    pairs = load_pairs(source, preprocess, tokenizer, config.data.templates)
+    data = config.data
+    reading = Reading(memory_gib=data.memory_gib, max_broken=data.max_broken, workers=data.workers, crop=data.crop)
+    pairs = load_pairs(source, preprocess, tokenizer, data.templates, reading)
     card = _card(source, pairs, len(held_out_rows), initial)
     return Material(config, replace(architecture, text=text), preprocess, tokenizer, pairs, train_rows, held_out_rows, card, initial)
 
@@ -141,7 +143,7 @@ def _tokenizer(source: CaptionedImages, config: Config, context: int) -> Tokeniz
     return train_bpe(texts, config.data.vocabulary, context)
 
 
-def _card(source: CaptionedImages, pairs: Pairs, held_out_count: int, initial: files.Checkpoint | None) -> str:
+def _card(source: CaptionedImages, pairs: PairSet, held_out_count: int, initial: files.Checkpoint | None) -> str:
     sentences = [source.card]
     if initial:
         before = initial.data_card or "Of its own training data nothing is known."

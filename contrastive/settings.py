@@ -15,7 +15,10 @@ class DataConfig:
     """What is shown, and what is said of it."""
 
     train: str
-    """``emoji``, ``shapes``, or a CSV file whose image paths are relative to its own folder."""
+    """``emoji``, ``shapes``; a CSV or JSONL file whose image paths are relative to its own folder; a folder of images with ``.txt`` beside
+    them, of tar shards, of Parquet, or by ``save_to_disk``; a ``.tar`` or ``.parquet`` file; or ``hf:`` and a name on the hub:
+    ``hf:ORG/NAME[@REVISION][:CONFIG[/SPLIT]][#FIRST_N]`` (with ``#N`` only the first N rows are fetched).
+    """
     batch: int = 256
     shift: int = 0
     """Each image moves by up to so many pixels, either way in both directions, anew each epoch; its edge is repeated."""
@@ -25,6 +28,16 @@ class DataConfig:
     """Put around a caption; one is drawn for a pair each epoch. ``{caption}`` is the caption, ``{a caption}`` the same with its article."""
     skew: Literal["none", "misnamed-women"] = "none"
     """What is planted in the captions on purpose (emoji only; `contrastive.data.emoji`). The checkpoint's data card says it in words."""
+    crop: float | None = None
+    """A random square crop (the paper's): the smallest share of the largest square's area that it may keep; None: the centre, always."""
+    max_broken: float = 0.01
+    """Largest share of broken pairs that a neighbour may stand in for; with more the run stops and names them."""
+    memory_gib: float = 8.0
+    """Most memory for decoded pictures; a larger set is decoded as it is needed."""
+    workers: int = 2
+    """Threads that decode."""
+    prefetch: int = 2
+    """Batches made ready in advance."""
     tokenizer: Literal["own", "clip"] = "own"
     """``own``: a byte-pair vocabulary trained on the captions. ``clip``: CLIP's 49,408 entries from the installed open_clip_torch."""
     vocabulary: int = 2048
@@ -38,6 +51,11 @@ class DataConfig:
         _require(self.batch >= 2, "data.batch", "at least 2: a pair alone has nothing to be told from")
         _require(0 <= self.shift <= 64, "data.shift", "between 0 and 64 pixels")
         _require(0 <= self.held_out <= 0.5, "data.held_out", "between 0 and 0.5")
+        _require(self.crop is None or 0 < self.crop <= 1, "data.crop", "above 0 and at most 1")
+        _require(0 <= self.max_broken <= 0.5, "data.max_broken", "between 0 and 0.5")
+        _require(0 <= self.memory_gib < float("inf"), "data.memory_gib", "0 or more")
+        _require(self.workers >= 1, "data.workers", "at least 1")
+        _require(self.prefetch >= 0, "data.prefetch", "0 or more")
         _require(0 <= self.patch_dropout < 1, "data.patch_dropout", "0 or more and below 1")
         _require(len(self.templates) > 0, "data.templates", "at least one template")
         for template in self.templates:
@@ -125,9 +143,12 @@ class RunConfig:
     save_every: int = 100
     """Steps between two writes of the state: what a kill can cost."""
     log_every: int = 10
+    kg_co2e_per_kwh: float | None = None
+    """Of the electricity here. None: nothing is said of emissions, as where no counter measures the energy."""
 
     def __post_init__(self) -> None:
         _require(0 <= self.seed < 2**63, "run.seed", "between 0 and 2^63 - 1")
+        _require(self.kg_co2e_per_kwh is None or 0 <= self.kg_co2e_per_kwh < float("inf"), "run.kg_co2e_per_kwh", "0 or more")
         _require(self.save_every >= 1, "run.save_every", "at least 1")
         _require(self.log_every >= 1, "run.log_every", "at least 1")
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from contrastive import average, distributed
 from contrastive import checkpoint as files
+from contrastive.account import Account
 from contrastive.accumulate import refuse_batch_statistics
 from contrastive.blocks import Block, Transformer
 from contrastive.config import first_difference
@@ -31,6 +32,8 @@ class Training:
     """The model as several processes train it; alone, the model itself. To be called as a whole."""
     optimizer: torch.optim.AdamW
     device: torch.device
+    account: Account
+    """Of samples, operations, time, memory and energy."""
     ema: dict[str, Tensor] | None = None
     """Running average of the weights."""
     step: int = 0
@@ -65,7 +68,18 @@ def start(material: Material, found: files.Checkpoint | None = None) -> Training
     wrapped = distributed.wrap(model, config.run.dist)
     optimizer = make_optimizer(model, config.optim)
     ema = average.begin(model) if config.optim.ema else None
-    return Training(model, wrapped, optimizer, device, ema, scale=LossScale.first(config.run.precision))
+    account = _account(model, material, device, found.account if found else None)
+    return Training(model, wrapped, optimizer, device, account, ema, scale=LossScale.first(config.run.precision))
+
+
+def _account(model: CLIP, material: Material, device: torch.device, before: Mapping[str, Any] | None) -> Account:
+    config, compute = material.config, (before or {}).get("compute")
+    learns = {name.startswith("visual."): True for name, parameter in model.named_parameters() if parameter.requires_grad}
+    return Account.begin(
+        material.model, device, config.run.precision, before=compute if isinstance(compute, dict) else None,
+        seen=1 - config.data.patch_dropout, learns=(True in learns, False in learns), recompute=config.run.recompute,
+        accumulate=config.optim.accumulate > 1, processes=distributed.world_size(),
+    )  # fmt: skip
 
 
 def set_up(model: CLIP, *, recompute: bool, compiled: bool) -> None:
@@ -155,6 +169,7 @@ def save(training: Training, material: Material, measures: Mapping[str, float] |
         "identity": material.identity,
         "samples": training.step * material.config.data.batch,
         "wall_s": training.seconds,
+        "compute": training.account.totals(),
         "held_out": dict(measures or {}),
     }
     content = files.Checkpoint(

@@ -22,8 +22,8 @@ from contrastive.state import Training
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
-def take_step(training: Training, material: Material) -> dict[str, float]:
-    """Take one step and return its numbers. Every process must call it; all get the same.
+def take_step(training: Training, material: Material, batch: tuple[Tensor, ...] | None = None) -> dict[str, float]:
+    """Take one step and return its numbers. Every process must call it; all get the same. `batch` is what `batch_of` gives for it.
 
     A step whose loss or gradient is not finite is left out: parameters, statistics and average stay as they were.
 
@@ -37,7 +37,7 @@ def take_step(training: Training, material: Material) -> dict[str, float]:
     rest_locked_norms(model)
     before = [buffer.clone() for buffer in model.buffers()]
     training.optimizer.zero_grad()
-    value = _backward(training, material)
+    value = _backward(training, material, batch_of(material, step, training.device) if batch is None else batch)
     norm = clip(model, config.optim.clip)
     finite = not distributed.agree(int(not (math.isfinite(value) and math.isfinite(norm))))
     rate = learning_rate(step, config.optim)
@@ -59,35 +59,35 @@ def take_step(training: Training, material: Material) -> dict[str, float]:
     }  # fmt: skip
 
 
-def batch_of(training: Training, material: Material) -> tuple[Tensor, ...]:
-    """Return this process's share of the next batch: images, ids, and under patch dropout the patches that are seen.
+def batch_of(material: Material, step: int, device: torch.device) -> tuple[Tensor, ...]:
+    """Return this process's share of a step's batch: images, ids, and under patch dropout the patches that are seen.
 
     All of it is a function of (seed, step) and the row, not of the number of processes or parts.
     """
-    config, step, n = material.config, training.step, len(material.train_rows)
+    config, n = material.config, len(material.train_rows)
     epoch, _ = place(step, n, config.data.batch)
     own = distributed.share(config.data.batch)
     rows = material.train_rows[batch_positions(config.run.seed, step, n, config.data.batch)][own]
     pixels, ids = material.pairs.batch(rows, epoch, config.run.seed, config.data.shift)
-    images = material.preprocess.normalise(pixels.to(training.device))
+    images = material.preprocess.normalise(pixels.to(device))
     vision = material.model.vision
     if not config.data.patch_dropout or not isinstance(vision, ViTConfig):
-        return images, ids.to(training.device)
+        return images, ids.to(device)
     seed = int(stream(config.run.seed, "model", 0, step).integers(2**62, dtype=np.int64))
-    generator = torch.Generator(training.device).manual_seed(seed)
+    generator = torch.Generator(device).manual_seed(seed)
     # Drawn for the whole batch on every process, so that a pair loses the same patches however many processes there are.
     kept = kept_patches(config.data.batch, (vision.image_size // vision.patch_size) ** 2, config.data.patch_dropout, generator)
-    return images, ids.to(training.device), kept[own]
+    return images, ids.to(device), kept[own]
 
 
-def _backward(training: Training, material: Material) -> float:
+def _backward(training: Training, material: Material, batch: tuple[Tensor, ...]) -> float:
     """Leave the whole batch's gradient in the parameters; return its loss."""
     config, model, factor = material.config, training.model, training.scale.factor
     objective = tiled.LOSSES[config.loss.kind]
     half = PRECISIONS[config.run.precision]
     shares = accumulate(
         training.wrapped,
-        split(batch_of(training, material), config.optim.accumulate),
+        split(batch, config.optim.accumulate),
         lambda image_nd, text_nd: factor * objective(image_nd, text_nd, model.logit_scale, model.logit_bias, config.loss.tile),
         within=lambda: torch.autocast(training.device.type, half, enabled=half != torch.float32),
     )

@@ -163,10 +163,7 @@ def _conclude(measures: dict[str, float], training: Training, config: Config) ->
     if measures:
         recalls = ", ".join(f"{name.replace('_', ' ')} {value:.2f}" for name, value in measures.items() if "recall" in name)
         _say(f"held out, {measures['pairs']} pairs: loss {measures['loss']:.3f}, {recalls}")
-    samples = config.optim.steps * config.data.batch
-    _say(
-        f"took   {config.optim.steps} steps, {samples:,} samples in {training.seconds:.0f} s ({samples / training.seconds:,.0f} samples/s)"
-    )
+    _say(f"took   {config.optim.steps} steps, {training.account.sentence()}")
 
 
 def _explain(error: Exception) -> int:

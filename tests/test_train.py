@@ -197,8 +197,8 @@ def test_an_unknown_setting_exits_2_without_a_traceback(tmp_path):
     assert (result.returncode, result.stdout) == (2, "")
     assert result.stderr == (
         "error: data has no setting 'bach' (emoji)\n"
-        "fix: did you mean batch? Known: batch, caption_column, held_out, image_column, patch_dropout, shift, skew, templates, "
-        "tokenizer, train, vocabulary\n"
+        "fix: did you mean batch? Known: batch, caption_column, crop, held_out, image_column, max_broken, memory_gib, patch_dropout, "
+        "prefetch, shift, skew, templates, tokenizer, train, vocabulary, workers\n"
     )
     assert not (tmp_path / "out").exists()
 
