@@ -57,7 +57,7 @@ def to_hugging_face(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     for name, tensor in state.items():
         block = _OPENAI_BLOCK.fullmatch(name)
         if block is None:
-            renamed[TO_HUGGING_FACE.get(name, name)] = _turned(tensor).contiguous() if name in TRANSPOSED else tensor
+            renamed[TO_HUGGING_FACE.get(name, name)] = _turned(tensor) if name in TRANSPOSED else tensor
             continue
         prefix = f"{'vision' if block['visual'] else 'text'}_model.encoder.layers.{block['layer']}"
         if block["part"] == "attn.in_proj":
@@ -100,7 +100,7 @@ def without_text_prefix(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _turned(tensor: Tensor) -> Tensor:
-    return tensor.t() if tensor.ndim == 2 else tensor
+    return tensor.t().contiguous() if tensor.ndim == 2 else tensor
 
 
 def _fused(state: Mapping[str, Tensor], name: str, part: str) -> Tensor:

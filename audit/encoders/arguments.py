@@ -38,8 +38,10 @@ def parse_model_args(text: str) -> dict[str, str]:
     if text.lstrip().startswith("{"):
         return _parse_json(text)
     found: dict[str, str] = {}
+    if not text.strip():
+        return found
     starts = list(re.finditer(r"(?:^|(?<=[\s,]))([A-Za-z_][\w-]*)\s*=\s*", text, re.ASCII))
-    if (text.strip() and not starts) or (starts and text[: starts[0].start()].strip(" ,")):
+    if not starts or text[: starts[0].start()].strip(" ,"):
         raise UsageError(f"--model-args {text[:80]!r} is not understood", why="no name=value in it", fix=FORM)
     for start, end in zip(starts, [*(match.start() for match in starts[1:]), len(text)], strict=True):
         name, value = start[1].replace("-", "_"), text[start.end() : end].strip(" \t\n,")
