@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from contrastive.errors import ContrastiveError
+from contrastive.foreign import read_archive
 
 TIMEOUT_S = 300.0
 LAST_LINES = 15
@@ -55,7 +56,7 @@ def spawn(function: Callable[..., Any], size: int, *arguments: Any, timeout_s: f
             for child in children:
                 child.kill()
                 child.wait()
-        return [torch.load(folder / f"result{rank}", weights_only=True) for rank in range(size)]
+        return [read_archive(folder / f"result{rank}").data for rank in range(size)]
 
 
 def _start(function: Callable[..., Any], rank: int, size: int, folder: Path) -> subprocess.Popen[bytes]:
@@ -107,7 +108,7 @@ def _serve(file: str, name: str, folder: Path) -> None:
 
     torch.set_num_threads(1)
     distributed.init("cpu", rendezvous=f"file://{folder}/store", timeout_s=TIMEOUT_S)
-    arguments = torch.load(folder / "arguments", weights_only=True)
+    arguments = read_archive(folder / "arguments").data
     result = getattr(_loaded(file), name)(*arguments)
     torch.save(result, folder / f"result{distributed.rank()}")
     distributed.close()
