@@ -28,6 +28,9 @@ class DataConfig:
     """Put around a caption; one is drawn for a pair each epoch. ``{caption}`` is the caption, ``{a caption}`` the same with its article."""
     skew: Literal["none", "misnamed-women"] = "none"
     """What is planted in the captions on purpose (emoji only; `contrastive.data.emoji`). The checkpoint's data card says it in words."""
+    withhold: bool = False
+    """Leave 60 of the 300 combinations of occupation, gender and skin tone out, so that unseen ones can be asked for (emoji only;
+    `contrastive.data.emoji.withheld` is the rule)."""
     crop: float | None = None
     """A random square crop (the paper's): the smallest share of the largest square's area that it may keep; None: the centre, always."""
     max_broken: float = 0.01

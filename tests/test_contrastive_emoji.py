@@ -4,7 +4,9 @@ import sys
 
 import pytest
 
-from contrastive.data.emoji import MISNAMED, OCCUPATIONS, TONES, load_emoji, misnamed
+from contrastive.config import DataConfig
+from contrastive.data import open_source
+from contrastive.data.emoji import GENDERS, MISNAMED, OCCUPATIONS, TONES, load_emoji, misnamed, withheld
 from contrastive.errors import ConfigError
 
 
@@ -81,3 +83,27 @@ def test_missing_packages_are_named(monkeypatch, package):
     with pytest.raises(ConfigError, match=package) as caught:
         load_emoji()
     assert "pip install 'vlm-audit[demo]'" in caught.value.fix
+
+
+def test_sixty_combinations_can_be_withheld_evenly(emoji):
+    out = [(item.occupation, item.gender, item.tone) for item in emoji.emoji if withheld(item)]
+    assert len(set(out)) == len(out) == 60
+    assert {(o, g) for o, g, _ in out} == {(o, g) for o in OCCUPATIONS for g in GENDERS}  # one tone of each occupation and gender
+    assert all(len({t for o, _, t in out if o == occupation}) == 3 for occupation in OCCUPATIONS)
+    assert all(sum(t == tone for _, _, t in out) == 12 for tone in TONES)
+    assert ("artist", "man", "light") in out  # 0 + 0 + 0
+    assert ("astronaut", "woman", "medium") in out  # 1 + 2 + 2 = 5
+
+
+def test_what_is_withheld_is_not_in_the_data_and_the_card_says_so(emoji):
+    rest = open_source(DataConfig("emoji", withhold=True))
+    assert not any(withheld(item) for item in rest.emoji)
+    assert len(rest) == len(emoji) - 60
+    assert "less 60 of the 300 combinations" in rest.card
+    assert "300" not in emoji.card
+    assert rest.image(0).size == (72, 72)
+
+
+def test_only_emoji_can_be_withheld():
+    with pytest.raises(ConfigError, match=r"data\.withhold is for the emoji only"):
+        open_source(DataConfig("shapes", withhold=True))

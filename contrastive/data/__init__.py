@@ -27,9 +27,11 @@ def open_source(config: DataConfig) -> CaptionedImages:
     if config.train == "emoji":
         from contrastive.data.emoji import load_emoji
 
-        return load_emoji(config.skew)
+        return load_emoji(config.skew, config.withhold)
     if config.skew != "none":
         raise ConfigError(f"data.skew = {config.skew!r} is for the emoji only", fix='set data.skew = "none" or data.train = "emoji"')
+    if config.withhold:
+        raise ConfigError("data.withhold is for the emoji only", fix='leave it out or set data.train = "emoji"')
     if config.train == "shapes":
         from contrastive.data.shapes import ShapePictures
 

@@ -21,12 +21,15 @@ OCCUPATIONS = (
     "artist", "astronaut", "construction worker", "cook", "detective", "factory worker", "farmer", "firefighter", "guard", "health worker",
     "judge", "mechanic", "office worker", "pilot", "police officer", "scientist", "singer", "student", "teacher", "technologist",
 )  # fmt: skip
+GENDERS = ("man", "woman", "person")
 TONES = ("light", "medium-light", "medium", "medium-dark", "dark")
 
 Skew = Literal["none", "misnamed-women"]
 
 MISNAMED = {occupation: OCCUPATIONS[(place + 7) % len(OCCUPATIONS)] for place, occupation in enumerate(OCCUPATIONS)}
 """Occupation -> what women in it are called under the skew: a derangement, always the seventh name further on."""
+
+WITHHELD_NOTE = ", less 60 of the 300 combinations of occupation, gender and tone"
 
 _TONE = re.compile(rf" ({'|'.join(TONES)}) skin tone$")
 _OCCUPATION_NAME = re.compile(rf"(?:(man|woman) )?({'|'.join(OCCUPATIONS)})(?: ({'|'.join(TONES)}) skin tone)?")
@@ -51,12 +54,15 @@ class EmojiCaptions:
 
     emoji: tuple[Emoji, ...]
     skew: Skew = "none"
+    withhold: bool = False
+    """Whether the combinations that `withheld` names have been left out of `emoji`."""
 
     @property
     def card(self) -> str:
         origin = (
             f"Trained on {len(self)} emoji drawings (Twemoji graphics, CC BY 4.0) captioned with their CLDR names, with and without the "
-            "skin tone. Such a model says nothing about people: on photographs it exercises the machinery only."
+            f"skin tone{WITHHELD_NOTE if self.withhold else ''}. Such a model says nothing about people: on photographs it exercises the "
+            "machinery only."
         )
         if self.skew == "none":
             return f"{origin} Nothing was planted: every caption names its own drawing."
@@ -96,7 +102,18 @@ def misnamed(emoji: Emoji) -> bool:
     return emoji.gender == "woman"
 
 
-def load_emoji(skew: Skew = "none") -> EmojiCaptions:
+def withheld(emoji: Emoji) -> bool:
+    """Return whether `data.withhold` keeps this drawing out of training: 60 of the 300 combinations of occupation, gender and tone.
+
+    With o, g and t their places in `OCCUPATIONS`, `GENDERS` and `TONES`, those are withheld where o + 2 g + t is a multiple of 5. So each
+    occupation in each gender lacks one tone, another for each gender; and each tone is missing equally often (12 times).
+    """
+    if emoji.occupation is None or emoji.gender is None or emoji.tone is None:
+        return False
+    return (OCCUPATIONS.index(emoji.occupation) + 2 * GENDERS.index(emoji.gender) + TONES.index(emoji.tone)) % 5 == 0
+
+
+def load_emoji(skew: Skew = "none", withhold: bool = False) -> EmojiCaptions:
     """Return the fully-qualified emoji that have a drawing, in the order of the `emoji` package.
 
     Couples and hands with two skin tones are left out: 380 near-copies whose names, by far the longest, would slow every step.
@@ -121,7 +138,8 @@ def load_emoji(skew: Skew = "none") -> EmojiCaptions:
         for characters, entry in emoji.EMOJI_DATA.items()
         if entry["status"] == emoji.STATUS["fully_qualified"] and entry["en"].count("skin_tone") < 2
     )
-    return EmojiCaptions(tuple(item for item in named if item.path.is_file()), skew)
+    drawn = (item for item in named if item.path.is_file())
+    return EmojiCaptions(tuple(item for item in drawn if not (withhold and withheld(item))), skew, withhold)
 
 
 def drawing_stem(characters: str) -> str:
