@@ -295,6 +295,25 @@ def test_the_average_is_saved_resumed_and_selectable(run, tmp_path):
         averaged(mean)
 
 
+def test_a_release_has_the_last_weights_or_the_average(run, tmp_path, capsys):
+    from contrastive.release import main as release
+
+    material = prepared(run, "optim.ema=0.9")
+    (tmp_path / "out").mkdir()
+    training, _ = after(material, 2)
+    loop.save(training, material)
+    path, plain, mean = tmp_path / "out" / "ckpt.pt", tmp_path / "plain.pt", tmp_path / "mean.pt"
+    assert release([str(path), str(plain)]) == release([str(path), str(mean), "--ema"]) == 0
+    assert capsys.readouterr().out.splitlines()[0] == f"{load(plain).sha256}  {plain}"
+    assert (load(plain).training, load(plain).ema, load(plain).step) == (None, None, 2)
+    assert_equal(load(plain).model.state_dict(), training.model.state_dict())
+    assert_equal(load(mean).model.state_dict(), training.ema)
+    assert plain.stat().st_size < path.stat().st_size / 3  # weights, average and two moments were four of a kind
+    assert release([str(path), str(mean)]) == 2
+    assert release([str(plain), str(tmp_path / "no.pt"), "--ema"]) == 3
+    assert "no running average" in capsys.readouterr().err
+
+
 # ---- schedules, resumption and fine-tuning ---------------------------------------------------------------------------------------------
 
 

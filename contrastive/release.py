@@ -1,0 +1,54 @@
+"""``python -m contrastive.release CKPT OUT``: a checkpoint without what resuming needs; with ``--ema``, of the average of the weights."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from contrastive.errors import ConfigError, ContrastiveError
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code: 0, or that of the error (`contrastive.errors`)."""
+    parser = argparse.ArgumentParser(
+        prog="python -m contrastive.release",
+        description="Write a checkpoint to pass on, without the state of the optimiser.",
+    )
+    parser.add_argument("checkpoint", metavar="CKPT", help="a ckpt.pt of contrastive.train")
+    parser.add_argument("out", metavar="OUT", help="the file to write; it must not exist")
+    parser.add_argument("--ema", action="store_true", help="take the average of the weights (optim.ema) instead of the last step's")
+    options = parser.parse_args(argv)
+    try:
+        sys.stdout.write(f"{release(Path(options.checkpoint), Path(options.out), ema=options.ema)}  {options.out}\n")
+    except ContrastiveError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return error.exit_code
+    return 0
+
+
+def release(path: Path, out: Path, *, ema: bool = False) -> str:
+    """Write the checkpoint at `path` to `out` without the optimiser's state and the average, and return the sha256 (hex) of the new file.
+
+    Raises
+    ------
+    CheckpointError, UnsafeFileError
+        If it cannot be read, or has no average to take.
+    ConfigError
+        If `out` exists.
+    MachineError
+        If it cannot be written.
+    """
+    from dataclasses import replace
+
+    from contrastive.checkpoint import averaged, load, save
+
+    if out.exists():
+        raise ConfigError(f"{out} exists", fix="choose another name")
+    found = load(path)
+    return save(out, replace(averaged(found) if ema else found, training=None, ema=None))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
