@@ -1,6 +1,8 @@
 """Sources, order and batches of the trainer."""
 
 import csv
+import threading
+import time
 from dataclasses import dataclass
 
 import numpy as np
@@ -361,12 +363,21 @@ def test_steps_come_in_order_and_an_error_at_its_step(depth):
 
 
 def test_no_more_is_made_in_advance_than_asked_and_closing_ends_it():
-    made = []
-    coming = prefetched(lambda step: made.append(step), range(100), depth=2)
-    next(coming)
+    made, idle = [], threading.Event()
+
+    def make(step):
+        made.append(step)
+        if step >= 6:  # five were taken, two more may wait
+            idle.set()
+
+    coming = prefetched(make, range(100), depth=2)
+    for _ in range(5):
+        next(coming)
+    assert idle.wait(10)
+    time.sleep(0.05)  # room for what must not happen
+    assert made == [0, 1, 2, 3, 4, 5, 6]
     coming.close()
-    assert made == sorted(made)
-    assert len(made) <= 3
+    assert len(made) == 7
 
 
 def test_the_hash_knows_pixels_and_captions():

@@ -240,7 +240,7 @@ def test_the_sidecar_says_where_everything_lies_and_is_used_again(tmp_path, monk
 @pytest.mark.parametrize("edit", ["stale", "outside", "short", "torn", "other"])
 def test_a_sidecar_that_does_not_fit_is_not_believed(tmp_path, edit):
     path = write_tar(tmp_path / "0.tar", [member for i in range(3) for member in members(i)])
-    right = index_of(path)
+    index_of(path)
     sidecar = tmp_path / f"0.tar{SIDECAR}"
     told = json.loads(sidecar.read_text())
     if edit == "stale":
@@ -249,8 +249,7 @@ def test_a_sidecar_that_does_not_fit_is_not_believed(tmp_path, edit):
     told["names"] = told["names"][:1] if edit == "short" else told["names"]
     told = [] if edit == "other" else told
     sidecar.write_text(json.dumps(told)[: -5 if edit == "torn" else None])
-    found = index_of(path)
-    assert found.names == (["x/0001", "x/0002", "x/0003", "x/0004"] if edit == "stale" else right.names)
+    assert index_of(path) == tars._scan(path, path.stat())
     assert TarShards("x", [path]).captions(0) == tuple(CAPTIONS[1 if edit == "stale" else 0])
 
 
