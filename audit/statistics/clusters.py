@@ -122,8 +122,7 @@ def clustered_rates(table: ClusterTable, alpha: float) -> tuple[ClusteredRate | 
     """Rate of each group with Wilson's interval at its effective number of images; None for a group in fewer than two clusters.
 
     The variance of the rate between clusters says how many independent images would have told as much, at most as many as there are.
-    With few clusters the quantile is Student's. Where clusters show no variance, as when all answers are
-    alike, each counts as one image.
+    With few clusters the quantile is Student's. Where clusters show no variance, as when all answers are alike, each counts as one image.
 
     Notes
     -----
@@ -134,19 +133,20 @@ def clustered_rates(table: ClusterTable, alpha: float) -> tuple[ClusteredRate | 
     ----------
     Korn and Graubard 1998, Survey Methodology 24, 193-201
     """
-    spread = np.diag(covariance(table))
+    variance, (events, n), squares = np.diag(covariance(table)), table.totals, table.count @ table.n**2
     clusters = table.count @ (table.n > 0)
-    return tuple(_clustered_rate(table, g, int(count), float(spread[g]), alpha) if count > 1 else None for g, count in enumerate(clusters))
+    rates: list[ClusteredRate | None] = []
+    for group in range(len(n)):
+        if clusters[group] < 2:
+            rates.append(None)
+            continue
+        rate = float(events[group] / n[group])
+        independent = min(rate * (1 - rate) / variance[group], n[group]) if variance[group] > 1e-20 else n[group] ** 2 / squares[group]
+        rates.append(_clustered_rate(rate, int(clusters[group]), float(independent), alpha))
+    return tuple(rates)
 
 
-def _clustered_rate(table: ClusterTable, group: int, clusters: int, variance: float, alpha: float) -> ClusteredRate:
-    events, n = (int(counts[group]) for counts in table.totals)
-    rate = events / n
-    if variance > 0:
-        effective = min(rate * (1 - rate) / variance, float(n))
-    else:
-        sizes = table.n[:, group]
-        effective = n**2 / float(table.count @ sizes**2)
+def _clustered_rate(rate: float, clusters: int, effective: float, alpha: float) -> ClusteredRate:
     reliable = max(1.0, effective * float(ndtri(1 - alpha / 2) / stdtrit(clusters - 1, 1 - alpha / 2)) ** 2)
     low, high = wilson(np.asarray(rate * reliable), np.asarray(reliable), alpha)
     return ClusteredRate(Estimate(rate, float(low), float(high)), clusters, effective)
