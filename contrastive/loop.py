@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from contrastive import average, distributed
 from contrastive.account import emissions_kg
+from contrastive.board import Board
 from contrastive.data.ahead import prefetched
 from contrastive.errors import ContrastiveError
 from contrastive.evaluate import held_out
@@ -39,6 +40,7 @@ def carry_through(training: Training, material: Material, stop: StopRequest, *, 
     batch, steps = config.data.batch, config.optim.steps
     pause_s = 0.5 if sys.stderr.isatty() else 10.0  # a log file needs no animation
     begin, end = training.step * batch, steps * batch
+    board = Board.open(Path(config.run.out) / "tensorboard", training.step) if distributed.rank0() else Board()
     silent = quiet or not distributed.rank0()
     with tqdm(initial=begin, total=end, unit=" samples", unit_scale=True, disable=silent, mininterval=pause_s, maxinterval=pause_s) as bar:
         batches = prefetched(partial(batch_of, material, device=training.device), range(training.step, steps), config.data.prefetch)
@@ -52,10 +54,11 @@ def carry_through(training: Training, material: Material, stop: StopRequest, *, 
             training.account.step(batch, tokens=given[1].shape[1], seconds=seconds, waited=waited)
             bar.set_postfix(loss=f"{numbers['loss']:.3f}", refresh=False)
             bar.update(batch)
-            _log(numbers, training, material)
+            _log(numbers, training, material, board)
             # Between steps that were left out the weights may be finite and still beyond use: the state before them is the good one.
             if training.step % config.run.save_every == 0 and training.step < steps and not training.skipped:
                 save(training, material)
+    board.close()
     if training.step < steps and not training.skipped:
         save(training, material)
 
@@ -66,11 +69,13 @@ def _stopped(stop: StopRequest) -> bool:
     return stop.signal is not None
 
 
-def _log(numbers: dict[str, float], training: Training, material: Material) -> None:
+def _log(numbers: dict[str, float], training: Training, material: Material, board: Board) -> None:
     due = training.step % material.config.run.log_every == 0 or training.step == material.config.optim.steps
     if distributed.rank0() and (due or numbers["skipped"]):
         plain = {name: value if math.isfinite(value) else None for name, value in numbers.items()}  # JSON has no NaN
-        journal_of(material).write("step", **plain, wall_s=round(training.seconds, 3), **training.account.rates())
+        plain |= training.account.rates()
+        journal_of(material).write("step", **plain, wall_s=round(training.seconds, 3))
+        board.write(training.step, plain)
 
 
 def journal_of(material: Material) -> Journal:

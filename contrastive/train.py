@@ -60,6 +60,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("overrides", metavar="section.key=value", nargs="*", help="replaces a setting, for example optim.lr=1e-3")
     parser.add_argument("--fresh", action="store_true", help="start again, replacing what is in the output folder")
+    parser.add_argument(
+        "--doctor",
+        action="store_true",
+        help="check data, first loss, speed and memory, overfit 128 pairs, say what is wrong; train nothing",
+    )
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     return parser
@@ -73,6 +78,10 @@ def _run(options: argparse.Namespace, arguments: Sequence[str], folder: list[Pat
 
     out = Path(config.run.out)
     distributed.init(config.run.device)
+    if options.doctor:
+        from contrastive.doctor import examine
+
+        return examine(config, say=_say)
     with _claimed(out) if distributed.rank0() else nullcontext():
         folder.append(out)
         if distributed.rank0():
