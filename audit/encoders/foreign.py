@@ -6,6 +6,7 @@ Nothing in the file is run. What it does not say is stated with ``--model-args``
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from contrastive.foreign import Archive
     from contrastive.stated import Stated
 
+UNSAFE_SWITCH = "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"
 Setting = dict[str, str]
 """name, device and dtype, as every kind of encoder takes them."""
 log = logging.getLogger("audit")
@@ -102,6 +104,8 @@ def read(path: Path) -> Contents:
     """
     from contrastive.unwrap import tables
 
+    if os.environ.get(UNSAFE_SWITCH):
+        log.warning("%s is set and changes nothing: torch's own loader, which it makes unsafe, opens no file here", UNSAFE_SWITCH)
     if path.suffix == ".safetensors":
         from audit.encoders.folder import file_sha256, read_safetensors
 
