@@ -78,7 +78,7 @@ class TarShards:
     @property
     def card(self) -> str:
         return (
-            f"Trained on the {len(self)} captioned images of {len(self._paths)} tar shards in {self.title} (sha256 {self.identity[:12]}), "
+            f"Trained on the {len(self)} captioned images of {self.title}, tar shards (sha256 {self.identity[:12]}), "
             "captions as they stand there. The trainer planted nothing."
         )
 
