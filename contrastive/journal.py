@@ -66,6 +66,8 @@ class StopRequest:
     """
 
     signal: int | None = None
+    patient: bool = False
+    """Whether a second request changes nothing: torchrun passes on to its processes what the terminal has sent them already."""
     _before: dict[int, Any] = field(default_factory=dict)
 
     def __enter__(self) -> StopRequest:
@@ -78,6 +80,6 @@ class StopRequest:
             signal.signal(number, handler)
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
-        if self.signal is not None:
+        if self.signal is not None and not self.patient:
             raise KeyboardInterrupt
-        self.signal = number
+        self.signal = self.signal or number

@@ -106,7 +106,7 @@ def _train(config: Config, options: argparse.Namespace, arguments: Sequence[str]
         _say(f"already finished; --fresh trains again\n{path}")
         return 0
     _open_journal(material, training)
-    with StopRequest() as stop:
+    with StopRequest(patient=_processes() > 1) as stop:
         loop.carry_through(training, material, stop, quiet=options.quiet)
     if training.step < config.optim.steps and stop.signal is not None:
         if _speaks():

@@ -162,6 +162,13 @@ def test_divergence_stops_the_run_and_keeps_the_last_good_state(run, tmp_path, c
     assert_same_bytes({n: t.detach() for n, t in training.model.named_parameters()}, {n: t.detach() for n, t in before.items()})
 
 
+def test_a_process_of_several_is_patient():
+    with StopRequest(patient=True) as stop:
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGTERM)
+    assert stop.signal == signal.SIGINT
+
+
 def test_a_second_request_stops_at_once():
     before = signal.getsignal(signal.SIGINT)
     with StopRequest() as stop:
