@@ -11,6 +11,7 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -137,22 +138,29 @@ def first_loss(model: CLIP, material: Material, rows: NDArray[np.int64]) -> Resu
 
 
 def speed(training: Training, material: Material, rows: list[NDArray[np.int64]]) -> Result:
-    """How fast batches are made, and how fast the model takes them."""
-    began = time.perf_counter()
-    for epoch, some in enumerate(rows):
-        material.pairs.batch(some, epoch, material.config.run.seed, material.config.data.shift)
-    data = sum(map(len, rows)) / (time.perf_counter() - began)
+    """How fast batches are made, and how fast the model takes them: the fastest of each, because others may use the machine too."""
+    config = material.config
     images, ids = _inputs(material, rows[0], training.device)
-    began = time.perf_counter()
-    _loss(training.model.train(), material.config.loss.kind, images, ids).backward()  # type: ignore[no-untyped-call]
-    if training.device.type == "cuda":
-        torch.cuda.synchronize()
-    model = len(rows[0]) / (time.perf_counter() - began)
+
+    def step() -> None:
+        _loss(training.model.train(), config.loss.kind, images, ids).backward()  # type: ignore[no-untyped-call]
+        if training.device.type == "cuda":
+            torch.cuda.synchronize()
+
+    n = len(rows[0])
+    data = n / min(_seconds(partial(material.pairs.batch, some, 0, config.run.seed, config.data.shift)) for some in rows)
+    model = n / min(_seconds(step) for _ in range(2))
     training.optimizer.zero_grad()
     words = f"data {data:,.0f} pairs/s, model {model:,.0f} pairs/s"
     if data < model:
         return Result("speed", True, f"{words}: data-bound, the model waits; store smaller pictures or take more data.workers")
     return Result("speed", False, words)
+
+
+def _seconds(action: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    action()
+    return time.perf_counter() - began
 
 
 def overfit(training: Training, material: Material, rows: NDArray[np.int64]) -> Result:

@@ -140,9 +140,10 @@ def test_pictures_that_are_all_the_same_are_found(material):
 
 
 def test_slow_data_are_said_to_be_slow(material, training, monkeypatch):
-    clock = iter([0.0, 2.0, 2.0, 3.0, 0.0, 1.0, 1.0, 10.0])  # batches in 2 s, then a step of 1 s; batches in 1 s, a step of 9 s
+    # Batches in 2 and 3 s, then steps of 1 and 2 s: the faster of each counts. And batches in 1 and 1 s, steps of 9 and 8 s.
+    clock = iter([0.0, 2.0, 2.0, 5.0, 5.0, 6.0, 6.0, 8.0, 0.0, 1.0, 1.0, 2.0, 2.0, 11.0, 11.0, 19.0])
     monkeypatch.setattr(doctor.time, "perf_counter", lambda: next(clock))
-    rows = [material.train_rows[:16]]
+    rows = [material.train_rows[:16]] * 2
     slow, fast = speed(training, material, rows), speed(training, material, rows)
     assert (slow.wrong, slow.words.split(":")[0]) == (True, "data 8 pairs/s, model 16 pairs/s")
     assert (fast.wrong, fast.words) == (False, "data 16 pairs/s, model 2 pairs/s")
