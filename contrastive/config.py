@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field, fields
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -90,6 +90,13 @@ def config_from_dict(tables: Mapping[str, Any], where: str) -> Config:
     except ConfigError as error:
         # "the configuration.data.bach" is how the reader names a place; a person looks for data.bach.
         raise ConfigError(error.what.replace("the configuration.", ""), where=where, why=error.why, fix=error.fix) from error
+
+
+def with_defaults(identity: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an identity with the defaults of settings that did not exist when it was written: a run is not another for their sake."""
+    tables = {"data": DataConfig, "optim": OptimConfig, "loss": LossConfig, "run": RunConfig}
+    known = {f"{table}.{item.name}": item.default for table, cls in tables.items() for item in fields(cls) if item.default is not MISSING}
+    return {**{name: to_plain(value) for name, value in known.items() if name not in _INDIFFERENT}, **identity}
 
 
 def first_difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> str | None:

@@ -15,7 +15,7 @@ from contrastive import checkpoint as files
 from contrastive.account import Account
 from contrastive.accumulate import refuse_batch_statistics
 from contrastive.blocks import Block, Transformer
-from contrastive.config import first_difference
+from contrastive.config import first_difference, with_defaults
 from contrastive.errors import CheckpointError, ConfigError
 from contrastive.material import Material
 from contrastive.model import CLIP, as_portable, load_portable, portable_state
@@ -104,7 +104,7 @@ def take_up(material: Material, found: files.Checkpoint, path: Path) -> Training
     """
     account = found.account or {}
     identity = account.get("identity")
-    difference = first_difference(dict(identity) if isinstance(identity, dict) else {}, material.identity)
+    difference = first_difference(with_defaults(identity if isinstance(identity, dict) else {}), material.identity)
     if difference:
         raise ConfigError(
             "the output folder holds another run",

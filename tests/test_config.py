@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from contrastive.config import DataConfig, OptimConfig, first_difference, read_config, recipes
+from contrastive.config import DataConfig, OptimConfig, first_difference, read_config, recipes, with_defaults
 from contrastive.errors import ConfigError
 
 RUN = """
@@ -146,6 +146,15 @@ def test_identity_ignores_where_and_how_often(run):
     assert first_difference(identity, read_config(run, ["run.seed=1"]).identity()) == "run.seed was 0, now 1"
     assert first_difference(identity, read_config(run, ["model.text.layers=2"]).identity()) == "model.text.layers was 1, now 2"
     assert first_difference(identity, identity) is None
+
+
+def test_a_run_from_before_a_setting_existed_is_the_same_run(run):
+    identity = read_config(run).identity()
+    before = {name: value for name, value in identity.items() if name not in ("data.withhold", "data.crop", "optim.ema")}
+    assert first_difference(before, identity) is not None
+    assert first_difference(with_defaults(before), identity) is None
+    now = read_config(run, ["optim.ema=0.9"]).identity()
+    assert first_difference(with_defaults(before), now) == "optim.ema was 0.0, now 0.9"
 
 
 def test_reading_a_configuration_imports_no_torch():
