@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from contrastive.checkpoint import load
+from contrastive.errors import CheckpointError
 from contrastive.spawn import spawn
 from contrastive.train import main
 
@@ -147,7 +148,7 @@ def fail_on_the_second(run):
 def test_status_names_the_process_that_failed_first(tmp_path):
     run = tmp_path / "run.toml"
     run.write_text(RUN.replace("OUT", str(tmp_path / "out")))
-    with pytest.raises(FileNotFoundError):  # neither process lives to write a result
+    with pytest.raises(CheckpointError):  # neither process lives to write a result
         spawn(fail_on_the_second, 2, str(run))
     status = json.loads((tmp_path / "out" / "status.json").read_text())
     assert (status["process"], status["processes"], status["exit_code"], status["error"]) == (1, 2, 70, "OSError")

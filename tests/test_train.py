@@ -195,11 +195,10 @@ def test_a_stop_request_saves_and_says_how_to_go_on(run, tmp_path, number, code)
 def test_an_unknown_setting_exits_2_without_a_traceback(tmp_path):
     result = command("emoji", "data.bach=8", f"run.out={tmp_path / 'out'}")
     assert (result.returncode, result.stdout) == (2, "")
-    assert result.stderr == (
-        "error: data has no setting 'bach' (emoji)\n"
-        "fix: did you mean batch? Known: batch, caption_column, crop, held_out, image_column, max_broken, memory_gib, patch_dropout, "
-        "prefetch, shift, skew, templates, tokenizer, train, vocabulary, workers\n"
-    )
+    first, second = result.stderr.splitlines()
+    assert first == "error: data has no setting 'bach' (emoji)"
+    assert second.startswith("fix: did you mean batch? Known: batch, caption_column, ")
+    assert second.endswith(", workers")
     assert not (tmp_path / "out").exists()
 
 
