@@ -132,8 +132,15 @@ def make_tokenizer(tokenizer: Tokenizer) -> Any:
 def reader(folder: Path) -> Features:
     """Return the features of transformers' own model, read from the folder as anybody would."""
     from transformers import CLIPModel
+    from transformers.utils import logging
 
-    model = CLIPModel.from_pretrained(folder, local_files_only=True).eval()
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        model = CLIPModel.from_pretrained(folder, local_files_only=True).eval()
+    finally:
+        if shown:
+            logging.enable_progress_bar()
 
     def features(images: Tensor, ids: Tensor) -> tuple[Tensor, Tensor]:
         seen, read = model.get_image_features(pixel_values=images), model.get_text_features(input_ids=ids)
