@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from contrastive.objectives import Together
 
 KINDS = ("caption", "bag-of-words", "contrastive")
-TARGETS = (0.5, 0.9)
+TARGETS = (0.5, 0.8)
 POINTS = (10, 20, 40, 70, 100, 150, 200, 300)
 """Steps after which is measured."""
 Curve = list[tuple[int, float]]
