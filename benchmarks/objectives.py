@@ -52,7 +52,8 @@ def run(kind: str, seed: int, options: argparse.Namespace) -> Curve:
     from contrastive.model import CLIP
     from contrastive.objectives import Together, make_objective
 
-    config = read_config("shapes", [f"optim.steps={options.steps}", 'optim.schedule="constant"', f"run.seed={seed}"])
+    rate = ["optim.schedule=constant", f"optim.warmup={min(30, options.steps)}"]
+    config = read_config("shapes", [f"optim.steps={options.steps}", *rate, f"run.seed={seed}"])
     material = prepare(config)
     model = CLIP(material.model, torch.Generator().manual_seed(seed))
     together = Together(model, make_objective(kind, material.model, torch.Generator().manual_seed(seed + 1)))
@@ -152,6 +153,9 @@ def draw(curves: dict[str, Curve], folder: Path) -> None:
         for (kind, curve), marker in zip(curves.items(), "os^", strict=True):
             axes.plot(*zip(*curve, strict=True), marker=marker, label=kind)
         axes.axhline(1 / 144, color="grey", linestyle=":", label="chance")
+        marked = [samples for samples, _ in curves["contrastive"]][::2]
+        axes.set_xticks(marked, [f"{samples:,}" for samples in marked])
+        axes.minorticks_off()
         axes.grid(alpha=0.3)
         axes.legend()
         figure.savefig(folder / "objectives.svg", metadata={"Date": None})
