@@ -51,7 +51,10 @@ def parser() -> Parser:
     parse = Parser(PROGRAM, description=audit.__doc__, allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter)
     parse.epilog = "exit codes: 0 complete, 2 usage, 3 bad data or model, 4 refused as unsafe, 5 environment, 70 defect, 130 interrupted"
     what = parse.add_argument_group("what to audit")
-    what.add_argument("--model", action="append", metavar="SPEC", help="ckpt.pt, a Hugging Face folder, or hf:ORG/NAME[@REV]; repeatable")
+    what.add_argument(
+        "--model", action="append", metavar="SPEC", help="weights (ckpt.pt), a folder, hf:ORG/NAME[@REV] or open_clip:ARCH,FILE; repeatable"
+    )
+    what.add_argument("--model-args", metavar="NAME=VALUE", help="what a file of weights does not say: activation=gelu mean=0.5,0.5,0.5 …")
     what.add_argument(
         "--probe", action="append", metavar="NAME", help="a probe (--list-probes), or your own file.py, which is run; repeatable"
     )
@@ -171,13 +174,14 @@ def run(arguments: argparse.Namespace, chosen: Sequence[Probe], words: tuple[str
 
 def _audit_all(arguments: argparse.Namespace, chosen: Sequence[Probe], settings: Settings, directory: Path) -> list[Audited]:
     from audit.cache import default_root
-    from audit.encoders import load
+    from audit.encoders import load, parse_model_args
     from audit.engine import audit as run_audit
 
     datasets: dict[str, Dataset] = {}
     audited = []
+    stated = parse_model_args(arguments.model_args or "")
     for spec in arguments.model:
-        encoder = load(spec, device=arguments.device, dtype=arguments.dtype)
+        encoder = load(spec, device=arguments.device, dtype=arguments.dtype, model_args=stated)
         for probe in chosen:
             dataset = datasets.get(probe.name) or _load_data(probe, arguments)
             datasets[probe.name] = dataset

@@ -21,7 +21,7 @@ def columns(line):
 def test_the_summary_says_verdict_skew_table_and_sentences():
     text = summary_markdown(samples.results(samples.emoji()))
 
-    assert text.startswith("## Audit of emoji/ckpt.pt with the emoji probe\n\n**Disparity.** In what was tested, the model treats some groups differently")
+    assert text.startswith("## Audit of emoji/ckpt.pt with the emoji probe\n\n**Disparity.** In what was tested, the model treats")
     assert "**Known beforehand, from the checkpoint:** Trained on 3953 emoji drawings" in text
     assert "| disparity | Occupation accuracy by gender | man 98.0 % (100) | woman 72 % (100) | 26 points \\[14, 38\\] | 1" in text
     assert "\n- Occupation accuracy is 72 % \\[63, 80\\] for woman (n = 100) against" in text
