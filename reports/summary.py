@@ -117,8 +117,8 @@ def _finding_lines(finding: Finding, audit: AuditResult) -> list[str]:
     gap, places = finding.gap, phrases.gap_places(finding)
     order = (gap.lowest, gap.highest) if finding.better == "high" else (gap.highest, gap.lowest)
     groups = ", ".join(phrases.short_rate(finding, group) for group in order)
-    interval = f"{number(gap.value, places)} {span(gap.low, gap.high, places)}"
-    return [first, _narrow(groups, interval, number(gap.null_95, places))]
+    decided = f"within ±{100 * finding.tolerance:g}" if finding.verdict == "equivalent" else span(gap.low, gap.high, places)
+    return [first, _narrow(groups, f"{number(gap.value, places)} {decided}", number(gap.null_95, places))]
 
 
 def _wide(question: str, status: str) -> str:
