@@ -89,18 +89,25 @@ class Done(NamedTuple):
     peak_mib: int
 
 
+# A child's peak memory starts at its parent's: the command is the child of a small process, not of the whole test run.
+SHIM = """
+import json, os, subprocess, sys
+child = subprocess.Popen(sys.argv[2:])
+_, status, usage = os.wait4(child.pid, 0)
+with open(sys.argv[1], "w") as file:
+    json.dump([os.waitstatus_to_exitcode(status), usage.ru_utime + usage.ru_stime, usage.ru_maxrss // 1024], file)
+"""
+
+
 def limited(command, folder, **env):
     """Run a command within 4 GB of address space."""
-    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
-        child = subprocess.Popen(
-            command, stdout=out, stderr=err, cwd=folder, env={**os.environ, "OMP_NUM_THREADS": "1", **env},
-            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (LIMIT, LIMIT)),
+    with tempfile.NamedTemporaryFile("r") as report:
+        done = subprocess.run(
+            [sys.executable, "-S", "-c", SHIM, report.name, *command], capture_output=True, text=True, check=True, cwd=folder,
+            env={**os.environ, "OMP_NUM_THREADS": "1", **env}, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (LIMIT, LIMIT)),
         )  # fmt: skip
-        _, status, usage = os.wait4(child.pid, 0)
-        child.returncode = os.waitstatus_to_exitcode(status)
-        out.seek(0)
-        err.seek(0)
-        return Done(child.returncode, out.read(), err.read(), usage.ru_utime + usage.ru_stime, usage.ru_maxrss // 1024)
+        code, cpu_s, peak_mib = json.loads(Path(report.name).read_text())
+        return Done(code, done.stdout, done.stderr, cpu_s, peak_mib)
 
 
 @pytest.fixture(scope="module")
