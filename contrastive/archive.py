@@ -6,6 +6,7 @@ otherwise is refused, because different readers would see different things in it
 
 from __future__ import annotations
 
+import hashlib
 import mmap
 import struct
 import zipfile
@@ -15,6 +16,8 @@ from pathlib import Path
 
 from contrastive.errors import CheckpointError, UnsafeFileError
 
+CHUNK = 2**24
+"""Bytes that are looked at in one go."""
 MAX_DIRECTORY = 16 * 2**20
 """Bytes of the archive's directory: about 150,000 entries."""
 
@@ -43,10 +46,28 @@ class Zip:
         entry = self.entries[name]
         return self.content[entry.start : entry.end]
 
+    def release(self) -> None:
+        """Give back the memory of pages that were only read; they are read from the file again when needed.
+
+        Not once anything may have been written to a tensor over them: that would be undone.
+        """
+        if hasattr(mmap, "MADV_DONTNEED"):
+            self.content.madvise(mmap.MADV_DONTNEED)
+
+    def sha256(self) -> str:
+        """Return the hash of the whole file (hex), releasing pages behind itself."""
+        digest, view = hashlib.sha256(), memoryview(self.content)
+        for start in range(0, len(view), CHUNK):
+            digest.update(view[start : start + CHUNK])
+            self.release()
+        return digest.hexdigest()
+
     def verify(self, name: str) -> None:
         """Compare an entry's bytes with its checksum."""
-        entry = self.entries[name]
-        if zlib.crc32(memoryview(self.content)[entry.start : entry.end]) != entry.crc:
+        entry, crc = self.entries[name], 0
+        for start in range(entry.start, entry.end, CHUNK):
+            crc = zlib.crc32(memoryview(self.content)[start : min(start + CHUNK, entry.end)], crc)
+        if crc != entry.crc:
             raise CheckpointError(f"the file is damaged: entry {entry.name!r} does not match its CRC checksum", fix="fetch the file again")
 
 

@@ -8,7 +8,6 @@ Source: google-research/big_vision, models/vit.py and models/proj/image_text; Zh
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -87,13 +86,14 @@ def read_npz(path: Path, max_bytes: int = MAX_BYTES) -> Arrays:
         tensors = {name.removesuffix(".npy").removeprefix("params/"): _array(archive, archive.entries[name]) for name in names}
         for name in names:
             archive.verify(name)
+            archive.release()
         check_finite(tensors)
     except OSError as error:
         raise CheckpointError("the file cannot be read", where=str(path), why=error.strerror) from error
     except ContrastiveError as error:
         error.where = error.where or str(path)
         raise
-    return Arrays(tensors, hashlib.sha256(archive.content).hexdigest())
+    return Arrays(tensors, archive.sha256())
 
 
 def to_siglip(arrays: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], tuple[int, int]]:

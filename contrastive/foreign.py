@@ -11,7 +11,6 @@ can hold a list that expands to 10^30 items.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import re
 import sys
 from collections.abc import Mapping, Sequence
@@ -162,13 +161,22 @@ def _read(path: Path, max_bytes: int, salvage: bool) -> Archive:
         if reader.foreign() and not salvage:
             raise _refusal(path, reader.foreign())
     tensors = flatten(data, max_bytes)
+    _check_values(archive, tensors)
+    kind = "TorchScript archive" if "constants.pkl" in archive.entries else "torch.save archive"
+    unknown = tuple(sorted(set(reader.names) - TENSOR_NAMES))
+    return Archive(tensors, data, unknown, kind, archive.sha256())
+
+
+def _check_values(archive: Zip, tensors: Mapping[str, Tensor]) -> None:
+    """Check every checksum and every number, holding no more than a few pages of the file at once."""
     for name in archive.entries:
         if not name.startswith("code/"):
             archive.verify(name)
-    check_finite({name: tensor for name, tensor in tensors.items() if not name.endswith(MASK)})
-    kind = "TorchScript archive" if "constants.pkl" in archive.entries else "torch.save archive"
-    unknown = tuple(sorted(set(reader.names) - TENSOR_NAMES))
-    return Archive(tensors, data, unknown, kind, hashlib.sha256(archive.content).hexdigest())
+            archive.release()
+    for name, tensor in tensors.items():
+        if not name.endswith(MASK):
+            check_finite({name: tensor})
+            archive.release()
 
 
 def _refusal(path: Path, names: list[str]) -> UnsafeFileError:

@@ -10,6 +10,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from contrastive.architecture import ConvConfig, ModelConfig, ResNetConfig, TextConfig, ViTConfig
+from contrastive.blank import without_draws
 from contrastive.errors import CheckpointError
 from contrastive.towers import TextTransformer, vision_tower
 
@@ -89,7 +90,7 @@ def load_portable(config: ModelConfig, state: Mapping[str, Tensor]) -> CLIP:
     CheckpointError
         If a key is missing, unexpected or of another shape; the first five of each are named. Nothing is loaded in part.
     """
-    with torch.device("meta"):
+    with torch.device("meta"), without_draws():
         model = CLIP(config)
     state = {name: tensor.reshape(1) if name in SCALARS and tensor.numel() == 1 else tensor for name, tensor in state.items()}
     check_fit(model.state_dict(), state)

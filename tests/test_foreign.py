@@ -179,6 +179,30 @@ def test_tensors_are_mapped_not_copied(tmp_path):
     assert own_mebibytes() - before < 32
 
 
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux to tell mapped memory from its own")
+def test_checking_a_file_gives_its_pages_back(tmp_path):
+    """Checksums, numbers and hash are looked at for the whole file; what stays resident is a little of it."""
+    path = saved(tmp_path / "x.pt", {str(i): torch.ones(2**22) for i in range(8)})  # 8 times 16 MiB
+    program = (
+        "import re, sys, torch\n"
+        "from contrastive.foreign import read_archive\n"
+        "def mebibytes(key): return int(re.search(key + r':\\s+(\\d+)', open('/proc/self/status').read()).group(1)) // 1024\n"
+        "before = mebibytes('VmHWM')\n"
+        "archive = read_archive(sys.argv[1])\n"
+        "print(mebibytes('VmHWM') - before, sum(float(tensor.sum()) for tensor in archive.tensors.values()) == 8 * 2**22)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program, path], capture_output=True, text=True, check=True, cwd=REPOSITORY)
+    grown, right = done.stdout.split()
+    assert int(grown) < 64
+    assert right == "True"
+
+
+def test_a_mask_may_be_infinite(tmp_path):
+    """OpenAI's archives hold their causal masks."""
+    mask = torch.full((3, 3), -torch.inf).triu(1)
+    assert torch.equal(read_archive(saved(tmp_path / "x.pt", {"blocks": {"attn_mask": mask}})).tensors["blocks.attn_mask"], mask)
+
+
 def test_the_hash_is_that_of_the_file(tmp_path):
     path = saved(tmp_path / "x.pt", {"w": torch.ones(3)})
     assert read_archive(str(path)).sha256 == hashlib.sha256(path.read_bytes()).hexdigest()

@@ -112,15 +112,14 @@ def read_safetensors(path: Path) -> dict[str, Tensor]:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    from contrastive.foreign import check_finite
+    from audit.encoders.values import check_values
 
     _check_start(path)
     try:
         tensors: dict[str, Tensor] = load_file(path)
     except (SafetensorError, OSError, ValueError, RuntimeError) as error:
         raise DataError("the safetensors file is damaged", where=str(path), why=str(error), fix="download or save it again") from error
-    with audit_errors(str(path)):
-        check_finite(tensors)
+    check_values(path)
     return tensors
 
 

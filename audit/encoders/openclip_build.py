@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +21,8 @@ def build(plan: Plan, tensors: Mapping[str, torch.Tensor]) -> Any:
     DataError
         If an untrusted configuration asks for more than `tensors` hold.
     """
+    from contrastive.blank import without_draws
+
     open_clip = library()
     settings = deepcopy(dict(plan.config))
     custom = settings.pop("custom_text", False) or bool(settings["text_cfg"].get("hf_model_name"))
@@ -30,24 +31,8 @@ def build(plan: Plan, tensors: Mapping[str, torch.Tensor]) -> Any:
     cls = (open_clip.CoCa if "multimodal_cfg" in settings else open_clip.CustomTextCLIP) if custom else open_clip.CLIP
     if not plan.trusted:
         _check_size(cls, settings, tensors)
-    with _without_draws():
+    with without_draws():
         return cls(**settings)
-
-
-@contextmanager
-def _without_draws() -> Iterator[None]:
-    """Leave weights as they are allocated: every one is replaced, strictly, and drawing them would take longer than reading the file."""
-    import torch
-    from torch.overrides import TorchFunctionMode
-
-    draws = {torch.Tensor.normal_, torch.Tensor.uniform_, torch.Tensor.erfinv_, torch.nn.init.orthogonal_}
-
-    class Skip(TorchFunctionMode):
-        def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-            return args[0] if function in draws else function(*args, **(kwargs or {}))
-
-    with Skip():
-        yield
 
 
 def _check_size(cls: Any, settings: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) -> None:

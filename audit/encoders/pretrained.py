@@ -35,9 +35,11 @@ def build(folder: Path, weights: Weights, dtype: torch.dtype) -> Any:
     """Build the architecture and fill it, strictly: every tensor of the one has its place in the other."""
     import torch
 
+    from contrastive.blank import without_draws
+
     config = understood(folder, lambda auto: auto.AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False))
     architecture = _architecture(config, folder)
-    with torch.device("meta"):
+    with torch.device("meta"), without_draws():
         outline = understood(folder, lambda _: architecture(config))
     need, have = (sum(tensor.numel() for tensor in tensors) for tensors in (outline.parameters(), weights.tensors.values()))
     if need > 2 * have + 10**6:

@@ -162,9 +162,10 @@ def _fill(architecture: Any, config: Any, state: Mapping[str, torch.Tensor], pat
     """Build the architecture and fill it, strictly."""
     import torch
 
+    from contrastive.blank import without_draws
     from contrastive.model import check_fit
 
-    with torch.device("meta"):
+    with torch.device("meta"), without_draws():
         outline = understood(path, lambda _: architecture(config))
     check_fit(outline.state_dict(), state)
     return understood(path, lambda _: architecture.from_pretrained(None, config=config, state_dict=dict(state), dtype=torch.float32))

@@ -1,0 +1,32 @@
+"""Modules built without drawing weights, for models that are filled from a file at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch.overrides import TorchFunctionMode
+
+INIT = ("normal_", "uniform_", "trunc_normal_", "kaiming_normal_", "kaiming_uniform_", "xavier_normal_", "xavier_uniform_", "orthogonal_")
+DRAWS = frozenset({torch.Tensor.normal_, torch.Tensor.uniform_, torch.Tensor.erfinv_, *(getattr(torch.nn.init, name) for name in INIT)})
+
+
+@contextmanager
+def without_draws() -> Iterator[None]:
+    """Leave every weight that would be drawn as it is allocated.
+
+    Drawing takes longer than reading the weights, and on the meta device the first draw imports torch's compiler: a second and 70 MB for
+    nothing. Only for what is filled strictly afterwards.
+    """
+    with _Skip():
+        yield
+
+
+class _Skip(TorchFunctionMode):
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if function in DRAWS:
+            return args[0] if args else kwargs["tensor"]
+        return function(*args, **kwargs)

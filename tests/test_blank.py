@@ -1,0 +1,44 @@
+"""Building without drawing: nothing is drawn inside, everything as ever outside, and torch's compiler stays unloaded."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import torch
+
+from contrastive.blank import without_draws
+from contrastive.model import CLIP, load_portable, portable_state
+from contrastive.presets import preset
+
+
+def test_weights_keep_what_they_are_allocated_with():
+    with without_draws():
+        weight = torch.full((3, 4), 7.0)
+        assert torch.equal(weight.normal_(), torch.full((3, 4), 7.0))
+        for name in ("normal_", "uniform_", "trunc_normal_", "kaiming_uniform_", "xavier_normal_", "orthogonal_"):
+            assert torch.equal(getattr(torch.nn.init, name)(weight), torch.full((3, 4), 7.0)), name
+        assert torch.equal(torch.nn.init.zeros_(weight), torch.zeros(3, 4))  # no draw
+    assert not torch.equal(torch.nn.init.normal_(torch.zeros(9)), torch.zeros(9))
+
+
+def test_a_model_filled_from_a_file_is_the_model_that_was_saved():
+    config = preset("tiny-vit", vocab_size=600)
+    model = CLIP(config, torch.Generator().manual_seed(0)).eval()
+    again = load_portable(config, portable_state(model)).eval()
+    pixels = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(1))
+    with torch.inference_mode():
+        assert torch.equal(again.encode_image(pixels), model.encode_image(pixels))
+    assert not any(weight.is_meta for weight in again.state_dict().values())
+
+
+def test_loading_a_model_does_not_import_torchs_compiler():
+    """On the meta device the first draw would: a second of time and 70 MB."""
+    code = (
+        "import sys, torch\n"
+        "from contrastive.model import CLIP, load_portable, portable_state\n"
+        "from contrastive.presets import preset\n"
+        "config = preset('tiny-vit', vocab_size=600)\n"
+        "load_portable(config, portable_state(CLIP(config)))\n"
+        "sys.exit('torch._dynamo' in sys.modules)\n"
+    )
+    assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[1], check=False).returncode == 0
