@@ -9,13 +9,15 @@ from typing import Any
 import torch
 from torch.overrides import TorchFunctionMode
 
-INIT = ("normal_", "uniform_", "trunc_normal_", "kaiming_normal_", "kaiming_uniform_", "xavier_normal_", "xavier_uniform_", "orthogonal_")
-DRAWS = frozenset({torch.Tensor.normal_, torch.Tensor.uniform_, torch.Tensor.erfinv_, *(getattr(torch.nn.init, name) for name in INIT)})
+INIT = ("normal_", "uniform_", "kaiming_normal_", "kaiming_uniform_", "xavier_normal_", "xavier_uniform_", "orthogonal_")
+LEFT = frozenset(getattr(torch.nn.init, name) for name in INIT)
+ZEROED = frozenset({torch.Tensor.normal_, torch.Tensor.uniform_})
+"""Zero, not left: `trunc_normal_` draws until every value is within its bounds, and what memory happens to hold may never be."""
 
 
 @contextmanager
 def without_draws() -> Iterator[None]:
-    """Leave every weight that would be drawn as it is allocated.
+    """Leave weights that would be drawn as they are allocated, or zero.
 
     Drawing takes longer than reading the weights, and on the meta device the first draw imports torch's compiler: a second and 70 MB for
     nothing. Only for what is filled strictly afterwards.
@@ -27,6 +29,6 @@ def without_draws() -> Iterator[None]:
 class _Skip(TorchFunctionMode):
     def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        if function in DRAWS:
+        if function in LEFT:
             return args[0] if args else kwargs["tensor"]
-        return function(*args, **kwargs)
+        return args[0].zero_() if function in ZEROED else function(*args, **kwargs)

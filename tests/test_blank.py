@@ -11,14 +11,23 @@ from contrastive.model import CLIP, load_portable, portable_state
 from contrastive.presets import preset
 
 
-def test_weights_keep_what_they_are_allocated_with():
+def test_nothing_is_drawn():
+    sevens = torch.full((3, 4), 7.0)
     with without_draws():
-        weight = torch.full((3, 4), 7.0)
-        assert torch.equal(weight.normal_(), torch.full((3, 4), 7.0))
-        for name in ("normal_", "uniform_", "trunc_normal_", "kaiming_uniform_", "xavier_normal_", "orthogonal_"):
-            assert torch.equal(getattr(torch.nn.init, name)(weight), torch.full((3, 4), 7.0)), name
-        assert torch.equal(torch.nn.init.zeros_(weight), torch.zeros(3, 4))  # no draw
+        weight = sevens.clone()
+        for name in ("normal_", "uniform_", "kaiming_uniform_", "xavier_normal_", "orthogonal_"):
+            assert torch.equal(getattr(torch.nn.init, name)(weight), sevens), name
+        assert torch.equal(torch.nn.init.normal_(tensor=weight, std=2.0), sevens)
+        assert torch.equal(torch.nn.init.ones_(weight), torch.ones(3, 4))  # no draw
+        assert torch.equal(weight.normal_(), torch.zeros(3, 4))
     assert not torch.equal(torch.nn.init.normal_(torch.zeros(9)), torch.zeros(9))
+
+
+def test_drawing_until_it_fits_ends():
+    """`trunc_normal_` draws again while a value is out of bounds; memory may hold anything."""
+    with without_draws():
+        assert torch.nn.init.trunc_normal_(torch.full((3, 4), 7.0)).abs().max() <= 2
+        assert torch.nn.init.trunc_normal_(torch.full((3, 4), torch.nan)).isfinite().all()
 
 
 def test_a_model_filled_from_a_file_is_the_model_that_was_saved():
