@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch.overrides import TorchFunctionMode
 
-INIT = ("normal_", "uniform_", "kaiming_normal_", "kaiming_uniform_", "xavier_normal_", "xavier_uniform_", "orthogonal_")
-LEFT = frozenset(getattr(torch.nn.init, name) for name in INIT)
+LEFT = frozenset({torch.nn.init.normal_, torch.nn.init.uniform_, torch.nn.init.kaiming_uniform_})
+"""What torch's own layers call."""
 ZEROED = frozenset({torch.Tensor.normal_, torch.Tensor.uniform_})
 """Zero, not left: `trunc_normal_` draws until every value is within its bounds, and what memory happens to hold may never be."""
 
