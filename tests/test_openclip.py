@@ -136,13 +136,16 @@ def test_images_are_prepared_as_stated(saved):
     transform = open_clip.transform.image_transform_v2(open_clip.transform.PreprocessCfg(**settings), is_train=False)
     assert_same(encoder, model, transform, open_clip.get_tokenizer("small"))
     assert "Stated by the user: resize_mode is squash." in encoder.record.notes
+    guessed = [note for note in encoder.record.notes if note.startswith("Guessed")]
+    assert len(guessed) == 1
+    assert "do not exist): interpolation bicubic (--model-args" in guessed[0]  # what is left to guess
     assert encoder.record.fingerprint != load(f"open_clip:small,{path}").record.fingerprint
 
 
 def test_images_are_prepared_as_for_open_clips_own_weights_where_those_agree():
     known, note = openclip_plan._usual("ViT-B-16-SigLIP", [open_clip.get_pretrained_cfg("ViT-B-16-SigLIP", "webli")])
     assert (known["mean"], known["resize_mode"]) == ((0.5, 0.5, 0.5), "squash")
-    assert note[0].startswith("Guessed: images are prepared as for all 1 of open_clip's own weights")
+    assert note == "as for all 1 of open_clip's own weights of ViT-B-16-SigLIP"
     unlike = [{"mean": (0.5, 0.5, 0.5)}, {"mean": (0.1, 0.1, 0.1)}]
     assert openclip_plan._usual("x", unlike)[0] == {}
 
@@ -339,6 +342,18 @@ def test_a_folder_brings_its_configuration(folder):
     (place / "open_clip_model.safetensors").unlink()
     torch.save(model.state_dict(), place / "open_clip_pytorch_model.bin")
     np.testing.assert_array_equal(load(f"open_clip:{place}").encode_images(images()), encoder.encode_images(images()))
+
+
+def test_a_folder_brings_its_tokenizer(tmp_path):
+    model, _ = made("small-tokenizer")
+    place = small_tokenizer(tmp_path / "folder")
+    (place / "open_clip_config.json").write_text(json.dumps({"model_cfg": CONFIGS["small-tokenizer"], "preprocess_cfg": {}}))
+    save_file(model.state_dict(), place / "open_clip_model.safetensors")
+    encoder = load(str(place))
+    tokenizer = open_clip.tokenizer.HFTokenizer(str(place), context_length=16, clean="lower")
+    with torch.inference_mode():
+        np.testing.assert_allclose(encoder.encode_texts(["a cook"]), model.encode_text(tokenizer(["a cook"])).numpy(), atol=1e-6)
+    assert str(tmp_path) not in repr(encoder.record)
 
 
 def reconfigured(place, **changes):

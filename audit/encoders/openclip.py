@@ -135,7 +135,9 @@ def _encoder(plan: Plan, path: Path, stated: Stated, setting: foreign.Setting) -
         model = model.to(place, kind).eval()
         preprocess = _preprocess(plan, model, stated)
         parts = _Parts(plan, model, preprocess, tokenizer, contents)
-        record = replace(_record(parts, setting), notes=(*_facts(stated), *plan.notes, *weights.notes, *foreign.names(contents)))
+        record = replace(
+            _record(parts, setting), notes=(*_facts(stated), *_guess(parts, stated), *plan.notes, *weights.notes, *foreign.names(contents))
+        )
         encoder = OpenClipEncoder(model, _transform(preprocess), tokenizer, record, (place, kind))
         understood(path, lambda _: _try_out(encoder))
     foreign.say(record)
@@ -201,6 +203,15 @@ def _length(tokenizer: Any, text: str) -> int:
 
 def _facts(stated: Stated) -> list[str]:
     return [f"Stated by the user: {name} is {value}." for name, value in stated.given().items() if name != "tokenizer"]
+
+
+def _guess(parts: _Parts, stated: Stated) -> list[str]:
+    """Say how images are prepared, as far as neither the weights' source nor a person says it."""
+    left = [name for name in SEEN if getattr(stated, name) is None]
+    if parts.plan.guess is None or not left:
+        return []
+    values = ", ".join(f"{name} {parts.preprocess[name]}" for name in left)
+    return [f"Guessed: images are prepared {parts.plan.guess}: {values} (--model-args to state it)."]
 
 
 def _try_out(encoder: OpenClipEncoder) -> None:

@@ -34,6 +34,8 @@ class Plan:
     """open_clip's ``model_cfg``."""
     preprocess: Mapping[str, Any]
     """Parts of open_clip's ``preprocess_cfg``, as far as something says them."""
+    guess: str | None = None
+    """Whose way of preparing images it is, where nothing says it."""
     tokenizer: Path | None = None
     """A folder with the tokenizer, where it is not CLIP's own."""
     revision: str | None = None
@@ -77,8 +79,8 @@ def from_name(text: str) -> tuple[Plan, Path]:
     tags = open_clip.list_pretrained_tags_by_model(name)
     path = Path(weights)
     if weights and path.is_file():
-        preprocess, note = _usual(name, [open_clip.get_pretrained_cfg(name, tag) for tag in tags])
-        return Plan(name, config, preprocess, notes=note), path
+        preprocess, guess = _usual(name, [open_clip.get_pretrained_cfg(name, tag) for tag in tags])
+        return Plan(name, config, preprocess, guess=guess), path
     if weights and (path.exists() or path.suffix in (".pt", ".pth", ".bin", ".ckpt", ".safetensors", ".npz") or "/" in weights):
         raise DataError(f"there is no file {weights}", fix=f"--model open_clip:{name},FILE")
     tag = open_clip.get_pretrained_cfg(name, weights)
@@ -121,7 +123,7 @@ def from_folder(folder: Path, inside: Path) -> tuple[Plan, Path]:
             "the folder has a configuration but no weights", where=str(folder), why=f"none of {', '.join(WEIGHT_NAMES)}; found {found}"
         )
     own = folder if config["text_cfg"].get("hf_tokenizer_name") else None
-    return Plan(folder.name, config, {name: preprocess[name] for name in SEEN if name in preprocess}, own, trusted=False), path
+    return Plan(folder.name, config, {name: preprocess[name] for name in SEEN if name in preprocess}, tokenizer=own, trusted=False), path
 
 
 def fetch_parts(plan: Plan) -> Plan:
@@ -149,18 +151,12 @@ def _fetch(name: str, fix: str) -> Path:
         raise
 
 
-def _usual(name: str, tags: list[Mapping[str, Any]]) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """Return how images are prepared for all of open_clip's own weights of an architecture, if for all alike."""
+def _usual(name: str, tags: list[Mapping[str, Any]]) -> tuple[dict[str, Any], str]:
+    """Return how images are prepared for all of open_clip's own weights of an architecture, if for all alike, and that in words."""
     found = [{part: tag[part] for part in SEEN if part in tag} for tag in tags]
     if found and all(one == found[0] for one in found):
-        shown = ", ".join(f"{part} {value}" for part, value in found[0].items())
-        return found[0], (
-            f"Guessed: images are prepared as for all {len(found)} of open_clip's own weights of {name}: {shown} (--model-args).",
-        )
-    why = "differ in it" if found else "do not exist"
-    return {}, (
-        f"Guessed: images are prepared as OpenAI does, open_clip's default; its own weights of {name} {why} (--model-args mean= std=).",
-    )
+        return found[0], f"as for all {len(found)} of open_clip's own weights of {name}"
+    return {}, f"as OpenAI does, open_clip's default (its own weights of {name} {'differ in it' if found else 'do not exist'})"
 
 
 def _from_hub(name: str, config: Mapping[str, Any], tag: str, entry: Mapping[str, Any]) -> tuple[Plan, Path]:
