@@ -3,7 +3,6 @@
 import importlib.util
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -91,7 +90,8 @@ class Done(NamedTuple):
 
 # A child's peak memory starts at its parent's: the command is the child of a small process, not of the whole test run.
 SHIM = """
-import json, os, subprocess, sys
+import json, os, resource, subprocess, sys
+resource.setrlimit(resource.RLIMIT_AS, (LIMIT, LIMIT))
 child = subprocess.Popen(sys.argv[2:])
 _, status, usage = os.wait4(child.pid, 0)
 with open(sys.argv[1], "w") as file:
@@ -102,9 +102,11 @@ with open(sys.argv[1], "w") as file:
 def limited(command, folder, **env):
     """Run a command within 4 GB of address space."""
     with tempfile.NamedTemporaryFile("r") as report:
+        # The limit is set in the child, not by preexec_fn, which runs between fork and exec: a thread of another test may hold a lock there.
+        shim = SHIM.replace("LIMIT", str(LIMIT))
         done = subprocess.run(
-            [sys.executable, "-S", "-c", SHIM, report.name, *command], capture_output=True, text=True, check=True, cwd=folder,
-            env={**os.environ, "OMP_NUM_THREADS": "1", **env}, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (LIMIT, LIMIT)),
+            [sys.executable, "-S", "-c", shim, report.name, *command], capture_output=True, text=True, check=True, cwd=folder,
+            env={**os.environ, "OMP_NUM_THREADS": "1", **env},
         )  # fmt: skip
         code, cpu_s, peak_mib = json.loads(Path(report.name).read_text())
         return Done(code, done.stdout, done.stderr, cpu_s, peak_mib)
