@@ -91,8 +91,8 @@ class Done(NamedTuple):
 # A child's peak memory starts at its parent's: the command is the child of a small process, not of the whole test run.
 SHIM = """
 import json, os, resource, subprocess, sys
-resource.setrlimit(resource.RLIMIT_AS, (LIMIT, LIMIT))
-child = subprocess.Popen(sys.argv[2:])
+resource.setrlimit(resource.RLIMIT_AS, (int(sys.argv[2]), int(sys.argv[2])))
+child = subprocess.Popen(sys.argv[3:])
 _, status, usage = os.wait4(child.pid, 0)
 with open(sys.argv[1], "w") as file:
     json.dump([os.waitstatus_to_exitcode(status), usage.ru_utime + usage.ru_stime, usage.ru_maxrss // 1024], file)
@@ -102,10 +102,9 @@ with open(sys.argv[1], "w") as file:
 def limited(command, folder, **env):
     """Run a command within 4 GB of address space."""
     with tempfile.NamedTemporaryFile("r") as report:
-        # The limit is set in the child, not by preexec_fn, which runs between fork and exec: a thread of another test may hold a lock there.
-        shim = SHIM.replace("LIMIT", str(LIMIT))
+        # The limit is set in the child, not by preexec_fn: that runs between fork and exec, where a thread may have left a lock taken.
         done = subprocess.run(
-            [sys.executable, "-S", "-c", shim, report.name, *command], capture_output=True, text=True, check=True, cwd=folder,
+            [sys.executable, "-S", "-c", SHIM, report.name, str(LIMIT), *command], capture_output=True, text=True, check=True, cwd=folder,
             env={**os.environ, "OMP_NUM_THREADS": "1", **env},
         )  # fmt: skip
         code, cpu_s, peak_mib = json.loads(Path(report.name).read_text())
