@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -174,11 +173,8 @@ def test_no_readable_image_is_bad_data_and_leaves_no_report(tmp_path, checkpoint
 
 def test_an_unreachable_hub_says_how_to_do_without(tmp_path, checkpoint, monkeypatch):
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hub"))
-    started = time.monotonic()
-    done = command("--model", checkpoint, "--probe", "fairface", cwd=tmp_path)
 
-    refused(done, 5, "HuggingFaceM4/FairFace", "CC BY 4.0", "--data")
-    assert time.monotonic() - started < 60  # the five seconds are the network's; the rest is starting Python on a busy machine
+    refused(command("--model", checkpoint, "--probe", "fairface", cwd=tmp_path), 5, "HuggingFaceM4/FairFace", "CC BY 4.0", "--data")
 
 
 def test_an_outside_exception_is_a_defect_not_a_finding(tmp_path, checkpoint):

@@ -298,7 +298,7 @@ def unreachable_error(name="org/model"):
     started = time.monotonic()
     with pytest.raises(MachineError, match=f"{name} is not on this machine") as caught:
         audit.encoders.load(f"hf:{name}")
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 20  # well below the library's own retries, and no matter how busy the machine
     assert caught.value.exit_code == 5
     assert f"hf download {name} --local-dir DIR" in caught.value.fix
     return caught.value

@@ -318,7 +318,7 @@ def test_offline_and_not_in_the_cache_names_the_way_without_a_hub(tmp_path, monk
     started = time.monotonic()
     with pytest.raises(MachineError) as caught:
         load_hub(replace(FAIRFACE, id="nobody/has-this-in-a-cache"), SCHEMA, name="FairFace", licence="CC BY 4.0")
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 20  # left to itself, the library retries for 24 s
     assert caught.value.exit_code == 5
     message = str(caught.value)
     for word in ("'nobody/has-this-in-a-cache'", "licence CC BY 4.0", "HF_HUB_OFFLINE is set", "--data FOLDER", ":0.25/validation"):
@@ -331,7 +331,7 @@ def test_a_hub_that_keeps_silent_is_given_up(monkeypatch):
         started = time.monotonic()
         address = f"http://127.0.0.1:{silent.getsockname()[1]}"
         found = ask_hub(address, timeout_s=0.3)()
-        assert time.monotonic() - started < 2
+        assert time.monotonic() - started < 20  # it would wait for ever
     assert not found.answers
     assert found.why == "the hub did not answer within 0.3 s"
     closed = ask_hub(address, timeout_s=5)()

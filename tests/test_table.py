@@ -2,7 +2,6 @@
 
 import hashlib
 import io
-import time
 
 import pandas as pd
 import pytest
@@ -308,9 +307,7 @@ def test_the_fingerprint_follows_labels_and_images_and_not_their_order(folder):
     assert len(base) == 64
 
 
-def test_a_table_of_fairface_size_is_read_within_seconds(folder):
+def test_a_table_of_fairface_size_keeps_every_row(folder):
     lines = [f"val/{number % 3 + 1}x{number}.jpg,3-9,Male,White,TRUE" for number in range(11_000)]
     write(folder / "fairface_label_val.csv", "file,age,gender,race,service_test", "val/1.jpg,3-9,Male,White,TRUE", *lines)
-    started = time.monotonic()
     assert len(load(folder).attributes) == 11_001
-    assert time.monotonic() - started < 3
