@@ -79,10 +79,13 @@ def embed_images(
         readable, unreadable = _embed_missing(dataset, batches, cache, max_skip)
     _stop_if_unreadable(dataset, len(readable), unreadable, max_skip)
     batches.report()
+    exclusions = _exclusions(dataset.attributes, unreadable)
+    for left_out in exclusions:
+        log.warning("left out %d images (%s): %s", left_out.count, left_out.reason, ", ".join(left_out.examples))
     return Embeddings(
         vectors=cache.read(list(readable.values())),
         rows=np.array(list(readable), dtype=np.int64),
-        exclusions=_exclusions(dataset.attributes, unreadable),
+        exclusions=exclusions,
         conversions=_conversions(dataset.attributes, {row: cache.conversions(key) for row, key in readable.items()}),
         computed=batches.computed,
     )

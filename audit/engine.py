@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -93,7 +93,8 @@ def _excluded(dataset: Dataset, embeddings: Embeddings) -> str | None:
 
 
 def _data_record(dataset: Dataset, embeddings: Embeddings, attributes: pd.DataFrame) -> DataRecord:
-    exclusions = (*dataset.exclusions, *embeddings.exclusions)
+    # Counted by reason and group, without the names of files: those are for the terminal and the log.
+    exclusions = tuple(replace(exclusion, examples=()) for exclusion in (*dataset.exclusions, *embeddings.exclusions))
     return DataRecord(
         name=dataset.name,
         source=dataset.source,

@@ -104,8 +104,8 @@ def _share(text: str) -> float:
 
 
 def _error_rate(text: str) -> float:
-    if (share := _share(text)) < MIN_ALPHA:
-        raise argparse.ArgumentTypeError(f"{text!r} is too small for an error rate: give at least {MIN_ALPHA}")
+    if not MIN_ALPHA <= (share := _share(text)) < 0.5:  # equivalence uses intervals at 1 - 2 alpha
+        raise argparse.ArgumentTypeError(f"{text!r} is no error rate: give at least {MIN_ALPHA} and less than 0.5")
     return share
 
 

@@ -106,11 +106,15 @@ def test_groups_below_the_minimum_size_are_shown_but_not_judged(run):
     assert result.verdict == "not estimable"
 
 
-def test_an_unreadable_image_is_counted_by_reason_and_group(run):
+def test_an_unreadable_image_is_counted_by_reason_and_group_and_named_in_the_log_only(run, caplog):
     dataset = faces()
     images = [*dataset.images[:-1], b"not an image"]
 
-    data = run(replace(dataset, images=images)).result.data
+    with caplog.at_level("WARNING", "audit"):
+        data = run(replace(dataset, images=images)).result.data
+
+    assert caplog.messages == ["left out 1 images (not an image): 159.png"]
+    assert "159.png" not in repr(data)
 
     assert (data.listed, data.used) == (160, 159)
     assert [(e.reason, e.count, e.by_group["race"]) for e in data.exclusions] == [("not an image", 1, {"White": 1})]
