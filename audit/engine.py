@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,7 @@ from audit.results import AuditResult, DataRecord, MeasurementRecord, ProbeRecor
 from audit.statistics.findings import conclude, findings
 from audit.statistics.paired import paired_findings
 from audit.statistics.specification import specification_curve
-from audit.types import Dataset, Embeddings, Encoder, Measurement, Predictions, Probe, Settings
+from audit.types import Dataset, Encoder, Exclusion, Measurement, ModelRecord, Predictions, Probe, Settings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,6 +32,23 @@ class Audited:
     result: AuditResult
     predictions: Mapping[str, Predictions]
     """measurement -> predictions."""
+
+
+@dataclass(frozen=True)
+class Answered:
+    """What a model answered about a data set: all that the statistics need of either."""
+
+    model: ModelRecord
+    dataset: Dataset
+    attributes: pd.DataFrame
+    """Of the images that were read."""
+    predictions: Mapping[str, Predictions]
+    """measurement -> predictions."""
+    specifications: Sequence[Sequence[Predictions]] = ()
+    """One list a plan of the probe, one entry a specification; empty where other wordings cannot be asked."""
+    exclusions: tuple[Exclusion, ...] = ()
+    """Images that could not be read, beside those that the data set left out."""
+    conversions: Mapping[str, Mapping[str, Mapping[str, int]]] = field(default_factory=dict)
 
 
 def audit(
@@ -51,25 +68,39 @@ def audit(
     def answer(measurement: Measurement) -> Predictions:
         return predict(measurement, encoder.record, embeddings.vectors, texts, attributes)
 
-    predictions = {measurement.name: answer(measurement) for measurement in probe.measurements}
+    answered = Answered(
+        encoder.record,
+        dataset,
+        attributes,
+        predictions={measurement.name: answer(measurement) for measurement in probe.measurements},
+        specifications=[[answer(point.measurement) for point in plan.specifications] for plan in probe.specifications],
+        exclusions=embeddings.exclusions,
+        conversions=embeddings.conversions,
+    )
+    return concluded(answered, probe, settings)
+
+
+def concluded(answered: Answered, probe: Probe, settings: Settings) -> Audited:
+    """Return every finding of `probe` about what was answered, whoever answered: the part of an audit that needs no model."""
+    dataset, predictions = answered.dataset, answered.predictions
     raw = [finding for m in probe.measurements for finding in findings(m, predictions[m.name], dataset.levels, settings)]
-    concluded, verdict, reason = conclude(raw, settings, limited=dataset.limited, excluded=_excluded(dataset, embeddings))
+    ruled, verdict, reason = conclude(raw, settings, limited=dataset.limited, excluded=_excluded(answered))
     curves = [
-        specification_curve(plan, [answer(point.measurement) for point in plan.specifications], dataset.levels, settings)
-        for plan in probe.specifications
+        specification_curve(plan, answers, dataset.levels, settings)
+        for plan, answers in zip(probe.specifications, answered.specifications, strict=bool(answered.specifications))
     ]
     result = AuditResult(
-        model=encoder.record,
+        model=answered.model,
         probe=ProbeRecord(probe.name, probe.question, probe.source, probe.licence, probe.limits, probe.not_tested),
-        data=_data_record(dataset, embeddings, attributes),
+        data=_data_record(answered),
         measurements=tuple(_measurement_record(m, predictions[m.name]) for m in probe.measurements),
-        findings=concluded,
+        findings=ruled,
         paired=paired_findings(probe.paired, predictions, settings),
         specifications=tuple(curves),
         published=probe.published,
         verdict=verdict,
         verdict_reason=reason,
-        warnings=_warnings(dataset, embeddings, predictions),
+        warnings=_warnings(answered),
     )
     return Audited(result, predictions)
 
@@ -86,26 +117,27 @@ def _text_vectors(encoder: Encoder, measurements: Iterable[Measurement], cache_r
     return dict(zip(texts, embed_texts(encoder, texts, cache_root), strict=True))
 
 
-def _excluded(dataset: Dataset, embeddings: Embeddings) -> str | None:
+def _excluded(answered: Answered) -> str | None:
     """Return what was left out, in words, or None."""
-    exclusions = (*dataset.exclusions, *embeddings.exclusions)
+    exclusions = (*answered.dataset.exclusions, *answered.exclusions)
     return "; ".join(f"{exclusion.count} images left out ({exclusion.reason})" for exclusion in exclusions) or None
 
 
-def _data_record(dataset: Dataset, embeddings: Embeddings, attributes: pd.DataFrame) -> DataRecord:
+def _data_record(answered: Answered) -> DataRecord:
+    dataset, used = answered.dataset, len(answered.attributes)
     # Counted by reason and group, without the names of files: those are for the terminal and the log.
-    exclusions = tuple(replace(exclusion, examples=()) for exclusion in (*dataset.exclusions, *embeddings.exclusions))
+    exclusions = tuple(replace(exclusion, examples=()) for exclusion in (*dataset.exclusions, *answered.exclusions))
     return DataRecord(
         name=dataset.name,
         source=dataset.source,
         licence=dataset.licence,
         fingerprint=dataset.fingerprint,
-        listed=len(embeddings.rows) + sum(exclusion.count for exclusion in exclusions),
-        used=len(embeddings.rows),
+        listed=used + sum(exclusion.count for exclusion in exclusions),
+        used=used,
         limited=dataset.limited,
-        groups={name: _level_counts(attributes[name], levels) for name, levels in dataset.levels.items()},
+        groups={name: _level_counts(answered.attributes[name], levels) for name, levels in dataset.levels.items()},
         exclusions=exclusions,
-        conversions=embeddings.conversions,
+        conversions=answered.conversions,
         notes=dataset.notes,
     )
 
@@ -142,13 +174,13 @@ def _near_ties(predictions: Predictions) -> float:
     return float(np.mean(predictions.margin < NEAR_TIE_MARGIN)) if len(predictions.margin) else 0.0
 
 
-def _warnings(dataset: Dataset, embeddings: Embeddings, predictions: Mapping[str, Predictions]) -> tuple[str, ...]:
+def _warnings(answered: Answered) -> tuple[str, ...]:
     """Return what a reader must know before trusting a number."""
-    used = len(embeddings.rows)
+    used = len(answered.attributes)
     warnings = []
-    if dataset.limited:
+    if answered.dataset.limited:
         warnings.append(f"LIMITED RUN: {used} images were sampled with --limit; such a run can conclude nothing but 'inconclusive'.")
-    for name, prediction in predictions.items():
+    for name, prediction in answered.predictions.items():
         if (near_ties := _near_ties(prediction)) > 0.5:
             warnings.append(f"'{name}': {near_ties:.0%} of the decisions are near-ties; the model hardly tells these labels apart.")
         if len(prediction.y_pred) < used:

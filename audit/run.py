@@ -16,10 +16,11 @@ import traceback
 from collections.abc import Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 import audit
-from audit.errors import AuditError, DataError, UsageError, nearest
+from audit.arguments import PROGRAM, parser
+from audit.errors import AuditError, DataError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,85 +29,9 @@ if TYPE_CHECKING:
     from audit.results import Results, Timing
     from audit.types import Dataset, Probe, Settings
 
-PROGRAM = "python -m audit.run"
 LOG = logging.getLogger("audit")
 INTERRUPTED, DEFECT = 130, 70
-MIN_ALPHA = 1e-4  # the permutation tests draw 9,999 times: nothing smaller could ever be reached
 PACKAGES = ("torch", "transformers", "datasets", "fairlearn", "scikit-learn", "numpy", "scipy", "pandas", "pillow")
-
-
-class Parser(argparse.ArgumentParser):
-    """An argument parser that names the nearest flag."""
-
-    def error(self, message: str) -> NoReturn:
-        """Exit with code 2; an unknown flag gets its nearest neighbours."""
-        unknown = [word for word in message.split() if word.startswith("-")] if "unrecognized" in message else []
-        flags = [flag for flag in self._option_string_actions if flag.startswith("--")]
-        hint = nearest(unknown[0].split("=")[0], flags) if unknown else f"{PROGRAM} --help"
-        self.exit(2, f"error[E2] {message}\nfix: {hint}\n")
-
-
-def parser() -> Parser:
-    """Return the parser of the command."""
-    parse = Parser(PROGRAM, description=audit.__doc__, allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parse.epilog = "exit codes: 0 complete, 2 usage, 3 bad data or model, 4 refused as unsafe, 5 environment, 70 defect, 130 interrupted"
-    what = parse.add_argument_group("what to audit")
-    what.add_argument(
-        "--model", action="append", metavar="SPEC", help="weights (ckpt.pt), a folder, hf:ORG/NAME[@REV] or open_clip:ARCH,FILE; repeatable"
-    )
-    what.add_argument("--model-args", metavar="NAME=VALUE", help="what a file of weights does not say: activation=gelu mean=0.5,0.5,0.5 …")
-    what.add_argument(
-        "--probe", action="append", metavar="NAME", help="a probe (--list-probes), or your own file.py, which is run; repeatable"
-    )
-    what.add_argument("--data", metavar="WHERE", help="a folder, a CSV or Parquet file, or hf:ID; default: what the probe names")
-    what.add_argument("--limit", type=_positive, metavar="N", help="a stratified sample of N images; such a run can conclude nothing")
-    what.add_argument("--out", type=Path, metavar="DIR", help="default: audits/<model>--<probe>--<UTC>")
-    how = parse.add_argument_group("how to run it")
-    how.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1, mps (default: %(default)s)")
-    how.add_argument("--dtype", default="float32", choices=("float32", "bfloat16", "float16"), help="default: %(default)s")
-    how.add_argument(
-        "--batch-size", type=_positive, default=32, metavar="N", help="halved by itself when memory runs out (default: %(default)s)"
-    )
-    how.add_argument(
-        "--max-skip", type=_share, default=0.01, metavar="SHARE", help="unreadable images that are tolerated (default: %(default)s)"
-    )
-    how.add_argument("--seed", type=int, default=0, metavar="N", help="of the permutation tests and of --limit (default: %(default)s)")
-    rules = parse.add_argument_group("what counts")
-    rules.add_argument("--alpha", type=_error_rate, default=0.05, help="error rate of tests and intervals (default: %(default)s)")
-    rules.add_argument(
-        "--tolerance", type=_share, default=0.05, help="a gap that would not matter, fixed beforehand (default: %(default)s)"
-    )
-    rules.add_argument(
-        "--min-group-size", type=_positive, default=30, metavar="N", help="smaller groups are shown, not judged (default: %(default)s)"
-    )
-    about = parse.add_argument_group("about")
-    about.add_argument("--list-probes", action="store_true", help="name the probes and their questions")
-    about.add_argument("--debug", action="store_true", help="show a traceback for every error")
-    about.add_argument("--version", action="version", version=f"vlm-audit {audit.__version__}")
-    return parse
-
-
-def _positive(text: str) -> int:
-    if not text.isascii() or not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a positive whole number")
-    return int(text)
-
-
-def _share(text: str) -> float:
-    """Return a share from 0 up to, but not including, 1."""
-    try:
-        share = float(text)
-    except ValueError:
-        share = -1.0
-    if not 0 <= share < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a share: give a number from 0 up to 1, such as 0.05")
-    return share
-
-
-def _error_rate(text: str) -> float:
-    if not MIN_ALPHA <= (share := _share(text)) < 0.5:  # equivalence uses intervals at 1 - 2 alpha
-        raise argparse.ArgumentTypeError(f"{text!r} is no error rate: give at least {MIN_ALPHA} and less than 0.5")
-    return share
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import probes
-from audit.run import parser
+from audit.arguments import parser
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
