@@ -49,6 +49,10 @@ class ModelRecord:
     """What the model was trained on, where the checkpoint says so (the demo states its planted skew here)."""
     notes: tuple[str, ...] = ()
     """Everything guessed, converted or noteworthy, one sentence each."""
+    step: int | None = None
+    """Training steps taken, where the checkpoint says so."""
+    run: str | None = None
+    """sha256 (hex) of what decides the training run, where the checkpoint says so: equal for checkpoints of one run."""
 
 
 @runtime_checkable

@@ -46,7 +46,7 @@ class Config:
 
 
 _INDIFFERENT = {
-    *("run.out", "run.save_every", "run.log_every", "run.dist", "run.recompute", "run.compile", "run.kg_co2e_per_kwh"),
+    *("run.out", "run.save_every", "run.keep_every", "run.log_every", "run.dist", "run.recompute", "run.compile", "run.kg_co2e_per_kwh"),
     *("optim.accumulate", "loss.tile", "data.memory_gib", "data.workers", "data.prefetch", "model.init"),
 }
 """Settings that do not decide the parameters (``model.init`` does, by the hash of its file, which is compared instead of its name)."""

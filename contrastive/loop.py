@@ -20,7 +20,7 @@ from contrastive.evaluate import held_out
 from contrastive.journal import Journal, StopRequest
 from contrastive.losses import LOSSES
 from contrastive.material import Material, prepare
-from contrastive.state import Training, save, start, take_up
+from contrastive.state import Training, keep, save, start, take_up
 from contrastive.step import batch_of, take_step
 
 __all__ = ["ContrastiveError", "Material", "Training", "carry_through", "finish", "prepare", "save", "start", "take_step", "take_up"]
@@ -44,6 +44,7 @@ def carry_through(training: Training, material: Material, stop: StopRequest, *, 
     silent = quiet or not distributed.rank0()
     with tqdm(initial=begin, total=end, unit=" samples", unit_scale=True, disable=silent, mininterval=pause_s, maxinterval=pause_s) as bar:
         batches = prefetched(partial(batch_of, material, device=training.device), range(training.step, steps), config.data.prefetch)
+        _keep(training, material)
         while training.step < steps and not _stopped(stop):
             began = time.perf_counter()
             given = next(batches)
@@ -55,12 +56,20 @@ def carry_through(training: Training, material: Material, stop: StopRequest, *, 
             bar.set_postfix(loss=f"{numbers['loss']:.3f}", refresh=False)
             bar.update(batch)
             _log(numbers, training, material, board)
+            _keep(training, material)
             # Between steps that were left out the weights may be finite and still beyond use: the state before them is the good one.
             if training.step % config.run.save_every == 0 and training.step < steps and not training.skipped:
                 save(training, material)
     board.close()
     if training.step < steps and not training.skipped:
         save(training, material)
+
+
+def _keep(training: Training, material: Material) -> None:
+    """Keep what a series of checkpoints needs; the last step has ``ckpt.pt``, and a run taken up again has its own already."""
+    every = material.config.run.keep_every
+    if every and training.step % every == 0 and training.step < material.config.optim.steps and not training.skipped:
+        keep(training, material)
 
 
 def _stopped(stop: StopRequest) -> bool:

@@ -145,6 +145,9 @@ class RunConfig:
     """``torch.compile`` of the towers."""
     save_every: int = 100
     """Steps between two writes of the state: what a kill can cost."""
+    keep_every: int = 0
+    """Steps between two checkpoints that stay, ``step-000100.pt`` beside ``ckpt.pt``, for `audit.compare --series`; 0: none. The first is
+    the one before any step."""
     log_every: int = 10
     kg_co2e_per_kwh: float | None = None
     """Of the electricity here. None: nothing is said of emissions, as where no counter measures the energy."""
@@ -153,6 +156,7 @@ class RunConfig:
         _require(0 <= self.seed < 2**63, "run.seed", "between 0 and 2^63 - 1")
         _require(self.kg_co2e_per_kwh is None or 0 <= self.kg_co2e_per_kwh < float("inf"), "run.kg_co2e_per_kwh", "0 or more")
         _require(self.save_every >= 1, "run.save_every", "at least 1")
+        _require(self.keep_every >= 0, "run.keep_every", "0 or more")
         _require(self.log_every >= 1, "run.log_every", "at least 1")
 
 

@@ -159,10 +159,19 @@ def save(training: Training, material: Material, measures: Mapping[str, float] |
 
     Every process must call it; the first one writes.
     """
-    weights = distributed.whole(portable_state(training.model))
-    ema = None if training.ema is None else distributed.whole(as_portable(training.ema))
     state = None if finished else _state(training)
     training.saved = training.step
+    _write("ckpt.pt", training, material, state, measures)
+
+
+def keep(training: Training, material: Material) -> None:
+    """Write ``step-000100.pt`` beside ``ckpt.pt``: the model of this step, to be audited later. Every process must call it."""
+    _write(f"step-{training.step:06d}.pt", training, material, None, None)
+
+
+def _write(name: str, training: Training, material: Material, state: dict[str, Any] | None, measures: Mapping[str, float] | None) -> None:
+    weights = distributed.whole(portable_state(training.model))
+    ema = None if training.ema is None else distributed.whole(as_portable(training.ema))
     if not distributed.rank0():
         return
     account = {
@@ -176,7 +185,7 @@ def save(training: Training, material: Material, measures: Mapping[str, float] |
         load_portable(material.model, weights), material.preprocess, material.tokenizer, training.step, material.data_card,
         ema=ema, training=state, account=account,
     )  # fmt: skip
-    files.save(Path(material.config.run.out) / "ckpt.pt", content)
+    files.save(Path(material.config.run.out) / name, content)
 
 
 def _state(training: Training) -> dict[str, Any]:

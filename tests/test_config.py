@@ -141,7 +141,15 @@ def test_a_run_goes_on_from_a_checkpoint_or_starts_from_a_preset(tmp_path):
 
 def test_identity_ignores_where_and_how_often(run):
     identity = read_config(run).identity()
-    other = ["run.out=elsewhere", "run.save_every=1", "run.log_every=1", "run.dist=fsdp2", "optim.accumulate=4", "loss.tile=8"]
+    other = [
+        "run.out=elsewhere",
+        "run.save_every=1",
+        "run.keep_every=1",
+        "run.log_every=1",
+        "run.dist=fsdp2",
+        "optim.accumulate=4",
+        "loss.tile=8",
+    ]
     assert read_config(run, other).identity() == identity
     assert first_difference(identity, read_config(run, ["run.seed=1"]).identity()) == "run.seed was 0, now 1"
     assert first_difference(identity, read_config(run, ["model.text.layers=2"]).identity()) == "model.text.layers was 1, now 2"

@@ -80,6 +80,30 @@ def test_stopped_anywhere_and_taken_up_is_the_same_run(run, tmp_path):
         assert_same_bytes(again.model.state_dict(), straight.model.state_dict())
 
 
+def test_checkpoints_that_stay_are_those_that_the_run_passed_through(run, tmp_path):
+    config = read_config(str(run), ["run.keep_every=4", "optim.steps=10"])
+    material = loop.prepare(config)
+    (tmp_path / "out").mkdir()
+    training = loop.start(material)
+    with StopRequest() as stop:
+        loop.carry_through(training, material, stop, quiet=True)
+    loop.finish(training, material)
+
+    assert sorted(path.name for path in (tmp_path / "out").glob("*.pt")) == [
+        "ckpt.pt",
+        "step-000000.pt",
+        "step-000004.pt",
+        "step-000008.pt",
+    ]
+    straight = loop.start(material)
+    for _ in range(4):
+        loop.take_step(straight, material)
+    kept, last = (load(tmp_path / "out" / name) for name in ("step-000004.pt", "ckpt.pt"))
+    assert_same_bytes(kept.model.state_dict(), straight.model.state_dict())
+    assert (kept.step, last.step, kept.training) == (4, 10, None)
+    assert kept.account["identity"] == last.account["identity"]
+
+
 def test_the_seed_decides(run):
     numbers = []
     for seed in (0, 0, 1):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -110,4 +112,18 @@ def _record(checkpoint: Checkpoint, name: str, dtype: str, device: torch.device)
         tokenizer=f"{tokenizer.kind}, {tokenizer.vocab_size} entries, context {tokenizer.context}, sha256 {tokenizer.sha256[:12]}",
         data_card=checkpoint.data_card,
         notes=checkpoint.notes,
+        step=checkpoint.step,
+        run=_run(checkpoint),
     )
+
+
+def _run(checkpoint: Checkpoint) -> str | None:
+    """Return what names the training run: a hash of the settings and data that decide its parameters."""
+    identity = (checkpoint.account or {}).get("identity")
+    if not isinstance(identity, dict) or not identity:
+        return None
+    try:
+        plain = json.dumps(identity, sort_keys=True)
+    except (TypeError, ValueError):  # another program's account, with tensors in it: it names no run of ours
+        return None
+    return hashlib.sha256(plain.encode()).hexdigest()
