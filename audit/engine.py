@@ -15,6 +15,7 @@ from audit.results import AuditResult, DataRecord, MeasurementRecord, ProbeRecor
 from audit.statistics.findings import conclude, findings
 from audit.statistics.paired import paired_findings
 from audit.statistics.specification import specification_curve
+from audit.statistics.tables import count_record
 from audit.types import Dataset, Encoder, Exclusion, Measurement, ModelRecord, Predictions, Probe, Settings
 
 if TYPE_CHECKING:
@@ -101,6 +102,7 @@ def concluded(answered: Answered, probe: Probe, settings: Settings) -> Audited:
         verdict=verdict,
         verdict_reason=reason,
         warnings=_warnings(answered),
+        counts=tuple(count_record(m, predictions[m.name], dataset.levels) for m in probe.measurements),
     )
     return Audited(result, predictions)
 

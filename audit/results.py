@@ -15,6 +15,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from audit.errors import DataError
+from audit.evidence import CountRecord
 from audit.types import Better, Exclusion, Group, ModelRecord, PublishedTable, Settings
 
 SCHEMA_VERSION = "1"
@@ -252,6 +253,8 @@ class AuditResult:
     verdict: Verdict
     verdict_reason: str
     warnings: tuple[str, ...]
+    counts: tuple[CountRecord, ...] = ()
+    """One a measurement, in their order."""
 
 
 @dataclass(frozen=True, config=_STRICT)
