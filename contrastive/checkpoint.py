@@ -103,21 +103,26 @@ def save(path: str | Path, checkpoint: Checkpoint) -> str:
         check_finite(state)
     except CheckpointError as error:
         raise ContrastiveError("the checkpoint was not saved", why=error.what) from error
-    content = {
-        "format": {"name": FORMAT, "version": VERSION},
-        "config": checkpoint.config.to_dict(),
-        "preprocess": {**checkpoint.preprocess.to_dict(), "sha256": checkpoint.preprocess.sha256},
-        "tokenizer": {**checkpoint.tokenizer.to_dict(), "sha256": checkpoint.tokenizer.sha256},
-        "state_dict": state,
-        "step": checkpoint.step,
-        "created": checkpoint.created or datetime.now(UTC).isoformat(timespec="seconds"),
-    }
+    told = description(checkpoint.config, checkpoint.preprocess, checkpoint.tokenizer, checkpoint.step)
+    content = {**told, "state_dict": state, "created": checkpoint.created or told["created"]}
     optional: dict[str, Any] = {name: getattr(checkpoint, name) for name in ("training", "account", "data_card", "git")}
     if checkpoint.ema is not None:
         optional["ema"] = {name: tensor.cpu() for name, tensor in checkpoint.ema.items()}
     content |= {name: value for name, value in optional.items() if value is not None}
     check_plain(content, "checkpoint")
     return replace_file(Path(path), lambda file: torch.save(content, file))
+
+
+def description(config: ModelConfig, preprocess: Preprocess, tokenizer: Tokenizer, step: int) -> dict[str, Any]:
+    """Return what every checkpoint of this program says beside its tensors, in one file or in several."""
+    return {
+        "format": {"name": FORMAT, "version": VERSION},
+        "config": config.to_dict(),
+        "preprocess": {**preprocess.to_dict(), "sha256": preprocess.sha256},
+        "tokenizer": {**tokenizer.to_dict(), "sha256": tokenizer.sha256},
+        "step": step,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
 
 
 def load(path: str | Path) -> Checkpoint:
@@ -199,7 +204,7 @@ def replace_file(path: Path, write: Callable[[BinaryIO], None]) -> str:
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except (OSError, RuntimeError) as error:  # torch.save turns a full disk into a RuntimeError
         raise MachineError("the checkpoint cannot be written", where=str(path), why=str(error)[:200]) from error
     return digest
@@ -221,7 +226,8 @@ def _write_through(path: Path, write: Callable[[BinaryIO], None]) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """See to it that what was moved into a folder, or out of it, stays so if the power fails."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
