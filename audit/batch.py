@@ -13,7 +13,7 @@ import numpy as np
 from audit.cache import EmbeddingCache
 from audit.encoders.runtime import out_of_memory
 from audit.errors import DataError, MachineError
-from audit.types import Dataset, Encoder, ModelRecord
+from audit.types import Dataset, ImageEncoder, ModelRecord
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -103,7 +103,7 @@ class ImageBatches:
     Leaving the context embeds what is waiting; leaving it by an exception (Ctrl-C among them) still saves every finished batch.
     """
 
-    def __init__(self, encoder: Encoder, dataset: Dataset, cache: EmbeddingCache, batch_size: int, advance: Callable[[int], object]):
+    def __init__(self, encoder: ImageEncoder, dataset: Dataset, cache: EmbeddingCache, batch_size: int, advance: Callable[[int], object]):
         self._batch = Batch(batch_size)
         self.batch_size = batch_size
         self.computed = self.repeated = self.cached = 0

@@ -25,7 +25,7 @@ from audit.batch import PIXELS_AHEAD, Batch, ImageBatches, Seen, pixels
 from audit.cache import EmbeddingCache, image_key, text_key
 from audit.data.images import UnreadableImage, decode
 from audit.errors import DataError
-from audit.types import Dataset, Embeddings, Encoder, Exclusion
+from audit.types import Dataset, Embeddings, Encoder, Exclusion, ImageEncoder
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,7 +40,7 @@ SHOWN = 10
 
 
 def embed_images(
-    encoder: Encoder,
+    encoder: ImageEncoder,
     dataset: Dataset,
     cache_root: Path | None = None,
     *,
@@ -52,7 +52,7 @@ def embed_images(
 
     Parameters
     ----------
-    encoder : Encoder
+    encoder : ImageEncoder
     dataset : Dataset
     cache_root : Path or None
         Folder of the embedding cache; None: `audit.cache.default_root`.

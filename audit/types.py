@@ -53,11 +53,12 @@ class ModelRecord:
     """Training steps taken, where the checkpoint says so."""
     run: str | None = None
     """sha256 (hex) of what decides the training run, where the checkpoint says so: equal for checkpoints of one run."""
+    asked: tuple[str, ...] = ()
+    """How a generative model was asked, word for word; empty for a dual encoder, which has `dimensions` and cosines instead."""
 
 
-@runtime_checkable
-class Encoder(Protocol):
-    """A dual encoder: images and texts into one space. Embeddings need not be normalised."""
+class ImageEncoder(Protocol):
+    """Images into rows of numbers."""
 
     @property
     def record(self) -> ModelRecord: ...
@@ -66,8 +67,35 @@ class Encoder(Protocol):
         """Return one float32 row for each RGB image; preprocessing is the encoder's own."""
         ...
 
+
+@runtime_checkable
+class Encoder(ImageEncoder, Protocol):
+    """A dual encoder: images and texts into one space. Embeddings need not be normalised."""
+
     def encode_texts(self, texts: Sequence[str]) -> Float[np.ndarray, "k d"]:
         """Return one float32 row for each text; tokenizing is the encoder's own."""
+        ...
+
+
+@dataclass(frozen=True)
+class Question:
+    """What a generative model is asked about an image."""
+
+    text: str
+    """Word for word, the options in the order in which it reads them."""
+    options: Group
+    """The answers whose likelihoods are wanted, in the order of the labels that they stand for."""
+
+
+@runtime_checkable
+class Answerer(Protocol):
+    """A generative model: it reads an image and a question, and gives every option of an answer a likelihood. It writes nothing."""
+
+    @property
+    def record(self) -> ModelRecord: ...
+
+    def log_likelihoods(self, images: Sequence[Image.Image], questions: Sequence[Question]) -> Float[np.ndarray, "n k"]:
+        """Return the mean log-likelihood (nats a token) of each option's tokens: the questions' options side by side, float32."""
         ...
 
 
@@ -181,6 +209,8 @@ class Measurement:
     """The attribute that holds the true answer, or None where nothing is true."""
     outcomes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """outcome -> the answers that count as it."""
+    asked: Question | None = None
+    """The question put to a generative model, its options in the order of the labels; None: the label set is put to a dual encoder."""
 
 
 @dataclass(frozen=True)
