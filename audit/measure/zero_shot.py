@@ -15,7 +15,7 @@ from audit.types import UNKNOWN, LabelSet, Measurement, ModelRecord, Predictions
 
 if TYPE_CHECKING:
     import pandas as pd
-    from jaxtyping import Float, Float64
+    from jaxtyping import Bool, Float, Float64
 
 _CHUNK = 8192
 
@@ -107,6 +107,17 @@ def probabilities(cosine: Float64[np.ndarray, "n k"], record: ModelRecord) -> Fl
         # By way of the logarithm: 1 / (1 + exp(-x)) overflows at a large negative logit.
         independent: np.ndarray = np.exp(-np.logaddexp(0.0, -logits))
         return independent
+    return softmax(logits)
+
+
+def softmax(logits: Float64[np.ndarray, "n k"]) -> Float64[np.ndarray, "n k"]:
+    """Return the shares of each row: they sum to 1, and adding a constant to a row changes nothing.
+
+    Examples
+    --------
+    >>> softmax(np.log(np.array([[1.0, 3.0]]))).round(3)
+    array([[0.25, 0.75]])
+    """
     weights = np.exp(logits - logits.max(axis=1, keepdims=True))
     shares: np.ndarray = weights / weights.sum(axis=1, keepdims=True)
     return shares
@@ -146,17 +157,48 @@ def predict(
         If the label set has fewer than two answers.
     """
     label_set = measurement.label_set
+    known = scorable(measurement, attributes)
+    texts = np.stack([ensemble(np.stack([text_embeddings[prompt] for prompt in label_set.prompts[label]])) for label in label_set.labels])
+    cosine = cosine_scores(image_embeddings[known], texts)
+    return decided(measurement, _logits(cosine, record), probabilities(cosine, record), attributes[known])
+
+
+def scorable(measurement: Measurement, attributes: pd.DataFrame) -> Bool[np.ndarray, "n"]:
+    """Tell which images can be scored: where the measurement has a truth, those whose true answer is known."""
+    if measurement.truth is None:
+        return np.ones(len(attributes), dtype=bool)
+    return (attributes[measurement.truth] != UNKNOWN).to_numpy(dtype=bool)
+
+
+def decided(
+    measurement: Measurement, logits: Float64[np.ndarray, "n k"], scores: Float64[np.ndarray, "n k"], attributes: pd.DataFrame
+) -> Predictions:
+    """Turn the scores of labels into answers.
+
+    Parameters
+    ----------
+    measurement : Measurement
+    logits : float64[n, k]
+        What orders the labels; probabilities do so too, but far from zero different logits round to one probability.
+    scores : float64[n, k]
+        Probability of each label.
+    attributes : DataFrame
+        Of the images that are scored (`scorable`), in their order.
+
+    Raises
+    ------
+    DataError
+        If a true answer is none of the possible answers.
+    UsageError
+        If the label set has fewer than two answers.
+    """
+    label_set = measurement.label_set
     answers = _answers(label_set)
     y_true = None
     if measurement.truth is not None:
-        known = (attributes[measurement.truth] != UNKNOWN).to_numpy()
-        image_embeddings, attributes = image_embeddings[known], attributes[known]
         y_true = attributes[measurement.truth].to_numpy(dtype=object).astype(str)
         _check_truth(y_true, answers, measurement)
-    texts = np.stack([ensemble(np.stack([text_embeddings[prompt] for prompt in label_set.prompts[label]])) for label in label_set.labels])
-    cosine = cosine_scores(image_embeddings, texts)
-    scores = probabilities(cosine, record)
-    chosen, by_answer = _decide(label_set, answers, _logits(cosine, record), scores)
+    chosen, by_answer = _decide(label_set, answers, logits, scores)
     best_two = np.partition(by_answer, -2, axis=1)[:, -2:]
     return Predictions(
         labels=label_set.labels,

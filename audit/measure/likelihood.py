@@ -1,0 +1,151 @@
+"""A label set as a question to a generative model, and the likelihoods of its options as answers. NumPy only.
+
+Every label is an option, and "unclear" is one more. Words that all prompts begin with ("a photo of") go into the question: as part of the
+options they would be read as the model's own certain words, the more of them the longer the prompt, and "unclear" would lack them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from audit.measure.zero_shot import decided, scorable, softmax
+from audit.types import LabelSet, Measurement, Predictions, Question
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from jaxtyping import Float
+
+UNCLEAR = "unclear"
+SAME, OTHER = "same answer", "another answer"
+DESCRIBE = "describes this image"
+COMPLETE = 'completes "{words} …" for this image'
+INSTRUCTIONS = {
+    "which": "Which of these options best {task}? Reply with one option, word for word.",
+    "choose": "Look at the image. Choose the option that {task} best, and write that option only.",
+}
+"""Version 1, wording ours; the first is the default. ``{task}`` is `DESCRIBE`, or `COMPLETE` where all options begin alike."""
+
+
+def with_unclear(label_set: LabelSet) -> LabelSet:
+    """Return a label set that also offers "unclear", its last label, unless it has such a label already."""
+    if UNCLEAR in label_set.labels:
+        return label_set
+    return replace(label_set, labels=(*label_set.labels, UNCLEAR), prompts={**label_set.prompts, UNCLEAR: (UNCLEAR,)})
+
+
+def shared_words(texts: Sequence[str]) -> str:
+    """Return the words that all texts begin with; each keeps at least one of its own.
+
+    Examples
+    --------
+    >>> shared_words(["a photo of a man", "a photo of an animal"])
+    'a photo of'
+    >>> shared_words(["a man", "a man in a suit"])
+    'a'
+    """
+    split = [text.split(" ") for text in texts]
+    longest = min(len(words) for words in split) - 1
+    same = next((i for i in range(longest) if len({words[i] for words in split}) > 1), longest)
+    return " ".join(split[0][:same])
+
+
+def question(label_set: LabelSet, *, instruction: str = "which", seed: int | None = None) -> Question:
+    """Return what is asked for a label set.
+
+    Parameters
+    ----------
+    label_set : LabelSet
+        Of the prompts of a label the first is its option: the mean of several texts is an idea of embeddings.
+    instruction : str
+        A name in `INSTRUCTIONS`.
+    seed : int, optional
+        None: the options are shown in declared order. Else they are shuffled, once for all images; equal seeds and labels give one order,
+        and it is never the declared one.
+
+    Returns
+    -------
+    Question
+        Its `options` stand in the order of the labels, whatever the order in which they are shown.
+
+    Examples
+    --------
+    >>> asked = question(LabelSet("who", ("Female", "Male"), {"Female": ("a photo of a woman",), "Male": ("a photo of a man",)}))
+    >>> print(asked.text)
+    Which of these options best completes "a photo of a …" for this image? Reply with one option, word for word.
+    - woman
+    - man
+    >>> asked.options
+    ('woman', 'man')
+    """
+    texts = {label: label_set.prompts[label][0] for label in label_set.labels}
+    # "unclear" is no wording of the label set: it neither begins like the others nor keeps them from beginning alike.
+    shared = shared_words([text for label, text in texts.items() if label != UNCLEAR] or [""])
+    options = tuple(text if label == UNCLEAR else text[len(shared) :].removeprefix(" ") for label, text in texts.items())
+    task = COMPLETE.replace("{words}", shared) if shared else DESCRIBE
+    lines = [f"- {options[i]}" for i in _order(options, seed)]
+    return Question("\n".join([INSTRUCTIONS[instruction].replace("{task}", task), *lines]), options)
+
+
+def predict(measurement: Measurement, log_likelihoods: Float[np.ndarray, "n k"], attributes: pd.DataFrame) -> Predictions:
+    """Turn likelihoods into answers: the likeliest option, token by token, is given.
+
+    Parameters
+    ----------
+    measurement : Measurement
+    log_likelihoods : float[n, k]
+        Mean log-likelihood of the tokens of each label's option, nats a token.
+    attributes : DataFrame
+        One row for each image.
+
+    Returns
+    -------
+    Predictions
+        Its scores are the softmax over the options: they order the options, but are not calibrated probabilities.
+
+    Raises
+    ------
+    DataError
+        If a true answer is none of the possible answers.
+    UsageError
+        If the label set has fewer than two answers.
+    """
+    known = scorable(measurement, attributes)
+    logits = log_likelihoods[known].astype(np.float64)
+    return decided(measurement, logits, softmax(logits), attributes[known])
+
+
+def agreement(fixed: Predictions, shuffled: Predictions) -> Predictions:
+    """Return whether each image gets the same answer in both orders of the options, as predictions of their own."""
+    same = fixed.y_pred == shuffled.y_pred
+    return Predictions(
+        labels=(SAME, OTHER),
+        answers=(SAME, OTHER),
+        scores=np.stack([same, ~same], axis=1).astype(np.float32),
+        y_pred=np.where(same, SAME, OTHER),
+        y_true=None,
+        attributes=fixed.attributes,
+        margin=np.ones(len(same), dtype=np.float32),
+    )
+
+
+def worded(label_set: LabelSet, asked: Question) -> LabelSet:
+    """Return a label set whose prompts are the options that are scored."""
+    prompts: Mapping[str, tuple[str, ...]] = {label: (words,) for label, words in zip(label_set.labels, asked.options, strict=True)}
+    return replace(label_set, prompts=prompts)
+
+
+def _order(options: Sequence[str], seed: int | None) -> list[int]:
+    declared = list(range(len(options)))
+    if seed is None or len(options) < 2:
+        return declared
+    digest = hashlib.sha256("\0".join(options).encode()).digest()
+    rng = np.random.default_rng([seed, int.from_bytes(digest[:8], "big")])
+    order = declared
+    while order == declared:
+        order = rng.permutation(len(options)).tolist()
+    return order
