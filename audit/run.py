@@ -207,12 +207,18 @@ def _write(directory: Path, results: Results, audited: Sequence[Audited]) -> int
     """Write the facts first and the report last, so that a report never stands beside older facts."""
     from audit import outputs
     from audit.results import to_json
+    from reports.model_card import model_cards
     from reports.render import render
     from reports.summary import summary_markdown, terminal
+    from reports.tables import tables
 
     outputs.write_text(directory / "results.json", to_json(results))
     outputs.write_predictions(directory / "predictions.parquet", [(each.result, each.predictions) for each in audited])
-    outputs.write_text(directory / "summary.md", summary_markdown(results))
+    for name, text in {"summary.md": summary_markdown(results), **model_cards(results)}.items():
+        outputs.write_text(directory / name, text)
+    (directory / "tables").mkdir(exist_ok=True)
+    for name, text in tables(results).items():
+        outputs.write_text(directory / "tables" / name, text)
     outputs.write_text(directory / "report.html", render(results))
     print(terminal(results))
     print(os.path.relpath(directory / "report.html") if not directory.is_absolute() else directory / "report.html")

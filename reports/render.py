@@ -1,7 +1,7 @@
 """Draws `results.json` as one self-contained HTML page: ``python -m reports.render DIR``.
 
-A pure function of the results: equal results give equal bytes. The page asks nothing of any network, holds no script and no image, and
-treats every string of the results as foreign text.
+A pure function of the results: equal results give equal bytes. The page asks nothing of any network, holds no image and no
+script but its slicer, which its policy names by hash, and treats every string of the results as foreign text.
 """
 
 from __future__ import annotations
@@ -20,11 +20,12 @@ from audit.results import Results, from_json
 from reports import numbers, phrases, words
 from reports.numbers import clean
 from reports.page import page
+from reports.slicer import slicer
 
 
 def render(results: Results) -> str:
     """Return the page of `results` as HTML."""
-    return _environment().get_template("page.html").render(page=page(results))
+    return _environment().get_template("page.html").render(page=page(results), slicer=slicer(results))
 
 
 def write(results: Results, path: Path) -> None:

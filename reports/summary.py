@@ -24,12 +24,12 @@ _MARKDOWN = re.compile(r"[\\`*_\[\]|~$]|^[#+=>-]|(?:(?<=^\d)|(?<=^\d\d))[.)]")
 def summary_markdown(results: Results) -> str:
     """Return a summary of at most about 60 lines, for a pull request or a chat."""
     rows, sentences = _room(len(results.audits))
-    parts = [f"## {_escaped(page_title(results))}"]
+    parts = [f"## {escaped(page_title(results))}"]
     for audit in results.audits:
         parts += _audit_markdown(audit, rows, sentences, named=len(results.audits) > 1)
-    hashes = ", ".join(f"{_escaped(audit.model.name)} `{short_hash(audit.model.sha256)}`" for audit in results.audits)
-    parts.append(f"{_escaped(results.tool)}, {_escaped(written_date(results.timing.created))}; {hashes}. report.html has every number.")
-    return _plain("\n\n".join(parts)) + "\n"
+    hashes = ", ".join(f"{escaped(audit.model.name)} `{short_hash(audit.model.sha256)}`" for audit in results.audits)
+    parts.append(f"{escaped(results.tool)}, {escaped(written_date(results.timing.created))}; {hashes}. report.html has every number.")
+    return plain("\n\n".join(parts)) + "\n"
 
 
 def _room(audits: int) -> tuple[int, int]:
@@ -39,29 +39,30 @@ def _room(audits: int) -> tuple[int, int]:
 
 def _audit_markdown(audit: AuditResult, rows: int, sentences: int, *, named: bool) -> list[str]:
     ordered = sorted((finding for finding in audit.findings if finding.primary), key=by_severity)
-    parts = [f"### {_escaped(audit.model.name)} · {_escaped(audit.probe.name)}"] if named else []
+    parts = [f"### {escaped(audit.model.name)} · {escaped(audit.probe.name)}"] if named else []
     if audit.data.limited:
         parts.append(f"**LIMITED RUN.** A sample of {in_words(audit.data.used, 'image')}; it can conclude nothing but “inconclusive”.")
     verdict = words.VERDICTS[audit.verdict]
-    parts.append(f"**{verdict.word}.** {verdict.sentence} {_escaped(audit.verdict_reason)}")
+    parts.append(f"**{verdict.word}.** {verdict.sentence} {escaped(audit.verdict_reason)}")
     if audit.model.data_card:
-        parts.append(f"**Known beforehand, from the checkpoint:** {_escaped(audit.model.data_card)}")
+        parts.append(f"**Known beforehand, from the checkpoint:** {escaped(audit.model.data_card)}")
     if ordered[:rows]:
-        parts.append(_table(ordered[:rows], len(ordered), audit))
+        parts.append(findings_table(ordered[:rows], len(ordered), audit))
     stands_out = [words.headline(finding, audit) for finding in ordered[:sentences]]
     clearest = min(audit.paired, key=words.by_clarity, default=None)
     stands_out += [words.paired_headline(clearest)] if clearest else []
-    parts.append("\n".join(f"- {_escaped(sentence)}" for sentence in stands_out) or "No question counts for the verdict.")
-    parts.append(f"Not tested: {_escaped('; '.join(audit.probe.not_tested))}.")
+    parts.append("\n".join(f"- {escaped(sentence)}" for sentence in stands_out) or "No question counts for the verdict.")
+    parts.append(f"Not tested: {escaped('; '.join(audit.probe.not_tested))}.")
     return parts
 
 
-def _table(findings: Sequence[Finding], of: int, audit: AuditResult) -> str:
+def findings_table(findings: Sequence[Finding], of: int, audit: AuditResult) -> str:
+    """Return findings as a Markdown table, of how many in all."""
     lines = [
         "| verdict | question | highest (n) | lowest (n) | gap [interval] | chance gives up to | adjusted p |",
         "|---|---|---|---|---|---|---|",
     ]
-    lines += ["| " + " | ".join(map(_escaped, _row(finding, audit))) + " |" for finding in findings]
+    lines += ["| " + " | ".join(map(escaped, _row(finding, audit))) + " |" for finding in findings]
     if len(findings) < of:
         lines.append(f"\n{len(findings)} of {of} questions.")
     return "\n".join(lines)
@@ -75,7 +76,7 @@ def _row(finding: Finding, audit: AuditResult) -> tuple[str, ...]:
     return (*lead, *ends, phrases.gap_text(finding), phrases.chance_text(finding), p_value(finding.gap.p_adjusted))
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
     """Return foreign text that Markdown shows as it is: no link, no mention, no tag, no new cell, no new line."""
     one_line = " ".join(clean(text).split())
     for character, entity in _ENTITIES.items():
@@ -83,7 +84,8 @@ def _escaped(text: str) -> str:
     return _MARKDOWN.sub(lambda match: f"\\{match[0]}", one_line)
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
+    """Return text with ordinary spaces."""
     return text.replace("\u00a0", " ")
 
 
@@ -92,7 +94,7 @@ def _plain(text: str) -> str:
 
 def terminal(results: Results) -> str:
     """Return the findings of every audit that count for its verdict, and the verdict in words, in lines of at most 80 columns."""
-    return _plain("\n\n".join(_audit_terminal(audit) for audit in results.audits))
+    return plain("\n\n".join(_audit_terminal(audit) for audit in results.audits))
 
 
 def _audit_terminal(audit: AuditResult) -> str:

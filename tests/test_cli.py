@@ -205,7 +205,7 @@ def done(tmp_path_factory, checkpoint, faces):
 def test_a_run_leaves_every_file_and_prints_the_report_last(done):
     cwd, ((run, _), _) = done
 
-    names = {"report.html", "results.json", "predictions.parquet", "summary.md", "run.log", "STATUS"}
+    names = {"report.html", "results.json", "predictions.parquet", "summary.md", "model_card.md", "tables", "run.log", "STATUS"}
     assert {path.name for path in (cwd / "out").iterdir()} == names
     assert (cwd / "out" / "STATUS").read_text() == "complete\n"
     assert run.stdout.splitlines()[-1] == str(Path("out", "report.html"))
@@ -223,7 +223,7 @@ def test_a_second_run_embeds_nothing_and_gives_the_same_bytes_time_stamps_apart(
 
 def test_nothing_of_the_machine_is_in_what_is_left_behind(done, checkpoint, faces):
     cwd, _ = done
-    for name in ("report.html", "results.json", "summary.md", "run.log"):
+    for name in ("report.html", "results.json", "summary.md", "model_card.md", "tables/rates.csv", "run.log"):
         text = (cwd / "out" / name).read_text()
         for secret in ("hf_canary", str(cwd), str(faces), str(checkpoint.parent), str(Path.home()) + "/"):
             assert secret not in text, (name, secret)
