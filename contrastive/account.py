@@ -11,7 +11,7 @@ import importlib
 import resource
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -20,7 +20,7 @@ from typing import Any
 import torch
 
 from contrastive.architecture import ModelConfig
-from contrastive.flops import image_cost, text_cost
+from contrastive.flops import Cost, image_cost, text_cost
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 GEMM_SIDE = {"cpu": 1024, "cuda": 4096}
@@ -39,7 +39,11 @@ class Account:
     processes: int = 1
     seen: float = 1.0
     learns: tuple[bool, bool] = (True, True)
-    """Whether the image tower and the text tower have anything to learn."""
+    """Whether the image tower and what reads the text have anything to learn."""
+    reading: Callable[[int], Cost] | None = None
+    """What reads a text of so many tokens, where it is not the text tower."""
+    aside: Callable[[int], float] | None = None
+    """Operations of another model's forward pass over a pair with so many tokens: a teacher's. Not part of the model's own."""
     forwards: int = 1
     """Forward passes a step: 2 with recomputation or accumulation, 3 with both."""
     sums: dict[str, float] = field(default_factory=lambda: dict.fromkeys(SUMS, 0.0))
@@ -63,7 +67,8 @@ class Account:
         before : mapping, optional
             What `totals` gave when the state was saved; untrusted, numbers only are taken.
         settings
-            `processes`, `seen`, `learns` as above; `recompute` and `accumulate` (bool): whether a step runs the towers again.
+            `processes`, `seen`, `learns`, `reading`, `aside` as above; `recompute` and `accumulate` (bool): whether a step runs the towers
+            again.
         """
         forwards = 1 + bool(settings.pop("recompute", False)) + bool(settings.pop("accumulate", False))
         account = cls(model, device, gemm_peak(device.type, precision), forwards=forwards, joules=energy_j(device), **settings)
@@ -89,7 +94,9 @@ class Account:
         waited : float
             Seconds of it until the batch was there.
         """
-        towers = (image_cost(self.model, self.seen), text_cost(self.model, tokens))
+        length = tokens or self.model.text.context
+        towers = (image_cost(self.model, self.seen), self.reading(length) if self.reading else text_cost(self.model, length))
+        self.sums["flop"] += samples * self.aside(length) if self.aside else 0.0
         for name, forwards in (("flop", self.forwards), ("model_flop", 1)):
             costs = (cost.step(learns=learns, forwards=forwards if learns else 1) for cost, learns in zip(towers, self.learns, strict=True))
             self.sums[name] += samples * sum(costs)

@@ -86,6 +86,38 @@ def accumulate(
     return value
 
 
+def add_up(
+    model: nn.Module, batches: Sequence[Batch], *, within: Callable[[], AbstractContextManager[object]] = nullcontext, factor: float = 1.0
+) -> Tensor:
+    """Do what `accumulate` does for a loss that is a mean over pairs: parts add up, and nothing is computed twice.
+
+    Parameters
+    ----------
+    model : nn.Module
+        As `contrastive.distributed.wrap` returns it. What it returns for a micro-batch is the mean loss of its pairs.
+    batches, within
+        As for `accumulate`.
+    factor : float
+        Multiplies the loss, for fp16; what is returned is multiplied too.
+
+    Raises
+    ------
+    ConfigError
+        As `accumulate` does.
+    """
+    if len(batches) > 1:
+        refuse_batch_statistics(model)
+    rows, shares = sum(len(batch[0]) for batch in batches), []
+    for index, batch in enumerate(batches):
+        with no_sync(model, on=index < len(batches) - 1):
+            with within():
+                value = model(*batch)
+            share = value * (factor * len(batch[0]) / rows)
+            share.backward()
+        shares.append(share.detach())
+    return torch.stack(shares).sum()
+
+
 def freeze_batch_norm(model: nn.Module) -> None:
     """Let every batch norm use and keep its running statistics. Call it again after each ``model.train()``."""
     for norm in _batch_norms(model):

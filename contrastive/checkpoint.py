@@ -7,6 +7,7 @@ preprocess     `Preprocess` as plain values, with its hash
 tokenizer      `Tokenizer` as plain values (merges and all), with its hash
 state_dict     OpenAI's names; ``logit_scale`` (and ``logit_bias``) 0-D
 ema            running average of the weights, named as they are; absent where none was kept
+head           of an objective that taught the image tower alone: its kind (``loss.kind``) and its own state_dict; else absent
 step           optimiser steps taken
 training       what resuming needs, as the trainer wants it; absent from a released model
 account        samples, wall time and the like, as the trainer wants it
@@ -59,6 +60,8 @@ class Checkpoint:
     training: Mapping[str, Any] | None = None
     """Nested dictionaries and lists of tensors and primitives. Untrusted after loading: look up known keys only."""
     account: Mapping[str, Any] | None = None
+    head: Mapping[str, Any] | None = None
+    """``kind`` and ``state_dict`` of the head that the image tower was taught through. The text tower then knows nothing of it."""
     created: str | None = None
     """ISO 8601, UTC. None: `save` takes the time of day."""
     git: str | None = None
@@ -99,13 +102,16 @@ def save(path: str | Path, checkpoint: Checkpoint) -> str:
         If `training` or `account` hold anything but tensors, words, numbers, lists and tables of them.
     """
     state = {name: tensor.cpu() for name, tensor in portable_state(checkpoint.model).items()}
+    head = {name: tensor.cpu() for name, tensor in (checkpoint.head or {}).get("state_dict", {}).items()}
     try:
-        check_finite(state)
+        check_finite(state | head)
     except CheckpointError as error:
         raise ContrastiveError("the checkpoint was not saved", why=error.what) from error
     told = description(checkpoint.config, checkpoint.preprocess, checkpoint.tokenizer, checkpoint.step)
     content = {**told, "state_dict": state, "created": checkpoint.created or told["created"]}
     optional: dict[str, Any] = {name: getattr(checkpoint, name) for name in ("training", "account", "data_card", "git")}
+    if checkpoint.head is not None:
+        optional["head"] = {**checkpoint.head, "state_dict": head}
     if checkpoint.ema is not None:
         optional["ema"] = {name: tensor.cpu() for name, tensor in checkpoint.ema.items()}
     content |= {name: value for name, value in optional.items() if value is not None}
@@ -251,6 +257,7 @@ def _understand(archive: Archive) -> Checkpoint:
         ema=_optional(data, "ema", dict),
         training=_optional(data, "training", dict),
         account=_optional(data, "account", dict),
+        head=_optional(data, "head", dict),
         created=_optional(data, "created", str),
         git=_optional(data, "git", str),
         sha256=archive.sha256,

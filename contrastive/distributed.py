@@ -218,7 +218,7 @@ def wrap(model: nn.Module, mode: str) -> nn.Module:
 
 
 def _scalars(model: nn.Module) -> dict[str, nn.Parameter]:
-    return {name: parameter for name, parameter in model.named_parameters() if name in SCALARS}
+    return {name: parameter for name, parameter in model.named_parameters() if name.rpartition(".")[2] in SCALARS}
 
 
 def _data_parallel(model: nn.Module) -> nn.Module:
@@ -246,7 +246,8 @@ def _sharded(model: nn.Module) -> nn.Module:
     for name, scalar in _scalars(model).items():
         # A copy on each process, but of the same type as the shards: one optimiser and one gradient norm take both.
         copies = nn.Parameter(DTensor.from_local(scalar.data, mesh, [Replicate()]), requires_grad=scalar.requires_grad)
-        setattr(model, name, copies)
+        owner, _, last = name.rpartition(".")  # the model stands alone, or beside the head of an objective
+        setattr(model.get_submodule(owner), last, copies)
     for module in model.modules():
         if isinstance(module, (Block, Bottleneck)):
             fully_shard(module, mesh=mesh)

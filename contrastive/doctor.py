@@ -23,9 +23,9 @@ from contrastive.account import peak_memory_mib
 from contrastive.config import Config
 from contrastive.data.order import batch_positions
 from contrastive.errors import ConfigError
-from contrastive.losses import LOSSES
 from contrastive.material import Material, prepare
 from contrastive.model import CLIP
+from contrastive.objectives import Objective
 from contrastive.optim import clamp_logit_scale, clip, set_learning_rate
 from contrastive.state import Training, start
 
@@ -65,7 +65,7 @@ def examine(config: Config, say: Callable[[str], None] = print) -> int:
         lambda: pictures(material),
         lambda: ends(_ids(material, rows), material.tokenizer.eot),
         lambda: duplicates([_ids(material, [some]) for some in rows], config.loss.kind),
-        lambda: first_loss(training.model, material, rows[0]),
+        lambda: first_loss(training.model, training.objective, material, rows[0]),
         lambda: speed(training, material, rows),
         lambda: overfit(training, material, distinct(material, OVERFIT)),
         lambda: memory(training.device),
@@ -118,17 +118,16 @@ def duplicates(batches: list[Tensor], kind: str) -> Result:
     return Result("duplicate captions", False, words)
 
 
-def first_loss(model: CLIP, material: Material, rows: NDArray[np.int64]) -> Result:
+def first_loss(model: CLIP, objective: Objective, material: Material, rows: NDArray[np.int64]) -> Result:
     """Whether a model that has learned nothing guesses: a loss of ln(batch). A given model should do no worse."""
     kind, guess = material.config.loss.kind, math.log(len(rows))
     images, ids = _inputs(material, rows, model.logit_scale.device)
     with torch.no_grad():
-        image_nd, text_nd, scale = model.train()(images, ids)
-        loss = float(LOSSES[kind](image_nd, text_nd, scale, model.logit_bias))
+        loss = float(objective(model.train(), images, ids))
     if not math.isfinite(loss):
         return Result("first loss", True, f"{loss}: a pixel, a weight or the scale is not a finite number")
-    if kind == "sigmoid":
-        return Result("first loss", False, f"{loss:.3f} (the sigmoid loss has no value that a guess is known to have)")
+    if kind != "softmax" or material.teacher:
+        return Result("first loss", False, f"{loss:.3f} (of this loss it is not known what value a guess has)")
     words = f"{loss:.3f}, a guess among {len(rows)} has {guess:.3f}"
     if loss > guess + 1:
         return Result("first loss", True, f"{words}: it is sure of wrong answers; are scale, pixels and captions as they should be?")
@@ -143,7 +142,7 @@ def speed(training: Training, material: Material, rows: list[NDArray[np.int64]])
     images, ids = _inputs(material, rows[0], training.device)
 
     def step() -> None:
-        _loss(training.model.train(), config.loss.kind, images, ids).backward()  # type: ignore[no-untyped-call]
+        training.objective(training.model.train(), images, ids).backward()
         if training.device.type == "cuda":
             torch.cuda.synchronize()
 
@@ -165,21 +164,21 @@ def _seconds(action: Callable[[], object]) -> float:
 
 def overfit(training: Training, material: Material, rows: NDArray[np.int64]) -> Result:
     """Learn a few pairs with distinct captions by heart, at the run's own learning rate, without decay and augmentation."""
-    model, config, n = training.model.train(), material.config, len(rows)
+    model, objective, config, n = training.model.train(), training.objective, material.config, len(rows)
     if n < 8:
         return Result("overfitting", True, f"only {n} captions are distinct: there is nothing to learn")
     images, ids = _inputs(material, rows, training.device)
-    first = float(_loss(model, config.loss.kind, images, ids).detach())
-    guess = math.log(n) if config.loss.kind == "softmax" else first
+    first = float(objective(model, images, ids).detach())
+    guess = math.log(n) if config.loss.kind == "softmax" and not material.teacher else first
     began, value, steps, warmup = time.perf_counter(), math.inf, 0, 10
     for group in training.optimizer.param_groups:
         group["weight_decay"] = 0.0
     while steps < STEPS and value > LEARNED * guess and time.perf_counter() - began < LIMIT_S:
         set_learning_rate(training.optimizer, config.optim.lr * min(1.0, (steps + 1) / warmup))
         training.optimizer.zero_grad()
-        loss = _loss(model, config.loss.kind, images, ids)
-        loss.backward()  # type: ignore[no-untyped-call]
-        clip(model, config.optim.clip)
+        loss = objective(model, images, ids)
+        loss.backward()
+        clip(training.learner, config.optim.clip)
         training.optimizer.step()
         clamp_logit_scale(model.logit_scale)
         value, steps = float(loss.detach()), steps + 1
@@ -234,11 +233,6 @@ def _ids(material: Material, rows: list[NDArray[np.int64]]) -> Tensor:
 def _inputs(material: Material, rows: NDArray[np.int64], device: torch.device) -> tuple[Tensor, Tensor]:
     pixels, ids = material.pairs.plain(rows)
     return material.preprocess.normalise(pixels.to(device)), ids.to(device)
-
-
-def _loss(model: CLIP, kind: str, images: Tensor, ids: Tensor) -> Tensor:
-    image_nd, text_nd, scale = model(images, ids)
-    return LOSSES[kind](image_nd, text_nd, scale, model.logit_bias)
 
 
 def _memory_mib(device: torch.device) -> float | None:

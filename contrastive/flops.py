@@ -46,7 +46,7 @@ def image_cost(config: ModelConfig, seen: float = 1.0) -> Cost:
         patches = (vision.image_size // vision.patch_size) ** 2
         first = _convolution(3, vision.width, vision.patch_size, patches)
         tokens = max(1, round(patches * seen)) + 1
-        return Cost(first + _transformer(tokens, vision.width, vision.layers) + _linear(1, vision.width, embed_dim), first)
+        return Cost(first + transformer(tokens, vision.width, vision.layers) + linear(1, vision.width, embed_dim), first)
     if isinstance(vision, ConvConfig):
         return _conv_tower(vision, embed_dim)
     return _resnet(vision, embed_dim)
@@ -62,15 +62,19 @@ def text_cost(config: ModelConfig, tokens: int | None = None) -> Cost:
     [6.0, 1.2]
     """
     text = config.text
-    return Cost(_transformer(tokens or text.context, text.width, text.layers) + _linear(1, text.width, config.embed_dim))
+    return Cost(transformer(tokens or text.context, text.width, text.layers) + linear(1, text.width, config.embed_dim))
 
 
-def _transformer(tokens: int, width: int, layers: int) -> float:
-    """Projections: 4 d^2 in attention and 8 d^2 in the MLP, a token; attention: two products of l x d by d x l, masked or not."""
+def transformer(tokens: int, width: int, layers: int) -> float:
+    """Return the operations of blocks.
+
+    Projections: 4 d^2 in attention and 8 d^2 in the MLP, a token; attention: two products of l x d by d x l, masked or not.
+    """
     return layers * (24.0 * tokens * width**2 + 4.0 * tokens**2 * width)
 
 
-def _linear(rows: int, inputs: int, outputs: int) -> float:
+def linear(rows: int, inputs: int, outputs: int) -> float:
+    """Return the operations of a matrix product."""
     return 2.0 * rows * inputs * outputs
 
 
@@ -82,7 +86,7 @@ def _conv_tower(vision: ConvConfig, embed_dim: int) -> Cost:
     pairs = zip((3, *vision.channels), vision.channels, strict=False)
     costs = [_convolution(a, b, 3, (vision.image_size >> (i + 1)) ** 2) for i, (a, b) in enumerate(pairs)]
     places = (vision.image_size >> len(vision.channels)) ** 2
-    return Cost(sum(costs) + _linear(1, vision.channels[-1] * places, embed_dim), costs[0])
+    return Cost(sum(costs) + linear(1, vision.channels[-1] * places, embed_dim), costs[0])
 
 
 def _resnet(vision: ResNetConfig, embed_dim: int) -> Cost:
@@ -108,4 +112,4 @@ def _bottleneck(inputs: int, planes: int, side: int, stride: int) -> float:
 
 def _attention_pool(tokens: int, width: int, embed_dim: int) -> float:
     """One query; keys and values of every place."""
-    return _linear(1 + 2 * tokens, width, width) + 4.0 * tokens * width + _linear(1, width, embed_dim)
+    return linear(1 + 2 * tokens, width, width) + 4.0 * tokens * width + linear(1, width, embed_dim)

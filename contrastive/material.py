@@ -17,7 +17,9 @@ from contrastive.data import CaptionedImages, TrainingDataError, open_source
 from contrastive.data.order import split
 from contrastive.data.pairs import PairSet, Reading, load_pairs, texts_of
 from contrastive.errors import ConfigError
+from contrastive.heads import require_both_towers
 from contrastive.model import ModelConfig
+from contrastive.objectives import Distillation, Objective, make_objective
 from contrastive.preprocess import Preprocess
 from contrastive.presets import preset
 from contrastive.tokenizer import Tokenizer, clip_tokenizer, train_bpe
@@ -37,12 +39,28 @@ class Material:
     data_card: str
     initial: files.Checkpoint | None = None
     """What a fine-tuning goes on from."""
+    teacher: files.Checkpoint | None = None
+    """Whose matrix of similarities the student's is to be like."""
 
     @property
     def identity(self) -> dict[str, Any]:
         """Return setting -> value for all that decides the parameters, data and given weights included."""
         given = {"the initial weights (sha256)": self.initial.sha256} if self.initial else {}
-        return {**self.config.identity(), "the data (sha256)": self.pairs.sha256, **given}
+        taught = {"the teacher (sha256)": self.teacher.sha256} if self.teacher else {}
+        return {**self.config.identity(), "the data (sha256)": self.pairs.sha256, **given, **taught}
+
+    def objective(self, generator: torch.Generator | None = None) -> Objective:
+        """Return what the model is taught by; the weights of its head, if it has one, are drawn from `generator`.
+
+        Raises
+        ------
+        ConfigError
+            If the teacher was shown other pixels.
+        """
+        loss = self.config.loss
+        if self.teacher is None:
+            return make_objective(loss.kind, self.model, generator)
+        return Distillation(self.teacher, self.tokenizer, self.preprocess, weight=loss.weight, temperature=loss.temperature)
 
 
 def prepare(config: Config) -> Material:
@@ -55,11 +73,14 @@ def prepare(config: Config) -> Material:
     TrainingDataError
         If the data cannot be read or are fewer than one batch.
     CheckpointError, UnsafeFileError
-        If ``model.init`` is no checkpoint of this program.
+        If ``model.init`` or ``loss.teacher`` is no model that can be read.
     """
     _check_device(config.run.device)
     check_shares(config, distributed.world_size())
     initial = files.load(config.model.init) if config.model.init else None
+    teacher = files.load(config.loss.teacher) if config.loss.teacher else None
+    if teacher:
+        require_both_towers(teacher)
     architecture = _given(initial, config) if initial else architecture_of(config)
     _check_patches(architecture, config)
     source = open_source(config.data)
@@ -74,8 +95,9 @@ def prepare(config: Config) -> Material:
     data = config.data
     reading = Reading(memory_gib=data.memory_gib, max_broken=data.max_broken, workers=data.workers, crop=data.crop)
     pairs = load_pairs(source, preprocess, tokenizer, data.templates, reading)
-    card = _card(source, pairs, len(held_out_rows), initial)
-    return Material(config, replace(architecture, text=text), preprocess, tokenizer, pairs, train_rows, held_out_rows, card, initial)
+    card = _card(source, pairs, len(held_out_rows), initial, teacher)
+    model = replace(architecture, text=text)
+    return Material(config, model, preprocess, tokenizer, pairs, train_rows, held_out_rows, card, initial, teacher)
 
 
 def _check_device(device: str) -> None:
@@ -114,7 +136,7 @@ def _check_patches(architecture: ModelConfig, config: Config) -> None:
 
 def _given(initial: files.Checkpoint, config: Config) -> ModelConfig:
     rule = initial.config.score_rule
-    if rule != config.loss.kind:
+    if config.loss.contrastive and rule != config.loss.kind:
         raise ConfigError(f"the initial model scores by {rule}, loss.kind is {config.loss.kind}", fix=f"loss.kind={rule}")
     return initial.config
 
@@ -123,7 +145,7 @@ def architecture_of(config: Config) -> ModelConfig:
     """Return the preset with its changes, scoring by the rule of the loss; raises `ConfigError`."""
     plain = _laid_over(preset(config.model.preset or "").to_dict(), config.model.changes)
     try:
-        return ModelConfig.from_dict({**plain, "score_rule": config.loss.kind})
+        return ModelConfig.from_dict({**plain, "score_rule": "sigmoid" if config.loss.kind == "sigmoid" else "softmax"})
     except ConfigError as error:
         raise ConfigError(error.what.replace("config", "model", 1), why=error.why, fix=error.fix) from error
 
@@ -143,8 +165,13 @@ def _tokenizer(source: CaptionedImages, config: Config, context: int) -> Tokeniz
     return train_bpe(texts, config.data.vocabulary, context)
 
 
-def _card(source: CaptionedImages, pairs: PairSet, held_out_count: int, initial: files.Checkpoint | None) -> str:
+def _card(
+    source: CaptionedImages, pairs: PairSet, held_out_count: int, initial: files.Checkpoint | None, teacher: files.Checkpoint | None
+) -> str:
     sentences = [source.card]
+    if teacher:
+        before = teacher.data_card or "Of its own training data nothing is known."
+        sentences.append(f"It learned from a teacher with sha256 {teacher.sha256[:16]} as well. That one: {before}")
     if initial:
         before = initial.data_card or "Of its own training data nothing is known."
         sentences.append(f"It went on from the weights with sha256 {initial.sha256[:16]} (step {initial.step}). Those: {before}")

@@ -44,17 +44,19 @@ class CLIP(TextTransformer):
         self.visual.reset(generator)
         self.reset_text(generator)
 
-    def encode_image(self, x_nchw: Tensor) -> Tensor:
-        """Return float[n, D], not normalised. `x_nchw` is what `Preprocess` gives."""
-        return self.visual(x_nchw)  # type: ignore[no-any-return]
+    def encode_image(self, x_nchw: Tensor, kept_nk: Tensor | None = None) -> Tensor:
+        """Return float[n, D], not normalised. `x_nchw` is what `Preprocess` gives.
+
+        `kept_nk` are the patches that a vision transformer sees of each image (`kept_patches`); None: all.
+        """
+        return self.visual(x_nchw) if kept_nk is None else self.visual(x_nchw, kept_nk)  # type: ignore[no-any-return]
 
     def forward(self, x_nchw: Tensor, ids_nl: Tensor, kept_nk: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
         """Return image[n, D] and text[n, D] of length 1 in at least float32, and the scale (not its logarithm; shape [1]).
 
-        `kept_nk` are the patches that a vision transformer sees of each image (`kept_patches`); None: all.
+        `kept_nk` is as in `encode_image`.
         """
-        image_nd = self.encode_image(x_nchw) if kept_nk is None else self.visual(x_nchw, kept_nk)
-        return unit_length(image_nd), unit_length(self.encode_text(ids_nl)), self.logit_scale.exp()
+        return unit_length(self.encode_image(x_nchw, kept_nk)), unit_length(self.encode_text(ids_nl)), self.logit_scale.exp()
 
 
 def kept_patches(n: int, patches: int, dropout: float, generator: torch.Generator) -> Tensor:

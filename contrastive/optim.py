@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,9 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from contrastive.config import OptimConfig
 from contrastive.errors import ConfigError
 from contrastive.model import CLIP
+
+if TYPE_CHECKING:
+    from contrastive.objectives import Together
 
 LOGIT_SCALE_MAX = math.log(100)
 """The paper's bound: cosines are never multiplied by more than 100."""
@@ -46,6 +49,14 @@ def multiplier(name: str, multipliers: Mapping[str, float]) -> float:
     return next((factor for pattern, factor in multipliers.items() if re.search(pattern, name)), 1.0)
 
 
+def named(learner: nn.Module) -> list[tuple[str, nn.Parameter]]:
+    """Return the parameters by the names that files and settings have: a model's are the same whether or not an objective stands beside it.
+
+    ``model.visual.proj`` of a `contrastive.objectives.Together` is ``visual.proj``; its head's begin with ``objective.``.
+    """
+    return [(name.removeprefix("model."), parameter) for name, parameter in learner.named_parameters()]
+
+
 def lock(model: nn.Module, multipliers: Mapping[str, float]) -> None:
     """Take the gradient from every parameter whose multiplier is 0. Call it before the model is wrapped.
 
@@ -54,11 +65,11 @@ def lock(model: nn.Module, multipliers: Mapping[str, float]) -> None:
     ConfigError
         If a pattern finds no parameter, or nothing is left to train.
     """
-    names = [name for name, _ in model.named_parameters()]
+    names = [name for name, _ in named(model)]
     for pattern in multipliers:
         if not any(re.search(pattern, name) for name in names):
             raise ConfigError(f"optim.multipliers {pattern[:80]!r} finds no parameter", why=f"they are called {', '.join(names[:3])}, ...")
-    for name, parameter in model.named_parameters():
+    for name, parameter in named(model):
         parameter.requires_grad_(multiplier(name, multipliers) > 0)
     if not any(parameter.requires_grad for parameter in model.parameters()):
         raise ConfigError("optim.multipliers locks every parameter", fix="leave something to train")
@@ -91,9 +102,9 @@ PAPER_MOMENTS: dict[str, tuple[tuple[float, float], float]] = {"resnet": ((0.9, 
 """Kind of image tower -> betas and epsilon, where they are not those of a vision transformer: Radford et al. 2021, table 18."""
 
 
-def make_optimizer(model: CLIP, config: OptimConfig) -> torch.optim.AdamW:
+def make_optimizer(model: CLIP | Together, config: OptimConfig) -> torch.optim.AdamW:
     """Return AdamW over the model's unlocked parameters; fused, so that a step is one pass over memory."""
-    groups = parameter_groups(model.named_parameters(), config.weight_decay, config.multipliers)
+    groups = parameter_groups(named(model), config.weight_decay, config.multipliers)
     betas, eps = PAPER_MOMENTS.get(model.config.vision.kind, ((0.9, 0.98), 1e-6))
     betas, eps = config.betas or betas, eps if config.eps is None else config.eps
     return torch.optim.AdamW(groups, lr=config.lr, betas=betas, eps=eps, fused=True)

@@ -116,14 +116,34 @@ class OptimConfig:
 
 @dataclass(frozen=True)
 class LossConfig:
-    """What is made small; the model scores by the same rule."""
+    """What is made small."""
 
-    kind: Literal["softmax", "sigmoid"] = "softmax"
+    kind: Literal["softmax", "sigmoid", "caption", "caption-both", "bag-of-words"] = "softmax"
+    """``softmax`` and ``sigmoid`` compare every image with every text of the batch; the model scores by the same rule. ``caption`` says the
+    text word by word, given the image (``caption-both``: backwards too, as VirTex does), ``bag-of-words`` which words it has. These three
+    have a head of their own (`contrastive.objectives`) and teach the image tower alone: such a model has no text tower to be audited by.
+    """
+    teacher: str | None = None
+    """A checkpoint (any that ``model.init`` may name) whose matrix of similarities the student's is to be like."""
+    weight: float = 0.5
+    """Of the divergence from the teacher; the usual loss has the rest."""
+    temperature: float = 1.0
+    """Divides teacher's and student's logits in the divergence."""
     tile: int | None = None
     """Rows of the matrix of logits that are held at a time; None: as many as the device takes easily. Never changes the result."""
 
     def __post_init__(self) -> None:
         _require(self.tile is None or self.tile >= 1, "loss.tile", "at least 1")
+        _require(0 <= self.weight <= 1, "loss.weight", "between 0 and 1")
+        _require(0 < self.temperature < float("inf"), "loss.temperature", "above 0")
+        alone = self.teacher is None and (self.weight, self.temperature) == (0.5, 1.0)
+        _require(alone or self.teacher is not None, "loss.teacher", "given where loss.weight or loss.temperature is")
+        _require(self.teacher is None or self.contrastive, "loss.kind", "softmax or sigmoid with a teacher, who compares images with texts")
+
+    @property
+    def contrastive(self) -> bool:
+        """Whether texts are compared with images, so that both towers are taught."""
+        return self.kind in ("softmax", "sigmoid")
 
 
 @dataclass(frozen=True)

@@ -17,10 +17,13 @@ from contrastive.accumulate import refuse_batch_statistics
 from contrastive.blocks import Block, Transformer
 from contrastive.config import first_difference, with_defaults
 from contrastive.errors import CheckpointError, ConfigError
+from contrastive.heads import kind_of, load_head
 from contrastive.material import Material
 from contrastive.model import CLIP, as_portable, load_portable, portable_state
-from contrastive.optim import lock, make_optimizer, rest_locked_norms
+from contrastive.objectives import UNTAUGHT, Distillation, Objective, PerPair, Together
+from contrastive.optim import lock, make_optimizer, named, rest_locked_norms
 from contrastive.scale import LossScale
+from contrastive.towers import ConvTower, ModifiedResNet
 
 
 @dataclass
@@ -28,8 +31,12 @@ class Training:
     """The parameters and the number of steps taken, and what else the next step depends on. With the material that is the whole state."""
 
     model: CLIP
+    objective: Objective
+    """What it is taught by; with a head of its own or without."""
+    learner: nn.Module
+    """All that may have parameters: the model, or model and head (`Together`)."""
     wrapped: nn.Module
-    """The model as several processes train it; alone, the model itself. To be called as a whole."""
+    """The learner as several processes train it; alone, the learner itself. To be called as a whole."""
     optimizer: torch.optim.AdamW
     device: torch.device
     account: Account
@@ -55,40 +62,51 @@ def start(material: Material, found: files.Checkpoint | None = None) -> Training
         If ``optim.multipliers`` finds nothing, or parts of a batch would have a batch norm of their own.
     """
     config, device = material.config, distributed.own_device(material.config.run.device)
-    model = CLIP(material.model, torch.Generator().manual_seed(config.run.seed))
+    generator = torch.Generator().manual_seed(config.run.seed)
+    model = CLIP(material.model, generator)
+    objective = material.objective(generator)
     given = found or material.initial
     if given:
         model.load_state_dict(given.model.state_dict())
-    model.to(device)
-    lock(model, config.optim.multipliers)
-    set_up(model, recompute=config.run.recompute, compiled=config.run.compile)
+    if given and isinstance(objective, PerPair) and (found or kind_of(given) == config.loss.kind):
+        load_head(objective, given)
+    learner = Together(model, objective) if isinstance(objective, PerPair) else model
+    learner.to(device)
+    lock(learner, {**(UNTAUGHT if isinstance(objective, PerPair) else {}), **config.optim.multipliers})
+    set_up(learner, recompute=config.run.recompute, compiled=config.run.compile)
     if config.optim.accumulate > 1:
-        rest_locked_norms(model.train())
-        refuse_batch_statistics(model)
-    wrapped = distributed.wrap(model, config.run.dist)
-    optimizer = make_optimizer(model, config.optim)
+        rest_locked_norms(learner.train())
+        refuse_batch_statistics(learner)
+    wrapped = distributed.wrap(learner, config.run.dist)
+    optimizer = make_optimizer(learner, config.optim)
     ema = average.begin(model) if config.optim.ema else None
-    account = _account(model, material, device, found.account if found else None)
-    return Training(model, wrapped, optimizer, device, account, ema, scale=LossScale.first(config.run.precision))
+    account = _account(learner, objective, material, device, found.account if found else None)
+    scale = LossScale.first(config.run.precision)
+    return Training(model, objective, learner, wrapped, optimizer, device, account, ema, scale=scale)
 
 
-def _account(model: CLIP, material: Material, device: torch.device, before: Mapping[str, Any] | None) -> Account:
+def _account(
+    learner: nn.Module, objective: Objective, material: Material, device: torch.device, before: Mapping[str, Any] | None
+) -> Account:
     config, compute = material.config, (before or {}).get("compute")
-    learns = {name.startswith("visual."): True for name, parameter in model.named_parameters() if parameter.requires_grad}
+    learns = {name.startswith("visual."): True for name, parameter in named(learner) if parameter.requires_grad}
+    alone = isinstance(objective, PerPair)  # whose parts run the towers once
     return Account.begin(
         material.model, device, config.run.precision, before=compute if isinstance(compute, dict) else None,
         seen=1 - config.data.patch_dropout, learns=(True in learns, False in learns), recompute=config.run.recompute,
-        accumulate=config.optim.accumulate > 1, processes=distributed.world_size(),
+        accumulate=config.optim.accumulate > 1 and not alone, processes=distributed.world_size(),
+        reading=objective.cost if isinstance(objective, PerPair) else None,
+        aside=objective.aside if isinstance(objective, Distillation) else None,
     )  # fmt: skip
 
 
-def set_up(model: CLIP, *, recompute: bool, compiled: bool) -> None:
+def set_up(model: nn.Module, *, recompute: bool, compiled: bool) -> None:
     """Choose how the towers are computed; what they compute stays. Before `distributed.wrap`."""
     for module in model.modules():
         if isinstance(module, Transformer):
             module.recompute = recompute
         # Block by block, as FSDP2 shards them. Other image towers are small in number of operations: they are compiled whole.
-        if compiled and (isinstance(module, Block) or (module is model.visual and not hasattr(module, "transformer"))):
+        if compiled and isinstance(module, (Block, ModifiedResNet, ConvTower)):
             module.compile()
 
 
@@ -172,6 +190,7 @@ def keep(training: Training, material: Material) -> None:
 def _write(name: str, training: Training, material: Material, state: dict[str, Any] | None, measures: Mapping[str, float] | None) -> None:
     weights = distributed.whole(portable_state(training.model))
     ema = None if training.ema is None else distributed.whole(as_portable(training.ema))
+    head = distributed.whole(training.objective.state_dict())
     if not distributed.rank0():
         return
     account = {
@@ -183,7 +202,7 @@ def _write(name: str, training: Training, material: Material, state: dict[str, A
     }
     content = files.Checkpoint(
         load_portable(material.model, weights), material.preprocess, material.tokenizer, training.step, material.data_card,
-        ema=ema, training=state, account=account,
+        ema=ema, training=state, account=account, head={"kind": material.config.loss.kind, "state_dict": head} if head else None,
     )  # fmt: skip
     files.save(Path(material.config.run.out) / name, content)
 

@@ -9,13 +9,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from contrastive import average, distributed, tiled
-from contrastive.accumulate import accumulate, split
+from contrastive import average, distributed
+from contrastive.accumulate import accumulate, add_up, split
 from contrastive.architecture import ViTConfig
 from contrastive.data.order import batch_positions, place, stream
 from contrastive.errors import ContrastiveError
 from contrastive.material import Material
 from contrastive.model import kept_patches
+from contrastive.objectives import PerPair
 from contrastive.optim import clamp_logit_scale, clip, learning_rate, rest_locked_norms, set_learning_rate
 from contrastive.state import Training
 
@@ -32,13 +33,13 @@ def take_step(training: Training, material: Material, batch: tuple[Tensor, ...] 
     ContrastiveError
         If more steps in a row than ``optim.skip`` were not finite.
     """
-    config, step, model = material.config, training.step, training.model
-    model.train()
-    rest_locked_norms(model)
-    before = [buffer.clone() for buffer in model.buffers()]
+    config, step, model, learner = material.config, training.step, training.model, training.learner
+    learner.train()
+    rest_locked_norms(learner)
+    before = [buffer.clone() for buffer in learner.buffers()]
     training.optimizer.zero_grad()
     value = _backward(training, material, batch_of(material, step, training.device) if batch is None else batch)
-    norm = clip(model, config.optim.clip)
+    norm = clip(learner, config.optim.clip)
     finite = not distributed.agree(int(not (math.isfinite(value) and math.isfinite(norm))))
     rate = learning_rate(step, config.optim)
     if finite:
@@ -82,17 +83,20 @@ def batch_of(material: Material, step: int, device: torch.device) -> tuple[Tenso
 
 def _backward(training: Training, material: Material, batch: tuple[Tensor, ...]) -> float:
     """Leave the whole batch's gradient in the parameters; return its loss."""
-    config, model, factor = material.config, training.model, training.scale.factor
-    objective = tiled.LOSSES[config.loss.kind]
-    half = PRECISIONS[config.run.precision]
-    shares = accumulate(
-        training.wrapped,
-        split(batch, config.optim.accumulate),
-        lambda image_nd, text_nd: factor * objective(image_nd, text_nd, model.logit_scale, model.logit_bias, config.loss.tile),
-        within=lambda: torch.autocast(training.device.type, half, enabled=half != torch.float32),
-    )
+    config, objective, factor = material.config, training.objective, training.scale.factor
+    half, parts = PRECISIONS[config.run.precision], split(batch, config.optim.accumulate)
+
+    def within() -> torch.autocast:
+        return torch.autocast(training.device.type, half, enabled=half != torch.float32)
+
+    if isinstance(objective, PerPair):
+        shares = add_up(training.wrapped, parts, within=within, factor=factor)
+    else:
+        with within():  # a teacher computes as the student does
+            loss = objective.share(training.model, parts, config.loss.tile)
+        shares = accumulate(training.wrapped, parts, lambda image_nd, text_nd: factor * loss(image_nd, text_nd), within=within)
     if factor != 1:
-        for parameter in model.parameters():
+        for parameter in training.learner.parameters():
             if parameter.grad is not None:
                 parameter.grad.div_(factor)
     return float(distributed.all_mean(shares)) / factor
@@ -100,7 +104,7 @@ def _backward(training: Training, material: Material, batch: tuple[Tensor, ...])
 
 def _leave_out(training: Training, before: list[Tensor], numbers: tuple[float, float], material: Material) -> None:
     """Undo what the forward pass has left in the buffers; count the step unless only fp16's loss scale was too large."""
-    for buffer, old in zip(training.model.buffers(), before, strict=True):
+    for buffer, old in zip(training.learner.buffers(), before, strict=True):
         buffer.copy_(old)
     training.skipped += int(training.scale.factor == 1)
     if training.skipped > material.config.optim.skip:

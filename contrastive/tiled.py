@@ -11,7 +11,8 @@ Symbols: n pairs of this process, m of all, t rows of a tile, d dimensions. ``lo
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -83,6 +84,31 @@ def sigmoid(image_nd: Tensor, text_nd: Tensor, logit_scale: Tensor, logit_bias: 
 
 LOSSES: dict[str, Objective] = {"softmax": info_nce, "sigmoid": sigmoid}
 """By the names of `contrastive.losses.LOSSES`."""
+
+
+class Teacher(NamedTuple):
+    """What another model says of this process's pairs."""
+
+    image_nd: Tensor
+    text_nd: Tensor
+    """Rows of length 1; as many dimensions as the teacher has."""
+    scale: Tensor
+    """Multiplies its cosines (not a logarithm)."""
+
+
+def divergence(
+    image_nd: Tensor, text_nd: Tensor, logit_scale: Tensor, teacher: Teacher, temperature: float = 1.0, tile: int | None = None
+) -> Tensor:
+    """Mean Kullback-Leibler divergence of rows and columns of the matrix of all processes' pairs from a teacher's, times temperature^2.
+
+    Parameters, result and errors are those of `info_nce`; the teacher has no gradient. Both sides' logits are divided by `temperature`.
+    `contrastive.objectives.distil.divergence` is the dense form. A teacher who is sure of the pairs makes it `info_nce`.
+    """
+    image_nd, text_nd, log_scale = _prepared(image_nd, text_nd, logit_scale)
+    their_image, their_text, _ = _prepared(teacher.image_nd, teacher.text_nd, logit_scale)
+    theirs = Teacher(their_image, their_text, own(teacher.scale).detach().reshape(()).to(log_scale))
+    share: Tensor = _Divergence.apply(image_nd, text_nd, log_scale, theirs, temperature, _tile_rows(tile, text_nd))  # type: ignore[no-untyped-call]
+    return share
 
 
 class _InfoNCE(torch.autograd.Function):
@@ -161,6 +187,60 @@ class _Sigmoid(torch.autograd.Function):
         sums = _Slopes(image_nd, texts_md, log_scale.exp(), ctx.tile, slope)
         image, text, scale, offset = sums.gradients(grad / len(image_nd), ctx.needs_input_grad[1])
         return image, text, scale, offset, None
+
+
+@dataclass(frozen=True)
+class _Side:
+    """Student or teacher: its logits, tile by tile, and what makes probabilities of their rows and columns."""
+
+    image_nd: Tensor
+    texts_md: Tensor
+    scale: Tensor
+    row_n: Tensor
+    column_m: Tensor
+
+    @classmethod
+    def of(cls, image_nd: Tensor, text_nd: Tensor, scale: Tensor, tile: int) -> _Side:
+        texts_md = gather_rows(text_nd)
+        row_n, column_m, _ = _log_sums(image_nd, texts_md, scale, tile, rank() * len(image_nd))
+        return cls(image_nd, texts_md, scale, row_n, _over_processes(column_m))
+
+    def logits(self, rows: slice) -> Tensor:
+        return (self.image_nd[rows] * self.scale) @ self.texts_md.T
+
+    def probabilities(self, logits_tm: Tensor, rows: slice) -> Tensor:
+        """Return each logit's probability in its row plus that in its column."""
+        return torch.exp(logits_tm - self.row_n[rows, None]).add_((logits_tm - self.column_m).exp_())
+
+
+class _Divergence(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, image_nd: Tensor, text_nd: Tensor, log_scale: Tensor, teacher: Teacher, temperature: float, tile: int) -> Tensor:
+        n, first = len(image_nd), rank() * len(image_nd)
+        with torch.autocast(image_nd.device.type, enabled=False):
+            student = _Side.of(image_nd, text_nd, log_scale.exp() / temperature, tile)
+            other = _Side.of(teacher.image_nd, teacher.text_nd, teacher.scale / temperature, tile)
+            columns = slice(first, first + n)
+            value = (student.row_n - other.row_n).sum() + (student.column_m[columns] - other.column_m[columns]).sum()
+            for rows in _tiles(n, tile):
+                theirs_tm = other.logits(rows)
+                value += (other.probabilities(theirs_tm, rows) * (theirs_tm - student.logits(rows))).sum()
+            ctx.save_for_backward(image_nd, student.texts_md, student.scale, student.row_n, student.column_m)
+            ctx.other, ctx.temperature, ctx.tile = other, temperature, tile
+            return value * temperature**2 / (2 * n)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        student = _Side(*ctx.saved_tensors)
+
+        def slope(logits_tm: Tensor, rows: slice) -> Tensor:
+            return student.probabilities(logits_tm, rows).sub_(ctx.other.probabilities(ctx.other.logits(rows), rows))
+
+        sums = _Slopes(student.image_nd, student.texts_md, student.scale, ctx.tile, slope)
+        # Logits are divided by the temperature: of its square one factor is left.
+        image, text, scale, _ = sums.gradients(grad * ctx.temperature**2 / (2 * len(student.image_nd)), ctx.needs_input_grad[1])
+        return image, text, scale, None, None, None
 
 
 class _Slopes:

@@ -13,6 +13,7 @@ from contrastive.doctor import distinct, duplicates, ends, examine, first_loss, 
 from contrastive.errors import ConfigError
 from contrastive.loop import prepare, start
 from contrastive.model import CLIP
+from contrastive.objectives import Contrast
 
 RUN = """
 [model]
@@ -107,14 +108,14 @@ def test_duplicates_are_counted_within_a_batch_and_over_all():
 
 
 def test_the_first_loss_is_that_of_a_guess(material, training):
-    result = first_loss(training.model, material, material.train_rows[:16])
+    result = first_loss(training.model, training.objective, material, material.train_rows[:16])
     assert not result.wrong
     assert f"a guess among 16 has {math.log(16):.3f}" in result.words
 
 
 def test_a_first_loss_that_cannot_be_is_found(material):
     class Fixed(CLIP):
-        def forward(self, images, ids):
+        def forward(self, images, ids, kept=None):
             n = len(images)
             rows = torch.eye(n) if self.right else torch.eye(n).roll(1, 0)
             return torch.eye(n), rows, torch.tensor([100.0])
@@ -122,10 +123,10 @@ def test_a_first_loss_that_cannot_be_is_found(material):
     model, rows = Fixed(material.model), material.train_rows[:16]
     for right, words in ((True, "gives the answers away"), (False, "sure of wrong answers")):
         model.right = right
-        assert first_loss(model, material, rows).wrong
-        assert words in first_loss(model, material, rows).words
-    model.forward = lambda images, ids: (torch.full((16, 2), math.nan), torch.ones(16, 2), torch.ones(1))
-    assert "not a finite number" in first_loss(model, material, rows).words
+        assert first_loss(model, Contrast(), material, rows).wrong
+        assert words in first_loss(model, Contrast(), material, rows).words
+    model.forward = lambda images, ids, kept=None: (torch.full((16, 2), math.nan), torch.ones(16, 2), torch.ones(1))
+    assert "not a finite number" in first_loss(model, Contrast(), material, rows).words
 
 
 def test_pictures_that_are_all_the_same_are_found(material):

@@ -47,7 +47,7 @@ def batch_of(n=4):
     return images, torch.tensor([rows[i % 4] for i in range(n)])
 
 
-KINDS = ("caption", "caption-both", "bag-of-words", "contrastive")
+KINDS = ("caption", "caption-both", "bag-of-words", "softmax")
 
 
 # ---- the ids -------------------------------------------------------------------------------------------------------------------------

@@ -1,7 +1,9 @@
-"""What else two towers can be taught with: captions word by word, captions as bags of words, a teacher's opinion.
+"""What two towers can be taught with: their own comparison, a teacher's opinion, captions word by word, captions as bags of words.
 
-Every objective is a module ``objective(model, images_nchw, ids_nl) -> loss``: a scalar, the mean over the pairs. Its parameters are those
-of its own head; the towers are the model's. `contrastive.losses` has the contrastive losses themselves.
+Every objective is a module ``objective(model, images_nchw, ids_nl, kept_nk=None) -> loss``: a scalar, the mean over the pairs. Its
+parameters are those of its own head; the towers are the model's. There are two sorts, and `contrastive.step` has a line for each: a
+`PerPair` loss is a sum over pairs; a `Contrast` needs the features of all pairs of all processes (`share`).
+`contrastive.losses` has the contrastive losses themselves, `contrastive.tiled` their tiled form.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from contrastive.objectives.bag_of_words import BagOfWords
 from contrastive.objectives.caption import Caption
 from contrastive.objectives.contrast import Contrast
 from contrastive.objectives.distil import Distillation
+from contrastive.objectives.per_pair import UNTAUGHT, PerPair
 from contrastive.objectives.together import Objective, Together, make_objective
 
-__all__ = ["BagOfWords", "Caption", "Contrast", "Distillation", "Objective", "Together", "make_objective"]
+__all__ = ["UNTAUGHT", "BagOfWords", "Caption", "Contrast", "Distillation", "Objective", "PerPair", "Together", "make_objective"]

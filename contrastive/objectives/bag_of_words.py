@@ -12,11 +12,12 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from contrastive.architecture import ModelConfig
-from contrastive.model import CLIP
+from contrastive.flops import Cost, linear
+from contrastive.objectives.per_pair import PerPair
 from contrastive.objectives.text import words_mask
 
 
-class BagOfWords(nn.Module):
+class BagOfWords(PerPair):
     """Negative log-likelihood of the set of ids in a caption: each of the vocabulary is one yes-or-no question, asked of the image alone.
 
     One yes-or-no question an id, not a softmax over ids: so it is a probability of whole bags, and captions of different lengths compare.
@@ -38,10 +39,6 @@ class BagOfWords(nn.Module):
             # An untrained head expects about one word a caption; at 0 it would expect half of the vocabulary.
             self.head.bias.fill_(-math.log(config.text.vocab_size))
 
-    def forward(self, model: CLIP, images_nchw: Tensor, ids_nl: Tensor) -> Tensor:
-        """Return the mean over the pairs, in nats a caption."""
-        return -self.log_likelihood(model.encode_image(images_nchw), ids_nl).mean()
-
     def log_likelihood(self, image_nd: Tensor, ids_nl: Tensor) -> Tensor:
         """Return log p(bag | image) of each row in nats: float[n]. A word that stands twice counts once; start, end, padding do not."""
         logits_nv: Tensor = self.head(image_nd)
@@ -50,6 +47,10 @@ class BagOfWords(nn.Module):
         # log sigmoid(u) = u + log sigmoid(-u): the words that are there add their logit to what "none" would have cost.
         none_n: Tensor = F.logsigmoid(-logits_nv).sum(dim=1)
         return none_n + (bag_nv * logits_nv).sum(dim=1)
+
+    def cost(self, tokens: int) -> Cost:
+        """Return the operations of one pair; the length of its text does not matter."""
+        return Cost(linear(1, self.head.in_features, self.head.out_features))
 
     def bags(self, ids_nl: Tensor) -> Tensor:
         """Return bool[n, v]: which ids stand between start and end of each row."""

@@ -11,12 +11,13 @@ from torch import Tensor, nn
 
 from contrastive.architecture import ModelConfig, TextConfig
 from contrastive.blocks import Transformer
-from contrastive.model import CLIP
+from contrastive.flops import Cost, linear, transformer
+from contrastive.objectives.per_pair import PerPair
 from contrastive.objectives.text import ends, reversed_words
 
 
-class Caption(nn.Module):
-    """Negative log-likelihood of a caption given its image.
+class Caption(PerPair):
+    """Negative log-likelihood of a caption given its image: about (words + 1) * ln(vocabulary) for an untrained head.
 
     The image's feature (`CLIP.encode_image`, as the contrastive losses see it, but not normalised) becomes the first tokens of a causal
     transformer as wide as the text tower; a prefix instead of VirTex's cross-attention, so that it serves every image tower and all that
@@ -67,15 +68,18 @@ class Caption(nn.Module):
         for decoder in self.decoders:
             decoder.reset(generator)  # type: ignore[operator]
 
-    def forward(self, model: CLIP, images_nchw: Tensor, ids_nl: Tensor) -> Tensor:
-        """Return the mean over the pairs in nats a caption: about (words + 1) * ln(vocabulary) for an untrained head."""
-        return -self.log_likelihood(model.encode_image(images_nchw), ids_nl).mean()
-
     def log_likelihood(self, image_nd: Tensor, ids_nl: Tensor) -> Tensor:
         """Return log p(caption | image) of each row in nats, end of text included: float[n], the mean over the directions."""
         orders = (ids_nl, reversed_words(ids_nl, self.eot))
         sums = [self._of_one_direction(image_nd, ids, decoder) for ids, decoder in zip(orders, self.decoders, strict=False)]
         return torch.stack(sums).mean(dim=0)
+
+    def cost(self, tokens: int) -> Cost:
+        """Return the operations of one pair: in each direction the decoder over prefix and words, and the output layer over the words."""
+        vocabulary, width = self.token_embedding.weight.shape
+        inside = transformer(self.prefix + tokens - 1, width, len(self.decoders[0].resblocks))  # type: ignore[arg-type]
+        around = linear(1, self.read.in_features, self.read.out_features) + linear(tokens - 1, width, vocabulary)
+        return Cost(len(self.decoders) * (inside + around))
 
     def _of_one_direction(self, image_nd: Tensor, ids_nl: Tensor, decoder: nn.Module) -> Tensor:
         logits_nlv = self.logits(image_nd, ids_nl, decoder)

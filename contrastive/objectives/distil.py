@@ -6,23 +6,28 @@ https://arxiv.org/abs/1503.02531
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F  # noqa: N812
-from torch import Tensor, nn
+from torch import Tensor
 
+from contrastive import tiled
 from contrastive.checkpoint import Checkpoint
 from contrastive.errors import ConfigError
-from contrastive.losses import info_nce
+from contrastive.flops import image_cost, text_cost
+from contrastive.losses import LOSSES
 from contrastive.model import CLIP
+from contrastive.objectives.contrast import Contrast, Share
 from contrastive.preprocess import Preprocess
 from contrastive.tokenizer import Tokenizer
 
 
-class Distillation(nn.Module):
-    """``(1 - weight)`` of the usual contrastive loss, ``weight`` of the divergence from a teacher.
+class Distillation(Contrast):
+    """``(1 - weight)`` of the loss of the model's own score rule, ``weight`` of the divergence from a teacher.
 
     Both rows and columns of the matrix of logits become probabilities, softened by the temperature; the divergence is the mean over both.
-    The matrices are those of the pairs handed in: with several processes each compares its own share.
+    `forward` compares the pairs handed in, `share` those of all processes.
 
     Parameters
     ----------
@@ -62,20 +67,35 @@ class Distillation(nn.Module):
         # In a tuple, out of torch's sight: a teacher is neither a parameter of the run nor put into train mode with it.
         self._teacher = (teacher.model.eval().requires_grad_(False),)
 
-    def forward(self, model: CLIP, images_nchw: Tensor, ids_nl: Tensor) -> Tensor:
-        """Return the mean over the pairs, in nats."""
-        image_nd, text_nd, scale = model(images_nchw, ids_nl)
-        usual = info_nce(image_nd, text_nd, scale)
-        logits_nn = scale.to(image_nd.dtype) * image_nd @ text_nd.T
-        return (1 - self.weight) * usual + self.weight * divergence(logits_nn, self.teacher_logits(images_nchw, ids_nl), self.temperature)
+    def forward(self, model: CLIP, images_nchw: Tensor, ids_nl: Tensor, kept_nk: Tensor | None = None) -> Tensor:
+        """Return the dense loss over the pairs that are given: the mean over them, in nats. The teacher sees all patches."""
+        image_nd, text_nd, scale = model(images_nchw, ids_nl, kept_nk)
+        usual = LOSSES[model.config.score_rule](image_nd, text_nd, scale, model.logit_bias)
+        teacher = self.opinion([(images_nchw, ids_nl)])
+        logits_nn, teacher_nn = scale * (image_nd @ text_nd.T), teacher.scale * (teacher.image_nd @ teacher.text_nd.T)
+        return (1 - self.weight) * usual + self.weight * divergence(logits_nn, teacher_nn, self.temperature)
+
+    def share(self, model: CLIP, parts: Sequence[tuple[Tensor, ...]], tile: int | None = None) -> Share:
+        usual, teacher = super().share(model, parts, tile), self.opinion(parts)
+
+        def share(image_nd: Tensor, text_nd: Tensor) -> Tensor:
+            apart = tiled.divergence(image_nd, text_nd, model.logit_scale, teacher, self.temperature, tile)
+            return (1 - self.weight) * usual(image_nd, text_nd) + self.weight * apart
+
+        return share
 
     @torch.no_grad()
-    def teacher_logits(self, images_nchw: Tensor, ids_nl: Tensor) -> Tensor:
-        """Return the teacher's matrix: its cosines times its own scale."""
-        teacher = self._teacher[0].to(images_nchw.device)
-        image_nd, text_nd, scale = teacher(images_nchw, self.teacher_ids(ids_nl))
-        logits_nn: Tensor = scale * (image_nd @ text_nd.T)
-        return logits_nn
+    def opinion(self, parts: Sequence[tuple[Tensor, ...]]) -> tiled.Teacher:
+        """Return the teacher's features of a batch's parts, and its scale."""
+        teacher = self._teacher[0].to(parts[0][0].device)
+        features = [teacher(images_nchw, self.teacher_ids(ids_nl))[:2] for images_nchw, ids_nl, *_ in parts]
+        image_nd, text_nd = (torch.cat(column) for column in zip(*features, strict=True))
+        return tiled.Teacher(image_nd, text_nd, teacher.logit_scale.exp())
+
+    def aside(self, tokens: int) -> float:
+        """Return the operations of the teacher's forward pass over one pair, whose text has so many tokens."""
+        config = self._teacher[0].config
+        return image_cost(config).forward + text_cost(config, tokens if self._reader is None else None).forward
 
     def teacher_ids(self, ids_nl: Tensor) -> Tensor:
         """Return the same texts in the teacher's vocabulary."""

@@ -1,9 +1,8 @@
-"""A model and its objective as one module: what is trained, wrapped and saved when the objective has parameters of its own."""
+"""Objectives by name; and a model and its objective as one module, where the objective has parameters of its own."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -14,39 +13,43 @@ from contrastive.model import CLIP
 from contrastive.objectives.bag_of_words import BagOfWords
 from contrastive.objectives.caption import Caption
 from contrastive.objectives.contrast import Contrast
+from contrastive.objectives.per_pair import PerPair
 
-
-class Objective(Protocol):
-    """What every objective is called with; each is an `nn.Module` as well."""
-
-    def __call__(self, model: CLIP, images_nchw: Tensor, ids_nl: Tensor) -> Tensor:
-        """Return the loss: a scalar, the mean over the pairs."""
-        ...
+Objective = Contrast | PerPair
+"""``objective(model, images_nchw, ids_nl, kept_nk=None)``: the loss, a scalar, the mean over the pairs that are given."""
 
 
 class Together(nn.Module):
     """Both in one: to be called, wrapped for several processes and given to the optimiser as a whole."""
 
-    def __init__(self, model: CLIP, objective: nn.Module) -> None:
+    def __init__(self, model: CLIP, objective: Objective) -> None:
         super().__init__()
         self.model, self.objective = model, objective
 
-    def forward(self, images_nchw: Tensor, ids_nl: Tensor) -> Tensor:
+    @property
+    def config(self) -> ModelConfig:
+        """Return the model's architecture."""
+        return self.model.config
+
+    def forward(self, images_nchw: Tensor, ids_nl: Tensor, kept_nk: Tensor | None = None) -> Tensor:
         """Return the loss."""
-        return self.objective(self.model, images_nchw, ids_nl)  # type: ignore[no-any-return]
+        return self.objective(self.model, images_nchw, ids_nl, kept_nk)  # type: ignore[no-any-return]
 
 
-Maker = Callable[[ModelConfig, torch.Generator | None], nn.Module]
+Maker = Callable[[ModelConfig, torch.Generator | None], Objective]
 MAKERS: dict[str, Maker] = {
-    "contrastive": lambda _, __: Contrast(),
+    "softmax": lambda _, __: Contrast(),
+    "sigmoid": lambda _, __: Contrast(),
     "caption": lambda config, generator: Caption(config, generator=generator),
     "caption-both": lambda config, generator: Caption(config, both_directions=True, generator=generator),
     "bag-of-words": lambda config, generator: BagOfWords(config, generator=generator),
 }
 
 
-def make_objective(kind: str, config: ModelConfig, generator: torch.Generator | None = None) -> nn.Module:
-    """Return the objective called `kind` for a model of this architecture (`Distillation` needs a teacher: make it directly).
+def make_objective(kind: str, config: ModelConfig, generator: torch.Generator | None = None) -> Objective:
+    """Return the objective that ``loss.kind`` calls `kind` for a model of this architecture.
+
+    `Distillation` needs a teacher: make it directly.
 
     Raises
     ------
