@@ -504,7 +504,7 @@ def test_a_tokenizer_of_another_model_is_refused(copy):
     config["text_config"]["vocab_size"] = 40
     (copy / "config.json").write_text(json.dumps(config))
     change_weights(copy, lambda t: t.update({"text_model.embeddings.token_embedding.weight": torch.zeros(40, 32)}))
-    with pytest.raises(DataError, match="does not make a working model"):
+    with pytest.raises(DataError, match="tokenizer does not fit the model"):
         load(str(copy))
 
 
@@ -520,15 +520,15 @@ def test_other_files_get_a_hint(tmp_path):
     assert "open_clip" in caught.value.fix
 
 
-def test_memory_that_does_not_suffice_is_the_machines_fault(clip_folder, monkeypatch):
-    from transformers import CLIPModel
+def test_memory_that_does_not_suffice_is_the_machines_fault(siglip_folder, monkeypatch):
+    from transformers import SiglipModel
 
     def get_image_features(self, **_):
         raise RuntimeError("[enforce fail at alloc_cpu.cpp:117] DefaultCPUAllocator: can't allocate memory")
 
-    monkeypatch.setattr(CLIPModel, "get_image_features", get_image_features)
+    monkeypatch.setattr(SiglipModel, "get_image_features", get_image_features)
     with pytest.raises(MachineError, match="memory does not suffice"):
-        load(str(clip_folder))
+        load(str(siglip_folder))
 
 
 @pytest.mark.skipif(find_spec("sentencepiece") is not None, reason="the package is there")

@@ -6,18 +6,18 @@ does differently stands in `_Text` and `_score_rule`; a family without an entry 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
-from audit.encoders.folder import Weights, check_folder, file_sha256, read_weights
-from audit.encoders.pretrained import TOKENIZERS, build, offline, pretrained, quiet, require_files, understood
+from audit.encoders.folder import Weights, check_folder, read_weights
+from audit.encoders.pixels import ClipPixels, image_processor, library
+from audit.encoders.pretrained import build, configuration, offline, pretrained, quiet, require_files, understood
 from audit.encoders.runtime import canonical, fingerprint, to_rows, torch_setting
+from audit.encoders.tokens import tokenizer_sha256
 from audit.errors import DataError
 from audit.types import ModelRecord
 
@@ -37,7 +37,8 @@ class HuggingFaceEncoder:
 
     def __init__(self, model: Any, tokenizer: Any, processor: Any, record: ModelRecord, device: torch.device):
         self.record = record
-        self._model, self._tokenizer, self._processor, self._device = model, tokenizer, processor, device
+        self.tokenizer = tokenizer
+        self._model, self._processor, self._device = model, processor, device
         self._sigmoid = record.score_rule == "sigmoid"
         self._context = _context(model.config, tokenizer)
 
@@ -55,18 +56,18 @@ class HuggingFaceEncoder:
 
     def text_inputs(self, texts: Sequence[str]) -> dict[str, torch.Tensor]:
         """Return what the model takes for these texts."""
-        longest = max(map(len, self._tokenizer(list(texts), verbose=False)["input_ids"]))
+        longest = max(map(len, self.tokenizer(list(texts), verbose=False)["input_ids"]))
         if longest > self._context:
-            counts = [len(ids) for ids in self._tokenizer(list(texts), verbose=False)["input_ids"]]
+            counts = [len(ids) for ids in self.tokenizer(list(texts), verbose=False)["input_ids"]]
             raise DataError(
                 f"a prompt is too long for {self.record.name}: {texts[counts.index(longest)]!r}",
                 why=f"it has {longest} tokens and the model reads {self._context}; cutting it would ask another question",
                 fix="shorten the prompt, or leave this model out",
             )
         if not self._sigmoid:
-            return dict(self._tokenizer(list(texts), padding=True, return_tensors="pt"))
+            return dict(self.tokenizer(list(texts), padding=True, return_tensors="pt"))
         # SigLIP was trained on texts padded to the full context, padding visible, and reads the feature at the last position.
-        padded = self._tokenizer(list(texts), padding="max_length", max_length=self._context, return_tensors="pt")
+        padded = self.tokenizer(list(texts), padding="max_length", max_length=self._context, return_tensors="pt")
         return {"input_ids": padded["input_ids"]}
 
     def logits(self, images: Sequence[Image.Image], texts: Sequence[str]) -> Float[np.ndarray, "n k"]:
@@ -112,13 +113,23 @@ def load(
     require_files(folder)
     place, kind = torch_setting(device, dtype)
     with offline(), quiet():
-        model = build(folder, weights, kind)
-        model = understood(folder, lambda _: model.to(place).eval())
-        tokenizer, processor = pretrained("AutoTokenizer", folder), pretrained("AutoImageProcessor", folder)
+        config, tokenizer, processor = configuration(folder), pretrained("AutoTokenizer", folder), image_processor(folder)
+        model = _model(folder, config, tokenizer, weights, (place, kind))
         record = _record(_Parts(folder, model, tokenizer, processor, weights), name, dtype, revision)
         encoder = HuggingFaceEncoder(model, tokenizer, processor, record, place)
-        encoder.record = replace(record, dimensions=understood(folder, lambda _: _try_out(encoder, model.config.model_type)))
+        encoder.record = replace(record, dimensions=_dimensions(folder, model, encoder, processor))
     return encoder
+
+
+def _model(folder: Path, config: Any, tokenizer: Any, weights: Weights, setting: tuple[torch.device, torch.dtype]) -> Any:
+    """Return the model: computed here where it is a plain CLIP, else transformers' own."""
+    from audit.encoders import clip
+
+    if clip.suits(config, tokenizer):
+        return clip.build(folder, config, weights, setting)
+    place, kind = setting
+    model = build(folder, config, weights, kind)
+    return understood(folder, lambda _: model.to(place).eval())
 
 
 class _Parts(NamedTuple):
@@ -148,7 +159,7 @@ def _record(parts: _Parts, name: str, dtype: str, revision: str | None) -> Model
     """Return the record, its dimensions still to be measured."""
     model, processor, tokenizer = parts.model, parts.processor, parts.tokenizer
     rule, scale, bias = _score_rule(model)
-    words = _tokenizer_sha256(parts)
+    words = tokenizer_sha256(tokenizer, parts.folder)
     preprocessing = {"class": type(processor).__name__, **_plain(processor.to_dict())}
     notes = [*parts.weights.notes]
     if model.config.model_type not in CHECKED:
@@ -161,7 +172,7 @@ def _record(parts: _Parts, name: str, dtype: str, revision: str | None) -> Model
         fingerprint=fingerprint(
             weights=parts.weights.sha256,
             architecture={"class": type(model).__name__, "attention": model.config._attn_implementation, **_plain(model.config.to_dict())},
-            preprocessing=preprocessing | {"library": _image_library(processor)},
+            preprocessing=preprocessing | {"library": library(processor)},
             tokenizer=words,
             dtype=dtype,
             device=model.device,
@@ -200,25 +211,6 @@ def _described(preprocessing: Mapping[str, Any]) -> str:
     return ", ".join([preprocessing["class"], *(f"{key} {canonical(preprocessing[key]).decode()}" for key in keys)])
 
 
-def _image_library(processor: Any) -> str:
-    """Return the library that resizes, with its version: torchvision's and Pillow's pixels differ by a level here and there."""
-    import PIL
-
-    if any(cls.__name__ == "TorchvisionBackend" for cls in type(processor).__mro__):
-        return f"torchvision {'.'.join(version('torchvision').split('.')[:2])}"
-    return f"pillow {PIL.__version__.split('.')[0]}"
-
-
-def _tokenizer_sha256(parts: _Parts) -> str:
-    """Hash what decides the ids: before the first use, because a call stores its padding in the tokenizer."""
-    tokenizer = parts.tokenizer
-    backend = getattr(tokenizer, "backend_tokenizer", None)
-    files = [parts.folder / name for names in TOKENIZERS for name in names if (parts.folder / name).is_file()]
-    content = backend.to_str() if backend is not None else file_sha256(files)
-    special = {name: str(value) for name, value in tokenizer.special_tokens_map.items()}
-    return hashlib.sha256(canonical([type(tokenizer).__name__, content, special, tokenizer.padding_side])).hexdigest()
-
-
 def _context(config: Any, tokenizer: Any) -> int:
     """Return how many tokens the model reads."""
     limits = (getattr(getattr(config, "text_config", config), "max_position_embeddings", None), tokenizer.model_max_length)
@@ -229,6 +221,16 @@ def _features(output: Any) -> torch.Tensor:
     """Return the projected features: transformers 5 gives an object that holds them, earlier versions the tensor itself."""
     features: torch.Tensor = getattr(output, "pooler_output", output)
     return features
+
+
+def _dimensions(folder: Path, model: Any, encoder: HuggingFaceEncoder, processor: Any) -> int:
+    """Return how many numbers a feature has, once it is sure that the parts fit together."""
+    from audit.encoders import clip
+
+    if isinstance(model, clip.CLIPModel) and isinstance(processor, ClipPixels):
+        understood(folder, lambda _: clip.check_parts(folder, model.config, encoder.tokenizer, processor.side))
+        return int(model.config.projection_dim)
+    return int(understood(folder, lambda _: _try_out(encoder, model.config.model_type)))
 
 
 def _try_out(encoder: HuggingFaceEncoder, family: str) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 TOKENIZERS = (("tokenizer.json",), ("vocab.json", "merges.txt"), ("spiece.model",), ("sentencepiece.bpe.model",), ("vocab.txt",))
 """Any one of these sets of files holds a vocabulary."""
 PROCESSORS = ("preprocessor_config.json", "processor_config.json")
+DOWNLOAD = "download the folder again, or save the model again with save_pretrained"
 
 
 def require_files(folder: Path) -> None:
@@ -31,38 +32,76 @@ def require_files(folder: Path) -> None:
     raise DataError(what, where=str(folder), why="how a model sees pixels and reads words is part of the model, never guessed", fix=fix)
 
 
-def build(folder: Path, weights: Weights, dtype: torch.dtype) -> Any:
+def configuration(folder: Path) -> Any:
+    """Return what transformers makes of ``config.json``, its depth within bounds.
+
+    Raises
+    ------
+    DataError
+        If it is none, or asks for more layers than could be built in minutes.
+    """
+    from contrastive.architecture import MAX_LAYERS
+
+    config = pretrained("AutoConfig", folder)
+    deep = {f"{place}{name}": count for place, name, count in _numbers(config.to_dict()) if "layers" in name and count > MAX_LAYERS}
+    if deep:
+        why = ", ".join(f"{name} is {count:,}" for name, count in list(deep.items())[:3])
+        raise DataError(f"the configuration asks for more than {MAX_LAYERS} layers", where=str(folder), why=why, fix=DOWNLOAD)
+    return config
+
+
+def _numbers(values: Mapping[str, Any], place: str = "") -> Iterator[tuple[str, str, int]]:
+    for name, value in values.items():
+        if isinstance(value, dict):
+            yield from _numbers(value, f"{place}{name}.")
+        elif type(value) is int:
+            yield place, str(name), value
+
+
+def build(folder: Path, config: Any, weights: Weights, dtype: torch.dtype) -> Any:
     """Build the architecture and fill it, strictly: every tensor of the one has its place in the other."""
     import torch
 
     from contrastive.blank import without_draws
 
-    config = understood(folder, lambda auto: auto.AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False))
     architecture = _architecture(config, folder)
     with torch.device("meta"), without_draws():
         outline = understood(folder, lambda _: architecture(config))
-    need, have = (sum(tensor.numel() for tensor in tensors) for tensors in (outline.parameters(), weights.tensors.values()))
-    if need > 2 * have + 10**6:
-        raise DataError(
-            "the weights do not fit the configuration", where=str(folder), why=f"it asks for {need:,} numbers, the files hold {have:,}"
-        )
+    check_size(folder, sum(tensor.numel() for tensor in outline.parameters()), weights)
     model, report = understood(
         folder,
         lambda _: architecture.from_pretrained(
             None, config=config, state_dict=dict(weights.tensors), dtype=dtype, output_loading_info=True, ignore_mismatched_sizes=True
         ),
     )
-    _require_complete(report, folder)
+    kinds = ("missing", "unexpected", "mismatched")
+    found = {kind: [str(key[0] if isinstance(key, tuple) else key) for key in report[f"{kind}_keys"]] for kind in kinds}
+    require_complete(folder, found, report["error_msgs"])
     return model
 
 
-def _require_complete(report: Mapping[str, Any], folder: Path) -> None:
-    """Refuse a partial load: transformers would go on with weights drawn at random."""
-    kinds = ("missing", "unexpected", "mismatched")
-    found = {kind: sorted(str(key[0] if isinstance(key, tuple) else key) for key in report[f"{kind}_keys"]) for kind in kinds}
-    if any(found.values()) or report["error_msgs"]:
-        why = "; ".join(f"{len(keys)} {kind} ({', '.join(keys[:5])})" for kind, keys in found.items() if keys)
-        raise DataError("the weights do not fit the configuration", where=str(folder), why=why or str(report["error_msgs"][0])[:300])
+def check_size(folder: Path, need: int, weights: Weights) -> None:
+    """Refuse a configuration that asks for far more memory than the files hold."""
+    have = sum(tensor.numel() for tensor in weights.tensors.values())
+    if need > 2 * have + 10**6:
+        why = f"it asks for {need:,} numbers, the files hold {have:,}"
+        raise DataError("the weights do not fit the configuration", where=str(folder), why=why, fix=DOWNLOAD)
+
+
+def require_complete(folder: Path, found: Mapping[str, Sequence[str]], said: Sequence[object] = ()) -> None:
+    """Refuse a partial load: transformers would go on with weights drawn at random.
+
+    Parameters
+    ----------
+    folder : Path
+    found : mapping
+        What is wrong (``"missing"``) -> names of weights.
+    said : sequence
+        What else was reported.
+    """
+    if any(found.values()) or said:
+        why = "; ".join(f"{len(names)} {kind} ({', '.join(sorted(names)[:5])})" for kind, names in found.items() if names)
+        raise DataError("the weights do not fit the configuration", where=str(folder), why=why or str(said[0])[:300], fix=DOWNLOAD)
 
 
 def _architecture(config: Any, folder: Path) -> Any:
