@@ -181,6 +181,8 @@ class Claim:
     """Whether it takes part in the verdict of the audit (Holm over all primary claims). Others are context."""
     tolerance: float | None = None
     """Equivalence margin (absolute, 0-1), fixed before the run; None: the command's `--tolerance`."""
+    better: Better | None = None
+    """Which way this outcome is good; None: what the metric says (for a selection rate: neither)."""
 
 
 def finding_id(measurement: str, claim: Claim) -> str:
@@ -292,7 +294,10 @@ class Predictions:
     attributes: pd.DataFrame
     """Rows of the data set's attributes that the predictions belong to."""
     margin: Float[np.ndarray, "n"]
-    """Distance in probability between the best answer and the second; a near-tie is decided by rounding or wording."""
+    """Distance in probability between the best answer and the second; a near-tie is decided by rounding or wording. Without rows
+    where the answers came without scores (k = 0)."""
+    cluster: Int[np.ndarray, "n"] | None = None
+    """Which independent unit (person, scene, counterfactual set) each image belongs to; None: every image is its own."""
 
 
 @dataclass(frozen=True)
@@ -321,6 +326,8 @@ class Probe:
     published: tuple[PublishedTable, ...] = ()
     specifications: tuple[SpecificationPlan, ...] = ()
     paired: tuple[PairedClaim, ...] = ()
+    cluster: str | None = None
+    """The attribute whose levels are the independent units of every rate; None: every image is its own."""
 
 
 @dataclass(frozen=True)

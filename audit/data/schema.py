@@ -207,7 +207,7 @@ def _notes(column: Column, stored: Mapping[str, str], counts: Mapping[str, int])
     ]
     if missing:
         notes.append(f"{column.name}: {counted(missing, 'value')} missing; these images form the group {UNKNOWN!r}, outside every test.")
-    return notes + _near_duplicates(column.name, set(stored.values()))
+    return notes + near_duplicates(column.name, set(stored.values()))
 
 
 def _total(changed: Mapping[str, str], counts: Mapping[str, int]) -> int:
@@ -218,7 +218,8 @@ def _changes(changed: Mapping[str, str], counts: Mapping[str, int]) -> str:
     return ", ".join(f"{shown(text)} to {shown(changed[text])}: {counts[text]}" for text in sorted(changed))
 
 
-def _near_duplicates(name: str, levels: Iterable[str]) -> list[str]:
+def near_duplicates(name: str, levels: Iterable[str]) -> list[str]:
+    """Return a sentence for every set of levels that look alike."""
     alike: dict[str, list[str]] = defaultdict(list)
     for level in sorted(levels):
         alike[" ".join(unicodedata.normalize("NFC", level).casefold().split())].append(level)
