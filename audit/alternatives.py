@@ -15,6 +15,10 @@ from audit.types import Group
 
 _STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
 
+Ending = Literal["reversed", "levelled down", "indistinguishable", "smaller", "no better than random", "larger", "unchanged"]
+"""What became of a gap. `reversed`: the other group is now ahead, beyond its interval. `levelled down`: nobody is better off and the best
+group is worse off. `indistinguishable`: chance alone explains what is left, which is not zero."""
+
 
 @dataclass(frozen=True, config=_STRICT)
 class GroupChange:
@@ -54,9 +58,9 @@ class WhatIf:
     """What the method needs when it is used, such as every person's group."""
     default: bool
     """Whether this setting was chosen before the run."""
-    gap_before: float
+    gap_before: Estimate
     gap: Estimate
-    """Gap after; the interval is simultaneous over all pairs."""
+    """Gap after; both intervals are simultaneous over all pairs."""
     p: float
     null_95: float
     """Noise floor of the gap after."""
@@ -70,7 +74,11 @@ class WhatIf:
     by_group: tuple[GroupChange, ...]
     not_compared: tuple[Group, ...]
     utility: Utility
-    outcome: Literal["reversed", "levelled down", "indistinguishable", "smaller", "larger", "unchanged"]
+    outcome: Ending
+    change_p: float
+    """That the gap did not change: from the same draws as the interval of the change."""
+    change_p_adjusted: float
+    """Holm over every setting that was tried on the finding; `outcome` goes by it."""
     beats_random: float | None = None
     """Share of random controls of the same kind that leave a larger gap; None where the method has no random control."""
 
@@ -96,3 +104,30 @@ class Frontier:
     points: tuple[FrontierPoint, ...]
     fitted_on: int
     shown_on: int
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Refused:
+    """A method that was not offered, and why."""
+
+    method: str
+    setting: str
+    """Empty: none of its settings."""
+    reason: str
+
+
+@dataclass(frozen=True, config=_STRICT)
+class WhatIfs:
+    """Every change that was tried for one question, with what it does to the other attributes."""
+
+    question: str
+    unit: str
+    """What is never torn between the halves: ``"image content"``, or the attribute that says what belongs together."""
+    cost: str
+    """What its accuracy is the accuracy of, in a sentence."""
+    target: Frontier
+    elsewhere: tuple[Frontier, ...]
+    """The same settings, judged by other attributes: harm may move there."""
+    refused: tuple[Refused, ...]
+    draws: int
+    """Random controls of each setting that has any."""

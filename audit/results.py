@@ -14,8 +14,10 @@ from typing import Any, Literal
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
+from audit.alternatives import WhatIfs
 from audit.errors import DataError
 from audit.evidence import CountRecord
+from audit.gated import Gated
 from audit.types import Better, Exclusion, Group, ModelRecord, PublishedTable, Settings
 
 SCHEMA_VERSION = "1"
@@ -255,6 +257,8 @@ class AuditResult:
     warnings: tuple[str, ...]
     counts: tuple[CountRecord, ...] = ()
     """One a measurement, in their order."""
+    what_ifs: tuple[WhatIfs, ...] = ()
+    """Answers to "what would this audit say if ..."; nothing above depends on them."""
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -280,6 +284,8 @@ class Results:
     """package -> version, and device and dtype."""
     audits: tuple[AuditResult, ...]
     timing: Timing
+    gates: tuple[Gated, ...] = ()
+    """What `--fail-on` asked, in its order."""
 
 
 @cache

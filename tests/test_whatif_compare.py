@@ -13,7 +13,7 @@ from audit.statistics.metrics import METRICS
 from audit.statistics.null import gap_test
 from audit.types import UNKNOWN, Predictions, Settings
 from audit.whatif.compare import Judge, Tried, control_gaps, furthest_pair, utility, what_if
-from audit.whatif.frontier import frontier
+from audit.whatif.frontier import corrected, frontier
 from audit.whatif.labels import NO_ANSWER
 
 LABELS = ("yes", "no")
@@ -55,7 +55,8 @@ def told(cells, metric="selection_rate", pair=PAIR, **given):
 def test_by_hand():
     """a: 60 of 200 before, 40 after; b: 20 of 100 before, 21 after."""
     found = told({"a": (38, 22, 2, 138), "b": (18, 2, 3, 77)})
-    assert (found.gap_before, found.gap.value) == (pytest.approx(0.1), pytest.approx(0.01))
+    assert (found.gap_before.value, found.gap.value) == (pytest.approx(0.1), pytest.approx(0.01))
+    assert (found.gap_before.low, found.gap_before.high) == pytest.approx(newcombe(60, 200, 20, 100, 0.05))
     assert found.change.value == pytest.approx(-0.09)
     assert found.change.low < -0.09 < found.change.high
     assert (found.pair_before, found.pair_after.value) == (pytest.approx(0.1), pytest.approx(-0.01))
@@ -201,11 +202,43 @@ def test_random_controls():
     assert 0 < np.mean(gaps) < 0.1
 
 
+def test_an_improvement_that_random_changes_match_is_none():
+    """.2 to .05; of 99 random changes, 4 leave a gap as small, or 5: with ours, 5 and 6 of 100."""
+    for equals, outcome in ((4, "smaller"), (5, "no better than random")):
+        assert told(ENDINGS["smaller"][0], random_gaps=(0.001,) * equals + (0.2,) * (99 - equals)).outcome == outcome
+    assert told(ENDINGS["larger"][0], random_gaps=(0.001,) * 99).outcome == "larger"
+    assert told(ENDINGS["reversed"][0], random_gaps=(0.001,) * 99).outcome == "reversed"
+
+
+def test_the_p_of_a_change_belongs_to_its_interval():
+    """The interval at level 1 - p begins to hold 0."""
+    before, after, by = both({"a": (90, 24, 4, 282), "b": (36, 4, 4, 156)})
+    p = what_if(tried(before, after), PAIR, by).change_p
+    assert 0.001 < p < 0.2
+    for alpha, holds in ((0.8 * p, True), (min(1.25 * p, 1.0), False)):
+        found = what_if(tried(before, after), PAIR, replace(by, settings=replace(by.settings, alpha=alpha))).change
+        assert (found.low < 0 < found.high) == holds
+
+
+def test_what_does_not_survive_the_number_of_tries_is_unchanged():
+    """p of .02, .03 and .9: Holm makes .06, .06 and .9. Alone, .02 stays a smaller gap."""
+    template = told(ENDINGS["smaller"][0])
+    several = [replace(template, change_p=p) for p in (0.02, 0.03, 0.9)]
+    found = corrected(several, 0.05)
+    assert [each.change_p_adjusted for each in found] == pytest.approx([0.06, 0.06, 0.9])
+    assert {each.outcome for each in found} == {"unchanged"}
+    assert corrected(several[:1], 0.05)[0].outcome == "smaller"
+    assert corrected([replace(template, change_p=0.9, outcome="reversed")], 0.05)[0].outcome == "reversed"
+
+
 def point(gap, accuracy):
     """A what-if with this gap and accuracy after; .3 and .9 before."""
     template = told({"a": (60, 0, 0, 140), "b": (20, 0, 0, 80)})
     return replace(
-        template, gap_before=0.3, gap=replace(template.gap, value=gap), utility=replace(template.utility, before=0.9, after=accuracy)
+        template,
+        gap_before=replace(template.gap, value=0.3),
+        gap=replace(template.gap, value=gap),
+        utility=replace(template.utility, before=0.9, after=accuracy),
     )
 
 

@@ -55,7 +55,7 @@ def test_adding_child_moves_the_harm_rate_as_computed_by_hand():
         (("old",), ("young",)),
         judge(),
     )
-    assert (found.gap_before, found.gap.value, found.change.value) == (0.0, pytest.approx(0.2), pytest.approx(0.2))
+    assert (found.gap_before.value, found.gap.value, found.change.value) == (0.0, pytest.approx(0.2), pytest.approx(0.2))
     young, old = found.by_group
     assert (young.before, young.after, young.moved) == (0.2, 0.0, 0.7)
     assert (old.before, old.after, old.moved) == (0.2, 0.2, 0.0)

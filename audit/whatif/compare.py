@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from audit.alternatives import GroupChange, Utility, WhatIf
+from audit.alternatives import Ending, GroupChange, Utility, WhatIf
 from audit.errors import DataError, UsageError
 from audit.evidence import Estimate
 from audit.statistics.intervals import agresti_min, newcombe
 from audit.statistics.metrics import extremes
 from audit.statistics.null import GapNull, gap_test, generator, mcnemar_p
-from audit.statistics.resampling import hull, resample_counts
+from audit.statistics.resampling import exceedance_p, hull, resample_counts
 from audit.statistics.rows import row_codes, row_events
 from audit.types import UNKNOWN
 from audit.whatif.labels import NO_ANSWER
@@ -29,7 +29,9 @@ if TYPE_CHECKING:
 
 _BOTH, _ONLY_BEFORE, _ONLY_AFTER, _NEITHER = range(4)
 """Cells of a group's table of events before x after."""
-Ending = Literal["reversed", "levelled down", "indistinguishable", "smaller", "larger", "unchanged"]
+_SLACK = 1e-12
+RANDOM_RATE = 0.05
+"""A change counts as better than a random one of its kind where at most this share of them, itself included, leaves a gap as small."""
 
 
 @dataclass(frozen=True)
@@ -132,16 +134,18 @@ def what_if(tried: Tried, pair: tuple[Group, Group], judge: Judge) -> WhatIf:
         gap_test(events, joint.n, settings.draws, generator(settings.seed, f"{name}/{when}"))
         for when, events in (("before", joint.before), ("after", joint.after))
     )
-    change = _change(joint, settings, generator(settings.seed, f"{name}/change"))
+    change, change_p = _change(joint, settings, generator(settings.seed, f"{name}/change"))
     places = [joint.groups.index(group) for group in pair]
     pair_before, pair_after = _pair(joint, places, settings.alpha)
-    gap = _simultaneous(joint, settings.alpha)
+    gap_before, gap = (_simultaneous(events, joint.n, settings.alpha) for events in (joint.before, joint.after))
+    random = np.array(tried.random_gaps)
+    by_chance = bool(len(random)) and (1 + np.count_nonzero(random <= gap.value + _SLACK)) / (1 + len(random)) > RANDOM_RATE
     return WhatIf(
         method=tried.method,
         setting=tried.setting,
         needs=tried.needs,
         default=tried.default,
-        gap_before=before.gap,
+        gap_before=gap_before,
         gap=gap,
         p=after.p,
         null_95=after.upper,
@@ -152,8 +156,10 @@ def what_if(tried: Tried, pair: tuple[Group, Group], judge: Judge) -> WhatIf:
         by_group=tuple(_group_change(joint, i) for i in range(len(joint.groups))),
         not_compared=joint.not_compared,
         utility=utility(*(tried.truth or (tried.before, tried.after)), settings.alpha),
-        outcome=_ending(joint, (before, after), change, pair_after, judge),
-        beats_random=float(np.mean(np.array(tried.random_gaps) > gap.value + 1e-12)) if tried.random_gaps else None,
+        outcome=_ending(joint, (before, after), change, pair_after, judge) if not by_chance else _by_chance(change, pair_after),
+        change_p=change_p,
+        change_p_adjusted=change_p,
+        beats_random=float(np.mean(random > gap.value + _SLACK)) if len(random) else None,
     )
 
 
@@ -173,13 +179,16 @@ def _joint(before: Predictions, after: Predictions, judge: Judge) -> _Joint:
     return _Joint(named[0], cells[used], moved[used], named[1])
 
 
-def _change(joint: _Joint, settings: Settings, rng: np.random.Generator) -> Estimate:
-    """Return gap after minus gap before; half an image in each cell keeps "no answer changed" from being a certainty."""
+def _change(joint: _Joint, settings: Settings, rng: np.random.Generator) -> tuple[Estimate, float]:
+    """Return gap after minus gap before, and its p; half an image in each cell keeps "no answer changed" from being a certainty."""
     smoothed = joint.cells + 0.5
     smoothed *= (joint.n / smoothed.sum(axis=1))[:, None]
     value, centre = _gap_change(joint.cells), _gap_change(smoothed)
-    low, high = hull(float(value), _gap_change(resample_counts(smoothed, settings.draws, rng)) - centre, settings.alpha)
-    return Estimate(float(value), low, high)
+    deviations = _gap_change(resample_counts(smoothed, settings.draws, rng)) - centre
+    low, high = hull(float(value), deviations, settings.alpha)
+    # The level at which the interval, a hull of both tails, would begin to hold 0.
+    p = 2 * max(exceedance_p(deviations, abs(float(value))), exceedance_p(-deviations, abs(float(value))))
+    return Estimate(float(value), low, high), min(p, 1.0)
 
 
 def _gap_change(cells: Float[np.ndarray, "*b g 4"] | Int[np.ndarray, "*b g 4"]) -> Float[np.ndarray, "*b"]:
@@ -195,12 +204,12 @@ def _pair(joint: _Joint, places: list[int], alpha: float) -> tuple[float, Estima
     return float(first - second), Estimate(float(k_1 / n_1 - k_2 / n_2), float(low), float(high))
 
 
-def _simultaneous(joint: _Joint, alpha: float) -> Estimate:
-    """Return the gap after, at 1 - alpha / m for the m pairs that its groups were picked from."""
-    high, low = extremes(joint.after / joint.n)
-    pairs = len(joint.n) * (len(joint.n) - 1) // 2
-    lower, upper = newcombe(joint.after[high], joint.n[high], joint.after[low], joint.n[low], alpha / pairs)
-    return Estimate(float(np.ptp(joint.after / joint.n)), float(lower), float(upper))
+def _simultaneous(events: Int[np.ndarray, "g"], n: Int[np.ndarray, "g"], alpha: float) -> Estimate:
+    """Return a gap, at 1 - alpha / m for the m pairs that its groups were picked from."""
+    high, low = extremes(events / n)
+    pairs = len(n) * (len(n) - 1) // 2
+    lower, upper = newcombe(events[high], n[high], events[low], n[low], alpha / pairs)
+    return Estimate(float(np.ptp(events / n)), float(lower), float(upper))
 
 
 def _group_change(joint: _Joint, i: int) -> GroupChange:
@@ -219,6 +228,13 @@ def _ending(joint: _Joint, nulls: tuple[GapNull, GapNull], change: Estimate, pai
     if change.high < 0:
         return "smaller"
     return "larger" if change.low > 0 else "unchanged"
+
+
+def _by_chance(change: Estimate, pair_after: Estimate) -> Ending:
+    """Return how a change ends that a random one of its kind matches: what speaks against it stays."""
+    if pair_after.high < 0:
+        return "reversed"
+    return "larger" if change.low > 0 else "no better than random"
 
 
 def _levelled_down(joint: _Joint, metric: Metric) -> bool:

@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from audit.alternatives import Frontier, FrontierPoint
+from audit.statistics.multiplicity import holm
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float
 
     from audit.alternatives import WhatIf
+
+_CLAIMS = ("smaller", "larger", "levelled down")
+"""Endings that rest on the test of the change."""
+
+
+def corrected(what_ifs: Sequence[WhatIf], alpha: float) -> tuple[WhatIf, ...]:
+    """Correct for everything that was tried on a finding (Holm): a change that does not survive it is none."""
+    adjusted = holm(np.array([each.change_p for each in what_ifs])).tolist()
+    return tuple(
+        replace(each, change_p_adjusted=p, outcome="unchanged" if each.outcome in _CLAIMS and p > alpha else each.outcome)
+        for each, p in zip(what_ifs, adjusted, strict=True)
+    )
 
 
 def frontier(what_ifs: Sequence[WhatIf], finding: str, fitted_on: int) -> Frontier:
@@ -33,12 +47,12 @@ def frontier(what_ifs: Sequence[WhatIf], finding: str, fitted_on: int) -> Fronti
         in one of the two. By point estimates: their intervals stand beside them.
     """
     first = what_ifs[0]
-    gaps = np.array([first.gap_before, *(each.gap.value for each in what_ifs)])
+    gaps = np.array([first.gap_before.value, *(each.gap.value for each in what_ifs)])
     accuracy = np.array([first.utility.before, *(each.utility.after for each in what_ifs)])
     efficient = _undominated(gaps, accuracy)
     points = tuple(FrontierPoint(each, bool(good)) for each, good in zip(what_ifs, efficient[1:], strict=True))
     shown = sum(group.n for group in first.by_group)
-    return Frontier(finding, first.gap_before, first.utility.before, bool(efficient[0]), points, fitted_on, shown)
+    return Frontier(finding, first.gap_before.value, first.utility.before, bool(efficient[0]), points, fitted_on, shown)
 
 
 def _undominated(gaps: Float[np.ndarray, "m"], accuracy: Float[np.ndarray, "m"]) -> Bool[np.ndarray, "m"]:

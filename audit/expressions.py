@@ -1,0 +1,245 @@
+"""Gates: ``gap[harm-21.crime-related by gender] > 0.05`` in words that a person sees in the summary, decided on the interval's bound.
+
+::
+
+    gate     = subject operator value
+    subject  = ("gap" | "ratio" | "rate" | "verdict") [ "[" name [" for " group] "]" ]
+    operator = ">" | ">=" | "<" | "<="        of a verdict "==" | "!="
+    value    = 0.05 | 5 % | 5 points          of a verdict disparity | equivalent | inconclusive | not estimable
+
+A gate states what must not be; `audit.gates` decides it. Without a name it is put to every question that counts for the verdict.
+"""
+
+from __future__ import annotations
+
+import difflib
+import operator
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal, NoReturn, get_args
+
+from audit.errors import UsageError
+from audit.results import Verdict
+from audit.types import Group, Measurement, finding_id
+
+Subject = Literal["gap", "ratio", "rate", "verdict"]
+SUBJECTS: tuple[Subject, ...] = get_args(Subject)
+VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
+COMPARE: Mapping[str, Callable[[float, float], bool]] = MappingProxyType(
+    {">": operator.gt, ">=": operator.ge, "<": operator.lt, "<=": operator.le}
+)
+FLAG = "--fail-on"
+_FORM = "write it as gap[harm-21.crime-related by gender] > 0.05"
+_NUMBER = re.compile(r"(\d+\.?\d*|\.\d+)(e[+-]?\d+)?\s*(%|points?|pp)?", re.IGNORECASE)
+_OPERATOR = re.compile(r"[<>=!]=?")
+_FEW, _NAMED = 12, 3
+"""Up to so many known names are all listed; of more, so many of the nearest."""
+
+
+@dataclass(frozen=True)
+class Gate:
+    """A gate as it was written."""
+
+    expression: str
+    subject: Subject
+    name: str | None
+    """What stands between the brackets."""
+    operator: str
+    limit: float = 0.0
+    verdict: Verdict | None = None
+
+
+@dataclass(frozen=True)
+class Question:
+    """A finding that an audit will have, and the names that it answers to."""
+
+    id: str
+    names: tuple[str, ...]
+    attributes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Aimed:
+    """A gate with the finding that it means."""
+
+    gate: Gate
+    finding: str | None = None
+    """None: every question that counts for the verdict; of a verdict, the audit's own."""
+    attributes: tuple[str, ...] = ()
+    group: str | None = None
+    """One group, as it was written."""
+
+
+# ---- reading ---------------------------------------------------------------------------------------------------------------------
+
+
+def parse(expression: str) -> Gate:
+    """Read one gate.
+
+    Raises
+    ------
+    UsageError
+        With the position at which it stops being a gate.
+
+    Examples
+    --------
+    >>> parse("gap[harm-21.crime-related by gender] > 5 points")
+    Gate(expression='gap[harm-21.crime-related by gender] > 5 points', subject='gap', name='harm-21.crime-related by gender', operator='>', limit=0.05, verdict=None)
+    """  # noqa: E501  # the printed value is one line
+    text = expression.strip()
+    word = re.match(r"\w*", text)
+    subject = word[0].lower() if word else ""
+    if subject not in SUBJECTS:
+        _fail(text, 0, f"{subject or text[:1] or 'nothing'!r} is nothing that a gate asks about", _nearest(subject, SUBJECTS))
+    name, end = _name(text, len(subject))
+    sign, start = _operator(text, end, verdict=subject == "verdict")
+    if subject == "verdict":
+        return Gate(text, subject, name, sign, verdict=_verdict(text, start))
+    return Gate(text, subject, name, sign, _limit(text, start))
+
+
+def _name(text: str, start: int) -> tuple[str | None, int]:
+    """Return what the brackets hold, and where to read on: a name may itself hold brackets, so the last closing one ends it."""
+    opening = start + len(text[start:]) - len(text[start:].lstrip())
+    if text[opening : opening + 1] != "[":
+        return None, opening
+    closing = text.rfind("]")
+    if closing < opening:
+        _fail(text, opening, "this bracket is not closed", _FORM)
+    name = text[opening + 1 : closing].strip()
+    if not name:
+        _fail(text, opening, "there is no name between the brackets", f"{_FORM}, or leave the brackets out")
+    return name, closing + 1
+
+
+def _operator(text: str, start: int, *, verdict: bool) -> tuple[str, int]:
+    place = start + len(text[start:]) - len(text[start:].lstrip())
+    sign = _OPERATOR.match(text, place)
+    allowed = ("==", "!=") if verdict else tuple(COMPARE)
+    if sign is None or sign[0] not in allowed:
+        found = repr(sign[0]) if sign else repr(text[place:].split(" ")[0]) if text[place:] else "the end"
+        _fail(text, place, f"here one of {' '.join(allowed)} is expected, not {found}", _FORM)
+    return sign[0], sign.end()
+
+
+def _limit(text: str, start: int) -> float:
+    place = start + len(text[start:]) - len(text[start:].lstrip())
+    number = _NUMBER.fullmatch(text, place)
+    if number is None:
+        _fail(text, place, f"{text[place:]!r} is no limit", "write 0.05, 5 % or 5 points")
+    limit = float(number[1] + (number[2] or "")) / (100 if number[3] else 1)
+    if not 0 <= limit <= 1:
+        _fail(text, place, f"{text[place:]!r} does not lie between 0 and 1", "write five hundredths as 0.05, 5 % or 5 points")
+    return limit
+
+
+def _verdict(text: str, start: int) -> Verdict:
+    place = start + len(text[start:]) - len(text[start:].lstrip())
+    word = " ".join(text[place:].lower().replace("_", " ").strip("'\"").split())
+    if word not in VERDICTS:
+        _fail(text, place, f"{text[place:]!r} is no verdict", _nearest(word, VERDICTS))
+    return word
+
+
+def _fail(text: str, place: int, what: str, fix: str) -> NoReturn:
+    where = f"{text[:place]}»{text[place:]}" if text[place:] else f"{text}»"
+    raise UsageError(f"{FLAG}: {what}", where=f"position {place + 1} of {where!r}", fix=fix)
+
+
+# ---- names -----------------------------------------------------------------------------------------------------------------------
+
+
+def questions(measurements: Sequence[Measurement], titles: Mapping[str, str]) -> tuple[Question, ...]:
+    """Return every finding that these measurements will have.
+
+    Parameters
+    ----------
+    measurements : sequence of Measurement
+    titles : mapping of str to str
+        Finding id -> its title in summary and report.
+    """
+    known = []
+    for measurement in measurements:
+        for claim in measurement.claims:
+            identity, by = finding_id(measurement.name, claim), " x ".join(claim.by)
+            subject = f"{measurement.name}.{claim.outcome or claim.metric}"
+            names = (f"{subject} by {by}", *([f"{subject}.{claim.metric} by {by}"] if claim.outcome else []), identity)
+            known.append(Question(identity, (*names, *([titles[identity]] if identity in titles else [])), claim.by))
+    return tuple(known)
+
+
+def aim(gate: Gate, known: Sequence[Question]) -> Aimed:
+    """Find what a gate means.
+
+    Raises
+    ------
+    UsageError
+        If nothing, or more than one thing, goes by its name: with the nearest names.
+    """
+    if gate.name is None:
+        if gate.subject == "rate":
+            raise UsageError(f"{FLAG} {gate.expression!r} does not say which rate", fix="name it: rate[gender.accuracy by race] < 0.9")
+        return Aimed(gate)
+    for name, group in _readings(gate.name):
+        found = {question.id: question for question in known if _plain(name) in map(_plain, question.names)}
+        if len(found) > 1:
+            raise UsageError(f"{FLAG}: {name!r} means more than one question", fix=f"write one of {', '.join(found)}")
+        for question in found.values():
+            if group is not None and gate.subject != "rate":
+                raise UsageError(f"{FLAG}: a {gate.subject} is of all groups", where=repr(gate.expression), fix="leave out 'for …'")
+            return Aimed(gate, question.id, question.attributes, group)
+    where = f"position {gate.expression.index('[') + 2} of {gate.expression!r}"
+    raise UsageError(f"{FLAG}: no question is called {gate.name!r}", where=where, fix=_nearest_question(gate.name, known))
+
+
+def _readings(name: str) -> list[tuple[str, str | None]]:
+    """Return the whole name, then every way to part it from a group: a name may itself hold the word "for"."""
+    parts = re.split(r"\s+for\s+", name)
+    return [(name, None), *((" for ".join(parts[:i]), " for ".join(parts[i:])) for i in range(len(parts) - 1, 0, -1))]
+
+
+def require_group(aimed: Aimed, levels: Mapping[str, Group]) -> None:
+    """Refuse a group that the data do not have, before any work.
+
+    Raises
+    ------
+    UsageError
+        With the levels that there are.
+    """
+    if aimed.group is None:
+        return
+    named, own = _levels(aimed.group), [levels.get(attribute, ()) for attribute in aimed.attributes]
+    if len(named) != len(own) or any(level not in map(_plain, declared) for level, declared in zip(named, own, strict=False)):
+        known = " × ".join("/".join(declared) for declared in own)
+        raise UsageError(f"{FLAG}: no group {aimed.group!r}", where=repr(aimed.gate.expression), fix=f"one of {known}")
+
+
+def same_group(written: str, group: Group) -> bool:
+    """Whether a group as it was written is this one."""
+    return _levels(written) == [_plain(level) for level in group]
+
+
+def _levels(written: str) -> list[str]:
+    return [_plain(level) for level in re.split(r"\s+[x×]\s+", written)]
+
+
+def _plain(text: str) -> str:
+    """Return a name without what is hard to type: quotation marks, ×, capitals, underscores, wide blanks."""
+    bare = re.sub(r"[‘’“”'\"`]", "", text).replace("×", "x").replace("_", " ")
+    return " ".join(bare.casefold().split())
+
+
+def _nearest(word: str, known: Sequence[str]) -> str:
+    close = difflib.get_close_matches(word, known, n=1)
+    return f"{f'did you mean {close[0]}? ' if close else ''}Known: {', '.join(known)}"
+
+
+def _nearest_question(name: str, known: Sequence[Question]) -> str:
+    if len(known) <= _FEW:
+        return f"known: {', '.join(question.names[0] for question in known)}"
+    short = {_plain(each): question.names[0] for question in known for each in question.names}
+    close = difflib.get_close_matches(_plain(name), short, n=2 * _NAMED, cutoff=0.4)
+    nearest = list(dict.fromkeys(short[each] for each in close))[:_NAMED]
+    return f"did you mean {' or '.join(nearest)}?" if nearest else "names stand in summary.md: measurement.outcome by attribute"

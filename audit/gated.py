@@ -1,0 +1,44 @@
+"""What gates decided. Frozen, as everything in `results.json`.
+
+A wrong type, an unknown field or a NaN is refused when a value is made. Without a bound there is None.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import ConfigDict
+from pydantic.dataclasses import dataclass
+
+_STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+GateOutcome = Literal["breached", "held", "inconclusive"]
+
+
+@dataclass(frozen=True, config=_STRICT)
+class GateCheck:
+    """A gate put to one finding of one audit."""
+
+    model: str
+    probe: str
+    finding: str | None
+    """Its id; None: the verdict of the audit."""
+    outcome: GateOutcome
+    reason: str
+    value: float | None = None
+    low: float | None = None
+    """Bounds that decide: see `audit.statistics.bounds`."""
+    high: float | None = None
+    images: int | None = None
+    """Images that count in the groups that are compared."""
+    images_needed: int | None = None
+    """How many would settle it if every rate and every group's share stayed; None where it is settled, or no number would."""
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Gated:
+    """A gate of the command line and how it ended: breached if any check is, held if all are."""
+
+    expression: str
+    outcome: GateOutcome
+    checks: tuple[GateCheck, ...]

@@ -1,0 +1,157 @@
+"""Bounds of a gap, a ratio, the highest or lowest rate, each over all groups at once; and how many images would settle a question.
+
+Two kinds. To *show* that some pair (or group) lies beyond a limit takes intervals that hold for all of them at once: alpha / m. To show
+that *every* pair stays within takes each interval at 1 - 2 alpha and no correction, an intersection-union test, as equivalence does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from scipy.special import ndtri
+
+from audit.evidence import Estimate
+from audit.statistics.intervals import newcombe, wilson
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int
+
+    Counts = Int[np.ndarray, "g"] | Float[np.ndarray, "g"]
+    Bounded = Callable[[Counts, Counts], Estimate | None]
+
+MOST_IMAGES = 1e9
+"""A number of images beyond which nobody is told to collect them."""
+_PRECISION = 1.005
+
+
+def gap_bounds(events: Counts, n: Counts, alpha: float, family: int = 1) -> Estimate:
+    """Bound the largest difference between any two groups.
+
+    Parameters
+    ----------
+    events, n : number[g]
+        Events out of images for each of at least two groups. Need not be whole: counts may be scaled.
+    alpha : float
+        Error rate.
+    family : int
+        Gaps among which "some gap is larger" is claimed.
+
+    Returns
+    -------
+    Estimate
+        `low`: the largest lower limit of any pair, at alpha / (pairs x family). `high`: the largest upper limit of any pair, at 2 alpha.
+
+    Examples
+    --------
+    Two groups: Newcombe's intervals at 95 and at 90 %.
+
+    >>> found = gap_bounds(np.array([56, 48]), np.array([70, 80]), 0.05)
+    >>> round(found.value, 2), round(found.low, 4), round(found.high, 4)
+    (0.2, 0.0524, 0.3136)
+    """
+    first, second = np.triu_indices(len(n), 1)
+    sides = events[first], n[first], events[second], n[second]
+    low, high = newcombe(*sides, alpha / (len(first) * family))
+    within = newcombe(*sides, 2 * alpha)
+    lower, upper = np.maximum(low, -high).max(), np.maximum(-within[0], within[1]).max()
+    return Estimate(float(np.ptp(events / n)), float(max(lower, 0.0)), float(upper))
+
+
+def rate_bounds(events: Counts, n: Counts, alpha: float, end: Literal["highest", "lowest"], family: int = 1) -> Estimate:
+    """Bound the highest, or the lowest, rate of any group.
+
+    Returns
+    -------
+    Estimate
+        The limit towards the middle at alpha / (groups x family), the other at 2 alpha.
+
+    Examples
+    --------
+    >>> found = rate_bounds(np.array([14]), np.array([100]), 0.05, "highest")
+    >>> round(found.low, 4), round(found.high, 4)
+    (0.0853, 0.2073)
+    """
+    some, every = wilson(events, n, alpha / (len(n) * family)), wilson(events, n, 2 * alpha)
+    rates = events / n
+    if end == "highest":
+        return Estimate(float(rates.max()), float(some[0].max()), float(every[1].max()))
+    return Estimate(float(rates.min()), float(every[0].min()), float(some[1].min()))
+
+
+def ratio_bounds(events: Counts, n: Counts, alpha: float, family: int = 1) -> Estimate | None:
+    """Bound the lowest rate over the highest, over all pairs of groups, by log-delta intervals.
+
+    Returns
+    -------
+    Estimate or None
+        `high`: the smallest upper limit of any ratio, at alpha / (pairs x family), at most 1; `low`: the smallest lower limit of any, at
+        2 alpha. None where a group has no event: the logarithm of 0 has no interval.
+
+    Examples
+    --------
+    >>> found = ratio_bounds(np.array([20, 40]), np.array([100, 100]), 0.05)
+    >>> round(found.value, 2), round(found.low, 3), round(found.high, 3)
+    (0.5, 0.34, 0.792)
+    """
+    if not np.all(events > 0):
+        return None
+    first, second = np.nonzero(~np.eye(len(n), dtype=bool))
+    logs = np.log(events / n)
+    ratios = logs[first] - logs[second]
+    variance = 1 / events - 1 / n
+    error = np.sqrt(np.maximum(variance[first] + variance[second], 0.0))
+    z_some, z_every = (float(ndtri(1 - each)) for each in (alpha / (len(first) * family), alpha))
+    low, high = np.exp((ratios - z_every * error).min()), np.exp((ratios + z_some * error).min())
+    return Estimate(float(np.exp(ratios.min())), float(low), float(min(high, 1.0)))
+
+
+def images_needed(
+    events: Int[np.ndarray, "g"], n: Int[np.ndarray, "g"], bounded: Bounded, settles: Callable[[Estimate], bool]
+) -> int | None:
+    """Return how many images of these groups would settle a question, if every rate and every group's share stayed as it is.
+
+    Parameters
+    ----------
+    events, n : int[g]
+        Counted so far.
+    bounded : function
+        Scaled counts -> the bounds that decide.
+    settles : function
+        Whether such bounds settle it.
+
+    Returns
+    -------
+    int or None
+        To three significant digits, never fewer than there are; None where not even a thousand million would.
+
+    Examples
+    --------
+    A coin that shows 60 of 100 heads: is it above one half? At 97 tosses its 95 % limit passes .5.
+
+    >>> above = lambda events, n: rate_bounds(events, n, 0.05, "highest")
+    >>> images_needed(np.array([30]), np.array([50]), above, lambda found: found.low > 0.5)
+    97
+    """
+    total = int(n.sum())
+
+    def settled(times: float) -> bool:
+        found = bounded(events * times, n * times)
+        return found is not None and settles(found)
+
+    low, high = 1.0, 2.0
+    while not settled(high):
+        low, high = high, 2 * high
+        if total * high > MOST_IMAGES:
+            return None
+    while high > low * _PRECISION and total * (high - low) > 1:
+        middle = (low * high) ** 0.5
+        low, high = (low, middle) if settled(middle) else (middle, high)
+    return _rounded(total * high)
+
+
+def _rounded(images: float) -> int:
+    """Round up to three significant digits."""
+    step = 10 ** max(len(str(int(images))) - 3, 0)
+    return int(np.ceil(images / step)) * step
