@@ -7,18 +7,15 @@ Results go to stdout, progress and logs to stderr. Exit codes: 0 complete, 2 usa
 from __future__ import annotations
 
 import argparse
-import datetime as dt
 import logging
 import os
 import sys
-import time
 import traceback
 from collections.abc import Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import audit
 from audit.arguments import PROGRAM, parser
 from audit.errors import AuditError, DataError, UsageError
 
@@ -26,12 +23,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from audit.engine import Audited
-    from audit.results import Results, Timing
     from audit.types import Dataset, Probe, Settings
 
 LOG = logging.getLogger("audit")
 INTERRUPTED, DEFECT = 130, 70
-PACKAGES = ("torch", "transformers", "datasets", "fairlearn", "scikit-learn", "numpy", "scipy", "pandas", "pillow")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -72,11 +67,21 @@ def _dispatch(arguments: argparse.Namespace, words: Sequence[str]) -> int:
         for name in probes.names():
             print(f"{name:<12} {probes.get(name).question}")
         return 0
-    for flag in ("model", "probe"):
+    _check_together(arguments)
+    chosen = [probes.get(name) for name in arguments.probe or ()]
+    return run(arguments, chosen, tuple(words))
+
+
+def _check_together(arguments: argparse.Namespace) -> None:
+    """Raise `UsageError` for flags that are missing, or say nothing about this kind of run."""
+    elsewhere = arguments.predictions is not None
+    for flag in () if elsewhere else ("model", "probe"):
         if not getattr(arguments, flag):
             raise UsageError(f"--{flag} is missing", fix=f"{PROGRAM} --model ckpt.pt --probe fairface")
-    chosen = [probes.get(name) for name in arguments.probe]
-    return run(arguments, chosen, tuple(words))
+    for flag in ("model", "data", "limit") if elsewhere else ("attributes", "outcome", "depth"):
+        if getattr(arguments, flag):
+            why = "no model is loaded and no image is read" if elsewhere else "the probe says what is asked"
+            raise UsageError(f"--{flag} has no meaning {'with' if elsewhere else 'without'} --predictions", why=why, fix="leave it out")
 
 
 # ---- the run -------------------------------------------------------------------------------------------------------------------------
@@ -85,16 +90,23 @@ def _dispatch(arguments: argparse.Namespace, words: Sequence[str]) -> int:
 def run(arguments: argparse.Namespace, chosen: Sequence[Probe], words: tuple[str, ...]) -> int:
     """Audit every model with every probe, write the directory, print what was found."""
     from audit import outputs
-    from audit.results import Timing
+    from audit.finished import Clock, put_together, write
+    from reports.summary import terminal
 
-    started, now = time.monotonic(), dt.datetime.now(dt.UTC)
-    directory = arguments.out or outputs.default_directory(map(_short_name, arguments.model), [probe.name for probe in chosen], now)
+    clock = Clock.start()
+    models = [arguments.predictions.stem] if arguments.predictions else map(_short_name, arguments.model)
+    names = [probe.name for probe in chosen] or ["predictions"]
+    directory = arguments.out or outputs.default_directory(models, names, clock.moment)
     outputs.check_writable(directory)
     settings = _settings(arguments)
     with _logged(directory):
-        audited = _audit_all(arguments, chosen, settings, directory)
-        timing = Timing(now.isoformat(timespec="seconds"), round(time.monotonic() - started, 3))
-        return _write(directory, _results(audited, settings, tuple(map(outputs.scrub, words)), arguments, timing), audited)
+        audited = (_audit_file if arguments.predictions else _audit_all)(arguments, chosen, settings, directory)
+        ran_on = {"device": arguments.device, "dtype": arguments.dtype}
+        results = put_together(audited, settings, (PROGRAM, *map(outputs.scrub, words)), ran_on, clock.timing())
+        write(directory, results, audited)
+        print(terminal(results))
+        print(os.path.relpath(directory / "report.html") if not directory.is_absolute() else directory / "report.html")
+    return 0
 
 
 def _audit_all(arguments: argparse.Namespace, chosen: Sequence[Probe], settings: Settings, directory: Path) -> list[Audited]:
@@ -116,6 +128,18 @@ def _audit_all(arguments: argparse.Namespace, chosen: Sequence[Probe], settings:
     return audited
 
 
+def _audit_file(arguments: argparse.Namespace, chosen: Sequence[Probe], settings: Settings, directory: Path) -> list[Audited]:
+    from audit.data.predictions import Wanted, load_predictions
+    from audit.elsewhere import Asking, audit_predictions, parse_outcome
+
+    asking = Asking(tuple(chosen), tuple(map(parse_outcome, arguments.outcome or ())), arguments.depth or 2, arguments.cluster)
+    file = load_predictions(arguments.predictions, Wanted(arguments.attributes, arguments.cluster))
+    _open(directory)
+    for note in file.notes:
+        LOG.info("%s", note)
+    return audit_predictions(file, asking, settings)
+
+
 def _load_data(probe: Probe, arguments: argparse.Namespace) -> Dataset:
     from audit.data.sample import stratified
     from audit.types import LoadOptions
@@ -131,27 +155,6 @@ def _settings(arguments: argparse.Namespace) -> Settings:
 
     names = ("seed", "alpha", "tolerance", "min_group_size", "limit", "max_skip")
     return Settings(**{name: getattr(arguments, name) for name in names})
-
-
-def _results(
-    audited: Sequence[Audited], settings: Settings, command: tuple[str, ...], arguments: argparse.Namespace, timing: Timing
-) -> Results:
-    from importlib.metadata import version
-
-    from audit.results import SCHEMA_VERSION, Results
-
-    environment = {package: version(package) for package in PACKAGES}
-    environment |= {"python": sys.version.split()[0], "device": arguments.device, "dtype": arguments.dtype}
-    return Results(
-        schema_version=SCHEMA_VERSION,
-        status="complete",
-        tool=f"vlm-audit {audit.__version__}",
-        command=(PROGRAM, *command),
-        settings=settings,
-        environment=environment,
-        audits=tuple(each.result for each in audited),
-        timing=timing,
-    )
 
 
 # ---- files and words -----------------------------------------------------------------------------------------------------------------
@@ -201,28 +204,6 @@ def _open(directory: Path) -> None:
         return
     outputs.open_directory(directory)
     _log_to(logging.FileHandler(directory / "run.log", mode="w", encoding="utf-8"), "%(asctime)s %(levelname)s %(message)s", logging.DEBUG)
-
-
-def _write(directory: Path, results: Results, audited: Sequence[Audited]) -> int:
-    """Write the facts first and the report last, so that a report never stands beside older facts."""
-    from audit import outputs
-    from audit.results import to_json
-    from reports.model_card import model_cards
-    from reports.render import render
-    from reports.summary import summary_markdown, terminal
-    from reports.tables import tables
-
-    outputs.write_text(directory / "results.json", to_json(results))
-    outputs.write_predictions(directory / "predictions.parquet", [(each.result, each.predictions) for each in audited])
-    for name, text in {"summary.md": summary_markdown(results), **model_cards(results)}.items():
-        outputs.write_text(directory / name, text)
-    (directory / "tables").mkdir(exist_ok=True)
-    for name, text in tables(results).items():
-        outputs.write_text(directory / "tables" / name, text)
-    outputs.write_text(directory / "report.html", render(results))
-    print(terminal(results))
-    print(os.path.relpath(directory / "report.html") if not directory.is_absolute() else directory / "report.html")
-    return 0
 
 
 if __name__ == "__main__":
