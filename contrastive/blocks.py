@@ -6,10 +6,12 @@ Names of parameters are those of OpenAI's files. Shape suffixes: n samples, l to
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
 
 from contrastive.architecture import ModelConfig
@@ -104,7 +106,7 @@ class Transformer(nn.Module):
         """`keep` (bool, broadcast to [n, heads, l, l]) is True where attention may look; not together with `causal`."""
         again = self.recompute and self.training and torch.is_grad_enabled()
         for block in self.resblocks:
-            x_nld = checkpoint(block, x_nld, causal, keep, use_reentrant=False) if again else block(x_nld, causal, keep)
+            x_nld = run_again(block, x_nld, causal, keep) if again else block(x_nld, causal, keep)
         return x_nld
 
     def reset(self, generator: torch.Generator | None) -> None:
@@ -114,6 +116,25 @@ class Transformer(nn.Module):
 
     def blocks(self) -> Iterator[Block]:
         yield from self.resblocks  # type: ignore[misc]
+
+
+def run_again(block: nn.Module, *inputs: object) -> Tensor:
+    """Run a block that keeps its inputs only and runs again in the backward pass. Batch-norm statistics move the first time alone."""
+    result: Tensor = checkpoint(block, *inputs, use_reentrant=False, context_fn=lambda: (nullcontext(), _resting_statistics(block)))
+    return result
+
+
+@contextmanager
+def _resting_statistics(block: nn.Module) -> Iterator[None]:
+    """Let what batch norms remember go into copies that are thrown away."""
+    before = [(norm, name, buffer) for norm in block.modules() if isinstance(norm, _BatchNorm) for name, buffer in norm.named_buffers()]
+    for norm, name, buffer in before:
+        setattr(norm, name, buffer.clone())
+    try:
+        yield
+    finally:
+        for norm, name, buffer in before:
+            setattr(norm, name, buffer)
 
 
 def reset_convolutions(tower: nn.Module, generator: torch.Generator | None) -> None:

@@ -10,6 +10,7 @@ from torch import Tensor
 from contrastive.data.pairs import PairSet
 from contrastive.losses import Loss
 from contrastive.model import CLIP
+from contrastive.objectives import Together
 from contrastive.preprocess import Preprocess
 
 CHUNK = 512
@@ -38,6 +39,17 @@ def held_out(model: CLIP, pairs: PairSet, rows: NDArray[np.int64], preprocess: P
         **{f"image_to_text_recall@{k}": recall(similarity_nn, k) for k in RECALL_AT},
         **{f"text_to_image_recall@{k}": recall(similarity_nn.T, k) for k in RECALL_AT},
     }
+
+
+@torch.no_grad()
+def held_out_loss(learner: Together, pairs: PairSet, rows: NDArray[np.int64], preprocess: Preprocess) -> dict[str, float]:
+    """Return the mean loss over the pairs of `rows` of an objective that takes each pair by itself. All is left in eval mode."""
+    learner.eval()
+    device, total = learner.model.logit_scale.device, 0.0
+    for chunk in np.array_split(rows, -(-len(rows) // CHUNK)):
+        pixels, ids = pairs.plain(chunk)
+        total += len(chunk) * float(learner(preprocess.normalise(pixels.to(device)), ids.to(device)))
+    return {"pairs": len(rows), "loss": total / len(rows)}
 
 
 def recall(similarity_nn: Tensor, k: int) -> float:

@@ -69,6 +69,8 @@ def export(checkpoint: Checkpoint, out: Path, kind: str) -> float:
 
     Raises
     ------
+    CheckpointError
+        If the text tower was never taught; its weights alone can be exported.
     ConfigError
         If the model has a part that the other program has no counterpart of, or the other program is not installed.
     ContrastiveError
@@ -77,9 +79,12 @@ def export(checkpoint: Checkpoint, out: Path, kind: str) -> float:
         If `out` exists or cannot be written.
     """
     from contrastive.exports import hugging_face, openclip, plain_tensors
+    from contrastive.heads import require_both_towers
 
     forms: dict[str, Any] = {"huggingface": hugging_face, "open_clip": openclip, "safetensors": plain_tensors}
     form = forms[kind]
+    if kind != "safetensors":  # where the image tower is of use by itself
+        require_both_towers(checkpoint)
     form.check(checkpoint)
     if out.exists():
         raise MachineError(f"{out} exists already", fix="name a folder that does not exist, or remove it")

@@ -16,10 +16,11 @@ from contrastive.account import emissions_kg
 from contrastive.board import Board
 from contrastive.data.ahead import prefetched
 from contrastive.errors import ContrastiveError
-from contrastive.evaluate import held_out
+from contrastive.evaluate import held_out, held_out_loss
 from contrastive.journal import Journal, StopRequest
 from contrastive.losses import LOSSES
 from contrastive.material import Material, prepare
+from contrastive.objectives import Together
 from contrastive.state import Training, keep, save, start, take_up
 from contrastive.step import batch_of, take_step
 
@@ -112,12 +113,14 @@ def measure(training: Training, material: Material) -> dict[str, float]:
     """Return loss and recall on the held-out pairs, and, where there is one, of the average of the weights (``ema_...``); or nothing."""
     if not len(material.held_out_rows):
         return {}
-    dense = LOSSES[material.config.loss.kind]
+    dense = LOSSES[material.model.score_rule]
 
     def loss(image_nd: Tensor, text_nd: Tensor, scale: Tensor, bias: Tensor | None) -> Tensor:
         return dense(image_nd, text_nd, distributed.own(scale), None if bias is None else distributed.own(bias))
 
     def of_model() -> dict[str, float]:
+        if isinstance(training.learner, Together):
+            return held_out_loss(training.learner, material.pairs, material.held_out_rows, material.preprocess)
         return held_out(training.model, material.pairs, material.held_out_rows, material.preprocess, loss)
 
     measures = of_model()

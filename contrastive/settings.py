@@ -160,7 +160,7 @@ class RunConfig:
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     """Of the towers' matrix products; weights, features and loss stay fp32. fp16 scales the loss so that gradients do not vanish."""
     recompute: bool = False
-    """Transformer blocks keep their input only and run again in the backward pass: less memory, a third more time."""
+    """Transformer blocks and ResNet bottlenecks keep their input only and run again backwards: less memory, a third more time."""
     compile: bool = False
     """``torch.compile`` of the towers."""
     save_every: int = 100

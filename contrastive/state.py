@@ -23,7 +23,7 @@ from contrastive.model import CLIP, as_portable, load_portable, portable_state
 from contrastive.objectives import UNTAUGHT, Distillation, Objective, PerPair, Together
 from contrastive.optim import lock, make_optimizer, named, rest_locked_norms
 from contrastive.scale import LossScale
-from contrastive.towers import ConvTower, ModifiedResNet
+from contrastive.towers import Bottleneck, ConvTower, ModifiedResNet
 
 
 @dataclass
@@ -100,13 +100,14 @@ def _account(
     )  # fmt: skip
 
 
-def set_up(model: nn.Module, *, recompute: bool, compiled: bool) -> None:
+def set_up(learner: nn.Module, *, recompute: bool, compiled: bool) -> None:
     """Choose how the towers are computed; what they compute stays. Before `distributed.wrap`."""
-    for module in model.modules():
-        if isinstance(module, Transformer):
+    for module in learner.modules():
+        if isinstance(module, (Transformer, ModifiedResNet)):
             module.recompute = recompute
-        # Block by block, as FSDP2 shards them. Other image towers are small in number of operations: they are compiled whole.
-        if compiled and isinstance(module, (Block, ModifiedResNet, ConvTower)):
+        # Block by block, as FSDP2 shards them. Other image towers are small in number of operations: they are compiled whole, or in the
+        # pieces that run again.
+        if compiled and isinstance(module, (Block, ConvTower, Bottleneck if recompute else ModifiedResNet)):
             module.compile()
 
 

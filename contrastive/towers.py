@@ -9,13 +9,14 @@ Source: Radford et al. 2021, section 2.4, https://arxiv.org/abs/2103.00020
 from __future__ import annotations
 
 from collections import OrderedDict
+from itertools import chain
 
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from contrastive.architecture import ConvConfig, ModelConfig, ResNetConfig, ViTConfig
-from contrastive.blocks import ACTIVATIONS, Transformer, reset_convolutions, split_heads
+from contrastive.blocks import ACTIVATIONS, Transformer, reset_convolutions, run_again, split_heads
 
 
 class VisionTransformer(nn.Module):
@@ -114,14 +115,17 @@ class ModifiedResNet(nn.Module):
         inputs = [width, 4 * width, 8 * width, 16 * width]
         stages = [_stage(inputs[i], width * 2**i, vision.layers[i], 1 if i == 0 else 2) for i in range(4)]
         self.layer1, self.layer2, self.layer3, self.layer4 = stages
+        self.recompute = False
+        """Whether a bottleneck keeps its input only in training, and runs again in the backward pass."""
         self.attnpool = AttentionPool(vision.image_size // 32, 32 * width, max(1, width * 32 // 64), model.embed_dim)
 
     def forward(self, x: Tensor) -> Tensor:
         for conv, norm in ((self.conv1, self.bn1), (self.conv2, self.bn2), (self.conv3, self.bn3)):
             x = self.act(norm(conv(x)))
         x = self.avgpool(x)
-        for stage in (self.layer1, self.layer2, self.layer3, self.layer4):
-            x = stage(x)
+        again = self.recompute and self.training and torch.is_grad_enabled()
+        for block in chain(self.layer1, self.layer2, self.layer3, self.layer4):
+            x = run_again(block, x) if again else block(x)
         return self.attnpool(x)  # type: ignore[no-any-return]
 
     @torch.no_grad()

@@ -153,11 +153,12 @@ def _claimed(folder: Path) -> Iterator[None]:
 
 def _announce(material: Material, training: Training) -> None:
     config, text = material.config, material.model.text
-    counts = [(parameter.numel(), parameter.requires_grad) for parameter in training.model.parameters()]
+    counts = [(parameter.numel(), parameter.requires_grad) for parameter in training.learner.parameters()]
     parameters, locked = sum(count for count, _ in counts), sum(count for count, learns in counts if not learns)
+    taught = f" and a teacher ({config.loss.weight:g} of it)" if config.loss.teacher else ""
     _say(
         f"model  {config.model.name}: {parameters:,} parameters{f' ({locked:,} locked)' if locked else ''}, {material.preprocess.size} px, "
-        f"{text.vocab_size} ids, context {text.context}, {config.loss.kind} loss, on {config.run.device}"
+        f"{text.vocab_size} ids, context {text.context}, {config.loss.kind} loss{taught}, on {config.run.device}"
     )
     _say(f"data   {config.data.train}: {len(material.train_rows)} pairs, {len(material.held_out_rows)} held out, batch {config.data.batch}")
     _say(f"card   {material.data_card}")
@@ -170,8 +171,8 @@ def _announce(material: Material, training: Training) -> None:
 
 def _conclude(measures: dict[str, float], training: Training, config: Config) -> None:
     if measures:
-        recalls = ", ".join(f"{name.replace('_', ' ')} {value:.2f}" for name, value in measures.items() if "recall" in name)
-        _say(f"held out, {measures['pairs']} pairs: loss {measures['loss']:.3f}, {recalls}")
+        recalls = [f", {name.replace('_', ' ')} {value:.2f}" for name, value in measures.items() if "recall" in name]
+        _say(f"held out, {measures['pairs']} pairs: loss {measures['loss']:.3f}{''.join(recalls)}")
     _say(f"took   {config.optim.steps} steps, {training.account.sentence()}")
 
 

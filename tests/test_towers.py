@@ -189,3 +189,62 @@ def test_a_text_longer_than_the_context_is_refused():
 def test_impossible_sizes_are_refused(broken):
     with pytest.raises(ConfigError):
         broken()
+
+
+# Recomputation: less memory, the same numbers.
+
+
+def resnet_step(recompute, times=2):
+    """Two forward and backward passes in train mode; return loss, gradients and buffers, and how often a bottleneck ran."""
+    tower = ModifiedResNet(RESNET, model()).double()
+    tower.reset(seeded())
+    with torch.no_grad():
+        for block in tower.layer2:
+            block.bn3.weight.fill_(0.5)  # as they begin, a bottleneck passes its shortcut on alone
+    tower.recompute, calls = recompute, []
+    tower.layer2[1].register_forward_pre_hook(lambda *_: calls.append(1))
+    for step in range(times):
+        images = torch.randn(4, 3, 64, 64, generator=seeded(step), dtype=torch.float64)
+        loss = tower(images).square().mean()
+        loss.backward()
+    gradients = {name: parameter.grad for name, parameter in tower.named_parameters()}
+    return loss, gradients, dict(tower.named_buffers()), len(calls)
+
+
+def test_recomputed_bottlenecks_run_twice_and_their_statistics_move_once():
+    loss, gradients, buffers, calls = resnet_step(recompute=False)
+    again, others, moved, more = resnet_step(recompute=True)
+    assert (calls, more) == (2, 4)
+    assert torch.equal(loss, again)
+    assert all(torch.equal(gradients[name], others[name]) for name in gradients)
+    assert all(torch.equal(buffers[name], moved[name]) for name in buffers)
+    assert moved["layer2.1.bn1.num_batches_tracked"] == 2
+
+
+def test_a_resnet_in_eval_mode_recomputes_nothing():
+    tower = ModifiedResNet(RESNET, model()).eval()
+    tower.recompute, calls = True, []
+    tower.layer1[0].register_forward_pre_hook(lambda *_: calls.append(1))
+    tower(torch.zeros(1, 3, 64, 64)).sum().backward()
+    assert len(calls) == 1
+
+
+def test_recomputation_saves_memory():
+    # Bytes that autograd keeps between the passes, parameters not counted.
+    def saved(recompute):
+        tower = ModifiedResNet(RESNET, model())
+        tower.recompute, kept = recompute, {}
+        weights = {parameter.untyped_storage().data_ptr() for parameter in tower.parameters()}
+
+        def keep(tensor):
+            storage = tensor.untyped_storage()
+            if storage.data_ptr() not in weights:
+                kept[storage.data_ptr()] = storage.nbytes()
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+            loss = tower(torch.randn(4, 3, 64, 64, generator=seeded())).sum()
+        assert loss.requires_grad
+        return sum(kept.values())
+
+    assert saved(True) < 0.6 * saved(False)
