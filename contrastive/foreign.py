@@ -11,9 +11,8 @@ can hold a list that expands to 10^30 items.
 from __future__ import annotations
 
 import argparse
-import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
@@ -24,7 +23,7 @@ from torch import Tensor
 
 from contrastive.archive import Zip, open_zip
 from contrastive.errors import CheckpointError, ContrastiveError, UnsafeFileError
-from contrastive.inert import Inert, Name, Reader
+from contrastive.inert import HARMLESS, Inert, Name, Reader
 
 MAX_BYTES = 20 * 10**9
 MAX_PICKLE = 64 * 2**20
@@ -52,19 +51,6 @@ TENSOR_NAMES = frozenset({*STORAGES, REBUILD, *PASS_ON, "collections.OrderedDict
 MASK = "attn_mask"
 """Last part of a name: OpenAI's archives hold their causal masks, which are infinite on purpose. Nobody reads them."""
 
-HARMLESS = re.compile(
-    r"__torch__\..+|torch\.jit\._pickle\.restore_type_tag"
-    r"|torch\.(Size|device|(b?float|int|uint|complex)\d+|bool)"
-    r"|argparse\.Namespace|types\.SimpleNamespace|collections\.(defaultdict|Counter)"
-    r"|pathlib\.(_local\.)?(Pure)?(Posix|Windows)?Path|datetime\.(date|datetime|time|timedelta|timezone)|_codecs\.encode"
-    r"|numpy\.(dtype|ndarray)|numpy\.(core|_core)\.multiarray\.(scalar|_reconstruct)"
-    r"|(builtins|__builtin__)\.(set|frozenset|list|dict|tuple|int|float|str|bool|bytes|bytearray|complex|slice|range)|typing\.Any"
-    r"|omegaconf\.(base|dictconfig|listconfig|nodes)\.\w+"
-    r"|(pytorch_)?lightning\.(fabric\.utilities\.data|pytorch\.utilities\.parsing|utilities\.parsing)\.AttributeDict"
-)
-"""Classes of data that real checkpoints hold. They are not looked up either; what is not here is refused because it says what the file's
-author wanted to run."""
-
 
 @dataclass(frozen=True)
 class Archive:
@@ -80,6 +66,8 @@ class Archive:
     """``"torch.save archive"`` or ``"TorchScript archive"``."""
     sha256: str
     """Of the whole file (hex)."""
+    release: Callable[[], None] = field(default=lambda: None, repr=False, compare=False)
+    """Gives back the memory of what was read of the tensors; they are read again when needed. Not once one was written to."""
 
 
 def read_archive(path: str | Path, *, max_bytes: int = MAX_BYTES) -> Archive:
@@ -164,7 +152,7 @@ def _read(path: Path, max_bytes: int, salvage: bool) -> Archive:
     _check_values(archive, tensors)
     kind = "TorchScript archive" if "constants.pkl" in archive.entries else "torch.save archive"
     unknown = tuple(sorted(set(reader.names) - TENSOR_NAMES))
-    return Archive(tensors, data, unknown, kind, archive.sha256())
+    return Archive(tensors, data, unknown, kind, archive.sha256(), archive.release)
 
 
 def _check_values(archive: Zip, tensors: Mapping[str, Tensor]) -> None:

@@ -9,6 +9,7 @@ collide, takes for ever.
 from __future__ import annotations
 
 import pickletools
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,19 @@ from contrastive.errors import UnsafeFileError
 
 MAX_INSTRUCTIONS = 3_000_000
 """A training checkpoint with 5,000 tensors takes about 250,000."""
+
+HARMLESS = re.compile(
+    r"__torch__\..+|torch\.jit\._pickle\.restore_type_tag"
+    r"|torch\.(Size|device|(b?float|int|uint|complex)\d+|bool)"
+    r"|argparse\.Namespace|types\.SimpleNamespace|collections\.(defaultdict|Counter)"
+    r"|pathlib\.(_local\.)?(Pure)?(Posix|Windows)?Path|datetime\.(date|datetime|time|timedelta|timezone)|_codecs\.encode"
+    r"|numpy\.(dtype|ndarray)|numpy\.(core|_core)\.multiarray\.(scalar|_reconstruct)"
+    r"|(builtins|__builtin__)\.(set|frozenset|list|dict|tuple|int|float|str|bool|bytes|bytearray|complex|slice|range)|typing\.Any"
+    r"|omegaconf\.(base|dictconfig|listconfig|nodes)\.\w+"
+    r"|(pytorch_)?lightning\.(fabric\.utilities\.data|pytorch\.utilities\.parsing|utilities\.parsing)\.AttributeDict"
+)
+"""Classes of data that real checkpoints hold. They are not looked up either; what is not here is refused because it says what the file's
+author wanted to run."""
 
 
 @dataclass(frozen=True)

@@ -150,3 +150,16 @@ def test_a_file_with_code_is_unsafe_and_a_damaged_one_is_bad(saved, tmp_path):
     torch.save({"w": torch.zeros(3)}, path)
     with pytest.raises(DataError, match="no CLIP that this program knows"):
         load(str(path))
+
+
+def test_the_memory_of_a_tower_at_rest_is_given_back(saved):
+    """Weights are mapped from the file: what is released is read again, and the numbers stay."""
+    encoder = load(str(saved[0] if isinstance(saved, tuple) else saved))
+    release, calls = encoder._release, []
+    encoder._release = lambda: (calls.append(1), release())
+    first, words = encoder.encode_images(images()), encoder.encode_texts(CAPTIONS)
+    assert len(calls) == 1
+    encoder.encode_texts(CAPTIONS)
+    np.testing.assert_array_equal(encoder.encode_images(images()), first)
+    np.testing.assert_array_equal(encoder.encode_texts(CAPTIONS), words)
+    assert len(calls) == 3

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -75,7 +75,7 @@ def load(path: Path, *, name: str, device: str, dtype: str, model_args: Mapping[
         refuse_stated(words, "a checkpoint of this project")
         with audit_errors(str(path)):
             checkpoint = from_archive(contents.archive, path)
-        return native.encoder(checkpoint, name=name, device=device, dtype=dtype)
+        return native.encoder(checkpoint, name=name, device=device, dtype=dtype, release=contents.archive.release)
     encoder = _adopted(path, contents, stated, {"name": name, "device": device, "dtype": dtype})
     say(encoder.record)
     return encoder
@@ -133,7 +133,7 @@ def _adopted(path: Path, contents: Contents, stated: Stated, setting: Setting) -
         weights = unwrap(contents.data, stated.weights)
         if SIGLIP not in weights.tensors:
             checkpoint = adopt(weights, Source(contents.kind, contents.sha256, contents.unknown), stated)
-            return _native(checkpoint, setting)
+            return _native(checkpoint, contents.archive and contents.archive.release, setting)
     from audit.encoders import siglip
 
     notes = (*weights.notes, *names(contents))
@@ -141,11 +141,11 @@ def _adopted(path: Path, contents: Contents, stated: Stated, setting: Setting) -
     return siglip.load(path, file, stated, **setting)
 
 
-def _native(checkpoint: Checkpoint, setting: Setting) -> Encoder:
+def _native(checkpoint: Checkpoint, release: Callable[[], None] | None, setting: Setting) -> Encoder:
     from audit.encoders import native
     from contrastive.infer import described
 
-    encoder = native.encoder(checkpoint, **setting)
+    encoder = native.encoder(checkpoint, **setting, release=release)
     encoder.record = replace(encoder.record, architecture=described(checkpoint.config))
     return encoder
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,8 +24,12 @@ if TYPE_CHECKING:
 class NativeEncoder:
     """A checkpoint of this project, in eval mode."""
 
-    def __init__(self, checkpoint: Checkpoint, record: ModelRecord, device: torch.device, dtype: torch.dtype):
+    def __init__(
+        self, checkpoint: Checkpoint, record: ModelRecord, setting: tuple[torch.device, torch.dtype], release: Callable[[], None] | None
+    ):
+        device, dtype = setting
         self.record = record
+        self._release, self._tower = release, ""
         self._model = checkpoint.model.to(device, dtype).eval()
         self._preprocess, self._tokenizer = checkpoint.preprocess, checkpoint.tokenizer
         self._device, self._dtype = device, dtype
@@ -34,6 +38,7 @@ class NativeEncoder:
         """Return one row for each RGB image."""
         import torch
 
+        self._enter("image")
         with torch.inference_mode():
             pixels = self._preprocess(images).to(self._device, self._dtype)
             return to_rows(self._model.encode_image(pixels))
@@ -52,8 +57,15 @@ class NativeEncoder:
             ) from error
         # What follows the end of a text never reaches its feature, so the batch is cut at its longest text: most prompts are short.
         longest = int((ids == self._tokenizer.eot).int().argmax(dim=1).max()) + 1
+        self._enter("text")
         with torch.inference_mode():
             return to_rows(self._model.encode_text(ids[:, :longest].to(self._device)))
+
+    def _enter(self, tower: str) -> None:
+        """Give back the memory of the other tower: weights are mapped from the file, and only one tower works at a time."""
+        if self._release is not None and self._tower not in ("", tower):
+            self._release()
+        self._tower = tower
 
 
 def load(path: Path, *, name: str, device: str, dtype: str) -> NativeEncoder:
@@ -80,10 +92,20 @@ def load(path: Path, *, name: str, device: str, dtype: str) -> NativeEncoder:
     return encoder(checkpoint, name=name, device=device, dtype=dtype)
 
 
-def encoder(checkpoint: Checkpoint, *, name: str, device: str, dtype: str) -> NativeEncoder:
-    """Return the encoder of a checkpoint that was loaded."""
-    place, kind = torch_setting(device, dtype)
-    return NativeEncoder(checkpoint, _record(checkpoint, name, dtype, place), place, kind)
+def encoder(checkpoint: Checkpoint, *, name: str, device: str, dtype: str, release: Callable[[], None] | None = None) -> NativeEncoder:
+    """Return the encoder of a checkpoint that was loaded; `release` gives back the memory of weights that are mapped from a file.
+
+    Raises
+    ------
+    DataError
+        If its image tower was taught through a head of its own: then its image and text features cannot be compared.
+    """
+    from contrastive.heads import require_both_towers
+
+    with audit_errors(name):
+        require_both_towers(checkpoint)
+    setting = torch_setting(device, dtype)
+    return NativeEncoder(checkpoint, _record(checkpoint, name, dtype, setting[0]), setting, release)
 
 
 def _record(checkpoint: Checkpoint, name: str, dtype: str, device: torch.device) -> ModelRecord:
