@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ from audit.encoders.arguments import parse_model_args, refuse_stated
 from audit.errors import DataError, UsageError, nearest
 
 if TYPE_CHECKING:
-    from audit.types import Encoder
+    from audit.types import Answerer, Encoder
 
 FORMS = (
     "a file of weights (ckpt.pt, .safetensors, ...), DIR (a folder in Hugging Face or open_clip layout), hf:ORG/NAME[@REV] or ORG/NAME "
@@ -24,8 +24,8 @@ _HUB = re.compile(r"(?P<name>[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(?:@(?P<revis
 _SCHEME = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9_+-]+):")
 
 
-def load(spec: str, *, device: str = "cpu", dtype: str = "float32", model_args: Mapping[str, str] | None = None) -> Encoder:
-    """Return the encoder that a model spec names.
+def load(spec: str, *, device: str = "cpu", dtype: str = "float32", model_args: Mapping[str, str] | None = None) -> Encoder | Answerer:
+    """Return the encoder, or the generative model, that a model spec names.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ def load(spec: str, *, device: str = "cpu", dtype: str = "float32", model_args: 
     UsageError
         If the spec has none of these forms, or `model_args` do not fit.
     DataError
-        If what it names does not exist, is damaged, or is no dual encoder.
+        If what it names does not exist, is damaged, or is neither a dual encoder nor a model that answers about images.
     UnsafeError
         If what it names could run code.
     MachineError
@@ -77,31 +77,36 @@ def load(spec: str, *, device: str = "cpu", dtype: str = "float32", model_args: 
     return _load_from_hub(spec, spec, device, dtype)
 
 
-def _load_from_hub(text: str, spec: str, device: str, dtype: str) -> Encoder:
+def _load_from_hub(text: str, spec: str, device: str, dtype: str) -> Encoder | Answerer:
     match = _HUB.fullmatch(text)
     if match is None or ".." in text:
         beside = sorted(path.name for path in Path().iterdir() if path.is_dir() or path.suffix in WEIGHT_FILES)
         why = f"nothing here has that name; {nearest(spec, beside[:50])}" if beside else "nothing here has that name"
         raise UsageError(f"no model spec: {spec!r}", why=why, fix=f"--model takes {FORMS}")
-    from audit.encoders import hub, huggingface
+    from audit.encoders import hub
 
     folder = hub.fetch(match["name"], match["revision"])
     # The hub's cache keeps a model's files in one place and links to them from each revision's folder, two levels down.
-    return huggingface.load(folder, name=match["name"], device=device, dtype=dtype, revision=folder.name, inside=folder.parents[1])
+    return _reader(folder)(folder, name=match["name"], device=device, dtype=dtype, revision=folder.name, inside=folder.parents[1])
 
 
-def _load_folder(path: Path, device: str, dtype: str, model_args: Mapping[str, str] | None) -> Encoder:
+def _load_folder(path: Path, device: str, dtype: str, model_args: Mapping[str, str] | None) -> Encoder | Answerer:
     if (path / "open_clip_config.json").is_file() and not (path / "config.json").is_file():
         from audit.encoders import openclip
 
         return openclip.load_folder(path, name=_name(path), device=device, dtype=dtype, model_args=model_args)
-    from audit.encoders import huggingface
-
     refuse_stated(model_args, "a folder in Hugging Face layout")
-    return huggingface.load(path, name=_name(path), device=device, dtype=dtype)
+    return _reader(path)(path, name=_name(path), device=device, dtype=dtype)
 
 
-def _load_open_clip(text: str, device: str, dtype: str, model_args: Mapping[str, str] | None) -> Encoder:
+def _reader(folder: Path) -> Callable[..., Encoder | Answerer]:
+    """Return what loads a folder in Hugging Face layout: a dual encoder, or a model that is asked."""
+    from audit.encoders import generative, huggingface
+
+    return generative.load if generative.is_generative(folder) else huggingface.load
+
+
+def _load_open_clip(text: str, device: str, dtype: str, model_args: Mapping[str, str] | None) -> Encoder | Answerer:
     from audit.encoders import openclip
 
     if text and Path(text).is_dir():

@@ -26,8 +26,9 @@ if TYPE_CHECKING:
     from jaxtyping import Float
     from PIL import Image
 
-CHECKED = ("clip", "siglip")
-"""Families whose scores the tests compare with transformers' pipeline. Another family is compared with its own forward pass when loaded."""
+CHECKED = ("clip", "siglip", "siglip2", "metaclip_2", "align", "altclip", "chinese_clip", "blip")
+"""Families whose scores the tests compare with transformers' own use of them. Another family gets a warning."""
+RETRIEVAL = "BlipForImageTextRetrieval"
 _TOLERANCE = {"float32": 1e-4, "bfloat16": 0.05, "float16": 0.01}
 """Of a cosine."""
 
@@ -128,6 +129,11 @@ def _model(folder: Path, config: Any, tokenizer: Any, weights: Weights, setting:
     if clip.suits(config, tokenizer):
         return clip.build(folder, config, weights, setting)
     place, kind = setting
+    if RETRIEVAL in (config.architectures or ()):
+        from audit.encoders import retrieval
+
+        whole = build(folder, config, weights, kind, understood(folder, lambda transformers: getattr(transformers, RETRIEVAL)))
+        return understood(folder, lambda _: retrieval.BlipForImageTextRetrieval(whole).to(place).eval())
     model = build(folder, config, weights, kind)
     return understood(folder, lambda _: model.to(place).eval())
 
@@ -160,7 +166,7 @@ def _record(parts: _Parts, name: str, dtype: str, revision: str | None) -> Model
     model, processor, tokenizer = parts.model, parts.processor, parts.tokenizer
     rule, scale, bias = _score_rule(model)
     words = tokenizer_sha256(tokenizer, parts.folder)
-    preprocessing = {"class": type(processor).__name__, **_plain(processor.to_dict())}
+    preprocessing = {"class": type(processor).__name__, **plain(processor.to_dict())}
     notes = [*parts.weights.notes]
     if model.config.model_type not in CHECKED:
         notes.append(f"The family {model.config.model_type!r} was checked against the model's own logits on one image only.")
@@ -171,7 +177,7 @@ def _record(parts: _Parts, name: str, dtype: str, revision: str | None) -> Model
         kind=f"Hugging Face {type(model).__name__}",
         fingerprint=fingerprint(
             weights=parts.weights.sha256,
-            architecture={"class": type(model).__name__, "attention": model.config._attn_implementation, **_plain(model.config.to_dict())},
+            architecture={"class": type(model).__name__, "attention": model.config._attn_implementation, **plain(model.config.to_dict())},
             preprocessing=preprocessing | {"library": library(processor)},
             tokenizer=words,
             dtype=dtype,
@@ -184,27 +190,28 @@ def _record(parts: _Parts, name: str, dtype: str, revision: str | None) -> Model
         score_rule=rule,
         logit_scale=scale,
         logit_bias=bias,
-        architecture=f"image: {_tower(model.config, 'vision_config')}; text: {_tower(model.config, 'text_config')}",
-        preprocessing=_described(preprocessing),
+        architecture=f"image: {tower(model.config, 'vision_config')}; text: {tower(model.config, 'text_config')}",
+        preprocessing=described(preprocessing),
         tokenizer=f"{type(tokenizer).__name__}, {len(tokenizer)} entries, context {_context(model.config, tokenizer)}, sha256 {words[:12]}",
         revision=revision,
         notes=tuple(notes),
     )
 
 
-def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
+def plain(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return configuration values without those that only say where a model came from."""
     origin = ("_name_or_path", "name_or_path", "transformers_version", "architectures", "dtype", "torch_dtype", "_commit_hash")
-    return {key: _plain(value) if isinstance(value, dict) else value for key, value in values.items() if key not in origin}
+    return {key: plain(value) if isinstance(value, dict) else value for key, value in values.items() if key not in origin}
 
 
-def _tower(config: Any, name: str) -> str:
+def tower(config: Any, name: str) -> str:
+    """Return the sizes of a part of a configuration, in words."""
     part = getattr(config, name, config)
     shown = {"hidden_size": "width", "num_hidden_layers": "layers", "image_size": "px", "patch_size": "patch", "vocab_size": "tokens"}
     return ", ".join(f"{word} {getattr(part, key)}" for key, word in shown.items() if isinstance(getattr(part, key, None), int))
 
 
-def _described(preprocessing: Mapping[str, Any]) -> str:
+def described(preprocessing: Mapping[str, Any]) -> str:
     """Return the steps that are switched on, with their numbers."""
     steps = {"do_resize": ("size", "resample"), "do_center_crop": ("crop_size",), "do_normalize": ("image_mean", "image_std")}
     keys = [key for step, keys in steps.items() if preprocessing.get(step) for key in keys if preprocessing.get(key) is not None]

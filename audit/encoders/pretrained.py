@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +24,7 @@ DOWNLOAD = "download the folder again, or save the model again with save_pretrai
 def require_files(folder: Path) -> None:
     """Refuse a folder without image processor or vocabulary."""
     if not any((folder / name).is_file() for name in PROCESSORS):
+        _refuse_blind(folder)
         what, fix = f"the folder has no {PROCESSORS[0]}", "save the image processor there as well: processor.save_pretrained(DIR)"
     elif not any(all((folder / name).is_file() for name in names) for names in TOKENIZERS):
         what = "the folder has no tokenizer: no tokenizer.json, nor vocab.json with merges.txt, nor spiece.model"
@@ -30,6 +32,19 @@ def require_files(folder: Path) -> None:
     else:
         return
     raise DataError(what, where=str(folder), why="how a model sees pixels and reads words is part of the model, never guessed", fix=fix)
+
+
+def _refuse_blind(folder: Path) -> None:
+    """Refuse a language model by its type: an image processor would not help it."""
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES as LANGUAGE
+
+    content: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    if content.get("model_type") in LANGUAGE and "vision_config" not in content:
+        raise DataError(
+            f"a model of type {content['model_type']!r} is a language model that sees no image",
+            where=str(folder),
+            fix="give the folder of a model that reads both images and text",
+        )
 
 
 def configuration(folder: Path) -> Any:
@@ -58,13 +73,13 @@ def _numbers(values: Mapping[str, Any], place: str = "") -> Iterator[tuple[str, 
             yield place, str(name), value
 
 
-def build(folder: Path, config: Any, weights: Weights, dtype: torch.dtype) -> Any:
-    """Build the architecture and fill it, strictly: every tensor of the one has its place in the other."""
+def build(folder: Path, config: Any, weights: Weights, dtype: torch.dtype, architecture: Any = None) -> Any:
+    """Build the architecture (None: a dual encoder) and fill it, strictly: every tensor of the one has its place in the other."""
     import torch
 
     from contrastive.blank import without_draws
 
-    architecture = _architecture(config, folder)
+    architecture = architecture or _architecture(config, folder)
     with torch.device("meta"), without_draws():
         outline = understood(folder, lambda _: architecture(config))
     check_size(folder, sum(tensor.numel() for tensor in outline.parameters()), weights)
@@ -118,7 +133,8 @@ def _architecture(config: Any, folder: Path) -> Any:
         raise DataError(
             f"a model of type {config.model_type!r} is no dual encoder",
             where=str(folder),
-            why="an audit needs image features and text features in one space, as CLIP and SigLIP have",
+            why="an audit needs image and text features in one space, as CLIP and SigLIP have, or a model that answers about images",
+            fix="give the folder of a model that reads both images and text",
         )
     return found
 
