@@ -44,6 +44,16 @@ def _what_to_audit(parse: Parser) -> None:
         "--probe", action="append", metavar="NAME", help="a probe (--list-probes), or your own file.py, which is run; repeatable"
     )
     what.add_argument("--data", metavar="WHERE", help="a folder, a CSV or Parquet file, or hf:ID; default: what the probe names")
+    what.add_argument("--predictions", type=Path, metavar="FILE", help="audit answers given elsewhere (CSV or Parquet); no model is loaded")
+    what.add_argument(
+        "--attributes", type=names, metavar="NAME,NAME", help="with --predictions: columns to slice by (default: text with 2 to 50 levels)"
+    )
+    what.add_argument(
+        "--outcome", action="append", metavar="NAME=LABEL,LABEL", help="with --predictions: labels that count as one thing; NAME:low= where "
+        "it is bad to get, NAME:high= where it is good; repeatable"
+    )  # fmt: skip
+    what.add_argument("--depth", type=positive, metavar="N", help="with --predictions: most attributes that an intersection combines (2)")
+    what.add_argument("--cluster", metavar="COLUMN", help="images that belong together (of one person, say) and count as one case")
     what.add_argument("--limit", type=positive, metavar="N", help="a stratified sample of N images; such a run can conclude nothing")
     what.add_argument("--out", type=Path, metavar="DIR", help="default: audits/<model>--<probe>--<UTC>")
 
@@ -85,6 +95,14 @@ def positive(text: str) -> int:
     if not text.isascii() or not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a positive whole number")
     return int(text)
+
+
+def names(text: str) -> tuple[str, ...]:
+    """Return the names between commas, each once."""
+    found = tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+    if not found:
+        raise argparse.ArgumentTypeError(f"{text!r} names nothing")
+    return found
 
 
 def share(text: str) -> float:

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from audit.embed import embed_images, embed_texts
 from audit.measure.zero_shot import predict
 from audit.results import AuditResult, DataRecord, MeasurementRecord, ProbeRecord
+from audit.statistics.beside import beside
 from audit.statistics.findings import conclude, findings
 from audit.statistics.paired import paired_findings
 from audit.statistics.specification import specification_curve
@@ -19,7 +21,6 @@ from audit.statistics.tables import count_record
 from audit.types import Dataset, Encoder, Exclusion, Measurement, ModelRecord, Predictions, Probe, Settings
 
 if TYPE_CHECKING:
-    import pandas as pd
     from jaxtyping import Float
 
 NEAR_TIE_MARGIN = 0.01
@@ -50,6 +51,8 @@ class Answered:
     exclusions: tuple[Exclusion, ...] = ()
     """Images that could not be read, beside those that the data set left out."""
     conversions: Mapping[str, Mapping[str, Mapping[str, int]]] = field(default_factory=dict)
+    cluster: str | None = None
+    """Name of the column that says which rows belong together, where the predictions come in clusters."""
 
 
 def audit(
@@ -104,7 +107,7 @@ def concluded(answered: Answered, probe: Probe, settings: Settings) -> Audited:
         warnings=_warnings(answered),
         counts=tuple(count_record(m, predictions[m.name], dataset.levels) for m in probe.measurements),
     )
-    return Audited(result, predictions)
+    return Audited(beside(result, probe.measurements, predictions, dataset.levels, settings), predictions)
 
 
 def _measurements(probe: Probe) -> Iterable[Measurement]:
@@ -152,8 +155,7 @@ def _level_counts(column: pd.Series, levels: tuple[str, ...]) -> dict[str, int]:
 
 
 def _measurement_record(measurement: Measurement, predictions: Predictions) -> MeasurementRecord:
-    answers, counts = np.unique(predictions.y_pred, return_counts=True)
-    counted = dict(zip(answers.tolist(), counts.tolist(), strict=True))
+    counted = pd.Series(predictions.y_pred).value_counts()
     return MeasurementRecord(
         name=measurement.name,
         question=measurement.question,
@@ -166,14 +168,14 @@ def _measurement_record(measurement: Measurement, predictions: Predictions) -> M
         outcomes=measurement.outcomes,
         near_tie_margin=NEAR_TIE_MARGIN,
         near_ties=_near_ties(predictions),
-        mean_margin=float(np.mean(predictions.margin)) if len(predictions.margin) else 0.0,
-        answer_counts={answer: counted.get(answer, 0) for answer in predictions.answers},
+        mean_margin=float(np.mean(predictions.margin)) if len(predictions.margin) else None,
+        answer_counts={answer: int(counted.get(answer, 0)) for answer in predictions.answers},
     )
 
 
-def _near_ties(predictions: Predictions) -> float:
-    """Return the share of decisions that are near-ties; 0 where every true answer is unknown and nothing was decided."""
-    return float(np.mean(predictions.margin < NEAR_TIE_MARGIN)) if len(predictions.margin) else 0.0
+def _near_ties(predictions: Predictions) -> float | None:
+    """Return the share of decisions that are near-ties; None where there are no scores, or nothing was decided."""
+    return float(np.mean(predictions.margin < NEAR_TIE_MARGIN)) if len(predictions.margin) else None
 
 
 def _warnings(answered: Answered) -> tuple[str, ...]:
@@ -183,7 +185,7 @@ def _warnings(answered: Answered) -> tuple[str, ...]:
     if answered.dataset.limited:
         warnings.append(f"LIMITED RUN: {used} images were sampled with --limit; such a run can conclude nothing but 'inconclusive'.")
     for name, prediction in answered.predictions.items():
-        if (near_ties := _near_ties(prediction)) > 0.5:
+        if (near_ties := _near_ties(prediction) or 0.0) > 0.5:
             warnings.append(f"'{name}': {near_ties:.0%} of the decisions are near-ties; the model hardly tells these labels apart.")
         if len(prediction.y_pred) < used:
             warnings.append(f"'{name}': {used - len(prediction.y_pred)} images whose true answer is unknown were not scored.")

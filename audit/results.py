@@ -16,7 +16,21 @@ from pydantic.dataclasses import dataclass
 
 from audit.alternatives import WhatIfs
 from audit.errors import DataError
-from audit.evidence import CountRecord
+from audit.evidence import (
+    Adjusted,
+    AdjustedGap,
+    Calibration,
+    CountRecord,
+    EffectSize,
+    FourFifths,
+    Listed,
+    NoisePoint,
+    Odds,
+    Shrinkage,
+    ThresholdCurve,
+    TippingPoint,
+    VarianceShares,
+)
 from audit.gated import Gated
 from audit.types import Better, Exclusion, Group, ModelRecord, PublishedTable, Settings
 
@@ -119,6 +133,21 @@ class Finding:
     exceeds_tolerance: bool
     reason: str
     """Why this verdict, in a sentence."""
+    # What follows stands beside the verdict and never decides it; None or empty where it makes no sense.
+    effect: EffectSize | None = None
+    """Of the highest against the lowest group."""
+    four_fifths: FourFifths | None = None
+    shrinkage: Shrinkage | None = None
+    """Where some group is small."""
+    listed: Listed | None = None
+    """Outside the verdict, where the same is asked of several outcomes."""
+    near_tie_verdict: Verdict | None = None
+    """The verdict if every decision that rounding could turn were turned; None where no decision is that close."""
+    tipping: TippingPoint | None = None
+    noise: tuple[NoisePoint, ...] = ()
+    adjusted: tuple[Adjusted, ...] = ()
+    """Highest against lowest group within the levels of each other attribute, then of all of them together."""
+    adjusted_gap: AdjustedGap | None = None
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -187,6 +216,10 @@ class SpecificationCurve:
     share_same_sign: float | None
     share_detected: float | None
     """Share of specifications with p <= alpha after Benjamini-Hochberg."""
+    shares: VarianceShares | None = None
+    """Of the spread over the presets that met all of the same variants; None where they make no whole layout, or nothing spreads."""
+    joint_p: float | None = None
+    """Of the median difference over all specifications, each shuffle of the group labels put through all of them."""
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -204,10 +237,13 @@ class MeasurementRecord:
     truth: str | None
     outcomes: Mapping[str, tuple[str, ...]]
     near_tie_margin: float
-    near_ties: float
-    """Share of decisions with a smaller margin than `near_tie_margin` between the two best answers."""
-    mean_margin: float
+    near_ties: float | None
+    """Share of decisions with a smaller margin than `near_tie_margin` between the two best answers; None without scores."""
+    mean_margin: float | None
     answer_counts: Mapping[str, int]
+    open_decisions: int | None = None
+    """Decisions so close that rounding in the model's number format could turn them; None where that is not known."""
+    calibration: tuple[Calibration, ...] = ()
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -259,6 +295,8 @@ class AuditResult:
     """One a measurement, in their order."""
     what_ifs: tuple[WhatIfs, ...] = ()
     """Answers to "what would this audit say if ..."; nothing above depends on them."""
+    odds: tuple[Odds, ...] = ()
+    threshold_curves: tuple[ThresholdCurve, ...] = ()
 
 
 @dataclass(frozen=True, config=_STRICT)

@@ -161,6 +161,8 @@ def printed(published: float | None) -> str:
 
 def decision(record: MeasurementRecord) -> str:
     """Return how an image gets its answer."""
+    if record.near_ties is None:
+        return "The answers were given without scores."
     ensembled = any(len(texts) > 1 for texts in record.prompts.values())
     best = (
         "The probabilities of the labels of one answer are summed; the answer with the largest sum is given."

@@ -6,6 +6,7 @@ Never "fair", never "passed"; and where a metric has no better side, groups diff
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 from audit.results import AuditResult, CellStatus, Finding, PairedFinding, Rate, SpecificationCurve, Verdict
 from audit.types import Group, Settings
@@ -77,11 +78,28 @@ def _upper(text: str) -> str:
 def subject(finding: Finding, audit: AuditResult) -> str:
     """Return what was measured: ``Occupation accuracy`` or ``Share given ‘thief’ (harm-21)``."""
     measurement = next((record for record in audit.measurements if record.name == finding.measurement), None)
-    truth = measurement.truth if measurement else None
+    return subject_of(finding, measurement.truth if measurement else None)
+
+
+class Asked(Protocol):
+    """What names a question: a finding, or its change between models."""
+
+    @property
+    def measurement(self) -> str: ...
+
+    @property
+    def metric(self) -> str: ...
+
+    @property
+    def outcome(self) -> str | None: ...
+
+
+def subject_of(finding: Asked, truth: str | None) -> str:
+    """Return what was measured, given the attribute that holds the true answer."""
     place = f" ({finding.measurement})"
     if finding.outcome is not None:
         return f"{_METRICS.get(finding.metric, _upper(attributes([finding.metric])) + ' for')} ‘{finding.outcome}’{place}"
-    if truth is None:
+    if truth in (None, "y_true"):  # of predictions made elsewhere the column of true answers has no name of its own
         return _upper(attributes([finding.metric])) + place
     same = truth.replace("_", "-").lower() == finding.measurement.replace("_", "-").lower()
     return _upper(f"{attributes([truth])} {attributes([finding.metric])}") + ("" if same else place)

@@ -16,6 +16,10 @@ from audit.types import Dataset
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
+
+_LINES = 65536
+"""Hashed at a time."""
 
 
 @dataclass(frozen=True)
@@ -107,11 +111,34 @@ def fingerprint(attributes: pd.DataFrame) -> str:
     >>> fingerprint(table) == fingerprint(table.set_axis(["1.jpg", "2.jpg"])[::-1])
     True
     """
-    ids = list(map(str, attributes.index))
-    names = list(map(posixpath.basename, ids))
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
     columns = sorted(attributes.columns)
-    rows = zip(names if len(set(names)) == len(names) else ids, *(attributes[name] for name in columns), strict=True)
+    names = _distinct_names(list(map(str, attributes.index)))
+    # In Arrow: a million rows are sorted and written in a second, as JSON lists of text, one a line.
+    values = [names, *(pa.array(attributes[name].to_numpy(dtype=object), pa.large_string()) for name in columns)]
+    keys = [str(place) for place in range(len(values))]
+    rows = pa.table(dict(zip(keys, values, strict=True))).sort_by([(key, "ascending") for key in keys])
     digest = hashlib.sha256(json.dumps(["labels, version 1", *columns]).encode())
-    for row in sorted(rows):
-        digest.update(json.dumps(row).encode() + b"\n")
+    lines = pc.binary_join_element_wise(*(_quoted(rows[key].combine_chunks()) for key in keys), pa.scalar(", ", pa.large_string()))
+    for start in range(0, len(lines), _LINES):
+        digest.update("".join(f"[{line}]\n" for line in lines[start : start + _LINES].to_pylist()).encode())
     return digest.hexdigest()
+
+
+def _distinct_names(ids: list[str]) -> pa.Array:
+    """Return file names where those tell all rows apart, else the identifiers with their folders."""
+    import pyarrow as pa
+
+    names = list(map(posixpath.basename, ids)) if any("/" in name for name in ids) else ids
+    return pa.array(names if len(set(names)) == len(names) else ids, pa.large_string())
+
+
+def _quoted(texts: pa.Array) -> pa.Array:
+    """Return texts as JSON strings."""
+    import pyarrow as pa
+
+    encoded = texts.dictionary_encode()
+    quoted = pa.array([json.dumps(text) for text in encoded.dictionary.to_pylist()], pa.large_string())
+    return quoted.take(encoded.indices)

@@ -120,7 +120,25 @@ class GroupedCounts:
 
 def grouped_counts(predictions: Predictions, by: Sequence[str], levels: Mapping[str, Group]) -> GroupedCounts:
     """Count the predictions by (attributes, true answer, answer) and number the groups in the order in which they are shown."""
-    table = count_table(predictions.attributes, predictions.y_true, predictions.y_pred, by)
+    return _grouped(count_table(predictions.attributes, predictions.y_true, predictions.y_pred, by), by, levels)
+
+
+def all_counts(
+    predictions: Predictions, slices: Sequence[tuple[str, ...]], levels: Mapping[str, Group]
+) -> dict[tuple[str, ...], GroupedCounts]:
+    """Count the predictions for several slicings, going over the images once: coarser tables are sums of the finest one."""
+    if len(slices) < 2:
+        return {by: grouped_counts(predictions, by, levels) for by in slices}
+    names = tuple(dict.fromkeys(name for by in slices for name in by))
+    finest = count_table(predictions.attributes, predictions.y_true, predictions.y_pred, names)
+    return {by: _grouped(_coarser(finest, by), by, levels) for by in slices}
+
+
+def _coarser(table: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
+    return table.groupby([*by, "y_true", "y_pred"], as_index=False, observed=True)["n"].sum()
+
+
+def _grouped(table: pd.DataFrame, by: Sequence[str], levels: Mapping[str, Group]) -> GroupedCounts:
     groups = group_order(table, by, levels)
     place = {group: code for code, group in enumerate(groups)}
     codes = np.fromiter((place[row] for row in table[list(by)].itertuples(index=False, name=None)), np.int64, len(table))

@@ -10,7 +10,7 @@ import numpy as np
 
 from audit.errors import UsageError
 from audit.results import CellStatus, Contrast, Finding, Gap, Rate, Verdict
-from audit.statistics.counts import GroupedCounts, grouped_counts
+from audit.statistics.counts import GroupedCounts, all_counts
 from audit.statistics.intervals import newcombe, wilson
 from audit.statistics.metrics import (
     Estimates,
@@ -85,7 +85,7 @@ def findings(measurement: Measurement, predictions: Predictions, levels: Mapping
         If the attributes hold a missing or undeclared value.
     """
     questions = _questions(measurement, predictions, settings)
-    counts = {by: grouped_counts(predictions, by, levels) for by in dict.fromkeys(claim.by for claim in measurement.claims)}
+    counts = all_counts(predictions, tuple(dict.fromkeys(claim.by for claim in measurement.claims)), levels)
     estimates = _estimates(questions, counts)
     found = []
     for question in questions:
@@ -158,7 +158,7 @@ def _finding(question: _Question, by_group: tuple[Rate, ...], overall: Rate, set
         metric=question.metric.name,
         outcome=question.claim.outcome,
         attributes=question.claim.by,
-        better=question.metric.better,
+        better=question.claim.better or question.metric.better,
         primary=question.claim.primary,
         tolerance=question.tolerance,
         overall=overall,

@@ -1,0 +1,169 @@
+"""A table of a million rows as Arrow columns of text: CSV and Parquet, with the same strictness as a label table."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from audit.data.schema import check_distinct, shown
+from audit.data.table import CSV_SUFFIXES, PARQUET_SUFFIXES, read_csv
+from audit.errors import DataError
+
+_HEAD = 1 << 16
+_BLOCK = 1 << 22
+SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
+
+
+def read_columns(path: Path) -> pa.Table:
+    """Return a CSV or Parquet file; of CSV every cell is text, an empty one the empty string.
+
+    Cells of CSV are separated by commas, or, where the header has no comma, by semicolons or tabs.
+
+    Raises
+    ------
+    DataError
+        If the file is missing, empty, damaged, ragged, not UTF-8, or names a column twice.
+    """
+    suffix = path.suffix.lower()
+    if not path.is_file():
+        raise DataError(f"no file {str(path)!r}", fix="give a .csv or .parquet file with one row a prediction")
+    if suffix not in CSV_SUFFIXES + PARQUET_SUFFIXES:
+        raise DataError(f"{str(path)!r} is not a table", why=f"its name ends in {suffix!r}", fix="give a .csv or .parquet file")
+    table = _parquet(path) if suffix in PARQUET_SUFFIXES else _csv(path)
+    check_distinct(table.column_names, path.name)
+    if table.num_rows == 0:
+        raise DataError(f"{path.name} has columns but no rows", fix="give a table with one row a prediction")
+    return table
+
+
+def _parquet(path: Path) -> pa.Table:
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(path) as file:
+            check_distinct(file.schema_arrow.names, path.name)
+            return file.read()
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(f"{path.name} is not a Parquet file, or damaged", why=str(error).partition("\n")[0][:200]) from error
+
+
+def _csv(path: Path) -> pa.Table:
+    from pyarrow import csv as arrow_csv
+
+    names, separator = _header(path)
+    check_distinct(names, path.name)
+    options = {
+        "read_options": arrow_csv.ReadOptions(block_size=_BLOCK),
+        "parse_options": arrow_csv.ParseOptions(delimiter=separator, newlines_in_values=True),
+        "convert_options": arrow_csv.ConvertOptions(
+            column_types=dict.fromkeys(names, pa.string()), null_values=[], strings_can_be_null=False
+        ),
+    }
+    try:
+        return arrow_csv.read_csv(path, **options)
+    except pa.ArrowException as error:
+        if separator == ",":
+            read_csv(path)  # the slow reader names the line
+        raise DataError(f"{path.name} is not a CSV table", why=str(error).partition("\n")[0][:200], fix="quote the cells") from error
+
+
+def _header(path: Path) -> tuple[list[str], str]:
+    """Return the column names and the separator."""
+    with path.open("rb") as file:
+        head = file.read(_HEAD)
+    if not head.strip() or head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        read_csv(path)  # says what is wrong with it
+    text = head.decode("utf-8-sig", errors="replace").lstrip("\r\n")
+    first = text.partition("\n")[0]
+    separator = next((mark for mark in SEPARATORS if mark in first), ",")
+    return next(csv.reader(io.StringIO(text, newline=""), delimiter=separator)), separator
+
+
+# ---- columns as text -----------------------------------------------------------------------------------------------------------------
+
+
+def as_text(column: pa.ChunkedArray, name: str) -> pa.Array:
+    """Return a column as dictionary-encoded text; missing values and blank cells are null.
+
+    Whole numbers that are stored as floats (as pandas stores integers beside missing values) read as whole numbers.
+
+    Raises
+    ------
+    DataError
+        If its values are no labels: lists, structures, or numbers with fractions.
+    """
+    kind: Any = column.type
+    if pa.types.is_dictionary(kind):
+        column = column.cast(kind.value_type)
+        kind = column.type
+    if pa.types.is_floating(kind):
+        column = _whole(column, name)
+    elif pa.types.is_boolean(kind):
+        column = pc.if_else(column, "True", "False")
+    elif not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_integer(kind) or pa.types.is_null(kind)):
+        raise DataError(f"the column {shown(name)} holds {kind}, which is no label", fix="give text or whole numbers")
+    text = pa.chunked_array([column.cast(pa.string()).combine_chunks()])
+    encoded = text.dictionary_encode().combine_chunks()
+    if all(level.strip() for level in encoded.dictionary.to_pylist()):
+        return encoded
+    return pc.if_else(pc.equal(pc.utf8_trim_whitespace(text), ""), None, text).dictionary_encode().combine_chunks()
+
+
+def _whole(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
+    known = pc.if_else(pc.is_nan(column), None, column)
+    if pc.any(pc.not_equal(pc.floor(known), known)).as_py():
+        raise DataError(
+            f"the column {shown(name)} holds numbers with fractions, which are no labels",
+            fix="give the answer as text; scores go into one column a label, called score:LABEL",
+        )
+    return known.cast(pa.int64())
+
+
+def as_numbers(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
+    """Return a column of finite numbers, or raise `DataError` with the first cell that is none."""
+    try:
+        numbers = column.cast(pa.float64())
+    except pa.ArrowException as error:
+        text = column.cast(pa.string())
+        place = pc.index(pc.match_substring_regex(text, r"^[ +-]*(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"), False).as_py()
+        raise not_a_number(name, place, shown(str(text[place].as_py()))) from error
+    bad = pc.fill_null(pc.invert(pc.is_finite(numbers)), True)
+    if pc.any(bad).as_py():
+        place = pc.index(bad, True).as_py()
+        raise not_a_number(name, place, str(numbers[place].as_py() if numbers[place].is_valid else "nothing"))
+    return numbers
+
+
+def not_a_number(name: str, row: int, found: str) -> DataError:
+    """Return the error about a score that is no finite number."""
+    return DataError(
+        f"a score that is no number in the column {shown(name)}",
+        where=f"row {row + 1} after the header" if row >= 0 else None,
+        why=f"found {found}",
+        fix="give each row a number from 0 to 1, with a decimal point",
+    )
+
+
+def all_numbers(values: Sequence[str]) -> bool:
+    """Whether every text is a number.
+
+    Examples
+    --------
+    >>> all_numbers(["1", "2.5"]), all_numbers(["1", "x"]), all_numbers([])
+    (True, False, False)
+    """
+    return bool(values) and all(_number(value) is not None for value in values)
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None

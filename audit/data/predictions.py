@@ -1,0 +1,231 @@
+"""Predictions made elsewhere: a CSV or Parquet file with attributes, answers, and true answers or scores where there are any."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from audit.data.answers import ANSWER, SCORE, TRUTH, Scores, Texts, answered, decoded, labels_of, scores_of
+from audit.data.columns import all_numbers, as_text, read_columns
+from audit.data.schema import IMAGE_COLUMNS, counted, near_duplicates, shown
+from audit.errors import DataError, UsageError, nearest
+from audit.types import UNKNOWN, Predictions
+
+if TYPE_CHECKING:
+    from jaxtyping import Int
+
+ID_COLUMNS = ("id", *IMAGE_COLUMNS)
+PLAIN = "predictions"
+"""Name of the measurement of a file with a single column of answers."""
+FEW_LEVELS = 50
+_OWN = b"vlm_audit.labels"
+"""Metadata of the `predictions.parquet` that an audit leaves behind."""
+_OWN_COLUMNS = ("model", "probe", "measurement", "id", TRUTH, ANSWER, "scores")
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the command says about the columns."""
+
+    attributes: tuple[str, ...] | None = None
+    """None: every other column of text with 2 to 50 levels."""
+    cluster: str | None = None
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What was answered to one question."""
+
+    model: str
+    probe: str | None
+    """None where the file does not say."""
+    measurement: str
+    predictions: Predictions
+
+
+@dataclass(frozen=True)
+class PredictionFile:
+    """A file of predictions, read."""
+
+    name: str
+    sha256: str
+    answers: tuple[Answers, ...]
+    notes: tuple[str, ...]
+
+
+def load_predictions(path: Path, wanted: Wanted) -> PredictionFile:
+    """Read predictions made elsewhere.
+
+    Columns: attributes; ``y_pred``, or ``y_pred:NAME`` for several questions, or only scores; optionally ``y_true`` (``y_true:NAME``), a
+    column ``score:LABEL`` for each label, and an identifier. The ``predictions.parquet`` of an audit is read as well.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be read, a column that is needed is missing, an answer is missing, an identifier occurs twice, a score is no
+        probability, or no true answer is ever given.
+    UsageError
+        If `wanted` names a column that is not there.
+    """
+    table = read_columns(path)
+    with path.open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    for name in (*(wanted.attributes or ()), *([wanted.cluster] if wanted.cluster else [])):
+        if name not in table.column_names:
+            raise UsageError(f"{path.name} has no column {shown(name)}", fix=nearest(name, table.column_names))
+    labels = json.loads((table.schema.metadata or {}).get(_OWN, b"null"))
+    if labels is not None and set(_OWN_COLUMNS) <= set(table.column_names):
+        parts = [_own(part, labels, wanted, path.name) for part in _parts(table)]
+        return PredictionFile(
+            path.name, sha256, tuple(answers for answers, _ in parts), tuple(dict.fromkeys(n for _, ns in parts for n in ns))
+        )
+    answers, notes = _flat(table, wanted, path.name)
+    return PredictionFile(path.name, sha256, answers, notes)
+
+
+# ---- the two layouts -----------------------------------------------------------------------------------------------------------------
+
+
+def _flat(table: pa.Table, wanted: Wanted, place: str) -> tuple[tuple[Answers, ...], tuple[str, ...]]:
+    names = table.column_names
+    scores = tuple(name for name in names if name.startswith(SCORE))
+    questions = {_question(name): name for name in names if name == ANSWER or name.startswith(f"{ANSWER}:")}
+    if not questions and not scores:
+        raise DataError(
+            f"{place} has no column 'y_pred'",
+            why=f"found the columns: {', '.join(name[:80] for name in names[:50])}",
+            fix="name the column of answers y_pred, or give one column a label: score:LABEL",
+        )
+    reserved = {*scores, *questions.values(), *(name for name in names if name == TRUTH or name.startswith(f"{TRUTH}:"))}
+    rows, notes = _rows(table, wanted, reserved, place)
+    found = []
+    for question, column in (questions or {PLAIN: None}).items():
+        suffix = "" if column in (None, ANSWER) else column.removeprefix(ANSWER)
+        truth = next((name for name in (TRUTH + suffix, TRUTH) if name in names), None)
+        given = scores_of(table, scores) if column in (None, ANSWER) else None
+        texts = Texts(
+            labels_of(table[column], column, place) if column else None,
+            labels_of(table[truth], truth, place, missing=True) if truth else None,
+        )
+        predictions, more = answered(texts, given, rows.attributes, place)
+        predictions = replace(predictions, cluster=rows.cluster)
+        found.append(Answers(place, None, question, predictions))
+        notes += more
+    return tuple(found), tuple(notes)
+
+
+def _question(column: str) -> str:
+    return column.removeprefix(f"{ANSWER}:") if column != ANSWER else PLAIN
+
+
+def _parts(table: pa.Table) -> list[pa.Table]:
+    """Return the rows of each (model, probe, measurement), in the order of the file."""
+    keys = table.select(["model", "probe", "measurement"]).to_pandas()
+    number, combinations = pd.factorize(pd.MultiIndex.from_frame(keys))
+    return [table.filter(pa.array(number == part)) for part in range(len(combinations))]
+
+
+def _own(table: pa.Table, labels: Mapping[str, Sequence[str]], wanted: Wanted, place: str) -> tuple[Answers, list[str]]:
+    model, probe, measurement = (table[name][0].as_py() for name in ("model", "probe", "measurement"))
+    # A file of several probes has the attributes of all of them: null where a probe has none of that name.
+    empty = {name for name in table.column_names if table[name].null_count == len(table)}
+    rows, notes = _rows(table, wanted, {*_OWN_COLUMNS, *empty} - {"id"}, place)
+    flat = table["scores"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    names = tuple(labels.get(f"{probe}/{measurement}", ()))
+    given = None
+    if len(flat):
+        if len(flat) != len(names) * len(table):
+            raise DataError(f"{place}: the scores of {measurement!r} are not one a label", why=f"its labels are {', '.join(names)}")
+        given = Scores(names, flat.reshape(len(table), -1))
+    truth = None if TRUTH in empty else labels_of(table[TRUTH], TRUTH, place, missing=True)
+    predictions, more = answered(Texts(labels_of(table[ANSWER], ANSWER, place), truth), given, rows.attributes, place)
+    return Answers(model, probe, measurement, replace(predictions, cluster=rows.cluster)), notes + more
+
+
+# ---- rows: attributes, identifiers, clusters -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Rows:
+    attributes: pd.DataFrame
+    cluster: Int[np.ndarray, "n"] | None
+
+
+def _rows(table: pa.Table, wanted: Wanted, reserved: set[str], place: str) -> tuple[_Rows, list[str]]:
+    names = [name for name in table.column_names if name not in reserved and name and not name.startswith("__index_level_")]
+    identifier = next((name for name in ID_COLUMNS if name in names), None)
+    notes: list[str] = []
+    texts = _attributes(table, wanted, [name for name in names if name not in (identifier, wanted.cluster)], notes, place)
+    index = _identifiers(table, identifier, wanted, place)
+    frame = pd.DataFrame({name: decoded(text, UNKNOWN) for name, text in texts.items()}, index=index, dtype="str")
+    notes += [note for name, text in texts.items() for note in near_duplicates(name, text.dictionary.to_pylist())]
+    notes += [
+        f"{name}: {counted(text.null_count, 'value')} missing; these rows form the group {UNKNOWN!r}, outside every test."
+        for name, text in texts.items()
+        if text.null_count
+    ]
+    return _Rows(frame, _clusters(table, wanted.cluster, place)), notes
+
+
+def _attributes(table: pa.Table, wanted: Wanted, names: Sequence[str], notes: list[str], place: str) -> dict[str, pa.Array]:
+    """Return the columns to slice by: those that were named, or every column of text with few levels."""
+    if wanted.attributes is not None:
+        return {name: as_text(table[name], name) for name in wanted.attributes}
+    chosen, others = {}, []
+    for name in names:
+        kind = table[name].type
+        numeric = pa.types.is_integer(kind) or pa.types.is_floating(kind)
+        text = None if numeric or pa.types.is_nested(kind) else as_text(table[name], name)
+        levels = [] if text is None else [level for level in text.dictionary.to_pylist() if level.strip()]
+        if text is None or all_numbers(levels):
+            others.append(f"{shown(name)} (numbers)" if numeric or text is not None else f"{shown(name)} ({kind})")
+        elif 2 <= len(levels) <= FEW_LEVELS:
+            chosen[name] = text
+        else:
+            others.append(f"{shown(name)} ({counted(len(levels), 'level')})")
+    unused = f"; not used: {', '.join(others)}" if others else ""
+    if not chosen:
+        raise DataError(
+            f"{place} has no attribute column",
+            why=f"an attribute is by rule a column of text with 2 to {FEW_LEVELS} levels{unused}",
+            fix="name the columns to slice by: --attributes race,gender",
+        )
+    notes.append(f"Attributes by rule (columns of text with 2 to {FEW_LEVELS} levels): {', '.join(map(shown, chosen))}{unused}.")
+    return chosen
+
+
+def _identifiers(table: pa.Table, name: str | None, wanted: Wanted, place: str) -> pd.Index:
+    if name is None:
+        numbers: pd.Index = pd.Index(np.arange(1, len(table) + 1).astype(str), dtype="str")
+        return numbers
+    index: pd.Index = pd.Index(table[name].cast(pa.string()).to_pandas(), dtype="str")
+    if name != wanted.cluster and index.has_duplicates:
+        twice = index[index.duplicated()]
+        raise DataError(
+            f"{place}: {counted(len(twice), 'row')} with an identifier that stands before",
+            where=f"column {shown(name)}",
+            why=f"the first is {shown(str(twice[0]))}; a row that counts twice makes intervals too narrow",
+            fix=f"keep one row an image, or say that rows with one identifier belong together: --cluster {name}",
+        )
+    return index
+
+
+def _clusters(table: pa.Table, name: str | None, place: str) -> Int[np.ndarray, "n"] | None:
+    if name is None:
+        return None
+    text = as_text(table[name], name)
+    if text.null_count:
+        raise DataError(
+            f"{place}: {counted(text.null_count, 'row')} without a cluster",
+            where=f"column {shown(name)}",
+            fix="give each row its cluster; a row that belongs to no other has one of its own",
+        )
+    return np.asarray(text.indices.to_numpy(), np.int64)
