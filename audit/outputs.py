@@ -146,7 +146,7 @@ def _table(result: AuditResult, measurement: str, predictions: Predictions) -> p
     import pyarrow as pa
 
     n = len(predictions.y_pred)
-    attributes = {_column(name): values.to_numpy() for name, values in predictions.attributes.items()}
+    attributes = {column_of(name): values.to_numpy() for name, values in predictions.attributes.items()}
     columns: dict[str, Any] = {
         "model": [result.model.name] * n,
         "probe": [result.probe.name] * n,
@@ -157,10 +157,10 @@ def _table(result: AuditResult, measurement: str, predictions: Predictions) -> p
         "y_pred": predictions.y_pred,
     }
     table = pa.table({name: pa.array(values, pa.string()) for name, values in columns.items()})
-    return table.append_column("scores", pa.array(list(predictions.scores), pa.list_(pa.float32())))
+    return table.appendcolumn_of("scores", pa.array(list(predictions.scores), pa.list_(pa.float32())))
 
 
-def _column(attribute: object) -> str:
+def column_of(attribute: object) -> str:
     """Return the column of an attribute; one that is called like a column of ours gets another name."""
     return f"{attribute}_attribute" if attribute in OWN_COLUMNS else str(attribute)
 

@@ -25,7 +25,7 @@ from reports.slicer import slicer
 
 def render(results: Results) -> str:
     """Return the page of `results` as HTML."""
-    return _environment().get_template("page.html").render(page=page(results), slicer=slicer(results))
+    return environment().get_template("page.html").render(page=page(results), slicer=slicer(results))
 
 
 def write(results: Results, path: Path) -> None:
@@ -66,8 +66,9 @@ def read(directory: Path) -> Results:
 
 
 @cache
-def _environment() -> Environment:
-    environment = Environment(
+def environment() -> Environment:
+    """Return the environment of every page: strict, escaping, with numbers, phrases and words at hand."""
+    made = Environment(
         loader=PackageLoader("reports"),
         autoescape=True,
         undefined=StrictUndefined,
@@ -76,8 +77,8 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.globals.update(numbers=numbers, phrases=phrases, words=words)
-    return environment
+    made.globals.update(numbers=numbers, phrases=phrases, words=words)
+    return made
 
 
 def _printable(value: object) -> object:

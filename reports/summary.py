@@ -100,7 +100,7 @@ def terminal(results: Results) -> str:
 def _audit_terminal(audit: AuditResult) -> str:
     primary = sorted((finding for finding in audit.findings if finding.primary), key=by_severity)
     shown = primary[:_MOST_ROWS]
-    lines = [_fit(f"{audit.model.name} · {audit.probe.name} · {in_words(audit.data.used, 'image')}", COLUMNS).rstrip(), ""]
+    lines = [fit(f"{audit.model.name} · {audit.probe.name} · {in_words(audit.data.used, 'image')}", COLUMNS).rstrip(), ""]
     lines += [_wide("metric by attribute", "status"), _narrow("groups", "gap [interval]", "chance"), "-" * COLUMNS]
     lines += [line for finding in shown for line in _finding_lines(finding, audit)]
     hidden, others = len(primary) - len(shown), len(audit.findings) - len(primary)
@@ -109,7 +109,7 @@ def _audit_terminal(audit: AuditResult) -> str:
     verdict = words.VERDICTS[audit.verdict]
     said = [f"{verdict.word}. {verdict.sentence} {audit.verdict_reason}"]
     said += ["LIMITED RUN: a sample can conclude nothing but 'inconclusive'."] if audit.data.limited else []
-    return "\n".join([*lines, "", *(line for text in said for line in _wrapped(text))])
+    return "\n".join([*lines, "", *(line for text in said for line in wrapped(text))])
 
 
 def _finding_lines(finding: Finding, audit: AuditResult) -> list[str]:
@@ -124,14 +124,14 @@ def _finding_lines(finding: Finding, audit: AuditResult) -> list[str]:
 
 
 def _wide(question: str, status: str) -> str:
-    return f"{_fit(question, 66)} {_fit(status, 13)}".rstrip()
+    return f"{fit(question, 66)} {fit(status, 13)}".rstrip()
 
 
 def _narrow(groups: str, interval: str, chance: str) -> str:
-    return f"  {_fit(groups, 51)} {_fit(interval, 18)} {_fit(chance, 7)}".rstrip()
+    return f"  {fit(groups, 51)} {fit(interval, 18)} {fit(chance, 7)}".rstrip()
 
 
-def _wrapped(text: str) -> list[str]:
+def wrapped(text: str) -> list[str]:
     """Return lines of at most 80 columns, broken between words."""
     lines = [""]
     for word in clean(text).split():
@@ -139,11 +139,11 @@ def _wrapped(text: str) -> list[str]:
         if sum(map(_columns, longer)) <= COLUMNS:
             lines[-1] = longer
         else:
-            lines.append(_fit(word, COLUMNS).rstrip())
+            lines.append(fit(word, COLUMNS).rstrip())
     return lines
 
 
-def _fit(text: str, columns: int) -> str:
+def fit(text: str, columns: int) -> str:
     """Return text cut or padded to a number of columns; wide characters take two."""
     kept, used = "", 0
     text = " ".join(clean(text).split(" "))

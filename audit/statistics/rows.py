@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import pandas as pd
@@ -16,7 +16,17 @@ if TYPE_CHECKING:
     from jaxtyping import Bool, Int
 
     from audit.statistics.metrics import Metric, Outcome
-    from audit.types import Group, Predictions
+    from audit.types import Group
+
+
+class Answers(Protocol):
+    """What was answered, and what is true: all that a rate needs to know of `Predictions`."""
+
+    @property
+    def y_pred(self) -> np.ndarray: ...
+
+    @property
+    def y_true(self) -> np.ndarray | None: ...
 
 
 @dataclass(frozen=True)
@@ -27,7 +37,7 @@ class RowEvents:
     event: Bool[np.ndarray, "n"]
 
 
-def row_events(predictions: Predictions, metric: Metric, outcome: Outcome | None) -> RowEvents:
+def row_events(predictions: Answers, metric: Metric, outcome: Outcome | None) -> RowEvents:
     """Return the images that a metric counts; their sums by group are its `tally`."""
     n = len(predictions.y_pred)
     truth = np.full(n, "") if predictions.y_true is None else predictions.y_true

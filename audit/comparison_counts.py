@@ -1,0 +1,146 @@
+"""The claims of two audits, counted together: one pass over the images for each slicing, and what changed in each claim."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from audit.comparison import Change
+from audit.comparison_sides import Y_PRED, Y_TRUE
+from audit.statistics.change import BOTH, NEITHER, ONLY_AFTER, ONLY_BEFORE, JointCounts, gap_change, pair_changes, rate_changes
+from audit.statistics.counts import count_table
+from audit.statistics.metrics import METRICS
+from audit.statistics.null import generator
+from audit.statistics.rows import row_codes, row_events
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from audit.results import AuditResult, Finding, MeasurementRecord
+    from audit.statistics.metrics import Outcome
+    from audit.types import Group, Settings
+
+_BEFORE = "answer before"
+"""Column of the joint table beside those of a count table."""
+
+
+@dataclass(frozen=True)
+class Counted:
+    """Every claim that can be paired, before any correction, and those that cannot."""
+
+    joints: Mapping[str, JointCounts]
+    """finding -> its counts."""
+    changes: tuple[Change, ...]
+    not_compared: tuple[str, ...]
+    """A sentence each."""
+
+
+def count_changes(
+    audits: tuple[AuditResult, AuditResult], tables: Mapping[str, tuple[pd.DataFrame, pd.DataFrame]], settings: Settings, others: int
+) -> Counted:
+    """Count every claim of the first audit together with the second's answers, and say what changed.
+
+    Parameters
+    ----------
+    audits : (AuditResult, AuditResult)
+        Before and after.
+    tables : mapping of str to (DataFrame, DataFrame)
+        measurement -> answers before and after, of the same images in the same order.
+    settings : Settings
+        Seed, alpha, draws, smallest group.
+    others : int
+        Models that are compared with the first; a reversal must hold over all primary claims of all of them.
+    """
+    theirs = {finding.id: finding for finding in audits[1].findings}
+    records = {record.name: record for record in audits[0].measurements}
+    claims = max(sum(finding.primary for finding in audits[0].findings), 1) * others
+    joints: dict[str, JointCounts] = {}
+    changes: list[Change] = []
+    refused: list[str] = []
+    counted: dict[tuple[str, tuple[str, ...]], pd.DataFrame] = {}
+    for finding in audits[0].findings:
+        if reason := _why_not(finding, theirs, tables):
+            refused.append(f"{finding.id}: {reason}.")
+            continue
+        record, key = records[finding.measurement], (finding.measurement, finding.attributes)
+        if key not in counted:
+            counted[key] = _joint_table(*tables[finding.measurement], finding.attributes, record.truth)
+        joints[finding.id] = joint_counts(counted[key], finding, record)
+        changes.append(_change(finding, theirs[finding.id], joints[finding.id], record.truth, settings, claims))
+    return Counted(joints, tuple(changes), tuple(refused))
+
+
+def _why_not(finding: Finding, theirs: Mapping[str, Finding], tables: Mapping[str, object]) -> str | None:
+    if finding.id not in theirs or finding.measurement not in tables:
+        return "only the first audit asks it"
+    metric = METRICS.get(finding.metric)
+    if metric is None:
+        return f"this program knows no metric {finding.metric!r}"
+    if metric.denominator == "selected":
+        return "it counts the images that a model selects, and two models select different images"
+    return None
+
+
+def _joint_table(before: pd.DataFrame, after: pd.DataFrame, by: Sequence[str], truth: str | None) -> pd.DataFrame:
+    """Count the images of each (attributes, true answer, answer before, answer after): the one pass over the images."""
+    rows = before[list(by)].assign(**{_BEFORE: before[Y_PRED].array})
+    true = None if truth is None else before[Y_TRUE].array
+    return count_table(rows, true, after[Y_PRED].array, [*by, _BEFORE])
+
+
+@dataclass(frozen=True)
+class _Answers:
+    """One side's answers in the rows of the joint table."""
+
+    y_true: np.ndarray | None
+    y_pred: np.ndarray
+
+
+def joint_counts(table: pd.DataFrame, finding: Finding, record: MeasurementRecord) -> JointCounts:
+    """Return a claim's counts of (event before, event after) from a joint table of answers."""
+    outcome: Outcome | None = None if finding.outcome is None else frozenset(record.outcomes[finding.outcome])
+    metric, images = METRICS[finding.metric], table["n"].to_numpy()
+    groups, codes = row_codes(table, finding.attributes, _levels(finding))
+    truth = None if record.truth is None else table["y_true"].to_numpy(object)
+    before, after = (row_events(_Answers(truth, table[name].to_numpy(object)), metric, outcome) for name in (_BEFORE, "y_pred"))
+    cell = np.select([before.event & after.event, before.event, after.event], [BOTH, ONLY_BEFORE, ONLY_AFTER], NEITHER)
+    places, counted = codes * 4 + cell, np.where(before.counted, images, 0)
+    cells = np.bincount(places, weights=counted, minlength=4 * len(groups)).reshape(-1, 4).astype(np.int64)
+    return JointCounts(groups, cells, np.bincount(codes, weights=images, minlength=len(groups)).astype(np.int64))
+
+
+def _levels(finding: Finding) -> dict[str, Group]:
+    """Return attribute -> its levels in the order in which the audit shows them."""
+    groups = [rate.group for rate in finding.by_group]
+    return {name: tuple(dict.fromkeys(group[i] for group in groups)) for i, name in enumerate(finding.attributes)}
+
+
+def _change(finding: Finding, theirs: Finding, joint: JointCounts, truth: str | None, settings: Settings, claims: int) -> Change:
+    compared = joint.compared(settings.min_group_size)
+    estimable = len(compared.groups) > 1
+    by_group, of_all = rate_changes(joint, settings)
+    rng = generator(settings.seed, f"{finding.id}/change")
+    return Change(
+        id=finding.id,
+        measurement=finding.measurement,
+        truth=truth,
+        metric=finding.metric,
+        outcome=finding.outcome,
+        attributes=finding.attributes,
+        better=finding.better,
+        primary=finding.primary,
+        tolerance=finding.tolerance,
+        verdict_before=finding.verdict,
+        verdict_after=theirs.verdict,
+        overall=of_all,
+        by_group=by_group,
+        gap=gap_change(compared, settings, rng) if estimable else None,
+        pairs=pair_changes(compared, settings.alpha, claims) if estimable else (),
+        verdict="cannot tell" if estimable else "not estimable",
+        beyond_tolerance=False,
+        levelled_down=False,
+        reason="Not concluded yet.",
+    )
