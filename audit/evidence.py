@@ -188,6 +188,56 @@ class ThresholdPoint:
     by_group: tuple[ThresholdCell, ...]
 
 
+@dataclass(frozen=True, config=_STRICT)
+class Calibration:
+    """Calibration of a measurement's answers by the groups of one slicing."""
+
+    attributes: tuple[str, ...]
+    groups: tuple[GroupCalibration, ...]
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Odds:
+    """Equal opportunity and equalised odds of one answer, or set of answers, between groups."""
+
+    measurement: str
+    outcome: str
+    attributes: tuple[str, ...]
+    difference: OddsDifference
+
+
+@dataclass(frozen=True, config=_STRICT)
+class ThresholdCurve:
+    """What a claim becomes when only answers above a confidence are given."""
+
+    finding: str
+    """Id of the finding whose rate it is."""
+    points: tuple[ThresholdPoint, ...]
+
+
+# ---- many comparisons ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Listed:
+    """The p-value of one entry of a list, corrected for the other entries: the same question of each word, by the same attributes."""
+
+    entries: int
+    benjamini_hochberg: float
+    """Keeps the share of false alarms among the detected."""
+    max_t: float
+    """Keeps the chance of any false alarm: every entry on the same shuffles of the group labels."""
+
+
+@dataclass(frozen=True, config=_STRICT)
+class VarianceShares:
+    """Shares of the variance of an effect over specifications; they sum to 1."""
+
+    wording: float
+    label_set: float
+    interplay: float
+
+
 # ---- how little would overturn it ---------------------------------------------------------------------------------------------------
 
 
@@ -256,3 +306,5 @@ class AdjustedGap:
     adjusted: float
     """Gap of observed minus predicted rates."""
     adjusted_p: float
+    others: tuple[str, ...] = ()
+    """Attributes whose combinations are the strata."""

@@ -9,7 +9,8 @@ from audit.statistics.adjustment import Strata, mantel_haenszel, strata, stratif
 from audit.statistics.intervals import newcombe
 from audit.statistics.metrics import METRICS
 from audit.statistics.null import gap_test
-from audit.types import UNKNOWN, Predictions
+from audit.statistics.tables import count_record, unpack
+from audit.types import UNKNOWN, LabelSet, Measurement, Predictions
 
 
 def two(events, n, left_out=0):
@@ -162,7 +163,8 @@ def test_strata_of_predictions():
     y_pred = np.array(["yes", "no", "yes", "yes", "yes", "no"])
     answered = Predictions(labels, labels, np.zeros((6, 2), np.float32), y_pred, None, rows, np.zeros(6))
     levels = {"race": ("A", "B", "C"), "age": ("young", "old")}
-    found = strata(answered, METRICS["selection_rate"], frozenset({"yes"}), ("race",), ("age",), levels)
+    cells = unpack(count_record(Measurement("m", "?", LabelSet("l", labels, {}), "p", ()), answered, levels))
+    found = strata(cells, METRICS["selection_rate"], frozenset({"yes"}), ("race",), ("age",))
     assert found.groups == (("A",), ("B",), ("C",))
     assert found.n.tolist() == [[2, 0, 0], [1, 1, 0]]  # young, old
     assert found.events.tolist() == [[2, 0, 0], [0, 1, 0]]

@@ -96,6 +96,20 @@ def test_noise_curve_of_a_large_and_of_a_narrow_difference():
     assert [point.share for point in narrow] == [0.01, 0.4]
 
 
+@pytest.mark.parametrize(
+    ("events", "n"), [((100, 160), (1000, 1000)), ((300, 330, 352), (2000, 2000, 2000)), ((50, 20, 66, 5), (400, 90, 600, 33))]
+)
+def test_one_null_for_all_tables_tells_what_a_null_each_would(events, n):
+    """Every relabelled table put through the rules by itself, each with draws of its own: the shares agree within what 200 can tell."""
+    single, joint = (Rules(tolerance=0.05, alpha=0.05, level=0.02, fewest=30, draws=draws) for draws in (499, 9999))
+    events, n = np.array(events), np.array(n)
+    verdict = verdict_on(events, n, joint, rng(2))
+    for share in (0.05, 0.2):
+        tables = zip(*relabel(events, n, share, 200, rng(1)), strict=True)
+        each = np.mean([verdict_on(k, m, single, rng(i)) == verdict for i, (k, m) in enumerate(tables)])
+        assert noise_curve(events, n, joint, rng(3), shares=(share,))[0].kept == pytest.approx(each, abs=0.12)
+
+
 @pytest.mark.parametrize("cells", [(900, 700, 850), (900, 905, 899), (900, 876, 890), (45, 44, 41), (860, 900, 880), (10, 5, 4)])
 def test_verdicts_are_those_of_the_findings(cells):
     n = {45: 50, 10: 20}.get(cells[0], 1000)

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from audit.statistics.maxt import max_t, median_effect_p, patterns
+from audit.statistics.maxt import max_t, median_gap_p, patterns
 from audit.statistics.multiplicity import holm
 from audit.statistics.null import gap_test
 
@@ -140,24 +140,45 @@ def test_family_wise_error_is_kept_and_planted_gaps_are_found():
     assert np.mean(found) > 0.8
 
 
-def test_the_median_effect_is_tested_on_both_sides():
-    """Three events among six images: every labelling has a difference of 1/3 or 1 in size, half of them positive."""
+def test_the_median_gap_by_enumeration():
+    """Three events among six images in two groups of three: of 20 labellings 2 have a gap of 1, all others one of 1/3."""
     events = np.array([True, True, False, False, False, True])[:, None]
-    median, p = median_effect_p(patterns(events, None, np.array([0, 0, 0, 1, 1, 1]), 2), (0, 1), 999, rng())
+    median, p = median_gap_p(patterns(events, None, np.array([0, 0, 0, 1, 1, 1]), 2), 0, 2, 999, rng())
     assert (median, p) == (pytest.approx(1 / 3), 1.0)
+    extreme = np.array([True, True, True, False, False, False])[:, None]
+    assert median_gap_p(patterns(extreme, None, np.array([0, 0, 0, 1, 1, 1]), 2), 0, 2, 9999, rng())[1] == pytest.approx(0.1, abs=0.01)
 
 
-def test_median_effect_of_all_specifications():
-    """Twelve specifications of one question, each a noisy reading of the same difference of 15 points."""
+def test_median_gap_of_all_specifications():
+    """Twelve specifications of one question, each a noisy reading of the same difference of 30 points between b and a."""
     source, codes = rng(3), np.repeat([0, 1, 2], 150)
-    latent = source.random(450) + np.array([0.0, 0.15, 0.05])[codes]
+    latent = source.random(450) + np.array([0.0, 0.3, 0.15])[codes]
     events = np.stack([latent + 0.1 * source.standard_normal(450) > 0.5 for _ in range(12)], axis=1)
-    median, p = median_effect_p(patterns(events, None, codes, 3), (1, 0), 999, source)
-    by_hand = np.median(events[codes == 1].mean(axis=0) - events[codes == 0].mean(axis=0))
-    assert median == pytest.approx(by_hand)
-    assert p <= 0.01
-    back, same = median_effect_p(patterns(events, None, codes, 3), (0, 1), 999, rng(3))
-    assert back == pytest.approx(-median)
-    assert same <= 0.01
-    nothing = source.random((450, 12)) < 0.4
-    assert median_effect_p(patterns(nothing, None, codes, 3), (1, 0), 999, source)[1] > 0.05
+    median, p = median_gap_p(patterns(events, None, codes, 3), 0, 30, 999, source)
+    assert median == pytest.approx(np.median(events[codes == 1].mean(axis=0) - events[codes == 0].mean(axis=0)))
+    assert p <= 0.02
+
+
+def test_the_groups_are_picked_anew_in_each_shuffle():
+    """Seven groups that do not differ: the two that lie farthest apart always look different, and the null allows for it."""
+    source, alarms = rng(4), []
+    codes = np.repeat(np.arange(7), 60)
+    for _ in range(300):
+        latent = source.random((420, 1))
+        events = (0.7 * latent + 0.3 * source.random((420, 5))) < 0.5
+        alarms.append(median_gap_p(patterns(events, None, codes, 7), 0, 30, 99, source)[1] <= 0.05)
+    assert np.mean(alarms) <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 300)
+
+
+def test_no_median_gap_without_two_groups():
+    events, codes = independent(20, [[0.5]] * 2, 2, 0)
+    assert median_gap_p(patterns(events, None, codes, 2), 0, 30, 99, rng()) is None
+
+
+def test_rows_may_stand_for_many_images():
+    events, codes = independent(40, [[0.2, 0.5]] * 3, 3, 5)
+    rows, place = np.unique(np.column_stack([codes, events]), axis=0, return_inverse=True)
+    weighted = patterns(rows[:, 1:].astype(bool), None, rows[:, 0], 3, np.bincount(place.ravel()))
+    single = patterns(events, None, codes, 3)
+    assert (weighted.table == single.table).all()
+    assert (weighted.events == single.events).all()

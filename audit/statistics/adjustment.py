@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,16 +10,16 @@ import numpy as np
 from scipy.special import chdtrc, ndtri
 
 from audit.evidence import Adjusted, AdjustedGap, Estimate
-from audit.statistics.counts import grouped_counts
 from audit.statistics.intervals import newcombe
-from audit.statistics.metrics import Metric, Outcome, tally
 from audit.statistics.resampling import exceedance_p
-from audit.types import UNKNOWN
+from audit.statistics.rows import row_events
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
-    from audit.types import Group, Predictions
+    from audit.statistics.metrics import Metric, Outcome
+    from audit.statistics.tables import Cells
+    from audit.types import Group
 
 
 @dataclass(frozen=True)
@@ -34,16 +34,19 @@ class Strata:
     """Counted images with an unknown level, in no stratum."""
 
 
-def strata(
-    predictions: Predictions, metric: Metric, outcome: Outcome | None, by: Sequence[str], others: Sequence[str], levels: Mapping[str, Group]
-) -> Strata:
-    """Count events and denominators of a metric by group of `by` within every combination of the `others`."""
-    tallied = tally(grouped_counts(predictions, (*by, *others), levels), metric, outcome)
-    known = [i for i, group in enumerate(tallied.groups) if UNKNOWN not in group]
-    groups = tuple(dict.fromkeys(tallied.groups[i][: len(by)] for i in known))
-    # Known groups come first and in the order of a product: groups vary slowest.
-    events, n = (counts[known].reshape(len(groups), -1).T for counts in (tallied.events, tallied.n))
-    return Strata(groups, tuple(others), events, n, int(tallied.n.sum() - n.sum()))
+def strata(cells: Cells, metric: Metric, outcome: Outcome | None, by: Sequence[str], others: Sequence[str]) -> Strata:
+    """Count events and denominators of a metric by group of `by` within every combination of the `others` that has images."""
+    flags = row_events(cells.answered, metric, outcome)
+    groups, place = cells.place(by)
+    _, stratum = cells.place(others)
+    known = (place >= 0) & (stratum >= 0)
+    used, stratum = np.unique(stratum[known], return_inverse=True)
+    where, shape = stratum * len(groups) + place[known], (len(used), len(groups))
+    events, n = (
+        np.bincount(where, (cells.n * flag)[known], minlength=shape[0] * shape[1]).astype(np.int64).reshape(shape)
+        for flag in (flags.event, flags.counted)
+    )
+    return Strata(groups, tuple(others), events, n, int((cells.n * flags.counted)[~known].sum()))
 
 
 def mantel_haenszel(counted: Strata, first: int, second: int, alpha: float) -> Adjusted | None:

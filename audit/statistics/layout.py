@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from audit.evidence import VarianceShares
+
 if TYPE_CHECKING:
     from jaxtyping import Float
-
-
-@dataclass(frozen=True)
-class VarianceShares:
-    """Shares of the variance of an effect over specifications; they sum to 1."""
-
-    wording: float
-    label_set: float
-    interplay: float
 
 
 def variance_shares(effects: Float[np.ndarray, "t s"]) -> VarianceShares | None:

@@ -46,7 +46,11 @@ class MaxT:
 
 
 def patterns(
-    events: Bool[np.ndarray, "n m"], counted: Bool[np.ndarray, "n m"] | None, codes: Int[np.ndarray, "n"], groups: int
+    events: Bool[np.ndarray, "n m"],
+    counted: Bool[np.ndarray, "n m"] | None,
+    codes: Int[np.ndarray, "n"],
+    groups: int,
+    weight: Int[np.ndarray, "n"] | None = None,
 ) -> Patterns:
     """Collect images that are alike for every rate.
 
@@ -60,6 +64,8 @@ def patterns(
         Group of each image, ``0 <= code < groups``.
     groups : int
         How many groups there are.
+    weight : int[n] or None
+        Images that each row stands for; None: one.
 
     Examples
     --------
@@ -70,8 +76,8 @@ def patterns(
     counted = np.ones_like(events) if counted is None else counted
     both, place = np.unique(np.packbits(np.hstack([counted, events & counted]), axis=1), axis=0, return_inverse=True)
     flags = np.unpackbits(both, axis=1, count=2 * events.shape[1]).astype(bool)
-    table = np.bincount(place.ravel() * groups + codes, minlength=len(both) * groups).reshape(len(both), groups)
-    return Patterns(table, *np.split(flags, 2, axis=1))
+    table = np.bincount(place.ravel() * groups + codes, weight, minlength=len(both) * groups).astype(np.int64)
+    return Patterns(table.reshape(len(both), groups), *np.split(flags, 2, axis=1))
 
 
 def max_t(found: Patterns, fewest: int, draws: int, rng: np.random.Generator) -> MaxT:
@@ -122,36 +128,47 @@ def max_t(found: Patterns, fewest: int, draws: int, rng: np.random.Generator) ->
     return MaxT(np.where(testable, observed, np.nan), p, p_adjusted, mean, np.quantile(null, 0.95, axis=0))
 
 
-def median_effect_p(found: Patterns, pair: tuple[int, int], draws: int, rng: np.random.Generator) -> tuple[float, float]:
-    """Test all specifications of one question together: the median, over the rates, of the difference of two groups.
+def median_gap_p(found: Patterns, default: int, fewest: int, draws: int, rng: np.random.Generator) -> tuple[float, float] | None:
+    """Test all specifications of one question together: the median, over the rates, of the difference of the default's extreme groups.
 
     Parameters
     ----------
     found : Patterns
         One rate a specification.
-    pair : (int, int)
-        The two groups, first minus second.
+    default : int
+        The rate that picks the two groups: its highest and its lowest.
+    fewest : int
+        Counted images that a group needs to be picked.
     draws : int
-        Shuffles of the group labels, each put through every specification.
+        Shuffles of the group labels. Each is put through every specification and picks its own two groups: groups picked for their
+        distance are always some distance apart, and the null must be allowed the same.
     rng : Generator
         Source of the shuffles.
 
     Returns
     -------
-    median, p : float
-        Two-sided. A rate that one of the groups lacks takes no part.
+    (median, p) or None
+        A rate that one of the two groups lacks takes no part. None where fewer than two groups can be picked.
     """
+    compared = found.counted[:, default].astype(int) @ found.table >= max(fewest, 2)
+    if compared.sum() < 2:
+        return None
 
     def median(tables: Int[np.ndarray, "b r g"]) -> Float[np.ndarray, "b"]:
-        rates = _rates(found, tables[..., list(pair)])
-        differences = rates[..., 0] - rates[..., 1]
-        defined = np.isfinite(differences).any(axis=1)
-        medians = np.zeros(len(tables))
-        medians[defined] = np.nanmedian(differences[defined], axis=1)
-        return medians
+        rates = _rates(found, tables)[..., compared]
+        chosen = rates[:, default]
+        undefined = np.isnan(chosen)
+        # As `metrics.extremes`: of equals the first and the last.
+        highest = np.where(undefined, -1.0, chosen).argmax(axis=1)
+        lowest = chosen.shape[1] - 1 - np.where(undefined, 2.0, chosen)[:, ::-1].argmin(axis=1)
+        pair = np.stack([highest, lowest], axis=1)
+        ends = np.take_along_axis(rates, pair[:, None], axis=2)
+        differences = ends[..., 0] - ends[..., 1]
+        differences[~np.isfinite(differences).any(axis=1)] = 0.0
+        return np.asarray(np.nanmedian(differences, axis=1))
 
     observed = float(median(found.table[None])[0])
-    return observed, exceedance_p(np.abs(_shuffled(found, median, draws, rng)), abs(observed))
+    return observed, exceedance_p(_shuffled(found, median, draws, rng), observed)
 
 
 def _rates(found: Patterns, tables: Int[np.ndarray, "b r g"]) -> Float[np.ndarray, "b m g"]:

@@ -7,13 +7,20 @@ from dataclasses import replace
 
 import numpy as np
 
+from audit.evidence import VarianceShares
 from audit.results import SpecificationCurve, SpecificationPoint
 from audit.statistics.counts import grouped_counts
 from audit.statistics.intervals import newcombe
+from audit.statistics.layout import variance_shares
+from audit.statistics.maxt import median_gap_p, patterns
 from audit.statistics.metrics import Tally, extremes, resolve, tally
 from audit.statistics.multiplicity import benjamini_hochberg
 from audit.statistics.null import gap_test, generator
-from audit.types import Group, Predictions, Settings, Specification, SpecificationPlan, finding_id
+from audit.statistics.rows import row_codes, row_events
+from audit.types import UNKNOWN, Group, Predictions, Settings, Specification, SpecificationPlan, finding_id
+
+JOINT_DRAWS = 999
+"""At most as many shuffles for the joint test, each of which is put through every specification."""
 
 
 def specification_curve(
@@ -64,6 +71,8 @@ def specification_curve(
         largest=max(differences, default=None),
         share_same_sign=_share_same_sign(points[plan.default].difference, differences),
         share_detected=_share_detected(points, settings.alpha),
+        shares=_shares(points),
+        joint_p=_joint_p(plan, predictions, levels, settings) if first else None,
     )
 
 
@@ -111,3 +120,49 @@ def _share_same_sign(default: float | None, differences: Sequence[float]) -> flo
 def _share_detected(points: Sequence[SpecificationPoint], alpha: float) -> float | None:
     p = np.array([point.p for point in points if point.p is not None])
     return float(np.mean(benjamini_hochberg(p) <= alpha)) if len(p) else None
+
+
+def _shares(points: Sequence[SpecificationPoint]) -> VarianceShares | None:
+    """Split the spread over presets x variants, for those that make a whole layout: a preset that met few of the variants stays outside.
+
+    None where fewer than two presets met the same two variants, or an effect is missing.
+    """
+    effects = {(point.preset, point.variant): point.difference for point in points}
+    variants = list(dict.fromkeys(point.variant for point in points))
+    presets = list(dict.fromkeys(point.preset for point in points))
+    met = {preset: {variant for variant in variants if (preset, variant) in effects} for preset in presets}
+    whole = [variant for variant in variants if variant in max(met.values(), key=len)]
+    rows = [[effects[preset, variant] for variant in whole] for preset in presets if met[preset] >= set(whole)]
+    table = np.array(rows, float)  # a missing effect becomes NaN
+    if min(table.shape) < 2 or not np.isfinite(table).all():
+        return None
+    return variance_shares(table)
+
+
+def _joint_p(
+    plan: SpecificationPlan,
+    predictions: Mapping[int, Predictions] | Sequence[Predictions],
+    levels: Mapping[str, Group],
+    settings: Settings,
+) -> float | None:
+    """Test all specifications together; None where they were not answered for the same images."""
+    answered = [predictions[i] for i in range(len(plan.specifications))]
+    index = answered[plan.default].attributes.index
+    if any(not each.attributes.index.equals(index) for each in answered):
+        return None
+    flags = [
+        row_events(each, *resolve(specification.measurement, plan.claim, each))
+        for specification, each in zip(plan.specifications, answered, strict=True)
+    ]
+    groups, codes = row_codes(answered[plan.default].attributes, plan.claim.by, levels)
+    known = np.array([UNKNOWN not in group for group in groups])[codes]
+    events, counted = (np.stack([getattr(flag, name)[known] for flag in flags], axis=1) for name in ("event", "counted"))
+    found = patterns(events, counted, codes[known], int(codes[known].max(initial=0)) + 1)
+    tested = median_gap_p(
+        found,
+        plan.default,
+        settings.min_group_size,
+        min(settings.draws, JOINT_DRAWS),
+        generator(settings.seed, f"{plan.question}/all wordings"),
+    )
+    return tested[1] if tested else None

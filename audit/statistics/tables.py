@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from math import prod
 from typing import TYPE_CHECKING
 
@@ -11,12 +12,13 @@ import numpy as np
 import pandas as pd
 
 from audit.evidence import CountRecord
-from audit.types import UNKNOWN
+from audit.statistics.counts import GroupedCounts, group_order
+from audit.types import UNKNOWN, Predictions
 
 if TYPE_CHECKING:
     from jaxtyping import Int
 
-    from audit.types import Group, Measurement, Predictions
+    from audit.types import Group, Measurement
 
 MOST_ROWS = 20_000
 LARGEST_GRID = 2**53
@@ -100,3 +102,70 @@ def _counted(columns: Sequence[_Column], droppable: Sequence[_Column]) -> tuple[
         if len(cells) <= MOST_ROWS:
             return kept, cells, n
     raise AssertionError("a table without columns has one row")
+
+
+# ---- read back -------------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Cells:
+    """A count record unpacked: one row a cell of the grid that has images."""
+
+    answered: Predictions
+    """What the images of each cell were answered; without scores."""
+    n: Int[np.ndarray, "r"]
+    """Images of each cell."""
+    levels: Mapping[str, Group]
+    codes: Mapping[str, Int[np.ndarray, "r"]]
+    """attribute -> index into its levels of each cell."""
+
+    def place(self, by: Sequence[str]) -> tuple[tuple[Group, ...], Int[np.ndarray, "r"]]:
+        """Return the groups without an unknown level in the order in which they are shown, and each cell's; -1 where a level is unknown."""
+        known = [tuple(level for level in self.levels[name] if level != UNKNOWN) for name in by]
+        place = np.zeros(len(self.n), np.int64)
+        for name, levels in zip(by, known, strict=True):
+            place = place * len(levels) + self.codes[name]
+        unknown = np.any([self.codes[name] >= len(levels) for name, levels in zip(by, known, strict=True)], axis=0)
+        return tuple(product(*known)), np.where(unknown, -1, place)
+
+
+def unpack(record: CountRecord) -> Cells:
+    """Return the cells of a count record as rows.
+
+    Examples
+    --------
+    >>> record = CountRecord("m", ("race",), (("B", "A"),), ("yes", "no"), False, (1, 2), (5, 7), ())
+    >>> cells = unpack(record)
+    >>> cells.answered.attributes["race"].tolist(), cells.answered.y_pred.tolist(), cells.n.tolist()
+    (['B', 'A'], ['no', 'yes'], [5, 7])
+    """
+    axes = [*record.levels, *([record.answers] if record.truth else []), record.answers]
+    codes = np.unravel_index(np.array(record.cells, np.int64), [len(axis) for axis in axes])
+    columns = [np.array(axis, dtype=object)[code] for axis, code in zip(axes, codes, strict=True)]
+    attributes = pd.DataFrame(dict(zip(record.attributes, columns, strict=False)), index=range(len(record.cells)), dtype="str")
+    return Cells(
+        Predictions(
+            labels=record.answers,
+            answers=record.answers,
+            scores=np.zeros((len(record.cells), 0), np.float32),
+            y_pred=columns[-1].astype(str),
+            y_true=columns[-2].astype(str) if record.truth else None,
+            attributes=attributes,
+            margin=np.zeros(len(record.cells), np.float32),
+        ),
+        np.array(record.n, np.int64),
+        dict(zip(record.attributes, record.levels, strict=True)),
+        dict(zip(record.attributes, codes, strict=False)),
+    )
+
+
+def regrouped(cells: Cells, by: Sequence[str], levels: Mapping[str, Group]) -> GroupedCounts:
+    """Add the cells up to the groups of some attributes: the counts of the images, without touching an image."""
+    rows = cells.answered.attributes[list(by)].assign(
+        y_true="" if cells.answered.y_true is None else cells.answered.y_true, y_pred=cells.answered.y_pred, n=cells.n
+    )
+    table = rows.groupby([*by, "y_true", "y_pred"], as_index=False, observed=True)[["n"]].sum()
+    groups = group_order(table, by, levels)
+    place = {group: code for code, group in enumerate(groups)}
+    codes = np.fromiter((place[row] for row in table[list(by)].itertuples(index=False, name=None)), np.int64, len(table))
+    return GroupedCounts(table, groups, codes)
