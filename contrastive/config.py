@@ -83,7 +83,7 @@ def config_from_dict(tables: Mapping[str, Any], where: str) -> Config:
     """Return the run that the tables of a TOML file describe; raises as `read_config` does."""
     model = tables.get("model")
     if isinstance(model, Mapping):
-        known = {key: value for key, value in model.items() if key in ("preset", "init")}
+        known = {key: value for key, value in model.items() if key in ("preset", "init", "stated")}
         tables = {**tables, "model": {**known, "changes": {key: value for key, value in model.items() if key not in known}}}
     try:
         return from_plain(Config, tables, "the configuration")

@@ -18,6 +18,7 @@ from contrastive.data.order import split
 from contrastive.data.pairs import PairSet, Reading, load_pairs, texts_of
 from contrastive.errors import ConfigError
 from contrastive.heads import require_both_towers
+from contrastive.initial import read_model
 from contrastive.model import ModelConfig
 from contrastive.objectives import Distillation, Objective, make_objective
 from contrastive.preprocess import Preprocess
@@ -77,8 +78,8 @@ def prepare(config: Config) -> Material:
     """
     _check_device(config.run.device)
     check_shares(config, distributed.world_size())
-    initial = files.load(config.model.init) if config.model.init else None
-    teacher = files.load(config.loss.teacher) if config.loss.teacher else None
+    initial = read_model(config.model.init, config.model.stated) if config.model.init else None
+    teacher = read_model(config.loss.teacher) if config.loss.teacher else None
     if teacher:
         require_both_towers(teacher)
     architecture = _given(initial, config) if initial else architecture_of(config)

@@ -187,7 +187,10 @@ class ModelSource:
     preset: str | None = None
     """A name in `contrastive.presets`; its weights are drawn by the seed."""
     init: str | None = None
-    """A ``ckpt.pt`` to go on from: architecture, weights, tokenizer and preprocessing are its own."""
+    """A model to go on from: architecture, weights, tokenizer and preprocessing are its own. A ``ckpt.pt``; OpenAI's archive, open_clip's
+    or Lightning's checkpoint, flat weights; a folder of a `CLIPModel` or in open_clip's layout."""
+    stated: Mapping[str, str] = field(default_factory=dict)
+    """What a file of another program does not say, by the names of `contrastive.stated.Stated`: ``stated.activation = "gelu"``."""
     changes: Mapping[str, Any] = field(default_factory=dict)
     """Settings of `contrastive.architecture.ModelConfig` laid over the preset, nested as there; checked when the model is made."""
 
@@ -195,6 +198,8 @@ class ModelSource:
         if (self.preset is None) == (self.init is None):
             found = "neither" if self.preset is None else "both"
             raise ConfigError("model needs the setting 'preset' or 'init'", why=f"it has {found}", fix='write preset = "..." under [model]')
+        if self.init is None and self.stated:
+            raise ConfigError("model has the setting 'stated' without 'init'", why="a preset leaves nothing to state", fix="leave it out")
         if self.init is not None and self.changes:
             raise ConfigError(
                 f"model has the setting {next(iter(self.changes))!r} beside 'init'",
@@ -208,7 +213,9 @@ class ModelSource:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the table of the TOML file."""
-        return {"preset": self.preset, **self.changes} if self.preset else {"init": self.init}
+        if self.preset:
+            return {"preset": self.preset, **self.changes}
+        return {"init": self.init, **({"stated": dict(self.stated)} if self.stated else {})}
 
 
 def _is_pattern(text: str) -> bool:

@@ -165,7 +165,8 @@ def _announce(material: Material, training: Training) -> None:
     begin = f"from step {training.step}" if training.step else "from the start"
     together = f", {_processes()} processes ({config.run.dist})" if _processes() > 1 else ""
     _say(f"run    {config.run.out}: {config.optim.steps} steps, {begin}, seed {config.run.seed}{together}")
-    for sentence in material.pairs.replaced[:3] if _speaks() else ():
+    guessed = [note for note in material.initial.notes if note.startswith("Guessed")] if material.initial else []
+    for sentence in (*material.pairs.replaced[:3], *guessed) if _speaks() else ():
         _complain(f"warning: {sentence}")
 
 
