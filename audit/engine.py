@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from audit.embed import embed_images, embed_texts
+from audit.interview import interview
 from audit.measure.zero_shot import predict
 from audit.results import AuditResult, DataRecord, MeasurementRecord, ProbeRecord
 from audit.statistics.beside import beside
@@ -18,7 +19,7 @@ from audit.statistics.findings import conclude, findings
 from audit.statistics.paired import paired_findings
 from audit.statistics.specification import specification_curve
 from audit.statistics.tables import count_record
-from audit.types import Dataset, Encoder, Exclusion, Measurement, ModelRecord, Predictions, Probe, Settings
+from audit.types import Answerer, Dataset, Encoder, Exclusion, Measurement, ModelRecord, Predictions, Probe, Settings
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -56,15 +57,21 @@ class Answered:
 
 
 def audit(
-    encoder: Encoder, probe: Probe, dataset: Dataset, settings: Settings, *, cache_root: Path | None = None, batch_size: int = 32
+    encoder: Encoder | Answerer, probe: Probe, dataset: Dataset, settings: Settings, *, cache_root: Path | None = None, batch_size: int = 32
 ) -> Audited:
-    """Return every finding of `probe` about `encoder` on `dataset`.
+    """Return every finding of `probe` about `encoder` on `dataset`; a generative model is asked the probe as questions.
 
     Raises
     ------
     DataError
         If too many images are unreadable, or no group can be compared.
     """
+    if isinstance(encoder, Answerer):
+        held = interview(encoder, probe, dataset, settings, cache_root=cache_root, batch_size=batch_size)
+        seen = (held.scores.exclusions, held.scores.conversions)
+        return concluded(
+            Answered(held.record, dataset, held.attributes, held.predictions, held.specifications, *seen), held.probe, settings
+        )
     embeddings = embed_images(encoder, dataset, cache_root, batch_size=batch_size, max_skip=settings.max_skip)
     attributes = dataset.attributes.iloc[embeddings.rows]
     texts = _text_vectors(encoder, _measurements(probe), cache_root)
@@ -170,6 +177,7 @@ def _measurement_record(measurement: Measurement, predictions: Predictions) -> M
         near_ties=_near_ties(predictions),
         mean_margin=float(np.mean(predictions.margin)) if len(predictions.margin) else None,
         answer_counts={answer: int(counted.get(answer, 0)) for answer in predictions.answers},
+        asked=measurement.asked.text if measurement.asked else None,
     )
 
 

@@ -244,6 +244,8 @@ class MeasurementRecord:
     open_decisions: int | None = None
     """Decisions so close that rounding in the model's number format could turn them; None where that is not known."""
     calibration: tuple[Calibration, ...] = ()
+    asked: str | None = None
+    """The question as a generative model read it, options included; None for a dual encoder."""
 
 
 @dataclass(frozen=True, config=_STRICT)

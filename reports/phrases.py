@@ -163,6 +163,8 @@ def decision(record: MeasurementRecord) -> str:
     """Return how an image gets its answer."""
     if record.near_ties is None:
         return "The answers were given without scores."
+    if record.asked and not any(record.prompts.values()):
+        return "Two answers are compared: the one to the question below, and the one to the same options in their declared order."
     ensembled = any(len(texts) > 1 for texts in record.prompts.values())
     best = (
         "The probabilities of the labels of one answer are summed; the answer with the largest sum is given."
