@@ -87,6 +87,14 @@ def test_nothing_that_decides_is_changed(monkeypatch):
     assert (with_evidence.verdict, with_evidence.verdict_reason) == (without.verdict, without.verdict_reason)
 
 
+def test_images_that_come_in_clusters_get_nothing_that_counts_them_one_by_one():
+    cells = {("A", "yes", "yes"): 90, ("A", "yes", "no"): 10, ("B", "yes", "yes"): 60, ("B", "yes", "no"): 40}
+    result = audited(cells, RACES, (Claim("accuracy", ("race",)),), {}, cluster=np.arange(200) // 4)
+    assert all(getattr(result.findings[0], name) == Finding.__dataclass_fields__[name].default for name in NAMES)
+    assert (result.odds, result.threshold_curves, result.measurements[0].calibration) == ((), (), ())
+    assert len(result.counts[0].n) == 4
+
+
 def test_an_equal_pair_has_no_tipping_point_but_a_noise_curve():
     (finding,) = two_races(400, 402, (2000, 2000)).findings
     assert (finding.verdict, finding.tipping) == ("equivalent", None)

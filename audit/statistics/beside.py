@@ -48,6 +48,8 @@ def beside(
 ) -> AuditResult:
     """Return the result with everything that stands beside its verdicts. No verdict, rate or p-value of it changes.
 
+    Measurements whose images come in clusters get nothing: all of it takes one image for one case, and would claim too much.
+
     Parameters
     ----------
     result : AuditResult
@@ -61,6 +63,7 @@ def beside(
         attribute -> declared levels.
     settings : Settings
     """
+    measurements = [measurement for measurement in measurements if predictions[measurement.name].cluster is None]
     asked = {measurement.name: measurement for measurement in measurements}
     cells = {record.measurement: unpack(record) for record in result.counts}
     listed = {name: each for m in measurements for name, each in _listed(m, cells[m.name], result.findings, settings).items()}
@@ -71,10 +74,14 @@ def beside(
             open_decisions=open_decisions.get(record.name),
             calibration=calibrations(asked[record.name], predictions[record.name], levels, settings),
         )
+        if record.name in asked
+        else record
         for record in result.measurements
     )
 
     def evidence(finding: Finding) -> Finding:
+        if finding.measurement not in asked:
+            return finding
         finding = replace(finding, listed=listed.get(finding.id), near_tie_verdict=turned.get(finding.id))
         finding = _overturned(_sized(finding, settings), settings)
         return _adjusted(finding, asked[finding.measurement], cells[finding.measurement], settings)
@@ -181,7 +188,7 @@ def _near_ties(
     if not any(counts.values()) or result.data.limited:
         return counts, {}
     tables = {}
-    for finding in (each for each in result.findings if each.primary):
+    for finding in (each for each in result.findings if each.primary and each.measurement in asked):
         if not counts.get(finding.measurement):
             tables[finding.id] = (finding, *_compared(finding)[1:])
             continue
