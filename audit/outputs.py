@@ -131,15 +131,21 @@ def write_predictions(path: Path, audited: Iterable[tuple[AuditResult, Mapping[s
 
     The labels that the scores belong to stand in the file's metadata under ``vlm_audit.labels``.
     """
-    import pyarrow as pa
     import pyarrow.parquet as pq
+
+    table = predictions_table(audited)
+    with replacing(path) as file:
+        pq.write_table(table, file, compression="zstd")
+
+
+def predictions_table(audited: Iterable[tuple[AuditResult, Mapping[str, Predictions]]]) -> pa.Table:
+    """Return the table that `write_predictions` writes."""
+    import pyarrow as pa
 
     pairs = [(result, name, prediction) for result, predictions in audited for name, prediction in predictions.items()]
     labels = {f"{result.probe.name}/{name}": list(prediction.labels) for result, name, prediction in pairs}
     table = pa.concat_tables([_table(*pair) for pair in pairs], promote_options="default")
-    table = table.replace_schema_metadata({"vlm_audit.labels": json.dumps(labels, sort_keys=True)})
-    with replacing(path) as file:
-        pq.write_table(table, file, compression="zstd")
+    return table.replace_schema_metadata({"vlm_audit.labels": json.dumps(labels, sort_keys=True)})
 
 
 def _table(result: AuditResult, measurement: str, predictions: Predictions) -> pa.Table:
@@ -157,7 +163,7 @@ def _table(result: AuditResult, measurement: str, predictions: Predictions) -> p
         "y_pred": predictions.y_pred,
     }
     table = pa.table({name: pa.array(values, pa.string()) for name, values in columns.items()})
-    return table.appendcolumn_of("scores", pa.array(list(predictions.scores), pa.list_(pa.float32())))
+    return table.append_column("scores", pa.array(list(predictions.scores), pa.list_(pa.float32())))
 
 
 def column_of(attribute: object) -> str:

@@ -114,7 +114,7 @@ def _masks(table: pd.DataFrame, outcome: Outcome | None) -> dict[str, Bool[np.nd
 
 
 @cache
-def _functions() -> Mapping[str, Callable[..., Any]]:
+def definitions() -> Mapping[str, Callable[..., Any]]:
     """Return the definitions of record. Imported here: fairlearn costs more than a second, and most commands need none of it."""
     from fairlearn import metrics
     from sklearn.metrics import accuracy_score, precision_score
@@ -166,7 +166,7 @@ def _frame(counts: GroupedCounts, names: Sequence[str], outcome: Outcome | None)
     from fairlearn.metrics import MetricFrame
 
     codes, y_true, y_pred, n = _coded(counts, outcome)
-    functions = {name: _functions()[name] for name in names}
+    functions = {name: definitions()[name] for name in names}
     # Built from the same names as the metrics: fairlearn silently leaves a metric without an entry unweighted.
     weights = {name: {"sample_weight": n} for name in names}
     groups = pd.Series(codes, name="group")

@@ -1,0 +1,47 @@
+"""A finding as fairlearn sees it: `MetricFrame` on one row an image, for a notebook."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from audit.statistics.metrics import METRICS, Outcome, definitions
+from audit.types import UNKNOWN
+
+if TYPE_CHECKING:
+    from fairlearn.metrics import MetricFrame
+
+
+def row_frame(attributes: pd.DataFrame, y_true: pd.Series, y_pred: pd.Series, metric: str, outcome: Outcome | None) -> MetricFrame:
+    """Return the frame of one metric over the groups that the attributes make.
+
+    Parameters
+    ----------
+    attributes : DataFrame
+        One row an image, one column an attribute.
+    y_true, y_pred : Series of str
+        True answers (missing where nothing is true) and answers.
+    metric : str
+        A name in `METRICS`.
+    outcome : frozenset of str or None
+        Answers that count as positive; None: the answers themselves are compared.
+
+    Notes
+    -----
+    Answers are coded as integers first: fairlearn takes the string "1" for not selected. Intersections that no image has are rows of NaN;
+    group sizes must be looked at beside it, and its `difference()` knows nothing of chance.
+    """
+    from fairlearn.metrics import MetricFrame
+
+    if METRICS[metric].needs_truth:
+        known = (y_true != UNKNOWN) & y_true.notna()
+        attributes, y_true, y_pred = attributes[known], y_true[known], y_pred[known]
+    if outcome is None:
+        truth, answer = np.split(pd.factorize(pd.concat([y_true, y_pred]))[0], 2)
+    else:
+        truth, answer = (column.isin(outcome).to_numpy(np.int64) for column in (y_true, y_pred))
+    return MetricFrame(
+        metrics={metric: definitions()[metric]}, y_true=truth, y_pred=answer, sensitive_features=attributes.reset_index(drop=True)
+    )
