@@ -43,6 +43,14 @@ class Plan:
     """Name of the column of clusters, for the report."""
 
 
+def slices(probes: Sequence[Probe]) -> Group:
+    """Return the attributes that probes name, in claims, as truth, in pairs and as clusters."""
+    names = [name for probe in probes for m in probe.measurements for claim in m.claims for name in claim.by]
+    names += [m.truth for probe in probes for m in probe.measurements if m.truth]
+    names += [name for probe in probes for pair in probe.paired for name in (pair.attribute, *pair.within, pair.cluster)]
+    return tuple(dict.fromkeys(names))
+
+
 def audit_predictions(file: PredictionFile, plan: Plan, settings: Settings) -> list[Audited]:
     """Audit every model of a file with every probe, or by the stated rule.
 

@@ -130,12 +130,12 @@ def _audit_all(arguments: argparse.Namespace, chosen: Sequence[Probe], settings:
 
 def _audit_file(arguments: argparse.Namespace, chosen: Sequence[Probe], settings: Settings, directory: Path) -> list[Audited]:
     from audit.data.predictions import Wanted, load_predictions
-    from audit.elsewhere import Plan, audit_predictions
+    from audit.elsewhere import Plan, audit_predictions, slices
     from audit.stated_rule import Asking, parse_outcome
 
     asking = Asking(tuple(map(parse_outcome, arguments.outcome or ())), arguments.depth or 2)
     plan = Plan(tuple(chosen), asking, arguments.cluster)
-    file = load_predictions(arguments.predictions, Wanted(arguments.attributes, arguments.cluster))
+    file = load_predictions(arguments.predictions, Wanted(arguments.attributes, arguments.cluster, slices(chosen)))
     _open(directory)
     for note in file.notes:
         LOG.info("%s", note)

@@ -38,6 +38,8 @@ class Wanted:
     attributes: tuple[str, ...] | None = None
     """None: every other column of text with 2 to 50 levels."""
     cluster: str | None = None
+    slices: tuple[str, ...] = ()
+    """What probes slice by: only these columns are attributes then, where they are there."""
 
 
 @dataclass(frozen=True)
@@ -179,6 +181,8 @@ def _attributes(table: pa.Table, wanted: Wanted, names: Sequence[str], notes: li
     """Return the columns to slice by: those that were named, or every column of text with few levels."""
     if wanted.attributes is not None:
         return {name: as_text(table[name], name) for name in wanted.attributes}
+    if wanted.slices:
+        return {name: as_text(table[name], name) for name in wanted.slices if name in names or name == wanted.cluster}
     chosen, others = {}, []
     for name in names:
         kind = table[name].type

@@ -1,0 +1,337 @@
+"""Predictions made elsewhere: what is read, what is refused, and what comes out at the end of the command."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from audit.data.predictions import Wanted, load_predictions
+from audit.errors import DataError, UsageError
+from audit.run import main
+
+RACES, GENDERS = ("White", "Black"), ("Female", "Female", "Male", "Male")
+ROWS = "id,race,gender,y_true,y_pred\n" + "".join(
+    f"{i}.png,{'Black' if i % 2 else 'White'},{'Female' if i % 4 < 2 else 'Male'},cat,{'dog' if i % 8 == 1 else 'cat'}\n"
+    for i in range(400)
+)
+"""Odd rows are Black: 50 of 200 are called dogs. Even rows are White: none is."""
+
+
+@pytest.fixture
+def file(tmp_path):
+    def file(content, name="answers.csv") -> Path:
+        path = tmp_path / name
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return path
+
+    return file
+
+
+def read(path, **wanted):
+    return load_predictions(path, Wanted(**wanted))
+
+
+def audit(path, *flags, out="out"):
+    """Run the command in this process and return the first audit of its results.json."""
+    folder = path.parent / out
+    assert main(["--predictions", str(path), "--out", str(folder), *flags]) == 0
+    return json.loads((folder / "results.json").read_text())["audits"][0]
+
+
+def finding(result, name):
+    return next(each for each in result["findings"] if each["id"] == name)
+
+
+# ---- a whole run ---------------------------------------------------------------------------------------------------------------------
+
+
+def test_the_rates_of_a_file_are_those_counted_by_hand(file):
+    result = audit(file(ROWS))
+    by_race = finding(result, "predictions/accuracy/race")
+
+    assert [(rate["group"], rate["events"], rate["n"]) for rate in by_race["by_group"]] == [(["Black"], 150, 200), (["White"], 200, 200)]
+    assert (by_race["gap"]["value"], by_race["verdict"], by_race["primary"]) == (0.25, "disparity", True)
+    # 1 of 8 is wrong in either sex: rows 1 of 0..7 are Female, so 50 of 200 women and no man.
+    assert finding(result, "predictions/accuracy/race x gender")["primary"] is False
+    assert [rate["events"] for rate in finding(result, "predictions/accuracy/gender")["by_group"]] == [150, 200]
+
+
+def test_the_report_says_that_no_model_was_loaded_and_what_was_asked(file):
+    import hashlib
+
+    path = file(ROWS)
+    result = audit(path)
+    page = (path.parent / "out" / "report.html").read_text()
+
+    assert result["model"]["kind"] == "predictions made elsewhere"
+    assert result["model"]["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert "predictions made elsewhere" in page
+    assert result["model"]["sha256"] in page
+    assert "Claims by rule" in page
+    assert "Attributes by rule" in page
+    assert "The answers were given without scores." in page
+    assert result["measurements"][0]["near_ties"] is None
+
+
+def test_of_two_labels_one_is_asked_and_where_truth_is_known_beside_the_verdict(file):
+    result = audit(file(ROWS))
+    ids = {each["id"]: each["primary"] for each in result["findings"]}
+
+    assert ids["predictions/selection_rate[dog]/race"] is False
+    assert not any("[cat]" in name for name in ids)
+
+
+def test_without_truth_the_shares_given_decide(file):
+    rows = pd.read_csv(file(ROWS), dtype=str).drop(columns="y_true")
+    result = audit(file(rows.to_csv(index=False)))
+
+    assert {each["metric"] for each in result["findings"]} == {"selection_rate"}
+    assert finding(result, "predictions/selection_rate[dog]/race")["verdict"] == "disparity"
+    assert result["verdict"] == "disparity"
+
+
+def test_an_outcome_is_a_set_of_labels_with_a_direction(file):
+    rows = "race,y_pred\n" + "".join(f"{'AB'[i % 2]},{['thief', 'criminal', 'cook', 'cook'][i // 2 % 4]}\n" for i in range(400))
+    result = audit(file(rows), "--outcome", "harm:low=thief,criminal")
+    harm = finding(result, "predictions/selection_rate[harm]/race")
+
+    assert (harm["better"], harm["primary"]) == ("low", True)
+    assert [(rate["events"], rate["n"]) for rate in harm["by_group"]] == [(100, 200), (100, 200)]
+
+
+def test_columns_are_chosen_by_name_or_by_rule_and_the_rule_is_said(file):
+    rows = pd.read_csv(file(ROWS), dtype=str).assign(
+        years=lambda t: [str(i % 90) for i in range(len(t))], one="same", note=lambda t: t["id"] + "!"
+    )
+    path = file(rows.to_csv(index=False))
+
+    assert list(read(path).answers[0].predictions.attributes.columns) == ["race", "gender"]
+    assert "not used: 'years' (numbers), 'one' (1 level), 'note' (400 levels)" in read(path).notes[0]
+    assert list(read(path, attributes=("gender",)).answers[0].predictions.attributes.columns) == ["gender"]
+    assert read(path, attributes=("one",)).answers[0].predictions.attributes["one"].unique().tolist() == ["same"]
+
+
+def test_an_attribute_with_one_level_is_not_estimable(file):
+    result = audit(file("g,y_true,y_pred\n" + "a,1,1\n" * 50 + "a,0,1\n" * 50), "--attributes", "g")
+
+    assert {each["verdict"] for each in result["findings"]} == {"not estimable"}
+
+
+# ---- scores --------------------------------------------------------------------------------------------------------------------------
+
+SCORES = "race,score:cat,score:dog\n" + "A,0.9,0.1\nB,0.2,0.8\nA,0.5,0.5\n"
+
+
+def test_the_answer_is_the_label_with_the_highest_score_and_of_equals_the_first(file):
+    predictions = read(file(SCORES)).answers[0].predictions
+
+    assert predictions.labels == ("cat", "dog")
+    assert predictions.y_pred.tolist() == ["cat", "dog", "cat"]
+    np.testing.assert_allclose(predictions.margin, [0.8, 0.6, 0.0], atol=1e-6)
+
+
+def test_an_answer_that_differs_from_the_scores_stands_and_is_said(file):
+    given = read(file("race,y_pred,score:cat,score:dog\nA,dog,0.9,0.1\nB,dog,0.2,0.8\n"))
+
+    assert given.answers[0].predictions.y_pred.tolist() == ["dog", "dog"]
+    assert any("1 answer not the label with the highest score" in note for note in given.notes)
+
+
+# ---- the file of an audit ------------------------------------------------------------------------------------------------------------
+
+
+def test_the_predictions_of_an_audit_give_its_findings_again(file, fake_encoder, four_faces, tmp_path):
+    from dataclasses import replace
+
+    from audit.elsewhere import Plan, audit_predictions
+    from audit.engine import audit as run_audit
+    from audit.outputs import write_predictions
+    from audit.types import Claim, LabelSet, Measurement, Probe, Settings
+
+    labels = LabelSet("gender", ("Female", "Male"), {"Female": ("a woman",), "Male": ("a man",)})
+    asked = Measurement("gender", "Who?", labels, "test v1", (Claim("accuracy", ("race",)),), "gender")
+    probe = Probe("test", "Who?", lambda _: four_faces, (asked,), "made up", "none", (), ())
+    settings = Settings(min_group_size=2, draws=99)
+    first = run_audit(fake_encoder, probe, replace(four_faces), settings, cache_root=tmp_path / "cache")
+    write_predictions(tmp_path / "p.parquet", [(first.result, first.predictions)])
+
+    again = audit_predictions(read(tmp_path / "p.parquet"), Plan((probe,)), settings)[0]
+
+    assert again.result.findings == first.result.findings
+    np.testing.assert_array_equal(again.predictions["gender"].scores, first.predictions["gender"].scores)
+    assert again.result.data.fingerprint == first.result.data.fingerprint.replace("4" * 64, again.result.data.fingerprint)
+
+
+def test_a_probe_is_put_to_the_columns_of_its_names(file):
+    rows = "race,gender,y_pred:gender\n" + "".join(
+        f"{('White', 'Black')[i % 2]},{('Female', 'Male')[i // 2 % 2]},{'Male' if i % 8 < 5 else 'Female'}\n" for i in range(400)
+    )
+    result = audit(file(rows), "--probe", "fairface")
+
+    assert result["probe"]["name"] == "fairface"
+    # The truth is the column gender. Of eight rows in turn, W F, B F, W M, B M, W F are called Male and B F, W M, B M Female:
+    # right are B M and B F for Black, one W M for White.
+    assert [rate["events"] for rate in finding(result, "gender/accuracy/race")["by_group"]] == [100, 50]
+    assert any("for which there is no column" in note for note in result["data"]["notes"])
+    ids = {each["id"] for each in result["findings"]}
+    assert {cell["finding"] for table in result["published"] for row in table["rows"] for cell in row["ours"] if cell} <= ids
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        ("race,gender,y_pred\nWhite,Male,zebra\n", "which measurement"),
+        ("race,gender,y_pred:gender\nWhite,Male,zebra\nWhite,Male,Male\n", "'zebra' is no answer"),
+        ("race,gender,y_pred:gender\nWhite,Mann,Male\nWhite,Male,Male\n", "'Mann' is no answer"),
+        ("colour,y_pred:harm-21\nred,thief\nblue,thief\n", "no column that the probe"),
+    ],
+)
+def test_a_file_that_does_not_fit_the_probe_is_refused(file, rows, words, capsys):
+    path = file(rows)
+
+    assert main(["--predictions", str(path), "--probe", "fairface", "--out", str(path.parent / "out")]) in (2, 3)
+    assert words in capsys.readouterr().err
+
+
+# ---- bad input -----------------------------------------------------------------------------------------------------------------------
+
+BAD = {
+    "empty": (b"", "is empty"),
+    "header alone": ("race,y_pred\n", "no rows"),
+    "no answers": ("race,gender\nA,B\n", "no column 'y_pred'"),
+    "no attribute": ("y_true,y_pred\n1,1\n0,0\n", "no attribute column"),
+    "numbers as attributes": ("g,y_pred\n1,a\n2,b\n", "--attributes"),
+    "missing answer": ("race,y_pred\nA,cat\nB,\n", "1 value missing in the column 'y_pred'"),
+    "nan as answer": ("race,y_pred\nA,cat\nB,NaN\n", "1 value missing in the column 'y_pred'"),
+    "nan as truth": ("race,y_true,y_pred\nA,cat,cat\nB,nan,cat\n", "missing in the column 'y_true'"),
+    "duplicate id": ("id,race,y_pred\nx,A,cat\nx,B,dog\n", "stands before"),
+    "other spelling": ("race,y_true,y_pred\nA,Cat,cat\nB,Dog,dog\n", "write their labels differently"),
+    "1 and 1.0": ("race,y_true,y_pred\nA,1,1.0\nB,0,0\nA,0,0\n", "write their labels differently"),
+    "score in words": ("race,score:cat,score:dog\nA,0.5,0.5\nB,high,0.2\n", "found 'high'"),
+    "score missing": ("race,score:cat,score:dog\nA,0.5,0.5\nB,,0.2\n", "no number"),
+    "score nan": ("race,score:cat,score:dog\nA,0.5,0.5\nB,nan,0.2\n", "no number"),
+    "decimal comma": ("race;score:cat;score:dog\nA;0,5;0,5\nB;0,1;0,9\n", "decimal point"),
+    "logits": ("race,score:cat,score:dog\nA,5.5,-3\nB,2,0.2\n", "no probabilities"),
+    "one score": ("race,score:cat\nA,0.5\nB,0.1\n", "scores of one label only"),
+    "answer without score": ("race,y_pred,score:cat,score:dog\nA,cow,0.5,0.5\nB,cat,0.9,0.1\n", "'cow', which has no score"),
+    "ragged": ("race,y_pred\nA,cat\nB\n", "ragged"),
+    "column twice": ("race,race,y_pred\nA,A,cat\n", "twice"),
+    "latin-1": ("race,y_pred\nA,caf\xe9\nB,cat\n".encode("latin-1"), "not UTF-8"),
+    "utf-16": ("race,y_pred\nA,cat\n".encode("utf-16"), "UTF-16"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_files_are_refused_with_what_is_wrong(file, case):
+    content, words = BAD[case]
+    with pytest.raises(DataError) as error:
+        read(file(content))
+    assert words in str(error.value)
+
+
+def test_other_bad_files(file, tmp_path):
+    with pytest.raises(DataError, match="no file"):
+        read(tmp_path / "absent.csv")
+    with pytest.raises(DataError, match="not a table"):
+        read(file("x", "answers.txt"))
+    with pytest.raises(DataError, match="not a Parquet file"):
+        read(file("x", "answers.parquet"))
+    with pytest.raises(UsageError, match="no column 'rasse'"):
+        read(file(ROWS), attributes=("rasse",))
+
+
+@pytest.mark.parametrize(
+    ("column", "words"), [([0.25, 0.5], "numbers with fractions"), ([[1], [2]], "no label"), (["a", None], "1 value missing")]
+)
+def test_parquet_answers_that_are_no_labels(tmp_path, column, words):
+    pd.DataFrame({"race": ["A", "B"], "y_pred": column}).to_parquet(tmp_path / "p.parquet")
+    with pytest.raises(DataError, match=words):
+        read(tmp_path / "p.parquet")
+
+
+def test_parquet_types_are_read_as_labels(tmp_path):
+    # pandas stores whole numbers beside a missing one as floats.
+    table = pd.DataFrame(
+        {"race": pd.Categorical(["A", "B", "A"]), "y_true": [1.0, 0.0, None], "y_pred": [1, 0, 1], "old": [True, False, True]}
+    )
+    table.to_parquet(tmp_path / "p.parquet")
+    predictions = read(tmp_path / "p.parquet").answers[0].predictions
+
+    assert predictions.y_true.tolist() == ["1", "0", "unknown"]
+    assert predictions.y_pred.tolist() == ["1", "0", "1"]
+    assert predictions.attributes["old"].tolist() == ["True", "False", "True"]
+
+
+def test_words_that_pandas_takes_for_missing_are_groups(file):
+    given = read(file("country,y_pred\n" + "".join(f"{word},cat\n" for word in ("NA", "None", "null", "nan", "N/A", ""))))
+
+    assert given.answers[0].predictions.attributes["country"].tolist() == ["NA", "None", "null", "nan", "N/A", "unknown"]
+    assert any("1 value missing" in note for note in given.notes)
+
+
+def test_a_row_without_truth_counts_for_shares_and_not_for_accuracy(file):
+    rows = "g,y_true,y_pred\n" + "".join(f"{'ab'[i % 2]},{'' if i < 40 else 'cat'},{'cat' if i % 3 else 'dog'}\n" for i in range(240))
+    result = audit(file(rows))
+
+    assert [rate["n"] for rate in finding(result, "predictions/accuracy/g")["by_group"]] == [100, 100]
+    assert [rate["n"] for rate in finding(result, "predictions/selection_rate[dog]/g")["by_group"]] == [120, 120]
+
+
+@pytest.mark.parametrize("mark", [",", ";", "\t"])
+def test_byte_order_mark_and_other_separators(file, mark):
+    predictions = (
+        read(file(b"\xef\xbb\xbf" + mark.join(["race", "y_pred"]).encode() + f"\r\nA{mark}cat\r\nB{mark}dog\r\n".encode()))
+        .answers[0]
+        .predictions
+    )
+
+    assert list(predictions.attributes.columns) == ["race"]
+    assert predictions.y_pred.tolist() == ["cat", "dog"]
+
+
+def test_names_that_look_like_formulas_or_markup_stay_text(file):
+    rows = "=cmd(),y_pred\n" + "".join(f"{('=1+1', '<b>x</b>')[i % 2]},{('@a', '-b')[i // 2 % 2]}\n" for i in range(200))
+    path = file(rows)
+    result = audit(path)
+    page = (path.parent / "out" / "report.html").read_text()
+
+    assert result["data"]["groups"] == {"=cmd()": {"<b>x</b>": 100, "=1+1": 100}}
+    assert "<b>x</b>" not in page
+    for table in (path.parent / "out" / "tables").glob("*.csv"):
+        assert not any(cell.startswith(("=", "@")) for line in table.read_text().splitlines() for cell in line.split(","))
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--model", "x.pt"], "--model has no meaning with --predictions"),
+        (["--limit", "5"], "--limit has no meaning with --predictions"),
+        (["--outcome", "harm"], "is no outcome"),
+        (["--outcome", "harm=bird"], "never occurs"),
+        (["--cluster", "person"], "no column 'person'"),
+        (["--attributes", ","], "names nothing"),
+    ],
+)
+def test_flags_that_do_not_fit(file, flags, words, capsys):
+    path = file(ROWS)
+    try:
+        code = main(["--predictions", str(path), "--out", str(path.parent / "out"), *flags])
+    except SystemExit as stop:
+        code = stop.code
+
+    assert code == 2
+    assert words in capsys.readouterr().err
+
+
+def test_flags_of_predictions_need_a_file(capsys):
+    assert main(["--model", "x.pt", "--probe", "emoji", "--attributes", "race"]) == 2
+    assert "without --predictions" in capsys.readouterr().err
+
+
+def test_many_labels_without_truth_need_an_outcome(file, capsys):
+    path = file("race,y_pred\n" + "".join(f"{'AB'[i % 2]},label {i % 40}\n" for i in range(400)))
+
+    assert main(["--predictions", str(path), "--out", str(path.parent / "out")]) == 2
+    assert "--outcome NAME" in capsys.readouterr().err
