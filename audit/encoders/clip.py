@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -126,6 +126,12 @@ def check_parts(folder: Path, config: Any, tokenizer: Any, side: int) -> None:
         raise DataError("the tokenizer does not fit the model", where=str(folder), why=why, fix=DOWNLOAD)
 
 
+class Scores(NamedTuple):
+    """What transformers' classes return, as far as it is read here."""
+
+    logits_per_image: Tensor
+
+
 class CLIPModel:
     """Two towers, with the methods of transformers' class of that name that an encoder needs."""
 
@@ -137,6 +143,11 @@ class CLIPModel:
     def logit_scale(self) -> Tensor:
         """The logarithm of the scale."""
         return self._tensors["logit_scale"]
+
+    def __call__(self, pixel_values: Tensor, input_ids: Tensor, attention_mask: Tensor | None = None) -> Scores:
+        """Return the scores of images with texts."""
+        image_nd, text_kd = self.get_image_features(pixel_values), self.get_text_features(input_ids)
+        return Scores(self.logit_scale.exp() * F.normalize(image_nd, dim=-1) @ F.normalize(text_kd, dim=-1).T)
 
     def parameters(self) -> Iterator[Tensor]:
         """Yield every weight."""

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from audit.encoders.arguments import read_stated, refuse_stated
-from audit.encoders.runtime import audit_errors
+from audit.encoders.runtime import audit_errors, say
 
 if TYPE_CHECKING:
-    from audit.types import Encoder, ModelRecord
+    from audit.types import Encoder
     from contrastive.checkpoint import Checkpoint
     from contrastive.foreign import Archive
     from contrastive.stated import Stated
@@ -81,12 +81,6 @@ def load(path: Path, *, name: str, device: str, dtype: str, model_args: Mapping[
     return encoder
 
 
-def say(record: ModelRecord) -> None:
-    """Log what is noteworthy about a model; everything guessed is a warning."""
-    for note in record.notes:
-        log.log(logging.WARNING if note.startswith("Guessed") else logging.INFO, "%s: %s", record.name, note)
-
-
 def names(contents: Contents) -> list[str]:
     """Return a sentence for each harmless foreign class that a file names."""
     return [f"The file names {name}, which was not looked up." for name in contents.unknown]
@@ -133,7 +127,7 @@ def _adopted(path: Path, contents: Contents, stated: Stated, setting: Setting) -
         weights = unwrap(contents.data, stated.weights)
         if SIGLIP not in weights.tensors:
             checkpoint = adopt(weights, Source(contents.kind, contents.sha256, contents.unknown), stated)
-            return _native(checkpoint, contents.archive and contents.archive.release, setting)
+            return _native(checkpoint, contents.archive.release if contents.archive else None, setting)
     from audit.encoders import siglip
 
     notes = (*weights.notes, *names(contents))

@@ -1,7 +1,8 @@
 """Dual encoders of the Hugging Face kind: a folder with configuration, weights, tokenizer and image processor.
 
 The architecture is one that transformers has built in; tokenizing and image processing are what its zero-shot pipeline does. What a family
-does differently stands in `_Text` and `_score_rule`; a family without an entry of its own is checked against the model's own logits.
+does differently stands in `text_inputs` and `_score_rule`; every model is compared with its own scores when it is loaded, and a family that
+no test covers gets a warning.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import numpy as np
 from audit.encoders.folder import Weights, check_folder, read_weights
 from audit.encoders.pixels import ClipPixels, image_processor, library
 from audit.encoders.pretrained import build, configuration, offline, pretrained, quiet, require_files, understood
-from audit.encoders.runtime import canonical, fingerprint, to_rows, torch_setting
+from audit.encoders.runtime import canonical, fingerprint, say, to_rows, torch_setting
 from audit.encoders.tokens import tokenizer_sha256
 from audit.errors import DataError
 from audit.types import ModelRecord
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 CHECKED = ("clip", "siglip", "siglip2", "metaclip_2", "align", "altclip", "chinese_clip", "blip")
 """Families whose scores the tests compare with transformers' own use of them. Another family gets a warning."""
+SHIFTED = ("altclip",)
+"""Families whose text positions begin behind the padding's id, as RoBERTa's do."""
 RETRIEVAL = "BlipForImageTextRetrieval"
 _TOLERANCE = {"float32": 1e-4, "bfloat16": 0.05, "float16": 0.01}
 """Of a cosine."""
@@ -73,7 +76,14 @@ class HuggingFaceEncoder:
 
     def logits(self, images: Sequence[Image.Image], texts: Sequence[str]) -> Float[np.ndarray, "n k"]:
         """Return the logits of the model's own forward pass."""
-        return to_rows(self._run(self._model, {**self.image_inputs(images), **self.text_inputs(texts)}).logits_per_image)
+        output = self._run(self._model, {**self.image_inputs(images), **self.text_inputs(texts)})
+        if (logits := getattr(output, "logits_per_image", None)) is None:
+            raise DataError(
+                f"a model of type {self._model.config.model_type!r} gives no score of an image with a text",
+                why="an audit of its embeddings could not be compared with the model's own use of them",
+                fix="leave this model out, or write a plug-in of two methods: --model FILE.py:CLASS",
+            )
+        return to_rows(logits)
 
     def _run(self, function: Any, inputs: Mapping[str, torch.Tensor]) -> Any:
         import torch
@@ -119,6 +129,7 @@ def load(
         record = _record(_Parts(folder, model, tokenizer, processor, weights), name, dtype, revision)
         encoder = HuggingFaceEncoder(model, tokenizer, processor, record, place)
         encoder.record = replace(record, dimensions=_dimensions(folder, model, encoder, processor))
+    say(encoder.record)
     return encoder
 
 
@@ -167,9 +178,12 @@ def _record(parts: _Parts, name: str, dtype: str, revision: str | None) -> Model
     rule, scale, bias = _score_rule(model)
     words = tokenizer_sha256(tokenizer, parts.folder)
     preprocessing = {"class": type(processor).__name__, **plain(processor.to_dict())}
-    notes = [*parts.weights.notes]
-    if model.config.model_type not in CHECKED:
-        notes.append(f"The family {model.config.model_type!r} was checked against the model's own logits on one image only.")
+    notes = [*parts.weights.notes, *getattr(model, "notes", ())]
+    if (family := model.config.model_type) not in CHECKED:
+        notes.append(
+            f"Guessed: the family {family!r} takes texts and images as transformers' zero-shot pipeline prepares them; no test here covers "
+            "it, and it was compared with the model's own scores on one image only."
+        )
     if rule == "sigmoid" and "attention_mask" in tokenizer.model_input_names:
         notes.append("The tokenizer gives an attention mask, which SigLIP was trained without; it is not used.")
     return ModelRecord(
@@ -220,7 +234,11 @@ def described(preprocessing: Mapping[str, Any]) -> str:
 
 def _context(config: Any, tokenizer: Any) -> int:
     """Return how many tokens the model reads."""
-    limits = (getattr(getattr(config, "text_config", config), "max_position_embeddings", None), tokenizer.model_max_length)
+    text = getattr(config, "text_config", config)
+    positions = getattr(text, "max_position_embeddings", None)
+    if isinstance(positions, int) and config.model_type in SHIFTED:
+        positions -= text.pad_token_id + 1
+    limits = (positions, tokenizer.model_max_length)
     return min((limit for limit in limits if isinstance(limit, int) and 0 < limit < 10**6), default=512)
 
 
@@ -247,7 +265,7 @@ def _try_out(encoder: HuggingFaceEncoder, family: str) -> int:
     record = encoder.record
     images, texts = [Image.new("RGB", (64, 64), (90, 120, 150))], ["a photo of a person", "a drawing"]
     image_rows, text_rows = encoder.encode_images(images), encoder.encode_texts(texts)
-    own = None if family in CHECKED else encoder.logits(images, texts)
+    own = encoder.logits(images, texts)
     if image_rows.ndim != 2 or image_rows.shape[1:] != text_rows.shape[1:]:
         raise DataError(f"{record.name} has no common space", why=f"image features are {image_rows.shape}, text features {text_rows.shape}")
     if own is not None and not np.allclose(_logits(image_rows, text_rows, record), own, atol=_TOLERANCE[record.dtype] * record.logit_scale):

@@ -17,7 +17,7 @@ from audit.encoders.folder import check_folder, file_sha256
 from audit.encoders.openclip_build import build, fill
 from audit.encoders.openclip_plan import SEEN, Plan, fetch_parts, from_folder, from_name, library
 from audit.encoders.pretrained import offline, quiet, understood
-from audit.encoders.runtime import audit_errors, canonical, fingerprint, to_rows, torch_setting
+from audit.encoders.runtime import audit_errors, canonical, fingerprint, say, to_rows, torch_setting
 from audit.encoders.tokens import tokenizer_sha256
 from audit.errors import DataError, UsageError
 from audit.types import ModelRecord
@@ -140,7 +140,7 @@ def _encoder(plan: Plan, path: Path, stated: Stated, setting: foreign.Setting) -
         )
         encoder = OpenClipEncoder(model, _transform(preprocess), tokenizer, record, (place, kind))
         understood(path, lambda _: _try_out(encoder))
-    foreign.say(record)
+    say(record)
     return encoder
 
 

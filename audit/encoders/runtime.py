@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -15,9 +16,18 @@ if TYPE_CHECKING:
     import torch
     from jaxtyping import Float
 
+    from audit.types import ModelRecord
+
+log = logging.getLogger("audit")
 SCHEMA = 1
 """Part of every fingerprint. To be raised when an encoder makes other embeddings of the same model."""
 DTYPES = ("float32", "bfloat16", "float16")
+
+
+def say(record: ModelRecord) -> None:
+    """Log what is noteworthy about a model; everything guessed is a warning."""
+    for note in record.notes:
+        log.log(logging.WARNING if note.startswith("Guessed") else logging.INFO, "%s: %s", record.name, note)
 
 
 def out_of_memory(error: BaseException) -> bool:
