@@ -72,13 +72,17 @@ class Account:
         """
         forwards = 1 + bool(settings.pop("recompute", False)) + bool(settings.pop("accumulate", False))
         account = cls(model, device, gemm_peak(device.type, precision), forwards=forwards, joules=energy_j(device), **settings)
-        for name in (*SUMS, "peak_memory_mib"):
-            value = (before or {}).get(name)
-            if isinstance(value, int | float) and name in SUMS:
-                account.sums[name] = account.told[name] = float(value)
-            elif isinstance(value, int | float):
-                account.memory = float(value)
+        account.go_on(before or {})
         return account
+
+    def go_on(self, before: Mapping[str, Any]) -> None:
+        """Take over the totals of an interrupted run; of what is untrusted, numbers only."""
+        for name in (*SUMS, "peak_memory_mib"):
+            value = before.get(name)
+            if isinstance(value, int | float) and name in SUMS:
+                self.sums[name] = self.told[name] = float(value)
+            elif isinstance(value, int | float):
+                self.memory = float(value)
 
     def step(self, samples: int, *, seconds: float, tokens: int | None = None, waited: float = 0.0) -> None:
         """Add one step.

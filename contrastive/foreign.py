@@ -179,7 +179,9 @@ def _check_kind(path: Path) -> None:
         if (path / ".metadata").exists():
             why = "opening it would run the pickle in its .metadata"
             raise UnsafeFileError("the folder is a distributed checkpoint (DCP), which is not accepted", why=why, fix="pass a ckpt.pt")
-        raise CheckpointError("this is a folder, not a checkpoint file")
+        sharded = (path / "shards.json").exists()
+        fix = f"python -m contrastive.unshard {path} ckpt.pt" if sharded else None
+        raise CheckpointError("this is a folder, not a checkpoint file", why="of a sharded checkpoint" if sharded else None, fix=fix)
     if not path.exists():
         raise CheckpointError("there is no such file")
     if not path.is_file():

@@ -18,10 +18,11 @@ from contrastive.data.ahead import prefetched
 from contrastive.errors import ContrastiveError
 from contrastive.evaluate import held_out, held_out_loss
 from contrastive.journal import Journal, StopRequest
+from contrastive.kept import save, take_up
 from contrastive.losses import LOSSES
 from contrastive.material import Material, prepare
 from contrastive.objectives import Together
-from contrastive.state import Training, keep, save, start, take_up
+from contrastive.state import Training, keep, start
 from contrastive.step import batch_of, take_step
 
 __all__ = ["ContrastiveError", "Material", "Training", "carry_through", "finish", "prepare", "save", "start", "take_step", "take_up"]

@@ -168,6 +168,9 @@ class RunConfig:
     keep_every: int = 0
     """Steps between two checkpoints that stay, ``step-000100.pt`` beside ``ckpt.pt``, for `audit.compare --series`; 0: none. The first is
     the one before any step."""
+    sharded: bool = False
+    """Each process writes its own part of the state, a folder ``shards/step-...`` (the two newest are kept), so that none ever holds all of
+    it; at the end they are put together as ``ckpt.pt``, as ``python -m contrastive.unshard`` does with those of any step."""
     log_every: int = 10
     kg_co2e_per_kwh: float | None = None
     """Of the electricity here. None: nothing is said of emissions, as where no counter measures the energy."""

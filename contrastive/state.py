@@ -122,6 +122,19 @@ def take_up(material: Material, found: files.Checkpoint, path: Path) -> Training
         If the state in it does not fit.
     """
     account = found.account or {}
+    refuse_another(account, material, path)
+    training = start(material, found)
+    go_on(training, found.step, account)
+    if training.ema is not None and found.ema is not None:
+        stored = {name: tensor.reshape(training.ema[name].shape) for name, tensor in found.ema.items() if name in training.ema}
+        training.ema = {name: distributed.spread(stored[name], like) for name, like in training.ema.items()}
+    if found.training is not None:
+        _restore(training, found.training, path)
+    return training
+
+
+def refuse_another(account: Mapping[str, Any], material: Material, path: Path) -> None:
+    """Raise `ConfigError` unless a state's account says that it is of this run; the first difference is named."""
     identity = account.get("identity")
     difference = first_difference(with_defaults(identity if isinstance(identity, dict) else {}), material.identity)
     if difference:
@@ -131,20 +144,19 @@ def take_up(material: Material, found: files.Checkpoint, path: Path) -> Training
             why=difference,
             fix="choose another run.out=DIR, or replace it with --fresh",
         )
-    training = start(material, found)
-    training.step = training.saved = found.step
-    training.seconds = float(account.get("wall_s", 0.0))
-    if training.ema is not None and found.ema is not None:
-        stored = {name: tensor.reshape(training.ema[name].shape) for name, tensor in found.ema.items() if name in training.ema}
-        training.ema = {name: distributed.spread(stored[name], like) for name, like in training.ema.items()}
-    if found.training is not None:
-        _restore(training, found.training, path)
-    return training
+
+
+def go_on(training: Training, step: int, account: Mapping[str, Any]) -> None:
+    """Let a run that was started count from where its account ends."""
+    training.step = training.saved = step
+    seconds, compute = account.get("wall_s"), account.get("compute")
+    training.seconds = float(seconds) if isinstance(seconds, int | float) else 0.0
+    training.account.go_on(compute if isinstance(compute, dict) else {})
 
 
 def _restore(training: Training, stored: Mapping[str, Any], path: Path) -> None:
     try:
-        for name, parameter in _optimised(training.optimizer).items():
+        for name, parameter in optimised(training.optimizer).items():
             moments = stored["optimizer"].get(name, {})
             training.optimizer.state[parameter] = {key: _laid_out(tensor, parameter) for key, tensor in moments.items()}
         training.skipped = int(stored["skipped"])
@@ -163,13 +175,14 @@ def _laid_out(tensor: Tensor, parameter: nn.Parameter) -> Tensor:
     return distributed.spread(tensor.reshape(parameter.shape), parameter)
 
 
-def _optimised(optimizer: torch.optim.Optimizer) -> dict[str, nn.Parameter]:
+def optimised(optimizer: torch.optim.Optimizer) -> dict[str, nn.Parameter]:
+    """Return name -> parameter of all that the optimiser moves."""
     return {name: p for group in optimizer.param_groups for name, p in zip(group["names"], group["params"], strict=True)}
 
 
 def moments_by_name(optimizer: torch.optim.Optimizer) -> dict[str, dict[str, Tensor]]:
     """Return parameter's name -> AdamW's state of it, complete on every process; every process must call it."""
-    state = {name: optimizer.state.get(parameter, {}) for name, parameter in _optimised(optimizer).items()}
+    state = {name: optimizer.state.get(parameter, {}) for name, parameter in optimised(optimizer).items()}
     return {name: distributed.whole(moments) for name, moments in state.items()}
 
 
@@ -194,18 +207,23 @@ def _write(name: str, training: Training, material: Material, state: dict[str, A
     head = distributed.whole(training.objective.state_dict())
     if not distributed.rank0():
         return
-    account = {
+    account = told(training, material, measures)
+    content = files.Checkpoint(
+        load_portable(material.model, weights), material.preprocess, material.tokenizer, training.step, material.data_card,
+        ema=ema, training=state, account=account, head={"kind": material.config.loss.kind, "state_dict": head} if head else None,
+    )  # fmt: skip
+    files.save(Path(material.config.run.out) / name, content)
+
+
+def told(training: Training, material: Material, measures: Mapping[str, float] | None) -> dict[str, Any]:
+    """Return the account of a checkpoint."""
+    return {
         "identity": material.identity,
         "samples": training.step * material.config.data.batch,
         "wall_s": training.seconds,
         "compute": training.account.totals(),
         "held_out": dict(measures or {}),
     }
-    content = files.Checkpoint(
-        load_portable(material.model, weights), material.preprocess, material.tokenizer, training.step, material.data_card,
-        ema=ema, training=state, account=account, head={"kind": material.config.loss.kind, "state_dict": head} if head else None,
-    )  # fmt: skip
-    files.save(Path(material.config.run.out) / name, content)
 
 
 def _state(training: Training) -> dict[str, Any]:

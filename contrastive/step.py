@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -14,6 +13,7 @@ from contrastive.accumulate import accumulate, add_up, split
 from contrastive.architecture import ViTConfig
 from contrastive.data.order import batch_positions, place, stream
 from contrastive.errors import ContrastiveError
+from contrastive.kept import where
 from contrastive.material import Material
 from contrastive.model import kept_patches
 from contrastive.objectives import PerPair
@@ -113,8 +113,7 @@ def _leave_out(training: Training, before: list[Tensor], numbers: tuple[float, f
 
 def _diverged(numbers: tuple[float, float], training: Training, material: Material) -> ContrastiveError:
     config = material.config
-    path = Path(config.run.out) / "ckpt.pt"
-    last = f"the last good state, after step {training.saved}, is in {path}" if training.saved else "no state had been saved yet"
+    last = f"the last good state, after step {training.saved}, is in {where(material)}" if training.saved else "no state had been saved yet"
     first = training.step + 2 - training.skipped
     again = f", and none of the {training.skipped} steps from there on could be taken" if training.skipped > 1 else ""
     return ContrastiveError(

@@ -94,15 +94,16 @@ def _run(options: argparse.Namespace, arguments: Sequence[str], folder: list[Pat
 
 def _train(config: Config, options: argparse.Namespace, arguments: Sequence[str]) -> int:
     from contrastive import loop
-    from contrastive.checkpoint import load
+    from contrastive.checkpoint import Checkpoint
     from contrastive.journal import StopRequest
+    from contrastive.kept import last
 
     path = Path(config.run.out) / "ckpt.pt"
-    found = load(path) if path.exists() and not options.fresh else None
+    found = None if options.fresh else last(path.parent, _complain)
     material = loop.prepare(config)
     training = loop.take_up(material, found, path) if found else loop.start(material)
     _announce(material, training)
-    if found and found.training is None:
+    if isinstance(found, Checkpoint) and found.training is None:
         _say(f"already finished; --fresh trains again\n{path}")
         return 0
     _open_journal(material, training)

@@ -60,6 +60,10 @@ def check_folder(folder: Path, inside: Path, required: str | None = "config.json
             where=str(folder),
             fix="convert it where it was made, with torch.distributed.checkpoint.format_utils.dcp_to_torch_save",
         )
+    if "shards.json" in names:
+        why = "it is the state of a training run in pieces, one a process"
+        fix = f"python -m contrastive.unshard {folder} ckpt.pt, and audit that"
+        raise DataError("a sharded (DCP) checkpoint is not read as a model", where=str(folder), why=why, fix=fix)
     _check_links(folder, inside.resolve())
     # What is unsafe is said before what is merely bad, wherever in the folder it is.
     unreadable = [error for name in names if name.endswith("config.json") and (error := _check_configuration(folder / name))]

@@ -1,0 +1,64 @@
+"""``python -m contrastive.unshard FOLDER OUT``: a checkpoint in pieces (``run.sharded``) as one ``ckpt.pt``, to be audited or gone on from.
+
+It holds what the run would have written without ``run.sharded``. Nothing is unpickled: see `contrastive.shards`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from contrastive.errors import CheckpointError, ConfigError, ContrastiveError
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code: 0, or that of the error (`contrastive.errors`)."""
+    parser = argparse.ArgumentParser(prog="python -m contrastive.unshard", description="Write a sharded checkpoint as one file.")
+    parser.add_argument("folder", metavar="FOLDER", help="a folder step-..., or one that holds such: the newest is taken")
+    parser.add_argument("out", metavar="OUT", help="the file to write; it must not exist")
+    options = parser.parse_args(argv)
+    try:
+        sys.stdout.write(f"{unshard(Path(options.folder), Path(options.out))}  {options.out}\n")
+    except ContrastiveError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return error.exit_code
+    return 0
+
+
+def unshard(folder: Path, out: Path) -> str:
+    """Write the checkpoint in `folder` to the file `out`, and return the sha256 (hex) of that.
+
+    Raises
+    ------
+    CheckpointError, UnsafeFileError
+        If there is no sharded checkpoint, or it cannot be read.
+    ConfigError
+        If `out` exists.
+    MachineError
+        If it cannot be written.
+    """
+    from contrastive.checkpoint import save
+    from contrastive.sharded import assemble
+
+    if out.exists():
+        raise ConfigError(f"{out} exists", fix="choose another name")
+    return save(out, assemble(_newest(folder)))
+
+
+def _newest(folder: Path) -> Path:
+    from contrastive.sharded import FOLDER
+    from contrastive.shards import MANIFEST, folders
+
+    if (folder / MANIFEST).exists() or (folder / ".metadata").exists():
+        return folder
+    found = [*folders(folder), *folders(folder / FOLDER)]
+    if not found:
+        why = f"there is no folder step-... with a {MANIFEST} in it"
+        raise CheckpointError("no complete sharded checkpoint", where=str(folder), why=why, fix="name the run's output folder")
+    return found[0]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
