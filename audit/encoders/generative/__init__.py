@@ -127,7 +127,7 @@ def _record(parts: _Parts, name: str, dtype: str, revision: str | None) -> Model
     pixels = {"class": type(processor.image_processor).__name__, **plain(processor.image_processor.to_dict())}
     around = {"before": parts.frame.before, "after": parts.frame.after}
     whole = {key: value for key, value in plain(processor.to_dict()).items() if not isinstance(value, dict)}
-    shown = parts.frame.around("{question}")
+    shown = parts.frame.around("{question}").replace("\n", "⏎")
     return ModelRecord(
         name=name,
         kind=f"Hugging Face {type(model).__name__} (generative)",
@@ -152,5 +152,5 @@ def _record(parts: _Parts, name: str, dtype: str, revision: str | None) -> Model
         tokenizer=f"{type(tokenizer).__name__}, {len(tokenizer)} entries, sha256 {words[:12]}",
         revision=revision,
         notes=(*parts.weights.notes, *parts.frame.notes),
-        asked=(f"Around the question, word for word (the image stands where its mark stands): “{shown}”. {parts.frame.source}",),
+        asked=(f"Around the question, word for word (the image stands where its mark is, ⏎ ends a line): “{shown}”. {parts.frame.source}",),
     )
