@@ -109,6 +109,49 @@ def test_embeddings_are_those_of_open_clip(saved, name):
     assert record.logit_scale == pytest.approx(1 / 0.07)
 
 
+@pytest.mark.faces
+@pytest.mark.parametrize("name", ["small-quickgelu", "small-RN", "small-custom", "small-timm"])
+def test_180_faces_get_the_embeddings_of_open_clip(saved, name, fairface_dir):
+    from audit.data.images import decode
+
+    path, model, transform = saved(name)
+    faces = [decode(file.read_bytes()).image for file in sorted((fairface_dir / "train").glob("*.jpg"))]
+    assert len(faces) == 180
+    with torch.inference_mode():
+        wanted = model.encode_image(torch.stack([transform(face) for face in faces])).numpy()
+    np.testing.assert_allclose(load(f"open_clip:{name},{path}").encode_images(faces), wanted, atol=1e-5, rtol=1e-5)
+
+
+def test_a_text_tower_of_transformers_gives_the_embeddings_of_open_clip(tmp_path, monkeypatch):
+    """Its configuration and tokenizer are named on the hub; padding is masked, the feature is the masked mean."""
+    from transformers import XLMRobertaConfig
+
+    tower = tmp_path / "models--org--tower" / "snapshots" / ("c0ffee" * 6 + "c0ff")
+    small_tokenizer(tower)
+    sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
+    XLMRobertaConfig(**sizes, vocab_size=40, max_position_embeddings=90, pad_token_id=0).save_pretrained(tower)
+    text = {"hf_model_name": "org/tower", "hf_tokenizer_name": "org/tower", "hf_proj_type": "mlp", "hf_pooler_type": "mean_pooler"}
+    config = {"embed_dim": 48, "vision_cfg": TOWERS["vision_cfg"], "text_cfg": {**text, "context_length": 20}}
+    monkeypatch.setitem(open_clip.factory._MODEL_CONFIGS, "small-hf", config)
+    torch.manual_seed(0)
+    here = {**config["text_cfg"], "hf_model_name": str(tower), "hf_model_pretrained": False}
+    model = open_clip.CustomTextCLIP(48, config["vision_cfg"], here).eval()
+    with torch.no_grad():
+        for weight in model.text.parameters():
+            weight.add_(torch.randn(weight.shape) * 0.05)
+    torch.save({"state_dict": model.state_dict()}, tmp_path / "x.pt")
+    monkeypatch.setattr(hub, "fetch", lambda *_, **__: tower)
+    encoder = load(f"open_clip:small-hf,{tmp_path / 'x.pt'}")
+    tokenizer = open_clip.tokenizer.HFTokenizer(str(tower), context_length=20)
+    with torch.inference_mode():
+        wanted = model.encode_text(tokenizer(["a cook", "a nurse at work"])).numpy()
+    rows = encoder.encode_texts(["a cook", "a nurse at work"])
+    np.testing.assert_allclose(rows, wanted, atol=1e-6, rtol=1e-5)
+    assert np.abs(rows[0] - rows[1]).max() > 1e-3
+    assert f"configuration of org/tower on the hub, at commit {tower.name}" in " ".join(encoder.record.notes)
+    assert str(tmp_path) not in repr(encoder.record)
+
+
 def test_our_own_towers_give_the_same_as_open_clips(saved):
     path, _, _ = saved("small-quickgelu")
     ours, theirs = load(str(path), model_args={"activation": "quick_gelu"}), load(f"open_clip:small-quickgelu,{path}")
