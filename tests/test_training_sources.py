@@ -3,7 +3,9 @@
 import io
 import json
 import os
+import socket
 import tarfile
+import time
 from pathlib import Path
 
 import datasets
@@ -13,10 +15,11 @@ import torch
 from PIL import Image
 
 from contrastive.config import DataConfig
-from contrastive.data import TrainingDataError, open_source, tars
+from contrastive.data import TrainingDataError, open_source, stored, tars
 from contrastive.data.order import batch_positions
 from contrastive.data.pairs import Reading, load_pairs
 from contrastive.data.pictures import UnreadablePicture, read_under
+from contrastive.data.reach import hub_fault
 from contrastive.data.stored import StoredPairs, first_rows, load_hub
 from contrastive.data.strings import hash_table, name_table
 from contrastive.data.tars import SIDECAR, TarShards, index_of
@@ -362,12 +365,35 @@ def test_a_place_on_the_hub_is_read_as_it_is_spelt_and_told_apart_from_a_hub_out
         raise ConnectionError("no route")
 
     monkeypatch.setattr(datasets, "load_dataset", unreachable)
+    monkeypatch.setattr(stored, "hub_fault", lambda: "")
     with pytest.raises(MachineError, match="hub is out of reach"):
         open_source(DataConfig("hf:org/name@v2:small/val#500"))
     assert asked == [("org/name", {"split": "val", "streaming": True, "name": "small", "revision": "v2", "token": False})]
     with pytest.raises(MachineError):
         open_source(DataConfig("hf:org/name"))
     assert asked[1][1] == {"split": "train", "streaming": False, "name": None, "revision": None, "token": False}
+
+
+def test_a_hub_that_does_not_answer_is_not_waited_for(monkeypatch, tmp_path):
+    # Nothing listens on this port; the other address swallows what is sent to it. datasets alone would try six times, for half a minute.
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        closed = f"http://127.0.0.1:{free.getsockname()[1]}"
+    assert hub_fault(closed).startswith("the hub cannot be reached")
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        began = time.monotonic()
+        assert hub_fault(f"http://127.0.0.1:{silent.getsockname()[1]}", timeout_s=0.2)
+        assert time.monotonic() - began < 5
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    assert hub_fault() == "HF_HUB_OFFLINE is set"
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", str(tmp_path))
+    before = datasets.config.HF_HUB_OFFLINE
+    with pytest.raises(MachineError, match="hub is out of reach") as caught:
+        open_source(DataConfig("hf:org/name"))
+    assert caught.value.why == "HF_HUB_OFFLINE is set"
+    assert datasets.config.HF_HUB_OFFLINE is before
 
 
 @pytest.mark.parametrize("location", ["hf:", "hf:a/b/c", "hf:../x", "hf:org/name#0", "hf:org/name:a/b/c"])

@@ -18,6 +18,7 @@ import numpy as np
 from PIL import Image
 
 from contrastive.data.pictures import UnreadablePicture, decode_rgb
+from contrastive.data.reach import hub_fault, offline
 from contrastive.data.source import TrainingDataError, hash_of, said
 from contrastive.errors import ConfigError, MachineError, nearest
 
@@ -151,7 +152,8 @@ def load_hub(location: str, image_column: str, caption_column: str) -> StoredPai
         raise ConfigError(f"data.train = {location!r} is malformed", fix=f"write {SPELLING}")
     rows = int(match["rows"]) if match["rows"] else None
     wanted = {"name": match["config"] or None, "revision": match["revision"], "token": False}
-    with _said_of(location):
+    fault = hub_fault()
+    with _said_of(location, fault), offline(bool(fault)):
         data = datasets.load_dataset(match["id"], split=match["split"] or "train", streaming=rows is not None, **wanted)
         data = data if rows is None else first_rows(data, rows, (image_column, caption_column))
     return StoredPairs(location, data, image_column, caption_column)
@@ -205,8 +207,8 @@ def _is_text(kind: Any) -> bool:
 
 
 @contextmanager
-def _said_of(place: str) -> Iterator[None]:
-    """Say in words what `datasets` raises about a place; its progress bars stay away."""
+def _said_of(place: str, fault: str = "") -> Iterator[None]:
+    """Say in words what `datasets` raises about a place, and `fault` where that is known to be the cause; its progress bars stay away."""
     import datasets
     import pyarrow as pa
     from datasets.exceptions import DatasetGenerationError
@@ -215,15 +217,15 @@ def _said_of(place: str) -> Iterator[None]:
     datasets.disable_progress_bars()
     try:
         yield
-    except ConnectionError as error:
-        raise MachineError(
-            f"cannot get {place}: the hub is out of reach, and no copy is in the cache of datasets",
-            why=str(error).splitlines()[0] if str(error) else type(error).__name__,
-            fix="name a local copy: a folder of Parquet files, or one that save_to_disk wrote",
-        ) from error
     except (OSError, ValueError, LookupError, TypeError, RuntimeError, pa.ArrowException, DatasetGenerationError) as error:
-        cause = error.__cause__ or error
+        cause = error if isinstance(error, ConnectionError) else error.__cause__ or error
         why = str(cause).splitlines()[0] if str(cause) else type(cause).__name__
+        if isinstance(error, ConnectionError) or (fault and isinstance(error, OSError)):
+            raise MachineError(
+                f"cannot get {place}: the hub is out of reach, and no copy is in the cache of datasets",
+                why=fault or why,
+                fix="name a local copy: a folder of Parquet files, or one that save_to_disk wrote",
+            ) from error
         raise TrainingDataError(f"cannot read {place} with datasets", why=why) from error
     finally:
         if bars:
