@@ -151,6 +151,8 @@ class Embeddings:
     """normalisation ("exif rotated", "alpha on white", ...) -> attribute -> level -> images."""
     computed: int
     """Images that the model really saw in this run; the rest came from the cache."""
+    contents: tuple[str, ...] = ()
+    """Hash of the content of each: equal images have equal ones."""
 
 
 @dataclass(frozen=True)
@@ -326,6 +328,8 @@ class Probe:
     published: tuple[PublishedTable, ...] = ()
     specifications: tuple[SpecificationPlan, ...] = ()
     paired: tuple[PairedClaim, ...] = ()
+    what_ifs: tuple[WhatIfPlan, ...] = ()
+    """Tried where `--what-if` asks for it."""
     cluster: str | None = None
     """The attribute whose levels are the independent units of every rate; None: every image is its own."""
 

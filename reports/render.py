@@ -38,10 +38,15 @@ def write(results: Results, path: Path) -> None:
     MachineError
         If the page cannot be written.
     """
+    put(render(results), path)
+
+
+def put(html: str, path: Path) -> None:
+    """Write a page that was drawn; raises as `write` does."""
     if not path.parent.is_dir():
         raise UsageError(f"no folder {str(path.parent)!r} for the report", fix="make it, or name another file")
     try:
-        write_text(path, render(results))
+        write_text(path, html)
     except OSError as error:
         raise MachineError(f"cannot write {str(path)!r}", why=error.strerror, fix="choose a folder that you may write to") from error
 
@@ -93,14 +98,22 @@ def _printable(value: object) -> object:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Draw the report of a finished audit again and print its path."""
-    parser = argparse.ArgumentParser("python -m reports.render", description="Draws report.html again from the results.json of an audit.")
-    parser.add_argument("directory", type=Path, metavar="DIR", help="the directory that an audit left behind")
-    parser.add_argument("--out", type=Path, metavar="FILE", help="default: DIR/report.html")
+    """Draw the report of a finished audit, or the page of a comparison, again and print its path."""
+    parser = argparse.ArgumentParser(
+        "python -m reports.render", description="Draws the page of an audit or a comparison again, from its facts."
+    )
+    parser.add_argument("directory", type=Path, metavar="DIR", help="the directory that an audit or a comparison left behind")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="default: report.html or comparison.html in DIR")
     arguments = parser.parse_args(argv)
-    path = arguments.out or arguments.directory / "report.html"
+    compared = (arguments.directory / "comparison.json").is_file() and not (arguments.directory / "results.json").is_file()
+    path = arguments.out or arguments.directory / ("comparison.html" if compared else "report.html")
     try:
-        write(read(arguments.directory), path)
+        if compared:
+            from reports import comparison
+
+            put(comparison.render(comparison.read(arguments.directory)), path)
+        else:
+            write(read(arguments.directory), path)
     except AuditError as error:
         print(f"error[E{error.exit_code}] {error}", file=sys.stderr)  # noqa: T201  # the command speaks to a person
         return error.exit_code

@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 _NAMED = 5
 """Groups that a sentence names; it counts the others."""
 _PHRASES: tuple[tuple[ChangeVerdict, str, str], ...] = (
-    ("gap reversed", "gap is reversed", "gaps are reversed"),
-    ("gap grew", "gap grew", "gaps grew"),
-    ("gap shrank", "gap shrank", "gaps shrank"),
-    ("cannot tell", "cannot be told", "cannot be told"),
-    ("no change that matters", "did not change by more than its tolerance", "did not change by more than their tolerance"),
-    ("not estimable", "cannot be estimated", "cannot be estimated"),
+    ("gap reversed", "1 is reversed", "{} are reversed"),
+    ("gap grew", "1 grew", "{} grew"),
+    ("gap shrank", "1 shrank", "{} shrank"),
+    ("cannot tell", "1 is undecided", "{} are undecided"),
+    ("no change that matters", "1 did not change by more than its tolerance", "{} did not change by more than their tolerance"),
+    ("not estimable", "1 cannot be estimated", "{} cannot be estimated"),
 )
 
 
@@ -138,10 +138,10 @@ def overall(changes: Sequence[Change], circumstances: Circumstances) -> tuple[Ov
     parts: list[str] = []
     for verdict, one, many in _PHRASES:
         if count := verdicts.count(verdict):
-            of = f" of {len(verdicts)} question{'s' if len(verdicts) > 1 else ''}" if not parts else ""
-            parts.append(f"{count}{of}: {one if count == 1 else many}")
+            parts.append(one if count == 1 else many.format(count))
     levelled = sum(change.levelled_down for change in changes if change.primary)
-    sentences = [LIMITED] * circumstances.limited + [f"{'; '.join(parts)}."]
+    gaps = f"Of {len(verdicts)} gap{'s' if len(verdicts) > 1 else ''} that count{'' if len(verdicts) > 1 else 's'}"
+    sentences = [LIMITED] * circumstances.limited + [f"{gaps}, {', '.join(parts)}."]
     sentences += [f"{levelled} of those that shrank {'is' if levelled == 1 else 'are'} levelled down."] if levelled else []
     sentences += [f"Not covered: {circumstances.not_covered}."] if circumstances.not_covered else []
     return _of_all(verdicts), " ".join(sentences)

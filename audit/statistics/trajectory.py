@@ -121,5 +121,5 @@ def _largest(points: Sequence[Point]) -> str:
     point = max((point for point in points if point.gap), key=lambda each: each.gap.value if each.gap else 0.0)
     if point.gap is None:
         return ""
-    interval = f"[{100 * point.gap.low:.1f}, {100 * point.gap.high:.1f}]"
+    interval = f"[{100 * point.gap.low:.1f}, {100 * point.gap.high:.1f}]".replace("-", "−")
     return f" It is largest at step {point.step:,}: {100 * point.gap.value:.1f} points {interval}."

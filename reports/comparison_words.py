@@ -1,0 +1,219 @@
+"""Sentences about changes: every phrase of a comparison that is built from a result.
+
+Never "fixed", never "fair": a gap that shrank is smaller, and one that did not change is still there.
+"""
+
+from __future__ import annotations
+
+from audit.comparison import Change, ChangeVerdict, Comparison, Comparisons, GapEnds, Overall, PairChange, RateChange, Series, Trajectory
+from audit.results import Rate
+from audit.types import Group
+from reports import phrases, words
+from reports.numbers import count, decimals, difference, exact_points, in_words, number, p_phrase, points, rate, span
+from reports.words import VerdictWords
+
+VERDICTS: dict[Overall, VerdictWords] = {
+    "gap reversed": VerdictWords(
+        "Gap reversed",
+        "Groups changed places: who fared better before fares worse after.",
+        "The difference between two groups is shown on one side of zero before and on the other after, both after correction.",
+    ),
+    "gap grew": VerdictWords(
+        "Gap grew",
+        "The groups lie further apart after than before, by more than chance explains.",
+        "The gap after is larger than before, by more than chance explains, and not shown to have changed by less than the tolerance.",
+    ),
+    "gap shrank": VerdictWords(
+        "Gap shrank",
+        "The groups lie closer together after than before, by more than chance explains. What is left of the gap may still matter.",
+        "The gap after is smaller than before, by more than chance explains. It says nothing about what is left: see the audit itself.",
+    ),
+    "mixed": VerdictWords(
+        "Mixed",
+        "Some gaps grew and others shrank.",
+        "Of the questions that count, some gaps grew and others shrank.",
+    ),
+    "no change that matters": VerdictWords(
+        "No change that matters",
+        "Every difference between two groups is shown to have changed by less than the tolerance. A gap that was there is still there.",
+        "Every difference between two groups is shown to have changed by less than the tolerance. What was there is still there.",
+    ),
+    "cannot tell": VerdictWords(
+        "Cannot tell",
+        "These images show neither a change of the gaps nor its absence.",
+        "Neither a change of the gap nor its absence is shown. More images might show either.",
+    ),
+    "not estimable": VerdictWords(
+        "Not estimable",
+        "Too few images to compare any two groups.",
+        "Fewer than two groups have enough images that count for the metric.",
+    ),
+}
+_ORDER: dict[ChangeVerdict, int] = {
+    "gap reversed": 0, "gap grew": 1, "gap shrank": 2, "cannot tell": 3, "no change that matters": 4, "not estimable": 5,
+}  # fmt: skip
+
+
+def by_weight(change: Change) -> tuple[int, float, float]:
+    """Sort key: what changed first, then by adjusted p, then by the size of the change."""
+    gap = change.gap
+    return (_ORDER[change.verdict], gap.p_adjusted if gap else 1.0, -abs(gap.difference) if gap else 0.0)
+
+
+def title(change: Change | Trajectory) -> str:
+    """Return a question's name: ``Occupation accuracy by gender``."""
+    return f"{words.subject_of(change, change.truth)} by {phrases.attributes(change.attributes)}"
+
+
+def page_title(comparisons: Comparisons) -> str:
+    """Return what was compared."""
+    names = [side.name for side in comparisons.sides]
+    if comparisons.series:
+        return f"{len(names)} checkpoints of one run, step by step"
+    return f"{names[1]} against {names[0]}" if len(names) == 2 else f"{in_words(len(names) - 1, 'model')} against {names[0]}"
+
+
+def verdict_sentence(comparison: Comparison) -> str:
+    """Return the verdict of a comparison with its meaning, for the terminal and Markdown."""
+    said = VERDICTS[comparison.verdict]
+    return f"{said.word}. {said.sentence} {comparison.verdict_reason}"
+
+
+def headline(change: Change) -> str:
+    """Return a change as a sentence: both gaps with their intervals, the change, its p, and whose rates moved."""
+    gap = change.gap
+    if gap is None:
+        return f"{title(change)} is not estimable. {change.reason}"
+    p = p_phrase(gap.p_adjusted, "adjusted p" if change.primary else "p")
+    return (
+        f"{title(change)}: the gap goes from {ends_text(gap.before)} to {ends_text(gap.after)}, a change of "
+        f"{difference(gap.difference, gap.low, gap.high)} points, {p}. {_moved(change)}"
+    ).rstrip()
+
+
+def _moved(change: Change) -> str:
+    """Name the groups whose own rate moved most."""
+    cells = [cell for cell in change.by_group if cell.before.status == "ok" and cell.difference]
+    cells.sort(key=lambda cell: -abs(cell.difference or 0.0))
+    named = [f"{phrases.group(cell.before.group)} {change_text(cell)}" for cell in cells]
+    return f"In points: {phrases.some(named)}." if named else "No group's rate changed."
+
+
+def ends_text(ends: GapEnds) -> str:
+    """Return a gap with its interval: ``36 points [20, 51]``."""
+    places = decimals(ends.low, ends.high)
+    return f"{points(ends.value, places)} {span(ends.low, ends.high, places)}"
+
+
+def change_text(cell: RateChange) -> str:
+    """Return the change of a rate with its interval."""
+    return difference(cell.difference, cell.low, cell.high)
+
+
+def corrected_text(cell: RateChange) -> str:
+    """Return the simultaneous interval of a change."""
+    if cell.low_adjusted is None or cell.high_adjusted is None:
+        return "not estimable"
+    return span(cell.low_adjusted, cell.high_adjusted, decimals(cell.low_adjusted, cell.high_adjusted), signed=True)
+
+
+def gap_change_text(change: Change) -> str:
+    """Return the change of the gap; where no change that matters is claimed, what decides is said in place of the interval."""
+    if change.gap is None:
+        return "not estimable"
+    if change.verdict == "no change that matters":
+        places = decimals(change.gap.low, change.gap.high)
+        return f"{number(change.gap.difference, places, signed=True)}, every pair within ±{exact_points(change.tolerance).split()[0]}"
+    return difference(change.gap.difference, change.gap.low, change.gap.high)
+
+
+def extremes_text(change: Change, ends: GapEnds, *, after: bool) -> str:
+    """Return a gap with the groups at its ends: ``36 points: woman 64 % (100), man 100 % (100)``."""
+    cells: dict[Group, Rate] = {each.before.group: each.after if after else each.before for each in change.by_group}
+    named = ", ".join(f"{phrases.group(group)} {phrases.cell_value(cells[group])}" for group in (ends.lowest, ends.highest))
+    return f"{points(ends.value, decimals(ends.low, ends.high))}: {named}"
+
+
+def facts(change: Change) -> tuple[tuple[str, str], ...]:
+    """Return what a statistician looks for under a change, as term and value."""
+    overall = change.overall
+    trade = (
+        ("All images", f"{rate(overall.before.value, overall.before.low, overall.before.high)} to {phrases.cell_value(overall.after)}"),
+        ("Their change", f"{change_text(overall)}, {p_phrase(overall.p, 'McNemar p')}"),
+    )
+    gap = change.gap
+    if gap is None:
+        return (("Tolerance", exact_points(change.tolerance)), *trade)
+    return (
+        ("Gap before", ends_text(gap.before)),
+        ("Gap after", ends_text(gap.after)),
+        ("Change", f"{difference(gap.difference, gap.low, gap.high)} points"),
+        ("Adjusted p" if change.primary else "p (not adjusted)", p_phrase(gap.p_adjusted).split("\u00a0", 1)[-1].removeprefix("=\u00a0")),
+        ("Detectable change", points(gap.minimum_detectable, decimals(gap.low, gap.high))),
+        ("Tolerance", exact_points(change.tolerance)),
+        ("Audit before / after", f"{change.verdict_before} / {change.verdict_after}"),
+        *trade,
+    )
+
+
+def pair_text(pair: PairChange) -> tuple[str, str, str, str]:
+    """Return a pair's difference before, after, its change with the interval, and the corrected interval."""
+    places = decimals(pair.low, pair.high)
+    wide = decimals(pair.low_adjusted, pair.high_adjusted)
+    return (
+        number(pair.before, places, signed=True),
+        number(pair.after, places, signed=True),
+        difference(pair.difference, pair.low, pair.high),
+        span(pair.low_adjusted, pair.high_adjusted, wide, signed=True),
+    )
+
+
+def images_sentence(comparison: Comparison) -> str:
+    """Return how many images were paired, and how many were not."""
+    only = [(comparison.only_before, comparison.before), (comparison.only_after, comparison.after)]
+    unpaired = [f"{in_words(n, 'image')} only in the audit of {name}" for n, name in only if n]
+    unpaired += [f"{in_words(comparison.elsewhere_missing, 'image')} missing from another audit"] if comparison.elsewhere_missing else []
+    rest = f" Left out, because they have no partner: {'; '.join(unpaired)}." if unpaired else ""
+    return f"Paired on {in_words(comparison.images, 'image')} that both models answered.{rest}"
+
+
+def dumbbell_alt(change: Change) -> str:
+    """Return what the chart of rates before and after shows."""
+    rows = [cell for cell in change.by_group if cell.before.value is not None]
+    named = [
+        f"{phrases.group(cell.before.group)} from {phrases.cell_value(cell.before)} to {phrases.cell_value(cell.after)}" for cell in rows
+    ]
+    return f"The rate of each group before and after: {phrases.some(named)}. The table below has every number."
+
+
+def changes_alt(change: Change) -> str:
+    """Return what the chart of changes shows."""
+    shown = [phrases.group(cell.before.group) for cell in change.by_group if _shown(cell)]
+    said = (
+        f"Shown to have changed, after correction: {phrases.some(shown)}." if shown else "For no group is a change shown, after correction."
+    )
+    return f"The change of each group's rate with its interval. {said} The table below has every number."
+
+
+def _shown(cell: RateChange) -> bool:
+    return cell.low_adjusted is not None and cell.high_adjusted is not None and not cell.low_adjusted <= 0 <= cell.high_adjusted
+
+
+def curve_alt(trajectory: Trajectory) -> str:
+    """Return what the curves over the steps show."""
+    steps = f"steps {count(trajectory.points[0].step)} to {count(trajectory.points[-1].step)}"
+    return f"The gap and the rate of each group at {in_words(len(trajectory.points), 'checkpoint')}, {steps}. {trajectory.reason}"
+
+
+def appears_text(step: int | None) -> str:
+    """Return the step from which on a gap is shown."""
+    return "not shown" if step is None else f"step {count(step)}"
+
+
+def series_sentence(series: Series) -> str:
+    """Return on how many images a series stands, and how sure its bands are."""
+    together = in_words(series.intervals, "gap")
+    return (
+        f"{in_words(series.images, 'image')} that every checkpoint answered. The bands hold for all {together} at once (checkpoints times "
+        "questions that count, and the pairs of groups of each): a gap does not appear because it was looked for often."
+    )
