@@ -375,6 +375,8 @@ def test_a_place_on_the_hub_is_read_as_it_is_spelt_and_told_apart_from_a_hub_out
 
 
 def test_a_hub_that_does_not_answer_is_not_waited_for(monkeypatch, tmp_path):
+    for name in ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE"):
+        monkeypatch.delenv(name, raising=False)
     # Nothing listens on this port; the other address swallows what is sent to it. datasets alone would try six times, for half a minute.
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -394,6 +396,17 @@ def test_a_hub_that_does_not_answer_is_not_waited_for(monkeypatch, tmp_path):
         open_source(DataConfig("hf:org/name"))
     assert caught.value.why == "HF_HUB_OFFLINE is set"
     assert datasets.config.HF_HUB_OFFLINE is before
+
+
+def test_a_data_set_that_the_hub_does_not_have(monkeypatch):
+    def missing(*_, **__):
+        raise FileNotFoundError("Couldn't find any data file at /somewhere/org/name")
+
+    monkeypatch.setattr(datasets, "load_dataset", missing)
+    monkeypatch.setattr(stored, "hub_fault", lambda: "")
+    with pytest.raises(TrainingDataError, match="no data set hf:org/name") as caught:
+        open_source(DataConfig("hf:org/name"))
+    assert "/somewhere" not in str(caught.value)
 
 
 @pytest.mark.parametrize("location", ["hf:", "hf:a/b/c", "hf:../x", "hf:org/name#0", "hf:org/name:a/b/c"])

@@ -226,6 +226,9 @@ def _said_of(place: str, fault: str = "") -> Iterator[None]:
                 why=fault or why,
                 fix="name a local copy: a folder of Parquet files, or one that save_to_disk wrote",
             ) from error
+        if place.startswith("hf:") and isinstance(error, FileNotFoundError):  # whose own words name folders of this machine
+            why = "the hub has none of that name for readers who are not signed in, or none with data files"
+            raise TrainingDataError(f"no data set {place}", why=why, fix=f"look at its name: {SPELLING}") from error
         raise TrainingDataError(f"cannot read {place} with datasets", why=why) from error
     finally:
         if bars:
