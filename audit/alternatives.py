@@ -111,6 +111,7 @@ class Refused:
     """A method that was not offered, and why."""
 
     method: str
+    """Empty: every method, and `setting` then names the attribute that cannot be judged by."""
     setting: str
     """Empty: none of its settings."""
     reason: str
@@ -125,7 +126,8 @@ class WhatIfs:
     """What is never torn between the halves: ``"image content"``, or the attribute that says what belongs together."""
     cost: str
     """What its accuracy is the accuracy of, in a sentence."""
-    target: Frontier
+    target: Frontier | None
+    """None where nothing could be tried: `refused` says why."""
     elsewhere: tuple[Frontier, ...]
     """The same settings, judged by other attributes: harm may move there."""
     refused: tuple[Refused, ...]

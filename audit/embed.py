@@ -84,6 +84,7 @@ def embed_images(
         log.warning("left out %d images (%s): %s", left_out.count, left_out.reason, ", ".join(left_out.examples))
     return Embeddings(
         vectors=cache.read(list(readable.values())),
+        contents=tuple(readable.values()),
         rows=np.array(list(readable), dtype=np.int64),
         exclusions=exclusions,
         conversions=_conversions(dataset.attributes, {row: cache.conversions(key) for row, key in readable.items()}),

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from jaxtyping import Float, Int
     from PIL import Image
 
+    from audit.planned import WhatIfPlan
+
 Better = Literal["high", "low", "neither"]
 Group = tuple[str, ...]
 """The levels of one group, in the order of the attributes that define it: ``("Black", "Female")``."""

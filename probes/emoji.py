@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from audit.errors import MachineError, UsageError
 from audit.types import Claim, Dataset, LabelSet, LoadOptions, Measurement, PairedClaim, Probe, Specification, SpecificationPlan
 from probes.prompts import fill
+from probes.what_ifs.emoji import plans
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -218,4 +219,5 @@ PROBE = Probe(
         _pair("gender", "man", "person"),
         *(_pair("tone", "light", tone) for tone in TONES[1:]),
     ),
+    what_ifs=plans(OCCUPATIONS, GENDERS[:2], TONE_WORDS),
 )

@@ -12,6 +12,7 @@ from dataclasses import replace
 from audit.types import Claim, Dataset, LabelSet, LoadOptions, Measurement, Probe, Specification, SpecificationPlan
 from probes.prompts import Preset, preset
 from probes.published import tables
+from probes.what_ifs.fairface import plans
 
 RACES = ("White", "Black", "Indian", "East Asian", "Southeast Asian", "Middle Eastern", "Latino_Hispanic")
 GENDERS = ("Female", "Male")
@@ -292,4 +293,5 @@ PROBE = Probe(
         _gender_plan(),
         _race_plan(),
     ),
+    what_ifs=plans(preset(HARM_PRESET), preset(ACCURACY_PRESET)),
 )

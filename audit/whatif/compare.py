@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 _BOTH, _ONLY_BEFORE, _ONLY_AFTER, _NEITHER = range(4)
 """Cells of a group's table of events before x after."""
 _SLACK = 1e-12
+_IMPROVEMENTS = ("smaller", "levelled down", "indistinguishable")
 RANDOM_RATE = 0.05
 """A change counts as better than a random one of its kind where at most this share of them, itself included, leaves a gap as small."""
 
@@ -140,6 +141,7 @@ def what_if(tried: Tried, pair: tuple[Group, Group], judge: Judge) -> WhatIf:
     gap_before, gap = (_simultaneous(events, joint.n, settings.alpha) for events in (joint.before, joint.after))
     random = np.array(tried.random_gaps)
     by_chance = bool(len(random)) and (1 + np.count_nonzero(random <= gap.value + _SLACK)) / (1 + len(random)) > RANDOM_RATE
+    ending = _ending(joint, (before, after), change, pair_after, judge)
     return WhatIf(
         method=tried.method,
         setting=tried.setting,
@@ -156,7 +158,7 @@ def what_if(tried: Tried, pair: tuple[Group, Group], judge: Judge) -> WhatIf:
         by_group=tuple(_group_change(joint, i) for i in range(len(joint.groups))),
         not_compared=joint.not_compared,
         utility=utility(*(tried.truth or (tried.before, tried.after)), settings.alpha),
-        outcome=_ending(joint, (before, after), change, pair_after, judge) if not by_chance else _by_chance(change, pair_after),
+        outcome="no better than random" if by_chance and ending in _IMPROVEMENTS else ending,
         change_p=change_p,
         change_p_adjusted=change_p,
         beats_random=float(np.mean(random > gap.value + _SLACK)) if len(random) else None,
@@ -230,13 +232,6 @@ def _ending(joint: _Joint, nulls: tuple[GapNull, GapNull], change: Estimate, pai
     return "larger" if change.low > 0 else "unchanged"
 
 
-def _by_chance(change: Estimate, pair_after: Estimate) -> Ending:
-    """Return how a change ends that a random one of its kind matches: what speaks against it stays."""
-    if pair_after.high < 0:
-        return "reversed"
-    return "larger" if change.low > 0 else "no better than random"
-
-
 def _levelled_down(joint: _Joint, metric: Metric) -> bool:
     """Whether no group is better off and the best is worse off; where no direction is better nobody can be."""
     if metric.better == "neither":
@@ -278,10 +273,19 @@ def utility(before: Predictions, after: Predictions, alpha: float) -> Utility:
 def control_gaps(
     change: Callable[[np.random.Generator], Predictions], judge: Judge, draws: int, rng: np.random.Generator
 ) -> tuple[float, ...]:
-    """Return the gap after each of some random changes of the same kind, such as random directions of the same rank."""
+    """Return the gap after each of some random changes of the same kind, such as random directions of the same rank.
+
+    All of them are of the same images, so the groups are looked up once.
+    """
+    drawn = [change(rng) for _ in range(min(draws, 1))]
+    if not drawn:
+        return ()
+    groups, codes = row_codes(drawn[0].attributes, judge.by, judge.levels)
+    known = np.array([UNKNOWN not in group for group in groups])
     gaps = []
-    for _ in range(draws):
-        after = change(rng)
-        joint = _joint(after, after, judge)
-        gaps.append(float(np.ptp(joint.after / joint.n)))
+    for place in range(draws):
+        rows = row_events(drawn[0] if place == 0 else change(rng), judge.metric, judge.outcome)
+        n, events = (np.bincount(codes[each], minlength=len(groups)) for each in (rows.counted, rows.event))
+        used = known & (n >= max(judge.settings.min_group_size, 2))
+        gaps.append(float(np.ptp(events[used] / n[used])))
     return tuple(gaps)

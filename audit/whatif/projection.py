@@ -118,7 +118,12 @@ def project(asked: Asked, projection: Float[np.ndarray, "d d"], directions: Floa
             why=f"{shares.max():.0%} of it lies along the directions that would be taken away",
             fix="project another attribute, or leave this label set as it is",
         )
-    changed = dict(zip(prompts, texts @ projection.T, strict=True))
+    return projected(asked, projection, images=images)
+
+
+def projected(asked: Asked, projection: Float[np.ndarray, "d d"], *, images: bool = False) -> Asked:
+    """Project without asking what is lost: for random controls."""
+    changed = {prompt: projection @ unit(vector) for prompt, vector in asked.text_embeddings.items()}
     vectors = unit(asked.image_embeddings) @ projection.T if images else asked.image_embeddings
     return replace(asked, text_embeddings=changed, image_embeddings=vectors)
 

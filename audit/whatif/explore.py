@@ -1,0 +1,235 @@
+"""One plan from start to end: halves, methods, judges; every setting is shown, and its gap by every other attribute."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from audit.alternatives import Refused, WhatIf, WhatIfs
+from audit.errors import AuditError, UsageError, nearest
+from audit.statistics.metrics import resolve
+from audit.statistics.null import generator
+from audit.types import UNKNOWN, Claim, finding_id
+from audit.whatif.asked import Asked, fit_half, require_disjoint
+from audit.whatif.compare import Judge, Tried, control_gaps, furthest_pair, what_if
+from audit.whatif.frontier import corrected, frontier
+from audit.whatif.methods import METHODS, NAMES, RERANKING, Candidate, Shown, Workshop
+from audit.whatif.reranking import search
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from jaxtyping import Float
+
+    from audit.planned import WhatIfPlan
+    from audit.types import Group, Measurement, ModelRecord, Predictions, Settings
+
+CONTROLS = 100
+"""Random controls of each setting."""
+CONTENT = "image content"
+
+
+@dataclass(frozen=True)
+class Material:
+    """What the cache holds of one audit."""
+
+    measurements: tuple[Measurement, ...]
+    record: ModelRecord
+    image_embeddings: Float[np.ndarray, "n d"]
+    contents: Sequence[str]
+    """Hash of each image's content."""
+    attributes: pd.DataFrame
+    levels: Mapping[str, Group]
+    texts: Mapping[str, Float[np.ndarray, "d"]]
+    """Every prompt of the measurements and the plans -> its embedding."""
+    settings: Settings
+
+
+@dataclass(frozen=True)
+class Halves:
+    """The question on the half that is fitted on and on the half that is shown."""
+
+    fit: Asked
+    fitted: Predictions
+    shown: Shown
+    target: Judge
+    elsewhere: tuple[Judge, ...]
+
+
+def chosen_methods(names: Sequence[str]) -> tuple[str, ...]:
+    """Return the methods that were asked for, in the order in which they are shown; ``all`` is every one.
+
+    Raises
+    ------
+    UsageError
+        If there is no such method.
+    """
+    for name in names:
+        if name != "all" and name not in NAMES:
+            raise UsageError(f"no what-if {name!r}", where="--what-if", fix=nearest(name, (*NAMES, "all")))
+    return NAMES if "all" in names else tuple(name for name in NAMES if name in names)
+
+
+def explore(plan: WhatIfPlan, material: Material, methods: Sequence[str]) -> tuple[WhatIfs, ...]:
+    """Try every setting of some methods on one question.
+
+    Parameters
+    ----------
+    plan : WhatIfPlan
+    material : Material
+    methods : sequence of str
+        From `chosen_methods`.
+
+    Returns
+    -------
+    tuple of WhatIfs
+        The question with its answers changed and, where the plan searches, the search with its order changed.
+
+    Raises
+    ------
+    UsageError
+        If the plan names a finding that no measurement has, or one by several attributes.
+    """
+    measurement, claim = _planned(plan, material)
+    halves = _halves(plan, measurement, claim, material)
+    labels = [name for name in methods if name in METHODS]
+    found = [_tried(plan, halves, labels, material)] if labels else []
+    if plan.query and RERANKING in methods:
+        found.append(search(plan, halves.fit, halves.shown.asked, claim.by[0], material.levels, material.settings))
+    return tuple(found)
+
+
+def _planned(plan: WhatIfPlan, material: Material) -> tuple[Measurement, Claim]:
+    known = {finding_id(each.name, claim): (each, claim) for each in material.measurements for claim in each.claims}
+    if plan.finding not in known or len(known[plan.finding][1].by) != 1:
+        raise UsageError(
+            f"a what-if is planned for {plan.finding!r}, which is no finding by one attribute", fix="name one in the probe file"
+        )
+    return known[plan.finding]
+
+
+def _halves(plan: WhatIfPlan, measurement: Measurement, claim: Claim, material: Material) -> Halves:
+    prompts = {text for texts in measurement.label_set.prompts.values() for text in texts}
+    texts = {prompt: material.texts[prompt] for prompt in prompts}
+    asked = Asked(measurement, material.record, material.image_embeddings, texts, material.attributes)
+    units = list(material.attributes[plan.cluster]) if plan.cluster else list(material.contents)
+    fit = fit_half(units, material.settings.seed)
+    require_disjoint(*([unit for unit, inside in zip(units, side, strict=True) if inside] for side in (fit, ~fit)))
+    judges = [_judge(measurement, each, asked, material) for each in _same_claim(measurement, claim)]
+    target = next(judge for judge in judges if judge.by == claim.by)
+    one, other = asked.of(fit), asked.of(~fit)
+    shown = Shown(other, other.answers())
+    return Halves(one, one.answers(), shown, target, tuple(judge for judge in judges if judge is not target))
+
+
+def _same_claim(measurement: Measurement, claim: Claim) -> Iterator[Claim]:
+    return (each for each in measurement.claims if (each.metric, each.outcome) == (claim.metric, claim.outcome))
+
+
+def _judge(measurement: Measurement, claim: Claim, asked: Asked, material: Material) -> Judge:
+    metric, outcome = resolve(measurement, claim, asked.of(np.zeros(len(asked.attributes), bool)).answers())
+    return Judge(finding_id(measurement.name, claim), metric, outcome, claim.by, material.levels, material.settings)
+
+
+# ---- trying ----------------------------------------------------------------------------------------------------------------------
+
+
+def _tried(plan: WhatIfPlan, halves: Halves, methods: Sequence[str], material: Material) -> WhatIfs:
+    found: dict[str, list[WhatIf]] = {}
+    refused: list[Refused] = []
+    pairs = _pairs(halves, refused)
+    if halves.target.finding in pairs:
+        by = halves.target.by[0]
+        shop = Workshop(plan, halves.fit, halves.fitted, by, material.texts, material.levels[by], material.settings)
+        for name in methods:
+            for candidate in _candidates(name, shop, refused):
+                _judged(candidate, plan, halves, pairs, found, refused)
+    frontiers = {
+        name: frontier(corrected(what_ifs, material.settings.alpha), name, len(halves.fit.attributes))
+        for name, what_ifs in found.items()
+        if what_ifs
+    }
+    return WhatIfs(
+        question=plan.question,
+        unit=plan.cluster or CONTENT,
+        cost=plan.right.sentence if plan.right else f"{halves.fit.measurement.name}: answered right",
+        target=frontiers.pop(halves.target.finding, None),
+        elsewhere=tuple(frontiers.values()),
+        refused=tuple(refused),
+        draws=CONTROLS,
+    )
+
+
+def _pairs(halves: Halves, refused: list[Refused]) -> dict[str, tuple[Group, Group]]:
+    """Return the groups furthest apart on the fitted half, for every judge that both halves have enough images for."""
+    pairs = {}
+    for judge in (halves.target, *halves.elsewhere):
+        try:
+            pairs[judge.finding] = furthest_pair(halves.fitted, judge)
+        except AuditError as error:
+            refused.append(Refused("", " × ".join(judge.by), error.what))
+    return pairs
+
+
+def _candidates(name: str, shop: Workshop, refused: list[Refused]) -> list[Candidate]:
+    try:
+        found = list(METHODS[name](shop))
+    except AuditError as error:
+        refused.append(Refused(name, "", error.what))
+        return []
+    if not found:
+        refused.append(Refused(name, "", _NOT_PLANNED[name]))
+    return found
+
+
+_NOT_PLANNED = {
+    "neutral-label": "the probe names no neutral label for this question",
+    "combined-prompts": "the probe names no combined prompts for this question",
+    "projection": "the probe names no prompts for this attribute",
+    "calibrated-projection": "the probe names no pairs of prompts that should mean the same",
+    "group-thresholds": "it is for questions with a true answer of yes or no",
+}
+
+
+def _judged(
+    candidate: Candidate,
+    plan: WhatIfPlan,
+    halves: Halves,
+    pairs: Mapping[str, tuple[Group, Group]],
+    found: dict[str, list[WhatIf]],
+    refused: list[Refused],
+) -> None:
+    """Judge one setting by every attribute; what cannot be judged is named, not left out."""
+    try:
+        before, after = halves.shown.before, candidate.change(halves.shown)
+        tried = Tried(candidate.method, candidate.setting, candidate.needs, candidate.default, before, after, _truth(plan, before, after))
+        random = replace(tried, random_gaps=_control(candidate, halves))
+        new = {
+            judge.finding: what_if(random if judge is halves.target else tried, pairs[judge.finding], judge)
+            for judge in (halves.target, *halves.elsewhere)
+            if judge.finding in pairs
+        }
+    except AuditError as error:
+        refused.append(Refused(candidate.method, candidate.setting, error.what))
+        return
+    for name, each in new.items():
+        found.setdefault(name, []).append(each)
+
+
+def _control(candidate: Candidate, halves: Halves) -> tuple[float, ...]:
+    if candidate.control is None:
+        return ()
+    control, judge = candidate.control, halves.target
+    rng = generator(judge.settings.seed, f"{judge.finding}/{candidate.method}/{candidate.setting}/random")
+    return control_gaps(lambda source: control(halves.shown, source), judge, CONTROLS, rng)
+
+
+def _truth(plan: WhatIfPlan, before: Predictions, after: Predictions) -> tuple[Predictions, Predictions] | None:
+    """Return both with the plan's right answers, where the measurement states none."""
+    if plan.right is None:
+        return None
+    rows = before.attributes[list(plan.right.attributes)].itertuples(index=False, name=None)
+    truth = np.array([plan.right.answers.get(row, UNKNOWN) for row in rows], dtype=object).astype(str)
+    return replace(before, y_true=truth), replace(after, y_true=truth)

@@ -1,0 +1,148 @@
+"""A search with its order changed: whose images are among the first that are found, and how many of the right ones are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from audit.alternatives import Refused, WhatIfs
+from audit.errors import AuditError, UsageError
+from audit.measure.zero_shot import cosine_scores, ensemble
+from audit.statistics.metrics import METRICS
+from audit.statistics.null import generator
+from audit.types import Predictions
+from audit.whatif.compare import Judge, Tried, control_gaps, furthest_pair, what_if
+from audit.whatif.frontier import corrected, frontier
+from audit.whatif.ranking import rerank
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float, Int
+
+    from audit.planned import WhatIfPlan
+    from audit.types import Group, Settings
+    from audit.whatif.asked import Asked
+
+METHOD = "re-ranking"
+FOUND, NOT_FOUND = "found", "not found"
+SHARE = 0.1
+"""Of the shown half that is retrieved."""
+DRAWS = 100
+NEEDS = (
+    "every image's group, whenever an order is given: this may be unlawful. Here it is the group that annotators saw, "
+    "so this is a bound that no system reaches",
+)
+
+
+@dataclass(frozen=True)
+class _Search:
+    """A query put to one half of the images."""
+
+    scores: Float[np.ndarray, "n"]
+    relevant: Bool[np.ndarray, "n"]
+    codes: Int[np.ndarray, "n"]
+    attributes: pd.DataFrame
+
+    @property
+    def k(self) -> int:
+        return max(round(SHARE * len(self.scores)), 1)
+
+    def first(self) -> Predictions:
+        """Return which images come first by score."""
+        return self.found(np.argsort(-self.scores, kind="stable")[: self.k])
+
+    def reordered(self, shares: Float[np.ndarray, "g"], codes: Int[np.ndarray, "n"]) -> Predictions:
+        """Return which images come first when every group has its share at every place."""
+        return self.found(rerank(self.scores, codes, shares, self.k))
+
+    def found(self, order: Int[np.ndarray, "k"]) -> Predictions:
+        """Return an order as answers: found or not."""
+        answers = np.full(len(self.scores), NOT_FOUND, dtype=f"U{len(NOT_FOUND)}")
+        answers[order] = FOUND
+        nothing = np.zeros((len(answers), 0), np.float32)
+        return Predictions((), (FOUND, NOT_FOUND), nothing, answers, None, self.attributes, np.zeros(len(answers), np.float32))
+
+    def recall(self, predictions: Predictions) -> Predictions:
+        """Return the answers to the relevant images only: their accuracy is the recall at k."""
+        rows = self.relevant
+        truth = np.full(int(rows.sum()), FOUND)
+        return replace(
+            predictions, y_pred=predictions.y_pred[rows], y_true=truth, attributes=self.attributes[rows],
+            scores=predictions.scores[rows], margin=predictions.margin[rows],
+        )  # fmt: skip
+
+
+def search(plan: WhatIfPlan, fit: Asked, shown: Asked, attribute: str, levels: Mapping[str, Group], settings: Settings) -> WhatIfs:
+    """Search the shown half for the plan's query, by score and in an order in which every group has its share.
+
+    Parameters
+    ----------
+    plan : WhatIfPlan
+        Its query is a label of the measurement, which has a true answer.
+    fit, shown : Asked
+        The two halves; the shares come from the first.
+    attribute : str
+        Whose levels share the places.
+    levels : mapping of str to tuple of str
+    settings : Settings
+
+    Returns
+    -------
+    WhatIfs
+        The gap is between the shares of the groups' images that are found; the accuracy is the recall at k.
+    """
+    query = plan.query or ""
+    finding = f"{shown.measurement.name}/found[{query}, first {SHARE:.0%}]/{attribute}"
+    judge = Judge(finding, METRICS["selection_rate"], frozenset({FOUND}), (attribute,), levels, settings)
+    refused: list[Refused] = []
+    what_ifs = []
+    try:
+        halves = [_put(query, half, attribute, levels[attribute]) for half in (fit, shown)]
+        pair = furthest_pair(halves[0].first(), judge)
+        for setting, default, shares in _targets(halves[0], len(levels[attribute])):
+            what_ifs.append(what_if(_tried(halves[1], setting, default, shares, judge), pair, judge))
+    except AuditError as error:
+        refused.append(Refused(METHOD, "", error.what))
+    return WhatIfs(
+        question=f"Images found for ‘{query}’ by {attribute}",
+        unit=plan.cluster or "image content",
+        cost=f"recall: images of ‘{query}’ that are among the first {SHARE:.0%}",
+        target=frontier(corrected(what_ifs, settings.alpha), finding, len(fit.attributes)) if what_ifs else None,
+        elsewhere=(),
+        refused=tuple(refused),
+        draws=DRAWS,
+    )
+
+
+def _put(query: str, asked: Asked, attribute: str, levels: Group) -> _Search:
+    measurement = asked.measurement
+    if measurement.truth is None or query not in measurement.label_set.labels:
+        raise UsageError(f"{query!r} cannot be searched for", why="it takes a label of a measurement with a true answer")
+    known = asked.attributes[attribute].isin(levels).to_numpy()
+    attributes = asked.attributes[known]
+    prompts = np.stack([asked.text_embeddings[prompt] for prompt in measurement.label_set.prompts[query]])
+    scores = cosine_scores(asked.image_embeddings[known], ensemble(prompts)[None])[:, 0]
+    answer = measurement.label_set.answers.get(query, query)
+    codes = np.array([levels.index(level) for level in attributes[attribute]], np.int64)
+    return _Search(scores, (attributes[measurement.truth] == answer).to_numpy(), codes, attributes)
+
+
+def _targets(fit: _Search, groups: int) -> Iterator[tuple[str, bool, Float[np.ndarray, "g"]]]:
+    """Give the shares that the groups may be given, from the fitted half."""
+    for setting, default, rows in (
+        ("each group’s share of all images", True, np.ones(len(fit.codes), bool)),
+        ("each group’s share of the images that are sought", False, fit.relevant),
+    ):
+        counts = np.bincount(fit.codes[rows], minlength=groups)
+        if counts.sum():
+            yield setting, default, counts / counts.sum()
+
+
+def _tried(half: _Search, setting: str, default: bool, shares: Float[np.ndarray, "g"], judge: Judge) -> Tried:
+    before, after = half.first(), half.reordered(shares, half.codes)
+    rng = generator(judge.settings.seed, f"{judge.finding}/{setting}/random")
+    random = control_gaps(lambda source: half.reordered(shares, source.permutation(half.codes)), judge, DRAWS, rng)
+    return Tried(METHOD, setting, NEEDS, default, before, after, (half.recall(before), half.recall(after)), random)
