@@ -56,6 +56,8 @@ class Rate:
     status: CellStatus
     baseline: float | None = None
     """Accuracy only: what always giving the commonest true answer of all images would score in this group."""
+    clusters: int | None = None
+    """Independent units that the images of the group lie in, where they come in clusters; None: every image is its own."""
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -106,6 +108,8 @@ class Gap:
     """The corrected variance, signed."""
     minimum_detectable: float
     """Smallest difference between two groups that this many images would find with power 0.8."""
+    farthest: float | None = None
+    """How far from 0 the 1 - 2 alpha interval of any pair goes; equivalent where that is less than the tolerance."""
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -279,6 +283,33 @@ class DataRecord:
 
 
 @dataclass(frozen=True, config=_STRICT)
+class ControlFinding:
+    """A question that counts for the verdict, as a control answers it."""
+
+    finding: str
+    """Id of the finding that it stands beside."""
+    overall: float | None
+    gap: float | None
+    low: float | None
+    high: float | None
+    null_95: float | None
+    p_adjusted: float | None
+    """Holm over the control's own questions."""
+    verdict: Verdict
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Twin:
+    """The same architecture with weights that were drawn and never trained: what the audit finds where nothing was learned."""
+
+    seed: int
+    """Of the weights."""
+    description: str
+    findings: tuple[ControlFinding, ...]
+    verdict: Verdict
+
+
+@dataclass(frozen=True, config=_STRICT)
 class AuditResult:
     """One model, one probe."""
 
@@ -299,6 +330,7 @@ class AuditResult:
     """Answers to "what would this audit say if ..."; nothing above depends on them."""
     odds: tuple[Odds, ...] = ()
     threshold_curves: tuple[ThresholdCurve, ...] = ()
+    twin: Twin | None = None
 
 
 @dataclass(frozen=True, config=_STRICT)

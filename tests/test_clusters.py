@@ -4,21 +4,23 @@ import itertools
 
 import numpy as np
 import pytest
+from scipy.special import stdtr
 from statsmodels.genmod.cov_struct import Independence
 from statsmodels.genmod.families import Gaussian
 from statsmodels.genmod.generalized_estimating_equations import GEE
 
+from audit.statistics.cluster_null import clustered_gap_test, clustered_p
 from audit.statistics.clusters import (
     ClusterTable,
     cluster_table,
     clustered_difference,
-    clustered_gap_test,
+    clustered_differences,
     clustered_rates,
     covariance,
     resample_clusters,
 )
 from audit.statistics.intervals import agresti_min, newcombe, wilson
-from audit.statistics.null import gap_test
+from audit.statistics.null import gap_test, two_proportion_p
 
 
 def rng(seed=0):
@@ -196,15 +198,69 @@ def test_dealing_within_sets_by_enumeration():
         for second in set(itertools.permutations([1, 1, 0]))
     ]
     found = clustered_gap_test(table, 30_000, rng())
-    assert (found.gap, found.shuffled) == (1.0, "images within clusters")
+    assert (found.gap, found.shuffled) == (1.0, "groups within clusters")
     assert found.p == pytest.approx(np.mean(np.array(gaps) >= 1 - 1e-12), abs=0.01)
     assert found.null_mean == pytest.approx(np.mean(gaps), abs=0.01)
+
+
+def test_exchanging_unequal_groups_by_enumeration():
+    """One set with 3 of 3 and 0 of 1, another with 1 of 2 and 2 of 2: each may be turned round, images with it."""
+    table = ClusterTable(np.array([[3, 0], [2, 1]]), np.array([[3, 1], [2, 2]]), np.array([1, 1]))
+    sets = [((3, 3), (0, 1)), ((2, 2), (1, 2))]
+    gaps = []
+    for turned in itertools.product([1, -1], repeat=2):
+        (a, b), (c, d) = (pair[::turn] for pair, turn in zip(sets, turned, strict=True))
+        gaps.append(abs((a[0] + c[0]) / (a[1] + c[1]) - (b[0] + d[0]) / (b[1] + d[1])))
+    found = clustered_gap_test(table, 30_000, rng())
+    assert found.gap == pytest.approx(1 - 1 / 3)
+    assert found.p == pytest.approx(np.mean([gap >= 2 / 3 - 1e-12 for gap in gaps]), abs=0.01)
+    assert found.null_mean == pytest.approx(np.mean(gaps), abs=0.01)
+
+
+def test_a_group_of_a_set_that_stands_or_falls_together_is_one_case():
+    """Twenty sets with five images in each of two groups, all five alike: dealing images would alarm without a reason."""
+    source, kept = rng(6), []
+    for _ in range(200):
+        blocks = 5 * source.integers(2, size=(20, 2))
+        table = ClusterTable(blocks, np.full((20, 2), 5), np.ones(20, int))
+        kept.append(clustered_gap_test(table, 199, source).p <= 0.05)
+    assert np.mean(kept) <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 200)
+
+
+def test_the_p_of_separate_people_is_the_score_tests():
+    """200 + 200 people with one image each: chi-square's p, where Student's t is nearly normal."""
+    events = np.concatenate([np.arange(200) < 140, np.arange(200) < 120])
+    table = cluster_table(np.arange(400), np.repeat([0, 1], 200), events, 2)
+    first, second = np.array([0]), np.array([1])
+    sides = (np.array([140]), np.array([200]), np.array([120]), np.array([200]))
+    assert clustered_p(table, first, second) == pytest.approx(two_proportion_p(*sides), abs=4e-3)
+    copied = ClusterTable(5 * table.events, 5 * table.n, table.count)
+    assert clustered_p(copied, first, second) == pytest.approx(clustered_p(table, first, second))
+
+
+def test_the_p_within_sets_is_a_paired_test():
+    """60 sets right only in the first group, 30 only in the second: McNemar's statistic is 30^2 / 90 = 10."""
+    both = np.repeat([[1, 1], [1, 0], [0, 1], [0, 0]], [150, 60, 30, 60], axis=0)
+    table = ClusterTable(both, np.ones_like(both), np.ones(300, int))
+    assert float(clustered_p(table, np.array([0]), np.array([1]))[0]) == pytest.approx(float(2 * stdtr(299, -np.sqrt(10 * 299 / 300))))
+    same = ClusterTable(np.ones((20, 2), int), np.ones((20, 2), int), np.ones(20, int))
+    assert clustered_p(same, np.array([0]), np.array([1])).tolist() == [1.0]
+
+
+def test_many_differences_are_those_of_one_at_a_time():
+    source = rng(8)
+    table = ClusterTable(source.integers(0, 3, size=(40, 3)), np.full((40, 3), 3), np.ones(40, int))
+    first, second = np.triu_indices(3, 1)
+    low, high = clustered_differences(table, first, second, 0.05)
+    for place, (i, j) in enumerate(zip(first, second, strict=True)):
+        found = clustered_difference(table, i, j, 0.05)
+        assert (found.low, found.high) == pytest.approx((low[place], high[place]))
 
 
 def test_large_sets_are_dealt_like_enumerated_ones(monkeypatch):
     table = ClusterTable(np.array([[2, 1, 0], [0, 3, 1]]), np.array([[3, 3, 2], [2, 4, 2]]), np.array([4, 6]))
     listed = clustered_gap_test(table, 20_000, rng())
-    monkeypatch.setattr("audit.statistics.clusters._OUTCOMES", 1)
+    monkeypatch.setattr("audit.statistics.cluster_null._ARRANGEMENTS", 0)
     drawn = clustered_gap_test(table, 20_000, rng(1))
     assert drawn.null_mean == pytest.approx(listed.null_mean, rel=0.03)
     assert drawn.p == pytest.approx(listed.p, abs=0.015)

@@ -7,24 +7,16 @@ are and not on how many images.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import product
-from math import prod
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.special import gammaln, ndtri, stdtrit
-from scipy.stats import random_table
+from scipy.special import ndtri, stdtrit
 
 from audit.evidence import Estimate
 from audit.statistics.intervals import wilson
-from audit.statistics.resampling import exceedance_p, spread_of_rates
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int
-
-_CELLS = 1 << 22
-_OUTCOMES = 4096
-"""Up to this many ways to deal a cluster's events to its images, all are enumerated."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +34,21 @@ class ClusterTable:
         """Events and images of each group."""
         return self.count @ self.events, self.count @ self.n
 
+    @property
+    def clusters(self) -> Int[np.ndarray, "g"]:
+        """Clusters with images in each group."""
+        counted: np.ndarray = self.count @ (self.n > 0)
+        return counted
+
+    def of(self, groups: Int[np.ndarray, "h"]) -> ClusterTable:
+        """Return some of the groups; clusters without images in them stay and count nowhere."""
+        return ClusterTable(self.events[:, groups], self.n[:, groups], self.count)
+
+    def with_rest(self) -> ClusterTable:
+        """Return the table with, after the groups, for each group all others together."""
+        events, n = (np.hstack([part, part.sum(axis=1, keepdims=True) - part]) for part in (self.events, self.n))
+        return ClusterTable(events, n, self.count)
+
 
 @dataclass(frozen=True)
 class ClusteredRate:
@@ -52,17 +59,6 @@ class ClusteredRate:
     """Clusters with images in the group."""
     effective_n: float
     """Independent images that would tell as much."""
-
-
-@dataclass(frozen=True)
-class ClusteredGap:
-    """A gap against shuffled clusters."""
-
-    gap: float
-    p: float
-    null_mean: float
-    null_95: float
-    shuffled: Literal["clusters between groups", "images within clusters"]
 
 
 def cluster_table(cluster: Int[np.ndarray, "n"], codes: Int[np.ndarray, "n"], event: Bool[np.ndarray, "n"], groups: int) -> ClusterTable:
@@ -181,20 +177,31 @@ def clustered_difference(table: ClusterTable, first: int, second: int, alpha: fl
     one, two = rates[first], rates[second]
     if one is None or two is None:
         return None
+    ends = clustered_differences(table, np.array([first]), np.array([second]), alpha)
+    low, high = (float(end[0]) for end in ends)
+    return Estimate(one.estimate.value - two.estimate.value, low, high)
+
+
+def clustered_differences(
+    table: ClusterTable, first: Int[np.ndarray, "m"], second: Int[np.ndarray, "m"], alpha: float
+) -> tuple[Float[np.ndarray, "m"], Float[np.ndarray, "m"]]:
+    """Intervals of many differences at once, each group in at least two clusters; see `clustered_difference`."""
+    found = clustered_rates(table, alpha)
+    ends = [[np.nan] * 3 if rate is None else [rate.estimate.value, rate.estimate.low, rate.estimate.high] for rate in found]
+    value, low, high = np.array(ends).T
     spread = covariance(table)
-    scale = float(np.sqrt(spread[first, first] * spread[second, second]))
-    correlation = float(np.clip(spread[first, second] / scale, -1, 1)) if scale > 0 else 0.0
-    a, b = one.estimate, two.estimate
-    value = a.value - b.value
-    return Estimate(
-        value,
-        value - _joint(a.value - a.low, b.high - b.value, correlation),
-        value + _joint(a.high - a.value, b.value - b.low, correlation),
+    scale = np.sqrt(spread[first, first] * spread[second, second])
+    correlation = np.clip(spread[first, second] / np.where(scale > 0, scale, 1.0), -1, 1)
+    down, up = value - low, high - value
+    difference = value[first] - value[second]
+    return (
+        difference - _joint(down[first], up[second], correlation),
+        difference + _joint(up[first], down[second], correlation),
     )
 
 
-def _joint(one: float, two: float, correlation: float) -> float:
-    return float(np.sqrt(max(one**2 + two**2 - 2 * correlation * one * two, 0.0)))
+def _joint(one: Float[np.ndarray, "m"], two: Float[np.ndarray, "m"], correlation: Float[np.ndarray, "m"]) -> Float[np.ndarray, "m"]:
+    return np.asarray(np.sqrt(np.maximum(one**2 + two**2 - 2 * correlation * one * two, 0.0)))
 
 
 def resample_clusters(table: ClusterTable, draws: int, rng: np.random.Generator) -> Float[np.ndarray, "b g"]:
@@ -211,71 +218,3 @@ def resample_clusters(table: ClusterTable, draws: int, rng: np.random.Generator)
         events += drawn @ table.events[kinds]
         n += drawn @ table.n[kinds]
     return np.where(n > 0, events / np.maximum(n, 1), np.nan)
-
-
-# ---- test ------------------------------------------------------------------------------------------------------------------------
-
-
-def clustered_gap_test(table: ClusterTable, draws: int, rng: np.random.Generator) -> ClusteredGap:
-    """Permutation test of the gap that keeps clusters whole.
-
-    Clusters that lie in one group each, such as people, are dealt to the groups anew: as many clusters to each group as before. Where
-    most images lie in clusters that span groups, such as counterfactual sets, the images of each cluster are dealt within it. Of clusters
-    of the first sort that span groups, each part is dealt by itself: that errs on the side of no alarm.
-
-    Parameters
-    ----------
-    table : ClusterTable
-        Only estimable groups; each with images, at least two groups.
-    draws : int
-        Shuffles.
-    rng : Generator
-        Source of the shuffles.
-    """
-    spanning = (table.n > 0).sum(axis=1) > 1
-    images = table.count * table.n.sum(axis=1)
-    within = images[spanning].sum() * 2 >= images.sum()
-    null = _within(table, draws, rng) if within else _between(table, draws, rng)
-    events, n = table.totals
-    gap = float(np.ptp(events / n))
-    how: Literal["clusters between groups", "images within clusters"] = "images within clusters" if within else "clusters between groups"
-    return ClusteredGap(gap, exceedance_p(null, gap), float(null.mean()), float(np.quantile(null, 0.95)), how)
-
-
-def _between(table: ClusterTable, draws: int, rng: np.random.Generator) -> Float[np.ndarray, "b"]:
-    kind, group = np.nonzero(table.n)
-    parts, place = np.unique(np.column_stack([table.events[kind, group], table.n[kind, group]]), axis=0, return_inverse=True)
-    dealt = np.zeros((len(parts), table.n.shape[1]), np.int64)
-    np.add.at(dealt, (place.ravel(), group), table.count[kind])
-    shuffle = random_table(dealt.sum(axis=1), dealt.sum(axis=0))
-    at_once = max(1, _CELLS // dealt.size)
-    gaps = []
-    for start in range(0, draws, at_once):
-        tables = shuffle.rvs(size=min(at_once, draws - start), random_state=rng)
-        events, n = parts.T[:, None, None, :].astype(float) @ tables[None]
-        gaps.append(spread_of_rates(events[:, 0] / n[:, 0]))
-    return np.concatenate(gaps)
-
-
-def _within(table: ClusterTable, draws: int, rng: np.random.Generator) -> Float[np.ndarray, "b"]:
-    # Only sizes and the number of events matter for how a cluster's images can be dealt.
-    sizes, place = np.unique(np.column_stack([table.n, table.events.sum(axis=1)]), axis=0, return_inverse=True)
-    count = np.bincount(place.ravel(), table.count, minlength=len(sizes)).astype(int)
-    events = np.zeros((draws, table.n.shape[1]))
-    for row, clusters in zip(sizes, count, strict=True):
-        events += _dealt(row[:-1], int(row[-1]), int(clusters), draws, rng)
-    return spread_of_rates(events / table.totals[1])
-
-
-def _dealt(n: Int[np.ndarray, "g"], events: int, clusters: int, draws: int, rng: np.random.Generator) -> Int[np.ndarray, "b g"]:
-    """Deal the events of some equal clusters to their images at random; sums over the clusters."""
-    most = np.minimum(n, events)
-    if prod(int(m) + 1 for m in most) > _OUTCOMES:
-        total = np.zeros((draws, len(n)), np.int64)
-        for _ in range(clusters):
-            total += rng.multivariate_hypergeometric(n, events, size=draws, method="marginals")
-        return total
-    ways = np.array([way for way in product(*(range(m + 1) for m in most)) if sum(way) == events])
-    log = (gammaln(n + 1) - gammaln(ways + 1) - gammaln(n - ways + 1)).sum(axis=1)
-    chance = np.exp(log - log.max())
-    return np.asarray(rng.multinomial(clusters, chance / chance.sum(), size=draws) @ ways)

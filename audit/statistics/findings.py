@@ -9,23 +9,22 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from audit.errors import UsageError
-from audit.results import CellStatus, Contrast, Finding, Gap, Rate, Verdict
+from audit.results import CellStatus, Finding, Rate, Verdict
+from audit.statistics.comparisons import Compared, against_the_rest, every_pair, gap_of
 from audit.statistics.counts import GroupedCounts, all_counts
-from audit.statistics.intervals import newcombe, wilson
 from audit.statistics.metrics import (
     Estimates,
     Metric,
     Outcome,
     Tally,
-    extremes,
     majority_baseline,
     point_estimates,
     resolve,
     tally,
 )
 from audit.statistics.multiplicity import holm
-from audit.statistics.null import between_group_variance, gap_test, generator, two_proportion_p
-from audit.statistics.power import detectable_in_any_pair
+from audit.statistics.null import generator
+from audit.statistics.units import Units, UnitsOf
 from audit.statistics.verdict import Run, conclusion, rule
 from audit.types import Claim, Group, Measurement, Predictions, Settings, finding_id
 
@@ -43,19 +42,6 @@ class _Question:
     metric: Metric
     outcome: Outcome | None
     tolerance: float
-
-
-_Sides = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
-"""Events and denominators of the first, then of the second groups of some contrasts."""
-
-
-@dataclass(frozen=True)
-class _Compared:
-    """The estimable groups."""
-
-    groups: tuple[Group, ...]
-    events: Int[np.ndarray, "g"]
-    n: Int[np.ndarray, "g"]
 
 
 def findings(measurement: Measurement, predictions: Predictions, levels: Mapping[str, Group], settings: Settings) -> tuple[Finding, ...]:
@@ -87,13 +73,15 @@ def findings(measurement: Measurement, predictions: Predictions, levels: Mapping
     questions = _questions(measurement, predictions, settings)
     counts = all_counts(predictions, tuple(dict.fromkeys(claim.by for claim in measurement.claims)), levels)
     estimates = _estimates(questions, counts)
+    units_of = UnitsOf(predictions, levels)
     found = []
     for question in questions:
         table = counts[question.claim.by]
         tallied = tally(table, question.metric, question.outcome)
         baseline = majority_baseline(table, question.outcome, predictions.answers) if question.metric.name == "accuracy" else None
-        by_group, overall = _rates(tallied, estimates[question.id], baseline, settings)
-        found.append(_finding(question, by_group, overall, settings))
+        units = units_of(question.claim.by, question.metric, question.outcome, tallied)
+        by_group, overall = _rates(_Counted(tallied, units), estimates[question.id], baseline, settings)
+        found.append(_finding(question, by_group, overall, units, settings))
     return tuple(found)
 
 
@@ -122,23 +110,40 @@ def _estimates(questions: Sequence[_Question], counts: Mapping[tuple[str, ...], 
     return found
 
 
+@dataclass(frozen=True)
+class _Counted:
+    tally: Tally
+    units: Units
+
+    def statuses(self, fewest: int) -> tuple[CellStatus, ...]:
+        """Return what may be said of each group; one in few clusters is shown and not judged."""
+        enough = self.units.enough()
+        return tuple(
+            "small" if status == "ok" and not enough[place] else status for place, status in enumerate(self.tally.statuses(fewest))
+        )
+
+
 def _rates(
-    tallied: Tally, estimates: Estimates, baseline: Int[np.ndarray, "g"] | None, settings: Settings
+    counted: _Counted, estimates: Estimates, baseline: Int[np.ndarray, "g"] | None, settings: Settings
 ) -> tuple[tuple[Rate, ...], Rate]:
     """Return each group's rate and that of all images, undefined ones masked by their denominator."""
+    tallied, everybody = counted.tally, counted.units.together()
     groups = (*tallied.groups, ())
     of_all: CellStatus = "ok" if tallied.n.sum() else "not estimable"
-    statuses = (*tallied.statuses(settings.min_group_size), of_all)
+    statuses = (*counted.statuses(settings.min_group_size), of_all)
     events, n = (np.append(counts, counts.sum()) for counts in (tallied.events, tallied.n))
     values = np.append(estimates.by_group, estimates.overall)
     defined = n > 0
     if not np.allclose(values[defined], events[defined] / n[defined], rtol=0, atol=1e-12):
         raise ArithmeticError("fairlearn's point estimates and the counts disagree")
-    low, high = wilson(events, n, settings.alpha)
+    low, high = (
+        np.append(*ends) for ends in zip(counted.units.intervals(settings.alpha), everybody.intervals(settings.alpha), strict=True)
+    )
+    clusters = (*counted.units.clusters(), *everybody.clusters())
     right = None if baseline is None else np.append(baseline, baseline.sum())
     rates = [
         Rate(groups[i], int(n[i]), int(events[i]), float(values[i]), float(low[i]), float(high[i]), statuses[i],
-             None if right is None else float(right[i] / n[i]))
+             None if right is None else float(right[i] / n[i]), clusters[i])
         if defined[i]
         else Rate(groups[i], 0, 0, None, None, None, statuses[i])
         for i in range(len(groups))
@@ -146,12 +151,10 @@ def _rates(
     return tuple(rates[:-1]), rates[-1]
 
 
-def _finding(question: _Question, by_group: tuple[Rate, ...], overall: Rate, settings: Settings) -> Finding:
-    estimable = [rate for rate in by_group if rate.status == "ok"]
-    compared = _Compared(
-        tuple(rate.group for rate in estimable), np.array([rate.events for rate in estimable]), np.array([rate.n for rate in estimable])
-    )
-    gap = _gap(compared, question, settings) if len(estimable) > 1 else None
+def _finding(question: _Question, by_group: tuple[Rate, ...], overall: Rate, units: Units, settings: Settings) -> Finding:
+    places = np.array([place for place, rate in enumerate(by_group) if rate.status == "ok"], np.int64)
+    compared = Compared(tuple(by_group[place].group for place in places), units.of(places))
+    gap = gap_of(compared, generator(settings.seed, question.id), settings) if len(places) > 1 else None
     return Finding(
         id=question.id,
         measurement=question.measurement,
@@ -164,74 +167,12 @@ def _finding(question: _Question, by_group: tuple[Rate, ...], overall: Rate, set
         overall=overall,
         by_group=by_group,
         gap=gap,
-        contrasts=_against_the_rest(compared, question.tolerance, settings.alpha) if gap else (),
-        pairs=_every_pair(compared, question.tolerance, settings.alpha) if gap and gap.p <= settings.alpha else (),
+        contrasts=against_the_rest(compared, question.tolerance, settings.alpha) if gap else (),
+        pairs=every_pair(compared, question.tolerance, settings.alpha) if gap and gap.p <= settings.alpha else (),
         verdict="inconclusive" if gap else "not estimable",
         exceeds_tolerance=False,
         reason="Not concluded yet.",
     )
-
-
-def _gap(compared: _Compared, question: _Question, settings: Settings) -> Gap:
-    events, n = compared.events, compared.n
-    null = gap_test(events, n, settings.draws, generator(settings.seed, question.id))
-    rates = events / n
-    high, low = extremes(rates)
-    pairs = len(n) * (len(n) - 1) // 2
-    lower, upper = newcombe(events[high], n[high], events[low], n[low], settings.alpha / pairs)
-    variance = between_group_variance(events, n)
-    return Gap(
-        highest=compared.groups[high],
-        lowest=compared.groups[low],
-        value=null.gap,
-        low=float(lower),
-        high=float(upper),
-        ratio=float(rates[low] / rates[high]) if rates[high] > 0 else None,
-        p=null.p,
-        p_adjusted=null.p,
-        null_mean=null.mean,
-        null_95=null.upper,
-        chi2=null.chi2,
-        chi2_p=null.chi2_p,
-        spread=max(variance, 0.0) ** 0.5,
-        spread_squared=variance,
-        minimum_detectable=detectable_in_any_pair(events, n, settings.alpha),
-    )
-
-
-def _against_the_rest(compared: _Compared, tolerance: float, alpha: float) -> tuple[Contrast, ...]:
-    """Contrast each estimable group with the other estimable groups pooled: disjoint counts, no hidden reference group."""
-    events, n = compared.events, compared.n
-    # Of two groups, each is the other's rest: one comparison, shown from both sides.
-    comparisons = len(n) if len(n) > 2 else 1
-    sides = (events, n, events.sum() - events, n.sum() - n)
-    return _contrasts([(group, ()) for group in compared.groups], sides, comparisons, tolerance, alpha)
-
-
-def _every_pair(compared: _Compared, tolerance: float, alpha: float) -> tuple[Contrast, ...]:
-    first, second = np.triu_indices(len(compared.n), 1)
-    names = [(compared.groups[i], compared.groups[j]) for i, j in zip(first, second, strict=True)]
-    sides = (compared.events[first], compared.n[first], compared.events[second], compared.n[second])
-    return _contrasts(names, sides, len(names), tolerance, alpha)
-
-
-def _contrasts(
-    names: Sequence[tuple[Group, Group]], sides: _Sides, comparisons: int, tolerance: float, alpha: float
-) -> tuple[Contrast, ...]:
-    events_1, n_1, events_2, n_2 = sides
-    p = two_proportion_p(*sides)
-    low_adjusted, high_adjusted = newcombe(*sides, alpha / comparisons)
-    columns = (
-        events_1 / n_1 - events_2 / n_2,
-        *newcombe(*sides, alpha),
-        p,
-        holm(p) if comparisons > 1 else p,
-        low_adjusted,
-        high_adjusted,
-        (low_adjusted > tolerance) | (high_adjusted < -tolerance),
-    )
-    rows = zip(*(column.tolist() for column in columns), strict=True)
-    return tuple(Contrast(*name, *row) for name, row in zip(names, rows, strict=True))
 
 
 def conclude(

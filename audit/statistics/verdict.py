@@ -10,6 +10,7 @@ import numpy as np
 
 from audit.results import Finding, Gap, Rate, Verdict
 from audit.statistics.intervals import newcombe
+from audit.statistics.units import FEWEST_CLUSTERS
 from audit.types import Group, Settings
 
 if TYPE_CHECKING:
@@ -89,10 +90,8 @@ def _rule(finding: Finding, run: Run) -> Ruling:
     gap, alpha = finding.gap, run.settings.alpha
     if gap is None:
         return Ruling("not estimable", False, _why_not_estimable(finding, run.settings))
-    estimable = [rate for rate in finding.by_group if rate.status == "ok"]
-    events, n = (np.array([getattr(rate, field) for rate in estimable]) for field in ("events", "n"))
     rejected = gap.p_adjusted <= alpha
-    if all_pairs_within(events, n, finding.tolerance, alpha):
+    if _all_within(finding, gap, alpha):
         return Ruling("equivalent", False, _why_equivalent(finding, gap, rejected, alpha))
     if rejected:
         exceeds = any(pair.beyond_tolerance for pair in finding.pairs)
@@ -105,13 +104,22 @@ def _rule(finding: Finding, run: Run) -> Ruling:
     return Ruling("inconclusive", False, f"{_measured(finding, gap)} {_why_inconclusive(finding, gap)}")
 
 
+def _all_within(finding: Finding, gap: Gap, alpha: float) -> bool:
+    if gap.farthest is not None:
+        return gap.farthest < finding.tolerance
+    estimable = [rate for rate in finding.by_group if rate.status == "ok"]
+    events, n = (np.array([getattr(rate, field) for rate in estimable]) for field in ("events", "n"))
+    return all_pairs_within(events, n, finding.tolerance, alpha)
+
+
 def _why_not_estimable(finding: Finding, settings: Settings) -> str:
     if finding.overall.n == 0:
         return f"No image counts for the {_subject(finding)}: there is nothing to divide by."
     estimable = sum(rate.status == "ok" for rate in finding.by_group)
     fewest = max(settings.min_group_size, 2)
+    clusters = f" in at least {FEWEST_CLUSTERS} clusters" if finding.overall.clusters is not None else ""
     return (
-        f"A comparison needs two groups with at least {fewest} images that count for the {_subject(finding)}; "
+        f"A comparison needs two groups with at least {fewest} images that count for the {_subject(finding)}{clusters}; "
         f"{estimable or 'none'} of {len(finding.by_group)} has."
     )
 

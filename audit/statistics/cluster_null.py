@@ -1,0 +1,152 @@
+"""What chance alone gives where images come in clusters: clusters, or a cluster's groups, are shuffled whole."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import factorial, prod
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from scipy.special import stdtr
+from scipy.stats import random_table
+
+from audit.statistics.clusters import ClusterTable
+from audit.statistics.resampling import exceedance_p, spread_of_rates
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int
+
+_CELLS = 1 << 22
+_ARRANGEMENTS = 720
+"""Up to this many ways to arrange the groups of equal clusters, all are listed and drawn together."""
+
+Blocks = tuple[tuple[int, int], ...]
+"""Events and images of a cluster in each of its groups."""
+
+
+@dataclass(frozen=True)
+class ClusteredGap:
+    """A gap against shuffled clusters."""
+
+    gap: float
+    p: float
+    null_mean: float
+    null_95: float
+    shuffled: Literal["clusters between groups", "groups within clusters"]
+
+
+def clustered_gap_test(table: ClusterTable, draws: int, rng: np.random.Generator) -> ClusteredGap:
+    """Permutation test of the gap that keeps clusters whole.
+
+    Clusters that lie in one group each, such as people, are dealt to the groups anew: as many clusters to each group as before. Where
+    most images lie in clusters that span groups, such as counterfactual sets, each cluster's groups are exchanged, all images of a group
+    together: they need not be independent. Of clusters of the first sort that span groups, each part is dealt by itself: that errs on the
+    side of no alarm.
+
+    Parameters
+    ----------
+    table : ClusterTable
+        Only estimable groups; each with images, at least two groups.
+    draws : int
+        Shuffles.
+    rng : Generator
+        Source of the shuffles.
+    """
+    spanning = (table.n > 0).sum(axis=1) > 1
+    images = table.count * table.n.sum(axis=1)
+    within = images[spanning].sum() * 2 >= images.sum()
+    null = _within(table, draws, rng) if within else _between(table, draws, rng)
+    events, n = table.totals
+    gap = float(np.ptp(events / n))
+    how: Literal["clusters between groups", "groups within clusters"] = "groups within clusters" if within else "clusters between groups"
+    return ClusteredGap(gap, exceedance_p(null, gap), float(null.mean()), float(np.quantile(null, 0.95)), how)
+
+
+def _between(table: ClusterTable, draws: int, rng: np.random.Generator) -> Float[np.ndarray, "b"]:
+    kind, group = np.nonzero(table.n)
+    parts, place = np.unique(np.column_stack([table.events[kind, group], table.n[kind, group]]), axis=0, return_inverse=True)
+    dealt = np.zeros((len(parts), table.n.shape[1]), np.int64)
+    np.add.at(dealt, (place.ravel(), group), table.count[kind])
+    shuffle = random_table(dealt.sum(axis=1), dealt.sum(axis=0))
+    at_once = max(1, _CELLS // dealt.size)
+    gaps = []
+    for start in range(0, draws, at_once):
+        tables = shuffle.rvs(size=min(at_once, draws - start), random_state=rng)
+        events, n = parts.T[:, None, None, :].astype(float) @ tables[None]
+        gaps.append(spread_of_rates(events[:, 0] / n[:, 0]))
+    return np.concatenate(gaps)
+
+
+def _within(table: ClusterTable, draws: int, rng: np.random.Generator) -> Float[np.ndarray, "b"]:
+    # Only which groups a cluster has, and what it has in them in any order, matters for how its groups can be exchanged.
+    kinds: Counter[tuple[tuple[int, ...], Blocks]] = Counter()
+    for events, n, count in zip(table.events.tolist(), table.n.tolist(), table.count.tolist(), strict=True):
+        groups = tuple(group for group, images in enumerate(n) if images)
+        kinds[groups, tuple(sorted((events[group], n[group]) for group in groups))] += count
+    total = np.zeros((2, draws, table.n.shape[1]))
+    for (where, blocks), clusters in sorted(kinds.items()):
+        total[:, :, list(where)] += _exchanged(blocks, clusters, draws, rng)
+    return spread_of_rates(total[0] / total[1])
+
+
+def _exchanged(blocks: Blocks, clusters: int, draws: int, rng: np.random.Generator) -> Float[np.ndarray, "2 b s"]:
+    """Arrange the blocks of some equal clusters at random; sums over the clusters of events and of images."""
+    different, numbers = np.unique(np.array(blocks), axis=0, return_counts=True)
+    ways = factorial(len(blocks)) // prod(map(factorial, numbers.tolist()))
+    if ways <= min(_ARRANGEMENTS, 16 * clusters):
+        listed = np.array(list(_arrangements(tuple(numbers.tolist()))))
+        often = rng.multinomial(clusters, np.full(ways, 1 / ways), size=draws)
+        return np.stack([often @ different[listed, part] for part in (0, 1)]).astype(float)
+    order = np.repeat(np.arange(len(different)), numbers)
+    total = np.zeros((2, draws, len(blocks)))
+    for _ in range(clusters):
+        place = rng.permuted(np.broadcast_to(order, (draws, len(order))), axis=1)
+        total += np.moveaxis(different[place], 2, 0)
+    return total
+
+
+def _arrangements(numbers: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
+    """Give every order of things of which there are `numbers` equal ones each."""
+    if not any(numbers):
+        yield ()
+    for place, number in enumerate(numbers):
+        if number:
+            for rest in _arrangements((*numbers[:place], number - 1, *numbers[place + 1 :])):
+                yield (place, *rest)
+
+
+def clustered_p(table: ClusterTable, first: Int[np.ndarray, "m"], second: Int[np.ndarray, "m"]) -> Float[np.ndarray, "m"]:
+    """Two-sided p of the difference of two groups' rates, for `m` comparisons at once; 1 where no cluster tells them apart.
+
+    The score test with the variance between clusters: what each cluster adds to the difference when both groups have their pooled rate,
+    against Student's t with one degree of freedom less than the clusters of the group that has fewer.
+
+    References
+    ----------
+    Boos 1992, On generalized score tests, https://doi.org/10.1080/00031305.1992.10475921
+    """
+    events, n = table.totals
+    hits, weight = table.events / np.maximum(n, 1), table.n / np.maximum(n, 1)
+    pooled = (events[first] + events[second]) / (n[first] + n[second])
+    squares, cross, weights = (_moments(table, *pair, first, second) for pair in ((hits, hits), (hits, weight), (weight, weight)))
+    variance = squares - 2 * pooled * cross + pooled**2 * weights
+    present = (table.n > 0).astype(float)
+    common = present.T @ (table.count[:, None] * present)
+    clusters = common[first, first] + common[second, second] - common[first, second]
+    variance *= clusters / np.maximum(clusters - 1, 1)
+    difference = np.abs(events[first] / n[first] - events[second] / n[second])
+    freedom = np.maximum(np.minimum(common[first, first], common[second, second]) - 1, 1)
+    told = variance > 1e-20
+    t = difference / np.sqrt(np.where(told, variance, 1.0))
+    return np.where(told, np.minimum(1.0, 2 * stdtr(freedom, -t)), 1.0)
+
+
+def _moments(
+    table: ClusterTable, a: Float[np.ndarray, "c g"], b: Float[np.ndarray, "c g"], first: Int[np.ndarray, "m"], second: Int[np.ndarray, "m"]
+) -> Float[np.ndarray, "m"]:
+    """Return the sum over clusters of (a_first - a_second)(b_first - b_second)."""
+    product: np.ndarray = a.T @ (table.count[:, None] * b)
+    own = product[first, first] + product[second, second]
+    return np.asarray(own - product[first, second] - product[second, first])
