@@ -20,12 +20,13 @@ from audit.results import Results, from_json
 from reports import numbers, phrases, words
 from reports.numbers import clean
 from reports.page import page
+from reports.requirements import requirements
 from reports.slicer import slicer
 
 
 def render(results: Results) -> str:
     """Return the page of `results` as HTML."""
-    return environment().get_template("page.html").render(page=page(results), slicer=slicer(results))
+    return environment().get_template("page.html").render(page=page(results), slicer=slicer(results), requirements=requirements())
 
 
 def write(results: Results, path: Path) -> None:
