@@ -81,6 +81,8 @@ def _why_not(finding: Finding, theirs: Mapping[str, Finding], tables: Mapping[st
         return f"this program knows no metric {finding.metric!r}"
     if metric.denominator == "selected":
         return "it counts the images that a model selects, and two models select different images"
+    if any(rate.clusters is not None for each in (finding, theirs[finding.id]) for rate in each.by_group):
+        return "its images come in clusters, and what is paired here would count every image as a case of its own"
     return None
 
 

@@ -98,7 +98,7 @@ def _ruled(change: Change, joint: JointCounts, circumstances: Circumstances) -> 
     if rejected and gap.difference != 0:
         verdict: ChangeVerdict = "gap grew" if gap.difference > 0 else "gap shrank"
         return verdict, [measured, _how_far(change, gap)]
-    return "cannot tell", [measured, _why_unknown(change, gap)]
+    return "cannot tell", [measured, _why_unknown(change, gap), *_apart(change)]
 
 
 def _beyond(change: Change) -> bool:
@@ -201,6 +201,15 @@ def _why_unknown(change: Change, gap: GapChange) -> str:
         f"Neither a change of the gap nor its absence within {_points(change.tolerance)} is shown; between any two groups these images "
         f"would find a change of {_points(gap.minimum_detectable)} with power 0.8."
     )
+
+
+def _apart(change: Change) -> list[str]:
+    """Name the pairs that are shown to have moved apart or together, where the gap as a whole is not shown to have changed."""
+    shown = [pair for pair in change.pairs if _outside(pair.low_adjusted, pair.high_adjusted, 0.0)]
+    if not shown:
+        return []
+    named = "; ".join(f"{_name(pair.first)} minus {_name(pair.second)} {_signed(pair.difference)}" for pair in shown[:_NAMED])
+    return [f"Some groups did not change alike, after correction for the pairs: {named}."]
 
 
 def _why_not_estimable(change: Change, settings: Settings) -> str:

@@ -1,0 +1,288 @@
+"""Changes on the same images: numbers worked by hand, what must not matter, and how often a verdict is wrong."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from audit.comparison import Change
+from audit.statistics.change import (
+    BOTH,
+    ONLY_AFTER,
+    ONLY_BEFORE,
+    JointCounts,
+    all_changes_within,
+    gap_change,
+    pair_changes,
+    rate_changes,
+)
+from audit.statistics.change_verdict import Circumstances, adjusted, concluded, overall
+from audit.statistics.intervals import agresti_min
+from audit.statistics.null import generator
+from audit.types import Settings
+
+SETTINGS = Settings(draws=999)
+CLEAR = Circumstances(SETTINGS, limited=False, not_covered=None, same_model=False)
+
+
+def joint(*cells, names=None):
+    """One row a group: right in both, only before, only after, in neither."""
+    table = np.array(cells)
+    groups = tuple((name,) for name in names or "abcdefg"[: len(table)])
+    return JointCounts(groups, table, table.sum(axis=1))
+
+
+def change_of(counts, settings=SETTINGS, *, better="high", primary=True, tolerance=0.05, name="m/accuracy/g"):
+    by_group, of_all = rate_changes(counts, settings)
+    compared = counts.compared(settings.min_group_size)
+    enough = len(compared.groups) > 1
+    return Change(
+        id=name, measurement="m", truth="t", metric="accuracy", outcome=None, attributes=("g",), better=better, primary=primary,
+        tolerance=tolerance, verdict_before="inconclusive", verdict_after="inconclusive", overall=of_all, by_group=by_group,
+        gap=gap_change(compared, settings, generator(settings.seed, name)) if enough else None,
+        pairs=pair_changes(compared, settings.alpha) if enough else (), verdict="cannot tell", beyond_tolerance=False,
+        levelled_down=False, reason="",
+    )  # fmt: skip
+
+
+def judged(counts, circumstances=CLEAR, **claim):
+    settings = circumstances.settings
+    [[change]], _ = adjusted([[change_of(counts, settings, **claim)]])
+    return concluded(change, counts, circumstances)
+
+
+def turned(counts):
+    """The same images with the two models exchanged."""
+    return replace(counts, cells=counts.cells[:, [BOTH, ONLY_AFTER, ONLY_BEFORE, 3]])
+
+
+# ---- by hand -------------------------------------------------------------------------------------------------------------------------
+
+
+def test_one_group_has_mcnemars_p_and_the_paired_interval():
+    # 1,556 images, 25 right only after, 10 only before: the numbers of the reference. 15 / 1556 = .00964.
+    (cell, _), of_all = rate_changes(joint([1000, 10, 25, 521], [100, 0, 0, 0]), SETTINGS)
+
+    assert cell.p == pytest.approx(0.016674, abs=5e-7)
+    assert (cell.low, cell.high) == pytest.approx((0.00209, 0.01716), abs=5e-6)
+    assert cell.difference == pytest.approx(15 / 1556)
+    assert (cell.gained, cell.lost, cell.before.events, cell.after.events) == (25, 10, 1010, 1025)
+    assert cell.p_adjusted == pytest.approx(2 * 0.016674, abs=1e-6)  # Holm over the two groups; the other has p = 1
+    assert (of_all.gained, of_all.lost, of_all.before.n) == (25, 10, 1656)
+
+
+def test_a_group_without_a_changed_answer_has_p_one_and_an_interval_all_the_same():
+    (cell, _), _ = rate_changes(joint([50, 0, 0, 50], [100, 0, 0, 0]), SETTINGS)
+
+    assert (cell.difference, cell.p) == (0.0, 1.0)
+    # Agresti-Min with b = c = 0: 1.96 * sqrt(1) / 102 = .0192.
+    assert (cell.low, cell.high) == pytest.approx((-0.019215, 0.019215), abs=1e-6)
+
+
+def test_the_change_of_a_difference_adds_up_the_two_groups_intervals():
+    counts = joint([80, 2, 10, 8], [70, 6, 1, 23])
+    [pair] = pair_changes(counts, 0.05)
+    rise, fall = (10 - 2) / 100, (1 - 6) / 100
+    (low_1, high_1), (low_2, high_2) = agresti_min(10, 2, 100, 0.05), agresti_min(1, 6, 100, 0.05)
+
+    assert pair.difference == pytest.approx(0.13)  # from .82 - .76 = .06 to .90 - .71 = .19
+    assert (pair.before, pair.after) == pytest.approx((0.06, 0.19))
+    assert pair.low == pytest.approx(0.13 - np.hypot(rise - low_1, high_2 - fall))
+    assert pair.high == pytest.approx(0.13 + np.hypot(high_1 - rise, fall - low_2))
+    assert (pair.low_adjusted, pair.high_adjusted) == pytest.approx((pair.low, pair.high))  # one pair: nothing to correct
+
+
+def test_the_gap_is_between_whoever_is_furthest_apart():
+    # Before: .9 .8 .7, gap .2 of a and c. After: .9 .6 .7, gap .3 of a and b.
+    gap = gap_change(joint([90, 0, 0, 10], [60, 20, 0, 20], [70, 0, 0, 30]), SETTINGS, np.random.default_rng(0))
+
+    assert (gap.before.highest, gap.before.lowest, gap.after.lowest) == (("a",), ("c",), ("b",))
+    assert (gap.before.value, gap.after.value, gap.difference) == pytest.approx((0.2, 0.3, 0.1))
+
+
+def test_small_and_empty_groups_stay_outside():
+    counts = joint([90, 0, 0, 10], [60, 20, 0, 20], [5, 0, 0, 5], [0, 0, 0, 0])
+    change = judged(counts)
+
+    assert [cell.before.status for cell in change.by_group] == ["ok", "ok", "small", "absent"]
+    assert change.by_group[3].difference is None
+    assert "Not compared: c (n = 10), d (n = 0)." in change.reason
+    assert judged(joint([90, 0, 0, 10], [5, 0, 0, 5])).verdict == "not estimable"
+
+
+# ---- verdicts ------------------------------------------------------------------------------------------------------------------------
+
+
+def test_the_same_answers_are_no_change_that_matters():
+    change = judged(joint([600, 0, 0, 400], [900, 0, 0, 100]))
+
+    assert (change.gap.difference, change.gap.p, change.verdict) == (0.0, 1.0, "no change that matters")
+    assert change.gap.before.value == pytest.approx(0.3)
+
+
+def test_few_images_cannot_show_the_absence_of_a_change_unless_it_is_the_same_model():
+    counts = joint([20, 0, 0, 10], [25, 0, 0, 5])
+
+    assert judged(counts).verdict == "cannot tell"
+    assert judged(counts, replace(CLEAR, same_model=True)).verdict == "no change that matters"
+
+
+def test_a_gap_that_shrank_by_a_gain_is_not_levelled_down_and_one_by_a_loss_is():
+    gain = judged(joint([64, 0, 36, 0], [100, 0, 0, 0]))
+    loss = judged(joint([64, 0, 0, 36], [64, 36, 0, 0]))
+
+    assert (gain.verdict, gain.levelled_down, gain.beyond_tolerance) == ("gap shrank", False, True)
+    assert (loss.verdict, loss.levelled_down) == ("gap shrank", True)
+    assert "Levelled down" in loss.reason
+    # Where a lower rate is better the same counts are a loss of the group with the lower rate; where neither is, nobody loses.
+    assert not judged(joint([64, 0, 0, 36], [64, 36, 0, 0]), better="low").levelled_down
+    assert judged(joint([64, 0, 36, 0], [100, 0, 0, 0]), better="low").levelled_down
+    assert not judged(joint([64, 0, 0, 36], [64, 36, 0, 0]), better="neither").levelled_down
+
+
+def test_groups_that_change_places_are_reversed_even_if_the_gap_is_the_same():
+    change = judged(joint([140, 40, 0, 20], [140, 0, 40, 20]))  # .9 and .7 become .7 and .9
+
+    assert change.gap.difference == 0.0
+    assert change.verdict == "gap reversed"
+    assert [pair.reversed for pair in change.pairs] == [True]
+    assert "a and b" in change.reason
+
+
+def test_a_change_of_places_within_the_tolerance_does_not_matter_but_is_said():
+    change = judged(joint([50_500, 600, 0, 48_900], [50_500, 0, 600, 48_900], names=("a", "b")), tolerance=0.05)
+
+    assert change.verdict == "no change that matters"
+    assert "Groups changed places, within the tolerance." in change.reason
+
+
+def test_the_gap_grew_mirrors_the_gap_shrank():
+    counts = joint([64, 0, 36, 0], [100, 0, 0, 0], [97, 1, 1, 1])
+    there, back = judged(counts), judged(turned(counts))
+
+    assert (there.verdict, back.verdict) == ("gap shrank", "gap grew")
+    assert back.gap.difference == -there.gap.difference
+    assert (back.gap.low, back.gap.high, back.gap.p) == pytest.approx((-there.gap.high, -there.gap.low, there.gap.p), abs=1e-12)
+    for one, other in zip(there.by_group, back.by_group, strict=True):
+        assert (other.difference, other.low, other.high) == pytest.approx((-one.difference, -one.high, -one.low))
+        assert other.p == one.p
+
+
+def test_a_limited_run_cannot_tell():
+    change = judged(joint([64, 0, 36, 0], [100, 0, 0, 0]), replace(CLEAR, limited=True))
+
+    assert (change.verdict, change.beyond_tolerance) == ("cannot tell", False)
+    assert change.reason.startswith("LIMITED RUN")
+
+
+def test_what_is_not_covered_stands_beside_the_absence_of_a_change():
+    change = judged(joint([600, 0, 0, 400], [900, 0, 0, 100]), replace(CLEAR, not_covered="3 images that only one audit has"))
+
+    assert "Not covered: 3 images that only one audit has." in change.reason
+
+
+def test_cannot_tell_says_what_could_have_been_found():
+    change = judged(joint([70, 10, 14, 6], [70, 12, 8, 10]))
+
+    assert change.verdict == "cannot tell"
+    assert f"find a change of {100 * change.gap.minimum_detectable:.1f} points" in change.reason
+    # By hand: variances (24 + 1 - 16 / 102) / 102^2 and (20 + 1 - 16 / 102) / 102^2; one pair, so z = 1.960 + .842.
+    assert change.gap.minimum_detectable == pytest.approx(2.8016 * np.sqrt((25 + 21 - 32 / 102) / 102**2), abs=1e-4)
+
+
+def test_holm_runs_over_the_primary_changes_of_all_comparisons():
+    counts = joint([80, 5, 12, 3], [80, 3, 2, 15])
+    first, second = change_of(counts, name="a"), change_of(counts, name="b")
+    outside = change_of(counts, name="c", primary=False)
+    done, family = adjusted([[first, outside], [second]])
+    p = sorted([first.gap.p, second.gap.p])
+
+    assert family == 2
+    assert sorted([done[0][0].gap.p_adjusted, done[1][0].gap.p_adjusted]) == pytest.approx([min(1, 2 * p[0]), min(1, max(2 * p[0], p[1]))])
+    assert done[0][1].gap.p_adjusted == outside.gap.p
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "expected"),
+    [
+        (["gap shrank", "gap grew"], "mixed"),
+        (["gap shrank", "gap reversed", "gap grew"], "gap reversed"),
+        (["gap shrank", "cannot tell"], "gap shrank"),
+        (["gap grew", "no change that matters"], "gap grew"),
+        (["no change that matters", "no change that matters"], "no change that matters"),
+        (["no change that matters", "cannot tell"], "cannot tell"),
+        (["not estimable"], "not estimable"),
+    ],
+)
+def test_the_verdict_of_a_comparison(verdicts, expected):
+    base = change_of(joint([80, 5, 12, 3], [80, 3, 2, 15]))
+    context = replace(base, primary=False, verdict="gap grew")
+    verdict, reason = overall([*(replace(base, verdict=verdict) for verdict in verdicts), context], CLEAR)
+
+    assert verdict == expected
+    assert reason.startswith(f"Of {len(verdicts)} gap")
+
+
+def test_no_sentence_says_fixed_or_fair():
+    cases = [
+        joint([64, 0, 36, 0], [100, 0, 0, 0]), joint([64, 0, 0, 36], [64, 36, 0, 0]), joint([140, 40, 0, 20], [140, 0, 40, 20]),
+        joint([600, 0, 0, 400], [900, 0, 0, 100]), joint([70, 10, 14, 6], [70, 12, 8, 10]), joint([5, 0, 0, 5], [5, 0, 0, 5]),
+    ]  # fmt: skip
+    for counts in cases:
+        words = judged(counts).reason.lower()
+        assert "fixed" not in words
+        assert "fair" not in words
+
+
+# ---- how often it is wrong -----------------------------------------------------------------------------------------------------------
+
+
+def drawn(before, after, churn, n, rng):
+    """Counts of two models with the given rates that agree but for what their rates demand, and a share of the images either way."""
+    before, after = np.array(before), np.array(after)
+    lost, gained = np.maximum(before - after, 0) + churn, np.maximum(after - before, 0) + churn
+    shares = np.stack([before - lost, lost, gained, 1 - before - gained], axis=1)
+    return joint(*(rng.multinomial(images, share) for images, share in zip(n, shares, strict=True)))
+
+
+def verdicts(runs, *planted):
+    rng, settings = np.random.default_rng(7), Settings(draws=399)
+    return [judged(drawn(*planted, rng), replace(CLEAR, settings=settings)).verdict for _ in range(runs)]
+
+
+@pytest.mark.parametrize(
+    "planted",
+    [
+        ([0.8] * 3, [0.8] * 3, 0.08, [100] * 3),
+        ([0.6] * 7, [0.9] * 7, 0.02, [200] * 7),  # everybody rises: the gap of chance alone becomes smaller
+        ([0.9, 0.8, 0.7], [0.8, 0.7, 0.6], 0.05, [100] * 3),  # a gap that stays while everybody falls
+        ([0.05] * 5, [0.05] * 5, 0.02, [500] * 5),
+    ],
+)
+def test_without_a_change_of_the_gap_at_most_seven_percent_alarm(planted):
+    found = verdicts(300, *planted)
+
+    assert sum(verdict.startswith("gap") for verdict in found) / 300 <= 0.07
+
+
+def test_at_the_tolerance_no_change_is_claimed_in_at_most_eight_percent():
+    # The difference of the pair changes by exactly the tolerance of .05: claiming that it is less is wrong.
+    found = verdicts(300, [0.8, 0.8], [0.8, 0.75], 0.05, [1000] * 2)
+
+    assert found.count("no change that matters") / 300 <= 0.08
+
+
+def test_planted_changes_are_found():
+    assert verdicts(40, [0.97, 0.72, 0.97], [0.99, 0.98, 0.99], 0.005, [100] * 3).count("gap shrank") >= 39
+    assert verdicts(40, [0.98, 0.98, 0.98], [0.97, 0.72, 0.97], 0.005, [100] * 3).count("gap grew") >= 39
+    assert verdicts(40, [0.9, 0.7], [0.7, 0.9], 0.05, [200] * 2).count("gap reversed") >= 39
+    assert verdicts(40, [0.9, 0.8], [0.9, 0.8], 0.01, [2000] * 2).count("no change that matters") >= 39
+
+
+def test_the_absence_of_a_change_needs_every_pair():
+    # The gap stays .2 between a and c while b falls from .9 to .72: nothing is "no change" here.
+    counts = joint([900, 0, 0, 100], [720, 180, 0, 100], [700, 0, 0, 300])
+
+    assert not all_changes_within(counts, 0.05, 0.05)
+    assert judged(counts).verdict == "cannot tell"
+    assert "did not change alike" in judged(counts).reason
