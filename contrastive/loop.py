@@ -68,9 +68,10 @@ def carry_through(training: Training, material: Material, stop: StopRequest, *, 
 
 
 def _keep(training: Training, material: Material) -> None:
-    """Keep what a series of checkpoints needs; the last step has ``ckpt.pt``, and a run taken up again has its own already."""
-    every = material.config.run.keep_every
-    if every and training.step % every == 0 and training.step < material.config.optim.steps and not training.skipped:
+    """Keep what a series of checkpoints needs. The last step has ``ckpt.pt``, but without the state that a stable phase can go on from."""
+    every, optim = material.config.run.keep_every, material.config.optim
+    wanted = training.step < optim.steps or (optim.schedule != "cosine" and not optim.cooldown)
+    if every and training.step % every == 0 and wanted and not training.skipped:
         keep(training, material)
 
 

@@ -167,7 +167,11 @@ class RunConfig:
     """Steps between two writes of the state: what a kill can cost."""
     keep_every: int = 0
     """Steps between two checkpoints that stay, ``step-000100.pt`` beside ``ckpt.pt``, for `audit.compare --series`; 0: none. The first is
-    the one before any step."""
+    the one before any step. With a stable phase (wsd, constant) they hold the optimiser's state too, three times the size."""
+    resume: str | None = None
+    """A state of another run to go on from: a ``ckpt.pt`` of an unfinished one, a ``step-000100.pt`` of a wsd or constant run, a folder of
+    shards. Only the end may be another (`optim.steps`, `optim.schedule`, `optim.cooldown`), such as a cooldown from an older step; the
+    result is to the bit that of a run which had this end from the beginning, or it is refused."""
     sharded: bool = False
     """Each process writes its own part of the state, a folder ``shards/step-...`` (the two newest are kept), so that none ever holds all of
     it; at the end they are put together as ``ckpt.pt``, as ``python -m contrastive.unshard`` does with those of any step."""

@@ -197,8 +197,12 @@ def save(training: Training, material: Material, measures: Mapping[str, float] |
 
 
 def keep(training: Training, material: Material) -> None:
-    """Write ``step-000100.pt`` beside ``ckpt.pt``: the model of this step, to be audited later. Every process must call it."""
-    _write(f"step-{training.step:06d}.pt", training, material, None, None)
+    """Write ``step-000100.pt`` beside ``ckpt.pt``: the model of this step, to be audited later. Every process must call it.
+
+    Where the schedule has a stable phase, it holds the optimiser's state as well: a cooldown may start from it (`contrastive.branch`).
+    """
+    state = None if material.config.optim.schedule == "cosine" else _state(training)
+    _write(f"step-{training.step:06d}.pt", training, material, state, None)
 
 
 def _write(name: str, training: Training, material: Material, state: dict[str, Any] | None, measures: Mapping[str, float] | None) -> None:

@@ -94,6 +94,7 @@ def _run(options: argparse.Namespace, arguments: Sequence[str], folder: list[Pat
 
 def _train(config: Config, options: argparse.Namespace, arguments: Sequence[str]) -> int:
     from contrastive import loop
+    from contrastive.branch import branch
     from contrastive.checkpoint import Checkpoint
     from contrastive.journal import StopRequest
     from contrastive.kept import last
@@ -101,7 +102,7 @@ def _train(config: Config, options: argparse.Namespace, arguments: Sequence[str]
     path = Path(config.run.out) / "ckpt.pt"
     found = None if options.fresh else last(path.parent, _complain)
     material = loop.prepare(config)
-    training = loop.take_up(material, found, path) if found else loop.start(material)
+    training = loop.take_up(material, found, path) if found else branch(material) if config.run.resume else loop.start(material)
     _announce(material, training)
     if isinstance(found, Checkpoint) and found.training is None:
         _say(f"already finished; --fresh trains again\n{path}")

@@ -241,7 +241,7 @@ def test_a_step_of_distillation_has_the_gradient_of_the_dense_formula(run, teach
     images, ids = loop.batch_of(material, 0, training.device)
     dense = Distillation(load(teacher), material.tokenizer, material.preprocess, weight=0.3, temperature=2.0)
     value = dense(training.model.train(), images, ids)
-    parameters = [p for p in training.model.parameters()]
+    parameters = list(training.model.parameters())
     expected = torch.autograd.grad(value, parameters)
     found = loop.take_step(training, material)
     assert found["loss"] == pytest.approx(value.item(), abs=1e-5)
