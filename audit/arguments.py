@@ -27,8 +27,8 @@ class Parser(argparse.ArgumentParser):
 def parser() -> Parser:
     """Return the parser of the command."""
     parse = Parser(PROGRAM, description=audit.__doc__, allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parse.epilog = "exit codes: 0 complete, 2 usage, 3 bad data or model, 4 refused as unsafe, 5 environment, 70 defect, 130 interrupted"
-    for add in (_what_to_audit, _how_to_run, _what_counts, _about):
+    parse.epilog = "exit codes: 0 complete, 1 a gate is breached, 2 usage, 3 bad data or model, 4 refused as unsafe, 5 environment, 70 defect, 130 interrupted"
+    for add in (_what_to_audit, _how_to_run, _what_counts, _gates, _about):
         add(parse)
     return parse
 
@@ -49,12 +49,20 @@ def _what_to_audit(parse: Parser) -> None:
         "--attributes", type=names, metavar="NAME,NAME", help="with --predictions: columns to slice by (default: text with 2 to 50 levels)"
     )
     what.add_argument(
-        "--outcome", action="append", metavar="NAME=LABEL,LABEL", help="with --predictions: labels that count as one thing; NAME:low= where "
-        "it is bad to get, NAME:high= where it is good; repeatable"
-    )  # fmt: skip
+        "--outcome",
+        action="append",
+        metavar="NAME=LABEL,LABEL",
+        help="with --predictions: labels that count as one thing; NAME:low= where it is bad to get, NAME:high= where good; repeatable",
+    )
     what.add_argument("--depth", type=positive, metavar="N", help="with --predictions: most attributes that an intersection combines (2)")
     what.add_argument("--cluster", metavar="COLUMN", help="images that belong together (of one person, say) and count as one case")
     what.add_argument("--limit", type=positive, metavar="N", help="a stratified sample of N images; such a run can conclude nothing")
+    what.add_argument(
+        "--what-if", action="append", metavar="METHOD", help="what would change if ...: neutral-label, projection, ... or all; repeatable"
+    )
+    what.add_argument(
+        "--include-examples", type=positive, metavar="N", help="put N small pictures into the report; they may show people (default: none)"
+    )
     what.add_argument("--out", type=Path, metavar="DIR", help="default: audits/<model>--<probe>--<UTC>")
 
 
@@ -80,6 +88,19 @@ def _what_counts(parse: Parser) -> None:
     rules.add_argument(
         "--min-group-size", type=positive, default=30, metavar="N", help="smaller groups are shown, not judged (default: %(default)s)"
     )
+
+
+def _gates(parse: Parser) -> None:
+    """What ends the command with exit code 1."""
+    gates = parse.add_argument_group("gates")
+    gates.add_argument(
+        "--fail-on",
+        action="append",
+        metavar="GATE",
+        help="exit with 1 if this is shown: 'gap[occupation.accuracy by gender] > 0.05'; repeatable",
+    )
+    gates.add_argument("--require-conclusive", action="store_true", help="exit with 1 if a gate can be neither breached nor held")
+    gates.add_argument("--junit", type=Path, metavar="FILE", help="the gates as JUnit XML, for a build server")
 
 
 def _about(parse: Parser) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from audit.embed import embed_images, embed_texts
+from audit.errors import UsageError, nearest
 from audit.interview import interview
 from audit.measure.zero_shot import predict
 from audit.results import AuditResult, DataRecord, MeasurementRecord, ProbeRecord
@@ -19,7 +20,7 @@ from audit.statistics.findings import conclude, findings
 from audit.statistics.paired import paired_findings
 from audit.statistics.specification import specification_curve
 from audit.statistics.tables import count_record
-from audit.types import Answerer, Dataset, Encoder, Exclusion, Measurement, ModelRecord, Predictions, Probe, Settings
+from audit.types import UNKNOWN, Answerer, Dataset, Encoder, Exclusion, Measurement, ModelRecord, Predictions, Probe, Settings
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -93,7 +94,8 @@ def audit(
 
 def concluded(answered: Answered, probe: Probe, settings: Settings) -> Audited:
     """Return every finding of `probe` about what was answered, whoever answered: the part of an audit that needs no model."""
-    dataset, predictions = answered.dataset, answered.predictions
+    dataset, cluster = answered.dataset, answered.cluster or probe.cluster
+    predictions = {name: _clustered(each, cluster) for name, each in answered.predictions.items()}
     raw = [finding for m in probe.measurements for finding in findings(m, predictions[m.name], dataset.levels, settings)]
     ruled, verdict, reason = conclude(raw, settings, limited=dataset.limited, excluded=_excluded(answered))
     curves = [
@@ -103,7 +105,7 @@ def concluded(answered: Answered, probe: Probe, settings: Settings) -> Audited:
     result = AuditResult(
         model=answered.model,
         probe=ProbeRecord(probe.name, probe.question, probe.source, probe.licence, probe.limits, probe.not_tested),
-        data=_data_record(answered),
+        data=_data_record(answered, cluster, predictions),
         measurements=tuple(_measurement_record(m, predictions[m.name]) for m in probe.measurements),
         findings=ruled,
         paired=paired_findings(probe.paired, predictions, settings),
@@ -129,14 +131,34 @@ def _text_vectors(encoder: Encoder, measurements: Iterable[Measurement], cache_r
     return dict(zip(texts, embed_texts(encoder, texts, cache_root), strict=True))
 
 
+def _clustered(predictions: Predictions, cluster: str | None) -> Predictions:
+    """Return predictions that know which images belong together; an image whose cluster is not known is one of its own.
+
+    Raises
+    ------
+    UsageError
+        If there is no such attribute.
+    """
+    if cluster is None or predictions.cluster is not None:
+        return predictions
+    if cluster not in predictions.attributes.columns:
+        raise UsageError(f"no attribute {cluster!r} to tell clusters by", fix=nearest(cluster, map(str, predictions.attributes.columns)))
+    column = predictions.attributes[cluster]
+    codes = pd.factorize(column)[0].astype(np.int64)
+    alone = np.flatnonzero(column == UNKNOWN)
+    codes[alone] = len(codes) + alone
+    return replace(predictions, cluster=codes)
+
+
 def _excluded(answered: Answered) -> str | None:
     """Return what was left out, in words, or None."""
     exclusions = (*answered.dataset.exclusions, *answered.exclusions)
     return "; ".join(f"{exclusion.count} images left out ({exclusion.reason})" for exclusion in exclusions) or None
 
 
-def _data_record(answered: Answered) -> DataRecord:
+def _data_record(answered: Answered, cluster: str | None, predictions: Mapping[str, Predictions]) -> DataRecord:
     dataset, used = answered.dataset, len(answered.attributes)
+    units = [np.unique(each.cluster) for each in predictions.values() if each.cluster is not None]
     # Counted by reason and group, without the names of files: those are for the terminal and the log.
     exclusions = tuple(replace(exclusion, examples=()) for exclusion in (*dataset.exclusions, *answered.exclusions))
     return DataRecord(
@@ -151,6 +173,8 @@ def _data_record(answered: Answered) -> DataRecord:
         exclusions=exclusions,
         conversions=answered.conversions,
         notes=dataset.notes,
+        cluster=cluster,
+        clusters=max(map(len, units)) if units else None,
     )
 
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from functools import cache
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import ConfigDict, StringConstraints, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from audit.alternatives import WhatIfs
@@ -280,6 +280,9 @@ class DataRecord:
     exclusions: tuple[Exclusion, ...]
     conversions: Mapping[str, Mapping[str, Mapping[str, int]]]
     notes: tuple[str, ...]
+    cluster: str | None = None
+    """The column that says which images belong together; None: every image is a case of its own."""
+    clusters: int | None = None
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -310,6 +313,15 @@ class Twin:
 
 
 @dataclass(frozen=True, config=_STRICT)
+class Example:
+    """A picture that was asked for with `--include-examples`: small, without metadata, without a name or an answer."""
+
+    measurement: str
+    jpeg: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9+/]+={0,2}$")]
+    """Base64."""
+
+
+@dataclass(frozen=True, config=_STRICT)
 class AuditResult:
     """One model, one probe."""
 
@@ -331,6 +343,8 @@ class AuditResult:
     odds: tuple[Odds, ...] = ()
     threshold_curves: tuple[ThresholdCurve, ...] = ()
     twin: Twin | None = None
+    examples: tuple[Example, ...] = ()
+    """Images whose answers were least certain; none unless somebody asked for them."""
 
 
 @dataclass(frozen=True, config=_STRICT)

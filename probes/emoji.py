@@ -204,8 +204,7 @@ PROBE = Probe(
         "These are drawings. They show how a model treats drawings and say nothing about how it treats people.",
         "Skin tone is tone plus hair: the drawings change hair colour with the tone (medium-light is blond).",
         "Gender is drawn by the length of hair and by lips; some men have a moustache (teacher, judge).",
-        "Rates by group count the 300 drawings as independent cases, which they are not quite: 15 show one occupation. "
-        "The tests over pairs take each occupation as one case and are the stricter reading.",
+        "15 drawings show one occupation: rates by group, like the tests over pairs, take each of the 20 occupations as one case.",
     ),
     not_tested=(
         "photographs and people",
@@ -213,6 +212,7 @@ PROBE = Probe(
         "occupations outside the emoji set, and any other drawing style",
     ),
     specifications=(_plan("gender"), _plan("tone")),
+    cluster="occupation",
     paired=(
         _pair("gender", "man", "woman"),
         _pair("gender", "person", "woman"),

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from audit.engine import audit
-from audit.errors import DataError
+from audit.errors import DataError, UsageError
 from audit.types import Claim, Dataset, LabelSet, Measurement, Probe, Settings, Specification, SpecificationPlan
 
 RACE = Claim("accuracy", ("race",))
@@ -131,6 +131,22 @@ def test_specifications_with_the_same_words_give_the_same_point(run):
     assert [point.difference for point in curve.points] == [0.5, 0.5]
     assert (curve.first, curve.second) == (("White",), ("Black",))
     assert curve.share_same_sign == 1.0
+
+
+def test_a_probe_may_name_its_clusters(fake_encoder, tmp_path):
+    # Forty pictures of each kind, but only twenty scenes with two copies of the four kinds each.
+    dataset = faces()
+    scenes = dataset.attributes.assign(scene=[str(row // 8) for row in range(160)])
+    dataset = replace(dataset, attributes=scenes, levels={**dataset.levels, "scene": tuple(map(str, range(20)))})
+    probe = replace(PROBE, cluster="scene", specifications=())
+
+    result = audit(fake_encoder, probe, dataset, Settings(), cache_root=tmp_path / "cache").result
+
+    assert (result.data.cluster, result.data.clusters) == ("scene", 20)
+    assert [(rate.n, rate.clusters) for rate in result.findings[0].by_group] == [(80, 20), (80, 20)]
+    assert result.findings[0].verdict == "disparity"
+    with pytest.raises(UsageError, match="person"):
+        audit(fake_encoder, replace(probe, cluster="person"), dataset, Settings(), cache_root=tmp_path / "cache")
 
 
 def test_the_record_holds_the_exact_prompts_and_the_answers(run):

@@ -119,6 +119,56 @@ def test_an_attribute_with_one_level_is_not_estimable(file):
     assert {each["verdict"] for each in result["findings"]} == {"not estimable"}
 
 
+# ---- clusters ------------------------------------------------------------------------------------------------------------------------
+
+
+def people(copies):
+    """60 + 60 people with `copies` images each, all of a person alike: 45 of 60 are right in one group, 35 of 60 in the other."""
+    lines = ["person,g,y_true,y_pred"]
+    for group, right in (("a", 45), ("b", 35)):
+        for person in range(60):
+            lines += [f"{group}{person},{group},yes,{'yes' if person < right else 'no'}"] * copies
+    return "\n".join(lines)
+
+
+def test_copies_of_people_add_nothing_where_the_column_of_people_is_named(file):
+    once = finding(audit(file(people(1))), "predictions/accuracy/g")
+    result = audit(file(people(10)), "--cluster", "person")
+    many = finding(result, "predictions/accuracy/g")
+
+    assert (result["data"]["cluster"], result["data"]["clusters"]) == ("person", 120)
+    assert "person" not in result["data"]["groups"]
+    assert [rate["clusters"] for rate in many["by_group"]] == [60, 60]
+    for rate, single in zip(many["by_group"], once["by_group"], strict=True):
+        assert (rate["value"], rate["n"]) == (single["value"], 10 * single["n"])
+        assert rate["low"] == pytest.approx(single["low"], abs=0.01)
+    assert many["gap"]["p"] == pytest.approx(once["gap"]["p"], abs=0.015)
+    assert (many["verdict"], once["verdict"]) == ("inconclusive", "inconclusive")
+
+
+def test_without_it_the_copies_alarm(file):
+    assert finding(audit(file(people(10))), "predictions/accuracy/g")["verdict"] == "disparity"
+
+
+def test_a_group_of_few_people_is_shown_and_not_judged(file):
+    rows = people(10) + "\n" + "\n".join(f"c{i % 4},c,yes,no" for i in range(400))
+    result = audit(file(rows), "--cluster", "person")
+    by_group = finding(result, "predictions/accuracy/g")
+
+    assert [(rate["group"], rate["clusters"], rate["status"]) for rate in by_group["by_group"]] == [
+        (["a"], 60, "ok"), (["b"], 60, "ok"), (["c"], 4, "small"),
+    ]  # fmt: skip
+    assert "c (n = 400)" in by_group["reason"]
+    assert "Images come in clusters" in (file("", "x.csv").parent / "out" / "report.html").read_text()
+
+
+def test_clusters_with_holes_are_refused_and_identifiers_may_be_clusters(file):
+    with pytest.raises(DataError, match="1 row without a cluster"):
+        read(file("person,g,y_pred\np,a,x\n,b,y\n"), cluster="person")
+    twice = read(file("id,g,y_pred\nu,a,x\nu,b,y\nv,b,y\n"), cluster="id").answers[0].predictions
+    assert twice.cluster.tolist() == [0, 0, 1]
+
+
 # ---- scores --------------------------------------------------------------------------------------------------------------------------
 
 SCORES = "race,score:cat,score:dog\n" + "A,0.9,0.1\nB,0.2,0.8\nA,0.5,0.5\n"
