@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from audit.evidence import Estimate
 from audit.results import Contrast, Finding, Rate
 from audit.types import Group
 from reports import phrases, words
@@ -73,6 +74,8 @@ class _Row:
     kind: str = "dot"
     """dot, hollow or faint."""
     remark: str = ""
+    before: float | None = None
+    """What the value was: a hollow dot of its own."""
 
 
 @dataclass(frozen=True)
@@ -190,6 +193,16 @@ def signed_forest(differences: Sequence[tuple[str, float | None, float | None, f
     return _signed_forest(rows, max(reach, 0.01), None)
 
 
+def dumbbells(rows: Sequence[tuple[str, float, Estimate]]) -> Forest:
+    """Place labelled differences twice: as they were, hollow, and as they become, with their intervals; a thin line joins the two."""
+    placed = [
+        _Row(short(label), after.value, after.low, after.high, (min(before, after.value), max(before, after.value)), before=before)
+        for label, before, after in rows
+    ]
+    reach = max((max(abs(end) for end in (row.low, row.high, *(row.wide or ()))) for row in placed), default=0.0)
+    return _signed_forest(placed, max(reach, 0.01), None)
+
+
 def _signed_forest(rows: Sequence[_Row], reach: float, tolerance: float | None) -> Forest:
     ticks = axis(-reach, reach)
     return _forest(rows, ticks, tick_texts(ticks, signed=True), (0.0, ""), tolerance)
@@ -226,7 +239,8 @@ def _forest(
         wide_intervals=_wide_bars(placed, scale),
         faint_intervals=_bars(placed, scale, {"faint"}),
         dots=_dots(placed, scale, {"dot"}),
-        hollow=_dots(placed, scale, {"hollow"}),
+        hollow=_dots(placed, scale, {"hollow"})
+        + "".join(f"M{px(scale(row.before))} {px(y)}h0" for row, y in placed if row.before is not None),
         faint_dots=_dots(placed, scale, {"faint"}),
     )
 
@@ -253,46 +267,3 @@ def label_room(labels: Iterable[str]) -> float:
 def short(label: str) -> str:
     """Return a label cut to the room there is; tables have it whole."""
     return label if len(label) <= _LONGEST_LABEL else label[: _LONGEST_LABEL - 1] + "…"
-
-
-# ---- a strip beside a sentence -------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Strip:
-    """Both ends of a gap on the scale from 0 to 100 %, and as a bar the width that chance alone gives."""
-
-    first_bar: str
-    last_bar: str
-    first_dot: str
-    last_dot: str
-    chance_x: str
-    chance_width: str
-    line: str
-
-
-STRIP_WIDTH, _STRIP_MARGIN, _STRIP_Y = 176, 8, 14
-
-
-def strip(finding: Finding) -> Strip | None:
-    """Place the lowest and the highest group; None where there is no gap to show."""
-    if finding.gap is None or finding.overall.value is None:
-        return None
-    scale = Scale(0.0, 1.0, _STRIP_MARGIN, STRIP_WIDTH - _STRIP_MARGIN)
-    low, high = (phrases.rate_of(finding, levels) for levels in (finding.gap.lowest, finding.gap.highest))
-    middle, half = finding.overall.value, finding.gap.null_95 / 2
-    start, end = scale(max(middle - half, 0.0)), scale(min(middle + half, 1.0))
-    places = [scale(cell.value or 0.0) for cell in (low, high)]
-    return Strip(
-        first_bar=_interval(low, scale),
-        last_bar=_interval(high, scale),
-        first_dot=f"M{px(places[0])} {_STRIP_Y}h0",
-        last_dot=f"M{px(places[1])} {_STRIP_Y}h0",
-        chance_x=px(start),
-        chance_width=px(end - start),
-        line=f"M{px(places[0])} {_STRIP_Y}H{px(places[1])}",
-    )
-
-
-def _interval(cell: Rate, scale: Scale) -> str:
-    return f"M{px(scale(cell.low or 0.0))} {_STRIP_Y}H{px(scale(cell.high or 0.0))}"

@@ -150,3 +150,24 @@ def _uses(columns: Sequence[tuple[SpecificationPoint, float]], lines: dict[tuple
         for point, x in columns
         for kind, name in (("preset", point.preset), ("variant", point.variant))
     )
+
+
+@dataclass(frozen=True)
+class ShareBar:
+    """Where the spread of a curve comes from, as parts of a bar; the sentence has the numbers."""
+
+    wording: str
+    label_set: str
+    interplay_x: str
+    interplay: str
+
+
+_BAR = 300
+
+
+def share_bar(curve: SpecificationCurve) -> ShareBar | None:
+    """Place the shares of the spread; None where they are not known."""
+    if curve.shares is None:
+        return None
+    wording, label_set = _BAR * curve.shares.wording, _BAR * curve.shares.label_set
+    return ShareBar(px(wording), px(label_set), px(wording + label_set), px(_BAR * curve.shares.interplay))

@@ -100,6 +100,21 @@ def difference(value: float | None, low: float | None, high: float | None) -> st
     return f"{number(value, places, signed=True)} {span(low, high, places)}"
 
 
+def factor(value: float, low: float, high: float) -> str:
+    r"""Return a ratio with its interval, in three significant digits.
+
+    Examples
+    --------
+    >>> factor(1.898, 1.53, 2.354).replace("\xa0", " "), factor(12.345, 4.0, 130.2).replace("\xa0", " ")
+    ('1.9 [1.53, 2.35]', '12.3 [4, 130]')
+    """
+    return f"{_significant(value)} [{_significant(low)},{_SPACE}{_significant(high)}]"
+
+
+def _significant(value: float) -> str:
+    return decimal(value, max(0, 2 - math.floor(math.log10(value)))) if value > 0 else "0"
+
+
 def points(fraction: float, places: int = 0) -> str:
     r"""Return a size in percentage points, with its unit.
 

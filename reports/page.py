@@ -11,7 +11,6 @@ from dataclasses import fields
 
 from audit.results import (
     AuditResult,
-    Contrast,
     DataRecord,
     Finding,
     MeasurementRecord,
@@ -24,28 +23,26 @@ from audit.results import (
 )
 from audit.types import CellReference, PublishedTable, Settings
 from reports import phrases, words
-from reports.figures import Forest, differences_forest, rates_forest, signed_forest, strip
-from reports.grids import curve_figure, heat_map, in_order
-from reports.numbers import count, difference, exact_points, in_words, p_value, rate, short_hash
+from reports.confidence import confidence
+from reports.details import finding_view
+from reports.evidence import evidence
+from reports.figures import Forest, signed_forest
+from reports.grids import curve_figure, in_order, share_bar
+from reports.numbers import count, difference, exact_points, in_words, p_value, short_hash
+from reports.panels import strip
 from reports.views import (
     AuditView,
     CountTable,
     CurveRow,
     CurveView,
     FindingView,
-    GroupRow,
     MeasurementView,
     Page,
-    PairRow,
     PublishedRowView,
     PublishedView,
     Top,
 )
 
-MANY_GROUPS = 18
-"""A chart of more groups is folded away; the heat map and the sentence stay."""
-MOST_PAIRS, MOST_CONTEXT_PAIRS = 21, 6
-"""All pairs of seven groups, and of four where the verdict does not rest on them. Of more, the page shows the clearest."""
 _MONTHS = (
     "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December",
 )  # fmt: skip
@@ -57,7 +54,7 @@ def page(results: Results) -> Page:
     """Return the page of `results`."""
     return Page(
         results=results,
-        audits=tuple(_audit(f"a{i}", audit) for i, audit in enumerate(results.audits, 1)),
+        audits=_audits(results),
         title=page_title(results),
         short_hashes=" ".join(short_hash(audit.model.sha256) for audit in results.audits),
         created=written_date(results.timing.created),
@@ -121,8 +118,18 @@ def by_severity(finding: Finding) -> tuple[int, float, float]:
 # ---- one audit -----------------------------------------------------------------------------------------------------------------------
 
 
-def _audit(key: str, audit: AuditResult) -> AuditView:
-    views = {finding.id: _finding(f"{key}-f{i}", finding, audit) for i, finding in enumerate(audit.findings, 1)}
+def _audits(results: Results) -> tuple[AuditView, ...]:
+    """Return the audits; on a page of several, context has no charts, and prompts that stand there already are not printed again."""
+    printed: dict[str, str] = {}
+    return tuple(_audit(f"a{i}", audit, len(results.audits) == 1, printed) for i, audit in enumerate(results.audits, 1))
+
+
+def _audit(key: str, audit: AuditResult, alone: bool, printed: dict[str, str]) -> AuditView:
+    views = {
+        finding.id: finding_view(f"{key}-f{i}", finding, audit, charted=alone or finding.primary)
+        for i, finding in enumerate(audit.findings, 1)
+    }
+    keys = {name: view.key for name, view in views.items()}
     ordered = [views[finding.id] for finding in sorted(audit.findings, key=by_severity)]
     primary, context = (tuple(view for view in ordered if view.finding.primary is wanted) for wanted in (True, False))
     top = _top(key, audit, (*primary, *context))
@@ -134,13 +141,15 @@ def _audit(key: str, audit: AuditResult) -> AuditView:
         left_out=words.left_out(audit),
         primary=primary,
         context=context,
-        measurements=tuple(_measurement(f"{key}-m{i}", record, ordered) for i, record in enumerate(audit.measurements, 1)),
+        measurements=tuple(_measurement(f"{key}-m{i}", record, ordered, printed) for i, record in enumerate(audit.measurements, 1)),
         published=tuple(_published(f"{key}-t{i}", table, audit) for i, table in enumerate(audit.published, 1)),
         paired=_paired_forest(audit.paired),
         curves=curves,
         counts=_counts(audit),
         warnings=tuple(warning for warning in audit.warnings if not warning.startswith("LIMITED RUN")),
         depends=tuple(view for view in curves if words.depends_on_wording(view.curve)),
+        evidence=evidence(keys, [view.finding for view in primary], audit),
+        confidence=confidence(keys, audit),
         clearest=next((view for view in (*primary, *context) if view.finding.gap), None),
         has_strips=any(each.strip for each in top),
     )
@@ -157,8 +166,9 @@ def _top(key: str, audit: AuditResult, ordered: Sequence[FindingView]) -> tuple[
     return (*tops, *(Top(words.paired_headline(paired), "Counterfactual pairs", f"{key}-paired", "", None) for paired in pairs))
 
 
-def _measurement(key: str, record: MeasurementRecord, ordered: Sequence[FindingView]) -> MeasurementView:
+def _measurement(key: str, record: MeasurementRecord, ordered: Sequence[FindingView], printed: dict[str, str]) -> MeasurementView:
     own = [view for view in ordered if view.finding.measurement == record.name]
+    same_as = printed.setdefault(repr((record.name, record.labels, record.prompts, record.answers, record.combine, record.asked)), key)
     return MeasurementView(
         key=key,
         record=record,
@@ -169,50 +179,7 @@ def _measurement(key: str, record: MeasurementRecord, ordered: Sequence[FindingV
         answers=tuple(
             sorted(((answer, record.answer_counts[answer]) for answer in natural(record.answer_counts)), key=lambda each: -each[1])
         ),
-    )
-
-
-def _finding(key: str, finding: Finding, audit: AuditResult) -> FindingView:
-    contrasts = {contrast.first: contrast for contrast in finding.contrasts}
-    clearest = sorted(finding.pairs, key=lambda pair: (pair.p_adjusted, -abs(pair.difference)))
-    return FindingView(
-        key=key,
-        finding=finding,
-        title=words.title(finding, audit),
-        facts=phrases.facts(finding),
-        rows=tuple(_group_row(cell, contrasts.get(cell.group)) for cell in finding.by_group),
-        has_baseline=any(cell.baseline is not None for cell in finding.by_group),
-        rates=rates_forest(finding),
-        differences=differences_forest(finding) if finding.contrasts and finding.primary else None,
-        heat=heat_map(finding),
-        pairs=tuple(_pair_row(pair) for pair in clearest[: MOST_PAIRS if finding.primary else MOST_CONTEXT_PAIRS]),
-        folded=len(finding.by_group) > MANY_GROUPS,
-    )
-
-
-def _group_row(cell: Rate, contrast: Contrast | None) -> GroupRow:
-    return GroupRow(
-        name=phrases.group(cell.group),
-        n=count(cell.n),
-        events=count(cell.events),
-        rate=rate(cell.value, cell.low, cell.high),
-        baseline="" if cell.baseline is None else f"{100 * cell.baseline:.1f} %",
-        difference=difference(contrast.difference, contrast.low, contrast.high) if contrast else "",
-        corrected=phrases.corrected(contrast) if contrast else "",
-        p=p_value(contrast.p_adjusted) if contrast else "",
-        status=words.STATUSES[cell.status],
-        compared=cell.status == "ok",
-    )
-
-
-def _pair_row(pair: Contrast) -> PairRow:
-    return PairRow(
-        phrases.group(pair.first),
-        phrases.group(pair.second),
-        difference(pair.difference, pair.low, pair.high),
-        phrases.corrected(pair),
-        p_value(pair.p_adjusted),
-        pair.beyond_tolerance,
+        same_as="" if same_as == key else same_as,
     )
 
 
@@ -270,7 +237,7 @@ def natural(names: Iterable[str]) -> list[str]:
 
 
 def _curve(key: str, curve: SpecificationCurve) -> CurveView:
-    return CurveView(key, curve, curve_figure(curve), tuple(map(_curve_row, in_order(curve))))
+    return CurveView(key, curve, share_bar(curve), curve_figure(curve), tuple(map(_curve_row, in_order(curve))))
 
 
 def _curve_row(point: SpecificationPoint) -> CurveRow:

@@ -97,6 +97,7 @@ def facts(finding: Finding) -> tuple[tuple[str, str], ...]:
         ("Largest gap", gap_text(finding)),
         ("Chance alone gives", f"{number(gap.null_mean, places)} on average, up to {points(gap.null_95, places)}"),
         ("Adjusted p" if finding.primary else "p (not adjusted)", p_value(gap.p_adjusted)),
+        *_listed(finding),
         ("Chi-square", chi2),
         ("Spread between groups", points(gap.spread, max(places, 1))),
         ("Lowest / highest", "not estimable" if gap.ratio is None else f"{gap.ratio:.2f}"),
@@ -104,6 +105,20 @@ def facts(finding: Finding) -> tuple[tuple[str, str], ...]:
         ("Tolerance", exact_points(finding.tolerance)),
         *trivial,
     )
+
+
+def _listed(finding: Finding) -> tuple[tuple[str, str], ...]:
+    """Return the p-value of an entry, corrected for the others of its list."""
+    listed = finding.listed
+    if listed is None:
+        return ()
+    corrected = f"{p_value(listed.benjamini_hochberg)} (Benjamini-Hochberg), {p_value(listed.max_t)} (max-T)"
+    return ((f"p in its list of {listed.entries}", corrected),)
+
+
+def in_list(finding: Finding) -> str:
+    """Return the p-value of an entry corrected for its list (Benjamini-Hochberg); nothing for what stands in none."""
+    return p_value(finding.listed.benjamini_hochberg) if finding.listed else ""
 
 
 def corrected(contrast: Contrast) -> str:

@@ -6,8 +6,11 @@ from dataclasses import dataclass
 
 from audit.results import AuditResult, Finding, MeasurementRecord, Rate, Results, SpecificationCurve
 from audit.types import PublishedTable
-from reports.figures import Forest, Strip
-from reports.grids import CurveFigure, HeatMap
+from reports.confidence import Confidence
+from reports.evidence import Evidence
+from reports.figures import Forest
+from reports.grids import CurveFigure, HeatMap, ShareBar
+from reports.panels import Strip
 
 
 @dataclass(frozen=True)
@@ -19,6 +22,7 @@ class GroupRow:
     events: str
     rate: str
     baseline: str
+    shrunk: str
     difference: str
     corrected: str
     p: str
@@ -54,6 +58,10 @@ class FindingView:
     heat: HeatMap | None
     pairs: tuple[PairRow, ...]
     folded: bool
+    charted: bool
+    """Not for context where several audits share the page: a hundred such charts weigh more than they tell, and tables have the numbers."""
+    shrunk: str
+    """What shrunk rates rest on; empty where there are none."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +88,8 @@ class MeasurementView:
     outcomes: tuple[tuple[str, tuple[str, ...]], ...]
     answers: tuple[tuple[str, int], ...]
     """How often each answer was given, the commonest first."""
+    same_as: str
+    """Where on the page the same prompts stand already; empty where they do not."""
 
 
 @dataclass(frozen=True)
@@ -118,6 +128,7 @@ class CurveView:
 
     key: str
     curve: SpecificationCurve
+    shares: ShareBar | None
     figure: CurveFigure | None
     rows: tuple[CurveRow, ...]
 
@@ -149,6 +160,8 @@ class AuditView:
     warnings: tuple[str, ...]
     depends: tuple[CurveView, ...]
     """Curves whose answer depends on wording."""
+    evidence: Evidence
+    confidence: Confidence
     clearest: FindingView | None
     """The first finding with a gap, in the order of the findings table."""
     has_strips: bool

@@ -178,7 +178,7 @@ def curve_sentence(curve: SpecificationCurve, settings: Settings) -> str:
         f"Over {in_words(estimable, 'wording')}, {pair} runs from {number(curve.smallest, places, signed=True)} to "
         f"{number(curve.largest, places, signed=True)} points, with a median of {number(curve.median, places, signed=True)}."
     )
-    return " ".join([*_sign_sentence(curve), runs, *_detected_sentence(curve, settings)])
+    return " ".join([*_sign_sentence(curve), runs, *_detected_sentence(curve, settings), *_joint_sentence(curve), *_shares_sentence(curve)])
 
 
 def _sign_sentence(curve: SpecificationCurve) -> list[str]:
@@ -195,6 +195,22 @@ def _detected_sentence(curve: SpecificationCurve, settings: Settings) -> list[st
         return []
     return [
         f"{percent(curve.share_detected)} of them detect some gap (Benjamini-Hochberg over the wordings, p\u00a0≤\u00a0{settings.alpha:g})."
+    ]
+
+
+def _joint_sentence(curve: SpecificationCurve) -> list[str]:
+    if curve.joint_p is None:
+        return []
+    return [f"That median against group labels shuffled alike for every wording: {p_phrase(curve.joint_p)}."]
+
+
+def _shares_sentence(curve: SpecificationCurve) -> list[str]:
+    if curve.shares is None:
+        return []
+    shares = curve.shares
+    return [
+        f"Of the spread, {percent(shares.wording)} follows the prompts, {percent(shares.label_set)} the variant and "
+        f"{percent(shares.interplay)} their interplay."
     ]
 
 
