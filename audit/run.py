@@ -1,6 +1,6 @@
 """The command: ``python -m audit.run --model ckpt.pt --probe fairface``.
 
-Results go to stdout, progress and logs to stderr. Exit codes: 0 complete, 2 usage, 3 bad data or model, 4 refused as unsafe,
+Results go to stdout, progress and logs to stderr. Exit codes: 0 complete, 1 a gate is breached, 2 usage, 3 bad data or model, 4 refused as unsafe,
 5 environment, 70 a defect of this program, 130 interrupted. Heavy libraries are imported only once there is work to do.
 """
 
@@ -13,6 +13,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from audit.engine import Audited
+    from audit.gatekeeping import Gatekeeper
     from audit.types import Dataset, Probe, Settings
 
 LOG = logging.getLogger("audit")
@@ -69,6 +71,8 @@ def _dispatch(arguments: argparse.Namespace, words: Sequence[str]) -> int:
         return 0
     _check_together(arguments)
     chosen = [probes.get(name) for name in arguments.probe or ()]
+    if arguments.cluster:
+        chosen = [replace(probe, cluster=arguments.cluster) for probe in chosen]
     return run(arguments, chosen, tuple(words))
 
 
@@ -78,10 +82,12 @@ def _check_together(arguments: argparse.Namespace) -> None:
     for flag in () if elsewhere else ("model", "probe"):
         if not getattr(arguments, flag):
             raise UsageError(f"--{flag} is missing", fix=f"{PROGRAM} --model ckpt.pt --probe fairface")
-    for flag in ("model", "data", "limit") if elsewhere else ("attributes", "outcome", "depth"):
+    for flag in ("model", "data", "limit", "include_examples", "what_if") if elsewhere else ("attributes", "outcome", "depth"):
         if getattr(arguments, flag):
             why = "no model is loaded and no image is read" if elsewhere else "the probe says what is asked"
-            raise UsageError(f"--{flag} has no meaning {'with' if elsewhere else 'without'} --predictions", why=why, fix="leave it out")
+            raise UsageError(
+                f"--{flag.replace('_', '-')} has no meaning {'with' if elsewhere else 'without'} --predictions", why=why, fix="leave it out"
+            )
 
 
 # ---- the run -------------------------------------------------------------------------------------------------------------------------
@@ -91,28 +97,39 @@ def run(arguments: argparse.Namespace, chosen: Sequence[Probe], words: tuple[str
     """Audit every model with every probe, write the directory, print what was found."""
     from audit import outputs
     from audit.finished import Clock, put_together, write
+    from audit.gatekeeping import gatekeeper
     from reports.summary import terminal
 
     clock = Clock.start()
+    asked = [measurement for probe in chosen for measurement in probe.measurements]
+    # Which questions predictions of elsewhere can answer is known only from the file.
+    gates = gatekeeper(arguments, None if arguments.predictions else asked)
     models = [arguments.predictions.stem] if arguments.predictions else map(_short_name, arguments.model)
     names = [probe.name for probe in chosen] or ["predictions"]
     directory = arguments.out or outputs.default_directory(models, names, clock.moment)
     outputs.check_writable(directory)
     settings = _settings(arguments)
     with _logged(directory):
-        audited = (_audit_file if arguments.predictions else _audit_all)(arguments, chosen, settings, directory)
+        if arguments.predictions:
+            audited = _audit_file(arguments, chosen, settings, directory)
+        else:
+            audited = _audit_all(arguments, chosen, settings, directory, gates)
         ran_on = {"device": arguments.device, "dtype": arguments.dtype}
-        results = put_together(audited, settings, (PROGRAM, *map(outputs.scrub, words)), ran_on, clock.timing())
+        results = gates.settle(put_together(audited, settings, (PROGRAM, *map(outputs.scrub, words)), ran_on, clock.timing()))
         write(directory, results, audited)
+        code = gates.leave(results)
         print(terminal(results))
         print(os.path.relpath(directory / "report.html") if not directory.is_absolute() else directory / "report.html")
-    return 0
+    return code
 
 
-def _audit_all(arguments: argparse.Namespace, chosen: Sequence[Probe], settings: Settings, directory: Path) -> list[Audited]:
+def _audit_all(
+    arguments: argparse.Namespace, chosen: Sequence[Probe], settings: Settings, directory: Path, gates: Gatekeeper
+) -> list[Audited]:
     from audit.cache import default_root
     from audit.encoders import load, parse_model_args
     from audit.engine import audit as run_audit
+    from audit.examples import with_examples
 
     datasets: dict[str, Dataset] = {}
     audited = []
@@ -122,9 +139,11 @@ def _audit_all(arguments: argparse.Namespace, chosen: Sequence[Probe], settings:
         for probe in chosen:
             dataset = datasets.get(probe.name) or _load_data(probe, arguments)
             datasets[probe.name] = dataset
+            gates.check(dataset)
             _open(directory)
             LOG.info("model %s  probe %s  images %d  device %s", encoder.record.name, probe.name, len(dataset.images), arguments.device)
-            audited.append(run_audit(encoder, probe, dataset, settings, cache_root=default_root(), batch_size=arguments.batch_size))
+            done = run_audit(encoder, probe, dataset, settings, cache_root=default_root(), batch_size=arguments.batch_size)
+            audited.append(with_examples(done, dataset, arguments.include_examples) if arguments.include_examples else done)
     return audited
 
 
