@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from audit.encoders.folder import Weights, check_folder, read_weights
-from audit.encoders.generative.frame import Frame, frame
-from audit.encoders.generative.model import GenerativeModel, settle_reuse
+from audit.encoders.generative.frame import Frame, frames
+from audit.encoders.generative.model import GenerativeModel
+from audit.encoders.generative.trial import settle
 from audit.encoders.huggingface import described, plain, tower
 from audit.encoders.pixels import library
 from audit.encoders.pretrained import build, configuration, offline, pretrained, quiet, require_files, understood
@@ -83,11 +85,22 @@ def load(folder: Path, *, name: str, device: str, dtype: str, revision: str | No
         processor = _processor(folder)
         model = build(folder, config, weights, kind, architecture)
         model = understood(folder, lambda _: model.to(place).eval())
-        parts = _Parts(folder, model, processor, frame(processor, str(folder)), weights)
-        asked = GenerativeModel(model, processor, parts.frame, _record(parts, name, dtype, revision), str(folder))
-        note = understood(folder, lambda _: settle_reuse(asked))
-        asked.record = replace(asked.record, notes=(*asked.record.notes, note))
-    return asked
+        failures: list[DataError] = []
+        for each in frames(processor, str(folder)):
+            parts = _Parts(folder, model, processor, each, weights)
+            asked = GenerativeModel(model, processor, each, _record(parts, name, dtype, revision), str(folder))
+            try:
+                note = understood(folder, partial(_settled, asked))
+            except DataError as error:
+                failures.append(error)
+                continue
+            asked.record = replace(asked.record, notes=(*asked.record.notes, note))
+            return asked
+    raise failures[0]
+
+
+def _settled(asked: GenerativeModel, _: Any) -> str:
+    return settle(asked)
 
 
 def _architecture(config: Any, folder: Path) -> Any:

@@ -40,8 +40,8 @@ class Frame:
         return f"{self.before}{question}{self.after}"
 
 
-def frame(processor: Any, where: str) -> Frame:
-    """Return the frame of a model.
+def frames(processor: Any, where: str) -> tuple[Frame, ...]:
+    """Return the frame of a model; where it has no chat template, two to try: with and without a placeholder for the image.
 
     Parameters
     ----------
@@ -60,14 +60,15 @@ def frame(processor: Any, where: str) -> Frame:
     template = getattr(processor, "chat_template", None) or getattr(processor.tokenizer, "chat_template", None)
     placeholder = _placeholder(processor)
     if not template:
-        words = f"{placeholder}\nQuestion: {MARK}\nAnswer:" if placeholder else f"Question: {MARK} Answer:"
-        return _split(words, where, "The model has no chat template, so it was asked plainly, in words of this project.")
+        said = "The model has no chat template, so it was asked plainly, in words of this project."
+        plain = (f"{placeholder}\nQuestion: {MARK}\nAnswer:", f"Question: {MARK} Answer:")
+        return tuple(_split(words, where, said) for words in (plain if placeholder else plain[1:]))
     text = template.get("default", next(iter(template.values()), "")) if isinstance(template, dict) else template
     if len(str(text)) > MAX_TEMPLATE:
         raise UnsafeError(f"the chat template has more than {MAX_TEMPLATE:,} characters", where=where)
     words = _rendered(processor, text, placeholder, where)
     notes = ("The chat template writes the date of the run: on another day it asks otherwise.",) if "strftime_now" in text else ()
-    return _split(words, where, "The model's own chat template.", notes)
+    return (_split(words, where, "The model's own chat template.", notes),)
 
 
 def _placeholder(processor: Any) -> str:

@@ -75,7 +75,7 @@ class Reader:
         return {
             name: value.to(self._device, self._dtype if value.is_floating_point() else None)
             for name, value in given.items()
-            if name in self._known and hasattr(value, "is_floating_point")
+            if name in self._known and name != "labels" and hasattr(value, "is_floating_point")
         }
 
     def check_length(self, length: int) -> None:
@@ -108,15 +108,21 @@ def split(inputs: Inputs, tail: Sequence[int]) -> Inputs | None:
     return {name: value[:, : length - len(tail)] if along_text(name) else value for name, value in inputs.items()}
 
 
-def extended(inputs: Inputs, ids: Sequence[int]) -> Inputs:
-    """Return the inputs with more text at their end."""
+def extended(inputs: Inputs, ids: Sequence[int], answer_type: int | None = None) -> Inputs:
+    """Return the inputs with more text at their end.
+
+    What stands along the text says of each token what it is (visible, text, sees the image): more text is as the last token was, but for
+    its type where `answer_type` says so: some classes tell an answer, which sees only what stands before it, from a question.
+    """
     import torch
 
     def longer(name: str, value: torch.Tensor) -> torch.Tensor:
         if name == "input_ids":
-            return torch.cat([value, torch.tensor([ids], device=value.device)], dim=1)
-        # What stands along the text says of each token what it is (visible, text, sees the image): more text is as the last token was.
-        return torch.cat([value, *[value[:, -1:]] * len(ids)], dim=1)
+            return torch.cat([value, torch.tensor([ids], dtype=value.dtype, device=value.device)], dim=1)
+        more = torch.cat([value[:, -1:]] * len(ids), dim=1) if ids else value[:, :0]
+        if name.endswith("token_type_ids") and answer_type is not None:
+            more = torch.full_like(more, answer_type)
+        return torch.cat([value, more], dim=1)
 
     return {name: longer(name, value) if along_text(name) else value for name, value in inputs.items()}
 
