@@ -11,7 +11,7 @@ import pandas as pd
 from fairlearn.metrics import MetricFrame
 
 from audit.statistics.counts import grouped_counts
-from audit.statistics.metrics import _functions, point_estimates
+from audit.statistics.metrics import definitions, point_estimates
 from audit.types import Predictions
 
 ROWS, GROUPS, REPEATS = 100_000, 7, 3
@@ -40,7 +40,7 @@ def main() -> None:
     given = predictions()
 
     def on_rows():
-        metrics = {name: _functions()[name] for name in NAMES}
+        metrics = {name: definitions()[name] for name in NAMES}
         yes_true, yes_pred = (given.y_true == "yes").astype(int), (given.y_pred == "yes").astype(int)
         return MetricFrame(metrics=metrics, y_true=yes_true, y_pred=yes_pred, sensitive_features=given.attributes["race"]).by_group
 
