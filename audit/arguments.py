@@ -27,7 +27,10 @@ class Parser(argparse.ArgumentParser):
 def parser() -> Parser:
     """Return the parser of the command."""
     parse = Parser(PROGRAM, description=audit.__doc__, allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parse.epilog = "exit codes: 0 complete, 1 a gate is breached, 2 usage, 3 bad data or model, 4 refused as unsafe, 5 environment, 70 defect, 130 interrupted"
+    parse.epilog = (
+        "exit codes: 0 complete, 1 a gate is breached, 2 usage, 3 bad data or model, 4 refused as unsafe, 5 environment, 70 defect, "
+        "130 interrupted"
+    )
     for add in (_what_to_audit, _how_to_run, _what_counts, _gates, _about):
         add(parse)
     return parse

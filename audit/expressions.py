@@ -18,11 +18,11 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Literal, NoReturn, get_args
+from typing import Literal, NoReturn, Protocol, get_args
 
 from audit.errors import UsageError
 from audit.results import Verdict
-from audit.types import Group, Measurement, finding_id
+from audit.types import Group
 
 Subject = Literal["gap", "ratio", "rate", "verdict"]
 SUBJECTS: tuple[Subject, ...] = get_args(Subject)
@@ -70,6 +70,25 @@ class Aimed:
     attributes: tuple[str, ...] = ()
     group: str | None = None
     """One group, as it was written."""
+
+
+class Named(Protocol):
+    """What names a question: a finding, or the claim that will become one."""
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def measurement(self) -> str: ...
+
+    @property
+    def metric(self) -> str: ...
+
+    @property
+    def outcome(self) -> str | None: ...
+
+    @property
+    def attributes(self) -> tuple[str, ...]: ...
 
 
 # ---- reading ---------------------------------------------------------------------------------------------------------------------
@@ -151,23 +170,12 @@ def _fail(text: str, place: int, what: str, fix: str) -> NoReturn:
 # ---- names -----------------------------------------------------------------------------------------------------------------------
 
 
-def questions(measurements: Sequence[Measurement], titles: Mapping[str, str]) -> tuple[Question, ...]:
-    """Return every finding that these measurements will have.
-
-    Parameters
-    ----------
-    measurements : sequence of Measurement
-    titles : mapping of str to str
-        Finding id -> its title in summary and report.
-    """
-    known = []
-    for measurement in measurements:
-        for claim in measurement.claims:
-            identity, by = finding_id(measurement.name, claim), " x ".join(claim.by)
-            subject = f"{measurement.name}.{claim.outcome or claim.metric}"
-            names = (f"{subject} by {by}", *([f"{subject}.{claim.metric} by {by}"] if claim.outcome else []), identity)
-            known.append(Question(identity, (*names, *([titles[identity]] if identity in titles else [])), claim.by))
-    return tuple(known)
+def question(finding: Named, title: str) -> Question:
+    """Return a finding with the names that it answers to: short, whole, by its id, and by its title in summary and report."""
+    by = " x ".join(finding.attributes)
+    subject = f"{finding.measurement}.{finding.outcome or finding.metric}"
+    whole = (f"{subject}.{finding.metric} by {by}",) if finding.outcome else ()
+    return Question(finding.id, (f"{subject} by {by}", *whole, finding.id, title), tuple(finding.attributes))
 
 
 def aim(gate: Gate, known: Sequence[Question]) -> Aimed:

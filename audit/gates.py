@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from audit.errors import UsageError
-from audit.expressions import COMPARE, FLAG, Aimed, Gate, same_group
+from audit.expressions import COMPARE, Aimed, Gate, same_group
 from audit.gated import GateCheck, Gated, GateOutcome
 from audit.results import AuditResult, Finding, Rate
 from audit.statistics.bounds import gap_bounds, images_needed, rate_bounds, ratio_bounds
@@ -45,17 +44,11 @@ def decide(aimed: Aimed, audits: Sequence[AuditResult], settings: Settings) -> G
     -------
     Gated
         Breached if any check is, held if every one is, else inconclusive.
-
-    Raises
-    ------
-    UsageError
-        If no audit has such a question.
     """
     checks = [check for audit in audits for check in _checks(aimed, audit, settings)]
     if not checks:
-        raise UsageError(
-            f"{FLAG} {aimed.gate.expression!r} has nothing to decide", why="no question counts for the verdict", fix="name one"
-        )
+        nothing = "Not asked by this audit." if aimed.finding else "No question of this audit counts for its verdict."
+        checks = [GateCheck(audit.model.name, audit.probe.name, aimed.finding, "inconclusive", nothing) for audit in audits]
     outcomes = {check.outcome for check in checks}
     outcome: GateOutcome = "breached" if "breached" in outcomes else "held" if outcomes == {"held"} else "inconclusive"
     return Gated(aimed.gate.expression, outcome, tuple(checks))

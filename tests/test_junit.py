@@ -10,8 +10,9 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from audit.expressions import aim, parse, questions
+from audit.expressions import aim, parse
 from audit.gated import GateCheck, Gated
+from audit.gatekeeping import questions
 from audit.gates import decide
 from audit.junit import junit_xml
 from audit.results import Timing
@@ -37,7 +38,7 @@ def read(text):
 
 def test_one_case_for_each_gate_and_finding(results):
     audit = results.audits[0]
-    gates = tuple(decide(aim(parse(text), questions(PROBE.measurements, {})), results.audits[:1], Settings())
+    gates = tuple(decide(aim(parse(text), questions(PROBE.measurements)), results.audits[:1], Settings())
                   for text in ("gap > 0.05", "gap[occupation.accuracy by gender] > 0.5"))  # fmt: skip
     primary = [finding.id for finding in audit.findings if finding.primary]
     assert [len(gate.checks) for gate in gates] == [len(primary), 1]

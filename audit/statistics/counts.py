@@ -67,7 +67,8 @@ def count_table(
     missing = rows.columns[rows.isna().any()].tolist()
     if missing:
         raise DataError(f"missing values in {', '.join(missing)}", fix=f"give each image a value, or the word {UNKNOWN!r}")
-    return rows.groupby([*by, "y_true", "y_pred"], as_index=False, observed=True, dropna=False).size().rename(columns={"size": "n"})
+    # Not as_index=False, whose count is a column called "size": an attribute may be called so.
+    return rows.groupby([*by, "y_true", "y_pred"], observed=True, dropna=False).size().reset_index(name="n")
 
 
 def _check_names(attributes: pd.DataFrame, by: Sequence[str]) -> None:
