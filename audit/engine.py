@@ -21,6 +21,7 @@ from audit.statistics.paired import paired_findings
 from audit.statistics.specification import specification_curve
 from audit.statistics.tables import count_record
 from audit.types import UNKNOWN, Answerer, Dataset, Encoder, Exclusion, Measurement, ModelRecord, Predictions, Probe, Settings
+from audit.whatif.explore import Material, chosen_methods, explore
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -58,7 +59,14 @@ class Answered:
 
 
 def audit(
-    encoder: Encoder | Answerer, probe: Probe, dataset: Dataset, settings: Settings, *, cache_root: Path | None = None, batch_size: int = 32
+    encoder: Encoder | Answerer,
+    probe: Probe,
+    dataset: Dataset,
+    settings: Settings,
+    *,
+    cache_root: Path | None = None,
+    batch_size: int = 32,
+    what_ifs: Sequence[str] = (),
 ) -> Audited:
     """Return every finding of `probe` about `encoder` on `dataset`; a generative model is asked the probe as questions.
 
@@ -66,8 +74,13 @@ def audit(
     ------
     DataError
         If too many images are unreadable, or no group can be compared.
+    UsageError
+        If `what_ifs` names no method, or the model has no embeddings to change.
     """
+    methods = chosen_methods(what_ifs)
     if isinstance(encoder, Answerer):
+        if methods:
+            raise UsageError("a generative model has no what-ifs", why="they change embeddings", fix="leave --what-if out")
         held = interview(encoder, probe, dataset, settings, cache_root=cache_root, batch_size=batch_size)
         seen = (held.scores.exclusions, held.scores.conversions)
         return concluded(
@@ -75,7 +88,8 @@ def audit(
         )
     embeddings = embed_images(encoder, dataset, cache_root, batch_size=batch_size, max_skip=settings.max_skip)
     attributes = dataset.attributes.iloc[embeddings.rows]
-    texts = _text_vectors(encoder, _measurements(probe), cache_root)
+    plans = probe.what_ifs if methods else ()
+    texts = _text_vectors(encoder, _measurements(probe), cache_root, [text for plan in plans for text in plan.prompts()])
 
     def answer(measurement: Measurement) -> Predictions:
         return predict(measurement, encoder.record, embeddings.vectors, texts, attributes)
@@ -89,7 +103,12 @@ def audit(
         exclusions=embeddings.exclusions,
         conversions=embeddings.conversions,
     )
-    return concluded(answered, probe, settings)
+    audited = concluded(answered, probe, settings)
+    levels, contents = dataset.levels, embeddings.contents
+    material = Material(probe.measurements, encoder.record, embeddings.vectors, contents, attributes, levels, texts, settings)
+    # After the verdict and apart from it: what would be belongs to another model.
+    tried = tuple(found for plan in plans for found in explore(plan, material, methods))
+    return replace(audited, result=replace(audited.result, what_ifs=tried))
 
 
 def concluded(answered: Answered, probe: Probe, settings: Settings) -> Audited:
@@ -125,9 +144,11 @@ def _measurements(probe: Probe) -> Iterable[Measurement]:
         yield from (point.measurement for point in plan.specifications)
 
 
-def _text_vectors(encoder: Encoder, measurements: Iterable[Measurement], cache_root: Path | None) -> dict[str, Float[np.ndarray, "d"]]:
+def _text_vectors(
+    encoder: Encoder, measurements: Iterable[Measurement], cache_root: Path | None, others: Sequence[str] = ()
+) -> dict[str, Float[np.ndarray, "d"]]:
     """Return every prompt's embedding; each distinct text is embedded once."""
-    texts = sorted({text for m in measurements for prompts in m.label_set.prompts.values() for text in prompts})
+    texts = sorted({text for m in measurements for prompts in m.label_set.prompts.values() for text in prompts} | set(others))
     return dict(zip(texts, embed_texts(encoder, texts, cache_root), strict=True))
 
 

@@ -143,7 +143,8 @@ def _audit_all(
             gates.check(dataset)
             _open(directory)
             LOG.info("model %s  probe %s  images %d  device %s", encoder.record.name, probe.name, len(dataset.images), arguments.device)
-            done = run_audit(encoder, probe, dataset, settings, cache_root=default_root(), batch_size=arguments.batch_size)
+            given = {"batch_size": arguments.batch_size, "what_ifs": arguments.what_if or ()}
+            done = run_audit(encoder, probe, dataset, settings, cache_root=default_root(), **given)
             audited.append(with_examples(done, dataset, arguments.include_examples) if arguments.include_examples else done)
     return audited
 

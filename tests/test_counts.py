@@ -28,6 +28,12 @@ def test_intersections_are_further_columns():
     ]
 
 
+def test_an_attribute_may_be_called_size():
+    table = count_table(FACES.rename(columns={"race": "size"}), TRUE, PREDICTED, ["size"])
+    assert table.columns.tolist() == ["size", "y_true", "y_pred", "n"]
+    assert table["n"].tolist() == [1, 1, 2]
+
+
 def test_without_truth_the_column_is_the_empty_string():
     assert set(count_table(FACES, None, PREDICTED, ["race"])["y_true"]) == {""}
 
