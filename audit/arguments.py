@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import audit
 from audit.errors import nearest
@@ -24,6 +24,16 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"error[E2] {message}\nfix: {hint}\n")
 
 
+class AboutModel(argparse.Action):
+    """Keeps words with the number of models named before them: they are about the last of those."""
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option_string: str | None = None
+    ) -> None:
+        said = getattr(namespace, self.dest) or []
+        setattr(namespace, self.dest, [*said, (len(namespace.model or ()), values)])
+
+
 def parser() -> Parser:
     """Return the parser of the command."""
     parse = Parser(PROGRAM, description=audit.__doc__, allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -40,9 +50,15 @@ def _what_to_audit(parse: Parser) -> None:
     """Model, data and where the results go."""
     what = parse.add_argument_group("what to audit")
     what.add_argument(
-        "--model", action="append", metavar="SPEC", help="weights (ckpt.pt), a folder, hf:ORG/NAME[@REV] or open_clip:ARCH,FILE; repeatable"
+        "--model",
+        action="append",
+        metavar="SPEC",
+        help="weights (ckpt.pt), a folder, hf:ORG/NAME[@REV], open_clip:ARCH,FILE or file.py:CLASS; repeatable",
     )
-    what.add_argument("--model-args", metavar="NAME=VALUE", help="what a file of weights does not say: activation=gelu mean=0.5,0.5,0.5 …")
+    what.add_argument(
+        "--model-args", action=AboutModel, metavar="NAME=VALUE", help="what a file of weights does not say: activation=gelu "
+        "mean=0.5,0.5,0.5 …; about the --model before it, or before the first about all"
+    )  # fmt: skip
     what.add_argument(
         "--probe", action="append", metavar="NAME", help="a probe (--list-probes), or your own file.py, which is run; repeatable"
     )

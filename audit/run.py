@@ -128,14 +128,14 @@ def _audit_all(
     arguments: argparse.Namespace, chosen: Sequence[Probe], settings: Settings, directory: Path, gates: Gatekeeper
 ) -> list[Audited]:
     from audit.cache import default_root
-    from audit.encoders import load, parse_model_args
+    from audit.encoders import by_model, load
     from audit.engine import audit as run_audit
     from audit.examples import with_examples
 
     datasets: dict[str, Dataset] = {}
     audited = []
-    stated = parse_model_args(arguments.model_args or "")
-    for spec in arguments.model:
+    about = by_model(arguments.model_args or (), len(arguments.model))
+    for spec, stated in zip(arguments.model, about, strict=True):
         encoder = load(spec, device=arguments.device, dtype=arguments.dtype, model_args=stated)
         for probe in chosen:
             dataset = datasets.get(probe.name) or _load_data(probe, arguments)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from audit.encoders.arguments import MAX_LENGTH, parse_model_args, read_stated, refuse_stated
+from audit.encoders.arguments import MAX_LENGTH, by_model, parse_model_args, read_stated, refuse_stated
 from audit.errors import UsageError
 
 
@@ -46,3 +46,38 @@ def test_a_model_that_says_it_itself_takes_no_statement():
     refuse_stated(None, "a folder")
     with pytest.raises(UsageError, match="mean cannot be stated about a folder"):
         refuse_stated({"mean": "0,0,0"}, "a folder")
+
+
+def test_what_is_stated_is_about_the_model_before_it():
+    from audit.arguments import parser
+
+    words = [
+        "--model",
+        "a.pt",
+        "--model-args",
+        "activation=gelu",
+        "--model",
+        "b.pt",
+        "--model",
+        "c.pt",
+        "--model-args=mean=0,0,0",
+        "--probe",
+        "emoji",
+    ]
+    arguments = parser().parse_args(words)
+    assert by_model(arguments.model_args, 3) == [{"activation": "gelu"}, {}, {"mean": "0,0,0"}]
+
+
+def test_what_is_stated_before_the_first_model_is_about_all():
+    from audit.arguments import parser
+
+    words = ["--model-args", "activation=gelu std=1,1,1", "--model", "a.pt", "--model", "b.pt", "--model-args", "activation=relu"]
+    arguments = parser().parse_args(words)
+    assert by_model(arguments.model_args, 2) == [{"activation": "gelu", "std": "1,1,1"}, {"activation": "relu", "std": "1,1,1"}]
+
+
+def test_a_fact_is_stated_once_about_a_model():
+    with pytest.raises(UsageError, match="gives activation twice"):
+        by_model([(1, "activation=gelu"), (1, "activation=relu")], 1)
+    assert by_model([(1, "activation=gelu"), (1, "mean=0,0,0")], 1) == [{"activation": "gelu", "mean": "0,0,0"}]
+    assert by_model([], 2) == [{}, {}]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from audit.encoders.arguments import parse_model_args, refuse_stated
+from audit.encoders.arguments import by_model, parse_model_args, refuse_stated
 from audit.errors import DataError, UsageError, nearest
 
 if TYPE_CHECKING:
@@ -15,12 +15,13 @@ if TYPE_CHECKING:
 
 FORMS = (
     "a file of weights (ckpt.pt, .safetensors, ...), DIR (a folder in Hugging Face or open_clip layout), hf:ORG/NAME[@REV] or ORG/NAME "
-    "(the hub), open_clip:ARCH,FILE or open_clip:ARCH,TAG"
+    "(the hub), open_clip:ARCH,FILE or open_clip:ARCH,TAG, FILE.py:CLASS or plugin:NAME (an encoder of your own)"
 )
-__all__ = ["FORMS", "load", "parse_model_args"]
-SCHEMES = ("hf", "open_clip")
+__all__ = ["FORMS", "by_model", "load", "parse_model_args"]
+SCHEMES = ("hf", "open_clip", "plugin")
 WEIGHT_FILES = (".pt", ".pth", ".bin", ".ckpt", ".safetensors", ".pkl", ".npz")
 _HUB = re.compile(r"(?P<name>[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(?:@(?P<revision>[\w./-]+))?", re.ASCII)
+_FILE = re.compile(r".+\.py(:\w*)?", re.DOTALL)
 _SCHEME = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9_+-]+):")
 
 
@@ -31,14 +32,15 @@ def load(spec: str, *, device: str = "cpu", dtype: str = "float32", model_args: 
     ----------
     spec : str
         A file of weights (a checkpoint of this project or of another), a folder in Hugging Face or open_clip layout,
-        ``hf:ORG/NAME[@REV]``, or ``open_clip:ARCH,FILE|TAG``. ``ORG/NAME`` alone is the folder of that name if there is one, else the hub's
-        model.
+        ``hf:ORG/NAME[@REV]``, ``open_clip:ARCH,FILE|TAG``, ``FILE.py:CLASS`` or ``plugin:NAME`` (code of your own, which is run).
+        ``ORG/NAME`` alone is the folder of that name if there is one, else the hub's model.
     device : str
         As torch names it.
     dtype : str
         ``float32``, ``bfloat16`` or ``float16``.
     model_args : mapping, optional
-        What a file of weights does not say, by name: ``{"activation": "gelu"}`` (`audit.encoders.arguments.parse_model_args`).
+        What a file of weights does not say, by name: ``{"activation": "gelu"}`` (`audit.encoders.arguments.parse_model_args`); a class of
+        your own is made with them.
 
     Raises
     ------
@@ -58,6 +60,14 @@ def load(spec: str, *, device: str = "cpu", dtype: str = "float32", model_args: 
         refuse_stated(model_args, "a model of the hub")
         return _load_from_hub(spec.removeprefix("hf:"), spec, device, dtype)
     path = Path(spec)
+    if _FILE.fullmatch(spec) and not path.is_dir():
+        from audit.encoders import plugin
+
+        return plugin.load_file(spec, device=device, dtype=dtype, model_args=model_args)
+    if scheme and scheme["scheme"] == "plugin":
+        from audit.encoders import plugin
+
+        return plugin.load_installed(spec.removeprefix("plugin:"), device=device, dtype=dtype, model_args=model_args)
     if spec and path.is_dir():
         return _load_folder(path, device, dtype, model_args)
     if spec and path.exists():

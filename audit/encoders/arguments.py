@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from audit.errors import UsageError
@@ -49,6 +49,35 @@ def parse_model_args(text: str) -> dict[str, str]:
             raise UsageError(f"--model-args gives {name} {'twice' if name in found else 'no value'}", fix=FORM)
         found[name] = value
     return found
+
+
+def by_model(said: Sequence[tuple[int, str]], models: int) -> list[dict[str, str]]:
+    """Return what was stated about each of several models, in their order.
+
+    Parameters
+    ----------
+    said : sequence of (int, str)
+        How many models had been named before, and the words. Before the first model they are about all; after one, about that one, and
+        what is said about one counts before what is said about all.
+    models : int
+
+    Raises
+    ------
+    UsageError
+        If words are not understood, or state a thing twice.
+
+    Examples
+    --------
+    >>> by_model([(0, "activation=gelu"), (2, "activation=quick_gelu")], 2)
+    [{'activation': 'gelu'}, {'activation': 'quick_gelu'}]
+    """
+    stated: list[dict[str, str]] = [{} for _ in range(models + 1)]
+    for place, text in said:
+        words = parse_model_args(text)
+        if twice := sorted(words.keys() & stated[place].keys()):
+            raise UsageError(f"--model-args gives {twice[0]} twice", why="it is about the --model before it", fix=FORM)
+        stated[place] |= words
+    return [{**stated[0], **own} for own in stated[1:]]
 
 
 def read_stated(words: Mapping[str, str]) -> Stated:
