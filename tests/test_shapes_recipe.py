@@ -63,13 +63,14 @@ def test_seeds_are_averaged_point_by_point(comparison):
 
 
 def test_the_table_states_the_ratio_that_was_measured(comparison, tmp_path):
-    curves = {"caption": [(100, 0.0), (800, 0.5)], "bag-of-words": [(100, 0.1), (800, 0.3)], "contrastive": [(100, 0.0), (200, 0.95)]}
-    text = comparison.table(curves)
-    caption, bag, contrastive = text.splitlines()[1:]
-    ratio = 800 / (100 * 2 ** (0.5 / 0.95))
-    assert f"800 ({ratio:.2f}x)" in caption
-    assert "not reached" in bag
-    assert "(1.00x)" in contrastive
+    # The weakest reaches 0.4, so the samples to 0.2 and 0.4 are compared: 800 for itself, and on the others' lines over the logarithm.
+    curves = {"caption": [(100, 0.0), (800, 0.5)], "bag-of-words": [(100, 0.1), (800, 0.4)], "contrastive": [(100, 0.0), (200, 0.95)]}
+    assert comparison.targets(curves) == (0.2, 0.4)
+    caption, bag, contrastive = comparison.table(curves).splitlines()[1:]
+    quick, slow = 100 * 2 ** (0.4 / 0.95), 100 * 8 ** (0.4 / 0.5)
+    assert f"{slow:,.0f} ({slow / quick:.2f}x)" in caption
+    assert f"800 ({800 / quick:.2f}x)" in bag
+    assert contrastive.count("(1.00x)") == 2
     comparison.draw(curves, tmp_path)
     drawing = (tmp_path / "objectives.svg").read_text()
     assert all(kind in drawing for kind in curves)

@@ -13,8 +13,7 @@ from torch import Tensor, nn
 
 from contrastive.data.shapes import KINDS, ShapePictures
 from contrastive.model import CLIP
-from contrastive.objectives.bag_of_words import BagOfWords
-from contrastive.objectives.caption import Caption
+from contrastive.objectives.per_pair import PerPair
 
 ATTRIBUTES = ("colour", "shape", "count", "size")
 """Of a synthetic picture, in the order in which `KINDS` has them."""
@@ -25,7 +24,7 @@ CHUNK = 4096
 def caption_scores(model: CLIP, objective: nn.Module, images_nchw: Tensor, ids_kl: Tensor) -> Tensor:
     """Return float[n, k]: the score of every text for every image. The model is left in eval mode."""
     model.eval()
-    if not isinstance(objective, (Caption, BagOfWords)):
+    if not isinstance(objective, PerPair):
         image_nd, text_kd, scale = model(images_nchw, ids_kl)
         scores_nk: Tensor = scale * (image_nd @ text_kd.T)
         return scores_nk
