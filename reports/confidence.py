@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from audit.evidence import Calibration, Estimate, GapEstimate, GroupCalibration, Odds, ReliabilityBin, ThresholdCurve
 from audit.results import AuditResult, MeasurementRecord
 from reports import phrases, words
 from reports.figures import axis
-from reports.numbers import NOT_ESTIMABLE, count, decimals, difference, p_value, percent, points, rate, span
+from reports.numbers import NOT_ESTIMABLE, count, decimals, difference, number, p_value, percent, points, rate, span
 from reports.panels import Panel, reliability_panel, threshold_panel
 
-SHOWN_IN_BINS = 10
-"""Bins of a tenth each."""
+BINS = 10
+"""Tenths of confidence, in the results."""
+ENOUGH_TO_SCALE = 10
+"""Answered images of a group whose interval may stretch a chart."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,8 @@ class CalibrationView:
     title: str
     alt: str
     panels: tuple[Panel, ...]
+    tenths: tuple[str, ...]
+    """Those of the confidence in which any group has images."""
     rows: tuple[CalibrationRow, ...]
 
 
@@ -128,16 +132,18 @@ def _gap(gap: GapEstimate | None) -> str:
 def _calibration(record: MeasurementRecord, found: Calibration) -> CalibrationView:
     title = f"{record.name} by {phrases.attributes(found.attributes)}"
     known = [group for group in found.groups if group.error is not None]
+    used = [i for i in range(BINS) if any(group.bins[i].n for group in found.groups)]
     return CalibrationView(
         title=title,
         alt=f"Accuracy against confidence of {record.name}, a panel for each of {len(found.groups)} groups; "
         f"{len(known)} have enough images for a calibration error. The table below has every number.",
         panels=tuple(map(reliability_panel, found.groups)),
-        rows=tuple(map(_calibration_row, found.groups)),
+        tenths=tuple(f"{100 * i // BINS}–{100 * (i + 1) // BINS} % sure" for i in used),
+        rows=tuple(_calibration_row(group, used) for group in found.groups),
     )
 
 
-def _calibration_row(group: GroupCalibration) -> CalibrationRow:
+def _calibration_row(group: GroupCalibration, used: Sequence[int]) -> CalibrationRow:
     return CalibrationRow(
         group=phrases.group(group.group),
         n=count(group.n),
@@ -145,14 +151,14 @@ def _calibration_row(group: GroupCalibration) -> CalibrationRow:
         chance=percent(group.error_by_chance, 1) if group.error_by_chance is not None else "",
         over=_signed(group.overconfidence),
         compared=group.error is not None,
-        bins=tuple(map(_bin, group.bins)),
+        bins=tuple(_bin(group.bins[i]) for i in used),
     )
 
 
 def _bin(each: ReliabilityBin) -> str:
     if each.accuracy is None or each.confidence is None:
-        return f"n = {each.n}" if each.n else ""
-    return f"{percent(each.confidence)} sure, {percent(each.accuracy.value)} right, n = {count(each.n)}"
+        return f"({each.n})" if each.n else ""
+    return f"{number(each.confidence, 0)} → {number(each.accuracy.value, 0)} ({count(each.n)})"
 
 
 def _share(estimate: Estimate | None) -> str:
@@ -168,7 +174,9 @@ def _signed(estimate: Estimate | None) -> str:
 
 def _thresholds(key: str, title: str, curve: ThresholdCurve) -> ThresholdView:
     groups = range(len(curve.points[0].by_group))
-    ends = [cell.rate.high for point in curve.points for cell in point.by_group if cell.rate is not None and cell.answered >= SHOWN_IN_BINS]
+    ends = [
+        cell.rate.high for point in curve.points for cell in point.by_group if cell.rate is not None and cell.answered >= ENOUGH_TO_SCALE
+    ]
     reach = min(axis(0.0, max(ends, default=1.0))[-1], 1.0)
     fewest = min(point.coverage for point in curve.points)
     return ThresholdView(

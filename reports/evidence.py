@@ -45,14 +45,21 @@ class FirmRow:
 class AdjustedRow:
     """Two groups, as they are and at equal other attributes."""
 
-    key: str
-    title: str
     pair: str
     others: str
     crude: str
     within: str
     p: str
     strata: str
+
+
+@dataclass(frozen=True)
+class AdjustedView:
+    """A question with a row for each attribute that was held equal, and one for all of them together."""
+
+    key: str
+    title: str
+    rows: tuple[AdjustedRow, ...]
 
 
 @dataclass(frozen=True)
@@ -76,9 +83,9 @@ class Evidence:
     firm: tuple[FirmRow, ...]
     near_ties: str
     shares: tuple[str, ...]
-    adjusted: tuple[AdjustedRow, ...]
+    adjusted: tuple[AdjustedView, ...]
     gaps: tuple[str, ...]
-    """A sentence for each gap that other attributes may explain."""
+    """A sentence for each disparity that other attributes may explain."""
     dumbbells: Forest | None
     effects: tuple[EffectRow, ...]
 
@@ -94,8 +101,8 @@ def evidence(keys: Mapping[str, str], findings: Sequence[Finding], audit: AuditR
         firm=tuple(_firm(keys[each.id], titles[each.id], each, audit) for each in findings if each.noise),
         near_ties=near_ties_sentence(audit, titles),
         shares=tuple(percent(share) for share in shares),
-        adjusted=tuple(_adjusted(keys[each.id], titles[each.id], found) for each in adjusted for found in each.adjusted),
-        gaps=tuple(sentence for each in adjusted for sentence in _explained(titles[each.id], each)),
+        adjusted=tuple(AdjustedView(keys[each.id], titles[each.id], tuple(map(_adjusted, each.adjusted))) for each in adjusted),
+        gaps=tuple(sentence for each in adjusted if each.verdict == "disparity" for sentence in _explained(titles[each.id], each)),
         dumbbells=dumbbells([(titles[each.id], each.adjusted[-1].crude, each.adjusted[-1].difference) for each in adjusted])
         if adjusted
         else None,
@@ -163,8 +170,7 @@ def _chosen(finding: Finding) -> str:
     if tipping is None:
         return "the largest pair is not clear by itself"
     n = phrases.rate_of(finding, tipping.worst).n
-    end = "the difference is gone" if tipping.turned == "significance" else "the sign turns"
-    return f"{count(tipping.images)} of {count(n)} labels of {phrases.group(tipping.worst)} ({percent(tipping.share, 1)}): {end}"
+    return f"{count(tipping.images)} of {count(n)} labels of {phrases.group(tipping.worst)} ({percent(tipping.share, 1)})"
 
 
 def near_ties_sentence(audit: AuditResult, titles: Mapping[str, str]) -> str:
@@ -190,12 +196,10 @@ def near_ties_sentence(audit: AuditResult, titles: Mapping[str, str]) -> str:
 # ---- at equal other attributes -------------------------------------------------------------------------------------------------------
 
 
-def _adjusted(key: str, title: str, found: Adjusted) -> AdjustedRow:
+def _adjusted(found: Adjusted) -> AdjustedRow:
     within = found.difference
     places = decimals(within.low, within.high)
     return AdjustedRow(
-        key=key,
-        title=title,
         pair=f"{phrases.group(found.first)} − {phrases.group(found.second)}",
         others=phrases.attributes(found.others),
         crude=number(found.crude, places, signed=True),
