@@ -147,7 +147,7 @@ def _counted(probe: str, measurements: Sequence[str], sides: Sequence[Audited], 
         shared = shared if shared.equals(other) else shared[shared.isin(other)]
     pairs = []
     for place, after in enumerate(sides[1:], 1):
-        both = int(found[0].isin(found[place]).sum())
+        both = len(found[0]) if found[0].equals(found[place]) else int(found[0].isin(found[place]).sum())
         only = (len(found[0]) - both, len(found[place]) - both)
         own = {name: (each[0], each[place]) for name, each in tables.items()}
         counted = count_changes((sides[0].audits[probe], after.audits[probe]), own, settings, len(sides) - 1)

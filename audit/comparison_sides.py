@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 from audit.comparison import Side
@@ -229,12 +230,21 @@ def _check_labels(first: pd.DataFrame, second: pd.DataFrame, who: str) -> None:
             raise DataError(
                 f"{who} were audited with other attributes", why=f"only one knows {name!r}", fix="audit both on the same --data"
             )
-        differ = int((first[name].astype(object).fillna("").to_numpy() != second[name].astype(object).fillna("").to_numpy()).sum())
+        differ = _differing(first[name], second[name])
         if differ:
             raise DataError(
                 f"{who} disagree about what the images show",
                 why=f"{name} differs for {differ} of {len(first)} images of the same identifier", fix="audit both on the same --data",
             )  # fmt: skip
+
+
+def _differing(first: pd.Series, second: pd.Series) -> int:
+    """Count the rows in which two columns of categories differ; a missing value (no true answer) equals another."""
+    translated = first.cat.categories.get_indexer(second.cat.categories)
+    codes = second.cat.codes.to_numpy()
+    # -1 is "missing" for a row, and -2 here "no such category" for a value that only the second column has.
+    same = np.where(codes < 0, -1, np.where(translated < 0, -2, translated)[codes] if len(translated) else -1)
+    return int(np.count_nonzero(first.cat.codes.to_numpy() != same))
 
 
 def identifiers(probe: str, each: Audited) -> pd.Index:
