@@ -105,7 +105,9 @@ def audit(
     )
     audited = concluded(answered, probe, settings)
     levels, contents = dataset.levels, embeddings.contents
-    material = Material(probe.measurements, encoder.record, embeddings.vectors, contents, attributes, levels, texts, settings)
+    material = Material(
+        probe.measurements, encoder.record, embeddings.vectors, contents, attributes, levels, texts, settings, probe.cluster
+    )
     # After the verdict and apart from it: what would be belongs to another model.
     tried = tuple(found for plan in plans for found in explore(plan, material, methods))
     return replace(audited, result=replace(audited.result, what_ifs=tried))

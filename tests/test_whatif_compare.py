@@ -231,6 +231,24 @@ def test_what_does_not_survive_the_number_of_tries_is_unchanged():
     assert corrected([replace(template, change_p=0.9, outcome="reversed")], 0.05)[0].outcome == "reversed"
 
 
+def test_images_of_one_cluster_are_not_as_many_cases():
+    """40 of the 200 of group a lose their event, all in 2 of its 10 clusters of 20: far less certain than 40 single images."""
+    before, after, by = both({"a": (60, 40, 0, 100), "b": (60, 0, 0, 140)})
+    for each in (before, after):
+        each.attributes["cluster"] = [f"c{row // 20}" for row in range(400)]
+    alone = what_if(tried(before, after), PAIR, by)
+    together = what_if(tried(before, after), PAIR, replace(by, cluster="cluster"))
+    assert together.change.value == alone.change.value == pytest.approx(-0.2)
+    assert together.change.high - together.change.low > 1.5 * (alone.change.high - alone.change.low)
+    assert together.change_p > alone.change_p
+    assert together.pair_after.high - together.pair_after.low > alone.pair_after.high - alone.pair_after.low
+    # Clusters of one image each are images.
+    for each in (before, after):
+        each.attributes["cluster"] = [str(row) for row in range(400)]
+    single = what_if(tried(before, after), PAIR, replace(by, cluster="cluster"))
+    assert single.change.low == pytest.approx(alone.change.low, abs=0.015)
+
+
 def point(gap, accuracy):
     """A what-if with this gap and accuracy after; .3 and .9 before."""
     template = told({"a": (60, 0, 0, 140), "b": (20, 0, 0, 80)})

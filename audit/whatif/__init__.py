@@ -7,8 +7,11 @@
     projection    embeddings without a direction, or without some coordinates
     ranking       another order of the retrieved images
     thresholds    a threshold for each group (fairlearn)
+    methods       every method at every setting that is tried
     compare       before and after on the same images
+    cost          what it does to accuracy
     frontier      gap against accuracy, over everything that was tried
+    explore       a plan from start to end; reranking: a search
 
 Whatever is chosen is chosen on one half of the images and shown on the other. The verdict of an audit belongs to the unmodified model.
 """

@@ -7,22 +7,23 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
-from audit.alternatives import Ending, GroupChange, Utility, WhatIf
+from audit.alternatives import Ending, GroupChange, WhatIf
 from audit.errors import DataError, UsageError
 from audit.evidence import Estimate
-from audit.statistics.intervals import agresti_min, newcombe
+from audit.statistics.intervals import newcombe
 from audit.statistics.metrics import extremes
-from audit.statistics.null import GapNull, gap_test, generator, mcnemar_p
+from audit.statistics.null import GapNull, gap_test, generator
 from audit.statistics.resampling import exceedance_p, hull, resample_counts
 from audit.statistics.rows import row_codes, row_events
 from audit.types import UNKNOWN
-from audit.whatif.labels import NO_ANSWER
+from audit.whatif.cost import utility
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from jaxtyping import Float, Int
+    from jaxtyping import Bool, Float, Int
 
     from audit.statistics.metrics import Metric, Outcome
     from audit.types import Group, Predictions, Settings
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 _BOTH, _ONLY_BEFORE, _ONLY_AFTER, _NEITHER = range(4)
 """Cells of a group's table of events before x after."""
 _SLACK = 1e-12
+_BLOCK = 512
+_CLUSTER_DRAWS = 1999
 _IMPROVEMENTS = ("smaller", "levelled down", "indistinguishable")
 RANDOM_RATE = 0.05
 """A change counts as better than a random one of its kind where at most this share of them, itself included, leaves a gap as small."""
@@ -45,6 +48,8 @@ class Judge:
     by: tuple[str, ...]
     levels: Mapping[str, Group]
     settings: Settings
+    cluster: str | None = None
+    """The attribute whose images belong together, such as the person that they show."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +77,8 @@ class _Joint:
     """Images by event before x event after."""
     moved: Int[np.ndarray, "g"]
     not_compared: tuple[Group, ...]
+    by_cluster: Int[np.ndarray, "c g 4"] | None = None
+    """The same counts by cluster, where images come in clusters."""
 
     @property
     def n(self) -> Int[np.ndarray, "g"]:
@@ -137,7 +144,7 @@ def what_if(tried: Tried, pair: tuple[Group, Group], judge: Judge) -> WhatIf:
     )
     change, change_p = _change(joint, settings, generator(settings.seed, f"{name}/change"))
     places = [joint.groups.index(group) for group in pair]
-    pair_before, pair_after = _pair(joint, places, settings.alpha)
+    pair_before, pair_after = _pair(joint, places, settings.alpha, generator(settings.seed, f"{name}/pair"))
     gap_before, gap = (_simultaneous(events, joint.n, settings.alpha) for events in (joint.before, joint.after))
     random = np.array(tried.random_gaps)
     by_chance = bool(len(random)) and (1 + np.count_nonzero(random <= gap.value + _SLACK)) / (1 + len(random)) > RANDOM_RATE
@@ -178,7 +185,17 @@ def _joint(before: Predictions, after: Predictions, judge: Judge) -> _Joint:
     enough = cells.sum(axis=1) >= max(judge.settings.min_group_size, 2)
     used = enough & np.array([UNKNOWN not in group for group in groups])
     named = [tuple(groups[i] for i in np.flatnonzero(which)) for which in (used, ~used)]
-    return _Joint(named[0], cells[used], moved[used], named[1])
+    by_cluster = None if judge.cluster is None else _by_cluster(before.attributes[judge.cluster], cell, first.counted, used)
+    return _Joint(named[0], cells[used], moved[used], named[1], by_cluster)
+
+
+def _by_cluster(
+    owner: pd.Series, cell: Int[np.ndarray, "n"], counted: Bool[np.ndarray, "n"], used: Bool[np.ndarray, "g"]
+) -> Int[np.ndarray, "c g 4"]:
+    number, names = pd.factorize(owner)
+    width = 4 * len(used)
+    counts = np.bincount((number * width + cell)[counted], minlength=width * len(names))
+    return counts.reshape(len(names), len(used), 4)[:, used]
 
 
 def _change(joint: _Joint, settings: Settings, rng: np.random.Generator) -> tuple[Estimate, float]:
@@ -190,7 +207,24 @@ def _change(joint: _Joint, settings: Settings, rng: np.random.Generator) -> tupl
     low, high = hull(float(value), deviations, settings.alpha)
     # The level at which the interval, a hull of both tails, would begin to hold 0.
     p = 2 * max(exceedance_p(deviations, abs(float(value))), exceedance_p(-deviations, abs(float(value))))
+    if joint.by_cluster is not None:
+        # The wider of the two: drawn by image it takes a cluster for many cases, drawn by cluster it takes an unchanged one for certain.
+        deviations = _gap_change(_resampled(joint.by_cluster, _CLUSTER_DRAWS, rng)) - value
+        ends = hull(float(value), deviations, settings.alpha)
+        low, high = min(low, ends[0]), max(high, ends[1])
+        p = max(p, 2 * max(exceedance_p(deviations, abs(float(value))), exceedance_p(-deviations, abs(float(value)))))
     return Estimate(float(value), low, high), min(p, 1.0)
+
+
+def _resampled(by_cluster: Int[np.ndarray, "c g 4"], draws: int, rng: np.random.Generator) -> Int[np.ndarray, "b g 4"]:
+    """Draw whole clusters anew; a draw without an image of some group says nothing about it and is left out."""
+    clusters = len(by_cluster)
+    drawn = []
+    for start in range(0, draws, _BLOCK):
+        weights = rng.multinomial(clusters, np.full(clusters, 1 / clusters), size=min(_BLOCK, draws - start))
+        drawn.append(np.tensordot(weights, by_cluster, axes=(1, 0)))
+    cells = np.concatenate(drawn)
+    return np.asarray(cells[(cells.sum(axis=2) > 0).all(axis=1)])
 
 
 def _gap_change(cells: Float[np.ndarray, "*b g 4"] | Int[np.ndarray, "*b g 4"]) -> Float[np.ndarray, "*b"]:
@@ -199,11 +233,16 @@ def _gap_change(cells: Float[np.ndarray, "*b g 4"] | Int[np.ndarray, "*b g 4"]) 
     return np.asarray(np.ptp(after / n, axis=-1) - np.ptp(before / n, axis=-1))
 
 
-def _pair(joint: _Joint, places: list[int], alpha: float) -> tuple[float, Estimate]:
+def _pair(joint: _Joint, places: list[int], alpha: float, rng: np.random.Generator) -> tuple[float, Estimate]:
     (k_1, k_2), (n_1, n_2) = joint.after[places], joint.n[places]
-    low, high = newcombe(k_1, n_1, k_2, n_2, alpha)
+    low, high = (float(end) for end in newcombe(k_1, n_1, k_2, n_2, alpha))
     first, second = joint.before[places] / joint.n[places]
-    return float(first - second), Estimate(float(k_1 / n_1 - k_2 / n_2), float(low), float(high))
+    if joint.by_cluster is not None:
+        cells = _resampled(joint.by_cluster, _CLUSTER_DRAWS, rng)[:, places]
+        after = (cells[..., _BOTH] + cells[..., _ONLY_AFTER]) / cells.sum(axis=-1)
+        ends = np.quantile(after[:, 0] - after[:, 1], [alpha / 2, 1 - alpha / 2])
+        low, high = min(low, float(ends[0])), max(high, float(ends[1]))
+    return float(first - second), Estimate(float(k_1 / n_1 - k_2 / n_2), low, high)
 
 
 def _simultaneous(events: Int[np.ndarray, "g"], n: Int[np.ndarray, "g"], alpha: float) -> Estimate:
@@ -239,35 +278,6 @@ def _levelled_down(joint: _Joint, metric: Metric) -> bool:
     gain = (joint.after - joint.before) / joint.n * (1 if metric.better == "high" else -1)
     best = extremes(joint.before / joint.n)[0 if metric.better == "high" else 1]
     return bool((gain <= 0).all() and gain[best] < 0)
-
-
-def utility(before: Predictions, after: Predictions, alpha: float) -> Utility:
-    """Accuracy before and after on the images with a true answer; giving no answer is not being right.
-
-    Raises
-    ------
-    UsageError
-        If there is no true answer.
-    """
-    truth = before.y_true
-    if truth is None or after.y_true is None or len(truth) != len(after.y_true):
-        raise UsageError(
-            "a what-if is not shown without its cost in accuracy", why="there is no true answer", fix="give a measurement that has one"
-        )
-    known = truth != UNKNOWN
-    right = [(answered.y_pred == truth)[known] for answered in (before, after)]
-    n, gained, lost = int(known.sum()), int((right[1] & ~right[0]).sum()), int((right[0] & ~right[1]).sum())
-    given = (after.y_pred != NO_ANSWER)[known]
-    low, high = agresti_min(gained, lost, n, alpha)
-    return Utility(
-        n=n,
-        before=float(right[0].sum() / max(n, 1)),
-        after=float(right[1].sum() / max(n, 1)),
-        change=Estimate((gained - lost) / max(n, 1), low, high),
-        p=mcnemar_p(gained, lost),
-        answered=float(given.sum() / max(n, 1)),
-        among_answered=float(right[1][given].mean()) if given.any() else None,
-    )
 
 
 def control_gaps(

@@ -45,6 +45,8 @@ class Material:
     texts: Mapping[str, Float[np.ndarray, "d"]]
     """Every prompt of the measurements and the plans -> its embedding."""
     settings: Settings
+    cluster: str | None = None
+    """The attribute whose images belong together, where the audit knows one; a plan may name its own."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,7 @@ def explore(plan: WhatIfPlan, material: Material, methods: Sequence[str]) -> tup
     UsageError
         If the plan names a finding that no measurement has, or one by several attributes.
     """
+    plan = replace(plan, cluster=plan.cluster or material.cluster)
     measurement, claim = _planned(plan, material)
     halves = _halves(plan, measurement, claim, material)
     labels = [name for name in methods if name in METHODS]
@@ -117,7 +120,7 @@ def _halves(plan: WhatIfPlan, measurement: Measurement, claim: Claim, material: 
     units = list(material.attributes[plan.cluster]) if plan.cluster else list(material.contents)
     fit = fit_half(units, material.settings.seed)
     require_disjoint(*([unit for unit, inside in zip(units, side, strict=True) if inside] for side in (fit, ~fit)))
-    judges = [_judge(measurement, each, asked, material) for each in _same_claim(measurement, claim)]
+    judges = [replace(_judge(measurement, each, asked, material), cluster=plan.cluster) for each in _same_claim(measurement, claim)]
     target = next(judge for judge in judges if judge.by == claim.by)
     one, other = asked.of(fit), asked.of(~fit)
     shown = Shown(other, other.answers())

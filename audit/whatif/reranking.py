@@ -96,7 +96,7 @@ def search(plan: WhatIfPlan, fit: Asked, shown: Asked, attribute: str, levels: M
     """
     query = plan.query or ""
     finding = f"{shown.measurement.name}/found[{query}, first {SHARE:.0%}]/{attribute}"
-    judge = Judge(finding, METRICS["selection_rate"], frozenset({FOUND}), (attribute,), levels, settings)
+    judge = Judge(finding, METRICS["selection_rate"], frozenset({FOUND}), (attribute,), levels, settings, plan.cluster)
     refused: list[Refused] = []
     what_ifs = []
     try:
