@@ -78,7 +78,7 @@ def test_adding_child_moves_the_harm_rate_as_computed_by_hand(run, faces):
     assert what_if.utility.before == pytest.approx(np.isin(kind, [0, 2, 3]).mean())
     assert what_if.utility.after == pytest.approx(np.isin(kind, [0, 3]).mean())
     assert what_if.gap.value == pytest.approx((kind == 4).sum() / old.sum())
-    assert what_if.gap.value > what_if.gap_before.value + 0.1  # both rates fall or stay, and the gap grows
+    assert what_if.gap.value > what_if.gap_before.value + 0.05  # both rates fall or stay, and the gap grows
     assert found.cost == RIGHT.sentence
 
 
