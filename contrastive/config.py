@@ -119,10 +119,10 @@ def _text_of(source: str) -> str:
     path = Path(source)
     try:
         return path.read_text("utf-8")
-    except OSError:
-        pass  # not a readable file: a recipe's name, or an error that names both possibilities
     except UnicodeDecodeError as error:
         raise ConfigError(f"{source} is not a UTF-8 text file", fix="give a TOML file or a recipe's name") from error
+    except (OSError, ValueError):
+        pass  # not a readable file, or no file's name: a recipe's name, or an error that names both possibilities
     known = recipes()
     if source not in known:
         raise ConfigError(f"no readable file and no recipe {source!r}", fix=nearest(path.name.removesuffix(".toml"), known))

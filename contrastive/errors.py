@@ -6,7 +6,7 @@
     |-- ConfigError       2    an unknown preset, a key or a value that a configuration does not have
     |-- CheckpointError   3    a file that cannot be read, is damaged or does not fit
     |-- UnsafeFileError   4    a file refused because reading it could run code or exhaust the machine
-    `-- MachineError      5    disk full, cannot write
+    `-- MachineError      5    disk full, cannot write, out of memory
 """
 
 from __future__ import annotations
@@ -66,6 +66,26 @@ class MachineError(ContrastiveError):
     """The machine does not give what is needed."""
 
     exit_code = 5
+
+
+_NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory")
+
+
+def of_memory(error: BaseException) -> MachineError | None:
+    """Return what to say where memory did not suffice, in which of its ways torch or Python may say so; None for any other error.
+
+    Examples
+    --------
+    >>> of_memory(RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 384000 bytes. Error code 12")).what
+    'the memory does not suffice'
+    >>> of_memory(ValueError("embedded null byte"))
+    """
+    text = str(error)
+    if not isinstance(error, MemoryError) and not (isinstance(error, RuntimeError) and any(words in text for words in _NO_MEMORY)):
+        return None
+    why = next((line for line in text.splitlines() if "memory" in line), text)[:200] or None
+    fix = "a smaller data.batch or a larger optim.accumulate, run.recompute=true, run.precision=bf16, or a smaller model"
+    return MachineError("the memory does not suffice", why=why, fix=fix)
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -105,7 +105,7 @@ def _check_device(device: str) -> None:
     try:
         torch.empty(1, device=distributed.own_device(device))
     except (RuntimeError, AssertionError) as error:
-        raise ConfigError(f"run.device cannot be {device!r} here", why=str(error).splitlines()[0], fix="run.device=cpu") from error
+        raise ConfigError(f"run.device cannot be {device!r} here", why=str(error).splitlines()[0][:200], fix="run.device=cpu") from error
 
 
 def check_shares(config: Config, size: int) -> None:

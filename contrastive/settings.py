@@ -51,6 +51,7 @@ class DataConfig:
     caption_column: str = "caption"
 
     def __post_init__(self) -> None:
+        _require(_is_name(self.train), "data.train", "the name of data: it is empty or holds a NUL character")
         _require(self.batch >= 2, "data.batch", "at least 2: a pair alone has nothing to be told from")
         _require(0 <= self.shift <= 64, "data.shift", "between 0 and 64 pixels")
         _require(0 <= self.held_out <= 0.5, "data.held_out", "between 0 and 0.5")
@@ -180,6 +181,8 @@ class RunConfig:
     """Of the electricity here. None: nothing is said of emissions, as where no counter measures the energy."""
 
     def __post_init__(self) -> None:
+        _require(_is_name(self.out), "run.out", "the name of a folder: it is empty or holds a NUL character")
+        _require(re.fullmatch(r"cpu|mps|cuda(:\d+)?", self.device) is not None, "run.device", "cpu, cuda, cuda:N or mps")
         _require(0 <= self.seed < 2**63, "run.seed", "between 0 and 2^63 - 1")
         _require(self.kg_co2e_per_kwh is None or 0 <= self.kg_co2e_per_kwh < float("inf"), "run.kg_co2e_per_kwh", "0 or more")
         _require(self.save_every >= 1, "run.save_every", "at least 1")
@@ -223,6 +226,10 @@ class ModelSource:
         if self.preset:
             return {"preset": self.preset, **self.changes}
         return {"init": self.init, **({"stated": dict(self.stated)} if self.stated else {})}
+
+
+def _is_name(text: str) -> bool:
+    return bool(text.strip()) and "\0" not in text
 
 
 def _is_pattern(text: str) -> bool:

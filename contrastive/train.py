@@ -20,7 +20,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from contrastive.errors import ContrastiveError, MachineError
+from contrastive.errors import ContrastiveError, MachineError, of_memory
 
 if TYPE_CHECKING:
     from contrastive.config import Config
@@ -180,9 +180,10 @@ def _conclude(measures: dict[str, float], training: Training, config: Config) ->
 
 
 def _explain(error: Exception) -> int:
-    if isinstance(error, ContrastiveError):
-        _complain(f"error: {error}")
-        return error.exit_code
+    known = error if isinstance(error, ContrastiveError) else of_memory(error)
+    if known is not None:
+        _complain(f"error: {known}")
+        return known.exit_code
     _complain(f"error: a defect of this program: {type(error).__name__}: {error}\nfix: run it again with --debug and report what it prints")
     return 70
 

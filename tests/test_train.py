@@ -209,6 +209,12 @@ def test_an_unknown_setting_exits_2_without_a_traceback(tmp_path):
         (["model.vison.channels=[8]"], 2, "model has no setting 'vison'"),
         (["model.vision.channels=[8, 8, 8, 8, 8, 8]"], 2, "must divide vision.image_size"),
         (["run.device=cuda:77"], 2, "run.device cannot be 'cuda:77' here"),
+        (["run.device=gpu"], 2, "run.device must be cpu, cuda, cuda:N or mps"),
+        (["run.device=meta"], 2, "run.device must be cpu"),
+        (['run.out="a\\u0000b"'], 2, "run.out must be the name of a folder"),
+        (['run.out=" "'], 2, "run.out must be the name of a folder"),
+        (['data.train="a\\u0000.csv"'], 2, "data.train must be the name of data"),
+        (["model.vision.image_size=1000000", "model.vision.channels=[1]"], 5, "the memory does not suffice"),
         (["data.batch=5000"], 3, "1296 pairs do not fill a batch of 5000"),
         (["data.train=none.csv"], 3, "cannot read none.csv"),
         (["data.vocabulary=300"], 2, "514"),
@@ -219,6 +225,11 @@ def test_mistakes_in_a_run(run, capsys, overrides, code, words):
     shown = capsys.readouterr().err
     assert words in shown
     assert "Traceback" not in shown
+
+
+def test_a_source_that_is_no_file_name(capsys):
+    assert main(["a\0b"]) == 2
+    assert "no readable file and no recipe" in capsys.readouterr().err
 
 
 def test_a_checkpoint_with_code_is_refused_before_anything_starts(run, tmp_path, capsys):

@@ -6,6 +6,7 @@ import os
 import socket
 import tarfile
 import time
+import warnings
 from pathlib import Path
 
 import datasets
@@ -420,6 +421,20 @@ def test_a_misspelt_source_is_told_what_may_stand_there():
         open_source(DataConfig("shape"))
     assert "hf:ORG/NAME" in caught.value.why
     assert "did you mean shapes" in caught.value.fix
+
+
+def test_a_picture_too_large_is_counted_without_a_warning_of_pillows(tmp_path):
+    # 10,000 x 10,000 pixels of one grey are a file of 12 kB.
+    Image.new("L", (10_000, 10_000)).save(tmp_path / "a.png")
+    Image.new("L", (8, 8)).save(tmp_path / "b.png")
+    (tmp_path / "pairs.csv").write_text("image,caption\na.png,large\nb.png,small\n")
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        source = open_source(DataConfig(str(tmp_path / "pairs.csv")))
+        with warnings.catch_warnings(record=True) as heard:
+            pairs = load_pairs(source, Preprocess(8), TOKENIZER, ["{caption}"], Reading(max_broken=0.5, workers=2))
+    assert not heard
+    assert pairs.replaced == ("a.png: larger than 50 megapixels; the next whole pair takes its place",)
 
 
 def test_no_python_list_of_strings_is_kept(tmp_path):

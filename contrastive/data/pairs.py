@@ -6,6 +6,7 @@ A set that fits is held in memory, decoded and tokenised once; a larger one is r
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from typing import Protocol
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
 
 from contrastive.data.order import stream
@@ -173,10 +175,12 @@ def load_pairs(
 def _threads(workers: int) -> Iterator[ThreadPoolExecutor]:
     """Pillow lets other threads run while it decodes and resizes; an error does not wait for what is queued behind it."""
     pool = ThreadPoolExecutor(workers, "decode")
-    try:
-        yield pool
-    finally:
-        pool.shutdown(cancel_futures=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # such a picture is refused and counted, in our own words
+        try:
+            yield pool
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 def texts_of(source: CaptionedImages, index: int, templates: Sequence[str]) -> list[str]:

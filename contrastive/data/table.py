@@ -78,7 +78,11 @@ def load_table(path: Path, image_column: str, caption_column: str) -> CaptionTab
             rows = name_table(read(file, path, image_column, caption_column))
     except OSError as error:
         raise TrainingDataError(f"cannot read {path}", why=error.strerror) from error
-    except (UnicodeError, csv.Error) as error:
+    except csv.Error as error:
+        raise TrainingDataError(
+            f"{path} cannot be read as CSV", why=str(error), fix="quote fields as RFC 4180 does, or write JSONL"
+        ) from error
+    except UnicodeError as error:
         raise TrainingDataError(f"{path} is not a {'JSONL' if jsonl else 'CSV'} file in UTF-8", why=str(error)) from error
     if not rows.num_rows:
         why = "a line for each image is needed" if jsonl else "a header line and at least one row are needed"
