@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from audit.evidence import Estimate
 from audit.expressions import COMPARE, Aimed, Gate, same_group
 from audit.gated import GateCheck, Gated, GateOutcome
 from audit.results import AuditResult, Finding, Rate
-from audit.statistics.bounds import gap_bounds, images_needed, rate_bounds, ratio_bounds
+from audit.statistics.bounds import gap_bounds, images_needed, rate_bounds, ratio_bounds, stretched
 from audit.types import Settings
 
 if TYPE_CHECKING:
     from jaxtyping import Int
 
-    from audit.evidence import Estimate
     from audit.statistics.bounds import Bounded
 
 LIMITED = "LIMITED RUN: a sample settles no gate."
@@ -120,20 +120,49 @@ class _Bound:
         """Whether this number would breach the gate."""
         return COMPARE[self.gate.operator](number, self.gate.limit)
 
+    @property
+    def clustered(self) -> bool:
+        """Whether images come in clusters, so that their number says less than it seems."""
+        return any(rate.clusters is not None for rate in self.compared)
+
     def check(self) -> GateCheck:
         """Decide it."""
-        bounds = self.bounded()(self.events, self.n) if len(self.compared) >= (1 if self.gate.subject == "rate" else 2) else None
+        enough = len(self.compared) >= (1 if self.gate.subject == "rate" else 2)
+        bounds = None if not enough else self.by_cluster() if self.clustered else self.bounded()(self.events, self.n)
         if bounds is None:
             return GateCheck(self.audit.model.name, self.audit.probe.name, self.finding.id, "inconclusive", self.why_not_estimable())
         outcome, said = self.outcome(bounds)
         needed = None
         if outcome == "inconclusive" and not self.audit.data.limited and not self.blocked(bounds):
-            needed = images_needed(self.events, self.n, self.bounded(), lambda found: self.beyond(found) or self.within(found))
-            said = f"{said} {_how_many(needed, int(self.n.sum()))}"
+            needed, hint = self.would_settle()
+            said = f"{said} {hint}"
         return GateCheck(
             self.audit.model.name, self.audit.probe.name, self.finding.id, outcome, " ".join([said, *self.not_covered(outcome)]),
             bounds.value, bounds.low, bounds.high, int(self.n.sum()), needed,
         )  # fmt: skip
+
+    def would_settle(self) -> tuple[int | None, str]:
+        """Return how many images would settle it, and the sentence that says so."""
+        if self.clustered:
+            return None, "More clusters would settle it, not more images of the same ones; how many is not computed."
+        needed = images_needed(self.events, self.n, self.bounded(), lambda found: self.beyond(found) or self.within(found))
+        return needed, _how_many(needed, int(self.n.sum()))
+
+    def by_cluster(self) -> Estimate | None:
+        """Return the bounds that the finding's own intervals give, which take a cluster for one case."""
+        gap, alpha = self.finding.gap, self.settings.alpha
+        if self.gate.subject == "gap" and gap is not None and gap.farthest is not None:
+            pairs = len(self.compared) * (len(self.compared) - 1) // 2
+            low = stretched(gap.value, gap.low, alpha / pairs, alpha / (pairs * self.family))
+            return Estimate(gap.value, max(low, 0.0), gap.farthest)
+        if self.gate.subject == "rate":
+            rates = [(rate.value or 0.0, rate.low or 0.0, 1.0 if rate.high is None else rate.high) for rate in self.compared]
+            corrected = alpha / (len(rates) * self.family)
+            lows = [stretched(value, low, alpha, corrected) for value, low, _ in rates]
+            highs = [stretched(value, high, alpha, corrected) for value, _, high in rates]
+            end = max if self.gate.operator in (">", ">=") else min
+            return Estimate(end(value for value, _, _ in rates), max(end(lows), 0.0), min(end(highs), 1.0))
+        return None
 
     def bounded(self) -> Bounded:
         """Return what bounds the number that the gate asks about."""
@@ -191,6 +220,8 @@ class _Bound:
 
     def why_not_estimable(self) -> str:
         limited = [LIMITED] if self.audit.data.limited else []
+        if self.gate.subject == "ratio" and self.clustered:
+            return " ".join([*limited, "A ratio is not bounded where images come in clusters."])
         if self.gate.subject == "ratio" and len(self.compared) > 1:
             return " ".join([*limited, "A ratio is not estimable: a group has no event."])
         fewest = max(self.settings.min_group_size, 2)

@@ -234,6 +234,32 @@ def test_what_is_not_covered_is_named():
     assert "Not covered: 3 images left out (truncated)." in found.reason
 
 
+def clustered(cells, gap, low, farthest, p=0.0001):
+    """A finding whose images come in 20 clusters: its own intervals are wider than its counts would give."""
+    found = finding(cells, p=p)
+    rates = tuple(replace(each, clusters=20, low=each.value - 0.1, high=each.value + 0.1) for each in found.by_group)
+    return replace(found, by_group=rates, gap=replace(found.gap, value=gap, low=low, high=gap + 0.1, farthest=farthest))
+
+
+def test_images_in_clusters_are_not_as_many_cases():
+    """300 and 200 of 1,000 would breach .05 by image; by cluster the gap of .1 may be as small as .02 and as large as .17."""
+    found = clustered({"Female": (300, 1000), "Male": (200, 1000)}, 0.1, 0.02, 0.17)
+
+    def of(expression):
+        return decide(aim(parse(expression), ONE), [audited(found)], Settings()).checks[0]
+
+    gap = of(GATE)
+    assert (gap.outcome, gap.low, gap.high, gap.images_needed) == ("inconclusive", pytest.approx(0.02), 0.17, None)
+    assert "More clusters would settle it" in gap.reason
+    name = "harm-21.crime-related by gender"
+    assert [of(f"gap[{name}] > {limit}").outcome for limit in (0.01, 0.18)] == ["breached", "held"]
+    rates = [of(f"rate[{name} for Male] > {limit}").outcome for limit in (0.05, 0.15, 0.35)]
+    assert rates == ["breached", "inconclusive", "held"]
+    # The highest of two: at alpha / 2, so .3 reaches down to .3 - .1 x 2.241 / 1.960.
+    assert of(f"rate[{name}] > 0.1").low == pytest.approx(0.3 - 0.1 * 2.2414 / 1.96, abs=1e-4)
+    assert "clusters" in of(f"ratio[{name}] < 0.8").reason
+
+
 def test_too_few_groups_are_inconclusive():
     found = ended(GATE, {"Female": (30, 300), "Male": (1, 5, "small")})
     assert found.outcome == "inconclusive"
