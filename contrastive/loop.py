@@ -42,7 +42,7 @@ def carry_through(training: Training, material: Material, stop: StopRequest, *, 
     batch, steps = config.data.batch, config.optim.steps
     pause_s = 0.5 if sys.stderr.isatty() else 10.0  # a log file needs no animation
     begin, end = training.step * batch, steps * batch
-    board = Board.open(Path(config.run.out) / "tensorboard", training.step) if distributed.rank0() else Board()
+    board = _board_of(material, training.step)
     silent = quiet or not distributed.rank0()
     with tqdm(initial=begin, total=end, unit=" samples", unit_scale=True, disable=silent, mininterval=pause_s, maxinterval=pause_s) as bar:
         batches = prefetched(partial(batch_of, material, device=training.device), range(training.step, steps), config.data.prefetch)
@@ -90,6 +90,10 @@ def _log(numbers: dict[str, float], training: Training, material: Material, boar
         board.write(training.step, plain)
 
 
+def _board_of(material: Material, step: int) -> Board:
+    return Board.open(Path(material.config.run.out) / "tensorboard", step) if distributed.rank0() else Board()
+
+
 def journal_of(material: Material) -> Journal:
     """Return the run's log."""
     return Journal(Path(material.config.run.out) / "log.jsonl")
@@ -108,6 +112,9 @@ def finish(training: Training, material: Material) -> dict[str, float]:
         journal_of(material).write(
             "end", step=training.step, wall_s=round(training.seconds, 3), held_out=measures, compute=compute, kg_co2e=kg
         )
+        board = _board_of(material, training.step)
+        board.write(training.step, {f"held_out/{name}": value for name, value in measures.items() if name != "pairs"})
+        board.close()
     return measures
 
 
