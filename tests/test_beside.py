@@ -101,6 +101,12 @@ def test_an_equal_pair_has_no_tipping_point_but_a_noise_curve():
     assert [point.kept for point in finding.noise][:2] == [1.0, 1.0]
 
 
+def test_wrong_labels_do_not_make_a_compared_group_too_small():
+    """30 images in either group, 28 against 2: a gap that no tenth of wrong labels hides, though every other try leaves a group of 29."""
+    (finding,) = two_races(28, 2, (30, 30)).findings
+    assert finding.noise[3].kept == 1.0
+
+
 def test_context_has_sizes_only():
     context = replace(HARM, primary=False)
     cells = {("A", None, "yes"): 50, ("A", None, "no"): 50, ("B", None, "yes"): 20, ("B", None, "no"): 80}

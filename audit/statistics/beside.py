@@ -161,7 +161,8 @@ def _overturned(finding: Finding, settings: Settings) -> Finding:
     gap = finding.gap
     # Holm multiplied the raw p; the same factor gives the level that the raw p is held against.
     level = settings.alpha * gap.p / gap.p_adjusted
-    rules = Rules(finding.tolerance, settings.alpha, level, settings.min_group_size, min(settings.draws, NOISE_DRAWS))
+    # The groups stay those that were compared: one of 30 images that loses a label is no reason to judge it no more.
+    rules = Rules(finding.tolerance, settings.alpha, level, 2, min(settings.draws, NOISE_DRAWS))
     noise = noise_curve(events, n, rules, generator(settings.seed, f"{finding.id}/noise"))
     worst, other = (gap.lowest, gap.highest) if finding.better == "high" else (gap.highest, gap.lowest)
     ends = groups.index(worst), groups.index(other)
