@@ -23,6 +23,7 @@ from audit.results import (
 )
 from audit.types import CellReference, PublishedTable, Settings
 from reports import phrases, words
+from reports.answers import answers
 from reports.confidence import confidence
 from reports.details import finding_view
 from reports.evidence import evidence
@@ -119,14 +120,15 @@ def by_severity(finding: Finding) -> tuple[int, float, float]:
 
 
 def _audits(results: Results) -> tuple[AuditView, ...]:
-    """Return the audits; on a page of several, context has no charts, and prompts that stand there already are not printed again."""
+    """Return the audits; on a page of several, context is brief, and prompts that stand there already are not printed again."""
     printed: dict[str, str] = {}
-    return tuple(_audit(f"a{i}", audit, len(results.audits) == 1, printed) for i, audit in enumerate(results.audits, 1))
+    alone = len(results.audits) == 1
+    return tuple(_audit(f"a{i}", audit, alone, printed, results.settings) for i, audit in enumerate(results.audits, 1))
 
 
-def _audit(key: str, audit: AuditResult, alone: bool, printed: dict[str, str]) -> AuditView:
+def _audit(key: str, audit: AuditResult, alone: bool, printed: dict[str, str], settings: Settings) -> AuditView:
     views = {
-        finding.id: finding_view(f"{key}-f{i}", finding, audit, charted=alone or finding.primary)
+        finding.id: finding_view(f"{key}-f{i}", finding, audit, brief=not (alone or finding.primary))
         for i, finding in enumerate(audit.findings, 1)
     }
     keys = {name: view.key for name, view in views.items()}
@@ -149,7 +151,8 @@ def _audit(key: str, audit: AuditResult, alone: bool, printed: dict[str, str]) -
         warnings=tuple(warning for warning in audit.warnings if not warning.startswith("LIMITED RUN")),
         depends=tuple(view for view in curves if words.depends_on_wording(view.curve)),
         evidence=evidence(keys, [view.finding for view in primary], audit),
-        confidence=confidence(keys, audit),
+        confidence=confidence(keys, audit, brief=not alone),
+        answers=answers(audit, settings),
         clearest=next((view for view in (*primary, *context) if view.finding.gap), None),
         has_strips=any(each.strip for each in top),
     )

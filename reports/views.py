@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from audit.results import AuditResult, Finding, MeasurementRecord, Rate, Results, SpecificationCurve
 from audit.types import PublishedTable
+from reports.answers import Answers
 from reports.confidence import Confidence
 from reports.evidence import Evidence
 from reports.figures import Forest
@@ -58,8 +59,8 @@ class FindingView:
     heat: HeatMap | None
     pairs: tuple[PairRow, ...]
     folded: bool
-    charted: bool
-    """Not for context where several audits share the page: a hundred such charts weigh more than they tell, and tables have the numbers."""
+    brief: bool
+    """Context where several audits share the page: only its groups; the table of findings has its gap, and results.json all else."""
     shrunk: str
     """What shrunk rates rest on; empty where there are none."""
 
@@ -162,6 +163,7 @@ class AuditView:
     """Curves whose answer depends on wording."""
     evidence: Evidence
     confidence: Confidence
+    answers: tuple[Answers, ...]
     clearest: FindingView | None
     """The first finding with a gap, in the order of the findings table."""
     has_strips: bool
