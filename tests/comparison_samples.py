@@ -6,6 +6,10 @@ import numpy as np
 import pandas as pd
 
 from audit import outputs
+from audit.comparison import SCHEMA_VERSION as COMPARISON_SCHEMA
+from audit.comparison import Comparisons, Side
+from audit.comparison_engine import compare
+from audit.comparison_sides import Audited as Compared
 from audit.engine import Audited
 from audit.results import SCHEMA_VERSION, AuditResult, DataRecord, MeasurementRecord, ProbeRecord, Results, Timing, to_json
 from audit.statistics.findings import conclude, findings
@@ -114,3 +118,40 @@ def audit(directory, wrong, *, record=None, settings=SETTINGS, **planted):
     """Write one audit of one planted model."""
     record = record or model(f"{directory.name}/ckpt.pt")
     return write(directory, result(record, wrong, settings=settings, **planted), settings=settings)
+
+
+def facts(*sides, settings=SETTINGS, **how):
+    """Return the facts of a comparison of audits in memory: (name, audited) or (name, audited, sha256 of its results)."""
+    found = compare([in_memory(*side) for side in sides], settings, **how)
+    first = found.sides[0]
+    return Comparisons(
+        schema_version=COMPARISON_SCHEMA, status="complete", tool="vlm-audit test", command=("python -m audit.compare", "x", "y z"),
+        settings=settings, family=found.family, sides=tuple(each.side for each in found.sides),
+        probes=tuple(first.audits[probe].probe for probe in dict.fromkeys(each.probe for each in found.comparisons)),
+        comparisons=found.comparisons, series=found.series, notes=found.notes, environment={"numpy": "2", "python": "3"},
+        timing=Timing("2026-01-02T12:00:00+00:00", 1.0),
+    )  # fmt: skip
+
+
+def in_memory(directory, audited, settings=SETTINGS):
+    """Return a finished audit as `audit.comparison_sides.read` would."""
+    results = Results(
+        SCHEMA_VERSION, "complete", "vlm-audit test", ("test",), settings, {"device": "cpu", "dtype": "float32"}, (audited.result,),
+        Timing("2026-01-02T12:00:00+00:00", 1.0),
+    )  # fmt: skip
+    found, name = audited.result, audited.result.probe.name
+    side = Side(found.model.name, found.model, directory, "0" * 64, results.timing.created, {name: found.verdict})
+    predictions = audited.predictions["animal"]
+    rows = predictions.attributes.assign(y_true=predictions.y_true, y_pred=predictions.y_pred).astype("category")
+    return Compared(side, results, {name: found}, {(name, "animal"): rows})
+
+
+def skewed_and_plain():
+    return facts(
+        ("skewed", result(model("skewed/ckpt.pt"), {"b": 60})), ("plain", result(model("plain/ckpt.pt"), {"a": 3, "b": 6, "c": 2}))
+    )
+
+
+def four_steps():
+    steps = {0: 0, 100: 14, 200: 60, 300: 58}
+    return facts(*((f"s{step}", result(model(f"run/{step}.pt", step, "r" * 64), {"b": wrong, "c": 2})) for step, wrong in steps.items()))

@@ -9,11 +9,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from audit.comparison import SCHEMA_VERSION, Comparisons, from_json, json_schema, to_json
+from audit.comparison import from_json, json_schema, to_json
 from audit.comparison_engine import compare
 from audit.comparison_sides import read
 from audit.errors import DataError, UsageError
-from audit.results import Timing
 from audit.statistics.trajectory import Checkpoint, trajectory
 from audit.types import Claim
 
@@ -341,25 +340,15 @@ def test_a_limited_series_says_nothing_appears():
 # ---- the file ------------------------------------------------------------------------------------------------------------------------
 
 
-def whole(found):
-    first = found.sides[0]
-    return Comparisons(
-        schema_version=SCHEMA_VERSION, status="complete", tool="vlm-audit test", command=("python -m audit.compare", "x", "y"),
-        settings=SETTINGS, family=found.family, sides=tuple(each.side for each in found.sides), probes=(first.audits["zoo"].probe,),
-        comparisons=found.comparisons, series=found.series, notes=found.notes, environment={"numpy": "2"},
-        timing=Timing("2026-01-02T12:00:00+00:00", 1.0),
-    )  # fmt: skip
-
-
-def test_the_file_is_read_back_as_it_was(tmp_path):
-    facts = whole(compared(*series(tmp_path, {0: 0, 10: 20, 20: 60})))
+def test_the_file_is_read_back_as_it_was():
+    facts = samples.four_steps()
 
     assert from_json(to_json(facts)) == facts
     assert to_json(from_json(to_json(facts))) == to_json(facts)
 
 
-def test_another_version_and_another_field_are_refused(pair):
-    plain = json.loads(to_json(whole(compared(*pair))))
+def test_another_version_and_another_field_are_refused():
+    plain = json.loads(to_json(samples.skewed_and_plain()))
     with pytest.raises(DataError, match="schema version '9'"):
         from_json(json.dumps(plain | {"schema_version": "9"}))
     with pytest.raises(DataError, match="does not follow its schema at unheard"):
