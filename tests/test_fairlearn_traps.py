@@ -1,7 +1,4 @@
-"""What fairlearn answers without a warning where the right answer is another, beside what this package answers.
-
-T10 (reading files) is tested where files are read.
-"""
+"""What fairlearn answers without a warning where the right answer is another, beside what this package answers."""
 
 import numpy as np
 import pandas as pd
@@ -18,6 +15,7 @@ from fairlearn.metrics import (
 from audit.errors import DataError
 from audit.statistics.counts import count_table
 from audit.statistics.findings import conclude, findings
+from audit.statistics.resampling import resample_counts
 from audit.types import Claim, LabelSet, Measurement, Predictions, Settings
 
 G = ["a"] * 4 + ["b"] * 4
@@ -140,6 +138,28 @@ def test_t9_the_interval_of_a_gap_always_excludes_zero():
     assert (finding.verdict, finding.pairs) == ("inconclusive", ())
 
 
+def test_t10_groups_called_none_are_groups(tmp_path):
+    """pandas reads six of seven groups as missing; a frame without them compares nobody."""
+    import warnings
+
+    from audit.data.predictions import Wanted, load_predictions
+
+    names = ["NA", "None", "null", "nan", "N/A", "NULL", "Chad"]
+    file = tmp_path / "p.csv"
+    file.write_text("country,y_true,y_pred\n" + "".join(f"{name},1,{int(name == 'Chad')}\n" * 2 for name in names))
+    read = pd.read_csv(file)
+    assert read["country"].dropna().unique().tolist() == ["Chad"]
+    kept = read.dropna()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        frame = MetricFrame(metrics={"s": selection_rate}, y_true=kept["y_true"], y_pred=kept["y_pred"], sensitive_features=kept["country"])
+    assert frame.difference()["s"] == 0.0
+    given = load_predictions(file, Wanted()).answers[0].predictions
+    assert given.attributes["country"].unique().tolist() == names
+    finding = ask("selection_rate", "1", given.y_true, given.y_pred, given.attributes["country"].tolist(), levels=tuple(names))
+    assert finding.gap.value == 1.0
+
+
 def test_t11_a_missing_group_is_an_error_and_unknown_is_shown():
     holes = ["a", "a", None, None, "b", "b", "b", "b"]
     with pytest.raises(ValueError):
@@ -186,6 +206,21 @@ def test_t13_the_work_does_not_grow_with_the_images(monkeypatch):
     many = ask("selection_rate", "1", [1] * 8000, y_pred * 1000, G * 1000)
     assert calls == [(4, False), (4, False)]
     assert values(few) == values(many) == {"a": 0.25, "b": 0.75}
+
+
+def test_t13_a_rare_group_vanishes_from_the_bootstrap():
+    """One image of group b: in a third of the replicates there is none, so the gap "may be 0"; b itself is "certainly 1"."""
+    y_pred, group = [1, 0] * 49 + [1], ["a"] * 98 + ["b"]
+    frame = MetricFrame(metrics={"s": selection_rate}, y_true=[1] * 99, y_pred=y_pred, sensitive_features=group,
+                        n_boot=200, ci_quantiles=[0.025, 0.975], random_state=1)  # fmt: skip
+    assert frame.difference()["s"] == 0.5
+    assert frame.difference_ci()[0]["s"] == 0.0
+    assert [end["s"]["b"] for end in frame.by_group_ci] == [1.0, 1.0]
+    finding = ask("selection_rate", "1", [1] * 99, y_pred, group)
+    assert (finding.by_group[1].status, finding.gap) == ("small", None)
+    assert finding.by_group[1].low == pytest.approx(0.2065, abs=1e-4)  # Wilson, 1 of 1: z^2 = 3.84, 1 / (1 + 3.84)
+    drawn = resample_counts(np.array([[49, 49], [0, 1]]), 200, np.random.default_rng(1))
+    assert (drawn.sum(axis=2) == [98, 1]).all()
 
 
 TABLE = pd.DataFrame({"group": ["a", "a", "b", "b"], "y_true": 1, "y_pred": [1, 0, 1, 0], "n": [1, 4, 3, 2]})
