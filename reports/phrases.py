@@ -25,11 +25,13 @@ from reports.numbers import (
 
 _NAMED = 5
 """Groups that a sentence names before it only counts."""
+_LONGEST_NAME = 120
+"""Characters of a level's name; results.json has it whole."""
 
 
 def group(levels: Group) -> str:
-    """Return a group's name; the empty group is everybody else."""
-    return " × ".join(levels) if levels else "the rest"
+    """Return a group's name, cut where it is longer than anybody reads; the empty group is everybody else."""
+    return " × ".join(name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}…" for name in levels) or "the rest"
 
 
 def attributes(names: Iterable[str]) -> str:
