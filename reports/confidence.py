@@ -91,12 +91,20 @@ class Confidence:
     odds: tuple[OddsRow, ...]
 
 
-def confidence(keys: Mapping[str, str], audit: AuditResult) -> Confidence:
-    """Return the sections of an audit; `keys` leads from a finding to its place."""
+def confidence(keys: Mapping[str, str], audit: AuditResult, *, brief: bool) -> Confidence:
+    """Return the sections of an audit; `keys` leads from a finding to its place.
+
+    Where several audits share the page it is brief: no table of tenths, and the thresholds of disparities only.
+    """
+    shown = {finding.id for finding in audit.findings if finding.verdict == "disparity" or not brief}
     titles = {finding.id: words.title(finding, audit) for finding in audit.findings}
     return Confidence(
-        calibration=tuple(_calibration(record, found) for record in audit.measurements for found in record.calibration),
-        thresholds=tuple(_thresholds(keys[each.finding], titles[each.finding], each) for each in audit.threshold_curves if each.points),
+        calibration=tuple(_calibration(record, found, brief) for record in audit.measurements for found in record.calibration),
+        thresholds=tuple(
+            _thresholds(keys[each.finding], titles[each.finding], each)
+            for each in audit.threshold_curves
+            if each.points and each.finding in shown
+        ),
         odds=tuple(map(_odds, audit.odds)),
     )
 
@@ -129,10 +137,10 @@ def _gap(gap: GapEstimate | None) -> str:
 # ---- calibration ---------------------------------------------------------------------------------------------------------------------
 
 
-def _calibration(record: MeasurementRecord, found: Calibration) -> CalibrationView:
+def _calibration(record: MeasurementRecord, found: Calibration, brief: bool) -> CalibrationView:
     title = f"{record.name} by {phrases.attributes(found.attributes)}"
     known = [group for group in found.groups if group.error is not None]
-    used = [i for i in range(BINS) if any(group.bins[i].n for group in found.groups)]
+    used = [i for i in range(BINS) if any(group.bins[i].n for group in found.groups)] if not brief else []
     return CalibrationView(
         title=title,
         alt=f"Accuracy against confidence of {record.name}, a panel for each of {len(found.groups)} groups; "

@@ -16,8 +16,8 @@ MOST_PAIRS, MOST_CONTEXT_PAIRS = 21, 6
 """All pairs of seven groups, and of four where the verdict does not rest on them. Of more, the page shows the clearest."""
 
 
-def finding_view(key: str, finding: Finding, audit: AuditResult, *, charted: bool) -> FindingView:
-    """Return a finding with its charts, or with its tables only."""
+def finding_view(key: str, finding: Finding, audit: AuditResult, *, brief: bool) -> FindingView:
+    """Return a finding with its charts and its pairs, or with the table of its groups only."""
     contrasts = {contrast.first: contrast for contrast in finding.contrasts}
     borrowed = shrunk(finding)
     clearest = sorted(finding.pairs, key=lambda pair: (pair.p_adjusted, -abs(pair.difference)))
@@ -33,7 +33,7 @@ def finding_view(key: str, finding: Finding, audit: AuditResult, *, charted: boo
         heat=heat_map(finding),
         pairs=tuple(_pair_row(pair) for pair in clearest[: MOST_PAIRS if finding.primary else MOST_CONTEXT_PAIRS]),
         folded=len(finding.by_group) > MANY_GROUPS,
-        charted=charted,
+        brief=brief,
         shrunk=shrinkage_sentence(finding),
     )
 

@@ -103,7 +103,7 @@ def evidence(keys: Mapping[str, str], findings: Sequence[Finding], audit: AuditR
         shares=tuple(percent(share) for share in shares),
         adjusted=tuple(AdjustedView(keys[each.id], titles[each.id], tuple(map(_adjusted, each.adjusted))) for each in adjusted),
         gaps=tuple(sentence for each in adjusted if each.verdict == "disparity" for sentence in _explained(titles[each.id], each)),
-        dumbbells=dumbbells([(titles[each.id], each.adjusted[-1].crude, each.adjusted[-1].difference) for each in adjusted])
+        dumbbells=dumbbells([(_brief(each, titles[each.id]), each.adjusted[-1].crude, each.adjusted[-1].difference) for each in adjusted])
         if adjusted
         else None,
         effects=tuple(_effect(keys[each.id], titles[each.id], each) for each in findings if each.effect),
@@ -207,6 +207,11 @@ def _adjusted(found: Adjusted) -> AdjustedRow:
         p=p_value(found.p),
         strata=_strata(found),
     )
+
+
+def _brief(finding: Finding, title: str) -> str:
+    """Return a title that fits beside a chart."""
+    return f"‘{finding.outcome}’ by {phrases.attributes(finding.attributes)}" if finding.outcome else title
 
 
 def _strata(found: Adjusted) -> str:
