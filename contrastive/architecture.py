@@ -27,9 +27,11 @@ class ViTConfig:
     layers: int
     head_width: int = 64
     kind: Literal["vit"] = "vit"
+    mlp_width: int | None = None
+    """Inside a block's MLP; None: four times `width`."""
 
     def __post_init__(self) -> None:
-        check_sizes("vision", self.image_size, self.patch_size, self.width, self.head_width)
+        check_sizes("vision", self.image_size, self.patch_size, self.width, self.head_width, self.mlp_width or 1)
         check_layers("vision", self.layers)
         check_divides("vision.head_width", self.head_width, "width", self.width)
         check_divides("vision.patch_size", self.patch_size, "image_size", self.image_size)
@@ -78,9 +80,11 @@ class TextConfig:
     causal: bool = True
     pooling: Literal["eot", "mean"] = "eot"
     """``eot``: the feature at the first EOT. ``mean``: the mean over the tokens up to and with the first EOT; padding never counts."""
+    mlp_width: int | None = None
+    """Inside a block's MLP; None: four times `width`."""
 
     def __post_init__(self) -> None:
-        check_sizes("text", self.context, self.vocab_size, self.width, self.head_width)
+        check_sizes("text", self.context, self.vocab_size, self.width, self.head_width, self.mlp_width or 1)
         check_layers("text", self.layers)
         check_divides("text.head_width", self.head_width, "width", self.width)
 
@@ -114,6 +118,9 @@ class ModelConfig:
     def to_dict(self) -> dict[str, Any]:
         """Return plain dictionaries, lists, words and numbers."""
         plain: dict[str, Any] = to_plain(self)
+        for tower in (plain["vision"], plain["text"]):
+            if tower.get("mlp_width", 0) is None:  # as it was before there was such a setting: the same model, the same hash
+                del tower["mlp_width"]
         return plain
 
     @classmethod

@@ -50,27 +50,27 @@ def split_heads(x_nld: Tensor, heads: int) -> Tensor:
 
 
 class MLP(nn.Module):
-    """Four times as wide inside."""
+    """Two layers, `inner` wide between them."""
 
-    def __init__(self, width: int, activation: nn.Module) -> None:
+    def __init__(self, width: int, inner: int, activation: nn.Module) -> None:
         super().__init__()
-        self.c_fc = nn.Linear(width, 4 * width)
+        self.c_fc = nn.Linear(width, inner)
         self.act = activation
-        self.c_proj = nn.Linear(4 * width, width)
+        self.c_proj = nn.Linear(inner, width)
 
     def forward(self, x_nld: Tensor) -> Tensor:
         return self.c_proj(self.act(self.c_fc(x_nld)))  # type: ignore[no-any-return]
 
 
 class Block(nn.Module):
-    """Pre-norm attention and MLP (4x), both residual."""
+    """Pre-norm attention and MLP, both residual."""
 
-    def __init__(self, width: int, heads: int, config: ModelConfig) -> None:
+    def __init__(self, width: int, heads: int, inner: int, config: ModelConfig) -> None:
         super().__init__()
         self.ln_1 = nn.LayerNorm(width, eps=config.layer_norm_eps)
         self.attn = Attention(width, heads)
         self.ln_2 = nn.LayerNorm(width, eps=config.layer_norm_eps)
-        self.mlp = MLP(width, ACTIVATIONS[config.activation]())
+        self.mlp = MLP(width, inner, ACTIVATIONS[config.activation]())
 
     def forward(self, x_nld: Tensor, causal: bool, keep: Tensor | None) -> Tensor:
         x_nld = x_nld + self.attn(self.ln_1(x_nld), causal, keep)
@@ -93,14 +93,14 @@ class Block(nn.Module):
 
 
 class Transformer(nn.Module):
-    """A stack of blocks."""
+    """A stack of blocks, their MLPs `mlp_width` wide inside (None: four times `width`)."""
 
-    def __init__(self, width: int, layers: int, head_width: int, config: ModelConfig) -> None:
+    def __init__(self, width: int, layers: int, head_width: int, config: ModelConfig, mlp_width: int | None = None) -> None:
         super().__init__()
         self.width = width
         self.recompute = False
         """Whether a block keeps its input only in training, and runs again in the backward pass."""
-        self.resblocks = nn.ModuleList(Block(width, width // head_width, config) for _ in range(layers))
+        self.resblocks = nn.ModuleList(Block(width, width // head_width, mlp_width or 4 * width, config) for _ in range(layers))
 
     def forward(self, x_nld: Tensor, causal: bool = False, keep: Tensor | None = None) -> Tensor:
         """`keep` (bool, broadcast to [n, heads, l, l]) is True where attention may look; not together with `causal`."""

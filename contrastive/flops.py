@@ -46,7 +46,7 @@ def image_cost(config: ModelConfig, seen: float = 1.0) -> Cost:
         patches = (vision.image_size // vision.patch_size) ** 2
         first = _convolution(3, vision.width, vision.patch_size, patches)
         tokens = max(1, round(patches * seen)) + 1
-        return Cost(first + transformer(tokens, vision.width, vision.layers) + linear(1, vision.width, embed_dim), first)
+        return Cost(first + transformer(tokens, vision.width, vision.layers, vision.mlp_width) + linear(1, vision.width, embed_dim), first)
     if isinstance(vision, ConvConfig):
         return _conv_tower(vision, embed_dim)
     return _resnet(vision, embed_dim)
@@ -62,15 +62,17 @@ def text_cost(config: ModelConfig, tokens: int | None = None) -> Cost:
     [6.0, 1.2]
     """
     text = config.text
-    return Cost(transformer(tokens or text.context, text.width, text.layers) + linear(1, text.width, config.embed_dim))
+    return Cost(transformer(tokens or text.context, text.width, text.layers, text.mlp_width) + linear(1, text.width, config.embed_dim))
 
 
-def transformer(tokens: int, width: int, layers: int) -> float:
+def transformer(tokens: int, width: int, layers: int, mlp_width: int | None = None) -> float:
     """Return the operations of blocks.
 
-    Projections: 4 d^2 in attention and 8 d^2 in the MLP, a token; attention: two products of l x d by d x l, masked or not.
+    Projections: 4 d^2 in attention and 2 d m (8 d^2 where None: m is 4 d) in the MLP, a token; attention: two products of l x d by d x l,
+    masked or not.
     """
-    return layers * (24.0 * tokens * width**2 + 4.0 * tokens**2 * width)
+    projections = 4 * width**2 + 2 * width * (mlp_width or 4 * width)
+    return layers * (2.0 * tokens * projections + 4.0 * tokens**2 * width)
 
 
 def linear(rows: int, inputs: int, outputs: int) -> float:

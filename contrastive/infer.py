@@ -126,6 +126,7 @@ def _text(state: Mapping[str, Tensor], stated: Stated, guesses: list[str]) -> di
         "width": width,
         "layers": layers,
         "head_width": head_width,
+        **_mlp(state, "transformer.resblocks.0.mlp.c_fc.weight", width),
         "causal": True if stated.causal is None else stated.causal,
         "pooling": stated.pooling or "eot",
     }
@@ -143,7 +144,14 @@ def _vit(state: Mapping[str, Tensor], stated: Stated, guesses: list[str]) -> dic
     head_width = _head_width(width, stated.image_head_width, "image", guesses, usual)
     return {
         "kind": "vit", "image_size": patch * grid, "patch_size": patch, "width": width, "layers": layers, "head_width": head_width,
+        **_mlp(state, "visual.transformer.resblocks.0.mlp.c_fc.weight", width),
     }  # fmt: skip
+
+
+def _mlp(state: Mapping[str, Tensor], name: str, width: int) -> dict[str, int]:
+    """Return how wide the MLPs are inside, where it is not four times `width` (open_clip's g and bigG)."""
+    inner = _shape(state, name, 2)[0] if name in state else 4 * width  # a missing weight is named when all are compared
+    return {} if inner == 4 * width else {"mlp_width": inner}
 
 
 def _resnet(state: Mapping[str, Tensor]) -> dict[str, object]:

@@ -29,7 +29,7 @@ class VisionTransformer(nn.Module):
         self.class_embedding = nn.Parameter(torch.empty(vision.width))
         self.positional_embedding = nn.Parameter(torch.empty(tokens, vision.width))
         self.ln_pre = nn.LayerNorm(vision.width, eps=model.layer_norm_eps)
-        self.transformer = Transformer(vision.width, vision.layers, vision.head_width, model)
+        self.transformer = Transformer(vision.width, vision.layers, vision.head_width, model, vision.mlp_width)
         self.ln_post = nn.LayerNorm(vision.width, eps=model.layer_norm_eps)
         self.proj = nn.Parameter(torch.empty(vision.width, model.embed_dim))
 
@@ -177,7 +177,7 @@ class TextTransformer(nn.Module):
         self.config = model
         self.token_embedding = nn.Embedding(text.vocab_size, text.width)
         self.positional_embedding = nn.Parameter(torch.empty(text.context, text.width))
-        self.transformer = Transformer(text.width, text.layers, text.head_width, model)
+        self.transformer = Transformer(text.width, text.layers, text.head_width, model, text.mlp_width)
         self.ln_final = nn.LayerNorm(text.width, eps=model.layer_norm_eps)
         self.text_projection = nn.Parameter(torch.empty(text.width, model.embed_dim))
 

@@ -53,6 +53,13 @@ def images():
     return [Image.fromarray(rng.integers(0, 256, (h, w, 3), dtype=np.uint8)) for h, w in ((32, 32), (32, 32), (40, 60))]
 
 
+@pytest.mark.parametrize("kind", ["huggingface", "open_clip", "safetensors"])
+def test_an_mlp_of_another_width_goes_everywhere(open_clip, tmp_path, kind):
+    """279 is what open_clip makes of 64 x 4.3637."""
+    config = replace(VIT, vision=replace(VIT.vision, mlp_width=279), text=replace(VIT.text, mlp_width=100))
+    assert export(checkpoint(config), tmp_path / "out", kind) < 1e-5
+
+
 @pytest.mark.parametrize("activation", ["quick_gelu", "gelu"])
 @pytest.mark.parametrize("kind", ["huggingface", "open_clip", "safetensors"])
 def test_a_vision_transformer_goes_everywhere(open_clip, tmp_path, kind, activation):

@@ -36,6 +36,27 @@ def test_the_large_models_of_open_clip_have_wider_heads(width, layers, head_widt
     assert f"heads of the image tower are {head_width} wide, {width // head_width} of them" in " ".join(architecture.guesses)
 
 
+@pytest.mark.parametrize(("name", "inner"), [("ViT-H-14", None), ("ViT-g-14", 6144), ("ViT-bigG-14", 8192)])
+def test_the_mlps_width_is_read_from_the_shapes_of_open_clips_own_models(name, inner):
+    """g/14 is 4.3637 times as wide inside, bigG/14 4.9231 times."""
+    open_clip = pytest.importorskip("open_clip", reason="needs the extra [open_clip]")
+    from contrastive.blank import without_draws
+    from contrastive.model import check_fit
+
+    with torch.device("meta"), without_draws():
+        state = open_clip.CLIP(**open_clip.get_model_config(name)).state_dict()
+    state.pop("attn_mask", None)
+    config = infer(state, Stated(), "gelu").config
+    assert (config.vision.mlp_width, config.text.mlp_width) == (inner, None)
+    check_fit(outline(config), state)
+    assert ModelConfig.from_dict(config.to_dict()) == config
+
+
+def test_an_ordinary_mlp_leaves_the_configuration_as_it_always_was():
+    assert "mlp_width" not in str(SMALL.to_dict())
+    assert replace(SMALL, text=replace(SMALL.text, mlp_width=100)).to_dict()["text"]["mlp_width"] == 100
+
+
 SMALL = ModelConfig(24, ViTConfig(32, 16, 64, 2), TextConfig(12, 40, 64, 3))
 
 

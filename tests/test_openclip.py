@@ -25,6 +25,9 @@ SMALL_TEXT = {"context_length": 16, "vocab_size": 40, "width": 32, "heads": 2, "
 CONFIGS = {
     "small": {"embed_dim": 48, **TOWERS},
     "small-quickgelu": {"embed_dim": 48, "quick_gelu": True, **TOWERS},
+    "small-mlp": {
+        "embed_dim": 48, "vision_cfg": {**TOWERS["vision_cfg"], "mlp_ratio": 4.3637}, "text_cfg": {**TOWERS["text_cfg"], "mlp_ratio": 3.0},
+    },
     "small-RN": {"embed_dim": 48, "vision_cfg": {"image_size": 32, "layers": [1, 1, 1, 1], "width": 8}, "text_cfg": TOWERS["text_cfg"]},
     "small-custom": {
         "embed_dim": 48, "custom_text": True, "init_logit_bias": -10.0,
@@ -161,6 +164,16 @@ def test_our_own_towers_give_the_same_as_open_clips(saved):
     assert np.abs(ours.encode_texts(TEXTS) - theirs.encode_texts(TEXTS)).max() > 1e-3
     stated = load(str(path), model_args={"activation": "quick_gelu", "text_head_width": "32"})
     np.testing.assert_allclose(stated.encode_texts(TEXTS), theirs.encode_texts(TEXTS), atol=1e-5, rtol=1e-5)
+
+
+def test_our_own_towers_read_how_wide_an_mlp_is(saved):
+    """64 x 4.3637 is 279 in the image tower, 64 x 3 is 192 in the text tower."""
+    path, _, _ = saved("small-mlp")
+    stated = {"activation": "gelu", "text_head_width": "32"}
+    ours, theirs = load(str(path), model_args=stated), load(f"open_clip:small-mlp,{path}")
+    square = [Image.fromarray(np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8))]
+    np.testing.assert_allclose(ours.encode_images(square), theirs.encode_images(square), atol=1e-5, rtol=1e-5)
+    np.testing.assert_allclose(ours.encode_texts(TEXTS), theirs.encode_texts(TEXTS), atol=1e-5, rtol=1e-5)
 
 
 def test_other_kinds_of_file_are_the_same_model(saved, tmp_path):

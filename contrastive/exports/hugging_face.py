@@ -11,7 +11,7 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor
 
-from contrastive.architecture import ViTConfig
+from contrastive.architecture import TextConfig, ViTConfig
 from contrastive.checkpoint import Checkpoint
 from contrastive.errors import ContrastiveError
 from contrastive.exports.common import Features, refuse, write_json
@@ -72,22 +72,22 @@ def model_settings(checkpoint: Checkpoint) -> dict[str, Any]:
         "projection_dim": config.embed_dim,
         "logit_scale_init_value": 2.6592,
         "vision_config": {
-            **common, **_blocks(vision.width, vision.layers, vision.head_width), "model_type": "clip_vision_model",
+            **common, **_blocks(vision), "model_type": "clip_vision_model",
             "image_size": vision.image_size, "patch_size": vision.patch_size,
         },
         "text_config": {
-            **common, **_blocks(text.width, text.layers, text.head_width), **end, "model_type": "clip_text_model",
+            **common, **_blocks(text), **end, "model_type": "clip_text_model",
             "max_position_embeddings": text.context, "vocab_size": text.vocab_size,
         },
     }  # fmt: skip
 
 
-def _blocks(width: int, layers: int, head_width: int) -> dict[str, int]:
+def _blocks(tower: ViTConfig | TextConfig) -> dict[str, int]:
     return {
-        "hidden_size": width,
-        "intermediate_size": 4 * width,
-        "num_hidden_layers": layers,
-        "num_attention_heads": width // head_width,
+        "hidden_size": tower.width,
+        "intermediate_size": tower.mlp_width or 4 * tower.width,
+        "num_hidden_layers": tower.layers,
+        "num_attention_heads": tower.width // tower.head_width,
     }
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from safetensors.torch import load_file, save_file
 
-from contrastive.architecture import ConvConfig, ModelConfig, ViTConfig
+from contrastive.architecture import ConvConfig, ModelConfig, TextConfig, ViTConfig
 from contrastive.checkpoint import Checkpoint
 from contrastive.errors import ConfigError
 from contrastive.exports.common import Features, refuse, write_json
@@ -66,7 +66,7 @@ def model_settings(config: ModelConfig) -> dict[str, Any]:
     assert not isinstance(vision, ConvConfig)  # noqa: S101 (refused by `check`)
     image: dict[str, Any] = {"image_size": vision.image_size, "width": vision.width}
     if isinstance(vision, ViTConfig):
-        image |= {"layers": vision.layers, "patch_size": vision.patch_size, "head_width": vision.head_width}
+        image |= {"layers": vision.layers, "patch_size": vision.patch_size, "head_width": vision.head_width, **_ratio(vision)}
     else:
         image |= {"layers": list(vision.layers), "patch_size": None}
     settings: dict[str, Any] = {
@@ -75,10 +75,15 @@ def model_settings(config: ModelConfig) -> dict[str, Any]:
         "vision_cfg": image,
         "text_cfg": {
             "context_length": text.context, "vocab_size": text.vocab_size, "width": text.width, "heads": text.width // text.head_width,
-            "layers": text.layers,
+            "layers": text.layers, **_ratio(text),
         },
     }  # fmt: skip
     return settings | ({"init_logit_bias": -10.0} if config.score_rule == "sigmoid" else {})
+
+
+def _ratio(tower: ViTConfig | TextConfig) -> dict[str, float]:
+    """Return the MLP's width as open_clip takes it: as a factor whose product it rounds down."""
+    return {} if tower.mlp_width is None else {"mlp_ratio": (tower.mlp_width + 0.5) / tower.width}
 
 
 def reader(folder: Path) -> Features:
