@@ -124,6 +124,8 @@ class WhatIfs:
     question: str
     unit: str
     """What is never torn between the halves: ``"image content"``, or the attribute that says what belongs together."""
+    units: int
+    """How many of them the shown half holds."""
     cost: str
     """What its accuracy is the accuracy of, in a sentence."""
     target: Frontier | None

@@ -188,7 +188,8 @@ class _Bound:
 
     def outcome(self, bounds: Estimate) -> tuple[GateOutcome, str]:
         """Return how it ends, and why."""
-        measured = f"{self.what()} is {self.shown(bounds.value)}, between {self.shown(bounds.low)} and {self.shown(bounds.high)}"
+        ends = f"between {self.shown(bounds.low).split()[0]} and {self.shown(bounds.high)}"
+        measured = f"{self.what()} is {self.shown(bounds.value)}, {ends}"
         if self.audit.data.limited:
             return "inconclusive", f"{LIMITED} {measured}."
         if self.blocked(bounds):

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from audit.results import AuditResult, Finding, Results
 from reports import phrases, words
+from reports.gating import gate_rows, gates_sentence
 from reports.numbers import clean, in_words, number, p_value, short_hash, span
 from reports.page import by_severity, page_title, written_date
 
@@ -24,12 +25,23 @@ _MARKDOWN = re.compile(r"[\\`*_\[\]|~$]|^[#+=>-]|(?:(?<=^\d)|(?<=^\d\d))[.)]")
 def summary_markdown(results: Results) -> str:
     """Return a summary of at most about 60 lines, for a pull request or a chat."""
     rows, sentences = _room(len(results.audits))
-    parts = [f"## {escaped(page_title(results))}"]
+    parts = [f"## {escaped(page_title(results))}", *_gates_markdown(results)]
     for audit in results.audits:
         parts += _audit_markdown(audit, rows, sentences, named=len(results.audits) > 1)
     hashes = ", ".join(f"{escaped(audit.model.name)} `{short_hash(audit.model.sha256)}`" for audit in results.audits)
     parts.append(f"{escaped(results.tool)}, {escaped(written_date(results.timing.created))}; {hashes}. report.html has every number.")
     return plain("\n\n".join(parts)) + "\n"
+
+
+def _gates_markdown(results: Results) -> list[str]:
+    if not results.gates:
+        return []
+    lines = ["| gate | outcome | why |", "|---|---|---|"]
+    named = len(results.audits) > 1
+    for audit in results.audits:
+        of = f"{audit.model.name} · {audit.probe.name}: " if named else ""
+        lines += [f"| {escaped(row.expression)} | **{row.word}** | {escaped(of + row.why)} |" for row in gate_rows(results, audit)]
+    return [f"**{escaped(gates_sentence(results))}**", "\n".join(lines)]
 
 
 def _room(audits: int) -> tuple[int, int]:
@@ -94,7 +106,19 @@ def plain(text: str) -> str:
 
 def terminal(results: Results) -> str:
     """Return the findings of every audit that count for its verdict, and the verdict in words, in lines of at most 80 columns."""
-    return plain("\n\n".join(_audit_terminal(audit) for audit in results.audits))
+    return plain("\n\n".join([*(_audit_terminal(audit) for audit in results.audits), *_gates_terminal(results)]))
+
+
+def _gates_terminal(results: Results) -> list[str]:
+    if not results.gates:
+        return []
+    lines = wrapped(gates_sentence(results))
+    named = len(results.audits) > 1
+    for audit in results.audits:
+        for row in gate_rows(results, audit):
+            of = f" ({audit.model.name} · {audit.probe.name})" if named else ""
+            lines += ["", *wrapped(f"{row.word.upper()}  {row.expression}{of}"), *wrapped(row.why)]
+    return ["\n".join(lines)]
 
 
 def _audit_terminal(audit: AuditResult) -> str:

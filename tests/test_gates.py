@@ -173,7 +173,7 @@ def test_a_gap_shown_to_be_larger_breaches():
     assert (found.outcome, found.value) == ("breached", pytest.approx(0.1))
     assert found.low == pytest.approx(newcombe(300, 1000, 200, 1000, 0.05)[0])
     assert found.low == pytest.approx(0.0621, abs=5e-4)
-    assert "10.0 points, between 6.2 points and" in found.reason
+    assert "10.0 points, between 6.2 and " in found.reason
     assert (found.images, found.images_needed) == (2000, None)
 
 

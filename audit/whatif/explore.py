@@ -58,6 +58,8 @@ class Halves:
     shown: Shown
     target: Judge
     elsewhere: tuple[Judge, ...]
+    units: int
+    """Clusters, or different images, of the shown half."""
 
 
 def chosen_methods(names: Sequence[str]) -> tuple[str, ...]:
@@ -100,7 +102,8 @@ def explore(plan: WhatIfPlan, material: Material, methods: Sequence[str]) -> tup
     labels = [name for name in methods if name in METHODS]
     found = [_tried(plan, halves, labels, material)] if labels else []
     if plan.query and RERANKING in methods:
-        found.append(search(plan, halves.fit, halves.shown.asked, claim.by[0], material.levels, material.settings))
+        again = search(plan, halves.fit, halves.shown.asked, claim.by[0], material.levels, material.settings)
+        found.append(replace(again, units=halves.units))
     return tuple(found)
 
 
@@ -119,12 +122,13 @@ def _halves(plan: WhatIfPlan, measurement: Measurement, claim: Claim, material: 
     asked = Asked(measurement, material.record, material.image_embeddings, texts, material.attributes)
     units = list(material.attributes[plan.cluster]) if plan.cluster else list(material.contents)
     fit = fit_half(units, material.settings.seed)
-    require_disjoint(*([unit for unit, inside in zip(units, side, strict=True) if inside] for side in (fit, ~fit)))
+    fitted_on, shown_on = ([unit for unit, inside in zip(units, side, strict=True) if inside] for side in (fit, ~fit))
+    require_disjoint(fitted_on, shown_on)
     judges = [replace(_judge(measurement, each, asked, material), cluster=plan.cluster) for each in _same_claim(measurement, claim)]
     target = next(judge for judge in judges if judge.by == claim.by)
     one, other = asked.of(fit), asked.of(~fit)
     shown = Shown(other, other.answers())
-    return Halves(one, one.answers(), shown, target, tuple(judge for judge in judges if judge is not target))
+    return Halves(one, one.answers(), shown, target, tuple(judge for judge in judges if judge is not target), len(set(shown_on)))
 
 
 def _same_claim(measurement: Measurement, claim: Claim) -> Iterator[Claim]:
@@ -157,6 +161,7 @@ def _tried(plan: WhatIfPlan, halves: Halves, methods: Sequence[str], material: M
     return WhatIfs(
         question=plan.question,
         unit=plan.cluster or CONTENT,
+        units=halves.units,
         cost=plan.right.sentence if plan.right else f"{halves.fit.measurement.name}: answered right",
         target=frontiers.pop(halves.target.finding, None),
         elsewhere=tuple(frontiers.values()),

@@ -109,6 +109,7 @@ def search(plan: WhatIfPlan, fit: Asked, shown: Asked, attribute: str, levels: M
     return WhatIfs(
         question=f"Images found for ‘{query}’ by {attribute}",
         unit=plan.cluster or "image content",
+        units=len(shown.attributes),
         cost=f"recall: images of ‘{query}’ that are among the first {SHARE:.0%}",
         target=frontier(corrected(what_ifs, settings.alpha), finding, len(fit.attributes)) if what_ifs else None,
         elsewhere=(),
