@@ -49,6 +49,30 @@ class CountRecord:
     """Axes that a table of at most 20,000 rows had no room for, the one with the most levels first to go; counts add up over them."""
 
 
+# ---- scores ----------------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, config=_STRICT)
+class GroupSpread:
+    """Quantiles of a probability in one group."""
+
+    group: Group
+    n: int
+    quantiles: tuple[float, float, float, float, float]
+    """At 5, 25, 50, 75 and 95 %."""
+
+
+@dataclass(frozen=True, config=_STRICT)
+class ScoreSpread:
+    """How a probability is spread in each group."""
+
+    measurement: str
+    outcome: str | None
+    """Whose probability; None: the true answer's."""
+    attributes: tuple[str, ...]
+    groups: tuple[GroupSpread, ...]
+
+
 # ---- small groups and sizes of effect ------------------------------------------------------------------------------------------------
 
 

@@ -26,6 +26,7 @@ from audit.evidence import (
     Listed,
     NoisePoint,
     Odds,
+    ScoreSpread,
     Shrinkage,
     ThresholdCurve,
     TippingPoint,
@@ -343,6 +344,7 @@ class AuditResult:
     odds: tuple[Odds, ...] = ()
     threshold_curves: tuple[ThresholdCurve, ...] = ()
     twin: Twin | None = None
+    scores: tuple[ScoreSpread, ...] = ()
     examples: tuple[Example, ...] = ()
     """Images whose answers were least certain; none unless somebody asked for them."""
 

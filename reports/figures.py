@@ -203,6 +203,13 @@ def dumbbells(rows: Sequence[tuple[str, float, Estimate]]) -> Forest:
     return _signed_forest(placed, max(reach, 0.01), None)
 
 
+def spread_forest(rows: Sequence[tuple[str, tuple[float, float, float, float, float]]]) -> Forest:
+    """Place five quantiles of each row on the scale from 0 to 100 %: a dot, the middle half as a bar, nine tenths as a line."""
+    ticks = (0.0, 0.25, 0.5, 0.75, 1.0)
+    placed = [_Row(short(label), middle, low, high, (least, most)) for label, (least, low, middle, high, most) in rows]
+    return _forest(placed, ticks, [f"{text}\u00a0%" for text in tick_texts(ticks)], None, None)
+
+
 def _signed_forest(rows: Sequence[_Row], reach: float, tolerance: float | None) -> Forest:
     ticks = axis(-reach, reach)
     return _forest(rows, ticks, tick_texts(ticks, signed=True), (0.0, ""), tolerance)

@@ -31,6 +31,7 @@ from reports.figures import Forest, signed_forest
 from reports.grids import curve_figure, in_order, share_bar
 from reports.numbers import count, difference, exact_points, in_words, p_value, short_hash
 from reports.panels import strip
+from reports.scores import scores
 from reports.views import (
     AuditView,
     CountTable,
@@ -44,6 +45,8 @@ from reports.views import (
     Top,
 )
 
+ROOM = 80
+"""Findings on a page up to which each is shown whole: FairFace has 65, and the page must stay under one megabyte."""
 _MONTHS = (
     "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December",
 )  # fmt: skip
@@ -120,15 +123,15 @@ def by_severity(finding: Finding) -> tuple[int, float, float]:
 
 
 def _audits(results: Results) -> tuple[AuditView, ...]:
-    """Return the audits; on a page of several, context is brief, and prompts that stand there already are not printed again."""
+    """Return the audits; where there are many findings, context is brief; prompts that stand on the page already are not printed again."""
     printed: dict[str, str] = {}
-    alone = len(results.audits) == 1
-    return tuple(_audit(f"a{i}", audit, alone, printed, results.settings) for i, audit in enumerate(results.audits, 1))
+    roomy = sum(len(audit.findings) for audit in results.audits) <= ROOM
+    return tuple(_audit(f"a{i}", audit, roomy, printed, results.settings) for i, audit in enumerate(results.audits, 1))
 
 
-def _audit(key: str, audit: AuditResult, alone: bool, printed: dict[str, str], settings: Settings) -> AuditView:
+def _audit(key: str, audit: AuditResult, roomy: bool, printed: dict[str, str], settings: Settings) -> AuditView:
     views = {
-        finding.id: finding_view(f"{key}-f{i}", finding, audit, brief=not (alone or finding.primary))
+        finding.id: finding_view(f"{key}-f{i}", finding, audit, brief=not (roomy or finding.primary))
         for i, finding in enumerate(audit.findings, 1)
     }
     keys = {name: view.key for name, view in views.items()}
@@ -151,8 +154,9 @@ def _audit(key: str, audit: AuditResult, alone: bool, printed: dict[str, str], s
         warnings=tuple(warning for warning in audit.warnings if not warning.startswith("LIMITED RUN")),
         depends=tuple(view for view in curves if words.depends_on_wording(view.curve)),
         evidence=evidence(keys, [view.finding for view in primary], audit),
-        confidence=confidence(keys, audit, brief=not alone),
+        confidence=confidence(keys, audit, brief=not roomy),
         answers=answers(audit, settings),
+        scores=scores(key, audit),
         clearest=next((view for view in (*primary, *context) if view.finding.gap), None),
         has_strips=any(each.strip for each in top),
     )

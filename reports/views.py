@@ -12,6 +12,7 @@ from reports.evidence import Evidence
 from reports.figures import Forest
 from reports.grids import CurveFigure, HeatMap, ShareBar
 from reports.panels import Strip
+from reports.scores import ScoreView
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ class FindingView:
     pairs: tuple[PairRow, ...]
     folded: bool
     brief: bool
-    """Context where several audits share the page: only its groups; the table of findings has its gap, and results.json all else."""
+    """Context on a page of many findings: only its groups; the table of findings has its gap, and results.json all else."""
     shrunk: str
     """What shrunk rates rest on; empty where there are none."""
 
@@ -164,6 +165,7 @@ class AuditView:
     evidence: Evidence
     confidence: Confidence
     answers: tuple[Answers, ...]
+    scores: tuple[ScoreView, ...]
     clearest: FindingView | None
     """The first finding with a gap, in the order of the findings table."""
     has_strips: bool

@@ -19,6 +19,7 @@ from audit.statistics.metrics import Tally, resolve, tally
 from audit.statistics.multiplicity import benjamini_hochberg, holm
 from audit.statistics.null import gap_test, generator
 from audit.statistics.rows import row_events
+from audit.statistics.score_spread import score_spreads
 from audit.statistics.sensitivity import LOGIT_TOLERANCE, flip_near_ties
 from audit.statistics.shrinkage import shrink
 from audit.statistics.tables import Cells, unpack
@@ -93,6 +94,7 @@ def beside(
         findings=tuple(map(evidence, result.findings)),
         measurements=records,
         odds=tuple(each for m in measurements if predictions[m.name].cluster is None for each in odds(m, cells[m.name], levels, settings)),
+        scores=tuple(each for m in measurements for each in score_spreads(m, predictions[m.name], levels)),
         threshold_curves=tuple(each for m in measurements for each in threshold_curves(m, predictions[m.name], levels, settings)),
     )
 
