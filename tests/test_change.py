@@ -181,6 +181,26 @@ def test_what_is_not_covered_stands_beside_the_absence_of_a_change():
     assert "Not covered: 3 images that only one audit has." in change.reason
 
 
+def test_the_absence_of_a_change_takes_the_ninety_percent_interval():
+    # Two groups of 300 with 15 gained and 15 lost each: half width z * sqrt(31) / 302 for each, and sqrt(2) times that for the pair:
+    # 4.29 points at 90 % (z = 1.645), 5.11 points at 95 % (z = 1.960).
+    counts = joint([200, 15, 15, 70], [150, 15, 15, 120])
+
+    assert all_changes_within(counts, 0.0430, 0.05)
+    assert not all_changes_within(counts, 0.0428, 0.05)
+    assert (all_changes_within(counts, 0.0512, 0.025), all_changes_within(counts, 0.0510, 0.025)) == (True, False)
+
+
+def test_a_reversal_must_hold_over_all_pairs_and_claims():
+    # .56 against .44 of 200, exchanged: intervals of 12 points +- 9.6 at 95 %, +- 13 at 99.5 %.
+    counts = joint([80, 32, 8, 80], [80, 8, 32, 80])
+
+    assert [pair.reversed for pair in pair_changes(counts, 0.05)] == [True]
+    assert [pair.reversed for pair in pair_changes(counts, 0.05, comparisons=10)] == [False]
+    third = joint([80, 32, 8, 80], [80, 8, 32, 80], [100, 0, 0, 100])
+    assert [pair.reversed for pair in pair_changes(third, 0.05, comparisons=4)].count(True) == 0
+
+
 def test_cannot_tell_says_what_could_have_been_found():
     change = judged(joint([70, 10, 14, 6], [70, 12, 8, 10]))
 
