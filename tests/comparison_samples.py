@@ -155,3 +155,8 @@ def skewed_and_plain():
 def four_steps():
     steps = {0: 0, 100: 14, 200: 60, 300: 58}
     return facts(*((f"s{step}", result(model(f"run/{step}.pt", step, "r" * 64), {"b": wrong, "c": 2})) for step, wrong in steps.items()))
+
+
+def three_models():
+    sides = (("x", {"b": 60}), ("y", {"a": 3, "b": 6, "c": 2}), ("z", {"b": 60, "c": 60}))
+    return facts(*((name, result(model(f"{name}/ckpt.pt"), wrong)) for name, wrong in sides))

@@ -161,6 +161,16 @@ def test_a_series_says_when_the_gap_appears_and_has_the_numbers_behind_its_curve
             assert words.ends_text(point.gap).replace("\xa0", " ") in text
 
 
+def test_of_more_than_two_models_an_overview_leads_to_each_comparison():
+    page = render(samples.three_models())
+    walk = Walk(page)
+
+    assert "2 models against x/ckpt.pt" in text_of(page)
+    assert {"#c1", "#c2"} <= set(walk.all("href"))
+    assert max(Counter(walk.all("id")).values()) == 1
+    assert "adjusted for all 6 changes on this page" in text_of(page)
+
+
 def test_no_page_says_fixed_or_fair(page, steps):
     for text in (text_of(page), text_of(render(steps)), comparison_markdown(steps), terminal(steps)):
         assert not re.search(r"\b(fixed|unfair|fair|fairness|passed|repaired)\b", text, re.IGNORECASE)
