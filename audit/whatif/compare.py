@@ -145,7 +145,8 @@ def what_if(tried: Tried, pair: tuple[Group, Group], judge: Judge) -> WhatIf:
     change, change_p = _change(joint, settings, generator(settings.seed, f"{name}/change"))
     places = [joint.groups.index(group) for group in pair]
     pair_before, pair_after = _pair(joint, places, settings.alpha, generator(settings.seed, f"{name}/pair"))
-    gap_before, gap = (_simultaneous(events, joint.n, settings.alpha) for events in (joint.before, joint.after))
+    cells = None if joint.by_cluster is None else _resampled(joint.by_cluster, _CLUSTER_DRAWS, generator(settings.seed, f"{name}/gaps"))
+    gap_before, gap = (_simultaneous(joint, only, cells, settings.alpha) for only in (_ONLY_BEFORE, _ONLY_AFTER))
     random = np.array(tried.random_gaps)
     by_chance = bool(len(random)) and (1 + np.count_nonzero(random <= gap.value + _SLACK)) / (1 + len(random)) > RANDOM_RATE
     ending = _ending(joint, (before, after), change, pair_after, judge)
@@ -245,12 +246,17 @@ def _pair(joint: _Joint, places: list[int], alpha: float, rng: np.random.Generat
     return float(first - second), Estimate(float(k_1 / n_1 - k_2 / n_2), low, high)
 
 
-def _simultaneous(events: Int[np.ndarray, "g"], n: Int[np.ndarray, "g"], alpha: float) -> Estimate:
-    """Return a gap, at 1 - alpha / m for the m pairs that its groups were picked from."""
+def _simultaneous(joint: _Joint, only: int, drawn: Int[np.ndarray, "b g 4"] | None, alpha: float) -> Estimate:
+    """Return the gap before or after, at 1 - alpha / m for the m pairs that its groups were picked from; no narrower than by cluster."""
+    events, n = joint.cells[:, _BOTH] + joint.cells[:, only], joint.n
     high, low = extremes(events / n)
-    pairs = len(n) * (len(n) - 1) // 2
-    lower, upper = newcombe(events[high], n[high], events[low], n[low], alpha / pairs)
-    return Estimate(float(np.ptp(events / n)), float(lower), float(upper))
+    level = alpha / (len(n) * (len(n) - 1) // 2)
+    lower, upper = (float(end) for end in newcombe(events[high], n[high], events[low], n[low], level))
+    if drawn is not None:
+        rates = (drawn[..., _BOTH] + drawn[..., only]) / drawn.sum(axis=-1)
+        ends = np.quantile(rates[:, high] - rates[:, low], [level / 2, 1 - level / 2])
+        lower, upper = min(lower, float(ends[0])), max(upper, float(ends[1]))
+    return Estimate(float(np.ptp(events / n)), lower, upper)
 
 
 def _group_change(joint: _Joint, i: int) -> GroupChange:

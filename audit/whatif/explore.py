@@ -162,7 +162,7 @@ def _tried(plan: WhatIfPlan, halves: Halves, methods: Sequence[str], material: M
         question=plan.question,
         unit=plan.cluster or CONTENT,
         units=halves.units,
-        cost=plan.right.sentence if plan.right else f"{halves.fit.measurement.name}: answered right",
+        cost=plan.right.sentence if plan.right else f"images whose {halves.fit.measurement.truth} is answered right",
         target=frontiers.pop(halves.target.finding, None),
         elsewhere=tuple(frontiers.values()),
         refused=tuple(refused),
