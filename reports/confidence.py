@@ -94,7 +94,7 @@ class Confidence:
 def confidence(keys: Mapping[str, str], audit: AuditResult, *, brief: bool) -> Confidence:
     """Return the sections of an audit; `keys` leads from a finding to its place.
 
-    Where several audits share the page it is brief: no table of tenths, and the thresholds of disparities only.
+    On a page of many findings it is brief: no table of tenths, and the thresholds of disparities only.
     """
     shown = {finding.id for finding in audit.findings if finding.verdict == "disparity" or not brief}
     titles = {finding.id: words.title(finding, audit) for finding in audit.findings}

@@ -6,11 +6,20 @@ from functools import cache
 
 import numpy as np
 
+from audit import evidence
 from audit import results as facts
+from audit.statistics.adjustment import Strata, mantel_haenszel, stratified_gap_test
+from audit.statistics.calibration import calibration
+from audit.statistics.confidence import Judged
+from audit.statistics.effects import effect_size, four_fifths
 from audit.statistics.intervals import agresti_min, newcombe, wilson
+from audit.statistics.label_noise import Rules, noise_curve, tipping_point
+from audit.statistics.metrics import Tally
 from audit.statistics.multiplicity import holm
 from audit.statistics.null import between_group_variance, gap_test, mcnemar_p, two_proportion_p
 from audit.statistics.power import detectable_in_any_pair
+from audit.statistics.shrinkage import shrink
+from audit.statistics.thresholds import threshold_curve, thresholds_at
 from audit.statistics.verdict import Run, conclusion, rule
 from audit.types import Exclusion, Measurement, ModelRecord, Settings
 from probes import emoji as emoji_probe
@@ -299,6 +308,96 @@ def emoji(card=PLANTED, name="emoji/ckpt.pt"):
     )  # fmt: skip
 
 
+# ---- beside the verdicts -------------------------------------------------------------------------------------------------------------
+
+
+def with_evidence(audit, odd=False):
+    """Return an audit with all that stands beside a verdict, made from the findings' own counts and, for confidence, made-up rows.
+
+    With `odd` some of it could not be estimated, some verdicts rest on rounding, and an untrained twin stands beside.
+    """
+    rng = np.random.default_rng(5)
+    findings = tuple(beside(each, rng, odd) for each in audit.findings)
+    primary = [each for each in findings if each.primary and each.gap]
+    known = [each for each in primary if each.metric == "accuracy" and len(each.attributes) == 1]
+    records = tuple(
+        replace(
+            record, open_decisions=(3 if odd else 0) if i == 0 else None if odd else 0,
+            calibration=tuple(
+                evidence.Calibration(each.attributes, calibration(judged(each, rng), SETTINGS, "sample"))
+                for each in known if each.measurement == record.name
+            ),
+        )
+        for i, record in enumerate(audit.measurements)
+    )  # fmt: skip
+    odds = tuple(evidence.Odds(each.measurement, "woman", each.attributes, odds_of(each, i == 0 and odd)) for i, each in enumerate(known))
+    curves = tuple(
+        evidence.ThresholdCurve(each.id, threshold_curve(rows, thresholds_at(rows.confidence), 30, 0.05))
+        for each in primary if len(each.attributes) == 1
+        for rows in [judged(each, rng)]
+    )  # fmt: skip
+    specifications = tuple(
+        replace(each, joint_p=0.012, shares=evidence.VarianceShares(0.6, 0.3, 0.1) if i == 0 else None)
+        for i, each in enumerate(audit.specifications)
+    )
+    return replace(
+        audit, findings=findings, measurements=records, odds=odds, threshold_curves=curves, specifications=specifications,
+        twin=twin(primary) if odd else None,
+    )  # fmt: skip
+
+
+def beside(each, rng, odd):
+    shown = each.by_group
+    if any(cell.status == "small" for cell in shown):
+        n = np.array([cell.n for cell in shown])
+        each = replace(each, shrinkage=shrink(Tally(tuple(cell.group for cell in shown), np.array([c.events for c in shown]), n, n), 0.05))
+    if not each.primary:
+        return replace(each, listed=evidence.Listed(7, 0.034, 0.041)) if each.outcome and each.gap else each
+    if each.gap is None:
+        return each
+    ok = [cell for cell in shown if cell.status == "ok"]
+    groups, k, n = [cell.group for cell in ok], np.array([cell.events for cell in ok]), np.array([cell.n for cell in ok])
+    high, low = groups.index(each.gap.highest), groups.index(each.gap.lowest)
+    ends = ((each.gap.highest, each.gap.lowest), (int(k[high]), int(k[low])), (int(n[high]), int(n[low])))
+    half = rng.binomial(k, 0.5), rng.binomial(n - k, 0.5)
+    events, trials = np.stack([half[0], k - half[0]]), np.stack([half[0] + half[1], n - half[0] - half[1]])
+    counted = Strata(tuple(groups), ("tone",), events, trials, 0)
+    adjusted = mantel_haenszel(counted, high, low, 0.05)
+    return replace(
+        each,
+        effect=effect_size(*ends, 0.05),
+        four_fifths=four_fifths(k, n, 199, rng) if each.metric == "selection_rate" else None,
+        near_tie_verdict="inconclusive" if odd else None,
+        tipping=tipping_point(*ends, 0.05) if each.verdict == "disparity" else None,
+        noise=noise_curve(k, n, Rules(0.05, 0.05, 0.01, 2, 199), rng),
+        adjusted=(adjusted, replace(adjusted, others=("tone", "occupation"), opposite=1, images_left_out=7, strata_left_out=2)),
+        adjusted_gap=replace(stratified_gap_test(events, trials, 199, rng), others=("tone", "occupation")),
+    )
+
+
+def judged(each, rng):
+    """Return rows with as many events in each group as the finding has; confidence is high, and higher for events."""
+    cells = [cell for cell in each.by_group if cell.status != "unknown"]
+    codes = np.repeat(range(len(cells)), [cell.n for cell in cells])
+    event = np.concatenate([np.arange(cell.n) < cell.events for cell in cells])
+    return Judged(tuple(cell.group for cell in cells), codes, np.clip(rng.normal(0.7 + 0.1 * event, 0.15), 0.0, 1.0), event)
+
+
+def odds_of(each, nothing):
+    gap_of_errors = evidence.GapEstimate(0.08, 0.03, 0.13, 0.002, 0.04, tuple(cell.group for cell in each.by_group))
+    return evidence.OddsDifference(gap_of_errors, None if nothing else gap_of_errors, None if nothing else gap_of_errors, (("person",),))
+
+
+def twin(primary):
+    rows = tuple(
+        facts.ControlFinding(each.id, 0.21, 0.04, -0.03, 0.11, 0.07, 1.0, "inconclusive")
+        if i
+        else facts.ControlFinding(each.id, None, None, None, None, None, None, "not estimable")
+        for i, each in enumerate(primary)
+    )
+    return facts.Twin(0, "the same architecture with weights drawn anew (seed 0), never trained", rows, "inconclusive")
+
+
 def everything():
     """Return a small page with every kind of section: two audits, one of them cut to a few findings."""
     faces = fairface()
@@ -308,7 +407,7 @@ def everything():
         faces, findings=tuple(each for each in faces.findings if each.id in kept), specifications=faces.specifications[2:3],
         measurements=tuple(record for record in faces.measurements if record.name in names), published=faces.published[2:3],
     )  # fmt: skip
-    return results(emoji(), faces)
+    return results(with_evidence(emoji(), odd=True), with_evidence(faces))
 
 
 # ---- extremes ------------------------------------------------------------------------------------------------------------------------
@@ -326,12 +425,12 @@ def large():
         replace(each, points=tuple(replace(point, variant=f"{point.variant} {i}") for i in range(8) for point in each.points)[:60])
         for each in base.specifications[:4]
     )
-    return replace(base, findings=findings, specifications=curves, verdict=verdict, verdict_reason=reason)
+    return with_evidence(replace(base, findings=findings, specifications=curves, verdict=verdict, verdict_reason=reason))
 
 
 def mapped(value, change):
     """Return `value` with every string in it changed, but for the words that the schema fixes."""
-    fixed = {"verdict", "status", "better", "schema_version", "score_rule", "created", "combine", "metric"}
+    fixed = {"verdict", "status", "better", "schema_version", "score_rule", "created", "combine", "metric", "near_tie_verdict", "turned"}
     if isinstance(value, str):
         return change(value)
     if isinstance(value, dict):

@@ -179,7 +179,11 @@ def test_every_chart_says_what_it_shows_and_every_table_what_it_holds(page):
         r'<svg class="(?:forest|spec)"[^>]*role="img" aria-labelledby="[^"]+">\s*<title[^>]*>[^<]+</title><desc[^>]*>[^<]+', page
     )
 
-    assert len(charts) == page.count('role="img"') >= 8
+    panels = re.findall(r'<div class="panels" role="img" aria-label="[^"]+\. The table below has every number\.">', page)
+
+    assert len(charts) + len(panels) == page.count('role="img"')
+    assert len(charts) >= 8
+    assert len(panels) >= 4
     assert (
         page.count("<table") == page.count("<caption") == len(re.findall(r'role="group" tabindex="0" aria-label="[^"]+">\s*<table', page))
     )
