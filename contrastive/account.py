@@ -19,6 +19,7 @@ from typing import Any
 
 import torch
 
+from contrastive import distributed
 from contrastive.architecture import ModelConfig
 from contrastive.flops import Cost, image_cost, text_cost
 
@@ -51,6 +52,12 @@ class Account:
     told: dict[str, float] = field(default_factory=lambda: dict.fromkeys(SUMS, 0.0))
     joules: float | None = None
     """What the device's counter last said."""
+    before: float = 0.0
+    """Energy before the run was last taken up, of all processes."""
+    complete: bool = True
+    """Whether the energy of all of it was measured: not where an earlier part ran without a counter."""
+    together: float | None = None
+    """Energy of all processes, as far as they have told each other (`settle`)."""
 
     @classmethod
     def begin(
@@ -83,6 +90,19 @@ class Account:
                 self.sums[name] = self.told[name] = float(value)
             elif isinstance(value, int | float):
                 self.memory = float(value)
+        self.before = self.sums["energy_j"]
+        self.complete = not self.sums["samples"] or isinstance(before.get("energy_j"), int | float)
+
+    def settle(self) -> None:
+        """Let the processes tell each other what each has measured on its own device. Every process must call it before `totals`.
+
+        Energies add up, if every device has a counter; of the peaks of memory the highest counts.
+        """
+        self._read_memory()
+        known, own = float(self.joules is not None), self.sums["energy_j"] - self.before
+        counted, energy = distributed.all_sum(torch.tensor([known, own], dtype=torch.float64)).tolist()
+        self.together = self.before + energy if counted == distributed.world_size() else None
+        self.memory = float(distributed.all_max(torch.tensor(self.memory, dtype=torch.float64)))
 
     def step(self, samples: int, *, seconds: float, tokens: int | None = None, waited: float = 0.0) -> None:
         """Add one step.
@@ -127,15 +147,14 @@ class Account:
         """Return the sums of the whole run, as they are kept in the checkpoint.
 
         `flop` counts what was computed, `model_flop` what one forward and backward pass would take: the first is larger where
-        recomputation or accumulation run a tower again, and `mfu` is of the second. `energy_j` is None without a counter, and with
-        several processes, each of which sees its own device only.
+        recomputation or accumulation run a tower again, and `mfu` is of the second. `energy_j` is None without a counter. With several
+        processes, `settle` comes first.
         """
         self._read_memory()
         wall = self.sums["wall_s"]
-        known = self.joules is not None and self.processes == 1
         return {
             **self.sums,
-            "energy_j": self.sums["energy_j"] if known else None,
+            "energy_j": self._energy(),
             "device_hours": wall * self.processes / 3600,
             "data_wait": self.sums["wait_s"] / wall if wall else None,
             "peak_memory_mib": self.memory,
@@ -172,6 +191,10 @@ class Account:
     def _utilisation(self, sums: Mapping[str, float]) -> float | None:
         capacity = sums["wall_s"] * self.peak * self.processes
         return sums["model_flop"] / capacity if capacity else None
+
+    def _energy(self) -> float | None:
+        alone = None if self.joules is None else self.sums["energy_j"]
+        return (self.together if self.processes > 1 else alone) if self.complete else None
 
     def _read_memory(self) -> None:
         self.memory = max(self.memory, peak_memory_mib(self.device))

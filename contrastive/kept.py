@@ -79,6 +79,7 @@ def save(training: Training, material: Material, measures: Mapping[str, float] |
         If it cannot be written.
     """
     root = Path(material.config.run.out) / sharded.FOLDER
+    training.account.settle()
     first = not training.saved
     if first and distributed.rank0():
         remove_old(root, keep=0)

@@ -12,7 +12,6 @@ from torch import Tensor
 from tqdm import tqdm
 
 from contrastive import average, distributed
-from contrastive.account import emissions_kg
 from contrastive.board import Board
 from contrastive.data.ahead import prefetched
 from contrastive.errors import ContrastiveError
@@ -22,7 +21,7 @@ from contrastive.kept import save, take_up
 from contrastive.losses import LOSSES
 from contrastive.material import Material, prepare
 from contrastive.objectives import Together
-from contrastive.state import Training, keep, start
+from contrastive.state import Training, keep, start, told
 from contrastive.step import batch_of, take_step
 
 __all__ = ["ContrastiveError", "Material", "Training", "carry_through", "finish", "prepare", "save", "start", "take_step", "take_up"]
@@ -59,6 +58,7 @@ def carry_through(training: Training, material: Material, stop: StopRequest, *, 
             bar.update(batch)
             _log(numbers, training, material, board)
             _keep(training, material)
+            _watch(training, material, board)
             # Between steps that were left out the weights may be finite and still beyond use: the state before them is the good one.
             if training.step % config.run.save_every == 0 and training.step < steps and not training.skipped:
                 save(training, material)
@@ -73,6 +73,17 @@ def _keep(training: Training, material: Material) -> None:
     wanted = training.step < optim.steps or (optim.schedule != "cosine" and not optim.cooldown)
     if every and training.step % every == 0 and wanted and not training.skipped:
         keep(training, material)
+
+
+def _watch(training: Training, material: Material, board: Board) -> None:
+    """Measure the held-out pairs where that is due. Nothing that is trained is touched by it, nor is its time counted as the steps'."""
+    every = material.config.run.eval_every
+    if not every or training.step % every or training.step == material.config.optim.steps or training.skipped:
+        return
+    measures = measure(training, material)
+    if measures and distributed.rank0():
+        journal_of(material).write("held_out", step=training.step, **measures)
+        board.write(training.step, {f"held_out/{name}": value for name, value in measures.items() if name != "pairs"})
 
 
 def _stopped(stop: StopRequest) -> bool:
@@ -107,11 +118,9 @@ def finish(training: Training, material: Material) -> dict[str, float]:
     measures = measure(training, material)
     save(training, material, measures, finished=True)
     if distributed.rank0():
-        compute = training.account.totals()
-        kg = emissions_kg(compute, material.config.run.kg_co2e_per_kwh)
-        journal_of(material).write(
-            "end", step=training.step, wall_s=round(training.seconds, 3), held_out=measures, compute=compute, kg_co2e=kg
-        )
+        account = told(training, material, measures)
+        shown = {name: account[name] for name in ("wall_s", "held_out", "compute", "kg_co2e")}
+        journal_of(material).write("end", step=training.step, **shown)
         board = _board_of(material, training.step)
         board.write(training.step, {f"held_out/{name}": value for name, value in measures.items() if name != "pairs"})
         board.close()

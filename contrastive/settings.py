@@ -169,6 +169,8 @@ class RunConfig:
     keep_every: int = 0
     """Steps between two checkpoints that stay, ``step-000100.pt`` beside ``ckpt.pt``, for `audit.compare --series`; 0: none. The first is
     the one before any step. With a stable phase (wsd, constant) they hold the optimiser's state too, three times the size."""
+    eval_every: int = 0
+    """Steps between two measurements of the held-out pairs, which are logged; 0: at the end only."""
     resume: str | None = None
     """A state of another run to go on from: a ``ckpt.pt`` of an unfinished one, a ``step-000100.pt`` of a wsd or constant run, a folder of
     shards. Only the end may be another (`optim.steps`, `optim.schedule`, `optim.cooldown`), such as a cooldown from an older step; the
@@ -187,6 +189,7 @@ class RunConfig:
         _require(self.kg_co2e_per_kwh is None or 0 <= self.kg_co2e_per_kwh < float("inf"), "run.kg_co2e_per_kwh", "0 or more")
         _require(self.save_every >= 1, "run.save_every", "at least 1")
         _require(self.keep_every >= 0, "run.keep_every", "0 or more")
+        _require(self.eval_every >= 0, "run.eval_every", "0 or more")
         _require(self.log_every >= 1, "run.log_every", "at least 1")
 
 

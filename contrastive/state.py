@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from contrastive import average, distributed
 from contrastive import checkpoint as files
-from contrastive.account import Account
+from contrastive.account import Account, emissions_kg
 from contrastive.accumulate import refuse_batch_statistics
 from contrastive.blocks import Block, Transformer
 from contrastive.config import first_difference, with_defaults
@@ -221,11 +221,13 @@ def _write(name: str, training: Training, material: Material, state: dict[str, A
 
 def told(training: Training, material: Material, measures: Mapping[str, float] | None) -> dict[str, Any]:
     """Return the account of a checkpoint."""
+    compute = training.account.totals()
     return {
         "identity": material.identity,
         "samples": training.step * material.config.data.batch,
         "wall_s": training.seconds,
-        "compute": training.account.totals(),
+        "compute": compute,
+        "kg_co2e": emissions_kg(compute, material.config.run.kg_co2e_per_kwh),
         "held_out": dict(measures or {}),
     }
 

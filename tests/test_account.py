@@ -10,6 +10,7 @@ from contrastive import account as module
 from contrastive.account import Account, emissions_kg, energy_j, gemm_peak, peak_memory_mib
 from contrastive.flops import image_cost, text_cost
 from contrastive.presets import preset
+from contrastive.spawn import spawn
 
 torch.set_num_threads(1)
 
@@ -79,6 +80,41 @@ def test_energy_is_what_the_counter_moved(monkeypatch):
     account.step(1, seconds=1.0)
     assert account.totals()["energy_j"] == 350
     assert emissions_kg(account.totals(), 3.6e6) == 350
+
+
+def test_energy_of_a_part_is_not_that_of_the_whole(monkeypatch):
+    before = {"samples": 64.0, "energy_j": None}
+    readings = iter([1000.0, 1300.0, 2000.0, 2100.0])
+    monkeypatch.setattr(module, "energy_j", lambda device: next(readings))
+    account = Account.begin(MODEL, CPU, before=before)
+    account.step(1, seconds=1.0)
+    assert account.totals()["energy_j"] is None
+    account = Account.begin(MODEL, CPU, before={"samples": 64.0, "energy_j": 500.0})
+    account.step(1, seconds=1.0)
+    assert account.totals()["energy_j"] == 600
+
+
+def measured(counter, memory):
+    """Be one of two processes, each with a device that takes 100 or 200 J a step, or with none that counts."""
+    from contrastive import account as module
+    from contrastive.distributed import rank
+
+    readings = iter(100.0 * (rank() + 1) * number if counter else None for number in range(9))
+    module.energy_j = lambda device: next(readings)
+    module.peak_memory_mib = lambda device: memory[rank()]
+    account = Account.begin(MODEL, CPU, before={"samples": 1.0, "energy_j": 7.0}, processes=2)
+    account.step(1, seconds=1.0)
+    account.settle()
+    account.step(1, seconds=1.0)
+    account.settle()
+    totals = account.totals()
+    return [totals["energy_j"], totals["peak_memory_mib"]]
+
+
+def test_energies_of_processes_add_up_and_the_highest_memory_counts():
+    # 7 J before; then two steps of 100 J on one device and of 200 J on the other.
+    assert spawn(measured, 2, True, [30.0, 20.0]) == [[607, 30], [607, 30]]
+    assert spawn(measured, 2, False, [30.0, 40.0]) == [[None, 40], [None, 40]]
 
 
 def test_the_counter_is_asked_for_the_device_by_its_name(monkeypatch):

@@ -145,6 +145,34 @@ def test_held_out_measures_of_a_known_model(run):
     assert measures["text_to_image_recall@5"] == recall(text @ image.T, 5)
 
 
+def test_measuring_on_the_way_changes_nothing_and_is_logged(run, tmp_path):
+    ends = []
+    for every in (0, 5):
+        out = tmp_path / f"out{every}"
+        out.mkdir()
+        material = loop.prepare(read_config(str(run), [f"run.eval_every={every}", f"run.out={out}", "run.kg_co2e_per_kwh=0.4"]))
+        training = loop.start(material)
+        loop.carry_through(training, material, StopRequest(), quiet=True)
+        loop.finish(training, material)
+        ends.append(load(out / "ckpt.pt"))
+    assert_same_bytes(ends[0].model.state_dict(), ends[1].model.state_dict())
+    found = [line for line in journal_lines(tmp_path / "out5") if line["event"] in ("held_out", "end")]
+    assert [line["step"] for line in found] == [5, 10, 12]
+    assert found[0].keys() - {"event", "step"} == found[2]["held_out"].keys()
+    assert found[0]["loss"] != found[1]["loss"]
+    assert not any(line["event"] == "held_out" for line in journal_lines(tmp_path / "out0"))
+    assert ends[0].account["kg_co2e"] is None  # no counter here: nothing is made up
+    assert found[2]["compute"]["samples"] == ends[1].account["compute"]["samples"] == 12 * 48
+
+
+def test_of_many_held_out_pairs_the_first_are_measured(run, monkeypatch):
+    material = loop.prepare(read_config(str(run)))
+    model = loop.start(material).model
+    few = held_out(model, material.pairs, np.arange(20), material.preprocess, info_nce)
+    monkeypatch.setattr("contrastive.evaluate.MOST", 20)
+    assert held_out(model, material.pairs, np.arange(100), material.preprocess, info_nce) == few
+
+
 def test_recall_by_hand():
     # Row 0: own column best. Row 1: one column better. Row 2: all tied, which counts against it.
     similarity = torch.tensor([[0.9, 0.1, 0.0], [0.5, 0.4, 0.0], [0.2, 0.2, 0.2]])
