@@ -143,6 +143,31 @@ def test_killed_and_resumed_by_command_equals_uninterrupted(run, tmp_path):
     assert losses[0] == losses[1]
 
 
+def test_a_head_in_shards_resumes_to_the_bit(run, tmp_path):
+    from contrastive.kept import last
+
+    material = prepared(run, "loss.kind=caption", "run.sharded=true")
+    straight, _ = after(material, 5)
+    training, _ = after(material, 3)
+    (tmp_path / "out").mkdir()
+    loop.save(training, material)
+    assert not (tmp_path / "out" / "ckpt.pt").exists()
+    again = loop.take_up(material, last(tmp_path / "out"), tmp_path)
+    while again.step < 5:
+        loop.take_step(again, material)
+    assert_equal(again.learner.state_dict(), straight.learner.state_dict())
+    loop.finish(again, material)
+    assert_equal(load(tmp_path / "out" / "ckpt.pt").head["state_dict"], straight.objective.state_dict())
+
+
+def test_a_model_can_be_locked_and_its_head_slowed(run):
+    material = prepared(run, "loss.kind=bag-of-words", "optim.multipliers={'^visual' = 0, '^objective' = 0.5}")
+    training, _ = after(material, 1)
+    assert {group["multiplier"] for group in training.optimizer.param_groups} == {0.5}
+    assert not any(parameter.requires_grad for parameter in training.model.parameters())
+    assert training.objective.head.weight.grad is not None
+
+
 def test_parts_precision_and_recomputation(run):
     for kind in ("caption", "bag-of-words"):
         plain, numbers = after(prepared(run, f"loss.kind={kind}"), 3)
