@@ -88,7 +88,9 @@ class Scale:
     right: float
 
     def __call__(self, value: float) -> float:
-        """Return the place of `value`; what lies beyond the scale stands at its edge."""
+        """Return the place of `value`; what lies beyond the scale stands at its edge, and in the middle of a scale without extent."""
+        if self.high == self.low:
+            return (self.left + self.right) / 2
         value = min(max(value, self.low), self.high)
         return self.left + (value - self.low) / (self.high - self.low) * (self.right - self.left)
 
