@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from audit.alternatives import Ending, Frontier, WhatIf, WhatIfs
+from audit.alternatives import Ending, Frontier, Refused, WhatIf, WhatIfs
 from audit.evidence import Estimate
 from reports.numbers import decimals, difference, in_words, number, p_value, percent, points, span
 from reports.phrases import attributes, group
@@ -114,7 +114,7 @@ def _question(key: str, asked: WhatIfs) -> Question:
         elsewhere=tuple(_attributes(each.finding) for each in asked.elsewhere),
         methods=tuple((marks[method], *NAMES.get(method, (method, ""))) for method in marks),
         figure=plane(asked.target, marks, by) if asked.target else None,
-        refused=tuple(_refused(each.method, each.setting, each.reason) for each in asked.refused),
+        refused=_refused(asked.refused),
         cost=asked.cost,
         legal=any("unlawful" in need for each in tried for need in each.needs),
     )
@@ -199,11 +199,17 @@ def _ends(what_if: WhatIf) -> str:
     return f"{group(low.group)} {percent(low.after, 1)}, {group(high.group)} {percent(high.after, 1)}"
 
 
-def _refused(method: str, setting: str, reason: str) -> str:
-    if not method:
-        return f"Judged by {setting}: {reason}."
-    name = NAMES.get(method, (method, ""))[0]
-    return f"{name}{f' ({setting})' if setting else ''}: {reason}."
+def _refused(refused: Sequence[Refused]) -> tuple[str, ...]:
+    """Return one sentence for each method and reason, with how many of its settings it stopped."""
+    settings: dict[tuple[str, str], list[str]] = {}
+    for each in refused:
+        settings.setdefault((each.method, each.reason), []).append(each.setting)
+    sentences = []
+    for (method, reason), stopped in settings.items():
+        name = NAMES.get(method, (method, ""))[0] if method else f"Judged by {', '.join(stopped)}"
+        which = f" ({in_words(len(stopped), 'setting')})" if method and any(stopped) else ""
+        sentences.append(f"{name}{which}: {reason}.")
+    return tuple(sentences)
 
 
 def _estimate(estimate: Estimate) -> str:

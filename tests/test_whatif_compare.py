@@ -270,4 +270,8 @@ def test_the_frontier_by_hand():
 
 def test_the_pair_furthest_apart():
     before, _, by = both({"a": (30, 0, 0, 70), "b": (60, 0, 0, 40), "c": (10, 0, 0, 90)})
-    assert furthest_pair(before, by) == (("b",), ("c",))
+    assert furthest_pair(before, before, by) == (("b",), ("c",))
+    shown, _, _ = both({"a": (30, 0, 0, 70), "b": (3, 0, 0, 4), "c": (10, 0, 0, 90)})
+    assert furthest_pair(before, shown, by) == (("a",), ("c",))  # the shown half has too few of b
+    with pytest.raises(DataError, match="both halves"):
+        furthest_pair(before, both({"a": (30, 0, 0, 70)})[0], by)

@@ -158,6 +158,6 @@ def test_a_part_of_the_images_gives_a_part_of_the_answers():
 
 def test_the_pair_is_chosen_on_the_fit_half():
     after = neutral_label(asked(), "child", {"a child": AXES["a child"]}).answers()
-    assert furthest_pair(after, judge()) == (("old",), ("young",))
+    assert furthest_pair(after, after, judge()) == (("old",), ("young",))
     with pytest.raises(DataError, match="fewer than two"):
-        furthest_pair(after, judge(min_group_size=150))
+        furthest_pair(after, after, judge(min_group_size=150))

@@ -93,21 +93,22 @@ class _Joint:
         return np.asarray(self.cells[:, _BOTH] + self.cells[:, _ONLY_AFTER])
 
 
-def furthest_pair(fit_half: Predictions, judge: Judge) -> tuple[Group, Group]:
-    """Return the groups that lie furthest apart on the fit half, highest first.
+def furthest_pair(fitted: Predictions, shown: Predictions, judge: Judge) -> tuple[Group, Group]:
+    """Return the groups that lie furthest apart on the fit half, highest first, among those that both halves have enough images of.
 
     Picked there, because the pair that is furthest apart on the shown half would move together by chance alone.
 
     Raises
     ------
     DataError
-        If fewer than two groups have enough images.
+        If fewer than two groups have enough images in both halves.
     """
-    joint = _joint(fit_half, fit_half, judge)
-    if len(joint.groups) < 2:
-        raise DataError("fewer than two groups of the fit half have enough images", where=judge.finding)
-    high, low = extremes(joint.before / joint.n)
-    return joint.groups[high], joint.groups[low]
+    joint, other = _joint(fitted, fitted, judge), _joint(shown, shown, judge)
+    both = [place for place, group in enumerate(joint.groups) if group in other.groups]
+    if len(both) < 2:
+        raise DataError("fewer than two groups have enough images in both halves", where=judge.finding)
+    high, low = extremes(joint.before[both] / joint.n[both])
+    return joint.groups[both[high]], joint.groups[both[low]]
 
 
 def what_if(tried: Tried, pair: tuple[Group, Group], judge: Judge) -> WhatIf:

@@ -175,7 +175,7 @@ def _pairs(halves: Halves, refused: list[Refused]) -> dict[str, tuple[Group, Gro
     pairs = {}
     for judge in (halves.target, *halves.elsewhere):
         try:
-            pairs[judge.finding] = furthest_pair(halves.fitted, judge)
+            pairs[judge.finding] = furthest_pair(halves.fitted, halves.shown.before, judge)
         except AuditError as error:
             refused.append(Refused("", " × ".join(judge.by), error.what))
     return pairs

@@ -101,7 +101,7 @@ def search(plan: WhatIfPlan, fit: Asked, shown: Asked, attribute: str, levels: M
     what_ifs = []
     try:
         halves = [_put(query, half, attribute, levels[attribute]) for half in (fit, shown)]
-        pair = furthest_pair(halves[0].first(), judge)
+        pair = furthest_pair(halves[0].first(), halves[1].first(), judge)
         for setting, default, shares in _targets(halves[0], len(levels[attribute])):
             what_ifs.append(what_if(_tried(halves[1], setting, default, shares, judge), pair, judge))
     except AuditError as error:
