@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from audit.comparison import Point, Trajectory
 from audit.types import Group
 from reports import phrases
+from reports.comparison_figures import share_ticks
 from reports.figures import Mark, Scale, axis, px, tick_texts
 from reports.numbers import count
 
@@ -89,10 +90,7 @@ def rate_curve(trajectory: Trajectory) -> Curve | None:
     if not 1 <= len(groups) <= MOST_GROUPS:
         return None
     across = _across(trajectory.points, WIDTH - _LABELS)
-    values = [rate.value for point in trajectory.points for rate in point.rates if rate.group in groups and rate.value is not None]
-    ticks = (
-        (0.0, 0.25, 0.5, 0.75, 1.0) if max(values) - min(values) > 0.5 else tuple(t for t in axis(min(values), max(values)) if 0 <= t <= 1)
-    )
+    ticks = share_ticks(rate for point in trajectory.points for rate in point.rates if rate.group in groups)
     up = Scale(ticks[0], ticks[-1], HEIGHT - _BOTTOM, _TOP)
     texts = [f"{text}\u00a0%" for text in tick_texts(ticks)]
     return Curve(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from audit.comparison import Change, RateChange
+from audit.results import Rate
 from reports import phrases, words
 from reports.figures import ROW, WIDTH, Forest, Mark, Scale, axis, label_room, px, short, signed_forest, tick_texts
 
@@ -41,7 +42,9 @@ class Dumbbell:
 
 def dumbbell(change: Change) -> Dumbbell:
     """Place the rates of every group before and after; a group outside the comparison is faint."""
-    ticks = _ticks(change)
+    compared = [cell for cell in change.by_group if cell.before.status == "ok"]
+    deciding = compared if len(compared) > 1 else change.by_group
+    ticks = share_ticks(rate for cell in deciding for rate in (cell.before, cell.after))
     labels = [f"{short(phrases.group(cell.before.group))} ({cell.before.n:,})" for cell in change.by_group]
     left = label_room(labels)
     scale = Scale(ticks[0], ticks[-1], left, WIDTH - _RIGHT)
@@ -75,11 +78,12 @@ def dumbbell(change: Change) -> Dumbbell:
     )
 
 
-def _ticks(change: Change) -> tuple[float, ...]:
-    """Return the ticks: zoomed where the rates need less than half of the scale."""
-    compared = [cell for cell in change.by_group if cell.before.status == "ok"]
-    deciding = compared if len(compared) > 1 else change.by_group
-    ends = [rate.value for cell in deciding for rate in (cell.before, cell.after) if rate.value is not None]
+def share_ticks(rates: Iterable[Rate]) -> tuple[float, ...]:
+    """Return the ticks of a scale of rates: zoomed where their intervals need less than half of it.
+
+    The intervals decide, drawn or not: equal rates, all of 100 %, would leave no scale at all.
+    """
+    ends = [end for rate in rates for end in (rate.low, rate.high) if end is not None]
     if not ends or max(ends) - min(ends) > 0.5:
         return (0.0, 0.25, 0.5, 0.75, 1.0)
     return tuple(tick for tick in axis(min(ends), max(ends)) if 0 <= tick <= 1)

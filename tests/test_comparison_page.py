@@ -161,6 +161,13 @@ def test_a_series_says_when_the_gap_appears_and_has_the_numbers_behind_its_curve
             assert words.ends_text(point.gap).replace("\xa0", " ") in text
 
 
+def test_models_that_are_always_right_have_a_page():
+    page = render(samples.all_right())
+
+    assert "100.0 % [96.9, 100.0]" in text_of(page)
+    assert "No change that matters" in text_of(page)
+
+
 def test_of_more_than_two_models_an_overview_leads_to_each_comparison():
     page = render(samples.three_models())
     walk = Walk(page)
@@ -209,10 +216,10 @@ def test_a_dumbbell_runs_from_before_to_after(facts):
     change = next(each for each in facts.comparisons[0].changes if each.id == "animal/accuracy/group")
     figure = dumbbell(change)
 
-    # Three groups, so three links; a starts at 100 % at the right edge and ends at 97.5 %; b starts at 50 % at the left edge.
+    # Three groups, so three links; a starts at 100 %, the right edge, and ends at 97.5 %; b starts at 50 %, half way.
     links = re.findall(r"M(\d+) \d+H(\d+)", figure.links)
     assert len(links) == 3
-    assert links[1][0] == figure.left
+    assert int(links[1][0]) == (int(figure.left) + int(figure.right)) / 2
     assert links[0][0] == figure.right
     assert int(links[0][1]) < int(links[0][0])
 
