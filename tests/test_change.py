@@ -117,6 +117,7 @@ def test_the_same_answers_are_no_change_that_matters():
     change = judged(joint([600, 0, 0, 400], [900, 0, 0, 100]))
 
     assert (change.gap.difference, change.gap.p, change.verdict) == (0.0, 1.0, "no change that matters")
+    assert change.gap.low < 0 < change.gap.high  # no changed answer among a thousand is no certainty about the next
     assert change.gap.before.value == pytest.approx(0.3)
 
 
