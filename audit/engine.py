@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -222,7 +223,8 @@ def _measurement_record(measurement: Measurement, predictions: Predictions) -> M
         outcomes=measurement.outcomes,
         near_tie_margin=NEAR_TIE_MARGIN,
         near_ties=_near_ties(predictions),
-        mean_margin=float(np.mean(predictions.margin)) if len(predictions.margin) else None,
+        # Summed exactly: the order of the images must not show in the last digit.
+        mean_margin=math.fsum(predictions.margin) / len(predictions.margin) if len(predictions.margin) else None,
         answer_counts={answer: int(counted.get(answer, 0)) for answer in predictions.answers},
         asked=measurement.asked.text if measurement.asked else None,
     )
