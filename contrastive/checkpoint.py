@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -107,9 +108,8 @@ def save(path: str | Path, checkpoint: Checkpoint) -> str:
         check_finite(state | head)
     except CheckpointError as error:
         raise ContrastiveError("the checkpoint was not saved", why=error.what) from error
-    told = description(checkpoint.config, checkpoint.preprocess, checkpoint.tokenizer, checkpoint.step)
-    content = {**told, "state_dict": state, "created": checkpoint.created or told["created"]}
-    optional: dict[str, Any] = {name: getattr(checkpoint, name) for name in ("training", "account", "data_card", "git")}
+    content = description(checkpoint.config, checkpoint.preprocess, checkpoint.tokenizer, checkpoint.step) | {"state_dict": state}
+    optional: dict[str, Any] = {name: getattr(checkpoint, name) for name in ("training", "account", "data_card", "created", "git")}
     if checkpoint.head is not None:
         optional["head"] = {**checkpoint.head, "state_dict": head}
     if checkpoint.ema is not None:
@@ -211,8 +211,9 @@ def replace_file(path: Path, write: Callable[[BinaryIO], None]) -> str:
         finally:
             temporary.unlink(missing_ok=True)
         sync_folder(path.parent)
-    except (OSError, RuntimeError) as error:  # torch.save turns a full disk into a RuntimeError
-        raise MachineError("the checkpoint cannot be written", where=str(path), why=str(error)[:200]) from error
+    except (OSError, RuntimeError) as error:  # torch.save turns a full disk into a RuntimeError about its own file format
+        room = f" ({shutil.disk_usage(path.parent).free >> 20:,} MiB are free there)" if isinstance(error, RuntimeError) else ""
+        raise MachineError("the checkpoint cannot be written", where=str(path), why=str(error)[:200] + room) from error
     return digest
 
 

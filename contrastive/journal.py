@@ -46,9 +46,12 @@ class Journal:
         found = []
         for text in self.path.read_text("utf-8").splitlines() if self.path.exists() else ():
             try:
-                found.append(json.loads(text))
-            except ValueError:
+                line = json.loads(text)
+            except (ValueError, RecursionError):
                 break  # a killed process tore its last line
+            if not isinstance(line, dict) or not isinstance(line.get("step", 0), int):
+                break  # nor did this program write such a one
+            found.append(line)
         return found
 
     def _guarded(self, action: Callable[[], object]) -> None:

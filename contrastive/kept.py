@@ -56,7 +56,7 @@ def take_up(material: Material, found: files.Checkpoint | Shards, path: Path) ->
     account = found.table("account")
     state.refuse_another(account, material, found.folder)
     training = state.start(material)
-    state.go_on(training, found.step, account)
+    state.go_on(training, material, found.step, account)
     sharded.restore(training, found)
     return training
 

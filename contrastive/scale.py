@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 FIRST = 2.0**16
@@ -16,6 +17,10 @@ class LossScale:
     factor: float = 1.0
     good: int = 0
     """Steps since the factor last changed."""
+
+    def __post_init__(self) -> None:
+        if not (1 <= self.factor < math.inf and self.good >= 0):
+            raise ValueError(f"no loss scale: {self.factor} after {self.good} steps")
 
     @classmethod
     def first(cls, precision: str) -> LossScale:

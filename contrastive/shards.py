@@ -51,9 +51,9 @@ class Shards:
 
     @property
     def step(self) -> int:
-        """Optimiser steps taken; 0 if it does not say."""
+        """Optimiser steps taken, as the folder says; -1, which no run can go on from, if it does not."""
         found = self.content.get("step")
-        return found if type(found) is int else 0
+        return found if type(found) is int else -1
 
     def table(self, name: str) -> Mapping[str, Any]:
         """Return a table of the content, empty if there is none."""

@@ -124,7 +124,7 @@ def take_up(material: Material, found: files.Checkpoint, path: Path) -> Training
     account = found.account or {}
     refuse_another(account, material, path)
     training = start(material, found)
-    go_on(training, found.step, account)
+    go_on(training, material, found.step, account)
     if training.ema is not None and found.ema is not None:
         stored = {name: tensor.reshape(training.ema[name].shape) for name, tensor in found.ema.items() if name in training.ema}
         training.ema = {name: distributed.spread(stored[name], like) for name, like in training.ema.items()}
@@ -146,8 +146,10 @@ def refuse_another(account: Mapping[str, Any], material: Material, path: Path) -
         )
 
 
-def go_on(training: Training, step: int, account: Mapping[str, Any]) -> None:
+def go_on(training: Training, material: Material, step: int, account: Mapping[str, Any]) -> None:
     """Let a run that was started count from where its account ends."""
+    if not 0 <= step <= material.config.optim.steps:
+        raise CheckpointError(f"the state says that {step} steps were taken", why=f"the run has {material.config.optim.steps}")
     training.step = training.saved = step
     seconds, compute = account.get("wall_s"), account.get("compute")
     training.seconds = float(seconds) if isinstance(seconds, int | float) else 0.0
@@ -161,7 +163,7 @@ def _restore(training: Training, stored: Mapping[str, Any], path: Path) -> None:
             training.optimizer.state[parameter] = {key: _laid_out(tensor, parameter) for key, tensor in moments.items()}
         training.skipped = int(stored["skipped"])
         training.scale = LossScale(float(stored["loss_scale"][0]), int(stored["loss_scale"][1]))
-    except (KeyError, TypeError, AttributeError, RuntimeError, IndexError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         why = f"{type(error).__name__}: {str(error)[:200]}"
         raise CheckpointError(
             "the state of the optimiser does not fit", where=str(path), why=why, fix="start again with --fresh"

@@ -191,6 +191,10 @@ def test_a_journal_drops_what_lies_beyond_the_saved_state_and_a_torn_line(tmp_pa
     journal.begin(2)
     journal.write("step", step=3)
     assert [line["step"] for line in journal_lines(tmp_path)] == [1, 2, 3]
+    with journal.path.open("a") as file:
+        file.write('[4]\n{"step": 4}\n')
+    journal.begin(9)  # what this program did not write, and what follows, is void, too
+    assert [line["step"] for line in journal_lines(tmp_path)] == [1, 2, 3]
     journal.begin(0)
     assert journal.path.read_text() == ""
 

@@ -334,6 +334,23 @@ def test_another_configuration_is_refused(run, capsys):
     assert "why: optim.lr was 0.0002, now 0.001" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"step": -5}, "-5 steps were taken"), ({"step": "x"}, "steps were taken"), ({"step": 10**30}, "steps were taken"),
+        ({"training": {"skipped": 0, "loss_scale": [float("nan"), 1]}}, "does not say where the run stood"), ({"training": 1}, "stood"),
+    ],
+)  # fmt: skip
+def test_a_state_that_cannot_be_is_refused(run, tmp_path, change, words):
+    material = loop.prepare(read_config(str(run)))
+    loop.save(loop.start(material), material)
+    path = tmp_path / "out" / "shards" / "step-00000000" / "shards.json"
+    told = json.loads(path.read_text())
+    path.write_text(json.dumps({**told, "content": {**told["content"], **change}}))
+    with pytest.raises(CheckpointError, match=words):
+        loop.take_up(material, kept.last(tmp_path / "out"), path)
+
+
 def test_there_must_be_something_to_put_together(tmp_path, capsys):
     assert unshard_command([str(tmp_path), str(tmp_path / "ckpt.pt")]) == 3
     assert "no complete sharded checkpoint" in capsys.readouterr().err
