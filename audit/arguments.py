@@ -75,6 +75,11 @@ def _what_to_audit(parse: Parser) -> None:
     )
     what.add_argument("--depth", type=positive, metavar="N", help="with --predictions: most attributes that an intersection combines (2)")
     what.add_argument("--cluster", metavar="COLUMN", help="images that belong together (of one person, say) and count as one case")
+    what.add_argument(
+        "--by", action="append", type=names, metavar="NAME,NAME", help="ask what counts by these groups too (their intersections), outside "
+        "the verdict; repeatable"
+    )  # fmt: skip
+    what.add_argument("--exclude", type=Path, metavar="FILE", help="leave out the images that this text file lists, an identifier a line")
     what.add_argument("--limit", type=positive, metavar="N", help="a stratified sample of N images; such a run can conclude nothing")
     what.add_argument(
         "--what-if", action="append", metavar="METHOD", help="what would change if ...: neutral-label, projection, ... or all; repeatable"
@@ -82,6 +87,7 @@ def _what_to_audit(parse: Parser) -> None:
     what.add_argument(
         "--include-examples", type=positive, metavar="N", help="put N small pictures into the report; they may show people (default: none)"
     )
+    what.add_argument("--twin", action="store_true", help="audit the same architecture untrained as well, as a control beside the model")
     what.add_argument("--out", type=Path, metavar="DIR", help="default: audits/<model>--<probe>--<UTC>")
 
 

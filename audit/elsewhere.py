@@ -13,6 +13,7 @@ from audit.data.predictions import PLAIN, Answers, PredictionFile
 from audit.engine import Answered, Audited, concluded
 from audit.errors import DataError, UsageError
 from audit.stated_rule import Asking, by_rule
+from audit.statistics.sensitivity import exclude
 from audit.types import (
     UNKNOWN,
     Dataset,
@@ -49,6 +50,26 @@ def slices(probes: Sequence[Probe]) -> Group:
     names += [m.truth for probe in probes for m in probe.measurements if m.truth]
     names += [name for probe in probes for pair in probe.paired for name in (pair.attribute, *pair.within, pair.cluster)]
     return tuple(dict.fromkeys(names))
+
+
+def leave_out(file: PredictionFile, listed: Sequence[str], name: str) -> PredictionFile:
+    """Return the file without the rows of the listed identifiers, and a note that says how many that were.
+
+    Raises
+    ------
+    DataError
+        If no row has a listed identifier, or no row is left.
+    """
+    kept = [exclude(answers.predictions, listed) for answers in file.answers]
+    unknown = sorted(set.intersection(*(set(each.unknown) for each in kept)))
+    if len(unknown) == len(set(listed)):
+        raise DataError(f"{name} lists no row of {file.name}", why=f"{unknown[0]!r} is none", fix="list identifiers as the file has them")
+    if not all(len(each.predictions.y_pred) for each in kept):
+        raise DataError(f"{name} lists every row of {file.name}: none is left", fix="give a shorter list")
+    left_out = max(each.left_out for each in kept)
+    note = f"{left_out} rows were left out, which {name} lists; {len(unknown)} of its identifiers belong to no row."
+    answers = tuple(replace(answers, predictions=each.predictions) for answers, each in zip(file.answers, kept, strict=True))
+    return replace(file, answers=answers, notes=(*file.notes, note))
 
 
 def audit_predictions(file: PredictionFile, plan: Plan, settings: Settings) -> list[Audited]:

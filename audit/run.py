@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 from audit.arguments import PROGRAM, parser
 from audit.errors import AuditError, DataError, UsageError
+from audit.slicing import with_slices
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -74,6 +75,7 @@ def _dispatch(arguments: argparse.Namespace, words: Sequence[str]) -> int:
     chosen = [probes.get(name) for name in arguments.probe or ()]
     if arguments.cluster:
         chosen = [replace(probe, cluster=arguments.cluster) for probe in chosen]
+    chosen = [with_slices(probe, arguments.by or ()) for probe in chosen]
     return run(arguments, chosen, tuple(words))
 
 
@@ -83,7 +85,9 @@ def _check_together(arguments: argparse.Namespace) -> None:
     for flag in () if elsewhere else ("model", "probe"):
         if not getattr(arguments, flag):
             raise UsageError(f"--{flag} is missing", fix=f"{PROGRAM} --model ckpt.pt --probe fairface")
-    for flag in ("model", "data", "limit", "include_examples", "what_if") if elsewhere else ("attributes", "outcome", "depth"):
+    if elsewhere and arguments.by and not arguments.probe:
+        raise UsageError("--by adds to a probe, and there is none", fix="with --predictions, give --attributes and --depth")
+    for flag in ("model", "data", "limit", "include_examples", "what_if", "twin") if elsewhere else ("attributes", "outcome", "depth"):
         if getattr(arguments, flag):
             why = "no model is loaded and no image is read" if elsewhere else "the probe says what is asked"
             raise UsageError(
@@ -128,6 +132,7 @@ def _audit_all(
     arguments: argparse.Namespace, chosen: Sequence[Probe], settings: Settings, directory: Path, gates: Gatekeeper
 ) -> list[Audited]:
     from audit.cache import default_root
+    from audit.controls import with_twin
     from audit.encoders import by_model, load
     from audit.engine import audit as run_audit
     from audit.examples import with_examples
@@ -145,18 +150,23 @@ def _audit_all(
             LOG.info("model %s  probe %s  images %d  device %s", encoder.record.name, probe.name, len(dataset.images), arguments.device)
             given = {"batch_size": arguments.batch_size, "what_ifs": arguments.what_if or ()}
             done = run_audit(encoder, probe, dataset, settings, cache_root=default_root(), **given)
+            if arguments.twin:
+                done = with_twin(done, encoder, probe, dataset, settings, cache_root=default_root(), batch_size=arguments.batch_size)
             audited.append(with_examples(done, dataset, arguments.include_examples) if arguments.include_examples else done)
     return audited
 
 
 def _audit_file(arguments: argparse.Namespace, chosen: Sequence[Probe], settings: Settings, directory: Path) -> list[Audited]:
+    from audit.data.exclusion import read_list
     from audit.data.predictions import Wanted, load_predictions
-    from audit.elsewhere import Plan, audit_predictions, slices
+    from audit.elsewhere import Plan, audit_predictions, leave_out, slices
     from audit.stated_rule import Asking, parse_outcome
 
     asking = Asking(tuple(map(parse_outcome, arguments.outcome or ())), arguments.depth or 2)
     plan = Plan(tuple(chosen), asking, arguments.cluster)
     file = load_predictions(arguments.predictions, Wanted(arguments.attributes, arguments.cluster, slices(chosen)))
+    if arguments.exclude:
+        file = leave_out(file, read_list(arguments.exclude), arguments.exclude.name)
     _open(directory)
     for note in file.notes:
         LOG.info("%s", note)
@@ -170,6 +180,10 @@ def _load_data(probe: Probe, arguments: argparse.Namespace) -> Dataset:
     dataset = probe.load(LoadOptions(arguments.data))
     if len(dataset.images) == 0:
         raise DataError(f"the data of probe {probe.name!r} has no images", fix="give another --data")
+    if arguments.exclude:
+        from audit.data.exclusion import read_list, without
+
+        dataset = without(dataset, read_list(arguments.exclude), arguments.exclude.name)
     return stratified(dataset, arguments.limit, arguments.seed) if arguments.limit else dataset
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from audit.encoders.runtime import audit_errors, fingerprint, to_rows, torch_setting
+from audit.encoders.untrained import untrained_record
 from audit.errors import DataError
 from audit.types import ModelRecord
 
@@ -60,6 +61,20 @@ class NativeEncoder:
         self._enter("text")
         with torch.inference_mode():
             return to_rows(self._model.encode_text(ids[:, :longest].to(self._device)))
+
+    def untrained(self, seed: int) -> NativeEncoder:
+        """Return the same architecture, preprocessing and tokenizer with weights that were drawn and never trained."""
+        import torch
+
+        from contrastive.checkpoint import Checkpoint
+        from contrastive.model import CLIP
+
+        with torch.random.fork_rng(devices=()):  # what a layer draws before it is reset
+            torch.manual_seed(seed)
+            model = CLIP(self._model.config, torch.Generator().manual_seed(seed))
+        scale, bias = float(model.logit_scale.detach().exp()), model.logit_bias
+        record = untrained_record(self.record, seed, scale, None if bias is None else float(bias.detach()))
+        return NativeEncoder(Checkpoint(model, self._preprocess, self._tokenizer), record, (self._device, self._dtype), None)
 
     def _enter(self, tower: str) -> None:
         """Give back the memory of the other tower: weights are mapped from the file, and only one tower works at a time."""

@@ -1,0 +1,36 @@
+"""Further slices of a probe: its questions by groups that somebody asked for, intersections to any depth."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from audit.types import Claim, Measurement, Probe
+
+
+def with_slices(probe: Probe, slices: Sequence[tuple[str, ...]]) -> Probe:
+    """Return the probe with every question that counts for its verdict asked by further groups, outside the verdict.
+
+    What counts was fixed before anybody looked; what is added is context. The rules are the same: groups that are too small are shown and
+    not judged, however deep the intersection.
+
+    Parameters
+    ----------
+    probe : Probe
+    slices : sequence of tuple of str
+        Attributes whose combinations are the groups, one tuple a slicing. A slicing that a question has already is not added again, in
+        whatever order its attributes are named.
+    """
+    return replace(probe, measurements=tuple(_sliced(measurement, slices) for measurement in probe.measurements)) if slices else probe
+
+
+def _sliced(measurement: Measurement, slices: Sequence[tuple[str, ...]]) -> Measurement:
+    counting = [claim for claim in measurement.claims if claim.primary] or measurement.claims
+    asked = {(claim.metric, claim.outcome, frozenset(claim.by)) for claim in measurement.claims}
+    added: dict[tuple[str, str | None, frozenset[str]], Claim] = {}
+    for claim in counting:
+        for by in slices:
+            key = (claim.metric, claim.outcome, frozenset(by))
+            if key not in asked:
+                added.setdefault(key, replace(claim, by=by, primary=False))
+    return replace(measurement, claims=(*measurement.claims, *added.values()))
