@@ -105,7 +105,7 @@ def _trail(places: Sequence[tuple[float, float]]) -> str:
 def _steps(places: Sequence[tuple[float, float]]) -> str:
     """Return the edge of what is attainable: no point lies above and to the left of it."""
     ordered = sorted(set(places))
-    path = "".join(f"V{px(y)}H{px(x)}" if i else f"M{px(x)} {px(y)}" for i, (x, y) in enumerate(ordered))
+    path = "".join(f"H{px(x)}V{px(y)}" if i else f"M{px(x)} {px(y)}" for i, (x, y) in enumerate(ordered))
     return path if len(ordered) > 1 else ""
 
 

@@ -126,7 +126,7 @@ def _summary(asked: WhatIfs, tried: Sequence[WhatIf]) -> str:
     first = tried[0]
     methods = len({each.method for each in tried})
     return (
-        f"On the {in_words(asked.target.shown_on, 'image')} of the shown half the unmodified model has a gap of "
+        f"On {in_words(asked.target.shown_on, 'image')} of the shown half the unmodified model has a gap of "
         f"{_estimate(first.gap_before)} and an accuracy of {percent(first.utility.before, 1)} ({asked.cost}). "
         f"{in_words(len(tried), 'setting')} of {in_words(methods, 'method')} {'was' if len(tried) == 1 else 'were'} tried, "
         f"and all of them are shown; each p is adjusted for that number (Holm)."
