@@ -474,6 +474,17 @@ def test_a_template_that_drops_the_image_is_refused(copy):
         load(str(copy))
 
 
+def test_a_model_that_does_not_look_is_refused(copy):
+    from safetensors.torch import load_file, save_file
+
+    weights = load_file(copy / "model.safetensors")
+    blind = {name: torch.zeros_like(weight) if "projector" in name else weight for name, weight in weights.items()}
+    save_file(blind, copy / "model.safetensors", metadata={"format": "pt"})
+
+    with pytest.raises(DataError, match="do not depend on the image"):
+        load(str(copy))
+
+
 def test_without_a_template_the_model_is_asked_plainly_and_the_record_says_so(copy):
     (copy / "chat_template.jinja").unlink()
     model = load(str(copy))
