@@ -78,9 +78,9 @@ def nearest(name: str, known: Iterable[str], limit: int = 3) -> str:
     >>> nearest("fairfase", ["fairface", "emoji"])
     'did you mean fairface? Known: emoji, fairface'
     >>> nearest("x", ["fairface", "emoji"])
-    'Known: emoji, fairface'
+    'choose one of: emoji, fairface'
     """
     everything = sorted(known)
     close = difflib.get_close_matches(name, everything, n=limit, cutoff=0.6)
     hint = f"did you mean {' or '.join(close)}? " if close else ""
-    return f"{hint}Known: {', '.join(everything)}"
+    return f"{hint}{'Known' if close else 'choose one of'}: {', '.join(everything)}"

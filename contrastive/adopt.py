@@ -132,7 +132,11 @@ def _check_scalars(weights: Weights, config: ModelConfig) -> None:
     found = {"input_resolution": config.vision.image_size, "context_length": config.text.context, "vocab_size": config.text.vocab_size}
     for name, value in weights.scalars.items():
         if value != found[name]:
-            raise CheckpointError("the file contradicts itself", why=f"it says {name} {value}, its weights' shapes say {found[name]}")
+            raise CheckpointError(
+                "the file contradicts itself",
+                why=f"it says {name} {value}, its weights' shapes say {found[name]}",
+                fix="fetch the file again",
+            )
 
 
 def _compare(config: ModelConfig, tensors: Mapping[str, Tensor], asked: dict[str, str]) -> list[str]:
@@ -179,11 +183,16 @@ def read_tokenizer(path: Path, vocab_size: int, context: int) -> Tokenizer:
             tokenizer = Tokenizer(tuple(merges[: max(vocab_size - 514, 0)]), context)
     except (OSError, UnicodeDecodeError, EOFError) as error:
         raise CheckpointError(
-            "the tokenizer cannot be read", where=str(path), why=getattr(error, "strerror", None) or str(error)
+            "the tokenizer cannot be read",
+            where=str(path),
+            why=getattr(error, "strerror", None) or str(error),
+            fix="--model-args tokenizer=FILE",
         ) from error
     if tokenizer.vocab_size != vocab_size:
         why = f"it has {tokenizer.vocab_size:,} entries, the model {vocab_size:,}"
-        raise CheckpointError("the tokenizer does not fit the model", where=str(path), why=why)
+        raise CheckpointError(
+            "the tokenizer does not fit the model", where=str(path), why=why, fix="--model-args tokenizer=FILE of this model"
+        )
     return tokenizer
 
 

@@ -18,6 +18,8 @@ from contrastive.errors import CheckpointError, UnsafeFileError
 
 CHUNK = 2**24
 """Bytes that are looked at in one go."""
+AGAIN = "fetch the file again"
+SAFETENSORS = "ask its author for safetensors, or save it there as safetensors; no option reads it as it is"
 MAX_DIRECTORY = 16 * 2**20
 """Bytes of the archive's directory: about 150,000 entries."""
 
@@ -68,7 +70,7 @@ class Zip:
         for start in range(entry.start, entry.end, CHUNK):
             crc = zlib.crc32(memoryview(self.content)[start : min(start + CHUNK, entry.end)], crc)
         if crc != entry.crc:
-            raise CheckpointError(f"the file is damaged: entry {entry.name!r} does not match its CRC checksum", fix="fetch the file again")
+            raise CheckpointError(f"the file is damaged: entry {entry.name!r} does not match its CRC checksum", fix=AGAIN)
 
 
 def open_zip(path: Path, max_bytes: int, rooted: bool = True) -> Zip:
@@ -100,33 +102,33 @@ def open_zip(path: Path, max_bytes: int, rooted: bool = True) -> Zip:
         try:
             directory = zipfile.ZipFile(file)
         except (zipfile.BadZipFile, NotImplementedError, ValueError, struct.error) as error:
-            raise CheckpointError("the file is damaged: its zip directory cannot be read", fix="fetch the file again") from error
+            raise CheckpointError("the file is damaged: its zip directory cannot be read", fix=AGAIN) from error
         return Zip(content, _entries(content, directory, rooted))
 
 
 def _identify(path: Path, head: bytes) -> None:
     start = head.lstrip().lower()
     if not head:
-        raise CheckpointError("the file is empty", fix="fetch the file again")
+        raise CheckpointError("the file is empty", fix=AGAIN)
     if start.startswith((b"<!doctype html", b"<html", b"<?xml")):
-        raise CheckpointError("the file is an HTML page, not a model", why="a download was answered with a page, for example a sign-in")
+        raise CheckpointError(
+            "the file is an HTML page, not a model", why="a download was answered with a page, such as a sign-in", fix=AGAIN
+        )
     if head.startswith(b"version https://git-lfs"):
         raise CheckpointError("the file is a Git-LFS pointer, not the model itself", fix="git lfs pull")
     if head[8:9] == b"{" and int.from_bytes(head[:8], "little") < 2**32:
-        raise CheckpointError("the file is in safetensors format, not a torch checkpoint")
+        raise CheckpointError("the file is in safetensors format, not a torch checkpoint", fix="let its name end in .safetensors")
     if head[0] == 0x80 or path.suffix in (".pkl", ".pickle"):
         why = "a pickle is a program; only the zip form of torch.save (torch 1.6 and later) can be read without running it"
         raise UnsafeFileError("the file is a bare (legacy) pickle, which is not accepted", why=why, fix="ask its author for safetensors")
     if not head.startswith(b"PK\x03\x04"):
-        raise CheckpointError("the file is not a torch checkpoint", why="it does not begin as a zip archive")
+        raise CheckpointError("the file is not a torch checkpoint", why="it does not begin as a zip archive", fix=AGAIN)
 
 
 def _check_end(content: mmap.mmap) -> None:
     """Find the directory's end exactly at the end of the file, and its size within limits, before zipfile allocates for it."""
     if content[-22:-18] != b"PK\x05\x06":
-        raise CheckpointError(
-            "the file is truncated", why="a zip archive begins but its directory is not at the end", fix="fetch the file again"
-        )
+        raise CheckpointError("the file is truncated", why="a zip archive begins but its directory is not at the end", fix=AGAIN)
     (size,) = struct.unpack_from("<L", content, len(content) - 10)
     if content[-42:-38] == b"PK\x06\x07" and content[-98:-94] == b"PK\x06\x06":
         (size,) = struct.unpack_from("<Q", content, len(content) - 58)
@@ -139,7 +141,7 @@ def _entries(content: mmap.mmap, directory: zipfile.ZipFile, rooted: bool) -> di
     names = [info.orig_filename for info in infos]
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
-        raise UnsafeFileError(f"the archive holds the entry {twice[:80]!r} more than once")
+        raise UnsafeFileError(f"the archive holds the entry {twice[:80]!r} more than once", fix=SAFETENSORS)
     entries: dict[str, Entry] = {}
     ends = 0
     for info in infos:
@@ -151,7 +153,7 @@ def _entries(content: mmap.mmap, directory: zipfile.ZipFile, rooted: bool) -> di
     for name, entry in entries.items():
         if not entry.stored and not name.startswith("code/"):  # TorchScript compresses its code, which is never read
             raise UnsafeFileError(
-                f"the archive's entry {entry.name[:80]!r} is compressed", why="its maker should store; this could be a bomb"
+                f"the archive's entry {entry.name[:80]!r} is compressed", why="torch.save stores; this could be a bomb", fix=SAFETENSORS
             )
     return entries
 
@@ -171,7 +173,7 @@ def _locate(content: mmap.mmap, info: zipfile.ZipInfo) -> Entry:
     start, name = info.header_offset, info.orig_filename
     header = content[start : start + 30]
     if start < 0 or len(header) < 30 or header[:4] != b"PK\x03\x04":
-        raise CheckpointError(f"the file is damaged: no entry {name[:80]!r} where its directory says")
+        raise CheckpointError(f"the file is damaged: no entry {name[:80]!r} where its directory says", fix=AGAIN)
     flags, method = struct.unpack_from("<HH", header, 6)
     name_length, extra_length = struct.unpack_from("<HH", header, 26)
     begin = start + 30 + name_length + extra_length

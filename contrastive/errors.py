@@ -99,4 +99,4 @@ def nearest(name: str, known: Iterable[str]) -> str:
     everything = sorted(known)
     close = difflib.get_close_matches(name, everything, cutoff=0.5)
     hint = f"did you mean {' or '.join(close)}? " if close else ""
-    return f"{hint}Known: {', '.join(everything)}"
+    return f"{hint}{'Known' if close else 'choose one of'}: {', '.join(everything)}"

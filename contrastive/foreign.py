@@ -21,7 +21,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from contrastive.archive import Zip, open_zip
+from contrastive.archive import AGAIN, SAFETENSORS, Zip, open_zip
 from contrastive.errors import CheckpointError, ContrastiveError, UnsafeFileError
 from contrastive.inert import HARMLESS, Inert, Name, Reader
 
@@ -48,6 +48,7 @@ PASS_ON = ("torch._utils._rebuild_parameter", *(f"torch.jit._pickle.build_{kind}
 """Called with one value (and more that does not matter): the value itself."""
 TENSOR_NAMES = frozenset({*STORAGES, REBUILD, *PASS_ON, "collections.OrderedDict"})
 
+EARLIER = "use an earlier checkpoint of the same training"
 MASK = "attn_mask"
 """Last part of a name: OpenAI's archives hold their causal masks, which are infinite on purpose. Nobody reads them."""
 
@@ -111,7 +112,7 @@ def flatten(data: Any, max_bytes: int = MAX_BYTES) -> dict[str, Tensor]:
             prefix = f"{name}." if name else ""
             waiting += [(f"{prefix}{key}", depth + 1, value[key]) for key in reversed(value) if isinstance(value[key], Tensor | dict)]
         if max(nodes, len(waiting)) > MAX_NODES or len(tensors) > MAX_TENSORS or depth > MAX_DEPTH or len(name) > 1000 or total > max_bytes:
-            raise UnsafeFileError("its tables or tensors are nested, repeated or large beyond reason")
+            raise UnsafeFileError("its tables or tensors are nested, repeated or large beyond reason", fix=SAFETENSORS)
     return tensors
 
 
@@ -123,7 +124,7 @@ def check_finite(tensors: Mapping[str, Tensor]) -> None:
         if not all(bool(torch.isfinite(end)) for end in tensor.aminmax()):  # NaN is both the least and the largest
             count = int((~torch.isfinite(tensor)).sum())
             raise CheckpointError(
-                f"tensor {name[:80]!r} holds {count} values that are NaN or infinite", why="the model's training diverged"
+                f"tensor {name[:80]!r} holds {count} values that are NaN or infinite", why="the model's training diverged", fix=EARLIER
             )
 
 
@@ -141,7 +142,7 @@ def _read(path: Path, max_bytes: int, salvage: bool) -> Archive:
     _check_kind(path)
     archive = open_zip(path, max_bytes)
     if "data.pkl" not in archive.entries:
-        raise CheckpointError("the file is a zip archive but not a torch checkpoint", why="it has no entry data.pkl")
+        raise CheckpointError("the file is a zip archive but not a torch checkpoint", why="it has no entry data.pkl", fix="unpack it first")
     reader = _TensorReader(archive)
     try:
         data = reader.read()
@@ -183,7 +184,7 @@ def _check_kind(path: Path) -> None:
         fix = f"python -m contrastive.unshard {path} ckpt.pt" if sharded else None
         raise CheckpointError("this is a folder, not a checkpoint file", why="of a sharded checkpoint" if sharded else None, fix=fix)
     if not path.exists():
-        raise CheckpointError("there is no such file")
+        raise CheckpointError("there is no such file", fix="check the path")
     if not path.is_file():
         raise CheckpointError("this is not a regular file")
 
@@ -208,14 +209,14 @@ class _TensorReader:
 
     def read(self) -> Any:
         if "byteorder" in self.archive.entries and self.archive.read("byteorder") != sys.byteorder.encode():
-            raise CheckpointError("the file was written on a machine with another byte order")
+            raise CheckpointError("the file was written on a machine with another byte order", fix="save it again on this kind of machine")
         entry = self.archive.entries["data.pkl"]
         if entry.end - entry.start > MAX_PICKLE:
             raise UnsafeFileError(f"its part that is not tensors has {entry.end - entry.start:,} bytes; the limit is {MAX_PICKLE:,}")
         try:
             return Reader(self.call, self.storage, self.names).read(self.archive.read("data.pkl"))
         except (ValueError, LookupError, TypeError) as error:
-            raise CheckpointError("the file is damaged: its data.pkl cannot be read", why=str(error)[:200]) from error
+            raise CheckpointError("the file is damaged: its data.pkl cannot be read", why=str(error)[:200], fix=AGAIN) from error
 
     def call(self, name: str, arguments: tuple[Any, ...]) -> Any:
         if name == REBUILD:
@@ -234,7 +235,7 @@ class _TensorReader:
         if entry is None:
             raise ValueError(f"there is no entry for the storage {key[:80]!r}")
         if elements * storage.dtype.itemsize > entry.end - entry.start:
-            raise UnsafeFileError(f"it declares a storage larger than its entry data/{key[:80]}")
+            raise UnsafeFileError(f"it declares a storage larger than its entry data/{key[:80]}", fix=SAFETENSORS)
         return storage
 
     def tensor(self, storage: Any, offset: Any, size: Any, stride: Any) -> Tensor:
@@ -247,7 +248,7 @@ class _TensorReader:
         last = offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
         if max(prod(size), last + 1) > storage.elements:
             raise UnsafeFileError(
-                f"it declares a tensor larger than its storage ({'x'.join(map(str, size))} over {storage.elements} values)"
+                f"it declares a tensor larger than its storage ({'x'.join(map(str, size))} over {storage.elements} values)", fix=SAFETENSORS
             )
         return self.base(storage).as_strided(size, stride, offset)
 

@@ -23,6 +23,8 @@ OTHER_HEAD_WIDTHS = {(1280, 32): 80, (1408, 40): 88, (1664, 48): 104}
 TEXT_NAMES = ("text_projection", "positional_embedding", "token_embedding.weight", "ln_final.weight", "logit_scale")
 VIT_NAMES = ("visual.proj", "visual.conv1.weight", "visual.class_embedding", "visual.positional_embedding")
 RESNET_NAMES = ("visual.attnpool.positional_embedding", "visual.conv1.weight", "visual.layer1.0.conv1.weight")
+ELSEWHERE = "name the architecture if open_clip has it, --model open_clip:ARCH,FILE; a Hugging Face model is named by its folder"
+INCOMPLETE = "save the whole model again: torch.save(model.state_dict(), FILE)"
 _BLOCK = re.compile(r"(?P<place>(visual\.)?transformer\.resblocks|visual\.layer[1-4])\.(?P<number>\d{1,6})\.")
 
 
@@ -108,7 +110,7 @@ def _usual_name(config: ModelConfig) -> str | None:
 def _require(state: Mapping[str, Tensor], names: tuple[str, ...]) -> None:
     if missing := [name for name in names if name not in state]:
         why = f"missing: {', '.join(missing[:5])}{', ...' if len(missing) > 5 else ''}; the file's first are {first_names(state)}"
-        raise CheckpointError("the weights are no CLIP that this program knows", why=why)
+        raise CheckpointError("the weights are no CLIP that this program knows", why=why, fix=ELSEWHERE)
 
 
 def _text(state: Mapping[str, Tensor], stated: Stated, guesses: list[str]) -> dict[str, object]:
@@ -136,7 +138,9 @@ def _vit(state: Mapping[str, Tensor], stated: Stated, guesses: list[str]) -> dic
     width, channels, height, patch = _shape(state, "visual.conv1.weight", 4)
     if channels != 3 or height != patch:
         raise CheckpointError(
-            "visual.conv1.weight does not cut RGB images into square patches", why=f"its kernel is {channels}x{height}x{patch}"
+            "visual.conv1.weight does not cut RGB images into square patches",
+            why=f"its kernel is {channels}x{height}x{patch}",
+            fix=ELSEWHERE,
         )
     grid = _grid(state, "visual.positional_embedding")
     layers = _count(state, "visual.transformer.resblocks")
@@ -165,7 +169,11 @@ def _head_width(width: int, stated: int | None, tower: str, guesses: list[str], 
     fact = f"{tower}_head_width"
     if stated is not None:
         if stated < 1 or width % stated:
-            raise CheckpointError(f"{fact}={stated} does not fit the file", why=f"the {tower} tower's width is {width}")
+            raise CheckpointError(
+                f"{fact}={stated} does not fit the file",
+                why=f"the {tower} tower's width is {width}",
+                fix=f"--model-args {fact}=N, a divisor of it",
+            )
         return stated
     if width % usual:
         raise CheckpointError(
@@ -181,7 +189,7 @@ def _grid(state: Mapping[str, Tensor], name: str) -> int:
     places = _shape(state, name, 2)[0] - 1
     grid = math.isqrt(max(places, 0))
     if grid < 1 or grid * grid != places:
-        raise CheckpointError(f"{name} is no square grid with one place more", why=f"it has {places + 1} rows")
+        raise CheckpointError(f"{name} is no square grid with one place more", why=f"it has {places + 1} rows", fix=ELSEWHERE)
     return grid
 
 
@@ -189,17 +197,19 @@ def _count(state: Mapping[str, Tensor], place: str) -> int:
     """Return how many blocks there are, numbered from 0 without gap."""
     numbers = {int(match["number"]) for name in state if (match := _BLOCK.match(name)) and match["place"] == place}
     if not numbers:
-        raise CheckpointError("the weights are incomplete", why=f"there is no {place}.0")
+        raise CheckpointError("the weights are incomplete", why=f"there is no {place}.0", fix=INCOMPLETE)
     if max(numbers) + 1 != len(numbers):
         gap = next(number for number in range(len(numbers)) if number not in numbers)
-        raise CheckpointError("the weights are incomplete", why=f"{place}.{gap} is missing, {place}.{max(numbers)} is there")
+        raise CheckpointError(
+            "the weights are incomplete", why=f"{place}.{gap} is missing, {place}.{max(numbers)} is there", fix=INCOMPLETE
+        )
     return len(numbers)
 
 
 def _shape(state: Mapping[str, Tensor], name: str, rank: int) -> tuple[int, ...]:
     shape = tuple(state[name].shape)
     if len(shape) != rank or 0 in shape:
-        raise CheckpointError(f"{name} is not of its shape", why=f"it has {len(shape)} axes ({list(shape)}) for {rank}")
+        raise CheckpointError(f"{name} is not of its shape", why=f"it has {len(shape)} axes ({list(shape)}) for {rank}", fix=ELSEWHERE)
     return shape
 
 

@@ -65,11 +65,11 @@ def _read(name: str, text: str, hint: Any) -> Any:
         if text not in typing.get_args(hint):
             raise ConfigError(f"{name} cannot be {text[:80]!r}", fix=nearest(text[:80], typing.get_args(hint)))
         return text
-    read, expected = READ[hint]
+    read, expected, example = READ[hint]
     try:
         return read(text)
     except (ValueError, KeyError) as error:
-        raise ConfigError(f"{name} cannot be {text[:80]!r}", why=f"expected {expected}") from error
+        raise ConfigError(f"{name} cannot be {text[:80]!r}", why=f"expected {expected}", fix=f"{name}={example}") from error
 
 
 def _channels(text: str) -> Channels:
@@ -77,10 +77,10 @@ def _channels(text: str) -> Channels:
     return red, green, blue
 
 
-READ: dict[Any, tuple[Callable[[str], Any], str]] = {
-    int: (int, "a whole number"),
-    float: (float, "a number"),
-    str: (str, "a word"),
-    bool: (lambda text: {"true": True, "false": False}[text.lower()], "true or false"),
-    Channels: (_channels, "three numbers with commas between: 0.5,0.5,0.5"),
+READ: dict[Any, tuple[Callable[[str], Any], str, str]] = {
+    int: (int, "a whole number", "64"),
+    float: (float, "a number", "1e-6"),
+    str: (str, "a word", "clip"),
+    bool: (lambda text: {"true": True, "false": False}[text.lower()], "true or false", "true"),
+    Channels: (_channels, "three numbers with commas between", "0.5,0.5,0.5"),
 }

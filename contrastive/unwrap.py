@@ -26,6 +26,7 @@ SCALARS = ("input_resolution", "context_length", "vocab_size")
 """Buffers of OpenAI's archives."""
 DERIVED = ("position_ids", "attn_mask")
 """Computed from sizes; some files hold them."""
+STATE = "save the model's weights where it was trained: torch.save(model.state_dict(), FILE)"
 FLAT = ("_flat_param", "_fsdp_wrapped_module")
 
 
@@ -67,7 +68,7 @@ def unwrap(data: Any, prefer: str | None = None) -> Weights:
     table, path, notes = _open_tables(data, prefer)
     tensors = flatten(table)
     if not tensors:
-        raise CheckpointError("the file holds no tensors in tables", why="a model's weights are tensors by name")
+        raise CheckpointError("the file holds no tensors in tables", why="a model's weights are tensors by name", fix=STATE)
     if flat := [name for name in tensors if any(part in name for part in FLAT)]:
         raise CheckpointError(
             "the weights are flattened by FSDP",
@@ -100,12 +101,14 @@ def tables(tensors: Mapping[str, Tensor]) -> dict[str, Any]:
 
 def _open_tables(data: Any, prefer: str | None) -> tuple[dict[Any, Any], list[str], list[str]]:
     if not isinstance(data, dict):
-        raise CheckpointError("the file holds no table of tensors", why=f"it holds a value of type {type(data).__name__}")
+        raise CheckpointError("the file holds no table of tensors", why=f"it holds a value of type {type(data).__name__}", fix=STATE)
     path: list[str] = []
     notes: list[str] = []
     if prefer is not None and not _is_table(data.get(prefer)):
         have = ", ".join(name for name in TABLES if _is_table(data.get(name))) or "none"
-        raise CheckpointError(f"the file has no table {prefer[:80]!r}", why=f"tables of weights that it has: {have}")
+        raise CheckpointError(
+            f"the file has no table {prefer[:80]!r}", why=f"tables of weights that it has: {have}", fix="--model-args weights=NAME"
+        )
     while len(path) < 4:  # a table can hold itself
         found = [name for name in TABLES if _is_table(data.get(name))]
         if not found:
@@ -139,7 +142,9 @@ def _rename(tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], list[str]
             del parts[0]
     renamed = {".".join(parts): tensors[name] for name, parts in names.items()}
     if len(renamed) < len(tensors):
-        raise CheckpointError("two weights have the same name once a wrapper's prefixes are taken off", why=f"prefixes: {', '.join(taken)}")
+        raise CheckpointError(
+            "two weights have the same name once a wrapper's prefixes are taken off", why=f"prefixes: {', '.join(taken)}", fix=STATE
+        )
     return renamed, [f"Taken off the names of {count} weights: {part!r}." for part, count in taken.items()]
 
 

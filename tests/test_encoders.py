@@ -149,8 +149,31 @@ def test_a_path_that_does_not_exist_names_what_is_beside_it(inside, spec):
     with pytest.raises(DataError, match="there is no file or folder") as caught:
         load(spec)
     assert caught.value.exit_code == 3
-    assert ("older/" if spec.startswith("runs/") else "runs/" if not spec.startswith("/") else "in //:") in caught.value.why
+    assert len(caught.value.why) < 200
+    assert ("older/" if spec.startswith("runs/") else "runs/" if not spec.startswith("/") else "the folder / holds") in caught.value.why
     assert calls == []
+
+
+def test_of_a_full_folder_a_few_names_are_shown_and_an_empty_one_is_called_so(inside):
+    folder, _ = inside
+    (folder / "full").mkdir()
+    (folder / "empty").mkdir()
+    for number in range(40):
+        (folder / "full" / f"step-{number:02}").mkdir()
+    for spec, says in (
+        ("full/zzz.pt", "step-07/ and 32 more"),
+        ("full/step-7", "holds step-7"),
+        ("empty/ckpt.pt", "the folder empty/ is empty"),
+    ):
+        with pytest.raises(DataError) as caught:
+            load(spec)
+        assert says.replace("step-7", "step-") in caught.value.why
+    with pytest.raises(UsageError) as wrong:
+        load("what is this")
+    assert wrong.value.why == "nothing here has that name"
+    with pytest.raises(UsageError) as wrong:
+        load("emti?")
+    assert "did you mean emp" in wrong.value.why
 
 
 @pytest.mark.parametrize(

@@ -443,7 +443,7 @@ def test_a_data_set_of_the_hub_is_fetched_once_without_a_token_and_then_read_wit
     assert offline[0] == online[0]
     assert [kind for kind, *_ in online[1:]] == ["DataError"] * 3
     assert "Available: ['0.25']" in online[1][1]
-    assert "Known: train, validation" in online[2][1]
+    assert "choose one of: train, validation" in online[2][1]
     assert offline[1][0] == "MachineError"
     assert f"holds revision {SHA}" in offline[1][1]
     assert offline[2][0] == "MachineError"

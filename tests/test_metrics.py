@@ -216,9 +216,9 @@ MEASUREMENT = Measurement(
     [
         (Claim("acuracy", ("group",)), "no metric 'acuracy'", "did you mean accuracy?"),
         (Claim("selection_rate", ("group",), "goood"), "no outcome 'goood'", "did you mean good?"),
-        (Claim("selection_rate", ("group",)), "selection_rate needs an outcome", "Known: good"),
-        (Claim("selection_rate", ("group",), "typo"), "names yess", "Known: no, yes"),
-        (Claim("selection_rate", ("group",), "none"), "names no answer", "Known: no, yes"),
+        (Claim("selection_rate", ("group",)), "selection_rate needs an outcome", "choose one of: good"),
+        (Claim("selection_rate", ("group",), "typo"), "names yess", "choose one of: no, yes"),
+        (Claim("selection_rate", ("group",), "none"), "names no answer", "choose one of: no, yes"),
     ],
 )
 def test_a_claim_that_makes_no_sense_says_so(claim, message, fix):

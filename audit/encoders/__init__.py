@@ -19,6 +19,8 @@ FORMS = (
 )
 __all__ = ["FORMS", "by_model", "load", "parse_model_args"]
 SCHEMES = ("hf", "open_clip", "plugin")
+SHOWN = 8
+"""Of what lies beside a file that does not exist, where nothing is called nearly so."""
 WEIGHT_FILES = (".pt", ".pth", ".bin", ".ckpt", ".safetensors", ".pkl", ".npz")
 _HUB = re.compile(r"(?P<name>[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(?:@(?P<revision>[\w./-]+))?", re.ASCII)
 _FILE = re.compile(r".+\.py(:\w*)?", re.DOTALL)
@@ -90,8 +92,9 @@ def load(spec: str, *, device: str = "cpu", dtype: str = "float32", model_args: 
 def _load_from_hub(text: str, spec: str, device: str, dtype: str) -> Encoder | Answerer:
     match = _HUB.fullmatch(text)
     if match is None or ".." in text:
-        beside = sorted(path.name for path in Path().iterdir() if path.is_dir() or path.suffix in WEIGHT_FILES)
-        why = f"nothing here has that name; {nearest(spec, beside[:50])}" if beside else "nothing here has that name"
+        beside = [path.name for path in Path().iterdir() if path.is_dir() or path.suffix in WEIGHT_FILES]
+        close, found, _ = nearest(spec, beside).partition(" Known:")
+        why = f"nothing here has that name{f'; {close}' if found else ''}"
         raise UsageError(f"no model spec: {spec!r}", why=why, fix=f"--model takes {FORMS}")
     from audit.encoders import hub
 
@@ -134,12 +137,12 @@ def _unknown_scheme(spec: str, scheme: str) -> UsageError:
 def _missing(path: Path) -> DataError:
     """Say what is there instead of a path that is not."""
     existing = next((folder for folder in path.parents if folder.is_dir()), Path())
-    found = sorted(entry.name + "/" * entry.is_dir() for entry in existing.iterdir())
-    return DataError(
-        f"there is no file or folder {path}",
-        why=f"in {existing}/: {nearest(path.name, found[:50]) if found else 'nothing'}",
-        fix=f"--model takes {FORMS}",
-    )
+    place = f"the folder {str(existing).rstrip('/')}/" if existing != Path() else "this folder"
+    beside = sorted(entry.name + "/" * entry.is_dir() for entry in existing.iterdir())
+    close, found, _ = nearest(path.name, beside).partition(" Known:")
+    shown = ", ".join(beside[:SHOWN]) + (f" and {len(beside) - SHOWN} more" if len(beside) > SHOWN else "")
+    why = f"{place} holds {close.removeprefix('did you mean ').rstrip('?') if found else shown}" if beside else f"{place} is empty"
+    return DataError(f"there is no file or folder {path}", why=why, fix=f"--model takes {FORMS}")
 
 
 def _name(path: Path) -> str:

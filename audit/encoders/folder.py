@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 MAX_ENTRIES = 10_000
 MAX_HEADER_BYTES = 16 * 1024**2
 """Of a safetensors file: about 100,000 tensors. A longer one costs minutes of work before the first tensor."""
+AGAIN = "download or save it again"
 _CODE_KEYS = ("auto_map", "trust_remote_code", "attn_implementation", "experts_implementation")
 """Keys (or parts of them) by which a configuration has transformers fetch or run code."""
 
@@ -122,7 +123,7 @@ def read_safetensors(path: Path) -> dict[str, Tensor]:
     try:
         tensors: dict[str, Tensor] = load_file(path)
     except (SafetensorError, OSError, ValueError, RuntimeError) as error:
-        raise DataError("the safetensors file is damaged", where=str(path), why=str(error), fix="download or save it again") from error
+        raise DataError("the safetensors file is damaged", where=str(path), why=str(error), fix=AGAIN) from error
     check_values(path)
     return tensors
 
@@ -167,9 +168,9 @@ def _read_json(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError, OSError) as error:
-        raise DataError(f"{path.name} is not readable JSON", where=str(path), why=str(error) or "nested too deeply") from error
+        raise DataError(f"{path.name} is not readable JSON", where=str(path), why=str(error) or "nested too deeply", fix=AGAIN) from error
     if not isinstance(content, dict):
-        raise DataError(f"{path.name} is not a JSON object", where=str(path), why=f"found {type(content).__name__}")
+        raise DataError(f"{path.name} is not a JSON object", where=str(path), why=f"found {type(content).__name__}", fix=AGAIN)
     return content
 
 
@@ -211,7 +212,7 @@ def _indexed(folder: Path) -> list[str]:
     wrong = [name for name in files if Path(name).name != name or not name.endswith(".safetensors") or not (folder / name).is_file()]
     if wrong or not files:
         why = f"not a safetensors file in this folder: {', '.join(map(repr, wrong[:5]))}" if wrong else "it has no weight_map"
-        raise DataError("model.safetensors.index.json does not lead to the weights", where=str(folder), why=why)
+        raise DataError("model.safetensors.index.json does not lead to the weights", where=str(folder), why=why, fix=AGAIN)
     return files
 
 
@@ -233,12 +234,16 @@ def _check_start(path: Path) -> None:
     _refuse_other_kind(path)
     start = _start(path)
     if not start:
-        raise DataError("the weights file is empty", where=str(path), fix="download or save it again")
+        raise DataError("the weights file is empty", where=str(path), fix=AGAIN)
     if misnomer := _misnomer(start):
         what, fix = misnomer
         raise DataError(f"the weights file is {what}", where=str(path), fix=fix)
     if len(start) > 8 and MAX_HEADER_BYTES < struct.unpack("<Q", start[:8])[0] <= path.stat().st_size:
-        raise UnsafeError(f"the header of the safetensors file is over {MAX_HEADER_BYTES:,} bytes", where=str(path))
+        raise UnsafeError(
+            f"the header of the safetensors file is over {MAX_HEADER_BYTES:,} bytes",
+            where=str(path),
+            fix="save the model with fewer tensors",
+        )
 
 
 def _start(path: Path) -> bytes:

@@ -19,6 +19,8 @@ from audit.encoders.pixels import ClipPixels, image_processor, library
 from audit.encoders.pretrained import build, configuration, offline, pretrained, quiet, require_files, understood
 from audit.encoders.runtime import canonical, fingerprint, say, to_rows, torch_setting
 from audit.encoders.tokens import tokenizer_sha256
+from audit.encoders.trial import OTHER, try_out
+from audit.encoders.untrained import untrained_record
 from audit.errors import DataError
 from audit.types import ModelRecord
 
@@ -32,8 +34,6 @@ CHECKED = ("clip", "siglip", "siglip2", "metaclip_2", "align", "altclip", "chine
 SHIFTED = ("altclip",)
 """Families whose text positions begin behind the padding's id, as RoBERTa's do."""
 RETRIEVAL = "BlipForImageTextRetrieval"
-_TOLERANCE = {"float32": 1e-4, "bfloat16": 0.05, "float16": 0.01}
-"""Of a cosine."""
 
 
 class HuggingFaceEncoder:
@@ -53,6 +53,23 @@ class HuggingFaceEncoder:
     def encode_texts(self, texts: Sequence[str]) -> Float[np.ndarray, "k d"]:
         """Return one row for each text; a text that is too long raises DataError."""
         return to_rows(_features(self._run(self._model.get_text_features, self.text_inputs(texts))))
+
+    def untrained(self, seed: int) -> HuggingFaceEncoder | None:
+        """Return the same architecture, processor and tokenizer with weights that transformers drew; None where it builds no such model."""
+        import torch
+        import transformers
+
+        with torch.random.fork_rng(devices=()):
+            torch.manual_seed(seed)
+            try:
+                model: Any = transformers.AutoModel.from_config(self._model.config)
+            except ValueError:  # a configuration that belongs to no class of its own
+                return None
+        if not hasattr(model, "get_image_features") or not hasattr(model, "get_text_features"):
+            return None
+        model = model.to(self._device, next(iter(self._model.parameters())).dtype).eval()
+        record = untrained_record(self.record, seed, *_score_rule(model)[1:])
+        return HuggingFaceEncoder(model, self.tokenizer, self._processor, record, self._device)
 
     def image_inputs(self, images: Sequence[Image.Image]) -> dict[str, torch.Tensor]:
         """Return what the model takes for these images."""
@@ -81,7 +98,7 @@ class HuggingFaceEncoder:
             raise DataError(
                 f"a model of type {self._model.config.model_type!r} gives no score of an image with a text",
                 why="an audit of its embeddings could not be compared with the model's own use of them",
-                fix="leave this model out, or write a plug-in of two methods: --model FILE.py:CLASS",
+                fix=OTHER,
             )
         return to_rows(logits)
 
@@ -165,7 +182,9 @@ def _score_rule(model: Any) -> tuple[Literal["softmax", "sigmoid"], float, float
         scale = float(1 / model.temperature.detach().float())
     else:
         raise DataError(
-            f"a model of type {model.config.model_type!r} has no logit scale", why="its scores cannot be turned into probabilities"
+            f"a model of type {model.config.model_type!r} has no logit scale",
+            why="its scores cannot be turned into probabilities",
+            fix=OTHER,
         )
     if "siglip" in model.config.model_type:
         return "sigmoid", scale, float(model.logit_bias.detach().float())
@@ -255,27 +274,4 @@ def _dimensions(folder: Path, model: Any, encoder: HuggingFaceEncoder, processor
     if isinstance(model, clip.CLIPModel) and isinstance(processor, ClipPixels):
         understood(folder, lambda _: clip.check_parts(folder, model.config, encoder.tokenizer, processor.side))
         return int(model.config.projection_dim)
-    return int(understood(folder, lambda _: _try_out(encoder, model.config.model_type)))
-
-
-def _try_out(encoder: HuggingFaceEncoder, family: str) -> int:
-    """Embed one plain image and two texts; return the number of dimensions."""
-    from PIL import Image
-
-    record = encoder.record
-    images, texts = [Image.new("RGB", (64, 64), (90, 120, 150))], ["a photo of a person", "a drawing"]
-    image_rows, text_rows = encoder.encode_images(images), encoder.encode_texts(texts)
-    own = encoder.logits(images, texts)
-    if image_rows.ndim != 2 or image_rows.shape[1:] != text_rows.shape[1:]:
-        raise DataError(f"{record.name} has no common space", why=f"image features are {image_rows.shape}, text features {text_rows.shape}")
-    if own is not None and not np.allclose(_logits(image_rows, text_rows, record), own, atol=_TOLERANCE[record.dtype] * record.logit_scale):
-        raise DataError(
-            f"the scores of a {family!r} model are not those of its embeddings",
-            why="its own logits differ from scale x cosine + bias, so an audit of its embeddings would not be an audit of the model",
-        )
-    return int(image_rows.shape[1])
-
-
-def _logits(image_rows: np.ndarray, text_rows: np.ndarray, record: ModelRecord) -> np.ndarray:
-    images, texts = (rows / np.linalg.norm(rows, axis=1, keepdims=True) for rows in (image_rows, text_rows))
-    return np.asarray(record.logit_scale * images @ texts.T + (record.logit_bias or 0.0))
+    return int(understood(folder, lambda _: try_out(encoder, model.config.model_type)))

@@ -106,7 +106,11 @@ def load_folder(
 def _statable(model_args: Mapping[str, str] | None) -> Stated:
     stated = read_stated(model_args or {})
     if refused := [fact for fact in stated.given() if fact not in STATABLE]:
-        raise UsageError(f"--model-args {', '.join(refused)} cannot be stated about a model of open_clip", why="its architecture says it")
+        raise UsageError(
+            f"--model-args {', '.join(refused)} cannot be stated about a model of open_clip",
+            why="its architecture says it",
+            fix="leave it out, or name another architecture: --model open_clip:ARCH,FILE",
+        )
     return stated
 
 
@@ -179,7 +183,9 @@ def _preprocess(plan: Plan, model: Any, stated: Stated) -> dict[str, Any]:
 
     given = {name: value for name, value in stated.given().items() if name in SEEN}
     if given.get("interpolation", "bicubic") not in ("bicubic", "bilinear"):
-        raise UsageError("open_clip resizes bicubic or bilinear", where="--model-args interpolation")
+        raise UsageError(
+            "open_clip resizes bicubic or bilinear", where="--model-args interpolation", fix="--model-args interpolation=bicubic"
+        )
     usual = vars(PreprocessCfg())
     size = model.visual.image_size
     return {**usual, **plan.preprocess, **given, "size": tuple(size) if isinstance(size, tuple | list) else (size, size)}
@@ -220,7 +226,11 @@ def _try_out(encoder: OpenClipEncoder) -> None:
 
     rows = [encoder.encode_images([Image.new("RGB", (64, 64), (90, 120, 150))]), encoder.encode_texts(["a drawing"])]
     if any(row.shape != (1, encoder.record.dimensions) for row in rows):
-        raise DataError(f"{encoder.record.name} has no common space", why=f"features are {rows[0].shape} and {rows[1].shape}")
+        raise DataError(
+            f"{encoder.record.name} has no common space",
+            why=f"features are {rows[0].shape} and {rows[1].shape}",
+            fix="name another architecture",
+        )
 
 
 def _record(parts: _Parts, setting: foreign.Setting) -> ModelRecord:

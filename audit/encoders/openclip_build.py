@@ -43,7 +43,11 @@ def _check_size(cls: Any, settings: Mapping[str, Any], tensors: Mapping[str, tor
         outline = cls(**deepcopy(settings))
     need, have = (sum(tensor.numel() for tensor in group) for group in (outline.parameters(), tensors.values()))
     if need > 2 * have + 10**6:
-        raise DataError("the weights do not fit the configuration", why=f"it asks for {need:,} numbers, the file holds {have:,}")
+        raise DataError(
+            "the weights do not fit the configuration",
+            why=f"it asks for {need:,} numbers, the file holds {have:,}",
+            fix="download the folder again",
+        )
 
 
 def fill(model: Any, tensors: Mapping[str, torch.Tensor]) -> None:

@@ -74,7 +74,9 @@ def from_name(text: str) -> tuple[Plan, Path]:
     known = open_clip.list_models()
     if name not in known:
         fix = "--model open_clip:ARCH,FILE or open_clip:ARCH,TAG"
-        raise UsageError(f"open_clip has no architecture {name[:80]!r}", why=nearest(name[:80], known).partition(" Known:")[0], fix=fix)
+        close, found, _ = nearest(name[:80], known).partition(" Known:")  # all of them are over a hundred
+        why = close if found else "none is called nearly so; open_clip.list_models() lists them"
+        raise UsageError(f"open_clip has no architecture {name[:80]!r}", why=why, fix=fix)
     config = open_clip.get_model_config(name)
     tags = open_clip.list_pretrained_tags_by_model(name)
     path = Path(weights)
@@ -120,7 +122,10 @@ def from_folder(folder: Path, inside: Path) -> tuple[Plan, Path]:
     if path is None:
         found = ", ".join(sorted(entry.name for entry in folder.iterdir())[:20])
         raise DataError(
-            "the folder has a configuration but no weights", where=str(folder), why=f"none of {', '.join(WEIGHT_NAMES)}; found {found}"
+            "the folder has a configuration but no weights",
+            where=str(folder),
+            why=f"none of {', '.join(WEIGHT_NAMES)}; found {found}",
+            fix="download the folder again",
         )
     own = folder if config["text_cfg"].get("hf_tokenizer_name") else None
     return Plan(folder.name, config, {name: preprocess[name] for name in SEEN if name in preprocess}, tokenizer=own, trusted=False), path

@@ -155,10 +155,12 @@ def understood(folder: Path, make: Callable[[Any], Any]) -> Any:
     except Exception as error:
         why = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
         if isinstance(error, ImportError):
-            raise MachineError("a package that this model needs is not installed", where=str(folder), why=why) from error
+            raise MachineError(
+                "a package that this model needs is not installed", where=str(folder), why=why, fix="pip install it"
+            ) from error
         if out_of_memory(error):
             raise MachineError("memory does not suffice for this model", where=str(folder), why=why, fix="try --dtype bfloat16") from error
-        raise DataError("this folder does not make a working model", where=str(folder), why=why) from error
+        raise DataError("this folder does not make a working model", where=str(folder), why=why, fix=DOWNLOAD) from error
 
 
 @contextmanager

@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 log = logging.getLogger("audit")
 SCHEMA = 1
 """Part of every fingerprint. To be raised when an encoder makes other embeddings of the same model."""
+USUAL = {
+    DataError: "fetch or save the file again; --model reads CLIP and SigLIP, and others by name: open_clip:ARCH,FILE",
+    UnsafeError: "ask its author for safetensors; no option reads it as it is",
+}
+"""What to do where an error of the reader says nothing more special."""
 DTYPES = ("float32", "bfloat16", "float16")
 
 
@@ -119,4 +124,4 @@ def audit_errors(shown: str) -> Iterator[None]:
         yield
     except ContrastiveError as error:
         kind = kinds.get(error.exit_code, AuditError)
-        raise kind(error.what, where=error.where or shown, why=error.why, fix=error.fix) from error
+        raise kind(error.what, where=error.where or shown, why=error.why, fix=error.fix or USUAL.get(kind)) from error

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from contrastive.preprocess import Preprocess
     from contrastive.stated import Stated
 
+FOLDER = "give the model's folder in Hugging Face layout: --model DIR"
 HEAD_WIDTHS = {1152: 72}
 """Of the towers of SigLIP So400m; others have 64."""
 
@@ -94,7 +95,7 @@ def _config(file: SiglipFile, stated: Stated) -> tuple[Any, list[str]]:
     grid = math.isqrt(places)
     if grid * grid != places or grid * patch > LIMIT or dimensions != width:
         why = f"{places} places of {patch} px, image features of {width} and text features of {dimensions} numbers"
-        raise CheckpointError("the weights are no SigLIP: a square grid and one common space are expected", why=why)
+        raise CheckpointError("the weights are no SigLIP: a square grid and one common space are expected", why=why, fix=FOLDER)
     guesses: list[str] = []
     image_heads, text_heads = file.heads or (None, None)
     image_heads = _heads(width, image_heads, stated.image_head_width, "image", guesses)
@@ -116,14 +117,14 @@ def _depth(state: Mapping[str, torch.Tensor], tower: str) -> dict[str, int]:
     pattern = re.compile(re.escape(tower) + r"\.encoder\.layers\.(\d{1,4})\.")
     numbers = {int(match[1]) for name in state if (match := pattern.match(name))}
     if sorted(numbers) != list(range(len(numbers))) or not 1 <= len(numbers) <= MAX_LAYERS:
-        raise CheckpointError(f"the blocks of {tower} are not numbered from 0 without gap", why=f"found {sorted(numbers)[:20]}")
+        raise CheckpointError(f"the blocks of {tower} are not numbered from 0 without gap", why=f"found {sorted(numbers)[:20]}", fix=FOLDER)
     return {"num_hidden_layers": len(numbers), "intermediate_size": _shape(state, f"{tower}.encoder.layers.0.mlp.fc1.weight", 2)[0]}
 
 
 def _shape(state: Mapping[str, torch.Tensor], name: str, rank: int) -> tuple[int, ...]:
     if name not in state or state[name].ndim != rank or not state[name].numel():
         why = f"the first names are {', '.join(repr(other[:80]) for other in list(state)[:5])}"
-        raise CheckpointError(f"the weights are no SigLIP: {name} is missing or not of its shape", why=why)
+        raise CheckpointError(f"the weights are no SigLIP: {name} is missing or not of its shape", why=why, fix=FOLDER)
     return tuple(state[name].shape)
 
 
@@ -149,12 +150,15 @@ def _tokenizer(stated: Stated, vocab_size: int) -> Any:
         )
     folder = Path(str(stated.tokenizer))
     if not any(all((folder / name).is_file() for name in names) for names in TOKENIZERS):
-        raise CheckpointError("there is no tokenizer in that folder", where=str(folder), why="a tokenizer.json or spiece.model is expected")
+        why = "a tokenizer.json or spiece.model is expected"
+        raise CheckpointError("there is no tokenizer in that folder", where=str(folder), why=why, fix="--model-args tokenizer=DIR")
     check_folder(folder, folder, required=None)
     tokenizer = pretrained("AutoTokenizer", folder)
     if len(tokenizer) > vocab_size:
         why = f"it has {len(tokenizer):,} entries, the model {vocab_size:,}"
-        raise CheckpointError("the tokenizer does not fit the model", where=str(folder), why=why)
+        raise CheckpointError(
+            "the tokenizer does not fit the model", where=str(folder), why=why, fix="--model-args tokenizer=DIR of this model"
+        )
     return tokenizer
 
 

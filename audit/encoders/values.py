@@ -35,7 +35,9 @@ def check_values(path: Path) -> None:
             file.seek(8 + size + begin)
             if bad := _count_bad(file, end - begin, KINDS[entry["dtype"]]):
                 what = f"tensor {name[:80]!r} holds {bad} values that are NaN or infinite"
-                raise DataError(what, where=str(path), why="the model's training diverged")
+                raise DataError(
+                    what, where=str(path), why="the model's training diverged", fix="use an earlier checkpoint of the same training"
+                )
 
 
 def _count_bad(file: BinaryIO, size: int, kind: str) -> int:

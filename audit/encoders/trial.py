@@ -1,0 +1,57 @@
+"""A model of transformers, tried out when it is loaded: its embeddings must give its own scores, or an audit of them would be another's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from audit.errors import DataError
+from audit.types import Encoder, ModelRecord
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+    from PIL import Image
+
+OTHER = "leave this model out, or write a plug-in of two methods: --model FILE.py:CLASS"
+_TOLERANCE = {"float32": 1e-4, "bfloat16": 0.05, "float16": 0.01}
+"""Of a cosine."""
+
+
+class Scoring(Encoder, Protocol):
+    """An encoder that also gives the model's own scores."""
+
+    def logits(self, images: Sequence[Image.Image], texts: Sequence[str]) -> Float[np.ndarray, "n k"]: ...
+
+
+def try_out(encoder: Scoring, family: str) -> int:
+    """Embed one plain image and two texts; return the number of dimensions.
+
+    Raises
+    ------
+    DataError
+        If images and texts have no common space, or the model's own scores are not those of its embeddings.
+    """
+    from PIL import Image
+
+    record = encoder.record
+    images, texts = [Image.new("RGB", (64, 64), (90, 120, 150))], ["a photo of a person", "a drawing"]
+    image_rows, text_rows = encoder.encode_images(images), encoder.encode_texts(texts)
+    own = encoder.logits(images, texts)
+    if image_rows.ndim != 2 or image_rows.shape[1:] != text_rows.shape[1:]:
+        raise DataError(
+            f"{record.name} has no common space", why=f"image features are {image_rows.shape}, text features {text_rows.shape}", fix=OTHER
+        )
+    if not np.allclose(_logits(image_rows, text_rows, record), own, atol=_TOLERANCE[record.dtype] * record.logit_scale):
+        raise DataError(
+            f"the scores of a {family!r} model are not those of its embeddings",
+            why="its own logits differ from scale x cosine + bias, so an audit of its embeddings would not be an audit of the model",
+            fix=OTHER,
+        )
+    return int(image_rows.shape[1])
+
+
+def _logits(image_rows: np.ndarray, text_rows: np.ndarray, record: ModelRecord) -> np.ndarray:
+    images, texts = (rows / np.linalg.norm(rows, axis=1, keepdims=True) for rows in (image_rows, text_rows))
+    return np.asarray(record.logit_scale * images @ texts.T + (record.logit_bias or 0.0))
