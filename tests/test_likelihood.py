@@ -112,8 +112,10 @@ def test_a_constant_added_to_every_likelihood_changes_nothing():
 
 
 def test_images_without_a_known_truth_are_not_scored():
-    answered = predict(measured(), np.zeros((3, 3), np.float32), rows("Male", "unknown", "Female"))
+    # The likeliest options are Female, unclear, Male; the second image is left out with its row.
+    answered = predict(measured(), np.eye(3, dtype=np.float32)[[0, 2, 1]], rows("Male", "unknown", "Female"))
 
+    assert answered.y_pred.tolist() == ["Female", "Male"]
     assert answered.y_true.tolist() == ["Male", "Female"]
     assert answered.attributes["gender"].tolist() == ["Male", "Female"]
 
