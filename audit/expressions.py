@@ -34,6 +34,8 @@ FLAG = "--fail-on"
 _FORM = "write it as gap[harm-21.crime-related by gender] > 0.05"
 _NUMBER = re.compile(r"(\d+\.?\d*|\.\d+)(e[+-]?\d+)?\s*(%|points?|pp)?", re.IGNORECASE)
 _OPERATOR = re.compile(r"[<>=!]=?")
+_UNLIKE = (0.4, 0.0)
+"""Likeness up to which a name is not offered."""
 _FEW, _NAMED = 12, 3
 """Up to so many known names are all listed; of more, so many of the nearest."""
 
@@ -247,7 +249,13 @@ def _nearest(word: str, known: Sequence[str]) -> str:
 def _nearest_question(name: str, known: Sequence[Question]) -> str:
     if len(known) <= _FEW:
         return f"known: {', '.join(question.names[0] for question in known)}"
-    short = {_plain(each): question.names[0] for question in known for each in question.names}
-    close = difflib.get_close_matches(_plain(name), short, n=2 * _NAMED, cutoff=0.4)
-    nearest = list(dict.fromkeys(short[each] for each in close))[:_NAMED]
+    close = sorted(known, key=lambda question: max(_likeness(name, each) for each in question.names), reverse=True)[:_NAMED]
+    nearest = [question.names[0] for question in close if max(_likeness(name, each) for each in question.names) > _UNLIKE]
     return f"did you mean {' or '.join(nearest)}?" if nearest else "names stand in summary.md: measurement.outcome by attribute"
+
+
+def _likeness(written: str, name: str) -> tuple[float, float]:
+    """Return how many of the written words begin a word of the name, as a share, then how alike the two texts are."""
+    words, others = (re.findall(r"\w+", _plain(text)) for text in (written, name))
+    begun = sum(any(other.startswith(word) for other in others) for word in words) / max(len(words), 1)
+    return begun, difflib.SequenceMatcher(None, _plain(written), _plain(name)).ratio()
