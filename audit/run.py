@@ -73,10 +73,23 @@ def _dispatch(arguments: argparse.Namespace, words: Sequence[str]) -> int:
         return 0
     _check_together(arguments)
     chosen = [probes.get(name) for name in arguments.probe or ()]
+    _check_what_ifs(arguments, chosen)
     if arguments.cluster:
         chosen = [replace(probe, cluster=arguments.cluster) for probe in chosen]
     chosen = [with_slices(probe, arguments.by or ()) for probe in chosen]
     return run(arguments, chosen, tuple(words))
+
+
+def _check_what_ifs(arguments: argparse.Namespace, chosen: Sequence[Probe]) -> None:
+    """Refuse a method that does not exist and a probe that plans none, before any model is read."""
+    if not arguments.what_if:
+        return
+    from audit.whatif.explore import chosen_methods
+
+    chosen_methods(arguments.what_if)
+    for probe in chosen:
+        if not probe.what_ifs:
+            raise UsageError(f"probe {probe.name!r} plans no what-ifs", fix="leave --what-if out, or give the probe `what_ifs`")
 
 
 def _check_together(arguments: argparse.Namespace) -> None:

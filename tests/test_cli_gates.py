@@ -92,3 +92,14 @@ def test_what_ifs_change_embeddings_and_predictions_have_none(tmp_path, predicti
     done = command("--predictions", predictions(0.9, 0.7, 100), "--attributes", "group", "--what-if", "all", cwd=tmp_path)
     assert done.returncode == 2
     assert "--what-if has no meaning with --predictions" in done.stderr
+
+
+def test_a_what_if_that_does_not_exist_is_refused_before_any_model_is_read(tmp_path):
+    done = command("--model", "absent.pt", "--probe", "emoji", "--what-if", "projektion", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "did you mean projection" in done.stderr
+    (tmp_path / "mine.py").write_text(
+        "from dataclasses import replace\nfrom probes.emoji import PROBE as E\nPROBE = replace(E, what_ifs=())\n"
+    )
+    done = command("--model", "absent.pt", "--probe", "mine.py", "--what-if", "all", cwd=tmp_path)
+    assert (done.returncode, "plans no what-ifs" in done.stderr) == (2, True)
