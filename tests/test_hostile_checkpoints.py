@@ -130,6 +130,7 @@ def test_every_file_ends_as_the_table_says(hostile, answers, name):
     expected, words = EXPECTED[name]
     assert code == expected, said
     assert all(word in said for word in words), said
+    assert "\nfix: " in said
     assert len(said) < 2000
     assert seconds < 5
     assert mebibytes < 1024

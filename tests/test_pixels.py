@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 
 from audit.encoders import pixels
+from audit.errors import UnsafeError
 
 SIZES = [(448, 448), (64, 48), (48, 64), (200, 90), (48, 48), (33, 77), (224, 224), (300, 224), (7, 100), (8, 8)]
 
@@ -67,6 +68,13 @@ def test_the_settings_of_openais_own_folder_are_understood(tmp_path):
 def test_what_is_out_of_the_ordinary_is_left_to_transformers(tmp_path, unusual):
     processor = pixels.image_processor(saved(tmp_path / "x", {"image_processor_type": "CLIPImageProcessor", **unusual}))
     assert not isinstance(processor, pixels.ClipPixels)
+
+
+@pytest.mark.parametrize("large", [{"size": {"shortest_edge": 10**6}}, {"crop_size": 4096}, {"size": 1e9}])
+def test_images_are_not_made_enormous(tmp_path, large):
+    with pytest.raises(UnsafeError, match="asks for images of") as caught:
+        pixels.image_processor(saved(tmp_path / "x", {"image_processor_type": "SiglipImageProcessor", **large}))
+    assert caught.value.fix
 
 
 def test_a_class_that_says_pil_is_pillows(tmp_path):

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from audit.encoders.pretrained import PROCESSORS, understood
+from audit.errors import UnsafeError
 
 if TYPE_CHECKING:
     import torch
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 NAMES = ("CLIPImageProcessor", "CLIPImageProcessorFast", "CLIPImageProcessorPil", "CLIPFeatureExtractor")
 BICUBIC = 3
+LARGEST = 2048
+"""Pixels a side. The largest dual encoders take 500."""
 USUAL = {
     "do_resize": True, "size": {"shortest_edge": 224}, "resample": BICUBIC, "do_center_crop": True,
     "crop_size": {"height": 224, "width": 224}, "do_rescale": True, "rescale_factor": 1 / 255, "do_normalize": True,
@@ -38,12 +41,15 @@ def image_processor(folder: Path) -> Any:
 
     Raises
     ------
+    UnsafeError
+        If every image would be made enormous.
     DataError
         If the folder's settings make no working image processor.
     MachineError
         If a package is missing.
     """
     settings = _settings(folder)
+    _check_sizes(folder, settings)
     name = str(settings.get("image_processor_type") or settings.get("feature_extractor_type"))
     if name in NAMES and (plain := _plain(settings)) is not None:
         return ClipPixels(plain, pillow=name.endswith("Pil") or find_spec("torchvision") is None)
@@ -128,6 +134,17 @@ def _settings(folder: Path) -> dict[str, Any]:
     return {}
 
 
+def _check_sizes(folder: Path, settings: Mapping[str, Any]) -> None:
+    """Refuse sizes that no dual encoder has: ten thousand pixels a side, from a file of a few bytes, would take the machine's memory."""
+    for key in ("size", "crop_size", "pad_size"):
+        value = settings.get(key)
+        sizes = value.values() if isinstance(value, dict) else [value]
+        if large := [size for size in sizes if isinstance(size, int | float) and size > LARGEST]:
+            what = f"the image processor asks for images of {large[0]:,} px"
+            why = f"{key} in its settings; {LARGEST:,} is the most that is accepted"
+            raise UnsafeError(what, where=str(folder), why=why, fix="mend the settings, if you trust the rest of the folder")
+
+
 def _plain(settings: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return all settings of CLIP's steps; None where anything is out of the ordinary."""
     found = {**USUAL, **{name: value for name, value in settings.items() if name not in SILENT and value is not None}}
@@ -150,7 +167,7 @@ def _fitting(size: Any, crop: Any) -> bool:
     if not isinstance(size, dict) or not isinstance(crop, dict) or set(size) != {"shortest_edge"} or set(crop) != {"height", "width"}:
         return False
     short, sides = size["shortest_edge"], set(crop.values())
-    return type(short) is int and len(sides) == 1 and all(type(side) is int and 0 < side <= short <= 10_000 for side in sides)
+    return type(short) is int and len(sides) == 1 and all(type(side) is int and 0 < side <= short for side in sides)
 
 
 def _three_numbers(value: Any) -> bool:
