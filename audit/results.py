@@ -133,7 +133,7 @@ class Finding:
     contrasts: tuple[Contrast, ...]
     """Each estimable group against the rest."""
     pairs: tuple[Contrast, ...]
-    """Every pair of estimable groups; empty where the omnibus test does not reject."""
+    """Every pair of estimable groups (outside the verdict at most the 435 clearest); empty where the omnibus test does not reject."""
     verdict: Verdict
     exceeds_tolerance: bool
     reason: str

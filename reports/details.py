@@ -32,10 +32,15 @@ def finding_view(key: str, finding: Finding, audit: AuditResult, *, brief: bool)
         differences=differences_forest(finding) if finding.contrasts and finding.primary else None,
         heat=heat_map(finding),
         pairs=tuple(_pair_row(pair) for pair in clearest[: MOST_PAIRS if finding.primary else MOST_CONTEXT_PAIRS]),
+        pairs_in_all=max(len(finding.pairs), _pairs(sum(cell.status == "ok" for cell in finding.by_group))),
         folded=len(finding.by_group) > MANY_GROUPS,
         brief=brief,
         shrunk=shrinkage_sentence(finding),
     )
+
+
+def _pairs(groups: int) -> int:
+    return groups * (groups - 1) // 2
 
 
 def _group_row(cell: Rate, contrast: Contrast | None, borrowed: str) -> GroupRow:

@@ -59,6 +59,8 @@ class FindingView:
     """None outside the verdict too: a hundred such charts weigh more than they tell, and the table has the numbers."""
     heat: HeatMap | None
     pairs: tuple[PairRow, ...]
+    pairs_in_all: int
+    """Of the compared groups; results.json keeps fewer of many groups outside the verdict."""
     folded: bool
     brief: bool
     """Context on a page of many findings: only its groups; the table of findings has its gap, and results.json all else."""

@@ -383,3 +383,26 @@ def test_pairs_vanish_where_the_adjusted_test_does_not_reject():
     (first, second), _, _ = conclude([finding, replace(finding, id="again")], Settings(), limited=False, excluded=None)
     assert (first.pairs, first.verdict) == ((), "inconclusive")
     assert (second.pairs, second.verdict) == ((), "inconclusive")
+
+
+def test_outside_the_verdict_the_clearest_pairs_of_many_groups_are_kept():
+    """31 groups have 465 pairs: 435 are kept, those with the smallest p, and the verdict is reached on all of them."""
+    groups = tuple(f"g{i:02}" for i in range(31))
+    rows = np.repeat(groups, 40)
+    y_pred = np.concatenate([np.repeat(["yes", "no"], [i, 40 - i]) for i in range(5, 36)])
+    labels = ("yes", "no")
+    answered = Predictions(
+        labels, labels, np.zeros((len(rows), 2), np.float32), y_pred, None, pd.DataFrame({"g": rows}), np.zeros(len(rows))
+    )
+    kept = {}
+    for primary in (True, False):
+        claim = Claim("selection_rate", ("g",), "it", primary=primary)
+        measurement = Measurement("m", "?", LabelSet("l", labels, {}), "p", (claim,), outcomes={"it": ("yes",)})
+        settings = Settings(draws=999)
+        (finding,), _, _ = conclude(findings(measurement, answered, {"g": groups}, settings), settings, limited=False, excluded=None)
+        kept[primary] = finding
+    everything = {(pair.first, pair.second): pair for pair in kept[True].pairs}
+    assert (len(everything), len(kept[False].pairs)) == (465, 435)
+    left_out = [pair for names, pair in everything.items() if names not in {(pair.first, pair.second) for pair in kept[False].pairs}]
+    assert min(pair.p_adjusted for pair in left_out) >= max(pair.p_adjusted for pair in kept[False].pairs)
+    assert kept[False].exceeds_tolerance == kept[True].exceeds_tolerance
