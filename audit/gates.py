@@ -16,7 +16,8 @@ from audit.evidence import Estimate
 from audit.expressions import COMPARE, Aimed, Gate, same_group
 from audit.gated import GateCheck, Gated, GateOutcome
 from audit.results import AuditResult, Finding, Rate
-from audit.statistics.bounds import gap_bounds, images_needed, rate_bounds, ratio_bounds, stretched
+from audit.statistics.bounds import MOST_IMAGES, gap_bounds, images_needed, rate_bounds, ratio_bounds, rounded, stretched
+from audit.statistics.verdict import LIMITED as LIMITED_VERDICT
 from audit.types import Settings
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 LIMITED = "LIMITED RUN: a sample settles no gate."
 UNDECIDED = ("inconclusive", "not estimable")
 _NAMED = 5
+_MARGIN = 1.01
 """Groups outside the comparison that a sentence names; it counts the others."""
 
 
@@ -76,7 +78,7 @@ def _verdict_check(aimed: Aimed, audit: AuditResult, finding: str | None, verdic
     said = f"The verdict is {verdict}. {reason}"
     outcome: GateOutcome = "held"
     if audit.data.limited:
-        said, outcome = f"{LIMITED} {said.replace(LIMITED, '').replace('  ', ' ')}", "inconclusive"
+        said, outcome = f"{LIMITED} {said.replace(f'{LIMITED_VERDICT} ', '')}", "inconclusive"
     elif (verdict == aimed.gate.verdict) == (aimed.gate.operator == "=="):
         outcome = "breached"
     elif verdict in UNDECIDED:
@@ -134,19 +136,26 @@ class _Bound:
         outcome, said = self.outcome(bounds)
         needed = None
         if outcome == "inconclusive" and not self.audit.data.limited and not self.blocked(bounds):
-            needed, hint = self.would_settle()
+            needed, hint = self.would_settle(bounds)
             said = f"{said} {hint}"
         return GateCheck(
             self.audit.model.name, self.audit.probe.name, self.finding.id, outcome, " ".join([said, *self.not_covered(outcome)]),
             bounds.value, bounds.low, bounds.high, int(self.n.sum()), needed,
         )  # fmt: skip
 
-    def would_settle(self) -> tuple[int | None, str]:
+    def would_settle(self, bounds: Estimate) -> tuple[int | None, str]:
         """Return how many images would settle it, and the sentence that says so."""
-        if self.clustered:
-            return None, "More clusters would settle it, not more images of the same ones; how many is not computed."
-        needed = images_needed(self.events, self.n, self.bounded(), lambda found: self.beyond(found) or self.within(found))
-        return needed, _how_many(needed, int(self.n.sum()))
+        images = int(self.n.sum())
+        if not self.clustered:
+            needed = images_needed(self.events, self.n, self.bounded(), lambda found: self.beyond(found) or self.within(found))
+            return needed, _how_many(needed, images, "images")
+        # Of cluster intervals there is no formula to put more clusters into: they narrow with the root of their number.
+        clusters, limit = self.finding.overall.clusters or 0, self.gate.limit
+        end = bounds.low if bounds.value > limit else bounds.high
+        times = ((end - bounds.value) / (limit - bounds.value)) ** 2 * _MARGIN if bounds.value != limit else np.inf
+        if images * times > MOST_IMAGES:
+            return None, _how_many(None, images, "images")
+        return rounded(images * times), _how_many(rounded(clusters * times), clusters, "clusters of images")
 
     def by_cluster(self) -> Estimate | None:
         """Return the bounds that the finding's own intervals give, which take a cluster for one case."""
@@ -238,10 +247,10 @@ class _Bound:
         return [*groups, *([f"Not covered: {'; '.join(left_out)}."] if left_out and outcome == "held" else [])]
 
 
-def _how_many(needed: int | None, images: int) -> str:
+def _how_many(needed: int | None, counted: int, what: str) -> str:
     if needed is None:
-        return "It lies so close to the limit that no number of images would settle it if the rates stayed as they are."
-    return f"About {needed:,} images instead of {images:,} would settle it if the rates stayed as they are."
+        return f"It lies so close to the limit that no number of {what} would settle it if the rates stayed as they are."
+    return f"About {needed:,} {what} instead of {counted:,} would settle it if the rates stayed as they are."
 
 
 def _name(rate: Rate) -> str:

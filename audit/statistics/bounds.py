@@ -161,10 +161,16 @@ def images_needed(
     while high > low * _PRECISION and total * (high - low) > 1:
         middle = (low * high) ** 0.5
         low, high = (low, middle) if settled(middle) else (middle, high)
-    return _rounded(total * high)
+    return rounded(total * high)
 
 
-def _rounded(images: float) -> int:
-    """Round up to three significant digits."""
+def rounded(images: float) -> int:
+    """Round up to three significant digits.
+
+    Examples
+    --------
+    >>> rounded(1234.2), rounded(17.1)
+    (1240, 18)
+    """
     step = 10 ** max(len(str(int(images))) - 3, 0)
     return int(np.ceil(images / step)) * step
