@@ -45,7 +45,7 @@ class RateChange:
     high_adjusted: float | None
     """Simultaneous over the compared groups (Bonferroni); for a group outside the comparison and for all images as `low` and `high`."""
     p: float
-    """McNemar, exact; 1 where no answer changed sides."""
+    """McNemar, exact; 1 where no answer changed sides. Where images come in clusters: all images of a cluster change sign together."""
     p_adjusted: float
     """Holm over the compared groups."""
 
@@ -162,6 +162,8 @@ class Comparison:
     """Images that only one of the two audits has; they take no part."""
     elsewhere_missing: int
     """Images that both have and a third model of the comparison has not; they take no part either."""
+    cluster: str | None
+    """The column that says which images belong together and count as one case; None: every image is a case of its own."""
     limited: bool
     changes: tuple[Change, ...]
     not_compared: tuple[str, ...]

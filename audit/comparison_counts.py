@@ -7,17 +7,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from audit.comparison import Change
 from audit.comparison_sides import Y_PRED, Y_TRUE
-from audit.statistics.change import BOTH, NEITHER, ONLY_AFTER, ONLY_BEFORE, JointCounts, gap_change, pair_changes, rate_changes
+from audit.statistics.change import gap_change, pair_changes, rate_changes
 from audit.statistics.counts import count_table
+from audit.statistics.joint import BOTH, NEITHER, ONLY_AFTER, ONLY_BEFORE, JointCounts, Kinds
 from audit.statistics.metrics import METRICS
 from audit.statistics.null import generator
 from audit.statistics.rows import row_codes, row_events
+from audit.types import UNKNOWN
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from jaxtyping import Int
 
     from audit.results import AuditResult, Finding, MeasurementRecord
     from audit.statistics.metrics import Outcome
@@ -56,19 +59,21 @@ def count_changes(
     """
     theirs = {finding.id: finding for finding in audits[1].findings}
     records = {record.name: record for record in audits[0].measurements}
+    cluster = audits[0].data.cluster
     claims = max(sum(finding.primary for finding in audits[0].findings), 1) * others
     joints: dict[str, JointCounts] = {}
     changes: list[Change] = []
     refused: list[str] = []
     counted: dict[tuple[str, tuple[str, ...]], pd.DataFrame] = {}
     for finding in audits[0].findings:
-        if reason := _why_not(finding, theirs, tables):
+        if reason := _why_not(finding, theirs, tables) or _why_no_clusters(finding, theirs, tables, cluster):
             refused.append(f"{finding.id}: {reason}.")
             continue
         record, key = records[finding.measurement], (finding.measurement, finding.attributes)
         if key not in counted:
-            counted[key] = _joint_table(*tables[finding.measurement], finding.attributes, record.truth)
-        joints[finding.id] = joint_counts(counted[key], finding, record)
+            by = tuple(dict.fromkeys((*finding.attributes, *([cluster] if cluster else []))))
+            counted[key] = _joint_table(*tables[finding.measurement], by, record.truth)
+        joints[finding.id] = joint_counts(counted[key], finding, record, cluster)
         changes.append(_change(finding, theirs[finding.id], joints[finding.id], record.truth, settings, claims))
     return Counted(joints, tuple(changes), tuple(refused))
 
@@ -81,9 +86,19 @@ def _why_not(finding: Finding, theirs: Mapping[str, Finding], tables: Mapping[st
         return f"this program knows no metric {finding.metric!r}"
     if metric.denominator == "selected":
         return "it counts the images that a model selects, and two models select different images"
-    if any(rate.clusters is not None for each in (finding, theirs[finding.id]) for rate in each.by_group):
-        return "its images come in clusters, and what is paired here would count every image as a case of its own"
     return None
+
+
+def _why_no_clusters(
+    finding: Finding, theirs: Mapping[str, Finding], tables: Mapping[str, tuple[pd.DataFrame, pd.DataFrame]], cluster: str | None
+) -> str | None:
+    """Return why images that come in clusters cannot be counted by them: every image would be taken for a case of its own."""
+    if all(rate.clusters is None for each in (finding, theirs[finding.id]) for rate in (*each.by_group, each.overall)):
+        return None
+    column = tables[finding.measurement][0].get(cluster)
+    if column is None:
+        return "its images come in clusters, and the predictions do not say in which"
+    return "some images have no known cluster" if (column == UNKNOWN).any() else None
 
 
 def _joint_table(before: pd.DataFrame, after: pd.DataFrame, by: Sequence[str], truth: str | None) -> pd.DataFrame:
@@ -101,7 +116,7 @@ class _Answers:
     y_pred: np.ndarray
 
 
-def joint_counts(table: pd.DataFrame, finding: Finding, record: MeasurementRecord) -> JointCounts:
+def joint_counts(table: pd.DataFrame, finding: Finding, record: MeasurementRecord, cluster: str | None = None) -> JointCounts:
     """Return a claim's counts of (event before, event after) from a joint table of answers."""
     outcome: Outcome | None = None if finding.outcome is None else frozenset(record.outcomes[finding.outcome])
     metric, images = METRICS[finding.metric], table["n"].to_numpy()
@@ -111,7 +126,16 @@ def joint_counts(table: pd.DataFrame, finding: Finding, record: MeasurementRecor
     cell = np.select([before.event & after.event, before.event, after.event], [BOTH, ONLY_BEFORE, ONLY_AFTER], NEITHER)
     places, counted = codes * 4 + cell, np.where(before.counted, images, 0)
     cells = np.bincount(places, weights=counted, minlength=4 * len(groups)).reshape(-1, 4).astype(np.int64)
-    return JointCounts(groups, cells, np.bincount(codes, weights=images, minlength=len(groups)).astype(np.int64))
+    of_group = np.bincount(codes, weights=images, minlength=len(groups)).astype(np.int64)
+    return JointCounts(groups, cells, of_group, _kinds(table[cluster], places, counted, len(groups)) if cluster else None)
+
+
+def _kinds(cluster: pd.Series, places: Int[np.ndarray, "r"], counted: Int[np.ndarray, "r"], groups: int) -> Kinds:
+    """Count the kinds of clusters: alike are those with the same cells in every group."""
+    owner, names = pd.factorize(cluster)
+    cells = np.bincount(owner * 4 * groups + places, weights=counted, minlength=4 * groups * len(names)).astype(np.int64)
+    kinds, often = np.unique(cells.reshape(len(names), -1), axis=0, return_counts=True)
+    return Kinds(kinds.reshape(-1, groups, 4), often)
 
 
 def _levels(finding: Finding) -> dict[str, Group]:

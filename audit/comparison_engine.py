@@ -15,7 +15,7 @@ from audit.statistics.change_verdict import Circumstances, adjusted, concluded, 
 from audit.statistics.trajectory import Checkpoint, trajectory
 
 if TYPE_CHECKING:
-    from audit.statistics.change import JointCounts
+    from audit.statistics.joint import JointCounts
     from audit.types import Settings
 
 FEWEST_IN_SERIES = 3
@@ -130,9 +130,8 @@ def _series(pairs: Sequence[_Pair], settings: Settings) -> Series:
 
 def _checkpoint(pair: _Pair, finding: str, settings: Settings, *, after: bool = True) -> Checkpoint:
     joint, side = pair.joints[finding], pair.after if after else pair.before
-    events = joint.after if after else joint.before
     step = side.side.model.step or 0
-    return Checkpoint(side.side.name, step, joint.groups, events, joint.n, joint.statuses(settings.min_group_size))
+    return Checkpoint(side.side.name, step, joint.groups, joint.units(after=after), joint.statuses(settings.min_group_size))
 
 
 # ---- counting ------------------------------------------------------------------------------------------------------------------------
@@ -178,6 +177,7 @@ def _concluded(pair: _Pair, changes: Sequence[Change]) -> Comparison:
         only_before=pair.only_before,
         only_after=pair.only_after,
         elsewhere_missing=pair.elsewhere_missing,
+        cluster=pair.before.audits[pair.probe].data.cluster,
         limited=pair.circumstances.limited,
         changes=done,
         not_compared=pair.not_compared,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from audit.statistics.change import ONLY_AFTER, ONLY_BEFORE, JointCounts
 from audit.statistics.change_verdict import Circumstances
+from audit.statistics.joint import ONLY_AFTER, ONLY_BEFORE, JointCounts
 
 if TYPE_CHECKING:
     from audit.comparison_sides import Audited

@@ -139,7 +139,7 @@ def facts(change: Change) -> tuple[tuple[str, str], ...]:
     overall = change.overall
     trade = (
         ("All images", f"{rate(overall.before.value, overall.before.low, overall.before.high)} to {phrases.cell_value(overall.after)}"),
-        ("Their change", f"{change_text(overall)}, {p_phrase(overall.p, 'McNemar p')}"),
+        ("Their change", f"{change_text(overall)}, {p_phrase(overall.p)}"),
     )
     gap = change.gap
     if gap is None:
@@ -174,7 +174,8 @@ def images_sentence(comparison: Comparison) -> str:
     unpaired = [f"{in_words(n, 'image')} only in the audit of {name}" for n, name in only if n]
     unpaired += [f"{in_words(comparison.elsewhere_missing, 'image')} missing from another audit"] if comparison.elsewhere_missing else []
     rest = f" Left out, because they have no partner: {'; '.join(unpaired)}." if unpaired else ""
-    return f"Paired on {in_words(comparison.images, 'image')} that both models answered.{rest}"
+    cases = f" All images of one {phrases.attributes([comparison.cluster])} count as one case." if comparison.cluster else ""
+    return f"Paired on {in_words(comparison.images, 'image')} that both models answered.{cases}{rest}"
 
 
 def dumbbell_alt(change: Change) -> str:

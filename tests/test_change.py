@@ -1,23 +1,16 @@
 """Changes on the same images: numbers worked by hand, what must not matter, and how often a verdict is wrong."""
 
 from dataclasses import replace
+from math import comb
 
 import numpy as np
 import pytest
 
 from audit.comparison import Change
-from audit.statistics.change import (
-    BOTH,
-    ONLY_AFTER,
-    ONLY_BEFORE,
-    JointCounts,
-    all_changes_within,
-    gap_change,
-    pair_changes,
-    rate_changes,
-)
+from audit.statistics.change import all_changes_within, gap_change, pair_changes, rate_changes
 from audit.statistics.change_verdict import Circumstances, adjusted, concluded, overall
 from audit.statistics.intervals import agresti_min
+from audit.statistics.joint import BOTH, ONLY_AFTER, ONLY_BEFORE, JointCounts, Kinds, change_p
 from audit.statistics.null import generator
 from audit.types import Settings
 
@@ -253,6 +246,90 @@ def test_no_sentence_says_fixed_or_fair():
         words = judged(counts).reason.lower()
         assert "fixed" not in words
         assert "fair" not in words
+
+
+# ---- images that belong together ------------------------------------------------------------------------------------------------------
+
+
+def clustered(cells, names=None):
+    """From cells[cluster][group][4]; clusters that are alike are counted as the engine counts them."""
+    cells = np.array(cells)
+    kinds, often = np.unique(cells.reshape(len(cells), -1), axis=0, return_counts=True)
+    total = cells.sum(axis=0)
+    groups = tuple((name,) for name in names or "abcdefg"[: len(total)])
+    return JointCounts(groups, total, total.sum(axis=1), Kinds(kinds.reshape(-1, *cells.shape[1:]), often))
+
+
+def test_a_cluster_is_one_case_whatever_the_number_of_its_images():
+    # 20 clusters of 5 images a group. In group a three clusters gain all their images: 2 of 2^3 sign patterns are as extreme.
+    rises, stays = [0, 0, 5, 0], [5, 0, 0, 0]
+    counts = clustered([[rises if c < 3 else stays, stays] for c in range(20)])
+    (cell, other), _ = rate_changes(counts, SETTINGS)
+
+    assert cell.p == 0.25  # McNemar on 15 images would say .00006
+    assert (cell.gained, cell.difference, cell.before.clusters) == (15, 0.15, 20)
+    assert cell.low < 0  # Agresti-Min on 100 images would say [.07, .23]
+    assert other.p == 1.0
+
+
+def test_a_change_in_every_cluster_is_shown():
+    rises, stays = [3, 0, 2, 0], [5, 0, 0, 0]
+    change = judged(clustered([[rises, stays] for _ in range(20)]))
+
+    assert change.verdict == "gap shrank"
+    assert change.by_group[0].p == pytest.approx(0.001)  # 1 / (draws + 1): none of 999 draws turns 20 coins alike
+    assert judged(clustered([[rises, stays] for _ in range(14)])).verdict == "not estimable"  # too few clusters to judge
+
+
+def test_clusters_of_one_image_are_images():
+    rng = np.random.default_rng(1)
+    cells = np.zeros((200, 2, 4), int)
+    for image in range(200):
+        cells[image, image % 2, rng.choice(4, p=[0.6, 0.05, 0.15, 0.2])] = 1
+    counts = clustered(cells)
+    (cell, _), _ = rate_changes(counts, SETTINGS)
+    (plain, _), _ = rate_changes(replace(counts, kinds=None), SETTINGS)
+
+    # The same but for Student's quantile (1.984 for 1.960) and n - 1.
+    assert (cell.low, cell.high) == pytest.approx((plain.low, plain.high), abs=0.004)
+    assert cell.p == pytest.approx(plain.p, abs=0.02)
+
+
+def test_clusters_that_span_groups_change_together():
+    # Every cluster gains or loses as many images in both groups: their difference does not move, whatever the clusters do.
+    up, down = [0, 0, 5, 0], [0, 5, 0, 0]
+    together = clustered([[up, up] if c < 10 else [down, down] for c in range(20)])
+    apart = clustered([[up, down] if c < 10 else [down, up] for c in range(20)])
+    [tied], [loose] = pair_changes(together, 0.05), pair_changes(apart, 0.05)
+
+    assert (tied.low, tied.high) == pytest.approx((0, 0), abs=1e-9)
+    assert loose.high - loose.low > 0.5
+
+
+def test_equal_sizes_of_change_are_flipped_together_as_single_clusters_would_be():
+    net = np.array([5] * 12 + [-5] * 4 + [2] * 3 + [0])
+    cells = np.zeros((20, 1, 4), int)
+    cells[np.arange(20), 0, np.where(net > 0, ONLY_AFTER, ONLY_BEFORE)] = np.abs(net)
+    exact = (
+        sum(abs(5 * (2 * k - 16) + 2 * (2 * m - 3)) >= 46 - 1e-9 and comb(16, k) * comb(3, m) for k in range(17) for m in range(4)) / 2**19
+    )  # the sum of the net changes is 5 * 8 + 2 * 3 = 46
+
+    assert change_p(clustered(cells), Settings(draws=20_000))[0] == pytest.approx(exact, abs=0.004)
+
+
+def test_without_a_change_at_most_seven_percent_of_clustered_comparisons_alarm():
+    # 20 clusters of 5 images a group; a cluster's answers go together, before and after.
+    rng, settings, alarms, sure = np.random.default_rng(11), Settings(draws=199), 0, 0
+    for _ in range(200):
+        strength = rng.beta(4, 1, size=(20, 3, 1))
+        shares = np.concatenate([strength * 0.85, strength * 0.15, strength * 0.15, 1 - 1.15 * strength], axis=2).clip(0)
+        shares /= shares.sum(axis=2, keepdims=True)
+        change = judged(clustered(rng.multinomial(5, shares)), replace(CLEAR, settings=settings))
+        alarms += change.verdict.startswith("gap")
+        sure += change.verdict == "no change that matters"
+
+    assert alarms / 200 <= 0.07
+    assert sure / 200 <= 0.05  # 20 cases a group can show little
 
 
 # ---- how often it is wrong -----------------------------------------------------------------------------------------------------------

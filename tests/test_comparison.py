@@ -14,6 +14,7 @@ from audit.comparison_engine import compare
 from audit.comparison_sides import read
 from audit.errors import DataError, UsageError
 from audit.statistics.trajectory import Checkpoint, trajectory
+from audit.statistics.units import Images
 from audit.types import Claim
 
 samples = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("comparison_samples.py"))))
@@ -164,6 +165,49 @@ def test_another_tolerance_replaces_the_audits_and_not_that_of_a_claim(tmp_path)
     assert found["animal/selection_rate[cat]/group"].tolerance == 0.02
 
 
+def with_clusters(audited, column="shelf"):
+    """The same audit, of images that come in clusters of twelve."""
+    rows = audited.predictions["animal"].attributes
+    shelves = np.array([f"{i % 30:02d}" for i in range(len(rows))])
+    predictions = replace(
+        audited.predictions["animal"], attributes=rows.assign(**{column: shelves}), cluster=np.unique(shelves, return_inverse=True)[1]
+    )
+    levels = {"group": samples.GROUPS, "size": ("small", "large"), "animal": samples.LABELS}
+    found = samples.findings(samples.measurement(), predictions, levels, SETTINGS)
+    ruled, verdict, reason = samples.conclude(found, SETTINGS, limited=False, excluded=None)
+    groups = {**audited.result.data.groups, column: dict.fromkeys(np.unique(shelves), 12)}
+    data = replace(audited.result.data, groups=groups, cluster=column, clusters=30)
+    result = replace(audited.result, findings=ruled, verdict=verdict, verdict_reason=reason, data=data)
+    return replace(audited, result=result, predictions={"animal": predictions})
+
+
+def test_images_that_belong_together_count_as_one_case(tmp_path):
+    planted = {name: with_clusters(samples.result(samples.model(f"{name}/ckpt.pt"), {"b": wrong})) for name, wrong in (("x", 60), ("y", 6))}
+    comparison = compared(*(samples.write(tmp_path / name, audited) for name, audited in planted.items())).comparisons[0]
+    change = next(each for each in comparison.changes if each.id == "animal/accuracy/group")
+
+    assert comparison.cluster == "shelf"
+    # The first 60 images of group b, wrong before, are the first two of the four that each shelf has in it: all 30 shelves changed.
+    assert (change.verdict, change.by_group[1].before.clusters, change.by_group[1].gained) == ("gap shrank", 30, 54)
+    plain = changes(compared(*(samples.audit(tmp_path / "plain" / name, {"b": wrong}) for name, wrong in (("x", 60), ("y", 6)))))
+    assert change.gap.difference == plain["animal/accuracy/group"].gap.difference
+    for finding in planted["x"].result.findings:
+        found = next((each for each in comparison.changes if each.id == finding.id), None)
+        if found:
+            assert [(cell.before.n, cell.before.status) for cell in found.by_group] == [(r.n, r.status) for r in finding.by_group]
+            assert [cell.before.low for cell in found.by_group] == pytest.approx([rate.low for rate in finding.by_group])
+
+
+def test_clusters_that_the_predictions_do_not_name_are_not_paired(tmp_path):
+    planted = [with_clusters(samples.result(samples.model(f"{name}/ckpt.pt"), {"b": wrong})) for name, wrong in (("x", 60), ("y", 6))]
+    unnamed = [replace(each, result=replace(each.result, data=replace(each.result.data, cluster="owner"))) for each in planted]
+    comparison = compared(*(samples.write(tmp_path / str(i), audited) for i, audited in enumerate(unnamed))).comparisons[0]
+
+    assert comparison.changes == ()
+    assert all("the predictions do not say in which" in sentence or "precision" in sentence for sentence in comparison.not_compared)
+    assert comparison.verdict == "cannot tell"
+
+
 # ---- what is refused -----------------------------------------------------------------------------------------------------------------
 
 
@@ -301,9 +345,11 @@ def test_a_series_needs_steps(pair):
 
 def follow(events, n=200, tolerance=0.05, *, limited=False):
     groups = (("a",), ("b",))
-    steps = [
-        Checkpoint(f"s{i}", 10 * i, groups, np.array([n, n - missing]), np.array([n, n]), ("ok", "ok")) for i, missing in enumerate(events)
-    ]
+
+    def counted(missing):
+        return Images(np.array([n, n - missing]), np.array([n, n]))
+
+    steps = [Checkpoint(f"s{i}", 10 * i, groups, counted(missing), ("ok", "ok")) for i, missing in enumerate(events)]
     like = SimpleNamespace(
         id="m/accuracy/g", measurement="m", truth="t", metric="accuracy", outcome=None, attributes=("g",), better="high", primary=True,
         tolerance=tolerance,

@@ -7,74 +7,30 @@ the images; what follows costs the same for a thousand images and for a million.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.special import ndtri
+from scipy.special import ndtri, stdtrit
 
 from audit.comparison import GapChange, GapEnds, PairChange, RateChange
 from audit.results import Rate
-from audit.statistics.intervals import agresti_min, newcombe, wilson
+from audit.statistics.clusters import covariance
+from audit.statistics.joint import BOTH, NEITHER, ONLY_AFTER, ONLY_BEFORE, JointCounts, change_ends, change_p, effective
 from audit.statistics.metrics import extremes
 from audit.statistics.multiplicity import holm
-from audit.statistics.null import mcnemar_p
 from audit.statistics.power import POWER
 from audit.statistics.resampling import exceedance_p, hull, resample_counts
-from audit.types import UNKNOWN
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
     from audit.results import CellStatus
+    from audit.statistics.units import Units
     from audit.types import Group, Settings
 
-BOTH, ONLY_BEFORE, ONLY_AFTER, NEITHER = range(4)
-"""Cells of a group's table of events before x after."""
 MOST_PAIRS = 21
 """Pairs that are kept: all of seven groups. Of more, those whose difference changed most; every verdict looks at all of them."""
-
-
-@dataclass(frozen=True)
-class JointCounts:
-    """The images of each group by event before x event after."""
-
-    groups: tuple[Group, ...]
-    cells: Int[np.ndarray, "g 4"]
-    images: Int[np.ndarray, "g"]
-    """Images of the group, whether they count for the metric or not."""
-
-    @property
-    def n(self) -> Int[np.ndarray, "g"]:
-        return np.asarray(self.cells.sum(axis=1))
-
-    @property
-    def before(self) -> Int[np.ndarray, "g"]:
-        return np.asarray(self.cells[:, BOTH] + self.cells[:, ONLY_BEFORE])
-
-    @property
-    def after(self) -> Int[np.ndarray, "g"]:
-        return np.asarray(self.cells[:, BOTH] + self.cells[:, ONLY_AFTER])
-
-    def statuses(self, fewest: int) -> tuple[CellStatus, ...]:
-        """Return what may be said of each group, by the rules of an audit."""
-        rows = zip(self.groups, self.n.tolist(), self.images.tolist(), strict=True)
-        return tuple(_status(group, n, images, max(fewest, 2)) for group, n, images in rows)
-
-    def compared(self, fewest: int) -> JointCounts:
-        """Return the groups that can be compared."""
-        ok = [i for i, status in enumerate(self.statuses(fewest)) if status == "ok"]
-        return JointCounts(tuple(self.groups[i] for i in ok), self.cells[ok], self.images[ok])
-
-
-def _status(group: Group, n: int, images: int, fewest: int) -> CellStatus:
-    if UNKNOWN in group:
-        return "unknown"
-    if images == 0:
-        return "absent"
-    if n == 0:
-        return "not estimable"
-    return "ok" if n >= fewest else "small"
 
 
 # ---- one group -----------------------------------------------------------------------------------------------------------------------
@@ -87,47 +43,60 @@ def rate_changes(joint: JointCounts, settings: Settings) -> tuple[tuple[RateChan
     ----------
     joint : JointCounts
     settings : Settings
-        Alpha and the smallest group.
+        Seed, alpha, draws and the smallest group.
 
     Returns
     -------
     by_group : tuple of RateChange
-        In the order of the groups. McNemar's p, Holm-adjusted over the compared groups.
+        In the order of the groups. McNemar's exact p, Holm-adjusted over the compared groups; where images come in clusters the p of a
+        test in which all images of a cluster change sign together.
     overall : RateChange
     """
     statuses = joint.statuses(settings.min_group_size)
-    p = np.array([mcnemar_p(int(cell[ONLY_BEFORE]), int(cell[ONLY_AFTER])) for cell in joint.cells])
     ok = np.array([status == "ok" for status in statuses], bool)
+    p = change_p(joint, settings)
     adjusted = p.copy()
     adjusted[ok] = holm(p[ok])
     level = settings.alpha / max(int(ok.sum()), 1)
-    rows = [
-        _rate_change(group, cell, status, settings.alpha, level if status == "ok" else settings.alpha, float(q))
-        for group, cell, status, q in zip(joint.groups, joint.cells, statuses, adjusted, strict=True)
-    ]
-    total = joint.cells.sum(axis=0)
-    of_all = _rate_change((), total, "ok" if total.sum() else "not estimable", settings.alpha, settings.alpha, None)
-    return tuple(rows), of_all
+    everybody = joint.together()
+    status: CellStatus = "ok" if everybody.n[0] else "not estimable"
+    [of_all] = _rate_changes(everybody, (status,), change_p(everybody, settings), settings.alpha, settings.alpha)
+    rows = _rate_changes(joint, statuses, p, settings.alpha, level)
+    return tuple(replace(row, p_adjusted=float(q)) for row, q in zip(rows, adjusted, strict=True)), of_all
 
 
-def _rate_change(
-    group: Group, cell: Int[np.ndarray, "4"], status: CellStatus, alpha: float, alpha_adjusted: float, p_adjusted: float | None
-) -> RateChange:
-    both, lost, gained = (int(cell[i]) for i in (BOTH, ONLY_BEFORE, ONLY_AFTER))
-    n, p = int(cell.sum()), mcnemar_p(lost, gained)
-    before, after = (_rate(group, events, n, status, alpha) for events in (both + lost, both + gained))
-    if n == 0:
-        return RateChange(before, after, 0, 0, None, None, None, None, None, p, p)
-    low, high = agresti_min(gained, lost, n, alpha)
-    wide = agresti_min(gained, lost, n, alpha_adjusted)
-    return RateChange(before, after, gained, lost, (gained - lost) / n, low, high, *wide, p, p if p_adjusted is None else p_adjusted)
+def _rate_changes(
+    joint: JointCounts, statuses: Sequence[CellStatus], p: Float[np.ndarray, "g"], alpha: float, alpha_adjusted: float
+) -> list[RateChange]:
+    """Return the changes with p not adjusted; groups outside the comparison keep their own level."""
+    sides = [_rates(joint, statuses, alpha, after=after) for after in (False, True)]
+    own, wide = (change_ends(joint, level) for level in (alpha, alpha_adjusted))
+    rows = []
+    for i, cell in enumerate(joint.cells.tolist()):
+        n, gained, lost = sum(cell), cell[ONLY_AFTER], cell[ONLY_BEFORE]
+        if n == 0:
+            rows.append(RateChange(sides[0][i], sides[1][i], 0, 0, None, None, None, None, None, float(p[i]), float(p[i])))
+            continue
+        low, high, low_adjusted, high_adjusted = (float(end[i]) for end in (*own, *(wide if statuses[i] == "ok" else own)))
+        ends = (low, high, low_adjusted, high_adjusted)
+        rows.append(RateChange(sides[0][i], sides[1][i], gained, lost, (gained - lost) / n, *ends, float(p[i]), float(p[i])))
+    return rows
 
 
-def _rate(group: Group, events: int, n: int, status: CellStatus, alpha: float) -> Rate:
-    if n == 0:
-        return Rate(group, 0, 0, None, None, None, status)
-    low, high = wilson(events, n, alpha)
-    return Rate(group, n, events, events / n, float(low), float(high), status)
+def _rates(joint: JointCounts, statuses: Sequence[CellStatus], alpha: float, *, after: bool) -> list[Rate]:
+    return unit_rates(joint.groups, joint.units(after=after), statuses, alpha)
+
+
+def unit_rates(groups: Sequence[Group], units: Units, statuses: Sequence[CellStatus], alpha: float) -> list[Rate]:
+    """Return the rate of each group with its interval, and None where nothing counts."""
+    low, high = units.intervals(alpha)
+    rates = []
+    for i, (events, n) in enumerate(zip(units.events.tolist(), units.n.tolist(), strict=True)):
+        if n == 0:
+            rates.append(Rate(groups[i], 0, 0, None, None, None, statuses[i]))
+            continue
+        rates.append(Rate(groups[i], n, events, events / n, float(low[i]), float(high[i]), statuses[i], clusters=units.clusters()[i]))
+    return rates
 
 
 # ---- two groups ----------------------------------------------------------------------------------------------------------------------
@@ -150,14 +119,24 @@ def _pairs(joint: JointCounts) -> _Pairs:
 
 
 def _intervals(joint: JointCounts, pairs: _Pairs, alpha: float) -> tuple[Float[np.ndarray, "m"], Float[np.ndarray, "m"]]:
-    """Return the interval of each pair's change: the groups are independent, so their Agresti-Min limits add up as Newcombe's do."""
-    counts = zip(joint.cells[:, ONLY_AFTER].tolist(), joint.cells[:, ONLY_BEFORE].tolist(), joint.n.tolist(), strict=True)
-    low, high = np.array([agresti_min(gained, lost, n, alpha) for gained, lost, n in counts]).reshape(-1, 2).T
+    """Return the interval of each pair's change: the limits of the two groups add up as Newcombe's do.
+
+    Groups of single images are independent. Clusters that span both groups make their changes go together, as `clustered_differences` has
+    it, after Zou and Donner.
+    """
+    low, high = change_ends(joint, alpha)
     change = (joint.cells[:, ONLY_AFTER] - joint.cells[:, ONLY_BEFORE]) / joint.n
     i, j = pairs.first, pairs.second
-    difference = change[i] - change[j]
-    lower = difference - np.hypot(change[i] - low[i], high[j] - change[j])
-    return lower, difference + np.hypot(high[i] - change[i], change[j] - low[j])
+    difference, down, up = change[i] - change[j], change - low, high - change
+    together = np.zeros(len(i)) if joint.kinds is None else _correlation(covariance(joint.kinds.net))[i, j]
+    lower = np.sqrt(np.maximum(down[i] ** 2 + up[j] ** 2 - 2 * together * down[i] * up[j], 0.0))
+    upper = np.sqrt(np.maximum(up[i] ** 2 + down[j] ** 2 - 2 * together * up[i] * down[j], 0.0))
+    return difference - lower, difference + upper
+
+
+def _correlation(spread: Float[np.ndarray, "g g"]) -> Float[np.ndarray, "g g"]:
+    scale = np.sqrt(np.outer(np.diag(spread), np.diag(spread)))
+    return np.asarray(np.clip(spread / np.where(scale > 0, scale, 1.0), -1, 1))
 
 
 def all_changes_within(joint: JointCounts, tolerance: float, alpha: float) -> bool:
@@ -179,9 +158,8 @@ def all_changes_within(joint: JointCounts, tolerance: float, alpha: float) -> bo
 def _turned(joint: JointCounts, pairs: _Pairs, alpha: float) -> np.ndarray:
     """Return which pairs are shown to have changed places: intervals of both differences on opposite sides of 0."""
     sides = []
-    for events in (joint.before, joint.after):
-        i, j = pairs.first, pairs.second
-        low, high = newcombe(events[i], joint.n[i], events[j], joint.n[j], alpha)
+    for after in (False, True):
+        low, high = joint.units(after=after).differences(pairs.first, pairs.second, alpha)
         sides.append(np.where(low > 0, 1, np.where(high < 0, -1, 0)))
     return np.asarray(sides[0] * sides[1] < 0)
 
@@ -224,13 +202,13 @@ def pair_changes(joint: JointCounts, alpha: float, comparisons: int = 1) -> tupl
 # ---- the gap -------------------------------------------------------------------------------------------------------------------------
 
 
-def gap_ends(groups: Sequence[Group], events: Int[np.ndarray, "g"], n: Int[np.ndarray, "g"], alpha: float) -> GapEnds:
+def gap_ends(groups: Sequence[Group], units: Units, alpha: float) -> GapEnds:
     """Return a gap with the interval of highest minus lowest, simultaneous over the pairs that it was picked from."""
-    rates = events / n
+    rates = units.events / units.n
     high, low = extremes(rates)
-    pairs = len(n) * (len(n) - 1) // 2
-    lower, upper = newcombe(events[high], n[high], events[low], n[low], alpha / pairs)
-    return GapEnds(groups[high], groups[low], float(np.ptp(rates)), float(lower), float(upper))
+    pairs = len(rates) * (len(rates) - 1) // 2
+    lower, upper = units.differences(np.array([high]), np.array([low]), alpha / pairs)
+    return GapEnds(groups[high], groups[low], float(np.ptp(rates)), float(lower[0]), float(upper[0]))
 
 
 def gap_change(joint: JointCounts, settings: Settings, rng: np.random.Generator) -> GapChange:
@@ -251,12 +229,12 @@ def gap_change(joint: JointCounts, settings: Settings, rng: np.random.Generator)
     smallest alpha at which that interval leaves out 0. Half an image in each cell keeps "no answer changed" from being a certainty.
     """
     value = float(_gap_difference(joint.cells))
-    deviations = _deviations(joint, settings.draws, rng)
+    deviations = _deviations(joint, settings.draws, rng) if joint.kinds is None else _cluster_deviations(joint, settings.draws, rng)
     low, high = hull(value, deviations, settings.alpha)
     p = 2 * max(exceedance_p(deviations, abs(value)), exceedance_p(-deviations, abs(value)))
     return GapChange(
-        before=gap_ends(joint.groups, joint.before, joint.n, settings.alpha),
-        after=gap_ends(joint.groups, joint.after, joint.n, settings.alpha),
+        before=gap_ends(joint.groups, joint.units(after=False), settings.alpha),
+        after=gap_ends(joint.groups, joint.units(after=True), settings.alpha),
         difference=value,
         low=low,
         high=high,
@@ -278,6 +256,24 @@ def _deviations(joint: JointCounts, draws: int, rng: np.random.Generator) -> Flo
     return -deviations if turned else deviations
 
 
+def _cluster_deviations(joint: JointCounts, draws: int, rng: np.random.Generator) -> Float[np.ndarray, "b"]:
+    """Return how far the change of the gap moves when whole clusters are drawn anew, among those that touch the same groups.
+
+    Widened for few clusters: by Student's quantile over the normal one, and because a drawn cluster is never one that was not seen.
+    """
+    assert joint.kinds is not None  # noqa: S101  (the caller chose by it)
+    cells, often = joint.kinds.cells, joint.kinds.often
+    total = np.zeros((draws, *joint.cells.shape))
+    _, place = np.unique(joint.kinds.n > 0, axis=0, return_inverse=True)
+    for alike in np.unique(place.ravel()):
+        rows = np.flatnonzero(place.ravel() == alike)
+        drawn = rng.multinomial(often[rows].sum(), often[rows] / often[rows].sum(), size=draws)
+        total += np.tensordot(drawn, cells[rows], axes=1)
+    fewest = int(joint.kinds.reach.min())
+    wider = np.sqrt(fewest / (fewest - 1)) * stdtrit(fewest - 1, 0.975) / ndtri(0.975)
+    return np.asarray(wider * (_gap_difference(total) - float(_gap_difference(joint.cells))))
+
+
 def _gap_difference(cells: Float[np.ndarray, "*b g 4"] | Int[np.ndarray, "*b g 4"]) -> Float[np.ndarray, "*b"]:
     n = cells.sum(axis=-1)
     before, after = (cells[..., BOTH] + cells[..., only] for only in (ONLY_BEFORE, ONLY_AFTER))
@@ -286,8 +282,8 @@ def _gap_difference(cells: Float[np.ndarray, "*b g 4"] | Int[np.ndarray, "*b g 4
 
 def _detectable(joint: JointCounts, alpha: float) -> float:
     """Return the change of a difference that *any* pair would show with power 0.8: that of the two groups whose changes vary most."""
-    gained, lost, n = joint.cells[:, ONLY_AFTER], joint.cells[:, ONLY_BEFORE], joint.n
+    gained, lost, n = effective(joint, alpha)
     total = n + 2  # as in Agresti and Min's interval: groups without a changed answer do not promise to detect anything
-    variance = np.sort((gained + lost + 1 - (gained - lost) ** 2 / total) / total**2.0)[-2:].sum()
+    variance = np.sort((gained + lost + 1 - (gained - lost) ** 2 / total) / total**2)[-2:].sum()
     pairs = len(n) * (len(n) - 1) // 2
     return float(min(2.0, (ndtri(1 - alpha / (2 * pairs)) + ndtri(POWER)) * np.sqrt(variance)))

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from audit.comparison import Change, ChangeVerdict, GapChange, GapEnds, Overall, RateChange
-from audit.statistics.change import JointCounts, all_changes_within
+from audit.statistics.change import all_changes_within
+from audit.statistics.joint import JointCounts
 from audit.statistics.multiplicity import holm
+from audit.statistics.units import FEWEST_CLUSTERS
 from audit.statistics.verdict import LIMITED
 
 if TYPE_CHECKING:
@@ -214,8 +216,9 @@ def _apart(change: Change) -> list[str]:
 
 def _why_not_estimable(change: Change, settings: Settings) -> str:
     ok = sum(cell.before.status == "ok" for cell in change.by_group)
+    clusters = f" in at least {FEWEST_CLUSTERS} clusters" if change.overall.before.clusters is not None else ""
     return (
-        f"A comparison needs two groups with at least {max(settings.min_group_size, 2)} images that count; "
+        f"A comparison needs two groups with at least {max(settings.min_group_size, 2)} images that count{clusters}; "
         f"{ok or 'none'} of {len(change.by_group)} has."
     )
 

@@ -75,7 +75,7 @@ def newcombe(events_1: Counts, n_1: Counts, events_2: Counts, n_2: Counts, alpha
     return difference - np.hypot(p_1 - low_1, high_2 - p_2), difference + np.hypot(high_1 - p_1, p_2 - low_2)
 
 
-def agresti_min(only_first: int, only_second: int, n: int, alpha: float) -> tuple[float, float]:
+def agresti_min(only_first: float, only_second: float, n: float, alpha: float) -> tuple[float, float]:
     """Agresti and Min's interval of a paired difference of rates, ``(only_first - only_second) / n``.
 
     Parameters

@@ -9,16 +9,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from audit.comparison import GapEnds, Point, Trajectory
-from audit.results import Rate
-from audit.statistics.change import gap_ends
-from audit.statistics.intervals import wilson
+from audit.statistics.change import gap_ends, unit_rates
 from audit.types import UNKNOWN
 
 if TYPE_CHECKING:
-    from jaxtyping import Int
-
     from audit.comparison import Change
     from audit.results import CellStatus
+    from audit.statistics.units import Units
     from audit.types import Group, Settings
 
 
@@ -29,8 +26,7 @@ class Checkpoint:
     side: str
     step: int
     groups: tuple[Group, ...]
-    events: Int[np.ndarray, "g"]
-    n: Int[np.ndarray, "g"]
+    units: Units
     statuses: tuple[CellStatus, ...]
 
 
@@ -71,19 +67,12 @@ def trajectory(like: Change, checkpoints: Sequence[Checkpoint], settings: Settin
 
 
 def _point(each: Checkpoint, alpha: float, intervals: int) -> Point:
-    ok = [i for i, status in enumerate(each.statuses) if status == "ok"]
-    known = [i for i, group in enumerate(each.groups) if UNKNOWN not in group]
-    gap = gap_ends([each.groups[i] for i in ok], each.events[ok], each.n[ok], alpha / intervals) if len(ok) > 1 else None
-    rates = tuple(_rate(each.groups[i], int(each.events[i]), int(each.n[i]), each.statuses[i], alpha) for i in known)
-    total = _rate((), int(each.events.sum()), int(each.n.sum()), "ok" if each.n.sum() else "not estimable", alpha)
-    return Point(each.side, each.step, rates, total, gap)
-
-
-def _rate(group: Group, events: int, n: int, status: CellStatus, alpha: float) -> Rate:
-    if n == 0:
-        return Rate(group, 0, 0, None, None, None, status)
-    low, high = wilson(events, n, alpha)
-    return Rate(group, n, events, events / n, float(low), float(high), status)
+    ok = np.array([i for i, status in enumerate(each.statuses) if status == "ok"], np.int64)
+    gap = gap_ends([each.groups[i] for i in ok], each.units.of(ok), alpha / intervals) if len(ok) > 1 else None
+    rates = unit_rates(each.groups, each.units, each.statuses, alpha)
+    everybody = each.units.together()
+    [total] = unit_rates(((),), everybody, ("ok" if everybody.n[0] else "not estimable",), alpha)
+    return Point(each.side, each.step, tuple(rate for rate in rates if UNKNOWN not in rate.group), total, gap)
 
 
 def _first_lasting(points: Sequence[Point], holds: Callable[[GapEnds], bool]) -> int | None:
