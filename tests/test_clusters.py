@@ -122,6 +122,13 @@ def test_all_alike_is_no_certainty():
     assert rate.effective_n == 12
 
 
+def test_clusters_that_balance_themselves_tell_no_more_than_their_images():
+    """Forty clusters of four, two events each but for one: hardly any variance between them, and still 160 images, not thousands."""
+    (rate,) = clustered_rates(nested(([2] * 39 + [1], [4] * 40)), 0.05)
+    assert rate.effective_n == 160
+    assert rate.estimate.high - rate.estimate.low >= np.ptp(wilson(79, 160, 0.05))
+
+
 def test_one_cluster_or_none_is_not_estimable():
     table = nested(([3], [5]), ([1, 2, 0], [4, 4, 4]), ([], []))
     one, three, none = clustered_rates(table, 0.05)
