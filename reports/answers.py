@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -71,15 +71,19 @@ class Answers:
     confusion: Confusion | None
 
 
-def answers(audit: AuditResult, settings: Settings) -> tuple[Answers, ...]:
-    """Return a matrix for each measurement and each single attribute that a question of the verdict is asked by."""
+def answers(audit: AuditResult, settings: Settings, *, brief: bool = False) -> tuple[Answers, ...]:
+    """Return a matrix for each measurement and each single attribute that a question of the verdict is asked by.
+
+    On a page of many findings it is brief: what was taken for what is left to results.json and to the slicer.
+    """
     records = {record.measurement: record for record in audit.counts}
-    return tuple(
+    found = (
         _answers(measurement, records[measurement.name], attribute, settings)
         for measurement in audit.measurements
         for attribute in _attributes(audit, measurement.name)
         if _fits(records.get(measurement.name), attribute)
     )
+    return tuple(replace(each, confusion=None) if brief else each for each in found)
 
 
 def _attributes(audit: AuditResult, measurement: str) -> Iterable[str]:

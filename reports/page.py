@@ -155,7 +155,7 @@ def _audit(key: str, audit: AuditResult, roomy: bool, printed: dict[str, str], s
         depends=tuple(view for view in curves if words.depends_on_wording(view.curve)),
         evidence=evidence(keys, [view.finding for view in primary], audit),
         confidence=confidence(keys, audit, brief=not roomy),
-        answers=answers(audit, settings),
+        answers=answers(audit, settings, brief=not roomy),
         scores=scores(key, audit),
         clearest=next((view for view in (*primary, *context) if view.finding.gap), None),
         has_strips=any(each.strip for each in top),
