@@ -32,6 +32,17 @@ def test_a_file_is_old_or_new_never_half(tmp_path):
     assert [entry.name for entry in tmp_path.iterdir()] == ["report.html"]
 
 
+def test_a_file_has_the_permissions_of_any_new_file_and_keeps_those_it_had(tmp_path):
+    path, other = tmp_path / "report.html", tmp_path / "other"
+    other.write_text("made as usual")
+    outputs.write_text(path, "new")
+    assert path.stat().st_mode == other.stat().st_mode
+
+    path.chmod(0o640)
+    outputs.write_text(path, "newer")
+    assert path.stat().st_mode & 0o777 == 0o640
+
+
 def test_a_full_disk_is_the_environments_fault_and_keeps_the_old_file(tmp_path, monkeypatch):
     path = tmp_path / "report.html"
     outputs.write_text(path, "old")
