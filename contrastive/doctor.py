@@ -83,7 +83,9 @@ def pictures(material: Material) -> Result:
     """How many pairs there are and how many of them are broken; whether any two of the first pictures differ."""
     pixels, _ = material.pairs.plain(material.train_rows[:64])
     same = len(pixels) > 1 and bool((pixels == pixels[:1]).all())
-    counts = f"{len(material.train_rows)} pairs to train on, {len(material.held_out_rows)} held out, {len(material.pairs.replaced)} broken"
+    replaced = material.pairs.replaced
+    counts = f"{len(material.train_rows)} pairs to train on, {len(material.held_out_rows)} held out, {len(replaced)} broken"
+    counts += f" (first: {replaced[0]})" if replaced else ""
     if same:
         return Result("pictures", True, f"{counts}; the first {len(pixels)} pictures are all the same: look at the paths and the files")
     return Result("pictures", False, counts)
@@ -114,7 +116,12 @@ def duplicates(batches: list[Tensor], kind: str) -> Result:
     if kind == "softmax" and shared:
         words += f"; because of that the loss cannot fall below about {floor:.2f}"
     if shared > 0.5:
-        return Result("duplicate captions", True, f"{words}: more right answers are called wrong than not; take a smaller data.batch")
+        return Result(
+            "duplicate captions",
+            True,
+            f"{words}: more right answers are called wrong than not; take a smaller data.batch, "
+            "or, if captions were cut to the same beginning, a larger model.text.context",
+        )
     return Result("duplicate captions", False, words)
 
 
@@ -166,7 +173,7 @@ def overfit(training: Training, material: Material, rows: NDArray[np.int64]) -> 
     """Learn a few pairs with distinct captions by heart, at the run's own learning rate, without decay and augmentation."""
     model, objective, config, n = training.model.train(), training.objective, material.config, len(rows)
     if n < 8:
-        return Result("overfitting", True, f"only {n} captions are distinct: there is nothing to learn")
+        return Result("overfitting", True, f"too few captions are distinct ({n}): there is nothing to learn")
     images, ids = _inputs(material, rows, training.device)
     first = float(objective(model, images, ids).detach())
     guess = math.log(n) if config.loss.kind == "softmax" and not material.teacher else first

@@ -69,23 +69,29 @@ class MachineError(ContrastiveError):
 
 
 _NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory")
+_GONE = ("Connection closed by peer", "Connection reset by peer", "Socket closed", "remote process exited")
 
 
-def of_memory(error: BaseException) -> MachineError | None:
-    """Return what to say where memory did not suffice, in which of its ways torch or Python may say so; None for any other error.
+def of_machine(error: BaseException) -> MachineError | None:
+    """Return what to say of an error that is the machine's, in which of its ways torch may say so; None for any other error.
 
     Examples
     --------
-    >>> of_memory(RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 384000 bytes. Error code 12")).what
+    >>> of_machine(RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 384000 bytes. Error code 12")).what
     'the memory does not suffice'
-    >>> of_memory(ValueError("embedded null byte"))
+    >>> of_machine(RuntimeError("Read error [127.0.0.1]:11180: Connection reset by peer")).what
+    'another process of this run has ended'
+    >>> of_machine(ValueError("embedded null byte"))
     """
     text = str(error)
-    if not isinstance(error, MemoryError) and not (isinstance(error, RuntimeError) and any(words in text for words in _NO_MEMORY)):
-        return None
-    why = next((line for line in text.splitlines() if "memory" in line), text)[:200] or None
-    fix = "a smaller data.batch or a larger optim.accumulate, run.recompute=true, run.precision=bf16, or a smaller model"
-    return MachineError("the memory does not suffice", why=why, fix=fix)
+    if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and any(words in text for words in _NO_MEMORY)):
+        why = next((line for line in text.splitlines() if "memory" in line), text)[:200] or None
+        fix = "a smaller data.batch or a larger optim.accumulate, run.recompute=true, run.precision=bf16, or a smaller model"
+        return MachineError("the memory does not suffice", why=why, fix=fix)
+    if isinstance(error, RuntimeError) and any(words in text for words in _GONE):
+        why = f"it was ended (a process without any last words was mostly killed for memory), or is out of reach: {text[:200]}"
+        return MachineError("another process of this run has ended", why=why, fix="see what that one said; the same command again resumes")
+    return None
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -20,7 +20,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from contrastive.errors import ContrastiveError, MachineError, of_memory
+from contrastive.errors import ContrastiveError, MachineError, of_machine
 
 if TYPE_CHECKING:
     from contrastive.config import Config
@@ -41,9 +41,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         _complain("stopped at once; what was saved before is still there")
         return 130
-    except Exception as error:
+    except Exception as problem:
         if options.debug:
             traceback.print_exc()
+        error = problem if isinstance(problem, ContrastiveError) else of_machine(problem) or problem
         code = _explain(error)
         _leave_status(folder, code, error)
         return code
@@ -180,10 +181,9 @@ def _conclude(measures: dict[str, float], training: Training, config: Config) ->
 
 
 def _explain(error: Exception) -> int:
-    known = error if isinstance(error, ContrastiveError) else of_memory(error)
-    if known is not None:
-        _complain(f"error: {known}")
-        return known.exit_code
+    if isinstance(error, ContrastiveError):
+        _complain(f"error: {error}")
+        return error.exit_code
     _complain(f"error: a defect of this program: {type(error).__name__}: {error}\nfix: run it again with --debug and report what it prints")
     return 70
 
