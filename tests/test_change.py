@@ -85,6 +85,16 @@ def test_the_change_of_a_difference_adds_up_the_two_groups_intervals():
     assert (pair.low_adjusted, pair.high_adjusted) == pytest.approx((pair.low, pair.high))  # one pair: nothing to correct
 
 
+def test_of_three_pairs_each_is_corrected_for_three():
+    counts = joint([80, 2, 10, 8], [70, 6, 1, 23], [75, 5, 5, 15])
+    two = joint([80, 2, 10, 8], [70, 6, 1, 23])
+    pair = next(each for each in pair_changes(counts, 0.06) if (each.first, each.second) == (("a",), ("b",)))
+    [corrected], [single] = pair_changes(two, 0.02), pair_changes(two, 0.06)
+
+    assert (pair.low_adjusted, pair.high_adjusted) == pytest.approx((corrected.low, corrected.high))
+    assert (pair.low, pair.high) == pytest.approx((single.low, single.high))
+
+
 def test_the_gap_is_between_whoever_is_furthest_apart():
     # Before: .9 .8 .7, gap .2 of a and c. After: .9 .6 .7, gap .3 of a and b.
     gap = gap_change(joint([90, 0, 0, 10], [60, 20, 0, 20], [70, 0, 0, 30]), SETTINGS, np.random.default_rng(0))
@@ -132,6 +142,7 @@ def test_a_gap_that_shrank_by_a_gain_is_not_levelled_down_and_one_by_a_loss_is()
     assert not judged(joint([64, 0, 0, 36], [64, 36, 0, 0]), better="low").levelled_down
     assert judged(joint([64, 0, 36, 0], [100, 0, 0, 0]), better="low").levelled_down
     assert not judged(joint([64, 0, 0, 36], [64, 36, 0, 0]), better="neither").levelled_down
+    assert not judged(joint([64, 0, 36, 0], [100, 0, 0, 0]), better="neither").levelled_down
 
 
 def test_groups_that_change_places_are_reversed_even_if_the_gap_is_the_same():
@@ -214,6 +225,15 @@ def test_holm_runs_over_the_primary_changes_of_all_comparisons():
     assert family == 2
     assert sorted([done[0][0].gap.p_adjusted, done[1][0].gap.p_adjusted]) == pytest.approx([min(1, 2 * p[0]), min(1, max(2 * p[0], p[1]))])
     assert done[0][1].gap.p_adjusted == outside.gap.p
+
+
+def test_only_the_adjusted_p_decides():
+    counts = joint([64, 0, 36, 0], [100, 0, 0, 0])
+    change = change_of(counts)
+    picked = replace(change, gap=replace(change.gap, p_adjusted=0.2))
+
+    assert change.gap.p < 0.05
+    assert concluded(picked, counts, CLEAR).verdict == "cannot tell"
 
 
 @pytest.mark.parametrize(

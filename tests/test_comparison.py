@@ -13,6 +13,7 @@ from audit.comparison import from_json, json_schema, to_json
 from audit.comparison_engine import compare
 from audit.comparison_sides import read
 from audit.errors import DataError, UsageError
+from audit.statistics.intervals import newcombe
 from audit.statistics.trajectory import Checkpoint, trajectory
 from audit.statistics.units import Images
 from audit.types import Claim
@@ -377,6 +378,14 @@ def test_a_small_gap_is_detectable_before_it_exceeds():
 
     assert (found.appears, found.detectable) == (None, 20)
     assert 0 < found.points[3].gap.low < 0.05
+
+
+def test_the_bands_hold_over_all_checkpoints_and_claims():
+    # 60 of 200 missing, one pair of groups, five gaps: Newcombe's interval at 1 - .05 / 5.
+    low, high = newcombe(200, 200, 140, 200, 0.05 / 5)
+    gap = follow([0, 60, 60, 0, 0]).points[1].gap
+
+    assert (gap.low, gap.high) == pytest.approx((float(low), float(high)))
 
 
 def test_a_limited_series_says_nothing_appears():

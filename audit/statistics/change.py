@@ -248,12 +248,11 @@ def _deviations(joint: JointCounts, draws: int, rng: np.random.Generator) -> Flo
     """Return how far resampled changes of the gap lie from what they were drawn around."""
     cells = joint.cells + 0.5
     cells *= (joint.n / cells.sum(axis=1))[:, None]
-    # Always drawn in the same direction, so that exchanging the two models turns every sign and changes nothing else.
-    turned = joint.cells[:, ONLY_BEFORE].tolist() > joint.cells[:, ONLY_AFTER].tolist()
-    if turned:
+    # Always drawn in the same direction, so that exchanging the two models turns every sign and changes nothing else; which sign the
+    # deviations have does not matter to `hull` and p, which look at both sides of 0.
+    if joint.cells[:, ONLY_BEFORE].tolist() > joint.cells[:, ONLY_AFTER].tolist():
         cells = cells[:, [BOTH, ONLY_AFTER, ONLY_BEFORE, NEITHER]]
-    deviations = _gap_difference(resample_counts(cells, draws, rng)) - float(_gap_difference(cells))
-    return -deviations if turned else deviations
+    return np.asarray(_gap_difference(resample_counts(cells, draws, rng)) - float(_gap_difference(cells)))
 
 
 def _cluster_deviations(joint: JointCounts, draws: int, rng: np.random.Generator) -> Float[np.ndarray, "b"]:
