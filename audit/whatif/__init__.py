@@ -9,6 +9,7 @@
     thresholds    a threshold for each group (fairlearn)
     methods       every method at every setting that is tried
     compare       before and after on the same images
+    clustered     the same where images come in clusters
     cost          what it does to accuracy
     frontier      gap against accuracy, over everything that was tried
     explore       a plan from start to end; reranking: a search

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from audit.alternatives import Ending, GroupChange, WhatIf
 from audit.errors import DataError, UsageError
@@ -18,12 +17,13 @@ from audit.statistics.null import GapNull, gap_test, generator
 from audit.statistics.resampling import exceedance_p, hull, resample_counts
 from audit.statistics.rows import row_codes, row_events
 from audit.types import UNKNOWN
+from audit.whatif.clustered import cells_by_cluster, resample_whole
 from audit.whatif.cost import utility
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from jaxtyping import Bool, Float, Int
+    from jaxtyping import Float, Int
 
     from audit.statistics.metrics import Metric, Outcome
     from audit.types import Group, Predictions, Settings
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 _BOTH, _ONLY_BEFORE, _ONLY_AFTER, _NEITHER = range(4)
 """Cells of a group's table of events before x after."""
 _SLACK = 1e-12
-_BLOCK = 512
 _CLUSTER_DRAWS = 1999
 _IMPROVEMENTS = ("smaller", "levelled down", "indistinguishable")
 RANDOM_RATE = 0.05
@@ -140,13 +139,18 @@ def what_if(tried: Tried, pair: tuple[Group, Group], judge: Judge) -> WhatIf:
         raise DataError(f"too few images of {' × '.join(missing[0])} on the shown half", where=judge.finding)
     settings, name = judge.settings, f"{judge.finding}/{tried.method}/{tried.setting}"
     before, after = (
-        gap_test(events, joint.n, settings.draws, generator(settings.seed, f"{name}/{when}"))
-        for when, events in (("before", joint.before), ("after", joint.after))
+        gap_test(events, joint.n, settings.draws, generator(settings.seed, named))
+        # The unmodified model is the same for every setting, and so are its draws.
+        for named, events in ((f"{judge.finding}/before", joint.before), (f"{name}/after", joint.after))
     )
     change, change_p = _change(joint, settings, generator(settings.seed, f"{name}/change"))
     places = [joint.groups.index(group) for group in pair]
     pair_before, pair_after = _pair(joint, places, settings.alpha, generator(settings.seed, f"{name}/pair"))
-    cells = None if joint.by_cluster is None else _resampled(joint.by_cluster, _CLUSTER_DRAWS, generator(settings.seed, f"{name}/gaps"))
+    cells = (
+        None
+        if joint.by_cluster is None
+        else resample_whole(joint.by_cluster, _CLUSTER_DRAWS, generator(settings.seed, f"{judge.finding}/gaps"))
+    )
     gap_before, gap = (_simultaneous(joint, only, cells, settings.alpha) for only in (_ONLY_BEFORE, _ONLY_AFTER))
     random = np.array(tried.random_gaps)
     by_chance = bool(len(random)) and (1 + np.count_nonzero(random <= gap.value + _SLACK)) / (1 + len(random)) > RANDOM_RATE
@@ -187,17 +191,8 @@ def _joint(before: Predictions, after: Predictions, judge: Judge) -> _Joint:
     enough = cells.sum(axis=1) >= max(judge.settings.min_group_size, 2)
     used = enough & np.array([UNKNOWN not in group for group in groups])
     named = [tuple(groups[i] for i in np.flatnonzero(which)) for which in (used, ~used)]
-    by_cluster = None if judge.cluster is None else _by_cluster(before.attributes[judge.cluster], cell, first.counted, used)
+    by_cluster = None if judge.cluster is None else cells_by_cluster(before.attributes[judge.cluster], cell, first.counted, used)
     return _Joint(named[0], cells[used], moved[used], named[1], by_cluster)
-
-
-def _by_cluster(
-    owner: pd.Series, cell: Int[np.ndarray, "n"], counted: Bool[np.ndarray, "n"], used: Bool[np.ndarray, "g"]
-) -> Int[np.ndarray, "c g 4"]:
-    number, names = pd.factorize(owner)
-    width = 4 * len(used)
-    counts = np.bincount((number * width + cell)[counted], minlength=width * len(names))
-    return counts.reshape(len(names), len(used), 4)[:, used]
 
 
 def _change(joint: _Joint, settings: Settings, rng: np.random.Generator) -> tuple[Estimate, float]:
@@ -211,22 +206,11 @@ def _change(joint: _Joint, settings: Settings, rng: np.random.Generator) -> tupl
     p = 2 * max(exceedance_p(deviations, abs(float(value))), exceedance_p(-deviations, abs(float(value))))
     if joint.by_cluster is not None:
         # The wider of the two: drawn by image it takes a cluster for many cases, drawn by cluster it takes an unchanged one for certain.
-        deviations = _gap_change(_resampled(joint.by_cluster, _CLUSTER_DRAWS, rng)) - value
+        deviations = _gap_change(resample_whole(joint.by_cluster, _CLUSTER_DRAWS, rng)) - value
         ends = hull(float(value), deviations, settings.alpha)
         low, high = min(low, ends[0]), max(high, ends[1])
         p = max(p, 2 * max(exceedance_p(deviations, abs(float(value))), exceedance_p(-deviations, abs(float(value)))))
     return Estimate(float(value), low, high), min(p, 1.0)
-
-
-def _resampled(by_cluster: Int[np.ndarray, "c g 4"], draws: int, rng: np.random.Generator) -> Int[np.ndarray, "b g 4"]:
-    """Draw whole clusters anew; a draw without an image of some group says nothing about it and is left out."""
-    clusters = len(by_cluster)
-    drawn = []
-    for start in range(0, draws, _BLOCK):
-        weights = rng.multinomial(clusters, np.full(clusters, 1 / clusters), size=min(_BLOCK, draws - start))
-        drawn.append(np.tensordot(weights, by_cluster, axes=(1, 0)))
-    cells = np.concatenate(drawn)
-    return np.asarray(cells[(cells.sum(axis=2) > 0).all(axis=1)])
 
 
 def _gap_change(cells: Float[np.ndarray, "*b g 4"] | Int[np.ndarray, "*b g 4"]) -> Float[np.ndarray, "*b"]:
@@ -240,7 +224,7 @@ def _pair(joint: _Joint, places: list[int], alpha: float, rng: np.random.Generat
     low, high = (float(end) for end in newcombe(k_1, n_1, k_2, n_2, alpha))
     first, second = joint.before[places] / joint.n[places]
     if joint.by_cluster is not None:
-        cells = _resampled(joint.by_cluster, _CLUSTER_DRAWS, rng)[:, places]
+        cells = resample_whole(joint.by_cluster, _CLUSTER_DRAWS, rng)[:, places]
         after = (cells[..., _BOTH] + cells[..., _ONLY_AFTER]) / cells.sum(axis=-1)
         ends = np.quantile(after[:, 0] - after[:, 1], [alpha / 2, 1 - alpha / 2])
         low, high = min(low, float(ends[0])), max(high, float(ends[1]))

@@ -120,7 +120,7 @@ def abstention(shop: Workshop) -> Iterator[Candidate]:
         def control(shown: Shown, rng: np.random.Generator, margin: float = margin) -> Predictions:
             return abstain(replace(shown.before, margin=rng.permutation(shown.before.margin)), margin)
 
-        setting = f"the surest {coverage:.0%} of the fitted half (margin above {margin:.3g})"
+        setting = f"the surest {100 * coverage:g} % of the fitted half (margin above {margin:.3g})"
         yield Candidate("abstention", setting, coverage == DEFAULT_COVERAGE, NOTHING, change, control)
 
 

@@ -95,7 +95,7 @@ def search(plan: WhatIfPlan, fit: Asked, shown: Asked, attribute: str, levels: M
         The gap is between the shares of the groups' images that are found; the accuracy is the recall at k.
     """
     query = plan.query or ""
-    finding = f"{shown.measurement.name}/found[{query}, first {SHARE:.0%}]/{attribute}"
+    finding = f"{shown.measurement.name}/found[{query}, first {100 * SHARE:g} %]/{attribute}"
     judge = Judge(finding, METRICS["selection_rate"], frozenset({FOUND}), (attribute,), levels, settings, plan.cluster)
     refused: list[Refused] = []
     what_ifs = []
@@ -110,7 +110,7 @@ def search(plan: WhatIfPlan, fit: Asked, shown: Asked, attribute: str, levels: M
         question=f"Images found for ‘{query}’ by {attribute}",
         unit=plan.cluster or "image content",
         units=len(shown.attributes),
-        cost=f"recall: images of ‘{query}’ that are among the first {SHARE:.0%}",
+        cost=f"recall: images of ‘{query}’ that are among the first {100 * SHARE:g} %",
         target=frontier(corrected(what_ifs, settings.alpha), finding, len(fit.attributes)) if what_ifs else None,
         elsewhere=(),
         refused=tuple(refused),
