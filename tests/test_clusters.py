@@ -129,6 +129,13 @@ def test_clusters_that_balance_themselves_tell_no_more_than_their_images():
     assert rate.estimate.high - rate.estimate.low >= np.ptp(wilson(79, 160, 0.05))
 
 
+def test_where_nothing_counts_there_is_no_cluster():
+    nothing = np.zeros(0, int)
+    table = cluster_table(nothing, nothing, nothing.astype(bool), 3)
+    assert (table.n.shape, table.totals[1].tolist()) == ((0, 3), [0, 0, 0])
+    assert clustered_rates(table, 0.05) == (None, None, None)
+
+
 def test_one_cluster_or_none_is_not_estimable():
     table = nested(([3], [5]), ([1, 2, 0], [4, 4, 4]), ([], []))
     one, three, none = clustered_rates(table, 0.05)

@@ -89,7 +89,7 @@ def cluster_table(cluster: Int[np.ndarray, "n"], codes: Int[np.ndarray, "n"], ev
     n, events = np.bincount(place), np.bincount(place[event], minlength=len(parts))
     alone = np.bincount(owner)[owner] == 1
     # Most clusters lie in one group: those are counted without a row as wide as all groups, which a million of them could not have.
-    base = int(n.max()) + 1
+    base = int(n.max(initial=0)) + 1
     kinds, count = np.unique((group[alone] * base + events[alone]) * base + n[alone], return_counts=True)
     rest, sizes = np.divmod(kinds, base)
     where, hits = np.divmod(rest, base)
