@@ -149,6 +149,7 @@ def audit(
     dtype: str = "float32",
     batch_size: int = 32,
     cache_root: str | Path | None = None,
+    what_ifs: Sequence[str] = (),
 ) -> Audit:
     """Audit models with probes.
 
@@ -166,6 +167,8 @@ def audit(
         As the flags of the same names.
     cache_root : str or Path, optional
         Where embeddings are kept; None: where the command keeps them.
+    what_ifs : sequence of str
+        As `--what-if`.
 
     Returns
     -------
@@ -184,7 +187,7 @@ def audit(
     probes = [_probe(each) for each in _several(probe)]
     datasets = [_data(each, data, settings) for each in probes]
     audited = tuple(
-        run_audit(encoder, each, dataset, settings, cache_root=root, batch_size=batch_size)
+        run_audit(encoder, each, dataset, settings, cache_root=root, batch_size=batch_size, what_ifs=what_ifs)
         for encoder in map(lambda each: _encoder(each, device, dtype), _several(model))  # noqa: C417  # one model in memory at a time
         for each, dataset in zip(probes, datasets, strict=True)
     )
