@@ -88,7 +88,7 @@ def save(training: Training, material: Material, measures: Mapping[str, float] |
     else:
         _save_sharded(training, material, measures, finished, first)
     if distributed.rank0():
-        remove_old(root, keep=KEPT if material.config.run.sharded and not finished else 0)
+        remove_old(root, KEPT if material.config.run.sharded and not finished else 0, training.step)
     distributed.barrier()
 
 

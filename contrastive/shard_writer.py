@@ -19,7 +19,7 @@ from contrastive import distributed
 from contrastive.checkpoint import sync_folder
 from contrastive.errors import CheckpointError, ContrastiveError, MachineError
 from contrastive.foreign import check_finite
-from contrastive.shards import MANIFEST, PREFIX, folders, open_folder, said, sha256_of
+from contrastive.shards import MANIFEST, PREFIX, folders, open_folder, said, sha256_of, step_of
 
 
 def write(root: Path, tensors: Mapping[str, Tensor], content: Mapping[str, Any]) -> Path:
@@ -56,8 +56,14 @@ def write(root: Path, tensors: Mapping[str, Tensor], content: Mapping[str, Any])
     return folder
 
 
-def remove_old(root: Path, keep: int) -> None:
-    """Remove all but the `keep` newest folders; with 0 `root` too. One process calls it."""
+def remove_old(root: Path, keep: int, step: int | None = None) -> None:
+    """Remove all but the `keep` newest folders, and any of a later step than `step`; with 0 `root` too. One process calls it.
+
+    What says to be of a later step than the run has taken is damaged, or of a run that this one replaces.
+    """
+    later = [folder for folder in folders(root) if step is not None and step_of(folder) > step]
+    for folder in later:
+        _remove(folder)
     for folder in folders(root)[keep:]:
         _remove(folder)
     if not keep:

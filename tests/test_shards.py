@@ -276,15 +276,34 @@ def test_killed_resumed_and_resumed_by_another_number_of_processes(run, tmp_path
 
 
 def test_a_damaged_state_is_passed_over_and_said(run, tmp_path, capsys):
-    with pytest.raises(ContrastiveError, match="ended with -9"):
-        spawn(train_and_die, 1, str(run), 12)
-    folders = shards.folders(tmp_path / "out" / "shards")
-    damage(next(folders[0].glob("*.safetensors")))
-    assert main([str(run), "--quiet"]) == 0
+    material = loop.prepare(read_config(str(run)))
+    training = loop.start(material)
+    for _ in range(10):
+        loop.take_step(training, material)
+        if training.step in (5, 10):
+            loop.save(training, material)
+    newest = shards.folders(tmp_path / "out" / "shards")[0]
+    damage(next(newest.glob("*.safetensors")))
+    assert main([str(run), "--quiet", "run.save_every=6"]) == 0
     shown = capsys.readouterr()
     assert "warning: passed over, the sharded checkpoint is damaged" in shown.err
     assert "20 steps, from step 5" in shown.out
     assert load(tmp_path / "out" / "ckpt.pt").step == 20
+
+
+def test_a_later_state_than_the_runs_own_goes(run, tmp_path):
+    # Of a run that this one replaces, or damaged and passed over: it must not be the newest again when this one is killed.
+    material = loop.prepare(read_config(str(run)))
+    training = loop.start(material)
+    root = tmp_path / "out" / "shards"
+    for step in (1, 2):
+        loop.take_step(training, material)
+        loop.save(training, material)
+        write(root, drawn(), {"step": 90 + step})
+    assert [path.name for path in shards.folders(root)] == ["step-00000092", "step-00000002", "step-00000001"]
+    loop.take_step(training, material)
+    loop.save(training, material)
+    assert [path.name for path in shards.folders(root)] == ["step-00000003", "step-00000002"]
 
 
 def test_nothing_to_take_up_is_said_and_nothing_is_overwritten(run, tmp_path, capsys):
