@@ -265,3 +265,17 @@ def test_an_audit_without_evidence_has_controls_only():
     assert "Each question that counts, beside its controls" in said
     assert "How firm it is" not in said
     assert "Confidence and errors" not in said
+
+
+def test_on_a_page_of_many_groups_context_is_one_table_whose_rows_are_linked():
+    audit = samples.large()
+    page = render(samples.results(audit))
+    context = [finding for finding in audit.findings if not finding.primary]
+    heads = re.findall(r'<th scope="rowgroup" colspan="7" id="(a1-f\d+)" tabindex="-1">', page)
+
+    assert len(heads) == len(context)
+    assert all(f'href="#{key}"' in page for key in heads)
+    cell = context[0].by_group[0]
+    assert f"{phrases.group(cell.group)} {numbers.count(cell.n)} {numbers.count(cell.events)} {phrases.cell_rate(cell)}".replace(
+        "\u00a0", " "
+    ) in text_of(page)
