@@ -14,7 +14,7 @@ from reports.summary import escaped, findings_table, plain
 if TYPE_CHECKING:
     from huggingface_hub import EvalResult
 
-TASK = "zero-shot-image-classification"
+TASK, ASKED_TASK = "zero-shot-image-classification", "image-text-to-text"
 
 
 def model_cards(results: Results) -> dict[str, str]:
@@ -35,7 +35,7 @@ def _card(results: Results, audits: Sequence[AuditResult]) -> str:
 
     data = ModelCardData(
         model_name=_named(audits[0].model.name),
-        pipeline_tag=TASK,
+        pipeline_tag=_task(audits[0]),
         tags=["vlm-audit", "bias-evaluation"],
         eval_results=[result for audit in audits for result in _eval_results(audit)] or None,
     )
@@ -49,13 +49,17 @@ def _eval_results(audit: AuditResult) -> Iterator[EvalResult]:
     for finding in sorted((finding for finding in audit.findings if finding.primary), key=by_severity):
         if finding.gap:
             yield EvalResult(
-                task_type=TASK,
+                task_type=_task(audit),
                 dataset_type=_named(audit.data.name),
                 dataset_name=_named(audit.data.source),
                 metric_type=f"{finding.metric}_gap",
                 metric_value=round(finding.gap.value, 6),
                 metric_name=_named(_metric_name(finding, audit)),
             )
+
+
+def _task(audit: AuditResult) -> str:
+    return ASKED_TASK if audit.model.asked else TASK
 
 
 def _metric_name(finding: Finding, audit: AuditResult) -> str:

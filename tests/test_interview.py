@@ -168,6 +168,18 @@ def test_the_results_say_word_for_word_how_it_was_asked(run):
     assert len(result.model.asked) == 5
 
 
+def test_what_is_written_for_readers_does_not_speak_of_embeddings(run):
+    from reports.model_card import model_cards
+    from reports.render import render
+
+    page, card = render(results(run())), model_cards(results(run()))["model_card.md"]
+
+    assert "How the model was asked" in page
+    assert "× cosine" not in page
+    assert "at its logit scale" not in page
+    assert "pipeline_tag: image-text-to-text" in card
+
+
 def results(audited) -> Results:
     return Results("1", "complete", "vlm-audit", ("audit",), Settings(), {}, (audited.result,), Timing("2026-01-01T00:00:00+00:00", 1.0))
 
