@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import unicodedata
 
 NOT_ESTIMABLE = "not estimable"
@@ -32,6 +33,22 @@ def _cleaned(character: str) -> str:
     if category == "Cc":
         return " " if character in "\n\t" else ""
     return character
+
+
+_RIGHT_TO_LEFT = "\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\U00010800-\U00010fff\U0001e800-\U0001efff"
+_RUN = re.compile(f"[{_RIGHT_TO_LEFT}](?:[^A-Za-z0-9]*[{_RIGHT_TO_LEFT}])*")
+_ISOLATE, _END = "\u2068", "\u2069"
+
+
+def isolated(text: str) -> str:
+    r"""Return cleaned text whose right-to-left words do not pull the numbers beside them to their other side.
+
+    Examples
+    --------
+    >>> [ascii(character) for character in isolated("\u05d0 64")][:3], isolated("Black 64 %")
+    (["'\\u2068'", "'\\u05d0'", "'\\u2069'"], 'Black 64 %')
+    """
+    return _RUN.sub(lambda match: f"{_ISOLATE}{match[0]}{_END}", text)
 
 
 def decimals(low: float, high: float) -> int:

@@ -18,7 +18,7 @@ from audit.errors import AuditError, DataError, MachineError, UsageError
 from audit.outputs import write_text
 from audit.results import Results, from_json
 from reports import gating, numbers, phrases, whatif, words
-from reports.numbers import clean
+from reports.numbers import clean, isolated
 from reports.page import page
 from reports.requirements import requirements
 from reports.slicer import slicer
@@ -92,7 +92,7 @@ def _printable(value: object) -> object:
     if hasattr(value, "__html__"):
         return value
     if isinstance(value, str):
-        return clean(value)
+        return isolated(clean(value))
     if isinstance(value, int) and not isinstance(value, bool):
         return value
     raise TypeError(f"a template prints {value!r}, which is not formatted")

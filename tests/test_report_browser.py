@@ -4,6 +4,7 @@ import re
 import runpy
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -153,3 +154,28 @@ def test_the_printed_pages_hold_every_heading_and_every_table(visit, tmp_path):
     assert [heading for heading in headings if re.sub(r"\s+", "", heading) not in printed] == []
     assert "PairsofgroupsclearestfirstFirstSecond" in printed.replace(",", "")
     assert "9c41d2aa7e03" in printed
+
+
+def test_a_right_to_left_name_does_not_move_the_number_behind_it(browser, tmp_path):
+    everything = samples.everything()
+    audit = everything.audits[0]
+    name = "\u05e9\u05dc\u05d5\u05dd \u05e2\u05d5\u05dc\u05dd"
+    renamed = samples.mapped(replace(everything, audits=(audit,)), lambda text: name if text == "woman" else text)
+    (tmp_path / "report.html").write_text(render(renamed), "utf-8")
+    page = browser.new_page()
+    page.goto((tmp_path / "report.html").as_uri())
+    places = page.evaluate(
+        """name => {
+            const cell = [...document.querySelectorAll("table.findings td")].find(found => found.textContent.includes(name));
+            const walker = document.createTreeWalker(cell, NodeFilter.SHOW_TEXT), text = walker.nextNode();
+            const at = (from, to) => { const range = document.createRange(); range.setStart(text, from); range.setEnd(text, to);
+                                       return range.getBoundingClientRect(); };
+            const start = text.data.indexOf(name), digit = text.data.search(/[0-9]/);
+            return [text.data, at(start, start + name.length).right, at(digit, digit + 1).left];
+        }""",
+        name,
+    )
+    page.close()
+
+    assert places[0].index(name) < places[0].index("%")
+    assert places[1] <= places[2] + 1

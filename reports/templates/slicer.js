@@ -109,6 +109,7 @@
   const difference = ([value, low, high]) => fixed(value, places(low, high), true) + " " + span(low, high, places(low, high), true);
   const grouped = n => String(n).replace(/\B(?=(\d{3})+$)/g, ",");
   const name = group => group.length ? group.join(" \u00d7 ") : data.words.everybody;
+  const isolated = group => "\u2068" + name(group) + "\u2069";
   const beyond = (cell, tolerance) => cell.difference[1] > tolerance || cell.difference[2] < -tolerance;
 
   // ---- the page: only textContent and attributes of our own, never markup ----
@@ -244,7 +245,7 @@
     const all = pooled(cells);
     at("said").textContent = data.words.said
       .replace("{groups}", grouped(ok.length)).replace("{all}", grouped(cells.length)).replace("{n}", grouped(all.n))
-      + (ok.length > 1 ? " " + data.words.gap.replace("{low}", name(ok[0].group)).replace("{high}", name(ok[ok.length - 1].group))
+      + (ok.length > 1 ? " " + data.words.gap.replace("{low}", isolated(ok[0].group)).replace("{high}", isolated(ok[ok.length - 1].group))
         .replace("{gap}", fixed(ok[ok.length - 1].value - ok[0].value, 1)) : "")
       + (cells.length > MOST_ROWS ? " " + data.words.cut.replace("{most}", MOST_ROWS) : "");
     const charts = shown.some(cell => cell.n) && shown.length <= 63 ? [make("figure", {}, forest(shown, tolerance))] : [];
