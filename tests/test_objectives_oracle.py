@@ -6,7 +6,7 @@ import itertools
 import pytest
 import torch
 
-from contrastive import accumulate, distributed, optim
+from contrastive import accumulate, distributed, optim, tiled
 from contrastive.architecture import ConvConfig, ModelConfig, TextConfig, ViTConfig
 from contrastive.checkpoint import Checkpoint
 from contrastive.config import OptimConfig
@@ -53,7 +53,20 @@ def make_learner(tower, kind):
 
 
 def make_batches():
-    texts = ["one two", "three", "four five six", "six one", "two two three", "five"] * 2
+    texts = [
+        "one two",
+        "three",
+        "four five six",
+        "six one",
+        "two two three",
+        "five",
+        "two",
+        "one",
+        "six six",
+        "four one",
+        "two one three",
+        "six",
+    ]
     generator = torch.Generator().manual_seed(4)
     images = torch.randn(STEPS, PAIRS, 3, 8, 8, generator=generator, dtype=torch.float64)
     return [(batch, words()(texts[step:] + texts[:step])) for step, batch in enumerate(images)]
@@ -115,17 +128,60 @@ def run_grid(cases):
     return [distances(train_shared(*case), expected[case[0], case[2]]) for case in cases]
 
 
+# Breaking the reduction on purpose: the oracle must notice each of these.
+
+
+def _slice_only(x_md):
+    return x_md.chunk(distributed.world_size())[distributed.rank()].clone()
+
+
+def _reversed_ranks(x_nd):
+    return torch.cat(list(reversed(distributed.gather_rows(x_nd).chunk(distributed.world_size()))))
+
+
+BROKEN = {
+    "columns of this process only": ("_over_processes", lambda column_m: column_m),
+    "the reduce-scatter is dropped": ("scatter_sum", _slice_only),
+    "ranks gathered in another order": ("gather_rows", _reversed_ranks),
+    "temperature is not averaged": ("all_mean", lambda x: x),
+}
+
+
+def run_mutants():
+    """In a process of a group: what is broken -> the distance from the oracle, of a student who hears the teacher only."""
+    expected, found = train_dense("vit", "teacher"), {}
+    for name, (attribute, function) in BROKEN.items():
+        kept = getattr(tiled, attribute)
+        setattr(tiled, attribute, function)
+        try:
+            found[name] = max(torch.tensor(list(distances(train_shared("vit", "ddp", "teacher", 5, 1), expected).values())).tolist())
+        finally:
+            setattr(tiled, attribute, kept)
+    return found
+
+
+def run_all(cases):
+    """In a process of a group: everything, because starting a process costs more than most of it."""
+    return run_grid(cases), run_mutants()
+
+
 @pytest.fixture(scope="module")
 def groups():
-    """Return a function: size -> what `run_grid` returned on every process. Each size is run once."""
-    return functools.cache(lambda size: spawn(run_grid, size, GRID))
+    """Return a function: size -> what `run_all` returned on every process. Each size is run once."""
+    return functools.cache(lambda size: spawn(run_all, size, GRID))
 
 
 @pytest.mark.parametrize("case", GRID, ids=str)
 @pytest.mark.parametrize("size", [2, 4])
 def test_many_processes_are_one(groups, size, case):
-    for found in groups(size):
+    for found, _ in groups(size):
         assert max(found[GRID.index(tuple(case))].values()) < TOLERANCE, found
+
+
+@pytest.mark.parametrize("size", [2, 4])
+@pytest.mark.parametrize("broken", BROKEN)
+def test_a_broken_reduction_is_noticed(groups, broken, size):
+    assert all(not mutants[broken] < 1e-4 for _, mutants in groups(size))  # NaN is as wrong as anything can be
 
 
 @pytest.mark.parametrize("case", [case for case in GRID if case[1] == "ddp"], ids=str)
@@ -161,8 +217,6 @@ def test_the_gradient_of_distillation_is_the_formula():
     and 1 - w of the usual (softmax - 1 on the diagonal). All by numpy, in the features themselves."""
     import numpy as np
 
-    from contrastive import tiled
-
     generator = np.random.default_rng(0)
     image, text, their_image, their_text = (generator.normal(size=(7, 4)) for _ in range(4))
     scale, their_scale, temperature, weight = 3.0, 5.0, 2.0, 0.3
@@ -187,8 +241,6 @@ def test_the_gradient_of_distillation_is_the_formula():
 
 def test_a_sure_teacher_makes_it_the_usual_loss():
     # Logits of 1e4 on the diagonal and 0 elsewhere: probabilities 1 and 0; the divergence is then the cross-entropy to the pairs.
-    from contrastive import tiled
-
     image, text = (torch.randn(6, 5, generator=torch.Generator().manual_seed(seed), dtype=torch.float64) for seed in (1, 2))
     scale = torch.tensor([0.7], dtype=torch.float64)
     sure = tiled.Teacher(torch.eye(6).double(), torch.eye(6).double(), torch.tensor([1e4]))
@@ -197,8 +249,6 @@ def test_a_sure_teacher_makes_it_the_usual_loss():
 
 def test_what_the_divergence_keeps_is_bounded():
     # Saved for the backward pass: features of both, and vectors; never a matrix of logits (256 x 256 would be 65,536 numbers).
-    from contrastive import tiled
-
     image, text = (torch.randn(256, 8, requires_grad=True) for _ in range(2))
     sizes = []
     with torch.autograd.graph.saved_tensors_hooks(lambda tensor: sizes.append(tensor.numel()) or tensor, lambda tensor: tensor):
