@@ -181,7 +181,9 @@ class Point:
     rates: tuple[Rate, ...]
     overall: Rate
     gap: GapEnds | None
-    """Its interval is simultaneous over pairs, checkpoints and primary claims."""
+    """Its interval is simultaneous over pairs and primary claims."""
+    p: float | None
+    """Permutation test of the gap, as in an audit; times the number of primary claims for one of them."""
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -199,9 +201,13 @@ class Trajectory:
     tolerance: float
     points: tuple[Point, ...]
     appears: int | None
-    """First step from which on the simultaneous lower bound of the gap stays above the tolerance; None where it never does."""
+    """First step from which on the simultaneous lower bound of the gap stays above the tolerance; None where it never does.
+
+    Found from the last checkpoint backwards, up to the first at which it does not hold: a fixed sequence of tests, which needs no
+    correction for the number of checkpoints.
+    """
     detectable: int | None
-    """First step from which on that bound stays above 0."""
+    """First step from which on p stays at or below alpha; found in the same way."""
     reason: str
 
 
@@ -214,8 +220,8 @@ class Series:
     """Of the model records, where all agree."""
     images: int
     limited: bool
-    intervals: int
-    """The intervals of a gap hold together over so many: checkpoints x primary claims, and the pairs of each."""
+    claims: int
+    """Primary claims over which bands and p are corrected."""
     trajectories: tuple[Trajectory, ...]
 
 

@@ -115,17 +115,16 @@ def _by_step(sides: Sequence[Audited]) -> list[Audited]:
 
 def _series(pairs: Sequence[_Pair], settings: Settings) -> Series:
     first = pairs[0]
-    primary = sum(change.primary for change in first.changes)
-    intervals = (len(pairs) + 1) * max(primary, 1)
+    claims = max(sum(change.primary for change in first.changes), 1)
     limited = any(pair.circumstances.limited for pair in pairs)
     runs = {each.side.model.run for pair in pairs for each in (pair.before, pair.after)}
 
     def follow(change: Change) -> Trajectory:
         steps = [_checkpoint(first, change.id, settings, after=False), *(_checkpoint(pair, change.id, settings) for pair in pairs)]
-        return trajectory(change, steps, settings, intervals=intervals, limited=limited)
+        return trajectory(change, steps, settings, claims=claims, limited=limited)
 
     followed = [change for change in first.changes if all(change.id in pair.joints for pair in pairs)]
-    return Series(first.probe, runs.pop() if len(runs) == 1 else None, first.images, limited, intervals, tuple(map(follow, followed)))
+    return Series(first.probe, runs.pop() if len(runs) == 1 else None, first.images, limited, claims, tuple(map(follow, followed)))
 
 
 def _checkpoint(pair: _Pair, finding: str, settings: Settings, *, after: bool = True) -> Checkpoint:

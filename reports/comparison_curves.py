@@ -58,7 +58,7 @@ class Curve:
     """y of the tolerance; empty outside a chart of the gap."""
     tolerance_label: Mark
     onset: str
-    """x of the step from which on the gap is shown to exceed the tolerance; empty where it never does."""
+    """x of the step from which on a gap is shown; empty where none is."""
     lines: tuple[Line, ...]
 
 
@@ -79,7 +79,7 @@ def gap_curve(trajectory: Trajectory) -> Curve | None:
         dots="".join(f"M{px(x)} {px(up(gap.value))}h0" for x, gap in places),
         tolerance=px(up(trajectory.tolerance)),
         tolerance_label=Mark(px(WIDTH - _RIGHT), px(up(trajectory.tolerance) - 5), "tolerance"),
-        onset="" if trajectory.appears is None else px(across(trajectory.appears)),
+        onset="" if trajectory.detectable is None else px(across(trajectory.detectable)),
         lines=(),
     )
 
@@ -100,7 +100,7 @@ def rate_curve(trajectory: Trajectory) -> Curve | None:
         dots="",
         tolerance="",
         tolerance_label=Mark("0", "0", ""),
-        onset="" if trajectory.appears is None else px(across(trajectory.appears)),
+        onset="" if trajectory.detectable is None else px(across(trajectory.detectable)),
         lines=_lines(groups, trajectory.points, across, up),
     )
 

@@ -157,6 +157,7 @@ def _point_row(point: Point, shown: int) -> PointRow:
     return PointRow(
         step=count(point.step),
         gap=words.ends_text(point.gap) if point.gap else "not estimable",
+        p=p_value(point.p) if point.p is not None else "",
         extremes=" to ".join(extremes),
         rates=tuple(map(phrases.cell_rate, point.rates[:shown])),
     )

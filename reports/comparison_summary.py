@@ -115,6 +115,9 @@ def _series_terminal(series: Series) -> str:
 
 
 def _trajectory_lines(trajectory: Trajectory) -> list[str]:
-    lines = [fit(words.title(trajectory), COLUMNS).rstrip(), f"{'step':>9}  gap"]
-    lines += [f"{point.step:>9,}  {words.ends_text(point.gap) if point.gap else 'not estimable'}" for point in trajectory.points]
+    lines = [fit(words.title(trajectory), COLUMNS).rstrip(), f"{'step':>9}  {'gap [band]':<30} p"]
+    lines += [
+        f"{point.step:>9,}  {words.ends_text(point.gap) if point.gap else 'not estimable':<30} {p_value(point.p)}"
+        for point in trajectory.points
+    ]
     return [*lines, *wrapped(trajectory.reason), ""]

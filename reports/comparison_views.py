@@ -81,6 +81,7 @@ class PointRow:
 
     step: str
     gap: str
+    p: str
     extremes: str
     rates: tuple[str, ...]
 

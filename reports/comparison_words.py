@@ -213,8 +213,8 @@ def appears_text(step: int | None) -> str:
 
 def series_sentence(series: Series) -> str:
     """Return on how many images a series stands, and how sure its bands are."""
-    together = in_words(series.intervals, "gap")
     return (
-        f"{in_words(series.images, 'image')} that every checkpoint answered. The bands hold for all {together} at once (checkpoints times "
-        "questions that count, and the pairs of groups of each): a gap does not appear because it was looked for often."
+        f"{in_words(series.images, 'image')} that every checkpoint answered. Bands and p are corrected for the pairs of groups and for "
+        f"{in_words(series.claims, 'question')} that count. A gap is dated from the last checkpoint backwards, up to the first at which it "
+        "is not shown, so the number of checkpoints needs no correction."
     )

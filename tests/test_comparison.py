@@ -322,10 +322,11 @@ def test_checkpoints_of_one_run_are_put_in_order_and_followed(tmp_path):
     assert [point.step for point in curve.points] == [0, 10, 20, 30]
     assert [point.gap.value for point in curve.points] == pytest.approx([0, 14 / 120, 0.5, 0.5])
     assert [(each.before, each.after) for each in found.comparisons] == [("run/step-0.pt", "run/step-30.pt")]
-    assert found.series[0].intervals == 4 * 3  # checkpoints x primary claims
-    assert curve.appears == 20  # at step 10 the lower bound of 12 points, over 12 gaps and 3 pairs each, is below 5 points
+    assert found.series[0].claims == 3
+    assert (curve.detectable, curve.appears) == (10, 20)  # at step 10 the lower bound of 12 points, over 3 claims and 3 pairs, is below 5
+    assert curve.points[0].p == 1.0
     assert curve.points[1].gap.low < 0.05 < curve.points[2].gap.low
-    assert "From step 20 on" in curve.reason
+    assert "From step 10 on, a gap is shown at every checkpoint. From step 20 on, it is shown to exceed 5.0 points" in curve.reason
 
 
 def test_only_checkpoints_of_one_run_are_a_series_by_themselves(tmp_path):
@@ -355,7 +356,7 @@ def follow(events, n=200, tolerance=0.05, *, limited=False):
         id="m/accuracy/g", measurement="m", truth="t", metric="accuracy", outcome=None, attributes=("g",), better="high", primary=True,
         tolerance=tolerance,
     )  # fmt: skip
-    return trajectory(like, steps, SETTINGS, intervals=len(events), limited=limited)
+    return trajectory(like, steps, SETTINGS, claims=2, limited=limited)
 
 
 def test_a_gap_appears_where_it_stays():
@@ -373,19 +374,25 @@ def test_a_gap_that_came_and_went_did_not_appear():
 
 
 def test_a_small_gap_is_detectable_before_it_exceeds():
-    # 14 of 200 missing: 7 points, lower bound above 0 and below 5.
+    # 14 of 200 missing: 7 points, which chance hardly gives, with a lower bound below 5.
     found = follow([0, 0, 14, 14])
 
     assert (found.appears, found.detectable) == (None, 20)
-    assert 0 < found.points[3].gap.low < 0.05
+    assert found.points[3].gap.low < 0.05
 
 
-def test_the_bands_hold_over_all_checkpoints_and_claims():
-    # 60 of 200 missing, one pair of groups, five gaps: Newcombe's interval at 1 - .05 / 5.
-    low, high = newcombe(200, 200, 140, 200, 0.05 / 5)
-    gap = follow([0, 60, 60, 0, 0]).points[1].gap
+def test_bands_and_p_are_corrected_for_the_claims():
+    # 60 of 200 missing, one pair of groups, two claims: Newcombe's interval at 1 - .05 / 2, and twice the p of the permutation test.
+    low, high = newcombe(200, 200, 140, 200, 0.05 / 2)
+    point = follow([0, 60]).points[1]
 
-    assert (gap.low, gap.high) == pytest.approx((float(low), float(high)))
+    assert (point.gap.low, point.gap.high) == pytest.approx((float(low), float(high)))
+    assert point.p == pytest.approx(2 / (SETTINGS.draws + 1))
+
+
+def test_the_number_of_checkpoints_costs_nothing():
+    # Read backwards from the last, the sequence of tests stops at the first that does not hold: each may use the whole error rate.
+    assert follow([0] * 30 + [14, 14]).points[-1].gap == follow([0, 14]).points[-1].gap
 
 
 def test_a_limited_series_says_nothing_appears():

@@ -154,7 +154,8 @@ def test_a_series_says_when_the_gap_appears_and_has_the_numbers_behind_its_curve
     text = text_of(render(steps))
 
     assert "4 checkpoints of one run, step by step" in text
-    assert "From step 200 on, the gap is shown to exceed 5.0 points at every checkpoint." in text
+    assert "From step 100 on, a gap is shown at every checkpoint. From step 200 on, it is shown to exceed 5.0 points" in text
+    assert "A gap is shown from step 100" in text
     assert "Exceeds the tolerance from step 200" in text
     for trajectory in steps.series[0].trajectories:
         for point in trajectory.points:
@@ -231,7 +232,7 @@ def test_curves_rise_with_the_gap_and_mark_where_it_appears(steps):
 
     assert [x for x, _ in places] == sorted(x for x, _ in places)
     assert places[2][1] < places[1][1] < places[0][1]  # upwards on the screen is a smaller y
-    assert gap.onset == str(places[2][0])
+    assert gap.onset == str(places[1][0])
     assert [line.label.text for line in rates.lines] == ["a", "b", "c"]
     heights = [int(line.label.y) for line in rates.lines]
     assert min(abs(a - b) for i, a in enumerate(heights) for b in heights[i + 1 :]) >= 14

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from audit.comparison import GapEnds, Point, Trajectory
+from audit.comparison import Point, Trajectory
 from audit.statistics.change import gap_ends, unit_rates
+from audit.statistics.null import generator
 from audit.types import UNKNOWN
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ class Checkpoint:
     statuses: tuple[CellStatus, ...]
 
 
-def trajectory(like: Change, checkpoints: Sequence[Checkpoint], settings: Settings, *, intervals: int, limited: bool) -> Trajectory:
+def trajectory(like: Change, checkpoints: Sequence[Checkpoint], settings: Settings, *, claims: int, limited: bool) -> Trajectory:
     """Follow a claim over its checkpoints.
 
     Parameters
@@ -40,15 +41,15 @@ def trajectory(like: Change, checkpoints: Sequence[Checkpoint], settings: Settin
     checkpoints : sequence of Checkpoint
         By rising step, on the same images.
     settings : Settings
-        Alpha.
-    intervals : int
-        Gaps whose intervals are to hold together (checkpoints x primary claims); each is widened for its own pairs besides.
+        Seed, alpha, draws.
+    claims : int
+        Primary claims: the bands hold for all of them together, and for the pairs of groups of each.
     limited : bool
         Whether a sample of the images was audited: then nothing is said to appear.
     """
-    points = tuple(_point(each, settings.alpha, intervals) for each in checkpoints)
-    appears = None if limited else _first_lasting(points, lambda gap: gap.low > like.tolerance)
-    detectable = None if limited else _first_lasting(points, lambda gap: gap.low > 0)
+    points = tuple(_point(each, like, settings, claims) for each in checkpoints)
+    appears = None if limited else _first_lasting(points, lambda point: point.gap is not None and point.gap.low > like.tolerance)
+    detectable = None if limited else _first_lasting(points, lambda point: point.p is not None and point.p <= settings.alpha)
     return Trajectory(
         id=like.id,
         measurement=like.measurement,
@@ -66,20 +67,26 @@ def trajectory(like: Change, checkpoints: Sequence[Checkpoint], settings: Settin
     )
 
 
-def _point(each: Checkpoint, alpha: float, intervals: int) -> Point:
+def _point(each: Checkpoint, like: Change, settings: Settings, claims: int) -> Point:
+    alpha = settings.alpha
     ok = np.array([i for i, status in enumerate(each.statuses) if status == "ok"], np.int64)
-    gap = gap_ends([each.groups[i] for i in ok], each.units.of(ok), alpha / intervals) if len(ok) > 1 else None
+    gap = p = None
+    if len(ok) > 1:
+        compared = each.units.of(ok)
+        gap = gap_ends([each.groups[i] for i in ok], compared, alpha / claims)
+        # Seeded as the audit of the checkpoint is, so that both print the same p.
+        p = min(1.0, compared.null(settings.draws, generator(settings.seed, like.id)).p * (claims if like.primary else 1))
     rates = unit_rates(each.groups, each.units, each.statuses, alpha)
     everybody = each.units.together()
     [total] = unit_rates(((),), everybody, ("ok" if everybody.n[0] else "not estimable",), alpha)
-    return Point(each.side, each.step, tuple(rate for rate in rates if UNKNOWN not in rate.group), total, gap)
+    return Point(each.side, each.step, tuple(rate for rate in rates if UNKNOWN not in rate.group), total, gap, p)
 
 
-def _first_lasting(points: Sequence[Point], holds: Callable[[GapEnds], bool]) -> int | None:
-    """Return the first step from which on every later gap holds: a bias that came and went did not appear there."""
+def _first_lasting(points: Sequence[Point], holds: Callable[[Point], bool]) -> int | None:
+    """Return the first step from which on it holds at every checkpoint: a bias that came and went did not appear there."""
     first = None
     for point in reversed(points):
-        if point.gap is None or not holds(point.gap):
+        if not holds(point):
             break
         first = point.step
     return first
@@ -91,19 +98,16 @@ def _reason(points: Sequence[Point], appears: int | None, detectable: int | None
     if limited:
         return "LIMITED RUN: a sample of the images settles nothing."
     within = f"{100 * tolerance:.1f} points"
+    said = [f"From step {detectable:,} on, a gap is shown at every checkpoint."] if detectable is not None else []
     if appears is not None:
-        return f"From step {appears:,} on, the gap is shown to exceed {within} at every checkpoint." + _largest(points)
-    if detectable is not None:
-        return f"From step {detectable:,} on, some gap is shown at every checkpoint; that it exceeds {within} is not shown." + _largest(
-            points
-        )
-    passing = [point for point in points if point.gap and point.gap.low > tolerance]
-    if passing:
-        return (
-            f"A gap of more than {within} is shown at {len(passing)} of {len(points)} checkpoints and not at the last: it came and went."
-            + _largest(points)
-        )
-    return f"At the last checkpoint no gap is shown, and at no checkpoint one of more than {within}." + _largest(points)
+        said.append(f"From step {appears:,} on, it is shown to exceed {within} at every checkpoint.")
+    elif detectable is not None:
+        said.append(f"That it exceeds {within} is not shown at the last.")
+    else:
+        passing = sum(point.gap is not None and point.gap.low > tolerance for point in points)
+        said.append("At the last checkpoint no gap is shown.")
+        said += [f"The band lies above {within} at {passing} of {len(points)} checkpoints: it came and went."] if passing else []
+    return " ".join([*said, _largest(points)])
 
 
 def _largest(points: Sequence[Point]) -> str:
@@ -111,4 +115,4 @@ def _largest(points: Sequence[Point]) -> str:
     if point.gap is None:
         return ""
     interval = f"[{100 * point.gap.low:.1f}, {100 * point.gap.high:.1f}]".replace("-", "−")
-    return f" It is largest at step {point.step:,}: {100 * point.gap.value:.1f} points {interval}."
+    return f"It is largest at step {point.step:,}: {100 * point.gap.value:.1f} points {interval}."
