@@ -7,7 +7,7 @@ gives a factor.
 
 from __future__ import annotations
 
-import importlib
+import importlib.util
 import resource
 import sys
 import time
@@ -185,7 +185,7 @@ class Account:
             f"{all_of['device_hours']:.3f} device-hours",
         ]
         waiting = f"{'data-bound: ' if wait > 0.5 else ''}{100 * wait:.0f} % of the time it waited for data"
-        used = f"energy {energy / 3600:.1f} Wh" if energy is not None else "energy not measured: no counter here"
+        used = f"energy {energy / 3600:.1f} Wh" if energy is not None else f"energy not measured: {self._no_energy()}"
         return f"{', '.join(parts)}; {waiting}; peak memory {self.memory:,.0f} MiB; {used}"
 
     def _utilisation(self, sums: Mapping[str, float]) -> float | None:
@@ -195,6 +195,12 @@ class Account:
     def _energy(self) -> float | None:
         alone = None if self.joules is None else self.sums["energy_j"]
         return (self.together if self.processes > 1 else alone) if self.complete else None
+
+    def _no_energy(self) -> str:
+        if not self.complete:
+            return "an earlier part of the run had no counter"
+        missing = self.device.type == "cuda" and importlib.util.find_spec("pynvml") is None
+        return "python -m pip install nvidia-ml-py" if missing else "no counter here"
 
     def _read_memory(self) -> None:
         self.memory = max(self.memory, peak_memory_mib(self.device))

@@ -18,7 +18,7 @@ import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from contrastive.errors import ContrastiveError, MachineError, of_machine
 
@@ -221,12 +221,21 @@ def _speaks() -> bool:
 
 def _say(message: str) -> None:
     if _speaks():
-        print(message, flush=True)
+        _put(sys.stdout, message)
 
 
 def _complain(message: str) -> None:
     begin = f"[process {_number()} of {_processes()}] " if _processes() > 1 else ""
-    print(f"{begin}{message}", file=sys.stderr, flush=True)
+    _put(sys.stderr, f"{begin}{message}")
+
+
+def _put(stream: TextIO, message: str) -> None:
+    """Print; what the stream has no letter for is escaped. If nobody reads it any more, the run goes on: log.jsonl is its record."""
+    encoding = stream.encoding or "utf-8"
+    try:
+        print(message.encode(encoding, "backslashreplace").decode(encoding), file=stream, flush=True)
+    except OSError:  # a closed pipe, a full disk; what is still in the buffer must not fail again when the program ends
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _leave(code: int) -> None:

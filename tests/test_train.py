@@ -1,5 +1,6 @@
 """Whole runs by command: learning, a kill and a resumption, divergence, signals, and what a person is told."""
 
+import io
 import json
 import os
 import signal
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from contrastive import loop
+from contrastive import loop, train
 from contrastive.checkpoint import load
 from contrastive.data.shapes import COLOURS, KINDS, ShapePictures
 from contrastive.train import main
@@ -190,6 +191,23 @@ def test_a_stop_request_saves_and_says_how_to_go_on(run, tmp_path, number, code)
     assert f"stopped after step {step} of 5000; the state is saved" in shown
     assert f"resume: python -m contrastive.train {run} --quiet optim.steps=5000" in shown
     assert "Traceback" not in shown
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_a_run_outlives_its_terminal(run, tmp_path):
+    with Path("/dev/full").open("w") as full:  # every write to it fails; as one to a closed pipe does
+        line = [sys.executable, "-m", "contrastive.train", str(run), "--quiet"]
+        process = subprocess.run(
+            line, stdout=full, stderr=subprocess.PIPE, cwd=Path(__file__).parents[1], text=True, check=False, timeout=120
+        )
+    assert (process.returncode, process.stderr) == (0, "")
+    assert load(tmp_path / "out" / "ckpt.pt").step == 12
+
+
+def test_a_terminal_without_the_letters_gets_them_escaped():
+    stream = io.TextIOWrapper(io.BytesIO(), "ascii")
+    train._put(stream, "runs/\u00fcbung \U0001f469")
+    assert stream.buffer.getvalue() == b"runs/\\xfcbung \\U0001f469\n"
 
 
 def test_an_unknown_setting_exits_2_without_a_traceback(tmp_path):
