@@ -23,6 +23,7 @@ from audit.encoders import load
 encoder = load({{path!r}}, model_args={{stated}})
 print(encoder.encode_images([image])[0, :3])
 """
+AND_A_TEXT = f"{OURS}print(encoder.encode_texts(['a photo of a cook'])[0, :3])\n"
 OPEN_CLIP = f"""
 {PICTURE}
 import torch, open_clip
@@ -44,6 +45,7 @@ PROGRAMS = {
     "ours, open_clip checkpoint": ("train.pt", OURS, STATED),
     "ours, safetensors": ("weights.safetensors", OURS, STATED),
     "ours, Hugging Face folder": ("folder", OURS, {}),
+    "ours, open_clip checkpoint, then a text": ("train.pt", AND_A_TEXT, STATED),
     "open_clip.create_model_and_transforms": ("train.pt", OPEN_CLIP, {}),
     "CLIPModel.from_pretrained": ("folder", TRANSFORMERS, {}),
 }
@@ -109,7 +111,7 @@ def main() -> None:
     fastest = min(middle[peer].wall_s for peer in PEERS)
     print(f"file {size:.0f} MB; median of {ROUNDS} rounds after one that is not counted; x: to the faster peer, to the file")
     for name, (wall, cpu, peak) in middle.items():
-        print(f"{name:<38} wall {wall:5.2f} s {wall / fastest:4.2f}x   CPU {cpu:5.2f} s   peak {peak:5.0f} MB {peak / size:4.2f}x")
+        print(f"{name:<40} wall {wall:5.2f} s {wall / fastest:4.2f}x   CPU {cpu:5.2f} s   peak {peak:5.0f} MB {peak / size:4.2f}x")
 
 
 if __name__ == "__main__":
