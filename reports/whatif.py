@@ -62,6 +62,8 @@ class Row:
     cost: str
     answered: str
     ends: str
+    signed: str
+    """Of the two groups that lay furthest apart on the fitted half."""
     elsewhere: tuple[str, ...]
     needs: str
     by_group: tuple[str, ...]
@@ -82,6 +84,7 @@ class Question:
     unmodified: tuple[str, str]
     """Gap and accuracy."""
     groups: tuple[str, ...]
+    pair: str
     elsewhere: tuple[str, ...]
     """The other attributes."""
     methods: tuple[tuple[str, str, str], ...]
@@ -111,6 +114,7 @@ def _question(key: str, asked: WhatIfs) -> Question:
         rows=tuple(_row(place, marks, asked) for place in range(len(tried))),
         unmodified=(_estimate(tried[0].gap_before), percent(tried[0].utility.before, 1)) if tried else ("", ""),
         groups=tuple(group(each.group) for each in tried[0].by_group) if tried else (),
+        pair=" minus ".join(map(group, tried[0].pair)) if tried else "",
         elsewhere=tuple(_attributes(each.finding) for each in asked.elsewhere),
         methods=tuple((marks[method], *NAMES.get(method, (method, ""))) for method in marks),
         figure=plane(asked.target, marks, by) if asked.target else None,
@@ -167,15 +171,16 @@ def _row(place: int, marks: Mapping[str, str], asked: WhatIfs) -> Row:
         default=each.default,
         efficient=point.efficient,
         gap=_estimate(each.gap),
-        change=difference(each.change.value, each.change.low, each.change.high),
+        change=_signed(each.change),
         p=p_value(each.change_p_adjusted),
         ending=ENDINGS[each.outcome],
         floor=points(each.null_95, 1),
         random="none" if each.beats_random is None else percent(each.beats_random),
         accuracy=percent(utility.after, 1),
-        cost=difference(utility.change.value, utility.change.low, utility.change.high),
+        cost=_signed(utility.change),
         answered=percent(utility.answered) if utility.answered < 1 else "all",
         ends=_ends(each),
+        signed=f"{number(each.pair_before, 1, signed=True)} → {_signed(each.pair_after)}",
         elsewhere=tuple(_elsewhere(other, each) for other in asked.elsewhere),
         needs="; ".join(each.needs),
         by_group=tuple(f"{number(one.before, 1)} → {number(one.after, 1)} ({percent(one.moved)})" for one in each.by_group),
@@ -210,6 +215,10 @@ def _refused(refused: Sequence[Refused]) -> tuple[str, ...]:
         which = f" ({in_words(len(stopped), 'setting')})" if method and any(stopped) else ""
         sentences.append(f"{name}{which}: {reason}.")
     return tuple(sentences)
+
+
+def _signed(change: Estimate) -> str:
+    return difference(change.value, change.low, change.high)
 
 
 def _estimate(estimate: Estimate) -> str:

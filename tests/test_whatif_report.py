@@ -98,7 +98,8 @@ def test_every_setting_stands_on_the_page_with_its_cost(page):
     text = section(page)
     for part in (
         "12 points [4, 20] −18 [−27, −9] .013 smaller 7.1 points 97 % 85.0 % −5.0 [−10.0, −1.0]",
-        "all woman 79.0 %, man 91.0 % 4.0 → 12.0: larger",
+        "man minus woman",
+        "all woman 79.0 %, man 91.0 % +30.0 → +12 [4, 20] 4.0 → 12.0: larger",
         "20 points [12, 28] −10 [−19, −1] .31 no change shown 7.1 points 97 % 80.0 %",
         "5 points [0, 13] −25 [−34, −16] .013 levelled down: nobody is better off 7.1 points none 70.0 %",
         "unmodified 30 points [22, 38] 90.0 %",
