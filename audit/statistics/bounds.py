@@ -172,5 +172,5 @@ def rounded(images: float) -> int:
     >>> rounded(1234.2), rounded(17.1)
     (1240, 18)
     """
-    step = 10 ** max(len(str(int(images))) - 3, 0)
+    step: int = 10 ** max(len(str(int(images))) - 3, 0)
     return int(np.ceil(images / step)) * step
