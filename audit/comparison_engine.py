@@ -176,7 +176,7 @@ def _concluded(pair: _Pair, changes: Sequence[Change]) -> Comparison:
         only_before=pair.only_before,
         only_after=pair.only_after,
         elsewhere_missing=pair.elsewhere_missing,
-        cluster=pair.before.audits[pair.probe].data.cluster,
+        cluster=pair.before.audits[pair.probe].data.cluster if done else None,
         limited=pair.circumstances.limited,
         changes=done,
         not_compared=pair.not_compared,

@@ -35,7 +35,7 @@ def _comparison_markdown(comparison: Comparison) -> list[str]:
         parts.append("**LIMITED RUN.** A sample of the images; it can conclude nothing.")
     verdict = words.VERDICTS[comparison.verdict]
     parts.append(f"**{verdict.word}.** {verdict.sentence} {escaped(comparison.verdict_reason)}")
-    parts.append(escaped(words.images_sentence(comparison)))
+    parts.append(escaped(f"{words.images_sentence(comparison)} {words.not_compared_sentence(comparison)}"))
     if primary:
         parts.append(_table(primary))
         parts.append("\n".join(f"- {escaped(words.headline(change))}" for change in primary[:3]))
@@ -90,8 +90,8 @@ def _comparison_terminal(comparison: Comparison) -> str:
     hidden, others = max(len(primary) - _MOST_ROWS, 0), len(comparison.changes) - len(primary)
     lines += [f"and {in_words(hidden, 'more question')}: see the page"] if hidden else []
     lines += [f"and {in_words(others, 'comparison')} outside the verdict: see the page"] if others else []
-    said = [words.verdict_sentence(comparison), words.images_sentence(comparison)]
-    return "\n".join([*lines, "", *(line for text in said for line in wrapped(text))])
+    said = [words.verdict_sentence(comparison), words.images_sentence(comparison), words.not_compared_sentence(comparison)]
+    return "\n".join([*lines, "", *(line for text in said if text for line in wrapped(text))])
 
 
 def _change_lines(change: Change) -> list[str]:

@@ -178,6 +178,14 @@ def images_sentence(comparison: Comparison) -> str:
     return f"Paired on {in_words(comparison.images, 'image')} that both models answered.{cases}{rest}"
 
 
+def not_compared_sentence(comparison: Comparison) -> str:
+    """Return how many claims could not be paired, and why; nothing where all could."""
+    if not comparison.not_compared:
+        return ""
+    reasons = dict.fromkeys(sentence.partition(": ")[2] for sentence in comparison.not_compared)
+    return f"{in_words(len(comparison.not_compared), 'claim')} cannot be paired: {' '.join(reasons)}"
+
+
 def dumbbell_alt(change: Change) -> str:
     """Return what the chart of rates before and after shows."""
     rows = [cell for cell in change.by_group if cell.before.value is not None]

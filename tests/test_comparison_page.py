@@ -208,6 +208,7 @@ def test_the_terminal_has_eighty_columns(which, request):
     assert max(map(len, text.splitlines())) <= 80
     assert "Animal accuracy by group" in text
     assert "Paired on 360 images" in text.replace("\n", " ")
+    assert "1 claim cannot be paired: it counts the images that a model selects" in text.replace("\n", " ")
 
 
 # ---- where the marks stand -----------------------------------------------------------------------------------------------------------
