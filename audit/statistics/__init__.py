@@ -12,4 +12,7 @@
     findings         one claim, answered
     paired           counterfactual pairs
     specification    the same claim under every wording
+    joint            two models on the same images: events before x after, by cluster where images belong together
+    change           changes of rates, of differences between groups and of the gap; change_verdict: what may be said of them
+    trajectory       a gap over the checkpoints of a run
 """
