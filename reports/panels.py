@@ -117,7 +117,7 @@ def threshold_panel(points: Sequence[ThresholdPoint], group: int, reach: float) 
     `reach` is the rate at the upper edge.
     """
     fewest = min(point.coverage for point in points)
-    across, up = Scale(-1.0, min(-fewest, -1.0 + 1e-9), _LEFT, _RIGHT), Scale(0.0, reach, _BOTTOM, _TOP)
+    across, up = Scale(-1.0, max(-fewest, -1.0 + 1e-9), _LEFT, _RIGHT), Scale(0.0, reach, _BOTTOM, _TOP)
     cells = [(across(-point.coverage), point.by_group[group].rate) for point in points]
     known = [(x, rate) for x, rate in cells if rate is not None]
     places = [f"{px(x)} {px(up(rate.value))}" for x, rate in known]

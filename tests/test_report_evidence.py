@@ -197,12 +197,15 @@ def test_a_threshold_panel_runs_from_all_answered_to_the_fewest():
         cell = facts.ThresholdCell(("a",), 100, 50, 10, coverage, rate, None)
         return facts.ThresholdPoint(threshold, coverage, None, None, (cell,))
 
-    curve = (point(0.0, 1.0, Estimate(0.2, 0.1, 0.3)), point(0.5, 0.75, None), point(0.9, 0.5, Estimate(0.1, 0.0, 0.2)))
+    curve = (
+        point(0.0, 1.0, Estimate(0.2, 0.1, 0.3)), point(0.4, 0.75, Estimate(0.2, 0.1, 0.3)), point(0.5, 0.6, None),
+        point(0.9, 0.5, Estimate(0.1, 0.0, 0.2)),
+    )  # fmt: skip
     panel = panels.threshold_panel(curve, 0, 0.4)
 
-    # Rates .2 and .1 of a scale to .4: half and a quarter of the way up from 138 to 22.
-    assert panel.line == "M6 80L122 109"
-    assert panel.dots.count("M") == 2
+    # Rates .2, .2 and .1 of a scale to .4: half, half and a quarter of the way up from 138 to 22; 75 % answered is half way across.
+    assert panel.line == "M6 80L64 80L122 109"
+    assert panel.dots.count("M") == 3
 
 
 def test_the_bar_of_shares_adds_up():
