@@ -115,4 +115,4 @@ def _largest(points: Sequence[Point]) -> str:
     if point.gap is None:
         return ""
     interval = f"[{100 * point.gap.low:.1f}, {100 * point.gap.high:.1f}]".replace("-", "−")
-    return f"It is largest at step {point.step:,}: {100 * point.gap.value:.1f} points {interval}."
+    return f"The largest gap is that of step {point.step:,}: {100 * point.gap.value:.1f} points {interval}."
