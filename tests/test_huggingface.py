@@ -324,6 +324,21 @@ def test_a_link_out_of_the_folder_is_refused(copy, tmp_path):
         load(str(copy))
 
 
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors", "open_clip_config.json", "notes.txt"])
+def test_a_pipe_in_the_folder_is_refused_not_waited_for(copy, name):
+    (copy / name).unlink(missing_ok=True)
+    os.mkfifo(copy / name)
+    with pytest.raises(DataError, match=f"{name} is not a regular file"):
+        load(str(copy))
+
+
+@pytest.mark.parametrize("name", ["x.safetensors", "x.npz", "x.pt"])
+def test_a_pipe_instead_of_a_file_is_refused_not_waited_for(tmp_path, name):
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(DataError, match="not a regular file"):
+        load(str(tmp_path / name))
+
+
 def test_a_link_inside_the_folder_is_fine(copy):
     (copy / "model.safetensors").rename(copy / "weights.safetensors")
     (copy / "model.safetensors").symlink_to("weights.safetensors")

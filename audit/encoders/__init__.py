@@ -116,7 +116,8 @@ def _reader(folder: Path) -> Callable[..., Encoder | Answerer]:
     """Return what loads a folder in Hugging Face layout: a dual encoder, or a model that is asked."""
     from audit.encoders import generative, huggingface
 
-    return generative.load if generative.is_generative(folder) else huggingface.load
+    plain = (folder / "config.json").is_file()  # a pipe of that name would be waited for
+    return generative.load if plain and generative.is_generative(folder) else huggingface.load
 
 
 def _load_open_clip(text: str, device: str, dtype: str, model_args: Mapping[str, str] | None) -> Encoder | Answerer:

@@ -65,14 +65,15 @@ def check_folder(folder: Path, inside: Path, required: str | None = "config.json
         why = "it is the state of a training run in pieces, one a process"
         fix = f"python -m contrastive.unshard {folder} ckpt.pt, and audit that"
         raise DataError("a sharded (DCP) checkpoint is not read as a model", where=str(folder), why=why, fix=fix)
-    _check_links(folder, inside.resolve())
     # What is unsafe is said before what is merely bad, wherever in the folder it is.
-    unreadable = [error for name in names if name.endswith("config.json") and (error := _check_configuration(folder / name))]
-    for name in names:
+    irregular = _check_links(folder, inside.resolve())
+    regular = [name for name in names if (folder / name).is_file()]
+    unreadable = [error for name in regular if name.endswith("config.json") and (error := _check_configuration(folder / name))]
+    for name in regular:
         if name.endswith(".safetensors"):
             _refuse_other_kind(folder / name)
-    if unreadable:
-        raise unreadable[0]
+    if irregular or unreadable:
+        raise irregular or unreadable[0]
     if required is not None and required not in names:
         kind = "Hugging Face" if required == "config.json" else "open_clip"
         raise DataError(f"no {kind} model in this folder: it has no {required}", where=str(folder), **_found(folder, names))
@@ -138,8 +139,9 @@ def file_sha256(paths: Sequence[Path]) -> str:
     return digest.hexdigest()
 
 
-def _check_links(folder: Path, inside: Path) -> None:
-    count = 0
+def _check_links(folder: Path, inside: Path) -> DataError | None:
+    """Refuse links that leave a folder, and far too many files; return, not raise, that one is no regular file."""
+    count, irregular = 0, None
     for place, folders, files in os.walk(folder):
         for name in (*folders, *files):
             count += 1
@@ -150,8 +152,13 @@ def _check_links(folder: Path, inside: Path) -> None:
                     where=str(folder),
                     fix="copy the file itself, or name a model of the hub's cache as hf:ORG/NAME",
                 )
+            if name in files and not path.is_file():
+                what = f"{path.relative_to(folder)} is not a regular file"
+                why = "a pipe or a device could be waited for without end"
+                irregular = irregular or DataError(what, where=str(folder), why=why, fix="give a folder of files")
         if count > MAX_ENTRIES:
             raise UnsafeError(f"more than {MAX_ENTRIES:,} files in a model's folder", where=str(folder), fix="name the folder of one model")
+    return irregular
 
 
 def _check_configuration(path: Path) -> DataError | None:

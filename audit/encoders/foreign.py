@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from audit.encoders.arguments import read_stated, refuse_stated
 from audit.encoders.runtime import audit_errors, say
+from audit.errors import DataError
 
 if TYPE_CHECKING:
     from audit.types import Encoder
@@ -100,6 +101,9 @@ def read(path: Path) -> Contents:
 
     if os.environ.get(UNSAFE_SWITCH):
         log.warning("%s is set and changes nothing: torch's own loader, which it makes unsafe, opens no file here", UNSAFE_SWITCH)
+    if not path.is_file():
+        why = "a pipe or a device could be waited for without end"
+        raise DataError("this is not a regular file", where=str(path), why=why, fix="give a file of weights")
     if path.suffix == ".safetensors":
         from audit.encoders.folder import file_sha256, read_safetensors
 
