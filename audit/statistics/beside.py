@@ -81,8 +81,6 @@ def beside(
     )
 
     def evidence(finding: Finding) -> Finding:
-        if finding.overall.clusters is not None:
-            return finding  # what follows counts images as cases, which images of one cluster are not
         if finding.measurement not in asked:
             return finding
         finding = replace(finding, listed=listed.get(finding.id), near_tie_verdict=turned.get(finding.id))
@@ -93,7 +91,7 @@ def beside(
         result,
         findings=tuple(map(evidence, result.findings)),
         measurements=records,
-        odds=tuple(each for m in measurements if predictions[m.name].cluster is None for each in odds(m, cells[m.name], levels, settings)),
+        odds=tuple(each for m in measurements for each in odds(m, cells[m.name], levels, settings)),
         scores=tuple(each for m in measurements for each in score_spreads(m, predictions[m.name], levels)),
         threshold_curves=tuple(each for m in measurements for each in threshold_curves(m, predictions[m.name], levels, settings)),
     )

@@ -136,7 +136,7 @@ def all_counts(
 
 
 def _coarser(table: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
-    return table.groupby([*by, "y_true", "y_pred"], as_index=False, observed=True)["n"].sum()
+    return table.groupby([*by, "y_true", "y_pred"], as_index=False, observed=True)[["n"]].sum()
 
 
 def _grouped(table: pd.DataFrame, by: Sequence[str], levels: Mapping[str, Group]) -> GroupedCounts:

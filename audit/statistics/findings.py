@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from audit.errors import UsageError
-from audit.results import CellStatus, Finding, Rate, Verdict
+from audit.results import CellStatus, Contrast, Finding, Rate, Verdict
 from audit.statistics.comparisons import Compared, against_the_rest, every_pair, gap_of
 from audit.statistics.counts import GroupedCounts, all_counts
 from audit.statistics.metrics import (
