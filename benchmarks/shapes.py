@@ -1,7 +1,7 @@
 """Zero-shot accuracy of the shapes recipe on new pictures, and what its training takes.
 
-Claim: colour at least 0.9 and count at least 0.85 after at most 90 s on the clock of two cores. CPU time and load are printed beside it: on a
-machine that is busy with other things the clock says little. By each of three ways to ask, and with every seed:
+Claim: colour at least 0.9 and count at least 0.85 after at most 90 s on the clock of two cores. CPU time and load are printed beside it: on
+a machine that is busy with other things the clock says little. By each of three ways to ask, and with every seed:
 
 * of the 144 captions that can be made, each gives a picture its probability (softmax of the scaled cosines); a colour or a count has the
   sum of its captions';
