@@ -26,6 +26,25 @@ def _private_cache(tmp_path_factory, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
 
 
+@pytest.fixture
+def one_thread():
+    """Torch computes with one thread: sums keep their order, and small models are no slower."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def run(request, tmp_path) -> str:
+    """Path of a training run's file: the module's `RUN`, which ends in a folder of the test's own."""
+    path = tmp_path / "run.toml"
+    path.write_text(request.module.RUN.replace("OUT", str(tmp_path / "out")))
+    return str(path)
+
+
 class FakeEncoder:
     """A small honest encoder: an image's embedding is the mean colour of its four quarters, a text's is asked of `axes`."""
 

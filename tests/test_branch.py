@@ -12,6 +12,8 @@ from contrastive.config import read_config
 from contrastive.errors import ConfigError
 from contrastive.train import main
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 RUN = """
 [model]
 preset = "tiny-vit"
@@ -33,14 +35,6 @@ keep_every = 4
 save_every = 3
 """
 COOLDOWN = ["optim.schedule=wsd", "optim.steps=12", "optim.cooldown=4"]
-
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")

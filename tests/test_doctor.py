@@ -15,6 +15,8 @@ from contrastive.loop import prepare, start
 from contrastive.model import CLIP
 from contrastive.objectives import Contrast
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 RUN = """
 [model]
 preset = "tiny-conv"
@@ -31,14 +33,6 @@ lr = 3e-3
 [run]
 out = "OUT"
 """
-
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")

@@ -18,18 +18,12 @@ from contrastive.preprocess import Preprocess
 from contrastive.tokenizer import clip_tokenizer, train_bpe
 from contrastive.train import main
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 TEXT = TextConfig(context=77, vocab_size=49_408, width=64, layers=1)
 VIT = ModelConfig(16, ViTConfig(32, 16, 64, 1), TEXT, activation="quick_gelu")
 RESNET = ModelConfig(16, ResNetConfig(32, 8, (1, 1, 1, 1)), TEXT, activation="quick_gelu")
 SIZES = {"input_resolution": 32, "context_length": 77, "vocab_size": 49_408}
-
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def random_clip(config):

@@ -15,6 +15,8 @@ from contrastive.evaluate import held_out, recall
 from contrastive.journal import Journal, StopRequest
 from contrastive.losses import info_nce
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 RUN = """
 [model]
 preset = "tiny-conv"
@@ -36,21 +38,6 @@ out = "OUT"
 save_every = 5
 log_every = 1
 """
-
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
-@pytest.fixture
-def run(tmp_path):
-    path = tmp_path / "run.toml"
-    path.write_text(RUN.replace("OUT", str(tmp_path / "out")))
-    return path
 
 
 def assert_same_bytes(first, second):

@@ -20,17 +20,11 @@ from contrastive.optim import parameter_groups
 from contrastive.preprocess import Preprocess
 from contrastive.tokenizer import train_bpe
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 START, END = 8, 9
 """Of a vocabulary of ten ids."""
 CONFIG = ModelConfig(6, ConvConfig(8, (4, 8)), TextConfig(context=7, vocab_size=10, width=8, layers=1, head_width=4))
-
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def seeded(seed=0):

@@ -22,6 +22,8 @@ from contrastive.heads import load_head
 from contrastive.objectives import Distillation, PerPair
 from contrastive.train import main
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 ROOT = Path(__file__).parents[1]
 RUN = """
 [model]
@@ -42,21 +44,6 @@ save_every = 3
 log_every = 1
 """
 HEADS = ("caption", "caption-both", "bag-of-words")
-
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
-@pytest.fixture
-def run(tmp_path):
-    path = tmp_path / "run.toml"
-    path.write_text(RUN.replace("OUT", str(tmp_path / "out")))
-    return str(path)
 
 
 @pytest.fixture(scope="module")

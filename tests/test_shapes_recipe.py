@@ -4,7 +4,6 @@ import importlib.util
 from pathlib import Path
 
 import pytest
-import torch
 
 from contrastive import loop
 from contrastive.config import read_config
@@ -12,13 +11,7 @@ from contrastive.data.shapes import KINDS, ShapePictures
 from contrastive.objectives import Contrast
 from contrastive.objectives.zero_shot import caption_scores, shape_accuracy, shape_captions
 
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def asked(training, material):

@@ -19,6 +19,8 @@ from contrastive.train import main
 from contrastive.unshard import main as unshard_command
 from contrastive.unshard import unshard
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 RUN = """
 [model]
 preset = "tiny-vit"
@@ -45,21 +47,6 @@ sharded = true
 """
 DRAWN = {"rows": (7, 3), "few": (1, 4), "one": (1,), "number": (), "none": (0, 3)}
 """Seven rows and one row do not divide by two: one process has more, or all."""
-
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
-@pytest.fixture
-def run(tmp_path):
-    path = tmp_path / "run.toml"
-    path.write_text(RUN.replace("OUT", str(tmp_path / "out")))
-    return path
 
 
 def drawn():

@@ -18,6 +18,8 @@ from contrastive.optim import lock, rest_locked_norms
 from contrastive.scale import LossScale
 from contrastive.train import main
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 RUN = """
 [model]
 preset = "tiny-vit"
@@ -35,21 +37,6 @@ out = "OUT"
 save_every = 2
 log_every = 1
 """
-
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
-@pytest.fixture
-def run(tmp_path):
-    path = tmp_path / "run.toml"
-    path.write_text(RUN.replace("OUT", str(tmp_path / "out")))
-    return str(path)
 
 
 def prepared(run, *overrides):

@@ -10,12 +10,13 @@ import time
 from pathlib import Path
 
 import pytest
-import torch
 
 from contrastive.checkpoint import load
 from contrastive.errors import CheckpointError
 from contrastive.spawn import spawn
 from contrastive.train import main
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 ROOT = Path(__file__).parents[1]
 RUN = """
@@ -42,14 +43,6 @@ out = "OUT"
 save_every = 10
 log_every = 1
 """
-
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def start(run, out, *overrides):

@@ -17,6 +17,8 @@ from contrastive.checkpoint import load
 from contrastive.data.shapes import COLOURS, KINDS, ShapePictures
 from contrastive.train import main
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 RUN = """
 [model]
 preset = "tiny-conv"
@@ -38,21 +40,6 @@ out = "OUT"
 save_every = 5
 log_every = 1
 """
-
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
-@pytest.fixture
-def run(tmp_path):
-    path = tmp_path / "run.toml"
-    path.write_text(RUN.replace("OUT", str(tmp_path / "out")))
-    return path
 
 
 def command(*arguments, **options):
