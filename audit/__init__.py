@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from audit.api import Audit, audit, load
+    from audit.changes import Changes, load_changes
 
 __version__ = "0.1.0"
-__all__ = ["Audit", "__version__", "audit", "load"]
+__all__ = ["Audit", "Changes", "__version__", "audit", "load", "load_changes"]
 
 
 def __getattr__(name: str) -> Any:
@@ -17,4 +18,8 @@ def __getattr__(name: str) -> Any:
         from audit import api
 
         return getattr(api, name)
+    if name in ("Changes", "load_changes"):
+        from audit import changes
+
+        return getattr(changes, name)
     raise AttributeError(f"module 'audit' has no attribute {name!r}")

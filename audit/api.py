@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from audit import outputs
-from audit.errors import DataError, UsageError, nearest
+from audit import comparison_sides, lookup, outputs
+from audit.changes import Changes, changes_of
+from audit.errors import DataError, UsageError
 from audit.finished import Clock, put_together, write
-from audit.results import Finding, Results, Verdict
+from audit.plot import Plots
+from audit.results import Finding, Results, Verdict, to_json
 from audit.types import Answerer, Encoder, LoadOptions, Probe, Settings
 
 if TYPE_CHECKING:
     import pandas as pd
     from fairlearn.metrics import MetricFrame
 
+    from audit.comparison_sides import Audited as Side
     from audit.engine import Audited
 
 
@@ -46,13 +50,29 @@ class Audit:
     @property
     def metrics(self) -> pd.DataFrame:
         """One row a finding: verdict, gap with interval, noise floor, p; fractions between 0 and 1, NaN where not estimable."""
-        return _frame(self.results, "gaps.csv")
+        from reports.frames import gaps
+
+        return gaps(self.results)
 
     def by_group(self) -> pd.DataFrame:
         """Return one row a finding and group: n, events, rate with interval, status."""
-        return _frame(self.results, "rates.csv")
+        from reports.frames import rates
 
-    def samples(self) -> pd.DataFrame:
+        return rates(self.results)
+
+    def wordings(self) -> pd.DataFrame:
+        """Return one row a question and wording: the difference of the same two groups, first minus second, with interval and p."""
+        from reports.frames import wordings
+
+        return wordings(self.results)
+
+    def what_ifs(self) -> pd.DataFrame:
+        """Return one row a question, finding and setting of the what-ifs: gap and accuracy before and after. Empty if none was asked."""
+        from reports.frames import what_ifs
+
+        return what_ifs(self.results)
+
+    def predictions(self) -> pd.DataFrame:
         """Return one row an image and measurement: id, attributes, y_true, y_pred, scores. No pixels.
 
         Raises
@@ -70,35 +90,83 @@ class Audit:
             raise DataError("the predictions of this audit are gone", where=path.name, fix="run the audit again")
         return pd.read_parquet(path)
 
-    def metric_frame(self, finding: str, audit: int = 0) -> MetricFrame:
-        """Return fairlearn's `MetricFrame` of a finding, on one row an image: its metric in its groups.
+    def finding(self, name: str, audit: int | None = None) -> Finding:
+        """Return a finding by its id, or by a name that `--fail-on` takes, such as ``"occupation.accuracy by gender"``.
 
         Parameters
         ----------
-        finding : str
-            Its id, such as ``"gender/accuracy/race"``.
-        audit : int
-            Which audit of the run.
+        name : str
+        audit : int, optional
+            Which audit of the run, counted from 0; None: the first that has it.
 
         Raises
         ------
         UsageError
             If there is no such finding.
         """
+        return lookup.finding(self.results, name, audit)[1]
+
+    def metric_frame(self, finding: str, audit: int | None = None) -> MetricFrame:
+        """Return fairlearn's `MetricFrame` of a finding, on one row an image: its metric in its groups. Named as in `finding`.
+
+        Raises
+        ------
+        UsageError
+            If there is no such finding.
+        DataError
+            If its predictions are gone, or are those of two models of one name.
+        """
         from audit.statistics.frames import row_frame
 
-        result = self.results.audits[audit]
-        found = {each.id: each for each in result.findings}
-        if finding not in found:
-            raise UsageError(f"no finding {finding!r}", fix=nearest(finding, found))
-        rows = self.samples()
-        wanted = found[finding]
-        rows = rows[
-            (rows["model"] == result.model.name) & (rows["probe"] == result.probe.name) & (rows["measurement"] == wanted.measurement)
-        ]
+        result, wanted = lookup.finding(self.results, finding, audit)
+        named = result.model.name, result.probe.name
+        if sum((each.model.name, each.probe.name) == named for each in self.results.audits) > 1:
+            raise DataError(
+                f"two models called {named[0]!r} in one audit", why="their predictions cannot be told apart", fix="audit each by itself"
+            )
+        rows = self.predictions()
+        rows = rows[(rows["model"] == named[0]) & (rows["probe"] == named[1]) & (rows["measurement"] == wanted.measurement)]
         outcomes = next(each.outcomes for each in result.measurements if each.name == wanted.measurement)
         outcome = None if wanted.outcome is None else frozenset(outcomes[wanted.outcome])
-        return row_frame(rows[list(wanted.attributes)], rows["y_true"], rows["y_pred"], wanted.metric, outcome)
+        attributes = rows[[outputs.column_of(name) for name in wanted.attributes]].set_axis(list(wanted.attributes), axis=1)
+        return row_frame(attributes, rows["y_true"], rows["y_pred"], wanted.metric, outcome)
+
+    @property
+    def plot(self) -> Plots:
+        """Plots as matplotlib Axes: ``found.plot.forest("occupation.accuracy by gender")``."""
+        return Plots(self.results)
+
+    def compare(self, *others: Audit, series: bool = False, tolerance: float | None = None) -> Changes:
+        """Compare the models of this audit, and of others, on the images that all have: everything with the first model.
+
+        Parameters
+        ----------
+        *others : Audit
+            None: the models of this audit are compared among themselves.
+        series : bool
+            Whether these are checkpoints of one run, to be followed step by step; recognised by itself from three on.
+        tolerance : float, optional
+            A change that would not matter; None: the tolerance of this audit.
+
+        Raises
+        ------
+        UsageError
+            If there are fewer than two models, or no probe is shared.
+        DataError
+            If they were asked different questions, or saw different images.
+        """
+        sides = [side for each in (self, *others) for side in each._sides()]
+        return changes_of(sides, series=series, tolerance=tolerance)
+
+    def _sides(self) -> tuple[Side, ...]:
+        if not self.audited:
+            return comparison_sides.read(self.directory or Path())
+        table = outputs.predictions_table((each.result, each.predictions) for each in self.audited).drop_columns(["scores"])
+        for place, name in enumerate(table.column_names):
+            if name != "id":
+                table = table.set_column(place, name, table[name].dictionary_encode())
+        sha256 = hashlib.sha256(to_json(self.results).encode("utf-8", "surrogatepass")).hexdigest()
+        return comparison_sides.sides_of(self.results, table, Path("not saved"), sha256)
 
     def to_html(self) -> str:
         """Return the report, one self-contained page."""
@@ -119,14 +187,8 @@ class Audit:
         if not self.audited:
             raise UsageError("an audit that was loaded is already saved", fix="copy its directory")
         path = Path(directory)
-        outputs.check_writable(path)
-        outputs.open_directory(path)
-        status = "failed"
-        try:
+        with outputs.claimed(path):
             write(path, self.results, self.audited)
-            status = "complete"
-        finally:
-            outputs.close(path, status)
         return path / "report.html"
 
     def __repr__(self) -> str:
@@ -206,16 +268,6 @@ def load(directory: str | Path) -> Audit:
     from reports.render import read
 
     return Audit(read(Path(directory)), directory=Path(directory))
-
-
-def _frame(results: Results, name: str) -> pd.DataFrame:
-    import io
-
-    import pandas as pd
-
-    from reports.tables import tables
-
-    return pd.read_csv(io.StringIO(tables(results)[name]), keep_default_na=False, na_values=[""], true_values=["yes"], false_values=["no"])
 
 
 def _several(one: Any) -> Sequence[Any]:

@@ -13,7 +13,6 @@ import datetime as dt
 import logging
 import os
 import sys
-import time
 import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -22,11 +21,9 @@ from typing import TYPE_CHECKING
 
 import audit
 from audit.arguments import Parser, error_rate, positive, share
-from audit.errors import AuditError, DataError, UsageError
+from audit.errors import AuditError, UsageError
 
 if TYPE_CHECKING:
-    from audit.comparison import Comparisons
-    from audit.comparison_engine import Compared
     from audit.comparison_sides import Audited
     from audit.types import Settings
 
@@ -107,14 +104,16 @@ def run(arguments: argparse.Namespace, words: tuple[str, ...]) -> int:
     """Audit what is no finished audit yet, compare, write the directory, print what changed."""
     from audit import outputs
     from audit.comparison_engine import compare
+    from audit.comparison_finished import put_together, write
     from audit.comparison_sides import distinct_names, read
+    from audit.finished import Clock
     from reports.comparison_summary import terminal
 
-    started, now = time.monotonic(), dt.datetime.now(dt.UTC)
+    clock = Clock.start()
     specs = [side for side in arguments.sides if not _is_finished(side)]
     _check_words(arguments, specs)
     finished = {side: read(Path(side)) for side in arguments.sides if side not in specs}
-    directory = arguments.out or _default_directory(arguments.sides, now)
+    directory = arguments.out or _default_directory(arguments.sides, clock.moment)
     outputs.check_writable(directory)
     with _claimed(directory):
         finished |= {spec: read(_audit(spec, place, arguments, directory)) for place, spec in enumerate(dict.fromkeys(specs), 1)}
@@ -122,9 +121,9 @@ def run(arguments: argparse.Namespace, words: tuple[str, ...]) -> int:
         distinct_names(sides)
         settings = _settings(arguments, sides[0])
         compared = compare(sides, settings, series=arguments.series, tolerance=arguments.tolerance)
-        timing = (now.isoformat(timespec="seconds"), round(time.monotonic() - started, 3))
-        comparisons = _put_together(compared, settings, (PROGRAM, *map(outputs.scrub, words)), timing)
-        _write(directory, comparisons)
+        LOG.info("compared %s", ", ".join(each.side.name for each in compared.sides))
+        comparisons = put_together(compared, settings, (PROGRAM, *map(outputs.scrub, words)), clock.timing())
+        write(directory, comparisons)
         print(terminal(comparisons))
         print(os.path.relpath(directory / "comparison.html") if not directory.is_absolute() else directory / "comparison.html")
     return 0
@@ -199,46 +198,6 @@ def _settings(arguments: argparse.Namespace, first: Audited) -> Settings:
     names = ("seed", "alpha", "tolerance", "min_group_size")
     typed = {name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None}
     return replace(first.results.settings, **typed)
-
-
-def _put_together(compared: Compared, settings: Settings, command: tuple[str, ...], timing: tuple[str, float]) -> Comparisons:
-    from importlib.metadata import version
-
-    from audit.comparison import SCHEMA_VERSION, Comparisons
-    from audit.results import Timing
-
-    first = compared.sides[0]
-    probes = dict.fromkeys(each.probe for each in compared.comparisons)
-    LOG.info("compared %s", ", ".join(each.side.name for each in compared.sides))
-    return Comparisons(
-        schema_version=SCHEMA_VERSION,
-        status="complete",
-        tool=f"vlm-audit {audit.__version__}",
-        command=command,
-        settings=settings,
-        family=compared.family,
-        sides=tuple(each.side for each in compared.sides),
-        probes=tuple(first.audits[probe].probe for probe in probes),
-        comparisons=compared.comparisons,
-        series=compared.series,
-        notes=compared.notes,
-        environment={name: version(name) for name in ("numpy", "scipy", "pandas")} | {"python": sys.version.split()[0]},
-        timing=Timing(*timing),
-    )
-
-
-def _write(directory: Path, comparisons: Comparisons) -> None:
-    """Write the facts first and the page last, so that a page never stands beside older facts."""
-    from audit import outputs
-    from audit.comparison import to_json
-    from reports.comparison import render
-    from reports.comparison_summary import comparison_markdown
-
-    if not comparisons.comparisons:
-        raise DataError("nothing could be compared", fix="audit both with the same probe")
-    outputs.write_text(directory / "comparison.json", to_json(comparisons))
-    outputs.write_text(directory / "comparison.md", comparison_markdown(comparisons))
-    outputs.write_text(directory / "comparison.html", render(comparisons))
 
 
 if __name__ == "__main__":

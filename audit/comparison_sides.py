@@ -51,9 +51,29 @@ def read(directory: Path) -> tuple[Audited, ...]:
         raise DataError(f"the audit in {shown!r} is not complete", why=f"its STATUS says {status!r}", fix=AGAIN)
     text = _text(directory / "results.json", shown)
     results = from_json(text)
-    table = _predictions(directory / "predictions.parquet", shown)
+    return sides_of(results, _predictions(directory / "predictions.parquet", shown), directory, hashlib.sha256(text.encode()).hexdigest())
+
+
+def sides_of(results: Results, table: pa.Table, directory: Path, sha256: str) -> tuple[Audited, ...]:
+    """Return every model of an audit.
+
+    Parameters
+    ----------
+    results : Results
+    table : pa.Table
+        Its predictions, without scores, attributes and answers as dictionaries.
+    directory : Path
+        Where it stands.
+    sha256 : str
+        Of its results.json.
+
+    Raises
+    ------
+    DataError
+        If the predictions are not those of the results.
+    """
     names = tuple(dict.fromkeys(audit.model.name for audit in results.audits))
-    return tuple(_audited(name, results, table, directory, hashlib.sha256(text.encode()).hexdigest()) for name in names)
+    return tuple(_audited(name, results, table, directory, sha256) for name in names)
 
 
 def _text(path: Path, shown: str) -> str:

@@ -193,15 +193,40 @@ def aim(gate: Gate, known: Sequence[Question]) -> Aimed:
             raise UsageError(f"{FLAG} {gate.expression!r} does not say which rate", fix="name it: rate[gender.accuracy by race] < 0.9")
         return Aimed(gate)
     for name, group in _readings(gate.name):
-        found = {question.id: question for question in known if _plain(name) in map(_plain, question.names)}
-        if len(found) > 1:
-            raise UsageError(f"{FLAG}: {name!r} means more than one question", fix=f"write one of {', '.join(found)}")
-        for question in found.values():
+        question = _called(name, known, f"{FLAG}: ")
+        if question is not None:
             if group is not None and gate.subject != "rate":
                 raise UsageError(f"{FLAG}: a {gate.subject} is of all groups", where=repr(gate.expression), fix="leave out 'for …'")
             return Aimed(gate, question.id, question.attributes, group)
     where = f"position {gate.expression.index('[') + 2} of {gate.expression!r}"
     raise UsageError(f"{FLAG}: no question is called {gate.name!r}", where=where, fix=_nearest_question(gate.name, known))
+
+
+def called(name: str, known: Sequence[Question]) -> Question:
+    """Return the question that goes by a name: short, whole, its id, or its title.
+
+    Raises
+    ------
+    UsageError
+        If nothing, or more than one thing, goes by it: with the nearest names.
+
+    Examples
+    --------
+    >>> known = [Question("gender/accuracy/race", ("gender.accuracy by race", "gender/accuracy/race"), ("race",))]
+    >>> called("Gender.Accuracy by race", known).id
+    'gender/accuracy/race'
+    """
+    question = _called(name, known)
+    if question is None:
+        raise UsageError(f"no question is called {name!r}", fix=_nearest_question(name, known))
+    return question
+
+
+def _called(name: str, known: Sequence[Question], flag: str = "") -> Question | None:
+    found = {question.id: question for question in known if _plain(name) in map(_plain, question.names)}
+    if len(found) > 1:
+        raise UsageError(f"{flag}{name!r} means more than one question", fix=f"write one of {', '.join(found)}")
+    return next(iter(found.values()), None)
 
 
 def _readings(name: str) -> list[tuple[str, str | None]]:

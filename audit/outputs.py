@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+import numpy as np
 from filelock import FileLock, Timeout
 
 from audit.errors import MachineError, UsageError
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import pyarrow as pa
+    from jaxtyping import Float
 
 STATUS = "STATUS"
 OWN_COLUMNS = ("model", "probe", "measurement", "id", "y_true", "y_pred", "scores")
@@ -89,6 +91,27 @@ def close(directory: Path, status: str) -> None:
     write_text(directory / STATUS, f"{status}\n" + "the other files are of an earlier, complete audit\n" * older)
     _lock(directory).release()
     Path(_lock(directory).lock_file).unlink(missing_ok=True)
+
+
+@contextmanager
+def claimed(directory: Path) -> Iterator[None]:
+    """Take the directory for this process, and leave a STATUS that says how it ended.
+
+    Raises
+    ------
+    UsageError
+        If the folder holds other things.
+    MachineError
+        If it cannot be written.
+    """
+    check_writable(directory)
+    open_directory(directory)
+    status = "failed"
+    try:
+        yield
+        status = "complete"
+    finally:
+        close(directory, status)
 
 
 @cache
@@ -163,18 +186,25 @@ def _table(result: AuditResult, measurement: str, predictions: Predictions) -> p
     import pyarrow as pa
 
     n = len(predictions.y_pred)
-    attributes = {column_of(name): values.to_numpy() for name, values in predictions.attributes.items()}
     columns: dict[str, Any] = {
-        "model": [result.model.name] * n,
-        "probe": [result.probe.name] * n,
-        "measurement": [measurement] * n,
-        "id": predictions.attributes.index.to_numpy(),
-        **attributes,
-        "y_true": pa.nulls(n, pa.string()) if predictions.y_true is None else predictions.y_true,
+        "model": pa.repeat(result.model.name, n),
+        "probe": pa.repeat(result.probe.name, n),
+        "measurement": pa.repeat(measurement, n),
+        "id": predictions.attributes.index,
+        **{column_of(name): values for name, values in predictions.attributes.items()},
+        "y_true": pa.nulls(n) if predictions.y_true is None else predictions.y_true,
         "y_pred": predictions.y_pred,
     }
     table = pa.table({name: pa.array(values, pa.string()) for name, values in columns.items()})
-    return table.append_column("scores", pa.array(list(predictions.scores), pa.list_(pa.float32())))
+    return table.append_column("scores", _lists(predictions.scores))
+
+
+def _lists(scores: Float[np.ndarray, "n k"]) -> pa.Array:
+    """Return each row of scores as a list."""
+    import pyarrow as pa
+
+    n, k = scores.shape
+    return pa.ListArray.from_arrays(pa.array(np.arange(n + 1) * k, pa.int32()), pa.array(scores.ravel(), pa.float32()))
 
 
 def column_of(attribute: object) -> str:

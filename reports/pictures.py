@@ -7,15 +7,14 @@ import io
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from audit.errors import AuditError
 from audit.outputs import replacing
-from audit.results import AuditResult, Finding, Results, SpecificationCurve
-from reports import phrases, words
-from reports.grids import in_order
-from reports.numbers import clean, count
+from audit.results import Results
+from reports import plots, words
 from reports.render import read
 
 if TYPE_CHECKING:
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FORMATS = ("svg", "png")
-_INK, _FAINT, _LINE = "#1f4e89", "#8a9099", "#777777"
 _LONGEST_TITLE = 90
 
 
@@ -36,69 +34,33 @@ def pictures(results: Results, form: str = "svg") -> Iterator[tuple[str, bytes]]
     form : {"svg", "png"}
         Equal results give equal bytes on the same version of matplotlib.
     """
+    alpha = results.settings.alpha
     for i, audit in enumerate(results.audits, 1):
         for j, finding in enumerate((each for each in audit.findings if each.primary), 1):
             if any(cell.value is not None for cell in finding.by_group):
-                yield f"{i}-{j:02d}-{_slug(finding.id)}.{form}", _saved(_rates(finding, audit), form)
+                figure = _figure(
+                    partial(plots.rates, finding, audit, alpha), words.title(finding, audit), 0.32 * len(finding.by_group) + 1.5
+                )
+                yield f"{i}-{j:02d}-{_slug(finding.id)}.{form}", _saved(figure, form)
         for j, curve in enumerate(audit.specifications, 1):
             if any(point.difference is not None for point in curve.points):
-                yield f"{i}-wording-{j:02d}-{_slug(curve.question)}.{form}", _saved(_curve(curve), form)
+                figure = _figure(partial(plots.specification, curve, alpha), curve.question, 4.6)
+                yield f"{i}-wording-{j:02d}-{_slug(curve.question)}.{form}", _saved(figure, form)
 
 
 def _slug(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9]+", "-", text).strip("-").lower()[:60] or "finding"
 
 
-def _rates(finding: Finding, audit: AuditResult) -> Figure:
-    """Draw a dot with its interval for each group, hollow where it is outside the comparison, and the rate of all images as a line."""
-    cells = [cell for cell in finding.by_group if cell.value is not None]
-
-    def draw(axes: Axes) -> None:
-        for y, cell in enumerate(cells):
-            compared = cell.status == "ok"
-            colour = _INK if compared else _FAINT
-            axes.plot([100 * (cell.low or 0.0), 100 * (cell.high or 0.0)], [y, y], color=colour)
-            axes.plot([100 * (cell.value or 0.0)], [y], "o", color=colour, markerfacecolor=colour if compared else "white")
-        if finding.overall.value is not None:
-            axes.axvline(100 * finding.overall.value, color=_LINE, linestyle="--", linewidth=1)
-        axes.set_yticks(range(len(cells)), [_plain(f"{phrases.group(cell.group)} ({count(cell.n)})") for cell in cells])
-        axes.set_xlabel("%")
-        axes.invert_yaxis()
-
-    return _figure(draw, words.title(finding, audit), 0.32 * len(cells) + 1.2)
-
-
-def _curve(curve: SpecificationCurve) -> Figure:
-    """Draw the difference of the same two groups under every wording, sorted; the default is larger."""
-    points = [point for point in in_order(curve) if point.difference is not None]
-
-    def draw(axes: Axes) -> None:
-        for x, point in enumerate(points):
-            axes.plot([x, x], [100 * (point.low or 0.0), 100 * (point.high or 0.0)], color=_INK, linewidth=1)
-            axes.plot([x], [100 * (point.difference or 0.0)], "o", color=_INK, markersize=9 if point.default else 4)
-        axes.axhline(0, color=_LINE, linestyle="--", linewidth=1)
-        axes.set_ylabel(_plain(f"{phrases.group(curve.first)} minus {phrases.group(curve.second)}, points"))
-        axes.set_xticks([])
-        axes.set_xlabel(f"{len(points)} wordings, sorted; the large dot was chosen before the run")
-
-    return _figure(draw, curve.question, 3.6)
-
-
-def _figure(draw: Callable[[Axes], None], title: str, height: float) -> Figure:
+def _figure(draw: Callable[[Axes], Axes], title: str, height: float) -> Figure:
     # A Figure of its own, not pyplot's: nothing is kept between calls, and no display is asked for.
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7, max(height, 1.6)), layout="constrained")
-    axes = figure.subplots()
-    draw(axes)
-    axes.set_title(_plain(title if len(title) <= _LONGEST_TITLE else title[: _LONGEST_TITLE - 1] + "…"), fontsize=10, loc="left")
-    axes.spines[["top", "right"]].set_visible(False)
+    draw(figure.subplots())
+    title = title if len(title) <= _LONGEST_TITLE else title[: _LONGEST_TITLE - 1] + "…"
+    figure.suptitle(plots.plain(title), fontsize=10, x=0.01, ha="left")
     return figure
-
-
-def _plain(text: str) -> str:
-    """Return foreign text that matplotlib does not read as a formula."""
-    return clean(text).replace("$", r"\$")
 
 
 def _saved(figure: Figure, form: str) -> bytes:

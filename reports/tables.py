@@ -14,7 +14,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "|", "%")
 """A cell that begins like this is run as a formula by spreadsheets."""
 _FINDING = ("model", "probe", "finding", "measurement", "metric", "outcome", "attributes")
 
-_Row = Sequence[object]
+Row = Sequence[object]
 
 
 def tables(results: Results) -> dict[str, str]:
@@ -23,30 +23,35 @@ def tables(results: Results) -> dict[str, str]:
     Fractions are between 0 and 1, with every digit; an empty cell is not estimable. A text that a spreadsheet would take for a formula
     gets an apostrophe in front.
     """
+    return {f"{name}.csv": _csv(*table) for name, table in rows(results).items()}
+
+
+def rows(results: Results) -> dict[str, tuple[Sequence[str], Iterable[Row]]]:
+    """Return name -> header and rows of each table, as values; None is not estimable."""
     return {
-        "rates.csv": _csv((*_FINDING, "group", "n", "events", "rate", "low", "high", "status", "baseline"), _rates(results)),
-        "gaps.csv": _csv(
+        "rates": ((*_FINDING, "group", "n", "events", "rate", "low", "high", "status", "baseline"), _rates(results)),
+        "gaps": (
             (*_FINDING, "primary", "verdict", "exceeds_tolerance", "tolerance", "highest", "lowest", "gap", "low", "high", "ratio", "p",
              "p_adjusted", "null_mean", "null_95", "minimum_detectable"),
             _gaps(results),
         ),
-        "contrasts.csv": _csv(
+        "contrasts": (
             (*_FINDING, "first", "second", "difference", "low", "high", "low_adjusted", "high_adjusted", "p", "p_adjusted",
              "beyond_tolerance"),
             _contrasts(results),
         ),
-        "groups.csv": _csv(("model", "probe", "attribute", "level", "images", "left_out"), _groups(results)),
+        "groups": (("model", "probe", "attribute", "level", "images", "left_out"), _groups(results)),
     }  # fmt: skip
 
 
-def _rates(results: Results) -> Iterable[_Row]:
+def _rates(results: Results) -> Iterable[Row]:
     for audit, finding in _findings(results):
         for cell in (*finding.by_group, finding.overall):
             yield (*_named(audit, finding), _group(cell) or "all images", cell.n, cell.events, cell.value, cell.low, cell.high,
                    cell.status, cell.baseline)  # fmt: skip
 
 
-def _gaps(results: Results) -> Iterable[_Row]:
+def _gaps(results: Results) -> Iterable[Row]:
     for audit, finding in _findings(results):
         lead = (*_named(audit, finding), finding.primary, finding.verdict, finding.exceeds_tolerance, finding.tolerance)
         gap = finding.gap
@@ -57,19 +62,19 @@ def _gaps(results: Results) -> Iterable[_Row]:
                    gap.p_adjusted, gap.null_mean, gap.null_95, gap.minimum_detectable)  # fmt: skip
 
 
-def _contrasts(results: Results) -> Iterable[_Row]:
+def _contrasts(results: Results) -> Iterable[Row]:
     for audit, finding in _findings(results):
         for contrast in (*finding.contrasts, *finding.pairs):
             yield (*_named(audit, finding), *_compared(contrast))
 
 
-def _compared(contrast: Contrast) -> _Row:
+def _compared(contrast: Contrast) -> Row:
     second = " x ".join(contrast.second) or "the rest"
     return (" x ".join(contrast.first), second, contrast.difference, contrast.low, contrast.high, contrast.low_adjusted,
             contrast.high_adjusted, contrast.p, contrast.p_adjusted, contrast.beyond_tolerance)  # fmt: skip
 
 
-def _groups(results: Results) -> Iterable[_Row]:
+def _groups(results: Results) -> Iterable[Row]:
     for audit in results.audits:
         for attribute in natural(audit.data.groups):
             left_out = _left_out(audit, attribute)
@@ -90,7 +95,7 @@ def _findings(results: Results) -> Iterable[tuple[AuditResult, Finding]]:
     return ((audit, finding) for audit in results.audits for finding in audit.findings)
 
 
-def _named(audit: AuditResult, finding: Finding) -> _Row:
+def _named(audit: AuditResult, finding: Finding) -> Row:
     attributes = " x ".join(finding.attributes)
     return audit.model.name, audit.probe.name, finding.id, finding.measurement, finding.metric, finding.outcome, attributes
 
@@ -99,7 +104,7 @@ def _group(cell: Rate) -> str:
     return " x ".join(cell.group)
 
 
-def _csv(header: _Row, rows: Iterable[_Row]) -> str:
+def _csv(header: Row, rows: Iterable[Row]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n")
     writer.writerow(header)

@@ -53,12 +53,12 @@ def test_the_numbers_are_those_worked_by_hand(done, capsys):
     assert capsys.readouterr() == ("", "")
 
 
-def test_samples_have_one_row_an_image_and_no_pixels(done, faces):
-    samples = done.samples()
+def test_predictions_have_one_row_an_image_and_no_pixels(done, faces):
+    rows = done.predictions()
 
-    assert len(samples) == len(faces.images)
-    assert list(samples["id"]) == list(faces.attributes.index)
-    assert (samples["y_pred"] == np.where((samples.race == "White") & (samples.gender == "Male"), "Male", "Female")).all()
+    assert len(rows) == len(faces.images)
+    assert list(rows["id"]) == list(faces.attributes.index)
+    assert (rows["y_pred"] == np.where((rows.race == "White") & (rows.gender == "Male"), "Male", "Female")).all()
 
 
 @pytest.mark.parametrize("finding", ["gender/accuracy/race", "gender/selection_rate[woman]/race"])
@@ -77,7 +77,7 @@ def test_a_saved_audit_is_loaded_as_it_was(done, tmp_path):
     assert report.name == "report.html"
     assert report.read_text("utf-8") == done.to_html() == loaded.to_html()
     assert to_json(loaded.results) == to_json(done.results)
-    pd.testing.assert_frame_equal(loaded.samples(), done.samples())
+    pd.testing.assert_frame_equal(loaded.predictions(), done.predictions())
     pd.testing.assert_frame_equal(loaded.by_group(), done.by_group())
     assert (tmp_path / "out" / "STATUS").read_text() == "complete\n"
     assert loaded.metric_frame("gender/accuracy/race").difference()["accuracy"] == 0.5
@@ -108,14 +108,14 @@ def test_the_card_names_the_verdict_and_escapes(done):
 def test_errors_name_the_thing_and_the_way_out(done, tmp_path):
     with pytest.raises(DataError, match=r"results\.json"):
         audit.load(tmp_path)
-    with pytest.raises(UsageError, match="gender/accuracy/race"):
+    with pytest.raises(UsageError, match="gender.accuracy by race"):
         done.metric_frame("gender/accuracy/rase")
     done.save(tmp_path / "out")
     with pytest.raises(UsageError, match="already saved"):
         audit.load(tmp_path / "out").save(tmp_path / "other")
     (tmp_path / "out" / "predictions.parquet").unlink()
     with pytest.raises(DataError, match=r"predictions\.parquet"):
-        audit.load(tmp_path / "out").samples()
+        audit.load(tmp_path / "out").predictions()
     with pytest.raises(AttributeError, match="nothing"):
         audit.nothing  # noqa: B018
 
