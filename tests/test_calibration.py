@@ -7,9 +7,10 @@ from sklearn.calibration import calibration_curve
 
 from audit.errors import DataError
 from audit.statistics.calibration import bin_of, calibration, expected_calibration_error
-from audit.statistics.confidence import Judged, judge
+from audit.statistics.confidence import Judged, Scored
 from audit.statistics.intervals import wilson
-from audit.types import UNKNOWN, Settings
+from audit.statistics.rows import RowEvents
+from audit.types import UNKNOWN, LabelSet, Measurement, Predictions, Settings
 
 SETTINGS = Settings(draws=499)
 
@@ -98,15 +99,32 @@ def test_the_interval_of_the_error_holds(shift):
     assert np.mean(held) >= 0.90
 
 
+def scored(attributes, levels, confidence):
+    """Two labels; every answer is the first, given with that confidence."""
+    confidence = np.asarray(confidence)
+    scores = np.stack([confidence, 1 - confidence], axis=1)
+    answer = np.full(len(confidence), "yes")
+    answered = Predictions(("yes", "no"), ("yes", "no"), scores, answer, answer, attributes, np.ones(len(confidence)))
+    return Scored(Measurement("m", "?", LabelSet("l", ("yes", "no"), {}), "p", ()), answered, levels)
+
+
 def test_groups_are_numbered_as_they_are_shown():
     rows = pd.DataFrame({"race": ["B", "A", UNKNOWN, "B"], "number": ["1", "1", "2", "2"]})
-    found = judge(rows, ("race",), {"race": ("A", "B", "C")}, np.array([0.1, 0.2, 0.3, 1.0]), np.ones(4, bool))
+    everything = RowEvents(np.ones(4, bool), np.ones(4, bool))
+    given = scored(rows, {"race": ("A", "B", "C"), "number": ("2", "1")}, [0.1, 0.2, 0.3, 1.0])
+    found = given.judged(("race",), everything)
     assert found.groups == (("A",), ("B",), ("C",), (UNKNOWN,))
     assert found.codes.tolist() == [1, 0, 3, 1]
-    assert judge(rows, ("number",), {"number": ("2", "1")}, np.full(4, 0.5), np.ones(4, bool)).codes.tolist() == [1, 1, 0, 0]
+    assert given.judged(("number",), everything).codes.tolist() == [1, 1, 0, 0]
+
+
+def test_only_what_counts_is_judged():
+    rows = pd.DataFrame({"g": ["a", "b", "a"]})
+    found = scored(rows, {"g": ("a", "b")}, [0.1, 0.2, 0.3]).judged(("g",), RowEvents(np.array([True, False, True]), np.zeros(3, bool)))
+    assert (found.codes.tolist(), found.confidence.tolist()) == ([0, 0], [0.1, 0.3])
 
 
 @pytest.mark.parametrize("bad", [np.nan, -0.1, 1.1])
 def test_a_confidence_is_a_probability(bad):
     with pytest.raises(DataError, match="outside"):
-        judge(pd.DataFrame({"g": ["a"]}), ("g",), {"g": ("a",)}, np.array([bad]), np.ones(1, bool))
+        _ = scored(pd.DataFrame({"g": ["a"]}), {"g": ("a",)}, [bad]).confidence

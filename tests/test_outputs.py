@@ -81,7 +81,7 @@ def test_predictions_say_what_was_answered_and_hold_no_pixels(tmp_path, four_fac
     from audit.types import Predictions
 
     attributes = four_faces.attributes.rename(columns={"race": "id"})  # an attribute called like a column of ours
-    scores = np.full((4, 2), 0.5, np.float32)
+    scores = np.array([[1, 0], [0.25, 0.75], [0.5, 0.5], [0, 1]], np.float32)
     prediction = Predictions(("a", "b"), ("a", "b"), scores, np.array(["a", "b", "a", "b"]), None, attributes, np.zeros(4))
     result = SimpleNamespace(model=fake_encoder.record, probe=SimpleNamespace(name="p"))
 
@@ -90,7 +90,7 @@ def test_predictions_say_what_was_answered_and_hold_no_pixels(tmp_path, four_fac
     table = pq.read_table(tmp_path / "predictions.parquet")
     assert table.column_names == ["model", "probe", "measurement", "id", "id_attribute", "gender", "y_true", "y_pred", "scores"]
     assert table["id_attribute"].to_pylist() == ["Black", "Black", "White", "White"]
-    assert table["scores"].to_pylist() == [[0.5, 0.5]] * 4
+    assert table["scores"].to_pylist() == [[1, 0], [0.25, 0.75], [0.5, 0.5], [0, 1]]
     assert table.schema.metadata[b"vlm_audit.labels"] == b'{"p/m": ["a", "b"]}'
 
 

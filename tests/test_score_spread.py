@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from audit.statistics.confidence import Scored
 from audit.statistics.score_spread import score_spreads
 from audit.types import UNKNOWN, Claim, LabelSet, Measurement, Predictions
 
@@ -30,7 +31,7 @@ def answered():
 
 
 def found(answered, outcome, by):
-    spreads = {(each.outcome, each.attributes): each for each in score_spreads(ASKED, answered, LEVELS)}
+    spreads = {(each.outcome, each.attributes): each for each in score_spreads(Scored(ASKED, answered, LEVELS))}
     return {cell.group: (cell.n, cell.quantiles) for cell in spreads[outcome, by].groups}
 
 
@@ -54,7 +55,7 @@ def test_the_true_answers_probability_leaves_out_what_is_not_known(answered):
 
 
 def test_only_what_counts_is_shown(answered):
-    assert {each.outcome for each in score_spreads(ASKED, answered, LEVELS)} == {None, "harm"}
+    assert {each.outcome for each in score_spreads(Scored(ASKED, answered, LEVELS))} == {None, "harm"}
 
 
 def test_independent_probabilities_are_not_summed(answered):
@@ -68,9 +69,9 @@ def test_the_order_of_the_images_does_not_matter(answered):
     shuffled = replace(answered, scores=SCORES[order], y_pred=answered.y_pred[order], y_true=answered.y_true[order],
                        attributes=answered.attributes.iloc[order])  # fmt: skip
 
-    assert score_spreads(ASKED, shuffled, LEVELS) == score_spreads(ASKED, answered, LEVELS)
+    assert score_spreads(Scored(ASKED, shuffled, LEVELS)) == score_spreads(Scored(ASKED, answered, LEVELS))
 
 
 @pytest.mark.parametrize("scores", [np.zeros((6, 0), np.float32), np.full((6, 3), 7.0, np.float32)])
 def test_without_probabilities_there_is_nothing(answered, scores):
-    assert score_spreads(ASKED, replace(answered, scores=scores), LEVELS) == ()
+    assert score_spreads(Scored(ASKED, replace(answered, scores=scores), LEVELS)) == ()

@@ -2,12 +2,14 @@
 
 import hashlib
 import io
+import json
 
 import pandas as pd
 import pytest
 from PIL import Image
 
 from audit.data import load_dataset
+from audit.data.assemble import fingerprint
 from audit.data.images import UnreadableImage
 from audit.data.load import label_table
 from audit.data.schema import Column, Schema
@@ -311,3 +313,18 @@ def test_a_table_of_fairface_size_keeps_every_row(folder):
     lines = [f"val/{number % 3 + 1}x{number}.jpg,3-9,Male,White,TRUE" for number in range(11_000)]
     write(folder / "fairface_label_val.csv", "file,age,gender,race,service_test", "val/1.jpg,3-9,Male,White,TRUE", *lines)
     assert len(load(folder).attributes) == 11_001
+
+
+@pytest.mark.parametrize("names", [["1.jpg", "2.jpg", "10.jpg"], ["a/1.jpg", "b/1.jpg", "b/2\n.jpg"], ["", "", ""]])
+@pytest.mark.parametrize("texts", [["plain", "b", "b"], ['a "quoted"', "back\\slash", "b"], ["é", "日本", "\n\t"]])
+def test_the_fingerprint_is_the_hash_of_sorted_json_lists(names, texts):
+    table = pd.DataFrame({"race": texts, "light": ["x", "y", "z"]}, index=names)
+    lines = sorted([name, light, race] for name, light, race in zip(names, table["light"], texts, strict=True))
+    written = json.dumps(["labels, version 1", "light", "race"]) + "".join(json.dumps(line) + "\n" for line in lines)
+    assert fingerprint(table) == hashlib.sha256(written.encode()).hexdigest()
+
+
+def test_folders_count_in_the_fingerprint_only_where_names_alone_do_not_tell_the_rows_apart():
+    race = {"race": ["A", "B"]}
+    assert fingerprint(pd.DataFrame(race, index=["x/1", "y/2"])) == fingerprint(pd.DataFrame(race, index=["1", "2"]))
+    assert fingerprint(pd.DataFrame(race, index=["x/1", "y/1"])) != fingerprint(pd.DataFrame(race, index=["z/1", "y/1"]))

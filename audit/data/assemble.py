@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import posixpath
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -18,8 +17,8 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-_LINES = 65536
-"""Hashed at a time."""
+_AS_IT_IS = r"^[ !#-\[\]-~]*$"
+"""Text that JSON only puts between quotation marks."""
 
 
 @dataclass(frozen=True)
@@ -115,30 +114,37 @@ def fingerprint(attributes: pd.DataFrame) -> str:
     import pyarrow.compute as pc
 
     columns = sorted(attributes.columns)
-    names = _distinct_names(list(map(str, attributes.index)))
+    names = _distinct_names(pa.array(attributes.index.astype("str"), pa.large_string()))
     # In Arrow: a million rows are sorted and written in a second, as JSON lists of text, one a line.
-    values = [names, *(pa.array(attributes[name].to_numpy(dtype=object), pa.large_string()) for name in columns)]
+    values = [names, *(pa.array(attributes[name], pa.large_string()) for name in columns)]
     keys = [str(place) for place in range(len(values))]
     rows = pa.table(dict(zip(keys, values, strict=True))).sort_by([(key, "ascending") for key in keys])
+    cells = (_quoted(rows[key].combine_chunks()) for key in keys)
+    between, start, end = (pa.scalar(text, pa.large_string()) for text in (", ", "[", "]\n"))
+    lines = pc.binary_join_element_wise(start, pc.binary_join_element_wise(*cells, between), end, pa.scalar("", pa.large_string()))
     digest = hashlib.sha256(json.dumps(["labels, version 1", *columns]).encode())
-    lines = pc.binary_join_element_wise(*(_quoted(rows[key].combine_chunks()) for key in keys), pa.scalar(", ", pa.large_string()))
-    for start in range(0, len(lines), _LINES):
-        digest.update("".join(f"[{line}]\n" for line in lines[start : start + _LINES].to_pylist()).encode())
+    if written := pc.sum(pc.binary_length(lines)).as_py():
+        digest.update(memoryview(lines.buffers()[2])[:written])  # Arrow keeps the lines end to end
     return digest.hexdigest()
 
 
-def _distinct_names(ids: list[str]) -> pa.Array:
+def _distinct_names(ids: pa.Array) -> pa.Array:
     """Return file names where those tell all rows apart, else the identifiers with their folders."""
-    import pyarrow as pa
+    import pandas as pd
+    import pyarrow.compute as pc
 
-    names = list(map(posixpath.basename, ids)) if any("/" in name for name in ids) else ids
-    return pa.array(names if len(set(names)) == len(names) else ids, pa.large_string())
+    names = pc.replace_substring_regex(ids, "(?s)^.*/", "")
+    return names if pd.Index(names.to_pandas(), dtype="str").is_unique else ids
 
 
 def _quoted(texts: pa.Array) -> pa.Array:
     """Return texts as JSON strings."""
     import pyarrow as pa
+    import pyarrow.compute as pc
 
+    if pc.all(pc.match_substring_regex(texts, _AS_IT_IS)).as_py():
+        mark = pa.scalar('"', pa.large_string())
+        return pc.binary_join_element_wise(mark, texts, mark, pa.scalar("", pa.large_string()))
     encoded = texts.dictionary_encode()
     quoted = pa.array([json.dumps(text) for text in encoded.dictionary.to_pylist()], pa.large_string())
     return quoted.take(encoded.indices)

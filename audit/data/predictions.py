@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from audit.data.answers import ANSWER, SCORE, TRUTH, Scores, Texts, answered, decoded, labels_of, scores_of
+from audit.data.answers import ANSWER, SCORE, TRUTH, Scores, Texts, answered, labels_of, scores_of
 from audit.data.columns import all_numbers, as_text, read_columns
 from audit.data.schema import IMAGE_COLUMNS, counted, near_duplicates, shown
 from audit.errors import DataError, UsageError, nearest
@@ -167,7 +168,7 @@ def _rows(table: pa.Table, wanted: Wanted, reserved: set[str], place: str) -> tu
     notes: list[str] = []
     texts = _attributes(table, wanted, [name for name in names if name not in (identifier, wanted.cluster)], notes, place)
     index = _identifiers(table, identifier, wanted, place)
-    frame = pd.DataFrame({name: decoded(text, UNKNOWN) for name, text in texts.items()}, index=index, dtype="str")
+    frame = pd.DataFrame({name: _column(text) for name, text in texts.items()}, index=index)
     notes += [note for name, text in texts.items() for note in near_duplicates(name, text.dictionary.to_pylist())]
     notes += [
         f"{name}: {counted(text.null_count, 'value')} missing; these rows form the group {UNKNOWN!r}, outside every test."
@@ -175,6 +176,12 @@ def _rows(table: pa.Table, wanted: Wanted, reserved: set[str], place: str) -> tu
         if text.null_count
     ]
     return _Rows(frame, _clusters(table, wanted.cluster, place)), notes
+
+
+def _column(text: pa.Array) -> pd.api.extensions.ExtensionArray:
+    """Return a column of a data frame: Arrow keeps its text, so that a million rows become no objects."""
+    texts: pd.api.extensions.ExtensionArray = pd.array(pc.fill_null(text.dictionary_decode(), UNKNOWN), dtype="str")
+    return texts
 
 
 def _attributes(table: pa.Table, wanted: Wanted, names: Sequence[str], notes: list[str], place: str) -> dict[str, pa.Array]:

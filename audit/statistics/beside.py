@@ -10,7 +10,8 @@ import numpy as np
 
 from audit.evidence import Adjusted, AdjustedGap, Listed
 from audit.statistics.adjustment import Strata, mantel_haenszel, strata, stratified_gap_test
-from audit.statistics.confident import DRAWS, calibrations, has_confidence, odds, threshold_curves
+from audit.statistics.confidence import Scored, has_confidence
+from audit.statistics.confident import DRAWS, calibrations, odds, threshold_curves
 from audit.statistics.counts import grouped_counts
 from audit.statistics.effects import effect_size, four_fifths
 from audit.statistics.label_noise import Rules, noise_curve, tipping_point
@@ -66,6 +67,7 @@ def beside(
     """
     measurements = [measurement for measurement in measurements if predictions[measurement.name].cluster is None]
     asked = {measurement.name: measurement for measurement in measurements}
+    scored = {name: Scored(measurement, predictions[name], levels) for name, measurement in asked.items()}
     cells = {record.measurement: unpack(record) for record in result.counts}
     listed = {name: each for m in measurements for name, each in _listed(m, cells[m.name], result.findings, settings).items()}
     open_decisions, turned = _near_ties(result, asked, predictions, levels, settings)
@@ -73,7 +75,7 @@ def beside(
         replace(
             record,
             open_decisions=open_decisions.get(record.name),
-            calibration=calibrations(asked[record.name], predictions[record.name], levels, settings),
+            calibration=calibrations(scored[record.name], settings),
         )
         if record.name in asked
         else record
@@ -92,8 +94,8 @@ def beside(
         findings=tuple(map(evidence, result.findings)),
         measurements=records,
         odds=tuple(each for m in measurements for each in odds(m, cells[m.name], levels, settings)),
-        scores=tuple(each for m in measurements for each in score_spreads(m, predictions[m.name], levels)),
-        threshold_curves=tuple(each for m in measurements for each in threshold_curves(m, predictions[m.name], levels, settings)),
+        scores=tuple(each for m in measurements for each in score_spreads(scored[m.name])),
+        threshold_curves=tuple(each for m in measurements for each in threshold_curves(scored[m.name], settings)),
     )
 
 

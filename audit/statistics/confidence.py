@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from audit.errors import DataError
-from audit.statistics.rows import row_codes
+from audit.statistics.rows import RowEvents, row_codes
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int
 
-    from audit.types import Group, LabelSet, Predictions
+    from audit.types import Group, LabelSet, Measurement, Predictions
+
+    Placed = tuple[tuple[Group, ...], Int[np.ndarray, "n"]]
 
 _SMALLEST = 1e-30
 """Keeps the logarithm of a probability that rounds to zero finite."""
@@ -82,21 +85,47 @@ class Judged:
     event: Bool[np.ndarray, "n"]
 
 
-def judge(
-    attributes: pd.DataFrame,
-    by: Sequence[str],
-    levels: Mapping[str, Group],
-    confidence: Float[np.ndarray, "n"],
-    event: Bool[np.ndarray, "n"],
-) -> Judged:
-    """Number the group of each image, in the order in which groups are shown; a declared group without images keeps its place.
+def has_confidence(predictions: Predictions) -> bool:
+    """Whether the scores are probabilities of the answers: predictions made elsewhere may come with other scores, or none."""
+    scores = predictions.scores
+    fits = scores.shape[1] == len(predictions.labels) and len(scores) > 0
+    return fits and bool(scores.min() >= 0 and scores.max() <= 1 + 1e-6)  # NaN fails both
 
-    Raises
-    ------
-    DataError
-        If a confidence is none: not between 0 and 1.
-    """
-    if not ((confidence >= 0) & (confidence <= 1 + 1e-6)).all():  # NaN fails both
-        raise DataError("a confidence lies outside [0, 1]", why="it must be the probability of the answer that was given")
-    groups, codes = row_codes(attributes, by, levels)
-    return Judged(groups, codes, np.clip(confidence.astype(float), 0.0, 1.0), event)
+
+class Scored:
+    """What was answered to a measurement, with probabilities: what needs a look at every image is found once, however often asked."""
+
+    def __init__(self, measurement: Measurement, predictions: Predictions, levels: Mapping[str, Group]):
+        self.measurement, self.predictions = measurement, predictions
+        self._levels = levels
+        self._placed: dict[tuple[str, ...], Placed] = {}
+
+    @cached_property
+    def usable(self) -> bool:
+        """Whether there are probabilities at all."""
+        return has_confidence(self.predictions)
+
+    @cached_property
+    def confidence(self) -> Float[np.ndarray, "n"]:
+        """Probability of the answer that was given.
+
+        Raises
+        ------
+        DataError
+            If it is none: not between 0 and 1.
+        """
+        sure = confidence(self.predictions, self.measurement.label_set)
+        if not ((sure >= 0) & (sure <= 1 + 1e-6)).all():  # NaN fails both
+            raise DataError("a confidence lies outside [0, 1]", why="it must be the probability of the answer that was given")
+        return np.asarray(np.clip(sure, 0.0, 1.0))
+
+    def placed(self, by: tuple[str, ...]) -> Placed:
+        """Return the groups in the order in which they are shown, and the place of each image's among them."""
+        if by not in self._placed:
+            self._placed[by] = row_codes(self.predictions.attributes, by, self._levels)
+        return self._placed[by]
+
+    def judged(self, by: tuple[str, ...], rows: RowEvents) -> Judged:
+        """Return the images that count; a declared group without images keeps its place."""
+        (groups, codes), kept = self.placed(by), rows.counted
+        return Judged(groups, codes[kept], self.confidence[kept], rows.event[kept])

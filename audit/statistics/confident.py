@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 
 from audit.evidence import Calibration, Odds, ThresholdCurve
 from audit.statistics.calibration import calibration
-from audit.statistics.confidence import confidence, judge
+from audit.statistics.confidence import Scored
 from audit.statistics.equalised_odds import odds_difference
 from audit.statistics.metrics import resolve
-from audit.statistics.rows import row_events
+from audit.statistics.rows import RowEvents, row_events
 from audit.statistics.tables import Cells, regrouped
 from audit.statistics.thresholds import threshold_curve, thresholds_at
 from audit.types import UNKNOWN, finding_id
 
 if TYPE_CHECKING:
-    from audit.types import Claim, Group, Measurement, Predictions, Settings
+    from audit.types import Claim, Group, Measurement, Settings
 
 DRAWS = 1999
 """At most as many draws for an interval beside the verdicts."""
@@ -32,25 +32,16 @@ def slices(measurement: Measurement) -> tuple[tuple[str, ...], ...]:
     return tuple(dict.fromkeys(primary or [claim.by for claim in claims[:1]]))
 
 
-def has_confidence(predictions: Predictions) -> bool:
-    """Whether the scores are probabilities of the answers: predictions made elsewhere may come with other scores, or none."""
-    scores = predictions.scores
-    fits = scores.shape[1] == len(predictions.labels) and len(scores) > 0
-    return fits and bool(scores.min() >= 0 and scores.max() <= 1 + 1e-6)  # NaN fails both
-
-
-def calibrations(
-    measurement: Measurement, predictions: Predictions, levels: Mapping[str, Group], settings: Settings
-) -> tuple[Calibration, ...]:
+def calibrations(scored: Scored, settings: Settings) -> tuple[Calibration, ...]:
     """Return the calibration by each slice; empty without a true answer or without probabilities."""
-    if predictions.y_true is None or not has_confidence(predictions):
+    truth = scored.predictions.y_true
+    if truth is None or not scored.usable:
         return ()
-    sure, known = confidence(predictions, measurement.label_set), predictions.y_true != UNKNOWN
-    right = predictions.y_true == predictions.y_pred
+    known = truth != UNKNOWN
+    rows = RowEvents(known, known & (truth == scored.predictions.y_pred))
+    name = scored.measurement.name
     return tuple(
-        Calibration(by, calibration(judged, settings, f"{measurement.name}/{' x '.join(by)}"))
-        for by in slices(measurement)
-        for judged in [judge(predictions.attributes[known], by, levels, sure[known], right[known])]
+        Calibration(by, calibration(scored.judged(by, rows), settings, f"{name}/{' x '.join(by)}")) for by in slices(scored.measurement)
     )
 
 
@@ -82,19 +73,16 @@ def _outcomes(measurement: Measurement) -> Mapping[str, tuple[str, ...]]:
     return {answer: (answer,) for answer in (answers[:1] if len(answers) == 2 else answers)} if len(answers) <= MOST_OUTCOMES else {}
 
 
-def threshold_curves(
-    measurement: Measurement, predictions: Predictions, levels: Mapping[str, Group], settings: Settings
-) -> tuple[ThresholdCurve, ...]:
+def threshold_curves(scored: Scored, settings: Settings) -> tuple[ThresholdCurve, ...]:
     """Return, for every claim that counts for the verdict and is by one attribute, its rate against the confidence threshold."""
+    measurement = scored.measurement
     claims = [claim for claim in measurement.claims if claim.primary and len(claim.by) == 1]
-    if not claims or not has_confidence(predictions):
+    if not claims or not scored.usable:
         return ()
-    sure = confidence(predictions, measurement.label_set)
 
     def curve(claim: Claim) -> ThresholdCurve:
-        flags = row_events(predictions, *resolve(measurement, claim, predictions))
-        kept = flags.counted
-        judged = judge(predictions.attributes[kept], claim.by, levels, sure[kept], flags.event[kept])
+        rows = row_events(scored.predictions, *resolve(measurement, claim, scored.predictions))
+        judged = scored.judged(claim.by, rows)
         points = threshold_curve(judged, thresholds_at(judged.confidence), max(settings.min_group_size, 2), settings.alpha)
         return ThresholdCurve(finding_id(measurement.name, claim), points)
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import product
 from math import prod
 from typing import TYPE_CHECKING
@@ -16,7 +16,7 @@ from audit.statistics.counts import GroupedCounts, group_order
 from audit.types import UNKNOWN, Predictions
 
 if TYPE_CHECKING:
-    from jaxtyping import Int
+    from jaxtyping import Int, Shaped
 
     from audit.types import Group, Measurement
 
@@ -51,19 +51,21 @@ def count_record(measurement: Measurement, predictions: Predictions, levels: Map
         Rows in the order of the grid, without empty cells.
     """
     known = [name for name in levels if name in predictions.attributes.columns]
-    values = {name: predictions.attributes[name] for name in known}
-    attributes = [_column(name, _present(levels[name], [values[name]]), values[name]) for name in known]
-    answers = _present(predictions.answers, [predictions.y_pred, *([] if predictions.y_true is None else [predictions.y_true])])
-    truth = [] if predictions.y_true is None else [_column("y_true", answers, predictions.y_true)]
-    columns = [*attributes, *truth, _column("y_pred", answers, predictions.y_pred)]
-    kept, cells, n = _counted(columns, [*_widest_first(attributes), *truth, columns[-1]])
+    attributes = [_column(name, levels[name], predictions.attributes[name]) for name in known]
+    given = [predictions.y_pred] if predictions.y_true is None else [predictions.y_true, predictions.y_pred]
+    both = _column("y_pred", predictions.answers, np.concatenate(given))  # true and given answers have the same levels
+    codes = np.split(both.codes, len(given))
+    truth = [_Column("y_true", both.levels, codes[0])] if len(given) > 1 else []
+    answer = replace(both, codes=codes[-1])
+    columns = [*attributes, *truth, answer]
+    kept, cells, n = _counted(columns, [*_widest_first(attributes), *truth, answer])
     names = {column.name for column in kept}
     shown = [column for column in attributes if column.name in names]
     return CountRecord(
         measurement=measurement.name,
         attributes=tuple(column.name for column in shown),
         levels=tuple(column.levels for column in shown),
-        answers=answers,
+        answers=answer.levels,
         truth="y_true" in names,
         cells=tuple(cells.tolist()),
         n=tuple(n.tolist()),
@@ -71,16 +73,14 @@ def count_record(measurement: Measurement, predictions: Predictions, levels: Map
     )
 
 
-def _column(name: str, levels: Group, values: Iterable[str]) -> _Column:
-    return _Column(name, levels, np.asarray(pd.Index(levels).get_indexer(pd.Index(values))))
-
-
-def _present(declared: Group, values: Sequence[Iterable[str]]) -> Group:
-    """Return the declared levels, then what else occurs, the unknown last."""
-    occurring = {str(value) for each in values for value in pd.unique(pd.Index(each))}
-    others = sorted(occurring - {*declared, UNKNOWN})
+def _column(name: str, declared: Group, values: pd.Series | Shaped[np.ndarray, "n"]) -> _Column:
+    """Number the level of each image: the declared levels, then what else occurs, the unknown last."""
+    codes, occurring = pd.factorize(values)
+    found = [str(level) for level in occurring]
     known = tuple(level for level in declared if level != UNKNOWN)
-    return (*known, *others, *((UNKNOWN,) if UNKNOWN in occurring else ()))
+    others = sorted(set(found) - {*known, UNKNOWN})
+    levels = (*known, *others, *((UNKNOWN,) if UNKNOWN in found else ()))
+    return _Column(name, levels, np.array([levels.index(level) for level in found], np.int64)[codes])
 
 
 def _widest_first(attributes: Sequence[_Column]) -> list[_Column]:
