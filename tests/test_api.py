@@ -1,6 +1,7 @@
 """Audits from Python: the values are those of the files, a loaded audit is the saved one, and nothing is printed."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pandas as pd
 import pytest
 
 import audit
+from audit.api import Audit
 from audit.errors import DataError, UsageError
 from audit.results import to_json
 from audit.types import Claim, Dataset, LabelSet, Measurement, Probe, Settings
@@ -70,6 +72,52 @@ def test_fairlearns_frame_on_rows_is_the_finding(done, finding):
     assert frame.difference()[found.metric] == found.gap.value
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "gender/selection_rate[woman]/race",
+        "gender.woman by race",
+        "Gender.Woman.selection rate by race",
+        "share given 'woman' (gender) by race",
+    ],
+)
+def test_a_finding_goes_by_the_names_of_the_gates(done, name):
+    assert done.finding(name).id == "gender/selection_rate[woman]/race"
+    # Of the Black faces all 80 are called women, of the White ones the 40 women.
+    assert done.metric_frame(name).by_group["selection_rate"].to_dict() == {"Black": 1.0, "White": 0.5}
+
+
+def test_the_second_audit_is_asked_by_its_place(done, fake_encoder, probe):
+    second = replace(fake_encoder.record, name="second")
+    both = Audit(
+        replace(done.results, audits=(done.results.audits[0], replace(done.results.audits[0], model=second))),
+        (done.audited[0], replace(done.audited[0], result=replace(done.results.audits[0], model=second))),
+    )
+
+    assert both.metric_frame("gender.accuracy by race", audit=1).difference()["accuracy"] == 0.5
+    with pytest.raises(UsageError, match="no audit 2"):
+        both.finding("gender.accuracy by race", audit=2)
+
+
+def test_two_models_of_one_name_are_not_mixed(done):
+    twice = Audit(replace(done.results, audits=done.results.audits * 2), done.audited * 2)
+    with pytest.raises(DataError, match="two models called 'fake'"):
+        twice.metric_frame("gender.accuracy by race")
+
+
+def test_an_attribute_may_be_called_like_a_column_of_ours(fake_encoder, probe, faces):
+    renamed = replace(
+        faces, attributes=faces.attributes.rename(columns={"race": "model"}), levels={"model": LEVELS["race"], "gender": LEVELS["gender"]}
+    )
+    claims = (Claim("accuracy", ("model",)),)
+    asked = replace(probe, load=lambda options: renamed, measurements=(replace(probe.measurements[0], claims=claims),))
+    fake_encoder.axes = {"woman": [1.0, 0.0, 0.0], "man": [0.0, 1.0, 0.0]}
+    frame = audit.audit(fake_encoder, asked).metric_frame("gender.accuracy by model")
+
+    assert frame.by_group["accuracy"].to_dict() == {"Black": 0.5, "White": 1.0}
+    assert frame.by_group.index.name == "model"
+
+
 def test_a_saved_audit_is_loaded_as_it_was(done, tmp_path):
     report = done.save(tmp_path / "out")
     loaded = audit.load(tmp_path / "out")
@@ -108,7 +156,7 @@ def test_the_card_names_the_verdict_and_escapes(done):
 def test_errors_name_the_thing_and_the_way_out(done, tmp_path):
     with pytest.raises(DataError, match=r"results\.json"):
         audit.load(tmp_path)
-    with pytest.raises(UsageError, match="gender.accuracy by race"):
+    with pytest.raises(UsageError, match=r"gender\.accuracy by race"):
         done.metric_frame("gender/accuracy/rase")
     done.save(tmp_path / "out")
     with pytest.raises(UsageError, match="already saved"):
