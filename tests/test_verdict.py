@@ -1,12 +1,15 @@
 """The four verdicts, in the order of their rules, and the sentence that says why."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from audit.statistics.findings import conclude, findings
 from audit.statistics.null import gap_test
-from audit.statistics.verdict import all_pairs_within
+from audit.statistics.verdict import Run, all_pairs_within
+from audit.statistics.verdict import rule as verdict_of
 from audit.types import UNKNOWN, Claim, LabelSet, Measurement, Predictions, Settings
 
 LABELS = ("yes", "no")
@@ -53,6 +56,16 @@ def test_disparity_that_may_be_within_the_tolerance():
     concluded, _, _ = rule({"a": (900, 1000), "b": (860, 1000)})  # 4 points, 90 % interval 1.6 to 6.4
     assert (concluded.verdict, concluded.exceeds_tolerance) == ("disparity", False)
     assert "That it exceeds the tolerance of 5.0 points is not shown." in concluded.reason
+
+
+def test_a_disparity_whose_interval_includes_zero_says_so():
+    # Few clusters give such intervals: they hold for all pairs at once, and the test of shuffled labels is the sharper one.
+    concluded, _, _ = rule(WIDE)
+    run = Run(Settings(draws=999), limited=False, excluded=None)
+    vague = replace(concluded, gap=replace(concluded.gap, low=-0.01))
+    assert verdict_of(vague, run).verdict == verdict_of(concluded, run).verdict == "disparity"
+    assert "includes 0: that groups differ is shown, by how much is not." in verdict_of(vague, run).reason
+    assert "includes 0" not in verdict_of(concluded, run).reason
 
 
 def test_equivalent():

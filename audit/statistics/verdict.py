@@ -100,8 +100,15 @@ def _rule(finding: Finding, run: Run) -> Ruling:
             if exceeds
             else f"That it exceeds the tolerance of {_points(finding.tolerance)} is not shown."
         )
-        return Ruling("disparity", exceeds, f"{_measured(finding, gap)} {beyond}")
+        return Ruling("disparity", exceeds, " ".join([_measured(finding, gap), beyond, *_size_open(gap)]))
     return Ruling("inconclusive", False, f"{_measured(finding, gap)} {_why_inconclusive(finding, gap)}")
+
+
+def _size_open(gap: Gap) -> list[str]:
+    """Say why a detected gap may have an interval that includes 0: the test asks one question, the interval is wide enough for all pairs."""
+    if gap.low > 0:
+        return []
+    return ["Its interval holds for every pair of groups at once and includes 0: that groups differ is shown, by how much is not."]
 
 
 def _all_within(finding: Finding, gap: Gap, alpha: float) -> bool:
