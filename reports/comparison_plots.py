@@ -59,9 +59,10 @@ def rates_by_step(trajectory: Trajectory, ax: Axes | None = None) -> Axes:
     for place, group in enumerate(groups):
         own = [(point.step, rate) for point in trajectory.points for rate in point.rates if rate.group == group and rate.value is not None]
         n = own[-1][1].n if own else 0
-        style = {"marker": MARKERS[place % len(MARKERS)], "linestyle": _DASHES[place // 10 % len(_DASHES)]}
+        marker, dash = MARKERS[place % len(MARKERS)], _DASHES[place // 10 % len(_DASHES)]
+        name = plain(f"{phrases.group(group)} ({count(n)})")
         values = [100 * (rate.value or 0.0) for _, rate in own]
-        axes.plot([step for step, _ in own], values, **style, label=plain(f"{phrases.group(group)} ({count(n)})"))
+        axes.plot([step for step, _ in own], values, marker=marker, linestyle=dash, label=name)
     _onset(axes, trajectory)
     return _stepped(axes, plain(f"{words.subject_of(trajectory, trajectory.truth)}, %"))
 

@@ -76,7 +76,7 @@ def forest(finding: Finding, audit: AuditResult, alpha: float, ax: Axes | None =
         if levels in contrasts:
             _difference(axes, y, contrasts[levels])
         else:
-            axes.text(0.5, y, "not compared", color=FAINT, fontsize=8, va="center", transform=axes.get_yaxis_transform(), ha="center")
+            axes.text(0.02, y, "not compared", color=FAINT, fontsize=8, va="center", transform=axes.get_yaxis_transform())
     _rows(axes, [plain(f"{phrases.group(cell.group)} ({count(cell.n)})") for cell in finding.by_group], finding.attributes)
     axes.set_xlabel(plain(words.subject(finding, audit)) + f", group minus all others\n{POINTS}, with {_level(alpha)} intervals")
     legend(axes)
@@ -100,18 +100,23 @@ def gaps(audit: AuditResult, alpha: float, ax: Axes | None = None, *, primary: b
     for y, finding in enumerate(shown):
         gap = finding.gap
         if gap is None:
-            axes.text(0.5, y, "not estimable", color=FAINT, fontsize=8, va="center", ha="center", transform=axes.get_yaxis_transform())
+            axes.text(0.02, y, "not estimable", color=FAINT, fontsize=8, va="center", transform=axes.get_yaxis_transform())
             continue
         axes.barh(y, 100 * gap.null_95, height=0.7, color=BAND, zorder=0, label="chance alone gives")
         axes.plot([100 * gap.low, 100 * gap.high], [y, y], color=INK)
         axes.plot([100 * gap.value], [y], "o", color=INK, markerfacecolor=INK if finding.verdict == "disparity" else "white")
     for tolerance in sorted({finding.tolerance for finding in shown}):
         axes.axvline(100 * tolerance, color=LINE, linestyle=":", linewidth=1, label=f"tolerance: {exact_points(tolerance)}")
-    _rows(axes, [f"{plain(words.title(finding, audit)[:_LONGEST])}\n{finding.verdict}" for finding in shown], ())
+    _rows(axes, [_asked(finding, audit) for finding in shown], ())
     axes.set_xlim(left=0)
     axes.set_xlabel(f"largest gap between groups\n{POINTS}, with {_level(alpha)} intervals")
     legend(axes)
     return axes
+
+
+def _asked(finding: Finding, audit: AuditResult) -> str:
+    by = plain(f"by {phrases.attributes(finding.attributes)}"[:_LONGEST])
+    return f"{plain(words.subject(finding, audit)[:_LONGEST])}\n{by}: {finding.verdict}"
 
 
 # ---- intersections -------------------------------------------------------------------------------------------------------------------
@@ -173,7 +178,7 @@ def _cell(axes: Axes, place: tuple[int, int], cell: Rate | None) -> None:
         axes.text(x, y, "no images" if cell is None else words.STATUSES[cell.status], ha="center", va="center", fontsize=7, color=FAINT)
         return
     if cell.status != "ok":
-        axes.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, fill=False, hatch="///", edgecolor=FAINT, linewidth=0, alpha=0.4))
+        axes.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, fill=False, hatch="///", edgecolor=FAINT, linewidth=0, alpha=0.7))
     behind = {"facecolor": "white", "edgecolor": "none", "alpha": 0.7, "pad": 1.0}
     axes.text(x, y, f"{percent(cell.value)}\nn = {count(cell.n)}", ha="center", va="center", fontsize=8, bbox=behind)
 
