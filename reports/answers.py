@@ -54,6 +54,7 @@ class Confusion:
     answers: tuple[str, ...]
     overall: ConfusionPanel
     panels: tuple[ConfusionPanel, ...]
+    """None where no group has enough images of any true answer: nothing could be judged in them."""
     side: int
     reach: str
     """How far from all images the darkest shade is."""
@@ -156,8 +157,13 @@ def _confusion(table: Crosstab, settings: Settings) -> Confusion | None:
         for i, level in enumerate(table.levels)
         if n[i].sum() and level != UNKNOWN
     )
+    judged = bool(np.isfinite(shares).any())
     return Confusion(
-        tuple(table.answers[j] for j in answered), ConfusionPanel("all images", (), _rows(names, overall)), panels, side, points(reach, 1)
+        answers=tuple(table.answers[j] for j in answered),
+        overall=ConfusionPanel("all images", (), _rows(names, overall)),
+        panels=panels if judged else (),
+        side=side,
+        reach=points(reach, 1),
     )
 
 

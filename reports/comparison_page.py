@@ -22,7 +22,7 @@ from reports.comparison_views import (
     SideRow,
     TrajectoryView,
 )
-from reports.numbers import count, p_value, short_hash
+from reports.numbers import count, p_value, short_hashes
 from reports.page import natural, thresholds, written_date
 from reports.words import STATUSES
 
@@ -37,7 +37,7 @@ def page(comparisons: Comparisons) -> ComparisonPage:
         comparisons=comparisons,
         title=words.page_title(comparisons),
         deck=_deck(comparisons),
-        short_hashes=" ".join(short_hash(side.model.sha256) for side in comparisons.sides),
+        short_hashes=short_hashes([side.model.sha256 for side in comparisons.sides]),
         views=tuple(_comparison(f"c{i}", each, comparisons) for i, each in enumerate(comparisons.comparisons, 1)),
         series=tuple(_series(f"s{i}", each) for i, each in enumerate(comparisons.series, 1)),
         sides=tuple(_side(side, place, comparisons) for place, side in enumerate(comparisons.sides)),

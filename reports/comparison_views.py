@@ -128,7 +128,7 @@ class ComparisonPage:
     title: str
     deck: str
     short_hashes: str
-    """For the running header of the print: hexadecimal digits and blanks, whatever the file says."""
+    """For the running header of the print: hexadecimal digits, blanks and a plus, whatever the file says."""
     views: tuple[ComparisonView, ...]
     series: tuple[SeriesView, ...]
     sides: tuple[SideRow, ...]

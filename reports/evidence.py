@@ -9,7 +9,7 @@ from audit.evidence import Adjusted, Estimate
 from audit.results import AuditResult, ControlFinding, Finding, Rate
 from reports import phrases, words
 from reports.figures import Forest, dumbbells
-from reports.numbers import NOT_ESTIMABLE, count, decimals, difference, factor, in_words, number, p_value, percent, points
+from reports.numbers import NOT_ESTIMABLE, count, decimals, difference, factor, in_words, number, p_value, percent, points, span
 from reports.panels import Curve, noise_curve
 
 
@@ -134,8 +134,8 @@ def _twin(twin: ControlFinding | None) -> str:
     if twin is None or twin.gap is None or twin.low is None or twin.high is None:
         return NOT_ESTIMABLE
     places = decimals(twin.low, twin.high)
-    right = "" if twin.overall is None else f"; {percent(twin.overall, places)} of all images"
-    return f"{points(twin.gap, places)}{right}"
+    rate = "" if twin.overall is None else f"; {percent(twin.overall, places)} of all images"
+    return f"{points(twin.gap, places)} {span(twin.low, twin.high, places)}{rate}"
 
 
 # ---- how little would overturn it ----------------------------------------------------------------------------------------------------

@@ -52,6 +52,14 @@ def _titled(check: GateCheck, audit: AuditResult) -> str:
 
 def gates_sentence(results: Results) -> str:
     """Return how many gates ended in which way."""
-    counted = [(outcome, sum(gate.outcome == outcome for gate in results.gates)) for outcome in _ORDER]
-    parts = [f"{n} {outcome}" for outcome, n in counted if n]
-    return f"{in_words(len(results.gates), 'gate')}: {', '.join(parts)}."
+    return _counted([gate.outcome for gate in results.gates])
+
+
+def rows_sentence(rows: Sequence[GateRow]) -> str:
+    """Return how many of the gates that were put to one audit ended in which way."""
+    return _counted([row.outcome for row in rows])
+
+
+def _counted(outcomes: Sequence[GateOutcome]) -> str:
+    parts = [f"{n} {outcome}" for outcome in _ORDER if (n := outcomes.count(outcome))]
+    return f"{in_words(len(outcomes), 'gate')}: {', '.join(parts)}."

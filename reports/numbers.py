@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
+from collections.abc import Sequence
 
 NOT_ESTIMABLE = "not estimable"
 _MOST_DECIMALS = 3
+_MOST_HASHES = 4
 _MARKS_OF_DIRECTION = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff\u2028\u2029")
 _SPACE = "\u00a0"
 """Between a number and its unit: they stay on one line."""
@@ -200,6 +202,19 @@ def decimal(value: float | None, places: int = 3) -> str:
         return NOT_ESTIMABLE
     text = f"{value:,.{places}f}".replace("-", "−")
     return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def short_hashes(texts: Sequence[str]) -> str:
+    """Return the hashes of the models on a page for its running header: hexadecimal digits, blanks, and how many more there are.
+
+    Examples
+    --------
+    >>> short_hashes(["9c41d2aa7e03b7b7", "1"]), short_hashes(["1", "2", "3", "4", "5"])
+    ('9c41d2aa7e03 1', '1 2 3 +2')
+    """
+    shown = texts if len(texts) <= _MOST_HASHES else texts[: _MOST_HASHES - 1]
+    more = [f"+{len(texts) - len(shown)}"] if len(shown) < len(texts) else []
+    return " ".join([*map(short_hash, shown), *more])
 
 
 def short_hash(text: str) -> str:

@@ -29,7 +29,7 @@ from reports.details import finding_view
 from reports.evidence import evidence
 from reports.figures import Forest, signed_forest
 from reports.grids import curve_figure, in_order, share_bar
-from reports.numbers import count, difference, exact_points, in_words, p_value, short_hash
+from reports.numbers import count, difference, exact_points, in_words, p_value, short_hashes
 from reports.panels import strip
 from reports.scores import scores
 from reports.views import (
@@ -51,6 +51,8 @@ _MONTHS = (
     "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December",
 )  # fmt: skip
 """Not strftime's: those follow the locale."""
+_BY_RULE = "predictions"
+"""The probe of a file about which no probe was named."""
 _ORDER = {"disparity": 0, "inconclusive": 1, "equivalent": 2, "not estimable": 3}
 
 
@@ -60,11 +62,13 @@ def page(results: Results) -> Page:
         results=results,
         audits=_audits(results),
         title=page_title(results),
-        short_hashes=" ".join(short_hash(audit.model.sha256) for audit in results.audits),
+        short_hashes=short_hashes([audit.model.sha256 for audit in results.audits]),
         created=written_date(results.timing.created),
         command=" ".join([results.command[0], shlex.join(results.command[1:])]) if results.command else "",
         thresholds=thresholds(results.settings),
         environment=tuple((part, results.environment[part]) for part in natural(results.environment)),
+        has_clusters=any(audit.data.clusters is not None for audit in results.audits),
+        has_examples=any(audit.examples for audit in results.audits),
         equivalence_level=round(100 * (1 - 2 * results.settings.alpha), 6),
         sha256=hashlib.sha256(to_json(results).encode("utf-8", "surrogatepass")).hexdigest(),
     )
@@ -75,8 +79,10 @@ def page_title(results: Results) -> str:
     models = tuple(dict.fromkeys(audit.model.name for audit in results.audits))
     probes = tuple(dict.fromkeys(audit.probe.name for audit in results.audits))
     model = models[0] if len(models) == 1 else in_words(len(models), "model")
+    if results.audits and all(phrases.answers_only(audit.model) for audit in results.audits):
+        model = f"the answers in {model}"
     probe = f"the {probes[0]} probe" if len(probes) == 1 else in_words(len(probes), "probe")
-    return f"Audit of {model} with {probe}"
+    return f"Audit of {model}" if probes == (_BY_RULE,) else f"Audit of {model} with {probe}"
 
 
 def written_date(created: str) -> str:
@@ -182,6 +188,7 @@ def _measurement(key: str, record: MeasurementRecord, ordered: Sequence[FindingV
         primary=tuple(view for view in own if view.finding.primary),
         context=tuple(view for view in own if not view.finding.primary),
         prompts=tuple((label, record.prompts[label], record.answers.get(label, label)) for label in record.labels),
+        has_prompts=any(record.prompts.values()),
         outcomes=tuple((outcome, record.outcomes[outcome]) for outcome in natural(record.outcomes)),
         answers=tuple(
             sorted(((answer, record.answer_counts[answer]) for answer in natural(record.answer_counts)), key=lambda each: -each[1])

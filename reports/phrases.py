@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from audit.errors import DataError
-from audit.results import Contrast, Finding, MeasurementRecord, PairedFinding, Rate
-from audit.types import Group
+from audit.results import Contrast, Finding, MeasurementRecord, PairedFinding, Rate, Results
+from audit.types import Group, ModelRecord
 from reports.numbers import (
     count,
     decimal,
@@ -94,7 +94,12 @@ def facts(finding: Finding) -> tuple[tuple[str, str], ...]:
     if gap is None:
         return (("Tolerance", exact_points(finding.tolerance)), *trivial)
     places = gap_places(finding)
-    chi2 = "not estimable" if gap.chi2 is None else f"{decimal(gap.chi2, 1)}, {p_phrase(gap.chi2_p if gap.chi2_p is not None else 1.0)}"
+    if finding.overall.clusters is not None:
+        chi2 = "not for clusters"
+    elif gap.chi2 is None or gap.chi2_p is None:
+        chi2 = "not estimable"
+    else:
+        chi2 = f"{decimal(gap.chi2, 1)}, {p_phrase(gap.chi2_p)}"
     return (
         ("Largest gap", gap_text(finding)),
         ("Chance alone gives", f"{number(gap.null_mean, places)} on average, up to {points(gap.null_95, places)}"),
@@ -174,6 +179,46 @@ def baseline(cell: Rate) -> str:
 def printed(published: float | None) -> str:
     """Return a published cell as it was printed, in percent; blank where it was blank."""
     return "" if published is None else f"{100 * published:.1f}"
+
+
+def stopped(text: str) -> str:
+    """Return foreign text with the full stop of a sentence: one, whether it brought its own or not.
+
+    Examples
+    --------
+    >>> stopped("Claims by rule."), stopped("FairFace")
+    ('Claims by rule.', 'FairFace.')
+    """
+    return text if text.endswith((".", "!", "?")) else f"{text}."
+
+
+def first_sentence(text: str) -> str:
+    """Return a reason without the groups that it names: they stand with the finding.
+
+    Examples
+    --------
+    >>> first_sentence("A comparison needs two groups; 1 of 7 has. Not compared: Black (n = 27).")
+    'A comparison needs two groups; 1 of 7 has.'
+    """
+    return stopped(text.partition(". ")[0])
+
+
+def answers_only(model: ModelRecord) -> bool:
+    """Whether no model was loaded: the answers were read from a file."""
+    return not (model.parameters or model.dimensions)
+
+
+def answering(results: Results) -> str:
+    """Return how an image gets its answer, for every kind of model on the page."""
+    models = [audit.model for audit in results.audits]
+    asked = [model for model in models if model.asked]
+    read = [model for model in models if answers_only(model)]
+    kinds = (
+        ("the label whose prompt lies nearest to it", len(models) - len(asked) - len(read)),
+        ("the option that a generative model finds likeliest, a token", len(asked)),
+        ("the one that the file of predictions states", len(read)),
+    )
+    return f"Every image gets one answer: {', or '.join(text for text, n in kinds if n) or 'a label'}."
 
 
 def decision(record: MeasurementRecord) -> str:

@@ -22,6 +22,9 @@ HASH = "sha256-" + base64.b64encode(hashlib.sha256(_SCRIPT).digest()).decode()
 """What the page's policy lets run: this script, to the byte, and no other."""
 _WORDS = {
     "all": "all",
+    "only": "only",
+    "by": "by",
+    "against": "differences to",
     "anyLabel": "any: the right answer",
     "rest": "the rest",
     "everybody": "all images",

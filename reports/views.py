@@ -89,6 +89,8 @@ class MeasurementView:
     context: tuple[FindingView, ...]
     prompts: tuple[tuple[str, tuple[str, ...], str], ...]
     """Label, its prompts, and the answer it stands for."""
+    has_prompts: bool
+    """False where the labels were not put as prompts: answers read from a file, options of a question."""
     outcomes: tuple[tuple[str, tuple[str, ...]], ...]
     answers: tuple[tuple[str, int], ...]
     """How often each answer was given, the commonest first."""
@@ -181,11 +183,13 @@ class Page:
     audits: tuple[AuditView, ...]
     title: str
     short_hashes: str
-    """For the running header of the print, which is part of the style sheet: hexadecimal digits and blanks, whatever the file says."""
+    """For the running header of the print, part of the style sheet: hexadecimal digits, blanks and a plus, whatever the file says."""
     created: str
     command: str
     thresholds: tuple[tuple[str, str, str, str], ...]
     environment: tuple[tuple[str, str], ...]
+    has_examples: bool
+    has_clusters: bool
     equivalence_level: float
     """In percent: the level of the intervals that an equivalence needs."""
     sha256: str

@@ -155,7 +155,8 @@ def sentence(what_if: WhatIf) -> str:
     utility = what_if.utility
     return (
         f"{name} ({what_if.setting}): the gap would change from {_estimate(what_if.gap_before)} to {_estimate(what_if.gap)} "
-        f"on these images, {ENDINGS[what_if.outcome]}; accuracy from {percent(utility.before, 1)} to {percent(utility.after, 1)}."
+        f"on these images, {ENDINGS[what_if.outcome]}; accuracy from {percent(utility.before, 1)} to {percent(utility.after, 1)} "
+        f"({_signed(utility.change)} points)."
     )
 
 
@@ -175,7 +176,7 @@ def _row(place: int, marks: Mapping[str, str], asked: WhatIfs) -> Row:
         p=p_value(each.change_p_adjusted),
         ending=ENDINGS[each.outcome],
         floor=points(each.null_95, 1),
-        random="none" if each.beats_random is None else percent(each.beats_random),
+        random="no such control" if each.beats_random is None else percent(each.beats_random),
         accuracy=percent(utility.after, 1),
         cost=_signed(utility.change),
         answered=percent(utility.answered) if utility.answered < 1 else "all",

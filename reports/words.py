@@ -124,7 +124,8 @@ def headline(finding: Finding, audit: AuditResult) -> str:
 
 
 def _rate_for(cell: Rate) -> str:
-    return f"{rate(cell.value, cell.low, cell.high)} for {group(cell.group)} (n\u00a0=\u00a0{count(cell.n)})"
+    clusters = "" if cell.clusters is None else f" in {in_words(cell.clusters, 'cluster')}"
+    return f"{rate(cell.value, cell.low, cell.high)} for {group(cell.group)} (n\u00a0=\u00a0{count(cell.n)}{clusters})"
 
 
 def _p_text(finding: Finding) -> str:
@@ -158,7 +159,7 @@ def paired_headline(paired: PairedFinding) -> str:
         f"Only the {paired.first} image is answered right in {count(paired.only_first_correct)}, only the {paired.second} image in "
         f"{count(paired.only_second_correct)}: net {difference(paired.difference, paired.low, paired.high)} points, "
         f"{p_phrase(paired.p_adjusted, 'adjusted p')} over {in_words(paired.clusters, 'cluster')} "
-        f"of one {attributes([paired.cluster_attribute])} each."
+        f"of one {attributes([paired.cluster_attribute])} each. Its intervals count pairs, its p clusters."
     )
 
 

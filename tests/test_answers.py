@@ -69,6 +69,19 @@ def test_small_groups_are_hatched_and_empty_ones_are_not_there():
     assert {shade for _, shade in view.rows[1].cells} == {"hatched"}
 
 
+def test_confusion_by_group_is_left_out_where_no_group_has_enough_images_of_any_truth():
+    # 20 cooks and 20 judges of each gender: fewer than 30, and together 40.
+    few = CountRecord("occupation", ("gender",), (("man", "woman"),), ("cook", "judge"), True, (0, 3, 4, 7), (20, 20, 20, 20), ())
+    found = results(few)
+    view = next(each for each in answers(found.audits[0], found.settings) if each.title.endswith("by gender"))
+    page = render(found)
+
+    assert view.confusion.panels == ()
+    assert view.confusion.overall.rows == (("cook", "40", ("100.0", "0.0")), ("judge", "40", ("0.0", "100.0")))
+    assert "No group has enough images of any true answer" in page
+    assert "The same numbers as tables" not in page
+
+
 def test_more_answers_than_anybody_reads_are_left_to_the_slicer():
     many = tuple(f"word {i}" for i in range(MOST_ANSWERS + 1))
     found = results(CountRecord("occupation", ("gender",), (("man", "woman"),), many, False, (0, 30), (50, 50), ()))

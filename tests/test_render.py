@@ -121,7 +121,7 @@ def test_the_first_screen_says_verdict_planted_skew_findings_and_what_was_not_te
     said = text_of(page)
 
     assert "Disparity. In what was tested, the model treats some groups differently, by more than chance explains." in said
-    assert "Known beforehand, from the checkpoint: Trained on 3953 emoji drawings" in said
+    assert "Known beforehand The checkpoint says: Trained on 3953 emoji drawings" in said
     assert "Planted on purpose: in the captions of women" in said
     assert "Occupation accuracy is 72 % [63, 80] for woman (n = 100) against 98.0 % [93.0, 99.4] for man (n = 100)" in said
     assert "What was not tested" in said
@@ -317,8 +317,17 @@ def test_a_finding_that_cannot_be_estimated_is_told_in_words(cells):
     said = text_of(render(odd(cells)))
 
     assert "Not estimable. Too few images to compare any two groups." in said
-    assert "not estimable: " in said
+    reasons = "A comparison needs two groups with at least 30 images|No image counts for the accuracy: there is nothing to divide by"
+    assert re.search(f"Not estimable Occupation accuracy by gender ({reasons})", said)
     assert "nan" not in said.lower().split()
+
+
+def test_a_table_has_no_empty_columns_of_differences_where_no_group_is_compared():
+    compared = render(odd({("man",): (50, 60), ("woman",): (20, 50)}))
+    alone = render(odd({("man",): (3, 5), ("woman",): (0, 0)}))
+
+    assert "Minus the rest Corrected Adj. p Status" in text_of(compared)
+    assert "Minus the rest" not in text_of(alone)
 
 
 def test_equal_rates_draw_a_page(tmp_path):

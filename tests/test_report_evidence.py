@@ -61,7 +61,7 @@ def test_every_question_stands_beside_its_controls(audit, said):
     assert measured.startswith("26")
     assert measured.replace("\u00a0", " ") in said
     assert "the same architecture with weights drawn anew (seed 0), never trained" in said
-    assert "4 points; 21 % of all images" in said
+    assert "4 points [−3, 11]; 21 % of all images" in said
 
 
 def test_a_control_without_a_twin_says_how_to_get_one(even):

@@ -1,6 +1,7 @@
 """The page's own slicer, driven in a real browser: its numbers are those that the audit's statistics give for the same slice."""
 
 import json
+import re
 import runpy
 import shutil
 from dataclasses import replace
@@ -235,6 +236,17 @@ def test_the_heat_map_and_the_chart_follow(page):
 
     page.set_checked("#slice-by input[data-name=gender]", False)
     assert page.locator("#slice-charts .heat").count() == 0
+
+
+@pytest.mark.browser
+def test_the_caption_says_what_was_chosen_since_paper_has_no_controls(page):
+    choose(
+        page, {"table": 0, "metric": "selection_rate", "label": "harm", "by": ["race", "gender"], "only": {"age": "young"}, "reference": 0}
+    )
+    said = re.sub("[\u2068\u2069]", "", page.inner_text("#slice-caption"))
+
+    assert said.endswith("selection rate; harm; only age young; by race × gender; differences to the rest")
+    assert said.startswith("one: What is said? (one)")
 
 
 @pytest.mark.browser

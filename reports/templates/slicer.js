@@ -230,6 +230,15 @@
     return kind === "" ? null : kind === "answer" ? new Set([Number(i)]) : new Set(table().outcomes[Number(i)].answers);
   };
 
+  // What was chosen, in words: the printed page has no controls.
+  const caption = (chosen, query) => {
+    const picked = id => isolated([at(id).selectedOptions[0]?.textContent ?? ""]);
+    const only = query.only.flatMap((code, i) => code < 0 ? []
+      : [data.words.only + " " + isolated([chosen.attributes[i].name + " " + chosen.attributes[i].levels[code]])]);
+    const by = (query.by.length ? data.words.by + " " : "") + isolated(query.by.map(i => chosen.attributes[i].name));
+    return [picked("table"), picked("metric"), picked("label"), ...only, by, data.words.against + " " + picked("reference")].join("; ");
+  };
+
   const draw = () => {
     const chosen = table(), by = checked(), tolerance = Math.max(0, Number(at("tolerance").value) || 0) / 100;
     const only = chosen.attributes.map((_, i) => Number(at("only-" + i).value));
@@ -240,6 +249,7 @@
     query.reference = at("reference").value;
     cells = slice(chosen, query);
     const shown = cells.slice(0, MOST_ROWS);
+    at("caption").textContent = caption(chosen, query);
     at("rows").replaceChildren(...shown.map(cell => tableRow(cell, tolerance)));
     const ok = cells.filter(cell => cell.status === "ok").sort((a, b) => a.value - b.value);
     const all = pooled(cells);

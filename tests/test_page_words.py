@@ -1,0 +1,90 @@
+"""What the page says of an audit follows from what was audited: a model, answers from a file, images in clusters, small pictures."""
+
+import html
+import re
+import runpy
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+from audit import results as facts
+from reports.render import render
+
+samples = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("report_samples.py"))))
+
+
+def text_of(page):
+    """Return what a person reads: no style sheet, no tags, entities resolved, one kind of blank."""
+    body = re.sub(r"<style>.*?</style>", "", page, flags=re.DOTALL)
+    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", body)).split())
+
+
+def made_elsewhere(audit):
+    """The same answers, as `--predictions` has them: no model was loaded and nothing was asked by prompt."""
+    model = replace(audit.model, name="answers.csv", kind="predictions made elsewhere", parameters=0, dimensions=0)
+    without = tuple(replace(record, prompts=dict.fromkeys(record.labels, ()), preset="made elsewhere") for record in audit.measurements)
+    source = replace(audit.probe, name="predictions", source="Claims by rule.")
+    return samples.results(replace(audit, model=model, measurements=without, probe=source, twin=None, specifications=()))
+
+
+def test_of_answers_from_a_file_the_page_says_that_nothing_was_asked():
+    results = made_elsewhere(samples.emoji())
+    said = text_of(render(results))
+
+    assert "Audit of the answers in answers.csv" in said
+    assert "with the predictions probe" not in said
+    assert "No model was asked here: the answers were read from answers.csv." in said
+    assert "Every text that the model was given" not in said
+    assert "Labels and prompts of" not in said
+    assert "There is no untrained twin: no model was loaded." in said
+    assert "Every image gets one answer: the one that the file of predictions states. Answers are counted" in said
+    assert "Claims by rule. Licence" in said
+
+
+def test_of_a_model_the_page_says_how_its_answers_came_about():
+    said = text_of(render(samples.results(samples.emoji())))
+
+    assert "Every image gets one answer: the label whose prompt lies nearest to it. Answers are counted" in said
+    assert "Every text that the model was given" in said
+
+
+def test_a_group_in_clusters_says_in_how_many():
+    audit = samples.emoji()
+    found = audit.findings[0]
+    of = {("woman",): 20, ("man",): 19, ("person",): 18}
+    clustered = replace(found, by_group=tuple(replace(cell, clusters=of[cell.group]) for cell in found.by_group))
+    said = text_of(render(samples.results(replace(audit, findings=(clustered, *audit.findings[1:])))))
+
+    assert "for woman (n = 100 in 20 clusters) against 98.0 % [93.0, 99.4] for man (n = 100 in 19 clusters)" in said
+
+
+def test_the_footer_says_whether_the_page_has_pictures():
+    audit = samples.emoji()
+    shown = replace(audit, examples=(facts.Example("occupation", "/9j/4AAQ"),))
+
+    assert "no request to anywhere, no image." in text_of(render(samples.results(audit)))
+    said = text_of(render(samples.results(shown)))
+    assert "no request to anywhere, with small pictures that were asked for." in said
+    assert "1 small picture of them, asked for with --include-examples, is part of this report; no name of an image file is." in said
+
+
+def test_what_the_clusters_do_to_the_numbers_is_said_where_there_are_clusters():
+    audit = samples.emoji()
+    clustered = replace(audit, data=replace(audit.data, clusters=20, cluster="occupation"))
+    plain, said = (text_of(render(samples.results(each))) for each in (audit, clustered))
+
+    for words in (
+        "Images 300 in 20 clusters (by occupation)",
+        "Images that belong together Where the data say that images come in clusters",
+        "Intervals and p in this section count images, not clusters",
+    ):
+        assert words in said
+        assert words not in plain
+
+
+def test_the_running_header_of_many_models_stays_short():
+    audit = samples.emoji()
+    hashes = [f"{place:x}" * 64 for place in range(1, 7)]
+    many = [replace(audit, model=replace(audit.model, name=each[:1], sha256=each)) for each in hashes]
+
+    assert '@top-right { content: "111111111111 222222222222 333333333333 +3"; }' in render(samples.results(*many))
