@@ -105,7 +105,7 @@ def _rule(finding: Finding, run: Run) -> Ruling:
 
 
 def _size_open(gap: Gap) -> list[str]:
-    """Say why a detected gap may have an interval that includes 0: the test asks one question, the interval is wide enough for all pairs."""
+    """Say why the interval of a detected gap may include 0: the test asks one question, the interval holds for all pairs."""
     if gap.low > 0:
         return []
     return ["Its interval holds for every pair of groups at once and includes 0: that groups differ is shown, by how much is not."]
