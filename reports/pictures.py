@@ -44,7 +44,7 @@ def pictures(results: Results, form: str = "svg") -> Iterator[tuple[str, bytes]]
                 yield f"{i}-{j:02d}-{_slug(finding.id)}.{form}", _saved(figure, form)
         for j, curve in enumerate(audit.specifications, 1):
             if any(point.difference is not None for point in curve.points):
-                figure = _figure(partial(plots.specification, curve, alpha), curve.question, 4.6)
+                figure = _figure(partial(plots.specification, curve, alpha), curve.question, 5.6)
                 yield f"{i}-wording-{j:02d}-{_slug(curve.question)}.{form}", _saved(figure, form)
 
 

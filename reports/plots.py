@@ -100,7 +100,7 @@ def gaps(audit: AuditResult, alpha: float, ax: Axes | None = None, *, primary: b
     for y, finding in enumerate(shown):
         gap = finding.gap
         if gap is None:
-            axes.text(0.02, y, "not estimable", color=FAINT, fontsize=8, va="center", transform=axes.get_yaxis_transform())
+            axes.text(0.5, y, "not estimable", color=FAINT, fontsize=8, ha="center", va="center", transform=axes.get_yaxis_transform())
             continue
         axes.barh(y, 100 * gap.null_95, height=0.7, color=BAND, zorder=0, label="chance alone gives")
         axes.plot([100 * gap.low, 100 * gap.high], [y, y], color=INK)
@@ -195,7 +195,7 @@ def specification(curve: SpecificationCurve, alpha: float, ax: Axes | None = Non
         axes.plot([x], [100 * (point.difference or 0.0)], "o", color=INK, markersize=9 if point.default else 4)
     axes.axhline(0, color=LINE, linestyle="--", linewidth=1)
     axes.set_ylabel(
-        plain(f"{phrases.group(curve.first)} minus {phrases.group(curve.second)}") + f"\n{POINTS}, with {_level(alpha)} intervals"
+        plain(f"{phrases.group(curve.first)} minus {phrases.group(curve.second)}") + f"\n{POINTS},\nwith {_level(alpha)} intervals"
     )
     names = [plain(f"{point.preset}, {point.variant}"[:_LONGEST]) for point in points]
     if len(points) <= _MOST_NAMES:

@@ -88,7 +88,10 @@ def test_what_is_saved_is_loaded_as_it_was(changes, tmp_path):
 def test_a_tolerance_of_ones_own(tmp_path):
     first, second = (audit.load(samples.audit(tmp_path / name, {"b": wrong})) for name, wrong in (("x", 60), ("y", 6)))
 
-    assert set(first.compare(second, tolerance=0.5).metrics.tolerance) == {0.5}
+    changed = first.compare(second, tolerance=0.5)
+
+    assert set(changed.metrics.tolerance) == {0.5}
+    assert changed.facts.settings == replace(samples.SETTINGS, tolerance=0.5)
 
 
 def test_a_dumbbell_has_both_rates_of_every_group(changes):
