@@ -15,6 +15,7 @@ from fairlearn.metrics import (
 from audit.errors import DataError
 from audit.statistics.counts import count_table
 from audit.statistics.findings import conclude, findings
+from audit.statistics.frames import row_frame
 from audit.statistics.resampling import resample_counts
 from audit.types import Claim, LabelSet, Measurement, Predictions, Settings
 
@@ -43,7 +44,10 @@ def values(finding):
 def test_t1_string_labels_hide_a_total_difference():
     y_true, y_pred = ["cat"] * 8, ["cat"] * 4 + ["dog"] * 4
     assert demographic_parity_difference(y_true, y_pred, sensitive_features=G) == 0.0
+    with np.errstate(invalid="ignore"):
+        assert np.isnan(demographic_parity_ratio(y_true, y_pred, sensitive_features=G))
     assert ask("selection_rate", "cat", y_true, y_pred).gap.value == 1.0
+    assert ask("selection_rate", "cat", y_true, y_pred).gap.ratio == 0.0
 
 
 def test_t2_only_class_one_is_looked_at():
@@ -189,6 +193,27 @@ def test_t12_an_absent_group_is_shown_as_absent():
     assert "c (n = 0)" in finding.reason
 
 
+def test_t12_an_intersection_that_nobody_has_is_shown_as_absent():
+    """Black women 1 of 2, white women 2 of 2, black men 0 of 2, no white men: fairlearn has a row of NaN and passes over it."""
+    rows = pd.DataFrame({"race": ["b", "b", "w", "w", "b", "b"], "gender": ["f"] * 4 + ["m"] * 2})
+    y_pred = np.array([1, 0, 1, 1, 0, 0])
+    frame = MetricFrame(metrics={"s": selection_rate}, y_true=y_pred, y_pred=y_pred, sensitive_features=rows)
+    assert np.isnan(frame.by_group.loc[("w", "m"), "s"])
+    assert frame.difference()["s"] == 1.0  # and says nothing of white men
+    answered = Predictions(("0", "1"), ("0", "1"), np.zeros((6, 2), np.float32), y_pred.astype(str), None, rows, np.zeros(6, np.float32))
+    claim = Claim("selection_rate", ("race", "gender"), "it")
+    measurement = Measurement("m", "?", LabelSet("l", ("0", "1"), {}), "p v1", (claim,), outcomes={"it": ("1",)})
+    found = findings(measurement, answered, {"race": ("b", "w"), "gender": ("f", "m")}, SETTINGS)
+    finding = conclude(found, SETTINGS, limited=False, excluded=None)[0][0]
+    assert {rate.group: (rate.n, rate.value, rate.status) for rate in finding.by_group} == {
+        ("b", "f"): (2, 0.5, "ok"),
+        ("b", "m"): (2, 0.0, "ok"),
+        ("w", "f"): (2, 1.0, "ok"),
+        ("w", "m"): (0, None, "absent"),
+    }
+    assert "w × m (n = 0)" in finding.reason
+
+
 def test_t13_the_work_does_not_grow_with_the_images(monkeypatch):
     """Whether 8 or 8,000 images: fairlearn is given the same four rows, and no bootstrap is asked of it."""
     from fairlearn import metrics
@@ -260,3 +285,34 @@ def test_t14_the_bootstrap_of_a_count_table_means_nothing():
     assert (low, high) == (0.0, 1.0)
     finding = ask("selection_rate", "1", [1] * 10_000, ([1] * 1000 + [0] * 4000) * 2, ["a"] * 5000 + ["b"] * 5000)
     assert finding.by_group[0].high - finding.by_group[0].low == pytest.approx(0.022, abs=5e-4)
+
+
+def test_t14_the_overall_rate_includes_the_group_and_its_distance_has_no_sign():
+    """All of a are selected and none of b. Against all, a's own images halve the distance, and who is ahead is not said."""
+    y_pred = [1] * 4 + [0] * 4
+    frame = MetricFrame(metrics={"s": selection_rate}, y_true=y_pred, y_pred=y_pred, sensitive_features=G)
+    assert frame.difference(method="to_overall")["s"] == 0.5
+    contrasts = ask("selection_rate", "1", y_pred, y_pred).contrasts
+    assert [(each.first, each.second, each.difference) for each in contrasts] == [(("a",), (), 1.0), (("b",), (), -1.0)]
+
+
+def test_t14_the_type_of_an_answer_depends_on_how_it_was_asked():
+    """A single metric makes `difference()` a number, a dict of one a Series; ours is always the latter."""
+    y_pred = [1] * 4 + [0] * 4
+    bare, named = (
+        MetricFrame(metrics=metrics, y_true=y_pred, y_pred=y_pred, sensitive_features=G)
+        for metrics in (selection_rate, {"s": selection_rate})
+    )
+    assert (np.ndim(bare.difference()), type(named.difference())) == (0, pd.Series)
+    ours = row_frame(pd.DataFrame({"group": G}), *[pd.Series(y_pred).astype(str)] * 2, "selection_rate", frozenset({"1"}))
+    assert ours.difference().to_dict() == {"selection_rate": 1.0}
+
+
+def test_t14_words_are_no_classes_to_a_true_positive_rate():
+    """Two words are an error, three too; ours is the rate of the word that is asked about, whatever else occurs."""
+    y_true, y_pred = ["cat"] * 8, ["cat"] * 4 + ["dog"] * 2 + ["cow"] * 2
+    with pytest.raises(ValueError):
+        true_positive_rate(y_true[:6], y_pred[:6])
+    with pytest.raises(ValueError):
+        true_positive_rate(y_true, y_pred)
+    assert values(ask("true_positive_rate", "cat", y_true, y_pred)) == {"a": 1.0, "b": 0.0}
