@@ -11,8 +11,8 @@ from reports.numbers import in_words, number
 
 WIDTH, HEIGHT = 620, 360
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 28, 24, 46
-_NEAR = 11.0
-"""Letters closer than this, in pixels, would lie on each other: they share one label."""
+_BESIDE, _ABOVE = 13.0, 24.0
+"""Settings closer than this, in pixels, share one label: a letter is as wide as the first, and with its dot as high as the second."""
 
 
 @dataclass(frozen=True)
@@ -114,15 +114,16 @@ def _dots(places: Iterable[tuple[float, float]]) -> str:
 
 
 def _letters(marks: Sequence[tuple[str, tuple[float, float]]]) -> tuple[Mark, ...]:
-    """Return a label above each default; what lies together is labelled together."""
-    together: list[tuple[list[str], tuple[float, float]]] = []
-    for letter, (x, y) in marks:
-        near = next((names for names, (a, b) in together if abs(a - x) < _NEAR and abs(b - y) < _NEAR), None)
+    """Return a label above each default; what lies together is labelled together, above the topmost, so that no dot hides a letter."""
+    together: list[tuple[list[str], list[tuple[float, float]]]] = []
+    for letter, (x, y) in sorted(marks, key=lambda mark: mark[1][1]):
+        near = next((each for each in together if any(abs(a - x) < _BESIDE and abs(b - y) < _ABOVE for a, b in each[1])), None)
         if near is None:
-            together.append(([letter], (x, y)))
+            together.append(([letter], [(x, y)]))
         else:
-            near.append(letter)
-    return tuple(Mark(px(x), px(y - 11), " ".join(names)) for names, (x, y) in together)
+            near[0].append(letter)
+            near[1].append((x, y))
+    return tuple(Mark(px(places[0][0]), px(places[0][1] - 11), " ".join(sorted(names))) for names, places in together)
 
 
 def _description(frontier: Frontier) -> str:

@@ -171,6 +171,19 @@ def test_letters_that_would_lie_on_each_other_share_a_place():
     assert [mark.text for mark in figure.letters] == ["A B C"]
 
 
+def test_a_dot_does_not_hide_the_letter_of_one_below_it():
+    # A scale of 70 to 90 % over 290 pixels: one point of accuracy is 14.5 pixels, two are 29.
+    near, far = (
+        frontier(*((what_if(method, "s", accuracy=accuracy), True) for method, accuracy in (("projection", 0.9), ("abstention", lower))),
+                 (what_if("group-thresholds", "s", accuracy=0.7), True))
+        for lower in (0.89, 0.88)
+    )  # fmt: skip
+    marks = {"projection": "A", "abstention": "B", "group-thresholds": "C"}
+
+    assert [mark.text for mark in plane(near, marks, "gender").letters] == ["A B", "C"]
+    assert [mark.text for mark in plane(far, marks, "gender").letters] == ["A", "B", "C"]
+
+
 def test_one_point_that_changes_nothing_is_drawn():
     same = frontier((what_if(gap=0.0, accuracy=1.0, gap_before=Estimate(0.0, 0.0, 0.1)), True))
     assert plane(replace(same, gap=0.0, accuracy=1.0), {"projection": "A"}, "g").frontier == ""
