@@ -84,7 +84,16 @@ def answers(audit: AuditResult, settings: Settings, *, brief: bool = False) -> t
         for attribute in _attributes(audit, measurement.name)
         if _fits(records.get(measurement.name), attribute)
     )
-    return tuple(replace(each, confusion=None) if brief else each for each in found)
+    return _told_once(replace(each, confusion=None) if brief else each for each in found)
+
+
+def _told_once(found: Iterable[Answers]) -> tuple[Answers, ...]:
+    """Return the matrices; where no group can be judged, the confusion is that of all images, the same for every attribute."""
+    kept: list[Answers] = []
+    for each in found:
+        again = each.confusion is not None and not each.confusion.panels and any(each.confusion == one.confusion for one in kept)
+        kept.append(replace(each, confusion=None) if again else each)
+    return tuple(kept)
 
 
 def _attributes(audit: AuditResult, measurement: str) -> Iterable[str]:

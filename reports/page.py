@@ -251,7 +251,8 @@ def natural(names: Iterable[str]) -> list[str]:
 
 
 def _curve(key: str, curve: SpecificationCurve) -> CurveView:
-    return CurveView(key, curve, share_bar(curve), curve_figure(curve), tuple(map(_curve_row, in_order(curve))))
+    has_numbers = any(point.gap is not None or point.difference is not None for point in curve.points)
+    return CurveView(key, curve, share_bar(curve), curve_figure(curve), tuple(map(_curve_row, in_order(curve))), has_numbers)
 
 
 def _curve_row(point: SpecificationPoint) -> CurveRow:

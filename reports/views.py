@@ -137,6 +137,8 @@ class CurveView:
     shares: ShareBar | None
     figure: CurveFigure | None
     rows: tuple[CurveRow, ...]
+    has_numbers: bool
+    """Whether anything was estimable under any wording; where nothing was, the wordings are named and no more."""
 
 
 @dataclass(frozen=True)

@@ -82,6 +82,16 @@ def test_confusion_by_group_is_left_out_where_no_group_has_enough_images_of_any_
     assert "The same numbers as tables" not in page
 
 
+def test_what_is_the_same_for_every_attribute_is_told_once():
+    # By tone as by gender no group has 30 images of a truth: the confusion of all images stands with the first of them only.
+    few = CountRecord("occupation", ("gender", "tone"), (("man", "woman"), ("dark", "light")), ("cook", "judge"), True, (0, 3, 12, 15),
+                      (20, 20, 20, 20), ())  # fmt: skip
+    found = results(few)
+
+    assert [each.title.rpartition(" ")[2] for each in answers(found.audits[0], found.settings)] == ["gender", "tone"]
+    assert [each.confusion is None for each in answers(found.audits[0], found.settings)] == [False, True]
+
+
 def test_more_answers_than_anybody_reads_are_left_to_the_slicer():
     many = tuple(f"word {i}" for i in range(MOST_ANSWERS + 1))
     found = results(CountRecord("occupation", ("gender",), (("man", "woman"),), many, False, (0, 30), (50, 50), ()))

@@ -88,3 +88,26 @@ def test_the_running_header_of_many_models_stays_short():
     many = [replace(audit, model=replace(audit.model, name=each[:1], sha256=each)) for each in hashes]
 
     assert '@top-right { content: "111111111111 222222222222 333333333333 +3"; }' in render(samples.results(*many))
+
+
+def test_wordings_under_which_nothing_could_be_estimated_are_named_and_not_tabled():
+    audit = samples.fairface()
+    curve = audit.specifications[0]
+    nothing = dict.fromkeys(("difference", "low", "high", "gap", "p"))
+    none = {
+        "median": None,
+        "smallest": None,
+        "largest": None,
+        "share_same_sign": None,
+        "share_detected": None,
+        "joint_p": None,
+        "shares": None,
+    }
+    empty = replace(curve, points=tuple(replace(point, **nothing) for point in curve.points), **none)
+    said = text_of(render(samples.results(replace(audit, specifications=(empty,)))))
+    of_first = [point for point in curve.points if point.preset == curve.points[0].preset]
+
+    assert "The wordings that were tried" in said
+    assert "not estimable not estimable not estimable" not in said
+    assert f"{of_first[0].preset}: {of_first[0].variant}" in said
+    assert said.count("(the default)") == 1
