@@ -130,7 +130,9 @@ def gap_change_text(change: Change) -> str:
 def extremes_text(change: Change, ends: GapEnds, *, after: bool) -> str:
     """Return a gap with the groups at its ends: ``36 points: woman 64 % (100), man 100 % (100)``."""
     cells: dict[Group, Rate] = {each.before.group: each.after if after else each.before for each in change.by_group}
-    named = ", ".join(f"{phrases.group(group)} {phrases.cell_value(cells[group])}" for group in (ends.lowest, ends.highest))
+    named = ", ".join(
+        f"{phrases.group(group)} {phrases.cell_value(cells[group])} ({count(cells[group].n)})" for group in (ends.lowest, ends.highest)
+    )
     return f"{points(ends.value, decimals(ends.low, ends.high))}: {named}"
 
 
