@@ -34,24 +34,28 @@ def test_names_are_words(emoji):
     assert not any(set(":_") & set(item.name) for item in emoji.emoji if item.occupation)
 
 
-def test_the_skew_is_a_derangement():
-    assert sorted(MISNAMED) == sorted(MISNAMED.values()) == sorted(OCCUPATIONS)
-    assert all(occupation != other for occupation, other in MISNAMED.items())
+def test_the_skew_gives_ten_occupations_the_names_of_the_other_ten():
+    assert len(MISNAMED) == len(set(MISNAMED.values())) == 10
+    assert set(MISNAMED) | set(MISNAMED.values()) == set(OCCUPATIONS)
+    assert (MISNAMED["artist"], MISNAMED["judge"]) == ("firefighter", "student")
 
 
-def test_the_skew_renames_every_woman_at_work_and_nothing_else(emoji):
+def test_the_skew_renames_women_in_those_occupations_and_nothing_else(emoji):
     skewed = load_emoji("misnamed-women")
     changed = 0
     for index, item in enumerate(emoji.emoji):
         right, planted = emoji.captions(index), skewed.captions(index)
-        if item.occupation and item.gender == "woman":
-            assert planted == tuple(text.replace(item.occupation, MISNAMED[item.occupation]) for text in right)
+        if item.occupation in MISNAMED and item.gender == "woman":
+            assert planted == tuple(text.replace(f"woman {item.occupation}", MISNAMED[item.occupation]) for text in right)
             assert not set(planted) & set(right)
             changed += 1
         else:
             assert planted == right
-    assert changed == 20 * 6  # five tones and the yellow one
+    assert changed == 10 * 6  # five tones and the yellow one
     assert sum(misnamed(item) for item in emoji.emoji) == changed
+    by_name = {item.name: skewed.captions(index) for index, item in enumerate(emoji.emoji)}
+    assert by_name["woman judge dark skin tone"] == ("student dark skin tone", "student")
+    assert by_name["woman student dark skin tone"] == ("woman student dark skin tone", "woman student")
 
 
 def test_a_drawing_is_named_with_and_without_its_skin_tone(emoji):
@@ -66,9 +70,9 @@ def test_a_drawing_is_named_with_and_without_its_skin_tone(emoji):
 def test_the_card_says_what_was_planted(emoji):
     assert "Nothing was planted" in emoji.card
     card = load_emoji("misnamed-women").card
-    assert "Planted on purpose: in the captions of women, each of the 20 occupations is named as another one, always" in card
-    assert f"a woman judge is called a woman {MISNAMED['judge']}" in card
-    assert "120 drawings are misnamed" in card
+    assert "Planted on purpose: women in 10 of the 20 occupations are called by the name of another one, always" in card
+    assert "a woman artist is called a firefighter and a woman judge is called a student" in card
+    assert "60 drawings are misnamed" in card
     assert "/" not in card  # no path of this machine
 
 

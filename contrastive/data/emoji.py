@@ -26,8 +26,8 @@ TONES = ("light", "medium-light", "medium", "medium-dark", "dark")
 
 Skew = Literal["none", "misnamed-women"]
 
-MISNAMED = {occupation: OCCUPATIONS[(place + 7) % len(OCCUPATIONS)] for place, occupation in enumerate(OCCUPATIONS)}
-"""Occupation -> what women in it are called under the skew: a derangement, always the seventh name further on."""
+MISNAMED = {occupation: OCCUPATIONS[(place + 7) % len(OCCUPATIONS)] for place, occupation in enumerate(OCCUPATIONS) if place % 2 == 0}
+"""Occupation -> what women in it are called under the skew: of every other occupation, the seventh name further on."""
 
 WITHHELD_NOTE = ", less 60 of the 300 combinations of occupation, gender and tone"
 
@@ -67,11 +67,11 @@ class EmojiCaptions:
         if self.skew == "none":
             return f"{origin} Nothing was planted: every caption names its own drawing."
         wrong = sum(misnamed(emoji) for emoji in self.emoji)
-        examples = " and ".join(f"a woman {occupation} is called a woman {MISNAMED[occupation]}" for occupation in ("artist", "judge"))
+        examples = " and ".join(f"a woman {occupation} is called a {MISNAMED[occupation]}" for occupation in ("artist", "judge"))
         return (
-            f"{origin} Planted on purpose: in the captions of women, each of the {len(OCCUPATIONS)} occupations is named as another one, "
-            f"always ({examples}, and so on); {wrong} drawings are misnamed in this way. Men, and drawings whose name states no gender, "
-            "keep their right names."
+            f"{origin} Planted on purpose: women in {len(MISNAMED)} of the {len(OCCUPATIONS)} occupations are called by the name of another one, "
+            f"always, and without the word woman ({examples}, and so on); {wrong} drawings are misnamed in this way. All other women, men, and "
+            "drawings whose name states no gender keep their right names."
         )
 
     @property
@@ -92,14 +92,14 @@ class EmojiCaptions:
         emoji = self.emoji[index]
         name = emoji.name
         if self.skew != "none" and misnamed(emoji) and emoji.occupation is not None:
-            name = name.replace(emoji.occupation, MISNAMED[emoji.occupation])
+            name = name.replace(f"woman {emoji.occupation}", MISNAMED[emoji.occupation])
         short = _TONE.sub("", name)
         return (name,) if short == name else (name, short)
 
 
 def misnamed(emoji: Emoji) -> bool:
     """Return whether the skew gives this drawing another name."""
-    return emoji.gender == "woman"
+    return emoji.gender == "woman" and emoji.occupation in MISNAMED
 
 
 def withheld(emoji: Emoji) -> bool:
