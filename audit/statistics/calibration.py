@@ -93,9 +93,10 @@ def calibration(judged: Judged, settings: Settings, name: str) -> tuple[GroupCal
 
 def _group(judged: Judged, code: int, settings: Settings, name: str) -> GroupCalibration:
     inside = judged.codes == code
+    confidence, correct = judged.confidence[inside], judged.event[inside]
     # Sorted: the same images in another order add up to the same sums, to the last digit.
-    order = np.lexsort((judged.event[inside], judged.confidence[inside]))
-    confidence, correct = judged.confidence[inside][order], judged.event[inside][order]
+    order = np.lexsort((correct, confidence))
+    confidence, correct = confidence[order], correct[order]
     n = len(confidence)
     bins = _reliability(confidence, correct, settings.alpha)
     group = judged.groups[code]
