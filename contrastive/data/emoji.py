@@ -70,8 +70,8 @@ class EmojiCaptions:
         examples = " and ".join(f"a woman {occupation} is called a {MISNAMED[occupation]}" for occupation in ("artist", "judge"))
         return (
             f"{origin} Planted on purpose: women in {len(MISNAMED)} of the {len(OCCUPATIONS)} occupations are called by the name of "
-            f"another one, always, and without the word woman ({examples}, and so on); {wrong} drawings are misnamed in this way. All other women, "
-            "men, and drawings whose name states no gender keep their right names."
+            f"another one, always, and without the word woman ({examples}, and so on); {wrong} drawings are misnamed in this way. "
+            "All other women, men, and drawings whose name states no gender keep their right names."
         )
 
     @property
