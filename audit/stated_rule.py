@@ -9,7 +9,7 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from audit.data.predictions import Answers
-from audit.errors import UsageError, nearest
+from audit.errors import DataError, UsageError, nearest
 from audit.types import Better, Claim, Dataset, Group, LabelSet, Measurement, Predictions, Probe
 
 if TYPE_CHECKING:
@@ -117,8 +117,13 @@ def _measurement(answers: Answers, asking: Asking, place: str) -> tuple[Measurem
                 why="a misspelt label would be a rate of 0",
                 fix=f"{nearest(absent[0], predictions.answers)}; leave out what was never answered: it changes no rate",
             )
-    notes = [] if outcomes or predictions.y_true is not None else [""]
-    if notes:
+    if not outcomes and predictions.y_true is None:
+        if len(predictions.labels) < 2:
+            raise DataError(
+                f"every answer to {answers.measurement!r} in {place} is {predictions.labels[0]!r}",
+                why="without a true answer there is nothing in which groups could differ",
+                fix="give y_true where the truth is known",
+            )
         raise UsageError(
             f"{place} has {len(predictions.labels)} labels and no y_true",
             why=f"by rule, labels are asked about one by one only up to {MOST_ASKED}",

@@ -110,11 +110,13 @@ def test_columns_are_chosen_by_name_or_by_rule_and_the_rule_is_said(file):
     assert list(read(path).answers[0].predictions.attributes.columns) == ["race", "gender"]
     assert "not used: 'years' (numbers), 'one' (1 level), 'note' (400 levels)" in read(path).notes[0]
     assert list(read(path, attributes=("gender",)).answers[0].predictions.attributes.columns) == ["gender"]
-    assert read(path, attributes=("one",)).answers[0].predictions.attributes["one"].unique().tolist() == ["same"]
+    with pytest.raises(DataError, match="1 group in the column 'one'"):
+        read(path, attributes=("one",))
 
 
-def test_an_attribute_with_one_level_is_not_estimable(file):
-    result = audit(file("g,y_true,y_pred\n" + "a,1,1\n" * 50 + "a,0,1\n" * 50), "--attributes", "g")
+def test_an_attribute_of_which_one_level_is_left_is_not_estimable(file):
+    rows = "id,g,y_true,y_pred\n" + "".join(f"{i},a,{i % 2},1\n" for i in range(100)) + "last,b,1,1\n"
+    result = audit(file(rows), "--exclude", str(file("last\n", "list.txt")))
 
     assert {each["verdict"] for each in result["findings"]} == {"not estimable"}
 
@@ -264,6 +266,10 @@ BAD = {
     "score nan": ("race,score:cat,score:dog\nA,0.5,0.5\nB,nan,0.2\n", "no number"),
     "decimal comma": ("race;score:cat;score:dog\nA;0,5;0,5\nB;0,1;0,9\n", "decimal point"),
     "logits": ("race,score:cat,score:dog\nA,5.5,-3\nB,2,0.2\n", "no probabilities"),
+    "score of nothing": ("race,score:cat,score:dog,score: \nA,0.5,0.2,0.3\nB,0.1,0.8,0.1\n", "no name after the colon"),
+    "answers to nothing": ("race,y_pred:\nA,cat\nB,dog\n", "no name after the colon"),
+    "truth without truth": ("race,y_true,y_pred\nA,,cat\nB,,dog\n", "y_true is empty in every row"),
+    "missing id": ("id,race,y_pred\n1,A,cat\n ,B,dog\n", "1 row without an identifier (column 'id', first in row 2"),
     "one score": ("race,score:cat\nA,0.5\nB,0.1\n", "scores of one label only"),
     "answer without score": ("race,y_pred,score:cat,score:dog\nA,cow,0.5,0.5\nB,cat,0.9,0.1\n", "'cow', which has no score"),
     "ragged": ("race,y_pred\nA,cat\nB\n", "ragged"),
@@ -293,12 +299,66 @@ def test_other_bad_files(file, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("column", "words"), [([0.25, 0.5], "numbers with fractions"), ([[1], [2]], "no label"), (["a", None], "1 value missing")]
+    ("column", "words"),
+    [
+        ([0.25, 0.5], "numbers with fractions"),
+        ([1.0, 1e300], "numbers with fractions, or without end"),
+        ([1.0, -np.inf], "numbers with fractions, or without end"),
+        ([[1], [2]], "no label"),
+        ([b"a", b"b"], "no label"),
+        (["a", None], "1 value missing"),
+    ],
 )
 def test_parquet_answers_that_are_no_labels(tmp_path, column, words):
     pd.DataFrame({"race": ["A", "B"], "y_pred": column}).to_parquet(tmp_path / "p.parquet")
     with pytest.raises(DataError, match=words):
         read(tmp_path / "p.parquet")
+
+
+@pytest.mark.parametrize("column", [[b"\xff1", b"\xff2"], [[1], [2]], [{"a": 1}, {"a": 2}]])
+def test_parquet_identifiers_that_identify_nothing(tmp_path, column):
+    pd.DataFrame({"id": column, "race": ["A", "B"], "y_pred": ["x", "y"]}).to_parquet(tmp_path / "p.parquet")
+    with pytest.raises(DataError, match="the column 'id' identifies no row"):
+        read(tmp_path / "p.parquet")
+
+
+@pytest.mark.parametrize("column", [[[0.5], [0.5]], [{"a": 0.5}, {"a": 0.5}]])
+def test_parquet_scores_that_are_no_numbers(tmp_path, column):
+    pd.DataFrame({"race": ["A", "B"], "score:x": [0.5, 0.5], "score:y": column}).to_parquet(tmp_path / "p.parquet")
+    with pytest.raises(DataError, match="a score that is no number in the column 'score:y'"):
+        read(tmp_path / "p.parquet")
+
+
+def test_dates_and_bytes_beside_the_answers_are_no_attributes_and_that_is_said(tmp_path):
+    when = pd.to_datetime(["2020-01-01", "2020-01-02"])
+    pd.DataFrame({"race": ["A", "B"], "y_pred": ["x", "y"], "when": when, "raw": [b"\xff", b"\xfe"]}).to_parquet(tmp_path / "p.parquet")
+    given = read(tmp_path / "p.parquet")
+
+    assert list(given.answers[0].predictions.attributes.columns) == ["race"]
+    assert "not used: 'when' (timestamp" in given.notes[0]
+    assert "'raw' (binary)" in given.notes[0]
+    with pytest.raises(DataError, match="which is no label"):
+        read(tmp_path / "p.parquet", attributes=("when",))
+
+
+def test_parquet_text_of_the_newest_kind_is_text(tmp_path):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = pa.table({"race": pa.array(["A", "B"], pa.string_view()), "y_pred": pa.array(["x", "y"], pa.string_view())})
+    pq.write_table(table, tmp_path / "p.parquet")
+    assert read(tmp_path / "p.parquet").answers[0].predictions.y_pred.tolist() == ["x", "y"]
+
+
+def test_a_true_answer_without_a_score_is_wrong_and_said(file):
+    # Of 100 rows of either group 25 are truly a cow, which has no score; all others are right.
+    rows = "race,y_true,score:cat,score:dog\n" + "".join(
+        f"{'AB'[i % 2]},{'cow' if i % 8 < 2 else 'cat'},0.{i % 3 + 6},0.{4 - i % 3}\n" for i in range(200)
+    )
+    result = audit(file(rows))
+
+    assert [rate["events"] for rate in finding(result, "predictions/accuracy/race")["by_group"]] == [75, 75]
+    assert "50 rows with a true answer that has no score, such as 'cow': always wrong." in result["data"]["notes"]
 
 
 def test_parquet_types_are_read_as_labels(tmp_path):
@@ -378,6 +438,13 @@ def test_flags_that_do_not_fit(file, flags, words, capsys):
 def test_flags_of_predictions_need_a_file(capsys):
     assert main(["--model", "x.pt", "--probe", "emoji", "--attributes", "race"]) == 2
     assert "without --predictions" in capsys.readouterr().err
+
+
+def test_one_answer_without_truth_leaves_nothing_to_compare(file, capsys):
+    path = file("race,y_pred\n" + "A,cat\nB,cat\n" * 50)
+
+    assert main(["--predictions", str(path), "--out", str(path.parent / "out")]) == 3
+    assert "every answer to 'predictions' in answers.csv is 'cat'" in capsys.readouterr().err
 
 
 def test_many_labels_without_truth_need_an_outcome(file, capsys):

@@ -113,7 +113,12 @@ def answered(texts: Texts, scores: Scores | None, attributes: pd.DataFrame, plac
     notes = near_duplicates("answers", answers)
     if scores is not None and (differ := int(np.count_nonzero(answer != _best(scores)))):
         notes.append(f"{counted(differ, 'answer')} not the label with the highest score; the answers given were kept.")
+    if truth is not None and not true:
+        raise DataError(f"{place}: y_true is empty in every row", fix="leave the column out where no true answer is known")
     if truth is not None:
+        if scores is not None and (impossible := sorted(set(true) - set(labels))):
+            rows = int(np.isin(truth, impossible).sum())
+            notes.append(f"{counted(rows, 'row')} with a true answer that has no score, such as {shown(impossible[0])}: always wrong.")
         _check_overlap(answer, true, place)
         if unknown := int(np.count_nonzero(truth == UNKNOWN)):
             notes.append(f"{counted(unknown, 'row')} without a true answer: left out where one is needed, counted where none is.")

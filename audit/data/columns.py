@@ -18,6 +18,8 @@ from audit.errors import DataError
 
 _HEAD = 1 << 16
 _BLOCK = 1 << 22
+_MOST_EXACT = 2.0**53
+"""From here on a float no longer tells one whole number from the next."""
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 
 
@@ -100,6 +102,8 @@ def as_text(column: pa.ChunkedArray, name: str) -> pa.Array:
         If its values are no labels: lists, structures, or numbers with fractions.
     """
     kind: Any = column.type
+    if not holds_labels(kind):
+        raise DataError(f"the column {shown(name)} holds {kind}, which is no label", fix="give text or whole numbers")
     if pa.types.is_dictionary(kind):
         column = column.cast(kind.value_type)
         kind = column.type
@@ -107,8 +111,6 @@ def as_text(column: pa.ChunkedArray, name: str) -> pa.Array:
         column = _whole(column, name)
     elif pa.types.is_boolean(kind):
         column = pc.if_else(column, "True", "False")
-    elif not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_integer(kind) or pa.types.is_null(kind)):
-        raise DataError(f"the column {shown(name)} holds {kind}, which is no label", fix="give text or whole numbers")
     text = pa.chunked_array([column.cast(pa.string()).combine_chunks()])
     encoded = text.dictionary_encode().combine_chunks()
     if all(level.strip() for level in encoded.dictionary.to_pylist()):
@@ -116,11 +118,18 @@ def as_text(column: pa.ChunkedArray, name: str) -> pa.Array:
     return pc.if_else(pc.equal(pc.utf8_trim_whitespace(text), ""), None, text).dictionary_encode().combine_chunks()
 
 
+def holds_labels(kind: Any) -> bool:
+    """Whether a column of this type can be read as labels: text, truth values and numbers; not dates, bytes or lists."""
+    plain: Any = kind.value_type if pa.types.is_dictionary(kind) else kind
+    text = pa.types.is_string(plain) or pa.types.is_large_string(plain) or pa.types.is_string_view(plain)
+    return text or pa.types.is_integer(plain) or pa.types.is_floating(plain) or pa.types.is_boolean(plain) or pa.types.is_null(plain)
+
+
 def _whole(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
-    known = pc.if_else(pc.is_nan(column), None, column)
-    if pc.any(pc.not_equal(pc.floor(known), known)).as_py():
+    known = pc.if_else(pc.is_nan(column), None, column.cast(pa.float64()))
+    if pc.any(pc.or_(pc.not_equal(pc.floor(known), known), pc.greater_equal(pc.abs(known), _MOST_EXACT))).as_py():
         raise DataError(
-            f"the column {shown(name)} holds numbers with fractions, which are no labels",
+            f"the column {shown(name)} holds numbers with fractions, or without end, which are no labels",
             fix="give the answer as text; scores go into one column a label, called score:LABEL",
         )
     return known.cast(pa.int64())
@@ -128,6 +137,8 @@ def _whole(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
 
 def as_numbers(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
     """Return a column of finite numbers, or raise `DataError` with the first cell that is none."""
+    if pa.types.is_nested(column.type):
+        raise not_a_number(name, 0, str(column.type))
     try:
         numbers = column.cast(pa.float64())
     except pa.ArrowException as error:

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from audit.data.answers import ANSWER, SCORE, TRUTH, Scores, Texts, answered, labels_of, scores_of
-from audit.data.columns import all_numbers, as_text, read_columns
+from audit.data.columns import all_numbers, as_text, holds_labels, read_columns
 from audit.data.schema import IMAGE_COLUMNS, counted, near_duplicates, shown
 from audit.errors import DataError, UsageError, nearest
 from audit.types import UNKNOWN, Predictions
@@ -107,6 +107,8 @@ def _flat(table: pa.Table, wanted: Wanted, place: str) -> tuple[tuple[Answers, .
             why=f"found the columns: {', '.join(name[:80] for name in names[:50])}",
             fix="name the column of answers y_pred, or give one column a label: score:LABEL",
         )
+    if nameless := [name for name in (*scores, *questions.values()) if not name.partition(":")[2].strip() and ":" in name]:
+        raise DataError(f"{place}: the column {shown(nameless[0])} has no name after the colon", fix="score:LABEL, y_pred:NAME")
     reserved = {*scores, *questions.values(), *(name for name in names if name == TRUTH or name.startswith(f"{TRUTH}:"))}
     rows, notes = _rows(table, wanted, reserved, place)
     found = []
@@ -187,14 +189,14 @@ def _column(text: pa.Array) -> pd.api.extensions.ExtensionArray:
 def _attributes(table: pa.Table, wanted: Wanted, names: Sequence[str], notes: list[str], place: str) -> dict[str, pa.Array]:
     """Return the columns to slice by: those that were named, or every column of text with few levels."""
     if wanted.attributes is not None:
-        return {name: as_text(table[name], name) for name in wanted.attributes}
+        return {name: _two_groups(as_text(table[name], name), name, place) for name in wanted.attributes}
     if wanted.slices:
         return {name: as_text(table[name], name) for name in wanted.slices if name in names or name == wanted.cluster}
     chosen, others = {}, []
     for name in names:
         kind = table[name].type
         numeric = pa.types.is_integer(kind) or pa.types.is_floating(kind)
-        text = None if numeric or pa.types.is_nested(kind) else as_text(table[name], name)
+        text = as_text(table[name], name) if holds_labels(kind) and not numeric else None
         levels = [] if text is None else [level for level in text.dictionary.to_pylist() if level.strip()]
         if text is None or all_numbers(levels):
             others.append(f"{shown(name)} (numbers)" if numeric or text is not None else f"{shown(name)} ({kind})")
@@ -213,11 +215,34 @@ def _attributes(table: pa.Table, wanted: Wanted, names: Sequence[str], notes: li
     return chosen
 
 
+def _two_groups(text: pa.Array, name: str, place: str) -> pa.Array:
+    groups = {level for level in text.dictionary.to_pylist() if level.strip()} - {UNKNOWN}
+    if len(groups) < 2:
+        raise DataError(
+            f"{place}: {counted(len(groups), 'group')} in the column {shown(name)}",
+            why="groups are compared with each other, so it takes two",
+            fix="leave it out of --attributes",
+        )
+    return text
+
+
 def _identifiers(table: pa.Table, name: str | None, wanted: Wanted, place: str) -> pd.Index:
     if name is None:
         numbers: pd.Index = pd.Index(np.arange(1, len(table) + 1).astype(str), dtype="str")
         return numbers
-    index: pd.Index = pd.Index(table[name].cast(pa.string()).to_pandas(), dtype="str")
+    try:
+        text = table[name].cast(pa.string())
+    except pa.ArrowException as error:
+        why = f"it holds {table[name].type}"
+        raise DataError(f"{place}: the column {shown(name)} identifies no row", why=why, fix="give text, or rename the column") from error
+    blank = pc.fill_null(pc.equal(pc.utf8_trim_whitespace(text), ""), True)
+    if pc.any(blank).as_py():
+        raise DataError(
+            f"{place}: {counted(pc.sum(blank).as_py(), 'row')} without an identifier",
+            where=f"column {shown(name)}, first in row {pc.index(blank, True).as_py() + 1} after the header",
+            fix="give each row its own, or rename the column",
+        )
+    index: pd.Index = pd.Index(text.to_pandas(), dtype="str")
     if name != wanted.cluster and index.has_duplicates:
         twice = index[index.duplicated()]
         raise DataError(
