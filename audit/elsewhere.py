@@ -135,7 +135,9 @@ def _answered(file: PredictionFile, model: str, asked: _Asked, plan: Plan) -> An
 
 
 def _numbered(index: pd.Index) -> bool:
-    return bool(len(index) and index[0] == "1" and index[-1] == str(len(index)))
+    """Whether these are row numbers, in any order."""
+    rows = len(index)
+    return "1" in index and str(rows) in index and set(index) == set(map(str, range(1, rows + 1)))
 
 
 def _levels(columns: Sequence[pd.Series]) -> Group:

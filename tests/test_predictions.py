@@ -389,6 +389,18 @@ def test_a_row_without_truth_counts_for_shares_and_not_for_accuracy(file):
     assert [rate["n"] for rate in finding(result, "predictions/selection_rate[dog]/g")["by_group"]] == [120, 120]
 
 
+@pytest.mark.parametrize("numbers", [True, False])
+def test_the_order_of_the_rows_decides_nothing(file, numbers):
+    rows = [f"{'AB'[i % 2]},{'cat' if i % 3 else 'dog'}" for i in range(1, 201)]
+    lines = [f"{i},{row}" for i, row in enumerate(rows, 1)] if numbers else rows
+    head = "id," * numbers + "race,y_pred\n"
+    first, second = (audit(file(head + "\n".join(some) + "\n"), out=out) for some, out in ((lines, "one"), (lines[::-1], "two")))
+    for each in (first, second):
+        each["model"].pop("sha256"), each["model"].pop("fingerprint")  # of the file
+
+    assert first == second
+
+
 @pytest.mark.parametrize("mark", [",", ";", "\t"])
 def test_byte_order_mark_and_other_separators(file, mark):
     predictions = (

@@ -18,6 +18,10 @@ from audit.errors import DataError
 
 _HEAD = 1 << 16
 _BLOCK = 1 << 22
+_LABEL_KINDS = (
+    pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view,
+    pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean, pa.types.is_null,
+)  # fmt: skip
 _MOST_EXACT = 2.0**53
 """From here on a float no longer tells one whole number from the next."""
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
@@ -121,8 +125,7 @@ def as_text(column: pa.ChunkedArray, name: str) -> pa.Array:
 def holds_labels(kind: Any) -> bool:
     """Whether a column of this type can be read as labels: text, truth values and numbers; not dates, bytes or lists."""
     plain: Any = kind.value_type if pa.types.is_dictionary(kind) else kind
-    text = pa.types.is_string(plain) or pa.types.is_large_string(plain) or pa.types.is_string_view(plain)
-    return text or pa.types.is_integer(plain) or pa.types.is_floating(plain) or pa.types.is_boolean(plain) or pa.types.is_null(plain)
+    return any(is_one(plain) for is_one in _LABEL_KINDS)
 
 
 def _whole(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
