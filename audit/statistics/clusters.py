@@ -202,19 +202,3 @@ def clustered_differences(
 
 def _joint(one: Float[np.ndarray, "m"], two: Float[np.ndarray, "m"], correlation: Float[np.ndarray, "m"]) -> Float[np.ndarray, "m"]:
     return np.asarray(np.sqrt(np.maximum(one**2 + two**2 - 2 * correlation * one * two, 0.0)))
-
-
-def resample_clusters(table: ClusterTable, draws: int, rng: np.random.Generator) -> Float[np.ndarray, "b g"]:
-    """Draw the rates of the groups anew from resampled clusters: for composites of rates that have no interval of their own.
-
-    Clusters are drawn among those that touch the same groups, so that no group vanishes. NaN for a group without images.
-    """
-    events, n = np.zeros((draws, table.n.shape[1])), np.zeros((draws, table.n.shape[1]))
-    touched, place = np.unique(table.n > 0, axis=0, return_inverse=True)
-    for number in range(len(touched)):
-        kinds = place.ravel() == number
-        count = table.count[kinds]
-        drawn = rng.multinomial(count.sum(), count / count.sum(), size=draws)
-        events += drawn @ table.events[kinds]
-        n += drawn @ table.n[kinds]
-    return np.where(n > 0, events / np.maximum(n, 1), np.nan)

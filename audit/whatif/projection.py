@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from audit.errors import UsageError
-from audit.measure.zero_shot import cosine_scores
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -173,10 +172,3 @@ def drop_dimensions(asked: Asked, coordinates: Sequence[int] | Int[np.ndarray, "
 def random_directions(rank: int, dimensions: int, rng: np.random.Generator) -> Float[np.ndarray, "r d"]:
     """Return directions that mean nothing, as many as a method takes away: any projection changes something."""
     return rng.standard_normal((rank, dimensions))
-
-
-def similarity_within_pairs(
-    projection: Float[np.ndarray, "d d"], first: Float[np.ndarray, "s d"], second: Float[np.ndarray, "s d"]
-) -> float:
-    """Mean cosine of paired prompts after a projection: 1 means that the pairs have become the same."""
-    return float(np.diag(cosine_scores(unit(first) @ projection.T, unit(second) @ projection.T)).mean())

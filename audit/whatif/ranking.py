@@ -62,11 +62,6 @@ def rerank(scores: Float[np.ndarray, "n"], codes: Int[np.ndarray, "n"], shares: 
     return np.array(chosen)
 
 
-def shares_at(codes: Int[np.ndarray, "n"], order: Int[np.ndarray, "k"], groups: int) -> Float[np.ndarray, "g"]:
-    """Return the share of each group among the retrieved images."""
-    return np.bincount(codes[order], minlength=groups) / len(order)
-
-
 def recall(order: Int[np.ndarray, "k"], relevant: Bool[np.ndarray, "n"]) -> float:
     """Share of the relevant images that are retrieved; NaN where none is relevant."""
     return float(relevant[order].sum() / relevant.sum()) if relevant.any() else float("nan")
