@@ -17,6 +17,7 @@ import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from types import MappingProxyType
 from typing import Literal, NoReturn, Protocol, get_args
 
@@ -245,19 +246,15 @@ def require_group(aimed: Aimed, levels: Mapping[str, Group]) -> None:
     """
     if aimed.group is None:
         return
-    named, own = _levels(aimed.group), [levels.get(attribute, ()) for attribute in aimed.attributes]
-    if len(named) != len(own) or any(level not in map(_plain, declared) for level, declared in zip(named, own, strict=False)):
+    own = [levels.get(attribute, ()) for attribute in aimed.attributes]
+    if not any(same_group(aimed.group, group) for group in product(*own)):
         known = " × ".join("/".join(declared) for declared in own)
         raise UsageError(f"{FLAG}: no group {aimed.group!r}", where=repr(aimed.gate.expression), fix=f"one of {known}")
 
 
 def same_group(written: str, group: Group) -> bool:
     """Whether a group as it was written is this one."""
-    return _levels(written) == [_plain(level) for level in group]
-
-
-def _levels(written: str) -> list[str]:
-    return [_plain(level) for level in re.split(r"\s+[x×]\s+", written)]
+    return _plain(written) == _plain(" x ".join(group))  # not parted at " x ": a level may hold one
 
 
 def _plain(text: str) -> str:

@@ -100,7 +100,8 @@ def _check_together(arguments: argparse.Namespace) -> None:
             raise UsageError(f"--{flag} is missing", fix=f"{PROGRAM} --model ckpt.pt --probe fairface")
     if elsewhere and arguments.by and not arguments.probe:
         raise UsageError("--by adds to a probe, and there is none", fix="with --predictions, give --attributes and --depth")
-    for flag in ("model", "data", "limit", "include_examples", "what_if", "twin") if elsewhere else ("attributes", "outcome", "depth"):
+    with_a_model = ("model", "model_args", "data", "limit", "include_examples", "what_if", "twin")
+    for flag in with_a_model if elsewhere else ("attributes", "outcome", "depth"):
         if getattr(arguments, flag):
             why = "no model is loaded and no image is read" if elsewhere else "the probe says what is asked"
             raise UsageError(

@@ -143,6 +143,14 @@ def test_an_unknown_name_gets_the_nearest():
     assert "occupation.accuracy by gender" in error.value.fix
 
 
+def test_a_group_whose_name_holds_a_cross_is_found():
+    aimed = aim(parse("rate[occupation.accuracy by gender for 5 x 7 cm] < 0.1"), KNOWN)
+    require_group(aimed, {"gender": ("5 x 7 cm", "10 x 15 cm")})
+    rates = finding({"5 x 7 cm": (90, 100), "10 x 15 cm": (5, 100)}, "occupation/accuracy/gender")
+
+    assert decide(aimed, [audited(rates)], Settings()).outcome == "held"
+
+
 def test_a_group_belongs_to_a_rate_and_to_the_data():
     levels = {"gender": ("Female", "Male"), "race": ("Black", "Middle Eastern")}
     aimed = aim(parse("rate[harm-21.crime-related by race x gender for middle eastern × male] > 0.1"), KNOWN)

@@ -86,6 +86,16 @@ def test_relabelling_moves_and_loses_nothing():
     assert (relabel(events, n, 0.0, 3, rng())[1] == n).all()
 
 
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("groups", [3, 4, 7])
+def test_where_every_image_is_right_no_wrong_label_changes_anything(groups, seed):
+    everybody = np.full(groups, 333)
+
+    # Mean sizes of 332.6, 333.2 and 333.2, say, are rounded to 999 images, and of 332.4, 333.4 and 333.2 to 998: fewer than events.
+    curve = noise_curve(everybody, everybody, Rules(0.05, 0.05, 0.05, 2, 99), np.random.default_rng(seed))
+    assert {point.kept for point in curve} == {1.0}
+
+
 def test_noise_curve_of_a_large_and_of_a_narrow_difference():
     n = np.array([1000, 1000])
     large = noise_curve(np.array([100, 400]), n, RULES, rng(), shares=(0.01, 0.2))

@@ -272,6 +272,7 @@ BAD = {
     "missing id": ("id,race,y_pred\n1,A,cat\n ,B,dog\n", "1 row without an identifier (column 'id', first in row 2"),
     "one score": ("race,score:cat\nA,0.5\nB,0.1\n", "scores of one label only"),
     "answer without score": ("race,y_pred,score:cat,score:dog\nA,cow,0.5,0.5\nB,cat,0.9,0.1\n", "'cow', which has no score"),
+    "several questions, one truth": ("race,y_true,y_pred:a,y_pred:b\nA,x,x,u\nB,y,y,u\n", "answers.csv, y_pred:b: y_true and y_pred"),
     "ragged": ("race,y_pred\nA,cat\nB\n", "ragged"),
     "column twice": ("race,race,y_pred\nA,A,cat\n", "twice"),
     "latin-1": ("race,y_pred\nA,caf\xe9\nB,cat\n".encode("latin-1"), "not UTF-8"),
@@ -429,6 +430,7 @@ def test_names_that_look_like_formulas_or_markup_stay_text(file):
     ("flags", "words"),
     [
         (["--model", "x.pt"], "--model has no meaning with --predictions"),
+        (["--model-args", "activation=gelu"], "--model-args has no meaning with --predictions"),
         (["--limit", "5"], "--limit has no meaning with --predictions"),
         (["--outcome", "harm"], "is no outcome"),
         (["--outcome", "harm=bird"], "never occurs"),

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from audit.data.columns import all_numbers, as_numbers, as_text
-from audit.data.schema import counted, near_duplicates, shown
+from audit.data.schema import counted, folded, near_duplicates, shown
 from audit.errors import DataError
 from audit.types import UNKNOWN, Group, Predictions
 
@@ -164,17 +164,25 @@ def _check_offered(given: Sequence[str], labels: Group, place: str) -> None:
 
 
 def _check_overlap(answer: np.ndarray, true: Sequence[str], place: str) -> None:
-    """Refuse answers and truths that are written differently: every accuracy would be 0."""
+    """Refuse answers and truths that are written differently: such an answer would be wrong in every row."""
     given = set(pd.unique(answer))
-    twins = {float(a): a for a in given - set(true) if all_numbers([a])}
-    twin = next((t for t in true if t not in given and all_numbers([t]) and float(t) in twins), None)
+    alike = {_spelled(label): label for label in true}
+    strange = {_spelled(label): label for label in given}
+    twins = [(alike.get(_spelled(label), ""), label) for label in sorted(given - set(true))]
+    twins += [(label, strange.get(_spelled(label), "")) for label in sorted(set(true) - given)]
+    twin = next((pair for pair in twins if all(pair)), None)
     if given.isdisjoint(true) or twin is not None:
-        wrote = (twin, twins[float(twin)]) if twin is not None else (min(true, default=""), min(given))
+        wrote = twin or (min(true, default=""), min(given))
         raise DataError(
             f"{place}: y_true and y_pred write their labels differently",
             why=f"y_true holds {shown(wrote[0])}, y_pred {shown(wrote[1])}",
             fix="write the same label alike in both columns",
         )
+
+
+def _spelled(label: str) -> str | float:
+    """Return what stays the same however a label is spelled: a number's value, a text without case and blanks."""
+    return float(label) if all_numbers([label]) else folded(label)
 
 
 def decoded(text: pa.Array, missing: str) -> np.ndarray:

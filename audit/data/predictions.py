@@ -120,7 +120,7 @@ def _flat(table: pa.Table, wanted: Wanted, place: str) -> tuple[tuple[Answers, .
             labels_of(table[column], column, place) if column else None,
             labels_of(table[truth], truth, place, missing=True) if truth else None,
         )
-        predictions, more = answered(texts, given, rows.attributes, place)
+        predictions, more = answered(texts, given, rows.attributes, place if column in (None, ANSWER) else f"{place}, {column}")
         predictions = replace(predictions, cluster=rows.cluster)
         found.append(Answers(place, None, question, predictions))
         notes += more

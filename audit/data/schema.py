@@ -218,11 +218,16 @@ def _changes(changed: Mapping[str, str], counts: Mapping[str, int]) -> str:
     return ", ".join(f"{shown(text)} to {shown(changed[text])}: {counts[text]}" for text in sorted(changed))
 
 
+def folded(text: str) -> str:
+    """Return a text without what a reader overlooks: case, blanks and Unicode form."""
+    return " ".join(unicodedata.normalize("NFC", text).casefold().split())
+
+
 def near_duplicates(name: str, levels: Iterable[str]) -> list[str]:
     """Return a sentence for every set of levels that look alike."""
     alike: dict[str, list[str]] = defaultdict(list)
     for level in sorted(levels):
-        alike[" ".join(unicodedata.normalize("NFC", level).casefold().split())].append(level)
+        alike[folded(level)].append(level)
     return [
         f"{name}: {' and '.join(map(ascii, same))} differ only in case, blanks or Unicode form; they were kept apart."
         for same in alike.values()

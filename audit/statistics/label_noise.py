@@ -176,7 +176,9 @@ def _within(events: Int[np.ndarray, "b g"], n: Int[np.ndarray, "b g"], ok: Bool[
 def _p_values(gaps: Float[np.ndarray, "b"], n: Int[np.ndarray, "g"], total: float, rules: Rules, rng: np.random.Generator) -> np.ndarray:
     """Return the share of shuffles that reach each gap, the observed one included."""
     compared = n[n >= max(rules.fewest, 2)]
-    events = round(total * compared.sum() / max(n.sum(), 1))
+    # Rounded mean sizes may hold an image fewer than there are: no more events than images.
+    # Rounded mean sizes may hold an image fewer than there are: no more events than images.
+    events = min(round(total * compared.sum() / max(n.sum(), 1)), int(compared.sum()))
     if len(compared) < 2 or events in (0, int(compared.sum())):
         return np.ones(len(gaps))
     null = np.sort(np.ptp(rng.multivariate_hypergeometric(compared, events, size=rules.draws, method="marginals") / compared, axis=1))
