@@ -260,6 +260,8 @@ BAD = {
     "nan as truth": ("race,y_true,y_pred\nA,cat,cat\nB,nan,cat\n", "missing in the column 'y_true'"),
     "duplicate id": ("id,race,y_pred\nx,A,cat\nx,B,dog\n", "stands before"),
     "other spelling": ("race,y_true,y_pred\nA,Cat,cat\nB,Dog,dog\n", "write their labels differently"),
+    "other spelling in one row": ("race,y_true,y_pred\nA,cat,cat\nB,cat,Cat\n", "y_true holds 'cat', y_pred 'Cat'"),
+    "other spelling of one truth": ("race,y_true,y_pred\nA,cat,cat\nB,cat ,cat\n", "y_true holds 'cat ', y_pred 'cat'"),
     "1 and 1.0": ("race,y_true,y_pred\nA,1,1.0\nB,0,0\nA,0,0\n", "write their labels differently"),
     "score in words": ("race,score:cat,score:dog\nA,0.5,0.5\nB,high,0.2\n", "found 'high'"),
     "score missing": ("race,score:cat,score:dog\nA,0.5,0.5\nB,,0.2\n", "no number"),
