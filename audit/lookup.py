@@ -10,9 +10,10 @@ from audit.expressions import called, question
 from reports import comparison_words, words
 
 if TYPE_CHECKING:
+    from audit.alternatives import WhatIfs
     from audit.comparison import Change, Comparison, Comparisons, Trajectory
     from audit.expressions import Named
-    from audit.results import AuditResult, Finding, Results
+    from audit.results import AuditResult, Finding, Results, SpecificationCurve
 
 T = TypeVar("T")
 N = TypeVar("N", bound="Named")
@@ -57,13 +58,42 @@ def at(items: Sequence[T], place: int, what: str) -> T:
     return items[place]
 
 
-def asked(items: Sequence[T], wanted: int | str, text: Callable[[T], str], what: str) -> T:
-    """Return the item at a place, or the only one whose question contains a text."""
+def curve(audit: AuditResult, wanted: int | str) -> SpecificationCurve:
+    """Return the wordings of a question: by a place, a part of the text above them, or any name of the finding."""
+    curves = audit.specifications
+    if isinstance(wanted, str) and (found := _finding_of(audit, wanted)):
+        same = [each for each in curves if (each.metric, each.outcome, each.attributes) == (found.metric, found.outcome, found.attributes)]
+        said = [each for each in same if words.title(found, audit).casefold() in each.question.casefold()]
+        curves = tuple(said or same) or curves
+        wanted = 0 if len(curves) == 1 else wanted
+    return asked(curves, wanted, lambda each: each.question, "wording curve", "this probe asks in one wording only")
+
+
+def tried(audit: AuditResult, wanted: int | str) -> WhatIfs:
+    """Return the what-ifs of a question: by a place, a part of the text above them, or any name of the finding."""
+    if isinstance(wanted, str) and (found := _finding_of(audit, wanted)):
+        places = [place for place, each in enumerate(audit.what_ifs) if each.target and each.target.finding == found.id]
+        wanted = places[0] if places else wanted
+    return asked(audit.what_ifs, wanted, lambda each: each.question, "what-if", "run the audit with --what-if METHOD")
+
+
+def _finding_of(audit: AuditResult, name: str) -> Finding | None:
+    """Return the finding that goes by a name, if there is one."""
+    try:
+        return _found(name, ((audit, every, words.title(every, audit)) for every in audit.findings))[1]
+    except UsageError:
+        return None  # the text may be a part of a question's words
+
+
+def asked(items: Sequence[T], wanted: int | str, text: Callable[[T], str], what: str, none: str) -> T:
+    """Return the item at a place, or the only one whose question contains a text; `none` says what to do where there is no item."""
+    if not items:
+        raise UsageError(f"there are no {what}s", fix=none)
     if isinstance(wanted, int):
         return at(items, wanted, what)
     found = [each for each in items if wanted.casefold() in text(each).casefold()]
     if len(found) != 1:
         raise UsageError(
-            f"{len(found) or 'no'} {what}s ask {wanted!r}", fix=f"its place, or more of its words: {'; '.join(map(text, items)) or 'none'}"
+            f"{len(found) or 'no'} {what}s ask {wanted!r}", fix=f"its place, or more of its words: {'; '.join(map(text, items))}"
         )
     return found[0]

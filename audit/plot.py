@@ -48,18 +48,16 @@ class Plots:
         return plots.heatmap(found, whose, ax)
 
     def specification(self, question: int | str = 0, audit: int = 0, *, ax: Axes | None = None) -> Axes:
-        """Draw a difference under every wording; `question` is a place, or a part of the question's text."""
+        """Draw a difference under every wording; `question` is a place, a name as above, or a part of the text above the curve."""
         from reports import plots
 
-        curves = lookup.at(self._results.audits, audit, "audit").specifications
-        return plots.specification(lookup.asked(curves, question, lambda each: each.question, "wording curve"), self._alpha, ax)
+        return plots.specification(lookup.curve(lookup.at(self._results.audits, audit, "audit"), question), self._alpha, ax)
 
     def what_ifs(self, question: int | str = 0, audit: int = 0, *, ax: Axes | None = None) -> Axes:
-        """Draw every setting of the what-ifs of a question: gap against accuracy."""
+        """Draw every setting of the what-ifs of a question, named as for `specification`: gap against accuracy."""
         from reports import plots
 
-        tried = lookup.at(self._results.audits, audit, "audit").what_ifs
-        return plots.what_ifs(lookup.asked(tried, question, lambda each: each.question, "what-if"), ax)
+        return plots.what_ifs(lookup.tried(lookup.at(self._results.audits, audit, "audit"), question), ax)
 
     @property
     def _alpha(self) -> float:

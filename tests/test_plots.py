@@ -144,10 +144,24 @@ def test_wordings_are_sorted_and_the_one_chosen_beforehand_is_large(found):
     assert axes.get_ylabel().startswith("3-9 minus more than 70\npercentage points")
 
 
+def test_a_curve_goes_by_the_names_of_its_finding_too(found):
+    """Two curves follow accuracy by gender or tone; the gate's name and the id mean the first of them."""
+    first, second = found.results.audits[0].specifications[:2]
+    finding = found.results.audits[0].findings[0]
+    same = {"metric": finding.metric, "outcome": finding.outcome, "attributes": finding.attributes}
+    curves = (replace(second, attributes=("tone",), first=("dark",)), replace(first, question="In other words", **same))
+    held = Audit(replace(found.results, audits=(replace(found.results.audits[0], specifications=curves),)))
+
+    wanted = held.plot.specification(1).get_ylabel()
+    assert wanted != held.plot.specification(0).get_ylabel()
+    assert held.plot.specification(BY_GENDER).get_ylabel() == held.plot.specification(finding.id).get_ylabel() == wanted
+
+
 def test_what_ifs_stand_at_gap_and_accuracy(found):
     first = replace(found.results.audits[0], what_ifs=(tried.asked(), tried.asked(question="None", target=None, elsewhere=())))
     held = Audit(replace(found.results, audits=(first,)))
     axes = held.plot.what_ifs("by gender")
+    assert held.plot.what_ifs(first.what_ifs[0].target.finding).get_ylabel() == axes.get_ylabel()
 
     assert [tuple(map(tuple, each.get_offsets().round(6).tolist())) for each in axes.collections] == [
         ((12.0, 85.0), (20.0, 80.0)), ((5.0, 70.0),),
@@ -163,6 +177,11 @@ def test_a_refusal_says_why(found):
     held = Audit(replace(found.results, audits=(replace(found.results.audits[0], what_ifs=(refused,)),)))
     with pytest.raises(UsageError, match="no prompts"):
         held.plot.what_ifs()
+
+
+def test_where_no_what_if_was_asked_the_way_to_one_is_told(found):
+    with pytest.raises(UsageError, match="there are no what-ifs\nfix: run the audit with --what-if METHOD"):
+        found.plot.what_ifs(BY_GENDER)
 
 
 def test_axes_that_are_given_are_drawn_on(found):
