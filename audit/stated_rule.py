@@ -57,7 +57,12 @@ def parse_outcome(text: str) -> Outcome:
     name, equals, labels = text.partition("=")
     stem, colon, direction = name.rpartition(":")
     better: Better | None = None
-    if colon and direction in ("high", "low"):
+    if colon and direction not in ("high", "low"):
+        raise UsageError(
+            f"--outcome {text!r}: {direction!r} is no direction",
+            fix=f"{stem}:low={labels} where it is bad to get, {stem}:high={labels} where it is good; a name has no colon",
+        )
+    if colon:
         name, better = stem, "high" if direction == "high" else "low"
     answers = tuple(dict.fromkeys(label.strip() for label in labels.split(",") if label.strip()))
     if not equals or not name.strip() or not answers:

@@ -435,6 +435,7 @@ def test_names_that_look_like_formulas_or_markup_stay_text(file):
         (["--model-args", "activation=gelu"], "--model-args has no meaning with --predictions"),
         (["--limit", "5"], "--limit has no meaning with --predictions"),
         (["--outcome", "harm"], "is no outcome"),
+        (["--outcome", "harm:bad=cat"], "'bad' is no direction"),
         (["--outcome", "harm=bird"], "never occurs"),
         (["--cluster", "person"], "no column 'person'"),
         (["--attributes", ","], "names nothing"),
