@@ -14,7 +14,7 @@ from reports.summary import escaped, findings_table, plain
 if TYPE_CHECKING:
     from huggingface_hub import EvalResult
 
-TASK, ASKED_TASK = "zero-shot-image-classification", "image-text-to-text"
+TASK, ASKED_TASK, UNKNOWN_TASK = "zero-shot-image-classification", "image-text-to-text", "other"
 
 
 def model_cards(results: Results) -> dict[str, str]:
@@ -35,7 +35,7 @@ def _card(results: Results, audits: Sequence[AuditResult]) -> str:
 
     data = ModelCardData(
         model_name=_named(audits[0].model.name),
-        pipeline_tag=_task(audits[0]),
+        pipeline_tag=None if _read_from_a_file(audits[0]) else _task(audits[0]),
         tags=["vlm-audit", "bias-evaluation"],
         eval_results=[result for audit in audits for result in _eval_results(audit)] or None,
     )
@@ -59,7 +59,14 @@ def _eval_results(audit: AuditResult) -> Iterator[EvalResult]:
 
 
 def _task(audit: AuditResult) -> str:
+    if _read_from_a_file(audit):
+        return UNKNOWN_TASK
     return ASKED_TASK if audit.model.asked else TASK
+
+
+def _read_from_a_file(audit: AuditResult) -> bool:
+    """Whether no model was loaded: what gave the answers is not known."""
+    return not (audit.model.parameters or audit.model.dimensions)
 
 
 def _metric_name(finding: Finding, audit: AuditResult) -> str:
@@ -79,8 +86,9 @@ def _body(results: Results, audits: Sequence[AuditResult]) -> str:
     parts = [f"# {escaped(audits[0].model.name)}", "## Bias, risks and limitations"]
     for audit in audits:
         parts += _section(results, audit)
+    hashed = "the file of answers" if _read_from_a_file(audits[0]) else "the weights"
     parts.append(
-        f"Measured with {escaped(results.tool)} on {escaped(written_date(results.timing.created))}; weights sha256 "
+        f"Measured with {escaped(results.tool)} on {escaped(written_date(results.timing.created))}; sha256 of {hashed} "
         f"`{escaped(audits[0].model.sha256)}`. These numbers describe the images tested and are no statement about any other use."
     )
     return "\n\n".join(parts) + "\n"

@@ -35,6 +35,19 @@ def test_the_card_says_what_was_not_tested_and_who_measured(results):
     assert results.audits[0].model.sha256 in card
 
 
+def test_of_answers_read_from_a_file_no_weights_and_no_task_are_claimed(results):
+    first = results.audits[0]
+    file = replace(first, model=replace(first.model, parameters=0, dimensions=0))
+    text = model_cards(replace(results, audits=(file,)))["model_card.md"]
+    card = ModelCard(text, ignore_metadata_errors=False)
+
+    assert f"sha256 of the file of answers `{first.model.sha256}`" in text
+    assert "weights" not in text.split("Measured with")[1]
+    assert card.data.pipeline_tag is None
+    assert {result.task_type for result in card.data.eval_results} == {"other"}
+    assert "sha256 of the weights" in model_cards(replace(results, audits=(first,)))["model_card.md"]
+
+
 def test_one_card_a_model(results):
     other = replace(results.audits[0], model=replace(results.audits[0].model, name="other", sha256="0" * 64))
     cards = model_cards(replace(results, audits=(results.audits[0], other)))
