@@ -80,12 +80,12 @@ def count_changes(
 
 def _why_not(finding: Finding, theirs: Mapping[str, Finding], tables: Mapping[str, object]) -> str | None:
     if finding.id not in theirs or finding.measurement not in tables:
-        return "only the first audit asks it"
+        return "asked by the first audit only"
     metric = METRICS.get(finding.metric)
     if metric is None:
         return f"this program knows no metric {finding.metric!r}"
     if metric.denominator == "selected":
-        return "it counts the images that a model selects, and two models select different images"
+        return "counted over the images that a model selects, and two models select different images"
     return None
 
 
@@ -97,7 +97,7 @@ def _why_no_clusters(
         return None
     column = tables[finding.measurement][0].get(cluster)
     if column is None:
-        return "its images come in clusters, and the predictions do not say in which"
+        return "the images come in clusters, and the predictions do not say in which"
     return "some images have no known cluster" if (column == UNKNOWN).any() else None
 
 

@@ -185,7 +185,7 @@ def not_compared_sentence(comparison: Comparison) -> str:
     if not comparison.not_compared:
         return ""
     reasons = dict.fromkeys(sentence.partition(": ")[2] for sentence in comparison.not_compared)
-    return f"{in_words(len(comparison.not_compared), 'claim')} cannot be paired: {' '.join(reasons)}"
+    return f"{in_words(len(comparison.not_compared), 'question')} cannot be paired: {' '.join(reasons)}"
 
 
 def dumbbell_alt(change: Change) -> str:
@@ -225,6 +225,6 @@ def series_sentence(series: Series) -> str:
     """Return on how many images a series stands, and how sure its bands are."""
     return (
         f"{in_words(series.images, 'image')} that every checkpoint answered. Bands and p are corrected for the pairs of groups and for "
-        f"{in_words(series.claims, 'question')} that count. A gap is dated from the last checkpoint backwards, up to the first at which it "
+        f"{in_words(series.claims, 'question that counts', 'questions that count')}. A gap is dated from the last checkpoint backwards, up to the first at which it "
         "is not shown, so the number of checkpoints needs no correction."
     )

@@ -140,7 +140,7 @@ def test_the_first_screen_says_verdict_where_they_differ_and_what_was_not_tested
     assert "Paired on 360 images that both models answered." in first
     assert "skewed/ckpt.pt, by itself: disparity." in first
     assert "everything else" in first
-    assert "animal/precision[cat]/group: it counts the images that a model selects" in first
+    assert "animal/precision[cat]/group: counted over the images that a model selects" in first
 
 
 def test_every_group_stands_in_a_table_with_both_rates(facts, page):
@@ -177,7 +177,7 @@ def test_of_more_than_two_models_an_overview_leads_to_each_comparison():
     assert "2 models against x/ckpt.pt" in text_of(page)
     assert {"#c1", "#c2"} <= set(walk.all("href"))
     assert max(Counter(walk.all("id")).values()) == 1
-    assert "adjusted for 6 changes, as many as count on this page" in text_of(page)
+    assert "adjusted for 6 changes that count on this page" in text_of(page)
 
 
 def test_no_page_says_fixed_or_fair(page, steps):
@@ -202,6 +202,13 @@ def test_markdown_is_short_and_has_a_row_for_every_question_that_counts(facts):
     assert len(text.splitlines()) < 40
 
 
+def test_one_question_counts_and_two_count(steps):
+    series = steps.series[0]
+
+    assert "for 1 question that counts. A gap is dated" in words.series_sentence(replace(series, claims=1))
+    assert "for 2 questions that count. A gap is dated" in words.series_sentence(replace(series, claims=2))
+
+
 @pytest.mark.parametrize("which", ["facts", "steps"])
 def test_the_terminal_has_eighty_columns(which, request):
     text = terminal(request.getfixturevalue(which))
@@ -209,7 +216,7 @@ def test_the_terminal_has_eighty_columns(which, request):
     assert max(map(len, text.splitlines())) <= 80
     assert "Animal accuracy by group" in text
     assert "Paired on 360 images" in text.replace("\n", " ")
-    assert "1 claim cannot be paired: it counts the images that a model selects" in text.replace("\n", " ")
+    assert "1 question cannot be paired: counted over the images that a model selects" in text.replace("\n", " ")
 
 
 # ---- where the marks stand -----------------------------------------------------------------------------------------------------------
