@@ -54,6 +54,15 @@ _INDIFFERENT = {
 """Settings that do not decide the parameters (``model.init`` and ``loss.teacher`` do: the hashes of their files are compared)."""
 
 
+_SMALLEST = {
+    "model": 'preset = "tiny-conv"',
+    "data": 'train = "pairs.csv"',
+    "optim": "steps = 300 and lr = 1e-3",
+    "run": 'out = "runs/mine"',
+}
+"""The tables that every run has, each with the settings that it needs."""
+
+
 def recipes() -> dict[str, str]:
     """Return name -> TOML text of the recipes that come with the package."""
     folder = resources.files("contrastive") / "recipes"
@@ -78,11 +87,15 @@ def read_config(source: str, overrides: Sequence[str] = ()) -> Config:
     tables = _parse(_text_of(source), source)
     for override in overrides:
         _override(tables, override)
-    return config_from_dict(tables, source)
+    return config_from_dict(tables, ", with ".join([source, *([" ".join(overrides)] if overrides else [])]))
 
 
 def config_from_dict(tables: Mapping[str, Any], where: str) -> Config:
     """Return the run that the tables of a TOML file describe; raises as `read_config` does."""
+    absent = [name for name in _SMALLEST if name not in tables]
+    if absent:
+        example = "; ".join(f"[{name}] {_SMALLEST[name]}" for name in absent)
+        raise ConfigError(f"the configuration lacks the table [{absent[0]}]", where=where, fix=f"for example {example}")
     model = tables.get("model")
     if isinstance(model, Mapping):
         known = {key: value for key, value in model.items() if key in ("preset", "init", "stated")}

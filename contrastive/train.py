@@ -51,14 +51,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
+    from contrastive.config import recipes
+
     parser = argparse.ArgumentParser(
         prog="python -m contrastive.train",
         description="Train a CLIP-style model on captioned images and write <run.out>/ckpt.pt and log.jsonl. "
         "The same command again resumes an interrupted run.",
     )
-    parser.add_argument(
-        "run", metavar="RUN", help="a TOML file, or the name of a recipe that comes with the package (emoji, emoji_balanced)"
-    )
+    named = ", ".join(sorted(recipes()))
+    parser.add_argument("run", metavar="RUN", help=f"a TOML file, or the name of a recipe that comes with the package ({named})")
     parser.add_argument("overrides", metavar="section.key=value", nargs="*", help="replaces a setting, for example optim.lr=1e-3")
     parser.add_argument("--fresh", action="store_true", help="start again, replacing what is in the output folder")
     parser.add_argument(

@@ -99,6 +99,23 @@ def test_a_missing_setting_is_named(tmp_path):
         read_config(str(path))
 
 
+def test_a_missing_table_is_named_with_an_example(tmp_path):
+    path = tmp_path / "run.toml"
+    path.write_text('[data]\ntrain = "pairs.csv"\n[optim]\nsteps = 10\nlr = 1e-3\n')
+    with pytest.raises(ConfigError) as caught:
+        read_config(str(path))
+
+    assert "the configuration lacks the table [model]" in str(caught.value)
+    assert """fix: for example [model] preset = "tiny-conv"; [run] out = "runs/mine\"""" in str(caught.value)
+
+
+def test_a_wrong_override_is_no_fault_of_the_file_alone(tmp_path):
+    path = tmp_path / "run.toml"
+    path.write_text(RUN)
+    with pytest.raises(ConfigError, match=r"optim.lr must be .*run.toml, with run.seed=1 optim.lr=fast"):
+        read_config(str(path), ["run.seed=1", "optim.lr=fast"])
+
+
 def test_bad_toml_says_where(tmp_path):
     path = tmp_path / "run.toml"
     path.write_text("[model]\npreset = \n")

@@ -271,6 +271,7 @@ def test_help_and_bad_flags_need_no_torch():
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert result.returncode == 0
     assert "--fresh" in result.stdout
+    assert "(emoji, emoji_balanced, shapes)" in " ".join(result.stdout.split())
     assert command("emoji", "--frsh").returncode == 2
 
 
