@@ -106,7 +106,8 @@ def plain(text: str) -> str:
 
 def terminal(results: Results) -> str:
     """Return the findings of every audit that count for its verdict, and the verdict in words, in lines of at most 80 columns."""
-    return plain("\n\n".join([*(_audit_terminal(audit) for audit in results.audits), *_gates_terminal(results)]))
+    audits = [_audit_terminal(audit, results.settings.min_group_size) for audit in results.audits]
+    return plain("\n\n".join([*audits, *_gates_terminal(results)]))
 
 
 def _gates_terminal(results: Results) -> list[str]:
@@ -121,7 +122,7 @@ def _gates_terminal(results: Results) -> list[str]:
     return ["\n".join(lines)]
 
 
-def _audit_terminal(audit: AuditResult) -> str:
+def _audit_terminal(audit: AuditResult, smallest: int) -> str:
     primary = sorted((finding for finding in audit.findings if finding.primary), key=by_severity)
     shown = primary[:_MOST_ROWS]
     lines = [fit(f"{audit.model.name} · {audit.probe.name} · {in_words(audit.data.used, 'image')}", COLUMNS).rstrip(), ""]
@@ -130,9 +131,14 @@ def _audit_terminal(audit: AuditResult) -> str:
     hidden, others = len(primary) - len(shown), len(audit.findings) - len(primary)
     lines += [f"and {in_words(hidden, 'more question')}: see the report"] if hidden else []
     lines += [f"and {in_words(others, 'comparison')} outside the verdict: see the report"] if others else []
+    lines += [f"and what-ifs to {in_words(len(audit.what_ifs), 'question')}: see the report"] if audit.what_ifs else []
+    if any(finding.gap is None for finding in shown):
+        enough = f"{in_words(smallest, 'image')}{' in enough clusters' if audit.data.cluster else ''} (--min-group-size)"
+        lines += wrapped(f"Where no groups stand below a question, fewer than two have at least {enough}.")
     verdict = words.VERDICTS[audit.verdict]
     said = [f"{verdict.word}. {verdict.sentence} {audit.verdict_reason}"]
-    said += ["LIMITED RUN: a sample can conclude nothing but 'inconclusive'."] if audit.data.limited else []
+    if audit.data.limited and "LIMITED RUN" not in audit.verdict_reason:
+        said.append("LIMITED RUN: a sample can conclude nothing but 'inconclusive'.")
     return "\n".join([*lines, "", *(line for text in said for line in wrapped(text))])
 
 

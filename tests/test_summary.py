@@ -11,6 +11,7 @@ import pytest
 
 from reports.summary import summary_markdown, terminal
 
+tried = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("test_whatif_report.py"))))
 samples = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("report_samples.py"))))
 
 
@@ -54,6 +55,9 @@ def test_a_limited_run_says_so_in_both_forms():
 
     assert "**LIMITED RUN.**" in summary_markdown(results)
     assert "LIMITED RUN: a sample can conclude nothing but 'inconclusive'." in terminal(results).replace("\n", " ")
+    reason = "LIMITED RUN: a sample of the images settles nothing."
+    told = replace(results, audits=(replace(results.audits[0], verdict_reason=reason),))
+    assert terminal(told).count("LIMITED RUN") == 1
 
 
 def test_the_terminal_shows_metric_attribute_groups_gap_chance_and_status():
@@ -82,14 +86,21 @@ def test_the_terminal_counts_what_it_leaves_out():
     assert "and 50 more questions: see the report" in terminal(samples.results(more))
 
 
+def test_the_terminal_says_where_what_ifs_stand():
+    audit = replace(samples.emoji(), what_ifs=(tried.asked(), tried.asked(question="None", target=None, elsewhere=())))
+
+    assert "and what-ifs to 2 questions: see the report" in terminal(samples.results(audit)).splitlines()
+    assert "what-if" not in terminal(samples.results(samples.emoji()))
+
+
 def test_what_cannot_be_estimated_has_a_line_without_numbers():
     audit = samples.emoji()
     only = tuple(replace(finding, primary=True) for finding in audit.findings if finding.gap is None)
 
-    assert re.search(
-        r"Occupation accuracy by gender × tone +not estimable\nand|not estimable\n\n",
-        terminal(samples.results(replace(audit, findings=only))),
-    )
+    text = terminal(samples.results(replace(audit, findings=only)))
+    assert re.search(r"Occupation accuracy by gender × tone +not estimable\nWhere no groups stand below", text)
+    assert "fewer than two have at least 30 images (--min-group-size)." in text.replace("\n", " ")
+    assert "Where no groups" not in terminal(samples.results(audit))
     assert "| not estimable | Occupation accuracy by gender × tone |" in summary_markdown(samples.results(replace(audit, findings=only)))
 
 
