@@ -225,6 +225,6 @@ def series_sentence(series: Series) -> str:
     """Return on how many images a series stands, and how sure its bands are."""
     return (
         f"{in_words(series.images, 'image')} that every checkpoint answered. Bands and p are corrected for the pairs of groups and for "
-        f"{in_words(series.claims, 'question that counts', 'questions that count')}. A gap is dated from the last checkpoint backwards, up to the first at which it "
-        "is not shown, so the number of checkpoints needs no correction."
+        f"{in_words(series.claims, 'question that counts', 'questions that count')}. A gap is dated from the last checkpoint backwards, "
+        "up to the first at which it is not shown, so the number of checkpoints needs no correction."
     )
