@@ -241,6 +241,35 @@ def test_exchanging_unequal_groups_by_enumeration():
     assert found.null_mean == pytest.approx(np.mean(gaps), abs=0.01)
 
 
+def test_dealing_people_over_crossed_groups_by_enumeration():
+    """Two people of one race, two of another, each in two poses: right in both, in one, in one, in none. 6 x 2 x 2 x 2 x 2 ways."""
+    pairs = [(1, 1), (1, 0), (1, 0), (0, 0)]
+    gaps = []
+    for first in itertools.combinations(range(4), 2):
+        second = tuple(set(range(4)) - set(first))
+        for turned in itertools.product([1, -1], repeat=4):
+            facing = [pair[::turn] for pair, turn in zip(pairs, turned, strict=True)]
+            rates = [sum(facing[person][pose] for person in race) / 2 for race in (first, second) for pose in (0, 1)]
+            gaps.append(np.ptp(rates))
+    events = np.array([[1, 1, 0, 0], [1, 0, 0, 0], [0, 0, 1, 0], [0, 0, 0, 0]])
+    table = ClusterTable(events, np.array([[1, 1, 0, 0], [1, 1, 0, 0], [0, 0, 1, 1], [0, 0, 1, 1]]), np.ones(4, int))
+
+    found = clustered_gap_test(table, 30_000, rng())
+    assert (found.gap, found.shuffled) == (1.0, "groups within clusters")
+    assert found.p == pytest.approx(np.mean(np.array(gaps) >= 1 - 1e-12), abs=0.01)
+    assert found.null_mean == pytest.approx(np.mean(gaps), abs=0.01)
+
+
+def test_a_gap_between_people_is_found_where_each_has_every_pose():
+    """100 people with an image in each of two poses. Of one race all are right; of the other half are, in both poses or in none."""
+    events = np.array([[1, 1, 0, 0], [0, 0, 1, 1], [0, 0, 0, 0]])
+    table = ClusterTable(events, np.array([[1, 1, 0, 0], [0, 0, 1, 1], [0, 0, 1, 1]]), np.array([50, 25, 25]))
+
+    found = clustered_gap_test(table, 999, rng())
+    assert (found.gap, found.p) == (0.5, 0.001)  # exchanging poses alone would leave the gap what it is in every draw: p = 1
+    assert found.null_95 < 0.25
+
+
 def test_a_group_of_a_set_that_stands_or_falls_together_is_one_case():
     """Twenty sets with five images in each of two groups, all five alike: dealing images would alarm without a reason."""
     source, kept = rng(6), []

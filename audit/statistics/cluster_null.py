@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import product
 from math import factorial, prod
 from typing import TYPE_CHECKING, Literal
 
@@ -42,8 +43,9 @@ def clustered_gap_test(table: ClusterTable, draws: int, rng: np.random.Generator
 
     Clusters that lie in one group each, such as people, are dealt to the groups anew: as many clusters to each group as before. Where
     most images lie in clusters that span groups, such as counterfactual sets, each cluster's groups are exchanged, all images of a group
-    together: they need not be independent. Of clusters of the first sort that span groups, each part is dealt by itself: that errs on the
-    side of no alarm.
+    together: they need not be independent; and where clusters span other groups than each other, as pictures of one person do in race x
+    pose, clusters with as many groups are dealt to each other's groups first. Of clusters of the first sort that span groups, each part
+    is dealt by itself: that errs on the side of no alarm.
 
     Parameters
     ----------
@@ -86,24 +88,42 @@ def _within(table: ClusterTable, draws: int, rng: np.random.Generator) -> Float[
         groups = tuple(group for group, images in enumerate(n) if images)
         kinds[groups, tuple(sorted((events[group], n[group]) for group in groups))] += count
     total = np.zeros((2, draws, table.n.shape[1]))
-    for (where, blocks), clusters in sorted(kinds.items()):
-        total[:, :, list(where)] += _exchanged(blocks, clusters, draws, rng)
+    for size in sorted({len(where) for where, _ in kinds}):
+        places = sorted({where for where, _ in kinds if len(where) == size})
+        lots = sorted({blocks for _, blocks in kinds if len(blocks) == size})
+        counts = np.array([[kinds[where, blocks] for where in places] for blocks in lots])
+        for drawn, often in _dealt(counts, draws, rng):
+            for (lot, blocks), (place, where) in product(enumerate(lots), enumerate(places)):
+                total[:, drawn][:, :, list(where)] += _exchanged(blocks, often[:, lot, place], int(counts[lot].sum()), rng)
     return spread_of_rates(total[0] / total[1])
 
 
-def _exchanged(blocks: Blocks, clusters: int, draws: int, rng: np.random.Generator) -> Float[np.ndarray, "2 b s"]:
-    """Arrange the blocks of some equal clusters at random; sums over the clusters of events and of images."""
+def _dealt(counts: Int[np.ndarray, "l p"], draws: int, rng: np.random.Generator) -> Iterator[tuple[slice, Int[np.ndarray, "b l p"]]]:
+    """Deal clusters of some kinds to places, as many to each place as before; draws by draws, with how many of each kind are where."""
+    if counts.shape[1] == 1:
+        yield slice(0, draws), np.broadcast_to(counts, (draws, *counts.shape))
+        return
+    shuffle = random_table(counts.sum(axis=1), counts.sum(axis=0))
+    at_once = max(1, _CELLS // counts.size)
+    for start in range(0, draws, at_once):
+        end = min(start + at_once, draws)
+        yield slice(start, end), shuffle.rvs(size=end - start, random_state=rng)
+
+
+def _exchanged(blocks: Blocks, often: Int[np.ndarray, "b"], clusters: int, rng: np.random.Generator) -> Float[np.ndarray, "2 b s"]:
+    """Arrange the blocks of so many equal clusters, in each draw, at random; sums over the clusters of events and of images."""
     different, numbers = np.unique(np.array(blocks), axis=0, return_counts=True)
     ways = factorial(len(blocks)) // prod(map(factorial, numbers.tolist()))
     if ways <= min(_ARRANGEMENTS, 16 * clusters):
         listed = np.array(list(_arrangements(tuple(numbers.tolist()))))
-        often = rng.multinomial(clusters, np.full(ways, 1 / ways), size=draws)
-        return np.stack([often @ different[listed, part] for part in (0, 1)]).astype(float)
+        each = rng.multinomial(often, np.full(ways, 1 / ways))
+        return np.stack([each @ different[listed, part] for part in (0, 1)]).astype(float)
     order = np.repeat(np.arange(len(different)), numbers)
-    total = np.zeros((2, draws, len(blocks)))
-    for _ in range(clusters):
-        place = rng.permuted(np.broadcast_to(order, (draws, len(order))), axis=1)
-        total += np.moveaxis(different[place], 2, 0)
+    total = np.zeros((2, len(often), len(blocks)))
+    for done in range(int(often.max())):
+        there = np.flatnonzero(often > done)
+        place = rng.permuted(np.broadcast_to(order, (len(there), len(order))), axis=1)
+        total[:, there] += np.moveaxis(different[place], 2, 0)
     return total
 
 
