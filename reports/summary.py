@@ -137,8 +137,6 @@ def _audit_terminal(audit: AuditResult, smallest: int) -> str:
         lines += wrapped(f"Where no groups stand below a question, fewer than two have at least {enough}.")
     verdict = words.VERDICTS[audit.verdict]
     said = [f"{verdict.word}. {verdict.sentence} {audit.verdict_reason}"]
-    if audit.data.limited and "LIMITED RUN" not in audit.verdict_reason:
-        said.append("LIMITED RUN: a sample can conclude nothing but 'inconclusive'.")
     return "\n".join([*lines, "", *(line for text in said for line in wrapped(text))])
 
 

@@ -54,10 +54,7 @@ def test_a_limited_run_says_so_in_both_forms():
     results = samples.results(samples.fairface(limited=True))
 
     assert "**LIMITED RUN.**" in summary_markdown(results)
-    assert "LIMITED RUN: a sample can conclude nothing but 'inconclusive'." in terminal(results).replace("\n", " ")
-    reason = "LIMITED RUN: a sample of the images settles nothing."
-    told = replace(results, audits=(replace(results.audits[0], verdict_reason=reason),))
-    assert terminal(told).count("LIMITED RUN") == 1
+    assert terminal(results).count("LIMITED RUN: a sample of the images settles nothing.") == terminal(results).count("LIMITED RUN") == 1
 
 
 def test_the_terminal_shows_metric_attribute_groups_gap_chance_and_status():
