@@ -258,7 +258,7 @@ BAD = {
     "missing answer": ("race,y_pred\nA,cat\nB,\n", "1 value missing in the column 'y_pred'"),
     "nan as answer": ("race,y_pred\nA,cat\nB,NaN\n", "1 value missing in the column 'y_pred'"),
     "nan as truth": ("race,y_true,y_pred\nA,cat,cat\nB,nan,cat\n", "missing in the column 'y_true'"),
-    "duplicate id": ("id,race,y_pred\nx,A,cat\nx,B,dog\n", "stands before"),
+    "duplicate id": ("id,race,y_pred\nx,A,cat\ny,B,dog\nx,B,dog\n", "stands before (column 'id', first in row 3 after"),
     "other spelling": ("race,y_true,y_pred\nA,Cat,cat\nB,Dog,dog\n", "write their labels differently"),
     "other spelling in one row": ("race,y_true,y_pred\nA,cat,cat\nB,cat,Cat\n", "y_true holds 'cat', y_pred 'Cat'"),
     "other spelling of one truth": ("race,y_true,y_pred\nA,cat,cat\nB,cat ,cat\n", "y_true holds 'cat ', y_pred 'cat'"),

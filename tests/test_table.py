@@ -257,6 +257,13 @@ def test_the_only_table_of_a_folder_is_read_to_say_what_is_wrong_with_it(folder)
     assert "found the columns: file, age, sex, race" in message
 
 
+def test_where_several_columns_are_missing_no_single_name_is_guessed_at(folder):
+    write(folder / "mine.csv", "image,shape", "train/1.jpg,round")
+    message = error(folder / "mine.csv")
+    assert "no column 'age' and no column 'gender' and no column 'race'" in message
+    assert "did you mean" not in message
+
+
 def test_a_table_none_of_whose_images_exists(folder):
     write(folder / "mine.csv", "file,race", "train/1.jpg,A", "train/2.jpg,A")
     message = error(folder / "mine.csv", Schema())

@@ -247,7 +247,7 @@ def _identifiers(table: pa.Table, name: str | None, wanted: Wanted, place: str) 
         twice = index[index.duplicated()]
         raise DataError(
             f"{place}: {counted(len(twice), 'row')} with an identifier that stands before",
-            where=f"column {shown(name)}",
+            where=f"column {shown(name)}, first in row {int(index.duplicated().argmax()) + 1} after the header",
             why=f"the first is {shown(str(twice[0]))}; a row that counts twice makes intervals too narrow",
             fix=f"keep one row an image, or say that rows with one identifier belong together: --cluster {name}",
         )

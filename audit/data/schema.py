@@ -121,7 +121,7 @@ def check_columns(schema: Schema, names: Sequence[str], place: str) -> None:
         raise DataError(
             f"{place} has no column {' and no column '.join(map(repr, missing))}",
             why=_found(names),
-            fix=nearest(missing[0], map(str, names)),
+            fix=nearest(missing[0], map(str, names)) if len(missing) == 1 else "rename the columns, or give the table that is meant",
         )
     if not attribute_columns(schema, names):
         raise DataError(
