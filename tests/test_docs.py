@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 
+import audit
 import probes
 from audit.arguments import parser
+from audit.run import main
+from contrastive.config import read_config
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
@@ -40,6 +43,32 @@ def test_the_commands_of_make_demo_are_the_readmes():
 )
 def test_the_map_names_every_module(path):
     assert re.search(rf"\b{re.escape(path)}\b", README.split("## Map")[1]), f"{path} is not in the README's map"
+
+
+def test_the_probe_of_the_readme_asks_the_model_of_the_readme(tmp_path, monkeypatch):
+    """60 pictures, half of them in either hand, all cups; a model that knows only colours answers "cup" to each: 30 of 30, twice."""
+    from PIL import Image
+
+    for name in ("cups.py", "colours.py"):
+        (tmp_path / name).write_text(re.search(rf"```python\n(# {name}\n.*?)```", README, re.DOTALL)[1])
+    rows = ["image,thing,hand", *(f"{i}.png,cup,{('left', 'right')[i % 2]}" for i in range(60))]
+    (tmp_path / "cups.csv").write_text("\n".join(rows))
+    for i in range(60):
+        Image.new("RGB", (8, 8), (i, 0, 0)).save(tmp_path / f"{i}.png")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("AUDIT_CACHE_DIR", str(tmp_path / "cache"))
+
+    assert main(["--model", "colours.py:Colours", "--probe", "cups.py", "--data", "cups.csv", "--out", "out"]) == 0
+    finding = audit.load("out").findings[0]
+    assert finding.id == "thing/accuracy/hand"
+    assert [(rate.group, rate.events, rate.n) for rate in finding.by_group] == [(("left",), 30, 30), (("right",), 30, 30)]
+
+
+def test_the_smallest_configuration_of_the_readme_is_one(tmp_path):
+    path = tmp_path / "my.toml"
+    path.write_text(re.search(r"```toml\n(.*?)```", README, re.DOTALL)[1])
+
+    assert read_config(str(path)).data.train == "pairs.csv"
 
 
 def test_what_is_imported_at_run_time_is_declared():
