@@ -270,6 +270,21 @@ def test_a_gap_between_people_is_found_where_each_has_every_pose():
     assert found.null_95 < 0.25
 
 
+def test_people_dealt_one_by_one_are_dealt_like_kinds_of_people(monkeypatch):
+    """60 people in six crossed groups, two each; as one row a person they are more than there are kinds and places."""
+    source = rng(3)
+    where = np.repeat([[0, 1], [2, 3], [4, 5]], 20, axis=0)
+    table = ClusterTable(np.zeros((60, 6), int), np.zeros((60, 6), int), np.ones(60, int))
+    np.put_along_axis(table.n, where, 3, axis=1)
+    np.put_along_axis(table.events, where, source.binomial(3, 0.5, (60, 2)), axis=1)
+    kinds = clustered_gap_test(table, 20_000, rng(1))
+    monkeypatch.setattr("audit.statistics.cluster_null._TOGETHER", 0)
+    one_by_one = clustered_gap_test(table, 20_000, rng(2))
+
+    assert kinds.p == pytest.approx(one_by_one.p, abs=0.015)
+    assert (kinds.null_mean, kinds.null_95) == pytest.approx((one_by_one.null_mean, one_by_one.null_95), abs=0.01)
+
+
 def test_a_group_of_a_set_that_stands_or_falls_together_is_one_case():
     """Twenty sets with five images in each of two groups, all five alike: dealing images would alarm without a reason."""
     source, kept = rng(6), []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 from math import factorial, prod
@@ -20,11 +20,14 @@ if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
 _CELLS = 1 << 22
+_TOGETHER = 1.0
+"""Kinds times places a cluster, up to which clusters of one kind are dealt together."""
 _ARRANGEMENTS = 720
 """Up to this many ways to arrange the groups of equal clusters, all are listed and drawn together."""
 
 Blocks = tuple[tuple[int, int], ...]
 """Events and images of a cluster in each of its groups."""
+Shape = tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,9 @@ def _within(table: ClusterTable, draws: int, rng: np.random.Generator) -> Float[
         places = sorted({where for where, _ in kinds if len(where) == size})
         lots = sorted({blocks for _, blocks in kinds if len(blocks) == size})
         counts = np.array([[kinds[where, blocks] for where in places] for blocks in lots])
+        if len(places) > 1 and counts.size > _TOGETHER * counts.sum():
+            total += _scattered(lots, places, counts, total.shape, rng)
+            continue
         for drawn, often in _dealt(counts, draws, rng):
             for (lot, blocks), (place, where) in product(enumerate(lots), enumerate(places)):
                 total[:, drawn][:, :, list(where)] += _exchanged(blocks, often[:, lot, place], int(counts[lot].sum()), rng)
@@ -108,6 +114,26 @@ def _dealt(counts: Int[np.ndarray, "l p"], draws: int, rng: np.random.Generator)
     for start in range(0, draws, at_once):
         end = min(start + at_once, draws)
         yield slice(start, end), shuffle.rvs(size=end - start, random_state=rng)
+
+
+def _scattered(
+    lots: Sequence[Blocks], places: Sequence[tuple[int, ...]], counts: Int[np.ndarray, "l p"], shape: Shape, rng: np.random.Generator
+) -> Float[np.ndarray, "2 b g"]:
+    """Deal and arrange clusters one by one: where nearly each lies in groups of its own, there is little to count together."""
+    clusters, size = int(counts.sum()), len(places[0])
+    blocks = np.repeat(np.array(lots, float), counts.sum(axis=1), axis=0)
+    where = np.repeat(np.array(places), counts.sum(axis=0), axis=0)
+    groups = np.zeros((where.size, shape[2]))
+    groups[np.arange(where.size), where.ravel()] = 1
+    total = np.zeros(shape)
+    at_once = max(1, _CELLS // blocks.size)
+    for start in range(0, shape[1], at_once):
+        draws = min(at_once, shape[1] - start)
+        lot = rng.permuted(np.broadcast_to(np.arange(clusters), (draws, clusters)), axis=1)
+        block = rng.permuted(np.broadcast_to(np.arange(size), (draws, clusters, size)), axis=2)
+        dealt = blocks[lot[..., None], block].reshape(draws, where.size, 2)
+        total[:, start : start + draws] = np.moveaxis(dealt, 2, 0) @ groups
+    return total
 
 
 def _exchanged(blocks: Blocks, often: Int[np.ndarray, "b"], clusters: int, rng: np.random.Generator) -> Float[np.ndarray, "2 b s"]:
