@@ -428,6 +428,12 @@ def test_names_that_look_like_formulas_or_markup_stay_text(file):
         assert not any(cell.startswith(("=", "@")) for line in table.read_text().splitlines() for cell in line.split(","))
 
 
+def test_groups_whose_names_may_be_none_are_said(tmp_path):
+    path = tmp_path / "mine.csv"
+    path.write_text("race,y_pred\nN/A,cat\nB,dog\n")
+    assert "race: 'N/A' counts as a group; where nothing is known, leave the cell empty." in load_predictions(path, Wanted()).notes
+
+
 @pytest.mark.parametrize(
     ("flags", "words"),
     [

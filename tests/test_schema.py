@@ -44,6 +44,13 @@ def test_strings_that_pandas_takes_for_missing_are_groups():
     attributes = read(Schema(), cells(race=groups))
     assert attributes.columns["race"] == ["NA", "None", "null", "nan", "N/A", "NaN", "unknown"]
     assert attributes.levels["race"] == ("N/A", "NA", "NaN", "None", "nan", "null", "unknown")
+    assert sum("counts as a group; where nothing is known" in note for note in attributes.notes) == 6
+
+
+def test_a_group_that_a_spreadsheet_made_a_date_is_kept_and_said():
+    attributes = read(Schema(), cells(age=["3-9", "9-Mar", "Oct-19", "Marta-9"]))
+    assert attributes.columns["age"] == ["3-9", "9-Mar", "Oct-19", "Marta-9"]
+    assert attributes.notes == ("age: '9-Mar' counts as a group; it looks like a date that a spreadsheet made of something else.",)
 
 
 def test_missing_values_form_a_group_that_is_counted_and_comes_last():

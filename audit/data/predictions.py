@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from audit.data.answers import ANSWER, SCORE, TRUTH, Scores, Texts, answered, labels_of, scores_of
 from audit.data.columns import all_numbers, as_text, holds_labels, read_columns
-from audit.data.schema import IMAGE_COLUMNS, counted, near_duplicates, shown
+from audit.data.schema import IMAGE_COLUMNS, counted, oddities, shown
 from audit.errors import DataError, UsageError, nearest
 from audit.types import UNKNOWN, Predictions
 
@@ -171,7 +171,7 @@ def _rows(table: pa.Table, wanted: Wanted, reserved: set[str], place: str) -> tu
     texts = _attributes(table, wanted, [name for name in names if name not in (identifier, wanted.cluster)], notes, place)
     index = _identifiers(table, identifier, wanted, place)
     frame = pd.DataFrame({name: _column(text) for name, text in texts.items()}, index=index)
-    notes += [note for name, text in texts.items() for note in near_duplicates(name, text.dictionary.to_pylist())]
+    notes += [note for name, text in texts.items() for note in oddities(name, text.dictionary.to_pylist())]
     notes += [
         f"{name}: {counted(text.null_count, 'value')} missing; these rows form the group {UNKNOWN!r}, outside every test."
         for name, text in texts.items()

@@ -5,6 +5,7 @@ Every container (CSV, Parquet, the hub) is first brought to `Cells`, text as it 
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -207,7 +208,7 @@ def _notes(column: Column, stored: Mapping[str, str], counts: Mapping[str, int])
     ]
     if missing:
         notes.append(f"{column.name}: {counted(missing, 'value')} missing; these images form the group {UNKNOWN!r}, outside every test.")
-    return notes + near_duplicates(column.name, set(stored.values()))
+    return notes + oddities(column.name, set(stored.values()))
 
 
 def _total(changed: Mapping[str, str], counts: Mapping[str, int]) -> int:
@@ -221,6 +222,29 @@ def _changes(changed: Mapping[str, str], counts: Mapping[str, int]) -> str:
 def folded(text: str) -> str:
     """Return a text without what a reader overlooks: case, blanks and Unicode form."""
     return " ".join(unicodedata.normalize("NFC", text).casefold().split())
+
+
+_NO_VALUE = frozenset({"na", "n/a", "n.a.", "nan", "none", "null", "missing", "not known", "-", "--", "?"})
+_MONTH = "(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)"
+_DATE = re.compile(rf"\d{{1,2}}-{_MONTH}|{_MONTH}-\d{{1,2}}")
+
+
+def oddities(name: str, levels: Iterable[str]) -> list[str]:
+    """Return a sentence for every set of groups that look alike, and for groups whose names may be none.
+
+    Examples
+    --------
+    >>> for sentence in oddities("age", ["N/A", "10-19", "9-Mar"]):
+    ...     print(sentence)
+    age: 'N/A' counts as a group; where nothing is known, leave the cell empty.
+    age: '9-Mar' counts as a group; it looks like a date that a spreadsheet made of something else.
+    """
+    everything = sorted(levels)
+    empty = [shown(level) for level in everything if folded(level) in _NO_VALUE]
+    dates = [shown(level) for level in everything if _DATE.fullmatch(folded(level))]
+    notes = [f"{name}: {each} counts as a group; where nothing is known, leave the cell empty." for each in empty]
+    notes += [f"{name}: {dates[0]} counts as a group; it looks like a date that a spreadsheet made of something else."] if dates else []
+    return near_duplicates(name, everything) + notes
 
 
 def near_duplicates(name: str, levels: Iterable[str]) -> list[str]:
