@@ -109,6 +109,9 @@ def test_columns_are_chosen_by_name_or_by_rule_and_the_rule_is_said(file):
 
     assert list(read(path).answers[0].predictions.attributes.columns) == ["race", "gender"]
     assert "not used: 'years' (numbers), 'one' (1 level), 'note' (400 levels)" in read(path).notes[0]
+    persons = path.with_name("persons.csv")
+    rows.assign(person=[f"p{i // 4}" for i in range(len(rows))]).to_csv(persons, index=False)
+    assert "'person' (100 levels; where rows with one value belong together: --cluster person)" in read(persons).notes[0]
     assert list(read(path, attributes=("gender",)).answers[0].predictions.attributes.columns) == ["gender"]
     with pytest.raises(DataError, match="1 group in the column 'one'"):
         read(path, attributes=("one",))

@@ -203,7 +203,9 @@ def _attributes(table: pa.Table, wanted: Wanted, names: Sequence[str], notes: li
         elif 2 <= len(levels) <= FEW_LEVELS:
             chosen[name] = text
         else:
-            others.append(f"{shown(name)} ({counted(len(levels), 'level')})")
+            often = len(levels) > 1 and len(table) >= 2 * len(levels)
+            hint = f"; where rows with one value belong together: --cluster {name}" if often else ""
+            others.append(f"{shown(name)} ({counted(len(levels), 'level')}{hint})")
     unused = f"; not used: {', '.join(others)}" if others else ""
     if not chosen:
         raise DataError(
@@ -240,7 +242,7 @@ def _identifiers(table: pa.Table, name: str | None, wanted: Wanted, place: str) 
         raise DataError(
             f"{place}: {counted(pc.sum(blank).as_py(), 'row')} without an identifier",
             where=f"column {shown(name)}, first in row {pc.index(blank, True).as_py() + 1} after the header",
-            fix="give each row its own, or rename the column",
+            fix="give each row its own, delete empty rows, or rename the column",
         )
     index: pd.Index = pd.Index(text.to_pandas(), dtype="str")
     if name != wanted.cluster and index.has_duplicates:
