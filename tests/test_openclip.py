@@ -437,6 +437,7 @@ def reconfigured(place, **changes):
         ({"preprocess_cfg__resize_mode": "stretch"}, "resize_mode is unknown"),
         ({"model_cfg__vision_cfg__patch_size": 0}, "working model"),
         ({"model_cfg__embed_dim": "many"}, "embed_dim"),
+        ({"model_cfg__text_cfg__vocab_size": 532}, "it has 532 entries, the tokenizer 49,408"),
     ],
 )
 def test_a_configuration_is_untrusted(folder, changes, said):

@@ -134,6 +134,7 @@ def _encoder(plan: Plan, path: Path, stated: Stated, setting: foreign.Setting) -
     plan = fetch_parts(replace(plan, tokenizer=_stated_tokenizer(stated, plan.tokenizer)))
     with audit_errors(str(path)), offline(), quiet():
         tokenizer = understood(path, lambda _: _tokenizer(plan))
+        _check_vocabulary(plan, tokenizer, path)
         model = understood(path, lambda _: build(plan, weights.tensors))
         fill(model, weights.tensors)
         model = model.to(place, kind).eval()
@@ -176,6 +177,18 @@ def _tokenizer(plan: Plan) -> Any:
     return open_clip.tokenizer.HFTokenizer(
         str(plan.tokenizer), context_length=context, tokenizer_mode=mode, local_files_only=True, **options
     )
+
+
+def _check_vocabulary(plan: Plan, tokenizer: Any, path: Path) -> None:
+    """Refuse CLIP's own vocabulary beside a smaller table of tokens: its ids are those of other words, or of none."""
+    rows = plan.config["text_cfg"].get("vocab_size")
+    if plan.tokenizer is None and isinstance(rows, int) and rows < tokenizer.vocab_size:
+        raise DataError(
+            "the model has another vocabulary than open_clip's tokenizer",
+            where=str(path),
+            why=f"it has {rows:,} entries, the tokenizer {tokenizer.vocab_size:,}",
+            fix="audit the checkpoint that was exported, or its export --to huggingface, which brings the tokenizer",
+        )
 
 
 def _preprocess(plan: Plan, model: Any, stated: Stated) -> dict[str, Any]:
