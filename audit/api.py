@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from audit import comparison_sides, lookup, outputs
 from audit.changes import Changes, changes_of
+from audit.comparison_sides import AGAIN
 from audit.errors import DataError, UsageError
 from audit.finished import Clock, put_together, write
 from audit.plot import Plots
@@ -87,8 +88,11 @@ class Audit:
             return made
         path = (self.directory or Path()) / "predictions.parquet"
         if not path.is_file():
-            raise DataError("the predictions of this audit are gone", where=path.name, fix="run the audit again")
-        return pd.read_parquet(path)
+            raise DataError("the predictions of this audit are gone", where=path.name, fix=AGAIN)
+        try:
+            return pd.read_parquet(path)
+        except (OSError, ValueError) as error:  # pyarrow's errors are of these
+            raise DataError("the predictions of this audit cannot be read", where=path.name, why=str(error)[:200], fix=AGAIN) from error
 
     def finding(self, name: str, audit: int | None = None) -> Finding:
         """Return a finding by its id, or by a name that `--fail-on` takes, such as ``"occupation.accuracy by gender"``.

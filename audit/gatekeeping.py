@@ -71,6 +71,8 @@ def gatekeeper(arguments: argparse.Namespace, measurements: Iterable[Measurement
         raise UsageError("there is no gate", where="--junit, --require-conclusive", fix=f"{FLAG} 'gap > 0.05'")
     if arguments.junit and not arguments.junit.parent.is_dir():
         raise UsageError(f"no folder {str(arguments.junit.parent)!r} for --junit", fix="make it, or name another file")
+    if arguments.junit and arguments.junit.is_dir():
+        raise UsageError(f"--junit {str(arguments.junit)!r} is a folder", fix="name a file")
     gates = tuple(map(parse, arguments.fail_on or ()))
     known = None if measurements is None else questions(measurements)
     aimed = None if known is None else tuple(aim(gate, known) for gate in gates)

@@ -128,7 +128,10 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
     MachineError
         If the disk is full or the file cannot be written; the old file stays.
     """
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    except OSError as error:
+        raise MachineError(f"cannot write {path.name}", why=error.strerror, fix="choose a folder that you may write to") from error
     try:
         with os.fdopen(handle, "wb") as file:
             yield file

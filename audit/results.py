@@ -15,6 +15,7 @@ from pydantic import ConfigDict, StringConstraints, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from audit.alternatives import WhatIfs
+from audit.coherence import incoherent
 from audit.errors import DataError
 from audit.evidence import (
     Adjusted,
@@ -393,21 +394,24 @@ def from_json(text: str) -> Results:
     Raises
     ------
     DataError
-        If the text is not JSON, has another schema version, or does not follow the schema.
+        If the text is not JSON, has another schema version, does not follow the schema, or does not fit together.
     """
     try:
         plain: Any = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DataError("results.json is not JSON", why=str(error), fix="run the audit again") from error
     version = plain.get("schema_version") if isinstance(plain, dict) else None
     if version != SCHEMA_VERSION:
         raise DataError(f"results.json has schema version {version!r}; this program reads {SCHEMA_VERSION!r}", fix="run the audit again")
     try:
-        return _adapter().validate_python(plain)
+        results = _adapter().validate_python(plain)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
         raise DataError(f"results.json does not follow its schema at {place}", why=first["msg"], fix="run the audit again") from error
+    if misfit := incoherent(results):
+        raise DataError("results.json does not fit together", why=misfit, fix="run the audit again")
+    return results
 
 
 def json_schema() -> dict[str, Any]:

@@ -11,11 +11,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from audit.errors import AuditError
+from audit.errors import MachineError
 from audit.outputs import replacing
 from audit.results import Results
 from reports import plots, words
-from reports.render import read
+from reports.render import ended, read
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -75,7 +75,10 @@ def _saved(figure: Figure, form: str) -> bytes:
 
 def write(directory: Path, files: Iterable[tuple[str, bytes]]) -> int:
     """Write the figures into a folder, each whole or not at all, and return how many there are."""
-    directory.mkdir(parents=True, exist_ok=True)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise MachineError(f"cannot make {str(directory)!r}", why=error.strerror, fix="choose a folder that you may write to") from error
     written = 0
     for name, content in files:
         with replacing(directory / name) as file:
@@ -92,13 +95,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, metavar="DIR", help="default: DIR/figures")
     arguments = parser.parse_args(argv)
     folder = arguments.out or arguments.directory / "figures"
-    try:
-        written = write(folder, pictures(read(arguments.directory), arguments.format))
-    except AuditError as error:
-        print(f"error[E{error.exit_code}] {error}", file=sys.stderr)  # noqa: T201  # the command speaks to a person
-        return error.exit_code
-    print(f"{folder}: {written} figures")  # noqa: T201
-    return 0
+    return ended(lambda: f"{folder}: {write(folder, pictures(read(arguments.directory), arguments.format))} figures")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -22,6 +22,8 @@ from reports.numbers import clean, isolated
 from reports.page import page
 from reports.requirements import requirements
 from reports.slicer import slicer
+
+INTERRUPTED, DEFECT = 130, 70
 
 
 def render(results: Results) -> str:
@@ -106,19 +108,35 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("directory", type=Path, metavar="DIR", help="the directory that an audit or a comparison left behind")
     parser.add_argument("--out", type=Path, metavar="FILE", help="default: report.html or comparison.html in DIR")
     arguments = parser.parse_args(argv)
-    compared = (arguments.directory / "comparison.json").is_file() and not (arguments.directory / "results.json").is_file()
-    path = arguments.out or arguments.directory / ("comparison.html" if compared else "report.html")
-    try:
-        if compared:
-            from reports import comparison
+    return ended(lambda: str(_drawn(arguments)))
 
-            put(comparison.render(comparison.read(arguments.directory)), path)
-        else:
-            write(read(arguments.directory), path)
+
+def _drawn(arguments: argparse.Namespace) -> Path:
+    compared = (arguments.directory / "comparison.json").is_file() and not (arguments.directory / "results.json").is_file()
+    path: Path = arguments.out or arguments.directory / ("comparison.html" if compared else "report.html")
+    if compared:
+        from reports import comparison
+
+        put(comparison.render(comparison.read(arguments.directory)), path)
+    else:
+        write(read(arguments.directory), path)
+    return path
+
+
+def ended(work: Callable[[], str]) -> int:
+    """Do the work of a command, print what it says, and return the exit code; an error gets words, never a traceback or a 1."""
+    try:
+        said = work()
     except AuditError as error:
         print(f"error[E{error.exit_code}] {error}", file=sys.stderr)  # noqa: T201  # the command speaks to a person
         return error.exit_code
-    print(path)  # noqa: T201
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)  # noqa: T201
+        return INTERRUPTED
+    except Exception as error:
+        print(f"error[E{DEFECT}] internal error: {type(error).__name__}: {error}", file=sys.stderr)  # noqa: T201
+        return DEFECT
+    print(said)  # noqa: T201
     return 0
 
 

@@ -161,6 +161,9 @@ def test_errors_name_the_thing_and_the_way_out(done, tmp_path):
     done.save(tmp_path / "out")
     with pytest.raises(UsageError, match="already saved"):
         audit.load(tmp_path / "out").save(tmp_path / "other")
+    (tmp_path / "out" / "predictions.parquet").write_bytes(b"PAR1")
+    with pytest.raises(DataError, match="cannot be read"):
+        audit.load(tmp_path / "out").predictions()
     (tmp_path / "out" / "predictions.parquet").unlink()
     with pytest.raises(DataError, match=r"predictions\.parquet"):
         audit.load(tmp_path / "out").predictions()

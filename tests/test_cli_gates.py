@@ -76,6 +76,7 @@ REFUSED = [
     (["--fail-on", "rate[gender.accuracy by race] < 90"], "between 0 and 1"),
     (["--require-conclusive"], "there is no gate"),
     (["--junit", "x.xml"], "there is no gate"),
+    (["--fail-on", "gap > 0.1", "--junit", "."], "is a folder"),
     (["--fail-on", "gap > 0.1", "--junit", "nowhere/x.xml"], "no folder 'nowhere'"),
 ]
 

@@ -72,3 +72,16 @@ def test_the_command_writes_them_and_says_where(results, tmp_path, capsys):
 
     assert module.main([str(tmp_path / "absent")]) == 3
     assert "no results" in capsys.readouterr().err
+    assert module.main([str(tmp_path), "--out", str(tmp_path / "results.json" / "figures")]) == 5
+    assert "cannot make" in capsys.readouterr().err
+
+
+def test_a_defect_never_looks_like_a_finding(results, tmp_path, capsys, monkeypatch):
+    from reports import render
+
+    (tmp_path / "results.json").write_text(to_json(results), "utf-8")
+    monkeypatch.setattr(module, "pictures", lambda *_: 1 / 0)
+    monkeypatch.setattr(render, "render", lambda *_: 1 / 0)
+
+    assert (module.main([str(tmp_path)]), render.main([str(tmp_path)])) == (70, 70)
+    assert capsys.readouterr().err.count("error[E70] internal error: ZeroDivisionError") == 2

@@ -1,5 +1,8 @@
 import json
+import runpy
 from dataclasses import asdict
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from pydantic import ValidationError
@@ -7,6 +10,8 @@ from pydantic import ValidationError
 from audit.errors import DataError
 from audit.results import Rate, Results, Timing, from_json, json_schema, to_json
 from audit.types import Settings
+
+samples = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("report_samples.py"))))
 
 
 def results() -> Results:
@@ -34,6 +39,7 @@ def test_a_rate_that_is_not_a_number_is_refused():
     ("text", "said"),
     [
         ("<html>", "not JSON"),
+        ("[" * 100_000, "not JSON"),
         ("[]", "schema version None"),
         ('{"schema_version": "0"}', "schema version '0'"),
         ('{"schema_version": "1"}', "does not follow its schema at"),
@@ -55,3 +61,23 @@ def test_an_unknown_field_is_refused_with_its_place():
 
 def test_the_schema_names_every_noun():
     assert {"Finding", "Rate", "Gap", "AuditResult", "ModelRecord"} <= set(json_schema()["$defs"])
+
+
+@pytest.mark.parametrize(
+    ("broken", "said"),
+    [
+        (lambda plain, finding: plain["audits"][0].update(measurements=[]), "about a measurement that is not there"),
+        (lambda plain, finding: finding.update(outcome="zork"), "about an outcome that its measurement does not have"),
+        (lambda plain, finding: finding.update(attributes=["zork"]), "by an attribute that the data do not have"),
+        (lambda plain, finding: finding.update(attributes=[], by_group=[]), "by an attribute that the data do not have"),
+        (lambda plain, finding: finding["by_group"][0].update(group=[]), "has a group of another number of attributes"),
+        (lambda plain, finding: plain["settings"].update(alpha=2), "alpha is 2, which is no error rate"),
+    ],
+)
+def test_facts_that_do_not_fit_together_are_refused(broken, said):
+    plain = json.loads(to_json(samples.results(samples.emoji())))
+    from_json(json.dumps(plain))
+    broken(plain, plain["audits"][0]["findings"][0])
+
+    with pytest.raises(DataError, match=f"does not fit together\nwhy: .*{said}"):
+        from_json(json.dumps(plain))
