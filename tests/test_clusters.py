@@ -270,6 +270,17 @@ def test_a_gap_between_people_is_found_where_each_has_every_pose():
     assert found.null_95 < 0.25
 
 
+def test_clusters_that_are_all_alike_leave_nothing_to_deal():
+    people = ClusterTable(np.array([[1, 0], [0, 1]]), np.array([[2, 0], [0, 2]]), np.array([15, 15]))
+    dealt = clustered_gap_test(people, 199, rng())  # each is right in one of two images, whoever is dealt where
+    assert (dealt.gap, dealt.p, dealt.null_mean, dealt.null_95) == (0, 1, 0, 0)
+
+    crossed = ClusterTable(np.array([[1, 0, 0, 0], [0, 0, 0, 1]]), np.array([[1, 1, 0, 0], [0, 0, 1, 1]]), np.array([15, 15]))
+    turned = clustered_gap_test(crossed, 199, rng())  # of one race always in the first pose, of the other in the second
+    assert (turned.gap, turned.p) == (1, 1 / 200)
+    assert 0 < turned.null_mean < turned.null_95 < 1
+
+
 def test_people_dealt_one_by_one_are_dealt_like_kinds_of_people(monkeypatch):
     """60 people in six crossed groups, two each; as one row a person they are more than there are kinds and places."""
     source = rng(3)

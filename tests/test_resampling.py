@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from audit.statistics.resampling import exceedance_p, hull, resample_counts, spread_of_rates
+from audit.statistics.resampling import exceedance_p, hull, resample_counts, shuffled_tables, spread_of_rates
 
 
 def test_every_replicate_keeps_the_size_of_each_group():
@@ -49,3 +49,21 @@ def test_the_hull_holds_an_interval_and_its_mirror_image():
     """Deviations from -1 to 3: the percentile interval reaches 3 upwards, its mirror image 3 downwards."""
     low, high = hull(10.0, np.linspace(-1, 3, 401), 0.0)
     assert (low, high) == pytest.approx((7.0, 13.0))
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns"),
+    [([30], [15, 15]), ([0, 30], [10, 11, 9]), ([5, 5, 5], [15]), ([30], [30]), ([3, 0, 4], [0, 5, 2]), ([8, 7], [0, 15])],
+)
+def test_shuffled_tables_keep_their_sums_and_hold_no_negative_count(rows, columns):
+    drawn = shuffled_tables(np.array(rows), np.array(columns), 200, np.random.default_rng(0))
+
+    assert (drawn >= 0).all()
+    assert (drawn.sum(axis=2) == rows).all()
+    assert (drawn.sum(axis=1) == columns).all()
+
+
+def test_shuffled_tables_have_hypergeometric_cells():
+    """Of 20 images, 8 of one kind, ten are dealt to either group: mean 4, variance 10 x .4 x .6 x 10 / 19 = 24 / 19."""
+    cell = shuffled_tables(np.array([8, 12]), np.array([10, 10]), 40_000, np.random.default_rng(0))[:, 0, 0]
+    assert (cell.mean(), cell.var()) == pytest.approx((4, 24 / 19), abs=0.03)

@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from scipy.special import stdtr
-from scipy.stats import random_table
 
 from audit.statistics.clusters import ClusterTable
-from audit.statistics.resampling import exceedance_p, spread_of_rates
+from audit.statistics.resampling import exceedance_p, shuffled_tables, spread_of_rates
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -74,11 +73,11 @@ def _between(table: ClusterTable, draws: int, rng: np.random.Generator) -> Float
     parts, place = np.unique(np.column_stack([table.events[kind, group], table.n[kind, group]]), axis=0, return_inverse=True)
     dealt = np.zeros((len(parts), table.n.shape[1]), np.int64)
     np.add.at(dealt, (place.ravel(), group), table.count[kind])
-    shuffle = random_table(dealt.sum(axis=1), dealt.sum(axis=0))
+    margins = dealt.sum(axis=1), dealt.sum(axis=0)
     at_once = max(1, _CELLS // dealt.size)
     gaps = []
     for start in range(0, draws, at_once):
-        tables = shuffle.rvs(size=min(at_once, draws - start), random_state=rng)
+        tables = shuffled_tables(*margins, min(at_once, draws - start), rng)
         events, n = parts.T[:, None, None, :].astype(float) @ tables[None]
         gaps.append(spread_of_rates(events[:, 0] / n[:, 0]))
     return np.concatenate(gaps)
@@ -109,11 +108,11 @@ def _dealt(counts: Int[np.ndarray, "l p"], draws: int, rng: np.random.Generator)
     if counts.shape[1] == 1:
         yield slice(0, draws), np.broadcast_to(counts, (draws, *counts.shape))
         return
-    shuffle = random_table(counts.sum(axis=1), counts.sum(axis=0))
+    margins = counts.sum(axis=1), counts.sum(axis=0)
     at_once = max(1, _CELLS // counts.size)
     for start in range(0, draws, at_once):
         end = min(start + at_once, draws)
-        yield slice(start, end), shuffle.rvs(size=end - start, random_state=rng)
+        yield slice(start, end), shuffled_tables(*margins, end - start, rng)
 
 
 def _scattered(

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.stats import random_table
 
-from audit.statistics.resampling import exceedance_p, spread_of_rates
+from audit.statistics.resampling import exceedance_p, shuffled_tables, spread_of_rates
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int
@@ -182,10 +181,10 @@ def _shuffled(
     found: Patterns, statistic: Callable[[Int[np.ndarray, "b r g"]], np.ndarray], draws: int, rng: np.random.Generator
 ) -> np.ndarray:
     """Return a statistic of shuffled tables: images of each pattern dealt to groups of the same sizes."""
-    shuffle = random_table(found.table.sum(axis=1), found.table.sum(axis=0))
+    margins = found.table.sum(axis=1), found.table.sum(axis=0)
     at_once = max(1, _CELLS // found.table.size)
     parts = [min(at_once, draws - start) for start in range(0, draws, at_once)]
-    return np.concatenate([statistic(shuffle.rvs(size=part, random_state=rng)) for part in parts])
+    return np.concatenate([statistic(shuffled_tables(*margins, part, rng)) for part in parts])
 
 
 def _step_down(t: Float[np.ndarray, "m"], t_star: Float[np.ndarray, "b m"]) -> Float[np.ndarray, "m"]:

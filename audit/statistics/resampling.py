@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.stats import random_table
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -74,3 +75,22 @@ def hull(value: float, deviations: Float[np.ndarray, "b"], alpha: float) -> tupl
     """
     low, high = np.quantile(deviations, [alpha / 2, 1 - alpha / 2])
     return value + float(min(low, -high)), value + float(max(high, -low))
+
+
+def shuffled_tables(
+    rows: Int[np.ndarray, "r"], columns: Int[np.ndarray, "g"], size: int, rng: np.random.Generator
+) -> Int[np.ndarray, "b r g"]:
+    """Return random tables of these sums, as shuffled labels give them.
+
+    Examples
+    --------
+    >>> shuffled_tables(np.array([30, 0]), np.array([15, 15]), 1, np.random.default_rng(0)).tolist()
+    [[[15, 15], [0, 0]]]
+    """
+    kept = np.ix_(rows > 0, columns > 0)
+    tables = np.zeros((size, len(rows), len(columns)), np.int64)
+    if min(len(kept[0]), kept[1].size) < 2:  # scipy gives negative counts where there is only one table
+        tables[:] = np.outer(rows, columns) // max(int(rows.sum()), 1)
+        return tables
+    tables[:, kept[0], kept[1]] = random_table(rows[rows > 0], columns[columns > 0]).rvs(size=size, random_state=rng)
+    return tables
