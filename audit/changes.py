@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from audit import outputs
 from audit.comparison import Comparisons
 from audit.comparison_finished import put_together, write
+from audit.errors import UsageError
 from audit.finished import Clock
 from audit.plot import ChangePlots
 
@@ -73,7 +74,7 @@ class Changes:
             If it cannot be written.
         """
         path = Path(directory)
-        with outputs.claimed(path):
+        with outputs.claimed(path, outputs.COMPARISON):
             write(path, self.facts)
         return path / "comparison.html"
 
@@ -92,6 +93,8 @@ def changes_of(sides: Sequence[Audited], *, series: bool = False, tolerance: flo
     from audit.comparison_engine import compare
 
     clock, settings = Clock.start(), sides[0].results.settings
+    if tolerance is not None and not 0 <= tolerance < 1:  # NaN too
+        raise UsageError(f"tolerance={tolerance!r} is no share", fix="a number from 0 up to 1, such as 0.05")
     if tolerance is not None:
         settings = replace(settings, tolerance=tolerance)
     compared = compare(sides, settings, series=series, tolerance=tolerance)

@@ -114,7 +114,7 @@ def run(arguments: argparse.Namespace, words: tuple[str, ...]) -> int:
     _check_words(arguments, specs)
     finished = {side: read(Path(side)) for side in arguments.sides if side not in specs}
     directory = arguments.out or _default_directory(arguments.sides, clock.moment)
-    outputs.check_writable(directory)
+    outputs.check_writable(directory, outputs.COMPARISON)
     with _claimed(directory):
         finished |= {spec: read(_audit(spec, place, arguments, directory)) for place, spec in enumerate(dict.fromkeys(specs), 1)}
         sides = [each for side in arguments.sides for each in finished[side]]

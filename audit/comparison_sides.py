@@ -121,13 +121,15 @@ def _audited(name: str, results: Results, table: pa.Table, directory: Path, sha2
 
 
 def _answers(table: pa.Table, audit: AuditResult, record: MeasurementRecord, directory: Path) -> pd.DataFrame:
+    import pyarrow as pa
     import pyarrow.compute as pc
 
     wanted = {"model": audit.model.name, "probe": audit.probe.name, "measurement": record.name}
     columns = {column_of(name): name for name in audit.data.groups}
     missing = [name for name in (*wanted, *columns, "id", Y_TRUE, Y_PRED) if name not in table.column_names]
+    missing += [name for name in columns if not pa.types.is_dictionary(table.schema.field(name).type)] if not missing else []
     if missing:
-        raise DataError(f"predictions.parquet in {str(directory)!r} has no column {missing[0]!r}", fix=AGAIN)
+        raise DataError(f"predictions.parquet in {str(directory)!r} has no column of text {missing[0]!r}", fix=AGAIN)
     mask = None
     for column, value in wanted.items():
         same = pc.equal(table[column].cast("string"), value)

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from jaxtyping import Float
 
 STATUS = "STATUS"
+AUDIT, COMPARISON = "results.json", "comparison.json"
+"""The facts, by which the folder of an audit is told from that of a comparison."""
 OWN_COLUMNS = ("model", "probe", "measurement", "id", "y_true", "y_pred", "scores")
 
 
@@ -43,13 +45,19 @@ def _slug(names: list[str]) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "-", names[0]).strip("-.") or "unnamed"
 
 
-def check_writable(directory: Path) -> None:
+def check_writable(directory: Path, facts: str = AUDIT) -> None:
     """Raise before any work if the directory cannot take the results.
+
+    Parameters
+    ----------
+    directory : Path
+    facts : str
+        What is to be written: the facts of an audit or of a comparison.
 
     Raises
     ------
     UsageError
-        If the path is a file, or a folder with other things in it.
+        If the path is a file, or a folder with other things in it: an audit is no place for a comparison, whose STATUS would end it.
     MachineError
         If nothing can be written there.
     """
@@ -59,6 +67,10 @@ def check_writable(directory: Path) -> None:
         raise UsageError(
             f"--out {str(directory)!r} holds other things", why="it has no STATUS of an earlier audit", fix="name a new folder"
         )
+    other = COMPARISON if facts == AUDIT else AUDIT
+    if (directory / other).is_file():
+        kind = "a comparison" if other == COMPARISON else "an audit"
+        raise UsageError(f"--out {str(directory)!r} holds {kind}", why=f"there is a {other}", fix="name a new folder")
     existing = next(parent for parent in (directory.absolute(), *directory.absolute().parents) if parent.exists())
     if not os.access(existing, os.W_OK | os.X_OK):
         raise MachineError(f"cannot write to --out {str(directory)!r}", fix="choose a folder that you may write to")
@@ -94,7 +106,7 @@ def close(directory: Path, status: str) -> None:
 
 
 @contextmanager
-def claimed(directory: Path) -> Iterator[None]:
+def claimed(directory: Path, facts: str = AUDIT) -> Iterator[None]:
     """Take the directory for this process, and leave a STATUS that says how it ended.
 
     Raises
@@ -104,7 +116,7 @@ def claimed(directory: Path) -> Iterator[None]:
     MachineError
         If it cannot be written.
     """
-    check_writable(directory)
+    check_writable(directory, facts)
     open_directory(directory)
     status = "failed"
     try:

@@ -95,6 +95,13 @@ def test_a_tolerance_of_ones_own(tmp_path):
     assert changed.facts.settings == replace(samples.SETTINGS, tolerance=0.5)
 
 
+@pytest.mark.parametrize("tolerance", [-0.1, 1.0, float("nan")])
+def test_a_tolerance_is_a_share(tmp_path, tolerance):
+    plain = audit.load(samples.audit(tmp_path / "plain", {"b": 6}))
+    with pytest.raises(UsageError, match="is no share"):
+        plain.compare(plain, tolerance=tolerance)
+
+
 def test_a_dumbbell_has_both_rates_of_every_group(changes):
     axes = changes.plot.dumbbell(ACCURACY)
     dots = [round(float(line.get_xdata()[0]), 6) for line in axes.lines if line.get_marker() == "o"]

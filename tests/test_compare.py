@@ -130,6 +130,14 @@ def test_a_folder_with_other_things_is_left_alone(inside, tmp_path, capsys):
     assert [path.name for path in tmp_path.iterdir()] == ["diary.txt"]
 
 
+def test_the_folder_of_a_side_is_left_alone(inside, tmp_path, capsys):
+    before = {path.name: path.read_bytes() for path in (inside / "plain").iterdir() if path.is_file()}
+
+    assert main(["skewed", "plain", "--out", "plain"]) == 2
+    assert "holds an audit" in capsys.readouterr().err
+    assert {path.name: path.read_bytes() for path in (inside / "plain").iterdir() if path.is_file()} == before
+
+
 def test_a_defect_is_seventy(inside, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("audit.comparison_engine.adjusted", lambda changes: 1 / 0)
 

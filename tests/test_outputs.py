@@ -75,6 +75,17 @@ def test_an_earlier_audits_folder_and_a_new_one_are_fine(tmp_path):
     outputs.check_writable(tmp_path / "deep" / "new")
 
 
+def test_an_audit_is_no_place_for_a_comparison_nor_the_other_way_round(tmp_path):
+    for facts, other in ((outputs.AUDIT, outputs.COMPARISON), (outputs.COMPARISON, outputs.AUDIT)):
+        folder = tmp_path / facts
+        folder.mkdir()
+        (folder / outputs.STATUS).write_text("complete\n")
+        (folder / facts).write_text("{}")
+        outputs.check_writable(folder, facts)
+        with pytest.raises(UsageError, match="name a new folder"):
+            outputs.check_writable(folder, other)
+
+
 def test_predictions_say_what_was_answered_and_hold_no_pixels(tmp_path, four_faces, fake_encoder):
     from types import SimpleNamespace
 
