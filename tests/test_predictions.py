@@ -298,6 +298,8 @@ def test_other_bad_files(file, tmp_path):
         read(tmp_path / "absent.csv")
     with pytest.raises(DataError, match="not a table"):
         read(file("x", "answers.txt"))
+    with pytest.raises(DataError, match="cannot be printed"):
+        read(tmp_path / "caf\udce9.csv")  # a name in Latin-1
     with pytest.raises(DataError, match="not a Parquet file"):
         read(file("x", "answers.parquet"))
     with pytest.raises(UsageError, match="no column 'rasse'"):

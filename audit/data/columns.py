@@ -38,6 +38,8 @@ def read_columns(path: Path) -> pa.Table:
         If the file is missing, empty, damaged, ragged, not UTF-8, or names a column twice.
     """
     suffix = path.suffix.lower()
+    if not str(path).isprintable():  # bytes that are no UTF-8, line breaks, marks of direction: results.json and the report would hold them
+        raise DataError(f"the name {str(path)!a} cannot be printed", fix="give the file a name of letters, digits and dashes")
     if not path.is_file():
         raise DataError(f"no file {str(path)!r}", fix="give a .csv or .parquet file with one row a prediction")
     if suffix not in CSV_SUFFIXES + PARQUET_SUFFIXES:

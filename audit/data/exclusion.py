@@ -10,7 +10,7 @@ import numpy as np
 
 from audit.data.assemble import fingerprint
 from audit.data.lazy import Chosen
-from audit.errors import DataError, nearest
+from audit.errors import DataError
 from audit.types import Dataset, Exclusion
 
 SHOWN = 10
@@ -57,7 +57,8 @@ def without(dataset: Dataset, listed: Collection[str], name: str) -> Dataset:
     out = np.asarray(ids.isin(wanted))
     unknown = sorted(wanted - set(ids))
     if not out.any():
-        raise DataError(f"{name} lists no image of {dataset.name}", why=f"{unknown[0]!r} is none", fix=nearest(unknown[0], list(ids)))
+        known = f"list identifiers as the data have them, such as {ids[0]!r}"
+        raise DataError(f"{name} lists no image of {dataset.name}", why=f"{unknown[0]!r} is none", fix=known)
     if out.all():
         raise DataError(f"{name} lists every image of {dataset.name}: none is left", fix="give a shorter list")
     gone = dataset.attributes[out]
