@@ -178,7 +178,7 @@ class PairedFinding:
     """(only_first_correct - only_second_correct) / n; like the rates and intervals None where no pair is complete."""
     low: float | None
     high: float | None
-    """Agresti-Min interval of the difference."""
+    """Agresti-Min interval of the difference; like that of the flip rate at the effective number of pairs where a cluster holds several."""
     mcnemar_p: float
     """Exact."""
     sign_flip_p: float

@@ -159,7 +159,7 @@ def paired_headline(paired: PairedFinding) -> str:
         f"Only the {paired.first} image is answered right in {count(paired.only_first_correct)}, only the {paired.second} image in "
         f"{count(paired.only_second_correct)}: net {difference(paired.difference, paired.low, paired.high)} points, "
         f"{p_phrase(paired.p_adjusted, 'adjusted p')} over {in_words(paired.clusters, 'cluster')} "
-        f"of one {attributes([paired.cluster_attribute])} each. Its intervals count pairs, its p clusters."
+        f"of one {attributes([paired.cluster_attribute])} each."
     )
 
 

@@ -14,6 +14,7 @@ from audit.statistics.paired import paired_findings
 from audit.types import UNKNOWN, PairedClaim, Predictions, Settings
 
 CLAIM = PairedClaim("jobs", "gender", "woman", "man", within=("job", "tone"), cluster="job")
+EACH_ALONE = replace(CLAIM, cluster="tone")  # `pairs` gives each pair a tone of its own
 LABELS = ("judge", "cook")
 
 
@@ -53,9 +54,10 @@ def test_four_pairs_by_hand():
     """Judges: both women are taken for cooks. Cooks: a pair is right, a pair is wrong alike. Two flips of four, both lost by women."""
     finding = find(FOUR)
     assert (finding.n, finding.incomplete, finding.flips, finding.flip_rate) == (4, 0, 2, 0.5)
-    assert (finding.flip_low, finding.flip_high) == wilson(2, 4, 0.05)
+    # Two jobs, of which one flips: no more is known than of one pair that flips half (Student's quantile of two cases is 12.7).
+    assert (finding.flip_low, finding.flip_high) == wilson(0.5, 1, 0.05)
     assert (finding.only_first_correct, finding.only_second_correct, finding.difference) == (0, 2, -0.5)
-    assert (finding.low, finding.high) == agresti_min(0, 2, 4, 0.05)
+    assert (finding.low, finding.high) == agresti_min(0, 0.5, 1, 0.05)
     assert finding.mcnemar_p == 0.5  # 2 * (1/2)^2
     assert (finding.clusters, finding.cluster_attribute) == (2, "job")
     assert finding.sign_flip_p == 1.0  # the two pairs are one drawing in two tones: of 2 flips both reach the size 2
@@ -64,7 +66,8 @@ def test_four_pairs_by_hand():
 
 def test_golden_discordant_pairs():
     """1,556 pairs, of which the first alone is right in 25 and the second alone in 10."""
-    finding = find(pairs([("judge", "judge", "judge", 1521), ("judge", "judge", "cook", 25), ("judge", "cook", "judge", 10)]))
+    rows = pairs([("judge", "judge", "judge", 1521), ("judge", "judge", "cook", 25), ("judge", "cook", "judge", 10)])
+    finding = find(rows, EACH_ALONE)
     assert (finding.n, finding.only_first_correct, finding.only_second_correct) == (1556, 25, 10)
     assert (finding.low, finding.high) == (pytest.approx(0.00209, abs=5e-6), pytest.approx(0.01716, abs=5e-6))
     assert finding.mcnemar_p == pytest.approx(0.016674, abs=5e-7)
@@ -87,10 +90,22 @@ def test_whole_clusters_change_sign_together():
     assert finding.mcnemar_p == 2 / 2**60
 
 
+def test_copies_of_a_pair_within_its_cluster_tell_nothing_new():
+    """Forty jobs, in twelve of which only the man is named right, in four only the woman; once, and six times each."""
+    answers = [(f"job{i}", "cook" if i < 12 else f"job{i}", "cook" if 12 <= i < 16 else f"job{i}") for i in range(40)]
+    once, copied = (find(pairs([(*answer, copies) for answer in answers])) for copies in (1, 6))
+    assert once.difference == copied.difference == -8 / 40
+    assert (once.low, once.high) == agresti_min(4, 12, 40, 0.05)
+    assert (once.flip_low, once.flip_high) == wilson(16, 40, 0.05)
+    for one, six in ((once.low, copied.low), (once.flip_low, copied.flip_low)):
+        assert one - 0.02 < six <= one  # a little wider: Student's quantile
+    for one, six in ((once.high, copied.high), (once.flip_high, copied.flip_high)):
+        assert one <= six < one + 0.02
+
+
 def test_each_pair_its_own_cluster_is_the_exact_sign_test():
     rows = pairs([("judge", "cook", "judge", 9), ("judge", "judge", "cook", 2), ("judge", "judge", "judge", 30)])
-    own = PairedClaim("jobs", "gender", "woman", "man", within=("job", "tone"), cluster="tone")
-    assert find(rows, own).sign_flip_p == pytest.approx(mcnemar_p(9, 2), rel=1e-12)
+    assert find(rows, EACH_ALONE).sign_flip_p == pytest.approx(mcnemar_p(9, 2), rel=1e-12)
 
 
 def test_a_set_with_one_side_only_is_counted_as_incomplete():

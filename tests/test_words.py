@@ -93,7 +93,7 @@ def test_a_pair_is_told_as_what_changed_how_often_and_in_whose_favour(emoji):
     assert plain(words.paired_headline(emoji.paired[0])) == (
         "When only gender changes from man to woman (occupation), the answer changes in 29 % [21, 39] of 100 pairs. "
         "Only the man image is answered right in 26, only the woman image in 0: net +26 [17, 34] points, "
-        "adjusted p < .001 over 20 clusters of one occupation each. Its intervals count pairs, its p clusters."
+        "adjusted p < .001 over 20 clusters of one occupation each."
     )
 
 

@@ -10,9 +10,11 @@ import pandas as pd
 
 from audit.errors import DataError, UsageError, nearest
 from audit.results import PairedFinding
-from audit.statistics.intervals import agresti_min, wilson
+from audit.statistics.clusters import ClusterTable
+from audit.statistics.joint import BOTH, NEITHER, ONLY_AFTER, ONLY_BEFORE, JointCounts, Kinds, change_ends
 from audit.statistics.multiplicity import holm
 from audit.statistics.null import generator, mcnemar_p, sign_flip_p
+from audit.statistics.units import Clusters, Images
 from audit.types import UNKNOWN, PairedClaim, Predictions, Settings
 
 
@@ -111,8 +113,7 @@ def _finding(claim: PairedClaim, pairs: _Pairs, settings: Settings) -> PairedFin
     name = f"paired/{claim.measurement}/{claim.attribute}/{claim.first}/{claim.second}"
     flip_p = sign_flip_p(by_cluster.to_numpy(float), settings.draws, generator(settings.seed, name))
     flips = int(table["flip"].sum())
-    flip_low, flip_high = map(float, wilson(flips, n, settings.alpha)) if n else (None, None)
-    low, high = agresti_min(only_first, only_second, n, settings.alpha) if n else (None, None)
+    (flip_low, flip_high), (low, high) = _intervals(table, settings.alpha) if n else ((None, None), (None, None))
     return PairedFinding(
         measurement=claim.measurement,
         attribute=claim.attribute,
@@ -135,3 +136,20 @@ def _finding(claim: PairedClaim, pairs: _Pairs, settings: Settings) -> PairedFin
         cluster_attribute=claim.cluster,
         p_adjusted=flip_p,
     )
+
+
+def _intervals(table: pd.DataFrame, alpha: float) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Return the intervals of the flip rate and of the net difference; the pairs of one cluster are not as many cases."""
+    names, cluster = np.unique(table["cluster"].to_numpy(str), return_inverse=True)
+    first, second = (table[side].to_numpy(bool) for side in ("correct_1", "correct_2"))
+    cell = np.select([first & second, second, first], [BOTH, ONLY_BEFORE, ONLY_AFTER], NEITHER)  # the first image stands for "after"
+    cells = np.bincount(4 * cluster + cell, minlength=4 * len(names)).reshape(-1, 1, 4)
+    flips = np.bincount(cluster, table["flip"]).astype(np.int64)[:, None]
+    pairs, once = cells.sum(axis=2), np.ones(len(names), np.int64)
+    alone = len(names) == len(table)
+    units = Images(flips.sum(axis=0), pairs.sum(axis=0)) if alone else Clusters(ClusterTable(flips, pairs, once))
+    joint = JointCounts(((),), cells.sum(axis=0), pairs.sum(axis=0), None if alone else Kinds(cells, once))
+    (flip_low, flip_high), (low, high) = (
+        tuple(float(end[0]) for end in ends) for ends in (units.intervals(alpha), change_ends(joint, alpha))
+    )
+    return (flip_low, flip_high), (low, high)
