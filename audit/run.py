@@ -151,15 +151,15 @@ def _audit_all(
     from audit.engine import audit as run_audit
     from audit.examples import with_examples
 
-    datasets: dict[str, Dataset] = {}
+    # Before any model: what is wrong with the data is told in a second, not after minutes of reading weights.
+    datasets = [_load_data(probe, arguments) for probe in chosen]
+    for dataset in datasets:
+        gates.check(dataset)
     audited = []
     about = by_model(arguments.model_args or (), len(arguments.model))
     for spec, stated in zip(arguments.model, about, strict=True):
         encoder = load(spec, device=arguments.device, dtype=arguments.dtype, model_args=stated)
-        for probe in chosen:
-            dataset = datasets.get(probe.name) or _load_data(probe, arguments)
-            datasets[probe.name] = dataset
-            gates.check(dataset)
+        for probe, dataset in zip(chosen, datasets, strict=True):
             _open(directory)
             LOG.info("model %s  probe %s  images %d  device %s", encoder.record.name, probe.name, len(dataset.images), arguments.device)
             given = {"batch_size": arguments.batch_size, "what_ifs": arguments.what_if or ()}

@@ -142,6 +142,8 @@ class Touch:
 
 def test_missing_data_is_named(tmp_path, checkpoint):
     refused(command("--model", checkpoint, "--probe", "fairface", "--data", "nowhere", cwd=tmp_path), 3, "nowhere")
+    # Data are looked at before weights, which may take minutes: both are missing here.
+    refused(command("--model", "missing.pt", "--probe", "fairface", "--data", "nowhere", cwd=tmp_path), 3, "nowhere")
 
 
 def test_a_missing_column_names_what_was_found(tmp_path, checkpoint):
