@@ -253,6 +253,8 @@ def _open(directory: Path) -> None:
 
     if any(isinstance(handler, logging.FileHandler) for handler in LOG.handlers):
         return
+    if (directory / "report.html").exists():
+        LOG.info("the audit in %s is replaced once this one is complete", directory)
     outputs.open_directory(directory)
     _log_to(logging.FileHandler(directory / "run.log", mode="w", encoding="utf-8"), "%(asctime)s %(levelname)s %(message)s", logging.DEBUG)
 

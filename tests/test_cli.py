@@ -292,5 +292,7 @@ def test_a_failed_rerun_keeps_the_report_and_says_whose_it_is(tmp_path, checkpoi
     again = command("--model", checkpoint, "--probe", "mine.py", "--out", "out", cwd=tmp_path)
 
     assert again.returncode not in (0, 1)
+    assert "the audit in out is replaced once this one is complete" in again.stderr
+    assert "is replaced" not in first.stderr
     assert (tmp_path / "out" / "report.html").read_bytes() == before
     assert (tmp_path / "out" / "STATUS").read_text().startswith("failed\nthe other files are of an earlier")
