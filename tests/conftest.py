@@ -1,6 +1,7 @@
 """Shared fixtures: a small honest encoder, four faces that are numbers, and the FairFace test images where they are present."""
 
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,15 @@ from audit.types import Dataset, ModelRecord
 
 settings.register_profile("unhurried", deadline=None)  # a busy machine is no fault of the code
 settings.load_profile("unhurried")
+
+BROWSER_FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 
 
 @pytest.fixture(scope="session")
@@ -47,6 +57,19 @@ def run(request, tmp_path) -> str:
     path = tmp_path / "run.toml"
     path.write_text(request.module.RUN.replace("OUT", str(tmp_path / "out")))
     return str(path)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """The system's Chromium. Of a module, not of the session: its event loop would be in the way of other tests."""
+    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if path is None:
+        pytest.skip("no Chromium on this machine (apt-get install chromium)")
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (pip install 'vlm-audit[dev]')")
+    with playwright.sync_playwright() as running:
+        opened = running.chromium.launch(executable_path=path, headless=True, args=BROWSER_FLAGS)
+        yield opened
+        opened.close()
 
 
 class FakeEncoder:

@@ -2,7 +2,6 @@
 
 import itertools
 import runpy
-import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,14 +11,6 @@ from reports import comparison
 from reports.render import render
 
 pytestmark = pytest.mark.browser
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 PAGES = ("report", "comparison", "series")
 whole_page, comparison_samples = (
     SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name(f"{name}.py")))) for name in ("whole_page", "comparison_samples")
@@ -47,18 +38,6 @@ def addresses(tmp_path_factory):
     for name in PAGES:
         (folder / f"{name}.html").write_text(texts[name], "utf-8")
     return {name: (folder / f"{name}.html").as_uri() for name in PAGES}
-
-
-@pytest.fixture(scope="module")
-def browser():
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if path is None:
-        pytest.skip("no Chromium on this machine (apt-get install chromium)")
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (pip install 'vlm-audit[dev]')")
-    with playwright.sync_playwright() as running:
-        opened = running.chromium.launch(executable_path=path, headless=True, args=FLAGS)
-        yield opened
-        opened.close()
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """Every page on paper: nothing runs off the sheet, short tables stay whole, sums are printed once, pages are numbered."""
 
 import runpy
-import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,32 +10,12 @@ from reports import comparison
 from reports.render import render
 
 pytestmark = pytest.mark.browser
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 SHEET = 680
 """CSS pixels between the margins: 180 mm of A4."""
 PAGES = ("report", "comparison", "series")
 whole_page, comparison_samples = (
     SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name(f"{name}.py")))) for name in ("whole_page", "comparison_samples")
 )
-
-
-@pytest.fixture(scope="module")
-def browser():
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if path is None:
-        pytest.skip("no Chromium on this machine (apt-get install chromium)")
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (pip install 'vlm-audit[dev]')")
-    with playwright.sync_playwright() as running:
-        opened = running.chromium.launch(executable_path=path, headless=True, args=FLAGS)
-        yield opened
-        opened.close()
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,6 @@
 import json
 import re
 import runpy
-import shutil
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,14 +21,6 @@ from reports.render import render
 from reports.slicer import slicer
 
 samples = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("report_samples.py"))))
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 LEVELS = {"race": ("A", "B", "C", "D"), "gender": ("f", "m"), "age": ("old", "young", "never seen")}
 ANSWERS = ("thief", "animal", "person")
 OUTCOMES = {"harm": ("thief", "animal"), "crime": ("thief",)}
@@ -109,18 +100,6 @@ def test_hostile_levels_stay_in_the_island():
 
 
 # ---- in a browser --------------------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def browser():
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if path is None:
-        pytest.skip("no Chromium on this machine (apt-get install chromium)")
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (pip install 'vlm-audit[dev]')")
-    with playwright.sync_playwright() as running:
-        opened = running.chromium.launch(executable_path=path, headless=True, args=FLAGS)
-        yield opened
-        opened.close()
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,6 @@
 import html
 import re
 import runpy
-import shutil
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -247,25 +246,18 @@ def test_hostile_words_in_what_ifs_stay_text(results):
 
 
 @pytest.fixture(scope="module")
-def opened(results, tmp_path_factory):
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if path is None:
-        pytest.skip("no Chromium on this machine (apt-get install chromium)")
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (pip install 'vlm-audit[dev]')")
+def opened(browser, results, tmp_path_factory):
     file = tmp_path_factory.mktemp("report") / "report.html"
     audit = replace(results.audits[0], findings=results.audits[0].findings[:1], paired=(), specifications=(), threshold_curves=(), odds=())
     file.write_text(render(replace(results, audits=(audit,))), "utf-8")  # what is drawn here and little else: axe takes its time
-    with playwright.sync_playwright() as running:
-        browser = running.chromium.launch(executable_path=path, headless=True, args=["--no-sandbox", "--disable-gpu"])
 
-        def open_page(width=1280, scheme="light"):
-            tab = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme).new_page()
-            tab.goto(file.as_uri())
-            tab.evaluate("document.querySelectorAll('details').forEach(details => { details.open = true; })")
-            return tab
+    def open_page(width=1280, scheme="light"):
+        tab = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme).new_page()
+        tab.goto(file.as_uri())
+        tab.evaluate("document.querySelectorAll('details').forEach(details => { details.open = true; })")
+        return tab
 
-        yield open_page
-        browser.close()
+    return open_page
 
 
 @pytest.mark.browser
