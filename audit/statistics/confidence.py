@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -30,10 +30,13 @@ def answer_probabilities(predictions: Predictions, label_set: LabelSet) -> Float
     Softmax probabilities depend on the label set and on the logit scale of the model: print both beside any number made from them.
     """
     answer_of = [label_set.answers.get(label, label) for label in predictions.labels]
-    # A true answer that no label stands for can never be given.
-    combine = np.sum if label_set.combine == "sum" else partial(np.max, initial=0.0)
-    columns = [[k for k, answer in enumerate(answer_of) if answer == wanted] for wanted in predictions.answers]
-    return np.stack([combine(predictions.scores[:, column].astype(float), axis=1) for column in columns], axis=1)
+    combine = np.sum if label_set.combine == "sum" else np.max
+    found = np.zeros((len(predictions.scores), len(predictions.answers)))
+    for place, wanted in enumerate(predictions.answers):
+        column = [k for k, answer in enumerate(answer_of) if answer == wanted]
+        if column:  # a true answer that no label stands for can never be given
+            found[:, place] = combine(predictions.scores[:, column].astype(float), axis=1)
+    return found
 
 
 def given(predictions: Predictions) -> Int[np.ndarray, "n"]:
