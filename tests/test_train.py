@@ -201,7 +201,7 @@ def test_an_unknown_setting_exits_2_without_a_traceback(tmp_path):
     result = command("emoji", "data.bach=8", f"run.out={tmp_path / 'out'}")
     assert (result.returncode, result.stdout) == (2, "")
     first, second = result.stderr.splitlines()
-    assert first == "error: data has no setting 'bach' (emoji)"
+    assert first == f"error: data has no setting 'bach' (emoji, with data.bach=8 run.out={tmp_path / 'out'})"
     assert second.startswith("fix: did you mean batch? Known: batch, caption_column, ")
     assert second.endswith(", workers")
     assert not (tmp_path / "out").exists()
