@@ -111,7 +111,8 @@ class Gap:
     minimum_detectable: float
     """Smallest difference between two groups that this many images would find with power 0.8."""
     farthest: float | None = None
-    """How far from 0 the 1 - 2 alpha interval of any pair goes; equivalent where that is less than the tolerance."""
+    """How far from 0 the 1 - 2 alpha interval of any pair goes (`audit/statistics/equivalence.py`); equivalent where that is less than the
+    tolerance."""
 
 
 @dataclass(frozen=True, config=_STRICT)

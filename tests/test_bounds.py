@@ -5,15 +5,15 @@ import pytest
 
 from audit.statistics.bounds import MOST_IMAGES, gap_bounds, images_needed, rate_bounds, ratio_bounds
 from audit.statistics.effects import ratio
+from audit.statistics.equivalence import farthest
 from audit.statistics.intervals import newcombe, wilson
-from audit.statistics.verdict import all_pairs_within
 
 
 def test_a_gap_of_two_groups_is_newcombes_interval():
-    """56 of 70 against 48 of 80: [.0524, .3339] at 95 %; the upper bound is that of the 90 % interval."""
+    """56 of 70 against 48 of 80: [.0524, .3339] at 95 %; the upper bound is that of the 90 % interval, corrected for continuity."""
     found = gap_bounds(np.array([56, 48]), np.array([70, 80]), 0.05)
     assert (found.value, found.low) == (pytest.approx(0.2), pytest.approx(newcombe(56, 70, 48, 80, 0.05)[0]))
-    assert found.high == pytest.approx(newcombe(56, 70, 48, 80, 0.10)[1])
+    assert found.high == pytest.approx(newcombe(56, 70, 48, 80, 0.10, continuity=True)[1])
     swapped = gap_bounds(np.array([48, 56]), np.array([80, 70]), 0.05)
     assert (swapped.low, swapped.high) == pytest.approx((found.low, found.high))
 
@@ -32,11 +32,11 @@ def test_no_gap_has_a_lower_bound_of_zero():
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_a_gap_bounded_below_a_tolerance_is_what_equivalence_says(seed):
+def test_the_upper_bound_of_a_gap_is_that_of_an_equivalence(seed):
     source = np.random.default_rng(seed)
     n = source.integers(500, 4000, 4)
     events = source.binomial(n, 0.2 + 0.02 * source.random(4))
-    assert (gap_bounds(events, n, 0.05).high < 0.05) == all_pairs_within(events, n, 0.05, 0.05)
+    assert gap_bounds(events, n, 0.05).high == farthest(events, n, 0.05)
 
 
 def test_a_claim_about_some_of_many_findings_takes_a_wider_interval():
@@ -52,8 +52,8 @@ def test_the_highest_and_the_lowest_rate_by_hand():
     high, low = (rate_bounds(events, n, 0.05, end) for end in ("highest", "lowest"))
     assert (high.value, low.value) == (0.3, 0.1)
     assert high.low == pytest.approx(wilson(30, 100, 0.05 / 3)[0])
-    assert high.high == pytest.approx(wilson(6, 20, 0.10)[1])
-    assert low.low == pytest.approx(wilson(10, 100, 0.10)[0])
+    assert high.high == pytest.approx(wilson(6, 20, 0.10, continuity=True)[1])
+    assert low.low == pytest.approx(wilson(10, 100, 0.10, continuity=True)[0])
     assert low.high == pytest.approx(wilson(10, 100, 0.05 / 3)[1])
 
 

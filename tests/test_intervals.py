@@ -33,6 +33,30 @@ def test_wilson_equals_scipy(counts, alpha):
     np.testing.assert_allclose(wilson(events, n, alpha), (theirs.low, theirs.high), atol=1e-12)
 
 
+@pytest.mark.parametrize(
+    ("events", "n", "ends"), [(81, 263, (0.2535, 0.3682)), (15, 148, (0.0598, 0.1644)), (0, 20, (0.0, 0.2005)), (1, 29, (0.0018, 0.1963))]
+)
+def test_wilson_with_the_correction_for_continuity_golden(events, n, ends):
+    """The examples of Newcombe 1998, table I, method 4."""
+    np.testing.assert_allclose(wilson(events, n, 0.05, continuity=True), ends, atol=5e-5)
+
+
+@given(st.integers(1, 3000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))), st.sampled_from([0.01, 0.05, 0.1]))
+def test_wilson_with_the_correction_equals_scipy(counts, alpha):
+    events, n = counts
+    theirs = binomtest(events, n).proportion_ci(confidence_level=1 - alpha, method="wilsoncc")
+    np.testing.assert_allclose(wilson(events, n, alpha, continuity=True), (theirs.low, theirs.high), atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "ends"),
+    [((56, 70), (48, 80), (0.0428, 0.3422)), ((9, 10), (3, 10), (0.1013, 0.8387)), ((10, 10), (0, 10), (0.5128, 1.0))],
+)
+def test_newcombe_with_the_correction_golden(first, second, ends):
+    """The examples of Newcombe 1998, table II, method 11."""
+    np.testing.assert_allclose(newcombe(*first, *second, 0.05, continuity=True), ends, atol=5e-5)
+
+
 def test_newcombe_golden():
     np.testing.assert_allclose(newcombe(56, 70, 48, 80, 0.05), (0.0524, 0.3339), atol=5e-5)
 

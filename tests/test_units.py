@@ -8,7 +8,7 @@ from audit.statistics.clusters import ClusterTable, cluster_table
 from audit.statistics.intervals import newcombe, wilson
 from audit.statistics.metrics import METRICS, Tally
 from audit.statistics.null import between_group_variance
-from audit.statistics.units import FEWEST_CLUSTERS, Clusters, Images, UnitsOf, farthest
+from audit.statistics.units import FEWEST_CLUSTERS, Clusters, Images, UnitsOf
 from audit.types import Predictions
 
 EVENTS, N = np.array([80, 50, 66]), np.array([100, 80, 90])
@@ -22,8 +22,11 @@ def singles():
     return Clusters(cluster_table(np.arange(len(codes)), codes, event, 3))
 
 
+SINGLES = singles()
+
+
 def copies(times):
-    table = singles().table
+    table = SINGLES.table
     return Clusters(ClusterTable(times * table.events, times * table.n, table.count))
 
 
@@ -102,9 +105,15 @@ def test_the_variance_between_groups_of_common_clusters_leaves_out_what_they_sha
 
 def test_farthest_is_the_end_of_the_widest_pair_on_either_side():
     # The pairs are 0 - 1, 0 - 2, 1 - 2; turned round, the same pairs have the other sign.
-    low, high = IMAGES.differences(FIRST, SECOND, 0.1)
-    assert farthest(IMAGES, 0.05) == max(*np.abs(low), *np.abs(high))
-    assert farthest(IMAGES.of(np.array([2, 1, 0])), 0.05) == pytest.approx(farthest(IMAGES, 0.05))
+    sides = IMAGES.events[FIRST], IMAGES.n[FIRST], IMAGES.events[SECOND], IMAGES.n[SECOND]
+    low, high = newcombe(*sides, 0.1, continuity=True)
+    assert IMAGES.farthest(0.05) == max(*np.abs(low), *np.abs(high))
+    assert IMAGES.of(np.array([2, 1, 0])).farthest(0.05) == pytest.approx(IMAGES.farthest(0.05))
+
+
+def test_farthest_of_clusters_is_the_end_of_the_widest_pair():
+    low, high = SINGLES.differences(FIRST, SECOND, 0.1)
+    assert SINGLES.farthest(0.05) == max(*np.abs(low), *np.abs(high))
 
 
 def test_predictions_with_clusters_are_counted_by_cluster():

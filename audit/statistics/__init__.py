@@ -5,6 +5,7 @@
     counts           one row for each (group, true answer, answer) that occurs, with how often
     metrics          the registry of rates; fairlearn's MetricFrame on the count table is the definition of record
     intervals        Wilson, Newcombe, Agresti-Min
+    equivalence      how far apart two groups may be
     null             what chance alone gives: permutation of the gap, chi-square, two proportions, McNemar, sign-flip
     multiplicity     Holm, Benjamini-Hochberg
     power            smallest difference that this many images would find

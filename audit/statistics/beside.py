@@ -14,6 +14,7 @@ from audit.statistics.confidence import Scored, has_confidence
 from audit.statistics.confident import DRAWS, calibrations, odds, threshold_curves
 from audit.statistics.counts import grouped_counts
 from audit.statistics.effects import effect_size, four_fifths
+from audit.statistics.equivalence import farthest
 from audit.statistics.label_noise import Rules, noise_curve, tipping_point
 from audit.statistics.maxt import max_t, patterns
 from audit.statistics.metrics import Tally, resolve, tally
@@ -24,7 +25,6 @@ from audit.statistics.score_spread import score_spreads
 from audit.statistics.sensitivity import LOGIT_TOLERANCE, flip_near_ties
 from audit.statistics.shrinkage import shrink
 from audit.statistics.tables import Cells, unpack
-from audit.statistics.verdict import all_pairs_within
 from audit.types import Claim
 
 if TYPE_CHECKING:
@@ -211,7 +211,7 @@ def _verdicts(tables: Sequence[tuple[Finding, Int[np.ndarray, "g"], Int[np.ndarr
     p = [gap_test(events, n, settings.draws, generator(settings.seed, finding.id)).p for finding, events, n in tested]
     verdicts: dict[str, Verdict] = {finding.id: "not estimable" for finding, _, _ in tables}
     for (finding, events, n), adjusted in zip(tested, holm(np.array(p)), strict=True):
-        within = all_pairs_within(events, n, finding.tolerance, settings.alpha)
+        within = farthest(events, n, settings.alpha) < finding.tolerance
         verdicts[finding.id] = "equivalent" if within else "disparity" if adjusted <= settings.alpha else "inconclusive"
     return verdicts
 

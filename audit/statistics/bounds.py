@@ -1,7 +1,8 @@
 """Bounds of a gap, a ratio, the highest or lowest rate, each over all groups at once; and how many images would settle a question.
 
 Two kinds. To *show* that some pair (or group) lies beyond a limit takes intervals that hold for all of them at once: alpha / m. To show
-that *every* pair stays within takes each interval at 1 - 2 alpha and no correction, an intersection-union test, as equivalence does.
+that *every* pair stays within takes each interval at 1 - 2 alpha, corrected for continuity but not for their number: an intersection-union
+test, as equivalence does.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import numpy as np
 from scipy.special import ndtri
 
 from audit.evidence import Estimate
+from audit.statistics.equivalence import farthest
 from audit.statistics.intervals import newcombe, wilson
 
 if TYPE_CHECKING:
@@ -41,22 +43,20 @@ def gap_bounds(events: Counts, n: Counts, alpha: float, family: int = 1) -> Esti
     Returns
     -------
     Estimate
-        `low`: the largest lower limit of any pair, at alpha / (pairs x family). `high`: the largest upper limit of any pair, at 2 alpha.
+        `low`: the largest lower limit of any pair, at alpha / (pairs x family). `high`: `farthest` of all pairs, as for equivalence.
 
     Examples
     --------
-    Two groups: Newcombe's intervals at 95 and at 90 %.
+    Two groups: Newcombe's intervals at 95 and, corrected for continuity, at 90 %.
 
     >>> found = gap_bounds(np.array([56, 48]), np.array([70, 80]), 0.05)
     >>> round(found.value, 2), round(found.low, 4), round(found.high, 4)
-    (0.2, 0.0524, 0.3136)
+    (0.2, 0.0524, 0.3222)
     """
     first, second = np.triu_indices(len(n), 1)
     sides = events[first], n[first], events[second], n[second]
     low, high = newcombe(*sides, alpha / (len(first) * family))
-    within = newcombe(*sides, 2 * alpha)
-    lower, upper = np.maximum(low, -high).max(), np.maximum(-within[0], within[1]).max()
-    return Estimate(float(np.ptp(events / n)), float(max(lower, 0.0)), float(upper))
+    return Estimate(float(np.ptp(events / n)), float(max(0.0, np.maximum(low, -high).max())), farthest(events, n, alpha))
 
 
 def rate_bounds(events: Counts, n: Counts, alpha: float, end: Literal["highest", "lowest"], family: int = 1) -> Estimate:
@@ -65,15 +65,15 @@ def rate_bounds(events: Counts, n: Counts, alpha: float, end: Literal["highest",
     Returns
     -------
     Estimate
-        The limit towards the middle at alpha / (groups x family), the other at 2 alpha.
+        The limit towards the middle at alpha / (groups x family), the other at 2 alpha with the correction for continuity.
 
     Examples
     --------
     >>> found = rate_bounds(np.array([14]), np.array([100]), 0.05, "highest")
     >>> round(found.low, 4), round(found.high, 4)
-    (0.0853, 0.2066)
+    (0.0853, 0.2123)
     """
-    some, every = wilson(events, n, alpha / (len(n) * family)), wilson(events, n, 2 * alpha)
+    some, every = wilson(events, n, alpha / (len(n) * family)), wilson(events, n, 2 * alpha, continuity=True)
     rates = events / n
     if end == "highest":
         return Estimate(float(rates.max()), float(some[0].max()), float(every[1].max()))

@@ -11,7 +11,7 @@ import numpy as np
 from audit.results import Contrast, Gap
 from audit.statistics.metrics import extremes
 from audit.statistics.multiplicity import holm
-from audit.statistics.units import Units, farthest
+from audit.statistics.units import Units
 from audit.types import Group, Settings
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def gap_of(compared: Compared, rng: np.random.Generator, settings: Settings) -> 
         spread=max(variance, 0.0) ** 0.5,
         spread_squared=variance,
         minimum_detectable=units.detectable(settings.alpha),
-        farthest=farthest(units, settings.alpha),
+        farthest=units.farthest(settings.alpha),
     )
 
 

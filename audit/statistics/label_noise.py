@@ -11,10 +11,9 @@ import numpy as np
 from audit.errors import DataError
 from audit.evidence import CorrectedRates, Estimate, NoisePoint, TippingPoint
 from audit.statistics.effects import weighted_rates
-from audit.statistics.intervals import newcombe
+from audit.statistics.equivalence import farthest, reach
 from audit.statistics.null import gap_test, two_proportion_p
 from audit.statistics.resampling import spread_of_rates
-from audit.statistics.verdict import all_pairs_within
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int
@@ -59,7 +58,7 @@ def verdict_on(events: Int[np.ndarray, "g"], n: Int[np.ndarray, "g"], rules: Rul
     events, n = events[ok], n[ok]
     if len(n) < 2:
         return "not estimable"
-    if all_pairs_within(events, n, rules.tolerance, rules.alpha):
+    if farthest(events, n, rules.alpha) < rules.tolerance:
         return "equivalent"
     return "disparity" if gap_test(events, n, rules.draws, rng).p <= rules.level else "inconclusive"
 
@@ -165,18 +164,16 @@ def _verdicts(events: Int[np.ndarray, "b g"], n: Int[np.ndarray, "b g"], rules: 
 
 
 def _within(events: Int[np.ndarray, "b g"], n: Int[np.ndarray, "b g"], ok: Bool[np.ndarray, "b g"], rules: Rules) -> Bool[np.ndarray, "b"]:
-    """Apply `all_pairs_within` to the groups of each table that are compared."""
+    """Return whether all groups of each table that are compared are shown to be equivalent."""
     first, second = np.triu_indices(n.shape[1], 1)
     trials = np.maximum(n, 1)
-    low, high = newcombe(events[:, first], trials[:, first], events[:, second], trials[:, second], 2 * rules.alpha)
-    within = (low > -rules.tolerance) & (high < rules.tolerance)
+    within = reach(events[:, first], trials[:, first], events[:, second], trials[:, second], rules.alpha) < rules.tolerance
     return np.asarray((within | ~(ok[:, first] & ok[:, second])).all(axis=1))
 
 
 def _p_values(gaps: Float[np.ndarray, "b"], n: Int[np.ndarray, "g"], total: float, rules: Rules, rng: np.random.Generator) -> np.ndarray:
     """Return the share of shuffles that reach each gap, the observed one included."""
     compared = n[n >= max(rules.fewest, 2)]
-    # Rounded mean sizes may hold an image fewer than there are: no more events than images.
     # Rounded mean sizes may hold an image fewer than there are: no more events than images.
     events = min(round(total * compared.sum() / max(n.sum(), 1)), int(compared.sum()))
     if len(compared) < 2 or events in (0, int(compared.sum())):

@@ -9,6 +9,7 @@ import numpy as np
 
 from audit.statistics.cluster_null import clustered_gap_test, clustered_p
 from audit.statistics.clusters import ClusterTable, cluster_table, clustered_differences, clustered_rates, covariance
+from audit.statistics.equivalence import farthest
 from audit.statistics.intervals import newcombe, wilson
 from audit.statistics.null import GapNull, between_group_variance, gap_test, two_proportion_p
 from audit.statistics.power import detectable_in_any_pair
@@ -49,6 +50,10 @@ class Units(Protocol):
 
     def differences(self, first: Int[np.ndarray, "m"], second: Int[np.ndarray, "m"], alpha: float) -> Ends: ...
 
+    def farthest(self, alpha: float) -> float:
+        """Return how far from 0 the difference of any pair may be; below a tolerance, all pairs are shown to differ by less."""
+        ...
+
     def p(self, first: Int[np.ndarray, "m"], second: Int[np.ndarray, "m"]) -> Float[np.ndarray, "m"]: ...
 
     def null(self, draws: int, rng: np.random.Generator) -> GapNull: ...
@@ -88,6 +93,9 @@ class Images:
 
     def differences(self, first: Int[np.ndarray, "m"], second: Int[np.ndarray, "m"], alpha: float) -> Ends:
         return newcombe(self.events[first], self.n[first], self.events[second], self.n[second], alpha)
+
+    def farthest(self, alpha: float) -> float:
+        return farthest(self.events, self.n, alpha)
 
     def p(self, first: Int[np.ndarray, "m"], second: Int[np.ndarray, "m"]) -> Float[np.ndarray, "m"]:
         return two_proportion_p(self.events[first], self.n[first], self.events[second], self.n[second])
@@ -141,6 +149,10 @@ class Clusters:
     def differences(self, first: Int[np.ndarray, "m"], second: Int[np.ndarray, "m"], alpha: float) -> Ends:
         return clustered_differences(self.table, first, second, alpha)
 
+    def farthest(self, alpha: float) -> float:
+        low, high = self.differences(*np.triu_indices(len(self.n), 1), 2 * alpha)
+        return float(max(high.max(), -low.min()))
+
     def p(self, first: Int[np.ndarray, "m"], second: Int[np.ndarray, "m"]) -> Float[np.ndarray, "m"]:
         return clustered_p(self.table, first, second)
 
@@ -190,18 +202,3 @@ class UnitsOf:
         rows = row_events(self._predictions, metric, outcome)
         counted = rows.counted
         return Clusters(cluster_table(cluster[counted], self._codes[by][counted], rows.event[counted], len(tallied.groups)))
-
-
-def farthest(units: Units, alpha: float) -> float:
-    """Return how far from 0 the 1 - 2 alpha interval of any pair goes: below the tolerance, every pair is shown to differ by less.
-
-    An intersection-union test, which needs no correction.
-
-    Examples
-    --------
-    >>> round(farthest(Images(np.array([900, 905]), np.array([1000, 1000])), 0.05), 3)
-    0.027
-    """
-    first, second = np.triu_indices(len(units.n), 1)
-    low, high = units.differences(first, second, 2 * alpha)
-    return float(max(high.max(), -low.min()))

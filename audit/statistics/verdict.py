@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from audit.results import Finding, Gap, Rate, Verdict
-from audit.statistics.intervals import newcombe
+from audit.statistics.equivalence import farthest
 from audit.statistics.units import FEWEST_CLUSTERS
 from audit.types import Group, Settings
-
-if TYPE_CHECKING:
-    from jaxtyping import Int
 
 LIMITED = "LIMITED RUN: a sample of the images settles nothing."
 _NAMED = 5
@@ -44,33 +40,6 @@ class Ruling:
     verdict: Verdict
     exceeds_tolerance: bool
     reason: str
-
-
-def all_pairs_within(events: Int[np.ndarray, "g"], n: Int[np.ndarray, "g"], tolerance: float, alpha: float) -> bool:
-    """Whether every pair of groups is shown to differ by less than the tolerance.
-
-    The 1 - 2 alpha Newcombe interval of every pair must lie inside (-tolerance, +tolerance): an intersection-union test, which needs
-    no correction.
-
-    Parameters
-    ----------
-    events, n : int[g]
-        Events out of images for each estimable group, at least two groups.
-    tolerance : float
-        Margin, absolute, fixed before the run.
-    alpha : float
-        Level of the test.
-
-    Examples
-    --------
-    >>> all_pairs_within(np.array([900, 905]), np.array([1000, 1000]), 0.05, 0.05)
-    True
-    >>> all_pairs_within(np.array([90, 90]), np.array([100, 100]), 0.05, 0.05)
-    False
-    """
-    first, second = np.triu_indices(len(n), 1)
-    low, high = newcombe(events[first], n[first], events[second], n[second], 2 * alpha)
-    return bool(np.all((low > -tolerance) & (high < tolerance)))
 
 
 def rule(finding: Finding, run: Run) -> Ruling:
@@ -116,7 +85,7 @@ def _all_within(finding: Finding, gap: Gap, alpha: float) -> bool:
         return gap.farthest < finding.tolerance
     estimable = [rate for rate in finding.by_group if rate.status == "ok"]
     events, n = (np.array([getattr(rate, field) for rate in estimable]) for field in ("events", "n"))
-    return all_pairs_within(events, n, finding.tolerance, alpha)
+    return farthest(events, n, alpha) < finding.tolerance
 
 
 def _why_not_estimable(finding: Finding, settings: Settings) -> str:
