@@ -38,8 +38,8 @@ def parser() -> Parser:
     """Return the parser of the command."""
     parse = Parser(PROGRAM, description=audit.__doc__, allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter)
     parse.epilog = (
-        "exit codes: 0 complete, 1 a gate is breached, 2 usage, 3 bad data or model, 4 refused as unsafe, 5 environment, 70 defect, "
-        "130 interrupted"
+        "exit codes: 0 complete, 1 a gate is breached or under --limit, 2 usage, 3 bad data or model, 4 refused as unsafe, 5 environment, "
+        "70 defect, 130 interrupted"
     )
     for add in (_what_to_audit, _how_to_run, _what_counts, _gates, _about):
         add(parse)
@@ -80,7 +80,9 @@ def _what_to_audit(parse: Parser) -> None:
         "the verdict; repeatable"
     )  # fmt: skip
     what.add_argument("--exclude", type=Path, metavar="FILE", help="leave out the images that this text file lists, an identifier a line")
-    what.add_argument("--limit", type=positive, metavar="N", help="a stratified sample of N images; such a run can conclude nothing")
+    what.add_argument(
+        "--limit", type=positive, metavar="N", help="a stratified sample of N images; such a run can conclude nothing and passes no gate"
+    )
     what.add_argument(
         "--what-if", action="append", metavar="METHOD", help="what would change if ...: neutral-label, projection, ... or all; repeatable"
     )

@@ -33,6 +33,12 @@ class GateCheck:
     """Images that count in the groups that are compared."""
     images_needed: int | None = None
     """How many would settle it if every rate and every group's share stayed; None where it is settled, or no number would."""
+    limited: bool = False
+    """Whether it was put to a sample (`--limit`)."""
+
+    def fails(self, *, require_conclusive: bool) -> bool:
+        """Whether the command ends with exit code 1 because of it: a sample never lets a build pass."""
+        return self.outcome == "breached" or (self.outcome == "inconclusive" and (require_conclusive or self.limited))
 
 
 @dataclass(frozen=True, config=_STRICT)

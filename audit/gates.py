@@ -1,13 +1,13 @@
 """Gates, decided on the interval's bound: breached, held or inconclusive. How they are written: `audit.expressions`.
 
 A gate states what must not be: ``gap[...] > 0.05``. It is *breached* where that is shown, *held* where the contrary is shown of every group
-that is compared, *inconclusive* anywhere else, which is neither. Nothing that a limited run finds settles a gate.
+that is compared, *inconclusive* anywhere else, which is neither. Nothing that a limited run finds settles a gate, nor does it pass one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from audit.statistics.bounds import Bounded
 
-LIMITED = "LIMITED RUN: a sample settles no gate."
+LIMITED = "LIMITED RUN: a sample settles no gate, so the command exits with 1; run it without --limit."
 UNDECIDED = ("inconclusive", "not estimable")
 _NAMED = 5
 _MARGIN = 1.01
@@ -49,8 +49,9 @@ def decide(aimed: Aimed, audits: Sequence[AuditResult], settings: Settings) -> G
     """
     checks = [check for audit in audits for check in _checks(aimed, audit, settings)]
     if not checks:
-        nothing = "Not asked by this audit." if aimed.finding else "No question of this audit counts for its verdict."
-        checks = [GateCheck(audit.model.name, audit.probe.name, aimed.finding, "inconclusive", nothing) for audit in audits]
+        checks = [_unasked(aimed, audit) for audit in audits]
+    limited = {(audit.model.name, audit.probe.name) for audit in audits if audit.data.limited}
+    checks = [replace(check, limited=(check.model, check.probe) in limited) for check in checks]
     outcomes = {check.outcome for check in checks}
     outcome: GateOutcome = "breached" if "breached" in outcomes else "held" if outcomes == {"held"} else "inconclusive"
     return Gated(aimed.gate.expression, outcome, tuple(checks))
@@ -58,8 +59,7 @@ def decide(aimed: Aimed, audits: Sequence[AuditResult], settings: Settings) -> G
 
 def is_breach(gates: Sequence[Gated], *, require_conclusive: bool) -> bool:
     """Whether the command ends with exit code 1."""
-    fatal = {"breached", "inconclusive"} if require_conclusive else {"breached"}
-    return any(gate.outcome in fatal for gate in gates)
+    return any(check.fails(require_conclusive=require_conclusive) for gate in gates for check in gate.checks)
 
 
 def _checks(aimed: Aimed, audit: AuditResult, settings: Settings) -> list[GateCheck]:
@@ -72,6 +72,12 @@ def _checks(aimed: Aimed, audit: AuditResult, settings: Settings) -> list[GateCh
     if aimed.gate.subject == "verdict":
         return [_verdict_check(aimed, audit, finding.id, finding.verdict, finding.reason) for finding in asked]
     return [_Bound(aimed, audit, finding, settings, len(asked)).check() for finding in asked]
+
+
+def _unasked(aimed: Aimed, audit: AuditResult) -> GateCheck:
+    nothing = "Not asked by this audit." if aimed.finding else "No question of this audit counts for its verdict."
+    said = f"{LIMITED} {nothing}" if audit.data.limited else nothing
+    return GateCheck(audit.model.name, audit.probe.name, aimed.finding, "inconclusive", said)
 
 
 def _verdict_check(aimed: Aimed, audit: AuditResult, finding: str | None, verdict: str, reason: str) -> GateCheck:

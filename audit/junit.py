@@ -1,6 +1,7 @@
 """Gates as JUnit XML, the form that pytest writes: one test case for each gate and finding.
 
-A breach is a failure; what no gate decided is skipped, with the verdict as its message, never shown as done well.
+A breach is a failure, and so is a gate that was put to a sample (`--limit`); what no gate decided is skipped, with the verdict as its
+message, never shown as done well.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ def junit_xml(results: Results, *, require_conclusive: bool = False) -> str:
     ----------
     results : Results
     require_conclusive : bool
-        Whether an inconclusive gate is a failure; else it is skipped.
+        Whether an inconclusive gate is a failure; else it is skipped, unless it was put to a sample.
     """
     cases = [*_gate_cases(results.gates, require_conclusive), *_other_cases(results)]
     counts = {kind: sum(case.find(kind) is not None for case in cases) for kind in ("failure", "skipped")}
@@ -49,7 +50,7 @@ def _gate_cases(gates: Iterable[Gated], require_conclusive: bool) -> Iterator[El
 
 
 def _conclude(case: Element, check: GateCheck, require_conclusive: bool) -> None:
-    if check.outcome == "breached" or (check.outcome == "inconclusive" and require_conclusive):
+    if check.fails(require_conclusive=require_conclusive):
         _say(SubElement(case, "failure"), f"{check.outcome}: {check.reason}")
     elif check.outcome == "inconclusive":
         SubElement(case, "skipped", type="inconclusive", message=_printable(f"{check.outcome}: {check.reason}"))

@@ -1,8 +1,8 @@
 """The command: ``python -m audit.run --model ckpt.pt --probe fairface``.
 
-Results go to stdout, progress and logs to stderr. Exit codes: 0 complete, 1 a gate is breached, 2 usage, 3 bad data or model,
-4 refused as unsafe, 5 environment, 70 a defect of this program, 130 interrupted. Heavy libraries are imported only once there is
-work to do.
+Results go to stdout, progress and logs to stderr. Exit codes: 0 complete, 1 a gate is breached or was put to a sample, 2 usage,
+3 bad data or model, 4 refused as unsafe, 5 environment, 70 a defect of this program, 130 interrupted. Heavy libraries are imported only
+once there is work to do.
 """
 
 from __future__ import annotations

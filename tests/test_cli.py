@@ -249,6 +249,16 @@ def test_a_limited_run_says_so(tmp_path, checkpoint, faces):
     assert "LIMITED RUN" in (tmp_path / "out" / "report.html").read_text()
 
 
+def test_a_limited_run_passes_no_gate(tmp_path, checkpoint, faces):
+    gate = ("--fail-on", "gap[gender.accuracy by race] > 0.99", "--junit", "gates.xml")
+    words = ("--model", checkpoint, "--probe", "fairface", "--data", faces, "--limit", "20", "--out", "out", *gate)
+    run = command(*words, cwd=tmp_path)
+
+    assert run.returncode == 1, run.stderr
+    assert "so the command exits with 1; run it without --limit." in " ".join(run.stdout.split())
+    assert '<failure message="inconclusive: LIMITED RUN' in (tmp_path / "gates.xml").read_text()
+
+
 def test_flags_take_underscores_too(tmp_path, checkpoint, faces):
     run = command("--model", checkpoint, "--probe", "fairface", "--data", faces, "--min_group_size=10", "--out", "out", cwd=tmp_path)
 

@@ -228,10 +228,28 @@ def test_a_limited_run_settles_nothing():
     for cells in ({"Female": (300, 1000), "Male": (200, 1000)}, {"Female": (300, 3000), "Male": (310, 3000)}):
         found = ended(GATE, cells, limited=True)
         assert found.outcome == "inconclusive"
-        assert found.reason.startswith("LIMITED RUN")
+        assert found.reason.startswith("LIMITED RUN: a sample settles no gate, so the command exits with 1; run it without --limit. ")
     for expression in ("verdict == disparity", "verdict != equivalent", "verdict[harm-21.crime-related by gender] == inconclusive"):
         limited = audited(finding({"Female": (3, 100), "Male": (2, 100)}, verdict="inconclusive"), limited=True, verdict="inconclusive")
         assert decide(aim(parse(expression), ONE), [limited], Settings()).outcome == "inconclusive"
+
+
+def test_a_limited_run_passes_no_gate():
+    large, same = {"Female": (300, 1000), "Male": (200, 1000)}, {"Female": (300, 3000), "Male": (310, 3000)}
+    for limited in (True, False):
+        audits = [audited(finding(cells), limited=limited) for cells in (large, same)]
+        ended = [decide(aim(parse(GATE), ONE), [each], Settings()) for each in audits]
+        ended += [decide(aim(parse("verdict == disparity"), ONE), [audits[0]], Settings())]
+        ended += [decide(aim(parse("gap[occupation.accuracy by gender] > 0.1"), ONE), [audits[0]], Settings())]
+        # Of all images: shown to be larger; shown to be no larger; a disparity; not asked, which is inconclusive.
+        assert [is_breach([each], require_conclusive=False) for each in ended] == ([True] * 4 if limited else [True, False, True, False])
+        assert all(each.checks[0].reason.startswith("LIMITED RUN") == limited for each in ended)
+
+
+def test_one_limited_audit_among_several_passes_nothing():
+    same = finding({"Female": (300, 3000), "Male": (310, 3000)})
+    gated = decide(aim(parse(GATE), ONE), [audited(same), audited(same, limited=True)], Settings())
+    assert (gated.outcome, is_breach([gated], require_conclusive=False)) == ("inconclusive", True)
 
 
 def test_what_is_not_covered_is_named():

@@ -66,6 +66,13 @@ def test_how_each_outcome_is_written(results):
     assert failure.get("message") == failure.text == "breached: too large"
 
 
+def test_a_gate_that_was_put_to_a_sample_is_a_failure(results):
+    check = replace(gated("inconclusive", reason="LIMITED RUN").checks[0], limited=True)
+    suite = read(junit_xml(replace(results, audits=(), gates=(Gated("gap > 0.05", "inconclusive", (check,)),))))
+    assert [child.tag for child in suite.find(".//testcase")] == ["failure"]
+    assert suite.find(".//failure").get("message") == "inconclusive: LIMITED RUN"
+
+
 def test_what_no_gate_was_put_to_is_skipped_not_done_well(results):
     audit = results.audits[0]
     cases = list(read(junit_xml(replace(results, audits=(audit,), gates=()))).iter("testcase"))
