@@ -92,11 +92,12 @@ class Gap:
     value: float
     low: float
     high: float
-    """Newcombe interval of highest minus lowest, at 1 - alpha / m for the m pairs it was picked from."""
+    """Interval of the largest difference of any two groups: the largest lower and the largest upper limit of any pair, each Newcombe's at
+    1 - alpha / m for the m pairs. Negative where no pair is shown to differ."""
     ratio: float | None
     """Lowest rate over highest; context only. None where the highest is 0."""
     p: float
-    """Permutation test of the gap."""
+    """Permutation test of "no two groups differ", by the clearest pair: the one whose difference is largest in its standard errors."""
     p_adjusted: float
     """Holm over the primary claims of the audit; equal to `p` for other claims."""
     null_mean: float
@@ -113,6 +114,8 @@ class Gap:
     farthest: float | None = None
     """How far from 0 the 1 - 2 alpha interval of any pair goes (`audit/statistics/equivalence.py`); equivalent where that is less than the
     tolerance."""
+    clearest: tuple[Group, Group] | None = None
+    """The pair that the test is of, the higher rate first. Thin groups may lie farther apart, and less clearly."""
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -224,7 +227,7 @@ class SpecificationCurve:
     share_detected: float | None
     """Share of specifications with p <= alpha after Benjamini-Hochberg."""
     shares: VarianceShares | None = None
-    """Of the spread over the presets that met all of the same variants; None where they make no whole layout, or nothing spreads."""
+    """Of the spread over the largest whole layout of presets x variants, which it names; None where there is none, or nothing spreads."""
     joint_p: float | None = None
     """Of the median difference over all specifications, each shuffle of the group labels put through all of them."""
 

@@ -8,6 +8,7 @@ import pytest
 
 from audit.statistics.equivalence import farthest
 from audit.statistics.findings import conclude, findings
+from audit.statistics.intervals import newcombe
 from audit.statistics.null import gap_test
 from audit.statistics.verdict import Run
 from audit.statistics.verdict import rule as verdict_of
@@ -126,6 +127,22 @@ def test_no_event_is_not_called_fair():
     assert strict.gap.minimum_detectable > 0.01
     for word in ("fair", "passed", "no bias"):
         assert word not in concluded.reason + strict.reason
+
+
+def test_a_thin_group_hides_no_difference():
+    """Ten points between groups of 5,000; chance alone sets thirty images farther apart, and the test is not of them."""
+    concluded, _, _ = rule({"a": (4500, 5000), "b": (4000, 5000), "c": (26, 30)})
+    assert concluded.gap.null_95 > concluded.gap.value == pytest.approx(0.1)
+    assert (concluded.gap.clearest, concluded.verdict, concluded.exceeds_tolerance) == ((("a",), ("b",)), "disparity", True)
+    assert concluded.gap.low == newcombe(4500, 5000, 4000, 5000, 0.05 / 3)[0]
+
+
+def test_where_a_thin_group_lies_farthest_the_reason_names_the_clearest_pair():
+    concluded, _, _ = rule({"a": (4500, 5000), "b": (4000, 5000), "c": (22, 30)})
+    assert (concluded.gap.highest, concluded.gap.lowest, concluded.gap.clearest) == (("a",), ("c",), (("a",), ("b",)))
+    assert "90.0 % (a, n = 5,000) and 80.0 % (b, n = 5,000) differ most clearly" in concluded.reason
+    assert concluded.gap.low > 0.08  # of a and b; that of a and c holds 0
+    assert "by how much is not" not in concluded.reason
 
 
 @pytest.mark.parametrize("cells", [WIDE, CLOSE, VAGUE, {"a": (900, 1000)}])

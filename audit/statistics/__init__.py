@@ -6,7 +6,8 @@
     metrics          the registry of rates; fairlearn's MetricFrame on the count table is the definition of record
     intervals        Wilson, Newcombe, Agresti-Min
     equivalence      how far apart two groups may be
-    null             what chance alone gives: permutation of the gap, chi-square, two proportions, McNemar, sign-flip
+    clearest         which two groups differ most clearly, beside what chance moves them by
+    null             what chance alone gives: permutation of the labels, chi-square, two proportions, McNemar, sign-flip
     multiplicity     Holm, Benjamini-Hochberg
     power            smallest difference that this many images would find
     verdict          disparity, equivalent, inconclusive, not estimable: the ordered rules and the sentence

@@ -10,6 +10,7 @@ import numpy as np
 from scipy.special import chdtrc, ndtri
 
 from audit.evidence import Adjusted, AdjustedGap, Estimate
+from audit.statistics.clearest import clearness, drawn_errors
 from audit.statistics.intervals import newcombe
 from audit.statistics.resampling import exceedance_p
 from audit.statistics.rows import row_events
@@ -150,8 +151,9 @@ def stratified_gap_test(events: Int[np.ndarray, "s g"], n: Int[np.ndarray, "s g"
     Returns
     -------
     AdjustedGap
-        `p` is of the raw gap against labels shuffled within strata: a gap that the strata explain is no surprise. `adjusted` is the gap
-        of observed minus expected rates under the same shuffles, which also finds what the strata hide.
+        `p` is of the clearest pair (`clearness`) of the raw rates against labels shuffled within strata: what the strata explain is no
+        surprise. `adjusted` is the gap of observed minus expected rates; its p, again of the clearest pair under the same shuffles, also
+        finds what the strata hide.
 
     Examples
     --------
@@ -172,11 +174,15 @@ def stratified_gap_test(events: Int[np.ndarray, "s g"], n: Int[np.ndarray, "s g"
     total = n.sum(axis=1)
     expected = (n * (events.sum(axis=1) / np.maximum(total, 1))[:, None]).sum(axis=0)
     observed = events.sum(axis=0)
-    gap, adjusted = float(np.ptp(observed / sizes)), float(np.ptp((observed - expected) / sizes))
+    errors = drawn_errors(drawn / sizes)
+    p, adjusted_p = (
+        exceedance_p(clearness((drawn - less) / sizes, errors), float(clearness((observed - less) / sizes, errors)))
+        for less in (np.zeros_like(expected), expected)
+    )
     return AdjustedGap(
-        gap=gap,
-        p=exceedance_p(np.ptp(drawn / sizes, axis=1), gap),
+        gap=float(np.ptp(observed / sizes)),
+        p=p,
         explained=float(np.ptp(expected / sizes)),
-        adjusted=adjusted,
-        adjusted_p=exceedance_p(np.ptp((drawn - expected) / sizes, axis=1), adjusted),
+        adjusted=float(np.ptp((observed - expected) / sizes)),
+        adjusted_p=adjusted_p,
     )

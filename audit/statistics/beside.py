@@ -166,7 +166,8 @@ def _overturned(finding: Finding, settings: Settings) -> Finding:
     # The groups stay those that were compared: one of 30 images that loses a label is no reason to judge it no more.
     rules = Rules(finding.tolerance, settings.alpha, level, 2, min(settings.draws, NOISE_DRAWS))
     noise = noise_curve(events, n, rules, generator(settings.seed, f"{finding.id}/noise"))
-    worst, other = (gap.lowest, gap.highest) if finding.better == "high" else (gap.highest, gap.lowest)
+    high, low = gap.clearest or (gap.highest, gap.lowest)
+    worst, other = (low, high) if finding.better == "high" else (high, low)
     ends = groups.index(worst), groups.index(other)
     pairs = len(n) * (len(n) - 1) // 2
     k, m = ((int(counts[ends[0]]), int(counts[ends[1]])) for counts in (events, n))
@@ -228,8 +229,8 @@ def _adjusted(finding: Finding, measurement: Measurement, cells: Cells, settings
 
     def within(others: tuple[str, ...]) -> tuple[Strata, Adjusted | None]:
         counted = strata(cells, metric, outcome, finding.attributes, others)
-        ends = counted.groups.index(gap.highest), counted.groups.index(gap.lowest)
-        return counted, mantel_haenszel(counted, *ends, settings.alpha)
+        high, low = gap.clearest or (gap.highest, gap.lowest)
+        return counted, mantel_haenszel(counted, counted.groups.index(high), counted.groups.index(low), settings.alpha)
 
     others = [name for name in cells.answered.attributes.columns if name not in finding.attributes]
     single = {name: found for name in others for _, found in [within((name,))] if found and found.strata > 1}

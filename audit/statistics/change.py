@@ -21,6 +21,7 @@ from audit.statistics.metrics import extremes
 from audit.statistics.multiplicity import holm
 from audit.statistics.power import POWER
 from audit.statistics.resampling import exceedance_p, hull, resample_counts
+from audit.statistics.units import gap_interval
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -203,12 +204,10 @@ def pair_changes(joint: JointCounts, alpha: float, comparisons: int = 1) -> tupl
 
 
 def gap_ends(groups: Sequence[Group], units: Units, alpha: float) -> GapEnds:
-    """Return a gap with the interval of highest minus lowest, simultaneous over the pairs that it was picked from."""
+    """Return a gap with its interval, simultaneous over the pairs that it was picked from."""
     rates = units.events / units.n
     high, low = extremes(rates)
-    pairs = len(rates) * (len(rates) - 1) // 2
-    lower, upper = units.differences(np.array([high]), np.array([low]), alpha / pairs)
-    return GapEnds(groups[high], groups[low], float(np.ptp(rates)), float(lower[0]), float(upper[0]))
+    return GapEnds(groups[high], groups[low], float(np.ptp(rates)), *gap_interval(units, alpha))
 
 
 def gap_change(joint: JointCounts, settings: Settings, rng: np.random.Generator) -> GapChange:

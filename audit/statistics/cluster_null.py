@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from scipy.special import stdtr
 
+from audit.statistics.clearest import clearest_pair, clearness, drawn_errors
 from audit.statistics.clusters import ClusterTable
 from audit.statistics.resampling import exceedance_p, shuffled_tables, spread_of_rates
 
@@ -35,13 +36,15 @@ class ClusteredGap:
 
     gap: float
     p: float
+    """As in `GapNull`: of the clearest pair."""
+    clearest: tuple[int, int]
     null_mean: float
     null_95: float
     shuffled: Literal["clusters between groups", "groups within clusters"]
 
 
 def clustered_gap_test(table: ClusterTable, draws: int, rng: np.random.Generator) -> ClusteredGap:
-    """Permutation test of the gap that keeps clusters whole.
+    """Permutation test of "no two groups differ" by their clearest difference that keeps clusters whole; the gap beside its null.
 
     Clusters that lie in one group each, such as people, are dealt to the groups anew: as many clusters to each group as before. Where
     most images lie in clusters that span groups, such as counterfactual sets, each cluster's groups are exchanged, all images of a group
@@ -61,29 +64,31 @@ def clustered_gap_test(table: ClusterTable, draws: int, rng: np.random.Generator
     spanning = (table.n > 0).sum(axis=1) > 1
     images = table.count * table.n.sum(axis=1)
     within = images[spanning].sum() * 2 >= images.sum()
-    null = _within(table, draws, rng) if within else _between(table, draws, rng)
+    drawn = _within(table, draws, rng) if within else _between(table, draws, rng)
     events, n = table.totals
-    gap = float(np.ptp(events / n))
+    rates, null, errors = events / n, spread_of_rates(drawn), drawn_errors(drawn)
     how: Literal["clusters between groups", "groups within clusters"] = "groups within clusters" if within else "clusters between groups"
-    return ClusteredGap(gap, exceedance_p(null, gap), float(null.mean()), float(np.quantile(null, 0.95)), how)
+    p = exceedance_p(clearness(drawn, errors), float(clearness(rates, errors)))
+    ends = clearest_pair(rates, errors)
+    return ClusteredGap(float(np.ptp(rates)), p, ends, float(null.mean()), float(np.quantile(null, 0.95)), how)
 
 
-def _between(table: ClusterTable, draws: int, rng: np.random.Generator) -> Float[np.ndarray, "b"]:
+def _between(table: ClusterTable, draws: int, rng: np.random.Generator) -> Float[np.ndarray, "b g"]:
     kind, group = np.nonzero(table.n)
     parts, place = np.unique(np.column_stack([table.events[kind, group], table.n[kind, group]]), axis=0, return_inverse=True)
     dealt = np.zeros((len(parts), table.n.shape[1]), np.int64)
     np.add.at(dealt, (place.ravel(), group), table.count[kind])
     margins = dealt.sum(axis=1), dealt.sum(axis=0)
     at_once = max(1, _CELLS // dealt.size)
-    gaps = []
+    rates = []
     for start in range(0, draws, at_once):
         tables = shuffled_tables(*margins, min(at_once, draws - start), rng)
         events, n = parts.T[:, None, None, :].astype(float) @ tables[None]
-        gaps.append(spread_of_rates(events[:, 0] / n[:, 0]))
-    return np.concatenate(gaps)
+        rates.append(events[:, 0] / n[:, 0])
+    return np.concatenate(rates)
 
 
-def _within(table: ClusterTable, draws: int, rng: np.random.Generator) -> Float[np.ndarray, "b"]:
+def _within(table: ClusterTable, draws: int, rng: np.random.Generator) -> Float[np.ndarray, "b g"]:
     # Only which groups a cluster has, and what it has in them in any order, matters for how its groups can be exchanged.
     kinds: Counter[tuple[tuple[int, ...], Blocks]] = Counter()
     for events, n, count in zip(table.events.tolist(), table.n.tolist(), table.count.tolist(), strict=True):
@@ -100,7 +105,7 @@ def _within(table: ClusterTable, draws: int, rng: np.random.Generator) -> Float[
         for drawn, often in _dealt(counts, draws, rng):
             for (lot, blocks), (place, where) in product(enumerate(lots), enumerate(places)):
                 total[:, drawn][:, :, list(where)] += _exchanged(blocks, often[:, lot, place], int(counts[lot].sum()), rng)
-    return spread_of_rates(total[0] / total[1])
+    return np.asarray(total[0] / total[1])
 
 
 def _dealt(counts: Int[np.ndarray, "l p"], draws: int, rng: np.random.Generator) -> Iterator[tuple[slice, Int[np.ndarray, "b l p"]]]:

@@ -11,7 +11,7 @@ import numpy as np
 from audit.results import Contrast, Gap
 from audit.statistics.metrics import extremes
 from audit.statistics.multiplicity import holm
-from audit.statistics.units import Units
+from audit.statistics.units import Units, gap_interval
 from audit.types import Group, Settings
 
 if TYPE_CHECKING:
@@ -32,15 +32,14 @@ def gap_of(compared: Compared, rng: np.random.Generator, settings: Settings) -> 
     null = units.null(settings.draws, rng)
     rates = units.events / units.n
     high, low = extremes(rates)
-    pairs = len(rates) * (len(rates) - 1) // 2
-    lower, upper = units.differences(np.array([high]), np.array([low]), settings.alpha / pairs)
+    lower, upper = gap_interval(units, settings.alpha)
     variance = units.variance()
     return Gap(
         highest=compared.groups[high],
         lowest=compared.groups[low],
         value=null.gap,
-        low=float(lower[0]),
-        high=float(upper[0]),
+        low=lower,
+        high=upper,
         ratio=float(rates[low] / rates[high]) if rates[high] > 0 else None,
         p=null.p,
         p_adjusted=null.p,
@@ -52,6 +51,7 @@ def gap_of(compared: Compared, rng: np.random.Generator, settings: Settings) -> 
         spread_squared=variance,
         minimum_detectable=units.detectable(settings.alpha),
         farthest=units.farthest(settings.alpha),
+        clearest=(compared.groups[null.clearest[0]], compared.groups[null.clearest[1]]),
     )
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from audit.errors import DataError
 from audit.evidence import CorrectedRates, Estimate, NoisePoint, TippingPoint
+from audit.statistics.clearest import clearness, sampling_errors
 from audit.statistics.effects import weighted_rates
 from audit.statistics.equivalence import farthest, reach
 from audit.statistics.null import gap_test, two_proportion_p
@@ -147,13 +148,13 @@ def noise_curve(
 def _verdicts(events: Int[np.ndarray, "b g"], n: Int[np.ndarray, "b g"], rules: Rules, rng: np.random.Generator) -> np.ndarray:
     """Apply `verdict_on` to many tables of one total at once: str[b].
 
-    The gaps of all of them are held against one null, drawn at their mean group sizes: relabelling moves the sizes by a few images, and
+    All of them are held against one null, drawn at their mean group sizes: relabelling moves the sizes by a few images, and
     the null with them by far less than 1,000 draws can tell (200 tables with a null of their own each would take a hundred times as long).
     """
     ok = n >= max(rules.fewest, 2)
     rates = np.where(ok, events / np.maximum(n, 1), np.nan)
     gaps = spread_of_rates(rates)
-    rejected = _p_values(gaps, np.rint(n.mean(axis=0)).astype(int), events.sum(axis=1).mean(), rules, rng) <= rules.level
+    rejected = _p_values(rates, np.rint(n.mean(axis=0)).astype(int), events.sum(axis=1).mean(), rules, rng) <= rules.level
     verdicts = np.where(rejected, "disparity", "inconclusive").astype(object)
     # A gap of the tolerance or more is never within it: only the others need every pair.
     narrow = np.flatnonzero((gaps < rules.tolerance) & (ok.sum(axis=1) > 1))
@@ -171,15 +172,20 @@ def _within(events: Int[np.ndarray, "b g"], n: Int[np.ndarray, "b g"], ok: Bool[
     return np.asarray((within | ~(ok[:, first] & ok[:, second])).all(axis=1))
 
 
-def _p_values(gaps: Float[np.ndarray, "b"], n: Int[np.ndarray, "g"], total: float, rules: Rules, rng: np.random.Generator) -> np.ndarray:
-    """Return the share of shuffles that reach each gap, the observed one included."""
-    compared = n[n >= max(rules.fewest, 2)]
+def _p_values(
+    rates: Float[np.ndarray, "b g"], n: Int[np.ndarray, "g"], total: float, rules: Rules, rng: np.random.Generator
+) -> Float[np.ndarray, "b"]:
+    """Return the share of shuffles whose clearest pair is as clear as each table's, the observed one included."""
+    ok = n >= max(rules.fewest, 2)
+    compared, rates = n[ok], rates[:, ok]
     # Rounded mean sizes may hold an image fewer than there are: no more events than images.
     events = min(round(total * compared.sum() / max(n.sum(), 1)), int(compared.sum()))
     if len(compared) < 2 or events in (0, int(compared.sum())):
-        return np.ones(len(gaps))
-    null = np.sort(np.ptp(rng.multivariate_hypergeometric(compared, events, size=rules.draws, method="marginals") / compared, axis=1))
-    return np.asarray((1 + rules.draws - np.searchsorted(null, gaps - _SLACK)) / (rules.draws + 1))
+        return np.ones(len(rates))
+    errors = sampling_errors(compared)
+    null = rng.multivariate_hypergeometric(compared, events, size=rules.draws, method="marginals") / compared
+    reached = np.searchsorted(np.sort(clearness(null, errors)), clearness(rates, errors) * (1 - _SLACK))
+    return np.asarray((1 + rules.draws - reached) / (rules.draws + 1))
 
 
 def relabel(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from audit.statistics.clearest import clearness, sampling_errors
 from audit.statistics.resampling import exceedance_p, shuffled_tables, spread_of_rates
 
 if TYPE_CHECKING:
@@ -31,17 +32,17 @@ class Patterns:
 
 @dataclass(frozen=True)
 class MaxT:
-    """Gaps with p-values that hold for all of them together."""
+    """Gaps, with p-values that hold for all rates together."""
 
     gap: Float[np.ndarray, "m"]
     """NaN where fewer than two groups can be estimated."""
     p: Float[np.ndarray, "m"]
-    """Each gap by itself."""
+    """Each rate by itself."""
     p_adjusted: Float[np.ndarray, "m"]
-    """The chance that any gap of a family without differences stands out like this one, step-down."""
+    """The chance that any rate of a family without differences stands out like this one, step-down."""
     null_mean: Float[np.ndarray, "m"]
     null_95: Float[np.ndarray, "m"]
-    """Mean and 95 % point under shuffled labels."""
+    """Mean and 95 % point of the gap under shuffled labels."""
 
 
 def patterns(
@@ -80,7 +81,7 @@ def patterns(
 
 
 def max_t(found: Patterns, fewest: int, draws: int, rng: np.random.Generator) -> MaxT:
-    """Test many gaps together by the largest of them, on one and the same shuffle of the group labels.
+    """Test many rates together by the one whose groups differ most clearly, on one and the same shuffle of the group labels.
 
     Parameters
     ----------
@@ -95,8 +96,9 @@ def max_t(found: Patterns, fewest: int, draws: int, rng: np.random.Generator) ->
     Returns
     -------
     MaxT
-        Gaps are compared in standard deviations of their own null, since a gap of two points means more at a rate of one in a hundred
-        than at one in two. Cost: patterns x groups x draws; the number of images plays no part.
+        The p of a rate is that of `gap_test`: of its clearest pair. Rates are compared in standard deviations of their own null, since
+        two points mean more at a rate of one in a hundred than at one in two. Cost: patterns x groups x draws; the number of images plays
+        no part.
 
     References
     ----------
@@ -114,17 +116,21 @@ def max_t(found: Patterns, fewest: int, draws: int, rng: np.random.Generator) ->
     """
     compared = found.counted.T.astype(int) @ found.table >= max(fewest, 2)
 
-    def gaps(tables: Int[np.ndarray, "b r g"]) -> Float[np.ndarray, "b m"]:
-        return np.asarray(np.nan_to_num(spread_of_rates(np.where(compared, _rates(found, tables), np.nan))))
+    errors = sampling_errors(np.maximum(found.table.sum(axis=0), 1))
 
-    observed, null = gaps(found.table[None])[0], _shuffled(found, gaps, draws, rng)
+    def gaps_and_clearness(tables: Int[np.ndarray, "b r g"]) -> Float[np.ndarray, "b 2 m"]:
+        rates = np.where(compared, _rates(found, tables), np.nan)
+        return np.stack([np.nan_to_num(spread_of_rates(rates)), clearness(rates, errors)], axis=1)
+
+    (gap, clear), drawn = gaps_and_clearness(found.table[None])[0], _shuffled(found, gaps_and_clearness, draws, rng)
+    null, clear_null = drawn[:, 0], drawn[:, 1]
     testable = compared.sum(axis=1) > 1
-    mean, scale = null.mean(axis=0), null.std(axis=0)
-    t, t_star = ((values - mean) / np.where(scale > 0, scale, 1.0) for values in (observed, null))
-    p, p_adjusted = np.ones(len(observed)), np.ones(len(observed))
-    p[testable] = [exceedance_p(null[:, j], observed[j]) for j in np.flatnonzero(testable)]
+    scale = clear_null.std(axis=0)
+    t, t_star = ((values - clear_null.mean(axis=0)) / np.where(scale > 0, scale, 1.0) for values in (clear, clear_null))
+    p, p_adjusted = np.ones(len(gap)), np.ones(len(gap))
+    p[testable] = [exceedance_p(clear_null[:, j], clear[j]) for j in np.flatnonzero(testable)]
     p_adjusted[testable] = _step_down(t[testable], t_star[:, testable])
-    return MaxT(np.where(testable, observed, np.nan), p, p_adjusted, mean, np.quantile(null, 0.95, axis=0))
+    return MaxT(np.where(testable, gap, np.nan), p, p_adjusted, null.mean(axis=0), np.quantile(null, 0.95, axis=0))
 
 
 def median_gap_p(found: Patterns, default: int, fewest: int, draws: int, rng: np.random.Generator) -> tuple[float, float] | None:

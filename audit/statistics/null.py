@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import bdtr, chdtrc, gammaln
 
+from audit.statistics.clearest import clearest_pair, clearness, sampling_errors
+
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
@@ -28,11 +30,15 @@ def generator(seed: int, name: str) -> np.random.Generator:
 
 @dataclass(frozen=True)
 class GapNull:
-    """A gap beside the gaps of shuffled group labels."""
+    """Groups that may differ, beside shuffled group labels."""
 
     gap: float
     p: float
+    """That the clearest pair of any shuffle is as clear as this one; not of the gap, which thin groups make wide by chance."""
+    clearest: tuple[int, int]
+    """Its groups, the higher rate first."""
     mean: float
+    """Of the gap, as is the next."""
     upper: float
     """95 % point."""
     chi2: float | None
@@ -41,7 +47,7 @@ class GapNull:
 
 
 def gap_test(events: Int[np.ndarray, "g"], n: Int[np.ndarray, "g"], draws: int, rng: np.random.Generator) -> GapNull:
-    """Permutation test of the largest minus the smallest rate, on counts.
+    """Permutation test of "no two groups differ" by their clearest difference (max-T), on counts; and the gap that chance alone gives.
 
     Given the group sizes and the total, the events under shuffled labels are multivariate hypergeometric; no image is touched.
 
@@ -50,14 +56,16 @@ def gap_test(events: Int[np.ndarray, "g"], n: Int[np.ndarray, "g"], draws: int, 
     events, n : int[g]
         Events out of images for each estimable group, at least two groups, every `n` at least 1.
     draws : int
-        Shuffles; ``p = (1 + #{gap* >= gap}) / (draws + 1)`` is never 0.
+        Shuffles; ``p = (1 + #{t* >= t}) / (draws + 1)`` is never 0. t is the largest difference of any two groups in its own standard
+        errors (`clearness`); of groups of one size its test is that of the gap.
     rng : Generator
         Source of the shuffles.
 
     Returns
     -------
     GapNull
-        Gap, p, mean and 95 % point of the null, and Pearson's chi-square (its p from the same draws where an expected count is under 5).
+        Gap, p, the clearest pair, mean and 95 % point of the gap's null, and
+        Pearson's chi-square (its p from the same draws where an expected count is under 5).
 
     Examples
     --------
@@ -68,15 +76,17 @@ def gap_test(events: Int[np.ndarray, "g"], n: Int[np.ndarray, "g"], draws: int, 
     total = int(events.sum())
     gap = float(np.ptp(events / n))
     if total in (0, int(n.sum())):
-        return GapNull(gap, 1.0, 0.0, 0.0, None, None)
+        return GapNull(gap, 1.0, (0, len(n) - 1), 0.0, 0.0, None, None)
     drawn = rng.multivariate_hypergeometric(n, total, size=draws, method="marginals")
-    null = np.ptp(drawn / n, axis=1)
+    rates, errors = drawn / n, sampling_errors(n)
+    null = np.ptp(rates, axis=1)
+    p = _exceedance(clearness(rates, errors) >= clearness(events / n, errors) * (1 - _SLACK))
     chi2 = float(_chi_square(events, n))
     if _fewest_expected(events, n) < FEWEST_EXPECTED:
         chi2_p = _exceedance(_chi_square(drawn, n) >= chi2 * (1 - _SLACK))
     else:
         chi2_p = float(chdtrc(len(n) - 1, chi2))
-    return GapNull(gap, _exceedance(null >= gap - _SLACK), float(null.mean()), float(np.quantile(null, 0.95)), chi2, chi2_p)
+    return GapNull(gap, p, clearest_pair(events / n, errors), float(null.mean()), float(np.quantile(null, 0.95)), chi2, chi2_p)
 
 
 def _exceedance(reached: np.ndarray) -> float:

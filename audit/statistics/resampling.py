@@ -49,7 +49,7 @@ def resample_counts(
 
 def exceedance_p(null: Float[np.ndarray, "b"], observed: float) -> float:
     """Share of draws, the observed one included, that reach what was observed: ``(1 + #{null >= observed}) / (b + 1)``, never 0."""
-    return float((1 + np.count_nonzero(null >= observed - _SLACK)) / (len(null) + 1))
+    return float((1 + np.count_nonzero(null >= observed - _SLACK * max(1.0, abs(observed)))) / (len(null) + 1))
 
 
 def spread_of_rates(rates: Float[np.ndarray, "*b g"]) -> Float[np.ndarray, "*b"]:

@@ -159,9 +159,9 @@ class Clusters:
     def null(self, draws: int, rng: np.random.Generator) -> GapNull:
         total = int(self.events.sum())
         if total in (0, int(self.n.sum())):
-            return GapNull(0.0, 1.0, 0.0, 0.0, None, None)
+            return GapNull(0.0, 1.0, (0, len(self.n) - 1), 0.0, 0.0, None, None)
         found = clustered_gap_test(self.table, draws, rng)
-        return GapNull(found.gap, found.p, found.null_mean, found.null_95, None, None)
+        return GapNull(found.gap, found.p, found.clearest, found.null_mean, found.null_95, None, None)
 
     def variance(self) -> float:
         spread, groups = covariance(self.table), len(self.n)
@@ -202,3 +202,14 @@ class UnitsOf:
         rows = row_events(self._predictions, metric, outcome)
         counted = rows.counted
         return Clusters(cluster_table(cluster[counted], self._codes[by][counted], rows.event[counted], len(tallied.groups)))
+
+
+def gap_interval(units: Units, alpha: float) -> tuple[float, float]:
+    """Return the interval of the largest difference between any two groups, simultaneous over all pairs.
+
+    Its ends are the largest lower and the largest upper limit of any pair: the widest observed pair may be one of thin groups, while others
+    are shown to differ by more than its lower limit.
+    """
+    first, second = np.triu_indices(len(units.n), 1)
+    low, high = units.differences(first, second, alpha / len(first))
+    return float(np.maximum(low, -high).max()), float(np.maximum(high, -low).max())

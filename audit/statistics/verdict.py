@@ -69,7 +69,7 @@ def _rule(finding: Finding, run: Run) -> Ruling:
             if exceeds
             else f"That it exceeds the tolerance of {_points(finding.tolerance)} is not shown."
         )
-        return Ruling("disparity", exceeds, " ".join([_measured(finding, gap), beyond, *_size_open(gap)]))
+        return Ruling("disparity", exceeds, " ".join([_measured(finding, gap), *_clearest(finding, gap), beyond, *_size_open(gap)]))
     return Ruling("inconclusive", False, f"{_measured(finding, gap)} {_why_inconclusive(finding, gap)}")
 
 
@@ -78,6 +78,15 @@ def _size_open(gap: Gap) -> list[str]:
     if gap.low > 0:
         return []
     return ["Its interval holds for every pair of groups at once and includes 0: that groups differ is shown, by how much is not."]
+
+
+def _clearest(finding: Finding, gap: Gap) -> list[str]:
+    """Name the pair that the test is of where it is another than the widest: thin groups may lie farther apart by chance."""
+    if gap.clearest is None or gap.clearest == (gap.highest, gap.lowest):
+        return []
+    cells = {rate.group: rate for rate in finding.by_group}
+    high, low = (_rate(cells[group]) for group in gap.clearest)
+    return [f"For their numbers of images {high} and {low} differ most clearly, and the test is of these."]
 
 
 def _all_within(finding: Finding, gap: Gap, alpha: float) -> bool:
