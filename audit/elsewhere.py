@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from audit.data.answers import natural
 from audit.data.assemble import fingerprint
+from audit.data.exclusion import listed_in
 from audit.data.predictions import PLAIN, Answers, PredictionFile
 from audit.engine import Answered, Audited, concluded
 from audit.errors import DataError, UsageError
@@ -53,7 +54,7 @@ def slices(probes: Sequence[Probe]) -> Group:
 
 
 def leave_out(file: PredictionFile, listed: Sequence[str], name: str) -> PredictionFile:
-    """Return the file without the rows of the listed identifiers, and a note that says how many that were.
+    """Return the file without the rows of the listed identifiers; they are counted by group, and what is listed in vain is counted too.
 
     Raises
     ------
@@ -66,10 +67,14 @@ def leave_out(file: PredictionFile, listed: Sequence[str], name: str) -> Predict
         raise DataError(f"{name} lists no row of {file.name}", why=f"{unknown[0]!r} is none", fix="list identifiers as the file has them")
     if not all(len(each.predictions.y_pred) for each in kept):
         raise DataError(f"{name} lists every row of {file.name}: none is left", fix="give a shorter list")
-    left_out = max(each.left_out for each in kept)
-    note = f"{left_out} rows were left out, which {name} lists; {len(unknown)} of its identifiers belong to no row."
-    answers = tuple(replace(answers, predictions=each.predictions) for answers, each in zip(file.answers, kept, strict=True))
-    return replace(file, answers=answers, notes=(*file.notes, note))
+    notes = (f"{len(unknown)} of the {len(set(listed))} identifiers in {name} belong to no row.",) if unknown else ()
+    answers = []
+    for given, each in zip(file.answers, kept, strict=True):
+        rows = given.predictions.attributes
+        gone = rows[rows.index.isin(listed)]
+        more = (listed_in(name, gone),) if len(gone) else ()
+        answers.append(replace(given, predictions=each.predictions, exclusions=(*given.exclusions, *more)))
+    return replace(file, answers=tuple(answers), notes=(*file.notes, *notes))
 
 
 def audit_predictions(file: PredictionFile, plan: Plan, settings: Settings) -> list[Audited]:
@@ -92,7 +97,10 @@ def audit_predictions(file: PredictionFile, plan: Plan, settings: Settings) -> l
                 continue
             asked = _by_rule(together, plan.rule, file.name) if probe is None else _by_probe(probe, together, file.name)
             LOG.info("model %s  probe %s  rows %d", model, asked.probe.name, len(asked.largest().attributes))
-            audited.append(concluded(_answered(file, model, asked, plan), asked.probe, settings))
+            answered = _answered(replace(file, answers=tuple(together)), model, asked, plan)
+            for left_out in answered.dataset.exclusions:
+                LOG.info("left out %d rows (%s)", left_out.count, left_out.reason)
+            audited.append(concluded(answered, asked.probe, settings))
     if not audited:
         made = ", ".join(sorted({answers.probe or "" for answers in file.answers}))
         raise UsageError(f"{file.name} holds no answers to the probe {plan.probes[0].name!r}", why=f"its answers are to: {made}")
@@ -130,6 +138,8 @@ def _answered(file: PredictionFile, model: str, asked: _Asked, plan: Plan) -> An
         source=f"the table {file.name}",
         licence="not stated",
         notes=(*file.notes, *asked.notes),
+        # A question may have fewer rows than another; the most that were left out of one are those of the file.
+        exclusions=max((answers.exclusions for answers in file.answers), key=lambda left_out: sum(each.count for each in left_out)),
     )
     return Answered(record, dataset, attributes, asked.predictions, cluster=plan.cluster)
 

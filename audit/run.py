@@ -198,6 +198,7 @@ def _load_data(probe: Probe, arguments: argparse.Namespace) -> Dataset:
         from audit.data.exclusion import read_list, without
 
         dataset = without(dataset, read_list(arguments.exclude), arguments.exclude.name)
+        LOG.info("left out %d images (%s)", dataset.exclusions[-1].count, dataset.exclusions[-1].reason)
     return stratified(dataset, arguments.limit, arguments.seed) if arguments.limit else dataset
 
 

@@ -89,9 +89,35 @@ def test_a_row_of_predictions_can_be_excluded(tmp_path, capsys):
     words = ("--predictions", tmp_path / "answers.csv", "--exclude", tmp_path / "wrong.txt")
     audit = audited(*words, out=tmp_path / "out")
 
-    assert audit["data"]["used"] == 98
-    assert any("2 rows were left out, which wrong.txt lists; 1 of its identifiers" in note for note in audit["data"]["notes"])
-    capsys.readouterr()
+    assert (audit["data"]["used"], audit["data"]["listed"]) == (98, 100)
+    assert [(e["reason"], e["count"], e["by_group"]) for e in audit["data"]["exclusions"]] == [
+        ("listed in wrong.txt", 2, {"race": {"B": 2}})
+    ]
+    assert "1 of the 3 identifiers in wrong.txt belong to no row." in audit["data"]["notes"]
+    page = (tmp_path / "out" / "report.html").read_text("utf-8")
+    assert ("Left out: 2" in page, "No image was left out" in page) == (True, False)
+    assert "left out 2 rows (listed in wrong.txt)" in capsys.readouterr().err
+
+
+def test_listed_rows_are_not_covered_by_what_is_called_equivalent(tmp_path, capsys):
+    """9 of 10 right in either of two groups of 3,000: equivalent, a gate holds, and both say what they do not cover."""
+    rows = [f"i{i},{'AB'[i % 2]},yes,{'no' if i // 2 % 10 == 0 else 'yes'}" for i in range(6000)]
+    (tmp_path / "answers.csv").write_text("\n".join(["id,race,y_true,y_pred", *rows]))
+    (tmp_path / "wrong.txt").write_text("i1\ni3\n")
+    words = ("--predictions", tmp_path / "answers.csv", "--fail-on", "gap > 0.05")
+    said = "Not covered: 2 images left out (listed in wrong.txt)."
+
+    for more, covered in (((), False), (("--exclude", tmp_path / "wrong.txt"), True)):
+        audit = audited(*words, *more, out=tmp_path / "out")
+        gate = json.loads((tmp_path / "out" / "results.json").read_text())["gates"][0]
+        assert (audit["verdict"], gate["outcome"]) == ("equivalent", "held")
+        texts = (
+            audit["verdict_reason"],
+            audit["findings"][0]["reason"],
+            gate["checks"][0]["reason"],
+            " ".join(capsys.readouterr().out.split()),
+        )
+        assert [said in text for text in texts] == [covered] * 4
 
 
 @pytest.mark.parametrize(

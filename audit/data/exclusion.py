@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,6 +13,9 @@ from audit.data.assemble import fingerprint
 from audit.data.lazy import Chosen
 from audit.errors import DataError
 from audit.types import Dataset, Exclusion
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SHOWN = 10
 _ENCODING = "utf-8-sig"
@@ -61,9 +65,6 @@ def without(dataset: Dataset, listed: Collection[str], name: str) -> Dataset:
         raise DataError(f"{name} lists no image of {dataset.name}", why=f"{unknown[0]!r} is none", fix=known)
     if out.all():
         raise DataError(f"{name} lists every image of {dataset.name}: none is left", fix="give a shorter list")
-    gone = dataset.attributes[out]
-    by_group = {str(column): {str(k): int(v) for k, v in gone[column].value_counts().items()} for column in gone.columns}
-    exclusion = Exclusion(f"listed in {name}", int(out.sum()), by_group, tuple(map(str, gone.index[:SHOWN])))
     attributes = dataset.attributes[~out]
     note = f"{len(unknown)} of the {len(wanted)} identifiers in {name} belong to no image of this data set."
     return replace(
@@ -72,5 +73,11 @@ def without(dataset: Dataset, listed: Collection[str], name: str) -> Dataset:
         attributes=attributes,
         fingerprint=fingerprint(attributes),
         notes=(*dataset.notes, *((note,) if unknown else ())),
-        exclusions=(*dataset.exclusions, exclusion),
+        exclusions=(*dataset.exclusions, listed_in(name, dataset.attributes[out])),
     )
+
+
+def listed_in(name: str, gone: pd.DataFrame) -> Exclusion:
+    """Return the exclusion of the images whose attributes are given, which a list names."""
+    by_group = {str(column): {str(k): int(v) for k, v in gone[column].value_counts().items()} for column in gone.columns}
+    return Exclusion(f"listed in {name}", len(gone), by_group, tuple(map(str, gone.index[:SHOWN])))

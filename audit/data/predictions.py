@@ -18,7 +18,7 @@ from audit.data.answers import ANSWER, SCORE, TRUTH, Scores, Texts, answered, la
 from audit.data.columns import all_numbers, as_text, holds_labels, read_columns
 from audit.data.schema import IMAGE_COLUMNS, counted, oddities, shown
 from audit.errors import DataError, UsageError, nearest
-from audit.types import UNKNOWN, Predictions
+from audit.types import UNKNOWN, Exclusion, Predictions
 
 if TYPE_CHECKING:
     from jaxtyping import Int
@@ -52,6 +52,8 @@ class Answers:
     """None where the file does not say."""
     measurement: str
     predictions: Predictions
+    exclusions: tuple[Exclusion, ...] = ()
+    """Rows of the file that were left out."""
 
 
 @dataclass(frozen=True)
