@@ -260,6 +260,9 @@ class VarianceShares:
     wording: float
     label_set: float
     interplay: float
+    presets: tuple[str, ...] = ()
+    """Prompt sets of the layout: each met every one of `variants`, and the shares are of these wordings only."""
+    variants: tuple[str, ...] = ()
 
 
 # ---- how little would overturn it ---------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from html import escape
 
 from audit.comparison import Comparison, Comparisons
 from audit.results import AuditResult, Results
-from reports import comparison_words, words
+from reports import comparison_words, verdicts, words
 from reports.numbers import clean
 from reports.page import by_severity
 
@@ -28,7 +28,7 @@ def changes_card(facts: Comparisons) -> str:
 
 def _audit(audit: AuditResult) -> str:
     primary = sorted((finding for finding in audit.findings if finding.primary), key=by_severity)
-    verdict = words.VERDICTS[audit.verdict]
+    verdict = verdicts.concluded(audit)
     return (
         f"<div><p><strong>{_text(audit.model.name)} · {_text(audit.probe.name)}: {verdict.word}.</strong> "
         f"{_text(verdict.sentence)} {_text(audit.verdict_reason)}</p>{_list([words.headline(finding, audit) for finding in primary])}"
@@ -38,7 +38,7 @@ def _audit(audit: AuditResult) -> str:
 
 def _comparison(compared: Comparison) -> str:
     primary = sorted((change for change in compared.changes if change.primary), key=comparison_words.by_weight)
-    verdict = comparison_words.VERDICTS[compared.verdict]
+    verdict = verdicts.compared(compared)
     sentences = [comparison_words.headline(each) for each in primary]
     return (
         f"<div><p><strong>{_text(compared.after)} against {_text(compared.before)} · {_text(compared.probe)}: {verdict.word}.</strong> "

@@ -7,6 +7,7 @@ from reports import comparison_words as words
 from reports.numbers import in_words, p_value, short_hash
 from reports.page import written_date
 from reports.summary import COLUMNS, escaped, fit, plain, wrapped
+from reports.verdicts import compared
 
 _MOST_ROWS = 15
 _QUESTION, _STATUS = 54, 24
@@ -33,7 +34,7 @@ def _comparison_markdown(comparison: Comparison) -> list[str]:
     parts = [f"### {escaped(comparison.after)} against {escaped(comparison.before)} · {escaped(comparison.probe)}"]
     if comparison.limited:
         parts.append("**LIMITED RUN.** A sample of the images; it can conclude nothing.")
-    verdict = words.VERDICTS[comparison.verdict]
+    verdict = compared(comparison)
     parts.append(f"**{verdict.word}.** {verdict.sentence} {escaped(comparison.verdict_reason)}")
     parts.append(escaped(f"{words.images_sentence(comparison)} {words.not_compared_sentence(comparison)}"))
     if primary:
@@ -90,7 +91,9 @@ def _comparison_terminal(comparison: Comparison) -> str:
     hidden, others = max(len(primary) - _MOST_ROWS, 0), len(comparison.changes) - len(primary)
     lines += [f"and {in_words(hidden, 'more question')}: see the page"] if hidden else []
     lines += [f"and {in_words(others, 'comparison')} outside the verdict: see the page"] if others else []
-    said = [words.verdict_sentence(comparison), words.images_sentence(comparison), words.not_compared_sentence(comparison)]
+    verdict = compared(comparison)
+    overall = f"{verdict.word}. {verdict.sentence} {comparison.verdict_reason}"
+    said = [overall, words.images_sentence(comparison), words.not_compared_sentence(comparison)]
     return "\n".join([*lines, "", *(line for text in said if text for line in wrapped(text))])
 
 

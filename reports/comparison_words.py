@@ -15,38 +15,31 @@ from reports.words import VerdictWords
 VERDICTS: dict[Overall, VerdictWords] = {
     "gap reversed": VerdictWords(
         "Gap reversed",
-        "Groups changed places: who fared better before fares worse after.",
         "The difference between two groups is shown on one side of zero before and on the other after, both after correction.",
     ),
     "gap grew": VerdictWords(
         "Gap grew",
-        "The groups lie further apart after than before, by more than chance explains.",
         "The gap after is larger than before, by more than chance explains, and not shown to have changed by less than the tolerance.",
     ),
     "gap shrank": VerdictWords(
         "Gap shrank",
-        "The groups lie closer together after than before, by more than chance explains. What is left of the gap may still matter.",
         "The gap after is smaller than before, by more than chance explains. It says nothing about what is left: see the audit itself.",
     ),
     "mixed": VerdictWords(
         "Mixed",
-        "Some gaps grew and others shrank.",
         "Of the questions that count, some gaps grew and others shrank.",
     ),
     "no change that matters": VerdictWords(
         "No change that matters",
-        "Every difference between two groups is shown to have changed by less than the tolerance. A gap that was there is still there.",
-        "Every difference between two groups is shown to have changed by less than the tolerance. What was there is still there.",
+        "Every difference between two groups compared is shown to have changed by less than the tolerance. A larger gap is still there.",
     ),
     "cannot tell": VerdictWords(
         "Cannot tell",
-        "These images show neither a change of the gaps nor its absence.",
         "Neither a change of the gap nor its absence is shown. More images might show either.",
     ),
     "not estimable": VerdictWords(
         "Not estimable",
-        "Too few images to compare any two groups.",
-        "Fewer than two groups have enough images that count for the metric.",
+        "Fewer than two groups have enough images that count for the metric, in enough clusters where images come in clusters.",
     ),
 }
 _ORDER: dict[ChangeVerdict, int] = {
@@ -71,12 +64,6 @@ def page_title(comparisons: Comparisons) -> str:
     if comparisons.series:
         return f"{len(names)} checkpoints of one run, step by step"
     return f"{names[1]} against {names[0]}" if len(names) == 2 else f"{in_words(len(names) - 1, 'model')} against {names[0]}"
-
-
-def verdict_sentence(comparison: Comparison) -> str:
-    """Return the verdict of a comparison with its meaning, for the terminal and Markdown."""
-    said = VERDICTS[comparison.verdict]
-    return f"{said.word}. {said.sentence} {comparison.verdict_reason}"
 
 
 def headline(change: Change) -> str:

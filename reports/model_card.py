@@ -10,6 +10,7 @@ from reports import phrases, words
 from reports.numbers import clean, count, difference, exact_points, in_words
 from reports.page import by_severity, written_date
 from reports.summary import escaped, findings_table, plain
+from reports.verdicts import concluded
 
 if TYPE_CHECKING:
     from huggingface_hub import EvalResult
@@ -96,7 +97,7 @@ def _body(results: Results, audits: Sequence[AuditResult]) -> str:
 
 def _section(results: Results, audit: AuditResult) -> list[str]:
     ordered = sorted((finding for finding in audit.findings if finding.primary), key=by_severity)
-    verdict = words.VERDICTS[audit.verdict]
+    verdict = concluded(audit)
     limited = ["**LIMITED RUN.** A sample can conclude nothing but “inconclusive”."] if audit.data.limited else []
     return [
         f"### {escaped(audit.probe.question)}",

@@ -17,7 +17,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from audit.errors import AuditError, DataError, MachineError, UsageError
 from audit.outputs import write_text
 from audit.results import Results, from_json
-from reports import gating, numbers, phrases, whatif, words
+from reports import gating, numbers, phrases, verdicts, whatif, words
 from reports.numbers import clean, isolated
 from reports.page import page
 from reports.requirements import requirements
@@ -85,7 +85,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    made.globals.update(gating=gating, numbers=numbers, phrases=phrases, whatif=whatif, words=words)
+    made.globals.update(gating=gating, numbers=numbers, phrases=phrases, verdicts=verdicts, whatif=whatif, words=words)
     return made
 
 

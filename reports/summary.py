@@ -11,6 +11,7 @@ from reports import phrases, words
 from reports.gating import gate_rows, gates_sentence
 from reports.numbers import clean, in_words, number, p_value, short_hash, span
 from reports.page import by_severity, page_title, written_date
+from reports.verdicts import concluded
 
 COLUMNS = 80
 _ENTITIES = {"&": "&amp;", "<": "&lt;", "@": "&#64;", "://": "&#58;//", "www.": "www&#46;"}
@@ -54,7 +55,7 @@ def _audit_markdown(audit: AuditResult, rows: int, sentences: int, *, named: boo
     parts = [f"### {escaped(audit.model.name)} · {escaped(audit.probe.name)}"] if named else []
     if audit.data.limited:
         parts.append(f"**LIMITED RUN.** A sample of {in_words(audit.data.used, 'image')}; it can conclude nothing but “inconclusive”.")
-    verdict = words.VERDICTS[audit.verdict]
+    verdict = concluded(audit)
     parts.append(f"**{verdict.word}.** {verdict.sentence} {escaped(audit.verdict_reason)}")
     if audit.model.data_card:
         parts.append(f"**Known beforehand, from the checkpoint:** {escaped(audit.model.data_card)}")
@@ -135,7 +136,7 @@ def _audit_terminal(audit: AuditResult, smallest: int) -> str:
     if any(finding.gap is None for finding in shown):
         enough = f"{in_words(smallest, 'image')}{' in enough clusters' if audit.data.cluster else ''} (--min-group-size)"
         lines += wrapped(f"Where no groups stand below a question, fewer than two have at least {enough}.")
-    verdict = words.VERDICTS[audit.verdict]
+    verdict = concluded(audit)
     said = [f"{verdict.word}. {verdict.sentence} {audit.verdict_reason}"]
     return "\n".join([*lines, "", *(line for text in said for line in wrapped(text))])
 

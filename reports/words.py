@@ -25,33 +25,28 @@ _OUTSIDE = {
 
 @dataclass(frozen=True)
 class VerdictWords:
-    """A verdict for a reader: one word, and what it means."""
+    """A verdict for a reader: one word, and what it means of a question."""
 
     word: str
-    sentence: str
     meaning: str
 
 
 VERDICTS: dict[Verdict, VerdictWords] = {
     "disparity": VerdictWords(
         "Disparity",
-        "In what was tested, the model treats some groups differently, by more than chance explains.",
         "The groups differ by more than chance explains, and are not shown to differ by less than the tolerance.",
     ),
     "equivalent": VerdictWords(
         "Equivalent",
-        "In what was tested, every two groups are shown to differ by less than the tolerance.",
-        "Every two groups are shown to differ by less than the tolerance. A statement about the groups tested, and nothing else.",
+        "Every two groups compared are shown to differ by less than the tolerance. A statement about the groups tested, and nothing else.",
     ),
     "inconclusive": VerdictWords(
         "Inconclusive",
-        "These images show neither a difference between groups nor its absence.",
         "Neither a difference nor its absence is shown. More images might show either. Not finding a difference is not finding none.",
     ),
     "not estimable": VerdictWords(
         "Not estimable",
-        "Too few images to compare any two groups.",
-        "Fewer than two groups have enough images that count for the metric.",
+        "Fewer than two groups have enough images that count for the metric, in enough clusters where images come in clusters.",
     ),
 }
 STATUSES: dict[CellStatus, str] = {
@@ -206,13 +201,18 @@ def _joint_sentence(curve: SpecificationCurve) -> list[str]:
 
 
 def _shares_sentence(curve: SpecificationCurve) -> list[str]:
-    if curve.shares is None:
-        return []
+    """Return where the spread comes from, and of which wordings: they need not be all."""
     shares = curve.shares
-    return [
-        f"Of the spread, {percent(shares.wording)} follows the prompts, {percent(shares.label_set)} the variant and "
-        f"{percent(shares.interplay)} their interplay."
-    ]
+    if shares is None:
+        return []
+    parts = f"follows the prompts, {percent(shares.label_set)} the variant and {percent(shares.interplay)} their interplay."
+    if not shares.presets:  # written by an earlier version, which did not say
+        return [f"Of the spread, {percent(shares.wording)} {parts}"]
+    n = len(shares.presets) * len(shares.variants)
+    every = "all" if n == sum(point.difference is not None for point in curve.points) else "the"
+    variants = [f"‘{variant}’" for variant in shares.variants]
+    named = f"{len(shares.presets)} prompt sets ({some(shares.presets)}) × {len(shares.variants)} variants ({some(variants)})"
+    return [f"Over {every} {in_words(n, 'wording')} of {named}, {percent(shares.wording)} of the spread {parts}"]
 
 
 def left_out(audit: AuditResult) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ from audit.statistics.multiplicity import holm
 from audit.statistics.null import between_group_variance, gap_test, mcnemar_p, two_proportion_p
 from audit.statistics.power import detectable_in_any_pair
 from audit.statistics.shrinkage import shrink
+from audit.statistics.specification import largest_layout
 from audit.statistics.thresholds import threshold_curve, thresholds_at
 from audit.statistics.verdict import Run, conclusion, rule
 from audit.types import Exclusion, Measurement, ModelRecord, Settings
@@ -337,13 +338,18 @@ def with_evidence(audit, odd=False):
         for rows in [judged(each, rng)]
     )  # fmt: skip
     specifications = tuple(
-        replace(each, joint_p=0.012, shares=evidence.VarianceShares(0.6, 0.3, 0.1) if i == 0 else None)
+        replace(each, joint_p=0.012, shares=variance_shares_of(each.points) if i == 0 else None)
         for i, each in enumerate(audit.specifications)
     )
     return replace(
         audit, findings=findings, measurements=records, odds=odds, threshold_curves=curves, specifications=specifications,
         twin=twin(primary) if odd else None,
     )  # fmt: skip
+
+
+def variance_shares_of(points):
+    presets, variants = largest_layout([(point.preset, point.variant) for point in points])
+    return evidence.VarianceShares(0.6, 0.3, 0.1, presets, variants)
 
 
 def beside(each, rng, odd):

@@ -120,7 +120,7 @@ def test_the_largest_audit_stays_under_one_megabyte():
 def test_the_first_screen_says_verdict_planted_skew_findings_and_what_was_not_tested(page):
     said = text_of(page)
 
-    assert "Disparity. In what was tested, the model treats some groups differently, by more than chance explains." in said
+    assert "Disparity. In 1 of 2 questions that count, the model treats some groups differently, by more than chance explains." in said
     assert "Known beforehand The checkpoint says: Trained on 3953 emoji drawings" in said
     assert "Planted on purpose: in the captions of women" in said
     assert "Occupation accuracy is 72 % [63, 80] for woman (n = 100) against 98.0 % [93.0, 99.4] for man (n = 100)" in said
@@ -194,7 +194,7 @@ def test_a_limited_run_says_so_first_and_once(faces):
     said = text_of(render(samples.results(samples.fairface(limited=True))))
 
     assert said.count("A sample of 10,954 images was audited. Such a run can conclude nothing but “inconclusive”.") == 1
-    assert said.index("LIMITED RUN.") < said.index("Inconclusive. These images show neither")
+    assert said.index("LIMITED RUN.") < said.index("Inconclusive. Only a sample of the images was audited.")
     assert "LIMITED RUN" not in text_of(render(samples.results(faces)))
 
 
@@ -316,7 +316,7 @@ def odd(cells):
 def test_a_finding_that_cannot_be_estimated_is_told_in_words(cells):
     said = text_of(render(odd(cells)))
 
-    assert "Not estimable. Too few images to compare any two groups." in said
+    assert "Not estimable. In the question that counts, no two groups have enough images to be compared." in said
     reasons = "A comparison needs two groups with at least 30 images|No image counts for the accuracy: there is nothing to divide by"
     assert re.search(f"Not estimable Occupation accuracy by gender ({reasons})", said)
     assert "nan" not in said.lower().split()

@@ -218,7 +218,19 @@ def test_the_bar_of_shares_adds_up():
 
 def test_all_wordings_together_and_where_the_spread_comes_from(said):
     assert "shuffled alike for every wording: p = .012." in said
-    assert "Of the spread, 60 % follows the prompts, 30 % the variant and 10 % their interplay." in said
+    assert (
+        "Over the 8 wordings of 4 prompt sets (name v1, person v1, picture v1, all three v1) × 2 variants (‘20 names’, "
+        "‘names x tone, summed’), 60 % of the spread follows the prompts, 30 % the variant and 10 % their interplay."
+    ) in said
+
+
+def test_shares_of_every_wording_say_so_and_older_results_do_not_say_of_which():
+    curve = samples.with_evidence(samples.emoji()).specifications[0]
+    whole = replace(curve, points=tuple(point for point in curve.points if point.variant in curve.shares.variants))
+    older = replace(curve, shares=replace(curve.shares, presets=(), variants=()))
+
+    assert "Over all 8 wordings of 4 prompt sets" in words.curve_sentence(whole, samples.SETTINGS).replace("\u00a0", " ")
+    assert "Of the spread, 60 % follows the prompts" in words.curve_sentence(older, samples.SETTINGS).replace("\u00a0", " ")
 
 
 # ---- confidence ----------------------------------------------------------------------------------------------------------------------

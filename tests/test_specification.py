@@ -7,7 +7,7 @@ import pytest
 from audit.statistics.findings import findings
 from audit.statistics.intervals import newcombe
 from audit.statistics.metrics import METRICS
-from audit.statistics.specification import specification_curve
+from audit.statistics.specification import largest_layout, specification_curve
 from audit.types import Claim, LabelSet, Measurement, Predictions, Settings, Specification, SpecificationPlan
 
 LABELS = ("yes", "no")
@@ -132,3 +132,54 @@ def test_each_measurement_brings_its_own_outcome():
     found = specification_curve(plan, [DEFAULT, DEFAULT], LEVELS, SETTINGS)
     assert [point.difference for point in found.points] == [pytest.approx(0.3), pytest.approx(-0.3)]
     assert CLAIM.metric in METRICS
+
+
+# ---- where the spread comes from ----------------------------------------------------------------------------------------------------
+
+
+def layout(**met):
+    """A curve over presets: each with its variants and b's share of 100 (a's is 0), so that the difference is that share."""
+    points = [(preset, variant, share) for preset, shares in met.items() for variant, share in shares.items()]
+    plan = SpecificationPlan("?", CLAIM, tuple(Specification(p, v, specification(p).measurement) for p, v, _ in points), 0)
+    return specification_curve(plan, [answered(a=(0, 100), b=(share, 100)) for *_, share in points], LEVELS, SETTINGS).shares
+
+
+def test_the_shares_are_of_the_whole_layout_with_the_most_points():
+    """Two presets met three variants (6 points), all four met two (8): there the prompts carry half, the variants a quarter."""
+    found = layout(
+        first={"plain": 20, "gendered": 20, "toned": 60},
+        second={"plain": 40, "gendered": 40, "toned": 80},
+        third={"plain": 60, "toned": 60},
+        fourth={"plain": 80, "toned": 80},
+    )
+    assert found.presets == ("first", "second", "third", "fourth")
+    assert found.variants == ("plain", "toned")
+    # Rows (20, 60), (40, 80), (60, 60), (80, 80), mean 60: 1600 + 4 x 400 = 3200 in all. Rows' means 40, 60, 60, 80: 2 (400 + 400);
+    # columns' means 50, 70: 4 (100 + 100).
+    assert (found.wording, found.label_set) == (pytest.approx(1600 / 3200), pytest.approx(800 / 3200))
+
+
+def test_a_variant_of_one_preset_does_not_take_the_shares_away():
+    """Four presets with two variants and a fifth point, the third variant of the first preset: the shares are of the eight."""
+    two = {name: {"seven": 10 * i, "summed": 10 * i} for i, name in enumerate(("p", "q", "r", "s"), 1)}
+    found = layout(**{**two, "p": {**two["p"], "by age": 90}})
+    assert (found.presets, found.variants) == (("p", "q", "r", "s"), ("seven", "summed"))
+    assert (found.wording, found.label_set) == (pytest.approx(1), pytest.approx(0))
+
+
+def test_of_layouts_of_one_size_the_one_with_more_presets_counts():
+    """2 x 3 and 3 x 2 points; then 2 x 2 twice, where the presets named first win."""
+    wide = [(preset, variant) for preset in "ab" for variant in "xyz"]
+    assert largest_layout([*wide, ("c", "x"), ("c", "y")]) == (("a", "b", "c"), ("x", "y"))
+    assert largest_layout([(p, v) for p in "ab" for v in "xy"] + [(p, v) for p in "cd" for v in "zw"]) == (("a", "b"), ("x", "y"))
+    assert largest_layout([("a", "x"), ("b", "x"), ("c", "y")]) == ((), ())
+
+
+def test_a_wording_without_an_effect_is_outside_the_layout():
+    """b has 3 images under the last wording of the third preset: the layout is of the two presets that are whole."""
+    names = [(preset, variant) for preset in ("p", "q", "r") for variant in ("x", "y")]
+    plan = SpecificationPlan("?", CLAIM, tuple(Specification(p, v, specification(p).measurement) for p, v in names), 0)
+    answers = [answered(a=(0, 100), b=(share, 100)) for share in (10, 10, 30, 30, 50)]
+    found = specification_curve(plan, [*answers, answered(a=(0, 100), b=(1, 3))], LEVELS, SETTINGS)
+    assert found.shares.presets == ("p", "q")
+    assert (found.shares.wording, found.shares.label_set) == (pytest.approx(1), pytest.approx(0))

@@ -22,7 +22,9 @@ def columns(line):
 def test_the_summary_says_verdict_skew_table_and_sentences():
     text = summary_markdown(samples.results(samples.emoji()))
 
-    assert text.startswith("## Audit of emoji/ckpt.pt with the emoji probe\n\n**Disparity.** In what was tested, the model treats")
+    assert text.startswith(
+        "## Audit of emoji/ckpt.pt with the emoji probe\n\n**Disparity.** In 1 of 2 questions that count, the model treats"
+    )
     assert "**Known beforehand, from the checkpoint:** Trained on 3953 emoji drawings" in text
     assert "| disparity | Occupation accuracy by gender | man 98.0 % (100) | woman 72 % (100) | 26 points \\[14, 38\\] | 1" in text
     assert "\n- Occupation accuracy is 72 % \\[63, 80\\] for woman (n = 100) against" in text
@@ -54,7 +56,8 @@ def test_a_limited_run_says_so_in_both_forms():
     results = samples.results(samples.fairface(limited=True))
 
     assert "**LIMITED RUN.**" in summary_markdown(results)
-    assert terminal(results).count("LIMITED RUN: a sample of the images settles nothing.") == terminal(results).count("LIMITED RUN") == 1
+    said = " ".join(terminal(results).split())
+    assert said.count("LIMITED RUN: a sample of the images settles nothing.") == said.count("LIMITED RUN") == 1
 
 
 def test_the_terminal_shows_metric_attribute_groups_gap_chance_and_status():
@@ -64,7 +67,7 @@ def test_the_terminal_shows_metric_attribute_groups_gap_chance_and_status():
     assert re.fullmatch(r"Occupation accuracy by gender +disparity", lines[5])
     assert re.fullmatch(r"  woman 72 % \(100\), man 98\.0 % \(100\) +26 \[14, 38\] +1[01]", lines[6])
     assert "and 3 comparisons outside the verdict: see the report" in lines
-    assert lines[-2].startswith("Disparity. In what was tested, the model treats some groups differently")
+    assert " ".join(lines[-3:]).startswith("Disparity. In 1 of 2 questions that count, the model treats some groups differently, by more")
 
 
 def test_the_terminal_never_takes_more_than_eighty_columns():

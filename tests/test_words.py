@@ -138,7 +138,7 @@ def test_a_finding_that_names_a_group_without_a_rate_is_refused(emoji):
 
 def test_nothing_is_ever_called_fair_or_passed(emoji, faces):
     said = [words.headline(finding, audit) for audit in (emoji, faces) for finding in audit.findings]
-    said += [verdict.word + verdict.sentence + verdict.meaning for verdict in words.VERDICTS.values()]
+    said += [verdict.word + verdict.meaning for verdict in words.VERDICTS.values()]
 
     assert not re.search(r"\b(un)?fair\b|\bpass(ed)?\b|\bbiased\b|\bworse\b", " ".join(said), re.IGNORECASE)
 

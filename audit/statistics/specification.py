@@ -123,20 +123,46 @@ def _share_detected(points: Sequence[SpecificationPoint], alpha: float) -> float
 
 
 def _shares(points: Sequence[SpecificationPoint]) -> VarianceShares | None:
-    """Split the spread over presets x variants, for those that make a whole layout: a preset that met few of the variants stays outside.
-
-    None where fewer than two presets met the same two variants, or an effect is missing.
-    """
-    effects = {(point.preset, point.variant): point.difference for point in points}
-    variants = list(dict.fromkeys(point.variant for point in points))
-    presets = list(dict.fromkeys(point.preset for point in points))
-    met = {preset: {variant for variant in variants if (preset, variant) in effects} for preset in presets}
-    whole = [variant for variant in variants if variant in max(met.values(), key=len)]
-    rows = [[effects[preset, variant] for variant in whole] for preset in presets if met[preset] >= set(whole)]
-    table = np.array(rows, float)  # a missing effect becomes NaN
-    if min(table.shape) < 2 or not np.isfinite(table).all():
+    """Split the spread over the largest whole layout of presets x variants; None where there is none, or nothing spreads."""
+    effects = {(point.preset, point.variant): point.difference for point in points if point.difference is not None}
+    presets, variants = largest_layout(list(effects))
+    if not presets:
         return None
-    return variance_shares(table)
+    shares = variance_shares(np.array([[effects[preset, variant] for variant in variants] for preset in presets]))
+    return replace(shares, presets=presets, variants=variants) if shares else None
+
+
+def largest_layout(met: Sequence[tuple[str, str]]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the presets and the variants, at least two of each, that all met and that make the most points; nothing where there are none.
+
+    Of layouts with as many points, the one with more presets: the spread over prompts is what the curve is about. Of those, the one whose
+    presets come first.
+
+    Parameters
+    ----------
+    met : sequence of (str, str)
+        Every preset and variant that was asked together and gave an effect.
+
+    Examples
+    --------
+    The third variant met one preset only. Leaving it out keeps three presets.
+
+    >>> largest_layout([("a", "x"), ("a", "y"), ("a", "z"), ("b", "x"), ("b", "y"), ("c", "x"), ("c", "y")])
+    (('a', 'b', 'c'), ('x', 'y'))
+    """
+    asked: dict[str, frozenset[str]] = {}
+    for preset, variant in met:
+        asked[preset] = asked.get(preset, frozenset()) | {variant}
+    common: set[frozenset[str]] = set()  # whatever some of the presets have in common: no other choice can be the largest
+    for theirs in asked.values():
+        common |= {theirs, *(theirs & each for each in common)}
+    layouts = [([preset for preset, theirs in asked.items() if theirs >= each], each) for each in common]
+    whole = [(presets, each) for presets, each in layouts if min(len(presets), len(each)) > 1]
+    if not whole:
+        return (), ()
+    order = {preset: place for place, preset in enumerate(asked)}
+    presets, each = min(whole, key=lambda it: (-len(it[0]) * len(it[1]), -len(it[0]), [order[preset] for preset in it[0]]))
+    return tuple(presets), tuple(dict.fromkeys(variant for _, variant in met if variant in each))
 
 
 def _joint_p(
