@@ -68,6 +68,7 @@ def page(results: Results) -> Page:
         thresholds=thresholds(results.settings),
         environment=tuple((part, results.environment[part]) for part in natural(results.environment)),
         has_clusters=any(audit.data.clusters is not None for audit in results.audits),
+        counts_images=any(audit.data.clusters is None for audit in results.audits),
         has_examples=any(audit.examples for audit in results.audits),
         equivalence_level=round(100 * (1 - 2 * results.settings.alpha), 6),
         sha256=hashlib.sha256(to_json(results).encode("utf-8", "surrogatepass")).hexdigest(),

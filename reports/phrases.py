@@ -27,6 +27,13 @@ _NAMED = 5
 """Groups that a sentence names before it only counts."""
 _LONGEST_NAME = 120
 """Characters of a level's name; results.json has it whole."""
+LEFT_OUT_OF_CLUSTERS = (
+    "the correction of a list of words (Benjamini-Hochberg, max-T); ratio, odds ratio and Cohen’s h; the four-fifths ratio; "
+    "shrunk rates of small groups; equal opportunity and equalised odds; calibration; confidence thresholds; the spread of scores; "
+    "equal other attributes (Mantel-Haenszel); how many wrong labels, chosen or at random, would overturn a verdict; "
+    "verdicts with near-ties the other way; chi-square"
+)
+"""What stands beside a verdict only where one image is one case: all that `audit.statistics.beside` adds, and the chi-square."""
 
 
 def group(levels: Group) -> str:

@@ -192,6 +192,8 @@ class Page:
     environment: tuple[tuple[str, str], ...]
     has_examples: bool
     has_clusters: bool
+    counts_images: bool
+    """Whether an audit on the page takes one image for one case: what needs that stands in none other."""
     equivalence_level: float
     """In percent: the level of the intervals that an equivalence needs."""
     sha256: str

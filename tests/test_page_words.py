@@ -3,9 +3,11 @@
 import html
 import re
 import runpy
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from types import SimpleNamespace
+
+import pytest
 
 from audit import results as facts
 from reports.render import render
@@ -80,6 +82,75 @@ def test_what_the_clusters_do_to_the_numbers_is_said_where_there_are_clusters():
     ):
         assert words in said
         assert words not in plain
+
+
+@pytest.fixture(scope="module")
+def clustered():
+    audit = samples.emoji()
+    return replace(audit, data=replace(audit.data, clusters=20, cluster="occupation"))
+
+
+BESIDE = {
+    "effect": "Cohen’s h", "four_fifths": "four-fifths", "shrinkage": "shrunk rates", "listed": "list of words",
+    "adjusted": "Mantel-Haenszel",
+    "adjusted_gap": "equal other attributes", "tipping": "wrong labels, chosen", "noise": "at random", "near_tie_verdict": "near-ties",
+    "calibration": "calibration", "open_decisions": "near-ties", "odds": "equalised odds", "scores": "spread of scores",
+    "threshold_curves": "confidence thresholds",
+}  # fmt: skip
+"""Where `audit.statistics.beside` puts what it adds, and what the page calls it."""
+
+
+def _pairs(with_it, without):
+    """Give the audits, and their findings and measurements, side by side."""
+    yield with_it, without
+    yield from zip(with_it.findings, without.findings, strict=True)
+    yield from zip(with_it.measurements, without.measurements, strict=True)
+
+
+def test_all_that_is_left_out_because_of_clusters_is_named(clustered):
+    """Whatever stands beside the verdicts of the sample has a name here, and each name stands on the page; so does the reason."""
+    filled = {
+        field.name
+        for base in (samples.emoji(), samples.fairface())
+        for odd in (True, False)
+        for with_it, without in _pairs(samples.with_evidence(base, odd), base)
+        for field in fields(with_it)
+        if getattr(with_it, field.name) != getattr(without, field.name)
+    }
+    said = text_of(render(samples.results(clustered)))
+    left_out = said[said.index("Left out, because of the clusters:") :].partition("Fingerprint")[0]
+
+    assert filled - {"findings", "measurements", "specifications", "twin"} <= set(BESIDE)
+    assert [name for name in (*BESIDE.values(), "equal opportunity", "odds ratio", "chi-square", "max-T") if name not in left_out] == []
+    assert "They take one image for one case" in left_out
+    assert "Left out, because of the clusters" not in text_of(render(samples.results(samples.emoji())))
+
+
+def test_the_method_of_clusters_has_no_entry_for_what_is_left_out(clustered):
+    images = samples.emoji()
+    per_image = ("Lists of words", "Wrong labels", "Near-ties the other way", "Equal other attributes", "Shrunk rates", "Calibration")
+    per_image += ("Other sizes of a difference", "Equal opportunity, equalised odds")
+    alone, both = (render(samples.results(*audits)).partition('id="method"')[2] for audits in ((clustered,), (clustered, images)))
+
+    assert [term for term in per_image if f"<dt>{term}</dt>" in alone] == []
+    assert [term for term in per_image if f"<dt>{term}</dt>" not in both] == []
+    assert "corrected for its list twice" not in alone
+    assert all(f"<dt>{term}</dt>" in alone for term in ("All wordings together", "Many questions", "Small and unknown groups"))
+    assert "What takes one image for one case is left out of such an audit" in alone
+
+
+def test_other_wordings_are_said_to_count_images_only_where_there_are_any(clustered):
+    without = replace(clustered, specifications=())
+
+    assert "Other wordings still count images." in text_of(render(samples.results(clustered)))
+    assert "Other wordings still count images." not in text_of(render(samples.results(without)))
+
+
+def test_the_method_says_what_the_p_is_of():
+    said = text_of(render(samples.results(samples.emoji())))
+
+    assert "p = (1 + number of shuffles with a difference at least as clear) / (shuffles + 1)" in said
+    assert "from the largest lower to the largest upper end of any pair" in said
 
 
 def test_the_running_header_of_many_models_stays_short():
