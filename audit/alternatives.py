@@ -15,9 +15,10 @@ from audit.types import Group
 
 _STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
 
-Ending = Literal["reversed", "levelled down", "indistinguishable", "smaller", "no better than random", "larger", "unchanged"]
-"""What became of a gap. `reversed`: the other group is now ahead, beyond its interval. `levelled down`: nobody is better off and the best
-group is worse off. `indistinguishable`: chance alone explains what is left, which is not zero."""
+Ending = Literal["reversed", "levelled down", "indistinguishable", "smaller", "no better than random", "larger", "unchanged", "not judged"]
+"""What became of a gap. `reversed`: the other group is now ahead, beyond its interval, and was behind before. `levelled down`: nobody is
+better off and the best group is worse off. `indistinguishable`: chance alone explains what is left, which is not zero. `not judged`: the
+groups lie in too few clusters of the shown half to conclude anything."""
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -30,6 +31,8 @@ class GroupChange:
     after: float
     moved: float
     """Share of the images whose answer changed."""
+    clusters: int | None = None
+    """That the images lie in; None where every image is a case of its own."""
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -41,7 +44,7 @@ class Utility:
     after: float
     change: Estimate
     p: float
-    """McNemar, exact."""
+    """McNemar, exact; where images come in clusters, of a test in which all images of a cluster change sign together."""
     answered: float
     """Share of the images that still get an answer."""
     among_answered: float | None
@@ -81,6 +84,13 @@ class WhatIf:
     """Holm over every setting that was tried on the finding; `outcome` goes by it."""
     beats_random: float | None = None
     """Share of random controls of the same kind that leave a larger gap; None where the method has no random control."""
+    reversal_p: float = 1.0
+    """Of the difference of `pair` after, where the two changed places, beyond its interval; else 1."""
+    reversal_p_adjusted: float = 1.0
+    """Holm, as for the change: `reversed` goes by it."""
+    ndcg: tuple[float, float] | None = None
+    """Where the order of what is found is changed, its quality before and after: normalised discounted cumulative gain of the images that
+    are sought, 1 where no order has them earlier. None for other methods, and where nothing is sought."""
 
 
 @dataclass(frozen=True, config=_STRICT)

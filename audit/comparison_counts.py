@@ -13,15 +13,13 @@ from audit.comparison import Change
 from audit.comparison_sides import Y_PRED, Y_TRUE
 from audit.statistics.change import gap_change, pair_changes, rate_changes
 from audit.statistics.counts import count_table
-from audit.statistics.joint import BOTH, NEITHER, ONLY_AFTER, ONLY_BEFORE, JointCounts, Kinds
+from audit.statistics.joint import BOTH, NEITHER, ONLY_AFTER, ONLY_BEFORE, JointCounts, cluster_kinds
 from audit.statistics.metrics import METRICS
 from audit.statistics.null import generator
 from audit.statistics.rows import row_codes, row_events
 from audit.types import UNKNOWN
 
 if TYPE_CHECKING:
-    from jaxtyping import Int
-
     from audit.results import AuditResult, Finding, MeasurementRecord
     from audit.statistics.metrics import Outcome
     from audit.types import Group, Settings
@@ -127,15 +125,7 @@ def joint_counts(table: pd.DataFrame, finding: Finding, record: MeasurementRecor
     places, counted = codes * 4 + cell, np.where(before.counted, images, 0)
     cells = np.bincount(places, weights=counted, minlength=4 * len(groups)).reshape(-1, 4).astype(np.int64)
     of_group = np.bincount(codes, weights=images, minlength=len(groups)).astype(np.int64)
-    return JointCounts(groups, cells, of_group, _kinds(table[cluster], places, counted, len(groups)) if cluster else None)
-
-
-def _kinds(cluster: pd.Series, places: Int[np.ndarray, "r"], counted: Int[np.ndarray, "r"], groups: int) -> Kinds:
-    """Count the kinds of clusters: alike are those with the same cells in every group."""
-    owner, names = pd.factorize(cluster)
-    cells = np.bincount(owner * 4 * groups + places, weights=counted, minlength=4 * groups * len(names)).astype(np.int64)
-    kinds, often = np.unique(cells.reshape(len(names), -1), axis=0, return_counts=True)
-    return Kinds(kinds.reshape(-1, groups, 4), often)
+    return JointCounts(groups, cells, of_group, cluster_kinds(table[cluster], places, counted, len(groups)) if cluster else None)
 
 
 def _levels(finding: Finding) -> dict[str, Group]:

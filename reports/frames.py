@@ -23,7 +23,7 @@ _WORDINGS = ("model", "probe", "question", "metric", "outcome", "attributes", "f
              "difference", "low", "high", "p", "gap")  # fmt: skip
 _WHAT_IFS = ("model", "probe", "question", "finding", "target", "method", "setting", "default", "efficient", "gap_before", "gap", "low",
              "high", "null_95", "change", "change_low", "change_high", "change_p_adjusted", "beats_random", "accuracy_before", "accuracy",
-             "answered", "ending")  # fmt: skip
+             "ndcg_before", "ndcg", "answered", "ending")  # fmt: skip
 
 
 def frame(header: Sequence[str], values: Iterable[Sequence[object]]) -> pd.DataFrame:
@@ -74,5 +74,5 @@ def _tried(frontier: Frontier) -> Iterable[Sequence[object]]:
         each = point.what_if
         change = each.change.value, each.change.low, each.change.high, each.change_p_adjusted
         yield (each.method, each.setting, each.default, point.efficient, each.gap_before.value, each.gap.value, each.gap.low, each.gap.high,
-               each.null_95, *change, each.beats_random, each.utility.before, each.utility.after, each.utility.answered,
-               each.outcome)  # fmt: skip
+               each.null_95, *change, each.beats_random, each.utility.before, each.utility.after,
+               *(each.ndcg or (None, None)), each.utility.answered, each.outcome)  # fmt: skip

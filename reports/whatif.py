@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from audit.alternatives import Ending, Frontier, Refused, WhatIf, WhatIfs
 from audit.evidence import Estimate
-from reports.numbers import decimals, difference, in_words, number, p_value, percent, points, span
+from reports.numbers import count, decimal, decimals, difference, in_words, number, p_phrase, p_value, percent, points, span
 from reports.phrases import attributes, group
 from reports.scatter import Plane, plane
 
@@ -38,9 +38,12 @@ ENDINGS: Mapping[Ending, str] = {
     "reversed": "reversed: the other group is ahead",
     "levelled down": "levelled down: nobody is better off",
     "no better than random": "no better than a random change of its kind",
+    "not judged": "not judged, for too few clusters",
 }
-FEW_UNITS = 15
-"""Clusters below which intervals are indicative only."""
+FEW_CLUSTERS = 15
+"""In fewer a group is not judged: the audit's own bound (`audit/statistics/units.py`)."""
+CONTENT = "image content"
+"""The unit of what-ifs whose images do not come in clusters."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,7 @@ class Row:
     random: str
     accuracy: str
     cost: str
+    ndcg: str
     answered: str
     ends: str
     signed: str
@@ -81,8 +85,8 @@ class Question:
     careful: tuple[str, ...]
     defaults: tuple[str, ...]
     rows: tuple[Row, ...]
-    unmodified: tuple[str, str]
-    """Gap and accuracy."""
+    unmodified: tuple[str, str, str]
+    """Gap, accuracy and, where the order of what is found is changed, its nDCG."""
     groups: tuple[str, ...]
     pair: str
     elsewhere: tuple[str, ...]
@@ -112,7 +116,7 @@ def _question(key: str, asked: WhatIfs) -> Question:
         careful=_careful(asked, tried),
         defaults=tuple(sentence(each) for each in tried if each.default),
         rows=tuple(_row(place, marks, asked) for place in range(len(tried))),
-        unmodified=(_estimate(tried[0].gap_before), percent(tried[0].utility.before, 1)) if tried else ("", ""),
+        unmodified=_unmodified(tried[0]) if tried else ("", "", ""),
         groups=tuple(group(each.group) for each in tried[0].by_group) if tried else (),
         pair=" minus ".join(map(group, tried[0].pair)) if tried else "",
         elsewhere=tuple(_attributes(each.finding) for each in asked.elsewhere),
@@ -122,6 +126,11 @@ def _question(key: str, asked: WhatIfs) -> Question:
         cost=asked.cost,
         legal=any("unlawful" in need for each in tried for need in each.needs),
     )
+
+
+def _unmodified(first: WhatIf) -> tuple[str, str, str]:
+    gap, accuracy = _estimate(first.gap_before), percent(first.utility.before, 1)
+    return gap, accuracy, decimal(first.ndcg[0], 3) if first.ndcg else ""
 
 
 def _summary(asked: WhatIfs, tried: Sequence[WhatIf]) -> str:
@@ -138,25 +147,45 @@ def _summary(asked: WhatIfs, tried: Sequence[WhatIf]) -> str:
 
 
 def _careful(asked: WhatIfs, tried: Sequence[WhatIf]) -> tuple[str, ...]:
-    """Say what weakens the answer: few independent units, groups that cannot be compared."""
-    sentences = []
-    if tried and asked.unit != "image content":
-        few = " From so few, every interval is indicative only." if asked.units < FEW_UNITS else ""
-        of = attributes([asked.unit])
-        sentences.append(f"All images of one {of} stay in one half; the shown half holds {asked.units} of them.{few}")
-    if tried and tried[0].not_compared:
-        sentences.append(f"Not compared, for want of images in this half: {', '.join(map(group, tried[0].not_compared))}.")
+    """Say what is counted as a case, and what weakens the answer: few cases, groups that cannot be compared."""
+    if not tried:
+        return ()
+    first, of = tried[0], attributes([asked.unit])
+    clustered = asked.unit != CONTENT
+    held = f"the shown half holds {count(asked.units)} of them"
+    sentences = [f"All images of one {of} stay in one half and count as one case; {held}."] if clustered else []
+    if first.outcome == "not judged":
+        fewest = min((each.clusters for each in first.by_group if each.clusters is not None), default=0)
+        sentences.append(
+            f"As in the audit, a group in fewer than {FEW_CLUSTERS} clusters is not judged (a cluster: all images of one {of}). "
+            f"Here fewer than two groups lie in as many, and one lies in only {fewest}. "
+            "So nothing is concluded: the numbers are shown, and what became of the gap is not judged."
+        )
+    if first.not_compared:
+        want = "images or clusters" if clustered else "images"
+        sentences.append(f"Not compared, for want of {want} in this half: {', '.join(map(group, first.not_compared))}.")
     return tuple(sentences)
+
+
+def cases(what_ifs: Sequence[WhatIfs]) -> str:
+    """Say what intervals, noise floor and p of all questions together take as one case."""
+    units = [unit for unit in dict.fromkeys(each.unit for each in what_ifs) if unit != CONTENT]
+    if not units:
+        return "Every image counts as one case."
+    named = " or ".join(attributes([unit]) for unit in units)
+    other = " Where a question names none, every image does." if any(each.unit == CONTENT for each in what_ifs) else ""
+    return f"All images of one {named} count as one case: for the intervals, for what chance gives, for every p and for the cost.{other}"
 
 
 def sentence(what_if: WhatIf) -> str:
     """Return what a setting would do, in the bound words."""
     name = NAMES.get(what_if.method, (what_if.method, ""))[0]
     utility = what_if.utility
+    found = f"; nDCG from {decimal(what_if.ndcg[0], 3)} to {decimal(what_if.ndcg[1], 3)}" if what_if.ndcg else ""
     return (
         f"{name} ({what_if.setting}): the gap would change from {_estimate(what_if.gap_before)} to {_estimate(what_if.gap)} "
         f"on these images, {ENDINGS[what_if.outcome]}; accuracy from {percent(utility.before, 1)} to {percent(utility.after, 1)} "
-        f"({_signed(utility.change)} points)."
+        f"({_signed(utility.change)} points){found}."
     )
 
 
@@ -174,11 +203,12 @@ def _row(place: int, marks: Mapping[str, str], asked: WhatIfs) -> Row:
         gap=_estimate(each.gap),
         change=_signed(each.change),
         p=p_value(each.change_p_adjusted),
-        ending=ENDINGS[each.outcome],
+        ending=_ended(each),
         floor=points(each.null_95, 1),
         random="no such control" if each.beats_random is None else percent(each.beats_random),
         accuracy=percent(utility.after, 1),
         cost=_signed(utility.change),
+        ndcg=decimal(each.ndcg[1], 3) if each.ndcg else "",
         answered=percent(utility.answered) if utility.answered < 1 else "all",
         ends=_ends(each),
         signed=f"{number(each.pair_before, 1, signed=True)} → {_signed(each.pair_after)}",
@@ -186,6 +216,12 @@ def _row(place: int, marks: Mapping[str, str], asked: WhatIfs) -> Row:
         needs="; ".join(each.needs),
         by_group=tuple(f"{number(one.before, 1)} → {number(one.after, 1)} ({percent(one.moved)})" for one in each.by_group),
     )
+
+
+def _ended(what_if: WhatIf) -> str:
+    """Return what became of the gap; a reversal has a p of its own, since the gap may be as large as before."""
+    own = f" ({p_phrase(what_if.reversal_p_adjusted, 'adjusted p')})" if what_if.outcome == "reversed" else ""
+    return ENDINGS[what_if.outcome] + own
 
 
 def _elsewhere(frontier: Frontier, setting: WhatIf) -> str:

@@ -60,6 +60,17 @@ def test_what_ifs_say_what_they_were_aimed_at(results):
         [0.3, 0.12, 0.9, 0.85], [0.3, 0.2, 0.9, 0.8], [0.3, 0.05, 0.9, 0.7],
     ]  # fmt: skip
     assert pd.isna(table.loc[table.method == "group-thresholds", "beats_random"]).all()
+    assert table.ndcg.isna().all()
+
+
+def test_what_ifs_have_the_quality_of_an_order(results):
+    audit = results.audits[0]
+    (asked, *_), point = audit.what_ifs, audit.what_ifs[0].target.points[0]
+    ranked = replace(point, what_if=replace(point.what_if, ndcg=(0.9, 0.8)))
+    changed = replace(asked, target=replace(asked.target, points=(ranked,)), elsewhere=())
+    table = frames.what_ifs(replace(results, audits=(replace(audit, what_ifs=(changed,)),)))
+
+    assert table[["ndcg_before", "ndcg", "ending"]].to_numpy().tolist() == [[0.9, 0.8, point.what_if.outcome]]
 
 
 def test_without_what_ifs_the_frame_is_empty_and_has_its_columns():

@@ -24,7 +24,7 @@ from audit.whatif.projection import (
     project,
     random_directions,
 )
-from audit.whatif.ranking import rerank
+from audit.whatif.ranking import ndcg, rerank
 from audit.whatif.reranking import FOUND
 
 RECORD = ModelRecord("m", "k", "f", "s", 0, 6, "float32", "softmax", 10.0, None, "a", "p", "t")
@@ -215,6 +215,20 @@ def test_a_search_with_its_order_changed():
     assert FOUND in "found"
 
 
+def test_a_search_shows_the_quality_of_both_orders():
+    """Few are men, and the query leans to race B, whose women it finds: an order that holds B back has the men earlier."""
+    given = material(n=1200)
+    (found,) = explore(replace(PLAN, query="Male"), given, ["re-ranking"])
+    half = fit_half(given.contents, 0)
+    scores = cosine_scores(given.image_embeddings[~half], given.texts["a man"][None])[:, 0]
+    race, sought = (given.attributes[name].to_numpy() for name in ("race", "gender"))
+    k, gains = round(0.1 * len(scores)), (sought[~half] == "Male").astype(float)
+    fair = rerank(scores, (race[~half] == "B").astype(int), np.array([(race[half] == "A").mean(), (race[half] == "B").mean()]), k)
+    expected = ndcg(np.argsort(-scores, kind="stable")[:k], gains), ndcg(fair, gains)
+    assert found.target.points[0].what_if.ndcg == pytest.approx(expected)
+    assert expected[1] > expected[0] + 0.01
+
+
 # ---- from start to end ---------------------------------------------------------------------------------------------------------------
 
 
@@ -223,6 +237,7 @@ def test_what_is_planted_is_taken_away_and_nothing_is_hidden():
     projections = [point.what_if for point in found.target.points if point.what_if.method == "projection"]
     assert {each.outcome for each in projections} <= {"smaller", "indistinguishable"}
     assert all(each.beats_random > 0.9 for each in projections)
+    assert all(point.what_if.ndcg is None for point in found.target.points)  # no order is changed
     tried = [(point.what_if.method, point.what_if.setting) for point in found.target.points]
     assert len(tried) == len(set(tried)) == 2 + 1 + 5 + 2 + 4 + 2 + 2
     # The same settings by every other attribute, in the same order; what moved there is seen.
@@ -268,6 +283,27 @@ def test_a_cluster_stays_in_one_half():
     half = fit_half(list(given.attributes["person"]), 0)
     assert found.target.fitted_on == half.sum() == 200
     assert not set(given.attributes["person"][half]) & set(given.attributes["person"][~half])
+
+
+def test_what_comes_in_clusters_is_counted_by_them():
+    """400 images of 100 people, 50 of them shown; their races are their own, so every group is in at most 50 clusters and at least 15."""
+    given = material(n=400)
+    person = np.arange(400) // 4
+    race = given.attributes["race"].to_numpy()[4 * person]
+    given = replace(given, attributes=given.attributes.assign(person=[f"p{each}" for each in person], race=race))
+    by_image, by_person = (explore(replace(PLAN, cluster=each), given, ["neutral-label"])[0] for each in (None, "person"))
+    of = [[group.clusters for group in each.target.points[0].what_if.by_group] for each in (by_image, by_person)]
+    assert of[0] == [None, None]
+    assert sum(of[1]) == by_person.units == 50
+    (found,) = explore(replace(PLAN, cluster="person", query="Female"), given, ["re-ranking"])
+    assert sum(group.clusters for group in found.target.points[0].what_if.by_group) == 50
+
+
+def test_images_of_no_known_cluster_are_parted_by_content():
+    given = material(n=400)
+    given = replace(given, attributes=given.attributes.assign(person=UNKNOWN))
+    (found,) = explore(replace(PLAN, cluster="person"), given, ["neutral-label"])
+    assert (found.target.fitted_on, found.target.shown_on, found.units) == (200, 200, 200)
 
 
 def test_what_cannot_be_tried_is_named_with_its_reason():

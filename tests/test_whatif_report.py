@@ -17,7 +17,7 @@ from reports.gating import gate_rows, gates_sentence
 from reports.render import render
 from reports.scatter import HEIGHT, plane
 from reports.summary import summary_markdown, terminal
-from reports.whatif import ENDINGS, NAMES, questions, sentence
+from reports.whatif import CONTENT, ENDINGS, FEW_CLUSTERS, NAMES, cases, questions, sentence
 
 samples = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("report_samples.py"))))
 LEGAL = "every person's group, whenever an answer is given: this may be unlawful"
@@ -49,7 +49,7 @@ def asked(**given):
     other = frontier(*((replace(each, gap_before=Estimate(0.04, 0.0, 0.1), outcome="larger"), False) for each, _ in points),
                      finding="occupation/accuracy/tone")  # fmt: skip
     refused = (Refused("neutral-label", "a", "too few"), Refused("neutral-label", "b", "too few"), Refused("", "gender × tone", "too few"))
-    fields = {"question": "Occupation accuracy by gender", "unit": "occupation", "units": 10, "cost": "images answered right",
+    fields = {"question": "Occupation accuracy by gender", "unit": "occupation", "units": 20, "cost": "images answered right",
               "target": frontier(*points), "elsewhere": (other,), "refused": refused, "draws": 100}  # fmt: skip
     return WhatIfs(**{**fields, **given})
 
@@ -105,8 +105,8 @@ def test_every_setting_stands_on_the_page_with_its_cost(page):
         "95.0 → 91.0 (6 %) 65.0 → 79.0 (22 %)",
         "3 settings of 2 methods were tried, and all of them are shown",
         "each p is adjusted for that number (Holm)",
-        "All images of one occupation stay in one half; the shown half holds 10 of them. From so few, every interval is indicative only.",
-        "Not compared, for want of images in this half: person.",
+        "All images of one occupation stay in one half and count as one case; the shown half holds 20 of them.",
+        "Not compared, for want of images or clusters in this half: person.",
         "Neutral label (2 settings): too few.",
         "Judged by gender × tone: too few.",
         "Nothing could be tried; the reasons stand below.",
@@ -147,6 +147,61 @@ def test_every_method_and_ending_has_words():
     assert set(NAMES) == set(METHODS)
     for ending in ENDINGS:
         assert ENDINGS[ending] in sentence(what_if(outcome=ending))
+
+
+def test_what_was_counted_is_said():
+    by_image = asked(unit=CONTENT)
+    clusters = "All images of one occupation count as one case: for the intervals, for what chance gives, for every p and for the cost."
+    assert cases((asked(), asked())) == clusters
+    assert cases((by_image,)) == "Every image counts as one case."
+    assert cases((by_image, asked())) == f"{clusters} Where a question names none, every image does."
+    (question,) = questions("a1", (by_image,))
+    assert question.careful == ("Not compared, for want of images in this half: person.",)
+
+
+def test_the_footnote_says_what_was_counted(page):
+    assert "paired: before and after on the same images. All images of one occupation count as one case" in words_of(page)
+
+
+def test_too_few_clusters_are_owned_up_to():
+    """A group in 10 occupations where the audit asks for 15."""
+    from audit.statistics.units import FEWEST_CLUSTERS
+    from audit.whatif import explore
+
+    assert FEW_CLUSTERS == FEWEST_CLUSTERS
+    assert explore.CONTENT == CONTENT
+    groups = GroupChange(("man",), 75, 0.95, 0.91, 0.06, 16), GroupChange(("woman",), 75, 0.65, 0.79, 0.22, 10)
+    few = what_if(outcome="not judged", by_group=groups)
+    (question,) = questions("a1", (asked(target=frontier((few, True)), units=16),))
+    assert question.careful[1] == (
+        "As in the audit, a group in fewer than 15 clusters is not judged (a cluster: all images of one occupation). Here fewer than two "
+        "groups lie in as many, and one lies in only 10. So nothing is concluded: the numbers are shown, and what became of the gap is "
+        "not judged."
+    )
+    assert question.rows[0].ending == "not judged, for too few clusters"
+    assert not any("not judged" in each for each in questions("a1", (asked(),))[0].careful)
+
+
+def test_a_reversal_stands_with_its_own_p():
+    turned = what_if(outcome="reversed", change_p_adjusted=1.0, reversal_p=0.002, reversal_p_adjusted=0.006)
+    (question,) = questions("a1", (asked(target=frontier((turned, True))),))
+    assert question.rows[0].ending == "reversed: the other group is ahead (adjusted p\u00a0=\u00a0.0060)"
+    assert question.rows[0].p == "1"
+
+
+def test_another_order_stands_with_its_quality(results):
+    tried = what_if("re-ranking", "each group's share", ndcg=(0.9412, 0.8765))
+    made = replace(results.audits[0], what_ifs=(asked(target=frontier((tried, True))),))
+    text = section(render(replace(results, audits=(made,))))
+    assert "Cost [interval] nDCG Answered" in text
+    assert "−5.0 [−10.0, −1.0] 0.876 all" in text
+    assert "unmodified 30 points [22, 38] 90.0 % 0.941" in text
+    assert "(−5.0 [−10.0, −1.0] points); nDCG from 0.941 to 0.876." in text
+    assert "It has no interval here." in text
+
+
+def test_without_another_order_there_is_no_such_column(page):
+    assert "nDCG" not in section(page)
 
 
 def test_where_the_marks_stand():

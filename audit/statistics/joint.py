@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 from scipy.special import ndtri, stdtrit
 
 from audit.statistics.clusters import ClusterTable, covariance
@@ -102,6 +103,26 @@ class JointCounts:
         """Return all images as one group."""
         kinds = None if self.kinds is None else Kinds(self.kinds.cells.sum(axis=1, keepdims=True), self.kinds.often)
         return JointCounts(((),), self.cells.sum(axis=0, keepdims=True), self.images.sum(keepdims=True), kinds)
+
+
+def cluster_kinds(cluster: pd.Series, places: Int[np.ndarray, "r"], counted: Int[np.ndarray, "r"], groups: int) -> Kinds:
+    """Count the kinds of clusters: alike are those with the same cells in every group.
+
+    Parameters
+    ----------
+    cluster : Series
+        What the images of each row belong to.
+    places : int[r]
+        Four times the place of the row's group, plus its cell.
+    counted : int[r]
+        Images of the row that count.
+    groups : int
+        How many groups there are.
+    """
+    owner, names = pd.factorize(cluster)
+    cells = np.bincount(owner * 4 * groups + places, weights=counted, minlength=4 * groups * len(names)).astype(np.int64)
+    kinds, often = np.unique(cells.reshape(len(names), -1), axis=0, return_counts=True)
+    return Kinds(kinds.reshape(-1, groups, 4), often)
 
 
 def _status(group: Group, n: int, images: int, fewest: int) -> CellStatus:

@@ -8,8 +8,8 @@
     ranking       another order of the retrieved images
     thresholds    a threshold for each group (fairlearn)
     methods       every method at every setting that is tried
-    compare       before and after on the same images
-    clustered     the same where images come in clusters
+    counted       the images of each group before and after, by cluster where they come in clusters
+    compare       what a change does to a gap on the same images
     cost          what it does to accuracy
     frontier      gap against accuracy, over everything that was tried
     explore       a plan from start to end; reranking: a search

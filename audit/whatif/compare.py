@@ -3,52 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from audit.alternatives import Ending, GroupChange, WhatIf
-from audit.errors import DataError, UsageError
+from audit.errors import DataError
 from audit.evidence import Estimate
-from audit.statistics.intervals import newcombe
+from audit.statistics.change import gap_change, gap_ends
+from audit.statistics.joint import JointCounts
 from audit.statistics.metrics import extremes
-from audit.statistics.null import GapNull, gap_test, generator
-from audit.statistics.resampling import exceedance_p, hull, resample_counts
+from audit.statistics.null import GapNull, generator
 from audit.statistics.rows import row_codes, row_events
-from audit.types import UNKNOWN
-from audit.whatif.clustered import cells_by_cluster, resample_whole
 from audit.whatif.cost import utility
+from audit.whatif.counted import Counted, Judge, count
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from jaxtyping import Float, Int
-
-    from audit.statistics.metrics import Metric, Outcome
+    from audit.statistics.metrics import Metric
     from audit.types import Group, Predictions, Settings
 
-_BOTH, _ONLY_BEFORE, _ONLY_AFTER, _NEITHER = range(4)
-"""Cells of a group's table of events before x after."""
 _SLACK = 1e-12
-_CLUSTER_DRAWS = 1999
 _IMPROVEMENTS = ("smaller", "levelled down", "indistinguishable")
 RANDOM_RATE = 0.05
 """A change counts as better than a random one of its kind where at most this share of them, itself included, leaves a gap as small."""
-
-
-@dataclass(frozen=True)
-class Judge:
-    """The rate by which a what-if is judged, and between whom."""
-
-    finding: str
-    metric: Metric
-    outcome: Outcome | None
-    by: tuple[str, ...]
-    levels: Mapping[str, Group]
-    settings: Settings
-    cluster: str | None = None
-    """The attribute whose images belong together, such as the person that they show."""
 
 
 @dataclass(frozen=True)
@@ -65,31 +43,8 @@ class Tried:
     """Before and after of a measurement with a true answer, where the judged one has none: no what-if goes without its cost."""
     random_gaps: tuple[float, ...] = ()
     """Gaps after random controls of the same kind (shuffled attribute labels, random directions of the same rank)."""
-
-
-@dataclass(frozen=True)
-class _Joint:
-    """Counts of the groups that can be compared."""
-
-    groups: tuple[Group, ...]
-    cells: Int[np.ndarray, "g 4"]
-    """Images by event before x event after."""
-    moved: Int[np.ndarray, "g"]
-    not_compared: tuple[Group, ...]
-    by_cluster: Int[np.ndarray, "c g 4"] | None = None
-    """The same counts by cluster, where images come in clusters."""
-
-    @property
-    def n(self) -> Int[np.ndarray, "g"]:
-        return np.asarray(self.cells.sum(axis=1))
-
-    @property
-    def before(self) -> Int[np.ndarray, "g"]:
-        return np.asarray(self.cells[:, _BOTH] + self.cells[:, _ONLY_BEFORE])
-
-    @property
-    def after(self) -> Int[np.ndarray, "g"]:
-        return np.asarray(self.cells[:, _BOTH] + self.cells[:, _ONLY_AFTER])
+    ndcg: tuple[float, float] | None = None
+    """Of an order of images, before and after: how early those stand that are sought."""
 
 
 def furthest_pair(fitted: Predictions, shown: Predictions, judge: Judge) -> tuple[Group, Group]:
@@ -102,10 +57,11 @@ def furthest_pair(fitted: Predictions, shown: Predictions, judge: Judge) -> tupl
     DataError
         If fewer than two groups have enough images in both halves.
     """
-    joint, other = _joint(fitted, fitted, judge), _joint(shown, shown, judge)
+    joint, other = (count(half, half, judge).joint for half in (fitted, shown))
     both = [place for place, group in enumerate(joint.groups) if group in other.groups]
     if len(both) < 2:
-        raise DataError("fewer than two groups have enough images in both halves", where=judge.finding)
+        few = "images" if judge.cluster is None else f"images, or images of more than one {judge.cluster},"
+        raise DataError(f"fewer than two groups have enough {few} in both halves", where=judge.finding)
     high, low = extremes(joint.before[both] / joint.n[both])
     return joint.groups[both[high]], joint.groups[both[low]]
 
@@ -124,7 +80,8 @@ def what_if(tried: Tried, pair: tuple[Group, Group], judge: Judge) -> WhatIf:
     Returns
     -------
     WhatIf
-        All differences are paired: counts of (before, after) are resampled within each group.
+        All differences are paired, and the case of every interval and test is the image, or the cluster where images come in clusters.
+        Not yet corrected for all that was tried, without which nothing is called reversed: `frontier.corrected` does both.
 
     Raises
     ------
@@ -133,28 +90,20 @@ def what_if(tried: Tried, pair: tuple[Group, Group], judge: Judge) -> WhatIf:
     UsageError
         If the metric counts other images after the change, or there is no true answer to take a cost from.
     """
-    joint = _joint(tried.before, tried.after, judge)
+    counted = count(tried.before, tried.after, judge)
+    joint, settings, name = counted.joint, judge.settings, f"{judge.finding}/{tried.method}/{tried.setting}"
     missing = [group for group in pair if group not in joint.groups]
     if missing:
         raise DataError(f"too few images of {' × '.join(missing[0])} on the shown half", where=judge.finding)
-    settings, name = judge.settings, f"{judge.finding}/{tried.method}/{tried.setting}"
     before, after = (
-        gap_test(events, joint.n, settings.draws, generator(settings.seed, named))
+        joint.units(after=later).null(settings.draws, generator(settings.seed, named))
         # The unmodified model is the same for every setting, and so are its draws.
-        for named, events in ((f"{judge.finding}/before", joint.before), (f"{name}/after", joint.after))
+        for named, later in ((f"{judge.finding}/before", False), (f"{name}/after", True))
     )
-    change, change_p = _change(joint, settings, generator(settings.seed, f"{name}/change"))
-    places = [joint.groups.index(group) for group in pair]
-    pair_before, pair_after = _pair(joint, places, settings.alpha, generator(settings.seed, f"{name}/pair"))
-    cells = (
-        None
-        if joint.by_cluster is None
-        else resample_whole(joint.by_cluster, _CLUSTER_DRAWS, generator(settings.seed, f"{judge.finding}/gaps"))
-    )
-    gap_before, gap = (_simultaneous(joint, only, cells, settings.alpha) for only in (_ONLY_BEFORE, _ONLY_AFTER))
+    change, change_p = _change(joint, settings, f"{name}/change")
+    pair_before, pair_after, reversal_p = _pair(joint, pair, settings.alpha)
+    gap_before, gap = (_gap(joint, settings.alpha, after=later) for later in (False, True))
     random = np.array(tried.random_gaps)
-    by_chance = bool(len(random)) and (1 + np.count_nonzero(random <= gap.value + _SLACK)) / (1 + len(random)) > RANDOM_RATE
-    ending = _ending(joint, (before, after), change, pair_after, judge)
     return WhatIf(
         method=tried.method,
         setting=tried.setting,
@@ -168,91 +117,69 @@ def what_if(tried: Tried, pair: tuple[Group, Group], judge: Judge) -> WhatIf:
         pair=pair,
         pair_before=pair_before,
         pair_after=pair_after,
-        by_group=tuple(_group_change(joint, i) for i in range(len(joint.groups))),
-        not_compared=joint.not_compared,
-        utility=utility(*(tried.truth or (tried.before, tried.after)), settings.alpha),
-        outcome="no better than random" if by_chance and ending in _IMPROVEMENTS else ending,
+        by_group=_group_changes(counted),
+        not_compared=counted.not_compared,
+        utility=utility(*(tried.truth or (tried.before, tried.after)), settings, judge.cluster),
+        outcome=_ending(counted, (before, after), change, judge, _by_chance(random, gap)),
         change_p=change_p,
         change_p_adjusted=change_p,
+        reversal_p=reversal_p,
+        reversal_p_adjusted=reversal_p,
         beats_random=float(np.mean(random > gap.value + _SLACK)) if len(random) else None,
+        ndcg=tried.ndcg,
     )
 
 
-def _joint(before: Predictions, after: Predictions, judge: Judge) -> _Joint:
-    if judge.metric.denominator == "selected":
-        raise UsageError(f"{judge.metric.name} counts other images after a change", fix="judge a what-if by another metric")
-    if not before.attributes.index.equals(after.attributes.index):
-        raise DataError("a what-if was compared on other images", fix="compare predictions of the same rows")
-    groups, codes = row_codes(before.attributes, judge.by, judge.levels)
-    first, second = (row_events(each, judge.metric, judge.outcome) for each in (before, after))
-    cell = codes * 4 + np.select([first.event & second.event, first.event, second.event], [_BOTH, _ONLY_BEFORE, _ONLY_AFTER], _NEITHER)
-    cells = np.bincount(cell[first.counted], minlength=4 * len(groups)).reshape(-1, 4)
-    moved = np.bincount(codes[first.counted & (before.y_pred != after.y_pred)], minlength=len(groups))
-    enough = cells.sum(axis=1) >= max(judge.settings.min_group_size, 2)
-    used = enough & np.array([UNKNOWN not in group for group in groups])
-    named = [tuple(groups[i] for i in np.flatnonzero(which)) for which in (used, ~used)]
-    by_cluster = None if judge.cluster is None else cells_by_cluster(before.attributes[judge.cluster], cell, first.counted, used)
-    return _Joint(named[0], cells[used], moved[used], named[1], by_cluster)
+def _change(joint: JointCounts, settings: Settings, name: str) -> tuple[Estimate, float]:
+    """Return gap after minus gap before, and its p.
+
+    By cluster and by image, whichever is less certain: by image a cluster is taken for many cases, by cluster one without a changed answer
+    for certain to have none.
+    """
+    sides = [joint] if joint.kinds is None else [joint, replace(joint, kinds=None)]
+    found = [gap_change(each, settings, generator(settings.seed, name)) for each in sides]
+    low, high = min(each.low for each in found), max(each.high for each in found)
+    return Estimate(found[0].difference, low, high), max(each.p for each in found)
 
 
-def _change(joint: _Joint, settings: Settings, rng: np.random.Generator) -> tuple[Estimate, float]:
-    """Return gap after minus gap before, and its p; half an image in each cell keeps "no answer changed" from being a certainty."""
-    smoothed = joint.cells + 0.5
-    smoothed *= (joint.n / smoothed.sum(axis=1))[:, None]
-    value, centre = _gap_change(joint.cells), _gap_change(smoothed)
-    deviations = _gap_change(resample_counts(smoothed, settings.draws, rng)) - centre
-    low, high = hull(float(value), deviations, settings.alpha)
-    # The level at which the interval, a hull of both tails, would begin to hold 0.
-    p = 2 * max(exceedance_p(deviations, abs(float(value))), exceedance_p(-deviations, abs(float(value))))
-    if joint.by_cluster is not None:
-        # The wider of the two: drawn by image it takes a cluster for many cases, drawn by cluster it takes an unchanged one for certain.
-        deviations = _gap_change(resample_whole(joint.by_cluster, _CLUSTER_DRAWS, rng)) - value
-        ends = hull(float(value), deviations, settings.alpha)
-        low, high = min(low, ends[0]), max(high, ends[1])
-        p = max(p, 2 * max(exceedance_p(deviations, abs(float(value))), exceedance_p(-deviations, abs(float(value)))))
-    return Estimate(float(value), low, high), min(p, 1.0)
+def _pair(joint: JointCounts, pair: tuple[Group, Group], alpha: float) -> tuple[float, Estimate, float]:
+    """Return the difference of two groups before and after, and the p of the one after where they changed places, else 1."""
+    first, second = (np.array([joint.groups.index(group)]) for group in pair)
+    rates = joint.before / joint.n, joint.after / joint.n
+    before, after = (float((each[first] - each[second])[0]) for each in rates)
+    units = joint.units(after=True)
+    low, high = (float(end[0]) for end in units.differences(first, second, alpha))
+    turned = (before > 0 and high < 0) or (before < 0 and low > 0)
+    return before, Estimate(after, low, high), float(units.p(first, second)[0]) if turned else 1.0
 
 
-def _gap_change(cells: Float[np.ndarray, "*b g 4"] | Int[np.ndarray, "*b g 4"]) -> Float[np.ndarray, "*b"]:
-    n = cells.sum(axis=-1)
-    before, after = (cells[..., _BOTH] + cells[..., only] for only in (_ONLY_BEFORE, _ONLY_AFTER))
-    return np.asarray(np.ptp(after / n, axis=-1) - np.ptp(before / n, axis=-1))
+def _gap(joint: JointCounts, alpha: float, *, after: bool) -> Estimate:
+    ends = gap_ends(joint.groups, joint.units(after=after), alpha)
+    return Estimate(ends.value, ends.low, ends.high)
 
 
-def _pair(joint: _Joint, places: list[int], alpha: float, rng: np.random.Generator) -> tuple[float, Estimate]:
-    (k_1, k_2), (n_1, n_2) = joint.after[places], joint.n[places]
-    low, high = (float(end) for end in newcombe(k_1, n_1, k_2, n_2, alpha))
-    first, second = joint.before[places] / joint.n[places]
-    if joint.by_cluster is not None:
-        cells = resample_whole(joint.by_cluster, _CLUSTER_DRAWS, rng)[:, places]
-        after = (cells[..., _BOTH] + cells[..., _ONLY_AFTER]) / cells.sum(axis=-1)
-        ends = np.quantile(after[:, 0] - after[:, 1], [alpha / 2, 1 - alpha / 2])
-        low, high = min(low, float(ends[0])), max(high, float(ends[1]))
-    return float(first - second), Estimate(float(k_1 / n_1 - k_2 / n_2), low, high)
+def _group_changes(counted: Counted) -> tuple[GroupChange, ...]:
+    joint = counted.joint
+    parts = [(part / joint.n).tolist() for part in (joint.before, joint.after, counted.moved)]
+    clusters = joint.units(after=True).clusters()
+    return tuple(GroupChange(*row) for row in zip(joint.groups, joint.n.tolist(), *parts, clusters, strict=True))
 
 
-def _simultaneous(joint: _Joint, only: int, drawn: Int[np.ndarray, "b g 4"] | None, alpha: float) -> Estimate:
-    """Return the gap before or after, at 1 - alpha / m for the m pairs that its groups were picked from; no narrower than by cluster."""
-    events, n = joint.cells[:, _BOTH] + joint.cells[:, only], joint.n
-    high, low = extremes(events / n)
-    level = alpha / (len(n) * (len(n) - 1) // 2)
-    lower, upper = (float(end) for end in newcombe(events[high], n[high], events[low], n[low], level))
-    if drawn is not None:
-        rates = (drawn[..., _BOTH] + drawn[..., only]) / drawn.sum(axis=-1)
-        ends = np.quantile(rates[:, high] - rates[:, low], [level / 2, 1 - level / 2])
-        lower, upper = min(lower, float(ends[0])), max(upper, float(ends[1]))
-    return Estimate(float(np.ptp(events / n)), lower, upper)
+def _by_chance(random: np.ndarray, gap: Estimate) -> bool:
+    """Whether too many random changes leave a gap as small."""
+    as_small = 1 + np.count_nonzero(random <= gap.value + _SLACK)
+    return len(random) > 0 and bool(as_small / (1 + len(random)) > RANDOM_RATE)
 
 
-def _group_change(joint: _Joint, i: int) -> GroupChange:
-    n = int(joint.n[i])
-    return GroupChange(joint.groups[i], n, float(joint.before[i] / n), float(joint.after[i] / n), float(joint.moved[i] / n))
+def _ending(counted: Counted, nulls: tuple[GapNull, GapNull], change: Estimate, judge: Judge, by_chance: bool) -> Ending:
+    if not counted.judged:
+        return "not judged"
+    found = _of_gap(counted.joint, nulls, change, judge)
+    return "no better than random" if by_chance and found in _IMPROVEMENTS else found
 
 
-def _ending(joint: _Joint, nulls: tuple[GapNull, GapNull], change: Estimate, pair_after: Estimate, judge: Judge) -> Ending:
+def _of_gap(joint: JointCounts, nulls: tuple[GapNull, GapNull], change: Estimate, judge: Judge) -> Ending:
     before, after = nulls
-    if pair_after.high < 0:
-        return "reversed"
     if change.high < 0 and _levelled_down(joint, judge.metric):
         return "levelled down"
     if before.p <= judge.settings.alpha < after.p:
@@ -262,7 +189,7 @@ def _ending(joint: _Joint, nulls: tuple[GapNull, GapNull], change: Estimate, pai
     return "larger" if change.low > 0 else "unchanged"
 
 
-def _levelled_down(joint: _Joint, metric: Metric) -> bool:
+def _levelled_down(joint: JointCounts, metric: Metric) -> bool:
     """Whether no group is better off and the best is worse off; where no direction is better nobody can be."""
     if metric.better == "neither":
         return False
@@ -281,12 +208,12 @@ def control_gaps(
     drawn = [change(rng) for _ in range(min(draws, 1))]
     if not drawn:
         return ()
-    groups, codes = row_codes(drawn[0].attributes, judge.by, judge.levels)
-    known = np.array([UNKNOWN not in group for group in groups])
+    first = drawn[0]
+    groups, codes = row_codes(first.attributes, judge.by, judge.levels)
+    compared = [groups.index(group) for group in count(first, first, judge).joint.groups]
     gaps = []
     for place in range(draws):
-        rows = row_events(drawn[0] if place == 0 else change(rng), judge.metric, judge.outcome)
-        n, events = (np.bincount(codes[each], minlength=len(groups)) for each in (rows.counted, rows.event))
-        used = known & (n >= max(judge.settings.min_group_size, 2))
-        gaps.append(float(np.ptp(events[used] / n[used])))
+        rows = row_events(first if place == 0 else change(rng), judge.metric, judge.outcome)
+        n, events = (np.bincount(codes[each], minlength=len(groups))[compared] for each in (rows.counted, rows.event))
+        gaps.append(float(np.ptp(events / n)))
     return tuple(gaps)

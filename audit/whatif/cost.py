@@ -7,17 +7,26 @@ from typing import TYPE_CHECKING
 from audit.alternatives import Utility
 from audit.errors import UsageError
 from audit.evidence import Estimate
-from audit.statistics.intervals import agresti_min
-from audit.statistics.null import mcnemar_p
+from audit.statistics.joint import change_ends, change_p
 from audit.types import UNKNOWN
+from audit.whatif.counted import count_together
 from audit.whatif.labels import NO_ANSWER
 
 if TYPE_CHECKING:
-    from audit.types import Predictions
+    from audit.types import Predictions, Settings
 
 
-def utility(before: Predictions, after: Predictions, alpha: float) -> Utility:
+def utility(before: Predictions, after: Predictions, settings: Settings, cluster: str | None = None) -> Utility:
     """Accuracy before and after on the images with a true answer; giving no answer is not being right.
+
+    Parameters
+    ----------
+    before, after : Predictions
+        Of the same images.
+    settings : Settings
+        Seed, alpha and draws.
+    cluster : str or None
+        The attribute whose images are one case; None: every image is one.
 
     Raises
     ------
@@ -31,15 +40,16 @@ def utility(before: Predictions, after: Predictions, alpha: float) -> Utility:
         )
     known = truth != UNKNOWN
     right = [(answered.y_pred == truth)[known] for answered in (before, after)]
-    n, gained, lost = int(known.sum()), int((right[1] & ~right[0]).sum()), int((right[0] & ~right[1]).sum())
+    joint = count_together(right[0], right[1], before.attributes[known], cluster)
+    n = max(int(known.sum()), 1)
+    (low,), (high,) = (end.tolist() for end in change_ends(joint, settings.alpha))
     given = (after.y_pred != NO_ANSWER)[known]
-    low, high = agresti_min(gained, lost, n, alpha)
     return Utility(
-        n=n,
-        before=float(right[0].sum() / max(n, 1)),
-        after=float(right[1].sum() / max(n, 1)),
-        change=Estimate((gained - lost) / max(n, 1), low, high),
-        p=mcnemar_p(gained, lost),
-        answered=float(given.sum() / max(n, 1)),
+        n=int(known.sum()),
+        before=float(right[0].sum() / n),
+        after=float(right[1].sum() / n),
+        change=Estimate((int(right[1].sum()) - int(right[0].sum())) / n, low, high),
+        p=float(change_p(joint, settings)[0]),
+        answered=float(given.sum() / n),
         among_answered=float(right[1][given].mean()) if given.any() else None,
     )

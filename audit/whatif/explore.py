@@ -14,7 +14,8 @@ from audit.statistics.metrics import resolve
 from audit.statistics.null import generator
 from audit.types import UNKNOWN, Claim, finding_id
 from audit.whatif.asked import Asked, fit_half, require_disjoint
-from audit.whatif.compare import Judge, Tried, control_gaps, furthest_pair, what_if
+from audit.whatif.compare import Tried, control_gaps, furthest_pair, what_if
+from audit.whatif.counted import Judge
 from audit.whatif.frontier import corrected, frontier
 from audit.whatif.methods import METHODS, NAMES, RERANKING, Candidate, Shown, Workshop
 from audit.whatif.reranking import search
@@ -120,7 +121,7 @@ def _halves(plan: WhatIfPlan, measurement: Measurement, claim: Claim, material: 
     prompts = {text for texts in measurement.label_set.prompts.values() for text in texts}
     texts = {prompt: material.texts[prompt] for prompt in prompts}
     asked = Asked(measurement, material.record, material.image_embeddings, texts, material.attributes)
-    units = list(material.attributes[plan.cluster]) if plan.cluster else list(material.contents)
+    units = _units(plan, material)
     fit = fit_half(units, material.settings.seed)
     fitted_on, shown_on = ([unit for unit, inside in zip(units, side, strict=True) if inside] for side in (fit, ~fit))
     require_disjoint(fitted_on, shown_on)
@@ -129,6 +130,14 @@ def _halves(plan: WhatIfPlan, measurement: Measurement, claim: Claim, material: 
     one, other = asked.of(fit), asked.of(~fit)
     shown = Shown(other, other.answers())
     return Halves(one, one.answers(), shown, target, tuple(judge for judge in judges if judge is not target), len(set(shown_on)))
+
+
+def _units(plan: WhatIfPlan, material: Material) -> list[str]:
+    """Return what may not be torn apart; of an image whose cluster is not known, that is its content."""
+    if plan.cluster is None:
+        return list(material.contents)
+    named = zip(material.attributes[plan.cluster], material.contents, strict=True)
+    return [content if cluster == UNKNOWN else cluster for cluster, content in named]
 
 
 def _same_claim(measurement: Measurement, claim: Claim) -> Iterator[Claim]:

@@ -14,19 +14,31 @@ from audit.statistics.multiplicity import holm
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float
 
-    from audit.alternatives import WhatIf
+    from audit.alternatives import Ending, WhatIf
 
 _CLAIMS = ("smaller", "larger", "levelled down")
 """Endings that rest on the test of the change."""
 
 
 def corrected(what_ifs: Sequence[WhatIf], alpha: float) -> tuple[WhatIf, ...]:
-    """Correct for everything that was tried on a finding (Holm): a change that does not survive it is none."""
-    adjusted = holm(np.array([each.change_p for each in what_ifs])).tolist()
+    """Correct for everything that was tried on a finding (Holm): a change that does not survive it is none.
+
+    Of every setting two things are asked: whether the gap changed, and whether the two groups changed places, which may leave the gap as
+    large as it was. Each is corrected over all settings, by its own p.
+    """
+    change, reversal = (holm(np.array([getattr(each, name) for each in what_ifs])).tolist() for name in ("change_p", "reversal_p"))
     return tuple(
-        replace(each, change_p_adjusted=p, outcome="unchanged" if each.outcome in _CLAIMS and p > alpha else each.outcome)
-        for each, p in zip(what_ifs, adjusted, strict=True)
+        replace(each, change_p_adjusted=p, reversal_p_adjusted=turned, outcome=_outcome(each.outcome, p <= alpha, turned <= alpha))
+        for each, p, turned in zip(what_ifs, change, reversal, strict=True)
     )
+
+
+def _outcome(ending: Ending, changed: bool, turned: bool) -> Ending:
+    if ending == "not judged":
+        return ending
+    if turned:
+        return "reversed"
+    return "unchanged" if ending in _CLAIMS and not changed else ending
 
 
 def frontier(what_ifs: Sequence[WhatIf], finding: str, fitted_on: int) -> Frontier:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from jaxtyping import Bool, Float, Int
+    from jaxtyping import Float, Int
 
 _SLACK = 1e-9
 
@@ -60,11 +60,6 @@ def rerank(scores: Float[np.ndarray, "n"], codes: Int[np.ndarray, "n"], shares: 
         chosen.append(queues[best].pop())
         taken[best] += 1
     return np.array(chosen)
-
-
-def recall(order: Int[np.ndarray, "k"], relevant: Bool[np.ndarray, "n"]) -> float:
-    """Share of the relevant images that are retrieved; NaN where none is relevant."""
-    return float(relevant[order].sum() / relevant.sum()) if relevant.any() else float("nan")
 
 
 def ndcg(order: Int[np.ndarray, "k"], gains: Float[np.ndarray, "n"]) -> float:

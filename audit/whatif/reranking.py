@@ -15,9 +15,10 @@ from audit.measure.zero_shot import cosine_scores, ensemble
 from audit.statistics.metrics import METRICS
 from audit.statistics.null import generator
 from audit.types import Predictions
-from audit.whatif.compare import Judge, Tried, control_gaps, furthest_pair, what_if
+from audit.whatif.compare import Tried, control_gaps, furthest_pair, what_if
+from audit.whatif.counted import Judge
 from audit.whatif.frontier import corrected, frontier
-from audit.whatif.ranking import rerank
+from audit.whatif.ranking import ndcg, rerank
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int
@@ -50,13 +51,13 @@ class _Search:
     def k(self) -> int:
         return max(round(SHARE * len(self.scores)), 1)
 
-    def first(self) -> Predictions:
-        """Return which images come first by score."""
-        return self.found(np.argsort(-self.scores, kind="stable")[: self.k])
+    def by_score(self) -> Int[np.ndarray, "k"]:
+        """Return the images that come first by score."""
+        return np.argsort(-self.scores, kind="stable")[: self.k]
 
-    def reordered(self, shares: Float[np.ndarray, "g"], codes: Int[np.ndarray, "n"]) -> Predictions:
-        """Return which images come first when every group has its share at every place."""
-        return self.found(rerank(self.scores, codes, shares, self.k))
+    def reordered(self, shares: Float[np.ndarray, "g"], codes: Int[np.ndarray, "n"]) -> Int[np.ndarray, "k"]:
+        """Return the images that come first when every group has its share at every place."""
+        return rerank(self.scores, codes, shares, self.k)
 
     def found(self, order: Int[np.ndarray, "k"]) -> Predictions:
         """Return an order as answers: found or not."""
@@ -64,6 +65,11 @@ class _Search:
         answers[order] = FOUND
         nothing = np.zeros((len(answers), 0), np.float32)
         return Predictions((), (FOUND, NOT_FOUND), nothing, answers, None, self.attributes, np.zeros(len(answers), np.float32))
+
+    def ndcg(self, before: Int[np.ndarray, "k"], after: Int[np.ndarray, "k"]) -> tuple[float, float] | None:
+        """Return how early each of two orders has the relevant images; None where there are none."""
+        gains = self.relevant.astype(float)
+        return (ndcg(before, gains), ndcg(after, gains)) if self.relevant.any() else None
 
     def recall(self, predictions: Predictions) -> Predictions:
         """Return the answers to the relevant images only: their accuracy is the recall at k."""
@@ -101,7 +107,8 @@ def search(plan: WhatIfPlan, fit: Asked, shown: Asked, attribute: str, levels: M
     what_ifs = []
     try:
         halves = [_put(query, half, attribute, levels[attribute]) for half in (fit, shown)]
-        pair = furthest_pair(halves[0].first(), halves[1].first(), judge)
+        fitted, shown_first = (half.found(half.by_score()) for half in halves)
+        pair = furthest_pair(fitted, shown_first, judge)
         for setting, default, shares in _targets(halves[0], len(levels[attribute])):
             what_ifs.append(what_if(_tried(halves[1], setting, default, shares, judge), pair, judge))
     except AuditError as error:
@@ -143,7 +150,8 @@ def _targets(fit: _Search, groups: int) -> Iterator[tuple[str, bool, Float[np.nd
 
 
 def _tried(half: _Search, setting: str, default: bool, shares: Float[np.ndarray, "g"], judge: Judge) -> Tried:
-    before, after = half.first(), half.reordered(shares, half.codes)
+    orders = half.by_score(), half.reordered(shares, half.codes)
+    before, after = map(half.found, orders)
     rng = generator(judge.settings.seed, f"{judge.finding}/{setting}/random")
-    random = control_gaps(lambda source: half.reordered(shares, source.permutation(half.codes)), judge, DRAWS, rng)
-    return Tried(METHOD, setting, NEEDS, default, before, after, (half.recall(before), half.recall(after)), random)
+    random = control_gaps(lambda source: half.found(half.reordered(shares, source.permutation(half.codes))), judge, DRAWS, rng)
+    return Tried(METHOD, setting, NEEDS, default, before, after, (half.recall(before), half.recall(after)), random, half.ndcg(*orders))

@@ -1,0 +1,118 @@
+"""The images of each group before and after, by cluster where they come in clusters; and which groups may be judged by them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from audit.errors import DataError, UsageError
+from audit.statistics.joint import BOTH, NEITHER, ONLY_AFTER, ONLY_BEFORE, JointCounts, Kinds, cluster_kinds
+from audit.statistics.rows import row_codes, row_events
+from audit.types import UNKNOWN
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pandas as pd
+    from jaxtyping import Bool, Int
+
+    from audit.statistics.metrics import Metric, Outcome
+    from audit.types import Group, Predictions, Settings
+
+
+@dataclass(frozen=True)
+class Judge:
+    """The rate by which a what-if is judged, and between whom."""
+
+    finding: str
+    metric: Metric
+    outcome: Outcome | None
+    by: tuple[str, ...]
+    levels: Mapping[str, Group]
+    settings: Settings
+    cluster: str | None = None
+    """The attribute whose images belong together, such as the person that they show; None: every image is a case of its own."""
+
+
+@dataclass(frozen=True)
+class Counted:
+    """The groups that are compared."""
+
+    joint: JointCounts
+    moved: Int[np.ndarray, "g"]
+    """Images whose answer changed."""
+    not_compared: tuple[Group, ...]
+    judged: bool
+    """Whether anything may be concluded: not where fewer than two groups lie in as many clusters as an audit asks of a group."""
+
+
+def count(before: Predictions, after: Predictions, judge: Judge) -> Counted:
+    """Count the images of each group by event before x event after.
+
+    Compared are the groups that an audit would compare. Where these are fewer than two for want of clusters alone, the others are shown
+    too, from two clusters on, and nothing may be concluded.
+
+    Raises
+    ------
+    DataError
+        If the two predictions are not of the same images.
+    UsageError
+        If the metric counts other images after the change: precision.
+    """
+    if judge.metric.denominator == "selected":
+        raise UsageError(f"{judge.metric.name} counts other images after a change", fix="judge a what-if by another metric")
+    if not before.attributes.index.equals(after.attributes.index):
+        raise DataError("a what-if was compared on other images", fix="compare predictions of the same rows")
+    groups, codes = row_codes(before.attributes, judge.by, judge.levels)
+    first, second = (row_events(each, judge.metric, judge.outcome) for each in (before, after))
+    joint = _joint(groups, codes, first.event, second.event, first.counted, before.attributes, judge.cluster)
+    moved = np.bincount(codes[first.counted & (before.y_pred != after.y_pred)], minlength=len(groups))
+    enough = np.array([status == "ok" for status in joint.statuses(judge.settings.min_group_size)], bool)
+    judged = int(enough.sum()) > 1
+    if joint.kinds is not None and not judged:
+        by_image = JointCounts(joint.groups, joint.cells, joint.images).statuses(judge.settings.min_group_size)
+        enough = np.array([status == "ok" for status in by_image], bool) & (joint.kinds.reach > 1)
+    used = np.flatnonzero(enough).tolist()
+    left = tuple(groups[i] for i in np.flatnonzero(~enough))
+    return Counted(_without_strangers(joint.of(used)), moved[enough], left, judged)
+
+
+def count_together(
+    before: Bool[np.ndarray, "n"], after: Bool[np.ndarray, "n"], attributes: pd.DataFrame, cluster: str | None
+) -> JointCounts:
+    """Count all images as one group, by event before x event after."""
+    return _joint(((),), np.zeros(len(before), np.int64), before, after, np.ones(len(before), bool), attributes, cluster)
+
+
+def own_cases(column: pd.Series) -> pd.Series:
+    """Return which images belong together; an image of which that is not known is a case of its own, as in an audit."""
+    unknown = column == UNKNOWN
+    return column.mask(unknown, UNKNOWN + column.index.astype(str))
+
+
+def _joint(
+    groups: tuple[Group, ...],
+    codes: Int[np.ndarray, "n"],
+    before: Bool[np.ndarray, "n"],
+    after: Bool[np.ndarray, "n"],
+    counted: Bool[np.ndarray, "n"],
+    attributes: pd.DataFrame,
+    cluster: str | None,
+) -> JointCounts:
+    places = 4 * codes + np.select([before & after, before, after], [BOTH, ONLY_BEFORE, ONLY_AFTER], NEITHER)
+    cells = np.bincount(places[counted], minlength=4 * len(groups)).reshape(-1, 4)
+    images = np.bincount(codes, minlength=len(groups))
+    if cluster is None:
+        return JointCounts(groups, cells, images)
+    owner = own_cases(attributes[cluster]).reset_index(drop=True)
+    return JointCounts(groups, cells, images, cluster_kinds(owner, places, counted.astype(np.int64), len(groups)))
+
+
+def _without_strangers(joint: JointCounts) -> JointCounts:
+    """Leave out clusters that no compared group has an image in."""
+    if joint.kinds is None:
+        return joint
+    rows = joint.kinds.n.sum(axis=1) > 0
+    return JointCounts(joint.groups, joint.cells, joint.images, Kinds(joint.kinds.cells[rows], joint.kinds.often[rows]))
