@@ -170,6 +170,8 @@ class Comparison:
     """Claims that cannot be paired, with the reason, a sentence each."""
     verdict: Overall
     verdict_reason: str
+    by_place: bool = False
+    """Whether images were paired by their place in the file, since it gives no identifiers."""
 
 
 @dataclass(frozen=True, config=_STRICT)

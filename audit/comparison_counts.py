@@ -57,14 +57,16 @@ def count_changes(
     """
     theirs = {finding.id: finding for finding in audits[1].findings}
     records = {record.name: record for record in audits[0].measurements}
-    cluster = audits[0].data.cluster
+    cluster = clusters_by(audits)
+    if cluster is not None:
+        tables = {name: (_with_clusters(before, after, cluster), after) for name, (before, after) in tables.items()}
     claims = max(sum(finding.primary for finding in audits[0].findings), 1) * others
     joints: dict[str, JointCounts] = {}
     changes: list[Change] = []
     refused: list[str] = []
     counted: dict[tuple[str, tuple[str, ...]], pd.DataFrame] = {}
     for finding in audits[0].findings:
-        if reason := _why_not(finding, theirs, tables) or _why_no_clusters(finding, theirs, tables, cluster):
+        if reason := _why_not(finding, theirs, tables) or _why_no_clusters(finding, tables, cluster):
             refused.append(f"{finding.id}: {reason}.")
             continue
         record, key = records[finding.measurement], (finding.measurement, finding.attributes)
@@ -87,15 +89,22 @@ def _why_not(finding: Finding, theirs: Mapping[str, Finding], tables: Mapping[st
     return None
 
 
-def _why_no_clusters(
-    finding: Finding, theirs: Mapping[str, Finding], tables: Mapping[str, tuple[pd.DataFrame, pd.DataFrame]], cluster: str | None
-) -> str | None:
+def clusters_by(audits: tuple[AuditResult, AuditResult]) -> str | None:
+    """Return the column that says which images belong together: what one audit knows of the images holds in both."""
+    return audits[0].data.cluster or audits[1].data.cluster
+
+
+def _with_clusters(before: pd.DataFrame, after: pd.DataFrame, cluster: str) -> pd.DataFrame:
+    return before.assign(**{cluster: after[cluster].array}) if cluster not in before and cluster in after else before
+
+
+def _why_no_clusters(finding: Finding, tables: Mapping[str, tuple[pd.DataFrame, pd.DataFrame]], cluster: str | None) -> str | None:
     """Return why images that come in clusters cannot be counted by them: every image would be taken for a case of its own."""
-    if all(rate.clusters is None for each in (finding, theirs[finding.id]) for rate in (*each.by_group, each.overall)):
+    if cluster is None:
         return None
     column = tables[finding.measurement][0].get(cluster)
     if column is None:
-        return "the images come in clusters, and the predictions do not say in which"
+        return "the images come in clusters, and the predictions do not say in which (audit again)"
     return "some images have no known cluster" if (column == UNKNOWN).any() else None
 
 

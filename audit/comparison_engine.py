@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from audit.comparison import Change, Comparison, Series, Trajectory
-from audit.comparison_counts import count_changes
+from audit.comparison_counts import clusters_by, count_changes
 from audit.comparison_notes import circumstances, notes
 from audit.comparison_sides import Audited, aligned, check_same_question, distinct_names, identifiers, shared_probes
 from audit.errors import UsageError
@@ -168,6 +168,7 @@ def _tolerating(change: Change, tolerance: float | None, first: Audited) -> Chan
 def _concluded(pair: _Pair, changes: Sequence[Change]) -> Comparison:
     done = tuple(concluded(change, pair.joints[change.id], pair.circumstances) for change in changes)
     verdict, reason = overall(done, pair.circumstances)
+    audits = pair.before.audits[pair.probe], pair.after.audits[pair.probe]
     return Comparison(
         probe=pair.probe,
         before=pair.before.side.name,
@@ -176,7 +177,8 @@ def _concluded(pair: _Pair, changes: Sequence[Change]) -> Comparison:
         only_before=pair.only_before,
         only_after=pair.only_after,
         elsewhere_missing=pair.elsewhere_missing,
-        cluster=pair.before.audits[pair.probe].data.cluster if done else None,
+        cluster=clusters_by(audits) if done else None,
+        by_place=any(audit.data.numbered for audit in audits),
         limited=pair.circumstances.limited,
         changes=done,
         not_compared=pair.not_compared,

@@ -81,11 +81,23 @@ def _probe_notes(probe: str, first: Audited, each: Audited, shared: Sequence[str
     audits: tuple[AuditResult, AuditResult] = first.audits[probe], each.audits[probe]
     notes = []
     if audits[0].data.fingerprint != audits[1].data.fingerprint:
+        by = "place in the file" if any(audit.data.numbered for audit in audits) else "identifier"
         notes.append(
             f"{first.side.name} and {each.side.name} read different label tables of {audits[0].data.name!r}; images are matched by "
-            "identifier, and their labels agree."
+            f"{by}, and their labels agree."
         )
+    notes += _case_notes(first.side.name, each.side.name, audits)
     names = [record.name for audit in audits for record in audit.measurements if record.name not in shared]
     notes += [f"Measurement {name!r} is not in every audit; it is not compared." for name in dict.fromkeys(names)]
     new = sorted({finding.id for finding in audits[1].findings} - {finding.id for finding in audits[0].findings})
     return notes + [f"{each.side.name} was also asked {', '.join(new[:5])}, which the first was not."] * bool(new)
+
+
+def _case_notes(first: str, second: str, audits: tuple[AuditResult, AuditResult]) -> list[str]:
+    """Say that two audits do not count the same as one case."""
+    columns = [audit.data.cluster for audit in audits]
+    if columns[0] == columns[1]:
+        return []
+    cases = ["each image" if column is None else f"all images of one {column!r}" for column in columns]
+    here = cases[1] if columns[0] is None else cases[0]
+    return [f"The audit of {first} counts {cases[0]} as one case, that of {second} {cases[1]}; here {here} count as one."]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,7 +35,8 @@ class Audited:
     audits: Mapping[str, AuditResult]
     """probe -> what was found."""
     answers: Mapping[tuple[str, str], pd.DataFrame]
-    """(probe, measurement) -> one row an image: its attributes, `y_true` where there is one, `y_pred`; the index holds identifiers."""
+    """(probe, measurement) -> one row an image: its attributes, its cluster where the predictions name it, `y_true` where there is one,
+    `y_pred`; the index holds identifiers."""
 
 
 def read(directory: Path) -> tuple[Audited, ...]:
@@ -126,6 +128,10 @@ def _answers(table: pa.Table, audit: AuditResult, record: MeasurementRecord, dir
 
     wanted = {"model": audit.model.name, "probe": audit.probe.name, "measurement": record.name}
     columns = {column_of(name): name for name in audit.data.groups}
+    cluster = audit.data.cluster
+    told = json.loads((table.schema.metadata or {}).get(b"vlm_audit.cluster", b"{}")).get(audit.probe.name)
+    if cluster is not None and told in table.column_names and told != "id":
+        columns.setdefault(told, cluster)
     missing = [name for name in (*wanted, *columns, "id", Y_TRUE, Y_PRED) if name not in table.column_names]
     missing += [name for name in columns if not pa.types.is_dictionary(table.schema.field(name).type)] if not missing else []
     if missing:
@@ -135,6 +141,8 @@ def _answers(table: pa.Table, audit: AuditResult, record: MeasurementRecord, dir
         same = pc.equal(table[column].cast("string"), value)
         mask = same if mask is None else pc.and_(mask, same)
     rows: pd.DataFrame = table.filter(mask).select([*columns, "id", Y_TRUE, Y_PRED]).to_pandas().rename(columns=columns).set_index("id")
+    if cluster is not None and told == "id":
+        rows[cluster] = pd.Categorical(rows.index)
     _check_rows(rows, record, audit, str(directory))
     return rows
 
@@ -239,14 +247,19 @@ def aligned(probe: str, measurement: str, sides: Sequence[Audited]) -> list[pd.D
     if shared.empty:
         raise DataError("the audits have no image in common", where=f"probe {probe!r}", fix="audit both on the same --data")
     tables = [table if table.index.equals(shared) else table.loc[shared] for table in tables]
-    for table, each in zip(tables[1:], sides[1:], strict=True):
-        _check_labels(tables[0], table, f"{sides[0].side.name} and {each.side.name}")
+    numbered = [each.audits[probe].data.numbered for each in sides]
+    for place, table in enumerate(tables[1:], 1):
+        _check_labels(
+            tables[0], table, f"{sides[0].side.name} and {sides[place].side.name}", sides[0].audits[probe].data.groups,
+            by_place=numbered[0] or numbered[place],
+        )  # fmt: skip
     return tables
 
 
-def _check_labels(first: pd.DataFrame, second: pd.DataFrame, who: str) -> None:
+def _check_labels(first: pd.DataFrame, second: pd.DataFrame, who: str, attributes: Collection[str], *, by_place: bool) -> None:
     for name in first.columns:
-        if name == Y_PRED:
+        # What only one audit took for clusters is no disagreement.
+        if name == Y_PRED or (name not in second.columns and name not in (*attributes, Y_TRUE)):
             continue
         if name not in second.columns:
             raise DataError(
@@ -254,10 +267,12 @@ def _check_labels(first: pd.DataFrame, second: pd.DataFrame, who: str) -> None:
             )
         differ = _differing(first[name], second[name])
         if differ:
+            same = "in the same place of the file, which gives no identifiers" if by_place else "of the same identifier"
             raise DataError(
                 f"{who} disagree about what the images show",
-                why=f"{name} differs for {differ} of {len(first)} images of the same identifier", fix="audit both on the same --data",
-            )  # fmt: skip
+                why=f"{name} differs for {differ} of {len(first)} images {same}",
+                fix="give both files a column id, and audit again" if by_place else "audit both on the same --data",
+            )
 
 
 def _differing(first: pd.Series, second: pd.Series) -> int:

@@ -138,10 +138,12 @@ def _answered(file: PredictionFile, model: str, asked: _Asked, plan: Plan) -> An
         source=f"the table {file.name}",
         licence="not stated",
         notes=(*file.notes, *asked.notes),
+        numbered=any(answers.numbered for answers in file.answers),
         # A question may have fewer rows than another; the most that were left out of one are those of the file.
         exclusions=max((answers.exclusions for answers in file.answers), key=lambda left_out: sum(each.count for each in left_out)),
     )
-    return Answered(record, dataset, attributes, asked.predictions, cluster=plan.cluster)
+    told = next((answers.cluster for answers in file.answers if answers.cluster), None)
+    return Answered(record, dataset, attributes, asked.predictions, cluster=plan.cluster or asked.probe.cluster or told)
 
 
 def _numbered(index: pd.Index) -> bool:
@@ -169,6 +171,8 @@ def _by_probe(probe: Probe, together: Sequence[Answers], place: str) -> _Asked:
     for answers in together:
         measurement = _named(probe, answers, place)
         predictions = _offered(measurement, answers.predictions, place)
+        if probe.cluster not in (None, answers.cluster):  # it says itself which attribute's levels are the cases
+            predictions = replace(predictions, cluster=None, cluster_names=None)
         columns = set(predictions.attributes.columns)
         claims = tuple(claim for claim in measurement.claims if columns.issuperset(claim.by))
         missing = sorted({name for claim in measurement.claims for name in claim.by} - columns)

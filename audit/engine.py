@@ -199,6 +199,7 @@ def _data_record(answered: Answered, cluster: str | None, predictions: Mapping[s
         notes=dataset.notes,
         cluster=cluster,
         clusters=max(map(len, units)) if units else None,
+        numbered=dataset.numbered,
     )
 
 

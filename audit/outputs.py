@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 from filelock import FileLock, Timeout
 
 from audit.errors import MachineError, UsageError
@@ -176,9 +177,10 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_predictions(path: Path, audited: Iterable[tuple[AuditResult, Mapping[str, Predictions]]]) -> None:
-    """Write one row for each image and measurement: identifiers, attributes, y_true, y_pred, scores. No pixels.
+    """Write one row for each image and measurement: identifiers, attributes, clusters, y_true, y_pred, scores. No pixels.
 
-    The labels that the scores belong to stand in the file's metadata under ``vlm_audit.labels``.
+    In the file's metadata stand the labels that the scores belong to (``vlm_audit.labels``), which column says what images belong together
+    (``vlm_audit.cluster``, by probe) and the probes whose images have no identifiers but their place (``vlm_audit.numbered``).
     """
     import pyarrow.parquet as pq
 
@@ -193,8 +195,25 @@ def predictions_table(audited: Iterable[tuple[AuditResult, Mapping[str, Predicti
 
     pairs = [(result, name, prediction) for result, predictions in audited for name, prediction in predictions.items()]
     labels = {f"{result.probe.name}/{name}": list(prediction.labels) for result, name, prediction in pairs}
+    clusters = {result.probe.name: column for result, _, prediction in pairs if (column := cluster_column(result, prediction))}
+    numbered = sorted({result.probe.name for result, _, _ in pairs if result.data.numbered})
     table = pa.concat_tables([_table(*pair) for pair in pairs], promote_options="default")
-    return table.replace_schema_metadata({"vlm_audit.labels": json.dumps(labels, sort_keys=True)})
+    facts = {"labels": labels, **({"cluster": clusters} if clusters else {}), **({"numbered": numbered} if numbered else {})}
+    return table.replace_schema_metadata({f"vlm_audit.{key}": json.dumps(value, sort_keys=True) for key, value in facts.items()})
+
+
+def cluster_column(result: AuditResult, predictions: Predictions) -> str | None:
+    """Return the column that says which images belong together; None where each is a case of its own, or nothing tells."""
+    name = result.data.cluster
+    if name is None or predictions.cluster is None:
+        return None
+    if name in predictions.attributes:
+        return column_of(name)
+    if predictions.cluster_names is None:
+        return None
+    # Identifiers that occur more than once may be the clusters themselves.
+    same = predictions.attributes.index.equals(pd.Index(predictions.cluster_names.take(predictions.cluster)))
+    return "id" if same else column_of(name)
 
 
 def _table(result: AuditResult, measurement: str, predictions: Predictions) -> pa.Table:
@@ -210,6 +229,9 @@ def _table(result: AuditResult, measurement: str, predictions: Predictions) -> p
         "y_true": pa.nulls(n) if predictions.y_true is None else predictions.y_true,
         "y_pred": predictions.y_pred,
     }
+    column = cluster_column(result, predictions)
+    if column not in {None, *columns} and predictions.cluster is not None and predictions.cluster_names is not None:
+        columns[str(column)] = predictions.cluster_names.take(predictions.cluster)
     table = pa.table({name: pa.array(values, pa.string()) for name, values in columns.items()})
     return table.append_column("scores", _lists(predictions.scores))
 

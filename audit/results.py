@@ -289,6 +289,8 @@ class DataRecord:
     cluster: str | None = None
     """The column that says which images belong together; None: every image is a case of its own."""
     clusters: int | None = None
+    numbered: bool = False
+    """Whether the images have no identifiers but their place in the file."""
 
 
 @dataclass(frozen=True, config=_STRICT)

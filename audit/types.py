@@ -136,6 +136,8 @@ class Dataset:
     """Repairs, aliases, margins, near-duplicate level names: one sentence each."""
     exclusions: tuple[Exclusion, ...] = ()
     """Rows left out while reading the table (an image file that does not exist, for example)."""
+    numbered: bool = False
+    """Whether the rows have no identifiers but their place in the file."""
     limited: bool = False
     """Whether `--limit` took a sample: such an audit can claim nothing but "inconclusive"."""
 
@@ -251,6 +253,8 @@ class SpecificationPlan:
     specifications: tuple[Specification, ...]
     default: int
     """Index of the default in `specifications`."""
+    embedded_only: Group = ()
+    """Presets that a generative model is not asked: each would cost it a pass over every image, and an encoder some lines of text."""
 
 
 @dataclass(frozen=True)
@@ -302,6 +306,8 @@ class Predictions:
     where the answers came without scores (k = 0)."""
     cluster: Int[np.ndarray, "n"] | None = None
     """Which independent unit (person, scene, counterfactual set) each image belongs to; None: every image is its own."""
+    cluster_names: pd.api.extensions.ExtensionArray | None = None
+    """What each number of `cluster` stands for; None where an attribute says it."""
 
 
 @dataclass(frozen=True)

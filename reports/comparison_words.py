@@ -163,8 +163,14 @@ def images_sentence(comparison: Comparison) -> str:
     unpaired = [f"{in_words(n, 'image')} only in the audit of {name}" for n, name in only if n]
     unpaired += [f"{in_words(comparison.elsewhere_missing, 'image')} missing from another audit"] if comparison.elsewhere_missing else []
     rest = f" Left out, because they have no partner: {'; '.join(unpaired)}." if unpaired else ""
+    by_place = (
+        " The files give no identifiers, so images were paired by their place in the file: that attributes and true answers agree is all "
+        "that shows a row to be the same image. To pair them by name, give both files a column id and audit again."
+        if comparison.by_place
+        else ""
+    )
     cases = f" All images of one {phrases.attributes([comparison.cluster])} count as one case." if comparison.cluster else ""
-    return f"Paired on {in_words(comparison.images, 'image')} that both models answered.{cases}{rest}"
+    return f"Paired on {in_words(comparison.images, 'image')} that both models answered.{by_place}{cases}{rest}"
 
 
 def not_compared_sentence(comparison: Comparison) -> str:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -15,20 +14,20 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from audit.data.answers import ANSWER, SCORE, TRUTH, Scores, Texts, answered, labels_of, scores_of
+from audit.data.clusters import Clusters, clusters_of
 from audit.data.columns import all_numbers, as_text, holds_labels, read_columns
 from audit.data.schema import IMAGE_COLUMNS, counted, oddities, shown
 from audit.errors import DataError, UsageError, nearest
 from audit.types import UNKNOWN, Exclusion, Predictions
-
-if TYPE_CHECKING:
-    from jaxtyping import Int
 
 ID_COLUMNS = ("id", *IMAGE_COLUMNS)
 PLAIN = "predictions"
 """Name of the measurement of a file with a single column of answers."""
 FEW_LEVELS = 50
 _OWN = b"vlm_audit.labels"
-"""Metadata of the `predictions.parquet` that an audit leaves behind."""
+"""Metadata of the `predictions.parquet` that an audit leaves behind: "probe/measurement" -> labels of the scores."""
+_CLUSTER, _NUMBERED = b"vlm_audit.cluster", b"vlm_audit.numbered"
+"""Likewise: probe -> the column of its clusters; the probes whose rows are identified by nothing but their place."""
 _OWN_COLUMNS = ("model", "probe", "measurement", "id", TRUTH, ANSWER, "scores")
 
 
@@ -54,6 +53,10 @@ class Answers:
     predictions: Predictions
     exclusions: tuple[Exclusion, ...] = ()
     """Rows of the file that were left out."""
+    cluster: str | None = None
+    """The column that says which rows belong together."""
+    numbered: bool = False
+    """Whether the rows have no identifiers but their place in the file."""
 
 
 @dataclass(frozen=True)
@@ -86,9 +89,8 @@ def load_predictions(path: Path, wanted: Wanted) -> PredictionFile:
     for name in (*(wanted.attributes or ()), *([wanted.cluster] if wanted.cluster else [])):
         if name not in table.column_names:
             raise UsageError(f"{path.name} has no column {shown(name)}", fix=nearest(name, table.column_names))
-    labels = json.loads((table.schema.metadata or {}).get(_OWN, b"null"))
-    if labels is not None and set(_OWN_COLUMNS) <= set(table.column_names):
-        parts = [_own(part, labels, wanted, path.name) for part in _parts(table)]
+    if _OWN in (table.schema.metadata or {}) and set(_OWN_COLUMNS) <= set(table.column_names):
+        parts = [_own(part, wanted, path.name) for part in _parts(table)]
         return PredictionFile(
             path.name, sha256, tuple(answers for answers, _ in parts), tuple(dict.fromkeys(n for _, ns in parts for n in ns))
         )
@@ -123,8 +125,7 @@ def _flat(table: pa.Table, wanted: Wanted, place: str) -> tuple[tuple[Answers, .
             labels_of(table[truth], truth, place, missing=True) if truth else None,
         )
         predictions, more = answered(texts, given, rows.attributes, place if column in (None, ANSWER) else f"{place}, {column}")
-        predictions = replace(predictions, cluster=rows.cluster)
-        found.append(Answers(place, None, question, predictions))
+        found.append(rows.answers(place, None, question, predictions))
         notes += more
     return tuple(found), tuple(notes)
 
@@ -140,8 +141,11 @@ def _parts(table: pa.Table) -> list[pa.Table]:
     return [table.filter(pa.array(number == part)) for part in range(len(combinations))]
 
 
-def _own(table: pa.Table, labels: Mapping[str, Sequence[str]], wanted: Wanted, place: str) -> tuple[Answers, list[str]]:
+def _own(table: pa.Table, wanted: Wanted, place: str) -> tuple[Answers, list[str]]:
     model, probe, measurement = (table[name][0].as_py() for name in ("model", "probe", "measurement"))
+    labels, clusters, numbered = (json.loads(table.schema.metadata.get(key, b"{}")) for key in (_OWN, _CLUSTER, _NUMBERED))
+    told = clusters.get(probe) if clusters.get(probe) in table.column_names else None
+    wanted = replace(wanted, cluster=wanted.cluster or told)
     # A file of several probes has the attributes of all of them: null where a probe has none of that name.
     empty = {name for name in table.column_names if table[name].null_count == len(table)}
     rows, notes = _rows(table, wanted, {*_OWN_COLUMNS, *empty} - {"id"}, place)
@@ -154,7 +158,9 @@ def _own(table: pa.Table, labels: Mapping[str, Sequence[str]], wanted: Wanted, p
         given = Scores(names, flat.reshape(len(table), -1))
     truth = None if TRUTH in empty else labels_of(table[TRUTH], TRUTH, place, missing=True)
     predictions, more = answered(Texts(labels_of(table[ANSWER], ANSWER, place), truth), given, rows.attributes, place)
-    return Answers(model, probe, measurement, replace(predictions, cluster=rows.cluster)), notes + more
+    if told is not None and told == wanted.cluster:
+        more.append(f"Rows of one {shown(told)} count as one case, as in the audit that left {place}.")
+    return replace(rows, numbered=probe in numbered).answers(model, probe, measurement, predictions), notes + more
 
 
 # ---- rows: attributes, identifiers, clusters -----------------------------------------------------------------------------------------
@@ -163,7 +169,14 @@ def _own(table: pa.Table, labels: Mapping[str, Sequence[str]], wanted: Wanted, p
 @dataclass(frozen=True)
 class _Rows:
     attributes: pd.DataFrame
-    cluster: Int[np.ndarray, "n"] | None
+    clusters: Clusters | None
+    numbered: bool
+
+    def answers(self, model: str, probe: str | None, measurement: str, predictions: Predictions) -> Answers:
+        """Return what was answered about these rows."""
+        column = None if self.clusters is None else self.clusters.column
+        predictions = predictions if self.clusters is None else self.clusters.put_to(predictions)
+        return Answers(model, probe, measurement, predictions, cluster=column, numbered=self.numbered)
 
 
 def _rows(table: pa.Table, wanted: Wanted, reserved: set[str], place: str) -> tuple[_Rows, list[str]]:
@@ -179,7 +192,9 @@ def _rows(table: pa.Table, wanted: Wanted, reserved: set[str], place: str) -> tu
         for name, text in texts.items()
         if text.null_count
     ]
-    return _Rows(frame, _clusters(table, wanted.cluster, place)), notes
+    own = _OWN in (table.schema.metadata or {})
+    clusters = None if wanted.cluster is None else clusters_of(table, wanted.cluster, place, unknown_alone=own)
+    return _Rows(frame, clusters, identifier is None), notes
 
 
 def _column(text: pa.Array) -> pd.api.extensions.ExtensionArray:
@@ -256,16 +271,3 @@ def _identifiers(table: pa.Table, name: str | None, wanted: Wanted, place: str) 
             fix=f"keep one row an image, or say that rows with one identifier belong together: --cluster {name}",
         )
     return index
-
-
-def _clusters(table: pa.Table, name: str | None, place: str) -> Int[np.ndarray, "n"] | None:
-    if name is None:
-        return None
-    text = as_text(table[name], name)
-    if text.null_count:
-        raise DataError(
-            f"{place}: {counted(text.null_count, 'row')} without a cluster",
-            where=f"column {shown(name)}",
-            fix="give each row its cluster; a row that belongs to no other has one of its own",
-        )
-    return np.asarray(text.indices.to_numpy(), np.int64)
