@@ -227,6 +227,18 @@ def test_dealing_within_sets_by_enumeration():
     assert found.null_mean == pytest.approx(np.mean(gaps), abs=0.01)
 
 
+def test_clusters_of_a_group_that_is_left_out_are_left_out():
+    """20 sets that lie in a and b, and 4 people in c alone: without c the test is that of the 20 sets."""
+    sets, everybody = (
+        ClusterTable(np.array([[3, 1, 0], [1, 0, 0], [0, 0, 2]])[:kinds], np.array([[3, 3, 0], [2, 2, 0], [0, 0, 5]])[:kinds],
+                     np.array([15, 5, 4])[:kinds])
+        for kinds in (2, 3)
+    )  # fmt: skip
+    found, expected = (clustered_gap_test(each.of(np.array([0, 1])), 99, np.random.default_rng(0)) for each in (everybody, sets))
+    assert found == expected
+    assert everybody.of(np.array([0, 1])).count.tolist() == [15, 5]
+
+
 def test_exchanging_unequal_groups_by_enumeration():
     """One set with 3 of 3 and 0 of 1, another with 1 of 2 and 2 of 2: each may be turned round, images with it."""
     table = ClusterTable(np.array([[3, 0], [2, 1]]), np.array([[3, 1], [2, 2]]), np.array([1, 1]))

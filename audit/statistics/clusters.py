@@ -41,8 +41,9 @@ class ClusterTable:
         return counted
 
     def of(self, groups: Int[np.ndarray, "h"]) -> ClusterTable:
-        """Return some of the groups; clusters without images in them stay and count nowhere."""
-        return ClusterTable(self.events[:, groups], self.n[:, groups], self.count)
+        """Return some of the groups, and the clusters that have images in them."""
+        kept = self.n[:, groups].any(axis=1)
+        return ClusterTable(self.events[kept][:, groups], self.n[kept][:, groups], self.count[kept])
 
     def with_rest(self) -> ClusterTable:
         """Return the table with, after the groups, for each group all others together."""
