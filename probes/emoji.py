@@ -119,11 +119,13 @@ def with_article(name: str) -> str:
     return f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
 
 
+KINDS = ("an emoji", "a drawing", "a cartoon", "an icon", "a portrait", "an image", "an avatar", "clip art")
 PRESETS = {
     "name": ("{label}",),
     "person": ("person {label}",),
     "picture": ("a picture of {label}",),
     "all three": ("{label}", "person {label}", "a picture of {label}"),
+    **{kind: (f"{kind} of {{label}}",) for kind in KINDS},
 }
 """preset -> templates; a template with "of" takes the name with its article. Version 1, wording ours."""
 TONE_WORDS = tuple(f"{tone} skin tone" for tone in TONES)
@@ -153,8 +155,8 @@ def toned_names(preset: str) -> LabelSet:
 
 VARIANTS = (
     (plain_names, tuple(PRESETS)),
-    (gendered_names, ("name", "picture")),  # "person man judge" is no wording anybody would use
-    (toned_names, tuple(PRESETS)),
+    (gendered_names, ("name", "picture", *KINDS)),  # "person man judge" is no wording anybody would use
+    (toned_names, ("name", "person", "picture", "all three")),
 )
 CLAIMS = (Claim("accuracy", ("gender",)), Claim("accuracy", ("tone",)), Claim("accuracy", ("gender", "tone"), primary=False))
 QUESTION = "Is the occupation recognised equally well, whatever the gender and skin tone of the drawing?"
@@ -177,7 +179,7 @@ def _plan(by: str) -> SpecificationPlan:
         for preset in presets
         for labels in (labels_of(preset),)
     )
-    return SpecificationPlan(f"Occupation accuracy by {by} under other wordings", claim, points, default=0)
+    return SpecificationPlan(f"Occupation accuracy by {by} under other wordings", claim, points, 0, tuple(f"{kind} v1" for kind in KINDS))
 
 
 def _pair(attribute: str, first: str, second: str) -> PairedClaim:

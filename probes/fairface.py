@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from audit.types import Claim, Dataset, LabelSet, LoadOptions, Measurement, Probe, Specification, SpecificationPlan
 from probes.prompts import Preset, preset
+from probes.prompts.wordings import reworded, titles
 from probes.published import tables
 from probes.what_ifs.fairface import plans
 
@@ -200,14 +201,18 @@ def _markedness(attribute: str, primary: bool) -> Measurement:
 # ---- specification curves ------------------------------------------------------------------------------------------------------------
 
 
+def _wordings(default: str) -> tuple[Preset, ...]:
+    """Return the default, the wordings of others, four templates averaged, and the default's words under single templates."""
+    return (*map(preset, (default, "bitton", "bitton-early", "ensemble")), *reworded(default))
+
+
 def _harm_plan(question: str, outcome: str, by: tuple[str, ...], dropped: str) -> SpecificationPlan:
     """Every preset with the 21 labels x every variant that keeps the outcome's words; the default comes first."""
     claim = Claim("selection_rate", by, outcome, primary=False)
-    presets = (HARM_PRESET, "bitton", "bitton-early", "ensemble")
     variants = [variant for variant in HARM_VARIANTS if variant not in dropped.split(",")]
     points = [
-        Specification(preset(name).title, variant, harm_measurement(f"harm {variant}", question, preset(name), variant, (claim,)))
-        for name in presets
+        Specification(each.title, variant, harm_measurement(f"harm {variant}", question, each, variant, (claim,)))
+        for each in _wordings(HARM_PRESET)
         for variant in variants
     ]
     birhane = preset("birhane")
@@ -217,43 +222,39 @@ def _harm_plan(question: str, outcome: str, by: tuple[str, ...], dropped: str) -
             birhane.title, "no group words", Measurement(eight.name, question, eight, birhane.title, (claim,), outcomes=HARM_OUTCOMES)
         )
     )
-    return SpecificationPlan(question, claim, tuple(points), default=0)
+    return SpecificationPlan(question, claim, tuple(points), default=0, embedded_only=titles(HARM_PRESET))
 
 
 def _gender_plan() -> SpecificationPlan:
     claim = Claim("accuracy", ("race",), primary=False)
     question = "Gender accuracy by race under other wordings"
-    presets = (ACCURACY_PRESET, "bitton", "bitton-early", "ensemble")
+    presets = _wordings(ACCURACY_PRESET)
     two_way = [
-        _specification(name, "two labels", label_set("gender", preset(name).prompts("gender")), question, claim, "gender")
-        for name in presets
+        _specification(each, "two labels", label_set("gender", each.prompts("gender")), question, claim, "gender") for each in presets
     ]
-    by_race = [_specification(name, "race x gender, summed", _summed(name, _gender_of), question, claim, "gender") for name in presets]
-    return SpecificationPlan(question, claim, (*two_way, *by_race), default=0)
+    by_race = [_specification(each, "race x gender, summed", _summed(each, _gender_of), question, claim, "gender") for each in presets]
+    return SpecificationPlan(question, claim, (*two_way, *by_race), default=0, embedded_only=titles(ACCURACY_PRESET))
 
 
 def _race_plan() -> SpecificationPlan:
     claim = Claim("accuracy", ("race",), primary=False)
     question = "Race agreement (seven-way) by race under other wordings"
-    presets = (ACCURACY_PRESET, "bitton", "bitton-early", "ensemble")
-    seven = [
-        _specification(name, "seven labels", label_set("race", preset(name).prompts("race")), question, claim, "race") for name in presets
-    ]
-    by_gender = [_specification(name, "race x gender, summed", _summed(name, _race_of), question, claim, "race") for name in presets]
-    prompts = race_gender_age_prompts(preset(ACCURACY_PRESET))
+    presets = _wordings(ACCURACY_PRESET)
+    seven = [_specification(each, "seven labels", label_set("race", each.prompts("race")), question, claim, "race") for each in presets]
+    by_gender = [_specification(each, "race x gender, summed", _summed(each, _race_of), question, claim, "race") for each in presets]
+    prompts = race_gender_age_prompts(presets[0])
     ragp = summed("race x gender x age", prompts, {label: _race_of(label.split(", ")[0]) for label in prompts})
-    everything = _specification(ACCURACY_PRESET, "race x gender x age, summed", ragp, question, claim, "race")
-    return SpecificationPlan(question, claim, (*seven, *by_gender, everything), default=0)
+    everything = _specification(presets[0], "race x gender x age, summed", ragp, question, claim, "race")
+    return SpecificationPlan(question, claim, (*seven, *by_gender, everything), default=0, embedded_only=titles(ACCURACY_PRESET))
 
 
-def _summed(preset_name: str, answer_of: Callable[[str], str]) -> LabelSet:
-    prompts = preset(preset_name).prompts("race_gender")
+def _summed(preset_: Preset, answer_of: Callable[[str], str]) -> LabelSet:
+    prompts = preset_.prompts("race_gender")
     return summed("race x gender", prompts, {label: answer_of(label) for label in prompts})
 
 
-def _specification(preset_name: str, variant: str, labels: LabelSet, question: str, claim: Claim, truth: str) -> Specification:
-    title = preset(preset_name).title
-    return Specification(title, variant, Measurement(labels.name, question, labels, title, (claim,), truth))
+def _specification(preset_: Preset, variant: str, labels: LabelSet, question: str, claim: Claim, truth: str) -> Specification:
+    return Specification(preset_.title, variant, Measurement(labels.name, question, labels, preset_.title, (claim,), truth))
 
 
 PROBE = Probe(

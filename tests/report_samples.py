@@ -234,10 +234,10 @@ def fairface(limited=False):
 
 
 def curve(plan, seed):
-    """Return a curve whose default is its first point; the third one has a wording under which nothing can be estimated."""
+    """Return a curve over the named presets, the default first; the third one has a wording under which nothing can be estimated."""
     rng = np.random.default_rng(seed)
     points = []
-    for i, specification in enumerate(plan.specifications):
+    for i, specification in enumerate(each for each in plan.specifications if each.preset not in plan.embedded_only):
         n = 1209
         k1, k2 = round(n * (0.25 + 0.1 * rng.random())), round(n * (0.22 + 0.12 * rng.random()))
         low, high = newcombe(np.array(k1), np.array(n), np.array(k2), np.array(n), 0.05)

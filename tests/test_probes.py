@@ -5,7 +5,9 @@ import pytest
 
 import probes
 from audit.errors import UsageError
+from audit.measure.questionnaire import questionnaire
 from audit.statistics.metrics import METRICS
+from audit.statistics.specification import largest_layout
 from audit.types import LoadOptions, finding_id
 from probes import emoji, fairface
 
@@ -47,6 +49,29 @@ def test_specifications_of_a_plan_differ_and_the_default_is_a_measurement_of_the
         default = plan.specifications[plan.default].measurement
         assert len(set(keys)) == len(keys) >= 4
         assert any(default.label_set.prompts == m.label_set.prompts for m in probe.measurements)
+
+
+@pytest.mark.parametrize("probe", ALL, ids=lambda probe: probe.name)
+def test_a_curve_asks_at_least_ten_single_templates_each_with_two_variants(probe):
+    """The average of several templates is one wording more, and none of the ten."""
+    for plan in probe.specifications:
+        single = [point for point in plan.specifications if all(len(texts) == 1 for texts in point.measurement.label_set.prompts.values())]
+        presets, variants = largest_layout([(point.preset, point.variant) for point in single])
+        asked = {point.preset: tuple(point.measurement.label_set.prompts.items()) for point in single if point.variant == variants[0]}
+        assert len(presets) >= 10
+        assert len(variants) >= 2
+        assert len(set(asked.values())) >= 10  # different words, not only different names
+
+
+def test_a_generative_model_is_not_asked_the_further_templates():
+    """Crime by race: 12 prompt sets x 5 variants, and one; 8 sets are further templates, one averages: 3 x 5 + 1, and 3 manners."""
+    plan = fairface.PROBE.specifications[0]
+    asked = questionnaire(fairface.PROBE, 0).probe.specifications[0]
+
+    assert len(plan.specifications) == 61
+    assert len(asked.specifications) == 3 * 5 + 1 + 3
+    assert not set(plan.embedded_only) & {point.preset for point in asked.specifications}
+    assert plan.specifications[plan.default].preset not in plan.embedded_only
 
 
 @pytest.mark.parametrize("probe", ALL, ids=lambda probe: probe.name)

@@ -60,3 +60,13 @@ def test_an_unknown_preset_names_the_nearest():
 def test_a_missing_objective_is_named():
     with pytest.raises(UsageError, match="'race_binary'"):
         preset("birhane").prompts("race_binary")
+
+
+def test_the_same_words_under_another_template():
+    portrait = preset("plain").reworded("a photo of ", "a portrait of {label}")
+
+    assert portrait.title == "“a portrait of …” v1"
+    assert portrait.prompts("age")["0-2"] == ("a portrait of a person aged 0 to 2 years",)
+    assert list(portrait.prompts("race")) == list(preset("plain").prompts("race"))
+    with pytest.raises(UsageError, match="'A photo of a female' of preset 'bitton' does not begin with 'a photo of '"):
+        preset("bitton").reworded("a photo of ", "{label}")

@@ -96,7 +96,7 @@ def _attributes(measurement: Measurement) -> tuple[str, ...]:
 
 def _plan(plan: SpecificationPlan, seed: int) -> SpecificationPlan:
     """Ask every wording that can be asked, then the default in a shuffled order, with another instruction, and with both."""
-    kept = [(i, point) for i, point in enumerate(plan.specifications) if i == plan.default or _askable(point.measurement.label_set)]
+    kept = [(i, point) for i, point in enumerate(plan.specifications) if i == plan.default or _asked_too(point, plan)]
     points = [replace(point, measurement=_asked(point.measurement)) for _, point in kept]
     default = plan.specifications[plan.default]
     other = next(name for name in INSTRUCTIONS if name != "which")
@@ -108,7 +108,10 @@ def _plan(plan: SpecificationPlan, seed: int) -> SpecificationPlan:
     return replace(plan, specifications=tuple(points), default=[i for i, _ in kept].index(plan.default))
 
 
-def _askable(label_set: LabelSet) -> bool:
+def _asked_too(point: Specification, plan: SpecificationPlan) -> bool:
+    label_set = point.measurement.label_set
+    if point.preset in plan.embedded_only:
+        return False
     return len(label_set.labels) <= MAX_OPTIONS and all(len(texts) == 1 for texts in label_set.prompts.values())
 
 
@@ -129,6 +132,7 @@ def _in_words(seed: int, dropped: int, several: bool) -> tuple[str, ...]:
         said.append("Where a label has several prompts, only the first is its option: the mean of several texts is an idea of embeddings.")
     if dropped:
         said.append(
-            f"{dropped} wordings were left out of the wording curves: they need over {MAX_OPTIONS} options, or average several prompts."
+            f"{dropped} wordings were left out of the wording curves: they need over {MAX_OPTIONS} options, average several prompts, or "
+            "are further templates of the kind that cost an encoder a line of text, and this model a pass over every image."
         )
     return tuple(said)

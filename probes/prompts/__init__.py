@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -45,6 +45,32 @@ class Preset:
             if objective not in self.objectives:
                 raise UsageError(f"preset {self.name!r} has no prompts for {objective!r}", fix=nearest(objective, self.objectives))
         return {label: texts for objective in objectives for label, texts in self.objectives[objective].items()}
+
+    def reworded(self, opening: str, template: str) -> Preset:
+        """Return the same words under another template, named by it.
+
+        Parameters
+        ----------
+        opening : str
+            What every prompt of the preset begins with: "a photo of ".
+        template : str
+            What it becomes: "a portrait of {label}".
+
+        Raises
+        ------
+        UsageError
+            If a prompt begins in another way.
+        """
+
+        def changed(text: str) -> str:
+            if not text.startswith(opening):
+                raise UsageError(f"prompt {text!r} of preset {self.name!r} does not begin with {opening!r}")
+            return fill(template, text.removeprefix(opening))
+
+        objectives = {
+            objective: {label: tuple(map(changed, texts)) for label, texts in words.items()} for objective, words in self.objectives.items()
+        }
+        return replace(self, name=f"“{template.replace(PLACEHOLDER, '…')}”", objectives=objectives)
 
 
 def fill(template: str, words: str) -> str:
