@@ -95,6 +95,23 @@ def test_images_that_come_in_clusters_get_nothing_that_counts_them_one_by_one():
     assert len(result.counts[0].n) == 4
 
 
+def test_of_three_groups_the_clearest_pair_is_overturned_and_adjusted():
+    """C lies farthest from A, with 40 images; the verdict rests on A and B."""
+    each = {"A": (400, 2000), "B": (200, 2000), "C": (2, 40)}
+    cells = {
+        (race, age, None, answer): n // 2
+        for race, (k, of) in each.items()
+        for age in ("old", "young")
+        for answer, n in (("yes", k), ("no", of - k))
+    }
+    (finding,) = audited(cells, {"race": ("A", "B", "C"), "age": ("old", "young")}, (HARM,), YES).findings
+    assert (finding.gap.highest, finding.gap.lowest, finding.verdict) == (("A",), ("C",), "disparity")
+    assert finding.tipping == tipping_point((("A",), ("B",)), (400, 200), (2000, 2000), 0.05 / 3)
+    assert (finding.adjusted[0].first, finding.adjusted[0].second) == (("A",), ("B",))
+    assert finding.adjusted[0].difference.value == pytest.approx(0.1)
+    assert finding.effect.difference.value == finding.gap.value == pytest.approx(0.15)  # the size shown is that of the gap
+
+
 def test_an_equal_pair_has_no_tipping_point_but_a_noise_curve():
     (finding,) = two_races(400, 402, (2000, 2000)).findings
     assert (finding.verdict, finding.tipping) == ("equivalent", None)
@@ -256,7 +273,10 @@ def test_calibration_odds_and_thresholds_of_a_measurement_with_a_truth():
     assert curve.points[0].coverage == 1.0
 
 
-@pytest.mark.parametrize("scores", [np.zeros((400, 0), np.float32), np.full((400, 2), 3.0), np.full((400, 2), np.nan)])
+@pytest.mark.parametrize(
+    "scores",
+    [np.zeros((400, 0), np.float32), np.full((400, 2), 3.0), np.full((400, 2), np.nan), np.tile([1.5, -0.5], (400, 1)).clip(-0.5, 1.0)],
+)
 def test_predictions_without_probabilities_have_all_but_confidence(scores):
     result = recognised(scores=scores)
     assert (result.measurements[0].calibration, result.measurements[0].open_decisions, result.threshold_curves) == ((), None, ())
