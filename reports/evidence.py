@@ -168,7 +168,7 @@ def _chosen(finding: Finding) -> str:
         return "no disparity to overturn"
     tipping = finding.tipping
     if tipping is None:
-        return "the largest pair is not clear by itself"
+        return "no pair is clear by itself"
     n = phrases.rate_of(finding, tipping.worst).n
     return f"{count(tipping.images)} of {count(n)} labels of {phrases.group(tipping.worst)} ({percent(tipping.share, 1)})"
 

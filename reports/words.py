@@ -114,8 +114,18 @@ def headline(finding: Finding, audit: AuditResult) -> str:
     first, second = (rate_of(finding, levels) for levels in order)
     return (
         f"{subject(finding, audit)} is {_rate_for(first)} against {_rate_for(second)}: gap {gap_text(finding)}, "
-        f"{_p_text(finding)}; chance alone gives up to {points(gap.null_95, gap_places(finding))}.{_after(finding)}"
+        f"{_p_text(finding)}; chance alone gives up to {points(gap.null_95, gap_places(finding))}."
+        f"{_clearest(finding)}{_after(finding)}"
     )
+
+
+def _clearest(finding: Finding) -> str:
+    """Name the pair that the test is of, where it rejects and the pair is another than the widest."""
+    ends = finding.gap and finding.gap.clearest
+    if not finding.pairs or not finding.gap or not ends or ends == (finding.gap.highest, finding.gap.lowest):
+        return ""
+    first, second = (rate_of(finding, levels) for levels in (ends[::-1] if finding.better == "high" else ends))
+    return f" Clearest for their numbers of images: {_rate_for(first)} against {_rate_for(second)}."
 
 
 def _rate_for(cell: Rate) -> str:

@@ -55,6 +55,16 @@ def test_a_better_low_accuracy_comes_first_and_a_selection_rate_has_no_better_si
     )
 
 
+def test_a_headline_names_the_pair_that_the_test_is_of_where_another_is_wider(faces):
+    crime = by_id(faces, "harm-21/selection_rate[crime-related]/race")
+    assert "Clearest" not in words.headline(crime, faces)
+    other = replace(crime, gap=replace(crime.gap, clearest=(("White",), ("Black",))))
+    assert re.search(
+        r"chance alone gives up to [\d.]+ points\. Clearest for their numbers of images: 24\.9 % .* for White \(n = 2,085\) against .* for Black",
+        plain(words.headline(other, faces)),
+    )
+
+
 def test_an_inconclusive_finding_says_what_could_have_been_missed(emoji):
     sentence = plain(words.headline(by_id(emoji, "occupation/accuracy/tone"), emoji))
 
