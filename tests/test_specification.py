@@ -173,6 +173,8 @@ def test_of_layouts_of_one_size_the_one_with_more_presets_counts():
     assert largest_layout([*wide, ("c", "x"), ("c", "y")]) == (("a", "b", "c"), ("x", "y"))
     assert largest_layout([(p, v) for p in "ab" for v in "xy"] + [(p, v) for p in "cd" for v in "zw"]) == (("a", "b"), ("x", "y"))
     assert largest_layout([("a", "x"), ("b", "x"), ("c", "y")]) == ((), ())
+    own = [("a", "x"), ("a", "y"), ("a", "z"), ("b", "x"), ("b", "y"), ("b", "w")]  # what both met is less than either met
+    assert largest_layout(own) == (("a", "b"), ("x", "y"))
 
 
 def test_a_wording_without_an_effect_is_outside_the_layout():
