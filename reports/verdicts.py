@@ -44,7 +44,7 @@ def concluded(audit: AuditResult) -> Concluded:
         return Concluded(word, "Only a sample of the images was audited.")
     clauses = {**_OF_AUDIT, "not estimable": _too_few(audit.data.cluster)}
     if audit.verdict == "inconclusive" and "equivalent" in found:
-        return Concluded(word, f"No disparity is shown. {_said('equivalent', found, clauses)}; the rest is open.")
+        return Concluded(word, f"No question that counts shows a disparity. {_said('equivalent', found, clauses)}; the rest is open.")
     return Concluded(word, _open_or_settled(audit.verdict, "inconclusive", found, clauses))
 
 
@@ -63,7 +63,7 @@ def compared(comparison: Comparison) -> Concluded:
         return Concluded(word, f"{_said('no change that matters', found, clauses)}. A larger gap is still there.")
     if comparison.verdict == "cannot tell" and "no change that matters" in found:
         unchanged = _said("no change that matters", found, clauses)
-        return Concluded(word, f"No gap is shown to have changed by more than the tolerance. {unchanged}; the rest is open.")
+        return Concluded(word, f"No gap that counts is shown to have changed by more than the tolerance. {unchanged}; the rest is open.")
     return Concluded(word, _open_or_settled(comparison.verdict, "cannot tell", found, clauses))
 
 

@@ -62,12 +62,12 @@ DIFFERENT = "the model treats some groups differently, by more than chance expla
         (
             ("inconclusive", "equivalent", "inconclusive", "equivalent"),
             "Inconclusive",
-            f"No disparity is shown. In 2 of 4 questions that count, {WITHIN}; the rest is open.",
+            f"No question that counts shows a disparity. In 2 of 4 questions that count, {WITHIN}; the rest is open.",
         ),
         (
             ("equivalent", "not estimable"),
             "Inconclusive",
-            f"No disparity is shown. In 1 of 2 questions that count, {WITHIN}; the rest is open.",
+            f"No question that counts shows a disparity. In 1 of 2 questions that count, {WITHIN}; the rest is open.",
         ),
         (
             ("inconclusive", "inconclusive", "not estimable"),
@@ -101,9 +101,10 @@ def test_no_sentence_denies_what_was_shown(verdicts):
         assert verdicts.count("inconclusive") == len(verdicts) or f"In {verdicts.count('inconclusive')} of {len(verdicts)} " in said
     if "less than the tolerance" in said:
         assert verdicts.count("equivalent") == len(verdicts) or f"In {verdicts.count('equivalent')} of {len(verdicts)} " in said
-    assert ("No disparity is shown" in said) <= ("disparity" not in verdicts)
+    assert ("No question that counts shows a disparity" in said) <= ("disparity" not in verdicts)
     assert ("treats some groups differently" in said) == ("disparity" in verdicts)
     assert ("context" in said) == (not verdicts)
+    assert "No disparity" not in said  # the context shows one
 
 
 CHANGED = [mix for n in range(4) for mix in itertools.combinations_with_replacement(BY_CHANGE, n)]
@@ -115,7 +116,7 @@ def test_no_sentence_about_a_change_denies_what_was_shown(verdicts, facts):
 
     if "neither a change" in said:
         assert set(verdicts) <= {"cannot tell", "not estimable"}
-    if "No gap is shown to have changed" in said:
+    if "No gap that counts is shown to have changed" in said:
         assert not set(verdicts) & {"gap reversed", "gap grew", "gap shrank"}
         assert f"In {verdicts.count('no change that matters')} of {len(verdicts)} questions" in said
     assert ("changed places" in said) == ("gap reversed" in verdicts)
@@ -128,8 +129,8 @@ def test_the_verdict_of_a_comparison_in_words(facts):
     mixed = compared(comparison_of(facts, "cannot tell", "no change that matters"))
     assert mixed.word == "Cannot tell"
     assert mixed.sentence == (
-        "No gap is shown to have changed by more than the tolerance. In 1 of 2 questions that count, every difference between two groups "
-        "compared is shown to have changed by less than the tolerance; the rest is open."
+        "No gap that counts is shown to have changed by more than the tolerance. In 1 of 2 questions that count, every difference between "
+        "two groups compared is shown to have changed by less than the tolerance; the rest is open."
     )
     assert compared(comparison_of(facts, "gap grew", "gap shrank")).sentence == "Some gaps grew and others shrank."
     assert compared(comparison_of(facts, "gap shrank", "cannot tell")).sentence == (
