@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from filelock import FileLock, Timeout
 
 from audit.errors import MachineError, UsageError
@@ -212,8 +211,8 @@ def cluster_column(result: AuditResult, predictions: Predictions) -> str | None:
     if predictions.cluster_names is None:
         return None
     # Identifiers that occur more than once may be the clusters themselves.
-    same = predictions.attributes.index.equals(pd.Index(predictions.cluster_names.take(predictions.cluster)))
-    return "id" if same else column_of(name)
+    ids, names = predictions.attributes.index, predictions.cluster_names.take(predictions.cluster)
+    return "id" if bool((ids.array == names).all()) else column_of(name)
 
 
 def _table(result: AuditResult, measurement: str, predictions: Predictions) -> pa.Table:
