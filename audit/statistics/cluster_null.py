@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import product
 from math import factorial, prod
 from typing import TYPE_CHECKING, Literal
@@ -102,9 +103,15 @@ def _within(table: ClusterTable, draws: int, rng: np.random.Generator) -> Float[
         if len(places) > 1 and counts.size > _TOGETHER * counts.sum():
             total += _scattered(lots, places, counts, total.shape, rng)
             continue
+        there = np.zeros((len(places), size, table.n.shape[1]))
+        there[np.arange(len(places))[:, None], np.arange(size), np.array(places)] = 1
         for drawn, often in _dealt(counts, draws, rng):
-            for (lot, blocks), (place, where) in product(enumerate(lots), enumerate(places)):
-                total[:, drawn][:, :, list(where)] += _exchanged(blocks, often[:, lot, place], int(counts[lot].sum()), rng)
+            together = max(1, _CELLS // max(1, len(often) * _ARRANGEMENTS))
+            for (lot, blocks), start in product(enumerate(lots), range(0, len(places), together)):
+                some = often[:, lot, start : start + together]
+                sums = _exchanged(blocks, some.ravel(), int(counts[lot].sum()), rng)
+                to = there[start : start + together].reshape(-1, table.n.shape[1])
+                total[:, drawn] += sums.reshape(2, len(some), -1) @ to
     return np.asarray(total[0] / total[1])
 
 
@@ -142,19 +149,24 @@ def _scattered(
 
 def _exchanged(blocks: Blocks, often: Int[np.ndarray, "b"], clusters: int, rng: np.random.Generator) -> Float[np.ndarray, "2 b s"]:
     """Arrange the blocks of so many equal clusters, in each draw, at random; sums over the clusters of events and of images."""
-    different, numbers = np.unique(np.array(blocks), axis=0, return_counts=True)
-    ways = factorial(len(blocks)) // prod(map(factorial, numbers.tolist()))
+    numbers = Counter(blocks)
+    different, times = np.array(list(numbers)), tuple(numbers.values())
+    ways = factorial(len(blocks)) // prod(map(factorial, times))
     if ways <= min(_ARRANGEMENTS, 16 * clusters):
-        listed = np.array(list(_arrangements(tuple(numbers.tolist()))))
-        each = rng.multinomial(often, np.full(ways, 1 / ways))
-        return np.stack([each @ different[listed, part] for part in (0, 1)]).astype(float)
-    order = np.repeat(np.arange(len(different)), numbers)
+        each = rng.multinomial(often, np.full(ways, 1 / ways)).astype(float)
+        return np.stack([each @ different[_listed(times), part] for part in (0, 1)])
+    order = np.repeat(np.arange(len(different)), times)
     total = np.zeros((2, len(often), len(blocks)))
     for done in range(int(often.max())):
         there = np.flatnonzero(often > done)
         place = rng.permuted(np.broadcast_to(order, (len(there), len(order))), axis=1)
         total[:, there] += np.moveaxis(different[place], 2, 0)
     return total
+
+
+@cache
+def _listed(numbers: tuple[int, ...]) -> Int[np.ndarray, "w s"]:
+    return np.array(list(_arrangements(numbers)))
 
 
 def _arrangements(numbers: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
