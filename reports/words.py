@@ -120,10 +120,13 @@ def headline(finding: Finding, audit: AuditResult) -> str:
 
 
 def _clearest(finding: Finding) -> str:
-    """Name the pair that the test is of, where it rejects and the pair is another than the widest."""
+    """Name the pair that the test is of, where it rejects and the widest is another, or no wider than chance makes some pair."""
     ends = finding.gap and finding.gap.clearest
-    if not finding.pairs or not finding.gap or not ends or ends == (finding.gap.highest, finding.gap.lowest):
+    if not finding.pairs or not finding.gap or not ends:
         return ""
+    if ends == (finding.gap.highest, finding.gap.lowest):
+        thin = " Chance gives so much only where a group is small; for these two it is clear that they differ."
+        return thin if finding.gap.value <= finding.gap.null_95 else ""
     first, second = (rate_of(finding, levels) for levels in (ends[::-1] if finding.better == "high" else ends))
     return f" Clearest for their numbers of images: {_rate_for(first)} against {_rate_for(second)}."
 

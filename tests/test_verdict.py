@@ -134,6 +134,7 @@ def test_a_thin_group_hides_no_difference():
     concluded, _, _ = rule({"a": (4500, 5000), "b": (4000, 5000), "c": (26, 30)})
     assert concluded.gap.null_95 > concluded.gap.value == pytest.approx(0.1)
     assert (concluded.gap.clearest, concluded.verdict, concluded.exceeds_tolerance) == ((("a",), ("b",)), "disparity", True)
+    assert "Chance gives so much only where a group is small" in concluded.reason
     assert concluded.gap.low == newcombe(4500, 5000, 4000, 5000, 0.05 / 3)[0]
 
 
