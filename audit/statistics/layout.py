@@ -34,8 +34,9 @@ def variance_shares(effects: Float[np.ndarray, "t s"]) -> VarianceShares | None:
     --------
     Wording moves the effect by +-2, the label set by +-1: sums of squares 16 and 4.
 
-    >>> variance_shares(np.array([[1.0, 3.0], [-3.0, -1.0]]))
-    VarianceShares(wording=0.8, label_set=0.2, interplay=0.0)
+    >>> found = variance_shares(np.array([[1.0, 3.0], [-3.0, -1.0]]))
+    >>> found.wording, found.label_set, found.interplay
+    (0.8, 0.2, 0.0)
     """
     if not np.isfinite(effects).all():
         raise ValueError("variance shares need the effect of every specification")
