@@ -138,7 +138,7 @@ ALIKE = [
 
 def judged(what: str, share: float, low: float, high: float, number: int) -> str:
     """Print a share of `number` draws beside what it must be; return "met", "within error" or "NOT MET"."""
-    bound = high if share > high else low
+    bound = min((each for each in (low, high) if 0 < each < 1), key=lambda each: abs(each - share))
     error = 2 * np.sqrt(bound * (1 - bound) / number)
     word = "met" if low <= share <= high else "within error" if low - error <= share <= high + error else "NOT MET"
     print(f"  {what:<66} {share:7.4f}   {low:.3f} to {high:.3f}, 2 SE {error:.3f}, of {number:<7} {word}", flush=True)

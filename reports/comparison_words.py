@@ -31,7 +31,8 @@ VERDICTS: dict[Overall, VerdictWords] = {
     ),
     "no change that matters": VerdictWords(
         "No change that matters",
-        "Every difference between two groups compared is shown to have changed by less than the tolerance. A larger gap is still there.",
+        "Every difference between two groups compared is shown to have changed by less than the tolerance. "
+        "A larger gap, where there was one, is still there.",
     ),
     "cannot tell": VerdictWords(
         "Cannot tell",

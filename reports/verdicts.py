@@ -60,7 +60,7 @@ def compared(comparison: Comparison) -> Concluded:
     if comparison.verdict == "mixed":
         return Concluded(word, "Some gaps grew and others shrank.")
     if comparison.verdict == "no change that matters":
-        return Concluded(word, f"{_said('no change that matters', found, clauses)}. A larger gap is still there.")
+        return Concluded(word, f"{_said('no change that matters', found, clauses)}. A larger gap, where there was one, is still there.")
     if comparison.verdict == "cannot tell" and "no change that matters" in found:
         unchanged = _said("no change that matters", found, clauses)
         return Concluded(word, f"No gap that counts is shown to have changed by more than the tolerance. {unchanged}; the rest is open.")
