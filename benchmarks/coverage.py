@@ -89,9 +89,9 @@ def nearest(mass: np.ndarray) -> tuple[float, float]:
     above .975, no interval whatever covers this rate in .93 to .975 of all samples.
     """
     sums = np.concatenate([[0.0], mass.cumsum()])
-    ends = np.searchsorted(sums, sums + 0.93)
-    within = ends < len(sums)
-    return float((sums[ends - 1] - sums)[within].max()), float((sums[ends[within]] - sums[within]).min())
+    ends = np.searchsorted(sums, sums + 0.93)  # the last places have too little behind them: to the end is below
+    reaches = ends < len(sums)
+    return float((sums[ends - 1] - sums).max()), float((sums[ends[reaches]] - sums[reaches]).min())
 
 
 def differences(source: np.random.Generator, runs: int) -> None:
