@@ -125,10 +125,10 @@ def _clearest(finding: Finding) -> str:
     if not finding.pairs or not finding.gap or not ends:
         return ""
     if ends == (finding.gap.highest, finding.gap.lowest):
-        thin = " Chance gives so much only where a group is small; for these two it is clear that they differ."
+        thin = " Chance gives so much only between groups that it moves further than these two, which clearly differ."
         return thin if finding.gap.value <= finding.gap.null_95 else ""
     first, second = (rate_of(finding, levels) for levels in (ends[::-1] if finding.better == "high" else ends))
-    return f" Clearest for their numbers of images: {_rate_for(first)} against {_rate_for(second)}."
+    return f" Clearest, beside what chance moves them by: {_rate_for(first)} against {_rate_for(second)}."
 
 
 def _rate_for(cell: Rate) -> str:

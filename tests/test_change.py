@@ -292,6 +292,17 @@ def test_a_cluster_is_one_case_whatever_the_number_of_its_images():
     assert other.p == 1.0
 
 
+def test_clusters_of_a_group_that_is_left_out_are_left_out():
+    """Twenty clusters in each of three groups; of the first two nothing is to be told from the third's."""
+    cells = np.zeros((60, 3, 4), int)
+    cells[np.arange(60), np.repeat([0, 1, 2], 20)] = [3, 1, 2, 1]
+    two = clustered(cells).of([0, 1])
+    assert two.kinds.often.sum() == 40
+    alone = clustered(cells[:40, :2])
+    assert gap_change(two, SETTINGS, generator(0, "x")) == gap_change(alone, SETTINGS, generator(0, "x"))
+    assert two.units(after=True).null(999, generator(0, "x")).p <= 1.0  # it stopped at clusters without an image
+
+
 def test_a_change_in_every_cluster_is_shown():
     rises, stays = [3, 0, 2, 0], [5, 0, 0, 0]
     change = judged(clustered([[rises, stays] for _ in range(20)]))

@@ -134,14 +134,14 @@ def test_a_thin_group_hides_no_difference():
     concluded, _, _ = rule({"a": (4500, 5000), "b": (4000, 5000), "c": (26, 30)})
     assert concluded.gap.null_95 > concluded.gap.value == pytest.approx(0.1)
     assert (concluded.gap.clearest, concluded.verdict, concluded.exceeds_tolerance) == ((("a",), ("b",)), "disparity", True)
-    assert "Chance gives so much only where a group is small" in concluded.reason
+    assert "Chance gives so much only between groups that it moves further" in concluded.reason
     assert concluded.gap.low == newcombe(4500, 5000, 4000, 5000, 0.05 / 3)[0]
 
 
 def test_where_a_thin_group_lies_farthest_the_reason_names_the_clearest_pair():
     concluded, _, _ = rule({"a": (4500, 5000), "b": (4000, 5000), "c": (22, 30)})
     assert (concluded.gap.highest, concluded.gap.lowest, concluded.gap.clearest) == (("a",), ("c",), (("a",), ("b",)))
-    assert "90.0 % (a, n = 5,000) and 80.0 % (b, n = 5,000) differ most clearly" in concluded.reason
+    assert "by, 90.0 % (a, n = 5,000) and 80.0 % (b, n = 5,000) differ most clearly" in concluded.reason
     assert concluded.gap.low > 0.08  # of a and b; that of a and c holds 0
     assert "by how much is not" not in concluded.reason
 

@@ -59,12 +59,10 @@ def test_a_headline_names_the_pair_that_the_test_is_of_where_another_is_wider(fa
     crime = by_id(faces, "harm-21/selection_rate[crime-related]/race")
     assert "Clearest" not in words.headline(crime, faces)
     thin = replace(crime, gap=replace(crime.gap, clearest=(crime.gap.highest, crime.gap.lowest), null_95=0.5))
-    assert words.headline(thin, faces).endswith(
-        "Chance gives so much only where a group is small; for these two it is clear that they differ."
-    )
+    assert words.headline(thin, faces).endswith("only between groups that it moves further than these two, which clearly differ.")
     other = replace(crime, gap=replace(crime.gap, clearest=(("White",), ("Black",))))
     assert re.search(
-        r"up to [\d.]+ points\. Clearest for their numbers of images: 24\.9 % .* for White \(n = 2,085\) against .* for Black",
+        r"up to [\d.]+ points\. Clearest, beside what chance moves them by: 24\.9 % .* for White \(n = 2,085\) against .* for Black",
         plain(words.headline(other, faces)),
     )
 

@@ -47,6 +47,12 @@ class Kinds:
         """Images gained less images lost, in the place of events."""
         return ClusterTable(self.cells[..., ONLY_AFTER] - self.cells[..., ONLY_BEFORE], self.n, self.often)
 
+    def of(self, places: Sequence[int]) -> Kinds:
+        """Return some of the groups, and the kinds that have images in them."""
+        cells = self.cells[:, places]
+        kept = cells.any(axis=(1, 2))
+        return Kinds(cells[kept], self.often[kept])
+
     @property
     def reach(self) -> Int[np.ndarray, "g"]:
         """Clusters with images in each group."""
@@ -95,8 +101,8 @@ class JointCounts:
         return self.of([i for i, status in enumerate(self.statuses(fewest)) if status == "ok"])
 
     def of(self, places: Sequence[int]) -> JointCounts:
-        """Return some of the groups."""
-        kinds = None if self.kinds is None else Kinds(self.kinds.cells[:, places], self.kinds.often)
+        """Return some of the groups, and the clusters that have images in them."""
+        kinds = None if self.kinds is None else self.kinds.of(places)
         return JointCounts(tuple(self.groups[i] for i in places), self.cells[places], self.images[places], kinds)
 
     def together(self) -> JointCounts:

@@ -13,7 +13,7 @@ from audit.statistics.units import FEWEST_CLUSTERS
 from audit.types import Group, Settings
 
 LIMITED = "LIMITED RUN: a sample of the images settles nothing."
-_ONLY_THIN = "Chance gives so much only where a group is small; for these two it is clear that they differ."
+_ELSEWHERE = "Chance gives so much only between groups that it moves further than these two, which clearly differ."
 _NAMED = 5
 """Groups outside the comparison that a sentence names; it counts the others."""
 _PHRASES: tuple[tuple[Verdict, str, str], ...] = (
@@ -86,10 +86,10 @@ def _clearest(finding: Finding, gap: Gap) -> list[str]:
     if gap.clearest is None:
         return []
     if gap.clearest == (gap.highest, gap.lowest):
-        return [_ONLY_THIN] if gap.value <= gap.null_95 else []
+        return [_ELSEWHERE] if gap.value <= gap.null_95 else []
     cells = {rate.group: rate for rate in finding.by_group}
     high, low = (_rate(cells[group]) for group in gap.clearest)
-    return [f"For their numbers of images {high} and {low} differ most clearly, and the test is of these."]
+    return [f"Beside what chance moves them by, {high} and {low} differ most clearly: the test is of these."]
 
 
 def _all_within(finding: Finding, gap: Gap, alpha: float) -> bool:

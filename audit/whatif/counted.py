@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from audit.errors import DataError, UsageError
-from audit.statistics.joint import BOTH, NEITHER, ONLY_AFTER, ONLY_BEFORE, JointCounts, Kinds, cluster_kinds
+from audit.statistics.joint import BOTH, NEITHER, ONLY_AFTER, ONLY_BEFORE, JointCounts, cluster_kinds
 from audit.statistics.rows import row_codes, row_events
 from audit.types import UNKNOWN
 
@@ -76,7 +76,7 @@ def count(before: Predictions, after: Predictions, judge: Judge) -> Counted:
         enough = np.array([status == "ok" for status in by_image], bool) & (joint.kinds.reach > 1)
     used = np.flatnonzero(enough).tolist()
     left = tuple(groups[i] for i in np.flatnonzero(~enough))
-    return Counted(_without_strangers(joint.of(used)), moved[enough], left, judged)
+    return Counted(joint.of(used), moved[enough], left, judged)
 
 
 def count_together(
@@ -108,11 +108,3 @@ def _joint(
         return JointCounts(groups, cells, images)
     owner = own_cases(attributes[cluster]).reset_index(drop=True)
     return JointCounts(groups, cells, images, cluster_kinds(owner, places, counted.astype(np.int64), len(groups)))
-
-
-def _without_strangers(joint: JointCounts) -> JointCounts:
-    """Leave out clusters that no compared group has an image in."""
-    if joint.kinds is None:
-        return joint
-    rows = joint.kinds.n.sum(axis=1) > 0
-    return JointCounts(joint.groups, joint.cells, joint.images, Kinds(joint.kinds.cells[rows], joint.kinds.often[rows]))
