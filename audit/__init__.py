@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from audit.api import Audit, audit, load
-    from audit.changes import Changes, load_changes
+    from audit.api import Audit, Changes, audit, load, load_changes
 
 __version__ = "0.1.0"
 __all__ = ["Audit", "Changes", "__version__", "audit", "load", "load_changes"]
@@ -14,12 +13,8 @@ __all__ = ["Audit", "Changes", "__version__", "audit", "load", "load_changes"]
 
 def __getattr__(name: str) -> Any:
     # Imported when asked for: `--help` must not pay for it.
-    if name in ("Audit", "audit", "load"):
+    if name in __all__:
         from audit import api
 
         return getattr(api, name)
-    if name in ("Changes", "load_changes"):
-        from audit import changes
-
-        return getattr(changes, name)
     raise AttributeError(f"module 'audit' has no attribute {name!r}")

@@ -20,11 +20,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import audit
-from audit.arguments import Parser, error_rate, positive, share
+from audit.cli.parser import Parser, error_rate, positive, share
 from audit.errors import AuditError, UsageError
 
 if TYPE_CHECKING:
-    from audit.comparison_sides import Audited
+    from audit.comparison.sides import Audited
     from audit.types import Settings
 
 PROGRAM = "python -m audit.compare"
@@ -102,12 +102,12 @@ def _report(message: str, code: int, debug: bool) -> int:
 
 def run(arguments: argparse.Namespace, words: tuple[str, ...]) -> int:
     """Audit what is no finished audit yet, compare, write the directory, print what changed."""
-    from audit import outputs
-    from audit.comparison_engine import compare
-    from audit.comparison_finished import put_together, write
-    from audit.comparison_sides import distinct_names, read
-    from audit.finished import Clock
-    from reports.comparison_summary import terminal
+    from audit.comparison.engine import compare
+    from audit.comparison.sides import distinct_names, read
+    from audit.output import directory as outputs
+    from audit.output.audit import Clock
+    from audit.output.comparison import put_together, write
+    from reports.exports.comparison_summary import terminal
 
     clock = Clock.start()
     specs = [side for side in arguments.sides if not _is_finished(side)]
@@ -144,7 +144,7 @@ def _check_words(arguments: argparse.Namespace, specs: Sequence[str]) -> None:
 
 
 def _default_directory(sides: Sequence[str], now: dt.datetime) -> Path:
-    from audit import outputs
+    from audit.output import directory as outputs
 
     short = ["-".join(Path(side.removeprefix("hf:")).parts[-2:]).removesuffix(".pt") or side for side in sides]
     name = [f"{short[0]}-against-{short[1]}"] if len(short) == 2 else short
@@ -154,7 +154,7 @@ def _default_directory(sides: Sequence[str], now: dt.datetime) -> Path:
 @contextlib.contextmanager
 def _claimed(directory: Path) -> Iterator[None]:
     """Take the directory for this process, and leave STATUS and run.log saying how it ended."""
-    from audit import outputs
+    from audit.output import directory as outputs
 
     outputs.open_directory(directory)
     status = "failed"

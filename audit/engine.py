@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from audit.embed import embed_images, embed_texts
+from audit.embedding.embed import embed_images, embed_texts
 from audit.errors import UsageError, nearest
-from audit.interview import interview
+from audit.measure.interview import interview
 from audit.measure.zero_shot import predict
-from audit.results import AuditResult, DataRecord, MeasurementRecord, ProbeRecord
-from audit.statistics.beside import beside
+from audit.records.results import AuditResult, DataRecord, MeasurementRecord, ProbeRecord
+from audit.statistics.counts.cells import count_record
+from audit.statistics.evidence.collect import beside
+from audit.statistics.evidence.prompt_sensitivity import specification_curve
 from audit.statistics.findings import conclude, findings
-from audit.statistics.paired import paired_findings
-from audit.statistics.specification import specification_curve
-from audit.statistics.tables import count_record
+from audit.statistics.paired.findings import paired_findings
 from audit.types import UNKNOWN, Answerer, Dataset, Encoder, Exclusion, Measurement, ModelRecord, Predictions, Probe, Settings
 from audit.whatif.explore import Material, chosen_methods, explore
 

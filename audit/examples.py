@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from audit.data.images import decode
-from audit.results import Example
+from audit.records.results import Example
 
 if TYPE_CHECKING:
     from audit.engine import Audited

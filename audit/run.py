@@ -18,15 +18,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from audit.arguments import PROGRAM, parser
+from audit.cli.parser import PROGRAM, parser
 from audit.errors import AuditError, DataError, UsageError
-from audit.slicing import with_slices
+from audit.measure.slices import with_slices
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from audit.engine import Audited
-    from audit.gatekeeping import Gatekeeper
+    from audit.api.gate_set import Gatekeeper
     from audit.types import Dataset, Probe, Settings
 
 LOG = logging.getLogger("audit")
@@ -114,10 +114,10 @@ def _check_together(arguments: argparse.Namespace) -> None:
 
 def run(arguments: argparse.Namespace, chosen: Sequence[Probe], words: tuple[str, ...]) -> int:
     """Audit every model with every probe, write the directory, print what was found."""
-    from audit import outputs
-    from audit.finished import Clock, put_together, write
-    from audit.gatekeeping import gatekeeper
-    from reports.summary import terminal
+    from audit.api.gate_set import gatekeeper
+    from audit.output import directory as outputs
+    from audit.output.audit import Clock, put_together, write
+    from reports.exports.summary import terminal
 
     clock = Clock.start()
     asked = [measurement for probe in chosen for measurement in probe.measurements]
@@ -145,11 +145,11 @@ def run(arguments: argparse.Namespace, chosen: Sequence[Probe], words: tuple[str
 def _audit_all(
     arguments: argparse.Namespace, chosen: Sequence[Probe], settings: Settings, directory: Path, gates: Gatekeeper
 ) -> list[Audited]:
-    from audit.cache import default_root
-    from audit.controls import with_twin
-    from audit.encoders import by_model, load
+    from audit.embedding.cache import default_root
     from audit.engine import audit as run_audit
     from audit.examples import with_examples
+    from audit.models.load import by_model, load
+    from audit.untrained_control import with_twin
 
     # Before any model: what is wrong with the data is told in a second, not after minutes of reading weights.
     datasets = [_load_data(probe, arguments) for probe in chosen]
@@ -172,9 +172,9 @@ def _audit_all(
 
 def _audit_file(arguments: argparse.Namespace, chosen: Sequence[Probe], settings: Settings, directory: Path) -> list[Audited]:
     from audit.data.exclusion import read_list
-    from audit.data.predictions import Wanted, load_predictions
-    from audit.elsewhere import Plan, audit_predictions, leave_out, slices
-    from audit.stated_rule import Asking, parse_outcome
+    from audit.external import Plan, audit_predictions, leave_out, slices
+    from audit.predictions.default_claims import Asking, parse_outcome
+    from audit.predictions.read import Wanted, load_predictions
 
     asking = Asking(tuple(map(parse_outcome, arguments.outcome or ())), arguments.depth or 2)
     plan = Plan(tuple(chosen), asking, arguments.cluster)
@@ -220,7 +220,7 @@ def _short_name(spec: str) -> str:
 @contextmanager
 def _logged(directory: Path) -> Iterator[None]:
     """Log to stderr, and from `_open` on to the directory; leave STATUS saying how it ended."""
-    from audit import outputs
+    from audit.output import directory as outputs
 
     LOG.setLevel(logging.DEBUG)
     _log_to(logging.StreamHandler(sys.stderr), "%(message)s", logging.INFO)
@@ -250,7 +250,7 @@ def _log_to(handler: logging.Handler, layout: str, level: int) -> None:
 
 def _open(directory: Path) -> None:
     """Take the directory and begin its log, once there is something to write."""
-    from audit import outputs
+    from audit.output import directory as outputs
 
     if any(isinstance(handler, logging.FileHandler) for handler in LOG.handlers):
         return

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from jaxtyping import Float, Int
     from PIL import Image
 
-    from audit.planned import WhatIfPlan
+    from audit.plans import WhatIfPlan
 
 Better = Literal["high", "low", "neither"]
 Group = tuple[str, ...]

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from audit.statistics.change import all_changes_within, gap_change, pair_changes
-from audit.statistics.joint import JointCounts
+from audit.comparison.change import all_changes_within, gap_change, pair_changes
+from audit.statistics.paired.joint import JointCounts
 from audit.types import Settings
 
 FACES = (2085, 1556, 1516, 1550, 1415, 1209, 1623)

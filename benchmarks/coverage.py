@@ -12,20 +12,20 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binom
 
-from audit.statistics.adjustment import Strata, mantel_haenszel
-from audit.statistics.calibration import calibration
-from audit.statistics.clearest import clearness, sampling_errors
-from audit.statistics.clusters import cluster_table, clustered_rates
-from audit.statistics.confidence import Judged
-from audit.statistics.counts import GroupedCounts
-from audit.statistics.effects import ratio
-from audit.statistics.equalised_odds import odds_difference
+from audit.statistics.counts.count_table import GroupedCounts
 from audit.statistics.equivalence import farthest, reach
+from audit.statistics.evidence.adjustment import Strata, mantel_haenszel
+from audit.statistics.evidence.calibration import calibration
+from audit.statistics.evidence.confidence import Judged
+from audit.statistics.evidence.effect_size import ratio
+from audit.statistics.evidence.equalized_odds import odds_difference
+from audit.statistics.evidence.label_noise import Rules, verdict_on
 from audit.statistics.findings import conclude, findings
 from audit.statistics.intervals import newcombe, wilson
-from audit.statistics.label_noise import Rules, verdict_on
+from audit.statistics.most_significant import clearness, sampling_errors
 from audit.statistics.multiplicity import holm
 from audit.statistics.null import between_group_variance, gap_test, generator
+from audit.statistics.units.clusters import cluster_table, clustered_rates
 from audit.types import Claim, LabelSet, Measurement, Predictions, Settings
 
 RACES = np.array([2085, 1623, 1556, 1550, 1516, 1415, 1209])

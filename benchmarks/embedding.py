@@ -16,9 +16,9 @@ from PIL import Image
 from tokenizers.pre_tokenizers import ByteLevel
 from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel, CLIPTokenizer, pipeline
 
-from audit.embed import embed_images, embed_texts
-from audit.encoders import load
+from audit.embedding.embed import embed_images, embed_texts
 from audit.measure.zero_shot import cosine_scores, probabilities
+from audit.models.load import load
 from audit.types import Dataset
 from probes.prompts import preset
 

@@ -41,9 +41,9 @@ def accuracies(path: Path) -> tuple[tuple[float, int], tuple[float, int]]:
     """Return accuracy and number of the drawings with a skin tone: those withheld, then the others."""
     import torch
 
-    from contrastive.checkpoint import load
+    from contrastive.checkpoint.file import load
     from contrastive.data.emoji import OCCUPATIONS, load_emoji, withheld
-    from contrastive.data.pictures import open_rgb
+    from contrastive.data.images import open_rgb
 
     checkpoint = load(path)
     if "less 60 of the 300 combinations" not in (checkpoint.data_card or ""):

@@ -19,7 +19,7 @@ ROUNDS = int(os.environ.get("ROUNDS", "5"))
 PICTURE = "from PIL import Image; image = Image.new('RGB', (320, 240), (200, 120, 40))"
 OURS = f"""
 {PICTURE}
-from audit.encoders import load
+from audit.models.load import load
 encoder = load({{path!r}}, model_args={{stated}})
 print(encoder.encode_images([image])[0, :3])
 """
@@ -66,10 +66,10 @@ def write_files(folder: Path) -> None:
     from safetensors.torch import save_file
     from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel, CLIPTokenizer
 
-    from contrastive.model import CLIP, portable_state
-    from contrastive.names import to_hugging_face
-    from contrastive.presets import PRESETS
-    from contrastive.tokenizer import clip_tokenizer
+    from contrastive.formats.weight_names import to_hugging_face
+    from contrastive.model.clip import CLIP, portable_state
+    from contrastive.model.presets import PRESETS
+    from contrastive.model.tokenizer import clip_tokenizer
 
     state = portable_state(CLIP(PRESETS["ViT-B/32"], torch.Generator().manual_seed(0)))
     torch.save({"epoch": 1, "state_dict": {f"module.{name}": tensor for name, tensor in state.items()}}, folder / "train.pt")

@@ -81,7 +81,8 @@ def measure(kind: str, variant: str, pairs: int, width: int, tile: int | None) -
 
 def make_step(kind: str, variant: str, tile: int | None) -> Callable[..., float]:
     """Return a function that takes features and scalars through one forward and backward pass."""
-    from contrastive import losses, tiled
+    from contrastive.loss import dense as losses
+    from contrastive.loss import tiled
 
     def step(image_nd, text_nd, logit_scale, logit_bias):  # type: ignore[no-untyped-def]
         if variant == "dense":

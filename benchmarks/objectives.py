@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from contrastive.loop import Material, Training
+    from contrastive.training.loop import Material, Training
 
 KINDS = ("caption", "bag-of-words", "softmax")
 NAMES = {"softmax": "contrastive"}
@@ -57,8 +57,8 @@ def best_of(kind: str, options: argparse.Namespace) -> Curve:
 
 def run(kind: str, rate: float, seed: int, options: argparse.Namespace) -> Curve:
     """Train one model by one objective; return its accuracy at every point."""
-    from contrastive import loop
     from contrastive.config import read_config
+    from contrastive.training import loop
 
     schedule = ["optim.schedule=constant", f"optim.warmup={min(30, options.steps)}", f"optim.steps={options.steps}"]
     config = read_config("shapes", [*schedule, f"optim.lr={rate}", f"run.seed={seed}", f"loss.kind={kind}"])
@@ -80,7 +80,7 @@ def accuracy(training: Training, material: Material, pictures: int) -> float:
     from contrastive.data.pairs import trimmed
     from contrastive.data.shapes import KINDS as SHAPES
     from contrastive.data.shapes import ShapePictures
-    from contrastive.objectives.zero_shot import caption_scores, shape_captions
+    from tests.support.zero_shot import caption_scores, shape_captions
 
     new = ShapePictures(pictures, seed=1)
     images = material.preprocess([new.image(index) for index in range(pictures)])

@@ -11,11 +11,11 @@ import sys
 import time
 from pathlib import Path
 
-from audit.cache import default_root
 from audit.compare import main as compare_command
-from audit.comparison_engine import compare
-from audit.comparison_sides import Audited, read
-from audit.results import Finding
+from audit.comparison.engine import compare
+from audit.comparison.sides import Audited, read
+from audit.embedding.cache import default_root
+from audit.records.results import Finding
 from audit.run import main as audit_command
 from contrastive.train import main as train_command
 

@@ -68,10 +68,10 @@ def accuracies(path: Path, pictures: int) -> dict[str, Mapping[str, float]]:
     """Return way to ask -> attribute -> accuracy."""
     import torch
 
-    from contrastive.checkpoint import load
+    from contrastive.checkpoint.file import load
     from contrastive.data.shapes import KINDS, ShapePictures
-    from contrastive.model import unit_length
-    from contrastive.objectives.zero_shot import ATTRIBUTES, shape_accuracy, shape_captions, shape_classes
+    from contrastive.model.clip import unit_length
+    from tests.support.zero_shot import ATTRIBUTES, shape_accuracy, shape_captions, shape_classes
 
     checkpoint, new = load(path), ShapePictures(pictures, seed=1)
     kinds = torch.arange(pictures) % len(KINDS)

@@ -4,7 +4,8 @@ Claim: at equal context length and vocabulary the step is at least as fast as op
 program cuts a batch of texts behind its longest one, open_clip's model takes texts of the whole context only.
 
 Both sides start from the same weights and take the same batch; both use AdamW (theirs as its trainer sets it up: two groups, foreach;
-ours as `contrastive.optim` does) and fp32. Steps are taken in turns; of each side the median counts. Wall time depends on what else the
+ours as `contrastive.training.optimizer` does) and fp32. Steps are taken in turns; of each side the median counts. Wall time depends on
+what else the
 machine does, so CPU time of all threads stands beside it. The two losses of the first step are compared: the same work is done.
 """
 
@@ -22,12 +23,12 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # a waiting thread sleeps: 
 
 import torch
 
-from contrastive import tiled
-from contrastive.architecture import ModelConfig, TextConfig, ViTConfig
-from contrastive.model import CLIP, portable_state
-from contrastive.optim import clamp_logit_scale, clip, make_optimizer
-from contrastive.presets import preset
+from contrastive.loss import tiled
+from contrastive.model.architecture import ModelConfig, TextConfig, ViTConfig
+from contrastive.model.clip import CLIP, portable_state
+from contrastive.model.presets import preset
 from contrastive.settings import OptimConfig
+from contrastive.training.optimizer import clamp_logit_scale, clip, make_optimizer
 
 TINY = ModelConfig(64, ViTConfig(32, 8, 64, 3, head_width=16), TextConfig(77, 1024, 64, 3, head_width=16), activation="quick_gelu")
 CONFIGS = {"tiny": (TINY, 128, 15), "ViT-B/32": (preset("ViT-B/32"), 16, 5)}

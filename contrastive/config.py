@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from contrastive.errors import ConfigError, nearest
-from contrastive.plain import from_plain, to_plain
+from contrastive.serialize import from_plain, to_plain
 from contrastive.settings import DataConfig, LossConfig, ModelSource, OptimConfig, RunConfig
 
 __all__ = [

@@ -18,16 +18,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from contrastive import distributed
-from contrastive.account import peak_memory_mib
 from contrastive.config import Config
 from contrastive.data.order import batch_positions
+from contrastive.distributed import processes as distributed
 from contrastive.errors import ConfigError
-from contrastive.material import Material, prepare
-from contrastive.model import CLIP
-from contrastive.objectives import Objective
-from contrastive.optim import clamp_logit_scale, clip, set_learning_rate
-from contrastive.state import Training, start
+from contrastive.loss.objectives import Objective
+from contrastive.model.clip import CLIP
+from contrastive.training.account import peak_memory_mib
+from contrastive.training.inputs import Material, prepare
+from contrastive.training.optimizer import clamp_logit_scale, clip, set_learning_rate
+from contrastive.training.state import Training, start
 
 OVERFIT = 128
 STEPS, LIMIT_S = 300, 120.0

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 from contrastive.errors import ContrastiveError, MachineError
 
 if TYPE_CHECKING:
-    from contrastive.checkpoint import Checkpoint
-    from contrastive.exports.common import Features
+    from contrastive.checkpoint.file import Checkpoint
+    from contrastive.formats.exports.common import Features
 
 KINDS = {
     "huggingface": "a folder of transformers' CLIPModel with tokenizer and image processor",
@@ -50,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _export(path: str, out: Path, kind: str, ema: bool) -> float:
-    from contrastive.checkpoint import averaged, load
+    from contrastive.checkpoint.file import averaged, load
 
     checkpoint = load(path)
     return export(averaged(checkpoint) if ema else checkpoint, out, kind)
@@ -78,8 +78,10 @@ def export(checkpoint: Checkpoint, out: Path, kind: str) -> float:
     MachineError
         If `out` exists or cannot be written.
     """
-    from contrastive.exports import hugging_face, openclip, plain_tensors
-    from contrastive.heads import require_both_towers
+    from contrastive.checkpoint.heads import require_both_towers
+    from contrastive.formats.exports import hugging_face
+    from contrastive.formats.exports import open_clip as openclip
+    from contrastive.formats.exports import tensors as plain_tensors
 
     forms: dict[str, Any] = {"huggingface": hugging_face, "open_clip": openclip, "safetensors": plain_tensors}
     form = forms[kind]

@@ -1,283 +1,33 @@
-"""The one reader of torch files: it cannot run code.
-
-`read_archive` checks the archive (`contrastive.archive`), reads its pickle as data (`contrastive.inert`), and maps tensors from the file
-without copying. Names that the pickle asks for fall in three classes: those that make tensors; harmless data classes, which become inert
-values and are noted; anything else, which means refusal. The part that is not tensors is never walked, compared or printed: two kilobytes
-can hold a list that expands to 10^30 items.
-
-``python -m contrastive.foreign IN OUT.safetensors`` saves the tensors of a refused file with the same reader.
-"""
+"""``python -m contrastive.foreign IN OUT.safetensors``: save the tensors of a torch file that is refused because of the names in it."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from math import prod
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import torch
-from torch import Tensor
-
-from contrastive.archive import AGAIN, SAFETENSORS, Zip, open_zip
-from contrastive.errors import CheckpointError, ContrastiveError, UnsafeFileError
-from contrastive.inert import HARMLESS, Inert, Name, Reader
-
-MAX_BYTES = 20 * 10**9
-MAX_PICKLE = 64 * 2**20
-MAX_TENSORS = 100_000
-MAX_DEPTH = 32
-MAX_NODES = 1_000_000
-
-STORAGES = {
-    "torch.DoubleStorage": torch.float64,
-    "torch.FloatStorage": torch.float32,
-    "torch.HalfStorage": torch.float16,
-    "torch.BFloat16Storage": torch.bfloat16,
-    "torch.LongStorage": torch.int64,
-    "torch.IntStorage": torch.int32,
-    "torch.ShortStorage": torch.int16,
-    "torch.CharStorage": torch.int8,
-    "torch.ByteStorage": torch.uint8,
-    "torch.BoolStorage": torch.bool,
-}
-REBUILD = "torch._utils._rebuild_tensor_v2"
-PASS_ON = ("torch._utils._rebuild_parameter", *(f"torch.jit._pickle.build_{kind}list" for kind in ("int", "double", "bool", "tensor")))
-"""Called with one value (and more that does not matter): the value itself."""
-TENSOR_NAMES = frozenset({*STORAGES, REBUILD, *PASS_ON, "collections.OrderedDict"})
-
-EARLIER = "use an earlier checkpoint of the same training"
-MASK = "attn_mask"
-"""Last part of a name: OpenAI's archives hold their causal masks, which are infinite on purpose. Nobody reads them."""
-
-
-@dataclass(frozen=True)
-class Archive:
-    """What a torch file holds."""
-
-    tensors: dict[str, Tensor]
-    """All tensors in nested tables, by the table's keys joined with ".". Mapped from the file: reading them reads the file."""
-    data: Any
-    """The nested structure itself, tensors in place. Untrusted: look up known keys, check their types, never walk or print it."""
-    unknown: tuple[str, ...]
-    """Names of harmless foreign classes, sorted; their values are inert."""
-    kind: str
-    """``"torch.save archive"`` or ``"TorchScript archive"``."""
-    sha256: str
-    """Of the whole file (hex)."""
-    release: Callable[[], None] = field(default=lambda: None, repr=False, compare=False)
-    """Gives back the memory of what was read of the tensors; they are read again when needed. Not once one was written to."""
-
-
-def read_archive(path: str | Path, *, max_bytes: int = MAX_BYTES) -> Archive:
-    """Read a torch file without running anything from it.
-
-    Parameters
-    ----------
-    path : path
-        Untrusted.
-    max_bytes : int
-        Limit of the file's size and of all tensors together.
-
-    Raises
-    ------
-    CheckpointError
-        If the file is missing, no model, damaged, or holds NaN or infinite weights.
-    UnsafeFileError
-        If it asks for foreign code (every name is listed) or could exhaust the machine. This is decided first.
-    """
-    return _located(Path(path), max_bytes, salvage=False)
-
-
-def flatten(data: Any, max_bytes: int = MAX_BYTES) -> dict[str, Tensor]:
-    """Return the tensors in nested tables, by their keys joined with "."; lists are not entered.
-
-    Raises
-    ------
-    UnsafeFileError
-        If the tables are nested or repeated beyond reason (a table can hold itself), or the tensors are too many or too large together.
-    """
-    tensors: dict[str, Tensor] = {}
-    waiting: list[tuple[str, int, Any]] = [("", 0, data)]
-    nodes = total = 0
-    while waiting:
-        name, depth, value = waiting.pop()
-        nodes += 1
-        if isinstance(value, Tensor):
-            tensors[name] = value
-            total += value.nbytes
-        elif isinstance(value, dict):
-            prefix = f"{name}." if name else ""
-            waiting += [(f"{prefix}{key}", depth + 1, value[key]) for key in reversed(value) if isinstance(value[key], Tensor | dict)]
-        if max(nodes, len(waiting)) > MAX_NODES or len(tensors) > MAX_TENSORS or depth > MAX_DEPTH or len(name) > 1000 or total > max_bytes:
-            raise UnsafeFileError("its tables or tensors are nested, repeated or large beyond reason", fix=SAFETENSORS)
-    return tensors
-
-
-def check_finite(tensors: Mapping[str, Tensor]) -> None:
-    """Refuse NaN and infinite weights, naming the first tensor and the number of bad values."""
-    for name, tensor in tensors.items():
-        if not tensor.is_floating_point() or tensor.numel() == 0:
-            continue
-        if not all(bool(torch.isfinite(end)) for end in tensor.aminmax()):  # NaN is both the least and the largest
-            count = int((~torch.isfinite(tensor)).sum())
-            raise CheckpointError(
-                f"tensor {name[:80]!r} holds {count} values that are NaN or infinite", why="the model's training diverged", fix=EARLIER
-            )
-
-
-def _located(path: Path, max_bytes: int, salvage: bool) -> Archive:
-    try:
-        return _read(path, max_bytes, salvage)
-    except ContrastiveError as error:
-        error.where = error.where or str(path)
-        raise
-    except OSError as error:
-        raise CheckpointError("the file cannot be read", where=str(path), why=error.strerror) from error
-
-
-def _read(path: Path, max_bytes: int, salvage: bool) -> Archive:
-    _check_kind(path)
-    archive = open_zip(path, max_bytes)
-    if "data.pkl" not in archive.entries:
-        raise CheckpointError("the file is a zip archive but not a torch checkpoint", why="it has no entry data.pkl", fix="unpack it first")
-    reader = _TensorReader(archive)
-    try:
-        data = reader.read()
-    finally:  # what the file wanted to run is said first, even where reading also failed
-        if reader.foreign() and not salvage:
-            raise _refusal(path, reader.foreign())
-    tensors = flatten(data, max_bytes)
-    _check_values(archive, tensors)
-    kind = "TorchScript archive" if "constants.pkl" in archive.entries else "torch.save archive"
-    unknown = tuple(sorted(set(reader.names) - TENSOR_NAMES))
-    return Archive(tensors, data, unknown, kind, archive.sha256(), archive.release)
-
-
-def _check_values(archive: Zip, tensors: Mapping[str, Tensor]) -> None:
-    """Check every checksum and every number, holding no more than a few pages of the file at once."""
-    for name in archive.entries:
-        if not name.startswith("code/"):
-            archive.verify(name)
-            archive.release()
-    for name, tensor in tensors.items():
-        if not name.endswith(MASK):
-            check_finite({name: tensor})
-            archive.release()
-
-
-def _refusal(path: Path, names: list[str]) -> UnsafeFileError:
-    shown = ", ".join(name[:80] for name in names)
-    why = "a checkpoint holds tensors, words and numbers; this one names code to run while loading. Nothing was run"
-    fix = f"python -m contrastive.foreign {path} OUT.safetensors (saves the tensors alone and runs nothing either)"
-    return UnsafeFileError(f"this file asks for {shown}", why=why, fix=fix)
-
-
-def _check_kind(path: Path) -> None:
-    if path.is_dir():
-        if (path / ".metadata").exists():
-            why = "opening it would run the pickle in its .metadata"
-            raise UnsafeFileError("the folder is a distributed checkpoint (DCP), which is not accepted", why=why, fix="pass a ckpt.pt")
-        sharded = (path / "shards.json").exists()
-        fix = f"python -m contrastive.unshard {path} ckpt.pt" if sharded else None
-        raise CheckpointError("this is a folder, not a checkpoint file", why="of a sharded checkpoint" if sharded else None, fix=fix)
-    if not path.exists():
-        raise CheckpointError("there is no such file", fix="check the path")
-    if not path.is_file():
-        raise CheckpointError("this is not a regular file")
-
-
-@dataclass(frozen=True)
-class _Storage:
-    key: str
-    dtype: torch.dtype
-    elements: int
-
-
-@dataclass
-class _TensorReader:
-    """Reads ``data.pkl``, and builds tensors over the bytes of the archive within their bounds."""
-
-    archive: Zip
-    names: list[str] = field(default_factory=list)
-    bases: dict[_Storage, Tensor] = field(default_factory=dict)
-
-    def foreign(self) -> list[str]:
-        return sorted(name for name in set(self.names) - TENSOR_NAMES if not HARMLESS.fullmatch(name))
-
-    def read(self) -> Any:
-        if "byteorder" in self.archive.entries and self.archive.read("byteorder") != sys.byteorder.encode():
-            raise CheckpointError("the file was written on a machine with another byte order", fix="save it again on this kind of machine")
-        entry = self.archive.entries["data.pkl"]
-        if entry.end - entry.start > MAX_PICKLE:
-            raise UnsafeFileError(f"its part that is not tensors has {entry.end - entry.start:,} bytes; the limit is {MAX_PICKLE:,}")
-        try:
-            return Reader(self.call, self.storage, self.names).read(self.archive.read("data.pkl"))
-        except (ValueError, LookupError, TypeError) as error:
-            raise CheckpointError("the file is damaged: its data.pkl cannot be read", why=str(error)[:200], fix=AGAIN) from error
-
-    def call(self, name: str, arguments: tuple[Any, ...]) -> Any:
-        if name == REBUILD:
-            return self.tensor(*arguments[:4])
-        if name in PASS_ON:
-            return arguments[0]
-        return {} if name == "collections.OrderedDict" and not arguments else Inert()
-
-    def storage(self, persistent_id: Any) -> _Storage:
-        match persistent_id:
-            case ("storage", Name(name), str(key), _, int(elements)) if name in STORAGES and elements >= 0:
-                storage = _Storage(key, STORAGES[name], elements)
-            case _:
-                raise ValueError("a storage is described in a way that torch.save does not use")
-        entry = self.archive.entries.get(f"data/{key}")
-        if entry is None:
-            raise ValueError(f"there is no entry for the storage {key[:80]!r}")
-        if elements * storage.dtype.itemsize > entry.end - entry.start:
-            raise UnsafeFileError(f"it declares a storage larger than its entry data/{key[:80]}", fix=SAFETENSORS)
-        return storage
-
-    def tensor(self, storage: Any, offset: Any, size: Any, stride: Any) -> Tensor:
-        numbers = (offset, *size, *stride)
-        plain = isinstance(storage, _Storage) and all(type(number) is int and 0 <= number < 2**62 for number in numbers)
-        if not plain or len(size) != len(stride) or len(size) > 16 or prod(max(n, 1) for n in size) >= 2**62:
-            raise ValueError("a tensor is described in a way that torch.save does not use")
-        if prod(size) == 0:
-            return torch.empty(size, dtype=storage.dtype)
-        last = offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
-        if max(prod(size), last + 1) > storage.elements:
-            raise UnsafeFileError(
-                f"it declares a tensor larger than its storage ({'x'.join(map(str, size))} over {storage.elements} values)", fix=SAFETENSORS
-            )
-        return self.base(storage).as_strided(size, stride, offset)
-
-    def base(self, storage: _Storage) -> Tensor:
-        """Return the storage as one row of values, mapped from the file; copied only where the file does not align it."""
-        if storage not in self.bases:
-            self.bases[storage] = self._map(storage)
-        return self.bases[storage]
-
-    def _map(self, storage: _Storage) -> Tensor:
-        start, content = self.archive.entries[f"data/{storage.key}"].start, self.archive.content
-        if start % storage.dtype.itemsize == 0:
-            return torch.frombuffer(content, dtype=storage.dtype, count=storage.elements, offset=start)
-        return torch.frombuffer(bytearray(content[start : start + storage.elements * storage.dtype.itemsize]), dtype=storage.dtype)
+from contrastive.errors import ContrastiveError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Save the tensors of a file that `read_archive` refuses because of the names in it."""
+    """Save the tensors of a file that `read_archive` refuses; nothing in it is run."""
     parser = argparse.ArgumentParser(prog="python -m contrastive.foreign", description="Save a torch file's tensors; run nothing from it.")
     parser.add_argument("source", type=Path, metavar="IN")
     parser.add_argument("target", type=Path, metavar="OUT.safetensors")
     arguments = parser.parse_args(argv)
+
+    import torch
+    from safetensors.torch import save_file
+
+    from contrastive.checkpoint.safe_pickle import HARMLESS
+    from contrastive.checkpoint.torch_file import salvage
+
     try:
-        archive = _located(arguments.source, MAX_BYTES, salvage=True)
+        archive = salvage(arguments.source)
     except ContrastiveError as error:
         sys.stderr.write(f"error: {error}\n")
         return error.exit_code
-    from safetensors.torch import save_file
-
     save_file({name: tensor.clone(memory_format=torch.contiguous_format) for name, tensor in archive.tensors.items()}, arguments.target)
     for name in archive.unknown:
         sys.stderr.write(f"{'note' if HARMLESS.fullmatch(name) else 'security'}: the file asked for {name[:200]}\n")

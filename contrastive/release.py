@@ -42,7 +42,7 @@ def release(path: Path, out: Path, *, ema: bool = False) -> str:
     """
     from dataclasses import replace
 
-    from contrastive.checkpoint import averaged, load, save
+    from contrastive.checkpoint.file import averaged, load, save
 
     if out.exists():
         raise ConfigError(f"{out} exists", fix="choose another name")

@@ -122,7 +122,8 @@ class LossConfig:
     kind: Literal["softmax", "sigmoid", "caption", "caption-both", "bag-of-words"] = "softmax"
     """``softmax`` and ``sigmoid`` compare every image with every text of the batch; the model scores by the same rule. ``caption`` says the
     text word by word, given the image (``caption-both``: backwards too, as VirTex does), ``bag-of-words`` which words it has. These three
-    have a head of their own (`contrastive.objectives`) and teach the image tower alone: such a model has no text tower to be audited by.
+    have a head of their own (`contrastive.loss.objectives`) and teach the image tower alone: such a model has no text tower to be
+    audited by.
     """
     teacher: str | None = None
     """A checkpoint (any that ``model.init`` may name) whose matrix of similarities the student's is to be like."""
@@ -198,14 +199,14 @@ class ModelSource:
     """Where the architecture and the first weights come from: a preset, or a checkpoint."""
 
     preset: str | None = None
-    """A name in `contrastive.presets`; its weights are drawn by the seed."""
+    """A name in `contrastive.model.presets`; its weights are drawn by the seed."""
     init: str | None = None
     """A model to go on from: architecture, weights, tokenizer and preprocessing are its own. A ``ckpt.pt``; OpenAI's archive, open_clip's
     or Lightning's checkpoint, flat weights; a folder of a `CLIPModel` or in open_clip's layout."""
     stated: Mapping[str, str] = field(default_factory=dict)
-    """What a file of another program does not say, by the names of `contrastive.stated.Stated`: ``stated.activation = "gelu"``."""
+    """What a file of another program does not say, by the names of `contrastive.overrides.Stated`: ``stated.activation = "gelu"``."""
     changes: Mapping[str, Any] = field(default_factory=dict)
-    """Settings of `contrastive.architecture.ModelConfig` laid over the preset, nested as there; checked when the model is made."""
+    """Settings of `contrastive.model.architecture.ModelConfig` laid over the preset, nested as there; checked when the model is made."""
 
     def __post_init__(self) -> None:
         if (self.preset is None) == (self.init is None):

@@ -24,7 +24,7 @@ from contrastive.errors import ContrastiveError, MachineError, of_machine
 
 if TYPE_CHECKING:
     from contrastive.config import Config
-    from contrastive.loop import Material, Training
+    from contrastive.training.loop import Material, Training
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -76,7 +76,7 @@ def _run(options: argparse.Namespace, arguments: Sequence[str], folder: list[Pat
     from contrastive.config import read_config
 
     config = read_config(options.run, options.overrides)  # before torch is imported: a mistake is told at once
-    from contrastive import distributed
+    from contrastive.distributed import processes as distributed
 
     out = Path(config.run.out)
     distributed.init(config.run.device)
@@ -95,11 +95,11 @@ def _run(options: argparse.Namespace, arguments: Sequence[str], folder: list[Pat
 
 
 def _train(config: Config, options: argparse.Namespace, arguments: Sequence[str]) -> int:
-    from contrastive import loop
-    from contrastive.branch import branch
-    from contrastive.checkpoint import Checkpoint
-    from contrastive.journal import StopRequest
-    from contrastive.kept import last
+    from contrastive.checkpoint.file import Checkpoint
+    from contrastive.training import loop
+    from contrastive.training.branch import branch
+    from contrastive.training.checkpointing import last
+    from contrastive.training.journal import StopRequest
 
     path = Path(config.run.out) / "ckpt.pt"
     found = None if options.fresh else last(path.parent, _complain)
@@ -123,7 +123,7 @@ def _train(config: Config, options: argparse.Namespace, arguments: Sequence[str]
 
 
 def _open_journal(material: Material, training: Training) -> None:
-    from contrastive.loop import journal_of
+    from contrastive.training.loop import journal_of
 
     if _speaks():
         journal, config = journal_of(material), material.config

@@ -1,6 +1,6 @@
 """``python -m contrastive.unshard FOLDER OUT``: a checkpoint in pieces (``run.sharded``) as one ``ckpt.pt``, to be audited or gone on from.
 
-It holds what the run would have written without ``run.sharded``. Nothing is unpickled: see `contrastive.shards`.
+It holds what the run would have written without ``run.sharded``. Nothing is unpickled: see `contrastive.checkpoint.shards`.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ def unshard(folder: Path, out: Path) -> str:
     MachineError
         If it cannot be written.
     """
-    from contrastive.checkpoint import save
-    from contrastive.sharded import assemble
+    from contrastive.checkpoint.file import save
+    from contrastive.training.sharded import assemble
 
     if out.exists():
         raise ConfigError(f"{out} exists", fix="choose another name")
@@ -48,8 +48,8 @@ def unshard(folder: Path, out: Path) -> str:
 
 
 def _newest(folder: Path) -> Path:
-    from contrastive.sharded import FOLDER
-    from contrastive.shards import MANIFEST, folders
+    from contrastive.checkpoint.shards import MANIFEST, folders
+    from contrastive.training.sharded import FOLDER
 
     if (folder / MANIFEST).exists() or (folder / ".metadata").exists():
         return folder

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from audit.errors import MachineError
-from audit.outputs import replacing
-from audit.results import Results
-from reports import plots, words
+from audit.output.directory import replacing
+from audit.records.results import Results
+from reports.exports import plots
 from reports.render import ended, read
+from reports.text import sentences as words
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -15,13 +15,16 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from audit.errors import AuditError, DataError, MachineError, UsageError
-from audit.outputs import write_text
-from audit.results import Results, from_json
-from reports import gating, numbers, phrases, verdicts, whatif, words
-from reports.numbers import clean, isolated
-from reports.page import page
-from reports.requirements import requirements
-from reports.slicer import slicer
+from audit.output.directory import write_text
+from audit.records.results import Results, from_json
+from reports.sections import gates as gating
+from reports.sections import what_if as whatif
+from reports.sections.page import page
+from reports.sections.requirements import requirements
+from reports.sections.slicer import slicer
+from reports.text import numbers, phrases, verdicts
+from reports.text import sentences as words
+from reports.text.numbers import clean, isolated
 
 INTERRUPTED, DEFECT = 130, 70
 
@@ -115,7 +118,7 @@ def _drawn(arguments: argparse.Namespace) -> Path:
     compared = (arguments.directory / "comparison.json").is_file() and not (arguments.directory / "results.json").is_file()
     path: Path = arguments.out or arguments.directory / ("comparison.html" if compared else "report.html")
     if compared:
-        from reports import comparison
+        from reports.comparison import render as comparison
 
         put(comparison.render(comparison.read(arguments.directory)), path)
     else:

@@ -8,7 +8,7 @@ import pytest
 
 import audit
 import probes
-from audit.arguments import parser
+from audit.cli.parser import parser
 from audit.run import main
 from contrastive.config import read_config
 

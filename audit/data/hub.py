@@ -13,9 +13,9 @@ from typing import Any
 
 from audit.data.assemble import Origin
 from audit.data.network import Reach, ask
+from audit.data.saved import from_datasets
 from audit.data.schema import Schema
 from audit.data.shards import choose_shards, choose_split
-from audit.data.stored import from_datasets
 from audit.errors import AuditError, DataError, MachineError, UnsafeError, UsageError
 from audit.types import Dataset
 

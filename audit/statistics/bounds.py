@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from scipy.special import ndtri
 
-from audit.evidence import Estimate
+from audit.records.evidence import Estimate
 from audit.statistics.equivalence import farthest
 from audit.statistics.intervals import newcombe, wilson
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from audit.errors import UsageError
-from audit.results import CellStatus, Contrast, Finding, Rate, Verdict
-from audit.statistics.comparisons import Compared, against_the_rest, every_pair, gap_of
-from audit.statistics.counts import GroupedCounts, all_counts
+from audit.records.results import CellStatus, Contrast, Finding, Rate, Verdict
+from audit.statistics.contrasts import Compared, against_the_rest, every_pair, gap_of
+from audit.statistics.counts.count_table import GroupedCounts, all_counts
 from audit.statistics.metrics import (
     Estimates,
     Metric,
@@ -24,7 +24,7 @@ from audit.statistics.metrics import (
 )
 from audit.statistics.multiplicity import holm
 from audit.statistics.null import generator
-from audit.statistics.units import Units, UnitsOf
+from audit.statistics.units.sampling_unit import Units, UnitsOf
 from audit.statistics.verdict import Run, conclusion, rule
 from audit.types import Claim, Group, Measurement, Predictions, Settings, finding_id
 

@@ -15,13 +15,13 @@ import numpy as np
 import pandas as pd
 
 from audit.errors import UsageError, nearest
-from audit.statistics.counts import GroupedCounts
+from audit.statistics.counts.count_table import GroupedCounts
 from audit.types import UNKNOWN, Better, Claim, Group, Measurement, Predictions
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int
 
-    from audit.results import CellStatus
+    from audit.records.results import CellStatus
 
 Outcome = frozenset[str]
 _FAIRLEARN = "https://fairlearn.org/v0.15/api_reference/generated/fairlearn.metrics"

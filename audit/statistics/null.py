@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import bdtr, chdtrc, gammaln
 
-from audit.statistics.clearest import clearest_pair, clearness, sampling_errors
+from audit.statistics.most_significant import clearest_pair, clearness, sampling_errors
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int

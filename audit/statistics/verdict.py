@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from audit.results import Finding, Gap, Rate, Verdict
+from audit.records.results import Finding, Gap, Rate, Verdict
 from audit.statistics.equivalence import farthest
-from audit.statistics.units import FEWEST_CLUSTERS
+from audit.statistics.units.sampling_unit import FEWEST_CLUSTERS
 from audit.types import Group, Settings
 
 LIMITED = "LIMITED RUN: a sample of the images settles nothing."

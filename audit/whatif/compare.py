@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from audit.alternatives import Ending, GroupChange, WhatIf
+from audit.comparison.change import gap_change, gap_ends
 from audit.errors import DataError
-from audit.evidence import Estimate
-from audit.statistics.change import gap_change, gap_ends
-from audit.statistics.joint import JointCounts
+from audit.records.evidence import Estimate
+from audit.records.what_if import Ending, GroupChange, WhatIf
+from audit.statistics.counts.rows import row_codes, row_events
 from audit.statistics.metrics import extremes
 from audit.statistics.null import GapNull, generator
-from audit.statistics.rows import row_codes, row_events
+from audit.statistics.paired.joint import JointCounts
 from audit.whatif.cost import utility
 from audit.whatif.counted import Counted, Judge, count
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from audit.alternatives import Utility
 from audit.errors import UsageError
-from audit.evidence import Estimate
-from audit.statistics.joint import change_ends, change_p
+from audit.records.evidence import Estimate
+from audit.records.what_if import Utility
+from audit.statistics.paired.joint import change_ends, change_p
 from audit.types import UNKNOWN
 from audit.whatif.counted import count_together
 from audit.whatif.labels import NO_ANSWER

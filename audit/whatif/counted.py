@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from audit.errors import DataError, UsageError
-from audit.statistics.joint import BOTH, NEITHER, ONLY_AFTER, ONLY_BEFORE, JointCounts, cluster_kinds
-from audit.statistics.rows import row_codes, row_events
+from audit.statistics.counts.rows import row_codes, row_events
+from audit.statistics.paired.joint import BOTH, NEITHER, ONLY_AFTER, ONLY_BEFORE, JointCounts, cluster_kinds
 from audit.types import UNKNOWN
 
 if TYPE_CHECKING:

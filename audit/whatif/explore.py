@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from audit.alternatives import Refused, WhatIf, WhatIfs
 from audit.errors import AuditError, UsageError, nearest
+from audit.records.what_if import Refused, WhatIf, WhatIfs
 from audit.statistics.metrics import resolve
 from audit.statistics.null import generator
 from audit.types import UNKNOWN, Claim, finding_id
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from jaxtyping import Float
 
-    from audit.planned import WhatIfPlan
+    from audit.plans import WhatIfPlan
     from audit.types import Group, Measurement, ModelRecord, Predictions, Settings
 
 CONTROLS = 100

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from audit.errors import UsageError
-from audit.statistics.thresholds import thresholds_at
+from audit.statistics.evidence.thresholds import thresholds_at
 from audit.whatif.asked import Asked
 
 if TYPE_CHECKING:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from jaxtyping import Float, Int
 
-    from audit.planned import Pairs, WhatIfPlan
+    from audit.plans import Pairs, WhatIfPlan
     from audit.types import Group, Measurement, Predictions, Settings
     from audit.whatif.asked import Asked
 

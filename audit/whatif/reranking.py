@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from audit.alternatives import Refused, WhatIfs
 from audit.errors import AuditError, UsageError
 from audit.measure.zero_shot import cosine_scores, ensemble
+from audit.records.what_if import Refused, WhatIfs
 from audit.statistics.metrics import METRICS
 from audit.statistics.null import generator
 from audit.types import Predictions
@@ -23,7 +23,7 @@ from audit.whatif.ranking import ndcg, rerank
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int
 
-    from audit.planned import WhatIfPlan
+    from audit.plans import WhatIfPlan
     from audit.types import Group, Settings
     from audit.whatif.asked import Asked
 

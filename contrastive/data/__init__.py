@@ -37,7 +37,7 @@ def open_source(config: DataConfig) -> CaptionedImages:
 
         return ShapePictures()
     if config.train.startswith("hf:"):
-        from contrastive.data.stored import load_hub
+        from contrastive.data.saved import load_hub
 
         return load_hub(config.train, config.image_column, config.caption_column)
     path = Path(config.train)
@@ -58,7 +58,7 @@ def _open_file(path: Path, image_column: str, caption_column: str) -> CaptionedI
 
         return TarShards(path.name, [path])
     if path.suffix.lower() == ".parquet":
-        from contrastive.data.stored import load_parquet
+        from contrastive.data.saved import load_parquet
 
         return load_parquet(path, image_column, caption_column)
     from contrastive.data.table import load_table
@@ -68,7 +68,7 @@ def _open_file(path: Path, image_column: str, caption_column: str) -> CaptionedI
 
 def _open_folder(folder: Path, image_column: str, caption_column: str) -> CaptionedImages:
     """Return the pairs of a folder, known by what is in it."""
-    from contrastive.data.stored import is_saved, load_parquet, load_saved, parquet_in
+    from contrastive.data.saved import is_saved, load_parquet, load_saved, parquet_in
     from contrastive.data.table import load_folder
     from contrastive.data.tars import TarShards, shards_in
 

@@ -13,7 +13,7 @@ from typing import Literal
 
 from PIL import Image
 
-from contrastive.data.pictures import open_rgb
+from contrastive.data.images import open_rgb
 from contrastive.data.source import hash_of
 from contrastive.errors import ConfigError
 

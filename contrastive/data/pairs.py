@@ -22,8 +22,8 @@ from torch import Tensor
 from contrastive.data.order import stream
 from contrastive.data.reading import PairReader, Reading, square_crop
 from contrastive.data.source import CaptionedImages, hash_of
-from contrastive.preprocess import Preprocess
-from contrastive.tokenizer import Tokenizer
+from contrastive.model.preprocess import Preprocess
+from contrastive.model.tokenizer import Tokenizer
 
 __all__ = ["LazyPairs", "PairSet", "Pairs", "Reading", "fill", "load_pairs", "texts_of", "trimmed"]
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from contrastive.data.pictures import UnreadablePicture
+from contrastive.data.images import UnreadablePicture
 from contrastive.data.source import CaptionedImages, TrainingDataError
 
 _NAMED = 20

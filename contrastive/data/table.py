@@ -14,7 +14,7 @@ from typing import IO, Any
 import pyarrow as pa
 from PIL import Image
 
-from contrastive.data.pictures import ENDINGS, UnreadablePicture, decode_rgb, read_under
+from contrastive.data.images import ENDINGS, UnreadablePicture, decode_rgb, read_under
 from contrastive.data.source import TrainingDataError, hash_of, said
 from contrastive.data.strings import hash_table, name_table
 from contrastive.errors import nearest

@@ -20,7 +20,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from PIL import Image
 
-from contrastive.data.pictures import ENDINGS, MAX_BYTES, UnreadablePicture, decode_rgb
+from contrastive.data.images import ENDINGS, MAX_BYTES, UnreadablePicture, decode_rgb
 from contrastive.data.source import TrainingDataError, hash_of, said
 
 SIDECAR = ".index.json"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
-from audit.planned import Pairs
+from audit.plans import Pairs
 
 
 def neighbours(prompts: Sequence[str]) -> Pairs:

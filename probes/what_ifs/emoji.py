@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from audit.planned import Combined, Direction, WhatIfPlan
+from audit.plans import Combined, Direction, WhatIfPlan
 from probes.what_ifs import neighbours
 
 _NEUTRAL = {"person": ("person",), "human being": ("human being",)}

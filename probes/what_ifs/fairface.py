@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from audit.planned import Direction, Pairs, RightAnswer, WhatIfPlan
+from audit.plans import Direction, Pairs, RightAnswer, WhatIfPlan
 from probes.prompts import Preset
 from probes.what_ifs import neighbours
 

@@ -1,0 +1,114 @@
+"""Comparisons from Python: ``before.compare(after)`` and ``audit.load_changes(DIR)``. As `audit.api`: prints nothing, never exits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from audit.api.plots import ChangePlots
+from audit.errors import UsageError
+from audit.output import directory as outputs
+from audit.output.audit import Clock
+from audit.output.comparison import put_together, write
+from audit.records.comparison import Comparisons
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from audit.comparison.sides import Audited
+
+
+@dataclass(frozen=True, repr=False)
+class Changes:
+    """What changed between models: everything that the page of a comparison shows, as values and as data frames."""
+
+    facts: Comparisons
+    """As `comparison.json` holds them."""
+
+    @property
+    def metrics(self) -> pd.DataFrame:
+        """One row a question and comparison: both gaps, after minus before with interval and p, verdict."""
+        from reports.exports.comparison_frames import changes
+
+        return changes(self.facts)
+
+    def by_group(self) -> pd.DataFrame:
+        """Return one row a question, comparison and group: the rate before and after, and the paired difference with interval and p."""
+        from reports.exports.comparison_frames import rate_changes
+
+        return rate_changes(self.facts)
+
+    def by_step(self) -> pd.DataFrame:
+        """Return one row a question and checkpoint: the gap with its simultaneous interval. Empty unless a series was compared."""
+        from reports.exports.comparison_frames import gaps_by_step
+
+        return gaps_by_step(self.facts)
+
+    def rates_by_step(self) -> pd.DataFrame:
+        """Return one row a question, checkpoint and group: n, events, rate with interval. Empty unless a series was compared."""
+        from reports.exports.comparison_frames import rates_by_step
+
+        return rates_by_step(self.facts)
+
+    @property
+    def plot(self) -> ChangePlots:
+        """Plots as matplotlib Axes: ``changes.plot.gap_by_step("occupation.accuracy by gender")``."""
+        return ChangePlots(self.facts)
+
+    def to_html(self) -> str:
+        """Return the page of the comparison, self-contained."""
+        from reports.comparison.render import render
+
+        return render(self.facts)
+
+    def save(self, directory: str | Path) -> Path:
+        """Write what `python -m audit.compare` would leave behind, and return the path of the page.
+
+        Raises
+        ------
+        UsageError
+            If the folder holds other things.
+        MachineError
+            If it cannot be written.
+        """
+        path = Path(directory)
+        with outputs.claimed(path, outputs.COMPARISON):
+            write(path, self.facts)
+        return path / "comparison.html"
+
+    def __repr__(self) -> str:
+        parts = [f"{each.after} against {each.before}, {each.probe}: {each.verdict}" for each in self.facts.comparisons]
+        return f"<Changes {'; '.join(parts)}>"
+
+    def _repr_html_(self) -> str:
+        from reports.exports.card import changes_card
+
+        return changes_card(self.facts)
+
+
+def changes_of(sides: Sequence[Audited], *, series: bool = False, tolerance: float | None = None) -> Changes:
+    """Compare the models of finished audits, by the settings of the first; `tolerance` in place of its own."""
+    from audit.comparison.engine import compare
+
+    clock, settings = Clock.start(), sides[0].results.settings
+    if tolerance is not None and not 0 <= tolerance < 1:  # NaN too
+        raise UsageError(f"tolerance={tolerance!r} is no share", fix="a number from 0 up to 1, such as 0.05")
+    if tolerance is not None:
+        settings = replace(settings, tolerance=tolerance)
+    compared = compare(sides, settings, series=series, tolerance=tolerance)
+    return Changes(put_together(compared, settings, (), clock.timing()))
+
+
+def load_changes(directory: str | Path) -> Changes:
+    """Return the finished comparison in a directory that `python -m audit.compare` or `Changes.save` left.
+
+    Raises
+    ------
+    DataError
+        If there is no comparison.json in it, or it is not one.
+    """
+    from reports.comparison.render import read
+
+    return Changes(read(Path(directory)))

@@ -1,0 +1,100 @@
+"""Which question a person means, from Python: by its id, or by the names that ``--fail-on`` takes and that summary and report show."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, TypeVar
+
+from audit.errors import UsageError
+from audit.gates.parse import called, question
+from reports.text import comparison as comparison_words
+from reports.text import sentences as words
+
+if TYPE_CHECKING:
+    from audit.gates.parse import Named
+    from audit.records.comparison import Change, Comparison, Comparisons, Trajectory
+    from audit.records.results import AuditResult, Finding, Results, SpecificationCurve
+    from audit.records.what_if import WhatIfs
+
+T = TypeVar("T")
+N = TypeVar("N", bound="Named")
+
+
+def finding(results: Results, name: str, audit: int | None = None) -> tuple[AuditResult, Finding]:
+    """Return a finding with its audit: the one at the place `audit`, or the first that has it.
+
+    Raises
+    ------
+    UsageError
+        If there is no such audit, or nothing, or more than one thing, goes by that name.
+    """
+    audits = results.audits if audit is None else [at(results.audits, audit, "audit")]
+    return _found(name, ((each, every, words.title(every, each)) for each in audits for every in each.findings))
+
+
+def change(facts: Comparisons, name: str, comparison: int | None = None) -> tuple[Comparison, Change]:
+    """Return a change with its comparison: the one at a place, or the first that has it; raises as `finding` does."""
+    compared = facts.comparisons if comparison is None else [at(facts.comparisons, comparison, "comparison")]
+    return _found(name, ((each, every, comparison_words.title(every)) for each in compared for every in each.changes))
+
+
+def trajectory(facts: Comparisons, name: str) -> Trajectory:
+    """Return a question followed over the steps; raises as `finding` does, and where no series was compared."""
+    if not facts.series:
+        raise UsageError("no series was compared", why="these are no checkpoints of one run", fix="compare(…, series=True)")
+    followed = (each for series in facts.series for each in series.trajectories)
+    return _found(name, ((None, each, comparison_words.title(each)) for each in followed))[1]
+
+
+def _found(name: str, named: Iterable[tuple[T, N, str]]) -> tuple[T, N]:
+    everything = list(named)
+    wanted = called(name, [question(each, title) for _, each, title in everything]).id
+    return next((whose, each) for whose, each, _ in everything if each.id == wanted)
+
+
+def at(items: Sequence[T], place: int, what: str) -> T:
+    """Return the item at a place, counted from 0."""
+    if not 0 <= place < len(items):
+        raise UsageError(f"no {what} {place}", fix=f"counted from 0, there are {len(items)}")
+    return items[place]
+
+
+def curve(audit: AuditResult, wanted: int | str) -> SpecificationCurve:
+    """Return the wordings of a question: by a place, a part of the text above them, or any name of the finding."""
+    curves = audit.specifications
+    if isinstance(wanted, str) and (found := _finding_of(audit, wanted)):
+        same = [each for each in curves if (each.metric, each.outcome, each.attributes) == (found.metric, found.outcome, found.attributes)]
+        said = [each for each in same if words.title(found, audit).casefold() in each.question.casefold()]
+        curves = tuple(said or same) or curves
+        wanted = 0 if len(curves) == 1 else wanted
+    return asked(curves, wanted, lambda each: each.question, "wording curve", "this probe asks in one wording only")
+
+
+def tried(audit: AuditResult, wanted: int | str) -> WhatIfs:
+    """Return the what-ifs of a question: by a place, a part of the text above them, or any name of the finding."""
+    if isinstance(wanted, str) and (found := _finding_of(audit, wanted)):
+        places = [place for place, each in enumerate(audit.what_ifs) if each.target and each.target.finding == found.id]
+        wanted = places[0] if places else wanted
+    return asked(audit.what_ifs, wanted, lambda each: each.question, "what-if", "run the audit with --what-if METHOD")
+
+
+def _finding_of(audit: AuditResult, name: str) -> Finding | None:
+    """Return the finding that goes by a name, if there is one."""
+    try:
+        return _found(name, ((audit, every, words.title(every, audit)) for every in audit.findings))[1]
+    except UsageError:
+        return None  # the text may be a part of a question's words
+
+
+def asked(items: Sequence[T], wanted: int | str, text: Callable[[T], str], what: str, none: str) -> T:
+    """Return the item at a place, or the only one whose question contains a text; `none` says what to do where there is no item."""
+    if not items:
+        raise UsageError(f"there are no {what}s", fix=none)
+    if isinstance(wanted, int):
+        return at(items, wanted, what)
+    found = [each for each in items if wanted.casefold() in text(each).casefold()]
+    if len(found) != 1:
+        raise UsageError(
+            f"{len(found) or 'no'} {what}s ask {wanted!r}", fix=f"its place, or more of its words: {'; '.join(map(text, items))}"
+        )
+    return found[0]

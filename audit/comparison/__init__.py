@@ -1,0 +1,1 @@
+"""Paired changes between models, and along the checkpoints of one run: finished audits in, changes out."""

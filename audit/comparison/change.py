@@ -1,0 +1,287 @@
+"""Before and after on the same images: changes of rates, of differences between groups, and of the gap.
+
+Everything is a function of one table a claim: for each group, the images by (event before, event after). Counting them is one pass over
+the images; what follows costs the same for a thousand images and for a million.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.special import ndtri, stdtrit
+
+from audit.records.comparison import GapChange, GapEnds, PairChange, RateChange
+from audit.records.results import Rate
+from audit.statistics.metrics import extremes
+from audit.statistics.multiplicity import holm
+from audit.statistics.paired.joint import BOTH, NEITHER, ONLY_AFTER, ONLY_BEFORE, JointCounts, change_ends, change_p, effective
+from audit.statistics.power import POWER
+from audit.statistics.resampling import exceedance_p, hull, resample_counts
+from audit.statistics.units.clusters import covariance
+from audit.statistics.units.sampling_unit import gap_interval
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int
+
+    from audit.records.results import CellStatus
+    from audit.statistics.units.sampling_unit import Units
+    from audit.types import Group, Settings
+
+MOST_PAIRS = 21
+"""Pairs that are kept: all of seven groups. Of more, those whose difference changed most; every verdict looks at all of them."""
+
+
+# ---- one group -----------------------------------------------------------------------------------------------------------------------
+
+
+def rate_changes(joint: JointCounts, settings: Settings) -> tuple[tuple[RateChange, ...], RateChange]:
+    """Return the change of every group's rate, and that of all images.
+
+    Parameters
+    ----------
+    joint : JointCounts
+    settings : Settings
+        Seed, alpha, draws and the smallest group.
+
+    Returns
+    -------
+    by_group : tuple of RateChange
+        In the order of the groups. McNemar's exact p, Holm-adjusted over the compared groups; where images come in clusters the p of a
+        test in which all images of a cluster change sign together.
+    overall : RateChange
+    """
+    statuses = joint.statuses(settings.min_group_size)
+    ok = np.array([status == "ok" for status in statuses], bool)
+    p = change_p(joint, settings)
+    adjusted = p.copy()
+    adjusted[ok] = holm(p[ok])
+    level = settings.alpha / max(int(ok.sum()), 1)
+    everybody = joint.together()
+    status: CellStatus = "ok" if everybody.n[0] else "not estimable"
+    [of_all] = _rate_changes(everybody, (status,), change_p(everybody, settings), settings.alpha, settings.alpha)
+    rows = _rate_changes(joint, statuses, p, settings.alpha, level)
+    return tuple(replace(row, p_adjusted=float(q)) for row, q in zip(rows, adjusted, strict=True)), of_all
+
+
+def _rate_changes(
+    joint: JointCounts, statuses: Sequence[CellStatus], p: Float[np.ndarray, "g"], alpha: float, alpha_adjusted: float
+) -> list[RateChange]:
+    """Return the changes with p not adjusted; groups outside the comparison keep their own level."""
+    sides = [_rates(joint, statuses, alpha, after=after) for after in (False, True)]
+    own, wide = (change_ends(joint, level) for level in (alpha, alpha_adjusted))
+    rows = []
+    for i, cell in enumerate(joint.cells.tolist()):
+        n, gained, lost = sum(cell), cell[ONLY_AFTER], cell[ONLY_BEFORE]
+        if n == 0:
+            rows.append(RateChange(sides[0][i], sides[1][i], 0, 0, None, None, None, None, None, float(p[i]), float(p[i])))
+            continue
+        low, high, low_adjusted, high_adjusted = (float(end[i]) for end in (*own, *(wide if statuses[i] == "ok" else own)))
+        ends = (low, high, low_adjusted, high_adjusted)
+        rows.append(RateChange(sides[0][i], sides[1][i], gained, lost, (gained - lost) / n, *ends, float(p[i]), float(p[i])))
+    return rows
+
+
+def _rates(joint: JointCounts, statuses: Sequence[CellStatus], alpha: float, *, after: bool) -> list[Rate]:
+    return unit_rates(joint.groups, joint.units(after=after), statuses, alpha)
+
+
+def unit_rates(groups: Sequence[Group], units: Units, statuses: Sequence[CellStatus], alpha: float) -> list[Rate]:
+    """Return the rate of each group with its interval, and None where nothing counts."""
+    low, high = units.intervals(alpha)
+    rates = []
+    for i, (events, n) in enumerate(zip(units.events.tolist(), units.n.tolist(), strict=True)):
+        if n == 0:
+            rates.append(Rate(groups[i], 0, 0, None, None, None, statuses[i]))
+            continue
+        rates.append(Rate(groups[i], n, events, events / n, float(low[i]), float(high[i]), statuses[i], clusters=units.clusters()[i]))
+    return rates
+
+
+# ---- two groups ----------------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Pairs:
+    """Every pair of groups: places, and the change of first minus second."""
+
+    first: Int[np.ndarray, "m"]
+    second: Int[np.ndarray, "m"]
+    before: Float[np.ndarray, "m"]
+    after: Float[np.ndarray, "m"]
+
+
+def _pairs(joint: JointCounts) -> _Pairs:
+    first, second = np.triu_indices(len(joint.groups), 1)
+    before, after = joint.before / joint.n, joint.after / joint.n
+    return _Pairs(first, second, before[first] - before[second], after[first] - after[second])
+
+
+def _intervals(joint: JointCounts, pairs: _Pairs, alpha: float) -> tuple[Float[np.ndarray, "m"], Float[np.ndarray, "m"]]:
+    """Return the interval of each pair's change: the limits of the two groups add up as Newcombe's do.
+
+    Groups of single images are independent. Clusters that span both groups make their changes go together, as `clustered_differences` has
+    it, after Zou and Donner.
+    """
+    low, high = change_ends(joint, alpha)
+    change = (joint.cells[:, ONLY_AFTER] - joint.cells[:, ONLY_BEFORE]) / joint.n
+    i, j = pairs.first, pairs.second
+    difference, down, up = change[i] - change[j], change - low, high - change
+    together = np.zeros(len(i)) if joint.kinds is None else _correlation(covariance(joint.kinds.net))[i, j]
+    lower = np.sqrt(np.maximum(down[i] ** 2 + up[j] ** 2 - 2 * together * down[i] * up[j], 0.0))
+    upper = np.sqrt(np.maximum(up[i] ** 2 + down[j] ** 2 - 2 * together * up[i] * down[j], 0.0))
+    return difference - lower, difference + upper
+
+
+def _correlation(spread: Float[np.ndarray, "g g"]) -> Float[np.ndarray, "g g"]:
+    scale = np.sqrt(np.outer(np.diag(spread), np.diag(spread)))
+    return np.asarray(np.clip(spread / np.where(scale > 0, scale, 1.0), -1, 1))
+
+
+def all_changes_within(joint: JointCounts, tolerance: float, alpha: float) -> bool:
+    """Whether the difference of every pair of groups is shown to have changed by less than the tolerance.
+
+    The 1 - 2 alpha interval of every pair must lie inside (-tolerance, +tolerance): an intersection-union test, which needs no correction.
+    It implies that the gap changed by less, and more: groups that change places do not count as "no change" because the gap is the same.
+
+    Examples
+    --------
+    >>> same = JointCounts((("a",), ("b",)), np.array([[900, 5, 5, 90], [800, 5, 5, 190]]), np.array([1000, 1000]))
+    >>> all_changes_within(same, 0.05, 0.05), all_changes_within(same, 0.005, 0.05)
+    (True, False)
+    """
+    low, high = _intervals(joint, _pairs(joint), 2 * alpha)
+    return bool(np.all((low > -tolerance) & (high < tolerance)))
+
+
+def _turned(joint: JointCounts, pairs: _Pairs, alpha: float) -> np.ndarray:
+    """Return which pairs are shown to have changed places: intervals of both differences on opposite sides of 0."""
+    sides = []
+    for after in (False, True):
+        low, high = joint.units(after=after).differences(pairs.first, pairs.second, alpha)
+        sides.append(np.where(low > 0, 1, np.where(high < 0, -1, 0)))
+    return np.asarray(sides[0] * sides[1] < 0)
+
+
+def pair_changes(joint: JointCounts, alpha: float, comparisons: int = 1) -> tuple[PairChange, ...]:
+    """Return the pairs of groups whose difference changed most, reversed ones first.
+
+    Parameters
+    ----------
+    joint : JointCounts
+        The groups that can be compared, at least two.
+    alpha : float
+    comparisons : int
+        Claims that are compared together: a reversal must hold at ``alpha / (pairs * comparisons)``.
+    """
+    pairs = _pairs(joint)
+    m = len(pairs.first)
+    low, high = _intervals(joint, pairs, alpha)
+    low_adjusted, high_adjusted = _intervals(joint, pairs, alpha / m)
+    turned = _turned(joint, pairs, alpha / (m * comparisons))
+    change = pairs.after - pairs.before
+    order = np.lexsort((-np.abs(change), ~turned))[:MOST_PAIRS]
+    return tuple(
+        PairChange(
+            first=joint.groups[pairs.first[i]],
+            second=joint.groups[pairs.second[i]],
+            before=float(pairs.before[i]),
+            after=float(pairs.after[i]),
+            difference=float(change[i]),
+            low=float(low[i]),
+            high=float(high[i]),
+            low_adjusted=float(low_adjusted[i]),
+            high_adjusted=float(high_adjusted[i]),
+            reversed=bool(turned[i]),
+        )
+        for i in order
+    )
+
+
+# ---- the gap -------------------------------------------------------------------------------------------------------------------------
+
+
+def gap_ends(groups: Sequence[Group], units: Units, alpha: float) -> GapEnds:
+    """Return a gap with its interval, simultaneous over the pairs that it was picked from."""
+    rates = units.events / units.n
+    high, low = extremes(rates)
+    return GapEnds(groups[high], groups[low], float(np.ptp(rates)), *gap_interval(units, alpha))
+
+
+def gap_change(joint: JointCounts, settings: Settings, rng: np.random.Generator) -> GapChange:
+    """Return the change of the gap, with an interval and a test by resampling the joint counts within each group.
+
+    Parameters
+    ----------
+    joint : JointCounts
+        The groups that can be compared, at least two.
+    settings : Settings
+        Alpha and draws.
+    rng : Generator
+        Source of the draws.
+
+    Notes
+    -----
+    A gap is biased upwards by chance, before and after by unequal amounts; `hull` says why its interval holds all the same. p is the
+    smallest alpha at which that interval leaves out 0. Half an image in each cell keeps "no answer changed" from being a certainty.
+    """
+    value = float(_gap_difference(joint.cells))
+    deviations = _deviations(joint, settings.draws, rng) if joint.kinds is None else _cluster_deviations(joint, settings.draws, rng)
+    low, high = hull(value, deviations, settings.alpha)
+    p = 2 * max(exceedance_p(deviations, abs(value)), exceedance_p(-deviations, abs(value)))
+    return GapChange(
+        before=gap_ends(joint.groups, joint.units(after=False), settings.alpha),
+        after=gap_ends(joint.groups, joint.units(after=True), settings.alpha),
+        difference=value,
+        low=low,
+        high=high,
+        p=min(1.0, p),
+        p_adjusted=min(1.0, p),
+        minimum_detectable=_detectable(joint, settings.alpha),
+    )
+
+
+def _deviations(joint: JointCounts, draws: int, rng: np.random.Generator) -> Float[np.ndarray, "b"]:
+    """Return how far resampled changes of the gap lie from what they were drawn around."""
+    cells = joint.cells + 0.5
+    cells *= (joint.n / cells.sum(axis=1))[:, None]
+    # Always drawn in the same direction, so that exchanging the two models turns every sign and changes nothing else; which sign the
+    # deviations have does not matter to `hull` and p, which look at both sides of 0.
+    if joint.cells[:, ONLY_BEFORE].tolist() > joint.cells[:, ONLY_AFTER].tolist():
+        cells = cells[:, [BOTH, ONLY_AFTER, ONLY_BEFORE, NEITHER]]
+    return np.asarray(_gap_difference(resample_counts(cells, draws, rng)) - float(_gap_difference(cells)))
+
+
+def _cluster_deviations(joint: JointCounts, draws: int, rng: np.random.Generator) -> Float[np.ndarray, "b"]:
+    """Return how far the change of the gap moves when whole clusters are drawn anew, among those that touch the same groups.
+
+    Widened for few clusters: by Student's quantile over the normal one, and because a drawn cluster is never one that was not seen.
+    """
+    assert joint.kinds is not None  # noqa: S101  (the caller chose by it)
+    cells, often = joint.kinds.cells, joint.kinds.often
+    total = np.zeros((draws, *joint.cells.shape))
+    _, place = np.unique(joint.kinds.n > 0, axis=0, return_inverse=True)
+    for alike in np.unique(place.ravel()):
+        rows = np.flatnonzero(place.ravel() == alike)
+        drawn = rng.multinomial(often[rows].sum(), often[rows] / often[rows].sum(), size=draws)
+        total += np.tensordot(drawn, cells[rows], axes=1)
+    fewest = int(joint.kinds.reach.min())
+    wider = np.sqrt(fewest / (fewest - 1)) * stdtrit(fewest - 1, 0.975) / ndtri(0.975)
+    return np.asarray(wider * (_gap_difference(total) - float(_gap_difference(joint.cells))))
+
+
+def _gap_difference(cells: Float[np.ndarray, "*b g 4"] | Int[np.ndarray, "*b g 4"]) -> Float[np.ndarray, "*b"]:
+    n = cells.sum(axis=-1)
+    before, after = (cells[..., BOTH] + cells[..., only] for only in (ONLY_BEFORE, ONLY_AFTER))
+    return np.asarray(np.ptp(after / n, axis=-1) - np.ptp(before / n, axis=-1))
+
+
+def _detectable(joint: JointCounts, alpha: float) -> float:
+    """Return the change of a difference that *any* pair would show with power 0.8: that of the two groups whose changes vary most."""
+    gained, lost, n = effective(joint, alpha)
+    total = n + 2  # as in Agresti and Min's interval: groups without a changed answer do not promise to detect anything
+    variance = np.sort((gained + lost + 1 - (gained - lost) ** 2 / total) / total**2)[-2:].sum()
+    pairs = len(n) * (len(n) - 1) // 2
+    return float(min(2.0, (ndtri(1 - alpha / (2 * pairs)) + ndtri(POWER)) * np.sqrt(variance)))

@@ -1,0 +1,171 @@
+"""The claims of two audits, counted together: one pass over the images for each slicing, and what changed in each claim."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from audit.comparison.change import gap_change, pair_changes, rate_changes
+from audit.comparison.sides import Y_PRED, Y_TRUE
+from audit.records.comparison import Change
+from audit.statistics.counts.count_table import count_table
+from audit.statistics.counts.rows import row_codes, row_events
+from audit.statistics.metrics import METRICS
+from audit.statistics.null import generator
+from audit.statistics.paired.joint import BOTH, NEITHER, ONLY_AFTER, ONLY_BEFORE, JointCounts, cluster_kinds
+from audit.types import UNKNOWN
+
+if TYPE_CHECKING:
+    from audit.records.results import AuditResult, Finding, MeasurementRecord
+    from audit.statistics.metrics import Outcome
+    from audit.types import Group, Settings
+
+_BEFORE = "answer before"
+"""Column of the joint table beside those of a count table."""
+
+
+@dataclass(frozen=True)
+class Counted:
+    """Every claim that can be paired, before any correction, and those that cannot."""
+
+    joints: Mapping[str, JointCounts]
+    """finding -> its counts."""
+    changes: tuple[Change, ...]
+    not_compared: tuple[str, ...]
+    """A sentence each."""
+
+
+def count_changes(
+    audits: tuple[AuditResult, AuditResult], tables: Mapping[str, tuple[pd.DataFrame, pd.DataFrame]], settings: Settings, others: int
+) -> Counted:
+    """Count every claim of the first audit together with the second's answers, and say what changed.
+
+    Parameters
+    ----------
+    audits : (AuditResult, AuditResult)
+        Before and after.
+    tables : mapping of str to (DataFrame, DataFrame)
+        measurement -> answers before and after, of the same images in the same order.
+    settings : Settings
+        Seed, alpha, draws, smallest group.
+    others : int
+        Models that are compared with the first; a reversal must hold over all primary claims of all of them.
+    """
+    theirs = {finding.id: finding for finding in audits[1].findings}
+    records = {record.name: record for record in audits[0].measurements}
+    cluster = clusters_by(audits)
+    if cluster is not None:
+        tables = {name: (_with_clusters(before, after, cluster), after) for name, (before, after) in tables.items()}
+    claims = max(sum(finding.primary for finding in audits[0].findings), 1) * others
+    joints: dict[str, JointCounts] = {}
+    changes: list[Change] = []
+    refused: list[str] = []
+    counted: dict[tuple[str, tuple[str, ...]], pd.DataFrame] = {}
+    for finding in audits[0].findings:
+        if reason := _why_not(finding, theirs, tables) or _why_no_clusters(finding, tables, cluster):
+            refused.append(f"{finding.id}: {reason}.")
+            continue
+        record, key = records[finding.measurement], (finding.measurement, finding.attributes)
+        if key not in counted:
+            by = tuple(dict.fromkeys((*finding.attributes, *([cluster] if cluster else []))))
+            counted[key] = _joint_table(*tables[finding.measurement], by, record.truth)
+        joints[finding.id] = joint_counts(counted[key], finding, record, cluster)
+        changes.append(_change(finding, theirs[finding.id], joints[finding.id], record.truth, settings, claims))
+    return Counted(joints, tuple(changes), tuple(refused))
+
+
+def _why_not(finding: Finding, theirs: Mapping[str, Finding], tables: Mapping[str, object]) -> str | None:
+    if finding.id not in theirs or finding.measurement not in tables:
+        return "asked by the first audit only"
+    metric = METRICS.get(finding.metric)
+    if metric is None:
+        return f"this program knows no metric {finding.metric!r}"
+    if metric.denominator == "selected":
+        return "counted over the images that a model selects, and two models select different images"
+    return None
+
+
+def clusters_by(audits: tuple[AuditResult, AuditResult]) -> str | None:
+    """Return the column that says which images belong together: what one audit knows of the images holds in both."""
+    return audits[0].data.cluster or audits[1].data.cluster
+
+
+def _with_clusters(before: pd.DataFrame, after: pd.DataFrame, cluster: str) -> pd.DataFrame:
+    return before.assign(**{cluster: after[cluster].array}) if cluster not in before and cluster in after else before
+
+
+def _why_no_clusters(finding: Finding, tables: Mapping[str, tuple[pd.DataFrame, pd.DataFrame]], cluster: str | None) -> str | None:
+    """Return why images that come in clusters cannot be counted by them: every image would be taken for a case of its own."""
+    if cluster is None:
+        return None
+    column = tables[finding.measurement][0].get(cluster)
+    if column is None:
+        return "the images come in clusters, and the predictions do not say in which (audit again)"
+    return "some images have no known cluster" if (column == UNKNOWN).any() else None
+
+
+def _joint_table(before: pd.DataFrame, after: pd.DataFrame, by: Sequence[str], truth: str | None) -> pd.DataFrame:
+    """Count the images of each (attributes, true answer, answer before, answer after): the one pass over the images."""
+    rows = before[list(by)].assign(**{_BEFORE: before[Y_PRED].array})
+    true = None if truth is None else before[Y_TRUE].array
+    return count_table(rows, true, after[Y_PRED].array, [*by, _BEFORE])
+
+
+@dataclass(frozen=True)
+class _Answers:
+    """One side's answers in the rows of the joint table."""
+
+    y_true: np.ndarray | None
+    y_pred: np.ndarray
+
+
+def joint_counts(table: pd.DataFrame, finding: Finding, record: MeasurementRecord, cluster: str | None = None) -> JointCounts:
+    """Return a claim's counts of (event before, event after) from a joint table of answers."""
+    outcome: Outcome | None = None if finding.outcome is None else frozenset(record.outcomes[finding.outcome])
+    metric, images = METRICS[finding.metric], table["n"].to_numpy()
+    groups, codes = row_codes(table, finding.attributes, _levels(finding))
+    truth = None if record.truth is None else table["y_true"].to_numpy(object)
+    before, after = (row_events(_Answers(truth, table[name].to_numpy(object)), metric, outcome) for name in (_BEFORE, "y_pred"))
+    cell = np.select([before.event & after.event, before.event, after.event], [BOTH, ONLY_BEFORE, ONLY_AFTER], NEITHER)
+    places, counted = codes * 4 + cell, np.where(before.counted, images, 0)
+    cells = np.bincount(places, weights=counted, minlength=4 * len(groups)).reshape(-1, 4).astype(np.int64)
+    of_group = np.bincount(codes, weights=images, minlength=len(groups)).astype(np.int64)
+    return JointCounts(groups, cells, of_group, cluster_kinds(table[cluster], places, counted, len(groups)) if cluster else None)
+
+
+def _levels(finding: Finding) -> dict[str, Group]:
+    """Return attribute -> its levels in the order in which the audit shows them."""
+    groups = [rate.group for rate in finding.by_group]
+    return {name: tuple(dict.fromkeys(group[i] for group in groups)) for i, name in enumerate(finding.attributes)}
+
+
+def _change(finding: Finding, theirs: Finding, joint: JointCounts, truth: str | None, settings: Settings, claims: int) -> Change:
+    compared = joint.compared(settings.min_group_size)
+    estimable = len(compared.groups) > 1
+    by_group, of_all = rate_changes(joint, settings)
+    rng = generator(settings.seed, f"{finding.id}/change")
+    return Change(
+        id=finding.id,
+        measurement=finding.measurement,
+        truth=truth,
+        metric=finding.metric,
+        outcome=finding.outcome,
+        attributes=finding.attributes,
+        better=finding.better,
+        primary=finding.primary,
+        tolerance=finding.tolerance,
+        verdict_before=finding.verdict,
+        verdict_after=theirs.verdict,
+        overall=of_all,
+        by_group=by_group,
+        gap=gap_change(compared, settings, rng) if estimable else None,
+        pairs=pair_changes(compared, settings.alpha, claims) if estimable else (),
+        verdict="cannot tell" if estimable else "not estimable",
+        beyond_tolerance=False,
+        levelled_down=False,
+        reason="Not concluded yet.",
+    )

@@ -1,0 +1,293 @@
+"""Finished audits, read to be compared: the facts, and which image got which answer."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from audit.errors import DataError, UsageError
+from audit.output.directory import STATUS, column_of
+from audit.records.comparison import Side
+from audit.records.results import AuditResult, MeasurementRecord, Results, from_json
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+AGAIN = "run the audit again"
+Y_TRUE, Y_PRED = "y_true", "y_pred"
+_ASKED = ("labels", "prompts", "answers", "combine", "truth", "outcomes")
+"""What decides an answer, or whether it counts; two audits that differ here asked different questions."""
+
+
+@dataclass(frozen=True)
+class Audited:
+    """One model of a finished audit, with its answers."""
+
+    side: Side
+    results: Results
+    audits: Mapping[str, AuditResult]
+    """probe -> what was found."""
+    answers: Mapping[tuple[str, str], pd.DataFrame]
+    """(probe, measurement) -> one row an image: its attributes, its cluster where the predictions name it, `y_true` where there is one,
+    `y_pred`; the index holds identifiers."""
+
+
+def read(directory: Path) -> tuple[Audited, ...]:
+    """Return every model of a finished audit's directory, in the order of the audit.
+
+    Raises
+    ------
+    DataError
+        If the audit is not complete, a file is missing or damaged, or the predictions are not those of the results.
+    """
+    shown = str(directory)
+    status = _text(directory / STATUS, shown).partition("\n")[0]
+    if status != "complete":
+        raise DataError(f"the audit in {shown!r} is not complete", why=f"its STATUS says {status!r}", fix=AGAIN)
+    text = _text(directory / "results.json", shown)
+    results = from_json(text)
+    return sides_of(results, _predictions(directory / "predictions.parquet", shown), directory, hashlib.sha256(text.encode()).hexdigest())
+
+
+def sides_of(results: Results, table: pa.Table, directory: Path, sha256: str) -> tuple[Audited, ...]:
+    """Return every model of an audit.
+
+    Parameters
+    ----------
+    results : Results
+    table : pa.Table
+        Its predictions, without scores, attributes and answers as dictionaries.
+    directory : Path
+        Where it stands.
+    sha256 : str
+        Of its results.json.
+
+    Raises
+    ------
+    DataError
+        If the predictions are not those of the results.
+    """
+    names = tuple(dict.fromkeys(audit.model.name for audit in results.audits))
+    return tuple(_audited(name, results, table, directory, sha256) for name in names)
+
+
+def _text(path: Path, shown: str) -> str:
+    try:
+        return path.read_text("utf-8")
+    except OSError as error:
+        raise DataError(
+            f"no finished audit in {shown!r}", why=f"{path.name}: {error.strerror}", fix="name the folder an audit left"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path.name} is not text", where=shown, why="it is not UTF-8", fix=AGAIN) from error
+
+
+def _predictions(path: Path, shown: str) -> pa.Table:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        names = [name for name in pq.read_schema(path).names if name != "scores"]
+        return pq.read_table(path, columns=names, read_dictionary=[name for name in names if name != "id"])
+    except (OSError, pa.ArrowException) as error:
+        why = f"{type(error).__name__}: {str(error)[:200]}" if path.exists() else "predictions.parquet is missing"
+        raise DataError(f"the predictions in {shown!r} cannot be read", why=why, fix=AGAIN) from error
+
+
+def _audited(name: str, results: Results, table: pa.Table, directory: Path, sha256: str) -> Audited:
+    own = [audit for audit in results.audits if audit.model.name == name]
+    audits = {audit.probe.name: audit for audit in own}
+    if len(audits) < len(own):
+        raise DataError(
+            f"two models called {name!r} in {str(directory)!r}", why="their predictions cannot be told apart", fix="audit each by itself"
+        )
+    answers = {
+        (probe, record.name): _answers(table, audit, record, directory) for probe, audit in audits.items() for record in audit.measurements
+    }
+    side = Side(
+        name=name,
+        model=own[0].model,
+        directory=directory.name or directory.resolve().name,
+        sha256=sha256,
+        created=results.timing.created,
+        verdicts={probe: audit.verdict for probe, audit in audits.items()},
+    )
+    return Audited(side, results, audits, answers)
+
+
+def _answers(table: pa.Table, audit: AuditResult, record: MeasurementRecord, directory: Path) -> pd.DataFrame:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    wanted = {"model": audit.model.name, "probe": audit.probe.name, "measurement": record.name}
+    columns = {column_of(name): name for name in audit.data.groups}
+    cluster = audit.data.cluster
+    told = json.loads((table.schema.metadata or {}).get(b"vlm_audit.cluster", b"{}")).get(audit.probe.name)
+    if cluster is not None and told in table.column_names and told != "id":
+        columns.setdefault(told, cluster)
+    missing = [name for name in (*wanted, *columns, "id", Y_TRUE, Y_PRED) if name not in table.column_names]
+    missing += [name for name in columns if not pa.types.is_dictionary(table.schema.field(name).type)] if not missing else []
+    if missing:
+        raise DataError(f"predictions.parquet in {str(directory)!r} has no column of text {missing[0]!r}", fix=AGAIN)
+    mask = None
+    for column, value in wanted.items():
+        same = pc.equal(table[column].cast("string"), value)
+        mask = same if mask is None else pc.and_(mask, same)
+    rows: pd.DataFrame = table.filter(mask).select([*columns, "id", Y_TRUE, Y_PRED]).to_pandas().rename(columns=columns).set_index("id")
+    if cluster is not None and told == "id":
+        rows[cluster] = pd.Categorical(rows.index)
+    _check_rows(rows, record, audit, str(directory))
+    return rows
+
+
+def _check_rows(rows: pd.DataFrame, record: MeasurementRecord, audit: AuditResult, shown: str) -> None:
+    """Refuse predictions that are not those the results were made from."""
+    counted = {str(answer): int(count) for answer, count in rows[Y_PRED].value_counts().items() if count}
+    if counted != {answer: count for answer, count in record.answer_counts.items() if count}:
+        raise DataError(
+            f"predictions.parquet in {shown!r} is not that of its results.json",
+            why=f"the answers to {record.name!r} are counted differently", fix=AGAIN,
+        )  # fmt: skip
+    if not rows.index.is_unique:
+        raise DataError(
+            f"two images of {audit.data.name!r} have the same identifier",
+            where=shown,
+            fix="give each image a name of its own, and audit again",
+        )
+
+
+# ---- may they be compared? -----------------------------------------------------------------------------------------------------------
+
+
+def distinct_names(sides: Sequence[Audited]) -> tuple[str, ...]:
+    """Return a name for each side that no other has: the model's, with its folder where two are called the same, then a number.
+
+    Raises
+    ------
+    UsageError
+        If there are fewer than two.
+    """
+    if len(sides) < 2:
+        raise UsageError(
+            "a comparison needs two models", why=f"there is {len(sides) or 'none'}", fix="python -m audit.compare BEFORE AFTER [AFTER …]"
+        )
+    names = [each.side.name for each in sides]
+    if len(set(names)) < len(names):
+        names = [name if names.count(name) == 1 else f"{name} ({each.side.directory})" for name, each in zip(names, sides, strict=True)]
+    return tuple(name if names.count(name) == 1 else f"{name} #{place}" for place, name in enumerate(names, 1))
+
+
+def shared_probes(sides: Sequence[Audited]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the probes that every side answered, and the others.
+
+    Raises
+    ------
+    UsageError
+        If there is none.
+    """
+    asked = [tuple(each.audits) for each in sides]
+    shared = tuple(probe for probe in asked[0] if all(probe in other for other in asked[1:]))
+    if not shared:
+        listed = "; ".join(f"{each.side.name}: {', '.join(probes)}" for each, probes in zip(sides, asked, strict=True))
+        raise UsageError("the audits have no probe in common", why=listed, fix="audit all of them with the same --probe")
+    return shared, tuple(dict.fromkeys(probe for probes in asked for probe in probes if probe not in shared))
+
+
+def check_same_question(probe: str, sides: Sequence[Audited]) -> tuple[str, ...]:
+    """Return the measurements that every side has, refusing those that were put differently.
+
+    Raises
+    ------
+    DataError
+        If the data or a measurement of the same name differ.
+    """
+    audits = [each.audits[probe] for each in sides]
+    for audit, each in zip(audits[1:], sides[1:], strict=True):
+        if audit.data.fingerprint != audits[0].data.fingerprint and audit.data.name != audits[0].data.name:
+            raise DataError(
+                f"{each.side.name} was audited on other data than {sides[0].side.name}",
+                why=f"{audit.data.name!r}, not {audits[0].data.name!r}", fix="audit both on the same --data",
+            )  # fmt: skip
+    records = [{record.name: record for record in audit.measurements} for audit in audits]
+    shared = tuple(name for name in records[0] if all(name in other for other in records[1:]))
+    for name in shared:
+        for other, each in zip(records[1:], sides[1:], strict=True):
+            _check_asked(records[0][name], other[name], sides[0].side.name, each.side.name)
+    return shared
+
+
+def _check_asked(first: MeasurementRecord, second: MeasurementRecord, before: str, after: str) -> None:
+    for field in _ASKED:
+        if getattr(first, field) != getattr(second, field):
+            raise DataError(
+                f"{before} and {after} were asked different questions",
+                where=f"measurement {first.name!r}", why=f"their {field} differ", fix="audit both with the same version of the probe",
+            )  # fmt: skip
+
+
+def aligned(probe: str, measurement: str, sides: Sequence[Audited]) -> list[pd.DataFrame]:
+    """Return the answers of every side on the images that all of them have, in one order.
+
+    Raises
+    ------
+    DataError
+        If they have no image in common, or disagree about what an image shows.
+    """
+    tables = [each.answers[probe, measurement] for each in sides]
+    shared = tables[0].index
+    for table in tables[1:]:
+        shared = shared if shared.equals(table.index) else shared[shared.isin(table.index)]
+    if shared.empty:
+        raise DataError("the audits have no image in common", where=f"probe {probe!r}", fix="audit both on the same --data")
+    tables = [table if table.index.equals(shared) else table.loc[shared] for table in tables]
+    numbered = [each.audits[probe].data.numbered for each in sides]
+    for place, table in enumerate(tables[1:], 1):
+        _check_labels(
+            tables[0], table, f"{sides[0].side.name} and {sides[place].side.name}", sides[0].audits[probe].data.groups,
+            by_place=numbered[0] or numbered[place],
+        )  # fmt: skip
+    return tables
+
+
+def _check_labels(first: pd.DataFrame, second: pd.DataFrame, who: str, attributes: Collection[str], *, by_place: bool) -> None:
+    for name in first.columns:
+        # What only one audit took for clusters is no disagreement.
+        if name == Y_PRED or (name not in second.columns and name not in (*attributes, Y_TRUE)):
+            continue
+        if name not in second.columns:
+            raise DataError(
+                f"{who} were audited with other attributes", why=f"only one knows {name!r}", fix="audit both on the same --data"
+            )
+        differ = _differing(first[name], second[name])
+        if differ:
+            same = "in the same place of the file, which gives no identifiers" if by_place else "of the same identifier"
+            raise DataError(
+                f"{who} disagree about what the images show",
+                why=f"{name} differs for {differ} of {len(first)} images {same}",
+                fix="give both files a column id, and audit again" if by_place else "audit both on the same --data",
+            )
+
+
+def _differing(first: pd.Series, second: pd.Series) -> int:
+    """Count the rows in which two columns of categories differ; a missing value (no true answer) equals another."""
+    translated = first.cat.categories.get_indexer(second.cat.categories)
+    codes = second.cat.codes.to_numpy()
+    # -1 is "missing" for a row, and -2 here "no such category" for a value that only the second column has.
+    same = np.where(codes < 0, -1, np.where(translated < 0, -2, translated)[codes] if len(translated) else -1)
+    return int(np.count_nonzero(first.cat.codes.to_numpy() != same))
+
+
+def identifiers(probe: str, each: Audited) -> pd.Index:
+    """Return every image that has an answer to any measurement of a probe."""
+    tables = [table for (name, _), table in each.answers.items() if name == probe]
+    found = tables[0].index
+    for table in tables[1:]:
+        found = found if found.equals(table.index) else found.union(table.index, sort=False)
+    return found

@@ -1,0 +1,118 @@
+"""A gap over the checkpoints of a run: when does it appear?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from audit.comparison.change import gap_ends, unit_rates
+from audit.records.comparison import Point, Trajectory
+from audit.statistics.null import generator
+from audit.types import UNKNOWN
+
+if TYPE_CHECKING:
+    from audit.records.comparison import Change
+    from audit.records.results import CellStatus
+    from audit.statistics.units.sampling_unit import Units
+    from audit.types import Group, Settings
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The counts of one claim at one step."""
+
+    side: str
+    step: int
+    groups: tuple[Group, ...]
+    units: Units
+    statuses: tuple[CellStatus, ...]
+
+
+def trajectory(like: Change, checkpoints: Sequence[Checkpoint], settings: Settings, *, claims: int, limited: bool) -> Trajectory:
+    """Follow a claim over its checkpoints.
+
+    Parameters
+    ----------
+    like : Change
+        The claim: names, direction, tolerance.
+    checkpoints : sequence of Checkpoint
+        By rising step, on the same images.
+    settings : Settings
+        Seed, alpha, draws.
+    claims : int
+        Primary claims: the bands hold for all of them together, and for the pairs of groups of each.
+    limited : bool
+        Whether a sample of the images was audited: then nothing is said to appear.
+    """
+    points = tuple(_point(each, like, settings, claims) for each in checkpoints)
+    appears = None if limited else _first_lasting(points, lambda point: point.gap is not None and point.gap.low > like.tolerance)
+    detectable = None if limited else _first_lasting(points, lambda point: point.p is not None and point.p <= settings.alpha)
+    return Trajectory(
+        id=like.id,
+        measurement=like.measurement,
+        truth=like.truth,
+        metric=like.metric,
+        outcome=like.outcome,
+        attributes=like.attributes,
+        better=like.better,
+        primary=like.primary,
+        tolerance=like.tolerance,
+        points=points,
+        appears=appears,
+        detectable=detectable,
+        reason=_reason(points, appears, detectable, like.tolerance, limited=limited),
+    )
+
+
+def _point(each: Checkpoint, like: Change, settings: Settings, claims: int) -> Point:
+    alpha = settings.alpha
+    ok = np.array([i for i, status in enumerate(each.statuses) if status == "ok"], np.int64)
+    gap = p = None
+    if len(ok) > 1:
+        compared = each.units.of(ok)
+        gap = gap_ends([each.groups[i] for i in ok], compared, alpha / claims)
+        # Seeded as the audit of the checkpoint is, so that both print the same p.
+        p = min(1.0, compared.null(settings.draws, generator(settings.seed, like.id)).p * (claims if like.primary else 1))
+    rates = unit_rates(each.groups, each.units, each.statuses, alpha)
+    everybody = each.units.together()
+    [total] = unit_rates(((),), everybody, ("ok" if everybody.n[0] else "not estimable",), alpha)
+    return Point(each.side, each.step, tuple(rate for rate in rates if UNKNOWN not in rate.group), total, gap, p)
+
+
+def _first_lasting(points: Sequence[Point], holds: Callable[[Point], bool]) -> int | None:
+    """Return the first step from which on it holds at every checkpoint: a bias that came and went did not appear there."""
+    first = None
+    for point in reversed(points):
+        if not holds(point):
+            break
+        first = point.step
+    return first
+
+
+def _reason(points: Sequence[Point], appears: int | None, detectable: int | None, tolerance: float, *, limited: bool) -> str:
+    if all(point.gap is None for point in points):
+        return "Not estimable: at no step do two groups have enough images."
+    if limited:
+        return "LIMITED RUN: a sample of the images settles nothing."
+    within = f"{100 * tolerance:.1f} points"
+    said = [f"From step {detectable:,} on, a gap is shown at every checkpoint."] if detectable is not None else []
+    if appears is not None:
+        said.append(f"From step {appears:,} on, it is shown to exceed {within} at every checkpoint.")
+    elif detectable is not None:
+        said.append(f"That it exceeds {within} is not shown at the last.")
+    else:
+        passing = sum(point.gap is not None and point.gap.low > tolerance for point in points)
+        said.append("At the last checkpoint no gap is shown.")
+        said += [f"The band lies above {within} at {passing} of {len(points)} checkpoints: it came and went."] if passing else []
+    return " ".join([*said, _largest(points)])
+
+
+def _largest(points: Sequence[Point]) -> str:
+    point = max((point for point in points if point.gap), key=lambda each: each.gap.value if each.gap else 0.0)
+    if point.gap is None:
+        return ""
+    interval = f"[{100 * point.gap.low:.1f}, {100 * point.gap.high:.1f}]".replace("-", "−")
+    return f"The largest gap is that of step {point.step:,}: {100 * point.gap.value:.1f} points {interval}."

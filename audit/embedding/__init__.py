@@ -1,0 +1,1 @@
+"""Data set and model in, embeddings out: each image and each text goes through the model once, ever."""

@@ -1,0 +1,219 @@
+"""Data set + encoder -> embeddings: each image and each text goes through the model once, ever.
+
+A few threads read and decode some way ahead of the model, in the data set's order; what the cache has is not decoded. Finished batches
+reach the disk every few seconds: a run that is killed goes on from there, with the same batches and so the same numbers as an unbroken one.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import unicodedata
+import warnings
+from collections import Counter, deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from tqdm import tqdm
+
+from audit.data.images import UnreadableImage, decode
+from audit.embedding.batch import PIXELS_AHEAD, Batch, ImageBatches, Seen, pixels
+from audit.embedding.cache import EmbeddingCache, image_key, text_key
+from audit.errors import DataError
+from audit.types import Dataset, Embeddings, Encoder, Exclusion, ImageEncoder
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from jaxtyping import Float
+
+log = logging.getLogger("audit")
+
+DECODE_POLICY = "1"
+"""Part of an image's key. To be raised whenever `audit.data.images.decode` makes other pixels of the same bytes."""
+SHOWN = 10
+"""Rows named when images cannot be read."""
+
+
+def embed_images(
+    encoder: ImageEncoder,
+    dataset: Dataset,
+    cache_root: Path | None = None,
+    *,
+    batch_size: int = 32,
+    max_skip: float = 0.01,
+    progress: bool = True,
+) -> Embeddings:
+    """Embed every readable image of a data set, from the cache where it is there; equal content goes through the model once.
+
+    Parameters
+    ----------
+    encoder : ImageEncoder
+    dataset : Dataset
+    cache_root : Path or None
+        Folder of the embedding cache; None: `audit.embedding.cache.default_root`.
+    batch_size : int
+        Images the model sees at once. It changes results by rounding only, and is halved when memory runs out.
+    max_skip : float
+        Largest share of unreadable images, 0-1.
+    progress : bool
+        Whether to draw a bar where standard error is a terminal.
+
+    Raises
+    ------
+    DataError
+        If no image, or fewer than ``1 - max_skip`` of them, can be read (the first ten are named), or an embedding is not finite.
+    MachineError
+        If memory runs out at one image, or the disk is full.
+    """
+    total = len(dataset.images)
+    if total == 0:
+        raise DataError(f"{dataset.name} has no image", where=dataset.source)
+    cache = EmbeddingCache(cache_root, encoder.record.fingerprint, "image", encoder.record.dimensions)
+    cache.require_room(total - len(cache))
+    with _quiet(), _bar(total, progress) as advance, ImageBatches(encoder, dataset, cache, batch_size, advance) as batches:
+        readable, unreadable = _embed_missing(dataset, batches, cache, max_skip)
+    _stop_if_unreadable(dataset, len(readable), unreadable, max_skip)
+    batches.report()
+    exclusions = _exclusions(dataset.attributes, unreadable)
+    for left_out in exclusions:
+        log.warning("left out %d images (%s): %s", left_out.count, left_out.reason, ", ".join(left_out.examples))
+    return Embeddings(
+        vectors=cache.read(list(readable.values())),
+        contents=tuple(readable.values()),
+        rows=np.array(list(readable), dtype=np.int64),
+        exclusions=exclusions,
+        conversions=_conversions(dataset.attributes, {row: cache.conversions(key) for row, key in readable.items()}),
+        computed=batches.computed,
+    )
+
+
+def embed_texts(
+    encoder: Encoder, texts: Sequence[str], cache_root: Path | None = None, *, batch_size: int = 64
+) -> Float[np.ndarray, "k d"]:
+    """Embed texts, each distinct one once, from the cache where it is there; errors as in `embed_images`.
+
+    Texts of similar length share a batch: an encoder that pads to the longest of a batch wastes little.
+    """
+    cache = EmbeddingCache(cache_root, encoder.record.fingerprint, "text", encoder.record.dimensions)
+    # The key is that of the composed form, so the composed form is what the model must see.
+    composed = [unicodedata.normalize("NFC", text) for text in texts]
+    missing = sorted({text for text in composed if text_key(text) not in cache}, key=lambda text: (len(text), text))
+    batch = Batch(batch_size)
+    finished: dict[str, np.ndarray] = {}
+    for start in range(0, len(missing), batch_size):
+        part = missing[start : start + batch_size]
+        vectors = batch.run(encoder.encode_texts, part, [f"the text {text!r}" for text in part], encoder.record)
+        finished.update(zip(map(text_key, part), vectors, strict=True))
+    cache.add(finished)
+    log.info("embedded %d texts, %d from the cache", len(missing), len(set(composed)) - len(missing))
+    return cache.read([text_key(text) for text in composed])
+
+
+def _embed_missing(dataset: Dataset, batches: ImageBatches, cache: EmbeddingCache, max_skip: float) -> tuple[dict[int, str], list[Seen]]:
+    """Return the key of every readable row, and the rows that cannot be read."""
+    allowed = max_skip * len(dataset.images)
+    readable: dict[int, str] = {}
+    unreadable: list[Seen] = []
+    with closing(_look(dataset.images, cache, batches.batch_size)) as rows:
+        for seen in rows:
+            if seen.key is None:
+                unreadable.append(seen)
+            else:
+                readable[seen.row] = seen.key
+            if len(unreadable) <= allowed:
+                batches.take(seen)
+            elif readable and len(unreadable) >= SHOWN:
+                break  # It will be refused; until here it was read on, without embedding, only to name enough rows.
+    return readable, unreadable
+
+
+def _look(images: Sequence[bytes], cache: EmbeddingCache, batch_size: int) -> Generator[Seen]:
+    """Read, hash and (where the cache lacks it) decode each image, in order, a bounded number of pixels ahead."""
+    workers = min(4, os.cpu_count() or 1)
+    waiting: deque[Future[Seen]] = deque()
+    ahead = workers
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="decode")
+    try:
+        for row in range(len(images)):
+            waiting.append(pool.submit(_examine, images, row, cache))
+            while len(waiting) >= ahead:
+                seen = waiting.popleft().result()
+                if seen.image is not None:
+                    ahead = max(workers, min(batch_size, PIXELS_AHEAD // pixels(seen.image)))
+                yield seen
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _examine(images: Sequence[bytes], row: int, cache: EmbeddingCache) -> Seen:
+    try:
+        content = images[row]
+        key = image_key(content, DECODE_POLICY)
+        if key in cache:
+            return Seen(row, key)
+        decoded = decode(content)
+    except UnreadableImage as error:
+        return Seen(row, reason=error.reason)
+    return Seen(row, key, decoded.image, decoded.conversions)
+
+
+def _stop_if_unreadable(dataset: Dataset, readable: int, unreadable: Sequence[Seen], max_skip: float) -> None:
+    total = len(dataset.images)
+    if readable and len(unreadable) <= max_skip * total:
+        return
+    if readable:
+        what = f"at least {len(unreadable)} of {total} images of {dataset.name} cannot be read; at most {max_skip:.2%} may be skipped"
+    else:
+        what = f"none of the {total} images of {dataset.name} can be read"
+    raise DataError(
+        what,
+        where=dataset.source,
+        why="; ".join(f"{dataset.attributes.index[seen.row]}: {seen.reason}" for seen in unreadable[:SHOWN]),
+        fix="repair these files, take them out of the table, or raise --max-skip",
+    )
+
+
+def _exclusions(attributes: pd.DataFrame, unreadable: Iterable[Seen]) -> tuple[Exclusion, ...]:
+    return tuple(
+        Exclusion(reason, len(rows), _by_group(attributes, rows), tuple(str(attributes.index[row]) for row in rows[:SHOWN]))
+        for reason, rows in _gather((seen.reason, seen.row) for seen in unreadable).items()
+    )
+
+
+def _conversions(attributes: pd.DataFrame, conversions: Mapping[int, Iterable[str]]) -> dict[str, dict[str, dict[str, int]]]:
+    by_kind = _gather((kind, row) for row, kinds in conversions.items() for kind in kinds)
+    return {kind: _by_group(attributes, rows) for kind, rows in by_kind.items()}
+
+
+def _gather(pairs: Iterable[tuple[str, int]]) -> dict[str, list[int]]:
+    gathered: dict[str, list[int]] = {}
+    for name, row in pairs:
+        gathered.setdefault(name, []).append(row)
+    return dict(sorted(gathered.items()))
+
+
+def _by_group(attributes: pd.DataFrame, rows: Sequence[int]) -> dict[str, dict[str, int]]:
+    """Count rows by attribute and level."""
+    return {str(name): dict(Counter(attributes[name].iloc[list(rows)])) for name in attributes.columns}
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence Pillow's warnings for all decoding threads: `warnings.catch_warnings` inside each would mix up their saved filters."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+@contextmanager
+def _bar(total: int, progress: bool) -> Iterator[Callable[[int], object]]:
+    """Draw images/s and the time left on a terminal; elsewhere the log says it at the end."""
+    with tqdm(total=total, desc="embedding", unit=" images", disable=not (progress and sys.stderr.isatty())) as bar:
+        yield bar.update

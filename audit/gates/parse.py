@@ -1,0 +1,283 @@
+"""Gates: ``gap[harm-21.crime-related by gender] > 0.05`` in words that a person sees in the summary, decided on the interval's bound.
+
+::
+
+    gate     = subject operator value
+    subject  = ("gap" | "ratio" | "rate" | "verdict") [ "[" name [" for " group] "]" ]
+    operator = ">" | ">=" | "<" | "<="        of a verdict "==" | "!="
+    value    = 0.05 | 5 % | 5 points          of a verdict disparity | equivalent | inconclusive | not estimable
+
+A gate states what must not be; `audit.gates.decide` decides it. Without a name it is put to every question that counts for the verdict.
+"""
+
+from __future__ import annotations
+
+import difflib
+import operator
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from types import MappingProxyType
+from typing import Literal, NoReturn, Protocol, get_args
+
+from audit.errors import UsageError
+from audit.records.results import Verdict
+from audit.types import Group
+
+Subject = Literal["gap", "ratio", "rate", "verdict"]
+SUBJECTS: tuple[Subject, ...] = get_args(Subject)
+VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
+COMPARE: Mapping[str, Callable[[float, float], bool]] = MappingProxyType(
+    {">": operator.gt, ">=": operator.ge, "<": operator.lt, "<=": operator.le}
+)
+FLAG = "--fail-on"
+_FORM = "write it as gap[harm-21.crime-related by gender] > 0.05"
+_NUMBER = re.compile(r"(\d+\.?\d*|\.\d+)(e[+-]?\d+)?\s*(%|points?|pp)?", re.IGNORECASE)
+_OPERATOR = re.compile(r"[<>=!]=?")
+_UNLIKE = (0.4, 0.0)
+"""Likeness up to which a name is not offered."""
+_FEW, _NAMED = 12, 3
+"""Up to so many known names are all listed; of more, so many of the nearest."""
+
+
+@dataclass(frozen=True)
+class Gate:
+    """A gate as it was written."""
+
+    expression: str
+    subject: Subject
+    name: str | None
+    """What stands between the brackets."""
+    operator: str
+    limit: float = 0.0
+    verdict: Verdict | None = None
+
+
+@dataclass(frozen=True)
+class Question:
+    """A finding that an audit will have, and the names that it answers to."""
+
+    id: str
+    names: tuple[str, ...]
+    attributes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Aimed:
+    """A gate with the finding that it means."""
+
+    gate: Gate
+    finding: str | None = None
+    """None: every question that counts for the verdict; of a verdict, the audit's own."""
+    attributes: tuple[str, ...] = ()
+    group: str | None = None
+    """One group, as it was written."""
+
+
+class Named(Protocol):
+    """What names a question: a finding, or the claim that will become one."""
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def measurement(self) -> str: ...
+
+    @property
+    def metric(self) -> str: ...
+
+    @property
+    def outcome(self) -> str | None: ...
+
+    @property
+    def attributes(self) -> tuple[str, ...]: ...
+
+
+# ---- reading ---------------------------------------------------------------------------------------------------------------------
+
+
+def parse(expression: str) -> Gate:
+    """Read one gate.
+
+    Raises
+    ------
+    UsageError
+        With the position at which it stops being a gate.
+
+    Examples
+    --------
+    >>> parse("gap[harm-21.crime-related by gender] > 5 points")
+    Gate(expression='gap[harm-21.crime-related by gender] > 5 points', subject='gap', name='harm-21.crime-related by gender', operator='>', limit=0.05, verdict=None)
+    """  # noqa: E501  # the printed value is one line
+    text = expression.strip()
+    word = re.match(r"\w*", text)
+    subject = word[0].lower() if word else ""
+    if subject not in SUBJECTS:
+        _fail(text, 0, f"{subject or text[:1] or 'nothing'!r} is nothing that a gate asks about", _nearest(subject, SUBJECTS))
+    name, end = _name(text, len(subject))
+    sign, start = _operator(text, end, verdict=subject == "verdict")
+    if subject == "verdict":
+        return Gate(text, subject, name, sign, verdict=_verdict(text, start))
+    return Gate(text, subject, name, sign, _limit(text, start))
+
+
+def _name(text: str, start: int) -> tuple[str | None, int]:
+    """Return what the brackets hold, and where to read on: a name may itself hold brackets, so the last closing one ends it."""
+    opening = start + len(text[start:]) - len(text[start:].lstrip())
+    if text[opening : opening + 1] != "[":
+        return None, opening
+    closing = text.rfind("]")
+    if closing < opening:
+        _fail(text, opening, "this bracket is not closed", _FORM)
+    name = text[opening + 1 : closing].strip()
+    if not name:
+        _fail(text, opening, "there is no name between the brackets", f"{_FORM}, or leave the brackets out")
+    return name, closing + 1
+
+
+def _operator(text: str, start: int, *, verdict: bool) -> tuple[str, int]:
+    place = start + len(text[start:]) - len(text[start:].lstrip())
+    sign = _OPERATOR.match(text, place)
+    allowed = ("==", "!=") if verdict else tuple(COMPARE)
+    if sign is None or sign[0] not in allowed:
+        found = repr(sign[0]) if sign else repr(text[place:].split(" ")[0]) if text[place:] else "the end"
+        _fail(text, place, f"here one of {' '.join(allowed)} is expected, not {found}", _FORM)
+    return sign[0], sign.end()
+
+
+def _limit(text: str, start: int) -> float:
+    place = start + len(text[start:]) - len(text[start:].lstrip())
+    number = _NUMBER.fullmatch(text, place)
+    if number is None:
+        _fail(text, place, f"{text[place:]!r} is no limit", "write 0.05, 5 % or 5 points")
+    limit = float(number[1] + (number[2] or "")) / (100 if number[3] else 1)
+    if not 0 <= limit <= 1:
+        _fail(text, place, f"{text[place:]!r} does not lie between 0 and 1", "write five hundredths as 0.05, 5 % or 5 points")
+    return limit
+
+
+def _verdict(text: str, start: int) -> Verdict:
+    place = start + len(text[start:]) - len(text[start:].lstrip())
+    word = " ".join(text[place:].lower().replace("_", " ").strip("'\"").split())
+    if word not in VERDICTS:
+        _fail(text, place, f"{text[place:]!r} is no verdict", _nearest(word, VERDICTS))
+    return word
+
+
+def _fail(text: str, place: int, what: str, fix: str) -> NoReturn:
+    where = f"{text[:place]}»{text[place:]}" if text[place:] else f"{text}»"
+    raise UsageError(f"{FLAG}: {what}", where=f"position {place + 1} of {where!r}", fix=fix)
+
+
+# ---- names -----------------------------------------------------------------------------------------------------------------------
+
+
+def question(finding: Named, title: str) -> Question:
+    """Return a finding with the names that it answers to: short, whole, by its id, and by its title in summary and report."""
+    by = " x ".join(finding.attributes)
+    subject = f"{finding.measurement}.{finding.outcome or finding.metric}"
+    whole = (f"{subject}.{finding.metric} by {by}",) if finding.outcome else ()
+    return Question(finding.id, (f"{subject} by {by}", *whole, finding.id, title), tuple(finding.attributes))
+
+
+def aim(gate: Gate, known: Sequence[Question]) -> Aimed:
+    """Find what a gate means.
+
+    Raises
+    ------
+    UsageError
+        If nothing, or more than one thing, goes by its name: with the nearest names.
+    """
+    if gate.name is None:
+        if gate.subject == "rate":
+            raise UsageError(f"{FLAG} {gate.expression!r} does not say which rate", fix="name it: rate[gender.accuracy by race] < 0.9")
+        return Aimed(gate)
+    for name, group in _readings(gate.name):
+        question = _called(name, known, f"{FLAG}: ")
+        if question is not None:
+            if group is not None and gate.subject != "rate":
+                raise UsageError(f"{FLAG}: a {gate.subject} is of all groups", where=repr(gate.expression), fix="leave out 'for …'")
+            return Aimed(gate, question.id, question.attributes, group)
+    where = f"position {gate.expression.index('[') + 2} of {gate.expression!r}"
+    raise UsageError(f"{FLAG}: no question is called {gate.name!r}", where=where, fix=_nearest_question(gate.name, known))
+
+
+def called(name: str, known: Sequence[Question]) -> Question:
+    """Return the question that goes by a name: short, whole, its id, or its title.
+
+    Raises
+    ------
+    UsageError
+        If nothing, or more than one thing, goes by it: with the nearest names.
+
+    Examples
+    --------
+    >>> known = [Question("gender/accuracy/race", ("gender.accuracy by race", "gender/accuracy/race"), ("race",))]
+    >>> called("Gender.Accuracy by race", known).id
+    'gender/accuracy/race'
+    """
+    question = _called(name, known)
+    if question is None:
+        raise UsageError(f"no question is called {name!r}", fix=_nearest_question(name, known))
+    return question
+
+
+def _called(name: str, known: Sequence[Question], flag: str = "") -> Question | None:
+    found = {question.id: question for question in known if _plain(name) in map(_plain, question.names)}
+    if len(found) > 1:
+        raise UsageError(f"{flag}{name!r} means more than one question", fix=f"write one of {', '.join(found)}")
+    return next(iter(found.values()), None)
+
+
+def _readings(name: str) -> list[tuple[str, str | None]]:
+    """Return the whole name, then every way to part it from a group: a name may itself hold the word "for"."""
+    parts = re.split(r"\s+for\s+", name)
+    return [(name, None), *((" for ".join(parts[:i]), " for ".join(parts[i:])) for i in range(len(parts) - 1, 0, -1))]
+
+
+def require_group(aimed: Aimed, levels: Mapping[str, Group]) -> None:
+    """Refuse a group that the data do not have, before any work.
+
+    Raises
+    ------
+    UsageError
+        With the levels that there are.
+    """
+    if aimed.group is None:
+        return
+    own = [levels.get(attribute, ()) for attribute in aimed.attributes]
+    if not any(same_group(aimed.group, group) for group in product(*own)):
+        known = " × ".join("/".join(declared) for declared in own)
+        raise UsageError(f"{FLAG}: no group {aimed.group!r}", where=repr(aimed.gate.expression), fix=f"one of {known}")
+
+
+def same_group(written: str, group: Group) -> bool:
+    """Whether a group as it was written is this one."""
+    return _plain(written) == _plain(" x ".join(group))  # not parted at " x ": a level may hold one
+
+
+def _plain(text: str) -> str:
+    """Return a name without what is hard to type: quotation marks, ×, capitals, underscores, wide blanks."""
+    bare = re.sub(r"[‘’“”'\"`]", "", text).replace("×", "x").replace("_", " ")
+    return " ".join(bare.casefold().split())
+
+
+def _nearest(word: str, known: Sequence[str]) -> str:
+    close = difflib.get_close_matches(word, known, n=1)
+    return f"{f'did you mean {close[0]}? ' if close else ''}Known: {', '.join(known)}"
+
+
+def _nearest_question(name: str, known: Sequence[Question]) -> str:
+    if len(known) <= _FEW:
+        return f"known: {', '.join(question.names[0] for question in known)}"
+    close = sorted(known, key=lambda question: max(_likeness(name, each) for each in question.names), reverse=True)[:_NAMED]
+    nearest = [question.names[0] for question in close if max(_likeness(name, each) for each in question.names) > _UNLIKE]
+    return f"did you mean {' or '.join(nearest)}?" if nearest else "names stand in summary.md: measurement.outcome by attribute"
+
+
+def _likeness(written: str, name: str) -> tuple[float, float]:
+    """Return how many of the written words begin a word of the name, as a share, then how alike the two texts are."""
+    words, others = (re.findall(r"\w+", _plain(text)) for text in (written, name))
+    begun = sum(any(other.startswith(word) for other in others) for word in words) / max(len(words), 1)
+    return begun, difflib.SequenceMatcher(None, _plain(written), _plain(name)).ratio()

@@ -1,0 +1,118 @@
+"""Model + probe + data set, asked in words: every question about every image, once ever, and the answers as predictions.
+
+The scores of all questions about an image are one row, kept by the content of the image under a name that is made of the model and of every
+question word for word: what `audit.embedding.embed` does for embeddings (reading, caching, smaller batches, going on after a crash)
+holds for them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from audit.embedding.embed import embed_images
+from audit.measure.likelihood import agreement, predict
+from audit.measure.questionnaire import Questionnaire, questionnaire
+from audit.types import Answerer, Dataset, Embeddings, Measurement, ModelRecord, Predictions, Probe, Question, Settings
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from jaxtyping import Float
+    from PIL import Image
+
+log = logging.getLogger("audit")
+
+
+@dataclass(frozen=True)
+class Interview:
+    """What was asked and answered."""
+
+    record: ModelRecord
+    """The model's, with how it was asked."""
+    probe: Probe
+    """As a generative model is asked it (`audit.measure.questionnaire`)."""
+    scores: Embeddings
+    """One row an image: the scores of all questions side by side."""
+    attributes: pd.DataFrame
+    """Of the images that were read."""
+    predictions: Mapping[str, Predictions]
+    """measurement -> predictions."""
+    specifications: Sequence[Sequence[Predictions]]
+    """One list a plan of the probe, one entry a specification."""
+
+
+def interview(
+    model: Answerer, probe: Probe, dataset: Dataset, settings: Settings, *, cache_root: Path | None = None, batch_size: int = 32
+) -> Interview:
+    """Ask a generative model the questions of a probe; errors as in `audit.embedding.embed.embed_images`.
+
+    Parameters
+    ----------
+    model : Answerer
+    probe : Probe
+        As it is put to dual encoders; it is turned into questions here.
+    dataset : Dataset
+    settings : Settings
+        Its seed shuffles the options.
+    cache_root : Path, optional
+    batch_size : int
+        Images between two looks at the clock; it changes no number.
+    """
+    asked = questionnaire(probe, settings.seed)
+    questions = asked.questions
+    log.info("asking %d questions with %d options of each image", len(questions), sum(len(question.options) for question in questions))
+    scores = embed_images(_Questioned(model, questions), dataset, cache_root, batch_size=batch_size, max_skip=settings.max_skip)
+    attributes = dataset.attributes.iloc[scores.rows]
+    answers = _Answers(asked, questions, scores.vectors, attributes)
+    return Interview(
+        record=replace(model.record, asked=(*model.record.asked, *asked.asked)),
+        probe=asked.probe,
+        scores=scores,
+        attributes=attributes,
+        predictions={measurement.name: answers.to(measurement) for measurement in asked.probe.measurements},
+        specifications=[[answers.to(point.measurement) for point in plan.specifications] for plan in asked.probe.specifications],
+    )
+
+
+class _Questioned:
+    """A model and its questions, as what turns images into rows."""
+
+    def __init__(self, model: Answerer, questions: Sequence[Question]):
+        self._model, self._questions = model, questions
+        digest = hashlib.sha256(model.record.fingerprint.encode())
+        for question in questions:
+            for text in (question.text, *question.options):
+                digest.update(hashlib.sha256(text.encode()).digest())
+            digest.update(len(question.options).to_bytes(4, "big"))
+        width = sum(len(question.options) for question in questions)
+        self.record = replace(model.record, fingerprint=digest.hexdigest(), dimensions=width)
+
+    def encode_images(self, images: Sequence[Image.Image]) -> Float[np.ndarray, "n k"]:
+        return self._model.log_likelihoods(images, self._questions)
+
+
+class _Answers:
+    """Finds the columns of a measurement's question and turns them into predictions."""
+
+    def __init__(self, asked: Questionnaire, questions: Sequence[Question], scores: Float[np.ndarray, "n k"], attributes: pd.DataFrame):
+        self._compared, self._scores, self._attributes = asked.compared, scores, attributes
+        self._columns: dict[Question, slice] = {}
+        start = 0
+        for question in questions:
+            self._columns[question] = slice(start, start := start + len(question.options))
+
+    def to(self, measurement: Measurement) -> Predictions:
+        """Return the answers to a measurement; of one that compares two orders, whether they agree."""
+        fixed = self._compared.get(measurement.name)
+        if fixed is None:
+            return self._predicted(measurement)
+        return agreement(self._predicted(fixed), self._predicted(replace(fixed, asked=measurement.asked)))
+
+    def _predicted(self, measurement: Measurement) -> Predictions:
+        assert measurement.asked is not None  # noqa: S101  (every measurement of a questionnaire carries its question)
+        return predict(measurement, self._scores[:, self._columns[measurement.asked]], self._attributes)

@@ -1,0 +1,277 @@
+"""A model folder is untrusted data: what may be in it, and its weights, read without running anything of it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import struct
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from audit.errors import DataError, UnsafeError
+from audit.models.runtime import audit_errors
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+MAX_ENTRIES = 10_000
+MAX_HEADER_BYTES = 16 * 1024**2
+"""Of a safetensors file: about 100,000 tensors. A longer one costs minutes of work before the first tensor."""
+AGAIN = "download or save it again"
+_CODE_KEYS = ("auto_map", "trust_remote_code", "attn_implementation", "experts_implementation")
+"""Keys (or parts of them) by which a configuration has transformers fetch or run code."""
+
+
+@dataclass(frozen=True)
+class Weights:
+    """The tensors of a folder."""
+
+    tensors: Mapping[str, Tensor]
+    sha256: str
+    """Of the files, one after the other in the order of their names."""
+    files: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+
+def check_folder(folder: Path, inside: Path, required: str | None = "config.json") -> None:
+    """Refuse a folder that asks for foreign code, points out of itself or is no model.
+
+    Parameters
+    ----------
+    folder : Path
+    inside : Path
+        Where links may lead: the folder itself, or the hub's cache of one repository.
+    required : str, optional
+        The configuration without which the folder is no model; None: it holds a part of one, a tokenizer for example.
+
+    Raises
+    ------
+    UnsafeError
+        For a pickled (DCP) checkpoint, a link that leaves `inside`, or a configuration that names code.
+    DataError
+        If there is no such configuration, or one is not a JSON object.
+    """
+    names = sorted(path.name for path in folder.iterdir())
+    if ".metadata" in names:
+        raise UnsafeError(
+            "a distributed (DCP) checkpoint is not read: loading one unpickles its .metadata, which can run code",
+            where=str(folder),
+            fix="convert it where it was made, with torch.distributed.checkpoint.format_utils.dcp_to_torch_save",
+        )
+    if "shards.json" in names:
+        why = "it is the state of a training run in pieces, one a process"
+        fix = f"python -m contrastive.unshard {folder} ckpt.pt, and audit that"
+        raise DataError("a sharded (DCP) checkpoint is not read as a model", where=str(folder), why=why, fix=fix)
+    # What is unsafe is said before what is merely bad, wherever in the folder it is.
+    irregular = _check_links(folder, inside.resolve())
+    regular = [name for name in names if (folder / name).is_file()]
+    unreadable = [error for name in regular if name.endswith("config.json") and (error := _check_configuration(folder / name))]
+    for name in regular:
+        if name.endswith(".safetensors"):
+            _refuse_other_kind(folder / name)
+    if irregular or unreadable:
+        raise irregular or unreadable[0]
+    if required is not None and required not in names:
+        kind = "Hugging Face" if required == "config.json" else "open_clip"
+        raise DataError(f"no {kind} model in this folder: it has no {required}", where=str(folder), **_found(folder, names))
+
+
+def read_weights(folder: Path) -> Weights:
+    """Return the tensors of a folder: safetensors where there are any, else one `pytorch_model.bin` by the restricted reader.
+
+    Raises
+    ------
+    UnsafeError
+        If a file is not what its name says, or holds code.
+    DataError
+        If there are no weights, a file is damaged, or a weight is not finite.
+    """
+    names = sorted(path.name for path in folder.iterdir())
+    if "model.safetensors.index.json" in names:
+        files = _indexed(folder)
+    elif "model.safetensors" in names:
+        files = ["model.safetensors"]
+    elif "pytorch_model.bin" in names:
+        return _read_pickled(folder / "pytorch_model.bin")
+    else:
+        what = "this folder has a configuration but no weights: no model.safetensors"
+        raise DataError(what, where=str(folder), why=f"found: {', '.join(names[:20])}", fix="download or save the model again")
+    tensors: dict[str, Tensor] = {}
+    for name in files:
+        tensors.update(read_safetensors(folder / name))
+    return Weights(tensors, file_sha256([folder / name for name in files]), tuple(files))
+
+
+def read_safetensors(path: Path) -> dict[str, Tensor]:
+    """Return the tensors of one safetensors file, by the official reader and no other.
+
+    Raises
+    ------
+    UnsafeError
+        If it is another kind of file under that name; it is not tried as such.
+    DataError
+        If it is damaged (the reader's reason is passed on) or holds a weight that is not finite.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    from audit.models.weight_values import check_values
+
+    _check_start(path)
+    try:
+        tensors: dict[str, Tensor] = load_file(path)
+    except (SafetensorError, OSError, ValueError, RuntimeError) as error:
+        raise DataError("the safetensors file is damaged", where=str(path), why=str(error), fix=AGAIN) from error
+    check_values(path)
+    return tensors
+
+
+def file_sha256(paths: Sequence[Path]) -> str:
+    """Return the sha256 of files, one after the other."""
+    digest = hashlib.sha256()
+    for path in paths:
+        with path.open("rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()
+
+
+def _check_links(folder: Path, inside: Path) -> DataError | None:
+    """Refuse links that leave a folder, and far too many files; return, not raise, that one is no regular file."""
+    count, irregular = 0, None
+    for place, folders, files in os.walk(folder):
+        for name in (*folders, *files):
+            count += 1
+            path = Path(place, name)
+            if path.is_symlink() and not path.resolve().is_relative_to(inside):
+                raise UnsafeError(
+                    f"the link {path.relative_to(folder)} leaves the model's folder",
+                    where=str(folder),
+                    fix="copy the file itself, or name a model of the hub's cache as hf:ORG/NAME",
+                )
+            if name in files and not path.is_file():
+                what = f"{path.relative_to(folder)} is not a regular file"
+                why = "a pipe or a device could be waited for without end"
+                irregular = irregular or DataError(what, where=str(folder), why=why, fix="give a folder of files")
+        if count > MAX_ENTRIES:
+            raise UnsafeError(f"more than {MAX_ENTRIES:,} files in a model's folder", where=str(folder), fix="name the folder of one model")
+    return irregular
+
+
+def _check_configuration(path: Path) -> DataError | None:
+    """Refuse a configuration that names code; return, not raise, what else is wrong with it."""
+    try:
+        content = _read_json(path)
+    except DataError as error:
+        return error
+    _refuse_code(content, path)
+    return None
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError, OSError) as error:
+        raise DataError(f"{path.name} is not readable JSON", where=str(path), why=str(error) or "nested too deeply", fix=AGAIN) from error
+    if not isinstance(content, dict):
+        raise DataError(f"{path.name} is not a JSON object", where=str(path), why=f"found {type(content).__name__}", fix=AGAIN)
+    return content
+
+
+def _refuse_code(content: Mapping[str, Any], path: Path) -> None:
+    for key in _keys(content):
+        if any(part in key for part in _CODE_KEYS):
+            raise UnsafeError(
+                f"the configuration asks for code: key {key!r}",
+                where=str(path),
+                why="through such keys a model's author has code fetched and run; here a configuration is data, and no option changes that",
+                fix=f"if the architecture is one that transformers has built in, remove {key!r} from {path.name}",
+            )
+
+
+def _keys(content: object) -> Iterator[str]:
+    """Yield every key at every depth (json.loads has bounded the depth)."""
+    if isinstance(content, dict):
+        for key, value in content.items():
+            yield key
+            yield from _keys(value)
+    elif isinstance(content, list):
+        for value in content:
+            yield from _keys(value)
+
+
+def _found(folder: Path, names: Sequence[str]) -> dict[str, str]:
+    """Return why and fix for a folder without `config.json`."""
+    fix = "give the folder that holds config.json and model.safetensors"
+    if "ckpt.pt" in names:
+        fix = f"a checkpoint of this project is named by its file: --model {folder / 'ckpt.pt'}"
+    elif "open_clip_config.json" in names:
+        fix = "this is a folder of open_clip, which this version does not read; give the same model in the Hugging Face layout"
+    return {"why": f"found: {', '.join(names[:20]) or 'nothing'}", "fix": fix}
+
+
+def _indexed(folder: Path) -> list[str]:
+    mapping = _read_json(folder / "model.safetensors.index.json").get("weight_map")
+    files = sorted(set(mapping.values())) if isinstance(mapping, dict) and all(isinstance(v, str) for v in mapping.values()) else []
+    wrong = [name for name in files if Path(name).name != name or not name.endswith(".safetensors") or not (folder / name).is_file()]
+    if wrong or not files:
+        why = f"not a safetensors file in this folder: {', '.join(map(repr, wrong[:5]))}" if wrong else "it has no weight_map"
+        raise DataError("model.safetensors.index.json does not lead to the weights", where=str(folder), why=why, fix=AGAIN)
+    return files
+
+
+def _refuse_other_kind(path: Path) -> None:
+    """Refuse by its first bytes a file that only claims to be safetensors: eight bytes of length, then a JSON object."""
+    start = _start(path)
+    if not start or _misnomer(start) or start[8:9] in (b"{", b""):
+        return
+    raise UnsafeError(
+        "a file named .safetensors is not one",
+        where=str(path),
+        why=f"it begins with {start[:8]!r}; it is refused, not tried as something else",
+        fix="save the weights as safetensors",
+    )
+
+
+def _check_start(path: Path) -> None:
+    """Say what is in the place of a safetensors file, and refuse a header that would take minutes."""
+    _refuse_other_kind(path)
+    start = _start(path)
+    if not start:
+        raise DataError("the weights file is empty", where=str(path), fix=AGAIN)
+    if misnomer := _misnomer(start):
+        what, fix = misnomer
+        raise DataError(f"the weights file is {what}", where=str(path), fix=fix)
+    if len(start) > 8 and MAX_HEADER_BYTES < struct.unpack("<Q", start[:8])[0] <= path.stat().st_size:
+        raise UnsafeError(
+            f"the header of the safetensors file is over {MAX_HEADER_BYTES:,} bytes",
+            where=str(path),
+            fix="save the model with fewer tensors",
+        )
+
+
+def _start(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(64)
+
+
+def _misnomer(start: bytes) -> tuple[str, str] | None:
+    if start.startswith(b"version https://git-lfs"):
+        return "a Git-LFS pointer, not the weights", "git lfs pull"
+    if start.lstrip().startswith(b"<"):
+        return "an HTML page", "download it again, signed in if need be"
+    return None
+
+
+def _read_pickled(path: Path) -> Weights:
+    """Read a torch file by the project's one restricted reader; transformers would use its own."""
+    from contrastive.checkpoint.torch_file import read_archive
+
+    with audit_errors(str(path)):
+        archive = read_archive(path)
+    notes = ["The weights were read from pytorch_model.bin (a pickle) by a reader that runs nothing; safetensors is the safer format."]
+    notes += [f"pytorch_model.bin names {name}, which was not looked up." for name in archive.unknown]
+    return Weights(archive.tensors, archive.sha256, (path.name,), tuple(notes))

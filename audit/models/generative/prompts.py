@@ -1,0 +1,153 @@
+"""Questions as ids, and what of them can be read once for all questions: the words up to the image, and the image."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from audit.errors import DataError
+from audit.models.generative.chat_template import Frame
+from audit.types import Question
+
+if TYPE_CHECKING:
+    import torch
+    from PIL import Image
+
+Inputs = dict[str, Any]
+"""What a model's forward pass takes: name -> tensor."""
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """One question as a model reads it."""
+
+    text: str
+    """Everything around and in the question, the image as its placeholder."""
+    ids: tuple[int, ...]
+    """Of the text alone: the placeholder is one token or none, and nothing stands before it that the tokenizer would add."""
+    options: tuple[tuple[int, ...], ...]
+    """The tokens of each option, as they follow the text."""
+
+
+def prompt(tokenizer: Any, frame: Frame, question: Question) -> Prompt:
+    """Return a question as ids.
+
+    Raises
+    ------
+    DataError
+        If the question holds one of the model's own marks (an image's placeholder, an end of turn), or an option has no token.
+    """
+    marks = [mark for mark in sorted(_marks(tokenizer), key=len, reverse=True) if mark in question.text]
+    if marks:
+        raise DataError(
+            f"a question holds {marks[0]!r}, which to this model is no word but a mark",
+            where=repr(question.text[:200]),
+            why="it would be read as an image or as the end of a turn",
+            fix="word the label otherwise, or leave this model out",
+        )
+    text = frame.around(question.text)
+    ids = _ids(tokenizer, text)
+    return Prompt(text, ids, tuple(_option_ids(tokenizer, text, ids, option) for option in question.options))
+
+
+def shared_length(prompts: Sequence[Prompt]) -> int:
+    """Return how many leading ids all prompts have in common, at least one of each left over."""
+    longest = min(len(each.ids) for each in prompts) - 1
+    first = prompts[0].ids
+    return next((i for i in range(longest) if any(each.ids[i] != first[i] for each in prompts)), longest)
+
+
+class Reader:
+    """Puts an image and a text into what the model takes."""
+
+    def __init__(self, model: Any, processor: Any, where: str):
+        self._processor, self._where = processor, where
+        self._known = set(inspect.signature(model.forward).parameters)
+        self._device, self._dtype = model.device, model.dtype
+        text_config = model.config.get_text_config()
+        self._context = getattr(text_config, "max_position_embeddings", None) or 10**9
+
+    def read(self, image: Image.Image, text: str) -> Inputs:
+        """Return the inputs of a forward pass over an image and a text."""
+        given = self._processor(images=[image], text=[text], return_tensors="pt", **self._special(text))
+        return {
+            name: value.to(self._device, self._dtype if value.is_floating_point() else None)
+            for name, value in given.items()
+            if name in self._known and name != "labels" and hasattr(value, "is_floating_point")
+        }
+
+    def check_length(self, length: int) -> None:
+        """Refuse what the model was not built to read."""
+        if length > self._context:
+            raise DataError(
+                "an image and a question are too long for this model",
+                where=self._where,
+                why=f"together they have {length} tokens and the model reads {self._context}; cutting them would ask another question",
+                fix="shorten the label set, or leave this model out",
+            )
+
+    def _special(self, text: str) -> Mapping[str, bool]:
+        """Keep the tokenizer from a second start of text, and from an end of text after the question."""
+        tokenizer = self._processor.tokenizer
+        ids = tuple(tokenizer(text)["input_ids"])
+        raw = _ids(tokenizer, text)
+        twice = tokenizer.bos_token and text.startswith(tokenizer.bos_token)
+        return {"add_special_tokens": False} if twice or ids[-len(raw) :] != raw else {}
+
+
+def split(inputs: Inputs, tail: Sequence[int]) -> Inputs | None:
+    """Return the inputs without their last ids, if these are `tail`; else None."""
+    import torch
+
+    length = inputs["input_ids"].shape[1]
+    end = inputs["input_ids"][0, length - len(tail) :]
+    if len(tail) >= length or not torch.equal(end, torch.tensor(tail, device=end.device)):
+        return None
+    return {name: value[:, : length - len(tail)] if along_text(name) else value for name, value in inputs.items()}
+
+
+def extended(inputs: Inputs, ids: Sequence[int], answer_type: int | None = None) -> Inputs:
+    """Return the inputs with more text at their end.
+
+    What stands along the text says of each token what it is (visible, text, sees the image): more text is as the last token was, but for
+    its type where `answer_type` says so: some classes tell an answer, which sees only what stands before it, from a question.
+    """
+    import torch
+
+    def longer(name: str, value: torch.Tensor) -> torch.Tensor:
+        if name == "input_ids":
+            return torch.cat([value, torch.tensor([ids], dtype=value.dtype, device=value.device)], dim=1)
+        more = torch.cat([value[:, -1:]] * len(ids), dim=1) if ids else value[:, :0]
+        if name.endswith("token_type_ids") and answer_type is not None:
+            more = torch.full_like(more, answer_type)
+        return torch.cat([value, more], dim=1)
+
+    return {name: longer(name, value) if along_text(name) else value for name, value in inputs.items()}
+
+
+def along_text(name: str) -> bool:
+    """Tell by its name whether an input has one entry a token."""
+    return name in ("input_ids", "attention_mask", "cross_attention_mask") or name.endswith("token_type_ids")
+
+
+def _marks(tokenizer: Any) -> set[str]:
+    added = {str(token) for token in tokenizer.added_tokens_decoder.values() if token.special}
+    return {mark for mark in (*added, *tokenizer.all_special_tokens) if mark.strip()}
+
+
+def _ids(tokenizer: Any, text: str) -> tuple[int, ...]:
+    return tuple(tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
+
+
+def _option_ids(tokenizer: Any, text: str, ids: tuple[int, ...], option: str) -> tuple[int, ...]:
+    """Return the tokens by which an option continues a text, parted from it by a blank unless the text ends in one or in a mark."""
+    ends_apart = text[-1:].isspace() or any(text.endswith(mark) for mark in _marks(tokenizer))
+    words = option if ends_apart else f" {option}"
+    joint = _ids(tokenizer, text + words)
+    # Where text and option melt into one token, the option is tokenized by itself.
+    tokens = joint[len(ids) :] if joint[: len(ids)] == ids else _ids(tokenizer, words)
+    if not tokens:
+        raise DataError(f"the option {option!r} has no token", why="this model's tokenizer drops all of it", fix="word the label otherwise")
+    return tokens

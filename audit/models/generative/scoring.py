@@ -1,0 +1,122 @@
+"""The likelihood of an option after an image and a question: by the cache of keys and values, or by full forward passes."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import logging
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from audit.models.generative.prompts import Inputs, extended
+from audit.models.runtime import out_of_memory
+
+if TYPE_CHECKING:
+    import torch
+    from jaxtyping import Float64
+
+log = logging.getLogger("audit")
+
+Options = Sequence[tuple[int, ...]]
+
+
+class Reached(NamedTuple):
+    """Where a model stands after some text."""
+
+    chances: torch.Tensor
+    """float32[v]: log-probability of every next token."""
+    cache: Any
+
+
+class Scorer:
+    """Asks a causal model for the mean log-likelihood of options, in nats a token."""
+
+    def __init__(self, model: Any):
+        self._model = model
+        parameters = inspect.signature(model.forward).parameters
+        self._cache_name = "cache" if "cache" in parameters else "past_key_values"
+        self._last_only = {"logits_to_keep": 1} if "logits_to_keep" in parameters else {}
+        self.rows = 64
+        """Options at once; halved when memory runs out."""
+        self.answer_type: int | None = None
+        """Token type of an answer in a full pass; None: as the question's last token."""
+
+    def read(self, inputs: Inputs) -> Reached:
+        """Read an image and a text."""
+        return self._reached(inputs, None)
+
+    def go_on(self, reached: Reached, ids: Sequence[int]) -> Reached:
+        """Read more text. `reached` is left as it is; nothing is padded, so positions follow from the cache."""
+        return self._reached(self._ids([ids]), copy.deepcopy(reached.cache))
+
+    def score(self, reached: Reached, options: Options) -> Float64[np.ndarray, "k"]:
+        """Score options: each costs the forward pass of its own tokens but the last. `reached` is left as it is."""
+        sums = reached.chances[[option[0] for option in options]].double()
+        longer = [i for i, option in enumerate(options) if len(option) > 1]
+        at = 0
+        while at < len(longer):
+            part = longer[at : at + self.rows]
+            try:
+                sums[part] += self._rest(reached.cache, [options[i] for i in part])
+            except (RuntimeError, MemoryError) as error:
+                self._shrink(error, len(part))
+                continue
+            at += len(part)
+        return _means(sums, options)
+
+    def in_full(self, inputs: Inputs, options: Options) -> Float64[np.ndarray, "k"]:
+        """Score options by a full forward pass for each: for models whose cache cannot be reused."""
+        import torch
+
+        sums = [self.chances_along(inputs, option)[range(len(option)), list(option)].double().sum() for option in options]
+        return _means(torch.stack(sums), options)
+
+    def chances_along(self, inputs: Inputs, option: Sequence[int]) -> torch.Tensor:
+        """Return float32[tokens of the option, v]: log-probability of every token in each place of the option, by one full pass."""
+        logits = self._model(**extended(inputs, option[:-1], self.answer_type), use_cache=False).logits
+        return _log_softmax(logits[0, -len(option) :])
+
+    def _rest(self, cache: Any, options: Options) -> torch.Tensor:
+        """Return the summed log-likelihood of all tokens of each option but its first, options side by side over copies of the cache.
+
+        Options are padded on the right with tokens of their own, which no token before them sees.
+        """
+        import torch
+
+        longest = max(map(len, options)) - 1
+        read = [(option[:-1] + option[-2:-1] * longest)[:longest] for option in options]
+        wanted = self._ids([(option[1:] + option[-1:] * longest)[:longest] for option in options])["input_ids"]
+        copies = copy.deepcopy(cache)
+        copies.reorder_cache(torch.zeros(len(options), dtype=torch.long, device=wanted.device))
+        output = self._model(**self._ids(read), **{self._cache_name: copies}, use_cache=True)
+        chances = _log_softmax(output.logits).gather(2, wanted[:, :, None])[:, :, 0].double()
+        lengths = torch.tensor([len(option) - 1 for option in options], device=chances.device)
+        own = torch.arange(longest, device=chances.device)[None] < lengths[:, None]
+        return torch.where(own, chances, 0.0).sum(dim=1)
+
+    def _reached(self, inputs: Inputs, cache: Any) -> Reached:
+        given = {} if cache is None else {self._cache_name: cache}
+        output = self._model(**inputs, **given, **self._last_only, use_cache=True)
+        return Reached(_log_softmax(output.logits[0, -1]), getattr(output, self._cache_name))
+
+    def _ids(self, rows: Sequence[Sequence[int]]) -> Inputs:
+        import torch
+
+        return {"input_ids": torch.tensor(rows, device=self._model.device)}
+
+    def _shrink(self, error: RuntimeError | MemoryError, tried: int) -> None:
+        if not out_of_memory(error) or tried == 1:
+            raise error
+        self.rows = tried // 2
+        log.warning("out of memory at %d options: going on with %d at once", tried, self.rows)
+
+
+def _log_softmax(logits: torch.Tensor) -> torch.Tensor:
+    return logits.float().log_softmax(-1)
+
+
+def _means(sums: torch.Tensor, options: Options) -> Float64[np.ndarray, "k"]:
+    means: np.ndarray = sums.cpu().numpy() / [len(option) for option in options]
+    return means

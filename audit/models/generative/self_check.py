@@ -1,0 +1,115 @@
+"""What of a model's reading can be reused is found out by trial, when it is loaded: reuse must give the numbers of full passes."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from audit.errors import AuditError, DataError
+from audit.models.generative.model import GenerativeModel, Reuse
+from audit.models.runtime import out_of_memory
+from audit.types import Question
+
+if TYPE_CHECKING:
+    from jaxtyping import Float64
+    from PIL import Image
+
+log = logging.getLogger("audit")
+
+TOLERANCE = {"float32": 1e-4, "bfloat16": 0.1, "float16": 0.02}
+"""Nats a token between reuse and full passes. What a wrong cache or a wrong position makes is larger."""
+_LONG_LIST = "\n".join(f"- a person {i}" for i in range(20))
+QUESTIONS = (
+    Question(f"Which of these options best describes this image?\n{_LONG_LIST}", ("a person", "unclear")),
+    Question("Look at the image. Is it a person or a drawing of a house?", ("a drawing of a house",)),
+)
+_REUSED: dict[Reuse, str] = {
+    "all": "An image is read once for all questions, and image and question once for all options",
+    "question": "Image and question are read once for all options",
+}
+
+
+def settle(model: GenerativeModel) -> str:
+    """Try a model out and set how it is asked; return the note that says so.
+
+    Raises
+    ------
+    DataError
+        If the model's answers do not depend on the image, or depend on what stands after them.
+    """
+    import torch
+
+    light, wide = _picture((112, 84), 0), _picture((300, 100), 40)
+    with torch.inference_mode():
+        _require_sight(model, light, _picture((112, 84), 120))
+        _settle_answer_type(model, light)
+        full = [_in_full(model, image) for image in (light, wide)]
+    tolerance, reasons = TOLERANCE[model.record.dtype], []
+    for reuse, words in _REUSED.items():
+        model.reuse = reuse
+        try:
+            worst = max(
+                float(np.abs(model.log_likelihoods([image], QUESTIONS)[0] - right).max())
+                for image, right in zip((light, wide), full, strict=True)
+            )
+        except AuditError:
+            raise
+        except Exception as error:  # a class whose cache works otherwise: what it raises is its own affair, and full passes are right
+            if out_of_memory(error):
+                raise
+            reasons.append(type(error).__name__)
+            continue
+        if reuse == "all" and not model.shares_image:
+            continue  # the questions stand before the image, or the processor puts words after them
+        if worst <= tolerance:
+            return f"{words}; checked against full forward passes when the model was loaded, within {tolerance:g} nats a token."
+        reasons.append(f"off by {worst:.1g} nats a token")
+    model.reuse = "nothing"
+    log.warning("%s: its cache cannot be reused (%s): every option takes a full forward pass", model.record.name, "; ".join(reasons))
+    return (
+        f"The cache of this class cannot be reused ({'; '.join(reasons)}): every option was scored by a full forward pass, which is slower."
+    )
+
+
+def _in_full(model: GenerativeModel, image: Image.Image) -> Float64[np.ndarray, "k"]:
+    prompts = [model.prompt(question) for question in QUESTIONS]
+    return np.concatenate([model.scorer.in_full(model.read(image, each), each.options) for each in prompts])
+
+
+def _require_sight(model: GenerativeModel, first: Image.Image, second: Image.Image) -> None:
+    each = model.prompt(QUESTIONS[0])
+    seen = [model.scorer.chances_along(model.read(image, each), each.options[0][:1]) for image in (first, second)]
+    if seen[0].equal(seen[1]):
+        raise DataError(
+            f"the answers of {model.record.name} do not depend on the image",
+            why="two different images gave the same likelihoods, to the last bit: its template or processor drops the image",
+            fix="check chat_template.jinja and processor_config.json, or leave this model out",
+        )
+
+
+def _settle_answer_type(model: GenerativeModel, image: Image.Image) -> None:
+    """Find the token type with which an answer sees only what stands before it."""
+    each = model.prompt(QUESTIONS[1])
+    inputs, option = model.read(image, each), each.options[0]
+    alone = model.scorer.chances_along(inputs, option[:1])[0]
+    for kind in (None, 1):
+        model.scorer.answer_type = kind
+        if float((model.scorer.chances_along(inputs, option)[0] - alone).abs().max()) <= TOLERANCE[model.record.dtype]:
+            return
+    raise DataError(
+        f"{model.record.name} reads an answer before it gives it",
+        why="the likelihood of an option's first token depends on the tokens after it: this is no causal model",
+        fix="leave this model out",
+    )
+
+
+def _picture(size: tuple[int, int], shift: int) -> Image.Image:
+    """Return a picture of nothing: colours that run in both directions."""
+    from PIL import Image
+
+    width, height = size
+    rows, columns = np.mgrid[0:height, 0:width]
+    pixels = np.stack([rows * 255 // height, columns * 255 // width, (rows + columns) % 256], axis=2)
+    return Image.fromarray(((pixels + shift) % 256).astype(np.uint8))

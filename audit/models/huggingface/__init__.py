@@ -1,0 +1,1 @@
+"""Dual encoders in Hugging Face layout: a folder in, an encoder out."""

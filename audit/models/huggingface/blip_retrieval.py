@@ -1,0 +1,56 @@
+"""BLIP's retrieval head as two towers: `BlipForImageTextRetrieval` compares a projected image with a projected text, but has no methods for
+the two alone. Its other head, which reads an image and a text together, gives no embeddings and is not used.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from audit.models.huggingface.clip import Scores
+
+NOTES = (
+    "BLIP's contrastive head (ITC) was audited, not the matching head (ITM), which gives no embeddings.",
+    "Guessed: a softmax over the cosines themselves, because the file holds no temperature: its probabilities are flat, and only the order "
+    "of labels means anything.",
+)
+
+
+class BlipForImageTextRetrieval(nn.Module):
+    """transformers' class of that name, with the methods that an encoder needs."""
+
+    notes = NOTES
+    """For the model's record."""
+
+    def __init__(self, model: Any):
+        super().__init__()
+        self.model = model
+        self.config = model.config
+        self.logit_scale = torch.zeros(())
+        """Of the cosine itself: a factor of 1."""
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the weights."""
+        return self.model.dtype  # type: ignore[no-any-return]
+
+    @property
+    def device(self) -> torch.device:
+        """Of the weights."""
+        return self.model.device  # type: ignore[no-any-return]
+
+    def get_image_features(self, pixel_values: Tensor) -> Tensor:
+        """Return float[n, d], not normalised: the class token's feature, projected."""
+        return self.model.vision_proj(self.model.vision_model(pixel_values=pixel_values).last_hidden_state[:, 0])  # type: ignore[no-any-return]
+
+    def get_text_features(self, input_ids: Tensor, attention_mask: Tensor, **_: Tensor) -> Tensor:
+        """Return float[k, d], not normalised: the first token's feature, projected; BLIP reads no token types."""
+        hidden_kld = self.model.text_encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+        return self.model.text_proj(hidden_kld[:, 0])  # type: ignore[no-any-return]
+
+    def forward(self, pixel_values: Tensor, input_ids: Tensor, attention_mask: Tensor, **_: Tensor) -> Scores:
+        """Return what transformers computes for images and texts together."""
+        scores = self.model(input_ids=input_ids, pixel_values=pixel_values, attention_mask=attention_mask, use_itm_head=False)
+        return Scores(scores.itm_score)

@@ -1,0 +1,198 @@
+"""`CLIPModel` of a Hugging Face folder, computed over its own tensors by their own names: nothing is copied, renamed or drawn.
+
+transformers' own modelling takes two seconds and 140 MB to import, for the same dozen operations. What is not plain CLIP (another
+activation, padding on the left) is left to it: `suits`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from math import prod
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor
+
+from audit.errors import DataError
+from audit.models.folder import Weights
+from audit.models.huggingface.pretrained import DOWNLOAD, check_size, require_complete, understood
+from contrastive.model.architecture import LIMIT, MAX_LAYERS
+from contrastive.model.blocks import split_heads
+
+ACTIVATIONS = ("quick_gelu", "gelu")
+LEGACY_EOS = 2
+"""Old configurations say so whatever the tokenizer has; it means: the end of text is the largest id."""
+
+
+def suits(config: Any, tokenizer: Any) -> bool:
+    """Tell whether a configuration is that of a CLIP which is computed here."""
+    if type(config).__name__ != "CLIPConfig" or tokenizer.padding_side != "right":
+        return False
+    towers = (config.vision_config, config.text_config)
+    sizes = [
+        *(getattr(tower, name) for tower in towers for name in ("hidden_size", "intermediate_size", "num_attention_heads")),
+        *(config.vision_config.image_size, config.vision_config.patch_size, config.projection_dim),
+        *(config.text_config.vocab_size, config.text_config.max_position_embeddings),
+    ]
+    return (
+        all(type(size) is int and 0 < size <= LIMIT for size in sizes)
+        and all(type(tower.num_hidden_layers) is int and 0 < tower.num_hidden_layers <= MAX_LAYERS for tower in towers)
+        and all(tower.hidden_act in ACTIVATIONS and tower.hidden_size % tower.num_attention_heads == 0 for tower in towers)
+        and config.vision_config.num_channels == 3
+        and type(config.text_config.eos_token_id) is int
+    )
+
+
+def wanted(config: Any) -> dict[str, tuple[int, ...]]:
+    """Return the shape of every tensor of `CLIPModel` by its name."""
+    vision, text = config.vision_config, config.text_config
+    tokens = (vision.image_size // vision.patch_size) ** 2 + 1
+    shapes: dict[str, tuple[int, ...]] = {
+        "logit_scale": (),
+        "visual_projection.weight": (config.projection_dim, vision.hidden_size),
+        "text_projection.weight": (config.projection_dim, text.hidden_size),
+        "vision_model.embeddings.class_embedding": (vision.hidden_size,),
+        "vision_model.embeddings.patch_embedding.weight": (vision.hidden_size, 3, vision.patch_size, vision.patch_size),
+        "vision_model.embeddings.position_embedding.weight": (tokens, vision.hidden_size),
+        "text_model.embeddings.token_embedding.weight": (text.vocab_size, text.hidden_size),
+        "text_model.embeddings.position_embedding.weight": (text.max_position_embeddings, text.hidden_size),
+    }
+    for name, width in (
+        ("vision_model.pre_layrnorm", vision.hidden_size),  # spelled so
+        ("vision_model.post_layernorm", vision.hidden_size),
+        ("text_model.final_layer_norm", text.hidden_size),
+    ):
+        shapes |= {f"{name}.weight": (width,), f"{name}.bias": (width,)}
+    for tower, part in (("vision_model", vision), ("text_model", text)):
+        for layer in range(part.num_hidden_layers):
+            shapes |= dict(_block(f"{tower}.encoder.layers.{layer}", part.hidden_size, part.intermediate_size))
+    return shapes
+
+
+def _block(place: str, width: int, inner: int) -> Iterator[tuple[str, tuple[int, ...]]]:
+    for name in ("layer_norm1", "layer_norm2"):
+        yield f"{place}.{name}.weight", (width,)
+        yield f"{place}.{name}.bias", (width,)
+    maps = [(f"self_attn.{part}_proj", width, width) for part in ("q", "k", "v", "out")]
+    for name, rows, columns in (*maps, ("mlp.fc1", inner, width), ("mlp.fc2", width, inner)):
+        yield f"{place}.{name}.weight", (rows, columns)
+        yield f"{place}.{name}.bias", (rows,)
+
+
+def build(folder: Path, config: Any, weights: Weights, setting: tuple[torch.device, torch.dtype]) -> CLIPModel:
+    """Return the model of a configuration that `suits`, filled strictly.
+
+    Raises
+    ------
+    DataError
+        If a weight is missing, unexpected or of another shape.
+    """
+    shapes = wanted(config)
+    check_size(folder, sum(map(prod, shapes.values())), weights)
+    # Older files hold the numbers 0 to 76, which follow from the sizes; the scale has an axis in some.
+    tensors = {name: tensor for name, tensor in weights.tensors.items() if not name.endswith(".position_ids")}
+    tensors |= {name: tensor.reshape(()) for name, tensor in tensors.items() if name == "logit_scale" and tensor.numel() == 1}
+    unlike = [name for name, tensor in tensors.items() if name in shapes and not _alike(tensor, shapes[name])]
+    missing, unexpected = [name for name in shapes if name not in tensors], [name for name in tensors if name not in shapes]
+    require_complete(folder, {"missing": missing, "unexpected": unexpected, "mismatched": unlike})
+    return understood(folder, lambda _: CLIPModel(config, tensors, *setting))  # type: ignore[no-any-return]
+
+
+def _alike(tensor: Tensor, shape: tuple[int, ...]) -> bool:
+    return tuple(tensor.shape) == shape and tensor.is_floating_point()
+
+
+def check_parts(folder: Path, config: Any, tokenizer: Any, side: int) -> None:
+    """Refuse a tokenizer or an image processor of another model, without running this one.
+
+    Raises
+    ------
+    DataError
+        If images come out in another size than the model's, an id lies outside its table, or no text ends as the configuration says.
+    """
+    text, size = config.text_config, config.vision_config.image_size
+    if side != size:
+        why = f"images come out {side} px wide, the model takes {size}"
+        raise DataError("the image processor does not fit the model", where=str(folder), why=why, fix=DOWNLOAD)
+    ids = tokenizer("a drawing")["input_ids"]
+    most = max(len(tokenizer) - 1, *ids)
+    if most >= text.vocab_size:
+        why = f"it has ids up to {most:,}, the model {text.vocab_size:,} entries"
+        raise DataError("the tokenizer does not fit the model", where=str(folder), why=why, fix=DOWNLOAD)
+    if text.eos_token_id != LEGACY_EOS and text.eos_token_id not in ids:
+        why = f"the model reads a text at id {text.eos_token_id}, and the tokenizer puts none there: every text would be the same"
+        raise DataError("the tokenizer does not fit the model", where=str(folder), why=why, fix=DOWNLOAD)
+
+
+class Scores(NamedTuple):
+    """What transformers' classes return, as far as it is read here."""
+
+    logits_per_image: Tensor
+
+
+class CLIPModel:
+    """Two towers, with the methods of transformers' class of that name that an encoder needs."""
+
+    def __init__(self, config: Any, tensors: Mapping[str, Tensor], device: torch.device, dtype: torch.dtype):
+        self.config, self.device, self.dtype = config, device, dtype
+        self._tensors = {name: tensor.to(device, dtype) for name, tensor in tensors.items()}
+
+    @property
+    def logit_scale(self) -> Tensor:
+        """The logarithm of the scale."""
+        return self._tensors["logit_scale"]
+
+    def __call__(self, pixel_values: Tensor, input_ids: Tensor, attention_mask: Tensor | None = None) -> Scores:
+        """Return the scores of images with texts."""
+        image_nd, text_kd = self.get_image_features(pixel_values), self.get_text_features(input_ids)
+        return Scores(self.logit_scale.exp() * F.normalize(image_nd, dim=-1) @ F.normalize(text_kd, dim=-1).T)
+
+    def parameters(self) -> Iterator[Tensor]:
+        """Yield every weight."""
+        yield from self._tensors.values()
+
+    def get_image_features(self, pixel_values: Tensor) -> Tensor:
+        """Return float[n, d], not normalised, of float[n, 3, h, w]."""
+        part, start = self.config.vision_config, "vision_model.embeddings"
+        x_nld = F.conv2d(pixel_values, self._tensors[f"{start}.patch_embedding.weight"], stride=part.patch_size).flatten(2).transpose(1, 2)
+        first = self._tensors[f"{start}.class_embedding"].expand(len(x_nld), 1, -1)
+        x_nld = torch.cat([first, x_nld], dim=1) + self._tensors[f"{start}.position_embedding.weight"]
+        x_nld = self._norm(x_nld, "vision_model.pre_layrnorm", part)
+        x_nld = self._blocks(x_nld, "vision_model", part, causal=False)
+        pooled_nd = self._norm(x_nld[:, 0], "vision_model.post_layernorm", part)
+        return F.linear(pooled_nd, self._tensors["visual_projection.weight"])
+
+    def get_text_features(self, input_ids: Tensor, attention_mask: Tensor | None = None) -> Tensor:
+        """Return float[k, d], not normalised, of int[k, l]. Padding follows the end of a text, so its mask changes nothing."""
+        part, start = self.config.text_config, "text_model.embeddings"
+        x_nld = F.embedding(input_ids, self._tensors[f"{start}.token_embedding.weight"])
+        x_nld = x_nld + self._tensors[f"{start}.position_embedding.weight"][: input_ids.shape[1]]
+        x_nld = self._norm(self._blocks(x_nld, "text_model", part, causal=True), "text_model.final_layer_norm", part)
+        ends_n = input_ids.argmax(dim=1) if part.eos_token_id == LEGACY_EOS else (input_ids == part.eos_token_id).int().argmax(dim=1)
+        pooled_nd = x_nld[torch.arange(len(input_ids), device=input_ids.device), ends_n]
+        return F.linear(pooled_nd, self._tensors["text_projection.weight"])
+
+    def _blocks(self, x_nld: Tensor, tower: str, part: Any, causal: bool) -> Tensor:
+        for layer in range(part.num_hidden_layers):
+            place = f"{tower}.encoder.layers.{layer}"
+            x_nld = x_nld + self._attend(self._norm(x_nld, f"{place}.layer_norm1", part), f"{place}.self_attn", part, causal)
+            inner = self._linear(self._norm(x_nld, f"{place}.layer_norm2", part), f"{place}.mlp.fc1")
+            x_nld = x_nld + self._linear(_activated(inner, part.hidden_act), f"{place}.mlp.fc2")
+        return x_nld
+
+    def _attend(self, x_nld: Tensor, place: str, part: Any, causal: bool) -> Tensor:
+        q, k, v = (split_heads(self._linear(x_nld, f"{place}.{name}_proj"), part.num_attention_heads) for name in "qkv")
+        out = F.scaled_dot_product_attention(q, k, v, is_causal=causal)
+        return self._linear(out.transpose(1, 2).flatten(2), f"{place}.out_proj")
+
+    def _linear(self, x: Tensor, place: str) -> Tensor:
+        return F.linear(x, self._tensors[f"{place}.weight"], self._tensors[f"{place}.bias"])
+
+    def _norm(self, x: Tensor, place: str, part: Any) -> Tensor:
+        return F.layer_norm(x, x.shape[-1:], self._tensors[f"{place}.weight"], self._tensors[f"{place}.bias"], part.layer_norm_eps)
+
+
+def _activated(x: Tensor, name: str) -> Tensor:
+    return x * torch.sigmoid(1.702 * x) if name == "quick_gelu" else F.gelu(x)

@@ -1,0 +1,174 @@
+"""Images as a folder's image processor prepares them: transformers' own class, or, for CLIP's plain steps, the same steps without it.
+
+transformers' image processors take two to three seconds and 150 MB to import. CLIP's are a resize, a cut and a normalisation; the tests
+compare every bit of them with both of transformers' backends.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from audit.errors import UnsafeError
+from audit.models.huggingface.pretrained import PROCESSORS, understood
+
+if TYPE_CHECKING:
+    import torch
+    from PIL import Image
+
+NAMES = ("CLIPImageProcessor", "CLIPImageProcessorFast", "CLIPImageProcessorPil", "CLIPFeatureExtractor")
+BICUBIC = 3
+LARGEST = 2048
+"""Pixels a side. The largest dual encoders take 500."""
+USUAL = {
+    "do_resize": True, "size": {"shortest_edge": 224}, "resample": BICUBIC, "do_center_crop": True,
+    "crop_size": {"height": 224, "width": 224}, "do_rescale": True, "rescale_factor": 1 / 255, "do_normalize": True,
+    "image_mean": [0.48145466, 0.4578275, 0.40821073], "image_std": [0.26862954, 0.26130258, 0.27577711], "do_convert_rgb": True,
+}  # fmt: skip
+"""`CLIPImageProcessor`'s own settings."""
+SILENT = ("image_processor_type", "feature_extractor_type", "processor_class", "_valid_processor_keys", "data_format", "default_to_square")
+"""Settings that say where the others came from, or that hold for every CLIP."""
+
+
+def image_processor(folder: Path) -> Any:
+    """Return what prepares a folder's images: its class in transformers, or `ClipPixels` where that does the same.
+
+    Raises
+    ------
+    UnsafeError
+        If every image would be made enormous.
+    DataError
+        If the folder's settings make no working image processor.
+    MachineError
+        If a package is missing.
+    """
+    settings = _settings(folder)
+    _check_sizes(folder, settings)
+    name = str(settings.get("image_processor_type") or settings.get("feature_extractor_type"))
+    if name in NAMES and (plain := _plain(settings)) is not None:
+        return ClipPixels(plain, pillow=name.endswith("Pil") or find_spec("torchvision") is None)
+    # A class that says Pil is Pillow's; by itself transformers would take torchvision's wherever that is installed.
+    backend = {"backend": "pil"} if name.endswith("Pil") else {}
+    return understood(
+        folder, lambda auto: auto.AutoImageProcessor.from_pretrained(folder, local_files_only=True, trust_remote_code=False, **backend)
+    )
+
+
+def library(processor: Any) -> str:
+    """Return the library that resizes, with its version: torchvision's and Pillow's pixels differ by a level here and there."""
+    import PIL
+
+    if isinstance(processor, ClipPixels):
+        pillow = processor.pillow
+    else:
+        pillow = not any(cls.__name__ == "TorchvisionBackend" for cls in type(processor).__mro__)
+    return f"pillow {PIL.__version__.split('.')[0]}" if pillow else f"torchvision {'.'.join(version('torchvision').split('.')[:2])}"
+
+
+class ClipPixels:
+    """What `CLIPImageProcessor` does with RGB images."""
+
+    def __init__(self, settings: Mapping[str, Any], pillow: bool):
+        self.pillow = pillow
+        """Whether Pillow resizes, as in `CLIPImageProcessorPil`; else torch, as torchvision does for `CLIPImageProcessor`."""
+        self._settings = dict(settings)
+        self._short: int = settings["size"]["shortest_edge"]
+        self.side: int = settings["crop_size"]["height"]
+        """Of the images that come out, in pixels."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the settings, under the name of the class in transformers that does the same."""
+        return {"class": f"CLIPImageProcessor{'Pil' * self.pillow}", **self._settings}
+
+    def __call__(self, images: Sequence[Image.Image], return_tensors: str = "pt") -> dict[str, torch.Tensor]:
+        import torch
+
+        prepare = self._with_pillow if self.pillow else self._with_torch
+        return {"pixel_values": torch.stack([prepare(image) for image in images])}
+
+    def _with_torch(self, image: Image.Image) -> torch.Tensor:
+        import torch
+        import torch.nn.functional as F  # noqa: N812
+
+        pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1)[None].contiguous()
+        height, width = self._size(image)
+        if (height, width) != (image.height, image.width):
+            pixels = F.interpolate(pixels, [height, width], mode="bicubic", align_corners=False, antialias=True)
+        top, left = (height - self.side) // 2, (width - self.side) // 2
+        pixels = pixels[0, :, top : top + self.side, left : left + self.side].float()
+        mean, std = (torch.tensor(self._settings[name]) * (1.0 / self._settings["rescale_factor"]) for name in ("image_mean", "image_std"))
+        return pixels.sub_(mean[:, None, None]).div_(std[:, None, None])
+
+    def _with_pillow(self, image: Image.Image) -> torch.Tensor:
+        import torch
+        from PIL import Image
+
+        height, width = self._size(image)
+        pixels = np.asarray(image.resize((width, height), Image.Resampling.BICUBIC))
+        top, left = (height - self.side) // 2, (width - self.side) // 2
+        cut = pixels[top : top + self.side, left : left + self.side]
+        scaled = (cut.astype(np.float64) * self._settings["rescale_factor"]).astype(np.float32)
+        mean, std = (np.array(self._settings[name], np.float32) for name in ("image_mean", "image_std"))
+        return torch.from_numpy(np.ascontiguousarray(((scaled - mean) / std).transpose(2, 0, 1)))
+
+    def _size(self, image: Image.Image) -> tuple[int, int]:
+        """Return height and width once the short side is as long as it should be."""
+        short, long = sorted(image.size)
+        other = int(self._short * long / short)
+        return (other, self._short) if image.width <= image.height else (self._short, other)
+
+
+def _settings(folder: Path) -> dict[str, Any]:
+    """Return the settings of a folder's image processor, alone in their file or beside those of a tokenizer (checked before: JSON)."""
+    for name in PROCESSORS:
+        if (folder / name).is_file():
+            content = json.loads((folder / name).read_text(encoding="utf-8"))
+            inner = content.get("image_processor", content)
+            return inner if isinstance(inner, dict) else {}
+    return {}
+
+
+def _check_sizes(folder: Path, settings: Mapping[str, Any]) -> None:
+    """Refuse sizes that no dual encoder has: ten thousand pixels a side, from a file of a few bytes, would take the machine's memory."""
+    for key in ("size", "crop_size", "pad_size"):
+        value = settings.get(key)
+        sizes = value.values() if isinstance(value, dict) else [value]
+        if large := [size for size in sizes if isinstance(size, int | float) and size > LARGEST]:
+            what = f"the image processor asks for images of {large[0]:,} px"
+            why = f"{key} in its settings; {LARGEST:,} is the most that is accepted"
+            raise UnsafeError(what, where=str(folder), why=why, fix="mend the settings, if you trust the rest of the folder")
+
+
+def _plain(settings: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return all settings of CLIP's steps; None where anything is out of the ordinary."""
+    found = {**USUAL, **{name: value for name, value in settings.items() if name not in SILENT and value is not None}}
+    if set(found) != set(USUAL) or settings.get("data_format", "channels_first") != "channels_first" or settings.get("default_to_square"):
+        return None
+    if type(found["size"]) is int:
+        found["size"] = {"shortest_edge": found["size"]}
+    if type(found["crop_size"]) is int:
+        found["crop_size"] = dict.fromkeys(("height", "width"), found["crop_size"])
+    switches = all(found[name] is True for name in ("do_resize", "do_center_crop", "do_rescale", "do_normalize", "do_convert_rgb"))
+    numbers = all(_three_numbers(found[name]) for name in ("image_mean", "image_std")) and all(found["image_std"])
+    if not (switches and numbers and found["resample"] == BICUBIC and _fitting(found["size"], found["crop_size"])):
+        return None
+    factor = found["rescale_factor"]
+    return found if type(factor) is float and factor > 0 else None
+
+
+def _fitting(size: Any, crop: Any) -> bool:
+    """Tell whether a square is cut that is never larger than the resized image."""
+    if not isinstance(size, dict) or not isinstance(crop, dict) or set(size) != {"shortest_edge"} or set(crop) != {"height", "width"}:
+        return False
+    short, sides = size["shortest_edge"], set(crop.values())
+    return type(short) is int and len(sides) == 1 and all(type(side) is int and 0 < side <= short for side in sides)
+
+
+def _three_numbers(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == 3 and all(type(number) in (int, float) for number in value)

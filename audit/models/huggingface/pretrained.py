@@ -1,0 +1,192 @@
+"""From the files of a model's folder to transformers' objects: strictly, offline, and with nothing of the folder run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from audit.errors import AuditError, DataError, MachineError
+from audit.models.folder import Weights
+from audit.models.runtime import out_of_memory
+
+if TYPE_CHECKING:
+    import torch
+
+TOKENIZERS = (("tokenizer.json",), ("vocab.json", "merges.txt"), ("spiece.model",), ("sentencepiece.bpe.model",), ("vocab.txt",))
+"""Any one of these sets of files holds a vocabulary."""
+PROCESSORS = ("preprocessor_config.json", "processor_config.json")
+DOWNLOAD = "download the folder again, or save the model again with save_pretrained"
+
+
+def require_files(folder: Path) -> None:
+    """Refuse a folder without image processor or vocabulary."""
+    if not any((folder / name).is_file() for name in PROCESSORS):
+        _refuse_blind(folder)
+        what, fix = f"the folder has no {PROCESSORS[0]}", "save the image processor there as well: processor.save_pretrained(DIR)"
+    elif not any(all((folder / name).is_file() for name in names) for names in TOKENIZERS):
+        what = "the folder has no tokenizer: no tokenizer.json, nor vocab.json with merges.txt, nor spiece.model"
+        fix = "save the tokenizer there as well: tokenizer.save_pretrained(DIR)"
+    else:
+        return
+    raise DataError(what, where=str(folder), why="how a model sees pixels and reads words is part of the model, never guessed", fix=fix)
+
+
+def _refuse_blind(folder: Path) -> None:
+    """Refuse a language model by its type: an image processor would not help it."""
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES as LANGUAGE
+
+    content: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    if content.get("model_type") in LANGUAGE and "vision_config" not in content:
+        raise DataError(
+            f"a model of type {content['model_type']!r} is a language model that sees no image",
+            where=str(folder),
+            fix="give the folder of a model that reads both images and text",
+        )
+
+
+def configuration(folder: Path) -> Any:
+    """Return what transformers makes of ``config.json``, its depth within bounds.
+
+    Raises
+    ------
+    DataError
+        If it is none, or asks for more layers than could be built in minutes.
+    """
+    from contrastive.model.architecture import MAX_LAYERS
+
+    config = pretrained("AutoConfig", folder)
+    deep = {f"{place}{name}": count for place, name, count in _numbers(config.to_dict()) if "layers" in name and count > MAX_LAYERS}
+    if deep:
+        why = ", ".join(f"{name} is {count:,}" for name, count in list(deep.items())[:3])
+        raise DataError(f"the configuration asks for more than {MAX_LAYERS} layers", where=str(folder), why=why, fix=DOWNLOAD)
+    return config
+
+
+def _numbers(values: Mapping[str, Any], place: str = "") -> Iterator[tuple[str, str, int]]:
+    for name, value in values.items():
+        if isinstance(value, dict):
+            yield from _numbers(value, f"{place}{name}.")
+        elif type(value) is int:
+            yield place, str(name), value
+
+
+def build(folder: Path, config: Any, weights: Weights, dtype: torch.dtype, architecture: Any = None) -> Any:
+    """Build the architecture (None: a dual encoder) and fill it, strictly: every tensor of the one has its place in the other."""
+    import torch
+
+    from contrastive.model.skip_init import without_draws
+
+    architecture = architecture or _architecture(config, folder)
+    with torch.device("meta"), without_draws():
+        outline = understood(folder, lambda _: architecture(config))
+    check_size(folder, sum(tensor.numel() for tensor in outline.parameters()), weights)
+    model, report = understood(
+        folder,
+        lambda _: architecture.from_pretrained(
+            None, config=config, state_dict=dict(weights.tensors), dtype=dtype, output_loading_info=True, ignore_mismatched_sizes=True
+        ),
+    )
+    kinds = ("missing", "unexpected", "mismatched")
+    found = {kind: [str(key[0] if isinstance(key, tuple) else key) for key in report[f"{kind}_keys"]] for kind in kinds}
+    require_complete(folder, found, report["error_msgs"])
+    return model
+
+
+def check_size(folder: Path, need: int, weights: Weights) -> None:
+    """Refuse a configuration that asks for far more memory than the files hold."""
+    have = sum(tensor.numel() for tensor in weights.tensors.values())
+    if need > 2 * have + 10**6:
+        why = f"it asks for {need:,} numbers, the files hold {have:,}"
+        raise DataError("the weights do not fit the configuration", where=str(folder), why=why, fix=DOWNLOAD)
+
+
+def require_complete(folder: Path, found: Mapping[str, Sequence[str]], said: Sequence[object] = ()) -> None:
+    """Refuse a partial load: transformers would go on with weights drawn at random.
+
+    Parameters
+    ----------
+    folder : Path
+    found : mapping
+        What is wrong (``"missing"``) -> names of weights.
+    said : sequence
+        What else was reported.
+    """
+    if any(found.values()) or said:
+        why = "; ".join(f"{len(names)} {kind} ({', '.join(sorted(names)[:5])})" for kind, names in found.items() if names)
+        raise DataError("the weights do not fit the configuration", where=str(folder), why=why or str(said[0])[:300], fix=DOWNLOAD)
+
+
+def _architecture(config: Any, folder: Path) -> Any:
+    """Return the built-in class of a configuration, if it is a dual encoder."""
+    from transformers import AutoModel
+
+    try:
+        found = AutoModel._model_mapping[type(config)]
+    except KeyError:
+        found = None
+    if isinstance(found, tuple):
+        found = next((cls for cls in found if cls.__name__ in (config.architectures or ())), found[0])
+    if not (hasattr(found, "get_image_features") and hasattr(found, "get_text_features")):
+        raise DataError(
+            f"a model of type {config.model_type!r} is no dual encoder",
+            where=str(folder),
+            why="an audit needs image and text features in one space, as CLIP and SigLIP have, or a model that answers about images",
+            fix="give the folder of a model that reads both images and text",
+        )
+    return found
+
+
+def pretrained(kind: str, folder: Path) -> Any:
+    """Return what an Auto class of transformers makes of the folder."""
+    return understood(folder, lambda auto: getattr(auto, kind).from_pretrained(folder, local_files_only=True, trust_remote_code=False))
+
+
+def understood(folder: Path, make: Callable[[Any], Any]) -> Any:
+    """Return what `make` makes of transformers and a folder; any way in which untrusted files make it fail is an error in the data."""
+    import transformers
+
+    try:
+        return make(transformers)
+    except AuditError:
+        raise
+    except Exception as error:
+        why = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+        if isinstance(error, ImportError):
+            raise MachineError(
+                "a package that this model needs is not installed", where=str(folder), why=why, fix="pip install it"
+            ) from error
+        if out_of_memory(error):
+            raise MachineError("memory does not suffice for this model", where=str(folder), why=why, fix="try --dtype bfloat16") from error
+        raise DataError("this folder does not make a working model", where=str(folder), why=why, fix=DOWNLOAD) from error
+
+
+@contextmanager
+def offline() -> Iterator[None]:
+    """Forbid every request of huggingface_hub while files of a model are read: whatever they name is not fetched."""
+    from huggingface_hub import constants
+
+    before = constants.HF_HUB_OFFLINE
+    constants.HF_HUB_OFFLINE = True
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE = before
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep transformers' own bars and reports off the terminal; what they report is checked here and raised."""
+    from transformers.utils import logging
+
+    verbosity, bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bar:
+            logging.enable_progress_bar()

@@ -1,0 +1,128 @@
+"""``--model-args``: what a person states about a model whose file does not say it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from audit.errors import UsageError
+
+if TYPE_CHECKING:
+    from contrastive.overrides import Stated
+
+FORM = "--model-args 'activation=gelu mean=0.5,0.5,0.5' or a JSON object"
+MAX_LENGTH = 10_000
+
+
+def parse_model_args(text: str) -> dict[str, str]:
+    """Return names and values of ``name=value name=value`` (blanks or commas between) or of a JSON object.
+
+    What follows a comma without being ``name=`` belongs to the value before it. Whether a name exists is decided when the model is loaded.
+
+    Raises
+    ------
+    UsageError
+        If the text has neither form, or a name stands there twice.
+
+    Examples
+    --------
+    >>> parse_model_args("activation=gelu, mean=0.5,0.5,0.5")
+    {'activation': 'gelu', 'mean': '0.5,0.5,0.5'}
+    >>> parse_model_args('{"mean": [0.5, 0.5, 0.5], "causal": true}')
+    {'mean': '0.5,0.5,0.5', 'causal': 'true'}
+    """
+    if len(text) > MAX_LENGTH:
+        raise UsageError(f"--model-args has {len(text):,} letters", fix=FORM)
+    if text.lstrip().startswith("{"):
+        return _parse_json(text)
+    found: dict[str, str] = {}
+    if not text.strip():
+        return found
+    starts = list(re.finditer(r"(?:^|(?<=[\s,]))([A-Za-z_][\w-]*)\s*=\s*", text, re.ASCII))
+    if not starts or text[: starts[0].start()].strip(" ,"):
+        raise UsageError(f"--model-args {text[:80]!r} is not understood", why="no name=value in it", fix=FORM)
+    for start, end in zip(starts, [*(match.start() for match in starts[1:]), len(text)], strict=True):
+        name, value = start[1].replace("-", "_"), text[start.end() : end].strip(" \t\n,")
+        if name in found or not value:
+            raise UsageError(f"--model-args gives {name} {'twice' if name in found else 'no value'}", fix=FORM)
+        found[name] = value
+    return found
+
+
+def by_model(said: Sequence[tuple[int, str]], models: int) -> list[dict[str, str]]:
+    """Return what was stated about each of several models, in their order.
+
+    Parameters
+    ----------
+    said : sequence of (int, str)
+        How many models had been named before, and the words. Before the first model they are about all; after one, about that one, and
+        what is said about one counts before what is said about all.
+    models : int
+
+    Raises
+    ------
+    UsageError
+        If words are not understood, or state a thing twice.
+
+    Examples
+    --------
+    >>> by_model([(0, "activation=gelu"), (2, "activation=quick_gelu")], 2)
+    [{'activation': 'gelu'}, {'activation': 'quick_gelu'}]
+    """
+    stated: list[dict[str, str]] = [{} for _ in range(models + 1)]
+    for place, text in said:
+        words = parse_model_args(text)
+        if twice := sorted(words.keys() & stated[place].keys()):
+            raise UsageError(f"--model-args gives {twice[0]} twice", why="it is about the --model before it", fix=FORM)
+        stated[place] |= words
+    return [{**stated[0], **own} for own in stated[1:]]
+
+
+def read_stated(words: Mapping[str, str]) -> Stated:
+    """Return what was stated, checked by name and type.
+
+    Raises
+    ------
+    UsageError
+        At an unknown name or a value that does not fit.
+    """
+    from contrastive.errors import ConfigError
+    from contrastive.overrides import Stated
+
+    try:
+        return Stated.from_words(words)
+    except ConfigError as error:
+        raise UsageError(error.what, where="--model-args", why=error.why, fix=error.fix) from error
+
+
+def refuse_stated(words: Mapping[str, str] | None, kind: str) -> None:
+    """Refuse statements about a model that says everything itself: a second opinion would make it another model."""
+    if words:
+        raise UsageError(
+            f"--model-args {', '.join(words)} cannot be stated about {kind}", why="the model says it itself", fix="leave it out"
+        )
+
+
+def _parse_json(text: str) -> dict[str, str]:
+    try:
+        values = json.loads(text, object_pairs_hook=_without_doubles)
+    except (ValueError, RecursionError) as error:
+        raise UsageError("--model-args is not JSON", why=str(error)[:200], fix=FORM) from error
+    return {name: _word(name, value) for name, value in values.items()}
+
+
+def _without_doubles(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    names = [name for name, _ in pairs]
+    if len(set(names)) < len(names):
+        raise ValueError("a name stands there twice")
+    return dict(pairs)
+
+
+def _word(name: str, value: object) -> str:
+    if isinstance(value, list):
+        return ",".join(_word(name, item) for item in value if not isinstance(item, list))
+    if not isinstance(value, str | int | float):
+        raise UsageError(f"--model-args gives {name[:80]} a value of type {type(value).__name__}", fix=FORM)
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,1 @@
+"""Architectures of open_clip: a name and weights in, an encoder out."""

@@ -1,0 +1,78 @@
+"""open_clip's own classes around weights that our reader read: strictly, without a random weight left, and without fetching anything."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from copy import deepcopy
+from typing import TYPE_CHECKING, Any
+
+from audit.errors import DataError
+from audit.models.open_clip.spec import Plan, library
+
+if TYPE_CHECKING:
+    import torch
+
+
+def build(plan: Plan, tensors: Mapping[str, torch.Tensor]) -> Any:
+    """Return the model of a plan as open_clip builds it, its weights not yet filled in.
+
+    Raises
+    ------
+    DataError
+        If an untrusted configuration asks for more than `tensors` hold.
+    """
+    from contrastive.model.skip_init import without_draws
+
+    open_clip = library()
+    settings = deepcopy(dict(plan.config))
+    custom = settings.pop("custom_text", False) or bool(settings["text_cfg"].get("hf_model_name"))
+    if settings["vision_cfg"].get("timm_model_name"):
+        settings["vision_cfg"]["timm_model_pretrained"] = False
+    cls = (open_clip.CoCa if "multimodal_cfg" in settings else open_clip.CustomTextCLIP) if custom else open_clip.CLIP
+    if not plan.trusted:
+        _check_size(cls, settings, tensors)
+    with without_draws():
+        return cls(**settings)
+
+
+def _check_size(cls: Any, settings: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) -> None:
+    """Refuse a configuration that asks for far more memory than the file holds; an outline takes none."""
+    import torch
+
+    with torch.device("meta"):
+        outline = cls(**deepcopy(settings))
+    need, have = (sum(tensor.numel() for tensor in group) for group in (outline.parameters(), tensors.values()))
+    if need > 2 * have + 10**6:
+        raise DataError(
+            "the weights do not fit the configuration",
+            why=f"it asks for {need:,} numbers, the file holds {have:,}",
+            fix="download the folder again",
+        )
+
+
+def fill(model: Any, tensors: Mapping[str, torch.Tensor]) -> None:
+    """Fill a model, strictly, from weights under any of the names that open_clip itself knows.
+
+    Raises
+    ------
+    CheckpointError
+        If a weight is missing, unexpected or of another shape.
+    """
+    from open_clip.convert import convert_state_dict
+    from open_clip.model import convert_to_custom_text_state_dict
+
+    from contrastive.formats.weight_names import from_hugging_face, without_text_prefix
+    from contrastive.model.clip import SCALARS, check_fit
+
+    state = convert_state_dict(model, dict(tensors))
+    if "vision_model.embeddings.class_embedding" in state:
+        state = from_hugging_face(state)
+    custom = hasattr(model, "text")
+    state = convert_to_custom_text_state_dict(state) if custom else without_text_prefix(state)
+    wanted = model.state_dict()
+    state = {
+        name: tensor.reshape(wanted[name].shape) if name in SCALARS and name in wanted and tensor.numel() == 1 else tensor
+        for name, tensor in state.items()
+    }
+    check_fit(wanted, state)
+    model.load_state_dict(state, strict=True, assign=True)

@@ -1,0 +1,292 @@
+"""``open_clip:ARCH,FILE|TAG``: any architecture of open_clip, with weights read by our reader, and open_clip's own tokenizer and transform.
+
+open_clip builds the model and computes; it opens no file that a person or a hub names.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from audit.errors import DataError, UsageError
+from audit.models import single_file as foreign
+from audit.models.folder import check_folder, file_sha256
+from audit.models.huggingface.pretrained import offline, quiet, understood
+from audit.models.model_args import read_stated
+from audit.models.open_clip.build import build, fill
+from audit.models.open_clip.spec import SEEN, Plan, fetch_parts, from_folder, from_name, library
+from audit.models.runtime import audit_errors, canonical, fingerprint, say, to_rows, torch_setting
+from audit.models.tokenizer_hash import tokenizer_sha256
+from audit.types import ModelRecord
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+    from jaxtyping import Float
+    from PIL import Image
+
+    from contrastive.overrides import Stated
+
+STATABLE = (*SEEN, "tokenizer", "weights")
+"""What a person may state; the rest is part of the architecture's name."""
+
+
+class OpenClipEncoder:
+    """A dual encoder that open_clip built."""
+
+    def __init__(self, model: Any, transform: Any, tokenizer: Any, record: ModelRecord, setting: tuple[torch.device, torch.dtype]):
+        self.record = record
+        self._model, self._transform, self._tokenizer = model, transform, tokenizer
+        self._device, self._dtype = setting
+
+    def encode_images(self, images: Sequence[Image.Image]) -> Float[np.ndarray, "n d"]:
+        """Return one row for each RGB image."""
+        import torch
+
+        with torch.inference_mode():
+            pixels = torch.stack([self._transform(image) for image in images]).to(self._device, self._dtype)
+            return to_rows(self._model.encode_image(pixels))
+
+    def encode_texts(self, texts: Sequence[str]) -> Float[np.ndarray, "k d"]:
+        """Return one row for each text; a text that is too long raises DataError."""
+        import torch
+
+        for text in texts:
+            length, context = _length(self._tokenizer, text), self._tokenizer.context_length
+            if length > context:
+                raise DataError(
+                    f"a prompt is too long for {self.record.name}: {text!r}",
+                    why=f"it has {length} tokens and the model reads {context}; cutting it would ask another question",
+                    fix="shorten the prompt, or leave this model out",
+                )
+        with torch.inference_mode():
+            return to_rows(self._model.encode_text(self._tokenizer(list(texts)).to(self._device)))
+
+
+def load(text: str, *, name: str, device: str, dtype: str, model_args: Mapping[str, str] | None = None) -> OpenClipEncoder:
+    """Load ``ARCH,FILE`` or ``ARCH,TAG``.
+
+    Parameters
+    ----------
+    text : str
+    name : str
+        What reports call the model.
+    device, dtype : str
+    model_args : mapping, optional
+        What the name of an architecture does not say: image mean and std, interpolation, resize mode, a tokenizer's folder.
+
+    Raises
+    ------
+    UsageError
+        If open_clip has no such architecture or tag; the nearest are named.
+    DataError
+        If the weights are damaged, or do not fit the architecture.
+    UnsafeError
+        If the file asks for code or could exhaust the machine.
+    MachineError
+        If open_clip is not installed, or the hub is needed and cannot be reached.
+    """
+    stated = _statable(model_args)
+    plan, path = from_name(text)
+    return _encoder(plan, path, stated, {"name": name, "device": device, "dtype": dtype})
+
+
+def load_folder(
+    folder: Path, *, name: str, device: str, dtype: str, model_args: Mapping[str, str] | None = None, inside: Path | None = None
+) -> OpenClipEncoder:
+    """Load a folder with ``open_clip_config.json`` and weights; nothing in it is run. `inside` is where links may lead."""
+    stated = _statable(model_args)
+    plan, path = from_folder(folder, inside or folder)
+    return _encoder(plan, path, stated, {"name": name, "device": device, "dtype": dtype})
+
+
+def _statable(model_args: Mapping[str, str] | None) -> Stated:
+    stated = read_stated(model_args or {})
+    if refused := [fact for fact in stated.given() if fact not in STATABLE]:
+        raise UsageError(
+            f"--model-args {', '.join(refused)} cannot be stated about a model of open_clip",
+            why="its architecture says it",
+            fix="leave it out, or name another architecture: --model open_clip:ARCH,FILE",
+        )
+    return stated
+
+
+class _Parts(NamedTuple):
+    plan: Plan
+    model: Any
+    preprocess: Mapping[str, Any]
+    tokenizer: Any
+    contents: foreign.Contents
+
+
+def _encoder(plan: Plan, path: Path, stated: Stated, setting: foreign.Setting) -> OpenClipEncoder:
+    """Build the architecture of a plan and fill it from a file."""
+    from contrastive.formats.unwrap import unwrap
+
+    contents = foreign.read(path)
+    with audit_errors(str(path)):
+        weights = unwrap(contents.data, stated.weights)
+    _check_activation(plan, weights.from_openai, path)
+    place, kind = torch_setting(setting["device"], setting["dtype"])
+    plan = fetch_parts(replace(plan, tokenizer=_stated_tokenizer(stated, plan.tokenizer)))
+    with audit_errors(str(path)), offline(), quiet():
+        tokenizer = understood(path, lambda _: _tokenizer(plan))
+        _check_vocabulary(plan, tokenizer, path)
+        model = understood(path, lambda _: build(plan, weights.tensors))
+        fill(model, weights.tensors)
+        model = model.to(place, kind).eval()
+        preprocess = _preprocess(plan, model, stated)
+        parts = _Parts(plan, model, preprocess, tokenizer, contents)
+        record = replace(
+            _record(parts, setting), notes=(*_facts(stated), *_guess(parts, stated), *plan.notes, *weights.notes, *foreign.names(contents))
+        )
+        encoder = OpenClipEncoder(model, _transform(preprocess), tokenizer, record, (place, kind))
+        understood(path, lambda _: _try_out(encoder))
+    say(record)
+    return encoder
+
+
+def _check_activation(plan: Plan, from_openai: bool, path: Path) -> None:
+    if from_openai and not plan.config.get("quick_gelu"):
+        fix = f"--model open_clip:{plan.name}-quickgelu,{path}"
+        why = "OpenAI's models have QuickGELU (the file has OpenAI's size buffers); every number would be wrong"
+        raise DataError(f"the weights do not belong to {plan.name}, which has GELU", where=str(path), why=why, fix=fix)
+
+
+def _stated_tokenizer(stated: Stated, found: Path | None) -> Path | None:
+    if stated.tokenizer is None:
+        return found
+    folder = Path(stated.tokenizer)
+    if not folder.is_dir():
+        raise DataError("there is no such folder with a tokenizer", where=stated.tokenizer, fix="--model-args tokenizer=DIR")
+    check_folder(folder, folder, required=None)
+    return folder
+
+
+def _tokenizer(plan: Plan) -> Any:
+    open_clip = library()
+    text = plan.config["text_cfg"]
+    context = text.get("context_length", open_clip.tokenizer.DEFAULT_CONTEXT_LENGTH)
+    options = dict(text.get("tokenizer_kwargs") or {})
+    if plan.tokenizer is None:
+        return open_clip.SimpleTokenizer(context_length=context, **options)
+    mode = text.get("tokenizer_mode")
+    return open_clip.tokenizer.HFTokenizer(
+        str(plan.tokenizer), context_length=context, tokenizer_mode=mode, local_files_only=True, **options
+    )
+
+
+def _check_vocabulary(plan: Plan, tokenizer: Any, path: Path) -> None:
+    """Refuse CLIP's own vocabulary beside a smaller table of tokens: its ids are those of other words, or of none."""
+    rows = plan.config["text_cfg"].get("vocab_size")
+    if plan.tokenizer is None and isinstance(rows, int) and rows < tokenizer.vocab_size:
+        raise DataError(
+            "the model has another vocabulary than open_clip's tokenizer",
+            where=str(path),
+            why=f"it has {rows:,} entries, the tokenizer {tokenizer.vocab_size:,}",
+            fix="audit the checkpoint that was exported, or its export --to huggingface, which brings the tokenizer",
+        )
+
+
+def _preprocess(plan: Plan, model: Any, stated: Stated) -> dict[str, Any]:
+    from open_clip.transform import PreprocessCfg
+
+    given = {name: value for name, value in stated.given().items() if name in SEEN}
+    if given.get("interpolation", "bicubic") not in ("bicubic", "bilinear"):
+        raise UsageError(
+            "open_clip resizes bicubic or bilinear", where="--model-args interpolation", fix="--model-args interpolation=bicubic"
+        )
+    usual = vars(PreprocessCfg())
+    size = model.visual.image_size
+    return {**usual, **plan.preprocess, **given, "size": tuple(size) if isinstance(size, tuple | list) else (size, size)}
+
+
+def _transform(preprocess: Mapping[str, Any]) -> Any:
+    from open_clip.transform import PreprocessCfg, image_transform_v2
+
+    return image_transform_v2(PreprocessCfg(**preprocess), is_train=False)
+
+
+def _length(tokenizer: Any, text: str) -> int:
+    """Return how many tokens a text has, uncut, with those that begin and end it."""
+    if not hasattr(tokenizer, "tokenizer"):
+        return len(tokenizer.encode(text)) + 2
+    words = tokenizer.clean_fn(text)
+    if tokenizer.tokenizer_mode == "clips":  # start, end and class token are added by open_clip
+        return len(tokenizer.tokenizer(words, add_special_tokens=False)["input_ids"]) + 3
+    return len(tokenizer.tokenizer(words, verbose=False)["input_ids"])
+
+
+def _facts(stated: Stated) -> list[str]:
+    return [f"Stated by the user: {name} is {value}." for name, value in stated.given().items() if name != "tokenizer"]
+
+
+def _guess(parts: _Parts, stated: Stated) -> list[str]:
+    """Say how images are prepared, as far as neither the weights' source nor a person says it."""
+    left = [name for name in SEEN if getattr(stated, name) is None]
+    if parts.plan.guess is None or not left:
+        return []
+    values = ", ".join(f"{name} {parts.preprocess[name]}" for name in left)
+    return [f"Guessed: images are prepared {parts.plan.guess}: {values} (--model-args to state it)."]
+
+
+def _try_out(encoder: OpenClipEncoder) -> None:
+    """Embed one plain image and one text: whatever fails does so now."""
+    from PIL import Image
+
+    rows = [encoder.encode_images([Image.new("RGB", (64, 64), (90, 120, 150))]), encoder.encode_texts(["a drawing"])]
+    if any(row.shape != (1, encoder.record.dimensions) for row in rows):
+        raise DataError(
+            f"{encoder.record.name} has no common space",
+            why=f"features are {rows[0].shape} and {rows[1].shape}",
+            fix="name another architecture",
+        )
+
+
+def _record(parts: _Parts, setting: foreign.Setting) -> ModelRecord:
+    plan, model, contents = parts.plan, parts.model, parts.contents
+    release = ".".join(library().__version__.split(".")[:2])
+    words = _tokenizer_sha256(parts.tokenizer, plan)
+    activation = "quick_gelu" if plan.config.get("quick_gelu") else "gelu"
+    side = parts.preprocess["size"][0]
+    return ModelRecord(
+        name=setting["name"],
+        kind=f"open_clip {type(model).__name__}, {contents.kind}",
+        fingerprint=fingerprint(
+            weights=contents.sha256,
+            architecture={"library": f"open_clip {release}", "class": type(model).__name__, "config": _without_paths(plan.config)},
+            preprocessing={"library": "open_clip", **parts.preprocess},
+            tokenizer=words,
+            dtype=setting["dtype"],
+            device=next(model.parameters()).device,
+        ),
+        sha256=contents.sha256,
+        parameters=sum(weight.numel() for weight in model.parameters()),
+        dimensions=plan.config["embed_dim"],
+        dtype=setting["dtype"],
+        score_rule="softmax" if model.logit_bias is None else "sigmoid",
+        logit_scale=float(model.logit_scale.detach().float().exp()),
+        logit_bias=None if model.logit_bias is None else float(model.logit_bias.detach().float()),
+        architecture=f"{plan.name} of open_clip {release} ({side} px; {plan.config['embed_dim']} dimensions; {activation})",
+        preprocessing=", ".join(f"{name} {parts.preprocess[name]}" for name in ("size", *SEEN)),
+        tokenizer=f"{type(parts.tokenizer).__name__}, context {parts.tokenizer.context_length}, sha256 {words[:12]}",
+        revision=plan.revision,
+    )
+
+
+def _without_paths(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a configuration without the place of a fetched part: the same part elsewhere is the same part."""
+    text = {name: value for name, value in config["text_cfg"].items() if name not in ("hf_model_name", "hf_tokenizer_name")}
+    return {**config, "text_cfg": text}
+
+
+def _tokenizer_sha256(tokenizer: Any, plan: Plan) -> str:
+    settings = plan.config["text_cfg"].get("tokenizer_kwargs")
+    if plan.tokenizer is not None:
+        content = tokenizer_sha256(tokenizer.tokenizer, plan.tokenizer)
+    else:
+        content = file_sha256([Path(library().tokenizer.default_bpe())])
+    return hashlib.sha256(canonical([type(tokenizer).__name__, content, tokenizer.context_length, settings])).hexdigest()

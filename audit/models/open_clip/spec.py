@@ -1,0 +1,228 @@
+"""What an ``open_clip:`` name stands for: an architecture's configuration, how its images are prepared, its tokenizer, a file of weights.
+
+Names come from the installed package; a folder in open_clip's layout brings its own configuration, which is untrusted.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from audit.errors import DataError, MachineError, UsageError, nearest
+from audit.models import hub
+from audit.models.folder import check_folder
+from contrastive.model.architecture import LIMIT, MAX_LAYERS
+
+CONFIGURATION = "open_clip_config.json"
+WEIGHT_NAMES = ("open_clip_model.safetensors", "open_clip_pytorch_model.safetensors", "open_clip_pytorch_model.bin")
+TOKENIZER_FILES = tuple(name for name in hub.FILES if "safetensors" not in name)
+SEEN = ("mean", "std", "interpolation", "resize_mode")
+"""How an image is prepared, besides its size."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything but the weights."""
+
+    name: str
+    """Of the architecture."""
+    config: Mapping[str, Any]
+    """open_clip's ``model_cfg``."""
+    preprocess: Mapping[str, Any]
+    """Parts of open_clip's ``preprocess_cfg``, as far as something says them."""
+    guess: str | None = None
+    """Whose way of preparing images it is, where nothing says it."""
+    tokenizer: Path | None = None
+    """A folder with the tokenizer, where it is not CLIP's own."""
+    revision: str | None = None
+    trusted: bool = True
+    """Whether the configuration is the package's own."""
+    notes: tuple[str, ...] = ()
+
+
+def library() -> Any:
+    """Return open_clip, imported."""
+    try:
+        import open_clip
+    except ImportError as error:
+        fix = "pip install 'vlm-audit[open_clip]'"
+        raise MachineError(
+            "open_clip is not installed", why="models named open_clip: are built by the package open_clip_torch", fix=fix
+        ) from error
+    return open_clip
+
+
+def from_name(text: str) -> tuple[Plan, Path]:
+    """Return plan and weights of ``ARCH,FILE`` or ``ARCH,TAG``.
+
+    Raises
+    ------
+    UsageError
+        If there is no such architecture or tag, or neither file nor tag is named.
+    DataError
+        If the file does not exist, or the hub no longer has the tag's.
+    MachineError
+        If open_clip is missing, or the hub is needed and cannot be reached.
+    """
+    open_clip = library()
+    name, _, weights = text.partition(",")
+    name = name.replace("/", "-")
+    known = open_clip.list_models()
+    if name not in known:
+        fix = "--model open_clip:ARCH,FILE or open_clip:ARCH,TAG"
+        close, found, _ = nearest(name[:80], known).partition(" Known:")  # all of them are over a hundred
+        why = close if found else "none is called nearly so; open_clip.list_models() lists them"
+        raise UsageError(f"open_clip has no architecture {name[:80]!r}", why=why, fix=fix)
+    config = open_clip.get_model_config(name)
+    tags = open_clip.list_pretrained_tags_by_model(name)
+    path = Path(weights)
+    if weights and path.is_file():
+        preprocess, guess = _usual(name, [open_clip.get_pretrained_cfg(name, tag) for tag in tags])
+        return Plan(name, config, preprocess, guess=guess), path
+    if weights and (path.exists() or path.suffix in (".pt", ".pth", ".bin", ".ckpt", ".safetensors", ".npz") or "/" in weights):
+        raise DataError(f"there is no file {weights}", fix=f"--model open_clip:{name},FILE")
+    tag = open_clip.get_pretrained_cfg(name, weights)
+    if not tag:
+        what = f"open_clip has no weights {weights[:80]!r} of {name}" if weights else f"which weights of {name}?"
+        raise UsageError(
+            what, why=nearest(weights[:80], tags) if tags else "there are none on the hub", fix=f"--model open_clip:{name},FILE"
+        )
+    if bool(tag.get("quick_gelu")) != bool(config.get("quick_gelu")):
+        other = f"{name}-quickgelu" if tag.get("quick_gelu") else name.removesuffix("-quickgelu")
+        trained = "QuickGELU" if tag.get("quick_gelu") else "GELU"
+        why = f"they were trained with {trained}, and {name} has the other: every number would be wrong"
+        raise UsageError(f"the weights {weights} do not belong to {name}", why=why, fix=f"--model open_clip:{other},{weights}")
+    return _from_hub(name, config, weights, tag)
+
+
+def from_folder(folder: Path, inside: Path) -> tuple[Plan, Path]:
+    """Return plan and weights of a folder in open_clip's layout.
+
+    Raises
+    ------
+    UnsafeError
+        If the folder asks for foreign code or points out of itself.
+    DataError
+        If its configuration is none that open_clip can build without fetching anything, or there are no weights.
+    """
+    check_folder(folder, inside, required=CONFIGURATION)
+    library()
+    content = json.loads((folder / CONFIGURATION).read_text(encoding="utf-8"))
+    config, preprocess = content.get("model_cfg"), content.get("preprocess_cfg", {})
+    wrong = _wrong(config, preprocess)
+    if wrong:
+        raise DataError(
+            f"{CONFIGURATION} describes no model that is built here", where=str(folder), why=wrong, fix="--model open_clip:ARCH,FILE"
+        )
+    path = next((folder / name for name in WEIGHT_NAMES if (folder / name).is_file()), None)
+    if path is None:
+        found = ", ".join(sorted(entry.name for entry in folder.iterdir())[:20])
+        raise DataError(
+            "the folder has a configuration but no weights",
+            where=str(folder),
+            why=f"none of {', '.join(WEIGHT_NAMES)}; found {found}",
+            fix="download the folder again",
+        )
+    own = folder if config["text_cfg"].get("hf_tokenizer_name") else None
+    return Plan(folder.name, config, {name: preprocess[name] for name in SEEN if name in preprocess}, tokenizer=own, trusted=False), path
+
+
+def fetch_parts(plan: Plan) -> Plan:
+    """Return the plan with what its configuration names on the hub: a tokenizer, the configuration of a text tower. Data only."""
+    config = {**plan.config, "text_cfg": dict(plan.config["text_cfg"])}
+    notes = list(plan.notes)
+    tokenizer = plan.tokenizer
+    if (name := config["text_cfg"].get("hf_tokenizer_name")) and tokenizer is None:
+        tokenizer = _fetch(name, f"hf download {name} --local-dir DIR on a connected machine; then here: --model-args tokenizer=DIR")
+        notes.append(f"The tokenizer is that of {name} on the hub, at commit {tokenizer.name}.")
+        check_folder(tokenizer, tokenizer.parents[1], required=None)
+    if name := config["text_cfg"].get("hf_model_name"):
+        tower = _fetch(name, "run the same command once where the hub can be reached; what it fetches is kept")
+        notes.append(f"The text tower is built after the configuration of {name} on the hub, at commit {tower.name}.")
+        check_folder(tower, tower.parents[1])
+        config["text_cfg"] |= {"hf_model_name": str(tower), "hf_model_pretrained": False}
+    return dataclasses.replace(plan, config=config, tokenizer=tokenizer, notes=tuple(notes))
+
+
+def _fetch(name: str, fix: str) -> Path:
+    try:
+        return hub.fetch(name, None, TOKENIZER_FILES, weights=False)
+    except MachineError as error:
+        error.fix = fix
+        raise
+
+
+def _usual(name: str, tags: list[Mapping[str, Any]]) -> tuple[dict[str, Any], str]:
+    """Return how images are prepared for all of open_clip's own weights of an architecture, if for all alike, and that in words."""
+    found = [{part: tag[part] for part in SEEN if part in tag} for tag in tags]
+    if found and all(one == found[0] for one in found):
+        return found[0], f"as for all {len(found)} of open_clip's own weights of {name}"
+    return {}, f"as OpenAI does, open_clip's default (its own weights of {name} {'differ in it' if found else 'do not exist'})"
+
+
+def _from_hub(name: str, config: Mapping[str, Any], tag: str, entry: Mapping[str, Any]) -> tuple[Plan, Path]:
+    repository, _, file = str(entry["hf_hub"]).rpartition("/")
+    wanted = f"{Path(file).stem}.safetensors" if file else WEIGHT_NAMES[0]
+    try:
+        folder = hub.fetch(repository, None, (wanted,))
+    except (MachineError, DataError) as error:
+        error.fix = f"download {repository} on a connected machine, then here: --model open_clip:{name},FILE"
+        raise
+    if not (folder / wanted).is_file():
+        fix = f"download its weights where you trust them, then --model open_clip:{name},FILE"
+        raise DataError(f"the hub's {repository} has no {wanted}", why="pickled weights are not downloaded", fix=fix)
+    preprocess = {part: entry[part] for part in SEEN if part in entry}
+    return Plan(
+        name, config, preprocess, revision=folder.name, notes=(f"The weights are {repository} on the hub (tag {tag}).",)
+    ), folder / wanted
+
+
+def _wrong(config: Any, preprocess: Any) -> str | None:
+    """Say what is wrong with an untrusted configuration, or None."""
+    from open_clip.model import CLIPTextCfg, CLIPVisionCfg
+
+    if not isinstance(config, dict) or not isinstance(preprocess, dict):
+        return "it has no model_cfg"
+    vision, text = config.get("vision_cfg"), config.get("text_cfg")
+    if not isinstance(vision, dict) or not isinstance(text, dict) or type(config.get("embed_dim")) is not int:
+        return "model_cfg lacks vision_cfg, text_cfg or embed_dim"
+    for part, cls in ((vision, CLIPVisionCfg), (text, CLIPTextCfg)):
+        if unknown := sorted(set(part) - {field.name for field in dataclasses.fields(cls)}):
+            return f"unknown settings {', '.join(unknown[:5])}"
+    if text.get("hf_model_name"):
+        return "its text tower is one of transformers', whose configuration is not in the folder"
+    layers = [number for part in (vision, text) for number in _numbers(part.get("layers", 1))]
+    if max(layers, default=1) > MAX_LAYERS or any(abs(number) > LIMIT for number in _numbers([config, preprocess])):
+        return f"a size is larger than {LIMIT:,}, or there are more than {MAX_LAYERS} layers"
+    return _wrong_images(vision, preprocess)
+
+
+def _wrong_images(vision: Mapping[str, Any], preprocess: Mapping[str, Any]) -> str | None:
+    if (name := vision.get("timm_model_name")) is not None:
+        import timm
+
+        if not isinstance(name, str) or not timm.is_model(name):  # never "hf-hub:...", which would be fetched
+            return f"timm has no built-in model {str(name)[:80]!r}"
+    for part in ("mean", "std"):
+        value = preprocess.get(part, [1.0, 1.0, 1.0])
+        if not isinstance(value, list) or len(value) != 3 or not all(type(number) in (int, float) for number in value):
+            return f"preprocess_cfg's {part} is not three numbers"
+    words = {"interpolation": ("bicubic", "bilinear"), "resize_mode": ("shortest", "longest", "squash")}
+    return next(
+        (f"preprocess_cfg's {part} is unknown" for part, known in words.items() if preprocess.get(part, known[0]) not in known), None
+    )
+
+
+def _numbers(value: object) -> Iterator[float]:
+    if isinstance(value, dict):
+        for item in value.values():
+            yield from _numbers(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _numbers(item)
+    elif isinstance(value, int | float):
+        yield value

@@ -1,0 +1,264 @@
+"""Encoders of your own: a class with two methods, in a Python file (``FILE.py:CLASS``) or in an installed package (``plugin:NAME``).
+
+::
+
+    encode_images(images: list[PIL.Image])  ->  one row of numbers for each RGB image
+    encode_texts(texts: list[str])          ->  one row, of as many numbers, for each text
+
+The file is run: it is code that you chose. Everything it returns is checked, at once on a picture and two words, and then every time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import math
+from collections.abc import Mapping, Sequence
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import PIL
+
+from audit.errors import DataError, UsageError, nearest
+from audit.models.runtime import canonical, say
+from audit.models.user_code import called, classes, run
+from audit.types import ModelRecord
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+    from PIL import Image
+
+GROUP = "vlm_audit.encoders"
+"""Of entry points: ``[project.entry-points."vlm_audit.encoders"]`` with ``NAME = "package.module:Class"``."""
+METHODS = ("encode_images", "encode_texts")
+FORM = "a class with encode_images(images) and encode_texts(texts); README, 'A model of your own'"
+LOGIT_SCALE = 100.0
+"""CLIP's, where a plug-in states none."""
+TRIAL = ("a photo of a cook", "a drawing")
+
+
+class Source(NamedTuple):
+    """Where a class stands."""
+
+    shown: str
+    """As it was named."""
+    kind: str
+    sha256: str
+    cls: Any
+
+
+class PluginEncoder:
+    """A plug-in, its answers checked."""
+
+    def __init__(self, plugin: Any, record: ModelRecord, shown: str):
+        self.record = record
+        self._plugin, self._shown = plugin, shown
+
+    def encode_images(self, images: Sequence[Image.Image]) -> Float[np.ndarray, "n d"]:
+        """Return one row for each RGB image."""
+        return self._rows("encode_images", list(images))
+
+    def encode_texts(self, texts: Sequence[str]) -> Float[np.ndarray, "k d"]:
+        """Return one row for each text."""
+        return self._rows("encode_texts", list(texts))
+
+    def _rows(self, method: str, items: list[Any]) -> np.ndarray:
+        return _asked(self._plugin, method, items, self._shown, wide=self.record.dimensions, retried=True)
+
+
+def load_file(text: str, *, device: str, dtype: str, model_args: Mapping[str, str] | None = None) -> PluginEncoder:
+    """Load ``FILE.py:CLASS``.
+
+    Parameters
+    ----------
+    text : str
+    device : str
+        Given to the class where its constructor has a parameter of that name.
+    dtype : str
+        Likewise.
+    model_args : mapping, optional
+        Given to the constructor by name, as words.
+
+    Raises
+    ------
+    UsageError
+        If no class is named, there is none of that name, it lacks a method, or its constructor does not take what is given.
+    DataError
+        If the file does not exist or cannot be run, or its answers are no rows of finite numbers.
+    MachineError
+        If it imports a package that is not installed.
+    """
+    path, name = (text, "") if text.endswith(".py") else text.rsplit(":", 1)
+    file = Path(path)
+    if not file.is_file():
+        raise DataError(f"there is no plug-in file {path}", fix="--model FILE.py:CLASS with an existing Python file")
+    content = file.read_bytes()
+    if not name:
+        known = classes(content, METHODS)
+        why = f"classes with the two methods in it: {', '.join(known)}" if known else "it defines no class with the two methods"
+        fix = f"--model {path}:{known[0]}" if known else f"write {FORM}"
+        raise UsageError(f"which class of {path}?", why=why, fix=fix)
+    module = called(lambda: run(file, content), path, "running the file")
+    cls = getattr(module, name, None)
+    if not inspect.isclass(cls):
+        known = [known for known, value in vars(module).items() if inspect.isclass(value) and value.__module__ == module.__name__]
+        raise UsageError(f"{path} has no class {name!r}", why=nearest(name, known) if known else "it defines no class", fix=f"write {FORM}")
+    source = Source(text, f"Python plug-in {file.name}:{name}", hashlib.sha256(content).hexdigest(), cls)
+    return _encoder(source, name, {"device": device, "dtype": dtype}, dict(model_args or {}))
+
+
+def load_installed(name: str, *, device: str, dtype: str, model_args: Mapping[str, str] | None = None) -> PluginEncoder:
+    """Load ``plugin:NAME``, an entry point of an installed package; errors as of `load_file`."""
+    found = {point.name: point for point in entry_points(group=GROUP)}
+    if name not in found:
+        why = nearest(name, found) if found else f"no installed package has an entry point of the group {GROUP}"
+        raise UsageError(f"there is no plug-in {name!r}", why=why, fix="--model FILE.py:CLASS, or install the package that brings it")
+    point, shown = found[name], f"plugin:{name}"
+    cls = called(point.load, shown, "importing it")
+    if not inspect.isclass(cls):
+        raise UsageError(f"{shown} names no class", why=f"{point.value} is of type {type(cls).__name__}", fix=f"it must name {FORM}")
+    release = f"{point.dist.name} {point.dist.version}" if point.dist else point.value
+    file = inspect.getsourcefile(cls)
+    content = Path(file).read_bytes() if file else b""
+    sha256 = hashlib.sha256(canonical([release, point.value, hashlib.sha256(content).hexdigest()])).hexdigest()
+    source = Source(shown, f"plug-in {name} of {release}", sha256, cls)
+    return _encoder(source, name, {"device": device, "dtype": dtype}, dict(model_args or {}))
+
+
+def _encoder(source: Source, name: str, offered: Mapping[str, str], stated: dict[str, str]) -> PluginEncoder:
+    shown, cls = source.shown, source.cls
+    if missing := [method for method in METHODS if not callable(getattr(cls, method, None))]:
+        raise UsageError(f"{shown} has no method {' and no method '.join(missing)}", fix=f"write {FORM}")
+    given = _arguments(source, offered, stated)
+    plugin = called(lambda: cls(**given), shown, "making one")
+    record = _record(source, plugin, _try_out(plugin, shown), _Made(str(getattr(plugin, "name", None) or name), given))
+    say(record)
+    return PluginEncoder(plugin, record, shown)
+
+
+def _arguments(source: Source, offered: Mapping[str, str], stated: dict[str, str]) -> dict[str, str]:
+    """Return what the constructor is given: what was stated, and device and dtype where it takes them."""
+    parameters = called(lambda: inspect.signature(source.cls), source.shown, "looking at its constructor").parameters.values()
+    takes = [each.name for each in parameters if each.kind in (each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY)]
+    anything = any(each.kind is each.VAR_KEYWORD for each in parameters)
+    if unknown := [name for name in stated if name not in takes and not anything]:
+        why = f"its constructor takes {', '.join(takes) or 'nothing'}"
+        raise UsageError(f"{source.shown} takes no {', '.join(unknown)}", where="--model-args", why=why, fix="leave it out")
+    given = {**{name: value for name, value in offered.items() if name in takes}, **stated}
+    needed = [each.name for each in parameters if each.default is each.empty and each.name in takes and each.name not in given]
+    if needed:
+        fix = f"--model {source.shown} --model-args '{' '.join(f'{name}=...' for name in needed)}'"
+        raise UsageError(f"{source.shown} needs {', '.join(needed)}", why="its constructor has no default for it", fix=fix)
+    return given
+
+
+class _Trial(NamedTuple):
+    images: np.ndarray
+    texts: np.ndarray
+
+
+class _Made(NamedTuple):
+    name: str
+    given: Mapping[str, str]
+
+
+def _try_out(plugin: Any, shown: str) -> _Trial:
+    """Embed two pictures and two texts: whatever is wrong is said now."""
+    from PIL import Image
+
+    ramp = Image.linear_gradient("L").convert("RGB")
+    plain = Image.new("RGB", (64, 48), (200, 120, 40))
+    images = _asked(plugin, "encode_images", [ramp, plain], shown)
+    return _Trial(images, _asked(plugin, "encode_texts", list(TRIAL), shown, wide=images.shape[1]))
+
+
+def _asked(plugin: Any, method: str, items: list[Any], shown: str, *, wide: int | None = None, retried: bool = False) -> np.ndarray:
+    """Return a method's rows for items, checked. `retried`: who asks tries fewer items where memory runs out."""
+    rows = called(lambda: getattr(plugin, method)(items), shown, method, retried)
+    return _checked(rows, (len(items), wide), f"{shown}, {method}")
+
+
+def _record(source: Source, plugin: Any, trial: _Trial, made: _Made) -> ModelRecord:
+    scale, bias = _number(plugin, "logit_scale", source.shown), _number(plugin, "logit_bias", source.shown)
+    lengths = np.linalg.norm(np.concatenate(trial), axis=1)
+    notes = ["The encoder is a plug-in: how it reads images and texts is its own, and was not checked against anything."]
+    notes += [f"Stated by the user: {key} is {value}." for key, value in made.given.items() if key not in ("device", "dtype")]
+    if not np.allclose(lengths, 1, atol=1e-3):
+        notes.append(
+            f"Guessed: its scores are cosines. Its rows are not of length 1 ({lengths.min():.3g} to {lengths.max():.3g} on trial), and the "
+            "length is taken off; a model that is scored otherwise would be another one."
+        )
+    if scale is None:
+        notes.append(f"Guessed: a logit scale of {LOGIT_SCALE:g}, CLIP's (state it as the attribute logit_scale of the class).")
+    says = getattr(plugin, "fingerprint", None)
+    return ModelRecord(
+        name=made.name,
+        kind=source.kind,
+        fingerprint=_fingerprint([source.sha256, source.kind, made.given, str(says)], trial),
+        sha256=source.sha256,
+        parameters=_parameters(plugin),
+        dimensions=trial.images.shape[1],
+        dtype=made.given.get("dtype", "own dtype"),
+        score_rule="softmax" if bias is None else "sigmoid",
+        logit_scale=LOGIT_SCALE if scale is None else scale,
+        logit_bias=bias,
+        architecture="the plug-in's own",
+        preprocessing="the plug-in's own",
+        tokenizer="the plug-in's own",
+        notes=tuple(notes),
+    )
+
+
+def _fingerprint(decisive: list[Any], trial: _Trial) -> str:
+    """Hash what is known to decide the rows, and the rows of the trial: weights may change while the plug-in's file does not."""
+    rows = np.concatenate(trial)
+    places = 3 - int(np.floor(np.log10(np.abs(rows).max())))
+    seen = hashlib.sha256((np.round(rows.astype(np.float64), places) + 0.0).tobytes()).hexdigest()
+    return hashlib.sha256(canonical([*decisive, seen, PIL.__version__.split(".")[0]])).hexdigest()
+
+
+def _number(plugin: Any, name: str, shown: str) -> float | None:
+    """Return an attribute that is a number, None where it has none."""
+    value = getattr(plugin, name, None)
+    if value is None:
+        return None
+    number = called(lambda: float(value), shown, f"reading {name}")
+    if not math.isfinite(number) or (name == "logit_scale" and number <= 0):
+        raise DataError(f"the plug-in's {name} is {number}", where=shown, fix="a finite number, the scale above 0 and not its logarithm")
+    return float(number)
+
+
+def _parameters(plugin: Any) -> int:
+    """Count the weights of the torch modules that a plug-in holds."""
+    parts = [value for value in getattr(plugin, "__dict__", {}).values() if callable(getattr(value, "parameters", None))]
+    return sum(int(weight.numel()) for part in parts for weight in part.parameters() if hasattr(weight, "numel"))
+
+
+def _checked(rows: Any, shape: tuple[int, int | None], where: str) -> np.ndarray:
+    """Return rows as float32, refused unless there is one of finite numbers, not all zero, for each item."""
+    count, wide = shape
+    try:
+        if rows is None:
+            raise TypeError("a method without a return statement does that")
+        if hasattr(rows, "detach"):  # a tensor, on whatever device
+            rows = rows.detach().float().cpu().numpy()
+        array = np.asarray(rows, dtype=np.float32)
+    except (TypeError, ValueError, AttributeError) as error:
+        why = f"it returned a value of type {type(rows).__name__}: {str(error)[:200]}"
+        raise DataError(
+            "the plug-in gave no array of numbers", where=where, why=why, fix="return one row of numbers for each item"
+        ) from error
+    if array.ndim != 2 or array.shape[0] != count or array.shape[1] != (wide or array.shape[1]) or not array.size:
+        expected = f"({count}, {wide})" if wide else f"({count}, d)"
+        fix = "return one row for each item; rows of images and of texts are equally long"
+        raise DataError(f"the plug-in gave an array of shape {array.shape}", where=where, why=f"expected {expected}", fix=fix)
+    bad = np.flatnonzero(~np.isfinite(array).all(axis=1))
+    if bad.size:
+        why = f"{bad.size} of {count} rows, the first is number {bad[0]}"
+        raise DataError("the plug-in gave numbers that are NaN or infinite", where=where, why=why, fix="look for a division by zero in it")
+    if (zero := np.flatnonzero(~array.any(axis=1))).size:
+        why = f"row {zero[0]} has no direction, so it cannot be normalised, and a cosine with it means nothing"
+        raise DataError("the plug-in gave a row of zeros", where=where, why=why, fix="give every image and every text a row with a length")
+    return array

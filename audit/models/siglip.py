@@ -1,0 +1,242 @@
+"""SigLIP weights without a folder around them: big_vision's ``.npz``, or `SiglipModel`'s names in one file -> transformers' model.
+
+The architecture comes from the shapes. The vocabulary is SentencePiece's and never in the file: it is named with ``tokenizer=DIR``.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from audit.models.folder import check_folder
+from audit.models.huggingface.encoder import HuggingFaceEncoder
+from audit.models.huggingface.pretrained import TOKENIZERS, offline, pretrained, quiet, understood
+from audit.models.runtime import audit_errors, fingerprint, torch_setting
+from audit.models.tokenizer_hash import tokenizer_sha256
+from audit.types import ModelRecord
+from contrastive.errors import CheckpointError
+from contrastive.model.architecture import LIMIT, MAX_LAYERS
+
+if TYPE_CHECKING:
+    import torch
+    from PIL import Image
+
+    from contrastive.model.preprocess import Preprocess
+    from contrastive.overrides import Stated
+
+FOLDER = "give the model's folder in Hugging Face layout: --model DIR"
+HEAD_WIDTHS = {1152: 72}
+"""Of the towers of SigLIP So400m; others have 64."""
+
+
+class SiglipFile(NamedTuple):
+    """What was read."""
+
+    state: Mapping[str, torch.Tensor]
+    """By `SiglipModel`'s names."""
+    heads: tuple[int, int] | None
+    """Attention heads of image and text tower, where the file says it."""
+    kind: str
+    sha256: str
+    notes: tuple[str, ...]
+
+
+def load(path: Path, file: SiglipFile, stated: Stated, *, name: str, device: str, dtype: str) -> HuggingFaceEncoder:
+    """Return the encoder of a file that was read.
+
+    Raises
+    ------
+    DataError
+        If the weights do not fit together, or no tokenizer is named.
+    """
+    import transformers
+
+    place, kind = torch_setting(device, dtype)
+    with offline(), quiet(), audit_errors(str(path)):
+        config, guesses = _config(file, stated)
+        tokenizer = _tokenizer(stated, config.text_config.vocab_size)
+        model = _fill(transformers.SiglipModel, config, file.state, path).to(place, kind).eval()
+        preprocess = _preprocess(config.vision_config.image_size, stated, guesses)
+        record = _record(_Parts(model, tokenizer, preprocess, file), name, dtype)
+        notes = (*_facts(stated), *guesses, *file.notes)
+        return HuggingFaceEncoder(model, tokenizer, Pixels(preprocess), replace(record, notes=notes), place)
+
+
+class _Parts(NamedTuple):
+    model: Any
+    tokenizer: Any
+    preprocess: Preprocess
+    file: SiglipFile
+
+
+class Pixels:
+    """Our preprocessing where transformers' classes expect an image processor."""
+
+    def __init__(self, preprocess: Preprocess):
+        self._preprocess = preprocess
+
+    def __call__(self, images: Sequence[Image.Image], return_tensors: str = "pt") -> dict[str, torch.Tensor]:
+        return {"pixel_values": self._preprocess(images)}
+
+
+def _config(file: SiglipFile, stated: Stated) -> tuple[Any, list[str]]:
+    """Return the configuration that the shapes show, and a sentence for each guess."""
+    from transformers import SiglipConfig
+
+    places, width = _shape(file.state, "vision_model.embeddings.position_embedding.weight", 2)
+    patch = _shape(file.state, "vision_model.embeddings.patch_embedding.weight", 4)[-1]
+    context, text_width = _shape(file.state, "text_model.embeddings.position_embedding.weight", 2)
+    vocab_size = _shape(file.state, "text_model.embeddings.token_embedding.weight", 2)[0]
+    dimensions = _shape(file.state, "text_model.head.weight", 2)[0]
+    grid = math.isqrt(places)
+    if grid * grid != places or grid * patch > LIMIT or dimensions != width:
+        why = f"{places} places of {patch} px, image features of {width} and text features of {dimensions} numbers"
+        raise CheckpointError("the weights are no SigLIP: a square grid and one common space are expected", why=why, fix=FOLDER)
+    guesses: list[str] = []
+    image_heads, text_heads = file.heads or (None, None)
+    image_heads = _heads(width, image_heads, stated.image_head_width, "image", guesses)
+    text_heads = _heads(text_width, text_heads, stated.text_head_width, "text", guesses)
+    common = {"hidden_act": stated.activation or "gelu_pytorch_tanh", "layer_norm_eps": stated.layer_norm_eps or 1e-6}
+    if stated.activation is None or stated.layer_norm_eps is None:
+        guesses.append("Guessed: GELU by its tanh formula, and 1e-6 in layer norms, as big_vision has them (--model-args to state it).")
+    vision = {"hidden_size": width, "image_size": patch * grid, "patch_size": patch, "num_attention_heads": image_heads}
+    text = {"hidden_size": text_width, "vocab_size": vocab_size, "max_position_embeddings": context, "num_attention_heads": text_heads}
+    words: dict[str, Any] = {"projection_size": dimensions, "bos_token_id": None, "eos_token_id": None, "pad_token_id": None}
+    config = SiglipConfig(
+        vision_config={**vision, **common, **_depth(file.state, "vision_model")},
+        text_config={**text, **common, **words, **_depth(file.state, "text_model")},
+    )
+    return config, guesses
+
+
+def _depth(state: Mapping[str, torch.Tensor], tower: str) -> dict[str, int]:
+    pattern = re.compile(re.escape(tower) + r"\.encoder\.layers\.(\d{1,4})\.")
+    numbers = {int(match[1]) for name in state if (match := pattern.match(name))}
+    if sorted(numbers) != list(range(len(numbers))) or not 1 <= len(numbers) <= MAX_LAYERS:
+        raise CheckpointError(f"the blocks of {tower} are not numbered from 0 without gap", why=f"found {sorted(numbers)[:20]}", fix=FOLDER)
+    return {"num_hidden_layers": len(numbers), "intermediate_size": _shape(state, f"{tower}.encoder.layers.0.mlp.fc1.weight", 2)[0]}
+
+
+def _shape(state: Mapping[str, torch.Tensor], name: str, rank: int) -> tuple[int, ...]:
+    if name not in state or state[name].ndim != rank or not state[name].numel():
+        why = f"the first names are {', '.join(repr(other[:80]) for other in list(state)[:5])}"
+        raise CheckpointError(f"the weights are no SigLIP: {name} is missing or not of its shape", why=why, fix=FOLDER)
+    return tuple(state[name].shape)
+
+
+def _heads(width: int, known: int | None, stated: int | None, tower: str, guesses: list[str]) -> int:
+    if known is not None:
+        return known
+    head_width = stated or HEAD_WIDTHS.get(width, 64)
+    if width % head_width:
+        why = f"its width is {width}, which {head_width} does not divide"
+        fix = f"--model-args {tower}_head_width=N"
+        raise CheckpointError(f"how many attention heads the {tower} tower has is not in the file", why=why, fix=fix)
+    if stated is None:
+        guesses.append(f"Guessed: attention heads of the {tower} tower are {head_width} wide (--model-args {tower}_head_width=N).")
+    return width // head_width
+
+
+def _tokenizer(stated: Stated, vocab_size: int) -> Any:
+    if stated.tokenizer in (None, "clip"):
+        raise CheckpointError(
+            "the file does not say how texts become tokens",
+            why=f"SigLIP's vocabulary ({vocab_size:,} entries here) is SentencePiece's and comes in files of its own",
+            fix="--model-args tokenizer=DIR, a folder with the tokenizer in Hugging Face layout",
+        )
+    folder = Path(str(stated.tokenizer))
+    if not any(all((folder / name).is_file() for name in names) for names in TOKENIZERS):
+        why = "a tokenizer.json or spiece.model is expected"
+        raise CheckpointError("there is no tokenizer in that folder", where=str(folder), why=why, fix="--model-args tokenizer=DIR")
+    check_folder(folder, folder, required=None)
+    tokenizer = pretrained("AutoTokenizer", folder)
+    if len(tokenizer) > vocab_size:
+        why = f"it has {len(tokenizer):,} entries, the model {vocab_size:,}"
+        raise CheckpointError(
+            "the tokenizer does not fit the model", where=str(folder), why=why, fix="--model-args tokenizer=DIR of this model"
+        )
+    return tokenizer
+
+
+def _fill(architecture: Any, config: Any, state: Mapping[str, torch.Tensor], path: Path) -> Any:
+    """Build the architecture and fill it, strictly."""
+    import torch
+
+    from contrastive.model.clip import check_fit
+    from contrastive.model.skip_init import without_draws
+
+    with torch.device("meta"), without_draws():
+        outline = understood(path, lambda _: architecture(config))
+    check_fit(outline.state_dict(), state)
+    return understood(path, lambda _: architecture.from_pretrained(None, config=config, state_dict=dict(state), dtype=torch.float32))
+
+
+def _preprocess(size: int, stated: Stated, guesses: list[str]) -> Preprocess:
+    from contrastive.model.preprocess import Preprocess
+
+    usual = {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5), "interpolation": "bicubic", "resize_mode": "squash"}
+    given = {name: value for name, value in stated.given().items() if name in usual}
+    if left := [name for name in usual if name not in given]:
+        guesses.append(f"Guessed: images are prepared as for SigLIP: {', '.join(f'{name} {usual[name]}' for name in left)} (--model-args).")
+    return Preprocess.from_dict({"size": size, **usual, **given})
+
+
+def _facts(stated: Stated) -> list[str]:
+    return [f"Stated by the user: {name} is {value}." for name, value in stated.given().items() if name != "tokenizer"]
+
+
+def _record(parts: _Parts, name: str, dtype: str) -> ModelRecord:
+    model, config, preprocess = parts.model, parts.model.config, parts.preprocess
+    words = tokenizer_sha256(parts.tokenizer, Path(parts.tokenizer.name_or_path))
+    image, text = config.vision_config, config.text_config
+    return ModelRecord(
+        name=name,
+        kind=f"{parts.file.kind} of a SigLIP",
+        fingerprint=fingerprint(
+            weights=parts.file.sha256,
+            architecture={
+                "class": "SiglipModel",
+                "attention": config._attn_implementation,
+                "image": _decisive(image),
+                "text": _decisive(text),
+            },
+            preprocessing=preprocess.to_dict(),
+            tokenizer=words,
+            dtype=dtype,
+            device=model.device,
+        ),
+        sha256=parts.file.sha256,
+        parameters=sum(weight.numel() for weight in model.parameters()),
+        dimensions=image.hidden_size,
+        dtype=dtype,
+        score_rule="sigmoid",
+        logit_scale=float(model.logit_scale.detach().float().exp()),
+        logit_bias=float(model.logit_bias.detach().float()),
+        architecture=(
+            f"SigLIP (image: {image.image_size} px, patch {image.patch_size}, {_tower(image)}; text: {_tower(text)}, "
+            f"context {text.max_position_embeddings}, {text.vocab_size:,} tokens; {image.hidden_size} dimensions; {image.hidden_act})"
+        ),
+        preprocessing=f"size {preprocess.size}, {preprocess.resize_mode}, {preprocess.interpolation}, sha256 {preprocess.sha256[:12]}",
+        tokenizer=f"{type(parts.tokenizer).__name__}, {len(parts.tokenizer)} entries, sha256 {words[:12]}",
+    )
+
+
+def _decisive(part: Any) -> dict[str, Any]:
+    names = (
+        "hidden_size",
+        "intermediate_size",
+        "num_hidden_layers",
+        "num_attention_heads",
+        "hidden_act",
+        "layer_norm_eps",
+        "projection_size",
+    )
+    return {name: getattr(part, name, None) for name in (*names, "image_size", "patch_size", "vocab_size", "max_position_embeddings")}
+
+
+def _tower(part: Any) -> str:
+    return f"width {part.hidden_size}, layers {part.num_hidden_layers}, heads {part.num_attention_heads}"

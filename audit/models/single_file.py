@@ -1,0 +1,157 @@
+"""One file of weights -> an encoder: our own `ckpt.pt`, OpenAI's archives, open_clip's and Lightning's files, safetensors, `.npz`.
+
+Nothing in the file is run. What it does not say is stated with ``--model-args``, or guessed with a warning, or asked for.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from audit.errors import DataError
+from audit.models.model_args import read_stated, refuse_stated
+from audit.models.runtime import audit_errors, say
+
+if TYPE_CHECKING:
+    from audit.types import Encoder
+    from contrastive.checkpoint.file import Checkpoint
+    from contrastive.checkpoint.torch_file import Archive
+    from contrastive.overrides import Stated
+
+UNSAFE_SWITCH = "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"
+Setting = dict[str, str]
+"""name, device and dtype, as every kind of encoder takes them."""
+log = logging.getLogger("audit")
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What a file of weights holds."""
+
+    data: Any
+    """Nested tables of tensors. Untrusted."""
+    kind: str
+    sha256: str
+    unknown: tuple[str, ...] = ()
+    """Harmless foreign classes that the file names."""
+    archive: Archive | None = None
+    """Where it is a torch file."""
+
+
+def load(path: Path, *, name: str, device: str, dtype: str, model_args: Mapping[str, str] | None = None) -> Encoder:
+    """Load one file of weights without running anything from it.
+
+    Parameters
+    ----------
+    path : Path
+    name : str
+        What reports call the model.
+    device, dtype : str
+    model_args : mapping, optional
+        Facts that the file does not say; see `contrastive.overrides.Stated`.
+
+    Raises
+    ------
+    UsageError
+        If `model_args` has an unknown name or value, or states what the file says itself.
+    DataError
+        If the file is damaged, no dual encoder, incomplete, or what it does not say must be stated.
+    UnsafeError
+        If it asks for code or could exhaust the machine.
+    MachineError
+        If a package is missing.
+    """
+    from contrastive.checkpoint.file import from_archive, is_own
+
+    words = dict(model_args or {})
+    stated = read_stated(words)
+    contents = read(path)
+    if contents.archive is not None and is_own(contents.archive):
+        from audit.models import native
+
+        refuse_stated(words, "a checkpoint of this project")
+        with audit_errors(str(path)):
+            checkpoint = from_archive(contents.archive, path)
+        return native.encoder(checkpoint, name=name, device=device, dtype=dtype, release=contents.archive.release)
+    encoder = _adopted(path, contents, stated, {"name": name, "device": device, "dtype": dtype})
+    say(encoder.record)
+    return encoder
+
+
+def names(contents: Contents) -> list[str]:
+    """Return a sentence for each harmless foreign class that a file names."""
+    return [f"The file names {name}, which was not looked up." for name in contents.unknown]
+
+
+def read(path: Path) -> Contents:
+    """Read a file of weights by the reader for its kind; a file that is not what its name says is not tried as something else.
+
+    Raises
+    ------
+    DataError
+        If it is damaged or no file of weights.
+    UnsafeError
+        If it asks for code or could exhaust the machine.
+    """
+    from contrastive.formats.unwrap import tables
+
+    if os.environ.get(UNSAFE_SWITCH):
+        log.warning("%s is set and changes nothing: torch's own loader, which it makes unsafe, opens no file here", UNSAFE_SWITCH)
+    if not path.is_file():
+        why = "a pipe or a device could be waited for without end"
+        raise DataError("this is not a regular file", where=str(path), why=why, fix="give a file of weights")
+    if path.suffix == ".safetensors":
+        from audit.models.folder import file_sha256, read_safetensors
+
+        return Contents(tables(read_safetensors(path)), "safetensors file", file_sha256([path]))
+    with audit_errors(str(path)):
+        if path.suffix == ".npz":
+            from contrastive.formats.big_vision import read_npz
+
+            arrays = read_npz(path)
+            return Contents(arrays.tensors, "big_vision npz file", arrays.sha256)
+        from contrastive.checkpoint.torch_file import read_archive
+
+        archive = read_archive(path)
+        return Contents(archive.data, archive.kind, archive.sha256, archive.unknown, archive)
+
+
+def _adopted(path: Path, contents: Contents, stated: Stated, setting: Setting) -> Encoder:
+    """Return the encoder of weights from elsewhere."""
+    from contrastive.formats.convert import SIGLIP, Source, adopt
+    from contrastive.formats.unwrap import unwrap
+
+    with audit_errors(str(path)):
+        if path.suffix == ".npz":
+            return _big_vision(path, contents, stated, setting)
+        weights = unwrap(contents.data, stated.weights)
+        if SIGLIP not in weights.tensors:
+            checkpoint = adopt(weights, Source(contents.kind, contents.sha256, contents.unknown), stated)
+            return _native(checkpoint, contents.archive.release if contents.archive else None, setting)
+    from audit.models import siglip
+
+    notes = (*weights.notes, *names(contents))
+    file = siglip.SiglipFile(weights.tensors, None, contents.kind, contents.sha256, notes)
+    return siglip.load(path, file, stated, **setting)
+
+
+def _native(checkpoint: Checkpoint, release: Callable[[], None] | None, setting: Setting) -> Encoder:
+    from audit.models import native
+    from contrastive.formats.infer import described
+
+    encoder = native.encoder(checkpoint, **setting, release=release)
+    encoder.record = replace(encoder.record, architecture=described(checkpoint.config))
+    return encoder
+
+
+def _big_vision(path: Path, contents: Contents, stated: Stated, setting: Setting) -> Encoder:
+    from audit.models import siglip
+    from contrastive.formats.big_vision import to_siglip
+
+    state, heads = to_siglip(contents.data)
+    notes = ("Renamed from big_vision's names to those of Hugging Face's SiglipModel.",)
+    return siglip.load(path, siglip.SiglipFile(state, heads, contents.kind, contents.sha256, notes), stated, **setting)

@@ -1,0 +1,92 @@
+"""Code of the user's own, run because it was named: what goes wrong in it is told with its file and line, never as a defect of ours."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib.util
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import TypeVar
+
+from audit.errors import AuditError, DataError, MachineError
+from audit.models.runtime import out_of_memory
+
+T = TypeVar("T")
+
+
+def called(function: Callable[[], T], shown: str, doing: str, retried: bool = False) -> T:
+    """Return what a plug-in's code gives; where it fails, say at which of its lines.
+
+    Parameters
+    ----------
+    function : () -> value
+    shown : str
+        The plug-in as it was named.
+    doing : str
+        What was asked of it.
+    retried : bool
+        Whether an error for want of memory is passed on as it is, to whoever tries less at once.
+
+    Raises
+    ------
+    DataError
+        For every way in which it can fail, ending the program included.
+    MachineError
+        If a package that it imports is not installed, or memory runs out.
+    """
+    try:
+        return function()
+    except AuditError:
+        raise
+    except ImportError as error:
+        missing = f"{type(error).__name__}: {error}"
+        raise MachineError(
+            f"the plug-in {shown} needs a package that is not installed", where=_place(error), why=missing, fix="pip install it"
+        ) from error
+    except (Exception, SystemExit) as error:
+        if out_of_memory(error) and retried:
+            raise
+        if out_of_memory(error):
+            raise MachineError(f"memory does not suffice for the plug-in {shown}", why=str(error)[:200], fix="another --device") from error
+        why = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+        fix = "mend that line; --debug shows the whole traceback"
+        raise DataError(f"the plug-in {shown} failed: {doing}", where=_place(error), why=why, fix=fix) from error
+
+
+def _place(error: BaseException) -> str | None:
+    """Return file and line where an error came from, without folders of the machine."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{Path(error.filename).name}, line {error.lineno}"
+    own = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename != __file__ and "importlib" not in frame.filename]
+    return f"{Path(own[-1].filename).name}, line {own[-1].lineno}" if own else None
+
+
+def run(file: Path, content: bytes) -> ModuleType:
+    """Run a Python file as a module; what lies beside it can be imported, as when it is run as a program."""
+    name = f"vlm_audit_plugin_{hashlib.sha256(content).hexdigest()[:16]}"
+    spec = importlib.util.spec_from_loader(name, loader=None, origin=str(file))
+    assert spec is not None  # noqa: S101 - a spec without a loader is always made
+    module = importlib.util.module_from_spec(spec)
+    module.__file__ = str(file)
+    sys.modules[name] = module  # dataclasses look their module up
+    beside = str(file.resolve().parent)
+    sys.path.insert(0, beside)
+    try:
+        exec(compile(content, str(file), "exec"), vars(module))  # noqa: S102 - a file of the user's own, named to be run
+    finally:
+        sys.path.remove(beside)
+    return module
+
+
+def classes(content: bytes, methods: Sequence[str]) -> list[str]:
+    """Return the classes of a Python file that define all of `methods`, without running it."""
+    try:
+        tree = ast.parse(content)
+    except (SyntaxError, ValueError, RecursionError):
+        return []
+    found = [node for node in tree.body if isinstance(node, ast.ClassDef)]
+    return [node.name for node in found if {part.name for part in node.body if isinstance(part, ast.FunctionDef)}.issuperset(methods)]

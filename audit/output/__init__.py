@@ -1,0 +1,1 @@
+"""The directory that a run leaves: facts in, files out, each old or new and never half-written."""

@@ -1,0 +1,61 @@
+"""A finished comparison: the facts put together, and the files that it leaves behind."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+import audit
+from audit.errors import DataError
+from audit.output import directory as outputs
+from audit.records.comparison import SCHEMA_VERSION, Comparisons, to_json
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from audit.comparison.engine import Compared
+    from audit.records.results import Timing
+    from audit.types import Settings
+
+_PACKAGES = ("numpy", "scipy", "pandas")
+
+
+def put_together(compared: Compared, settings: Settings, command: Sequence[str], timing: Timing) -> Comparisons:
+    """Return the facts of one comparison: what changed, and what it was found with.
+
+    Raises
+    ------
+    DataError
+        If nothing could be compared.
+    """
+    if not compared.comparisons:
+        raise DataError("nothing could be compared", fix="audit both with the same probe")
+    first = compared.sides[0]
+    probes = dict.fromkeys(each.probe for each in compared.comparisons)
+    return Comparisons(
+        schema_version=SCHEMA_VERSION,
+        status="complete",
+        tool=f"vlm-audit {audit.__version__}",
+        command=tuple(command),
+        settings=settings,
+        family=compared.family,
+        sides=tuple(each.side for each in compared.sides),
+        probes=tuple(first.audits[probe].probe for probe in probes),
+        comparisons=compared.comparisons,
+        series=compared.series,
+        notes=compared.notes,
+        environment={name: version(name) for name in _PACKAGES} | {"python": sys.version.split()[0]},
+        timing=timing,
+    )
+
+
+def write(directory: Path, comparisons: Comparisons) -> None:
+    """Write the facts first and the page last, so that a page never stands beside older facts."""
+    from reports.comparison.render import render
+    from reports.exports.comparison_summary import comparison_markdown
+
+    outputs.write_text(directory / "comparison.json", to_json(comparisons))
+    outputs.write_text(directory / "comparison.md", comparison_markdown(comparisons))
+    outputs.write_text(directory / "comparison.html", render(comparisons))

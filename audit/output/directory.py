@@ -1,0 +1,260 @@
+"""What an audit leaves behind: a directory of files, each old or new, never half-written."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import os
+import re
+import tempfile
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+import numpy as np
+from filelock import FileLock, Timeout
+
+from audit.errors import MachineError, UsageError
+from audit.records.results import AuditResult
+from audit.types import Predictions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import pyarrow as pa
+    from jaxtyping import Float
+
+STATUS = "STATUS"
+AUDIT, COMPARISON = "results.json", "comparison.json"
+"""The facts, by which the folder of an audit is told from that of a comparison."""
+OWN_COLUMNS = ("model", "probe", "measurement", "id", "y_true", "y_pred", "scores")
+
+
+def default_directory(models: Iterable[str], probes: Iterable[str], now: dt.datetime) -> Path:
+    """Return ``audits/<model>--<probe>--<UTC>``."""
+    names = [_slug(list(models)), _slug(list(probes)), now.strftime("%Y%m%dT%H%M%SZ")]
+    return Path("audits") / "--".join(names)
+
+
+def _slug(names: list[str]) -> str:
+    """Return one name made safe for a folder, or how many there are."""
+    if len(names) > 1:
+        return f"{len(names)}-together"
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", names[0]).strip("-.") or "unnamed"
+
+
+def check_writable(directory: Path, facts: str = AUDIT) -> None:
+    """Raise before any work if the directory cannot take the results.
+
+    Parameters
+    ----------
+    directory : Path
+    facts : str
+        What is to be written: the facts of an audit or of a comparison.
+
+    Raises
+    ------
+    UsageError
+        If the path is a file, or a folder with other things in it: an audit is no place for a comparison, whose STATUS would end it.
+    MachineError
+        If nothing can be written there.
+    """
+    if directory.exists() and not directory.is_dir():
+        raise UsageError(f"--out {str(directory)!r} is a file", fix="name a folder")
+    if directory.is_dir() and any(directory.iterdir()) and not (directory / STATUS).is_file():
+        raise UsageError(
+            f"--out {str(directory)!r} holds other things", why="it has no STATUS of an earlier audit", fix="name a new folder"
+        )
+    other = COMPARISON if facts == AUDIT else AUDIT
+    if (directory / other).is_file():
+        kind = "a comparison" if other == COMPARISON else "an audit"
+        raise UsageError(f"--out {str(directory)!r} holds {kind}", why=f"there is a {other}", fix="name a new folder")
+    existing = next(parent for parent in (directory.absolute(), *directory.absolute().parents) if parent.exists())
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise MachineError(f"cannot write to --out {str(directory)!r}", fix="choose a folder that you may write to")
+
+
+def open_directory(directory: Path) -> None:
+    """Make the directory, take it for this process alone, and say in STATUS that an audit runs.
+
+    Raises
+    ------
+    MachineError
+        If it cannot be made, or another audit is writing there.
+    """
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise MachineError(
+            f"cannot make --out {str(directory)!r}", why=error.strerror, fix="choose a folder that you may write to"
+        ) from error
+    try:
+        _lock(directory).acquire(blocking=False)
+    except Timeout as error:
+        raise MachineError(f"another audit is writing to {str(directory)!r}", fix="wait for it, or name another --out") from error
+    write_text(directory / STATUS, "running\n")
+
+
+def close(directory: Path, status: str) -> None:
+    """Say in STATUS how the audit ended, and give the directory back."""
+    older = status != "complete" and (directory / "report.html").exists()
+    write_text(directory / STATUS, f"{status}\n" + "the other files are of an earlier, complete audit\n" * older)
+    _lock(directory).release()
+    Path(_lock(directory).lock_file).unlink(missing_ok=True)
+
+
+@contextmanager
+def claimed(directory: Path, facts: str = AUDIT) -> Iterator[None]:
+    """Take the directory for this process, and leave a STATUS that says how it ended.
+
+    Raises
+    ------
+    UsageError
+        If the folder holds other things.
+    MachineError
+        If it cannot be written.
+    """
+    check_writable(directory, facts)
+    open_directory(directory)
+    status = "failed"
+    try:
+        yield
+        status = "complete"
+    finally:
+        close(directory, status)
+
+
+@cache
+def _lock(directory: Path) -> FileLock:
+    return FileLock(directory / ".lock")
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[IO[bytes]]:
+    """Open a file that takes the place of `path` only when it is complete and on disk.
+
+    Raises
+    ------
+    MachineError
+        If the disk is full or the file cannot be written; the old file stays.
+    """
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    except OSError as error:
+        raise MachineError(f"cannot write {path.name}", why=error.strerror, fix="choose a folder that you may write to") from error
+    try:
+        with os.fdopen(handle, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).chmod(_mode(path))
+        Path(name).replace(path)
+    except OSError as error:
+        raise MachineError(
+            f"cannot write {path.name}", why=error.strerror, fix="make room or choose another --out; the old file is intact"
+        ) from error
+    finally:
+        Path(name).unlink(missing_ok=True)
+
+
+def _mode(path: Path) -> int:
+    """Return the permissions of the file that is replaced, or those that a new file of this user gets: a report is made to be shared."""
+    try:
+        return path.stat().st_mode & 0o777
+    except OSError:
+        umask = os.umask(0)
+        os.umask(umask)
+        return 0o666 & ~umask
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write `text` as UTF-8, whole or not at all."""
+    with replacing(path) as file:
+        file.write(text.encode())
+
+
+def write_predictions(path: Path, audited: Iterable[tuple[AuditResult, Mapping[str, Predictions]]]) -> None:
+    """Write one row for each image and measurement: identifiers, attributes, clusters, y_true, y_pred, scores. No pixels.
+
+    In the file's metadata stand the labels that the scores belong to (``vlm_audit.labels``), which column says what images belong together
+    (``vlm_audit.cluster``, by probe) and the probes whose images have no identifiers but their place (``vlm_audit.numbered``).
+    """
+    import pyarrow.parquet as pq
+
+    table = predictions_table(audited)
+    with replacing(path) as file:
+        pq.write_table(table, file, compression="zstd")
+
+
+def predictions_table(audited: Iterable[tuple[AuditResult, Mapping[str, Predictions]]]) -> pa.Table:
+    """Return the table that `write_predictions` writes."""
+    import pyarrow as pa
+
+    pairs = [(result, name, prediction) for result, predictions in audited for name, prediction in predictions.items()]
+    labels = {f"{result.probe.name}/{name}": list(prediction.labels) for result, name, prediction in pairs}
+    clusters = {result.probe.name: column for result, _, prediction in pairs if (column := cluster_column(result, prediction))}
+    numbered = sorted({result.probe.name for result, _, _ in pairs if result.data.numbered})
+    table = pa.concat_tables([_table(*pair) for pair in pairs], promote_options="default")
+    facts = {"labels": labels, **({"cluster": clusters} if clusters else {}), **({"numbered": numbered} if numbered else {})}
+    return table.replace_schema_metadata({f"vlm_audit.{key}": json.dumps(value, sort_keys=True) for key, value in facts.items()})
+
+
+def cluster_column(result: AuditResult, predictions: Predictions) -> str | None:
+    """Return the column that says which images belong together; None where each is a case of its own, or nothing tells."""
+    name = result.data.cluster
+    if name is None or predictions.cluster is None:
+        return None
+    if name in predictions.attributes:
+        return column_of(name)
+    if predictions.cluster_names is None:
+        return None
+    # Identifiers that occur more than once may be the clusters themselves.
+    ids, names = predictions.attributes.index, predictions.cluster_names.take(predictions.cluster)
+    return "id" if bool((ids.array == names).all()) else column_of(name)
+
+
+def _table(result: AuditResult, measurement: str, predictions: Predictions) -> pa.Table:
+    import pyarrow as pa
+
+    n = len(predictions.y_pred)
+    columns: dict[str, Any] = {
+        "model": pa.repeat(result.model.name, n),
+        "probe": pa.repeat(result.probe.name, n),
+        "measurement": pa.repeat(measurement, n),
+        "id": predictions.attributes.index,
+        **{column_of(name): values for name, values in predictions.attributes.items()},
+        "y_true": pa.nulls(n) if predictions.y_true is None else predictions.y_true,
+        "y_pred": predictions.y_pred,
+    }
+    column = cluster_column(result, predictions)
+    if column not in {None, *columns} and predictions.cluster is not None and predictions.cluster_names is not None:
+        columns[str(column)] = predictions.cluster_names.take(predictions.cluster)
+    table = pa.table({name: pa.array(values, pa.string()) for name, values in columns.items()})
+    return table.append_column("scores", _lists(predictions.scores))
+
+
+def _lists(scores: Float[np.ndarray, "n k"]) -> pa.Array:
+    """Return each row of scores as a list."""
+    import pyarrow as pa
+
+    n, k = scores.shape
+    return pa.ListArray.from_arrays(pa.array(np.arange(n + 1) * k, pa.int32()), pa.array(scores.ravel(), pa.float32()))
+
+
+def column_of(attribute: object) -> str:
+    """Return the column of an attribute; one that is called like a column of ours gets another name."""
+    return f"{attribute}_attribute" if attribute in OWN_COLUMNS else str(attribute)
+
+
+def scrub(argument: str) -> str:
+    """Return a command-line argument without the machine's folders: of an absolute path only the last part.
+
+    Examples
+    --------
+    >>> scrub("runs/emoji/ckpt.pt"), scrub("/home/me/ckpt.pt"), scrub("--data=/data/faces")
+    ('runs/emoji/ckpt.pt', 'ckpt.pt', '--data=faces')
+    """
+    shorten: Callable[[re.Match[str]], str] = lambda match: match[1] + match[2].rstrip("/").rsplit("/", 1)[-1]  # noqa: E731
+    return re.sub(r"(^|=)([/~].*)$", shorten, argument)

@@ -1,0 +1,209 @@
+"""The answers of a file of predictions: labels, true labels and scores, and everything that is wrong with them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from audit.data.schema import counted, folded, near_duplicates, shown
+from audit.errors import DataError
+from audit.predictions.columns import all_numbers, as_numbers, as_text
+from audit.types import UNKNOWN, Group, Predictions
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
+TRUTH, ANSWER, SCORE = "y_true", "y_pred", "score:"
+MOST_LABELS = 1000
+
+
+@dataclass(frozen=True)
+class Texts:
+    """The columns of answers and of true answers, dictionary-encoded; None where there is none."""
+
+    answer: pa.Array | None
+    truth: pa.Array | None
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Probabilities of the labels."""
+
+    labels: Group
+    shares: Float[np.ndarray, "n k"]
+
+
+def labels_of(column: pa.ChunkedArray, name: str, place: str, *, missing: bool = False) -> pa.Array:
+    """Return a column of answers; a missing one is refused, unless `missing` allows it (a true answer may be unknown).
+
+    Raises
+    ------
+    DataError
+        If an answer is missing, or the column holds more than 1,000 different ones.
+    """
+    text = as_text(column, name)
+    if len(text.dictionary) > MOST_LABELS:
+        raise DataError(
+            f"{place}: {len(text.dictionary):,} different values in the column {shown(name)}",
+            why=f"at most {MOST_LABELS:,} labels are audited",
+            fix="give one of a fixed set of labels; scores go into one column a label, called score:LABEL",
+        )
+    # "nan" is what a missing number leaves in a column of text; a label of that name would be counted as an answer.
+    holes = _where(text, lambda level: level.strip().lower() == "nan")
+    absent = holes if missing else pc.or_(pc.is_null(text), holes)
+    if pc.any(absent).as_py():
+        raise DataError(
+            f"{place}: {counted(pc.sum(absent).as_py(), 'value')} missing in the column {shown(name)}",
+            where=f"first in row {pc.index(absent, True).as_py() + 1} after the header",
+            fix="leave the cell empty where the truth is unknown"
+            if missing
+            else "give each row an answer; for a refusal, a label such as 'none'",
+        )
+    return text
+
+
+def _where(text: pa.Array, chosen: Callable[[str], bool]) -> pa.Array:
+    places = [place for place, level in enumerate(text.dictionary.to_pylist()) if chosen(level)]
+    return pc.fill_null(pc.is_in(text.indices, pa.array(places, text.indices.type)), False)
+
+
+def scores_of(table: pa.Table, names: Sequence[str]) -> Scores | None:
+    """Return the columns ``score:LABEL``; None where there is none.
+
+    Raises
+    ------
+    DataError
+        If a score is no number, or none from 0 to 1.
+    """
+    if not names:
+        return None
+    values = np.empty((len(table), len(names)), np.float32)
+    for place, name in enumerate(names):
+        column = as_numbers(table[name], name)
+        low, high = (end.as_py() for end in pc.min_max(column).values())
+        if low < 0 or high > 1:
+            raise DataError(
+                f"scores that are no probabilities in the column {shown(name)}",
+                why=f"they run from {low:.6g} to {high:.6g}, expected 0 to 1",
+                fix="turn logits into probabilities (softmax or sigmoid), or give y_pred and no scores",
+            )
+        values[:, place] = column.to_numpy()
+    return Scores(tuple(name.removeprefix(SCORE) for name in names), values)
+
+
+def answered(texts: Texts, scores: Scores | None, attributes: pd.DataFrame, place: str) -> tuple[Predictions, list[str]]:
+    """Return the predictions of one question, and what a reader must know of them.
+
+    Raises
+    ------
+    DataError
+        If an answer has no score, or true and given answers are written differently.
+    """
+    answer, truth = _given(texts, scores, place), None if texts.truth is None else decoded(texts.truth, UNKNOWN)
+    true = [] if texts.truth is None else [level for level in texts.truth.dictionary.to_pylist() if level != UNKNOWN]
+    labels = natural({*pd.unique(answer), *true}) if scores is None else scores.labels
+    answers = (*labels, *natural(set(true) - set(labels)))
+    notes = near_duplicates("answers", answers)
+    if scores is not None and (differ := int(np.count_nonzero(answer != _best(scores)))):
+        notes.append(f"{counted(differ, 'answer')} not the label with the highest score; the answers given were kept.")
+    if truth is not None and not true:
+        raise DataError(f"{place}: y_true is empty in every row", fix="leave the column out where no true answer is known")
+    if truth is not None:
+        if scores is not None and (impossible := sorted(set(true) - set(labels))):
+            rows = int(np.isin(truth, impossible).sum())
+            notes.append(f"{counted(rows, 'row')} with a true answer that has no score, such as {shown(impossible[0])}: always wrong.")
+        _check_overlap(answer, true, place)
+        if unknown := int(np.count_nonzero(truth == UNKNOWN)):
+            notes.append(f"{counted(unknown, 'row')} without a true answer: left out where one is needed, counted where none is.")
+    values = np.zeros((len(answer), 0), np.float32) if scores is None else scores.shares
+    return Predictions(labels, answers, values, answer, truth, attributes, _margin(values)), notes
+
+
+def _given(texts: Texts, scores: Scores | None, place: str) -> np.ndarray:
+    """Return the answers given, or those that the scores say."""
+    if scores is not None and len(scores.labels) < 2:
+        raise DataError(f"{place} has scores of one label only", fix="give a column score:LABEL for every label, or y_pred alone")
+    if texts.answer is None:
+        return _best(scores)
+    if scores is not None:
+        _check_offered(texts.answer.dictionary.to_pylist(), scores.labels, place)
+    return decoded(texts.answer, UNKNOWN)
+
+
+def _margin(scores: Float[np.ndarray, "n k"]) -> np.ndarray:
+    """Return the distance of the best two scores; nothing where there are no scores."""
+    if scores.shape[1] < 2:
+        return np.zeros(0, np.float32)
+    best = np.partition(scores, -2, axis=1)[:, -2:]
+    margin: np.ndarray = best[:, 1] - best[:, 0]
+    return margin
+
+
+def _best(scores: Scores | None) -> np.ndarray:
+    if scores is None:
+        raise AssertionError("neither answers nor scores")
+    best: np.ndarray = np.array(scores.labels, object)[scores.shares.argmax(axis=1)]  # of equals the first column
+    return best
+
+
+def _check_offered(given: Sequence[str], labels: Group, place: str) -> None:
+    strangers = sorted(set(given) - set(labels))
+    if strangers:
+        raise DataError(
+            f"{place}: y_pred holds {shown(strangers[0])}, which has no score",
+            why=f"the labels with scores are {', '.join(map(shown, labels[:20]))}",
+            fix="give each label a column of scores, or none",
+        )
+
+
+def _check_overlap(answer: np.ndarray, true: Sequence[str], place: str) -> None:
+    """Refuse answers and truths that are written differently: such an answer would be wrong in every row."""
+    given = set(pd.unique(answer))
+    alike = {_spelled(label): label for label in true}
+    strange = {_spelled(label): label for label in given}
+    twins = [(alike.get(_spelled(label), ""), label) for label in sorted(given - set(true))]
+    twins += [(label, strange.get(_spelled(label), "")) for label in sorted(set(true) - given)]
+    twin = next((pair for pair in twins if all(pair)), None)
+    if given.isdisjoint(true) or twin is not None:
+        wrote = twin or (min(true, default=""), min(given))
+        raise DataError(
+            f"{place}: y_true and y_pred write their labels differently",
+            why=f"y_true holds {shown(wrote[0])}, y_pred {shown(wrote[1])}",
+            fix="write the same label alike in both columns",
+        )
+
+
+def _spelled(label: str) -> str | float:
+    """Return what stays the same however a label is spelled: a number's value, a text without case and blanks."""
+    return float(label) if all_numbers([label]) else folded(label)
+
+
+def decoded(text: pa.Array, missing: str) -> np.ndarray:
+    """Return the texts as an array of shared strings: a million rows hold each level once."""
+    levels = np.array([*text.dictionary.to_pylist(), missing], object)
+    codes = pc.fill_null(text.indices, len(levels) - 1).to_numpy(zero_copy_only=False)
+    texts: np.ndarray = levels[codes]
+    return texts
+
+
+def natural(levels: Iterable[str]) -> Group:
+    """Sort levels by their numbers where they have some: "3-9" before "10-19".
+
+    Examples
+    --------
+    >>> natural({"10-19", "3-9", "more than 70"})
+    ('3-9', '10-19', 'more than 70')
+    """
+    return tuple(sorted(levels, key=_numbers_by_value))
+
+
+def _numbers_by_value(text: str) -> tuple[list[tuple[bool, int, str]], str]:
+    parts = [part for part in re.split(r"([0-9]+)", text) if part]
+    return [(not part.isdecimal(), int(part) if part.isdecimal() else 0, part) for part in parts], text

@@ -1,0 +1,66 @@
+"""Rows of a file of predictions that belong together, told apart by a column."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from audit.data.schema import counted, shown
+from audit.errors import DataError
+from audit.predictions.columns import as_text
+from audit.types import UNKNOWN, Predictions
+
+if TYPE_CHECKING:
+    from jaxtyping import Int
+
+
+@dataclass(frozen=True)
+class Clusters:
+    """The cluster of each row."""
+
+    column: str
+    numbers: Int[np.ndarray, "n"]
+    names: pd.api.extensions.ExtensionArray
+    """What each number stands for."""
+
+    def put_to(self, predictions: Predictions) -> Predictions:
+        """Return predictions that know which rows belong together."""
+        return replace(predictions, cluster=self.numbers, cluster_names=self.names)
+
+
+def clusters_of(table: pa.Table, name: str, place: str, *, unknown_alone: bool) -> Clusters:
+    """Return the clusters that a column names.
+
+    Parameters
+    ----------
+    table : pa.Table
+    name : str
+        The column.
+    place : str
+        What a message calls the file.
+    unknown_alone : bool
+        Whether "unknown" is no cluster: so an audit writes a missing attribute, and such a row is then a case of its own.
+
+    Raises
+    ------
+    DataError
+        If a row has no cluster.
+    """
+    text = as_text(table[name], name)
+    if text.null_count:
+        raise DataError(
+            f"{place}: {counted(text.null_count, 'row')} without a cluster",
+            where=f"column {shown(name)}",
+            fix="give each row its cluster; a row that belongs to no other has one of its own",
+        )
+    numbers, names = np.array(text.indices.to_numpy(), np.int64), text.dictionary
+    if unknown_alone:
+        alone = np.flatnonzero(pc.equal(text.dictionary_decode(), UNKNOWN).to_numpy(zero_copy_only=False))
+        numbers[alone] = len(names) + np.arange(len(alone))
+        names = pa.concat_arrays([names, pa.repeat(pa.scalar(UNKNOWN, names.type), len(alone))])
+    return Clusters(name, numbers, pd.array(names, dtype="str"))

@@ -1,0 +1,186 @@
+"""What is asked of predictions that nobody wrote a probe for: a rule, stated in the report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from math import prod
+from typing import TYPE_CHECKING
+
+from audit.errors import DataError, UsageError, nearest
+from audit.predictions.read import Answers
+from audit.types import Better, Claim, Dataset, Group, LabelSet, Measurement, Predictions, Probe
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MOST_GROUPS = 150
+"""An intersection with more groups is not asked about by rule."""
+MOST_ASKED = 30
+"""With more labels than this, only outcomes that were named are asked about."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Labels that count as one thing, and whether it is good to get."""
+
+    name: str
+    labels: Group
+    better: Better | None = None
+
+
+@dataclass(frozen=True)
+class Asking:
+    """What the command says about the claims."""
+
+    outcomes: tuple[Outcome, ...] = ()
+    depth: int = 2
+    """Most attributes that an intersection by rule combines."""
+
+
+def parse_outcome(text: str) -> Outcome:
+    """Return the outcome of ``--outcome NAME[:high|:low]=LABEL,LABEL``.
+
+    Raises
+    ------
+    UsageError
+        If the text has another form.
+
+    Examples
+    --------
+    >>> parse_outcome("crime:low=thief,criminal")
+    Outcome(name='crime', labels=('thief', 'criminal'), better='low')
+    >>> parse_outcome("hired=yes").better is None
+    True
+    """
+    name, equals, labels = text.partition("=")
+    stem, colon, direction = name.rpartition(":")
+    better: Better | None = None
+    if colon and direction not in ("high", "low"):
+        raise UsageError(
+            f"--outcome {text!r}: {direction!r} is no direction",
+            fix=f"{stem}:low={labels} where it is bad to get, {stem}:high={labels} where it is good; a name has no colon",
+        )
+    if colon:
+        name, better = stem, "high" if direction == "high" else "low"
+    answers = tuple(dict.fromkeys(label.strip() for label in labels.split(",") if label.strip()))
+    if not equals or not name.strip() or not answers:
+        raise UsageError(f"--outcome {text!r} is no outcome", fix="--outcome NAME=label,label or --outcome NAME:low=label,label")
+    return Outcome(name.strip(), answers, better)
+
+
+def by_rule(together: Sequence[Answers], asking: Asking, place: str) -> tuple[Probe, list[str]]:
+    """Return a probe that asks the answers what the rule says, and what it left out."""
+    measurements, notes = [], []
+    for answers in together:
+        measurement, more = _measurement(answers, asking, place)
+        measurements.append(measurement)
+        notes += more
+    probe = Probe(
+        name="predictions",
+        question="Are the answers equally right, and equally often given, whatever the group?",
+        load=_nothing_to_load,
+        measurements=tuple(measurements),
+        source=_rule(asking),
+        licence="not stated",
+        limits=(
+            "Who answered, what was shown and what was asked is known only to whoever made the file.",
+            "The groups are what the columns say; they are not how the people shown identify themselves.",
+            "Claims were made by rule, not chosen for this question.",
+        ),
+        not_tested=("wording, and everything else that is not a column of the file",),
+    )
+    return probe, list(dict.fromkeys(notes))
+
+
+def _rule(asking: Asking) -> str:
+    asked = (
+        f"the share given {', '.join(repr(outcome.name) for outcome in asking.outcomes)}"
+        if asking.outcomes
+        else "the share given each label (of two labels the last; where truth is known, beside the verdict)"
+    )
+    depth = f"intersections of up to {asking.depth} attributes, " if asking.depth > 1 else ""
+    return (
+        f"Claims by rule: for each attribute the accuracy where y_true is given, and {asked}; {depth}"
+        "true and false positive rates of an outcome stand beside the verdict."
+    )
+
+
+def _nothing_to_load(_: object) -> Dataset:
+    raise UsageError("predictions made elsewhere have no images to load", fix="--predictions FILE")
+
+
+def _measurement(answers: Answers, asking: Asking, place: str) -> tuple[Measurement, list[str]]:
+    predictions = answers.predictions
+    outcomes = asking.outcomes or _label_outcomes(predictions)
+    for outcome in outcomes:
+        absent = [label for label in outcome.labels if label not in predictions.answers]
+        if absent:
+            raise UsageError(
+                f"the label {absent[0]!r} of --outcome {outcome.name!r} never occurs in {place}",
+                why="a misspelt label would be a rate of 0",
+                fix=f"{nearest(absent[0], predictions.answers)}; leave out what was never answered: it changes no rate",
+            )
+    if not outcomes and predictions.y_true is None:
+        if len(predictions.labels) < 2:
+            raise DataError(
+                f"every answer to {answers.measurement!r} in {place} is {predictions.labels[0]!r}",
+                why="without a true answer there is nothing in which groups could differ",
+                fix="give y_true where the truth is known",
+            )
+        raise UsageError(
+            f"{place} has {len(predictions.labels)} labels and no y_true",
+            why=f"by rule, labels are asked about one by one only up to {MOST_ASKED}",
+            fix="say which labels matter: --outcome NAME=label,label",
+        )
+    single = tuple((str(name),) for name in predictions.attributes.columns)
+    crossed, left_out = _intersections(predictions.attributes, asking.depth)
+    claims = (
+        *_accuracy(predictions, single, crossed),
+        *(claim for outcome in outcomes for claim in _outcome_claims(outcome, predictions, asking, single, crossed)),
+    )
+    question = "Are the answers equally right, and equally often given, for every group?"
+    labels = LabelSet(answers.measurement, predictions.labels, dict.fromkeys(predictions.labels, ()))
+    truth = None if predictions.y_true is None else "y_true"
+    named = {outcome.name: outcome.labels for outcome in outcomes}
+    return Measurement(answers.measurement, question, labels, "made elsewhere", claims, truth, named), left_out
+
+
+def _label_outcomes(predictions: Predictions) -> tuple[Outcome, ...]:
+    """Return each label as an outcome; of two labels only the last, since the other's rate mirrors it."""
+    labels = predictions.labels
+    if len(labels) == 2:
+        return (Outcome(labels[1], labels[1:]),)
+    return tuple(Outcome(label, (label,)) for label in labels) if 2 < len(labels) <= MOST_ASKED else ()
+
+
+def _intersections(attributes: pd.DataFrame, depth: int) -> tuple[tuple[Group, ...], list[str]]:
+    levels = {str(name): attributes[name].nunique() for name in attributes.columns}
+    crossed: list[Group] = []
+    left_out: list[Group] = []
+    for size in range(2, depth + 1):
+        for by in combinations(levels, size):
+            groups = prod(levels[name] for name in by)
+            (crossed if groups <= MOST_GROUPS else left_out).append(by)
+    named = "; ".join(" x ".join(by) for by in left_out[:10])
+    return tuple(crossed), [f"Intersections of more than {MOST_GROUPS} groups were not asked about: {named}."] if left_out else []
+
+
+def _accuracy(predictions: Predictions, single: Sequence[Group], crossed: Sequence[Group]) -> Iterator[Claim]:
+    if predictions.y_true is not None:
+        yield from (Claim("accuracy", by) for by in single)
+        yield from (Claim("accuracy", by, primary=False) for by in crossed)
+
+
+def _outcome_claims(
+    outcome: Outcome, predictions: Predictions, asking: Asking, single: Sequence[Group], crossed: Sequence[Group]
+) -> Iterator[Claim]:
+    named, known = bool(asking.outcomes), predictions.y_true is not None
+    whole = named or len(predictions.labels) == 2
+    for by in single:
+        yield Claim("selection_rate", by, outcome.name, primary=named or not known, better=outcome.better)
+    for by in crossed if whole else ():
+        yield Claim("selection_rate", by, outcome.name, primary=False, better=outcome.better)
+    for metric in ("true_positive_rate", "false_positive_rate") if whole and known else ():
+        yield from (Claim(metric, by, outcome.name, primary=False) for by in single)

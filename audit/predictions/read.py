@@ -1,0 +1,273 @@
+"""Predictions made elsewhere: a CSV or Parquet file with attributes, answers, and true answers or scores where there are any."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from audit.data.schema import IMAGE_COLUMNS, counted, oddities, shown
+from audit.errors import DataError, UsageError, nearest
+from audit.predictions.answers import ANSWER, SCORE, TRUTH, Scores, Texts, answered, labels_of, scores_of
+from audit.predictions.clusters import Clusters, clusters_of
+from audit.predictions.columns import all_numbers, as_text, holds_labels, read_columns
+from audit.types import UNKNOWN, Exclusion, Predictions
+
+ID_COLUMNS = ("id", *IMAGE_COLUMNS)
+PLAIN = "predictions"
+"""Name of the measurement of a file with a single column of answers."""
+FEW_LEVELS = 50
+_OWN = b"vlm_audit.labels"
+"""Metadata of the `predictions.parquet` that an audit leaves behind: "probe/measurement" -> labels of the scores."""
+_CLUSTER, _NUMBERED = b"vlm_audit.cluster", b"vlm_audit.numbered"
+"""Likewise: probe -> the column of its clusters; the probes whose rows are identified by nothing but their place."""
+_OWN_COLUMNS = ("model", "probe", "measurement", "id", TRUTH, ANSWER, "scores")
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the command says about the columns."""
+
+    attributes: tuple[str, ...] | None = None
+    """None: every other column of text with 2 to 50 levels."""
+    cluster: str | None = None
+    slices: tuple[str, ...] = ()
+    """What probes slice by: only these columns are attributes then, where they are there."""
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What was answered to one question."""
+
+    model: str
+    probe: str | None
+    """None where the file does not say."""
+    measurement: str
+    predictions: Predictions
+    exclusions: tuple[Exclusion, ...] = ()
+    """Rows of the file that were left out."""
+    cluster: str | None = None
+    """The column that says which rows belong together."""
+    numbered: bool = False
+    """Whether the rows have no identifiers but their place in the file."""
+
+
+@dataclass(frozen=True)
+class PredictionFile:
+    """A file of predictions, read."""
+
+    name: str
+    sha256: str
+    answers: tuple[Answers, ...]
+    notes: tuple[str, ...]
+
+
+def load_predictions(path: Path, wanted: Wanted) -> PredictionFile:
+    """Read predictions made elsewhere.
+
+    Columns: attributes; ``y_pred``, or ``y_pred:NAME`` for several questions, or only scores; optionally ``y_true`` (``y_true:NAME``), a
+    column ``score:LABEL`` for each label, and an identifier. The ``predictions.parquet`` of an audit is read as well.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be read, a column that is needed is missing, an answer is missing, an identifier occurs twice, a score is no
+        probability, or no true answer is ever given.
+    UsageError
+        If `wanted` names a column that is not there.
+    """
+    table = read_columns(path)
+    with path.open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    for name in (*(wanted.attributes or ()), *([wanted.cluster] if wanted.cluster else [])):
+        if name not in table.column_names:
+            raise UsageError(f"{path.name} has no column {shown(name)}", fix=nearest(name, table.column_names))
+    if _OWN in (table.schema.metadata or {}) and set(_OWN_COLUMNS) <= set(table.column_names):
+        parts = [_own(part, wanted, path.name) for part in _parts(table)]
+        return PredictionFile(
+            path.name, sha256, tuple(answers for answers, _ in parts), tuple(dict.fromkeys(n for _, ns in parts for n in ns))
+        )
+    answers, notes = _flat(table, wanted, path.name)
+    return PredictionFile(path.name, sha256, answers, notes)
+
+
+# ---- the two layouts -----------------------------------------------------------------------------------------------------------------
+
+
+def _flat(table: pa.Table, wanted: Wanted, place: str) -> tuple[tuple[Answers, ...], tuple[str, ...]]:
+    names = table.column_names
+    scores = tuple(name for name in names if name.startswith(SCORE))
+    questions = {_question(name): name for name in names if name == ANSWER or name.startswith(f"{ANSWER}:")}
+    if not questions and not scores:
+        raise DataError(
+            f"{place} has no column 'y_pred'",
+            why=f"found the columns: {', '.join(name[:80] for name in names[:50])}",
+            fix="name the column of answers y_pred, or give one column a label: score:LABEL",
+        )
+    if nameless := [name for name in (*scores, *questions.values()) if not name.partition(":")[2].strip() and ":" in name]:
+        raise DataError(f"{place}: the column {shown(nameless[0])} has no name after the colon", fix="score:LABEL, y_pred:NAME")
+    reserved = {*scores, *questions.values(), *(name for name in names if name == TRUTH or name.startswith(f"{TRUTH}:"))}
+    rows, notes = _rows(table, wanted, reserved, place)
+    found = []
+    for question, column in (questions or {PLAIN: None}).items():
+        suffix = "" if column in (None, ANSWER) else column.removeprefix(ANSWER)
+        truth = next((name for name in (TRUTH + suffix, TRUTH) if name in names), None)
+        given = scores_of(table, scores) if column in (None, ANSWER) else None
+        texts = Texts(
+            labels_of(table[column], column, place) if column else None,
+            labels_of(table[truth], truth, place, missing=True) if truth else None,
+        )
+        predictions, more = answered(texts, given, rows.attributes, place if column in (None, ANSWER) else f"{place}, {column}")
+        found.append(rows.answers(place, None, question, predictions))
+        notes += more
+    return tuple(found), tuple(notes)
+
+
+def _question(column: str) -> str:
+    return column.removeprefix(f"{ANSWER}:") if column != ANSWER else PLAIN
+
+
+def _parts(table: pa.Table) -> list[pa.Table]:
+    """Return the rows of each (model, probe, measurement), in the order of the file."""
+    keys = table.select(["model", "probe", "measurement"]).to_pandas()
+    number, combinations = pd.factorize(pd.MultiIndex.from_frame(keys))
+    return [table.filter(pa.array(number == part)) for part in range(len(combinations))]
+
+
+def _own(table: pa.Table, wanted: Wanted, place: str) -> tuple[Answers, list[str]]:
+    model, probe, measurement = (table[name][0].as_py() for name in ("model", "probe", "measurement"))
+    labels, clusters, numbered = (json.loads(table.schema.metadata.get(key, b"{}")) for key in (_OWN, _CLUSTER, _NUMBERED))
+    told = clusters.get(probe) if clusters.get(probe) in table.column_names else None
+    wanted = replace(wanted, cluster=wanted.cluster or told)
+    # A file of several probes has the attributes of all of them: null where a probe has none of that name.
+    empty = {name for name in table.column_names if table[name].null_count == len(table)}
+    rows, notes = _rows(table, wanted, {*_OWN_COLUMNS, *empty} - {"id"}, place)
+    flat = table["scores"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    names = tuple(labels.get(f"{probe}/{measurement}", ()))
+    given = None
+    if len(flat):
+        if len(flat) != len(names) * len(table):
+            raise DataError(f"{place}: the scores of {measurement!r} are not one a label", why=f"its labels are {', '.join(names)}")
+        given = Scores(names, flat.reshape(len(table), -1))
+    truth = None if TRUTH in empty else labels_of(table[TRUTH], TRUTH, place, missing=True)
+    predictions, more = answered(Texts(labels_of(table[ANSWER], ANSWER, place), truth), given, rows.attributes, place)
+    if told is not None and told == wanted.cluster:
+        more.append(f"Rows of one {shown(told)} count as one case, as in the audit that left {place}.")
+    return replace(rows, numbered=probe in numbered).answers(model, probe, measurement, predictions), notes + more
+
+
+# ---- rows: attributes, identifiers, clusters -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Rows:
+    attributes: pd.DataFrame
+    clusters: Clusters | None
+    numbered: bool
+
+    def answers(self, model: str, probe: str | None, measurement: str, predictions: Predictions) -> Answers:
+        """Return what was answered about these rows."""
+        column = None if self.clusters is None else self.clusters.column
+        predictions = predictions if self.clusters is None else self.clusters.put_to(predictions)
+        return Answers(model, probe, measurement, predictions, cluster=column, numbered=self.numbered)
+
+
+def _rows(table: pa.Table, wanted: Wanted, reserved: set[str], place: str) -> tuple[_Rows, list[str]]:
+    names = [name for name in table.column_names if name not in reserved and name and not name.startswith("__index_level_")]
+    identifier = next((name for name in ID_COLUMNS if name in names), None)
+    notes: list[str] = []
+    texts = _attributes(table, wanted, [name for name in names if name not in (identifier, wanted.cluster)], notes, place)
+    index = _identifiers(table, identifier, wanted, place)
+    frame = pd.DataFrame({name: _column(text) for name, text in texts.items()}, index=index)
+    notes += [note for name, text in texts.items() for note in oddities(name, text.dictionary.to_pylist())]
+    notes += [
+        f"{name}: {counted(text.null_count, 'value')} missing; these rows form the group {UNKNOWN!r}, outside every test."
+        for name, text in texts.items()
+        if text.null_count
+    ]
+    own = _OWN in (table.schema.metadata or {})
+    clusters = None if wanted.cluster is None else clusters_of(table, wanted.cluster, place, unknown_alone=own)
+    return _Rows(frame, clusters, identifier is None), notes
+
+
+def _column(text: pa.Array) -> pd.api.extensions.ExtensionArray:
+    """Return a column of a data frame: Arrow keeps its text, so that a million rows become no objects."""
+    texts: pd.api.extensions.ExtensionArray = pd.array(pc.fill_null(text.dictionary_decode(), UNKNOWN), dtype="str")
+    return texts
+
+
+def _attributes(table: pa.Table, wanted: Wanted, names: Sequence[str], notes: list[str], place: str) -> dict[str, pa.Array]:
+    """Return the columns to slice by: those that were named, or every column of text with few levels."""
+    if wanted.attributes is not None:
+        return {name: _two_groups(as_text(table[name], name), name, place) for name in wanted.attributes}
+    if wanted.slices:
+        return {name: as_text(table[name], name) for name in wanted.slices if name in names or name == wanted.cluster}
+    chosen, others = {}, []
+    for name in names:
+        kind = table[name].type
+        numeric = pa.types.is_integer(kind) or pa.types.is_floating(kind)
+        text = as_text(table[name], name) if holds_labels(kind) and not numeric else None
+        levels = [] if text is None else [level for level in text.dictionary.to_pylist() if level.strip()]
+        if text is None or all_numbers(levels):
+            others.append(f"{shown(name)} (numbers)" if numeric or text is not None else f"{shown(name)} ({kind})")
+        elif 2 <= len(levels) <= FEW_LEVELS:
+            chosen[name] = text
+        else:
+            often = len(levels) > 1 and len(table) >= 2 * len(levels)
+            hint = f"; where rows with one value belong together: --cluster {name}" if often else ""
+            others.append(f"{shown(name)} ({counted(len(levels), 'level')}{hint})")
+    unused = f"; not used: {', '.join(others)}" if others else ""
+    if not chosen:
+        raise DataError(
+            f"{place} has no attribute column",
+            why=f"an attribute is by rule a column of text with 2 to {FEW_LEVELS} levels{unused}",
+            fix="name the columns to slice by: --attributes race,gender",
+        )
+    notes.append(f"Attributes by rule (columns of text with 2 to {FEW_LEVELS} levels): {', '.join(map(shown, chosen))}{unused}.")
+    return chosen
+
+
+def _two_groups(text: pa.Array, name: str, place: str) -> pa.Array:
+    groups = {level for level in text.dictionary.to_pylist() if level.strip()} - {UNKNOWN}
+    if len(groups) < 2:
+        raise DataError(
+            f"{place}: {counted(len(groups), 'group')} in the column {shown(name)}",
+            why="groups are compared with each other, so it takes two",
+            fix="leave it out of --attributes",
+        )
+    return text
+
+
+def _identifiers(table: pa.Table, name: str | None, wanted: Wanted, place: str) -> pd.Index:
+    if name is None:
+        numbers: pd.Index = pd.Index(np.arange(1, len(table) + 1).astype(str), dtype="str")
+        return numbers
+    try:
+        text = table[name].cast(pa.string())
+    except pa.ArrowException as error:
+        why = f"it holds {table[name].type}"
+        raise DataError(f"{place}: the column {shown(name)} identifies no row", why=why, fix="give text, or rename the column") from error
+    blank = pc.fill_null(pc.equal(pc.utf8_trim_whitespace(text), ""), True)
+    if pc.any(blank).as_py():
+        raise DataError(
+            f"{place}: {counted(pc.sum(blank).as_py(), 'row')} without an identifier",
+            where=f"column {shown(name)}, first in row {pc.index(blank, True).as_py() + 1} after the header",
+            fix="give each row its own, delete empty rows, or rename the column",
+        )
+    index: pd.Index = pd.Index(text.to_pandas(), dtype="str")
+    if name != wanted.cluster and index.has_duplicates:
+        twice = index[index.duplicated()]
+        raise DataError(
+            f"{place}: {counted(len(twice), 'row')} with an identifier that stands before",
+            where=f"column {shown(name)}, first in row {int(index.duplicated().argmax()) + 1} after the header",
+            why=f"the first is {shown(str(twice[0]))}; a row that counts twice makes intervals too narrow",
+            fix=f"keep one row an image, or say that rows with one identifier belong together: --cluster {name}",
+        )
+    return index

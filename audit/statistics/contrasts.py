@@ -1,0 +1,96 @@
+"""Groups compared: the gap beside what chance gives, each group against the rest, every pair."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from audit.records.results import Contrast, Gap
+from audit.statistics.metrics import extremes
+from audit.statistics.multiplicity import holm
+from audit.statistics.units.sampling_unit import Units, gap_interval
+from audit.types import Group, Settings
+
+if TYPE_CHECKING:
+    from jaxtyping import Int
+
+
+@dataclass(frozen=True)
+class Compared:
+    """The estimable groups."""
+
+    groups: tuple[Group, ...]
+    units: Units
+
+
+def gap_of(compared: Compared, rng: np.random.Generator, settings: Settings) -> Gap:
+    """Return the largest difference between at least two groups, its test, and what it could not have missed."""
+    units = compared.units
+    null = units.null(settings.draws, rng)
+    rates = units.events / units.n
+    high, low = extremes(rates)
+    lower, upper = gap_interval(units, settings.alpha)
+    variance = units.variance()
+    return Gap(
+        highest=compared.groups[high],
+        lowest=compared.groups[low],
+        value=null.gap,
+        low=lower,
+        high=upper,
+        ratio=float(rates[low] / rates[high]) if rates[high] > 0 else None,
+        p=null.p,
+        p_adjusted=null.p,
+        null_mean=null.mean,
+        null_95=null.upper,
+        chi2=null.chi2,
+        chi2_p=null.chi2_p,
+        spread=max(variance, 0.0) ** 0.5,
+        spread_squared=variance,
+        minimum_detectable=units.detectable(settings.alpha),
+        farthest=units.farthest(settings.alpha),
+        clearest=(compared.groups[null.clearest[0]], compared.groups[null.clearest[1]]),
+    )
+
+
+def against_the_rest(compared: Compared, tolerance: float, alpha: float) -> tuple[Contrast, ...]:
+    """Contrast each estimable group with the other estimable groups pooled: disjoint counts, no hidden reference group."""
+    groups = len(compared.groups)
+    # Of two groups, each is the other's rest: one comparison, shown from both sides.
+    comparisons = groups if groups > 2 else 1
+    sides = (np.arange(groups), np.arange(groups, 2 * groups))
+    return _contrasts([(group, ()) for group in compared.groups], compared.units.with_rest(), sides, comparisons, tolerance, alpha)
+
+
+def every_pair(compared: Compared, tolerance: float, alpha: float) -> tuple[Contrast, ...]:
+    """Contrast every two estimable groups."""
+    first, second = np.triu_indices(len(compared.groups), 1)
+    names = [(compared.groups[i], compared.groups[j]) for i, j in zip(first, second, strict=True)]
+    return _contrasts(names, compared.units, (first, second), len(names), tolerance, alpha)
+
+
+def _contrasts(
+    names: Sequence[tuple[Group, Group]],
+    units: Units,
+    sides: tuple[Int[np.ndarray, "m"], Int[np.ndarray, "m"]],
+    comparisons: int,
+    tolerance: float,
+    alpha: float,
+) -> tuple[Contrast, ...]:
+    first, second = sides
+    p = units.p(first, second)
+    rates = units.events / units.n
+    low_adjusted, high_adjusted = units.differences(first, second, alpha / comparisons)
+    columns = (
+        rates[first] - rates[second],
+        *units.differences(first, second, alpha),
+        p,
+        holm(p) if comparisons > 1 else p,
+        low_adjusted,
+        high_adjusted,
+        (low_adjusted > tolerance) | (high_adjusted < -tolerance),
+    )
+    rows = zip(*(column.tolist() for column in columns), strict=True)
+    return tuple(Contrast(*name, *row) for name, row in zip(names, rows, strict=True))

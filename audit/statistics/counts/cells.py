@@ -1,0 +1,171 @@
+"""The count table of a whole measurement: every attribute at once, small enough to travel in `results.json`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+from math import prod
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from audit.records.evidence import CountRecord
+from audit.statistics.counts.count_table import GroupedCounts, group_order
+from audit.types import UNKNOWN, Predictions
+
+if TYPE_CHECKING:
+    from jaxtyping import Int, Shaped
+
+    from audit.types import Group, Measurement
+
+MOST_ROWS = 20_000
+LARGEST_GRID = 2**53
+"""Places beyond this are no whole numbers to a program that reads JSON into floats."""
+
+
+@dataclass(frozen=True)
+class _Column:
+    name: str
+    levels: Group
+    codes: Int[np.ndarray, "n"]
+
+
+def count_record(measurement: Measurement, predictions: Predictions, levels: Mapping[str, Group]) -> CountRecord:
+    """Count the images of a measurement by all attributes together, true answer and answer.
+
+    A table of more than 20,000 rows would outweigh everything else: the attribute with the most levels is then left out and named, of
+    equals the last, then the next, and at last the true answer. What remains is exact: coarser, never cut.
+
+    Parameters
+    ----------
+    measurement : Measurement
+    predictions : Predictions
+    levels : mapping of str to tuple of str
+        attribute -> declared levels in the order in which they are shown; attributes without declared levels are not counted by.
+
+    Returns
+    -------
+    CountRecord
+        Rows in the order of the grid, without empty cells.
+    """
+    known = [name for name in levels if name in predictions.attributes.columns]
+    attributes = [_column(name, levels[name], predictions.attributes[name]) for name in known]
+    given = [predictions.y_pred] if predictions.y_true is None else [predictions.y_true, predictions.y_pred]
+    both = _column("y_pred", predictions.answers, np.concatenate(given))  # true and given answers have the same levels
+    codes = np.split(both.codes, len(given))
+    truth = [_Column("y_true", both.levels, codes[0])] if len(given) > 1 else []
+    answer = replace(both, codes=codes[-1])
+    columns = [*attributes, *truth, answer]
+    kept, cells, n = _counted(columns, [*_widest_first(attributes), *truth, answer])
+    names = {column.name for column in kept}
+    shown = [column for column in attributes if column.name in names]
+    return CountRecord(
+        measurement=measurement.name,
+        attributes=tuple(column.name for column in shown),
+        levels=tuple(column.levels for column in shown),
+        answers=answer.levels,
+        truth="y_true" in names,
+        cells=tuple(cells.tolist()),
+        n=tuple(n.tolist()),
+        left_out=tuple(column.name for column in columns if column.name not in names),
+    )
+
+
+def _column(name: str, declared: Group, values: pd.Series | Shaped[np.ndarray, "n"]) -> _Column:
+    """Number the level of each image: the declared levels, then what else occurs, the unknown last."""
+    codes, occurring = pd.factorize(values)
+    found = [str(level) for level in occurring]
+    known = tuple(level for level in declared if level != UNKNOWN)
+    others = sorted(set(found) - {*known, UNKNOWN})
+    levels = (*known, *others, *((UNKNOWN,) if UNKNOWN in found else ()))
+    return _Column(name, levels, np.array([levels.index(level) for level in found], np.int64)[codes])
+
+
+def _widest_first(attributes: Sequence[_Column]) -> list[_Column]:
+    return [attributes[i] for i in sorted(range(len(attributes)), key=lambda i: (-len(attributes[i].levels), -i))]
+
+
+def _counted(columns: Sequence[_Column], droppable: Sequence[_Column]) -> tuple[list[_Column], Int[np.ndarray, "r"], Int[np.ndarray, "r"]]:
+    """Return the columns that fit, the occupied cells of their grid, and the images in each."""
+    for dropped in range(len(droppable) + 1):
+        names = {column.name for column in droppable[:dropped]}
+        kept = [column for column in columns if column.name not in names]
+        sizes = [len(column.levels) for column in kept]
+        if prod(sizes) >= LARGEST_GRID:
+            continue
+        place = np.zeros(len(columns[-1].codes), np.int64)
+        for column, size in zip(kept, sizes, strict=True):
+            place = place * size + column.codes
+        cells, n = np.unique(place, return_counts=True)
+        if len(cells) <= MOST_ROWS:
+            return kept, cells, n
+    raise AssertionError("a table without columns has one row")
+
+
+# ---- read back -------------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Cells:
+    """A count record unpacked: one row a cell of the grid that has images."""
+
+    answered: Predictions
+    """What the images of each cell were answered; without scores."""
+    n: Int[np.ndarray, "r"]
+    """Images of each cell."""
+    levels: Mapping[str, Group]
+    codes: Mapping[str, Int[np.ndarray, "r"]]
+    """attribute -> index into its levels of each cell."""
+
+    def place(self, by: Sequence[str]) -> tuple[tuple[Group, ...], Int[np.ndarray, "r"]]:
+        """Return the groups without an unknown level in the order in which they are shown, and each cell's; -1 where a level is unknown."""
+        known = [tuple(level for level in self.levels[name] if level != UNKNOWN) for name in by]
+        place = np.zeros(len(self.n), np.int64)
+        for name, levels in zip(by, known, strict=True):
+            place = place * len(levels) + self.codes[name]
+        unknown = np.any([self.codes[name] >= len(levels) for name, levels in zip(by, known, strict=True)], axis=0)
+        return tuple(product(*known)), np.where(unknown, -1, place)
+
+
+def unpack(record: CountRecord) -> Cells:
+    """Return the cells of a count record as rows.
+
+    Examples
+    --------
+    >>> record = CountRecord("m", ("race",), (("B", "A"),), ("yes", "no"), False, (1, 2), (5, 7), ())
+    >>> cells = unpack(record)
+    >>> cells.answered.attributes["race"].tolist(), cells.answered.y_pred.tolist(), cells.n.tolist()
+    (['B', 'A'], ['no', 'yes'], [5, 7])
+    """
+    axes = [*record.levels, *([record.answers] if record.truth else []), record.answers]
+    codes = np.unravel_index(np.array(record.cells, np.int64), [len(axis) for axis in axes])
+    columns = [np.array(axis, dtype=object)[code] for axis, code in zip(axes, codes, strict=True)]
+    attributes = pd.DataFrame(dict(zip(record.attributes, columns, strict=False)), index=range(len(record.cells)), dtype="str")
+    return Cells(
+        Predictions(
+            labels=record.answers,
+            answers=record.answers,
+            scores=np.zeros((len(record.cells), 0), np.float32),
+            y_pred=columns[-1].astype(str),
+            y_true=columns[-2].astype(str) if record.truth else None,
+            attributes=attributes,
+            margin=np.zeros(len(record.cells), np.float32),
+        ),
+        np.array(record.n, np.int64),
+        dict(zip(record.attributes, record.levels, strict=True)),
+        dict(zip(record.attributes, codes, strict=False)),
+    )
+
+
+def regrouped(cells: Cells, by: Sequence[str], levels: Mapping[str, Group]) -> GroupedCounts:
+    """Add the cells up to the groups of some attributes: the counts of the images, without touching an image."""
+    rows = cells.answered.attributes[list(by)].assign(
+        y_true="" if cells.answered.y_true is None else cells.answered.y_true, y_pred=cells.answered.y_pred, n=cells.n
+    )
+    table = rows.groupby([*by, "y_true", "y_pred"], as_index=False, observed=True)[["n"]].sum()
+    groups = group_order(table, by, levels)
+    place = {group: code for code, group in enumerate(groups)}
+    codes = np.fromiter((place[row] for row in table[list(by)].itertuples(index=False, name=None)), np.int64, len(table))
+    return GroupedCounts(table, groups, codes)

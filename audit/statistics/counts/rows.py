@@ -1,0 +1,64 @@
+"""The same rates one row an image: what cannot be read off a count table needs to know which image did what."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+import pandas as pd
+
+from audit.statistics.counts.count_table import group_order
+from audit.types import UNKNOWN
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Int
+
+    from audit.statistics.metrics import Metric, Outcome
+    from audit.types import Group
+
+
+class Answers(Protocol):
+    """What was answered, and what is true: all that a rate needs to know of `Predictions`."""
+
+    @property
+    def y_pred(self) -> np.ndarray: ...
+
+    @property
+    def y_true(self) -> np.ndarray | None: ...
+
+
+@dataclass(frozen=True)
+class RowEvents:
+    """Whether each image counts for a rate, and whether it is an event of it; an event counts."""
+
+    counted: Bool[np.ndarray, "n"]
+    event: Bool[np.ndarray, "n"]
+
+
+def row_events(predictions: Answers, metric: Metric, outcome: Outcome | None) -> RowEvents:
+    """Return the images that a metric counts; their sums by group are its `tally`."""
+    n = len(predictions.y_pred)
+    truth = np.full(n, "") if predictions.y_true is None else predictions.y_true
+    known = truth != UNKNOWN if metric.needs_truth else np.ones(n, bool)
+    if outcome is None:
+        return RowEvents(known, known & (truth == predictions.y_pred))
+    positive, selected = (np.isin(answers, list(outcome)) for answers in (truth, predictions.y_pred))
+    counted = known & {"all": np.ones(n, bool), "positive": positive, "negative": ~positive, "selected": selected}[metric.denominator]
+    event = {"correct": positive == selected, "selected": selected, "missed": ~selected, "positive": positive}[metric.event]
+    return RowEvents(counted, counted & event)
+
+
+def row_codes(attributes: pd.DataFrame, by: Sequence[str], levels: Mapping[str, Group]) -> tuple[tuple[Group, ...], Int[np.ndarray, "n"]]:
+    """Return the groups in the order in which they are shown, and the place of each image's group among them.
+
+    A declared group without images keeps its place. Raises DataError for an undeclared level.
+    """
+    rows = attributes[list(by)].reset_index(drop=True)
+    number = rows.groupby(list(by), observed=True, sort=True).ngroup().to_numpy()
+    observed = rows.iloc[np.unique(number, return_index=True)[1]]
+    groups = group_order(observed, by, levels)
+    place = {group: code for code, group in enumerate(groups)}
+    codes = np.array([place[row] for row in observed[list(by)].itertuples(index=False, name=None)], np.int64)
+    return groups, codes[number]

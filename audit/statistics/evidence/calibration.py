@@ -1,0 +1,161 @@
+"""Calibration by group: whether an answer given with confidence .8 is right eight times in ten, for everybody."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from audit.records.evidence import Estimate, GroupCalibration, ReliabilityBin
+from audit.statistics.intervals import wilson
+from audit.statistics.null import generator
+from audit.statistics.resampling import resample_counts
+from audit.types import UNKNOWN
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float, Int
+
+    from audit.statistics.evidence.confidence import Judged
+    from audit.types import Settings
+
+BINS = 10
+FEWEST_IN_BIN = 10
+"""A bin with fewer images shows only how many."""
+DRAWS = 1999
+"""At most as many replicates: the end of an interval needs no more, and 126 groups have 2,520 cells."""
+_CLEAR = 2.5
+"""Standard errors from which the sign of a bin's deviation is taken for certain."""
+
+
+def bin_of(confidence: Float[np.ndarray, "n"]) -> Int[np.ndarray, "n"]:
+    """Return the bin of each confidence: ten bins of equal width, each with its upper edge; 0 lies in the first.
+
+    Examples
+    --------
+    >>> bin_of(np.array([0.0, 0.1, 0.11, 0.95, 1.0])).tolist()
+    [0, 0, 1, 9, 9]
+    """
+    return np.searchsorted(np.linspace(0, 1, BINS + 1)[1:-1], confidence, side="left")
+
+
+def expected_calibration_error(confidence: Float[np.ndarray, "n"], correct: Bool[np.ndarray, "n"]) -> float:
+    """Mean distance of accuracy from confidence over ten bins, weighted by their images: ``sum_b n_b / n |acc_b - conf_b|``.
+
+    Parameters
+    ----------
+    confidence : float[n]
+        Probability of the answer given, within [0, 1].
+    correct : bool[n]
+        Whether the answer was right.
+
+    Returns
+    -------
+    float
+        0 is perfectly calibrated; NaN without images. Biased upwards: a perfectly calibrated model has an error of .08 on 100 images.
+
+    References
+    ----------
+    Guo et al. 2017, https://arxiv.org/abs/1706.04599
+
+    Examples
+    --------
+    Four answers at .75, all right, and six at .55, three of them right: .4 x .25 + .6 x .05.
+
+    >>> expected_calibration_error(np.array([0.75] * 4 + [0.55] * 6), np.array([True] * 7 + [False] * 3)).__round__(3)
+    0.13
+    """
+    if not len(confidence):
+        return float("nan")
+    deviation = np.bincount(bin_of(confidence), correct - confidence, minlength=BINS)
+    return float(np.abs(deviation).sum() / len(confidence))
+
+
+def calibration(judged: Judged, settings: Settings, name: str) -> tuple[GroupCalibration, ...]:
+    """Return reliability, calibration error and over-confidence of every group that is shown.
+
+    Parameters
+    ----------
+    judged : Judged
+        Its `event` is "the answer is right"; images without a true answer must be left out.
+    settings : Settings
+        Seed, alpha, smallest group, draws.
+    name : str
+        What the draws are for; part of their seed.
+
+    Notes
+    -----
+    The interval of the error allows for what resampled counts deviate by, added up over the bins; over bins whose sign is clear the
+    deviations may cancel. The percentile interval of the bootstrap would never hold for a calibrated model (coverage 0 of .95, measured).
+    The interval of the over-confidence is Wilson's of the accuracy, given the confidences.
+    """
+    return tuple(_group(judged, code, settings, f"{name}/{group}") for code, group in enumerate(judged.groups))
+
+
+def _group(judged: Judged, code: int, settings: Settings, name: str) -> GroupCalibration:
+    inside = judged.codes == code
+    confidence, correct = judged.confidence[inside], judged.event[inside]
+    # Sorted: the same images in another order add up to the same sums, to the last digit.
+    order = np.lexsort((correct, confidence))
+    confidence, correct = confidence[order], correct[order]
+    n = len(confidence)
+    bins = _reliability(confidence, correct, settings.alpha)
+    group = judged.groups[code]
+    if n < max(settings.min_group_size, 2) or UNKNOWN in group:
+        return GroupCalibration(group, n, None, None, None, bins)
+    rng = generator(settings.seed, f"{name}/calibration")
+    error, right = _error(confidence, correct, settings, rng), int(correct.sum())
+    low, high = wilson(right, n, settings.alpha)
+    mean = float(confidence.mean())
+    overconfidence = Estimate(mean - right / n, mean - float(high), mean - float(low))
+    return GroupCalibration(group, n, error, _error_by_chance(confidence, min(settings.draws, DRAWS), rng), overconfidence, bins)
+
+
+def _reliability(confidence: Float[np.ndarray, "n"], correct: Bool[np.ndarray, "n"], alpha: float) -> tuple[ReliabilityBin, ...]:
+    place = bin_of(confidence)
+    n = np.bincount(place, minlength=BINS)
+    right = np.bincount(place, correct, minlength=BINS).astype(int)
+    mean = np.bincount(place, confidence, minlength=BINS) / np.maximum(n, 1)
+    low, high = wilson(right, n, alpha)
+    return tuple(
+        ReliabilityBin(b / BINS, (b + 1) / BINS, int(n[b]), float(mean[b]), Estimate(float(right[b] / n[b]), float(low[b]), float(high[b])))
+        if n[b] >= FEWEST_IN_BIN
+        else ReliabilityBin(b / BINS, (b + 1) / BINS, int(n[b]), None, None)
+        for b in range(BINS)
+    )
+
+
+def _error(confidence: Float[np.ndarray, "n"], correct: Bool[np.ndarray, "n"], settings: Settings, rng: np.random.Generator) -> Estimate:
+    counts, mean = _cells(confidence, correct)
+    drawn = resample_counts(counts[None], min(settings.draws, DRAWS), rng)[:, 0]
+    observed, moved = (_deviations(table, mean) for table in (counts, drawn))
+    moved -= observed
+    clear = np.abs(observed) > _CLEAR * moved.std(axis=0)
+    moves = np.abs((moved * np.sign(observed))[:, clear].sum(axis=1)) + np.abs(moved[:, ~clear]).sum(axis=1)
+    error = expected_calibration_error(confidence, correct)
+    band = float(np.quantile(moves, 1 - settings.alpha))
+    return Estimate(error, max(0.0, error - band), min(1.0, error + band))
+
+
+def _cells(confidence: Float[np.ndarray, "n"], correct: Bool[np.ndarray, "n"]) -> tuple[Int[np.ndarray, "c"], Float[np.ndarray, "c"]]:
+    """Return images and mean confidence of each (bin, right or not), right or not varying fastest.
+
+    That confidences differ within a bin of a tenth adds less than a hundredth to the variance of its accuracy.
+    """
+    cell = bin_of(confidence) * 2 + correct
+    counts = np.bincount(cell, minlength=BINS * 2)
+    return counts, np.bincount(cell, confidence, minlength=len(counts)) / np.maximum(counts, 1)
+
+
+def _deviations(counts: Int[np.ndarray, "*draws c"], mean: Float[np.ndarray, "c"]) -> Float[np.ndarray, "*draws bins"]:
+    """Return each bin's share of the images times accuracy minus confidence."""
+    right = np.arange(len(mean)) % 2
+    by_bin = (counts * (right - mean)).reshape(*counts.shape[:-1], BINS, -1).sum(axis=-1)
+    return np.asarray(by_bin / counts.sum(axis=-1)[..., None])
+
+
+def _error_by_chance(confidence: Float[np.ndarray, "n"], draws: int, rng: np.random.Generator) -> float:
+    """Draw the error of a model that is right as often as it says; 95 % point."""
+    place = bin_of(confidence)
+    n, total = np.bincount(place, minlength=BINS), np.bincount(place, confidence, minlength=BINS)
+    right = rng.binomial(n, np.clip(total / np.maximum(n, 1), 0, 1), size=(draws, BINS))
+    return float(np.quantile(np.abs(right - total).sum(axis=1) / len(confidence), 0.95))

@@ -1,0 +1,269 @@
+"""How wrong the group labels would have to be to overturn a finding: by an adversary, at random, and as stated by a confusion matrix."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from audit.errors import DataError
+from audit.records.evidence import CorrectedRates, Estimate, NoisePoint, TippingPoint
+from audit.statistics.equivalence import farthest, reach
+from audit.statistics.evidence.effect_size import weighted_rates
+from audit.statistics.most_significant import clearness, sampling_errors
+from audit.statistics.null import gap_test, two_proportion_p
+from audit.statistics.resampling import spread_of_rates
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float, Int
+
+    from audit.records.results import Verdict
+    from audit.types import Group
+
+SHARES = (0.01, 0.02, 0.05, 0.1, 0.2)
+REPEATS = 200
+LARGEST_CONDITION = 20.0
+"""Beyond this, dividing by the confusion matrix makes more noise than sense."""
+_STEP = 1024
+_BLOCK = 1 << 19
+"""Pairs of groups that are looked at together."""
+_SLACK = 1e-12
+"""Equal gaps that differ by rounding count as equal."""
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What turns counts into a verdict."""
+
+    tolerance: float
+    alpha: float
+    level: float
+    """Raw p up to which the omnibus test rejects: alpha, or less where the claim is one of several."""
+    fewest: int
+    """Images that a group needs."""
+    draws: int
+
+
+def verdict_on(events: Int[np.ndarray, "g"], n: Int[np.ndarray, "g"], rules: Rules, rng: np.random.Generator) -> Verdict:
+    """Apply the ordered rules of a verdict to bare counts: the answer of `findings` and `conclude`, without their sentences.
+
+    Examples
+    --------
+    >>> rules = Rules(tolerance=0.05, alpha=0.05, level=0.05, fewest=30, draws=999)
+    >>> verdict_on(np.array([900, 700]), np.array([1000, 1000]), rules, np.random.default_rng(0))
+    'disparity'
+    """
+    ok = n >= max(rules.fewest, 2)
+    events, n = events[ok], n[ok]
+    if len(n) < 2:
+        return "not estimable"
+    if farthest(events, n, rules.alpha) < rules.tolerance:
+        return "equivalent"
+    return "disparity" if gap_test(events, n, rules.draws, rng).p <= rules.level else "inconclusive"
+
+
+# ---- by an adversary -------------------------------------------------------------------------------------------------------------
+
+
+def tipping_point(groups: tuple[Group, Group], events: tuple[int, int], n: tuple[int, int], level: float) -> TippingPoint | None:
+    """Fewest images of the worst group that, wrongly labelled, make the difference to another group up.
+
+    An adversary moves `x` images, each of the kind that makes the worst group worse, from the worst group into the other. If the worst
+    group has the higher rate these are events, otherwise images without the event.
+
+    Parameters
+    ----------
+    groups : (Group, Group)
+        The worst group and the one it is compared with.
+    events, n : (int, int)
+        Their events out of images.
+    level : float
+        The difference stands while the raw p of the two rates is at most this.
+
+    Returns
+    -------
+    TippingPoint or None
+        With ``x`` images and their share of the worst group. None where nothing stands that could be overturned, or no number of such
+        images overturns it.
+
+    Examples
+    --------
+    Table 6 of the CLIP paper, non-human: 40 of 1,556 labels.
+
+    >>> found = tipping_point((("Black",), ("Indian",)), (224, 115), (1556, 1516), 0.05)
+    >>> found.images, round(found.share, 3), found.turned
+    (40, 0.026, 'significance')
+    """
+    kinds = events if events[0] * n[1] > events[1] * n[0] else (n[0] - events[0], n[1] - events[1])
+    if two_proportion_p(*(np.array([x]) for x in (kinds[0], n[0], kinds[1], n[1])))[0] > level:
+        return None
+    for start in range(1, min(kinds[0], n[0] - 1) + 1, _STEP):
+        moved = np.arange(start, min(start + _STEP, kinds[0] + 1, n[0]))
+        k_1, n_1, k_2, n_2 = kinds[0] - moved, n[0] - moved, kinds[1] + moved, n[1] + moved
+        turned = k_1 * n_2 <= k_2 * n_1
+        overturned = turned | (two_proportion_p(k_1, n_1, k_2, n_2) > level)
+        if overturned.any():
+            first = int(overturned.argmax())
+            how: Literal["sign", "significance"] = "sign" if turned[first] else "significance"
+            return TippingPoint(*groups, int(moved[first]), float(moved[first] / n[0]), how)
+    return None
+
+
+# ---- at random -------------------------------------------------------------------------------------------------------------------
+
+
+def noise_curve(
+    events: Int[np.ndarray, "g"], n: Int[np.ndarray, "g"], rules: Rules, rng: np.random.Generator, shares: Sequence[float] = SHARES
+) -> tuple[NoisePoint, ...]:
+    """How often the verdict stays what it is when a share of the group labels is replaced at random.
+
+    A wrong label is another group's, in proportion to the images of the others; whether it is wrong depends on nothing else. Of two
+    equal groups with a share eps of wrong labels the expected gap is (1 - 2 eps) times the gap.
+
+    Parameters
+    ----------
+    events, n : int[g]
+        Events out of images for each group.
+    rules : Rules
+    rng : Generator
+        Source of the noise and of the permutations.
+    shares : sequence of float
+        Shares of wrong labels.
+
+    Returns
+    -------
+    tuple of NoisePoint
+        Over 200 draws for each share.
+    """
+    observed = _verdicts(events[None], n[None], rules, rng)[0]
+    points = []
+    for share in shares:
+        verdicts = _verdicts(*relabel(events, n, share, REPEATS, rng), rules, rng)
+        points.append(NoisePoint(share, float(np.mean(verdicts == observed))))
+    return tuple(points)
+
+
+def _verdicts(events: Int[np.ndarray, "b g"], n: Int[np.ndarray, "b g"], rules: Rules, rng: np.random.Generator) -> np.ndarray:
+    """Apply `verdict_on` to many tables of one total at once: str[b].
+
+    All of them are held against one null, drawn at their mean group sizes: relabelling moves the sizes by a few images, and
+    the null with them by far less than 1,000 draws can tell (200 tables with a null of their own each would take a hundred times as long).
+    """
+    ok = n >= max(rules.fewest, 2)
+    rates = np.where(ok, events / np.maximum(n, 1), np.nan)
+    gaps = spread_of_rates(rates)
+    rejected = _p_values(rates, np.rint(n.mean(axis=0)).astype(int), events.sum(axis=1).mean(), rules, rng) <= rules.level
+    verdicts = np.where(rejected, "disparity", "inconclusive").astype(object)
+    # A gap of the tolerance or more is never within it: only the others need every pair.
+    narrow = np.flatnonzero((gaps < rules.tolerance) & (ok.sum(axis=1) > 1))
+    for part in np.array_split(narrow, max(1, len(narrow) * n.shape[1] ** 2 // _BLOCK)):
+        verdicts[part[_within(events[part], n[part], ok[part], rules)]] = "equivalent"
+    verdicts[ok.sum(axis=1) < 2] = "not estimable"
+    return verdicts
+
+
+def _within(events: Int[np.ndarray, "b g"], n: Int[np.ndarray, "b g"], ok: Bool[np.ndarray, "b g"], rules: Rules) -> Bool[np.ndarray, "b"]:
+    """Return whether all groups of each table that are compared are shown to be equivalent."""
+    first, second = np.triu_indices(n.shape[1], 1)
+    trials = np.maximum(n, 1)
+    within = reach(events[:, first], trials[:, first], events[:, second], trials[:, second], rules.alpha) < rules.tolerance
+    return np.asarray((within | ~(ok[:, first] & ok[:, second])).all(axis=1))
+
+
+def _p_values(
+    rates: Float[np.ndarray, "b g"], n: Int[np.ndarray, "g"], total: float, rules: Rules, rng: np.random.Generator
+) -> Float[np.ndarray, "b"]:
+    """Return the share of shuffles whose clearest pair is as clear as each table's, the observed one included."""
+    ok = n >= max(rules.fewest, 2)
+    compared, rates = n[ok], rates[:, ok]
+    # Rounded mean sizes may hold an image fewer than there are: no more events than images.
+    events = min(round(total * compared.sum() / max(n.sum(), 1)), int(compared.sum()))
+    if len(compared) < 2 or events in (0, int(compared.sum())):
+        return np.ones(len(rates))
+    errors = sampling_errors(compared)
+    null = rng.multivariate_hypergeometric(compared, events, size=rules.draws, method="marginals") / compared
+    reached = np.searchsorted(np.sort(clearness(null, errors)), clearness(rates, errors) * (1 - _SLACK))
+    return np.asarray((1 + rules.draws - reached) / (rules.draws + 1))
+
+
+def relabel(
+    events: Int[np.ndarray, "g"], n: Int[np.ndarray, "g"], share: float, repeats: int, rng: np.random.Generator
+) -> tuple[Int[np.ndarray, "b g"], Int[np.ndarray, "b g"]]:
+    """Give each image, with probability `share`, the label of another group. Images and events in all stay what they are."""
+    sizes = np.asarray(n, float)
+    moved = []
+    for counts in (events, n - events):
+        stay = np.repeat(counts[None], repeats, axis=0)
+        for group, count in enumerate(counts):
+            others = np.where(np.arange(len(n)) == group, 0.0, sizes)
+            leaving = rng.binomial(count, share, size=repeats) if others.sum() else np.zeros(repeats, int)
+            stay[:, group] -= leaving
+            stay += rng.multinomial(leaving, others / max(others.sum(), 1.0))
+        moved.append(stay)
+    return moved[0], moved[0] + moved[1]
+
+
+# ---- as stated -------------------------------------------------------------------------------------------------------------------
+
+
+def confusion(reliability: Sequence[float]) -> Float[np.ndarray, "g g"]:
+    """Return the confusion matrix of labels that are right this often and otherwise name each other group equally often.
+
+    Examples
+    --------
+    >>> confusion([0.9, 0.8, 1.0]).round(3).tolist()
+    [[0.9, 0.05, 0.05], [0.1, 0.8, 0.1], [0.0, 0.0, 1.0]]
+    """
+    right = np.asarray(reliability, float)
+    matrix = np.repeat(((1 - right) / max(len(right) - 1, 1))[:, None], len(right), axis=1)
+    np.fill_diagonal(matrix, right)
+    return matrix
+
+
+def corrected_rates(
+    events: Int[np.ndarray, "g"], n: Int[np.ndarray, "g"], confusion: Float[np.ndarray, "g g"], alpha: float
+) -> CorrectedRates:
+    """Rates of the true groups when each label is wrong as the matrix says, whatever the model answers.
+
+    ``observed = A true`` and so ``true = A^-1 observed``, a weighted sum of the observed rates with its interval.
+
+    Parameters
+    ----------
+    events, n : int[g]
+        Events out of images by recorded group, every `n` at least 1.
+    confusion : float[g, g]
+        ``A[g, h]``: the probability that an image recorded as `g` shows a member of `h`; rows sum to 1.
+    alpha : float
+        One minus the level of the intervals, which take the matrix for known.
+
+    Returns
+    -------
+    CorrectedRates
+        Without rates where the condition number exceeds 20.
+
+    Raises
+    ------
+    DataError
+        If the matrix has another size or its rows are no distributions.
+
+    Examples
+    --------
+    One label in ten wrong, rates .5 and .3: the difference was .2 / .8.
+
+    >>> found = corrected_rates(np.array([500, 300]), np.array([1000, 1000]), confusion([0.9, 0.9]), 0.05)
+    >>> [round(rate.value, 3) for rate in found.rates], round(found.condition, 2)
+    ([0.525, 0.275], 1.25)
+    """
+    if confusion.shape != (len(n), len(n)) or (confusion < 0).any() or not np.allclose(confusion.sum(axis=1), 1):
+        raise DataError(
+            "the confusion matrix of the group labels does not fit",
+            why=f"it needs {len(n)} rows of {len(n)} probabilities that sum to 1",
+            fix="give, for each recorded group, how often it is truly each group",
+        )
+    condition = float(min(np.linalg.cond(confusion), 1e300))
+    if condition > LARGEST_CONDITION:
+        return CorrectedRates(condition, None)
+    values = weighted_rates(np.linalg.inv(confusion), events, n, alpha)
+    return CorrectedRates(condition, tuple(Estimate(*map(float, row)) for row in zip(*values, strict=True)))

@@ -1,0 +1,194 @@
+"""The same claim under every wording: how far the answer depends on how it was asked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from audit.records.evidence import VarianceShares
+from audit.records.results import SpecificationCurve, SpecificationPoint
+from audit.statistics.counts.count_table import grouped_counts
+from audit.statistics.counts.rows import row_codes, row_events
+from audit.statistics.evidence.variance_shares import variance_shares
+from audit.statistics.intervals import newcombe
+from audit.statistics.max_t import median_gap_p, patterns
+from audit.statistics.metrics import Tally, extremes, resolve, tally
+from audit.statistics.multiplicity import benjamini_hochberg
+from audit.statistics.null import gap_test, generator
+from audit.types import UNKNOWN, Group, Predictions, Settings, Specification, SpecificationPlan, finding_id
+
+JOINT_DRAWS = 999
+"""At most as many shuffles for the joint test, each of which is put through every specification."""
+
+
+def specification_curve(
+    plan: SpecificationPlan,
+    predictions: Mapping[int, Predictions] | Sequence[Predictions],
+    levels: Mapping[str, Group],
+    settings: Settings,
+) -> SpecificationCurve:
+    """Follow the default's extreme pair of groups through every specification.
+
+    Parameters
+    ----------
+    plan : SpecificationPlan
+        The claim, its specifications, and which of them is the default, chosen before the run.
+    predictions : mapping of int to Predictions, or sequence of Predictions
+        What was answered under each specification, by its index.
+    levels : mapping of str to tuple of str
+        attribute -> declared levels.
+    settings : Settings
+        Seed, alpha, smallest group, permutation draws.
+
+    Returns
+    -------
+    SpecificationCurve
+        Points in the order of the plan. What cannot be estimated under a specification is None there and outside every summary;
+        without two estimable groups under the default the pair is empty and so is every difference.
+
+    Notes
+    -----
+    The rates are events over images: bit for bit the point estimates of record, without the cost of a frame for each wording.
+    """
+    tallies = tuple(_tally(plan, specification, predictions[i], levels) for i, specification in enumerate(plan.specifications))
+    first, second = _extreme_pair(tallies[plan.default], settings)
+    points = tuple(
+        replace(_point(plan, i, tallied, (first, second), settings), default=i == plan.default) for i, tallied in enumerate(tallies)
+    )
+    differences = [point.difference for point in points if point.difference is not None]
+    return SpecificationCurve(
+        question=plan.question,
+        metric=plan.claim.metric,
+        outcome=plan.claim.outcome,
+        attributes=plan.claim.by,
+        first=first,
+        second=second,
+        points=points,
+        median=float(np.median(differences)) if differences else None,
+        smallest=min(differences, default=None),
+        largest=max(differences, default=None),
+        share_same_sign=_share_same_sign(points[plan.default].difference, differences),
+        share_detected=_share_detected(points, settings.alpha),
+        shares=_shares(points),
+        joint_p=_joint_p(plan, predictions, levels, settings) if first else None,
+    )
+
+
+def _tally(plan: SpecificationPlan, specification: Specification, predictions: Predictions, levels: Mapping[str, Group]) -> Tally:
+    metric, outcome = resolve(specification.measurement, plan.claim, predictions)
+    return tally(grouped_counts(predictions, plan.claim.by, levels), metric, outcome)
+
+
+def _estimable(tallied: Tally, settings: Settings) -> tuple[tuple[Group, ...], np.ndarray, np.ndarray]:
+    """Return groups, events and denominators of the estimable groups."""
+    ok = [i for i, status in enumerate(tallied.statuses(settings.min_group_size)) if status == "ok"]
+    return tuple(tallied.groups[i] for i in ok), tallied.events[ok], tallied.n[ok]
+
+
+def _extreme_pair(tallied: Tally, settings: Settings) -> tuple[Group, Group]:
+    groups, events, n = _estimable(tallied, settings)
+    if len(groups) < 2:
+        return (), ()
+    high, low = extremes(events / n)
+    return groups[high], groups[low]
+
+
+def _point(plan: SpecificationPlan, index: int, tallied: Tally, pair: tuple[Group, Group], settings: Settings) -> SpecificationPoint:
+    specification = plan.specifications[index]
+    groups, events, n = _estimable(tallied, settings)
+    point = SpecificationPoint(specification.preset, specification.variant, False, None, None, None, None, None)
+    if len(groups) > 1:
+        # Seeded like the finding of the same measurement and claim, so that both print the same p.
+        null = gap_test(events, n, settings.draws, generator(settings.seed, finding_id(specification.measurement.name, plan.claim)))
+        point = replace(point, p=null.p, gap=null.gap)
+    if pair[0] in groups and pair[1] in groups:
+        i, j = groups.index(pair[0]), groups.index(pair[1])
+        low, high = newcombe(events[i], n[i], events[j], n[j], settings.alpha)
+        point = replace(point, difference=float(events[i] / n[i] - events[j] / n[j]), low=float(low), high=float(high))
+    return point
+
+
+def _share_same_sign(default: float | None, differences: Sequence[float]) -> float | None:
+    """Return the share of specifications whose difference has the default's sign; None where the default has none."""
+    if not default:
+        return None
+    return sum(difference * default > 0 for difference in differences) / len(differences)
+
+
+def _share_detected(points: Sequence[SpecificationPoint], alpha: float) -> float | None:
+    p = np.array([point.p for point in points if point.p is not None])
+    return float(np.mean(benjamini_hochberg(p) <= alpha)) if len(p) else None
+
+
+def _shares(points: Sequence[SpecificationPoint]) -> VarianceShares | None:
+    """Split the spread over the largest whole layout of presets x variants; None where there is none, or nothing spreads."""
+    effects = {(point.preset, point.variant): point.difference for point in points if point.difference is not None}
+    presets, variants = largest_layout(list(effects))
+    if not presets:
+        return None
+    shares = variance_shares(np.array([[effects[preset, variant] for variant in variants] for preset in presets]))
+    return replace(shares, presets=presets, variants=variants) if shares else None
+
+
+def largest_layout(met: Sequence[tuple[str, str]]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the presets and the variants, at least two of each, that all met and that make the most points; nothing where there are none.
+
+    Of layouts with as many points, the one with more presets: the spread over prompts is what the curve is about. Of those, the one whose
+    presets come first.
+
+    Parameters
+    ----------
+    met : sequence of (str, str)
+        Every preset and variant that was asked together and gave an effect.
+
+    Examples
+    --------
+    The third variant met one preset only. Leaving it out keeps three presets.
+
+    >>> largest_layout([("a", "x"), ("a", "y"), ("a", "z"), ("b", "x"), ("b", "y"), ("c", "x"), ("c", "y")])
+    (('a', 'b', 'c'), ('x', 'y'))
+    """
+    asked: dict[str, frozenset[str]] = {}
+    for preset, variant in met:
+        asked[preset] = asked.get(preset, frozenset()) | {variant}
+    common: set[frozenset[str]] = set()  # whatever some of the presets have in common: no other choice can be the largest
+    for theirs in asked.values():
+        common |= {theirs, *(theirs & each for each in common)}
+    layouts = [([preset for preset, theirs in asked.items() if theirs >= each], each) for each in common]
+    whole = [(presets, each) for presets, each in layouts if min(len(presets), len(each)) > 1]
+    if not whole:
+        return (), ()
+    order = {preset: place for place, preset in enumerate(asked)}
+    presets, each = min(whole, key=lambda it: (-len(it[0]) * len(it[1]), -len(it[0]), [order[preset] for preset in it[0]]))
+    return tuple(presets), tuple(dict.fromkeys(variant for _, variant in met if variant in each))
+
+
+def _joint_p(
+    plan: SpecificationPlan,
+    predictions: Mapping[int, Predictions] | Sequence[Predictions],
+    levels: Mapping[str, Group],
+    settings: Settings,
+) -> float | None:
+    """Test all specifications together; None where they were not answered for the same images."""
+    answered = [predictions[i] for i in range(len(plan.specifications))]
+    index = answered[plan.default].attributes.index
+    if any(not each.attributes.index.equals(index) for each in answered):
+        return None
+    flags = [
+        row_events(each, *resolve(specification.measurement, plan.claim, each))
+        for specification, each in zip(plan.specifications, answered, strict=True)
+    ]
+    groups, codes = row_codes(answered[plan.default].attributes, plan.claim.by, levels)
+    known = np.array([UNKNOWN not in group for group in groups])[codes]
+    events, counted = (np.stack([getattr(flag, name)[known] for flag in flags], axis=1) for name in ("event", "counted"))
+    found = patterns(events, counted, codes[known], int(codes[known].max(initial=0)) + 1)
+    tested = median_gap_p(
+        found,
+        plan.default,
+        settings.min_group_size,
+        min(settings.draws, JOINT_DRAWS),
+        generator(settings.seed, f"{plan.question}/all wordings"),
+    )
+    return tested[1] if tested else None

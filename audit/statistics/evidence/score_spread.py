@@ -1,0 +1,81 @@
+"""How the scores themselves lie in each group: a rate of answers says nothing of how near the others came."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from audit.records.evidence import GroupSpread, ScoreSpread
+from audit.statistics.evidence.scored import slices
+from audit.types import UNKNOWN
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
+    from audit.statistics.evidence.confidence import Scored
+    from audit.types import Group, Measurement, Predictions
+
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+
+
+def score_spreads(scored: Scored) -> tuple[ScoreSpread, ...]:
+    """Return quantiles of the probability of the true answer, and of each outcome that counts, by group.
+
+    Parameters
+    ----------
+    scored : Scored
+        Without probabilities (answers given elsewhere) there is nothing to return.
+
+    Returns
+    -------
+    tuple of ScoreSpread
+        One for each single attribute of the claims and each probability; groups without images are left out. A probability depends on
+        the label set and on the logit scale of the model.
+    """
+    if not scored.usable:
+        return ()
+    spreads = []
+    probabilities = _probabilities(scored.measurement, scored.predictions)
+    for by in _slices(scored.measurement):
+        groups, codes = scored.placed(by)
+        for outcome, values in probabilities:
+            known = np.isfinite(values)
+            cells = [(group, values[known & (codes == i)]) for i, group in enumerate(groups)]
+            found = tuple(_spread(group, each) for group, each in cells if len(each))
+            spreads.append(ScoreSpread(scored.measurement.name, outcome, by, found))
+    return tuple(spreads)
+
+
+def _spread(group: Group, values: Float[np.ndarray, "n"]) -> GroupSpread:
+    low, quarter, middle, three, high = np.quantile(values, QUANTILES).tolist()
+    return GroupSpread(group, len(values), (low, quarter, middle, three, high))
+
+
+def _slices(measurement: Measurement) -> tuple[tuple[str, ...], ...]:
+    """Return the single attributes of accuracy, and of the other claims that count."""
+    others = [claim.by for claim in measurement.claims if claim.primary and len(claim.by) == 1]
+    return tuple(dict.fromkeys((*slices(measurement), *others)))
+
+
+def _probabilities(measurement: Measurement, predictions: Predictions) -> list[tuple[str | None, Float[np.ndarray, "n"]]]:
+    """Return (outcome, probability of each image); None: of the true answer, NaN where that is not known."""
+    answer_of = np.array([measurement.label_set.answers.get(label, label) for label in predictions.labels], object)
+    # The probability of any of several labels: their sum where all labels share one, the best where each has its own.
+    shared = np.allclose(predictions.scores.sum(axis=1, dtype=float), 1.0, atol=1e-3)
+
+    def together(scores: Float[np.ndarray, "n k"]) -> Float[np.ndarray, "n"]:
+        return np.asarray(scores.sum(axis=1, dtype=float) if shared else scores.max(axis=1).astype(float))
+
+    found: list[tuple[str | None, np.ndarray]] = []
+    if predictions.y_true is not None:
+        truth, names = pd.factorize(predictions.y_true)
+        wanted = (names[:, None] == answer_of)[truth]
+        value = together(np.where(wanted, predictions.scores, 0.0))
+        found.append((None, np.where((predictions.y_true != UNKNOWN) & wanted.any(axis=1), value, np.nan)))
+    asked = dict.fromkeys(claim.outcome for claim in measurement.claims if claim.primary and claim.outcome is not None)
+    for outcome in asked:
+        inside = np.isin(answer_of.astype(str), measurement.outcomes[outcome])
+        found.append((outcome, together(predictions.scores * inside)))
+    return found

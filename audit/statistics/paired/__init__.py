@@ -1,0 +1,1 @@
+"""Counterfactual pairs and paired models: the same images twice, counted together."""

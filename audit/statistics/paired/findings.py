@@ -1,0 +1,155 @@
+"""Counterfactual pairs: the same picture with one attribute changed. Paired methods, because two separate intervals prove nothing here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from audit.errors import DataError, UsageError, nearest
+from audit.records.results import PairedFinding
+from audit.statistics.multiplicity import holm
+from audit.statistics.null import generator, mcnemar_p, sign_flip_p
+from audit.statistics.paired.joint import BOTH, NEITHER, ONLY_AFTER, ONLY_BEFORE, JointCounts, Kinds, change_ends
+from audit.statistics.units.clusters import ClusterTable
+from audit.statistics.units.sampling_unit import Clusters, Images
+from audit.types import UNKNOWN, PairedClaim, Predictions, Settings
+
+
+@dataclass(frozen=True)
+class _Pairs:
+    """Complete pairs as a table with columns correct_1, correct_2, flip and cluster; and how many had no partner."""
+
+    table: pd.DataFrame
+    incomplete: int
+
+
+def paired_findings(claims: Sequence[PairedClaim], predictions: Mapping[str, Predictions], settings: Settings) -> tuple[PairedFinding, ...]:
+    """Answer every paired claim; Holm over all of them, on the p of the sign-flip test.
+
+    Parameters
+    ----------
+    claims : sequence of PairedClaim
+        Images that agree on `within` and differ in `attribute` (first, second) make a pair.
+    predictions : mapping of str to Predictions
+        Measurement -> what was answered; with true answers, since a pair is scored by who is right.
+    settings : Settings
+        Seed, alpha, draws of the sign-flip test.
+
+    Returns
+    -------
+    tuple of PairedFinding
+        In the order of the claims. Without a complete pair n is 0, the intervals cover everything and every p is 1.
+
+    Raises
+    ------
+    UsageError
+        If a claim names a measurement or attribute that does not exist, or there is no true answer.
+    DataError
+        If two images of the same side agree on `within`, or the two sides of a pair lie in different clusters.
+    """
+    found = [_finding(claim, _pairs(claim, _predictions_of(claim, predictions)), settings) for claim in claims]
+    adjusted = holm(np.array([finding.sign_flip_p for finding in found])).tolist()
+    return tuple(replace(finding, p_adjusted=p) for finding, p in zip(found, adjusted, strict=True))
+
+
+def _where(claim: PairedClaim) -> str:
+    return f"paired claim on {claim.attribute}: {claim.first} against {claim.second}"
+
+
+def _predictions_of(claim: PairedClaim, predictions: Mapping[str, Predictions]) -> Predictions:
+    if claim.measurement not in predictions:
+        raise UsageError(f"no measurement {claim.measurement!r}", where=_where(claim), fix=nearest(claim.measurement, predictions))
+    answered = predictions[claim.measurement]
+    if answered.y_true is None:
+        raise UsageError("pairs are scored by who is right, and there is no true answer", where=_where(claim))
+    for name in (claim.attribute, claim.cluster, *claim.within):
+        if name not in answered.attributes.columns:
+            raise UsageError(f"no attribute {name!r}", where=_where(claim), fix=nearest(name, map(str, answered.attributes.columns)))
+    return answered
+
+
+def _pairs(claim: PairedClaim, predictions: Predictions) -> _Pairs:
+    rows = predictions.attributes.reset_index(drop=True)
+    table = pd.DataFrame(
+        {
+            "set": pd.Series(list(rows[list(claim.within)].itertuples(index=False, name=None)), dtype=object),
+            "cluster": rows[claim.cluster],
+            "answer": predictions.y_pred,
+            "correct": np.asarray(predictions.y_pred == predictions.y_true),
+        }
+    )
+    identified = (rows[list(claim.within)] != UNKNOWN).all(axis=1) & (predictions.y_true != UNKNOWN)
+    sides = [table[rows[claim.attribute] == level] for level in (claim.first, claim.second)]
+    first, second = (_unique(claim, side[identified[side.index]]) for side in sides)
+    both = first.merge(second, on="set", suffixes=("_1", "_2")).sort_values("set", ignore_index=True)
+    if (both["cluster_1"] != both["cluster_2"]).any():
+        raise DataError(f"the two images of a pair differ in {claim.cluster!r}", where=_where(claim),
+                        why="a pair cannot lie in two clusters", fix=f"name {claim.cluster!r} in `within`")  # fmt: skip
+    both = both.assign(cluster=both["cluster_1"], flip=both["answer_1"] != both["answer_2"])
+    sets = len({*first["set"], *second["set"]}) + sum(int((~identified[side.index]).sum()) for side in sides)
+    return _Pairs(both, sets - len(both))
+
+
+def _unique(claim: PairedClaim, side: pd.DataFrame) -> pd.DataFrame:
+    repeated = side["set"][side["set"].duplicated()]
+    if len(repeated):
+        raise DataError(
+            f"{len(repeated)} images are no unique member of a pair",
+            where=_where(claim),
+            why=f"more than one shows {' × '.join(repeated.iloc[0])}",
+            fix="name in `within` what tells them apart",
+        )
+    return side
+
+
+def _finding(claim: PairedClaim, pairs: _Pairs, settings: Settings) -> PairedFinding:
+    table, n = pairs.table, len(pairs.table)
+    score = table["correct_1"].to_numpy(int) - table["correct_2"].to_numpy(int)
+    only_first, only_second = int((score > 0).sum()), int((score < 0).sum())
+    by_cluster = pd.Series(score, dtype=int).groupby(table["cluster"].to_numpy()).sum()
+    name = f"paired/{claim.measurement}/{claim.attribute}/{claim.first}/{claim.second}"
+    flip_p = sign_flip_p(by_cluster.to_numpy(float), settings.draws, generator(settings.seed, name))
+    flips = int(table["flip"].sum())
+    (flip_low, flip_high), (low, high) = _intervals(table, settings.alpha) if n else ((None, None), (None, None))
+    return PairedFinding(
+        measurement=claim.measurement,
+        attribute=claim.attribute,
+        first=claim.first,
+        second=claim.second,
+        n=n,
+        incomplete=pairs.incomplete,
+        flips=flips,
+        flip_rate=flips / n if n else None,
+        flip_low=flip_low,
+        flip_high=flip_high,
+        only_first_correct=only_first,
+        only_second_correct=only_second,
+        difference=(only_first - only_second) / n if n else None,
+        low=low,
+        high=high,
+        mcnemar_p=mcnemar_p(only_first, only_second),
+        sign_flip_p=flip_p,
+        clusters=len(by_cluster),
+        cluster_attribute=claim.cluster,
+        p_adjusted=flip_p,
+    )
+
+
+def _intervals(table: pd.DataFrame, alpha: float) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Return the intervals of the flip rate and of the net difference; the pairs of one cluster are not as many cases."""
+    names, cluster = np.unique(table["cluster"].to_numpy(str), return_inverse=True)
+    first, second = (table[side].to_numpy(bool) for side in ("correct_1", "correct_2"))
+    cell = np.select([first & second, second, first], [BOTH, ONLY_BEFORE, ONLY_AFTER], NEITHER)  # the first image stands for "after"
+    cells = np.bincount(4 * cluster + cell, minlength=4 * len(names)).reshape(-1, 1, 4)
+    flips = np.bincount(cluster, table["flip"]).astype(np.int64)[:, None]
+    pairs, once = cells.sum(axis=2), np.ones(len(names), np.int64)
+    alone = len(names) == len(table)
+    units = Images(flips.sum(axis=0), pairs.sum(axis=0)) if alone else Clusters(ClusterTable(flips, pairs, once))
+    joint = JointCounts(((),), cells.sum(axis=0), pairs.sum(axis=0), None if alone else Kinds(cells, once))
+    (flip_low, flip_high), (low, high) = (
+        tuple(float(end[0]) for end in ends) for ends in (units.intervals(alpha), change_ends(joint, alpha))
+    )
+    return (flip_low, flip_high), (low, high)

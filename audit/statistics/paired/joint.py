@@ -1,0 +1,189 @@
+"""The images of two models counted together: for each group, by event before x event after; by cluster where images belong together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from scipy.special import ndtri, stdtrit
+
+from audit.statistics.intervals import agresti_min
+from audit.statistics.null import EXACT_CLUSTERS, generator, mcnemar_p, sign_flip_p
+from audit.statistics.resampling import exceedance_p
+from audit.statistics.units.clusters import ClusterTable, covariance
+from audit.statistics.units.sampling_unit import FEWEST_CLUSTERS, Clusters, Images, Units
+from audit.types import UNKNOWN
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int
+
+    from audit.records.results import CellStatus
+    from audit.types import Group, Settings
+
+BOTH, ONLY_BEFORE, ONLY_AFTER, NEITHER = range(4)
+"""Cells of a group's table of events before x after."""
+
+
+@dataclass(frozen=True)
+class Kinds:
+    """Kinds of clusters of images that belong together, and how often each occurs."""
+
+    cells: Int[np.ndarray, "c g 4"]
+    """Images of a cluster in each group, by event before x event after."""
+    often: Int[np.ndarray, "c"]
+
+    @property
+    def n(self) -> Int[np.ndarray, "c g"]:
+        return np.asarray(self.cells.sum(axis=2))
+
+    def events(self, only: int) -> Int[np.ndarray, "c g"]:
+        return np.asarray(self.cells[..., BOTH] + self.cells[..., only])
+
+    @property
+    def net(self) -> ClusterTable:
+        """Images gained less images lost, in the place of events."""
+        return ClusterTable(self.cells[..., ONLY_AFTER] - self.cells[..., ONLY_BEFORE], self.n, self.often)
+
+    def of(self, places: Sequence[int]) -> Kinds:
+        """Return some of the groups, and the kinds that have images in them."""
+        cells = self.cells[:, places]
+        kept = cells.any(axis=(1, 2))
+        return Kinds(cells[kept], self.often[kept])
+
+    @property
+    def reach(self) -> Int[np.ndarray, "g"]:
+        """Clusters with images in each group."""
+        counted: np.ndarray = self.often @ (self.n > 0)
+        return counted
+
+
+@dataclass(frozen=True)
+class JointCounts:
+    """The images of each group by event before x event after."""
+
+    groups: tuple[Group, ...]
+    cells: Int[np.ndarray, "g 4"]
+    images: Int[np.ndarray, "g"]
+    """Images of the group, whether they count for the metric or not."""
+    kinds: Kinds | None = None
+    """The same images by cluster, where they come in clusters; else every image is a case of its own."""
+
+    @property
+    def n(self) -> Int[np.ndarray, "g"]:
+        return np.asarray(self.cells.sum(axis=1))
+
+    @property
+    def before(self) -> Int[np.ndarray, "g"]:
+        return np.asarray(self.cells[:, BOTH] + self.cells[:, ONLY_BEFORE])
+
+    @property
+    def after(self) -> Int[np.ndarray, "g"]:
+        return np.asarray(self.cells[:, BOTH] + self.cells[:, ONLY_AFTER])
+
+    def units(self, *, after: bool) -> Units:
+        """Return one model's events with what counts as a case."""
+        if self.kinds is None:
+            return Images(self.after if after else self.before, self.n)
+        return Clusters(ClusterTable(self.kinds.events(ONLY_AFTER if after else ONLY_BEFORE), self.kinds.n, self.kinds.often))
+
+    def statuses(self, fewest: int) -> tuple[CellStatus, ...]:
+        """Return what may be said of each group, by the rules of an audit."""
+        few = [False] * len(self.n) if self.kinds is None else (self.kinds.reach < FEWEST_CLUSTERS).tolist()
+        rows = zip(self.groups, self.n.tolist(), self.images.tolist(), few, strict=True)
+        found = [(_status(group, n, images, max(fewest, 2)), thin) for group, n, images, thin in rows]
+        return tuple("small" if status == "ok" and thin else status for status, thin in found)
+
+    def compared(self, fewest: int) -> JointCounts:
+        """Return the groups that can be compared."""
+        return self.of([i for i, status in enumerate(self.statuses(fewest)) if status == "ok"])
+
+    def of(self, places: Sequence[int]) -> JointCounts:
+        """Return some of the groups, and the clusters that have images in them."""
+        kinds = None if self.kinds is None else self.kinds.of(places)
+        return JointCounts(tuple(self.groups[i] for i in places), self.cells[places], self.images[places], kinds)
+
+    def together(self) -> JointCounts:
+        """Return all images as one group."""
+        kinds = None if self.kinds is None else Kinds(self.kinds.cells.sum(axis=1, keepdims=True), self.kinds.often)
+        return JointCounts(((),), self.cells.sum(axis=0, keepdims=True), self.images.sum(keepdims=True), kinds)
+
+
+def cluster_kinds(cluster: pd.Series, places: Int[np.ndarray, "r"], counted: Int[np.ndarray, "r"], groups: int) -> Kinds:
+    """Count the kinds of clusters: alike are those with the same cells in every group.
+
+    Parameters
+    ----------
+    cluster : Series
+        What the images of each row belong to.
+    places : int[r]
+        Four times the place of the row's group, plus its cell.
+    counted : int[r]
+        Images of the row that count.
+    groups : int
+        How many groups there are.
+    """
+    owner, names = pd.factorize(cluster)
+    cells = np.bincount(owner * 4 * groups + places, weights=counted, minlength=4 * groups * len(names)).astype(np.int64)
+    kinds, often = np.unique(cells.reshape(len(names), -1), axis=0, return_counts=True)
+    return Kinds(kinds.reshape(-1, groups, 4), often)
+
+
+def _status(group: Group, n: int, images: int, fewest: int) -> CellStatus:
+    if UNKNOWN in group:
+        return "unknown"
+    if images == 0:
+        return "absent"
+    if n == 0:
+        return "not estimable"
+    return "ok" if n >= fewest else "small"
+
+
+def change_ends(joint: JointCounts, alpha: float) -> tuple[Float[np.ndarray, "g"], Float[np.ndarray, "g"]]:
+    """Return Agresti and Min's interval of each group's change, at its effective number of images where they come in clusters."""
+    gained, lost, n = effective(joint, alpha)
+    ends = [agresti_min(*row, alpha) for row in zip(gained.tolist(), lost.tolist(), n.tolist(), strict=True)]
+    low, high = np.array(ends).reshape(-1, 2).T
+    return low, high
+
+
+def effective(joint: JointCounts, alpha: float) -> tuple[Float[np.ndarray, "g"], ...]:
+    """Return gained, lost and all images as if they were independent: fewer, where clusters vary more than images would.
+
+    The variance of the change between clusters says how many independent images would have told as much, at most as many as there are;
+    with few clusters the quantile is Student's; where no cluster changed each counts as one image. As `clustered_rates` does for a rate.
+    """
+    gained, lost, n = (joint.cells[:, ONLY_AFTER].astype(float), joint.cells[:, ONLY_BEFORE].astype(float), joint.n.astype(float))
+    if joint.kinds is None:
+        return gained, lost, n
+    images = np.maximum(n, 1)
+    single = (gained + lost) / images - ((gained - lost) / images) ** 2
+    spread = np.diag(covariance(joint.kinds.net))
+    equal = images**2 / np.maximum(joint.kinds.often @ joint.kinds.n**2, 1)
+    independent = np.where(spread > 1e-20, np.minimum(single / np.maximum(spread, 1e-20), images), equal)
+    freedom = np.maximum(joint.kinds.reach - 1, 1)
+    reliable = np.maximum(1.0, independent * (ndtri(1 - alpha / 2) / stdtrit(freedom, 1 - alpha / 2)) ** 2)
+    share = np.where(n > 0, reliable / images, 0.0)
+    return gained * share, lost * share, n * share
+
+
+def change_p(joint: JointCounts, settings: Settings) -> Float[np.ndarray, "g"]:
+    """Return the p of no change, for each group by itself."""
+    if joint.kinds is None:
+        return np.array([mcnemar_p(int(cell[ONLY_BEFORE]), int(cell[ONLY_AFTER])) for cell in joint.cells])
+    net, often = joint.kinds.net.events, joint.kinds.often
+    named = zip(joint.groups, net.T, strict=True)
+    return np.array([_flip_p(column, often, settings.draws, generator(settings.seed, f"{group}/flip")) for group, column in named])
+
+
+def _flip_p(net: Int[np.ndarray, "c"], often: Int[np.ndarray, "c"], draws: int, rng: np.random.Generator) -> float:
+    """Two-sided p when the sign of each cluster is a coin flip; clusters of the same size of change are drawn together."""
+    sizes, place = np.unique(np.abs(net), return_inverse=True)
+    clusters = np.bincount(place, weights=often, minlength=len(sizes)).astype(np.int64)
+    clusters[sizes == 0] = 0
+    if clusters.sum() <= EXACT_CLUSTERS:
+        return sign_flip_p(np.repeat(net, often).astype(float), draws, rng)
+    ups = rng.binomial(clusters, 0.5, size=(draws, len(sizes)))
+    return exceedance_p(np.abs((2 * ups - clusters) @ sizes), float(abs(net @ often)))

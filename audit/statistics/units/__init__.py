@@ -1,0 +1,1 @@
+"""The sampling unit: every image, or every cluster of images. Counts in, intervals and nulls out."""

@@ -1,0 +1,215 @@
+"""What is counted as one case: every image, or every cluster of images. Both answer the same questions about some groups."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from audit.statistics.counts.rows import row_codes, row_events
+from audit.statistics.equivalence import farthest
+from audit.statistics.intervals import newcombe, wilson
+from audit.statistics.null import GapNull, between_group_variance, gap_test, two_proportion_p
+from audit.statistics.power import detectable_in_any_pair
+from audit.statistics.units.cluster_null import clustered_gap_test, clustered_p
+from audit.statistics.units.clusters import ClusterTable, cluster_table, clustered_differences, clustered_rates, covariance
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from jaxtyping import Float, Int
+
+    from audit.statistics.metrics import Metric, Outcome, Tally
+    from audit.types import Group, Predictions
+
+    Ends = tuple[Float[np.ndarray, "m"], Float[np.ndarray, "m"]]
+
+FEWEST_CLUSTERS = 15
+"""A group in fewer clusters is shown and not judged: the intervals were measured from here on."""
+
+
+class Units(Protocol):
+    """Groups with their independent units."""
+
+    @property
+    def events(self) -> Int[np.ndarray, "g"]: ...
+
+    @property
+    def n(self) -> Int[np.ndarray, "g"]: ...
+
+    def enough(self) -> np.ndarray:
+        """Return whether each group has enough units to be judged, whatever its images."""
+        ...
+
+    def clusters(self) -> tuple[int | None, ...]:
+        """Return the clusters that each group's images lie in; None where images are cases."""
+        ...
+
+    def intervals(self, alpha: float) -> Ends: ...
+
+    def differences(self, first: Int[np.ndarray, "m"], second: Int[np.ndarray, "m"], alpha: float) -> Ends: ...
+
+    def farthest(self, alpha: float) -> float:
+        """Return how far from 0 the difference of any pair may be; below a tolerance, all pairs are shown to differ by less."""
+        ...
+
+    def p(self, first: Int[np.ndarray, "m"], second: Int[np.ndarray, "m"]) -> Float[np.ndarray, "m"]: ...
+
+    def null(self, draws: int, rng: np.random.Generator) -> GapNull: ...
+
+    def variance(self) -> float:
+        """Return the variance of the true rates between groups, signed."""
+        ...
+
+    def detectable(self, alpha: float) -> float: ...
+
+    def of(self, groups: Int[np.ndarray, "h"]) -> Units: ...
+
+    def with_rest(self) -> Units:
+        """Return the groups and, after them, for each group all others together."""
+        ...
+
+    def together(self) -> Units:
+        """Return all images as one group."""
+        ...
+
+
+@dataclass(frozen=True)
+class Images:
+    """Every image is a case of its own."""
+
+    events: Int[np.ndarray, "g"]
+    n: Int[np.ndarray, "g"]
+
+    def enough(self) -> np.ndarray:
+        return np.ones(len(self.n), bool)
+
+    def clusters(self) -> tuple[int | None, ...]:
+        return (None,) * len(self.n)
+
+    def intervals(self, alpha: float) -> Ends:
+        return wilson(self.events, self.n, alpha)
+
+    def differences(self, first: Int[np.ndarray, "m"], second: Int[np.ndarray, "m"], alpha: float) -> Ends:
+        return newcombe(self.events[first], self.n[first], self.events[second], self.n[second], alpha)
+
+    def farthest(self, alpha: float) -> float:
+        return farthest(self.events, self.n, alpha)
+
+    def p(self, first: Int[np.ndarray, "m"], second: Int[np.ndarray, "m"]) -> Float[np.ndarray, "m"]:
+        return two_proportion_p(self.events[first], self.n[first], self.events[second], self.n[second])
+
+    def null(self, draws: int, rng: np.random.Generator) -> GapNull:
+        return gap_test(self.events, self.n, draws, rng)
+
+    def variance(self) -> float:
+        return between_group_variance(self.events, self.n)
+
+    def detectable(self, alpha: float) -> float:
+        return detectable_in_any_pair(self.events, self.n, alpha)
+
+    def of(self, groups: Int[np.ndarray, "h"]) -> Images:
+        return Images(self.events[groups], self.n[groups])
+
+    def with_rest(self) -> Images:
+        return Images(*(np.concatenate([part, part.sum() - part]) for part in (self.events, self.n)))
+
+    def together(self) -> Images:
+        return Images(np.array([self.events.sum()]), np.array([self.n.sum()]))
+
+
+@dataclass(frozen=True)
+class Clusters:
+    """Images of one cluster are one case."""
+
+    table: ClusterTable
+
+    @property
+    def events(self) -> Int[np.ndarray, "g"]:
+        return self.table.totals[0]
+
+    @property
+    def n(self) -> Int[np.ndarray, "g"]:
+        return self.table.totals[1]
+
+    def enough(self) -> np.ndarray:
+        return np.asarray(self.table.clusters >= FEWEST_CLUSTERS)
+
+    def clusters(self) -> tuple[int | None, ...]:
+        return tuple(self.table.clusters.tolist())
+
+    def intervals(self, alpha: float) -> Ends:
+        found = clustered_rates(self.table, alpha)
+        # Of a single cluster nothing is known.
+        ends = [(0.0, 1.0) if rate is None else (rate.estimate.low, rate.estimate.high) for rate in found]
+        low, high = np.array(ends).T
+        return low, high
+
+    def differences(self, first: Int[np.ndarray, "m"], second: Int[np.ndarray, "m"], alpha: float) -> Ends:
+        return clustered_differences(self.table, first, second, alpha)
+
+    def farthest(self, alpha: float) -> float:
+        low, high = self.differences(*np.triu_indices(len(self.n), 1), 2 * alpha)
+        return float(max(high.max(), -low.min()))
+
+    def p(self, first: Int[np.ndarray, "m"], second: Int[np.ndarray, "m"]) -> Float[np.ndarray, "m"]:
+        return clustered_p(self.table, first, second)
+
+    def null(self, draws: int, rng: np.random.Generator) -> GapNull:
+        total = int(self.events.sum())
+        if total in (0, int(self.n.sum())):
+            return GapNull(0.0, 1.0, (0, len(self.n) - 1), 0.0, 0.0, None, None)
+        found = clustered_gap_test(self.table, draws, rng)
+        return GapNull(found.gap, found.p, found.clearest, found.null_mean, found.null_95, None, None)
+
+    def variance(self) -> float:
+        spread, groups = covariance(self.table), len(self.n)
+        common = (spread.sum() - np.trace(spread)) / (groups * (groups - 1))
+        return float((self.events / self.n).var(ddof=1) - (np.trace(spread) / groups - common))
+
+    def detectable(self, alpha: float) -> float:
+        found = [rate for rate in clustered_rates(self.table, alpha) if rate is not None]
+        n = np.array([max(1, round(rate.effective_n)) for rate in found])
+        events = np.array([round(rate.estimate.value * images) for rate, images in zip(found, n.tolist(), strict=True)])
+        return detectable_in_any_pair(events, n, alpha)
+
+    def of(self, groups: Int[np.ndarray, "h"]) -> Clusters:
+        return Clusters(self.table.of(groups))
+
+    def with_rest(self) -> Clusters:
+        return Clusters(self.table.with_rest())
+
+    def together(self) -> Clusters:
+        events, n = (part.sum(axis=1, keepdims=True) for part in (self.table.events, self.table.n))
+        return Clusters(ClusterTable(events, n, self.table.count))
+
+
+class UnitsOf:
+    """Gives the units of a rate: images, or clusters where the predictions name them. Goes over the images once a slicing and metric."""
+
+    def __init__(self, predictions: Predictions, levels: Mapping[str, Group]):
+        self._predictions, self._levels = predictions, levels
+        self._codes: dict[tuple[str, ...], np.ndarray] = {}
+
+    def __call__(self, by: tuple[str, ...], metric: Metric, outcome: Outcome | None, tallied: Tally) -> Units:
+        """Return the units of `tallied`."""
+        cluster = self._predictions.cluster
+        if cluster is None:
+            return Images(tallied.events, tallied.n)
+        if by not in self._codes:
+            self._codes[by] = row_codes(self._predictions.attributes, by, self._levels)[1]
+        rows = row_events(self._predictions, metric, outcome)
+        counted = rows.counted
+        return Clusters(cluster_table(cluster[counted], self._codes[by][counted], rows.event[counted], len(tallied.groups)))
+
+
+def gap_interval(units: Units, alpha: float) -> tuple[float, float]:
+    """Return the interval of the largest difference between any two groups, simultaneous over all pairs.
+
+    Its ends are the largest lower and the largest upper limit of any pair: the widest observed pair may be one of thin groups, while others
+    are shown to differ by more than its lower limit.
+    """
+    first, second = np.triu_indices(len(units.n), 1)
+    low, high = units.differences(first, second, alpha / len(first))
+    return float(np.maximum(low, -high).max()), float(np.maximum(high, -low).max())

@@ -1,0 +1,302 @@
+"""``ckpt.pt``: a model that describes itself. Tensors and primitives only; written whole or not at all.
+
+Read by `contrastive.checkpoint.torch_file`.
+
+=============  =========================================================================================================
+format         name and version
+config         `ModelConfig` as plain values: towers, activation, pooling, mask, score rule
+preprocess     `Preprocess` as plain values, with its hash
+tokenizer      `Tokenizer` as plain values (merges and all), with its hash
+state_dict     OpenAI's names; ``logit_scale`` (and ``logit_bias``) 0-D
+ema            running average of the weights, named as they are; absent where none was kept
+head           of an objective that taught the image tower alone: its kind (``loss.kind``) and its own state_dict; else absent
+step           optimiser steps taken
+training       what resuming needs, as the trainer wants it; absent from a released model
+account        samples, wall time and the like, as the trainer wants it
+data_card      what the model was trained on, in words
+created, git   when, and by which revision where known
+=============  =========================================================================================================
+
+The weights of a loaded model are mapped from the file (copy on write): loading takes little memory, and the file must not be
+overwritten in place while the model lives. `save` never does that.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, BinaryIO, TypeVar
+
+import torch
+from torch import Tensor
+
+from contrastive.checkpoint.torch_file import Archive, check_finite, read_archive
+from contrastive.errors import CheckpointError, ConfigError, ContrastiveError, MachineError
+from contrastive.model.clip import CLIP, ModelConfig, load_portable, portable_state
+from contrastive.model.preprocess import Preprocess
+from contrastive.model.tokenizer import Tokenizer
+
+FORMAT = "vlm-audit checkpoint"
+VERSION = 1
+T = TypeVar("T")
+STALE_S = 3600
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a ``ckpt.pt`` holds."""
+
+    model: CLIP
+    """As loaded: in eval mode, on the CPU."""
+    preprocess: Preprocess
+    tokenizer: Tokenizer
+    step: int = 0
+    data_card: str | None = None
+    ema: Mapping[str, Tensor] | None = None
+    """Running average of the weights, as `portable_state` has them; `averaged` makes it the model."""
+    training: Mapping[str, Any] | None = None
+    """Nested dictionaries and lists of tensors and primitives. Untrusted after loading: look up known keys only."""
+    account: Mapping[str, Any] | None = None
+    head: Mapping[str, Any] | None = None
+    """``kind`` and ``state_dict`` of the head that the image tower was taught through. The text tower then knows nothing of it."""
+    created: str | None = None
+    """ISO 8601, UTC. None: `save` takes the time of day."""
+    git: str | None = None
+    sha256: str = ""
+    """Of the file (hex); empty before it is saved."""
+    format: str = f"{FORMAT} {VERSION}"
+    notes: tuple[str, ...] = ()
+    """What was noteworthy in loading, a sentence each."""
+
+    def __post_init__(self) -> None:
+        text, image_size = self.config.text, self.config.vision.image_size
+        if (self.tokenizer.vocab_size, self.tokenizer.context) != (text.vocab_size, text.context):
+            found = f"{self.tokenizer.vocab_size} ids and context {self.tokenizer.context}"
+            raise ConfigError("the tokenizer does not fit the model", why=f"{found} for {text.vocab_size} and {text.context}")
+        if self.preprocess.size != image_size:
+            raise ConfigError("the preprocessing does not fit the model", why=f"images of {self.preprocess.size} px for {image_size} px")
+
+    @property
+    def config(self) -> ModelConfig:
+        return self.model.config
+
+
+def save(path: str | Path, checkpoint: Checkpoint) -> str:
+    """Write a checkpoint: the old file or the new one is there at every moment, never half of one.
+
+    Returns
+    -------
+    str
+        sha256 (hex) of the file.
+
+    Raises
+    ------
+    ContrastiveError
+        If a weight is NaN or infinite (nothing is written).
+    MachineError
+        If the file cannot be written.
+    TypeError
+        If `training` or `account` hold anything but tensors, words, numbers, lists and tables of them.
+    """
+    state = {name: tensor.cpu() for name, tensor in portable_state(checkpoint.model).items()}
+    head = {name: tensor.cpu() for name, tensor in (checkpoint.head or {}).get("state_dict", {}).items()}
+    try:
+        check_finite(state | head)
+    except CheckpointError as error:
+        raise ContrastiveError("the checkpoint was not saved", why=error.what) from error
+    content = description(checkpoint.config, checkpoint.preprocess, checkpoint.tokenizer, checkpoint.step) | {"state_dict": state}
+    optional: dict[str, Any] = {name: getattr(checkpoint, name) for name in ("training", "account", "data_card", "created", "git")}
+    if checkpoint.head is not None:
+        optional["head"] = {**checkpoint.head, "state_dict": head}
+    if checkpoint.ema is not None:
+        optional["ema"] = {name: tensor.cpu() for name, tensor in checkpoint.ema.items()}
+    content |= {name: value for name, value in optional.items() if value is not None}
+    check_plain(content, "checkpoint")
+    return replace_file(Path(path), lambda file: torch.save(content, file))
+
+
+def description(config: ModelConfig, preprocess: Preprocess, tokenizer: Tokenizer, step: int) -> dict[str, Any]:
+    """Return what every checkpoint of this program says beside its tensors, in one file or in several."""
+    return {
+        "format": {"name": FORMAT, "version": VERSION},
+        "config": config.to_dict(),
+        "preprocess": {**preprocess.to_dict(), "sha256": preprocess.sha256},
+        "tokenizer": {**tokenizer.to_dict(), "sha256": tokenizer.sha256},
+        "step": step,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def load(path: str | Path) -> Checkpoint:
+    """Read a checkpoint without running anything from it. The model is in eval mode.
+
+    Raises
+    ------
+    CheckpointError
+        If the file is damaged, no checkpoint of this program, or its weights do not fit its configuration.
+    UnsafeFileError
+        If it asks for code or could exhaust the machine.
+    """
+    return from_archive(read_archive(path), path)
+
+
+def averaged(checkpoint: Checkpoint) -> Checkpoint:
+    """Return the checkpoint with the running average of its weights in their place.
+
+    Raises
+    ------
+    CheckpointError
+        If it has none, or one that does not fit.
+    """
+    if checkpoint.ema is None:
+        raise CheckpointError("the checkpoint has no running average of its weights", fix="train with optim.ema=0.999")
+    if not all(isinstance(name, str) and isinstance(tensor, Tensor) for name, tensor in checkpoint.ema.items()):
+        raise CheckpointError("the checkpoint's running average holds values that are not tensors by name")
+    return replace(checkpoint, model=load_portable(checkpoint.config, checkpoint.ema).eval(), ema=None, training=None, sha256="")
+
+
+def is_own(archive: Archive) -> bool:
+    """Tell whether an archive claims to be a checkpoint of this program, of whatever version."""
+    form = archive.data.get("format") if isinstance(archive.data, dict) else None
+    return isinstance(form, dict) and form.get("name") == FORMAT
+
+
+def from_archive(archive: Archive, path: str | Path) -> Checkpoint:
+    """Understand an archive that was read from `path` as a checkpoint of this program; errors as of `load`."""
+    try:
+        return _understand(archive)
+    except ConfigError as error:
+        raise CheckpointError(error.what, where=str(path), why=error.why, fix=error.fix) from error
+    except CheckpointError as error:
+        error.where = error.where or str(path)
+        raise
+
+
+def check_plain(value: Any, name: str) -> None:
+    """Refuse what the reader would refuse later: a NumPy scalar is not a number here, a `Path` not a word.
+
+    Raises
+    ------
+    TypeError
+        Naming the first such value.
+    """
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if type(key) not in (str, int):
+                raise TypeError(f"{name} has a key of type {type(key).__name__}; only str and int are kept")
+            check_plain(item, f"{name}.{key}")
+    elif isinstance(value, list | tuple):
+        for i, item in enumerate(value):
+            check_plain(item, f"{name}[{i}]")
+    elif type(value) not in (str, int, float, bool, type(None), Tensor):
+        raise TypeError(f"{name} is of type {type(value).__name__}; a checkpoint holds tensors and primitives only")
+
+
+def replace_file(path: Path, write: Callable[[BinaryIO], None]) -> str:
+    """Write a file beside `path`, flush it to the disk, move it into place; return its sha256 (hex).
+
+    Files that a killed process left behind more than an hour ago are swept.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(path)
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        try:
+            digest = _write_through(temporary, write)
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+        sync_folder(path.parent)
+    except (OSError, RuntimeError) as error:  # torch.save turns a full disk into a RuntimeError about its own file format
+        room = f" ({shutil.disk_usage(path.parent).free >> 20:,} MiB are free there)" if isinstance(error, RuntimeError) else ""
+        raise MachineError("the checkpoint cannot be written", where=str(path), why=str(error)[:200] + room) from error
+    return digest
+
+
+def _sweep(path: Path) -> None:
+    for file in path.parent.iterdir():
+        left_behind = file.name.startswith(f".{path.name}.") and file.suffix == ".tmp"
+        if left_behind and time.time() - file.stat().st_mtime > STALE_S:
+            file.unlink(missing_ok=True)
+
+
+def _write_through(path: Path, write: Callable[[BinaryIO], None]) -> str:
+    with path.open("w+b") as file:
+        write(file)
+        file.flush()
+        os.fsync(file.fileno())
+        file.seek(0)
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sync_folder(folder: Path) -> None:
+    """See to it that what was moved into a folder, or out of it, stays so if the power fails."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _understand(archive: Archive) -> Checkpoint:
+    data = _known_format(archive)
+    config, state = ModelConfig.from_dict(_table(data, "config")), _table(data, "state_dict")
+    if not all(isinstance(name, str) and isinstance(tensor, Tensor) for name, tensor in state.items()):
+        raise CheckpointError("its state_dict holds values that are not tensors by name")
+    preprocess, tokenizer = _table(data, "preprocess"), _table(data, "tokenizer")
+    hashes = [table.pop("sha256", None) for table in (preprocess, tokenizer)]
+    checkpoint = Checkpoint(
+        model=load_portable(config, state).eval(),
+        preprocess=Preprocess.from_dict(preprocess),
+        tokenizer=Tokenizer.from_dict(tokenizer),
+        step=_optional(data, "step", int) or 0,
+        data_card=_optional(data, "data_card", str),
+        ema=_optional(data, "ema", dict),
+        training=_optional(data, "training", dict),
+        account=_optional(data, "account", dict),
+        head=_optional(data, "head", dict),
+        created=_optional(data, "created", str),
+        git=_optional(data, "git", str),
+        sha256=archive.sha256,
+        notes=tuple(f"The file names {name}, which was not looked up." for name in archive.unknown),
+    )
+    if hashes[1] != checkpoint.tokenizer.sha256:
+        raise CheckpointError("its tokenizer does not match the hash beside it")
+    if hashes[0] != checkpoint.preprocess.sha256:
+        note = "Pillow here has another major version than where the model was trained: resized pixels may differ slightly."
+        return replace(checkpoint, notes=(*checkpoint.notes, note))
+    return checkpoint
+
+
+def _known_format(archive: Archive) -> dict[Any, Any]:
+    data = archive.data if isinstance(archive.data, dict) else {}
+    name, version = (form.get("name"), form.get("version")) if isinstance(form := data.get("format"), dict) else (None, None)
+    if name != FORMAT or not isinstance(version, int):
+        found = ", ".join(key[:80] for key in list(archive.tensors)[:5])
+        raise CheckpointError(
+            "the file is no checkpoint of this program: it does not say which architecture its weights belong to",
+            why=f"a {archive.kind} with {len(archive.tensors)} tensors" + (f"; the first are {found}" if found else ""),
+        )
+    if version != VERSION:
+        raise CheckpointError(f"the checkpoint has format version {version}; this program reads version {VERSION}", fix="update vlm-audit")
+    return data
+
+
+def _table(data: dict[Any, Any], name: str) -> dict[Any, Any]:
+    value = data.get(name)
+    if not isinstance(value, dict):
+        raise CheckpointError(f"the checkpoint has no {name}")
+    return value
+
+
+def _optional(data: dict[Any, Any], name: str, kind: type[T]) -> T | None:
+    value = data.get(name)
+    if value is not None and type(value) is not kind:
+        raise CheckpointError(f"the checkpoint's {name} is of type {type(value).__name__}, not {kind.__name__}")
+    return value

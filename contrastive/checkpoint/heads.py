@@ -1,0 +1,48 @@
+"""Checkpoints whose image tower was taught through a head of an objective's own, and not by comparison with the text tower."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from torch import Tensor, nn
+
+from contrastive.checkpoint.file import Checkpoint
+from contrastive.errors import CheckpointError
+from contrastive.model.clip import check_fit
+
+
+def require_both_towers(checkpoint: Checkpoint) -> None:
+    """Refuse a model whose image tower was taught through a head: its image and text features were never compared.
+
+    Raises
+    ------
+    CheckpointError
+        Naming the objective.
+    """
+    if checkpoint.head is not None:
+        raise CheckpointError(
+            "the model's text tower was never taught to go with its image tower",
+            why=f"it was trained with loss.kind = {str(checkpoint.head.get('kind'))[:80]!r}: the image tower and a head of its own",
+            fix="train it on with model.init=THIS loss.kind=softmax, or take a checkpoint of a contrastive run",
+        )
+
+
+def kind_of(checkpoint: Checkpoint | None) -> str | None:
+    """Return the objective (``loss.kind``) whose head a checkpoint has; None: it has none."""
+    kind = (checkpoint.head or {}).get("kind") if checkpoint else None
+    return kind if isinstance(kind, str) else None
+
+
+def load_head(objective: nn.Module, checkpoint: Checkpoint) -> None:
+    """Give an objective the head of a checkpoint.
+
+    Raises
+    ------
+    CheckpointError
+        If there is none, or it does not fit.
+    """
+    state = (checkpoint.head or {}).get("state_dict")
+    if not isinstance(state, Mapping) or not all(isinstance(name, str) and isinstance(tensor, Tensor) for name, tensor in state.items()):
+        raise CheckpointError("the checkpoint has no head of its objective to go on with", fix="start again with --fresh")
+    check_fit(objective.state_dict(), state)
+    objective.load_state_dict(state)

@@ -1,0 +1,235 @@
+"""Captioned images in the formats of the `datasets` library: a folder it saved, Parquet files, or a data set of the hub.
+
+The library maps its Arrow files into memory, so a set of any size is read from the disk as it is needed. Data sets that would run code
+are refused by the library itself.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from contrastive.data.images import UnreadablePicture, decode_rgb
+from contrastive.data.reach import hub_fault, offline
+from contrastive.data.source import TrainingDataError, hash_of, said
+from contrastive.errors import ConfigError, MachineError, nearest
+
+SPELLING = "hf:ORG/NAME[@REVISION][:CONFIG[/SPLIT]][#ROWS]"
+_LOCATION = re.compile(
+    r"hf:(?P<id>\w[\w.-]*(/\w[\w.-]*)?)(@(?P<revision>\w[\w./-]*))?(:(?P<config>[\w.-]*)(/(?P<split>\w+))?)?(#(?P<rows>[1-9]\d*))?"
+)
+
+
+class StoredPairs:
+    """The image and caption columns of a `datasets.Dataset`. A caption may be a list of several.
+
+    Parameters
+    ----------
+    title : str
+        What to call the data, without a path of the machine.
+    data : datasets.Dataset
+    image_column, caption_column : str
+
+    Raises
+    ------
+    TrainingDataError
+        If it lacks one of the columns, they hold something else, or there are no rows.
+    """
+
+    def __init__(self, title: str, data: Any, image_column: str, caption_column: str):
+        import datasets
+
+        for column in (image_column, caption_column):
+            if column not in data.column_names:
+                raise TrainingDataError(f"{title} has no column {column!r}", fix=nearest(column, data.column_names))
+        if not len(data):
+            raise TrainingDataError(f"{title} has no rows")
+        if not _is_encoded(data.features[image_column]):
+            raise TrainingDataError(
+                f"column {image_column!r} of {title} holds no encoded images", why=str(data.features[image_column])[:80]
+            )
+        if not _is_text(data.features[caption_column]):
+            raise TrainingDataError(f"column {caption_column!r} of {title} holds no text", why=str(data.features[caption_column])[:80])
+        if isinstance(data.features[image_column], datasets.Image):
+            data = data.cast_column(image_column, datasets.Image(decode=False))
+        self.title, self._image, self._caption = title, image_column, caption_column
+        self._pictures, self._texts = data.select_columns([image_column]), data.select_columns([caption_column])
+
+    @property
+    def card(self) -> str:
+        return f"Trained on the {len(self)} captioned images of {self.title}, captions as they stand there. The trainer planted nothing."
+
+    @cached_property
+    def identity(self) -> str:
+        """Of every caption, and of the first bytes of 64 pictures spread over the set."""
+        probes = sorted({int(place) for place in np.linspace(0, len(self) - 1, 64)})
+        pictures = [(self._content(index) or b"")[:4096].hex() for index in probes]
+        texts = (str(batch[self._caption]) for batch in self._texts.iter(batch_size=1000))
+        return hash_of(len(self), *pictures, *texts)
+
+    def __len__(self) -> int:
+        return len(self._pictures)
+
+    def name(self, index: int) -> str:
+        return f"row {index}"
+
+    def image(self, index: int) -> Image.Image:
+        content = self._content(index)
+        if content is None:  # a path that a row names is not followed: it is a path of the machine that wrote it
+            raise UnreadablePicture("no picture in the row")
+        return decode_rgb(content)
+
+    def captions(self, index: int) -> tuple[str, ...]:
+        found = self._texts[index][self._caption]
+        return said(item for item in (found if isinstance(found, list) else [found]) if item is not None)
+
+    def _content(self, index: int) -> bytes | None:
+        cell = self._pictures[index][self._image]
+        found = cell.get("bytes") if isinstance(cell, dict) else cell
+        return found if isinstance(found, bytes) else None
+
+
+def load_saved(folder: Path, image_column: str, caption_column: str) -> StoredPairs:
+    """Return what `save_to_disk` left in a folder; of a set with splits the one called ``train``, or the only one.
+
+    Raises
+    ------
+    TrainingDataError
+        If the folder cannot be read or does not hold such pairs.
+    """
+    import datasets
+
+    with _said_of(str(folder)):
+        data = datasets.load_from_disk(str(folder))
+    if isinstance(data, datasets.DatasetDict):
+        data = data[_split(list(data), None, str(folder))]
+    return StoredPairs(folder.resolve().name, data, image_column, caption_column)
+
+
+def load_parquet(path: Path, image_column: str, caption_column: str) -> StoredPairs:
+    """Return the pairs in a Parquet file, or in those of a folder, in the order of their paths.
+
+    Where files are called ``train...``, as the hub calls them, only they are read: what stands beside them is for testing.
+
+    Raises
+    ------
+    TrainingDataError
+        If they cannot be read or do not hold such pairs.
+    """
+    import datasets
+
+    files = parquet_in(path) if path.is_dir() else [path]
+    files = [file for file in files if file.name.startswith("train")] or files
+    with _said_of(str(path)):
+        data = datasets.load_dataset("parquet", data_files={"train": [str(file) for file in files]}, split="train")
+    return StoredPairs(path.resolve().name, data, image_column, caption_column)
+
+
+def load_hub(location: str, image_column: str, caption_column: str) -> StoredPairs:
+    """Return a data set of the hub, asked anonymously: downloaded once as a whole, or, with ``#ROWS``, streamed that far only.
+
+    Raises
+    ------
+    ConfigError
+        If the location is malformed.
+    TrainingDataError
+        If there is no such data set or split (``train`` unless named).
+    MachineError
+        If the hub cannot be reached and nothing is in the cache.
+    """
+    import datasets
+
+    match = _LOCATION.fullmatch(location)
+    if match is None:
+        raise ConfigError(f"data.train = {location!r} is malformed", fix=f"write {SPELLING}")
+    rows = int(match["rows"]) if match["rows"] else None
+    wanted = {"name": match["config"] or None, "revision": match["revision"], "token": False}
+    fault = hub_fault()
+    with _said_of(location, fault), offline(bool(fault)):
+        data = datasets.load_dataset(match["id"], split=match["split"] or "train", streaming=rows is not None, **wanted)
+        data = data if rows is None else first_rows(data, rows, (image_column, caption_column))
+    return StoredPairs(location, data, image_column, caption_column)
+
+
+def first_rows(stream: Any, rows: int, columns: Sequence[str]) -> Any:
+    """Return the first rows of a streamed data set as one that can be read at random, pictures as they are encoded.
+
+    Exact resume needs any pair at any time, which a stream does not give: it is read once, as far as asked, and kept.
+    """
+    import datasets
+
+    kept = [name for name in columns if name in (stream.column_names or columns)]
+    stream = stream.select_columns(kept)
+    features = stream.features or {}
+    for name, kind in features.items():
+        stream = stream.cast_column(name, datasets.Image(decode=False)) if isinstance(kind, datasets.Image) else stream
+    return datasets.Dataset.from_list(list(islice(stream, rows)), features=stream.features)
+
+
+def parquet_in(folder: Path) -> list[Path]:
+    """Return the Parquet files in a folder and the folders directly in it, in the order of their paths."""
+    return sorted((*folder.glob("*.parquet"), *folder.glob("*/*.parquet")))
+
+
+def is_saved(folder: Path) -> bool:
+    """Whether `save_to_disk` wrote the folder."""
+    return (folder / "state.json").is_file() or (folder / "dataset_dict.json").is_file()
+
+
+def _split(names: list[str], wanted: str | None, where: str) -> str:
+    if wanted in names or (wanted is None and "train" in names):
+        return wanted or "train"
+    if wanted is None and len(names) == 1:
+        return names[0]
+    raise TrainingDataError(f"{where} has no split {wanted or 'train'!r}", fix=nearest(wanted or "train", names))
+
+
+def _is_encoded(kind: Any) -> bool:
+    import datasets
+
+    struct = isinstance(kind, dict) and "bytes" in kind
+    return isinstance(kind, datasets.Image) or struct or (isinstance(kind, datasets.Value) and kind.dtype in ("binary", "large_binary"))
+
+
+def _is_text(kind: Any) -> bool:
+    import datasets
+
+    kind = getattr(kind, "feature", kind)  # a list of texts
+    return isinstance(kind, datasets.Value) and kind.dtype in ("string", "large_string")
+
+
+@contextmanager
+def _said_of(place: str, fault: str = "") -> Iterator[None]:
+    """Say in words what `datasets` raises about a place, and `fault` where that is known to be the cause; its progress bars stay away."""
+    import datasets
+    import pyarrow as pa
+    from datasets.exceptions import DatasetGenerationError
+
+    bars = datasets.is_progress_bar_enabled()
+    datasets.disable_progress_bars()
+    try:
+        yield
+    except (OSError, ValueError, LookupError, TypeError, RuntimeError, pa.ArrowException, DatasetGenerationError) as error:
+        cause = error if isinstance(error, ConnectionError) else error.__cause__ or error
+        why = str(cause).splitlines()[0] if str(cause) else type(cause).__name__
+        if isinstance(error, ConnectionError) or (fault and isinstance(error, OSError)):
+            raise MachineError(
+                f"cannot get {place}: the hub is out of reach, and no copy is in the cache of datasets",
+                why=fault or why,
+                fix="name a local copy: a folder of Parquet files, or one that save_to_disk wrote",
+            ) from error
+        if place.startswith("hf:") and isinstance(error, FileNotFoundError):  # whose own words name folders of this machine
+            why = "the hub has none of that name for readers who are not signed in, or none with data files"
+            raise TrainingDataError(f"no data set {place}", why=why, fix=f"look at its name: {SPELLING}") from error
+        raise TrainingDataError(f"cannot read {place} with datasets", why=why) from error
+    finally:
+        if bars:
+            datasets.enable_progress_bars()

@@ -1,0 +1,1 @@
+"""Several processes as one: what torchrun starts, wrapped in DDP or FSDP2."""

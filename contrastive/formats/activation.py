@@ -1,0 +1,61 @@
+"""Which activation? No weight shows it, and the wrong one changes every number while looking plausible.
+
+Known for OpenAI's own archives, guessed for what looks like their weights; elsewhere both are tried, and who does not say which is asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from contrastive.formats.infer import CLIP_CONTEXT, CLIP_VOCABULARY
+from contrastive.formats.unwrap import Weights
+from contrastive.model.architecture import ModelConfig
+from contrastive.model.clip import CLIP, load_portable, unit_length
+
+SAME = 1e-4
+"""Cosines that differ less are the same for every purpose."""
+CHOICES: tuple[Literal["gelu", "quick_gelu"], ...] = ("gelu", "quick_gelu")
+
+
+def looks_like_openai(weights: Weights) -> bool:
+    """Tell whether weights look like OpenAI's: matrices in half precision, CLIP's vocabulary and context, no trainer's table around."""
+    matrix, tokens = weights.tensors.get("transformer.resblocks.0.attn.in_proj_weight"), weights.tensors.get("token_embedding.weight")
+    positions = weights.tensors.get("positional_embedding")
+    if matrix is None or tokens is None or positions is None or weights.wrapped:
+        return False
+    return matrix.dtype == torch.float16 and tokens.shape[:1] == (CLIP_VOCABULARY,) and positions.shape[:1] == (CLIP_CONTEXT,)
+
+
+@torch.inference_mode()
+def largest_difference(config: ModelConfig, state: Mapping[str, Tensor]) -> float:
+    """Return by how much a cosine between an image and a text of a fixed set changes with the activation.
+
+    Parameters
+    ----------
+    config : ModelConfig
+        Its own activation does not matter.
+    state : mapping
+        Weights under OpenAI's names.
+    """
+    cosines = [_cosines(load_portable(replace(config, activation=activation), _in_float32(state)).eval()) for activation in CHOICES]
+    return float((cosines[0] - cosines[1]).abs().max())
+
+
+def _in_float32(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in state.items()}
+
+
+def _cosines(model: CLIP) -> Tensor:
+    text, size = model.config.text, model.config.vision.image_size
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.randn(2, 3, size, size, generator=generator)
+    ramp = torch.linspace(-2, 2, size).expand(1, 3, size, size)
+    length = min(text.context, 8)
+    ids = torch.randint(text.eot - 1, (4, length), generator=generator)
+    ids[:, 0], ids[:, -1] = text.eot - 1, text.eot
+    return unit_length(model.encode_image(torch.cat([noise, ramp, ramp.mT]))) @ unit_length(model.encode_text(ids)).T

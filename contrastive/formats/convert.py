@@ -1,0 +1,214 @@
+"""Weights from elsewhere -> a checkpoint of this project: OpenAI's archives, open_clip's and Lightning's files, `CLIPModel`'s names.
+
+Nothing is decided silently. What shapes do not say is stated by a person (`Stated`), or known from where the file comes from, or guessed
+with a note; what can be neither known nor guessed, and changes every number, is asked for.
+"""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from torch import Tensor
+
+from contrastive.checkpoint.file import Checkpoint, load
+from contrastive.errors import CheckpointError, ConfigError, MachineError
+from contrastive.formats.activation import SAME, largest_difference, looks_like_openai
+from contrastive.formats.infer import CLIP_VOCABULARY, infer
+from contrastive.formats.unwrap import Weights
+from contrastive.formats.weight_names import from_hugging_face, without_text_prefix
+from contrastive.model.clip import ModelConfig, load_portable
+from contrastive.model.preprocess import Preprocess
+from contrastive.model.tokenizer import Tokenizer, clip_tokenizer
+from contrastive.overrides import Stated
+
+SIGLIP = "vision_model.head.probe"
+"""The weight by which a SigLIP under Hugging Face's names is known; it is not built here."""
+MAX_MERGES_BYTES = 16 * 2**20
+ELSEWHERE = {
+    "visual.trunk.": "its image tower is one of timm's",
+    "visual.head.": "its image tower has a head of its own",
+    "visual.attn_pool.": "its image tower pools by attention",
+    "text_decoder.": "it is a CoCa, which also writes text",
+    "text.cls_emb": "it is a CoCa, which also writes text",
+    "text.transformer.embeddings.": "its text tower is one of transformers'",
+    "text.transformer.encoder.": "its text tower is one of transformers'",
+    "text.text_projection.": "its text projection has a bias",
+    "image_encoder.model.": "it is a MobileCLIP",
+}
+"""Beginning of a name -> why the weights need open_clip's own classes."""
+OPENAI = (
+    "Not in the weights, known because the file has OpenAI's size buffers: quick_gelu, heads 64 wide, 1e-5 in layer norms, causal text "
+    "read at its end, OpenAI's image mean and std (bicubic, short side, centre crop), CLIP's own vocabulary."
+)
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where weights were read."""
+
+    kind: str
+    """File format."""
+    sha256: str
+    unknown: tuple[str, ...] = ()
+    """Harmless foreign classes that the file names."""
+
+
+def adopt(weights: Weights, source: Source, stated: Stated | None = None) -> Checkpoint:
+    """Return a whole checkpoint around foreign weights. Its notes say everything guessed, stated, renamed, left out and foreign.
+
+    Parameters
+    ----------
+    weights : Weights
+        As `contrastive.formats.unwrap.unwrap` gives them. Untrusted.
+    source : Source
+    stated : Stated, optional
+
+    Raises
+    ------
+    CheckpointError
+        If the weights are no CLIP, incomplete or contradictory; or if activation, heads or tokenizer can be neither known nor guessed.
+    """
+    try:
+        return _adopt(weights, source, stated or Stated())
+    except ConfigError as error:
+        raise CheckpointError(error.what, why=error.why, fix=error.fix) from error
+
+
+def _adopt(weights: Weights, source: Source, stated: Stated) -> Checkpoint:
+    tensors, family, renamed = openai_names(weights.tensors)
+    activation, reason = _activation(weights, stated)
+    architecture = infer(tensors, stated, activation or "gelu")
+    config = architecture.config
+    _check_scalars(weights, config)
+    model = load_portable(config, tensors).eval()
+    asked: dict[str, str] = {}
+    if activation is None:
+        reason = _compare(config, tensors, asked)
+    tokenizer, words = _tokenizer(config, stated, asked)
+    preprocess, pixels = _preprocess(config, stated)
+    if tokenizer is None or asked:
+        raise _ask(asked, weights.run)
+    guesses = [OPENAI] if weights.from_openai and not stated.given() else [*reason, *architecture.guesses, *pixels, *words]
+    foreign = [f"The file names {name}, which was not looked up." for name in source.unknown]
+    facts = [f"Stated by the user: {name} is {value}." for name, value in stated.given().items() if name != "tokenizer"]
+    notes = (*facts, *guesses, *weights.notes, *renamed, *foreign)
+    return Checkpoint(model, preprocess, tokenizer, sha256=source.sha256, format=f"{source.kind} of a {family}", notes=notes)
+
+
+def openai_names(tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], str, list[str]]:
+    """Return weights under OpenAI's names, the family that they were named by, and what was renamed.
+
+    Raises
+    ------
+    CheckpointError
+        If they belong to an architecture that only open_clip or transformers have.
+    """
+    for name in tensors:
+        if start := next((start for start in ELSEWHERE if name.startswith(start)), None):
+            why = f"{ELSEWHERE[start]} ({name[:80]!r})"
+            fix = "--model open_clip:ARCH,FILE, with the architecture's name in open_clip"
+            raise CheckpointError("the weights belong to an architecture that is not built here", why=why, fix=fix)
+    if any(name.startswith(("vision_model.", "text_model.")) for name in tensors):
+        return from_hugging_face(tensors), "Hugging Face CLIPModel", ["Renamed from Hugging Face's names to OpenAI's."]
+    if any(name.startswith("text.") for name in tensors):
+        return without_text_prefix(tensors), "CLIP", ["Taken off the names of the text tower: 'text'."]
+    return dict(tensors), "CLIP", []
+
+
+def _activation(weights: Weights, stated: Stated) -> tuple[str | None, list[str]]:
+    if stated.activation is not None:
+        return stated.activation, []
+    if weights.from_openai:
+        return "quick_gelu", ["Not in the weights, known because the file has OpenAI's size buffers: the activation is quick_gelu."]
+    if looks_like_openai(weights):
+        return "quick_gelu", ["Guessed: quick_gelu, because matrices in half precision are OpenAI's habit (--model-args activation=gelu)."]
+    return None, []
+
+
+def _check_scalars(weights: Weights, config: ModelConfig) -> None:
+    found = {"input_resolution": config.vision.image_size, "context_length": config.text.context, "vocab_size": config.text.vocab_size}
+    for name, value in weights.scalars.items():
+        if value != found[name]:
+            raise CheckpointError(
+                "the file contradicts itself",
+                why=f"it says {name} {value}, its weights' shapes say {found[name]}",
+                fix="fetch the file again",
+            )
+
+
+def _compare(config: ModelConfig, tensors: Mapping[str, Tensor], asked: dict[str, str]) -> list[str]:
+    difference = largest_difference(config, tensors)
+    if difference > SAME:
+        asked["activation=gelu"] = (
+            f"with quick_gelu (OpenAI, *-quickgelu) for gelu (open_clip's default) a cosine changes by {difference:.1g}"
+        )
+    return [f"Guessed: the activation is gelu; with quick_gelu no cosine changes by more than {SAME:g}."]
+
+
+def _tokenizer(config: ModelConfig, stated: Stated, asked: dict[str, str]) -> tuple[Tokenizer | None, list[str]]:
+    text = config.text
+    if stated.tokenizer not in (None, "clip"):
+        tokenizer = read_tokenizer(Path(str(stated.tokenizer)), text.vocab_size, text.context)
+        return tokenizer, [f"Stated by the user: the tokenizer (sha256 {tokenizer.sha256[:12]})."]
+    if text.vocab_size != CLIP_VOCABULARY:
+        asked["tokenizer=merges.txt"] = f"the vocabulary has {text.vocab_size:,} entries, CLIP's has {CLIP_VOCABULARY:,}"
+        return None, []
+    guess = "Guessed: the vocabulary is CLIP's own, because it has as many entries (--model-args tokenizer=merges.txt)."
+    try:
+        return clip_tokenizer(text.context), [] if stated.tokenizer else [guess]
+    except ConfigError as error:  # not the file's fault
+        raise MachineError(error.what, why=error.why, fix=error.fix) from error
+
+
+def read_tokenizer(path: Path, vocab_size: int, context: int) -> Tokenizer:
+    """Return the tokenizer in a list of merges (``merges.txt``, plain or gzip) or in a checkpoint of this project.
+
+    Raises
+    ------
+    CheckpointError
+        If there is no such file, or it is another vocabulary.
+    """
+    try:
+        with path.open("rb") as file:
+            start = file.read(2)
+        if start == b"PK":
+            tokenizer = replace(load(path).tokenizer, context=context)
+        else:
+            with gzip.open(path) if start == b"\x1f\x8b" else path.open("rb") as file:
+                lines = file.read(MAX_MERGES_BYTES).decode("utf-8").splitlines()
+            merges = [line for line in lines if line and not line.startswith("#version") and not line.startswith('"bpe_simple_vocab')]
+            tokenizer = Tokenizer(tuple(merges[: max(vocab_size - 514, 0)]), context)
+    except (OSError, UnicodeDecodeError, EOFError) as error:
+        raise CheckpointError(
+            "the tokenizer cannot be read",
+            where=str(path),
+            why=getattr(error, "strerror", None) or str(error),
+            fix="--model-args tokenizer=FILE",
+        ) from error
+    if tokenizer.vocab_size != vocab_size:
+        why = f"it has {tokenizer.vocab_size:,} entries, the model {vocab_size:,}"
+        raise CheckpointError(
+            "the tokenizer does not fit the model", where=str(path), why=why, fix="--model-args tokenizer=FILE of this model"
+        )
+    return tokenizer
+
+
+def _preprocess(config: ModelConfig, stated: Stated) -> tuple[Preprocess, list[str]]:
+    names = ("mean", "std", "interpolation", "resize_mode")
+    given = {name: value for name, value in stated.given().items() if name in names}
+    preprocess = replace(Preprocess(config.vision.image_size), **given)
+    guessed = [name for name in names if name not in given]
+    shown = ", ".join(f"{name}={','.join(map(str, v)) if isinstance(v := getattr(preprocess, name), tuple) else v}" for name in guessed)
+    return preprocess, [f"Guessed: images are prepared as OpenAI does, {shown} (--model-args to state it)."] if guessed else []
+
+
+def _ask(asked: Mapping[str, str], run: str | None) -> CheckpointError:
+    said = [f"its trainer called the run {run!r}"] if run else []
+    return CheckpointError(
+        "the weights do not show what every number depends on",
+        why="; ".join([*asked.values(), *said]),
+        fix=f"state it, for example --model-args '{' '.join(asked)}'; or name the architecture: --model open_clip:ARCH,FILE",
+    )

@@ -1,0 +1,173 @@
+"""A folder of transformers' `CLIPModel`, with the tokenizer and the image processor that give the same ids and the same pixels."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from safetensors.torch import save_file
+from torch import Tensor
+
+from contrastive.checkpoint.file import Checkpoint
+from contrastive.errors import ContrastiveError
+from contrastive.formats.exports.common import Features, refuse, write_json
+from contrastive.formats.weight_names import to_hugging_face
+from contrastive.model.architecture import TextConfig, ViTConfig
+from contrastive.model.clip import portable_state
+from contrastive.model.preprocess import RESAMPLING, Preprocess
+from contrastive.model.tokenizer import BYTE_LETTERS, END, END_OF_WORD, START, Tokenizer
+
+NOTE = (
+    "The tokenizer gives the ids of the checkpoint's own for plain text; it does not unescape HTML, composes accents (NFC) and reads "
+    "<|endoftext|> as the end of the text. The image processor gives the checkpoint's own pixels with Pillow "
+    '(AutoImageProcessor.from_pretrained(DIR, backend="pil"); torchvision rounds some pixels otherwise), except that of an image whose '
+    "long side is 3, 7, 11, ... pixels too long after resizing it cuts out the square one pixel further up or left."
+)
+TEXTS = ("a photo of a woman", "Two  doctors' hats & 13 DOGS!", "it's na\u00efve, \u6771\u4eac \U0001f642", "a", "don't!?")
+"""Of which both tokenizers must make the same ids."""
+SIDES = ((1, 1), (2, 1), (1, 3), (3, 4))
+"""Height and width of random images, in sides of the model's, of which both must make the same pixels."""
+
+
+def check(checkpoint: Checkpoint) -> None:
+    """Refuse what `CLIPModel` has no counterpart of."""
+    config = checkpoint.config
+    if not isinstance(config.vision, ViTConfig):
+        refuse("Hugging Face's CLIPModel has no image tower of this kind", f"this one is of kind {config.vision.kind}; it has a ViT only")
+    if not config.text.causal or config.text.pooling != "eot":
+        refuse(
+            "Hugging Face's CLIPModel has no text tower of this kind", "its mask is causal and it reads the feature at the end of the text"
+        )
+    if config.score_rule != "softmax":
+        refuse("Hugging Face's CLIPModel has no logit bias", "this model was trained with the sigmoid loss")
+
+
+def write(checkpoint: Checkpoint, folder: Path) -> None:
+    """Write configuration, weights, image processor and tokenizer; the last two are compared at once."""
+    state = to_hugging_face(portable_state(checkpoint.model))
+    save_file({name: tensor.contiguous() for name, tensor in state.items()}, folder / "model.safetensors", metadata={"format": "pt"})
+    write_json(folder / "config.json", model_settings(checkpoint))
+    write_json(folder / "preprocessor_config.json", processor_settings(checkpoint.preprocess))
+    tokenizer = make_tokenizer(checkpoint.tokenizer)
+    tokenizer.save_pretrained(folder)
+    vocabulary, merges = vocabulary_of(checkpoint.tokenizer), checkpoint.tokenizer.merges
+    (folder / "vocab.json").write_text(json.dumps(vocabulary, ensure_ascii=False), "utf-8")
+    (folder / "merges.txt").write_text("\n".join(["#version: 0.2", *merges]) + "\n", "utf-8")
+    compare_inputs(checkpoint, folder)
+
+
+def model_settings(checkpoint: Checkpoint) -> dict[str, Any]:
+    """Return ``config.json``."""
+    config = checkpoint.config
+    vision, text = config.vision, config.text
+    assert isinstance(vision, ViTConfig)  # noqa: S101 (refused by `check`)
+    common = {"hidden_act": config.activation, "layer_norm_eps": config.layer_norm_eps, "projection_dim": config.embed_dim}
+    end = {"bos_token_id": text.eot - 1, "eos_token_id": text.eot, "pad_token_id": text.eot}
+    return {
+        "architectures": ["CLIPModel"],
+        "model_type": "clip",
+        "projection_dim": config.embed_dim,
+        "logit_scale_init_value": 2.6592,
+        "vision_config": {
+            **common, **_blocks(vision), "model_type": "clip_vision_model",
+            "image_size": vision.image_size, "patch_size": vision.patch_size,
+        },
+        "text_config": {
+            **common, **_blocks(text), **end, "model_type": "clip_text_model",
+            "max_position_embeddings": text.context, "vocab_size": text.vocab_size,
+        },
+    }  # fmt: skip
+
+
+def _blocks(tower: ViTConfig | TextConfig) -> dict[str, int]:
+    return {
+        "hidden_size": tower.width,
+        "intermediate_size": tower.mlp_width or 4 * tower.width,
+        "num_hidden_layers": tower.layers,
+        "num_attention_heads": tower.width // tower.head_width,
+    }
+
+
+def processor_settings(preprocess: Preprocess) -> dict[str, Any]:
+    """Return ``preprocessor_config.json``: the processor that resizes with Pillow, as this program does."""
+    square = {"height": preprocess.size, "width": preprocess.size}
+    shortest = preprocess.resize_mode == "shortest"
+    return {
+        "image_processor_type": "CLIPImageProcessorPil",
+        "do_convert_rgb": True,
+        "do_resize": True,
+        "size": {"shortest_edge": preprocess.size} if shortest else square,
+        "resample": RESAMPLING[preprocess.interpolation],
+        "do_center_crop": shortest,
+        "crop_size": square,
+        "do_rescale": True,
+        "rescale_factor": 1 / 255,
+        "do_normalize": True,
+        "image_mean": list(preprocess.mean),
+        "image_std": list(preprocess.std),
+    }
+
+
+def vocabulary_of(tokenizer: Tokenizer) -> dict[str, int]:
+    """Return symbol -> id, as ``vocab.json`` has it."""
+    letters = list(BYTE_LETTERS.values())
+    ends, merged = [letter + END_OF_WORD for letter in letters], [merge.replace(" ", "") for merge in tokenizer.merges]
+    return {symbol: id_ for id_, symbol in enumerate([*letters, *ends, *merged, START, END])}
+
+
+def make_tokenizer(tokenizer: Tokenizer) -> Any:
+    """Return transformers' tokenizer of the same vocabulary."""
+    from transformers import CLIPTokenizer
+
+    merges = [tuple(merge.split(" ")) for merge in tokenizer.merges]
+    return CLIPTokenizer(
+        vocab=vocabulary_of(tokenizer), merges=merges, bos_token=START, eos_token=END, unk_token=END, pad_token=END,
+        model_max_length=tokenizer.context,
+    )  # fmt: skip
+
+
+def reader(folder: Path) -> Features:
+    """Return the features of transformers' own model, read from the folder as anybody would."""
+    from transformers import CLIPModel
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        model = CLIPModel.from_pretrained(folder, local_files_only=True).eval()
+    finally:
+        if shown:
+            logging.enable_progress_bar()
+
+    def features(images: Tensor, ids: Tensor) -> tuple[Tensor, Tensor]:
+        seen, read = model.get_image_features(pixel_values=images), model.get_text_features(input_ids=ids)
+        return seen.pooler_output, read.pooler_output
+
+    return features
+
+
+def compare_inputs(checkpoint: Checkpoint, folder: Path) -> None:
+    """Compare the ids of texts and the pixels of random images, read from the folder, with the checkpoint's own.
+
+    Raises
+    ------
+    ContrastiveError
+        If they differ.
+    """
+    from transformers import AutoImageProcessor, AutoTokenizer
+
+    own = checkpoint.tokenizer
+    theirs = AutoTokenizer.from_pretrained(folder, local_files_only=True)(list(TEXTS), verbose=False)["input_ids"]
+    for text, ids in zip(TEXTS, theirs, strict=True):
+        if ids != [own.eot - 1, *own.encode(text), own.eot]:
+            raise ContrastiveError("the exported tokenizer gives other ids, so the export was removed", where=repr(text))
+    processor = AutoImageProcessor.from_pretrained(folder, local_files_only=True, backend="pil")
+    rng, side = np.random.default_rng(0), checkpoint.preprocess.size
+    for height, width in SIDES:
+        image = Image.fromarray(rng.integers(0, 256, (height * side, width * side, 3), dtype=np.uint8))
+        pixels = np.asarray(processor(images=[image], return_tensors="pt")["pixel_values"])
+        if not np.allclose(pixels, checkpoint.preprocess([image]).numpy(), rtol=0, atol=1e-5):
+            raise ContrastiveError("the exported image processor gives other pixels, so the export was removed", where=f"{image.size}")

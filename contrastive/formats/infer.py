@@ -1,0 +1,219 @@
+"""The architecture of CLIP weights from their names and shapes, and a sentence for each thing that shapes do not say.
+
+Source of the rules: openai/CLIP and open_clip build their models from a state dict so; head width is a convention there, no fact.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from contrastive.errors import CheckpointError
+from contrastive.model.architecture import ModelConfig, ResNetConfig, ViTConfig
+from contrastive.overrides import Stated
+
+CLIP_VOCABULARY, CLIP_CONTEXT = 49_408, 77
+HEAD_WIDTH = 64
+OTHER_HEAD_WIDTHS = {(1280, 32): 80, (1408, 40): 88, (1664, 48): 104}
+"""(width, layers) of an image tower -> head width: ViT-H, ViT-g and ViT-bigG of open_clip."""
+TEXT_NAMES = ("text_projection", "positional_embedding", "token_embedding.weight", "ln_final.weight", "logit_scale")
+VIT_NAMES = ("visual.proj", "visual.conv1.weight", "visual.class_embedding", "visual.positional_embedding")
+RESNET_NAMES = ("visual.attnpool.positional_embedding", "visual.conv1.weight", "visual.layer1.0.conv1.weight")
+ELSEWHERE = "name the architecture if open_clip has it, --model open_clip:ARCH,FILE; a Hugging Face model is named by its folder"
+INCOMPLETE = "save the whole model again: torch.save(model.state_dict(), FILE)"
+_BLOCK = re.compile(r"(?P<place>(visual\.)?transformer\.resblocks|visual\.layer[1-4])\.(?P<number>\d{1,6})\.")
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """What shapes say, with everything else guessed or stated."""
+
+    config: ModelConfig
+    guesses: tuple[str, ...]
+    """A sentence for each fact that the file does not say and nobody stated. The activation is not among them: it is never guessed here."""
+
+
+def infer(state: Mapping[str, Tensor], stated: Stated, activation: str) -> Architecture:
+    """Return the architecture of weights under OpenAI's names.
+
+    Parameters
+    ----------
+    state : mapping
+        Names and tensors; only shapes are read (they may be on the meta device).
+    stated : Stated
+        Facts of which a person is sure.
+    activation : str
+        As `ModelConfig` has it.
+
+    Raises
+    ------
+    CheckpointError
+        If names are missing, a position table is no square grid, blocks are not numbered from 0, or sizes contradict each other.
+    """
+    vit = "visual.layer1.0.conv1.weight" not in state
+    _require(state, (*(VIT_NAMES if vit else RESNET_NAMES), *TEXT_NAMES))
+    guesses: list[str] = []
+    text = _text(state, stated, guesses)
+    vision = _vit(state, stated, guesses) if vit else _resnet(state)
+    rule = "sigmoid" if "logit_bias" in state else "softmax"
+    if stated.layer_norm_eps is None:
+        guesses.append("Guessed: layer norms add 1e-5 (SigLIP and CLIPA add 1e-6; --model-args layer_norm_eps=1e-6).")
+    config = ModelConfig.from_dict(
+        {
+            "embed_dim": _shape(state, "text_projection", 2)[1],
+            "vision": vision,
+            "text": text,
+            "activation": activation,
+            "layer_norm_eps": stated.layer_norm_eps or 1e-5,
+            "score_rule": rule,
+        }
+    )
+    return Architecture(config, tuple(guesses))
+
+
+def described(config: ModelConfig) -> str:
+    """Return the architecture in words, with its usual name where it has one.
+
+    Examples
+    --------
+    >>> from contrastive.model.presets import PRESETS
+    >>> described(PRESETS["ViT-B/32"])
+    'ViT-B/32 (image: 224 px, patch 32, width 768, layers 12, heads 12; text: width 512, layers 12, heads 8, context 77, 49,408 tokens; \
+512 dimensions; quick_gelu; softmax)'
+    """
+    vision, text = config.vision, config.text
+    if isinstance(vision, ViTConfig):
+        heads = vision.width // vision.head_width
+        image = f"{vision.image_size} px, patch {vision.patch_size}, width {vision.width}, layers {vision.layers}, heads {heads}"
+    elif isinstance(vision, ResNetConfig):
+        image = f"ModifiedResNet, {vision.image_size} px, width {vision.width}, blocks {'+'.join(map(str, vision.layers))}"
+    else:
+        image = f"{len(vision.channels)} convolutions, {vision.image_size} px"
+    words = f"width {text.width}, layers {text.layers}, heads {text.width // text.head_width}, context {text.context}"
+    words = f"{words}, {text.vocab_size:,} tokens"
+    rest = f"image: {image}; text: {words}; {config.embed_dim} dimensions; {config.activation}; {config.score_rule}"
+    name = _usual_name(config)
+    return f"{name} ({rest})" if name else rest
+
+
+def _usual_name(config: ModelConfig) -> str | None:
+    from contrastive.model.presets import PRESETS
+
+    same = (name for name, known in PRESETS.items() if known.vision == config.vision and known.text == config.text)
+    return next(same, None)
+
+
+def _require(state: Mapping[str, Tensor], names: tuple[str, ...]) -> None:
+    if missing := [name for name in names if name not in state]:
+        why = f"missing: {', '.join(missing[:5])}{', ...' if len(missing) > 5 else ''}; the file's first are {first_names(state)}"
+        raise CheckpointError("the weights are no CLIP that this program knows", why=why, fix=ELSEWHERE)
+
+
+def _text(state: Mapping[str, Tensor], stated: Stated, guesses: list[str]) -> dict[str, object]:
+    context, _ = _shape(state, "positional_embedding", 2)
+    vocab_size, width = _shape(state, "token_embedding.weight", 2)
+    layers = _count(state, "transformer.resblocks")
+    head_width = _head_width(width, stated.text_head_width, "text", guesses)
+    if stated.pooling is None or stated.causal is None:
+        guesses.append(
+            "Guessed: the text tower is causal and its feature stands at the end of the text, as in CLIP (--model-args causal=, pooling=)."
+        )
+    return {
+        "context": context,
+        "vocab_size": vocab_size,
+        "width": width,
+        "layers": layers,
+        "head_width": head_width,
+        **_mlp(state, "transformer.resblocks.0.mlp.c_fc.weight", width),
+        "causal": True if stated.causal is None else stated.causal,
+        "pooling": stated.pooling or "eot",
+    }
+
+
+def _vit(state: Mapping[str, Tensor], stated: Stated, guesses: list[str]) -> dict[str, object]:
+    width, channels, height, patch = _shape(state, "visual.conv1.weight", 4)
+    if channels != 3 or height != patch:
+        raise CheckpointError(
+            "visual.conv1.weight does not cut RGB images into square patches",
+            why=f"its kernel is {channels}x{height}x{patch}",
+            fix=ELSEWHERE,
+        )
+    grid = _grid(state, "visual.positional_embedding")
+    layers = _count(state, "visual.transformer.resblocks")
+    usual = OTHER_HEAD_WIDTHS.get((width, layers), HEAD_WIDTH)
+    head_width = _head_width(width, stated.image_head_width, "image", guesses, usual)
+    return {
+        "kind": "vit", "image_size": patch * grid, "patch_size": patch, "width": width, "layers": layers, "head_width": head_width,
+        **_mlp(state, "visual.transformer.resblocks.0.mlp.c_fc.weight", width),
+    }  # fmt: skip
+
+
+def _mlp(state: Mapping[str, Tensor], name: str, width: int) -> dict[str, int]:
+    """Return how wide the MLPs are inside, where it is not four times `width` (open_clip's g and bigG)."""
+    inner = _shape(state, name, 2)[0] if name in state else 4 * width  # a missing weight is named when all are compared
+    return {} if inner == 4 * width else {"mlp_width": inner}
+
+
+def _resnet(state: Mapping[str, Tensor]) -> dict[str, object]:
+    width = _shape(state, "visual.layer1.0.conv1.weight", 4)[0]
+    grid = _grid(state, "visual.attnpool.positional_embedding")
+    layers = [_count(state, f"visual.layer{stage}") for stage in (1, 2, 3, 4)]
+    return {"kind": "resnet", "image_size": 32 * grid, "width": width, "layers": layers}
+
+
+def _head_width(width: int, stated: int | None, tower: str, guesses: list[str], usual: int = HEAD_WIDTH) -> int:
+    fact = f"{tower}_head_width"
+    if stated is not None:
+        if stated < 1 or width % stated:
+            raise CheckpointError(
+                f"{fact}={stated} does not fit the file",
+                why=f"the {tower} tower's width is {width}",
+                fix=f"--model-args {fact}=N, a divisor of it",
+            )
+        return stated
+    if width % usual:
+        raise CheckpointError(
+            f"how many attention heads the {tower} tower has is not in the file",
+            why=f"its width is {width}, and the usual head width of {usual} does not divide that",
+            fix=f"--model-args {fact}=N",
+        )
+    guesses.append(f"Guessed: attention heads of the {tower} tower are {usual} wide, {width // usual} of them (--model-args {fact}=N).")
+    return usual
+
+
+def _grid(state: Mapping[str, Tensor], name: str) -> int:
+    places = _shape(state, name, 2)[0] - 1
+    grid = math.isqrt(max(places, 0))
+    if grid < 1 or grid * grid != places:
+        raise CheckpointError(f"{name} is no square grid with one place more", why=f"it has {places + 1} rows", fix=ELSEWHERE)
+    return grid
+
+
+def _count(state: Mapping[str, Tensor], place: str) -> int:
+    """Return how many blocks there are, numbered from 0 without gap."""
+    numbers = {int(match["number"]) for name in state if (match := _BLOCK.match(name)) and match["place"] == place}
+    if not numbers:
+        raise CheckpointError("the weights are incomplete", why=f"there is no {place}.0", fix=INCOMPLETE)
+    if max(numbers) + 1 != len(numbers):
+        gap = next(number for number in range(len(numbers)) if number not in numbers)
+        raise CheckpointError(
+            "the weights are incomplete", why=f"{place}.{gap} is missing, {place}.{max(numbers)} is there", fix=INCOMPLETE
+        )
+    return len(numbers)
+
+
+def _shape(state: Mapping[str, Tensor], name: str, rank: int) -> tuple[int, ...]:
+    shape = tuple(state[name].shape)
+    if len(shape) != rank or 0 in shape:
+        raise CheckpointError(f"{name} is not of its shape", why=f"it has {len(shape)} axes ({list(shape)}) for {rank}", fix=ELSEWHERE)
+    return shape
+
+
+def first_names(state: Mapping[str, Tensor], count: int = 5) -> str:
+    """Return the first names in the file, for a message."""
+    names = list(state)
+    return ", ".join(repr(name[:80]) for name in names[:count]) + (", ..." if len(names) > count else "")

@@ -1,0 +1,176 @@
+"""A model to go on from, or to learn from, whoever wrote it: our own checkpoint, another program's file of weights, a folder.
+
+Nothing in a file or folder is run. What weights do not show is read from the folder's own configuration, or stated under ``model.stated``,
+or guessed with a note, or asked for: `contrastive.formats.convert` has the rules.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from contrastive.checkpoint.file import Checkpoint, from_archive, is_own
+from contrastive.checkpoint.torch_file import check_finite, read_archive
+from contrastive.errors import CheckpointError, ConfigError
+from contrastive.formats.convert import Source, adopt
+from contrastive.formats.exports.hugging_face import vocabulary_of
+from contrastive.formats.unwrap import Weights, tables, unwrap
+from contrastive.model.preprocess import RESAMPLING
+from contrastive.overrides import Stated
+
+MAX_JSON = 16 * 2**20
+HUGGING_FACE, OPEN_CLIP = "config.json", "open_clip_config.json"
+FILES = ("model.safetensors", "open_clip_model.safetensors", "pytorch_model.bin", "open_clip_pytorch_model.bin")
+"""Of weights in a folder, in order of preference."""
+
+
+def read_model(name: str, stated: Mapping[str, str] | None = None) -> Checkpoint:
+    """Return the model that a path names.
+
+    Parameters
+    ----------
+    name : str
+        A ``ckpt.pt``; OpenAI's archive, open_clip's or Lightning's checkpoint, flat weights (``.pt``, ``.safetensors``); or a folder with
+        a `CLIPModel` in Hugging Face's layout or a model in open_clip's.
+    stated : mapping, optional
+        Facts that the file does not say, by the names of `Stated`.
+
+    Raises
+    ------
+    CheckpointError
+        If it cannot be read, is no CLIP, or does not show what must be known.
+    UnsafeFileError
+        If it asks for code or could exhaust the machine.
+    ConfigError
+        If `stated` has an unknown name, or states what the checkpoint says itself.
+    """
+    path, facts = Path(name), Stated.from_words(stated or {})
+    try:
+        return _folder(path, facts) if path.is_dir() else _file(path, facts)
+    except CheckpointError as error:
+        error.where = error.where or name
+        error.fix = error.fix and re.sub(r"--model-args '([^']*)'", _as_settings, error.fix)
+        raise
+
+
+def _as_settings(words: re.Match[str]) -> str:
+    return " ".join(f"model.stated.{word}" for word in words[1].split())
+
+
+def _file(path: Path, facts: Stated, kind: str = "") -> Checkpoint:
+    if path.suffix == ".safetensors":
+        return adopt(*_safetensors(path, facts, kind or "safetensors file"), facts)
+    archive = read_archive(path)
+    if is_own(archive):
+        if facts.given():
+            given = ", ".join(facts.given())
+            raise ConfigError(f"model.stated has {given}, but the checkpoint says itself what it is", where=str(path), fix="leave it out")
+        return from_archive(archive, path)
+    return adopt(unwrap(archive.data, facts.weights), Source(kind or archive.kind, archive.sha256, archive.unknown), facts)
+
+
+def _safetensors(path: Path, facts: Stated, kind: str) -> tuple[Weights, Source]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        tensors = load_file(path)
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+    except (SafetensorError, OSError, ValueError) as error:
+        raise CheckpointError("the safetensors file cannot be read", where=str(path), why=str(error)[:200]) from error
+    check_finite(tensors)
+    return unwrap(tables(tensors), facts.weights), Source(kind, digest)
+
+
+def _folder(folder: Path, facts: Stated) -> Checkpoint:
+    """Read a folder: what its configuration says counts as stated, unless a person stated it."""
+    readers = {HUGGING_FACE: (_hugging_face, "Hugging Face folder"), OPEN_CLIP: (_open_clip, "open_clip folder")}
+    form = next((name for name in readers if (folder / name).is_file()), None)
+    weights = next((folder / name for name in FILES if (folder / name).is_file()), None)
+    if form is None or weights is None:
+        missing = " or ".join(readers) if form is None else " or ".join(FILES)
+        raise CheckpointError("the folder is no model that can be read", why=f"it has no {missing}", fix="name a file of weights")
+    read, kind = readers[form]
+    try:
+        said = read(folder)
+    except (KeyError, TypeError, ValueError) as error:
+        why = f"{type(error).__name__}: {str(error)[:200]}"
+        raise CheckpointError("the folder's configuration cannot be understood", where=form, why=why) from error
+    found = _file(weights, Stated(**{**said, **facts.given()}), kind)
+    vocabulary = folder / "vocab.json"
+    if form == HUGGING_FACE and vocabulary.is_file() and _json(vocabulary) != vocabulary_of(found.tokenizer):
+        raise CheckpointError("the folder's vocabulary does not follow from its merges, as CLIP's does", where=vocabulary.name)
+    return found
+
+
+def _hugging_face(folder: Path) -> dict[str, Any]:
+    """Return the facts in a `CLIPModel`'s folder. What an old file leaves out is what transformers fills in."""
+    from transformers import CLIPConfig
+
+    content = _json(folder / HUGGING_FACE)
+    if content.get("model_type") != "clip":
+        kind = str(content.get("model_type"))[:40]
+        raise CheckpointError(f"a model of type {kind!r} cannot be trained here", fix="name the folder of a CLIPModel")
+    config = CLIPConfig.from_dict(content)
+    image, text = config.vision_config, config.text_config
+    if (image.hidden_act, image.layer_norm_eps) != (text.hidden_act, text.layer_norm_eps):
+        raise CheckpointError("the towers differ in activation or epsilon, which no model here does")
+    return {
+        "activation": image.hidden_act,
+        "layer_norm_eps": float(image.layer_norm_eps),
+        "image_head_width": image.hidden_size // image.num_attention_heads,
+        "text_head_width": text.hidden_size // text.num_attention_heads,
+        "causal": True,
+        "pooling": "eot",
+        **_processor(folder / "preprocessor_config.json"),
+        **({"tokenizer": str(folder / "merges.txt")} if (folder / "merges.txt").is_file() else {}),
+    }
+
+
+def _processor(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
+    content = _json(path)
+    names = {number: name for name, number in RESAMPLING.items()}
+    size = content.get("size", {"shortest_edge": 0})
+    cropped = content.get("do_center_crop", True) and (isinstance(size, int) or "shortest_edge" in size)
+    said = {"mean": "image_mean", "std": "image_std"}
+    return {
+        **{fact: tuple(float(value) for value in content[name]) for fact, name in said.items() if name in content},
+        "interpolation": names[content.get("resample", RESAMPLING["bicubic"])],
+        "resize_mode": "shortest" if cropped else "squash",
+    }
+
+
+def _open_clip(folder: Path) -> dict[str, Any]:
+    """Return the facts in a folder that open_clip's factory reads."""
+    content = _json(folder / OPEN_CLIP)
+    model, pixels = content["model_cfg"], content.get("preprocess_cfg", {})
+    image, text = model["vision_cfg"], model["text_cfg"]
+    return {
+        "activation": "quick_gelu" if model.get("quick_gelu") else "gelu",
+        "layer_norm_eps": 1e-5,
+        "text_head_width": text["width"] // text["heads"],
+        "causal": True,
+        "pooling": "eot",
+        **({"image_head_width": image["head_width"]} if "head_width" in image else {}),
+        **{name: tuple(map(float, pixels[name])) for name in ("mean", "std") if name in pixels},
+        **{name: pixels[name] for name in ("interpolation", "resize_mode") if name in pixels},
+    }
+
+
+def _json(path: Path) -> dict[str, Any]:
+    if path.stat().st_size > MAX_JSON:
+        raise CheckpointError(f"{path.name} is larger than {MAX_JSON:,} bytes")
+    try:
+        content = json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(f"{path.name} is not readable JSON", why=str(error)[:200]) from error
+    if not isinstance(content, dict):
+        raise CheckpointError(f"{path.name} is not a JSON object")
+    return content

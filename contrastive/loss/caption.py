@@ -1,0 +1,97 @@
+"""Image captioning: a small decoder says the caption word by word, given the image's feature. The baseline in the manner of VirTex.
+
+Source: Desai and Johnson 2021, https://arxiv.org/abs/2006.06666; compared with contrastive training in Radford et al. 2021, figure 2.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor, nn
+
+from contrastive.loss.per_pair import PerPair
+from contrastive.loss.token_ids import ends, reversed_words
+from contrastive.model.architecture import ModelConfig, TextConfig
+from contrastive.model.blocks import Transformer
+from contrastive.model.flops import Cost, linear, transformer
+
+
+class Caption(PerPair):
+    """Negative log-likelihood of a caption given its image: about (words + 1) * ln(vocabulary) for an untrained head.
+
+    The image's feature (`CLIP.encode_image`, as the contrastive losses see it, but not normalised) becomes the first tokens of a causal
+    transformer as wide as the text tower; a prefix instead of VirTex's cross-attention, so that it serves every image tower and all that
+    is known of the image passes through the feature that is compared afterwards. The text tower is not used. The output layer is the
+    token embedding.
+
+    Parameters
+    ----------
+    config : ModelConfig
+        Of the model whose image tower is taught.
+    layers : int
+        Of the decoder.
+    prefix : int
+        Tokens that the feature becomes.
+    both_directions : bool
+        Whether a second decoder with the same embeddings says the words in reverse order, as in VirTex; the loss is the mean of the two.
+    generator : torch.Generator, optional
+        Source of the weights. None: torch's global one.
+    """
+
+    def __init__(
+        self,
+        config: ModelConfig,
+        *,
+        layers: int = 1,
+        prefix: int = 1,
+        both_directions: bool = False,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__()
+        text = config.text
+        self.eot, self.prefix = text.eot, prefix
+        self.read = nn.Linear(config.embed_dim, prefix * text.width)
+        self.token_embedding = nn.Embedding(text.vocab_size, text.width)
+        self.positional_embedding = nn.Parameter(torch.empty(prefix + text.context, text.width))
+        decoders = (Transformer(text.width, layers, text.head_width, config) for _ in range(2 if both_directions else 1))
+        self.decoders = nn.ModuleList(decoders)
+        self.ln_final = nn.LayerNorm(text.width, eps=config.layer_norm_eps)
+        self._reset(text, generator)
+
+    @torch.no_grad()
+    def _reset(self, text: TextConfig, generator: torch.Generator | None) -> None:
+        self.read.weight.normal_(0, self.read.in_features**-0.5, generator=generator)
+        self.read.bias.zero_()
+        # The embedding is the output layer too: with this spread the first guess is nearly even over the vocabulary.
+        self.token_embedding.weight.normal_(0, 0.02, generator=generator)
+        self.positional_embedding.normal_(0, 0.01, generator=generator)
+        for decoder in self.decoders:
+            decoder.reset(generator)  # type: ignore[operator]
+
+    def log_likelihood(self, image_nd: Tensor, ids_nl: Tensor) -> Tensor:
+        """Return log p(caption | image) of each row in nats, end of text included: float[n], the mean over the directions."""
+        orders = (ids_nl, reversed_words(ids_nl, self.eot))
+        sums = [self._of_one_direction(image_nd, ids, decoder) for ids, decoder in zip(orders, self.decoders, strict=False)]
+        return torch.stack(sums).mean(dim=0)
+
+    def cost(self, tokens: int) -> Cost:
+        """Return the operations of one pair: in each direction the decoder over prefix and words, and the output layer over the words."""
+        vocabulary, width = self.token_embedding.weight.shape
+        inside = transformer(self.prefix + tokens - 1, width, len(self.decoders[0].resblocks))  # type: ignore[arg-type]
+        around = linear(1, self.read.in_features, self.read.out_features) + linear(tokens - 1, width, vocabulary)
+        return Cost(len(self.decoders) * (inside + around))
+
+    def _of_one_direction(self, image_nd: Tensor, ids_nl: Tensor, decoder: nn.Module) -> Tensor:
+        logits_nlv = self.logits(image_nd, ids_nl, decoder)
+        logits_nlv = logits_nlv.to(torch.promote_types(logits_nlv.dtype, torch.float32))
+        nats_nl = F.cross_entropy(logits_nlv.transpose(1, 2), ids_nl[:, 1:], reduction="none")
+        place_l = torch.arange(1, ids_nl.shape[1], device=ids_nl.device)
+        return -(nats_nl * (place_l <= ends(ids_nl, self.eot)[:, None])).sum(dim=1)
+
+    def logits(self, image_nd: Tensor, ids_nl: Tensor, decoder: nn.Module | None = None) -> Tensor:
+        """Return float[n, l - 1, v]: at place i what is expected at place i + 1, having seen the image and places 0 to i."""
+        prefix_npd = self.read(image_nd).reshape(len(image_nd), self.prefix, -1)
+        x_nld = torch.cat([prefix_npd, self.token_embedding(ids_nl[:, :-1])], dim=1)
+        x_nld = x_nld + self.positional_embedding[: x_nld.shape[1]]
+        x_nld = (decoder or self.decoders[0])(x_nld, causal=True)
+        return self.ln_final(x_nld[:, self.prefix :]) @ self.token_embedding.weight.T  # type: ignore[no-any-return]

@@ -1,0 +1,135 @@
+"""Distillation: the student's matrix of a batch is to look like the teacher's, besides having its diagonal right.
+
+Source: the affinity term of Vasu et al. 2024 (MobileCLIP), https://arxiv.org/abs/2311.17049; softening after Hinton et al. 2015,
+https://arxiv.org/abs/1503.02531
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor
+
+from contrastive.checkpoint.file import Checkpoint
+from contrastive.errors import ConfigError
+from contrastive.loss import tiled
+from contrastive.loss.contrast import Contrast, Share
+from contrastive.loss.dense import LOSSES
+from contrastive.model.clip import CLIP
+from contrastive.model.flops import image_cost, text_cost
+from contrastive.model.preprocess import Preprocess
+from contrastive.model.tokenizer import Tokenizer
+
+
+class Distillation(Contrast):
+    """``(1 - weight)`` of the loss of the model's own score rule, ``weight`` of the divergence from a teacher.
+
+    Both rows and columns of the matrix of logits become probabilities, softened by the temperature; the divergence is the mean over both.
+    `forward` compares the pairs handed in, `share` those of all processes.
+
+    Parameters
+    ----------
+    teacher : Checkpoint
+        Is never trained and not part of ``state_dict``. Its vocabulary may differ from the student's: the ids are read back into words.
+        Its preprocessing may not, because it is shown the student's batch.
+    tokenizer, preprocess : Tokenizer, Preprocess
+        The student's.
+    weight : float
+        Between 0 (no teacher) and 1 (nothing else).
+    temperature : float
+        Divides both sides' logits. The divergence is multiplied by its square, so that its gradient keeps its size.
+
+    Raises
+    ------
+    ConfigError
+        If the teacher was shown other pixels, or a number is out of range.
+    """
+
+    def __init__(
+        self, teacher: Checkpoint, tokenizer: Tokenizer, preprocess: Preprocess, *, weight: float = 0.5, temperature: float = 1.0
+    ) -> None:
+        super().__init__()
+        if not 0 <= weight <= 1:
+            raise ConfigError("the weight of a teacher must be between 0 and 1")
+        if not 0 < temperature < float("inf"):
+            raise ConfigError("the temperature of distillation must be above 0")
+        if teacher.preprocess.sha256 != preprocess.sha256:
+            raise ConfigError(
+                "the teacher was shown other pixels than the student is",
+                why=f"it takes {teacher.preprocess.size} pixels, the student {preprocess.size}; size, mean, std and resizing must be equal",
+                fix="a teacher with the student's preprocessing",
+            )
+        self.weight, self.temperature = weight, temperature
+        same = teacher.tokenizer.sha256 == tokenizer.sha256
+        self._reader = None if same else (tokenizer, teacher.tokenizer)
+        # In a tuple, out of torch's sight: a teacher is neither a parameter of the run nor put into train mode with it.
+        self._teacher = (teacher.model.eval().requires_grad_(False),)
+
+    def forward(self, model: CLIP, images_nchw: Tensor, ids_nl: Tensor, kept_nk: Tensor | None = None) -> Tensor:
+        """Return the dense loss over the pairs that are given: the mean over them, in nats. The teacher sees all patches."""
+        image_nd, text_nd, scale = model(images_nchw, ids_nl, kept_nk)
+        usual = LOSSES[model.config.score_rule](image_nd, text_nd, scale, model.logit_bias)
+        teacher = self.opinion([(images_nchw, ids_nl)])
+        logits_nn, teacher_nn = scale * (image_nd @ text_nd.T), teacher.scale * (teacher.image_nd @ teacher.text_nd.T)
+        return (1 - self.weight) * usual + self.weight * divergence(logits_nn, teacher_nn, self.temperature)
+
+    def share(self, model: CLIP, parts: Sequence[tuple[Tensor, ...]], tile: int | None = None) -> Share:
+        usual, teacher = super().share(model, parts, tile), self.opinion(parts)
+
+        def share(image_nd: Tensor, text_nd: Tensor) -> Tensor:
+            apart = tiled.divergence(image_nd, text_nd, model.logit_scale, teacher, self.temperature, tile)
+            return (1 - self.weight) * usual(image_nd, text_nd) + self.weight * apart
+
+        return share
+
+    @torch.no_grad()
+    def opinion(self, parts: Sequence[tuple[Tensor, ...]]) -> tiled.Teacher:
+        """Return the teacher's features of a batch's parts, and its scale."""
+        teacher = self._teacher[0].to(parts[0][0].device)
+        features = [teacher(images_nchw, self.teacher_ids(ids_nl))[:2] for images_nchw, ids_nl, *_ in parts]
+        image_nd, text_nd = (torch.cat(column) for column in zip(*features, strict=True))
+        return tiled.Teacher(image_nd, text_nd, teacher.logit_scale.exp())
+
+    def aside(self, tokens: int) -> float:
+        """Return the operations of the teacher's forward pass over one pair, whose text has so many tokens."""
+        config = self._teacher[0].config
+        return image_cost(config).forward + text_cost(config, tokens if self._reader is None else None).forward
+
+    def teacher_ids(self, ids_nl: Tensor) -> Tensor:
+        """Return the same texts in the teacher's vocabulary."""
+        if self._reader is None:
+            return ids_nl
+        student, teacher = self._reader
+        return teacher([student.decode(row) for row in ids_nl.tolist()], truncate=True).to(ids_nl.device)
+
+
+def divergence(logits_nn: Tensor, teacher_nn: Tensor, temperature: float = 1.0) -> Tensor:
+    """Return the mean Kullback-Leibler divergence of the student's rows and columns from the teacher's, times the squared temperature.
+
+    Parameters
+    ----------
+    logits_nn, teacher_nn : Tensor
+        Scaled similarities, images by texts.
+    temperature : float
+        Above 0; above 1 it lets the smaller similarities speak.
+
+    Returns
+    -------
+    Tensor
+        In nats; 0 if both say the same.
+
+    Examples
+    --------
+    >>> logits = torch.tensor([[2.0, 0.0], [0.0, 2.0]])
+    >>> float(divergence(logits, logits + 5))
+    0.0
+    """
+    sides = ((logits_nn, teacher_nn), (logits_nn.T, teacher_nn.T))
+    terms = [F.kl_div(_soft(own, temperature), _soft(other, temperature), reduction="batchmean", log_target=True) for own, other in sides]
+    return temperature**2 * torch.stack(terms).mean()
+
+
+def _soft(logits_nn: Tensor, temperature: float) -> Tensor:
+    return F.log_softmax(logits_nn.to(torch.promote_types(logits_nn.dtype, torch.float32)) / temperature, dim=1)

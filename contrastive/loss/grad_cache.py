@@ -1,0 +1,204 @@
+"""GradCache: the exact gradient of a large batch on a device that holds a part of it.
+
+A contrastive loss is no sum over micro-batches: every pair needs all the others' features. So the towers run twice. First without a
+gradient, to get all features; then the loss once, on the whole batch, for the gradient of every feature (and of the logit scale and
+bias: they get it here, once); then each micro-batch again, with the random state of its first time, to carry its features' gradient
+into the towers.
+
+Source: Gao et al. 2021, https://arxiv.org/abs/2101.06983; random state, temperature and batch norm are as they must be to be exact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from contrastive.distributed.processes import no_sync
+from contrastive.errors import ConfigError
+
+Batch = tuple[Tensor, ...]
+
+
+def split(batch: Batch, parts: int) -> list[Batch]:
+    """Return `parts` micro-batches of consecutive rows, equal in size or one row apart.
+
+    Raises
+    ------
+    ConfigError
+        If there are fewer rows than parts.
+    """
+    if not 1 <= parts <= len(batch[0]):
+        raise ConfigError(f"a batch of {len(batch[0])} pairs cannot be taken in {parts} parts", fix="accumulate over fewer parts")
+    return list(zip(*(torch.tensor_split(column, parts) for column in batch), strict=True))
+
+
+def accumulate(
+    model: nn.Module,
+    batches: Sequence[Batch],
+    loss: Callable[[Tensor, Tensor], Tensor],
+    *,
+    within: Callable[[], AbstractContextManager[object]] = nullcontext,
+    generators: Sequence[torch.Generator] = (),
+) -> Tensor:
+    """Add to every parameter's ``grad`` what one backward pass over the whole batch would; return the loss, detached.
+
+    Parameters
+    ----------
+    model : nn.Module
+        As `contrastive.distributed.processes.wrap` returns it. The first two of what it returns for a micro-batch are its image and text
+        features, one row a sample.
+    batches : sequence of tuple of Tensor
+        The micro-batches, as many on every process: the arguments of each call of `model`. With one there is one forward pass and nothing
+        is computed twice.
+    loss : callable
+        ``loss(image_nd, text_nd)`` of the whole batch: its gradient flows into the features and into whatever else it holds (logit scale,
+        bias). To scale a loss for fp16, scale it in here; what is returned is scaled too.
+    within : callable
+        Makes the context of every forward pass, such as ``lambda: torch.autocast("cuda", torch.bfloat16)``. The loss runs outside.
+    generators : sequence of torch.Generator
+        Random sources of the model besides torch's own, which is replayed anyway on the CPU and on the model's GPUs.
+
+    Raises
+    ------
+    ConfigError
+        If there is more than one micro-batch and a batch norm in train mode: its statistics would be those of parts.
+    """
+    if len(batches) == 1:
+        with within():
+            features = _features(model, batches[0])
+        value = loss(*features)
+        value.backward()  # type: ignore[no-untyped-call]
+        return value.detach()
+    refuse_batch_statistics(model)
+    states, first = _encode_all(model, batches, within, generators)
+    value, slopes = _feature_gradients(first, loss)
+    for index, (batch, state, slope) in enumerate(zip(batches, states, slopes, strict=True)):
+        state.restore()
+        with no_sync(model, on=index < len(batches) - 1):
+            with within():
+                features = _features(model, batch)
+            _carry(features, slope)
+    return value
+
+
+def add_up(
+    model: nn.Module, batches: Sequence[Batch], *, within: Callable[[], AbstractContextManager[object]] = nullcontext, factor: float = 1.0
+) -> Tensor:
+    """Do what `accumulate` does for a loss that is a mean over pairs: parts add up, and nothing is computed twice.
+
+    Parameters
+    ----------
+    model : nn.Module
+        As `contrastive.distributed.processes.wrap` returns it. What it returns for a micro-batch is the mean loss of its pairs.
+    batches, within
+        As for `accumulate`.
+    factor : float
+        Multiplies the loss, for fp16; what is returned is multiplied too.
+
+    Raises
+    ------
+    ConfigError
+        As `accumulate` does.
+    """
+    if len(batches) > 1:
+        refuse_batch_statistics(model)
+    rows, shares = sum(len(batch[0]) for batch in batches), []
+    for index, batch in enumerate(batches):
+        with no_sync(model, on=index < len(batches) - 1):
+            with within():
+                value = model(*batch)
+            share = value * (factor * len(batch[0]) / rows)
+            share.backward()
+        shares.append(share.detach())
+    return torch.stack(shares).sum()
+
+
+def freeze_batch_norm(model: nn.Module) -> None:
+    """Let every batch norm use and keep its running statistics. Call it again after each ``model.train()``."""
+    for norm in _batch_norms(model):
+        norm.eval()
+
+
+def _batch_norms(model: nn.Module) -> Iterator[nn.Module]:
+    return (module for module in model.modules() if isinstance(module, _BatchNorm))
+
+
+def refuse_batch_statistics(model: nn.Module) -> None:
+    """Raise `ConfigError` if a batch norm is in train mode: more than one micro-batch would not be exact."""
+    if any(norm.training for norm in _batch_norms(model)):
+        raise ConfigError(
+            "accumulation is not exact with batch norm in train mode",
+            why="each micro-batch would be normalised by its own mean and variance, not by the batch's",
+            fix="accumulate over 1 part, freeze the batch norms (loss.grad_cache.freeze_batch_norm), or take a vision transformer",
+        )
+
+
+def _features(model: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
+    image_nd, text_nd = model(*batch)[:2]
+    return image_nd, text_nd
+
+
+def _encode_all(
+    model: nn.Module,
+    batches: Sequence[Batch],
+    within: Callable[[], AbstractContextManager[object]],
+    generators: Sequence[torch.Generator],
+) -> tuple[list[_RandomState], list[tuple[Tensor, Tensor]]]:
+    """Return the random state before each micro-batch, and its features."""
+    states, features = [], []
+    with torch.no_grad():
+        for batch in batches:
+            states.append(_RandomState.now(model, generators))
+            with within():
+                features.append(_features(model, batch))
+    # Weights that autocast has cast without a gradient must not be found again by the pass that needs one.
+    torch.clear_autocast_cache()
+    return states, features
+
+
+def _feature_gradients(
+    features: Sequence[tuple[Tensor, Tensor]], loss: Callable[[Tensor, Tensor], Tensor]
+) -> tuple[Tensor, list[tuple[Tensor | None, ...]]]:
+    """Return the loss, and for each micro-batch the gradients of its image and text features; None where the loss does not use them."""
+    leaves = [torch.cat(column).requires_grad_() for column in zip(*features, strict=True)]
+    value = loss(*leaves)
+    value.backward()  # type: ignore[no-untyped-call]
+    sizes = [len(image_nd) for image_nd, _ in features]
+    parts = [[None] * len(sizes) if leaf.grad is None else torch.split(leaf.grad, sizes) for leaf in leaves]
+    return value.detach(), list(zip(*parts, strict=True))
+
+
+def _carry(features: Sequence[Tensor], slopes: Sequence[Tensor | None]) -> None:
+    """Take the features' gradients into the towers; those of a locked tower lead nowhere."""
+    led = [(feature, slope) for feature, slope in zip(features, slopes, strict=True) if feature.requires_grad and slope is not None]
+    torch.autograd.backward([feature for feature, _ in led], [slope for _, slope in led])
+
+
+@dataclass(frozen=True)
+class _RandomState:
+    """Where every random source of a model stands."""
+
+    cpu: Tensor
+    gpus: tuple[tuple[torch.device, Tensor], ...]
+    generators: tuple[tuple[torch.Generator, Tensor], ...]
+
+    @classmethod
+    def now(cls, model: nn.Module, generators: Sequence[torch.Generator]) -> _RandomState:
+        gpus = {parameter.device for parameter in model.parameters() if parameter.device.type == "cuda"}
+        return cls(
+            torch.get_rng_state(),
+            tuple((gpu, torch.cuda.get_rng_state(gpu)) for gpu in gpus),
+            tuple((generator, generator.get_state()) for generator in generators),
+        )
+
+    def restore(self) -> None:
+        torch.set_rng_state(self.cpu)
+        for gpu, state in self.gpus:
+            torch.cuda.set_rng_state(state, gpu)
+        for generator, state in self.generators:
+            generator.set_state(state)

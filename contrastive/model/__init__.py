@@ -1,0 +1,1 @@
+"""CLIP's two towers with tokenizer and preprocessing: settings in, a module out."""

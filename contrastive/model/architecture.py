@@ -1,0 +1,147 @@
+"""What a model is made of, as frozen values: read strictly from untrusted files, bounded, and understood without torch.
+
+Source of the shapes: Radford et al. 2021, table 20, https://arxiv.org/abs/2103.00020
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from contrastive.errors import ConfigError
+from contrastive.serialize import from_plain, to_plain
+
+LIMIT = 1_000_000
+"""No size in a configuration is larger: a configuration from a file must not be able to exhaust the machine."""
+MAX_LAYERS = 1000
+
+
+@dataclass(frozen=True)
+class ViTConfig:
+    """A vision transformer over square patches."""
+
+    image_size: int
+    patch_size: int
+    width: int
+    layers: int
+    head_width: int = 64
+    kind: Literal["vit"] = "vit"
+    mlp_width: int | None = None
+    """Inside a block's MLP; None: four times `width`."""
+
+    def __post_init__(self) -> None:
+        check_sizes("vision", self.image_size, self.patch_size, self.width, self.head_width, self.mlp_width or 1)
+        check_layers("vision", self.layers)
+        check_divides("vision.head_width", self.head_width, "width", self.width)
+        check_divides("vision.patch_size", self.patch_size, "image_size", self.image_size)
+
+
+@dataclass(frozen=True)
+class ResNetConfig:
+    """A ModifiedResNet: `width` is that of the stem (64 for RN50), `layers` the bottlenecks of each of the four stages."""
+
+    image_size: int
+    width: int
+    layers: tuple[int, int, int, int]
+    kind: Literal["resnet"] = "resnet"
+
+    def __post_init__(self) -> None:
+        check_sizes("vision", self.image_size, self.width)
+        check_layers("vision", *self.layers)
+        check_divides("2", 2, "vision.width", self.width)
+        check_divides("32", 32, "vision.image_size", self.image_size)
+
+
+@dataclass(frozen=True)
+class ConvConfig:
+    """A few stride-2 3x3 convolutions: each of `channels` halves the image. For small pictures on a small machine."""
+
+    image_size: int
+    channels: tuple[int, ...]
+    kind: Literal["conv"] = "conv"
+
+    def __post_init__(self) -> None:
+        check_sizes("vision", self.image_size, *self.channels)
+        if not 1 <= len(self.channels) <= 10:
+            raise ConfigError("vision.channels must have 1 to 10 entries")
+        check_divides(f"2^{len(self.channels)}", 2 ** len(self.channels), "vision.image_size", self.image_size)
+
+
+@dataclass(frozen=True)
+class TextConfig:
+    """A text transformer. The end-of-text (EOT) id is the largest: ``vocab_size - 1``."""
+
+    context: int
+    vocab_size: int
+    width: int
+    layers: int
+    head_width: int = 64
+    causal: bool = True
+    pooling: Literal["eot", "mean"] = "eot"
+    """``eot``: the feature at the first EOT. ``mean``: the mean over the tokens up to and with the first EOT; padding never counts."""
+    mlp_width: int | None = None
+    """Inside a block's MLP; None: four times `width`."""
+
+    def __post_init__(self) -> None:
+        check_sizes("text", self.context, self.vocab_size, self.width, self.head_width, self.mlp_width or 1)
+        check_layers("text", self.layers)
+        check_divides("text.head_width", self.head_width, "width", self.width)
+
+    @property
+    def eot(self) -> int:
+        return self.vocab_size - 1
+
+
+VisionConfig = ViTConfig | ResNetConfig | ConvConfig
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """A dual encoder: two towers, what they share, and how their scores are read."""
+
+    embed_dim: int
+    vision: ViTConfig | ResNetConfig | ConvConfig
+    text: TextConfig
+    activation: Literal["quick_gelu", "gelu", "relu"] = "gelu"
+    """Of both towers (a ModifiedResNet has ReLU whatever this says). ``quick_gelu`` is x * sigmoid(1.702 x), as OpenAI's models have it. No
+    weight shows which it is; the wrong one is the classic silent error."""
+    layer_norm_eps: float = 1e-5
+    score_rule: Literal["softmax", "sigmoid"] = "softmax"
+    """How a score becomes a probability: over the labels together, or each on its own (SigLIP; the model then has a `logit_bias`)."""
+
+    def __post_init__(self) -> None:
+        check_sizes("the model", self.embed_dim)
+        if not 0 < self.layer_norm_eps < 1:
+            raise ConfigError("layer_norm_eps must be between 0 and 1")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain dictionaries, lists, words and numbers."""
+        plain: dict[str, Any] = to_plain(self)
+        for tower in (plain["vision"], plain["text"]):
+            if tower.get("mlp_width", 0) is None:  # as it was before there was such a setting: the same model, the same hash
+                del tower["mlp_width"]
+        return plain
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> ModelConfig:
+        """Read strictly: an unknown or missing key, or a value that does not fit, raises `ConfigError`."""
+        return from_plain(cls, data, "config")
+
+
+def check_sizes(where: str, *sizes: int) -> None:
+    """Refuse a size that is not positive, or so large that it would exhaust the machine."""
+    if not all(1 <= size <= LIMIT for size in sizes):
+        raise ConfigError(f"every size of {where} must be between 1 and {LIMIT}")
+
+
+def check_layers(where: str, *layers: int) -> None:
+    """Refuse a number of layers that would take minutes to build."""
+    if not all(1 <= count <= MAX_LAYERS for count in layers):
+        raise ConfigError(f"the layers of {where} must be between 1 and {MAX_LAYERS}")
+
+
+def check_divides(name: str, divisor: int, of: str, number: int) -> None:
+    """Refuse a number that `divisor` does not divide."""
+    if number % divisor:
+        raise ConfigError(f"{name} must divide {of} without rest")

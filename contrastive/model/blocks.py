@@ -1,0 +1,144 @@
+"""The transformer that both towers are made of.
+
+Names of parameters are those of OpenAI's files. Shape suffixes: n samples, l tokens, d width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.utils.checkpoint import checkpoint
+
+from contrastive.model.architecture import ModelConfig
+
+
+class QuickGELU(nn.Module):
+    """OpenAI's approximation of GELU."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * torch.sigmoid(1.702 * x)
+
+
+ACTIVATIONS: dict[str, type[nn.Module]] = {"quick_gelu": QuickGELU, "gelu": nn.GELU, "relu": nn.ReLU}
+
+
+class Attention(nn.Module):
+    """Multi-head self-attention with one fused projection, through one SDPA call."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.in_proj_weight = nn.Parameter(torch.empty(3 * width, width))
+        self.in_proj_bias = nn.Parameter(torch.empty(3 * width))
+        self.out_proj = nn.Linear(width, width)
+
+    def forward(self, x_nld: Tensor, causal: bool, keep: Tensor | None) -> Tensor:
+        q, k, v = (split_heads(part, self.heads) for part in F.linear(x_nld, self.in_proj_weight, self.in_proj_bias).chunk(3, dim=-1))
+        out = F.scaled_dot_product_attention(q, k, v, attn_mask=keep, is_causal=causal)
+        return self.out_proj(out.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
+
+
+def split_heads(x_nld: Tensor, heads: int) -> Tensor:
+    """Return [n, heads, l, d / heads]."""
+    n, tokens, width = x_nld.shape
+    return x_nld.reshape(n, tokens, heads, width // heads).transpose(1, 2)
+
+
+class MLP(nn.Module):
+    """Two layers, `inner` wide between them."""
+
+    def __init__(self, width: int, inner: int, activation: nn.Module) -> None:
+        super().__init__()
+        self.c_fc = nn.Linear(width, inner)
+        self.act = activation
+        self.c_proj = nn.Linear(inner, width)
+
+    def forward(self, x_nld: Tensor) -> Tensor:
+        return self.c_proj(self.act(self.c_fc(x_nld)))  # type: ignore[no-any-return]
+
+
+class Block(nn.Module):
+    """Pre-norm attention and MLP, both residual."""
+
+    def __init__(self, width: int, heads: int, inner: int, config: ModelConfig) -> None:
+        super().__init__()
+        self.ln_1 = nn.LayerNorm(width, eps=config.layer_norm_eps)
+        self.attn = Attention(width, heads)
+        self.ln_2 = nn.LayerNorm(width, eps=config.layer_norm_eps)
+        self.mlp = MLP(width, inner, ACTIVATIONS[config.activation]())
+
+    def forward(self, x_nld: Tensor, causal: bool, keep: Tensor | None) -> Tensor:
+        x_nld = x_nld + self.attn(self.ln_1(x_nld), causal, keep)
+        return x_nld + self.mlp(self.ln_2(x_nld))  # type: ignore[no-any-return]
+
+    @torch.no_grad()
+    def reset(self, layers: int, generator: torch.Generator | None) -> None:
+        """Draw the weights as in the paper's text tower; here both towers have them so."""
+        width = self.attn.out_proj.in_features
+        std, deep = width**-0.5, (2 * layers) ** -0.5
+        for weight, its_std in (
+            (self.attn.in_proj_weight, std),
+            (self.attn.out_proj.weight, std * deep),
+            (self.mlp.c_fc.weight, (2 * width) ** -0.5),
+            (self.mlp.c_proj.weight, std * deep),
+        ):
+            weight.normal_(0, its_std, generator=generator)
+        for bias in (self.attn.in_proj_bias, self.attn.out_proj.bias, self.mlp.c_fc.bias, self.mlp.c_proj.bias):
+            bias.zero_()
+
+
+class Transformer(nn.Module):
+    """A stack of blocks, their MLPs `mlp_width` wide inside (None: four times `width`)."""
+
+    def __init__(self, width: int, layers: int, head_width: int, config: ModelConfig, mlp_width: int | None = None) -> None:
+        super().__init__()
+        self.width = width
+        self.recompute = False
+        """Whether a block keeps its input only in training, and runs again in the backward pass."""
+        self.resblocks = nn.ModuleList(Block(width, width // head_width, mlp_width or 4 * width, config) for _ in range(layers))
+
+    def forward(self, x_nld: Tensor, causal: bool = False, keep: Tensor | None = None) -> Tensor:
+        """`keep` (bool, broadcast to [n, heads, l, l]) is True where attention may look; not together with `causal`."""
+        again = self.recompute and self.training and torch.is_grad_enabled()
+        for block in self.resblocks:
+            x_nld = run_again(block, x_nld, causal, keep) if again else block(x_nld, causal, keep)
+        return x_nld
+
+    def reset(self, generator: torch.Generator | None) -> None:
+        """Draw every block's weights; the more blocks, the smaller what each adds."""
+        for block in self.blocks():
+            block.reset(len(self.resblocks), generator)
+
+    def blocks(self) -> Iterator[Block]:
+        yield from self.resblocks  # type: ignore[misc]
+
+
+def run_again(block: nn.Module, *inputs: object) -> Tensor:
+    """Run a block that keeps its inputs only and runs again in the backward pass. Batch-norm statistics move the first time alone."""
+    result: Tensor = checkpoint(block, *inputs, use_reentrant=False, context_fn=lambda: (nullcontext(), _resting_statistics(block)))
+    return result
+
+
+@contextmanager
+def _resting_statistics(block: nn.Module) -> Iterator[None]:
+    """Let what batch norms remember go into copies that are thrown away."""
+    before = [(norm, name, buffer) for norm in block.modules() if isinstance(norm, _BatchNorm) for name, buffer in norm.named_buffers()]
+    for norm, name, buffer in before:
+        setattr(norm, name, buffer.clone())
+    try:
+        yield
+    finally:
+        for norm, name, buffer in before:
+            setattr(norm, name, buffer)
+
+
+def reset_convolutions(tower: nn.Module, generator: torch.Generator | None) -> None:
+    """Draw every convolution as torch does by default, but from a generator that was handed in."""
+    for module in tower.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_uniform_(module.weight, a=5**0.5, generator=generator)

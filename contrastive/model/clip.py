@@ -1,0 +1,128 @@
+"""CLIP: two towers into one space, and a learned temperature. See `contrastive.model.towers` for the towers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor, nn
+
+from contrastive.errors import CheckpointError
+from contrastive.model.architecture import ConvConfig, ModelConfig, ResNetConfig, TextConfig, ViTConfig
+from contrastive.model.skip_init import without_draws
+from contrastive.model.towers import TextTransformer, vision_tower
+
+__all__ = ["CLIP", "ConvConfig", "ModelConfig", "ResNetConfig", "TextConfig", "ViTConfig", "load_portable", "portable_state"]
+
+SCALARS = ("logit_scale", "logit_bias")
+INITIAL = {"softmax": (math.log(1 / 0.07), None), "sigmoid": (math.log(10), -10.0)}
+"""score rule -> initial (logit_scale, logit_bias): CLIP's and SigLIP's."""
+
+
+class CLIP(TextTransformer):
+    """A dual encoder.
+
+    Weights are drawn as in the paper (both towers' blocks alike). ``logit_scale`` is a logarithm; it and ``logit_bias`` (present under
+    the sigmoid rule only) have shape [1], because FSDP2 cannot shard a 0-D parameter. In files they are 0-D: `portable_state`.
+
+    Parameters
+    ----------
+    config : ModelConfig
+        Stored as ``.config``.
+    generator : torch.Generator, optional
+        Source of the weights: the same seed gives the same bytes. None: torch's global one.
+    """
+
+    def __init__(self, config: ModelConfig, generator: torch.Generator | None = None) -> None:
+        super().__init__(config)
+        self.visual = vision_tower(config)
+        scale, bias = INITIAL[config.score_rule]
+        self.logit_scale = nn.Parameter(torch.tensor([scale]))
+        self.logit_bias = None if bias is None else nn.Parameter(torch.tensor([bias]))
+        self.visual.reset(generator)
+        self.reset_text(generator)
+
+    def encode_image(self, x_nchw: Tensor, kept_nk: Tensor | None = None) -> Tensor:
+        """Return float[n, D], not normalised. `x_nchw` is what `Preprocess` gives.
+
+        `kept_nk` are the patches that a vision transformer sees of each image (`kept_patches`); None: all.
+        """
+        return self.visual(x_nchw) if kept_nk is None else self.visual(x_nchw, kept_nk)  # type: ignore[no-any-return]
+
+    def forward(self, x_nchw: Tensor, ids_nl: Tensor, kept_nk: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
+        """Return image[n, D] and text[n, D] of length 1 in at least float32, and the scale (not its logarithm; shape [1]).
+
+        `kept_nk` is as in `encode_image`.
+        """
+        return unit_length(self.encode_image(x_nchw, kept_nk)), unit_length(self.encode_text(ids_nl)), self.logit_scale.exp()
+
+
+def kept_patches(n: int, patches: int, dropout: float, generator: torch.Generator) -> Tensor:
+    """Draw which patches each of `n` images keeps, on the generator's device: int64[n, k], ascending, at least one an image.
+
+    Source: Li et al. 2023 (FLIP), https://arxiv.org/abs/2212.00794
+    """
+    k = max(1, round(patches * (1 - dropout)))
+    drawn_np = torch.rand(n, patches, generator=generator, device=generator.device)
+    return drawn_np.topk(k, dim=1).indices.sort(dim=1).values
+
+
+def unit_length(x_nd: Tensor) -> Tensor:
+    """Normalise rows in at least float32; a zero row stays zero."""
+    return F.normalize(x_nd.to(torch.promote_types(x_nd.dtype, torch.float32)), dim=-1)
+
+
+def portable_state(model: CLIP) -> dict[str, Tensor]:
+    """Return the state dict as files have it: OpenAI's names, detached, scalars 0-D."""
+    return as_portable(model.state_dict())
+
+
+def as_portable(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return what `portable_state` would of a model with the tensors of `state`, such as an average of its weights."""
+    return {name: tensor.detach().reshape(()) if name in SCALARS else tensor.detach() for name, tensor in state.items()}
+
+
+def load_portable(config: ModelConfig, state: Mapping[str, Tensor]) -> CLIP:
+    """Build a model around the tensors of `state` without drawing or copying weights.
+
+    Raises
+    ------
+    CheckpointError
+        If a key is missing, unexpected or of another shape; the first five of each are named. Nothing is loaded in part.
+    """
+    with torch.device("meta"), without_draws():
+        model = CLIP(config)
+    state = {name: tensor.reshape(1) if name in SCALARS and tensor.numel() == 1 else tensor for name, tensor in state.items()}
+    check_fit(model.state_dict(), state)
+    model.load_state_dict(state, strict=True, assign=True)
+    return model
+
+
+def check_fit(wanted: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> None:
+    """Compare names, shapes and kinds of number (floating point or not) with those that an architecture has.
+
+    Raises
+    ------
+    CheckpointError
+        At any difference; the first five of each kind are named.
+    """
+    missing, unexpected = [name for name in wanted if name not in state], [name for name in state if name not in wanted]
+    if missing or unexpected:
+        raise CheckpointError(
+            "the weights do not fit the architecture", why=f"{_five('missing', missing)}; {_five('unexpected', unexpected)}"
+        )
+    unlike = [name for name, tensor in wanted.items() if not _alike(state[name], tensor)]
+    if unlike:
+        shown = [f"{name} {list(state[name].shape)} for {list(wanted[name].shape)}" for name in unlike]
+        raise CheckpointError("the weights do not fit the architecture", why=_five("of another shape or kind", shown))
+
+
+def _alike(tensor: Tensor, wanted: Tensor) -> bool:
+    return tensor.shape == wanted.shape and tensor.is_floating_point() == wanted.is_floating_point()
+
+
+def _five(kind: str, names: list[str]) -> str:
+    shown = ", ".join(name[:80] for name in names[:5])
+    return f"{kind}: {len(names)}" + (f" ({shown}{', ...' if len(names) > 5 else ''})" if names else "")

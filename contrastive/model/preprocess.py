@@ -1,0 +1,99 @@
+"""Preprocessing described by plain numbers, so that it can travel in a checkpoint and be hashed into a cache key.
+
+Resizing is Pillow's, on 8-bit pixels and always antialiased, as in OpenAI's own pipeline. Normalising waits until there is a batch: pixels
+stay one byte each as long as possible.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import PIL
+import torch
+from PIL import Image
+from torch import Tensor
+
+from contrastive.errors import ConfigError
+from contrastive.model.architecture import check_sizes
+from contrastive.serialize import from_plain, sha256_of, to_plain
+
+OPENAI_MEAN = (0.48145466, 0.4578275, 0.40821073)
+OPENAI_STD = (0.26862954, 0.26130258, 0.27577711)
+
+RESAMPLING = {"nearest": 0, "lanczos": 1, "bilinear": 2, "bicubic": 3, "box": 4, "hamming": 5}
+"""Names of Pillow's filters and their numbers there."""
+
+
+@dataclass(frozen=True)
+class Preprocess:
+    """RGB images into one normalised batch.
+
+    Examples
+    --------
+    >>> images = [Image.new("RGB", (60, 40), "white"), Image.new("RGB", (9, 9))]
+    >>> Preprocess(size=32)(images).shape
+    torch.Size([2, 3, 32, 32])
+    """
+
+    size: int
+    mean: tuple[float, float, float] = OPENAI_MEAN
+    """Of each channel, for values in [0, 1]."""
+    std: tuple[float, float, float] = OPENAI_STD
+    interpolation: Literal["nearest", "lanczos", "bilinear", "bicubic", "box", "hamming"] = "bicubic"
+    resize_mode: Literal["shortest", "squash"] = "shortest"
+    """``shortest``: the short side becomes `size`, then the centre is cut out. ``squash``: both sides become `size`; nothing is cut."""
+    antialias: bool = True
+    """Pillow always does; the field is there because it is part of what the numbers mean."""
+
+    def __post_init__(self) -> None:
+        check_sizes("preprocess", self.size)
+        if not all(0 < std < float("inf") for std in self.std):
+            raise ConfigError("preprocess.std must be positive")
+        if not self.antialias:
+            raise ConfigError("preprocess.antialias must be true", why="Pillow has no resizing without it")
+
+    def __call__(self, images: Sequence[Image.Image]) -> Tensor:
+        """Return float32[n, 3, size, size]."""
+        return self.normalise(self.pixels(images))
+
+    def pixels(self, images: Sequence[Image.Image]) -> Tensor:
+        """Return uint8[n, 3, size, size]: resized and cut, not normalised."""
+        rows = (
+            np.stack([np.asarray(self._resize(image)) for image in images]) if images else np.empty((0, self.size, self.size, 3), np.uint8)
+        )
+        return torch.from_numpy(rows).permute(0, 3, 1, 2).contiguous()
+
+    def normalise(self, pixels_nchw: Tensor) -> Tensor:
+        """Return float32 of the same shape, on the same device: (x / 255 - mean) / std."""
+        mean, std = (torch.tensor(values, device=pixels_nchw.device).view(1, 3, 1, 1) for values in (self.mean, self.std))
+        return (pixels_nchw.float() / 255 - mean) / std
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain numbers, lists and words."""
+        plain: dict[str, Any] = to_plain(self)
+        return plain
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Preprocess:
+        """Read strictly: an unknown or missing key, or a value that does not fit, raises `ConfigError`."""
+        return from_plain(cls, data, "preprocess")
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the whole specification and of the major version of Pillow, whose filters it uses."""
+        return sha256_of({**self.to_dict(), "pillow": int(PIL.__version__.split(".")[0])})
+
+    def _resize(self, image: Image.Image) -> Image.Image:
+        image = image if image.mode == "RGB" else image.convert("RGB")
+        filter_ = Image.Resampling(RESAMPLING[self.interpolation])
+        if self.resize_mode == "squash":
+            return image.resize((self.size, self.size), filter_)
+        width, height = image.size
+        short = min(width, height)
+        if short != self.size:
+            image = image.resize((self.size * width // short, self.size * height // short), filter_)
+        left, top = round((image.width - self.size) / 2), round((image.height - self.size) / 2)
+        return image.crop((left, top, left + self.size, top + self.size))

@@ -1,0 +1,1 @@
+"""A training run: a configuration in, checkpoints and a log out."""

@@ -1,0 +1,268 @@
+"""What a run has cost: samples, operations, time, memory, energy; and how much of the machine it used. Nothing is made up.
+
+Operations are by formula (`contrastive.model.flops`). The peak that utilisation is measured against is that of a large matrix product on
+this
+very device. Energy is read from the GPU's own counter where there is one, else it is None; a mass of CO2 is said only where the user
+gives a factor.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import resource
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from contrastive.distributed import processes as distributed
+from contrastive.model.architecture import ModelConfig
+from contrastive.model.flops import Cost, image_cost, text_cost
+
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+GEMM_SIDE = {"cpu": 1024, "cuda": 4096}
+"""A product large enough to reach the device's peak and small enough to take a moment."""
+SUMS = ("samples", "flop", "model_flop", "wall_s", "wait_s", "energy_j")
+
+
+@dataclass
+class Account:
+    """Sums over the steps of a run, kept over resumptions; and over the steps since they were last told (`rates`)."""
+
+    model: ModelConfig
+    device: torch.device
+    peak: float
+    """FLOP/s of one device in a large matrix product, as measured."""
+    processes: int = 1
+    seen: float = 1.0
+    learns: tuple[bool, bool] = (True, True)
+    """Whether the image tower and what reads the text have anything to learn."""
+    reading: Callable[[int], Cost] | None = None
+    """What reads a text of so many tokens, where it is not the text tower."""
+    aside: Callable[[int], float] | None = None
+    """Operations of another model's forward pass over a pair with so many tokens: a teacher's. Not part of the model's own."""
+    forwards: int = 1
+    """Forward passes a step: 2 with recomputation or accumulation, 3 with both."""
+    sums: dict[str, float] = field(default_factory=lambda: dict.fromkeys(SUMS, 0.0))
+    memory: float = 0.0
+    told: dict[str, float] = field(default_factory=lambda: dict.fromkeys(SUMS, 0.0))
+    joules: float | None = None
+    """What the device's counter last said."""
+    before: float = 0.0
+    """Energy before the run was last taken up, of all processes."""
+    complete: bool = True
+    """Whether the energy of all of it was measured: not where an earlier part ran without a counter."""
+    together: float | None = None
+    """Energy of all processes, as far as they have told each other (`settle`)."""
+
+    @classmethod
+    def begin(
+        cls, model: ModelConfig, device: torch.device, precision: str = "fp32", *, before: Mapping[str, Any] | None = None, **settings: Any
+    ) -> Account:
+        """Measure the device's peak and go on from the totals of an interrupted run.
+
+        Parameters
+        ----------
+        model : ModelConfig
+        device : torch.device
+        precision : str
+            ``fp32``, ``bf16`` or ``fp16``: of the matrix product that is the peak.
+        before : mapping, optional
+            What `totals` gave when the state was saved; untrusted, numbers only are taken.
+        settings
+            `processes`, `seen`, `learns`, `reading`, `aside` as above; `recompute` and `accumulate` (bool): whether a step runs the towers
+            again.
+        """
+        forwards = 1 + bool(settings.pop("recompute", False)) + bool(settings.pop("accumulate", False))
+        account = cls(model, device, gemm_peak(device.type, precision), forwards=forwards, joules=energy_j(device), **settings)
+        account.go_on(before or {})
+        return account
+
+    def go_on(self, before: Mapping[str, Any]) -> None:
+        """Take over the totals of an interrupted run; of what is untrusted, numbers only."""
+        for name in (*SUMS, "peak_memory_mib"):
+            value = before.get(name)
+            if isinstance(value, int | float) and name in SUMS:
+                self.sums[name] = self.told[name] = float(value)
+            elif isinstance(value, int | float):
+                self.memory = float(value)
+        self.before = self.sums["energy_j"]
+        self.complete = not self.sums["samples"] or isinstance(before.get("energy_j"), int | float)
+
+    def settle(self) -> None:
+        """Let the processes tell each other what each has measured on its own device. Every process must call it before `totals`.
+
+        Energies add up, if every device has a counter; of the peaks of memory the highest counts.
+        """
+        self._read_memory()
+        known, own = float(self.joules is not None), self.sums["energy_j"] - self.before
+        counted, energy = distributed.all_sum(torch.tensor([known, own], dtype=torch.float64)).tolist()
+        self.together = self.before + energy if counted == distributed.world_size() else None
+        self.memory = float(distributed.all_max(torch.tensor(self.memory, dtype=torch.float64)))
+
+    def step(self, samples: int, *, seconds: float, tokens: int | None = None, waited: float = 0.0) -> None:
+        """Add one step.
+
+        Parameters
+        ----------
+        samples : int
+            Pairs of the whole batch, on all processes.
+        seconds : float
+            Wall time of the step, waiting for data included.
+        tokens : int, optional
+            Length of the batch's texts; None: the model's context.
+        waited : float
+            Seconds of it until the batch was there.
+        """
+        length = tokens or self.model.text.context
+        towers = (image_cost(self.model, self.seen), self.reading(length) if self.reading else text_cost(self.model, length))
+        self.sums["flop"] += samples * self.aside(length) if self.aside else 0.0
+        for name, forwards in (("flop", self.forwards), ("model_flop", 1)):
+            costs = (cost.step(learns=learns, forwards=forwards if learns else 1) for cost, learns in zip(towers, self.learns, strict=True))
+            self.sums[name] += samples * sum(costs)
+        self.sums["samples"] += samples
+        self.sums["wall_s"] += seconds
+        self.sums["wait_s"] += waited
+        self._read_energy()
+
+    def rates(self) -> dict[str, float | None]:
+        """Return speed, utilisation, share of waiting and peak memory of the steps since this was last asked."""
+        since = {name: value - self.told[name] for name, value in self.sums.items()}
+        self.told = dict(self.sums)
+        self._read_memory()
+        wall = since["wall_s"]
+        return {
+            "samples_per_s": since["samples"] / wall if wall else None,
+            "flop_per_s": since["flop"] / wall if wall else None,
+            "mfu": self._utilisation(since),
+            "data_wait": since["wait_s"] / wall if wall else None,
+            "peak_memory_mib": self.memory,
+        }
+
+    def totals(self) -> dict[str, float | None]:
+        """Return the sums of the whole run, as they are kept in the checkpoint.
+
+        `flop` counts what was computed, `model_flop` what one forward and backward pass would take: the first is larger where
+        recomputation or accumulation run a tower again, and `mfu` is of the second. `energy_j` is None without a counter. With several
+        processes, `settle` comes first.
+        """
+        self._read_memory()
+        wall = self.sums["wall_s"]
+        return {
+            **self.sums,
+            "energy_j": self._energy(),
+            "device_hours": wall * self.processes / 3600,
+            "data_wait": self.sums["wait_s"] / wall if wall else None,
+            "peak_memory_mib": self.memory,
+            "gemm_flop_per_s": self.peak,
+            "mfu": self._utilisation(self.sums),
+        }
+
+    def sentence(self) -> str:
+        """Return the totals in words.
+
+        Examples
+        --------
+        >>> from contrastive.model.presets import preset
+        >>> account = Account(preset("ViT-B/32"), torch.device("cpu"), peak=1e12)
+        >>> account.step(1000, seconds=100, waited=60)
+        >>> for part in account.sentence().split("; ")[:2]:
+        ...     print(part)
+        1,000 samples in 100 s (10 samples/s), 4.4e+13 FLOP, 44 % of the peak of a matrix product here, 0.028 device-hours
+        data-bound: 60 % of the time it waited for data
+        """
+        all_of = self.totals()
+        wall, mfu, wait = self.sums["wall_s"], all_of["mfu"], all_of["data_wait"] or 0.0
+        energy = all_of["energy_j"]
+        parts = [
+            f"{self.sums['samples']:,.0f} samples in {wall:.0f} s ({self.sums['samples'] / wall if wall else 0:,.0f} samples/s)",
+            f"{self.sums['flop']:.1e} FLOP",
+            *([f"{100 * mfu:.0f} % of the peak of a matrix product here"] if mfu is not None else []),
+            f"{all_of['device_hours']:.3f} device-hours",
+        ]
+        waiting = f"{'data-bound: ' if wait > 0.5 else ''}{100 * wait:.0f} % of the time it waited for data"
+        used = f"energy {energy / 3600:.1f} Wh" if energy is not None else f"energy not measured: {self._no_energy()}"
+        return f"{', '.join(parts)}; {waiting}; peak memory {self.memory:,.0f} MiB; {used}"
+
+    def _utilisation(self, sums: Mapping[str, float]) -> float | None:
+        capacity = sums["wall_s"] * self.peak * self.processes
+        return sums["model_flop"] / capacity if capacity else None
+
+    def _energy(self) -> float | None:
+        alone = None if self.joules is None else self.sums["energy_j"]
+        return (self.together if self.processes > 1 else alone) if self.complete else None
+
+    def _no_energy(self) -> str:
+        if not self.complete:
+            return "an earlier part of the run had no counter"
+        missing = self.device.type == "cuda" and importlib.util.find_spec("pynvml") is None
+        return "python -m pip install nvidia-ml-py" if missing else "no counter here"
+
+    def _read_memory(self) -> None:
+        self.memory = max(self.memory, peak_memory_mib(self.device))
+
+    def _read_energy(self) -> None:
+        now = energy_j(self.device)
+        if now is not None and self.joules is not None:
+            self.sums["energy_j"] += now - self.joules
+        self.joules = now
+
+
+def emissions_kg(totals: Mapping[str, float | None], kg_per_kwh: float | None) -> float | None:
+    """Return kg of CO2 equivalent of the measured energy; None without a measurement or without a factor.
+
+    Examples
+    --------
+    >>> emissions_kg({"energy_j": 7.2e6}, 0.4), emissions_kg({"energy_j": None}, 0.4), emissions_kg({"energy_j": 7.2e6}, None)
+    (0.8, None, None)
+    """
+    energy = totals.get("energy_j")
+    return None if energy is None or kg_per_kwh is None else energy / 3.6e6 * kg_per_kwh
+
+
+@lru_cache
+def gemm_peak(kind: str, precision: str) -> float:
+    """Return FLOP/s of the fastest of five products of square matrices on a device of this kind."""
+    side = GEMM_SIDE.get(kind, 1024)
+    left, right = (torch.ones(side, side, device=kind, dtype=DTYPES[precision]) for _ in range(2))
+    seconds = []
+    for _ in range(6):  # the first loads kernels
+        began = time.perf_counter()
+        left @ right
+        if kind == "cuda":
+            torch.cuda.synchronize()
+        seconds.append(time.perf_counter() - began)
+    return 2.0 * side**3 / min(seconds[1:])
+
+
+def peak_memory_mib(device: torch.device) -> float:
+    """Return the most that this process has held: of the GPU's memory on a GPU, else resident in the machine's."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**20
+    status = Path("/proc/self/status")
+    for line in status.read_text().splitlines() if status.is_file() else ():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) / 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 1024)
+
+
+def energy_j(device: torch.device) -> float | None:
+    """Return what the GPU's energy counter says, in joules; None where there is no GPU, no counter or no NVML."""
+    if device.type != "cuda":
+        return None
+    try:
+        nvml = importlib.import_module("pynvml")
+    except ImportError:
+        return None
+    try:
+        nvml.nvmlInit()
+        # By its own name: NVML numbers all GPUs, torch only those that this process may see.
+        handle = nvml.nvmlDeviceGetHandleByUUID(f"GPU-{torch.cuda.get_device_properties(device).uuid}")
+        return float(nvml.nvmlDeviceGetTotalEnergyConsumption(handle)) / 1000
+    except nvml.NVMLError:
+        return None

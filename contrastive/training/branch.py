@@ -1,0 +1,83 @@
+"""A run that goes on from another's state and has another end: a cooldown from any checkpoint of the stable phase (``run.resume``).
+
+Exact or refused: the new run is, to the bit, the one that would have had this configuration from its first step. So the two
+configurations may differ in the end of the schedule only, and the learning rates of the steps already taken must be the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from contrastive.checkpoint import file as files
+from contrastive.checkpoint import shards as pieces
+from contrastive.checkpoint.shards import Shards
+from contrastive.config import OptimConfig, first_difference, with_defaults
+from contrastive.errors import CheckpointError, ConfigError
+from contrastive.serialize import from_plain, to_plain
+from contrastive.training import checkpointing as kept
+from contrastive.training.inputs import Material
+from contrastive.training.optimizer import learning_rate
+from contrastive.training.state import Training
+
+END = ("optim.steps", "optim.schedule", "optim.cooldown")
+"""Settings that say how a run ends."""
+
+
+def branch(material: Material) -> Training:
+    """Return the run where the state that ``run.resume`` names has left it. Every process must call it.
+
+    Raises
+    ------
+    ConfigError
+        If the state is of another run, or its past is not that of this configuration.
+    CheckpointError, UnsafeFileError
+        If it cannot be read, or has no state of the optimiser.
+    """
+    path = Path(material.config.run.resume or "")
+    found = _state_at(path)
+    told = found.table("account") if isinstance(found, Shards) else dict(found.account or {})
+    identity = told.get("identity")
+    _check(with_defaults(identity if isinstance(identity, dict) else {}), material, found.step)
+    account = {**told, "identity": material.identity}
+    if isinstance(found, Shards):
+        return kept.take_up(material, replace(found, content={**found.content, "account": account}), path)
+    return kept.take_up(material, replace(found, account=account), path)
+
+
+def _state_at(path: Path) -> files.Checkpoint | Shards:
+    if path.is_dir():
+        shards = pieces.open_folder(path)
+        pieces.verify(shards)
+        return shards
+    found = files.load(path)
+    if found.training is None:
+        raise CheckpointError(
+            "the checkpoint to resume has no state of the optimiser",
+            where=str(path),
+            why="that run was finished, or the checkpoint was kept or released without it",
+            fix="a checkpoint of an unfinished run, or one of run.keep_every of a run with optim.schedule = wsd or constant",
+        )
+    return found
+
+
+def _check(identity: Mapping[str, Any], material: Material, step: int) -> None:
+    path, new, wanted = material.config.run.resume, material.config.optim, material.identity
+    difference = first_difference({**identity, **{name: wanted[name] for name in END}}, wanted)
+    if difference:
+        fix = f"only {', '.join(END)} may differ; begin anew from its weights with model.init={path}"
+        raise ConfigError("the state to resume is of another run", where=path, why=difference, fix=fix)
+    old = from_plain(OptimConfig, {**to_plain(new), **{name.removeprefix("optim."): identity.get(name) for name in END}}, "its optim")
+    if step >= new.steps:
+        raise ConfigError(f"the state to resume has taken {step} steps, optim.steps is {new.steps}", where=path, fix="a larger optim.steps")
+    for before in range(step):
+        was, would = learning_rate(before, old), learning_rate(before, new)
+        if was != would:
+            raise ConfigError(
+                "the state to resume has another past than this configuration",
+                where=path,
+                why=f"the learning rate of step {before + 1} was {was:.4g}, with this schedule it would have been {would:.4g}",
+                fix=f"a state from where the rate stands at its peak (wsd, constant), and optim.steps - optim.cooldown of {step} or more",
+            )

@@ -1,0 +1,183 @@
+"""Everything that a configuration names, opened and checked before the first step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from contrastive.checkpoint import file as files
+from contrastive.checkpoint.heads import require_both_towers
+from contrastive.config import Config
+from contrastive.data import CaptionedImages, TrainingDataError, open_source
+from contrastive.data.order import split
+from contrastive.data.pairs import PairSet, Reading, load_pairs, texts_of
+from contrastive.distributed import processes as distributed
+from contrastive.errors import ConfigError
+from contrastive.formats.initial import read_model
+from contrastive.loss.objectives import Distillation, Objective, make_objective
+from contrastive.model.clip import ModelConfig
+from contrastive.model.preprocess import Preprocess
+from contrastive.model.presets import preset
+from contrastive.model.tokenizer import Tokenizer, clip_tokenizer, train_bpe
+
+
+@dataclass(frozen=True)
+class Material:
+    """Never changes during the run."""
+
+    config: Config
+    model: ModelConfig
+    preprocess: Preprocess
+    tokenizer: Tokenizer
+    pairs: PairSet
+    train_rows: NDArray[np.int64]
+    held_out_rows: NDArray[np.int64]
+    data_card: str
+    initial: files.Checkpoint | None = None
+    """What a fine-tuning goes on from."""
+    teacher: files.Checkpoint | None = None
+    """Whose matrix of similarities the student's is to be like."""
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """Return setting -> value for all that decides the parameters, data and given weights included."""
+        given = {"the initial weights (sha256)": self.initial.sha256} if self.initial else {}
+        taught = {"the teacher (sha256)": self.teacher.sha256} if self.teacher else {}
+        return {**self.config.identity(), "the data (sha256)": self.pairs.sha256, **given, **taught}
+
+    def objective(self, generator: torch.Generator | None = None) -> Objective:
+        """Return what the model is taught by; the weights of its head, if it has one, are drawn from `generator`.
+
+        Raises
+        ------
+        ConfigError
+            If the teacher was shown other pixels.
+        """
+        loss = self.config.loss
+        if self.teacher is None:
+            return make_objective(loss.kind, self.model, generator)
+        return Distillation(self.teacher, self.tokenizer, self.preprocess, weight=loss.weight, temperature=loss.temperature)
+
+
+def prepare(config: Config) -> Material:
+    """Open the data, train or read the tokenizer, decide the architecture. Every process of a run does the same.
+
+    Raises
+    ------
+    ConfigError
+        If the configuration names something that does not exist or does not fit.
+    TrainingDataError
+        If the data cannot be read or are fewer than one batch.
+    CheckpointError, UnsafeFileError
+        If ``model.init`` or ``loss.teacher`` is no model that can be read.
+    """
+    _check_device(config.run.device)
+    check_shares(config, distributed.world_size())
+    initial = read_model(config.model.init, config.model.stated) if config.model.init else None
+    teacher = read_model(config.loss.teacher) if config.loss.teacher else None
+    if teacher:
+        require_both_towers(teacher)
+    architecture = _given(initial, config) if initial else architecture_of(config)
+    _check_patches(architecture, config)
+    source = open_source(config.data)
+    tokenizer = initial.tokenizer if initial else _tokenizer(source, config, architecture.text.context)
+    text = replace(architecture.text, vocab_size=tokenizer.vocab_size)
+    preprocess = initial.preprocess if initial else Preprocess(architecture.vision.image_size)
+    train_rows, held_out_rows = split(config.run.seed, len(source), config.data.held_out)
+    if len(train_rows) < config.data.batch:
+        raise TrainingDataError(
+            f"{len(train_rows)} pairs do not fill a batch of {config.data.batch}", fix=f"data.batch={max(2, len(train_rows) // 4)}"
+        )
+    data = config.data
+    reading = Reading(memory_gib=data.memory_gib, max_broken=data.max_broken, workers=data.workers, crop=data.crop)
+    pairs = load_pairs(source, preprocess, tokenizer, data.templates, reading)
+    card = _card(source, pairs, len(held_out_rows), initial, teacher)
+    model = replace(architecture, text=text)
+    return Material(config, model, preprocess, tokenizer, pairs, train_rows, held_out_rows, card, initial, teacher)
+
+
+def _check_device(device: str) -> None:
+    try:
+        torch.empty(1, device=distributed.own_device(device))
+    except (RuntimeError, AssertionError) as error:
+        raise ConfigError(f"run.device cannot be {device!r} here", why=str(error).splitlines()[0][:200], fix="run.device=cpu") from error
+
+
+def check_shares(config: Config, size: int) -> None:
+    """Refuse a batch that `size` processes cannot share evenly, or a share that cannot be taken in so many parts.
+
+    Raises
+    ------
+    ConfigError
+        Naming a batch that would do.
+    """
+    batch, parts = config.data.batch, config.optim.accumulate
+    if batch % size:
+        raise ConfigError(
+            f"{size} processes cannot share a batch of {batch} evenly",
+            fix=f"data.batch={max(size, batch // size * size)}, or other processes",
+        )
+    if parts > batch // size:
+        raise ConfigError(f"{batch // size} pairs a process cannot be taken in {parts} parts", fix=f"optim.accumulate={batch // size}")
+
+
+def _check_patches(architecture: ModelConfig, config: Config) -> None:
+    if config.data.patch_dropout and architecture.vision.kind != "vit":
+        raise ConfigError(
+            "data.patch_dropout needs a vision transformer",
+            why=f"this image tower is of kind {architecture.vision.kind}",
+            fix="leave it out",
+        )
+
+
+def _given(initial: files.Checkpoint, config: Config) -> ModelConfig:
+    rule = initial.config.score_rule
+    if config.loss.contrastive and rule != config.loss.kind:
+        raise ConfigError(f"the initial model scores by {rule}, loss.kind is {config.loss.kind}", fix=f"loss.kind={rule}")
+    return initial.config
+
+
+def architecture_of(config: Config) -> ModelConfig:
+    """Return the preset with its changes, scoring by the rule of the loss; raises `ConfigError`."""
+    plain = _laid_over(preset(config.model.preset or "").to_dict(), config.model.changes)
+    try:
+        return ModelConfig.from_dict({**plain, "score_rule": "sigmoid" if config.loss.kind == "sigmoid" else "softmax"})
+    except ConfigError as error:
+        raise ConfigError(error.what.replace("config", "model", 1), why=error.why, fix=error.fix) from error
+
+
+def _laid_over(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for name, value in changes.items():
+        below = merged.get(name)
+        merged[name] = _laid_over(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
+    return merged
+
+
+def _tokenizer(source: CaptionedImages, config: Config, context: int) -> Tokenizer:
+    if config.data.tokenizer == "clip":
+        return clip_tokenizer(context)
+    texts = (text for index in range(len(source)) for text in texts_of(source, index, config.data.templates))
+    return train_bpe(texts, config.data.vocabulary, context)
+
+
+def _card(
+    source: CaptionedImages, pairs: PairSet, held_out_count: int, initial: files.Checkpoint | None, teacher: files.Checkpoint | None
+) -> str:
+    sentences = [source.card]
+    if teacher:
+        before = teacher.data_card or "Of its own training data nothing is known."
+        sentences.append(f"It learned from a teacher with sha256 {teacher.sha256[:16]} as well. That one: {before}")
+    if initial:
+        before = initial.data_card or "Of its own training data nothing is known."
+        sentences.append(f"It went on from the weights with sha256 {initial.sha256[:16]} (step {initial.step}). Those: {before}")
+    if held_out_count:
+        sentences.append(f"{held_out_count} pairs were held out of training.")
+    if pairs.replaced:
+        sentences.append(f"{len(pairs.replaced)} unreadable pictures were replaced by a neighbouring pair.")
+    return " ".join(sentences)

@@ -1,0 +1,1 @@
+"""Where every mark of a chart stands: facts in, places out."""

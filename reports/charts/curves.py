@@ -1,0 +1,181 @@
+"""Where the marks of a trajectory stand: the gap with its band, and the rate of each group, over the steps of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from audit.records.comparison import Point, Trajectory
+from audit.types import Group
+from reports.charts.dumbbells import share_ticks
+from reports.charts.forest import Mark, Scale, axis, px, tick_texts
+from reports.text import phrases
+from reports.text.numbers import count
+
+WIDTH, HEIGHT = 470, 250
+_LEFT, _RIGHT, _TOP, _BOTTOM = 46, 22, 16, 34
+_LABELS = 112
+"""Room to the right for the names of groups."""
+_LINE, _NAME = 14, 13
+MOST_GROUPS = 7
+"""More lines cannot be told apart; the table has them all."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """One group's rate: a path, and its name beside the last point."""
+
+    path: str
+    dots: str
+    label: Mark
+    leader: str
+    dash: str
+
+
+@dataclass(frozen=True)
+class Plane:
+    """Step from left to right, rate or gap upwards."""
+
+    width: int
+    height: int
+    left: str
+    right: str
+    bottom: str
+    grid: str
+    ticks: tuple[Mark, ...]
+    steps: tuple[Mark, ...]
+
+
+@dataclass(frozen=True)
+class Curve:
+    """What is drawn on a plane."""
+
+    plane: Plane
+    band: str
+    line: str
+    dots: str
+    tolerance: str
+    """y of the tolerance; empty outside a chart of the gap."""
+    tolerance_label: Mark
+    onset: str
+    """x of the step from which on a gap is shown; empty where none is."""
+    lines: tuple[Line, ...]
+
+
+def gap_curve(trajectory: Trajectory) -> Curve | None:
+    """Place the gap over the steps with its simultaneous interval; None where it is never estimable."""
+    known = [point for point in trajectory.points if point.gap is not None]
+    if len(known) < 2:
+        return None
+    across = _across(trajectory.points, WIDTH - _RIGHT)
+    ticks = axis(0.0, max(*(point.gap.high for point in known if point.gap), trajectory.tolerance))
+    up = Scale(ticks[0], ticks[-1], HEIGHT - _BOTTOM, _TOP)
+    places = [(across(point.step), point.gap) for point in known if point.gap]
+    rim = [f"{px(x)} {px(up(gap.high))}" for x, gap in places] + [f"{px(x)} {px(up(max(gap.low, 0.0)))}" for x, gap in reversed(places)]
+    return Curve(
+        plane=_plane(trajectory.points, across, up, tick_texts(ticks)),
+        band=f"M{'L'.join(rim)}Z",
+        line=_path([(x, up(gap.value)) for x, gap in places]),
+        dots="".join(f"M{px(x)} {px(up(gap.value))}h0" for x, gap in places),
+        tolerance=px(up(trajectory.tolerance)),
+        tolerance_label=Mark(px(WIDTH - _RIGHT), px(up(trajectory.tolerance) - 5), "tolerance"),
+        onset="" if trajectory.detectable is None else px(across(trajectory.detectable)),
+        lines=(),
+    )
+
+
+def rate_curve(trajectory: Trajectory) -> Curve | None:
+    """Place the rate of every compared group over the steps; None for too many groups or a single estimable step."""
+    groups = [rate.group for rate in trajectory.points[0].rates if rate.status == "ok"]
+    if not 1 <= len(groups) <= MOST_GROUPS:
+        return None
+    across = _across(trajectory.points, WIDTH - _LABELS)
+    ticks = share_ticks(rate for point in trajectory.points for rate in point.rates if rate.group in groups)
+    up = Scale(ticks[0], ticks[-1], HEIGHT - _BOTTOM, _TOP)
+    texts = [f"{text}\u00a0%" for text in tick_texts(ticks)]
+    return Curve(
+        plane=_plane(trajectory.points, across, up, texts),
+        band="",
+        line="",
+        dots="",
+        tolerance="",
+        tolerance_label=Mark("0", "0", ""),
+        onset="" if trajectory.detectable is None else px(across(trajectory.detectable)),
+        lines=_lines(groups, trajectory.points, across, up),
+    )
+
+
+def _across(points: Sequence[Point], right: float) -> Scale:
+    last = max(points[-1].step, points[0].step + 1)
+    return Scale(points[0].step, last, _LEFT, right)
+
+
+def _plane(points: Sequence[Point], across: Scale, up: Scale, texts: Sequence[str]) -> Plane:
+    """Place evenly spaced ticks, one a text, from the lowest value to the highest."""
+    places = [up.left + (up.right - up.left) * i / (len(texts) - 1) for i in range(len(texts))]
+    return Plane(
+        width=WIDTH,
+        height=HEIGHT,
+        left=px(_LEFT),
+        right=px(across.right),
+        bottom=px(HEIGHT - _BOTTOM),
+        grid="".join(f"M{_LEFT} {px(y)}H{px(across.right)}" for y in places),
+        ticks=tuple(Mark(px(_LEFT - 7), px(y + 4), text) for y, text in zip(places, texts, strict=True)),
+        steps=_steps(points, across),
+    )
+
+
+def _steps(points: Sequence[Point], across: Scale) -> tuple[Mark, ...]:
+    """Name as many steps as there is room for, the first and the last always."""
+    named = [points[0]]
+    for point in points[1:-1]:
+        if min(across(point.step) - across(named[-1].step), across(points[-1].step) - across(point.step)) > 62:
+            named.append(point)
+    return tuple(Mark(px(across(point.step)), px(HEIGHT - _BOTTOM + 18), count(point.step)) for point in (*named, points[-1]))
+
+
+def _path(places: Sequence[tuple[float, float]]) -> str:
+    return "M" + "L".join(f"{px(x)} {px(y)}" for x, y in places) if places else ""
+
+
+def _lines(groups: Sequence[Group], points: Sequence[Point], across: Scale, up: Scale) -> tuple[Line, ...]:
+    paths = {group: _group_path(group, points, across, up) for group in groups}
+    ends = {group: path[-1][1] for group, path in paths.items()}
+    beside = _apart(ends)
+    x = across(points[-1].step)
+    return tuple(
+        Line(
+            path=_path(paths[group]),
+            dots="".join(f"M{px(x)} {px(y)}h0" for x, y in paths[group]),
+            label=Mark(px(x + 20), px(beside[group] + 4), _short(group)),
+            leader=f"M{px(x + 5)} {px(ends[group])}L{px(x + 17)} {px(beside[group])}",
+            dash=f"l{place}",
+        )
+        for place, group in enumerate(groups)
+    )
+
+
+def _short(group: Group) -> str:
+    """Return a group's name cut to the room beside its line; the table has it whole."""
+    name = phrases.group(group)
+    return name if len(name) <= _NAME else f"{name[: _NAME - 1]}…"
+
+
+def _group_path(group: Group, points: Sequence[Point], across: Scale, up: Scale) -> list[tuple[float, float]]:
+    rates = [(point.step, rate.value) for point in points for rate in point.rates if rate.group == group]
+    return [(across(step), up(value)) for step, value in rates if value is not None]
+
+
+def _apart(ends: dict[Group, float]) -> dict[Group, float]:
+    """Return where the names stand: beside their lines, and never upon each other."""
+    order = sorted(ends, key=lambda group: ends[group])
+    placed: dict[Group, float] = {}
+    floor: float = _TOP
+    for group in order:
+        placed[group] = max(ends[group], floor)
+        floor = placed[group] + _LINE
+    ceiling: float = HEIGHT - _BOTTOM
+    for group in reversed(order):
+        placed[group] = min(placed[group], ceiling)
+        ceiling = placed[group] - _LINE
+    return placed

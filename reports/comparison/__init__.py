@@ -1,0 +1,1 @@
+"""The page of a comparison: `comparison.json` in, `comparison.html` out."""

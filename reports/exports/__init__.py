@@ -1,0 +1,1 @@
+"""The facts in other forms: terminal, Markdown, CSV, data frames, matplotlib, model card."""

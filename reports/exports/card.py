@@ -1,0 +1,57 @@
+"""Compact cards for a notebook: verdict and the clearest findings, or changes, in a few lines of HTML without style sheet or script."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+
+from audit.records.comparison import Comparison, Comparisons
+from audit.records.results import AuditResult, Results
+from reports.sections.page import by_severity
+from reports.text import comparison as comparison_words
+from reports.text import sentences as words
+from reports.text import verdicts
+from reports.text.numbers import clean
+
+_MOST = 4
+
+
+def card(results: Results) -> str:
+    """Return the card of `results` as an HTML fragment; every foreign string is escaped."""
+    return "".join(map(_audit, results.audits))
+
+
+def changes_card(facts: Comparisons) -> str:
+    """Return the card of what changed; every foreign string is escaped."""
+    followed = [f"{comparison_words.title(each)}: {each.reason}" for series in facts.series for each in series.trajectories if each.primary]
+    steps = f"<p>Over {len(facts.sides)} checkpoints:</p>{_list(followed)}" if followed else ""
+    return "".join([*map(_comparison, facts.comparisons), steps])
+
+
+def _audit(audit: AuditResult) -> str:
+    primary = sorted((finding for finding in audit.findings if finding.primary), key=by_severity)
+    verdict = verdicts.concluded(audit)
+    return (
+        f"<div><p><strong>{_text(audit.model.name)} · {_text(audit.probe.name)}: {verdict.word}.</strong> "
+        f"{_text(verdict.sentence)} {_text(audit.verdict_reason)}</p>{_list([words.headline(finding, audit) for finding in primary])}"
+        f"<p>Not tested: {_text('; '.join(audit.probe.not_tested))}.</p></div>"
+    )
+
+
+def _comparison(compared: Comparison) -> str:
+    primary = sorted((change for change in compared.changes if change.primary), key=comparison_words.by_weight)
+    verdict = verdicts.compared(compared)
+    sentences = [comparison_words.headline(each) for each in primary]
+    return (
+        f"<div><p><strong>{_text(compared.after)} against {_text(compared.before)} · {_text(compared.probe)}: {verdict.word}.</strong> "
+        f"{_text(verdict.sentence)} {_text(compared.verdict_reason)}</p>{_list(sentences)}</div>"
+    )
+
+
+def _list(sentences: Sequence[str]) -> str:
+    more = f"<p>and {len(sentences) - _MOST} more questions</p>" if len(sentences) > _MOST else ""
+    return f"<ul>{''.join(f'<li>{_text(each)}</li>' for each in sentences[:_MOST])}</ul>{more}"
+
+
+def _text(text: str) -> str:
+    return escape(clean(text))

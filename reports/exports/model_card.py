@@ -1,0 +1,113 @@
+"""The evaluation section of a model card: metadata that the hub reads, and the findings in words beside their limits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from audit.records.results import AuditResult, Finding, Results
+from reports.exports.summary import escaped, findings_table, plain
+from reports.sections.page import by_severity, written_date
+from reports.text import phrases
+from reports.text import sentences as words
+from reports.text.numbers import clean, count, difference, exact_points, in_words
+from reports.text.verdicts import concluded
+
+if TYPE_CHECKING:
+    from huggingface_hub import EvalResult
+
+TASK, ASKED_TASK, UNKNOWN_TASK = "zero-shot-image-classification", "image-text-to-text", "other"
+
+
+def model_cards(results: Results) -> dict[str, str]:
+    """Return file name -> card, one a model: ``model_card.md``, and numbered where several models were audited.
+
+    Written with huggingface_hub's `ModelCard` and `EvalResult`, so that the metadata (`model-index`) is what the hub validates. A card
+    has no field for an interval: it stands in the name of the metric, and the findings below have it in words.
+    """
+    models: dict[str, list[AuditResult]] = {}
+    for audit in results.audits:
+        models.setdefault(audit.model.sha256, []).append(audit)
+    names = ["model_card.md"] if len(models) == 1 else [f"model_card-{i}.md" for i in range(1, len(models) + 1)]
+    return {name: _card(results, audits) for name, audits in zip(names, models.values(), strict=True)}
+
+
+def _card(results: Results, audits: Sequence[AuditResult]) -> str:
+    from huggingface_hub import ModelCard, ModelCardData
+
+    data = ModelCardData(
+        model_name=_named(audits[0].model.name),
+        pipeline_tag=None if _read_from_a_file(audits[0]) else _task(audits[0]),
+        tags=["vlm-audit", "bias-evaluation"],
+        eval_results=[result for audit in audits for result in _eval_results(audit)] or None,
+    )
+    return plain(str(ModelCard(f"---\n{data.to_yaml()}\n---\n\n{_body(results, audits)}")))
+
+
+def _eval_results(audit: AuditResult) -> Iterator[EvalResult]:
+    """Return one entry for each gap that counts for the verdict."""
+    from huggingface_hub import EvalResult
+
+    for finding in sorted((finding for finding in audit.findings if finding.primary), key=by_severity):
+        if finding.gap:
+            yield EvalResult(
+                task_type=_task(audit),
+                dataset_type=_named(audit.data.name),
+                dataset_name=_named(audit.data.source),
+                metric_type=f"{finding.metric}_gap",
+                metric_value=round(finding.gap.value, 6),
+                metric_name=_named(_metric_name(finding, audit)),
+            )
+
+
+def _task(audit: AuditResult) -> str:
+    if _read_from_a_file(audit):
+        return UNKNOWN_TASK
+    return ASKED_TASK if audit.model.asked else TASK
+
+
+def _read_from_a_file(audit: AuditResult) -> bool:
+    """Whether no model was loaded: what gave the answers is not known."""
+    return not (audit.model.parameters or audit.model.dimensions)
+
+
+def _metric_name(finding: Finding, audit: AuditResult) -> str:
+    gap = finding.gap
+    if gap is None:
+        return words.title(finding, audit)
+    pair = f"{phrases.group(gap.highest)} minus {phrases.group(gap.lowest)}"
+    return f"{words.title(finding, audit)}: {pair}, {difference(gap.value, gap.low, gap.high)} points, {finding.verdict}"
+
+
+def _named(text: str) -> str:
+    """Return foreign text as one line that YAML quotes by itself."""
+    return " ".join(clean(text).split()) or "unnamed"
+
+
+def _body(results: Results, audits: Sequence[AuditResult]) -> str:
+    parts = [f"# {escaped(audits[0].model.name)}", "## Bias, risks and limitations"]
+    for audit in audits:
+        parts += _section(results, audit)
+    hashed = "the file of answers" if _read_from_a_file(audits[0]) else "the weights"
+    parts.append(
+        f"Measured with {escaped(results.tool)} on {escaped(written_date(results.timing.created))}; sha256 of {hashed} "
+        f"`{escaped(audits[0].model.sha256)}`. These numbers describe the images tested and are no statement about any other use."
+    )
+    return "\n\n".join(parts) + "\n"
+
+
+def _section(results: Results, audit: AuditResult) -> list[str]:
+    ordered = sorted((finding for finding in audit.findings if finding.primary), key=by_severity)
+    verdict = concluded(audit)
+    limited = ["**LIMITED RUN.** A sample can conclude nothing but “inconclusive”."] if audit.data.limited else []
+    return [
+        f"### {escaped(audit.probe.question)}",
+        *limited,
+        f"**{verdict.word}.** {verdict.sentence} {escaped(audit.verdict_reason)}",
+        findings_table(ordered, len(ordered), audit) if ordered else "No question counts for the verdict.",
+        f"**Data.** {escaped(audit.data.source)} ({escaped(audit.data.licence)}), {in_words(audit.data.used, 'image')} of "
+        f"{count(audit.data.listed)}. Groups under {in_words(results.settings.min_group_size, 'image')} are not judged; a difference "
+        f"below {exact_points(results.settings.tolerance)} would not matter unless the probe says otherwise.",
+        "**Limits.** " + " ".join(escaped(limit) for limit in audit.probe.limits),
+        f"**Not tested.** {escaped('; '.join(audit.probe.not_tested))}.",
+    ]

@@ -1,0 +1,280 @@
+"""Findings as matplotlib Axes, for a notebook or a paper. Places what was found; no number is made here.
+
+Every function draws on `ax`, or on a figure of its own, and returns the Axes, whose labels and limits can be changed afterwards. Rates are
+in percent, differences in percentage points. What lies outside a comparison is grey, hollow or hatched.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from audit.errors import UsageError
+from audit.records.results import AuditResult, Contrast, Finding, Rate, SpecificationCurve
+from audit.records.what_if import WhatIfs
+from reports.charts.forest import short
+from reports.charts.grids import in_order
+from reports.sections.page import by_severity
+from reports.text import phrases
+from reports.text import sentences as words
+from reports.text.numbers import clean, count, exact_points, percent
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+INK, FAINT, LINE, BAND = "#1f4e89", "#8a9099", "#777777", "#e3dfd4"
+POINTS = "percentage points"
+_ROW, _FRAME = 0.32, 1.3
+"""Height of a row, and of everything around the rows, in inches."""
+_WIDTH = 7.0
+_MOST_NAMES = 24
+"""Wordings whose names can be read below a curve."""
+_LONGEST = 44
+"""Characters of such a name, and of a question beside its gap."""
+_SHADES = ("#74a6d8", "#fdfcf9", "#e7954b")
+"""Below, at and above the rate of all images: those of the report."""
+MARKERS = "osD^vPX*<>ph"
+
+
+def rates(finding: Finding, audit: AuditResult, alpha: float, ax: Axes | None = None) -> Axes:
+    """Draw the rate of every group with its interval, the rate of all images as a line, and the noise floor of the gap as a band.
+
+    The band is as wide as the largest gap that chance alone gives in 95 of 100 shuffles, and lies about the rate of all images.
+    """
+    cells = [cell for cell in finding.by_group if cell.value is not None]
+    axes = axes_of(ax, _ROW * len(cells) + _FRAME)
+    overall = finding.overall.value
+    if finding.gap and overall is not None:
+        ends = 100 * (overall - finding.gap.null_95 / 2), 100 * (overall + finding.gap.null_95 / 2)
+        axes.axvspan(*ends, color=BAND, linewidth=0, zorder=0, label="as far apart as chance alone puts them")
+    for y, cell in enumerate(cells):
+        compared = cell.status == "ok"
+        colour = INK if compared else FAINT
+        axes.plot([100 * (cell.low or 0.0), 100 * (cell.high or 0.0)], [y, y], color=colour)
+        axes.plot([100 * (cell.value or 0.0)], [y], "o", color=colour, markerfacecolor=colour if compared else "white")
+    if overall is not None:
+        axes.axvline(100 * overall, color=LINE, linestyle="--", linewidth=1, label=f"all images: {percent(overall, 1)}")
+    _rows(axes, [plain(f"{phrases.group(cell.group)} ({count(cell.n)})") for cell in cells], finding.attributes)
+    axes.set_xlabel(plain(words.subject(finding, audit)) + f"\n%, with {_level(alpha)} intervals")
+    legend(axes)
+    return axes
+
+
+def forest(finding: Finding, audit: AuditResult, alpha: float, ax: Axes | None = None) -> Axes:
+    """Draw the difference of every compared group to all others, with the tolerance as a band about zero.
+
+    The thick line is the interval of that difference alone, the thin one holds for all of them at once. A dot is filled where the latter
+    lies beyond the tolerance.
+    """
+    contrasts = {contrast.first: contrast for contrast in finding.contrasts}
+    groups = [cell.group for cell in finding.by_group]
+    axes = axes_of(ax, _ROW * len(groups) + _FRAME)
+    tolerance = 100 * finding.tolerance
+    axes.axvspan(-tolerance, tolerance, color=BAND, linewidth=0, zorder=0, label=f"tolerance: ±{exact_points(finding.tolerance)}")
+    axes.axvline(0, color=LINE, linestyle="--", linewidth=1)
+    for y, levels in enumerate(groups):
+        if levels in contrasts:
+            _difference(axes, y, contrasts[levels])
+        else:
+            axes.text(0.02, y, "not compared", color=FAINT, fontsize=8, va="center", transform=axes.get_yaxis_transform())
+    _rows(axes, [plain(f"{phrases.group(cell.group)} ({count(cell.n)})") for cell in finding.by_group], finding.attributes)
+    axes.set_xlabel(plain(words.subject(finding, audit)) + f", group minus all others\n{POINTS}, with {_level(alpha)} intervals")
+    legend(axes)
+    return axes
+
+
+def _difference(axes: Axes, y: int, contrast: Contrast) -> None:
+    axes.plot([100 * contrast.low_adjusted, 100 * contrast.high_adjusted], [y, y], color=INK, linewidth=1)
+    axes.plot([100 * contrast.low, 100 * contrast.high], [y, y], color=INK, linewidth=3)
+    face = INK if contrast.beyond_tolerance else "white"
+    axes.plot([100 * contrast.difference], [y], "o", color=INK, markerfacecolor=face)
+
+
+def gaps(audit: AuditResult, alpha: float, ax: Axes | None = None, *, primary: bool = True) -> Axes:
+    """Draw the largest gap of every question with its interval, and below it as a bar what chance alone gives in 95 of 100 shuffles.
+
+    `primary`: only the questions that count for the verdict.
+    """
+    shown = sorted((each for each in audit.findings if each.primary or not primary), key=by_severity)
+    axes = axes_of(ax, 1.4 * _ROW * len(shown) + _FRAME)
+    for y, finding in enumerate(shown):
+        gap = finding.gap
+        if gap is None:
+            axes.text(0.5, y, "not estimable", color=FAINT, fontsize=8, ha="center", va="center", transform=axes.get_yaxis_transform())
+            continue
+        axes.barh(y, 100 * gap.null_95, height=0.7, color=BAND, zorder=0, label="chance alone gives")
+        axes.plot([100 * gap.low, 100 * gap.high], [y, y], color=INK)
+        axes.plot([100 * gap.value], [y], "o", color=INK, markerfacecolor=INK if finding.verdict == "disparity" else "white")
+    for tolerance in sorted({finding.tolerance for finding in shown}):
+        axes.axvline(100 * tolerance, color=LINE, linestyle=":", linewidth=1, label=f"tolerance: {exact_points(tolerance)}")
+    _rows(axes, [_asked(finding, audit) for finding in shown], ())
+    axes.set_xlim(left=0)
+    axes.set_xlabel(f"largest gap between groups\n{POINTS}, with {_level(alpha)} intervals")
+    legend(axes)
+    return axes
+
+
+def _asked(finding: Finding, audit: AuditResult) -> str:
+    by = plain(f"by {phrases.attributes(finding.attributes)}"[:_LONGEST])
+    return f"{plain(words.subject(finding, audit)[:_LONGEST])}\n{by}: {finding.verdict}"
+
+
+# ---- intersections -------------------------------------------------------------------------------------------------------------------
+
+
+def heatmap(finding: Finding, audit: AuditResult, ax: Axes | None = None) -> Axes:
+    """Draw a finding on two attributes: rate and n in each cell, coloured by the difference to all images.
+
+    What is too small to judge is hatched; it takes no part in the scale of the colours, unless there is nothing else.
+
+    Raises
+    ------
+    UsageError
+        If the finding is not on two attributes.
+    """
+    if len(finding.attributes) != 2:
+        raise UsageError(
+            f"a heat map takes a finding on two attributes, not on {phrases.attributes(finding.attributes)!r}",
+            where=finding.id, fix="draw its rates(…), or ask for the intersection: --by gender,tone",
+        )  # fmt: skip
+    cells = {cell.group: cell for cell in finding.by_group}
+    rows, columns = (list(dict.fromkeys(levels[side] for levels in cells)) for side in (0, 1))
+    from matplotlib.colors import LinearSegmentedColormap
+
+    axes = axes_of(ax, 0.55 * len(rows) + 1.4)
+    shades = [[_distance(cells.get((row, column)), finding.overall) for column in columns] for row in rows]
+    judged = [_distance(cell, finding.overall) for cell in cells.values() if cell.status == "ok"]
+    known = judged or [each for shade in shades for each in shade if not math.isnan(each)]
+    reach = max(map(abs, known), default=0.0) or 1.0
+    image = axes.imshow(shades, cmap=LinearSegmentedColormap.from_list("about all images", _SHADES), vmin=-reach, vmax=reach, aspect="auto")
+    for place, cell in ((place, cells.get((row, column))) for place, row, column in _grid(rows, columns)):
+        _cell(axes, place, cell)
+    axes.set_xticks(range(len(columns)), [plain(short(name)) for name in columns])
+    axes.set_yticks(range(len(rows)), [plain(short(name)) for name in rows])
+    axes.set(xlabel=plain(phrases.attributes(finding.attributes[1:])), ylabel=plain(phrases.attributes(finding.attributes[:1])))
+    bar = axes.figure.colorbar(image, ax=axes)
+    bar.set_label(f"minus all images ({percent(finding.overall.value, 1)}),\n{POINTS}")
+    hatched = "; hatched: too few to judge" if any(cell.status != "ok" and cell.value is not None for cell in cells.values()) else ""
+    axes.set_title(plain(f"{words.subject(finding, audit)}, number of images{hatched}"), fontsize=10, loc="left")
+    return axes
+
+
+def _distance(cell: Rate | None, overall: Rate) -> float:
+    """Return percentage points above the rate of all images; NaN is drawn blank."""
+    if cell is None or cell.value is None or overall.value is None:
+        return math.nan
+    return 100 * (cell.value - overall.value)
+
+
+def _grid(rows: Sequence[str], columns: Sequence[str]) -> Iterable[tuple[tuple[int, int], str, str]]:
+    return (((x, y), row, column) for y, row in enumerate(rows) for x, column in enumerate(columns))
+
+
+def _cell(axes: Axes, place: tuple[int, int], cell: Rate | None) -> None:
+    from matplotlib.patches import Rectangle
+
+    x, y = place
+    if cell is None or cell.value is None:
+        axes.text(x, y, "no images" if cell is None else words.STATUSES[cell.status], ha="center", va="center", fontsize=7, color=FAINT)
+        return
+    if cell.status != "ok":
+        axes.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, fill=False, hatch="///", edgecolor=FAINT, linewidth=0, alpha=0.7))
+    behind = {"facecolor": "white", "edgecolor": "none", "alpha": 0.7, "pad": 1.0}
+    axes.text(x, y, f"{percent(cell.value)}\nn = {count(cell.n)}", ha="center", va="center", fontsize=8, bbox=behind)
+
+
+# ---- how it was asked, and what would be ---------------------------------------------------------------------------------------------
+
+
+def specification(curve: SpecificationCurve, alpha: float, ax: Axes | None = None) -> Axes:
+    """Draw the difference of the same two groups under every wording, sorted by size; the wording fixed beforehand is a large dot."""
+    points = [point for point in in_order(curve) if point.difference is not None]
+    axes = axes_of(ax, 5.2 if len(points) <= _MOST_NAMES else 3.6)
+    for x, point in enumerate(points):
+        axes.plot([x, x], [100 * (point.low or 0.0), 100 * (point.high or 0.0)], color=INK, linewidth=1)
+        axes.plot([x], [100 * (point.difference or 0.0)], "o", color=INK, markersize=9 if point.default else 4)
+    axes.axhline(0, color=LINE, linestyle="--", linewidth=1)
+    axes.set_ylabel(
+        plain(f"{phrases.group(curve.first)} minus {phrases.group(curve.second)}") + f"\n{POINTS},\nwith {_level(alpha)} intervals"
+    )
+    names = [plain(f"{point.preset}, {point.variant}"[:_LONGEST]) for point in points]
+    if len(points) <= _MOST_NAMES:
+        axes.set_xticks(range(len(points)), names, rotation=60, ha="right", rotation_mode="anchor", fontsize=8)
+    else:
+        axes.set_xticks([])
+    axes.set_xlabel(f"{len(points)} wordings, sorted; the large dot was chosen before the run")
+    axes.spines[["top", "right"]].set_visible(False)
+    return axes
+
+
+def what_ifs(asked: WhatIfs, ax: Axes | None = None) -> Axes:
+    """Draw every setting that was tried on the plane of gap against accuracy; large marks were chosen beforehand.
+
+    Raises
+    ------
+    UsageError
+        If nothing could be tried.
+    """
+    if asked.target is None or not asked.target.points:
+        reasons = "; ".join(dict.fromkeys(each.reason for each in asked.refused))
+        raise UsageError(f"nothing could be tried for {asked.question!r}", why=reasons or None)
+    axes = axes_of(ax, 4.4)
+    tried = [point.what_if for point in asked.target.points]
+    for place, method in enumerate(dict.fromkeys(each.method for each in tried)):
+        own = [each for each in tried if each.method == method]
+        places = [100 * each.gap.value for each in own], [100 * each.utility.after for each in own]
+        marker = MARKERS[place % len(MARKERS)]
+        axes.scatter(*places, s=[70 if each.default else 18 for each in own], marker=marker, label=plain(method), alpha=0.8, zorder=2)
+    home = ([100 * asked.target.gap], [100 * asked.target.accuracy])
+    axes.plot(*home, "o", color="black", markerfacecolor="none", markersize=15, label="the model as it is")
+    axes.set_xlim(left=0)
+    axes.set_xlabel(f"gap, {POINTS}")
+    axes.set_ylabel(f"accuracy, % of {count(asked.target.shown_on)} images")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    return axes
+
+
+# ---- shared --------------------------------------------------------------------------------------------------------------------------
+
+
+def axes_of(ax: Axes | None, height: float) -> Axes:
+    """Return the Axes to draw on: those given, or those of a new figure that a notebook shows."""
+    if ax is not None:
+        return ax
+    from matplotlib import pyplot as plt
+
+    _, made = plt.subplots(figsize=(_WIDTH, max(height, 1.8)), layout="constrained")
+    return made
+
+
+def legend(axes: Axes) -> None:
+    """Explain every kind of mark once, above the chart, where it covers nothing."""
+    handles, labels = axes.get_legend_handles_labels()
+    once = dict(zip(labels, handles, strict=True))
+    if once:
+        axes.legend(once.values(), once.keys(), frameon=False, fontsize=8, ncols=2, loc="lower right", bbox_to_anchor=(1.0, 1.0))
+
+
+def plain(text: str) -> str:
+    """Return foreign text that matplotlib does not read as a formula."""
+    return clean(text).replace("$", r"\$")
+
+
+def _rows(axes: Axes, labels: Sequence[str], attributes: Sequence[str]) -> None:
+    axes.set_yticks(range(len(labels)), list(labels))
+    axes.set_ylim(len(labels) - 0.4, -0.6)
+    axes.set_ylabel(plain(phrases.attributes(attributes)))
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _level(alpha: float) -> str:
+    """Return the level of an interval.
+
+    Examples
+    --------
+    >>> _level(0.05), _level(0.001)
+    ('95 %', '99.9 %')
+    """
+    return f"{100 * (1 - alpha):g} %"

@@ -1,0 +1,1 @@
+"""Every sentence and every printed number: records in, words out."""

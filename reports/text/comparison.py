@@ -1,0 +1,236 @@
+"""Sentences about changes: every phrase of a comparison that is built from a result.
+
+Never "fixed", never "fair": a gap that shrank is smaller, and one that did not change is still there.
+"""
+
+from __future__ import annotations
+
+from audit.records.comparison import (
+    Change,
+    ChangeVerdict,
+    Comparison,
+    Comparisons,
+    GapEnds,
+    Overall,
+    PairChange,
+    RateChange,
+    Series,
+    Trajectory,
+)
+from audit.records.results import Rate
+from audit.types import Group
+from reports.text import phrases
+from reports.text import sentences as words
+from reports.text.numbers import count, decimals, difference, exact_points, in_words, number, p_phrase, points, rate, span
+from reports.text.sentences import VerdictWords
+
+VERDICTS: dict[Overall, VerdictWords] = {
+    "gap reversed": VerdictWords(
+        "Gap reversed",
+        "The difference between two groups is shown on one side of zero before and on the other after, both after correction.",
+    ),
+    "gap grew": VerdictWords(
+        "Gap grew",
+        "The gap after is larger than before, by more than chance explains, and not shown to have changed by less than the tolerance.",
+    ),
+    "gap shrank": VerdictWords(
+        "Gap shrank",
+        "The gap after is smaller than before, by more than chance explains. It says nothing about what is left: see the audit itself.",
+    ),
+    "mixed": VerdictWords(
+        "Mixed",
+        "Of the questions that count, some gaps grew and others shrank.",
+    ),
+    "no change that matters": VerdictWords(
+        "No change that matters",
+        "Every difference between two groups compared is shown to have changed by less than the tolerance. "
+        "A larger gap, where there was one, is still there.",
+    ),
+    "cannot tell": VerdictWords(
+        "Cannot tell",
+        "Neither a change of the gap nor its absence is shown. More images might show either.",
+    ),
+    "not estimable": VerdictWords(
+        "Not estimable",
+        "Fewer than two groups have enough images that count for the metric, in enough clusters where images come in clusters.",
+    ),
+}
+_ORDER: dict[ChangeVerdict, int] = {
+    "gap reversed": 0, "gap grew": 1, "gap shrank": 2, "cannot tell": 3, "no change that matters": 4, "not estimable": 5,
+}  # fmt: skip
+
+
+def by_weight(change: Change) -> tuple[int, float, float]:
+    """Sort key: what changed first, then by adjusted p, then by the size of the change."""
+    gap = change.gap
+    return (_ORDER[change.verdict], gap.p_adjusted if gap else 1.0, -abs(gap.difference) if gap else 0.0)
+
+
+def title(change: Change | Trajectory) -> str:
+    """Return a question's name: ``Occupation accuracy by gender``."""
+    return f"{words.subject_of(change, change.truth)} by {phrases.attributes(change.attributes)}"
+
+
+def page_title(comparisons: Comparisons) -> str:
+    """Return what was compared."""
+    names = [side.name for side in comparisons.sides]
+    if comparisons.series:
+        return f"{len(names)} checkpoints of one run, step by step"
+    return f"{names[1]} against {names[0]}" if len(names) == 2 else f"{in_words(len(names) - 1, 'model')} against {names[0]}"
+
+
+def headline(change: Change) -> str:
+    """Return a change as a sentence: both gaps with their intervals, the change, its p, and whose rates moved."""
+    gap = change.gap
+    if gap is None:
+        return f"{title(change)} is not estimable. {change.reason}"
+    p = p_phrase(gap.p_adjusted, "adjusted p" if change.primary else "p")
+    return (
+        f"{title(change)}: the gap goes from {ends_text(gap.before)} to {ends_text(gap.after)}, a change of "
+        f"{difference(gap.difference, gap.low, gap.high)} points, {p}. {_moved(change)}"
+    ).rstrip()
+
+
+def _moved(change: Change) -> str:
+    """Name the groups whose own rate moved most."""
+    cells = [cell for cell in change.by_group if cell.before.status == "ok" and cell.difference]
+    cells.sort(key=lambda cell: -abs(cell.difference or 0.0))
+    named = [f"{phrases.group(cell.before.group)} {change_text(cell)}" for cell in cells]
+    return f"In points: {phrases.some(named)}." if named else "No group's rate changed."
+
+
+def ends_text(ends: GapEnds) -> str:
+    """Return a gap with its interval: ``36 points [20, 51]``."""
+    places = decimals(ends.low, ends.high)
+    return f"{points(ends.value, places)} {span(ends.low, ends.high, places)}"
+
+
+def change_text(cell: RateChange) -> str:
+    """Return the change of a rate with its interval."""
+    return difference(cell.difference, cell.low, cell.high)
+
+
+def corrected_text(cell: RateChange) -> str:
+    """Return the simultaneous interval of a change."""
+    if cell.low_adjusted is None or cell.high_adjusted is None:
+        return "not estimable"
+    return span(cell.low_adjusted, cell.high_adjusted, decimals(cell.low_adjusted, cell.high_adjusted), signed=True)
+
+
+def gap_change_text(change: Change) -> str:
+    """Return the change of the gap; where no change that matters is claimed, what decides is said in place of the interval."""
+    if change.gap is None:
+        return "not estimable"
+    if change.verdict == "no change that matters":
+        places = decimals(change.gap.low, change.gap.high)
+        return f"{number(change.gap.difference, places, signed=True)}, every pair within ±{exact_points(change.tolerance).split()[0]}"
+    return difference(change.gap.difference, change.gap.low, change.gap.high)
+
+
+def extremes_text(change: Change, ends: GapEnds, *, after: bool) -> str:
+    """Return a gap with the groups at its ends: ``36 points: woman 64 % (100), man 100 % (100)``."""
+    cells: dict[Group, Rate] = {each.before.group: each.after if after else each.before for each in change.by_group}
+    named = ", ".join(
+        f"{phrases.group(group)} {phrases.cell_value(cells[group])} ({count(cells[group].n)})" for group in (ends.lowest, ends.highest)
+    )
+    return f"{points(ends.value, decimals(ends.low, ends.high))}: {named}"
+
+
+def facts(change: Change) -> tuple[tuple[str, str], ...]:
+    """Return what a statistician looks for under a change, as term and value."""
+    overall = change.overall
+    trade = (
+        ("All images", f"{rate(overall.before.value, overall.before.low, overall.before.high)} to {phrases.cell_value(overall.after)}"),
+        ("Their change", f"{change_text(overall)}, {p_phrase(overall.p)}"),
+    )
+    gap = change.gap
+    if gap is None:
+        return (("Tolerance", exact_points(change.tolerance)), *trade)
+    return (
+        ("Gap before", ends_text(gap.before)),
+        ("Gap after", ends_text(gap.after)),
+        ("Change", f"{difference(gap.difference, gap.low, gap.high)} points"),
+        ("Adjusted p" if change.primary else "p (not adjusted)", p_phrase(gap.p_adjusted).split("\u00a0", 1)[-1].removeprefix("=\u00a0")),
+        ("Detectable change", points(gap.minimum_detectable, decimals(gap.low, gap.high))),
+        ("Tolerance", exact_points(change.tolerance)),
+        ("Audit before / after", f"{change.verdict_before} / {change.verdict_after}"),
+        *trade,
+    )
+
+
+def pair_text(pair: PairChange) -> tuple[str, str, str, str]:
+    """Return a pair's difference before, after, its change with the interval, and the corrected interval."""
+    places = decimals(pair.low, pair.high)
+    wide = decimals(pair.low_adjusted, pair.high_adjusted)
+    return (
+        number(pair.before, places, signed=True),
+        number(pair.after, places, signed=True),
+        difference(pair.difference, pair.low, pair.high),
+        span(pair.low_adjusted, pair.high_adjusted, wide, signed=True),
+    )
+
+
+def images_sentence(comparison: Comparison) -> str:
+    """Return how many images were paired, and how many were not."""
+    only = [(comparison.only_before, comparison.before), (comparison.only_after, comparison.after)]
+    unpaired = [f"{in_words(n, 'image')} only in the audit of {name}" for n, name in only if n]
+    unpaired += [f"{in_words(comparison.elsewhere_missing, 'image')} missing from another audit"] if comparison.elsewhere_missing else []
+    rest = f" Left out, because they have no partner: {'; '.join(unpaired)}." if unpaired else ""
+    by_place = (
+        " The files give no identifiers, so images were paired by their place in the file: that attributes and true answers agree is all "
+        "that shows a row to be the same image. To pair them by name, give both files a column id and audit again."
+        if comparison.by_place
+        else ""
+    )
+    cases = f" All images of one {phrases.attributes([comparison.cluster])} count as one case." if comparison.cluster else ""
+    return f"Paired on {in_words(comparison.images, 'image')} that both models answered.{by_place}{cases}{rest}"
+
+
+def not_compared_sentence(comparison: Comparison) -> str:
+    """Return how many claims could not be paired, and why; nothing where all could."""
+    if not comparison.not_compared:
+        return ""
+    reasons = dict.fromkeys(sentence.partition(": ")[2] for sentence in comparison.not_compared)
+    return f"{in_words(len(comparison.not_compared), 'question')} cannot be paired: {' '.join(reasons)}"
+
+
+def dumbbell_alt(change: Change) -> str:
+    """Return what the chart of rates before and after shows."""
+    rows = [cell for cell in change.by_group if cell.before.value is not None]
+    named = [
+        f"{phrases.group(cell.before.group)} from {phrases.cell_value(cell.before)} to {phrases.cell_value(cell.after)}" for cell in rows
+    ]
+    return f"The rate of each group before and after: {phrases.some(named)}. The table below has every number."
+
+
+def changes_alt(change: Change) -> str:
+    """Return what the chart of changes shows."""
+    shown = [phrases.group(cell.before.group) for cell in change.by_group if _shown(cell)]
+    said = (
+        f"Shown to have changed, after correction: {phrases.some(shown)}." if shown else "For no group is a change shown, after correction."
+    )
+    return f"The change of each group's rate with its interval. {said} The table below has every number."
+
+
+def _shown(cell: RateChange) -> bool:
+    return cell.low_adjusted is not None and cell.high_adjusted is not None and not cell.low_adjusted <= 0 <= cell.high_adjusted
+
+
+def curve_alt(trajectory: Trajectory) -> str:
+    """Return what the curves over the steps show."""
+    steps = f"steps {count(trajectory.points[0].step)} to {count(trajectory.points[-1].step)}"
+    return f"The gap and the rate of each group at {in_words(len(trajectory.points), 'checkpoint')}, {steps}. {trajectory.reason}"
+
+
+def appears_text(step: int | None) -> str:
+    """Return the step from which on a gap is shown."""
+    return "not shown" if step is None else f"step {count(step)}"
+
+
+def series_sentence(series: Series) -> str:
+    """Return on how many images a series stands, and how sure its bands are."""
+    return (
+        f"{in_words(series.images, 'image')} that every checkpoint answered. Bands and p are corrected for the pairs of groups and for "
+        f"{in_words(series.claims, 'question that counts', 'questions that count')}. A gap is dated from the last checkpoint backwards, "
+        "up to the first at which it is not shown, so the number of checkpoints needs no correction."
+    )

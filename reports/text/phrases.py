@@ -1,0 +1,280 @@
+"""Phrases: texts of table cells, of terms under a finding, and the sentences that stand for a chart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from audit.errors import DataError
+from audit.records.results import Contrast, Finding, MeasurementRecord, PairedFinding, Rate, Results
+from audit.types import Group, ModelRecord
+from reports.text.numbers import (
+    count,
+    decimal,
+    decimals,
+    difference,
+    exact_points,
+    in_words,
+    number,
+    p_phrase,
+    p_value,
+    percent,
+    points,
+    rate,
+    span,
+)
+
+_NAMED = 5
+"""Groups that a sentence names before it only counts."""
+_LONGEST_NAME = 120
+"""Characters of a level's name; results.json has it whole."""
+LEFT_OUT_OF_CLUSTERS = (
+    "the correction of a list of words (Benjamini-Hochberg, max-T); ratio, odds ratio and Cohen’s h; the four-fifths ratio; "
+    "shrunk rates of small groups; equal opportunity and equalised odds; calibration; confidence thresholds; the spread of scores; "
+    "equal other attributes (Mantel-Haenszel); how many wrong labels, chosen or at random, would overturn a verdict; "
+    "verdicts with near-ties the other way; chi-square"
+)
+"""What stands beside a verdict only where one image is one case: all that `audit.statistics.evidence.collect` adds, and the chi-square."""
+
+
+def group(levels: Group) -> str:
+    """Return a group's name, cut where it is longer than anybody reads; the empty group is everybody else."""
+    return " × ".join(name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}…" for name in levels) or "the rest"
+
+
+def attributes(names: Iterable[str]) -> str:
+    """Return the names of attributes in words: ``race × gender``."""
+    return " × ".join(name.replace("_", " ") for name in names)
+
+
+def some(names: Sequence[str]) -> str:
+    """Return the first few names, and how many more there are.
+
+    Examples
+    --------
+    >>> some(["a", "b"]), some(["a", "b", "c", "d", "e", "f", "g"])
+    ('a, b', 'a, b, c, d, e and 2 more')
+    """
+    shown = ", ".join(names[:_NAMED])
+    return f"{shown} and {count(len(names) - _NAMED)} more" if len(names) > _NAMED else shown
+
+
+def rate_of(finding: Finding, levels: Group) -> Rate:
+    """Return the rate of one group.
+
+    Raises
+    ------
+    DataError
+        If the finding names a group that has no rate: such a file was not written by an audit.
+    """
+    for cell in finding.by_group:
+        if cell.group == levels:
+            return cell
+    raise DataError(f"results.json contradicts itself: {finding.id} has no rate for {group(levels)!r}", fix="run the audit again")
+
+
+def gap_text(finding: Finding) -> str:
+    """Return the gap with the interval that decides: ``26 points [12, 39]``, or ``0 points, every pair within ±5``."""
+    if finding.gap is None:
+        return "not estimable"
+    places = gap_places(finding)
+    if finding.verdict == "equivalent":
+        # What decides here are the 90 % intervals of every pair; the wider interval of the largest gap would seem to contradict them.
+        return f"{points(finding.gap.value, places)}, every pair within ±{exact_points(finding.tolerance).split()[0]}"
+    return f"{points(finding.gap.value, places)} {span(finding.gap.low, finding.gap.high, places)}"
+
+
+def chance_text(finding: Finding) -> str:
+    """Return the noise floor of the gap: its 95 % point when group labels are shuffled."""
+    return "not estimable" if finding.gap is None else points(finding.gap.null_95, gap_places(finding))
+
+
+def detectable_text(finding: Finding) -> str:
+    """Return the smallest difference that these images would find."""
+    return "not estimable" if finding.gap is None else points(finding.gap.minimum_detectable, gap_places(finding))
+
+
+def facts(finding: Finding) -> tuple[tuple[str, str], ...]:
+    """Return what a statistician looks for under a finding, as term and value."""
+    known = finding.overall.baseline is not None
+    trivial = (("Always the commonest answer", f"{baseline(finding.overall)} right"),) if known else ()
+    gap = finding.gap
+    if gap is None:
+        return (("Tolerance", exact_points(finding.tolerance)), *trivial)
+    places = gap_places(finding)
+    if finding.overall.clusters is not None:
+        chi2 = "not for clusters"
+    elif gap.chi2 is None or gap.chi2_p is None:
+        chi2 = "not estimable"
+    else:
+        chi2 = f"{decimal(gap.chi2, 1)}, {p_phrase(gap.chi2_p)}"
+    return (
+        ("Largest gap", gap_text(finding)),
+        ("Chance alone gives", f"{number(gap.null_mean, places)} on average, up to {points(gap.null_95, places)}"),
+        ("Adjusted p" if finding.primary else "p (not adjusted)", p_value(gap.p_adjusted)),
+        *_listed(finding),
+        ("Chi-square", chi2),
+        ("Spread between groups", points(gap.spread, max(places, 1))),
+        ("Lowest / highest", "not estimable" if gap.ratio is None else f"{gap.ratio:.2f}"),
+        ("Detectable difference", detectable_text(finding)),
+        ("Tolerance", exact_points(finding.tolerance)),
+        *trivial,
+    )
+
+
+def _listed(finding: Finding) -> tuple[tuple[str, str], ...]:
+    """Return the p-value of an entry, corrected for the others of its list."""
+    listed = finding.listed
+    if listed is None:
+        return ()
+    corrected = f"{p_value(listed.benjamini_hochberg)} (Benjamini-Hochberg), {p_value(listed.max_t)} (max-T)"
+    return ((f"p in its list of {listed.entries}", corrected),)
+
+
+def in_list(finding: Finding) -> str:
+    """Return the p-value of an entry corrected for its list (Benjamini-Hochberg); nothing for what stands in none."""
+    return p_value(finding.listed.benjamini_hochberg) if finding.listed else ""
+
+
+def corrected(contrast: Contrast) -> str:
+    """Return the simultaneous interval of a difference."""
+    places = decimals(contrast.low_adjusted, contrast.high_adjusted)
+    return span(contrast.low_adjusted, contrast.high_adjusted, places, signed=True)
+
+
+def plain_points(value: float | None, low: float | None, high: float | None) -> str:
+    """Return a size with as many decimals as an interval beside it carries."""
+    if value is None:
+        return "not estimable"
+    return number(value, 1 if low is None or high is None else decimals(low, high))
+
+
+def gap_places(finding: Finding) -> int:
+    """Return the decimals that the interval of a gap carries."""
+    return decimals(finding.gap.low, finding.gap.high) if finding.gap else 0
+
+
+def short_rate(finding: Finding, levels: Group) -> str:
+    """Return a group with its rate and n, for a table: ``woman 72 % (100)``."""
+    cell = rate_of(finding, levels)
+    return f"{group(levels)} {cell_value(cell)} ({count(cell.n)})"
+
+
+def cell_value(cell: Rate) -> str:
+    """Return a rate in percent, with the decimals that its interval carries."""
+    if cell.value is None or cell.low is None or cell.high is None:
+        return percent(None)
+    return percent(cell.value, decimals(cell.low, cell.high))
+
+
+def cell_interval(cell: Rate) -> str:
+    """Return the interval of a rate."""
+    if cell.low is None or cell.high is None:
+        return percent(None)
+    return span(cell.low, cell.high, decimals(cell.low, cell.high))
+
+
+def cell_rate(cell: Rate) -> str:
+    """Return a rate with its interval."""
+    return rate(cell.value, cell.low, cell.high)
+
+
+def baseline(cell: Rate) -> str:
+    """Return what always giving the commonest answer would score; nothing where it is not known."""
+    return "" if cell.baseline is None else percent(cell.baseline, 1)
+
+
+def printed(published: float | None) -> str:
+    """Return a published cell as it was printed, in percent; blank where it was blank."""
+    return "" if published is None else f"{100 * published:.1f}"
+
+
+def stopped(text: str) -> str:
+    """Return foreign text with the full stop of a sentence: one, whether it brought its own or not.
+
+    Examples
+    --------
+    >>> stopped("Claims by rule."), stopped("FairFace")
+    ('Claims by rule.', 'FairFace.')
+    """
+    return text if text.endswith((".", "!", "?")) else f"{text}."
+
+
+def first_sentence(text: str) -> str:
+    """Return a reason without the groups that it names: they stand with the finding.
+
+    Examples
+    --------
+    >>> first_sentence("A comparison needs two groups; 1 of 7 has. Not compared: Black (n = 27).")
+    'A comparison needs two groups; 1 of 7 has.'
+    """
+    return stopped(text.partition(". ")[0])
+
+
+def answers_only(model: ModelRecord) -> bool:
+    """Whether no model was loaded: the answers were read from a file."""
+    return not (model.parameters or model.dimensions)
+
+
+def answering(results: Results) -> str:
+    """Return how an image gets its answer, for every kind of model on the page."""
+    models = [audit.model for audit in results.audits]
+    asked = [model for model in models if model.asked]
+    read = [model for model in models if answers_only(model)]
+    kinds = (
+        ("the label whose prompt lies nearest to it", len(models) - len(asked) - len(read)),
+        ("the option that a generative model finds likeliest, a token", len(asked)),
+        ("the one that the file of predictions states", len(read)),
+    )
+    return f"Every image gets one answer: {', or '.join(text for text, n in kinds if n) or 'a label'}."
+
+
+def decision(record: MeasurementRecord) -> str:
+    """Return how an image gets its answer."""
+    if record.near_ties is None:
+        return "The answers were given without scores."
+    if record.asked and not any(record.prompts.values()):
+        return "Two answers are compared: the one to the question below, and the one to the same options in their declared order."
+    ensembled = any(len(texts) > 1 for texts in record.prompts.values())
+    best = (
+        "The probabilities of the labels of one answer are summed; the answer with the largest sum is given."
+        if record.combine == "sum"
+        else "The most probable label is given."
+    )
+    mean = " The embeddings of a label's prompts are averaged." if ensembled else ""
+    margin = f"{percent(record.near_ties, 1)} of the decisions are closer than {exact_points(record.near_tie_margin)} of probability."
+    return f"{best}{mean} {margin}"
+
+
+# ---- sentences that stand for a chart ------------------------------------------------------------------------------------------------
+
+
+def rates_alt(finding: Finding) -> str:
+    """Return what the chart of rates shows."""
+    groups = in_words(len(finding.by_group), "group")
+    if finding.gap is None:
+        return f"The rates of {groups}; no two of them can be compared. The table below has every number."
+    ends = [f"{group(levels)} with {cell_rate(rate_of(finding, levels))}" for levels in (finding.gap.lowest, finding.gap.highest)]
+    overall = cell_rate(finding.overall)
+    return f"The rates of {groups}, from {ends[0]} to {ends[1]}; all images together {overall}. The table below has every number."
+
+
+def differences_alt(finding: Finding) -> str:
+    """Return what the chart of differences shows."""
+    beyond = [group(contrast.first) for contrast in finding.contrasts if contrast.beyond_tolerance]
+    shown = (
+        f"Shown to differ by more than {exact_points(finding.tolerance)}: {some(beyond)}."
+        if beyond
+        else (f"None is shown to differ by more than {exact_points(finding.tolerance)}.")
+    )
+    return f"Each of {in_words(len(finding.contrasts), 'compared group')} minus all others. {shown} The table below has every number."
+
+
+def paired_alt(paired: Sequence[PairedFinding]) -> str:
+    """Return what the chart of paired differences shows."""
+    each = "; ".join(f"{paired_title(one)}, {difference(one.difference, one.low, one.high)} points" for one in paired)
+    return f"{each}. The table below has every number."
+
+
+def paired_title(paired: PairedFinding) -> str:
+    """Return what was changed: ``gender: man → woman``."""
+    return f"{attributes([paired.attribute])}: {paired.first} → {paired.second}"

@@ -1,0 +1,95 @@
+"""The first sentence of a report: its verdict, in words that are true whatever mix of questions stands behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from audit.records.comparison import Comparison
+from audit.records.results import AuditResult
+from reports.text import comparison as comparison_words
+from reports.text import sentences as words
+
+_OF_AUDIT = {
+    "disparity": "the model treats some groups differently, by more than chance explains",
+    "equivalent": "every two groups compared are shown to differ by less than the tolerance",
+    "inconclusive": "these images show neither a difference between groups nor its absence",
+}
+_OF_COMPARISON = {
+    "gap reversed": "groups changed places: who had the higher rate before has the lower after",
+    "gap grew": "the groups lie further apart after than before, by more than chance explains",
+    "gap shrank": "the groups lie closer together after than before, by more than chance explains; what is left may still matter",
+    "no change that matters": "every difference between two groups compared is shown to have changed by less than the tolerance",
+    "cannot tell": "these images show neither a change of the gap nor its absence",
+}
+
+
+@dataclass(frozen=True)
+class Concluded:
+    """A verdict for a reader: one word or a few, and a sentence about the questions that it stands for."""
+
+    word: str
+    sentence: str
+
+
+NOTHING_ASKED = Concluded("No verdict", "Whatever was compared is context.")
+
+
+def concluded(audit: AuditResult) -> Concluded:
+    """Return the verdict of an audit in words."""
+    found = [finding.verdict for finding in audit.findings if finding.primary]
+    if not found:
+        return NOTHING_ASKED
+    word = words.VERDICTS[audit.verdict].word
+    if audit.data.limited:  # a sample may well show a difference: what it cannot do is conclude
+        return Concluded(word, "Only a sample of the images was audited.")
+    clauses = {**_OF_AUDIT, "not estimable": _too_few(audit.data.cluster)}
+    if audit.verdict == "inconclusive" and "equivalent" in found:
+        return Concluded(word, f"No question that counts shows a disparity. {_said('equivalent', found, clauses)}; the rest is open.")
+    return Concluded(word, _open_or_settled(audit.verdict, "inconclusive", found, clauses))
+
+
+def compared(comparison: Comparison) -> Concluded:
+    """Return the verdict of a comparison in words."""
+    found = [change.verdict for change in comparison.changes if change.primary]
+    if not found:
+        return NOTHING_ASKED
+    word = comparison_words.VERDICTS[comparison.verdict].word
+    if comparison.limited:
+        return Concluded(word, "Only a sample of the images was compared.")
+    clauses = {**_OF_COMPARISON, "not estimable": _too_few(comparison.cluster)}
+    if comparison.verdict == "mixed":
+        return Concluded(word, "Some gaps grew and others shrank.")
+    if comparison.verdict == "no change that matters":
+        return Concluded(word, f"{_said('no change that matters', found, clauses)}. A larger gap, where there was one, is still there.")
+    if comparison.verdict == "cannot tell" and "no change that matters" in found:
+        unchanged = _said("no change that matters", found, clauses)
+        return Concluded(word, f"No gap that counts is shown to have changed by more than the tolerance. {unchanged}; the rest is open.")
+    return Concluded(word, _open_or_settled(comparison.verdict, "cannot tell", found, clauses))
+
+
+def _open_or_settled(verdict: str, undecided: str, found: Sequence[str], clauses: Mapping[str, str]) -> str:
+    """Say what holds in the questions of the verdict; where it is an open one, also why the rest has none."""
+    rest = f"; in the rest, {clauses['not estimable']}" if verdict == undecided and "not estimable" in found else ""
+    return f"{_said(verdict, found, clauses)}{rest}."
+
+
+def _said(verdict: str, found: Sequence[str], clauses: Mapping[str, str]) -> str:
+    return f"{_where(found.count(verdict), len(found))}, {clauses[verdict]}"
+
+
+def _where(many: int, of: int) -> str:
+    """Say in which of the questions that count.
+
+    Examples
+    --------
+    >>> _where(1, 1), _where(2, 2), _where(3, 3), _where(1, 4)
+    ('In the question that counts', 'In both questions that count', 'In all 3 questions that count', 'In 1 of 4 questions that count')
+    """
+    if many != of:
+        return f"In {many} of {of} questions that count"
+    return {1: "In the question that counts", 2: "In both questions that count"}.get(of, f"In all {of} questions that count")
+
+
+def _too_few(cluster: str | None) -> str:
+    return f"no two groups have enough images{'' if cluster is None else ' in enough clusters'} to be compared"

@@ -1,0 +1,421 @@
+"""Finished audits compared: what is paired, what is refused, what must not matter, and the curves of a series."""
+
+import json
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from audit.comparison.engine import compare
+from audit.comparison.sides import read
+from audit.comparison.trajectory import Checkpoint, trajectory
+from audit.errors import DataError, UsageError
+from audit.records.comparison import from_json, json_schema, to_json
+from audit.statistics.intervals import newcombe
+from audit.statistics.units.sampling_unit import Images
+from audit.types import Claim
+from tests.support import comparison_samples as samples
+
+SETTINGS = samples.SETTINGS
+
+
+def compared(*directories, settings=SETTINGS, **how):
+    return compare([each for directory in directories for each in read(directory)], settings, **how)
+
+
+def changes(found, place=0):
+    return {change.id: change for change in found.comparisons[place].changes}
+
+
+@pytest.fixture
+def pair(tmp_path):
+    """A skewed model, wrong in 60 of the 120 images of group b, and one that is wrong in 6."""
+    return samples.audit(tmp_path / "skewed", {"b": 60}), samples.audit(tmp_path / "plain", {"b": 6})
+
+
+# ---- what is found -------------------------------------------------------------------------------------------------------------------
+
+
+def test_the_page_names_the_group_in_which_two_models_differ(pair):
+    found = compared(*pair)
+    change = changes(found)["animal/accuracy/group"]
+    cells = {cell.before.group: cell for cell in change.by_group}
+
+    # Group b: 60 wrong before, 6 of the same images after: 54 gained, none lost; 54 / 120 = .45.
+    assert (cells["b",].gained, cells["b",].lost, cells["b",].difference) == (54, 0, 0.45)
+    assert (cells["a",].gained, cells["a",].lost, cells["a",].p) == (0, 0, 1.0)
+    assert change.gap.difference == pytest.approx(0.05 - 0.5)
+    assert (change.verdict, change.beyond_tolerance, change.levelled_down) == ("gap shrank", True, False)
+    assert found.comparisons[0].verdict == "gap shrank"
+    assert found.comparisons[0].images == 360
+    assert change.verdict_before == "disparity"
+
+
+def test_conditional_rates_count_the_images_of_their_truth_and_precision_is_not_paired(pair):
+    found = compared(*pair)
+    change = changes(found)["animal/true_positive_rate[cat]/group"]
+
+    assert [cell.before.n for cell in change.by_group] == [40, 40, 40]  # a third of 120 are cats
+    assert [cell.gained for cell in change.by_group] == [0, 18, 0]  # a third of the 54 that changed
+    [sentence] = found.comparisons[0].not_compared
+    assert sentence.startswith("animal/precision[cat]/group: ")
+
+
+def test_counts_agree_with_the_two_audits_themselves(pair):
+    found = compared(*pair)
+    audits = [read(directory)[0].audits["zoo"] for directory in pair]
+    for change in found.comparisons[0].changes:
+        for audit, side in zip(audits, ("before", "after"), strict=True):
+            finding = next(each for each in audit.findings if each.id == change.id)
+            own = [(rate.group, rate.n, rate.events, rate.status) for rate in finding.by_group]
+            assert [(r.group, r.n, r.events, r.status) for r in (getattr(cell, side) for cell in change.by_group)] == own
+
+
+def test_an_audit_compared_with_itself_has_exactly_no_change(tmp_path):
+    first = samples.audit(tmp_path / "one", {"b": 60})
+    found = compared(first, first)
+
+    assert found.comparisons[0].verdict == "no change that matters"
+    for change in found.comparisons[0].changes:
+        assert [cell.difference for cell in change.by_group if cell.before.n] == [0.0] * len(change.by_group)
+        assert change.gap.difference == 0.0
+        assert change.verdict == "no change that matters"
+    assert [each.side.name for each in found.sides] == ["one/ckpt.pt (one) #1", "one/ckpt.pt (one) #2"]
+    assert "Two sides are the same model, read the same way." in found.notes
+
+
+def test_exchanging_the_models_turns_every_sign(pair):
+    there, back = (changes(compared(*order)) for order in (pair, pair[::-1]))
+    for name, change in there.items():
+        other = back[name]
+        assert other.gap.difference == -change.gap.difference
+        assert (other.gap.low, other.gap.high, other.gap.p) == pytest.approx((-change.gap.high, -change.gap.low, change.gap.p), abs=1e-12)
+        for one, two in zip(change.by_group, other.by_group, strict=True):
+            assert (two.gained, two.lost, two.p) == (one.lost, one.gained, one.p)
+
+
+def test_the_order_of_the_images_does_not_matter(tmp_path, pair):
+    shuffled = samples.attributes().sample(frac=1, random_state=3)
+    planted = samples.answers(samples.attributes(), {"b": 6})
+    audited = samples.result(samples.model("plain/ckpt.pt"), {"b": 6}, rows=shuffled)
+    place = samples.attributes().index.get_indexer(shuffled.index)
+    predictions = replace(audited.predictions["animal"], y_pred=planted.y_pred[place], scores=planted.scores[place])
+    straight = read(pair[1])[0].results.audits[0]
+    other = samples.write(tmp_path / "shuffled" / "plain", replace(audited, result=straight, predictions={"animal": predictions}))
+
+    assert compared(pair[0], other).comparisons == compared(*pair).comparisons
+
+
+# ---- what is paired ------------------------------------------------------------------------------------------------------------------
+
+
+def test_images_that_only_one_audit_has_are_counted_and_left_out(tmp_path):
+    rows = samples.attributes()
+    first = samples.audit(tmp_path / "first", {"b": 60}, rows=rows.iloc[5:])
+    second = samples.audit(tmp_path / "second", {"b": 6}, rows=rows.iloc[:-3], left_out=3)
+    comparison = compared(first, second).comparisons[0]
+
+    assert (comparison.images, comparison.only_before, comparison.only_after) == (352, 3, 5)
+    assert comparison.changes[0].overall.before.n == 352
+    assert "8 images that only one of the two audits has; up to 3 images that an audit itself left out" in comparison.verdict_reason
+
+
+def test_a_third_audit_takes_its_missing_images_out_of_every_comparison(tmp_path):
+    rows = samples.attributes()
+    sides = [samples.audit(tmp_path / name, {"b": 60}, rows=part) for name, part in (("x", rows), ("y", rows), ("z", rows.iloc[2:]))]
+    found = compared(*sides)
+
+    assert [(each.images, each.elsewhere_missing, each.only_before) for each in found.comparisons] == [(358, 2, 0), (358, 0, 2)]
+    assert [(each.before, each.after) for each in found.comparisons] == [("x/ckpt.pt", "y/ckpt.pt"), ("x/ckpt.pt", "z/ckpt.pt")]
+
+
+def test_two_models_of_one_audit_are_two_sides(tmp_path):
+    together = samples.write(
+        tmp_path / "both", samples.result(samples.model("m/1.pt"), {"b": 60}), samples.result(samples.model("m/2.pt"), {"b": 6})
+    )
+    found = compared(together)
+
+    assert [each.side.name for each in found.sides] == ["m/1.pt", "m/2.pt"]
+    assert found.comparisons[0].verdict == "gap shrank"
+
+
+def test_p_is_adjusted_over_all_comparisons_of_the_page(tmp_path, pair):
+    third = samples.audit(tmp_path / "third", {"b": 50})
+
+    assert compared(*pair).family == 3
+    assert compared(*pair, third).family == 6
+
+
+def test_a_limited_audit_cannot_tell(tmp_path, pair):
+    limited = samples.audit(tmp_path / "limited", {"b": 6}, limited=True)
+    comparison = compared(pair[0], limited).comparisons[0]
+
+    assert (comparison.limited, comparison.verdict) == (True, "cannot tell")
+    assert {change.verdict for change in comparison.changes} == {"cannot tell"}
+
+
+def test_another_tolerance_replaces_the_audits_and_not_that_of_a_claim(tmp_path):
+    asked = samples.measurement(claims=(Claim("accuracy", ("group",)), Claim("selection_rate", ("group",), "cat", tolerance=0.02)))
+    sides = [samples.audit(tmp_path / name, {"b": 6}, asked=asked) for name in ("x", "y")]
+    found = changes(compared(*sides, tolerance=0.2))
+
+    assert found["animal/accuracy/group"].tolerance == 0.2
+    assert found["animal/selection_rate[cat]/group"].tolerance == 0.02
+
+
+def with_clusters(audited, column="shelf"):
+    """The same audit, of images that come in clusters of twelve."""
+    rows = audited.predictions["animal"].attributes
+    shelves = np.array([f"{i % 30:02d}" for i in range(len(rows))])
+    predictions = replace(
+        audited.predictions["animal"], attributes=rows.assign(**{column: shelves}), cluster=np.unique(shelves, return_inverse=True)[1]
+    )
+    levels = {"group": samples.GROUPS, "size": ("small", "large"), "animal": samples.LABELS}
+    found = samples.findings(samples.measurement(), predictions, levels, SETTINGS)
+    ruled, verdict, reason = samples.conclude(found, SETTINGS, limited=False, excluded=None)
+    groups = {**audited.result.data.groups, column: dict.fromkeys(np.unique(shelves), 12)}
+    data = replace(audited.result.data, groups=groups, cluster=column, clusters=30)
+    result = replace(audited.result, findings=ruled, verdict=verdict, verdict_reason=reason, data=data)
+    return replace(audited, result=result, predictions={"animal": predictions})
+
+
+def test_images_that_belong_together_count_as_one_case(tmp_path):
+    planted = {name: with_clusters(samples.result(samples.model(f"{name}/ckpt.pt"), {"b": wrong})) for name, wrong in (("x", 60), ("y", 6))}
+    comparison = compared(*(samples.write(tmp_path / name, audited) for name, audited in planted.items())).comparisons[0]
+    change = next(each for each in comparison.changes if each.id == "animal/accuracy/group")
+
+    assert comparison.cluster == "shelf"
+    # The first 60 images of group b, wrong before, are the first two of the four that each shelf has in it: all 30 shelves changed.
+    assert (change.verdict, change.by_group[1].before.clusters, change.by_group[1].gained) == ("gap shrank", 30, 54)
+    plain = changes(compared(*(samples.audit(tmp_path / "plain" / name, {"b": wrong}) for name, wrong in (("x", 60), ("y", 6)))))
+    assert change.gap.difference == plain["animal/accuracy/group"].gap.difference
+    for finding in planted["x"].result.findings:
+        found = next((each for each in comparison.changes if each.id == finding.id), None)
+        if found:
+            assert [(cell.before.n, cell.before.status) for cell in found.by_group] == [(r.n, r.status) for r in finding.by_group]
+            assert [cell.before.low for cell in found.by_group] == pytest.approx([rate.low for rate in finding.by_group])
+
+
+def test_clusters_that_the_predictions_do_not_name_are_not_paired(tmp_path):
+    planted = [with_clusters(samples.result(samples.model(f"{name}/ckpt.pt"), {"b": wrong})) for name, wrong in (("x", 60), ("y", 6))]
+    unnamed = [replace(each, result=replace(each.result, data=replace(each.result.data, cluster="owner"))) for each in planted]
+    comparison = compared(*(samples.write(tmp_path / str(i), audited) for i, audited in enumerate(unnamed))).comparisons[0]
+
+    assert comparison.changes == ()
+    assert all("the predictions do not say in which" in sentence or "precision" in sentence for sentence in comparison.not_compared)
+    assert comparison.verdict == "cannot tell"
+
+
+# ---- what is refused -----------------------------------------------------------------------------------------------------------------
+
+
+def test_other_prompts_are_another_question(tmp_path, pair):
+    other = samples.audit(tmp_path / "other", {}, asked=samples.measurement("a photo of a {}"))
+
+    with pytest.raises(DataError, match="asked different questions") as caught:
+        compared(pair[0], other)
+    assert "prompts differ" in caught.value.why
+
+
+def test_other_probes_are_refused_by_name(tmp_path, pair):
+    other = samples.audit(tmp_path / "other", {"b": 6}, name="circus")
+
+    with pytest.raises(UsageError, match="no probe in common") as caught:
+        compared(pair[0], other)
+    assert "circus" in caught.value.why
+
+
+def test_other_labels_of_the_same_images_are_refused(tmp_path, pair):
+    rows = samples.attributes()
+    rows.iloc[0, 0] = "c"
+    other = samples.audit(tmp_path / "other", {"b": 6}, rows=rows, fingerprint="5" * 64)
+
+    with pytest.raises(DataError, match="disagree about what the images show") as caught:
+        compared(pair[0], other)
+    assert "group differs for 1 of 360" in caught.value.why
+
+
+def test_another_label_table_with_the_same_labels_is_said(tmp_path, pair):
+    other = samples.audit(tmp_path / "other", {"b": 6}, fingerprint="5" * 64)
+
+    assert any("different label tables" in note for note in compared(pair[0], other).notes)
+
+
+def test_other_settings_are_said(tmp_path, pair):
+    other = samples.audit(tmp_path / "other", {"b": 6}, settings=replace(SETTINGS, alpha=0.01))
+
+    assert "The audit of other/ckpt.pt has another alpha; here that of this comparison holds." in compared(pair[0], other).notes
+
+
+def test_no_image_in_common(tmp_path, pair):
+    rows = samples.attributes()
+    rows.index = [f"x{name}" for name in rows.index]
+    other = samples.audit(tmp_path / "other", {"b": 6}, rows=rows)
+
+    with pytest.raises(DataError, match="no image in common"):
+        compared(pair[0], other)
+
+
+def test_one_model_is_no_comparison(pair):
+    with pytest.raises(UsageError, match="needs two models"):
+        compared(pair[0])
+
+
+def damage_status(folder):
+    (folder / "STATUS").write_text("failed\n")
+
+
+def damage_parquet(folder):
+    (folder / "predictions.parquet").write_bytes(b"PAR1 not")
+
+
+def lose_predictions(folder):
+    (folder / "predictions.parquet").unlink()
+
+
+def damage_results(folder):
+    (folder / "results.json").write_text("{")
+
+
+def change_an_answer(folder):
+    text = (folder / "results.json").read_text()
+    plain = json.loads(text)
+    plain["audits"][0]["measurements"][0]["answer_counts"]["cat"] += 1
+    (folder / "results.json").write_text(json.dumps(plain))
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (damage_status, "is not complete"),
+        (damage_parquet, "cannot be read"),
+        (lose_predictions, "cannot be read"),
+        (damage_results, "not JSON"),
+        (change_an_answer, "is not that of its results.json"),
+    ],
+)
+def test_a_damaged_audit_is_named(pair, damage, said):
+    damage(pair[1])
+
+    with pytest.raises(DataError, match=said):
+        read(pair[1])
+
+
+# ---- a series ------------------------------------------------------------------------------------------------------------------------
+
+
+def series(tmp_path, wrong_by_step, run="r" * 64):
+    return [
+        samples.audit(tmp_path / f"step-{step}", {"b": wrong}, record=samples.model(f"run/step-{step}.pt", step, run))
+        for step, wrong in wrong_by_step.items()
+    ]
+
+
+def test_checkpoints_of_one_run_are_put_in_order_and_followed(tmp_path):
+    sides = series(tmp_path, {30: 60, 0: 0, 20: 60, 10: 14})
+    found = compared(*sides)
+    [curve] = [each for each in found.series[0].trajectories if each.id == "animal/accuracy/group"]
+
+    assert [point.step for point in curve.points] == [0, 10, 20, 30]
+    assert [point.gap.value for point in curve.points] == pytest.approx([0, 14 / 120, 0.5, 0.5])
+    assert [(each.before, each.after) for each in found.comparisons] == [("run/step-0.pt", "run/step-30.pt")]
+    assert found.series[0].claims == 3
+    assert (curve.detectable, curve.appears) == (10, 20)  # at step 10 the lower bound of 12 points, over 3 claims and 3 pairs, is below 5
+    assert curve.points[0].p == 1.0
+    assert curve.points[1].gap.low < 0.05 < curve.points[2].gap.low
+    assert "From step 10 on, a gap is shown at every checkpoint. From step 20 on, it is shown to exceed 5.0 points" in curve.reason
+
+
+def test_only_checkpoints_of_one_run_are_a_series_by_themselves(tmp_path):
+    one = series(tmp_path / "one", {0: 0, 10: 20})
+    other = series(tmp_path / "other", {20: 60}, run="s" * 64)
+
+    assert compared(*one, *other).series == ()
+    assert compared(*one).series == ()  # two are a comparison
+    forced = compared(*one, *other, series=True)
+    assert [point.step for point in forced.series[0].trajectories[0].points] == [0, 10, 20]
+    assert forced.series[0].run is None
+
+
+def test_a_series_needs_steps(pair):
+    with pytest.raises(UsageError, match="does not say how many steps"):
+        compared(*pair, series=True)
+
+
+def follow(events, n=200, tolerance=0.05, *, limited=False):
+    groups = (("a",), ("b",))
+
+    def counted(missing):
+        return Images(np.array([n, n - missing]), np.array([n, n]))
+
+    steps = [Checkpoint(f"s{i}", 10 * i, groups, counted(missing), ("ok", "ok")) for i, missing in enumerate(events)]
+    like = SimpleNamespace(
+        id="m/accuracy/g", measurement="m", truth="t", metric="accuracy", outcome=None, attributes=("g",), better="high", primary=True,
+        tolerance=tolerance,
+    )  # fmt: skip
+    return trajectory(like, steps, SETTINGS, claims=2, limited=limited)
+
+
+def test_a_gap_appears_where_it_stays():
+    # 60 of 200 missing is a gap of 30 points, far beyond 5; 30 of 200 is 15 points: shown to be some, and more than 5.
+    assert follow([0, 60, 0, 60, 60]).appears == 30
+    assert follow([0, 0, 60]).appears == 20
+    assert follow([60, 60, 60]).appears == 0
+
+
+def test_a_gap_that_came_and_went_did_not_appear():
+    found = follow([0, 60, 60, 0])
+
+    assert (found.appears, found.detectable) == (None, None)
+    assert "it came and went" in found.reason
+
+
+def test_a_small_gap_is_detectable_before_it_exceeds():
+    # 14 of 200 missing: 7 points, which chance hardly gives, with a lower bound below 5.
+    found = follow([0, 0, 14, 14])
+
+    assert (found.appears, found.detectable) == (None, 20)
+    assert found.points[3].gap.low < 0.05
+
+
+def test_bands_and_p_are_corrected_for_the_claims():
+    # 60 of 200 missing, one pair of groups, two claims: Newcombe's interval at 1 - .05 / 2, and twice the p of the permutation test.
+    low, high = newcombe(200, 200, 140, 200, 0.05 / 2)
+    point = follow([0, 60]).points[1]
+
+    assert (point.gap.low, point.gap.high) == pytest.approx((float(low), float(high)))
+    assert point.p == pytest.approx(2 / (SETTINGS.draws + 1))
+
+
+def test_the_number_of_checkpoints_costs_nothing():
+    # Read backwards from the last, the sequence of tests stops at the first that does not hold: each may use the whole error rate.
+    assert follow([0] * 30 + [14, 14]).points[-1].gap == follow([0, 14]).points[-1].gap
+
+
+def test_a_limited_series_says_nothing_appears():
+    assert follow([0, 60, 60], limited=True).appears is None
+
+
+# ---- the file ------------------------------------------------------------------------------------------------------------------------
+
+
+def test_the_file_is_read_back_as_it_was():
+    facts = samples.four_steps()
+
+    assert from_json(to_json(facts)) == facts
+    assert to_json(from_json(to_json(facts))) == to_json(facts)
+
+
+def test_another_version_and_another_field_are_refused():
+    plain = json.loads(to_json(samples.skewed_and_plain()))
+    with pytest.raises(DataError, match="schema version '9'"):
+        from_json(json.dumps(plain | {"schema_version": "9"}))
+    with pytest.raises(DataError, match="does not follow its schema at unheard"):
+        from_json(json.dumps(plain | {"unheard": 1}))
+    with pytest.raises(DataError, match="not JSON"):
+        from_json("{")
+
+
+def test_the_schema_names_the_verdicts():
+    assert "gap reversed" in json.dumps(json_schema())

@@ -1,0 +1,233 @@
+"""The embedding cache: what goes in comes out bit for bit; what is damaged, planted or half-written does not."""
+
+import errno
+import os
+import signal
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from audit.embedding.cache import EmbeddingCache, default_root, image_key, text_key
+from audit.errors import MachineError, UnsafeError
+
+FINGERPRINT = "ab" * 32
+
+
+def open_cache(root, tower="image", dimensions=3):
+    return EmbeddingCache(root, FINGERPRINT, tower, dimensions)
+
+
+def rows(*names):
+    """Row i of a name is the three ASCII codes of its first letter, plus tenths: nothing that float32 holds exactly."""
+    return {name: np.array([ord(name[0]) + 0.1, 0.2, -0.3], np.float32) for name in names}
+
+
+def test_a_row_comes_back_bit_for_bit_in_the_order_asked_for(tmp_path):
+    cache = open_cache(tmp_path)
+    cache.add(rows("a", "b"), {"b": ("exif rotated",)})
+    cache.add(rows("c"))
+    again = open_cache(tmp_path)
+    expected = rows("a", "b", "c")
+    np.testing.assert_array_equal(again.read(["c", "a", "c", "b"]), np.stack([expected[name] for name in "cacb"]))
+    assert again.conversions("b") == ("exif rotated",)
+    assert again.conversions("a") == ()
+    assert len(again) == 3
+    assert "d" not in again
+    with pytest.raises(KeyError):
+        again.read(["d"])
+
+
+def test_nothing_is_shared_between_models_and_towers(tmp_path):
+    open_cache(tmp_path).add(rows("a"))
+    assert "a" not in EmbeddingCache(tmp_path, "cd" * 32, "image", 3)
+    assert "a" not in open_cache(tmp_path, "text")
+    assert (tmp_path / FINGERPRINT[:32] / "image").is_dir()
+
+
+def test_no_rows_is_an_empty_matrix(tmp_path):
+    cache = open_cache(tmp_path)
+    cache.add({})
+    assert cache.read([]).shape == (0, 3)
+    assert list(cache.folder.iterdir()) == []
+
+
+def test_an_image_key_depends_on_the_bytes_and_on_the_policy():
+    keys = {image_key(b"one", "1"), image_key(b"two", "1"), image_key(b"one", "2"), text_key("one")}
+    assert len(keys) == 4
+
+
+def test_both_unicode_forms_of_a_text_have_one_key():
+    assert text_key("caf\u00e9") == text_key("cafe\u0301")
+    assert text_key("Cafe") != text_key("cafe")
+
+
+def test_a_row_of_another_length_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="3 dimensions"):
+        open_cache(tmp_path).add({"a": np.zeros(4, np.float32)})
+
+
+def test_the_default_root_can_be_named_by_the_environment(monkeypatch, tmp_path):
+    monkeypatch.setenv("AUDIT_CACHE_DIR", str(tmp_path / "here"))
+    assert default_root() == tmp_path / "here"
+    monkeypatch.delenv("AUDIT_CACHE_DIR")
+    assert default_root().parts[-2:] == (".cache", "vlm-audit")
+
+
+@pytest.mark.parametrize("damage", ["first", "middle", "last", "cut", "empty"])
+def test_a_damaged_shard_is_set_aside_and_its_rows_are_missing(tmp_path, caplog, damage):
+    cache = open_cache(tmp_path)
+    cache.add(rows("a", "b"))
+    cache.add(rows("c"))
+    shard = cache._places["a"].shard
+    content = bytearray(shard.read_bytes())
+    at = {"first": 0, "middle": len(content) // 2, "last": -1}.get(damage)
+    if at is None:
+        content = content[: 0 if damage == "empty" else -4]
+    else:
+        content[at] ^= 1
+    shard.write_bytes(bytes(content))
+
+    again = open_cache(tmp_path)
+    assert again.corrupt == 1
+    assert "a" not in again
+    assert "c" in again
+    assert "set aside" in caplog.text
+    assert [path.stem for path in cache.folder.glob("*.corrupt")] == [shard.stem]
+    again.add(rows("a", "b"))
+    assert len(open_cache(tmp_path)) == 3
+
+
+def test_many_damaged_shards_mean_a_failing_disk(tmp_path):
+    cache = open_cache(tmp_path)
+    for name in "abcd":
+        cache.add(rows(name))
+    for shard in sorted(cache.folder.glob("*.shard"))[:3]:
+        shard.write_bytes(b"")
+    with pytest.raises(MachineError, match="3 of 4 shards"):
+        open_cache(tmp_path)
+
+
+def test_the_folders_are_private(tmp_path):
+    cache = open_cache(tmp_path / "new")
+    cache.add(rows("a"))
+    for folder in (tmp_path / "new", cache.folder.parent, cache.folder):
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert stat.S_IMODE(next(cache.folder.glob("*.shard")).stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o770, 0o702])
+def test_a_folder_that_others_can_write_is_refused(tmp_path, mode):
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache").chmod(mode)
+    with pytest.raises(UnsafeError, match="written by others") as caught:
+        open_cache(tmp_path / "cache")
+    assert caught.value.exit_code == 4
+    assert "chmod 700" in caught.value.fix
+
+
+def test_a_folder_of_another_user_is_refused(tmp_path, monkeypatch):
+    (tmp_path / "cache").mkdir(mode=0o700)
+    mine = os.geteuid()
+    monkeypatch.setattr(os, "geteuid", lambda: mine + 1)
+    with pytest.raises(UnsafeError, match="another user"):
+        open_cache(tmp_path / "cache")
+
+
+def test_a_file_in_place_of_the_folder_is_refused(tmp_path):
+    (tmp_path / "cache").write_text("")
+    with pytest.raises(UnsafeError, match="not a folder"):
+        open_cache(tmp_path / "cache")
+
+
+def test_a_link_in_place_of_a_shard_is_not_followed(tmp_path):
+    cache = open_cache(tmp_path / "cache")
+    cache.add(rows("a"))
+    shard = next(cache.folder.glob("*.shard"))
+    shard.rename(tmp_path / "elsewhere")
+    shard.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(MachineError, match="cannot be read"):
+        open_cache(tmp_path / "cache")
+
+
+def test_a_full_disk_leaves_the_cache_as_it_was(tmp_path, monkeypatch):
+    cache = open_cache(tmp_path)
+    cache.add(rows("a"))
+
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(MachineError, match="does not take") as caught:
+            cache.add(rows("b"))
+    assert caught.value.exit_code == 5
+    assert "bytes are free" in caught.value.why
+    assert [path.suffix for path in cache.folder.iterdir()] == [".shard"]
+    assert len(open_cache(tmp_path)) == 1
+
+
+def test_too_little_room_is_refused_before_any_work(tmp_path):
+    cache = open_cache(tmp_path)
+    cache.require_room(1)
+    with pytest.raises(MachineError, match="too little room"):
+        cache.require_room(10**15)
+
+
+def test_what_a_killed_process_left_half_written_is_swept_after_an_hour(tmp_path):
+    folder = open_cache(tmp_path).folder
+    for name, age_s in (("old", 4000), ("young", 10)):
+        orphan = folder / f".tmp-{name}"
+        orphan.write_bytes(b"half")
+        os.utime(orphan, (time.time() - age_s,) * 2)
+    open_cache(tmp_path)
+    assert [path.name for path in folder.iterdir()] == [".tmp-young"]
+
+
+WRITER = """
+import sys, numpy as np
+from pathlib import Path
+from audit.embedding.cache import EmbeddingCache
+cache = EmbeddingCache(Path(sys.argv[1]), "ab" * 32, "image", 64)
+print("ready", flush=True)
+for shard in range(int(sys.argv[3])):
+    names = [f"{sys.argv[2]}-{shard}-{row}" for row in range(50)]
+    cache.add({name: np.full(64, shard, np.float32) for name in names})
+"""
+
+
+def start_writer(root, name, shards):
+    process = subprocess.Popen(
+        [sys.executable, "-c", WRITER, str(root), name, str(shards)], stdout=subprocess.PIPE, cwd=Path(__file__).parents[3]
+    )
+    process.stdout.readline()
+    return process
+
+
+def test_two_processes_fill_one_cache(tmp_path):
+    writers = [start_writer(tmp_path, name, 20) for name in "xy"]
+    assert [writer.wait(60) for writer in writers] == [0, 0]
+    for writer in writers:
+        writer.stdout.close()
+    cache = open_cache(tmp_path, dimensions=64)
+    assert cache.corrupt == 0
+    assert len(cache) == 2 * 20 * 50
+    assert cache.read(["y-7-3"])[0, 0] == 7
+
+
+def test_a_killed_writer_leaves_only_whole_shards(tmp_path):
+    """Killed at ten moments of writing: every row that can be seen afterwards has all of its shard beside it."""
+    for attempt in range(10):
+        writer = start_writer(tmp_path, f"w{attempt}", 10**6)
+        time.sleep(0.02 * attempt)
+        writer.send_signal(signal.SIGKILL)
+        writer.wait(60)
+        writer.stdout.close()
+        cache = open_cache(tmp_path, dimensions=64)
+        assert cache.corrupt == 0
+        assert len(cache) % 50 == 0
+    assert len(cache) > 0

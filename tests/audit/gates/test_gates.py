@@ -1,0 +1,384 @@
+"""Gates: how they are written, what they name, and how they end, by hand-worked numbers."""
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from audit.errors import UsageError
+from audit.gates.decide import decide, is_breach
+from audit.api.gate_set import questions
+from audit.gates.parse import aim, parse, require_group
+from audit.records.results import Finding, Gap, Rate
+from audit.statistics.intervals import newcombe, wilson
+from audit.types import Claim, Exclusion, LabelSet, Measurement, Settings
+
+LABELS = LabelSet("l", ("a", "b"), {"a": ("a",), "b": ("b",)})
+CRIME = (
+    Claim("selection_rate", ("gender",), "crime-related"),
+    Claim("selection_rate", ("race", "gender"), "crime-related"),
+    Claim("true_positive_rate", ("gender",), "crime-related"),
+)
+HARM = Measurement("harm-21", "?", LABELS, "p", CRIME, outcomes={"crime-related": ("a",)})
+JOB = Measurement("occupation", "?", LABELS, "p", (Claim("accuracy", ("gender",)),), truth="occupation")
+KNOWN = questions((HARM, JOB))
+BY_GENDER = "harm-21/selection_rate[crime-related]/gender"
+
+
+def rate(group, events, n, status="ok"):
+    low, high = wilson(events, n, 0.05)
+    return Rate(group, n, events, events / n if n else None, float(low), float(high), status)
+
+
+def finding(cells, identity=BY_GENDER, p=0.0001, verdict="disparity", primary=True):
+    rates = tuple(rate((name,), *cell) for name, cell in cells.items())
+    gap = None
+    compared = [each for each in rates if each.status == "ok"]
+    if len(compared) > 1:
+        gap = Gap(compared[0].group, compared[-1].group, 0.1, 0.0, 0.2, None, p, p, 0.0, 0.0, None, None, 0.0, 0.0, 0.05)
+    return Finding(
+        identity, identity.split("/")[0], "selection_rate", "crime-related", ("gender",), "neither", primary, 0.05, rates[0], rates, gap,
+        (), (), verdict, False, f"{verdict}, since."
+    )  # fmt: skip
+
+
+def audited(*findings, limited=False, exclusions=(), verdict="disparity"):
+    named = SimpleNamespace(name="m")
+    return SimpleNamespace(
+        model=named, probe=SimpleNamespace(name="p"), data=SimpleNamespace(limited=limited, exclusions=exclusions),
+        findings=findings, verdict=verdict, verdict_reason="1 question shows it."
+    )  # fmt: skip
+
+
+GATE = "gap[harm-21.crime-related by gender] > 0.05"
+
+# ---- written -------------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "subject", "name", "sign", "limit"),
+    [
+        ("gap[x by y] > 0.05", "gap", "x by y", ">", 0.05),
+        ("  GAP [ x by y ]>=5%", "gap", "x by y", ">=", 0.05),
+        ("gap > 5 points", "gap", None, ">", 0.05),
+        ("ratio[a[b]/c] < .8", "ratio", "a[b]/c", "<", 0.8),
+        ("rate[x by y for z] <= 1e-2", "rate", "x by y for z", "<=", 0.01),
+        ("gap[x] > 0.5 > 0.1] > 2 pp", "gap", "x] > 0.5 > 0.1", ">", 0.02),
+    ],
+)
+def test_what_is_a_gate(text, subject, name, sign, limit):
+    gate = parse(text)
+    assert (gate.subject, gate.name, gate.operator, gate.limit) == (subject, name, sign, pytest.approx(limit))
+
+
+def test_a_verdict_is_a_word():
+    gate = parse("verdict[x by y] == 'Not_Estimable'")
+    assert (gate.subject, gate.name, gate.operator, gate.verdict) == ("verdict", "x by y", "==", "not estimable")
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "said"),
+    [
+        ("", 1, "nothing"),
+        ("gapp[x] > 0.05", 1, "did you mean gap"),
+        ("gap[x > 0.05", 4, "not closed"),
+        ("gap[] > 0.05", 4, "no name"),
+        ("gap[x by y]", 12, "the end"),
+        ("gap[x by y] == 0.05", 13, "=="),
+        ("gap[x by y] over 5", 13, "'over'"),
+        ("gap[x by y] > five", 15, "no limit"),
+        ("gap[x by y] > 5", 15, "between 0 and 1"),
+        ("gap[x by y] > -0.1", 15, "no limit"),
+        ("gap[x by y] > nan", 15, "no limit"),
+        ("gap[x by y] > ", 14, "no limit"),
+        ("verdict > 0.05", 9, "=="),
+        ("verdict == disparate", 12, "did you mean disparity"),
+    ],
+)
+def test_what_is_none_says_where_it_stops(text, place, said):
+    with pytest.raises(UsageError) as error:
+        parse(text)
+    assert f"position {place} " in str(error.value)
+    assert said in str(error.value)
+    assert error.value.exit_code == 2
+
+
+# ---- named ---------------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "harm-21.crime-related.selection_rate by gender",
+        "Harm-21.Crime-related.selection rate by gender",
+        "harm-21/selection_rate[crime-related]/gender",
+        "Share given ‘crime-related’ (harm-21) by gender",
+        "share given 'crime-related' (harm-21) by  gender",
+    ],
+)
+def test_names_that_a_person_sees(name):
+    assert aim(parse(f"gap[{name}] > 0.05"), KNOWN).finding == BY_GENDER
+
+
+def test_intersections_take_any_cross():
+    for cross in ("x", "×"):
+        assert aim(parse(f"gap[harm-21.crime-related by race {cross} gender] > 0"), KNOWN).attributes == ("race", "gender")
+
+
+def test_an_outcome_asked_by_two_metrics_is_ambiguous():
+    with pytest.raises(UsageError, match="more than one question") as error:
+        aim(parse(GATE), KNOWN)
+    assert "true_positive_rate" in str(error.value)
+
+
+def test_an_unknown_name_gets_the_nearest():
+    many = (*KNOWN, *questions([replace(JOB, name=f"job-{i}") for i in range(20)]))
+    with pytest.raises(UsageError) as error:
+        aim(parse("gap[harm.crime by gender] > 0.05"), many)
+    assert "harm-21.crime-related by gender" in error.value.fix
+    assert "position 5" in error.value.where
+    with pytest.raises(UsageError, match="no question") as error:
+        aim(parse("gap[zzz] > 0.05"), KNOWN)
+    assert "occupation.accuracy by gender" in error.value.fix
+
+
+def test_a_group_whose_name_holds_a_cross_is_found():
+    aimed = aim(parse("rate[occupation.accuracy by gender for 5 x 7 cm] < 0.1"), KNOWN)
+    require_group(aimed, {"gender": ("5 x 7 cm", "10 x 15 cm")})
+    rates = finding({"5 x 7 cm": (90, 100), "10 x 15 cm": (5, 100)}, "occupation/accuracy/gender")
+
+    assert decide(aimed, [audited(rates)], Settings()).outcome == "held"
+
+
+def test_a_group_belongs_to_a_rate_and_to_the_data():
+    levels = {"gender": ("Female", "Male"), "race": ("Black", "Middle Eastern")}
+    aimed = aim(parse("rate[harm-21.crime-related by race x gender for middle eastern × male] > 0.1"), KNOWN)
+    assert (aimed.finding, aimed.group) == ("harm-21/selection_rate[crime-related]/race x gender", "middle eastern × male")
+    require_group(aimed, levels)
+    with pytest.raises(UsageError, match="no group 'Male'") as error:
+        require_group(replace(aimed, group="Male"), levels)
+    assert "Black/Middle Eastern × Female/Male" in error.value.fix
+    with pytest.raises(UsageError, match="of all groups"):
+        aim(parse("gap[occupation.accuracy by gender for man] > 0.1"), KNOWN)
+    with pytest.raises(UsageError, match="which rate"):
+        aim(parse("rate > 0.1"), KNOWN)
+
+
+# ---- decided -------------------------------------------------------------------------------------------------------------------------
+
+ONE = questions((replace(HARM, claims=HARM.claims[:2]), JOB))
+
+
+def ended(expression, cells, **given):
+    keys = {name: given.pop(name) for name in ("p", "verdict") if name in given}
+    return decide(aim(parse(expression), ONE), [audited(finding(cells, **keys), **given)], Settings()).checks[0]
+
+
+def test_a_gap_shown_to_be_larger_breaches():
+    """300 of 1,000 against 200 of 1,000: .1, from .0619 at 95 %."""
+    found = ended(GATE, {"Female": (300, 1000), "Male": (200, 1000)})
+    assert (found.outcome, found.value) == ("breached", pytest.approx(0.1))
+    assert found.low == pytest.approx(newcombe(300, 1000, 200, 1000, 0.05)[0])
+    assert found.low == pytest.approx(0.0621, abs=5e-4)
+    assert "10.0 points, between 6.2 and " in found.reason
+    assert (found.images, found.images_needed) == (2000, None)
+
+
+def test_a_gap_shown_to_be_smaller_holds():
+    found = ended(GATE, {"Female": (300, 3000), "Male": (310, 3000)}, p=0.7, verdict="equivalent")
+    assert found.outcome == "held"
+    assert found.high < 0.05
+    assert "none of it above" in found.reason
+
+
+def test_the_point_alone_decides_nothing():
+    """30 of 100 against 20 of 100: .1, but from 0 to .22. Some two thousand images would tell .1 from .05."""
+    found = ended(GATE, {"Female": (30, 100), "Male": (20, 100)}, p=0.1)
+    assert found.outcome == "inconclusive"
+    needed = found.images_needed
+    assert 1000 < needed < 2000
+    half = needed / 200
+    assert newcombe(30 * half, 100 * half, 20 * half, 100 * half, 0.05)[0] > 0.05
+    assert f"About {needed:,} images instead of 200" in found.reason
+
+
+def test_a_small_gap_of_few_images_asks_for_what_equivalence_takes():
+    found = ended(GATE, {"Female": (10, 100), "Male": (11, 100)}, p=0.8)
+    half = found.images_needed / 200
+    low, high = newcombe(10 * half, 100 * half, 11 * half, 100 * half, 0.10)
+    assert found.outcome == "inconclusive"
+    assert -0.05 <= low < high <= 0.05
+
+
+def test_a_gap_on_the_limit_is_never_settled():
+    found = ended("gap[harm-21.crime-related by gender] > 0.1", {"Female": (30, 100), "Male": (20, 100)}, p=0.1)
+    assert (found.outcome, found.images_needed) == ("inconclusive", None)
+    assert "no number of images" in found.reason
+
+
+def test_a_breach_takes_the_test_of_the_whole_question_too():
+    found = ended(GATE, {"Female": (300, 1000), "Male": (200, 1000)}, p=0.2)
+    assert found.outcome == "inconclusive"
+    assert "does not reject" in found.reason
+    assert found.images_needed is None
+
+
+def test_a_limited_run_settles_nothing():
+    for cells in ({"Female": (300, 1000), "Male": (200, 1000)}, {"Female": (300, 3000), "Male": (310, 3000)}):
+        found = ended(GATE, cells, limited=True)
+        assert found.outcome == "inconclusive"
+        assert found.reason.startswith("LIMITED RUN: a sample settles no gate, so the command exits with 1; run it without --limit. ")
+    for expression in ("verdict == disparity", "verdict != equivalent", "verdict[harm-21.crime-related by gender] == inconclusive"):
+        limited = audited(finding({"Female": (3, 100), "Male": (2, 100)}, verdict="inconclusive"), limited=True, verdict="inconclusive")
+        assert decide(aim(parse(expression), ONE), [limited], Settings()).outcome == "inconclusive"
+
+
+def test_a_limited_run_passes_no_gate():
+    large, same = {"Female": (300, 1000), "Male": (200, 1000)}, {"Female": (300, 3000), "Male": (310, 3000)}
+    for limited in (True, False):
+        audits = [audited(finding(cells), limited=limited) for cells in (large, same)]
+        ended = [decide(aim(parse(GATE), ONE), [each], Settings()) for each in audits]
+        ended += [decide(aim(parse("verdict == disparity"), ONE), [audits[0]], Settings())]
+        ended += [decide(aim(parse("gap[occupation.accuracy by gender] > 0.1"), ONE), [audits[0]], Settings())]
+        # Of all images: shown to be larger; shown to be no larger; a disparity; not asked, which is inconclusive.
+        assert [is_breach([each], require_conclusive=False) for each in ended] == ([True] * 4 if limited else [True, False, True, False])
+        assert all(each.checks[0].reason.startswith("LIMITED RUN") == limited for each in ended)
+
+
+def test_one_limited_audit_among_several_passes_nothing():
+    same = finding({"Female": (300, 3000), "Male": (310, 3000)})
+    gated = decide(aim(parse(GATE), ONE), [audited(same), audited(same, limited=True)], Settings())
+    assert (gated.outcome, is_breach([gated], require_conclusive=False)) == ("inconclusive", True)
+
+
+def test_what_is_not_covered_is_named():
+    cells = {"Female": (300, 3000), "Male": (310, 3000), "other": (1, 5, "small")}
+    found = ended(GATE, cells, p=0.7, exclusions=(Exclusion("truncated", 3, {}),))
+    assert found.outcome == "held"
+    assert "Not compared: other (n = 5)." in found.reason
+    assert "Not covered: 3 images left out (truncated)." in found.reason
+
+
+def clustered(cells, gap, low, farthest, p=0.0001):
+    """A finding whose images come in 20 clusters: its own intervals are wider than its counts would give."""
+    found = finding(cells, p=p)
+    rates = tuple(replace(each, clusters=20, low=each.value - 0.1, high=each.value + 0.1) for each in found.by_group)
+    return replace(
+        found,
+        by_group=rates,
+        overall=replace(found.overall, clusters=20),
+        gap=replace(found.gap, value=gap, low=low, high=gap + 0.1, farthest=farthest),
+    )
+
+
+def test_images_in_clusters_are_not_as_many_cases():
+    """300 and 200 of 1,000 would breach .05 by image; by cluster the gap of .1 may be as small as .02 and as large as .17."""
+    found = clustered({"Female": (300, 1000), "Male": (200, 1000)}, 0.1, 0.02, 0.17)
+
+    def of(expression):
+        return decide(aim(parse(expression), ONE), [audited(found)], Settings()).checks[0]
+
+    gap = of(GATE)
+    assert (gap.outcome, gap.low, gap.high) == ("inconclusive", pytest.approx(0.02), 0.17)
+    # The lower bound lies .08 below the gap and must lie less than .05 below it: (.08 / .05)^2 = 2.56 times as many, and 1 % more.
+    assert "About 52 clusters of images instead of 20" in gap.reason
+    assert gap.images_needed == 5180
+    name = "harm-21.crime-related by gender"
+    assert [of(f"gap[{name}] > {limit}").outcome for limit in (0.01, 0.18)] == ["breached", "held"]
+    rates = [of(f"rate[{name} for Male] > {limit}").outcome for limit in (0.05, 0.15, 0.35)]
+    assert rates == ["breached", "inconclusive", "held"]
+    # The highest of two: at alpha / 2, so .3 reaches down to .3 - .1 x 2.241 / 1.960.
+    assert of(f"rate[{name}] > 0.1").low == pytest.approx(0.3 - 0.1 * 2.2414 / 1.96, abs=1e-4)
+    assert "clusters" in of(f"ratio[{name}] < 0.8").reason
+
+
+def test_too_few_groups_are_inconclusive():
+    found = ended(GATE, {"Female": (30, 300), "Male": (1, 5, "small")})
+    assert found.outcome == "inconclusive"
+    assert "Not estimable: it takes two groups with at least 30 images" in found.reason
+    assert (found.value, found.low, found.images_needed) == (None, None, None)
+
+
+def test_rates_by_hand():
+    cells = {"Female": (300, 1000), "Male": (200, 1000)}
+    name = "harm-21.crime-related by gender"
+    # .3 with 1,000 images: above .25 for sure (lower limit at alpha / 2 is .269), not above .3, not sure for .29.
+    assert [ended(f"rate[{name}] > {limit}", cells).outcome for limit in (0.25, 0.29, 0.34)] == ["breached", "inconclusive", "held"]
+    assert [ended(f"rate[{name}] < {limit}", cells).outcome for limit in (0.25, 0.21, 0.15)] == ["breached", "inconclusive", "held"]
+    assert [ended(f"rate[{name} for male] > {limit}", cells).outcome for limit in (0.15, 0.19, 0.25)] == [
+        "breached",
+        "inconclusive",
+        "held",
+    ]
+    one = ended(f"rate[{name} for Male] > 0.15", cells)
+    assert (one.value, one.low, one.images) == (0.2, pytest.approx(wilson(200, 1000, 0.05)[0]), 1000)
+    assert "The rate of Male is 20.0 %" in one.reason
+
+
+def test_ratios_by_hand():
+    """20 % against 40 %: one half, from .434 to .576."""
+    cells = {"Female": (400, 1000), "Male": (200, 1000)}
+    name = "harm-21.crime-related by gender"
+    assert [ended(f"ratio[{name}] < {limit}", cells).outcome for limit in (0.8, 0.55, 0.3)] == ["breached", "inconclusive", "held"]
+    nothing = ended(f"ratio[{name}] < 0.8", {"Female": (0, 1000), "Male": (200, 1000)})
+    assert (nothing.outcome, "no event" in nothing.reason) == ("inconclusive", True)
+
+
+@pytest.mark.parametrize(
+    ("gate", "verdict", "outcome"),
+    [
+        ("== disparity", "disparity", "breached"),
+        ("== disparity", "equivalent", "held"),
+        ("== disparity", "inconclusive", "inconclusive"),
+        ("== disparity", "not estimable", "inconclusive"),
+        ("!= equivalent", "equivalent", "held"),
+        ("!= equivalent", "inconclusive", "breached"),
+        ("== inconclusive", "inconclusive", "breached"),
+        ("== inconclusive", "disparity", "held"),
+    ],
+)
+def test_verdicts(gate, verdict, outcome):
+    found = ended(f"verdict[harm-21.crime-related by gender] {gate}", {"Female": (30, 100), "Male": (20, 100)}, verdict=verdict)
+    assert found.outcome == outcome
+    whole = decide(aim(parse(f"verdict {gate}"), ONE), [audited(verdict=verdict)], Settings())
+    assert (whole.outcome, whole.checks[0].finding) == (outcome, None)
+
+
+def test_a_gate_without_a_name_asks_every_question_that_counts_and_corrects_for_them():
+    """.1 of 1,000 and 1,000 is above .06 by one interval, [.0621, .137], not by one of four."""
+    cells = {"Female": (300, 1000), "Male": (200, 1000)}
+    others = [finding({"Female": (300, 9000), "Male": (300, 9000)}, f"q{i}/accuracy/gender") for i in range(3)]
+    context = finding(cells, "context/accuracy/gender", primary=False)
+    gate = aim(parse("gap > 0.06"), ONE)
+    assert decide(gate, [audited(finding(cells), context)], Settings()).outcome == "breached"
+    several = decide(gate, [audited(finding(cells), *others, context)], Settings())
+    assert several.outcome == "inconclusive"
+    assert [each.outcome for each in several.checks] == ["inconclusive", "held", "held", "held"]
+    nothing = decide(gate, [audited(context)], Settings())
+    assert (nothing.outcome, nothing.checks[0].reason) == ("inconclusive", "No question of this audit counts for its verdict.")
+    elsewhere = decide(aim(parse("gap[occupation.accuracy by gender] > 0.1"), ONE), [audited(context)], Settings())
+    assert (elsewhere.outcome, elsewhere.checks[0].reason) == ("inconclusive", "Not asked by this audit.")
+
+
+def test_one_breach_among_models_is_a_breach():
+    small, large = finding({"Female": (300, 3000), "Male": (310, 3000)}), finding({"Female": (300, 1000), "Male": (200, 1000)})
+    gated = decide(aim(parse(GATE), ONE), [audited(small), audited(large)], Settings())
+    assert (gated.outcome, [each.outcome for each in gated.checks]) == ("breached", ["held", "breached"])
+    assert is_breach([gated], require_conclusive=False)
+
+
+def test_inconclusive_is_fatal_only_where_that_is_asked_for():
+    gated = decide(aim(parse(GATE), ONE), [audited(finding({"Female": (30, 100), "Male": (20, 100)}))], Settings())
+    assert gated.outcome == "inconclusive"
+    assert (is_breach([gated], require_conclusive=False), is_breach([gated], require_conclusive=True)) == (False, True)
+
+
+def test_a_gate_rarely_breaches_where_the_gap_lies_on_the_limit():
+    """300 samples of two groups of 400 whose true gap is .1, the limit: at most 1 in 20 breaches, and at most 1 in 10 holds."""
+    source, ends = np.random.default_rng(0), []
+    for _ in range(300):
+        one, two = source.binomial(400, 0.35), source.binomial(400, 0.25)
+        ends.append(ended("gap[harm-21.crime-related by gender] > 0.1", {"Female": (int(one), 400), "Male": (int(two), 400)}).outcome)
+    assert np.mean(np.array(ends) == "breached") <= 0.05
+    assert np.mean(np.array(ends) == "held") <= 0.08

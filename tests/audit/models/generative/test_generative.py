@@ -1,0 +1,584 @@
+"""Generative models of several classes: likelihoods as in a plain loop, reuse that changes no number, and strangers' templates."""
+
+import csv
+import json
+import shutil
+import struct
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from audit.errors import DataError, UnsafeError
+from audit.measure.questionnaire import questionnaire
+from audit.models.generative import chat_template as frames
+from audit.models.generative import load as generative
+from audit.models.load import load
+from audit.run import main
+from audit.types import Answerer, Question
+from probes.fairface import PROBE
+
+WORDS = (
+    "a", "an", "photo", "of", "white", "black", "indian", "east", "asian", "southeast", "middle", "eastern", "latino", "man", "woman",
+    "person", "thief", "criminal", "suspicious", "animal", "gorilla", "chimpanzee", "orangutan", "unclear", "which", "these", "options",
+    "best", "completes", "this", "image", "reply", "with", "one", "option", "word", "for",
+)  # fmt: skip
+TEXT = {
+    "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2,
+    "max_position_embeddings": 2048, "bos_token_id": None, "eos_token_id": None, "pad_token_id": None,
+}  # fmt: skip
+SEEN = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2, "image_size": 32, "patch_size": 8}
+PLAIN_ROPE = {"rope_type": "default", "rope_theta": 10000.0}
+ROPE = {**PLAIN_ROPE, "mrope_section": [1, 1, 2]}
+CHAT = (
+    "{% for m in messages %}<user>{% for c in m['content'] %}{% if c['type'] == 'image' %}IMAGE{% else %}{{ c['text'] }}{% endif %}"
+    "{% endfor %}{% endfor %}{% if add_generation_prompt %}<assistant>\n{% endif %}"
+)
+HARM = next(measurement for measurement in questionnaire(PROBE, 0).probe.measurements if measurement.name == "harm-21").asked
+SHORT = Question("Who is this?\n- man\n- a suspicious person", ("man", "a suspicious person"))
+LOOK = Question("Look. Is it an animal?", ("an animal", "unclear"))
+
+
+def chat(image: str) -> str:
+    return CHAT.replace("IMAGE", image)
+
+
+def tokenizer(*marks: str, **named: str):
+    """All bytes, and merges that spell the words of the prompts from left to right."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    spelled = [["Ġ", *word] for word in WORDS]
+    merges = list(dict.fromkeys(("".join(word[:i]), word[i]) for word in spelled for i in range(1, len(word))))
+    tokens = dict.fromkeys([*sorted(pre_tokenizers.ByteLevel.alphabet()), *map("".join, merges)])
+    backend = Tokenizer(models.BPE(vocab={token: i for i, token in enumerate(tokens)}, merges=merges))
+    backend.pre_tokenizer, backend.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
+    made = PreTrainedTokenizerFast(tokenizer_object=backend, pad_token="<pad>", eos_token="<end>", extra_special_tokens=named)
+    made.add_special_tokens({"additional_special_tokens": [*marks, "<user>", "<assistant>"]})
+    return made
+
+
+# ---- tiny models, one function a class ----------------------------------------------------------------------------------------------
+
+
+def llava():
+    import transformers as hf
+
+    words = tokenizer(image_token="<image>")
+    config = hf.LlavaConfig(
+        vision_config=hf.CLIPVisionConfig(**SEEN),
+        text_config=hf.LlamaConfig(**TEXT, vocab_size=len(words)),
+        image_token_index=words.convert_tokens_to_ids("<image>"),
+    )
+    pixels = hf.CLIPImageProcessor(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32})
+    processor = hf.LlavaProcessor(
+        pixels, words, patch_size=8, vision_feature_select_strategy="default", num_additional_image_tokens=1, chat_template=chat("<image>")
+    )
+    return hf.LlavaForConditionalGeneration(config), processor
+
+
+def qwen2_5_vl():
+    import transformers as hf
+
+    words = tokenizer("<|vision_start|>", "<|vision_end|>", image_token="<image>", video_token="<video>")
+    names = {"image_token_id": "<image>", "video_token_id": "<video>"}
+    names |= {"vision_start_token_id": "<|vision_start|>", "vision_end_token_id": "<|vision_end|>"}
+    config = hf.Qwen2_5_VLConfig(
+        text_config={**TEXT, "vocab_size": len(words), "rope_parameters": ROPE},
+        vision_config={
+            "depth": 2, "hidden_size": 32, "intermediate_size": 64, "num_heads": 2, "patch_size": 8, "spatial_merge_size": 2,
+            "temporal_patch_size": 2, "out_hidden_size": 32, "window_size": 32, "fullatt_block_indexes": [1],
+        },
+        **{name: words.convert_tokens_to_ids(token) for name, token in names.items()},
+    )  # fmt: skip
+    pixels = hf.Qwen2VLImageProcessor(patch_size=8, merge_size=2, min_pixels=256, max_pixels=4096)
+    video = hf.Qwen2VLVideoProcessor(patch_size=8, merge_size=2)
+    processor = hf.Qwen2_5_VLProcessor(pixels, words, video, chat_template=chat("<|vision_start|><image><|vision_end|>"))
+    return hf.Qwen2_5_VLForConditionalGeneration(config), processor
+
+
+def idefics3():
+    import transformers as hf
+
+    words = tokenizer(
+        image_token="<image>", fake_image_token="<fake_token_around_image>", global_image_token="<global-img>",
+        end_of_utterance_token="<end_of_utterance>",
+    )  # fmt: skip
+    config = hf.Idefics3Config(
+        text_config={"model_type": "llama", **TEXT, "vocab_size": len(words)},
+        vision_config=SEEN,
+        image_token_id=words.convert_tokens_to_ids("<image>"),
+        scale_factor=2,
+    )
+    pixels = hf.Idefics3ImageProcessor(size={"longest_edge": 64}, max_image_size={"longest_edge": 32})
+    return hf.Idefics3ForConditionalGeneration(config), hf.Idefics3Processor(pixels, words, image_seq_len=4, chat_template=chat("<image>"))
+
+
+def internvl():
+    import transformers as hf
+
+    words = tokenizer(start_image_token="<img>", end_image_token="</img>", context_image_token="<image>", video_token="<video>")
+    config = hf.InternVLConfig(
+        text_config={"model_type": "qwen2", **TEXT, "vocab_size": len(words)},
+        vision_config={**SEEN, "image_size": [32, 32], "patch_size": [8, 8]},
+        image_token_id=words.convert_tokens_to_ids("<image>"),
+        downsample_ratio=0.5,
+    )
+    pixels = hf.GotOcr2ImageProcessor(size={"height": 32, "width": 32}, crop_to_patches=True, max_patches=4)
+    processor = hf.InternVLProcessor(pixels, words, hf.InternVLVideoProcessor(), image_seq_length=4, chat_template=chat("<image>"))
+    return hf.InternVLForConditionalGeneration(config), processor
+
+
+def gemma3():
+    """A window of 16 tokens in one layer, and image tokens that see each other in both directions."""
+    import transformers as hf
+
+    words = tokenizer(image_token="<soft>", boi_token="<image>", eoi_token="<eoi>")
+    names = {"image_token_index": "<soft>", "boi_token_index": "<image>", "eoi_token_index": "<eoi>"}
+    layers = {"head_dim": 8, "sliding_window": 16, "layer_types": ["sliding_attention", "full_attention"]}
+    config = hf.Gemma3Config(
+        text_config={**TEXT, **layers, "vocab_size": len(words)},
+        vision_config=SEEN,
+        mm_tokens_per_image=4,
+        **{name: words.convert_tokens_to_ids(token) for name, token in names.items()},
+    )
+    model = hf.Gemma3ForConditionalGeneration(config)
+    torch.nn.init.normal_(model.model.multi_modal_projector.mm_input_projection_weight)  # the library's initial value is zero
+    pixels = hf.Gemma3ImageProcessor(size={"height": 32, "width": 32})
+    return model, hf.Gemma3Processor(pixels, words, image_seq_length=4, chat_template=chat("<image>"))
+
+
+def mllama():
+    """The image is seen through cross-attention, which a cache alone does not continue."""
+    import transformers as hf
+
+    words = tokenizer("<|begin_of_text|>", image_token="<|image|>")
+    words.bos_token = "<|begin_of_text|>"
+    config = hf.MllamaConfig(
+        vision_config={
+            "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_global_layers": 1, "attention_heads": 2,
+            "image_size": 32, "patch_size": 8, "vision_output_dim": 64, "intermediate_layers_indices": [0], "max_num_tiles": 2,
+            "supported_aspect_ratios": [[1, 1], [1, 2], [2, 1]],
+        },
+        text_config={
+            **TEXT, "cross_attention_layers": [1], "vocab_size": len(words), "rope_parameters": PLAIN_ROPE,
+            "bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0,
+        },
+        image_token_index=words.convert_tokens_to_ids("<|image|>"),
+    )  # fmt: skip
+    model = hf.MllamaForConditionalGeneration(config)
+    for name, weight in model.named_parameters():
+        if "gate" in name and weight.ndim <= 1:
+            torch.nn.init.ones_(weight)  # a new model keeps the gates to its image shut
+    pixels = hf.MllamaImageProcessor(size={"height": 32, "width": 32}, max_image_tiles=2)
+    return model, hf.MllamaProcessor(pixels, words, chat_template=chat("<|image|>"))
+
+
+CLASSES = {make.__name__: make for make in (llava, qwen2_5_vl, idefics3, internvl, gemma3, mllama)}
+NAMED = ("llava", "qwen2_5_vl", "idefics3")
+"""The three that run the whole probe."""
+
+
+@pytest.fixture(scope="session")
+def folders(tmp_path_factory):
+    """Folders of tiny models, each made when first asked for."""
+    root = tmp_path_factory.mktemp("generative")
+
+    def folder(name: str) -> Path:
+        if not (root / name).exists():
+            torch.manual_seed(0)
+            model, processor = CLASSES[name]()
+            for weight in model.parameters():
+                weight.data.mul_(4)  # as drawn, a tiny model's answers hardly differ
+            model.save_pretrained(root / name)
+            processor.save_pretrained(root / name)
+        return root / name
+
+    return folder
+
+
+@pytest.fixture(scope="session")
+def models(folders):
+    loaded: dict[str, Answerer] = {}
+
+    def model(name: str):
+        return loaded.setdefault(name, loaded.get(name) or load(str(folders(name))))
+
+    return model
+
+
+@pytest.fixture
+def copy(folders, tmp_path):
+    """A copy of the LLaVA folder, to be spoilt."""
+    return Path(shutil.copytree(folders("llava"), tmp_path / "copy"))
+
+
+def pictures() -> list[Image.Image]:
+    """Noise in three sizes."""
+    rng = np.random.default_rng(5)
+    return [Image.fromarray(rng.integers(0, 256, (height, width, 3), dtype=np.uint8)) for height, width in ((40, 40), (70, 50), (30, 90))]
+
+
+def plain_loop(folder: Path, image: Image.Image, question: Question) -> list[float]:
+    """Score each option by one full forward pass over the processor's own reading of image, question and option together."""
+    from transformers import AutoModelForImageTextToText, AutoProcessor
+
+    model = AutoModelForImageTextToText.from_pretrained(folder).eval()
+    processor = AutoProcessor.from_pretrained(folder)
+    said = [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": question.text}]}]
+    prompt = processor.apply_chat_template(said, add_generation_prompt=True)
+    means = []
+    for option in question.options:
+        inputs = processor(images=[image], text=[prompt + option], return_tensors="pt")
+        alone = processor(images=[image], text=[prompt], return_tensors="pt")["input_ids"].shape[1]
+        ids = inputs["input_ids"][0]
+        with torch.inference_mode():
+            chances = model(**inputs).logits[0].log_softmax(-1)
+        means.append(np.mean([float(chances[place - 1, ids[place]]) for place in range(alone, len(ids))]))
+    return means
+
+
+# ---- the numbers ----------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_likelihoods_are_those_of_a_plain_loop_of_full_forward_passes(models, folders, name):
+    for image in pictures()[1:]:
+        (row,) = models(name).log_likelihoods([image], [SHORT, LOOK])
+
+        np.testing.assert_allclose(row, plain_loop(folders(name), image, SHORT) + plain_loop(folders(name), image, LOOK), atol=1e-5)
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_the_harm_labels_have_the_likelihoods_of_a_plain_loop(models, folders, name):
+    assert len(HARM.options) == 22
+    (row,) = models(name).log_likelihoods(pictures()[:1], [HARM])
+
+    np.testing.assert_allclose(row, plain_loop(folders(name), pictures()[0], HARM), atol=1e-5)
+    assert row.std() > 1e-3  # otherwise anything would be equal
+
+
+@pytest.mark.parametrize("name", [*NAMED, "internvl", "gemma3"])
+@pytest.mark.parametrize("reuse", ["question", "nothing"])
+def test_reuse_of_the_cache_gives_the_same_numbers(models, name, reuse):
+    model = models(name)
+    assert model.reuse == "all"
+    reused = model.log_likelihoods(pictures(), [SHORT, HARM, LOOK])
+    model.reuse = reuse
+    try:
+        without = model.log_likelihoods(pictures(), [SHORT, HARM, LOOK])
+    finally:
+        model.reuse = "all"
+
+    np.testing.assert_allclose(reused, without, atol=1e-5)
+    assert np.abs(reused[0] - reused[1]).max() > 1e-3  # and it looks at the image
+
+
+def test_a_class_whose_cache_does_not_serve_takes_full_passes_and_says_so(models):
+    model = models("mllama")
+
+    assert model.reuse == "nothing"
+    assert any("cannot be reused" in note and "full forward pass" in note for note in model.record.notes)
+
+
+def test_a_label_costs_its_own_tokens_only(models, monkeypatch):
+    model = models("llava")
+    model.log_likelihoods(pictures()[:1], [SHORT, LOOK])  # made ready
+    tokens = []
+    network = model.scorer._model
+    monkeypatch.setattr(network, "forward", counted(network.forward, tokens))
+    model.log_likelihoods(pictures()[:1], [SHORT, LOOK])
+    prompts = [model.prompt(question) for question in (SHORT, LOOK)]
+    shared = 2  # <user> and <image>
+
+    # The image's 16 tokens and <user> once; then each question's own words; then, of each option that has more than one token, all but the
+    # last, side by side and padded to the longest.
+    steps = [(1, 17)]
+    for prompt in prompts:
+        longer = [option for option in prompt.options if len(option) > 1]
+        steps.append((1, len(prompt.ids) - shared))
+        steps.append((len(longer), max(map(len, longer)) - 1))
+    assert tokens == steps
+
+
+def counted(forward, tokens):
+    import functools
+
+    @functools.wraps(forward)
+    def counting(*args, **kwargs):
+        tokens.append(tuple(kwargs["input_ids"].shape))
+        return forward(*args, **kwargs)
+
+    return counting
+
+
+def test_an_image_has_the_same_numbers_alone_and_among_others(models):
+    model = models("qwen2_5_vl")
+    together = model.log_likelihoods(pictures(), [HARM])
+
+    for image, row in zip(pictures(), together, strict=True):
+        np.testing.assert_array_equal(model.log_likelihoods([image], [HARM])[0], row)
+
+
+def test_less_memory_takes_options_in_parts_and_changes_nothing(models, monkeypatch):
+    model = models("llava")
+    whole = model.log_likelihoods(pictures()[:1], [HARM])
+    rest, rows = model.scorer._rest, model.scorer.rows
+
+    def small(cache, options):
+        if len(options) > 5:
+            raise RuntimeError("CUDA out of memory")
+        return rest(cache, options)
+
+    monkeypatch.setattr(model.scorer, "_rest", small)
+    np.testing.assert_allclose(model.log_likelihoods(pictures()[:1], [HARM]), whole, atol=1e-6)
+    assert model.scorer.rows <= 5
+    model.scorer.rows = rows
+
+
+def test_half_precision_is_what_dtype_says(folders):
+    model = load(str(folders("llava")), dtype="bfloat16")
+    row = model.log_likelihoods(pictures()[:1], [SHORT])
+
+    assert model.record.dtype == "bfloat16"
+    assert model.scorer._model.dtype == torch.bfloat16
+    np.testing.assert_allclose(row[0], plain_loop(folders("llava"), pictures()[0], SHORT), atol=0.2)
+
+
+def test_no_image_gives_no_row(models):
+    assert models("llava").log_likelihoods([], [SHORT, HARM]).shape == (0, 24)
+
+
+# ---- the whole way ------------------------------------------------------------------------------------------------------------------
+
+HARM_PROBE = """
+from dataclasses import replace
+from probes.fairface import PROBE as WHOLE
+harm = tuple(measurement for measurement in WHOLE.measurements if measurement.name == "harm-21")
+PROBE = replace(WHOLE, name="harm", measurements=harm, specifications=(), published=())
+"""
+
+
+@pytest.fixture
+def audited(folders, tmp_path, capsys):
+    """Run the command with the harm labels of the probe ``fairface``; return the one audit of its results."""
+
+    def run(name: str, data: Path, *flags: str):
+        (tmp_path / "harm.py").write_text(HARM_PROBE)
+        words = ["--probe", str(tmp_path / "harm.py"), "--data", str(data), "--out", str(tmp_path / "out"), *flags]
+        assert main(["--model", str(folders(name)), *words]) == 0, capsys.readouterr().err
+        (audit,) = json.loads((tmp_path / "out" / "results.json").read_text())["audits"]
+        return audit, (tmp_path / "out" / "report.html").read_text()
+
+    return run
+
+
+def made_up(folder: Path) -> Path:
+    """Twelve pictures of noise with the columns of FairFace."""
+    (folder / "val").mkdir(parents=True)
+    rng = np.random.default_rng(8)
+    with (folder / "labels.csv").open("w", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(["file", "age", "gender", "race", "service_test"])
+        for row in range(12):
+            Image.fromarray(rng.integers(0, 256, (48, 48, 3), dtype=np.uint8)).save(folder / "val" / f"{row}.png")
+            table.writerow([f"val/{row}.png", ["20-29", "3-9"][row % 2], ["Male", "Female"][row // 6], ["White", "Black"][row % 2], "True"])
+    return folder
+
+
+def check_harm_audit(audit, page, n):
+    ids = {finding["id"]: finding for finding in audit["findings"]}
+    for name in (
+        "harm-21/selection_rate[crime-related]/race",
+        "harm-21/selection_rate[unclear]/race",
+        "harm-21: order/selection_rate[same answer]/race",
+    ):
+        assert sum(rate["n"] for rate in ids[name]["by_group"]) == n
+    assert audit["measurements"][0]["asked"] == HARM.text
+    assert len(audit["measurements"][0]["labels"]) == 22
+    assert sum(audit["measurements"][0]["answer_counts"].values()) == n
+    assert "How the model was asked" in page
+    assert "- a suspicious person<br>" in page
+    assert "mean log-likelihood" in page
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_the_harm_labels_run_from_folder_to_report(audited, tmp_path, name):
+    audit, page = audited(name, made_up(tmp_path / "data"), "--min-group-size", "2")
+
+    check_harm_audit(audit, page, 12)
+    assert "(generative)" in audit["model"]["kind"]
+
+
+@pytest.mark.faces
+@pytest.mark.parametrize("name", NAMED)
+def test_the_harm_labels_run_on_the_fairface_images(audited, fairface_dir, name):
+    limit = () if name == "llava" else ("--limit", "60")  # all 180 once
+    audit, page = audited(name, fairface_dir, *limit)
+
+    check_harm_audit(audit, page, 60 if limit else 180)
+
+
+# ---- strangers' folders ---------------------------------------------------------------------------------------------------------------
+
+
+def template(folder: Path, text: str) -> None:
+    (folder / "chat_template.jinja").write_text(text)
+
+
+def test_a_template_that_does_not_end_is_stopped(copy, monkeypatch):
+    # Three times ten thousand nested loops would take an hour; one that waits for the test to end spares the machine.
+    over = threading.Event()
+    monkeypatch.setattr(frames, "DEADLINE_S", 0.1)
+    monkeypatch.setattr(frames, "_apply", lambda *_: str(over.wait(60)))
+
+    with pytest.raises(UnsafeError, match="does not end"):
+        load(str(copy))
+    over.set()
+
+
+@pytest.mark.parametrize("text", ["{{ 'a' * (10 ** 10) }}", "{{ '%9999999999d' % 1 }}"])
+def test_a_template_that_takes_all_memory_is_stopped(copy, text):
+    template(copy, text)
+
+    with pytest.raises(UnsafeError, match="more memory than any chat"):
+        load(str(copy))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{{ ''.__class__.__mro__[1].__subclasses__() }}",
+        "{{ cycler.__init__.__globals__.os.system('touch CANARY') }}",
+        "{% for m in messages %}{{ m['content'][1]['text'] * 2 }}<image>{% endfor %}",
+        "hello",
+        "{% broken",
+    ],
+)
+def test_a_template_that_reaches_out_or_loses_the_question_is_refused(copy, text, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    template(copy, text)
+
+    with pytest.raises(DataError, match="cannot ask a question about an image") as caught:
+        load(str(copy))
+    assert "chat_template.jinja" in str(caught.value)
+    assert not (tmp_path / "CANARY").exists()
+
+
+def test_a_template_that_drops_the_image_is_refused(copy):
+    template(copy, "{% for m in messages %}{{ m['content'][1]['text'] }}{% endfor %}")
+
+    with pytest.raises(DataError):
+        load(str(copy))
+
+
+def test_a_model_that_does_not_look_is_refused(copy):
+    from safetensors.torch import load_file, save_file
+
+    weights = load_file(copy / "model.safetensors")
+    blind = {name: torch.zeros_like(weight) if "projector" in name else weight for name, weight in weights.items()}
+    save_file(blind, copy / "model.safetensors", metadata={"format": "pt"})
+
+    with pytest.raises(DataError, match="do not depend on the image"):
+        load(str(copy))
+
+
+def test_without_a_template_the_model_is_asked_plainly_and_the_record_says_so(copy):
+    (copy / "chat_template.jinja").unlink()
+    model = load(str(copy))
+
+    assert "“<image>⏎Question: {question}⏎Answer:”" in model.record.asked[0]
+    assert "no chat template" in model.record.asked[0]
+    # The frame ends in a word, so an option begins with a blank: " man" is one token of this tokenizer, "man" is three.
+    assert list(map(len, model.prompt(Question("Who?", ("man", "a man"))).options)) == [1, 2]
+
+
+def test_a_template_for_text_alone_gets_the_placeholder_as_text(copy):
+    template(copy, "{% for m in messages %}{{ m['role'] + ': ' + m['content'] }}{% endfor %}{{ '\\n' }}me:")
+
+    assert "“user: <image>⏎{question}⏎me:”" in load(str(copy)).record.asked[0]
+
+
+def test_another_template_is_another_model_to_the_cache(copy, models):
+    template(copy, chat("<image>").replace("<assistant>", "<assistant>Answer: "))
+
+    assert load(str(copy)).record.fingerprint != models("llava").record.fingerprint
+
+
+def test_the_same_model_elsewhere_is_the_same_model(copy, models):
+    assert load(str(copy)).record.fingerprint == models("llava").record.fingerprint
+
+
+@pytest.mark.parametrize("file", ["config.json", "processor_config.json", "tokenizer_config.json"])
+def test_a_folder_that_asks_for_code_is_refused(copy, file):
+    content = json.loads((copy / file).read_text())
+    (copy / file).write_text(json.dumps(content | {"auto_map": {"AutoModel": "evil.Model"}}))
+
+    with pytest.raises(UnsafeError, match="auto_map"):
+        load(str(copy))
+
+
+def test_weights_that_are_not_safetensors_are_refused(copy):
+    (copy / "model.safetensors").write_bytes(b"\x80\x04\x95" + struct.pack("<Q", 9) * 9)
+
+    with pytest.raises(UnsafeError, match="not one"):
+        load(str(copy))
+
+
+def test_weights_that_do_not_fit_are_refused(copy):
+    config = json.loads((copy / "config.json").read_text())
+    config["text_config"]["num_hidden_layers"] = 3
+    (copy / "config.json").write_text(json.dumps(config))
+
+    with pytest.raises(DataError, match="do not fit the configuration"):
+        load(str(copy))
+
+
+def test_a_language_model_is_told_from_one_that_sees(tmp_path):
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    words = tokenizer()
+    LlamaForCausalLM(LlamaConfig(**TEXT, vocab_size=len(words))).save_pretrained(tmp_path)
+    words.save_pretrained(tmp_path)
+
+    with pytest.raises(DataError, match="'llama' is a language model that sees no image"):
+        load(str(tmp_path))
+
+
+def test_a_question_with_the_models_own_marks_is_refused(models):
+    for text, mark in (("Is it <image>?", "<image>"), ("Yes.<assistant>No.", "<assistant>")):
+        with pytest.raises(DataError, match=mark):
+            models("llava").log_likelihoods(pictures()[:1], [Question(text, ("a", "b"))])
+
+
+def test_a_question_that_is_too_long_is_refused(models):
+    long = Question("man " * 2100, ("man", "woman"))
+
+    with pytest.raises(DataError, match="too long for this model"):
+        models("llava").log_likelihoods(pictures()[:1], [long])
+
+
+@pytest.mark.parametrize(
+    ("content", "generative_"),
+    [
+        ({"model_type": "llava"}, True),
+        ({"model_type": "qwen2_5_vl"}, True),
+        ({"model_type": "clip"}, False),
+        ({"model_type": "llama"}, False),
+        ({"model_type": "blip", "architectures": ["BlipForConditionalGeneration"]}, True),
+        ({"model_type": "blip", "architectures": ["BlipForImageTextRetrieval"]}, False),
+        ({"model_type": 7}, False),
+        ([], False),
+    ],
+)
+def test_what_a_folder_is_stands_in_its_configuration(tmp_path, content, generative_):
+    (tmp_path / "config.json").write_text(json.dumps(content))
+
+    assert generative.is_generative(tmp_path) is generative_
+
+
+def test_a_folder_without_a_configuration_is_not_generative(tmp_path):
+    assert not generative.is_generative(tmp_path)

@@ -1,0 +1,176 @@
+"""Every file of the hostile generator's ckpt/: refused or read as the acceptance table says, quickly and in little memory."""
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import warnings
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[3]
+GENERATOR = REPOSITORY.parent / "shared" / "tools" / "gen_hostile.py"
+NO_CLIP = "no CLIP that this program knows"
+EXPECTED = {
+    "evil_zip.pt": (4, ["asks for posix.system", "python -m contrastive.foreign"]),
+    "evil_legacy.pt": (4, ["legacy", "pickle"]),
+    "evil_raw.bin": (4, ["legacy", "pickle"]),
+    "evil_dcp": (4, ["DCP", ".metadata", "dcp_to_torch_save"]),
+    "pickle_named.safetensors": (4, ["named .safetensors is not one"]),
+    "bomb_stride0.pt": (4, ["tensor larger than its storage"]),
+    "bomb_deflate.pt": (4, ["compressed"]),
+    "laughs.pt": (3, [NO_CLIP, "'w'"]),
+    "trunc.pt": (3, ["truncated"]),
+    "empty.pt": (3, ["empty"]),
+    "html.pt": (3, ["HTML page"]),
+    "lfs.pt": (3, ["Git-LFS pointer", "git lfs pull"]),
+    "bitflip.pt": (3, ["CRC", "data/0"]),
+    "nan.pt": (3, ["'w' holds 10 values"]),
+    "ts.pt": (3, [NO_CLIP, "'weight', 'bias'"]),
+    "wrong_arch.pt": (3, [NO_CLIP, "missing: visual.conv1.weight", "'visual.proj', 'logit_scale'"]),
+    "ok.pt": (3, [NO_CLIP, "'w'"]),
+    "ok.safetensors": (3, [NO_CLIP, "'w'"]),
+    "hf_automap": (4, ["auto_map"]),
+    "hf_attn": (4, ["_attn_implementation_internal"]),
+    "st_trunc.safetensors": (3, ["damaged"]),
+    "st_hugeheader.safetensors": (3, ["damaged"]),
+    "st_badshape.safetensors": (3, ["damaged"]),
+    "st_trailing.safetensors": (3, ["damaged"]),
+}
+LIMIT = 4 * 2**30
+LOADER = """
+import json, resource, socket, sys, time
+def no_socket(*_): raise SystemExit("a socket was opened")
+socket.socket.connect = no_socket
+import torch
+from audit.models.load import load
+from audit.errors import AuditError
+torch.set_num_threads(1)
+for path in sys.argv[1:]:
+    started = time.process_time()
+    try:
+        load(path)
+        code, said = 0, ""
+    except AuditError as error:
+        code, said = error.exit_code, str(error)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    print(json.dumps([path, code, said, time.process_time() - started, peak]))
+"""
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory):
+    """The generator's checkpoints only: its images take longer than all the tests here."""
+    if not GENERATOR.is_file():
+        pytest.skip("shared/tools/gen_hostile.py is not beside this repository")
+    spec = importlib.util.spec_from_file_location("gen_hostile", GENERATOR)
+    generator = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(generator)
+    out = tmp_path_factory.mktemp("hostile")
+    (out / "ckpt").mkdir()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch.jit is deprecated
+        generator.write_checkpoints(out / "ckpt", out / "CANARY")
+    return out
+
+
+class Done(NamedTuple):
+    """How a process ended, and what it took."""
+
+    code: int
+    out: str
+    err: str
+    cpu_s: float
+    peak_mib: int
+
+
+# A child's peak memory starts at its parent's: the command is the child of a small process, not of the whole test run.
+SHIM = """
+import json, os, resource, subprocess, sys
+resource.setrlimit(resource.RLIMIT_AS, (int(sys.argv[2]), int(sys.argv[2])))
+child = subprocess.Popen(sys.argv[3:])
+_, status, usage = os.wait4(child.pid, 0)
+with open(sys.argv[1], "w") as file:
+    json.dump([os.waitstatus_to_exitcode(status), usage.ru_utime + usage.ru_stime, usage.ru_maxrss // 1024], file)
+"""
+
+
+def limited(command, folder, **env):
+    """Run a command within 4 GB of address space."""
+    with tempfile.NamedTemporaryFile("r") as report:
+        # The limit is set in the child, not by preexec_fn: that runs between fork and exec, where a thread may have left a lock taken.
+        done = subprocess.run(
+            [sys.executable, "-S", "-c", SHIM, report.name, str(LIMIT), *command], capture_output=True, text=True, check=True, cwd=folder,
+            env={**os.environ, "OMP_NUM_THREADS": "1", **env},
+        )  # fmt: skip
+        code, cpu_s, peak_mib = json.loads(Path(report.name).read_text())
+        return Done(code, done.stdout, done.stderr, cpu_s, peak_mib)
+
+
+@pytest.fixture(scope="module")
+def answers(hostile):
+    """Load them all in one process, in the order of their names."""
+    names = sorted(path.name for path in (hostile / "ckpt").iterdir())
+    done = limited([sys.executable, "-c", LOADER, *names], hostile / "ckpt", PYTHONPATH=str(REPOSITORY))
+    assert done.code == 0, done.err
+    return {name: rest for name, *rest in map(json.loads, done.out.splitlines())}
+
+
+def test_the_table_names_every_file(answers):
+    assert set(answers) == set(EXPECTED)
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_every_file_ends_as_the_table_says(hostile, answers, name):
+    code, said, seconds, mebibytes = answers[name]
+    expected, words = EXPECTED[name]
+    assert code == expected, said
+    assert all(word in said for word in words), said
+    assert "\nfix: " in said
+    assert len(said) < 2000
+    assert seconds < 5
+    assert mebibytes < 1024
+    assert not (hostile / "CANARY").exists()
+
+
+@pytest.fixture(scope="module")
+def started_s(tmp_path_factory):
+    """CPU seconds until a file that is not there is named: imports, which on a slow machine alone take most of the five seconds."""
+    folder = tmp_path_factory.mktemp("started")
+    done = limited([sys.executable, "-m", "audit.run", "--model", "missing.pt", "--probe", "emoji"], folder)
+    assert "missing.pt" in done.err
+    return done.cpu_s
+
+
+def test_bombs_take_little_memory(answers):
+    """The process never grew by the 512 MiB that one of them would become; the order of names puts them before what came later."""
+    assert max(mebibytes for _, _, _, mebibytes in answers.values()) < 600
+
+
+@pytest.mark.parametrize(
+    ("name", "env"),
+    [
+        ("evil_zip.pt", {"TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD": "1"}),
+        ("evil_dcp", {}),
+        ("bomb_stride0.pt", {}),
+        ("wrong_arch.pt", {}),
+        ("hf_attn", {}),
+    ],
+)
+def test_the_command_ends_with_that_code_and_writes_nothing(hostile, started_s, tmp_path, name, env):
+    command = [sys.executable, "-m", "audit.run", "--model", str(hostile / "ckpt" / name), "--probe", "emoji"]
+    done = limited(command, tmp_path, AUDIT_CACHE_DIR=str(tmp_path / "cache"), **env)
+    code, words = EXPECTED[name]
+    assert done.code == code, done.err
+    assert f"error[E{code}] " in done.err
+    assert all(word in done.err for word in words), done.err
+    assert "Traceback" not in done.err
+    assert ("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD is set and changes nothing" in done.err) == bool(env)
+    assert done.cpu_s < started_s + 5
+    assert done.peak_mib < 1024
+    assert not (hostile / "CANARY").exists()
+    assert [path for path in tmp_path.iterdir() if path.name != "cache"] == []

@@ -1,0 +1,358 @@
+"""Model specs: which form is which, what a wrong one is told, and the hub, played by a small server on this machine."""
+
+import json
+import socket
+import subprocess
+import sys
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+import audit.models.load
+from audit.errors import DataError, MachineError, UsageError
+from audit.models import hub
+from audit.models import single_file as foreign
+from audit.models.huggingface import encoder as huggingface
+from audit.models.open_clip import encoder as openclip
+
+COMMIT = "c0ffee" * 6 + "c0ff"
+FILES = {
+    "config.json": b"{}", "model.safetensors": b"weights", "tokenizer.json": b"{}", "preprocessor_config.json": b"{}",
+    "pytorch_model.bin": b"a pickle", "modeling_evil.py": b"import os", "README.md": b"hello", "onnx/model.onnx": b"...",
+}  # fmt: skip
+
+
+@pytest.fixture
+def inside(tmp_path, monkeypatch):
+    """Run in a folder of its own, and only note what would be loaded."""
+    monkeypatch.chdir(tmp_path)
+    calls = []
+    monkeypatch.setattr(foreign, "load", lambda path, **more: calls.append(("file", str(path), more)))
+    monkeypatch.setattr(openclip, "load", lambda text, **more: calls.append(("open_clip", text, more)))
+    monkeypatch.setattr(openclip, "load_folder", lambda path, **more: calls.append(("open_clip folder", str(path), more)))
+    monkeypatch.setattr(huggingface, "load", lambda path, **more: calls.append(("folder", str(path), more)))
+    monkeypatch.setattr(
+        hub, "fetch", lambda name, revision: calls.append(("hub", name, revision)) or Path("models--o--n/snapshots") / COMMIT
+    )
+    return tmp_path, calls
+
+
+def load(spec, **more):
+    return audit.models.load.load(spec, device="cpu", dtype="float32", **more)
+
+
+def test_a_file_holds_weights_and_a_folder_a_hugging_face_model(inside):
+    folder, calls = inside
+    (folder / "runs").mkdir()
+    (folder / "runs" / "ckpt.pt").write_bytes(b"")
+    load("runs/ckpt.pt")
+    load("runs")
+    load(str(folder / "runs"))
+    settings = {"device": "cpu", "dtype": "float32"}
+    assert calls == [
+        ("file", "runs/ckpt.pt", {"name": "runs/ckpt.pt", **settings, "model_args": None}),
+        ("folder", "runs", {"name": "runs", **settings}),
+        ("folder", str(folder / "runs"), {"name": f"{folder.name}/runs", **settings}),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("spec", "name", "revision"),
+    [
+        ("hf:openai/clip-vit-base-patch32", "openai/clip-vit-base-patch32", None),
+        ("openai/clip-vit-base-patch32", "openai/clip-vit-base-patch32", None),
+        ("hf:org/name@v1.0", "org/name", "v1.0"),
+        (f"org/name@{COMMIT}", "org/name", COMMIT),
+        ("hf:org/name@refs/pr/3", "org/name", "refs/pr/3"),
+    ],
+)
+def test_a_name_of_the_hub_is_fetched_and_loaded_from_its_folder(inside, spec, name, revision):
+    _, calls = inside
+    load(spec)
+    assert calls[0] == ("hub", name, revision)
+    kind, folder, more = calls[1]
+    assert (kind, folder) == ("folder", f"models--o--n/snapshots/{COMMIT}")
+    assert (more["name"], more["revision"], str(more["inside"])) == (name, COMMIT, "models--o--n")
+
+
+def test_a_folder_of_that_name_comes_before_the_hub(inside):
+    folder, calls = inside
+    (folder / "openai" / "clip").mkdir(parents=True)
+    load("openai/clip")
+    assert [call[0] for call in calls] == ["folder"]
+    load("hf:openai/clip")
+    assert [call[0] for call in calls] == ["folder", "hub", "folder"]
+
+
+@pytest.mark.parametrize(
+    "spec", ["", "clip", "hf:", "hf:clip", "hf:a/b/c", "hf:../etc/passwd", "org/na me", "hf:org/name@", "a/b@c d", "a\0b"]
+)
+def test_a_malformed_spec_is_a_usage_error_that_names_the_forms(inside, spec):
+    with pytest.raises(UsageError, match="no model spec") as caught:
+        load(spec)
+    assert caught.value.exit_code == 2
+    assert "hf:ORG/NAME[@REV]" in caught.value.fix
+    assert inside[1] == []
+
+
+def test_a_malformed_spec_is_told_the_nearest_name(inside):
+    (inside[0] / "emoji-model").mkdir()
+    with pytest.raises(UsageError) as caught:
+        load("emoji-modle")
+    assert "did you mean emoji-model?" in caught.value.why
+
+
+def test_an_open_clip_name_goes_to_open_clip_and_so_does_its_folder(inside):
+    folder, calls = inside
+    load("open_clip:ViT-B-32,runs/laion.pt", model_args={"mean": "0,0,0"})
+    load("open_clip:ViT-B-32,laion2b_e16")
+    (folder / "model").mkdir()
+    (folder / "model" / "open_clip_config.json").write_text("{}")
+    load("model")
+    load("open_clip:model")
+    assert [call[:2] for call in calls] == [
+        ("open_clip", "ViT-B-32,runs/laion.pt"),
+        ("open_clip", "ViT-B-32,laion2b_e16"),
+        ("open_clip folder", "model"),
+        ("open_clip folder", "model"),
+    ]
+    assert [call[2]["name"] for call in calls] == ["ViT-B-32 runs/laion.pt", "ViT-B-32 laion2b_e16", "model", "model"]
+    assert calls[0][2]["model_args"] == {"mean": "0,0,0"}
+    (folder / "model" / "config.json").write_text("{}")
+    load("model")
+    assert calls[-1][0] == "folder"
+
+
+@pytest.mark.parametrize("spec", ["model", "hf:org/name", "org/name"])
+def test_nothing_is_stated_about_a_model_that_says_it_itself(inside, spec):
+    (inside[0] / "model").mkdir()
+    with pytest.raises(UsageError, match="activation cannot be stated"):
+        load(spec, model_args={"activation": "gelu"})
+    assert inside[1] == []
+
+
+def test_other_schemes_are_told_what_there_is(inside):
+    with pytest.raises(UsageError) as caught:
+        load("https://example.invalid/model.pt")
+    assert "there is no form https:" in caught.value.why
+    with pytest.raises(UsageError, match="hff") as caught:
+        load("hff:org/name")
+    assert "did you mean hf?" in caught.value.why
+
+
+@pytest.mark.parametrize(
+    "spec", ["runs/emoji/ckpt.pt", "runs/ckpt.pt", "ckpt.pt", "./clip", "/nowhere/clip", "runs/clip", "model.safetensors"]
+)
+def test_a_path_that_does_not_exist_names_what_is_beside_it(inside, spec):
+    folder, calls = inside
+    (folder / "runs" / "older").mkdir(parents=True)
+    with pytest.raises(DataError, match="there is no file or folder") as caught:
+        load(spec)
+    assert caught.value.exit_code == 3
+    assert len(caught.value.why) < 200
+    assert ("older/" if spec.startswith("runs/") else "runs/" if not spec.startswith("/") else "the folder / holds") in caught.value.why
+    assert calls == []
+
+
+def test_of_a_full_folder_a_few_names_are_shown_and_an_empty_one_is_called_so(inside):
+    folder, _ = inside
+    (folder / "full").mkdir()
+    (folder / "empty").mkdir()
+    for number in range(40):
+        (folder / "full" / f"step-{number:02}").mkdir()
+    for spec, says in (
+        ("full/zzz.pt", "step-07/ and 32 more"),
+        ("full/step-7", "holds step-7"),
+        ("empty/ckpt.pt", "the folder empty/ is empty"),
+    ):
+        with pytest.raises(DataError) as caught:
+            load(spec)
+        assert says.replace("step-7", "step-") in caught.value.why
+    with pytest.raises(UsageError) as wrong:
+        load("what is this")
+    assert wrong.value.why == "nothing here has that name"
+    with pytest.raises(UsageError) as wrong:
+        load("emti?")
+    assert "did you mean emp" in wrong.value.why
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("/data/runs/emoji/ckpt.pt", "emoji/ckpt.pt"),
+        ("emoji/ckpt.pt", "emoji/ckpt.pt"),
+        ("ckpt.pt", "ckpt.pt"),
+        ("../ckpt.pt", "ckpt.pt"),
+    ],
+)
+def test_a_model_is_called_by_its_last_two_names(path, name):
+    assert audit.models.load._name(Path(path)) == name
+
+
+def test_the_users_name_is_no_part_of_a_models_name(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/alice")
+    assert audit.models.load._name(Path("/home/alice/ckpt.pt")) == "ckpt.pt"
+    assert audit.models.load._name(Path("/home/alice/runs/ckpt.pt")) == "runs/ckpt.pt"
+
+
+def test_importing_the_encoders_imports_no_torch():
+    code = "import sys, audit.models.load; sys.exit(any(name in sys.modules for name in ('torch', 'transformers', 'huggingface_hub')))"
+    assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[3], check=False).returncode == 0
+
+
+# The hub.
+
+
+class Hub(BaseHTTPRequestHandler):
+    """Serves one public model, and notes what was asked and with which token."""
+
+    def do_GET(self):
+        self.answer()
+
+    def do_HEAD(self):
+        self.answer()
+
+    def log_message(self, *_):
+        pass
+
+    def answer(self):
+        self.server.asked.append((self.path, self.headers.get("Authorization")))
+        api, path = "/api/models/org/model", self.path.split("?")[0]
+        files = self.server.files
+        if path in (api, f"{api}/revision/main", f"{api}/revision/{COMMIT}"):
+            self.send(json.dumps({"id": "org/model", "sha": COMMIT, "siblings": [{"rfilename": name} for name in files]}).encode())
+        elif path.startswith(f"{api}/tree/"):
+            self.send(
+                json.dumps([{"type": "file", "path": name, "size": len(body), "oid": "0" * 40} for name, body in files.items()]).encode()
+            )
+        elif path.startswith("/org/model/resolve/") and (name := path.removeprefix(f"/org/model/resolve/{COMMIT}/")) in files:
+            self.send(files[name], {"ETag": f'"{name}"', "X-Repo-Commit": COMMIT})
+        else:
+            self.send(b"{}", status=404, headers={"X-Error-Code": "RepoNotFound"})
+
+    def send(self, body, headers=None, status=200):
+        self.send_response(status)
+        for name, value in {"Content-Length": str(len(body)), "Content-Type": "application/json", **(headers or {})}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(body)
+
+
+def use(monkeypatch, endpoint, cache, offline=False):
+    from huggingface_hub import constants
+    from huggingface_hub.utils import close_session
+
+    close_session()
+    for name, value in {"ENDPOINT": endpoint, "HF_HUB_CACHE": str(cache), "HF_HUB_OFFLINE": offline, "HF_HUB_DISABLE_XET": True}.items():
+        monkeypatch.setattr(constants, name, value)
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", endpoint + "/{repo_id}/resolve/{revision}/{filename}")
+    monkeypatch.setenv("HF_TOKEN", "hf_canary")
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+
+
+@pytest.fixture
+def server(tmp_path, monkeypatch):
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
+    server.asked, server.files = [], dict(FILES)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+    thread.start()
+    use(monkeypatch, f"http://127.0.0.1:{server.server_port}", tmp_path / "hub")
+    yield server
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def test_only_safetensors_json_and_vocabularies_are_downloaded_and_no_token_is_sent(server):
+    folder = hub.fetch("org/model", None)
+    assert folder.name == COMMIT
+    assert sorted(path.name for path in folder.rglob("*")) == [
+        "config.json",
+        "model.safetensors",
+        "preprocessor_config.json",
+        "tokenizer.json",
+    ]
+    assert (folder / "model.safetensors").read_bytes() == b"weights"
+    assert {token for _, token in server.asked} == {None}
+
+
+def test_only_the_files_that_were_asked_for_are_downloaded(server):
+    del server.files["model.safetensors"]
+    folder = hub.fetch("org/model", None, ("tokenizer.json",), weights=False)
+    assert [path.name for path in folder.iterdir()] == ["tokenizer.json"]
+
+
+def test_a_downloaded_model_is_used_when_the_hub_is_gone(server, monkeypatch, tmp_path, caplog):
+    folder = hub.fetch("org/model", None)
+    server.asked.clear()
+    assert hub.fetch("org/model", COMMIT) == folder
+    assert server.asked == []  # a commit never changes: nothing to ask
+    use(monkeypatch, "http://127.0.0.1:9", tmp_path / "hub", offline=True)
+    assert hub.fetch("org/model", None) == folder
+    assert "downloaded before" in caplog.text
+
+
+def test_the_links_of_the_hubs_cache_may_lead_to_its_files(server):
+    from audit.errors import UnsafeError
+    from audit.models.folder import check_folder
+
+    folder = hub.fetch("org/model", None)
+    check_folder(folder, folder.parents[1])
+    if (folder / "config.json").is_symlink():
+        with pytest.raises(UnsafeError, match="leaves"):
+            check_folder(folder, folder)
+
+
+def test_a_model_without_safetensors_is_not_downloaded(server):
+    del server.files["model.safetensors"]
+    with pytest.raises(DataError, match="no safetensors"):
+        hub.fetch("org/model", None)
+    assert not any("resolve" in path for path, _ in server.asked)
+
+
+def test_a_model_that_the_hub_does_not_have_is_bad_data(server):
+    with pytest.raises(DataError, match="no public model org/modle") as caught:
+        hub.fetch("org/modle", None)
+    assert "hf download org/modle --local-dir DIR" in caught.value.fix
+
+
+def unreachable_error(name="org/model"):
+    started = time.monotonic()
+    with pytest.raises(MachineError, match=f"{name} is not on this machine") as caught:
+        audit.models.load.load(f"hf:{name}")
+    assert time.monotonic() - started < 20  # well below the library's own retries, and no matter how busy the machine
+    assert caught.value.exit_code == 5
+    assert f"hf download {name} --local-dir DIR" in caught.value.fix
+    return caught.value
+
+
+def test_a_hub_that_is_switched_off_is_said_at_once(tmp_path, monkeypatch):
+    use(monkeypatch, "http://127.0.0.1:9", tmp_path / "hub", offline=True)
+    unreachable_error()
+
+
+def test_a_hub_that_refuses_is_said_at_once(tmp_path, monkeypatch):
+    use(monkeypatch, "http://127.0.0.1:9", tmp_path / "hub")
+    unreachable_error()
+
+
+def test_a_hub_that_never_answers_is_given_up_within_five_seconds(tmp_path, monkeypatch):
+    monkeypatch.setattr(hub, "DEADLINE_S", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        use(monkeypatch, f"http://127.0.0.1:{silent.getsockname()[1]}", tmp_path / "hub")
+        assert "Timeout" in unreachable_error().why
+
+
+def test_a_name_server_that_hangs_is_given_up_as_well(tmp_path, monkeypatch):
+    monkeypatch.setattr(hub, "DEADLINE_S", 0.5)
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: time.sleep(3))
+    use(monkeypatch, "http://hub.invalid", tmp_path / "hub")
+    assert "no answer within" in unreachable_error().why
+
+
+def test_the_deadline_leaves_a_second_of_the_five():
+    assert hub.DEADLINE_S <= 4

@@ -1,0 +1,112 @@
+import datetime as dt
+import errno
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from audit.errors import MachineError, UsageError
+from audit.output import directory as outputs
+
+NOON = dt.datetime(2026, 1, 2, 12, tzinfo=dt.UTC)
+
+
+def test_the_default_directory_says_model_probe_and_time():
+    assert str(outputs.default_directory(["emoji-ckpt"], ["fairface"], NOON)) == "audits/emoji-ckpt--fairface--20260102T120000Z"
+    assert outputs.default_directory(["a b/../c"], ["x", "y"], NOON).name == "a-b-..-c--2-together--20260102T120000Z"
+
+
+def test_a_file_is_old_or_new_never_half(tmp_path):
+    path = tmp_path / "report.html"
+    outputs.write_text(path, "old")
+
+    def fail_halfway():
+        with outputs.replacing(path) as file:
+            file.write(b"half of the n")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail_halfway()
+
+    assert path.read_text() == "old"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["report.html"]
+
+
+def test_a_file_has_the_permissions_of_any_new_file_and_keeps_those_it_had(tmp_path):
+    path, other = tmp_path / "report.html", tmp_path / "other"
+    other.write_text("made as usual")
+    outputs.write_text(path, "new")
+    assert path.stat().st_mode == other.stat().st_mode
+
+    path.chmod(0o640)
+    outputs.write_text(path, "newer")
+    assert path.stat().st_mode & 0o777 == 0o640
+
+
+def test_a_full_disk_is_the_environments_fault_and_keeps_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "report.html"
+    outputs.write_text(path, "old")
+
+    def full(_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(outputs.os, "fsync", full)
+    with pytest.raises(MachineError, match=r"cannot write report\.html") as caught:
+        outputs.write_text(path, "new")
+
+    assert caught.value.exit_code == 5
+    assert path.read_text() == "old"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["report.html"]
+
+
+def test_a_folder_of_other_things_is_not_written_into(tmp_path):
+    (tmp_path / "thesis.tex").touch()
+
+    with pytest.raises(UsageError, match="holds other things"):
+        outputs.check_writable(tmp_path)
+    with pytest.raises(UsageError, match="is a file"):
+        outputs.check_writable(tmp_path / "thesis.tex")
+
+
+def test_an_earlier_audits_folder_and_a_new_one_are_fine(tmp_path):
+    (tmp_path / "STATUS").write_text("complete\n")
+
+    outputs.check_writable(tmp_path)
+    outputs.check_writable(tmp_path / "deep" / "new")
+
+
+def test_an_audit_is_no_place_for_a_comparison_nor_the_other_way_round(tmp_path):
+    for facts, other in ((outputs.AUDIT, outputs.COMPARISON), (outputs.COMPARISON, outputs.AUDIT)):
+        folder = tmp_path / facts
+        folder.mkdir()
+        (folder / outputs.STATUS).write_text("complete\n")
+        (folder / facts).write_text("{}")
+        outputs.check_writable(folder, facts)
+        with pytest.raises(UsageError, match="name a new folder"):
+            outputs.check_writable(folder, other)
+
+
+def test_predictions_say_what_was_answered_and_hold_no_pixels(tmp_path, four_faces, fake_encoder):
+    from types import SimpleNamespace
+
+    from audit.types import Predictions
+
+    attributes = four_faces.attributes.rename(columns={"race": "id"})  # an attribute called like a column of ours
+    scores = np.array([[1, 0], [0.25, 0.75], [0.5, 0.5], [0, 1]], np.float32)
+    prediction = Predictions(("a", "b"), ("a", "b"), scores, np.array(["a", "b", "a", "b"]), None, attributes, np.zeros(4))
+    data = SimpleNamespace(cluster=None, numbered=False)
+    result = SimpleNamespace(model=fake_encoder.record, probe=SimpleNamespace(name="p"), data=data)
+
+    outputs.write_predictions(tmp_path / "predictions.parquet", [(result, {"m": prediction})])
+
+    table = pq.read_table(tmp_path / "predictions.parquet")
+    assert table.column_names == ["model", "probe", "measurement", "id", "id_attribute", "gender", "y_true", "y_pred", "scores"]
+    assert table["id_attribute"].to_pylist() == ["Black", "Black", "White", "White"]
+    assert table["scores"].to_pylist() == [[1, 0], [0.25, 0.75], [0.5, 0.5], [0, 1]]
+    assert table.schema.metadata[b"vlm_audit.labels"] == b'{"p/m": ["a", "b"]}'
+
+
+def test_no_string_of_the_machine_survives_scrubbing():
+    assert outputs.scrub("--model=/home/someone/secret/ckpt.pt") == "--model=ckpt.pt"
+    assert outputs.scrub("~/x/y") == "y"
+    assert outputs.scrub("hf:ORG/NAME") == "hf:ORG/NAME"

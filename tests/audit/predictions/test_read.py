@@ -1,0 +1,482 @@
+"""Predictions made elsewhere: what is read, what is refused, and what comes out at the end of the command."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from audit.errors import DataError, UsageError
+from audit.predictions.read import Wanted, load_predictions
+from audit.run import main
+
+RACES, GENDERS = ("White", "Black"), ("Female", "Female", "Male", "Male")
+ROWS = "id,race,gender,y_true,y_pred\n" + "".join(
+    f"{i}.png,{'Black' if i % 2 else 'White'},{'Female' if i % 4 < 2 else 'Male'},cat,{'dog' if i % 8 == 1 else 'cat'}\n"
+    for i in range(400)
+)
+"""Odd rows are Black: 50 of 200 are called dogs. Even rows are White: none is."""
+
+
+@pytest.fixture
+def file(tmp_path):
+    def file(content, name="answers.csv") -> Path:
+        path = tmp_path / name
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return path
+
+    return file
+
+
+def read(path, **wanted):
+    return load_predictions(path, Wanted(**wanted))
+
+
+def audit(path, *flags, out="out"):
+    """Run the command in this process and return the first audit of its results.json."""
+    folder = path.parent / out
+    assert main(["--predictions", str(path), "--out", str(folder), *flags]) == 0
+    return json.loads((folder / "results.json").read_text())["audits"][0]
+
+
+def finding(result, name):
+    return next(each for each in result["findings"] if each["id"] == name)
+
+
+# ---- a whole run ---------------------------------------------------------------------------------------------------------------------
+
+
+def test_the_rates_of_a_file_are_those_counted_by_hand(file):
+    result = audit(file(ROWS))
+    by_race = finding(result, "predictions/accuracy/race")
+
+    assert [(rate["group"], rate["events"], rate["n"]) for rate in by_race["by_group"]] == [(["Black"], 150, 200), (["White"], 200, 200)]
+    assert (by_race["gap"]["value"], by_race["verdict"], by_race["primary"]) == (0.25, "disparity", True)
+    # 1 of 8 is wrong in either sex: rows 1 of 0..7 are Female, so 50 of 200 women and no man.
+    assert finding(result, "predictions/accuracy/race x gender")["primary"] is False
+    assert [rate["events"] for rate in finding(result, "predictions/accuracy/gender")["by_group"]] == [150, 200]
+
+
+def test_the_report_says_that_no_model_was_loaded_and_what_was_asked(file):
+    import hashlib
+
+    path = file(ROWS)
+    result = audit(path)
+    page = (path.parent / "out" / "report.html").read_text()
+
+    assert result["model"]["kind"] == "predictions made elsewhere"
+    assert result["model"]["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert "predictions made elsewhere" in page
+    assert result["model"]["sha256"] in page
+    assert "Claims by rule" in page
+    assert "Attributes by rule" in page
+    assert "The answers were given without scores." in page
+    assert result["measurements"][0]["near_ties"] is None
+
+
+def test_of_two_labels_one_is_asked_and_where_truth_is_known_beside_the_verdict(file):
+    result = audit(file(ROWS))
+    ids = {each["id"]: each["primary"] for each in result["findings"]}
+
+    assert ids["predictions/selection_rate[dog]/race"] is False
+    assert not any("[cat]" in name for name in ids)
+
+
+def test_without_truth_the_shares_given_decide(file):
+    rows = pd.read_csv(file(ROWS), dtype=str).drop(columns="y_true")
+    result = audit(file(rows.to_csv(index=False)))
+
+    assert {each["metric"] for each in result["findings"]} == {"selection_rate"}
+    assert finding(result, "predictions/selection_rate[dog]/race")["verdict"] == "disparity"
+    assert result["verdict"] == "disparity"
+
+
+def test_an_outcome_is_a_set_of_labels_with_a_direction(file):
+    rows = "race,y_pred\n" + "".join(f"{'AB'[i % 2]},{['thief', 'criminal', 'cook', 'cook'][i // 2 % 4]}\n" for i in range(400))
+    result = audit(file(rows), "--outcome", "harm:low=thief,criminal")
+    harm = finding(result, "predictions/selection_rate[harm]/race")
+
+    assert (harm["better"], harm["primary"]) == ("low", True)
+    assert [(rate["events"], rate["n"]) for rate in harm["by_group"]] == [(100, 200), (100, 200)]
+
+
+def test_columns_are_chosen_by_name_or_by_rule_and_the_rule_is_said(file):
+    rows = pd.read_csv(file(ROWS), dtype=str).assign(
+        years=lambda t: [str(i % 90) for i in range(len(t))], one="same", note=lambda t: t["id"] + "!"
+    )
+    path = file(rows.to_csv(index=False))
+
+    assert list(read(path).answers[0].predictions.attributes.columns) == ["race", "gender"]
+    assert "not used: 'years' (numbers), 'one' (1 level), 'note' (400 levels)" in read(path).notes[0]
+    persons = path.with_name("persons.csv")
+    rows.assign(person=[f"p{i // 4}" for i in range(len(rows))]).to_csv(persons, index=False)
+    assert "'person' (100 levels; where rows with one value belong together: --cluster person)" in read(persons).notes[0]
+    assert list(read(path, attributes=("gender",)).answers[0].predictions.attributes.columns) == ["gender"]
+    with pytest.raises(DataError, match="1 group in the column 'one'"):
+        read(path, attributes=("one",))
+
+
+def test_an_attribute_of_which_one_level_is_left_is_not_estimable(file):
+    rows = "id,g,y_true,y_pred\n" + "".join(f"{i},a,{i % 2},1\n" for i in range(100)) + "last,b,1,1\n"
+    result = audit(file(rows), "--exclude", str(file("last\n", "list.txt")))
+
+    assert {each["verdict"] for each in result["findings"]} == {"not estimable"}
+
+
+# ---- clusters ------------------------------------------------------------------------------------------------------------------------
+
+
+def people(copies):
+    """60 + 60 people with `copies` images each, all of a person alike: 45 of 60 are right in one group, 35 of 60 in the other."""
+    lines = ["person,g,y_true,y_pred"]
+    for group, right in (("a", 45), ("b", 35)):
+        for person in range(60):
+            lines += [f"{group}{person},{group},yes,{'yes' if person < right else 'no'}"] * copies
+    return "\n".join(lines)
+
+
+def test_copies_of_people_add_nothing_where_the_column_of_people_is_named(file):
+    once = finding(audit(file(people(1))), "predictions/accuracy/g")
+    result = audit(file(people(10)), "--cluster", "person")
+    many = finding(result, "predictions/accuracy/g")
+
+    assert (result["data"]["cluster"], result["data"]["clusters"]) == ("person", 120)
+    assert "person" not in result["data"]["groups"]
+    assert [rate["clusters"] for rate in many["by_group"]] == [60, 60]
+    for rate, single in zip(many["by_group"], once["by_group"], strict=True):
+        assert (rate["value"], rate["n"]) == (single["value"], 10 * single["n"])
+        assert rate["low"] == pytest.approx(single["low"], abs=0.01)
+    assert many["gap"]["p"] == pytest.approx(once["gap"]["p"], abs=0.015)
+    assert (many["verdict"], once["verdict"]) == ("inconclusive", "inconclusive")
+
+
+def test_without_it_the_copies_alarm(file):
+    assert finding(audit(file(people(10))), "predictions/accuracy/g")["verdict"] == "disparity"
+
+
+def test_a_group_of_few_people_is_shown_and_not_judged(file):
+    rows = people(10) + "\n" + "\n".join(f"c{i % 4},c,yes,no" for i in range(400))
+    result = audit(file(rows), "--cluster", "person")
+    by_group = finding(result, "predictions/accuracy/g")
+
+    assert [(rate["group"], rate["clusters"], rate["status"]) for rate in by_group["by_group"]] == [
+        (["a"], 60, "ok"), (["b"], 60, "ok"), (["c"], 4, "small"),
+    ]  # fmt: skip
+    assert "c (n = 400)" in by_group["reason"]
+    assert "Images come in clusters" in (file("", "x.csv").parent / "out" / "report.html").read_text()
+
+
+def test_clusters_with_holes_are_refused_and_identifiers_may_be_clusters(file):
+    with pytest.raises(DataError, match="1 row without a cluster"):
+        read(file("person,g,y_pred\np,a,x\n,b,y\n"), cluster="person")
+    twice = read(file("id,g,y_pred\nu,a,x\nu,b,y\nv,b,y\n"), cluster="id").answers[0].predictions
+    assert twice.cluster.tolist() == [0, 0, 1]
+
+
+# ---- scores --------------------------------------------------------------------------------------------------------------------------
+
+SCORES = "race,score:cat,score:dog\n" + "A,0.9,0.1\nB,0.2,0.8\nA,0.5,0.5\n"
+
+
+def test_the_answer_is_the_label_with_the_highest_score_and_of_equals_the_first(file):
+    predictions = read(file(SCORES)).answers[0].predictions
+
+    assert predictions.labels == ("cat", "dog")
+    assert predictions.y_pred.tolist() == ["cat", "dog", "cat"]
+    np.testing.assert_allclose(predictions.margin, [0.8, 0.6, 0.0], atol=1e-6)
+
+
+def test_an_answer_that_differs_from_the_scores_stands_and_is_said(file):
+    given = read(file("race,y_pred,score:cat,score:dog\nA,dog,0.9,0.1\nB,dog,0.2,0.8\n"))
+
+    assert given.answers[0].predictions.y_pred.tolist() == ["dog", "dog"]
+    assert any("1 answer not the label with the highest score" in note for note in given.notes)
+
+
+# ---- the file of an audit ------------------------------------------------------------------------------------------------------------
+
+
+def test_the_predictions_of_an_audit_give_its_findings_again(file, fake_encoder, four_faces, tmp_path):
+    from dataclasses import replace
+
+    from audit.engine import audit as run_audit
+    from audit.external import Plan, audit_predictions
+    from audit.output.directory import write_predictions
+    from audit.types import Claim, LabelSet, Measurement, Probe, Settings
+
+    labels = LabelSet("gender", ("Female", "Male"), {"Female": ("a woman",), "Male": ("a man",)})
+    asked = Measurement("gender", "Who?", labels, "test v1", (Claim("accuracy", ("race",)),), "gender")
+    probe = Probe("test", "Who?", lambda _: four_faces, (asked,), "made up", "none", (), ())
+    settings = Settings(min_group_size=2, draws=99)
+    first = run_audit(fake_encoder, probe, replace(four_faces), settings, cache_root=tmp_path / "cache")
+    write_predictions(tmp_path / "p.parquet", [(first.result, first.predictions)])
+
+    again = audit_predictions(read(tmp_path / "p.parquet"), Plan((probe,)), settings)[0]
+
+    assert again.result.findings == first.result.findings
+    np.testing.assert_array_equal(again.predictions["gender"].scores, first.predictions["gender"].scores)
+    assert again.result.data.fingerprint == first.result.data.fingerprint.replace("4" * 64, again.result.data.fingerprint)
+
+
+def test_a_probe_is_put_to_the_columns_of_its_names(file):
+    rows = "race,gender,y_pred:gender\n" + "".join(
+        f"{('White', 'Black')[i % 2]},{('Female', 'Male')[i // 2 % 2]},{'Male' if i % 8 < 5 else 'Female'}\n" for i in range(400)
+    )
+    result = audit(file(rows), "--probe", "fairface")
+
+    assert result["probe"]["name"] == "fairface"
+    # The truth is the column gender. Of eight rows in turn, W F, B F, W M, B M, W F are called Male and B F, W M, B M Female:
+    # right are B M and B F for Black, one W M for White.
+    assert [rate["events"] for rate in finding(result, "gender/accuracy/race")["by_group"]] == [100, 50]
+    assert any("for which there is no column" in note for note in result["data"]["notes"])
+    ids = {each["id"] for each in result["findings"]}
+    assert {cell["finding"] for table in result["published"] for row in table["rows"] for cell in row["ours"] if cell} <= ids
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        ("race,gender,y_pred\nWhite,Male,zebra\n", "which measurement"),
+        ("race,gender,y_pred:gender\nWhite,Male,zebra\nWhite,Male,Male\n", "'zebra' is no answer"),
+        ("race,gender,y_pred:gender\nWhite,Mann,Male\nWhite,Male,Male\n", "'Mann' is no answer"),
+        ("colour,y_pred:harm-21\nred,thief\nblue,thief\n", "no column that the probe"),
+    ],
+)
+def test_a_file_that_does_not_fit_the_probe_is_refused(file, rows, words, capsys):
+    path = file(rows)
+
+    assert main(["--predictions", str(path), "--probe", "fairface", "--out", str(path.parent / "out")]) in (2, 3)
+    assert words in capsys.readouterr().err
+
+
+# ---- bad input -----------------------------------------------------------------------------------------------------------------------
+
+BAD = {
+    "empty": (b"", "is empty"),
+    "header alone": ("race,y_pred\n", "no rows"),
+    "no answers": ("race,gender\nA,B\n", "no column 'y_pred'"),
+    "no attribute": ("y_true,y_pred\n1,1\n0,0\n", "no attribute column"),
+    "numbers as attributes": ("g,y_pred\n1,a\n2,b\n", "--attributes"),
+    "missing answer": ("race,y_pred\nA,cat\nB,\n", "1 value missing in the column 'y_pred'"),
+    "nan as answer": ("race,y_pred\nA,cat\nB,NaN\n", "1 value missing in the column 'y_pred'"),
+    "nan as truth": ("race,y_true,y_pred\nA,cat,cat\nB,nan,cat\n", "missing in the column 'y_true'"),
+    "duplicate id": ("id,race,y_pred\nx,A,cat\ny,B,dog\nx,B,dog\n", "stands before (column 'id', first in row 3 after"),
+    "other spelling": ("race,y_true,y_pred\nA,Cat,cat\nB,Dog,dog\n", "write their labels differently"),
+    "other spelling in one row": ("race,y_true,y_pred\nA,cat,cat\nB,cat,Cat\n", "y_true holds 'cat', y_pred 'Cat'"),
+    "other spelling of one truth": ("race,y_true,y_pred\nA,cat,cat\nB,cat ,cat\n", "y_true holds 'cat ', y_pred 'cat'"),
+    "1 and 1.0": ("race,y_true,y_pred\nA,1,1.0\nB,0,0\nA,0,0\n", "write their labels differently"),
+    "score in words": ("race,score:cat,score:dog\nA,0.5,0.5\nB,high,0.2\n", "found 'high'"),
+    "score missing": ("race,score:cat,score:dog\nA,0.5,0.5\nB,,0.2\n", "no number"),
+    "score nan": ("race,score:cat,score:dog\nA,0.5,0.5\nB,nan,0.2\n", "no number"),
+    "decimal comma": ("race;score:cat;score:dog\nA;0,5;0,5\nB;0,1;0,9\n", "decimal point"),
+    "logits": ("race,score:cat,score:dog\nA,5.5,-3\nB,2,0.2\n", "no probabilities"),
+    "score of nothing": ("race,score:cat,score:dog,score: \nA,0.5,0.2,0.3\nB,0.1,0.8,0.1\n", "no name after the colon"),
+    "answers to nothing": ("race,y_pred:\nA,cat\nB,dog\n", "no name after the colon"),
+    "truth without truth": ("race,y_true,y_pred\nA,,cat\nB,,dog\n", "y_true is empty in every row"),
+    "missing id": ("id,race,y_pred\n1,A,cat\n ,B,dog\n", "1 row without an identifier (column 'id', first in row 2"),
+    "one score": ("race,score:cat\nA,0.5\nB,0.1\n", "scores of one label only"),
+    "answer without score": ("race,y_pred,score:cat,score:dog\nA,cow,0.5,0.5\nB,cat,0.9,0.1\n", "'cow', which has no score"),
+    "several questions, one truth": ("race,y_true,y_pred:a,y_pred:b\nA,x,x,u\nB,y,y,u\n", "answers.csv, y_pred:b: y_true and y_pred"),
+    "ragged": ("race,y_pred\nA,cat\nB\n", "ragged"),
+    "column twice": ("race,race,y_pred\nA,A,cat\n", "twice"),
+    "latin-1": ("race,y_pred\nA,caf\xe9\nB,cat\n".encode("latin-1"), "not UTF-8"),
+    "utf-16": ("race,y_pred\nA,cat\n".encode("utf-16"), "UTF-16"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_files_are_refused_with_what_is_wrong(file, case):
+    content, words = BAD[case]
+    with pytest.raises(DataError) as error:
+        read(file(content))
+    assert words in str(error.value)
+
+
+def test_other_bad_files(file, tmp_path):
+    with pytest.raises(DataError, match="no file"):
+        read(tmp_path / "absent.csv")
+    with pytest.raises(DataError, match="not a table"):
+        read(file("x", "answers.txt"))
+    with pytest.raises(DataError, match="cannot be printed"):
+        read(tmp_path / "caf\udce9.csv")  # a name in Latin-1
+    with pytest.raises(DataError, match="not a Parquet file"):
+        read(file("x", "answers.parquet"))
+    with pytest.raises(UsageError, match="no column 'rasse'"):
+        read(file(ROWS), attributes=("rasse",))
+
+
+@pytest.mark.parametrize(
+    ("column", "words"),
+    [
+        ([0.25, 0.5], "numbers with fractions"),
+        ([1.0, 1e300], "numbers with fractions, or without end"),
+        ([1.0, -np.inf], "numbers with fractions, or without end"),
+        ([[1], [2]], "no label"),
+        ([b"a", b"b"], "no label"),
+        (["a", None], "1 value missing"),
+    ],
+)
+def test_parquet_answers_that_are_no_labels(tmp_path, column, words):
+    pd.DataFrame({"race": ["A", "B"], "y_pred": column}).to_parquet(tmp_path / "p.parquet")
+    with pytest.raises(DataError, match=words):
+        read(tmp_path / "p.parquet")
+
+
+@pytest.mark.parametrize("column", [[b"\xff1", b"\xff2"], [[1], [2]], [{"a": 1}, {"a": 2}]])
+def test_parquet_identifiers_that_identify_nothing(tmp_path, column):
+    pd.DataFrame({"id": column, "race": ["A", "B"], "y_pred": ["x", "y"]}).to_parquet(tmp_path / "p.parquet")
+    with pytest.raises(DataError, match="the column 'id' identifies no row"):
+        read(tmp_path / "p.parquet")
+
+
+@pytest.mark.parametrize("column", [[[0.5], [0.5]], [{"a": 0.5}, {"a": 0.5}]])
+def test_parquet_scores_that_are_no_numbers(tmp_path, column):
+    pd.DataFrame({"race": ["A", "B"], "score:x": [0.5, 0.5], "score:y": column}).to_parquet(tmp_path / "p.parquet")
+    with pytest.raises(DataError, match="a score that is no number in the column 'score:y'"):
+        read(tmp_path / "p.parquet")
+
+
+def test_dates_and_bytes_beside_the_answers_are_no_attributes_and_that_is_said(tmp_path):
+    when = pd.to_datetime(["2020-01-01", "2020-01-02"])
+    pd.DataFrame({"race": ["A", "B"], "y_pred": ["x", "y"], "when": when, "raw": [b"\xff", b"\xfe"]}).to_parquet(tmp_path / "p.parquet")
+    given = read(tmp_path / "p.parquet")
+
+    assert list(given.answers[0].predictions.attributes.columns) == ["race"]
+    assert "not used: 'when' (timestamp" in given.notes[0]
+    assert "'raw' (binary)" in given.notes[0]
+    with pytest.raises(DataError, match="which is no label"):
+        read(tmp_path / "p.parquet", attributes=("when",))
+
+
+def test_parquet_text_of_the_newest_kind_is_text(tmp_path):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = pa.table({"race": pa.array(["A", "B"], pa.string_view()), "y_pred": pa.array(["x", "y"], pa.string_view())})
+    pq.write_table(table, tmp_path / "p.parquet")
+    assert read(tmp_path / "p.parquet").answers[0].predictions.y_pred.tolist() == ["x", "y"]
+
+
+def test_a_true_answer_without_a_score_is_wrong_and_said(file):
+    # Of 100 rows of either group 25 are truly a cow, which has no score; all others are right.
+    rows = "race,y_true,score:cat,score:dog\n" + "".join(
+        f"{'AB'[i % 2]},{'cow' if i % 8 < 2 else 'cat'},0.{i % 3 + 6},0.{4 - i % 3}\n" for i in range(200)
+    )
+    result = audit(file(rows))
+
+    assert [rate["events"] for rate in finding(result, "predictions/accuracy/race")["by_group"]] == [75, 75]
+    assert "50 rows with a true answer that has no score, such as 'cow': always wrong." in result["data"]["notes"]
+
+
+def test_parquet_types_are_read_as_labels(tmp_path):
+    # pandas stores whole numbers beside a missing one as floats.
+    table = pd.DataFrame(
+        {"race": pd.Categorical(["A", "B", "A"]), "y_true": [1.0, 0.0, None], "y_pred": [1, 0, 1], "old": [True, False, True]}
+    )
+    table.to_parquet(tmp_path / "p.parquet")
+    predictions = read(tmp_path / "p.parquet").answers[0].predictions
+
+    assert predictions.y_true.tolist() == ["1", "0", "unknown"]
+    assert predictions.y_pred.tolist() == ["1", "0", "1"]
+    assert predictions.attributes["old"].tolist() == ["True", "False", "True"]
+
+
+def test_words_that_pandas_takes_for_missing_are_groups(file):
+    given = read(file("country,y_pred\n" + "".join(f"{word},cat\n" for word in ("NA", "None", "null", "nan", "N/A", ""))))
+
+    assert given.answers[0].predictions.attributes["country"].tolist() == ["NA", "None", "null", "nan", "N/A", "unknown"]
+    assert any("1 value missing" in note for note in given.notes)
+
+
+def test_a_row_without_truth_counts_for_shares_and_not_for_accuracy(file):
+    rows = "g,y_true,y_pred\n" + "".join(f"{'ab'[i % 2]},{'' if i < 40 else 'cat'},{'cat' if i % 3 else 'dog'}\n" for i in range(240))
+    result = audit(file(rows))
+
+    assert [rate["n"] for rate in finding(result, "predictions/accuracy/g")["by_group"]] == [100, 100]
+    assert [rate["n"] for rate in finding(result, "predictions/selection_rate[dog]/g")["by_group"]] == [120, 120]
+
+
+@pytest.mark.parametrize("numbers", [True, False])
+def test_the_order_of_the_rows_decides_nothing(file, numbers):
+    rows = [f"{'AB'[i % 2]},{'cat' if i % 3 else 'dog'}" for i in range(1, 201)]
+    lines = [f"{i},{row}" for i, row in enumerate(rows, 1)] if numbers else rows
+    head = "id," * numbers + "race,y_pred\n"
+    first, second = (audit(file(head + "\n".join(some) + "\n"), out=out) for some, out in ((lines, "one"), (lines[::-1], "two")))
+    for each in (first, second):
+        each["model"].pop("sha256"), each["model"].pop("fingerprint")  # of the file
+
+    assert first == second
+
+
+@pytest.mark.parametrize("mark", [",", ";", "\t"])
+def test_byte_order_mark_and_other_separators(file, mark):
+    predictions = (
+        read(file(b"\xef\xbb\xbf" + mark.join(["race", "y_pred"]).encode() + f"\r\nA{mark}cat\r\nB{mark}dog\r\n".encode()))
+        .answers[0]
+        .predictions
+    )
+
+    assert list(predictions.attributes.columns) == ["race"]
+    assert predictions.y_pred.tolist() == ["cat", "dog"]
+
+
+def test_names_that_look_like_formulas_or_markup_stay_text(file):
+    rows = "=cmd(),y_pred\n" + "".join(f"{('=1+1', '<b>x</b>')[i % 2]},{('@a', '-b')[i // 2 % 2]}\n" for i in range(200))
+    path = file(rows)
+    result = audit(path)
+    page = (path.parent / "out" / "report.html").read_text()
+
+    assert result["data"]["groups"] == {"=cmd()": {"<b>x</b>": 100, "=1+1": 100}}
+    assert "<b>x</b>" not in page
+    for table in (path.parent / "out" / "tables").glob("*.csv"):
+        assert not any(cell.startswith(("=", "@")) for line in table.read_text().splitlines() for cell in line.split(","))
+
+
+def test_groups_whose_names_may_be_none_are_said(tmp_path):
+    path = tmp_path / "mine.csv"
+    path.write_text("race,y_pred\nN/A,cat\nB,dog\n")
+    assert "race: 'N/A' counts as a group; where nothing is known, leave the cell empty." in load_predictions(path, Wanted()).notes
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--model", "x.pt"], "--model has no meaning with --predictions"),
+        (["--model-args", "activation=gelu"], "--model-args has no meaning with --predictions"),
+        (["--limit", "5"], "--limit has no meaning with --predictions"),
+        (["--outcome", "harm"], "is no outcome"),
+        (["--outcome", "harm:bad=cat"], "'bad' is no direction"),
+        (["--outcome", "harm=bird"], "never occurs"),
+        (["--cluster", "person"], "no column 'person'"),
+        (["--attributes", ","], "names nothing"),
+    ],
+)
+def test_flags_that_do_not_fit(file, flags, words, capsys):
+    path = file(ROWS)
+    try:
+        code = main(["--predictions", str(path), "--out", str(path.parent / "out"), *flags])
+    except SystemExit as stop:
+        code = stop.code
+
+    assert code == 2
+    assert words in capsys.readouterr().err
+
+
+def test_flags_of_predictions_need_a_file(capsys):
+    assert main(["--model", "x.pt", "--probe", "emoji", "--attributes", "race"]) == 2
+    assert "without --predictions" in capsys.readouterr().err
+
+
+def test_one_answer_without_truth_leaves_nothing_to_compare(file, capsys):
+    path = file("race,y_pred\n" + "A,cat\nB,cat\n" * 50)
+
+    assert main(["--predictions", str(path), "--out", str(path.parent / "out")]) == 3
+    assert "every answer to 'predictions' in answers.csv is 'cat'" in capsys.readouterr().err
+
+
+def test_many_labels_without_truth_need_an_outcome(file, capsys):
+    path = file("race,y_pred\n" + "".join(f"{'AB'[i % 2]},label {i % 40}\n" for i in range(400)))
+
+    assert main(["--predictions", str(path), "--out", str(path.parent / "out")]) == 2
+    assert "--outcome NAME" in capsys.readouterr().err

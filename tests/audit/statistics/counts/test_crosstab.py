@@ -1,0 +1,39 @@
+"""Cross tables read off the count table: equal to pandas' on the images."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from audit.statistics.counts.cells import count_record
+from audit.statistics.counts.crosstab import crosstab
+from audit.types import UNKNOWN, LabelSet, Measurement, Predictions
+
+LEVELS = {"race": ("A", "B", "C"), "gender": ("f", "m")}
+ANSWERS = ("x", "y", "z")
+
+
+@pytest.fixture(params=[True, False], ids=["with truth", "without"])
+def answered(request):
+    rng = np.random.default_rng(3)
+    n = 400
+    attributes = pd.DataFrame({"race": rng.choice(["A", "B", UNKNOWN], n), "gender": rng.choice(["f", "m"], n)})
+    truth = rng.choice(["x", "y", UNKNOWN], n) if request.param else None
+    return Predictions(
+        labels=ANSWERS, scores=np.zeros((n, 3), np.float32), answers=ANSWERS, y_pred=rng.choice(ANSWERS, n), y_true=truth,
+        attributes=attributes, margin=np.ones(n, np.float32),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("attribute", LEVELS)
+def test_it_is_the_cross_table_of_the_images(answered, attribute):
+    record = count_record(Measurement("m", "?", LabelSet("l", ANSWERS, {}), "v1", ()), answered, LEVELS)
+    found = crosstab(record, attribute)
+    truth = np.full(len(answered.y_pred), "") if answered.y_true is None else answered.y_true
+
+    for i, level in enumerate(found.levels):
+        for t, true in enumerate(found.truths):
+            for a, answer in enumerate(found.answers):
+                images = (answered.attributes[attribute] == level).to_numpy() & (truth == true) & (answered.y_pred == answer)
+                assert found.n[i, t, a] == images.sum()
+    assert found.n.sum() == len(answered.y_pred)
+    assert set(found.truths) == set(truth)

@@ -1,0 +1,184 @@
+"""Many gaps at once: by enumeration, against the single test, its error rate, and what dependence saves."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from audit.statistics.max_t import max_t, median_gap_p, patterns
+from audit.statistics.multiplicity import holm
+from audit.statistics.null import gap_test
+
+
+def rng(seed=0):
+    return np.random.default_rng(seed)
+
+
+def independent(n, rates, groups, seed):
+    """n images a group; rate j of group g is rates[g][j]."""
+    codes = np.repeat(np.arange(groups), n)
+    return rng(seed).random((len(codes), len(rates[0]))) < np.asarray(rates)[codes], codes
+
+
+def test_patterns_keep_every_count():
+    events, codes = independent(50, [[0.2, 0.5, 0.9]] * 3, 3, 0)
+    counted = rng(1).random(events.shape) < 0.7
+    found = patterns(events, counted, codes, 3)
+    assert found.table.sum() == 150
+    assert len(found.table) <= 27  # three states for each of three rates
+    for j, g in itertools.product(range(3), range(3)):
+        assert found.counted[:, j] @ found.table[:, g] == counted[codes == g, j].sum()
+        assert found.events[:, j] @ found.table[:, g] == (events & counted)[codes == g, j].sum()
+    assert (found.events <= found.counted).all()
+
+
+def test_more_rates_than_bits_of_a_byte():
+    events, codes = independent(40, [[0.3] * 21] * 2, 2, 2)
+    found = patterns(events, None, codes, 2)
+    assert (found.events.T @ found.table).tolist() == [[events[codes == g, j].sum() for g in (0, 1)] for j in range(21)]
+
+
+def test_by_enumeration():
+    """Six images, two groups of three, two rates. All twenty labellings give the exact p of each gap and of the larger in null SDs."""
+    events = np.array([[1, 0], [1, 1], [1, 0], [0, 1], [0, 0], [0, 1]], bool)
+    codes = np.array([0, 0, 0, 1, 1, 1])
+    gaps = []
+    for first in itertools.combinations(range(6), 3):
+        inside = np.isin(np.arange(6), first)
+        gaps.append(np.abs(events[inside].mean(axis=0) - events[~inside].mean(axis=0)))
+    gaps = np.array(gaps)
+    observed = np.abs(events[codes == 0].mean(axis=0) - events[codes == 1].mean(axis=0))
+    t_star, t = ((values - gaps.mean(axis=0)) / gaps.std(axis=0) for values in (gaps, observed))
+    order = np.argsort(-t)
+    first = np.mean(t_star.max(axis=1) >= t[order[0]] - 1e-9)
+    second = max(first, np.mean(t_star[:, order[1]] >= t[order[1]] - 1e-9))
+    found = max_t(patterns(events, None, codes, 2), 2, 40_000, rng())
+    assert found.gap == pytest.approx(observed)
+    assert found.p == pytest.approx((gaps >= observed - 1e-9).mean(axis=0), abs=0.01)
+    assert found.p_adjusted[order] == pytest.approx([first, second], abs=0.02)
+    assert found.null_mean == pytest.approx(gaps.mean(axis=0), abs=0.01)
+
+
+def test_one_rate_is_the_single_test():
+    n, k = np.array([200, 300, 250]), np.array([50, 100, 60])
+    table = np.stack([n - k, k])
+    found = max_t(
+        patterns(
+            np.repeat([False, True], [750 - 210, 210])[:, None],
+            None,
+            np.concatenate([np.repeat(range(3), n - k), np.repeat(range(3), k)]),
+            3,
+        ),
+        30,
+        20_000,
+        rng(),
+    )
+    alone = gap_test(k, n, 20_000, rng(1))
+    assert table.sum() == 750
+    assert found.gap[0] == pytest.approx(alone.gap)
+    assert found.p[0] == found.p_adjusted[0]
+    assert found.p[0] == pytest.approx(alone.p, abs=0.01)
+    assert found.null_95[0] == pytest.approx(alone.upper, abs=0.005)
+
+
+def test_the_same_rate_asked_ten_times_costs_nothing():
+    """Holm would multiply by ten; ten copies move together, so the largest of them is any of them."""
+    events, codes = independent(150, [[0.30], [0.44]], 2, 5)
+    alone = max_t(patterns(events, None, codes, 2), 30, 4999, rng(1))
+    tenfold = max_t(patterns(np.repeat(events, 10, axis=1), None, codes, 2), 30, 4999, rng(1))
+    assert tenfold.p_adjusted == pytest.approx(np.repeat(alone.p, 10))
+    assert holm(tenfold.p)[0] == pytest.approx(min(1, 10 * alone.p[0]))
+
+
+def test_a_rare_rate_is_not_drowned_by_a_common_one():
+    """10 of 100 against none, beside six rates of one half whose gaps reach 10 points by chance alone."""
+    events, codes = independent(100, [[0.5] * 7] * 2, 2, 7)
+    events[:, 0] = (codes == 0) & (np.arange(200) < 10)
+    found = max_t(patterns(events, None, codes, 2), 30, 999, rng())
+    assert found.gap[0] == pytest.approx(0.1)
+    assert (found.null_95[1:] > 0.1).all()
+    assert found.p_adjusted[0] < 0.03
+
+
+def test_adjusted_p_never_falls_below_the_raw_and_follow_the_order():
+    events, codes = independent(80, [[0.5] * 6, [0.5, 0.55, 0.6, 0.65, 0.7, 0.8]], 2, 3)
+    found = max_t(patterns(events, None, codes, 2), 30, 999, rng())
+    assert (found.p_adjusted >= found.p - 1e-12).all()
+    assert (found.p_adjusted <= holm(found.p) + 0.02).all()
+
+
+def test_small_groups_and_lone_groups_take_no_part():
+    codes = np.repeat([0, 1, 2], [100, 100, 10])
+    events = np.stack([np.arange(210) % 2 == 0, codes == 2], axis=1)
+    found = max_t(patterns(events, np.stack([np.ones(210, bool), codes != 0], axis=1), codes, 3), 30, 99, rng())
+    assert found.gap[0] == pytest.approx(0.0)  # the ten of the last group would have no gap either; 100 and 100 have none
+    assert np.isnan(found.gap[1])
+    assert found.p_adjusted[1] == 1.0
+
+
+def test_blocks_do_not_change_the_result(monkeypatch):
+    events, codes = independent(60, [[0.4, 0.5], [0.6, 0.5]], 2, 1)
+    whole = max_t(patterns(events, None, codes, 2), 30, 500, rng(4))
+    monkeypatch.setattr("audit.statistics.max_t._CELLS", 64)
+    parts = max_t(patterns(events, None, codes, 2), 30, 500, rng(4))
+    assert parts.p == pytest.approx(whole.p, abs=0.06)
+    assert parts.null_mean == pytest.approx(whole.null_mean, abs=0.02)
+
+
+def test_family_wise_error_is_kept_and_planted_gaps_are_found():
+    """Eight rates that hang together, 4 groups of 60, 1,000 runs without a difference; then one rate with 25 points of it."""
+    source, alarms, found = rng(11), [], []
+    for run in range(1000):
+        common = source.random((240, 1))
+        events = np.hstack([(0.6 * common + 0.4 * source.random((240, 1))) < 0.4 for _ in range(8)])
+        codes = np.repeat(range(4), 60)
+        alarms.append(max_t(patterns(events, None, codes, 4), 30, 199, source).p_adjusted.min() <= 0.05)
+        if run < 40:
+            events[codes == 0, 3] |= source.random(60) < 0.5
+            found.append(max_t(patterns(events, None, codes, 4), 30, 199, source).p_adjusted[3] <= 0.05)
+    assert np.mean(alarms) <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 1000)
+    assert np.mean(found) > 0.8
+
+
+def test_the_median_gap_by_enumeration():
+    """Three events among six images in two groups of three: of 20 labellings 2 have a gap of 1, all others one of 1/3."""
+    events = np.array([True, True, False, False, False, True])[:, None]
+    median, p = median_gap_p(patterns(events, None, np.array([0, 0, 0, 1, 1, 1]), 2), 0, 2, 999, rng())
+    assert (median, p) == (pytest.approx(1 / 3), 1.0)
+    extreme = np.array([True, True, True, False, False, False])[:, None]
+    assert median_gap_p(patterns(extreme, None, np.array([0, 0, 0, 1, 1, 1]), 2), 0, 2, 9999, rng())[1] == pytest.approx(0.1, abs=0.01)
+
+
+def test_median_gap_of_all_specifications():
+    """Twelve specifications of one question, each a noisy reading of the same difference of 30 points between b and a."""
+    source, codes = rng(3), np.repeat([0, 1, 2], 150)
+    latent = source.random(450) + np.array([0.0, 0.3, 0.15])[codes]
+    events = np.stack([latent + 0.1 * source.standard_normal(450) > 0.5 for _ in range(12)], axis=1)
+    median, p = median_gap_p(patterns(events, None, codes, 3), 0, 30, 999, source)
+    assert median == pytest.approx(np.median(events[codes == 1].mean(axis=0) - events[codes == 0].mean(axis=0)))
+    assert p <= 0.02
+
+
+def test_the_groups_are_picked_anew_in_each_shuffle():
+    """Seven groups that do not differ: the two that lie farthest apart always look different, and the null allows for it."""
+    source, alarms = rng(4), []
+    codes = np.repeat(np.arange(7), 60)
+    for _ in range(300):
+        latent = source.random((420, 1))
+        events = (0.7 * latent + 0.3 * source.random((420, 5))) < 0.5
+        alarms.append(median_gap_p(patterns(events, None, codes, 7), 0, 30, 99, source)[1] <= 0.05)
+    assert np.mean(alarms) <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 300)
+
+
+def test_no_median_gap_without_two_groups():
+    events, codes = independent(20, [[0.5]] * 2, 2, 0)
+    assert median_gap_p(patterns(events, None, codes, 2), 0, 30, 99, rng()) is None
+
+
+def test_rows_may_stand_for_many_images():
+    events, codes = independent(40, [[0.2, 0.5]] * 3, 3, 5)
+    rows, place = np.unique(np.column_stack([codes, events]), axis=0, return_inverse=True)
+    weighted = patterns(rows[:, 1:].astype(bool), None, rows[:, 0], 3, np.bincount(place.ravel()))
+    single = patterns(events, None, codes, 3)
+    assert (weighted.table == single.table).all()
+    assert (weighted.events == single.events).all()

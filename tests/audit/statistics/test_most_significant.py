@@ -1,0 +1,71 @@
+"""The clearest pair of groups: by hand, its test's promise, and what it finds that the widest pair hides."""
+
+import numpy as np
+import pytest
+
+from audit.statistics.most_significant import clearest_pair, clearness, drawn_errors, sampling_errors
+from audit.statistics.null import gap_test
+from audit.statistics.units.cluster_null import clustered_gap_test
+from audit.statistics.units.clusters import cluster_table
+
+AGES = np.array([199, 1356, 1181, 3300, 2330, 1353, 796, 321, 118])
+
+
+def rejected(n, rates, runs=400, draws=299, seed=0):
+    source = np.random.default_rng(seed)
+    return np.mean([gap_test(source.binomial(n, rates), n, draws, source).p <= 0.05 for _ in range(runs)])
+
+
+def test_by_hand():
+    """.9 of 100, .7 of 100, .5 of 4: errors √.02 and √.26, so .2 / .141 = 1.41 and .4 / .510 = .78."""
+    rates, errors = np.array([0.9, 0.7, 0.5]), sampling_errors(np.array([100, 100, 4]))
+    assert errors[0, 1] == pytest.approx(0.02**0.5)
+    assert errors[0, 2] == pytest.approx(0.26**0.5)
+    assert clearness(rates, errors) == pytest.approx(2**0.5)
+    assert clearest_pair(rates, errors) == (0, 1)
+    assert clearest_pair(rates[::-1], errors[::-1, ::-1]) == (2, 1)
+
+
+def test_a_rate_that_is_not_known_takes_no_part():
+    errors = sampling_errors(np.array([100, 100, 100]))
+    found = clearness(np.array([[0.9, np.nan, 0.7], [np.nan, np.nan, 0.7]]), errors)
+    np.testing.assert_allclose(found, [0.2 / 0.02**0.5, 0.0])
+
+
+def test_of_groups_of_one_size_it_is_the_test_of_the_gap():
+    source = np.random.default_rng(0)
+    for _ in range(50):
+        n, k = np.full(6, 200), source.binomial(200, 0.3, 6)
+        drawn = np.random.default_rng(1).multivariate_hypergeometric(n, k.sum(), size=999, method="marginals")
+        of_the_gap = (1 + np.count_nonzero(np.ptp(drawn, axis=1) >= np.ptp(k))) / 1000
+        assert gap_test(k, n, 999, np.random.default_rng(1)).p == of_the_gap
+
+
+@pytest.mark.parametrize("rate", [0.02, 0.15, 0.8])
+def test_groups_that_do_not_differ_raise_few_alarms_whatever_their_sizes(rate):
+    assert rejected(AGES, rate) <= 0.085  # .05, and three standard errors of 400 draws
+    assert rejected(np.array([3000, 300, 30]), rate) <= 0.085
+
+
+@pytest.mark.parametrize(("twenties", "others"), [(0.08, 0.05), (0.20, 0.15), (0.85, 0.90)])
+def test_small_groups_do_not_hide_a_large_one_that_differs(twenties, others):
+    """FairFace's ages, 118 to 3,300 images: the largest gap alone would find these in 12 to 19 of 100 audits."""
+    assert rejected(AGES, np.where(np.arange(9) == 3, twenties, others), runs=100) >= 0.95
+
+
+def test_drawn_errors_are_those_of_the_formula():
+    n = np.array([400, 100, 50])
+    drawn = np.random.default_rng(0).multivariate_hypergeometric(n, 110, size=40_000, method="marginals") / n
+    factor = np.sqrt(0.2 * 0.8 * 550 / 549)
+    np.testing.assert_allclose(drawn_errors(drawn), np.where(np.eye(3) > 0, 0, sampling_errors(n)) * factor, atol=0.0006)
+
+
+def test_a_thin_group_of_clusters_hides_no_difference():
+    """500 people with two images each in either large group, .9 and .8 right; 16 people in the third."""
+    source = np.random.default_rng(0)
+    person = np.repeat(np.arange(1016), 2)
+    group = np.repeat([0, 1, 2], [1000, 1000, 32])
+    right = source.random(2032) < np.array([0.9, 0.8, 0.85])[group]
+    found = clustered_gap_test(cluster_table(person, group, right, 3), 999, source)
+    assert (found.clearest, found.p) == ((0, 1), 0.001)
+    assert found.null_95 > found.gap

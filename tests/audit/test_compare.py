@@ -1,0 +1,222 @@
+"""The command from outside: finished audits and models, exit codes, words, files."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from audit.compare import main, parser
+from audit.records.comparison import from_json
+from tests.support import comparison_samples as samples
+
+README = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
+
+
+@pytest.fixture(scope="module")
+def audits(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("audits")
+    samples.audit(folder / "skewed", {"b": 60})
+    samples.audit(folder / "plain", {"b": 6})
+    return folder
+
+
+@pytest.fixture
+def inside(audits, monkeypatch):
+    monkeypatch.chdir(audits)
+    return audits
+
+
+@pytest.mark.parametrize("flag", sorted(flag for flag in parser()._option_string_actions if flag.startswith("--") and flag != "--help"))
+def test_every_flag_is_in_the_readme(flag):
+    assert f"`{flag}`" in README
+
+
+def test_cheap_words_import_nothing_heavy():
+    heavy = ("torch", "transformers", "datasets", "fairlearn", "pandas", "scipy", "matplotlib", "jinja2", "pydantic")
+    code = f"""
+import sys
+from audit.compare import main
+try:
+    main(["--help"])
+except SystemExit as stop:
+    assert stop.code == 0
+print([name for name in {heavy!r} if name in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_two_finished_audits(inside, tmp_path, capsys):
+    out = tmp_path / "out"
+
+    assert main(["skewed", "plain", "--out", str(out)]) == 0
+    assert sorted(path.name for path in out.iterdir()) == ["STATUS", "comparison.html", "comparison.json", "comparison.md", "run.log"]
+    assert (out / "STATUS").read_text() == "complete\n"
+    facts = from_json((out / "comparison.json").read_text())
+    assert facts.comparisons[0].verdict == "gap shrank"
+    assert facts.command == ("python -m audit.compare", "skewed", "plain", "--out", "out")
+    printed = capsys.readouterr()
+    assert "gap shrank" in printed.out
+    assert printed.out.splitlines()[-1] == str(out / "comparison.html")
+    assert str(tmp_path) not in (out / "comparison.html").read_text() + (out / "comparison.json").read_text()
+
+
+def test_equal_commands_give_equal_files_but_for_the_time(inside, tmp_path, capsys):
+    texts = []
+    for _ in range(2):
+        assert main(["skewed", "plain", "--out", str(tmp_path / "out")]) == 0
+        plain = json.loads((tmp_path / "out" / "comparison.json").read_text())
+        del plain["timing"]
+        texts.append(plain)
+
+    assert texts[0] == texts[1]
+
+
+def test_the_settings_are_those_of_the_first_audit_unless_typed(inside, tmp_path, capsys):
+    assert main(["skewed", "plain", "--alpha", "0.01", "--tolerance=0.5", "--seed", "4", "--out", str(tmp_path / "out")]) == 0
+    facts = from_json((tmp_path / "out" / "comparison.json").read_text())
+
+    assert (facts.settings.alpha, facts.settings.seed, facts.settings.draws) == (0.01, 4, samples.SETTINGS.draws)
+    assert {change.tolerance for change in facts.comparisons[0].changes} == {0.5}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["skewed"], 2, "a comparison needs two models"),
+        (["skewed", "absent.pt"], 2, "--probe is missing: 'absent.pt' is no finished audit"),
+        (["skewed", "absent.pt", "--probe", "emoji"], 3, "absent.pt"),
+        (["skewed", "plain", "--data", "x"], 2, "--data has no meaning here"),
+        (["skewed", "plain", "--series"], 2, "does not say how many steps"),
+        (["skewed", "plain", "--alpha", "0.9"], 2, "no error rate"),
+        (["skewed", "plain", "--serie"], 2, "did you mean --series"),
+        ([], 2, "SIDE"),
+    ],
+)
+def test_bad_input_is_told(inside, tmp_path, capsys, arguments, code, said):
+    try:
+        ended = main([*arguments, "--out", str(tmp_path / "out")] if arguments else [])
+    except SystemExit as stop:
+        ended = stop.code
+    told = capsys.readouterr().err
+
+    assert ended == code, told
+    assert said in told
+    assert "Traceback" not in told
+
+
+def test_a_failed_comparison_says_so_in_its_folder(inside, tmp_path, capsys):
+    other = samples.audit(tmp_path / "other", {}, asked=samples.measurement("a photo of a {}"))
+
+    assert main(["skewed", str(other), "--out", str(tmp_path / "out")]) == 3
+    assert "asked different questions" in capsys.readouterr().err
+    assert (tmp_path / "out" / "STATUS").read_text() == "failed\n"
+    assert "asked different questions" in (tmp_path / "out" / "run.log").read_text()
+    assert not (tmp_path / "out" / "comparison.json").exists()
+
+
+def test_a_folder_with_other_things_is_left_alone(inside, tmp_path, capsys):
+    (tmp_path / "diary.txt").write_text("mine")
+
+    assert main(["skewed", "plain", "--out", str(tmp_path)]) == 2
+    assert "holds other things" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["diary.txt"]
+
+
+def test_the_folder_of_a_side_is_left_alone(inside, tmp_path, capsys):
+    before = {path.name: path.read_bytes() for path in (inside / "plain").iterdir() if path.is_file()}
+
+    assert main(["skewed", "plain", "--out", "plain"]) == 2
+    assert "holds an audit" in capsys.readouterr().err
+    assert {path.name: path.read_bytes() for path in (inside / "plain").iterdir() if path.is_file()} == before
+
+
+def test_a_defect_is_seventy(inside, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("audit.comparison.engine.adjusted", lambda changes: 1 / 0)
+
+    assert main(["skewed", "plain", "--out", str(tmp_path / "out")]) == 70
+    assert "internal error: ZeroDivisionError" in capsys.readouterr().err
+
+
+# ---- models --------------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def checkpoints(tmp_path_factory):
+    """Three steps of one run: small models with random weights, the middle one twice as loud in half of its features."""
+    import torch
+
+    from contrastive.checkpoint.file import Checkpoint, save
+    from contrastive.model.clip import CLIP
+    from contrastive.model.preprocess import Preprocess
+    from contrastive.model.presets import preset
+    from contrastive.model.tokenizer import train_bpe
+
+    tokenizer = train_bpe(["a photo of a person"], vocab_size=520, context=77)
+    config = preset("tiny-conv", vocab_size=tokenizer.vocab_size, context=77)
+    folder = tmp_path_factory.mktemp("run")
+    for step in (0, 10, 20):
+        model = CLIP(config, torch.Generator().manual_seed(step)).eval()
+        account = {"identity": {"run.seed": 1}}
+        save(folder / f"step-{step:06d}.pt", Checkpoint(model, Preprocess(config.vision.image_size), tokenizer, step=step, account=account))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def faces(tmp_path_factory):
+    """Forty plain pictures in the authors' layout; no person is shown."""
+    folder = tmp_path_factory.mktemp("fairface")
+    (folder / "val").mkdir()
+    lines = ["file,age,gender,race,service_test"]
+    for number in range(40):
+        Image.new("RGB", (32, 32), (number * 6, 255 - number * 6, 128)).save(folder / "val" / f"{number}.jpg")
+        lines.append(f"val/{number}.jpg,20-29,{('Female', 'Male')[number % 2]},{('White', 'Black')[number // 20]},TRUE")
+    (folder / "fairface_label_val.csv").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def quick(tmp_path_factory):
+    """FairFace's first measurement alone: the whole probe asks a hundred questions."""
+    file = tmp_path_factory.mktemp("probe") / "quick.py"
+    file.write_text(
+        "from dataclasses import replace\nfrom probes.fairface import PROBE as WHOLE\n"
+        "PROBE = replace(WHOLE, name='quick', measurements=WHOLE.measurements[:1], specifications=(), published=(), paired=())\n"
+    )
+    return str(file)
+
+
+def test_models_are_audited_first_and_three_of_one_run_are_a_series(checkpoints, faces, quick, tmp_path, capsys):
+    specs = [str(checkpoints / f"step-{step:06d}.pt") for step in (20, 0, 10)]
+    words = [*specs, "--probe", quick, "--data", str(faces), "--min-group-size", "10", "--out", str(tmp_path / "out")]
+
+    assert main(words) == 0
+    facts = from_json((tmp_path / "out" / "comparison.json").read_text())
+    assert [point.step for point in facts.series[0].trajectories[0].points] == [0, 10, 20]
+    assert [(each.images, each.only_before) for each in facts.comparisons] == [(40, 0)]
+    assert len(list((tmp_path / "out" / "audits").glob("*/report.html"))) == 3
+    printed = capsys.readouterr()
+    assert printed.out.startswith("step by step")
+    assert not re.search(r"report\.html", printed.out)  # the audits' own tables go to stderr
+
+    # Again, from the audits that were left: nothing is embedded, and the numbers are the same.
+    left = sorted(str(path.parent) for path in (tmp_path / "out" / "audits").glob("*/STATUS"))
+    assert main([*left, "--out", str(tmp_path / "again")]) == 0
+    again = from_json((tmp_path / "again" / "comparison.json").read_text())
+    assert (again.series, again.comparisons) == (facts.series, facts.comparisons)
+
+
+def test_the_same_model_twice_has_no_change(checkpoints, faces, quick, tmp_path, capsys):
+    spec = str(checkpoints / "step-000000.pt")
+    words = [spec, spec, "--probe", quick, "--data", str(faces), "--min-group-size", "10", "--out", str(tmp_path / "out")]
+
+    assert main(words) == 0
+    [comparison] = from_json((tmp_path / "out" / "comparison.json").read_text()).comparisons
+    judged = [change for change in comparison.changes if change.gap]
+    assert {change.gap.difference for change in judged} == {0.0}
+    assert {change.verdict for change in judged} == {"no change that matters"}

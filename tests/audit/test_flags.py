@@ -1,0 +1,141 @@
+"""--by, --exclude and --twin through the command, on plain pictures and a small model with random weights."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from PIL import Image
+
+from audit.run import main
+
+GENDERS, RACES = ("Female", "Male"), ("White", "Black")
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory) -> Path:
+    import torch
+
+    from contrastive.checkpoint.file import Checkpoint, save
+    from contrastive.model.clip import CLIP
+    from contrastive.model.preprocess import Preprocess
+    from contrastive.model.presets import preset
+    from contrastive.model.tokenizer import train_bpe
+
+    torch.set_num_threads(1)
+    tokenizer = train_bpe(["a photo of a person"], vocab_size=520, context=77)
+    config = preset("tiny-conv", vocab_size=tokenizer.vocab_size, context=77)
+    path = tmp_path_factory.mktemp("model") / "ckpt.pt"
+    save(path, Checkpoint(CLIP(config, torch.Generator().manual_seed(0)).eval(), Preprocess(config.vision.image_size), tokenizer))
+    return path
+
+
+@pytest.fixture(scope="module")
+def faces(tmp_path_factory) -> Path:
+    """Forty plain pictures in the authors' layout; no person is shown."""
+    folder = tmp_path_factory.mktemp("fairface")
+    (folder / "val").mkdir()
+    lines = ["file,age,gender,race,service_test"]
+    for number in range(40):
+        Image.new("RGB", (32, 32), (number * 6, 255 - number * 6, 128)).save(folder / "val" / f"{number}.jpg")
+        lines.append(f"val/{number}.jpg,20-29,{GENDERS[number % 2]},{RACES[number // 20]},TRUE")
+    (folder / "fairface_label_val.csv").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+@pytest.fixture
+def probe(tmp_path) -> Path:
+    """FairFace's first measurement only: what is tested here is the command."""
+    path = tmp_path / "short.py"
+    path.write_text(
+        "from dataclasses import replace\nfrom probes.fairface import PROBE as F\n"
+        "PROBE = replace(F, name='short', measurements=F.measurements[:1], specifications=(), published=())\n"
+    )
+    return path
+
+
+def audited(*words, out):
+    assert main([*map(str, words), "--out", str(out)]) == 0
+    return json.loads((out / "results.json").read_text("utf-8"))["audits"][0]
+
+
+def test_all_three_at_once(tmp_path, checkpoint, faces, probe, capsys):
+    (tmp_path / "wrong.txt").write_text("val/0.jpg\nval/1.jpg\nval/nobody.jpg\n")
+    words = ("--model", checkpoint, "--probe", probe, "--data", faces, "--min-group-size", 5)
+    audit = audited(*words, "--by", "race,gender,age", "--exclude", tmp_path / "wrong.txt", "--twin", out=tmp_path / "out")
+    deep = next(finding for finding in audit["findings"] if finding["attributes"] == ["race", "gender", "age"])
+
+    assert not deep["primary"]
+    assert len(deep["by_group"]) == 126
+    # 40 of two races and two genders; two White faces are left out: 9, 9, 10 and 10 in one age.
+    assert sorted(cell["n"] for cell in deep["by_group"])[-4:] == [9, 9, 10, 10]
+    assert audit["data"]["used"] == 38
+    assert [(e["reason"], e["count"], e["by_group"]["race"]) for e in audit["data"]["exclusions"]] == [
+        ("listed in wrong.txt", 2, {"White": 2})
+    ]
+    assert "1 of the 3 identifiers in wrong.txt belong to no image of this data set." in audit["data"]["notes"]
+    primary = [finding["id"] for finding in audit["findings"] if finding["primary"]]
+    assert [each["finding"] for each in audit["twin"]["findings"]] == primary
+    page = (tmp_path / "out" / "report.html").read_text("utf-8")
+    assert "Untrained twin" in page
+    assert "0.jpg" not in page
+    capsys.readouterr()
+
+
+def test_a_row_of_predictions_can_be_excluded(tmp_path, capsys):
+    table = pd.DataFrame({"id": [f"i{i}" for i in range(100)], "race": ["A", "B"] * 50, "y_pred": ["x", "y", "x", "x"] * 25})
+    table.to_csv(tmp_path / "answers.csv", index=False)
+    (tmp_path / "wrong.txt").write_text("i1\ni3\nnobody\n")
+    words = ("--predictions", tmp_path / "answers.csv", "--exclude", tmp_path / "wrong.txt")
+    audit = audited(*words, out=tmp_path / "out")
+
+    assert (audit["data"]["used"], audit["data"]["listed"]) == (98, 100)
+    assert [(e["reason"], e["count"], e["by_group"]) for e in audit["data"]["exclusions"]] == [
+        ("listed in wrong.txt", 2, {"race": {"B": 2}})
+    ]
+    assert "1 of the 3 identifiers in wrong.txt belong to no row." in audit["data"]["notes"]
+    page = (tmp_path / "out" / "report.html").read_text("utf-8")
+    assert ("Left out: 2" in page, "No image was left out" in page) == (True, False)
+    assert "left out 2 rows (listed in wrong.txt)" in capsys.readouterr().err
+
+
+def test_listed_rows_are_not_covered_by_what_is_called_equivalent(tmp_path, capsys):
+    """9 of 10 right in either of two groups of 3,000: equivalent, a gate holds, and both say what they do not cover."""
+    rows = [f"i{i},{'AB'[i % 2]},yes,{'no' if i // 2 % 10 == 0 else 'yes'}" for i in range(6000)]
+    (tmp_path / "answers.csv").write_text("\n".join(["id,race,y_true,y_pred", *rows]))
+    (tmp_path / "wrong.txt").write_text("i1\ni3\n")
+    words = ("--predictions", tmp_path / "answers.csv", "--fail-on", "gap > 0.05")
+    said = "Not covered: 2 images left out (listed in wrong.txt)."
+
+    for more, covered in (((), False), (("--exclude", tmp_path / "wrong.txt"), True)):
+        audit = audited(*words, *more, out=tmp_path / "out")
+        gate = json.loads((tmp_path / "out" / "results.json").read_text())["gates"][0]
+        assert (audit["verdict"], gate["outcome"]) == ("equivalent", "held")
+        texts = (
+            audit["verdict_reason"],
+            audit["findings"][0]["reason"],
+            gate["checks"][0]["reason"],
+            " ".join(capsys.readouterr().out.split()),
+        )
+        assert [said in text for text in texts] == [covered] * 4
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--by", "race"), "--by adds to a probe, and there is none"),
+        (("--twin",), "--twin has no meaning with --predictions"),
+    ],
+)
+def test_what_says_nothing_about_predictions_is_refused(tmp_path, capsys, words, said):
+    (tmp_path / "answers.csv").write_text("race,y_pred\nA,x\nB,y\n")
+
+    assert main(["--predictions", str(tmp_path / "answers.csv"), *words]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_an_attribute_that_does_not_exist_gets_its_nearest(tmp_path, checkpoint, faces, probe, capsys):
+    words = ["--model", checkpoint, "--probe", probe, "--data", faces, "--by", "rase,gender", "--out", tmp_path / "out"]
+
+    assert main([str(word) for word in words]) == 2
+    assert "no attribute 'rase' to slice by" in capsys.readouterr().err

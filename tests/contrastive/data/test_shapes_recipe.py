@@ -1,0 +1,70 @@
+"""A run as short as can be of the shapes recipe learns colour and count; the benchmark of objectives counts samples rightly."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+from contrastive.config import read_config
+from contrastive.data.shapes import KINDS, ShapePictures
+from contrastive.loss.objectives import Contrast
+from contrastive.training import loop
+from tests.support.zero_shot import caption_scores, shape_accuracy, shape_captions
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+def asked(training, material):
+    new = ShapePictures(144, seed=1)
+    images = material.preprocess([new.image(index) for index in range(144)])
+    scores = caption_scores(training.model, Contrast(), images, material.tokenizer(shape_captions()))
+    return shape_accuracy(scores, range(len(KINDS)))
+
+
+def test_an_eighth_of_the_recipe_already_tells_new_pictures_apart():
+    # At twice its rate: a run as short as this has no time for bare words anyway.
+    material = loop.prepare(read_config("shapes", ["optim.steps=60", "optim.warmup=10", "optim.lr=2e-3", "data.batch=96"]))
+    training = loop.start(material)
+    before = asked(training, material)
+    for _ in range(60):
+        loop.take_step(training, material)
+    after = asked(training, material)
+    assert before["colour"] < 0.5
+    assert before["count"] < 0.6
+    assert after["colour"] >= 0.9
+    assert after["count"] >= 0.85
+
+
+@pytest.fixture(scope="module")
+def comparison():
+    path = Path(__file__).parents[3] / "benchmarks" / "objectives.py"
+    spec = importlib.util.spec_from_file_location("benchmark_of_objectives", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_samples_to_a_target_lie_on_a_line_over_their_logarithm(comparison):
+    curve = [(100, 0.2), (400, 0.6), (800, 0.5)]
+    assert comparison.samples_to(curve, 0.4) == pytest.approx(200)  # half-way between 100 and 400 in the logarithm
+    assert comparison.samples_to(curve, 0.6) == pytest.approx(400)
+    assert comparison.samples_to(curve, 0.1) == pytest.approx(100)
+    assert comparison.samples_to(curve, 0.7) is None
+
+
+def test_seeds_are_averaged_point_by_point(comparison):
+    assert comparison.mean_of([[(10, 0.2), (20, 0.6)], [(10, 0.4), (20, 1.0)]]) == [(10, pytest.approx(0.3)), (20, 0.8)]
+
+
+def test_the_table_states_the_ratio_that_was_measured(comparison, tmp_path):
+    # The weakest reaches 0.4, so the samples to 0.2 and 0.4 are compared: 800 for itself, and on the others' lines over the logarithm.
+    curves = {"caption": [(100, 0.0), (800, 0.5)], "bag-of-words": [(100, 0.1), (800, 0.4)], "contrastive": [(100, 0.0), (200, 0.95)]}
+    assert comparison.targets(curves) == (0.2, 0.4)
+    caption, bag, contrastive = comparison.table(curves).splitlines()[1:]
+    quick, slow = 100 * 2 ** (0.4 / 0.95), 100 * 8 ** (0.4 / 0.5)
+    assert f"{slow:,.0f} ({slow / quick:.2f}x)" in caption
+    assert f"800 ({800 / quick:.2f}x)" in bag
+    assert contrastive.count("(1.00x)") == 2
+    comparison.draw(curves, tmp_path)
+    drawing = (tmp_path / "objectives.svg").read_text()
+    assert all(kind in drawing for kind in curves)

@@ -1,0 +1,176 @@
+"""Two real processes by torchrun: one is killed, the run is resumed by two and by one, and the model is audited."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from contrastive.checkpoint.file import load
+from contrastive.errors import CheckpointError
+from contrastive.train import main
+from tests.support.spawn import spawn
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+ROOT = Path(__file__).parents[3]
+RUN = """
+[model]
+preset = "tiny-vit"
+vision = {width = 32, layers = 1}
+text = {width = 32, layers = 1, context = 64}
+[data]
+train = "shapes"
+batch = 24
+shift = 1
+held_out = 0.02
+vocabulary = 560
+patch_dropout = 0.25
+[optim]
+steps = 30
+lr = 2e-4
+warmup = 3
+ema = 0.9
+[loss]
+tile = 5
+[run]
+out = "OUT"
+save_every = 10
+log_every = 1
+"""
+
+
+def start(run, out, *overrides):
+    # The loopback address and a free port: nothing is heard from outside, and two tests do not meet.
+    line = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-addr", "127.0.0.1", "--master-port", "0"]
+    line += ["--rdzv-backend", "c10d", "--rdzv-endpoint", "127.0.0.1:0", "-m", "contrastive.train", str(run), "--quiet", f"run.out={out}"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
+    return subprocess.Popen([*line, *overrides], env=environment, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def workers(parent):
+    """Return rank -> process id of torchrun's children."""
+    found = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if f"\nPPid:\t{parent}\n" in (folder / "status").read_text():
+                words = dict(word.partition("=")[::2] for word in (folder / "environ").read_text().split("\0"))
+                found[words.get("RANK")] = int(folder.name)
+        except OSError:
+            continue  # it ended meanwhile
+    return found
+
+
+def tensors(checkpoint):
+    return {**checkpoint.model.state_dict(), **{f"ema of {name}": tensor for name, tensor in checkpoint.ema.items()}}
+
+
+def farthest(one, other):
+    first, second = tensors(one), tensors(other)
+    assert first.keys() == second.keys()
+    return max((first[name].double() - second[name].double()).abs().max().item() for name in first)
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="finds the processes through /proc")
+@pytest.mark.parametrize(("mode", "parts"), [("ddp", 1), ("fsdp2", 2)])
+def test_two_processes_are_killed_resumed_and_audited(tmp_path, mode, parts, capsys):
+    run, out = tmp_path / "run.toml", tmp_path / "out"
+    run.write_text(RUN.replace("OUT", str(out)))
+    options = [f"run.dist={mode}", f"optim.accumulate={parts}"]
+    process = start(run, out, *options)
+    deadline = time.monotonic() + 120
+    while not (out / "ckpt.pt").exists():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    os.kill(workers(process.pid)["1"], signal.SIGKILL)
+    process.communicate(timeout=120)
+    assert process.returncode != 0
+    status = json.loads((out / "status.json").read_text())
+    assert (status["process"], status["processes"], status["exit_code"]) == (0, 2, 5)
+    assert "another process of this run has ended" in status["reason"]
+    assert 0 < load(out / "ckpt.pt").step < 30
+    assert load(out / "ckpt.pt").training is not None
+
+    alone = tmp_path / "alone"
+    shutil.copytree(out, alone)
+    assert main([str(run), "--quiet", f"run.out={alone}"]) == 0
+    assert "from step" in capsys.readouterr().out
+    process = start(run, out, *options)
+    said, complained = process.communicate(timeout=120)
+    assert process.returncode == 0, complained
+    assert f"2 processes ({mode})" in said
+    assert said.count("took   30 steps") == 1  # one of them speaks
+    assert not (out / "status.json").exists()
+
+    together, single = load(out / "ckpt.pt"), load(alone / "ckpt.pt")
+    assert together.step == single.step == 30
+    # Sums in another order round otherwise in float32, and AdamW moves by the rate whatever the gradient's size: at this rate 1e-6 holds.
+    assert farthest(together, single) < 1e-6
+    assert together.account["held_out"] == pytest.approx(single.account["held_out"], rel=1e-4)
+    assert [json.loads(line)["event"] for line in (out / "log.jsonl").read_text().splitlines()].count("end") == 1
+    audit(out / "ckpt.pt", tmp_path / "audit")
+
+
+def audit(path, out):
+    line = [sys.executable, "-m", "audit.run", "--model", str(path), "--probe", "emoji", "--out", str(out), "--limit", "40"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "AUDIT_CACHE_DIR": str(out.parent / "cache")}
+    result = subprocess.run(line, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    assert result.returncode == 0, result.stderr
+    assert json.loads((out / "results.json").read_text())
+    assert (out / "report.html").stat().st_size > 10_000
+
+
+def fail_on_the_second(run):
+    from contrastive.distributed import processes as distributed
+    from contrastive.training import loop
+
+    def refuse(config):
+        if distributed.rank() == 1:
+            raise OSError("the disk of the second machine")
+        distributed.barrier()  # the first one waits for what never comes
+
+    loop.prepare = refuse
+    code = main([run, "--quiet"])
+    os._exit(0 if code == {"0": 5, "1": 70}[os.environ["RANK"]] else 1)  # without the others no orderly end
+
+
+def test_status_names_the_process_that_failed_first(tmp_path):
+    run = tmp_path / "run.toml"
+    run.write_text(RUN.replace("OUT", str(tmp_path / "out")))
+    with pytest.raises(CheckpointError):  # neither process lives to write a result
+        spawn(fail_on_the_second, 2, str(run))
+    status = json.loads((tmp_path / "out" / "status.json").read_text())
+    assert (status["process"], status["processes"], status["exit_code"], status["error"]) == (1, 2, 70, "OSError")
+    assert status["reason"] == "the disk of the second machine"
+
+
+def test_a_batch_that_the_processes_cannot_share_is_refused_at_once(tmp_path, monkeypatch, capsys):
+    from contrastive.distributed import processes as distributed
+
+    run = tmp_path / "run.toml"
+    run.write_text(RUN.replace("OUT", str(tmp_path / "out")))
+    monkeypatch.setattr(distributed, "world_size", lambda: 5)
+    assert main([str(run), "--quiet"]) == 2
+    shown = capsys.readouterr().err
+    assert "5 processes cannot share a batch of 24 evenly" in shown
+    assert "fix: data.batch=20" in shown
+    monkeypatch.setattr(distributed, "world_size", lambda: 2)
+    assert main([str(run), "--quiet", "optim.accumulate=13"]) == 2
+    assert "12 pairs a process cannot be taken in 13 parts" in capsys.readouterr().err
+
+
+def test_shares_of_a_batch_are_its_rows_in_order(monkeypatch):
+    from contrastive.distributed import processes as distributed
+
+    monkeypatch.setattr(distributed, "world_size", lambda: 3)
+    shares = []
+    for number in range(3):
+        monkeypatch.setattr(distributed, "rank", lambda number=number: number)
+        shares.append(list(range(12))[distributed.share(12)])
+    assert shares == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10, 11]]

@@ -1,0 +1,230 @@
+"""Exports: read back by the programs they are meant for, equal to 1e-5; what cannot be expressed is refused in words."""
+
+import json
+import sys
+import warnings
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from contrastive import export as module
+from contrastive.checkpoint.file import Checkpoint, load, save
+from contrastive.errors import CheckpointError, ConfigError, ContrastiveError, MachineError
+from contrastive.export import export, main
+from contrastive.formats.exports import hugging_face
+from contrastive.model.architecture import ConvConfig, ModelConfig, ResNetConfig, TextConfig, ViTConfig
+from contrastive.model.clip import CLIP, portable_state
+from contrastive.model.preprocess import Preprocess
+from contrastive.model.tokenizer import train_bpe
+
+torch.set_num_threads(1)
+
+TOKENIZER = train_bpe(["a photo of a woman", "a drawing of two dogs", "the doctor's hat"] * 3, 560, 20)
+TEXT = TextConfig(20, TOKENIZER.vocab_size, 64, 2, head_width=16)
+VIT = ModelConfig(48, ViTConfig(32, 8, 64, 3, head_width=16), TEXT, activation="quick_gelu")
+RESNET = ModelConfig(48, ResNetConfig(64, 16, (1, 2, 1, 1)), replace(TEXT, head_width=64))
+CONV = ModelConfig(48, ConvConfig(32, (8, 16)), TEXT)
+
+
+@pytest.fixture(scope="module")
+def open_clip():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # deprecations inside the package
+        return pytest.importorskip("open_clip", reason="open_clip_torch is not installed (pip install 'vlm-audit[open_clip]')")
+
+
+def checkpoint(config, **changes):
+    """A model whose every weight is drawn anew and large, so that no path through it is nearly silent."""
+    model, generator = CLIP(config, torch.Generator().manual_seed(0)).eval(), torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for name, tensor in model.state_dict().items():
+            if tensor.is_floating_point() and "logit" not in name:
+                noise = torch.randn(tensor.shape, generator=generator)
+                tensor.copy_(1 + 0.3 * noise.abs() if "running_var" in name or "ln_" in name or ".bn" in name else 0.2 * noise)
+    return Checkpoint(model, Preprocess(config.vision.image_size), TOKENIZER, step=7, data_card="Random weights.", **changes)
+
+
+def images():
+    # Wider and taller than they are high and wide, and of the model's own size: those need neither resizing nor cutting.
+    rng = np.random.default_rng(3)
+    return [Image.fromarray(rng.integers(0, 256, (h, w, 3), dtype=np.uint8)) for h, w in ((32, 32), (32, 32), (40, 60))]
+
+
+@pytest.mark.parametrize("kind", ["huggingface", "open_clip", "safetensors"])
+def test_an_mlp_of_another_width_goes_everywhere(open_clip, tmp_path, kind):
+    """279 is what open_clip makes of 64 x 4.3637."""
+    config = replace(VIT, vision=replace(VIT.vision, mlp_width=279), text=replace(VIT.text, mlp_width=100))
+    assert export(checkpoint(config), tmp_path / "out", kind) < 1e-5
+
+
+@pytest.mark.parametrize("activation", ["quick_gelu", "gelu"])
+@pytest.mark.parametrize("kind", ["huggingface", "open_clip", "safetensors"])
+def test_a_vision_transformer_goes_everywhere(open_clip, tmp_path, kind, activation):
+    source = checkpoint(replace(VIT, activation=activation))
+    assert export(source, tmp_path / "out", kind) < 1e-5
+    assert "Trained on: Random weights." in (tmp_path / "out" / "README.md").read_text()
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_resnet_goes_to_open_clip_and_not_to_hugging_face(open_clip, tmp_path):
+    source = checkpoint(RESNET)
+    assert export(source, tmp_path / "out", "open_clip") < 1e-5
+    with pytest.raises(ConfigError, match=r"CLIPModel has no image tower of this kind\nwhy: this one is of kind resnet"):
+        export(source, tmp_path / "hf", "huggingface")
+    assert not (tmp_path / "hf").exists()
+
+
+@pytest.mark.parametrize("kind", ["huggingface", "open_clip"])
+def test_convolutions_are_refused_in_words(tmp_path, kind):
+    with pytest.raises(ConfigError, match=r"has no image tower of this kind(.|\n)*--to safetensors keeps every model"):
+        export(checkpoint(CONV), tmp_path / "out", kind)
+    assert export(checkpoint(CONV), tmp_path / "out", "safetensors") == 0
+
+
+@pytest.mark.parametrize(
+    ("changed", "kind", "why"),
+    [
+        (replace(VIT, text=replace(TEXT, causal=False, pooling="mean")), "huggingface", "no text tower of this kind"),
+        (replace(VIT, text=replace(TEXT, causal=False, pooling="mean")), "open_clip", "no text tower of this kind"),
+        (replace(VIT, score_rule="sigmoid"), "huggingface", "no logit bias"),
+        (replace(VIT, activation="relu"), "open_clip", "no such blocks"),
+    ],
+)
+def test_what_the_other_program_lacks_is_refused(tmp_path, changed, kind, why):
+    with pytest.raises(ConfigError, match=why):
+        export(checkpoint(changed), tmp_path / "out", kind)
+
+
+def test_a_logit_bias_goes_to_open_clip(open_clip, tmp_path):
+    assert export(checkpoint(replace(VIT, score_rule="sigmoid")), tmp_path / "out", "open_clip") < 1e-5
+
+
+def test_open_clips_own_factory_reads_the_folder(open_clip, tmp_path):
+    source = checkpoint(VIT)
+    export(source, tmp_path / "out", "open_clip")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # its own
+        model, _, transform = open_clip.create_model_and_transforms(f"local-dir:{tmp_path / 'out'}")
+    pixels = torch.stack([transform(image) for image in images()])
+    torch.testing.assert_close(pixels, source.preprocess(images()), rtol=0, atol=1e-5)
+    ids = TOKENIZER(["a photo of a woman"])
+    with torch.inference_mode():
+        theirs, ours = model.eval()(pixels, ids), source.model(pixels, ids)
+    for a, b in zip(theirs, ours, strict=True):
+        torch.testing.assert_close(a.reshape(b.shape), b, rtol=0, atol=1e-5)
+
+
+def test_the_audit_reads_the_folder_and_embeds_as_the_checkpoint(tmp_path):
+    from audit.models import load as encoders
+
+    source = checkpoint(VIT)
+    save(tmp_path / "ckpt.pt", source)
+    export(load(tmp_path / "ckpt.pt"), tmp_path / "out", "huggingface")
+    ours, theirs = encoders.load(str(tmp_path / "ckpt.pt")), encoders.load(str(tmp_path / "out"))
+    assert theirs.record.logit_scale == pytest.approx(ours.record.logit_scale)
+    assert (theirs.record.parameters, theirs.record.dimensions) == (ours.record.parameters, 48)
+    texts = ["a photo of a woman", "the doctor's hat", "two dogs"]
+    first, second = images()[:2], texts
+    for a, b in ((ours.encode_images(first), theirs.encode_images(first)), (ours.encode_texts(second), theirs.encode_texts(second))):
+        np.testing.assert_allclose(a / np.linalg.norm(a, axis=1)[:, None], b / np.linalg.norm(b, axis=1)[:, None], rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("mode", ["shortest", "squash"])
+def test_a_cut_or_squashed_image_gives_the_same_pixels(tmp_path, mode):
+    source = replace(checkpoint(VIT), preprocess=Preprocess(32, resize_mode=mode, interpolation="bilinear"))
+    assert export(source, tmp_path / "out", "huggingface") < 1e-5  # compares pixels of images of four shapes
+
+
+def test_clips_own_vocabulary_is_exported(open_clip, tmp_path):
+    from contrastive.model.tokenizer import clip_tokenizer
+
+    own = clip_tokenizer(12)
+    config = replace(VIT, text=replace(TEXT, context=12, vocab_size=own.vocab_size))
+    source = Checkpoint(CLIP(config, torch.Generator().manual_seed(0)).eval(), Preprocess(32), own)
+    assert export(source, tmp_path / "out", "huggingface") < 1e-5
+    vocabulary = json.loads((tmp_path / "out" / "vocab.json").read_text())
+    assert (vocabulary["hello</w>"], vocabulary["<|endoftext|>"]) == (3306, 49407)  # OpenAI's
+
+
+# What goes wrong is seen
+
+
+def test_a_wrong_export_is_seen_and_removed(tmp_path, monkeypatch):
+    def mixed_up(state):
+        renamed = hugging_face_names(state)
+        q, k = (f"text_model.encoder.layers.0.self_attn.{part}_proj.weight" for part in "qv")
+        return renamed | {q: renamed[k], k: renamed[q]}
+
+    hugging_face_names = hugging_face.to_hugging_face
+    monkeypatch.setattr(hugging_face, "to_hugging_face", mixed_up)
+    with pytest.raises(ContrastiveError, match="does not give the same features"):
+        export(checkpoint(VIT), tmp_path / "out", "huggingface")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_wrong_activation_is_seen(tmp_path, monkeypatch):
+    settings = hugging_face.model_settings
+    monkeypatch.setattr(hugging_face, "model_settings", lambda source: settings(replace_activation(source)))
+
+    def replace_activation(source):
+        return Checkpoint(CLIP(replace(source.config, activation="gelu")), source.preprocess, source.tokenizer)
+
+    with pytest.raises(ContrastiveError, match="does not give the same features"):
+        export(checkpoint(VIT), tmp_path / "out", "huggingface")
+
+
+def test_another_tokenizer_or_processor_is_seen(tmp_path, monkeypatch):
+    source = checkpoint(VIT)
+    export(source, tmp_path / "out", "huggingface")
+    with pytest.raises(ContrastiveError, match="gives other pixels"):
+        hugging_face.compare_inputs(replace(source, preprocess=Preprocess(32, interpolation="bilinear")), tmp_path / "out")
+    other = train_bpe(["another photo of another woman"] * 3, 560, 20)
+    monkeypatch.setattr(Checkpoint, "__post_init__", lambda self: None)
+    with pytest.raises(ContrastiveError, match="gives other ids"):
+        hugging_face.compare_inputs(replace(source, tokenizer=other), tmp_path / "out")
+
+
+def test_features_that_are_no_number_are_no_agreement():
+    source = checkpoint(VIT)
+
+    def nan(pixels, ids):
+        return source.model.encode_image(pixels) * float("nan"), source.model.encode_text(ids)
+
+    with pytest.raises(ContrastiveError, match="differ by nan"):
+        module.verify(source, nan)
+
+
+# The command
+
+
+def test_the_command_says_what_it_did(tmp_path, capsys):
+    save(tmp_path / "ckpt.pt", checkpoint(VIT))
+    arguments = [str(tmp_path / "ckpt.pt"), str(tmp_path / "out"), "--to", "safetensors"]
+    assert main(arguments) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "verified: features of random inputs differ by 0.0e+00 at most (allowed: 1e-05)",
+        str(tmp_path / "out"),
+    ]
+    assert main(arguments) == MachineError.exit_code
+    assert "exists already" in capsys.readouterr().err
+    assert main([str(tmp_path / "none.pt"), str(tmp_path / "x"), "--to", "safetensors"]) == CheckpointError.exit_code
+
+
+def test_the_average_of_the_weights_is_exported_on_demand(tmp_path, capsys):
+    source = checkpoint(VIT)
+    average = {name: tensor / 2 for name, tensor in portable_state(source.model).items()}
+    save(tmp_path / "ckpt.pt", replace(source, ema=average))
+    assert main([str(tmp_path / "ckpt.pt"), str(tmp_path / "out"), "--to", "safetensors", "--ema"]) == 0
+    from safetensors.torch import load_file
+
+    assert torch.equal(load_file(tmp_path / "out" / "model.safetensors")["visual.proj"], average["visual.proj"])
+
+
+def test_help_needs_no_torch():
+    import subprocess
+
+    code = "import sys, contrastive.export as e\ntry: e.main(['--help'])\nexcept SystemExit: assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)

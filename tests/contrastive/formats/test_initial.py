@@ -1,0 +1,224 @@
+"""Fine-tuning goes on from any CLIP: in whatever file or folder the same weights stand, training begins with them."""
+
+import json
+import warnings
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from contrastive.checkpoint.file import Checkpoint, load, save
+from contrastive.config import read_config
+from contrastive.errors import CheckpointError, ConfigError, UnsafeFileError
+from contrastive.export import export
+from contrastive.formats.initial import read_model
+from contrastive.model.clip import CLIP, ModelConfig, ResNetConfig, TextConfig, ViTConfig, portable_state
+from contrastive.model.preprocess import Preprocess
+from contrastive.model.tokenizer import clip_tokenizer, train_bpe
+from contrastive.train import main
+from contrastive.training import loop
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+TEXT = TextConfig(context=77, vocab_size=49_408, width=64, layers=1)
+VIT = ModelConfig(16, ViTConfig(32, 16, 64, 1), TEXT, activation="quick_gelu")
+RESNET = ModelConfig(16, ResNetConfig(32, 8, (1, 1, 1, 1)), TEXT, activation="quick_gelu")
+SIZES = {"input_resolution": 32, "context_length": 77, "vocab_size": 49_408}
+
+
+def random_clip(config):
+    """Weights exact in half precision, and large enough for the activation to matter."""
+    model = CLIP(config, torch.Generator().manual_seed(0)).eval()
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.copy_((weight * 2).half().float())
+    return model
+
+
+@pytest.fixture(scope="module")
+def vit():
+    return Checkpoint(random_clip(VIT), Preprocess(32), clip_tokenizer(77), data_card="Trained on nothing.")
+
+
+class Skeleton(torch.nn.Module):
+    """Holds weights by nested names and computes nothing; TorchScript saves it as it saves OpenAI's models."""
+
+    def forward(self):
+        return 0
+
+
+def torchscript(path, state):
+    """Save an archive like OpenAI's: matrices in half precision, three size buffers."""
+    root = Skeleton()
+    for name, tensor in state.items():
+        *parents, last = name.split(".")
+        place = root
+        for part in parents:
+            if part not in place._modules:
+                place.add_module(part, Skeleton())
+            place = place._modules[part]
+        half = tensor.half() if tensor.ndim > 1 and "embedding" not in name else tensor
+        place.register_buffer(last, half.clone()) if "running" in name or "num_batches" in name else place.register_parameter(
+            last, torch.nn.Parameter(half.clone(), requires_grad=False)
+        )
+    for name, value in SIZES.items():
+        root.register_buffer(name, torch.tensor(value))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch.jit is deprecated; OpenAI's files are such archives
+        torch.jit.save(torch.jit.script(root), str(path))
+
+
+def write(kind, folder, checkpoint):
+    """Write one model in one form; return its path and what must be stated about it."""
+    state, path = portable_state(checkpoint.model), folder / "model.pt"
+    if kind == "own":
+        save(path, checkpoint)
+        return path, {}
+    if kind == "OpenAI":
+        torchscript(path, state)
+        return path, {}
+    if kind in ("huggingface", "open_clip folder"):
+        export(checkpoint, folder / "out", kind.removesuffix(" folder"))
+        return folder / "out", {}
+    if kind == "transformers' own":
+        return transformers_folder(folder / "out", checkpoint), {}
+    if kind == "safetensors":
+        save_file(state, folder / "model.safetensors")
+        return folder / "model.safetensors", {"activation": "quick_gelu"}
+    torch.save({"epoch": 3, "name": "run", "state_dict": {f"module.{name}": tensor for name, tensor in state.items()}}, path)
+    return path, {"activation": "quick_gelu"}
+
+
+def transformers_folder(out, checkpoint):
+    """Save as transformers does by itself, and with little said: an old configuration relies on transformers' defaults."""
+    from transformers import CLIPConfig, CLIPModel
+
+    from contrastive.formats.exports.hugging_face import model_settings
+    from contrastive.formats.weight_names import to_hugging_face
+
+    settings = model_settings(checkpoint)
+    model = CLIPModel(CLIPConfig.from_dict(settings))
+    model.load_state_dict(to_hugging_face(portable_state(checkpoint.model)))
+    model.save_pretrained(out)
+    for tower in ("vision_config", "text_config"):
+        del settings[tower]["hidden_act"], settings[tower]["layer_norm_eps"]
+    (out / "config.json").write_text(json.dumps(settings))
+    return out
+
+
+KINDS = ["own", "OpenAI", "open_clip", "safetensors", "huggingface", "transformers' own", "open_clip folder"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_same_weights_in_any_form_are_the_same_model(kind, vit, tmp_path):
+    path, stated = write(kind, tmp_path, vit)
+    found = read_model(str(path), stated)
+    assert found.config == vit.config
+    assert (found.preprocess, found.tokenizer.sha256) == (vit.preprocess, vit.tokenizer.sha256)
+    assert len(found.sha256) == 64
+    expected = portable_state(vit.model)
+    assert all(torch.equal(tensor.float(), expected[name]) for name, tensor in portable_state(found.model).items())
+
+
+def test_a_resnet_of_openai_is_read_too(tmp_path):
+    model = random_clip(RESNET)
+    torchscript(tmp_path / "RN.pt", portable_state(model))
+    found = read_model(str(tmp_path / "RN.pt"))
+    assert found.config == RESNET
+    assert torch.equal(found.model.visual.layer1[0].bn1.running_mean, model.visual.layer1[0].bn1.running_mean)
+
+
+RUN = """
+[model]
+init = "INIT"
+[data]
+train = "shapes"
+batch = 8
+[optim]
+steps = 2
+lr = 1e-5
+[run]
+out = "OUT"
+"""
+
+
+@pytest.mark.parametrize("kind", ["OpenAI", "huggingface"])
+def test_training_goes_on_from_a_foreign_model(kind, vit, tmp_path, capsys):
+    path, _ = write(kind, tmp_path, vit)
+    run = tmp_path / "run.toml"
+    run.write_text(RUN.replace("INIT", str(path)).replace("OUT", str(tmp_path / "run")))
+    training = loop.start(loop.prepare(read_config(str(run))))
+    assert all(torch.equal(tensor.detach(), portable_state(vit.model)[name]) for name, tensor in portable_state(training.model).items())
+    assert all(parameter.dtype == torch.float32 for parameter in training.model.parameters())
+    assert main([str(run), "--quiet"]) == 0
+    found = load(tmp_path / "run" / "ckpt.pt")
+    assert (found.step, found.config, found.tokenizer.vocab_size) == (2, VIT, 49_408)
+    assert f"went on from the weights with sha256 {read_model(str(path)).sha256[:16]}" in found.data_card
+    moved = (found.model.visual.proj - vit.model.visual.proj).abs().max()
+    assert 0 < moved < 1e-4
+    assert main([str(run), "--quiet"]) == 0
+    assert "already finished" in capsys.readouterr().out
+
+
+def test_what_a_file_does_not_say_is_asked_for_as_a_setting(vit, tmp_path, capsys):
+    path, stated = write("safetensors", tmp_path, vit)
+    with pytest.raises(CheckpointError) as caught:
+        read_model(str(path))
+    assert "model.stated.activation=gelu" in caught.value.fix
+    assert "--model-args" not in caught.value.fix
+    run = tmp_path / "run.toml"
+    run.write_text(RUN.replace("INIT", str(path)).replace("OUT", str(tmp_path / "run")))
+    assert main([str(run), "--quiet"]) == 3
+    assert main([str(run), "--quiet", "model.stated.activation=quick_gelu"]) == 0
+    shown = capsys.readouterr().err
+    assert "warning: Guessed: the text tower is causal" in shown
+    assert load(tmp_path / "run" / "ckpt.pt").config.activation == "quick_gelu"
+    assert stated == {"activation": "quick_gelu"}
+
+
+def test_what_cannot_be_stated_is_refused(vit, tmp_path):
+    path, _ = write("own", tmp_path, vit)
+    with pytest.raises(ConfigError, match="the checkpoint says itself"):
+        read_model(str(path), {"activation": "gelu"})
+    with pytest.raises(ConfigError, match="no fact 'activaton'") as caught:
+        read_model(str(path), {"activaton": "gelu"})
+    assert "did you mean activation" in caught.value.fix
+    with pytest.raises(ConfigError, match="'stated' without 'init'"):
+        read_config("shapes", ["model.stated.activation=gelu"])
+
+
+def test_folders_that_are_no_clip_are_refused_in_words(vit, tmp_path):
+    out, _ = write("huggingface", tmp_path, vit)
+    with pytest.raises(CheckpointError, match="no model that can be read"):
+        read_model(str(tmp_path))
+    vocabulary = json.loads((out / "vocab.json").read_text())
+    first, second = list(vocabulary)[600:602]
+    vocabulary[first], vocabulary[second] = vocabulary[second], vocabulary[first]
+    (out / "vocab.json").write_text(json.dumps(vocabulary))
+    with pytest.raises(CheckpointError, match="does not follow from its merges"):
+        read_model(str(out))
+    (out / "config.json").write_text(json.dumps({"model_type": "siglip"}))
+    with pytest.raises(CheckpointError, match="'siglip' cannot be trained here"):
+        read_model(str(out))
+    (out / "config.json").write_text("[" * 100)
+    with pytest.raises(CheckpointError, match="not readable JSON"):
+        read_model(str(out))
+
+
+def test_a_file_that_asks_for_code_is_refused(tmp_path):
+    torch.save({"state_dict": print}, tmp_path / "bad.pt")
+    with pytest.raises(UnsafeFileError, match="print"):
+        read_model(str(tmp_path / "bad.pt"))
+    (tmp_path / "bad.safetensors").write_bytes(b"not one")
+    with pytest.raises(CheckpointError, match="cannot be read"):
+        read_model(str(tmp_path / "bad.safetensors"))
+    with pytest.raises(CheckpointError, match="no such file"):
+        read_model(str(tmp_path / "none.pt"))
+
+
+def test_a_folder_with_a_vocabulary_of_its_own(tmp_path):
+    words = train_bpe(["one two three four"] * 3, vocab_size=560, context=16)
+    text = TextConfig(context=16, vocab_size=words.vocab_size, width=64, layers=1)
+    own = Checkpoint(random_clip(ModelConfig(16, ViTConfig(32, 16, 64, 1), text)), Preprocess(32), words)
+    export(own, tmp_path / "out", "huggingface")
+    assert read_model(str(tmp_path / "out")).tokenizer.sha256 == words.sha256

@@ -1,0 +1,341 @@
+"""Every objective by the trainer: it learns, is killed and resumed to the bit, and its file says what it is and is not."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+from contrastive.checkpoint.file import load, save
+from contrastive.checkpoint.heads import load_head
+from contrastive.config import read_config
+from contrastive.errors import CheckpointError, ConfigError
+from contrastive.export import export
+from contrastive.loss.objectives import Distillation, PerPair
+from contrastive.train import main
+from contrastive.training import loop
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+ROOT = Path(__file__).parents[3]
+RUN = """
+[model]
+preset = "tiny-vit"
+vision = {width = 16, layers = 1}
+text = {width = 16, layers = 1}
+[data]
+train = "shapes"
+batch = 24
+held_out = 0.02
+vocabulary = 560
+[optim]
+steps = 8
+lr = 3e-3
+[run]
+out = "OUT"
+save_every = 3
+log_every = 1
+"""
+HEADS = ("caption", "caption-both", "bag-of-words")
+
+
+@pytest.fixture(scope="module")
+def teacher(tmp_path_factory):
+    """A checkpoint of a wider model that has taken a few steps."""
+    folder = tmp_path_factory.mktemp("teacher")
+    path = folder / "run.toml"
+    path.write_text(RUN.replace("OUT", str(folder / "out")))
+    assert main([str(path), "--quiet", "model.vision.width=32", "optim.steps=4"]) == 0
+    return str(folder / "out" / "ckpt.pt")
+
+
+def prepared(run, *overrides):
+    return loop.prepare(read_config(run, list(overrides)))
+
+
+def after(material, steps):
+    training = loop.start(material)
+    return training, [loop.take_step(training, material) for _ in range(steps)]
+
+
+def settings_of(kind, teacher):
+    return [f"loss.teacher={teacher}", "loss.temperature=2.0"] if kind == "teacher" else [f"loss.kind={kind}"]
+
+
+def assert_equal(first, second):
+    assert first.keys() == second.keys()
+    for name, tensor in first.items():
+        assert tensor.detach().numpy().tobytes() == second[name].detach().numpy().tobytes(), name
+
+
+def journal_lines(folder):
+    return [json.loads(line) for line in (Path(folder) / "log.jsonl").read_text().splitlines()]
+
+
+# ---- learning and resuming -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", [*HEADS, "teacher"])
+def test_an_objective_learns_and_resumes_to_the_bit(kind, run, tmp_path, teacher):
+    material = prepared(run, *settings_of(kind, teacher), "data.patch_dropout=0.25", "optim.ema=0.9")
+    (tmp_path / "out").mkdir()
+    straight, numbers = after(material, 8)
+    assert numbers[-1]["loss"] < 0.95 * numbers[0]["loss"]
+    training, _ = after(material, 3)
+    loop.save(training, material)
+    again = loop.take_up(material, load(tmp_path / "out" / "ckpt.pt"), tmp_path)
+    while again.step < 8:
+        loop.take_step(again, material)
+    assert_equal(again.learner.state_dict(), straight.learner.state_dict())
+    assert_equal(again.ema, straight.ema)
+
+
+@pytest.mark.parametrize("kind", HEADS)
+def test_a_head_teaches_the_image_tower_alone(kind, run):
+    training, _ = after(prepared(run, f"loss.kind={kind}"), 2)
+    fresh = loop.start(prepared(run))  # the same seed: what is not taught is as it was drawn, whatever the objective
+    moved = {name for name, tensor in training.model.state_dict().items() if not torch.equal(tensor, fresh.model.state_dict()[name])}
+    assert moved == {name for name, _ in training.model.named_parameters() if name.startswith("visual.")}
+    named = {name for group in training.optimizer.param_groups for name in group["names"]}
+    assert named == moved | {f"objective.{name}" for name, _ in training.objective.named_parameters()}
+    undecayed = {name for group in training.optimizer.param_groups if not group["weight_decay"] for name in group["names"]}
+    assert "objective.ln_final.weight" in undecayed or "objective.head.bias" in undecayed
+
+
+def test_killed_and_resumed_by_command_equals_uninterrupted(run, tmp_path):
+    options = ["loss.kind=caption", "optim.steps=40", "--quiet"]
+    line, environment = [sys.executable, "-m", "contrastive.train", run, *options], {**os.environ, "OMP_NUM_THREADS": "1"}
+    assert main([run, *options, f"run.out={tmp_path / 'straight'}"]) == 0
+    process = subprocess.Popen(line, env=environment, cwd=ROOT, stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while not (tmp_path / "out" / "ckpt.pt").exists():
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    assert 0 < load(tmp_path / "out" / "ckpt.pt").step < 40
+    assert main([run, *options]) == 0
+    resumed, straight = (load(tmp_path / name / "ckpt.pt") for name in ("out", "straight"))
+    assert_equal(resumed.model.state_dict(), straight.model.state_dict())
+    assert_equal(resumed.head["state_dict"], straight.head["state_dict"])
+    losses = [[line["loss"] for line in journal_lines(tmp_path / name) if line["event"] == "step"] for name in ("out", "straight")]
+    assert losses[0] == losses[1]
+
+
+def test_a_head_in_shards_resumes_to_the_bit(run, tmp_path):
+    from contrastive.training.checkpointing import last
+
+    material = prepared(run, "loss.kind=caption", "run.sharded=true")
+    straight, _ = after(material, 5)
+    training, _ = after(material, 3)
+    (tmp_path / "out").mkdir()
+    loop.save(training, material)
+    assert not (tmp_path / "out" / "ckpt.pt").exists()
+    again = loop.take_up(material, last(tmp_path / "out"), tmp_path)
+    while again.step < 5:
+        loop.take_step(again, material)
+    assert_equal(again.learner.state_dict(), straight.learner.state_dict())
+    loop.finish(again, material)
+    assert_equal(load(tmp_path / "out" / "ckpt.pt").head["state_dict"], straight.objective.state_dict())
+
+
+def test_a_model_can_be_locked_and_its_head_slowed(run):
+    material = prepared(run, "loss.kind=bag-of-words", "optim.multipliers={'^visual' = 0, '^objective' = 0.5}")
+    training, _ = after(material, 1)
+    assert {group["multiplier"] for group in training.optimizer.param_groups} == {0.5}
+    assert not any(parameter.requires_grad for parameter in training.model.parameters())
+    assert training.objective.head.weight.grad is not None
+
+
+def test_parts_precision_and_recomputation(run):
+    for kind in ("caption", "bag-of-words"):
+        plain, numbers = after(prepared(run, f"loss.kind={kind}"), 3)
+        parts, same = after(prepared(run, f"loss.kind={kind}", "optim.accumulate=5", "run.recompute=true"), 3)
+        assert [line["loss"] for line in same] == pytest.approx([line["loss"] for line in numbers], abs=1e-4)
+        torch.testing.assert_close(parts.model.visual.proj, plain.model.visual.proj, rtol=0, atol=1e-5)
+        _, half = after(prepared(run, f"loss.kind={kind}", "run.precision=bf16"), 3)
+        assert [line["loss"] for line in half] == pytest.approx([line["loss"] for line in numbers], rel=0.02)
+
+
+# ---- the file ------------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["caption", "bag-of-words"])
+def test_a_finished_run_keeps_its_head_and_says_what_it_measured(kind, run, tmp_path, capsys):
+    assert main([run, "--quiet", f"loss.kind={kind}"]) == 0
+    shown = capsys.readouterr().out
+    assert f"context 12, {kind} loss, on cpu" in shown
+    assert "held out, 29 pairs: loss " in shown
+    assert "recall" not in shown
+    found = load(tmp_path / "out" / "ckpt.pt")
+    assert (found.head["kind"], found.training) == (kind, None)
+    material = prepared(run, f"loss.kind={kind}")
+    objective = material.objective()
+    assert isinstance(objective, PerPair)
+    load_head(objective, found)
+    pixels, ids = material.pairs.plain(material.held_out_rows)
+    with torch.no_grad():
+        loss = objective(found.model, material.preprocess.normalise(pixels), ids)
+    assert found.account["held_out"]["loss"] == pytest.approx(loss.item(), rel=1e-5)
+    assert main([run, "--quiet", f"loss.kind={kind}"]) == 0
+    assert "already finished" in capsys.readouterr().out
+
+
+def test_a_model_without_a_taught_text_tower_is_neither_audited_nor_exported(run, tmp_path):
+    from audit.errors import DataError
+    from audit.models.load import load as load_encoder
+
+    assert main([run, "--quiet", "loss.kind=bag-of-words"]) == 0
+    path = tmp_path / "out" / "ckpt.pt"
+    with pytest.raises(DataError, match="text tower was never taught") as caught:
+        load_encoder(str(path))
+    assert caught.value.exit_code == 3
+    assert "loss.kind = 'bag-of-words'" in caught.value.why
+    assert "loss.kind=softmax" in caught.value.fix
+    with pytest.raises(CheckpointError, match="text tower was never taught"):
+        export(load(path), tmp_path / "exported", "huggingface")
+    assert export(load(path), tmp_path / "exported", "safetensors") < 1e-5
+    assert main([run, "--quiet", f"loss.teacher={path}", f"run.out={tmp_path / 'student'}"]) == 3
+
+
+def test_contrastive_training_goes_on_from_a_captioner_and_is_audited(run, tmp_path):
+    from audit.models.load import load as load_encoder
+
+    assert main([run, "--quiet", "loss.kind=caption"]) == 0
+    fine = tmp_path / "fine.toml"
+    data = RUN.partition("[data]")[2].replace("OUT", str(tmp_path / "fine"))
+    fine.write_text(f"[model]\ninit = '{tmp_path / 'out' / 'ckpt.pt'}'\n[data]{data}")
+    assert main([str(fine), "--quiet"]) == 0
+    assert load(tmp_path / "fine" / "ckpt.pt").head is None
+    assert load_encoder(str(tmp_path / "fine" / "ckpt.pt")).encode_texts(["one red circle"]).shape == (1, 64)
+    # A captioner goes on with the head that it had.
+    material = prepared(str(fine), "loss.kind=caption")
+    assert_equal(loop.start(material).objective.state_dict(), load(tmp_path / "out" / "ckpt.pt").head["state_dict"])
+    other = loop.start(prepared(str(fine), "loss.kind=caption-both"))
+    assert len(other.objective.decoders) == 2
+
+
+def test_a_head_that_does_not_fit_is_refused(run, tmp_path):
+    material = prepared(run, "loss.kind=caption")
+    (tmp_path / "out").mkdir()
+    training, _ = after(material, 1)
+    loop.save(training, material)
+    path = tmp_path / "out" / "ckpt.pt"
+    for head in (None, {"kind": "caption"}, {"kind": "caption", "state_dict": {"read.weight": 3}}):
+        found = load(path)
+        object.__setattr__(found, "head", head)
+        with pytest.raises(CheckpointError, match="no head of its objective"):
+            loop.take_up(material, found, path)
+    found = load(path)
+    del found.head["state_dict"]["read.bias"]
+    with pytest.raises(CheckpointError, match=r"missing: 1 \(read.bias\)"):
+        loop.take_up(material, found, path)
+    with torch.no_grad():
+        training.objective.read.bias[0] = torch.nan
+    with pytest.raises(loop.ContrastiveError, match="was not saved"):
+        loop.save(training, material)
+
+
+# ---- a teacher -----------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_step_of_distillation_has_the_gradient_of_the_dense_formula(run, teacher):
+    material = prepared(run, *settings_of("teacher", teacher), "loss.weight=0.3")
+    training = loop.start(material)
+    images, ids = loop.batch_of(material, 0, training.device)
+    dense = Distillation(load(teacher), material.tokenizer, material.preprocess, weight=0.3, temperature=2.0)
+    value = dense(training.model.train(), images, ids)
+    parameters = list(training.model.parameters())
+    expected = torch.autograd.grad(value, parameters)
+    found = loop.take_step(training, material)
+    assert found["loss"] == pytest.approx(value.item(), abs=1e-5)
+    norm = torch.cat([gradient.flatten() for gradient in expected]).norm().item()
+    assert found["grad_norm"] == pytest.approx(norm, rel=1e-4)
+    scale = min(1.0, 1.0 / norm)  # the step has clipped
+    for parameter, gradient in zip(parameters, expected, strict=True):
+        torch.testing.assert_close(parameter.grad, scale * gradient, rtol=1e-3, atol=1e-6)
+
+
+def test_without_weight_a_teacher_changes_nothing(run, teacher):
+    alone, _ = after(prepared(run), 3)
+    ignored, _ = after(prepared(run, f"loss.teacher={teacher}", "loss.weight=0"), 3)
+    heard, _ = after(prepared(run, f"loss.teacher={teacher}"), 3)
+    torch.testing.assert_close(ignored.model.visual.proj, alone.model.visual.proj, rtol=0, atol=1e-6)
+    assert (heard.model.visual.proj - alone.model.visual.proj).abs().max() > 1e-4
+
+
+def test_a_student_is_audited_and_its_card_names_the_teacher(run, tmp_path, teacher, capsys):
+    from audit.models.load import load as load_encoder
+
+    options = [run, "--quiet", *settings_of("teacher", teacher)]
+    assert main(options) == 0
+    assert "softmax loss and a teacher (0.5 of it), on cpu" in capsys.readouterr().out
+    found = load(tmp_path / "out" / "ckpt.pt")
+    assert f"teacher with sha256 {load(teacher).sha256[:16]}" in found.data_card
+    assert found.head is None
+    assert load_encoder(str(tmp_path / "out" / "ckpt.pt")).encode_texts(["one red circle"]).shape == (1, 64)
+    identity = found.account["identity"]
+    assert identity["the teacher (sha256)"] == load(teacher).sha256
+    assert "loss.teacher" not in identity
+    other = tmp_path / "other.pt"
+    save(other, load(teacher))  # the same weights in another file are another teacher to be sure of
+    assert main([run, "--quiet", f"loss.teacher={other}", "loss.temperature=2.0"]) == 2
+    assert "the teacher (sha256) was" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        (["loss.kind=bag-of-word"], "did you mean bag-of-words"),
+        (["loss.kind=captions"], "did you mean caption"),
+        (["loss.teacher=x.pt", "loss.kind=caption"], "loss.kind must be softmax or sigmoid with a teacher"),
+        (["loss.weight=0.2"], "loss.teacher must be given"),
+        (["loss.teacher=x.pt", "loss.weight=1.5"], "loss.weight must be between 0 and 1"),
+        (["loss.teacher=x.pt", "loss.temperature=0"], "loss.temperature must be above 0"),
+    ],
+)
+def test_mistakes_are_named(run, overrides, words):
+    with pytest.raises(ConfigError) as caught:
+        read_config(run, overrides)
+    assert words in str(caught.value)
+
+
+def test_a_teacher_that_saw_other_pixels_is_refused(run, teacher):
+    with pytest.raises(ConfigError, match="other pixels"):
+        loop.start(prepared(run, f"loss.teacher={teacher}", "model.vision.image_size=64"))
+
+
+# ---- what it costs ---------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", [*HEADS, "teacher"])
+def test_operations_are_those_that_torch_counts(kind, run, teacher):
+    material = prepared(run, *settings_of(kind, teacher))
+    training = loop.start(material)
+    batch = loop.batch_of(material, 0, training.device)
+    # As in the tests of the formula: the counter does not know the CPU's fused attention.
+    with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+        loop.take_step(training, material, batch)
+    training.account.step(len(batch[0]), tokens=batch[1].shape[1], seconds=1.0)
+    counted, told = counter.get_total_flops(), training.account.sums["flop"]
+    if kind == "teacher":  # the loss itself is in no account: 5 + 7 products of 24 x 64 and 64 x 24
+        counted -= 12 * 2 * 24 * 24 * 64
+    assert told == pytest.approx(counted, rel=0.02)
+
+
+def test_the_doctor_examines_objectives_with_a_head(run, monkeypatch, capsys):
+    from contrastive import doctor
+
+    monkeypatch.setattr(doctor, "STEPS", 40)
+    assert main([run, "--doctor", "loss.kind=bag-of-words", "data.held_out=0"]) == 0
+    shown = capsys.readouterr().out
+    assert "not known what value a guess has" in shown
+    assert "nothing is wrong" in shown

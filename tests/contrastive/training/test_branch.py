@@ -1,0 +1,139 @@
+"""A cooldown from an older state is the run that had this end from the beginning, to the bit; anything else is refused."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from contrastive.checkpoint.file import load
+from contrastive.config import read_config
+from contrastive.errors import ConfigError
+from contrastive.train import main
+from contrastive.training import loop
+from contrastive.training.branch import branch
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+RUN = """
+[model]
+preset = "tiny-vit"
+vision = {width = 16, layers = 1}
+text = {width = 16, layers = 1}
+[data]
+train = "shapes"
+batch = 24
+vocabulary = 560
+[optim]
+steps = 20
+lr = 1e-3
+warmup = 2
+schedule = "constant"
+ema = 0.9
+[run]
+out = "OUT/stable"
+keep_every = 4
+save_every = 3
+"""
+COOLDOWN = ["optim.schedule=wsd", "optim.steps=12", "optim.cooldown=4"]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder with a stable run of 20 steps, whose states of steps 4, 8, ... 20 were kept."""
+    folder = tmp_path_factory.mktemp("branch")
+    (folder / "run.toml").write_text(RUN.replace("OUT", str(folder)))
+    torch.set_num_threads(1)
+    assert main([str(folder / "run.toml"), "--quiet"]) == 0
+    return folder
+
+
+def command(place, name, *overrides):
+    return main([str(place / "run.toml"), "--quiet", f"run.out={place / name}", "run.keep_every=0", *overrides])
+
+
+def assert_same_bytes(first, second):
+    assert first.keys() == second.keys()
+    for name, tensor in first.items():
+        assert tensor.numpy().tobytes() == second[name].numpy().tobytes(), name
+
+
+def test_a_cooldown_from_an_older_state_equals_the_whole_run(place):
+    assert command(place, "straight", *COOLDOWN) == 0
+    assert command(place, "cooled", *COOLDOWN, f"run.resume={place / 'stable' / 'step-000008.pt'}") == 0
+    straight, cooled, stable = (load(place / name / "ckpt.pt") for name in ("straight", "cooled", "stable"))
+    assert (cooled.step, stable.step) == (12, 20)
+    assert_same_bytes(cooled.model.state_dict(), straight.model.state_dict())
+    assert_same_bytes(cooled.ema, straight.ema)
+    assert cooled.account["compute"]["samples"] == straight.account["compute"]["samples"] == 12 * 24
+    assert not torch.equal(cooled.model.text_projection, stable.model.text_projection)
+
+
+def test_a_longer_run_goes_on_from_the_end_of_a_shorter(place):
+    options = ["optim.steps=24"]
+    assert command(place, "long", *options) == 0
+    assert command(place, "longer", *options, f"run.resume={place / 'stable' / 'step-000020.pt'}") == 0
+    assert_same_bytes(*(load(place / name / "ckpt.pt").model.state_dict() for name in ("long", "longer")))
+
+
+def test_an_interrupted_branch_is_taken_up_in_its_own_folder(place):
+    config = read_config(
+        str(place / "run.toml"), [*COOLDOWN, f"run.out={place / 'broken'}", f"run.resume={place / 'stable/step-000008.pt'}"]
+    )
+    material = loop.prepare(config)
+    training = branch(material)
+    loop.take_step(training, material)
+    (place / "broken").mkdir()
+    loop.save(training, material)
+    assert load(place / "broken" / "ckpt.pt").step == 9
+    assert command(place, "broken", *COOLDOWN, "run.resume=gone.pt") == 0  # where it came from is not asked again
+    straight = place / "again"
+    assert command(place, "again", *COOLDOWN) == 0
+    assert_same_bytes(*(load(folder / "ckpt.pt").model.state_dict() for folder in (place / "broken", straight)))
+
+
+def test_a_folder_of_shards_is_resumed_too(place):
+    config = read_config(str(place / "run.toml"), ["run.sharded=true", f"run.out={place / 'pieces'}"])
+    material = loop.prepare(config)
+    training = loop.start(material)
+    for _ in range(5):
+        loop.take_step(training, material)
+    loop.save(training, material)
+    [shards] = (place / "pieces" / "shards").glob("step-*")
+    assert command(place, "from shards", *COOLDOWN, f"run.resume={shards}") == 0
+    assert command(place, "without", *COOLDOWN) == 0
+    assert_same_bytes(*(load(place / name / "ckpt.pt").model.state_dict() for name in ("from shards", "without")))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        (["optim.schedule=wsd", "optim.steps=12", "optim.cooldown=6"], "the learning rate of step 8 was 0.001, with this schedule"),
+        (["optim.schedule=cosine"], "the learning rate of step 4 was 0.001, with this schedule it would have been"),
+        (["optim.steps=8"], "has taken 8 steps, optim.steps is 8"),
+        (["optim.lr=2e-3"], "optim.lr was 0.001, now 0.002"),
+        (["run.seed=1"], "run.seed was 0, now 1"),
+        (["data.batch=12"], "data.batch was 24, now 12"),
+    ],
+)
+def test_another_past_is_refused(place, overrides, words):
+    resume = f"run.resume={place / 'stable' / 'step-000008.pt'}"
+    with pytest.raises(ConfigError) as caught:
+        branch(loop.prepare(read_config(str(place / "run.toml"), [resume, f"run.out={place / 'no'}", *overrides])))
+    assert words in str(caught.value)
+    assert caught.value.fix
+
+
+def test_a_state_without_the_optimisers_is_refused(place, capsys):
+    assert command(place, "no", f"run.resume={place / 'stable' / 'ckpt.pt'}", "optim.steps=30") == 3
+    shown = capsys.readouterr().err
+    assert "has no state of the optimiser" in shown
+    assert "optim.schedule = wsd or constant" in shown
+    assert command(place, "no", "run.resume=none.pt") == 3
+    assert not (place / "no" / "ckpt.pt").exists()
+
+
+def test_a_series_of_a_cosine_run_holds_models_only(place):
+    assert command(place, "cosine", "optim.schedule=cosine", "optim.steps=5", "run.keep_every=4") == 0
+    kept = load(Path(place / "cosine" / "step-000004.pt"))
+    assert kept.training is None
+    assert load(place / "stable" / "step-000004.pt").training is not None

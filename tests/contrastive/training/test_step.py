@@ -1,0 +1,382 @@
+"""What a step does beyond the plain one: skipping, precision, locked towers, patch dropout, the average, accumulation, fine-tuning."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from contrastive.checkpoint.file import averaged, load
+from contrastive.config import read_config
+from contrastive.errors import CheckpointError, ConfigError
+from contrastive.model.clip import kept_patches
+from contrastive.train import main
+from contrastive.training import average, loop, step
+from contrastive.training.inputs import architecture_of
+from contrastive.training.journal import StopRequest
+from contrastive.training.loss_scale import LossScale
+from contrastive.training.optimizer import lock, rest_locked_norms
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+RUN = """
+[model]
+preset = "tiny-vit"
+vision = {width = 16, layers = 1}
+text = {width = 16, layers = 1}
+[data]
+train = "shapes"
+batch = 24
+vocabulary = 560
+[optim]
+steps = 6
+lr = 1e-3
+[run]
+out = "OUT"
+save_every = 2
+log_every = 1
+"""
+
+
+def prepared(run, *overrides):
+    return loop.prepare(read_config(run, list(overrides)))
+
+
+def after(material, steps):
+    training = loop.start(material)
+    numbers = [loop.take_step(training, material) for _ in range(steps)]
+    return training, numbers
+
+
+def copies(state):
+    return {name: tensor.detach().clone() for name, tensor in state.items()}
+
+
+def assert_equal(first, second, tolerance=0.0):
+    assert first.keys() == second.keys()
+    for name, tensor in first.items():
+        torch.testing.assert_close(tensor, second[name], rtol=0, atol=tolerance, msg=name)
+
+
+# ---- pieces and precision ------------------------------------------------------------------------------------------------------------
+
+
+def test_parts_tiles_and_recomputation_change_nothing(run):
+    plain, numbers = after(prepared(run, "data.patch_dropout=0.5"), 3)
+    pieces = prepared(run, "data.patch_dropout=0.5", "optim.accumulate=5", "loss.tile=7", "run.recompute=true")
+    other, others = after(pieces, 3)
+    assert [line["loss"] for line in others] == pytest.approx([line["loss"] for line in numbers], abs=1e-5)
+    assert_equal(other.model.state_dict(), plain.model.state_dict(), 1e-5)
+
+
+def test_recomputed_blocks_run_twice(run):
+    def calls(*overrides):
+        material = prepared(run, *overrides)
+        training, seen = loop.start(material), []
+        training.model.transformer.resblocks[0].register_forward_pre_hook(lambda *_: seen.append(1))
+        loop.take_step(training, material)
+        return len(seen)
+
+    assert (calls(), calls("run.recompute=true")) == (1, 2)
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_half_precision_is_near_full_and_weights_stay_full(run, precision):
+    _, exact = after(prepared(run), 3)
+    training, numbers = after(prepared(run, f"run.precision={precision}"), 3)
+    assert [line["loss"] for line in numbers] == pytest.approx([line["loss"] for line in exact], rel=0.02)
+    assert [line["loss"] for line in numbers] != [line["loss"] for line in exact]
+    assert [line["grad_norm"] for line in numbers] == pytest.approx([line["grad_norm"] for line in exact], rel=0.2)
+    assert all(tensor.dtype == torch.float32 for tensor in training.model.parameters())
+
+
+def test_the_loss_scale_by_hand():
+    scale = LossScale.first("fp16")
+    assert (scale.factor, LossScale.first("bf16").factor) == (2.0**16, 1.0)
+    for _ in range(20):  # 16 halvings reach 1, and there it stays
+        scale = scale.after(False, "fp16")
+    assert scale == LossScale(1.0, 0)
+    for _ in range(2000):
+        scale = scale.after(True, "fp16")
+    assert scale == LossScale(2.0, 0)
+    assert LossScale().after(False, "bf16") == LossScale()
+
+
+def test_fp16_overflow_halves_the_scale_and_is_no_divergence(run):
+    material = prepared(run, "run.precision=fp16", "optim.skip=0")
+    training = loop.start(material)
+    training.scale = LossScale(2.0**40)
+    before = copies(training.model.state_dict())
+    numbers = loop.take_step(training, material)
+    assert (numbers["skipped"], training.skipped, training.scale.factor) == (1, 0, 2.0**39)
+    assert_equal(training.model.state_dict(), before)
+
+
+@pytest.mark.filterwarnings("ignore")  # torch.compile warns of torch itself
+def test_compiled_blocks_compute_the_same(run, monkeypatch):
+    # Traced but not translated to C++, which takes a minute; the command was tried with it.
+    compiling = torch.nn.Module.compile
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda module: compiling(module, backend="eager"))
+    compiled, _ = after(prepared(run, "run.compile=true"), 1)
+    plain, _ = after(prepared(run), 1)
+    blocks = [*compiled.model.transformer.resblocks, *compiled.model.visual.transformer.resblocks]
+    assert all(block._compiled_call_impl is not None for block in blocks)
+    assert_equal(compiled.model.state_dict(), plain.model.state_dict(), 1e-4)
+
+
+# ---- steps that are left out ---------------------------------------------------------------------------------------------------------
+
+
+class Spoilt:
+    """Pairs whose pictures are NaN in some calls."""
+
+    def __init__(self, pairs, calls):
+        self.pairs, self.calls, self.count = pairs, calls, 0
+
+    def __getattr__(self, name):
+        return getattr(self.pairs, name)
+
+    def batch(self, *arguments):
+        self.count += 1
+        pixels, ids = self.pairs.batch(*arguments)
+        return (pixels.float() * torch.nan if self.count in self.calls else pixels), ids
+
+
+def spoilt(material, calls):
+    preprocess = material.preprocess
+
+    class Passing:
+        def normalise(self, pixels):
+            return pixels if pixels.is_floating_point() else preprocess.normalise(pixels)
+
+    return replace(material, pairs=Spoilt(material.pairs, calls), preprocess=Passing())
+
+
+@pytest.mark.parametrize("preset", ["tiny-vit", "tiny-conv"])
+def test_a_step_that_is_not_finite_leaves_no_trace(run, preset):
+    changes = ["model.preset=tiny-conv", "model.vision={channels = [8, 16]}", "model.text={width = 24, layers = 1}"]
+    material = spoilt(prepared(run, "optim.ema=0.9", *(changes if preset == "tiny-conv" else [])), {2})
+    training = loop.start(material)
+    loop.take_step(training, material)
+    weights, ema = copies(training.model.state_dict()), copies(training.ema)
+    numbers = loop.take_step(training, material)
+    assert (numbers["step"], numbers["skipped"], training.step, training.skipped) == (2, 1, 2, 1)
+    assert_equal(training.model.state_dict(), weights)  # batch-norm statistics too
+    assert_equal(training.ema, ema)
+    assert loop.take_step(training, material)["skipped"] == training.skipped == 0
+
+
+def test_more_than_the_allowed_in_a_row_stop_the_run(run, tmp_path):
+    material = spoilt(prepared(run, "optim.skip=1", "optim.steps=20"), {2, 4, 5})
+    (tmp_path / "out").mkdir()
+    training = loop.start(material)
+    with pytest.raises(loop.ContrastiveError, match=r"diverged in step 4: loss nan, .* none of the 2 steps") as stopped:
+        loop.carry_through(training, replace(material, preprocess=material.preprocess), StopRequest(), quiet=True)
+    assert stopped.value.exit_code == 70
+    lines = [json.loads(line) for line in (tmp_path / "out" / "log.jsonl").read_text().splitlines()]
+    assert [(line["step"], line["skipped"], line["loss"] is None) for line in lines[:4]] == [
+        (1, 0, False), (2, 1, True), (3, 0, False), (4, 1, True),
+    ]  # fmt: skip
+    assert not (tmp_path / "out" / "ckpt.pt").exists()  # steps 2 and 4 were due to be saved and were not good
+
+
+# ---- locked towers, patch dropout, the average -----------------------------------------------------------------------------------------
+
+
+def test_a_locked_tower_stays_and_the_rest_learns(run):
+    material = prepared(run, "optim.multipliers={'^visual' = 0, '^token_embedding' = 0.5}")
+    training = loop.start(material)
+    before = copies(training.model.state_dict())
+    loop.take_step(training, material)
+    moved = {name for name, tensor in training.model.state_dict().items() if not torch.equal(tensor, before[name])}
+    assert moved == {name for name, _ in training.model.named_parameters() if not name.startswith("visual")}
+    halved = [group for group in training.optimizer.param_groups if group["multiplier"] == 0.5]
+    assert [group["names"] for group in halved] == [["token_embedding.weight"]]
+    assert halved[0]["lr"] == pytest.approx(0.5e-3)
+
+
+def test_the_batch_norm_of_a_locked_tower_rests_and_allows_parts(run):
+    tower = ["model.preset=tiny-conv", "model.vision={channels = [8, 16]}", "model.text={width = 24, layers = 1}"]
+    with pytest.raises(ConfigError, match="not exact with batch norm"):
+        loop.start(prepared(run, "optim.accumulate=2", *tower))
+    material = prepared(run, "optim.accumulate=2", "optim.multipliers={'^visual' = 0}", *tower)
+    training, _ = after(material, 1)
+    assert training.model.visual.layers[1].num_batches_tracked == 0
+    lock(training.model, {})
+    rest_locked_norms(training.model.train())
+    assert training.model.visual.layers[1].training
+
+
+def test_multipliers_that_fit_nothing_or_lock_everything_are_refused(run):
+    with pytest.raises(ConfigError, match="'visul' finds no parameter"):
+        loop.start(prepared(run, "optim.multipliers={visul = 0}"))
+    with pytest.raises(ConfigError, match="locks every parameter"):
+        loop.start(prepared(run, "optim.multipliers={'.' = 0}"))
+
+
+def test_patches_are_drawn_by_seed_and_step_and_the_class_token_stays(run):
+    kept = kept_patches(1000, 16, 0.75, torch.Generator().manual_seed(0))
+    assert kept.shape == (1000, 4)  # a quarter of 16
+    assert (kept.diff(dim=1) > 0).all()
+    counts = torch.bincount(kept.flatten(), minlength=16)  # 250 each, give or take sqrt(1000 / 4 * 3 / 4) = 14
+    assert counts.min() > 190
+    assert counts.max() < 310
+    assert kept_patches(2, 16, 0.99, torch.Generator()).shape == (2, 1)
+    material = prepared(run, "data.patch_dropout=0.5")
+    training = loop.start(material)
+    first, again = (step.batch_of(material, 0, training.device)[2] for _ in range(2))
+    assert torch.equal(first, again)
+    assert not torch.equal(step.batch_of(material, 1, training.device)[2], first)
+    with pytest.raises(ConfigError, match="patch_dropout needs a vision transformer"):
+        prepared(run, "data.patch_dropout=0.5", "model.preset=tiny-conv", "model.vision={channels = [8]}", "model.text={width = 24}")
+
+
+def test_all_patches_in_order_are_no_dropout(run):
+    model = loop.start(prepared(run)).model
+    images = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(model.visual(images, torch.arange(16).expand(2, -1)), model.visual(images))
+    # What is not kept is not seen: another picture in those patches gives the same feature.
+    changed = images.clone()
+    changed[:, :, :8, :8] = 5.0
+    kept = torch.arange(1, 16).expand(2, -1)
+    assert torch.equal(model.visual(images, kept), model.visual(changed, kept))
+
+
+def test_the_average_by_hand():
+    # The decay of step 1 is (1 + 1) / (10 + 1) = 2/11, below 0.5; of step 100 it is 0.5, below 101/110. Weights 0, then 11, then 3.
+    model = torch.nn.Linear(1, 1, bias=False)
+    with torch.no_grad():
+        model.weight.fill_(0.0)
+        ema = average.begin(model)
+        model.weight.fill_(11.0)
+        average.update(ema, model, 1, 0.5)
+        assert ema["weight"].item() == pytest.approx(9.0)
+        model.weight.fill_(3.0)
+        average.update(ema, model, 100, 0.5)
+    assert ema["weight"].item() == pytest.approx(6.0)
+    with average.in_place(ema, model):
+        assert model.weight.item() == pytest.approx(6.0)
+    assert model.weight.item() == 3.0
+
+
+def test_the_average_is_saved_resumed_and_selectable(run, tmp_path):
+    material = prepared(run, "optim.ema=0.9", "data.held_out=0.05")
+    (tmp_path / "out").mkdir()
+    straight, _ = after(material, 4)
+    training, _ = after(material, 2)
+    loop.save(training, material)
+    again = loop.take_up(material, load(tmp_path / "out" / "ckpt.pt"), tmp_path)
+    for _ in range(2):
+        loop.take_step(again, material)
+    assert_equal(again.ema, straight.ema)
+    measures = loop.finish(again, material)
+    found = load(tmp_path / "out" / "ckpt.pt")
+    mean = averaged(found)
+    assert mean.ema is None
+    assert torch.equal(mean.model.text_projection, straight.ema["text_projection"])
+    assert not torch.equal(found.model.text_projection, mean.model.text_projection)
+    assert measures["ema_loss"] != measures["loss"]
+    assert torch.equal(again.model.text_projection, found.model.text_projection)  # measuring put the weights back
+    with pytest.raises(CheckpointError, match="no running average"):
+        averaged(mean)
+
+
+def test_a_release_has_the_last_weights_or_the_average(run, tmp_path, capsys):
+    from contrastive.release import main as release
+
+    material = prepared(run, "optim.ema=0.9")
+    (tmp_path / "out").mkdir()
+    training, _ = after(material, 2)
+    loop.save(training, material)
+    path, plain, mean = tmp_path / "out" / "ckpt.pt", tmp_path / "plain.pt", tmp_path / "mean.pt"
+    assert release([str(path), str(plain)]) == release([str(path), str(mean), "--ema"]) == 0
+    assert capsys.readouterr().out.splitlines()[0] == f"{load(plain).sha256}  {plain}"
+    assert (load(plain).training, load(plain).ema, load(plain).step) == (None, None, 2)
+    assert_equal(load(plain).model.state_dict(), training.model.state_dict())
+    assert_equal(load(mean).model.state_dict(), training.ema)
+    assert plain.stat().st_size < path.stat().st_size / 3  # weights, average and two moments were four of a kind
+    assert release([str(path), str(mean)]) == 2
+    assert release([str(plain), str(tmp_path / "no.pt"), "--ema"]) == 3
+    assert "no running average" in capsys.readouterr().err
+
+
+# ---- schedules, resumption and fine-tuning ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+def test_resumed_with_all_options_equals_uninterrupted_to_the_bit(run, tmp_path, precision):
+    options = [f"run.precision={precision}", "optim.ema=0.9", "optim.schedule=wsd", "optim.cooldown=2", "data.patch_dropout=0.5",
+               "optim.multipliers={'^visual.conv1' = 0, 'ln_' = 0.5}", "loss.kind=sigmoid"]  # fmt: skip
+    material = prepared(run, *options)
+    (tmp_path / "out").mkdir()
+    straight, _ = after(material, 6)
+    training, _ = after(material, 3)
+    training.skipped = 2
+    loop.save(training, material)
+    again = loop.take_up(material, load(tmp_path / "out" / "ckpt.pt"), tmp_path)
+    assert (again.skipped, again.scale) == (2, training.scale)
+    while again.step < 6:
+        loop.take_step(again, material)
+    assert_equal(again.model.state_dict(), straight.model.state_dict())
+    assert_equal(again.ema, straight.ema)
+    assert again.scale == straight.scale
+
+
+def test_a_state_that_does_not_fit_is_refused_in_words(run, tmp_path):
+    material = prepared(run)
+    (tmp_path / "out").mkdir()
+    training, _ = after(material, 1)
+    loop.save(training, material)
+    found = load(tmp_path / "out" / "ckpt.pt")
+    for broken in ({}, {**found.training, "skipped": "x" * 9, "optimizer": 3}, {**found.training, "loss_scale": []}):
+        with pytest.raises(CheckpointError, match="state of the optimiser does not fit"):
+            loop.take_up(material, replace(found, training=broken), tmp_path)
+
+
+def test_fine_tuning_goes_on_from_given_weights(run, tmp_path, capsys):
+    assert main([run, "--quiet"]) == 0
+    first = load(tmp_path / "out" / "ckpt.pt")
+    path = tmp_path / "fine.toml"
+    head, _, rest = RUN.partition("[data]")
+    assert head.startswith("\n[model]")
+    path.write_text(f"[model]\ninit = '{tmp_path / 'out' / 'ckpt.pt'}'\n[data]{rest.replace('OUT', str(tmp_path / 'fine'))}")
+    material = loop.prepare(read_config(str(path)))
+    training = loop.start(material)
+    assert_equal(training.model.state_dict(), first.model.state_dict())
+    assert (material.tokenizer.sha256, training.step) == (first.tokenizer.sha256, 0)
+    assert main([str(path), "--quiet", "optim.lr=1e-5"]) == 0
+    second = load(tmp_path / "fine" / "ckpt.pt")
+    assert second.step == 6
+    assert f"went on from the weights with sha256 {first.sha256[:16]} (step 6)" in second.data_card
+    assert 0 < (second.model.text_projection - first.model.text_projection).abs().max() < 1e-4
+    assert "model.init" not in second.account["identity"]
+    assert second.account["identity"]["the initial weights (sha256)"] == first.sha256
+    assert main([str(path), "--quiet", "loss.kind=sigmoid", "--fresh"]) == 2
+    assert "the initial model scores by softmax" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("kind", "betas", "eps"), [("vit", (0.9, 0.98), 1e-6), ("resnet", (0.9, 0.999), 1e-8)])
+def test_moments_are_the_papers_unless_told(kind, betas, eps):
+    from contrastive.config import OptimConfig
+    from contrastive.model.architecture import ModelConfig, ResNetConfig, TextConfig, ViTConfig
+    from contrastive.model.clip import CLIP
+    from contrastive.training.optimizer import make_optimizer
+
+    tower = ViTConfig(8, 8, 16, 1, head_width=16) if kind == "vit" else ResNetConfig(32, 2, (1, 1, 1, 1))
+    model = CLIP(ModelConfig(8, tower, TextConfig(4, 600, 16, 1, head_width=16)))
+    assert [make_optimizer(model, OptimConfig(1, 0.1)).defaults[name] for name in ("betas", "eps")] == [betas, eps]
+    told = make_optimizer(model, OptimConfig(1, 0.1, betas=(0.5, 0.6), eps=1e-3))
+    assert [told.defaults[name] for name in ("betas", "eps")] == [(0.5, 0.6), 1e-3]
+
+
+def test_the_papers_presets_can_be_chosen(run):
+    from contrastive.model.presets import PRESETS
+
+    path = Path(run).with_name("paper.toml")
+    rest = RUN.partition("[data]")[2]
+    papers = [name for name in PRESETS if not name.startswith("tiny")]
+    assert len(papers) == 9
+    for name in papers:
+        path.write_text(f"[model]\npreset = '{name}'\n[data]{rest}")
+        assert architecture_of(read_config(str(path))) == PRESETS[name]

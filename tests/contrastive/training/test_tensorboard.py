@@ -1,0 +1,139 @@
+"""TensorBoard: nothing without it, the right points with it."""
+
+import json
+import sys
+import types
+
+import pytest
+import torch
+
+from contrastive.train import main
+from contrastive.training.tensorboard import Board
+
+
+class Writer:
+    def __init__(self, folder, purge_step=None):
+        self.folder, self.purge_step, self.points, self.closed = folder, purge_step, [], False
+
+    def add_scalar(self, name, value, step):
+        self.points.append((name, value, step))
+
+    def close(self):
+        self.closed = True
+
+
+@pytest.fixture
+def installed(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", types.SimpleNamespace(SummaryWriter=Writer))
+
+
+def test_without_tensorboard_nothing_is_written(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)  # importing it fails
+    board = Board.open(tmp_path / "board")
+    board.write(1, {"loss": 1.0})
+    board.close()
+    assert board.writer is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_every_known_number_is_a_point(installed, tmp_path):
+    board = Board.open(tmp_path)
+    board.write(3, {"step": 3, "loss": 1.5, "energy_j": None, "grad_norm": float("nan"), "mfu": 0.25})
+    board.close()
+    assert board.writer.points == [("loss", 1.5, 3), ("mfu", 0.25, 3)]
+    assert board.writer.closed
+
+
+def test_a_resumed_run_hides_what_the_killed_one_wrote_beyond_its_state(installed, tmp_path):
+    assert (Board.open(tmp_path).writer.purge_step, Board.open(tmp_path, step=40).writer.purge_step) == (None, 41)
+
+
+RUN = """
+[model]
+preset = "tiny-vit"
+vision = {width = 16, layers = 1}
+text = {width = 16, layers = 1}
+[data]
+train = "shapes"
+batch = 24
+held_out = 0.02
+vocabulary = 560
+[optim]
+steps = 5
+lr = 1e-3
+[run]
+out = "OUT"
+log_every = 2
+"""
+
+
+@pytest.fixture
+def run(tmp_path):
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    path = tmp_path / "run.toml"
+    path.write_text(RUN.replace("OUT", str(tmp_path / "out")))
+    yield path
+    torch.set_num_threads(threads)
+
+
+def logged(folder):
+    """Return what the log of record says: step -> numbers, and the held-out measures."""
+    lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    steps = {line["step"]: line for line in lines if line["event"] == "step"}
+    return steps, next(line["held_out"] for line in lines if line["event"] == "end")
+
+
+def test_a_run_draws_what_it_logs(run, tmp_path, monkeypatch):
+    opened = []
+
+    class Kept(Writer):
+        def __init__(self, folder, purge_step=None):
+            super().__init__(folder, purge_step)
+            opened.append(self)
+
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", types.SimpleNamespace(SummaryWriter=Kept))
+    assert main([str(run), "--quiet"]) == 0
+    training, end = opened
+    assert all(writer.closed for writer in opened)
+    assert training.folder == end.folder == str(tmp_path / "out" / "tensorboard")
+    steps, held_out = logged(tmp_path / "out")
+    assert sorted(steps) == [2, 4, 5]
+    for name in ("loss", "lr", "grad_norm", "logit_scale", "samples_per_s", "mfu", "data_wait", "peak_memory_mib"):
+        assert [(value, step) for point, value, step in training.points if point == name] == [(steps[s][name], s) for s in (2, 4, 5)]
+    assert {name: value for name, value, _ in end.points} == {f"held_out/{name}": held_out[name] for name in held_out if name != "pairs"}
+
+
+def test_a_resumed_run_goes_on_drawing_behind_its_saved_state(run, monkeypatch):
+    opened = []
+
+    class Kept(Writer):
+        def __init__(self, folder, purge_step=None):
+            super().__init__(folder, purge_step)
+            opened.append(self)
+
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", types.SimpleNamespace(SummaryWriter=Kept))
+    from contrastive.checkpoint.file import load
+    from contrastive.config import read_config
+    from contrastive.training import loop
+
+    material = loop.prepare(read_config(str(run)))
+    training = loop.start(material)
+    for _ in range(3):
+        loop.take_step(training, material)
+    run.with_name("out").mkdir()
+    loop.save(training, material)
+    assert load(run.with_name("out") / "ckpt.pt").step == 3
+    assert main([str(run), "--quiet"]) == 0
+    assert opened[0].purge_step == 4
+    assert {step for _, _, step in opened[0].points} == {4, 5}
+
+
+def test_real_event_files_hold_the_curves(run, tmp_path):
+    reading = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator", reason="TensorBoard is not installed")
+    assert main([str(run), "--quiet"]) == 0
+    found = reading.EventAccumulator(str(tmp_path / "out" / "tensorboard"))
+    found.Reload()
+    steps, held_out = logged(tmp_path / "out")
+    assert [(event.step, event.value) for event in found.Scalars("loss")] == [(s, pytest.approx(steps[s]["loss"])) for s in (2, 4, 5)]
+    assert found.Scalars("held_out/loss")[0].value == pytest.approx(held_out["loss"])

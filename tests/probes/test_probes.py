@@ -1,0 +1,196 @@
+"""One parametrised test over every probe, and what is particular to each."""
+
+import numpy as np
+import pytest
+
+import probes
+from audit.errors import UsageError
+from audit.measure.questionnaire import questionnaire
+from audit.statistics.evidence.prompt_sensitivity import largest_layout
+from audit.statistics.metrics import METRICS
+from audit.types import LoadOptions, finding_id
+from probes import emoji, fairface
+
+ALL = [probes.get(name) for name in probes.names()]
+
+
+def measurements(probe):
+    yield from probe.measurements
+    for plan in probe.specifications:
+        yield from (point.measurement for point in plan.specifications)
+
+
+@pytest.mark.parametrize("probe", ALL, ids=lambda probe: probe.name)
+def test_every_probe_is_whole(probe):
+    assert probe.name in probes.names()
+    assert probe.question.endswith("?")
+    assert probe.source
+    assert probe.licence
+    assert probe.limits
+    assert probe.not_tested
+    assert len({m.name for m in probe.measurements}) == len(probe.measurements)
+    assert any(claim.primary for m in probe.measurements for claim in m.claims)
+    for measurement in measurements(probe):
+        labels = measurement.label_set
+        answers = set(labels.answers.values()) or set(labels.labels)
+        assert tuple(labels.prompts) == labels.labels
+        assert all(labels.prompts[label] for label in labels.labels)
+        assert set(labels.answers) in (set(), set(labels.labels))
+        for claim in measurement.claims:
+            assert claim.metric in METRICS
+            assert claim.outcome is None or set(measurement.outcomes[claim.outcome]) <= answers
+            assert claim.metric != "accuracy" or measurement.truth
+
+
+@pytest.mark.parametrize("probe", ALL, ids=lambda probe: probe.name)
+def test_specifications_of_a_plan_differ_and_the_default_is_a_measurement_of_the_probe(probe):
+    for plan in probe.specifications:
+        keys = [(point.preset, point.variant) for point in plan.specifications]
+        default = plan.specifications[plan.default].measurement
+        assert len(set(keys)) == len(keys) >= 4
+        assert any(default.label_set.prompts == m.label_set.prompts for m in probe.measurements)
+
+
+@pytest.mark.parametrize("probe", ALL, ids=lambda probe: probe.name)
+def test_a_curve_asks_at_least_ten_single_templates_each_with_two_variants(probe):
+    """The average of several templates is one wording more, and none of the ten."""
+    for plan in probe.specifications:
+        single = [point for point in plan.specifications if all(len(texts) == 1 for texts in point.measurement.label_set.prompts.values())]
+        presets, variants = largest_layout([(point.preset, point.variant) for point in single])
+        asked = {point.preset: tuple(point.measurement.label_set.prompts.items()) for point in single if point.variant == variants[0]}
+        assert len(presets) >= 10
+        assert len(variants) >= 2
+        assert len(set(asked.values())) >= 10  # different words, not only different names
+
+
+def test_a_generative_model_is_not_asked_the_further_templates():
+    """Crime by race: 12 prompt sets x 5 variants, and one; 8 sets are further templates, one averages: 3 x 5 + 1, and 3 manners."""
+    plan = fairface.PROBE.specifications[0]
+    asked = questionnaire(fairface.PROBE, 0).probe.specifications[0]
+
+    assert len(plan.specifications) == 61
+    assert len(asked.specifications) == 3 * 5 + 1 + 3
+    assert not set(plan.embedded_only) & {point.preset for point in asked.specifications}
+    assert plan.specifications[plan.default].preset not in plan.embedded_only
+
+
+@pytest.mark.parametrize("probe", ALL, ids=lambda probe: probe.name)
+def test_published_cells_point_to_findings_that_the_probe_makes(probe):
+    made = {finding_id(m.name, claim) for m in probe.measurements for claim in m.claims}
+    for table in probe.published:
+        for row in table.rows:
+            assert len(row.published) == len(row.ours) == len(table.columns)
+            assert {cell.finding for cell in row.ours if cell} <= made
+
+
+def test_an_unknown_probe_names_the_nearest():
+    with pytest.raises(UsageError) as caught:
+        probes.get("fairfase")
+    assert "did you mean fairface" in caught.value.fix
+
+
+def test_an_outside_probe_is_a_file_with_the_name_probe(tmp_path):
+    (tmp_path / "mine.py").write_text("from probes.emoji import PROBE\n")
+    (tmp_path / "empty.py").write_text("")
+
+    assert probes.get(str(tmp_path / "mine.py")).name == "emoji"
+    with pytest.raises(UsageError, match="defines no PROBE"):
+        probes.get(str(tmp_path / "empty.py"))
+    with pytest.raises(UsageError, match="no probe file"):
+        probes.get(str(tmp_path / "absent.py"))
+
+
+# ---- fairface ------------------------------------------------------------------------------------------------------------------------
+
+
+def test_the_default_label_set_has_21_labels_and_22_with_child():
+    sets = {m.name: m.label_set.labels for m in fairface.PROBE.measurements}
+
+    assert len(sets["harm-21"]) == 21
+    assert sets["harm-22-child"] == (*sets["harm-21"], "child")
+
+
+def test_each_harmful_word_is_also_measured_alone():
+    harm = next(m for m in fairface.PROBE.measurements if m.name == "harm-21")
+
+    assert {claim.outcome for claim in harm.claims} >= {*fairface.CRIME, *fairface.NON_HUMAN}
+    assert harm.outcomes["thief"] == ("thief",)
+
+
+def test_dropping_the_crime_words_leaves_no_crime_outcome():
+    from probes.prompts import preset
+
+    harm = fairface.harm_measurement("x", "?", preset("rijgersberg"), "no crime words", ())
+
+    assert len(harm.label_set.labels) == 18
+    assert "crime-related" not in harm.outcomes
+    assert harm.outcomes["crime-related or non-human"] == fairface.NON_HUMAN
+
+
+def test_published_numbers_are_the_papers():
+    cells = {(table.name, row.label): row.published for table in fairface.PROBE.published for row in table.rows}
+
+    assert cells["Table 3", "Zero-Shot CLIP"] == (0.583, 0.959, 0.571)
+    assert cells["Table 4", "Zero-Shot CLIP"] == (0.913, 0.972, 0.543)
+    assert cells["Table 5", "Zero-Shot CLIP, both"][-1] is None  # blank in the paper
+    assert cells["Table 6", "Zero-Shot CLIP, non-human"][0] == 0.144  # Black
+    assert cells["Table 7", "Zero-Shot CLIP, with 'child' (22)"][0] == 0.023  # 0-2
+
+
+def test_published_crime_row_weighted_by_race_is_15_percent():
+    # The validation counts of the seven races in the table's order; the text of the paper gives 13.3 % by gender instead.
+    counts = np.array([1556, 2085, 1516, 1623, 1209, 1415, 1550])
+    row = next(row for table in fairface.PROBE.published for row in table.rows if row.label == "Zero-Shot CLIP, crime-related")
+
+    assert round(float(np.average(row.published, weights=counts)), 3) == 0.150
+
+
+def test_the_authors_files_load_with_a_binary_race(fairface_dir):
+    dataset = fairface.load(LoadOptions(str(fairface_dir)))
+
+    assert len(dataset.images) == 180
+    assert dataset.attributes["race"].value_counts()["White"] == 35
+    assert dataset.attributes["race_binary"].value_counts().to_dict() == {"Non-White": 145, "White": 35}
+    assert dataset.attributes["age"].value_counts().to_dict() == dict.fromkeys(fairface.AGES, 20)
+    assert "service_test" not in dataset.attributes
+
+
+def test_ages_damaged_by_a_spreadsheet_are_repaired_and_reported(tmp_path):
+    from PIL import Image
+
+    (tmp_path / "train").mkdir()
+    rows = [("1", "9-Mar"), ("2", "03-Sep"), ("3", "Oct-19"), ("4", "more than 70")]
+    for number, _ in rows:
+        Image.new("RGB", (16, 16)).save(tmp_path / "train" / f"{number}.jpg")
+    lines = [f"train/{number}.jpg,{age},Female,Latino Hispanic,TRUE" for number, age in rows]
+    (tmp_path / "labels.csv").write_text("file,age,gender,race,service_test\n" + "\n".join(lines) + "\n")
+
+    dataset = fairface.load(LoadOptions(str(tmp_path / "labels.csv")))
+
+    assert dataset.attributes["age"].tolist() == ["3-9", "3-9", "10-19", "more than 70"]
+    assert set(dataset.attributes["race"]) == {"Latino_Hispanic"}
+    assert any("repair" in note for note in dataset.notes)
+
+
+# ---- emoji ---------------------------------------------------------------------------------------------------------------------------
+
+
+def test_there_are_300_drawings_balanced_over_gender_and_tone():
+    dataset = emoji.load(LoadOptions(None))
+
+    assert len(dataset.images) == 300
+    assert dataset.attributes.value_counts(["gender", "tone"]).unique().tolist() == [20]
+    assert all(content.startswith(b"\x89PNG") for content in dataset.images)
+
+
+def test_the_emoji_probe_takes_no_data():
+    with pytest.raises(UsageError, match="no --data"):
+        emoji.load(LoadOptions("somewhere"))
+
+
+def test_summed_label_sets_answer_every_occupation():
+    labels = emoji.gendered_names("picture")
+
+    assert len(labels.labels) == 60
+    assert set(labels.answers.values()) == set(emoji.OCCUPATIONS)
+    assert labels.prompts["artist"] == ("a picture of an artist",)

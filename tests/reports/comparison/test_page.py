@@ -1,0 +1,243 @@
+"""The page of a comparison: whole, the same for the same facts, closed to the outside; its Markdown and its terminal table."""
+
+import hashlib
+import html
+import re
+from collections import Counter
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import pytest
+
+from audit.records.comparison import to_json
+from reports.charts.curves import gap_curve, rate_curve
+from reports.charts.dumbbells import dumbbell
+from reports.comparison.render import read, render
+from reports.exports.comparison_summary import comparison_markdown, terminal
+from reports.render import main
+from reports.text import comparison as words
+from tests.support import comparison_samples as samples
+
+
+class Walk(HTMLParser):
+    """Every element with the names of its attributes; and every attribute's value."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.shape, self.values = [], []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        self.shape.append((tag, *(name for name, _ in attrs)))
+        self.values += [(tag, name, value) for name, value in attrs]
+
+    def all(self, name):
+        return [value for _, attribute, value in self.values if attribute == name]
+
+
+def text_of(page):
+    body = re.sub(r"<style>.*?</style>", "", page, flags=re.DOTALL)
+    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", body)).split())
+
+
+@pytest.fixture(scope="module")
+def facts():
+    return samples.skewed_and_plain()
+
+
+@pytest.fixture(scope="module")
+def steps():
+    return samples.four_steps()
+
+
+@pytest.fixture(scope="module")
+def page(facts):
+    return render(facts)
+
+
+# ---- one file, always the same -------------------------------------------------------------------------------------------------------
+
+
+def test_equal_facts_give_equal_bytes_and_the_page_is_drawn_again_from_them(facts, page, tmp_path, capsys):
+    (tmp_path / "comparison.json").write_text(to_json(facts), "utf-8")
+
+    assert render(read(tmp_path)) == page
+    assert main([str(tmp_path)]) == 0
+    assert (tmp_path / "comparison.html").read_text("utf-8") == page
+    assert capsys.readouterr().out.strip() == str(tmp_path / "comparison.html")
+
+
+@pytest.mark.parametrize("which", ["facts", "steps"])
+def test_nothing_on_the_page_leads_outside(which, request):
+    page = render(request.getfixturevalue(which))
+    walk = Walk(page)
+
+    assert {tag for tag, *_ in walk.shape}.isdisjoint({"script", "img", "link", "iframe", "object", "base", "form", "image"})
+    assert all(href.startswith("#") for href in walk.all("href"))
+    assert not re.search(r"https?:|//|url\(|@import", re.sub(r"/\*.*?\*/", "", page))
+    assert "script-src" not in page
+    assert not [name for _, name, _ in walk.values if name.startswith("on") or name in ("src", "style", "srcset")]
+
+
+@pytest.mark.parametrize("which", ["facts", "steps"])
+def test_every_link_arrives_and_no_place_has_two_names(which, request):
+    walk = Walk(render(request.getfixturevalue(which)))
+    ids = Counter(walk.all("id"))
+
+    assert max(ids.values()) == 1
+    assert {href[1:] for href in walk.all("href")} <= set(ids)
+    assert {name for names in walk.all("aria-labelledby") for name in names.split()} <= set(ids)
+
+
+def test_the_last_line_is_the_hash_of_the_facts(facts, page):
+    expected = hashlib.sha256(to_json(facts).encode()).hexdigest()
+
+    assert text_of(page).endswith(f"sha256 of comparison.json, time stamps included: {expected}")
+
+
+def test_hostile_names_add_no_element(facts):
+    evil = '"><script>alert(1)</script><img src=x onerror=alert(1)>\u202e'
+    sides = tuple(
+        replace(side, name=f"{evil}{i}", directory=evil, model=replace(side.model, data_card=evil, name=evil))
+        for i, side in enumerate(facts.sides)
+    )
+    names = {old.name: new.name for old, new in zip(facts.sides, sides, strict=True)}
+    comparisons = tuple(
+        replace(each, before=names[each.before], after=names[each.after], not_compared=(evil,)) for each in facts.comparisons
+    )
+    hostile = replace(facts, sides=sides, comparisons=comparisons, command=(evil, evil), notes=(evil,))
+    plain = replace(
+        hostile,
+        notes=("x",),
+        command=("x", "x"),
+        sides=tuple(replace(s, directory="x", model=replace(s.model, data_card="x", name="x"), name=f"n{i}") for i, s in enumerate(sides)),
+        comparisons=tuple(replace(each, before="n0", after="n1", not_compared=("x",)) for each in comparisons),
+    )
+
+    assert Walk(render(hostile)).shape == Walk(render(plain)).shape
+    assert "\u202e" not in render(hostile)
+
+
+# ---- what is said --------------------------------------------------------------------------------------------------------------------
+
+
+def test_the_first_screen_says_verdict_where_they_differ_and_what_was_not_tested(page):
+    text = text_of(page)
+    first = text[: text.index("All changes A gap is")]
+
+    assert first.count("plain/ckpt.pt against skewed/ckpt.pt") == 2  # the title of the window and the heading
+    assert "Before skewed/ckpt.pt" in first
+    assert "the groups lie closer together" in first
+    assert "what is left may still matter." in first
+    # Group b: from 60 of 120 right to 114 of 120: +45 points.
+    assert "Animal accuracy by group: the gap goes from 50 points" in first
+    assert "b +45 [" in first
+    assert "Paired on 360 images that both models answered." in first
+    assert "skewed/ckpt.pt, by itself: disparity." in first
+    assert "everything else" in first
+    assert "animal/precision[cat]/group: counted over the images that a model selects" in first
+
+
+def test_every_group_stands_in_a_table_with_both_rates(facts, page):
+    text = text_of(page)
+    for change in facts.comparisons[0].changes:
+        for cell in change.by_group:
+            assert words.change_text(cell).replace("\xa0", " ") in text
+            assert f"{cell.gained} {cell.lost} " in text
+
+
+def test_a_series_says_when_the_gap_appears_and_has_the_numbers_behind_its_curves(steps):
+    text = text_of(render(steps))
+
+    assert "4 checkpoints of one run, step by step" in text
+    assert "From step 100 on, a gap is shown at every checkpoint. From step 200 on, it is shown to exceed 5.0 points" in text
+    assert "A gap is shown from step 100" in text
+    assert "Exceeds the tolerance from step 200" in text
+    for trajectory in steps.series[0].trajectories:
+        for point in trajectory.points:
+            assert words.ends_text(point.gap).replace("\xa0", " ") in text
+
+
+def test_models_that_are_always_right_have_a_page():
+    page = render(samples.all_right())
+
+    assert "100.0 % [96.9, 100.0]" in text_of(page)
+    assert "No change that matters" in text_of(page)
+
+
+def test_of_more_than_two_models_an_overview_leads_to_each_comparison():
+    page = render(samples.three_models())
+    walk = Walk(page)
+
+    assert "2 models against x/ckpt.pt" in text_of(page)
+    assert {"#c1", "#c2"} <= set(walk.all("href"))
+    assert max(Counter(walk.all("id")).values()) == 1
+    assert "adjusted for 6 changes that count on this page" in text_of(page)
+
+
+def test_no_page_says_fixed_or_fair(page, steps):
+    for text in (text_of(page), text_of(render(steps)), comparison_markdown(steps), terminal(steps)):
+        assert not re.search(r"\b(fixed|unfair|fair|fairness|passed|repaired)\b", text, re.IGNORECASE)
+
+
+def test_a_limited_comparison_says_so(facts):
+    limited = replace(facts, comparisons=tuple(replace(each, limited=True, verdict="cannot tell") for each in facts.comparisons))
+
+    assert "LIMITED RUN. A sample of the images was compared." in text_of(render(limited))
+    assert "LIMITED RUN" in comparison_markdown(limited)
+
+
+def test_markdown_is_short_and_has_a_row_for_every_question_that_counts(facts):
+    text = comparison_markdown(facts)
+    rows = [line for line in text.splitlines() if line.startswith("| ")]
+
+    assert len(rows) == 1 + 3
+    assert any(row.startswith("| gap shrank | Animal accuracy by group | 50 points: b 50 % (120), a 100.0 % (120) |") for row in rows)
+    assert "**Gap shrank.**" in text
+    assert len(text.splitlines()) < 40
+
+
+def test_one_question_counts_and_two_count(steps):
+    series = steps.series[0]
+
+    assert "for 1 question that counts. A gap is dated" in words.series_sentence(replace(series, claims=1))
+    assert "for 2 questions that count. A gap is dated" in words.series_sentence(replace(series, claims=2))
+
+
+@pytest.mark.parametrize("which", ["facts", "steps"])
+def test_the_terminal_has_eighty_columns(which, request):
+    text = terminal(request.getfixturevalue(which))
+
+    assert max(map(len, text.splitlines())) <= 80
+    assert "Animal accuracy by group" in text
+    assert "Paired on 360 images" in text.replace("\n", " ")
+    assert "1 question cannot be paired: counted over the images that a model selects" in text.replace("\n", " ")
+
+
+# ---- where the marks stand -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_dumbbell_runs_from_before_to_after(facts):
+    change = next(each for each in facts.comparisons[0].changes if each.id == "animal/accuracy/group")
+    figure = dumbbell(change)
+
+    # Three groups, so three links; a starts at 100 %, the right edge, and ends at 97.5 %; b starts at 50 %, half way.
+    links = re.findall(r"M(\d+) \d+H(\d+)", figure.links)
+    assert len(links) == 3
+    assert int(links[1][0]) == (int(figure.left) + int(figure.right)) / 2
+    assert links[0][0] == figure.right
+    assert int(links[0][1]) < int(links[0][0])
+
+
+def test_curves_rise_with_the_gap_and_mark_where_it_appears(steps):
+    trajectory = next(each for each in steps.series[0].trajectories if each.id == "animal/accuracy/group")
+    gap, rates = gap_curve(trajectory), rate_curve(trajectory)
+    places = [tuple(map(int, place.split())) for place in gap.line[1:].split("L")]
+
+    assert [x for x, _ in places] == sorted(x for x, _ in places)
+    assert places[2][1] < places[1][1] < places[0][1]  # upwards on the screen is a smaller y
+    assert gap.onset == str(places[1][0])
+    assert [line.label.text for line in rates.lines] == ["a", "b", "c"]
+    heights = [int(line.label.y) for line in rates.lines]
+    assert min(abs(a - b) for i, a in enumerate(heights) for b in heights[i + 1 :]) >= 14

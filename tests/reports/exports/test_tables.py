@@ -1,0 +1,64 @@
+"""CSV tables: the numbers of results.json with every digit, and no cell that a spreadsheet runs."""
+
+import csv
+import io
+from dataclasses import replace
+
+import pytest
+
+from reports.exports.tables import tables
+from tests.support import report_samples as samples
+
+
+@pytest.fixture(scope="module")
+def results():
+    return samples.everything()
+
+
+def read(text):
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def test_every_rate_is_in_the_table_with_every_digit(results):
+    rows = read(tables(results)["rates.csv"])
+    cells = [cell for audit in results.audits for finding in audit.findings for cell in (*finding.by_group, finding.overall)]
+
+    assert len(rows) == len(cells)
+    for row, cell in zip(rows, cells, strict=True):
+        assert row["group"] == (" x ".join(cell.group) or "all images")
+        assert int(row["n"]) == cell.n
+        assert row["status"] == cell.status
+        assert [row[name] for name in ("rate", "low", "high")] == ["" if v is None else repr(v) for v in (cell.value, cell.low, cell.high)]
+
+
+def test_every_gap_and_contrast_is_there_and_what_cannot_be_estimated_is_empty(results):
+    findings = [finding for audit in results.audits for finding in audit.findings]
+    written = tables(results)
+    gaps, contrasts = read(written["gaps.csv"]), read(written["contrasts.csv"])
+
+    assert [row["gap"] for row in gaps] == ["" if finding.gap is None else repr(finding.gap.value) for finding in findings]
+    assert any(row["gap"] == "" for row in gaps)
+    assert len(contrasts) == sum(len(finding.contrasts) + len(finding.pairs) for finding in findings)
+
+
+def test_images_left_out_are_counted_beside_those_used(results):
+    rows = {(row["model"], row["probe"], row["attribute"], row["level"]): row for row in read(tables(results)["groups.csv"])}
+    for audit in results.audits:
+        for attribute, levels in audit.data.groups.items():
+            for level, images in levels.items():
+                row = rows[audit.model.name, audit.probe.name, attribute, level]
+                left_out = sum(exclusion.by_group.get(attribute, {}).get(level, 0) for exclusion in audit.data.exclusions)
+                assert (int(row["images"]), int(row["left_out"])) == (images, left_out)
+
+
+@pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", " =1", "%0A=1", "|cmd"])
+def test_no_cell_is_a_formula(results, name):
+    audit = replace(results.audits[0], model=replace(results.audits[0].model, name=name))
+    for text in tables(replace(results, audits=(audit,))).values():
+        rows = list(csv.reader(io.StringIO(text)))
+        assert {row[0][0] for row in rows[1:]} == {"'"}
+        assert len({len(row) for row in rows}) == 1
+
+
+def test_negative_numbers_stay_numbers(results):
+    assert any(row["difference"].startswith("-") for row in read(tables(results)["contrasts.csv"]))

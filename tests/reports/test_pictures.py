@@ -1,0 +1,83 @@
+"""Figures as files: one for each finding that counts, the same bytes twice, foreign names as text and nothing else."""
+
+import re
+from dataclasses import replace
+from xml.etree import ElementTree as ET
+
+import pytest
+from PIL import Image
+
+from audit.records.results import to_json
+from reports import pictures as module
+from reports.pictures import pictures
+from tests.support import report_samples as samples
+
+
+@pytest.fixture(scope="module")
+def results():
+    everything = samples.everything()
+    audit = everything.audits[0]
+    return replace(everything, audits=(replace(audit, findings=audit.findings[:3], specifications=audit.specifications[:1]),))
+
+
+def test_every_estimable_finding_and_curve_is_drawn(results):
+    names = [name for name, _ in pictures(results)]
+    audit = results.audits[0]
+    drawn = [finding for finding in audit.findings if finding.primary and any(cell.value is not None for cell in finding.by_group)]
+
+    assert len(names) == len(set(names)) == len(drawn) + len(audit.specifications)
+    assert all(re.fullmatch(r"[a-z0-9.-]+\.svg", name) for name in names)
+
+
+def test_equal_results_give_equal_bytes(results):
+    for form in ("svg", "png"):
+        assert list(pictures(results, form)) == list(pictures(results, form))
+
+
+def test_groups_stand_in_the_figure_as_text(results):
+    first = results.audits[0].findings[0]
+    _, content = next(pictures(results))
+    text = "".join(ET.fromstring(content).itertext())  # made here
+
+    for cell in first.by_group:
+        assert cell.group[0] in text
+
+
+@pytest.mark.parametrize("name", ["$\\frac{1}{0}$", "<script>alert(1)</script>", "\u202eevil", "a & b"])
+def test_a_hostile_group_is_text(results, name):
+    audit = results.audits[0]
+    finding = audit.findings[0]
+    cells = (replace(finding.by_group[0], group=(name,)), *finding.by_group[1:])
+    hostile = replace(results, audits=(replace(audit, findings=(replace(finding, by_group=cells),), specifications=()),))
+    ((_, content),) = pictures(hostile)
+    root = ET.fromstring(content)
+
+    assert not [element for element in root.iter() if element.tag.endswith("script")]
+    assert name.replace("\u202e", "").strip("$")[:5] in "".join(root.itertext())
+
+
+def test_the_command_writes_them_and_says_where(results, tmp_path, capsys):
+    (tmp_path / "results.json").write_text(to_json(results), "utf-8")
+
+    assert module.main([str(tmp_path), "--format", "png"]) == 0
+    files = sorted((tmp_path / "figures").iterdir())
+    assert f"{len(files)} figures" in capsys.readouterr().out
+    for file in files:
+        with Image.open(file) as image:
+            assert image.size[0] == 1400
+
+    assert module.main([str(tmp_path / "absent")]) == 3
+    assert "no results" in capsys.readouterr().err
+    assert module.main([str(tmp_path), "--out", str(tmp_path / "results.json" / "figures")]) == 5
+    assert "cannot make" in capsys.readouterr().err
+
+
+def test_a_defect_never_looks_like_a_finding(results, tmp_path, capsys, monkeypatch):
+    from reports import render
+
+    (tmp_path / "results.json").write_text(to_json(results), "utf-8")
+    monkeypatch.setattr(module, "pictures", lambda *_: 1 / 0)
+    monkeypatch.setattr(render, "render", lambda *_: 1 / 0)
+
+    assert (module.main([str(tmp_path)]), render.main([str(tmp_path)])) == (70, 70)
+    assert capsys.readouterr().err.count("error[E70] internal error: ZeroDivisionError") == 2

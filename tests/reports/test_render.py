@@ -1,0 +1,350 @@
+"""The page: whole, the same for the same results, closed to the outside, and without an element that a hostile name could add."""
+
+import hashlib
+import itertools
+import re
+from collections import Counter
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import pytest
+
+from audit.records.results import to_json
+from audit.types import Claim
+from reports.render import read, render
+from reports.text import numbers, phrases
+from tests.support import report_samples as samples
+from tests.support.page_text import text_of
+
+
+class Walk(HTMLParser):
+    """Every element with the names of its attributes, in order; and every attribute's value."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.shape, self.values, self.open = [], [], []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        self.shape.append((tag, *(name for name, _ in attrs)))
+        self.values += [(tag, name, value) for name, value in attrs]
+
+    def all(self, name):
+        return [value for _, attribute, value in self.values if attribute == name]
+
+
+@pytest.fixture(scope="module")
+def everything():
+    return samples.everything()
+
+
+@pytest.fixture(scope="module")
+def page(everything):
+    return render(everything)
+
+
+@pytest.fixture(scope="module")
+def faces():
+    return samples.fairface()
+
+
+# ---- one file, always the same ---------------------------------------------------------------------------------------------------------
+
+
+def test_equal_results_give_equal_bytes(everything, page):
+    assert render(samples.everything()) == page
+
+
+def test_the_page_survives_a_round_trip_through_json(everything, page, tmp_path):
+    (tmp_path / "results.json").write_text(to_json(everything), "utf-8")
+
+    assert render(read(tmp_path)) == page
+
+
+def test_the_content_security_policy_comes_first_and_allows_no_script(page):
+    head = page[page.index("<head>") :]
+    policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+
+    assert head.startswith(f'<head>\n<meta http-equiv="Content-Security-Policy" content="{policy}">\n<meta charset="utf-8">')
+    assert "<script" not in page
+
+
+def test_nothing_on_the_page_leads_outside(page):
+    walk = Walk(page)
+
+    assert {tag for tag, *_ in walk.shape}.isdisjoint(
+        {"script", "img", "link", "iframe", "object", "base", "form", "image", "foreignobject"}
+    )
+    assert all(href.startswith("#") for href in walk.all("href"))
+    assert not re.search(r"https?:|//|url\(|@import", re.sub(r"arXiv|/\*.*?\*/", "", page))
+    assert not [name for _, name, _ in walk.values if name.startswith("on") or name in ("src", "style", "srcset")]
+
+
+def test_every_link_arrives_and_no_place_has_two_names(page):
+    ids = Counter(Walk(page).all("id"))
+
+    assert max(ids.values()) == 1
+    assert {href[1:] for href in Walk(page).all("href")} <= set(ids)
+    assert {name for names in Walk(page).all("aria-labelledby") for name in names.split()} <= set(ids)
+
+
+def test_the_last_line_is_the_hash_of_results_json(everything, page):
+    expected = hashlib.sha256(to_json(everything).encode()).hexdigest()
+
+    assert text_of(page).endswith(f"sha256 of results.json, time stamps included: {expected}")
+
+
+def test_the_largest_audit_stays_under_one_megabyte():
+    audit = samples.large()
+
+    assert len(audit.findings) == 120
+    assert max(len(finding.by_group) for finding in audit.findings) == 126
+    assert [len(curve.points) for curve in audit.specifications] == [60] * 4
+    assert len(render(samples.results(audit)).encode()) < 1_000_000
+
+
+# ---- what is said ----------------------------------------------------------------------------------------------------------------------
+
+
+def test_the_first_screen_says_verdict_planted_skew_findings_and_what_was_not_tested(page):
+    said = text_of(page)
+
+    assert "Disparity. In 1 of 2 questions that count, the model treats some groups differently, by more than chance explains." in said
+    assert "Known beforehand The checkpoint says: Trained on 3953 emoji drawings" in said
+    assert "Planted on purpose: in the captions of women" in said
+    assert "Occupation accuracy is 72 % [63, 80] for woman (n = 100) against 98.0 % [93.0, 99.4] for man (n = 100)" in said
+    assert "What was not tested" in said
+    assert "photographs and people" in said
+    assert "15 groups have too few images to judge in at least one comparison" in said
+    first = re.sub(r"<nav.*?</nav>", "", page, flags=re.DOTALL)
+    places = [first.index(words_) for words_ in ("a1-verdict", "What stands out", "Scope and limits", "All findings", "In detail")]
+    assert places == sorted(places)
+
+
+def test_every_number_of_a_finding_stands_in_its_table(everything, page):
+    said = text_of(page)
+    for audit in everything.audits:
+        for finding in audit.findings:
+            for cell in finding.by_group:
+                row = f"{phrases.group(cell.group)} {numbers.count(cell.n)} {numbers.count(cell.events)} {phrases.cell_rate(cell)}"
+                assert row.replace("\u00a0", " ") in said
+            for contrast in finding.contrasts:
+                interval = numbers.difference(contrast.difference, contrast.low, contrast.high)
+                assert f"{interval} {phrases.corrected(contrast)} {numbers.p_value(contrast.p_adjusted)}".replace("\u00a0", " ") in said
+
+
+def test_what_always_giving_the_commonest_answer_would_score_stands_beside_every_accuracy(page):
+    said = text_of(page)
+
+    assert "Always the commonest answer 20.0 % right" in said
+    # 98 of 100 men are [93.0, 99.4]; 20 % by the trivial answer; 13.5 points above the other 200 drawings.
+    assert "Rate [interval] Commonest answer Minus the rest" in said
+    assert "man 100 98 98.0 % [93.0, 99.4] 20.0 % +14 [7, 19]" in said
+
+
+def test_pairs_that_differ_are_listed_clearest_first_and_the_others_counted(faces):
+    said = text_of(render(samples.results(faces)))
+    race = next(finding for finding in faces.findings if finding.id == "harm-21/selection_rate[crime-related]/race")
+    both = next(finding for finding in faces.findings if finding.id == "harm-21/selection_rate[crime-related]/race x gender")
+
+    assert (len(race.pairs), len(both.pairs)) == (21, 78)
+    assert (
+        "Pairs of groups, clearest first First Second First minus second Corrected Adj. p Beyond the tolerance White East Asian +23.6"
+        in said
+    )
+    assert "Pairs of groups, clearest first (21 of 78; all are in results.json)" in said
+
+
+def test_the_page_is_one_document_with_one_main_heading_and_headings_that_skip_no_level(page):
+    levels = [int(tag[1]) for tag, *_ in Walk(page).shape if re.fullmatch(r"h[1-6]", tag)]
+
+    assert levels.count(1) == 1
+    assert all(after <= before + 1 for before, after in itertools.pairwise(levels))
+    assert '<html lang="en">' in page
+
+
+def test_every_chart_says_what_it_shows_and_every_table_what_it_holds(page):
+    charts = re.findall(
+        r'<svg class="(?:forest|spec)"[^>]*role="img" aria-labelledby="[^"]+">\s*<title[^>]*>[^<]+</title><desc[^>]*>[^<]+', page
+    )
+
+    panels = re.findall(r'<div class="panels" role="img" aria-label="[^"]+\. The table below has every number\.">', page)
+
+    assert len(charts) + len(panels) == page.count('role="img"')
+    assert len(charts) >= 8
+    assert len(panels) >= 4
+    assert (
+        page.count("<table") == page.count("<caption") == len(re.findall(r'role="group" tabindex="0" aria-label="[^"]+">\s*<table', page))
+    )
+    assert all('scope="' in heading for heading in re.findall(r"<th[ >][^>]*>?", page.replace("<thead", "")))
+
+
+def test_a_limited_run_says_so_first_and_once(faces):
+    said = text_of(render(samples.results(samples.fairface(limited=True))))
+
+    assert said.count("A sample of 10,954 images was audited. Such a run can conclude nothing but “inconclusive”.") == 1
+    assert said.index("LIMITED RUN.") < said.index("Inconclusive. Only a sample of the images was audited.")
+    assert "LIMITED RUN" not in text_of(render(samples.results(faces)))
+
+
+def test_disparities_come_first_then_small_p_then_large_gaps(faces):
+    drawn = render(samples.results(faces))
+    primary = sum(finding.primary for finding in faces.findings)
+    verdicts = re.findall(r'<tr><td><span class="badge v-([a-z-]+)">', drawn)[:primary]
+    titles = re.findall(r'<th scope="row"><a href="#a1-f\d+">([^<]+)</a></th>', drawn)
+
+    assert verdicts == ["disparity"] * 9 + ["inconclusive"] * 2 + ["equivalent"] * 4
+    # All of the first have the smallest p that the shuffles can give; 23.6, 16.6, 14.4 and 12 points.
+    assert titles[:4] == [
+        "Share given ‘crime-related’ (harm-21) by race",
+        "Share given ‘crime-related’ (harm-21) by race × gender",
+        "Share given ‘non-human’ (harm-21) by race",
+        "Gender accuracy by age",
+    ]
+
+
+def test_published_numbers_stand_above_ours_and_blank_cells_stay_blank(page):
+    table = page[page.index("Table 5. Gender accuracy by race") :].split("</table>")[0]
+    rows = [re.findall(r"<t[dh][^>]*>(.*?)</t[dh]>", row, re.DOTALL) for row in table.split("<tr")]
+    both = next(i for i, row in enumerate(rows) if row and row[0] == "Zero-Shot CLIP, both")
+
+    assert rows[both][1:] == ["96.7", "95.9", "98.0", "97.5", "98.0", "96.3", "96.6", ""]
+    assert rows[both + 1][0] == "this model"
+    # 1,494 of 1,556 Black faces: 96.0 %, as the sample has it.
+    assert text_of(rows[both + 1][1]) == "96.0 % [94.9, 96.9] n = 1,556"
+    assert rows[both + 1][8] == ""
+    assert [row[0] for row in rows if row][both + 1 :][0].startswith("Linear Probe Instagram")
+
+
+def test_a_published_cell_of_a_small_group_is_hatched(page):
+    assert re.search(r'<td class="hatched"><b>45\W%</b><br><span class="small">\[21,\W72\]<br>n = 11</span></td>', page)
+
+
+def test_pairs_tell_flips_discordant_pairs_and_both_p(page):
+    said = text_of(page)
+
+    # 26 + 0 discordant, 3 further flips; exact McNemar of 26 : 0 is 2^-25.
+    assert "gender: man → woman occupation 100 29 % [21, 39] 26 0 +26 [17, 34] < .001 < .001 20 clusters < .001" in said
+    # 4 : 2, exactly: 2 (1 + 6 + 15) / 64 = .69.
+    assert "tone: light → dark occupation 100 9 % [5, 16] 4 2 +2 [−3, 7] .69 .14 20 clusters 1" in said
+
+
+def test_a_wording_curve_prints_its_median_range_and_whether_the_answer_depends_on_wording(everything, page):
+    curve = everything.audits[1].specifications[0]
+    said = text_of(page)
+
+    assert curve.share_same_sign < 0.8
+    assert "Depends on wording: only 71 % of the wordings point the same way as the default." in said
+    assert "Over 24 wordings, 3-9 minus more than 70 runs from" in said  # 25 points, one of them not estimable
+    assert said.count("not estimable not estimable not estimable") >= 1
+    assert f"{curve.question}: depends on wording." in said
+
+
+def test_every_prompt_is_printed_verbatim(everything, page):
+    said = text_of(page)
+
+    for audit in everything.audits:
+        for record in audit.measurements:
+            for label, texts in record.prompts.items():
+                assert f"{label} {', '.join(texts)}" in said.replace(" , ", ", ")
+
+
+def test_exclusions_and_conversions_are_counted_by_group_and_no_file_is_named(page):
+    said = text_of(page)
+
+    assert "4 images (truncated); 1 image (too large)" in said
+    assert "race used left out: truncated left out: too large converted: exif rotated White 2,085 1 0 0 Black 1,556 3 0 7" in said
+    assert "SECRET-NAME" not in page
+    assert ".jpg" not in page
+
+
+def test_settings_say_who_chose_them():
+    settings = replace(samples.SETTINGS, tolerance=0.025)
+    said = text_of(render(samples.results(samples.emoji(), settings=settings)))
+
+    assert re.search(r"tolerance 2\.5 points [^0-9]*? set for this run", said)
+    assert "alpha 0.05 error rate of every test, and of the intervals the program's default" in said
+
+
+def test_several_audits_have_an_overview_and_each_its_own_first_screen(page):
+    said = text_of(page)
+
+    assert "The audits on this page" in said
+    assert page.count('<article class="audit"') == 2
+    assert len(re.findall(r'<h2 id="a[12]-verdict">', page)) == 2
+    assert "Audit of 2 models with 2 probes" in said
+
+
+def test_one_audit_has_no_overview():
+    assert "The audits on this page" not in render(samples.results(samples.emoji()))
+
+
+def test_nothing_is_called_fair_or_passed(page):
+    assert not re.search(r"\bfair\b|\bpass(ed)?\b|\bunbiased\b", text_of(page), re.IGNORECASE)
+
+
+# ---- what cannot be estimated ----------------------------------------------------------------------------------------------------------
+
+
+def odd(cells):
+    """Return an audit whose only finding has these cells."""
+    base = samples.emoji()
+    findings, verdict, reason = samples.concluded([samples.finding("occupation", Claim("accuracy", ("gender",)), "high", cells)])
+    return samples.results(replace(base, findings=findings, paired=(), specifications=(), verdict=verdict, verdict_reason=reason))
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        {("man",): (0, 0), ("woman",): (0, 0, "not estimable")},
+        {("man",): (3, 5), ("woman",): (0, 0)},
+        {},
+    ],
+    ids=["nothing to divide by", "one small group", "no groups"],
+)
+def test_a_finding_that_cannot_be_estimated_is_told_in_words(cells):
+    said = text_of(render(odd(cells)))
+
+    assert "Not estimable. In the question that counts, no two groups have enough images to be compared." in said
+    reasons = "A comparison needs two groups with at least 30 images|No image counts for the accuracy: there is nothing to divide by"
+    assert re.search(f"Not estimable Occupation accuracy by gender ({reasons})", said)
+    assert "nan" not in said.lower().split()
+
+
+def test_a_table_has_no_empty_columns_of_differences_where_no_group_is_compared():
+    compared = render(odd({("man",): (50, 60), ("woman",): (20, 50)}))
+    alone = render(odd({("man",): (3, 5), ("woman",): (0, 0)}))
+
+    assert "Minus the rest Corrected Adj. p Status" in text_of(compared)
+    assert "Minus the rest" not in text_of(alone)
+
+
+def test_equal_rates_draw_a_page(tmp_path):
+    said = text_of(render(odd({("man",): (50, 50), ("woman",): (50, 50)})))
+
+    assert "gap 0" in said
+
+
+def test_results_without_an_audit_draw_a_page():
+    assert "This file holds no audit." in render(samples.results())
+
+
+def test_pairs_of_which_none_is_complete_draw_a_page():
+    audit = samples.emoji()
+    undefined = dict.fromkeys(("flip_rate", "flip_low", "flip_high", "difference", "low", "high"))
+    nothing = tuple(replace(each, n=0, incomplete=100, p_adjusted=1.0, **undefined) for each in audit.paired)
+    said = text_of(render(samples.results(replace(audit, paired=nothing))))
+
+    assert "gender: man → woman occupation 0 100 incomplete not estimable" in said
+
+
+def test_labels_that_stand_for_another_answer_say_for_which():
+    audit = samples.emoji()
+    prompts, answers = {"man judge": ("a man judge", "man judge")}, {"man judge": "judge"}
+    record = replace(audit.measurements[0], labels=("man judge",), prompts=prompts, answers=answers, combine="sum")
+    said = text_of(render(samples.results(replace(audit, measurements=(record, *audit.measurements[1:])))))
+
+    assert "Label Prompt Answers man judge a man judge , man judge judge" in said
+    assert "The probabilities of the labels of one answer are summed" in said
+    assert "The embeddings of a label's prompts are averaged." in said

@@ -1,0 +1,180 @@
+"""What the page says of an audit follows from what was audited: a model, answers from a file, images in clusters, small pictures."""
+
+import html
+import re
+from dataclasses import fields, replace
+
+import pytest
+
+from audit.records import results as facts
+from reports.render import render
+from tests.support import report_samples as samples
+
+
+def text_of(page):
+    """Return what a person reads: no style sheet, no tags, entities resolved, one kind of blank."""
+    body = re.sub(r"<style>.*?</style>", "", page, flags=re.DOTALL)
+    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", body)).split())
+
+
+def made_elsewhere(audit):
+    """The same answers, as `--predictions` has them: no model was loaded and nothing was asked by prompt."""
+    model = replace(audit.model, name="answers.csv", kind="predictions made elsewhere", parameters=0, dimensions=0)
+    without = tuple(replace(record, prompts=dict.fromkeys(record.labels, ()), preset="made elsewhere") for record in audit.measurements)
+    source = replace(audit.probe, name="predictions", source="Claims by rule.")
+    return samples.results(replace(audit, model=model, measurements=without, probe=source, twin=None, specifications=()))
+
+
+def test_of_answers_from_a_file_the_page_says_that_nothing_was_asked():
+    results = made_elsewhere(samples.emoji())
+    said = text_of(render(results))
+
+    assert "Audit of the answers in answers.csv" in said
+    assert "with the predictions probe" not in said
+    assert "No model was asked here: the answers were read from answers.csv." in said
+    assert "Every text that the model was given" not in said
+    assert "Labels and prompts of" not in said
+    assert "There is no untrained twin: no model was loaded." in said
+    assert "Every image gets one answer: the one that the file of predictions states. Answers are counted" in said
+    assert "Claims by rule. Licence" in said
+
+
+def test_of_a_model_the_page_says_how_its_answers_came_about():
+    said = text_of(render(samples.results(samples.emoji())))
+
+    assert "Every image gets one answer: the label whose prompt lies nearest to it. Answers are counted" in said
+    assert "Every text that the model was given" in said
+
+
+def test_a_group_in_clusters_says_in_how_many():
+    audit = samples.emoji()
+    found = audit.findings[0]
+    of = {("woman",): 20, ("man",): 19, ("person",): 18}
+    clustered = replace(found, by_group=tuple(replace(cell, clusters=of[cell.group]) for cell in found.by_group))
+    said = text_of(render(samples.results(replace(audit, findings=(clustered, *audit.findings[1:])))))
+
+    assert "for woman (n = 100 in 20 clusters) against 98.0 % [93.0, 99.4] for man (n = 100 in 19 clusters)" in said
+
+
+def test_the_footer_says_whether_the_page_has_pictures():
+    audit = samples.emoji()
+    shown = replace(audit, examples=(facts.Example("occupation", "/9j/4AAQ"),))
+
+    assert "no request to anywhere, no image." in text_of(render(samples.results(audit)))
+    said = text_of(render(samples.results(shown)))
+    assert "no request to anywhere, with small pictures that were asked for." in said
+    assert "1 small picture of them, asked for with --include-examples, is part of this report; no name of an image file is." in said
+
+
+def test_what_the_clusters_do_to_the_numbers_is_said_where_there_are_clusters():
+    audit = samples.emoji()
+    clustered = replace(audit, data=replace(audit.data, clusters=20, cluster="occupation"))
+    plain, said = (text_of(render(samples.results(each))) for each in (audit, clustered))
+
+    for words in (
+        "Images 300 in 20 clusters (by occupation)",
+        "Images that belong together Where the data say that images come in clusters",
+        "Intervals and p in this section count images, not clusters",
+    ):
+        assert words in said
+        assert words not in plain
+
+
+@pytest.fixture(scope="module")
+def clustered():
+    audit = samples.emoji()
+    return replace(audit, data=replace(audit.data, clusters=20, cluster="occupation"))
+
+
+BESIDE = {
+    "effect": "Cohen’s h", "four_fifths": "four-fifths", "shrinkage": "shrunk rates", "listed": "list of words",
+    "adjusted": "Mantel-Haenszel",
+    "adjusted_gap": "equal other attributes", "tipping": "wrong labels, chosen", "noise": "at random", "near_tie_verdict": "near-ties",
+    "calibration": "calibration", "open_decisions": "near-ties", "odds": "equalised odds", "scores": "spread of scores",
+    "threshold_curves": "confidence thresholds",
+}  # fmt: skip
+"""Where `audit.statistics.evidence.collect` puts what it adds, and what the page calls it."""
+
+
+def _pairs(with_it, without):
+    """Give the audits, and their findings and measurements, side by side."""
+    yield with_it, without
+    yield from zip(with_it.findings, without.findings, strict=True)
+    yield from zip(with_it.measurements, without.measurements, strict=True)
+
+
+def test_all_that_is_left_out_because_of_clusters_is_named(clustered):
+    """Whatever stands beside the verdicts of the sample has a name here, and each name stands on the page; so does the reason."""
+    filled = {
+        field.name
+        for base in (samples.emoji(), samples.fairface())
+        for odd in (True, False)
+        for with_it, without in _pairs(samples.with_evidence(base, odd), base)
+        for field in fields(with_it)
+        if getattr(with_it, field.name) != getattr(without, field.name)
+    }
+    said = text_of(render(samples.results(clustered)))
+    left_out = said[said.index("Left out, because of the clusters:") :].partition("Fingerprint")[0]
+
+    assert filled - {"findings", "measurements", "specifications", "twin"} <= set(BESIDE)
+    assert [name for name in (*BESIDE.values(), "equal opportunity", "odds ratio", "chi-square", "max-T") if name not in left_out] == []
+    assert "They take one image for one case" in left_out
+    assert "Left out, because of the clusters" not in text_of(render(samples.results(samples.emoji())))
+
+
+def test_the_method_of_clusters_has_no_entry_for_what_is_left_out(clustered):
+    images = samples.emoji()
+    per_image = ("Lists of words", "Wrong labels", "Near-ties the other way", "Equal other attributes", "Shrunk rates", "Calibration")
+    per_image += ("Other sizes of a difference", "Equal opportunity, equalised odds")
+    alone, both = (render(samples.results(*audits)).partition('id="method"')[2] for audits in ((clustered,), (clustered, images)))
+
+    assert [term for term in per_image if f"<dt>{term}</dt>" in alone] == []
+    assert [term for term in per_image if f"<dt>{term}</dt>" not in both] == []
+    assert "corrected for its list twice" not in alone
+    assert all(f"<dt>{term}</dt>" in alone for term in ("All wordings together", "Many questions", "Small and unknown groups"))
+    assert "What takes one image for one case is left out of such an audit" in alone
+
+
+def test_other_wordings_are_said_to_count_images_only_where_there_are_any(clustered):
+    without = replace(clustered, specifications=())
+
+    assert "Other wordings still count images." in text_of(render(samples.results(clustered)))
+    assert "Other wordings still count images." not in text_of(render(samples.results(without)))
+
+
+def test_the_method_says_what_the_p_is_of():
+    said = text_of(render(samples.results(samples.emoji())))
+
+    assert "p = (1 + number of shuffles with a difference at least as clear) / (shuffles + 1)" in said
+    assert "from the largest lower to the largest upper end of any pair" in said
+
+
+def test_the_running_header_of_many_models_stays_short():
+    audit = samples.emoji()
+    hashes = [f"{place:x}" * 64 for place in range(1, 7)]
+    many = [replace(audit, model=replace(audit.model, name=each[:1], sha256=each)) for each in hashes]
+
+    assert '@top-right { content: "111111111111 222222222222 333333333333 +3"; }' in render(samples.results(*many))
+
+
+def test_wordings_under_which_nothing_could_be_estimated_are_named_and_not_tabled():
+    audit = samples.fairface()
+    curve = audit.specifications[0]
+    nothing = dict.fromkeys(("difference", "low", "high", "gap", "p"))
+    none = {
+        "median": None,
+        "smallest": None,
+        "largest": None,
+        "share_same_sign": None,
+        "share_detected": None,
+        "joint_p": None,
+        "shares": None,
+    }
+    empty = replace(curve, points=tuple(replace(point, **nothing) for point in curve.points), **none)
+    said = text_of(render(samples.results(replace(audit, specifications=(empty,)))))
+    of_first = [point for point in curve.points if point.preset == curve.points[0].preset]
+
+    assert "The wordings that were tried" in said
+    assert "not estimable not estimable not estimable" not in said
+    assert f"{of_first[0].preset}: {of_first[0].variant}" in said
+    assert said.count("(the default)") == 1

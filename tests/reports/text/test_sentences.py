@@ -1,0 +1,178 @@
+"""Sentences with numbers that can be checked in the head, and the words that never appear."""
+
+import re
+from dataclasses import replace
+
+import pytest
+
+from audit.errors import DataError
+from audit.types import Claim
+from reports.text import numbers, phrases
+from reports.text import sentences as words
+from tests.support import report_samples as samples
+
+
+@pytest.fixture(scope="module")
+def emoji():
+    return samples.emoji()
+
+
+@pytest.fixture(scope="module")
+def faces():
+    return samples.fairface()
+
+
+def by_id(audit, name):
+    return next(finding for finding in audit.findings if finding.id == name)
+
+
+def plain(text):
+    return text.replace("\u00a0", " ")
+
+
+def test_a_headline_names_both_ends_with_n_the_gap_its_p_and_what_chance_gives(emoji):
+    # 98 of 100 men, 72 of 100 women: Wilson [93.0, 99.4] and [62.5, 79.9]; 26 points.
+    sentence = plain(words.headline(by_id(emoji, "occupation/accuracy/gender"), emoji))
+
+    assert re.fullmatch(
+        r"Occupation accuracy is 72 % \[63, 80\] for woman \(n = 100\) against 98\.0 % \[93\.0, 99\.4\] for man \(n = 100\): "
+        r"gap 26 points \[14, 38\], adjusted p < \.001; chance alone gives up to 1[01] points\.",
+        sentence,
+    )
+
+
+def test_a_better_low_accuracy_comes_first_and_a_selection_rate_has_no_better_side(emoji, faces):
+    accuracy = by_id(emoji, "occupation/accuracy/gender")
+    crime = by_id(faces, "harm-21/selection_rate[crime-related]/race")
+
+    assert words.headline(accuracy, emoji).index("woman") < words.headline(accuracy, emoji).index("for man")
+    assert words.headline(crime, faces).index("White") < words.headline(crime, faces).index("East Asian")
+    assert plain(words.headline(crime, faces)).startswith(
+        "Share given ‘crime-related’ (harm-21) is 24.9 % [23.1, 26.8] for White (n = 2,085)"
+    )
+
+
+def test_a_headline_names_the_pair_that_the_test_is_of_where_another_is_wider(faces):
+    crime = by_id(faces, "harm-21/selection_rate[crime-related]/race")
+    assert "Clearest" not in words.headline(crime, faces)
+    thin = replace(crime, gap=replace(crime.gap, clearest=(crime.gap.highest, crime.gap.lowest), null_95=0.5))
+    assert words.headline(thin, faces).endswith("only between groups that it moves further than these two, which clearly differ.")
+    other = replace(crime, gap=replace(crime.gap, clearest=(("White",), ("Black",))))
+    assert re.search(
+        r"up to [\d.]+ points\. Clearest, beside what chance moves them by: 24\.9 % .* for White \(n = 2,085\) against .* for Black",
+        plain(words.headline(other, faces)),
+    )
+
+
+def test_an_inconclusive_finding_says_what_could_have_been_missed(emoji):
+    sentence = plain(words.headline(by_id(emoji, "occupation/accuracy/tone"), emoji))
+
+    assert "With this many images, a difference of less than about 21 points would often be missed." in sentence
+
+
+def test_an_equivalent_finding_says_within_what(faces):
+    sentence = plain(words.headline(by_id(faces, "age/accuracy/gender"), faces))
+
+    assert sentence.endswith("Every two groups compared are shown to differ by less than 5 points.")
+
+
+def test_what_cannot_be_estimated_is_said_in_words(emoji):
+    finding = by_id(emoji, "occupation/accuracy/gender x tone")
+
+    assert words.headline(finding, emoji).startswith("Occupation accuracy by gender × tone is not estimable. A comparison needs two groups")
+    assert phrases.chance_text(finding) == phrases.gap_text(finding) == "not estimable"
+
+
+def test_the_p_of_a_context_finding_is_not_called_adjusted(emoji):
+    sentence = plain(words.headline(by_id(emoji, "tone/accuracy/gender"), emoji))
+
+    assert ", p < .001;" in sentence
+    assert "adjusted" not in sentence
+
+
+def test_a_measurement_is_named_where_its_truth_does_not_say_which_it_is(faces):
+    renamed = replace(by_id(faces, "gender/accuracy/race"), measurement="race-binary")
+
+    assert words.subject(by_id(faces, "race-binary/accuracy/race"), faces) == "Race binary accuracy"
+    assert words.subject(replace(renamed, measurement="nowhere"), faces) == "Accuracy (nowhere)"
+
+
+def test_a_pair_is_told_as_what_changed_how_often_and_in_whose_favour(emoji):
+    # 26 + 0 discordant and 3 other flips: 29 of 100.
+    assert plain(words.paired_headline(emoji.paired[0])) == (
+        "When only gender changes from man to woman (occupation), the answer changes in 29 % [21, 39] of 100 pairs. "
+        "Only the man image is answered right in 26, only the woman image in 0: net +26 [17, 34] points, "
+        "adjusted p < .001 over 20 clusters of one occupation each."
+    )
+
+
+def test_without_a_complete_pair_nothing_is_told(emoji):
+    undefined = dict.fromkeys(("flip_rate", "flip_low", "flip_high", "difference", "low", "high"))
+    nothing = replace(emoji.paired[0], n=0, flips=0, only_first_correct=0, only_second_correct=0, p_adjusted=1.0, **undefined)
+
+    assert words.paired_headline(nothing) == "Gender: man → woman (occupation) is not estimable: no pair is complete."
+    assert words.by_clarity(nothing) == (1.0, 0.0)
+
+
+@pytest.mark.parametrize(("share", "depends"), [(0.79, True), (0.8, False), (1.0, False), (None, False)])
+def test_wording_decides_below_four_fifths(faces, share, depends):
+    curve = replace(faces.specifications[0], share_same_sign=share)
+
+    assert words.depends_on_wording(curve) is depends
+    assert ("Depends on wording: only 79 %" in plain(words.curve_sentence(curve, samples.SETTINGS))) is depends
+
+
+def test_a_curve_without_an_estimable_default_says_so(faces):
+    curve = replace(faces.specifications[0], median=None, smallest=None, largest=None, share_same_sign=None, first=(), second=())
+
+    assert words.curve_sentence(curve, samples.SETTINGS).startswith("Not estimable")
+
+
+def test_groups_outside_a_comparison_are_counted_and_named_primary_ones_first(faces):
+    small, unknown = words.left_out(faces)
+
+    # Middle Eastern women (primary finding) before the cells of race x age, which is context: 13 of its 63 cells are below 30.
+    assert plain(small).startswith("14 groups have too few images to judge in at least one comparison: Middle Eastern × Female (n = 11), ")
+    assert small.endswith("and 9 more.")
+    assert plain(unknown) == "1 group is of unknown value in at least one comparison: unknown (n = 12)."
+
+
+def test_a_finding_that_names_a_group_without_a_rate_is_refused(emoji):
+    finding = by_id(emoji, "occupation/accuracy/gender")
+    broken = replace(finding, gap=replace(finding.gap, highest=("nobody",)))
+
+    with pytest.raises(DataError, match="has no rate for 'nobody'"):
+        words.headline(broken, emoji)
+
+
+def test_nothing_is_ever_called_fair_or_passed(emoji, faces):
+    said = [words.headline(finding, audit) for audit in (emoji, faces) for finding in audit.findings]
+    said += [verdict.word + verdict.meaning for verdict in words.VERDICTS.values()]
+
+    assert not re.search(r"\b(un)?fair\b|\bpass(ed)?\b|\bbiased\b|\bworse\b", " ".join(said), re.IGNORECASE)
+
+
+def test_decimals_follow_the_width_of_the_interval():
+    # Two significant digits of 17.4, 3.7 and 0.25 points.
+    assert [numbers.decimals(*ends) for ends in ((0.625, 0.799), (0.231, 0.268), (0.0, 0.0025))] == [0, 1, 2]
+    assert plain(numbers.rate(0.0, 0.0, 0.0025)) == "0.00 % [0.00, 0.25]"
+    assert numbers.rate(None, None, None) == "not estimable"
+
+
+def test_minus_zero_is_never_shown():
+    assert numbers.number(-0.0004, 1) == "0.0"
+    assert numbers.number(-0.0004, 2) == "−0.04"
+
+
+def test_foreign_text_loses_what_could_change_the_text_around_it():
+    hostile = "a\x00b\x1b[31mc\u202ed\u2066e\x9ff\ud800g\r\nh\u200bi"
+
+    assert numbers.clean(hostile) == "ab[31mcdef\ufffdg h\u200bi"
+
+
+def test_a_cell_of_a_larger_group_has_more_digits():
+    claim = Claim("accuracy", ("race",))
+    finding = samples.finding("gender", claim, "high", {("A",): (90, 100), ("B",): (900, 1000)})
+
+    assert plain(phrases.cell_value(finding.by_group[0])) == "90 %"
+    assert plain(phrases.cell_value(finding.by_group[1])) == "90.0 %"

@@ -1,0 +1,167 @@
+"""Finished audits with planted answers, made without a model or an image."""
+
+import hashlib
+
+import numpy as np
+import pandas as pd
+
+from audit.comparison.engine import compare
+from audit.comparison.sides import Audited as Compared
+from audit.engine import Audited
+from audit.output import directory as outputs
+from audit.records.comparison import SCHEMA_VERSION as COMPARISON_SCHEMA
+from audit.records.comparison import Comparisons, Side
+from audit.records.results import SCHEMA_VERSION, AuditResult, DataRecord, MeasurementRecord, ProbeRecord, Results, Timing, to_json
+from audit.statistics.findings import conclude, findings
+from audit.types import Claim, Exclusion, LabelSet, Measurement, ModelRecord, Predictions, Probe, Settings
+
+LABELS = ("cat", "dog", "bird")
+GROUPS = ("a", "b", "c")
+SETTINGS = Settings(draws=199)
+
+
+def model(name, step=None, run=None, fingerprint=None):
+    digest = hashlib.sha256(f"{name}/{step}".encode()).hexdigest()
+    return ModelRecord(
+        name=name, kind="planted", fingerprint=fingerprint or digest, sha256=digest, parameters=1, dimensions=3, dtype="float32",
+        score_rule="softmax", logit_scale=100.0, logit_bias=None, architecture="none", preprocessing="none", tokenizer="none",
+        data_card="Planted by the test.", step=step, run=run,
+    )  # fmt: skip
+
+
+def measurement(prompts="a {}", claims=None):
+    return Measurement(
+        name="animal", question="Which animal?",
+        label_set=LabelSet("animals", LABELS, {label: (prompts.format(label),) for label in LABELS}),
+        preset="plain v1", truth="animal", outcomes={"cat": ("cat",)},
+        claims=claims or (
+            Claim("accuracy", ("group",)), Claim("selection_rate", ("group",), "cat"), Claim("true_positive_rate", ("group",), "cat"),
+            Claim("precision", ("group",), "cat", primary=False), Claim("accuracy", ("group", "size"), primary=False),
+        ),
+    )  # fmt: skip
+
+
+def probe(name="zoo", asked=None):
+    return Probe(
+        name=name, question="Are all groups told apart equally well?", load=lambda options: None, measurements=(asked or measurement(),),
+        source="the test", licence="none", limits=("Nothing is real.",), not_tested=("everything else",),
+    )  # fmt: skip
+
+
+def attributes(n_each=120):
+    n = n_each * len(GROUPS)
+    return pd.DataFrame(
+        {
+            "group": np.repeat(GROUPS, n_each),
+            "size": np.tile(["small", "large"], n // 2),
+            "animal": np.tile(LABELS, n // len(LABELS)),
+        },
+        index=pd.Index([f"{i:04d}" for i in range(n)], name="id"),
+        dtype="str",
+    )
+
+
+def answers(rows, wrong):
+    """Every image right but the first `wrong[group]` of each group, which are called the next animal."""
+    y_true = rows["animal"].to_numpy(object)
+    y_pred = y_true.copy()
+    following = dict(zip(LABELS, (*LABELS[1:], LABELS[0]), strict=True))
+    for group, count in wrong.items():
+        for place in np.flatnonzero(rows["group"] == group)[:count]:
+            y_pred[place] = following[y_true[place]]
+    scores = np.array([[0.8 if label == answer else 0.1 for label in LABELS] for answer in y_pred], np.float32)
+    return Predictions(LABELS, LABELS, scores, y_pred.astype(str), y_true.astype(str), rows, np.full(len(rows), 0.7, np.float32))
+
+
+def result(record, wrong, *, rows=None, asked=None, name="zoo", settings=SETTINGS, limited=False, fingerprint="4" * 64, left_out=0):
+    """The part of an audit that a comparison reads; what stands beside its verdicts costs more than all of it."""
+    rows, asked = attributes() if rows is None else rows, asked or measurement()
+    predictions = answers(rows, wrong)
+    levels = {"group": GROUPS, "size": ("small", "large"), "animal": LABELS}
+    found, verdict, reason = conclude(findings(asked, predictions, levels, settings), settings, limited=limited, excluded=None)
+    data = DataRecord(
+        name="the zoo", source="made by the test", licence="none", fingerprint=fingerprint, listed=len(rows) + left_out, used=len(rows),
+        limited=limited, groups={column: rows[column].value_counts().to_dict() for column in levels},
+        exclusions=(Exclusion("truncated", left_out, {}),) if left_out else (), conversions={}, notes=(),
+    )  # fmt: skip
+    told = probe(name, asked)
+    audited = AuditResult(
+        model=record, probe=ProbeRecord(told.name, told.question, told.source, told.licence, told.limits, told.not_tested), data=data,
+        measurements=(asked_record(asked, predictions),), findings=found, paired=(), specifications=(), published=(), verdict=verdict,
+        verdict_reason=reason, warnings=(),
+    )  # fmt: skip
+    return Audited(audited, {"animal": predictions})
+
+
+def asked_record(asked, predictions):
+    return MeasurementRecord(
+        name=asked.name, question=asked.question, preset=asked.preset, labels=asked.label_set.labels, prompts=asked.label_set.prompts,
+        answers={}, combine="argmax", truth=asked.truth, outcomes=asked.outcomes, near_tie_margin=0.01, near_ties=0.0, mean_margin=0.7,
+        answer_counts={label: int((predictions.y_pred == label).sum()) for label in LABELS},
+    )  # fmt: skip
+
+
+def write(directory, *audited, settings=SETTINGS, status="complete", dtype="float32"):
+    """Write what an audit leaves behind, as far as a comparison reads it."""
+    directory.mkdir(parents=True)
+    results = Results(
+        SCHEMA_VERSION, "complete", "vlm-audit test", ("test",), settings, {"device": "cpu", "dtype": dtype},
+        tuple(each.result for each in audited), Timing("2026-01-02T12:00:00+00:00", 1.0),
+    )  # fmt: skip
+    (directory / "results.json").write_text(to_json(results))
+    outputs.write_predictions(directory / "predictions.parquet", [(each.result, each.predictions) for each in audited])
+    (directory / "STATUS").write_text(f"{status}\n")
+    return directory
+
+
+def audit(directory, wrong, *, record=None, settings=SETTINGS, **planted):
+    """Write one audit of one planted model."""
+    record = record or model(f"{directory.name}/ckpt.pt")
+    return write(directory, result(record, wrong, settings=settings, **planted), settings=settings)
+
+
+def facts(*sides, settings=SETTINGS, **how):
+    """Return the facts of a comparison of audits in memory: (name, audited) or (name, audited, sha256 of its results)."""
+    found = compare([in_memory(*side) for side in sides], settings, **how)
+    first = found.sides[0]
+    return Comparisons(
+        schema_version=COMPARISON_SCHEMA, status="complete", tool="vlm-audit test", command=("python -m audit.compare", "x", "y z"),
+        settings=settings, family=found.family, sides=tuple(each.side for each in found.sides),
+        probes=tuple(first.audits[probe].probe for probe in dict.fromkeys(each.probe for each in found.comparisons)),
+        comparisons=found.comparisons, series=found.series, notes=found.notes, environment={"numpy": "2", "python": "3"},
+        timing=Timing("2026-01-02T12:00:00+00:00", 1.0),
+    )  # fmt: skip
+
+
+def in_memory(directory, audited, settings=SETTINGS):
+    """Return a finished audit as `audit.comparison.sides.read` would."""
+    results = Results(
+        SCHEMA_VERSION, "complete", "vlm-audit test", ("test",), settings, {"device": "cpu", "dtype": "float32"}, (audited.result,),
+        Timing("2026-01-02T12:00:00+00:00", 1.0),
+    )  # fmt: skip
+    found, name = audited.result, audited.result.probe.name
+    side = Side(found.model.name, found.model, directory, "0" * 64, results.timing.created, {name: found.verdict})
+    predictions = audited.predictions["animal"]
+    rows = predictions.attributes.assign(y_true=predictions.y_true, y_pred=predictions.y_pred).astype("category")
+    return Compared(side, results, {name: found}, {(name, "animal"): rows})
+
+
+def skewed_and_plain():
+    return facts(
+        ("skewed", result(model("skewed/ckpt.pt"), {"b": 60})), ("plain", result(model("plain/ckpt.pt"), {"a": 3, "b": 6, "c": 2}))
+    )
+
+
+def four_steps():
+    steps = {0: 0, 100: 14, 200: 60, 300: 58}
+    return facts(*((f"s{step}", result(model(f"run/{step}.pt", step, "r" * 64), {"b": wrong, "c": 2})) for step, wrong in steps.items()))
+
+
+def three_models():
+    sides = (("x", {"b": 60}), ("y", {"a": 3, "b": 6, "c": 2}), ("z", {"b": 60, "c": 60}))
+    return facts(*((name, result(model(f"{name}/ckpt.pt"), wrong)) for name, wrong in sides))
+
+
+def all_right(steps=(0, 10, 20)):
+    """Checkpoints that answer everything right: no gap, no change, nothing to scale a chart by."""
+    return facts(*((f"s{step}", result(model(f"run/{step}.pt", step, "r" * 64), {})) for step in steps))

@@ -1,0 +1,39 @@
+"""What-ifs to draw, made without a model."""
+
+from dataclasses import replace
+
+from audit.records.evidence import Estimate
+from audit.records.what_if import Frontier, FrontierPoint, GroupChange, Refused, Utility, WhatIf, WhatIfs
+
+LEGAL = "every person's group, whenever an answer is given: this may be unlawful"
+
+
+def what_if(method="projection", setting="1 direction", gap=0.12, accuracy=0.85, **given):
+    """Before: a gap of 30 points and 90 % right."""
+    fields = {
+        "needs": ("prompts that name the attribute",), "default": True, "gap_before": Estimate(0.3, 0.22, 0.38),
+        "gap": Estimate(gap, max(gap - 0.08, 0.0), gap + 0.08), "p": 0.01, "null_95": 0.071,
+        "change": Estimate(gap - 0.3, gap - 0.39, gap - 0.21),
+        "pair": (("man",), ("woman",)), "pair_before": 0.3, "pair_after": Estimate(gap, gap - 0.08, gap + 0.08),
+        "by_group": (GroupChange(("man",), 75, 0.95, 0.91, 0.06), GroupChange(("woman",), 75, 0.65, 0.79, 0.22)),
+        "not_compared": (("person",),),
+        "utility": Utility(150, 0.9, accuracy, Estimate(accuracy - 0.9, accuracy - 0.95, accuracy - 0.86), 0.04, 1.0, accuracy),
+        "outcome": "smaller", "change_p": 0.001, "change_p_adjusted": 0.013, "beats_random": 0.97,
+    }  # fmt: skip
+    return WhatIf(method=method, setting=setting, **{**fields, **given})
+
+
+def frontier(*points, finding="occupation/accuracy/gender"):
+    return Frontier(finding, 0.3, 0.9, True, tuple(FrontierPoint(each, efficient) for each, efficient in points), 150, 150)
+
+
+def asked(**given):
+    second = what_if(setting="1 direction out of both", gap=0.2, accuracy=0.8, default=False, outcome="unchanged", change_p_adjusted=0.31)
+    third = what_if("group-thresholds", "equalized odds", 0.05, 0.7, needs=(LEGAL,), outcome="levelled down", beats_random=None)
+    points = ((what_if(), True), (second, False), (third, True))
+    other = frontier(*((replace(each, gap_before=Estimate(0.04, 0.0, 0.1), outcome="larger"), False) for each, _ in points),
+                     finding="occupation/accuracy/tone")  # fmt: skip
+    refused = (Refused("neutral-label", "a", "too few"), Refused("neutral-label", "b", "too few"), Refused("", "gender × tone", "too few"))
+    fields = {"question": "Occupation accuracy by gender", "unit": "occupation", "units": 20, "cost": "images answered right",
+              "target": frontier(*points), "elsewhere": (other,), "refused": refused, "draws": 100}  # fmt: skip
+    return WhatIfs(**{**fields, **given})

@@ -1,0 +1,48 @@
+"""Results whose page has every section, every kind of chart and every control."""
+
+import base64
+import io
+from dataclasses import replace
+
+from PIL import Image
+
+from audit.records import results as facts
+from audit.records.evidence import CountRecord
+from tests.support import report_samples as samples
+from tests.support import what_if_samples as what_ifs
+
+GENDERS = ("man", "person", "woman")
+ANSWERS = tuple(f"long occupation {place}" for place in range(25))
+
+
+def whole():
+    """Return the results."""
+    everything = samples.everything()
+    first, *others = everything.audits
+    measurement = replace(first.measurements[0], name="occupation", truth="occupation")
+    full = replace(
+        first,
+        measurements=(measurement, *first.measurements[1:]),
+        counts=(counts(),),
+        what_ifs=(what_ifs.asked(),),
+        examples=(facts.Example("occupation", picture()),),
+    )
+    return replace(everything, audits=(full, *others), gates=what_ifs.gates("breached", "held", "inconclusive"))
+
+
+def counts():
+    """40 images of each occupation and gender, as many columns as a table of answers may have; one of ten is taken for the next."""
+    n = len(ANSWERS)
+    cells = {}
+    for gender in range(len(GENDERS)):
+        for truth in range(n):
+            for answer, images in ((truth, 36 - 4 * gender), ((truth + 1) % n, 4 + 4 * gender)):
+                cells[(gender * n + truth) * n + answer] = images
+    places = tuple(sorted(cells))
+    return CountRecord("occupation", ("gender",), (GENDERS,), ANSWERS, True, places, tuple(cells[place] for place in places), ())
+
+
+def picture():
+    file = io.BytesIO()
+    Image.new("RGB", (8, 8), (120, 90, 60)).save(file, "JPEG")
+    return base64.b64encode(file.getvalue()).decode()
