@@ -24,7 +24,7 @@ from audit.cli.parser import Parser, error_rate, positive, share
 from audit.errors import AuditError, UsageError
 
 if TYPE_CHECKING:
-    from audit.comparison.sides import Audited
+    from audit.comparison.sides import FinishedAudit
     from audit.types import Settings
 
 PROGRAM = "python -m audit.compare"
@@ -106,7 +106,7 @@ def run(arguments: argparse.Namespace, words: tuple[str, ...]) -> int:
     from audit.comparison.sides import distinct_names, read
     from audit.output import directory as outputs
     from audit.output.audit import Clock
-    from audit.output.comparison import put_together, write
+    from audit.output.comparison import assemble_comparisons, write
     from reports.exports.comparison_summary import terminal
 
     clock = Clock.start()
@@ -122,7 +122,7 @@ def run(arguments: argparse.Namespace, words: tuple[str, ...]) -> int:
         settings = _settings(arguments, sides[0])
         compared = compare(sides, settings, series=arguments.series, tolerance=arguments.tolerance)
         LOG.info("compared %s", ", ".join(each.side.name for each in compared.sides))
-        comparisons = put_together(compared, settings, (PROGRAM, *map(outputs.scrub, words)), clock.timing())
+        comparisons = assemble_comparisons(compared, settings, (PROGRAM, *map(outputs.scrub, words)), clock.timing())
         write(directory, comparisons)
         print(terminal(comparisons))
         print(os.path.relpath(directory / "comparison.html") if not directory.is_absolute() else directory / "comparison.html")
@@ -193,7 +193,7 @@ def _audit(spec: str, place: int, arguments: argparse.Namespace, directory: Path
     return own
 
 
-def _settings(arguments: argparse.Namespace, first: Audited) -> Settings:
+def _settings(arguments: argparse.Namespace, first: FinishedAudit) -> Settings:
     """Return the settings of the first audit, with what was typed in their place."""
     names = ("seed", "alpha", "tolerance", "min_group_size")
     typed = {name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None}

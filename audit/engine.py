@@ -17,12 +17,12 @@ from audit.measure.interview import interview
 from audit.measure.zero_shot import predict
 from audit.records.results import AuditResult, DataRecord, MeasurementRecord, ProbeRecord
 from audit.statistics.counts.cells import count_record
-from audit.statistics.evidence.collect import beside
+from audit.statistics.evidence.collect import add_evidence
 from audit.statistics.evidence.prompt_sensitivity import specification_curve
-from audit.statistics.findings import conclude, findings
+from audit.statistics.findings import decide_verdicts, findings
 from audit.statistics.paired.findings import paired_findings
 from audit.types import UNKNOWN, Answerer, Dataset, Encoder, Exclusion, Measurement, ModelRecord, Predictions, Probe, Settings
-from audit.whatif.explore import Material, chosen_methods, explore
+from audit.whatif.explore import WhatIfInputs, chosen_methods, explore
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -32,7 +32,7 @@ NEAR_TIE_MARGIN = 0.01
 
 
 @dataclass(frozen=True)
-class Audited:
+class AuditedProbe:
     """What `audit` returns: the facts, and the predictions that they rest on."""
 
     result: AuditResult
@@ -41,7 +41,7 @@ class Audited:
 
 
 @dataclass(frozen=True)
-class Answered:
+class AnsweredProbe:
     """What a model answered about a data set: all that the statistics need of either."""
 
     model: ModelRecord
@@ -68,7 +68,7 @@ def audit(
     cache_root: Path | None = None,
     batch_size: int = 32,
     what_ifs: Sequence[str] = (),
-) -> Audited:
+) -> AuditedProbe:
     """Return every finding of `probe` about `encoder` on `dataset`; a generative model is asked the probe as questions.
 
     Raises
@@ -84,8 +84,8 @@ def audit(
             raise UsageError("a generative model has no what-ifs", why="they change embeddings", fix="leave --what-if out")
         held = interview(encoder, probe, dataset, settings, cache_root=cache_root, batch_size=batch_size)
         seen = (held.scores.exclusions, held.scores.conversions)
-        return concluded(
-            Answered(held.record, dataset, held.attributes, held.predictions, held.specifications, *seen), held.probe, settings
+        return build_result(
+            AnsweredProbe(held.record, dataset, held.attributes, held.predictions, held.specifications, *seen), held.probe, settings
         )
     embeddings = embed_images(encoder, dataset, cache_root, batch_size=batch_size, max_skip=settings.max_skip)
     attributes = dataset.attributes.iloc[embeddings.rows]
@@ -95,7 +95,7 @@ def audit(
     def answer(measurement: Measurement) -> Predictions:
         return predict(measurement, encoder.record, embeddings.vectors, texts, attributes)
 
-    answered = Answered(
+    answered = AnsweredProbe(
         encoder.record,
         dataset,
         attributes,
@@ -104,9 +104,9 @@ def audit(
         exclusions=embeddings.exclusions,
         conversions=embeddings.conversions,
     )
-    audited = concluded(answered, probe, settings)
+    audited = build_result(answered, probe, settings)
     levels, contents = dataset.levels, embeddings.contents
-    material = Material(
+    material = WhatIfInputs(
         probe.measurements, encoder.record, embeddings.vectors, contents, attributes, levels, texts, settings, probe.cluster
     )
     # After the verdict and apart from it: what would be belongs to another model.
@@ -114,12 +114,12 @@ def audit(
     return replace(audited, result=replace(audited.result, what_ifs=tried))
 
 
-def concluded(answered: Answered, probe: Probe, settings: Settings) -> Audited:
+def build_result(answered: AnsweredProbe, probe: Probe, settings: Settings) -> AuditedProbe:
     """Return every finding of `probe` about what was answered, whoever answered: the part of an audit that needs no model."""
     dataset, cluster = answered.dataset, answered.cluster or probe.cluster
     predictions = {name: _clustered(each, cluster) for name, each in answered.predictions.items()}
     raw = [finding for m in probe.measurements for finding in findings(m, predictions[m.name], dataset.levels, settings)]
-    ruled, verdict, reason = conclude(raw, settings, limited=dataset.limited, excluded=_excluded(answered))
+    ruled, verdict, reason = decide_verdicts(raw, settings, limited=dataset.limited, excluded=_excluded(answered))
     curves = [
         specification_curve(plan, answers, dataset.levels, settings)
         for plan, answers in zip(probe.specifications, answered.specifications, strict=bool(answered.specifications))
@@ -138,7 +138,7 @@ def concluded(answered: Answered, probe: Probe, settings: Settings) -> Audited:
         warnings=_warnings(answered),
         counts=tuple(count_record(m, predictions[m.name], dataset.levels) for m in probe.measurements),
     )
-    return Audited(beside(result, probe.measurements, predictions, dataset.levels, settings), predictions)
+    return AuditedProbe(add_evidence(result, probe.measurements, predictions, dataset.levels, settings), predictions)
 
 
 def _measurements(probe: Probe) -> Iterable[Measurement]:
@@ -174,13 +174,13 @@ def _clustered(predictions: Predictions, cluster: str | None) -> Predictions:
     return replace(predictions, cluster=codes)
 
 
-def _excluded(answered: Answered) -> str | None:
+def _excluded(answered: AnsweredProbe) -> str | None:
     """Return what was left out, in words, or None."""
     exclusions = (*answered.dataset.exclusions, *answered.exclusions)
     return "; ".join(f"{exclusion.count} images left out ({exclusion.reason})" for exclusion in exclusions) or None
 
 
-def _data_record(answered: Answered, cluster: str | None, predictions: Mapping[str, Predictions]) -> DataRecord:
+def _data_record(answered: AnsweredProbe, cluster: str | None, predictions: Mapping[str, Predictions]) -> DataRecord:
     dataset, used = answered.dataset, len(answered.attributes)
     units = [np.unique(each.cluster) for each in predictions.values() if each.cluster is not None]
     # Counted by reason and group, without the names of files: those are for the terminal and the log.
@@ -236,7 +236,7 @@ def _near_ties(predictions: Predictions) -> float | None:
     return float(np.mean(predictions.margin < NEAR_TIE_MARGIN)) if len(predictions.margin) else None
 
 
-def _warnings(answered: Answered) -> tuple[str, ...]:
+def _warnings(answered: AnsweredProbe) -> tuple[str, ...]:
     """Return what a reader must know before trusting a number."""
     used = len(answered.attributes)
     warnings = []

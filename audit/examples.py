@@ -13,7 +13,7 @@ from audit.data.images import decode
 from audit.records.results import Example
 
 if TYPE_CHECKING:
-    from audit.engine import Audited
+    from audit.engine import AuditedProbe
     from audit.types import Dataset
 
 SIDE = 64
@@ -21,7 +21,7 @@ SIDE = 64
 _QUALITY = 70
 
 
-def with_examples(audited: Audited, dataset: Dataset, most: int) -> Audited:
+def with_examples(audited: AuditedProbe, dataset: Dataset, most: int) -> AuditedProbe:
     """Return the audit with at most `most` thumbnails for its first measurement, the smallest margin between two answers first.
 
     A thumbnail is drawn anew from the pixels, at most 64 of them a side: no metadata of the file survives. It carries no name and no

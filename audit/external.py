@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from audit.data.assemble import fingerprint
 from audit.data.exclusion import listed_in
-from audit.engine import Answered, Audited, concluded
+from audit.engine import AnsweredProbe, AuditedProbe, build_result
 from audit.errors import DataError, UsageError
 from audit.predictions.answers import natural
-from audit.predictions.default_claims import Asking, by_rule
-from audit.predictions.read import PLAIN, Answers, PredictionFile
+from audit.predictions.default_claims import DefaultClaims, default_claims
+from audit.predictions.read import PLAIN, MeasurementAnswers, PredictionFile
 from audit.statistics.evidence.sensitivity import exclude
 from audit.types import (
     UNKNOWN,
@@ -35,17 +35,17 @@ KIND = "predictions made elsewhere"
 
 
 @dataclass(frozen=True)
-class Plan:
+class PredictionPlan:
     """What to put to the predictions."""
 
     probes: tuple[Probe, ...] = ()
     """Their measurements and claims are put to the answers of the same name; none: the stated rule."""
-    rule: Asking = field(default_factory=Asking)
+    rule: DefaultClaims = field(default_factory=DefaultClaims)
     cluster: str | None = None
     """Name of the column of clusters, for the report."""
 
 
-def slices(probes: Sequence[Probe]) -> Group:
+def sliced_columns(probes: Sequence[Probe]) -> Group:
     """Return the attributes that probes name, in claims, as truth, in pairs and as clusters."""
     names = [name for probe in probes for m in probe.measurements for claim in m.claims for name in claim.by]
     names += [m.truth for probe in probes for m in probe.measurements if m.truth]
@@ -77,7 +77,7 @@ def leave_out(file: PredictionFile, listed: Sequence[str], name: str) -> Predict
     return replace(file, answers=tuple(answers), notes=(*file.notes, *notes))
 
 
-def audit_predictions(file: PredictionFile, plan: Plan, settings: Settings) -> list[Audited]:
+def audit_predictions(file: PredictionFile, plan: PredictionPlan, settings: Settings) -> list[AuditedProbe]:
     """Audit every model of a file with every probe, or by the stated rule.
 
     Raises
@@ -87,7 +87,7 @@ def audit_predictions(file: PredictionFile, plan: Plan, settings: Settings) -> l
     DataError
         If answers are none that a probe's measurement offers.
     """
-    by_model: dict[tuple[str, str | None], list[Answers]] = {}
+    by_model: dict[tuple[str, str | None], list[MeasurementAnswers]] = {}
     for answers in file.answers:
         by_model.setdefault((answers.model, answers.probe), []).append(answers)
     audited = []
@@ -100,7 +100,7 @@ def audit_predictions(file: PredictionFile, plan: Plan, settings: Settings) -> l
             answered = _answered(replace(file, answers=tuple(together)), model, asked, plan)
             for left_out in answered.dataset.exclusions:
                 LOG.info("left out %d rows (%s)", left_out.count, left_out.reason)
-            audited.append(concluded(answered, asked.probe, settings))
+            audited.append(build_result(answered, asked.probe, settings))
     if not audited:
         made = ", ".join(sorted({answers.probe or "" for answers in file.answers}))
         raise UsageError(f"{file.name} holds no answers to the probe {plan.probes[0].name!r}", why=f"its answers are to: {made}")
@@ -118,7 +118,7 @@ class _Asked:
         return max(self.predictions.values(), key=lambda predictions: len(predictions.attributes))
 
 
-def _answered(file: PredictionFile, model: str, asked: _Asked, plan: Plan) -> Answered:
+def _answered(file: PredictionFile, model: str, asked: _Asked, plan: PredictionPlan) -> AnsweredProbe:
     attributes = asked.largest().attributes
     frames = [predictions.attributes for predictions in asked.predictions.values()]
     levels = {str(name): _levels([frame[name] for frame in frames if name in frame]) for name in attributes.columns}
@@ -143,7 +143,7 @@ def _answered(file: PredictionFile, model: str, asked: _Asked, plan: Plan) -> An
         exclusions=max((answers.exclusions for answers in file.answers), key=lambda left_out: sum(each.count for each in left_out)),
     )
     told = next((answers.cluster for answers in file.answers if answers.cluster), None)
-    return Answered(record, dataset, attributes, asked.predictions, cluster=plan.cluster or asked.probe.cluster or told)
+    return AnsweredProbe(record, dataset, attributes, asked.predictions, cluster=plan.cluster or asked.probe.cluster or told)
 
 
 def _numbered(index: pd.Index) -> bool:
@@ -157,15 +157,15 @@ def _levels(columns: Sequence[pd.Series]) -> Group:
     return (*natural(found - {UNKNOWN}), *({UNKNOWN} & found))
 
 
-def _by_rule(together: Sequence[Answers], rule: Asking, place: str) -> _Asked:
-    probe, notes = by_rule(together, rule, place)
+def _by_rule(together: Sequence[MeasurementAnswers], rule: DefaultClaims, place: str) -> _Asked:
+    probe, notes = default_claims(together, rule, place)
     return _Asked(probe, {answers.measurement: answers.predictions for answers in together}, tuple(notes))
 
 
 # ---- by a probe ----------------------------------------------------------------------------------------------------------------------
 
 
-def _by_probe(probe: Probe, together: Sequence[Answers], place: str) -> _Asked:
+def _by_probe(probe: Probe, together: Sequence[MeasurementAnswers], place: str) -> _Asked:
     """Put a probe's measurements to the answers of the same name; what the file has no column for is left out, and said."""
     measurements, found, notes = [], {}, []
     for answers in together:
@@ -195,7 +195,7 @@ def _by_probe(probe: Probe, together: Sequence[Answers], place: str) -> _Asked:
     )
 
 
-def _named(probe: Probe, answers: Answers, place: str) -> Measurement:
+def _named(probe: Probe, answers: MeasurementAnswers, place: str) -> Measurement:
     """Return the measurement that the answers are to: by its name, or the only one that offers all of them."""
     by_name = {measurement.name: measurement for measurement in probe.measurements}
     if answers.measurement in by_name:

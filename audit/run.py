@@ -25,8 +25,8 @@ from audit.measure.slices import with_slices
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from audit.engine import Audited
-    from audit.api.gate_set import Gatekeeper
+    from audit.api.gate_set import GateSet
+    from audit.engine import AuditedProbe
     from audit.types import Dataset, Probe, Settings
 
 LOG = logging.getLogger("audit")
@@ -114,15 +114,15 @@ def _check_together(arguments: argparse.Namespace) -> None:
 
 def run(arguments: argparse.Namespace, chosen: Sequence[Probe], words: tuple[str, ...]) -> int:
     """Audit every model with every probe, write the directory, print what was found."""
-    from audit.api.gate_set import gatekeeper
+    from audit.api.gate_set import gate_set
     from audit.output import directory as outputs
-    from audit.output.audit import Clock, put_together, write
+    from audit.output.audit import Clock, assemble_results, write
     from reports.exports.summary import terminal
 
     clock = Clock.start()
     asked = [measurement for probe in chosen for measurement in probe.measurements]
     # Which questions predictions of elsewhere can answer is known only from the file.
-    gates = gatekeeper(arguments, None if arguments.predictions else asked)
+    gates = gate_set(arguments, None if arguments.predictions else asked)
     models = [arguments.predictions.stem] if arguments.predictions else map(_short_name, arguments.model)
     names = [probe.name for probe in chosen] or ["predictions"]
     directory = arguments.out or outputs.default_directory(models, names, clock.moment)
@@ -134,7 +134,7 @@ def run(arguments: argparse.Namespace, chosen: Sequence[Probe], words: tuple[str
         else:
             audited = _audit_all(arguments, chosen, settings, directory, gates)
         ran_on = {"device": arguments.device, "dtype": arguments.dtype}
-        results = gates.settle(put_together(audited, settings, (PROGRAM, *map(outputs.scrub, words)), ran_on, clock.timing()))
+        results = gates.settle(assemble_results(audited, settings, (PROGRAM, *map(outputs.scrub, words)), ran_on, clock.timing()))
         write(directory, results, audited)
         code = gates.leave(results)
         print(terminal(results))
@@ -143,13 +143,13 @@ def run(arguments: argparse.Namespace, chosen: Sequence[Probe], words: tuple[str
 
 
 def _audit_all(
-    arguments: argparse.Namespace, chosen: Sequence[Probe], settings: Settings, directory: Path, gates: Gatekeeper
-) -> list[Audited]:
+    arguments: argparse.Namespace, chosen: Sequence[Probe], settings: Settings, directory: Path, gates: GateSet
+) -> list[AuditedProbe]:
     from audit.embedding.cache import default_root
     from audit.engine import audit as run_audit
     from audit.examples import with_examples
     from audit.models.load import by_model, load
-    from audit.untrained_control import with_twin
+    from audit.untrained_control import with_untrained_control
 
     # Before any model: what is wrong with the data is told in a second, not after minutes of reading weights.
     datasets = [_load_data(probe, arguments) for probe in chosen]
@@ -165,20 +165,22 @@ def _audit_all(
             given = {"batch_size": arguments.batch_size, "what_ifs": arguments.what_if or ()}
             done = run_audit(encoder, probe, dataset, settings, cache_root=default_root(), **given)
             if arguments.twin:
-                done = with_twin(done, encoder, probe, dataset, settings, cache_root=default_root(), batch_size=arguments.batch_size)
+                done = with_untrained_control(
+                    done, encoder, probe, dataset, settings, cache_root=default_root(), batch_size=arguments.batch_size
+                )
             audited.append(with_examples(done, dataset, arguments.include_examples) if arguments.include_examples else done)
     return audited
 
 
-def _audit_file(arguments: argparse.Namespace, chosen: Sequence[Probe], settings: Settings, directory: Path) -> list[Audited]:
+def _audit_file(arguments: argparse.Namespace, chosen: Sequence[Probe], settings: Settings, directory: Path) -> list[AuditedProbe]:
     from audit.data.exclusion import read_list
-    from audit.external import Plan, audit_predictions, leave_out, slices
-    from audit.predictions.default_claims import Asking, parse_outcome
-    from audit.predictions.read import Wanted, load_predictions
+    from audit.external import PredictionPlan, audit_predictions, leave_out, sliced_columns
+    from audit.predictions.default_claims import DefaultClaims, parse_outcome
+    from audit.predictions.read import ColumnOptions, load_predictions
 
-    asking = Asking(tuple(map(parse_outcome, arguments.outcome or ())), arguments.depth or 2)
-    plan = Plan(tuple(chosen), asking, arguments.cluster)
-    file = load_predictions(arguments.predictions, Wanted(arguments.attributes, arguments.cluster, slices(chosen)))
+    asking = DefaultClaims(tuple(map(parse_outcome, arguments.outcome or ())), arguments.depth or 2)
+    plan = PredictionPlan(tuple(chosen), asking, arguments.cluster)
+    file = load_predictions(arguments.predictions, ColumnOptions(arguments.attributes, arguments.cluster, sliced_columns(chosen)))
     if arguments.exclude:
         file = leave_out(file, read_list(arguments.exclude), arguments.exclude.name)
     _open(directory)

@@ -6,15 +6,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from audit.engine import Audited, audit
-from audit.records.results import ControlFinding, Finding, Twin
+from audit.engine import AuditedProbe, audit
+from audit.records.results import ControlFinding, Finding, UntrainedControl
 
 if TYPE_CHECKING:
     from audit.types import Answerer, Dataset, Encoder, Probe, Settings
 
 
-def with_twin(
-    audited: Audited,
+def with_untrained_control(
+    audited: AuditedProbe,
     encoder: Encoder | Answerer,
     probe: Probe,
     dataset: Dataset,
@@ -22,7 +22,7 @@ def with_twin(
     *,
     cache_root: Path | None = None,
     batch_size: int = 32,
-) -> Audited:
+) -> AuditedProbe:
     """Return the audit with its untrained twin beside it: only the questions that count for the verdict, asked the same way.
 
     A kind of model whose architecture cannot be built anew gets a warning instead.
@@ -34,7 +34,7 @@ def with_twin(
         return replace(audited, result=replace(audited.result, warnings=(*audited.result.warnings, warning)))
     found = audit(twin, _primary(probe), dataset, settings, cache_root=cache_root, batch_size=batch_size).result
     description = f"the same architecture and prompts, its {encoder.record.parameters:,} weights drawn anew (seed {settings.seed})"
-    control = Twin(settings.seed, description, tuple(map(_control, found.findings)), found.verdict)
+    control = UntrainedControl(settings.seed, description, tuple(map(_control, found.findings)), found.verdict)
     return replace(audited, result=replace(audited.result, twin=control))
 
 

@@ -1,4 +1,4 @@
-"""Do the conclusions hold? Planted rates through the functions that `findings` and `conclude` call, on counts directly.
+"""Do the conclusions hold? Planted rates through the functions that `findings` and `decide_verdicts` call, on counts directly.
 
 Each line gives what was measured over R planted audits (seeded), what it is compared with, and whether the criterion is met:
 intervals of rates and differences, "disparity" where there is none, power against its exact value, "equivalent" where it is wrong.
@@ -13,16 +13,16 @@ import pandas as pd
 from scipy.stats import binom
 
 from audit.statistics.counts.count_table import GroupedCounts
-from audit.statistics.equivalence import farthest, reach
+from audit.statistics.equivalence import equivalence_bound, reach
 from audit.statistics.evidence.adjustment import Strata, mantel_haenszel
 from audit.statistics.evidence.calibration import calibration
 from audit.statistics.evidence.confidence import Judged
 from audit.statistics.evidence.effect_size import ratio
 from audit.statistics.evidence.equalized_odds import odds_difference
 from audit.statistics.evidence.label_noise import Rules, verdict_on
-from audit.statistics.findings import conclude, findings
+from audit.statistics.findings import decide_verdicts, findings
 from audit.statistics.intervals import newcombe, wilson
-from audit.statistics.most_significant import clearness, sampling_errors
+from audit.statistics.most_significant import max_standardized_difference, sampling_errors
 from audit.statistics.multiplicity import holm
 from audit.statistics.null import between_group_variance, gap_test, generator
 from audit.statistics.units.clusters import cluster_table, clustered_rates
@@ -147,11 +147,11 @@ def any_disparity(source: np.random.Generator) -> bool:
             n, k = cells.sum(axis=axes).ravel(), events.sum(axis=axes).ravel()
             claims.append((k, n, gap_test(k, n, RULES.draws, source).p))
     adjusted = holm(np.array([p for _, _, p in claims]))
-    return any(p <= 0.05 and farthest(k, n, 0.05) >= 0.05 for (k, n, _), p in zip(claims, adjusted, strict=True))
+    return any(p <= 0.05 and equivalence_bound(k, n, 0.05) >= 0.05 for (k, n, _), p in zip(claims, adjusted, strict=True))
 
 
 def through_findings(source: np.random.Generator) -> None:
-    """The same counts row by row through `findings` and `conclude`: the same verdicts, with the same draws."""
+    """The same counts row by row through `findings` and `decide_verdicts`: the same verdicts, with the same draws."""
     agreed, labels = [], ("yes", "no")
     claim = Claim("selection_rate", ("group",), "it")
     measurement = Measurement("m", "?", LabelSet("l", labels, {}), "p", (claim,), outcomes={"it": ("yes",)})
@@ -163,7 +163,7 @@ def through_findings(source: np.random.Generator) -> None:
         rows = pd.DataFrame({"group": np.repeat(names, n)}, dtype="str")
         answered = Predictions(labels, labels, np.zeros((len(rows), 2), np.float32), y_pred, None, rows, np.zeros(len(rows), np.float32))
         found = findings(measurement, answered, {"group": tuple(names)}, settings)
-        _, verdict, _ = conclude(found, settings, limited=False, excluded=None)
+        _, verdict, _ = decide_verdicts(found, settings, limited=False, excluded=None)
         agreed.append(verdict == verdict_on(k, n, RULES, generator(0, found[0].id)))
     report("12 planted audits, row by row: verdict as on counts", float(np.mean(agreed)), "", all(agreed))
 
@@ -208,7 +208,7 @@ def normal_power(truth: np.ndarray, n: np.ndarray, source: np.random.Generator) 
     real = source.normal(truth, np.sqrt(truth * (1 - truth) / n), null.shape)
     clearest, widest = (
         float(np.mean(of(real) >= np.quantile(of(null), 0.95)))
-        for of in (lambda rates: clearness(rates, errors), lambda rates: np.ptp(rates, axis=1))
+        for of in (lambda rates: max_standardized_difference(rates, errors), lambda rates: np.ptp(rates, axis=1))
     )
     return clearest, widest
 

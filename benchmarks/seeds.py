@@ -13,7 +13,7 @@ from pathlib import Path
 
 from audit.compare import main as compare_command
 from audit.comparison.engine import compare
-from audit.comparison.sides import Audited, read
+from audit.comparison.sides import FinishedAudit, read
 from audit.embedding.cache import default_root
 from audit.records.results import Finding
 from audit.run import main as audit_command
@@ -34,7 +34,7 @@ def trained(recipe: str, seed: int, folder: Path, steps: int | None) -> Path:
     return out / "ckpt.pt"
 
 
-def audited(checkpoint: Path) -> Audited:
+def audited(checkpoint: Path) -> FinishedAudit:
     """Audit a checkpoint with the emoji probe and return what was found."""
     out = checkpoint.parent / "audit"
     with contextlib.redirect_stdout(sys.stderr):
@@ -44,7 +44,7 @@ def audited(checkpoint: Path) -> Audited:
     return read(out)[0]
 
 
-def finding_of(audit: Audited) -> Finding:
+def finding_of(audit: FinishedAudit) -> Finding:
     return next(finding for finding in audit.audits["emoji"].findings if finding.id == QUESTION)
 
 
@@ -64,7 +64,7 @@ def main() -> int:
     arguments.folder.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
     verdicts: dict[str, list[str]] = {name: [] for name in RECIPES}
-    sides: dict[str, list[Audited]] = {name: [] for name in RECIPES}
+    sides: dict[str, list[FinishedAudit]] = {name: [] for name in RECIPES}
     for seed in range(arguments.seeds):
         for name, recipe in RECIPES.items():
             audit = audited(trained(recipe, seed, arguments.folder, arguments.steps))
@@ -83,7 +83,7 @@ def main() -> int:
     return 0 if found == arguments.seeds and alarms == 0 else 1
 
 
-def _change(before: Audited, after: Audited) -> str:
+def _change(before: FinishedAudit, after: FinishedAudit) -> str:
     compared = compare([before, after], before.results.settings)
     return next(change.verdict for change in compared.comparisons[0].changes if change.id == QUESTION)
 

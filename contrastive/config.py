@@ -12,8 +12,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from contrastive.errors import ConfigError, nearest
-from contrastive.serialize import from_plain, to_plain
+from contrastive.errors import UsageError, nearest
+from contrastive.serialize import from_dict, to_dict
 from contrastive.settings import DataConfig, LossConfig, ModelSource, OptimConfig, RunConfig
 
 __all__ = [
@@ -34,7 +34,7 @@ class Config:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the tables of the TOML file with every default filled in."""
-        plain: dict[str, Any] = to_plain(self)
+        plain: dict[str, Any] = to_dict(self)
         return plain | {"model": self.model.to_dict()}
 
     def identity(self) -> dict[str, Any]:
@@ -81,7 +81,7 @@ def read_config(source: str, overrides: Sequence[str] = ()) -> Config:
 
     Raises
     ------
-    ConfigError
+    UsageError
         Without such a file or recipe; for bad TOML; for an unknown, missing or ill-fitting setting.
     """
     tables = _parse(_text_of(source), source)
@@ -95,23 +95,23 @@ def config_from_dict(tables: Mapping[str, Any], where: str) -> Config:
     absent = [name for name in _SMALLEST if name not in tables]
     if absent:
         example = "; ".join(f"[{name}] {_SMALLEST[name]}" for name in absent)
-        raise ConfigError(f"the configuration lacks the table [{absent[0]}]", where=where, fix=f"for example {example}")
+        raise UsageError(f"the configuration lacks the table [{absent[0]}]", where=where, fix=f"for example {example}")
     model = tables.get("model")
     if isinstance(model, Mapping):
         known = {key: value for key, value in model.items() if key in ("preset", "init", "stated")}
         tables = {**tables, "model": {**known, "changes": {key: value for key, value in model.items() if key not in known}}}
     try:
-        return from_plain(Config, tables, "the configuration")
-    except ConfigError as error:
+        return from_dict(Config, tables, "the configuration")
+    except UsageError as error:
         # "the configuration.data.bach" is how the reader names a place; a person looks for data.bach.
-        raise ConfigError(error.what.replace("the configuration.", ""), where=where, why=error.why, fix=error.fix) from error
+        raise UsageError(error.what.replace("the configuration.", ""), where=where, why=error.why, fix=error.fix) from error
 
 
 def with_defaults(identity: Mapping[str, Any]) -> dict[str, Any]:
     """Return an identity with the defaults of settings that did not exist when it was written: a run is not another for their sake."""
     tables = {"data": DataConfig, "optim": OptimConfig, "loss": LossConfig, "run": RunConfig}
     known = {f"{table}.{item.name}": item.default for table, cls in tables.items() for item in fields(cls) if item.default is not MISSING}
-    return {**{name: to_plain(value) for name, value in known.items() if name not in _INDIFFERENT}, **identity}
+    return {**{name: to_dict(value) for name, value in known.items() if name not in _INDIFFERENT}, **identity}
 
 
 def first_difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> str | None:
@@ -134,12 +134,12 @@ def _text_of(source: str) -> str:
     try:
         return path.read_text("utf-8")
     except UnicodeDecodeError as error:
-        raise ConfigError(f"{source} is not a UTF-8 text file", fix="give a TOML file or a recipe's name") from error
+        raise UsageError(f"{source} is not a UTF-8 text file", fix="give a TOML file or a recipe's name") from error
     except (OSError, ValueError):
         pass  # not a readable file, or no file's name: a recipe's name, or an error that names both possibilities
     known = recipes()
     if source not in known:
-        raise ConfigError(f"no readable file and no recipe {source!r}", fix=nearest(path.name.removesuffix(".toml"), known))
+        raise UsageError(f"no readable file and no recipe {source!r}", fix=nearest(path.name.removesuffix(".toml"), known))
     return known[source]
 
 
@@ -147,19 +147,19 @@ def _parse(text: str, source: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError("the configuration is not TOML", where=source, why=str(error)) from error
+        raise UsageError("the configuration is not TOML", where=source, why=str(error)) from error
 
 
 def _override(tables: dict[str, Any], override: str) -> None:
     name, equals, text = override.partition("=")
     *sections, key = name.strip().split(".")
     if not equals or not sections or not all([*sections, key]):
-        raise ConfigError(f"{override!r} is not of the form section.key=value", fix="for example optim.lr=1e-3")
+        raise UsageError(f"{override!r} is not of the form section.key=value", fix="for example optim.lr=1e-3")
     table = tables
     for section in sections:
         table = table.setdefault(section, {})
         if not isinstance(table, dict):
-            raise ConfigError(f"{section!r} in {override!r} is a setting, not a table of settings")
+            raise UsageError(f"{section!r} in {override!r} is a setting, not a table of settings")
     table[key] = _value(text.strip())
 
 

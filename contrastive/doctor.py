@@ -21,11 +21,11 @@ from torch import Tensor
 from contrastive.config import Config
 from contrastive.data.order import batch_positions
 from contrastive.distributed import processes as distributed
-from contrastive.errors import ConfigError
+from contrastive.errors import UsageError
 from contrastive.loss.objectives import Objective
 from contrastive.model.clip import CLIP
 from contrastive.training.account import peak_memory_mib
-from contrastive.training.inputs import Material, prepare
+from contrastive.training.inputs import RunInputs, prepare
 from contrastive.training.optimizer import clamp_logit_scale, clip, set_learning_rate
 from contrastive.training.state import Training, start
 
@@ -53,11 +53,11 @@ def examine(config: Config, say: Callable[[str], None] = print) -> int:
 
     Raises
     ------
-    ConfigError, TrainingDataError, CheckpointError
+    UsageError, TrainingDataError, DataError
         As a run would: what keeps it from starting at all. Also under torchrun.
     """
     if distributed.world_size() > 1:
-        raise ConfigError("the doctor examines one process", fix="run it without torchrun")
+        raise UsageError("the doctor examines one process", fix="run it without torchrun")
     material = prepare(config)
     training = start(material)
     rows = [material.train_rows[_positions(material, step)] for step in range(BATCHES)]
@@ -79,7 +79,7 @@ def examine(config: Config, say: Callable[[str], None] = print) -> int:
     return 3 if wrong else 0
 
 
-def pictures(material: Material) -> Result:
+def pictures(material: RunInputs) -> Result:
     """How many pairs there are and how many of them are broken; whether any two of the first pictures differ."""
     pixels, _ = material.pairs.plain(material.train_rows[:64])
     same = len(pixels) > 1 and bool((pixels == pixels[:1]).all())
@@ -125,7 +125,7 @@ def duplicates(batches: list[Tensor], kind: str) -> Result:
     return Result("duplicate captions", False, words)
 
 
-def first_loss(model: CLIP, objective: Objective, material: Material, rows: NDArray[np.int64]) -> Result:
+def first_loss(model: CLIP, objective: Objective, material: RunInputs, rows: NDArray[np.int64]) -> Result:
     """Whether a model that has learned nothing guesses: a loss of ln(batch). A given model should do no worse."""
     kind, guess = material.config.loss.kind, math.log(len(rows))
     images, ids = _inputs(material, rows, model.logit_scale.device)
@@ -143,7 +143,7 @@ def first_loss(model: CLIP, objective: Objective, material: Material, rows: NDAr
     return Result("first loss", False, words)
 
 
-def speed(training: Training, material: Material, rows: list[NDArray[np.int64]]) -> Result:
+def speed(training: Training, material: RunInputs, rows: list[NDArray[np.int64]]) -> Result:
     """How fast batches are made, and how fast the model takes them: the fastest of each, because others may use the machine too."""
     config = material.config
     images, ids = _inputs(material, rows[0], training.device)
@@ -169,7 +169,7 @@ def _seconds(action: Callable[[], object]) -> float:
     return time.perf_counter() - began
 
 
-def overfit(training: Training, material: Material, rows: NDArray[np.int64]) -> Result:
+def overfit(training: Training, material: RunInputs, rows: NDArray[np.int64]) -> Result:
     """Learn a few pairs with distinct captions by heart, at the run's own learning rate, without decay and augmentation."""
     model, objective, config, n = training.model.train(), training.objective, material.config, len(rows)
     if n < 8:
@@ -217,7 +217,7 @@ def memory(device: torch.device) -> Result:
     return Result("memory", False, words)
 
 
-def distinct(material: Material, most: int) -> NDArray[np.int64]:
+def distinct(material: RunInputs, most: int) -> NDArray[np.int64]:
     """Return the first training rows whose captions all differ."""
     rows = material.train_rows[: 64 * most]
     _, ids = material.pairs.plain(rows)
@@ -225,19 +225,19 @@ def distinct(material: Material, most: int) -> NDArray[np.int64]:
     return rows[np.sort(first)[:most]]
 
 
-def _positions(material: Material, step: int) -> NDArray[np.int64]:
+def _positions(material: RunInputs, step: int) -> NDArray[np.int64]:
     config = material.config
     return batch_positions(config.run.seed, step, len(material.train_rows), config.data.batch)
 
 
-def _ids(material: Material, rows: list[NDArray[np.int64]]) -> Tensor:
+def _ids(material: RunInputs, rows: list[NDArray[np.int64]]) -> Tensor:
     """Return the ids of texts as training draws them, filled up to the context: batches are cut behind their longest text."""
     config, context = material.config, material.model.text.context
     cut = [material.pairs.batch(some, 0, config.run.seed, 0)[1] for some in rows]
     return torch.cat([torch.nn.functional.pad(ids, (0, context - ids.shape[1])) for ids in cut])
 
 
-def _inputs(material: Material, rows: NDArray[np.int64], device: torch.device) -> tuple[Tensor, Tensor]:
+def _inputs(material: RunInputs, rows: NDArray[np.int64], device: torch.device) -> tuple[Tensor, Tensor]:
     pixels, ids = material.pairs.plain(rows)
     return material.preprocess.normalise(pixels.to(device)), ids.to(device)
 

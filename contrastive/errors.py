@@ -1,12 +1,14 @@
-"""Errors of the trainer and its files that a person can act on.
+"""Errors that a person can act on: one tree for the trainer and the audit.
 
 ::
 
-    ContrastiveError     70    says what, where, why and the way out; shown without a traceback
-    |-- ConfigError       2    an unknown preset, a key or a value that a configuration does not have
-    |-- CheckpointError   3    a file that cannot be read, is damaged or does not fit
-    |-- UnsafeFileError   4    a file refused because reading it could run code or exhaust the machine
-    `-- MachineError      5    disk full, cannot write, out of memory
+    VlmAuditError               says what, where, why and the way out; shown without a traceback
+    |-- UsageError        2     unknown flag, preset, probe, key or name; a value that does not fit
+    |-- DataError         3     bad or unreadable input data, checkpoint or model
+    |-- UnsafeError       4     refused as unsafe: code in a checkpoint, a bomb, foreign code in a configuration
+    `-- MachineError      5     hub unreachable, disk full, cannot write, out of memory
+
+Any other exception is a defect of this program (exit code 70).
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ import difflib
 from collections.abc import Iterable
 
 
-class ContrastiveError(Exception):
+class VlmAuditError(Exception):
     """An error with a way out.
 
     Parameters
@@ -23,7 +25,7 @@ class ContrastiveError(Exception):
     what : str
         One sentence: what is wrong, naming the thing.
     where : str, optional
-        The place: a file, a key, a tensor.
+        The place: a file, a row, a flag, a key, a tensor.
     why : str, optional
         What was found and what was expected.
     fix : str, optional
@@ -44,26 +46,26 @@ class ContrastiveError(Exception):
         return "\n".join(lines)
 
 
-class ConfigError(ContrastiveError):
-    """A configuration names something that does not exist or gives a value that does not fit."""
+class UsageError(VlmAuditError):
+    """A flag, a configuration or a name is wrong."""
 
     exit_code = 2
 
 
-class CheckpointError(ContrastiveError):
-    """A model file cannot be read, is damaged or does not fit."""
+class DataError(VlmAuditError):
+    """Input data, a checkpoint or a model cannot be read, is damaged or does not fit."""
 
     exit_code = 3
 
 
-class UnsafeFileError(ContrastiveError):
-    """A model file was refused because reading it could run code or exhaust the machine."""
+class UnsafeError(VlmAuditError):
+    """The input was refused because reading it could run code or exhaust the machine."""
 
     exit_code = 4
 
 
-class MachineError(ContrastiveError):
-    """The machine does not give what is needed."""
+class MachineError(VlmAuditError):
+    """The machine or the network does not give what is needed."""
 
     exit_code = 5
 

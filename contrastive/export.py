@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from contrastive.errors import ContrastiveError, MachineError
+from contrastive.errors import MachineError, VlmAuditError
 
 if TYPE_CHECKING:
     from contrastive.checkpoint.file import Checkpoint
@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     try:
         difference = _export(options.checkpoint, Path(options.out), options.to, options.ema)
-    except ContrastiveError as error:
+    except VlmAuditError as error:
         sys.stderr.write(f"error: {error}\n")
         return error.exit_code
     sys.stdout.write(f"verified: features of random inputs differ by {difference:.1e} at most (allowed: {TOLERANCE:g})\n{options.out}\n")
@@ -69,11 +69,11 @@ def export(checkpoint: Checkpoint, out: Path, kind: str) -> float:
 
     Raises
     ------
-    CheckpointError
+    DataError
         If the text tower was never taught; its weights alone can be exported.
-    ConfigError
+    UsageError
         If the model has a part that the other program has no counterpart of, or the other program is not installed.
-    ContrastiveError
+    VlmAuditError
         If what was written does not give the same features; it is removed again.
     MachineError
         If `out` exists or cannot be written.
@@ -110,7 +110,7 @@ def verify(checkpoint: Checkpoint, read: Features) -> float:
 
     Raises
     ------
-    ContrastiveError
+    VlmAuditError
         If they differ by more than `TOLERANCE`.
     """
     import torch
@@ -127,7 +127,7 @@ def verify(checkpoint: Checkpoint, read: Features) -> float:
         differences = [float((a - b).abs().max() / a.norm(dim=1).max()) for a, b in zip(ours, theirs, strict=True)]
     difference = max(differences)
     if not difference <= TOLERANCE:  # NaN is no agreement
-        raise ContrastiveError(
+        raise VlmAuditError(
             "what was written does not give the same features, so it was removed", why=f"they differ by {difference:.1e} of their length"
         )
     return difference

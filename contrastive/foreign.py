@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from contrastive.errors import ContrastiveError
+from contrastive.errors import VlmAuditError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -25,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     try:
         archive = salvage(arguments.source)
-    except ContrastiveError as error:
+    except VlmAuditError as error:
         sys.stderr.write(f"error: {error}\n")
         return error.exit_code
     save_file({name: tensor.clone(memory_format=torch.contiguous_format) for name, tensor in archive.tensors.items()}, arguments.target)

@@ -8,13 +8,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from contrastive.errors import ConfigError, nearest
+from contrastive.errors import UsageError, nearest
 
 Channels = tuple[float, float, float]
 
 
 @dataclass(frozen=True)
-class Stated:
+class ModelOverrides:
     """Facts that weights do not show. None: not stated."""
 
     activation: Literal["quick_gelu", "gelu", "relu"] | None = None
@@ -36,12 +36,12 @@ class Stated:
     """Which table of a trainer's file, where it has several: ``state_dict_ema``."""
 
     @classmethod
-    def from_words(cls, words: Mapping[str, str]) -> Stated:
+    def from_words(cls, words: Mapping[str, str]) -> ModelOverrides:
         """Read strictly.
 
         Raises
         ------
-        ConfigError
+        UsageError
             At an unknown name (the nearest is given) or a value that does not fit.
 
         Examples
@@ -52,7 +52,7 @@ class Stated:
         hints = typing.get_type_hints(cls)
         for name in words:
             if name not in hints:
-                raise ConfigError(f"there is no fact {name[:80]!r} to state about a model", fix=nearest(name[:80], hints))
+                raise UsageError(f"there is no fact {name[:80]!r} to state about a model", fix=nearest(name[:80], hints))
         return cls(**{name: _read(name, text, typing.get_args(hints[name])[0]) for name, text in words.items()})
 
     def given(self) -> dict[str, Any]:
@@ -63,13 +63,13 @@ class Stated:
 def _read(name: str, text: str, hint: Any) -> Any:
     if typing.get_origin(hint) is Literal:
         if text not in typing.get_args(hint):
-            raise ConfigError(f"{name} cannot be {text[:80]!r}", fix=nearest(text[:80], typing.get_args(hint)))
+            raise UsageError(f"{name} cannot be {text[:80]!r}", fix=nearest(text[:80], typing.get_args(hint)))
         return text
     read, expected, example = READ[hint]
     try:
         return read(text)
     except (ValueError, KeyError) as error:
-        raise ConfigError(f"{name} cannot be {text[:80]!r}", why=f"expected {expected}", fix=f"{name}={example}") from error
+        raise UsageError(f"{name} cannot be {text[:80]!r}", why=f"expected {expected}", fix=f"{name}={example}") from error
 
 
 def _channels(text: str) -> Channels:

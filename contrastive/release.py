@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from contrastive.errors import ConfigError, ContrastiveError
+from contrastive.errors import UsageError, VlmAuditError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -22,7 +22,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     try:
         sys.stdout.write(f"{release(Path(options.checkpoint), Path(options.out), ema=options.ema)}  {options.out}\n")
-    except ContrastiveError as error:
+    except VlmAuditError as error:
         sys.stderr.write(f"error: {error}\n")
         return error.exit_code
     return 0
@@ -33,9 +33,9 @@ def release(path: Path, out: Path, *, ema: bool = False) -> str:
 
     Raises
     ------
-    CheckpointError, UnsafeFileError
+    DataError, UnsafeError
         If it cannot be read, or has no average to take.
-    ConfigError
+    UsageError
         If `out` exists.
     MachineError
         If it cannot be written.
@@ -45,7 +45,7 @@ def release(path: Path, out: Path, *, ema: bool = False) -> str:
     from contrastive.checkpoint.file import averaged, load, save
 
     if out.exists():
-        raise ConfigError(f"{out} exists", fix="choose another name")
+        raise UsageError(f"{out} exists", fix="choose another name")
     found = load(path)
     return save(out, replace(averaged(found) if ema else found, training=None, ema=None))
 

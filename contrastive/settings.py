@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from contrastive.errors import ConfigError
+from contrastive.errors import UsageError
 
 
 @dataclass(frozen=True)
@@ -204,18 +204,19 @@ class ModelSource:
     """A model to go on from: architecture, weights, tokenizer and preprocessing are its own. A ``ckpt.pt``; OpenAI's archive, open_clip's
     or Lightning's checkpoint, flat weights; a folder of a `CLIPModel` or in open_clip's layout."""
     stated: Mapping[str, str] = field(default_factory=dict)
-    """What a file of another program does not say, by the names of `contrastive.overrides.Stated`: ``stated.activation = "gelu"``."""
+    """What a file of another program does not say, by the names of `contrastive.overrides.ModelOverrides`: ``stated.activation =
+    "gelu"``."""
     changes: Mapping[str, Any] = field(default_factory=dict)
     """Settings of `contrastive.model.architecture.ModelConfig` laid over the preset, nested as there; checked when the model is made."""
 
     def __post_init__(self) -> None:
         if (self.preset is None) == (self.init is None):
             found = "neither" if self.preset is None else "both"
-            raise ConfigError("model needs the setting 'preset' or 'init'", why=f"it has {found}", fix='write preset = "..." under [model]')
+            raise UsageError("model needs the setting 'preset' or 'init'", why=f"it has {found}", fix='write preset = "..." under [model]')
         if self.init is None and self.stated:
-            raise ConfigError("model has the setting 'stated' without 'init'", why="a preset leaves nothing to state", fix="leave it out")
+            raise UsageError("model has the setting 'stated' without 'init'", why="a preset leaves nothing to state", fix="leave it out")
         if self.init is not None and self.changes:
-            raise ConfigError(
+            raise UsageError(
                 f"model has the setting {next(iter(self.changes))!r} beside 'init'",
                 why="the checkpoint says what the model is", fix="leave it out",
             )  # fmt: skip
@@ -246,4 +247,4 @@ def _is_pattern(text: str) -> bool:
 
 def _require(holds: bool, name: str, expected: str) -> None:
     if not holds:
-        raise ConfigError(f"{name} must be {expected}")
+        raise UsageError(f"{name} must be {expected}")

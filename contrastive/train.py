@@ -20,11 +20,11 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from contrastive.errors import ContrastiveError, MachineError, of_machine
+from contrastive.errors import MachineError, VlmAuditError, of_machine
 
 if TYPE_CHECKING:
     from contrastive.config import Config
-    from contrastive.training.loop import Material, Training
+    from contrastive.training.loop import RunInputs, Training
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -44,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as problem:
         if options.debug:
             traceback.print_exc()
-        error = problem if isinstance(problem, ContrastiveError) else of_machine(problem) or problem
+        error = problem if isinstance(problem, VlmAuditError) else of_machine(problem) or problem
         code = _explain(error)
         _leave_status(folder, code, error)
         return code
@@ -104,14 +104,14 @@ def _train(config: Config, options: argparse.Namespace, arguments: Sequence[str]
     path = Path(config.run.out) / "ckpt.pt"
     found = None if options.fresh else last(path.parent, _complain)
     material = loop.prepare(config)
-    training = loop.take_up(material, found, path) if found else branch(material) if config.run.resume else loop.start(material)
+    training = loop.resume(material, found, path) if found else branch(material) if config.run.resume else loop.start(material)
     _announce(material, training)
     if isinstance(found, Checkpoint) and found.training is None:
         _say(f"already finished; --fresh trains again\n{path}")
         return 0
     _open_journal(material, training)
     with StopRequest(patient=_processes() > 1) as stop:
-        loop.carry_through(training, material, stop, quiet=options.quiet)
+        loop.run_training(training, material, stop, quiet=options.quiet)
     if training.step < config.optim.steps and stop.signal is not None:
         if _speaks():
             _complain(f"stopped after step {training.step} of {config.optim.steps}; the state is saved")
@@ -122,7 +122,7 @@ def _train(config: Config, options: argparse.Namespace, arguments: Sequence[str]
     return 0
 
 
-def _open_journal(material: Material, training: Training) -> None:
+def _open_journal(material: RunInputs, training: Training) -> None:
     from contrastive.training.loop import journal_of
 
     if _speaks():
@@ -155,7 +155,7 @@ def _claimed(folder: Path) -> Iterator[None]:
         yield
 
 
-def _announce(material: Material, training: Training) -> None:
+def _announce(material: RunInputs, training: Training) -> None:
     config, text = material.config, material.model.text
     counts = [(parameter.numel(), parameter.requires_grad) for parameter in training.learner.parameters()]
     parameters, locked = sum(count for count, _ in counts), sum(count for count, learns in counts if not learns)
@@ -182,7 +182,7 @@ def _conclude(measures: dict[str, float], training: Training, config: Config) ->
 
 
 def _explain(error: Exception) -> int:
-    if isinstance(error, ContrastiveError):
+    if isinstance(error, VlmAuditError):
         _complain(f"error: {error}")
         return error.exit_code
     _complain(f"error: a defect of this program: {type(error).__name__}: {error}\nfix: run it again with --debug and report what it prints")

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from contrastive.errors import CheckpointError, ConfigError, ContrastiveError
+from contrastive.errors import DataError, UsageError, VlmAuditError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -21,7 +21,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     try:
         sys.stdout.write(f"{unshard(Path(options.folder), Path(options.out))}  {options.out}\n")
-    except ContrastiveError as error:
+    except VlmAuditError as error:
         sys.stderr.write(f"error: {error}\n")
         return error.exit_code
     return 0
@@ -32,9 +32,9 @@ def unshard(folder: Path, out: Path) -> str:
 
     Raises
     ------
-    CheckpointError, UnsafeFileError
+    DataError, UnsafeError
         If there is no sharded checkpoint, or it cannot be read.
-    ConfigError
+    UsageError
         If `out` exists.
     MachineError
         If it cannot be written.
@@ -43,7 +43,7 @@ def unshard(folder: Path, out: Path) -> str:
     from contrastive.training.sharded import assemble
 
     if out.exists():
-        raise ConfigError(f"{out} exists", fix="choose another name")
+        raise UsageError(f"{out} exists", fix="choose another name")
     return save(out, assemble(_newest(folder)))
 
 
@@ -56,7 +56,7 @@ def _newest(folder: Path) -> Path:
     found = [*folders(folder), *folders(folder / FOLDER)]
     if not found:
         why = f"there is no folder step-... with a {MANIFEST} in it"
-        raise CheckpointError("no complete sharded checkpoint", where=str(folder), why=why, fix="name the run's output folder")
+        raise DataError("no complete sharded checkpoint", where=str(folder), why=why, fix="name the run's output folder")
     return found[0]
 
 

@@ -15,7 +15,7 @@ from audit.comparison import sides as comparison_sides
 from audit.comparison.sides import AGAIN
 from audit.errors import DataError, UsageError
 from audit.output import directory as outputs
-from audit.output.audit import Clock, put_together, write
+from audit.output.audit import Clock, assemble_results, write
 from audit.records.results import Finding, Results, Verdict, to_json
 from audit.types import Answerer, Encoder, LoadOptions, Probe, Settings
 
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from fairlearn.metrics import MetricFrame
 
-    from audit.comparison.sides import Audited as Side
-    from audit.engine import Audited
+    from audit.comparison.sides import FinishedAudit as Side
+    from audit.engine import AuditedProbe
 
 
 @dataclass(frozen=True, repr=False)
@@ -32,7 +32,7 @@ class Audit:
     """A finished audit: everything that the report shows, as values and as data frames."""
 
     results: Results
-    audited: tuple[Audited, ...] = ()
+    audited: tuple[AuditedProbe, ...] = ()
     """What was made in this process; empty for an audit that was loaded."""
     directory: Path | None = None
     """Where a loaded audit stands."""
@@ -260,7 +260,7 @@ def audit(
         for each, dataset in zip(probes, datasets, strict=True)
     )
     ran_on = {"device": device, "dtype": dtype}
-    return Audit(put_together(audited, settings, (), ran_on, clock.timing()), audited)
+    return Audit(assemble_results(audited, settings, (), ran_on, clock.timing()), audited)
 
 
 def load(directory: str | Path) -> Audit:

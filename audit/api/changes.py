@@ -11,13 +11,13 @@ from audit.api.plots import ChangePlots
 from audit.errors import UsageError
 from audit.output import directory as outputs
 from audit.output.audit import Clock
-from audit.output.comparison import put_together, write
+from audit.output.comparison import assemble_comparisons, write
 from audit.records.comparison import Comparisons
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from audit.comparison.sides import Audited
+    from audit.comparison.sides import FinishedAudit
 
 
 @dataclass(frozen=True, repr=False)
@@ -88,7 +88,7 @@ class Changes:
         return changes_card(self.facts)
 
 
-def changes_of(sides: Sequence[Audited], *, series: bool = False, tolerance: float | None = None) -> Changes:
+def changes_of(sides: Sequence[FinishedAudit], *, series: bool = False, tolerance: float | None = None) -> Changes:
     """Compare the models of finished audits, by the settings of the first; `tolerance` in place of its own."""
     from audit.comparison.engine import compare
 
@@ -98,7 +98,7 @@ def changes_of(sides: Sequence[Audited], *, series: bool = False, tolerance: flo
     if tolerance is not None:
         settings = replace(settings, tolerance=tolerance)
     compared = compare(sides, settings, series=series, tolerance=tolerance)
-    return Changes(put_together(compared, settings, (), clock.timing()))
+    return Changes(assemble_comparisons(compared, settings, (), clock.timing()))
 
 
 def load_changes(directory: str | Path) -> Changes:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from audit.errors import UsageError
 from audit.gates.junit import junit_xml
-from audit.gates.parse import FLAG, Aimed, Gate, Question, aim, parse, question, require_group
+from audit.gates.parse import FLAG, Gate, GateQuestion, ResolvedGate, parse, question, require_group, resolve_gate
 from audit.output.directory import write_text
 from audit.types import Measurement, finding_id
 from reports.text.phrases import attributes
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Gatekeeper:
+class GateSet:
     """The gates of one command."""
 
     gates: tuple[Gate, ...]
-    aimed: tuple[Aimed, ...] | None
+    aimed: tuple[ResolvedGate, ...] | None
     """None where the questions are known only from what is found."""
     junit: Path | None = None
     require_conclusive: bool = False
@@ -45,7 +45,7 @@ class Gatekeeper:
         aimed = self.aimed
         if aimed is None:
             known = [question(finding, title(finding, audit)) for audit in results.audits for finding in audit.findings]
-            aimed = tuple(aim(gate, known) for gate in self.gates)
+            aimed = tuple(resolve_gate(gate, known) for gate in self.gates)
             for each in aimed:
                 require_group(each, _levels(results.audits, each))
         return replace(results, gates=tuple(decide(each, results.audits, results.settings) for each in aimed))
@@ -59,7 +59,7 @@ class Gatekeeper:
         return 1 if is_breach(results.gates, require_conclusive=self.require_conclusive) else 0
 
 
-def gatekeeper(arguments: argparse.Namespace, measurements: Iterable[Measurement] | None) -> Gatekeeper:
+def gate_set(arguments: argparse.Namespace, measurements: Iterable[Measurement] | None) -> GateSet:
     """Read the gates of a command.
 
     Raises
@@ -75,8 +75,8 @@ def gatekeeper(arguments: argparse.Namespace, measurements: Iterable[Measurement
         raise UsageError(f"--junit {str(arguments.junit)!r} is a folder", fix="name a file")
     gates = tuple(map(parse, arguments.fail_on or ()))
     known = None if measurements is None else questions(measurements)
-    aimed = None if known is None else tuple(aim(gate, known) for gate in gates)
-    return Gatekeeper(gates, aimed, arguments.junit, arguments.require_conclusive)
+    aimed = None if known is None else tuple(resolve_gate(gate, known) for gate in gates)
+    return GateSet(gates, aimed, arguments.junit, arguments.require_conclusive)
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class _Planned:
     attributes: tuple[str, ...]
 
 
-def questions(measurements: Iterable[Measurement]) -> tuple[Question, ...]:
+def questions(measurements: Iterable[Measurement]) -> tuple[GateQuestion, ...]:
     """Return every question that these measurements ask, under the names of the findings that they will become."""
     found = []
     for measurement in measurements:
@@ -100,7 +100,7 @@ def questions(measurements: Iterable[Measurement]) -> tuple[Question, ...]:
     return tuple(found)
 
 
-def _levels(audits: Iterable[AuditResult], aimed: Aimed) -> dict[str, tuple[str, ...]]:
+def _levels(audits: Iterable[AuditResult], aimed: ResolvedGate) -> dict[str, tuple[str, ...]]:
     """Return the levels of the attributes of a finding, as found."""
     groups = [rate.group for audit in audits for finding in audit.findings if finding.id == aimed.finding for rate in finding.by_group]
     return {attribute: tuple(dict.fromkeys(group[place] for group in groups)) for place, attribute in enumerate(aimed.attributes)}

@@ -11,13 +11,13 @@ from reports.text import comparison as comparison_words
 from reports.text import sentences as words
 
 if TYPE_CHECKING:
-    from audit.gates.parse import Named
+    from audit.gates.parse import QuestionNames
     from audit.records.comparison import Change, Comparison, Comparisons, Trajectory
     from audit.records.results import AuditResult, Finding, Results, SpecificationCurve
     from audit.records.what_if import WhatIfs
 
 T = TypeVar("T")
-N = TypeVar("N", bound="Named")
+N = TypeVar("N", bound="QuestionNames")
 
 
 def finding(results: Results, name: str, audit: int | None = None) -> tuple[AuditResult, Finding]:

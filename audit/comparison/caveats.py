@@ -9,13 +9,13 @@ from audit.comparison.verdict import Circumstances
 from audit.statistics.paired.joint import ONLY_AFTER, ONLY_BEFORE, JointCounts
 
 if TYPE_CHECKING:
-    from audit.comparison.sides import Audited
+    from audit.comparison.sides import FinishedAudit
     from audit.records.results import AuditResult
     from audit.types import Settings
 
 
 def circumstances(
-    probe: str, sides: tuple[Audited, Audited], settings: Settings, outside: tuple[int, int], joints: Mapping[str, JointCounts]
+    probe: str, sides: tuple[FinishedAudit, FinishedAudit], settings: Settings, outside: tuple[int, int], joints: Mapping[str, JointCounts]
 ) -> Circumstances:
     """Return what the verdicts of two sides must own up to.
 
@@ -47,7 +47,7 @@ def circumstances(
 
 
 def notes(
-    sides: Sequence[Audited], probes: Sequence[str], others: Sequence[str], measurements: Mapping[str, Sequence[str]]
+    sides: Sequence[FinishedAudit], probes: Sequence[str], others: Sequence[str], measurements: Mapping[str, Sequence[str]]
 ) -> tuple[str, ...]:
     """Say what differs between the audits beside the models.
 
@@ -73,11 +73,11 @@ def notes(
     return tuple(dict.fromkeys(said))
 
 
-def _setting(each: Audited, name: str) -> object:
+def _setting(each: FinishedAudit, name: str) -> object:
     return getattr(each.results.settings, name)
 
 
-def _probe_notes(probe: str, first: Audited, each: Audited, shared: Sequence[str]) -> list[str]:
+def _probe_notes(probe: str, first: FinishedAudit, each: FinishedAudit, shared: Sequence[str]) -> list[str]:
     audits: tuple[AuditResult, AuditResult] = first.audits[probe], each.audits[probe]
     notes = []
     if audits[0].data.fingerprint != audits[1].data.fingerprint:

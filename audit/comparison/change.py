@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
     from audit.records.results import CellStatus
-    from audit.statistics.units.sampling_unit import Units
+    from audit.statistics.units.sampling_unit import SamplingUnits
     from audit.types import Group, Settings
 
 MOST_PAIRS = 21
@@ -88,7 +88,7 @@ def _rates(joint: JointCounts, statuses: Sequence[CellStatus], alpha: float, *, 
     return unit_rates(joint.groups, joint.units(after=after), statuses, alpha)
 
 
-def unit_rates(groups: Sequence[Group], units: Units, statuses: Sequence[CellStatus], alpha: float) -> list[Rate]:
+def unit_rates(groups: Sequence[Group], units: SamplingUnits, statuses: Sequence[CellStatus], alpha: float) -> list[Rate]:
     """Return the rate of each group with its interval, and None where nothing counts."""
     low, high = units.intervals(alpha)
     rates = []
@@ -203,7 +203,7 @@ def pair_changes(joint: JointCounts, alpha: float, comparisons: int = 1) -> tupl
 # ---- the gap -------------------------------------------------------------------------------------------------------------------------
 
 
-def gap_ends(groups: Sequence[Group], units: Units, alpha: float) -> GapEnds:
+def gap_ends(groups: Sequence[Group], units: SamplingUnits, alpha: float) -> GapEnds:
     """Return a gap with its interval, simultaneous over the pairs that it was picked from."""
     rates = units.events / units.n
     high, low = extremes(rates)

@@ -29,7 +29,7 @@ _BEFORE = "answer before"
 
 
 @dataclass(frozen=True)
-class Counted:
+class CountedChanges:
     """Every claim that can be paired, before any correction, and those that cannot."""
 
     joints: Mapping[str, JointCounts]
@@ -41,7 +41,7 @@ class Counted:
 
 def count_changes(
     audits: tuple[AuditResult, AuditResult], tables: Mapping[str, tuple[pd.DataFrame, pd.DataFrame]], settings: Settings, others: int
-) -> Counted:
+) -> CountedChanges:
     """Count every claim of the first audit together with the second's answers, and say what changed.
 
     Parameters
@@ -75,7 +75,7 @@ def count_changes(
             counted[key] = _joint_table(*tables[finding.measurement], by, record.truth)
         joints[finding.id] = joint_counts(counted[key], finding, record, cluster)
         changes.append(_change(finding, theirs[finding.id], joints[finding.id], record.truth, settings, claims))
-    return Counted(joints, tuple(changes), tuple(refused))
+    return CountedChanges(joints, tuple(changes), tuple(refused))
 
 
 def _why_not(finding: Finding, theirs: Mapping[str, Finding], tables: Mapping[str, object]) -> str | None:

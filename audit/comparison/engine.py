@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from audit.comparison.caveats import circumstances, notes
 from audit.comparison.counts import clusters_by, count_changes
-from audit.comparison.sides import Audited, aligned, check_same_question, distinct_names, identifiers, shared_probes
+from audit.comparison.sides import FinishedAudit, aligned, check_same_question, distinct_names, identifiers, shared_probes
 from audit.comparison.trajectory import Checkpoint, trajectory
-from audit.comparison.verdict import Circumstances, adjusted, concluded, overall
+from audit.comparison.verdict import Circumstances, adjusted, overall, with_verdict
 from audit.errors import UsageError
 from audit.records.comparison import Change, Comparison, Series, Trajectory
 
@@ -23,10 +23,10 @@ FEWEST_IN_SERIES = 3
 
 
 @dataclass(frozen=True)
-class Compared:
+class ComparedModels:
     """What `compare` returns."""
 
-    sides: tuple[Audited, ...]
+    sides: tuple[FinishedAudit, ...]
     comparisons: tuple[Comparison, ...]
     series: tuple[Series, ...]
     family: int
@@ -38,8 +38,8 @@ class _Pair:
     """Two sides under one probe, counted."""
 
     probe: str
-    before: Audited
-    after: Audited
+    before: FinishedAudit
+    after: FinishedAudit
     circumstances: Circumstances
     only_before: int
     only_after: int
@@ -51,7 +51,7 @@ class _Pair:
     not_compared: tuple[str, ...]
 
 
-def compare(sides: Sequence[Audited], settings: Settings, *, series: bool = False, tolerance: float | None = None) -> Compared:
+def compare(sides: Sequence[FinishedAudit], settings: Settings, *, series: bool = False, tolerance: float | None = None) -> ComparedModels:
     """Compare finished audits on the images that all of them have.
 
     Parameters
@@ -82,7 +82,7 @@ def compare(sides: Sequence[Audited], settings: Settings, *, series: bool = Fals
     counted = [_counted(probe, measurements[probe], sides, settings, tolerance) for probe in probes]
     chosen = [pair for pairs in counted for pair in (pairs[-1:] if ordered else pairs)]
     corrected, family = adjusted([pair.changes for pair in chosen])
-    return Compared(
+    return ComparedModels(
         sides=tuple(sides),
         comparisons=tuple(_concluded(pair, changes) for pair, changes in zip(chosen, corrected, strict=True)),
         series=tuple(_series(pairs, settings) for pairs in counted) if ordered else (),
@@ -94,13 +94,13 @@ def compare(sides: Sequence[Audited], settings: Settings, *, series: bool = Fals
 # ---- a series --------------------------------------------------------------------------------------------------------------------------
 
 
-def _is_series(sides: Sequence[Audited]) -> bool:
+def _is_series(sides: Sequence[FinishedAudit]) -> bool:
     """Whether the model records say that these are checkpoints of one run."""
     runs, steps = {each.side.model.run for each in sides}, {each.side.model.step for each in sides}
     return len(sides) >= FEWEST_IN_SERIES and len(runs) == 1 and None not in runs | steps and len(steps) == len(sides)
 
 
-def _by_step(sides: Sequence[Audited]) -> list[Audited]:
+def _by_step(sides: Sequence[FinishedAudit]) -> list[FinishedAudit]:
     for each in sides:
         if each.side.model.step is None:
             raise UsageError(
@@ -136,7 +136,9 @@ def _checkpoint(pair: _Pair, finding: str, settings: Settings, *, after: bool = 
 # ---- counting ------------------------------------------------------------------------------------------------------------------------
 
 
-def _counted(probe: str, measurements: Sequence[str], sides: Sequence[Audited], settings: Settings, tolerance: float | None) -> list[_Pair]:
+def _counted(
+    probe: str, measurements: Sequence[str], sides: Sequence[FinishedAudit], settings: Settings, tolerance: float | None
+) -> list[_Pair]:
     """Return the first side with every other one; all on the same images."""
     tables = {name: aligned(probe, name, sides) for name in measurements}
     found = [identifiers(probe, each) for each in sides]
@@ -158,7 +160,7 @@ def _counted(probe: str, measurements: Sequence[str], sides: Sequence[Audited], 
     return pairs
 
 
-def _tolerating(change: Change, tolerance: float | None, first: Audited) -> Change:
+def _tolerating(change: Change, tolerance: float | None, first: FinishedAudit) -> Change:
     """Return the change with another tolerance, where its own is the audit's and not one that the probe set for it."""
     if tolerance is None or change.tolerance != first.results.settings.tolerance:
         return change
@@ -166,7 +168,7 @@ def _tolerating(change: Change, tolerance: float | None, first: Audited) -> Chan
 
 
 def _concluded(pair: _Pair, changes: Sequence[Change]) -> Comparison:
-    done = tuple(concluded(change, pair.joints[change.id], pair.circumstances) for change in changes)
+    done = tuple(with_verdict(change, pair.joints[change.id], pair.circumstances) for change in changes)
     verdict, reason = overall(done, pair.circumstances)
     audits = pair.before.audits[pair.probe], pair.after.audits[pair.probe]
     return Comparison(

@@ -27,7 +27,7 @@ _ASKED = ("labels", "prompts", "answers", "combine", "truth", "outcomes")
 
 
 @dataclass(frozen=True)
-class Audited:
+class FinishedAudit:
     """One model of a finished audit, with its answers."""
 
     side: Side
@@ -39,7 +39,7 @@ class Audited:
     `y_pred`; the index holds identifiers."""
 
 
-def read(directory: Path) -> tuple[Audited, ...]:
+def read(directory: Path) -> tuple[FinishedAudit, ...]:
     """Return every model of a finished audit's directory, in the order of the audit.
 
     Raises
@@ -56,7 +56,7 @@ def read(directory: Path) -> tuple[Audited, ...]:
     return sides_of(results, _predictions(directory / "predictions.parquet", shown), directory, hashlib.sha256(text.encode()).hexdigest())
 
 
-def sides_of(results: Results, table: pa.Table, directory: Path, sha256: str) -> tuple[Audited, ...]:
+def sides_of(results: Results, table: pa.Table, directory: Path, sha256: str) -> tuple[FinishedAudit, ...]:
     """Return every model of an audit.
 
     Parameters
@@ -101,7 +101,7 @@ def _predictions(path: Path, shown: str) -> pa.Table:
         raise DataError(f"the predictions in {shown!r} cannot be read", why=why, fix=AGAIN) from error
 
 
-def _audited(name: str, results: Results, table: pa.Table, directory: Path, sha256: str) -> Audited:
+def _audited(name: str, results: Results, table: pa.Table, directory: Path, sha256: str) -> FinishedAudit:
     own = [audit for audit in results.audits if audit.model.name == name]
     audits = {audit.probe.name: audit for audit in own}
     if len(audits) < len(own):
@@ -119,7 +119,7 @@ def _audited(name: str, results: Results, table: pa.Table, directory: Path, sha2
         created=results.timing.created,
         verdicts={probe: audit.verdict for probe, audit in audits.items()},
     )
-    return Audited(side, results, audits, answers)
+    return FinishedAudit(side, results, audits, answers)
 
 
 def _answers(table: pa.Table, audit: AuditResult, record: MeasurementRecord, directory: Path) -> pd.DataFrame:
@@ -166,7 +166,7 @@ def _check_rows(rows: pd.DataFrame, record: MeasurementRecord, audit: AuditResul
 # ---- may they be compared? -----------------------------------------------------------------------------------------------------------
 
 
-def distinct_names(sides: Sequence[Audited]) -> tuple[str, ...]:
+def distinct_names(sides: Sequence[FinishedAudit]) -> tuple[str, ...]:
     """Return a name for each side that no other has: the model's, with its folder where two are called the same, then a number.
 
     Raises
@@ -184,7 +184,7 @@ def distinct_names(sides: Sequence[Audited]) -> tuple[str, ...]:
     return tuple(name if names.count(name) == 1 else f"{name} #{place}" for place, name in enumerate(names, 1))
 
 
-def shared_probes(sides: Sequence[Audited]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def shared_probes(sides: Sequence[FinishedAudit]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the probes that every side answered, and the others.
 
     Raises
@@ -200,7 +200,7 @@ def shared_probes(sides: Sequence[Audited]) -> tuple[tuple[str, ...], tuple[str,
     return shared, tuple(dict.fromkeys(probe for probes in asked for probe in probes if probe not in shared))
 
 
-def check_same_question(probe: str, sides: Sequence[Audited]) -> tuple[str, ...]:
+def check_same_question(probe: str, sides: Sequence[FinishedAudit]) -> tuple[str, ...]:
     """Return the measurements that every side has, refusing those that were put differently.
 
     Raises
@@ -232,7 +232,7 @@ def _check_asked(first: MeasurementRecord, second: MeasurementRecord, before: st
             )  # fmt: skip
 
 
-def aligned(probe: str, measurement: str, sides: Sequence[Audited]) -> list[pd.DataFrame]:
+def aligned(probe: str, measurement: str, sides: Sequence[FinishedAudit]) -> list[pd.DataFrame]:
     """Return the answers of every side on the images that all of them have, in one order.
 
     Raises
@@ -284,7 +284,7 @@ def _differing(first: pd.Series, second: pd.Series) -> int:
     return int(np.count_nonzero(first.cat.codes.to_numpy() != same))
 
 
-def identifiers(probe: str, each: Audited) -> pd.Index:
+def identifiers(probe: str, each: FinishedAudit) -> pd.Index:
     """Return every image that has an answer to any measurement of a probe."""
     tables = [table for (name, _), table in each.answers.items() if name == probe]
     found = tables[0].index

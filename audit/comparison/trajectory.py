@@ -16,7 +16,7 @@ from audit.types import UNKNOWN
 if TYPE_CHECKING:
     from audit.records.comparison import Change
     from audit.records.results import CellStatus
-    from audit.statistics.units.sampling_unit import Units
+    from audit.statistics.units.sampling_unit import SamplingUnits
     from audit.types import Group, Settings
 
 
@@ -27,7 +27,7 @@ class Checkpoint:
     side: str
     step: int
     groups: tuple[Group, ...]
-    units: Units
+    units: SamplingUnits
     statuses: tuple[CellStatus, ...]
 
 

@@ -58,7 +58,7 @@ def _gap(change: Change) -> GapChange:
     return change.gap
 
 
-def concluded(change: Change, joint: JointCounts, circumstances: Circumstances) -> Change:
+def with_verdict(change: Change, joint: JointCounts, circumstances: Circumstances) -> Change:
     """Return the change with its verdict: not estimable, no change that matters, reversed, grew or shrank, cannot tell; in this order.
 
     Parameters

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from audit.gates.parse import COMPARE, Aimed, Gate, same_group
+from audit.gates.parse import COMPARE, Gate, ResolvedGate, same_group
 from audit.records.evidence import Estimate
-from audit.records.gates import GateCheck, Gated, GateOutcome
+from audit.records.gates import GateCheck, GateOutcome, GateResult
 from audit.records.results import AuditResult, Finding, Rate
 from audit.statistics.bounds import MOST_IMAGES, gap_bounds, images_needed, rate_bounds, ratio_bounds, rounded, stretched
 from audit.statistics.verdict import LIMITED as LIMITED_VERDICT
@@ -32,7 +32,7 @@ _MARGIN = 1.01
 """Groups outside the comparison that a sentence names; it counts the others."""
 
 
-def decide(aimed: Aimed, audits: Sequence[AuditResult], settings: Settings) -> Gated:
+def decide(aimed: ResolvedGate, audits: Sequence[AuditResult], settings: Settings) -> GateResult:
     """Put a gate to every audit that has its question.
 
     Parameters
@@ -54,15 +54,15 @@ def decide(aimed: Aimed, audits: Sequence[AuditResult], settings: Settings) -> G
     checks = [replace(check, limited=(check.model, check.probe) in limited) for check in checks]
     outcomes = {check.outcome for check in checks}
     outcome: GateOutcome = "breached" if "breached" in outcomes else "held" if outcomes == {"held"} else "inconclusive"
-    return Gated(aimed.gate.expression, outcome, tuple(checks))
+    return GateResult(aimed.gate.expression, outcome, tuple(checks))
 
 
-def is_breach(gates: Sequence[Gated], *, require_conclusive: bool) -> bool:
+def is_breach(gates: Sequence[GateResult], *, require_conclusive: bool) -> bool:
     """Whether the command ends with exit code 1."""
     return any(check.fails(require_conclusive=require_conclusive) for gate in gates for check in gate.checks)
 
 
-def _checks(aimed: Aimed, audit: AuditResult, settings: Settings) -> list[GateCheck]:
+def _checks(aimed: ResolvedGate, audit: AuditResult, settings: Settings) -> list[GateCheck]:
     if aimed.gate.subject == "verdict" and aimed.finding is None:
         return [_verdict_check(aimed, audit, None, audit.verdict, audit.verdict_reason)]
     if aimed.finding is None:
@@ -74,13 +74,13 @@ def _checks(aimed: Aimed, audit: AuditResult, settings: Settings) -> list[GateCh
     return [_Bound(aimed, audit, finding, settings, len(asked)).check() for finding in asked]
 
 
-def _unasked(aimed: Aimed, audit: AuditResult) -> GateCheck:
+def _unasked(aimed: ResolvedGate, audit: AuditResult) -> GateCheck:
     nothing = "Not asked by this audit." if aimed.finding else "No question of this audit counts for its verdict."
     said = f"{LIMITED} {nothing}" if audit.data.limited else nothing
     return GateCheck(audit.model.name, audit.probe.name, aimed.finding, "inconclusive", said)
 
 
-def _verdict_check(aimed: Aimed, audit: AuditResult, finding: str | None, verdict: str, reason: str) -> GateCheck:
+def _verdict_check(aimed: ResolvedGate, audit: AuditResult, finding: str | None, verdict: str, reason: str) -> GateCheck:
     said = f"The verdict is {verdict}. {reason}"
     outcome: GateOutcome = "held"
     if audit.data.limited:
@@ -96,7 +96,7 @@ def _verdict_check(aimed: Aimed, audit: AuditResult, finding: str | None, verdic
 class _Bound:
     """A gate on a number, put to one finding."""
 
-    aimed: Aimed
+    aimed: ResolvedGate
     audit: AuditResult
     finding: Finding
     settings: Settings

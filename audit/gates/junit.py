@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
-from audit.records.gates import GateCheck, Gated
+from audit.records.gates import GateCheck, GateResult
 from audit.records.results import AuditResult, Finding, Results
 
 SUITE = "vlm-audit"
@@ -41,7 +41,7 @@ def junit_xml(results: Results, *, require_conclusive: bool = False) -> str:
     return f'<?xml version="1.0" encoding="utf-8"?>\n{tostring(suites, encoding="unicode")}\n'
 
 
-def _gate_cases(gates: Iterable[Gated], require_conclusive: bool) -> Iterator[Element]:
+def _gate_cases(gates: Iterable[GateResult], require_conclusive: bool) -> Iterator[Element]:
     for gate in gates:
         for check in gate.checks:
             case = _case(check.model, check.probe, f"{gate.expression} :: {check.finding or 'the whole audit'}")

@@ -55,7 +55,7 @@ class Gate:
 
 
 @dataclass(frozen=True)
-class Question:
+class GateQuestion:
     """A finding that an audit will have, and the names that it answers to."""
 
     id: str
@@ -64,7 +64,7 @@ class Question:
 
 
 @dataclass(frozen=True)
-class Aimed:
+class ResolvedGate:
     """A gate with the finding that it means."""
 
     gate: Gate
@@ -75,7 +75,7 @@ class Aimed:
     """One group, as it was written."""
 
 
-class Named(Protocol):
+class QuestionNames(Protocol):
     """What names a question: a finding, or the claim that will become one."""
 
     @property
@@ -173,15 +173,15 @@ def _fail(text: str, place: int, what: str, fix: str) -> NoReturn:
 # ---- names -----------------------------------------------------------------------------------------------------------------------
 
 
-def question(finding: Named, title: str) -> Question:
+def question(finding: QuestionNames, title: str) -> GateQuestion:
     """Return a finding with the names that it answers to: short, whole, by its id, and by its title in summary and report."""
     by = " x ".join(finding.attributes)
     subject = f"{finding.measurement}.{finding.outcome or finding.metric}"
     whole = (f"{subject}.{finding.metric} by {by}",) if finding.outcome else ()
-    return Question(finding.id, (f"{subject} by {by}", *whole, finding.id, title), tuple(finding.attributes))
+    return GateQuestion(finding.id, (f"{subject} by {by}", *whole, finding.id, title), tuple(finding.attributes))
 
 
-def aim(gate: Gate, known: Sequence[Question]) -> Aimed:
+def resolve_gate(gate: Gate, known: Sequence[GateQuestion]) -> ResolvedGate:
     """Find what a gate means.
 
     Raises
@@ -192,18 +192,18 @@ def aim(gate: Gate, known: Sequence[Question]) -> Aimed:
     if gate.name is None:
         if gate.subject == "rate":
             raise UsageError(f"{FLAG} {gate.expression!r} does not say which rate", fix="name it: rate[gender.accuracy by race] < 0.9")
-        return Aimed(gate)
+        return ResolvedGate(gate)
     for name, group in _readings(gate.name):
         question = _called(name, known, f"{FLAG}: ")
         if question is not None:
             if group is not None and gate.subject != "rate":
                 raise UsageError(f"{FLAG}: a {gate.subject} is of all groups", where=repr(gate.expression), fix="leave out 'for …'")
-            return Aimed(gate, question.id, question.attributes, group)
+            return ResolvedGate(gate, question.id, question.attributes, group)
     where = f"position {gate.expression.index('[') + 2} of {gate.expression!r}"
     raise UsageError(f"{FLAG}: no question is called {gate.name!r}", where=where, fix=_nearest_question(gate.name, known))
 
 
-def called(name: str, known: Sequence[Question]) -> Question:
+def called(name: str, known: Sequence[GateQuestion]) -> GateQuestion:
     """Return the question that goes by a name: short, whole, its id, or its title.
 
     Raises
@@ -213,7 +213,7 @@ def called(name: str, known: Sequence[Question]) -> Question:
 
     Examples
     --------
-    >>> known = [Question("gender/accuracy/race", ("gender.accuracy by race", "gender/accuracy/race"), ("race",))]
+    >>> known = [GateQuestion("gender/accuracy/race", ("gender.accuracy by race", "gender/accuracy/race"), ("race",))]
     >>> called("Gender.Accuracy by race", known).id
     'gender/accuracy/race'
     """
@@ -223,7 +223,7 @@ def called(name: str, known: Sequence[Question]) -> Question:
     return question
 
 
-def _called(name: str, known: Sequence[Question], flag: str = "") -> Question | None:
+def _called(name: str, known: Sequence[GateQuestion], flag: str = "") -> GateQuestion | None:
     found = {question.id: question for question in known if _plain(name) in map(_plain, question.names)}
     if len(found) > 1:
         raise UsageError(f"{flag}{name!r} means more than one question", fix=f"write one of {', '.join(found)}")
@@ -236,7 +236,7 @@ def _readings(name: str) -> list[tuple[str, str | None]]:
     return [(name, None), *((" for ".join(parts[:i]), " for ".join(parts[i:])) for i in range(len(parts) - 1, 0, -1))]
 
 
-def require_group(aimed: Aimed, levels: Mapping[str, Group]) -> None:
+def require_group(aimed: ResolvedGate, levels: Mapping[str, Group]) -> None:
     """Refuse a group that the data do not have, before any work.
 
     Raises
@@ -268,7 +268,7 @@ def _nearest(word: str, known: Sequence[str]) -> str:
     return f"{f'did you mean {close[0]}? ' if close else ''}Known: {', '.join(known)}"
 
 
-def _nearest_question(name: str, known: Sequence[Question]) -> str:
+def _nearest_question(name: str, known: Sequence[GateQuestion]) -> str:
     if len(known) <= _FEW:
         return f"known: {', '.join(question.names[0] for question in known)}"
     close = sorted(known, key=lambda question: max(_likeness(name, each) for each in question.names), reverse=True)[:_NAMED]

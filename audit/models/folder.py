@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from audit.errors import DataError, UnsafeError
-from audit.models.runtime import audit_errors
+from audit.models.runtime import located
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -270,7 +270,7 @@ def _read_pickled(path: Path) -> Weights:
     """Read a torch file by the project's one restricted reader; transformers would use its own."""
     from contrastive.checkpoint.torch_file import read_archive
 
-    with audit_errors(str(path)):
+    with located(str(path)):
         archive = read_archive(path)
     notes = ["The weights were read from pytorch_model.bin (a pickle) by a reader that runs nothing; safetensors is the safer format."]
     notes += [f"pytorch_model.bin names {name}, which was not looked up." for name in archive.unknown]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from audit.errors import UsageError
 
 if TYPE_CHECKING:
-    from contrastive.overrides import Stated
+    from contrastive.overrides import ModelOverrides
 
 FORM = "--model-args 'activation=gelu mean=0.5,0.5,0.5' or a JSON object"
 MAX_LENGTH = 10_000
@@ -80,7 +80,7 @@ def by_model(said: Sequence[tuple[int, str]], models: int) -> list[dict[str, str
     return [{**stated[0], **own} for own in stated[1:]]
 
 
-def read_stated(words: Mapping[str, str]) -> Stated:
+def read_stated(words: Mapping[str, str]) -> ModelOverrides:
     """Return what was stated, checked by name and type.
 
     Raises
@@ -88,12 +88,12 @@ def read_stated(words: Mapping[str, str]) -> Stated:
     UsageError
         At an unknown name or a value that does not fit.
     """
-    from contrastive.errors import ConfigError
-    from contrastive.overrides import Stated
+    from contrastive.errors import UsageError
+    from contrastive.overrides import ModelOverrides
 
     try:
-        return Stated.from_words(words)
-    except ConfigError as error:
+        return ModelOverrides.from_words(words)
+    except UsageError as error:
         raise UsageError(error.what, where="--model-args", why=error.why, fix=error.fix) from error
 
 

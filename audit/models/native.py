@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from audit.errors import DataError
-from audit.models.runtime import audit_errors, fingerprint, to_rows, torch_setting
+from audit.models.runtime import fingerprint, located, to_rows, torch_setting
 from audit.models.untrained import untrained_record
 from audit.types import ModelRecord
 
@@ -102,7 +102,7 @@ def load(path: Path, *, name: str, device: str, dtype: str) -> NativeEncoder:
     """
     from contrastive.checkpoint.file import load as load_checkpoint
 
-    with audit_errors(str(path)):
+    with located(str(path)):
         checkpoint = load_checkpoint(path)
     return encoder(checkpoint, name=name, device=device, dtype=dtype)
 
@@ -117,7 +117,7 @@ def encoder(checkpoint: Checkpoint, *, name: str, device: str, dtype: str, relea
     """
     from contrastive.checkpoint.heads import require_both_towers
 
-    with audit_errors(name):
+    with located(name):
         require_both_towers(checkpoint)
     setting = torch_setting(device, dtype)
     return NativeEncoder(checkpoint, _record(checkpoint, name, dtype, setting[0]), setting, release)

@@ -115,13 +115,10 @@ def to_rows(features: torch.Tensor) -> Float[np.ndarray, "n d"]:
 
 
 @contextmanager
-def audit_errors(shown: str) -> Iterator[None]:
-    """Pass on the errors of `contrastive` as those of the audit, with the path as it was typed."""
-    from contrastive.errors import ContrastiveError
-
-    kinds: dict[int, type[AuditError]] = {2: DataError, 3: DataError, 4: UnsafeError, 5: MachineError}
+def located(shown: str) -> Iterator[None]:
+    """Name the model, as it was typed, in errors of what is read inside; a wrong configuration in it is bad data, not wrong usage."""
     try:
         yield
-    except ContrastiveError as error:
-        kind = kinds.get(error.exit_code, AuditError)
+    except AuditError as error:
+        kind = DataError if isinstance(error, UsageError) else type(error)
         raise kind(error.what, where=error.where or shown, why=error.why, fix=error.fix or USUAL.get(kind)) from error

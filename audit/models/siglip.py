@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from audit.models.folder import check_folder
 from audit.models.huggingface.encoder import HuggingFaceEncoder
 from audit.models.huggingface.pretrained import TOKENIZERS, offline, pretrained, quiet, understood
-from audit.models.runtime import audit_errors, fingerprint, torch_setting
+from audit.models.runtime import fingerprint, located, torch_setting
 from audit.models.tokenizer_hash import tokenizer_sha256
 from audit.types import ModelRecord
-from contrastive.errors import CheckpointError
+from contrastive.errors import DataError
 from contrastive.model.architecture import LIMIT, MAX_LAYERS
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from contrastive.model.preprocess import Preprocess
-    from contrastive.overrides import Stated
+    from contrastive.overrides import ModelOverrides
 
 FOLDER = "give the model's folder in Hugging Face layout: --model DIR"
 HEAD_WIDTHS = {1152: 72}
@@ -45,7 +45,7 @@ class SiglipFile(NamedTuple):
     notes: tuple[str, ...]
 
 
-def load(path: Path, file: SiglipFile, stated: Stated, *, name: str, device: str, dtype: str) -> HuggingFaceEncoder:
+def load(path: Path, file: SiglipFile, stated: ModelOverrides, *, name: str, device: str, dtype: str) -> HuggingFaceEncoder:
     """Return the encoder of a file that was read.
 
     Raises
@@ -56,7 +56,7 @@ def load(path: Path, file: SiglipFile, stated: Stated, *, name: str, device: str
     import transformers
 
     place, kind = torch_setting(device, dtype)
-    with offline(), quiet(), audit_errors(str(path)):
+    with offline(), quiet(), located(str(path)):
         config, guesses = _config(file, stated)
         tokenizer = _tokenizer(stated, config.text_config.vocab_size)
         model = _fill(transformers.SiglipModel, config, file.state, path).to(place, kind).eval()
@@ -83,7 +83,7 @@ class Pixels:
         return {"pixel_values": self._preprocess(images)}
 
 
-def _config(file: SiglipFile, stated: Stated) -> tuple[Any, list[str]]:
+def _config(file: SiglipFile, stated: ModelOverrides) -> tuple[Any, list[str]]:
     """Return the configuration that the shapes show, and a sentence for each guess."""
     from transformers import SiglipConfig
 
@@ -95,7 +95,7 @@ def _config(file: SiglipFile, stated: Stated) -> tuple[Any, list[str]]:
     grid = math.isqrt(places)
     if grid * grid != places or grid * patch > LIMIT or dimensions != width:
         why = f"{places} places of {patch} px, image features of {width} and text features of {dimensions} numbers"
-        raise CheckpointError("the weights are no SigLIP: a square grid and one common space are expected", why=why, fix=FOLDER)
+        raise DataError("the weights are no SigLIP: a square grid and one common space are expected", why=why, fix=FOLDER)
     guesses: list[str] = []
     image_heads, text_heads = file.heads or (None, None)
     image_heads = _heads(width, image_heads, stated.image_head_width, "image", guesses)
@@ -117,14 +117,14 @@ def _depth(state: Mapping[str, torch.Tensor], tower: str) -> dict[str, int]:
     pattern = re.compile(re.escape(tower) + r"\.encoder\.layers\.(\d{1,4})\.")
     numbers = {int(match[1]) for name in state if (match := pattern.match(name))}
     if sorted(numbers) != list(range(len(numbers))) or not 1 <= len(numbers) <= MAX_LAYERS:
-        raise CheckpointError(f"the blocks of {tower} are not numbered from 0 without gap", why=f"found {sorted(numbers)[:20]}", fix=FOLDER)
+        raise DataError(f"the blocks of {tower} are not numbered from 0 without gap", why=f"found {sorted(numbers)[:20]}", fix=FOLDER)
     return {"num_hidden_layers": len(numbers), "intermediate_size": _shape(state, f"{tower}.encoder.layers.0.mlp.fc1.weight", 2)[0]}
 
 
 def _shape(state: Mapping[str, torch.Tensor], name: str, rank: int) -> tuple[int, ...]:
     if name not in state or state[name].ndim != rank or not state[name].numel():
         why = f"the first names are {', '.join(repr(other[:80]) for other in list(state)[:5])}"
-        raise CheckpointError(f"the weights are no SigLIP: {name} is missing or not of its shape", why=why, fix=FOLDER)
+        raise DataError(f"the weights are no SigLIP: {name} is missing or not of its shape", why=why, fix=FOLDER)
     return tuple(state[name].shape)
 
 
@@ -135,15 +135,15 @@ def _heads(width: int, known: int | None, stated: int | None, tower: str, guesse
     if width % head_width:
         why = f"its width is {width}, which {head_width} does not divide"
         fix = f"--model-args {tower}_head_width=N"
-        raise CheckpointError(f"how many attention heads the {tower} tower has is not in the file", why=why, fix=fix)
+        raise DataError(f"how many attention heads the {tower} tower has is not in the file", why=why, fix=fix)
     if stated is None:
         guesses.append(f"Guessed: attention heads of the {tower} tower are {head_width} wide (--model-args {tower}_head_width=N).")
     return width // head_width
 
 
-def _tokenizer(stated: Stated, vocab_size: int) -> Any:
+def _tokenizer(stated: ModelOverrides, vocab_size: int) -> Any:
     if stated.tokenizer in (None, "clip"):
-        raise CheckpointError(
+        raise DataError(
             "the file does not say how texts become tokens",
             why=f"SigLIP's vocabulary ({vocab_size:,} entries here) is SentencePiece's and comes in files of its own",
             fix="--model-args tokenizer=DIR, a folder with the tokenizer in Hugging Face layout",
@@ -151,14 +151,12 @@ def _tokenizer(stated: Stated, vocab_size: int) -> Any:
     folder = Path(str(stated.tokenizer))
     if not any(all((folder / name).is_file() for name in names) for names in TOKENIZERS):
         why = "a tokenizer.json or spiece.model is expected"
-        raise CheckpointError("there is no tokenizer in that folder", where=str(folder), why=why, fix="--model-args tokenizer=DIR")
+        raise DataError("there is no tokenizer in that folder", where=str(folder), why=why, fix="--model-args tokenizer=DIR")
     check_folder(folder, folder, required=None)
     tokenizer = pretrained("AutoTokenizer", folder)
     if len(tokenizer) > vocab_size:
         why = f"it has {len(tokenizer):,} entries, the model {vocab_size:,}"
-        raise CheckpointError(
-            "the tokenizer does not fit the model", where=str(folder), why=why, fix="--model-args tokenizer=DIR of this model"
-        )
+        raise DataError("the tokenizer does not fit the model", where=str(folder), why=why, fix="--model-args tokenizer=DIR of this model")
     return tokenizer
 
 
@@ -167,15 +165,15 @@ def _fill(architecture: Any, config: Any, state: Mapping[str, torch.Tensor], pat
     import torch
 
     from contrastive.model.clip import check_fit
-    from contrastive.model.skip_init import without_draws
+    from contrastive.model.skip_init import skip_init
 
-    with torch.device("meta"), without_draws():
+    with torch.device("meta"), skip_init():
         outline = understood(path, lambda _: architecture(config))
     check_fit(outline.state_dict(), state)
     return understood(path, lambda _: architecture.from_pretrained(None, config=config, state_dict=dict(state), dtype=torch.float32))
 
 
-def _preprocess(size: int, stated: Stated, guesses: list[str]) -> Preprocess:
+def _preprocess(size: int, stated: ModelOverrides, guesses: list[str]) -> Preprocess:
     from contrastive.model.preprocess import Preprocess
 
     usual = {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5), "interpolation": "bicubic", "resize_mode": "squash"}
@@ -185,7 +183,7 @@ def _preprocess(size: int, stated: Stated, guesses: list[str]) -> Preprocess:
     return Preprocess.from_dict({"size": size, **usual, **given})
 
 
-def _facts(stated: Stated) -> list[str]:
+def _facts(stated: ModelOverrides) -> list[str]:
     return [f"Stated by the user: {name} is {value}." for name, value in stated.given().items() if name != "tokenizer"]
 
 

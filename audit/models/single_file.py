@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 from audit.errors import DataError
 from audit.models.model_args import read_stated, refuse_stated
-from audit.models.runtime import audit_errors, say
+from audit.models.runtime import located, say
 
 if TYPE_CHECKING:
     from audit.types import Encoder
     from contrastive.checkpoint.file import Checkpoint
     from contrastive.checkpoint.torch_file import Archive
-    from contrastive.overrides import Stated
+    from contrastive.overrides import ModelOverrides
 
 UNSAFE_SWITCH = "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"
 Setting = dict[str, str]
@@ -52,7 +52,7 @@ def load(path: Path, *, name: str, device: str, dtype: str, model_args: Mapping[
         What reports call the model.
     device, dtype : str
     model_args : mapping, optional
-        Facts that the file does not say; see `contrastive.overrides.Stated`.
+        Facts that the file does not say; see `contrastive.overrides.ModelOverrides`.
 
     Raises
     ------
@@ -74,7 +74,7 @@ def load(path: Path, *, name: str, device: str, dtype: str, model_args: Mapping[
         from audit.models import native
 
         refuse_stated(words, "a checkpoint of this project")
-        with audit_errors(str(path)):
+        with located(str(path)):
             checkpoint = from_archive(contents.archive, path)
         return native.encoder(checkpoint, name=name, device=device, dtype=dtype, release=contents.archive.release)
     encoder = _adopted(path, contents, stated, {"name": name, "device": device, "dtype": dtype})
@@ -108,7 +108,7 @@ def read(path: Path) -> Contents:
         from audit.models.folder import file_sha256, read_safetensors
 
         return Contents(tables(read_safetensors(path)), "safetensors file", file_sha256([path]))
-    with audit_errors(str(path)):
+    with located(str(path)):
         if path.suffix == ".npz":
             from contrastive.formats.big_vision import read_npz
 
@@ -120,17 +120,17 @@ def read(path: Path) -> Contents:
         return Contents(archive.data, archive.kind, archive.sha256, archive.unknown, archive)
 
 
-def _adopted(path: Path, contents: Contents, stated: Stated, setting: Setting) -> Encoder:
+def _adopted(path: Path, contents: Contents, stated: ModelOverrides, setting: Setting) -> Encoder:
     """Return the encoder of weights from elsewhere."""
-    from contrastive.formats.convert import SIGLIP, Source, adopt
+    from contrastive.formats.convert import SIGLIP, Source, convert
     from contrastive.formats.unwrap import unwrap
 
-    with audit_errors(str(path)):
+    with located(str(path)):
         if path.suffix == ".npz":
             return _big_vision(path, contents, stated, setting)
         weights = unwrap(contents.data, stated.weights)
         if SIGLIP not in weights.tensors:
-            checkpoint = adopt(weights, Source(contents.kind, contents.sha256, contents.unknown), stated)
+            checkpoint = convert(weights, Source(contents.kind, contents.sha256, contents.unknown), stated)
             return _native(checkpoint, contents.archive.release if contents.archive else None, setting)
     from audit.models import siglip
 
@@ -148,7 +148,7 @@ def _native(checkpoint: Checkpoint, release: Callable[[], None] | None, setting:
     return encoder
 
 
-def _big_vision(path: Path, contents: Contents, stated: Stated, setting: Setting) -> Encoder:
+def _big_vision(path: Path, contents: Contents, stated: ModelOverrides, setting: Setting) -> Encoder:
     from audit.models import siglip
     from contrastive.formats.big_vision import to_siglip
 

@@ -16,7 +16,7 @@ from audit.output import directory as outputs
 from audit.records.results import SCHEMA_VERSION, Results, Timing, to_json
 
 if TYPE_CHECKING:
-    from audit.engine import Audited
+    from audit.engine import AuditedProbe
     from audit.types import Settings
 
 PACKAGES = ("torch", "transformers", "datasets", "fairlearn", "scikit-learn", "numpy", "scipy", "pandas", "pillow")
@@ -39,8 +39,8 @@ class Clock:
         return Timing(self.moment.isoformat(timespec="seconds"), round(time.monotonic() - self.monotonic, 3))
 
 
-def put_together(
-    audited: Sequence[Audited], settings: Settings, command: Sequence[str], ran_on: Mapping[str, str], timing: Timing
+def assemble_results(
+    audited: Sequence[AuditedProbe], settings: Settings, command: Sequence[str], ran_on: Mapping[str, str], timing: Timing
 ) -> Results:
     """Return the results of one run: what was found, and what it was found with.
 
@@ -70,7 +70,7 @@ def put_together(
     )
 
 
-def write(directory: Path, results: Results, audited: Sequence[Audited]) -> None:
+def write(directory: Path, results: Results, audited: Sequence[AuditedProbe]) -> None:
     """Write the facts first and the report last, so that a report never stands beside older facts."""
     from reports.exports.model_card import model_cards
     from reports.exports.summary import summary_markdown

@@ -15,14 +15,14 @@ from audit.records.comparison import SCHEMA_VERSION, Comparisons, to_json
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from audit.comparison.engine import Compared
+    from audit.comparison.engine import ComparedModels
     from audit.records.results import Timing
     from audit.types import Settings
 
 _PACKAGES = ("numpy", "scipy", "pandas")
 
 
-def put_together(compared: Compared, settings: Settings, command: Sequence[str], timing: Timing) -> Comparisons:
+def assemble_comparisons(compared: ComparedModels, settings: Settings, command: Sequence[str], timing: Timing) -> Comparisons:
     """Return the facts of one comparison: what changed, and what it was found with.
 
     Raises

@@ -33,7 +33,7 @@ class Texts:
 
 
 @dataclass(frozen=True)
-class Scores:
+class ScoreColumns:
     """Probabilities of the labels."""
 
     labels: Group
@@ -74,7 +74,7 @@ def _where(text: pa.Array, chosen: Callable[[str], bool]) -> pa.Array:
     return pc.fill_null(pc.is_in(text.indices, pa.array(places, text.indices.type)), False)
 
 
-def scores_of(table: pa.Table, names: Sequence[str]) -> Scores | None:
+def scores_of(table: pa.Table, names: Sequence[str]) -> ScoreColumns | None:
     """Return the columns ``score:LABEL``; None where there is none.
 
     Raises
@@ -95,10 +95,10 @@ def scores_of(table: pa.Table, names: Sequence[str]) -> Scores | None:
                 fix="turn logits into probabilities (softmax or sigmoid), or give y_pred and no scores",
             )
         values[:, place] = column.to_numpy()
-    return Scores(tuple(name.removeprefix(SCORE) for name in names), values)
+    return ScoreColumns(tuple(name.removeprefix(SCORE) for name in names), values)
 
 
-def answered(texts: Texts, scores: Scores | None, attributes: pd.DataFrame, place: str) -> tuple[Predictions, list[str]]:
+def answered(texts: Texts, scores: ScoreColumns | None, attributes: pd.DataFrame, place: str) -> tuple[Predictions, list[str]]:
     """Return the predictions of one question, and what a reader must know of them.
 
     Raises
@@ -126,7 +126,7 @@ def answered(texts: Texts, scores: Scores | None, attributes: pd.DataFrame, plac
     return Predictions(labels, answers, values, answer, truth, attributes, _margin(values)), notes
 
 
-def _given(texts: Texts, scores: Scores | None, place: str) -> np.ndarray:
+def _given(texts: Texts, scores: ScoreColumns | None, place: str) -> np.ndarray:
     """Return the answers given, or those that the scores say."""
     if scores is not None and len(scores.labels) < 2:
         raise DataError(f"{place} has scores of one label only", fix="give a column score:LABEL for every label, or y_pred alone")
@@ -146,7 +146,7 @@ def _margin(scores: Float[np.ndarray, "n k"]) -> np.ndarray:
     return margin
 
 
-def _best(scores: Scores | None) -> np.ndarray:
+def _best(scores: ScoreColumns | None) -> np.ndarray:
     if scores is None:
         raise AssertionError("neither answers nor scores")
     best: np.ndarray = np.array(scores.labels, object)[scores.shares.argmax(axis=1)]  # of equals the first column

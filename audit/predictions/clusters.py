@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Clusters:
+class ClusterColumn:
     """The cluster of each row."""
 
     column: str
@@ -33,7 +33,7 @@ class Clusters:
         return replace(predictions, cluster=self.numbers, cluster_names=self.names)
 
 
-def clusters_of(table: pa.Table, name: str, place: str, *, unknown_alone: bool) -> Clusters:
+def clusters_of(table: pa.Table, name: str, place: str, *, unknown_alone: bool) -> ClusterColumn:
     """Return the clusters that a column names.
 
     Parameters
@@ -63,4 +63,4 @@ def clusters_of(table: pa.Table, name: str, place: str, *, unknown_alone: bool) 
         alone = np.flatnonzero(pc.equal(text.dictionary_decode(), UNKNOWN).to_numpy(zero_copy_only=False))
         numbers[alone] = len(names) + np.arange(len(alone))
         names = pa.concat_arrays([names, pa.repeat(pa.scalar(UNKNOWN, names.type), len(alone))])
-    return Clusters(name, numbers, pd.array(names, dtype="str"))
+    return ClusterColumn(name, numbers, pd.array(names, dtype="str"))

@@ -9,7 +9,7 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from audit.errors import DataError, UsageError, nearest
-from audit.predictions.read import Answers
+from audit.predictions.read import MeasurementAnswers
 from audit.types import Better, Claim, Dataset, Group, LabelSet, Measurement, Predictions, Probe
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Asking:
+class DefaultClaims:
     """What the command says about the claims."""
 
     outcomes: tuple[Outcome, ...] = ()
@@ -70,7 +70,7 @@ def parse_outcome(text: str) -> Outcome:
     return Outcome(name.strip(), answers, better)
 
 
-def by_rule(together: Sequence[Answers], asking: Asking, place: str) -> tuple[Probe, list[str]]:
+def default_claims(together: Sequence[MeasurementAnswers], asking: DefaultClaims, place: str) -> tuple[Probe, list[str]]:
     """Return a probe that asks the answers what the rule says, and what it left out."""
     measurements, notes = [], []
     for answers in together:
@@ -94,7 +94,7 @@ def by_rule(together: Sequence[Answers], asking: Asking, place: str) -> tuple[Pr
     return probe, list(dict.fromkeys(notes))
 
 
-def _rule(asking: Asking) -> str:
+def _rule(asking: DefaultClaims) -> str:
     asked = (
         f"the share given {', '.join(repr(outcome.name) for outcome in asking.outcomes)}"
         if asking.outcomes
@@ -111,7 +111,7 @@ def _nothing_to_load(_: object) -> Dataset:
     raise UsageError("predictions made elsewhere have no images to load", fix="--predictions FILE")
 
 
-def _measurement(answers: Answers, asking: Asking, place: str) -> tuple[Measurement, list[str]]:
+def _measurement(answers: MeasurementAnswers, asking: DefaultClaims, place: str) -> tuple[Measurement, list[str]]:
     predictions = answers.predictions
     outcomes = asking.outcomes or _label_outcomes(predictions)
     for outcome in outcomes:
@@ -174,7 +174,7 @@ def _accuracy(predictions: Predictions, single: Sequence[Group], crossed: Sequen
 
 
 def _outcome_claims(
-    outcome: Outcome, predictions: Predictions, asking: Asking, single: Sequence[Group], crossed: Sequence[Group]
+    outcome: Outcome, predictions: Predictions, asking: DefaultClaims, single: Sequence[Group], crossed: Sequence[Group]
 ) -> Iterator[Claim]:
     named, known = bool(asking.outcomes), predictions.y_true is not None
     whole = named or len(predictions.labels) == 2

@@ -15,8 +15,8 @@ import pyarrow.compute as pc
 
 from audit.data.schema import IMAGE_COLUMNS, counted, oddities, shown
 from audit.errors import DataError, UsageError, nearest
-from audit.predictions.answers import ANSWER, SCORE, TRUTH, Scores, Texts, answered, labels_of, scores_of
-from audit.predictions.clusters import Clusters, clusters_of
+from audit.predictions.answers import ANSWER, SCORE, TRUTH, ScoreColumns, Texts, answered, labels_of, scores_of
+from audit.predictions.clusters import ClusterColumn, clusters_of
 from audit.predictions.columns import all_numbers, as_text, holds_labels, read_columns
 from audit.types import UNKNOWN, Exclusion, Predictions
 
@@ -32,7 +32,7 @@ _OWN_COLUMNS = ("model", "probe", "measurement", "id", TRUTH, ANSWER, "scores")
 
 
 @dataclass(frozen=True)
-class Wanted:
+class ColumnOptions:
     """What the command says about the columns."""
 
     attributes: tuple[str, ...] | None = None
@@ -43,7 +43,7 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class Answers:
+class MeasurementAnswers:
     """What was answered to one question."""
 
     model: str
@@ -65,11 +65,11 @@ class PredictionFile:
 
     name: str
     sha256: str
-    answers: tuple[Answers, ...]
+    answers: tuple[MeasurementAnswers, ...]
     notes: tuple[str, ...]
 
 
-def load_predictions(path: Path, wanted: Wanted) -> PredictionFile:
+def load_predictions(path: Path, wanted: ColumnOptions) -> PredictionFile:
     """Read predictions made elsewhere.
 
     Columns: attributes; ``y_pred``, or ``y_pred:NAME`` for several questions, or only scores; optionally ``y_true`` (``y_true:NAME``), a
@@ -101,7 +101,7 @@ def load_predictions(path: Path, wanted: Wanted) -> PredictionFile:
 # ---- the two layouts -----------------------------------------------------------------------------------------------------------------
 
 
-def _flat(table: pa.Table, wanted: Wanted, place: str) -> tuple[tuple[Answers, ...], tuple[str, ...]]:
+def _flat(table: pa.Table, wanted: ColumnOptions, place: str) -> tuple[tuple[MeasurementAnswers, ...], tuple[str, ...]]:
     names = table.column_names
     scores = tuple(name for name in names if name.startswith(SCORE))
     questions = {_question(name): name for name in names if name == ANSWER or name.startswith(f"{ANSWER}:")}
@@ -141,7 +141,7 @@ def _parts(table: pa.Table) -> list[pa.Table]:
     return [table.filter(pa.array(number == part)) for part in range(len(combinations))]
 
 
-def _own(table: pa.Table, wanted: Wanted, place: str) -> tuple[Answers, list[str]]:
+def _own(table: pa.Table, wanted: ColumnOptions, place: str) -> tuple[MeasurementAnswers, list[str]]:
     model, probe, measurement = (table[name][0].as_py() for name in ("model", "probe", "measurement"))
     labels, clusters, numbered = (json.loads(table.schema.metadata.get(key, b"{}")) for key in (_OWN, _CLUSTER, _NUMBERED))
     told = clusters.get(probe) if clusters.get(probe) in table.column_names else None
@@ -155,7 +155,7 @@ def _own(table: pa.Table, wanted: Wanted, place: str) -> tuple[Answers, list[str
     if len(flat):
         if len(flat) != len(names) * len(table):
             raise DataError(f"{place}: the scores of {measurement!r} are not one a label", why=f"its labels are {', '.join(names)}")
-        given = Scores(names, flat.reshape(len(table), -1))
+        given = ScoreColumns(names, flat.reshape(len(table), -1))
     truth = None if TRUTH in empty else labels_of(table[TRUTH], TRUTH, place, missing=True)
     predictions, more = answered(Texts(labels_of(table[ANSWER], ANSWER, place), truth), given, rows.attributes, place)
     if told is not None and told == wanted.cluster:
@@ -169,17 +169,17 @@ def _own(table: pa.Table, wanted: Wanted, place: str) -> tuple[Answers, list[str
 @dataclass(frozen=True)
 class _Rows:
     attributes: pd.DataFrame
-    clusters: Clusters | None
+    clusters: ClusterColumn | None
     numbered: bool
 
-    def answers(self, model: str, probe: str | None, measurement: str, predictions: Predictions) -> Answers:
+    def answers(self, model: str, probe: str | None, measurement: str, predictions: Predictions) -> MeasurementAnswers:
         """Return what was answered about these rows."""
         column = None if self.clusters is None else self.clusters.column
         predictions = predictions if self.clusters is None else self.clusters.put_to(predictions)
-        return Answers(model, probe, measurement, predictions, cluster=column, numbered=self.numbered)
+        return MeasurementAnswers(model, probe, measurement, predictions, cluster=column, numbered=self.numbered)
 
 
-def _rows(table: pa.Table, wanted: Wanted, reserved: set[str], place: str) -> tuple[_Rows, list[str]]:
+def _rows(table: pa.Table, wanted: ColumnOptions, reserved: set[str], place: str) -> tuple[_Rows, list[str]]:
     names = [name for name in table.column_names if name not in reserved and name and not name.startswith("__index_level_")]
     identifier = next((name for name in ID_COLUMNS if name in names), None)
     notes: list[str] = []
@@ -203,7 +203,7 @@ def _column(text: pa.Array) -> pd.api.extensions.ExtensionArray:
     return texts
 
 
-def _attributes(table: pa.Table, wanted: Wanted, names: Sequence[str], notes: list[str], place: str) -> dict[str, pa.Array]:
+def _attributes(table: pa.Table, wanted: ColumnOptions, names: Sequence[str], notes: list[str], place: str) -> dict[str, pa.Array]:
     """Return the columns to slice by: those that were named, or every column of text with few levels."""
     if wanted.attributes is not None:
         return {name: _two_groups(as_text(table[name], name), name, place) for name in wanted.attributes}
@@ -245,7 +245,7 @@ def _two_groups(text: pa.Array, name: str, place: str) -> pa.Array:
     return text
 
 
-def _identifiers(table: pa.Table, name: str | None, wanted: Wanted, place: str) -> pd.Index:
+def _identifiers(table: pa.Table, name: str | None, wanted: ColumnOptions, place: str) -> pd.Index:
     if name is None:
         numbers: pd.Index = pd.Index(np.arange(1, len(table) + 1).astype(str), dtype="str")
         return numbers

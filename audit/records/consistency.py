@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from audit.records.results import AuditResult, Finding, Results
 
 
-def incoherent(results: Results) -> str | None:
+def inconsistency(results: Results) -> str | None:
     """Return the first thing that does not fit, in words; None where everything does."""
     return next(_misfits(results), None)
 

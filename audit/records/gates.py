@@ -42,7 +42,7 @@ class GateCheck:
 
 
 @dataclass(frozen=True, config=_STRICT)
-class Gated:
+class GateResult:
     """A gate of the command line and how it ended: breached if any check is, held if all are."""
 
     expression: str

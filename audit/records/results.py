@@ -15,7 +15,7 @@ from pydantic import ConfigDict, StringConstraints, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from audit.errors import DataError
-from audit.records.consistency import incoherent
+from audit.records.consistency import inconsistency
 from audit.records.evidence import (
     Adjusted,
     AdjustedGap,
@@ -32,7 +32,7 @@ from audit.records.evidence import (
     TippingPoint,
     VarianceShares,
 )
-from audit.records.gates import Gated
+from audit.records.gates import GateResult
 from audit.records.what_if import WhatIfs
 from audit.types import Better, Exclusion, Group, ModelRecord, PublishedTable, Settings
 
@@ -310,7 +310,7 @@ class ControlFinding:
 
 
 @dataclass(frozen=True, config=_STRICT)
-class Twin:
+class UntrainedControl:
     """The same architecture with weights that were drawn and never trained: what the audit finds where nothing was learned."""
 
     seed: int
@@ -350,7 +350,7 @@ class AuditResult:
     """Answers to "what would this audit say if ..."; nothing above depends on them."""
     odds: tuple[Odds, ...] = ()
     threshold_curves: tuple[ThresholdCurve, ...] = ()
-    twin: Twin | None = None
+    twin: UntrainedControl | None = None
     scores: tuple[ScoreSpread, ...] = ()
     examples: tuple[Example, ...] = ()
     """Images whose answers were least certain; none unless somebody asked for them."""
@@ -379,7 +379,7 @@ class Results:
     """package -> version, and device and dtype."""
     audits: tuple[AuditResult, ...]
     timing: Timing
-    gates: tuple[Gated, ...] = ()
+    gates: tuple[GateResult, ...] = ()
     """What `--fail-on` asked, in its order."""
 
 
@@ -415,7 +415,7 @@ def from_json(text: str) -> Results:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
         raise DataError(f"results.json does not follow its schema at {place}", why=first["msg"], fix="run the audit again") from error
-    if misfit := incoherent(results):
+    if misfit := inconsistency(results):
         raise DataError("results.json does not fit together", why=misfit, fix="run the audit again")
     return results
 

@@ -14,7 +14,7 @@ import numpy as np
 from scipy.special import ndtri
 
 from audit.records.evidence import Estimate
-from audit.statistics.equivalence import farthest
+from audit.statistics.equivalence import equivalence_bound
 from audit.statistics.intervals import newcombe, wilson
 
 if TYPE_CHECKING:
@@ -43,7 +43,8 @@ def gap_bounds(events: Counts, n: Counts, alpha: float, family: int = 1) -> Esti
     Returns
     -------
     Estimate
-        `low`: the largest lower limit of any pair, at alpha / (pairs x family). `high`: `farthest` of all pairs, as for equivalence.
+        `low`: the largest lower limit of any pair, at alpha / (pairs x family). `high`: `equivalence_bound` of all pairs, as for
+        equivalence.
 
     Examples
     --------
@@ -56,7 +57,7 @@ def gap_bounds(events: Counts, n: Counts, alpha: float, family: int = 1) -> Esti
     first, second = np.triu_indices(len(n), 1)
     sides = events[first], n[first], events[second], n[second]
     low, high = newcombe(*sides, alpha / (len(first) * family))
-    return Estimate(float(np.ptp(events / n)), float(max(0.0, np.maximum(low, -high).max())), farthest(events, n, alpha))
+    return Estimate(float(np.ptp(events / n)), float(max(0.0, np.maximum(low, -high).max())), equivalence_bound(events, n, alpha))
 
 
 def rate_bounds(events: Counts, n: Counts, alpha: float, end: Literal["highest", "lowest"], family: int = 1) -> Estimate:

@@ -11,7 +11,7 @@ import numpy as np
 from audit.records.results import Contrast, Gap
 from audit.statistics.metrics import extremes
 from audit.statistics.multiplicity import holm
-from audit.statistics.units.sampling_unit import Units, gap_interval
+from audit.statistics.units.sampling_unit import SamplingUnits, gap_interval
 from audit.types import Group, Settings
 
 if TYPE_CHECKING:
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Compared:
+class ComparedGroups:
     """The estimable groups."""
 
     groups: tuple[Group, ...]
-    units: Units
+    units: SamplingUnits
 
 
-def gap_of(compared: Compared, rng: np.random.Generator, settings: Settings) -> Gap:
+def gap_of(compared: ComparedGroups, rng: np.random.Generator, settings: Settings) -> Gap:
     """Return the largest difference between at least two groups, its test, and what it could not have missed."""
     units = compared.units
     null = units.null(settings.draws, rng)
@@ -55,7 +55,7 @@ def gap_of(compared: Compared, rng: np.random.Generator, settings: Settings) -> 
     )
 
 
-def against_the_rest(compared: Compared, tolerance: float, alpha: float) -> tuple[Contrast, ...]:
+def against_the_rest(compared: ComparedGroups, tolerance: float, alpha: float) -> tuple[Contrast, ...]:
     """Contrast each estimable group with the other estimable groups pooled: disjoint counts, no hidden reference group."""
     groups = len(compared.groups)
     # Of two groups, each is the other's rest: one comparison, shown from both sides.
@@ -64,7 +64,7 @@ def against_the_rest(compared: Compared, tolerance: float, alpha: float) -> tupl
     return _contrasts([(group, ()) for group in compared.groups], compared.units.with_rest(), sides, comparisons, tolerance, alpha)
 
 
-def every_pair(compared: Compared, tolerance: float, alpha: float) -> tuple[Contrast, ...]:
+def every_pair(compared: ComparedGroups, tolerance: float, alpha: float) -> tuple[Contrast, ...]:
     """Contrast every two estimable groups."""
     first, second = np.triu_indices(len(compared.groups), 1)
     names = [(compared.groups[i], compared.groups[j]) for i, j in zip(first, second, strict=True)]
@@ -73,7 +73,7 @@ def every_pair(compared: Compared, tolerance: float, alpha: float) -> tuple[Cont
 
 def _contrasts(
     names: Sequence[tuple[Group, Group]],
-    units: Units,
+    units: SamplingUnits,
     sides: tuple[Int[np.ndarray, "m"], Int[np.ndarray, "m"]],
     comparisons: int,
     tolerance: float,

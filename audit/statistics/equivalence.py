@@ -37,16 +37,16 @@ def reach(events_1: Counts, n_1: Counts, events_2: Counts, n_2: Counts, alpha: f
     return np.maximum(high, -low)
 
 
-def farthest(events: Int[np.ndarray, "g"], n: Int[np.ndarray, "g"], alpha: float) -> float:
+def equivalence_bound(events: Int[np.ndarray, "g"], n: Int[np.ndarray, "g"], alpha: float) -> float:
     """Return the reach of the widest pair of at least two groups.
 
     Below a tolerance, every pair is shown to differ by less: an intersection-union test, which needs no correction for their number.
 
     Examples
     --------
-    >>> farthest(np.array([900, 905]), np.array([1000, 1000]), 0.05) < 0.05
+    >>> equivalence_bound(np.array([900, 905]), np.array([1000, 1000]), 0.05) < 0.05
     True
-    >>> farthest(np.array([90, 90]), np.array([100, 100]), 0.05) < 0.05
+    >>> equivalence_bound(np.array([90, 90]), np.array([100, 100]), 0.05) < 0.05
     False
     """
     first, second = np.triu_indices(len(n), 1)

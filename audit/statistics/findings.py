@@ -10,7 +10,7 @@ import numpy as np
 
 from audit.errors import UsageError
 from audit.records.results import CellStatus, Contrast, Finding, Rate, Verdict
-from audit.statistics.contrasts import Compared, against_the_rest, every_pair, gap_of
+from audit.statistics.contrasts import ComparedGroups, against_the_rest, every_pair, gap_of
 from audit.statistics.counts.count_table import GroupedCounts, all_counts
 from audit.statistics.metrics import (
     Estimates,
@@ -24,7 +24,7 @@ from audit.statistics.metrics import (
 )
 from audit.statistics.multiplicity import holm
 from audit.statistics.null import generator
-from audit.statistics.units.sampling_unit import Units, UnitsOf
+from audit.statistics.units.sampling_unit import SamplingUnits, UnitsOf
 from audit.statistics.verdict import Run, conclusion, rule
 from audit.types import Claim, Group, Measurement, Predictions, Settings, finding_id
 
@@ -64,7 +64,7 @@ def findings(measurement: Measurement, predictions: Predictions, levels: Mapping
     Returns
     -------
     tuple of Finding
-        With raw p-values and without a verdict; `conclude` gives both.
+        With raw p-values and without a verdict; `decide_verdicts` gives both.
 
     Raises
     ------
@@ -116,7 +116,7 @@ def _estimates(questions: Sequence[_Question], counts: Mapping[tuple[str, ...], 
 @dataclass(frozen=True)
 class _Counted:
     tally: Tally
-    units: Units
+    units: SamplingUnits
 
     def statuses(self, fewest: int) -> tuple[CellStatus, ...]:
         """Return what may be said of each group; one in few clusters is shown and not judged."""
@@ -154,9 +154,9 @@ def _rates(
     return tuple(rates[:-1]), rates[-1]
 
 
-def _finding(question: _Question, by_group: tuple[Rate, ...], overall: Rate, units: Units, settings: Settings) -> Finding:
+def _finding(question: _Question, by_group: tuple[Rate, ...], overall: Rate, units: SamplingUnits, settings: Settings) -> Finding:
     places = np.array([place for place, rate in enumerate(by_group) if rate.status == "ok"], np.int64)
-    compared = Compared(tuple(by_group[place].group for place in places), units.of(places))
+    compared = ComparedGroups(tuple(by_group[place].group for place in places), units.of(places))
     gap = gap_of(compared, generator(settings.seed, question.id), settings) if len(places) > 1 else None
     return Finding(
         id=question.id,
@@ -178,7 +178,7 @@ def _finding(question: _Question, by_group: tuple[Rate, ...], overall: Rate, uni
     )
 
 
-def conclude(
+def decide_verdicts(
     findings: Sequence[Finding], settings: Settings, *, limited: bool, excluded: str | None
 ) -> tuple[tuple[Finding, ...], Verdict, str]:
     """Correct over the primary claims of an audit and give every finding, and the audit, its verdict.

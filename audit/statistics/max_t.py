@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from audit.statistics.most_significant import clearness, sampling_errors
+from audit.statistics.most_significant import max_standardized_difference, sampling_errors
 from audit.statistics.resampling import exceedance_p, shuffled_tables, spread_of_rates
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ def max_t(found: Patterns, fewest: int, draws: int, rng: np.random.Generator) ->
 
     def gaps_and_clearness(tables: Int[np.ndarray, "b r g"]) -> Float[np.ndarray, "b 2 m"]:
         rates = np.where(compared, _rates(found, tables), np.nan)
-        return np.stack([np.nan_to_num(spread_of_rates(rates)), clearness(rates, errors)], axis=1)
+        return np.stack([np.nan_to_num(spread_of_rates(rates)), max_standardized_difference(rates, errors)], axis=1)
 
     (gap, clear), drawn = gaps_and_clearness(found.table[None])[0], _shuffled(found, gaps_and_clearness, draws, rng)
     null, clear_null = drawn[:, 0], drawn[:, 1]

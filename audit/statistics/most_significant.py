@@ -34,14 +34,14 @@ def drawn_errors(rates: Float[np.ndarray, "b g"]) -> Float[np.ndarray, "g g"]:
     return np.asarray(np.sqrt(np.maximum(own[:, None] + own[None] - 2 * covariance, 0.0)))
 
 
-def clearness(rates: Float[np.ndarray, "*b g"], errors: Float[np.ndarray, "g g"]) -> Float[np.ndarray, "*b"]:
+def max_standardized_difference(rates: Float[np.ndarray, "*b g"], errors: Float[np.ndarray, "g g"]) -> Float[np.ndarray, "*b"]:
     """Return the largest difference of any two groups in their standard errors; an undefined rate (NaN) takes no part.
 
     Where all pairs have one error, this is the largest minus the smallest rate over it: a test of either is the same.
 
     Examples
     --------
-    >>> round(float(clearness(np.array([0.9, 0.8, 0.87]), sampling_errors(np.array([50, 50, 8])))), 3)
+    >>> round(float(max_standardized_difference(np.array([0.9, 0.8, 0.87]), sampling_errors(np.array([50, 50, 8])))), 3)
     0.5
     """
     scale = np.where(errors > _NOTHING, 1 / np.maximum(errors, _NOTHING), 0.0)
@@ -58,12 +58,12 @@ def clearness(rates: Float[np.ndarray, "*b g"], errors: Float[np.ndarray, "g g"]
     return clearest.reshape(rates.shape[:-1])
 
 
-def clearest_pair(rates: Float[np.ndarray, "g"], errors: Float[np.ndarray, "g g"]) -> tuple[int, int]:
-    """Return the two groups of `clearness`, the one with the higher rate first.
+def most_significant_pair(rates: Float[np.ndarray, "g"], errors: Float[np.ndarray, "g g"]) -> tuple[int, int]:
+    """Return the two groups of `max_standardized_difference`, the one with the higher rate first.
 
     Examples
     --------
-    >>> clearest_pair(np.array([0.8, 0.9, 0.6]), sampling_errors(np.array([5000, 5000, 5])))
+    >>> most_significant_pair(np.array([0.8, 0.9, 0.6]), sampling_errors(np.array([5000, 5000, 5])))
     (1, 0)
     """
     first, second = np.triu_indices(len(rates), 1)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import bdtr, chdtrc, gammaln
 
-from audit.statistics.most_significant import clearest_pair, clearness, sampling_errors
+from audit.statistics.most_significant import max_standardized_difference, most_significant_pair, sampling_errors
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -57,7 +57,7 @@ def gap_test(events: Int[np.ndarray, "g"], n: Int[np.ndarray, "g"], draws: int, 
         Events out of images for each estimable group, at least two groups, every `n` at least 1.
     draws : int
         Shuffles; ``p = (1 + #{t* >= t}) / (draws + 1)`` is never 0. t is the largest difference of any two groups in its own standard
-        errors (`clearness`); of groups of one size its test is that of the gap.
+        errors (`max_standardized_difference`); of groups of one size its test is that of the gap.
     rng : Generator
         Source of the shuffles.
 
@@ -80,13 +80,13 @@ def gap_test(events: Int[np.ndarray, "g"], n: Int[np.ndarray, "g"], draws: int, 
     drawn = rng.multivariate_hypergeometric(n, total, size=draws, method="marginals")
     rates, errors = drawn / n, sampling_errors(n)
     null = np.ptp(rates, axis=1)
-    p = _exceedance(clearness(rates, errors) >= clearness(events / n, errors) * (1 - _SLACK))
+    p = _exceedance(max_standardized_difference(rates, errors) >= max_standardized_difference(events / n, errors) * (1 - _SLACK))
     chi2 = float(_chi_square(events, n))
     if _fewest_expected(events, n) < FEWEST_EXPECTED:
         chi2_p = _exceedance(_chi_square(drawn, n) >= chi2 * (1 - _SLACK))
     else:
         chi2_p = float(chdtrc(len(n) - 1, chi2))
-    return GapNull(gap, p, clearest_pair(events / n, errors), float(null.mean()), float(np.quantile(null, 0.95)), chi2, chi2_p)
+    return GapNull(gap, p, most_significant_pair(events / n, errors), float(null.mean()), float(np.quantile(null, 0.95)), chi2, chi2_p)
 
 
 def _exceedance(reached: np.ndarray) -> float:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from audit.records.results import Finding, Gap, Rate, Verdict
-from audit.statistics.equivalence import farthest
+from audit.statistics.equivalence import equivalence_bound
 from audit.statistics.units.sampling_unit import FEWEST_CLUSTERS
 from audit.types import Group, Settings
 
@@ -97,7 +97,7 @@ def _all_within(finding: Finding, gap: Gap, alpha: float) -> bool:
         return gap.farthest < finding.tolerance
     estimable = [rate for rate in finding.by_group if rate.status == "ok"]
     events, n = (np.array([getattr(rate, field) for rate in estimable]) for field in ("events", "n"))
-    return farthest(events, n, alpha) < finding.tolerance
+    return equivalence_bound(events, n, alpha) < finding.tolerance
 
 
 def _why_not_estimable(finding: Finding, settings: Settings) -> str:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Asked:
+class AskedMeasurement:
     """Everything that decides the answers of a measurement. A what-if changes one of it."""
 
     measurement: Measurement
@@ -35,7 +35,7 @@ class Asked:
         """Return what the model answers."""
         return predict(self.measurement, self.record, self.image_embeddings, self.text_embeddings, self.attributes)
 
-    def of(self, rows: Bool[np.ndarray, "n"]) -> Asked:
+    def of(self, rows: Bool[np.ndarray, "n"]) -> AskedMeasurement:
         """Return the same question about some of the images."""
         return replace(self, image_embeddings=self.image_embeddings[rows], attributes=self.attributes[rows])
 

@@ -17,7 +17,7 @@ from audit.statistics.metrics import extremes
 from audit.statistics.null import GapNull, generator
 from audit.statistics.paired.joint import JointCounts
 from audit.whatif.cost import utility
-from audit.whatif.counted import Counted, Judge, count
+from audit.whatif.counted import CountedGroups, Judge, count
 
 if TYPE_CHECKING:
     from audit.statistics.metrics import Metric
@@ -158,7 +158,7 @@ def _gap(joint: JointCounts, alpha: float, *, after: bool) -> Estimate:
     return Estimate(ends.value, ends.low, ends.high)
 
 
-def _group_changes(counted: Counted) -> tuple[GroupChange, ...]:
+def _group_changes(counted: CountedGroups) -> tuple[GroupChange, ...]:
     joint = counted.joint
     parts = [(part / joint.n).tolist() for part in (joint.before, joint.after, counted.moved)]
     clusters = joint.units(after=True).clusters()
@@ -171,7 +171,7 @@ def _by_chance(random: np.ndarray, gap: Estimate) -> bool:
     return len(random) > 0 and bool(as_small / (1 + len(random)) > RANDOM_RATE)
 
 
-def _ending(counted: Counted, nulls: tuple[GapNull, GapNull], change: Estimate, judge: Judge, by_chance: bool) -> Ending:
+def _ending(counted: CountedGroups, nulls: tuple[GapNull, GapNull], change: Estimate, judge: Judge, by_chance: bool) -> Ending:
     if not counted.judged:
         return "not judged"
     found = _of_gap(counted.joint, nulls, change, judge)

@@ -37,7 +37,7 @@ class Judge:
 
 
 @dataclass(frozen=True)
-class Counted:
+class CountedGroups:
     """The groups that are compared."""
 
     joint: JointCounts
@@ -48,7 +48,7 @@ class Counted:
     """Whether anything may be concluded: not where fewer than two groups lie in as many clusters as an audit asks of a group."""
 
 
-def count(before: Predictions, after: Predictions, judge: Judge) -> Counted:
+def count(before: Predictions, after: Predictions, judge: Judge) -> CountedGroups:
     """Count the images of each group by event before x event after.
 
     Compared are the groups that an audit would compare. Where these are fewer than two for want of clusters alone, the others are shown
@@ -76,7 +76,7 @@ def count(before: Predictions, after: Predictions, judge: Judge) -> Counted:
         enough = np.array([status == "ok" for status in by_image], bool) & (joint.kinds.reach > 1)
     used = np.flatnonzero(enough).tolist()
     left = tuple(groups[i] for i in np.flatnonzero(~enough))
-    return Counted(joint.of(used), moved[enough], left, judged)
+    return CountedGroups(joint.of(used), moved[enough], left, judged)
 
 
 def count_together(

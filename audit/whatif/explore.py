@@ -13,7 +13,7 @@ from audit.records.what_if import Refused, WhatIf, WhatIfs
 from audit.statistics.metrics import resolve
 from audit.statistics.null import generator
 from audit.types import UNKNOWN, Claim, finding_id
-from audit.whatif.asked import Asked, fit_half, require_disjoint
+from audit.whatif.asked import AskedMeasurement, fit_half, require_disjoint
 from audit.whatif.compare import Tried, control_gaps, furthest_pair, what_if
 from audit.whatif.counted import Judge
 from audit.whatif.frontier import corrected, frontier
@@ -33,7 +33,7 @@ CONTENT = "image content"
 
 
 @dataclass(frozen=True)
-class Material:
+class WhatIfInputs:
     """What the cache holds of one audit."""
 
     measurements: tuple[Measurement, ...]
@@ -54,7 +54,7 @@ class Material:
 class Halves:
     """The question on the half that is fitted on and on the half that is shown."""
 
-    fit: Asked
+    fit: AskedMeasurement
     fitted: Predictions
     shown: Shown
     target: Judge
@@ -77,7 +77,7 @@ def chosen_methods(names: Sequence[str]) -> tuple[str, ...]:
     return NAMES if "all" in names else tuple(name for name in NAMES if name in names)
 
 
-def explore(plan: WhatIfPlan, material: Material, methods: Sequence[str]) -> tuple[WhatIfs, ...]:
+def explore(plan: WhatIfPlan, material: WhatIfInputs, methods: Sequence[str]) -> tuple[WhatIfs, ...]:
     """Try every setting of some methods on one question.
 
     Parameters
@@ -108,7 +108,7 @@ def explore(plan: WhatIfPlan, material: Material, methods: Sequence[str]) -> tup
     return tuple(found)
 
 
-def _planned(plan: WhatIfPlan, material: Material) -> tuple[Measurement, Claim]:
+def _planned(plan: WhatIfPlan, material: WhatIfInputs) -> tuple[Measurement, Claim]:
     known = {finding_id(each.name, claim): (each, claim) for each in material.measurements for claim in each.claims}
     if plan.finding not in known or len(known[plan.finding][1].by) != 1:
         raise UsageError(
@@ -117,10 +117,10 @@ def _planned(plan: WhatIfPlan, material: Material) -> tuple[Measurement, Claim]:
     return known[plan.finding]
 
 
-def _halves(plan: WhatIfPlan, measurement: Measurement, claim: Claim, material: Material) -> Halves:
+def _halves(plan: WhatIfPlan, measurement: Measurement, claim: Claim, material: WhatIfInputs) -> Halves:
     prompts = {text for texts in measurement.label_set.prompts.values() for text in texts}
     texts = {prompt: material.texts[prompt] for prompt in prompts}
-    asked = Asked(measurement, material.record, material.image_embeddings, texts, material.attributes)
+    asked = AskedMeasurement(measurement, material.record, material.image_embeddings, texts, material.attributes)
     units = _units(plan, material)
     fit = fit_half(units, material.settings.seed)
     fitted_on, shown_on = ([unit for unit, inside in zip(units, side, strict=True) if inside] for side in (fit, ~fit))
@@ -132,7 +132,7 @@ def _halves(plan: WhatIfPlan, measurement: Measurement, claim: Claim, material: 
     return Halves(one, one.answers(), shown, target, tuple(judge for judge in judges if judge is not target), len(set(shown_on)))
 
 
-def _units(plan: WhatIfPlan, material: Material) -> list[str]:
+def _units(plan: WhatIfPlan, material: WhatIfInputs) -> list[str]:
     """Return what may not be torn apart; of an image whose cluster is not known, that is its content."""
     if plan.cluster is None:
         return list(material.contents)
@@ -144,7 +144,7 @@ def _same_claim(measurement: Measurement, claim: Claim) -> Iterator[Claim]:
     return (each for each in measurement.claims if (each.metric, each.outcome) == (claim.metric, claim.outcome))
 
 
-def _judge(measurement: Measurement, claim: Claim, asked: Asked, material: Material) -> Judge:
+def _judge(measurement: Measurement, claim: Claim, asked: AskedMeasurement, material: WhatIfInputs) -> Judge:
     metric, outcome = resolve(measurement, claim, asked.of(np.zeros(len(asked.attributes), bool)).answers())
     return Judge(finding_id(measurement.name, claim), metric, outcome, claim.by, material.levels, material.settings)
 
@@ -152,7 +152,7 @@ def _judge(measurement: Measurement, claim: Claim, asked: Asked, material: Mater
 # ---- trying ----------------------------------------------------------------------------------------------------------------------
 
 
-def _tried(plan: WhatIfPlan, halves: Halves, methods: Sequence[str], material: Material) -> WhatIfs:
+def _tried(plan: WhatIfPlan, halves: Halves, methods: Sequence[str], material: WhatIfInputs) -> WhatIfs:
     found: dict[str, list[WhatIf]] = {}
     refused: list[Refused] = []
     pairs = _pairs(halves, refused)

@@ -10,7 +10,7 @@ import numpy as np
 
 from audit.errors import UsageError
 from audit.statistics.evidence.thresholds import thresholds_at
-from audit.whatif.asked import Asked
+from audit.whatif.asked import AskedMeasurement
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 NO_ANSWER = "(no answer)"
 
 
-def neutral_label(asked: Asked, label: str, prompts: Mapping[str, Float[np.ndarray, "d"]]) -> Asked:
+def neutral_label(asked: AskedMeasurement, label: str, prompts: Mapping[str, Float[np.ndarray, "d"]]) -> AskedMeasurement:
     """Add a label that accuses nobody, such as 'child'.
 
     A new label can only take images from the others: the count of every other label falls or stays, in every group. What tells is the
@@ -57,8 +57,8 @@ def neutral_label(asked: Asked, label: str, prompts: Mapping[str, Float[np.ndarr
 
 
 def aggregate(
-    asked: Asked, prompts: Mapping[tuple[str, ...], Sequence[str]], text_embeddings: Mapping[str, Float[np.ndarray, "d"]]
-) -> Asked:
+    asked: AskedMeasurement, prompts: Mapping[tuple[str, ...], Sequence[str]], text_embeddings: Mapping[str, Float[np.ndarray, "d"]]
+) -> AskedMeasurement:
     """Ask every answer in combination with other attributes and sum: ``p(race | x) = sum over age, gender of softmax(tau x . z)``.
 
     Parameters

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from audit.plans import Pairs, WhatIfPlan
     from audit.types import Group, Measurement, Predictions, Settings
-    from audit.whatif.asked import Asked
+    from audit.whatif.asked import AskedMeasurement
 
 Change = Callable[["Shown"], "Predictions"]
 Control = Callable[["Shown", np.random.Generator], "Predictions"]
@@ -48,7 +48,7 @@ WORDS = ("prompts that name the attribute; nobody's group",)
 class Shown:
     """The half that is shown, and what the unmodified model answers on it."""
 
-    asked: Asked
+    asked: AskedMeasurement
     before: Predictions
 
 
@@ -71,7 +71,7 @@ class Workshop:
     """What the methods are fitted on."""
 
     plan: WhatIfPlan
-    fit: Asked
+    fit: AskedMeasurement
     """The half of the images that nothing is shown on."""
     fitted: Predictions
     """What the unmodified model answers on it."""

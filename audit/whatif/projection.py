@@ -13,7 +13,7 @@ from audit.errors import UsageError
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
-    from audit.whatif.asked import Asked
+    from audit.whatif.asked import AskedMeasurement
 
 STRENGTHS = (0.0, 10.0, 100.0, 1000.0)
 """Strengths of calibration that are shown; 1000 is the published one for classification."""
@@ -90,7 +90,9 @@ def removed_share(directions: Float[np.ndarray, "r d"], texts: Float[np.ndarray,
     return np.asarray(1 - (kept**2).sum(axis=1))
 
 
-def project(asked: Asked, projection: Float[np.ndarray, "d d"], directions: Float[np.ndarray, "r d"], *, images: bool = False) -> Asked:
+def project(
+    asked: AskedMeasurement, projection: Float[np.ndarray, "d d"], directions: Float[np.ndarray, "r d"], *, images: bool = False
+) -> AskedMeasurement:
     """Project every prompt, optionally the images too; lengths do not matter, since a similarity is a cosine.
 
     Parameters
@@ -120,7 +122,7 @@ def project(asked: Asked, projection: Float[np.ndarray, "d d"], directions: Floa
     return projected(asked, projection, images=images)
 
 
-def projected(asked: Asked, projection: Float[np.ndarray, "d d"], *, images: bool = False) -> Asked:
+def projected(asked: AskedMeasurement, projection: Float[np.ndarray, "d d"], *, images: bool = False) -> AskedMeasurement:
     """Project without asking what is lost: for random controls."""
     changed = {prompt: projection @ unit(vector) for prompt, vector in asked.text_embeddings.items()}
     vectors = unit(asked.image_embeddings) @ projection.T if images else asked.image_embeddings
@@ -156,7 +158,7 @@ def most_telling(information: Float[np.ndarray, "d"], count: int) -> Int[np.ndar
     return np.argsort(-information, kind="stable")[:count]
 
 
-def drop_dimensions(asked: Asked, coordinates: Sequence[int] | Int[np.ndarray, "m"]) -> Asked:
+def drop_dimensions(asked: AskedMeasurement, coordinates: Sequence[int] | Int[np.ndarray, "m"]) -> AskedMeasurement:
     """Leave coordinates out of both towers; none left out changes nothing.
 
     References

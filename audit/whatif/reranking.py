@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from audit.plans import WhatIfPlan
     from audit.types import Group, Settings
-    from audit.whatif.asked import Asked
+    from audit.whatif.asked import AskedMeasurement
 
 METHOD = "re-ranking"
 FOUND, NOT_FOUND = "found", "not found"
@@ -81,7 +81,9 @@ class _Search:
         )  # fmt: skip
 
 
-def search(plan: WhatIfPlan, fit: Asked, shown: Asked, attribute: str, levels: Mapping[str, Group], settings: Settings) -> WhatIfs:
+def search(
+    plan: WhatIfPlan, fit: AskedMeasurement, shown: AskedMeasurement, attribute: str, levels: Mapping[str, Group], settings: Settings
+) -> WhatIfs:
     """Search the shown half for the plan's query, by score and in an order in which every group has its share.
 
     Parameters
@@ -125,7 +127,7 @@ def search(plan: WhatIfPlan, fit: Asked, shown: Asked, attribute: str, levels: M
     )
 
 
-def _put(query: str, asked: Asked, attribute: str, levels: Group) -> _Search:
+def _put(query: str, asked: AskedMeasurement, attribute: str, levels: Group) -> _Search:
     measurement = asked.measurement
     if measurement.truth is None or query not in measurement.label_set.labels:
         raise UsageError(f"{query!r} cannot be searched for", why="it takes a label of a measurement with a true answer")

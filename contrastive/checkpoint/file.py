@@ -37,7 +37,7 @@ import torch
 from torch import Tensor
 
 from contrastive.checkpoint.torch_file import Archive, check_finite, read_archive
-from contrastive.errors import CheckpointError, ConfigError, ContrastiveError, MachineError
+from contrastive.errors import DataError, MachineError, UsageError, VlmAuditError
 from contrastive.model.clip import CLIP, ModelConfig, load_portable, portable_state
 from contrastive.model.preprocess import Preprocess
 from contrastive.model.tokenizer import Tokenizer
@@ -78,9 +78,9 @@ class Checkpoint:
         text, image_size = self.config.text, self.config.vision.image_size
         if (self.tokenizer.vocab_size, self.tokenizer.context) != (text.vocab_size, text.context):
             found = f"{self.tokenizer.vocab_size} ids and context {self.tokenizer.context}"
-            raise ConfigError("the tokenizer does not fit the model", why=f"{found} for {text.vocab_size} and {text.context}")
+            raise UsageError("the tokenizer does not fit the model", why=f"{found} for {text.vocab_size} and {text.context}")
         if self.preprocess.size != image_size:
-            raise ConfigError("the preprocessing does not fit the model", why=f"images of {self.preprocess.size} px for {image_size} px")
+            raise UsageError("the preprocessing does not fit the model", why=f"images of {self.preprocess.size} px for {image_size} px")
 
     @property
     def config(self) -> ModelConfig:
@@ -97,7 +97,7 @@ def save(path: str | Path, checkpoint: Checkpoint) -> str:
 
     Raises
     ------
-    ContrastiveError
+    VlmAuditError
         If a weight is NaN or infinite (nothing is written).
     MachineError
         If the file cannot be written.
@@ -108,8 +108,8 @@ def save(path: str | Path, checkpoint: Checkpoint) -> str:
     head = {name: tensor.cpu() for name, tensor in (checkpoint.head or {}).get("state_dict", {}).items()}
     try:
         check_finite(state | head)
-    except CheckpointError as error:
-        raise ContrastiveError("the checkpoint was not saved", why=error.what) from error
+    except DataError as error:
+        raise VlmAuditError("the checkpoint was not saved", why=error.what) from error
     content = description(checkpoint.config, checkpoint.preprocess, checkpoint.tokenizer, checkpoint.step) | {"state_dict": state}
     optional: dict[str, Any] = {name: getattr(checkpoint, name) for name in ("training", "account", "data_card", "created", "git")}
     if checkpoint.head is not None:
@@ -138,9 +138,9 @@ def load(path: str | Path) -> Checkpoint:
 
     Raises
     ------
-    CheckpointError
+    DataError
         If the file is damaged, no checkpoint of this program, or its weights do not fit its configuration.
-    UnsafeFileError
+    UnsafeError
         If it asks for code or could exhaust the machine.
     """
     return from_archive(read_archive(path), path)
@@ -151,13 +151,13 @@ def averaged(checkpoint: Checkpoint) -> Checkpoint:
 
     Raises
     ------
-    CheckpointError
+    DataError
         If it has none, or one that does not fit.
     """
     if checkpoint.ema is None:
-        raise CheckpointError("the checkpoint has no running average of its weights", fix="train with optim.ema=0.999")
+        raise DataError("the checkpoint has no running average of its weights", fix="train with optim.ema=0.999")
     if not all(isinstance(name, str) and isinstance(tensor, Tensor) for name, tensor in checkpoint.ema.items()):
-        raise CheckpointError("the checkpoint's running average holds values that are not tensors by name")
+        raise DataError("the checkpoint's running average holds values that are not tensors by name")
     return replace(checkpoint, model=load_portable(checkpoint.config, checkpoint.ema).eval(), ema=None, training=None, sha256="")
 
 
@@ -171,9 +171,9 @@ def from_archive(archive: Archive, path: str | Path) -> Checkpoint:
     """Understand an archive that was read from `path` as a checkpoint of this program; errors as of `load`."""
     try:
         return _understand(archive)
-    except ConfigError as error:
-        raise CheckpointError(error.what, where=str(path), why=error.why, fix=error.fix) from error
-    except CheckpointError as error:
+    except UsageError as error:
+        raise DataError(error.what, where=str(path), why=error.why, fix=error.fix) from error
+    except DataError as error:
         error.where = error.where or str(path)
         raise
 
@@ -248,7 +248,7 @@ def _understand(archive: Archive) -> Checkpoint:
     data = _known_format(archive)
     config, state = ModelConfig.from_dict(_table(data, "config")), _table(data, "state_dict")
     if not all(isinstance(name, str) and isinstance(tensor, Tensor) for name, tensor in state.items()):
-        raise CheckpointError("its state_dict holds values that are not tensors by name")
+        raise DataError("its state_dict holds values that are not tensors by name")
     preprocess, tokenizer = _table(data, "preprocess"), _table(data, "tokenizer")
     hashes = [table.pop("sha256", None) for table in (preprocess, tokenizer)]
     checkpoint = Checkpoint(
@@ -267,7 +267,7 @@ def _understand(archive: Archive) -> Checkpoint:
         notes=tuple(f"The file names {name}, which was not looked up." for name in archive.unknown),
     )
     if hashes[1] != checkpoint.tokenizer.sha256:
-        raise CheckpointError("its tokenizer does not match the hash beside it")
+        raise DataError("its tokenizer does not match the hash beside it")
     if hashes[0] != checkpoint.preprocess.sha256:
         note = "Pillow here has another major version than where the model was trained: resized pixels may differ slightly."
         return replace(checkpoint, notes=(*checkpoint.notes, note))
@@ -279,24 +279,24 @@ def _known_format(archive: Archive) -> dict[Any, Any]:
     name, version = (form.get("name"), form.get("version")) if isinstance(form := data.get("format"), dict) else (None, None)
     if name != FORMAT or not isinstance(version, int):
         found = ", ".join(key[:80] for key in list(archive.tensors)[:5])
-        raise CheckpointError(
+        raise DataError(
             "the file is no checkpoint of this program: it does not say which architecture its weights belong to",
             why=f"a {archive.kind} with {len(archive.tensors)} tensors" + (f"; the first are {found}" if found else ""),
         )
     if version != VERSION:
-        raise CheckpointError(f"the checkpoint has format version {version}; this program reads version {VERSION}", fix="update vlm-audit")
+        raise DataError(f"the checkpoint has format version {version}; this program reads version {VERSION}", fix="update vlm-audit")
     return data
 
 
 def _table(data: dict[Any, Any], name: str) -> dict[Any, Any]:
     value = data.get(name)
     if not isinstance(value, dict):
-        raise CheckpointError(f"the checkpoint has no {name}")
+        raise DataError(f"the checkpoint has no {name}")
     return value
 
 
 def _optional(data: dict[Any, Any], name: str, kind: type[T]) -> T | None:
     value = data.get(name)
     if value is not None and type(value) is not kind:
-        raise CheckpointError(f"the checkpoint's {name} is of type {type(value).__name__}, not {kind.__name__}")
+        raise DataError(f"the checkpoint's {name} is of type {type(value).__name__}, not {kind.__name__}")
     return value

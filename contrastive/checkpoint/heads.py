@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from torch import Tensor, nn
 
 from contrastive.checkpoint.file import Checkpoint
-from contrastive.errors import CheckpointError
+from contrastive.errors import DataError
 from contrastive.model.clip import check_fit
 
 
@@ -16,11 +16,11 @@ def require_both_towers(checkpoint: Checkpoint) -> None:
 
     Raises
     ------
-    CheckpointError
+    DataError
         Naming the objective.
     """
     if checkpoint.head is not None:
-        raise CheckpointError(
+        raise DataError(
             "the model's text tower was never taught to go with its image tower",
             why=f"it was trained with loss.kind = {str(checkpoint.head.get('kind'))[:80]!r}: the image tower and a head of its own",
             fix="train it on with model.init=THIS loss.kind=softmax, or take a checkpoint of a contrastive run",
@@ -38,11 +38,11 @@ def load_head(objective: nn.Module, checkpoint: Checkpoint) -> None:
 
     Raises
     ------
-    CheckpointError
+    DataError
         If there is none, or it does not fit.
     """
     state = (checkpoint.head or {}).get("state_dict")
     if not isinstance(state, Mapping) or not all(isinstance(name, str) and isinstance(tensor, Tensor) for name, tensor in state.items()):
-        raise CheckpointError("the checkpoint has no head of its objective to go on with", fix="start again with --fresh")
+        raise DataError("the checkpoint has no head of its objective to go on with", fix="start again with --fresh")
     check_fit(objective.state_dict(), state)
     objective.load_state_dict(state)

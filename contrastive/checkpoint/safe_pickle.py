@@ -1,7 +1,8 @@
 """Reads a pickle as data: no class is looked up, no function of the file's choosing is called.
 
 A pickle is a program for a stack machine. This is that machine without its two dangerous instructions: a global stays a name (`Name`), and
-"call this name" goes to a function of ours, which knows a handful of names and answers the others with an `Inert` value. Instructions that
+"call this name" goes to a function of ours, which knows a handful of names and answers the others with an `OpaqueObject` value.
+Instructions that
 ``torch.save`` never writes are refused. Only words and small numbers may be keys: hashing a nested tuple, or a million numbers made to
 collide, takes for ever.
 """
@@ -14,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from contrastive.errors import UnsafeFileError
+from contrastive.errors import UnsafeError
 
 MAX_INSTRUCTIONS = 3_000_000
 """A training checkpoint with 5,000 tensors takes about 250,000."""
@@ -40,7 +41,7 @@ class Name:
     dotted: str
 
 
-class Inert(dict[Any, Any]):
+class OpaqueObject(dict[Any, Any]):
     """A value of a class that was not looked up: its attributes or items, where it had any."""
 
 
@@ -67,7 +68,7 @@ class Reader:
         ------
         ValueError, LookupError, TypeError
             If the pickle is malformed.
-        UnsafeFileError
+        UnsafeError
             If it uses an instruction that ``torch.save`` never writes, or would take too long.
         """
         machine = _Machine(self)
@@ -75,7 +76,7 @@ class Reader:
             if opcode.name == "STOP":
                 return machine.stack.pop()
             if count == MAX_INSTRUCTIONS:
-                raise UnsafeFileError(f"it holds more than {MAX_INSTRUCTIONS:,} pickle instructions")
+                raise UnsafeError(f"it holds more than {MAX_INSTRUCTIONS:,} pickle instructions")
             machine.step(opcode.name, argument)
         raise ValueError("no end")
 
@@ -106,7 +107,7 @@ class _Machine:
         elif name in INSTRUCTIONS:
             INSTRUCTIONS[name](self, argument)
         elif name not in IGNORED:
-            raise UnsafeFileError(f"it holds the pickle instruction {name}, which torch.save never writes")
+            raise UnsafeError(f"it holds the pickle instruction {name}, which torch.save never writes")
 
     def push(self, value: Any) -> None:
         self.stack.append(value)
@@ -143,7 +144,7 @@ class _Machine:
         """Replace the name on the stack by what the owner makes of it."""
         called = self.pop()
         known = isinstance(called, Name) and isinstance(arguments, tuple)
-        self.push(self.reader.call(called.dotted, arguments) if known else Inert())
+        self.push(self.reader.call(called.dotted, arguments) if known else OpaqueObject())
 
     def call_items(self) -> None:
         first, *arguments = self.items()
@@ -158,7 +159,7 @@ class _Machine:
         """Keep the attributes of an inert value; those of a plain dictionary (a state dict's ``_metadata``) are dropped."""
         if isinstance(state, tuple) and len(state) == 2:
             state = state[0]
-        if isinstance(self.stack[-1], Inert) and isinstance(state, dict):
+        if isinstance(self.stack[-1], OpaqueObject) and isinstance(state, dict):
             self.stack[-1].update(state)
 
     def extend(self, items: list[Any]) -> None:
@@ -174,7 +175,7 @@ class _Machine:
 def _table(items: list[Any]) -> dict[Any, Any]:
     keys, values = items[::2], items[1::2]
     if not all(isinstance(key, str) or (isinstance(key, int) and abs(key) < 2**31) for key in keys):
-        raise UnsafeFileError("it holds a table with keys that are neither words nor small numbers")
+        raise UnsafeError("it holds a table with keys that are neither words nor small numbers")
     return dict(zip(keys, values, strict=True))
 
 

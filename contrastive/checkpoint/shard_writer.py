@@ -19,7 +19,7 @@ from contrastive.checkpoint.file import sync_folder
 from contrastive.checkpoint.shards import MANIFEST, PREFIX, folders, open_folder, said, sha256_of, step_of
 from contrastive.checkpoint.torch_file import check_finite
 from contrastive.distributed import processes as distributed
-from contrastive.errors import CheckpointError, ContrastiveError, MachineError
+from contrastive.errors import DataError, MachineError, VlmAuditError
 
 
 def write(root: Path, tensors: Mapping[str, Tensor], content: Mapping[str, Any]) -> Path:
@@ -36,7 +36,7 @@ def write(root: Path, tensors: Mapping[str, Tensor], content: Mapping[str, Any])
 
     Raises
     ------
-    ContrastiveError
+    VlmAuditError
         If a number is NaN or infinite (nothing is written).
     MachineError
         On every process, if one of them cannot write.
@@ -49,7 +49,7 @@ def write(root: Path, tensors: Mapping[str, Tensor], content: Mapping[str, Any])
         _save(tensors, draft, folder)
         files = _described(draft)
         _on_first(lambda: _complete(draft, folder, json.dumps({"content": dict(content), "files": files})), folder)
-    except ContrastiveError:
+    except VlmAuditError:
         if distributed.rank0():
             shutil.rmtree(draft, ignore_errors=True)  # half a checkpoint on a full disk helps nobody
         raise
@@ -73,11 +73,11 @@ def remove_old(root: Path, keep: int, step: int | None = None) -> None:
 def _refuse_not_finite(tensors: Mapping[str, Tensor]) -> None:
     what = ""
     try:
-        check_finite({name: distributed.own(tensor.detach()) for name, tensor in tensors.items()})
-    except CheckpointError as error:
+        check_finite({name: distributed.local_tensor(tensor.detach()) for name, tensor in tensors.items()})
+    except DataError as error:
         what = error.what
-    if distributed.agree(int(bool(what))):
-        raise ContrastiveError("the checkpoint was not saved", why=what or "another process holds values that are NaN or infinite")
+    if distributed.all_reduce_max(int(bool(what))):
+        raise VlmAuditError("the checkpoint was not saved", why=what or "another process holds values that are NaN or infinite")
 
 
 def _begin(root: Path, draft: Path) -> None:
@@ -140,8 +140,8 @@ def _on_first(action: Callable[[], object], folder: Path) -> None:
     if distributed.rank0():
         try:
             action()
-        except (OSError, CheckpointError) as error:
+        except (OSError, DataError) as error:
             failed = error
-    if distributed.agree(int(failed is not None)):
+    if distributed.all_reduce_max(int(failed is not None)):
         why = str(failed)[:200] if failed else "the first process says why"
         raise MachineError("the checkpoint cannot be written", where=str(folder), why=why) from failed

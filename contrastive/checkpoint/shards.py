@@ -30,7 +30,7 @@ from torch import Tensor
 
 from contrastive.checkpoint.torch_file import check_finite
 from contrastive.distributed import processes as distributed
-from contrastive.errors import CheckpointError, ContrastiveError, UnsafeFileError
+from contrastive.errors import DataError, UnsafeError, VlmAuditError
 
 MANIFEST = "shards.json"
 MAX_MANIFEST = 64 * 2**20
@@ -77,14 +77,14 @@ def open_folder(folder: Path) -> Shards:
 
     Raises
     ------
-    CheckpointError
+    DataError
         If it is incomplete, damaged, or was not written by `write`.
-    UnsafeFileError
+    UnsafeError
         If it is a checkpoint of DCP's usual kind.
     """
     if (folder / ".metadata").exists():
         why = "its .metadata is a pickle, which can run code when it is read; folders of this trainer have none"
-        raise UnsafeFileError("this distributed checkpoint (DCP) is not accepted", where=str(folder), why=why)
+        raise UnsafeError("this distributed checkpoint (DCP) is not accepted", where=str(folder), why=why)
     try:
         told = _manifest(folder / MANIFEST)
         content, files = dict(told["content"]), dict(told["files"])
@@ -92,10 +92,10 @@ def open_folder(folder: Path) -> Shards:
         there = {path.name: path.stat().st_size for path in folder.iterdir() if path.is_file() and path.name != MANIFEST}
     except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
         why = f"{type(error).__name__}: {str(error)[:200]}"
-        raise CheckpointError("this is no complete sharded checkpoint", where=str(folder), why=why) from error
+        raise DataError("this is no complete sharded checkpoint", where=str(folder), why=why) from error
     if there != sizes:
         wrong = next(name for name in {**sizes, **there} if there.get(name) != sizes.get(name))
-        raise CheckpointError("the sharded checkpoint is damaged", where=str(folder), why=f"{wrong[:80]} is missing, cut short or added")
+        raise DataError("the sharded checkpoint is damaged", where=str(folder), why=f"{wrong[:80]} is missing, cut short or added")
     return Shards(folder, content, hashes, _layout(folder))
 
 
@@ -104,14 +104,14 @@ def verify(shards: Shards, *, alone: bool = False) -> None:
 
     Raises
     ------
-    CheckpointError
+    DataError
         On every process, if a file is damaged.
     """
     names = sorted(shards.hashes) if alone else sorted(shards.hashes)[distributed.rank() :: distributed.world_size()]
     wrong = [name for name in names if sha256_of(shards.folder / name) != shards.hashes[name]]
-    if wrong if alone else distributed.agree(len(wrong)):
+    if wrong if alone else distributed.all_reduce_max(len(wrong)):
         named = f"{wrong[0][:80]} does not match its sha256" if wrong else "another process found it"
-        raise CheckpointError("the sharded checkpoint is damaged", where=str(shards.folder), why=named)
+        raise DataError("the sharded checkpoint is damaged", where=str(shards.folder), why=named)
 
 
 def read_into(shards: Shards, tensors: Mapping[str, Tensor], *, alone: bool = False) -> None:
@@ -121,7 +121,7 @@ def read_into(shards: Shards, tensors: Mapping[str, Tensor], *, alone: bool = Fa
 
     Raises
     ------
-    CheckpointError
+    DataError
         If names or shapes are others than the folder's; or it holds NaN or infinite numbers.
     """
     from torch.distributed.checkpoint.default_planner import DefaultLoadPlanner
@@ -132,18 +132,18 @@ def read_into(shards: Shards, tensors: Mapping[str, Tensor], *, alone: bool = Fa
     unlike = [name for name in {**wanted, **there} if wanted.get(name) != there.get(name)]
     if unlike:
         why = f"{len(unlike)} tensors are missing, unexpected or of another shape: {', '.join(name[:80] for name in unlike[:5])}"
-        raise CheckpointError("the sharded checkpoint does not fit", where=str(shards.folder), why=why)
+        raise DataError("the sharded checkpoint does not fit", where=str(shards.folder), why=why)
     reader, planner = HuggingFaceStorageReader(str(shards.folder)), DefaultLoadPlanner(flatten_state_dict=False)
-    with said(shards.folder, CheckpointError, "the sharded checkpoint cannot be read"):
+    with said(shards.folder, DataError, "the sharded checkpoint cannot be read"):
         load(dict(tensors), storage_reader=reader, planner=planner, no_dist=alone or not dist.is_initialized())
     try:
-        check_finite({name: distributed.own(tensor) for name, tensor in tensors.items()})
-    except CheckpointError as error:
-        raise CheckpointError(error.what, where=str(shards.folder), why=error.why) from error
+        check_finite({name: distributed.local_tensor(tensor) for name, tensor in tensors.items()})
+    except DataError as error:
+        raise DataError(error.what, where=str(shards.folder), why=error.why) from error
 
 
 @contextmanager
-def said(folder: Path, kind: type[ContrastiveError], what: str) -> Iterator[None]:
+def said(folder: Path, kind: type[VlmAuditError], what: str) -> Iterator[None]:
     """Say in words what DCP raises: a `BaseException` that holds each process's own."""
     from torch.distributed.checkpoint.api import CheckpointException
 
@@ -184,8 +184,8 @@ def _layout(folder: Path) -> dict[str, Tensor]:
         partial = [name for name, entry in tensors.items() if held[name] != prod(entry.size)]
     except (SafetensorError, OSError, ValueError, LookupError, TypeError, AttributeError, RuntimeError) as error:
         why = f"{type(error).__name__}: {str(error)[:200]}"
-        raise CheckpointError("the sharded checkpoint is damaged", where=str(folder), why=why) from error
+        raise DataError("the sharded checkpoint is damaged", where=str(folder), why=why) from error
     if partial:
         why = f"a part of {partial[0][:80]} is missing; every process must write to the same folder"
-        raise CheckpointError("the sharded checkpoint is incomplete", where=str(folder), why=why)
+        raise DataError("the sharded checkpoint is incomplete", where=str(folder), why=why)
     return {name: torch.empty(entry.size, dtype=entry.properties.dtype, device="meta") for name, entry in tensors.items()}

@@ -21,8 +21,8 @@ import torch
 from torch import Tensor
 
 from contrastive.checkpoint.archive import AGAIN, SAFETENSORS, Zip, open_zip
-from contrastive.checkpoint.safe_pickle import HARMLESS, Inert, Name, Reader
-from contrastive.errors import CheckpointError, ContrastiveError, UnsafeFileError
+from contrastive.checkpoint.safe_pickle import HARMLESS, Name, OpaqueObject, Reader
+from contrastive.errors import DataError, UnsafeError, VlmAuditError
 
 MAX_BYTES = 20 * 10**9
 MAX_PICKLE = 64 * 2**20
@@ -82,9 +82,9 @@ def read_archive(path: str | Path, *, max_bytes: int = MAX_BYTES) -> Archive:
 
     Raises
     ------
-    CheckpointError
+    DataError
         If the file is missing, no model, damaged, or holds NaN or infinite weights.
-    UnsafeFileError
+    UnsafeError
         If it asks for foreign code (every name is listed) or could exhaust the machine. This is decided first.
     """
     return _located(Path(path), max_bytes, salvage=False)
@@ -100,7 +100,7 @@ def flatten(data: Any, max_bytes: int = MAX_BYTES) -> dict[str, Tensor]:
 
     Raises
     ------
-    UnsafeFileError
+    UnsafeError
         If the tables are nested or repeated beyond reason (a table can hold itself), or the tensors are too many or too large together.
     """
     tensors: dict[str, Tensor] = {}
@@ -116,7 +116,7 @@ def flatten(data: Any, max_bytes: int = MAX_BYTES) -> dict[str, Tensor]:
             prefix = f"{name}." if name else ""
             waiting += [(f"{prefix}{key}", depth + 1, value[key]) for key in reversed(value) if isinstance(value[key], Tensor | dict)]
         if max(nodes, len(waiting)) > MAX_NODES or len(tensors) > MAX_TENSORS or depth > MAX_DEPTH or len(name) > 1000 or total > max_bytes:
-            raise UnsafeFileError("its tables or tensors are nested, repeated or large beyond reason", fix=SAFETENSORS)
+            raise UnsafeError("its tables or tensors are nested, repeated or large beyond reason", fix=SAFETENSORS)
     return tensors
 
 
@@ -127,7 +127,7 @@ def check_finite(tensors: Mapping[str, Tensor]) -> None:
             continue
         if not all(bool(torch.isfinite(end)) for end in tensor.aminmax()):  # NaN is both the least and the largest
             count = int((~torch.isfinite(tensor)).sum())
-            raise CheckpointError(
+            raise DataError(
                 f"tensor {name[:80]!r} holds {count} values that are NaN or infinite", why="the model's training diverged", fix=EARLIER
             )
 
@@ -135,18 +135,18 @@ def check_finite(tensors: Mapping[str, Tensor]) -> None:
 def _located(path: Path, max_bytes: int, salvage: bool) -> Archive:
     try:
         return _read(path, max_bytes, salvage)
-    except ContrastiveError as error:
+    except VlmAuditError as error:
         error.where = error.where or str(path)
         raise
     except OSError as error:
-        raise CheckpointError("the file cannot be read", where=str(path), why=error.strerror) from error
+        raise DataError("the file cannot be read", where=str(path), why=error.strerror) from error
 
 
 def _read(path: Path, max_bytes: int, salvage: bool) -> Archive:
     _check_kind(path)
     archive = open_zip(path, max_bytes)
     if "data.pkl" not in archive.entries:
-        raise CheckpointError("the file is a zip archive but not a torch checkpoint", why="it has no entry data.pkl", fix="unpack it first")
+        raise DataError("the file is a zip archive but not a torch checkpoint", why="it has no entry data.pkl", fix="unpack it first")
     reader = _TensorReader(archive)
     try:
         data = reader.read()
@@ -172,25 +172,25 @@ def _check_values(archive: Zip, tensors: Mapping[str, Tensor]) -> None:
             archive.release()
 
 
-def _refusal(path: Path, names: list[str]) -> UnsafeFileError:
+def _refusal(path: Path, names: list[str]) -> UnsafeError:
     shown = ", ".join(name[:80] for name in names)
     why = "a checkpoint holds tensors, words and numbers; this one names code to run while loading. Nothing was run"
     fix = f"python -m contrastive.foreign {path} OUT.safetensors (saves the tensors alone and runs nothing either)"
-    return UnsafeFileError(f"this file asks for {shown}", why=why, fix=fix)
+    return UnsafeError(f"this file asks for {shown}", why=why, fix=fix)
 
 
 def _check_kind(path: Path) -> None:
     if path.is_dir():
         if (path / ".metadata").exists():
             why = "opening it would run the pickle in its .metadata"
-            raise UnsafeFileError("the folder is a distributed checkpoint (DCP), which is not accepted", why=why, fix="pass a ckpt.pt")
+            raise UnsafeError("the folder is a distributed checkpoint (DCP), which is not accepted", why=why, fix="pass a ckpt.pt")
         sharded = (path / "shards.json").exists()
         fix = f"python -m contrastive.unshard {path} ckpt.pt" if sharded else None
-        raise CheckpointError("this is a folder, not a checkpoint file", why="of a sharded checkpoint" if sharded else None, fix=fix)
+        raise DataError("this is a folder, not a checkpoint file", why="of a sharded checkpoint" if sharded else None, fix=fix)
     if not path.exists():
-        raise CheckpointError("there is no such file", fix="check the path")
+        raise DataError("there is no such file", fix="check the path")
     if not path.is_file():
-        raise CheckpointError("this is not a regular file")
+        raise DataError("this is not a regular file")
 
 
 @dataclass(frozen=True)
@@ -213,21 +213,21 @@ class _TensorReader:
 
     def read(self) -> Any:
         if "byteorder" in self.archive.entries and self.archive.read("byteorder") != sys.byteorder.encode():
-            raise CheckpointError("the file was written on a machine with another byte order", fix="save it again on this kind of machine")
+            raise DataError("the file was written on a machine with another byte order", fix="save it again on this kind of machine")
         entry = self.archive.entries["data.pkl"]
         if entry.end - entry.start > MAX_PICKLE:
-            raise UnsafeFileError(f"its part that is not tensors has {entry.end - entry.start:,} bytes; the limit is {MAX_PICKLE:,}")
+            raise UnsafeError(f"its part that is not tensors has {entry.end - entry.start:,} bytes; the limit is {MAX_PICKLE:,}")
         try:
             return Reader(self.call, self.storage, self.names).read(self.archive.read("data.pkl"))
         except (ValueError, LookupError, TypeError) as error:
-            raise CheckpointError("the file is damaged: its data.pkl cannot be read", why=str(error)[:200], fix=AGAIN) from error
+            raise DataError("the file is damaged: its data.pkl cannot be read", why=str(error)[:200], fix=AGAIN) from error
 
     def call(self, name: str, arguments: tuple[Any, ...]) -> Any:
         if name == REBUILD:
             return self.tensor(*arguments[:4])
         if name in PASS_ON:
             return arguments[0]
-        return {} if name == "collections.OrderedDict" and not arguments else Inert()
+        return {} if name == "collections.OrderedDict" and not arguments else OpaqueObject()
 
     def storage(self, persistent_id: Any) -> _Storage:
         match persistent_id:
@@ -239,7 +239,7 @@ class _TensorReader:
         if entry is None:
             raise ValueError(f"there is no entry for the storage {key[:80]!r}")
         if elements * storage.dtype.itemsize > entry.end - entry.start:
-            raise UnsafeFileError(f"it declares a storage larger than its entry data/{key[:80]}", fix=SAFETENSORS)
+            raise UnsafeError(f"it declares a storage larger than its entry data/{key[:80]}", fix=SAFETENSORS)
         return storage
 
     def tensor(self, storage: Any, offset: Any, size: Any, stride: Any) -> Tensor:
@@ -251,7 +251,7 @@ class _TensorReader:
             return torch.empty(size, dtype=storage.dtype)
         last = offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
         if max(prod(size), last + 1) > storage.elements:
-            raise UnsafeFileError(
+            raise UnsafeError(
                 f"it declares a tensor larger than its storage ({'x'.join(map(str, size))} over {storage.elements} values)", fix=SAFETENSORS
             )
         return self.base(storage).as_strided(size, stride, offset)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from contrastive.config import DataConfig
 from contrastive.data.source import CaptionedImages, TrainingDataError
-from contrastive.errors import ConfigError, nearest
+from contrastive.errors import UsageError, nearest
 
 __all__ = ["CaptionedImages", "TrainingDataError", "open_source"]
 
@@ -19,7 +19,7 @@ def open_source(config: DataConfig) -> CaptionedImages:
 
     Raises
     ------
-    ConfigError
+    UsageError
         If it is none of these, if a skew is asked of data that have none, or if the emoji packages are missing.
     TrainingDataError
         If the data cannot be read or do not fit.
@@ -29,9 +29,9 @@ def open_source(config: DataConfig) -> CaptionedImages:
 
         return load_emoji(config.skew, config.withhold)
     if config.skew != "none":
-        raise ConfigError(f"data.skew = {config.skew!r} is for the emoji only", fix='set data.skew = "none" or data.train = "emoji"')
+        raise UsageError(f"data.skew = {config.skew!r} is for the emoji only", fix='set data.skew = "none" or data.train = "emoji"')
     if config.withhold:
-        raise ConfigError("data.withhold is for the emoji only", fix='leave it out or set data.train = "emoji"')
+        raise UsageError("data.withhold is for the emoji only", fix='leave it out or set data.train = "emoji"')
     if config.train == "shapes":
         from contrastive.data.shapes import ShapePictures
 
@@ -45,7 +45,7 @@ def open_source(config: DataConfig) -> CaptionedImages:
         return _open_folder(path, config.image_column, config.caption_column)
     if path.suffix.lower() in _FILES:
         return _open_file(path, config.image_column, config.caption_column)
-    raise ConfigError(
+    raise UsageError(
         f"data.train cannot be {config.train!r}",
         why=f"it is neither a folder, nor a {', '.join(_FILES)} file, nor a built-in set, nor hf:ORG/NAME",
         fix=nearest(config.train, _BUILT_IN),

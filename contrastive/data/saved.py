@@ -20,7 +20,7 @@ from PIL import Image
 from contrastive.data.images import UnreadablePicture, decode_rgb
 from contrastive.data.reach import hub_fault, offline
 from contrastive.data.source import TrainingDataError, hash_of, said
-from contrastive.errors import ConfigError, MachineError, nearest
+from contrastive.errors import MachineError, UsageError, nearest
 
 SPELLING = "hf:ORG/NAME[@REVISION][:CONFIG[/SPLIT]][#ROWS]"
 _LOCATION = re.compile(
@@ -138,7 +138,7 @@ def load_hub(location: str, image_column: str, caption_column: str) -> StoredPai
 
     Raises
     ------
-    ConfigError
+    UsageError
         If the location is malformed.
     TrainingDataError
         If there is no such data set or split (``train`` unless named).
@@ -149,7 +149,7 @@ def load_hub(location: str, image_column: str, caption_column: str) -> StoredPai
 
     match = _LOCATION.fullmatch(location)
     if match is None:
-        raise ConfigError(f"data.train = {location!r} is malformed", fix=f"write {SPELLING}")
+        raise UsageError(f"data.train = {location!r} is malformed", fix=f"write {SPELLING}")
     rows = int(match["rows"]) if match["rows"] else None
     wanted = {"name": match["config"] or None, "revision": match["revision"], "token": False}
     fault = hub_fault()

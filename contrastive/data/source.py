@@ -8,10 +8,10 @@ from typing import Protocol, runtime_checkable
 
 from PIL import Image
 
-from contrastive.errors import ContrastiveError
+from contrastive.errors import VlmAuditError
 
 
-class TrainingDataError(ContrastiveError):
+class TrainingDataError(VlmAuditError):
     """The training data cannot be read or do not suffice."""
 
     exit_code = 3

@@ -23,7 +23,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from contrastive.distributed.sync_norm import synchronise_batch_norm
-from contrastive.errors import ConfigError, ContrastiveError, nearest
+from contrastive.errors import UsageError, VlmAuditError, nearest
 from contrastive.model.blocks import Block
 from contrastive.model.clip import SCALARS
 from contrastive.model.towers import Bottleneck
@@ -52,7 +52,7 @@ def init(device: str = "cpu", *, rendezvous: str = "env://", timeout_s: float = 
 
     Raises
     ------
-    ConfigError
+    UsageError
         If torchrun's variables are incomplete or there are fewer GPUs than processes on this machine.
     """
     size = int(os.environ.get("WORLD_SIZE", "1"))
@@ -62,7 +62,7 @@ def init(device: str = "cpu", *, rendezvous: str = "env://", timeout_s: float = 
     wanted = ("RANK", *(("MASTER_ADDR", "MASTER_PORT") if rendezvous == "env://" else ()))
     missing = [name for name in wanted if name not in os.environ]
     if missing:
-        raise ConfigError(
+        raise UsageError(
             f"{size} processes were announced, but {', '.join(missing)} is not set",
             where="the environment",
             fix=f"start with: torchrun --nproc-per-node {size} -m contrastive.train ...",
@@ -80,7 +80,7 @@ def own_device(device: str) -> torch.device:
         return torch.device(device)
     local, found = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
     if local >= found:
-        raise ConfigError(f"process {local} of this machine has no GPU", why=f"{found} found", fix="start fewer, or with run.device=cpu")
+        raise UsageError(f"process {local} of this machine has no GPU", why=f"{found} found", fix="start fewer, or with run.device=cpu")
     torch.cuda.set_device(local)
     return torch.device("cuda", local)
 
@@ -128,7 +128,7 @@ def all_max(x: Tensor) -> Tensor:
     return _reduced(x, "MAX")
 
 
-def agree(number: int) -> int:
+def all_reduce_max(number: int) -> int:
     """Return the largest of the processes' numbers: a signal that one got, a step that one must leave out."""
     if world_size() == 1:
         return number
@@ -136,7 +136,7 @@ def agree(number: int) -> int:
     return int(all_max(torch.tensor(number, device=device)))
 
 
-def share(n: int) -> slice:
+def rank_slice(n: int) -> slice:
     """Return which of the `n` rows of a batch are this process's; needs W to divide n."""
     each = n // world_size()
     return slice(rank() * each, (rank() + 1) * each)
@@ -173,7 +173,7 @@ def require_even(rows: int) -> None:
 
     Raises
     ------
-    ContrastiveError
+    VlmAuditError
         On every process alike.
     """
     if world_size() == 1:
@@ -181,7 +181,7 @@ def require_even(rows: int) -> None:
     device = "cpu" if "gloo" in dist.get_backend_config() else torch.device("cuda", torch.cuda.current_device())
     smallest, largest = (all_max(torch.tensor([-rows, rows], device=device)) * torch.tensor([-1, 1], device=device)).tolist()
     if smallest != largest:
-        raise ContrastiveError(
+        raise VlmAuditError(
             f"the processes have batches of different sizes: {smallest} to {largest} pairs",
             where=f"process {rank()} of {world_size()} has {rows}",
             fix="drop the last, incomplete batch, or choose a batch that the number of processes divides",
@@ -203,11 +203,11 @@ def wrap(model: nn.Module, mode: str) -> nn.Module:
 
     Raises
     ------
-    ConfigError
+    UsageError
         For another mode.
     """
     if mode not in MODES:
-        raise ConfigError(f"no way {mode!r} to use several processes", fix=nearest(mode, MODES))
+        raise UsageError(f"no way {mode!r} to use several processes", fix=nearest(mode, MODES))
     if not dist.is_initialized():
         return model
     with torch.no_grad():
@@ -277,7 +277,7 @@ def no_sync(model: nn.Module, on: bool = True) -> Iterator[None]:
         raise TypeError(f"{type(model).__name__} was not wrapped by contrastive.distributed.processes.wrap")
 
 
-def own(x: Tensor) -> Tensor:
+def local_tensor(x: Tensor) -> Tensor:
     """Return the part of a sharded or copied tensor that is here, gradient and all; a plain tensor as it is."""
     return x.to_local() if hasattr(x, "to_local") else x
 

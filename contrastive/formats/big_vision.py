@@ -19,7 +19,7 @@ from torch import Tensor
 
 from contrastive.checkpoint.archive import Entry, Zip, open_zip
 from contrastive.checkpoint.torch_file import MAX_BYTES, MAX_TENSORS, check_finite
-from contrastive.errors import CheckpointError, ContrastiveError, UnsafeFileError
+from contrastive.errors import DataError, UnsafeError, VlmAuditError
 
 MAX_HEADER = 4096
 _SHAPE = rb"(\d{1,15}(, \d{1,15}){0,15},?)?"
@@ -72,9 +72,9 @@ def read_npz(path: Path, max_bytes: int = MAX_BYTES) -> Arrays:
 
     Raises
     ------
-    CheckpointError
+    DataError
         If it is no such file, damaged, or holds NaN or infinite weights.
-    UnsafeFileError
+    UnsafeError
         If it holds Python objects (pickles) or compressed arrays, or declares more than it holds.
     """
     try:
@@ -82,15 +82,15 @@ def read_npz(path: Path, max_bytes: int = MAX_BYTES) -> Arrays:
         names = [name for name in archive.entries if name.endswith(".npy")]
         names = [name for name in names if name.startswith("params/")] or names  # beside them a trainer keeps its optimiser
         if not names or len(names) > MAX_TENSORS:
-            raise CheckpointError("the file holds no arrays", why=f"its entries begin with {', '.join(list(archive.entries)[:5])}")
+            raise DataError("the file holds no arrays", why=f"its entries begin with {', '.join(list(archive.entries)[:5])}")
         tensors = {name.removesuffix(".npy").removeprefix("params/"): _array(archive, archive.entries[name]) for name in names}
         for name in names:
             archive.verify(name)
             archive.release()
         check_finite(tensors)
     except OSError as error:
-        raise CheckpointError("the file cannot be read", where=str(path), why=error.strerror) from error
-    except ContrastiveError as error:
+        raise DataError("the file cannot be read", where=str(path), why=error.strerror) from error
+    except VlmAuditError as error:
         error.where = error.where or str(path)
         raise
     return Arrays(tensors, archive.sha256())
@@ -101,7 +101,7 @@ def to_siglip(arrays: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], tuple[in
 
     Raises
     ------
-    CheckpointError
+    DataError
         If the file's model is another than SigLIP: what it has or lacks is said.
     """
     _require_siglip(arrays)
@@ -127,7 +127,7 @@ def to_siglip(arrays: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], tuple[in
 def _heads(block: Mapping[str, Tensor], tower: str) -> int:
     query = block.get(f"{ATTENTION}/query/kernel")
     if query is None or query.ndim != 3:
-        raise CheckpointError(f"the first block of {tower} has no query of three axes")
+        raise DataError(f"the first block of {tower} has no query of three axes")
     return query.shape[1]
 
 
@@ -141,7 +141,7 @@ def _require_siglip(arrays: Mapping[str, Tensor]) -> None:
     has += [f"SigLIP has nothing like its {name[:80]!r}" for name in arrays if name not in PLAIN and not name.startswith(BLOCKS)][:5]
     if has or missing:
         lacks = [f"missing: {', '.join(missing[:5])}{', ...' if len(missing) > 5 else ''}"] if missing else []
-        raise CheckpointError(
+        raise DataError(
             "the arrays are no SigLIP model of big_vision",
             why="; ".join([*has, *lacks, f"the file's first are {', '.join(name[:80] for name in list(arrays)[:5])}"]),
             fix="convert it to the Hugging Face layout with transformers, where that has the architecture",
@@ -156,7 +156,7 @@ def _blocks(arrays: Mapping[str, Tensor], start: str) -> list[dict[str, Tensor]]
     if stacked:
         depths = {array.shape[0] if array.ndim else 0 for array in stacked.values()}
         if len(depths) != 1:
-            raise CheckpointError(f"the arrays of {start}encoderblock are stacked to several depths", why=str(sorted(depths)))
+            raise DataError(f"the arrays of {start}encoderblock are stacked to several depths", why=str(sorted(depths)))
         return [{name: array[number] for name, array in stacked.items()} for number in range(depths.pop())]
     pattern = re.compile(re.escape(start) + r"encoderblock_(\d{1,4})/(.+)")
     blocks: dict[int, dict[str, Tensor]] = {}
@@ -164,7 +164,7 @@ def _blocks(arrays: Mapping[str, Tensor], start: str) -> list[dict[str, Tensor]]
         if match := pattern.fullmatch(name):
             blocks.setdefault(int(match[1]), {})[match[2]] = array
     if sorted(blocks) != list(range(len(blocks))) or not blocks:
-        raise CheckpointError(f"the blocks of {start} are not numbered from 0 without gap", why=f"found {sorted(blocks)[:20]}")
+        raise DataError(f"the blocks of {start} are not numbered from 0 without gap", why=f"found {sorted(blocks)[:20]}")
     return [blocks[number] for number in range(len(blocks))]
 
 
@@ -177,14 +177,14 @@ def _block(arrays: Mapping[str, Tensor], prefix: str, parts: Mapping[str, str]) 
         elif part.startswith(f"{ATTENTION}/"):
             state |= _attention(part.rpartition("/")[2], kind, array, f"{prefix}.self_attn")
         elif name != "probe":
-            raise CheckpointError(f"the array {name[:80]!r} of {prefix} has no counterpart in SigLIP")
+            raise DataError(f"the array {name[:80]!r} of {prefix} has no counterpart in SigLIP")
     return state
 
 
 def _attention(role: str, kind: str, array: Tensor, prefix: str) -> dict[str, Tensor]:
     """Merge heads: [width, heads, d] for query, key and value, [heads, d, width] for what comes out."""
     if array.ndim != {"kernel": 3, "bias": 1 if role == "out" else 2}.get(kind):
-        raise CheckpointError(f"the array {role}/{kind} of {prefix} has {array.ndim} axes")
+        raise DataError(f"the array {role}/{kind} of {prefix} has {array.ndim} axes")
     if role == "out":
         return {f"{prefix}.out_proj.{'weight' if kind == 'kernel' else 'bias'}": array.flatten(0, -2).t() if kind == "kernel" else array}
     name = f"{prefix}.{role[0]}_proj"
@@ -209,20 +209,16 @@ def _array(archive: Zip, entry: Entry) -> Tensor:
     size = int.from_bytes(begin[8:length], "little")
     header = HEADER.fullmatch(begin[length : length + size]) if begin.startswith(b"\x93NUMPY") else None
     if header is None:
-        raise CheckpointError(
-            f"the array {entry.name[:80]!r} is damaged or holds no weights", why="its header is not that of plain numbers"
-        )
+        raise DataError(f"the array {entry.name[:80]!r} is damaged or holds no weights", why="its header is not that of plain numbers")
     kind, fortran = header["kind"].decode(), header["fortran"] == b"True"
     if kind == "|O":
-        raise UnsafeFileError(
-            f"the array {entry.name[:80]!r} holds Python objects", why="they are pickled: reading them would run the file"
-        )
+        raise UnsafeError(f"the array {entry.name[:80]!r} holds Python objects", why="they are pickled: reading them would run the file")
     shape = [int(number) for number in header["shape"].split(b",") if number.strip()]
     if kind not in KINDS or (fortran and len(shape) > 1):
-        raise CheckpointError(f"the array {entry.name[:80]!r} holds no weights", why=f"its type is {kind}")
+        raise DataError(f"the array {entry.name[:80]!r} holds no weights", why=f"its type is {kind}")
     dtype, start = KINDS[kind], entry.start + length + size
     if prod(shape) * dtype.itemsize != entry.end - start:
-        raise UnsafeFileError(f"the array {entry.name[:80]!r} declares another size than it has")
+        raise UnsafeError(f"the array {entry.name[:80]!r} declares another size than it has")
     if prod(shape) == 0:
         return torch.empty(shape, dtype=dtype)
     if start % dtype.itemsize == 0:

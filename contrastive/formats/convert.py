@@ -1,6 +1,7 @@
 """Weights from elsewhere -> a checkpoint of this project: OpenAI's archives, open_clip's and Lightning's files, `CLIPModel`'s names.
 
-Nothing is decided silently. What shapes do not say is stated by a person (`Stated`), or known from where the file comes from, or guessed
+Nothing is decided silently. What shapes do not say is stated by a person (`ModelOverrides`), or known from where the file comes from, or
+guessed
 with a note; what can be neither known nor guessed, and changes every number, is asked for.
 """
 
@@ -14,7 +15,7 @@ from pathlib import Path
 from torch import Tensor
 
 from contrastive.checkpoint.file import Checkpoint, load
-from contrastive.errors import CheckpointError, ConfigError, MachineError
+from contrastive.errors import DataError, MachineError, UsageError
 from contrastive.formats.activation import SAME, largest_difference, looks_like_openai
 from contrastive.formats.infer import CLIP_VOCABULARY, infer
 from contrastive.formats.unwrap import Weights
@@ -22,7 +23,7 @@ from contrastive.formats.weight_names import from_hugging_face, without_text_pre
 from contrastive.model.clip import ModelConfig, load_portable
 from contrastive.model.preprocess import Preprocess
 from contrastive.model.tokenizer import Tokenizer, clip_tokenizer
-from contrastive.overrides import Stated
+from contrastive.overrides import ModelOverrides
 
 SIGLIP = "vision_model.head.probe"
 """The weight by which a SigLIP under Hugging Face's names is known; it is not built here."""
@@ -56,7 +57,7 @@ class Source:
     """Harmless foreign classes that the file names."""
 
 
-def adopt(weights: Weights, source: Source, stated: Stated | None = None) -> Checkpoint:
+def convert(weights: Weights, source: Source, stated: ModelOverrides | None = None) -> Checkpoint:
     """Return a whole checkpoint around foreign weights. Its notes say everything guessed, stated, renamed, left out and foreign.
 
     Parameters
@@ -68,16 +69,16 @@ def adopt(weights: Weights, source: Source, stated: Stated | None = None) -> Che
 
     Raises
     ------
-    CheckpointError
+    DataError
         If the weights are no CLIP, incomplete or contradictory; or if activation, heads or tokenizer can be neither known nor guessed.
     """
     try:
-        return _adopt(weights, source, stated or Stated())
-    except ConfigError as error:
-        raise CheckpointError(error.what, why=error.why, fix=error.fix) from error
+        return _adopt(weights, source, stated or ModelOverrides())
+    except UsageError as error:
+        raise DataError(error.what, why=error.why, fix=error.fix) from error
 
 
-def _adopt(weights: Weights, source: Source, stated: Stated) -> Checkpoint:
+def _adopt(weights: Weights, source: Source, stated: ModelOverrides) -> Checkpoint:
     tensors, family, renamed = openai_names(weights.tensors)
     activation, reason = _activation(weights, stated)
     architecture = infer(tensors, stated, activation or "gelu")
@@ -103,14 +104,14 @@ def openai_names(tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], str,
 
     Raises
     ------
-    CheckpointError
+    DataError
         If they belong to an architecture that only open_clip or transformers have.
     """
     for name in tensors:
         if start := next((start for start in ELSEWHERE if name.startswith(start)), None):
             why = f"{ELSEWHERE[start]} ({name[:80]!r})"
             fix = "--model open_clip:ARCH,FILE, with the architecture's name in open_clip"
-            raise CheckpointError("the weights belong to an architecture that is not built here", why=why, fix=fix)
+            raise DataError("the weights belong to an architecture that is not built here", why=why, fix=fix)
     if any(name.startswith(("vision_model.", "text_model.")) for name in tensors):
         return from_hugging_face(tensors), "Hugging Face CLIPModel", ["Renamed from Hugging Face's names to OpenAI's."]
     if any(name.startswith("text.") for name in tensors):
@@ -118,7 +119,7 @@ def openai_names(tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], str,
     return dict(tensors), "CLIP", []
 
 
-def _activation(weights: Weights, stated: Stated) -> tuple[str | None, list[str]]:
+def _activation(weights: Weights, stated: ModelOverrides) -> tuple[str | None, list[str]]:
     if stated.activation is not None:
         return stated.activation, []
     if weights.from_openai:
@@ -132,7 +133,7 @@ def _check_scalars(weights: Weights, config: ModelConfig) -> None:
     found = {"input_resolution": config.vision.image_size, "context_length": config.text.context, "vocab_size": config.text.vocab_size}
     for name, value in weights.scalars.items():
         if value != found[name]:
-            raise CheckpointError(
+            raise DataError(
                 "the file contradicts itself",
                 why=f"it says {name} {value}, its weights' shapes say {found[name]}",
                 fix="fetch the file again",
@@ -148,7 +149,7 @@ def _compare(config: ModelConfig, tensors: Mapping[str, Tensor], asked: dict[str
     return [f"Guessed: the activation is gelu; with quick_gelu no cosine changes by more than {SAME:g}."]
 
 
-def _tokenizer(config: ModelConfig, stated: Stated, asked: dict[str, str]) -> tuple[Tokenizer | None, list[str]]:
+def _tokenizer(config: ModelConfig, stated: ModelOverrides, asked: dict[str, str]) -> tuple[Tokenizer | None, list[str]]:
     text = config.text
     if stated.tokenizer not in (None, "clip"):
         tokenizer = read_tokenizer(Path(str(stated.tokenizer)), text.vocab_size, text.context)
@@ -159,7 +160,7 @@ def _tokenizer(config: ModelConfig, stated: Stated, asked: dict[str, str]) -> tu
     guess = "Guessed: the vocabulary is CLIP's own, because it has as many entries (--model-args tokenizer=merges.txt)."
     try:
         return clip_tokenizer(text.context), [] if stated.tokenizer else [guess]
-    except ConfigError as error:  # not the file's fault
+    except UsageError as error:  # not the file's fault
         raise MachineError(error.what, why=error.why, fix=error.fix) from error
 
 
@@ -168,7 +169,7 @@ def read_tokenizer(path: Path, vocab_size: int, context: int) -> Tokenizer:
 
     Raises
     ------
-    CheckpointError
+    DataError
         If there is no such file, or it is another vocabulary.
     """
     try:
@@ -182,7 +183,7 @@ def read_tokenizer(path: Path, vocab_size: int, context: int) -> Tokenizer:
             merges = [line for line in lines if line and not line.startswith("#version") and not line.startswith('"bpe_simple_vocab')]
             tokenizer = Tokenizer(tuple(merges[: max(vocab_size - 514, 0)]), context)
     except (OSError, UnicodeDecodeError, EOFError) as error:
-        raise CheckpointError(
+        raise DataError(
             "the tokenizer cannot be read",
             where=str(path),
             why=getattr(error, "strerror", None) or str(error),
@@ -190,13 +191,11 @@ def read_tokenizer(path: Path, vocab_size: int, context: int) -> Tokenizer:
         ) from error
     if tokenizer.vocab_size != vocab_size:
         why = f"it has {tokenizer.vocab_size:,} entries, the model {vocab_size:,}"
-        raise CheckpointError(
-            "the tokenizer does not fit the model", where=str(path), why=why, fix="--model-args tokenizer=FILE of this model"
-        )
+        raise DataError("the tokenizer does not fit the model", where=str(path), why=why, fix="--model-args tokenizer=FILE of this model")
     return tokenizer
 
 
-def _preprocess(config: ModelConfig, stated: Stated) -> tuple[Preprocess, list[str]]:
+def _preprocess(config: ModelConfig, stated: ModelOverrides) -> tuple[Preprocess, list[str]]:
     names = ("mean", "std", "interpolation", "resize_mode")
     given = {name: value for name, value in stated.given().items() if name in names}
     preprocess = replace(Preprocess(config.vision.image_size), **given)
@@ -205,9 +204,9 @@ def _preprocess(config: ModelConfig, stated: Stated) -> tuple[Preprocess, list[s
     return preprocess, [f"Guessed: images are prepared as OpenAI does, {shown} (--model-args to state it)."] if guessed else []
 
 
-def _ask(asked: Mapping[str, str], run: str | None) -> CheckpointError:
+def _ask(asked: Mapping[str, str], run: str | None) -> DataError:
     said = [f"its trainer called the run {run!r}"] if run else []
-    return CheckpointError(
+    return DataError(
         "the weights do not show what every number depends on",
         why="; ".join([*asked.values(), *said]),
         fix=f"state it, for example --model-args '{' '.join(asked)}'; or name the architecture: --model open_clip:ARCH,FILE",

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from contrastive.errors import CheckpointError
+from contrastive.errors import DataError
 from contrastive.model.architecture import ModelConfig, ResNetConfig, ViTConfig
-from contrastive.overrides import Stated
+from contrastive.overrides import ModelOverrides
 
 CLIP_VOCABULARY, CLIP_CONTEXT = 49_408, 77
 HEAD_WIDTH = 64
@@ -37,7 +37,7 @@ class Architecture:
     """A sentence for each fact that the file does not say and nobody stated. The activation is not among them: it is never guessed here."""
 
 
-def infer(state: Mapping[str, Tensor], stated: Stated, activation: str) -> Architecture:
+def infer(state: Mapping[str, Tensor], stated: ModelOverrides, activation: str) -> Architecture:
     """Return the architecture of weights under OpenAI's names.
 
     Parameters
@@ -51,7 +51,7 @@ def infer(state: Mapping[str, Tensor], stated: Stated, activation: str) -> Archi
 
     Raises
     ------
-    CheckpointError
+    DataError
         If names are missing, a position table is no square grid, blocks are not numbered from 0, or sizes contradict each other.
     """
     vit = "visual.layer1.0.conv1.weight" not in state
@@ -110,10 +110,10 @@ def _usual_name(config: ModelConfig) -> str | None:
 def _require(state: Mapping[str, Tensor], names: tuple[str, ...]) -> None:
     if missing := [name for name in names if name not in state]:
         why = f"missing: {', '.join(missing[:5])}{', ...' if len(missing) > 5 else ''}; the file's first are {first_names(state)}"
-        raise CheckpointError("the weights are no CLIP that this program knows", why=why, fix=ELSEWHERE)
+        raise DataError("the weights are no CLIP that this program knows", why=why, fix=ELSEWHERE)
 
 
-def _text(state: Mapping[str, Tensor], stated: Stated, guesses: list[str]) -> dict[str, object]:
+def _text(state: Mapping[str, Tensor], stated: ModelOverrides, guesses: list[str]) -> dict[str, object]:
     context, _ = _shape(state, "positional_embedding", 2)
     vocab_size, width = _shape(state, "token_embedding.weight", 2)
     layers = _count(state, "transformer.resblocks")
@@ -134,10 +134,10 @@ def _text(state: Mapping[str, Tensor], stated: Stated, guesses: list[str]) -> di
     }
 
 
-def _vit(state: Mapping[str, Tensor], stated: Stated, guesses: list[str]) -> dict[str, object]:
+def _vit(state: Mapping[str, Tensor], stated: ModelOverrides, guesses: list[str]) -> dict[str, object]:
     width, channels, height, patch = _shape(state, "visual.conv1.weight", 4)
     if channels != 3 or height != patch:
-        raise CheckpointError(
+        raise DataError(
             "visual.conv1.weight does not cut RGB images into square patches",
             why=f"its kernel is {channels}x{height}x{patch}",
             fix=ELSEWHERE,
@@ -169,14 +169,14 @@ def _head_width(width: int, stated: int | None, tower: str, guesses: list[str], 
     fact = f"{tower}_head_width"
     if stated is not None:
         if stated < 1 or width % stated:
-            raise CheckpointError(
+            raise DataError(
                 f"{fact}={stated} does not fit the file",
                 why=f"the {tower} tower's width is {width}",
                 fix=f"--model-args {fact}=N, a divisor of it",
             )
         return stated
     if width % usual:
-        raise CheckpointError(
+        raise DataError(
             f"how many attention heads the {tower} tower has is not in the file",
             why=f"its width is {width}, and the usual head width of {usual} does not divide that",
             fix=f"--model-args {fact}=N",
@@ -189,7 +189,7 @@ def _grid(state: Mapping[str, Tensor], name: str) -> int:
     places = _shape(state, name, 2)[0] - 1
     grid = math.isqrt(max(places, 0))
     if grid < 1 or grid * grid != places:
-        raise CheckpointError(f"{name} is no square grid with one place more", why=f"it has {places + 1} rows", fix=ELSEWHERE)
+        raise DataError(f"{name} is no square grid with one place more", why=f"it has {places + 1} rows", fix=ELSEWHERE)
     return grid
 
 
@@ -197,19 +197,17 @@ def _count(state: Mapping[str, Tensor], place: str) -> int:
     """Return how many blocks there are, numbered from 0 without gap."""
     numbers = {int(match["number"]) for name in state if (match := _BLOCK.match(name)) and match["place"] == place}
     if not numbers:
-        raise CheckpointError("the weights are incomplete", why=f"there is no {place}.0", fix=INCOMPLETE)
+        raise DataError("the weights are incomplete", why=f"there is no {place}.0", fix=INCOMPLETE)
     if max(numbers) + 1 != len(numbers):
         gap = next(number for number in range(len(numbers)) if number not in numbers)
-        raise CheckpointError(
-            "the weights are incomplete", why=f"{place}.{gap} is missing, {place}.{max(numbers)} is there", fix=INCOMPLETE
-        )
+        raise DataError("the weights are incomplete", why=f"{place}.{gap} is missing, {place}.{max(numbers)} is there", fix=INCOMPLETE)
     return len(numbers)
 
 
 def _shape(state: Mapping[str, Tensor], name: str, rank: int) -> tuple[int, ...]:
     shape = tuple(state[name].shape)
     if len(shape) != rank or 0 in shape:
-        raise CheckpointError(f"{name} is not of its shape", why=f"it has {len(shape)} axes ({list(shape)}) for {rank}", fix=ELSEWHERE)
+        raise DataError(f"{name} is not of its shape", why=f"it has {len(shape)} axes ({list(shape)}) for {rank}", fix=ELSEWHERE)
     return shape
 
 

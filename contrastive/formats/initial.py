@@ -15,12 +15,12 @@ from typing import Any
 
 from contrastive.checkpoint.file import Checkpoint, from_archive, is_own
 from contrastive.checkpoint.torch_file import check_finite, read_archive
-from contrastive.errors import CheckpointError, ConfigError
-from contrastive.formats.convert import Source, adopt
+from contrastive.errors import DataError, UsageError
+from contrastive.formats.convert import Source, convert
 from contrastive.formats.exports.hugging_face import vocabulary_of
 from contrastive.formats.unwrap import Weights, tables, unwrap
 from contrastive.model.preprocess import RESAMPLING
-from contrastive.overrides import Stated
+from contrastive.overrides import ModelOverrides
 
 MAX_JSON = 16 * 2**20
 HUGGING_FACE, OPEN_CLIP = "config.json", "open_clip_config.json"
@@ -37,21 +37,21 @@ def read_model(name: str, stated: Mapping[str, str] | None = None) -> Checkpoint
         A ``ckpt.pt``; OpenAI's archive, open_clip's or Lightning's checkpoint, flat weights (``.pt``, ``.safetensors``); or a folder with
         a `CLIPModel` in Hugging Face's layout or a model in open_clip's.
     stated : mapping, optional
-        Facts that the file does not say, by the names of `Stated`.
+        Facts that the file does not say, by the names of `ModelOverrides`.
 
     Raises
     ------
-    CheckpointError
+    DataError
         If it cannot be read, is no CLIP, or does not show what must be known.
-    UnsafeFileError
+    UnsafeError
         If it asks for code or could exhaust the machine.
-    ConfigError
+    UsageError
         If `stated` has an unknown name, or states what the checkpoint says itself.
     """
-    path, facts = Path(name), Stated.from_words(stated or {})
+    path, facts = Path(name), ModelOverrides.from_words(stated or {})
     try:
         return _folder(path, facts) if path.is_dir() else _file(path, facts)
-    except CheckpointError as error:
+    except DataError as error:
         error.where = error.where or name
         error.fix = error.fix and re.sub(r"--model-args '([^']*)'", _as_settings, error.fix)
         raise
@@ -61,19 +61,19 @@ def _as_settings(words: re.Match[str]) -> str:
     return " ".join(f"model.stated.{word}" for word in words[1].split())
 
 
-def _file(path: Path, facts: Stated, kind: str = "") -> Checkpoint:
+def _file(path: Path, facts: ModelOverrides, kind: str = "") -> Checkpoint:
     if path.suffix == ".safetensors":
-        return adopt(*_safetensors(path, facts, kind or "safetensors file"), facts)
+        return convert(*_safetensors(path, facts, kind or "safetensors file"), facts)
     archive = read_archive(path)
     if is_own(archive):
         if facts.given():
             given = ", ".join(facts.given())
-            raise ConfigError(f"model.stated has {given}, but the checkpoint says itself what it is", where=str(path), fix="leave it out")
+            raise UsageError(f"model.stated has {given}, but the checkpoint says itself what it is", where=str(path), fix="leave it out")
         return from_archive(archive, path)
-    return adopt(unwrap(archive.data, facts.weights), Source(kind or archive.kind, archive.sha256, archive.unknown), facts)
+    return convert(unwrap(archive.data, facts.weights), Source(kind or archive.kind, archive.sha256, archive.unknown), facts)
 
 
-def _safetensors(path: Path, facts: Stated, kind: str) -> tuple[Weights, Source]:
+def _safetensors(path: Path, facts: ModelOverrides, kind: str) -> tuple[Weights, Source]:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
@@ -82,29 +82,29 @@ def _safetensors(path: Path, facts: Stated, kind: str) -> tuple[Weights, Source]
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
     except (SafetensorError, OSError, ValueError) as error:
-        raise CheckpointError("the safetensors file cannot be read", where=str(path), why=str(error)[:200]) from error
+        raise DataError("the safetensors file cannot be read", where=str(path), why=str(error)[:200]) from error
     check_finite(tensors)
     return unwrap(tables(tensors), facts.weights), Source(kind, digest)
 
 
-def _folder(folder: Path, facts: Stated) -> Checkpoint:
+def _folder(folder: Path, facts: ModelOverrides) -> Checkpoint:
     """Read a folder: what its configuration says counts as stated, unless a person stated it."""
     readers = {HUGGING_FACE: (_hugging_face, "Hugging Face folder"), OPEN_CLIP: (_open_clip, "open_clip folder")}
     form = next((name for name in readers if (folder / name).is_file()), None)
     weights = next((folder / name for name in FILES if (folder / name).is_file()), None)
     if form is None or weights is None:
         missing = " or ".join(readers) if form is None else " or ".join(FILES)
-        raise CheckpointError("the folder is no model that can be read", why=f"it has no {missing}", fix="name a file of weights")
+        raise DataError("the folder is no model that can be read", why=f"it has no {missing}", fix="name a file of weights")
     read, kind = readers[form]
     try:
         said = read(folder)
     except (KeyError, TypeError, ValueError) as error:
         why = f"{type(error).__name__}: {str(error)[:200]}"
-        raise CheckpointError("the folder's configuration cannot be understood", where=form, why=why) from error
-    found = _file(weights, Stated(**{**said, **facts.given()}), kind)
+        raise DataError("the folder's configuration cannot be understood", where=form, why=why) from error
+    found = _file(weights, ModelOverrides(**{**said, **facts.given()}), kind)
     vocabulary = folder / "vocab.json"
     if form == HUGGING_FACE and vocabulary.is_file() and _json(vocabulary) != vocabulary_of(found.tokenizer):
-        raise CheckpointError("the folder's vocabulary does not follow from its merges, as CLIP's does", where=vocabulary.name)
+        raise DataError("the folder's vocabulary does not follow from its merges, as CLIP's does", where=vocabulary.name)
     return found
 
 
@@ -115,11 +115,11 @@ def _hugging_face(folder: Path) -> dict[str, Any]:
     content = _json(folder / HUGGING_FACE)
     if content.get("model_type") != "clip":
         kind = str(content.get("model_type"))[:40]
-        raise CheckpointError(f"a model of type {kind!r} cannot be trained here", fix="name the folder of a CLIPModel")
+        raise DataError(f"a model of type {kind!r} cannot be trained here", fix="name the folder of a CLIPModel")
     config = CLIPConfig.from_dict(content)
     image, text = config.vision_config, config.text_config
     if (image.hidden_act, image.layer_norm_eps) != (text.hidden_act, text.layer_norm_eps):
-        raise CheckpointError("the towers differ in activation or epsilon, which no model here does")
+        raise DataError("the towers differ in activation or epsilon, which no model here does")
     return {
         "activation": image.hidden_act,
         "layer_norm_eps": float(image.layer_norm_eps),
@@ -166,11 +166,11 @@ def _open_clip(folder: Path) -> dict[str, Any]:
 
 def _json(path: Path) -> dict[str, Any]:
     if path.stat().st_size > MAX_JSON:
-        raise CheckpointError(f"{path.name} is larger than {MAX_JSON:,} bytes")
+        raise DataError(f"{path.name} is larger than {MAX_JSON:,} bytes")
     try:
         content = json.loads(path.read_bytes())
     except (ValueError, RecursionError) as error:
-        raise CheckpointError(f"{path.name} is not readable JSON", why=str(error)[:200]) from error
+        raise DataError(f"{path.name} is not readable JSON", why=str(error)[:200]) from error
     if not isinstance(content, dict):
-        raise CheckpointError(f"{path.name} is not a JSON object")
+        raise DataError(f"{path.name} is not a JSON object")
     return content

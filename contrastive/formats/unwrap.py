@@ -14,7 +14,7 @@ from typing import Any
 from torch import Tensor
 
 from contrastive.checkpoint.torch_file import flatten
-from contrastive.errors import CheckpointError
+from contrastive.errors import DataError
 
 TABLES = ("state_dict", "model", "module", "model_state_dict", "state_dict_ema")
 """Names under which trainers keep a state dict, in order of preference."""
@@ -62,15 +62,15 @@ def unwrap(data: Any, prefer: str | None = None) -> Weights:
 
     Raises
     ------
-    CheckpointError
+    DataError
         If there is no such table, no tensor, two weights of one name, or the weights are FSDP1's flattened ones.
     """
     table, path, notes = _open_tables(data, prefer)
     tensors = flatten(table)
     if not tensors:
-        raise CheckpointError("the file holds no tensors in tables", why="a model's weights are tensors by name", fix=STATE)
+        raise DataError("the file holds no tensors in tables", why="a model's weights are tensors by name", fix=STATE)
     if flat := [name for name in tensors if any(part in name for part in FLAT)]:
-        raise CheckpointError(
+        raise DataError(
             "the weights are flattened by FSDP",
             why=f"{flat[0][:80]!r} holds many weights in one row, perhaps one process's share only: names and shapes are not in the file",
             fix="save it again where it was trained, as a full state dict: get_model_state_dict with full_state_dict=True",
@@ -101,12 +101,12 @@ def tables(tensors: Mapping[str, Tensor]) -> dict[str, Any]:
 
 def _open_tables(data: Any, prefer: str | None) -> tuple[dict[Any, Any], list[str], list[str]]:
     if not isinstance(data, dict):
-        raise CheckpointError("the file holds no table of tensors", why=f"it holds a value of type {type(data).__name__}", fix=STATE)
+        raise DataError("the file holds no table of tensors", why=f"it holds a value of type {type(data).__name__}", fix=STATE)
     path: list[str] = []
     notes: list[str] = []
     if prefer is not None and not _is_table(data.get(prefer)):
         have = ", ".join(name for name in TABLES if _is_table(data.get(name))) or "none"
-        raise CheckpointError(
+        raise DataError(
             f"the file has no table {prefer[:80]!r}", why=f"tables of weights that it has: {have}", fix="--model-args weights=NAME"
         )
     while len(path) < 4:  # a table can hold itself
@@ -142,7 +142,7 @@ def _rename(tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], list[str]
             del parts[0]
     renamed = {".".join(parts): tensors[name] for name, parts in names.items()}
     if len(renamed) < len(tensors):
-        raise CheckpointError(
+        raise DataError(
             "two weights have the same name once a wrapper's prefixes are taken off", why=f"prefixes: {', '.join(taken)}", fix=STATE
         )
     return renamed, [f"Taken off the names of {count} weights: {part!r}." for part, count in taken.items()]

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from contrastive.errors import CheckpointError
+from contrastive.errors import DataError
 
 TEXT_PARTS = ("positional_embedding", "text_projection", "token_embedding", "transformer", "ln_final")
 """Parts of the text tower; open_clip's custom-text models put ``text.`` before them."""
@@ -48,11 +48,11 @@ def to_hugging_face(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
     Raises
     ------
-    CheckpointError
+    DataError
         If the image tower is no vision transformer: `CLIPModel` has no counterpart of it.
     """
     if "visual.proj" not in state or "visual.conv1.weight" not in state:
-        raise CheckpointError("Hugging Face's CLIPModel has no image tower of this kind", why="it has a vision transformer only")
+        raise DataError("Hugging Face's CLIPModel has no image tower of this kind", why="it has a vision transformer only")
     renamed: dict[str, Tensor] = {}
     for name, tensor in state.items():
         block = _OPENAI_BLOCK.fullmatch(name)
@@ -73,7 +73,7 @@ def from_hugging_face(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
     Raises
     ------
-    CheckpointError
+    DataError
         If a block lacks one of query, key and value.
     """
     renamed: dict[str, Tensor] = {}
@@ -107,5 +107,5 @@ def _fused(state: Mapping[str, Tensor], name: str, part: str) -> Tensor:
     """Return query, key and value in one, given the name of any of the three."""
     pieces = [state[other] for other in (name.replace(part, other) for other in QKV) if other in state]
     if len(pieces) < 3 or len({piece.shape for piece in pieces}) > 1:
-        raise CheckpointError(f"the weight {name[:120]!r} has no query, key and value of its shape beside it")
+        raise DataError(f"the weight {name[:120]!r} has no query, key and value of its shape beside it")
     return torch.cat(pieces)

@@ -13,7 +13,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from contrastive.checkpoint.file import Checkpoint
-from contrastive.errors import ConfigError
+from contrastive.errors import UsageError
 from contrastive.loss import tiled
 from contrastive.loss.contrast import Contrast, Share
 from contrastive.loss.dense import LOSSES
@@ -43,7 +43,7 @@ class Distillation(Contrast):
 
     Raises
     ------
-    ConfigError
+    UsageError
         If the teacher was shown other pixels, or a number is out of range.
     """
 
@@ -52,11 +52,11 @@ class Distillation(Contrast):
     ) -> None:
         super().__init__()
         if not 0 <= weight <= 1:
-            raise ConfigError("the weight of a teacher must be between 0 and 1")
+            raise UsageError("the weight of a teacher must be between 0 and 1")
         if not 0 < temperature < float("inf"):
-            raise ConfigError("the temperature of distillation must be above 0")
+            raise UsageError("the temperature of distillation must be above 0")
         if teacher.preprocess.sha256 != preprocess.sha256:
-            raise ConfigError(
+            raise UsageError(
                 "the teacher was shown other pixels than the student is",
                 why=f"it takes {teacher.preprocess.size} pixels, the student {preprocess.size}; size, mean, std and resizing must be equal",
                 fix="a teacher with the student's preprocessing",

@@ -19,21 +19,21 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from contrastive.distributed.processes import no_sync
-from contrastive.errors import ConfigError
+from contrastive.errors import UsageError
 
 Batch = tuple[Tensor, ...]
 
 
-def split(batch: Batch, parts: int) -> list[Batch]:
+def split_parts(batch: Batch, parts: int) -> list[Batch]:
     """Return `parts` micro-batches of consecutive rows, equal in size or one row apart.
 
     Raises
     ------
-    ConfigError
+    UsageError
         If there are fewer rows than parts.
     """
     if not 1 <= parts <= len(batch[0]):
-        raise ConfigError(f"a batch of {len(batch[0])} pairs cannot be taken in {parts} parts", fix="accumulate over fewer parts")
+        raise UsageError(f"a batch of {len(batch[0])} pairs cannot be taken in {parts} parts", fix="accumulate over fewer parts")
     return list(zip(*(torch.tensor_split(column, parts) for column in batch), strict=True))
 
 
@@ -65,7 +65,7 @@ def accumulate(
 
     Raises
     ------
-    ConfigError
+    UsageError
         If there is more than one micro-batch and a batch norm in train mode: its statistics would be those of parts.
     """
     if len(batches) == 1:
@@ -102,7 +102,7 @@ def add_up(
 
     Raises
     ------
-    ConfigError
+    UsageError
         As `accumulate` does.
     """
     if len(batches) > 1:
@@ -129,9 +129,9 @@ def _batch_norms(model: nn.Module) -> Iterator[nn.Module]:
 
 
 def refuse_batch_statistics(model: nn.Module) -> None:
-    """Raise `ConfigError` if a batch norm is in train mode: more than one micro-batch would not be exact."""
+    """Raise `UsageError` if a batch norm is in train mode: more than one micro-batch would not be exact."""
     if any(norm.training for norm in _batch_norms(model)):
-        raise ConfigError(
+        raise UsageError(
             "accumulation is not exact with batch norm in train mode",
             why="each micro-batch would be normalised by its own mean and variance, not by the batch's",
             fix="accumulate over 1 part, freeze the batch norms (loss.grad_cache.freeze_batch_norm), or take a vision transformer",

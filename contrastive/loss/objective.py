@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from contrastive.errors import ConfigError, nearest
+from contrastive.errors import UsageError, nearest
 from contrastive.loss.bag_of_words import BagOfWords
 from contrastive.loss.caption import Caption
 from contrastive.loss.contrast import Contrast
@@ -53,7 +53,7 @@ def make_objective(kind: str, config: ModelConfig, generator: torch.Generator | 
 
     Raises
     ------
-    ConfigError
+    UsageError
         If there is none; the nearest names are given.
 
     Examples
@@ -63,5 +63,5 @@ def make_objective(kind: str, config: ModelConfig, generator: torch.Generator | 
     66560
     """
     if kind not in MAKERS:
-        raise ConfigError(f"no objective {kind[:80]!r}", fix=nearest(kind[:80], MAKERS))
+        raise UsageError(f"no objective {kind[:80]!r}", fix=nearest(kind[:80], MAKERS))
     return MAKERS[kind](config, generator)

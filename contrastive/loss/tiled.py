@@ -20,8 +20,18 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-from contrastive.distributed.processes import all_max, all_mean, all_sum, gather_rows, own, rank, require_even, scatter_sum, world_size
-from contrastive.errors import ContrastiveError
+from contrastive.distributed.processes import (
+    all_max,
+    all_mean,
+    all_sum,
+    gather_rows,
+    local_tensor,
+    rank,
+    require_even,
+    scatter_sum,
+    world_size,
+)
+from contrastive.errors import VlmAuditError
 
 Objective = Callable[..., Tensor]
 """``objective(image_nd, text_nd, logit_scale, logit_bias, tile=None)``: this process's share of the loss, a scalar."""
@@ -53,7 +63,7 @@ def info_nce(image_nd: Tensor, text_nd: Tensor, logit_scale: Tensor, logit_bias:
 
     Raises
     ------
-    ContrastiveError
+    VlmAuditError
         If image and text differ in shape, or the processes in the number of rows.
 
     References
@@ -69,16 +79,16 @@ def sigmoid(image_nd: Tensor, text_nd: Tensor, logit_scale: Tensor, logit_bias: 
     """Every image-caption combination of all processes is a yes-or-no question of its own.
 
     Parameters, result and errors are those of `info_nce`; in addition `logit_bias` (one element) is added to every logit, and without
-    one `ContrastiveError` is raised.
+    one `VlmAuditError` is raised.
 
     References
     ----------
     Zhai et al. 2023, https://arxiv.org/abs/2303.15343
     """
     if logit_bias is None:
-        raise ContrastiveError("the sigmoid loss needs a model with a logit bias", fix='make the model with score_rule = "sigmoid"')
+        raise VlmAuditError("the sigmoid loss needs a model with a logit bias", fix='make the model with score_rule = "sigmoid"')
     image_nd, text_nd, log_scale = _prepared(image_nd, text_nd, logit_scale)
-    bias = own(logit_bias).reshape(()).to(log_scale)
+    bias = local_tensor(logit_bias).reshape(()).to(log_scale)
     share: Tensor = _Sigmoid.apply(image_nd, text_nd, log_scale, bias, _tile_rows(tile, text_nd))  # type: ignore[no-untyped-call]
     return share
 
@@ -107,7 +117,7 @@ def divergence(
     """
     image_nd, text_nd, log_scale = _prepared(image_nd, text_nd, logit_scale)
     their_image, their_text, _ = _prepared(teacher.image_nd, teacher.text_nd, logit_scale)
-    theirs = Teacher(their_image, their_text, own(teacher.scale).detach().reshape(()).to(log_scale))
+    theirs = Teacher(their_image, their_text, local_tensor(teacher.scale).detach().reshape(()).to(log_scale))
     share: Tensor = _Divergence.apply(image_nd, text_nd, log_scale, theirs, temperature, _tile_rows(tile, text_nd))  # type: ignore[no-untyped-call]
     return share
 
@@ -278,15 +288,15 @@ def _prepared(image_nd: Tensor, text_nd: Tensor, logit_scale: Tensor) -> tuple[T
     """Check the shapes; return features and scale in float32, or in the features' own precision if that is higher."""
     if image_nd.ndim != 2 or image_nd.shape != text_nd.shape or not len(image_nd):
         shapes = f"shapes {list(image_nd.shape)} and {list(text_nd.shape)}"
-        raise ContrastiveError("image and text features are not pairs", why=shapes, fix="give two of [n, d]")
+        raise VlmAuditError("image and text features are not pairs", why=shapes, fix="give two of [n, d]")
     require_even(len(image_nd))
     dtype = torch.promote_types(torch.promote_types(image_nd.dtype, text_nd.dtype), torch.float32)
-    return image_nd.to(dtype), text_nd.to(dtype), own(logit_scale).reshape(()).to(image_nd.device, dtype)
+    return image_nd.to(dtype), text_nd.to(dtype), local_tensor(logit_scale).reshape(()).to(image_nd.device, dtype)
 
 
 def _tile_rows(asked: int | None, text_nd: Tensor) -> int:
     if asked is not None and asked < 1:
-        raise ContrastiveError(f"a tile of {asked} rows", fix="a tile has 1 row or more; leave it out for one that fits the machine")
+        raise VlmAuditError(f"a tile of {asked} rows", fix="a tile has 1 row or more; leave it out for one that fits the machine")
     budget = TILE_ELEMENTS.get(text_nd.device.type, TILE_ELEMENTS["cuda"])
     return asked or max(SMALLEST_TILE, budget // (world_size() * len(text_nd)))
 

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from contrastive.errors import ConfigError
-from contrastive.serialize import from_plain, to_plain
+from contrastive.errors import UsageError
+from contrastive.serialize import from_dict, to_dict
 
 LIMIT = 1_000_000
 """No size in a configuration is larger: a configuration from a file must not be able to exhaust the machine."""
@@ -64,7 +64,7 @@ class ConvConfig:
     def __post_init__(self) -> None:
         check_sizes("vision", self.image_size, *self.channels)
         if not 1 <= len(self.channels) <= 10:
-            raise ConfigError("vision.channels must have 1 to 10 entries")
+            raise UsageError("vision.channels must have 1 to 10 entries")
         check_divides(f"2^{len(self.channels)}", 2 ** len(self.channels), "vision.image_size", self.image_size)
 
 
@@ -113,11 +113,11 @@ class ModelConfig:
     def __post_init__(self) -> None:
         check_sizes("the model", self.embed_dim)
         if not 0 < self.layer_norm_eps < 1:
-            raise ConfigError("layer_norm_eps must be between 0 and 1")
+            raise UsageError("layer_norm_eps must be between 0 and 1")
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain dictionaries, lists, words and numbers."""
-        plain: dict[str, Any] = to_plain(self)
+        plain: dict[str, Any] = to_dict(self)
         for tower in (plain["vision"], plain["text"]):
             if tower.get("mlp_width", 0) is None:  # as it was before there was such a setting: the same model, the same hash
                 del tower["mlp_width"]
@@ -125,23 +125,23 @@ class ModelConfig:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> ModelConfig:
-        """Read strictly: an unknown or missing key, or a value that does not fit, raises `ConfigError`."""
-        return from_plain(cls, data, "config")
+        """Read strictly: an unknown or missing key, or a value that does not fit, raises `UsageError`."""
+        return from_dict(cls, data, "config")
 
 
 def check_sizes(where: str, *sizes: int) -> None:
     """Refuse a size that is not positive, or so large that it would exhaust the machine."""
     if not all(1 <= size <= LIMIT for size in sizes):
-        raise ConfigError(f"every size of {where} must be between 1 and {LIMIT}")
+        raise UsageError(f"every size of {where} must be between 1 and {LIMIT}")
 
 
 def check_layers(where: str, *layers: int) -> None:
     """Refuse a number of layers that would take minutes to build."""
     if not all(1 <= count <= MAX_LAYERS for count in layers):
-        raise ConfigError(f"the layers of {where} must be between 1 and {MAX_LAYERS}")
+        raise UsageError(f"the layers of {where} must be between 1 and {MAX_LAYERS}")
 
 
 def check_divides(name: str, divisor: int, of: str, number: int) -> None:
     """Refuse a number that `divisor` does not divide."""
     if number % divisor:
-        raise ConfigError(f"{name} must divide {of} without rest")
+        raise UsageError(f"{name} must divide {of} without rest")

@@ -9,9 +9,9 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from contrastive.errors import CheckpointError
+from contrastive.errors import DataError
 from contrastive.model.architecture import ConvConfig, ModelConfig, ResNetConfig, TextConfig, ViTConfig
-from contrastive.model.skip_init import without_draws
+from contrastive.model.skip_init import skip_init
 from contrastive.model.towers import TextTransformer, vision_tower
 
 __all__ = ["CLIP", "ConvConfig", "ModelConfig", "ResNetConfig", "TextConfig", "ViTConfig", "load_portable", "portable_state"]
@@ -89,10 +89,10 @@ def load_portable(config: ModelConfig, state: Mapping[str, Tensor]) -> CLIP:
 
     Raises
     ------
-    CheckpointError
+    DataError
         If a key is missing, unexpected or of another shape; the first five of each are named. Nothing is loaded in part.
     """
-    with torch.device("meta"), without_draws():
+    with torch.device("meta"), skip_init():
         model = CLIP(config)
     state = {name: tensor.reshape(1) if name in SCALARS and tensor.numel() == 1 else tensor for name, tensor in state.items()}
     check_fit(model.state_dict(), state)
@@ -105,18 +105,16 @@ def check_fit(wanted: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> None
 
     Raises
     ------
-    CheckpointError
+    DataError
         At any difference; the first five of each kind are named.
     """
     missing, unexpected = [name for name in wanted if name not in state], [name for name in state if name not in wanted]
     if missing or unexpected:
-        raise CheckpointError(
-            "the weights do not fit the architecture", why=f"{_five('missing', missing)}; {_five('unexpected', unexpected)}"
-        )
+        raise DataError("the weights do not fit the architecture", why=f"{_five('missing', missing)}; {_five('unexpected', unexpected)}")
     unlike = [name for name, tensor in wanted.items() if not _alike(state[name], tensor)]
     if unlike:
         shown = [f"{name} {list(state[name].shape)} for {list(wanted[name].shape)}" for name in unlike]
-        raise CheckpointError("the weights do not fit the architecture", why=_five("of another shape or kind", shown))
+        raise DataError("the weights do not fit the architecture", why=_five("of another shape or kind", shown))
 
 
 def _alike(tensor: Tensor, wanted: Tensor) -> bool:

@@ -16,9 +16,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from contrastive.errors import ConfigError
+from contrastive.errors import UsageError
 from contrastive.model.architecture import check_sizes
-from contrastive.serialize import from_plain, sha256_of, to_plain
+from contrastive.serialize import from_dict, sha256_of, to_dict
 
 OPENAI_MEAN = (0.48145466, 0.4578275, 0.40821073)
 OPENAI_STD = (0.26862954, 0.26130258, 0.27577711)
@@ -51,9 +51,9 @@ class Preprocess:
     def __post_init__(self) -> None:
         check_sizes("preprocess", self.size)
         if not all(0 < std < float("inf") for std in self.std):
-            raise ConfigError("preprocess.std must be positive")
+            raise UsageError("preprocess.std must be positive")
         if not self.antialias:
-            raise ConfigError("preprocess.antialias must be true", why="Pillow has no resizing without it")
+            raise UsageError("preprocess.antialias must be true", why="Pillow has no resizing without it")
 
     def __call__(self, images: Sequence[Image.Image]) -> Tensor:
         """Return float32[n, 3, size, size]."""
@@ -73,13 +73,13 @@ class Preprocess:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain numbers, lists and words."""
-        plain: dict[str, Any] = to_plain(self)
+        plain: dict[str, Any] = to_dict(self)
         return plain
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Preprocess:
-        """Read strictly: an unknown or missing key, or a value that does not fit, raises `ConfigError`."""
-        return from_plain(cls, data, "preprocess")
+        """Read strictly: an unknown or missing key, or a value that does not fit, raises `UsageError`."""
+        return from_dict(cls, data, "preprocess")
 
     @property
     def sha256(self) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from contrastive.errors import ConfigError, nearest
+from contrastive.errors import UsageError, nearest
 from contrastive.model.architecture import ConvConfig, ModelConfig, ResNetConfig, TextConfig, ViTConfig
 
 
@@ -35,7 +35,7 @@ def preset(name: str, *, vocab_size: int | None = None, context: int | None = No
 
     Raises
     ------
-    ConfigError
+    UsageError
         If there is none; the nearest names are given.
 
     Examples
@@ -44,7 +44,7 @@ def preset(name: str, *, vocab_size: int | None = None, context: int | None = No
     599
     """
     if name not in PRESETS:
-        raise ConfigError(f"no model preset {name[:80]!r}", fix=nearest(name[:80], PRESETS))
+        raise UsageError(f"no model preset {name[:80]!r}", fix=nearest(name[:80], PRESETS))
     config = PRESETS[name]
     text = replace(config.text, vocab_size=vocab_size or config.text.vocab_size, context=context or config.text.context)
     return replace(config, text=text)

@@ -16,7 +16,7 @@ ZEROED = frozenset({torch.Tensor.normal_, torch.Tensor.uniform_})
 
 
 @contextmanager
-def without_draws() -> Iterator[None]:
+def skip_init() -> Iterator[None]:
     """Leave weights that would be drawn as they are allocated, or zero.
 
     Drawing takes longer than reading the weights, and on the meta device the first draw imports torch's compiler: a second and 70 MB for

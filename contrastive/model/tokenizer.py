@@ -29,9 +29,9 @@ import regex  # type: ignore[import-untyped]
 import torch
 from torch import Tensor
 
-from contrastive.errors import ConfigError
+from contrastive.errors import UsageError
 from contrastive.model.architecture import check_sizes
-from contrastive.serialize import from_plain, sha256_of, to_plain
+from contrastive.serialize import from_dict, sha256_of, to_dict
 
 START, END = "<|startoftext|>", "<|endoftext|>"
 WORDS = regex.compile(r"'s|'t|'re|'ve|'m|'ll|'d|\p{L}+|\p{N}|[^\s\p{L}\p{N}]+", regex.IGNORECASE)
@@ -98,11 +98,11 @@ class Tokenizer:
     def __post_init__(self) -> None:
         check_sizes("tokenizer", self.context, self.vocab_size)
         if self.context < 2:
-            raise ConfigError("tokenizer.context must be at least 2", why="start and end of text take one id each")
+            raise UsageError("tokenizer.context must be at least 2", why="start and end of text take one id each")
         if not all(0 < merge.find(" ") == merge.rfind(" ") < len(merge) - 1 for merge in self.merges):
-            raise ConfigError("every one of tokenizer.merges must be two symbols with a blank between them")
+            raise UsageError("every one of tokenizer.merges must be two symbols with a blank between them")
         if len(self._ids) != self.vocab_size:
-            raise ConfigError("tokenizer.merges must make each symbol once")
+            raise UsageError("tokenizer.merges must make each symbol once")
 
     @property
     def vocab_size(self) -> int:
@@ -147,13 +147,13 @@ class Tokenizer:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain numbers, lists and words."""
-        plain: dict[str, Any] = to_plain(self)
+        plain: dict[str, Any] = to_dict(self)
         return plain
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Tokenizer:
-        """Read strictly: an unknown or missing key, or a value that does not fit, raises `ConfigError`."""
-        return from_plain(cls, data, "tokenizer")
+        """Read strictly: an unknown or missing key, or a value that does not fit, raises `UsageError`."""
+        return from_dict(cls, data, "tokenizer")
 
     @cached_property
     def sha256(self) -> str:
@@ -217,14 +217,14 @@ def clip_tokenizer(context: int = 77) -> Tokenizer:
 
     Raises
     ------
-    ConfigError
+    UsageError
         If that distribution is not installed.
     """
     spec = importlib.util.find_spec("open_clip")
     path = Path(spec.origin).with_name("bpe_simple_vocab_16e6.txt.gz") if spec and spec.origin else None
     if path is None or not path.is_file():
         fix = "pip install 'vlm-audit[open_clip]'"
-        raise ConfigError("CLIP's vocabulary is not installed", why="its merges come with the package open_clip_torch", fix=fix)
+        raise UsageError("CLIP's vocabulary is not installed", why="its merges come with the package open_clip_torch", fix=fix)
     with gzip.open(path, "rt", encoding="utf-8") as lines:
         next(lines)  # names the version
         merges = tuple(line.rstrip("\n") for line, _ in zip(lines, range(CLIP_MERGES), strict=False))
@@ -248,7 +248,7 @@ def train_bpe(captions: Iterable[str], vocab_size: int, context: int, min_count:
         A pair that occurs less often is not merged. With 1, and ids enough, every word of the captions becomes one id.
     """
     if vocab_size < 514:
-        raise ConfigError("vocab_size must be at least 514", why="256 bytes, 256 bytes that end a word, start and end of text")
+        raise UsageError("vocab_size must be at least 514", why="256 bytes, 256 bytes that end a word, start and end of text")
     counts = Counter(word for caption in captions for word in words(caption))
     corpus = _Corpus([(spell(word), count) for word, count in sorted(counts.items())])
     merges: dict[str, str] = {}  # symbol -> its pair: a symbol that two pairs could make gets one id, so the second pair stays apart

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from contrastive.distributed.processes import own
+from contrastive.distributed.processes import local_tensor
 
 
 def begin(model: nn.Module) -> dict[str, Tensor]:
@@ -35,7 +35,7 @@ def update(average: Mapping[str, Tensor], model: nn.Module, step: int, decay: fl
     """Move the average towards the model after its step `step` (from 1). In place; whole numbers are taken over."""
     share = 1 - decay_at(step, decay)
     for name, tensor in model.state_dict().items():
-        mean, now = own(average[name]), own(tensor)
+        mean, now = local_tensor(average[name]), local_tensor(tensor)
         if mean.is_floating_point():
             mean.lerp_(now, share)
         else:
@@ -56,4 +56,4 @@ def in_place(average: Mapping[str, Tensor], model: nn.Module) -> Iterator[None]:
 @torch.no_grad()
 def _overwrite(model: nn.Module, state: Mapping[str, Tensor]) -> None:
     for name, tensor in model.state_dict().items():
-        own(tensor).copy_(own(state[name]))
+        local_tensor(tensor).copy_(local_tensor(state[name]))

@@ -15,10 +15,10 @@ from contrastive.checkpoint import file as files
 from contrastive.checkpoint import shards as pieces
 from contrastive.checkpoint.shards import Shards
 from contrastive.config import OptimConfig, first_difference, with_defaults
-from contrastive.errors import CheckpointError, ConfigError
-from contrastive.serialize import from_plain, to_plain
+from contrastive.errors import DataError, UsageError
+from contrastive.serialize import from_dict, to_dict
 from contrastive.training import checkpointing as kept
-from contrastive.training.inputs import Material
+from contrastive.training.inputs import RunInputs
 from contrastive.training.optimizer import learning_rate
 from contrastive.training.state import Training
 
@@ -26,14 +26,14 @@ END = ("optim.steps", "optim.schedule", "optim.cooldown")
 """Settings that say how a run ends."""
 
 
-def branch(material: Material) -> Training:
+def branch(material: RunInputs) -> Training:
     """Return the run where the state that ``run.resume`` names has left it. Every process must call it.
 
     Raises
     ------
-    ConfigError
+    UsageError
         If the state is of another run, or its past is not that of this configuration.
-    CheckpointError, UnsafeFileError
+    DataError, UnsafeError
         If it cannot be read, or has no state of the optimiser.
     """
     path = Path(material.config.run.resume or "")
@@ -43,8 +43,8 @@ def branch(material: Material) -> Training:
     _check(with_defaults(identity if isinstance(identity, dict) else {}), material, found.step)
     account = {**told, "identity": material.identity}
     if isinstance(found, Shards):
-        return kept.take_up(material, replace(found, content={**found.content, "account": account}), path)
-    return kept.take_up(material, replace(found, account=account), path)
+        return kept.resume(material, replace(found, content={**found.content, "account": account}), path)
+    return kept.resume(material, replace(found, account=account), path)
 
 
 def _state_at(path: Path) -> files.Checkpoint | Shards:
@@ -54,7 +54,7 @@ def _state_at(path: Path) -> files.Checkpoint | Shards:
         return shards
     found = files.load(path)
     if found.training is None:
-        raise CheckpointError(
+        raise DataError(
             "the checkpoint to resume has no state of the optimiser",
             where=str(path),
             why="that run was finished, or the checkpoint was kept or released without it",
@@ -63,19 +63,19 @@ def _state_at(path: Path) -> files.Checkpoint | Shards:
     return found
 
 
-def _check(identity: Mapping[str, Any], material: Material, step: int) -> None:
+def _check(identity: Mapping[str, Any], material: RunInputs, step: int) -> None:
     path, new, wanted = material.config.run.resume, material.config.optim, material.identity
     difference = first_difference({**identity, **{name: wanted[name] for name in END}}, wanted)
     if difference:
         fix = f"only {', '.join(END)} may differ; begin anew from its weights with model.init={path}"
-        raise ConfigError("the state to resume is of another run", where=path, why=difference, fix=fix)
-    old = from_plain(OptimConfig, {**to_plain(new), **{name.removeprefix("optim."): identity.get(name) for name in END}}, "its optim")
+        raise UsageError("the state to resume is of another run", where=path, why=difference, fix=fix)
+    old = from_dict(OptimConfig, {**to_dict(new), **{name.removeprefix("optim."): identity.get(name) for name in END}}, "its optim")
     if step >= new.steps:
-        raise ConfigError(f"the state to resume has taken {step} steps, optim.steps is {new.steps}", where=path, fix="a larger optim.steps")
+        raise UsageError(f"the state to resume has taken {step} steps, optim.steps is {new.steps}", where=path, fix="a larger optim.steps")
     for before in range(step):
         was, would = learning_rate(before, old), learning_rate(before, new)
         if was != would:
-            raise ConfigError(
+            raise UsageError(
                 "the state to resume has another past than this configuration",
                 where=path,
                 why=f"the learning rate of step {before + 1} was {was:.4g}, with this schedule it would have been {would:.4g}",

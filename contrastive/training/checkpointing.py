@@ -15,9 +15,9 @@ from contrastive.checkpoint import shards as pieces
 from contrastive.checkpoint.shard_writer import remove_old
 from contrastive.checkpoint.shards import Shards
 from contrastive.distributed import processes as distributed
-from contrastive.errors import CheckpointError
+from contrastive.errors import DataError
 from contrastive.training import sharded, state
-from contrastive.training.inputs import Material
+from contrastive.training.inputs import RunInputs
 from contrastive.training.state import Training
 
 KEPT = 2
@@ -29,7 +29,7 @@ def last(out: Path, warn: Callable[[str], None] = print) -> files.Checkpoint | S
 
     Raises
     ------
-    CheckpointError, UnsafeFileError
+    DataError, UnsafeError
         If ``ckpt.pt`` cannot be read, or there are shards and all are damaged.
     """
     path, failed = out / "ckpt.pt", None
@@ -40,18 +40,18 @@ def last(out: Path, warn: Callable[[str], None] = print) -> files.Checkpoint | S
         try:
             found = pieces.open_folder(folder)
             pieces.verify(found)
-        except CheckpointError as error:
+        except DataError as error:
             warn(f"warning: passed over, {error}")
             failed = failed or error
         else:
             return found
     if single is None and failed is not None:
-        raise CheckpointError("no state can be taken up", where=str(out / sharded.FOLDER), why=failed.what, fix="start again with --fresh")
+        raise DataError("no state can be taken up", where=str(out / sharded.FOLDER), why=failed.what, fix="start again with --fresh")
     return single
 
 
-def take_up(material: Material, found: files.Checkpoint | Shards, path: Path) -> Training:
-    """Return the run where it was left; `path` is of the single file. Raises as `state.take_up` does. Every process must call it."""
+def resume(material: RunInputs, found: files.Checkpoint | Shards, path: Path) -> Training:
+    """Return the run where it was left; `path` is of the single file. Raises as `state.resume` does. Every process must call it."""
     if isinstance(found, files.Checkpoint):
         return state.take_up(material, found, path)
     account = found.table("account")
@@ -62,19 +62,19 @@ def take_up(material: Material, found: files.Checkpoint | Shards, path: Path) ->
     return training
 
 
-def where(material: Material) -> Path:
+def where(material: RunInputs) -> Path:
     """Return what the state is written to."""
     return Path(material.config.run.out) / (sharded.FOLDER if material.config.run.sharded else "ckpt.pt")
 
 
-def save(training: Training, material: Material, measures: Mapping[str, float] | None = None, *, finished: bool = False) -> None:
+def save(training: Training, material: RunInputs, measures: Mapping[str, float] | None = None, *, finished: bool = False) -> None:
     """Write the state in the way that the run asks for; at its end always one ``ckpt.pt``. Every process must call it.
 
     What it takes the place of is removed: after it is complete, or before, if it is of a run that this one replaces (``--fresh``).
 
     Raises
     ------
-    ContrastiveError
+    VlmAuditError
         If a weight is NaN or infinite; the state before stays.
     MachineError
         If it cannot be written.
@@ -93,7 +93,7 @@ def save(training: Training, material: Material, measures: Mapping[str, float] |
     distributed.barrier()
 
 
-def _save_sharded(training: Training, material: Material, measures: Mapping[str, float] | None, finished: bool, first: bool) -> None:
+def _save_sharded(training: Training, material: RunInputs, measures: Mapping[str, float] | None, finished: bool, first: bool) -> None:
     path = Path(material.config.run.out) / "ckpt.pt"
     if first and distributed.rank0():
         path.unlink(missing_ok=True)

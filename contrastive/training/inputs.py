@@ -17,7 +17,7 @@ from contrastive.data import CaptionedImages, TrainingDataError, open_source
 from contrastive.data.order import split
 from contrastive.data.pairs import PairSet, Reading, load_pairs, texts_of
 from contrastive.distributed import processes as distributed
-from contrastive.errors import ConfigError
+from contrastive.errors import UsageError
 from contrastive.formats.initial import read_model
 from contrastive.loss.objectives import Distillation, Objective, make_objective
 from contrastive.model.clip import ModelConfig
@@ -27,7 +27,7 @@ from contrastive.model.tokenizer import Tokenizer, clip_tokenizer, train_bpe
 
 
 @dataclass(frozen=True)
-class Material:
+class RunInputs:
     """Never changes during the run."""
 
     config: Config
@@ -55,7 +55,7 @@ class Material:
 
         Raises
         ------
-        ConfigError
+        UsageError
             If the teacher was shown other pixels.
         """
         loss = self.config.loss
@@ -64,16 +64,16 @@ class Material:
         return Distillation(self.teacher, self.tokenizer, self.preprocess, weight=loss.weight, temperature=loss.temperature)
 
 
-def prepare(config: Config) -> Material:
+def prepare(config: Config) -> RunInputs:
     """Open the data, train or read the tokenizer, decide the architecture. Every process of a run does the same.
 
     Raises
     ------
-    ConfigError
+    UsageError
         If the configuration names something that does not exist or does not fit.
     TrainingDataError
         If the data cannot be read or are fewer than one batch.
-    CheckpointError, UnsafeFileError
+    DataError, UnsafeError
         If ``model.init`` or ``loss.teacher`` is no model that can be read.
     """
     _check_device(config.run.device)
@@ -98,14 +98,14 @@ def prepare(config: Config) -> Material:
     pairs = load_pairs(source, preprocess, tokenizer, data.templates, reading)
     card = _card(source, pairs, len(held_out_rows), initial, teacher)
     model = replace(architecture, text=text)
-    return Material(config, model, preprocess, tokenizer, pairs, train_rows, held_out_rows, card, initial, teacher)
+    return RunInputs(config, model, preprocess, tokenizer, pairs, train_rows, held_out_rows, card, initial, teacher)
 
 
 def _check_device(device: str) -> None:
     try:
         torch.empty(1, device=distributed.own_device(device))
     except (RuntimeError, AssertionError) as error:
-        raise ConfigError(f"run.device cannot be {device!r} here", why=str(error).splitlines()[0][:200], fix="run.device=cpu") from error
+        raise UsageError(f"run.device cannot be {device!r} here", why=str(error).splitlines()[0][:200], fix="run.device=cpu") from error
 
 
 def check_shares(config: Config, size: int) -> None:
@@ -113,22 +113,22 @@ def check_shares(config: Config, size: int) -> None:
 
     Raises
     ------
-    ConfigError
+    UsageError
         Naming a batch that would do.
     """
     batch, parts = config.data.batch, config.optim.accumulate
     if batch % size:
-        raise ConfigError(
+        raise UsageError(
             f"{size} processes cannot share a batch of {batch} evenly",
             fix=f"data.batch={max(size, batch // size * size)}, or other processes",
         )
     if parts > batch // size:
-        raise ConfigError(f"{batch // size} pairs a process cannot be taken in {parts} parts", fix=f"optim.accumulate={batch // size}")
+        raise UsageError(f"{batch // size} pairs a process cannot be taken in {parts} parts", fix=f"optim.accumulate={batch // size}")
 
 
 def _check_patches(architecture: ModelConfig, config: Config) -> None:
     if config.data.patch_dropout and architecture.vision.kind != "vit":
-        raise ConfigError(
+        raise UsageError(
             "data.patch_dropout needs a vision transformer",
             why=f"this image tower is of kind {architecture.vision.kind}",
             fix="leave it out",
@@ -138,17 +138,17 @@ def _check_patches(architecture: ModelConfig, config: Config) -> None:
 def _given(initial: files.Checkpoint, config: Config) -> ModelConfig:
     rule = initial.config.score_rule
     if config.loss.contrastive and rule != config.loss.kind:
-        raise ConfigError(f"the initial model scores by {rule}, loss.kind is {config.loss.kind}", fix=f"loss.kind={rule}")
+        raise UsageError(f"the initial model scores by {rule}, loss.kind is {config.loss.kind}", fix=f"loss.kind={rule}")
     return initial.config
 
 
 def architecture_of(config: Config) -> ModelConfig:
-    """Return the preset with its changes, scoring by the rule of the loss; raises `ConfigError`."""
+    """Return the preset with its changes, scoring by the rule of the loss; raises `UsageError`."""
     plain = _laid_over(preset(config.model.preset or "").to_dict(), config.model.changes)
     try:
         return ModelConfig.from_dict({**plain, "score_rule": "sigmoid" if config.loss.kind == "sigmoid" else "softmax"})
-    except ConfigError as error:
-        raise ConfigError(error.what.replace("config", "model", 1), why=error.why, fix=error.fix) from error
+    except UsageError as error:
+        raise UsageError(error.what.replace("config", "model", 1), why=error.why, fix=error.fix) from error
 
 
 def _laid_over(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,27 +13,27 @@ from tqdm import tqdm
 
 from contrastive.data.prefetch import prefetched
 from contrastive.distributed import processes as distributed
-from contrastive.errors import ContrastiveError
+from contrastive.errors import VlmAuditError
 from contrastive.loss.dense import LOSSES
 from contrastive.loss.objectives import Together
 from contrastive.training import average
-from contrastive.training.checkpointing import save, take_up
+from contrastive.training.checkpointing import resume, save
 from contrastive.training.evaluate import held_out, held_out_loss
-from contrastive.training.inputs import Material, prepare
+from contrastive.training.inputs import RunInputs, prepare
 from contrastive.training.journal import Journal, StopRequest
 from contrastive.training.state import Training, keep, start, told
 from contrastive.training.step import batch_of, take_step
 from contrastive.training.tensorboard import Board
 
-__all__ = ["ContrastiveError", "Material", "Training", "carry_through", "finish", "prepare", "save", "start", "take_step", "take_up"]
+__all__ = ["RunInputs", "Training", "VlmAuditError", "finish", "prepare", "resume", "run_training", "save", "start", "take_step"]
 
 
-def carry_through(training: Training, material: Material, stop: StopRequest, *, quiet: bool = False) -> None:
+def run_training(training: Training, material: RunInputs, stop: StopRequest, *, quiet: bool = False) -> None:
     """Take the remaining steps, or as many as until a stop is requested of any process; the state is on disk afterwards.
 
     Raises
     ------
-    ContrastiveError
+    VlmAuditError
         If too many steps in a row are not finite: nothing is written, the last saved state stays.
     MachineError
         If the state or the log cannot be written.
@@ -68,7 +68,7 @@ def carry_through(training: Training, material: Material, stop: StopRequest, *, 
         save(training, material)
 
 
-def _keep(training: Training, material: Material) -> None:
+def _keep(training: Training, material: RunInputs) -> None:
     """Keep what a series of checkpoints needs. The last step has ``ckpt.pt``, but without the state that a stable phase can go on from."""
     every, optim = material.config.run.keep_every, material.config.optim
     wanted = training.step < optim.steps or (optim.schedule != "cosine" and not optim.cooldown)
@@ -76,7 +76,7 @@ def _keep(training: Training, material: Material) -> None:
         keep(training, material)
 
 
-def _watch(training: Training, material: Material, board: Board) -> None:
+def _watch(training: Training, material: RunInputs, board: Board) -> None:
     """Measure the held-out pairs where that is due. Nothing that is trained is touched by it, nor is its time counted as the steps'."""
     every = material.config.run.eval_every
     if not every or training.step % every or training.step == material.config.optim.steps or training.skipped:
@@ -89,11 +89,11 @@ def _watch(training: Training, material: Material, board: Board) -> None:
 
 def _stopped(stop: StopRequest) -> bool:
     """Return whether any process was asked to stop: all stop after the same step."""
-    stop.signal = distributed.agree(stop.signal or 0) or None
+    stop.signal = distributed.all_reduce_max(stop.signal or 0) or None
     return stop.signal is not None
 
 
-def _log(numbers: dict[str, float], training: Training, material: Material, board: Board) -> None:
+def _log(numbers: dict[str, float], training: Training, material: RunInputs, board: Board) -> None:
     due = training.step % material.config.run.log_every == 0 or training.step == material.config.optim.steps
     if distributed.rank0() and (due or numbers["skipped"]):
         plain = {name: value if math.isfinite(value) else None for name, value in numbers.items()}  # JSON has no NaN
@@ -102,16 +102,16 @@ def _log(numbers: dict[str, float], training: Training, material: Material, boar
         board.write(training.step, plain)
 
 
-def _board_of(material: Material, step: int) -> Board:
+def _board_of(material: RunInputs, step: int) -> Board:
     return Board.open(Path(material.config.run.out) / "tensorboard", step) if distributed.rank0() else Board()
 
 
-def journal_of(material: Material) -> Journal:
+def journal_of(material: RunInputs) -> Journal:
     """Return the run's log."""
     return Journal(Path(material.config.run.out) / "log.jsonl")
 
 
-def finish(training: Training, material: Material) -> dict[str, float]:
+def finish(training: Training, material: RunInputs) -> dict[str, float]:
     """Measure the held-out pairs, write the final checkpoint (without the optimiser's state), and return the measures.
 
     Every process must call it: a sharded model can only be measured by all.
@@ -128,14 +128,14 @@ def finish(training: Training, material: Material) -> dict[str, float]:
     return measures
 
 
-def measure(training: Training, material: Material) -> dict[str, float]:
+def measure(training: Training, material: RunInputs) -> dict[str, float]:
     """Return loss and recall on the held-out pairs, and, where there is one, of the average of the weights (``ema_...``); or nothing."""
     if not len(material.held_out_rows):
         return {}
     dense = LOSSES[material.model.score_rule]
 
     def loss(image_nd: Tensor, text_nd: Tensor, scale: Tensor, bias: Tensor | None) -> Tensor:
-        return dense(image_nd, text_nd, distributed.own(scale), None if bias is None else distributed.own(bias))
+        return dense(image_nd, text_nd, distributed.local_tensor(scale), None if bias is None else distributed.local_tensor(bias))
 
     def of_model() -> dict[str, float]:
         if isinstance(training.learner, Together):

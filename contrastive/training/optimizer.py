@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from contrastive.config import OptimConfig
-from contrastive.errors import ConfigError
+from contrastive.errors import UsageError
 from contrastive.model.clip import CLIP
 
 if TYPE_CHECKING:
@@ -62,17 +62,17 @@ def lock(model: nn.Module, multipliers: Mapping[str, float]) -> None:
 
     Raises
     ------
-    ConfigError
+    UsageError
         If a pattern finds no parameter, or nothing is left to train.
     """
     names = [name for name, _ in named(model)]
     for pattern in multipliers:
         if not any(re.search(pattern, name) for name in names):
-            raise ConfigError(f"optim.multipliers {pattern[:80]!r} finds no parameter", why=f"they are called {', '.join(names[:3])}, ...")
+            raise UsageError(f"optim.multipliers {pattern[:80]!r} finds no parameter", why=f"they are called {', '.join(names[:3])}, ...")
     for name, parameter in named(model):
         parameter.requires_grad_(multiplier(name, multipliers) > 0)
     if not any(parameter.requires_grad for parameter in model.parameters()):
-        raise ConfigError("optim.multipliers locks every parameter", fix="leave something to train")
+        raise UsageError("optim.multipliers locks every parameter", fix="leave something to train")
 
 
 def rest_locked_norms(model: nn.Module) -> None:

@@ -18,9 +18,9 @@ from contrastive.checkpoint import shards as pieces
 from contrastive.checkpoint.shard_writer import write
 from contrastive.checkpoint.shards import Shards
 from contrastive.checkpoint.torch_file import Archive
-from contrastive.errors import CheckpointError
+from contrastive.errors import DataError
 from contrastive.model.clip import as_portable
-from contrastive.training.inputs import Material
+from contrastive.training.inputs import RunInputs
 from contrastive.training.loss_scale import LossScale
 from contrastive.training.state import Training, optimised, told
 
@@ -28,7 +28,7 @@ FOLDER = "shards"
 """In the output folder."""
 
 
-def save(training: Training, material: Material) -> Path:
+def save(training: Training, material: RunInputs) -> Path:
     """Write a folder of shards; every process must call it and writes its own. Raises as `shard_writer.write` does."""
     content = {
         **files.description(material.model, material.preprocess, material.tokenizer, training.step),
@@ -45,7 +45,7 @@ def restore(training: Training, shards: Shards) -> None:
 
     Raises
     ------
-    CheckpointError
+    DataError
         If the folder does not fit the run.
     """
     for name, parameter in optimised(training.optimizer).items():
@@ -62,7 +62,7 @@ def restore(training: Training, shards: Shards) -> None:
         training.skipped = int(told_of["skipped"])
         training.scale = LossScale(float(told_of["loss_scale"][0]), int(told_of["loss_scale"][1]))
     except (KeyError, TypeError, ValueError, IndexError) as error:
-        raise CheckpointError("the sharded checkpoint does not say where the run stood", where=str(shards.folder)) from error
+        raise DataError("the sharded checkpoint does not say where the run stood", where=str(shards.folder)) from error
 
 
 def assemble(folder: Path) -> files.Checkpoint:
@@ -70,7 +70,7 @@ def assemble(folder: Path) -> files.Checkpoint:
 
     Raises
     ------
-    CheckpointError, UnsafeFileError
+    DataError, UnsafeError
         If the folder is damaged, no checkpoint of this program, or of DCP's usual kind.
     """
     shards = pieces.open_folder(folder)

@@ -14,7 +14,7 @@ from contrastive.checkpoint import file as files
 from contrastive.checkpoint.heads import kind_of, load_head
 from contrastive.config import first_difference, with_defaults
 from contrastive.distributed import processes as distributed
-from contrastive.errors import CheckpointError, ConfigError
+from contrastive.errors import DataError, UsageError
 from contrastive.loss.grad_cache import refuse_batch_statistics
 from contrastive.loss.objectives import UNTAUGHT, Distillation, Objective, PerPair, Together
 from contrastive.model.blocks import Block, Transformer
@@ -22,7 +22,7 @@ from contrastive.model.clip import CLIP, as_portable, load_portable, portable_st
 from contrastive.model.towers import Bottleneck, ConvTower, ModifiedResNet
 from contrastive.training import average
 from contrastive.training.account import Account, emissions_kg
-from contrastive.training.inputs import Material
+from contrastive.training.inputs import RunInputs
 from contrastive.training.loss_scale import LossScale
 from contrastive.training.optimizer import lock, make_optimizer, named, rest_locked_norms
 
@@ -54,12 +54,12 @@ class Training:
     """Steps taken when the state was last written."""
 
 
-def start(material: Material, found: files.Checkpoint | None = None) -> Training:
+def start(material: RunInputs, found: files.Checkpoint | None = None) -> Training:
     """Return the run before its first step, with the weights of `found` where given, else of ``model.init``, else drawn by the seed.
 
     Raises
     ------
-    ConfigError
+    UsageError
         If ``optim.multipliers`` finds nothing, or parts of a batch would have a batch norm of their own.
     """
     config, device = material.config, distributed.own_device(material.config.run.device)
@@ -87,7 +87,7 @@ def start(material: Material, found: files.Checkpoint | None = None) -> Training
 
 
 def _account(
-    learner: nn.Module, objective: Objective, material: Material, device: torch.device, before: Mapping[str, Any] | None
+    learner: nn.Module, objective: Objective, material: RunInputs, device: torch.device, before: Mapping[str, Any] | None
 ) -> Account:
     config, compute = material.config, (before or {}).get("compute")
     learns = {name.startswith("visual."): True for name, parameter in named(learner) if parameter.requires_grad}
@@ -112,14 +112,14 @@ def set_up(learner: nn.Module, *, recompute: bool, compiled: bool) -> None:
             module.compile()
 
 
-def take_up(material: Material, found: files.Checkpoint, path: Path) -> Training:
+def take_up(material: RunInputs, found: files.Checkpoint, path: Path) -> Training:
     """Return the run where its checkpoint left it.
 
     Raises
     ------
-    ConfigError
+    UsageError
         If the checkpoint belongs to another configuration or to other data; the first difference is named.
-    CheckpointError
+    DataError
         If the state in it does not fit.
     """
     account = found.account or {}
@@ -134,12 +134,12 @@ def take_up(material: Material, found: files.Checkpoint, path: Path) -> Training
     return training
 
 
-def refuse_another(account: Mapping[str, Any], material: Material, path: Path) -> None:
-    """Raise `ConfigError` unless a state's account says that it is of this run; the first difference is named."""
+def refuse_another(account: Mapping[str, Any], material: RunInputs, path: Path) -> None:
+    """Raise `UsageError` unless a state's account says that it is of this run; the first difference is named."""
     identity = account.get("identity")
     difference = first_difference(with_defaults(identity if isinstance(identity, dict) else {}), material.identity)
     if difference:
-        raise ConfigError(
+        raise UsageError(
             "the output folder holds another run",
             where=str(path),
             why=difference,
@@ -147,10 +147,10 @@ def refuse_another(account: Mapping[str, Any], material: Material, path: Path) -
         )
 
 
-def go_on(training: Training, material: Material, step: int, account: Mapping[str, Any]) -> None:
+def go_on(training: Training, material: RunInputs, step: int, account: Mapping[str, Any]) -> None:
     """Let a run that was started count from where its account ends."""
     if not 0 <= step <= material.config.optim.steps:
-        raise CheckpointError(f"the state says that {step} steps were taken", why=f"the run has {material.config.optim.steps}")
+        raise DataError(f"the state says that {step} steps were taken", why=f"the run has {material.config.optim.steps}")
     training.step = training.saved = step
     seconds, compute = account.get("wall_s"), account.get("compute")
     training.seconds = float(seconds) if isinstance(seconds, int | float) else 0.0
@@ -166,9 +166,7 @@ def _restore(training: Training, stored: Mapping[str, Any], path: Path) -> None:
         training.scale = LossScale(float(stored["loss_scale"][0]), int(stored["loss_scale"][1]))
     except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         why = f"{type(error).__name__}: {str(error)[:200]}"
-        raise CheckpointError(
-            "the state of the optimiser does not fit", where=str(path), why=why, fix="start again with --fresh"
-        ) from error
+        raise DataError("the state of the optimiser does not fit", where=str(path), why=why, fix="start again with --fresh") from error
 
 
 def _laid_out(tensor: Tensor, parameter: nn.Parameter) -> Tensor:
@@ -189,7 +187,7 @@ def moments_by_name(optimizer: torch.optim.Optimizer) -> dict[str, dict[str, Ten
     return {name: distributed.whole(moments) for name, moments in state.items()}
 
 
-def save(training: Training, material: Material, measures: Mapping[str, float] | None = None, *, finished: bool = False) -> None:
+def save(training: Training, material: RunInputs, measures: Mapping[str, float] | None = None, *, finished: bool = False) -> None:
     """Write ``ckpt.pt``: a model that can be audited at any time; with the optimiser's state as long as the run goes on.
 
     Every process must call it; the first one writes.
@@ -199,7 +197,7 @@ def save(training: Training, material: Material, measures: Mapping[str, float] |
     _write("ckpt.pt", training, material, state, measures)
 
 
-def keep(training: Training, material: Material) -> None:
+def keep(training: Training, material: RunInputs) -> None:
     """Write ``step-000100.pt`` beside ``ckpt.pt``: the model of this step, to be audited later. Every process must call it.
 
     Where the schedule has a stable phase, it holds the optimiser's state as well: a cooldown may start from it
@@ -209,7 +207,7 @@ def keep(training: Training, material: Material) -> None:
     _write(f"step-{training.step:06d}.pt", training, material, state, None)
 
 
-def _write(name: str, training: Training, material: Material, state: dict[str, Any] | None, measures: Mapping[str, float] | None) -> None:
+def _write(name: str, training: Training, material: RunInputs, state: dict[str, Any] | None, measures: Mapping[str, float] | None) -> None:
     weights = distributed.whole(portable_state(training.model))
     ema = None if training.ema is None else distributed.whole(as_portable(training.ema))
     head = distributed.whole(training.objective.state_dict())
@@ -223,7 +221,7 @@ def _write(name: str, training: Training, material: Material, state: dict[str, A
     files.save(Path(material.config.run.out) / name, content)
 
 
-def told(training: Training, material: Material, measures: Mapping[str, float] | None) -> dict[str, Any]:
+def told(training: Training, material: RunInputs, measures: Mapping[str, float] | None) -> dict[str, Any]:
     """Return the account of a checkpoint."""
     compute = training.account.totals()
     return {

@@ -33,7 +33,7 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Plane:
+class StepPlane:
     """Step from left to right, rate or gap upwards."""
 
     width: int
@@ -47,10 +47,10 @@ class Plane:
 
 
 @dataclass(frozen=True)
-class Curve:
+class StepCurve:
     """What is drawn on a plane."""
 
-    plane: Plane
+    plane: StepPlane
     band: str
     line: str
     dots: str
@@ -62,7 +62,7 @@ class Curve:
     lines: tuple[Line, ...]
 
 
-def gap_curve(trajectory: Trajectory) -> Curve | None:
+def gap_curve(trajectory: Trajectory) -> StepCurve | None:
     """Place the gap over the steps with its simultaneous interval; None where it is never estimable."""
     known = [point for point in trajectory.points if point.gap is not None]
     if len(known) < 2:
@@ -72,7 +72,7 @@ def gap_curve(trajectory: Trajectory) -> Curve | None:
     up = Scale(ticks[0], ticks[-1], HEIGHT - _BOTTOM, _TOP)
     places = [(across(point.step), point.gap) for point in known if point.gap]
     rim = [f"{px(x)} {px(up(gap.high))}" for x, gap in places] + [f"{px(x)} {px(up(max(gap.low, 0.0)))}" for x, gap in reversed(places)]
-    return Curve(
+    return StepCurve(
         plane=_plane(trajectory.points, across, up, tick_texts(ticks)),
         band=f"M{'L'.join(rim)}Z",
         line=_path([(x, up(gap.value)) for x, gap in places]),
@@ -84,7 +84,7 @@ def gap_curve(trajectory: Trajectory) -> Curve | None:
     )
 
 
-def rate_curve(trajectory: Trajectory) -> Curve | None:
+def rate_curve(trajectory: Trajectory) -> StepCurve | None:
     """Place the rate of every compared group over the steps; None for too many groups or a single estimable step."""
     groups = [rate.group for rate in trajectory.points[0].rates if rate.status == "ok"]
     if not 1 <= len(groups) <= MOST_GROUPS:
@@ -93,7 +93,7 @@ def rate_curve(trajectory: Trajectory) -> Curve | None:
     ticks = share_ticks(rate for point in trajectory.points for rate in point.rates if rate.group in groups)
     up = Scale(ticks[0], ticks[-1], HEIGHT - _BOTTOM, _TOP)
     texts = [f"{text}\u00a0%" for text in tick_texts(ticks)]
-    return Curve(
+    return StepCurve(
         plane=_plane(trajectory.points, across, up, texts),
         band="",
         line="",
@@ -110,10 +110,10 @@ def _across(points: Sequence[Point], right: float) -> Scale:
     return Scale(points[0].step, last, _LEFT, right)
 
 
-def _plane(points: Sequence[Point], across: Scale, up: Scale, texts: Sequence[str]) -> Plane:
+def _plane(points: Sequence[Point], across: Scale, up: Scale, texts: Sequence[str]) -> StepPlane:
     """Place evenly spaced ticks, one a text, from the lowest value to the highest."""
     places = [up.left + (up.right - up.left) * i / (len(texts) - 1) for i in range(len(texts))]
-    return Plane(
+    return StepPlane(
         width=WIDTH,
         height=HEIGHT,
         left=px(_LEFT),

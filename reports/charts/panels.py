@@ -62,21 +62,21 @@ _CURVE_WIDTH, _CURVE_HEIGHT, _CURVE_MARGIN = 96, 24, 5
 
 
 @dataclass(frozen=True)
-class Curve:
+class NoiseCurve:
     """How often a verdict stays, from left to right with more wrong labels; the frame runs from never to always."""
 
     line: str
     dots: str
 
 
-def noise_curve(points: Sequence[NoisePoint]) -> Curve | None:
+def noise_curve(points: Sequence[NoisePoint]) -> NoiseCurve | None:
     """Place a noise curve, its shares evenly apart; None without points."""
     if not points:
         return None
     across = Scale(0, max(len(points) - 1, 1), _CURVE_MARGIN, _CURVE_WIDTH - _CURVE_MARGIN)
     up = Scale(0.0, 1.0, _CURVE_HEIGHT - _CURVE_MARGIN, _CURVE_MARGIN)
     places = [f"{px(across(i))} {px(up(point.kept))}" for i, point in enumerate(points)]
-    return Curve(f"M{'L'.join(places)}", "".join(f"M{place}h0" for place in places))
+    return NoiseCurve(f"M{'L'.join(places)}", "".join(f"M{place}h0" for place in places))
 
 
 # ---- panels --------------------------------------------------------------------------------------------------------------------------

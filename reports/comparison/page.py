@@ -10,11 +10,11 @@ from audit.records.comparison import Change, Comparison, Comparisons, PairChange
 from reports.charts.curves import gap_curve, rate_curve
 from reports.charts.dumbbells import changes_forest, dumbbell
 from reports.comparison.views import (
+    ChangedGroupRow,
+    ChangedPairRow,
     ChangeView,
     ComparisonPage,
     ComparisonView,
-    GroupRow,
-    PairRow,
     PointRow,
     SeriesView,
     SideRow,
@@ -109,8 +109,8 @@ def _change(key: str, change: Change) -> ChangeView:
     )
 
 
-def _group_row(cell: RateChange) -> GroupRow:
-    return GroupRow(
+def _group_row(cell: RateChange) -> ChangedGroupRow:
+    return ChangedGroupRow(
         name=phrases.group(cell.before.group),
         n=count(cell.before.n),
         before=phrases.cell_rate(cell.before),
@@ -125,8 +125,8 @@ def _group_row(cell: RateChange) -> GroupRow:
     )
 
 
-def _pair_row(pair: PairChange) -> PairRow:
-    return PairRow(phrases.group(pair.first), phrases.group(pair.second), *words.pair_text(pair), reversed=pair.reversed)
+def _pair_row(pair: PairChange) -> ChangedPairRow:
+    return ChangedPairRow(phrases.group(pair.first), phrases.group(pair.second), *words.pair_text(pair), reversed=pair.reversed)
 
 
 # ---- a series ------------------------------------------------------------------------------------------------------------------------

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 from audit.records.comparison import Change, Comparison, Comparisons, Series, Side, Trajectory
 from audit.records.results import ProbeRecord
-from reports.charts.curves import Curve
+from reports.charts.curves import StepCurve
 from reports.charts.dumbbells import Dumbbell
 from reports.charts.forest import Forest
 
 
 @dataclass(frozen=True)
-class GroupRow:
+class ChangedGroupRow:
     """One group's change in texts."""
 
     name: str
@@ -29,7 +29,7 @@ class GroupRow:
 
 
 @dataclass(frozen=True)
-class PairRow:
+class ChangedPairRow:
     """Two groups in texts."""
 
     first: str
@@ -54,8 +54,8 @@ class ChangeView:
     gap: str
     p: str
     facts: tuple[tuple[str, str], ...]
-    rows: tuple[GroupRow, ...]
-    pairs: tuple[PairRow, ...]
+    rows: tuple[ChangedGroupRow, ...]
+    pairs: tuple[ChangedPairRow, ...]
     of_pairs: int
     dumbbell: Dumbbell | None
     forest: Forest | None
@@ -95,8 +95,8 @@ class TrajectoryView:
     title: str
     groups: tuple[str, ...]
     rows: tuple[PointRow, ...]
-    gap: Curve | None
-    rates: Curve | None
+    gap: StepCurve | None
+    rates: StepCurve | None
 
 
 @dataclass(frozen=True)

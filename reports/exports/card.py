@@ -30,7 +30,7 @@ def changes_card(facts: Comparisons) -> str:
 
 def _audit(audit: AuditResult) -> str:
     primary = sorted((finding for finding in audit.findings if finding.primary), key=by_severity)
-    verdict = verdicts.concluded(audit)
+    verdict = verdicts.verdict_sentence(audit)
     return (
         f"<div><p><strong>{_text(audit.model.name)} · {_text(audit.probe.name)}: {verdict.word}.</strong> "
         f"{_text(verdict.sentence)} {_text(audit.verdict_reason)}</p>{_list([words.headline(finding, audit) for finding in primary])}"

@@ -11,7 +11,7 @@ from reports.sections.page import by_severity, written_date
 from reports.text import phrases
 from reports.text import sentences as words
 from reports.text.numbers import clean, count, difference, exact_points, in_words
-from reports.text.verdicts import concluded
+from reports.text.verdicts import verdict_sentence
 
 if TYPE_CHECKING:
     from huggingface_hub import EvalResult
@@ -98,7 +98,7 @@ def _body(results: Results, audits: Sequence[AuditResult]) -> str:
 
 def _section(results: Results, audit: AuditResult) -> list[str]:
     ordered = sorted((finding for finding in audit.findings if finding.primary), key=by_severity)
-    verdict = concluded(audit)
+    verdict = verdict_sentence(audit)
     limited = ["**LIMITED RUN.** A sample can conclude nothing but “inconclusive”."] if audit.data.limited else []
     return [
         f"### {escaped(audit.probe.question)}",

@@ -12,7 +12,7 @@ from reports.sections.page import by_severity, page_title, written_date
 from reports.text import phrases
 from reports.text import sentences as words
 from reports.text.numbers import clean, in_words, number, p_value, short_hash, span
-from reports.text.verdicts import concluded
+from reports.text.verdicts import verdict_sentence
 
 COLUMNS = 80
 _ENTITIES = {"&": "&amp;", "<": "&lt;", "@": "&#64;", "://": "&#58;//", "www.": "www&#46;"}
@@ -56,7 +56,7 @@ def _audit_markdown(audit: AuditResult, rows: int, sentences: int, *, named: boo
     parts = [f"### {escaped(audit.model.name)} · {escaped(audit.probe.name)}"] if named else []
     if audit.data.limited:
         parts.append(f"**LIMITED RUN.** A sample of {in_words(audit.data.used, 'image')}; it can conclude nothing but “inconclusive”.")
-    verdict = concluded(audit)
+    verdict = verdict_sentence(audit)
     parts.append(f"**{verdict.word}.** {verdict.sentence} {escaped(audit.verdict_reason)}")
     if audit.model.data_card:
         parts.append(f"**Known beforehand, from the checkpoint:** {escaped(audit.model.data_card)}")
@@ -137,7 +137,7 @@ def _audit_terminal(audit: AuditResult, smallest: int) -> str:
     if any(finding.gap is None for finding in shown):
         enough = f"{in_words(smallest, 'image')}{' in enough clusters' if audit.data.cluster else ''} (--min-group-size)"
         lines += wrapped(f"Where no groups stand below a question, fewer than two have at least {enough}.")
-    verdict = concluded(audit)
+    verdict = verdict_sentence(audit)
     said = [f"{verdict.word}. {verdict.sentence} {audit.verdict_reason}"]
     return "\n".join([*lines, "", *(line for text in said for line in wrapped(text))])
 

@@ -61,7 +61,7 @@ class Confusion:
 
 
 @dataclass(frozen=True)
-class Answers:
+class AnswersView:
     """One measurement by one attribute."""
 
     title: str
@@ -72,7 +72,7 @@ class Answers:
     confusion: Confusion | None
 
 
-def answers(audit: AuditResult, settings: Settings, *, brief: bool = False) -> tuple[Answers, ...]:
+def answers(audit: AuditResult, settings: Settings, *, brief: bool = False) -> tuple[AnswersView, ...]:
     """Return a matrix for each measurement and each single attribute that a question of the verdict is asked by.
 
     On a page of many findings it is brief: what was taken for what is left to results.json and to the slicer.
@@ -87,9 +87,9 @@ def answers(audit: AuditResult, settings: Settings, *, brief: bool = False) -> t
     return _told_once(replace(each, confusion=None) if brief else each for each in found)
 
 
-def _told_once(found: Iterable[Answers]) -> tuple[Answers, ...]:
+def _told_once(found: Iterable[AnswersView]) -> tuple[AnswersView, ...]:
     """Return the matrices; where no group can be judged, the confusion is that of all images, the same for every attribute."""
-    kept: list[Answers] = []
+    kept: list[AnswersView] = []
     for each in found:
         again = each.confusion is not None and not each.confusion.panels and any(each.confusion == one.confusion for one in kept)
         kept.append(replace(each, confusion=None) if again else each)
@@ -105,7 +105,7 @@ def _fits(record: CountRecord | None, attribute: str) -> bool:
     return record is not None and bool(record.cells) and attribute in record.attributes and len(record.answers) <= MOST_ANSWERS
 
 
-def _answers(measurement: MeasurementRecord, record: CountRecord, attribute: str, settings: Settings) -> Answers:
+def _answers(measurement: MeasurementRecord, record: CountRecord, attribute: str, settings: Settings) -> AnswersView:
     table = crosstab(record, attribute)
     given = table.n.sum(axis=1)
     overall = given.sum(axis=0)
@@ -116,7 +116,7 @@ def _answers(measurement: MeasurementRecord, record: CountRecord, attribute: str
         for i, level in enumerate(table.levels)
         if given[i].sum()
     )
-    return Answers(
+    return AnswersView(
         title=f"{measurement.question} ({measurement.name}), by {phrases.attributes([attribute])}",
         answers=tuple(table.answers[j] for j in shown),
         rows=rows,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from audit.records.evidence import Adjusted, Estimate
 from audit.records.results import AuditResult, ControlFinding, Finding, Rate
 from reports.charts.forest import Forest, dumbbells
-from reports.charts.panels import Curve, noise_curve
+from reports.charts.panels import NoiseCurve, noise_curve
 from reports.text import phrases
 from reports.text import sentences as words
 from reports.text.numbers import NOT_ESTIMABLE, count, decimals, difference, factor, in_words, number, p_value, percent, points, span
@@ -39,7 +39,7 @@ class FirmRow:
     chosen: str
     kept: tuple[str, ...]
     """By share of labels wrong at random."""
-    curve: Curve | None
+    curve: NoiseCurve | None
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from audit.records.gates import GateCheck, Gated, GateOutcome
+from audit.records.gates import GateCheck, GateOutcome, GateResult
 from audit.records.results import AuditResult, Results, Verdict
 from reports.text.numbers import in_words
 from reports.text.sentences import title
@@ -37,7 +37,7 @@ def gate_rows(results: Results, audit: AuditResult) -> tuple[GateRow, ...]:
     return tuple(rows)
 
 
-def _row(gate: Gated, checks: Sequence[GateCheck], audit: AuditResult) -> GateRow:
+def _row(gate: GateResult, checks: Sequence[GateCheck], audit: AuditResult) -> GateRow:
     decisive = min(checks, key=lambda check: _ORDER.index(check.outcome))
     why = decisive.reason
     if len(checks) > 1:

@@ -9,7 +9,7 @@ from audit.types import PublishedTable
 from reports.charts.forest import Forest
 from reports.charts.grids import CurveFigure, HeatMap, ShareBar
 from reports.charts.panels import Strip
-from reports.sections.answers import Answers
+from reports.sections.answers import AnswersView
 from reports.sections.confidence import Confidence
 from reports.sections.evidence import Evidence
 from reports.sections.scores import ScoreView
@@ -170,7 +170,7 @@ class AuditView:
     """Curves whose answer depends on wording."""
     evidence: Evidence
     confidence: Confidence
-    answers: tuple[Answers, ...]
+    answers: tuple[AnswersView, ...]
     scores: tuple[ScoreView, ...]
     clearest: FindingView | None
     """The first finding with a gap, in the order of the findings table."""

@@ -75,7 +75,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Question:
+class WhatIfQuestion:
     """One question with everything that was tried."""
 
     key: str
@@ -99,16 +99,16 @@ class Question:
     legal: bool
 
 
-def questions(key: str, what_ifs: Sequence[WhatIfs]) -> tuple[Question, ...]:
+def questions(key: str, what_ifs: Sequence[WhatIfs]) -> tuple[WhatIfQuestion, ...]:
     """Return every question of an audit."""
     return tuple(_question(f"{key}-w{i}", each) for i, each in enumerate(what_ifs, 1))
 
 
-def _question(key: str, asked: WhatIfs) -> Question:
+def _question(key: str, asked: WhatIfs) -> WhatIfQuestion:
     tried = [point.what_if for point in asked.target.points] if asked.target else []
     marks = {method: chr(ord("A") + place) for place, method in enumerate(dict.fromkeys(each.method for each in tried))}
     by = _attributes(asked.target.finding) if asked.target else ""
-    return Question(
+    return WhatIfQuestion(
         key=key,
         title=asked.question,
         by=by,

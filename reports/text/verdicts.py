@@ -35,7 +35,7 @@ class Concluded:
 NOTHING_ASKED = Concluded("No verdict", "Whatever was compared is context.")
 
 
-def concluded(audit: AuditResult) -> Concluded:
+def verdict_sentence(audit: AuditResult) -> Concluded:
     """Return the verdict of an audit in words."""
     found = [finding.verdict for finding in audit.findings if finding.primary]
     if not found:

@@ -11,7 +11,7 @@ from PIL import Image
 from audit.engine import audit
 from audit.models import native
 from audit.types import Claim, LabelSet, Measurement, Probe, Settings
-from audit.untrained_control import with_twin
+from audit.untrained_control import with_untrained_control
 from contrastive.checkpoint.file import Checkpoint
 from contrastive.model.clip import CLIP
 from contrastive.model.preprocess import Preprocess
@@ -82,7 +82,7 @@ def test_a_twin_of_a_hugging_face_model_is_drawn_by_transformers(encoder):
 
 def test_the_twin_answers_what_counts_and_changes_no_finding(encoder, four_faces, tmp_path):
     done = audit(encoder, PROBE, four_faces, SETTINGS, cache_root=tmp_path)
-    result = with_twin(done, encoder, PROBE, four_faces, SETTINGS, cache_root=tmp_path).result
+    result = with_untrained_control(done, encoder, PROBE, four_faces, SETTINGS, cache_root=tmp_path).result
 
     assert [each.finding for each in result.twin.findings] == ["gender/accuracy/race"]
     assert result.twin.findings[0].overall is not None
@@ -92,7 +92,7 @@ def test_the_twin_answers_what_counts_and_changes_no_finding(encoder, four_faces
 
 def test_a_model_that_cannot_be_built_anew_has_a_warning(fake_encoder, four_faces, tmp_path):
     done = audit(fake_encoder, PROBE, four_faces, SETTINGS, cache_root=tmp_path)
-    result = with_twin(done, fake_encoder, PROBE, four_faces, SETTINGS, cache_root=tmp_path).result
+    result = with_untrained_control(done, fake_encoder, PROBE, four_faces, SETTINGS, cache_root=tmp_path).result
 
     assert result.twin is None
     assert result.warnings[-1].startswith("There is no untrained twin of this kind of model")

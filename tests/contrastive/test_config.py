@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from contrastive.config import DataConfig, OptimConfig, first_difference, read_config, recipes, with_defaults
-from contrastive.errors import ConfigError
+from contrastive.errors import UsageError
 
 RUN = """
 [model]
@@ -85,7 +85,7 @@ def test_a_configuration_survives_its_own_tables(run):
     ],
 )
 def test_mistakes_are_named(run, override, words):
-    with pytest.raises(ConfigError) as caught:
+    with pytest.raises(UsageError) as caught:
         read_config(run, [override])
     assert caught.value.exit_code == 2
     for word in words:
@@ -95,14 +95,14 @@ def test_mistakes_are_named(run, override, words):
 def test_a_missing_setting_is_named(tmp_path):
     path = tmp_path / "run.toml"
     path.write_text(RUN.replace("steps = 10", ""))
-    with pytest.raises(ConfigError, match="optim lacks the setting 'steps'"):
+    with pytest.raises(UsageError, match="optim lacks the setting 'steps'"):
         read_config(str(path))
 
 
 def test_a_missing_table_is_named_with_an_example(tmp_path):
     path = tmp_path / "run.toml"
     path.write_text('[data]\ntrain = "pairs.csv"\n[optim]\nsteps = 10\nlr = 1e-3\n')
-    with pytest.raises(ConfigError) as caught:
+    with pytest.raises(UsageError) as caught:
         read_config(str(path))
 
     assert "the configuration lacks the table [model]" in str(caught.value)
@@ -112,29 +112,29 @@ def test_a_missing_table_is_named_with_an_example(tmp_path):
 def test_a_wrong_override_is_no_fault_of_the_file_alone(tmp_path):
     path = tmp_path / "run.toml"
     path.write_text(RUN)
-    with pytest.raises(ConfigError, match=r"optim.lr must be .*run.toml, with run.seed=1 optim.lr=fast"):
+    with pytest.raises(UsageError, match=r"optim.lr must be .*run.toml, with run.seed=1 optim.lr=fast"):
         read_config(str(path), ["run.seed=1", "optim.lr=fast"])
 
 
 def test_bad_toml_says_where(tmp_path):
     path = tmp_path / "run.toml"
     path.write_text("[model]\npreset = \n")
-    with pytest.raises(ConfigError, match="not TOML") as caught:
+    with pytest.raises(UsageError, match="not TOML") as caught:
         read_config(str(path))
     assert "line 2" in caught.value.why
 
 
 def test_an_unknown_recipe_gets_the_nearest_name():
-    with pytest.raises(ConfigError, match="did you mean emoji_balanced"):
+    with pytest.raises(UsageError, match="did you mean emoji_balanced"):
         read_config("emoji-balanced")
-    with pytest.raises(ConfigError, match="did you mean emoji"):
+    with pytest.raises(UsageError, match="did you mean emoji"):
         read_config("recipes/emojy.toml")
 
 
 def test_a_file_that_is_no_text_is_refused(tmp_path):
     path = tmp_path / "run.toml"
     path.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(ConfigError, match="not a UTF-8 text file"):
+    with pytest.raises(UsageError, match="not a UTF-8 text file"):
         read_config(str(path))
 
 
@@ -152,7 +152,7 @@ def test_a_run_goes_on_from_a_checkpoint_or_starts_from_a_preset(tmp_path):
     config = read_config(str(path), ["optim.multipliers={'^visual' = 0, bias = 0.5}"])
     assert (config.model.init, config.model.preset) == ("runs/a/ckpt.pt", None)
     assert config.optim.multipliers == {"^visual": 0.0, "bias": 0.5}
-    with pytest.raises(ConfigError, match="has the setting 'text' beside 'init'"):
+    with pytest.raises(UsageError, match="has the setting 'text' beside 'init'"):
         read_config(str(path), ["model.text.layers=1"])
 
 

@@ -10,7 +10,7 @@ import torch
 from contrastive import doctor
 from contrastive.config import read_config
 from contrastive.doctor import distinct, duplicates, ends, examine, first_loss, memory, overfit, pictures, speed
-from contrastive.errors import ConfigError
+from contrastive.errors import UsageError
 from contrastive.loss.objectives import Contrast
 from contrastive.model.clip import CLIP
 from contrastive.training.loop import prepare, start
@@ -67,7 +67,7 @@ def test_a_healthy_run_is_left_in_peace_and_nothing_is_written(config, tmp_path,
 
 def test_several_processes_are_refused(config, monkeypatch):
     monkeypatch.setattr(doctor.distributed, "world_size", lambda: 2)
-    with pytest.raises(ConfigError, match="without torchrun"):
+    with pytest.raises(UsageError, match="without torchrun"):
         examine(config)
 
 

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from contrastive.errors import ConfigError
+from contrastive.errors import UsageError
 from contrastive.model.architecture import ModelConfig
 from contrastive.model.presets import PRESETS
 from contrastive.serialize import sha256_of
@@ -24,39 +24,39 @@ def changed(*path_and_value):
 
 
 def test_an_unknown_setting_names_the_nearest():
-    with pytest.raises(ConfigError, match=r"config has no setting 'embed_dims'\nfix: did you mean embed_dim\?"):
+    with pytest.raises(UsageError, match=r"config has no setting 'embed_dims'\nfix: did you mean embed_dim\?"):
         ModelConfig.from_dict(changed("embed_dims", 64))
 
 
 def test_a_missing_setting_is_named():
-    with pytest.raises(ConfigError, match=r"config lacks the setting 'embed_dim'"):
+    with pytest.raises(UsageError, match=r"config lacks the setting 'embed_dim'"):
         ModelConfig.from_dict({key: value for key, value in TINY.items() if key != "embed_dim"})
 
 
 def test_a_nested_setting_is_named_with_its_place():
-    with pytest.raises(ConfigError, match=r"config.text.width must be int, not str"):
+    with pytest.raises(UsageError, match=r"config.text.width must be int, not str"):
         ModelConfig.from_dict(changed("text", "width", "64"))
 
 
 def test_a_word_outside_its_list_names_the_nearest():
-    with pytest.raises(ConfigError, match=r"config.activation cannot be 'quickgelu'\nfix: did you mean quick_gelu"):
+    with pytest.raises(UsageError, match=r"config.activation cannot be 'quickgelu'\nfix: did you mean quick_gelu"):
         ModelConfig.from_dict(changed("activation", "quickgelu"))
 
 
 def test_an_unknown_kind_of_tower_names_the_nearest():
-    with pytest.raises(ConfigError, match=r"config.vision does not say a known kind\nfix: did you mean vit"):
+    with pytest.raises(UsageError, match=r"config.vision does not say a known kind\nfix: did you mean vit"):
         ModelConfig.from_dict(changed("vision", "kind", "vitt"))
 
 
 @pytest.mark.parametrize("value", [True, 64.0, None, -1, 0, 2**80, [64], {"a": 1}])
 def test_what_is_no_positive_size_is_refused(value):
-    with pytest.raises(ConfigError):
+    with pytest.raises(UsageError):
         ModelConfig.from_dict(changed("embed_dim", value))
 
 
 @pytest.mark.parametrize("path", [("vision", "layers"), ("text", "layers")])
 def test_a_million_layers_are_refused_before_any_is_built(path):
-    with pytest.raises(ConfigError, match=r"layers of .* must be between 1 and 1000"):
+    with pytest.raises(UsageError, match=r"layers of .* must be between 1 and 1000"):
         ModelConfig.from_dict(changed(*path, 1_000_000))
 
 
@@ -66,14 +66,14 @@ def test_a_list_that_expands_to_10_to_the_30_is_refused_at_once(path):
     for _ in range(30):
         nested = [nested] * 10
     started = time.process_time()
-    with pytest.raises(ConfigError) as caught:
+    with pytest.raises(UsageError) as caught:
         ModelConfig.from_dict(changed(*path, nested))
     assert len(str(caught.value)) < 500
     assert time.process_time() - started < 1
 
 
 def test_an_integer_is_a_float_where_a_float_is_wanted():
-    with pytest.raises(ConfigError, match="layer_norm_eps must be between 0 and 1"):
+    with pytest.raises(UsageError, match="layer_norm_eps must be between 0 and 1"):
         ModelConfig.from_dict(changed("layer_norm_eps", 1))
 
 

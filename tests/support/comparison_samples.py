@@ -6,13 +6,13 @@ import numpy as np
 import pandas as pd
 
 from audit.comparison.engine import compare
-from audit.comparison.sides import Audited as Compared
-from audit.engine import Audited
+from audit.comparison.sides import FinishedAudit as Compared
+from audit.engine import AuditedProbe
 from audit.output import directory as outputs
 from audit.records.comparison import SCHEMA_VERSION as COMPARISON_SCHEMA
 from audit.records.comparison import Comparisons, Side
 from audit.records.results import SCHEMA_VERSION, AuditResult, DataRecord, MeasurementRecord, ProbeRecord, Results, Timing, to_json
-from audit.statistics.findings import conclude, findings
+from audit.statistics.findings import decide_verdicts, findings
 from audit.types import Claim, Exclusion, LabelSet, Measurement, ModelRecord, Predictions, Probe, Settings
 
 LABELS = ("cat", "dog", "bird")
@@ -78,7 +78,7 @@ def result(record, wrong, *, rows=None, asked=None, name="zoo", settings=SETTING
     rows, asked = attributes() if rows is None else rows, asked or measurement()
     predictions = answers(rows, wrong)
     levels = {"group": GROUPS, "size": ("small", "large"), "animal": LABELS}
-    found, verdict, reason = conclude(findings(asked, predictions, levels, settings), settings, limited=limited, excluded=None)
+    found, verdict, reason = decide_verdicts(findings(asked, predictions, levels, settings), settings, limited=limited, excluded=None)
     data = DataRecord(
         name="the zoo", source="made by the test", licence="none", fingerprint=fingerprint, listed=len(rows) + left_out, used=len(rows),
         limited=limited, groups={column: rows[column].value_counts().to_dict() for column in levels},
@@ -90,7 +90,7 @@ def result(record, wrong, *, rows=None, asked=None, name="zoo", settings=SETTING
         measurements=(asked_record(asked, predictions),), findings=found, paired=(), specifications=(), published=(), verdict=verdict,
         verdict_reason=reason, warnings=(),
     )  # fmt: skip
-    return Audited(audited, {"animal": predictions})
+    return AuditedProbe(audited, {"animal": predictions})
 
 
 def asked_record(asked, predictions):

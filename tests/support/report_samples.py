@@ -401,7 +401,7 @@ def twin(primary):
         else facts.ControlFinding(each.id, None, None, None, None, None, None, "not estimable")
         for i, each in enumerate(primary)
     )
-    return facts.Twin(0, "the same architecture with weights drawn anew (seed 0), never trained", rows, "inconclusive")
+    return facts.UntrainedControl(0, "the same architecture with weights drawn anew (seed 0), never trained", rows, "inconclusive")
 
 
 def everything():

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from contrastive.checkpoint.torch_file import read_archive
-from contrastive.errors import ContrastiveError
+from contrastive.errors import VlmAuditError
 
 TIMEOUT_S = 300.0
 LAST_LINES = 15
@@ -41,7 +41,7 @@ def spawn(function: Callable[..., Any], size: int, *arguments: Any, timeout_s: f
 
     Raises
     ------
-    ContrastiveError
+    VlmAuditError
         With the last lines of the first process that failed, or when time is up.
     """
     import torch
@@ -73,11 +73,9 @@ def _wait(children: list[subprocess.Popen[bytes]], folder: Path, deadline: float
     while (codes := [child.poll() for child in children]) != [0] * len(children):
         if any(codes):
             failed = next(rank for rank, code in enumerate(codes) if code)
-            raise ContrastiveError(
-                f"process {failed} of {len(children)} ended with {codes[failed]}", why=_last_words(folder, len(children))
-            )
+            raise VlmAuditError(f"process {failed} of {len(children)} ended with {codes[failed]}", why=_last_words(folder, len(children)))
         if time.monotonic() > deadline:
-            raise ContrastiveError("the processes did not finish in time", why=_last_words(folder, len(children)))
+            raise VlmAuditError("the processes did not finish in time", why=_last_words(folder, len(children)))
         time.sleep(0.02)
 
 
@@ -117,7 +115,7 @@ def _serve(file: str, name: str, folder: Path) -> None:
 def _loaded(file: str) -> Any:
     spec = importlib.util.spec_from_file_location("spawned", file)
     if spec is None or spec.loader is None:
-        raise ContrastiveError("the function's file cannot be loaded", where=Path(file).name)
+        raise VlmAuditError("the function's file cannot be loaded", where=Path(file).name)
     module = importlib.util.module_from_spec(spec)
     sys.modules["spawned"] = module
     spec.loader.exec_module(module)

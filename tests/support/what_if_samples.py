@@ -3,7 +3,9 @@
 from dataclasses import replace
 
 from audit.records.evidence import Estimate
+from audit.records.gates import GateCheck, GateResult
 from audit.records.what_if import Frontier, FrontierPoint, GroupChange, Refused, Utility, WhatIf, WhatIfs
+from tests.support import report_samples as samples
 
 LEGAL = "every person's group, whenever an answer is given: this may be unlawful"
 
@@ -37,3 +39,11 @@ def asked(**given):
     fields = {"question": "Occupation accuracy by gender", "unit": "occupation", "units": 20, "cost": "images answered right",
               "target": frontier(*points), "elsewhere": (other,), "refused": refused, "draws": 100}  # fmt: skip
     return WhatIfs(**{**fields, **given})
+
+
+def gates(*outcomes, expression="gap[occupation.accuracy by gender] > 0.1", reason="The largest gap is 36.0 points."):
+    audit = samples.everything().audits[0]
+    return tuple(
+        GateResult(expression, outcome, (GateCheck(audit.model.name, audit.probe.name, "occupation/accuracy/gender", outcome, reason),))
+        for outcome in outcomes
+    )

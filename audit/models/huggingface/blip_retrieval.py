@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from audit.models.huggingface.clip import Scores
+from audit.models.huggingface.clip import ClipOutput
 
 NOTES = (
     "BLIP's contrastive head (ITC) was audited, not the matching head (ITM), which gives no embeddings.",
@@ -50,7 +50,7 @@ class BlipForImageTextRetrieval(nn.Module):
         hidden_kld = self.model.text_encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
         return self.model.text_proj(hidden_kld[:, 0])  # type: ignore[no-any-return]
 
-    def forward(self, pixel_values: Tensor, input_ids: Tensor, attention_mask: Tensor, **_: Tensor) -> Scores:
+    def forward(self, pixel_values: Tensor, input_ids: Tensor, attention_mask: Tensor, **_: Tensor) -> ClipOutput:
         """Return what transformers computes for images and texts together."""
         scores = self.model(input_ids=input_ids, pixel_values=pixel_values, attention_mask=attention_mask, use_itm_head=False)
-        return Scores(scores.itm_score)
+        return ClipOutput(scores.itm_score)

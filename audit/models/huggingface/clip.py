@@ -126,7 +126,7 @@ def check_parts(folder: Path, config: Any, tokenizer: Any, side: int) -> None:
         raise DataError("the tokenizer does not fit the model", where=str(folder), why=why, fix=DOWNLOAD)
 
 
-class Scores(NamedTuple):
+class ClipOutput(NamedTuple):
     """What transformers' classes return, as far as it is read here."""
 
     logits_per_image: Tensor
@@ -144,10 +144,10 @@ class CLIPModel:
         """The logarithm of the scale."""
         return self._tensors["logit_scale"]
 
-    def __call__(self, pixel_values: Tensor, input_ids: Tensor, attention_mask: Tensor | None = None) -> Scores:
+    def __call__(self, pixel_values: Tensor, input_ids: Tensor, attention_mask: Tensor | None = None) -> ClipOutput:
         """Return the scores of images with texts."""
         image_nd, text_kd = self.get_image_features(pixel_values), self.get_text_features(input_ids)
-        return Scores(self.logit_scale.exp() * F.normalize(image_nd, dim=-1) @ F.normalize(text_kd, dim=-1).T)
+        return ClipOutput(self.logit_scale.exp() * F.normalize(image_nd, dim=-1) @ F.normalize(text_kd, dim=-1).T)
 
     def parameters(self) -> Iterator[Tensor]:
         """Yield every weight."""

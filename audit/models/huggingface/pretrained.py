@@ -77,10 +77,10 @@ def build(folder: Path, config: Any, weights: Weights, dtype: torch.dtype, archi
     """Build the architecture (None: a dual encoder) and fill it, strictly: every tensor of the one has its place in the other."""
     import torch
 
-    from contrastive.model.skip_init import without_draws
+    from contrastive.model.skip_init import skip_init
 
     architecture = architecture or _architecture(config, folder)
-    with torch.device("meta"), without_draws():
+    with torch.device("meta"), skip_init():
         outline = understood(folder, lambda _: architecture(config))
     check_size(folder, sum(tensor.numel() for tensor in outline.parameters()), weights)
     model, report = understood(

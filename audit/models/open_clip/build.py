@@ -7,13 +7,13 @@ from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 from audit.errors import DataError
-from audit.models.open_clip.spec import Plan, library
+from audit.models.open_clip.spec import OpenClipSpec, library
 
 if TYPE_CHECKING:
     import torch
 
 
-def build(plan: Plan, tensors: Mapping[str, torch.Tensor]) -> Any:
+def build(plan: OpenClipSpec, tensors: Mapping[str, torch.Tensor]) -> Any:
     """Return the model of a plan as open_clip builds it, its weights not yet filled in.
 
     Raises
@@ -21,7 +21,7 @@ def build(plan: Plan, tensors: Mapping[str, torch.Tensor]) -> Any:
     DataError
         If an untrusted configuration asks for more than `tensors` hold.
     """
-    from contrastive.model.skip_init import without_draws
+    from contrastive.model.skip_init import skip_init
 
     open_clip = library()
     settings = deepcopy(dict(plan.config))
@@ -31,7 +31,7 @@ def build(plan: Plan, tensors: Mapping[str, torch.Tensor]) -> Any:
     cls = (open_clip.CoCa if "multimodal_cfg" in settings else open_clip.CustomTextCLIP) if custom else open_clip.CLIP
     if not plan.trusted:
         _check_size(cls, settings, tensors)
-    with without_draws():
+    with skip_init():
         return cls(**settings)
 
 
@@ -55,7 +55,7 @@ def fill(model: Any, tensors: Mapping[str, torch.Tensor]) -> None:
 
     Raises
     ------
-    CheckpointError
+    DataError
         If a weight is missing, unexpected or of another shape.
     """
     from open_clip.convert import convert_state_dict

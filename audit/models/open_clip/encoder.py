@@ -17,8 +17,8 @@ from audit.models.folder import check_folder, file_sha256
 from audit.models.huggingface.pretrained import offline, quiet, understood
 from audit.models.model_args import read_stated
 from audit.models.open_clip.build import build, fill
-from audit.models.open_clip.spec import SEEN, Plan, fetch_parts, from_folder, from_name, library
-from audit.models.runtime import audit_errors, canonical, fingerprint, say, to_rows, torch_setting
+from audit.models.open_clip.spec import SEEN, OpenClipSpec, fetch_parts, from_folder, from_name, library
+from audit.models.runtime import canonical, fingerprint, located, say, to_rows, torch_setting
 from audit.models.tokenizer_hash import tokenizer_sha256
 from audit.types import ModelRecord
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from jaxtyping import Float
     from PIL import Image
 
-    from contrastive.overrides import Stated
+    from contrastive.overrides import ModelOverrides
 
 STATABLE = (*SEEN, "tokenizer", "weights")
 """What a person may state; the rest is part of the architecture's name."""
@@ -103,7 +103,7 @@ def load_folder(
     return _encoder(plan, path, stated, {"name": name, "device": device, "dtype": dtype})
 
 
-def _statable(model_args: Mapping[str, str] | None) -> Stated:
+def _statable(model_args: Mapping[str, str] | None) -> ModelOverrides:
     stated = read_stated(model_args or {})
     if refused := [fact for fact in stated.given() if fact not in STATABLE]:
         raise UsageError(
@@ -115,24 +115,24 @@ def _statable(model_args: Mapping[str, str] | None) -> Stated:
 
 
 class _Parts(NamedTuple):
-    plan: Plan
+    plan: OpenClipSpec
     model: Any
     preprocess: Mapping[str, Any]
     tokenizer: Any
     contents: foreign.Contents
 
 
-def _encoder(plan: Plan, path: Path, stated: Stated, setting: foreign.Setting) -> OpenClipEncoder:
+def _encoder(plan: OpenClipSpec, path: Path, stated: ModelOverrides, setting: foreign.Setting) -> OpenClipEncoder:
     """Build the architecture of a plan and fill it from a file."""
     from contrastive.formats.unwrap import unwrap
 
     contents = foreign.read(path)
-    with audit_errors(str(path)):
+    with located(str(path)):
         weights = unwrap(contents.data, stated.weights)
     _check_activation(plan, weights.from_openai, path)
     place, kind = torch_setting(setting["device"], setting["dtype"])
     plan = fetch_parts(replace(plan, tokenizer=_stated_tokenizer(stated, plan.tokenizer)))
-    with audit_errors(str(path)), offline(), quiet():
+    with located(str(path)), offline(), quiet():
         tokenizer = understood(path, lambda _: _tokenizer(plan))
         _check_vocabulary(plan, tokenizer, path)
         model = understood(path, lambda _: build(plan, weights.tensors))
@@ -149,14 +149,14 @@ def _encoder(plan: Plan, path: Path, stated: Stated, setting: foreign.Setting) -
     return encoder
 
 
-def _check_activation(plan: Plan, from_openai: bool, path: Path) -> None:
+def _check_activation(plan: OpenClipSpec, from_openai: bool, path: Path) -> None:
     if from_openai and not plan.config.get("quick_gelu"):
         fix = f"--model open_clip:{plan.name}-quickgelu,{path}"
         why = "OpenAI's models have QuickGELU (the file has OpenAI's size buffers); every number would be wrong"
         raise DataError(f"the weights do not belong to {plan.name}, which has GELU", where=str(path), why=why, fix=fix)
 
 
-def _stated_tokenizer(stated: Stated, found: Path | None) -> Path | None:
+def _stated_tokenizer(stated: ModelOverrides, found: Path | None) -> Path | None:
     if stated.tokenizer is None:
         return found
     folder = Path(stated.tokenizer)
@@ -166,7 +166,7 @@ def _stated_tokenizer(stated: Stated, found: Path | None) -> Path | None:
     return folder
 
 
-def _tokenizer(plan: Plan) -> Any:
+def _tokenizer(plan: OpenClipSpec) -> Any:
     open_clip = library()
     text = plan.config["text_cfg"]
     context = text.get("context_length", open_clip.tokenizer.DEFAULT_CONTEXT_LENGTH)
@@ -179,7 +179,7 @@ def _tokenizer(plan: Plan) -> Any:
     )
 
 
-def _check_vocabulary(plan: Plan, tokenizer: Any, path: Path) -> None:
+def _check_vocabulary(plan: OpenClipSpec, tokenizer: Any, path: Path) -> None:
     """Refuse CLIP's own vocabulary beside a smaller table of tokens: its ids are those of other words, or of none."""
     rows = plan.config["text_cfg"].get("vocab_size")
     if plan.tokenizer is None and isinstance(rows, int) and rows < tokenizer.vocab_size:
@@ -191,7 +191,7 @@ def _check_vocabulary(plan: Plan, tokenizer: Any, path: Path) -> None:
         )
 
 
-def _preprocess(plan: Plan, model: Any, stated: Stated) -> dict[str, Any]:
+def _preprocess(plan: OpenClipSpec, model: Any, stated: ModelOverrides) -> dict[str, Any]:
     from open_clip.transform import PreprocessCfg
 
     given = {name: value for name, value in stated.given().items() if name in SEEN}
@@ -220,11 +220,11 @@ def _length(tokenizer: Any, text: str) -> int:
     return len(tokenizer.tokenizer(words, verbose=False)["input_ids"])
 
 
-def _facts(stated: Stated) -> list[str]:
+def _facts(stated: ModelOverrides) -> list[str]:
     return [f"Stated by the user: {name} is {value}." for name, value in stated.given().items() if name != "tokenizer"]
 
 
-def _guess(parts: _Parts, stated: Stated) -> list[str]:
+def _guess(parts: _Parts, stated: ModelOverrides) -> list[str]:
     """Say how images are prepared, as far as neither the weights' source nor a person says it."""
     left = [name for name in SEEN if getattr(stated, name) is None]
     if parts.plan.guess is None or not left:
@@ -283,7 +283,7 @@ def _without_paths(config: Mapping[str, Any]) -> dict[str, Any]:
     return {**config, "text_cfg": text}
 
 
-def _tokenizer_sha256(tokenizer: Any, plan: Plan) -> str:
+def _tokenizer_sha256(tokenizer: Any, plan: OpenClipSpec) -> str:
     settings = plan.config["text_cfg"].get("tokenizer_kwargs")
     if plan.tokenizer is not None:
         content = tokenizer_sha256(tokenizer.tokenizer, plan.tokenizer)

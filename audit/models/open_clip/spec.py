@@ -25,7 +25,7 @@ SEEN = ("mean", "std", "interpolation", "resize_mode")
 
 
 @dataclass(frozen=True)
-class Plan:
+class OpenClipSpec:
     """Everything but the weights."""
 
     name: str
@@ -56,7 +56,7 @@ def library() -> Any:
     return open_clip
 
 
-def from_name(text: str) -> tuple[Plan, Path]:
+def from_name(text: str) -> tuple[OpenClipSpec, Path]:
     """Return plan and weights of ``ARCH,FILE`` or ``ARCH,TAG``.
 
     Raises
@@ -82,7 +82,7 @@ def from_name(text: str) -> tuple[Plan, Path]:
     path = Path(weights)
     if weights and path.is_file():
         preprocess, guess = _usual(name, [open_clip.get_pretrained_cfg(name, tag) for tag in tags])
-        return Plan(name, config, preprocess, guess=guess), path
+        return OpenClipSpec(name, config, preprocess, guess=guess), path
     if weights and (path.exists() or path.suffix in (".pt", ".pth", ".bin", ".ckpt", ".safetensors", ".npz") or "/" in weights):
         raise DataError(f"there is no file {weights}", fix=f"--model open_clip:{name},FILE")
     tag = open_clip.get_pretrained_cfg(name, weights)
@@ -99,7 +99,7 @@ def from_name(text: str) -> tuple[Plan, Path]:
     return _from_hub(name, config, weights, tag)
 
 
-def from_folder(folder: Path, inside: Path) -> tuple[Plan, Path]:
+def from_folder(folder: Path, inside: Path) -> tuple[OpenClipSpec, Path]:
     """Return plan and weights of a folder in open_clip's layout.
 
     Raises
@@ -128,10 +128,12 @@ def from_folder(folder: Path, inside: Path) -> tuple[Plan, Path]:
             fix="download the folder again",
         )
     own = folder if config["text_cfg"].get("hf_tokenizer_name") else None
-    return Plan(folder.name, config, {name: preprocess[name] for name in SEEN if name in preprocess}, tokenizer=own, trusted=False), path
+    return OpenClipSpec(
+        folder.name, config, {name: preprocess[name] for name in SEEN if name in preprocess}, tokenizer=own, trusted=False
+    ), path
 
 
-def fetch_parts(plan: Plan) -> Plan:
+def fetch_parts(plan: OpenClipSpec) -> OpenClipSpec:
     """Return the plan with what its configuration names on the hub: a tokenizer, the configuration of a text tower. Data only."""
     config = {**plan.config, "text_cfg": dict(plan.config["text_cfg"])}
     notes = list(plan.notes)
@@ -164,7 +166,7 @@ def _usual(name: str, tags: list[Mapping[str, Any]]) -> tuple[dict[str, Any], st
     return {}, f"as OpenAI does, open_clip's default (its own weights of {name} {'differ in it' if found else 'do not exist'})"
 
 
-def _from_hub(name: str, config: Mapping[str, Any], tag: str, entry: Mapping[str, Any]) -> tuple[Plan, Path]:
+def _from_hub(name: str, config: Mapping[str, Any], tag: str, entry: Mapping[str, Any]) -> tuple[OpenClipSpec, Path]:
     repository, _, file = str(entry["hf_hub"]).rpartition("/")
     wanted = f"{Path(file).stem}.safetensors" if file else WEIGHT_NAMES[0]
     try:
@@ -176,7 +178,7 @@ def _from_hub(name: str, config: Mapping[str, Any], tag: str, entry: Mapping[str
         fix = f"download its weights where you trust them, then --model open_clip:{name},FILE"
         raise DataError(f"the hub's {repository} has no {wanted}", why="pickled weights are not downloaded", fix=fix)
     preprocess = {part: entry[part] for part in SEEN if part in entry}
-    return Plan(
+    return OpenClipSpec(
         name, config, preprocess, revision=folder.name, notes=(f"The weights are {repository} on the hub (tag {tag}).",)
     ), folder / wanted
 

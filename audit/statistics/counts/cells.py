@@ -108,7 +108,7 @@ def _counted(columns: Sequence[_Column], droppable: Sequence[_Column]) -> tuple[
 
 
 @dataclass(frozen=True)
-class Cells:
+class CellTable:
     """A count record unpacked: one row a cell of the grid that has images."""
 
     answered: Predictions
@@ -129,7 +129,7 @@ class Cells:
         return tuple(product(*known)), np.where(unknown, -1, place)
 
 
-def unpack(record: CountRecord) -> Cells:
+def unpack(record: CountRecord) -> CellTable:
     """Return the cells of a count record as rows.
 
     Examples
@@ -143,7 +143,7 @@ def unpack(record: CountRecord) -> Cells:
     codes = np.unravel_index(np.array(record.cells, np.int64), [len(axis) for axis in axes])
     columns = [np.array(axis, dtype=object)[code] for axis, code in zip(axes, codes, strict=True)]
     attributes = pd.DataFrame(dict(zip(record.attributes, columns, strict=False)), index=range(len(record.cells)), dtype="str")
-    return Cells(
+    return CellTable(
         Predictions(
             labels=record.answers,
             answers=record.answers,
@@ -159,7 +159,7 @@ def unpack(record: CountRecord) -> Cells:
     )
 
 
-def regrouped(cells: Cells, by: Sequence[str], levels: Mapping[str, Group]) -> GroupedCounts:
+def regrouped(cells: CellTable, by: Sequence[str], levels: Mapping[str, Group]) -> GroupedCounts:
     """Add the cells up to the groups of some attributes: the counts of the images, without touching an image."""
     rows = cells.answered.attributes[list(by)].assign(
         y_true="" if cells.answered.y_true is None else cells.answered.y_true, y_pred=cells.answered.y_pred, n=cells.n

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from audit.types import Group
 
 
-class Answers(Protocol):
+class AnswerRows(Protocol):
     """What was answered, and what is true: all that a rate needs to know of `Predictions`."""
 
     @property
@@ -37,7 +37,7 @@ class RowEvents:
     event: Bool[np.ndarray, "n"]
 
 
-def row_events(predictions: Answers, metric: Metric, outcome: Outcome | None) -> RowEvents:
+def row_events(predictions: AnswerRows, metric: Metric, outcome: Outcome | None) -> RowEvents:
     """Return the images that a metric counts; their sums by group are its `tally`."""
     n = len(predictions.y_pred)
     truth = np.full(n, "") if predictions.y_true is None else predictions.y_true

@@ -12,13 +12,13 @@ from scipy.special import chdtrc, ndtri
 from audit.records.evidence import Adjusted, AdjustedGap, Estimate
 from audit.statistics.counts.rows import row_events
 from audit.statistics.intervals import newcombe
-from audit.statistics.most_significant import clearness, drawn_errors
+from audit.statistics.most_significant import drawn_errors, max_standardized_difference
 from audit.statistics.resampling import exceedance_p
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
-    from audit.statistics.counts.cells import Cells
+    from audit.statistics.counts.cells import CellTable
     from audit.statistics.metrics import Metric, Outcome
     from audit.types import Group
 
@@ -35,7 +35,7 @@ class Strata:
     """Counted images with an unknown level, in no stratum."""
 
 
-def strata(cells: Cells, metric: Metric, outcome: Outcome | None, by: Sequence[str], others: Sequence[str]) -> Strata:
+def strata(cells: CellTable, metric: Metric, outcome: Outcome | None, by: Sequence[str], others: Sequence[str]) -> Strata:
     """Count events and denominators of a metric by group of `by` within every combination of the `others` that has images."""
     flags = row_events(cells.answered, metric, outcome)
     groups, place = cells.place(by)
@@ -151,7 +151,8 @@ def stratified_gap_test(events: Int[np.ndarray, "s g"], n: Int[np.ndarray, "s g"
     Returns
     -------
     AdjustedGap
-        `p` is of the clearest pair (`clearness`) of the raw rates against labels shuffled within strata: what the strata explain is no
+        `p` is of the clearest pair (`max_standardized_difference`) of the raw rates against labels shuffled within strata: what the
+        strata explain is no
         surprise. `adjusted` is the gap of observed minus expected rates; its p, again of the clearest pair under the same shuffles, also
         finds what the strata hide.
 
@@ -176,7 +177,10 @@ def stratified_gap_test(events: Int[np.ndarray, "s g"], n: Int[np.ndarray, "s g"
     observed = events.sum(axis=0)
     errors = drawn_errors(drawn / sizes)
     p, adjusted_p = (
-        exceedance_p(clearness((drawn - less) / sizes, errors), float(clearness((observed - less) / sizes, errors)))
+        exceedance_p(
+            max_standardized_difference((drawn - less) / sizes, errors),
+            float(max_standardized_difference((observed - less) / sizes, errors)),
+        )
         for less in (np.zeros_like(expected), expected)
     )
     return AdjustedGap(

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from audit.records.evidence import Adjusted, AdjustedGap, Listed
-from audit.statistics.counts.cells import Cells, unpack
+from audit.statistics.counts.cells import CellTable, unpack
 from audit.statistics.counts.count_table import grouped_counts
 from audit.statistics.counts.rows import row_events
-from audit.statistics.equivalence import farthest
+from audit.statistics.equivalence import equivalence_bound
 from audit.statistics.evidence.adjustment import Strata, mantel_haenszel, strata, stratified_gap_test
 from audit.statistics.evidence.confidence import Scored, has_confidence
 from audit.statistics.evidence.effect_size import effect_size, four_fifths
@@ -41,7 +41,7 @@ WITH_RATIO = "selection_rate"
 """The four-fifths rule is about shares selected."""
 
 
-def beside(
+def add_evidence(
     result: AuditResult,
     measurements: Sequence[Measurement],
     predictions: Mapping[str, Predictions],
@@ -129,7 +129,7 @@ def _sized(finding: Finding, settings: Settings) -> Finding:
     return replace(finding, four_fifths=four_fifths(events, n, min(settings.draws, DRAWS), rng))
 
 
-def _listed(measurement: Measurement, cells: Cells, findings: Sequence[Finding], settings: Settings) -> dict[str, Listed]:
+def _listed(measurement: Measurement, cells: CellTable, findings: Sequence[Finding], settings: Settings) -> dict[str, Listed]:
     """Correct what is asked of several outcomes alike, outside the verdict: a word list by one slicing."""
     families: dict[tuple[str, tuple[str, ...]], list[tuple[Finding, Gap]]] = {}
     for finding in findings:
@@ -212,7 +212,7 @@ def _verdicts(tables: Sequence[tuple[Finding, Int[np.ndarray, "g"], Int[np.ndarr
     p = [gap_test(events, n, settings.draws, generator(settings.seed, finding.id)).p for finding, events, n in tested]
     verdicts: dict[str, Verdict] = {finding.id: "not estimable" for finding, _, _ in tables}
     for (finding, events, n), adjusted in zip(tested, holm(np.array(p)), strict=True):
-        within = farthest(events, n, settings.alpha) < finding.tolerance
+        within = equivalence_bound(events, n, settings.alpha) < finding.tolerance
         verdicts[finding.id] = "equivalent" if within else "disparity" if adjusted <= settings.alpha else "inconclusive"
     return verdicts
 
@@ -220,7 +220,7 @@ def _verdicts(tables: Sequence[tuple[Finding, Int[np.ndarray, "g"], Int[np.ndarr
 # ---- at equal other attributes -----------------------------------------------------------------------------------------------------
 
 
-def _adjusted(finding: Finding, measurement: Measurement, cells: Cells, settings: Settings) -> Finding:
+def _adjusted(finding: Finding, measurement: Measurement, cells: CellTable, settings: Settings) -> Finding:
     """Add the comparison within the levels of the other attributes to a finding that counts for the verdict."""
     if finding.gap is None or not finding.primary:
         return finding

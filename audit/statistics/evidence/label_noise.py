@@ -10,9 +10,9 @@ import numpy as np
 
 from audit.errors import DataError
 from audit.records.evidence import CorrectedRates, Estimate, NoisePoint, TippingPoint
-from audit.statistics.equivalence import farthest, reach
+from audit.statistics.equivalence import equivalence_bound, reach
 from audit.statistics.evidence.effect_size import weighted_rates
-from audit.statistics.most_significant import clearness, sampling_errors
+from audit.statistics.most_significant import max_standardized_difference, sampling_errors
 from audit.statistics.null import gap_test, two_proportion_p
 from audit.statistics.resampling import spread_of_rates
 
@@ -59,7 +59,7 @@ def verdict_on(events: Int[np.ndarray, "g"], n: Int[np.ndarray, "g"], rules: Rul
     events, n = events[ok], n[ok]
     if len(n) < 2:
         return "not estimable"
-    if farthest(events, n, rules.alpha) < rules.tolerance:
+    if equivalence_bound(events, n, rules.alpha) < rules.tolerance:
         return "equivalent"
     return "disparity" if gap_test(events, n, rules.draws, rng).p <= rules.level else "inconclusive"
 
@@ -184,7 +184,7 @@ def _p_values(
         return np.ones(len(rates))
     errors = sampling_errors(compared)
     null = rng.multivariate_hypergeometric(compared, events, size=rules.draws, method="marginals") / compared
-    reached = np.searchsorted(np.sort(clearness(null, errors)), clearness(rates, errors) * (1 - _SLACK))
+    reached = np.searchsorted(np.sort(max_standardized_difference(null, errors)), max_standardized_difference(rates, errors) * (1 - _SLACK))
     return np.asarray((1 + rules.draws - reached) / (rules.draws + 1))
 
 

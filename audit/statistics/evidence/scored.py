@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from audit.records.evidence import Calibration, Odds, ThresholdCurve
-from audit.statistics.counts.cells import Cells, regrouped
+from audit.statistics.counts.cells import CellTable, regrouped
 from audit.statistics.counts.rows import RowEvents, row_events
 from audit.statistics.evidence.calibration import calibration
 from audit.statistics.evidence.confidence import Scored
@@ -45,7 +45,7 @@ def calibrations(scored: Scored, settings: Settings) -> tuple[Calibration, ...]:
     )
 
 
-def odds(measurement: Measurement, cells: Cells, levels: Mapping[str, Group], settings: Settings) -> tuple[Odds, ...]:
+def odds(measurement: Measurement, cells: CellTable, levels: Mapping[str, Group], settings: Settings) -> tuple[Odds, ...]:
     """Return equal opportunity and equalised odds of every outcome by each slice; only those of which something can be estimated.
 
     Without declared outcomes each answer is one. Of two answers the second says the same as the first, with the two rates swapped.

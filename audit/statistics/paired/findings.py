@@ -14,7 +14,7 @@ from audit.statistics.multiplicity import holm
 from audit.statistics.null import generator, mcnemar_p, sign_flip_p
 from audit.statistics.paired.joint import BOTH, NEITHER, ONLY_AFTER, ONLY_BEFORE, JointCounts, Kinds, change_ends
 from audit.statistics.units.clusters import ClusterTable
-from audit.statistics.units.sampling_unit import Clusters, Images
+from audit.statistics.units.sampling_unit import ClusterUnits, ImageUnits
 from audit.types import UNKNOWN, PairedClaim, Predictions, Settings
 
 
@@ -147,7 +147,7 @@ def _intervals(table: pd.DataFrame, alpha: float) -> tuple[tuple[float, float], 
     flips = np.bincount(cluster, table["flip"]).astype(np.int64)[:, None]
     pairs, once = cells.sum(axis=2), np.ones(len(names), np.int64)
     alone = len(names) == len(table)
-    units = Images(flips.sum(axis=0), pairs.sum(axis=0)) if alone else Clusters(ClusterTable(flips, pairs, once))
+    units = ImageUnits(flips.sum(axis=0), pairs.sum(axis=0)) if alone else ClusterUnits(ClusterTable(flips, pairs, once))
     joint = JointCounts(((),), cells.sum(axis=0), pairs.sum(axis=0), None if alone else Kinds(cells, once))
     (flip_low, flip_high), (low, high) = (
         tuple(float(end[0]) for end in ends) for ends in (units.intervals(alpha), change_ends(joint, alpha))

@@ -14,7 +14,7 @@ from audit.statistics.intervals import agresti_min
 from audit.statistics.null import EXACT_CLUSTERS, generator, mcnemar_p, sign_flip_p
 from audit.statistics.resampling import exceedance_p
 from audit.statistics.units.clusters import ClusterTable, covariance
-from audit.statistics.units.sampling_unit import FEWEST_CLUSTERS, Clusters, Images, Units
+from audit.statistics.units.sampling_unit import FEWEST_CLUSTERS, ClusterUnits, ImageUnits, SamplingUnits
 from audit.types import UNKNOWN
 
 if TYPE_CHECKING:
@@ -83,11 +83,11 @@ class JointCounts:
     def after(self) -> Int[np.ndarray, "g"]:
         return np.asarray(self.cells[:, BOTH] + self.cells[:, ONLY_AFTER])
 
-    def units(self, *, after: bool) -> Units:
+    def units(self, *, after: bool) -> SamplingUnits:
         """Return one model's events with what counts as a case."""
         if self.kinds is None:
-            return Images(self.after if after else self.before, self.n)
-        return Clusters(ClusterTable(self.kinds.events(ONLY_AFTER if after else ONLY_BEFORE), self.kinds.n, self.kinds.often))
+            return ImageUnits(self.after if after else self.before, self.n)
+        return ClusterUnits(ClusterTable(self.kinds.events(ONLY_AFTER if after else ONLY_BEFORE), self.kinds.n, self.kinds.often))
 
     def statuses(self, fewest: int) -> tuple[CellStatus, ...]:
         """Return what may be said of each group, by the rules of an audit."""

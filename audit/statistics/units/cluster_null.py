@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from scipy.special import stdtr
 
-from audit.statistics.most_significant import clearest_pair, clearness, drawn_errors
+from audit.statistics.most_significant import drawn_errors, max_standardized_difference, most_significant_pair
 from audit.statistics.resampling import exceedance_p, shuffled_tables, spread_of_rates
 from audit.statistics.units.clusters import ClusterTable
 
@@ -69,8 +69,8 @@ def clustered_gap_test(table: ClusterTable, draws: int, rng: np.random.Generator
     events, n = table.totals
     rates, null, errors = events / n, spread_of_rates(drawn), drawn_errors(drawn)
     how: Literal["clusters between groups", "groups within clusters"] = "groups within clusters" if within else "clusters between groups"
-    p = exceedance_p(clearness(drawn, errors), float(clearness(rates, errors)))
-    ends = clearest_pair(rates, errors)
+    p = exceedance_p(max_standardized_difference(drawn, errors), float(max_standardized_difference(rates, errors)))
+    ends = most_significant_pair(rates, errors)
     return ClusteredGap(float(np.ptp(rates)), p, ends, float(null.mean()), float(np.quantile(null, 0.95)), how)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from audit.statistics.counts.rows import row_codes, row_events
-from audit.statistics.equivalence import farthest
+from audit.statistics.equivalence import equivalence_bound
 from audit.statistics.intervals import newcombe, wilson
 from audit.statistics.null import GapNull, between_group_variance, gap_test, two_proportion_p
 from audit.statistics.power import detectable_in_any_pair
@@ -29,7 +29,7 @@ FEWEST_CLUSTERS = 15
 """A group in fewer clusters is shown and not judged: the intervals were measured from here on."""
 
 
-class Units(Protocol):
+class SamplingUnits(Protocol):
     """Groups with their independent units."""
 
     @property
@@ -64,19 +64,19 @@ class Units(Protocol):
 
     def detectable(self, alpha: float) -> float: ...
 
-    def of(self, groups: Int[np.ndarray, "h"]) -> Units: ...
+    def of(self, groups: Int[np.ndarray, "h"]) -> SamplingUnits: ...
 
-    def with_rest(self) -> Units:
+    def with_rest(self) -> SamplingUnits:
         """Return the groups and, after them, for each group all others together."""
         ...
 
-    def together(self) -> Units:
+    def together(self) -> SamplingUnits:
         """Return all images as one group."""
         ...
 
 
 @dataclass(frozen=True)
-class Images:
+class ImageUnits:
     """Every image is a case of its own."""
 
     events: Int[np.ndarray, "g"]
@@ -95,7 +95,7 @@ class Images:
         return newcombe(self.events[first], self.n[first], self.events[second], self.n[second], alpha)
 
     def farthest(self, alpha: float) -> float:
-        return farthest(self.events, self.n, alpha)
+        return equivalence_bound(self.events, self.n, alpha)
 
     def p(self, first: Int[np.ndarray, "m"], second: Int[np.ndarray, "m"]) -> Float[np.ndarray, "m"]:
         return two_proportion_p(self.events[first], self.n[first], self.events[second], self.n[second])
@@ -109,18 +109,18 @@ class Images:
     def detectable(self, alpha: float) -> float:
         return detectable_in_any_pair(self.events, self.n, alpha)
 
-    def of(self, groups: Int[np.ndarray, "h"]) -> Images:
-        return Images(self.events[groups], self.n[groups])
+    def of(self, groups: Int[np.ndarray, "h"]) -> ImageUnits:
+        return ImageUnits(self.events[groups], self.n[groups])
 
-    def with_rest(self) -> Images:
-        return Images(*(np.concatenate([part, part.sum() - part]) for part in (self.events, self.n)))
+    def with_rest(self) -> ImageUnits:
+        return ImageUnits(*(np.concatenate([part, part.sum() - part]) for part in (self.events, self.n)))
 
-    def together(self) -> Images:
-        return Images(np.array([self.events.sum()]), np.array([self.n.sum()]))
+    def together(self) -> ImageUnits:
+        return ImageUnits(np.array([self.events.sum()]), np.array([self.n.sum()]))
 
 
 @dataclass(frozen=True)
-class Clusters:
+class ClusterUnits:
     """Images of one cluster are one case."""
 
     table: ClusterTable
@@ -174,15 +174,15 @@ class Clusters:
         events = np.array([round(rate.estimate.value * images) for rate, images in zip(found, n.tolist(), strict=True)])
         return detectable_in_any_pair(events, n, alpha)
 
-    def of(self, groups: Int[np.ndarray, "h"]) -> Clusters:
-        return Clusters(self.table.of(groups))
+    def of(self, groups: Int[np.ndarray, "h"]) -> ClusterUnits:
+        return ClusterUnits(self.table.of(groups))
 
-    def with_rest(self) -> Clusters:
-        return Clusters(self.table.with_rest())
+    def with_rest(self) -> ClusterUnits:
+        return ClusterUnits(self.table.with_rest())
 
-    def together(self) -> Clusters:
+    def together(self) -> ClusterUnits:
         events, n = (part.sum(axis=1, keepdims=True) for part in (self.table.events, self.table.n))
-        return Clusters(ClusterTable(events, n, self.table.count))
+        return ClusterUnits(ClusterTable(events, n, self.table.count))
 
 
 class UnitsOf:
@@ -192,19 +192,19 @@ class UnitsOf:
         self._predictions, self._levels = predictions, levels
         self._codes: dict[tuple[str, ...], np.ndarray] = {}
 
-    def __call__(self, by: tuple[str, ...], metric: Metric, outcome: Outcome | None, tallied: Tally) -> Units:
+    def __call__(self, by: tuple[str, ...], metric: Metric, outcome: Outcome | None, tallied: Tally) -> SamplingUnits:
         """Return the units of `tallied`."""
         cluster = self._predictions.cluster
         if cluster is None:
-            return Images(tallied.events, tallied.n)
+            return ImageUnits(tallied.events, tallied.n)
         if by not in self._codes:
             self._codes[by] = row_codes(self._predictions.attributes, by, self._levels)[1]
         rows = row_events(self._predictions, metric, outcome)
         counted = rows.counted
-        return Clusters(cluster_table(cluster[counted], self._codes[by][counted], rows.event[counted], len(tallied.groups)))
+        return ClusterUnits(cluster_table(cluster[counted], self._codes[by][counted], rows.event[counted], len(tallied.groups)))
 
 
-def gap_interval(units: Units, alpha: float) -> tuple[float, float]:
+def gap_interval(units: SamplingUnits, alpha: float) -> tuple[float, float]:
     """Return the interval of the largest difference between any two groups, simultaneous over all pairs.
 
     Its ends are the largest lower and the largest upper limit of any pair: the widest observed pair may be one of thin groups, while others

@@ -9,7 +9,7 @@ from typing import NoReturn
 
 from torch import Tensor
 
-from contrastive.errors import ConfigError
+from contrastive.errors import UsageError
 
 Features = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 """``features(pixels, ids)``: of images and of texts, not normalised."""
@@ -17,7 +17,7 @@ Features = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
 def refuse(what: str, why: str) -> NoReturn:
     """Raise: the model cannot be expressed there."""
-    raise ConfigError(what, why=why, fix="--to safetensors keeps every model; the audit reads ckpt.pt itself")
+    raise UsageError(what, why=why, fix="--to safetensors keeps every model; the audit reads ckpt.pt itself")
 
 
 def write_json(path: Path, content: object) -> None:

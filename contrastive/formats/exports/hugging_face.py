@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from contrastive.checkpoint.file import Checkpoint
-from contrastive.errors import ContrastiveError
+from contrastive.errors import VlmAuditError
 from contrastive.formats.exports.common import Features, refuse, write_json
 from contrastive.formats.weight_names import to_hugging_face
 from contrastive.model.architecture import TextConfig, ViTConfig
@@ -154,7 +154,7 @@ def compare_inputs(checkpoint: Checkpoint, folder: Path) -> None:
 
     Raises
     ------
-    ContrastiveError
+    VlmAuditError
         If they differ.
     """
     from transformers import AutoImageProcessor, AutoTokenizer
@@ -163,11 +163,11 @@ def compare_inputs(checkpoint: Checkpoint, folder: Path) -> None:
     theirs = AutoTokenizer.from_pretrained(folder, local_files_only=True)(list(TEXTS), verbose=False)["input_ids"]
     for text, ids in zip(TEXTS, theirs, strict=True):
         if ids != [own.eot - 1, *own.encode(text), own.eot]:
-            raise ContrastiveError("the exported tokenizer gives other ids, so the export was removed", where=repr(text))
+            raise VlmAuditError("the exported tokenizer gives other ids, so the export was removed", where=repr(text))
     processor = AutoImageProcessor.from_pretrained(folder, local_files_only=True, backend="pil")
     rng, side = np.random.default_rng(0), checkpoint.preprocess.size
     for height, width in SIDES:
         image = Image.fromarray(rng.integers(0, 256, (height * side, width * side, 3), dtype=np.uint8))
         pixels = np.asarray(processor(images=[image], return_tensors="pt")["pixel_values"])
         if not np.allclose(pixels, checkpoint.preprocess([image]).numpy(), rtol=0, atol=1e-5):
-            raise ContrastiveError("the exported image processor gives other pixels, so the export was removed", where=f"{image.size}")
+            raise VlmAuditError("the exported image processor gives other pixels, so the export was removed", where=f"{image.size}")

@@ -10,7 +10,7 @@ from typing import Any
 from safetensors.torch import load_file, save_file
 
 from contrastive.checkpoint.file import Checkpoint
-from contrastive.errors import ConfigError
+from contrastive.errors import UsageError
 from contrastive.formats.exports.common import Features, refuse, write_json
 from contrastive.model.architecture import ConvConfig, ModelConfig, TextConfig, ViTConfig
 from contrastive.model.clip import portable_state
@@ -103,5 +103,5 @@ def _library() -> Any:
             import open_clip.model as module
         except ImportError as error:
             why = "the export is verified with it"
-            raise ConfigError("open_clip is not installed", why=why, fix="pip install 'vlm-audit[open_clip]'") from error
+            raise UsageError("open_clip is not installed", why=why, fix="pip install 'vlm-audit[open_clip]'") from error
     return module

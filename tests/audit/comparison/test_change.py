@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from audit.comparison.change import all_changes_within, gap_change, pair_changes, rate_changes
-from audit.comparison.verdict import Circumstances, adjusted, concluded, overall
+from audit.comparison.verdict import Circumstances, adjusted, overall, with_verdict
 from audit.records.comparison import Change
 from audit.statistics.intervals import agresti_min
 from audit.statistics.null import generator
@@ -41,7 +41,7 @@ def change_of(counts, settings=SETTINGS, *, better="high", primary=True, toleran
 def judged(counts, circumstances=CLEAR, **claim):
     settings = circumstances.settings
     [[change]], _ = adjusted([[change_of(counts, settings, **claim)]])
-    return concluded(change, counts, circumstances)
+    return with_verdict(change, counts, circumstances)
 
 
 def turned(counts):
@@ -233,7 +233,7 @@ def test_only_the_adjusted_p_decides():
     picked = replace(change, gap=replace(change.gap, p_adjusted=0.2))
 
     assert change.gap.p < 0.05
-    assert concluded(picked, counts, CLEAR).verdict == "cannot tell"
+    assert with_verdict(picked, counts, CLEAR).verdict == "cannot tell"
 
 
 @pytest.mark.parametrize(

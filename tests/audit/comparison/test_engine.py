@@ -13,7 +13,7 @@ from audit.comparison.trajectory import Checkpoint, trajectory
 from audit.errors import DataError, UsageError
 from audit.records.comparison import from_json, json_schema, to_json
 from audit.statistics.intervals import newcombe
-from audit.statistics.units.sampling_unit import Images
+from audit.statistics.units.sampling_unit import ImageUnits
 from audit.types import Claim
 from tests.support import comparison_samples as samples
 
@@ -347,7 +347,7 @@ def follow(events, n=200, tolerance=0.05, *, limited=False):
     groups = (("a",), ("b",))
 
     def counted(missing):
-        return Images(np.array([n, n - missing]), np.array([n, n]))
+        return ImageUnits(np.array([n, n - missing]), np.array([n, n]))
 
     steps = [Checkpoint(f"s{i}", 10 * i, groups, counted(missing), ("ok", "ok")) for i, missing in enumerate(events)]
     like = SimpleNamespace(

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from audit.compare import main as compare
-from audit.predictions.read import Wanted, load_predictions
+from audit.predictions.read import ColumnOptions, load_predictions
 from audit.run import main
 
 
@@ -155,7 +155,7 @@ def test_rows_whose_cluster_is_not_known_are_cases_of_their_own(tmp_path):
     pq.write_table(
         table.replace_schema_metadata({f"vlm_audit.{key}": json.dumps(value) for key, value in facts.items()}), tmp_path / "p.parquet"
     )
-    answers = load_predictions(tmp_path / "p.parquet", Wanted()).answers[0]
+    answers = load_predictions(tmp_path / "p.parquet", ColumnOptions()).answers[0]
 
     numbers = answers.predictions.cluster
     assert (answers.cluster, list(answers.predictions.attributes)) == ("person", ["group"])

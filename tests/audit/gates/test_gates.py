@@ -6,10 +6,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from audit.api.gate_set import questions
 from audit.errors import UsageError
 from audit.gates.decide import decide, is_breach
-from audit.api.gate_set import questions
-from audit.gates.parse import aim, parse, require_group
+from audit.gates.parse import parse, require_group, resolve_gate
 from audit.records.results import Finding, Gap, Rate
 from audit.statistics.intervals import newcombe, wilson
 from audit.types import Claim, Exclusion, LabelSet, Measurement, Settings
@@ -118,33 +118,33 @@ def test_what_is_none_says_where_it_stops(text, place, said):
     ],
 )
 def test_names_that_a_person_sees(name):
-    assert aim(parse(f"gap[{name}] > 0.05"), KNOWN).finding == BY_GENDER
+    assert resolve_gate(parse(f"gap[{name}] > 0.05"), KNOWN).finding == BY_GENDER
 
 
 def test_intersections_take_any_cross():
     for cross in ("x", "×"):
-        assert aim(parse(f"gap[harm-21.crime-related by race {cross} gender] > 0"), KNOWN).attributes == ("race", "gender")
+        assert resolve_gate(parse(f"gap[harm-21.crime-related by race {cross} gender] > 0"), KNOWN).attributes == ("race", "gender")
 
 
 def test_an_outcome_asked_by_two_metrics_is_ambiguous():
     with pytest.raises(UsageError, match="more than one question") as error:
-        aim(parse(GATE), KNOWN)
+        resolve_gate(parse(GATE), KNOWN)
     assert "true_positive_rate" in str(error.value)
 
 
 def test_an_unknown_name_gets_the_nearest():
     many = (*KNOWN, *questions([replace(JOB, name=f"job-{i}") for i in range(20)]))
     with pytest.raises(UsageError) as error:
-        aim(parse("gap[harm.crime by gender] > 0.05"), many)
+        resolve_gate(parse("gap[harm.crime by gender] > 0.05"), many)
     assert "harm-21.crime-related by gender" in error.value.fix
     assert "position 5" in error.value.where
     with pytest.raises(UsageError, match="no question") as error:
-        aim(parse("gap[zzz] > 0.05"), KNOWN)
+        resolve_gate(parse("gap[zzz] > 0.05"), KNOWN)
     assert "occupation.accuracy by gender" in error.value.fix
 
 
 def test_a_group_whose_name_holds_a_cross_is_found():
-    aimed = aim(parse("rate[occupation.accuracy by gender for 5 x 7 cm] < 0.1"), KNOWN)
+    aimed = resolve_gate(parse("rate[occupation.accuracy by gender for 5 x 7 cm] < 0.1"), KNOWN)
     require_group(aimed, {"gender": ("5 x 7 cm", "10 x 15 cm")})
     rates = finding({"5 x 7 cm": (90, 100), "10 x 15 cm": (5, 100)}, "occupation/accuracy/gender")
 
@@ -153,16 +153,16 @@ def test_a_group_whose_name_holds_a_cross_is_found():
 
 def test_a_group_belongs_to_a_rate_and_to_the_data():
     levels = {"gender": ("Female", "Male"), "race": ("Black", "Middle Eastern")}
-    aimed = aim(parse("rate[harm-21.crime-related by race x gender for middle eastern × male] > 0.1"), KNOWN)
+    aimed = resolve_gate(parse("rate[harm-21.crime-related by race x gender for middle eastern × male] > 0.1"), KNOWN)
     assert (aimed.finding, aimed.group) == ("harm-21/selection_rate[crime-related]/race x gender", "middle eastern × male")
     require_group(aimed, levels)
     with pytest.raises(UsageError, match="no group 'Male'") as error:
         require_group(replace(aimed, group="Male"), levels)
     assert "Black/Middle Eastern × Female/Male" in error.value.fix
     with pytest.raises(UsageError, match="of all groups"):
-        aim(parse("gap[occupation.accuracy by gender for man] > 0.1"), KNOWN)
+        resolve_gate(parse("gap[occupation.accuracy by gender for man] > 0.1"), KNOWN)
     with pytest.raises(UsageError, match="which rate"):
-        aim(parse("rate > 0.1"), KNOWN)
+        resolve_gate(parse("rate > 0.1"), KNOWN)
 
 
 # ---- decided -------------------------------------------------------------------------------------------------------------------------
@@ -172,7 +172,7 @@ ONE = questions((replace(HARM, claims=HARM.claims[:2]), JOB))
 
 def ended(expression, cells, **given):
     keys = {name: given.pop(name) for name in ("p", "verdict") if name in given}
-    return decide(aim(parse(expression), ONE), [audited(finding(cells, **keys), **given)], Settings()).checks[0]
+    return decide(resolve_gate(parse(expression), ONE), [audited(finding(cells, **keys), **given)], Settings()).checks[0]
 
 
 def test_a_gap_shown_to_be_larger_breaches():
@@ -231,16 +231,16 @@ def test_a_limited_run_settles_nothing():
         assert found.reason.startswith("LIMITED RUN: a sample settles no gate, so the command exits with 1; run it without --limit. ")
     for expression in ("verdict == disparity", "verdict != equivalent", "verdict[harm-21.crime-related by gender] == inconclusive"):
         limited = audited(finding({"Female": (3, 100), "Male": (2, 100)}, verdict="inconclusive"), limited=True, verdict="inconclusive")
-        assert decide(aim(parse(expression), ONE), [limited], Settings()).outcome == "inconclusive"
+        assert decide(resolve_gate(parse(expression), ONE), [limited], Settings()).outcome == "inconclusive"
 
 
 def test_a_limited_run_passes_no_gate():
     large, same = {"Female": (300, 1000), "Male": (200, 1000)}, {"Female": (300, 3000), "Male": (310, 3000)}
     for limited in (True, False):
         audits = [audited(finding(cells), limited=limited) for cells in (large, same)]
-        ended = [decide(aim(parse(GATE), ONE), [each], Settings()) for each in audits]
-        ended += [decide(aim(parse("verdict == disparity"), ONE), [audits[0]], Settings())]
-        ended += [decide(aim(parse("gap[occupation.accuracy by gender] > 0.1"), ONE), [audits[0]], Settings())]
+        ended = [decide(resolve_gate(parse(GATE), ONE), [each], Settings()) for each in audits]
+        ended += [decide(resolve_gate(parse("verdict == disparity"), ONE), [audits[0]], Settings())]
+        ended += [decide(resolve_gate(parse("gap[occupation.accuracy by gender] > 0.1"), ONE), [audits[0]], Settings())]
         # Of all images: shown to be larger; shown to be no larger; a disparity; not asked, which is inconclusive.
         assert [is_breach([each], require_conclusive=False) for each in ended] == ([True] * 4 if limited else [True, False, True, False])
         assert all(each.checks[0].reason.startswith("LIMITED RUN") == limited for each in ended)
@@ -248,7 +248,7 @@ def test_a_limited_run_passes_no_gate():
 
 def test_one_limited_audit_among_several_passes_nothing():
     same = finding({"Female": (300, 3000), "Male": (310, 3000)})
-    gated = decide(aim(parse(GATE), ONE), [audited(same), audited(same, limited=True)], Settings())
+    gated = decide(resolve_gate(parse(GATE), ONE), [audited(same), audited(same, limited=True)], Settings())
     assert (gated.outcome, is_breach([gated], require_conclusive=False)) == ("inconclusive", True)
 
 
@@ -277,7 +277,7 @@ def test_images_in_clusters_are_not_as_many_cases():
     found = clustered({"Female": (300, 1000), "Male": (200, 1000)}, 0.1, 0.02, 0.17)
 
     def of(expression):
-        return decide(aim(parse(expression), ONE), [audited(found)], Settings()).checks[0]
+        return decide(resolve_gate(parse(expression), ONE), [audited(found)], Settings()).checks[0]
 
     gap = of(GATE)
     assert (gap.outcome, gap.low, gap.high) == ("inconclusive", pytest.approx(0.02), 0.17)
@@ -341,7 +341,7 @@ def test_ratios_by_hand():
 def test_verdicts(gate, verdict, outcome):
     found = ended(f"verdict[harm-21.crime-related by gender] {gate}", {"Female": (30, 100), "Male": (20, 100)}, verdict=verdict)
     assert found.outcome == outcome
-    whole = decide(aim(parse(f"verdict {gate}"), ONE), [audited(verdict=verdict)], Settings())
+    whole = decide(resolve_gate(parse(f"verdict {gate}"), ONE), [audited(verdict=verdict)], Settings())
     assert (whole.outcome, whole.checks[0].finding) == (outcome, None)
 
 
@@ -350,26 +350,26 @@ def test_a_gate_without_a_name_asks_every_question_that_counts_and_corrects_for_
     cells = {"Female": (300, 1000), "Male": (200, 1000)}
     others = [finding({"Female": (300, 9000), "Male": (300, 9000)}, f"q{i}/accuracy/gender") for i in range(3)]
     context = finding(cells, "context/accuracy/gender", primary=False)
-    gate = aim(parse("gap > 0.06"), ONE)
+    gate = resolve_gate(parse("gap > 0.06"), ONE)
     assert decide(gate, [audited(finding(cells), context)], Settings()).outcome == "breached"
     several = decide(gate, [audited(finding(cells), *others, context)], Settings())
     assert several.outcome == "inconclusive"
     assert [each.outcome for each in several.checks] == ["inconclusive", "held", "held", "held"]
     nothing = decide(gate, [audited(context)], Settings())
     assert (nothing.outcome, nothing.checks[0].reason) == ("inconclusive", "No question of this audit counts for its verdict.")
-    elsewhere = decide(aim(parse("gap[occupation.accuracy by gender] > 0.1"), ONE), [audited(context)], Settings())
+    elsewhere = decide(resolve_gate(parse("gap[occupation.accuracy by gender] > 0.1"), ONE), [audited(context)], Settings())
     assert (elsewhere.outcome, elsewhere.checks[0].reason) == ("inconclusive", "Not asked by this audit.")
 
 
 def test_one_breach_among_models_is_a_breach():
     small, large = finding({"Female": (300, 3000), "Male": (310, 3000)}), finding({"Female": (300, 1000), "Male": (200, 1000)})
-    gated = decide(aim(parse(GATE), ONE), [audited(small), audited(large)], Settings())
+    gated = decide(resolve_gate(parse(GATE), ONE), [audited(small), audited(large)], Settings())
     assert (gated.outcome, [each.outcome for each in gated.checks]) == ("breached", ["held", "breached"])
     assert is_breach([gated], require_conclusive=False)
 
 
 def test_inconclusive_is_fatal_only_where_that_is_asked_for():
-    gated = decide(aim(parse(GATE), ONE), [audited(finding({"Female": (30, 100), "Male": (20, 100)}))], Settings())
+    gated = decide(resolve_gate(parse(GATE), ONE), [audited(finding({"Female": (30, 100), "Male": (20, 100)}))], Settings())
     assert gated.outcome == "inconclusive"
     assert (is_breach([gated], require_conclusive=False), is_breach([gated], require_conclusive=True)) == (False, True)
 

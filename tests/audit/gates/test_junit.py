@@ -7,11 +7,11 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from audit.gates.decide import decide
 from audit.api.gate_set import questions
+from audit.gates.decide import decide
 from audit.gates.junit import junit_xml
-from audit.gates.parse import aim, parse
-from audit.records.gates import GateCheck, Gated
+from audit.gates.parse import parse, resolve_gate
+from audit.records.gates import GateCheck, GateResult
 from audit.records.results import Timing
 from audit.types import Settings
 from probes.emoji import PROBE
@@ -21,7 +21,7 @@ HOSTILE = ["<script>&]]>\"'", "a\x00b\x1b[31m\x85", "\u202emoc.live\ufffe", "\ud
 
 
 def gated(outcome="breached", name="m", reason="r", finding="f"):
-    return Gated("gap > 0.05", outcome, (GateCheck(name, "p", finding, outcome, reason),))
+    return GateResult("gap > 0.05", outcome, (GateCheck(name, "p", finding, outcome, reason),))
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def read(text):
 
 def test_one_case_for_each_gate_and_finding(results):
     audit = results.audits[0]
-    gates = tuple(decide(aim(parse(text), questions(PROBE.measurements)), results.audits[:1], Settings())
+    gates = tuple(decide(resolve_gate(parse(text), questions(PROBE.measurements)), results.audits[:1], Settings())
                   for text in ("gap > 0.05", "gap[occupation.accuracy by gender] > 0.5"))  # fmt: skip
     primary = [finding.id for finding in audit.findings if finding.primary]
     assert [len(gate.checks) for gate in gates] == [len(primary), 1]
@@ -65,7 +65,7 @@ def test_how_each_outcome_is_written(results):
 
 def test_a_gate_that_was_put_to_a_sample_is_a_failure(results):
     check = replace(gated("inconclusive", reason="LIMITED RUN").checks[0], limited=True)
-    suite = read(junit_xml(replace(results, audits=(), gates=(Gated("gap > 0.05", "inconclusive", (check,)),))))
+    suite = read(junit_xml(replace(results, audits=(), gates=(GateResult("gap > 0.05", "inconclusive", (check,)),))))
     assert [child.tag for child in suite.find(".//testcase")] == ["failure"]
     assert suite.find(".//failure").get("message") == "inconclusive: LIMITED RUN"
 
@@ -80,7 +80,7 @@ def test_what_no_gate_was_put_to_is_skipped_not_done_well(results):
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_names_stay_text(results, name):
-    gates = (Gated(name, "breached", (GateCheck(name, name, name, "breached", name),)),)
+    gates = (GateResult(name, "breached", (GateCheck(name, name, name, "breached", name),)),)
     text = junit_xml(replace(results, audits=(), gates=gates))
     root = read(text.encode("utf-8").decode("utf-8"))
     assert [element.tag for element in root.iter()] == ["testsuites", "testsuite", "testcase", "failure"]

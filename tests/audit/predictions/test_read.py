@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from audit.errors import DataError, UsageError
-from audit.predictions.read import Wanted, load_predictions
+from audit.predictions.read import ColumnOptions, load_predictions
 from audit.run import main
 
 RACES, GENDERS = ("White", "Black"), ("Female", "Female", "Male", "Male")
@@ -30,7 +30,7 @@ def file(tmp_path):
 
 
 def read(path, **wanted):
-    return load_predictions(path, Wanted(**wanted))
+    return load_predictions(path, ColumnOptions(**wanted))
 
 
 def audit(path, *flags, out="out"):
@@ -201,7 +201,7 @@ def test_the_predictions_of_an_audit_give_its_findings_again(file, fake_encoder,
     from dataclasses import replace
 
     from audit.engine import audit as run_audit
-    from audit.external import Plan, audit_predictions
+    from audit.external import PredictionPlan, audit_predictions
     from audit.output.directory import write_predictions
     from audit.types import Claim, LabelSet, Measurement, Probe, Settings
 
@@ -212,7 +212,7 @@ def test_the_predictions_of_an_audit_give_its_findings_again(file, fake_encoder,
     first = run_audit(fake_encoder, probe, replace(four_faces), settings, cache_root=tmp_path / "cache")
     write_predictions(tmp_path / "p.parquet", [(first.result, first.predictions)])
 
-    again = audit_predictions(read(tmp_path / "p.parquet"), Plan((probe,)), settings)[0]
+    again = audit_predictions(read(tmp_path / "p.parquet"), PredictionPlan((probe,)), settings)[0]
 
     assert again.result.findings == first.result.findings
     np.testing.assert_array_equal(again.predictions["gender"].scores, first.predictions["gender"].scores)
@@ -436,7 +436,7 @@ def test_names_that_look_like_formulas_or_markup_stay_text(file):
 def test_groups_whose_names_may_be_none_are_said(tmp_path):
     path = tmp_path / "mine.csv"
     path.write_text("race,y_pred\nN/A,cat\nB,dog\n")
-    assert "race: 'N/A' counts as a group; where nothing is known, leave the cell empty." in load_predictions(path, Wanted()).notes
+    assert "race: 'N/A' counts as a group; where nothing is known, leave the cell empty." in load_predictions(path, ColumnOptions()).notes
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from audit.statistics.bounds import MOST_IMAGES, gap_bounds, images_needed, rate_bounds, ratio_bounds
-from audit.statistics.equivalence import farthest
+from audit.statistics.equivalence import equivalence_bound
 from audit.statistics.evidence.effect_size import ratio
 from audit.statistics.intervals import newcombe, wilson
 
@@ -36,7 +36,7 @@ def test_the_upper_bound_of_a_gap_is_that_of_an_equivalence(seed):
     source = np.random.default_rng(seed)
     n = source.integers(500, 4000, 4)
     events = source.binomial(n, 0.2 + 0.02 * source.random(4))
-    assert gap_bounds(events, n, 0.05).high == farthest(events, n, 0.05)
+    assert gap_bounds(events, n, 0.05).high == equivalence_bound(events, n, 0.05)
 
 
 def test_a_claim_about_some_of_many_findings_takes_a_wider_interval():

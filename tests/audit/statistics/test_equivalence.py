@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from audit.statistics.equivalence import farthest, reach
+from audit.statistics.equivalence import equivalence_bound, reach
 
 ALPHA, TOLERANCE = 0.05, 0.05
 
@@ -20,10 +20,10 @@ def test_the_order_of_two_groups_does_not_matter():
 
 def test_every_pair_counts():
     thousand = np.full(3, 1000)
-    assert farthest(np.array([900, 900, 900]), thousand, ALPHA) < TOLERANCE
-    assert farthest(np.array([900, 900, 45]), np.array([1000, 1000, 50]), ALPHA) > TOLERANCE  # the third is too uncertain
-    assert farthest(np.array([800, 900, 900]), thousand, ALPHA) > TOLERANCE
-    assert farthest(np.array([900, 900, 800]), thousand, ALPHA) > TOLERANCE
+    assert equivalence_bound(np.array([900, 900, 900]), thousand, ALPHA) < TOLERANCE
+    assert equivalence_bound(np.array([900, 900, 45]), np.array([1000, 1000, 50]), ALPHA) > TOLERANCE  # the third is too uncertain
+    assert equivalence_bound(np.array([800, 900, 900]), thousand, ALPHA) > TOLERANCE
+    assert equivalence_bound(np.array([900, 900, 800]), thousand, ALPHA) > TOLERANCE
 
 
 def claimed(n_1, n_2, p_1, p_2):

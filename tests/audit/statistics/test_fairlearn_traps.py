@@ -15,7 +15,7 @@ from fairlearn.metrics import (
 from audit.api.metric_frame import row_frame
 from audit.errors import DataError
 from audit.statistics.counts.count_table import count_table
-from audit.statistics.findings import conclude, findings
+from audit.statistics.findings import decide_verdicts, findings
 from audit.statistics.resampling import resample_counts
 from audit.types import Claim, LabelSet, Measurement, Predictions, Settings
 
@@ -34,7 +34,7 @@ def ask(metric, outcome, y_true, y_pred, group=G, levels=("a", "b"), settings=SE
     measurement = Measurement("m", "?", LabelSet("l", answers, {}), "p v1", (Claim(metric, ("group",), outcome and "it"),),
                               truth="t", outcomes={"it": (outcome,)} if outcome else {})  # fmt: skip
     found = findings(measurement, answered, {"group": levels}, settings)
-    return conclude(found, settings, limited=False, excluded=None)[0][0]
+    return decide_verdicts(found, settings, limited=False, excluded=None)[0][0]
 
 
 def values(finding):
@@ -146,7 +146,7 @@ def test_t10_groups_called_none_are_groups(tmp_path):
     """pandas reads six of seven groups as missing; a frame without them compares nobody."""
     import warnings
 
-    from audit.predictions.read import Wanted, load_predictions
+    from audit.predictions.read import ColumnOptions, load_predictions
 
     names = ["NA", "None", "null", "nan", "N/A", "NULL", "Chad"]
     file = tmp_path / "p.csv"
@@ -158,7 +158,7 @@ def test_t10_groups_called_none_are_groups(tmp_path):
         warnings.simplefilter("error")
         frame = MetricFrame(metrics={"s": selection_rate}, y_true=kept["y_true"], y_pred=kept["y_pred"], sensitive_features=kept["country"])
     assert frame.difference()["s"] == 0.0
-    given = load_predictions(file, Wanted()).answers[0].predictions
+    given = load_predictions(file, ColumnOptions()).answers[0].predictions
     assert given.attributes["country"].unique().tolist() == names
     finding = ask("selection_rate", "1", given.y_true, given.y_pred, given.attributes["country"].tolist(), levels=tuple(names))
     assert finding.gap.value == 1.0
@@ -204,7 +204,7 @@ def test_t12_an_intersection_that_nobody_has_is_shown_as_absent():
     claim = Claim("selection_rate", ("race", "gender"), "it")
     measurement = Measurement("m", "?", LabelSet("l", ("0", "1"), {}), "p v1", (claim,), outcomes={"it": ("1",)})
     found = findings(measurement, answered, {"race": ("b", "w"), "gender": ("f", "m")}, SETTINGS)
-    finding = conclude(found, SETTINGS, limited=False, excluded=None)[0][0]
+    finding = decide_verdicts(found, SETTINGS, limited=False, excluded=None)[0][0]
     assert {rate.group: (rate.n, rate.value, rate.status) for rate in finding.by_group} == {
         ("b", "f"): (2, 0.5, "ok"),
         ("b", "m"): (2, 0.0, "ok"),

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from audit.statistics.most_significant import clearest_pair, clearness, drawn_errors, sampling_errors
+from audit.statistics.most_significant import drawn_errors, max_standardized_difference, most_significant_pair, sampling_errors
 from audit.statistics.null import gap_test
 from audit.statistics.units.cluster_null import clustered_gap_test
 from audit.statistics.units.clusters import cluster_table
@@ -21,14 +21,14 @@ def test_by_hand():
     rates, errors = np.array([0.9, 0.7, 0.5]), sampling_errors(np.array([100, 100, 4]))
     assert errors[0, 1] == pytest.approx(0.02**0.5)
     assert errors[0, 2] == pytest.approx(0.26**0.5)
-    assert clearness(rates, errors) == pytest.approx(2**0.5)
-    assert clearest_pair(rates, errors) == (0, 1)
-    assert clearest_pair(rates[::-1], errors[::-1, ::-1]) == (2, 1)
+    assert max_standardized_difference(rates, errors) == pytest.approx(2**0.5)
+    assert most_significant_pair(rates, errors) == (0, 1)
+    assert most_significant_pair(rates[::-1], errors[::-1, ::-1]) == (2, 1)
 
 
 def test_a_rate_that_is_not_known_takes_no_part():
     errors = sampling_errors(np.array([100, 100, 100]))
-    found = clearness(np.array([[0.9, np.nan, 0.7], [np.nan, np.nan, 0.7]]), errors)
+    found = max_standardized_difference(np.array([[0.9, np.nan, 0.7], [np.nan, np.nan, 0.7]]), errors)
     np.testing.assert_allclose(found, [0.2 / 0.02**0.5, 0.0])
 
 

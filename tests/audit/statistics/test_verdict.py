@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from audit.statistics.equivalence import farthest
-from audit.statistics.findings import conclude, findings
+from audit.statistics.equivalence import equivalence_bound
+from audit.statistics.findings import decide_verdicts, findings
 from audit.statistics.intervals import newcombe
 from audit.statistics.null import gap_test
 from audit.statistics.verdict import Run
@@ -33,7 +33,9 @@ def finding(cells, claim=None, settings=None, name="m"):
 
 def rule(cells, *, limited=False, excluded=None, settings=None, **given):
     settings = settings or Settings(draws=999)
-    (concluded,), verdict, reason = conclude([finding(cells, settings=settings, **given)], settings, limited=limited, excluded=excluded)
+    (concluded,), verdict, reason = decide_verdicts(
+        [finding(cells, settings=settings, **given)], settings, limited=limited, excluded=excluded
+    )
     return concluded, verdict, reason
 
 
@@ -171,7 +173,7 @@ def test_many_small_groups_are_named_in_part_and_counted_in_full():
 def conclude_all(*cells, **given):
     settings = Settings(draws=9999)
     found = [finding(each, settings=settings, name=f"m{i}") for i, each in enumerate(cells)]
-    return conclude(found, settings, limited=False, excluded=None, **given)[1:]
+    return decide_verdicts(found, settings, limited=False, excluded=None, **given)[1:]
 
 
 def test_the_whole_is_the_worst_of_its_questions():
@@ -193,14 +195,14 @@ def test_the_whole_counts_its_questions():
 
 def test_context_does_not_decide():
     context = finding(WIDE, claim=Claim("selection_rate", ("group",), "thief", primary=False), name="context")
-    (first, second), verdict, reason = conclude([context, finding(CLOSE)], Settings(), limited=False, excluded=None)
+    (first, second), verdict, reason = decide_verdicts([context, finding(CLOSE)], Settings(), limited=False, excluded=None)
     assert (first.verdict, second.verdict, verdict) == ("disparity", "equivalent", "equivalent")
     assert "uncorrected p" in first.reason
     assert reason == "1 of 1 question is equivalent within its tolerance."
 
 
 def test_without_a_primary_question_nothing_is_praised():
-    assert conclude([], Settings(), limited=False, excluded=None)[1] == "inconclusive"
+    assert decide_verdicts([], Settings(), limited=False, excluded=None)[1] == "inconclusive"
 
 
 def shares(sizes, rates, tolerance=0.05, runs=250, seed=0):
@@ -209,7 +211,7 @@ def shares(sizes, rates, tolerance=0.05, runs=250, seed=0):
     states = []
     for _ in range(runs):
         events = rng.binomial(sizes, rates)
-        if farthest(events, sizes, 0.05) < tolerance:
+        if equivalence_bound(events, sizes, 0.05) < tolerance:
             states.append("equivalent")
         else:
             states.append("disparity" if gap_test(events, sizes, 199, rng).p <= 0.05 else "inconclusive")

@@ -12,8 +12,8 @@ from audit.plans import Direction, RightAnswer, WhatIfPlan
 from audit.types import UNKNOWN, Claim, LabelSet, Measurement, ModelRecord, Settings
 from audit.whatif import explore as exploring
 from audit.whatif import methods
-from audit.whatif.asked import Asked, fit_half
-from audit.whatif.explore import Material, chosen_methods, explore
+from audit.whatif.asked import AskedMeasurement, fit_half
+from audit.whatif.explore import WhatIfInputs, chosen_methods, explore
 from audit.whatif.labels import NO_ANSWER, aggregate, neutral_label
 from audit.whatif.methods import METHODS, NAMES, Shown, Workshop
 from audit.whatif.projection import (
@@ -59,7 +59,7 @@ def material(bias=0.6, n=800, seed=0, plan_texts=True, **settings):
             for answer, other in (("Female", 1), ("Male", -1)):
                 texts[f"{race} {answer}"] = PERSON + other * GENDER_AXIS + 0.7 * way * RACE_AXIS
     contents = [f"{seed}-{row}" for row in range(n)]
-    return Material((GENDER,), RECORD, images.astype(np.float32), contents, rows, LEVELS, texts, Settings(**{"draws": 499, **settings}))
+    return WhatIfInputs((GENDER,), RECORD, images.astype(np.float32), contents, rows, LEVELS, texts, Settings(**{"draws": 499, **settings}))
 
 
 @pytest.fixture(autouse=True)
@@ -70,7 +70,7 @@ def _few_controls(monkeypatch):
 def shop_of(given, plan=PLAN):
     half = fit_half(given.contents, 0)
     texts = {prompt: given.texts[prompt] for prompt in ("a woman", "a man")}
-    asked = Asked(GENDER, RECORD, given.image_embeddings, texts, given.attributes)
+    asked = AskedMeasurement(GENDER, RECORD, given.image_embeddings, texts, given.attributes)
     fit, shown = asked.of(half), asked.of(~half)
     return Workshop(plan, fit, fit.answers(), "race", given.texts, LEVELS["race"], given.settings), Shown(shown, shown.answers())
 

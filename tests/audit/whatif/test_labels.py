@@ -9,7 +9,7 @@ import pytest
 from audit.errors import DataError, UsageError
 from audit.statistics.metrics import METRICS
 from audit.types import Claim, LabelSet, Measurement, ModelRecord, Settings
-from audit.whatif.asked import Asked, fit_half, require_disjoint
+from audit.whatif.asked import AskedMeasurement, fit_half, require_disjoint
 from audit.whatif.compare import Judge, Tried, furthest_pair, what_if
 from audit.whatif.labels import NO_ANSWER, abstain, aggregate, margin_at, neutral_label
 
@@ -30,7 +30,7 @@ def asked(faces=FACES, truth=None):
     label_set = LabelSet("two", ("person", "thief"), {"person": ("a person",), "thief": ("a thief",)})
     claim = Claim("selection_rate", ("age",), "crime")
     measurement = Measurement("harm", "?", label_set, "p v1", (claim,), truth=truth, outcomes={"crime": ("thief",)})
-    return Asked(measurement, RECORD, vectors.astype(np.float32), {k: AXES[k] for k in ("a person", "a thief")}, rows)
+    return AskedMeasurement(measurement, RECORD, vectors.astype(np.float32), {k: AXES[k] for k in ("a person", "a thief")}, rows)
 
 
 def crime(predictions):
@@ -73,7 +73,7 @@ def test_a_new_label_never_raises_the_count_of_another():
     for _ in range(20):
         before_vectors = source.normal(size=(300, 3)).astype(np.float32)
         given = asked()
-        given = Asked(
+        given = AskedMeasurement(
             given.measurement,
             RECORD,
             before_vectors,
@@ -100,7 +100,7 @@ def test_prompts_are_summed_over_other_attributes():
     label_set = LabelSet("race", ("White", "Black"), {"White": ("w",), "Black": ("b",)})
     rows = pd.DataFrame({"g": ["x"] * 3}, dtype="str")
     images = source.normal(size=(3, 3))
-    given = Asked(Measurement("race", "?", label_set, "p", ()), RECORD, images, {"w": np.ones(3), "b": -np.ones(3)}, rows)
+    given = AskedMeasurement(Measurement("race", "?", label_set, "p", ()), RECORD, images, {"w": np.ones(3), "b": -np.ones(3)}, rows)
     found = aggregate(given, {(race, gender): (f"a {race} {gender}",) for race, gender in names}, texts).answers()
     unit = [
         np.stack(list(vectors)) / np.linalg.norm(np.stack(list(vectors)), axis=1, keepdims=True) for vectors in (images, texts.values())

@@ -10,7 +10,7 @@ from sklearn.metrics import mutual_info_score
 from audit.errors import UsageError
 from audit.measure.zero_shot import cosine_scores
 from audit.types import LabelSet, Measurement, ModelRecord
-from audit.whatif.asked import Asked
+from audit.whatif.asked import AskedMeasurement
 from audit.whatif.projection import (
     STRENGTHS,
     calibrated_projection,
@@ -36,7 +36,7 @@ def asked(images, texts):
     labels = tuple(texts)
     rows = pd.DataFrame({"g": ["x"] * len(images)}, dtype="str")
     measurement = Measurement("m", "?", LabelSet("l", labels, {label: (label,) for label in labels}), "p", ())
-    return Asked(
+    return AskedMeasurement(
         measurement, RECORD, np.asarray(images, float), {label: np.asarray(vector, float) for label, vector in texts.items()}, rows
     )
 

@@ -19,7 +19,7 @@ from PIL import Image
 
 from contrastive.checkpoint import file as module
 from contrastive.checkpoint.file import Checkpoint, load, replace_file, save
-from contrastive.errors import CheckpointError, ConfigError, ContrastiveError, MachineError, UnsafeFileError
+from contrastive.errors import DataError, MachineError, UnsafeError, UsageError, VlmAuditError
 from contrastive.model.clip import CLIP, portable_state
 from contrastive.model.preprocess import Preprocess
 from contrastive.model.presets import preset
@@ -139,7 +139,7 @@ def test_missing_and_unexpected_weights_are_named(tmp_path):
         content["state_dict"]["visual.extra"] = content["state_dict"].pop("visual.proj")
 
     save(tmp_path / "ckpt.pt", made())
-    with pytest.raises(CheckpointError, match=r"missing: 1 \(visual\.proj\); unexpected: 1 \(visual\.extra\)") as caught:
+    with pytest.raises(DataError, match=r"missing: 1 \(visual\.proj\); unexpected: 1 \(visual\.extra\)") as caught:
         load(tampered(tmp_path / "ckpt.pt", edit))
     assert caught.value.exit_code == 3
     assert caught.value.where == str(tmp_path / "ckpt.pt")
@@ -167,18 +167,16 @@ def test_missing_and_unexpected_weights_are_named(tmp_path):
 )
 def test_what_does_not_fit_is_said(tmp_path, edit, said):
     save(tmp_path / "ckpt.pt", made())
-    with pytest.raises(CheckpointError, match=said):
+    with pytest.raises(DataError, match=said):
         load(tampered(tmp_path / "ckpt.pt", edit))
 
 
 def test_weights_without_a_configuration_are_described(tmp_path):
     torch.save({"visual.proj": torch.zeros(8, 4), "logit_scale": torch.zeros(())}, tmp_path / "raw.pt")
-    with pytest.raises(
-        CheckpointError, match=r"(?s)no checkpoint of this program.*with 2 tensors; the first are visual\.proj, logit_scale"
-    ):
+    with pytest.raises(DataError, match=r"(?s)no checkpoint of this program.*with 2 tensors; the first are visual\.proj, logit_scale"):
         load(tmp_path / "raw.pt")
     torch.save([1, 2], tmp_path / "list.pt")
-    with pytest.raises(CheckpointError, match="with 0 tensors"):
+    with pytest.raises(DataError, match="with 0 tensors"):
         load(tmp_path / "list.pt")
 
 
@@ -189,7 +187,7 @@ def test_code_in_a_checkpoint_is_refused_without_running(tmp_path):
 
     save(tmp_path / "ckpt.pt", made())
     tampered(tmp_path / "ckpt.pt", lambda content: content.update(account=Evil()))
-    with pytest.raises(UnsafeFileError, match="getattr"):
+    with pytest.raises(UnsafeError, match="getattr"):
         load(tmp_path / "ckpt.pt")
     assert not (tmp_path / "canary").exists()
 
@@ -202,9 +200,9 @@ def test_another_pillow_is_noted(tmp_path):
 
 
 def test_parts_that_do_not_fit_each_other_are_refused_at_once():
-    with pytest.raises(ConfigError, match="the preprocessing does not fit"):
+    with pytest.raises(UsageError, match="the preprocessing does not fit"):
         replace(made(), preprocess=Preprocess(64))
-    with pytest.raises(ConfigError, match=r"530 ids|ids and context 9 for"):
+    with pytest.raises(UsageError, match=r"530 ids|ids and context 9 for"):
         replace(made(), tokenizer=replace(TOKENIZER, context=9))
 
 
@@ -216,7 +214,7 @@ def test_weights_that_are_not_finite_are_never_written(tmp_path):
     broken = made()
     with torch.no_grad():
         broken.model.text_projection[3, 4] = float("nan")
-    with pytest.raises(ContrastiveError, match=r"was not saved[\s\S]*'text_projection' holds 1 values") as caught:
+    with pytest.raises(VlmAuditError, match=r"was not saved[\s\S]*'text_projection' holds 1 values") as caught:
         save(tmp_path / "ckpt.pt", broken)
     assert caught.value.exit_code == 70
     assert load(tmp_path / "ckpt.pt").sha256 == good

@@ -13,7 +13,7 @@ from contrastive.checkpoint import shards
 from contrastive.checkpoint.file import load
 from contrastive.checkpoint.shard_writer import remove_old, write
 from contrastive.config import read_config
-from contrastive.errors import CheckpointError, ConfigError, ContrastiveError, MachineError, UnsafeFileError
+from contrastive.errors import DataError, MachineError, UnsafeError, UsageError, VlmAuditError
 from contrastive.train import main
 from contrastive.training import checkpointing as kept
 from contrastive.training import loop
@@ -155,7 +155,7 @@ def test_a_folder_is_complete_or_absent(tmp_path, monkeypatch):
 
 
 def test_what_is_not_finite_is_not_written(tmp_path):
-    with pytest.raises(ContrastiveError, match="not saved"):
+    with pytest.raises(VlmAuditError, match="not saved"):
         write(tmp_path, {"w": torch.tensor([1.0, torch.nan])}, {"step": 1})
     assert not list(tmp_path.iterdir())
 
@@ -166,11 +166,11 @@ def test_damage_is_found(tmp_path):
     first, second = sorted(folder.glob("*.safetensors"))
     good = second.read_bytes()
     damage(second)
-    with pytest.raises(CheckpointError, match="damaged") as caught:
+    with pytest.raises(DataError, match="damaged") as caught:
         shards.verify(shards.open_folder(folder))
     assert second.name in caught.value.why
     second.write_bytes(good[:-1])
-    with pytest.raises(CheckpointError, match="damaged"):
+    with pytest.raises(DataError, match="damaged"):
         shards.open_folder(folder)
     second.write_bytes(good)
     # Without the first process's file, and a manifest that does not speak of it: DCP itself would leave those rows as they are.
@@ -178,18 +178,18 @@ def test_damage_is_found(tmp_path):
     first.unlink()
     del told["files"][first.name]
     (folder / "shards.json").write_text(json.dumps(told))
-    with pytest.raises(CheckpointError, match="incomplete") as caught:
+    with pytest.raises(DataError, match="incomplete") as caught:
         shards.open_folder(folder)
     assert "a part of" in caught.value.why
     (folder / "shards.json").write_text("[" * 100_000)
-    with pytest.raises(CheckpointError, match="no complete sharded checkpoint"):
+    with pytest.raises(DataError, match="no complete sharded checkpoint"):
         shards.open_folder(folder)
 
 
 def test_tensors_of_other_names_or_shapes_are_refused(tmp_path):
     found = shards.open_folder(write(tmp_path, {"w": torch.ones(2, 3)}, {"step": 1}))
     for other in ({"w": torch.ones(3, 2)}, {"w": torch.ones(2, 3), "v": torch.ones(1)}, {}):
-        with pytest.raises(CheckpointError, match="does not fit"):
+        with pytest.raises(DataError, match="does not fit"):
             shards.read_into(found, other)
 
 
@@ -198,7 +198,7 @@ def test_a_pickle_is_never_opened(tmp_path, capsys):
     canary = tmp_path / "canary"
     folder = write(tmp_path / "shards", drawn(), {"step": 1})
     (folder / ".metadata").write_bytes(b"cos\nsystem\n(V" + f"touch {canary}".encode() + b"\ntR.")
-    with pytest.raises(UnsafeFileError, match="DCP"):
+    with pytest.raises(UnsafeError, match="DCP"):
         shards.open_folder(folder)
     assert unshard_command([str(folder), str(tmp_path / "ckpt.pt")]) == 4
     assert ".metadata is a pickle" in capsys.readouterr().err
@@ -233,7 +233,7 @@ def test_put_together_it_is_what_one_file_would_have_been(run, tmp_path):
     assert (single.config, single.preprocess, single.tokenizer.sha256) == (whole.config, whole.preprocess, whole.tokenizer.sha256)
     assert (single.step, single.data_card, single.head) == (whole.step, whole.data_card, whole.head) == (7, single.data_card, None)
     assert single.account["identity"] == whole.account["identity"]
-    with pytest.raises(ConfigError, match="exists"):
+    with pytest.raises(UsageError, match="exists"):
         unshard(found[True], target)
     # And a run goes on from either to the same end.
     (found[True] / "ckpt.pt").write_bytes(target.read_bytes())
@@ -248,7 +248,7 @@ def test_killed_resumed_and_resumed_by_another_number_of_processes(run, tmp_path
     straight, broken, alone = (tmp_path / name for name in ("straight", "broken", "alone"))
     assert spawn(train, 2, str(run), *together, f"run.out={straight}") == [0, 0]
     assert not (straight / "shards").exists()  # finished: all is in ckpt.pt
-    with pytest.raises(ContrastiveError, match="ended with -9"):
+    with pytest.raises(VlmAuditError, match="ended with -9"):
         spawn(train_and_die, 2, str(run), 12, *together, f"run.out={broken}")
     assert [path.name for path in shards.folders(broken / "shards")] == ["step-00000010", "step-00000005"]
     assert not (broken / "ckpt.pt").exists()
@@ -311,7 +311,7 @@ def test_the_setting_may_change_and_the_newer_state_counts(run, tmp_path):
     def save_after(steps, sharded):
         material = loop.prepare(read_config(str(run), [f"run.sharded={sharded}"]))
         found = kept.last(out)
-        training = loop.take_up(material, found, out) if found else loop.start(material)
+        training = loop.resume(material, found, out) if found else loop.start(material)
         for _ in range(steps):
             loop.take_step(training, material)
         loop.save(training, material)
@@ -355,8 +355,8 @@ def test_a_state_that_cannot_be_is_refused(run, tmp_path, change, words):
     path = tmp_path / "out" / "shards" / "step-00000000" / "shards.json"
     told = json.loads(path.read_text())
     path.write_text(json.dumps({**told, "content": {**told["content"], **change}}))
-    with pytest.raises(CheckpointError, match=words):
-        loop.take_up(material, kept.last(tmp_path / "out"), path)
+    with pytest.raises(DataError, match=words):
+        loop.resume(material, kept.last(tmp_path / "out"), path)
 
 
 def test_there_must_be_something_to_put_together(tmp_path, capsys):
@@ -369,7 +369,7 @@ def test_whoever_wants_a_model_is_sent_to_the_converter(tmp_path):
     from audit.models.load import load as load_encoder
 
     folder = write(tmp_path, drawn(), {"step": 1})
-    for reader, kind in ((load_encoder, DataError), (load, CheckpointError)):
+    for reader, kind in ((load_encoder, DataError), (load, DataError)):
         with pytest.raises(kind, match=r"sharded|folder") as caught:
             reader(str(folder))
         assert f"python -m contrastive.unshard {folder} ckpt.pt" in caught.value.fix

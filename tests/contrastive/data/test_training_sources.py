@@ -25,7 +25,7 @@ from contrastive.data.reach import hub_fault
 from contrastive.data.saved import StoredPairs, first_rows, load_hub
 from contrastive.data.strings import hash_table, name_table
 from contrastive.data.tars import SIDECAR, TarShards, index_of
-from contrastive.errors import ConfigError, MachineError
+from contrastive.errors import MachineError, UsageError
 from contrastive.model.preprocess import Preprocess
 from contrastive.model.tokenizer import train_bpe
 
@@ -413,12 +413,12 @@ def test_a_data_set_that_the_hub_does_not_have(monkeypatch):
 
 @pytest.mark.parametrize("location", ["hf:", "hf:a/b/c", "hf:../x", "hf:org/name#0", "hf:org/name:a/b/c"])
 def test_malformed_places_on_the_hub(location):
-    with pytest.raises(ConfigError, match="malformed"):
+    with pytest.raises(UsageError, match="malformed"):
         load_hub(location, "image", "caption")
 
 
 def test_a_misspelt_source_is_told_what_may_stand_there():
-    with pytest.raises(ConfigError, match="cannot be 'shape'") as caught:
+    with pytest.raises(UsageError, match="cannot be 'shape'") as caught:
         open_source(DataConfig("shape"))
     assert "hf:ORG/NAME" in caught.value.why
     assert "did you mean shapes" in caught.value.fix

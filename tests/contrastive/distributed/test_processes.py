@@ -9,7 +9,7 @@ from torch import nn
 
 from contrastive.distributed import processes as distributed
 from contrastive.distributed.sync_norm import SyncBatchNorm2d
-from contrastive.errors import ConfigError, ContrastiveError
+from contrastive.errors import UsageError, VlmAuditError
 from contrastive.loss import tiled
 from contrastive.model.architecture import ConvConfig, ModelConfig, TextConfig
 from contrastive.model.clip import CLIP, portable_state
@@ -54,7 +54,7 @@ def test_alone_nothing_is_joined(monkeypatch):
 def test_half_of_torchruns_variables_are_refused(monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.setenv("RANK", "0")
-    with pytest.raises(ConfigError, match="2 processes were announced, but MASTER_ADDR, MASTER_PORT is not set") as refused:
+    with pytest.raises(UsageError, match="2 processes were announced, but MASTER_ADDR, MASTER_PORT is not set") as refused:
         distributed.init("cpu")
     assert "torchrun --nproc-per-node 2" in str(refused.value)
 
@@ -62,12 +62,12 @@ def test_half_of_torchruns_variables_are_refused(monkeypatch):
 def test_a_process_without_a_gpu_is_refused(monkeypatch):
     monkeypatch.setenv("LOCAL_RANK", "1")
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
-    with pytest.raises(ConfigError, match="process 1 of this machine has no GPU"):
+    with pytest.raises(UsageError, match="process 1 of this machine has no GPU"):
         distributed.init("cuda")
 
 
 def test_an_unknown_mode_names_the_nearest():
-    with pytest.raises(ConfigError, match="did you mean fsdp2"):
+    with pytest.raises(UsageError, match="did you mean fsdp2"):
         distributed.wrap(make_model(0), "fsdp")
 
 
@@ -107,7 +107,7 @@ def uneven():
         features = torch.ones(3 + distributed.rank(), 2)
         try:
             loss(features, features, torch.zeros(1), torch.zeros(1))
-        except ContrastiveError as error:
+        except VlmAuditError as error:
             said.append(str(error))
     return said
 
@@ -125,7 +125,7 @@ def start_and_state(mode):
     with torch.no_grad():
         model.logit_scale.add_(100)
     optim.clamp_logit_scale(model.logit_scale)
-    held = sum(distributed.own(parameter).numel() for parameter in model.parameters())
+    held = sum(distributed.local_tensor(parameter).numel() for parameter in model.parameters())
     return {
         "before": before, "norm": norm, "after": distributed.whole(portable_state(model)), "held": held,
         "all": sum(parameter.numel() for parameter in model.parameters()), "names": [name for name, _ in model.named_parameters()],
@@ -283,11 +283,11 @@ def test_results_come_back_by_rank():
 
 
 def test_a_failed_process_ends_the_others_and_says_why():
-    with pytest.raises(ContrastiveError, match="ended with 1") as failed:
+    with pytest.raises(VlmAuditError, match="ended with 1") as failed:
         spawn(fail_on_rank_one, 2)
     assert "[1] ValueError: the reason" in str(failed.value)
 
 
 def test_time_is_bounded():
-    with pytest.raises(ContrastiveError, match="did not finish in time"):
+    with pytest.raises(VlmAuditError, match="did not finish in time"):
         spawn(tell_rank, 1, 7, timeout_s=0.01)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from contrastive.checkpoint.file import load
-from contrastive.errors import CheckpointError
+from contrastive.errors import DataError
 from contrastive.train import main
 from tests.support.spawn import spawn
 
@@ -143,7 +143,7 @@ def fail_on_the_second(run):
 def test_status_names_the_process_that_failed_first(tmp_path):
     run = tmp_path / "run.toml"
     run.write_text(RUN.replace("OUT", str(tmp_path / "out")))
-    with pytest.raises(CheckpointError):  # neither process lives to write a result
+    with pytest.raises(DataError):  # neither process lives to write a result
         spawn(fail_on_the_second, 2, str(run))
     status = json.loads((tmp_path / "out" / "status.json").read_text())
     assert (status["process"], status["processes"], status["exit_code"], status["error"]) == (1, 2, 70, "OSError")
@@ -172,5 +172,5 @@ def test_shares_of_a_batch_are_its_rows_in_order(monkeypatch):
     shares = []
     for number in range(3):
         monkeypatch.setattr(distributed, "rank", lambda number=number: number)
-        shares.append(list(range(12))[distributed.share(12)])
+        shares.append(list(range(12))[distributed.rank_slice(12)])
     assert shares == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10, 11]]

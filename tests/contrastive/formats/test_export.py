@@ -12,7 +12,7 @@ from PIL import Image
 
 from contrastive import export as module
 from contrastive.checkpoint.file import Checkpoint, load, save
-from contrastive.errors import CheckpointError, ConfigError, ContrastiveError, MachineError
+from contrastive.errors import DataError, MachineError, UsageError, VlmAuditError
 from contrastive.export import export, main
 from contrastive.formats.exports import hugging_face
 from contrastive.model.architecture import ConvConfig, ModelConfig, ResNetConfig, TextConfig, ViTConfig
@@ -72,14 +72,14 @@ def test_a_vision_transformer_goes_everywhere(open_clip, tmp_path, kind, activat
 def test_a_resnet_goes_to_open_clip_and_not_to_hugging_face(open_clip, tmp_path):
     source = checkpoint(RESNET)
     assert export(source, tmp_path / "out", "open_clip") < 1e-5
-    with pytest.raises(ConfigError, match=r"CLIPModel has no image tower of this kind\nwhy: this one is of kind resnet"):
+    with pytest.raises(UsageError, match=r"CLIPModel has no image tower of this kind\nwhy: this one is of kind resnet"):
         export(source, tmp_path / "hf", "huggingface")
     assert not (tmp_path / "hf").exists()
 
 
 @pytest.mark.parametrize("kind", ["huggingface", "open_clip"])
 def test_convolutions_are_refused_in_words(tmp_path, kind):
-    with pytest.raises(ConfigError, match=r"has no image tower of this kind(.|\n)*--to safetensors keeps every model"):
+    with pytest.raises(UsageError, match=r"has no image tower of this kind(.|\n)*--to safetensors keeps every model"):
         export(checkpoint(CONV), tmp_path / "out", kind)
     assert export(checkpoint(CONV), tmp_path / "out", "safetensors") == 0
 
@@ -94,7 +94,7 @@ def test_convolutions_are_refused_in_words(tmp_path, kind):
     ],
 )
 def test_what_the_other_program_lacks_is_refused(tmp_path, changed, kind, why):
-    with pytest.raises(ConfigError, match=why):
+    with pytest.raises(UsageError, match=why):
         export(checkpoint(changed), tmp_path / "out", kind)
 
 
@@ -160,7 +160,7 @@ def test_a_wrong_export_is_seen_and_removed(tmp_path, monkeypatch):
 
     hugging_face_names = hugging_face.to_hugging_face
     monkeypatch.setattr(hugging_face, "to_hugging_face", mixed_up)
-    with pytest.raises(ContrastiveError, match="does not give the same features"):
+    with pytest.raises(VlmAuditError, match="does not give the same features"):
         export(checkpoint(VIT), tmp_path / "out", "huggingface")
     assert list(tmp_path.iterdir()) == []
 
@@ -172,18 +172,18 @@ def test_the_wrong_activation_is_seen(tmp_path, monkeypatch):
     def replace_activation(source):
         return Checkpoint(CLIP(replace(source.config, activation="gelu")), source.preprocess, source.tokenizer)
 
-    with pytest.raises(ContrastiveError, match="does not give the same features"):
+    with pytest.raises(VlmAuditError, match="does not give the same features"):
         export(checkpoint(VIT), tmp_path / "out", "huggingface")
 
 
 def test_another_tokenizer_or_processor_is_seen(tmp_path, monkeypatch):
     source = checkpoint(VIT)
     export(source, tmp_path / "out", "huggingface")
-    with pytest.raises(ContrastiveError, match="gives other pixels"):
+    with pytest.raises(VlmAuditError, match="gives other pixels"):
         hugging_face.compare_inputs(replace(source, preprocess=Preprocess(32, interpolation="bilinear")), tmp_path / "out")
     other = train_bpe(["another photo of another woman"] * 3, 560, 20)
     monkeypatch.setattr(Checkpoint, "__post_init__", lambda self: None)
-    with pytest.raises(ContrastiveError, match="gives other ids"):
+    with pytest.raises(VlmAuditError, match="gives other ids"):
         hugging_face.compare_inputs(replace(source, tokenizer=other), tmp_path / "out")
 
 
@@ -193,7 +193,7 @@ def test_features_that_are_no_number_are_no_agreement():
     def nan(pixels, ids):
         return source.model.encode_image(pixels) * float("nan"), source.model.encode_text(ids)
 
-    with pytest.raises(ContrastiveError, match="differ by nan"):
+    with pytest.raises(VlmAuditError, match="differ by nan"):
         module.verify(source, nan)
 
 
@@ -210,7 +210,7 @@ def test_the_command_says_what_it_did(tmp_path, capsys):
     ]
     assert main(arguments) == MachineError.exit_code
     assert "exists already" in capsys.readouterr().err
-    assert main([str(tmp_path / "none.pt"), str(tmp_path / "x"), "--to", "safetensors"]) == CheckpointError.exit_code
+    assert main([str(tmp_path / "none.pt"), str(tmp_path / "x"), "--to", "safetensors"]) == DataError.exit_code
 
 
 def test_the_average_of_the_weights_is_exported_on_demand(tmp_path, capsys):

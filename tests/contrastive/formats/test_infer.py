@@ -5,11 +5,11 @@ from dataclasses import replace
 import pytest
 import torch
 
-from contrastive.errors import CheckpointError, ConfigError
+from contrastive.errors import DataError, UsageError
 from contrastive.formats.infer import infer
 from contrastive.model.clip import CLIP, ModelConfig, TextConfig, ViTConfig, portable_state
 from contrastive.model.presets import PRESETS
-from contrastive.overrides import Stated
+from contrastive.overrides import ModelOverrides
 
 NINE = [name for name in PRESETS if not name.startswith("tiny")]
 
@@ -22,7 +22,7 @@ def outline(config):
 @pytest.mark.parametrize("name", NINE)
 def test_every_model_of_the_paper_is_recognised(name):
     assert len(NINE) == 9
-    assert infer(outline(PRESETS[name]), Stated(), "quick_gelu").config == PRESETS[name]
+    assert infer(outline(PRESETS[name]), ModelOverrides(), "quick_gelu").config == PRESETS[name]
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,7 @@ def test_every_model_of_the_paper_is_recognised(name):
 def test_the_large_models_of_open_clip_have_wider_heads(width, layers, head_width):
     """H/14, g/14 and bigG/14: width/64 would be 20, 22 and 26 heads, they have 16."""
     config = ModelConfig(1024, ViTConfig(28, 14, width, layers, head_width=head_width), TextConfig(77, 49_408, 64, 1))
-    architecture = infer(outline(config), Stated(), "gelu")
+    architecture = infer(outline(config), ModelOverrides(), "gelu")
     assert architecture.config == config
     assert f"heads of the image tower are {head_width} wide, {width // head_width} of them" in " ".join(architecture.guesses)
 
@@ -41,12 +41,12 @@ def test_the_mlps_width_is_read_from_the_shapes_of_open_clips_own_models(name, i
     """g/14 is 4.3637 times as wide inside, bigG/14 4.9231 times."""
     open_clip = pytest.importorskip("open_clip", reason="needs the extra [open_clip]")
     from contrastive.model.clip import check_fit
-    from contrastive.model.skip_init import without_draws
+    from contrastive.model.skip_init import skip_init
 
-    with torch.device("meta"), without_draws():
+    with torch.device("meta"), skip_init():
         state = open_clip.CLIP(**open_clip.get_model_config(name)).state_dict()
     state.pop("attn_mask", None)
-    config = infer(state, Stated(), "gelu").config
+    config = infer(state, ModelOverrides(), "gelu").config
     assert (config.vision.mlp_width, config.text.mlp_width) == (inner, None)
     check_fit(outline(config), state)
     assert ModelConfig.from_dict(config.to_dict()) == config
@@ -66,7 +66,7 @@ def state():
 
 
 def test_what_is_stated_is_no_guess(state):
-    stated = Stated(image_head_width=16, text_head_width=32, layer_norm_eps=1e-6, pooling="mean", causal=False)
+    stated = ModelOverrides(image_head_width=16, text_head_width=32, layer_norm_eps=1e-6, pooling="mean", causal=False)
     architecture = infer(state, stated, "relu")
     assert architecture.guesses == ()
     config = replace(
@@ -76,7 +76,7 @@ def test_what_is_stated_is_no_guess(state):
 
 
 def test_a_bias_of_the_logits_means_the_sigmoid_rule(state):
-    assert infer({**state, "logit_bias": torch.zeros(())}, Stated(), "gelu").config.score_rule == "sigmoid"
+    assert infer({**state, "logit_bias": torch.zeros(())}, ModelOverrides(), "gelu").config.score_rule == "sigmoid"
 
 
 def changed(state, **more):
@@ -98,14 +98,14 @@ def changed(state, **more):
     ],
 )
 def test_shapes_that_contradict_each_other_are_refused(state, change, said):
-    with pytest.raises(CheckpointError) as caught:
-        infer(changed(state, **change), Stated(), "gelu")
+    with pytest.raises(DataError) as caught:
+        infer(changed(state, **change), ModelOverrides(), "gelu")
     assert said in str(caught.value)
 
 
 def test_missing_names_are_listed_with_those_that_are_there():
-    with pytest.raises(CheckpointError, match="no CLIP that this program knows") as caught:
-        infer({"visual.proj": torch.zeros(8, 4), "logit_scale": torch.zeros(())}, Stated(), "gelu")
+    with pytest.raises(DataError, match="no CLIP that this program knows") as caught:
+        infer({"visual.proj": torch.zeros(8, 4), "logit_scale": torch.zeros(())}, ModelOverrides(), "gelu")
     assert caught.value.why == (
         "missing: visual.conv1.weight, visual.class_embedding, visual.positional_embedding, text_projection, positional_embedding, ...; "
         "the file's first are 'visual.proj', 'logit_scale'"
@@ -113,24 +113,24 @@ def test_missing_names_are_listed_with_those_that_are_there():
 
 
 def test_no_blocks_at_all_are_refused(state):
-    with pytest.raises(CheckpointError) as caught:
-        infer({name: tensor for name, tensor in state.items() if "visual.transformer" not in name}, Stated(), "gelu")
+    with pytest.raises(DataError) as caught:
+        infer({name: tensor for name, tensor in state.items() if "visual.transformer" not in name}, ModelOverrides(), "gelu")
     assert caught.value.why == "there is no visual.transformer.resblocks.0"
 
 
 def test_heads_that_cannot_be_guessed_are_asked_for():
     config = ModelConfig(24, ViTConfig(32, 16, 48, 1, head_width=16), TextConfig(12, 40, 64, 1))
-    with pytest.raises(CheckpointError, match="how many attention heads the image tower has") as caught:
-        infer(outline(config), Stated(), "gelu")
+    with pytest.raises(DataError, match="how many attention heads the image tower has") as caught:
+        infer(outline(config), ModelOverrides(), "gelu")
     assert caught.value.fix == "--model-args image_head_width=N"
-    assert infer(outline(config), Stated(image_head_width=16), "gelu").config == config
-    with pytest.raises(CheckpointError, match="image_head_width=0 does not fit"):
-        infer(outline(config), Stated(image_head_width=0), "gelu")
+    assert infer(outline(config), ModelOverrides(image_head_width=16), "gelu").config == config
+    with pytest.raises(DataError, match="image_head_width=0 does not fit"):
+        infer(outline(config), ModelOverrides(image_head_width=0), "gelu")
 
 
 def test_a_size_beyond_reason_is_refused(state):
-    with pytest.raises(ConfigError):
-        infer(changed(state, positional_embedding=(2_000_000, 64)), Stated(), "gelu")
+    with pytest.raises(UsageError):
+        infer(changed(state, positional_embedding=(2_000_000, 64)), ModelOverrides(), "gelu")
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,7 @@ def test_a_size_beyond_reason_is_refused(state):
     ],
 )
 def test_words_are_read_by_type(words, field, value):
-    stated = Stated.from_words(words)
+    stated = ModelOverrides.from_words(words)
     assert stated.given() == {field: value}
 
 
@@ -160,6 +160,6 @@ def test_words_are_read_by_type(words, field, value):
     ],
 )
 def test_wrong_words_are_refused(words, said):
-    with pytest.raises(ConfigError) as caught:
-        Stated.from_words(words)
+    with pytest.raises(UsageError) as caught:
+        ModelOverrides.from_words(words)
     assert said in str(caught.value)

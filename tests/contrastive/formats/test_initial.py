@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 
 from contrastive.checkpoint.file import Checkpoint, load, save
 from contrastive.config import read_config
-from contrastive.errors import CheckpointError, ConfigError, UnsafeFileError
+from contrastive.errors import DataError, UnsafeError, UsageError
 from contrastive.export import export
 from contrastive.formats.initial import read_model
 from contrastive.model.clip import CLIP, ModelConfig, ResNetConfig, TextConfig, ViTConfig, portable_state
@@ -162,7 +162,7 @@ def test_training_goes_on_from_a_foreign_model(kind, vit, tmp_path, capsys):
 
 def test_what_a_file_does_not_say_is_asked_for_as_a_setting(vit, tmp_path, capsys):
     path, stated = write("safetensors", tmp_path, vit)
-    with pytest.raises(CheckpointError) as caught:
+    with pytest.raises(DataError) as caught:
         read_model(str(path))
     assert "model.stated.activation=gelu" in caught.value.fix
     assert "--model-args" not in caught.value.fix
@@ -178,41 +178,41 @@ def test_what_a_file_does_not_say_is_asked_for_as_a_setting(vit, tmp_path, capsy
 
 def test_what_cannot_be_stated_is_refused(vit, tmp_path):
     path, _ = write("own", tmp_path, vit)
-    with pytest.raises(ConfigError, match="the checkpoint says itself"):
+    with pytest.raises(UsageError, match="the checkpoint says itself"):
         read_model(str(path), {"activation": "gelu"})
-    with pytest.raises(ConfigError, match="no fact 'activaton'") as caught:
+    with pytest.raises(UsageError, match="no fact 'activaton'") as caught:
         read_model(str(path), {"activaton": "gelu"})
     assert "did you mean activation" in caught.value.fix
-    with pytest.raises(ConfigError, match="'stated' without 'init'"):
+    with pytest.raises(UsageError, match="'stated' without 'init'"):
         read_config("shapes", ["model.stated.activation=gelu"])
 
 
 def test_folders_that_are_no_clip_are_refused_in_words(vit, tmp_path):
     out, _ = write("huggingface", tmp_path, vit)
-    with pytest.raises(CheckpointError, match="no model that can be read"):
+    with pytest.raises(DataError, match="no model that can be read"):
         read_model(str(tmp_path))
     vocabulary = json.loads((out / "vocab.json").read_text())
     first, second = list(vocabulary)[600:602]
     vocabulary[first], vocabulary[second] = vocabulary[second], vocabulary[first]
     (out / "vocab.json").write_text(json.dumps(vocabulary))
-    with pytest.raises(CheckpointError, match="does not follow from its merges"):
+    with pytest.raises(DataError, match="does not follow from its merges"):
         read_model(str(out))
     (out / "config.json").write_text(json.dumps({"model_type": "siglip"}))
-    with pytest.raises(CheckpointError, match="'siglip' cannot be trained here"):
+    with pytest.raises(DataError, match="'siglip' cannot be trained here"):
         read_model(str(out))
     (out / "config.json").write_text("[" * 100)
-    with pytest.raises(CheckpointError, match="not readable JSON"):
+    with pytest.raises(DataError, match="not readable JSON"):
         read_model(str(out))
 
 
 def test_a_file_that_asks_for_code_is_refused(tmp_path):
     torch.save({"state_dict": print}, tmp_path / "bad.pt")
-    with pytest.raises(UnsafeFileError, match="print"):
+    with pytest.raises(UnsafeError, match="print"):
         read_model(str(tmp_path / "bad.pt"))
     (tmp_path / "bad.safetensors").write_bytes(b"not one")
-    with pytest.raises(CheckpointError, match="cannot be read"):
+    with pytest.raises(DataError, match="cannot be read"):
         read_model(str(tmp_path / "bad.safetensors"))
-    with pytest.raises(CheckpointError, match="no such file"):
+    with pytest.raises(DataError, match="no such file"):
         read_model(str(tmp_path / "none.pt"))
 
 

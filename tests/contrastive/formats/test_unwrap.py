@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from contrastive.errors import CheckpointError, ContrastiveError
+from contrastive.errors import DataError, VlmAuditError
 from contrastive.formats.unwrap import tables, unwrap
 
 SCALE = torch.tensor(2.0)
@@ -59,7 +59,7 @@ def test_one_of_several_tables_is_chosen_by_name():
     data = {"state_dict": WEIGHTS, "state_dict_ema": {"w": torch.ones(1)}}
     assert any("the file also has state_dict_ema" in note for note in unwrap(data).notes)
     assert set(unwrap(data, "state_dict_ema").tensors) == {"w"}
-    with pytest.raises(CheckpointError, match="no table 'ema'") as caught:
+    with pytest.raises(DataError, match="no table 'ema'") as caught:
         unwrap(data, "ema")
     assert "state_dict, state_dict_ema" in caught.value.why
 
@@ -95,10 +95,10 @@ def itself():
     ],
 )
 def test_what_holds_no_weights_is_refused(data, said):
-    with pytest.raises(CheckpointError, match=said):
+    with pytest.raises(DataError, match=said):
         unwrap(data)
 
 
 def test_a_table_that_holds_itself_is_no_endless_loop():
-    with pytest.raises(ContrastiveError):
+    with pytest.raises(VlmAuditError):
         unwrap(itself())

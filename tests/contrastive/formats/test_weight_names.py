@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from contrastive.errors import CheckpointError
+from contrastive.errors import DataError
 from contrastive.formats.weight_names import from_hugging_face, to_hugging_face, without_text_prefix
 from contrastive.model.clip import CLIP, ModelConfig, ResNetConfig, TextConfig, ViTConfig, load_portable, portable_state
 from contrastive.model.presets import PRESETS
@@ -75,12 +75,12 @@ def test_a_name_without_a_counterpart_stays_to_be_refused_by_the_strict_load(mod
 def test_a_missing_third_of_the_attention_is_not_overlooked(model, lost):
     state = to_hugging_face(portable_state(model))
     del state[f"text_model.encoder.layers.1.self_attn.{lost}.bias"]
-    with pytest.raises(CheckpointError, match="no query, key and value"):
+    with pytest.raises(DataError, match="no query, key and value"):
         from_hugging_face(state)
 
 
 def test_a_resnet_has_no_counterpart():
     with torch.device("meta"):
         state = portable_state(CLIP(ModelConfig(24, ResNetConfig(32, 8, (1, 1, 1, 1)), CONFIG.text)))
-    with pytest.raises(CheckpointError, match="no image tower of this kind"):
+    with pytest.raises(DataError, match="no image tower of this kind"):
         to_hugging_face(state)

@@ -8,10 +8,10 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from contrastive.errors import ConfigError
+from contrastive.errors import UsageError
 from contrastive.loss import dense as losses
 from contrastive.loss import tiled
-from contrastive.loss.grad_cache import accumulate, freeze_batch_norm, split
+from contrastive.loss.grad_cache import accumulate, freeze_batch_norm, split_parts
 
 PAIRS, WIDTH = 12, 6
 
@@ -60,7 +60,7 @@ def assert_same(found, expected, tolerance=1e-12):
 
 def one_graph(model, parts, kind="sigmoid"):
     """The oracle: every part encoded with its graph kept, the dense loss on all features, one backward pass."""
-    features = [model(*part)[:2] for part in split(make_batch(), parts)]
+    features = [model(*part)[:2] for part in split_parts(make_batch(), parts)]
     image_nd, text_nd = (torch.cat(column) for column in zip(*features, strict=True))
     value = losses.LOSSES[kind](image_nd, text_nd, model.logit_scale.exp(), model.logit_bias)
     value.backward()
@@ -73,7 +73,7 @@ def test_parts_give_the_gradient_of_the_whole_batch(kind, parts):
     """Temperature and bias too: not the sum over the parts of what each would give them."""
     expected, model = make_model(), make_model()
     whole = one_graph(expected, 1, kind)
-    value = accumulate(model, split(make_batch(), parts), objective(model, kind))
+    value = accumulate(model, split_parts(make_batch(), parts), objective(model, kind))
     torch.testing.assert_close(value, whole, rtol=0, atol=1e-13)
     assert not value.requires_grad
     assert_same(gradients(model), gradients(expected))
@@ -86,7 +86,7 @@ def test_dropout_is_drawn_once_for_both_passes(parts):
     results = []
     for run in (
         lambda model: one_graph(model, parts),
-        lambda model: accumulate(model, split(make_batch(), parts), objective(model), **own(model)),
+        lambda model: accumulate(model, split_parts(make_batch(), parts), objective(model), **own(model)),
     ):
         model = make_model(dropout=0.5, generator=torch.Generator().manual_seed(3))
         torch.manual_seed(4)
@@ -109,7 +109,7 @@ def test_a_generator_that_is_not_replayed_shows():
     torch.manual_seed(4)
     one_graph(expected, 3)
     torch.manual_seed(4)
-    accumulate(model, split(make_batch(), 3), objective(model))
+    accumulate(model, split_parts(make_batch(), 3), objective(model))
     name = "image.0.weight"
     assert (gradients(model)[name] - gradients(expected)[name]).abs().max() > 1e-3
 
@@ -118,7 +118,7 @@ def test_gradients_add_to_what_is_there():
     expected, model = make_model(), make_model()
     one_graph(expected, 1)
     for _ in range(2):
-        accumulate(model, split(make_batch(), 3), objective(model))
+        accumulate(model, split_parts(make_batch(), 3), objective(model))
     assert_same(gradients(model), {name: 2 * gradient for name, gradient in gradients(expected).items()})
 
 
@@ -128,7 +128,7 @@ def test_the_order_of_the_rows_is_that_of_the_batch():
     found = []
     for parts in (1, 5):
         model = make_model()
-        accumulate(model, split(make_batch(), parts), lambda image_nd, text_nd: (weight[:, None] * image_nd * text_nd.detach()).sum())
+        accumulate(model, split_parts(make_batch(), parts), lambda image_nd, text_nd: (weight[:, None] * image_nd * text_nd.detach()).sum())
         found.append(gradients(model))
     assert_same(found[1], found[0])
 
@@ -136,7 +136,7 @@ def test_the_order_of_the_rows_is_that_of_the_batch():
 def test_every_part_is_encoded_twice_and_one_part_once():
     for parts, calls in ((1, 1), (3, 6)):
         model = make_model()
-        accumulate(model, split(make_batch(), parts), objective(model))
+        accumulate(model, split_parts(make_batch(), parts), objective(model))
         assert model.calls == calls
 
 
@@ -146,7 +146,7 @@ def test_a_locked_tower_stays_without_gradient(locked):
     for towers in (expected, model):
         getattr(towers, locked).requires_grad_(False)
     one_graph(expected, 1)
-    accumulate(model, split(make_batch(), 3), objective(model))
+    accumulate(model, split_parts(make_batch(), 3), objective(model))
     assert_same(gradients(model), gradients(expected))
     assert not any(name.startswith(locked) for name in gradients(model))
 
@@ -161,7 +161,7 @@ def test_autocast_covers_the_towers_and_not_the_loss():
             return objective(model)(image_nd.float(), text_nd.float())
 
         with outside():
-            batches = split(tuple(x.float() for x in make_batch()), 3)
+            batches = split_parts(tuple(x.float() for x in make_batch()), 3)
             value = accumulate(model, batches, loss, within=lambda: torch.autocast("cpu", torch.bfloat16))
         assert value.dtype == torch.float32
         assert seen[0][1] == (outside is not nullcontext)
@@ -170,8 +170,8 @@ def test_autocast_covers_the_towers_and_not_the_loss():
 
 def test_batch_norm_in_train_mode_is_refused_and_frozen_is_exact():
     model = make_model(norm=True)
-    with pytest.raises(ConfigError, match="not exact with batch norm") as refused:
-        accumulate(model, split(make_batch(), 2), objective(model))
+    with pytest.raises(UsageError, match="not exact with batch norm") as refused:
+        accumulate(model, split_parts(make_batch(), 2), objective(model))
     assert "freeze_batch_norm" in str(refused.value)
     assert gradients(model) == {}
     assert model.calls == 0
@@ -179,7 +179,7 @@ def test_batch_norm_in_train_mode_is_refused_and_frozen_is_exact():
     for towers in (model, expected):
         freeze_batch_norm(towers)
     one_graph(expected, 1)
-    accumulate(model, split(make_batch(), 2), objective(model))
+    accumulate(model, split_parts(make_batch(), 2), objective(model))
     assert_same(gradients(model), gradients(expected))
     assert model.training
     assert model.image[1].num_batches_tracked == 0
@@ -188,17 +188,17 @@ def test_batch_norm_in_train_mode_is_refused_and_frozen_is_exact():
 def test_batch_norm_may_train_on_one_part():
     expected, model = make_model(norm=True), make_model(norm=True)
     one_graph(expected, 1)
-    accumulate(model, split(make_batch(), 1), objective(model))
+    accumulate(model, split_parts(make_batch(), 1), objective(model))
     assert_same(gradients(model), gradients(expected))
 
 
 def test_split_keeps_order_and_is_even():
-    parts = split((torch.arange(7), torch.arange(7) * 10), 3)
+    parts = split_parts((torch.arange(7), torch.arange(7) * 10), 3)
     assert [part[0].tolist() for part in parts] == [[0, 1, 2], [3, 4], [5, 6]]
     assert [part[1].tolist() for part in parts] == [[0, 10, 20], [30, 40], [50, 60]]
 
 
 @pytest.mark.parametrize("parts", [0, 8])
 def test_more_parts_than_rows_are_refused(parts):
-    with pytest.raises(ConfigError, match=f"7 pairs cannot be taken in {parts} parts"):
-        split((torch.arange(7),), parts)
+    with pytest.raises(UsageError, match=f"7 pairs cannot be taken in {parts} parts"):
+        split_parts((torch.arange(7),), parts)

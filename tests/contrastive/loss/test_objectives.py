@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from contrastive.checkpoint.file import Checkpoint
-from contrastive.errors import ConfigError
+from contrastive.errors import UsageError
 from contrastive.loss.dense import info_nce
 from contrastive.loss.distillation import divergence
 from contrastive.loss.objectives import BagOfWords, Caption, Contrast, Distillation, Together, make_objective
@@ -226,7 +226,7 @@ def test_a_teacher_is_never_trained():
 )
 def test_what_cannot_be_distilled_is_refused(arguments, message):
     arguments = {"teacher": teacher_of(), **arguments}
-    with pytest.raises(ConfigError, match=message):
+    with pytest.raises(UsageError, match=message):
         Distillation(arguments.pop("teacher"), WORDS, Preprocess(8), **arguments)
 
 
@@ -268,7 +268,7 @@ def test_a_batch_costs_the_mean_of_its_halves(kind):
 
 
 def test_an_unknown_objective_names_the_nearest():
-    with pytest.raises(ConfigError) as caught:
+    with pytest.raises(UsageError) as caught:
         make_objective("bag-of-word", CONFIG)
     assert "did you mean bag-of-words?" in caught.value.fix
 

@@ -104,10 +104,10 @@ def train_shared(tower, mode, kind, tile, parts):
     """What the trainer does, on this process's rows."""
     model, objective, learner = make_learner(tower, kind)
     wrapped = distributed.wrap(learner, mode)
-    own = distributed.share(PAIRS)
+    own = distributed.rank_slice(PAIRS)
 
     def backward(images, ids):
-        batches = accumulate.split((images[own], ids[own]), parts)
+        batches = accumulate.split_parts((images[own], ids[own]), parts)
         if isinstance(objective, PerPair):
             return distributed.all_mean(accumulate.add_up(wrapped, batches))
         return distributed.all_mean(accumulate.accumulate(wrapped, batches, objective.share(model, batches, tile)))
@@ -197,7 +197,7 @@ def test_parts_of_different_sizes_count_by_their_rows():
     # 12 pairs in 5 parts: three of 2 and two of 3. The plain mean of the parts' means would be another number.
     _, objective, learner = make_learner("vit", "bag-of-words")
     images, ids = make_batches()[0]
-    parts = accumulate.split((images, ids), 5)
+    parts = accumulate.split_parts((images, ids), 5)
     assert sorted(len(part[0]) for part in parts) == [2, 2, 2, 3, 3]
     found = accumulate.add_up(learner, parts, factor=4.0)
     whole = objective(learner.model, images, ids)
@@ -207,12 +207,12 @@ def test_parts_of_different_sizes_count_by_their_rows():
 
 
 def test_parts_with_batch_norm_are_refused():
-    from contrastive.errors import ConfigError
+    from contrastive.errors import UsageError
 
     _, _, learner = make_learner("conv", "caption")
     images, ids = make_batches()[0]
-    with pytest.raises(ConfigError, match="not exact with batch norm"):
-        accumulate.add_up(learner.train(), accumulate.split((images, ids), 2))
+    with pytest.raises(UsageError, match="not exact with batch norm"):
+        accumulate.add_up(learner.train(), accumulate.split_parts((images, ids), 2))
 
 
 def test_the_gradient_of_distillation_is_the_formula():

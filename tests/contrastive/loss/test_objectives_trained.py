@@ -16,7 +16,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from contrastive.checkpoint.file import load, save
 from contrastive.checkpoint.heads import load_head
 from contrastive.config import read_config
-from contrastive.errors import CheckpointError, ConfigError
+from contrastive.errors import DataError, UsageError
 from contrastive.export import export
 from contrastive.loss.objectives import Distillation, PerPair
 from contrastive.train import main
@@ -90,7 +90,7 @@ def test_an_objective_learns_and_resumes_to_the_bit(kind, run, tmp_path, teacher
     assert numbers[-1]["loss"] < 0.95 * numbers[0]["loss"]
     training, _ = after(material, 3)
     loop.save(training, material)
-    again = loop.take_up(material, load(tmp_path / "out" / "ckpt.pt"), tmp_path)
+    again = loop.resume(material, load(tmp_path / "out" / "ckpt.pt"), tmp_path)
     while again.step < 8:
         loop.take_step(again, material)
     assert_equal(again.learner.state_dict(), straight.learner.state_dict())
@@ -139,7 +139,7 @@ def test_a_head_in_shards_resumes_to_the_bit(run, tmp_path):
     (tmp_path / "out").mkdir()
     loop.save(training, material)
     assert not (tmp_path / "out" / "ckpt.pt").exists()
-    again = loop.take_up(material, last(tmp_path / "out"), tmp_path)
+    again = loop.resume(material, last(tmp_path / "out"), tmp_path)
     while again.step < 5:
         loop.take_step(again, material)
     assert_equal(again.learner.state_dict(), straight.learner.state_dict())
@@ -200,7 +200,7 @@ def test_a_model_without_a_taught_text_tower_is_neither_audited_nor_exported(run
     assert caught.value.exit_code == 3
     assert "loss.kind = 'bag-of-words'" in caught.value.why
     assert "loss.kind=softmax" in caught.value.fix
-    with pytest.raises(CheckpointError, match="text tower was never taught"):
+    with pytest.raises(DataError, match="text tower was never taught"):
         export(load(path), tmp_path / "exported", "huggingface")
     assert export(load(path), tmp_path / "exported", "safetensors") < 1e-5
     assert main([run, "--quiet", f"loss.teacher={path}", f"run.out={tmp_path / 'student'}"]) == 3
@@ -232,15 +232,15 @@ def test_a_head_that_does_not_fit_is_refused(run, tmp_path):
     for head in (None, {"kind": "caption"}, {"kind": "caption", "state_dict": {"read.weight": 3}}):
         found = load(path)
         object.__setattr__(found, "head", head)
-        with pytest.raises(CheckpointError, match="no head of its objective"):
-            loop.take_up(material, found, path)
+        with pytest.raises(DataError, match="no head of its objective"):
+            loop.resume(material, found, path)
     found = load(path)
     del found.head["state_dict"]["read.bias"]
-    with pytest.raises(CheckpointError, match=r"missing: 1 \(read.bias\)"):
-        loop.take_up(material, found, path)
+    with pytest.raises(DataError, match=r"missing: 1 \(read.bias\)"):
+        loop.resume(material, found, path)
     with torch.no_grad():
         training.objective.read.bias[0] = torch.nan
-    with pytest.raises(loop.ContrastiveError, match="was not saved"):
+    with pytest.raises(loop.VlmAuditError, match="was not saved"):
         loop.save(training, material)
 
 
@@ -303,13 +303,13 @@ def test_a_student_is_audited_and_its_card_names_the_teacher(run, tmp_path, teac
     ],
 )
 def test_mistakes_are_named(run, overrides, words):
-    with pytest.raises(ConfigError) as caught:
+    with pytest.raises(UsageError) as caught:
         read_config(run, overrides)
     assert words in str(caught.value)
 
 
 def test_a_teacher_that_saw_other_pixels_is_refused(run, teacher):
-    with pytest.raises(ConfigError, match="other pixels"):
+    with pytest.raises(UsageError, match="other pixels"):
         loop.start(prepared(run, f"loss.teacher={teacher}", "model.vision.image_size=64"))
 
 

@@ -91,7 +91,7 @@ def train_shared(tower, mode, kind, tile, parts):
         return tiled.LOSSES[kind](image_nd, text_nd, model.logit_scale, model.logit_bias, tile)
 
     def backward(images, ids):
-        batches = accumulate.split((images[rows], ids[rows]), parts)
+        batches = accumulate.split_parts((images[rows], ids[rows]), parts)
         return distributed.all_mean(accumulate.accumulate(wrapped, batches, objective))
 
     return train(model, backward)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from contrastive.errors import ContrastiveError
+from contrastive.errors import VlmAuditError
 from contrastive.loss import dense as losses
 from contrastive.loss import tiled
 
@@ -253,15 +253,15 @@ def test_a_gradient_of_the_gradient_is_refused():
 @pytest.mark.parametrize("shape", [(3, 4), (4, 3), (4,), (0, 4)])
 def test_features_that_are_no_pairs_are_refused(shape):
     other = torch.zeros(0, 4) if shape == (0, 4) else torch.zeros(4, 4)
-    with pytest.raises(ContrastiveError, match="not pairs"):
+    with pytest.raises(VlmAuditError, match="not pairs"):
         tiled.info_nce(torch.zeros(shape), other, torch.zeros(1))
 
 
 def test_the_sigmoid_loss_without_a_bias_is_refused():
-    with pytest.raises(ContrastiveError, match="logit bias"):
+    with pytest.raises(VlmAuditError, match="logit bias"):
         tiled.sigmoid(*make_features(4, 3), make_scalars()[0])
 
 
 def test_a_tile_of_no_rows_is_refused():
-    with pytest.raises(ContrastiveError, match="a tile of 0 rows"):
+    with pytest.raises(VlmAuditError, match="a tile of 0 rows"):
         tiled.info_nce(*make_features(4, 3), make_scalars()[0], tile=0)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from contrastive.errors import CheckpointError, ConfigError
+from contrastive.errors import DataError, UsageError
 from contrastive.model.architecture import ModelConfig, ResNetConfig, TextConfig, ViTConfig
 from contrastive.model.clip import CLIP, load_portable, portable_state, unit_length
 from contrastive.model.presets import PRESETS, preset
@@ -96,7 +96,7 @@ def test_the_demo_model_has_the_size_that_its_recipe_states():
 
 
 def test_an_unknown_preset_names_the_nearest():
-    with pytest.raises(ConfigError, match=r"no model preset 'ViT-B-32'\nfix: did you mean ViT-B/32"):
+    with pytest.raises(UsageError, match=r"no model preset 'ViT-B-32'\nfix: did you mean ViT-B/32"):
         preset("ViT-B-32")
 
 
@@ -213,7 +213,7 @@ def test_no_weight_comes_from_the_global_generator():
 def test_missing_and_unexpected_keys_are_named_five_of_each():
     state = portable_state(built(VIT))
     renamed = {(f"module.{name}" if name.startswith("visual.transformer") else name): tensor for name, tensor in state.items()}
-    with pytest.raises(CheckpointError) as caught:
+    with pytest.raises(DataError) as caught:
         load_portable(VIT, renamed)
     # 3 blocks of 12 tensors
     assert "missing: 36 (visual.transformer.resblocks.0.ln_1.weight, " in caught.value.why
@@ -223,9 +223,9 @@ def test_missing_and_unexpected_keys_are_named_five_of_each():
 
 def test_another_shape_or_kind_is_named():
     state = portable_state(built(VIT))
-    with pytest.raises(CheckpointError, match=r"of another shape or kind: 1 \(text_projection \[48, 64\] for \[64, 48\]\)"):
+    with pytest.raises(DataError, match=r"of another shape or kind: 1 \(text_projection \[48, 64\] for \[64, 48\]\)"):
         load_portable(VIT, {**state, "text_projection": state["text_projection"].T})
-    with pytest.raises(CheckpointError, match=r"ln_final\.bias"):
+    with pytest.raises(DataError, match=r"ln_final\.bias"):
         load_portable(VIT, {**state, "ln_final.bias": torch.zeros(64, dtype=torch.int64)})
 
 

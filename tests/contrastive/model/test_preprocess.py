@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from contrastive.errors import ConfigError
+from contrastive.errors import UsageError
 from contrastive.model.preprocess import OPENAI_MEAN, OPENAI_STD, Preprocess
 
 torch.set_num_threads(1)
@@ -136,5 +136,5 @@ def test_a_specification_survives_json():
     ],
 )
 def test_impossible_specifications_are_refused(change):
-    with pytest.raises(ConfigError):
+    with pytest.raises(UsageError):
         Preprocess.from_dict({**Preprocess(32).to_dict(), **change})

@@ -8,12 +8,12 @@ import torch
 
 from contrastive.model.clip import CLIP, load_portable, portable_state
 from contrastive.model.presets import preset
-from contrastive.model.skip_init import without_draws
+from contrastive.model.skip_init import skip_init
 
 
 def test_nothing_is_drawn():
     sevens = torch.full((3, 4), 7.0)
-    with without_draws():
+    with skip_init():
         weight = sevens.clone()
         for name in ("normal_", "uniform_", "kaiming_uniform_"):
             assert torch.equal(getattr(torch.nn.init, name)(weight), sevens), name
@@ -26,7 +26,7 @@ def test_nothing_is_drawn():
 
 def test_drawing_until_it_fits_ends():
     """`trunc_normal_` draws again while a value is out of bounds; memory may hold anything."""
-    with without_draws():
+    with skip_init():
         assert torch.nn.init.trunc_normal_(torch.full((3, 4), 7.0)).abs().max() <= 2
         assert torch.nn.init.trunc_normal_(torch.full((3, 4), torch.nan)).isfinite().all()
 

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from contrastive.errors import ConfigError
+from contrastive.errors import UsageError
 from contrastive.model.tokenizer import Tokenizer, byte_letters, clip_tokenizer, join, train_bpe, words
 
 CAPTIONS = ["a photo of a red circle", "a photo of two blue circles", "it's a woman's bicycle", "über 30 Straßen"]
@@ -21,7 +21,7 @@ SMALL = train_bpe(CAPTIONS, vocab_size=560, context=16)
 def clip():
     try:
         return clip_tokenizer()
-    except ConfigError:
+    except UsageError:
         pytest.skip("open_clip_torch is not installed (pip install 'vlm-audit[open_clip]')")
 
 
@@ -190,7 +190,7 @@ def test_every_word_is_one_id_when_single_pairs_are_merged():
 
 
 def test_a_vocabulary_below_the_bytes_is_refused():
-    with pytest.raises(ConfigError, match="vocab_size must be at least 514"):
+    with pytest.raises(UsageError, match="vocab_size must be at least 514"):
         train_bpe(CAPTIONS, 513, 16)
 
 
@@ -212,5 +212,5 @@ def test_the_hash_follows_merges_and_context_only():
 
 @pytest.mark.parametrize("merges", [["ab"], ["a b c"], [" a"], ["a "], ["a  b"], [""], ["a b", "a b"], [7], "a b"])
 def test_impossible_merges_are_refused(merges):
-    with pytest.raises(ConfigError):
+    with pytest.raises(UsageError):
         Tokenizer.from_dict({"merges": merges, "context": 8})

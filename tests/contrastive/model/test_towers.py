@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from contrastive.errors import ConfigError
+from contrastive.errors import UsageError
 from contrastive.model.architecture import ConvConfig, ModelConfig, ResNetConfig, TextConfig, ViTConfig
 from contrastive.model.blocks import QuickGELU
 from contrastive.model.towers import ConvTower, ModifiedResNet, TextTransformer, VisionTransformer, vision_tower
@@ -187,7 +187,7 @@ def test_a_text_longer_than_the_context_is_refused():
     ],
 )
 def test_impossible_sizes_are_refused(broken):
-    with pytest.raises(ConfigError):
+    with pytest.raises(UsageError):
         broken()
 
 

@@ -7,7 +7,7 @@ import torch
 
 from contrastive.checkpoint.file import load
 from contrastive.config import read_config
-from contrastive.errors import ConfigError
+from contrastive.errors import UsageError
 from contrastive.train import main
 from contrastive.training import loop
 from contrastive.training.branch import branch
@@ -117,7 +117,7 @@ def test_a_folder_of_shards_is_resumed_too(place):
 )
 def test_another_past_is_refused(place, overrides, words):
     resume = f"run.resume={place / 'stable' / 'step-000008.pt'}"
-    with pytest.raises(ConfigError) as caught:
+    with pytest.raises(UsageError) as caught:
         branch(loop.prepare(read_config(str(place / "run.toml"), [resume, f"run.out={place / 'no'}", *overrides])))
     assert words in str(caught.value)
     assert caught.value.fix

@@ -61,7 +61,7 @@ def test_stopped_anywhere_and_taken_up_is_the_same_run(run, tmp_path):
         for _ in range(stop):
             loop.take_step(training, material)
         loop.save(training, material)
-        again = loop.take_up(material, load(tmp_path / "out" / "ckpt.pt"), tmp_path / "out")
+        again = loop.resume(material, load(tmp_path / "out" / "ckpt.pt"), tmp_path / "out")
         while again.step < 9:
             loop.take_step(again, material)
         assert_same_bytes(again.model.state_dict(), straight.model.state_dict())
@@ -73,7 +73,7 @@ def test_checkpoints_that_stay_are_those_that_the_run_passed_through(run, tmp_pa
     (tmp_path / "out").mkdir()
     training = loop.start(material)
     with StopRequest() as stop:
-        loop.carry_through(training, material, stop, quiet=True)
+        loop.run_training(training, material, stop, quiet=True)
     loop.finish(training, material)
 
     assert sorted(path.name for path in (tmp_path / "out").glob("*.pt")) == [
@@ -139,7 +139,7 @@ def test_measuring_on_the_way_changes_nothing_and_is_logged(run, tmp_path):
         out.mkdir()
         material = loop.prepare(read_config(str(run), [f"run.eval_every={every}", f"run.out={out}", "run.kg_co2e_per_kwh=0.4"]))
         training = loop.start(material)
-        loop.carry_through(training, material, StopRequest(), quiet=True)
+        loop.run_training(training, material, StopRequest(), quiet=True)
         loop.finish(training, material)
         ends.append(load(out / "ckpt.pt"))
     assert_same_bytes(ends[0].model.state_dict(), ends[1].model.state_dict())
@@ -197,8 +197,8 @@ def test_divergence_stops_the_run_and_keeps_the_last_good_state(run, tmp_path, c
     with torch.no_grad():
         training.model.text_projection[0, 0] = torch.nan
     before = {name: tensor.clone() for name, tensor in training.model.named_parameters()}
-    with pytest.raises(loop.ContrastiveError, match=r"diverged in step 6: loss nan.*") as caught:
-        loop.carry_through(training, material, StopRequest(), quiet=True)
+    with pytest.raises(loop.VlmAuditError, match=r"diverged in step 6: loss nan.*") as caught:
+        loop.run_training(training, material, StopRequest(), quiet=True)
     assert caught.value.exit_code == 70
     assert "the last good state, after step 5, is in" in caught.value.why
     assert (tmp_path / "out" / "ckpt.pt").read_bytes() == good

@@ -9,7 +9,7 @@ import torch
 
 from contrastive.checkpoint.file import averaged, load
 from contrastive.config import read_config
-from contrastive.errors import CheckpointError, ConfigError
+from contrastive.errors import DataError, UsageError
 from contrastive.model.clip import kept_patches
 from contrastive.train import main
 from contrastive.training import average, loop, step
@@ -171,8 +171,8 @@ def test_more_than_the_allowed_in_a_row_stop_the_run(run, tmp_path):
     material = spoilt(prepared(run, "optim.skip=1", "optim.steps=20"), {2, 4, 5})
     (tmp_path / "out").mkdir()
     training = loop.start(material)
-    with pytest.raises(loop.ContrastiveError, match=r"diverged in step 4: loss nan, .* none of the 2 steps") as stopped:
-        loop.carry_through(training, replace(material, preprocess=material.preprocess), StopRequest(), quiet=True)
+    with pytest.raises(loop.VlmAuditError, match=r"diverged in step 4: loss nan, .* none of the 2 steps") as stopped:
+        loop.run_training(training, replace(material, preprocess=material.preprocess), StopRequest(), quiet=True)
     assert stopped.value.exit_code == 70
     lines = [json.loads(line) for line in (tmp_path / "out" / "log.jsonl").read_text().splitlines()]
     assert [(line["step"], line["skipped"], line["loss"] is None) for line in lines[:4]] == [
@@ -198,7 +198,7 @@ def test_a_locked_tower_stays_and_the_rest_learns(run):
 
 def test_the_batch_norm_of_a_locked_tower_rests_and_allows_parts(run):
     tower = ["model.preset=tiny-conv", "model.vision={channels = [8, 16]}", "model.text={width = 24, layers = 1}"]
-    with pytest.raises(ConfigError, match="not exact with batch norm"):
+    with pytest.raises(UsageError, match="not exact with batch norm"):
         loop.start(prepared(run, "optim.accumulate=2", *tower))
     material = prepared(run, "optim.accumulate=2", "optim.multipliers={'^visual' = 0}", *tower)
     training, _ = after(material, 1)
@@ -209,9 +209,9 @@ def test_the_batch_norm_of_a_locked_tower_rests_and_allows_parts(run):
 
 
 def test_multipliers_that_fit_nothing_or_lock_everything_are_refused(run):
-    with pytest.raises(ConfigError, match="'visul' finds no parameter"):
+    with pytest.raises(UsageError, match="'visul' finds no parameter"):
         loop.start(prepared(run, "optim.multipliers={visul = 0}"))
-    with pytest.raises(ConfigError, match="locks every parameter"):
+    with pytest.raises(UsageError, match="locks every parameter"):
         loop.start(prepared(run, "optim.multipliers={'.' = 0}"))
 
 
@@ -228,7 +228,7 @@ def test_patches_are_drawn_by_seed_and_step_and_the_class_token_stays(run):
     first, again = (step.batch_of(material, 0, training.device)[2] for _ in range(2))
     assert torch.equal(first, again)
     assert not torch.equal(step.batch_of(material, 1, training.device)[2], first)
-    with pytest.raises(ConfigError, match="patch_dropout needs a vision transformer"):
+    with pytest.raises(UsageError, match="patch_dropout needs a vision transformer"):
         prepared(run, "data.patch_dropout=0.5", "model.preset=tiny-conv", "model.vision={channels = [8]}", "model.text={width = 24}")
 
 
@@ -266,7 +266,7 @@ def test_the_average_is_saved_resumed_and_selectable(run, tmp_path):
     straight, _ = after(material, 4)
     training, _ = after(material, 2)
     loop.save(training, material)
-    again = loop.take_up(material, load(tmp_path / "out" / "ckpt.pt"), tmp_path)
+    again = loop.resume(material, load(tmp_path / "out" / "ckpt.pt"), tmp_path)
     for _ in range(2):
         loop.take_step(again, material)
     assert_equal(again.ema, straight.ema)
@@ -278,7 +278,7 @@ def test_the_average_is_saved_resumed_and_selectable(run, tmp_path):
     assert not torch.equal(found.model.text_projection, mean.model.text_projection)
     assert measures["ema_loss"] != measures["loss"]
     assert torch.equal(again.model.text_projection, found.model.text_projection)  # measuring put the weights back
-    with pytest.raises(CheckpointError, match="no running average"):
+    with pytest.raises(DataError, match="no running average"):
         averaged(mean)
 
 
@@ -314,7 +314,7 @@ def test_resumed_with_all_options_equals_uninterrupted_to_the_bit(run, tmp_path,
     training, _ = after(material, 3)
     training.skipped = 2
     loop.save(training, material)
-    again = loop.take_up(material, load(tmp_path / "out" / "ckpt.pt"), tmp_path)
+    again = loop.resume(material, load(tmp_path / "out" / "ckpt.pt"), tmp_path)
     assert (again.skipped, again.scale) == (2, training.scale)
     while again.step < 6:
         loop.take_step(again, material)
@@ -330,8 +330,8 @@ def test_a_state_that_does_not_fit_is_refused_in_words(run, tmp_path):
     loop.save(training, material)
     found = load(tmp_path / "out" / "ckpt.pt")
     for broken in ({}, {**found.training, "skipped": "x" * 9, "optimizer": 3}, {**found.training, "loss_scale": []}):
-        with pytest.raises(CheckpointError, match="state of the optimiser does not fit"):
-            loop.take_up(material, replace(found, training=broken), tmp_path)
+        with pytest.raises(DataError, match="state of the optimiser does not fit"):
+            loop.resume(material, replace(found, training=broken), tmp_path)
 
 
 def test_fine_tuning_goes_on_from_given_weights(run, tmp_path, capsys):

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from audit.records.evidence import Estimate
-from audit.records.gates import GateCheck, Gated
+from audit.records.gates import GateCheck, GateResult
 from audit.records.results import from_json, to_json
 from audit.records.what_if import GroupChange, Refused
 from reports.charts.scatter import HEIGHT, plane
@@ -16,15 +16,7 @@ from reports.render import render
 from reports.sections.gates import gate_rows, gates_sentence
 from reports.sections.what_if import CONTENT, ENDINGS, FEW_CLUSTERS, NAMES, cases, questions, sentence
 from tests.support import report_samples as samples
-from tests.support.what_if_samples import asked, frontier, what_if
-
-
-def gates(*outcomes, expression="gap[occupation.accuracy by gender] > 0.1", reason="The largest gap is 36.0 points."):
-    audit = samples.everything().audits[0]
-    return tuple(
-        Gated(expression, outcome, (GateCheck(audit.model.name, audit.probe.name, "occupation/accuracy/gender", outcome, reason),))
-        for outcome in outcomes
-    )
+from tests.support.what_if_samples import asked, frontier, gates, what_if
 
 
 @pytest.fixture(scope="module")
@@ -226,7 +218,7 @@ def test_a_gate_on_many_questions_names_the_one_that_decides(results):
         GateCheck(audit.model.name, audit.probe.name, name, outcome, f"because of {outcome}")
         for name, outcome in zip(names, ("held", "breached"), strict=True)
     )
-    (row,) = gate_rows(replace(results, gates=(Gated("gap > 0.1", "breached", checks),)), audit)
+    (row,) = gate_rows(replace(results, gates=(GateResult("gap > 0.1", "breached", checks),)), audit)
     assert (row.word, row.looks) == ("Breached", "disparity")
     assert re.fullmatch(r".+ by .+: because of breached Of 2 questions: 1 breached, 1 held\.", row.why)
 

@@ -14,7 +14,7 @@ from reports.exports.comparison_summary import terminal as comparison_terminal
 from reports.exports.model_card import model_cards
 from reports.exports.summary import summary_markdown, terminal
 from reports.render import render
-from reports.text.verdicts import compared, concluded
+from reports.text.verdicts import compared, verdict_sentence
 from tests.support import comparison_samples as changes
 from tests.support import report_samples as samples
 from tests.support.page_text import text_of
@@ -81,7 +81,7 @@ def test_the_verdict_of_an_audit_in_words(verdicts, word, sentence):
     audit = audit_of(*verdicts)
     audit = replace(audit, data=replace(audit.data, cluster="occupation", clusters=20))
 
-    assert (concluded(audit).word, concluded(audit).sentence) == (word, sentence)
+    assert (verdict_sentence(audit).word, verdict_sentence(audit).sentence) == (word, sentence)
 
 
 MIXES = [mix for n in range(4) for mix in itertools.combinations_with_replacement(BY_VERDICT, n)]
@@ -90,7 +90,7 @@ MIXES = [mix for n in range(4) for mix in itertools.combinations_with_replacemen
 @pytest.mark.parametrize("verdicts", MIXES, ids=lambda mix: "+".join(mix) or "nothing")
 def test_no_sentence_denies_what_was_shown(verdicts):
     """All 35 mixes of up to three questions: whatever is denied of all is true of all, and every count is one that was found."""
-    said = concluded(audit_of(*verdicts)).sentence
+    said = verdict_sentence(audit_of(*verdicts)).sentence
 
     if "neither a difference" in said:
         assert "equivalent" not in verdicts
@@ -139,13 +139,13 @@ def test_the_verdict_of_a_comparison_in_words(facts):
 
 def test_a_sample_is_not_said_to_show_nothing(facts):
     """A sample may show a difference; what it cannot do is conclude."""
-    assert concluded(audit_of("inconclusive", limited=True)).sentence == "Only a sample of the images was audited."
+    assert verdict_sentence(audit_of("inconclusive", limited=True)).sentence == "Only a sample of the images was audited."
     assert compared(comparison_of(facts, "cannot tell", limited=True)).sentence == "Only a sample of the images was compared."
 
 
 def test_page_summary_terminal_model_card_and_card_say_the_same():
     audit = audit_of("equivalent", "inconclusive")
-    results, said = samples.results(audit), concluded(audit).sentence
+    results, said = samples.results(audit), verdict_sentence(audit).sentence
     texts = [
         text_of(render(results)), summary_markdown(results), terminal(results), card(results), *model_cards(results).values(),
     ]  # fmt: skip

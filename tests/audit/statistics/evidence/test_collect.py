@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from audit.engine import Answered, concluded
+from audit.engine import AnsweredProbe, build_result
 from audit.records.results import Finding
 from audit.statistics.counts.cells import unpack
 from audit.statistics.evidence.adjustment import mantel_haenszel, strata
@@ -39,7 +39,7 @@ def audited(cells, attributes, claims, outcomes, labels=("yes", "no"), spread=0.
     truth = None if predictions.y_true is None else "truth"
     measurement = Measurement("m", "?", LabelSet("l", labels, dict.fromkeys(labels, ())), "p", claims, truth, outcomes)
     probe = Probe("test", "?", lambda _: dataset, (measurement,), "none", "none", (), ())
-    return concluded(Answered(model, dataset, frame, {"m": predictions}), probe, SETTINGS).result
+    return build_result(AnsweredProbe(model, dataset, frame, {"m": predictions}), probe, SETTINGS).result
 
 
 HARM = Claim("selection_rate", ("race",), "harm")
@@ -297,6 +297,6 @@ def test_the_order_of_the_images_changes_nothing():
         claims = (Claim("accuracy", ("race",)), HARM)
         measurement = Measurement("m", "?", LabelSet("l", ("yes", "no"), {"yes": (), "no": ()}), "p", claims, "truth", YES)
         probe = Probe("test", "?", lambda _: dataset, (measurement,), "none", "none", (), ())
-        return concluded(Answered(MODEL, dataset, dataset.attributes, {"m": predictions}), probe, SETTINGS).result
+        return build_result(AnsweredProbe(MODEL, dataset, dataset.attributes, {"m": predictions}), probe, SETTINGS).result
 
     assert result(source.permutation(400)) == result(np.arange(400))

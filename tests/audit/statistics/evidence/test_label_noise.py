@@ -15,7 +15,7 @@ from audit.statistics.evidence.label_noise import (
     tipping_point,
     verdict_on,
 )
-from audit.statistics.findings import conclude, findings
+from audit.statistics.findings import decide_verdicts, findings
 from audit.types import Claim, LabelSet, Measurement, Predictions, Settings
 
 PAIR = (("Black",), ("Indian",))
@@ -128,7 +128,9 @@ def test_verdicts_are_those_of_the_findings(cells):
     answered = Predictions(labels, labels, np.zeros((3 * n, 2), np.float32), y_pred, None, pd.DataFrame({"g": group}), np.zeros(3 * n))
     measurement = Measurement("m", "?", LabelSet("l", labels, {}), "p", (Claim("selection_rate", ("g",), "it"),), outcomes={"it": ("yes",)})
     settings = Settings(draws=999)
-    _, verdict, _ = conclude(findings(measurement, answered, {"g": ("a", "b", "c")}, settings), settings, limited=False, excluded=None)
+    _, verdict, _ = decide_verdicts(
+        findings(measurement, answered, {"g": ("a", "b", "c")}, settings), settings, limited=False, excluded=None
+    )
     assert verdict_on(np.array(cells), np.array([n] * 3), RULES, rng()) == verdict
 
 

@@ -8,7 +8,7 @@ from audit.statistics.intervals import newcombe, wilson
 from audit.statistics.metrics import METRICS, Tally
 from audit.statistics.null import between_group_variance
 from audit.statistics.units.clusters import ClusterTable, cluster_table
-from audit.statistics.units.sampling_unit import FEWEST_CLUSTERS, Clusters, Images, UnitsOf
+from audit.statistics.units.sampling_unit import FEWEST_CLUSTERS, ClusterUnits, ImageUnits, UnitsOf
 from audit.types import Predictions
 
 EVENTS, N = np.array([80, 50, 66]), np.array([100, 80, 90])
@@ -19,7 +19,7 @@ def singles():
     """Every image in a cluster of its own."""
     codes = np.repeat(np.arange(3), N)
     event = np.concatenate([np.arange(n) < k for k, n in zip(EVENTS, N, strict=True)])
-    return Clusters(cluster_table(np.arange(len(codes)), codes, event, 3))
+    return ClusterUnits(cluster_table(np.arange(len(codes)), codes, event, 3))
 
 
 SINGLES = singles()
@@ -27,10 +27,10 @@ SINGLES = singles()
 
 def copies(times):
     table = SINGLES.table
-    return Clusters(ClusterTable(times * table.events, times * table.n, table.count))
+    return ClusterUnits(ClusterTable(times * table.events, times * table.n, table.count))
 
 
-IMAGES = Images(EVENTS, N)
+IMAGES = ImageUnits(EVENTS, N)
 
 
 def test_images_are_wilson_and_newcombe():
@@ -77,21 +77,21 @@ def test_copies_tell_nothing_new():
         np.testing.assert_allclose(after.p(FIRST, SECOND), before.p(FIRST, SECOND))
     assert copies(7).variance() == pytest.approx(singles().variance())
     assert copies(7).detectable(0.05) == pytest.approx(singles().detectable(0.05))
-    assert Images(7 * EVENTS, 7 * N).detectable(0.05) < 0.5 * copies(7).detectable(0.05)
+    assert ImageUnits(7 * EVENTS, 7 * N).detectable(0.05) < 0.5 * copies(7).detectable(0.05)
 
 
 def test_few_clusters_are_not_judged_and_of_one_nothing_is_known():
     table = ClusterTable(np.eye(2, dtype=int) * 3, np.eye(2, dtype=int) * 5, np.array([FEWEST_CLUSTERS, 1]))
-    units = Clusters(table)
+    units = ClusterUnits(table)
 
     assert units.clusters() == (FEWEST_CLUSTERS, 1)
     assert units.enough().tolist() == [True, False]
-    assert not Clusters(ClusterTable(table.events, table.n, np.array([FEWEST_CLUSTERS - 1, 1]))).enough().any()
+    assert not ClusterUnits(ClusterTable(table.events, table.n, np.array([FEWEST_CLUSTERS - 1, 1]))).enough().any()
     assert [end[1] for end in units.intervals(0.05)] == [0.0, 1.0]
 
 
 def test_without_events_there_is_no_gap_and_no_alarm():
-    none = Clusters(ClusterTable(np.zeros((1, 2), int), np.ones((1, 2), int), np.array([40])))
+    none = ClusterUnits(ClusterTable(np.zeros((1, 2), int), np.ones((1, 2), int), np.array([40])))
 
     assert none.null(99, np.random.default_rng(0)).p == 1.0
 
@@ -100,7 +100,7 @@ def test_the_variance_between_groups_of_common_clusters_leaves_out_what_they_sha
     """Sets of two images that are both right or both wrong: the rates are equal whatever sampling does, and no spread is left."""
     table = ClusterTable(np.array([[1, 1], [0, 0]]), np.ones((2, 2), int), np.array([30, 10]))
 
-    assert Clusters(table).variance() == pytest.approx(0.0, abs=1e-15)
+    assert ClusterUnits(table).variance() == pytest.approx(0.0, abs=1e-15)
 
 
 def test_farthest_is_the_end_of_the_widest_pair_on_either_side():
@@ -124,5 +124,5 @@ def test_predictions_with_clusters_are_counted_by_cluster():
     tally = Tally((("a",), ("b",)), np.array([2, 2]), np.array([3, 2]), np.array([3, 3]))
     units = UnitsOf(predictions, {"g": ("a", "b")})(("g",), METRICS["accuracy"], None, tally)
 
-    assert isinstance(units, Clusters)
+    assert isinstance(units, ClusterUnits)
     assert (units.events.tolist(), units.n.tolist(), units.clusters()) == ([2, 2], [3, 2], (2, 1))
