@@ -1,0 +1,100 @@
+"""The house in figures: modules a folder, public names defined twice, import cycles, long files, lines a package.
+
+``python -m tests.support.house`` prints them and exits with 1 where one is beyond its limit. Imports inside functions count; those for type
+checkers alone do not.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections import Counter, defaultdict
+from pathlib import Path
+
+PACKAGES = ("audit", "probes", "reports", "contrastive")
+INTERCHANGEABLE = {"audit", "check", "compare", "get", "load", "main", "names", "parser", "read", "render", "run", "write"}
+"""Functions whose module says whose they are."""
+MOST_MODULES, MOST_LINES = 14, 320
+
+
+def module_name(path: Path) -> str:
+    return ".".join(path.with_suffix("").parts).removesuffix(".__init__")
+
+
+def is_type_checking(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
+
+
+def statements(tree: ast.AST):
+    """Give every node that runs: not what stands under ``if TYPE_CHECKING``."""
+    for node in ast.iter_child_nodes(tree):
+        if not is_type_checking(node):
+            yield node
+            yield from statements(node)
+
+
+def imported(tree: ast.Module, modules: set[str]) -> set[str]:
+    """Return the modules of the project that a module imports anywhere."""
+    names = set()
+    for node in statements(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            full = {f"{node.module}.{alias.name}" for alias in node.names}
+            names |= (full & modules) | ({node.module} if not full <= modules else set())
+    return names & modules
+
+
+def cycles(edges: dict[str, set[str]]) -> list[list[str]]:
+    """Return the groups of modules that reach each other."""
+    reached = {start: reachable(start, edges) for start in edges}
+    groups = {frozenset({a, *(b for b in reached[a] if a in reached[b])}) for a in edges if a in reached[a]}
+    return sorted(map(sorted, groups))
+
+
+def reachable(start: str, edges: dict[str, set[str]]) -> set[str]:
+    seen, waiting = set(), [start]
+    while waiting:
+        new = edges.get(waiting.pop(), set()) - seen
+        seen |= new
+        waiting += new
+    return seen
+
+
+def defined_twice(trees: dict[Path, ast.Module]) -> list[str]:
+    """Name the public classes of several modules, and the public functions of several folders, within the audit or the trainer."""
+    places = defaultdict(set)
+    for path, tree in trees.items():
+        side = "contrastive" if path.parts[0] == "contrastive" else "audit"
+        for node in tree.body:
+            if isinstance(node, ast.ClassDef | ast.FunctionDef) and not node.name.startswith("_") and node.name not in INTERCHANGEABLE:
+                place = module_name(path) if isinstance(node, ast.ClassDef) else str(path.parent)
+                places[side, node.name].add(place)
+    return [f"{name}: {', '.join(sorted(where))}" for (_, name), where in sorted(places.items()) if len(where) > 1]
+
+
+def main() -> int:
+    files = sorted(path for package in PACKAGES for path in Path(package).rglob("*.py"))
+    trees = {path: ast.parse(path.read_text("utf-8")) for path in files}
+    lines = {path: len(path.read_text("utf-8").splitlines()) for path in files}
+    modules = {module_name(path) for path in files}
+    folders = Counter(str(path.parent) for path in files if path.name != "__init__.py")
+    crowded = {folder: count for folder, count in folders.items() if count > MOST_MODULES}
+    long = {str(path): count for path, count in lines.items() if count > MOST_LINES}
+    twice = defined_twice(trees)
+    circles = cycles({module_name(path): imported(tree, modules) for path, tree in trees.items()})
+    per_folder = Counter()
+    for path, count in lines.items():
+        per_folder["/".join(path.parts[: min(len(path.parts) - 1, 2)])] += count
+    tests = sum(len(path.read_text("utf-8").splitlines()) for path in Path("tests").rglob("*.py"))
+    print(f"most modules in a folder: {max(folders.values())}; crowded: {crowded or 'none'}")
+    print(f"files over {MOST_LINES} lines: {long or 'none'}")
+    print(f"import cycles: {circles or 'none'}")
+    print("public names defined twice:", *(twice or ["none"]), sep="\n  ")
+    print("lines:", *(f"{folder} {count:,}" for folder, count in sorted(per_folder.items())), sep="\n  ")
+    print(f"source {sum(lines.values()):,} lines, tests {tests:,}")
+    return bool(crowded or long or circles or twice)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
