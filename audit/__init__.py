@@ -1,14 +1,18 @@
-"""Audits of vision-language models: whom does a model treat differently, by how much, and how sure are we?"""
+"""Audits of vision-language models: whom does a model treat differently, by how much, and how sure are we?
+
+In: a model (or its predictions) and a probe. Out: an `Audit`, with its findings, frames, plots and report.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from audit.api import Audit, Changes, audit, load, load_changes
+from audit.version import __version__
 
-__version__ = "0.1.0"
-__all__ = ["Audit", "Changes", "__version__", "audit", "load", "load_changes"]
+if TYPE_CHECKING:
+    from audit.api import Audit, AuditRequest, Changes, CompareRequest, audit, compare, load, load_changes
+
+__all__ = ["Audit", "AuditRequest", "Changes", "CompareRequest", "__version__", "audit", "compare", "load", "load_changes"]
 
 
 def __getattr__(name: str) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +21,7 @@ from audit.statistics.evidence.collect import add_evidence
 from audit.statistics.evidence.prompt_sensitivity import specification_curve
 from audit.statistics.findings import decide_verdicts, findings
 from audit.statistics.paired.findings import paired_findings
-from audit.types import UNKNOWN, Answerer, Dataset, Encoder, Exclusion, Measurement, ModelRecord, Predictions, Probe, Settings
+from audit.types import UNKNOWN, Answerer, Dataset, Encoder, Exclusion, Measurement, ModelRecord, Note, Predictions, Probe, Settings
 from audit.whatif.explore import WhatIfInputs, chosen_methods, explore
 
 if TYPE_CHECKING:
@@ -68,6 +68,7 @@ def audit(
     cache_root: Path | None = None,
     batch_size: int = 32,
     what_ifs: Sequence[str] = (),
+    progress: Callable[[int, int], object] | None = None,
 ) -> AuditedProbe:
     """Return every finding of `probe` about `encoder` on `dataset`; a generative model is asked the probe as questions.
 
@@ -82,12 +83,12 @@ def audit(
     if isinstance(encoder, Answerer):
         if methods:
             raise UsageError("a generative model has no what-ifs", why="they change embeddings", fix="leave --what-if out")
-        held = interview(encoder, probe, dataset, settings, cache_root=cache_root, batch_size=batch_size)
+        held = interview(encoder, probe, dataset, settings, cache_root=cache_root, batch_size=batch_size, progress=progress)
         seen = (held.scores.exclusions, held.scores.conversions)
         return build_result(
             AnsweredProbe(held.record, dataset, held.attributes, held.predictions, held.specifications, *seen), held.probe, settings
         )
-    embeddings = embed_images(encoder, dataset, cache_root, batch_size=batch_size, max_skip=settings.max_skip)
+    embeddings = embed_images(encoder, dataset, cache_root, batch_size=batch_size, max_skip=settings.max_skip, progress=progress)
     attributes = dataset.attributes.iloc[embeddings.rows]
     plans = probe.what_ifs if methods else ()
     texts = _text_vectors(encoder, _measurements(probe), cache_root, [text for plan in plans for text in plan.prompts()])
@@ -106,11 +107,11 @@ def audit(
     )
     audited = build_result(answered, probe, settings)
     levels, contents = dataset.levels, embeddings.contents
-    material = WhatIfInputs(
+    inputs = WhatIfInputs(
         probe.measurements, encoder.record, embeddings.vectors, contents, attributes, levels, texts, settings, probe.cluster
     )
     # After the verdict and apart from it: what would be belongs to another model.
-    tried = tuple(found for plan in plans for found in explore(plan, material, methods))
+    tried = tuple(found for plan in plans for found in explore(plan, inputs, methods))
     return replace(audited, result=replace(audited.result, what_ifs=tried))
 
 
@@ -119,22 +120,21 @@ def build_result(answered: AnsweredProbe, probe: Probe, settings: Settings) -> A
     dataset, cluster = answered.dataset, answered.cluster or probe.cluster
     predictions = {name: _clustered(each, cluster) for name, each in answered.predictions.items()}
     raw = [finding for m in probe.measurements for finding in findings(m, predictions[m.name], dataset.levels, settings)]
-    ruled, verdict, reason = decide_verdicts(raw, settings, limited=dataset.limited, excluded=_excluded(answered))
+    decided, verdict = decide_verdicts(raw, settings, limited=dataset.limited)
     curves = [
         specification_curve(plan, answers, dataset.levels, settings)
         for plan, answers in zip(probe.specifications, answered.specifications, strict=bool(answered.specifications))
     ]
     result = AuditResult(
-        model=answered.model,
+        model=replace(answered.model, notes=tuple(map(Note.of, answered.model.notes))),
         probe=ProbeRecord(probe.name, probe.question, probe.source, probe.licence, probe.limits, probe.not_tested),
         data=_data_record(answered, cluster, predictions),
         measurements=tuple(_measurement_record(m, predictions[m.name]) for m in probe.measurements),
-        findings=ruled,
+        findings=decided,
         paired=paired_findings(probe.paired, predictions, settings),
         specifications=tuple(curves),
         published=probe.published,
         verdict=verdict,
-        verdict_reason=reason,
         warnings=_warnings(answered),
         counts=tuple(count_record(m, predictions[m.name], dataset.levels) for m in probe.measurements),
     )
@@ -174,17 +174,13 @@ def _clustered(predictions: Predictions, cluster: str | None) -> Predictions:
     return replace(predictions, cluster=codes)
 
 
-def _excluded(answered: AnsweredProbe) -> str | None:
-    """Return what was left out, in words, or None."""
-    exclusions = (*answered.dataset.exclusions, *answered.exclusions)
-    return "; ".join(f"{exclusion.count} images left out ({exclusion.reason})" for exclusion in exclusions) or None
-
-
 def _data_record(answered: AnsweredProbe, cluster: str | None, predictions: Mapping[str, Predictions]) -> DataRecord:
     dataset, used = answered.dataset, len(answered.attributes)
     units = [np.unique(each.cluster) for each in predictions.values() if each.cluster is not None]
     # Counted by reason and group, without the names of files: those are for the terminal and the log.
-    exclusions = tuple(replace(exclusion, examples=()) for exclusion in (*dataset.exclusions, *answered.exclusions))
+    exclusions = tuple(
+        replace(exclusion, reason=Note.of(exclusion.reason), examples=()) for exclusion in (*dataset.exclusions, *answered.exclusions)
+    )
     return DataRecord(
         name=dataset.name,
         source=dataset.source,
@@ -196,7 +192,7 @@ def _data_record(answered: AnsweredProbe, cluster: str | None, predictions: Mapp
         groups={name: _level_counts(answered.attributes[name], levels) for name, levels in dataset.levels.items()},
         exclusions=exclusions,
         conversions=answered.conversions,
-        notes=dataset.notes,
+        notes=tuple(map(Note.of, dataset.notes)),
         cluster=cluster,
         clusters=max(map(len, units)) if units else None,
         numbered=dataset.numbered,
@@ -236,15 +232,13 @@ def _near_ties(predictions: Predictions) -> float | None:
     return float(np.mean(predictions.margin < NEAR_TIE_MARGIN)) if len(predictions.margin) else None
 
 
-def _warnings(answered: AnsweredProbe) -> tuple[str, ...]:
+def _warnings(answered: AnsweredProbe) -> tuple[Note, ...]:
     """Return what a reader must know before trusting a number."""
     used = len(answered.attributes)
     warnings = []
-    if answered.dataset.limited:
-        warnings.append(f"LIMITED RUN: {used} images were sampled with --limit; such a run can conclude nothing but 'inconclusive'.")
     for name, prediction in answered.predictions.items():
         if (near_ties := _near_ties(prediction) or 0.0) > 0.5:
-            warnings.append(f"'{name}': {near_ties:.0%} of the decisions are near-ties; the model hardly tells these labels apart.")
+            warnings.append(Note("near_ties", {"measurement": name, "share": near_ties}))
         if len(prediction.y_pred) < used:
-            warnings.append(f"'{name}': {used - len(prediction.y_pred)} images whose true answer is unknown were not scored.")
+            warnings.append(Note("not_scored", {"measurement": name, "count": used - len(prediction.y_pred)}))
     return tuple(warnings)

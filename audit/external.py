@@ -8,24 +8,15 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from audit.data.assemble import fingerprint
-from audit.data.exclusion import listed_in
+from audit.data.subset import listed_in
 from audit.engine import AnsweredProbe, AuditedProbe, build_result
 from audit.errors import DataError, UsageError
+from audit.naming import finding_id
 from audit.predictions.answers import natural
 from audit.predictions.default_claims import DefaultClaims, default_claims
+from audit.predictions.exclusion import exclude
 from audit.predictions.read import PLAIN, MeasurementAnswers, PredictionFile
-from audit.statistics.evidence.sensitivity import exclude
-from audit.types import (
-    UNKNOWN,
-    Dataset,
-    Group,
-    Measurement,
-    ModelRecord,
-    Predictions,
-    Probe,
-    Settings,
-    finding_id,
-)
+from audit.types import UNKNOWN, Dataset, Group, Measurement, ModelRecord, Predictions, Probe, Settings
 
 if TYPE_CHECKING:
     import pandas as pd

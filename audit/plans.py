@@ -1,10 +1,16 @@
-"""What a probe fixes before the run for "what would this audit say if ...": words and names only."""
+"""What a probe fixes before the run beside its measurements: pairs, specifications, published tables, what-ifs. Words and names only."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
+if TYPE_CHECKING:
+    from audit.types import Claim, Measurement
+
+Group = tuple[str, ...]
+"""The levels of one group, in the order of the attributes that define it: ``("Black", "Female")``."""
 Pairs = tuple[tuple[str, str], ...]
 Combined = Mapping[tuple[str, ...], tuple[str, ...]]
 
@@ -56,3 +62,68 @@ class WhatIfPlan:
         if self.direction:
             for pair in (*self.direction.pairs, *self.direction.same):
                 yield from pair
+
+
+@dataclass(frozen=True)
+class PairedClaim:
+    """Counterfactual images: same set, one attribute changed."""
+
+    measurement: str
+    attribute: str
+    first: str
+    second: str
+    within: tuple[str, ...]
+    """Attributes that identify a set together: images that agree on all of them differ only in `attribute`."""
+    cluster: str
+    """The attribute whose levels are independent units (several sets of one occupation are one drawing in variations)."""
+
+
+@dataclass(frozen=True)
+class Specification:
+    """One way to ask the same question."""
+
+    preset: str
+    variant: str
+    measurement: Measurement
+
+
+@dataclass(frozen=True)
+class SpecificationPlan:
+    """The same claim under every preset and label-set variant; `default` was chosen before the run."""
+
+    question: str
+    claim: Claim
+    specifications: tuple[Specification, ...]
+    default: int
+    """Index of the default in `specifications`."""
+    embedded_only: Group = ()
+    """Presets that a generative model is not asked: each would cost it a pass over every image, and an encoder some lines of text."""
+
+
+@dataclass(frozen=True)
+class CellReference:
+    """Points to one rate of a finding."""
+
+    finding: str
+    group: Group
+
+
+@dataclass(frozen=True)
+class PublishedRow:
+    """A row of a published table: cells (fractions, None where blank) and the rates of ours to put beside them."""
+
+    label: str
+    published: tuple[float | None, ...]
+    ours: tuple[CellReference | None, ...]
+
+
+@dataclass(frozen=True)
+class PublishedTable:
+    """A published table, every cell, with a sentence on what is and is not comparable."""
+
+    name: str
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[PublishedRow, ...]
+    source: str
+    comparability: str

@@ -11,19 +11,44 @@ from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 import numpy as np
 
+from audit.plans import CellReference, Group, PairedClaim, PublishedRow, PublishedTable, Specification, SpecificationPlan, WhatIfPlan
+
 if TYPE_CHECKING:
     import pandas as pd
     from jaxtyping import Float, Int
     from PIL import Image
 
-    from audit.plans import WhatIfPlan
+__all__ = [
+    "UNKNOWN", "Answerer", "Better", "CellReference", "Claim", "Dataset", "Embeddings", "Encoder", "Exclusion", "Group", "ImageEncoder",
+    "LabelSet", "LoadOptions", "Measurement", "ModelRecord", "Note", "PairedClaim", "Predictions", "Probe", "PublishedRow",
+    "PublishedTable", "Question", "Settings", "Specification", "SpecificationPlan",
+]  # fmt: skip
 
 Better = Literal["high", "low", "neither"]
-Group = tuple[str, ...]
-"""The levels of one group, in the order of the attributes that define it: ``("Black", "Female")``."""
 
 UNKNOWN = "unknown"
 """The level of a missing attribute value: shown and counted, outside every test."""
+
+
+Value = str | int | float | bool | tuple[str | int | float, ...]
+
+
+@dataclass(frozen=True)
+class Note:
+    """Something that a reader should know, as a code and its values; the sentence of each code stands in `reports.text.notes`."""
+
+    code: str
+    values: Mapping[str, Value] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, note: Note | str) -> Note:
+        """Return the note itself; of a text that somebody else wrote, a note that holds it."""
+        return note if isinstance(note, Note) else cls("text", {"text": note})
+
+    def __str__(self) -> str:
+        """Return the text of a note that holds one, else code and values: for logs."""
+        named = ", ".join(f"{name} {value}" for name, value in self.values.items())
+        return str(self.values.get("text", "")) if self.code == "text" else f"{self.code.replace('_', ' ')}: {named}"
 
 
 @dataclass(frozen=True)
@@ -49,8 +74,8 @@ class ModelRecord:
     revision: str | None = None
     data_card: str | None = None
     """What the model was trained on, where the checkpoint says so (the demo states its planted skew here)."""
-    notes: tuple[str, ...] = ()
-    """Everything guessed, converted or noteworthy, one sentence each."""
+    notes: tuple[Note | str, ...] = ()
+    """Everything guessed, converted or noteworthy."""
     step: int | None = None
     """Training steps taken, where the checkpoint says so."""
     run: str | None = None
@@ -105,7 +130,7 @@ class Answerer(Protocol):
 class Exclusion:
     """Images left out for one reason, counted by group."""
 
-    reason: str
+    reason: Note | str
     count: int
     by_group: Mapping[str, Mapping[str, int]]
     """attribute -> level -> images left out."""
@@ -132,8 +157,8 @@ class Dataset:
     source: str
     """Where it came from, in words, without a path of the machine."""
     licence: str
-    notes: tuple[str, ...] = ()
-    """Repairs, aliases, margins, near-duplicate level names: one sentence each."""
+    notes: tuple[Note | str, ...] = ()
+    """Repairs, aliases, margins, near-duplicate level names."""
     exclusions: tuple[Exclusion, ...] = ()
     """Rows left out while reading the table (an image file that does not exist, for example)."""
     numbered: bool = False
@@ -191,18 +216,6 @@ class Claim:
     """Which way this outcome is good; None: what the metric says (for a selection rate: neither)."""
 
 
-def finding_id(measurement: str, claim: Claim) -> str:
-    """Return the stable name of the finding that answers `claim`.
-
-    Examples
-    --------
-    >>> finding_id("harm-21", Claim("selection_rate", ("race", "gender"), "non-human"))
-    'harm-21/selection_rate[non-human]/race x gender'
-    """
-    outcome = f"[{claim.outcome}]" if claim.outcome else ""
-    return f"{measurement}/{claim.metric}{outcome}/{' x '.join(claim.by)}"
-
-
 @dataclass(frozen=True)
 class Measurement:
     """A label set put to the images, and what is asked of the answers."""
@@ -219,71 +232,6 @@ class Measurement:
     """outcome -> the answers that count as it."""
     asked: Question | None = None
     """The question put to a generative model, its options in the order of the labels; None: the label set is put to a dual encoder."""
-
-
-@dataclass(frozen=True)
-class PairedClaim:
-    """Counterfactual images: same set, one attribute changed."""
-
-    measurement: str
-    attribute: str
-    first: str
-    second: str
-    within: tuple[str, ...]
-    """Attributes that identify a set together: images that agree on all of them differ only in `attribute`."""
-    cluster: str
-    """The attribute whose levels are independent units (several sets of one occupation are one drawing in variations)."""
-
-
-@dataclass(frozen=True)
-class Specification:
-    """One way to ask the same question."""
-
-    preset: str
-    variant: str
-    measurement: Measurement
-
-
-@dataclass(frozen=True)
-class SpecificationPlan:
-    """The same claim under every preset and label-set variant; `default` was chosen before the run."""
-
-    question: str
-    claim: Claim
-    specifications: tuple[Specification, ...]
-    default: int
-    """Index of the default in `specifications`."""
-    embedded_only: Group = ()
-    """Presets that a generative model is not asked: each would cost it a pass over every image, and an encoder some lines of text."""
-
-
-@dataclass(frozen=True)
-class CellReference:
-    """Points to one rate of a finding."""
-
-    finding: str
-    group: Group
-
-
-@dataclass(frozen=True)
-class PublishedRow:
-    """A row of a published table: cells (fractions, None where blank) and the rates of ours to put beside them."""
-
-    label: str
-    published: tuple[float | None, ...]
-    ours: tuple[CellReference | None, ...]
-
-
-@dataclass(frozen=True)
-class PublishedTable:
-    """A published table, every cell, with a sentence on what is and is not comparable."""
-
-    name: str
-    title: str
-    columns: tuple[str, ...]
-    rows: tuple[PublishedRow, ...]
-    source: str
-    comparability: str
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,15 @@
-"""The untrained twin: the same questions put to the same architecture with weights that nobody trained."""
+"""The untrained control: the same questions put to the same architecture with weights that nobody trained."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from audit.engine import AuditedProbe, audit
 from audit.records.results import ControlFinding, Finding, UntrainedControl
+from audit.types import Note
 
 if TYPE_CHECKING:
     from audit.types import Answerer, Dataset, Encoder, Probe, Settings
@@ -22,20 +24,20 @@ def with_untrained_control(
     *,
     cache_root: Path | None = None,
     batch_size: int = 32,
+    progress: Callable[[int, int], object] | None = None,
 ) -> AuditedProbe:
-    """Return the audit with its untrained twin beside it: only the questions that count for the verdict, asked the same way.
+    """Return the audit with its untrained control beside it: only the questions that count for the verdict, asked the same way.
 
     A kind of model whose architecture cannot be built anew gets a warning instead.
     """
     draw = getattr(encoder, "untrained", None)
-    twin: Encoder | None = draw(settings.seed) if draw else None
-    if twin is None:
-        warning = "There is no untrained twin of this kind of model: its architecture cannot be built anew here."
-        return replace(audited, result=replace(audited.result, warnings=(*audited.result.warnings, warning)))
-    found = audit(twin, _primary(probe), dataset, settings, cache_root=cache_root, batch_size=batch_size).result
-    description = f"the same architecture and prompts, its {encoder.record.parameters:,} weights drawn anew (seed {settings.seed})"
-    control = UntrainedControl(settings.seed, description, tuple(map(_control, found.findings)), found.verdict)
-    return replace(audited, result=replace(audited.result, twin=control))
+    control: Encoder | None = draw(settings.seed) if draw else None
+    if control is None:
+        warnings = (*audited.result.warnings, Note("no_untrained_control"))
+        return replace(audited, result=replace(audited.result, warnings=warnings))
+    found = audit(control, _primary(probe), dataset, settings, cache_root=cache_root, batch_size=batch_size, progress=progress).result
+    record = UntrainedControl(settings.seed, tuple(map(_control, found.findings)), found.verdict)
+    return replace(audited, result=replace(audited.result, untrained_control=record))
 
 
 def _primary(probe: Probe) -> Probe:

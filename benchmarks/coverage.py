@@ -16,9 +16,9 @@ from audit.statistics.counts.count_table import GroupedCounts
 from audit.statistics.equivalence import equivalence_bound, reach
 from audit.statistics.evidence.adjustment import Strata, mantel_haenszel
 from audit.statistics.evidence.calibration import calibration
-from audit.statistics.evidence.confidence import Judged
 from audit.statistics.evidence.effect_size import ratio
 from audit.statistics.evidence.equalized_odds import odds_difference
+from audit.statistics.evidence.inputs import Judged
 from audit.statistics.evidence.label_noise import Rules, verdict_on
 from audit.statistics.findings import decide_verdicts, findings
 from audit.statistics.intervals import newcombe, wilson
@@ -163,7 +163,7 @@ def through_findings(source: np.random.Generator) -> None:
         rows = pd.DataFrame({"group": np.repeat(names, n)}, dtype="str")
         answered = Predictions(labels, labels, np.zeros((len(rows), 2), np.float32), y_pred, None, rows, np.zeros(len(rows), np.float32))
         found = findings(measurement, answered, {"group": tuple(names)}, settings)
-        _, verdict, _ = decide_verdicts(found, settings, limited=False, excluded=None)
+        _, verdict = decide_verdicts(found, settings, limited=False)
         agreed.append(verdict == verdict_on(k, n, RULES, generator(0, found[0].id)))
     report("12 planted audits, row by row: verdict as on counts", float(np.mean(agreed)), "", all(agreed))
 

@@ -18,7 +18,7 @@ from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel, CLIPTokenize
 
 from audit.embedding.embed import embed_images, embed_texts
 from audit.measure.zero_shot import cosine_scores, probabilities
-from audit.models.load import load
+from audit.models import load
 from audit.types import Dataset
 from probes.prompts import preset
 

@@ -19,7 +19,7 @@ ROUNDS = int(os.environ.get("ROUNDS", "5"))
 PICTURE = "from PIL import Image; image = Image.new('RGB', (320, 240), (200, 120, 40))"
 OURS = f"""
 {PICTURE}
-from audit.models.load import load
+from audit.models import load
 encoder = load({{path!r}}, model_args={{stated}})
 print(encoder.encode_images([image])[0, :3])
 """

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from contrastive.training.loop import Material, Training
+    from contrastive.training.loop import RunInputs, Training
 
 KINDS = ("caption", "bag-of-words", "softmax")
 NAMES = {"softmax": "contrastive"}
@@ -62,29 +62,29 @@ def run(kind: str, rate: float, seed: int, options: argparse.Namespace) -> Curve
 
     schedule = ["optim.schedule=constant", f"optim.warmup={min(30, options.steps)}", f"optim.steps={options.steps}"]
     config = read_config("shapes", [*schedule, f"optim.lr={rate}", f"run.seed={seed}", f"loss.kind={kind}"])
-    material = loop.prepare(config)
-    training, curve, began = loop.start(material), [], time.process_time()
+    inputs = loop.prepare(config)
+    training, curve, began = loop.start(inputs), [], time.process_time()
     while training.step < options.steps:
-        loop.take_step(training, material)
+        loop.take_step(training, inputs)
         if training.step in POINTS:
-            curve.append((training.step * config.data.batch, accuracy(training, material, options.pictures)))
+            curve.append((training.step * config.data.batch, accuracy(training, inputs, options.pictures)))
     end = f"{curve[-1][1]:.3f} after {curve[-1][0]:,} samples"
     print(f"{kind}, rate {rate:g}, seed {seed}: {end}, {time.process_time() - began:.0f} s of CPU", flush=True)
     return curve
 
 
-def accuracy(training: Training, material: Material, pictures: int) -> float:
+def accuracy(training: Training, inputs: RunInputs, pictures: int) -> float:
     """Return the share of pictures, none of them seen in training, whose own caption is the best of all 144."""
     import torch
 
     from contrastive.data.pairs import trimmed
     from contrastive.data.shapes import KINDS as SHAPES
-    from contrastive.data.shapes import ShapePictures
+    from contrastive.data.shapes import ShapeImages
     from tests.support.zero_shot import caption_scores, shape_captions
 
-    new = ShapePictures(pictures, seed=1)
-    images = material.preprocess([new.image(index) for index in range(pictures)])
-    ids = trimmed(material.tokenizer(shape_captions()), material.tokenizer.eot)
+    new = ShapeImages(pictures, seed=1)
+    images = inputs.preprocess([new.image(index) for index in range(pictures)])
+    ids = trimmed(inputs.tokenizer(shape_captions()), inputs.tokenizer.eot)
     found = caption_scores(training.model, training.objective, images, ids).argmax(dim=1)
     return float((found == torch.arange(pictures) % len(SHAPES)).float().mean())
 

@@ -69,11 +69,11 @@ def accuracies(path: Path, pictures: int) -> dict[str, Mapping[str, float]]:
     import torch
 
     from contrastive.checkpoint.file import load
-    from contrastive.data.shapes import KINDS, ShapePictures
+    from contrastive.data.shapes import KINDS, ShapeImages
     from contrastive.model.clip import unit_length
     from tests.support.zero_shot import ATTRIBUTES, shape_accuracy, shape_captions, shape_classes
 
-    checkpoint, new = load(path), ShapePictures(pictures, seed=1)
+    checkpoint, new = load(path), ShapeImages(pictures, seed=1)
     kinds = torch.arange(pictures) % len(KINDS)
 
     def share(classes_kd: torch.Tensor, members: Sequence[Sequence[int]]) -> float:

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, field, fields
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from contrastive.errors import UsageError, nearest
-from contrastive.serialize import from_dict, to_dict
+from contrastive.schema import from_dict, record, to_dict
 from contrastive.settings import DataConfig, LossConfig, ModelSource, OptimConfig, RunConfig
 
 __all__ = [
@@ -22,7 +22,7 @@ __all__ = [
 ]  # fmt: skip
 
 
-@dataclass(frozen=True)
+@record
 class Config:
     """A training run."""
 
@@ -72,17 +72,9 @@ def recipes() -> dict[str, str]:
 def read_config(source: str, overrides: Sequence[str] = ()) -> Config:
     """Read a run from a TOML file or a shipped recipe.
 
-    Parameters
-    ----------
-    source : str
-        Path of a TOML file, or the bare name of a recipe (``"emoji"``).
-    overrides : sequence of str
-        ``section.key=value`` each; the value is TOML (``optim.lr=1e-3``), or plain text where it is none (``run.out=runs/x``).
-
-    Raises
-    ------
-    UsageError
-        Without such a file or recipe; for bad TOML; for an unknown, missing or ill-fitting setting.
+    `source`: path of a TOML file, or the bare name of a recipe (``"emoji"``); `overrides`: ``section.key=value`` each; the value is TOML
+    (``optim.lr=1e-3``), or plain text where it is none (``run.out=runs/x``). Raises `UsageError` without such a file or recipe; for bad
+    TOML; for an unknown, missing or ill-fitting setting.
     """
     tables = _parse(_text_of(source), source)
     for override in overrides:

@@ -20,16 +20,8 @@ from collections.abc import Iterable
 class VlmAuditError(Exception):
     """An error with a way out.
 
-    Parameters
-    ----------
-    what : str
-        One sentence: what is wrong, naming the thing.
-    where : str, optional
-        The place: a file, a row, a flag, a key, a tensor.
-    why : str, optional
-        What was found and what was expected.
-    fix : str, optional
-        What to do about it, as a command where one exists.
+    `what`: one sentence: what is wrong, naming the thing; `where`: the place: a file, a row, a flag, a key, a tensor; `why`: what was found
+    and what was expected; `fix`: what to do about it, as a command where one exists.
     """
 
     exit_code = 70

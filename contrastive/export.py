@@ -59,24 +59,10 @@ def _export(path: str, out: Path, kind: str, ema: bool) -> float:
 def export(checkpoint: Checkpoint, out: Path, kind: str) -> float:
     """Write the model into the new folder `out`, verify it, and return the largest difference of features (relative to the longest).
 
-    Parameters
-    ----------
-    checkpoint : Checkpoint
-    out : Path
-        Appears only when everything was written and verified.
-    kind : str
-        A name in `KINDS`.
-
-    Raises
-    ------
-    DataError
-        If the text tower was never taught; its weights alone can be exported.
-    UsageError
-        If the model has a part that the other program has no counterpart of, or the other program is not installed.
-    VlmAuditError
-        If what was written does not give the same features; it is removed again.
-    MachineError
-        If `out` exists or cannot be written.
+    `out`: appears only when everything was written and verified; `kind`: a name in `KINDS`. Raises `DataError` if the text tower was never
+    taught; its weights alone can be exported; `UsageError` if the model has a part that the other program has no counterpart of, or the
+    other program is not installed; `VlmAuditError` if what was written does not give the same features; it is removed again; `MachineError`
+    if `out` exists or cannot be written.
     """
     from contrastive.checkpoint.heads import require_both_towers
     from contrastive.formats.exports import hugging_face
@@ -96,7 +82,7 @@ def export(checkpoint: Checkpoint, out: Path, kind: str) -> float:
         temporary.mkdir(parents=True)
         form.write(checkpoint, temporary)
         (temporary / "README.md").write_text(_card(checkpoint, kind, form.NOTE), "utf-8")
-        difference = verify(checkpoint, form.reader(temporary))
+        difference = compare_features(checkpoint, form.reader(temporary))
         temporary.replace(out)
     except OSError as error:
         raise MachineError("the export cannot be written", where=str(out), why=error.strerror) from error
@@ -105,13 +91,10 @@ def export(checkpoint: Checkpoint, out: Path, kind: str) -> float:
     return difference
 
 
-def verify(checkpoint: Checkpoint, read: Features) -> float:
+def compare_features(checkpoint: Checkpoint, read: Features) -> float:
     """Compare the features of random pixels and random ids with those that `read` gives, in inference mode.
 
-    Raises
-    ------
-    VlmAuditError
-        If they differ by more than `TOLERANCE`.
+    Raises `VlmAuditError` if they differ by more than `TOLERANCE`.
     """
     import torch
 

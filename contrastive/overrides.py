@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
-import typing
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Literal
 
+from pydantic import StrictBool
+
 from contrastive.errors import UsageError, nearest
+from contrastive.schema import from_dict, record
 
 Channels = tuple[float, float, float]
+READ: dict[str, Callable[[str], object]] = {
+    "mean": lambda text: text.split(","),
+    "std": lambda text: text.split(","),
+    "causal": lambda text: {"true": True, "false": False}.get(text.lower(), text),
+}
+"""What pydantic does not read out of text."""
 
 
-@dataclass(frozen=True)
+@record
 class ModelOverrides:
     """Facts that weights do not show. None: not stated."""
 
@@ -24,7 +31,7 @@ class ModelOverrides:
     layer_norm_eps: float | None = None
     pooling: Literal["eot", "mean"] | None = None
     """Of the text tower."""
-    causal: bool | None = None
+    causal: StrictBool | None = None
     """Whether a token sees the ones before it only."""
     mean: Channels | None = None
     std: Channels | None = None
@@ -37,50 +44,22 @@ class ModelOverrides:
 
     @classmethod
     def from_words(cls, words: Mapping[str, str]) -> ModelOverrides:
-        """Read strictly.
-
-        Raises
-        ------
-        UsageError
-            At an unknown name (the nearest is given) or a value that does not fit.
+        """Read words; raises `UsageError` at an unknown name (the nearest is given) or a value that does not fit.
 
         Examples
         --------
-        >>> Stated.from_words({"activation": "gelu", "mean": "0.5,0.5,0.5"}).mean
+        >>> ModelOverrides.from_words({"activation": "gelu", "mean": "0.5,0.5,0.5"}).mean
         (0.5, 0.5, 0.5)
         """
-        hints = typing.get_type_hints(cls)
         for name in words:
-            if name not in hints:
-                raise UsageError(f"there is no fact {name[:80]!r} to state about a model", fix=nearest(name[:80], hints))
-        return cls(**{name: _read(name, text, typing.get_args(hints[name])[0]) for name, text in words.items()})
+            if name not in (known := [field.name for field in dataclasses.fields(cls)]):
+                raise UsageError(f"unknown model override {name[:80]!r}", fix=nearest(name[:80], known))
+        values = {name: READ.get(name, str)(text) for name, text in words.items()}
+        try:
+            return from_dict(cls, values, "")
+        except UsageError as error:
+            raise UsageError(error.what.removeprefix("."), why=error.why, fix=error.fix) from error
 
     def given(self) -> dict[str, Any]:
         """Return what was stated."""
         return {field.name: value for field in dataclasses.fields(self) if (value := getattr(self, field.name)) is not None}
-
-
-def _read(name: str, text: str, hint: Any) -> Any:
-    if typing.get_origin(hint) is Literal:
-        if text not in typing.get_args(hint):
-            raise UsageError(f"{name} cannot be {text[:80]!r}", fix=nearest(text[:80], typing.get_args(hint)))
-        return text
-    read, expected, example = READ[hint]
-    try:
-        return read(text)
-    except (ValueError, KeyError) as error:
-        raise UsageError(f"{name} cannot be {text[:80]!r}", why=f"expected {expected}", fix=f"{name}={example}") from error
-
-
-def _channels(text: str) -> Channels:
-    red, green, blue = (float(part) for part in text.split(","))
-    return red, green, blue
-
-
-READ: dict[Any, tuple[Callable[[str], Any], str, str]] = {
-    int: (int, "a whole number", "64"),
-    float: (float, "a number", "1e-6"),
-    str: (str, "a word", "clip"),
-    bool: (lambda text: {"true": True, "false": False}[text.lower()], "true or false", "true"),
-    Channels: (_channels, "three numbers with commas between", "0.5,0.5,0.5"),
-}

@@ -13,8 +13,7 @@ from contrastive.errors import UsageError, VlmAuditError
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code: 0, or that of the error (`contrastive.errors`)."""
     parser = argparse.ArgumentParser(
-        prog="python -m contrastive.release",
-        description="Write a checkpoint to pass on, without the state of the optimiser.",
+        prog="python -m contrastive.release", description="Write a checkpoint to pass on, without the state of the optimiser."
     )
     parser.add_argument("checkpoint", metavar="CKPT", help="a ckpt.pt of contrastive.train")
     parser.add_argument("out", metavar="OUT", help="the file to write; it must not exist")
@@ -31,14 +30,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def release(path: Path, out: Path, *, ema: bool = False) -> str:
     """Write the checkpoint at `path` to `out` without the optimiser's state and the average, and return the sha256 (hex) of the new file.
 
-    Raises
-    ------
-    DataError, UnsafeError
-        If it cannot be read, or has no average to take.
-    UsageError
-        If `out` exists.
-    MachineError
-        If it cannot be written.
+    Raises `DataError`, `UnsafeError` if it cannot be read, or has no average to take; `UsageError` if `out` exists; `MachineError` if it
+    cannot be written.
     """
     from dataclasses import replace
 

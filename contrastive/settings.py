@@ -4,139 +4,128 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import field
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, StrictBool, StrictFloat, StrictInt, StrictStr
 
 from contrastive.errors import UsageError
+from contrastive.schema import record
+
+PositiveInt = Annotated[StrictInt, Field(ge=1)]
+NotNegativeInt = Annotated[StrictInt, Field(ge=0)]
+Positive = Annotated[StrictFloat, Field(gt=0)]
+NotNegative = Annotated[StrictFloat, Field(ge=0)]
+UpToHalf = Annotated[StrictFloat, Field(ge=0, le=0.5)]
+BelowOne = Annotated[StrictFloat, Field(ge=0, lt=1)]
 
 
-@dataclass(frozen=True)
+@record
 class DataConfig:
     """What is shown, and what is said of it."""
 
-    train: str
+    train: StrictStr
     """``emoji``, ``shapes``; a CSV or JSONL file whose image paths are relative to its own folder; a folder of images with ``.txt`` beside
     them, of tar shards, of Parquet, or by ``save_to_disk``; a ``.tar`` or ``.parquet`` file; or ``hf:`` and a name on the hub:
     ``hf:ORG/NAME[@REVISION][:CONFIG[/SPLIT]][#FIRST_N]`` (with ``#N`` only the first N rows are fetched).
     """
-    batch: int = 256
-    shift: int = 0
+    batch: Annotated[StrictInt, Field(ge=2)] = 256
+    shift: Annotated[StrictInt, Field(ge=0, le=64)] = 0
     """Each image moves by up to so many pixels, either way in both directions, anew each epoch; its edge is repeated."""
-    held_out: float = 0.0
+    held_out: UpToHalf = 0.0
     """Share of the pairs that training never sees: loss and recall on them are logged at the end."""
-    templates: tuple[str, ...] = ("{caption}",)
+    templates: tuple[StrictStr, ...] = ("{caption}",)
     """Put around a caption; one is drawn for a pair each epoch. ``{caption}`` is the caption, ``{a caption}`` the same with its article."""
     skew: Literal["none", "misnamed-women"] = "none"
     """What is planted in the captions on purpose (emoji only; `contrastive.data.emoji`). The checkpoint's data card says it in words."""
-    withhold: bool = False
+    withhold: StrictBool = False
     """Leave 60 of the 300 combinations of occupation, gender and skin tone out, so that unseen ones can be asked for (emoji only;
     `contrastive.data.emoji.withheld` is the rule)."""
-    crop: float | None = None
+    crop: Annotated[StrictFloat, Field(gt=0, le=1)] | None = None
     """A random square crop (the paper's): the smallest share of the largest square's area that it may keep; None: the centre, always."""
-    max_broken: float = 0.01
+    max_broken: UpToHalf = 0.01
     """Largest share of broken pairs that a neighbour may stand in for; with more the run stops and names them."""
-    memory_gib: float = 8.0
-    """Most memory for decoded pictures; a larger set is decoded as it is needed."""
-    workers: int = 2
+    memory_gib: NotNegative = 8.0
+    """Most memory for decoded images; a larger set is decoded as it is needed."""
+    workers: PositiveInt = 2
     """Threads that decode."""
-    prefetch: int = 2
+    prefetch: NotNegativeInt = 2
     """Batches made ready in advance."""
     tokenizer: Literal["own", "clip"] = "own"
     """``own``: a byte-pair vocabulary trained on the captions. ``clip``: CLIP's 49,408 entries from the installed open_clip_torch."""
-    vocabulary: int = 2048
+    vocabulary: StrictInt = 2048
     """Entries of the own vocabulary."""
-    patch_dropout: float = 0.0
+    patch_dropout: BelowOne = 0.0
     """Share of its patches that a vision transformer does not see of each image, drawn anew each step; never its class token (FLIP)."""
-    image_column: str = "image"
-    caption_column: str = "caption"
+    image_column: StrictStr = "image"
+    caption_column: StrictStr = "caption"
 
     def __post_init__(self) -> None:
         _require(_is_name(self.train), "data.train", "the name of data: it is empty or holds a NUL character")
-        _require(self.batch >= 2, "data.batch", "at least 2: a pair alone has nothing to be told from")
-        _require(0 <= self.shift <= 64, "data.shift", "between 0 and 64 pixels")
-        _require(0 <= self.held_out <= 0.5, "data.held_out", "between 0 and 0.5")
-        _require(self.crop is None or 0 < self.crop <= 1, "data.crop", "above 0 and at most 1")
-        _require(0 <= self.max_broken <= 0.5, "data.max_broken", "between 0 and 0.5")
-        _require(0 <= self.memory_gib < float("inf"), "data.memory_gib", "0 or more")
-        _require(self.workers >= 1, "data.workers", "at least 1")
-        _require(self.prefetch >= 0, "data.prefetch", "0 or more")
-        _require(0 <= self.patch_dropout < 1, "data.patch_dropout", "0 or more and below 1")
         _require(len(self.templates) > 0, "data.templates", "at least one template")
         for template in self.templates:
             slots = template.count("{caption}") + template.count("{a caption}")
             _require(slots == 1 == template.count("{"), "data.templates", "templates with {caption} or {a caption} exactly once")
 
 
-@dataclass(frozen=True)
+@record
 class OptimConfig:
     """AdamW and its schedule."""
 
-    steps: int
-    lr: float
+    steps: PositiveInt
+    lr: Positive
     """Peak learning rate."""
-    warmup: int = 0
+    warmup: NotNegativeInt = 0
     """Steps until the peak."""
     schedule: Literal["cosine", "constant", "wsd"] = "cosine"
     """After the warm-up: half a cosine down to 0; the peak to the end; or the peak, and a line to 0 in the last `cooldown` steps."""
-    cooldown: int = 0
+    cooldown: NotNegativeInt = 0
     """Last steps in which the rate falls (wsd only)."""
-    betas: tuple[float, float] | None = None
+    betas: tuple[BelowOne, BelowOne] | None = None
     """None: the paper's, (0.9, 0.98), or (0.9, 0.999) with a ResNet."""
-    eps: float | None = None
+    eps: Positive | None = None
     """None: the paper's, 1e-6, or 1e-8 with a ResNet."""
-    weight_decay: float = 0.1
-    clip: float = 1.0
+    weight_decay: NotNegative = 0.1
+    clip: Positive = 1.0
     """Longest gradient; a longer one is scaled down to it."""
-    accumulate: int = 1
+    accumulate: PositiveInt = 1
     """Parts that each process takes its share of a batch in. The gradient is that of the whole batch; memory is that of a part."""
-    ema: float = 0.0
+    ema: BelowOne = 0.0
     """Decay of the running average of the weights, which is saved beside them; 0: none."""
-    skip: int = 3
+    skip: NotNegativeInt = 3
     """Steps in a row that may be left out because loss or gradient is not finite; one more ends the run."""
-    multipliers: Mapping[str, float] = field(default_factory=dict)
+    multipliers: Mapping[StrictStr, NotNegative] = field(default_factory=dict)
     """Regular expression -> factor of the learning rate for the parameters whose name it finds; the first that fits counts. 0 locks
     them: ``{"^visual" = 0}`` trains a text tower for a given image tower (LiT)."""
 
     def __post_init__(self) -> None:
-        _require(self.steps >= 1, "optim.steps", "at least 1")
         _require(0 <= self.warmup <= self.steps, "optim.warmup", "between 0 and optim.steps")
         _require(self.cooldown == 0 or self.schedule == "wsd", "optim.cooldown", '0 unless optim.schedule = "wsd"')
         _require(0 <= self.cooldown <= self.steps - self.warmup, "optim.cooldown", "between 0 and optim.steps - optim.warmup")
-        for name in ("lr", "clip"):
-            _require(0 < getattr(self, name) < float("inf"), f"optim.{name}", "above 0")
-        _require(self.eps is None or 0 < self.eps < float("inf"), "optim.eps", "above 0")
-        _require(0 <= self.weight_decay < float("inf"), "optim.weight_decay", "0 or more")
-        _require(all(0 <= beta < 1 for beta in self.betas or ()), "optim.betas", "between 0 and 1")
-        _require(self.accumulate >= 1, "optim.accumulate", "at least 1")
-        _require(0 <= self.ema < 1, "optim.ema", "0 or more and below 1")
-        _require(self.skip >= 0, "optim.skip", "0 or more")
-        for pattern, factor in self.multipliers.items():
+        for pattern in self.multipliers:
             _require(_is_pattern(pattern), f"optim.multipliers {pattern[:80]!r}", "a regular expression")
-            _require(0 <= factor < float("inf"), f"optim.multipliers {pattern[:80]!r}", "0 or more")
 
 
-@dataclass(frozen=True)
+@record
 class LossConfig:
     """What is made small."""
 
     kind: Literal["softmax", "sigmoid", "caption", "caption-both", "bag-of-words"] = "softmax"
     """``softmax`` and ``sigmoid`` compare every image with every text of the batch; the model scores by the same rule. ``caption`` says the
     text word by word, given the image (``caption-both``: backwards too, as VirTex does), ``bag-of-words`` which words it has. These three
-    have a head of their own (`contrastive.loss.objectives`) and teach the image tower alone: such a model has no text tower to be
+    have a head of their own (`contrastive.loss`) and teach the image tower alone: such a model has no text tower to be
     audited by.
     """
-    teacher: str | None = None
+    teacher: StrictStr | None = None
     """A checkpoint (any that ``model.init`` may name) whose matrix of similarities the student's is to be like."""
-    weight: float = 0.5
+    weight: Annotated[StrictFloat, Field(ge=0, le=1)] = 0.5
     """Of the divergence from the teacher; the usual loss has the rest."""
-    temperature: float = 1.0
+    temperature: Positive = 1.0
     """Divides teacher's and student's logits in the divergence."""
-    tile: int | None = None
+    tile: PositiveInt | None = None
     """Rows of the matrix of logits that are held at a time; None: as many as the device takes easily. Never changes the result."""
 
     def __post_init__(self) -> None:
-        _require(self.tile is None or self.tile >= 1, "loss.tile", "at least 1")
-        _require(0 <= self.weight <= 1, "loss.weight", "between 0 and 1")
         _require(0 < self.temperature < float("inf"), "loss.temperature", "above 0")
         alone = self.teacher is None and (self.weight, self.temperature) == (0.5, 1.0)
         _require(alone or self.teacher is not None, "loss.teacher", "given where loss.weight or loss.temperature is")
@@ -148,65 +137,59 @@ class LossConfig:
         return self.kind in ("softmax", "sigmoid")
 
 
-@dataclass(frozen=True)
+@record
 class RunConfig:
     """Where, on what, and how often the state is written."""
 
-    out: str
+    out: StrictStr
     """Folder for ``ckpt.pt`` and ``log.jsonl``."""
-    seed: int = 0
-    device: str = "cpu"
+    seed: Annotated[StrictInt, Field(ge=0, lt=2**63)] = 0
+    device: StrictStr = "cpu"
     """``cpu``, ``cuda`` (each process takes its own GPU)."""
     dist: Literal["ddp", "fsdp2"] = "ddp"
     """How several processes (torchrun) share the model: each has all of it, or it is sharded. Alone it has no effect."""
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     """Of the towers' matrix products; weights, features and loss stay fp32. fp16 scales the loss so that gradients do not vanish."""
-    recompute: bool = False
+    recompute: StrictBool = False
     """Transformer blocks and ResNet bottlenecks keep their input only and run again backwards: less memory, a third more time."""
-    compile: bool = False
+    compile: StrictBool = False
     """``torch.compile`` of the towers."""
-    save_every: int = 100
+    save_every: PositiveInt = 100
     """Steps between two writes of the state: what a kill can cost."""
-    keep_every: int = 0
+    keep_every: NotNegativeInt = 0
     """Steps between two checkpoints that stay, ``step-000100.pt`` beside ``ckpt.pt``, for `audit.compare --series`; 0: none. The first is
     the one before any step. With a stable phase (wsd, constant) they hold the optimiser's state too, three times the size."""
-    eval_every: int = 0
+    eval_every: NotNegativeInt = 0
     """Steps between two measurements of the held-out pairs, which are logged; 0: at the end only."""
-    resume: str | None = None
+    resume: StrictStr | None = None
     """A state of another run to go on from: a ``ckpt.pt`` of an unfinished one, a ``step-000100.pt`` of a wsd or constant run, a folder of
     shards. Only the end may be another (`optim.steps`, `optim.schedule`, `optim.cooldown`), such as a cooldown from an older step; the
     result is to the bit that of a run which had this end from the beginning, or it is refused."""
-    sharded: bool = False
+    sharded: StrictBool = False
     """Each process writes its own part of the state, a folder ``shards/step-...`` (the two newest are kept), so that none ever holds all of
     it; at the end they are put together as ``ckpt.pt``, as ``python -m contrastive.unshard`` does with those of any step."""
-    log_every: int = 10
-    kg_co2e_per_kwh: float | None = None
+    log_every: PositiveInt = 10
+    kg_co2e_per_kwh: NotNegative | None = None
     """Of the electricity here. None: nothing is said of emissions, as where no counter measures the energy."""
 
     def __post_init__(self) -> None:
         _require(_is_name(self.out), "run.out", "the name of a folder: it is empty or holds a NUL character")
         _require(re.fullmatch(r"cpu|mps|cuda(:\d+)?", self.device) is not None, "run.device", "cpu, cuda, cuda:N or mps")
-        _require(0 <= self.seed < 2**63, "run.seed", "between 0 and 2^63 - 1")
-        _require(self.kg_co2e_per_kwh is None or 0 <= self.kg_co2e_per_kwh < float("inf"), "run.kg_co2e_per_kwh", "0 or more")
-        _require(self.save_every >= 1, "run.save_every", "at least 1")
-        _require(self.keep_every >= 0, "run.keep_every", "0 or more")
-        _require(self.eval_every >= 0, "run.eval_every", "0 or more")
-        _require(self.log_every >= 1, "run.log_every", "at least 1")
 
 
-@dataclass(frozen=True)
+@record
 class ModelSource:
     """Where the architecture and the first weights come from: a preset, or a checkpoint."""
 
-    preset: str | None = None
+    preset: StrictStr | None = None
     """A name in `contrastive.model.presets`; its weights are drawn by the seed."""
-    init: str | None = None
+    init: StrictStr | None = None
     """A model to go on from: architecture, weights, tokenizer and preprocessing are its own. A ``ckpt.pt``; OpenAI's archive, open_clip's
     or Lightning's checkpoint, flat weights; a folder of a `CLIPModel` or in open_clip's layout."""
-    stated: Mapping[str, str] = field(default_factory=dict)
+    stated: Mapping[StrictStr, StrictStr] = field(default_factory=dict)
     """What a file of another program does not say, by the names of `contrastive.overrides.ModelOverrides`: ``stated.activation =
     "gelu"``."""
-    changes: Mapping[str, Any] = field(default_factory=dict)
+    changes: Mapping[StrictStr, Any] = field(default_factory=dict)
     """Settings of `contrastive.model.architecture.ModelConfig` laid over the preset, nested as there; checked when the model is made."""
 
     def __post_init__(self) -> None:
@@ -216,10 +199,8 @@ class ModelSource:
         if self.init is None and self.stated:
             raise UsageError("model has the setting 'stated' without 'init'", why="a preset leaves nothing to state", fix="leave it out")
         if self.init is not None and self.changes:
-            raise UsageError(
-                f"model has the setting {next(iter(self.changes))!r} beside 'init'",
-                why="the checkpoint says what the model is", fix="leave it out",
-            )  # fmt: skip
+            why = "the checkpoint says what the model is"
+            raise UsageError(f"model has the setting {next(iter(self.changes))!r} beside 'init'", why=why, fix="leave it out")
 
     @property
     def name(self) -> str:

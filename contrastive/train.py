@@ -76,12 +76,12 @@ def _run(options: argparse.Namespace, arguments: Sequence[str], folder: list[Pat
     from contrastive.config import read_config
 
     config = read_config(options.run, options.overrides)  # before torch is imported: a mistake is told at once
-    from contrastive.distributed import processes as distributed
+    from contrastive import distributed
 
     out = Path(config.run.out)
     distributed.init(config.run.device)
     if options.doctor:
-        from contrastive.doctor import examine
+        from contrastive.training.doctor import examine
 
         return examine(config, say=_say)
     with _claimed(out) if distributed.rank0() else nullcontext():
@@ -98,38 +98,38 @@ def _train(config: Config, options: argparse.Namespace, arguments: Sequence[str]
     from contrastive.checkpoint.file import Checkpoint
     from contrastive.training import loop
     from contrastive.training.branch import branch
-    from contrastive.training.checkpointing import last
-    from contrastive.training.journal import StopRequest
+    from contrastive.training.checkpointing import newest_state
+    from contrastive.training.logs import StopRequest
 
     path = Path(config.run.out) / "ckpt.pt"
-    found = None if options.fresh else last(path.parent, _complain)
-    material = loop.prepare(config)
-    training = loop.resume(material, found, path) if found else branch(material) if config.run.resume else loop.start(material)
-    _announce(material, training)
+    found = None if options.fresh else newest_state(path.parent, _complain)
+    inputs = loop.prepare(config)
+    training = loop.resume(inputs, found, path) if found else branch(inputs) if config.run.resume else loop.start(inputs)
+    _announce(inputs, training)
     if isinstance(found, Checkpoint) and found.training is None:
         _say(f"already finished; --fresh trains again\n{path}")
         return 0
-    _open_journal(material, training)
+    _start_log(inputs, training)
     with StopRequest(patient=_processes() > 1) as stop:
-        loop.run_training(training, material, stop, quiet=options.quiet)
+        loop.run_training(training, inputs, stop, quiet=options.quiet)
     if training.step < config.optim.steps and stop.signal is not None:
         if _speaks():
             _complain(f"stopped after step {training.step} of {config.optim.steps}; the state is saved")
             _complain(f"resume: {_command(arguments)}")
         return 128 + stop.signal
-    _conclude(loop.finish(training, material), training, config)
+    _conclude(loop.finish(training, inputs), training, config)
     _say(str(path))
     return 0
 
 
-def _open_journal(material: RunInputs, training: Training) -> None:
-    from contrastive.training.loop import journal_of
+def _start_log(inputs: RunInputs, training: Training) -> None:
+    from contrastive.training.loop import event_log
 
     if _speaks():
-        journal, config = journal_of(material), material.config
-        journal.begin(training.step)
-        replaced = material.pairs.replaced
-        journal.write("start", step=training.step, config=config.to_dict(), data_card=material.data_card, replaced=replaced)
+        log, config = event_log(inputs), inputs.config
+        log.begin(training.step)
+        replaced = inputs.pairs.replaced
+        log.write("start", step=training.step, config=config.to_dict(), data_card=inputs.data_card, replaced=replaced)
 
 
 def _command(arguments: Sequence[str]) -> str:
@@ -155,22 +155,22 @@ def _claimed(folder: Path) -> Iterator[None]:
         yield
 
 
-def _announce(material: RunInputs, training: Training) -> None:
-    config, text = material.config, material.model.text
+def _announce(inputs: RunInputs, training: Training) -> None:
+    config, text = inputs.config, inputs.model.text
     counts = [(parameter.numel(), parameter.requires_grad) for parameter in training.learner.parameters()]
     parameters, locked = sum(count for count, _ in counts), sum(count for count, learns in counts if not learns)
     taught = f" and a teacher ({config.loss.weight:g} of it)" if config.loss.teacher else ""
     _say(
-        f"model  {config.model.name}: {parameters:,} parameters{f' ({locked:,} locked)' if locked else ''}, {material.preprocess.size} px, "
+        f"model  {config.model.name}: {parameters:,} parameters{f' ({locked:,} locked)' if locked else ''}, {inputs.preprocess.size} px, "
         f"{text.vocab_size} ids, context {text.context}, {config.loss.kind} loss{taught}, on {config.run.device}"
     )
-    _say(f"data   {config.data.train}: {len(material.train_rows)} pairs, {len(material.held_out_rows)} held out, batch {config.data.batch}")
-    _say(f"card   {material.data_card}")
+    _say(f"data   {config.data.train}: {len(inputs.train_rows)} pairs, {len(inputs.held_out_rows)} held out, batch {config.data.batch}")
+    _say(f"card   {inputs.data_card}")
     begin = f"from step {training.step}" if training.step else "from the start"
     together = f", {_processes()} processes ({config.run.dist})" if _processes() > 1 else ""
     _say(f"run    {config.run.out}: {config.optim.steps} steps, {begin}, seed {config.run.seed}{together}")
-    guessed = [note for note in material.initial.notes if note.startswith("Guessed")] if material.initial else []
-    for sentence in (*material.pairs.replaced[:3], *guessed) if _speaks() else ():
+    guessed = [note for note in inputs.initial.notes if note.startswith("Guessed")] if inputs.initial else []
+    for sentence in (*inputs.pairs.replaced[:3], *guessed) if _speaks() else ():
         _complain(f"warning: {sentence}")
 
 

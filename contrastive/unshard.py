@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from contrastive.errors import DataError, UsageError, VlmAuditError
+from contrastive.errors import UsageError, VlmAuditError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -30,34 +30,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 def unshard(folder: Path, out: Path) -> str:
     """Write the checkpoint in `folder` to the file `out`, and return the sha256 (hex) of that.
 
-    Raises
-    ------
-    DataError, UnsafeError
-        If there is no sharded checkpoint, or it cannot be read.
-    UsageError
-        If `out` exists.
-    MachineError
-        If it cannot be written.
+    Raises `DataError`, `UnsafeError` if there is no sharded checkpoint, or it cannot be read; `UsageError` if `out` exists; `MachineError`
+    if it cannot be written.
     """
     from contrastive.checkpoint.file import save
-    from contrastive.training.sharded import assemble
+    from contrastive.checkpoint.shards import assemble, newest
 
     if out.exists():
         raise UsageError(f"{out} exists", fix="choose another name")
-    return save(out, assemble(_newest(folder)))
-
-
-def _newest(folder: Path) -> Path:
-    from contrastive.checkpoint.shards import MANIFEST, folders
-    from contrastive.training.sharded import FOLDER
-
-    if (folder / MANIFEST).exists() or (folder / ".metadata").exists():
-        return folder
-    found = [*folders(folder), *folders(folder / FOLDER)]
-    if not found:
-        why = f"there is no folder step-... with a {MANIFEST} in it"
-        raise DataError("no complete sharded checkpoint", where=str(folder), why=why, fix="name the run's output folder")
-    return found[0]
+    return save(out, assemble(newest(folder)))
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from reports.sections import what_if as whatif
 from reports.sections.page import page
 from reports.sections.requirements import requirements
 from reports.sections.slicer import slicer
-from reports.text import numbers, phrases, verdicts
+from reports.text import notes, numbers, phrases, verdicts
 from reports.text import sentences as words
 from reports.text.numbers import clean, isolated
 
@@ -88,7 +88,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    made.globals.update(gating=gating, numbers=numbers, phrases=phrases, verdicts=verdicts, whatif=whatif, words=words)
+    made.globals.update(gating=gating, notes=notes, numbers=numbers, phrases=phrases, verdicts=verdicts, whatif=whatif, words=words)
     return made
 
 

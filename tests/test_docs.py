@@ -8,8 +8,7 @@ import pytest
 
 import audit
 import probes
-from audit.cli.parser import parser
-from audit.run import main
+from audit.run import main, parser
 from contrastive.config import read_config
 
 ROOT = Path(__file__).parents[1]

@@ -1,23 +1,24 @@
-"""Audits from Python: ``audit.audit(model=..., probe=...)`` and ``audit.load(DIR)``. Prints nothing, never exits, raises `AuditError`."""
+"""A finished audit from Python: findings, frames, plots, files; just made, or loaded from its directory."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from audit.api import lookup
-from audit.api.changes import Changes, changes_of
+from audit.api.changes import Changes, compare_sides
 from audit.api.plots import Plots
+from audit.api.requests import CompareRequest
 from audit.comparison import sides as comparison_sides
 from audit.comparison.sides import AGAIN
 from audit.errors import DataError, UsageError
+from audit.gates.decide import is_breach
 from audit.output import directory as outputs
-from audit.output.audit import Clock, assemble_results, write
+from audit.output.audit import Clock, write
+from audit.output.run_directory import RunDirectory
 from audit.records.results import Finding, Results, Verdict, to_json
-from audit.types import Answerer, Encoder, LoadOptions, Probe, Settings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from audit.comparison.sides import FinishedAudit as Side
     from audit.engine import AuditedProbe
+    from audit.records.gates import GateResult
 
 
 @dataclass(frozen=True, repr=False)
@@ -35,7 +37,19 @@ class Audit:
     audited: tuple[AuditedProbe, ...] = ()
     """What was made in this process; empty for an audit that was loaded."""
     directory: Path | None = None
-    """Where a loaded audit stands."""
+    """Where its files are; None: nowhere yet."""
+    require_conclusive: bool = False
+    """Whether a gate that is neither breached nor held counts for the exit code."""
+
+    @property
+    def gates(self) -> tuple[GateResult, ...]:
+        """Every gate, and how it ended."""
+        return self.results.gates
+
+    @property
+    def exit_code(self) -> int:
+        """What the command ends with: 1 if a gate is breached, or could not be decided and had to be."""
+        return int(is_breach(self.results.gates, require_conclusive=self.require_conclusive))
 
     @property
     def verdict(self) -> Verdict:
@@ -161,10 +175,11 @@ class Audit:
         DataError
             If they were asked different questions, or saw different images.
         """
-        sides = [side for each in (self, *others) for side in each._sides()]
-        return changes_of(sides, series=series, tolerance=tolerance)
+        sides = [side for each in (self, *others) for side in each.sides()]
+        return compare_sides(sides, CompareRequest(sides=(self, *others), series=series, tolerance=tolerance), Clock.start())
 
-    def _sides(self) -> tuple[Side, ...]:
+    def sides(self) -> tuple[Side, ...]:
+        """Return every model of this audit, as comparisons take them."""
         if not self.audited:
             return comparison_sides.read(self.directory or Path())
         table = outputs.predictions_table((each.result, each.predictions) for each in self.audited).drop_columns(["scores"])
@@ -172,7 +187,7 @@ class Audit:
             if name != "id":
                 table = table.set_column(place, name, table[name].dictionary_encode())
         sha256 = hashlib.sha256(to_json(self.results).encode("utf-8", "surrogatepass")).hexdigest()
-        return comparison_sides.sides_of(self.results, table, Path("not saved"), sha256)
+        return comparison_sides.sides_of(self.results, table, self.directory or Path("not saved"), sha256)
 
     def to_html(self) -> str:
         """Return the report, one self-contained page."""
@@ -193,7 +208,8 @@ class Audit:
         if not self.audited:
             raise UsageError("an audit that was loaded is already saved", fix="copy its directory")
         path = Path(directory)
-        with outputs.claimed(path):
+        with RunDirectory(path) as taken:
+            taken.open()
             write(path, self.results, self.audited)
         return path / "report.html"
 
@@ -207,62 +223,6 @@ class Audit:
         return card(self.results)
 
 
-def audit(
-    model: str | Encoder | Sequence[str | Encoder],
-    probe: str | Probe | Sequence[str | Probe],
-    *,
-    data: str | None = None,
-    settings: Settings | None = None,
-    device: str = "cpu",
-    dtype: str = "float32",
-    batch_size: int = 32,
-    cache_root: str | Path | None = None,
-    what_ifs: Sequence[str] = (),
-) -> Audit:
-    """Audit models with probes.
-
-    Parameters
-    ----------
-    model : str or Encoder, or a sequence of them
-        As `--model` takes it, or an object of your own with `record`, `encode_images` and `encode_texts`.
-    probe : str or Probe, or a sequence of them
-        The name of a probe, a file with one, or a probe.
-    data : str, optional
-        As `--data`; None: what the probe names.
-    settings : Settings, optional
-        Error rate, tolerance, smallest group, seed, limit.
-    device, dtype, batch_size
-        As the flags of the same names.
-    cache_root : str or Path, optional
-        Where embeddings are kept; None: where the command keeps them.
-    what_ifs : sequence of str
-        As `--what-if`.
-
-    Returns
-    -------
-    Audit
-
-    Raises
-    ------
-    AuditError
-        Of the class that says whose fault it is; its `exit_code` is what the command would have ended with.
-    """
-    from audit.embedding.cache import default_root
-    from audit.engine import audit as run_audit
-
-    clock, settings = Clock.start(), settings or Settings()
-    root = default_root() if cache_root is None else Path(cache_root)
-    probes = [_probe(each) for each in _several(probe)]
-    datasets = [_data(each, data, settings) for each in probes]
-    audited = tuple(
-        run_audit(encoder, each, dataset, settings, cache_root=root, batch_size=batch_size, what_ifs=what_ifs)
-        for encoder in map(lambda each: _encoder(each, device, dtype), _several(model))  # noqa: C417  # one model in memory at a time
-        for each, dataset in zip(probes, datasets, strict=True)
-    )
-    ran_on = {"device": device, "dtype": dtype}
-    return Audit(assemble_results(audited, settings, (), ran_on, clock.timing()), audited)
-
-
 def load(directory: str | Path) -> Audit:
     """Return the finished audit in a directory.
 
@@ -273,29 +233,5 @@ def load(directory: str | Path) -> Audit:
     """
     from reports.render import read
 
-    return Audit(read(Path(directory)), directory=Path(directory))
-
-
-def _several(one: Any) -> Sequence[Any]:
-    return one if isinstance(one, (list, tuple)) else [one]
-
-
-def _probe(probe: str | Probe) -> Probe:
-    import probes
-
-    return probes.get(probe) if isinstance(probe, str) else probe
-
-
-def _encoder(model: str | Encoder, device: str, dtype: str) -> Encoder | Answerer:
-    from audit.models.load import load as load_encoder
-
-    return load_encoder(model, device=device, dtype=dtype) if isinstance(model, str) else model
-
-
-def _data(probe: Probe, data: str | None, settings: Settings) -> Any:
-    from audit.data.sample import stratified
-
-    dataset = probe.load(LoadOptions(data))
-    if len(dataset.images) == 0:
-        raise DataError(f"the data of probe {probe.name!r} has no images", fix="give another data=")
-    return dataset if settings.limit is None else stratified(dataset, settings.limit, settings.seed)
+    results = read(Path(directory))
+    return Audit(results, directory=Path(directory), require_conclusive="--require-conclusive" in results.command)

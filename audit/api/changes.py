@@ -1,22 +1,25 @@
-"""Comparisons from Python: ``before.compare(after)`` and ``audit.load_changes(DIR)``. As `audit.api`: prints nothing, never exits."""
+"""A finished comparison from Python: frames, plots, files; just made, or loaded from its directory."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from audit.api.plots import ChangePlots
 from audit.errors import UsageError
-from audit.output import directory as outputs
 from audit.output.audit import Clock
 from audit.output.comparison import assemble_comparisons, write
+from audit.output.directory import COMPARISON
+from audit.output.run_directory import RunDirectory
 from audit.records.comparison import Comparisons
+from reports.text.comparison import outcome
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from audit.api.requests import CompareRequest
     from audit.comparison.sides import FinishedAudit
 
 
@@ -74,12 +77,13 @@ class Changes:
             If it cannot be written.
         """
         path = Path(directory)
-        with outputs.claimed(path, outputs.COMPARISON):
+        with RunDirectory(path, COMPARISON) as taken:
+            taken.open()
             write(path, self.facts)
         return path / "comparison.html"
 
     def __repr__(self) -> str:
-        parts = [f"{each.after} against {each.before}, {each.probe}: {each.verdict}" for each in self.facts.comparisons]
+        parts = [f"{each.after} against {each.before}, {each.probe}: {outcome(each)}" for each in self.facts.comparisons]
         return f"<Changes {'; '.join(parts)}>"
 
     def _repr_html_(self) -> str:
@@ -88,17 +92,15 @@ class Changes:
         return changes_card(self.facts)
 
 
-def changes_of(sides: Sequence[FinishedAudit], *, series: bool = False, tolerance: float | None = None) -> Changes:
-    """Compare the models of finished audits, by the settings of the first; `tolerance` in place of its own."""
+def compare_sides(sides: Sequence[FinishedAudit], request: CompareRequest, clock: Clock) -> Changes:
+    """Compare the models of finished audits, by the settings of the first with what the request gives in their place."""
     from audit.comparison.engine import compare
 
-    clock, settings = Clock.start(), sides[0].results.settings
-    if tolerance is not None and not 0 <= tolerance < 1:  # NaN too
-        raise UsageError(f"tolerance={tolerance!r} is no share", fix="a number from 0 up to 1, such as 0.05")
-    if tolerance is not None:
-        settings = replace(settings, tolerance=tolerance)
-    compared = compare(sides, settings, series=series, tolerance=tolerance)
-    return Changes(assemble_comparisons(compared, settings, (), clock.timing()))
+    if not sides:
+        raise UsageError("a comparison needs two models", fix="python -m audit.compare BEFORE AFTER [AFTER …]")
+    settings = request.settings(sides[0].results.settings)
+    compared = compare(sides, settings, series=request.series, tolerance=request.tolerance)
+    return Changes(assemble_comparisons(compared, settings, request.command, clock.timing()))
 
 
 def load_changes(directory: str | Path) -> Changes:

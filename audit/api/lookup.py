@@ -9,6 +9,7 @@ from audit.errors import UsageError
 from audit.gates.parse import called, question
 from reports.text import comparison as comparison_words
 from reports.text import sentences as words
+from reports.text.notes import sentence
 
 if TYPE_CHECKING:
     from audit.gates.parse import QuestionNames
@@ -75,7 +76,7 @@ def tried(audit: AuditResult, wanted: int | str) -> WhatIfs:
     if isinstance(wanted, str) and (found := _finding_of(audit, wanted)):
         places = [place for place, each in enumerate(audit.what_ifs) if each.target and each.target.finding == found.id]
         wanted = places[0] if places else wanted
-    return asked(audit.what_ifs, wanted, lambda each: each.question, "what-if", "run the audit with --what-if METHOD")
+    return asked(audit.what_ifs, wanted, lambda each: sentence(each.question), "what-if", "run the audit with --what-if METHOD")
 
 
 def _finding_of(audit: AuditResult, name: str) -> Finding | None:

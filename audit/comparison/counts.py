@@ -17,7 +17,7 @@ from audit.statistics.counts.rows import row_codes, row_events
 from audit.statistics.metrics import METRICS
 from audit.statistics.null import generator
 from audit.statistics.paired.joint import BOTH, NEITHER, ONLY_AFTER, ONLY_BEFORE, JointCounts, cluster_kinds
-from audit.types import UNKNOWN
+from audit.types import UNKNOWN, Note
 
 if TYPE_CHECKING:
     from audit.records.results import AuditResult, Finding, MeasurementRecord
@@ -35,25 +35,16 @@ class CountedChanges:
     joints: Mapping[str, JointCounts]
     """finding -> its counts."""
     changes: tuple[Change, ...]
-    not_compared: tuple[str, ...]
-    """A sentence each."""
+    not_compared: tuple[Note, ...]
 
 
 def count_changes(
     audits: tuple[AuditResult, AuditResult], tables: Mapping[str, tuple[pd.DataFrame, pd.DataFrame]], settings: Settings, others: int
 ) -> CountedChanges:
-    """Count every claim of the first audit together with the second's answers, and say what changed.
+    """Count every claim of the first audit together with the second's answers, before any correction.
 
-    Parameters
-    ----------
-    audits : (AuditResult, AuditResult)
-        Before and after.
-    tables : mapping of str to (DataFrame, DataFrame)
-        measurement -> answers before and after, of the same images in the same order.
-    settings : Settings
-        Seed, alpha, draws, smallest group.
-    others : int
-        Models that are compared with the first; a reversal must hold over all primary claims of all of them.
+    `tables` holds the answers to each measurement before and after, of the same images in the same order. Of `others` models that are
+    compared with the first, a reversal must hold over all primary claims of all of them.
     """
     theirs = {finding.id: finding for finding in audits[1].findings}
     records = {record.name: record for record in audits[0].measurements}
@@ -63,11 +54,11 @@ def count_changes(
     claims = max(sum(finding.primary for finding in audits[0].findings), 1) * others
     joints: dict[str, JointCounts] = {}
     changes: list[Change] = []
-    refused: list[str] = []
+    refused: list[Note] = []
     counted: dict[tuple[str, tuple[str, ...]], pd.DataFrame] = {}
     for finding in audits[0].findings:
-        if reason := _why_not(finding, theirs, tables) or _why_no_clusters(finding, tables, cluster):
-            refused.append(f"{finding.id}: {reason}.")
+        if code := _why_not(finding, theirs, tables) or _why_no_clusters(finding, tables, cluster):
+            refused.append(Note(code, {"finding": finding.id, "metric": finding.metric}))
             continue
         record, key = records[finding.measurement], (finding.measurement, finding.attributes)
         if key not in counted:
@@ -80,13 +71,11 @@ def count_changes(
 
 def _why_not(finding: Finding, theirs: Mapping[str, Finding], tables: Mapping[str, object]) -> str | None:
     if finding.id not in theirs or finding.measurement not in tables:
-        return "asked by the first audit only"
+        return "only_first"
     metric = METRICS.get(finding.metric)
     if metric is None:
-        return f"this program knows no metric {finding.metric!r}"
-    if metric.denominator == "selected":
-        return "counted over the images that a model selects, and two models select different images"
-    return None
+        return "unknown_metric"
+    return "selected_images" if metric.denominator == "selected" else None
 
 
 def clusters_by(audits: tuple[AuditResult, AuditResult]) -> str | None:
@@ -99,13 +88,13 @@ def _with_clusters(before: pd.DataFrame, after: pd.DataFrame, cluster: str) -> p
 
 
 def _why_no_clusters(finding: Finding, tables: Mapping[str, tuple[pd.DataFrame, pd.DataFrame]], cluster: str | None) -> str | None:
-    """Return why images that come in clusters cannot be counted by them: every image would be taken for a case of its own."""
+    """Return why images that come in clusters cannot be counted by them: every image would be treated as independent."""
     if cluster is None:
         return None
     column = tables[finding.measurement][0].get(cluster)
     if column is None:
-        return "the images come in clusters, and the predictions do not say in which (audit again)"
-    return "some images have no known cluster" if (column == UNKNOWN).any() else None
+        return "no_clusters"
+    return "unknown_clusters" if (column == UNKNOWN).any() else None
 
 
 def _joint_table(before: pd.DataFrame, after: pd.DataFrame, by: Sequence[str], truth: str | None) -> pd.DataFrame:
@@ -164,8 +153,8 @@ def _change(finding: Finding, theirs: Finding, joint: JointCounts, truth: str | 
         by_group=by_group,
         gap=gap_change(compared, settings, rng) if estimable else None,
         pairs=pair_changes(compared, settings.alpha, claims) if estimable else (),
-        verdict="cannot tell" if estimable else "not estimable",
+        verdict="inconclusive" if estimable else "not estimable",
+        direction=None,
         beyond_tolerance=False,
         levelled_down=False,
-        reason="Not concluded yet.",
     )

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from audit.comparison.caveats import circumstances, notes
+from audit.comparison.caveats import caveats, circumstances
 from audit.comparison.counts import clusters_by, count_changes
 from audit.comparison.sides import FinishedAudit, aligned, check_same_question, distinct_names, identifiers, shared_probes
 from audit.comparison.trajectory import Checkpoint, trajectory
@@ -16,7 +16,7 @@ from audit.records.comparison import Change, Comparison, Series, Trajectory
 
 if TYPE_CHECKING:
     from audit.statistics.paired.joint import JointCounts
-    from audit.types import Settings
+    from audit.types import Note, Settings
 
 FEWEST_IN_SERIES = 3
 """Checkpoints from which on a series is recognised by itself."""
@@ -30,7 +30,7 @@ class ComparedModels:
     comparisons: tuple[Comparison, ...]
     series: tuple[Series, ...]
     family: int
-    notes: tuple[str, ...]
+    notes: tuple[Note, ...]
 
 
 @dataclass(frozen=True)
@@ -43,28 +43,20 @@ class _Pair:
     circumstances: Circumstances
     only_before: int
     only_after: int
-    elsewhere_missing: int
+    missing_in_others: int
     images: int
     joints: Mapping[str, JointCounts]
     """finding -> its counts."""
     changes: tuple[Change, ...]
-    not_compared: tuple[str, ...]
+    not_compared: tuple[Note, ...]
 
 
 def compare(sides: Sequence[FinishedAudit], settings: Settings, *, series: bool = False, tolerance: float | None = None) -> ComparedModels:
-    """Compare finished audits on the images that all of them have.
+    """Compare at least two finished audits on the images that all of them have.
 
-    Parameters
-    ----------
-    sides : sequence of Audited
-        At least two. Checkpoints of one run (at least three of the same run, with different steps) are a series: they are put in the
-        order of their steps, followed step by step, and the last is compared with the first. Else every other is compared with the first.
-    settings : Settings
-        Seed, alpha, draws, smallest group. What a claim tolerates is its own, as in the first audit.
-    series : bool
-        Whether to take the sides as a series even if the checkpoints do not say that they are of one run.
-    tolerance : float, optional
-        In place of the tolerance of the claims that follow the audit's.
+    Checkpoints of one run (at least three of the same run, with different steps, or any with `series`) are put in the order of their
+    steps, followed step by step, and the last is compared with the first. Else every other is compared with the first. What a claim
+    tolerates is its own, as in the first audit; `tolerance` replaces that of the claims that follow the audit's.
 
     Raises
     ------
@@ -84,10 +76,10 @@ def compare(sides: Sequence[FinishedAudit], settings: Settings, *, series: bool 
     corrected, family = adjusted([pair.changes for pair in chosen])
     return ComparedModels(
         sides=tuple(sides),
-        comparisons=tuple(_concluded(pair, changes) for pair, changes in zip(chosen, corrected, strict=True)),
+        comparisons=tuple(_decided(pair, changes) for pair, changes in zip(chosen, corrected, strict=True)),
         series=tuple(_series(pairs, settings) for pairs in counted) if ordered else (),
         family=family,
-        notes=notes(sides, probes, others, measurements),
+        notes=caveats(sides, probes, others, measurements),
     )
 
 
@@ -151,11 +143,10 @@ def _counted(
         only = (len(found[0]) - both, len(found[place]) - both)
         own = {name: (each[0], each[place]) for name, each in tables.items()}
         counted = count_changes((sides[0].audits[probe], after.audits[probe]), own, settings, len(sides) - 1)
-        outside = (sum(only), both - len(shared))
-        owned_up = circumstances(probe, (sides[0], after), settings, outside, counted.joints)
+        known = circumstances(probe, (sides[0], after), settings, counted.joints)
         changes = tuple(_tolerating(change, tolerance, sides[0]) for change in counted.changes)
         pairs.append(
-            _Pair(probe, sides[0], after, owned_up, *only, both - len(shared), len(shared), counted.joints, changes, counted.not_compared)
+            _Pair(probe, sides[0], after, known, *only, both - len(shared), len(shared), counted.joints, changes, counted.not_compared)
         )
     return pairs
 
@@ -167,9 +158,9 @@ def _tolerating(change: Change, tolerance: float | None, first: FinishedAudit) -
     return replace(change, tolerance=tolerance)
 
 
-def _concluded(pair: _Pair, changes: Sequence[Change]) -> Comparison:
+def _decided(pair: _Pair, changes: Sequence[Change]) -> Comparison:
     done = tuple(with_verdict(change, pair.joints[change.id], pair.circumstances) for change in changes)
-    verdict, reason = overall(done, pair.circumstances)
+    verdict, direction = overall(done)
     audits = pair.before.audits[pair.probe], pair.after.audits[pair.probe]
     return Comparison(
         probe=pair.probe,
@@ -178,12 +169,14 @@ def _concluded(pair: _Pair, changes: Sequence[Change]) -> Comparison:
         images=pair.images,
         only_before=pair.only_before,
         only_after=pair.only_after,
-        elsewhere_missing=pair.elsewhere_missing,
+        missing_in_others=pair.missing_in_others,
         cluster=clusters_by(audits) if done else None,
         by_place=any(audit.data.numbered for audit in audits),
         limited=pair.circumstances.limited,
         changes=done,
         not_compared=pair.not_compared,
         verdict=verdict,
-        verdict_reason=reason,
+        direction=direction,
+        excluded=pair.circumstances.excluded,
+        same_model=pair.circumstances.same_model,
     )

@@ -57,17 +57,7 @@ def read(directory: Path) -> tuple[FinishedAudit, ...]:
 
 
 def sides_of(results: Results, table: pa.Table, directory: Path, sha256: str) -> tuple[FinishedAudit, ...]:
-    """Return every model of an audit.
-
-    Parameters
-    ----------
-    results : Results
-    table : pa.Table
-        Its predictions, without scores, attributes and answers as dictionaries.
-    directory : Path
-        Where it stands.
-    sha256 : str
-        Of its results.json.
+    """Return every model of an audit; its predictions come without scores, attributes and answers as dictionaries.
 
     Raises
     ------

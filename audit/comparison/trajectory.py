@@ -32,20 +32,9 @@ class Checkpoint:
 
 
 def trajectory(like: Change, checkpoints: Sequence[Checkpoint], settings: Settings, *, claims: int, limited: bool) -> Trajectory:
-    """Follow a claim over its checkpoints.
+    """Follow a claim over its checkpoints, by rising step, on the same images.
 
-    Parameters
-    ----------
-    like : Change
-        The claim: names, direction, tolerance.
-    checkpoints : sequence of Checkpoint
-        By rising step, on the same images.
-    settings : Settings
-        Seed, alpha, draws.
-    claims : int
-        Primary claims: the bands hold for all of them together, and for the pairs of groups of each.
-    limited : bool
-        Whether a sample of the images was audited: then nothing is said to appear.
+    The bands hold for all primary `claims` together, and for the pairs of groups of each. Where a sample was audited nothing appears.
     """
     points = tuple(_point(each, like, settings, claims) for each in checkpoints)
     appears = None if limited else _first_lasting(points, lambda point: point.gap is not None and point.gap.low > like.tolerance)
@@ -63,7 +52,6 @@ def trajectory(like: Change, checkpoints: Sequence[Checkpoint], settings: Settin
         points=points,
         appears=appears,
         detectable=detectable,
-        reason=_reason(points, appears, detectable, like.tolerance, limited=limited),
     )
 
 
@@ -90,29 +78,3 @@ def _first_lasting(points: Sequence[Point], holds: Callable[[Point], bool]) -> i
             break
         first = point.step
     return first
-
-
-def _reason(points: Sequence[Point], appears: int | None, detectable: int | None, tolerance: float, *, limited: bool) -> str:
-    if all(point.gap is None for point in points):
-        return "Not estimable: at no step do two groups have enough images."
-    if limited:
-        return "LIMITED RUN: a sample of the images settles nothing."
-    within = f"{100 * tolerance:.1f} points"
-    said = [f"From step {detectable:,} on, a gap is shown at every checkpoint."] if detectable is not None else []
-    if appears is not None:
-        said.append(f"From step {appears:,} on, it is shown to exceed {within} at every checkpoint.")
-    elif detectable is not None:
-        said.append(f"That it exceeds {within} is not shown at the last.")
-    else:
-        passing = sum(point.gap is not None and point.gap.low > tolerance for point in points)
-        said.append("At the last checkpoint no gap is shown.")
-        said += [f"The band lies above {within} at {passing} of {len(points)} checkpoints: it came and went."] if passing else []
-    return " ".join([*said, _largest(points)])
-
-
-def _largest(points: Sequence[Point]) -> str:
-    point = max((point for point in points if point.gap), key=lambda each: each.gap.value if each.gap else 0.0)
-    if point.gap is None:
-        return ""
-    interval = f"[{100 * point.gap.low:.1f}, {100 * point.gap.high:.1f}]".replace("-", "−")
-    return f"The largest gap is that of step {point.step:,}: {100 * point.gap.value:.1f} points {interval}."

@@ -11,17 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 from audit.data.files import read_image
 from audit.data.images import MAX_BYTES, UnreadableImage
-from audit.data.schema import Cells, Column, Schema, attribute_columns, check_classes, check_columns
+from audit.data.schema import Cells, Column, Schema, attribute_columns, check_classes, check_columns, check_distinct
 from audit.errors import DataError
 
 if TYPE_CHECKING:
+    import pandas as pd
     import pyarrow as pa
 
 Features = Mapping[str, Any]
 """column -> its type as `datasets` describes it: ``{"_type": "ClassLabel", "names": [...]}``."""
 
 
-def features(schema: pa.Schema, place: str) -> Features:
+def hub_features(schema: pa.Schema, place: str) -> Features:
     """Return what `datasets` has written into an Arrow schema about its columns; nothing where another program wrote it."""
     text = (schema.metadata or {}).get(b"huggingface")
     if text is None:
@@ -33,6 +34,25 @@ def features(schema: pa.Schema, place: str) -> Features:
             f"{place} has damaged metadata", why="its 'huggingface' entry describes no features", fix="write it again"
         ) from error
     return found if isinstance(found, dict) else {}
+
+
+def from_frame(frame: pd.DataFrame, place: str) -> pa.Table:
+    """Return a data frame as the table that `DataFrame.to_parquet` writes: an index with a name is a column.
+
+    Raises
+    ------
+    DataError
+        If two columns have one name, or a column mixes kinds of values.
+    """
+    import pyarrow as pa
+
+    names = [str(name) for name in frame.columns]
+    check_distinct(names, place)
+    try:
+        return pa.Table.from_pandas(frame.set_axis(names, axis=1))
+    except (pa.ArrowException, TypeError, ValueError) as error:
+        why = " ".join(map(str, error.args))[:300]
+        raise DataError(f"cannot read the {place}", why=why, fix="give each column values of one kind: text or numbers") from error
 
 
 def embedded_column(schema: Schema, table: pa.Schema) -> str | None:
@@ -124,7 +144,7 @@ def _text(value: Any) -> str:
     return str(value)
 
 
-def identify(schema: Schema, texts: Mapping[str, Sequence[str]], stored: Sequence[str | None]) -> tuple[list[str], tuple[str, ...]]:
+def image_ids(schema: Schema, texts: Mapping[str, Sequence[str]], stored: Sequence[str | None]) -> tuple[list[str], tuple[str, ...]]:
     """Return what identifies embedded images: a column of names where there is one, else the names `stored` with the images."""
     named = next((texts[name] for name in schema.image_columns if name in texts), None)
     return ([row_id(name) for name in named], ()) if named is not None and all(named) else row_ids(stored)
@@ -151,7 +171,7 @@ def row_ids(paths: Sequence[str | None]) -> tuple[list[str], tuple[str, ...]]:
     return list(map(str, range(1, len(paths) + 1))), ("Images are identified by row number: their names are missing or repeat.",)
 
 
-def content(cell: Any, roots: Sequence[Path]) -> bytes:
+def image_content(cell: Any, roots: Sequence[Path]) -> bytes:
     """Return the image of an embedded cell: its bytes, or the file that it names under one of `roots`.
 
     Raises

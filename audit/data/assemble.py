@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from audit.data.lazy import Chosen
-from audit.data.schema import Attributes, Cells, Schema, counted, read, shown
+from audit.data.lazy import ImageSubset
+from audit.data.schema import Attributes, Cells, Schema, counted, quoted, read
 from audit.errors import DataError
 from audit.types import Dataset
 
@@ -63,7 +63,7 @@ def assemble(images: Sequence[bytes], ids: Sequence[str], cells: Cells, schema: 
     frame = pd.DataFrame(columns, index=pd.Index([ids[row] for row in rows]), dtype="str")
     return Dataset(
         name=origin.name,
-        images=Chosen(images, rows) if repeated else images,
+        images=ImageSubset(images, rows) if repeated else images,
         attributes=frame,
         levels=attributes.levels,
         fingerprint=fingerprint(frame),
@@ -86,7 +86,7 @@ def _first_rows(ids: Sequence[str], attributes: Attributes, cells: Cells) -> lis
         said = [f"{cells.where(at)} says {', '.join(_labels(attributes, at).values())}" for at in (earlier, row)]
         more = f" (and {counted(len(conflicts) - 1, 'row')} more)" if len(conflicts) > 1 else ""
         raise DataError(
-            f"conflicting labels for the image {shown(ids[row])}",
+            f"conflicting labels for the image {quoted(ids[row])}",
             where=cells.place,
             why=f"{'; '.join(said)}{more}",
             fix="keep one row an image",

@@ -70,7 +70,7 @@ def read_image(root: Path, name: str) -> bytes:
     UnreadableImage
         If the name is not allowed, or there is no regular, readable file of at most 64 MiB.
     """
-    path = os.path.realpath(root / name) if forbidden_name(name) is None else ""
+    path = os.path.realpath(root / name) if name_fault(name) is None else ""
     if not path or not _is_inside(path, os.path.realpath(root)):
         raise UnreadableImage("forbidden path")
     try:
@@ -95,14 +95,14 @@ def _read_regular(descriptor: int) -> bytes:
         return file.read(MAX_BYTES + 1)
 
 
-def forbidden_name(name: str) -> str | None:
+def name_fault(name: str) -> str | None:
     """Return what is wrong with a name, whatever is on the disk; None if nothing is.
 
     Examples
     --------
-    >>> forbidden_name("train/1.jpg") is None
+    >>> name_fault("train/1.jpg") is None
     True
-    >>> forbidden_name("../1.jpg"), forbidden_name("https://example.invalid/1.jpg")
+    >>> name_fault("../1.jpg"), name_fault("https://example.invalid/1.jpg")
     ('path that leaves the folder', 'URL')
     """
     if not name.strip():
@@ -135,13 +135,13 @@ class Inspection:
     """Names with a regular file."""
 
 
-def inspect(root: Path, names: Iterable[str]) -> Inspection:
+def inspect_names(root: Path, names: Iterable[str]) -> Inspection:
     """Return which names must not be read and how many exist; a file that does not exist is not forbidden."""
     real_root = os.path.realpath(root)
     folders: dict[str, str] = {}
     forbidden, present = [], 0
     for row, name in enumerate(names):
-        problem = forbidden_name(name) or _problem_on_disk(real_root, name, folders)
+        problem = name_fault(name) or _problem_on_disk(real_root, name, folders)
         if problem:
             forbidden.append((row, problem))
         present += problem == ""

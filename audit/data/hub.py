@@ -5,19 +5,18 @@ from __future__ import annotations
 import errno
 import logging
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from audit.data.assemble import Origin
-from audit.data.network import Reach, ask
-from audit.data.saved import from_datasets
+from audit.data.hf_datasets import from_datasets
+from audit.data.parquet import load_parquet
 from audit.data.schema import Schema
 from audit.data.shards import choose_shards, choose_split
 from audit.errors import AuditError, DataError, MachineError, UnsafeError, UsageError
 from audit.types import Dataset
+from contrastive.hub import ask_hub, offline
 
 LOG = logging.getLogger(__name__)
 SPELLING = "hf:ORG/NAME[@REVISION][:CONFIG[/SPLIT]]"
@@ -87,28 +86,26 @@ def load_hub(source: HubSource, schema: Schema, *, name: str, licence: str) -> D
         raise UsageError(
             f"a local folder is called {source.id!r}", fix=f"for the folder: --data ./{source.id}; for the hub, start elsewhere"
         )
-    answer = ask()
+    answer = ask_hub()
     import datasets  # noqa: F401  # while the hub is being asked
 
-    reached = answer()
-    data, split = _fetched(source, reached)
+    fault = answer()
+    data, split = _fetched(source, fault)
     found = replace(source, split=split, revision=_revision(data) or source.revision)
-    if not reached.answers:
-        LOG.info("data set %s read from the local cache (%s)", found, reached.why)
+    if fault:
+        LOG.info("data set %s read from the local cache (%s)", found, fault)
         if re.fullmatch(r"[0-9a-f]{40}", source.revision or "") and found.revision != source.revision:
-            raise _unreachable(source, f"{reached.why}; the local cache holds revision {found.revision}")
+            raise _unreachable(source, f"{fault}; the local cache holds revision {found.revision}")
     return from_datasets(data, schema, Origin(name, str(found), licence), _cache_roots())
 
 
-def _fetched(source: HubSource, reached: Reach) -> tuple[Any, str]:
-    """Return the data of one split, and its name; whatever goes wrong is said in words."""
+def _fetched(source: HubSource, fault: str) -> tuple[Any, str]:
+    """Return the data of one split, and its name: from the hub, or where that has a `fault` from the local cache."""
     try:
-        if reached.answers:
-            return _download(source)
-        with _offline():
-            return _from_cache(source, reached)
+        with offline(bool(fault)):
+            return _from_cache(source, fault) if fault else _download(source)
     except Exception as error:
-        translated = None if isinstance(error, AuditError) else _translated(error, source)
+        translated = None if isinstance(error, AuditError) else _as_audit_error(error, source)
         if translated is None:
             raise
         raise translated from error
@@ -127,7 +124,7 @@ def _download(source: HubSource) -> tuple[Any, str]:
     return builder.as_dataset(split), split
 
 
-def _from_cache(source: HubSource, reached: Reach) -> tuple[Any, str]:
+def _from_cache(source: HubSource, fault: str) -> tuple[Any, str]:
     """Return one split from what an earlier run, or another program that uses `datasets`, has left."""
     import datasets
 
@@ -138,7 +135,7 @@ def _from_cache(source: HubSource, reached: Reach) -> tuple[Any, str]:
             continue
         split = choose_split(list(splits), source.split, str(source))
         return splits[split], split
-    raise _unreachable(source, reached.why)
+    raise _unreachable(source, fault)
 
 
 def _cache(source: HubSource) -> str:
@@ -146,20 +143,6 @@ def _cache(source: HubSource) -> str:
     import datasets
 
     return str(Path(datasets.config.HF_DATASETS_CACHE) / f"split-{source.split or 'default'}")
-
-
-@contextmanager
-def _offline() -> Iterator[None]:
-    """Let nothing be asked of the hub: with retries, `datasets` takes 24 s to find out what `ask` knows already."""
-    import datasets
-    from huggingface_hub import constants
-
-    before = datasets.config.HF_HUB_OFFLINE, constants.HF_HUB_OFFLINE
-    datasets.config.HF_HUB_OFFLINE = constants.HF_HUB_OFFLINE = True
-    try:
-        yield
-    finally:
-        datasets.config.HF_HUB_OFFLINE, constants.HF_HUB_OFFLINE = before
 
 
 def _unreachable(source: HubSource, why: str) -> MachineError:
@@ -171,7 +154,7 @@ def _unreachable(source: HubSource, why: str) -> MachineError:
     )
 
 
-def _translated(error: Exception, source: HubSource) -> AuditError | None:
+def _as_audit_error(error: Exception, source: HubSource) -> AuditError | None:
     """Return what a failure of `datasets` means to a person; None if it is none of the known ones."""
     from datasets.exceptions import DatasetGenerationError
 
@@ -227,8 +210,6 @@ def load_local(folder: Path, schema: Schema, *, name: str, licence: str, wanted:
     if is_saved(folder):
         data, part = _saved(folder, split)
         return from_datasets(data, schema, Origin(name, f"a folder saved by datasets{part}", licence), [folder])
-    from audit.data.parquet import load_parquet
-
     shards = choose_shards(folder, wanted.config if wanted else None, split)
     read = ", ".join(shard.relative_to(folder).as_posix() for shard in shards[:3]) + (", ..." if len(shards) > 3 else "")
     notes = (f"{len(shards)} of the folder's Parquet files were read: {read}.",)

@@ -111,17 +111,17 @@ def decode(content: bytes) -> DecodedImage:
         raise UnreadableImage("too large")
     if not content:
         raise UnreadableImage("empty file")
-    with _pillow(content):
+    with pillow_errors(content):
         image = Image.open(io.BytesIO(content), formats=FORMATS)
     _check_header(image, content)
-    with _pillow(content):
+    with pillow_errors(content):
         conversions = _loaded(image, content)
     rgb, changes = _to_rgb(image)
     return DecodedImage(rgb, (*conversions, *changes))
 
 
 @contextmanager
-def _pillow(content: bytes) -> Iterator[None]:
+def pillow_errors(content: bytes) -> Iterator[None]:
     """Turn whatever Pillow raises about `content` into `UnreadableImage`; its warnings about metadata do not matter here."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -21,16 +21,16 @@ class LazyImages(Sequence[bytes]):
     def __getitem__(self, index: slice) -> Sequence[bytes]: ...
     def __getitem__(self, index: SupportsIndex | slice) -> bytes | Sequence[bytes]:
         if isinstance(index, slice):
-            return Chosen(self, range(len(self))[index])
+            return ImageSubset(self, range(len(self))[index])
         return self.content(range(len(self))[operator.index(index)])
 
 
-class Chosen(LazyImages):
+class ImageSubset(LazyImages):
     """The images of another sequence at `rows`, in that order.
 
     Examples
     --------
-    >>> chosen = Chosen([b"a", b"b", b"c"], [2, 0])
+    >>> chosen = ImageSubset([b"a", b"b", b"c"], [2, 0])
     >>> list(chosen), list(chosen[1:])
     ([b'c', b'a'], [b'a'])
     """

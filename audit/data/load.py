@@ -2,29 +2,40 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from audit.data.arrow import embedded_column
+from audit.data.assemble import Origin
 from audit.data.hub import SPELLING, HubSource, is_saved, load_hub, load_local, parse_location
+from audit.data.parquet import load_parquet, parquet_schema
 from audit.data.schema import Schema
 from audit.data.shards import parquet_files
-from audit.data.table import CSV_SUFFIXES, PARQUET_SUFFIXES, csv_header, load_table
+from audit.data.table import CSV_SUFFIXES, PARQUET_SUFFIXES, csv_header, read_csv, with_files
 from audit.errors import DataError, UsageError
 from audit.types import Dataset
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _EXPECTED = f"a folder, a .csv or .parquet file, or {SPELLING}"
 _LAYOUT = "a folder holds a label table (CSV or Parquet) beside its image folders, or Parquet files with the images in them"
 
 
-def load_dataset(location: str | None, schema: Schema, *, hub: HubSource | None = None, name: str, licence: str) -> Dataset:
+def load_dataset(
+    location: str | os.PathLike[str] | pd.DataFrame | None, schema: Schema, *, hub: HubSource | None = None, name: str, licence: str
+) -> Dataset:
     """Return the data set at `location`.
 
     Parameters
     ----------
-    location : str or None
+    location : str, path, DataFrame or None
         ``hf:ORG/NAME[@REVISION][:CONFIG[/SPLIT]]``, a CSV or Parquet file, or a folder: what `save_to_disk` left, or a label table beside
-        its images, or Parquet shards, looked for in this order. None: `hub`.
+        its images, or Parquet shards, looked for in this order. A data frame has a column of paths or of images
+        (`audit.data.frame.load_frame`). None: `hub`.
     schema : Schema
         The columns; ``Schema()`` reads every column but the image's as an attribute.
     hub : HubSource, optional
@@ -50,6 +61,12 @@ def load_dataset(location: str | None, schema: Schema, *, hub: HubSource | None 
         if hub is None:
             raise UsageError(f"nothing says where the data {name!r} are", fix=f"--data with {_EXPECTED}")
         return load_hub(hub, schema, name=name, licence=licence)
+    if isinstance(location, os.PathLike):
+        location = os.fspath(location)
+    if not isinstance(location, str):
+        from audit.data.frame import load_frame
+
+        return load_frame(location, schema, name, licence=licence)
     if location.startswith("hf:"):
         return load_hub(parse_location(location, hub), schema, name=name, licence=licence)
     path = Path(location)
@@ -58,6 +75,26 @@ def load_dataset(location: str | None, schema: Schema, *, hub: HubSource | None 
     if path.is_file():
         return load_table(path, schema, name, licence=licence)
     raise _nothing_at(location)
+
+
+def load_table(path: Path, schema: Schema, name: str, *, licence: str = "not stated", notes: tuple[str, ...] = ()) -> Dataset:
+    """Return the data set of a CSV or Parquet file; `notes` are added to its own.
+
+    Image paths are relative to the file's folder or, if nothing is found there, to the folder above it. A Parquet file may hold the
+    images themselves, in a column of ``{bytes, path}`` as `datasets` writes it.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be read, does not follow the schema, names a file that must not be read, or none of its images exists.
+    """
+    suffix = path.suffix.lower()
+    origin = Origin(name, f"the table {path.name}", licence, notes)
+    if suffix in PARQUET_SUFFIXES:
+        return load_parquet([path], path.parent, schema, origin)
+    if suffix in CSV_SUFFIXES:
+        return with_files(read_csv(path), path.parent, schema, origin)
+    raise DataError(f"{str(path)!r} is not a table", why=f"its name ends in {suffix!r}", fix="give a .csv or .parquet file, or a folder")
 
 
 def _nothing_at(location: str) -> DataError:
@@ -120,9 +157,6 @@ def _table_columns(path: Path, schema: Schema) -> Sequence[str]:
     """Return the columns of a table that names its images; none for Parquet with the images in it, and for what cannot be read."""
     if path.suffix.lower() in CSV_SUFFIXES:
         return csv_header(path)
-    from audit.data.arrow import embedded_column
-    from audit.data.parquet import parquet_schema
-
     try:
         columns = parquet_schema(path)
     except DataError:

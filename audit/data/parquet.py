@@ -51,7 +51,7 @@ class ParquetImages(LazyImages):
         group = bisect_right(self._starts, position) - 1
         with self._lock:
             cell = self._cells(group)[position - self._starts[group]].as_py()
-        return arrow.content(cell, [self._root])
+        return arrow.image_content(cell, [self._root])
 
     def _cells(self, group: int) -> Any:
         if self._held[0] != group:
@@ -108,10 +108,10 @@ def load_parquet(shards: Sequence[Path], folder: Path, schema: Schema, origin: O
     """
     place = shards[0].name if len(shards) == 1 else f"{len(shards)} files {shards[0].name} ..."
     columns = parquet_schema(shards[0])
-    described = arrow.features(columns, shards[0].name)
+    described = arrow.hub_features(columns, shards[0].name)
     for shard in shards[1:]:
         other = parquet_schema(shard)
-        if set(other.names) != set(columns.names) or arrow.features(other, shard.name) != described:
+        if set(other.names) != set(columns.names) or arrow.hub_features(other, shard.name) != described:
             raise DataError(
                 f"{shard.name} has other columns than {shards[0].name}",
                 why=f"found {', '.join(other.names)}",
@@ -122,7 +122,7 @@ def load_parquet(shards: Sequence[Path], folder: Path, schema: Schema, origin: O
     embedded = arrow.embedded_column(schema, columns)
     if embedded is None:
         return with_files(cells, folder, schema, origin)
-    ids, notes = arrow.identify(schema, cells.columns, _stored_names(shards, embedded))
+    ids, notes = arrow.image_ids(schema, cells.columns, _stored_names(shards, embedded))
     images = ParquetImages(shards, embedded, folder)
     return assemble(images, ids, cells, schema, replace(origin, notes=(*origin.notes, *notes)))
 

@@ -134,7 +134,7 @@ def check_distinct(names: Sequence[str], place: str) -> None:
     """Raise `DataError` if two columns have one name; pandas would rename the second and go on."""
     twice = [name for name, count in Counter(names).items() if count > 1 and name]
     if twice:
-        raise DataError(f"{place} has the column {shown(twice[0])} twice", why=_found(names), fix="rename or remove one of them")
+        raise DataError(f"{place} has the column {quoted(twice[0])} twice", why=_found(names), fix="rename or remove one of them")
 
 
 def check_classes(column: Column, names: Sequence[str], place: str) -> None:
@@ -177,10 +177,11 @@ def _stored_levels(column: Column, cells: Cells) -> dict[str, str]:
     strange = [text for text, level in stored.items() if level is None]
     if strange:
         counts = Counter(texts)
-        found = [f"{shown(text)} ({counted(counts[text], 'row')}, first at {cells.where(list(texts).index(text))})" for text in strange[:5]]
+        first = {text: cells.where(list(texts).index(text)) for text in strange[:5]}
+        found = [f"{quoted(text)} ({counted(counts[text], 'row')}, first at {place})" for text, place in first.items()]
         more = f" and {len(strange) - 5} more" if len(strange) > 5 else ""
         raise DataError(
-            f"undeclared value {shown(strange[0])} in the column {column.name!r}",
+            f"undeclared value {quoted(strange[0])} in the column {column.name!r}",
             where=cells.place,
             why=f"found {', '.join(found)}{more}",
             fix=nearest(strange[0][:80], column.values or ()),
@@ -208,7 +209,7 @@ def _notes(column: Column, stored: Mapping[str, str], counts: Mapping[str, int])
     ]
     if missing:
         notes.append(f"{column.name}: {counted(missing, 'value')} missing; these images form the group {UNKNOWN!r}, outside every test.")
-    return notes + oddities(column.name, set(stored.values()))
+    return notes + suspicious_levels(column.name, set(stored.values()))
 
 
 def _total(changed: Mapping[str, str], counts: Mapping[str, int]) -> int:
@@ -216,7 +217,7 @@ def _total(changed: Mapping[str, str], counts: Mapping[str, int]) -> int:
 
 
 def _changes(changed: Mapping[str, str], counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{shown(text)} to {shown(changed[text])}: {counts[text]}" for text in sorted(changed))
+    return ", ".join(f"{quoted(text)} to {quoted(changed[text])}: {counts[text]}" for text in sorted(changed))
 
 
 def folded(text: str) -> str:
@@ -229,19 +230,19 @@ _MONTH = "(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)"
 _DATE = re.compile(rf"\d{{1,2}}-{_MONTH}|{_MONTH}-\d{{1,2}}")
 
 
-def oddities(name: str, levels: Iterable[str]) -> list[str]:
+def suspicious_levels(name: str, levels: Iterable[str]) -> list[str]:
     """Return a sentence for every set of groups that look alike, and for groups whose names may be none.
 
     Examples
     --------
-    >>> for sentence in oddities("age", ["N/A", "10-19", "9-Mar"]):
+    >>> for sentence in suspicious_levels("age", ["N/A", "10-19", "9-Mar"]):
     ...     print(sentence)
     age: 'N/A' counts as a group; where nothing is known, leave the cell empty.
     age: '9-Mar' counts as a group; it looks like a date that a spreadsheet made of something else.
     """
     everything = sorted(levels)
-    empty = [shown(level) for level in everything if folded(level) in _NO_VALUE]
-    dates = [shown(level) for level in everything if _DATE.fullmatch(folded(level))]
+    empty = [quoted(level) for level in everything if folded(level) in _NO_VALUE]
+    dates = [quoted(level) for level in everything if _DATE.fullmatch(folded(level))]
     notes = [f"{name}: {each} counts as a group; where nothing is known, leave the cell empty." for each in empty]
     notes += [f"{name}: {dates[0]} counts as a group; it looks like a date that a spreadsheet made of something else."] if dates else []
     return near_duplicates(name, everything) + notes
@@ -262,7 +263,7 @@ def near_duplicates(name: str, levels: Iterable[str]) -> list[str]:
 def _unused(schema: Schema, names: Iterable[str]) -> list[str]:
     used = {*schema.image_columns, *(column.name for column in attribute_columns(schema, list(names)))}
     unused = [name for name in names if name not in used and not _is_row_number(name)]
-    return [f"Columns that were not used: {', '.join(map(shown, unused))}."] if unused else []
+    return [f"Columns that were not used: {', '.join(map(quoted, unused))}."] if unused else []
 
 
 def _found(names: Iterable[str]) -> str:
@@ -275,12 +276,12 @@ def counted(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def shown(text: str) -> str:
+def quoted(text: str) -> str:
     r"""Return `text` for a message: quoted, of bounded length, control characters escaped.
 
     Examples
     --------
-    >>> shown("img\0.png"), shown("A" * 100)[-5:]
+    >>> quoted("img\0.png"), quoted("A" * 100)[-5:]
     ("'img\\x00.png'", "A...'")
     """
     return repr(text if len(text) <= 80 else text[:77] + "...")

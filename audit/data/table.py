@@ -1,4 +1,4 @@
-"""A label table of one's own: CSV or Parquet, with an image column and attribute columns, beside the images."""
+"""A label table (CSV, or the rows of any other) with an image column of paths and attribute columns, beside the images."""
 
 from __future__ import annotations
 
@@ -10,47 +10,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from audit.data.assemble import Origin, assemble
-from audit.data.files import ImageFiles, forbidden_name, inspect, normal_name
-from audit.data.schema import Cells, Schema, check_columns, check_distinct, counted, image_column, shown
+from audit.data.files import ImageFiles, inspect_names, name_fault, normal_name
+from audit.data.schema import Cells, Schema, check_columns, check_distinct, counted, image_column, quoted
 from audit.errors import DataError
 from audit.types import Dataset
 
 CSV_SUFFIXES = (".csv",)
 PARQUET_SUFFIXES = (".parquet", ".pq")
 _PROBED_NAMES = 1000
-
-
-def load_table(path: Path, schema: Schema, name: str, *, licence: str = "not stated", notes: tuple[str, ...] = ()) -> Dataset:
-    """Return the data set of a CSV or Parquet file.
-
-    Image paths are relative to the file's folder or, if nothing is found there, to the folder above it. A Parquet file may hold the
-    images themselves, in a column of ``{bytes, path}`` as `datasets` writes it.
-
-    Parameters
-    ----------
-    path : Path
-        The file, as the user gave it.
-    schema : Schema
-        Its columns; ``Schema()`` reads every column but the image's as an attribute.
-    name, licence : str
-        Of the data set.
-    notes : tuple of str
-        Sentences to add to the data set's notes.
-
-    Raises
-    ------
-    DataError
-        If the file cannot be read, does not follow the schema, names a file that must not be read, or none of its images exists.
-    """
-    suffix = path.suffix.lower()
-    origin = Origin(name, f"the table {path.name}", licence, notes)
-    if suffix in PARQUET_SUFFIXES:
-        from audit.data.parquet import load_parquet
-
-        return load_parquet([path], path.parent, schema, origin)
-    if suffix in CSV_SUFFIXES:
-        return with_files(read_csv(path), path.parent, schema, origin)
-    raise DataError(f"{str(path)!r} is not a table", why=f"its name ends in {suffix!r}", fix="give a .csv or .parquet file, or a folder")
 
 
 def with_files(cells: Cells, folder: Path, schema: Schema, origin: Origin) -> Dataset:
@@ -68,19 +35,19 @@ def with_files(cells: Cells, folder: Path, schema: Schema, origin: Origin) -> Da
 
 def _root(folder: Path, names: Sequence[str]) -> Path:
     """Return the folder that the names are relative to: the table's own, or the one above where only that one holds any of them."""
-    allowed = [name for name in names[:_PROBED_NAMES] if forbidden_name(name) is None]
+    allowed = [name for name in names[:_PROBED_NAMES] if name_fault(name) is None]
     return next((root for root in (folder, folder.absolute().parent) if any((root / name).is_file() for name in allowed)), folder)
 
 
 def _check_files(root: Path, names: Sequence[str], cells: Cells) -> None:
     if not names:
         return  # `read` says that there is no row
-    seen = inspect(root, names)
+    seen = inspect_names(root, names)
     if seen.forbidden:
         # One of each kind first, so that a message of bounded length names every kind.
         kinds = {kind: row for row, kind in reversed(seen.forbidden)}
         first = {row: kind for kind, row in reversed(kinds.items())} | dict(seen.forbidden)
-        found = [f"{kind} {shown(names[row])} ({cells.where(row)})" for row, kind in list(first.items())[:10]]
+        found = [f"{kind} {quoted(names[row])} ({cells.where(row)})" for row, kind in list(first.items())[:10]]
         more = f"; and {len(first) - 10} more" if len(first) > 10 else ""
         raise DataError(
             f"{counted(len(first), 'image path')} not allowed",
@@ -91,7 +58,7 @@ def _check_files(root: Path, names: Sequence[str], cells: Cells) -> None:
     if not seen.present:
         raise DataError(
             f"none of the {len(names)} images of {cells.place} exists",
-            why=f"the first is {shown(names[0])} ({cells.where(0)}), looked for beside the table and in the folder above it",
+            why=f"the first is {quoted(names[0])} ({cells.where(0)}), looked for beside the table and in the folder above it",
             fix="put the table into the folder that its paths are relative to",
         )
 

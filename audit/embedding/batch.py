@@ -85,7 +85,7 @@ def _check(vectors: np.ndarray, names: Sequence[str], record: ModelRecord) -> No
         )
 
 
-class Seen(NamedTuple):
+class ImageRow(NamedTuple):
     """What one row of the data set turned out to be."""
 
     row: int
@@ -109,7 +109,7 @@ class ImageBatches:
         self.computed = self.repeated = self.cached = 0
         self._encoder, self._dataset, self._cache, self._advance = encoder, dataset, cache, advance
         self._new: set[str] = set()
-        self._waiting: list[Seen] = []
+        self._waiting: list[ImageRow] = []
         self._pixels = 0
         self._vectors: dict[str, np.ndarray] = {}
         self._conversions: dict[str, tuple[str, ...]] = {}
@@ -124,7 +124,7 @@ class ImageBatches:
         if not isinstance(error, MachineError):
             self._save()
 
-    def take(self, seen: Seen) -> None:
+    def take(self, seen: ImageRow) -> None:
         """Count a row; embed it with the next full batch if it is new."""
         if seen.key is None or seen.image is None or seen.key in self._new:
             self.repeated += seen.key in self._new

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import os
-import sys
 import unicodedata
 import warnings
 from collections import Counter, deque
@@ -19,10 +18,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from tqdm import tqdm
 
 from audit.data.images import UnreadableImage, decode
-from audit.embedding.batch import PIXELS_AHEAD, Batch, ImageBatches, Seen, pixels
+from audit.embedding.batch import PIXELS_AHEAD, Batch, ImageBatches, ImageRow, pixels
 from audit.embedding.cache import EmbeddingCache, image_key, text_key
 from audit.errors import DataError
 from audit.types import Dataset, Embeddings, Encoder, Exclusion, ImageEncoder
@@ -46,7 +44,7 @@ def embed_images(
     *,
     batch_size: int = 32,
     max_skip: float = 0.01,
-    progress: bool = True,
+    progress: Callable[[int, int], object] | None = None,
 ) -> Embeddings:
     """Embed every readable image of a data set, from the cache where it is there; equal content goes through the model once.
 
@@ -60,8 +58,8 @@ def embed_images(
         Images the model sees at once. It changes results by rounding only, and is halved when memory runs out.
     max_skip : float
         Largest share of unreadable images, 0-1.
-    progress : bool
-        Whether to draw a bar where standard error is a terminal.
+    progress : (int, int) -> object, optional
+        Called with the images embedded so far, and their number.
 
     Raises
     ------
@@ -75,7 +73,7 @@ def embed_images(
         raise DataError(f"{dataset.name} has no image", where=dataset.source)
     cache = EmbeddingCache(cache_root, encoder.record.fingerprint, "image", encoder.record.dimensions)
     cache.require_room(total - len(cache))
-    with _quiet(), _bar(total, progress) as advance, ImageBatches(encoder, dataset, cache, batch_size, advance) as batches:
+    with _quiet(), ImageBatches(encoder, dataset, cache, batch_size, _counted(total, progress)) as batches:
         readable, unreadable = _embed_missing(dataset, batches, cache, max_skip)
     _stop_if_unreadable(dataset, len(readable), unreadable, max_skip)
     batches.report()
@@ -114,12 +112,14 @@ def embed_texts(
     return cache.read([text_key(text) for text in composed])
 
 
-def _embed_missing(dataset: Dataset, batches: ImageBatches, cache: EmbeddingCache, max_skip: float) -> tuple[dict[int, str], list[Seen]]:
+def _embed_missing(
+    dataset: Dataset, batches: ImageBatches, cache: EmbeddingCache, max_skip: float
+) -> tuple[dict[int, str], list[ImageRow]]:
     """Return the key of every readable row, and the rows that cannot be read."""
     allowed = max_skip * len(dataset.images)
     readable: dict[int, str] = {}
-    unreadable: list[Seen] = []
-    with closing(_look(dataset.images, cache, batches.batch_size)) as rows:
+    unreadable: list[ImageRow] = []
+    with closing(_decode_ahead(dataset.images, cache, batches.batch_size)) as rows:
         for seen in rows:
             if seen.key is None:
                 unreadable.append(seen)
@@ -132,15 +132,15 @@ def _embed_missing(dataset: Dataset, batches: ImageBatches, cache: EmbeddingCach
     return readable, unreadable
 
 
-def _look(images: Sequence[bytes], cache: EmbeddingCache, batch_size: int) -> Generator[Seen]:
+def _decode_ahead(images: Sequence[bytes], cache: EmbeddingCache, batch_size: int) -> Generator[ImageRow]:
     """Read, hash and (where the cache lacks it) decode each image, in order, a bounded number of pixels ahead."""
     workers = min(4, os.cpu_count() or 1)
-    waiting: deque[Future[Seen]] = deque()
+    waiting: deque[Future[ImageRow]] = deque()
     ahead = workers
     pool = ThreadPoolExecutor(workers, thread_name_prefix="decode")
     try:
         for row in range(len(images)):
-            waiting.append(pool.submit(_examine, images, row, cache))
+            waiting.append(pool.submit(_decode_row, images, row, cache))
             while len(waiting) >= ahead:
                 seen = waiting.popleft().result()
                 if seen.image is not None:
@@ -152,19 +152,19 @@ def _look(images: Sequence[bytes], cache: EmbeddingCache, batch_size: int) -> Ge
         pool.shutdown(cancel_futures=True)
 
 
-def _examine(images: Sequence[bytes], row: int, cache: EmbeddingCache) -> Seen:
+def _decode_row(images: Sequence[bytes], row: int, cache: EmbeddingCache) -> ImageRow:
     try:
         content = images[row]
         key = image_key(content, DECODE_POLICY)
         if key in cache:
-            return Seen(row, key)
+            return ImageRow(row, key)
         decoded = decode(content)
     except UnreadableImage as error:
-        return Seen(row, reason=error.reason)
-    return Seen(row, key, decoded.image, decoded.conversions)
+        return ImageRow(row, reason=error.reason)
+    return ImageRow(row, key, decoded.image, decoded.conversions)
 
 
-def _stop_if_unreadable(dataset: Dataset, readable: int, unreadable: Sequence[Seen], max_skip: float) -> None:
+def _stop_if_unreadable(dataset: Dataset, readable: int, unreadable: Sequence[ImageRow], max_skip: float) -> None:
     total = len(dataset.images)
     if readable and len(unreadable) <= max_skip * total:
         return
@@ -180,7 +180,7 @@ def _stop_if_unreadable(dataset: Dataset, readable: int, unreadable: Sequence[Se
     )
 
 
-def _exclusions(attributes: pd.DataFrame, unreadable: Iterable[Seen]) -> tuple[Exclusion, ...]:
+def _exclusions(attributes: pd.DataFrame, unreadable: Iterable[ImageRow]) -> tuple[Exclusion, ...]:
     return tuple(
         Exclusion(reason, len(rows), _by_group(attributes, rows), tuple(str(attributes.index[row]) for row in rows[:SHOWN]))
         for reason, rows in _gather((seen.reason, seen.row) for seen in unreadable).items()
@@ -212,8 +212,14 @@ def _quiet() -> Iterator[None]:
         yield
 
 
-@contextmanager
-def _bar(total: int, progress: bool) -> Iterator[Callable[[int], object]]:
-    """Draw images/s and the time left on a terminal; elsewhere the log says it at the end."""
-    with tqdm(total=total, desc="embedding", unit=" images", disable=not (progress and sys.stderr.isatty())) as bar:
-        yield bar.update
+def _counted(total: int, progress: Callable[[int, int], object] | None) -> Callable[[int], object]:
+    """Return a function that adds up images and reports them."""
+    done = 0
+
+    def advance(images: int) -> None:
+        nonlocal done
+        done += images
+        if progress is not None:
+            progress(done, total)
+
+    return advance

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from audit.embedding.embed import embed_images
 from audit.measure.likelihood import agreement, predict
@@ -47,7 +47,14 @@ class Interview:
 
 
 def interview(
-    model: Answerer, probe: Probe, dataset: Dataset, settings: Settings, *, cache_root: Path | None = None, batch_size: int = 32
+    model: Answerer,
+    probe: Probe,
+    dataset: Dataset,
+    settings: Settings,
+    *,
+    cache_root: Path | None = None,
+    batch_size: int = 32,
+    progress: Callable[[int, int], object] | None = None,
 ) -> Interview:
     """Ask a generative model the questions of a probe; errors as in `audit.embedding.embed.embed_images`.
 
@@ -61,12 +68,15 @@ def interview(
         Its seed shuffles the options.
     cache_root : Path, optional
     batch_size : int
+    progress : (int, int) -> object, optional
+        As for `embed_images`.
         Images between two looks at the clock; it changes no number.
     """
     asked = questionnaire(probe, settings.seed)
     questions = asked.questions
     log.info("asking %d questions with %d options of each image", len(questions), sum(len(question.options) for question in questions))
-    scores = embed_images(_Questioned(model, questions), dataset, cache_root, batch_size=batch_size, max_skip=settings.max_skip)
+    how: dict[str, Any] = {"batch_size": batch_size, "max_skip": settings.max_skip, "progress": progress}
+    scores = embed_images(_Questioned(model, questions), dataset, cache_root, **how)
     attributes = dataset.attributes.iloc[scores.rows]
     answers = _Answers(asked, questions, scores.vectors, attributes)
     return Interview(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from audit.measure.zero_shot import decided, scorable, softmax
+from audit.measure.zero_shot import has_truth, predict_from_scores, softmax
 from audit.types import LabelSet, Measurement, Predictions, Question
 
 if TYPE_CHECKING:
@@ -114,9 +114,9 @@ def predict(measurement: Measurement, log_likelihoods: Float[np.ndarray, "n k"],
     UsageError
         If the label set has fewer than two answers.
     """
-    known = scorable(measurement, attributes)
+    known = has_truth(measurement, attributes)
     logits = log_likelihoods[known].astype(np.float64)
-    return decided(measurement, logits, softmax(logits), attributes[known])
+    return predict_from_scores(measurement, logits, softmax(logits), attributes[known])
 
 
 def agreement(fixed: Predictions, shuffled: Predictions) -> Predictions:
@@ -133,7 +133,7 @@ def agreement(fixed: Predictions, shuffled: Predictions) -> Predictions:
     )
 
 
-def worded(label_set: LabelSet, asked: Question) -> LabelSet:
+def with_options(label_set: LabelSet, asked: Question) -> LabelSet:
     """Return a label set whose prompts are the options that are scored."""
     prompts: Mapping[str, tuple[str, ...]] = {label: (words,) for label, words in zip(label_set.labels, asked.options, strict=True)}
     return replace(label_set, prompts=prompts)

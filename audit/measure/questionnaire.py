@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from audit.measure.likelihood import COMPLETE, DESCRIBE, INSTRUCTIONS, OTHER, SAME, UNCLEAR, question, with_unclear, worded
+from audit.measure.likelihood import COMPLETE, DESCRIBE, INSTRUCTIONS, OTHER, SAME, UNCLEAR, question, with_options, with_unclear
 from audit.types import Claim, LabelSet, Measurement, Probe, Question, Specification, SpecificationPlan
 
 MAX_OPTIONS = 40
@@ -44,7 +44,7 @@ def questionnaire(probe: Probe, seed: int) -> Questionnaire:
     measurements: list[Measurement] = []
     compared: dict[str, Measurement] = {}
     for measurement in probe.measurements:
-        fixed = _asked(measurement)
+        fixed = _with_question(measurement)
         order = _order_measurement(fixed, question(with_unclear(measurement.label_set), seed=seed))
         compared[order.name] = fixed
         measurements += [_unclear_claimed(fixed), order]
@@ -62,10 +62,10 @@ def _measurements(probe: Probe) -> Iterator[Measurement]:
         yield from (point.measurement for point in plan.specifications)
 
 
-def _asked(measurement: Measurement, *, instruction: str = "which", seed: int | None = None) -> Measurement:
+def _with_question(measurement: Measurement, *, instruction: str = "which", seed: int | None = None) -> Measurement:
     label_set = with_unclear(measurement.label_set)
     asked = question(label_set, instruction=instruction, seed=seed)
-    return replace(measurement, label_set=worded(label_set, asked), asked=asked)
+    return replace(measurement, label_set=with_options(label_set, asked), asked=asked)
 
 
 def _unclear_claimed(measurement: Measurement) -> Measurement:
@@ -96,19 +96,19 @@ def _attributes(measurement: Measurement) -> tuple[str, ...]:
 
 def _plan(plan: SpecificationPlan, seed: int) -> SpecificationPlan:
     """Ask every wording that can be asked, then the default in a shuffled order, with another instruction, and with both."""
-    kept = [(i, point) for i, point in enumerate(plan.specifications) if i == plan.default or _asked_too(point, plan)]
-    points = [replace(point, measurement=_asked(point.measurement)) for _, point in kept]
+    kept = [(i, point) for i, point in enumerate(plan.specifications) if i == plan.default or _can_be_asked(point, plan)]
+    points = [replace(point, measurement=_with_question(point.measurement)) for _, point in kept]
     default = plan.specifications[plan.default]
     other = next(name for name in INSTRUCTIONS if name != "which")
     manners = {"shuffled": ("which", seed), f"instruction '{other}'": (other, None), f"instruction '{other}', shuffled": (other, seed)}
     points += [
-        Specification(default.preset, f"{default.variant}, {words}", _asked(default.measurement, instruction=name, seed=order))
+        Specification(default.preset, f"{default.variant}, {words}", _with_question(default.measurement, instruction=name, seed=order))
         for words, (name, order) in manners.items()
     ]
     return replace(plan, specifications=tuple(points), default=[i for i, _ in kept].index(plan.default))
 
 
-def _asked_too(point: Specification, plan: SpecificationPlan) -> bool:
+def _can_be_asked(point: Specification, plan: SpecificationPlan) -> bool:
     label_set = point.measurement.label_set
     if point.preset in plan.embedded_only:
         return False

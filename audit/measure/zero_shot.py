@@ -157,20 +157,20 @@ def predict(
         If the label set has fewer than two answers.
     """
     label_set = measurement.label_set
-    known = scorable(measurement, attributes)
+    known = has_truth(measurement, attributes)
     texts = np.stack([ensemble(np.stack([text_embeddings[prompt] for prompt in label_set.prompts[label]])) for label in label_set.labels])
     cosine = cosine_scores(image_embeddings[known], texts)
-    return decided(measurement, _logits(cosine, record), probabilities(cosine, record), attributes[known])
+    return predict_from_scores(measurement, _logits(cosine, record), probabilities(cosine, record), attributes[known])
 
 
-def scorable(measurement: Measurement, attributes: pd.DataFrame) -> Bool[np.ndarray, "n"]:
+def has_truth(measurement: Measurement, attributes: pd.DataFrame) -> Bool[np.ndarray, "n"]:
     """Tell which images can be scored: where the measurement has a truth, those whose true answer is known."""
     if measurement.truth is None:
         return np.ones(len(attributes), dtype=bool)
     return (attributes[measurement.truth] != UNKNOWN).to_numpy(dtype=bool)
 
 
-def decided(
+def predict_from_scores(
     measurement: Measurement, logits: Float64[np.ndarray, "n k"], scores: Float64[np.ndarray, "n k"], attributes: pd.DataFrame
 ) -> Predictions:
     """Turn the scores of labels into answers.
@@ -183,7 +183,7 @@ def decided(
     scores : float64[n, k]
         Probability of each label.
     attributes : DataFrame
-        Of the images that are scored (`scorable`), in their order.
+        Of the images that are scored (`has_truth`), in their order.
 
     Raises
     ------

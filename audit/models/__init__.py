@@ -1,1 +1,8 @@
-"""A model spec in, an encoder out. Weights are read by our own readers; no code of a stranger runs."""
+"""A model spec goes in (a file, a folder, a name of the hub, a plug-in), an encoder or a generative model comes out.
+
+Weights are read by our own readers; no code from a model's files runs.
+"""
+
+from audit.models.spec import by_model, load, parse_model_args
+
+__all__ = ["by_model", "load", "parse_model_args"]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 MAX_ENTRIES = 10_000
 MAX_HEADER_BYTES = 16 * 1024**2
 """Of a safetensors file: about 100,000 tensors. A longer one costs minutes of work before the first tensor."""
-AGAIN = "download or save it again"
+SAVE_AGAIN = "download or save it again"
 _CODE_KEYS = ("auto_map", "trust_remote_code", "attn_implementation", "experts_implementation")
 """Keys (or parts of them) by which a configuration has transformers fetch or run code."""
 
@@ -124,7 +124,7 @@ def read_safetensors(path: Path) -> dict[str, Tensor]:
     try:
         tensors: dict[str, Tensor] = load_file(path)
     except (SafetensorError, OSError, ValueError, RuntimeError) as error:
-        raise DataError("the safetensors file is damaged", where=str(path), why=str(error), fix=AGAIN) from error
+        raise DataError("the safetensors file is damaged", where=str(path), why=str(error), fix=SAVE_AGAIN) from error
     check_values(path)
     return tensors
 
@@ -175,9 +175,10 @@ def _read_json(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError, OSError) as error:
-        raise DataError(f"{path.name} is not readable JSON", where=str(path), why=str(error) or "nested too deeply", fix=AGAIN) from error
+        why = str(error) or "nested too deeply"
+        raise DataError(f"{path.name} is not readable JSON", where=str(path), why=why, fix=SAVE_AGAIN) from error
     if not isinstance(content, dict):
-        raise DataError(f"{path.name} is not a JSON object", where=str(path), why=f"found {type(content).__name__}", fix=AGAIN)
+        raise DataError(f"{path.name} is not a JSON object", where=str(path), why=f"found {type(content).__name__}", fix=SAVE_AGAIN)
     return content
 
 
@@ -219,14 +220,14 @@ def _indexed(folder: Path) -> list[str]:
     wrong = [name for name in files if Path(name).name != name or not name.endswith(".safetensors") or not (folder / name).is_file()]
     if wrong or not files:
         why = f"not a safetensors file in this folder: {', '.join(map(repr, wrong[:5]))}" if wrong else "it has no weight_map"
-        raise DataError("model.safetensors.index.json does not lead to the weights", where=str(folder), why=why, fix=AGAIN)
+        raise DataError("model.safetensors.index.json does not lead to the weights", where=str(folder), why=why, fix=SAVE_AGAIN)
     return files
 
 
 def _refuse_other_kind(path: Path) -> None:
     """Refuse by its first bytes a file that only claims to be safetensors: eight bytes of length, then a JSON object."""
     start = _start(path)
-    if not start or _misnomer(start) or start[8:9] in (b"{", b""):
+    if not start or _other_kind(start) or start[8:9] in (b"{", b""):
         return
     raise UnsafeError(
         "a file named .safetensors is not one",
@@ -241,8 +242,8 @@ def _check_start(path: Path) -> None:
     _refuse_other_kind(path)
     start = _start(path)
     if not start:
-        raise DataError("the weights file is empty", where=str(path), fix=AGAIN)
-    if misnomer := _misnomer(start):
+        raise DataError("the weights file is empty", where=str(path), fix=SAVE_AGAIN)
+    if misnomer := _other_kind(start):
         what, fix = misnomer
         raise DataError(f"the weights file is {what}", where=str(path), fix=fix)
     if len(start) > 8 and MAX_HEADER_BYTES < struct.unpack("<Q", start[:8])[0] <= path.stat().st_size:
@@ -258,7 +259,7 @@ def _start(path: Path) -> bytes:
         return file.read(64)
 
 
-def _misnomer(start: bytes) -> tuple[str, str] | None:
+def _other_kind(start: bytes) -> tuple[str, str] | None:
     if start.startswith(b"version https://git-lfs"):
         return "a Git-LFS pointer, not the weights", "git lfs pull"
     if start.lstrip().startswith(b"<"):

@@ -1,19 +1,17 @@
-"""One step before anything is loaded: the files of a model on the hub, fetched by allow-listed names, or an answer within seconds."""
+"""The files of a model on the hub, fetched by allow-listed names before anything is loaded."""
 
 from __future__ import annotations
 
 import logging
 import re
-import threading
 from pathlib import Path
-from typing import Any
 
 from audit.errors import DataError, MachineError
+from contrastive.hub import hub_fault
 
 log = logging.getLogger("audit")
 
-DEADLINE_S = 4.0
-"""For the hub's first answer, name resolution included."""
+TIMEOUT_S = 4.0
 FILES = (
     "config.json", "model.safetensors", "model-*-of-*.safetensors", "model.safetensors.index.json",
     "preprocessor_config.json", "processor_config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
@@ -43,20 +41,23 @@ def fetch(name: str, revision: str | None, files: tuple[str, ...] = FILES, weigh
     DataError
         If the hub has no such public model or revision, or it has no safetensors.
     MachineError
-        If the hub cannot be reached (or takes over four seconds to answer) and the model is not cached.
+        If the hub does not answer within seconds and the model is not cached.
     """
+    from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError
 
     if revision and _COMMIT.fullmatch(revision) and (cached := _cached(name, revision, files)):
         return cached
+    if fault := hub_fault():
+        return _fall_back(name, revision, files, fault)
     try:
-        listing = _within_deadline(name, revision)
+        listing = HfApi().model_info(name, revision=revision, timeout=TIMEOUT_S, token=False)
     except HfHubHTTPError as error:
         if error.response is not None and error.response.status_code in (401, 403, 404):
             raise _not_public(name, revision) from error
-        return _fall_back(name, revision, files, error)
+        return _fall_back(name, revision, files, _first_line(error))
     except Exception as error:  # whatever the network, the proxy or the offline switch makes of it
-        return _fall_back(name, revision, files, error)
+        return _fall_back(name, revision, files, _first_line(error))
     if weights and not any(file.rfilename.endswith(".safetensors") for file in listing.siblings or ()):
         raise DataError(
             f"the hub's model {name} has no safetensors file",
@@ -66,36 +67,12 @@ def fetch(name: str, revision: str | None, files: tuple[str, ...] = FILES, weigh
     return _download(name, revision, files)
 
 
-def _within_deadline(name: str, revision: str | None) -> Any:
-    """Ask the hub for a model's listing; give up after `DEADLINE_S`, whatever hangs."""
-    from huggingface_hub import HfApi
-
-    answer: list[Any] = []
-    failure: list[Exception] = []
-
-    def ask() -> None:
-        try:
-            answer.append(HfApi().model_info(name, revision=revision, timeout=DEADLINE_S, token=False))
-        except Exception as error:
-            failure.append(error)
-
-    # A daemon: the process may end while a name server is still silent.
-    thread = threading.Thread(target=ask, name="hub", daemon=True)
-    thread.start()
-    thread.join(DEADLINE_S)
-    if failure:
-        raise failure[0]
-    if not answer:
-        raise TimeoutError(f"no answer within {DEADLINE_S:.0f} seconds")
-    return answer[0]
-
-
 def _download(name: str, revision: str | None, files: tuple[str, ...]) -> Path:
     from huggingface_hub import snapshot_download
 
     log.info("downloading %s from the hub", name)
     try:
-        return Path(snapshot_download(name, revision=revision, allow_patterns=list(files), token=False, etag_timeout=DEADLINE_S))
+        return Path(snapshot_download(name, revision=revision, allow_patterns=list(files), token=False, etag_timeout=TIMEOUT_S))
     except Exception as error:
         raise MachineError(
             f"the download of {name} broke off", why=_first_line(error), fix="run the same command again to go on"
@@ -112,14 +89,14 @@ def _cached(name: str, revision: str | None, files: tuple[str, ...]) -> Path | N
         return None
 
 
-def _fall_back(name: str, revision: str | None, files: tuple[str, ...], error: Exception) -> Path:
+def _fall_back(name: str, revision: str | None, files: tuple[str, ...], why: str) -> Path:
     cached = _cached(name, revision, files)
     if cached is None:
         raise MachineError(
             f"the hub cannot be reached, and the model {name} is not on this machine",
-            why=_first_line(error),
+            why=why,
             fix=f"on a connected machine: hf download {name} --local-dir DIR; then here: --model DIR",
-        ) from error
+        )
     log.warning("the hub cannot be reached: using the copy of %s that was downloaded before (%s)", name, cached.name)
     return cached
 

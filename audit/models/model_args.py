@@ -80,7 +80,7 @@ def by_model(said: Sequence[tuple[int, str]], models: int) -> list[dict[str, str
     return [{**stated[0], **own} for own in stated[1:]]
 
 
-def read_stated(words: Mapping[str, str]) -> ModelOverrides:
+def read_overrides(words: Mapping[str, str]) -> ModelOverrides:
     """Return what was stated, checked by name and type.
 
     Raises
@@ -97,7 +97,7 @@ def read_stated(words: Mapping[str, str]) -> ModelOverrides:
         raise UsageError(error.what, where="--model-args", why=error.why, fix=error.fix) from error
 
 
-def refuse_stated(words: Mapping[str, str] | None, kind: str) -> None:
+def refuse_overrides(words: Mapping[str, str] | None, kind: str) -> None:
     """Refuse statements about a model that says everything itself: a second opinion would make it another model."""
     if words:
         raise UsageError(

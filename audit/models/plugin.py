@@ -22,9 +22,9 @@ import numpy as np
 import PIL
 
 from audit.errors import DataError, UsageError, nearest
-from audit.models.runtime import canonical, say
-from audit.models.user_code import called, classes, run
-from audit.types import ModelRecord
+from audit.models.runtime import canonical, log_notes
+from audit.models.user_code import call_user_code, classes_with, run_file
+from audit.types import ModelRecord, Question
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -36,10 +36,10 @@ METHODS = ("encode_images", "encode_texts")
 FORM = "a class with encode_images(images) and encode_texts(texts); README, 'A model of your own'"
 LOGIT_SCALE = 100.0
 """CLIP's, where a plug-in states none."""
-TRIAL = ("a photo of a cook", "a drawing")
+SAMPLE_TEXTS = ("a photo of a cook", "a drawing")
 
 
-class Source(NamedTuple):
+class PluginSource(NamedTuple):
     """Where a class stands."""
 
     shown: str
@@ -65,7 +65,7 @@ class PluginEncoder:
         return self._rows("encode_texts", list(texts))
 
     def _rows(self, method: str, items: list[Any]) -> np.ndarray:
-        return _asked(self._plugin, method, items, self._shown, wide=self.record.dimensions, retried=True)
+        return _call_method(self._plugin, method, items, self._shown, wide=self.record.dimensions, retried=True)
 
 
 def load_file(text: str, *, device: str, dtype: str, model_args: Mapping[str, str] | None = None) -> PluginEncoder:
@@ -96,16 +96,16 @@ def load_file(text: str, *, device: str, dtype: str, model_args: Mapping[str, st
         raise DataError(f"there is no plug-in file {path}", fix="--model FILE.py:CLASS with an existing Python file")
     content = file.read_bytes()
     if not name:
-        known = classes(content, METHODS)
+        known = classes_with(content, METHODS)
         why = f"classes with the two methods in it: {', '.join(known)}" if known else "it defines no class with the two methods"
         fix = f"--model {path}:{known[0]}" if known else f"write {FORM}"
         raise UsageError(f"which class of {path}?", why=why, fix=fix)
-    module = called(lambda: run(file, content), path, "running the file")
+    module = call_user_code(lambda: run_file(file, content), path, "running the file")
     cls = getattr(module, name, None)
     if not inspect.isclass(cls):
         known = [known for known, value in vars(module).items() if inspect.isclass(value) and value.__module__ == module.__name__]
         raise UsageError(f"{path} has no class {name!r}", why=nearest(name, known) if known else "it defines no class", fix=f"write {FORM}")
-    source = Source(text, f"Python plug-in {file.name}:{name}", hashlib.sha256(content).hexdigest(), cls)
+    source = PluginSource(text, f"Python plug-in {file.name}:{name}", hashlib.sha256(content).hexdigest(), cls)
     return _encoder(source, name, {"device": device, "dtype": dtype}, dict(model_args or {}))
 
 
@@ -116,31 +116,66 @@ def load_installed(name: str, *, device: str, dtype: str, model_args: Mapping[st
         why = nearest(name, found) if found else f"no installed package has an entry point of the group {GROUP}"
         raise UsageError(f"there is no plug-in {name!r}", why=why, fix="--model FILE.py:CLASS, or install the package that brings it")
     point, shown = found[name], f"plugin:{name}"
-    cls = called(point.load, shown, "importing it")
+    cls = call_user_code(point.load, shown, "importing it")
     if not inspect.isclass(cls):
         raise UsageError(f"{shown} names no class", why=f"{point.value} is of type {type(cls).__name__}", fix=f"it must name {FORM}")
     release = f"{point.dist.name} {point.dist.version}" if point.dist else point.value
     file = inspect.getsourcefile(cls)
     content = Path(file).read_bytes() if file else b""
     sha256 = hashlib.sha256(canonical([release, point.value, hashlib.sha256(content).hexdigest()])).hexdigest()
-    source = Source(shown, f"plug-in {name} of {release}", sha256, cls)
+    source = PluginSource(shown, f"plug-in {name} of {release}", sha256, cls)
     return _encoder(source, name, {"device": device, "dtype": dtype}, dict(model_args or {}))
 
 
-def _encoder(source: Source, name: str, offered: Mapping[str, str], stated: dict[str, str]) -> PluginEncoder:
+def wrap(model: Any) -> PluginEncoder | ObjectAnswerer:
+    """Return a model that somebody holds as an object, with a record made for it; errors as of `load_file`."""
+    cls = type(model)
+    shown = f"the object of class {cls.__name__}"
+    try:
+        content = inspect.getsource(cls)
+    except (OSError, TypeError):
+        content = cls.__qualname__
+    source = PluginSource(shown, f"Python object {cls.__name__}", hashlib.sha256(content.encode()).hexdigest(), cls)
+    name = str(getattr(model, "name", None) or cls.__name__)
+    if all(callable(getattr(model, method, None)) for method in METHODS):
+        return PluginEncoder(model, _record(source, model, _embed_samples(model, shown), _Instance(name, {})), shown)
+    stated = str(getattr(model, "fingerprint", ""))
+    record = ModelRecord(
+        name=name, kind=source.kind, fingerprint=hashlib.sha256(canonical([source.sha256, stated])).hexdigest(), sha256=source.sha256,
+        parameters=_parameters(model), dimensions=0, dtype="own dtype", score_rule="softmax", logit_scale=1.0, logit_bias=None,
+        architecture="the object's own", preprocessing="the object's own", tokenizer="the object's own",
+    )  # fmt: skip
+    log_notes(record)
+    return ObjectAnswerer(model, record, shown)
+
+
+class ObjectAnswerer:
+    """An object that answers questions, its likelihoods checked."""
+
+    def __init__(self, model: Any, record: ModelRecord, shown: str):
+        self.record = record
+        self._model, self._shown = model, shown
+
+    def log_likelihoods(self, images: Sequence[Image.Image], questions: Sequence[Question]) -> Float[np.ndarray, "n k"]:
+        """Return one row for each image: the options of the questions side by side."""
+        rows = call_user_code(lambda: self._model.log_likelihoods(list(images), list(questions)), self._shown, "log_likelihoods", True)
+        return _check_rows(rows, (len(images), sum(len(question.options) for question in questions)), f"{self._shown}, log_likelihoods")
+
+
+def _encoder(source: PluginSource, name: str, offered: Mapping[str, str], stated: dict[str, str]) -> PluginEncoder:
     shown, cls = source.shown, source.cls
     if missing := [method for method in METHODS if not callable(getattr(cls, method, None))]:
         raise UsageError(f"{shown} has no method {' and no method '.join(missing)}", fix=f"write {FORM}")
     given = _arguments(source, offered, stated)
-    plugin = called(lambda: cls(**given), shown, "making one")
-    record = _record(source, plugin, _try_out(plugin, shown), _Made(str(getattr(plugin, "name", None) or name), given))
-    say(record)
+    plugin = call_user_code(lambda: cls(**given), shown, "making one")
+    record = _record(source, plugin, _embed_samples(plugin, shown), _Instance(str(getattr(plugin, "name", None) or name), given))
+    log_notes(record)
     return PluginEncoder(plugin, record, shown)
 
 
-def _arguments(source: Source, offered: Mapping[str, str], stated: dict[str, str]) -> dict[str, str]:
+def _arguments(source: PluginSource, offered: Mapping[str, str], stated: dict[str, str]) -> dict[str, str]:
     """Return what the constructor is given: what was stated, and device and dtype where it takes them."""
-    parameters = called(lambda: inspect.signature(source.cls), source.shown, "looking at its constructor").parameters.values()
+    parameters = call_user_code(lambda: inspect.signature(source.cls), source.shown, "looking at its constructor").parameters.values()
     takes = [each.name for each in parameters if each.kind in (each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY)]
     anything = any(each.kind is each.VAR_KEYWORD for each in parameters)
     if unknown := [name for name in stated if name not in takes and not anything]:
@@ -154,33 +189,33 @@ def _arguments(source: Source, offered: Mapping[str, str], stated: dict[str, str
     return given
 
 
-class _Trial(NamedTuple):
+class _SampleRows(NamedTuple):
     images: np.ndarray
     texts: np.ndarray
 
 
-class _Made(NamedTuple):
+class _Instance(NamedTuple):
     name: str
     given: Mapping[str, str]
 
 
-def _try_out(plugin: Any, shown: str) -> _Trial:
+def _embed_samples(plugin: Any, shown: str) -> _SampleRows:
     """Embed two pictures and two texts: whatever is wrong is said now."""
     from PIL import Image
 
     ramp = Image.linear_gradient("L").convert("RGB")
     plain = Image.new("RGB", (64, 48), (200, 120, 40))
-    images = _asked(plugin, "encode_images", [ramp, plain], shown)
-    return _Trial(images, _asked(plugin, "encode_texts", list(TRIAL), shown, wide=images.shape[1]))
+    images = _call_method(plugin, "encode_images", [ramp, plain], shown)
+    return _SampleRows(images, _call_method(plugin, "encode_texts", list(SAMPLE_TEXTS), shown, wide=images.shape[1]))
 
 
-def _asked(plugin: Any, method: str, items: list[Any], shown: str, *, wide: int | None = None, retried: bool = False) -> np.ndarray:
+def _call_method(plugin: Any, method: str, items: list[Any], shown: str, *, wide: int | None = None, retried: bool = False) -> np.ndarray:
     """Return a method's rows for items, checked. `retried`: who asks tries fewer items where memory runs out."""
-    rows = called(lambda: getattr(plugin, method)(items), shown, method, retried)
-    return _checked(rows, (len(items), wide), f"{shown}, {method}")
+    rows = call_user_code(lambda: getattr(plugin, method)(items), shown, method, retried)
+    return _check_rows(rows, (len(items), wide), f"{shown}, {method}")
 
 
-def _record(source: Source, plugin: Any, trial: _Trial, made: _Made) -> ModelRecord:
+def _record(source: PluginSource, plugin: Any, trial: _SampleRows, made: _Instance) -> ModelRecord:
     scale, bias = _number(plugin, "logit_scale", source.shown), _number(plugin, "logit_bias", source.shown)
     lengths = np.linalg.norm(np.concatenate(trial), axis=1)
     notes = ["The encoder is a plug-in: how it reads images and texts is its own, and was not checked against anything."]
@@ -211,7 +246,7 @@ def _record(source: Source, plugin: Any, trial: _Trial, made: _Made) -> ModelRec
     )
 
 
-def _fingerprint(decisive: list[Any], trial: _Trial) -> str:
+def _fingerprint(decisive: list[Any], trial: _SampleRows) -> str:
     """Hash what is known to decide the rows, and the rows of the trial: weights may change while the plug-in's file does not."""
     rows = np.concatenate(trial)
     places = 3 - int(np.floor(np.log10(np.abs(rows).max())))
@@ -224,7 +259,7 @@ def _number(plugin: Any, name: str, shown: str) -> float | None:
     value = getattr(plugin, name, None)
     if value is None:
         return None
-    number = called(lambda: float(value), shown, f"reading {name}")
+    number = call_user_code(lambda: float(value), shown, f"reading {name}")
     if not math.isfinite(number) or (name == "logit_scale" and number <= 0):
         raise DataError(f"the plug-in's {name} is {number}", where=shown, fix="a finite number, the scale above 0 and not its logarithm")
     return float(number)
@@ -236,7 +271,7 @@ def _parameters(plugin: Any) -> int:
     return sum(int(weight.numel()) for part in parts for weight in part.parameters() if hasattr(weight, "numel"))
 
 
-def _checked(rows: Any, shape: tuple[int, int | None], where: str) -> np.ndarray:
+def _check_rows(rows: Any, shape: tuple[int, int | None], where: str) -> np.ndarray:
     """Return rows as float32, refused unless there is one of finite numbers, not all zero, for each item."""
     count, wide = shape
     try:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("audit")
 SCHEMA = 1
 """Part of every fingerprint. To be raised when an encoder makes other embeddings of the same model."""
-USUAL = {
+DEFAULT_FIX = {
     DataError: "fetch or save the file again; --model reads CLIP and SigLIP, and others by name: open_clip:ARCH,FILE",
     UnsafeError: "ask its author for safetensors; no option reads it as it is",
 }
@@ -29,10 +29,10 @@ USUAL = {
 DTYPES = ("float32", "bfloat16", "float16")
 
 
-def say(record: ModelRecord) -> None:
+def log_notes(record: ModelRecord) -> None:
     """Log what is noteworthy about a model; everything guessed is a warning."""
     for note in record.notes:
-        log.log(logging.WARNING if note.startswith("Guessed") else logging.INFO, "%s: %s", record.name, note)
+        log.log(logging.WARNING if str(note).startswith("Guessed") else logging.INFO, "%s: %s", record.name, note)
 
 
 def out_of_memory(error: BaseException) -> bool:
@@ -121,4 +121,4 @@ def located(shown: str) -> Iterator[None]:
         yield
     except AuditError as error:
         kind = DataError if isinstance(error, UsageError) else type(error)
-        raise kind(error.what, where=error.where or shown, why=error.why, fix=error.fix or USUAL.get(kind)) from error
+        raise kind(error.what, where=error.where or shown, why=error.why, fix=error.fix or DEFAULT_FIX.get(kind)) from error

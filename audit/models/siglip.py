@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from audit.models.folder import check_folder
 from audit.models.huggingface.encoder import HuggingFaceEncoder
-from audit.models.huggingface.pretrained import TOKENIZERS, offline, pretrained, quiet, understood
+from audit.models.huggingface.pretrained import TOKENIZERS, call_transformers, offline, pretrained, quiet
 from audit.models.runtime import fingerprint, located, torch_setting
 from audit.models.tokenizer_hash import tokenizer_sha256
 from audit.types import ModelRecord
@@ -63,7 +63,7 @@ def load(path: Path, file: SiglipFile, stated: ModelOverrides, *, name: str, dev
         preprocess = _preprocess(config.vision_config.image_size, stated, guesses)
         record = _record(_Parts(model, tokenizer, preprocess, file), name, dtype)
         notes = (*_facts(stated), *guesses, *file.notes)
-        return HuggingFaceEncoder(model, tokenizer, Pixels(preprocess), replace(record, notes=notes), place)
+        return HuggingFaceEncoder(model, tokenizer, PreprocessPixels(preprocess), replace(record, notes=notes), place)
 
 
 class _Parts(NamedTuple):
@@ -73,7 +73,7 @@ class _Parts(NamedTuple):
     file: SiglipFile
 
 
-class Pixels:
+class PreprocessPixels:
     """Our preprocessing where transformers' classes expect an image processor."""
 
     def __init__(self, preprocess: Preprocess):
@@ -87,19 +87,19 @@ def _config(file: SiglipFile, stated: ModelOverrides) -> tuple[Any, list[str]]:
     """Return the configuration that the shapes show, and a sentence for each guess."""
     from transformers import SiglipConfig
 
-    places, width = _shape(file.state, "vision_model.embeddings.position_embedding.weight", 2)
-    patch = _shape(file.state, "vision_model.embeddings.patch_embedding.weight", 4)[-1]
-    context, text_width = _shape(file.state, "text_model.embeddings.position_embedding.weight", 2)
-    vocab_size = _shape(file.state, "text_model.embeddings.token_embedding.weight", 2)[0]
-    dimensions = _shape(file.state, "text_model.head.weight", 2)[0]
+    places, width = _shape_of(file.state, "vision_model.embeddings.position_embedding.weight", 2)
+    patch = _shape_of(file.state, "vision_model.embeddings.patch_embedding.weight", 4)[-1]
+    context, text_width = _shape_of(file.state, "text_model.embeddings.position_embedding.weight", 2)
+    vocab_size = _shape_of(file.state, "text_model.embeddings.token_embedding.weight", 2)[0]
+    dimensions = _shape_of(file.state, "text_model.head.weight", 2)[0]
     grid = math.isqrt(places)
     if grid * grid != places or grid * patch > LIMIT or dimensions != width:
         why = f"{places} places of {patch} px, image features of {width} and text features of {dimensions} numbers"
         raise DataError("the weights are no SigLIP: a square grid and one common space are expected", why=why, fix=FOLDER)
     guesses: list[str] = []
     image_heads, text_heads = file.heads or (None, None)
-    image_heads = _heads(width, image_heads, stated.image_head_width, "image", guesses)
-    text_heads = _heads(text_width, text_heads, stated.text_head_width, "text", guesses)
+    image_heads = _head_count(width, image_heads, stated.image_head_width, "image", guesses)
+    text_heads = _head_count(text_width, text_heads, stated.text_head_width, "text", guesses)
     common = {"hidden_act": stated.activation or "gelu_pytorch_tanh", "layer_norm_eps": stated.layer_norm_eps or 1e-6}
     if stated.activation is None or stated.layer_norm_eps is None:
         guesses.append("Guessed: GELU by its tanh formula, and 1e-6 in layer norms, as big_vision has them (--model-args to state it).")
@@ -118,17 +118,17 @@ def _depth(state: Mapping[str, torch.Tensor], tower: str) -> dict[str, int]:
     numbers = {int(match[1]) for name in state if (match := pattern.match(name))}
     if sorted(numbers) != list(range(len(numbers))) or not 1 <= len(numbers) <= MAX_LAYERS:
         raise DataError(f"the blocks of {tower} are not numbered from 0 without gap", why=f"found {sorted(numbers)[:20]}", fix=FOLDER)
-    return {"num_hidden_layers": len(numbers), "intermediate_size": _shape(state, f"{tower}.encoder.layers.0.mlp.fc1.weight", 2)[0]}
+    return {"num_hidden_layers": len(numbers), "intermediate_size": _shape_of(state, f"{tower}.encoder.layers.0.mlp.fc1.weight", 2)[0]}
 
 
-def _shape(state: Mapping[str, torch.Tensor], name: str, rank: int) -> tuple[int, ...]:
+def _shape_of(state: Mapping[str, torch.Tensor], name: str, rank: int) -> tuple[int, ...]:
     if name not in state or state[name].ndim != rank or not state[name].numel():
         why = f"the first names are {', '.join(repr(other[:80]) for other in list(state)[:5])}"
         raise DataError(f"the weights are no SigLIP: {name} is missing or not of its shape", why=why, fix=FOLDER)
     return tuple(state[name].shape)
 
 
-def _heads(width: int, known: int | None, stated: int | None, tower: str, guesses: list[str]) -> int:
+def _head_count(width: int, known: int | None, stated: int | None, tower: str, guesses: list[str]) -> int:
     if known is not None:
         return known
     head_width = stated or HEAD_WIDTHS.get(width, 64)
@@ -168,9 +168,9 @@ def _fill(architecture: Any, config: Any, state: Mapping[str, torch.Tensor], pat
     from contrastive.model.skip_init import skip_init
 
     with torch.device("meta"), skip_init():
-        outline = understood(path, lambda _: architecture(config))
+        outline = call_transformers(path, lambda _: architecture(config))
     check_fit(outline.state_dict(), state)
-    return understood(path, lambda _: architecture.from_pretrained(None, config=config, state_dict=dict(state), dtype=torch.float32))
+    return call_transformers(path, lambda _: architecture.from_pretrained(None, config=config, state_dict=dict(state), dtype=torch.float32))
 
 
 def _preprocess(size: int, stated: ModelOverrides, guesses: list[str]) -> Preprocess:

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from audit.errors import DataError
-from audit.models.model_args import read_stated, refuse_stated
-from audit.models.runtime import located, say
+from audit.models.model_args import read_overrides, refuse_overrides
+from audit.models.runtime import located, log_notes
 
 if TYPE_CHECKING:
     from audit.types import Encoder
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from contrastive.overrides import ModelOverrides
 
 UNSAFE_SWITCH = "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"
-Setting = dict[str, str]
+EncoderSettings = dict[str, str]
 """name, device and dtype, as every kind of encoder takes them."""
 log = logging.getLogger("audit")
 
@@ -68,21 +68,21 @@ def load(path: Path, *, name: str, device: str, dtype: str, model_args: Mapping[
     from contrastive.checkpoint.file import from_archive, is_own
 
     words = dict(model_args or {})
-    stated = read_stated(words)
+    stated = read_overrides(words)
     contents = read(path)
     if contents.archive is not None and is_own(contents.archive):
         from audit.models import native
 
-        refuse_stated(words, "a checkpoint of this project")
+        refuse_overrides(words, "a checkpoint of this project")
         with located(str(path)):
             checkpoint = from_archive(contents.archive, path)
         return native.encoder(checkpoint, name=name, device=device, dtype=dtype, release=contents.archive.release)
-    encoder = _adopted(path, contents, stated, {"name": name, "device": device, "dtype": dtype})
-    say(encoder.record)
+    encoder = _converted(path, contents, stated, {"name": name, "device": device, "dtype": dtype})
+    log_notes(encoder.record)
     return encoder
 
 
-def names(contents: Contents) -> list[str]:
+def foreign_class_notes(contents: Contents) -> list[str]:
     """Return a sentence for each harmless foreign class that a file names."""
     return [f"The file names {name}, which was not looked up." for name in contents.unknown]
 
@@ -120,7 +120,7 @@ def read(path: Path) -> Contents:
         return Contents(archive.data, archive.kind, archive.sha256, archive.unknown, archive)
 
 
-def _adopted(path: Path, contents: Contents, stated: ModelOverrides, setting: Setting) -> Encoder:
+def _converted(path: Path, contents: Contents, stated: ModelOverrides, setting: EncoderSettings) -> Encoder:
     """Return the encoder of weights from elsewhere."""
     from contrastive.formats.convert import SIGLIP, Source, convert
     from contrastive.formats.unwrap import unwrap
@@ -134,12 +134,12 @@ def _adopted(path: Path, contents: Contents, stated: ModelOverrides, setting: Se
             return _native(checkpoint, contents.archive.release if contents.archive else None, setting)
     from audit.models import siglip
 
-    notes = (*weights.notes, *names(contents))
+    notes = (*weights.notes, *foreign_class_notes(contents))
     file = siglip.SiglipFile(weights.tensors, None, contents.kind, contents.sha256, notes)
     return siglip.load(path, file, stated, **setting)
 
 
-def _native(checkpoint: Checkpoint, release: Callable[[], None] | None, setting: Setting) -> Encoder:
+def _native(checkpoint: Checkpoint, release: Callable[[], None] | None, setting: EncoderSettings) -> Encoder:
     from audit.models import native
     from contrastive.formats.infer import described
 
@@ -148,7 +148,7 @@ def _native(checkpoint: Checkpoint, release: Callable[[], None] | None, setting:
     return encoder
 
 
-def _big_vision(path: Path, contents: Contents, stated: ModelOverrides, setting: Setting) -> Encoder:
+def _big_vision(path: Path, contents: Contents, stated: ModelOverrides, setting: EncoderSettings) -> Encoder:
     from audit.models import siglip
     from contrastive.formats.big_vision import to_siglip
 

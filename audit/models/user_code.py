@@ -18,7 +18,7 @@ from audit.models.runtime import out_of_memory
 T = TypeVar("T")
 
 
-def called(function: Callable[[], T], shown: str, doing: str, retried: bool = False) -> T:
+def call_user_code(function: Callable[[], T], shown: str, doing: str, retried: bool = False) -> T:
     """Return what a plug-in's code gives; where it fails, say at which of its lines.
 
     Parameters
@@ -65,7 +65,7 @@ def _place(error: BaseException) -> str | None:
     return f"{Path(own[-1].filename).name}, line {own[-1].lineno}" if own else None
 
 
-def run(file: Path, content: bytes) -> ModuleType:
+def run_file(file: Path, content: bytes) -> ModuleType:
     """Run a Python file as a module; what lies beside it can be imported, as when it is run as a program."""
     name = f"vlm_audit_plugin_{hashlib.sha256(content).hexdigest()[:16]}"
     spec = importlib.util.spec_from_loader(name, loader=None, origin=str(file))
@@ -82,7 +82,7 @@ def run(file: Path, content: bytes) -> ModuleType:
     return module
 
 
-def classes(content: bytes, methods: Sequence[str]) -> list[str]:
+def classes_with(content: bytes, methods: Sequence[str]) -> list[str]:
     """Return the classes of a Python file that define all of `methods`, without running it."""
     try:
         tree = ast.parse(content)

@@ -11,9 +11,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import audit
 from audit.output import directory as outputs
 from audit.records.results import SCHEMA_VERSION, Results, Timing, to_json
+from audit.version import __version__
 
 if TYPE_CHECKING:
     from audit.engine import AuditedProbe
@@ -46,7 +46,7 @@ def assemble_results(
 
     Parameters
     ----------
-    audited : sequence of Audited
+    audited : sequence of AuditedProbe
         One for each model and probe.
     settings : Settings
         Of the run.
@@ -61,7 +61,7 @@ def assemble_results(
     return Results(
         schema_version=SCHEMA_VERSION,
         status="complete",
-        tool=f"vlm-audit {audit.__version__}",
+        tool=f"vlm-audit {__version__}",
         command=tuple(command),
         settings=settings,
         environment=environment,

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-import audit
 from audit.errors import DataError
 from audit.output import directory as outputs
 from audit.records.comparison import SCHEMA_VERSION, Comparisons, to_json
+from audit.version import __version__
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,7 +37,7 @@ def assemble_comparisons(compared: ComparedModels, settings: Settings, command: 
     return Comparisons(
         schema_version=SCHEMA_VERSION,
         status="complete",
-        tool=f"vlm-audit {audit.__version__}",
+        tool=f"vlm-audit {__version__}",
         command=tuple(command),
         settings=settings,
         family=compared.family,

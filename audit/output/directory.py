@@ -9,12 +9,10 @@ import re
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
-from filelock import FileLock, Timeout
 
 from audit.errors import MachineError, UsageError
 from audit.records.results import AuditResult
@@ -74,61 +72,6 @@ def check_writable(directory: Path, facts: str = AUDIT) -> None:
     existing = next(parent for parent in (directory.absolute(), *directory.absolute().parents) if parent.exists())
     if not os.access(existing, os.W_OK | os.X_OK):
         raise MachineError(f"cannot write to --out {str(directory)!r}", fix="choose a folder that you may write to")
-
-
-def open_directory(directory: Path) -> None:
-    """Make the directory, take it for this process alone, and say in STATUS that an audit runs.
-
-    Raises
-    ------
-    MachineError
-        If it cannot be made, or another audit is writing there.
-    """
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise MachineError(
-            f"cannot make --out {str(directory)!r}", why=error.strerror, fix="choose a folder that you may write to"
-        ) from error
-    try:
-        _lock(directory).acquire(blocking=False)
-    except Timeout as error:
-        raise MachineError(f"another audit is writing to {str(directory)!r}", fix="wait for it, or name another --out") from error
-    write_text(directory / STATUS, "running\n")
-
-
-def close(directory: Path, status: str) -> None:
-    """Say in STATUS how the audit ended, and give the directory back."""
-    older = status != "complete" and (directory / "report.html").exists()
-    write_text(directory / STATUS, f"{status}\n" + "the other files are of an earlier, complete audit\n" * older)
-    _lock(directory).release()
-    Path(_lock(directory).lock_file).unlink(missing_ok=True)
-
-
-@contextmanager
-def claimed(directory: Path, facts: str = AUDIT) -> Iterator[None]:
-    """Take the directory for this process, and leave a STATUS that says how it ended.
-
-    Raises
-    ------
-    UsageError
-        If the folder holds other things.
-    MachineError
-        If it cannot be written.
-    """
-    check_writable(directory, facts)
-    open_directory(directory)
-    status = "failed"
-    try:
-        yield
-        status = "complete"
-    finally:
-        close(directory, status)
-
-
-@cache
-def _lock(directory: Path) -> FileLock:
-    return FileLock(directory / ".lock")
 
 
 @contextmanager

@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from audit.data.schema import counted, folded, near_duplicates, shown
+from audit.data.schema import counted, folded, near_duplicates, quoted
 from audit.errors import DataError
 from audit.predictions.columns import all_numbers, as_numbers, as_text
 from audit.types import UNKNOWN, Group, Predictions
@@ -20,12 +20,12 @@ from audit.types import UNKNOWN, Group, Predictions
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-TRUTH, ANSWER, SCORE = "y_true", "y_pred", "score:"
-MOST_LABELS = 1000
+Y_TRUE, Y_PRED, SCORE = "y_true", "y_pred", "score:"
+MAX_LABELS = 1000
 
 
 @dataclass(frozen=True)
-class Texts:
+class AnswerTexts:
     """The columns of answers and of true answers, dictionary-encoded; None where there is none."""
 
     answer: pa.Array | None
@@ -40,7 +40,7 @@ class ScoreColumns:
     shares: Float[np.ndarray, "n k"]
 
 
-def labels_of(column: pa.ChunkedArray, name: str, place: str, *, missing: bool = False) -> pa.Array:
+def read_labels(column: pa.ChunkedArray, name: str, place: str, *, missing: bool = False) -> pa.Array:
     """Return a column of answers; a missing one is refused, unless `missing` allows it (a true answer may be unknown).
 
     Raises
@@ -49,10 +49,10 @@ def labels_of(column: pa.ChunkedArray, name: str, place: str, *, missing: bool =
         If an answer is missing, or the column holds more than 1,000 different ones.
     """
     text = as_text(column, name)
-    if len(text.dictionary) > MOST_LABELS:
+    if len(text.dictionary) > MAX_LABELS:
         raise DataError(
-            f"{place}: {len(text.dictionary):,} different values in the column {shown(name)}",
-            why=f"at most {MOST_LABELS:,} labels are audited",
+            f"{place}: {len(text.dictionary):,} different values in the column {quoted(name)}",
+            why=f"at most {MAX_LABELS:,} labels are audited",
             fix="give one of a fixed set of labels; scores go into one column a label, called score:LABEL",
         )
     # "nan" is what a missing number leaves in a column of text; a label of that name would be counted as an answer.
@@ -60,7 +60,7 @@ def labels_of(column: pa.ChunkedArray, name: str, place: str, *, missing: bool =
     absent = holes if missing else pc.or_(pc.is_null(text), holes)
     if pc.any(absent).as_py():
         raise DataError(
-            f"{place}: {counted(pc.sum(absent).as_py(), 'value')} missing in the column {shown(name)}",
+            f"{place}: {counted(pc.sum(absent).as_py(), 'value')} missing in the column {quoted(name)}",
             where=f"first in row {pc.index(absent, True).as_py() + 1} after the header",
             fix="leave the cell empty where the truth is unknown"
             if missing
@@ -74,7 +74,7 @@ def _where(text: pa.Array, chosen: Callable[[str], bool]) -> pa.Array:
     return pc.fill_null(pc.is_in(text.indices, pa.array(places, text.indices.type)), False)
 
 
-def scores_of(table: pa.Table, names: Sequence[str]) -> ScoreColumns | None:
+def read_scores(table: pa.Table, names: Sequence[str]) -> ScoreColumns | None:
     """Return the columns ``score:LABEL``; None where there is none.
 
     Raises
@@ -90,7 +90,7 @@ def scores_of(table: pa.Table, names: Sequence[str]) -> ScoreColumns | None:
         low, high = (end.as_py() for end in pc.min_max(column).values())
         if low < 0 or high > 1:
             raise DataError(
-                f"scores that are no probabilities in the column {shown(name)}",
+                f"scores that are no probabilities in the column {quoted(name)}",
                 why=f"they run from {low:.6g} to {high:.6g}, expected 0 to 1",
                 fix="turn logits into probabilities (softmax or sigmoid), or give y_pred and no scores",
             )
@@ -98,7 +98,9 @@ def scores_of(table: pa.Table, names: Sequence[str]) -> ScoreColumns | None:
     return ScoreColumns(tuple(name.removeprefix(SCORE) for name in names), values)
 
 
-def answered(texts: Texts, scores: ScoreColumns | None, attributes: pd.DataFrame, place: str) -> tuple[Predictions, list[str]]:
+def build_predictions(
+    texts: AnswerTexts, scores: ScoreColumns | None, attributes: pd.DataFrame, place: str
+) -> tuple[Predictions, list[str]]:
     """Return the predictions of one question, and what a reader must know of them.
 
     Raises
@@ -118,7 +120,7 @@ def answered(texts: Texts, scores: ScoreColumns | None, attributes: pd.DataFrame
     if truth is not None:
         if scores is not None and (impossible := sorted(set(true) - set(labels))):
             rows = int(np.isin(truth, impossible).sum())
-            notes.append(f"{counted(rows, 'row')} with a true answer that has no score, such as {shown(impossible[0])}: always wrong.")
+            notes.append(f"{counted(rows, 'row')} with a true answer that has no score, such as {quoted(impossible[0])}: always wrong.")
         _check_overlap(answer, true, place)
         if unknown := int(np.count_nonzero(truth == UNKNOWN)):
             notes.append(f"{counted(unknown, 'row')} without a true answer: left out where one is needed, counted where none is.")
@@ -126,7 +128,7 @@ def answered(texts: Texts, scores: ScoreColumns | None, attributes: pd.DataFrame
     return Predictions(labels, answers, values, answer, truth, attributes, _margin(values)), notes
 
 
-def _given(texts: Texts, scores: ScoreColumns | None, place: str) -> np.ndarray:
+def _given(texts: AnswerTexts, scores: ScoreColumns | None, place: str) -> np.ndarray:
     """Return the answers given, or those that the scores say."""
     if scores is not None and len(scores.labels) < 2:
         raise DataError(f"{place} has scores of one label only", fix="give a column score:LABEL for every label, or y_pred alone")
@@ -157,8 +159,8 @@ def _check_offered(given: Sequence[str], labels: Group, place: str) -> None:
     strangers = sorted(set(given) - set(labels))
     if strangers:
         raise DataError(
-            f"{place}: y_pred holds {shown(strangers[0])}, which has no score",
-            why=f"the labels with scores are {', '.join(map(shown, labels[:20]))}",
+            f"{place}: y_pred holds {quoted(strangers[0])}, which has no score",
+            why=f"the labels with scores are {', '.join(map(quoted, labels[:20]))}",
             fix="give each label a column of scores, or none",
         )
 
@@ -175,7 +177,7 @@ def _check_overlap(answer: np.ndarray, true: Sequence[str], place: str) -> None:
         wrote = twin or (min(true, default=""), min(given))
         raise DataError(
             f"{place}: y_true and y_pred write their labels differently",
-            why=f"y_true holds {shown(wrote[0])}, y_pred {shown(wrote[1])}",
+            why=f"y_true holds {quoted(wrote[0])}, y_pred {quoted(wrote[1])}",
             fix="write the same label alike in both columns",
         )
 

@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from audit.data.schema import counted, shown
+from audit.data.schema import counted, quoted
 from audit.errors import DataError
 from audit.predictions.columns import as_text
 from audit.types import UNKNOWN, Predictions
@@ -33,7 +33,7 @@ class ClusterColumn:
         return replace(predictions, cluster=self.numbers, cluster_names=self.names)
 
 
-def clusters_of(table: pa.Table, name: str, place: str, *, unknown_alone: bool) -> ClusterColumn:
+def read_clusters(table: pa.Table, name: str, place: str, *, unknown_alone: bool) -> ClusterColumn:
     """Return the clusters that a column names.
 
     Parameters
@@ -55,7 +55,7 @@ def clusters_of(table: pa.Table, name: str, place: str, *, unknown_alone: bool) 
     if text.null_count:
         raise DataError(
             f"{place}: {counted(text.null_count, 'row')} without a cluster",
-            where=f"column {shown(name)}",
+            where=f"column {quoted(name)}",
             fix="give each row its cluster; a row that belongs to no other has one of its own",
         )
     numbers, names = np.array(text.indices.to_numpy(), np.int64), text.dictionary

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import codecs
 import csv
+import hashlib
 import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from audit.data.schema import check_distinct, shown
+from audit.data.arrow import from_frame
+from audit.data.schema import check_distinct, quoted
 from audit.data.table import CSV_SUFFIXES, PARQUET_SUFFIXES, read_csv
-from audit.errors import DataError
+from audit.errors import DataError, UsageError
 
+FRAME = "data frame"
+"""What messages and results call a data frame."""
 _HEAD = 1 << 16
 _BLOCK = 1 << 22
 _LABEL_KINDS = (
@@ -25,6 +30,23 @@ _LABEL_KINDS = (
 _MOST_EXACT = 2.0**53
 """From here on a float no longer tells one whole number from the next."""
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
+
+
+def frame_columns(frame: pd.DataFrame) -> tuple[pa.Table, str]:
+    """Return a data frame as `read_columns` returns the Parquet file that it would make, and the sha256 of the CSV file that it would make.
+
+    Raises
+    ------
+    UsageError
+        If it is not a data frame.
+    DataError
+        If it has no rows, names a column twice, or a column mixes kinds of values.
+    """
+    if not isinstance(frame, pd.DataFrame):
+        raise UsageError(f"predictions of type {type(frame).__name__}", why="expected a path or a pandas data frame")
+    table = _with_rows(from_frame(frame, FRAME), FRAME)
+    text = frame.to_csv(index=any(name is not None for name in frame.index.names))
+    return table, hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def read_columns(path: Path) -> pa.Table:
@@ -46,8 +68,12 @@ def read_columns(path: Path) -> pa.Table:
         raise DataError(f"{str(path)!r} is not a table", why=f"its name ends in {suffix!r}", fix="give a .csv or .parquet file")
     table = _parquet(path) if suffix in PARQUET_SUFFIXES else _csv(path)
     check_distinct(table.column_names, path.name)
+    return _with_rows(table, path.name)
+
+
+def _with_rows(table: pa.Table, place: str) -> pa.Table:
     if table.num_rows == 0:
-        raise DataError(f"{path.name} has columns but no rows", fix="give a table with one row a prediction")
+        raise DataError(f"{place} has columns but no rows", fix="give a table with one row a prediction")
     return table
 
 
@@ -109,7 +135,7 @@ def as_text(column: pa.ChunkedArray, name: str) -> pa.Array:
     """
     kind: Any = column.type
     if not holds_labels(kind):
-        raise DataError(f"the column {shown(name)} holds {kind}, which is no label", fix="give text or whole numbers")
+        raise DataError(f"the column {quoted(name)} holds {kind}, which is no label", fix="give text or whole numbers")
     if pa.types.is_dictionary(kind):
         column = column.cast(kind.value_type)
         kind = column.type
@@ -134,7 +160,7 @@ def _whole(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
     known = pc.if_else(pc.is_nan(column), None, column.cast(pa.float64()))
     if pc.any(pc.or_(pc.not_equal(pc.floor(known), known), pc.greater_equal(pc.abs(known), _MOST_EXACT))).as_py():
         raise DataError(
-            f"the column {shown(name)} holds numbers with fractions, or without end, which are no labels",
+            f"the column {quoted(name)} holds numbers with fractions, or without end, which are no labels",
             fix="give the answer as text; scores go into one column a label, called score:LABEL",
         )
     return known.cast(pa.int64())
@@ -149,7 +175,7 @@ def as_numbers(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
     except pa.ArrowException as error:
         text = column.cast(pa.string())
         place = pc.index(pc.match_substring_regex(text, r"^[ +-]*(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"), False).as_py()
-        raise not_a_number(name, place, shown(str(text[place].as_py()))) from error
+        raise not_a_number(name, place, quoted(str(text[place].as_py()))) from error
     bad = pc.fill_null(pc.invert(pc.is_finite(numbers)), True)
     if pc.any(bad).as_py():
         place = pc.index(bad, True).as_py()
@@ -160,7 +186,7 @@ def as_numbers(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
 def not_a_number(name: str, row: int, found: str) -> DataError:
     """Return the error about a score that is no finite number."""
     return DataError(
-        f"a score that is no number in the column {shown(name)}",
+        f"a score that is no number in the column {quoted(name)}",
         where=f"row {row + 1} after the header" if row >= 0 else None,
         why=f"found {found}",
         fix="give each row a number from 0 to 1, with a decimal point",

@@ -15,9 +15,9 @@ from audit.types import Better, Claim, Dataset, Group, LabelSet, Measurement, Pr
 if TYPE_CHECKING:
     import pandas as pd
 
-MOST_GROUPS = 150
+MAX_GROUPS = 150
 """An intersection with more groups is not asked about by rule."""
-MOST_ASKED = 30
+MAX_ASKED = 30
 """With more labels than this, only outcomes that were named are asked about."""
 
 
@@ -131,7 +131,7 @@ def _measurement(answers: MeasurementAnswers, asking: DefaultClaims, place: str)
             )
         raise UsageError(
             f"{place} has {len(predictions.labels)} labels and no y_true",
-            why=f"by rule, labels are asked about one by one only up to {MOST_ASKED}",
+            why=f"by rule, labels are asked about one by one only up to {MAX_ASKED}",
             fix="say which labels matter: --outcome NAME=label,label",
         )
     single = tuple((str(name),) for name in predictions.attributes.columns)
@@ -152,7 +152,7 @@ def _label_outcomes(predictions: Predictions) -> tuple[Outcome, ...]:
     labels = predictions.labels
     if len(labels) == 2:
         return (Outcome(labels[1], labels[1:]),)
-    return tuple(Outcome(label, (label,)) for label in labels) if 2 < len(labels) <= MOST_ASKED else ()
+    return tuple(Outcome(label, (label,)) for label in labels) if 2 < len(labels) <= MAX_ASKED else ()
 
 
 def _intersections(attributes: pd.DataFrame, depth: int) -> tuple[tuple[Group, ...], list[str]]:
@@ -162,9 +162,9 @@ def _intersections(attributes: pd.DataFrame, depth: int) -> tuple[tuple[Group, .
     for size in range(2, depth + 1):
         for by in combinations(levels, size):
             groups = prod(levels[name] for name in by)
-            (crossed if groups <= MOST_GROUPS else left_out).append(by)
+            (crossed if groups <= MAX_GROUPS else left_out).append(by)
     named = "; ".join(" x ".join(by) for by in left_out[:10])
-    return tuple(crossed), [f"Intersections of more than {MOST_GROUPS} groups were not asked about: {named}."] if left_out else []
+    return tuple(crossed), [f"Intersections of more than {MAX_GROUPS} groups were not asked about: {named}."] if left_out else []
 
 
 def _accuracy(predictions: Predictions, single: Sequence[Group], crossed: Sequence[Group]) -> Iterator[Claim]:

@@ -1,4 +1,4 @@
-"""Predictions made elsewhere: a CSV or Parquet file with attributes, answers, and true answers or scores where there are any."""
+"""External predictions: a table with attributes, answers, and optionally true answers and scores."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from audit.data.schema import IMAGE_COLUMNS, counted, oddities, shown
+from audit.data.schema import IMAGE_COLUMNS, counted, quoted, suspicious_levels
 from audit.errors import DataError, UsageError, nearest
-from audit.predictions.answers import ANSWER, SCORE, TRUTH, ScoreColumns, Texts, answered, labels_of, scores_of
-from audit.predictions.clusters import ClusterColumn, clusters_of
-from audit.predictions.columns import all_numbers, as_text, holds_labels, read_columns
+from audit.predictions.answers import SCORE, Y_PRED, Y_TRUE, AnswerTexts, ScoreColumns, build_predictions, read_labels, read_scores
+from audit.predictions.clusters import ClusterColumn, read_clusters
+from audit.predictions.columns import FRAME, all_numbers, as_text, frame_columns, holds_labels, read_columns
 from audit.types import UNKNOWN, Exclusion, Predictions
 
 ID_COLUMNS = ("id", *IMAGE_COLUMNS)
 PLAIN = "predictions"
 """Name of the measurement of a file with a single column of answers."""
 FEW_LEVELS = 50
-_OWN = b"vlm_audit.labels"
+_LABELS_KEY = b"vlm_audit.labels"
 """Metadata of the `predictions.parquet` that an audit leaves behind: "probe/measurement" -> labels of the scores."""
-_CLUSTER, _NUMBERED = b"vlm_audit.cluster", b"vlm_audit.numbered"
+_CLUSTER_KEY, _NUMBERED_KEY = b"vlm_audit.cluster", b"vlm_audit.numbered"
 """Likewise: probe -> the column of its clusters; the probes whose rows are identified by nothing but their place."""
-_OWN_COLUMNS = ("model", "probe", "measurement", "id", TRUTH, ANSWER, "scores")
+_AUDIT_COLUMNS = ("model", "probe", "measurement", "id", Y_TRUE, Y_PRED, "scores")
 
 
 @dataclass(frozen=True)
@@ -61,50 +61,60 @@ class MeasurementAnswers:
 
 @dataclass(frozen=True)
 class PredictionFile:
-    """A file of predictions, read."""
+    """A file or a data frame of predictions, read."""
 
     name: str
+    """Of the file, without its folder; "data frame"."""
     sha256: str
     answers: tuple[MeasurementAnswers, ...]
     notes: tuple[str, ...]
 
 
-def load_predictions(path: Path, wanted: ColumnOptions) -> PredictionFile:
-    """Read predictions made elsewhere.
+def load_predictions(source: Path | pd.DataFrame, wanted: ColumnOptions) -> PredictionFile:
+    """Read external predictions.
 
     Columns: attributes; ``y_pred``, or ``y_pred:NAME`` for several questions, or only scores; optionally ``y_true`` (``y_true:NAME``), a
     column ``score:LABEL`` for each label, and an identifier. The ``predictions.parquet`` of an audit is read as well.
 
+    Parameters
+    ----------
+    source : Path or DataFrame
+        A CSV or Parquet file, or a data frame of the same columns: it gives the predictions of the file that ``to_parquet`` makes and
+        the sha256 of the file that ``to_csv(index=False)`` makes (an index with a name is a column).
+    wanted : ColumnOptions
+
     Raises
     ------
     DataError
-        If the file cannot be read, a column that is needed is missing, an answer is missing, an identifier occurs twice, a score is no
-        probability, or no true answer is ever given.
+        If the file cannot be read, a required column is missing, an answer is missing, an identifier occurs twice, a score is not a
+        probability, or every true answer is empty.
     UsageError
-        If `wanted` names a column that is not there.
+        If `wanted` names an unknown column, or `source` is something else.
     """
-    table = read_columns(path)
-    with path.open("rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    if isinstance(source, Path):
+        table, place = read_columns(source), source.name
+        with source.open("rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    else:
+        (table, sha256), place = frame_columns(source), FRAME
     for name in (*(wanted.attributes or ()), *([wanted.cluster] if wanted.cluster else [])):
         if name not in table.column_names:
-            raise UsageError(f"{path.name} has no column {shown(name)}", fix=nearest(name, table.column_names))
-    if _OWN in (table.schema.metadata or {}) and set(_OWN_COLUMNS) <= set(table.column_names):
-        parts = [_own(part, wanted, path.name) for part in _parts(table)]
-        return PredictionFile(
-            path.name, sha256, tuple(answers for answers, _ in parts), tuple(dict.fromkeys(n for _, ns in parts for n in ns))
-        )
-    answers, notes = _flat(table, wanted, path.name)
-    return PredictionFile(path.name, sha256, answers, notes)
+            raise UsageError(f"{place} has no column {quoted(name)}", fix=nearest(name, table.column_names))
+    if _LABELS_KEY in (table.schema.metadata or {}) and set(_AUDIT_COLUMNS) <= set(table.column_names):
+        parts = [_read_audit_rows(part, wanted, place) for part in _audit_parts(table)]
+        notes = tuple(dict.fromkeys(note for _, more in parts for note in more))
+        return PredictionFile(place, sha256, tuple(answers for answers, _ in parts), notes)
+    answers, notes = _read_flat(table, wanted, place)
+    return PredictionFile(place, sha256, answers, notes)
 
 
 # ---- the two layouts -----------------------------------------------------------------------------------------------------------------
 
 
-def _flat(table: pa.Table, wanted: ColumnOptions, place: str) -> tuple[tuple[MeasurementAnswers, ...], tuple[str, ...]]:
+def _read_flat(table: pa.Table, wanted: ColumnOptions, place: str) -> tuple[tuple[MeasurementAnswers, ...], tuple[str, ...]]:
     names = table.column_names
     scores = tuple(name for name in names if name.startswith(SCORE))
-    questions = {_question(name): name for name in names if name == ANSWER or name.startswith(f"{ANSWER}:")}
+    questions = {_question(name): name for name in names if name == Y_PRED or name.startswith(f"{Y_PRED}:")}
     if not questions and not scores:
         raise DataError(
             f"{place} has no column 'y_pred'",
@@ -112,43 +122,43 @@ def _flat(table: pa.Table, wanted: ColumnOptions, place: str) -> tuple[tuple[Mea
             fix="name the column of answers y_pred, or give one column a label: score:LABEL",
         )
     if nameless := [name for name in (*scores, *questions.values()) if not name.partition(":")[2].strip() and ":" in name]:
-        raise DataError(f"{place}: the column {shown(nameless[0])} has no name after the colon", fix="score:LABEL, y_pred:NAME")
-    reserved = {*scores, *questions.values(), *(name for name in names if name == TRUTH or name.startswith(f"{TRUTH}:"))}
+        raise DataError(f"{place}: the column {quoted(nameless[0])} has no name after the colon", fix="score:LABEL, y_pred:NAME")
+    reserved = {*scores, *questions.values(), *(name for name in names if name == Y_TRUE or name.startswith(f"{Y_TRUE}:"))}
     rows, notes = _rows(table, wanted, reserved, place)
     found = []
     for question, column in (questions or {PLAIN: None}).items():
-        suffix = "" if column in (None, ANSWER) else column.removeprefix(ANSWER)
-        truth = next((name for name in (TRUTH + suffix, TRUTH) if name in names), None)
-        given = scores_of(table, scores) if column in (None, ANSWER) else None
-        texts = Texts(
-            labels_of(table[column], column, place) if column else None,
-            labels_of(table[truth], truth, place, missing=True) if truth else None,
+        suffix = "" if column in (None, Y_PRED) else column.removeprefix(Y_PRED)
+        truth = next((name for name in (Y_TRUE + suffix, Y_TRUE) if name in names), None)
+        given = read_scores(table, scores) if column in (None, Y_PRED) else None
+        texts = AnswerTexts(
+            read_labels(table[column], column, place) if column else None,
+            read_labels(table[truth], truth, place, missing=True) if truth else None,
         )
-        predictions, more = answered(texts, given, rows.attributes, place if column in (None, ANSWER) else f"{place}, {column}")
+        predictions, more = build_predictions(texts, given, rows.attributes, place if column in (None, Y_PRED) else f"{place}, {column}")
         found.append(rows.answers(place, None, question, predictions))
         notes += more
     return tuple(found), tuple(notes)
 
 
 def _question(column: str) -> str:
-    return column.removeprefix(f"{ANSWER}:") if column != ANSWER else PLAIN
+    return column.removeprefix(f"{Y_PRED}:") if column != Y_PRED else PLAIN
 
 
-def _parts(table: pa.Table) -> list[pa.Table]:
+def _audit_parts(table: pa.Table) -> list[pa.Table]:
     """Return the rows of each (model, probe, measurement), in the order of the file."""
     keys = table.select(["model", "probe", "measurement"]).to_pandas()
     number, combinations = pd.factorize(pd.MultiIndex.from_frame(keys))
     return [table.filter(pa.array(number == part)) for part in range(len(combinations))]
 
 
-def _own(table: pa.Table, wanted: ColumnOptions, place: str) -> tuple[MeasurementAnswers, list[str]]:
+def _read_audit_rows(table: pa.Table, wanted: ColumnOptions, place: str) -> tuple[MeasurementAnswers, list[str]]:
     model, probe, measurement = (table[name][0].as_py() for name in ("model", "probe", "measurement"))
-    labels, clusters, numbered = (json.loads(table.schema.metadata.get(key, b"{}")) for key in (_OWN, _CLUSTER, _NUMBERED))
+    labels, clusters, numbered = (json.loads(table.schema.metadata.get(key, b"{}")) for key in (_LABELS_KEY, _CLUSTER_KEY, _NUMBERED_KEY))
     told = clusters.get(probe) if clusters.get(probe) in table.column_names else None
     wanted = replace(wanted, cluster=wanted.cluster or told)
     # A file of several probes has the attributes of all of them: null where a probe has none of that name.
     empty = {name for name in table.column_names if table[name].null_count == len(table)}
-    rows, notes = _rows(table, wanted, {*_OWN_COLUMNS, *empty} - {"id"}, place)
+    rows, notes = _rows(table, wanted, {*_AUDIT_COLUMNS, *empty} - {"id"}, place)
     flat = table["scores"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
     names = tuple(labels.get(f"{probe}/{measurement}", ()))
     given = None
@@ -156,10 +166,10 @@ def _own(table: pa.Table, wanted: ColumnOptions, place: str) -> tuple[Measuremen
         if len(flat) != len(names) * len(table):
             raise DataError(f"{place}: the scores of {measurement!r} are not one a label", why=f"its labels are {', '.join(names)}")
         given = ScoreColumns(names, flat.reshape(len(table), -1))
-    truth = None if TRUTH in empty else labels_of(table[TRUTH], TRUTH, place, missing=True)
-    predictions, more = answered(Texts(labels_of(table[ANSWER], ANSWER, place), truth), given, rows.attributes, place)
+    truth = None if Y_TRUE in empty else read_labels(table[Y_TRUE], Y_TRUE, place, missing=True)
+    predictions, more = build_predictions(AnswerTexts(read_labels(table[Y_PRED], Y_PRED, place), truth), given, rows.attributes, place)
     if told is not None and told == wanted.cluster:
-        more.append(f"Rows of one {shown(told)} count as one case, as in the audit that left {place}.")
+        more.append(f"Rows of one {quoted(told)} count as one case, as in the audit that left {place}.")
     return replace(rows, numbered=probe in numbered).answers(model, probe, measurement, predictions), notes + more
 
 
@@ -186,14 +196,14 @@ def _rows(table: pa.Table, wanted: ColumnOptions, reserved: set[str], place: str
     texts = _attributes(table, wanted, [name for name in names if name not in (identifier, wanted.cluster)], notes, place)
     index = _identifiers(table, identifier, wanted, place)
     frame = pd.DataFrame({name: _column(text) for name, text in texts.items()}, index=index)
-    notes += [note for name, text in texts.items() for note in oddities(name, text.dictionary.to_pylist())]
+    notes += [note for name, text in texts.items() for note in suspicious_levels(name, text.dictionary.to_pylist())]
     notes += [
         f"{name}: {counted(text.null_count, 'value')} missing; these rows form the group {UNKNOWN!r}, outside every test."
         for name, text in texts.items()
         if text.null_count
     ]
-    own = _OWN in (table.schema.metadata or {})
-    clusters = None if wanted.cluster is None else clusters_of(table, wanted.cluster, place, unknown_alone=own)
+    own = _LABELS_KEY in (table.schema.metadata or {})
+    clusters = None if wanted.cluster is None else read_clusters(table, wanted.cluster, place, unknown_alone=own)
     return _Rows(frame, clusters, identifier is None), notes
 
 
@@ -216,13 +226,13 @@ def _attributes(table: pa.Table, wanted: ColumnOptions, names: Sequence[str], no
         text = as_text(table[name], name) if holds_labels(kind) and not numeric else None
         levels = [] if text is None else [level for level in text.dictionary.to_pylist() if level.strip()]
         if text is None or all_numbers(levels):
-            others.append(f"{shown(name)} (numbers)" if numeric or text is not None else f"{shown(name)} ({kind})")
+            others.append(f"{quoted(name)} (numbers)" if numeric or text is not None else f"{quoted(name)} ({kind})")
         elif 2 <= len(levels) <= FEW_LEVELS:
             chosen[name] = text
         else:
             often = len(levels) > 1 and len(table) >= 2 * len(levels)
             hint = f"; where rows with one value belong together: --cluster {name}" if often else ""
-            others.append(f"{shown(name)} ({counted(len(levels), 'level')}{hint})")
+            others.append(f"{quoted(name)} ({counted(len(levels), 'level')}{hint})")
     unused = f"; not used: {', '.join(others)}" if others else ""
     if not chosen:
         raise DataError(
@@ -230,7 +240,7 @@ def _attributes(table: pa.Table, wanted: ColumnOptions, names: Sequence[str], no
             why=f"an attribute is by rule a column of text with 2 to {FEW_LEVELS} levels{unused}",
             fix="name the columns to slice by: --attributes race,gender",
         )
-    notes.append(f"Attributes by rule (columns of text with 2 to {FEW_LEVELS} levels): {', '.join(map(shown, chosen))}{unused}.")
+    notes.append(f"Attributes by rule (columns of text with 2 to {FEW_LEVELS} levels): {', '.join(map(quoted, chosen))}{unused}.")
     return chosen
 
 
@@ -238,7 +248,7 @@ def _two_groups(text: pa.Array, name: str, place: str) -> pa.Array:
     groups = {level for level in text.dictionary.to_pylist() if level.strip()} - {UNKNOWN}
     if len(groups) < 2:
         raise DataError(
-            f"{place}: {counted(len(groups), 'group')} in the column {shown(name)}",
+            f"{place}: {counted(len(groups), 'group')} in the column {quoted(name)}",
             why="groups are compared with each other, so it takes two",
             fix="leave it out of --attributes",
         )
@@ -253,12 +263,12 @@ def _identifiers(table: pa.Table, name: str | None, wanted: ColumnOptions, place
         text = table[name].cast(pa.string())
     except pa.ArrowException as error:
         why = f"it holds {table[name].type}"
-        raise DataError(f"{place}: the column {shown(name)} identifies no row", why=why, fix="give text, or rename the column") from error
+        raise DataError(f"{place}: the column {quoted(name)} identifies no row", why=why, fix="give text, or rename the column") from error
     blank = pc.fill_null(pc.equal(pc.utf8_trim_whitespace(text), ""), True)
     if pc.any(blank).as_py():
         raise DataError(
             f"{place}: {counted(pc.sum(blank).as_py(), 'row')} without an identifier",
-            where=f"column {shown(name)}, first in row {pc.index(blank, True).as_py() + 1} after the header",
+            where=f"column {quoted(name)}, first in row {pc.index(blank, True).as_py() + 1} after the header",
             fix="give each row its own, delete empty rows, or rename the column",
         )
     index: pd.Index = pd.Index(text.to_pandas(), dtype="str")
@@ -266,8 +276,8 @@ def _identifiers(table: pa.Table, name: str | None, wanted: ColumnOptions, place
         twice = index[index.duplicated()]
         raise DataError(
             f"{place}: {counted(len(twice), 'row')} with an identifier that stands before",
-            where=f"column {shown(name)}, first in row {int(index.duplicated().argmax()) + 1} after the header",
-            why=f"the first is {shown(str(twice[0]))}; a row that counts twice makes intervals too narrow",
+            where=f"column {quoted(name)}, first in row {int(index.duplicated().argmax()) + 1} after the header",
+            why=f"the first is {quoted(str(twice[0]))}; a row that counts twice makes intervals too narrow",
             fix=f"keep one row an image, or say that rows with one identifier belong together: --cluster {name}",
         )
     return index

@@ -1,33 +1,29 @@
 """What changed between models on the same images: the facts that `comparison.json` carries and that its page draws.
 
-Frozen pydantic dataclasses, as in `audit.records.results`: a wrong type, an unknown field or a NaN is refused when the value is made.
-What could
-not be estimated is None, and its verdict says so. "Before" is always the first model that was named, "after" another one.
+What could not be estimated is None, and its verdict says so. "Before" is always the first model that was named, "after" another one.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from functools import cache
 from typing import Any, Literal
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
-from pydantic.dataclasses import dataclass
+from pydantic import TypeAdapter
 
-from audit.errors import DataError
+from audit.records.file import File, decode, encode
 from audit.records.results import ProbeRecord, Rate, Timing, Verdict
-from audit.types import Better, Group, ModelRecord, Settings
+from audit.records.schema_1 import upgrade_comparisons
+from audit.records.strict import record
+from audit.types import Better, Group, ModelRecord, Note, Settings
 
-SCHEMA_VERSION = "1"
-_STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
+SCHEMA_VERSION = "2"
 
-ChangeVerdict = Literal["gap grew", "gap shrank", "gap reversed", "no change that matters", "cannot tell", "not estimable"]
-Overall = Literal["gap grew", "gap shrank", "gap reversed", "mixed", "no change that matters", "cannot tell", "not estimable"]
-"""`mixed`: some gaps grew and others shrank."""
+Direction = Literal["grew", "shrank", "reversed"]
+"""What became of a gap, where the verdict on its change is a disparity."""
 
 
-@dataclass(frozen=True, config=_STRICT)
+@record
 class RateChange:
     """One group before and after, on the same images."""
 
@@ -51,7 +47,7 @@ class RateChange:
     """Holm over the compared groups."""
 
 
-@dataclass(frozen=True, config=_STRICT)
+@record
 class GapEnds:
     """A gap of one model."""
 
@@ -63,7 +59,7 @@ class GapEnds:
     """Newcombe interval of highest minus lowest, at 1 - alpha / m for the m pairs it was picked from."""
 
 
-@dataclass(frozen=True, config=_STRICT)
+@record
 class GapChange:
     """The gap after minus the gap before."""
 
@@ -81,7 +77,7 @@ class GapChange:
     """Smallest change of the difference between any two groups that these images would find with power 0.8."""
 
 
-@dataclass(frozen=True, config=_STRICT)
+@record
 class PairChange:
     """Two groups: their difference before and after."""
 
@@ -102,7 +98,7 @@ class PairChange:
     """Whether the sign of the difference is shown to have turned: simultaneous Newcombe intervals on opposite sides of 0."""
 
 
-@dataclass(frozen=True, config=_STRICT)
+@record
 class Change:
     """One claim, compared."""
 
@@ -125,15 +121,17 @@ class Change:
     """None where fewer than two groups can be estimated."""
     pairs: tuple[PairChange, ...]
     """The pairs whose difference changed most, and those of the two gaps."""
-    verdict: ChangeVerdict
+    verdict: Verdict
+    """On the change: a disparity is a gap that changed, equivalence a change within the tolerance of every pair."""
+    direction: Direction | None
+    """None unless the verdict is a disparity."""
     beyond_tolerance: bool
     """Whether the interval of the change lies wholly beyond the tolerance."""
     levelled_down: bool
     """Whether the gap shrank because the best group got worse, without a gain for the worst."""
-    reason: str
 
 
-@dataclass(frozen=True, config=_STRICT)
+@record
 class Side:
     """A model with its finished audit."""
 
@@ -149,7 +147,7 @@ class Side:
     """probe -> verdict of its own audit."""
 
 
-@dataclass(frozen=True, config=_STRICT)
+@record
 class Comparison:
     """Two models, one probe, the same images."""
 
@@ -161,21 +159,27 @@ class Comparison:
     only_before: int
     only_after: int
     """Images that only one of the two audits has; they take no part."""
-    elsewhere_missing: int
-    """Images that both have and a third model of the comparison has not; they take no part either."""
+    missing_in_others: int
+    """Images that both have and a third model of the comparison lacks; they take no part either."""
     cluster: str | None
-    """The column that says which images belong together and count as one case; None: every image is a case of its own."""
+    """The column that says which images belong together ; None: images are independent."""
     limited: bool
     changes: tuple[Change, ...]
-    not_compared: tuple[str, ...]
-    """Claims that cannot be paired, with the reason, a sentence each."""
-    verdict: Overall
-    verdict_reason: str
+    not_compared: tuple[Note, ...]
+    """Claims that cannot be paired, and why: each names its `finding`."""
+    verdict: Verdict
+    """The worst over the primary changes."""
+    direction: Direction | Literal["mixed"] | None
+    """`reversed` where any gap is, `mixed` where some gaps grew and others shrank; None unless the verdict is a disparity."""
+    excluded: int = 0
+    """Most images that one of the two audits itself left out."""
+    same_model: bool = False
+    """Whether both sides are the same weights, read the same way, with the same answers."""
     by_place: bool = False
     """Whether images were paired by their place in the file, since it gives no identifiers."""
 
 
-@dataclass(frozen=True, config=_STRICT)
+@record
 class Point:
     """One checkpoint of a series."""
 
@@ -189,7 +193,7 @@ class Point:
     """Permutation test of the gap, as in an audit; times the number of primary claims for one of them."""
 
 
-@dataclass(frozen=True, config=_STRICT)
+@record
 class Trajectory:
     """One claim over the checkpoints of a run."""
 
@@ -211,10 +215,9 @@ class Trajectory:
     """
     detectable: int | None
     """First step from which on p stays at or below alpha; found in the same way."""
-    reason: str
 
 
-@dataclass(frozen=True, config=_STRICT)
+@record
 class Series:
     """The checkpoints of one run under one probe, by step."""
 
@@ -228,7 +231,7 @@ class Series:
     trajectories: tuple[Trajectory, ...]
 
 
-@dataclass(frozen=True, config=_STRICT)
+@record
 class Comparisons:
     """The file: everything that one run of the command compared."""
 
@@ -244,8 +247,8 @@ class Comparisons:
     probes: tuple[ProbeRecord, ...]
     comparisons: tuple[Comparison, ...]
     series: tuple[Series, ...]
-    notes: tuple[str, ...]
-    """What differs between the audits beside the models, a sentence each."""
+    notes: tuple[Note, ...]
+    """What differs between the audits other than the models."""
     environment: Mapping[str, str]
     timing: Timing
 
@@ -257,32 +260,18 @@ def _adapter() -> TypeAdapter[Comparisons]:
 
 def to_json(comparisons: Comparisons) -> str:
     """Return strict JSON with sorted keys; equal comparisons give equal bytes, time stamps apart."""
-    plain = _adapter().dump_python(comparisons, mode="json")
-    return json.dumps(plain, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
+    return encode(_adapter(), comparisons)
 
 
 def from_json(text: str) -> Comparisons:
-    """Return the comparisons of a `comparison.json`.
+    """Return the comparisons of a `comparison.json`, of an older schema too.
 
     Raises
     ------
     DataError
-        If the text is not JSON, has another schema version, or does not follow the schema.
+        If the text is not JSON, has an unknown schema version, or does not follow the schema.
     """
-    again = "compare again"
-    try:
-        plain: Any = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise DataError("comparison.json is not JSON", why=str(error), fix=again) from error
-    version = plain.get("schema_version") if isinstance(plain, dict) else None
-    if version != SCHEMA_VERSION:
-        raise DataError(f"comparison.json has schema version {version!r}; this program reads {SCHEMA_VERSION!r}", fix=again)
-    try:
-        return _adapter().validate_python(plain)
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise DataError(f"comparison.json does not follow its schema at {place}", why=first["msg"], fix=again) from error
+    return decode(_adapter(), text, File("comparison.json", SCHEMA_VERSION, upgrade_comparisons, "compare again"))
 
 
 def json_schema() -> dict[str, Any]:

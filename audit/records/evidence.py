@@ -1,21 +1,19 @@
-"""What stands beside a verdict: sizes of effect, calibration, sensitivity, adjustment. Frozen, as everything in `results.json`.
+"""Supporting evidence: what stands with a verdict and never decides it. One record a kind, held in a container for what it is about.
 
-A wrong type, an unknown field or a NaN is refused when a value is made. What could not be estimated is None.
+What could not be estimated is None. A field of a container bears the name of the module in `audit.statistics.evidence` that computes it.
 """
 
 from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import ConfigDict
-from pydantic.dataclasses import dataclass
-
+from audit.records.strict import record
 from audit.types import Group
 
-_STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
+Verdict = Literal["disparity", "equivalent", "inconclusive", "not estimable"]
 
 
-@dataclass(frozen=True, config=_STRICT)
+@record
 class Estimate:
     """A number with its interval at level 1 - alpha."""
 
@@ -24,35 +22,7 @@ class Estimate:
     high: float
 
 
-# ---- counts ----------------------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, config=_STRICT)
-class CountRecord:
-    """Images of a measurement by every attribute, true answer and answer: what any rate of any slice can be read off.
-
-    Attributes, true answer (where there is one) and answer span a grid, the last varying fastest; `cells` holds the places that have
-    images, increasing, and `n` how many. ``numpy.unravel_index(cells, sizes)`` gives the codes back.
-    """
-
-    measurement: str
-    attributes: tuple[str, ...]
-    levels: tuple[Group, ...]
-    """Of each attribute, in the order in which they are shown; the unknown last, where it occurs."""
-    answers: Group
-    """Possible answers in declared order, then other true answers; levels of the true answer and of the answer."""
-    truth: bool
-    """Whether the grid has an axis of true answers."""
-    cells: tuple[int, ...]
-    n: tuple[int, ...]
-    left_out: tuple[str, ...]
-    """Axes that a table of at most 20,000 rows had no room for, the one with the most levels first to go; counts add up over them."""
-
-
-# ---- scores ----------------------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, config=_STRICT)
+@record
 class GroupSpread:
     """Quantiles of a probability in one group."""
 
@@ -62,7 +32,7 @@ class GroupSpread:
     """At 5, 25, 50, 75 and 95 %."""
 
 
-@dataclass(frozen=True, config=_STRICT)
+@record
 class ScoreSpread:
     """How a probability is spread in each group."""
 
@@ -73,12 +43,9 @@ class ScoreSpread:
     groups: tuple[GroupSpread, ...]
 
 
-# ---- small groups and sizes of effect ------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, config=_STRICT)
+@record
 class ShrunkRate:
-    """A raw rate beside what it becomes when it borrows from the other groups."""
+    """A raw rate, and what it becomes when it borrows from the other groups."""
 
     group: Group
     events: int
@@ -90,7 +57,7 @@ class ShrunkRate:
     """Of the shrunk rate; ignores that the correlation is itself estimated. For display only."""
 
 
-@dataclass(frozen=True, config=_STRICT)
+@record
 class Shrinkage:
     """Beta-binomial shrinkage of every group that has images. Verdicts never use it."""
 
@@ -100,7 +67,7 @@ class Shrinkage:
     rates: tuple[ShrunkRate, ...]
 
 
-@dataclass(frozen=True, config=_STRICT)
+@record
 class EffectSize:
     """Other ways to say how far two rates are apart."""
 
@@ -115,9 +82,9 @@ class EffectSize:
     """0.2 is called small, 0.5 medium, 0.8 large."""
 
 
-@dataclass(frozen=True, config=_STRICT)
+@record
 class FourFifths:
-    """The four-fifths rule: context, never a verdict."""
+    """The four-fifths rule: exploratory, never a verdict."""
 
     ratio: float | None
     """Lowest rate over highest; None where no image is an event."""
@@ -126,7 +93,7 @@ class FourFifths:
     """How often groups of these sizes fall below four fifths when nothing differs."""
 
 
-@dataclass(frozen=True, config=_STRICT)
+@record
 class GapEstimate:
     """A largest difference between groups."""
 
@@ -141,23 +108,20 @@ class GapEstimate:
     """The groups compared."""
 
 
-@dataclass(frozen=True, config=_STRICT)
-class OddsDifference:
-    """Equal opportunity and equalised odds of an outcome. None where fewer than two groups have enough images of that truth."""
+@record
+class EqualizedOddsDifference:
+    """Equal opportunity and equalized odds of an outcome. None where fewer than two groups have enough images of that truth."""
 
     equal_opportunity: GapEstimate | None
     """Gap of the true positive rate."""
     false_positive: GapEstimate | None
-    equalised_odds: GapEstimate | None
+    equalized_odds: GapEstimate | None
     """The larger of the two gaps; None unless both can be estimated."""
     not_compared: tuple[Group, ...]
     """Groups with images that are missing from at least one of the two gaps."""
 
 
-# ---- confidence ------------------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, config=_STRICT)
+@record
 class ReliabilityBin:
     """Images whose confidence lies in (`lower`, `upper`]."""
 
@@ -169,7 +133,7 @@ class ReliabilityBin:
     accuracy: Estimate | None
 
 
-@dataclass(frozen=True, config=_STRICT)
+@record
 class GroupCalibration:
     """Whether confidence means the same in a group as it says."""
 
@@ -184,7 +148,7 @@ class GroupCalibration:
     bins: tuple[ReliabilityBin, ...]
 
 
-@dataclass(frozen=True, config=_STRICT)
+@record
 class ThresholdCell:
     """A group when only answers above a confidence are given."""
 
@@ -200,7 +164,7 @@ class ThresholdCell:
     """Events among all images of the group."""
 
 
-@dataclass(frozen=True, config=_STRICT)
+@record
 class ThresholdPoint:
     """All groups at one confidence threshold."""
 
@@ -212,7 +176,7 @@ class ThresholdPoint:
     by_group: tuple[ThresholdCell, ...]
 
 
-@dataclass(frozen=True, config=_STRICT)
+@record
 class Calibration:
     """Calibration of a measurement's answers by the groups of one slicing."""
 
@@ -220,17 +184,17 @@ class Calibration:
     groups: tuple[GroupCalibration, ...]
 
 
-@dataclass(frozen=True, config=_STRICT)
-class Odds:
-    """Equal opportunity and equalised odds of one answer, or set of answers, between groups."""
+@record
+class EqualizedOdds:
+    """Equal opportunity and equalized odds of one answer, or set of answers, between groups."""
 
     measurement: str
     outcome: str
     attributes: tuple[str, ...]
-    difference: OddsDifference
+    difference: EqualizedOddsDifference
 
 
-@dataclass(frozen=True, config=_STRICT)
+@record
 class ThresholdCurve:
     """What a claim becomes when only answers above a confidence are given."""
 
@@ -239,36 +203,31 @@ class ThresholdCurve:
     points: tuple[ThresholdPoint, ...]
 
 
-# ---- many comparisons ------------------------------------------------------------------------------------------------------------
+@record
+class FamilyCorrection:
+    """The p-value of one outcome, corrected for the others of its family: the same metric of each, by the same attributes."""
 
-
-@dataclass(frozen=True, config=_STRICT)
-class Listed:
-    """The p-value of one entry of a list, corrected for the other entries: the same question of each word, by the same attributes."""
-
-    entries: int
+    size: int
+    """Outcomes of the family."""
     benjamini_hochberg: float
     """Keeps the share of false alarms among the detected."""
     max_t: float
-    """Keeps the chance of any false alarm: every entry on the same shuffles of the group labels."""
+    """Keeps the chance of any false alarm: every outcome on the same shuffles of the group labels."""
 
 
-@dataclass(frozen=True, config=_STRICT)
+@record
 class VarianceShares:
     """Shares of the variance of an effect over specifications; they sum to 1."""
 
-    wording: float
+    prompts: float
     label_set: float
-    interplay: float
+    interaction: float
     presets: tuple[str, ...] = ()
-    """Prompt sets of the layout: each met every one of `variants`, and the shares are of these wordings only."""
+    """Prompt sets of the layout: each met every one of `variants`, and the shares are of these prompts only."""
     variants: tuple[str, ...] = ()
 
 
-# ---- how little would overturn it ---------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, config=_STRICT)
+@record
 class TippingPoint:
     """The fewest wrong group labels, chosen by an adversary, that overturn a difference."""
 
@@ -280,7 +239,7 @@ class TippingPoint:
     turned: Literal["significance", "sign"]
 
 
-@dataclass(frozen=True, config=_STRICT)
+@record
 class NoisePoint:
     """How often a verdict survives when this share of the group labels is wrong at random."""
 
@@ -288,17 +247,7 @@ class NoisePoint:
     kept: float
 
 
-@dataclass(frozen=True, config=_STRICT)
-class CorrectedRates:
-    """Rates of the true groups, were the labels wrong as stated."""
-
-    condition: float
-    """Condition number of the confusion matrix."""
-    rates: tuple[Estimate, ...] | None
-    """None where the condition number exceeds 20: the labels carry too little. A value outside [0, 1] refutes the stated confusion."""
-
-
-@dataclass(frozen=True, config=_STRICT)
+@record
 class Adjusted:
     """Two groups compared within the strata of other attributes (Mantel-Haenszel)."""
 
@@ -322,7 +271,7 @@ class Adjusted:
     """Strata whose difference has the other sign."""
 
 
-@dataclass(frozen=True, config=_STRICT)
+@record
 class AdjustedGap:
     """The gap when other attributes may differ between the groups: labels are shuffled within strata only."""
 
@@ -335,3 +284,57 @@ class AdjustedGap:
     adjusted_p: float
     others: tuple[str, ...] = ()
     """Attributes whose combinations are the strata."""
+
+
+@record
+class LabelNoise:
+    """What wrong group labels would do to a verdict."""
+
+    tipping_point: TippingPoint | None
+    """Chosen by an adversary; None where the verdict is no disparity, or no number of labels overturns it."""
+    points: tuple[NoisePoint, ...]
+    """At random."""
+
+
+@record
+class Adjustment:
+    """A finding at equal other attributes."""
+
+    pairs: tuple[Adjusted, ...]
+    """The most significant pair within the levels of each other attribute, then of all of them together."""
+    gap: AdjustedGap | None
+
+
+@record
+class FindingEvidence:
+    """Evidence about one finding; None where it makes no sense."""
+
+    effect_size: EffectSize | None = None
+    """Of the highest against the lowest group."""
+    four_fifths: FourFifths | None = None
+    shrinkage: Shrinkage | None = None
+    """Where some group is small."""
+    family_correction: FamilyCorrection | None = None
+    """Of an exploratory finding, where the same is asked of several outcomes."""
+    near_ties: Verdict | None = None
+    """The verdict if every decision that rounding could turn were turned; None where no decision is that close."""
+    label_noise: LabelNoise | None = None
+    adjustment: Adjustment | None = None
+
+
+@record
+class MeasurementEvidence:
+    """Evidence about the answers to one measurement."""
+
+    near_ties: int | None = None
+    """Decisions so close that rounding in the model's number format could turn them; None where that is not known."""
+    calibration: tuple[Calibration, ...] = ()
+
+
+@record
+class AuditEvidence:
+    """Evidence about several measurements or groups of an audit."""
+
+    equalized_odds: tuple[EqualizedOdds, ...] = ()
+    threshold_curves: tuple[ThresholdCurve, ...] = ()
+    score_spread: tuple[ScoreSpread, ...] = ()

@@ -7,15 +7,13 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import ConfigDict
-from pydantic.dataclasses import dataclass
-
-_STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
+from audit.records.strict import record
+from audit.types import Note
 
 GateOutcome = Literal["breached", "held", "inconclusive"]
 
 
-@dataclass(frozen=True, config=_STRICT)
+@record
 class GateCheck:
     """A gate put to one finding of one audit."""
 
@@ -24,7 +22,7 @@ class GateCheck:
     finding: str | None
     """Its id; None: the verdict of the audit."""
     outcome: GateOutcome
-    reason: str
+    reasons: tuple[Note, ...]
     value: float | None = None
     low: float | None = None
     """Bounds that decide: see `audit.statistics.bounds`."""
@@ -41,7 +39,7 @@ class GateCheck:
         return self.outcome == "breached" or (self.outcome == "inconclusive" and (require_conclusive or self.limited))
 
 
-@dataclass(frozen=True, config=_STRICT)
+@record
 class GateResult:
     """A gate of the command line and how it ended: breached if any check is, held if all are."""
 

@@ -7,13 +7,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import ConfigDict
-from pydantic.dataclasses import dataclass
-
 from audit.records.evidence import Estimate
-from audit.types import Group
-
-_STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
+from audit.records.strict import record
+from audit.types import Group, Note
 
 Ending = Literal["reversed", "levelled down", "indistinguishable", "smaller", "no better than random", "larger", "unchanged", "not judged"]
 """What became of a gap. `reversed`: the other group is now ahead, beyond its interval, and was behind before. `levelled down`: nobody is
@@ -21,7 +17,7 @@ better off and the best group is worse off. `indistinguishable`: chance alone ex
 groups lie in too few clusters of the shown half to conclude anything."""
 
 
-@dataclass(frozen=True, config=_STRICT)
+@record
 class GroupChange:
     """One group before and after."""
 
@@ -32,10 +28,10 @@ class GroupChange:
     moved: float
     """Share of the images whose answer changed."""
     clusters: int | None = None
-    """That the images lie in; None where every image is a case of its own."""
+    """That the images lie in; None where images are independent."""
 
 
-@dataclass(frozen=True, config=_STRICT)
+@record
 class Utility:
     """Accuracy before and after, on the same images; giving no answer is not being right."""
 
@@ -51,13 +47,13 @@ class Utility:
     """Accuracy among those."""
 
 
-@dataclass(frozen=True, config=_STRICT)
+@record
 class WhatIf:
     """What one change would do on the half of the images that it was not fitted on. The verdict belongs to the unmodified model."""
 
     method: str
     setting: str
-    needs: tuple[str, ...]
+    needs: tuple[Note, ...]
     """What the method needs when it is used, such as every person's group."""
     default: bool
     """Whether this setting was chosen before the run."""
@@ -93,7 +89,7 @@ class WhatIf:
     are sought, 1 where no order has them earlier. None for other methods, and where nothing is sought."""
 
 
-@dataclass(frozen=True, config=_STRICT)
+@record
 class FrontierPoint:
     """A what-if on the plane of gap against accuracy."""
 
@@ -102,7 +98,7 @@ class FrontierPoint:
     """Whether no other setting, the unmodified model included, has a smaller gap at the same accuracy or more accuracy at the same gap."""
 
 
-@dataclass(frozen=True, config=_STRICT)
+@record
 class Frontier:
     """Every setting that was tried, not the best one."""
 
@@ -116,7 +112,7 @@ class Frontier:
     shown_on: int
 
 
-@dataclass(frozen=True, config=_STRICT)
+@record
 class Refused:
     """A method that was not offered, and why."""
 
@@ -124,23 +120,24 @@ class Refused:
     """Empty: every method, and `setting` then names the attribute that cannot be judged by."""
     setting: str
     """Empty: none of its settings."""
-    reason: str
+    reason: Note
 
 
-@dataclass(frozen=True, config=_STRICT)
+@record
 class WhatIfs:
     """Every change that was tried for one question, with what it does to the other attributes."""
 
-    question: str
+    question: Note
+    """As the probe asks it, or a search."""
     unit: str
     """What is never torn between the halves: ``"image content"``, or the attribute that says what belongs together."""
     units: int
     """How many of them the shown half holds."""
-    cost: str
-    """What its accuracy is the accuracy of, in a sentence."""
+    cost: Note
+    """What its accuracy is the accuracy of."""
     target: Frontier | None
     """None where nothing could be tried: `refused` says why."""
-    elsewhere: tuple[Frontier, ...]
+    other_attributes: tuple[Frontier, ...]
     """The same settings, judged by other attributes: harm may move there."""
     refused: tuple[Refused, ...]
     draws: int

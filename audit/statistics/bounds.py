@@ -31,20 +31,8 @@ _PRECISION = 1.005
 def gap_bounds(events: Counts, n: Counts, alpha: float, family: int = 1) -> Estimate:
     """Bound the largest difference between any two groups.
 
-    Parameters
-    ----------
-    events, n : number[g]
-        Events out of images for each of at least two groups. Need not be whole: counts may be scaled.
-    alpha : float
-        Error rate.
-    family : int
-        Gaps among which "some gap is larger" is claimed.
-
-    Returns
-    -------
-    Estimate
-        `low`: the largest lower limit of any pair, at alpha / (pairs x family). `high`: `equivalence_bound` of all pairs, as for
-        equivalence.
+    `low` is the largest lower limit of any pair, at alpha / (pairs x family); `high` the `equivalence_bound` of all pairs. Counts need not
+    be whole; `family` is the number of gaps among which "some gap is larger" is claimed.
 
     Examples
     --------
@@ -63,10 +51,7 @@ def gap_bounds(events: Counts, n: Counts, alpha: float, family: int = 1) -> Esti
 def rate_bounds(events: Counts, n: Counts, alpha: float, end: Literal["highest", "lowest"], family: int = 1) -> Estimate:
     """Bound the highest, or the lowest, rate of any group.
 
-    Returns
-    -------
-    Estimate
-        The limit towards the middle at alpha / (groups x family), the other at 2 alpha with the correction for continuity.
+    The limit towards the middle is at alpha / (groups x family), the other at 2 alpha with the correction for continuity.
 
     Examples
     --------
@@ -84,11 +69,8 @@ def rate_bounds(events: Counts, n: Counts, alpha: float, end: Literal["highest",
 def ratio_bounds(events: Counts, n: Counts, alpha: float, family: int = 1) -> Estimate | None:
     """Bound the lowest rate over the highest, over all pairs of groups, by log-delta intervals.
 
-    Returns
-    -------
-    Estimate or None
-        `high`: the smallest upper limit of any ratio, at alpha / (pairs x family), at most 1; `low`: the smallest lower limit of any, at
-        2 alpha. None where a group has no event: the logarithm of 0 has no interval.
+    `high` is the smallest upper limit of any ratio, at alpha / (pairs x family), at most 1; `low` the smallest lower limit of any, at
+    2 alpha. None where a group has no event: the logarithm of 0 has no interval.
 
     Examples
     --------
@@ -126,19 +108,8 @@ def images_needed(
 ) -> int | None:
     """Return how many images of these groups would settle a question, if every rate and every group's share stayed as it is.
 
-    Parameters
-    ----------
-    events, n : int[g]
-        Counted so far.
-    bounded : function
-        Scaled counts -> the bounds that decide.
-    settles : function
-        Whether such bounds settle it.
-
-    Returns
-    -------
-    int or None
-        To three significant digits, never fewer than there are; None where not even a thousand million would.
+    To three significant digits, never fewer than there are; None where not even a thousand million would. `bounded` gives the bounds of
+    scaled counts, `settles` whether they settle it.
 
     Examples
     --------

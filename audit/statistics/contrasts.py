@@ -50,8 +50,8 @@ def gap_of(compared: ComparedGroups, rng: np.random.Generator, settings: Setting
         spread=max(variance, 0.0) ** 0.5,
         spread_squared=variance,
         minimum_detectable=units.detectable(settings.alpha),
-        farthest=units.farthest(settings.alpha),
-        clearest=(compared.groups[null.clearest[0]], compared.groups[null.clearest[1]]),
+        equivalence_bound=units.equivalence_bound(settings.alpha),
+        most_significant=(compared.groups[null.most_significant[0]], compared.groups[null.most_significant[1]]),
     )
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from audit.errors import UsageError
+from audit.naming import finding_id
 from audit.records.results import CellStatus, Contrast, Finding, Rate, Verdict
 from audit.statistics.contrasts import ComparedGroups, against_the_rest, every_pair, gap_of
 from audit.statistics.counts.count_table import GroupedCounts, all_counts
@@ -25,14 +26,14 @@ from audit.statistics.metrics import (
 from audit.statistics.multiplicity import holm
 from audit.statistics.null import generator
 from audit.statistics.units.sampling_unit import SamplingUnits, UnitsOf
-from audit.statistics.verdict import Run, conclusion, rule
-from audit.types import Claim, Group, Measurement, Predictions, Settings, finding_id
+from audit.statistics.verdict import decide, worst
+from audit.types import Claim, Group, Measurement, Predictions, Settings
 
 if TYPE_CHECKING:
     from jaxtyping import Int
 
-MOST_CONTEXT_PAIRS = 435
-"""Pairs that are kept of a claim outside the verdict: all pairs of 30 groups; of more groups the clearest."""
+MOST_EXPLORATORY_PAIRS = 435
+"""Pairs that are kept of an exploratory claim: all pairs of 30 groups; of more groups the most significant."""
 
 
 @dataclass(frozen=True)
@@ -48,23 +49,10 @@ class _Question:
 
 
 def findings(measurement: Measurement, predictions: Predictions, levels: Mapping[str, Group], settings: Settings) -> tuple[Finding, ...]:
-    """Answer every claim of a measurement, before any correction over claims.
+    """Answer every claim of a measurement, in their order, with raw p-values and without a verdict: `decide_verdicts` adds both.
 
-    Parameters
-    ----------
-    measurement : Measurement
-        What was asked; one finding for each of its claims, in their order.
-    predictions : Predictions
-        What was answered. The order of the images does not matter.
-    levels : mapping of str to tuple of str
-        attribute -> declared levels in the order in which they are shown. A declared group without images is shown as absent.
-    settings : Settings
-        Seed, alpha, tolerance, smallest group, permutation draws.
-
-    Returns
-    -------
-    tuple of Finding
-        With raw p-values and without a verdict; `decide_verdicts` gives both.
+    `levels` holds the declared levels of each attribute, in the order in which they are shown; a declared group without images is shown
+    as absent. The order of the images does not matter.
 
     Raises
     ------
@@ -174,39 +162,18 @@ def _finding(question: _Question, by_group: tuple[Rate, ...], overall: Rate, uni
         pairs=every_pair(compared, question.tolerance, settings.alpha) if gap and gap.p <= settings.alpha else (),
         verdict="inconclusive" if gap else "not estimable",
         exceeds_tolerance=False,
-        reason="Not concluded yet.",
     )
 
 
-def decide_verdicts(
-    findings: Sequence[Finding], settings: Settings, *, limited: bool, excluded: str | None
-) -> tuple[tuple[Finding, ...], Verdict, str]:
+def decide_verdicts(findings: Sequence[Finding], settings: Settings, *, limited: bool) -> tuple[tuple[Finding, ...], Verdict]:
     """Correct over the primary claims of an audit and give every finding, and the audit, its verdict.
 
-    Parameters
-    ----------
-    findings : sequence of Finding
-        All findings of the audit, of all its measurements, as `findings` returns them.
-    settings : Settings
-        As given to `findings`.
-    limited : bool
-        Whether a sample of the images was audited: every verdict is then "inconclusive".
-    excluded : str or None
-        Images left out, in words that stand after "Not covered:".
-
-    Returns
-    -------
-    findings : tuple of Finding
-        With adjusted p (Holm over the primary ones), pairs only where it rejects, verdict and reason.
-    verdict : Verdict
-        Any disparity is a disparity; all equivalent (all not estimable) is that; anything else is inconclusive.
-    reason : str
-        How many questions ended in which verdict.
+    The findings get adjusted p (Holm over the primary ones), pairs only where it rejects, and a verdict; the audit the worst of the
+    primary ones. Where a sample was audited every verdict is "inconclusive".
     """
-    run = Run(settings, limited, excluded)
     adjusted = _adjust(findings)
-    concluded = tuple(_concluded(finding, adjusted.get(i), run) for i, finding in enumerate(findings))
-    return concluded, *conclusion(concluded, run)
+    decided = tuple(_decided(finding, adjusted.get(i), settings, limited=limited) for i, finding in enumerate(findings))
+    return decided, worst([finding.verdict for finding in decided if finding.primary])
 
 
 def _adjust(findings: Sequence[Finding]) -> dict[int, float]:
@@ -215,19 +182,18 @@ def _adjust(findings: Sequence[Finding]) -> dict[int, float]:
     return dict(zip(tested, holm(np.array(list(tested.values()))).tolist(), strict=True))
 
 
-def _concluded(finding: Finding, p_adjusted: float | None, run: Run) -> Finding:
+def _decided(finding: Finding, p_adjusted: float | None, settings: Settings, *, limited: bool) -> Finding:
     if finding.gap:
         gap = finding.gap if p_adjusted is None else replace(finding.gap, p_adjusted=p_adjusted)
-        pairs = finding.pairs if gap.p_adjusted <= run.settings.alpha else ()
-        finding = replace(finding, gap=gap, pairs=pairs)
-    ruling = rule(finding, run)
-    pairs = finding.pairs if finding.primary else _clearest(finding.pairs)
-    return replace(finding, pairs=pairs, verdict=ruling.verdict, exceeds_tolerance=ruling.exceeds_tolerance, reason=ruling.reason)
+        finding = replace(finding, gap=gap, pairs=finding.pairs if gap.p_adjusted <= settings.alpha else ())
+    verdict, exceeds = decide(finding, settings, limited=limited)
+    pairs = finding.pairs if finding.primary else _most_significant(finding.pairs)
+    return replace(finding, pairs=pairs, verdict=verdict, exceeds_tolerance=exceeds)
 
 
-def _clearest(pairs: tuple[Contrast, ...]) -> tuple[Contrast, ...]:
-    """Return at most `MOST_CONTEXT_PAIRS`, in their own order: 86 groups have 3,655 pairs, and a dozen such claims 20 MB."""
-    if len(pairs) <= MOST_CONTEXT_PAIRS:
+def _most_significant(pairs: tuple[Contrast, ...]) -> tuple[Contrast, ...]:
+    """Return at most `MOST_EXPLORATORY_PAIRS`, in their own order: 86 groups have 3,655 pairs, and a dozen such claims 20 MB."""
+    if len(pairs) <= MOST_EXPLORATORY_PAIRS:
         return pairs
     ordered = sorted(range(len(pairs)), key=lambda i: (pairs[i].p_adjusted, -abs(pairs[i].difference)))
-    return tuple(pairs[i] for i in sorted(ordered[:MOST_CONTEXT_PAIRS]))
+    return tuple(pairs[i] for i in sorted(ordered[:MOST_EXPLORATORY_PAIRS]))

@@ -125,3 +125,41 @@ def agresti_min(only_first: float, only_second: float, n: float, alpha: float) -
     net = only_first - only_second
     error = float(ndtri(1 - alpha / 2)) * float(np.sqrt(only_first + only_second + 1 - net**2 / total)) / total
     return max(-1.0, net / total - error), min(1.0, net / total + error)
+
+
+def weighted_rates(
+    weights: Float[np.ndarray, "*shape g"], events: Int[np.ndarray, "g"], n: Int[np.ndarray, "g"], alpha: float
+) -> tuple[Float[np.ndarray, "*shape"], Float[np.ndarray, "*shape"], Float[np.ndarray, "*shape"]]:
+    """Weighted sums of independent rates, with intervals from the Wilson limits of each rate.
+
+    Newcombe's method for any weights (MOVER): with the weights (1, -1) it is Newcombe's interval of a difference.
+
+    Parameters
+    ----------
+    weights : float[..., g]
+        One row a sum; weights may be negative.
+    events, n : int[g]
+        Events out of trials on disjoint images; every `n` at least 1.
+    alpha : float
+        One minus the level, two-sided.
+
+    Returns
+    -------
+    value, low, high : float[...]
+
+    References
+    ----------
+    Zou, Huang and Zhang 2009, https://doi.org/10.1016/j.csda.2008.09.033
+
+    Examples
+    --------
+    >>> value, low, high = weighted_rates(np.array([1.0, -1.0]), np.array([56, 48]), np.array([70, 80]), 0.05)
+    >>> round(float(value), 4), round(float(low), 4), round(float(high), 4)
+    (0.2, 0.0524, 0.3339)
+    """
+    rates = events / n
+    below, above = wilson(events, n, alpha)
+    down = np.where(weights > 0, weights * (rates - below), weights * (rates - above))
+    up = np.where(weights > 0, weights * (above - rates), weights * (below - rates))
+    value = weights @ rates
+    return value, value - np.sqrt((down**2).sum(axis=-1)), value + np.sqrt((up**2).sum(axis=-1))

@@ -54,18 +54,8 @@ def patterns(
 ) -> Patterns:
     """Collect images that are alike for every rate.
 
-    Parameters
-    ----------
-    events : bool[n, m]
-        Whether image `i` is an event of rate `j`.
-    counted : bool[n, m] or None
-        Whether it counts for the rate (a true positive rate counts the positives); None: always.
-    codes : int[n]
-        Group of each image, ``0 <= code < groups``.
-    groups : int
-        How many groups there are.
-    weight : int[n] or None
-        Images that each row stands for; None: one.
+    `events` says whether image `i` is an event of rate `j`, `counted` whether it counts for it (None: always), `codes` its group, and
+    `weight` how many images a row stands for (None: one).
 
     Examples
     --------
@@ -81,24 +71,11 @@ def patterns(
 
 
 def max_t(found: Patterns, fewest: int, draws: int, rng: np.random.Generator) -> MaxT:
-    """Test many rates together by the one whose groups differ most clearly, on one and the same shuffle of the group labels.
+    """Test many rates together by the one whose groups differ most, on one and the same shuffle of the group labels.
 
-    Parameters
-    ----------
-    found : Patterns
-    fewest : int
-        Counted images that a group needs to take part in a rate's gap.
-    draws : int
-        Shuffles.
-    rng : Generator
-        Source of the shuffles.
-
-    Returns
-    -------
-    MaxT
-        The p of a rate is that of `gap_test`: of its clearest pair. Rates are compared in standard deviations of their own null, since
-        two points mean more at a rate of one in a hundred than at one in two. Cost: patterns x groups x draws; the number of images plays
-        no part.
+    A group needs `fewest` counted images to take part in a rate's gap. The p of a rate is that of `gap_test`. Rates are compared in
+    standard deviations of their own null, since two points mean more at a rate of one in a hundred than at one in two. Cost: patterns x
+    groups x draws, whatever the number of images.
 
     References
     ----------
@@ -134,26 +111,11 @@ def max_t(found: Patterns, fewest: int, draws: int, rng: np.random.Generator) ->
 
 
 def median_gap_p(found: Patterns, default: int, fewest: int, draws: int, rng: np.random.Generator) -> tuple[float, float] | None:
-    """Test all specifications of one question together: the median, over the rates, of the difference of the default's extreme groups.
+    """Return median and p, over the rates, of the difference between the extreme groups of the rate `default`.
 
-    Parameters
-    ----------
-    found : Patterns
-        One rate a specification.
-    default : int
-        The rate that picks the two groups: its highest and its lowest.
-    fewest : int
-        Counted images that a group needs to be picked.
-    draws : int
-        Shuffles of the group labels. Each is put through every specification and picks its own two groups: groups picked for their
-        distance are always some distance apart, and the null must be allowed the same.
-    rng : Generator
-        Source of the shuffles.
-
-    Returns
-    -------
-    (median, p) or None
-        A rate that one of the two groups lacks takes no part. None where fewer than two groups can be picked.
+    Each shuffle of the group labels is put through every specification and picks its own two groups: groups picked for their distance
+    are always some distance apart, and the null must be allowed the same. A rate that one of the two groups lacks takes no part. None
+    where fewer than two groups have `fewest` counted images.
     """
     compared = found.counted[:, default].astype(int) @ found.table >= max(fewest, 2)
     if compared.sum() < 2:

@@ -140,16 +140,7 @@ def point_estimates(counts: GroupedCounts, names: Sequence[str], outcome: Outcom
     """Return the point estimates of record: fairlearn's `MetricFrame` on the count table, images as `sample_weight`.
 
     They equal `MetricFrame` on one row an image bit for bit, at a cost that does not grow with the images. Its bootstrap is never
-    used: on a count table it would resample rows of the table.
-
-    Parameters
-    ----------
-    counts : GroupedCounts
-        Counts by group, true answer and answer.
-    names : sequence of str
-        Metrics, evaluated in one frame.
-    outcome : frozenset of str or None
-        Answers that count as positive; None: the answers themselves are compared (accuracy).
+    used: on a count table it would resample rows of the table. Without an `outcome` the answers themselves are compared (accuracy).
     """
     known = counts.known_truth()
     if known is counts:

@@ -35,7 +35,7 @@ class GapNull:
     gap: float
     p: float
     """That the clearest pair of any shuffle is as clear as this one; not of the gap, which thin groups make wide by chance."""
-    clearest: tuple[int, int]
+    most_significant: tuple[int, int]
     """Its groups, the higher rate first."""
     mean: float
     """Of the gap, as is the next."""
@@ -194,14 +194,8 @@ def mcnemar_p(only_first: int, only_second: int) -> float:
 def sign_flip_p(differences: Float[np.ndarray, "c"], draws: int, rng: np.random.Generator) -> float:
     """Two-sided p of a mean difference when the sign of each independent unit is a coin flip.
 
-    Parameters
-    ----------
-    differences : float[c]
-        One sum of paired differences for each cluster: pairs of one cluster change sign together.
-    draws : int
-        Random flips, used where more than 14 clusters differ; below, all flips are enumerated and p is exact.
-    rng : Generator
-        Source of the flips.
+    `differences` is one sum of paired differences a cluster: pairs of one cluster change sign together. Where more than 14 clusters
+    differ `draws` flips are drawn; below, all flips are enumerated and p is exact.
 
     Examples
     --------

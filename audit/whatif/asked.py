@@ -43,16 +43,8 @@ class AskedMeasurement:
 def fit_half(units: Sequence[str], seed: int) -> Bool[np.ndarray, "n"]:
     """Return which images a what-if is fitted on; it is shown on the others.
 
-    Parameters
-    ----------
-    units : sequence of str
-        What must not be torn apart, one an image: the hash of the image's content, or its person or scene where that is known.
-    seed : int
-
-    Returns
-    -------
-    bool[n]
-        Half of the distinct units, to one. Depends on the seed and on the units, not on their order.
+    Half of the distinct units, to one: what must not be torn apart, the hash of an image's content, or its person or scene where that is
+    known. Depends on the seed and on the units, not on their order.
 
     Examples
     --------

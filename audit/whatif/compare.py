@@ -21,7 +21,7 @@ from audit.whatif.counted import CountedGroups, Judge, count
 
 if TYPE_CHECKING:
     from audit.statistics.metrics import Metric
-    from audit.types import Group, Predictions, Settings
+    from audit.types import Group, Note, Predictions, Settings
 
 _SLACK = 1e-12
 _IMPROVEMENTS = ("smaller", "levelled down", "indistinguishable")
@@ -35,7 +35,7 @@ class Tried:
 
     method: str
     setting: str
-    needs: tuple[str, ...]
+    needs: tuple[Note, ...]
     default: bool
     before: Predictions
     after: Predictions
@@ -67,21 +67,10 @@ def furthest_pair(fitted: Predictions, shown: Predictions, judge: Judge) -> tupl
 
 
 def what_if(tried: Tried, pair: tuple[Group, Group], judge: Judge) -> WhatIf:
-    """Say what a change would do to a gap, on the shown half, and what it would cost.
+    """Return what a change would do to a gap, on the shown half, and what it would cost.
 
-    Parameters
-    ----------
-    tried : Tried
-    pair : (Group, Group)
-        From `furthest_pair`.
-    judge : Judge
-        Its metric must count the same images before and after: not precision.
-
-    Returns
-    -------
-    WhatIf
-        All differences are paired, and the case of every interval and test is the image, or the cluster where images come in clusters.
-        Not yet corrected for all that was tried, without which nothing is called reversed: `frontier.corrected` does both.
+    All differences are paired, and the independent unit of every interval and test is the image, or the cluster where images come in
+    clusters. Not yet corrected for all that was tried, without which nothing is called reversed: `frontier.corrected` does both.
 
     Raises
     ------

@@ -19,14 +19,7 @@ if TYPE_CHECKING:
 def utility(before: Predictions, after: Predictions, settings: Settings, cluster: str | None = None) -> Utility:
     """Accuracy before and after on the images with a true answer; giving no answer is not being right.
 
-    Parameters
-    ----------
-    before, after : Predictions
-        Of the same images.
-    settings : Settings
-        Seed, alpha and draws.
-    cluster : str or None
-        The attribute whose images are one case; None: every image is one.
+    All images of one level of `cluster` count as one; None: images are independent.
 
     Raises
     ------

@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from audit.errors import AuditError, UsageError, nearest
+from audit.naming import finding_id
 from audit.records.what_if import Refused, WhatIf, WhatIfs
 from audit.statistics.metrics import resolve
 from audit.statistics.null import generator
-from audit.types import UNKNOWN, Claim, finding_id
+from audit.types import UNKNOWN, Claim, Note
 from audit.whatif.asked import AskedMeasurement, fit_half, require_disjoint
 from audit.whatif.compare import Tried, control_gaps, furthest_pair, what_if
 from audit.whatif.counted import Judge
 from audit.whatif.frontier import corrected, frontier
-from audit.whatif.methods import METHODS, NAMES, RERANKING, Candidate, Shown, Workshop
+from audit.whatif.methods import METHODS, NAMES, RERANKING, Candidate, Method, Shown, Workshop
 from audit.whatif.reranking import search
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ class Halves:
     fitted: Predictions
     shown: Shown
     target: Judge
-    elsewhere: tuple[Judge, ...]
+    others: tuple[Judge, ...]
     units: int
     """Clusters, or different images, of the shown half."""
 
@@ -77,39 +78,29 @@ def chosen_methods(names: Sequence[str]) -> tuple[str, ...]:
     return NAMES if "all" in names else tuple(name for name in NAMES if name in names)
 
 
-def explore(plan: WhatIfPlan, material: WhatIfInputs, methods: Sequence[str]) -> tuple[WhatIfs, ...]:
-    """Try every setting of some methods on one question.
+def explore(plan: WhatIfPlan, inputs: WhatIfInputs, methods: Sequence[str]) -> tuple[WhatIfs, ...]:
+    """Try every setting of some methods (`chosen_methods`) on one question.
 
-    Parameters
-    ----------
-    plan : WhatIfPlan
-    material : Material
-    methods : sequence of str
-        From `chosen_methods`.
-
-    Returns
-    -------
-    tuple of WhatIfs
-        The question with its answers changed and, where the plan searches, the search with its order changed.
+    Returns the question with its answers changed and, where the plan searches, the search with its order changed.
 
     Raises
     ------
     UsageError
         If the plan names a finding that no measurement has, or one by several attributes.
     """
-    plan = replace(plan, cluster=plan.cluster or material.cluster)
-    measurement, claim = _planned(plan, material)
-    halves = _halves(plan, measurement, claim, material)
-    labels = [name for name in methods if name in METHODS]
-    found = [_tried(plan, halves, labels, material)] if labels else []
+    plan = replace(plan, cluster=plan.cluster or inputs.cluster)
+    measurement, claim = _planned(plan, inputs)
+    halves = _halves(plan, measurement, claim, inputs)
+    chosen = [method for method in METHODS if method.name in methods]
+    found = [_tried(plan, halves, chosen, inputs)] if chosen else []
     if plan.query and RERANKING in methods:
-        again = search(plan, halves.fit, halves.shown.asked, claim.by[0], material.levels, material.settings)
+        again = search(plan, halves.fit, halves.shown.asked, claim.by[0], inputs.levels, inputs.settings)
         found.append(replace(again, units=halves.units))
     return tuple(found)
 
 
-def _planned(plan: WhatIfPlan, material: WhatIfInputs) -> tuple[Measurement, Claim]:
-    known = {finding_id(each.name, claim): (each, claim) for each in material.measurements for claim in each.claims}
+def _planned(plan: WhatIfPlan, inputs: WhatIfInputs) -> tuple[Measurement, Claim]:
+    known = {finding_id(each.name, claim): (each, claim) for each in inputs.measurements for claim in each.claims}
     if plan.finding not in known or len(known[plan.finding][1].by) != 1:
         raise UsageError(
             f"a what-if is planned for {plan.finding!r}, which is no finding by one attribute", fix="name one in the probe file"
@@ -117,26 +108,26 @@ def _planned(plan: WhatIfPlan, material: WhatIfInputs) -> tuple[Measurement, Cla
     return known[plan.finding]
 
 
-def _halves(plan: WhatIfPlan, measurement: Measurement, claim: Claim, material: WhatIfInputs) -> Halves:
+def _halves(plan: WhatIfPlan, measurement: Measurement, claim: Claim, inputs: WhatIfInputs) -> Halves:
     prompts = {text for texts in measurement.label_set.prompts.values() for text in texts}
-    texts = {prompt: material.texts[prompt] for prompt in prompts}
-    asked = AskedMeasurement(measurement, material.record, material.image_embeddings, texts, material.attributes)
-    units = _units(plan, material)
-    fit = fit_half(units, material.settings.seed)
+    texts = {prompt: inputs.texts[prompt] for prompt in prompts}
+    asked = AskedMeasurement(measurement, inputs.record, inputs.image_embeddings, texts, inputs.attributes)
+    units = _units(plan, inputs)
+    fit = fit_half(units, inputs.settings.seed)
     fitted_on, shown_on = ([unit for unit, inside in zip(units, side, strict=True) if inside] for side in (fit, ~fit))
     require_disjoint(fitted_on, shown_on)
-    judges = [replace(_judge(measurement, each, asked, material), cluster=plan.cluster) for each in _same_claim(measurement, claim)]
+    judges = [replace(_judge(measurement, each, asked, inputs), cluster=plan.cluster) for each in _same_claim(measurement, claim)]
     target = next(judge for judge in judges if judge.by == claim.by)
     one, other = asked.of(fit), asked.of(~fit)
     shown = Shown(other, other.answers())
     return Halves(one, one.answers(), shown, target, tuple(judge for judge in judges if judge is not target), len(set(shown_on)))
 
 
-def _units(plan: WhatIfPlan, material: WhatIfInputs) -> list[str]:
+def _units(plan: WhatIfPlan, inputs: WhatIfInputs) -> list[str]:
     """Return what may not be torn apart; of an image whose cluster is not known, that is its content."""
     if plan.cluster is None:
-        return list(material.contents)
-    named = zip(material.attributes[plan.cluster], material.contents, strict=True)
+        return list(inputs.contents)
+    named = zip(inputs.attributes[plan.cluster], inputs.contents, strict=True)
     return [content if cluster == UNKNOWN else cluster for cluster, content in named]
 
 
@@ -144,36 +135,36 @@ def _same_claim(measurement: Measurement, claim: Claim) -> Iterator[Claim]:
     return (each for each in measurement.claims if (each.metric, each.outcome) == (claim.metric, claim.outcome))
 
 
-def _judge(measurement: Measurement, claim: Claim, asked: AskedMeasurement, material: WhatIfInputs) -> Judge:
+def _judge(measurement: Measurement, claim: Claim, asked: AskedMeasurement, inputs: WhatIfInputs) -> Judge:
     metric, outcome = resolve(measurement, claim, asked.of(np.zeros(len(asked.attributes), bool)).answers())
-    return Judge(finding_id(measurement.name, claim), metric, outcome, claim.by, material.levels, material.settings)
+    return Judge(finding_id(measurement.name, claim), metric, outcome, claim.by, inputs.levels, inputs.settings)
 
 
 # ---- trying ----------------------------------------------------------------------------------------------------------------------
 
 
-def _tried(plan: WhatIfPlan, halves: Halves, methods: Sequence[str], material: WhatIfInputs) -> WhatIfs:
+def _tried(plan: WhatIfPlan, halves: Halves, methods: Sequence[Method], inputs: WhatIfInputs) -> WhatIfs:
     found: dict[str, list[WhatIf]] = {}
     refused: list[Refused] = []
     pairs = _pairs(halves, refused)
     if halves.target.finding in pairs:
         by = halves.target.by[0]
-        shop = Workshop(plan, halves.fit, halves.fitted, by, material.texts, material.levels[by], material.settings)
-        for name in methods:
-            for candidate in _candidates(name, shop, refused):
+        shop = Workshop(plan, halves.fit, halves.fitted, by, inputs.texts, inputs.levels[by], inputs.settings)
+        for method in methods:
+            for candidate in _candidates(method, shop, refused):
                 _judged(candidate, plan, halves, pairs, found, refused)
     frontiers = {
-        name: frontier(corrected(what_ifs, material.settings.alpha), name, len(halves.fit.attributes))
+        name: frontier(corrected(what_ifs, inputs.settings.alpha), name, len(halves.fit.attributes))
         for name, what_ifs in found.items()
         if what_ifs
     }
     return WhatIfs(
-        question=plan.question,
+        question=Note.of(plan.question),
         unit=plan.cluster or CONTENT,
         units=halves.units,
-        cost=plan.right.sentence if plan.right else f"images whose {halves.fit.measurement.truth} is answered right",
+        cost=Note.of(plan.right.sentence) if plan.right else Note("accuracy", {"truth": str(halves.fit.measurement.truth)}),
         target=frontiers.pop(halves.target.finding, None),
-        elsewhere=tuple(frontiers.values()),
+        other_attributes=tuple(frontiers.values()),
         refused=tuple(refused),
         draws=CONTROLS,
     )
@@ -182,32 +173,23 @@ def _tried(plan: WhatIfPlan, halves: Halves, methods: Sequence[str], material: W
 def _pairs(halves: Halves, refused: list[Refused]) -> dict[str, tuple[Group, Group]]:
     """Return the groups furthest apart on the fitted half, for every judge that both halves have enough images for."""
     pairs = {}
-    for judge in (halves.target, *halves.elsewhere):
+    for judge in (halves.target, *halves.others):
         try:
             pairs[judge.finding] = furthest_pair(halves.fitted, halves.shown.before, judge)
         except AuditError as error:
-            refused.append(Refused("", " × ".join(judge.by), error.what))
+            refused.append(Refused("", " × ".join(judge.by), Note.of(error.what)))
     return pairs
 
 
-def _candidates(name: str, shop: Workshop, refused: list[Refused]) -> list[Candidate]:
+def _candidates(method: Method, shop: Workshop, refused: list[Refused]) -> list[Candidate]:
     try:
-        found = list(METHODS[name](shop))
+        found = list(method.candidates(shop))
     except AuditError as error:
-        refused.append(Refused(name, "", error.what))
+        refused.append(Refused(method.name, "", Note.of(error.what)))
         return []
     if not found:
-        refused.append(Refused(name, "", _NOT_PLANNED[name]))
+        refused.append(Refused(method.name, "", Note(method.lacks)))
     return found
-
-
-_NOT_PLANNED = {
-    "neutral-label": "the probe names no neutral label for this question",
-    "combined-prompts": "the probe names no combined prompts for this question",
-    "projection": "the probe names no prompts for this attribute",
-    "calibrated-projection": "the probe names no pairs of prompts that should mean the same",
-    "group-thresholds": "it is for questions with a true answer of yes or no",
-}
 
 
 def _judged(
@@ -225,11 +207,11 @@ def _judged(
         random = replace(tried, random_gaps=_control(candidate, halves))
         new = {
             judge.finding: what_if(random if judge is halves.target else tried, pairs[judge.finding], judge)
-            for judge in (halves.target, *halves.elsewhere)
+            for judge in (halves.target, *halves.others)
             if judge.finding in pairs
         }
     except AuditError as error:
-        refused.append(Refused(candidate.method, candidate.setting, error.what))
+        refused.append(Refused(candidate.method, candidate.setting, Note.of(error.what)))
         return
     for name, each in new.items():
         found.setdefault(name, []).append(each)

@@ -42,21 +42,10 @@ def _outcome(ending: Ending, changed: bool, turned: bool) -> Ending:
 
 
 def frontier(what_ifs: Sequence[WhatIf], finding: str, fitted_on: int) -> Frontier:
-    """Set every what-if that was tried on the plane of gap against accuracy.
+    """Set every what-if that was tried on one finding on the plane of gap against accuracy.
 
-    Parameters
-    ----------
-    what_ifs : sequence of WhatIf
-        All of the same finding on the same shown images; at least one.
-    finding : str
-    fitted_on : int
-        Images of the fit half.
-
-    Returns
-    -------
-    Frontier
-        A point is efficient where no other, the unmodified model included, has a gap no larger and an accuracy no lower and is better
-        in one of the two. By point estimates: their intervals stand beside them.
+    A point is efficient where no other, the unmodified model included, has a gap no larger and an accuracy no lower and is better in one
+    of the two. By point estimates: their intervals stand with them.
     """
     first = what_ifs[0]
     gaps = np.array([first.gap_before.value, *(each.gap.value for each in what_ifs)])

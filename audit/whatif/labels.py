@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from audit.errors import UsageError
-from audit.statistics.evidence.thresholds import thresholds_at
+from audit.statistics.evidence.threshold_curves import thresholds_at
 from audit.whatif.asked import AskedMeasurement
 
 if TYPE_CHECKING:
@@ -21,18 +21,10 @@ NO_ANSWER = "(no answer)"
 
 
 def neutral_label(asked: AskedMeasurement, label: str, prompts: Mapping[str, Float[np.ndarray, "d"]]) -> AskedMeasurement:
-    """Add a label that accuses nobody, such as 'child'.
+    """Add a label that accuses nobody, such as 'child': its own answer, part of no outcome, with the embeddings of its prompts.
 
     A new label can only take images from the others: the count of every other label falls or stays, in every group. What tells is the
     gap, and what the new label takes from right answers.
-
-    Parameters
-    ----------
-    asked : Asked
-    label : str
-        It is its own answer and part of no outcome.
-    prompts : mapping of str to float[d]
-        Exact prompt text of the label -> its embedding; several are averaged.
 
     Raises
     ------
@@ -61,13 +53,7 @@ def aggregate(
 ) -> AskedMeasurement:
     """Ask every answer in combination with other attributes and sum: ``p(race | x) = sum over age, gender of softmax(tau x . z)``.
 
-    Parameters
-    ----------
-    asked : Asked
-    prompts : mapping of tuple of str to sequence of str
-        (answer, level, level, ...) -> its prompts. The sum depends on the logit scale tau: state it.
-    text_embeddings : mapping of str to float[d]
-        Prompt -> its embedding.
+    `prompts` maps (answer, level, level, ...) to its prompts. The sum depends on the logit scale tau: state it.
 
     Raises
     ------

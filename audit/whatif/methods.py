@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from audit.errors import UsageError
+from audit.types import Note
 from audit.whatif import thresholds
 from audit.whatif.labels import abstain, aggregate, margin_at, neutral_label
 from audit.whatif.projection import (
@@ -40,8 +40,8 @@ DROPPED, DEFAULT_DROPPED = (0.05, 0.1, 0.22, 0.4, 0.6), 0.22
 """Shares of the coordinates; the published code drops 112 of 512."""
 DEFAULT_STRENGTH = 1000.0
 CONSTRAINTS: tuple[thresholds.Constraint, ...] = ("equalized_odds", "demographic_parity")
-NOTHING = ("nothing more than the model",)
-WORDS = ("prompts that name the attribute; nobody's group",)
+NOTHING = (Note("nothing"),)
+WORDS = (Note("attribute_words"),)
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Candidate:
     setting: str
     default: bool
     """Whether this setting was chosen before the run."""
-    needs: tuple[str, ...]
+    needs: tuple[Note, ...]
     change: Change
     control: Control | None = None
     """A random change of the same kind; None where there is none."""
@@ -191,7 +191,7 @@ def dropped(shop: Workshop) -> Iterator[Candidate]:
         def control(shown: Shown, rng: np.random.Generator, count: int = count) -> Predictions:
             return drop_dimensions(shown.asked, rng.choice(dimensions, count, replace=False)).answers()
 
-        needs = (f"the {shop.attribute} of the fitted half",)
+        needs = (Note("fitted_groups", {"attribute": shop.attribute}),)
         yield Candidate(
             "dropped-dimensions", f"{count} of {dimensions} coordinates", count == counts[DEFAULT_DROPPED], needs, change, control
         )
@@ -245,16 +245,25 @@ def _share_of_first(predictions: Predictions, measurement: Measurement) -> Float
     return np.asarray(scores[:, first].sum(axis=1) / scores.sum(axis=1))
 
 
-METHODS: Mapping[str, Callable[[Workshop], Iterator[Candidate]]] = MappingProxyType(
-    {
-        "neutral-label": neutral,
-        "combined-prompts": combined,
-        "abstention": abstention,
-        "projection": projection,
-        "calibrated-projection": calibrated,
-        "dropped-dimensions": dropped,
-        "group-thresholds": group_thresholds,
-    }
+@dataclass(frozen=True)
+class Method:
+    """A way to change the answers."""
+
+    name: str
+    candidates: Callable[[Workshop], Iterator[Candidate]]
+    """Every setting that is tried; none where the plan lacks what the method needs."""
+    lacks: str
+    """Code of the note that says what the plan lacks."""
+
+
+METHODS = (
+    Method("neutral-label", neutral, "no_neutral_label"),
+    Method("combined-prompts", combined, "no_combined_prompts"),
+    Method("abstention", abstention, ""),
+    Method("projection", projection, "no_direction"),
+    Method("calibrated-projection", calibrated, "no_same_meaning"),
+    Method("dropped-dimensions", dropped, ""),
+    Method("group-thresholds", group_thresholds, "not_yes_or_no"),
 )
 RERANKING = "re-ranking"
-NAMES = (*METHODS, RERANKING)
+NAMES = (*(method.name for method in METHODS), RERANKING)

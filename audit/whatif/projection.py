@@ -55,15 +55,8 @@ def calibrated_projection(
 ) -> Float[np.ndarray, "d d"]:
     """Orthogonal projection that also draws together pairs of prompts that should mean the same.
 
-    ``P = P0 (I + strength M)^-1`` with ``M = 1/|S| sum (z_i - z_j)(z_i - z_j)'``; at strength 0 it is `orthogonal_projection`.
-
-    Parameters
-    ----------
-    directions : float[r, d]
-        Of the attribute.
-    first, second : float[s, d]
-        Embeddings of the paired prompts ("a photo of a male doctor", "a photo of a female doctor").
-    strength : float
+    ``P = P0 (I + strength M)^-1`` with ``M = 1/|S| sum (z_i - z_j)(z_i - z_j)'``; at strength 0 it is `orthogonal_projection`. `first` and
+    `second` are the embeddings of the paired prompts ("a photo of a male doctor", "a photo of a female doctor").
 
     References
     ----------
@@ -93,17 +86,9 @@ def removed_share(directions: Float[np.ndarray, "r d"], texts: Float[np.ndarray,
 def project(
     asked: AskedMeasurement, projection: Float[np.ndarray, "d d"], directions: Float[np.ndarray, "r d"], *, images: bool = False
 ) -> AskedMeasurement:
-    """Project every prompt, optionally the images too; lengths do not matter, since a similarity is a cosine.
+    """Project every prompt, optionally the images too: an embedding `z` becomes ``P z``, which takes `directions` away.
 
-    Parameters
-    ----------
-    asked : Asked
-    projection : float[d, d]
-        Symmetric or not: an embedding `z` becomes ``P z``.
-    directions : float[r, d]
-        The directions it takes away.
-    images : bool
-        Whether the images are projected as well.
+    Lengths do not matter, since a similarity is a cosine.
 
     Raises
     ------

@@ -15,23 +15,9 @@ _SLACK = 1e-9
 def rerank(scores: Float[np.ndarray, "n"], codes: Int[np.ndarray, "n"], shares: Float[np.ndarray, "g"], k: int) -> Int[np.ndarray, "k"]:
     """Order the first `k` images so that each group has its share of the first `i`, for every `i`, within one place.
 
-    At place `i` the best image of the groups below ``floor(share i)``; if none is below, the best of those below ``ceil(share i)``.
-
-    Parameters
-    ----------
-    scores : float[n]
-        Similarity to the query; ties keep input order.
-    codes : int[n]
-        Group of each image. With true labels the result is a bound that no system reaches: say so.
-    shares : float[g]
-        Share that each group should have; sum to 1. From the fit half, or fixed beforehand.
-    k : int
-        Images retrieved, ``1 <= k <= n``.
-
-    Returns
-    -------
-    int[k]
-        Places of the images in `scores`, best first. A group that runs out leaves its places to the best of the others.
+    At place `i` the best image of the groups below ``floor(share i)``; if none is below, the best of those below ``ceil(share i)``. Tied
+    scores keep input order; a group that runs out leaves its places to the best of the others. With true labels as `codes` the result is
+    a bound that no system reaches: say so.
 
     References
     ----------

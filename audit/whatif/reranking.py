@@ -14,7 +14,7 @@ from audit.measure.zero_shot import cosine_scores, ensemble
 from audit.records.what_if import Refused, WhatIfs
 from audit.statistics.metrics import METRICS
 from audit.statistics.null import generator
-from audit.types import Predictions
+from audit.types import Note, Predictions
 from audit.whatif.compare import Tried, control_gaps, furthest_pair, what_if
 from audit.whatif.counted import Judge
 from audit.whatif.frontier import corrected, frontier
@@ -32,10 +32,7 @@ FOUND, NOT_FOUND = "found", "not found"
 SHARE = 0.1
 """Of the shown half that is retrieved."""
 DRAWS = 100
-NEEDS = (
-    "every image's group, whenever an order is given: this may be unlawful. Here it is the group that annotators saw, "
-    "so this is a bound that no system reaches",
-)
+NEEDS = (Note("group_of_each_image"),)
 
 
 @dataclass(frozen=True)
@@ -84,23 +81,10 @@ class _Search:
 def search(
     plan: WhatIfPlan, fit: AskedMeasurement, shown: AskedMeasurement, attribute: str, levels: Mapping[str, Group], settings: Settings
 ) -> WhatIfs:
-    """Search the shown half for the plan's query, by score and in an order in which every group has its share.
+    """Search the shown half for the plan's query, by score and in an order in which every level of `attribute` has its share.
 
-    Parameters
-    ----------
-    plan : WhatIfPlan
-        Its query is a label of the measurement, which has a true answer.
-    fit, shown : Asked
-        The two halves; the shares come from the first.
-    attribute : str
-        Whose levels share the places.
-    levels : mapping of str to tuple of str
-    settings : Settings
-
-    Returns
-    -------
-    WhatIfs
-        The gap is between the shares of the groups' images that are found; the accuracy is the recall at k.
+    The shares come from the fit half. The gap is between the shares of the groups' images that are found; the accuracy is the recall at
+    k.
     """
     query = plan.query or ""
     finding = f"{shown.measurement.name}/found[{query}, first {100 * SHARE:g} %]/{attribute}"
@@ -114,14 +98,14 @@ def search(
         for setting, default, shares in _targets(halves[0], len(levels[attribute])):
             what_ifs.append(what_if(_tried(halves[1], setting, default, shares, judge), pair, judge))
     except AuditError as error:
-        refused.append(Refused(METHOD, "", error.what))
+        refused.append(Refused(METHOD, "", Note.of(error.what)))
     return WhatIfs(
-        question=f"Images found for ‘{query}’ by {attribute}",
+        question=Note("images_found", {"query": query, "attribute": attribute}),
         unit=plan.cluster or "image content",
         units=len(shown.attributes),
-        cost=f"recall: images of ‘{query}’ that are among the first {100 * SHARE:g} %",
+        cost=Note("recall", {"query": query, "first": 100 * SHARE}),
         target=frontier(corrected(what_ifs, settings.alpha), finding, len(fit.attributes)) if what_ifs else None,
-        elsewhere=(),
+        other_attributes=(),
         refused=tuple(refused),
         draws=DRAWS,
     )

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from audit.errors import DataError
+from audit.types import Note
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int
 
 Constraint = Literal["demographic_parity", "equalized_odds", "true_positive_rate_parity", "false_positive_rate_parity"]
-NEEDS = ("the true answer of the fit half", "every person's group, whenever an answer is given: this may be unlawful")
+NEEDS = (Note("fitted_truth"), Note("group_of_each_person"))
 
 
 @dataclass(frozen=True)
@@ -63,18 +64,7 @@ def _estimator() -> Any:
 def fit_thresholds(
     scores: Float[np.ndarray, "n"], y_true: Bool[np.ndarray, "n"], codes: Int[np.ndarray, "n"], constraint: Constraint
 ) -> GroupThresholds:
-    """Fit a threshold for each group on the fit half, so that a rate becomes equal at the best accuracy.
-
-    Parameters
-    ----------
-    scores : float[n]
-        Probability of "yes".
-    y_true : bool[n]
-        The true answer.
-    codes : int[n]
-        Group of each image.
-    constraint : str
-        The rate that is to be equal.
+    """Fit a threshold for each group on the fit half, so that the rate `constraint` becomes equal at the best accuracy.
 
     Raises
     ------

@@ -76,21 +76,9 @@ class Zip:
 def open_zip(path: Path, max_bytes: int, rooted: bool = True) -> Zip:
     """Map a file and check its archive.
 
-    Parameters
-    ----------
-    path : Path
-        Untrusted.
-    max_bytes : int
-        Limit of the file's size.
-    rooted : bool
-        Whether everything must be under one folder, which is then left out of the names: ``torch.save`` writes so, ``numpy.savez`` not.
-
-    Raises
-    ------
-    DataError
-        If it is no model file (empty, an HTML page, a Git-LFS pointer, ...) or cut short.
-    UnsafeError
-        If it is a bare pickle, or an archive that ``torch.save`` would not write.
+    `path`: untrusted; `max_bytes`: limit of the file's size; `rooted`: whether everything must be under one folder, which is then left out
+    of the names: ``torch.save`` writes so, ``numpy.savez`` not. Raises `DataError` if it is no model file (empty, an HTML page, a Git-LFS
+    pointer, ...) or cut short; `UnsafeError` if it is a bare pickle, or an archive that ``torch.save`` would not write.
     """
     with path.open("rb") as file:
         _identify(path, file.read(512))

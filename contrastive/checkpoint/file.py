@@ -24,20 +24,20 @@ overwritten in place while the model lives. `save` never does that.
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from io import BufferedRandom
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
 from contrastive.checkpoint.torch_file import Archive, check_finite, read_archive
 from contrastive.errors import DataError, MachineError, UsageError, VlmAuditError
+from contrastive.files import replacing
 from contrastive.model.clip import CLIP, ModelConfig, load_portable, portable_state
 from contrastive.model.preprocess import Preprocess
 from contrastive.model.tokenizer import Tokenizer
@@ -45,7 +45,6 @@ from contrastive.model.tokenizer import Tokenizer
 FORMAT = "vlm-audit checkpoint"
 VERSION = 1
 T = TypeVar("T")
-STALE_S = 3600
 
 
 @dataclass(frozen=True)
@@ -90,19 +89,8 @@ class Checkpoint:
 def save(path: str | Path, checkpoint: Checkpoint) -> str:
     """Write a checkpoint: the old file or the new one is there at every moment, never half of one.
 
-    Returns
-    -------
-    str
-        sha256 (hex) of the file.
-
-    Raises
-    ------
-    VlmAuditError
-        If a weight is NaN or infinite (nothing is written).
-    MachineError
-        If the file cannot be written.
-    TypeError
-        If `training` or `account` hold anything but tensors, words, numbers, lists and tables of them.
+    Returns sha256 (hex) of the file. Raises `VlmAuditError` if a weight is NaN or infinite (nothing is written); `MachineError` if the file
+    cannot be written; `TypeError` if `training` or `account` hold anything but tensors, words, numbers, lists and tables of them.
     """
     state = {name: tensor.cpu() for name, tensor in portable_state(checkpoint.model).items()}
     head = {name: tensor.cpu() for name, tensor in (checkpoint.head or {}).get("state_dict", {}).items()}
@@ -117,8 +105,8 @@ def save(path: str | Path, checkpoint: Checkpoint) -> str:
     if checkpoint.ema is not None:
         optional["ema"] = {name: tensor.cpu() for name, tensor in checkpoint.ema.items()}
     content |= {name: value for name, value in optional.items() if value is not None}
-    check_plain(content, "checkpoint")
-    return replace_file(Path(path), lambda file: torch.save(content, file))
+    check_primitives(content, "checkpoint")
+    return write_checkpoint(Path(path), lambda file: torch.save(content, file))
 
 
 def description(config: ModelConfig, preprocess: Preprocess, tokenizer: Tokenizer, step: int) -> dict[str, Any]:
@@ -136,12 +124,8 @@ def description(config: ModelConfig, preprocess: Preprocess, tokenizer: Tokenize
 def load(path: str | Path) -> Checkpoint:
     """Read a checkpoint without running anything from it. The model is in eval mode.
 
-    Raises
-    ------
-    DataError
-        If the file is damaged, no checkpoint of this program, or its weights do not fit its configuration.
-    UnsafeError
-        If it asks for code or could exhaust the machine.
+    Raises `DataError` if the file is damaged, no checkpoint of this program, or its weights do not fit its configuration; `UnsafeError` if
+    it asks for code or could exhaust the machine.
     """
     return from_archive(read_archive(path), path)
 
@@ -149,10 +133,7 @@ def load(path: str | Path) -> Checkpoint:
 def averaged(checkpoint: Checkpoint) -> Checkpoint:
     """Return the checkpoint with the running average of its weights in their place.
 
-    Raises
-    ------
-    DataError
-        If it has none, or one that does not fit.
+    Raises `DataError` if it has none, or one that does not fit.
     """
     if checkpoint.ema is None:
         raise DataError("the checkpoint has no running average of its weights", fix="train with optim.ema=0.999")
@@ -178,70 +159,34 @@ def from_archive(archive: Archive, path: str | Path) -> Checkpoint:
         raise
 
 
-def check_plain(value: Any, name: str) -> None:
+def check_primitives(value: Any, name: str) -> None:
     """Refuse what the reader would refuse later: a NumPy scalar is not a number here, a `Path` not a word.
 
-    Raises
-    ------
-    TypeError
-        Naming the first such value.
+    Raises `TypeError` naming the first such value.
     """
     if isinstance(value, dict):
         for key, item in value.items():
             if type(key) not in (str, int):
                 raise TypeError(f"{name} has a key of type {type(key).__name__}; only str and int are kept")
-            check_plain(item, f"{name}.{key}")
+            check_primitives(item, f"{name}.{key}")
     elif isinstance(value, list | tuple):
         for i, item in enumerate(value):
-            check_plain(item, f"{name}[{i}]")
+            check_primitives(item, f"{name}[{i}]")
     elif type(value) not in (str, int, float, bool, type(None), Tensor):
         raise TypeError(f"{name} is of type {type(value).__name__}; a checkpoint holds tensors and primitives only")
 
 
-def replace_file(path: Path, write: Callable[[BinaryIO], None]) -> str:
-    """Write a file beside `path`, flush it to the disk, move it into place; return its sha256 (hex).
-
-    Files that a killed process left behind more than an hour ago are swept.
-    """
+def write_checkpoint(path: Path, write: Callable[[BufferedRandom], None]) -> str:
+    """Let `write` fill a file that takes the place of `path` once it is complete; return its sha256 (hex). Raises `MachineError`."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _sweep(path)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        try:
-            digest = _write_through(temporary, write)
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
-        sync_folder(path.parent)
+        with replacing(path) as file:
+            write(file)
+            file.seek(0)
+            return hashlib.file_digest(file, "sha256").hexdigest()
     except (OSError, RuntimeError) as error:  # torch.save turns a full disk into a RuntimeError about its own file format
         room = f" ({shutil.disk_usage(path.parent).free >> 20:,} MiB are free there)" if isinstance(error, RuntimeError) else ""
         raise MachineError("the checkpoint cannot be written", where=str(path), why=str(error)[:200] + room) from error
-    return digest
-
-
-def _sweep(path: Path) -> None:
-    for file in path.parent.iterdir():
-        left_behind = file.name.startswith(f".{path.name}.") and file.suffix == ".tmp"
-        if left_behind and time.time() - file.stat().st_mtime > STALE_S:
-            file.unlink(missing_ok=True)
-
-
-def _write_through(path: Path, write: Callable[[BinaryIO], None]) -> str:
-    with path.open("w+b") as file:
-        write(file)
-        file.flush()
-        os.fsync(file.fileno())
-        file.seek(0)
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def sync_folder(folder: Path) -> None:
-    """See to it that what was moved into a folder, or out of it, stays so if the power fails."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _understand(archive: Archive) -> Checkpoint:
@@ -279,10 +224,8 @@ def _known_format(archive: Archive) -> dict[Any, Any]:
     name, version = (form.get("name"), form.get("version")) if isinstance(form := data.get("format"), dict) else (None, None)
     if name != FORMAT or not isinstance(version, int):
         found = ", ".join(key[:80] for key in list(archive.tensors)[:5])
-        raise DataError(
-            "the file is no checkpoint of this program: it does not say which architecture its weights belong to",
-            why=f"a {archive.kind} with {len(archive.tensors)} tensors" + (f"; the first are {found}" if found else ""),
-        )
+        why = f"a {archive.kind} with {len(archive.tensors)} tensors" + (f"; the first are {found}" if found else "")
+        raise DataError("the file is no checkpoint of this program: it does not say which architecture its weights belong to", why=why)
     if version != VERSION:
         raise DataError(f"the checkpoint has format version {version}; this program reads version {VERSION}", fix="update vlm-audit")
     return data

@@ -14,17 +14,12 @@ from contrastive.model.clip import check_fit
 def require_both_towers(checkpoint: Checkpoint) -> None:
     """Refuse a model whose image tower was taught through a head: its image and text features were never compared.
 
-    Raises
-    ------
-    DataError
-        Naming the objective.
+    Raises `DataError` naming the objective.
     """
     if checkpoint.head is not None:
-        raise DataError(
-            "the model's text tower was never taught to go with its image tower",
-            why=f"it was trained with loss.kind = {str(checkpoint.head.get('kind'))[:80]!r}: the image tower and a head of its own",
-            fix="train it on with model.init=THIS loss.kind=softmax, or take a checkpoint of a contrastive run",
-        )
+        why = f"it was trained with loss.kind = {str(checkpoint.head.get('kind'))[:80]!r}: the image tower and a head of its own"
+        fix = "train it on with model.init=THIS loss.kind=softmax, or take a checkpoint of a contrastive run"
+        raise DataError("the model's text tower was never taught to go with its image tower", why=why, fix=fix)
 
 
 def kind_of(checkpoint: Checkpoint | None) -> str | None:
@@ -36,10 +31,7 @@ def kind_of(checkpoint: Checkpoint | None) -> str | None:
 def load_head(objective: nn.Module, checkpoint: Checkpoint) -> None:
     """Give an objective the head of a checkpoint.
 
-    Raises
-    ------
-    DataError
-        If there is none, or it does not fit.
+    Raises `DataError` if there is none, or it does not fit.
     """
     state = (checkpoint.head or {}).get("state_dict")
     if not isinstance(state, Mapping) or not all(isinstance(name, str) and isinstance(tensor, Tensor) for name, tensor in state.items()):

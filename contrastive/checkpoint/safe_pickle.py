@@ -49,12 +49,7 @@ class OpaqueObject(dict[Any, Any]):
 class Reader:
     """What the machine asks of its owner.
 
-    Parameters
-    ----------
-    call : (dotted name, arguments) -> value
-    storage : (persistent id) -> value
-    names : list of str
-        Every name that the pickle asks for is appended, also where reading ends with an error.
+    `names`: every name that the pickle asks for is appended, also where reading ends with an error.
     """
 
     call: Callable[[str, tuple[Any, ...]], Any]
@@ -64,12 +59,8 @@ class Reader:
     def read(self, content: bytes) -> Any:
         """Run the machine.
 
-        Raises
-        ------
-        ValueError, LookupError, TypeError
-            If the pickle is malformed.
-        UnsafeError
-            If it uses an instruction that ``torch.save`` never writes, or would take too long.
+        Raises `ValueError`, `LookupError`, `TypeError` if the pickle is malformed; `UnsafeError` if it uses an instruction that
+        ``torch.save`` never writes, or would take too long.
         """
         machine = _Machine(self)
         for count, (opcode, argument, _) in enumerate(pickletools.genops(content)):

@@ -73,19 +73,9 @@ class Archive:
 def read_archive(path: str | Path, *, max_bytes: int = MAX_BYTES) -> Archive:
     """Read a torch file without running anything from it.
 
-    Parameters
-    ----------
-    path : path
-        Untrusted.
-    max_bytes : int
-        Limit of the file's size and of all tensors together.
-
-    Raises
-    ------
-    DataError
-        If the file is missing, no model, damaged, or holds NaN or infinite weights.
-    UnsafeError
-        If it asks for foreign code (every name is listed) or could exhaust the machine. This is decided first.
+    `path`: untrusted; `max_bytes`: limit of the file's size and of all tensors together. Raises `DataError` if the file is missing, no
+    model, damaged, or holds NaN or infinite weights; `UnsafeError` if it asks for foreign code (every name is listed) or could exhaust the
+    machine. This is decided first.
     """
     return _located(Path(path), max_bytes, salvage=False)
 
@@ -98,10 +88,8 @@ def salvage(path: Path) -> Archive:
 def flatten(data: Any, max_bytes: int = MAX_BYTES) -> dict[str, Tensor]:
     """Return the tensors in nested tables, by their keys joined with "."; lists are not entered.
 
-    Raises
-    ------
-    UnsafeError
-        If the tables are nested or repeated beyond reason (a table can hold itself), or the tensors are too many or too large together.
+    Raises `UnsafeError` if the tables are nested or repeated beyond reason (a table can hold itself), or the tensors are too many or too
+    large together.
     """
     tensors: dict[str, Tensor] = {}
     waiting: list[tuple[str, int, Any]] = [("", 0, data)]

@@ -17,12 +17,8 @@ _FILES = (".csv", ".jsonl", ".tar", ".parquet")
 def open_source(config: DataConfig) -> CaptionedImages:
     """Return what ``data.train`` names: a built-in set, a file, a folder, or ``hf:ORG/NAME`` on the hub; see `settings.DataConfig`.
 
-    Raises
-    ------
-    UsageError
-        If it is none of these, if a skew is asked of data that have none, or if the emoji packages are missing.
-    TrainingDataError
-        If the data cannot be read or do not fit.
+    Raises `UsageError` if it is none of these, if a skew is asked of data that have none, or if the emoji packages are missing;
+    `TrainingDataError` if the data cannot be read or do not fit.
     """
     if config.train == "emoji":
         from contrastive.data.emoji import load_emoji
@@ -33,9 +29,9 @@ def open_source(config: DataConfig) -> CaptionedImages:
     if config.withhold:
         raise UsageError("data.withhold is for the emoji only", fix='leave it out or set data.train = "emoji"')
     if config.train == "shapes":
-        from contrastive.data.shapes import ShapePictures
+        from contrastive.data.shapes import ShapeImages
 
-        return ShapePictures()
+        return ShapeImages()
     if config.train.startswith("hf:"):
         from contrastive.data.saved import load_hub
 
@@ -45,11 +41,8 @@ def open_source(config: DataConfig) -> CaptionedImages:
         return _open_folder(path, config.image_column, config.caption_column)
     if path.suffix.lower() in _FILES:
         return _open_file(path, config.image_column, config.caption_column)
-    raise UsageError(
-        f"data.train cannot be {config.train!r}",
-        why=f"it is neither a folder, nor a {', '.join(_FILES)} file, nor a built-in set, nor hf:ORG/NAME",
-        fix=nearest(config.train, _BUILT_IN),
-    )
+    why = f"it is neither a folder, nor a {', '.join(_FILES)} file, nor a built-in set, nor hf:ORG/NAME"
+    raise UsageError(f"data.train cannot be {config.train!r}", why=why, fix=nearest(config.train, _BUILT_IN))
 
 
 def _open_file(path: Path, image_column: str, caption_column: str) -> CaptionedImages:

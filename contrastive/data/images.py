@@ -1,4 +1,4 @@
-"""A picture as the RGB that a person would see: turned upright, on white, first frame; and which files may be read for it."""
+"""An image as the RGB that a person would see: turned upright, on white, first frame; and which files may be read for it."""
 
 from __future__ import annotations
 
@@ -19,30 +19,27 @@ _OUTSIDE = re.compile(r"[/\\]|[A-Za-z]:[/\\]|[A-Za-z][A-Za-z0-9+.-]*://|(data|fi
 _FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 
 
-class UnreadablePicture(Exception):  # noqa: N818  # a finding about one file, not an error of the program
+class UnreadableImage(Exception):  # noqa: N818  # a finding about one file, not an error of the program
     """The file cannot be shown; the message is a short reason."""
 
 
 def open_rgb(path: Path) -> Image.Image:
-    """Return the picture of a file that the program itself names; raises as `decode_rgb` and `read_under` do."""
+    """Return the image of a file that the program itself names; raises as `decode_rgb` and `read_under` do."""
     return decode_rgb(_read_regular(os.path.realpath(path)))
 
 
 def read_under(root: Path, name: str) -> bytes:
     """Return the content of the file that data call `name`: a regular file that stands under `root`, and nothing else.
 
-    Raises
-    ------
-    UnreadablePicture
-        If the name is absolute, a URL, or leads out of the folder (also by a link), or if there is no readable regular file of at most
-        64 MiB. The file is judged once it is open, and opened without waiting: a FIFO would never return.
+    Raises `UnreadableImage` if the name is absolute, a URL, or leads out of the folder (also by a link), or if there is no readable regular
+    file of at most 64 MiB. The file is judged once it is open, and opened without waiting: a FIFO would never return.
     """
     if _OUTSIDE.match(name) or "\0" in name or ".." in re.split(r"[/\\]", name):
-        raise UnreadablePicture("outside the folder of the data")
+        raise UnreadableImage("outside the folder of the data")
     real = os.path.realpath(root)
     path = os.path.realpath(os.path.join(real, name))  # noqa: PTH118  # joined a million times
     if not path.startswith(real.rstrip(os.sep) + os.sep):
-        raise UnreadablePicture("outside the folder of the data")
+        raise UnreadableImage("outside the folder of the data")
     return _read_regular(path)
 
 
@@ -54,45 +51,43 @@ def _read_regular(path: str) -> bytes:
         finally:
             os.close(descriptor)
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise UnreadablePicture("no such file") from error
+        raise UnreadableImage("no such file") from error
     except OSError as error:
-        raise UnreadablePicture(f"cannot be read: {error.strerror}") from error
+        raise UnreadableImage(f"cannot be read: {error.strerror}") from error
 
 
 def _content(descriptor: int) -> bytes:
     status = os.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode):
-        raise UnreadablePicture("not a file")
+        raise UnreadableImage("not a file")
     if status.st_size > MAX_BYTES:
-        raise UnreadablePicture("larger than 64 MiB")
+        raise UnreadableImage("larger than 64 MiB")
     with open(descriptor, "rb", closefd=False) as file:  # a descriptor, not a path
         return file.read(MAX_BYTES)
 
 
 def decode_rgb(content: bytes) -> Image.Image:
-    """Return the picture in RGB.
+    """Return the image in RGB.
 
-    Raises
-    ------
-    UnreadablePicture
-        If it is no picture of an accepted format, larger than 64 MiB or 50 megapixels, or damaged. The limits hold before decoding.
+    Raises `UnreadableImage` if it is no image of an accepted format, larger than 64 MiB or 50 megapixels, or damaged. The limits hold
+    before decoding.
     """
     if len(content) > MAX_BYTES:
-        raise UnreadablePicture("larger than 64 MiB")
+        raise UnreadableImage("larger than 64 MiB")
     try:
         with Image.open(io.BytesIO(content), formats=FORMATS) as image:
             if image.width * image.height > MAX_PIXELS:
-                raise UnreadablePicture("larger than 50 megapixels")
-            return flatten(ImageOps.exif_transpose(image))
-    except (UnreadablePicture, MemoryError):
+                raise UnreadableImage("larger than 50 megapixels")
+            return to_rgb(ImageOps.exif_transpose(image))
+    except (UnreadableImage, MemoryError):
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:  # Pillow's own, higher limits
-        raise UnreadablePicture("larger than 50 megapixels") from error
+        raise UnreadableImage("larger than 50 megapixels") from error
     except Exception as error:  # Pillow's decoders raise nearly anything for a damaged file
-        raise UnreadablePicture("not a readable picture") from error
+        raise UnreadableImage("not a readable image") from error
 
 
-def flatten(image: Image.Image) -> Image.Image:
+def to_rgb(image: Image.Image) -> Image.Image:
     """Return RGB: what is transparent becomes white, 16-bit grey becomes 8-bit grey."""
     if image.mode.startswith("I;16") or image.mode == "I":
         return image.convert("I").point(lambda value: value / 257).convert("L").convert("RGB")

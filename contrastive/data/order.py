@@ -11,8 +11,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-Purpose = Literal["order", "held out", "augmentation", "picture", "model"]
-_PURPOSES: dict[Purpose, int] = {"order": 1, "held out": 2, "augmentation": 3, "picture": 4, "model": 5}
+Purpose = Literal["order", "held out", "augmentation", "image", "model"]
+_PURPOSES: dict[Purpose, int] = {"order": 1, "held out": 2, "augmentation": 3, "image": 4, "model": 5}
 """Part of the key, so that no purpose ever sees the numbers of another."""
 
 

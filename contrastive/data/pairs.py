@@ -29,7 +29,7 @@ __all__ = ["LazyPairs", "PairSet", "Pairs", "Reading", "fill", "load_pairs", "te
 
 
 class PairSet(Protocol):
-    """n pictures, each with one or more texts: every caption under every template."""
+    """n images, each with one or more texts: every caption under every template."""
 
     def __len__(self) -> int: ...
 
@@ -62,9 +62,9 @@ class Pairs:
     pixels_nchw: Tensor
     """uint8."""
     ids_ml: Tensor
-    """int32; the texts of a picture follow each other; l is the context."""
+    """int32; the texts of an image follow each other; l is the context."""
     first_n: NDArray[np.int64]
-    """Row in `ids_ml` of each picture's first text, and at last m: length n + 1."""
+    """Row in `ids_ml` of each image's first text, and at last m: length n + 1."""
     eot: int
     replaced: tuple[str, ...] = ()
 
@@ -108,7 +108,7 @@ class LazyPairs:
 
     @property
     def sha256(self) -> str:
-        """Hash of the source's identity and of all that is made of it; pictures are not opened for it."""
+        """Hash of the source's identity and of all that is made of it; images are not opened for it."""
         crop = self._reading.crop
         return hash_of(self._source.identity, self._preprocess.sha256, self._tokenizer.sha256, *self._templates, crop)
 
@@ -144,13 +144,10 @@ def load_pairs(
 ) -> PairSet:
     """Return the pairs of a source, in memory if they fit and are not cropped. Over-long captions are cut at the context.
 
-    A random crop is cut out of the picture as it is in its file, so cropped pictures are decoded anew each time.
+    A random crop is cut out of the image as it is in its file, so cropped images are decoded anew each time.
 
-    Raises
-    ------
-    TrainingDataError
-        If a larger share of the pairs than `reading.max_broken` is broken; they are named. A set that is not held in memory raises it
-        when the last broken pair that is one too many is met.
+    Raises `TrainingDataError` if a larger share of the pairs than `reading.max_broken` is broken; they are named. A set that is not held in
+    memory raises it when the last broken pair that is one too many is met.
     """
     reading = reading or Reading()
     need = len(source) * 3 * preprocess.size**2
@@ -176,7 +173,7 @@ def _threads(workers: int) -> Iterator[ThreadPoolExecutor]:
     """Pillow lets other threads run while it decodes and resizes; an error does not wait for what is queued behind it."""
     pool = ThreadPoolExecutor(workers, "decode")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # such a picture is refused and counted, in our own words
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # such an image is refused and counted, in our own words
         try:
             yield pool
         finally:
@@ -184,7 +181,7 @@ def _threads(workers: int) -> Iterator[ThreadPoolExecutor]:
 
 
 def texts_of(source: CaptionedImages, index: int, templates: Sequence[str]) -> list[str]:
-    """Return every caption of a picture under every template; the first caption under the first template comes first."""
+    """Return every caption of an image under every template; the first caption under the first template comes first."""
     return [fill(template, caption) for caption in source.captions(index) for template in templates]
 
 
@@ -193,8 +190,8 @@ def fill(template: str, caption: str) -> str:
 
     Examples
     --------
-    >>> fill("a picture of {a caption}", "orange"), fill("{caption}!", "judge")
-    ('a picture of an orange', 'judge!')
+    >>> fill("an image of {a caption}", "orange"), fill("{caption}!", "judge")
+    ('an image of an orange', 'judge!')
     """
     article = "an" if caption[:1].lower() in set("aeiou") else "a"
     return template.replace("{a caption}", f"{article} {caption}").replace("{caption}", caption)
@@ -207,7 +204,7 @@ def trimmed(ids_nl: Tensor, eot: int) -> Tensor:
 
 
 def _shifted(image_chw: Tensor, down: int, right: int) -> Tensor:
-    """Return the picture moved by whole pixels; the row or column at its edge is repeated."""
+    """Return the image moved by whole pixels; the row or column at its edge is repeated."""
     _, height, width = image_chw.shape
     rows = torch.arange(height).sub(int(down)).clamp_(0, height - 1)
     columns = torch.arange(width).sub(int(right)).clamp_(0, width - 1)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from contrastive.data.images import UnreadablePicture
+from contrastive.data.images import UnreadableImage
 from contrastive.data.source import CaptionedImages, TrainingDataError
 
 _NAMED = 20
@@ -21,7 +21,7 @@ class Reading:
     """How pairs are read. Only `max_broken` and `crop` decide what training sees."""
 
     memory_gib: float = 8.0
-    """Most memory for decoded pictures; a larger set is decoded as it is needed."""
+    """Most memory for decoded images; a larger set is decoded as it is needed."""
     max_broken: float = 0.01
     """Largest share of broken pairs that neighbours may stand in for."""
     workers: int = 1
@@ -47,18 +47,15 @@ class PairReader:
         return tuple(f"{self._named(index)}: {reason}; the next whole pair takes its place" for index, reason in broken)
 
     def read(self, index: int) -> tuple[Image.Image, int]:
-        """Return the picture of a pair, or of the next whole one, and the place it was found at.
+        """Return the image of a pair, or of the next whole one, and the place it was found at.
 
-        Raises
-        ------
-        TrainingDataError
-            If more pairs have been found broken than may be; they are named.
+        Raises `TrainingDataError` if more pairs have been found broken than may be; they are named.
         """
         n = len(self.source)
         for taken in ((index + step) % n for step in range(n)):
             try:
                 return self._whole(taken), taken
-            except UnreadablePicture as error:
+            except UnreadableImage as error:
                 self._count(taken, str(error))
         raise self._too_many()
 
@@ -70,9 +67,9 @@ class PairReader:
         with self._lock:
             known = self._broken.get(index)
         if known is not None:
-            raise UnreadablePicture(known)
+            raise UnreadableImage(known)
         if not self.source.captions(index):
-            raise UnreadablePicture("no caption")
+            raise UnreadableImage("no caption")
         return self.source.image(index)
 
     def _count(self, index: int, reason: str) -> None:
@@ -95,16 +92,10 @@ class PairReader:
 
 
 def square_crop(image: Image.Image, rng: np.random.Generator, smallest: float) -> Image.Image:
-    """Return a random square of the picture: the paper's augmentation.
+    """Return a random square of the image: the paper's augmentation.
 
-    Parameters
-    ----------
-    image : Image
-    rng : Generator
-        Draws how much, then where.
-    smallest : float
-        Share in (0, 1] of the area of the largest square that fits. With 1 only the place along the longer side is drawn, as in the
-        paper.
+    `rng`: draws how much, then where; `smallest`: share in (0, 1] of the area of the largest square that fits. With 1 only the place along
+    the longer side is drawn, as in the paper.
     """
     side = max(1, round(min(image.size) * math.sqrt(rng.uniform(smallest, 1.0))))
     left, top = (int(rng.integers(0, length - side + 1)) for length in image.size)

@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from contrastive.data.images import UnreadablePicture, decode_rgb
-from contrastive.data.reach import hub_fault, offline
-from contrastive.data.source import TrainingDataError, hash_of, said
+from contrastive.data.images import UnreadableImage, decode_rgb
+from contrastive.data.source import TrainingDataError, hash_of, nonblank
 from contrastive.errors import MachineError, UsageError, nearest
+from contrastive.hub import hub_fault, offline
 
 SPELLING = "hf:ORG/NAME[@REVISION][:CONFIG[/SPLIT]][#ROWS]"
 _LOCATION = re.compile(
@@ -31,17 +31,8 @@ _LOCATION = re.compile(
 class StoredPairs:
     """The image and caption columns of a `datasets.Dataset`. A caption may be a list of several.
 
-    Parameters
-    ----------
-    title : str
-        What to call the data, without a path of the machine.
-    data : datasets.Dataset
-    image_column, caption_column : str
-
-    Raises
-    ------
-    TrainingDataError
-        If it lacks one of the columns, they hold something else, or there are no rows.
+    `title`: what to call the data, without a path of the machine. Raises `TrainingDataError` if it lacks one of the columns, they hold
+    something else, or there are no rows.
     """
 
     def __init__(self, title: str, data: Any, image_column: str, caption_column: str):
@@ -69,11 +60,11 @@ class StoredPairs:
 
     @cached_property
     def identity(self) -> str:
-        """Of every caption, and of the first bytes of 64 pictures spread over the set."""
+        """Of every caption, and of the first bytes of 64 images spread over the set."""
         probes = sorted({int(place) for place in np.linspace(0, len(self) - 1, 64)})
-        pictures = [(self._content(index) or b"")[:4096].hex() for index in probes]
+        images = [(self._content(index) or b"")[:4096].hex() for index in probes]
         texts = (str(batch[self._caption]) for batch in self._texts.iter(batch_size=1000))
-        return hash_of(len(self), *pictures, *texts)
+        return hash_of(len(self), *images, *texts)
 
     def __len__(self) -> int:
         return len(self._pictures)
@@ -84,12 +75,12 @@ class StoredPairs:
     def image(self, index: int) -> Image.Image:
         content = self._content(index)
         if content is None:  # a path that a row names is not followed: it is a path of the machine that wrote it
-            raise UnreadablePicture("no picture in the row")
+            raise UnreadableImage("no image in the row")
         return decode_rgb(content)
 
     def captions(self, index: int) -> tuple[str, ...]:
         found = self._texts[index][self._caption]
-        return said(item for item in (found if isinstance(found, list) else [found]) if item is not None)
+        return nonblank(item for item in (found if isinstance(found, list) else [found]) if item is not None)
 
     def _content(self, index: int) -> bytes | None:
         cell = self._pictures[index][self._image]
@@ -100,10 +91,7 @@ class StoredPairs:
 def load_saved(folder: Path, image_column: str, caption_column: str) -> StoredPairs:
     """Return what `save_to_disk` left in a folder; of a set with splits the one called ``train``, or the only one.
 
-    Raises
-    ------
-    TrainingDataError
-        If the folder cannot be read or does not hold such pairs.
+    Raises `TrainingDataError` if the folder cannot be read or does not hold such pairs.
     """
     import datasets
 
@@ -119,10 +107,7 @@ def load_parquet(path: Path, image_column: str, caption_column: str) -> StoredPa
 
     Where files are called ``train...``, as the hub calls them, only they are read: what stands beside them is for testing.
 
-    Raises
-    ------
-    TrainingDataError
-        If they cannot be read or do not hold such pairs.
+    Raises `TrainingDataError` if they cannot be read or do not hold such pairs.
     """
     import datasets
 
@@ -136,14 +121,8 @@ def load_parquet(path: Path, image_column: str, caption_column: str) -> StoredPa
 def load_hub(location: str, image_column: str, caption_column: str) -> StoredPairs:
     """Return a data set of the hub, asked anonymously: downloaded once as a whole, or, with ``#ROWS``, streamed that far only.
 
-    Raises
-    ------
-    UsageError
-        If the location is malformed.
-    TrainingDataError
-        If there is no such data set or split (``train`` unless named).
-    MachineError
-        If the hub cannot be reached and nothing is in the cache.
+    Raises `UsageError` if the location is malformed; `TrainingDataError` if there is no such data set or split (``train`` unless named);
+    `MachineError` if the hub cannot be reached and nothing is in the cache.
     """
     import datasets
 
@@ -160,7 +139,7 @@ def load_hub(location: str, image_column: str, caption_column: str) -> StoredPai
 
 
 def first_rows(stream: Any, rows: int, columns: Sequence[str]) -> Any:
-    """Return the first rows of a streamed data set as one that can be read at random, pictures as they are encoded.
+    """Return the first rows of a streamed data set as one that can be read at random, images as they are encoded.
 
     Exact resume needs any pair at any time, which a stream does not give: it is read once, as far as asked, and kept.
     """

@@ -1,4 +1,4 @@
-"""Synthetic pictures of coloured shapes with captions: data that need nothing, for a first try and for tests."""
+"""Synthetic images of coloured shapes with captions: data that need nothing, for a first try and for tests."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ _CENTRES = tuple(itertools.product((5, 16, 26), repeat=2))
 
 
 @dataclass(frozen=True)
-class ShapePictures:
-    """Captioned images: picture `index` shows kind ``index % 144``, at places and on a grey that the seed draws anew for each."""
+class ShapeImages:
+    """Captioned images: image `index` shows kind ``index % 144``, at places and on a grey that the seed draws anew for each."""
 
     count: int = 1440
     seed: int = 0
 
     @property
     def card(self) -> str:
-        return f"Trained on {self.count} synthetic pictures of coloured shapes. Nothing was planted: every caption names what is drawn."
+        return f"Trained on {self.count} synthetic images of coloured shapes. Nothing was planted: every caption names what is drawn."
 
     @property
     def identity(self) -> str:
@@ -40,11 +40,11 @@ class ShapePictures:
         return self.count
 
     def name(self, index: int) -> str:
-        return f"picture {index}"
+        return f"image {index}"
 
     def image(self, index: int) -> Image.Image:
         colour, shape, count, size = KINDS[index % len(KINDS)]
-        rng = stream(self.seed, "picture", index=index)
+        rng = stream(self.seed, "image", index=index)
         image = Image.new("RGB", (_SIDE, _SIDE), (int(rng.integers(20, 120)),) * 3)
         draw = ImageDraw.Draw(image)
         for place in rng.permutation(len(_CENTRES))[: COUNTS.index(count) + 1]:

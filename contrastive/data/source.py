@@ -19,7 +19,7 @@ class TrainingDataError(VlmAuditError):
 
 @runtime_checkable
 class CaptionedImages(Protocol):
-    """Pictures with one or more captions each, in a fixed order. Reading is safe from several threads at once."""
+    """Images with one or more captions each, in a fixed order. Reading is safe from several threads at once."""
 
     @property
     def card(self) -> str:
@@ -28,7 +28,7 @@ class CaptionedImages(Protocol):
 
     @property
     def identity(self) -> str:
-        """A hash that differs where names, captions or, as far as can be seen without opening every picture, pictures differ."""
+        """A hash that differs where names, captions or, as far as can be seen without opening every image, images differ."""
         ...
 
     def __len__(self) -> int: ...
@@ -38,23 +38,23 @@ class CaptionedImages(Protocol):
         ...
 
     def image(self, index: int) -> Image.Image:
-        """Return the picture in RGB; raises `UnreadablePicture`."""
+        """Return the image in RGB; raises `UnreadableImage`."""
         ...
 
     def captions(self, index: int) -> tuple[str, ...]:
-        """Return what may be said of the picture. Training draws one of them each epoch; the first is the one to measure by.
+        """Return what may be said of the image. Training draws one of them each epoch; the first is the one to measure by.
 
-        Empty where the data say nothing: such a pair is broken, as is one whose picture cannot be read.
+        Empty where the data say nothing: such a pair is broken, as is one whose image cannot be read.
         """
         ...
 
 
-def said(captions: Iterable[str]) -> tuple[str, ...]:
+def nonblank(captions: Iterable[str]) -> tuple[str, ...]:
     """Return the captions that say something.
 
     Examples
     --------
-    >>> said(["a judge", " "])
+    >>> nonblank(["a judge", " "])
     ('a judge',)
     """
     return tuple(caption for caption in captions if caption.strip())

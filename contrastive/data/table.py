@@ -14,8 +14,8 @@ from typing import IO, Any
 import pyarrow as pa
 from PIL import Image
 
-from contrastive.data.images import ENDINGS, UnreadablePicture, decode_rgb, read_under
-from contrastive.data.source import TrainingDataError, hash_of, said
+from contrastive.data.images import ENDINGS, UnreadableImage, decode_rgb, read_under
+from contrastive.data.source import TrainingDataError, hash_of, nonblank
 from contrastive.data.strings import hash_table, name_table
 from contrastive.errors import nearest
 
@@ -60,16 +60,13 @@ class CaptionTable:
         return decode_rgb(read_under(self.folder, self.name(index)))
 
     def captions(self, index: int) -> tuple[str, ...]:
-        return said(self.rows["captions"][index].as_py())
+        return nonblank(self.rows["captions"][index].as_py())
 
 
 def load_table(path: Path, image_column: str, caption_column: str) -> CaptionTable:
     """Read a CSV or JSONL file; captions and paths stay as they are written. In JSONL a caption may be a list of several.
 
-    Raises
-    ------
-    TrainingDataError
-        If the file cannot be read, is not UTF-8, lacks a column, has a row that does not fit, or has no rows.
+    Raises `TrainingDataError` if the file cannot be read, is not UTF-8, lacks a column, has a row that does not fit, or has no rows.
     """
     jsonl = path.suffix.lower() == ".jsonl"
     read = _json_rows if jsonl else _csv_rows
@@ -95,21 +92,16 @@ def load_folder(folder: Path) -> CaptionTable:
 
     ``x.jpg`` is captioned by ``x.txt``: every line that is not blank is one caption. An image without such a file is a broken pair.
 
-    Raises
-    ------
-    TrainingDataError
-        If the folder cannot be read or holds no image with a text file beside it.
+    Raises `TrainingDataError` if the folder cannot be read or holds no image with a text file beside it.
     """
     try:
         rows = name_table(_folder_rows(folder))
     except OSError as error:
         raise TrainingDataError(f"cannot read {folder}", why=error.strerror) from error
     if not any(len(captions) for captions in rows["captions"]):
-        raise TrainingDataError(
-            f"{folder} holds no captioned images",
-            why=f"{rows.num_rows} images, none with a text file of its name beside it (x.jpg and x.txt)",
-            fix="images with text files, tar shards, Parquet files, or a folder written by save_to_disk",
-        )
+        why = f"{rows.num_rows} images, none with a text file of its name beside it (x.jpg and x.txt)"
+        fix = "images with text files, tar shards, Parquet files, or a folder written by save_to_disk"
+        raise TrainingDataError(f"{folder} holds no captioned images", why=why, fix=fix)
     return CaptionTable(folder.resolve().name, folder, rows)
 
 
@@ -180,7 +172,7 @@ def _refuse(error: OSError) -> None:
 def _captions_beside(folder: Path, name: str) -> list[str]:
     try:
         text = read_under(folder, name).decode("utf-8-sig")
-    except (UnreadablePicture, UnicodeDecodeError):
+    except (UnreadableImage, UnicodeDecodeError):
         return []  # a broken pair, which is counted when it is met
     return [line.strip() for line in text.splitlines() if line.strip()]
 

@@ -6,11 +6,11 @@ unpacked or unpickled: the bytes of pictures and captions are read where they li
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import tarfile
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from PIL import Image
 
-from contrastive.data.images import ENDINGS, MAX_BYTES, UnreadablePicture, decode_rgb
-from contrastive.data.source import TrainingDataError, hash_of, said
+from contrastive.data.images import ENDINGS, MAX_BYTES, UnreadableImage, decode_rgb
+from contrastive.data.source import TrainingDataError, hash_of, nonblank
+from contrastive.files import replacing, sha256_of_file
 
 SIDECAR = ".index.json"
 _VERSION = 1
@@ -47,17 +48,8 @@ class ShardIndex:
 class TarShards:
     """Captioned images in tar shards, in the order of the shards and of the pairs in them.
 
-    Parameters
-    ----------
-    title : str
-        What to call the data: a file or folder name without its path.
-    paths : sequence of Path
-        Uncompressed tar files.
-
-    Raises
-    ------
-    TrainingDataError
-        If a shard cannot be read, is compressed or is no tar file; or if there is no pair in any of them.
+    `title`: what to call the data: a file or folder name without its path; `paths`: uncompressed tar files. Raises `TrainingDataError` if a
+    shard cannot be read, is compressed or is no tar file; or if there is no pair in any of them.
     """
 
     def __init__(self, title: str, paths: Sequence[Path]):
@@ -96,9 +88,9 @@ class TarShards:
             return ()
         try:
             text = self._read(index, self._captions[index]).decode("utf-8-sig")
-        except (UnreadablePicture, UnicodeDecodeError):
+        except (UnreadableImage, UnicodeDecodeError):
             return ()
-        return said(line.strip() for line in text.splitlines())
+        return nonblank(line.strip() for line in text.splitlines())
 
     def _shard(self, index: int) -> int:
         return int(np.searchsorted(self._first, index, side="right")) - 1
@@ -106,15 +98,15 @@ class TarShards:
     def _read(self, index: int, place: Any) -> bytes:
         offset, length = map(int, place)
         if length > MAX_BYTES:
-            raise UnreadablePicture("larger than 64 MiB")
+            raise UnreadableImage("larger than 64 MiB")
         try:
             with self._paths[self._shard(index)].open("rb") as file:  # a position of its own: any number of threads may read at once
                 file.seek(offset)
                 content = file.read(length)
         except OSError as error:
-            raise UnreadablePicture(f"the shard cannot be read: {error.strerror}") from error
+            raise UnreadableImage(f"the shard cannot be read: {error.strerror}") from error
         if len(content) != length:
-            raise UnreadablePicture("the shard ends before it")
+            raise UnreadableImage("the shard ends before it")
         return content
 
 
@@ -126,10 +118,7 @@ def shards_in(folder: Path) -> list[Path]:
 def index_of(path: Path) -> ShardIndex:
     """Return the index of a shard: from its sidecar if that still fits, else by a scan, which leaves a sidecar where it may.
 
-    Raises
-    ------
-    TrainingDataError
-        If the shard cannot be read, or is no uncompressed tar file.
+    Raises `TrainingDataError` if the shard cannot be read, or is no uncompressed tar file.
     """
     try:
         status = path.stat()
@@ -146,9 +135,7 @@ def index_of(path: Path) -> ShardIndex:
 
 
 def _scan(path: Path, status: os.stat_result) -> ShardIndex:
-    with path.open("rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    index = ShardIndex(status.st_size, status.st_mtime_ns, sha256)
+    index = ShardIndex(status.st_size, status.st_mtime_ns, sha256_of_file(path))
     for name, members in _groups(path):
         picture = next((place for ending, place in members.items() if ending in ENDINGS), None)
         if picture:
@@ -194,13 +181,8 @@ def _from_sidecar(path: Path, status: os.stat_result) -> ShardIndex | None:
 
 
 def _leave_sidecar(path: Path, index: ShardIndex) -> None:
-    sidecar = path.with_name(path.name + SIDECAR)
-    draft = sidecar.with_name(f".{sidecar.name}.{os.getpid()}")
-    try:
-        draft.write_text(json.dumps(asdict(index), separators=(",", ":")), "utf-8")
-        draft.replace(sidecar)
-    except OSError:
-        draft.unlink(missing_ok=True)  # a folder that may only be read, or a full disk: the next run scans again
+    with suppress(OSError), replacing(path.with_name(path.name + SIDECAR)) as file:  # read-only or full: the next run scans again
+        file.write(json.dumps(asdict(index), separators=(",", ":")).encode())
 
 
 def _places(places: Sequence[Place]) -> NDArray[np.int64]:

@@ -1,1 +1,28 @@
-"""Several processes as one: what torchrun starts, wrapped in DDP or FSDP2."""
+"""Several processes as one: `init` joins what torchrun started, collectives take tensors, `wrap` takes and returns a model (DDP, FSDP2).
+
+In a single process all of it does nothing: the trainer has one path.
+"""
+
+from contrastive.distributed.parallel import MODES, distribute_like, full_tensors, local_tensor, no_sync, wrap
+from contrastive.distributed.processes import (
+    all_max,
+    all_mean,
+    all_reduce_max,
+    all_sum,
+    barrier,
+    close,
+    gather_rows,
+    init,
+    own_device,
+    rank,
+    rank0,
+    rank_slice,
+    require_even,
+    scatter_sum,
+    world_size,
+)  # fmt: skip
+
+__all__ = [
+    "MODES", "all_max", "all_mean", "all_reduce_max", "all_sum", "barrier", "close", "distribute_like", "full_tensors", "gather_rows",
+    "init", "local_tensor", "no_sync", "own_device", "rank", "rank0", "rank_slice", "require_even", "scatter_sum", "world_size", "wrap",
+]  # fmt: skip

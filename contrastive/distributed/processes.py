@@ -1,59 +1,30 @@
-"""Several processes as one: what torchrun starts, wrapped in DDP or FSDP2. No engine of our own.
-
-Every function here also works in a lone process, where it does nothing: the trainer has one path.
-
-The logit scale and bias are kept out of both wrappers, because GradCache gives them their gradient outside a forward pass. The losses of
-`contrastive.loss.tiled` average that gradient over the processes themselves.
+"""The process group that torchrun starts, and its collectives; in a single process each of them does nothing.
 
 Symbols: W processes, n rows on each, m = W n rows in all, in the order of the ranks.
 """
 
 from __future__ import annotations
 
-import inspect
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from datetime import timedelta
-from itertools import chain
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 import torch.distributed as dist
-from torch import Tensor, nn
+from torch import Tensor
 
-from contrastive.distributed.sync_norm import synchronise_batch_norm
-from contrastive.errors import UsageError, VlmAuditError, nearest
-from contrastive.model.blocks import Block
-from contrastive.model.clip import SCALARS
-from contrastive.model.towers import Bottleneck
+from contrastive.errors import UsageError, VlmAuditError
 
-Mode = Literal["ddp", "fsdp2"]
-MODES: tuple[Mode, ...] = ("ddp", "fsdp2")
 TIMEOUT_S = 600.0
 
 
 def init(device: str = "cpu", *, rendezvous: str = "env://", timeout_s: float = TIMEOUT_S) -> torch.device:
     """Join the processes that torchrun started; alone (no torchrun, or one process), or if that was done before, join nothing.
 
-    Parameters
-    ----------
-    device : str
-        ``cpu`` (gloo) or ``cuda`` (NCCL; each process takes the GPU of its local rank).
-    rendezvous : str
-        Where the processes meet: torchrun's variables, or ``file://PATH`` of a file that does not exist yet.
-    timeout_s : float
-        How long one process waits for the others before it gives up.
-
-    Returns
-    -------
-    torch.device
-        This process's own.
-
-    Raises
-    ------
-    UsageError
-        If torchrun's variables are incomplete or there are fewer GPUs than processes on this machine.
+    `device`: ``cpu`` (gloo) or ``cuda`` (NCCL; each process takes the GPU of its local rank); `rendezvous`: where the processes meet:
+    torchrun's variables, or ``file://PATH`` of a file that does not exist yet; `timeout_s`: how long one process waits for the others
+    before it gives up. Returns this process's own. Raises `UsageError` if torchrun's variables are incomplete or there are fewer GPUs than
+    processes on this machine.
     """
     size = int(os.environ.get("WORLD_SIZE", "1"))
     own = own_device(device)
@@ -62,11 +33,8 @@ def init(device: str = "cpu", *, rendezvous: str = "env://", timeout_s: float = 
     wanted = ("RANK", *(("MASTER_ADDR", "MASTER_PORT") if rendezvous == "env://" else ()))
     missing = [name for name in wanted if name not in os.environ]
     if missing:
-        raise UsageError(
-            f"{size} processes were announced, but {', '.join(missing)} is not set",
-            where="the environment",
-            fix=f"start with: torchrun --nproc-per-node {size} -m contrastive.train ...",
-        )
+        fix = f"start with: torchrun --nproc-per-node {size} -m contrastive.train ..."
+        raise UsageError(f"{size} processes were announced, but {', '.join(missing)} is not set", where="the environment", fix=fix)
     # Beside NCCL there is gloo for what lives on the CPU, so that comparing batch sizes does not wait for the GPU.
     backend, bound = ("cpu:gloo,cuda:nccl", own) if own.type == "cuda" else ("gloo", None)
     rank, timeout = int(os.environ["RANK"]), timedelta(seconds=timeout_s)
@@ -132,14 +100,17 @@ def all_reduce_max(number: int) -> int:
     """Return the largest of the processes' numbers: a signal that one got, a step that one must leave out."""
     if world_size() == 1:
         return number
-    device = "cpu" if "gloo" in dist.get_backend_config() else torch.device("cuda", torch.cuda.current_device())
-    return int(all_max(torch.tensor(number, device=device)))
+    return int(all_max(torch.tensor(number, device=_collective_device())))
 
 
 def rank_slice(n: int) -> slice:
     """Return which of the `n` rows of a batch are this process's; needs W to divide n."""
     each = n // world_size()
     return slice(rank() * each, (rank() + 1) * each)
+
+
+def _collective_device() -> torch.device:
+    return torch.device("cpu") if "gloo" in dist.get_backend_config() else torch.device("cuda", torch.cuda.current_device())
 
 
 def _reduced(x: Tensor, operation: Literal["SUM", "MAX"]) -> Tensor:
@@ -171,130 +142,14 @@ def scatter_sum(x_md: Tensor) -> Tensor:
 def require_even(rows: int) -> None:
     """Refuse batches of different sizes; gathering them would hang or mix rows.
 
-    Raises
-    ------
-    VlmAuditError
-        On every process alike.
+    Raises `VlmAuditError` on every process alike.
     """
     if world_size() == 1:
         return
-    device = "cpu" if "gloo" in dist.get_backend_config() else torch.device("cuda", torch.cuda.current_device())
-    smallest, largest = (all_max(torch.tensor([-rows, rows], device=device)) * torch.tensor([-1, 1], device=device)).tolist()
+    smallest, largest = -all_reduce_max(-rows), all_reduce_max(rows)
     if smallest != largest:
         raise VlmAuditError(
             f"the processes have batches of different sizes: {smallest} to {largest} pairs",
             where=f"process {rank()} of {world_size()} has {rows}",
             fix="drop the last, incomplete batch, or choose a batch that the number of processes divides",
         )
-
-
-def wrap(model: nn.Module, mode: str) -> nn.Module:
-    """Return the model so that its gradients are averaged over the processes; all start from rank 0's weights.
-
-    Train through what is returned and call it as a whole (not its ``encode_image``). Make the optimiser afterwards, from the
-    parameters of `model` itself. Batch norm counts all processes' samples. Alone, `model` itself is returned.
-
-    Parameters
-    ----------
-    model : nn.Module
-        On its device; changed in place.
-    mode : str
-        ``ddp``: every process holds everything. ``fsdp2``: parameters, gradients and optimiser state are sharded block by block.
-
-    Raises
-    ------
-    UsageError
-        For another mode.
-    """
-    if mode not in MODES:
-        raise UsageError(f"no way {mode!r} to use several processes", fix=nearest(mode, MODES))
-    if not dist.is_initialized():
-        return model
-    with torch.no_grad():
-        for tensor in chain(model.parameters(), model.buffers()):
-            dist.broadcast(tensor, 0)
-    synchronise_batch_norm(model)
-    return _data_parallel(model) if mode == "ddp" else _sharded(model)
-
-
-def _scalars(model: nn.Module) -> dict[str, nn.Parameter]:
-    return {name: parameter for name, parameter in model.named_parameters() if name.rpartition(".")[2] in SCALARS}
-
-
-def _data_parallel(model: nn.Module) -> nn.Module:
-    from torch.nn.parallel import DistributedDataParallel
-
-    learned = [scalar for scalar in _scalars(model).values() if scalar.requires_grad]
-    # DDP takes in what has a gradient when it is built: this is how to leave something out with public names only.
-    for scalar in learned:
-        scalar.requires_grad_(False)
-    # The name of "leave the buffers alone" changed: batch norm's are the same everywhere already.
-    renamed = "forward_sync_buffers" in inspect.signature(DistributedDataParallel).parameters
-    quiet: dict[str, Any] = {"forward_sync_buffers" if renamed else "broadcast_buffers": False}
-    wrapped = DistributedDataParallel(model, gradient_as_bucket_view=True, **quiet)
-    for scalar in learned:
-        scalar.requires_grad_(True)
-    return wrapped
-
-
-def _sharded(model: nn.Module) -> nn.Module:
-    from torch.distributed.device_mesh import init_device_mesh
-    from torch.distributed.fsdp import fully_shard
-    from torch.distributed.tensor import DTensor, Replicate
-
-    mesh = init_device_mesh(next(model.parameters()).device.type, (world_size(),))
-    for name, scalar in _scalars(model).items():
-        # A copy on each process, but of the same type as the shards: one optimiser and one gradient norm take both.
-        copies = nn.Parameter(DTensor.from_local(scalar.data, mesh, [Replicate()]), requires_grad=scalar.requires_grad)
-        owner, _, last = name.rpartition(".")  # the model stands alone, or beside the head of an objective
-        setattr(model.get_submodule(owner), last, copies)
-    for module in model.modules():
-        if isinstance(module, (Block, Bottleneck)):
-            fully_shard(module, mesh=mesh)
-    fully_shard(model, mesh=mesh, ignored_params=set(_scalars(model).values()))
-    return model
-
-
-@contextmanager
-def no_sync(model: nn.Module, on: bool = True) -> Iterator[None]:
-    """Keep gradients to this process while they add up (forward and backward inside); the next backward outside averages the sum."""
-    if not on or not dist.is_initialized():
-        yield
-        return
-    from torch.distributed.fsdp import FSDPModule
-    from torch.nn.parallel import DistributedDataParallel
-
-    if isinstance(model, DistributedDataParallel):
-        with model.no_sync():
-            yield
-    elif isinstance(model, FSDPModule):
-        model.set_requires_gradient_sync(False)
-        try:
-            yield
-        finally:
-            model.set_requires_gradient_sync(True)
-    else:
-        raise TypeError(f"{type(model).__name__} was not wrapped by contrastive.distributed.processes.wrap")
-
-
-def local_tensor(x: Tensor) -> Tensor:
-    """Return the part of a sharded or copied tensor that is here, gradient and all; a plain tensor as it is."""
-    return x.to_local() if hasattr(x, "to_local") else x
-
-
-def spread(full: Tensor, like: Tensor) -> Tensor:
-    """Return a copy of a complete tensor, laid out over the processes as `like` is. Every process must call it, with the same tensor."""
-    full = full.detach().to(like.device, copy=True)
-    if not hasattr(like, "to_local"):
-        return full
-    from torch.distributed.tensor import DTensor, distribute_tensor
-
-    return distribute_tensor(full, like.device_mesh, like.placements) if isinstance(like, DTensor) else full
-
-
-def whole(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return plain, complete tensors (of a state dict, of gradients), detached. Every process must call it; each gets all.
-
-    What was complete before is not copied: a later step changes it.
-    """
-    return {name: x.full_tensor() if hasattr(x, "full_tensor") else x for name, x in ((name, x.detach()) for name, x in tensors.items())}

@@ -35,12 +35,7 @@ def looks_like_openai(weights: Weights) -> bool:
 def largest_difference(config: ModelConfig, state: Mapping[str, Tensor]) -> float:
     """Return by how much a cosine between an image and a text of a fixed set changes with the activation.
 
-    Parameters
-    ----------
-    config : ModelConfig
-        Its own activation does not matter.
-    state : mapping
-        Weights under OpenAI's names.
+    `config`: its own activation does not matter; `state`: weights under OpenAI's names.
     """
     cosines = [_cosines(load_portable(replace(config, activation=activation), _in_float32(state)).eval()) for activation in CHOICES]
     return float((cosines[0] - cosines[1]).abs().max())

@@ -70,12 +70,8 @@ class Arrays:
 def read_npz(path: Path, max_bytes: int = MAX_BYTES) -> Arrays:
     """Read an ``.npz`` file; nothing is unpickled, nothing decompressed.
 
-    Raises
-    ------
-    DataError
-        If it is no such file, damaged, or holds NaN or infinite weights.
-    UnsafeError
-        If it holds Python objects (pickles) or compressed arrays, or declares more than it holds.
+    Raises `DataError` if it is no such file, damaged, or holds NaN or infinite weights; `UnsafeError` if it holds Python objects (pickles)
+    or compressed arrays, or declares more than it holds.
     """
     try:
         archive = open_zip(path, max_bytes, rooted=False)
@@ -99,10 +95,7 @@ def read_npz(path: Path, max_bytes: int = MAX_BYTES) -> Arrays:
 def to_siglip(arrays: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], tuple[int, int]]:
     """Return the weights under the names of transformers' `SiglipModel`, and how many attention heads image and text tower have.
 
-    Raises
-    ------
-    DataError
-        If the file's model is another than SigLIP: what it has or lacks is said.
+    Raises `DataError` if the file's model is another than SigLIP: what it has or lacks is said.
     """
     _require_siglip(arrays)
     state: dict[str, Tensor] = {}

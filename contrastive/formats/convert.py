@@ -60,17 +60,8 @@ class Source:
 def convert(weights: Weights, source: Source, stated: ModelOverrides | None = None) -> Checkpoint:
     """Return a whole checkpoint around foreign weights. Its notes say everything guessed, stated, renamed, left out and foreign.
 
-    Parameters
-    ----------
-    weights : Weights
-        As `contrastive.formats.unwrap.unwrap` gives them. Untrusted.
-    source : Source
-    stated : Stated, optional
-
-    Raises
-    ------
-    DataError
-        If the weights are no CLIP, incomplete or contradictory; or if activation, heads or tokenizer can be neither known nor guessed.
+    `weights`: as `contrastive.formats.unwrap.unwrap` gives them. Untrusted. Raises `DataError` if the weights are no CLIP, incomplete or
+    contradictory; or if activation, heads or tokenizer can be neither known nor guessed.
     """
     try:
         return _adopt(weights, source, stated or ModelOverrides())
@@ -102,10 +93,7 @@ def _adopt(weights: Weights, source: Source, stated: ModelOverrides) -> Checkpoi
 def openai_names(tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], str, list[str]]:
     """Return weights under OpenAI's names, the family that they were named by, and what was renamed.
 
-    Raises
-    ------
-    DataError
-        If they belong to an architecture that only open_clip or transformers have.
+    Raises `DataError` if they belong to an architecture that only open_clip or transformers have.
     """
     for name in tensors:
         if start := next((start for start in ELSEWHERE if name.startswith(start)), None):
@@ -133,11 +121,8 @@ def _check_scalars(weights: Weights, config: ModelConfig) -> None:
     found = {"input_resolution": config.vision.image_size, "context_length": config.text.context, "vocab_size": config.text.vocab_size}
     for name, value in weights.scalars.items():
         if value != found[name]:
-            raise DataError(
-                "the file contradicts itself",
-                why=f"it says {name} {value}, its weights' shapes say {found[name]}",
-                fix="fetch the file again",
-            )
+            why = f"it says {name} {value}, its weights' shapes say {found[name]}"
+            raise DataError("the file contradicts itself", why=why, fix="fetch the file again")
 
 
 def _compare(config: ModelConfig, tensors: Mapping[str, Tensor], asked: dict[str, str]) -> list[str]:
@@ -167,10 +152,7 @@ def _tokenizer(config: ModelConfig, stated: ModelOverrides, asked: dict[str, str
 def read_tokenizer(path: Path, vocab_size: int, context: int) -> Tokenizer:
     """Return the tokenizer in a list of merges (``merges.txt``, plain or gzip) or in a checkpoint of this project.
 
-    Raises
-    ------
-    DataError
-        If there is no such file, or it is another vocabulary.
+    Raises `DataError` if there is no such file, or it is another vocabulary.
     """
     try:
         with path.open("rb") as file:
@@ -206,8 +188,5 @@ def _preprocess(config: ModelConfig, stated: ModelOverrides) -> tuple[Preprocess
 
 def _ask(asked: Mapping[str, str], run: str | None) -> DataError:
     said = [f"its trainer called the run {run!r}"] if run else []
-    return DataError(
-        "the weights do not show what every number depends on",
-        why="; ".join([*asked.values(), *said]),
-        fix=f"state it, for example --model-args '{' '.join(asked)}'; or name the architecture: --model open_clip:ARCH,FILE",
-    )
+    fix = f"state it, for example --model-args '{' '.join(asked)}'; or name the architecture: --model open_clip:ARCH,FILE"
+    return DataError("the weights do not show what every number depends on", why="; ".join([*asked.values(), *said]), fix=fix)

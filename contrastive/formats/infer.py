@@ -40,19 +40,9 @@ class Architecture:
 def infer(state: Mapping[str, Tensor], stated: ModelOverrides, activation: str) -> Architecture:
     """Return the architecture of weights under OpenAI's names.
 
-    Parameters
-    ----------
-    state : mapping
-        Names and tensors; only shapes are read (they may be on the meta device).
-    stated : Stated
-        Facts of which a person is sure.
-    activation : str
-        As `ModelConfig` has it.
-
-    Raises
-    ------
-    DataError
-        If names are missing, a position table is no square grid, blocks are not numbered from 0, or sizes contradict each other.
+    `state`: names and tensors; only shapes are read (they may be on the meta device); `stated`: facts of which a person is sure;
+    `activation`: as `ModelConfig` has it. Raises `DataError` if names are missing, a position table is no square grid, blocks are not
+    numbered from 0, or sizes contradict each other.
     """
     vit = "visual.layer1.0.conv1.weight" not in state
     _require(state, (*(VIT_NAMES if vit else RESNET_NAMES), *TEXT_NAMES))
@@ -137,11 +127,8 @@ def _text(state: Mapping[str, Tensor], stated: ModelOverrides, guesses: list[str
 def _vit(state: Mapping[str, Tensor], stated: ModelOverrides, guesses: list[str]) -> dict[str, object]:
     width, channels, height, patch = _shape(state, "visual.conv1.weight", 4)
     if channels != 3 or height != patch:
-        raise DataError(
-            "visual.conv1.weight does not cut RGB images into square patches",
-            why=f"its kernel is {channels}x{height}x{patch}",
-            fix=ELSEWHERE,
-        )
+        why = f"its kernel is {channels}x{height}x{patch}"
+        raise DataError("visual.conv1.weight does not cut RGB images into square patches", why=why, fix=ELSEWHERE)
     grid = _grid(state, "visual.positional_embedding")
     layers = _count(state, "visual.transformer.resblocks")
     usual = OTHER_HEAD_WIDTHS.get((width, layers), HEAD_WIDTH)
@@ -169,18 +156,12 @@ def _head_width(width: int, stated: int | None, tower: str, guesses: list[str], 
     fact = f"{tower}_head_width"
     if stated is not None:
         if stated < 1 or width % stated:
-            raise DataError(
-                f"{fact}={stated} does not fit the file",
-                why=f"the {tower} tower's width is {width}",
-                fix=f"--model-args {fact}=N, a divisor of it",
-            )
+            fix = f"--model-args {fact}=N, a divisor of it"
+            raise DataError(f"{fact}={stated} does not fit the file", why=f"the {tower} tower's width is {width}", fix=fix)
         return stated
     if width % usual:
-        raise DataError(
-            f"how many attention heads the {tower} tower has is not in the file",
-            why=f"its width is {width}, and the usual head width of {usual} does not divide that",
-            fix=f"--model-args {fact}=N",
-        )
+        why = f"its width is {width}, and the usual head width of {usual} does not divide that"
+        raise DataError(f"how many attention heads the {tower} tower has is not in the file", why=why, fix=f"--model-args {fact}=N")
     guesses.append(f"Guessed: attention heads of the {tower} tower are {usual} wide, {width // usual} of them (--model-args {fact}=N).")
     return usual
 

@@ -6,7 +6,6 @@ or guessed with a note, or asked for: `contrastive.formats.convert` has the rule
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Mapping
@@ -16,6 +15,7 @@ from typing import Any
 from contrastive.checkpoint.file import Checkpoint, from_archive, is_own
 from contrastive.checkpoint.torch_file import check_finite, read_archive
 from contrastive.errors import DataError, UsageError
+from contrastive.files import sha256_of_file
 from contrastive.formats.convert import Source, convert
 from contrastive.formats.exports.hugging_face import vocabulary_of
 from contrastive.formats.unwrap import Weights, tables, unwrap
@@ -31,22 +31,10 @@ FILES = ("model.safetensors", "open_clip_model.safetensors", "pytorch_model.bin"
 def read_model(name: str, stated: Mapping[str, str] | None = None) -> Checkpoint:
     """Return the model that a path names.
 
-    Parameters
-    ----------
-    name : str
-        A ``ckpt.pt``; OpenAI's archive, open_clip's or Lightning's checkpoint, flat weights (``.pt``, ``.safetensors``); or a folder with
-        a `CLIPModel` in Hugging Face's layout or a model in open_clip's.
-    stated : mapping, optional
-        Facts that the file does not say, by the names of `ModelOverrides`.
-
-    Raises
-    ------
-    DataError
-        If it cannot be read, is no CLIP, or does not show what must be known.
-    UnsafeError
-        If it asks for code or could exhaust the machine.
-    UsageError
-        If `stated` has an unknown name, or states what the checkpoint says itself.
+    `name`: a ``ckpt.pt``; OpenAI's archive, open_clip's or Lightning's checkpoint, flat weights (``.pt``, ``.safetensors``); or a folder
+    with a `CLIPModel` in Hugging Face's layout or a model in open_clip's; `stated`: facts that the file does not say, by the names of
+    `ModelOverrides`. Raises `DataError` if it cannot be read, is no CLIP, or does not show what must be known; `UnsafeError` if it asks for
+    code or could exhaust the machine; `UsageError` if `stated` has an unknown name, or states what the checkpoint says itself.
     """
     path, facts = Path(name), ModelOverrides.from_words(stated or {})
     try:
@@ -79,8 +67,7 @@ def _safetensors(path: Path, facts: ModelOverrides, kind: str) -> tuple[Weights,
 
     try:
         tensors = load_file(path)
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        digest = sha256_of_file(path)
     except (SafetensorError, OSError, ValueError) as error:
         raise DataError("the safetensors file cannot be read", where=str(path), why=str(error)[:200]) from error
     check_finite(tensors)

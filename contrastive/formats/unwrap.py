@@ -53,28 +53,17 @@ class Weights:
 def unwrap(data: Any, prefer: str | None = None) -> Weights:
     """Return the weights in a file's nested tables.
 
-    Parameters
-    ----------
-    data : nested tables
-        Untrusted. Only tensors are looked at.
-    prefer : str, optional
-        The table to take, where the file has several (``"state_dict_ema"``).
-
-    Raises
-    ------
-    DataError
-        If there is no such table, no tensor, two weights of one name, or the weights are FSDP1's flattened ones.
+    `data`: untrusted. Only tensors are looked at; `prefer`: the table to take, where the file has several (``"state_dict_ema"``). Raises
+    `DataError` if there is no such table, no tensor, two weights of one name, or the weights are FSDP1's flattened ones.
     """
     table, path, notes = _open_tables(data, prefer)
     tensors = flatten(table)
     if not tensors:
         raise DataError("the file holds no tensors in tables", why="a model's weights are tensors by name", fix=STATE)
     if flat := [name for name in tensors if any(part in name for part in FLAT)]:
-        raise DataError(
-            "the weights are flattened by FSDP",
-            why=f"{flat[0][:80]!r} holds many weights in one row, perhaps one process's share only: names and shapes are not in the file",
-            fix="save it again where it was trained, as a full state dict: get_model_state_dict with full_state_dict=True",
-        )
+        why = f"{flat[0][:80]!r} holds many weights in one row, perhaps one process's share only: names and shapes are not in the file"
+        fix = "save it again where it was trained, as a full state dict: get_model_state_dict with full_state_dict=True"
+        raise DataError("the weights are flattened by FSDP", why=why, fix=fix)
     tensors, renamed = _rename(tensors)
     scalars = {name: int(tensors[name]) for name in SCALARS if name in tensors and tensors[name].numel() == 1}
     kept = {name: tensor for name, tensor in tensors.items() if name not in SCALARS and name.rpartition(".")[2] not in DERIVED}

@@ -10,7 +10,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from contrastive.loss.per_pair import PerPair
-from contrastive.loss.token_ids import ends, reversed_words
+from contrastive.loss.token_ids import end_positions, reversed_words
 from contrastive.model.architecture import ModelConfig, TextConfig
 from contrastive.model.blocks import Transformer
 from contrastive.model.flops import Cost, linear, transformer
@@ -86,7 +86,7 @@ class Caption(PerPair):
         logits_nlv = logits_nlv.to(torch.promote_types(logits_nlv.dtype, torch.float32))
         nats_nl = F.cross_entropy(logits_nlv.transpose(1, 2), ids_nl[:, 1:], reduction="none")
         place_l = torch.arange(1, ids_nl.shape[1], device=ids_nl.device)
-        return -(nats_nl * (place_l <= ends(ids_nl, self.eot)[:, None])).sum(dim=1)
+        return -(nats_nl * (place_l <= end_positions(ids_nl, self.eot)[:, None])).sum(dim=1)
 
     def logits(self, image_nd: Tensor, ids_nl: Tensor, decoder: nn.Module | None = None) -> Tensor:
         """Return float[n, l - 1, v]: at place i what is expected at place i + 1, having seen the image and places 0 to i."""

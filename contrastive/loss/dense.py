@@ -21,6 +21,8 @@ Loss = Callable[[Tensor, Tensor, Tensor, Tensor | None], Tensor]
 def info_nce(image_nd: Tensor, text_nd: Tensor, scale: Tensor, bias: Tensor | None = None) -> Tensor:
     """Symmetric cross-entropy: each image chooses among the batch's captions, each caption among its images.
 
+    In nats; about ln n for an untrained model, 0 at best.
+
     Parameters
     ----------
     image_nd, text_nd : Tensor
@@ -29,11 +31,6 @@ def info_nce(image_nd: Tensor, text_nd: Tensor, scale: Tensor, bias: Tensor | No
         Multiplies the cosines (inverse temperature), one element.
     bias : Tensor, optional
         Has no effect: a softmax does not change when a constant is added to all its logits.
-
-    Returns
-    -------
-    Tensor
-        In nats; about ln n for an untrained model, 0 at best.
 
     References
     ----------
@@ -48,22 +45,15 @@ def info_nce(image_nd: Tensor, text_nd: Tensor, scale: Tensor, bias: Tensor | No
 def sigmoid(image_nd: Tensor, text_nd: Tensor, scale: Tensor, bias: Tensor | None = None) -> Tensor:
     """Every image-caption combination is a yes-or-no question of its own.
 
+    In nats: the sum over the n captions, averaged over the images. Raises `ValueError` if `bias` is None: without one the n - 1
+    wrong captions of an image drown the right one at the start.
+
     Parameters
     ----------
     image_nd, text_nd : Tensor
         Rows of length 1; row i of both is one pair.
     scale, bias : Tensor
         Logits are ``scale * cosine + bias``, one element each; training starts well at 10 and -10.
-
-    Returns
-    -------
-    Tensor
-        In nats: the sum over the n captions, averaged over the images.
-
-    Raises
-    ------
-    ValueError
-        If `bias` is None: without one the n - 1 wrong captions of an image drown the right one at the start.
 
     References
     ----------

@@ -29,6 +29,8 @@ class Distillation(Contrast):
     Both rows and columns of the matrix of logits become probabilities, softened by the temperature; the divergence is the mean over both.
     `forward` compares the pairs handed in, `share` those of all processes.
 
+    Raises `UsageError` if the teacher was shown other pixels, or a number is out of range.
+
     Parameters
     ----------
     teacher : Checkpoint
@@ -40,11 +42,6 @@ class Distillation(Contrast):
         Between 0 (no teacher) and 1 (nothing else).
     temperature : float
         Divides both sides' logits. The divergence is multiplied by its square, so that its gradient keeps its size.
-
-    Raises
-    ------
-    UsageError
-        If the teacher was shown other pixels, or a number is out of range.
     """
 
     def __init__(
@@ -56,11 +53,9 @@ class Distillation(Contrast):
         if not 0 < temperature < float("inf"):
             raise UsageError("the temperature of distillation must be above 0")
         if teacher.preprocess.sha256 != preprocess.sha256:
-            raise UsageError(
-                "the teacher was shown other pixels than the student is",
-                why=f"it takes {teacher.preprocess.size} pixels, the student {preprocess.size}; size, mean, std and resizing must be equal",
-                fix="a teacher with the student's preprocessing",
-            )
+            why = f"it takes {teacher.preprocess.size} pixels, the student {preprocess.size}; size, mean, std and resizing must be equal"
+            fix = "a teacher with the student's preprocessing"
+            raise UsageError("the teacher was shown other pixels than the student is", why=why, fix=fix)
         self.weight, self.temperature = weight, temperature
         same = teacher.tokenizer.sha256 == tokenizer.sha256
         self._reader = None if same else (tokenizer, teacher.tokenizer)
@@ -108,17 +103,14 @@ class Distillation(Contrast):
 def divergence(logits_nn: Tensor, teacher_nn: Tensor, temperature: float = 1.0) -> Tensor:
     """Return the mean Kullback-Leibler divergence of the student's rows and columns from the teacher's, times the squared temperature.
 
+    In nats; 0 if both say the same.
+
     Parameters
     ----------
     logits_nn, teacher_nn : Tensor
         Scaled similarities, images by texts.
     temperature : float
         Above 0; above 1 it lets the smaller similarities speak.
-
-    Returns
-    -------
-    Tensor
-        In nats; 0 if both say the same.
 
     Examples
     --------

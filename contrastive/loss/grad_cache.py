@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from contrastive.distributed.processes import no_sync
+from contrastive.distributed import no_sync
 from contrastive.errors import UsageError
 
 Batch = tuple[Tensor, ...]
@@ -27,10 +27,7 @@ Batch = tuple[Tensor, ...]
 def split_parts(batch: Batch, parts: int) -> list[Batch]:
     """Return `parts` micro-batches of consecutive rows, equal in size or one row apart.
 
-    Raises
-    ------
-    UsageError
-        If there are fewer rows than parts.
+    Raises `UsageError` if there are fewer rows than parts.
     """
     if not 1 <= parts <= len(batch[0]):
         raise UsageError(f"a batch of {len(batch[0])} pairs cannot be taken in {parts} parts", fix="accumulate over fewer parts")
@@ -47,10 +44,12 @@ def accumulate(
 ) -> Tensor:
     """Add to every parameter's ``grad`` what one backward pass over the whole batch would; return the loss, detached.
 
+    Raises `UsageError` if there is more than one micro-batch and a batch norm in train mode: its statistics would be those of parts.
+
     Parameters
     ----------
     model : nn.Module
-        As `contrastive.distributed.processes.wrap` returns it. The first two of what it returns for a micro-batch are its image and text
+        As `contrastive.distributed.wrap` returns it. The first two of what it returns for a micro-batch are its image and text
         features, one row a sample.
     batches : sequence of tuple of Tensor
         The micro-batches, as many on every process: the arguments of each call of `model`. With one there is one forward pass and nothing
@@ -62,11 +61,6 @@ def accumulate(
         Makes the context of every forward pass, such as ``lambda: torch.autocast("cuda", torch.bfloat16)``. The loss runs outside.
     generators : sequence of torch.Generator
         Random sources of the model besides torch's own, which is replayed anyway on the CPU and on the model's GPUs.
-
-    Raises
-    ------
-    UsageError
-        If there is more than one micro-batch and a batch norm in train mode: its statistics would be those of parts.
     """
     if len(batches) == 1:
         with within():
@@ -91,19 +85,16 @@ def add_up(
 ) -> Tensor:
     """Do what `accumulate` does for a loss that is a mean over pairs: parts add up, and nothing is computed twice.
 
+    Raises `UsageError` as `accumulate` does.
+
     Parameters
     ----------
     model : nn.Module
-        As `contrastive.distributed.processes.wrap` returns it. What it returns for a micro-batch is the mean loss of its pairs.
+        As `contrastive.distributed.wrap` returns it. What it returns for a micro-batch is the mean loss of its pairs.
     batches, within
         As for `accumulate`.
     factor : float
         Multiplies the loss, for fp16; what is returned is multiplied too.
-
-    Raises
-    ------
-    UsageError
-        As `accumulate` does.
     """
     if len(batches) > 1:
         refuse_batch_statistics(model)
@@ -131,11 +122,9 @@ def _batch_norms(model: nn.Module) -> Iterator[nn.Module]:
 def refuse_batch_statistics(model: nn.Module) -> None:
     """Raise `UsageError` if a batch norm is in train mode: more than one micro-batch would not be exact."""
     if any(norm.training for norm in _batch_norms(model)):
-        raise UsageError(
-            "accumulation is not exact with batch norm in train mode",
-            why="each micro-batch would be normalised by its own mean and variance, not by the batch's",
-            fix="accumulate over 1 part, freeze the batch norms (loss.grad_cache.freeze_batch_norm), or take a vision transformer",
-        )
+        fix = "accumulate over 1 part, freeze the batch norms (loss.grad_cache.freeze_batch_norm), or take a vision transformer"
+        why = "each micro-batch would be normalised by its own mean and variance, not by the batch's"
+        raise UsageError("accumulation is not exact with batch norm in train mode", why=why, fix=fix)
 
 
 def _features(model: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
@@ -144,10 +133,7 @@ def _features(model: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
 
 
 def _encode_all(
-    model: nn.Module,
-    batches: Sequence[Batch],
-    within: Callable[[], AbstractContextManager[object]],
-    generators: Sequence[torch.Generator],
+    model: nn.Module, batches: Sequence[Batch], within: Callable[[], AbstractContextManager[object]], generators: Sequence[torch.Generator]
 ) -> tuple[list[_RandomState], list[tuple[Tensor, Tensor]]]:
     """Return the random state before each micro-batch, and its features."""
     states, features = [], []

@@ -51,10 +51,7 @@ def make_objective(kind: str, config: ModelConfig, generator: torch.Generator | 
 
     `Distillation` needs a teacher: make it directly.
 
-    Raises
-    ------
-    UsageError
-        If there is none; the nearest names are given.
+    Raises `UsageError` if there is none; the nearest names are given.
 
     Examples
     --------

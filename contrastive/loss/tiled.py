@@ -20,17 +20,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-from contrastive.distributed.processes import (
-    all_max,
-    all_mean,
-    all_sum,
-    gather_rows,
-    local_tensor,
-    rank,
-    require_even,
-    scatter_sum,
-    world_size,
-)
+from contrastive.distributed import all_max, all_mean, all_sum, gather_rows, local_tensor, rank, require_even, scatter_sum, world_size
 from contrastive.errors import VlmAuditError
 
 Objective = Callable[..., Tensor]
@@ -45,6 +35,9 @@ SMALLEST_TILE = 64
 def info_nce(image_nd: Tensor, text_nd: Tensor, logit_scale: Tensor, logit_bias: Tensor | None = None, tile: int | None = None) -> Tensor:
     """Symmetric cross-entropy over the pairs of all processes.
 
+    In nats, in at least float32 (autocast is off inside). Its mean over the processes (`distributed.all_mean`) is the loss. Raises
+    `VlmAuditError` if image and text differ in shape, or the processes in the number of rows.
+
     Parameters
     ----------
     image_nd, text_nd : Tensor
@@ -55,16 +48,6 @@ def info_nce(image_nd: Tensor, text_nd: Tensor, logit_scale: Tensor, logit_bias:
         Has no effect: a softmax does not change when a constant is added to all its logits.
     tile : int, optional
         Rows whose logits are held at a time. Changes memory and time, never the result beyond rounding.
-
-    Returns
-    -------
-    Tensor
-        In nats, in at least float32 (autocast is off inside). Its mean over the processes (`distributed.all_mean`) is the loss.
-
-    Raises
-    ------
-    VlmAuditError
-        If image and text differ in shape, or the processes in the number of rows.
 
     References
     ----------

@@ -6,13 +6,10 @@ import torch
 from torch import Tensor
 
 
-def ends(ids_nl: Tensor, eot: int) -> Tensor:
+def end_positions(ids_nl: Tensor, eot: int) -> Tensor:
     """Return int64[n]: the place of each row's first end-of-text id.
 
-    Raises
-    ------
-    ValueError
-        If a row has none: what follows its last word cannot be told from padding.
+    Raises `ValueError` if a row has none: what follows its last word cannot be told from padding.
     """
     is_end_nl = ids_nl == eot
     missing_n = ~is_end_nl.any(dim=1)
@@ -30,7 +27,7 @@ def words_mask(ids_nl: Tensor, eot: int) -> Tensor:
     [[0, 1, 1, 0, 0]]
     """
     place_l = torch.arange(ids_nl.shape[1], device=ids_nl.device)
-    return (place_l > 0) & (place_l < ends(ids_nl, eot)[:, None])
+    return (place_l > 0) & (place_l < end_positions(ids_nl, eot)[:, None])
 
 
 def reversed_words(ids_nl: Tensor, eot: int) -> Tensor:
@@ -42,5 +39,5 @@ def reversed_words(ids_nl: Tensor, eot: int) -> Tensor:
     [[8, 7, 6, 5, 9, 0], [8, 5, 9, 0, 0, 0]]
     """
     place_l = torch.arange(ids_nl.shape[1], device=ids_nl.device)
-    mirrored_nl = torch.where(words_mask(ids_nl, eot), ends(ids_nl, eot)[:, None] - place_l, place_l)
+    mirrored_nl = torch.where(words_mask(ids_nl, eot), end_positions(ids_nl, eot)[:, None] - place_l, place_l)
     return ids_nl.gather(1, mirrored_nl)

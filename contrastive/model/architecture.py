@@ -6,28 +6,29 @@ Source of the shapes: Radford et al. 2021, table 20, https://arxiv.org/abs/2103.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, StrictBool, StrictFloat, StrictInt
 
 from contrastive.errors import UsageError
-from contrastive.serialize import from_dict, to_dict
+from contrastive.schema import from_dict, record, to_dict
 
 LIMIT = 1_000_000
 """No size in a configuration is larger: a configuration from a file must not be able to exhaust the machine."""
 MAX_LAYERS = 1000
 
 
-@dataclass(frozen=True)
+@record
 class ViTConfig:
     """A vision transformer over square patches."""
 
-    image_size: int
-    patch_size: int
-    width: int
-    layers: int
-    head_width: int = 64
+    image_size: StrictInt
+    patch_size: StrictInt
+    width: StrictInt
+    layers: StrictInt
+    head_width: StrictInt = 64
     kind: Literal["vit"] = "vit"
-    mlp_width: int | None = None
+    mlp_width: StrictInt | None = None
     """Inside a block's MLP; None: four times `width`."""
 
     def __post_init__(self) -> None:
@@ -37,13 +38,13 @@ class ViTConfig:
         check_divides("vision.patch_size", self.patch_size, "image_size", self.image_size)
 
 
-@dataclass(frozen=True)
+@record
 class ResNetConfig:
     """A ModifiedResNet: `width` is that of the stem (64 for RN50), `layers` the bottlenecks of each of the four stages."""
 
-    image_size: int
-    width: int
-    layers: tuple[int, int, int, int]
+    image_size: StrictInt
+    width: StrictInt
+    layers: tuple[StrictInt, StrictInt, StrictInt, StrictInt]
     kind: Literal["resnet"] = "resnet"
 
     def __post_init__(self) -> None:
@@ -53,12 +54,12 @@ class ResNetConfig:
         check_divides("32", 32, "vision.image_size", self.image_size)
 
 
-@dataclass(frozen=True)
+@record
 class ConvConfig:
-    """A few stride-2 3x3 convolutions: each of `channels` halves the image. For small pictures on a small machine."""
+    """A few stride-2 3x3 convolutions: each of `channels` halves the image. For small images on a small machine."""
 
-    image_size: int
-    channels: tuple[int, ...]
+    image_size: StrictInt
+    channels: tuple[StrictInt, ...]
     kind: Literal["conv"] = "conv"
 
     def __post_init__(self) -> None:
@@ -68,19 +69,19 @@ class ConvConfig:
         check_divides(f"2^{len(self.channels)}", 2 ** len(self.channels), "vision.image_size", self.image_size)
 
 
-@dataclass(frozen=True)
+@record
 class TextConfig:
     """A text transformer. The end-of-text (EOT) id is the largest: ``vocab_size - 1``."""
 
-    context: int
-    vocab_size: int
-    width: int
-    layers: int
-    head_width: int = 64
-    causal: bool = True
+    context: StrictInt
+    vocab_size: StrictInt
+    width: StrictInt
+    layers: StrictInt
+    head_width: StrictInt = 64
+    causal: StrictBool = True
     pooling: Literal["eot", "mean"] = "eot"
     """``eot``: the feature at the first EOT. ``mean``: the mean over the tokens up to and with the first EOT; padding never counts."""
-    mlp_width: int | None = None
+    mlp_width: StrictInt | None = None
     """Inside a block's MLP; None: four times `width`."""
 
     def __post_init__(self) -> None:
@@ -96,17 +97,17 @@ class TextConfig:
 VisionConfig = ViTConfig | ResNetConfig | ConvConfig
 
 
-@dataclass(frozen=True)
+@record
 class ModelConfig:
     """A dual encoder: two towers, what they share, and how their scores are read."""
 
-    embed_dim: int
-    vision: ViTConfig | ResNetConfig | ConvConfig
+    embed_dim: StrictInt
+    vision: Annotated[VisionConfig, Field(discriminator="kind")]
     text: TextConfig
     activation: Literal["quick_gelu", "gelu", "relu"] = "gelu"
     """Of both towers (a ModifiedResNet has ReLU whatever this says). ``quick_gelu`` is x * sigmoid(1.702 x), as OpenAI's models have it. No
     weight shows which it is; the wrong one is the classic silent error."""
-    layer_norm_eps: float = 1e-5
+    layer_norm_eps: StrictFloat = 1e-5
     score_rule: Literal["softmax", "sigmoid"] = "softmax"
     """How a score becomes a probability: over the labels together, or each on its own (SigLIP; the model then has a `logit_bias`)."""
 

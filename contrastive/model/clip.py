@@ -27,12 +27,7 @@ class CLIP(TextTransformer):
     Weights are drawn as in the paper (both towers' blocks alike). ``logit_scale`` is a logarithm; it and ``logit_bias`` (present under
     the sigmoid rule only) have shape [1], because FSDP2 cannot shard a 0-D parameter. In files they are 0-D: `portable_state`.
 
-    Parameters
-    ----------
-    config : ModelConfig
-        Stored as ``.config``.
-    generator : torch.Generator, optional
-        Source of the weights: the same seed gives the same bytes. None: torch's global one.
+    `config`: stored as ``.config``; `generator`: source of the weights: the same seed gives the same bytes. None: torch's global one.
     """
 
     def __init__(self, config: ModelConfig, generator: torch.Generator | None = None) -> None:
@@ -87,10 +82,7 @@ def as_portable(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def load_portable(config: ModelConfig, state: Mapping[str, Tensor]) -> CLIP:
     """Build a model around the tensors of `state` without drawing or copying weights.
 
-    Raises
-    ------
-    DataError
-        If a key is missing, unexpected or of another shape; the first five of each are named. Nothing is loaded in part.
+    Raises `DataError` if a key is missing, unexpected or of another shape; the first five of each are named. Nothing is loaded in part.
     """
     with torch.device("meta"), skip_init():
         model = CLIP(config)
@@ -103,10 +95,7 @@ def load_portable(config: ModelConfig, state: Mapping[str, Tensor]) -> CLIP:
 def check_fit(wanted: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> None:
     """Compare names, shapes and kinds of number (floating point or not) with those that an architecture has.
 
-    Raises
-    ------
-    DataError
-        At any difference; the first five of each kind are named.
+    Raises `DataError` at any difference; the first five of each kind are named.
     """
     missing, unexpected = [name for name in wanted if name not in state], [name for name in state if name not in wanted]
     if missing or unexpected:

@@ -29,11 +29,7 @@ class Cost:
 def image_cost(config: ModelConfig, seen: float = 1.0) -> Cost:
     """Return the cost of one image.
 
-    Parameters
-    ----------
-    config : ModelConfig
-    seen : float
-        Share of the patches that a vision transformer sees (below 1 under patch dropout).
+    `seen`: share of the patches that a vision transformer sees (below 1 under patch dropout).
 
     Examples
     --------

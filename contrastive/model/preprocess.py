@@ -7,27 +7,28 @@ stay one byte each as long as possible.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 import PIL
 import torch
 from PIL import Image
+from pydantic import StrictBool, StrictFloat, StrictInt
 from torch import Tensor
 
 from contrastive.errors import UsageError
 from contrastive.model.architecture import check_sizes
-from contrastive.serialize import from_dict, sha256_of, to_dict
+from contrastive.schema import from_dict, record, sha256_of_json, to_dict
 
 OPENAI_MEAN = (0.48145466, 0.4578275, 0.40821073)
 OPENAI_STD = (0.26862954, 0.26130258, 0.27577711)
 
+Channels = tuple[StrictFloat, StrictFloat, StrictFloat]
 RESAMPLING = {"nearest": 0, "lanczos": 1, "bilinear": 2, "bicubic": 3, "box": 4, "hamming": 5}
 """Names of Pillow's filters and their numbers there."""
 
 
-@dataclass(frozen=True)
+@record
 class Preprocess:
     """RGB images into one normalised batch.
 
@@ -38,14 +39,14 @@ class Preprocess:
     torch.Size([2, 3, 32, 32])
     """
 
-    size: int
-    mean: tuple[float, float, float] = OPENAI_MEAN
+    size: StrictInt
+    mean: Channels = OPENAI_MEAN
     """Of each channel, for values in [0, 1]."""
-    std: tuple[float, float, float] = OPENAI_STD
+    std: Channels = OPENAI_STD
     interpolation: Literal["nearest", "lanczos", "bilinear", "bicubic", "box", "hamming"] = "bicubic"
     resize_mode: Literal["shortest", "squash"] = "shortest"
     """``shortest``: the short side becomes `size`, then the centre is cut out. ``squash``: both sides become `size`; nothing is cut."""
-    antialias: bool = True
+    antialias: StrictBool = True
     """Pillow always does; the field is there because it is part of what the numbers mean."""
 
     def __post_init__(self) -> None:
@@ -84,7 +85,7 @@ class Preprocess:
     @property
     def sha256(self) -> str:
         """Hash of the whole specification and of the major version of Pillow, whose filters it uses."""
-        return sha256_of({**self.to_dict(), "pillow": int(PIL.__version__.split(".")[0])})
+        return sha256_of_json({**self.to_dict(), "pillow": int(PIL.__version__.split(".")[0])})
 
     def _resize(self, image: Image.Image) -> Image.Image:
         image = image if image.mode == "RGB" else image.convert("RGB")

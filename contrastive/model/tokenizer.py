@@ -19,7 +19,6 @@ import html
 import importlib.util
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
@@ -27,11 +26,12 @@ from typing import Any, Literal
 
 import regex  # type: ignore[import-untyped]
 import torch
+from pydantic import StrictInt, StrictStr
 from torch import Tensor
 
 from contrastive.errors import UsageError
 from contrastive.model.architecture import check_sizes
-from contrastive.serialize import from_dict, sha256_of, to_dict
+from contrastive.schema import from_dict, record, sha256_of_json, to_dict
 
 START, END = "<|startoftext|>", "<|endoftext|>"
 WORDS = regex.compile(r"'s|'t|'re|'ve|'m|'ll|'d|\p{L}+|\p{N}|[^\s\p{L}\p{N}]+", regex.IGNORECASE)
@@ -79,7 +79,7 @@ def spell(word: str) -> Symbols:
     return (*letters[:-1], letters[-1] + END_OF_WORD)
 
 
-@dataclass(frozen=True)
+@record
 class Tokenizer:
     """Texts into ids.
 
@@ -90,9 +90,9 @@ class Tokenizer:
     'a blue circle'
     """
 
-    merges: tuple[str, ...]
+    merges: tuple[StrictStr, ...]
     """Pairs in order of rank, as ``"left right"``."""
-    context: int
+    context: StrictInt
     kind: Literal["clip-bpe"] = "clip-bpe"
 
     def __post_init__(self) -> None:
@@ -130,10 +130,8 @@ class Tokenizer:
     def __call__(self, texts: Sequence[str], truncate: bool = False) -> Tensor:
         """Return int64[n, context]: start, ids, end, then zeros.
 
-        Raises
-        ------
-        ValueError
-            If a text does not fit and `truncate` is False. With `truncate` the last id of such a text becomes the end of text.
+        Raises `ValueError` if a text does not fit and `truncate` is False. With `truncate` the last id of such a text becomes the end of
+        text.
         """
         rows = torch.zeros(len(texts), self.context, dtype=torch.long)
         for i, text in enumerate(texts):
@@ -158,7 +156,7 @@ class Tokenizer:
     @cached_property
     def sha256(self) -> str:
         """Hash of everything that decides the ids."""
-        return sha256_of(self.to_dict())
+        return sha256_of_json(self.to_dict())
 
     @cached_property
     def _symbols(self) -> list[str]:
@@ -215,10 +213,7 @@ def join(symbols: Symbols, pair: tuple[str, str]) -> Symbols:
 def clip_tokenizer(context: int = 77) -> Tokenizer:
     """Return CLIP's own tokenizer of 49,408 entries; its merges are read from the installed ``open_clip_torch``, which is not imported.
 
-    Raises
-    ------
-    UsageError
-        If that distribution is not installed.
+    Raises `UsageError` if that distribution is not installed.
     """
     spec = importlib.util.find_spec("open_clip")
     path = Path(spec.origin).with_name("bpe_simple_vocab_16e6.txt.gz") if spec and spec.origin else None
@@ -237,15 +232,9 @@ def train_bpe(captions: Iterable[str], vocab_size: int, context: int, min_count:
     The most frequent pair is merged first; of equally frequent ones the first in alphabetical order, so that the result depends on nothing
     but the captions' words and their counts.
 
-    Parameters
-    ----------
-    captions : iterable of str
-    vocab_size : int
-        At most this many ids; at least 514 (bytes, bytes that end a word, start, end). Fewer when there is nothing left to merge.
-    context : int
-        Ids in a row, with start and end.
-    min_count : int
-        A pair that occurs less often is not merged. With 1, and ids enough, every word of the captions becomes one id.
+    `vocab_size`: at most this many ids; at least 514 (bytes, bytes that end a word, start, end). Fewer when there is nothing left to merge;
+    `context`: ids in a row, with start and end; `min_count`: a pair that occurs less often is not merged. With 1, and ids enough, every
+    word of the captions becomes one id.
     """
     if vocab_size < 514:
         raise UsageError("vocab_size must be at least 514", why="256 bytes, 256 bytes that end a word, start and end of text")

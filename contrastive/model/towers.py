@@ -184,15 +184,8 @@ class TextTransformer(nn.Module):
     def encode_text(self, ids_nl: Tensor) -> Tensor:
         """Return float[n, D], not normalised.
 
-        Parameters
-        ----------
-        ids_nl : int[n, l]
-            Token ids, ``l <= context``, each row with an EOT id.
-
-        Raises
-        ------
-        ValueError
-            If a row has no EOT, or is longer than the context: pooling such a row would silently take some other token.
+        `ids_nl`: token ids, ``l <= context``, each row with an EOT id. Raises `ValueError` if a row has no EOT, or is longer than the
+        context: pooling such a row would silently take some other token.
         """
         text, end_n = self.config.text, self._end(ids_nl)
         x_nld: Tensor = self.token_embedding(ids_nl) + self.positional_embedding[: ids_nl.shape[1]]

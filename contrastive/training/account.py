@@ -20,13 +20,13 @@ from typing import Any
 
 import torch
 
-from contrastive.distributed import processes as distributed
+from contrastive import distributed
 from contrastive.model.architecture import ModelConfig
 from contrastive.model.flops import Cost, image_cost, text_cost
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 GEMM_SIDE = {"cpu": 1024, "cuda": 4096}
-"""A product large enough to reach the device's peak and small enough to take a moment."""
+"""A product large enough to reach the device's peak and small enough to take a moment; most CPUs emulate fp16, at 3 GFLOP/s."""
 SUMS = ("samples", "flop", "model_flop", "wall_s", "wait_s", "energy_j")
 
 
@@ -54,7 +54,7 @@ class Account:
     joules: float | None = None
     """What the device's counter last said."""
     before: float = 0.0
-    """Energy before the run was last taken up, of all processes."""
+    """Energy before the run was last resumed, of all processes."""
     complete: bool = True
     """Whether the energy of all of it was measured: not where an earlier part ran without a counter."""
     together: float | None = None
@@ -66,17 +66,9 @@ class Account:
     ) -> Account:
         """Measure the device's peak and go on from the totals of an interrupted run.
 
-        Parameters
-        ----------
-        model : ModelConfig
-        device : torch.device
-        precision : str
-            ``fp32``, ``bf16`` or ``fp16``: of the matrix product that is the peak.
-        before : mapping, optional
-            What `totals` gave when the state was saved; untrusted, numbers only are taken.
-        settings
-            `processes`, `seen`, `learns`, `reading`, `aside` as above; `recompute` and `accumulate` (bool): whether a step runs the towers
-            again.
+        `precision`: ``fp32``, ``bf16`` or ``fp16``: of the matrix product that is the peak; `before`: what `totals` gave when the state was
+        saved; untrusted, numbers only are taken; `settings`: `processes`, `seen`, `learns`, `reading`, `aside` as above; `recompute` and
+        `accumulate` (bool): whether a step runs the towers again.
         """
         forwards = 1 + bool(settings.pop("recompute", False)) + bool(settings.pop("accumulate", False))
         account = cls(model, device, gemm_peak(device.type, precision), forwards=forwards, joules=energy_j(device), **settings)
@@ -108,16 +100,8 @@ class Account:
     def step(self, samples: int, *, seconds: float, tokens: int | None = None, waited: float = 0.0) -> None:
         """Add one step.
 
-        Parameters
-        ----------
-        samples : int
-            Pairs of the whole batch, on all processes.
-        seconds : float
-            Wall time of the step, waiting for data included.
-        tokens : int, optional
-            Length of the batch's texts; None: the model's context.
-        waited : float
-            Seconds of it until the batch was there.
+        `samples`: pairs of the whole batch, on all processes; `seconds`: wall time of the step, waiting for data included; `tokens`: length
+        of the batch's texts; None: the model's context; `waited`: seconds of it until the batch was there.
         """
         length = tokens or self.model.text.context
         towers = (image_cost(self.model, self.seen), self.reading(length) if self.reading else text_cost(self.model, length))
@@ -228,7 +212,7 @@ def emissions_kg(totals: Mapping[str, float | None], kg_per_kwh: float | None) -
 @lru_cache
 def gemm_peak(kind: str, precision: str) -> float:
     """Return FLOP/s of the fastest of five products of square matrices on a device of this kind."""
-    side = GEMM_SIDE.get(kind, 1024)
+    side = 256 if (kind, precision) == ("cpu", "fp16") else GEMM_SIDE.get(kind, 1024)
     left, right = (torch.ones(side, side, device=kind, dtype=DTYPES[precision]) for _ in range(2))
     seconds = []
     for _ in range(6):  # the first loads kernels

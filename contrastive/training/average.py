@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from contrastive.distributed.processes import local_tensor
+from contrastive.distributed import local_tensor
 
 
 def begin(model: nn.Module) -> dict[str, Tensor]:

@@ -11,13 +11,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from contrastive.checkpoint import file as files
-from contrastive.checkpoint import shards as pieces
+from contrastive.checkpoint import shards
+from contrastive.checkpoint.file import Checkpoint, load
 from contrastive.checkpoint.shards import Shards
 from contrastive.config import OptimConfig, first_difference, with_defaults
 from contrastive.errors import DataError, UsageError
-from contrastive.serialize import from_dict, to_dict
-from contrastive.training import checkpointing as kept
+from contrastive.schema import from_dict, to_dict
+from contrastive.training import checkpointing
 from contrastive.training.inputs import RunInputs
 from contrastive.training.optimizer import learning_rate
 from contrastive.training.state import Training
@@ -26,45 +26,38 @@ END = ("optim.steps", "optim.schedule", "optim.cooldown")
 """Settings that say how a run ends."""
 
 
-def branch(material: RunInputs) -> Training:
+def branch(inputs: RunInputs) -> Training:
     """Return the run where the state that ``run.resume`` names has left it. Every process must call it.
 
-    Raises
-    ------
-    UsageError
-        If the state is of another run, or its past is not that of this configuration.
-    DataError, UnsafeError
-        If it cannot be read, or has no state of the optimiser.
+    Raises `UsageError` if the state is of another run, or its past is not that of this configuration; `DataError`, `UnsafeError` if it
+    cannot be read, or has no state of the optimiser.
     """
-    path = Path(material.config.run.resume or "")
+    path = Path(inputs.config.run.resume or "")
     found = _state_at(path)
-    told = found.table("account") if isinstance(found, Shards) else dict(found.account or {})
-    identity = told.get("identity")
-    _check(with_defaults(identity if isinstance(identity, dict) else {}), material, found.step)
-    account = {**told, "identity": material.identity}
+    stored = found.table("account") if isinstance(found, Shards) else dict(found.account or {})
+    identity = stored.get("identity")
+    _check(with_defaults(identity if isinstance(identity, dict) else {}), inputs, found.step)
+    account = {**stored, "identity": inputs.identity}
     if isinstance(found, Shards):
-        return kept.resume(material, replace(found, content={**found.content, "account": account}), path)
-    return kept.resume(material, replace(found, account=account), path)
+        return checkpointing.resume(inputs, replace(found, content={**found.content, "account": account}), path)
+    return checkpointing.resume(inputs, replace(found, account=account), path)
 
 
-def _state_at(path: Path) -> files.Checkpoint | Shards:
+def _state_at(path: Path) -> Checkpoint | Shards:
     if path.is_dir():
-        shards = pieces.open_folder(path)
-        pieces.verify(shards)
-        return shards
-    found = files.load(path)
+        opened = shards.open_shards(path)
+        shards.check_hashes(opened)
+        return opened
+    found = load(path)
     if found.training is None:
-        raise DataError(
-            "the checkpoint to resume has no state of the optimiser",
-            where=str(path),
-            why="that run was finished, or the checkpoint was kept or released without it",
-            fix="a checkpoint of an unfinished run, or one of run.keep_every of a run with optim.schedule = wsd or constant",
-        )
+        fix = "a checkpoint of an unfinished run, or one of run.keep_every of a run with optim.schedule = wsd or constant"
+        why = "that run was finished, or the checkpoint was kept or released without it"
+        raise DataError("the checkpoint to resume has no state of the optimiser", where=str(path), why=why, fix=fix)
     return found
 
 
-def _check(identity: Mapping[str, Any], material: RunInputs, step: int) -> None:
-    path, new, wanted = material.config.run.resume, material.config.optim, material.identity
+def _check(identity: Mapping[str, Any], inputs: RunInputs, step: int) -> None:
+    path, new, wanted = inputs.config.run.resume, inputs.config.optim, inputs.identity
     difference = first_difference({**identity, **{name: wanted[name] for name in END}}, wanted)
     if difference:
         fix = f"only {', '.join(END)} may differ; begin anew from its weights with model.init={path}"

@@ -1,6 +1,6 @@
-"""What of a run is kept on the disk: one ``ckpt.pt``, or while it goes on (``run.sharded``) a folder of shards; written and taken up.
+"""What of a run is kept on the disk: one ``ckpt.pt``, or while it goes on (``run.sharded``) a folder of shards; written and resumed.
 
-Which of the two is written, the setting says; which is taken up, only which is newer: so the setting may change between one start and
+Which of the two is written, the setting says; which is resumed, only which is newer: so the setting may change between one start and
 the next.
 """
 
@@ -10,99 +10,139 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from contrastive.checkpoint import file as files
-from contrastive.checkpoint import shards as pieces
-from contrastive.checkpoint.shard_writer import remove_old
+import torch
+from torch import Tensor
+
+from contrastive import distributed
+from contrastive.checkpoint import shards
+from contrastive.checkpoint.file import Checkpoint, description, load, save
 from contrastive.checkpoint.shards import Shards
-from contrastive.distributed import processes as distributed
 from contrastive.errors import DataError
-from contrastive.training import sharded, state
+from contrastive.training import state
 from contrastive.training.inputs import RunInputs
+from contrastive.training.loss_scale import LossScale
 from contrastive.training.state import Training
 
-KEPT = 2
+NEWEST = 2
 """Folders of shards: the newest, and the one before, in case a disk damages it."""
 
 
-def last(out: Path, warn: Callable[[str], None] = print) -> files.Checkpoint | Shards | None:
+def newest_state(out: Path, warn: Callable[[str], None] = print) -> Checkpoint | Shards | None:
     """Return the newest state in an output folder, None if there is none. Damaged shards are passed over with a warning.
 
-    Raises
-    ------
-    DataError, UnsafeError
-        If ``ckpt.pt`` cannot be read, or there are shards and all are damaged.
+    Raises `DataError`, `UnsafeError` if ``ckpt.pt`` cannot be read, or there are shards and all are damaged.
     """
     path, failed = out / "ckpt.pt", None
-    single = files.load(path) if path.exists() else None
-    for folder in pieces.folders(out / sharded.FOLDER):
-        if single is not None and pieces.step_of(folder) <= single.step:
+    single = load(path) if path.exists() else None
+    for folder in shards.folders(out / shards.FOLDER):
+        if single is not None and shards.step_of(folder) <= single.step:
             break
         try:
-            found = pieces.open_folder(folder)
-            pieces.verify(found)
+            found = shards.open_shards(folder)
+            shards.check_hashes(found)
         except DataError as error:
             warn(f"warning: passed over, {error}")
             failed = failed or error
         else:
             return found
     if single is None and failed is not None:
-        raise DataError("no state can be taken up", where=str(out / sharded.FOLDER), why=failed.what, fix="start again with --fresh")
+        raise DataError("no state can be resumed", where=str(out / shards.FOLDER), why=failed.what, fix="start again with --fresh")
     return single
 
 
-def resume(material: RunInputs, found: files.Checkpoint | Shards, path: Path) -> Training:
+def resume(inputs: RunInputs, found: Checkpoint | Shards, path: Path) -> Training:
     """Return the run where it was left; `path` is of the single file. Raises as `state.resume` does. Every process must call it."""
-    if isinstance(found, files.Checkpoint):
-        return state.take_up(material, found, path)
+    if isinstance(found, Checkpoint):
+        return state.resume_file(inputs, found, path)
     account = found.table("account")
-    state.refuse_another(account, material, found.folder)
-    training = state.start(material)
-    state.go_on(training, material, found.step, account)
-    sharded.restore(training, found)
+    state.check_same_run(account, inputs, found.folder)
+    training = state.start(inputs)
+    state.restore_counters(training, inputs, found.step, account)
+    _restore_shards(training, found)
     return training
 
 
-def where(material: RunInputs) -> Path:
+def where(inputs: RunInputs) -> Path:
     """Return what the state is written to."""
-    return Path(material.config.run.out) / (sharded.FOLDER if material.config.run.sharded else "ckpt.pt")
+    return Path(inputs.config.run.out) / (shards.FOLDER if inputs.config.run.sharded else "ckpt.pt")
 
 
-def save(training: Training, material: RunInputs, measures: Mapping[str, float] | None = None, *, finished: bool = False) -> None:
+def save_run(training: Training, inputs: RunInputs, measures: Mapping[str, float] | None = None, *, finished: bool = False) -> None:
     """Write the state in the way that the run asks for; at its end always one ``ckpt.pt``. Every process must call it.
 
     What it takes the place of is removed: after it is complete, or before, if it is of a run that this one replaces (``--fresh``).
 
-    Raises
-    ------
-    VlmAuditError
-        If a weight is NaN or infinite; the state before stays.
-    MachineError
-        If it cannot be written.
+    Raises `VlmAuditError` if a weight is NaN or infinite; the state before stays; `MachineError` if it cannot be written.
     """
-    root = Path(material.config.run.out) / sharded.FOLDER
+    root = Path(inputs.config.run.out) / shards.FOLDER
     training.account.settle()
     first = not training.saved
     if first and distributed.rank0():
-        remove_old(root, keep=0)
-    if not material.config.run.sharded:
-        state.save(training, material, measures, finished=finished)
+        shards.remove_old(root, keep=0)
+    if not inputs.config.run.sharded:
+        state.save_file(training, inputs, measures, finished=finished)
     else:
-        _save_sharded(training, material, measures, finished, first)
+        _save_sharded(training, inputs, measures, finished, first)
     if distributed.rank0():
-        remove_old(root, KEPT if material.config.run.sharded and not finished else 0, training.step)
+        shards.remove_old(root, NEWEST if inputs.config.run.sharded and not finished else 0, training.step)
     distributed.barrier()
 
 
-def _save_sharded(training: Training, material: RunInputs, measures: Mapping[str, float] | None, finished: bool, first: bool) -> None:
-    path = Path(material.config.run.out) / "ckpt.pt"
+def _save_sharded(training: Training, inputs: RunInputs, measures: Mapping[str, float] | None, finished: bool, first: bool) -> None:
+    path = Path(inputs.config.run.out) / "ckpt.pt"
     if first and distributed.rank0():
         path.unlink(missing_ok=True)
-    folder = sharded.save(training, material)
+    folder = _save_shards(training, inputs)
     training.saved = training.step
     if not distributed.rank0():
         return
     if not finished:
         path.unlink(missing_ok=True)  # of an earlier step, from before the setting was changed
         return
-    whole = sharded.assemble(folder)
-    files.save(path, replace(whole, training=None, account=state.told(training, material, measures)))
+    whole = shards.assemble(folder)
+    save(path, replace(whole, training=None, account=state.account_record(training, inputs, measures)))
+
+
+def _save_shards(training: Training, inputs: RunInputs) -> Path:
+    """Write a folder of shards; every process must call it and writes its own."""
+    content = {
+        **description(inputs.model, inputs.preprocess, inputs.tokenizer, training.step),
+        "data_card": inputs.data_card,
+        "account": state.account_record(training, inputs, None),
+        "training": {"skipped": training.skipped, "loss_scale": [training.scale.factor, training.scale.good]},
+        "head": {"kind": inputs.config.loss.kind},
+    }
+    return shards.write(Path(inputs.config.run.out) / shards.FOLDER, _tensors(training), content)
+
+
+def _restore_shards(training: Training, found: Shards) -> None:
+    """Fill a run before its first step from a folder. Every process must call it.
+
+    Raises `DataError` if the folder does not fit the run.
+    """
+    for name, parameter in state.optimised(training.optimizer).items():
+        begin = f"optimizer/{name}/"
+        keys = [key.removeprefix(begin) for key in found.layout if key.startswith(begin)]
+        moments = {key: found.layout[begin + key] for key in keys}
+        training.optimizer.state[parameter] = {
+            key: torch.zeros_like(parameter) if like.ndim else torch.zeros((), dtype=like.dtype, device=parameter.device)
+            for key, like in moments.items()
+        }
+    shards.read_into(found, _tensors(training))
+    counters = found.table("training")
+    try:
+        training.skipped = int(counters["skipped"])
+        training.scale = LossScale(float(counters["loss_scale"][0]), int(counters["loss_scale"][1]))
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise DataError("the sharded checkpoint does not say where the run stood", where=str(found.folder)) from error
+
+
+def _tensors(training: Training) -> dict[str, Tensor]:
+    """Return every tensor of the state by its name in the folder, as it is laid out over the processes."""
+    tables: dict[str, Mapping[str, Tensor]] = {
+        "state_dict": training.model.state_dict(),
+        "ema": training.ema or {},
+        "head": training.objective.state_dict(),
+        **{f"optimizer/{name}": training.optimizer.state.get(p, {}) for name, p in state.optimised(training.optimizer).items()},
+    }
+    return {f"{table}/{name}": tensor for table, tensors in tables.items() for name, tensor in tensors.items()}

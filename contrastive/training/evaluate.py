@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from contrastive.data.pairs import PairSet
+from contrastive.loss import Together
 from contrastive.loss.dense import Loss
-from contrastive.loss.objectives import Together
 from contrastive.model.clip import CLIP
 from contrastive.model.preprocess import Preprocess
 

@@ -10,16 +10,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from contrastive.checkpoint import file as files
+from contrastive import distributed
+from contrastive.checkpoint.file import Checkpoint
 from contrastive.checkpoint.heads import require_both_towers
 from contrastive.config import Config
 from contrastive.data import CaptionedImages, TrainingDataError, open_source
 from contrastive.data.order import split
 from contrastive.data.pairs import PairSet, Reading, load_pairs, texts_of
-from contrastive.distributed import processes as distributed
 from contrastive.errors import UsageError
-from contrastive.formats.initial import read_model
-from contrastive.loss.objectives import Distillation, Objective, make_objective
+from contrastive.loss import Distillation, Objective, make_objective
 from contrastive.model.clip import ModelConfig
 from contrastive.model.preprocess import Preprocess
 from contrastive.model.presets import preset
@@ -38,9 +37,9 @@ class RunInputs:
     train_rows: NDArray[np.int64]
     held_out_rows: NDArray[np.int64]
     data_card: str
-    initial: files.Checkpoint | None = None
+    initial: Checkpoint | None = None
     """What a fine-tuning goes on from."""
-    teacher: files.Checkpoint | None = None
+    teacher: Checkpoint | None = None
     """Whose matrix of similarities the student's is to be like."""
 
     @property
@@ -53,10 +52,7 @@ class RunInputs:
     def objective(self, generator: torch.Generator | None = None) -> Objective:
         """Return what the model is taught by; the weights of its head, if it has one, are drawn from `generator`.
 
-        Raises
-        ------
-        UsageError
-            If the teacher was shown other pixels.
+        Raises `UsageError` if the teacher was shown other pixels.
         """
         loss = self.config.loss
         if self.teacher is None:
@@ -67,21 +63,12 @@ class RunInputs:
 def prepare(config: Config) -> RunInputs:
     """Open the data, train or read the tokenizer, decide the architecture. Every process of a run does the same.
 
-    Raises
-    ------
-    UsageError
-        If the configuration names something that does not exist or does not fit.
-    TrainingDataError
-        If the data cannot be read or are fewer than one batch.
-    DataError, UnsafeError
-        If ``model.init`` or ``loss.teacher`` is no model that can be read.
+    Raises `UsageError` if the configuration names something that does not exist or does not fit; `TrainingDataError` if the data cannot be
+    read or are fewer than one batch; `DataError`, `UnsafeError` if ``model.init`` or ``loss.teacher`` is no model that can be read.
     """
     _check_device(config.run.device)
     check_shares(config, distributed.world_size())
-    initial = read_model(config.model.init, config.model.stated) if config.model.init else None
-    teacher = read_model(config.loss.teacher) if config.loss.teacher else None
-    if teacher:
-        require_both_towers(teacher)
+    initial, teacher = _named_models(config)
     architecture = _given(initial, config) if initial else architecture_of(config)
     _check_patches(architecture, config)
     source = open_source(config.data)
@@ -101,6 +88,19 @@ def prepare(config: Config) -> RunInputs:
     return RunInputs(config, model, preprocess, tokenizer, pairs, train_rows, held_out_rows, card, initial, teacher)
 
 
+def _named_models(config: Config) -> tuple[Checkpoint | None, Checkpoint | None]:
+    """Return the model to go on from and the teacher, whoever wrote their files."""
+    if not (config.model.init or config.loss.teacher):
+        return None, None
+    from contrastive.formats.initial import read_model  # other programs' files: only where a file is named
+
+    initial = read_model(config.model.init, config.model.stated) if config.model.init else None
+    teacher = read_model(config.loss.teacher) if config.loss.teacher else None
+    if teacher:
+        require_both_towers(teacher)
+    return initial, teacher
+
+
 def _check_device(device: str) -> None:
     try:
         torch.empty(1, device=distributed.own_device(device))
@@ -111,31 +111,23 @@ def _check_device(device: str) -> None:
 def check_shares(config: Config, size: int) -> None:
     """Refuse a batch that `size` processes cannot share evenly, or a share that cannot be taken in so many parts.
 
-    Raises
-    ------
-    UsageError
-        Naming a batch that would do.
+    Raises `UsageError` naming a batch that would do.
     """
     batch, parts = config.data.batch, config.optim.accumulate
     if batch % size:
-        raise UsageError(
-            f"{size} processes cannot share a batch of {batch} evenly",
-            fix=f"data.batch={max(size, batch // size * size)}, or other processes",
-        )
+        fix = f"data.batch={max(size, batch // size * size)}, or other processes"
+        raise UsageError(f"{size} processes cannot share a batch of {batch} evenly", fix=fix)
     if parts > batch // size:
         raise UsageError(f"{batch // size} pairs a process cannot be taken in {parts} parts", fix=f"optim.accumulate={batch // size}")
 
 
 def _check_patches(architecture: ModelConfig, config: Config) -> None:
     if config.data.patch_dropout and architecture.vision.kind != "vit":
-        raise UsageError(
-            "data.patch_dropout needs a vision transformer",
-            why=f"this image tower is of kind {architecture.vision.kind}",
-            fix="leave it out",
-        )
+        why = f"this image tower is of kind {architecture.vision.kind}"
+        raise UsageError("data.patch_dropout needs a vision transformer", why=why, fix="leave it out")
 
 
-def _given(initial: files.Checkpoint, config: Config) -> ModelConfig:
+def _given(initial: Checkpoint, config: Config) -> ModelConfig:
     rule = initial.config.score_rule
     if config.loss.contrastive and rule != config.loss.kind:
         raise UsageError(f"the initial model scores by {rule}, loss.kind is {config.loss.kind}", fix=f"loss.kind={rule}")
@@ -166,9 +158,7 @@ def _tokenizer(source: CaptionedImages, config: Config, context: int) -> Tokeniz
     return train_bpe(texts, config.data.vocabulary, context)
 
 
-def _card(
-    source: CaptionedImages, pairs: PairSet, held_out_count: int, initial: files.Checkpoint | None, teacher: files.Checkpoint | None
-) -> str:
+def _card(source: CaptionedImages, pairs: PairSet, held_out_count: int, initial: Checkpoint | None, teacher: Checkpoint | None) -> str:
     sentences = [source.card]
     if teacher:
         before = teacher.data_card or "Of its own training data nothing is known."
@@ -179,5 +169,5 @@ def _card(
     if held_out_count:
         sentences.append(f"{held_out_count} pairs were held out of training.")
     if pairs.replaced:
-        sentences.append(f"{len(pairs.replaced)} unreadable pictures were replaced by a neighbouring pair.")
+        sentences.append(f"{len(pairs.replaced)} unreadable images were replaced by a neighbouring pair.")
     return " ".join(sentences)

@@ -19,7 +19,7 @@ from contrastive.errors import UsageError
 from contrastive.model.clip import CLIP
 
 if TYPE_CHECKING:
-    from contrastive.loss.objectives import Together
+    from contrastive.loss import Together
 
 LOGIT_SCALE_MAX = math.log(100)
 """The paper's bound: cosines are never multiplied by more than 100."""
@@ -52,7 +52,7 @@ def multiplier(name: str, multipliers: Mapping[str, float]) -> float:
 def named(learner: nn.Module) -> list[tuple[str, nn.Parameter]]:
     """Return the parameters by the names that files and settings have: a model's are the same whether or not an objective stands beside it.
 
-    ``model.visual.proj`` of a `contrastive.loss.objectives.Together` is ``visual.proj``; its head's begin with ``objective.``.
+    ``model.visual.proj`` of a `contrastive.loss.Together` is ``visual.proj``; its head's begin with ``objective.``.
     """
     return [(name.removeprefix("model."), parameter) for name, parameter in learner.named_parameters()]
 
@@ -60,10 +60,7 @@ def named(learner: nn.Module) -> list[tuple[str, nn.Parameter]]:
 def lock(model: nn.Module, multipliers: Mapping[str, float]) -> None:
     """Take the gradient from every parameter whose multiplier is 0. Call it before the model is wrapped.
 
-    Raises
-    ------
-    UsageError
-        If a pattern finds no parameter, or nothing is left to train.
+    Raises `UsageError` if a pattern finds no parameter, or nothing is left to train.
     """
     names = [name for name, _ in named(model)]
     for pattern in multipliers:
@@ -113,12 +110,7 @@ def make_optimizer(model: CLIP | Together, config: OptimConfig) -> torch.optim.A
 def learning_rate(step: int, config: OptimConfig) -> float:
     """Return the learning rate of one step: a linear warm-up, then what the schedule says.
 
-    Parameters
-    ----------
-    step : int
-        ``0 <= step < config.steps``.
-    config : OptimConfig
-        Its `lr` is reached at the last step of the warm-up.
+    `step`: ``0 <= step < config.steps``; `config`: its `lr` is reached at the last step of the warm-up.
 
     Examples
     --------

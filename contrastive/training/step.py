@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from contrastive import distributed
 from contrastive.data.order import batch_positions, place, stream
-from contrastive.distributed import processes as distributed
 from contrastive.errors import VlmAuditError
+from contrastive.loss import PerPair
 from contrastive.loss.grad_cache import accumulate, add_up, split_parts
-from contrastive.loss.objectives import PerPair
 from contrastive.model.architecture import ViTConfig
 from contrastive.model.clip import kept_patches
 from contrastive.training import average
@@ -24,22 +24,19 @@ from contrastive.training.state import Training
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
-def take_step(training: Training, material: RunInputs, batch: tuple[Tensor, ...] | None = None) -> dict[str, float]:
+def take_step(training: Training, inputs: RunInputs, batch: tuple[Tensor, ...] | None = None) -> dict[str, float]:
     """Take one step and return its numbers. Every process must call it; all get the same. `batch` is what `batch_of` gives for it.
 
     A step whose loss or gradient is not finite is left out: parameters, statistics and average stay as they were.
 
-    Raises
-    ------
-    VlmAuditError
-        If more steps in a row than ``optim.skip`` were not finite.
+    Raises `VlmAuditError` if more steps in a row than ``optim.skip`` were not finite.
     """
-    config, step, model, learner = material.config, training.step, training.model, training.learner
+    config, step, model, learner = inputs.config, training.step, training.model, training.learner
     learner.train()
     rest_locked_norms(learner)
     before = [buffer.clone() for buffer in learner.buffers()]
     training.optimizer.zero_grad()
-    value = _backward(training, material, batch_of(material, step, training.device) if batch is None else batch)
+    value = _backward(training, inputs, batch_of(inputs, step, training.device) if batch is None else batch)
     norm = clip(learner, config.optim.clip)
     finite = not distributed.all_reduce_max(int(not (math.isfinite(value) and math.isfinite(norm))))
     rate = learning_rate(step, config.optim)
@@ -49,30 +46,30 @@ def take_step(training: Training, material: RunInputs, batch: tuple[Tensor, ...]
         clamp_logit_scale(model.logit_scale)
         training.skipped = 0
     else:
-        _leave_out(training, before, (value, norm), material)
+        _leave_out(training, before, (value, norm), inputs)
     training.scale = training.scale.after(finite, config.run.precision)
     training.step = step + 1
     if finite and training.ema is not None:
         average.update(training.ema, model, training.step, config.optim.ema)
     return {
-        "step": training.step, "epoch": place(step, len(material.train_rows), config.data.batch)[0], "loss": value, "lr": rate,
+        "step": training.step, "epoch": place(step, len(inputs.train_rows), config.data.batch)[0], "loss": value, "lr": rate,
         "grad_norm": norm, "logit_scale": float(distributed.local_tensor(model.logit_scale).detach().exp()),
         "samples": training.step * config.data.batch, "skipped": int(not finite),
     }  # fmt: skip
 
 
-def batch_of(material: RunInputs, step: int, device: torch.device) -> tuple[Tensor, ...]:
+def batch_of(inputs: RunInputs, step: int, device: torch.device) -> tuple[Tensor, ...]:
     """Return this process's share of a step's batch: images, ids, and under patch dropout the patches that are seen.
 
     All of it is a function of (seed, step) and the row, not of the number of processes or parts.
     """
-    config, n = material.config, len(material.train_rows)
+    config, n = inputs.config, len(inputs.train_rows)
     epoch, _ = place(step, n, config.data.batch)
     own = distributed.rank_slice(config.data.batch)
-    rows = material.train_rows[batch_positions(config.run.seed, step, n, config.data.batch)][own]
-    pixels, ids = material.pairs.batch(rows, epoch, config.run.seed, config.data.shift)
-    images = material.preprocess.normalise(pixels.to(device))
-    vision = material.model.vision
+    rows = inputs.train_rows[batch_positions(config.run.seed, step, n, config.data.batch)][own]
+    pixels, ids = inputs.pairs.batch(rows, epoch, config.run.seed, config.data.shift)
+    images = inputs.preprocess.normalise(pixels.to(device))
+    vision = inputs.model.vision
     if not config.data.patch_dropout or not isinstance(vision, ViTConfig):
         return images, ids.to(device)
     seed = int(stream(config.run.seed, "model", 0, step).integers(2**62, dtype=np.int64))
@@ -82,9 +79,9 @@ def batch_of(material: RunInputs, step: int, device: torch.device) -> tuple[Tens
     return images, ids.to(device), kept[own]
 
 
-def _backward(training: Training, material: RunInputs, batch: tuple[Tensor, ...]) -> float:
+def _backward(training: Training, inputs: RunInputs, batch: tuple[Tensor, ...]) -> float:
     """Leave the whole batch's gradient in the parameters; return its loss."""
-    config, objective, factor = material.config, training.objective, training.scale.factor
+    config, objective, factor = inputs.config, training.objective, training.scale.factor
     half, parts = PRECISIONS[config.run.precision], split_parts(batch, config.optim.accumulate)
 
     def within() -> torch.autocast:
@@ -103,22 +100,20 @@ def _backward(training: Training, material: RunInputs, batch: tuple[Tensor, ...]
     return float(distributed.all_mean(shares)) / factor
 
 
-def _leave_out(training: Training, before: list[Tensor], numbers: tuple[float, float], material: RunInputs) -> None:
+def _leave_out(training: Training, before: list[Tensor], numbers: tuple[float, float], inputs: RunInputs) -> None:
     """Undo what the forward pass has left in the buffers; count the step unless only fp16's loss scale was too large."""
     for buffer, old in zip(training.learner.buffers(), before, strict=True):
         buffer.copy_(old)
     training.skipped += int(training.scale.factor == 1)
-    if training.skipped > material.config.optim.skip:
-        raise _diverged(numbers, training, material)
+    if training.skipped > inputs.config.optim.skip:
+        raise _diverged(numbers, training, inputs)
 
 
-def _diverged(numbers: tuple[float, float], training: Training, material: RunInputs) -> VlmAuditError:
-    config = material.config
-    last = f"the last good state, after step {training.saved}, is in {where(material)}" if training.saved else "no state had been saved yet"
+def _diverged(numbers: tuple[float, float], training: Training, inputs: RunInputs) -> VlmAuditError:
+    config = inputs.config
+    last = f"the last good state, after step {training.saved}, is in {where(inputs)}" if training.saved else "no state had been saved yet"
     first = training.step + 2 - training.skipped
     again = f", and none of the {training.skipped} steps from there on could be taken" if training.skipped > 1 else ""
-    return VlmAuditError(
-        f"training diverged in step {first}: loss {numbers[0]}, gradient length {numbers[1]}{again}",
-        why=f"a number became infinite or NaN; {last}",
-        fix=f"a lower optim.lr (now {config.optim.lr:g}) or a longer optim.warmup (now {config.optim.warmup}), with --fresh",
-    )
+    fix = f"a lower optim.lr (now {config.optim.lr:g}) or a longer optim.warmup (now {config.optim.warmup}), with --fresh"
+    why = f"a number became infinite or NaN; {last}"
+    return VlmAuditError(f"training diverged in step {first}: loss {numbers[0]}, gradient length {numbers[1]}{again}", why=why, fix=fix)

@@ -169,5 +169,5 @@ def share_bar(curve: SpecificationCurve) -> ShareBar | None:
     """Place the shares of the spread; None where they are not known."""
     if curve.shares is None:
         return None
-    wording, label_set = _BAR * curve.shares.wording, _BAR * curve.shares.label_set
-    return ShareBar(px(wording), px(label_set), px(wording + label_set), px(_BAR * curve.shares.interplay))
+    wording, label_set = _BAR * curve.shares.prompts, _BAR * curve.shares.label_set
+    return ShareBar(px(wording), px(label_set), px(wording + label_set), px(_BAR * curve.shares.interaction))

@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Sequence
 
 from audit.records.comparison import Change, Comparison, Comparisons, PairChange, Point, RateChange, Series, Side, Trajectory, to_json
+from audit.types import Settings
 from reports.charts.curves import gap_curve, rate_curve
 from reports.charts.dumbbells import changes_forest, dumbbell
 from reports.comparison.views import (
@@ -21,8 +22,8 @@ from reports.comparison.views import (
     TrajectoryView,
 )
 from reports.sections.page import natural, thresholds, written_date
+from reports.text import changes, phrases
 from reports.text import comparison as words
-from reports.text import phrases
 from reports.text.numbers import count, p_value, short_hashes
 from reports.text.sentences import STATUSES
 
@@ -73,13 +74,14 @@ def _side(side: Side, place: int, comparisons: Comparisons) -> SideRow:
 
 
 def _comparison(key: str, comparison: Comparison, comparisons: Comparisons) -> ComparisonView:
-    views = [_change(f"{key}-f{i}", change) for i, change in enumerate(comparison.changes, 1)]
+    views = [_change(f"{key}-f{i}", change, comparison, comparisons.settings) for i, change in enumerate(comparison.changes, 1)]
     views.sort(key=lambda view: words.by_weight(view.change))
     primary, context = (tuple(view for view in views if view.change.primary is wanted) for wanted in (True, False))
     return ComparisonView(
         key=key,
         comparison=comparison,
         probe=next(probe for probe in comparisons.probes if probe.name == comparison.probe),
+        reason=changes.comparison_reason(comparison),
         images=words.images_sentence(comparison),
         top=(*primary, *context)[: max(min(len(primary), MOST_TOP), 3)],
         primary=primary,
@@ -87,13 +89,14 @@ def _comparison(key: str, comparison: Comparison, comparisons: Comparisons) -> C
     )
 
 
-def _change(key: str, change: Change) -> ChangeView:
+def _change(key: str, change: Change, comparison: Comparison, settings: Settings) -> ChangeView:
     gap, many = change.gap, len(change.by_group)
     compared = sum(cell.before.status == "ok" for cell in change.by_group)
     return ChangeView(
         key=key,
         change=change,
         title=words.title(change),
+        reason=changes.reason(change, comparison, settings),
         headline=words.headline(change),
         before=words.extremes_text(change, gap.before, after=False) if gap else "not estimable",
         after=words.extremes_text(change, gap.after, after=True) if gap else "not estimable",
@@ -133,18 +136,19 @@ def _pair_row(pair: PairChange) -> ChangedPairRow:
 
 
 def _series(key: str, series: Series) -> SeriesView:
-    views = [_trajectory(f"{key}-t{i}", each) for i, each in enumerate(series.trajectories, 1)]
+    views = [_trajectory(f"{key}-t{i}", each, series) for i, each in enumerate(series.trajectories, 1)]
     primary, context = (tuple(view for view in views if view.trajectory.primary is wanted) for wanted in (True, False))
     return SeriesView(key, series, primary, context)
 
 
-def _trajectory(key: str, trajectory: Trajectory) -> TrajectoryView:
+def _trajectory(key: str, trajectory: Trajectory, series: Series) -> TrajectoryView:
     groups = [rate.group for rate in trajectory.points[0].rates] if trajectory.points else []
     shown = groups[:MANY_GROUPS]
     return TrajectoryView(
         key=key,
         trajectory=trajectory,
         title=words.title(trajectory),
+        reason=changes.trajectory_reason(trajectory, series),
         groups=tuple(map(phrases.group, shown)),
         rows=tuple(_point_row(point, len(shown)) for point in trajectory.points),
         gap=gap_curve(trajectory),

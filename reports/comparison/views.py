@@ -48,6 +48,7 @@ class ChangeView:
     key: str
     change: Change
     title: str
+    reason: str
     headline: str
     before: str
     after: str
@@ -69,6 +70,7 @@ class ComparisonView:
     key: str
     comparison: Comparison
     probe: ProbeRecord
+    reason: str
     images: str
     top: tuple[ChangeView, ...]
     primary: tuple[ChangeView, ...]
@@ -93,6 +95,7 @@ class TrajectoryView:
     key: str
     trajectory: Trajectory
     title: str
+    reason: str
     groups: tuple[str, ...]
     rows: tuple[PointRow, ...]
     gap: StepCurve | None

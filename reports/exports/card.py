@@ -8,10 +8,11 @@ from html import escape
 from audit.records.comparison import Comparison, Comparisons
 from audit.records.results import AuditResult, Results
 from reports.sections.page import by_severity
+from reports.text import changes, verdicts
 from reports.text import comparison as comparison_words
 from reports.text import sentences as words
-from reports.text import verdicts
 from reports.text.numbers import clean
+from reports.text.reasons import audit_reason
 
 _MOST = 4
 
@@ -23,7 +24,8 @@ def card(results: Results) -> str:
 
 def changes_card(facts: Comparisons) -> str:
     """Return the card of what changed; every foreign string is escaped."""
-    followed = [f"{comparison_words.title(each)}: {each.reason}" for series in facts.series for each in series.trajectories if each.primary]
+    primary = [(each, series) for series in facts.series for each in series.trajectories if each.primary]
+    followed = [f"{comparison_words.title(each)}: {changes.trajectory_reason(each, series)}" for each, series in primary]
     steps = f"<p>Over {len(facts.sides)} checkpoints:</p>{_list(followed)}" if followed else ""
     return "".join([*map(_comparison, facts.comparisons), steps])
 
@@ -33,7 +35,7 @@ def _audit(audit: AuditResult) -> str:
     verdict = verdicts.verdict_sentence(audit)
     return (
         f"<div><p><strong>{_text(audit.model.name)} · {_text(audit.probe.name)}: {verdict.word}.</strong> "
-        f"{_text(verdict.sentence)} {_text(audit.verdict_reason)}</p>{_list([words.headline(finding, audit) for finding in primary])}"
+        f"{_text(verdict.sentence)} {_text(audit_reason(audit))}</p>{_list([words.headline(finding, audit) for finding in primary])}"
         f"<p>Not tested: {_text('; '.join(audit.probe.not_tested))}.</p></div>"
     )
 
@@ -44,7 +46,7 @@ def _comparison(compared: Comparison) -> str:
     sentences = [comparison_words.headline(each) for each in primary]
     return (
         f"<div><p><strong>{_text(compared.after)} against {_text(compared.before)} · {_text(compared.probe)}: {verdict.word}.</strong> "
-        f"{_text(verdict.sentence)} {_text(compared.verdict_reason)}</p>{_list(sentences)}</div>"
+        f"{_text(verdict.sentence)} {_text(changes.comparison_reason(compared))}</p>{_list(sentences)}</div>"
     )
 
 

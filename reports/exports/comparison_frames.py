@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _QUESTION = ("finding", "measurement", "metric", "outcome", "attributes")
-_CHANGES = ("probe", "before", "after", *_QUESTION, "primary", "verdict", "tolerance", "beyond_tolerance", "levelled_down", "gap_before",
-            "gap_after", "difference", "low", "high", "p", "p_adjusted", "minimum_detectable", "verdict_before",
+_CHANGES = ("probe", "before", "after", *_QUESTION, "primary", "verdict", "direction", "tolerance", "beyond_tolerance", "levelled_down",
+            "gap_before", "gap_after", "difference", "low", "high", "p", "p_adjusted", "minimum_detectable", "verdict_before",
             "verdict_after")  # fmt: skip
 _RATES = ("probe", "before", "after", *_QUESTION, "group", "n", "rate_before", "rate_after", "gained", "lost", "difference", "low", "high",
           "p", "p_adjusted", "status")  # fmt: skip
@@ -27,7 +27,7 @@ def changes(facts: Comparisons) -> pd.DataFrame:
 
 
 def _change(compared: Comparison, change: Change) -> Sequence[object]:
-    judged = change.primary, change.verdict, change.tolerance, change.beyond_tolerance, change.levelled_down
+    judged = change.primary, change.verdict, change.direction, change.tolerance, change.beyond_tolerance, change.levelled_down
     gap = change.gap
     numbers = (
         (None,) * 8

@@ -6,6 +6,8 @@ from audit.records.comparison import Change, Comparison, Comparisons, Series, Tr
 from reports.exports.summary import COLUMNS, escaped, fit, plain, wrapped
 from reports.sections.page import written_date
 from reports.text import comparison as words
+from reports.text.changes import comparison_reason, trajectory_reason
+from reports.text.notes import sentence
 from reports.text.numbers import in_words, p_value, short_hash
 from reports.text.verdicts import compared
 
@@ -22,7 +24,7 @@ def comparison_markdown(comparisons: Comparisons) -> str:
     parts += map(_series_markdown, comparisons.series)
     for comparison in comparisons.comparisons:
         parts += _comparison_markdown(comparison)
-    parts += [f"Read with care: {escaped(' '.join(comparisons.notes))}"] if comparisons.notes else []
+    parts += [f"Read with care: {escaped(' '.join(map(sentence, comparisons.notes)))}"] if comparisons.notes else []
     hashes = ", ".join(f"{escaped(side.name)} `{short_hash(side.model.sha256)}`" for side in comparisons.sides)
     made = f"{escaped(comparisons.tool)}, {escaped(written_date(comparisons.timing.created))}"
     parts.append(f"{made}; {hashes}. comparison.html has every number.")
@@ -35,7 +37,7 @@ def _comparison_markdown(comparison: Comparison) -> list[str]:
     if comparison.limited:
         parts.append("**LIMITED RUN.** A sample of the images; it can conclude nothing.")
     verdict = compared(comparison)
-    parts.append(f"**{verdict.word}.** {verdict.sentence} {escaped(comparison.verdict_reason)}")
+    parts.append(f"**{verdict.word}.** {verdict.sentence} {escaped(comparison_reason(comparison))}")
     parts.append(escaped(f"{words.images_sentence(comparison)} {words.not_compared_sentence(comparison)}"))
     if primary:
         parts.append(_table(primary))
@@ -53,7 +55,7 @@ def _table(changes: list[Change]) -> str:
 
 def _row(change: Change) -> tuple[str, ...]:
     gap = change.gap
-    said = words.VERDICTS[change.verdict].word.lower() + (", levelled down" if change.levelled_down else "")
+    said = words.VERDICTS[words.outcome(change)].word.lower() + (", levelled down" if change.levelled_down else "")
     if gap is None:
         return said, words.title(change), "", "", "not estimable", ""
     before, after = words.extremes_text(change, gap.before, after=False), words.extremes_text(change, gap.after, after=True)
@@ -62,7 +64,7 @@ def _row(change: Change) -> tuple[str, ...]:
 
 def _series_markdown(series: Series) -> str:
     lines = [f"### Step by step · {escaped(series.probe)}", ""]
-    lines += [f"- {escaped(words.title(each))}: {escaped(each.reason)}" for each in series.trajectories if each.primary]
+    lines += [f"- {escaped(words.title(each))}: {escaped(trajectory_reason(each, series))}" for each in series.trajectories if each.primary]
     return "\n".join(lines)
 
 
@@ -73,7 +75,7 @@ def terminal(comparisons: Comparisons) -> str:
     """Return what changed, and each verdict in words, in lines of at most 80 columns."""
     blocks = [_series_terminal(series) for series in comparisons.series]
     blocks += [_comparison_terminal(comparison) for comparison in comparisons.comparisons]
-    blocks += ["\n".join(line for note in comparisons.notes for line in wrapped(f"note: {note}"))] if comparisons.notes else []
+    blocks += ["\n".join(line for note in comparisons.notes for line in wrapped(f"note: {sentence(note)}"))] if comparisons.notes else []
     return plain("\n\n".join(blocks))
 
 
@@ -92,13 +94,13 @@ def _comparison_terminal(comparison: Comparison) -> str:
     lines += [f"and {in_words(hidden, 'more question')}: see the page"] if hidden else []
     lines += [f"and {in_words(others, 'comparison')} outside the verdict: see the page"] if others else []
     verdict = compared(comparison)
-    overall = f"{verdict.word}. {verdict.sentence} {comparison.verdict_reason}"
+    overall = f"{verdict.word}. {verdict.sentence} {comparison_reason(comparison)}"
     said = [overall, words.images_sentence(comparison), words.not_compared_sentence(comparison)]
     return "\n".join([*lines, "", *(line for text in said if text for line in wrapped(text))])
 
 
 def _change_lines(change: Change) -> list[str]:
-    first = _wide(words.title(change), change.verdict)
+    first = _wide(words.title(change), words.outcome(change))
     gap = change.gap
     if gap is None:
         return [first]
@@ -113,14 +115,14 @@ def _wide(question: str, status: str) -> str:
 def _series_terminal(series: Series) -> str:
     lines = [fit(f"step by step · {series.probe} · {in_words(series.images, 'image')}", COLUMNS).rstrip(), ""]
     for trajectory in series.trajectories:
-        lines += _trajectory_lines(trajectory) if trajectory.primary else []
+        lines += _trajectory_lines(trajectory, series) if trajectory.primary else []
     return "\n".join(lines).rstrip()
 
 
-def _trajectory_lines(trajectory: Trajectory) -> list[str]:
+def _trajectory_lines(trajectory: Trajectory, series: Series) -> list[str]:
     lines = [fit(words.title(trajectory), COLUMNS).rstrip(), f"{'step':>9}  {'gap [band]':<30} p"]
     lines += [
         f"{point.step:>9,}  {words.ends_text(point.gap) if point.gap else 'not estimable':<30} {p_value(point.p)}"
         for point in trajectory.points
     ]
-    return [*lines, *wrapped(trajectory.reason), ""]
+    return [*lines, *wrapped(trajectory_reason(trajectory, series)), ""]

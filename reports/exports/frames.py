@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 _WORDS = frozenset({
     "model", "probe", "finding", "measurement", "metric", "outcome", "attributes", "group", "status", "primary", "verdict",
     "exceeds_tolerance", "highest", "lowest", "question", "first", "second", "preset", "variant", "default", "method", "setting",
-    "target", "efficient", "ending", "before", "after", "verdict_before", "verdict_after", "beyond_tolerance", "levelled_down", "side",
+    "target", "efficient", "ending", "before", "after", "verdict_before", "verdict_after", "direction",
+    "beyond_tolerance", "levelled_down", "side",
     "n", "events", "gained", "lost", "step",
 })  # fmt: skip
 """Columns that are no fractions: texts, whole numbers, yes or no. Any other is a float, even where nothing in it can be estimated."""
@@ -64,7 +65,7 @@ def what_ifs(results: Results) -> pd.DataFrame:
 
 
 def _what_ifs(audit: AuditResult, asked: WhatIfs) -> Iterable[Sequence[object]]:
-    for frontier in (*([asked.target] if asked.target else []), *asked.elsewhere):
+    for frontier in (*([asked.target] if asked.target else []), *asked.other_attributes):
         for row in _tried(frontier):
             yield audit.model.name, audit.probe.name, asked.question, frontier.finding, frontier is asked.target, *row
 

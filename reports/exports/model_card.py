@@ -11,6 +11,7 @@ from reports.sections.page import by_severity, written_date
 from reports.text import phrases
 from reports.text import sentences as words
 from reports.text.numbers import clean, count, difference, exact_points, in_words
+from reports.text.reasons import audit_reason
 from reports.text.verdicts import verdict_sentence
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ def _section(results: Results, audit: AuditResult) -> list[str]:
     return [
         f"### {escaped(audit.probe.question)}",
         *limited,
-        f"**{verdict.word}.** {verdict.sentence} {escaped(audit.verdict_reason)}",
+        f"**{verdict.word}.** {verdict.sentence} {escaped(audit_reason(audit))}",
         findings_table(ordered, len(ordered), audit) if ordered else "No question counts for the verdict.",
         f"**Data.** {escaped(audit.data.source)} ({escaped(audit.data.licence)}), {in_words(audit.data.used, 'image')} of "
         f"{count(audit.data.listed)}. Groups under {in_words(results.settings.min_group_size, 'image')} are not judged; a difference "

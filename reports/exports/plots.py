@@ -18,6 +18,7 @@ from reports.charts.grids import in_order
 from reports.sections.page import by_severity
 from reports.text import phrases
 from reports.text import sentences as words
+from reports.text.notes import sentence
 from reports.text.numbers import clean, count, exact_points, percent
 
 if TYPE_CHECKING:
@@ -217,8 +218,8 @@ def what_ifs(asked: WhatIfs, ax: Axes | None = None) -> Axes:
         If nothing could be tried.
     """
     if asked.target is None or not asked.target.points:
-        reasons = "; ".join(dict.fromkeys(each.reason for each in asked.refused))
-        raise UsageError(f"nothing could be tried for {asked.question!r}", why=reasons or None)
+        reasons = "; ".join(dict.fromkeys(sentence(each.reason) for each in asked.refused))
+        raise UsageError(f"nothing could be tried for {sentence(asked.question)!r}", why=reasons or None)
     axes = axes_of(ax, 4.4)
     tried = [point.what_if for point in asked.target.points]
     for place, method in enumerate(dict.fromkeys(each.method for each in tried)):

@@ -12,6 +12,7 @@ from reports.sections.page import by_severity, page_title, written_date
 from reports.text import phrases
 from reports.text import sentences as words
 from reports.text.numbers import clean, in_words, number, p_value, short_hash, span
+from reports.text.reasons import audit_reason
 from reports.text.verdicts import verdict_sentence
 
 COLUMNS = 80
@@ -57,7 +58,7 @@ def _audit_markdown(audit: AuditResult, rows: int, sentences: int, *, named: boo
     if audit.data.limited:
         parts.append(f"**LIMITED RUN.** A sample of {in_words(audit.data.used, 'image')}; it can conclude nothing but “inconclusive”.")
     verdict = verdict_sentence(audit)
-    parts.append(f"**{verdict.word}.** {verdict.sentence} {escaped(audit.verdict_reason)}")
+    parts.append(f"**{verdict.word}.** {verdict.sentence} {escaped(audit_reason(audit))}")
     if audit.model.data_card:
         parts.append(f"**Known beforehand, from the checkpoint:** {escaped(audit.model.data_card)}")
     if ordered[:rows]:
@@ -138,7 +139,7 @@ def _audit_terminal(audit: AuditResult, smallest: int) -> str:
         enough = f"{in_words(smallest, 'image')}{' in enough clusters' if audit.data.cluster else ''} (--min-group-size)"
         lines += wrapped(f"Where no groups stand below a question, fewer than two have at least {enough}.")
     verdict = verdict_sentence(audit)
-    said = [f"{verdict.word}. {verdict.sentence} {audit.verdict_reason}"]
+    said = [f"{verdict.word}. {verdict.sentence} {audit_reason(audit)}"]
     return "\n".join([*lines, "", *(line for text in said for line in wrapped(text))])
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from audit.records.evidence import CountRecord
+from audit.records.counts import CountRecord
 from audit.records.results import AuditResult, MeasurementRecord
 from audit.statistics.counts.crosstab import Crosstab, crosstab
 from audit.types import UNKNOWN, Settings

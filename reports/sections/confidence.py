@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from audit.records.evidence import Calibration, Estimate, GapEstimate, GroupCalibration, Odds, ReliabilityBin, ThresholdCurve
+from audit.records.evidence import Calibration, EqualizedOdds, Estimate, GapEstimate, GroupCalibration, ReliabilityBin, ThresholdCurve
 from audit.records.results import AuditResult, MeasurementRecord
 from reports.charts.forest import axis
 from reports.charts.panels import Panel, reliability_panel, threshold_panel
@@ -100,20 +100,20 @@ def confidence(keys: Mapping[str, str], audit: AuditResult, *, brief: bool) -> C
     shown = {finding.id for finding in audit.findings if finding.verdict == "disparity" or not brief}
     titles = {finding.id: words.title(finding, audit) for finding in audit.findings}
     return Confidence(
-        calibration=tuple(_calibration(record, found, brief) for record in audit.measurements for found in record.calibration),
+        calibration=tuple(_calibration(record, found, brief) for record in audit.measurements for found in record.evidence.calibration),
         thresholds=tuple(
             _thresholds(keys[each.finding], titles[each.finding], each)
-            for each in audit.threshold_curves
+            for each in audit.evidence.threshold_curves
             if each.points and each.finding in shown
         ),
-        odds=tuple(map(_odds, audit.odds)),
+        odds=tuple(map(_odds, audit.evidence.equalized_odds)),
     )
 
 
 # ---- errors given the truth ----------------------------------------------------------------------------------------------------------
 
 
-def _odds(found: Odds) -> OddsRow:
+def _odds(found: EqualizedOdds) -> OddsRow:
     both = found.difference
     return OddsRow(
         measurement=found.measurement,
@@ -123,7 +123,7 @@ def _odds(found: Odds) -> OddsRow:
         opportunity_p=p_value(both.equal_opportunity.p) if both.equal_opportunity else "",
         false_positive=_gap(both.false_positive),
         false_positive_p=p_value(both.false_positive.p) if both.false_positive else "",
-        odds=_gap(both.equalised_odds),
+        odds=_gap(both.equalized_odds),
         left_out=phrases.some([phrases.group(group) for group in both.not_compared]),
     )
 

@@ -94,20 +94,19 @@ class Evidence:
 def evidence(keys: Mapping[str, str], findings: Sequence[Finding], audit: AuditResult) -> Evidence:
     """Return the sections of an audit; `keys` leads from a finding to its place, `findings` are those that count, in their order."""
     titles = {finding.id: words.title(finding, audit) for finding in findings}
-    shares = next((tuple(point.share for point in finding.noise) for finding in findings if finding.noise), ())
-    twin = {each.finding: each for each in audit.twin.findings} if audit.twin else {}
-    adjusted = [finding for finding in findings if finding.adjusted]
+    shares = next((tuple(point.share for point in noise.points) for finding in findings if (noise := finding.evidence.label_noise)), ())
+    twin = {each.finding: each for each in audit.untrained_control.findings} if audit.untrained_control else {}
+    adjusted = [(finding, found) for finding in findings if (found := finding.evidence.adjustment)]
+    pairs = [(finding, found.pairs) for finding, found in adjusted]
     return Evidence(
         controls=tuple(_control(keys[each.id], titles[each.id], each, twin.get(each.id)) for each in findings if each.gap),
-        firm=tuple(_firm(keys[each.id], titles[each.id], each, audit) for each in findings if each.noise),
+        firm=tuple(_firm(keys[each.id], titles[each.id], each, audit) for each in findings if each.evidence.label_noise),
         near_ties=near_ties_sentence(audit, titles),
         shares=tuple(percent(share) for share in shares),
-        adjusted=tuple(AdjustedView(keys[each.id], titles[each.id], tuple(map(_adjusted, each.adjusted))) for each in adjusted),
-        gaps=tuple(sentence for each in adjusted if each.verdict == "disparity" for sentence in _explained(titles[each.id], each)),
-        dumbbells=dumbbells([(_brief(each, titles[each.id]), each.adjusted[-1].crude, each.adjusted[-1].difference) for each in adjusted])
-        if adjusted
-        else None,
-        effects=tuple(_effect(keys[each.id], titles[each.id], each) for each in findings if each.effect),
+        adjusted=tuple(AdjustedView(keys[each.id], titles[each.id], tuple(map(_adjusted, found.pairs))) for each, found in adjusted),
+        gaps=tuple(sentence for each, _ in adjusted if each.verdict == "disparity" for sentence in _explained(titles[each.id], each)),
+        dumbbells=dumbbells([(_brief(each, titles[each.id]), at[-1].crude, at[-1].difference) for each, at in pairs]) if pairs else None,
+        effects=tuple(_effect(keys[each.id], titles[each.id], each) for each in findings if each.evidence.effect_size),
     )
 
 
@@ -144,30 +143,31 @@ def _twin(twin: ControlFinding | None) -> str:
 
 def _firm(key: str, title: str, finding: Finding, audit: AuditResult) -> FirmRow:
     record = next((record for record in audit.measurements if record.name == finding.measurement), None)
+    points = finding.evidence.label_noise.points if finding.evidence.label_noise else ()
     return FirmRow(
         key=key,
         title=title,
         verdict=finding.verdict,
-        near_ties=_near_ties(finding, record.open_decisions if record else None),
+        near_ties=_near_ties(finding, record.evidence.near_ties if record else None),
         chosen=_chosen(finding),
-        kept=tuple(percent(point.kept) for point in finding.noise),
-        curve=noise_curve(finding.noise),
+        kept=tuple(percent(point.kept) for point in points),
+        curve=noise_curve(points),
     )
 
 
 def _near_ties(finding: Finding, open_decisions: int | None) -> str:
     if open_decisions is None:
         return "not known"
-    if finding.near_tie_verdict is None:
+    if finding.evidence.near_ties is None:
         return "none is so close" if open_decisions == 0 else "not tried"
-    return "the same" if finding.near_tie_verdict == finding.verdict else f"becomes {finding.near_tie_verdict}"
+    return "the same" if finding.evidence.near_ties == finding.verdict else f"becomes {finding.evidence.near_ties}"
 
 
 def _chosen(finding: Finding) -> str:
     """Return how few labels, chosen against the verdict, would have to be wrong."""
     if finding.verdict != "disparity":
         return "no disparity to overturn"
-    tipping = finding.tipping
+    tipping = finding.evidence.label_noise.tipping_point if finding.evidence.label_noise else None
     if tipping is None:
         return "no pair is clear by itself"
     n = phrases.rate_of(finding, tipping.worst).n
@@ -176,7 +176,7 @@ def _chosen(finding: Finding) -> str:
 
 def near_ties_sentence(audit: AuditResult, titles: Mapping[str, str]) -> str:
     """Return how many decisions rounding could turn, and which verdicts would then change."""
-    known = [record.open_decisions for record in audit.measurements if record.open_decisions is not None]
+    known = [record.evidence.near_ties for record in audit.measurements if record.evidence.near_ties is not None]
     if not known:
         return "How far rounding moves these scores is not known."
     if not sum(known):
@@ -184,10 +184,10 @@ def near_ties_sentence(audit: AuditResult, titles: Mapping[str, str]) -> str:
     start = f"{in_words(sum(known), 'decision')} {'is' if sum(known) == 1 else 'are'} so close that rounding could turn"
     start += " it." if sum(known) == 1 else " them."
     primary = [finding for finding in audit.findings if finding.primary]
-    if not any(finding.near_tie_verdict for finding in primary):
+    if not any(finding.evidence.near_ties for finding in primary):
         return f"{start} What then became of the verdicts was not tried: a limited run has none."
     changed = [
-        titles[finding.id] for finding in primary if finding.near_tie_verdict not in (None, finding.verdict) and finding.id in titles
+        titles[finding.id] for finding in primary if finding.evidence.near_ties not in (None, finding.verdict) and finding.id in titles
     ]
     if not changed:
         return f"{start} If all of them went the other way, no verdict would change."
@@ -221,7 +221,7 @@ def _strata(found: Adjusted) -> str:
 
 
 def _explained(title: str, finding: Finding) -> list[str]:
-    gap = finding.adjusted_gap
+    gap = finding.evidence.adjustment.gap if finding.evidence.adjustment else None
     if gap is None:
         return []
     places = phrases.gap_places(finding)
@@ -241,7 +241,7 @@ def _equals(p: float) -> str:
 
 
 def _effect(key: str, title: str, finding: Finding) -> EffectRow:
-    effect = finding.effect
+    effect = finding.evidence.effect_size
     if effect is None:
         raise ValueError("no effect to print")
     return EffectRow(
@@ -260,7 +260,7 @@ def _factor(estimate: Estimate | None) -> str:
 
 
 def _four_fifths(finding: Finding) -> str:
-    found = finding.four_fifths
+    found = finding.evidence.four_fifths
     if found is None:
         return ""
     if found.ratio is None:
@@ -270,11 +270,11 @@ def _four_fifths(finding: Finding) -> str:
 
 def shrunk(finding: Finding) -> dict[tuple[str, ...], str]:
     """Return the shrunk rate of each group that has images."""
-    if finding.shrinkage is None:
+    if finding.evidence.shrinkage is None:
         return {}
     return {
         each.group: phrases.cell_rate(_as_rate(each.group, each.n, each.events, each.shrunk, each.low, each.high))
-        for each in finding.shrinkage.rates
+        for each in finding.evidence.shrinkage.rates
     }
 
 
@@ -284,7 +284,7 @@ def _as_rate(group: tuple[str, ...], n: int, events: int, value: float, low: flo
 
 def shrinkage_sentence(finding: Finding) -> str:
     """Return what the shrunk rates rest on."""
-    found = finding.shrinkage
+    found = finding.evidence.shrinkage
     if found is None:
         return ""
     if found.correlation == 0:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from audit.records.results import AuditResult, Contrast, Finding, Rate
+from audit.types import Settings
 from reports.charts.forest import differences_forest, rates_forest
 from reports.charts.grids import heat_map
 from reports.sections.evidence import shrinkage_sentence, shrunk
@@ -10,6 +11,7 @@ from reports.sections.views import FindingView, GroupRow, PairRow
 from reports.text import phrases
 from reports.text import sentences as words
 from reports.text.numbers import count, difference, p_value, rate
+from reports.text.reasons import reason
 
 MANY_GROUPS = 18
 """A chart of more groups is folded away; the heat map and the sentence stay."""
@@ -17,7 +19,7 @@ MOST_PAIRS, MOST_CONTEXT_PAIRS = 21, 6
 """All pairs of seven groups, and of four where the verdict does not rest on them. Of more, the page shows the clearest."""
 
 
-def finding_view(key: str, finding: Finding, audit: AuditResult, *, brief: bool) -> FindingView:
+def finding_view(key: str, finding: Finding, audit: AuditResult, settings: Settings, *, brief: bool) -> FindingView:
     """Return a finding with its charts and its pairs, or with the table of its groups only."""
     contrasts = {contrast.first: contrast for contrast in finding.contrasts}
     borrowed = shrunk(finding)
@@ -26,6 +28,7 @@ def finding_view(key: str, finding: Finding, audit: AuditResult, *, brief: bool)
         key=key,
         finding=finding,
         title=words.title(finding, audit),
+        reason=reason(finding, audit, settings),
         facts=phrases.facts(finding),
         rows=tuple(_group_row(cell, contrasts.get(cell.group), borrowed.get(cell.group, "")) for cell in finding.by_group),
         has_baseline=any(cell.baseline is not None for cell in finding.by_group),

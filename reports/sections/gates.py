@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from audit.records.gates import GateCheck, GateOutcome, GateResult
 from audit.records.results import AuditResult, Results, Verdict
+from reports.text.gates import check_reason
 from reports.text.numbers import in_words
 from reports.text.sentences import title
 
@@ -33,13 +34,13 @@ def gate_rows(results: Results, audit: AuditResult) -> tuple[GateRow, ...]:
     for gate in results.gates:
         own = [check for check in gate.checks if (check.model, check.probe) == (audit.model.name, audit.probe.name)]
         if own:
-            rows.append(_row(gate, own, audit))
+            rows.append(_row(gate, own, audit, results))
     return tuple(rows)
 
 
-def _row(gate: GateResult, checks: Sequence[GateCheck], audit: AuditResult) -> GateRow:
+def _row(gate: GateResult, checks: Sequence[GateCheck], audit: AuditResult, results: Results) -> GateRow:
     decisive = min(checks, key=lambda check: _ORDER.index(check.outcome))
-    why = decisive.reason
+    why = check_reason(decisive, results)
     if len(checks) > 1:
         counted = ", ".join(f"{n} {outcome}" for outcome in _ORDER if (n := sum(check.outcome == outcome for check in checks)))
         why = f"{_titled(decisive, audit)}: {why} Of {in_words(len(checks), 'question')}: {counted}."

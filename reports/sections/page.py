@@ -44,7 +44,9 @@ from reports.sections.views import (
 )
 from reports.text import phrases
 from reports.text import sentences as words
+from reports.text.notes import sentence
 from reports.text.numbers import count, difference, exact_points, in_words, p_value, short_hashes
+from reports.text.reasons import audit_reason
 
 ROOM = 900
 """Groups of all findings on a page up to which each finding is shown whole. FairFace has 640; the page must stay under one megabyte."""
@@ -139,7 +141,7 @@ def _audits(results: Results) -> tuple[AuditView, ...]:
 
 def _audit(key: str, audit: AuditResult, roomy: bool, printed: dict[str, str], settings: Settings) -> AuditView:
     views = {
-        finding.id: finding_view(f"{key}-f{i}", finding, audit, brief=not (roomy or finding.primary))
+        finding.id: finding_view(f"{key}-f{i}", finding, audit, settings, brief=not (roomy or finding.primary))
         for i, finding in enumerate(audit.findings, 1)
     }
     keys = {name: view.key for name, view in views.items()}
@@ -159,7 +161,8 @@ def _audit(key: str, audit: AuditResult, roomy: bool, printed: dict[str, str], s
         paired=_paired_forest(audit.paired),
         curves=curves,
         counts=_counts(audit),
-        warnings=tuple(warning for warning in audit.warnings if not warning.startswith("LIMITED RUN")),
+        reason=audit_reason(audit),
+        warnings=tuple(map(sentence, audit.warnings)),
         depends=tuple(view for view in curves if words.depends_on_wording(view.curve)),
         evidence=evidence(keys, [view.finding for view in primary], audit),
         confidence=confidence(keys, audit, brief=not roomy),
@@ -221,7 +224,7 @@ def _counts(audit: AuditResult) -> tuple[CountTable, ...]:
 
 
 def _count_table(attribute: str, order: Sequence[str], data: DataRecord) -> CountTable:
-    left_out = {f"left out: {exclusion.reason}": exclusion.by_group.get(attribute, {}) for exclusion in data.exclusions}
+    left_out = {f"left out: {sentence(exclusion.reason)}": exclusion.by_group.get(attribute, {}) for exclusion in data.exclusions}
     converted = {f"converted: {kind}": data.conversions[kind].get(attribute, {}) for kind in natural(data.conversions)}
     columns = {"used": data.groups[attribute], **left_out, **converted}
     present = {level for counts in columns.values() for level in counts}

@@ -32,7 +32,7 @@ class ScoreView:
 
 def scores(key: str, audit: AuditResult) -> tuple[ScoreView, ...]:
     """Return the spreads of an audit."""
-    return tuple(_view(f"{key}-p{i}", spread) for i, spread in enumerate(audit.scores, 1) if spread.groups)
+    return tuple(_view(f"{key}-p{i}", spread) for i, spread in enumerate(audit.evidence.score_spread, 1) if spread.groups)
 
 
 def _view(key: str, spread: ScoreSpread) -> ScoreView:

@@ -10,7 +10,7 @@ from importlib.resources import files
 from statistics import NormalDist
 from typing import Any
 
-from audit.records.evidence import CountRecord
+from audit.records.counts import CountRecord
 from audit.records.results import AuditResult, MeasurementRecord, Results
 from audit.types import UNKNOWN
 from reports.sections.page import natural

@@ -51,6 +51,7 @@ class FindingView:
     key: str
     finding: Finding
     title: str
+    reason: str
     facts: tuple[tuple[str, str], ...]
     rows: tuple[GroupRow, ...]
     has_baseline: bool
@@ -165,6 +166,7 @@ class AuditView:
     paired: Forest | None
     curves: tuple[CurveView, ...]
     counts: tuple[CountTable, ...]
+    reason: str
     warnings: tuple[str, ...]
     depends: tuple[CurveView, ...]
     """Curves whose answer depends on wording."""

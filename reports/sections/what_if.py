@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from audit.records.evidence import Estimate
 from audit.records.what_if import Ending, Frontier, Refused, WhatIf, WhatIfs
 from reports.charts.scatter import Plane, plane
+from reports.text.notes import sentence as text_of
 from reports.text.numbers import count, decimal, decimals, difference, in_words, number, p_phrase, p_value, percent, points, span
 from reports.text.phrases import attributes, group
 
@@ -110,7 +111,7 @@ def _question(key: str, asked: WhatIfs) -> WhatIfQuestion:
     by = _attributes(asked.target.finding) if asked.target else ""
     return WhatIfQuestion(
         key=key,
-        title=asked.question,
+        title=text_of(asked.question),
         by=by,
         summary=_summary(asked, tried),
         careful=_careful(asked, tried),
@@ -119,12 +120,12 @@ def _question(key: str, asked: WhatIfs) -> WhatIfQuestion:
         unmodified=_unmodified(tried[0]) if tried else ("", "", ""),
         groups=tuple(group(each.group) for each in tried[0].by_group) if tried else (),
         pair=" minus ".join(map(group, tried[0].pair)) if tried else "",
-        elsewhere=tuple(_attributes(each.finding) for each in asked.elsewhere),
+        elsewhere=tuple(_attributes(each.finding) for each in asked.other_attributes),
         methods=tuple((marks[method], *NAMES.get(method, (method, ""))) for method in marks),
         figure=plane(asked.target, marks, by) if asked.target else None,
         refused=_refused(asked.refused),
-        cost=asked.cost,
-        legal=any("unlawful" in need for each in tried for need in each.needs),
+        cost=text_of(asked.cost),
+        legal=any("unlawful" in text_of(need) for each in tried for need in each.needs),
     )
 
 
@@ -140,7 +141,7 @@ def _summary(asked: WhatIfs, tried: Sequence[WhatIf]) -> str:
     methods = len({each.method for each in tried})
     return (
         f"On {in_words(asked.target.shown_on, 'image')} of the shown half the unmodified model has a gap of "
-        f"{_estimate(first.gap_before)} and an accuracy of {percent(first.utility.before, 1)} ({asked.cost}). "
+        f"{_estimate(first.gap_before)} and an accuracy of {percent(first.utility.before, 1)} ({text_of(asked.cost)}). "
         f"{in_words(len(tried), 'setting')} of {in_words(methods, 'method')} {'was' if len(tried) == 1 else 'were'} tried, "
         f"and all of them are shown; each p is adjusted for that number (Holm)."
     )
@@ -212,8 +213,8 @@ def _row(place: int, marks: Mapping[str, str], asked: WhatIfs) -> Row:
         answered=percent(utility.answered) if utility.answered < 1 else "all",
         ends=_ends(each),
         signed=f"{number(each.pair_before, 1, signed=True)} → {_signed(each.pair_after)}",
-        elsewhere=tuple(_elsewhere(other, each) for other in asked.elsewhere),
-        needs="; ".join(each.needs),
+        elsewhere=tuple(_elsewhere(other, each) for other in asked.other_attributes),
+        needs="; ".join(map(text_of, each.needs)),
         by_group=tuple(f"{number(one.before, 1)} → {number(one.after, 1)} ({percent(one.moved)})" for one in each.by_group),
     )
 
@@ -245,7 +246,7 @@ def _refused(refused: Sequence[Refused]) -> tuple[str, ...]:
     """Return one sentence for each method and reason, with how many of its settings it stopped."""
     settings: dict[tuple[str, str], list[str]] = {}
     for each in refused:
-        settings.setdefault((each.method, each.reason), []).append(each.setting)
+        settings.setdefault((each.method, text_of(each.reason)), []).append(each.setting)
     sentences = []
     for (method, reason), stopped in settings.items():
         name = NAMES.get(method, (method, ""))[0] if method else f"Judged by {', '.join(stopped)}"

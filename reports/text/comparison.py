@@ -7,11 +7,9 @@ from __future__ import annotations
 
 from audit.records.comparison import (
     Change,
-    ChangeVerdict,
     Comparison,
     Comparisons,
     GapEnds,
-    Overall,
     PairChange,
     RateChange,
     Series,
@@ -21,10 +19,11 @@ from audit.records.results import Rate
 from audit.types import Group
 from reports.text import phrases
 from reports.text import sentences as words
+from reports.text.notes import sentence
 from reports.text.numbers import count, decimals, difference, exact_points, in_words, number, p_phrase, points, rate, span
 from reports.text.sentences import VerdictWords
 
-VERDICTS: dict[Overall, VerdictWords] = {
+VERDICTS: dict[str, VerdictWords] = {
     "gap reversed": VerdictWords(
         "Gap reversed",
         "The difference between two groups is shown on one side of zero before and on the other after, both after correction.",
@@ -41,13 +40,13 @@ VERDICTS: dict[Overall, VerdictWords] = {
         "Mixed",
         "Of the questions that count, some gaps grew and others shrank.",
     ),
-    "no change that matters": VerdictWords(
-        "No change that matters",
+    "equivalent": VerdictWords(
+        "Equivalent",
         "Every difference between two groups compared is shown to have changed by less than the tolerance. "
         "A larger gap, where there was one, is still there.",
     ),
-    "cannot tell": VerdictWords(
-        "Cannot tell",
+    "inconclusive": VerdictWords(
+        "Inconclusive",
         "Neither a change of the gap nor its absence is shown. More images might show either.",
     ),
     "not estimable": VerdictWords(
@@ -55,15 +54,20 @@ VERDICTS: dict[Overall, VerdictWords] = {
         "Fewer than two groups have enough images that count for the metric, in enough clusters where images come in clusters.",
     ),
 }
-_ORDER: dict[ChangeVerdict, int] = {
-    "gap reversed": 0, "gap grew": 1, "gap shrank": 2, "cannot tell": 3, "no change that matters": 4, "not estimable": 5,
+_ORDER = {
+    "gap reversed": 0, "gap grew": 1, "gap shrank": 2, "inconclusive": 3, "equivalent": 4, "not estimable": 5,
 }  # fmt: skip
+
+
+def outcome(each: Change | Comparison) -> str:
+    """Return what became of a gap, where it changed, else the verdict: the key of `VERDICTS`."""
+    return each.verdict if each.direction is None else "mixed" if each.direction == "mixed" else f"gap {each.direction}"
 
 
 def by_weight(change: Change) -> tuple[int, float, float]:
     """Sort key: what changed first, then by adjusted p, then by the size of the change."""
     gap = change.gap
-    return (_ORDER[change.verdict], gap.p_adjusted if gap else 1.0, -abs(gap.difference) if gap else 0.0)
+    return (_ORDER[outcome(change)], gap.p_adjusted if gap else 1.0, -abs(gap.difference) if gap else 0.0)
 
 
 def title(change: Change | Trajectory) -> str:
@@ -83,7 +87,7 @@ def headline(change: Change) -> str:
     """Return a change as a sentence: both gaps with their intervals, the change, its p, and whose rates moved."""
     gap = change.gap
     if gap is None:
-        return f"{title(change)} is not estimable. {change.reason}"
+        return f"{title(change)} is not estimable: fewer than two groups have enough images that count."
     p = p_phrase(gap.p_adjusted, "adjusted p" if change.primary else "p")
     return (
         f"{title(change)}: the gap goes from {ends_text(gap.before)} to {ends_text(gap.after)}, a change of "
@@ -118,10 +122,10 @@ def corrected_text(cell: RateChange) -> str:
 
 
 def gap_change_text(change: Change) -> str:
-    """Return the change of the gap; where no change that matters is claimed, what decides is said in place of the interval."""
+    """Return the change of the gap; where it is equivalent, what decides is given in place of the interval."""
     if change.gap is None:
         return "not estimable"
-    if change.verdict == "no change that matters":
+    if change.verdict == "equivalent":
         places = decimals(change.gap.low, change.gap.high)
         return f"{number(change.gap.difference, places, signed=True)}, every pair within ±{exact_points(change.tolerance).split()[0]}"
     return difference(change.gap.difference, change.gap.low, change.gap.high)
@@ -174,7 +178,7 @@ def images_sentence(comparison: Comparison) -> str:
     """Return how many images were paired, and how many were not."""
     only = [(comparison.only_before, comparison.before), (comparison.only_after, comparison.after)]
     unpaired = [f"{in_words(n, 'image')} only in the audit of {name}" for n, name in only if n]
-    unpaired += [f"{in_words(comparison.elsewhere_missing, 'image')} missing from another audit"] if comparison.elsewhere_missing else []
+    unpaired += [f"{in_words(comparison.missing_in_others, 'image')} missing from another audit"] if comparison.missing_in_others else []
     rest = f" Left out, because they have no partner: {'; '.join(unpaired)}." if unpaired else ""
     by_place = (
         " The files give no identifiers, so images were paired by their place in the file: that attributes and true answers agree is all "
@@ -190,7 +194,7 @@ def not_compared_sentence(comparison: Comparison) -> str:
     """Return how many claims could not be paired, and why; nothing where all could."""
     if not comparison.not_compared:
         return ""
-    reasons = dict.fromkeys(sentence.partition(": ")[2] for sentence in comparison.not_compared)
+    reasons = dict.fromkeys(sentence(note).partition(": ")[2] for note in comparison.not_compared)
     return f"{in_words(len(comparison.not_compared), 'question')} cannot be paired: {' '.join(reasons)}"
 
 
@@ -219,7 +223,7 @@ def _shown(cell: RateChange) -> bool:
 def curve_alt(trajectory: Trajectory) -> str:
     """Return what the curves over the steps show."""
     steps = f"steps {count(trajectory.points[0].step)} to {count(trajectory.points[-1].step)}"
-    return f"The gap and the rate of each group at {in_words(len(trajectory.points), 'checkpoint')}, {steps}. {trajectory.reason}"
+    return f"The gap and the rate of each group at {in_words(len(trajectory.points), 'checkpoint')}, {steps}."
 
 
 def appears_text(step: int | None) -> str:

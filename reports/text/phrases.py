@@ -25,11 +25,13 @@ from reports.text.numbers import (
 
 _NAMED = 5
 """Groups that a sentence names before it only counts."""
+WIDE_ELSEWHERE = "Chance gives so much only between groups that it moves further than these two, which clearly differ."
+"""Of a gap that chance gives too, where its pair is the most significant one."""
 _LONGEST_NAME = 120
 """Characters of a level's name; results.json has it whole."""
 LEFT_OUT_OF_CLUSTERS = (
     "the correction of a list of words (Benjamini-Hochberg, max-T); ratio, odds ratio and Cohen’s h; the four-fifths ratio; "
-    "shrunk rates of small groups; equal opportunity and equalised odds; calibration; confidence thresholds; the spread of scores; "
+    "shrunk rates of small groups; equal opportunity and equalized odds; calibration; confidence thresholds; the spread of scores; "
     "equal other attributes (Mantel-Haenszel); how many wrong labels, chosen or at random, would overturn a verdict; "
     "verdicts with near-ties the other way; chi-square"
 )
@@ -123,16 +125,16 @@ def facts(finding: Finding) -> tuple[tuple[str, str], ...]:
 
 def _listed(finding: Finding) -> tuple[tuple[str, str], ...]:
     """Return the p-value of an entry, corrected for the others of its list."""
-    listed = finding.listed
-    if listed is None:
+    found = finding.evidence.family_correction
+    if found is None:
         return ()
-    corrected = f"{p_value(listed.benjamini_hochberg)} (Benjamini-Hochberg), {p_value(listed.max_t)} (max-T)"
-    return ((f"p in its list of {listed.entries}", corrected),)
+    corrected = f"{p_value(found.benjamini_hochberg)} (Benjamini-Hochberg), {p_value(found.max_t)} (max-T)"
+    return ((f"p in its family of {found.size}", corrected),)
 
 
 def in_list(finding: Finding) -> str:
     """Return the p-value of an entry corrected for its list (Benjamini-Hochberg); nothing for what stands in none."""
-    return p_value(finding.listed.benjamini_hochberg) if finding.listed else ""
+    return p_value(finding.evidence.family_correction.benjamini_hochberg) if finding.evidence.family_correction else ""
 
 
 def corrected(contrast: Contrast) -> str:

@@ -11,7 +11,7 @@ from typing import Protocol
 from audit.records.results import AuditResult, CellStatus, Finding, PairedFinding, Rate, SpecificationCurve, Verdict
 from audit.types import Group, Settings
 from reports.text.numbers import count, decimals, difference, exact_points, in_words, number, p_phrase, percent, points, rate
-from reports.text.phrases import attributes, detectable_text, gap_places, gap_text, group, paired_title, rate_of, some
+from reports.text.phrases import WIDE_ELSEWHERE, attributes, detectable_text, gap_places, gap_text, group, paired_title, rate_of, some
 
 WORDING_SHARE = 0.8
 """Below this share of wordings with the default's sign, an answer depends on wording."""
@@ -108,7 +108,7 @@ def title(finding: Finding, audit: AuditResult) -> str:
 def headline(finding: Finding, audit: AuditResult) -> str:
     """Return a finding as a sentence: both ends of the gap with n and interval, its size, its p, and what chance alone gives."""
     if finding.gap is None:
-        return f"{title(finding, audit)} is not estimable. {finding.reason}"
+        return f"{title(finding, audit)} is not estimable: fewer than two groups have enough images that count."
     gap = finding.gap
     order = (gap.lowest, gap.highest) if finding.better == "high" else (gap.highest, gap.lowest)
     first, second = (rate_of(finding, levels) for levels in order)
@@ -121,12 +121,11 @@ def headline(finding: Finding, audit: AuditResult) -> str:
 
 def _clearest(finding: Finding) -> str:
     """Name the pair that the test is of, where it rejects and the widest is another, or no wider than chance makes some pair."""
-    ends = finding.gap and finding.gap.clearest
+    ends = finding.gap and finding.gap.most_significant
     if not finding.pairs or not finding.gap or not ends:
         return ""
     if ends == (finding.gap.highest, finding.gap.lowest):
-        thin = " Chance gives so much only between groups that it moves further than these two, which clearly differ."
-        return thin if finding.gap.value <= finding.gap.null_95 else ""
+        return f" {WIDE_ELSEWHERE}" if finding.gap.value <= finding.gap.null_95 else ""
     first, second = (rate_of(finding, levels) for levels in (ends[::-1] if finding.better == "high" else ends))
     return f" Clearest, beside what chance moves them by: {_rate_for(first)} against {_rate_for(second)}."
 
@@ -218,14 +217,14 @@ def _shares_sentence(curve: SpecificationCurve) -> list[str]:
     shares = curve.shares
     if shares is None:
         return []
-    parts = f"follows the prompts, {percent(shares.label_set)} the variant and {percent(shares.interplay)} their interplay."
+    parts = f"follows the prompts, {percent(shares.label_set)} the variant and {percent(shares.interaction)} their interplay."
     if not shares.presets:  # written by an earlier version, which did not say
-        return [f"Of the spread, {percent(shares.wording)} {parts}"]
+        return [f"Of the spread, {percent(shares.prompts)} {parts}"]
     n = len(shares.presets) * len(shares.variants)
     every = "all" if n == sum(point.difference is not None for point in curve.points) else "the"
     variants = [f"‘{variant}’" for variant in shares.variants]
     named = f"{len(shares.presets)} prompt sets ({some(shares.presets)}) × {len(shares.variants)} variants ({some(variants)})"
-    return [f"Over {every} {in_words(n, 'wording')} of {named}, {percent(shares.wording)} of the spread {parts}"]
+    return [f"Over {every} {in_words(n, 'wording')} of {named}, {percent(shares.prompts)} of the spread {parts}"]
 
 
 def left_out(audit: AuditResult) -> tuple[str, ...]:

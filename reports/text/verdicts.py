@@ -19,8 +19,8 @@ _OF_COMPARISON = {
     "gap reversed": "groups changed places: who had the higher rate before has the lower after",
     "gap grew": "the groups lie further apart after than before, by more than chance explains",
     "gap shrank": "the groups lie closer together after than before, by more than chance explains; what is left may still matter",
-    "no change that matters": "every difference between two groups compared is shown to have changed by less than the tolerance",
-    "cannot tell": "these images show neither a change of the gap nor its absence",
+    "equivalent": "every difference between two groups compared is shown to have changed by less than the tolerance",
+    "inconclusive": "these images show neither a change of the gap nor its absence",
 }
 
 
@@ -51,21 +51,22 @@ def verdict_sentence(audit: AuditResult) -> Concluded:
 
 def compared(comparison: Comparison) -> Concluded:
     """Return the verdict of a comparison in words."""
-    found = [change.verdict for change in comparison.changes if change.primary]
+    found = [comparison_words.outcome(change) for change in comparison.changes if change.primary]
     if not found:
         return NOTHING_ASKED
-    word = comparison_words.VERDICTS[comparison.verdict].word
+    ended = comparison_words.outcome(comparison)
+    word = comparison_words.VERDICTS[ended].word
     if comparison.limited:
         return Concluded(word, "Only a sample of the images was compared.")
     clauses = {**_OF_COMPARISON, "not estimable": _too_few(comparison.cluster)}
-    if comparison.verdict == "mixed":
+    if ended == "mixed":
         return Concluded(word, "Some gaps grew and others shrank.")
-    if comparison.verdict == "no change that matters":
-        return Concluded(word, f"{_said('no change that matters', found, clauses)}. A larger gap, where there was one, is still there.")
-    if comparison.verdict == "cannot tell" and "no change that matters" in found:
-        unchanged = _said("no change that matters", found, clauses)
+    if ended == "equivalent":
+        return Concluded(word, f"{_said('equivalent', found, clauses)}. A larger gap, where there was one, is still there.")
+    if ended == "inconclusive" and "equivalent" in found:
+        unchanged = _said("equivalent", found, clauses)
         return Concluded(word, f"No gap that counts is shown to have changed by more than the tolerance. {unchanged}; the rest is open.")
-    return Concluded(word, _open_or_settled(comparison.verdict, "cannot tell", found, clauses))
+    return Concluded(word, _open_or_settled(ended, "inconclusive", found, clauses))
 
 
 def _open_or_settled(verdict: str, undecided: str, found: Sequence[str], clauses: Mapping[str, str]) -> str:

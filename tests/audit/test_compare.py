@@ -58,7 +58,7 @@ def test_two_finished_audits(inside, tmp_path, capsys):
     assert sorted(path.name for path in out.iterdir()) == ["STATUS", "comparison.html", "comparison.json", "comparison.md", "run.log"]
     assert (out / "STATUS").read_text() == "complete\n"
     facts = from_json((out / "comparison.json").read_text())
-    assert facts.comparisons[0].verdict == "gap shrank"
+    assert facts.comparisons[0].direction == "shrank"
     assert facts.command == ("python -m audit.compare", "skewed", "plain", "--out", "out")
     printed = capsys.readouterr()
     assert "gap shrank" in printed.out
@@ -89,11 +89,11 @@ def test_the_settings_are_those_of_the_first_audit_unless_typed(inside, tmp_path
     ("arguments", "code", "said"),
     [
         (["skewed"], 2, "a comparison needs two models"),
-        (["skewed", "absent.pt"], 2, "--probe is missing: 'absent.pt' is no finished audit"),
+        (["skewed", "absent.pt"], 2, "--probe is missing: 'absent.pt' is not a finished audit"),
         (["skewed", "absent.pt", "--probe", "emoji"], 3, "absent.pt"),
-        (["skewed", "plain", "--data", "x"], 2, "--data has no meaning here"),
+        (["skewed", "plain", "--data", "x"], 2, "--data cannot be used here"),
         (["skewed", "plain", "--series"], 2, "does not say how many steps"),
-        (["skewed", "plain", "--alpha", "0.9"], 2, "no error rate"),
+        (["skewed", "plain", "--alpha", "0.9"], 2, "invalid alpha 0.9"),
         (["skewed", "plain", "--serie"], 2, "did you mean --series"),
         ([], 2, "SIDE"),
     ],
@@ -219,4 +219,4 @@ def test_the_same_model_twice_has_no_change(checkpoints, faces, quick, tmp_path,
     [comparison] = from_json((tmp_path / "out" / "comparison.json").read_text()).comparisons
     judged = [change for change in comparison.changes if change.gap]
     assert {change.gap.difference for change in judged} == {0.0}
-    assert {change.verdict for change in judged} == {"no change that matters"}
+    assert {change.verdict for change in judged} == {"equivalent"}

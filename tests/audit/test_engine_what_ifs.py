@@ -13,6 +13,7 @@ from audit.errors import UsageError
 from audit.plans import RightAnswer, WhatIfPlan
 from audit.types import Claim, Dataset, LabelSet, Measurement, Probe, Settings
 from audit.whatif.asked import fit_half
+from reports.text.notes import sentence
 
 # To the fake encoder an image is its mean colour: red is a person, green a thief, blue a child.
 AXES = {"a person": [1.0, 0.0, 0.0], "a thief": [0.0, 1.0, 0.0], "a child": [0.0, 0.0, 1.0]}
@@ -79,7 +80,7 @@ def test_adding_child_moves_the_harm_rate_as_computed_by_hand(run, faces):
     assert what_if.utility.after == pytest.approx(np.isin(kind, [0, 3]).mean())
     assert what_if.gap.value == pytest.approx((kind == 4).sum() / old.sum())
     assert what_if.gap.value > what_if.gap_before.value + 0.05  # both rates fall or stay, and the gap grows
-    assert found.cost == RIGHT.sentence
+    assert sentence(found.cost) == RIGHT.sentence
 
 
 def test_the_audit_is_the_same_with_and_without(run):

@@ -7,7 +7,11 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from audit.records.results import from_json
 from audit.run import main
+from reports.text.gates import check_reason
+from reports.text.reasons import audit_reason, reason
+from tests.support.notes import told
 
 GENDERS, RACES = ("Female", "Male"), ("White", "Black")
 
@@ -70,12 +74,12 @@ def test_all_three_at_once(tmp_path, checkpoint, faces, probe, capsys):
     # 40 of two races and two genders; two White faces are left out: 9, 9, 10 and 10 in one age.
     assert sorted(cell["n"] for cell in deep["by_group"])[-4:] == [9, 9, 10, 10]
     assert audit["data"]["used"] == 38
-    assert [(e["reason"], e["count"], e["by_group"]["race"]) for e in audit["data"]["exclusions"]] == [
+    assert [(told(e["reason"]), e["count"], e["by_group"]["race"]) for e in audit["data"]["exclusions"]] == [
         ("listed in wrong.txt", 2, {"White": 2})
     ]
-    assert "1 of the 3 identifiers in wrong.txt belong to no image of this data set." in audit["data"]["notes"]
+    assert "1 of the 3 identifiers in wrong.txt belong to no image of this data set." in map(told, audit["data"]["notes"])
     primary = [finding["id"] for finding in audit["findings"] if finding["primary"]]
-    assert [each["finding"] for each in audit["twin"]["findings"]] == primary
+    assert [each["finding"] for each in audit["untrained_control"]["findings"]] == primary
     page = (tmp_path / "out" / "report.html").read_text("utf-8")
     assert "Untrained twin" in page
     assert "0.jpg" not in page
@@ -90,10 +94,10 @@ def test_a_row_of_predictions_can_be_excluded(tmp_path, capsys):
     audit = audited(*words, out=tmp_path / "out")
 
     assert (audit["data"]["used"], audit["data"]["listed"]) == (98, 100)
-    assert [(e["reason"], e["count"], e["by_group"]) for e in audit["data"]["exclusions"]] == [
+    assert [(told(e["reason"]), e["count"], e["by_group"]) for e in audit["data"]["exclusions"]] == [
         ("listed in wrong.txt", 2, {"race": {"B": 2}})
     ]
-    assert "1 of the 3 identifiers in wrong.txt belong to no row." in audit["data"]["notes"]
+    assert "1 of the 3 identifiers in wrong.txt belong to no row." in map(told, audit["data"]["notes"])
     page = (tmp_path / "out" / "report.html").read_text("utf-8")
     assert ("Left out: 2" in page, "No image was left out" in page) == (True, False)
     assert "left out 2 rows (listed in wrong.txt)" in capsys.readouterr().err
@@ -111,10 +115,11 @@ def test_listed_rows_are_not_covered_by_what_is_called_equivalent(tmp_path, caps
         audit = audited(*words, *more, out=tmp_path / "out")
         gate = json.loads((tmp_path / "out" / "results.json").read_text())["gates"][0]
         assert (audit["verdict"], gate["outcome"]) == ("equivalent", "held")
+        found = from_json((tmp_path / "out" / "results.json").read_text())
         texts = (
-            audit["verdict_reason"],
-            audit["findings"][0]["reason"],
-            gate["checks"][0]["reason"],
+            audit_reason(found.audits[0]),
+            reason(found.audits[0].findings[0], found.audits[0], found.settings),
+            check_reason(found.gates[0].checks[0], found),
             " ".join(capsys.readouterr().out.split()),
         )
         assert [said in text for text in texts] == [covered] * 4
@@ -123,8 +128,8 @@ def test_listed_rows_are_not_covered_by_what_is_called_equivalent(tmp_path, caps
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--by", "race"), "--by adds to a probe, and there is none"),
-        (("--twin",), "--twin has no meaning with --predictions"),
+        (("--by", "race"), "--by requires --probe"),
+        (("--twin",), "--untrained-control cannot be used with --predictions"),
     ],
 )
 def test_what_says_nothing_about_predictions_is_refused(tmp_path, capsys, words, said):

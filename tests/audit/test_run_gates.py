@@ -74,8 +74,8 @@ REFUSED = [
     (["--fail-on", "gapp > 0.05"], "position 1"),
     (["--fail-on", "gap[harm.crime by gender] > 0.05"], "harm-21.crime-related by gender"),
     (["--fail-on", "rate[gender.accuracy by race] < 90"], "between 0 and 1"),
-    (["--require-conclusive"], "there is no gate"),
-    (["--junit", "x.xml"], "there is no gate"),
+    (["--require-conclusive"], "no gate is given"),
+    (["--junit", "x.xml"], "no gate is given"),
     (["--fail-on", "gap > 0.1", "--junit", "."], "is a folder"),
     (["--fail-on", "gap > 0.1", "--junit", "nowhere/x.xml"], "no folder 'nowhere'"),
 ]
@@ -92,7 +92,7 @@ def test_what_is_wrong_with_a_gate_is_said_before_any_model_is_read(tmp_path, fl
 def test_what_ifs_change_embeddings_and_predictions_have_none(tmp_path, predictions):
     done = command("--predictions", predictions(0.9, 0.7, 100), "--attributes", "group", "--what-if", "all", cwd=tmp_path)
     assert done.returncode == 2
-    assert "--what-if has no meaning with --predictions" in done.stderr
+    assert "--what-if cannot be used with --predictions" in done.stderr
 
 
 def test_a_what_if_that_does_not_exist_is_refused_before_any_model_is_read(tmp_path):

@@ -10,7 +10,7 @@ from PIL import Image
 
 from audit.engine import audit
 from audit.models import native
-from audit.types import Claim, LabelSet, Measurement, Probe, Settings
+from audit.types import Claim, LabelSet, Measurement, Note, Probe, Settings
 from audit.untrained_control import with_untrained_control
 from contrastive.checkpoint.file import Checkpoint
 from contrastive.model.clip import CLIP
@@ -84,15 +84,15 @@ def test_the_twin_answers_what_counts_and_changes_no_finding(encoder, four_faces
     done = audit(encoder, PROBE, four_faces, SETTINGS, cache_root=tmp_path)
     result = with_untrained_control(done, encoder, PROBE, four_faces, SETTINGS, cache_root=tmp_path).result
 
-    assert [each.finding for each in result.twin.findings] == ["gender/accuracy/race"]
-    assert result.twin.findings[0].overall is not None
-    assert "drawn anew (seed 0)" in result.twin.description
-    assert replace(result, twin=None) == done.result
+    assert [each.finding for each in result.untrained_control.findings] == ["gender/accuracy/race"]
+    assert result.untrained_control.findings[0].overall is not None
+    assert result.untrained_control.seed == 0
+    assert replace(result, untrained_control=None) == done.result
 
 
 def test_a_model_that_cannot_be_built_anew_has_a_warning(fake_encoder, four_faces, tmp_path):
     done = audit(fake_encoder, PROBE, four_faces, SETTINGS, cache_root=tmp_path)
     result = with_untrained_control(done, fake_encoder, PROBE, four_faces, SETTINGS, cache_root=tmp_path).result
 
-    assert result.twin is None
-    assert result.warnings[-1].startswith("There is no untrained twin of this kind of model")
+    assert result.untrained_control is None
+    assert result.warnings[-1] == Note("no_untrained_control")

@@ -1,7 +1,6 @@
 """Whole runs by command: learning, a kill and a resumption, divergence, signals, and what a person is told."""
 
 import io
-import json
 import os
 import signal
 import subprocess
@@ -14,9 +13,12 @@ import torch
 
 from contrastive import train
 from contrastive.checkpoint.file import load
-from contrastive.data.shapes import COLOURS, KINDS, ShapePictures
+from contrastive.data.shapes import COLOURS, KINDS, ShapeImages
+from contrastive.errors import VlmAuditError
 from contrastive.train import main
 from contrastive.training import loop
+from tests.support.spawn import spawn
+from tests.support.training import assert_same_bytes, logged_events, train_and_die
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -46,23 +48,12 @@ log_every = 1
 def command(*arguments, **options):
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     line = [sys.executable, "-m", "contrastive.train", *map(str, arguments)]
-    return subprocess.run(
-        line, capture_output=True, text=True, env=environment, cwd=Path(__file__).parents[2], timeout=120, check=False, **options
-    )
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "timeout": 120, "check": False} | options
+    return subprocess.run(line, env=environment, cwd=Path(__file__).parents[2], **options)
 
 
 def weights(path):
     return {name: tensor.clone() for name, tensor in load(path).model.state_dict().items()}
-
-
-def assert_same_bytes(first, second):
-    assert first.keys() == second.keys()
-    for name, tensor in first.items():
-        assert tensor.numpy().tobytes() == second[name].numpy().tobytes(), name
-
-
-def journal_lines(folder):
-    return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
 
 
 # ---- learning ------------------------------------------------------------------------------------------------------------------------
@@ -75,7 +66,7 @@ def test_a_small_model_learns_colours_and_counts(tmp_path):
     overrides = ["optim.steps=150", "data.batch=64", "data.templates=['{caption}']", "optim.lr=4e-3", "run.log_every=10"]
     assert main([str(path), "--quiet", *overrides]) == 0
     found = load(tmp_path / "out" / "ckpt.pt")
-    asked = ShapePictures(seed=1)
+    asked = ShapeImages(seed=1)
     with torch.no_grad():
         images = found.model.encode_image(found.preprocess([asked.image(index) for index in range(432)]))
         right = {}
@@ -88,32 +79,23 @@ def test_a_small_model_learns_colours_and_counts(tmp_path):
             right[form] = (answers == torch.tensor(true)).float().mean().item()
     assert right["one small {} circle"] > 0.9
     assert right["{} small red circle"] > 0.6
-    losses = [line["loss"] for line in journal_lines(tmp_path / "out") if line["event"] == "step"]
+    losses = [line["loss"] for line in logged_events(tmp_path / "out") if line["event"] == "step"]
     assert losses[-1] < losses[0] / 2
 
 
-def test_killed_and_resumed_equals_uninterrupted_to_the_bit(run, tmp_path):
-    # 1,296 pairs make 27 steps an epoch: 40 steps go into the second one. Killed without warning once a state is saved (step 5 or later).
+def test_killed_and_resumed_equals_uninterrupted_to_the_bit(run, tmp_path, capsys):
+    # 1,296 pairs make 27 steps an epoch: 40 steps go into the second one. Killed without warning in step 18.
     options = ["optim.steps=40", "run.save_every=5", "--quiet"]
-    straight = command(run, *options, f"run.out={tmp_path / 'straight'}")
-    assert straight.returncode == 0, straight.stderr
     broken = tmp_path / "broken"
-    line = [sys.executable, "-m", "contrastive.train", str(run), *options, f"run.out={broken}"]
-    process = subprocess.Popen(line, env={**os.environ, "OMP_NUM_THREADS": "1"}, cwd=Path(__file__).parents[2], stdout=subprocess.DEVNULL)
-    deadline = time.monotonic() + 60
-    while not (broken / "ckpt.pt").exists():
-        assert process.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
-    process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
-    assert 0 < load(broken / "ckpt.pt").step < 40
-    resumed = command(run, *options, "data.workers=5", "data.prefetch=0", f"run.out={broken}")  # nor does the number of workers matter
-    assert resumed.returncode == 0, resumed.stderr
-    assert "steps, from step" in resumed.stdout
+    assert main([run, *options, f"run.out={tmp_path / 'straight'}"]) == 0
+    with pytest.raises(VlmAuditError, match="ended with -9"):
+        spawn(train_and_die, 1, 17, run, *options, f"run.out={broken}", group=False)
+    assert load(broken / "ckpt.pt").step == 15
+    assert main([run, *options, "data.workers=5", "data.prefetch=0", f"run.out={broken}"]) == 0  # nor does the number of workers matter
+    assert "steps, from step 15" in capsys.readouterr().out
     assert_same_bytes(weights(broken / "ckpt.pt"), weights(tmp_path / "straight" / "ckpt.pt"))
-    logged = [(line["step"], line["loss"]) for line in journal_lines(broken) if line["event"] == "step"]
-    assert logged == [(line["step"], line["loss"]) for line in journal_lines(tmp_path / "straight") if line["event"] == "step"]
+    logged = [(line["step"], line["loss"]) for line in logged_events(broken) if line["event"] == "step"]
+    assert logged == [(line["step"], line["loss"]) for line in logged_events(tmp_path / "straight") if line["event"] == "step"]
 
 
 def test_a_finished_run_is_left_alone_and_fresh_replaces_it(run, tmp_path, capsys):
@@ -124,7 +106,7 @@ def test_a_finished_run_is_left_alone_and_fresh_replaces_it(run, tmp_path, capsy
     assert (tmp_path / "out" / "ckpt.pt").read_bytes() == before
     assert main([str(run), "--quiet", "--fresh", "run.seed=1"]) == 0
     assert (tmp_path / "out" / "ckpt.pt").read_bytes() != before
-    assert [line["event"] for line in journal_lines(tmp_path / "out")] == ["start", *["step"] * 12, "end"]
+    assert [line["event"] for line in logged_events(tmp_path / "out")] == ["start", *["step"] * 12, "end"]
 
 
 def test_another_configuration_in_the_folder_is_refused(run, tmp_path, capsys):
@@ -141,22 +123,22 @@ def test_the_checkpoint_describes_itself(run, tmp_path, capsys):
     assert capsys.readouterr().out.splitlines()[-1] == str(tmp_path / "out" / "ckpt.pt")
     found = load(tmp_path / "out" / "ckpt.pt")
     assert (found.step, found.training, found.account["samples"]) == (12, None, 12 * 48)
-    assert found.data_card.startswith("Trained on 1440 synthetic pictures")
+    assert found.data_card.startswith("Trained on 1440 synthetic images")
     assert found.data_card.endswith("Nothing was planted: every caption names what is drawn. 144 pairs were held out of training.")
     assert not found.model.training
     measures = found.account["held_out"]
     assert measures["pairs"] == 144
     assert 0 < measures["image_to_text_recall@1"] <= measures["image_to_text_recall@5"] < 1
-    assert journal_lines(tmp_path / "out")[-1]["held_out"] == measures
+    assert logged_events(tmp_path / "out")[-1]["held_out"] == measures
 
 
-def test_divergence_by_command(run, tmp_path):
+def test_divergence_by_command(run, tmp_path, capsys):
     # A rate of 1e30 makes the parameters of step 2 overflow.
-    result = command(run, "--quiet", "optim.lr=1e30", "optim.warmup=0")
-    assert result.returncode == 70
-    assert "training diverged in step" in result.stderr
-    assert "fix: a lower optim.lr" in result.stderr
-    assert "Traceback" not in result.stderr
+    assert main([run, "--quiet", "optim.lr=1e30", "optim.warmup=0"]) == 70
+    shown = capsys.readouterr().err
+    assert "training diverged in step" in shown
+    assert "fix: a lower optim.lr" in shown
+    assert "Traceback" not in shown
     assert not (tmp_path / "out" / "ckpt.pt").exists()
 
 
@@ -184,10 +166,7 @@ def test_a_stop_request_saves_and_says_how_to_go_on(run, tmp_path, number, code)
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
 def test_a_run_outlives_its_terminal(run, tmp_path):
     with Path("/dev/full").open("w") as full:  # every write to it fails; as one to a closed pipe does
-        line = [sys.executable, "-m", "contrastive.train", str(run), "--quiet"]
-        process = subprocess.run(
-            line, stdout=full, stderr=subprocess.PIPE, cwd=Path(__file__).parents[2], text=True, check=False, timeout=120
-        )
+        process = command(run, "--quiet", stdout=full)
     assert (process.returncode, process.stderr) == (0, "")
     assert load(tmp_path / "out" / "ckpt.pt").step == 12
 
@@ -281,5 +260,5 @@ def test_the_sigmoid_loss_makes_a_sigmoid_model(run, tmp_path):
     found = load(tmp_path / "out" / "ckpt.pt")
     assert found.config.score_rule == "sigmoid"
     assert found.model.logit_bias.item() != -10.0
-    losses = [line["loss"] for line in journal_lines(tmp_path / "out") if line["event"] == "step"]
+    losses = [line["loss"] for line in logged_events(tmp_path / "out") if line["event"] == "step"]
     assert losses[-1] < losses[0]

@@ -6,9 +6,10 @@ import pytest
 import probes
 from audit.errors import UsageError
 from audit.measure.questionnaire import questionnaire
+from audit.naming import finding_id
 from audit.statistics.evidence.prompt_sensitivity import largest_layout
 from audit.statistics.metrics import METRICS
-from audit.types import LoadOptions, finding_id
+from audit.types import LoadOptions
 from probes import emoji, fairface
 
 ALL = [probes.get(name) for name in probes.names()]

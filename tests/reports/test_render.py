@@ -290,8 +290,8 @@ def test_nothing_is_called_fair_or_passed(page):
 def odd(cells):
     """Return an audit whose only finding has these cells."""
     base = samples.emoji()
-    findings, verdict, reason = samples.concluded([samples.finding("occupation", Claim("accuracy", ("gender",)), "high", cells)])
-    return samples.results(replace(base, findings=findings, paired=(), specifications=(), verdict=verdict, verdict_reason=reason))
+    findings, verdict = samples.concluded([samples.finding("occupation", Claim("accuracy", ("gender",)), "high", cells)])
+    return samples.results(replace(base, findings=findings, paired=(), specifications=(), verdict=verdict))
 
 
 @pytest.mark.parametrize(
@@ -307,7 +307,7 @@ def test_a_finding_that_cannot_be_estimated_is_told_in_words(cells):
     said = text_of(render(odd(cells)))
 
     assert "Not estimable. In the question that counts, no two groups have enough images to be compared." in said
-    reasons = "A comparison needs two groups with at least 30 images|No image counts for the accuracy: there is nothing to divide by"
+    reasons = "A comparison needs two groups with at least 30 images|No image counts for the accuracy"
     assert re.search(f"Not estimable Occupation accuracy by gender ({reasons})", said)
     assert "nan" not in said.lower().split()
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 
+from audit.records.schema_1 import upgrade_comparisons, upgrade_results
 from tests.support.commands import EXIT, FACTS, commands, make_files, run
 
 COMPARED = (*FACTS, "predictions.parquet", EXIT)
@@ -28,7 +29,7 @@ IGNORED = {"timing", "created", "environment", "command", "tool", "schema_versio
 model's sha256 and every fingerprint are compared."""
 PROSE = {
     "reason", "verdict_reason", "warnings", "notes", "not_compared", "limits", "not_tested", "question", "source", "comparability", "cost",
-    "description", "data_card", "title", "needs",
+    "description", "data_card", "title", "needs", "reasons",
 }  # fmt: skip
 """Fields of English: texts that differ are counted and never fail. Numbers and lists of groups below them are compared."""
 RENAMED: dict[str, str] = {}
@@ -110,7 +111,7 @@ def compare_facts(before, after, tolerance):
     for path in first.keys() & second.keys():
         old, new = first[path], second[path]
         distance = _distance(old, new)
-        prose = distance is None and not PROSE.isdisjoint(path[-2:])
+        prose = distance is None and not PROSE.isdisjoint(path)
         kind = "prose" if prose else "codes" if distance is None else "numbers"
         differs = old != new if distance is None else distance > tolerance
         count[kind] += 1
@@ -123,7 +124,7 @@ def compare_facts(before, after, tolerance):
     for said, paths in (("only before", gone), ("only after", second.keys() - first.keys())):
         if paths:
             shown.append(f"{said}: " + ", ".join(f"{name} {n}" for name, n in Counter(map(_field, paths)).most_common()))
-    needed = [path for path in gone if LEFT_OUT.isdisjoint(path) and (PROSE.isdisjoint(path[-2:]) or not isinstance(first[path], str))]
+    needed = [path for path in gone if LEFT_OUT.isdisjoint(path) and (PROSE.isdisjoint(path) or not isinstance(first[path], str))]
     count["missing"] += len(needed)
     return count, shown
 
@@ -168,7 +169,10 @@ def compare_files(old, new, tolerance):
     if old.suffix == ".parquet":
         return compare_rows(old, new, tolerance)
     if old.suffix == ".json":
-        return compare_facts(json.loads(old.read_text("utf-8")), json.loads(new.read_text("utf-8")), tolerance)
+        before, after = (json.loads(each.read_text("utf-8")) for each in (old, new))
+        upgrade = {"results.json": upgrade_results, "comparison.json": upgrade_comparisons}.get(old.name)
+        of_schema_1 = upgrade and (before["schema_version"], after["schema_version"]) == ("1", "2")
+        return compare_facts(upgrade(before) if of_schema_1 else before, after, tolerance)
     codes = [each.read_text().strip() for each in (old, new)]
     return Counter({"exit codes differing": codes[0] != codes[1]}), ["exit code " + " -> ".join(codes)] * (codes[0] != codes[1])
 

@@ -13,7 +13,7 @@ from audit.records.comparison import SCHEMA_VERSION as COMPARISON_SCHEMA
 from audit.records.comparison import Comparisons, Side
 from audit.records.results import SCHEMA_VERSION, AuditResult, DataRecord, MeasurementRecord, ProbeRecord, Results, Timing, to_json
 from audit.statistics.findings import decide_verdicts, findings
-from audit.types import Claim, Exclusion, LabelSet, Measurement, ModelRecord, Predictions, Probe, Settings
+from audit.types import Claim, Exclusion, LabelSet, Measurement, ModelRecord, Note, Predictions, Probe, Settings
 
 LABELS = ("cat", "dog", "bird")
 GROUPS = ("a", "b", "c")
@@ -78,17 +78,17 @@ def result(record, wrong, *, rows=None, asked=None, name="zoo", settings=SETTING
     rows, asked = attributes() if rows is None else rows, asked or measurement()
     predictions = answers(rows, wrong)
     levels = {"group": GROUPS, "size": ("small", "large"), "animal": LABELS}
-    found, verdict, reason = decide_verdicts(findings(asked, predictions, levels, settings), settings, limited=limited, excluded=None)
+    found, verdict = decide_verdicts(findings(asked, predictions, levels, settings), settings, limited=limited)
     data = DataRecord(
         name="the zoo", source="made by the test", licence="none", fingerprint=fingerprint, listed=len(rows) + left_out, used=len(rows),
         limited=limited, groups={column: rows[column].value_counts().to_dict() for column in levels},
-        exclusions=(Exclusion("truncated", left_out, {}),) if left_out else (), conversions={}, notes=(),
+        exclusions=(Exclusion(Note.of("truncated"), left_out, {}),) if left_out else (), conversions={}, notes=(),
     )  # fmt: skip
     told = probe(name, asked)
     audited = AuditResult(
         model=record, probe=ProbeRecord(told.name, told.question, told.source, told.licence, told.limits, told.not_tested), data=data,
         measurements=(asked_record(asked, predictions),), findings=found, paired=(), specifications=(), published=(), verdict=verdict,
-        verdict_reason=reason, warnings=(),
+        warnings=(),
     )  # fmt: skip
     return AuditedProbe(audited, {"animal": predictions})
 

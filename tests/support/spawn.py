@@ -1,20 +1,22 @@
-"""Real processes for a test: start W, let each run a function in one group (gloo), return what each returned.
+"""Real processes for a test: W processes run a function in one group (gloo); their results come back by rank.
 
-What travels between the processes is tensors and primitives in files of a private temporary folder; they meet through a file there, not
-through a port.
+They are forked from a server that has imported torch once, so each starts in milliseconds and none sees what another has changed.
+Tensors and primitives travel in files of a private temporary folder; the processes meet through a file there, not through a port.
 """
 
 from __future__ import annotations
 
 import importlib.util
 import inspect
+import multiprocessing
 import os
-import subprocess
 import sys
 import tempfile
 import time
 import traceback
 from collections.abc import Callable
+from functools import cache
+from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +25,12 @@ from contrastive.errors import VlmAuditError
 
 TIMEOUT_S = 300.0
 LAST_LINES = 15
+IMPORTED = ["torch.distributed.fsdp", "torch.distributed.tensor", "torch.nn.parallel", "contrastive.training.loop", "contrastive.train"]
 
 
-def spawn(function: Callable[..., Any], size: int, *arguments: Any, timeout_s: float = TIMEOUT_S) -> list[Any]:
+def spawn(
+    function: Callable[..., Any], size: int, *arguments: Any, group: bool = True, timeout_s: float = TIMEOUT_S, grace_s: float = 0.0
+) -> list[Any]:
     """Run ``function(*arguments)`` in `size` new processes that are one group; return the results by rank.
 
     Parameters
@@ -36,8 +41,12 @@ def spawn(function: Callable[..., Any], size: int, *arguments: Any, timeout_s: f
         How many processes.
     *arguments
         Tensors, numbers, strings, and lists, tuples and dictionaries of those; so is the result.
+    group : bool
+        False: each process is alone and knows of no other.
     timeout_s : float
         For all of it; the processes are ended after that.
+    grace_s : float
+        How long the others may go on when one has failed.
 
     Raises
     ------
@@ -49,47 +58,68 @@ def spawn(function: Callable[..., Any], size: int, *arguments: Any, timeout_s: f
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         torch.save(arguments, folder / "arguments")
-        children = [_start(function, rank, size, folder) for rank in range(size)]
+        children = [_start(function, rank, size if group else 0, folder) for rank in range(size)]
         try:
-            _wait(children, folder, time.monotonic() + timeout_s)
+            _wait(children, folder, time.monotonic() + timeout_s, grace_s)
         finally:
             for child in children:
                 child.kill()
-                child.wait()
+                child.join()
         return [read_archive(folder / f"result{rank}").data for rank in range(size)]
 
 
-def _start(function: Callable[..., Any], rank: int, size: int, folder: Path) -> subprocess.Popen[bytes]:
-    where = {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(size)}
-    # One thread each, and the loopback interface: a host name that does not resolve must not matter.
-    quiet = {"OMP_NUM_THREADS": "1"} | ({"GLOO_SOCKET_IFNAME": "lo"} if sys.platform == "linux" else {})
-    words = [inspect.getfile(function), function.__qualname__, str(folder)]
-    command = [sys.executable, "-c", "import sys; from tests.support.spawn import child; child(*sys.argv[1:])", *words]
-    with (folder / f"log{rank}").open("wb") as log:
-        return subprocess.Popen(command, env=os.environ | quiet | where, stdout=log, stderr=log)
+@cache
+def _server() -> ForkServerContext:
+    """Return the context of the server, which keeps one thread: OpenMP's would not survive the fork."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(IMPORTED)
+    before = os.environ.get("OMP_NUM_THREADS")
+    os.environ["OMP_NUM_THREADS"] = "1"
+    try:
+        multiprocessing.forkserver.ensure_running()
+    finally:
+        os.environ.pop("OMP_NUM_THREADS") if before is None else os.environ.update(OMP_NUM_THREADS=before)
+    return context
 
 
-def _wait(children: list[subprocess.Popen[bytes]], folder: Path, deadline: float) -> None:
-    while (codes := [child.poll() for child in children]) != [0] * len(children):
+def _start(function: Callable[..., Any], rank: int, size: int, folder: Path) -> ForkServerProcess:
+    where = {"OMP_NUM_THREADS": "1"} | ({"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(size)} if size else {})
+    # The loopback interface: a host name that does not resolve must not matter.
+    where |= {"GLOO_SOCKET_IFNAME": "lo"} if sys.platform == "linux" else {}
+    arguments = (inspect.getfile(function), function.__qualname__, rank, str(folder), {**os.environ, **where})
+    child = _server().Process(target=_child, args=arguments, daemon=True)
+    child.start()
+    return child
+
+
+def _wait(children: list[ForkServerProcess], folder: Path, deadline: float, grace_s: float) -> None:
+    while (codes := [child.exitcode for child in children]) != [0] * len(children):
         if any(codes):
             failed = next(rank for rank, code in enumerate(codes) if code)
+            for child in children:
+                child.join(grace_s)
             raise VlmAuditError(f"process {failed} of {len(children)} ended with {codes[failed]}", why=_last_words(folder, len(children)))
         if time.monotonic() > deadline:
             raise VlmAuditError("the processes did not finish in time", why=_last_words(folder, len(children)))
-        time.sleep(0.02)
+        time.sleep(0.005)
 
 
 def _last_words(folder: Path, size: int) -> str:
     """Return what each process said last: the first to be seen dead may have died of another's death."""
-    logs = [(folder / f"log{rank}").read_text("utf-8", "replace").splitlines() for rank in range(size)]
-    return "\n".join(f"[{rank}] {line}" for rank, log in enumerate(logs) for line in log[-LAST_LINES:])
+    logs = [(path := folder / f"log{rank}").exists() and path.read_text("utf-8", "replace").splitlines() for rank in range(size)]
+    return "\n".join(f"[{rank}] {line}" for rank, log in enumerate(logs) for line in (log or [])[-LAST_LINES:])
 
 
-def child(file: str, name: str, folder: str) -> None:
+def _child(file: str, name: str, rank: int, folder: str, environment: dict[str, str]) -> None:
     """Be one of the processes of `spawn`."""
+    os.environ.clear()
+    os.environ.update(environment)
+    with (Path(folder) / f"log{rank}").open("wb") as log:
+        os.dup2(log.fileno(), 1)
+        os.dup2(log.fileno(), 2)
     code = 1
     try:
-        _serve(file, name, Path(folder))
+        _serve(file, name, rank, Path(folder))
         code = 0
     except BaseException:
         traceback.print_exc()
@@ -99,16 +129,16 @@ def child(file: str, name: str, folder: str) -> None:
     os._exit(code)
 
 
-def _serve(file: str, name: str, folder: Path) -> None:
+def _serve(file: str, name: str, rank: int, folder: Path) -> None:
     import torch
 
-    from contrastive.distributed import processes as distributed
+    from contrastive import distributed
 
     torch.set_num_threads(1)
-    distributed.init("cpu", rendezvous=f"file://{folder}/store", timeout_s=TIMEOUT_S)
-    arguments = read_archive(folder / "arguments").data
-    result = getattr(_loaded(file), name)(*arguments)
-    torch.save(result, folder / f"result{distributed.rank()}")
+    if "WORLD_SIZE" in os.environ:
+        distributed.init("cpu", rendezvous=f"file://{folder}/store", timeout_s=TIMEOUT_S)
+    result = getattr(_loaded(file), name)(*read_archive(folder / "arguments").data)
+    torch.save(result, folder / f"result{rank}")
     distributed.close()
 
 

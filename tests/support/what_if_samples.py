@@ -5,15 +5,16 @@ from dataclasses import replace
 from audit.records.evidence import Estimate
 from audit.records.gates import GateCheck, GateResult
 from audit.records.what_if import Frontier, FrontierPoint, GroupChange, Refused, Utility, WhatIf, WhatIfs
+from audit.types import Note
 from tests.support import report_samples as samples
 
-LEGAL = "every person's group, whenever an answer is given: this may be unlawful"
+LEGAL = Note("group_of_each_person")
 
 
 def what_if(method="projection", setting="1 direction", gap=0.12, accuracy=0.85, **given):
     """Before: a gap of 30 points and 90 % right."""
     fields = {
-        "needs": ("prompts that name the attribute",), "default": True, "gap_before": Estimate(0.3, 0.22, 0.38),
+        "needs": (Note("attribute_words"),), "default": True, "gap_before": Estimate(0.3, 0.22, 0.38),
         "gap": Estimate(gap, max(gap - 0.08, 0.0), gap + 0.08), "p": 0.01, "null_95": 0.071,
         "change": Estimate(gap - 0.3, gap - 0.39, gap - 0.21),
         "pair": (("man",), ("woman",)), "pair_before": 0.3, "pair_after": Estimate(gap, gap - 0.08, gap + 0.08),
@@ -35,15 +36,15 @@ def asked(**given):
     points = ((what_if(), True), (second, False), (third, True))
     other = frontier(*((replace(each, gap_before=Estimate(0.04, 0.0, 0.1), outcome="larger"), False) for each, _ in points),
                      finding="occupation/accuracy/tone")  # fmt: skip
-    refused = (Refused("neutral-label", "a", "too few"), Refused("neutral-label", "b", "too few"), Refused("", "gender × tone", "too few"))
-    fields = {"question": "Occupation accuracy by gender", "unit": "occupation", "units": 20, "cost": "images answered right",
-              "target": frontier(*points), "elsewhere": (other,), "refused": refused, "draws": 100}  # fmt: skip
+    few = Note.of("too few")
+    refused = (Refused("neutral-label", "a", few), Refused("neutral-label", "b", few), Refused("", "gender × tone", few))
+    fields = {"question": Note.of("Occupation accuracy by gender"), "unit": "occupation", "units": 20,
+              "cost": Note.of("images answered right"),
+              "target": frontier(*points), "other_attributes": (other,), "refused": refused, "draws": 100}  # fmt: skip
     return WhatIfs(**{**fields, **given})
 
 
 def gates(*outcomes, expression="gap[occupation.accuracy by gender] > 0.1", reason="The largest gap is 36.0 points."):
     audit = samples.everything().audits[0]
-    return tuple(
-        GateResult(expression, outcome, (GateCheck(audit.model.name, audit.probe.name, "occupation/accuracy/gender", outcome, reason),))
-        for outcome in outcomes
-    )
+    question = (audit.model.name, audit.probe.name, "occupation/accuracy/gender")
+    return tuple(GateResult(expression, outcome, (GateCheck(*question, outcome, (Note.of(reason),)),)) for outcome in outcomes)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from PIL import Image
 
 from audit.records import results as facts
-from audit.records.evidence import CountRecord
+from audit.records.counts import CountRecord
 from tests.support import report_samples as samples
 from tests.support import what_if_samples as what_ifs
 

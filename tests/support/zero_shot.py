@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from contrastive.data.shapes import KINDS, ShapePictures
+from contrastive.data.shapes import KINDS, ShapeImages
 from contrastive.loss.per_pair import PerPair
 from contrastive.model.clip import CLIP
 
@@ -55,7 +55,7 @@ def answers(scores_nk: Tensor, classes: Sequence[Sequence[int]]) -> Tensor:
 
 def shape_captions() -> list[str]:
     """Return what may be said of each of the 144 kinds of synthetic picture, in their order."""
-    return [ShapePictures().captions(index)[0] for index in range(len(KINDS))]
+    return [ShapeImages().captions(index)[0] for index in range(len(KINDS))]
 
 
 def shape_classes(attribute: str) -> dict[str, list[int]]:

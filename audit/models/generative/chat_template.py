@@ -83,7 +83,7 @@ def _rendered(processor: Any, template: str, placeholder: str, where: str) -> st
     for content in (rich, f"{placeholder}\n{MARK}"):
         chat = [{"role": "user", "content": content}]
         try:
-            words = _bounded(partial(_apply, processor, template, chat), where)
+            words = _within_limits(partial(_apply, processor, template, chat), where)
         except UnsafeError:
             raise
         except Exception as error:  # whatever a stranger's template raises is a fault of the template
@@ -115,7 +115,7 @@ def _split(words: str, where: str, source: str, notes: tuple[str, ...] = ()) -> 
     return Frame(before, after, source, notes)
 
 
-def _bounded(work: Callable[[], str], where: str) -> str:
+def _within_limits(work: Callable[[], str], where: str) -> str:
     """Return what `work` returns, within bounds of time and memory."""
     answer: list[str] = []
     failure: list[BaseException] = []

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 
 from audit.models.generative.chat_template import Frame
-from audit.models.generative.prompts import Inputs, Prompt, Reader, prompt, shared_length, split
+from audit.models.generative.prompts import InputBuilder, Inputs, Prompt, build_prompt, shared_length, without_tail
 from audit.models.generative.scoring import Scorer
 from audit.types import ModelRecord, Question
 
@@ -20,7 +20,7 @@ Reuse = Literal["all", "question", "nothing"]
 """What is read once: an image for all questions, image and question for all options, or nothing."""
 
 
-class _Asked(NamedTuple):
+class _Prepared(NamedTuple):
     """Questions made ready for a model."""
 
     questions: tuple[Question, ...]
@@ -37,9 +37,9 @@ class GenerativeModel:
         self.reuse: Reuse = "all"
         """Whether and how far the cache serves is decided by `audit.models.generative.self_check`."""
         self.scorer = Scorer(model)
-        self._reader = Reader(model, processor, where)
+        self._reader = InputBuilder(model, processor, where)
         self._tokenizer, self._frame = processor.tokenizer, frame
-        self._asked: _Asked | None = None
+        self._asked: _Prepared | None = None
 
     def log_likelihoods(self, images: Sequence[Image.Image], questions: Sequence[Question]) -> Float[np.ndarray, "n k"]:
         """Return the mean log-likelihood of each option's tokens; the questions' options stand side by side.
@@ -47,7 +47,7 @@ class GenerativeModel:
         Raises
         ------
         DataError
-            If a question does not fit the model (`audit.models.generative.prompts.prompt`), or is too long for it.
+            If a question does not fit the model (`audit.models.generative.prompts.build_prompt`), or is too long for it.
         """
         import torch
 
@@ -65,7 +65,7 @@ class GenerativeModel:
 
     def prompt(self, question: Question) -> Prompt:
         """Return a question as this model reads it."""
-        return prompt(self._tokenizer, self._frame, question)
+        return build_prompt(self._tokenizer, self._frame, question)
 
     def read(self, image: Image.Image, each: Prompt) -> Inputs:
         """Return what the model takes for an image and a question."""
@@ -73,27 +73,27 @@ class GenerativeModel:
         self._reader.check_length(inputs["input_ids"].shape[1] + max(map(len, each.options)))
         return inputs
 
-    def _made_ready(self, questions: tuple[Question, ...], image: Image.Image) -> _Asked:
+    def _made_ready(self, questions: tuple[Question, ...], image: Image.Image) -> _Prepared:
         if self._asked is None or self._asked.questions != questions:
             prompts = tuple(map(self.prompt, questions))
-            self._asked = _Asked(questions, prompts, self._shared(prompts, image))
+            self._asked = _Prepared(questions, prompts, self._shared(prompts, image))
         return self._asked
 
     def _shared(self, prompts: Sequence[Prompt], image: Image.Image) -> int | None:
         """Tell what all questions share, if the processor puts each as that part and then the ids of the question's own words."""
         length = shared_length(prompts)
-        starts = [split(self._reader.read(image, each.text), each.ids[length:]) for each in prompts]
+        starts = [without_tail(self._reader.read(image, each.text), each.ids[length:]) for each in prompts]
         first = starts[0]
         same = first is not None and all(start is not None and first["input_ids"].equal(start["input_ids"]) for start in starts)
         return length if same else None
 
-    def _about(self, image: Image.Image, asked: _Asked) -> list[Float64[np.ndarray, "k"]]:
+    def _about(self, image: Image.Image, asked: _Prepared) -> list[Float64[np.ndarray, "k"]]:
         """Ask every question about one image, which is read once where that serves."""
         if self.reuse == "nothing":
             return [self.scorer.in_full(self.read(image, each), each.options) for each in asked.prompts]
         start = None
         if self.reuse == "all" and asked.shared is not None:
-            start = split(self.read(image, asked.prompts[0]), asked.prompts[0].ids[asked.shared :])
+            start = without_tail(self.read(image, asked.prompts[0]), asked.prompts[0].ids[asked.shared :])
         if start is None or asked.shared is None:
             return [self.scorer.score(self.scorer.read(self.read(image, each)), each.options) for each in asked.prompts]
         longest = max(len(each.ids) + max(map(len, each.options)) for each in asked.prompts)

@@ -31,7 +31,7 @@ class Prompt:
     """The tokens of each option, as they follow the text."""
 
 
-def prompt(tokenizer: Any, frame: Frame, question: Question) -> Prompt:
+def build_prompt(tokenizer: Any, frame: Frame, question: Question) -> Prompt:
     """Return a question as ids.
 
     Raises
@@ -39,7 +39,7 @@ def prompt(tokenizer: Any, frame: Frame, question: Question) -> Prompt:
     DataError
         If the question holds one of the model's own marks (an image's placeholder, an end of turn), or an option has no token.
     """
-    marks = [mark for mark in sorted(_marks(tokenizer), key=len, reverse=True) if mark in question.text]
+    marks = [mark for mark in sorted(_special_tokens(tokenizer), key=len, reverse=True) if mark in question.text]
     if marks:
         raise DataError(
             f"a question holds {marks[0]!r}, which to this model is no word but a mark",
@@ -59,7 +59,7 @@ def shared_length(prompts: Sequence[Prompt]) -> int:
     return next((i for i in range(longest) if any(each.ids[i] != first[i] for each in prompts)), longest)
 
 
-class Reader:
+class InputBuilder:
     """Puts an image and a text into what the model takes."""
 
     def __init__(self, model: Any, processor: Any, where: str):
@@ -97,7 +97,7 @@ class Reader:
         return {"add_special_tokens": False} if twice or ids[-len(raw) :] != raw else {}
 
 
-def split(inputs: Inputs, tail: Sequence[int]) -> Inputs | None:
+def without_tail(inputs: Inputs, tail: Sequence[int]) -> Inputs | None:
     """Return the inputs without their last ids, if these are `tail`; else None."""
     import torch
 
@@ -105,10 +105,10 @@ def split(inputs: Inputs, tail: Sequence[int]) -> Inputs | None:
     end = inputs["input_ids"][0, length - len(tail) :]
     if len(tail) >= length or not torch.equal(end, torch.tensor(tail, device=end.device)):
         return None
-    return {name: value[:, : length - len(tail)] if along_text(name) else value for name, value in inputs.items()}
+    return {name: value[:, : length - len(tail)] if is_per_token(name) else value for name, value in inputs.items()}
 
 
-def extended(inputs: Inputs, ids: Sequence[int], answer_type: int | None = None) -> Inputs:
+def with_more_text(inputs: Inputs, ids: Sequence[int], answer_type: int | None = None) -> Inputs:
     """Return the inputs with more text at their end.
 
     What stands along the text says of each token what it is (visible, text, sees the image): more text is as the last token was, but for
@@ -124,15 +124,15 @@ def extended(inputs: Inputs, ids: Sequence[int], answer_type: int | None = None)
             more = torch.full_like(more, answer_type)
         return torch.cat([value, more], dim=1)
 
-    return {name: longer(name, value) if along_text(name) else value for name, value in inputs.items()}
+    return {name: longer(name, value) if is_per_token(name) else value for name, value in inputs.items()}
 
 
-def along_text(name: str) -> bool:
+def is_per_token(name: str) -> bool:
     """Tell by its name whether an input has one entry a token."""
     return name in ("input_ids", "attention_mask", "cross_attention_mask") or name.endswith("token_type_ids")
 
 
-def _marks(tokenizer: Any) -> set[str]:
+def _special_tokens(tokenizer: Any) -> set[str]:
     added = {str(token) for token in tokenizer.added_tokens_decoder.values() if token.special}
     return {mark for mark in (*added, *tokenizer.all_special_tokens) if mark.strip()}
 
@@ -143,7 +143,7 @@ def _ids(tokenizer: Any, text: str) -> tuple[int, ...]:
 
 def _option_ids(tokenizer: Any, text: str, ids: tuple[int, ...], option: str) -> tuple[int, ...]:
     """Return the tokens by which an option continues a text, parted from it by a blank unless the text ends in one or in a mark."""
-    ends_apart = text[-1:].isspace() or any(text.endswith(mark) for mark in _marks(tokenizer))
+    ends_apart = text[-1:].isspace() or any(text.endswith(mark) for mark in _special_tokens(tokenizer))
     words = option if ends_apart else f" {option}"
     joint = _ids(tokenizer, text + words)
     # Where text and option melt into one token, the option is tokenized by itself.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from audit.models.generative.prompts import Inputs, extended
+from audit.models.generative.prompts import Inputs, with_more_text
 from audit.models.runtime import out_of_memory
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ log = logging.getLogger("audit")
 Options = Sequence[tuple[int, ...]]
 
 
-class Reached(NamedTuple):
+class TextState(NamedTuple):
     """Where a model stands after some text."""
 
     chances: torch.Tensor
@@ -43,15 +43,15 @@ class Scorer:
         self.answer_type: int | None = None
         """Token type of an answer in a full pass; None: as the question's last token."""
 
-    def read(self, inputs: Inputs) -> Reached:
+    def read(self, inputs: Inputs) -> TextState:
         """Read an image and a text."""
         return self._reached(inputs, None)
 
-    def go_on(self, reached: Reached, ids: Sequence[int]) -> Reached:
+    def go_on(self, reached: TextState, ids: Sequence[int]) -> TextState:
         """Read more text. `reached` is left as it is; nothing is padded, so positions follow from the cache."""
         return self._reached(self._ids([ids]), copy.deepcopy(reached.cache))
 
-    def score(self, reached: Reached, options: Options) -> Float64[np.ndarray, "k"]:
+    def score(self, reached: TextState, options: Options) -> Float64[np.ndarray, "k"]:
         """Score options: each costs the forward pass of its own tokens but the last. `reached` is left as it is."""
         sums = reached.chances[[option[0] for option in options]].double()
         longer = [i for i, option in enumerate(options) if len(option) > 1]
@@ -75,7 +75,7 @@ class Scorer:
 
     def chances_along(self, inputs: Inputs, option: Sequence[int]) -> torch.Tensor:
         """Return float32[tokens of the option, v]: log-probability of every token in each place of the option, by one full pass."""
-        logits = self._model(**extended(inputs, option[:-1], self.answer_type), use_cache=False).logits
+        logits = self._model(**with_more_text(inputs, option[:-1], self.answer_type), use_cache=False).logits
         return _log_softmax(logits[0, -len(option) :])
 
     def _rest(self, cache: Any, options: Options) -> torch.Tensor:
@@ -96,10 +96,10 @@ class Scorer:
         own = torch.arange(longest, device=chances.device)[None] < lengths[:, None]
         return torch.where(own, chances, 0.0).sum(dim=1)
 
-    def _reached(self, inputs: Inputs, cache: Any) -> Reached:
+    def _reached(self, inputs: Inputs, cache: Any) -> TextState:
         given = {} if cache is None else {self._cache_name: cache}
         output = self._model(**inputs, **given, **self._last_only, use_cache=True)
-        return Reached(_log_softmax(output.logits[0, -1]), getattr(output, self._cache_name))
+        return TextState(_log_softmax(output.logits[0, -1]), getattr(output, self._cache_name))
 
     def _ids(self, rows: Sequence[Sequence[int]]) -> Inputs:
         import torch

@@ -21,7 +21,7 @@ log = logging.getLogger("audit")
 TOLERANCE = {"float32": 1e-4, "bfloat16": 0.1, "float16": 0.02}
 """Nats a token between reuse and full passes. What a wrong cache or a wrong position makes is larger."""
 _LONG_LIST = "\n".join(f"- a person {i}" for i in range(20))
-QUESTIONS = (
+SAMPLE_QUESTIONS = (
     Question(f"Which of these options best describes this image?\n{_LONG_LIST}", ("a person", "unclear")),
     Question("Look at the image. Is it a person or a drawing of a house?", ("a drawing of a house",)),
 )
@@ -31,7 +31,7 @@ _REUSED: dict[Reuse, str] = {
 }
 
 
-def settle(model: GenerativeModel) -> str:
+def choose_reuse(model: GenerativeModel) -> str:
     """Try a model out and set how it is asked; return the note that says so.
 
     Raises
@@ -43,15 +43,15 @@ def settle(model: GenerativeModel) -> str:
 
     light, wide = _picture((112, 84), 0), _picture((300, 100), 40)
     with torch.inference_mode():
-        _require_sight(model, light, _picture((112, 84), 120))
-        _settle_answer_type(model, light)
-        full = [_in_full(model, image) for image in (light, wide)]
+        _require_image_use(model, light, _picture((112, 84), 120))
+        _choose_answer_type(model, light)
+        full = [_score_uncached(model, image) for image in (light, wide)]
     tolerance, reasons = TOLERANCE[model.record.dtype], []
     for reuse, words in _REUSED.items():
         model.reuse = reuse
         try:
             worst = max(
-                float(np.abs(model.log_likelihoods([image], QUESTIONS)[0] - right).max())
+                float(np.abs(model.log_likelihoods([image], SAMPLE_QUESTIONS)[0] - right).max())
                 for image, right in zip((light, wide), full, strict=True)
             )
         except AuditError:
@@ -73,13 +73,13 @@ def settle(model: GenerativeModel) -> str:
     )
 
 
-def _in_full(model: GenerativeModel, image: Image.Image) -> Float64[np.ndarray, "k"]:
-    prompts = [model.prompt(question) for question in QUESTIONS]
+def _score_uncached(model: GenerativeModel, image: Image.Image) -> Float64[np.ndarray, "k"]:
+    prompts = [model.prompt(question) for question in SAMPLE_QUESTIONS]
     return np.concatenate([model.scorer.in_full(model.read(image, each), each.options) for each in prompts])
 
 
-def _require_sight(model: GenerativeModel, first: Image.Image, second: Image.Image) -> None:
-    each = model.prompt(QUESTIONS[0])
+def _require_image_use(model: GenerativeModel, first: Image.Image, second: Image.Image) -> None:
+    each = model.prompt(SAMPLE_QUESTIONS[0])
     seen = [model.scorer.chances_along(model.read(image, each), each.options[0][:1]) for image in (first, second)]
     if seen[0].equal(seen[1]):
         raise DataError(
@@ -89,9 +89,9 @@ def _require_sight(model: GenerativeModel, first: Image.Image, second: Image.Ima
         )
 
 
-def _settle_answer_type(model: GenerativeModel, image: Image.Image) -> None:
+def _choose_answer_type(model: GenerativeModel, image: Image.Image) -> None:
     """Find the token type with which an answer sees only what stands before it."""
-    each = model.prompt(QUESTIONS[1])
+    each = model.prompt(SAMPLE_QUESTIONS[1])
     inputs, option = model.read(image, each), each.options[0]
     alone = model.scorer.chances_along(inputs, option[:1])[0]
     for kind in (None, 1):

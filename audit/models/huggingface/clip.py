@@ -1,7 +1,7 @@
 """`CLIPModel` of a Hugging Face folder, computed over its own tensors by their own names: nothing is copied, renamed or drawn.
 
 transformers' own modelling takes two seconds and 140 MB to import, for the same dozen operations. What is not plain CLIP (another
-activation, padding on the left) is left to it: `suits`.
+activation, padding on the left) is left to it: `is_plain_clip`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from torch import Tensor
 
 from audit.errors import DataError
 from audit.models.folder import Weights
-from audit.models.huggingface.pretrained import DOWNLOAD, check_size, require_complete, understood
+from audit.models.huggingface.pretrained import DOWNLOAD, call_transformers, check_size, require_complete
 from contrastive.model.architecture import LIMIT, MAX_LAYERS
 from contrastive.model.blocks import split_heads
 
@@ -26,7 +26,7 @@ LEGACY_EOS = 2
 """Old configurations say so whatever the tokenizer has; it means: the end of text is the largest id."""
 
 
-def suits(config: Any, tokenizer: Any) -> bool:
+def is_plain_clip(config: Any, tokenizer: Any) -> bool:
     """Tell whether a configuration is that of a CLIP which is computed here."""
     if type(config).__name__ != "CLIPConfig" or tokenizer.padding_side != "right":
         return False
@@ -45,7 +45,7 @@ def suits(config: Any, tokenizer: Any) -> bool:
     )
 
 
-def wanted(config: Any) -> dict[str, tuple[int, ...]]:
+def expected_shapes(config: Any) -> dict[str, tuple[int, ...]]:
     """Return the shape of every tensor of `CLIPModel` by its name."""
     vision, text = config.vision_config, config.text_config
     tokens = (vision.image_size // vision.patch_size) ** 2 + 1
@@ -82,25 +82,25 @@ def _block(place: str, width: int, inner: int) -> Iterator[tuple[str, tuple[int,
 
 
 def build(folder: Path, config: Any, weights: Weights, setting: tuple[torch.device, torch.dtype]) -> CLIPModel:
-    """Return the model of a configuration that `suits`, filled strictly.
+    """Return the model of a configuration that `is_plain_clip`, filled strictly.
 
     Raises
     ------
     DataError
         If a weight is missing, unexpected or of another shape.
     """
-    shapes = wanted(config)
+    shapes = expected_shapes(config)
     check_size(folder, sum(map(prod, shapes.values())), weights)
     # Older files hold the numbers 0 to 76, which follow from the sizes; the scale has an axis in some.
     tensors = {name: tensor for name, tensor in weights.tensors.items() if not name.endswith(".position_ids")}
     tensors |= {name: tensor.reshape(()) for name, tensor in tensors.items() if name == "logit_scale" and tensor.numel() == 1}
-    unlike = [name for name, tensor in tensors.items() if name in shapes and not _alike(tensor, shapes[name])]
+    unlike = [name for name, tensor in tensors.items() if name in shapes and not _has_shape(tensor, shapes[name])]
     missing, unexpected = [name for name in shapes if name not in tensors], [name for name in tensors if name not in shapes]
     require_complete(folder, {"missing": missing, "unexpected": unexpected, "mismatched": unlike})
-    return understood(folder, lambda _: CLIPModel(config, tensors, *setting))  # type: ignore[no-any-return]
+    return call_transformers(folder, lambda _: CLIPModel(config, tensors, *setting))  # type: ignore[no-any-return]
 
 
-def _alike(tensor: Tensor, shape: tuple[int, ...]) -> bool:
+def _has_shape(tensor: Tensor, shape: tuple[int, ...]) -> bool:
     return tuple(tensor.shape) == shape and tensor.is_floating_point()
 
 

@@ -16,10 +16,10 @@ import numpy as np
 
 from audit.errors import DataError
 from audit.models.folder import Weights, check_folder, read_weights
-from audit.models.huggingface.pixels import ClipPixels, image_processor, library
-from audit.models.huggingface.pretrained import build, configuration, offline, pretrained, quiet, require_files, understood
-from audit.models.huggingface.self_check import OTHER, try_out
-from audit.models.runtime import canonical, fingerprint, say, to_rows, torch_setting
+from audit.models.huggingface.pixels import ClipPixels, image_processor, resize_library
+from audit.models.huggingface.pretrained import build_model, call_transformers, configuration, offline, pretrained, quiet, require_files
+from audit.models.huggingface.self_check import PLUGIN_FIX, check_scores
+from audit.models.runtime import canonical, fingerprint, log_notes, to_rows, torch_setting
 from audit.models.tokenizer_hash import tokenizer_sha256
 from audit.models.untrained import untrained_record
 from audit.types import ModelRecord
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from jaxtyping import Float
     from PIL import Image
 
-CHECKED = ("clip", "siglip", "siglip2", "metaclip_2", "align", "altclip", "chinese_clip", "blip")
+TESTED_FAMILIES = ("clip", "siglip", "siglip2", "metaclip_2", "align", "altclip", "chinese_clip", "blip")
 """Families whose scores the tests compare with transformers' own use of them. Another family gets a warning."""
-SHIFTED = ("altclip",)
+OFFSET_POSITIONS = ("altclip",)
 """Families whose text positions begin behind the padding's id, as RoBERTa's do."""
 RETRIEVAL = "BlipForImageTextRetrieval"
 
@@ -98,7 +98,7 @@ class HuggingFaceEncoder:
             raise DataError(
                 f"a model of type {self._model.config.model_type!r} gives no score of an image with a text",
                 why="an audit of its embeddings could not be compared with the model's own use of them",
-                fix=OTHER,
+                fix=PLUGIN_FIX,
             )
         return to_rows(logits)
 
@@ -146,7 +146,7 @@ def load(
         record = _record(_Parts(folder, model, tokenizer, processor, weights), name, dtype, revision)
         encoder = HuggingFaceEncoder(model, tokenizer, processor, record, place)
         encoder.record = replace(record, dimensions=_dimensions(folder, model, encoder, processor))
-    say(encoder.record)
+    log_notes(encoder.record)
     return encoder
 
 
@@ -154,16 +154,16 @@ def _model(folder: Path, config: Any, tokenizer: Any, weights: Weights, setting:
     """Return the model: computed here where it is a plain CLIP, else transformers' own."""
     from audit.models.huggingface import clip
 
-    if clip.suits(config, tokenizer):
+    if clip.is_plain_clip(config, tokenizer):
         return clip.build(folder, config, weights, setting)
     place, kind = setting
     if RETRIEVAL in (config.architectures or ()):
         from audit.models.huggingface import blip_retrieval as retrieval
 
-        whole = build(folder, config, weights, kind, understood(folder, lambda transformers: getattr(transformers, RETRIEVAL)))
-        return understood(folder, lambda _: retrieval.BlipForImageTextRetrieval(whole).to(place).eval())
-    model = build(folder, config, weights, kind)
-    return understood(folder, lambda _: model.to(place).eval())
+        whole = build_model(folder, config, weights, kind, call_transformers(folder, lambda transformers: getattr(transformers, RETRIEVAL)))
+        return call_transformers(folder, lambda _: retrieval.BlipForImageTextRetrieval(whole).to(place).eval())
+    model = build_model(folder, config, weights, kind)
+    return call_transformers(folder, lambda _: model.to(place).eval())
 
 
 class _Parts(NamedTuple):
@@ -184,7 +184,7 @@ def _score_rule(model: Any) -> tuple[Literal["softmax", "sigmoid"], float, float
         raise DataError(
             f"a model of type {model.config.model_type!r} has no logit scale",
             why="its scores cannot be turned into probabilities",
-            fix=OTHER,
+            fix=PLUGIN_FIX,
         )
     if "siglip" in model.config.model_type:
         return "sigmoid", scale, float(model.logit_bias.detach().float())
@@ -196,9 +196,9 @@ def _record(parts: _Parts, name: str, dtype: str, revision: str | None) -> Model
     model, processor, tokenizer = parts.model, parts.processor, parts.tokenizer
     rule, scale, bias = _score_rule(model)
     words = tokenizer_sha256(tokenizer, parts.folder)
-    preprocessing = {"class": type(processor).__name__, **plain(processor.to_dict())}
+    preprocessing = {"class": type(processor).__name__, **without_origin(processor.to_dict())}
     notes = [*parts.weights.notes, *getattr(model, "notes", ())]
-    if (family := model.config.model_type) not in CHECKED:
+    if (family := model.config.model_type) not in TESTED_FAMILIES:
         notes.append(
             f"Guessed: the family {family!r} takes texts and images as transformers' zero-shot pipeline prepares them; no test here covers "
             "it, and it was compared with the model's own scores on one image only."
@@ -210,8 +210,8 @@ def _record(parts: _Parts, name: str, dtype: str, revision: str | None) -> Model
         kind=f"Hugging Face {type(model).__name__}",
         fingerprint=fingerprint(
             weights=parts.weights.sha256,
-            architecture={"class": type(model).__name__, "attention": model.config._attn_implementation, **plain(model.config.to_dict())},
-            preprocessing=preprocessing | {"library": library(processor)},
+            architecture=decisive_configuration(model),
+            preprocessing=preprocessing | {"library": resize_library(processor)},
             tokenizer=words,
             dtype=dtype,
             device=model.device,
@@ -223,28 +223,33 @@ def _record(parts: _Parts, name: str, dtype: str, revision: str | None) -> Model
         score_rule=rule,
         logit_scale=scale,
         logit_bias=bias,
-        architecture=f"image: {tower(model.config, 'vision_config')}; text: {tower(model.config, 'text_config')}",
-        preprocessing=described(preprocessing),
+        architecture=f"image: {describe_tower(model.config, 'vision_config')}; text: {describe_tower(model.config, 'text_config')}",
+        preprocessing=describe_preprocessing(preprocessing),
         tokenizer=f"{type(tokenizer).__name__}, {len(tokenizer)} entries, context {_context(model.config, tokenizer)}, sha256 {words[:12]}",
         revision=revision,
         notes=tuple(notes),
     )
 
 
-def plain(values: Mapping[str, Any]) -> dict[str, Any]:
+def decisive_configuration(model: Any) -> dict[str, Any]:
+    """Return what a model's fingerprint holds of its class and configuration."""
+    return {"class": type(model).__name__, "attention": model.config._attn_implementation, **without_origin(model.config.to_dict())}
+
+
+def without_origin(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return configuration values without those that only say where a model came from."""
     origin = ("_name_or_path", "name_or_path", "transformers_version", "architectures", "dtype", "torch_dtype", "_commit_hash")
-    return {key: plain(value) if isinstance(value, dict) else value for key, value in values.items() if key not in origin}
+    return {key: without_origin(value) if isinstance(value, dict) else value for key, value in values.items() if key not in origin}
 
 
-def tower(config: Any, name: str) -> str:
+def describe_tower(config: Any, name: str) -> str:
     """Return the sizes of a part of a configuration, in words."""
     part = getattr(config, name, config)
     shown = {"hidden_size": "width", "num_hidden_layers": "layers", "image_size": "px", "patch_size": "patch", "vocab_size": "tokens"}
     return ", ".join(f"{word} {getattr(part, key)}" for key, word in shown.items() if isinstance(getattr(part, key, None), int))
 
 
-def described(preprocessing: Mapping[str, Any]) -> str:
+def describe_preprocessing(preprocessing: Mapping[str, Any]) -> str:
     """Return the steps that are switched on, with their numbers."""
     steps = {"do_resize": ("size", "resample"), "do_center_crop": ("crop_size",), "do_normalize": ("image_mean", "image_std")}
     keys = [key for step, keys in steps.items() if preprocessing.get(step) for key in keys if preprocessing.get(key) is not None]
@@ -255,7 +260,7 @@ def _context(config: Any, tokenizer: Any) -> int:
     """Return how many tokens the model reads."""
     text = getattr(config, "text_config", config)
     positions = getattr(text, "max_position_embeddings", None)
-    if isinstance(positions, int) and config.model_type in SHIFTED:
+    if isinstance(positions, int) and config.model_type in OFFSET_POSITIONS:
         positions -= text.pad_token_id + 1
     limits = (positions, tokenizer.model_max_length)
     return min((limit for limit in limits if isinstance(limit, int) and 0 < limit < 10**6), default=512)
@@ -272,6 +277,6 @@ def _dimensions(folder: Path, model: Any, encoder: HuggingFaceEncoder, processor
     from audit.models.huggingface import clip
 
     if isinstance(model, clip.CLIPModel) and isinstance(processor, ClipPixels):
-        understood(folder, lambda _: clip.check_parts(folder, model.config, encoder.tokenizer, processor.side))
+        call_transformers(folder, lambda _: clip.check_parts(folder, model.config, encoder.tokenizer, processor.side))
         return int(model.config.projection_dim)
-    return int(understood(folder, lambda _: try_out(encoder, model.config.model_type)))
+    return int(call_transformers(folder, lambda _: check_scores(encoder, model.config.model_type)))

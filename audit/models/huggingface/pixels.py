@@ -16,23 +16,23 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from audit.errors import UnsafeError
-from audit.models.huggingface.pretrained import PROCESSORS, understood
+from audit.models.huggingface.pretrained import PROCESSORS, call_transformers
 
 if TYPE_CHECKING:
     import torch
     from PIL import Image
 
-NAMES = ("CLIPImageProcessor", "CLIPImageProcessorFast", "CLIPImageProcessorPil", "CLIPFeatureExtractor")
+CLIP_NAMES = ("CLIPImageProcessor", "CLIPImageProcessorFast", "CLIPImageProcessorPil", "CLIPFeatureExtractor")
 BICUBIC = 3
-LARGEST = 2048
+MAX_SIDE = 2048
 """Pixels a side. The largest dual encoders take 500."""
-USUAL = {
+CLIP_DEFAULTS = {
     "do_resize": True, "size": {"shortest_edge": 224}, "resample": BICUBIC, "do_center_crop": True,
     "crop_size": {"height": 224, "width": 224}, "do_rescale": True, "rescale_factor": 1 / 255, "do_normalize": True,
     "image_mean": [0.48145466, 0.4578275, 0.40821073], "image_std": [0.26862954, 0.26130258, 0.27577711], "do_convert_rgb": True,
 }  # fmt: skip
 """`CLIPImageProcessor`'s own settings."""
-SILENT = ("image_processor_type", "feature_extractor_type", "processor_class", "_valid_processor_keys", "data_format", "default_to_square")
+IGNORED = ("image_processor_type", "feature_extractor_type", "processor_class", "_valid_processor_keys", "data_format", "default_to_square")
 """Settings that say where the others came from, or that hold for every CLIP."""
 
 
@@ -51,16 +51,16 @@ def image_processor(folder: Path) -> Any:
     settings = _settings(folder)
     _check_sizes(folder, settings)
     name = str(settings.get("image_processor_type") or settings.get("feature_extractor_type"))
-    if name in NAMES and (plain := _plain(settings)) is not None:
+    if name in CLIP_NAMES and (plain := _clip_settings(settings)) is not None:
         return ClipPixels(plain, pillow=name.endswith("Pil") or find_spec("torchvision") is None)
     # A class that says Pil is Pillow's; by itself transformers would take torchvision's wherever that is installed.
     backend = {"backend": "pil"} if name.endswith("Pil") else {}
-    return understood(
+    return call_transformers(
         folder, lambda auto: auto.AutoImageProcessor.from_pretrained(folder, local_files_only=True, trust_remote_code=False, **backend)
     )
 
 
-def library(processor: Any) -> str:
+def resize_library(processor: Any) -> str:
     """Return the library that resizes, with its version: torchvision's and Pillow's pixels differ by a level here and there."""
     import PIL
 
@@ -139,16 +139,17 @@ def _check_sizes(folder: Path, settings: Mapping[str, Any]) -> None:
     for key in ("size", "crop_size", "pad_size"):
         value = settings.get(key)
         sizes = value.values() if isinstance(value, dict) else [value]
-        if large := [size for size in sizes if isinstance(size, int | float) and size > LARGEST]:
+        if large := [size for size in sizes if isinstance(size, int | float) and size > MAX_SIDE]:
             what = f"the image processor asks for images of {large[0]:,} px"
-            why = f"{key} in its settings; {LARGEST:,} is the most that is accepted"
+            why = f"{key} in its settings; {MAX_SIDE:,} is the most that is accepted"
             raise UnsafeError(what, where=str(folder), why=why, fix="mend the settings, if you trust the rest of the folder")
 
 
-def _plain(settings: Mapping[str, Any]) -> dict[str, Any] | None:
+def _clip_settings(settings: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return all settings of CLIP's steps; None where anything is out of the ordinary."""
-    found = {**USUAL, **{name: value for name, value in settings.items() if name not in SILENT and value is not None}}
-    if set(found) != set(USUAL) or settings.get("data_format", "channels_first") != "channels_first" or settings.get("default_to_square"):
+    found = {**CLIP_DEFAULTS, **{name: value for name, value in settings.items() if name not in IGNORED and value is not None}}
+    unusual = settings.get("data_format", "channels_first") != "channels_first" or settings.get("default_to_square")
+    if set(found) != set(CLIP_DEFAULTS) or unusual:
         return None
     if type(found["size"]) is int:
         found["size"] = {"shortest_edge": found["size"]}

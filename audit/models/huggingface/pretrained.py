@@ -24,7 +24,7 @@ DOWNLOAD = "download the folder again, or save the model again with save_pretrai
 def require_files(folder: Path) -> None:
     """Refuse a folder without image processor or vocabulary."""
     if not any((folder / name).is_file() for name in PROCESSORS):
-        _refuse_blind(folder)
+        _refuse_language_model(folder)
         what, fix = f"the folder has no {PROCESSORS[0]}", "save the image processor there as well: processor.save_pretrained(DIR)"
     elif not any(all((folder / name).is_file() for name in names) for names in TOKENIZERS):
         what = "the folder has no tokenizer: no tokenizer.json, nor vocab.json with merges.txt, nor spiece.model"
@@ -34,7 +34,7 @@ def require_files(folder: Path) -> None:
     raise DataError(what, where=str(folder), why="how a model sees pixels and reads words is part of the model, never guessed", fix=fix)
 
 
-def _refuse_blind(folder: Path) -> None:
+def _refuse_language_model(folder: Path) -> None:
     """Refuse a language model by its type: an image processor would not help it."""
     from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES as LANGUAGE
 
@@ -73,7 +73,7 @@ def _numbers(values: Mapping[str, Any], place: str = "") -> Iterator[tuple[str, 
             yield place, str(name), value
 
 
-def build(folder: Path, config: Any, weights: Weights, dtype: torch.dtype, architecture: Any = None) -> Any:
+def build_model(folder: Path, config: Any, weights: Weights, dtype: torch.dtype, architecture: Any = None) -> Any:
     """Build the architecture (None: a dual encoder) and fill it, strictly: every tensor of the one has its place in the other."""
     import torch
 
@@ -81,9 +81,9 @@ def build(folder: Path, config: Any, weights: Weights, dtype: torch.dtype, archi
 
     architecture = architecture or _architecture(config, folder)
     with torch.device("meta"), skip_init():
-        outline = understood(folder, lambda _: architecture(config))
+        outline = call_transformers(folder, lambda _: architecture(config))
     check_size(folder, sum(tensor.numel() for tensor in outline.parameters()), weights)
-    model, report = understood(
+    model, report = call_transformers(
         folder,
         lambda _: architecture.from_pretrained(
             None, config=config, state_dict=dict(weights.tensors), dtype=dtype, output_loading_info=True, ignore_mismatched_sizes=True
@@ -141,10 +141,11 @@ def _architecture(config: Any, folder: Path) -> Any:
 
 def pretrained(kind: str, folder: Path) -> Any:
     """Return what an Auto class of transformers makes of the folder."""
-    return understood(folder, lambda auto: getattr(auto, kind).from_pretrained(folder, local_files_only=True, trust_remote_code=False))
+    options = {"local_files_only": True, "trust_remote_code": False}
+    return call_transformers(folder, lambda auto: getattr(auto, kind).from_pretrained(folder, **options))
 
 
-def understood(folder: Path, make: Callable[[Any], Any]) -> Any:
+def call_transformers(folder: Path, make: Callable[[Any], Any]) -> Any:
     """Return what `make` makes of transformers and a folder; any way in which untrusted files make it fail is an error in the data."""
     import transformers
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from jaxtyping import Float
     from PIL import Image
 
-OTHER = "leave this model out, or write a plug-in of two methods: --model FILE.py:CLASS"
+PLUGIN_FIX = "leave this model out, or write a plug-in of two methods: --model FILE.py:CLASS"
 _TOLERANCE = {"float32": 1e-4, "bfloat16": 0.05, "float16": 0.01}
 """Of a cosine."""
 
@@ -25,7 +25,7 @@ class Scoring(Encoder, Protocol):
     def logits(self, images: Sequence[Image.Image], texts: Sequence[str]) -> Float[np.ndarray, "n k"]: ...
 
 
-def try_out(encoder: Scoring, family: str) -> int:
+def check_scores(encoder: Scoring, family: str) -> int:
     """Embed one plain image and two texts; return the number of dimensions.
 
     Raises
@@ -40,14 +40,13 @@ def try_out(encoder: Scoring, family: str) -> int:
     image_rows, text_rows = encoder.encode_images(images), encoder.encode_texts(texts)
     own = encoder.logits(images, texts)
     if image_rows.ndim != 2 or image_rows.shape[1:] != text_rows.shape[1:]:
-        raise DataError(
-            f"{record.name} has no common space", why=f"image features are {image_rows.shape}, text features {text_rows.shape}", fix=OTHER
-        )
+        why = f"image features are {image_rows.shape}, text features {text_rows.shape}"
+        raise DataError(f"{record.name} has no common space", why=why, fix=PLUGIN_FIX)
     if not np.allclose(_logits(image_rows, text_rows, record), own, atol=_TOLERANCE[record.dtype] * record.logit_scale):
         raise DataError(
             f"the scores of a {family!r} model are not those of its embeddings",
             why="its own logits differ from scale x cosine + bias, so an audit of its embeddings would not be an audit of the model",
-            fix=OTHER,
+            fix=PLUGIN_FIX,
         )
     return int(image_rows.shape[1])
 

@@ -7,7 +7,7 @@ from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 from audit.errors import DataError
-from audit.models.open_clip.spec import OpenClipSpec, library
+from audit.models.open_clip.spec import OpenClipSpec, import_open_clip
 
 if TYPE_CHECKING:
     import torch
@@ -23,7 +23,7 @@ def build(plan: OpenClipSpec, tensors: Mapping[str, torch.Tensor]) -> Any:
     """
     from contrastive.model.skip_init import skip_init
 
-    open_clip = library()
+    open_clip = import_open_clip()
     settings = deepcopy(dict(plan.config))
     custom = settings.pop("custom_text", False) or bool(settings["text_cfg"].get("hf_model_name"))
     if settings["vision_cfg"].get("timm_model_name"):

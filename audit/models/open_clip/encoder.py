@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from audit.errors import DataError, UsageError
-from audit.models import single_file as foreign
+from audit.models import single_file
 from audit.models.folder import check_folder, file_sha256
-from audit.models.huggingface.pretrained import offline, quiet, understood
-from audit.models.model_args import read_stated
+from audit.models.huggingface.pretrained import call_transformers, offline, quiet
+from audit.models.model_args import read_overrides
 from audit.models.open_clip.build import build, fill
-from audit.models.open_clip.spec import SEEN, OpenClipSpec, fetch_parts, from_folder, from_name, library
-from audit.models.runtime import canonical, fingerprint, located, say, to_rows, torch_setting
+from audit.models.open_clip.spec import IMAGE_SETTINGS, OpenClipSpec, fetch_parts, from_folder, from_name, import_open_clip
+from audit.models.runtime import canonical, fingerprint, located, log_notes, to_rows, torch_setting
 from audit.models.tokenizer_hash import tokenizer_sha256
 from audit.types import ModelRecord
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from contrastive.overrides import ModelOverrides
 
-STATABLE = (*SEEN, "tokenizer", "weights")
+OVERRIDABLE = (*IMAGE_SETTINGS, "tokenizer", "weights")
 """What a person may state; the rest is part of the architecture's name."""
 
 
@@ -89,7 +89,7 @@ def load(text: str, *, name: str, device: str, dtype: str, model_args: Mapping[s
     MachineError
         If open_clip is not installed, or the hub is needed and cannot be reached.
     """
-    stated = _statable(model_args)
+    stated = _allowed_overrides(model_args)
     plan, path = from_name(text)
     return _encoder(plan, path, stated, {"name": name, "device": device, "dtype": dtype})
 
@@ -98,14 +98,14 @@ def load_folder(
     folder: Path, *, name: str, device: str, dtype: str, model_args: Mapping[str, str] | None = None, inside: Path | None = None
 ) -> OpenClipEncoder:
     """Load a folder with ``open_clip_config.json`` and weights; nothing in it is run. `inside` is where links may lead."""
-    stated = _statable(model_args)
+    stated = _allowed_overrides(model_args)
     plan, path = from_folder(folder, inside or folder)
     return _encoder(plan, path, stated, {"name": name, "device": device, "dtype": dtype})
 
 
-def _statable(model_args: Mapping[str, str] | None) -> ModelOverrides:
-    stated = read_stated(model_args or {})
-    if refused := [fact for fact in stated.given() if fact not in STATABLE]:
+def _allowed_overrides(model_args: Mapping[str, str] | None) -> ModelOverrides:
+    stated = read_overrides(model_args or {})
+    if refused := [fact for fact in stated.given() if fact not in OVERRIDABLE]:
         raise UsageError(
             f"--model-args {', '.join(refused)} cannot be stated about a model of open_clip",
             why="its architecture says it",
@@ -119,33 +119,32 @@ class _Parts(NamedTuple):
     model: Any
     preprocess: Mapping[str, Any]
     tokenizer: Any
-    contents: foreign.Contents
+    contents: single_file.Contents
 
 
-def _encoder(plan: OpenClipSpec, path: Path, stated: ModelOverrides, setting: foreign.Setting) -> OpenClipEncoder:
+def _encoder(plan: OpenClipSpec, path: Path, stated: ModelOverrides, setting: single_file.EncoderSettings) -> OpenClipEncoder:
     """Build the architecture of a plan and fill it from a file."""
     from contrastive.formats.unwrap import unwrap
 
-    contents = foreign.read(path)
+    contents = single_file.read(path)
     with located(str(path)):
         weights = unwrap(contents.data, stated.weights)
     _check_activation(plan, weights.from_openai, path)
     place, kind = torch_setting(setting["device"], setting["dtype"])
-    plan = fetch_parts(replace(plan, tokenizer=_stated_tokenizer(stated, plan.tokenizer)))
+    plan = fetch_parts(replace(plan, tokenizer=_tokenizer_folder(stated, plan.tokenizer)))
     with located(str(path)), offline(), quiet():
-        tokenizer = understood(path, lambda _: _tokenizer(plan))
+        tokenizer = call_transformers(path, lambda _: _tokenizer(plan))
         _check_vocabulary(plan, tokenizer, path)
-        model = understood(path, lambda _: build(plan, weights.tensors))
+        model = call_transformers(path, lambda _: build(plan, weights.tensors))
         fill(model, weights.tensors)
         model = model.to(place, kind).eval()
         preprocess = _preprocess(plan, model, stated)
         parts = _Parts(plan, model, preprocess, tokenizer, contents)
-        record = replace(
-            _record(parts, setting), notes=(*_facts(stated), *_guess(parts, stated), *plan.notes, *weights.notes, *foreign.names(contents))
-        )
+        notes = (*_facts(stated), *_guess_notes(parts, stated), *plan.notes, *weights.notes, *single_file.foreign_class_notes(contents))
+        record = replace(_record(parts, setting), notes=notes)
         encoder = OpenClipEncoder(model, _transform(preprocess), tokenizer, record, (place, kind))
-        understood(path, lambda _: _try_out(encoder))
-    say(record)
+        call_transformers(path, lambda _: _check_output(encoder))
+    log_notes(record)
     return encoder
 
 
@@ -156,7 +155,7 @@ def _check_activation(plan: OpenClipSpec, from_openai: bool, path: Path) -> None
         raise DataError(f"the weights do not belong to {plan.name}, which has GELU", where=str(path), why=why, fix=fix)
 
 
-def _stated_tokenizer(stated: ModelOverrides, found: Path | None) -> Path | None:
+def _tokenizer_folder(stated: ModelOverrides, found: Path | None) -> Path | None:
     if stated.tokenizer is None:
         return found
     folder = Path(stated.tokenizer)
@@ -167,7 +166,7 @@ def _stated_tokenizer(stated: ModelOverrides, found: Path | None) -> Path | None
 
 
 def _tokenizer(plan: OpenClipSpec) -> Any:
-    open_clip = library()
+    open_clip = import_open_clip()
     text = plan.config["text_cfg"]
     context = text.get("context_length", open_clip.tokenizer.DEFAULT_CONTEXT_LENGTH)
     options = dict(text.get("tokenizer_kwargs") or {})
@@ -194,7 +193,7 @@ def _check_vocabulary(plan: OpenClipSpec, tokenizer: Any, path: Path) -> None:
 def _preprocess(plan: OpenClipSpec, model: Any, stated: ModelOverrides) -> dict[str, Any]:
     from open_clip.transform import PreprocessCfg
 
-    given = {name: value for name, value in stated.given().items() if name in SEEN}
+    given = {name: value for name, value in stated.given().items() if name in IMAGE_SETTINGS}
     if given.get("interpolation", "bicubic") not in ("bicubic", "bilinear"):
         raise UsageError(
             "open_clip resizes bicubic or bilinear", where="--model-args interpolation", fix="--model-args interpolation=bicubic"
@@ -224,16 +223,16 @@ def _facts(stated: ModelOverrides) -> list[str]:
     return [f"Stated by the user: {name} is {value}." for name, value in stated.given().items() if name != "tokenizer"]
 
 
-def _guess(parts: _Parts, stated: ModelOverrides) -> list[str]:
+def _guess_notes(parts: _Parts, stated: ModelOverrides) -> list[str]:
     """Say how images are prepared, as far as neither the weights' source nor a person says it."""
-    left = [name for name in SEEN if getattr(stated, name) is None]
+    left = [name for name in IMAGE_SETTINGS if getattr(stated, name) is None]
     if parts.plan.guess is None or not left:
         return []
     values = ", ".join(f"{name} {parts.preprocess[name]}" for name in left)
     return [f"Guessed: images are prepared {parts.plan.guess}: {values} (--model-args to state it)."]
 
 
-def _try_out(encoder: OpenClipEncoder) -> None:
+def _check_output(encoder: OpenClipEncoder) -> None:
     """Embed one plain image and one text: whatever fails does so now."""
     from PIL import Image
 
@@ -246,9 +245,9 @@ def _try_out(encoder: OpenClipEncoder) -> None:
         )
 
 
-def _record(parts: _Parts, setting: foreign.Setting) -> ModelRecord:
+def _record(parts: _Parts, setting: single_file.EncoderSettings) -> ModelRecord:
     plan, model, contents = parts.plan, parts.model, parts.contents
-    release = ".".join(library().__version__.split(".")[:2])
+    release = ".".join(import_open_clip().__version__.split(".")[:2])
     words = _tokenizer_sha256(parts.tokenizer, plan)
     activation = "quick_gelu" if plan.config.get("quick_gelu") else "gelu"
     side = parts.preprocess["size"][0]
@@ -271,7 +270,7 @@ def _record(parts: _Parts, setting: foreign.Setting) -> ModelRecord:
         logit_scale=float(model.logit_scale.detach().float().exp()),
         logit_bias=None if model.logit_bias is None else float(model.logit_bias.detach().float()),
         architecture=f"{plan.name} of open_clip {release} ({side} px; {plan.config['embed_dim']} dimensions; {activation})",
-        preprocessing=", ".join(f"{name} {parts.preprocess[name]}" for name in ("size", *SEEN)),
+        preprocessing=", ".join(f"{name} {parts.preprocess[name]}" for name in ("size", *IMAGE_SETTINGS)),
         tokenizer=f"{type(parts.tokenizer).__name__}, context {parts.tokenizer.context_length}, sha256 {words[:12]}",
         revision=plan.revision,
     )
@@ -288,5 +287,5 @@ def _tokenizer_sha256(tokenizer: Any, plan: OpenClipSpec) -> str:
     if plan.tokenizer is not None:
         content = tokenizer_sha256(tokenizer.tokenizer, plan.tokenizer)
     else:
-        content = file_sha256([Path(library().tokenizer.default_bpe())])
+        content = file_sha256([Path(import_open_clip().tokenizer.default_bpe())])
     return hashlib.sha256(canonical([type(tokenizer).__name__, content, tokenizer.context_length, settings])).hexdigest()

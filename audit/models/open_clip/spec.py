@@ -20,7 +20,7 @@ from contrastive.model.architecture import LIMIT, MAX_LAYERS
 CONFIGURATION = "open_clip_config.json"
 WEIGHT_NAMES = ("open_clip_model.safetensors", "open_clip_pytorch_model.safetensors", "open_clip_pytorch_model.bin")
 TOKENIZER_FILES = tuple(name for name in hub.FILES if "safetensors" not in name)
-SEEN = ("mean", "std", "interpolation", "resize_mode")
+IMAGE_SETTINGS = ("mean", "std", "interpolation", "resize_mode")
 """How an image is prepared, besides its size."""
 
 
@@ -44,7 +44,7 @@ class OpenClipSpec:
     notes: tuple[str, ...] = ()
 
 
-def library() -> Any:
+def import_open_clip() -> Any:
     """Return open_clip, imported."""
     try:
         import open_clip
@@ -68,7 +68,7 @@ def from_name(text: str) -> tuple[OpenClipSpec, Path]:
     MachineError
         If open_clip is missing, or the hub is needed and cannot be reached.
     """
-    open_clip = library()
+    open_clip = import_open_clip()
     name, _, weights = text.partition(",")
     name = name.replace("/", "-")
     known = open_clip.list_models()
@@ -81,7 +81,7 @@ def from_name(text: str) -> tuple[OpenClipSpec, Path]:
     tags = open_clip.list_pretrained_tags_by_model(name)
     path = Path(weights)
     if weights and path.is_file():
-        preprocess, guess = _usual(name, [open_clip.get_pretrained_cfg(name, tag) for tag in tags])
+        preprocess, guess = _default_preprocessing(name, [open_clip.get_pretrained_cfg(name, tag) for tag in tags])
         return OpenClipSpec(name, config, preprocess, guess=guess), path
     if weights and (path.exists() or path.suffix in (".pt", ".pth", ".bin", ".ckpt", ".safetensors", ".npz") or "/" in weights):
         raise DataError(f"there is no file {weights}", fix=f"--model open_clip:{name},FILE")
@@ -110,10 +110,10 @@ def from_folder(folder: Path, inside: Path) -> tuple[OpenClipSpec, Path]:
         If its configuration is none that open_clip can build without fetching anything, or there are no weights.
     """
     check_folder(folder, inside, required=CONFIGURATION)
-    library()
+    import_open_clip()
     content = json.loads((folder / CONFIGURATION).read_text(encoding="utf-8"))
     config, preprocess = content.get("model_cfg"), content.get("preprocess_cfg", {})
-    wrong = _wrong(config, preprocess)
+    wrong = _configuration_fault(config, preprocess)
     if wrong:
         raise DataError(
             f"{CONFIGURATION} describes no model that is built here", where=str(folder), why=wrong, fix="--model open_clip:ARCH,FILE"
@@ -129,7 +129,7 @@ def from_folder(folder: Path, inside: Path) -> tuple[OpenClipSpec, Path]:
         )
     own = folder if config["text_cfg"].get("hf_tokenizer_name") else None
     return OpenClipSpec(
-        folder.name, config, {name: preprocess[name] for name in SEEN if name in preprocess}, tokenizer=own, trusted=False
+        folder.name, config, {name: preprocess[name] for name in IMAGE_SETTINGS if name in preprocess}, tokenizer=own, trusted=False
     ), path
 
 
@@ -158,9 +158,9 @@ def _fetch(name: str, fix: str) -> Path:
         raise
 
 
-def _usual(name: str, tags: list[Mapping[str, Any]]) -> tuple[dict[str, Any], str]:
+def _default_preprocessing(name: str, tags: list[Mapping[str, Any]]) -> tuple[dict[str, Any], str]:
     """Return how images are prepared for all of open_clip's own weights of an architecture, if for all alike, and that in words."""
-    found = [{part: tag[part] for part in SEEN if part in tag} for tag in tags]
+    found = [{part: tag[part] for part in IMAGE_SETTINGS if part in tag} for tag in tags]
     if found and all(one == found[0] for one in found):
         return found[0], f"as for all {len(found)} of open_clip's own weights of {name}"
     return {}, f"as OpenAI does, open_clip's default (its own weights of {name} {'differ in it' if found else 'do not exist'})"
@@ -177,13 +177,13 @@ def _from_hub(name: str, config: Mapping[str, Any], tag: str, entry: Mapping[str
     if not (folder / wanted).is_file():
         fix = f"download its weights where you trust them, then --model open_clip:{name},FILE"
         raise DataError(f"the hub's {repository} has no {wanted}", why="pickled weights are not downloaded", fix=fix)
-    preprocess = {part: entry[part] for part in SEEN if part in entry}
+    preprocess = {part: entry[part] for part in IMAGE_SETTINGS if part in entry}
     return OpenClipSpec(
         name, config, preprocess, revision=folder.name, notes=(f"The weights are {repository} on the hub (tag {tag}).",)
     ), folder / wanted
 
 
-def _wrong(config: Any, preprocess: Any) -> str | None:
+def _configuration_fault(config: Any, preprocess: Any) -> str | None:
     """Say what is wrong with an untrusted configuration, or None."""
     from open_clip.model import CLIPTextCfg, CLIPVisionCfg
 
@@ -200,10 +200,10 @@ def _wrong(config: Any, preprocess: Any) -> str | None:
     layers = [number for part in (vision, text) for number in _numbers(part.get("layers", 1))]
     if max(layers, default=1) > MAX_LAYERS or any(abs(number) > LIMIT for number in _numbers([config, preprocess])):
         return f"a size is larger than {LIMIT:,}, or there are more than {MAX_LAYERS} layers"
-    return _wrong_images(vision, preprocess)
+    return _image_fault(vision, preprocess)
 
 
-def _wrong_images(vision: Mapping[str, Any], preprocess: Mapping[str, Any]) -> str | None:
+def _image_fault(vision: Mapping[str, Any], preprocess: Mapping[str, Any]) -> str | None:
     if (name := vision.get("timm_model_name")) is not None:
         import timm
 

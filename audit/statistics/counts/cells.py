@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from audit.records.evidence import CountRecord
+from audit.records.counts import CountRecord
 from audit.statistics.counts.count_table import GroupedCounts, group_order
 from audit.types import UNKNOWN, Predictions
 
@@ -33,22 +33,11 @@ class _Column:
 
 
 def count_record(measurement: Measurement, predictions: Predictions, levels: Mapping[str, Group]) -> CountRecord:
-    """Count the images of a measurement by all attributes together, true answer and answer.
+    """Count the images of a measurement by all attributes together, true answer and answer, without empty cells.
 
     A table of more than 20,000 rows would outweigh everything else: the attribute with the most levels is then left out and named, of
-    equals the last, then the next, and at last the true answer. What remains is exact: coarser, never cut.
-
-    Parameters
-    ----------
-    measurement : Measurement
-    predictions : Predictions
-    levels : mapping of str to tuple of str
-        attribute -> declared levels in the order in which they are shown; attributes without declared levels are not counted by.
-
-    Returns
-    -------
-    CountRecord
-        Rows in the order of the grid, without empty cells.
+    equals the last, then the next, and at last the true answer. What remains is exact: coarser, never cut. Attributes without declared
+    levels are not counted by.
     """
     known = [name for name in levels if name in predictions.attributes.columns]
     attributes = [_column(name, levels[name], predictions.attributes[name]) for name in known]

@@ -31,21 +31,8 @@ def count_table(
 ) -> pd.DataFrame:
     """Count the images of each observed (attributes, true answer, answer).
 
-    Parameters
-    ----------
-    attributes : DataFrame
-        One row an image; strings only, nothing missing.
-    y_true : str[n] or None
-        The true answers; None where nothing is true: the column is then the empty string.
-    y_pred : str[n]
-        The answers.
-    by : sequence of str
-        Attributes whose combinations are the groups.
-
-    Returns
-    -------
-    DataFrame
-        Columns `by`, ``y_true``, ``y_pred`` and ``n``; sorted, so it does not depend on the order of the images.
+    Columns `by`, ``y_true`` (the empty string where nothing is true), ``y_pred`` and ``n``; sorted, so the order of the images does not
+    matter. `attributes` has one row an image, strings only, nothing missing.
 
     Raises
     ------

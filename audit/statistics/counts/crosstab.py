@@ -10,7 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     from jaxtyping import Int
 
-    from audit.records.evidence import CountRecord
+    from audit.records.counts import CountRecord
     from audit.types import Group
 
 
@@ -29,17 +29,11 @@ class Crosstab:
 def crosstab(record: CountRecord, attribute: str) -> Crosstab:
     """Return the images of each level of an attribute by true answer and answer.
 
-    Parameters
-    ----------
-    record : CountRecord
-    attribute : str
-        One of the record's attributes.
-
     Examples
     --------
     Two levels, two answers, nothing true: 3 images of the second level were given the first answer.
 
-    >>> from audit.records.evidence import CountRecord
+    >>> from audit.records.counts import CountRecord
     >>> record = CountRecord("m", ("light",), (("day", "night"),), ("yes", "no"), False, (1, 2), (4, 3), ())
     >>> crosstab(record, "light").n.tolist()
     [[[0, 4]], [[3, 0]]]

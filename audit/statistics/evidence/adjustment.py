@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.special import chdtrc, ndtri
 
-from audit.records.evidence import Adjusted, AdjustedGap, Estimate
+from audit.records.evidence import Adjusted, AdjustedGap, Adjustment, Estimate
 from audit.statistics.counts.rows import row_events
+from audit.statistics.evidence.inputs import DRAWS, EvidenceInputs, claim_of, compared
 from audit.statistics.intervals import newcombe
+from audit.statistics.metrics import resolve
 from audit.statistics.most_significant import drawn_errors, max_standardized_difference
+from audit.statistics.null import generator
 from audit.statistics.resampling import exceedance_p
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
+    from audit.records.results import Finding
     from audit.statistics.counts.cells import CellTable
     from audit.statistics.metrics import Metric, Outcome
-    from audit.types import Group
+    from audit.types import Group, Settings
+
+MOST_STRATA = 500
+"""More strata than this are not shuffled within."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +40,41 @@ class Strata:
     n: Int[np.ndarray, "s g"]
     left_out: int
     """Counted images with an unknown level, in no stratum."""
+
+
+def by_finding(inputs: EvidenceInputs) -> dict[str, Adjustment]:
+    """Return the comparison within the levels of the other attributes, of each primary finding where they divide the images."""
+    return {finding.id: found for finding in inputs.tested if (found := _of_finding(finding, inputs))}
+
+
+def _of_finding(finding: Finding, inputs: EvidenceInputs) -> Adjustment | None:
+    gap, cells, alpha = finding.gap, inputs.cells[finding.measurement], inputs.settings.alpha
+    assert gap is not None  # noqa: S101  (only findings with a gap are tested)
+    metric, outcome = resolve(inputs.measurements[finding.measurement], claim_of(finding), cells.answered)
+    high, low = gap.most_significant or (gap.highest, gap.lowest)
+
+    def within(others: tuple[str, ...]) -> tuple[Strata, Adjusted | None]:
+        counted = strata(cells, metric, outcome, finding.attributes, others)
+        return counted, mantel_haenszel(counted, counted.groups.index(high), counted.groups.index(low), alpha)
+
+    others = [name for name in cells.answered.attributes.columns if name not in finding.attributes]
+    single = {name: found for name in others for _, found in [within((name,))] if found and found.strata > 1}
+    if not single:
+        return None
+    counted, together = within(tuple(single))
+    joint = (together,) if together and len(single) > 1 else ()
+    return Adjustment((*single.values(), *joint), _adjusted_gap(finding, counted, inputs.settings))
+
+
+def _adjusted_gap(finding: Finding, counted: Strata, settings: Settings) -> AdjustedGap | None:
+    if len(counted.n) > MOST_STRATA:
+        return None
+    columns = [counted.groups.index(group) for group in compared(finding)[0]]
+    events, n = counted.events[:, columns], counted.n[:, columns]
+    if not n.sum(axis=0).all():  # a group whose other attributes are all unknown
+        return None
+    rng = generator(settings.seed, f"{finding.id}/within {' x '.join(counted.others)}")
+    return replace(stratified_gap_test(events, n, min(settings.draws, DRAWS), rng), others=counted.others)
 
 
 def strata(cells: CellTable, metric: Metric, outcome: Outcome | None, by: Sequence[str], others: Sequence[str]) -> Strata:
@@ -151,10 +193,9 @@ def stratified_gap_test(events: Int[np.ndarray, "s g"], n: Int[np.ndarray, "s g"
     Returns
     -------
     AdjustedGap
-        `p` is of the clearest pair (`max_standardized_difference`) of the raw rates against labels shuffled within strata: what the
-        strata explain is no
-        surprise. `adjusted` is the gap of observed minus expected rates; its p, again of the clearest pair under the same shuffles, also
-        finds what the strata hide.
+        `p` is of the most significant pair (`max_standardized_difference`) of the raw rates against labels shuffled within strata: what
+        the strata explain is expected. `adjusted` is the gap of observed minus expected rates; its p, again of the most significant pair
+        under the same shuffles, also finds what the strata hide.
 
     Examples
     --------

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from audit.records.evidence import Estimate, GroupCalibration, ReliabilityBin
+from audit.records.evidence import Calibration, Estimate, GroupCalibration, ReliabilityBin
+from audit.statistics.counts.rows import RowEvents
+from audit.statistics.evidence.inputs import DRAWS, EvidenceInputs, Judged, Scored, slices
 from audit.statistics.intervals import wilson
 from audit.statistics.null import generator
 from audit.statistics.resampling import resample_counts
@@ -15,16 +17,30 @@ from audit.types import UNKNOWN
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int
 
-    from audit.statistics.evidence.confidence import Judged
     from audit.types import Settings
 
 BINS = 10
 FEWEST_IN_BIN = 10
 """A bin with fewer images shows only how many."""
-DRAWS = 1999
-"""At most as many replicates: the end of an interval needs no more, and 126 groups have 2,520 cells."""
 _CLEAR = 2.5
 """Standard errors from which the sign of a bin's deviation is taken for certain."""
+
+
+def by_measurement(inputs: EvidenceInputs) -> dict[str, tuple[Calibration, ...]]:
+    """Return the calibration of each measurement by each slice; empty without a true answer or without probabilities."""
+    return {name: _by_slice(scored, inputs.settings) for name, scored in inputs.scored.items()}
+
+
+def _by_slice(scored: Scored, settings: Settings) -> tuple[Calibration, ...]:
+    truth = scored.predictions.y_true
+    if truth is None or not scored.usable:
+        return ()
+    known = truth != UNKNOWN
+    rows = RowEvents(known, known & (truth == scored.predictions.y_pred))
+    name = scored.measurement.name
+    return tuple(
+        Calibration(by, calibration(scored.judged(by, rows), settings, f"{name}/{' x '.join(by)}")) for by in slices(scored.measurement)
+    )
 
 
 def bin_of(confidence: Float[np.ndarray, "n"]) -> Int[np.ndarray, "n"]:
@@ -73,14 +89,7 @@ def expected_calibration_error(confidence: Float[np.ndarray, "n"], correct: Bool
 def calibration(judged: Judged, settings: Settings, name: str) -> tuple[GroupCalibration, ...]:
     """Return reliability, calibration error and over-confidence of every group that is shown.
 
-    Parameters
-    ----------
-    judged : Judged
-        Its `event` is "the answer is right"; images without a true answer must be left out.
-    settings : Settings
-        Seed, alpha, smallest group, draws.
-    name : str
-        What the draws are for; part of their seed.
+    The event of `judged` is "the answer is right"; images without a true answer must be left out. `name` is part of the seed.
 
     Notes
     -----

@@ -1,4 +1,4 @@
-"""Sizes of effect: ratio, odds ratio, Cohen's h, the four-fifths rule as context; and the interval of any sum of weighted rates."""
+"""Sizes of effect: difference, ratio, odds ratio, Cohen's h."""
 
 from __future__ import annotations
 
@@ -7,15 +7,24 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import ndtri
 
-from audit.records.evidence import EffectSize, Estimate, FourFifths
-from audit.statistics.intervals import newcombe, wilson
+from audit.records.evidence import EffectSize, Estimate
+from audit.statistics.evidence.inputs import EvidenceInputs, compared
+from audit.statistics.intervals import newcombe
 
 if TYPE_CHECKING:
-    from jaxtyping import Bool, Float, Int
-
     from audit.types import Group
 
-FOUR_FIFTHS = 0.8
+
+def by_finding(inputs: EvidenceInputs) -> dict[str, EffectSize]:
+    """Return the sizes of effect of the highest against the lowest group of each finding."""
+    found = {}
+    for finding in inputs.findings:
+        if finding.gap:
+            groups, events, n = compared(finding)
+            ends = [groups.index(group) for group in (finding.gap.highest, finding.gap.lowest)]
+            k, m = ((int(counts[ends[0]]), int(counts[ends[1]])) for counts in (events, n))
+            found[finding.id] = effect_size((finding.gap.highest, finding.gap.lowest), k, m, inputs.settings.alpha)
+    return found
 
 
 def ratio(events_1: int, n_1: int, events_2: int, n_2: int, alpha: float) -> Estimate | None:
@@ -92,71 +101,3 @@ def effect_size(groups: tuple[Group, Group], events: tuple[int, int], n: tuple[i
     low, high = newcombe(*counts, alpha)
     difference = Estimate(rates[0] - rates[1], float(low), float(high))
     return EffectSize(*groups, difference, ratio(*counts, alpha), odds_ratio(*counts, alpha), cohens_h(*rates))
-
-
-def four_fifths(events: Int[np.ndarray, "g"], n: Int[np.ndarray, "g"], draws: int, rng: np.random.Generator) -> FourFifths:
-    """Lowest rate over highest, and how often chance alone brings it below four fifths.
-
-    Context, never a verdict: 18 groups of 56 images at a rate of one half fall below four fifths every time, though nothing differs.
-
-    Parameters
-    ----------
-    events, n : int[g]
-        Events out of images for each estimable group.
-    draws : int
-        Shuffles of the group labels.
-    rng : Generator
-        Source of the shuffles.
-
-    References
-    ----------
-    29 CFR 1607.4 D, https://www.ecfr.gov/current/title-29/section-1607.4
-    """
-    total = int(events.sum())
-    if total == 0:
-        return FourFifths(None, below=False, share_by_chance=0.0)
-    rates = events / n
-    drawn = rng.multivariate_hypergeometric(n, total, size=draws, method="marginals") / n
-    return FourFifths(float(rates.min() / rates.max()), bool(_below(rates)), float(_below(drawn).mean()))
-
-
-def _below(rates: Float[np.ndarray, "*b g"]) -> Bool[np.ndarray, "*b"]:
-    return np.asarray(rates.min(axis=-1) < FOUR_FIFTHS * rates.max(axis=-1) - 1e-12)  # four fifths exactly is not below
-
-
-def weighted_rates(
-    weights: Float[np.ndarray, "*shape g"], events: Int[np.ndarray, "g"], n: Int[np.ndarray, "g"], alpha: float
-) -> tuple[Float[np.ndarray, "*shape"], Float[np.ndarray, "*shape"], Float[np.ndarray, "*shape"]]:
-    """Weighted sums of independent rates, with intervals from the Wilson limits of each rate.
-
-    Newcombe's method for any weights (MOVER): with the weights (1, -1) it is Newcombe's interval of a difference.
-
-    Parameters
-    ----------
-    weights : float[..., g]
-        One row a sum; weights may be negative.
-    events, n : int[g]
-        Events out of trials on disjoint images; every `n` at least 1.
-    alpha : float
-        One minus the level, two-sided.
-
-    Returns
-    -------
-    value, low, high : float[...]
-
-    References
-    ----------
-    Zou, Huang and Zhang 2009, https://doi.org/10.1016/j.csda.2008.09.033
-
-    Examples
-    --------
-    >>> value, low, high = weighted_rates(np.array([1.0, -1.0]), np.array([56, 48]), np.array([70, 80]), 0.05)
-    >>> round(float(value), 4), round(float(low), 4), round(float(high), 4)
-    (0.2, 0.0524, 0.3339)
-    """
-    rates = events / n
-    below, above = wilson(events, n, alpha)
-    down = np.where(weights > 0, weights * (rates - below), weights * (rates - above))
-    up = np.where(weights > 0, weights * (above - rates), weights * (below - rates))
-    value = weights @ rates
-    return value, value - np.sqrt((down**2).sum(axis=-1)), value + np.sqrt((up**2).sum(axis=-1))

@@ -1,14 +1,17 @@
-"""Equal opportunity and equalised odds: gaps of rates given the truth, with intervals by resampled counts."""
+"""Equal opportunity and equalized odds: gaps of rates given the truth, with intervals by resampled counts."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.special import ndtri
 
-from audit.records.evidence import GapEstimate, OddsDifference
+from audit.records.evidence import EqualizedOdds, EqualizedOddsDifference, GapEstimate
+from audit.statistics.counts.cells import regrouped
+from audit.statistics.evidence.inputs import DRAWS, EvidenceInputs, slices
 from audit.statistics.metrics import METRICS, Outcome, Tally, tally
 from audit.statistics.null import generator
 from audit.statistics.resampling import exceedance_p, resample_counts, spread_of_rates
@@ -17,8 +20,10 @@ if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int
 
     from audit.statistics.counts.count_table import GroupedCounts
-    from audit.types import Group, Settings
+    from audit.types import Group, Measurement, Settings
 
+MOST_OUTCOMES = 10
+"""Answers one by one, up to so many; of more, only the outcomes that the measurement declares."""
 _RATES = ("true_positive_rate", "false_positive_rate")
 
 
@@ -32,25 +37,39 @@ class _Rate:
     n: Int[np.ndarray, "u"]
 
 
-def odds_difference(counts: GroupedCounts, outcome: Outcome, settings: Settings, name: str) -> OddsDifference:
+def of_audit(inputs: EvidenceInputs) -> tuple[EqualizedOdds, ...]:
+    """Return the gaps of every outcome by each slice; only those of which something can be estimated.
+
+    Without declared outcomes each answer is one. Of two answers the second says the same as the first, with the two rates swapped.
+    """
+    capped = replace(inputs.settings, draws=min(inputs.settings.draws, DRAWS))
+    found = []
+    for name, measurement in inputs.measurements.items():
+        cells = inputs.cells[name]
+        # By the truth itself, every group has one truth only.
+        sliced = [by for by in slices(measurement) if by != (measurement.truth,)] if cells.answered.y_true is not None else []
+        for by in sliced:
+            counts = regrouped(cells, by, inputs.levels)
+            for outcome, answers in _outcomes(measurement).items():
+                estimate = odds_difference(counts, frozenset(answers), capped, f"{name}[{outcome}]/{' x '.join(by)}")
+                if estimate.equal_opportunity or estimate.false_positive:
+                    found.append(EqualizedOdds(name, outcome, by, estimate))
+    return tuple(found)
+
+
+def _outcomes(measurement: Measurement) -> Mapping[str, tuple[str, ...]]:
+    if measurement.outcomes:
+        return measurement.outcomes
+    labels = measurement.label_set
+    answers = tuple(dict.fromkeys(labels.answers.get(label, label) for label in labels.labels))
+    return {answer: (answer,) for answer in (answers[:1] if len(answers) == 2 else answers)} if len(answers) <= MOST_OUTCOMES else {}
+
+
+def odds_difference(counts: GroupedCounts, outcome: Outcome, settings: Settings, name: str) -> EqualizedOddsDifference:
     """Largest differences between groups of the true and the false positive rate, and the larger of the two.
 
-    Parameters
-    ----------
-    counts : GroupedCounts
-        Counts by group, true answer and answer.
-    outcome : frozenset of str
-        Answers that count as positive.
-    settings : Settings
-        Seed, alpha, smallest group (of the denominator), draws.
-    name : str
-        What the draws are for; part of their seed.
-
-    Returns
-    -------
-    OddsDifference
-        A group whose denominator is too small takes no part in that rate: nothing is filled in. A perfect classifier has no gap even
-        where a group has no positives, for which fairlearn answers 1.
+    A group whose denominator is too small takes no part in that rate: nothing is filled in. A perfect classifier has no gap even where a
+    group has no positives, for which fairlearn answers 1. `name` is part of the seed of the draws.
 
     Notes
     -----
@@ -69,10 +88,10 @@ def odds_difference(counts: GroupedCounts, outcome: Outcome, settings: Settings,
     true_positive, false_positive = (
         _estimate([rate], move, null, settings.alpha) for rate, move, null in zip(rates, moves, nulls, strict=True)
     )
-    return OddsDifference(
+    return EqualizedOddsDifference(
         equal_opportunity=true_positive,
         false_positive=false_positive,
-        equalised_odds=_estimate(rates, moves.max(axis=0), np.maximum(*nulls), settings.alpha),
+        equalized_odds=_estimate(rates, moves.max(axis=0), np.maximum(*nulls), settings.alpha),
         not_compared=_named(rates[0], (rates[0].tallied.images > 0) & ~(rates[0].used & rates[1].used)),
     )
 

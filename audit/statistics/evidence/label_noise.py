@@ -9,21 +9,25 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from audit.errors import DataError
-from audit.records.evidence import CorrectedRates, Estimate, NoisePoint, TippingPoint
+from audit.records.evidence import Estimate, LabelNoise, NoisePoint, TippingPoint
 from audit.statistics.equivalence import equivalence_bound, reach
-from audit.statistics.evidence.effect_size import weighted_rates
+from audit.statistics.evidence.inputs import EvidenceInputs, compared
+from audit.statistics.intervals import weighted_rates
 from audit.statistics.most_significant import max_standardized_difference, sampling_errors
-from audit.statistics.null import gap_test, two_proportion_p
+from audit.statistics.null import gap_test, generator, two_proportion_p
 from audit.statistics.resampling import spread_of_rates
+from audit.statistics.verdict import verdicts
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int
 
-    from audit.records.results import Verdict
-    from audit.types import Group
+    from audit.records.results import Finding, Verdict
+    from audit.types import Group, Settings
 
 SHARES = (0.01, 0.02, 0.05, 0.1, 0.2)
 REPEATS = 200
+NOISE_DRAWS = 4999
+"""At most as many shuffles for the null of a noise curve: all its tables share the error of one critical gap."""
 LARGEST_CONDITION = 20.0
 """Beyond this, dividing by the confusion matrix makes more noise than sense."""
 _STEP = 1024
@@ -46,8 +50,31 @@ class Rules:
     draws: int
 
 
+def by_finding(inputs: EvidenceInputs) -> dict[str, LabelNoise]:
+    """Return tipping point and noise curve of each primary finding."""
+    return {finding.id: _of_finding(finding, inputs.settings) for finding in inputs.tested}
+
+
+def _of_finding(finding: Finding, settings: Settings) -> LabelNoise:
+    gap = finding.gap
+    assert gap is not None  # noqa: S101  (only findings with a gap are tested)
+    groups, events, n = compared(finding)
+    # Holm multiplied the raw p; the same factor gives the level that the raw p is held against.
+    level = settings.alpha * gap.p / gap.p_adjusted
+    # The groups stay those that were compared: one of 30 images that loses a label is no reason to judge it no more.
+    rules = Rules(finding.tolerance, settings.alpha, level, 2, min(settings.draws, NOISE_DRAWS))
+    points = noise_curve(events, n, rules, generator(settings.seed, f"{finding.id}/noise"))
+    if finding.verdict != "disparity":
+        return LabelNoise(None, points)
+    high, low = gap.most_significant or (gap.highest, gap.lowest)
+    worst, other = (low, high) if finding.better == "high" else (high, low)
+    ends = groups.index(worst), groups.index(other)
+    k, m = ((int(counts[ends[0]]), int(counts[ends[1]])) for counts in (events, n))
+    return LabelNoise(tipping_point((worst, other), k, m, settings.alpha / (len(n) * (len(n) - 1) // 2)), points)
+
+
 def verdict_on(events: Int[np.ndarray, "g"], n: Int[np.ndarray, "g"], rules: Rules, rng: np.random.Generator) -> Verdict:
-    """Apply the ordered rules of a verdict to bare counts: the answer of `findings` and `conclude`, without their sentences.
+    """Apply the rules of a verdict to bare counts: the answer of `findings` and `decide_verdicts`.
 
     Examples
     --------
@@ -57,11 +84,11 @@ def verdict_on(events: Int[np.ndarray, "g"], n: Int[np.ndarray, "g"], rules: Rul
     """
     ok = n >= max(rules.fewest, 2)
     events, n = events[ok], n[ok]
-    if len(n) < 2:
-        return "not estimable"
-    if equivalence_bound(events, n, rules.alpha) < rules.tolerance:
-        return "equivalent"
-    return "disparity" if gap_test(events, n, rules.draws, rng).p <= rules.level else "inconclusive"
+    enough = len(n) > 1
+    bound = equivalence_bound(events, n, rules.alpha) if enough else np.inf
+    p = gap_test(events, n, rules.draws, rng).p if enough and bound >= rules.tolerance else np.nan
+    found: Verdict = verdicts(bound, rules.tolerance, p, rules.level, len(n)).item()
+    return found
 
 
 # ---- by an adversary -------------------------------------------------------------------------------------------------------------
@@ -70,23 +97,9 @@ def verdict_on(events: Int[np.ndarray, "g"], n: Int[np.ndarray, "g"], rules: Rul
 def tipping_point(groups: tuple[Group, Group], events: tuple[int, int], n: tuple[int, int], level: float) -> TippingPoint | None:
     """Fewest images of the worst group that, wrongly labelled, make the difference to another group up.
 
-    An adversary moves `x` images, each of the kind that makes the worst group worse, from the worst group into the other. If the worst
-    group has the higher rate these are events, otherwise images without the event.
-
-    Parameters
-    ----------
-    groups : (Group, Group)
-        The worst group and the one it is compared with.
-    events, n : (int, int)
-        Their events out of images.
-    level : float
-        The difference stands while the raw p of the two rates is at most this.
-
-    Returns
-    -------
-    TippingPoint or None
-        With ``x`` images and their share of the worst group. None where nothing stands that could be overturned, or no number of such
-        images overturns it.
+    An adversary moves images, each of the kind that makes the worst group worse, from the worst group (the first) into the other. If the
+    worst group has the higher rate these are events, otherwise images without the event. The difference stands while the raw p of the
+    two rates is at most `level`. None where nothing stands that could be overturned, or no number of such images overturns it.
 
     Examples
     --------
@@ -117,25 +130,10 @@ def tipping_point(groups: tuple[Group, Group], events: tuple[int, int], n: tuple
 def noise_curve(
     events: Int[np.ndarray, "g"], n: Int[np.ndarray, "g"], rules: Rules, rng: np.random.Generator, shares: Sequence[float] = SHARES
 ) -> tuple[NoisePoint, ...]:
-    """How often the verdict stays what it is when a share of the group labels is replaced at random.
+    """How often, of 200 draws a share, the verdict stays what it is when that share of the group labels is replaced at random.
 
     A wrong label is another group's, in proportion to the images of the others; whether it is wrong depends on nothing else. Of two
     equal groups with a share eps of wrong labels the expected gap is (1 - 2 eps) times the gap.
-
-    Parameters
-    ----------
-    events, n : int[g]
-        Events out of images for each group.
-    rules : Rules
-    rng : Generator
-        Source of the noise and of the permutations.
-    shares : sequence of float
-        Shares of wrong labels.
-
-    Returns
-    -------
-    tuple of NoisePoint
-        Over 200 draws for each share.
     """
     observed = _verdicts(events[None], n[None], rules, rng)[0]
     points = []
@@ -152,30 +150,28 @@ def _verdicts(events: Int[np.ndarray, "b g"], n: Int[np.ndarray, "b g"], rules: 
     the null with them by far less than 1,000 draws can tell (200 tables with a null of their own each would take a hundred times as long).
     """
     ok = n >= max(rules.fewest, 2)
-    rates = np.where(ok, events / np.maximum(n, 1), np.nan)
-    gaps = spread_of_rates(rates)
-    rejected = _p_values(rates, np.rint(n.mean(axis=0)).astype(int), events.sum(axis=1).mean(), rules, rng) <= rules.level
-    verdicts = np.where(rejected, "disparity", "inconclusive").astype(object)
+    groups, rates = ok.sum(axis=1), np.where(ok, events / np.maximum(n, 1), np.nan)
+    p = _p_values(rates, np.rint(n.mean(axis=0)).astype(int), events.sum(axis=1).mean(), rules, rng)
+    bound = np.full(len(n), np.inf)
     # A gap of the tolerance or more is never within it: only the others need every pair.
-    narrow = np.flatnonzero((gaps < rules.tolerance) & (ok.sum(axis=1) > 1))
+    narrow = np.flatnonzero((spread_of_rates(rates) < rules.tolerance) & (groups > 1))
     for part in np.array_split(narrow, max(1, len(narrow) * n.shape[1] ** 2 // _BLOCK)):
-        verdicts[part[_within(events[part], n[part], ok[part], rules)]] = "equivalent"
-    verdicts[ok.sum(axis=1) < 2] = "not estimable"
-    return verdicts
+        bound[part] = _bounds(events[part], n[part], ok[part], rules)
+    return verdicts(bound, rules.tolerance, p, rules.level, groups)
 
 
-def _within(events: Int[np.ndarray, "b g"], n: Int[np.ndarray, "b g"], ok: Bool[np.ndarray, "b g"], rules: Rules) -> Bool[np.ndarray, "b"]:
-    """Return whether all groups of each table that are compared are shown to be equivalent."""
+def _bounds(events: Int[np.ndarray, "b g"], n: Int[np.ndarray, "b g"], ok: Bool[np.ndarray, "b g"], rules: Rules) -> Float[np.ndarray, "b"]:
+    """Return the equivalence bound of each table, over the groups that are compared."""
     first, second = np.triu_indices(n.shape[1], 1)
     trials = np.maximum(n, 1)
-    within = reach(events[:, first], trials[:, first], events[:, second], trials[:, second], rules.alpha) < rules.tolerance
-    return np.asarray((within | ~(ok[:, first] & ok[:, second])).all(axis=1))
+    far = reach(events[:, first], trials[:, first], events[:, second], trials[:, second], rules.alpha)
+    return np.asarray(np.where(ok[:, first] & ok[:, second], far, 0.0).max(axis=1))
 
 
 def _p_values(
     rates: Float[np.ndarray, "b g"], n: Int[np.ndarray, "g"], total: float, rules: Rules, rng: np.random.Generator
 ) -> Float[np.ndarray, "b"]:
-    """Return the share of shuffles whose clearest pair is as clear as each table's, the observed one included."""
+    """Return the share of shuffles whose most significant pair is as significant as each table's, the observed one included."""
     ok = n >= max(rules.fewest, 2)
     compared, rates = n[ok], rates[:, ok]
     # Rounded mean sizes may hold an image fewer than there are: no more events than images.
@@ -220,6 +216,16 @@ def confusion(reliability: Sequence[float]) -> Float[np.ndarray, "g g"]:
     matrix = np.repeat(((1 - right) / max(len(right) - 1, 1))[:, None], len(right), axis=1)
     np.fill_diagonal(matrix, right)
     return matrix
+
+
+@dataclass(frozen=True)
+class CorrectedRates:
+    """Rates of the true groups, were the labels wrong as stated."""
+
+    condition: float
+    """Condition number of the confusion matrix."""
+    rates: tuple[Estimate, ...] | None
+    """None where the condition number exceeds 20: the labels carry too little. A value outside [0, 1] refutes the stated confusion."""
 
 
 def corrected_rates(

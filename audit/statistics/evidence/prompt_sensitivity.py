@@ -1,23 +1,27 @@
-"""The same claim under every wording: how far the answer depends on how it was asked."""
+"""Prompt sensitivity: the same claim under every prompt set and variant of the labels."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from audit.naming import finding_id
 from audit.records.evidence import VarianceShares
 from audit.records.results import SpecificationCurve, SpecificationPoint
 from audit.statistics.counts.count_table import grouped_counts
 from audit.statistics.counts.rows import row_codes, row_events
-from audit.statistics.evidence.variance_shares import variance_shares
 from audit.statistics.intervals import newcombe
 from audit.statistics.max_t import median_gap_p, patterns
 from audit.statistics.metrics import Tally, extremes, resolve, tally
 from audit.statistics.multiplicity import benjamini_hochberg
 from audit.statistics.null import gap_test, generator
-from audit.types import UNKNOWN, Group, Predictions, Settings, Specification, SpecificationPlan, finding_id
+from audit.types import UNKNOWN, Group, Predictions, Settings, Specification, SpecificationPlan
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
 JOINT_DRAWS = 999
 """At most as many shuffles for the joint test, each of which is put through every specification."""
@@ -31,26 +35,12 @@ def specification_curve(
 ) -> SpecificationCurve:
     """Follow the default's extreme pair of groups through every specification.
 
-    Parameters
-    ----------
-    plan : SpecificationPlan
-        The claim, its specifications, and which of them is the default, chosen before the run.
-    predictions : mapping of int to Predictions, or sequence of Predictions
-        What was answered under each specification, by its index.
-    levels : mapping of str to tuple of str
-        attribute -> declared levels.
-    settings : Settings
-        Seed, alpha, smallest group, permutation draws.
-
-    Returns
-    -------
-    SpecificationCurve
-        Points in the order of the plan. What cannot be estimated under a specification is None there and outside every summary;
-        without two estimable groups under the default the pair is empty and so is every difference.
+    `predictions` holds what was answered under each specification, by its index. What cannot be estimated under a specification is None
+    there and outside every summary; without two estimable groups under the default the pair is empty and so is every difference.
 
     Notes
     -----
-    The rates are events over images: bit for bit the point estimates of record, without the cost of a frame for each wording.
+    The rates are events over images: bit for bit the point estimates of record, without the cost of a frame for each prompt.
     """
     tallies = tuple(_tally(plan, specification, predictions[i], levels) for i, specification in enumerate(plan.specifications))
     first, second = _extreme_pair(tallies[plan.default], settings)
@@ -192,3 +182,41 @@ def _joint_p(
         generator(settings.seed, f"{plan.question}/all wordings"),
     )
     return tested[1] if tested else None
+
+
+def variance_shares(effects: Float[np.ndarray, "t s"]) -> VarianceShares | None:
+    """Split the spread of an effect over prompts and label sets: ``e_ts = m + a_t + b_s + r_ts``, sums of squares over their total.
+
+    Parameters
+    ----------
+    effects : float[t, s]
+        Signed effect under prompt `t` and label set `s`; all of them estimated.
+
+    Returns
+    -------
+    VarianceShares or None
+        None where every specification gives the same effect.
+
+    Raises
+    ------
+    ValueError
+        If an effect is missing: the shares of an incomplete layout do not add up.
+
+    Examples
+    --------
+    The prompt moves the effect by +-2, the label set by +-1: sums of squares 16 and 4.
+
+    >>> found = variance_shares(np.array([[1.0, 3.0], [-3.0, -1.0]]))
+    >>> found.prompts, found.label_set, found.interaction
+    (0.8, 0.2, 0.0)
+    """
+    if not np.isfinite(effects).all():
+        raise ValueError("variance shares need the effect of every specification")
+    centred = effects - effects.mean()
+    total = float((centred**2).sum())
+    if total <= 1e-24:
+        return None
+    prompts, label_sets = centred.mean(axis=1), centred.mean(axis=0)
+    by_prompt = float((prompts**2).sum()) * effects.shape[1] / total
+    by_label_set = float((label_sets**2).sum()) * effects.shape[0] / total
+    return VarianceShares(by_prompt, by_label_set, max(0.0, 1 - by_prompt - by_label_set))

@@ -8,32 +8,28 @@ import numpy as np
 import pandas as pd
 
 from audit.records.evidence import GroupSpread, ScoreSpread
-from audit.statistics.evidence.scored import slices
+from audit.statistics.evidence.inputs import EvidenceInputs, Scored, slices
 from audit.types import UNKNOWN
 
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-    from audit.statistics.evidence.confidence import Scored
     from audit.types import Group, Measurement, Predictions
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
-def score_spreads(scored: Scored) -> tuple[ScoreSpread, ...]:
-    """Return quantiles of the probability of the true answer, and of each outcome that counts, by group.
+def of_audit(inputs: EvidenceInputs) -> tuple[ScoreSpread, ...]:
+    """Return quantiles of the probability of the true answer, and of each primary outcome, by group.
 
-    Parameters
-    ----------
-    scored : Scored
-        Without probabilities (answers given elsewhere) there is nothing to return.
-
-    Returns
-    -------
-    tuple of ScoreSpread
-        One for each single attribute of the claims and each probability; groups without images are left out. A probability depends on
-        the label set and on the logit scale of the model.
+    One for each single attribute of the claims and each probability; groups without images are left out. A probability depends on the
+    label set and on the logit scale of the model.
     """
+    return tuple(spread for scored in inputs.scored.values() for spread in score_spreads(scored))
+
+
+def score_spreads(scored: Scored) -> tuple[ScoreSpread, ...]:
+    """Return the spreads of one measurement; nothing without probabilities."""
     if not scored.usable:
         return ()
     spreads = []
@@ -54,7 +50,7 @@ def _spread(group: Group, values: Float[np.ndarray, "n"]) -> GroupSpread:
 
 
 def _slices(measurement: Measurement) -> tuple[tuple[str, ...], ...]:
-    """Return the single attributes of accuracy, and of the other claims that count."""
+    """Return the single attributes of accuracy, and of the other primary claims."""
     others = [claim.by for claim in measurement.claims if claim.primary and len(claim.by) == 1]
     return tuple(dict.fromkeys((*slices(measurement), *others)))
 

@@ -1,4 +1,4 @@
-"""Rates of small groups that borrow from the others: shown beside the raw rates, never in their place."""
+"""Rates of small groups that borrow from the others: shown with the raw rates, never in their place."""
 
 from __future__ import annotations
 
@@ -8,15 +8,26 @@ import numpy as np
 from scipy.special import betaincinv
 
 from audit.records.evidence import Shrinkage, ShrunkRate
+from audit.statistics.evidence.inputs import EvidenceInputs
 from audit.statistics.intervals import wilson
+from audit.statistics.metrics import Tally
 from audit.types import UNKNOWN
 
 if TYPE_CHECKING:
     from jaxtyping import Int
 
-    from audit.statistics.metrics import Tally
-
 LARGEST_CORRELATION = 0.999
+
+
+def by_finding(inputs: EvidenceInputs) -> dict[str, Shrinkage]:
+    """Return the shrunk rates of each finding with a small group."""
+    found = {}
+    for finding in inputs.findings:
+        if any(rate.status == "small" for rate in finding.by_group):
+            events, n = (np.array([getattr(rate, name) for rate in finding.by_group]) for name in ("events", "n"))
+            shrunk = shrink(Tally(tuple(rate.group for rate in finding.by_group), events, n, n), inputs.settings.alpha)
+            found.update({finding.id: shrunk} if shrunk else {})
+    return found
 
 
 def intra_group_correlation(events: Int[np.ndarray, "g"], n: Int[np.ndarray, "g"]) -> float | None:
@@ -58,20 +69,10 @@ def intra_group_correlation(events: Int[np.ndarray, "g"], n: Int[np.ndarray, "g"
 
 
 def shrink(tallied: Tally, alpha: float) -> Shrinkage | None:
-    """Shrink the rate of every group that has images towards the rate of all.
+    """Shrink the rate of every group that has images, and a known level, towards the rate of all.
 
-    Parameters
-    ----------
-    tallied : Tally
-        Events and denominators of one metric. Groups without images, and those of an unknown level, take no part.
-    alpha : float
-        One minus the level of the intervals.
-
-    Returns
-    -------
-    Shrinkage or None
-        None where the correlation cannot be estimated. Without spread beyond sampling every group has the rate of all images, with
-        Wilson's interval of that rate.
+    None where the correlation cannot be estimated. Without spread beyond sampling every group has the rate of all images, with Wilson's
+    interval of that rate.
 
     Notes
     -----

@@ -29,19 +29,8 @@ class _Pairs:
 def paired_findings(claims: Sequence[PairedClaim], predictions: Mapping[str, Predictions], settings: Settings) -> tuple[PairedFinding, ...]:
     """Answer every paired claim; Holm over all of them, on the p of the sign-flip test.
 
-    Parameters
-    ----------
-    claims : sequence of PairedClaim
-        Images that agree on `within` and differ in `attribute` (first, second) make a pair.
-    predictions : mapping of str to Predictions
-        Measurement -> what was answered; with true answers, since a pair is scored by who is right.
-    settings : Settings
-        Seed, alpha, draws of the sign-flip test.
-
-    Returns
-    -------
-    tuple of PairedFinding
-        In the order of the claims. Without a complete pair n is 0, the intervals cover everything and every p is 1.
+    Images that agree on `within` and differ in `attribute` make a pair, which is scored by who is right. Without a complete pair n is 0,
+    the intervals cover everything and every p is 1.
 
     Raises
     ------

@@ -114,16 +114,7 @@ class JointCounts:
 def cluster_kinds(cluster: pd.Series, places: Int[np.ndarray, "r"], counted: Int[np.ndarray, "r"], groups: int) -> Kinds:
     """Count the kinds of clusters: alike are those with the same cells in every group.
 
-    Parameters
-    ----------
-    cluster : Series
-        What the images of each row belong to.
-    places : int[r]
-        Four times the place of the row's group, plus its cell.
-    counted : int[r]
-        Images of the row that count.
-    groups : int
-        How many groups there are.
+    `places` is four times the place of a row's group, plus its cell; `counted` its images that count.
     """
     owner, names = pd.factorize(cluster)
     cells = np.bincount(owner * 4 * groups + places, weights=counted, minlength=4 * groups * len(names)).astype(np.int64)

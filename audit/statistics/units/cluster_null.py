@@ -38,29 +38,20 @@ class ClusteredGap:
     gap: float
     p: float
     """As in `GapNull`: of the clearest pair."""
-    clearest: tuple[int, int]
+    most_significant: tuple[int, int]
     null_mean: float
     null_95: float
     shuffled: Literal["clusters between groups", "groups within clusters"]
 
 
 def clustered_gap_test(table: ClusterTable, draws: int, rng: np.random.Generator) -> ClusteredGap:
-    """Permutation test of "no two groups differ" by their clearest difference that keeps clusters whole; the gap beside its null.
+    """Permutation test of "no two groups differ" by their most significant pair that keeps clusters whole; the gap with its null.
 
     Clusters that lie in one group each, such as people, are dealt to the groups anew: as many clusters to each group as before. Where
     most images lie in clusters that span groups, such as counterfactual sets, each cluster's groups are exchanged, all images of a group
     together: they need not be independent; and where clusters span other groups than each other, as pictures of one person do in race x
     pose, clusters with as many groups are dealt to each other's groups first. Of clusters of the first sort that span groups, each part
     is dealt by itself: that errs on the side of no alarm.
-
-    Parameters
-    ----------
-    table : ClusterTable
-        Only estimable groups; each with images, at least two groups.
-    draws : int
-        Shuffles.
-    rng : Generator
-        Source of the shuffles.
     """
     spanning = (table.n > 0).sum(axis=1) > 1
     images = table.count * table.n.sum(axis=1)

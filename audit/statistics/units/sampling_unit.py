@@ -50,7 +50,7 @@ class SamplingUnits(Protocol):
 
     def differences(self, first: Int[np.ndarray, "m"], second: Int[np.ndarray, "m"], alpha: float) -> Ends: ...
 
-    def farthest(self, alpha: float) -> float:
+    def equivalence_bound(self, alpha: float) -> float:
         """Return how far from 0 the difference of any pair may be; below a tolerance, all pairs are shown to differ by less."""
         ...
 
@@ -94,7 +94,7 @@ class ImageUnits:
     def differences(self, first: Int[np.ndarray, "m"], second: Int[np.ndarray, "m"], alpha: float) -> Ends:
         return newcombe(self.events[first], self.n[first], self.events[second], self.n[second], alpha)
 
-    def farthest(self, alpha: float) -> float:
+    def equivalence_bound(self, alpha: float) -> float:
         return equivalence_bound(self.events, self.n, alpha)
 
     def p(self, first: Int[np.ndarray, "m"], second: Int[np.ndarray, "m"]) -> Float[np.ndarray, "m"]:
@@ -149,7 +149,7 @@ class ClusterUnits:
     def differences(self, first: Int[np.ndarray, "m"], second: Int[np.ndarray, "m"], alpha: float) -> Ends:
         return clustered_differences(self.table, first, second, alpha)
 
-    def farthest(self, alpha: float) -> float:
+    def equivalence_bound(self, alpha: float) -> float:
         low, high = self.differences(*np.triu_indices(len(self.n), 1), 2 * alpha)
         return float(max(high.max(), -low.min()))
 
@@ -161,7 +161,7 @@ class ClusterUnits:
         if total in (0, int(self.n.sum())):
             return GapNull(0.0, 1.0, (0, len(self.n) - 1), 0.0, 0.0, None, None)
         found = clustered_gap_test(self.table, draws, rng)
-        return GapNull(found.gap, found.p, found.clearest, found.null_mean, found.null_95, None, None)
+        return GapNull(found.gap, found.p, found.most_significant, found.null_mean, found.null_95, None, None)
 
     def variance(self) -> float:
         spread, groups = covariance(self.table), len(self.n)

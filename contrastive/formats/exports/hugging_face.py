@@ -152,10 +152,7 @@ def reader(folder: Path) -> Features:
 def compare_inputs(checkpoint: Checkpoint, folder: Path) -> None:
     """Compare the ids of texts and the pixels of random images, read from the folder, with the checkpoint's own.
 
-    Raises
-    ------
-    VlmAuditError
-        If they differ.
+    Raises `VlmAuditError` if they differ.
     """
     from transformers import AutoImageProcessor, AutoTokenizer
 

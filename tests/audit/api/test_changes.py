@@ -54,7 +54,7 @@ def test_the_gap_before_and_after_and_the_images_that_changed(changes):
     # Rates of b: 60 of 120 and 114 of 120, beside 120 of 120.
     assert (change.gap_before, change.gap_after) == (0.5, pytest.approx(0.05))
     assert change.difference == pytest.approx(-0.45)
-    assert (change.verdict, change.verdict_before) == ("gap shrank", "disparity")
+    assert (change.direction, change.verdict_before) == ("shrank", "disparity")
     assert (group_b.n, group_b.rate_before, group_b.rate_after, group_b.gained, group_b.lost) == (120, 0.5, 0.95, 54, 0)
     assert list(question(changes.by_group()).group) == ["a", "b", "c", "all images"]
     assert changes.facts.family == changes.metrics.primary.sum() == 3
@@ -95,7 +95,7 @@ def test_a_tolerance_of_ones_own(tmp_path):
 @pytest.mark.parametrize("tolerance", [-0.1, 1.0, float("nan")])
 def test_a_tolerance_is_a_share(tmp_path, tolerance):
     plain = audit.load(samples.audit(tmp_path / "plain", {"b": 6}))
-    with pytest.raises(UsageError, match="is no share"):
+    with pytest.raises(UsageError, match="invalid tolerance"):
         plain.compare(plain, tolerance=tolerance)
 
 

@@ -62,7 +62,7 @@ def test_what_ifs_have_the_quality_of_an_order(results):
     audit = results.audits[0]
     (asked, *_), point = audit.what_ifs, audit.what_ifs[0].target.points[0]
     ranked = replace(point, what_if=replace(point.what_if, ndcg=(0.9, 0.8)))
-    changed = replace(asked, target=replace(asked.target, points=(ranked,)), elsewhere=())
+    changed = replace(asked, target=replace(asked.target, points=(ranked,)), other_attributes=())
     table = frames.what_ifs(replace(results, audits=(replace(audit, what_ifs=(changed,)),)))
 
     assert table[["ndcg_before", "ndcg", "ending"]].to_numpy().tolist() == [[0.9, 0.8, point.what_if.outcome]]

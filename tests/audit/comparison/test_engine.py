@@ -14,7 +14,10 @@ from audit.errors import DataError, UsageError
 from audit.records.comparison import from_json, json_schema, to_json
 from audit.statistics.intervals import newcombe
 from audit.statistics.units.sampling_unit import ImageUnits
-from audit.types import Claim
+from audit.types import Claim, Note
+from reports.exports.summary import plain
+from reports.text.changes import comparison_reason, trajectory_reason
+from reports.text.notes import sentence
 from tests.support import comparison_samples as samples
 
 SETTINGS = samples.SETTINGS
@@ -46,8 +49,8 @@ def test_the_page_names_the_group_in_which_two_models_differ(pair):
     assert (cells["b",].gained, cells["b",].lost, cells["b",].difference) == (54, 0, 0.45)
     assert (cells["a",].gained, cells["a",].lost, cells["a",].p) == (0, 0, 1.0)
     assert change.gap.difference == pytest.approx(0.05 - 0.5)
-    assert (change.verdict, change.beyond_tolerance, change.levelled_down) == ("gap shrank", True, False)
-    assert found.comparisons[0].verdict == "gap shrank"
+    assert (change.direction, change.beyond_tolerance, change.levelled_down) == ("shrank", True, False)
+    assert (found.comparisons[0].verdict, found.comparisons[0].direction) == ("disparity", "shrank")
     assert found.comparisons[0].images == 360
     assert change.verdict_before == "disparity"
 
@@ -58,8 +61,8 @@ def test_conditional_rates_count_the_images_of_their_truth_and_precision_is_not_
 
     assert [cell.before.n for cell in change.by_group] == [40, 40, 40]  # a third of 120 are cats
     assert [cell.gained for cell in change.by_group] == [0, 18, 0]  # a third of the 54 that changed
-    [sentence] = found.comparisons[0].not_compared
-    assert sentence.startswith("animal/precision[cat]/group: ")
+    [note] = found.comparisons[0].not_compared
+    assert (note.code, note.values["finding"]) == ("selected_images", "animal/precision[cat]/group")
 
 
 def test_counts_agree_with_the_two_audits_themselves(pair):
@@ -76,13 +79,13 @@ def test_an_audit_compared_with_itself_has_exactly_no_change(tmp_path):
     first = samples.audit(tmp_path / "one", {"b": 60})
     found = compared(first, first)
 
-    assert found.comparisons[0].verdict == "no change that matters"
+    assert found.comparisons[0].verdict == "equivalent"
     for change in found.comparisons[0].changes:
         assert [cell.difference for cell in change.by_group if cell.before.n] == [0.0] * len(change.by_group)
         assert change.gap.difference == 0.0
-        assert change.verdict == "no change that matters"
+        assert change.verdict == "equivalent"
     assert [each.side.name for each in found.sides] == ["one/ckpt.pt (one) #1", "one/ckpt.pt (one) #2"]
-    assert "Two sides are the same model, read the same way." in found.notes
+    assert Note("same_model") in found.notes
 
 
 def test_exchanging_the_models_turns_every_sign(pair):
@@ -118,7 +121,7 @@ def test_images_that_only_one_audit_has_are_counted_and_left_out(tmp_path):
 
     assert (comparison.images, comparison.only_before, comparison.only_after) == (352, 3, 5)
     assert comparison.changes[0].overall.before.n == 352
-    assert "8 images that only one of the two audits has; up to 3 images that an audit itself left out" in comparison.verdict_reason
+    assert "8 images that only one of the two audits has; up to 3 images that an audit itself left out" in comparison_reason(comparison)
 
 
 def test_a_third_audit_takes_its_missing_images_out_of_every_comparison(tmp_path):
@@ -126,7 +129,7 @@ def test_a_third_audit_takes_its_missing_images_out_of_every_comparison(tmp_path
     sides = [samples.audit(tmp_path / name, {"b": 60}, rows=part) for name, part in (("x", rows), ("y", rows), ("z", rows.iloc[2:]))]
     found = compared(*sides)
 
-    assert [(each.images, each.elsewhere_missing, each.only_before) for each in found.comparisons] == [(358, 2, 0), (358, 0, 2)]
+    assert [(each.images, each.missing_in_others, each.only_before) for each in found.comparisons] == [(358, 2, 0), (358, 0, 2)]
     assert [(each.before, each.after) for each in found.comparisons] == [("x/ckpt.pt", "y/ckpt.pt"), ("x/ckpt.pt", "z/ckpt.pt")]
 
 
@@ -137,7 +140,7 @@ def test_two_models_of_one_audit_are_two_sides(tmp_path):
     found = compared(together)
 
     assert [each.side.name for each in found.sides] == ["m/1.pt", "m/2.pt"]
-    assert found.comparisons[0].verdict == "gap shrank"
+    assert (found.comparisons[0].verdict, found.comparisons[0].direction) == ("disparity", "shrank")
 
 
 def test_p_is_adjusted_over_all_comparisons_of_the_page(tmp_path, pair):
@@ -151,8 +154,8 @@ def test_a_limited_audit_cannot_tell(tmp_path, pair):
     limited = samples.audit(tmp_path / "limited", {"b": 6}, limited=True)
     comparison = compared(pair[0], limited).comparisons[0]
 
-    assert (comparison.limited, comparison.verdict) == (True, "cannot tell")
-    assert {change.verdict for change in comparison.changes} == {"cannot tell"}
+    assert (comparison.limited, comparison.verdict) == (True, "inconclusive")
+    assert {change.verdict for change in comparison.changes} == {"inconclusive"}
 
 
 def test_another_tolerance_replaces_the_audits_and_not_that_of_a_claim(tmp_path):
@@ -173,10 +176,10 @@ def with_clusters(audited, column="shelf"):
     )
     levels = {"group": samples.GROUPS, "size": ("small", "large"), "animal": samples.LABELS}
     found = samples.findings(samples.measurement(), predictions, levels, SETTINGS)
-    ruled, verdict, reason = samples.conclude(found, SETTINGS, limited=False, excluded=None)
+    decided, verdict = samples.decide_verdicts(found, SETTINGS, limited=False)
     groups = {**audited.result.data.groups, column: dict.fromkeys(np.unique(shelves), 12)}
     data = replace(audited.result.data, groups=groups, cluster=column, clusters=30)
-    result = replace(audited.result, findings=ruled, verdict=verdict, verdict_reason=reason, data=data)
+    result = replace(audited.result, findings=decided, verdict=verdict, data=data)
     return replace(audited, result=result, predictions={"animal": predictions})
 
 
@@ -187,7 +190,7 @@ def test_images_that_belong_together_count_as_one_case(tmp_path):
 
     assert comparison.cluster == "shelf"
     # The first 60 images of group b, wrong before, are the first two of the four that each shelf has in it: all 30 shelves changed.
-    assert (change.verdict, change.by_group[1].before.clusters, change.by_group[1].gained) == ("gap shrank", 30, 54)
+    assert (change.direction, change.by_group[1].before.clusters, change.by_group[1].gained) == ("shrank", 30, 54)
     plain = changes(compared(*(samples.audit(tmp_path / "plain" / name, {"b": wrong}) for name, wrong in (("x", 60), ("y", 6)))))
     assert change.gap.difference == plain["animal/accuracy/group"].gap.difference
     for finding in planted["x"].result.findings:
@@ -203,8 +206,8 @@ def test_clusters_that_the_predictions_do_not_name_are_not_paired(tmp_path):
     comparison = compared(*(samples.write(tmp_path / str(i), audited) for i, audited in enumerate(unnamed))).comparisons[0]
 
     assert comparison.changes == ()
-    assert all("the predictions do not say in which" in sentence or "precision" in sentence for sentence in comparison.not_compared)
-    assert comparison.verdict == "cannot tell"
+    assert {note.code for note in comparison.not_compared} == {"no_clusters", "selected_images"}
+    assert comparison.verdict == "inconclusive"
 
 
 # ---- what is refused -----------------------------------------------------------------------------------------------------------------
@@ -239,13 +242,14 @@ def test_other_labels_of_the_same_images_are_refused(tmp_path, pair):
 def test_another_label_table_with_the_same_labels_is_said(tmp_path, pair):
     other = samples.audit(tmp_path / "other", {"b": 6}, fingerprint="5" * 64)
 
-    assert any("different label tables" in note for note in compared(pair[0], other).notes)
+    assert any("different label tables" in sentence(note) for note in compared(pair[0], other).notes)
 
 
 def test_other_settings_are_said(tmp_path, pair):
     other = samples.audit(tmp_path / "other", {"b": 6}, settings=replace(SETTINGS, alpha=0.01))
 
-    assert "The audit of other/ckpt.pt has another alpha; here that of this comparison holds." in compared(pair[0], other).notes
+    [note] = compared(pair[0], other).notes
+    assert sentence(note) == "The audit of other/ckpt.pt has another alpha; this comparison uses its own."
 
 
 def test_no_image_in_common(tmp_path, pair):
@@ -324,7 +328,8 @@ def test_checkpoints_of_one_run_are_put_in_order_and_followed(tmp_path):
     assert (curve.detectable, curve.appears) == (10, 20)  # at step 10 the lower bound of 12 points, over 3 claims and 3 pairs, is below 5
     assert curve.points[0].p == 1.0
     assert curve.points[1].gap.low < 0.05 < curve.points[2].gap.low
-    assert "From step 10 on, a gap is shown at every checkpoint. From step 20 on, it is shown to exceed 5.0 points" in curve.reason
+    said = plain(trajectory_reason(curve, found.series[0]))
+    assert "From step 10 on, a gap is detected at every checkpoint. From step 20 on, it exceeds 5 points" in said
 
 
 def test_only_checkpoints_of_one_run_are_a_series_by_themselves(tmp_path):
@@ -368,7 +373,7 @@ def test_a_gap_that_came_and_went_did_not_appear():
     found = follow([0, 60, 60, 0])
 
     assert (found.appears, found.detectable) == (None, None)
-    assert "it came and went" in found.reason
+    assert "it came and went" in trajectory_reason(found, SimpleNamespace(limited=False))
 
 
 def test_a_small_gap_is_detectable_before_it_exceeds():
@@ -418,4 +423,4 @@ def test_another_version_and_another_field_are_refused():
 
 
 def test_the_schema_names_the_verdicts():
-    assert "gap reversed" in json.dumps(json_schema())
+    assert "reversed" in json.dumps(json_schema())

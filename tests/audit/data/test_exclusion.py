@@ -2,7 +2,7 @@
 
 import pytest
 
-from audit.data.exclusion import read_list, without
+from audit.data.subset import read_list, without
 from audit.errors import DataError
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from audit.data.files import ImageFiles, forbidden_name, inspect, normal_name, read_image
+from audit.data.files import ImageFiles, inspect_names, name_fault, normal_name, read_image
 from audit.data.images import MAX_BYTES, UnreadableImage
-from audit.data.lazy import Chosen
+from audit.data.lazy import ImageSubset
 
 GENERATOR = Path(__file__).parents[4] / "shared" / "tools" / "gen_hostile.py"
 
@@ -45,7 +45,7 @@ def test_files_are_read_when_asked_for(root):
 
 
 def test_a_choice_of_a_choice_is_the_right_picture():
-    chosen = Chosen([b"a", b"b", b"c", b"d"], [3, 1, 0])
+    chosen = ImageSubset([b"a", b"b", b"c", b"d"], [3, 1, 0])
     assert list(chosen[::2]) == [b"d", b"a"]
     assert chosen[-1] == b"a"
 
@@ -71,8 +71,8 @@ def test_a_choice_of_a_choice_is_the_right_picture():
     ],
 )
 def test_names_that_are_wrong_whatever_is_on_the_disk(root, name, problem):
-    assert forbidden_name(name) == problem
-    assert inspect(root, ["train/1.jpg", name]).forbidden == ((1, problem),)
+    assert name_fault(name) == problem
+    assert inspect_names(root, ["train/1.jpg", name]).forbidden == ((1, problem),)
     assert reason(root, name) == "forbidden path"
 
 
@@ -80,11 +80,11 @@ def test_names_that_are_wrong_whatever_is_on_the_disk(root, name, problem):
     "name", ["train/1.jpg", "./train//1.jpg", "a b.jpg", "..jpg", "=cmd.jpg", "<img src=x>.jpg", "12:30.jpg", "~/1.jpg"]
 )
 def test_unusual_names_are_allowed(root, name):
-    assert forbidden_name(name) is None
+    assert name_fault(name) is None
     (root / "~").mkdir()
     (root / name).write_bytes(b"ok")
     assert read_image(root, name) == b"ok"
-    assert inspect(root, [name]).present == 1
+    assert inspect_names(root, [name]).present == 1
 
 
 def test_a_row_is_known_by_the_normal_form_of_its_name():
@@ -99,7 +99,7 @@ def test_a_link_may_point_inside_the_folder_and_not_outside(root):
     (root / "dangling.jpg").symlink_to("nothing.jpg")
     assert read_image(root, "inside.jpg") == b"picture"
     names = ["inside.jpg", "outside.jpg", "neighbour/1.jpg", "loop.jpg", "dangling.jpg"]
-    seen = inspect(root, names)
+    seen = inspect_names(root, names)
     assert seen.forbidden == ((1, "symbolic link that leaves the folder"), (2, "symbolic link that leaves the folder"))
     assert seen.present == 1
     assert [reason(root, name) for name in names[1:]] == ["forbidden path", "forbidden path", "forbidden path", "missing file"]
@@ -108,20 +108,20 @@ def test_a_link_may_point_inside_the_folder_and_not_outside(root):
 def test_the_root_itself_may_be_reached_by_a_link(root, tmp_path):
     (tmp_path / "link").symlink_to("data")
     assert read_image(tmp_path / "link", "train/1.jpg") == b"picture"
-    assert inspect(tmp_path / "link", ["train/1.jpg"]).present == 1
+    assert inspect_names(tmp_path / "link", ["train/1.jpg"]).present == 1
 
 
 def test_a_fifo_does_not_hold_up_anything(root):
     os.mkfifo(root / "fifo.jpg")
     signal.alarm(30)  # opening a FIFO that nobody writes to would wait for ever; the alarm ends the test run instead
     assert reason(root, "fifo.jpg") == "not a regular file"
-    assert inspect(root, ["fifo.jpg", "train"]).forbidden == ((0, "FIFO"), (1, "folder"))
+    assert inspect_names(root, ["fifo.jpg", "train"]).forbidden == ((0, "FIFO"), (1, "folder"))
     signal.alarm(0)
 
 
 def test_what_is_not_there_is_missing_and_not_forbidden(root):
     names = ["train/9.jpg", "nowhere/1.jpg", "train/1.jpg/2.jpg", "x" * 300]
-    assert inspect(root, names) == inspect(root, [])
+    assert inspect_names(root, names) == inspect_names(root, [])
     assert [reason(root, name) for name in names] == ["missing file"] * 4
 
 
@@ -149,7 +149,7 @@ def test_no_descriptor_is_left_open(root):
 
 
 def test_of_a_hundred_thousand_names_the_one_that_exists_is_found(root):
-    assert inspect(root, (f"train/{number}.jpg" for number in range(100_000))).present == 1
+    assert inspect_names(root, (f"train/{number}.jpg" for number in range(100_000))).present == 1
 
 
 def test_the_hostile_files_of_the_reference(tmp_path):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audit.data.sample import apportion, stratified
+from audit.data.subset import apportion, stratified
 from audit.errors import UsageError
 from audit.types import Dataset
 

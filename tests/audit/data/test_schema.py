@@ -4,7 +4,7 @@ import unicodedata
 
 import pytest
 
-from audit.data.schema import Cells, Column, Schema, check_classes, image_column, read, shown
+from audit.data.schema import Cells, Column, Schema, check_classes, image_column, quoted, read
 from audit.errors import DataError
 
 AGES = ("0-2", "3-9", "10-19")
@@ -152,5 +152,5 @@ def test_class_names_in_another_order_stop_the_reading():
 
 
 def test_messages_show_no_control_character_and_end():
-    assert shown("a\x00\u202e") == "'a\\x00\\u202e'"
-    assert len(shown("A" * 100_000)) == 82
+    assert quoted("a\x00\u202e") == "'a\\x00\\u202e'"
+    assert len(quoted("A" * 100_000)) == 82

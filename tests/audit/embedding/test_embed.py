@@ -17,6 +17,7 @@ from PIL import Image
 
 import audit.embedding.batch
 import audit.embedding.embed
+from audit.cli.terminal import ProgressBar
 from audit.embedding.embed import embed_images, embed_texts
 from audit.errors import DataError, MachineError
 from audit.types import Dataset
@@ -328,12 +329,12 @@ def test_a_text_without_a_finite_embedding_is_named(fake_encoder, tmp_path):
 
 
 def test_a_terminal_gets_a_bar_and_a_log_file_does_not(fake_encoder, tmp_path, monkeypatch, capsys):
-    embed_images(fake_encoder, dataset(greys(3)), tmp_path)
+    embed_images(fake_encoder, dataset(greys(3)), tmp_path, progress=ProgressBar())
     assert capsys.readouterr().err == ""
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
-    embed_images(fake_encoder, dataset(greys(4)), tmp_path)
+    embed_images(fake_encoder, dataset(greys(4)), tmp_path, progress=ProgressBar())
     assert "4/4" in capsys.readouterr().err
-    embed_images(fake_encoder, dataset(greys(4)), tmp_path, progress=False)
+    embed_images(fake_encoder, dataset(greys(4)), tmp_path)
     assert capsys.readouterr().err == ""
 
 

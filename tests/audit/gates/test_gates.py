@@ -13,6 +13,8 @@ from audit.gates.parse import parse, require_group, resolve_gate
 from audit.records.results import Finding, Gap, Rate
 from audit.statistics.intervals import newcombe, wilson
 from audit.types import Claim, Exclusion, LabelSet, Measurement, Settings
+from reports.exports.summary import plain
+from reports.text.gates import check_reason
 
 LABELS = LabelSet("l", ("a", "b"), {"a": ("a",), "b": ("b",)})
 CRIME = (
@@ -39,7 +41,7 @@ def finding(cells, identity=BY_GENDER, p=0.0001, verdict="disparity", primary=Tr
         gap = Gap(compared[0].group, compared[-1].group, 0.1, 0.0, 0.2, None, p, p, 0.0, 0.0, None, None, 0.0, 0.0, 0.05)
     return Finding(
         identity, identity.split("/")[0], "selection_rate", "crime-related", ("gender",), "neither", primary, 0.05, rates[0], rates, gap,
-        (), (), verdict, False, f"{verdict}, since."
+        (), (), verdict, False,
     )  # fmt: skip
 
 
@@ -47,8 +49,13 @@ def audited(*findings, limited=False, exclusions=(), verdict="disparity"):
     named = SimpleNamespace(name="m")
     return SimpleNamespace(
         model=named, probe=SimpleNamespace(name="p"), data=SimpleNamespace(limited=limited, exclusions=exclusions),
-        findings=findings, verdict=verdict, verdict_reason="1 question shows it."
+        findings=findings, verdict=verdict,
     )  # fmt: skip
+
+
+def why(check, *audits):
+    """The sentences of a check."""
+    return plain(check_reason(check, SimpleNamespace(audits=audits, settings=Settings())))
 
 
 GATE = "gap[harm-21.crime-related by gender] > 0.05"
@@ -181,7 +188,7 @@ def test_a_gap_shown_to_be_larger_breaches():
     assert (found.outcome, found.value) == ("breached", pytest.approx(0.1))
     assert found.low == pytest.approx(newcombe(300, 1000, 200, 1000, 0.05)[0])
     assert found.low == pytest.approx(0.0621, abs=5e-4)
-    assert "10.0 points, between 6.2 and " in found.reason
+    assert "10.0 points, between 6.2 and " in why(found)
     assert (found.images, found.images_needed) == (2000, None)
 
 
@@ -189,7 +196,7 @@ def test_a_gap_shown_to_be_smaller_holds():
     found = ended(GATE, {"Female": (300, 3000), "Male": (310, 3000)}, p=0.7, verdict="equivalent")
     assert found.outcome == "held"
     assert found.high < 0.05
-    assert "none of it above" in found.reason
+    assert "none of it above" in why(found)
 
 
 def test_the_point_alone_decides_nothing():
@@ -200,7 +207,7 @@ def test_the_point_alone_decides_nothing():
     assert 1000 < needed < 2000
     half = needed / 200
     assert newcombe(30 * half, 100 * half, 20 * half, 100 * half, 0.05)[0] > 0.05
-    assert f"About {needed:,} images instead of 200" in found.reason
+    assert f"About {needed:,} images instead of 200" in why(found)
 
 
 def test_a_small_gap_of_few_images_asks_for_what_equivalence_takes():
@@ -214,13 +221,13 @@ def test_a_small_gap_of_few_images_asks_for_what_equivalence_takes():
 def test_a_gap_on_the_limit_is_never_settled():
     found = ended("gap[harm-21.crime-related by gender] > 0.1", {"Female": (30, 100), "Male": (20, 100)}, p=0.1)
     assert (found.outcome, found.images_needed) == ("inconclusive", None)
-    assert "no number of images" in found.reason
+    assert "no number of images" in why(found)
 
 
 def test_a_breach_takes_the_test_of_the_whole_question_too():
     found = ended(GATE, {"Female": (300, 1000), "Male": (200, 1000)}, p=0.2)
     assert found.outcome == "inconclusive"
-    assert "does not reject" in found.reason
+    assert "does not reject" in why(found)
     assert found.images_needed is None
 
 
@@ -228,7 +235,7 @@ def test_a_limited_run_settles_nothing():
     for cells in ({"Female": (300, 1000), "Male": (200, 1000)}, {"Female": (300, 3000), "Male": (310, 3000)}):
         found = ended(GATE, cells, limited=True)
         assert found.outcome == "inconclusive"
-        assert found.reason.startswith("LIMITED RUN: a sample settles no gate, so the command exits with 1; run it without --limit. ")
+        assert why(found).startswith("LIMITED RUN: a sample settles no gate, so the command exits with 1; run it without --limit. ")
     for expression in ("verdict == disparity", "verdict != equivalent", "verdict[harm-21.crime-related by gender] == inconclusive"):
         limited = audited(finding({"Female": (3, 100), "Male": (2, 100)}, verdict="inconclusive"), limited=True, verdict="inconclusive")
         assert decide(resolve_gate(parse(expression), ONE), [limited], Settings()).outcome == "inconclusive"
@@ -243,7 +250,7 @@ def test_a_limited_run_passes_no_gate():
         ended += [decide(resolve_gate(parse("gap[occupation.accuracy by gender] > 0.1"), ONE), [audits[0]], Settings())]
         # Of all images: shown to be larger; shown to be no larger; a disparity; not asked, which is inconclusive.
         assert [is_breach([each], require_conclusive=False) for each in ended] == ([True] * 4 if limited else [True, False, True, False])
-        assert all(each.checks[0].reason.startswith("LIMITED RUN") == limited for each in ended)
+        assert all(why(each.checks[0], *audits).startswith("LIMITED RUN") == limited for each in ended)
 
 
 def test_one_limited_audit_among_several_passes_nothing():
@@ -254,10 +261,11 @@ def test_one_limited_audit_among_several_passes_nothing():
 
 def test_what_is_not_covered_is_named():
     cells = {"Female": (300, 3000), "Male": (310, 3000), "other": (1, 5, "small")}
-    found = ended(GATE, cells, p=0.7, exclusions=(Exclusion("truncated", 3, {}),))
+    exclusions = (Exclusion("truncated", 3, {}),)
+    found = ended(GATE, cells, p=0.7, exclusions=exclusions)
     assert found.outcome == "held"
-    assert "Not compared: other (n = 5)." in found.reason
-    assert "Not covered: 3 images left out (truncated)." in found.reason
+    assert "Not compared: other (n = 5)." in why(found)
+    assert "Not covered: 3 images left out (truncated)." in why(found, audited(exclusions=exclusions))
 
 
 def clustered(cells, gap, low, farthest, p=0.0001):
@@ -268,7 +276,7 @@ def clustered(cells, gap, low, farthest, p=0.0001):
         found,
         by_group=rates,
         overall=replace(found.overall, clusters=20),
-        gap=replace(found.gap, value=gap, low=low, high=gap + 0.1, farthest=farthest),
+        gap=replace(found.gap, value=gap, low=low, high=gap + 0.1, equivalence_bound=farthest),
     )
 
 
@@ -282,7 +290,7 @@ def test_images_in_clusters_are_not_as_many_cases():
     gap = of(GATE)
     assert (gap.outcome, gap.low, gap.high) == ("inconclusive", pytest.approx(0.02), 0.17)
     # The lower bound lies .08 below the gap and must lie less than .05 below it: (.08 / .05)^2 = 2.56 times as many, and 1 % more.
-    assert "About 52 clusters of images instead of 20" in gap.reason
+    assert "About 52 clusters of images instead of 20" in why(gap)
     assert gap.images_needed == 5180
     name = "harm-21.crime-related by gender"
     assert [of(f"gap[{name}] > {limit}").outcome for limit in (0.01, 0.18)] == ["breached", "held"]
@@ -290,13 +298,13 @@ def test_images_in_clusters_are_not_as_many_cases():
     assert rates == ["breached", "inconclusive", "held"]
     # The highest of two: at alpha / 2, so .3 reaches down to .3 - .1 x 2.241 / 1.960.
     assert of(f"rate[{name}] > 0.1").low == pytest.approx(0.3 - 0.1 * 2.2414 / 1.96, abs=1e-4)
-    assert "clusters" in of(f"ratio[{name}] < 0.8").reason
+    assert "clusters" in why(of(f"ratio[{name}] < 0.8"))
 
 
 def test_too_few_groups_are_inconclusive():
     found = ended(GATE, {"Female": (30, 300), "Male": (1, 5, "small")})
     assert found.outcome == "inconclusive"
-    assert "Not estimable: it takes two groups with at least 30 images" in found.reason
+    assert "Not estimable: it takes two groups with at least 30 images" in why(found)
     assert (found.value, found.low, found.images_needed) == (None, None, None)
 
 
@@ -313,7 +321,7 @@ def test_rates_by_hand():
     ]
     one = ended(f"rate[{name} for Male] > 0.15", cells)
     assert (one.value, one.low, one.images) == (0.2, pytest.approx(wilson(200, 1000, 0.05)[0]), 1000)
-    assert "The rate of Male is 20.0 %" in one.reason
+    assert "The rate of Male is 20.0 %" in why(one)
 
 
 def test_ratios_by_hand():
@@ -322,7 +330,7 @@ def test_ratios_by_hand():
     name = "harm-21.crime-related by gender"
     assert [ended(f"ratio[{name}] < {limit}", cells).outcome for limit in (0.8, 0.55, 0.3)] == ["breached", "inconclusive", "held"]
     nothing = ended(f"ratio[{name}] < 0.8", {"Female": (0, 1000), "Male": (200, 1000)})
-    assert (nothing.outcome, "no event" in nothing.reason) == ("inconclusive", True)
+    assert (nothing.outcome, "no event" in why(nothing)) == ("inconclusive", True)
 
 
 @pytest.mark.parametrize(
@@ -356,9 +364,9 @@ def test_a_gate_without_a_name_asks_every_question_that_counts_and_corrects_for_
     assert several.outcome == "inconclusive"
     assert [each.outcome for each in several.checks] == ["inconclusive", "held", "held", "held"]
     nothing = decide(gate, [audited(context)], Settings())
-    assert (nothing.outcome, nothing.checks[0].reason) == ("inconclusive", "No question of this audit counts for its verdict.")
+    assert (nothing.outcome, why(nothing.checks[0])) == ("inconclusive", "This audit has no primary question.")
     elsewhere = decide(resolve_gate(parse("gap[occupation.accuracy by gender] > 0.1"), ONE), [audited(context)], Settings())
-    assert (elsewhere.outcome, elsewhere.checks[0].reason) == ("inconclusive", "Not asked by this audit.")
+    assert (elsewhere.outcome, why(elsewhere.checks[0])) == ("inconclusive", "Not asked by this audit.")
 
 
 def test_one_breach_among_models_is_a_breach():

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from audit.errors import DataError
-from audit.measure.likelihood import OTHER, SAME, agreement, predict, question, shared_words, with_unclear, worded
+from audit.measure.likelihood import OTHER, SAME, agreement, predict, question, shared_words, with_options, with_unclear
 from audit.measure.questionnaire import MAX_OPTIONS, questionnaire
 from audit.types import Claim, LabelSet, Measurement, Probe, Specification, SpecificationPlan
 
@@ -78,7 +78,7 @@ def test_unclear_is_offered_once_and_last():
 
 
 def test_the_prompts_on_record_are_the_options_that_were_scored():
-    assert worded(WHO, question(WHO)).prompts == {"Female": ("woman",), "Male": ("man",)}
+    assert with_options(WHO, question(WHO)).prompts == {"Female": ("woman",), "Male": ("man",)}
 
 
 # ---- the answer -----------------------------------------------------------------------------------------------------------------------

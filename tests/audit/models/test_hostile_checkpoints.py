@@ -47,7 +47,7 @@ import json, resource, socket, sys, time
 def no_socket(*_): raise SystemExit("a socket was opened")
 socket.socket.connect = no_socket
 import torch
-from audit.models.load import load
+from audit.models import load
 from audit.errors import AuditError
 torch.set_num_threads(1)
 for path in sys.argv[1:]:

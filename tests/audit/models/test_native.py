@@ -11,7 +11,7 @@ from PIL import Image
 
 from audit.embedding.embed import embed_images, embed_texts
 from audit.errors import DataError, UnsafeError
-from audit.models.load import load
+from audit.models import load
 from audit.types import Encoder
 from contrastive.checkpoint.file import Checkpoint, save
 from contrastive.model.architecture import ConvConfig, ModelConfig, TextConfig, ViTConfig

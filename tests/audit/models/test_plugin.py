@@ -10,8 +10,7 @@ import pytest
 from PIL import Image
 
 from audit.errors import DataError, MachineError, UsageError
-from audit.models import plugin
-from audit.models.load import load
+from audit.models import load, plugin
 from audit.types import Encoder
 
 GOOD = """

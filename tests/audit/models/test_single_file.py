@@ -17,7 +17,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from audit.errors import DataError, UsageError
-from audit.models.load import load
+from audit.models import load
 from contrastive.checkpoint.file import Checkpoint, save
 from contrastive.formats.weight_names import to_hugging_face
 from contrastive.model.clip import CLIP, ModelConfig, ResNetConfig, TextConfig, ViTConfig, portable_state
@@ -322,7 +322,7 @@ def test_an_archive_whose_buffers_contradict_its_shapes_is_refused(tmp_path, vit
         ({"activatoin": "gelu"}, "did you mean activation"),
         ({"activation": "swish"}, "gelu"),
         ({"image_head_width": "many"}, "a whole number"),
-        ({"mean": "0.5"}, "three numbers"),
+        ({"mean": "0.5"}, "mean must have 3 values"),
         ({"causal": "maybe"}, "true or false"),
     ],
 )

@@ -5,14 +5,14 @@ import pytest
 from pydantic import ValidationError
 
 from audit.errors import DataError
-from audit.records.results import Rate, Results, Timing, from_json, json_schema, to_json
+from audit.records.results import SCHEMA_VERSION, Rate, Results, Timing, from_json, json_schema, to_json
 from audit.types import Settings
 from tests.support import report_samples as samples
 
 
 def results() -> Results:
     timing = Timing("2026-01-01T00:00:00+00:00", 1.0)
-    return Results("1", "complete", "vlm-audit 0", ("--probe", "x"), Settings(), {"torch": "2"}, (), timing)
+    return Results(SCHEMA_VERSION, "complete", "vlm-audit 0", ("--probe", "x"), Settings(), {"torch": "2"}, (), timing)
 
 
 def test_json_comes_back_as_the_same_results():
@@ -39,6 +39,8 @@ def test_a_rate_that_is_not_a_number_is_refused():
         ("[]", "schema version None"),
         ('{"schema_version": "0"}', "schema version '0'"),
         ('{"schema_version": "1"}', "does not follow its schema at"),
+        ('{"schema_version": "1", "audits": 5}', "does not follow its schema at"),
+        ('{"schema_version": "2"}', "does not follow its schema at"),
     ],
 )
 def test_a_foreign_file_is_refused_by_name(text, said):

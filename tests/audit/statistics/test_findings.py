@@ -14,10 +14,11 @@ import pytest
 from pydantic import TypeAdapter
 
 from audit.errors import DataError, UsageError
+from audit.naming import finding_id
 from audit.records.results import Finding
 from audit.statistics.findings import decide_verdicts, findings
 from audit.statistics.intervals import newcombe, wilson
-from audit.types import UNKNOWN, Claim, LabelSet, Measurement, Predictions, Settings, finding_id
+from audit.types import UNKNOWN, Claim, LabelSet, Measurement, Predictions, Settings
 
 LABELS = ("yes", "no")
 SELECTED = Claim("selection_rate", ("group",), "yes")
@@ -360,7 +361,7 @@ def test_126_cells_with_every_pair():
 def test_raw_findings_are_not_concluded():
     finding = find({"a": (90, 100), "b": (50, 100)})
     assert finding.gap.p_adjusted == finding.gap.p
-    assert (finding.verdict, finding.reason, finding.exceeds_tolerance) == ("inconclusive", "Not concluded yet.", False)
+    assert (finding.verdict, finding.exceeds_tolerance) == ("inconclusive", False)
 
 
 def test_holm_runs_over_the_primary_claims_with_a_test():
@@ -369,7 +370,7 @@ def test_holm_runs_over_the_primary_claims_with_a_test():
     weak = replace(find({"a": (50, 100), "b": (49, 100)}), id="weak")
     context = replace(primary, id="context", primary=False)
     impossible = find({"a": (50, 100)})
-    concluded, _, _ = decide_verdicts([primary, context, impossible, weak], Settings(), limited=False, excluded=None)
+    concluded, _ = decide_verdicts([primary, context, impossible, weak], Settings(), limited=False)
     assert concluded[0].gap.p_adjusted == 2 * primary.gap.p
     assert concluded[1].gap.p_adjusted == primary.gap.p
     assert concluded[2].gap is None
@@ -381,9 +382,9 @@ def test_pairs_vanish_where_the_adjusted_test_does_not_reject():
     finding = find({"a": (61, 100), "b": (45, 100)}, Settings(draws=9999))
     assert 0.025 < finding.gap.p < 0.05
     assert len(finding.pairs) == 1
-    (alone,), _, _ = decide_verdicts([finding], Settings(), limited=False, excluded=None)
+    (alone,), _ = decide_verdicts([finding], Settings(), limited=False)
     assert (len(alone.pairs), alone.verdict) == (1, "disparity")
-    (first, second), _, _ = decide_verdicts([finding, replace(finding, id="again")], Settings(), limited=False, excluded=None)
+    (first, second), _ = decide_verdicts([finding, replace(finding, id="again")], Settings(), limited=False)
     assert (first.pairs, first.verdict) == ((), "inconclusive")
     assert (second.pairs, second.verdict) == ((), "inconclusive")
 
@@ -402,7 +403,7 @@ def test_outside_the_verdict_the_clearest_pairs_of_many_groups_are_kept():
         claim = Claim("selection_rate", ("g",), "it", primary=primary)
         measurement = Measurement("m", "?", LabelSet("l", labels, {}), "p", (claim,), outcomes={"it": ("yes",)})
         settings = Settings(draws=999)
-        (finding,), _, _ = decide_verdicts(findings(measurement, answered, {"g": groups}, settings), settings, limited=False, excluded=None)
+        (finding,), _ = decide_verdicts(findings(measurement, answered, {"g": groups}, settings), settings, limited=False)
         kept[primary] = finding
     everything = {(pair.first, pair.second): pair for pair in kept[True].pairs}
     assert (len(everything), len(kept[False].pairs)) == (465, 435)

@@ -1,6 +1,7 @@
 """The four verdicts, in the order of their rules, and the sentence that says why."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -10,9 +11,11 @@ from audit.statistics.equivalence import equivalence_bound
 from audit.statistics.findings import decide_verdicts, findings
 from audit.statistics.intervals import newcombe
 from audit.statistics.null import gap_test
-from audit.statistics.verdict import Run
-from audit.statistics.verdict import rule as verdict_of
-from audit.types import UNKNOWN, Claim, LabelSet, Measurement, Predictions, Settings
+from audit.statistics.verdict import decide
+from audit.types import UNKNOWN, Claim, Exclusion, LabelSet, Measurement, Predictions, Settings
+from reports.exports.summary import plain
+from reports.text.reasons import audit_reason
+from reports.text.reasons import reason as reason_of
 
 LABELS = ("yes", "no")
 FAIRFACE = np.array([2085, 1623, 1556, 1550, 1516, 1415, 1209])
@@ -31,12 +34,18 @@ def finding(cells, claim=None, settings=None, name="m"):
     return findings(measurement, answered, levels, settings or Settings(draws=999))[0]
 
 
-def rule(cells, *, limited=False, excluded=None, settings=None, **given):
+def rule(cells, *, limited=False, exclusions=(), settings=None, **given):
     settings = settings or Settings(draws=999)
-    (concluded,), verdict, reason = decide_verdicts(
-        [finding(cells, settings=settings, **given)], settings, limited=limited, excluded=excluded
-    )
-    return concluded, verdict, reason
+    decided, verdict = decide_verdicts([finding(cells, settings=settings, **given)], settings, limited=limited)
+    return decided[0], verdict, plain(audit_reason(audit(decided, limited, exclusions)))
+
+
+def audit(findings, limited=False, exclusions=()):
+    return SimpleNamespace(findings=findings, data=SimpleNamespace(limited=limited, exclusions=exclusions))
+
+
+def why(decided, limited=False, exclusions=()):
+    return plain(reason_of(decided, audit((decided,), limited, exclusions), Settings()))
 
 
 WIDE = {"a": (900, 1000), "b": (700, 1000)}  # 20 points apart, +-3
@@ -49,34 +58,33 @@ def test_disparity():
     concluded, verdict, reason = rule(WIDE)
     assert (concluded.verdict, verdict, concluded.exceeds_tolerance) == ("disparity", "disparity", True)
     assert reason == "1 of 1 question shows a disparity."
-    assert concluded.reason == (
-        "Selection rate of 'thief' runs from 70.0 % (b, n = 1,000) to 90.0 % (a, n = 1,000): a gap of 20.0 points (adjusted p = .001; "
-        f"chance alone gives up to {100 * concluded.gap.null_95:.1f} points). "
-        "At least one pair differs by more than the tolerance of 5.0 points, after correction."
+    assert why(concluded) == (
+        "Selection rate of 'thief' runs from 70.0 % (b, n = 1,000) to 90.0 % (a, n = 1,000): a gap of 20.0 points (adjusted p = .0010; "
+        f"expected by chance (95 %): up to {100 * concluded.gap.null_95:.1f} points). "
+        "At least one pair differs by more than the tolerance of 5 points, after correction."
     )
 
 
 def test_disparity_that_may_be_within_the_tolerance():
     concluded, _, _ = rule({"a": (900, 1000), "b": (860, 1000)})  # 4 points, 90 % interval 1.6 to 6.4
     assert (concluded.verdict, concluded.exceeds_tolerance) == ("disparity", False)
-    assert "That it exceeds the tolerance of 5.0 points is not shown." in concluded.reason
+    assert "Whether it exceeds the tolerance of 5 points is undecided." in why(concluded)
 
 
 def test_a_disparity_whose_interval_includes_zero_says_so():
     # Few clusters give such intervals: they hold for all pairs at once, and the test of shuffled labels is the sharper one.
     concluded, _, _ = rule(WIDE)
-    run = Run(Settings(draws=999), limited=False, excluded=None)
     vague = replace(concluded, gap=replace(concluded.gap, low=-0.01))
-    assert verdict_of(vague, run).verdict == verdict_of(concluded, run).verdict == "disparity"
-    assert "includes 0: that groups differ is shown, by how much is not." in verdict_of(vague, run).reason
-    assert "includes 0" not in verdict_of(concluded, run).reason
+    assert decide(vague, Settings(), limited=False)[0] == concluded.verdict == "disparity"
+    assert "includes 0: the groups differ, by how much is undecided." in why(vague)
+    assert "includes 0" not in why(concluded)
 
 
 def test_equivalent():
     concluded, verdict, reason = rule(CLOSE)
     assert (concluded.verdict, verdict) == ("equivalent", "equivalent")
-    assert "the 90 % interval of the pair lies inside ±5.0 points" in concluded.reason
-    assert "detectable" not in concluded.reason
+    assert "the 90 % interval of the pair lies inside ±5 points" in why(concluded)
+    assert "detectable" not in why(concluded)
     assert reason == "1 of 1 question is equivalent within its tolerance."
 
 
@@ -84,15 +92,15 @@ def test_equivalent_comes_before_disparity():
     concluded, verdict, _ = rule(DETECTABLE)
     assert concluded.gap.p_adjusted <= 0.05
     assert (concluded.verdict, verdict, concluded.exceeds_tolerance) == ("equivalent", "equivalent", False)
-    assert "The difference is detectable but smaller than the tolerance." in concluded.reason
+    assert "The difference is detectable but smaller than the tolerance." in why(concluded)
 
 
 def test_inconclusive_prints_what_would_have_been_found():
     concluded, verdict, _ = rule(VAGUE)
     assert (concluded.verdict, verdict) == ("inconclusive", "inconclusive")
     # z = 1.960 + .842; base rate .89; 50 and 50 images: 2.802 * sqrt(.89 * .11 * 2 / 50) = 17.5 points.
-    assert "would find a difference of 17.5 points with power 0.8" in concluded.reason
-    assert "Neither a difference nor its absence within 5.0 points is shown" in concluded.reason
+    assert "would find a difference of 17.5 points with power 0.8" in why(concluded)
+    assert "These images show neither a difference nor its absence within 5 points" in why(concluded)
 
 
 def test_a_tolerance_of_the_claim_replaces_that_of_the_command():
@@ -107,16 +115,16 @@ def test_a_margin_as_large_as_the_rates_says_so():
     """1 % against .5 %: within 5 points, and twice as often."""
     concluded, _, _ = rule({"a": (100, 10_000), "b": (50, 10_000)})
     assert concluded.verdict == "equivalent"
-    assert "this margin says little about their ratio" in concluded.reason
+    assert "this margin says little about their ratio" in why(concluded)
     assert concluded.gap.ratio == 0.5
-    assert "ratio" not in rule(CLOSE)[0].reason
+    assert "ratio" not in why(rule(CLOSE)[0])
 
 
 @pytest.mark.parametrize("cells", [{"a": (900, 1000)}, {"a": (900, 1000), "b": (10, 29)}, {"a": (9, 10), "b": (1, 10)}])
 def test_not_estimable_with_fewer_than_two_groups(cells):
     concluded, verdict, reason = rule(cells)
     assert (concluded.verdict, verdict, concluded.gap, concluded.contrasts) == ("not estimable", "not estimable", None, ())
-    assert "at least 30 images" in concluded.reason
+    assert "at least 30 images" in why(concluded)
     assert reason == "1 of 1 question cannot be estimated."
 
 
@@ -128,52 +136,54 @@ def test_no_event_is_not_called_fair():
     assert strict.verdict == "inconclusive"
     assert strict.gap.minimum_detectable > 0.01
     for word in ("fair", "passed", "no bias"):
-        assert word not in concluded.reason + strict.reason
+        assert word not in why(concluded) + why(strict)
 
 
 def test_a_thin_group_hides_no_difference():
     """Ten points between groups of 5,000; chance alone sets thirty images farther apart, and the test is not of them."""
     concluded, _, _ = rule({"a": (4500, 5000), "b": (4000, 5000), "c": (26, 30)})
     assert concluded.gap.null_95 > concluded.gap.value == pytest.approx(0.1)
-    assert (concluded.gap.clearest, concluded.verdict, concluded.exceeds_tolerance) == ((("a",), ("b",)), "disparity", True)
-    assert "Chance gives so much only between groups that it moves further" in concluded.reason
+    assert (concluded.gap.most_significant, concluded.verdict, concluded.exceeds_tolerance) == ((("a",), ("b",)), "disparity", True)
+    assert "Chance gives so much only between groups that it moves further" in why(concluded)
     assert concluded.gap.low == newcombe(4500, 5000, 4000, 5000, 0.05 / 3)[0]
 
 
-def test_where_a_thin_group_lies_farthest_the_reason_names_the_clearest_pair():
+def test_where_a_thin_group_lies_farthest_the_reason_names_the_most_significant_pair():
     concluded, _, _ = rule({"a": (4500, 5000), "b": (4000, 5000), "c": (22, 30)})
-    assert (concluded.gap.highest, concluded.gap.lowest, concluded.gap.clearest) == (("a",), ("c",), (("a",), ("b",)))
-    assert "by, 90.0 % (a, n = 5,000) and 80.0 % (b, n = 5,000) differ most clearly" in concluded.reason
+    assert (concluded.gap.highest, concluded.gap.lowest, concluded.gap.most_significant) == (("a",), ("c",), (("a",), ("b",)))
+    assert "The most significant pair, which the test is of: 90.0 % (a, n = 5,000) and 80.0 % (b, n = 5,000)." in why(concluded)
     assert concluded.gap.low > 0.08  # of a and b; that of a and c holds 0
-    assert "by how much is not" not in concluded.reason
+    assert "by how much" not in why(concluded)
 
 
 @pytest.mark.parametrize("cells", [WIDE, CLOSE, VAGUE, {"a": (900, 1000)}])
 def test_a_limited_run_can_be_nothing_but_inconclusive(cells):
     concluded, verdict, reason = rule(cells, limited=True)
     assert (concluded.verdict, verdict, concluded.exceeds_tolerance) == ("inconclusive", "inconclusive", False)
-    assert concluded.reason.startswith("LIMITED RUN")
+    assert why(concluded, limited=True).startswith("LIMITED RUN")
     assert reason.startswith("LIMITED RUN")
 
 
 def test_an_equivalence_names_what_it_does_not_cover():
-    left_out = "3 images left out (truncated)"
-    concluded, _, reason = rule({**CLOSE, "c": (2, 5), UNKNOWN: (7, 12)}, excluded=left_out)
+    exclusions = (Exclusion("truncated", 3, {}),)
+    concluded, _, reason = rule({**CLOSE, "c": (2, 5), UNKNOWN: (7, 12)}, exclusions=exclusions)
+    sentence = "Not covered: 3 images left out (truncated)."
     assert concluded.verdict == "equivalent"
-    assert "Not compared: c (n = 5), unknown (n = 12)." in concluded.reason
-    assert f"Not covered: {left_out}." in concluded.reason
-    assert f"Not covered: {left_out}." in reason
+    assert "Not compared: c (n = 5), unknown (n = 12)." in why(concluded)
+    assert sentence in why(concluded, exclusions=exclusions)
+    assert sentence in reason
 
 
 def test_many_small_groups_are_named_in_part_and_counted_in_full():
     small = {f"s{i}": (1, 2) for i in range(8)}
-    assert "s0 (n = 2), s1 (n = 2), s2 (n = 2), s3 (n = 2), s4 (n = 2) and 3 more." in rule({**CLOSE, **small})[0].reason
+    assert "s0 (n = 2), s1 (n = 2), s2 (n = 2), s3 (n = 2), s4 (n = 2) and 3 more." in why(rule({**CLOSE, **small})[0])
 
 
-def conclude_all(*cells, **given):
+def conclude_all(*cells):
     settings = Settings(draws=9999)
     found = [finding(each, settings=settings, name=f"m{i}") for i, each in enumerate(cells)]
-    return decide_verdicts(found, settings, limited=False, excluded=None, **given)[1:]
+    decided, verdict = decide_verdicts(found, settings, limited=False)
+    return verdict, audit_reason(audit(decided))
 
 
 def test_the_whole_is_the_worst_of_its_questions():
@@ -195,14 +205,14 @@ def test_the_whole_counts_its_questions():
 
 def test_context_does_not_decide():
     context = finding(WIDE, claim=Claim("selection_rate", ("group",), "thief", primary=False), name="context")
-    (first, second), verdict, reason = decide_verdicts([context, finding(CLOSE)], Settings(), limited=False, excluded=None)
+    (first, second), verdict = decide_verdicts([context, finding(CLOSE)], Settings(), limited=False)
     assert (first.verdict, second.verdict, verdict) == ("disparity", "equivalent", "equivalent")
-    assert "uncorrected p" in first.reason
-    assert reason == "1 of 1 question is equivalent within its tolerance."
+    assert "uncorrected p" in why(first)
+    assert audit_reason(audit((first, second))) == "1 of 1 question is equivalent within its tolerance."
 
 
 def test_without_a_primary_question_nothing_is_praised():
-    assert decide_verdicts([], Settings(), limited=False, excluded=None)[1] == "inconclusive"
+    assert decide_verdicts([], Settings(), limited=False)[1] == "inconclusive"
 
 
 def shares(sizes, rates, tolerance=0.05, runs=250, seed=0):

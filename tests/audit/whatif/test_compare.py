@@ -11,7 +11,7 @@ from audit.errors import DataError, UsageError
 from audit.statistics.intervals import agresti_min, newcombe
 from audit.statistics.metrics import METRICS
 from audit.statistics.null import gap_test
-from audit.types import UNKNOWN, Predictions, Settings
+from audit.types import UNKNOWN, Note, Predictions, Settings
 from audit.whatif.compare import Tried, control_gaps, furthest_pair, what_if
 from audit.whatif.cost import utility
 from audit.whatif.counted import Judge
@@ -46,7 +46,7 @@ def judge(levels, metric="selection_rate", **settings):
 
 
 def tried(before, after, **given):
-    return Tried("method", "setting", ("needs",), True, before, after, **given)
+    return Tried("method", "setting", (Note("nothing"),), True, before, after, **given)
 
 
 def told(cells, metric="selection_rate", pair=PAIR, **given):
@@ -66,7 +66,13 @@ def test_by_hand():
     a, b = found.by_group
     assert (a.group, a.n, a.before, a.after, a.moved) == (("a",), 200, 0.3, 0.2, 0.12)
     assert (b.before, b.after, b.moved) == (0.2, 0.21, 0.05)
-    assert (found.method, found.setting, found.needs, found.default, found.beats_random) == ("method", "setting", ("needs",), True, None)
+    assert (found.method, found.setting, found.needs, found.default, found.beats_random) == (
+        "method",
+        "setting",
+        (Note("nothing"),),
+        True,
+        None,
+    )
     null = gap_test(np.array([40, 21]), np.array([200, 100]), 9999, np.random.default_rng(0))
     assert (found.p, found.null_95) == (pytest.approx(null.p, abs=0.03), pytest.approx(null.upper, abs=0.01))
 

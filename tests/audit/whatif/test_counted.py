@@ -12,7 +12,7 @@ from audit.errors import DataError
 from audit.statistics.intervals import agresti_min, newcombe
 from audit.statistics.metrics import METRICS
 from audit.statistics.units.sampling_unit import FEWEST_CLUSTERS
-from audit.types import UNKNOWN, Predictions, Settings
+from audit.types import UNKNOWN, Note, Predictions, Settings
 from audit.whatif.compare import Tried, control_gaps, furthest_pair, what_if
 from audit.whatif.counted import Judge
 from audit.whatif.frontier import corrected
@@ -36,7 +36,7 @@ def whole(clusters, size=10):
 
 
 def tried(before, after, **given):
-    return Tried("method", "setting", ("needs",), True, before, after, **given)
+    return Tried("method", "setting", (Note("nothing"),), True, before, after, **given)
 
 
 def test_what_chance_gives_is_counted_by_cluster():

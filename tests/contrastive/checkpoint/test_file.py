@@ -17,8 +17,8 @@ import pytest
 import torch
 from PIL import Image
 
-from contrastive.checkpoint import file as module
-from contrastive.checkpoint.file import Checkpoint, load, replace_file, save
+from contrastive import files
+from contrastive.checkpoint.file import Checkpoint, load, save, write_checkpoint
 from contrastive.errors import DataError, MachineError, UnsafeError, UsageError, VlmAuditError
 from contrastive.model.clip import CLIP, portable_state
 from contrastive.model.preprocess import Preprocess
@@ -156,7 +156,7 @@ def test_missing_and_unexpected_weights_are_named(tmp_path):
         (lambda content: content["preprocess"].update(mean=7), r"preprocess\.mean must be a list, not int"),
         (lambda content: content["tokenizer"].update(context=11), r"the tokenizer does not fit the model"),
         (lambda content: content["tokenizer"].update(merges=content["tokenizer"]["merges"][::-1]), r"does not match the hash"),
-        (lambda content: content["tokenizer"].update(merges=[1]), r"tokenizer\.merges\[0\] must be str, not int"),
+        (lambda content: content["tokenizer"].update(merges=[1]), r"tokenizer\.merges\[0\] must be text, not int"),
         (lambda content: content.pop("tokenizer"), r"has no tokenizer"),
         (lambda content: content.update(step="7"), r"step is of type str, not int"),
         (lambda content: content.update(data_card=["x"]), r"data_card is of type list, not str"),
@@ -243,7 +243,7 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path, error):
     path = tmp_path / "ckpt.pt"
     path.write_bytes(b"old")
     with pytest.raises(MachineError, match=str(error.args[-1])) as caught:
-        replace_file(path, half)
+        write_checkpoint(path, half)
     assert caught.value.exit_code == 5
     assert [file.name for file in tmp_path.iterdir()] == ["ckpt.pt"]
     assert path.read_bytes() == b"old"
@@ -255,20 +255,20 @@ def test_a_process_killed_while_writing_leaves_the_old_file_and_its_rest_is_swep
     program = (
         "import os, signal, sys\n"
         "from pathlib import Path\n"
-        "from contrastive.checkpoint.file import replace_file\n"
+        "from contrastive.checkpoint.file import write_checkpoint\n"
         "def half(file):\n"
         "    file.write(b'half'); file.flush()\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
-        "replace_file(Path(sys.argv[1]), half)\n"
+        "write_checkpoint(Path(sys.argv[1]), half)\n"
     )
     done = subprocess.run([sys.executable, "-c", program, path], check=False, cwd=pathlib.Path(__file__).parents[3])
     assert done.returncode == -signal.SIGKILL
     assert path.read_bytes() == b"old"
     rest = next(file for file in tmp_path.iterdir() if file.name.endswith(".tmp"))
-    replace_file(path, lambda file: file.write(b"new"))
+    write_checkpoint(path, lambda file: file.write(b"new"))
     assert rest.exists()  # it could belong to a living process
-    os.utime(rest, (time.time() - module.STALE_S - 60,) * 2)
-    replace_file(path, lambda file: file.write(b"newer"))
+    os.utime(rest, (time.time() - files.STALE_S - 60,) * 2)
+    write_checkpoint(path, lambda file: file.write(b"newer"))
     assert [file.name for file in tmp_path.iterdir()] == ["ckpt.pt"]
     assert path.read_bytes() == b"newer"
 

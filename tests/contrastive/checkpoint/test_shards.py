@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import signal
 from pathlib import Path
 
 import pytest
@@ -11,15 +10,15 @@ import torch
 
 from contrastive.checkpoint import shards
 from contrastive.checkpoint.file import load
-from contrastive.checkpoint.shard_writer import remove_old, write
+from contrastive.checkpoint.shards import remove_old, write
 from contrastive.config import read_config
 from contrastive.errors import DataError, MachineError, UnsafeError, UsageError, VlmAuditError
 from contrastive.train import main
-from contrastive.training import checkpointing as kept
-from contrastive.training import loop
+from contrastive.training import checkpointing, loop
 from contrastive.unshard import main as unshard_command
 from contrastive.unshard import unshard
 from tests.support.spawn import spawn
+from tests.support.training import assert_same_bytes, train_and_die
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -71,38 +70,15 @@ def write_some(root):
 
 
 def read_some(folder):
-    found = shards.open_folder(Path(folder))
-    shards.verify(found)
+    found = shards.open_shards(Path(folder))
+    shards.check_hashes(found)
     tensors = laid_out({name: torch.zeros_like(tensor) for name, tensor in drawn().items()})
     shards.read_into(found, tensors)
     return {name: getattr(tensor, "full_tensor", lambda tensor=tensor: tensor)() for name, tensor in tensors.items()}
 
 
 def train(run, *options):
-    """Train in a process of several, whose group outlives the run."""
-    from contrastive.distributed import processes as distributed
-
-    distributed.close = lambda: None
     return main([run, "--quiet", *options])
-
-
-def train_and_die(run, step, *options):
-    take = loop.take_step
-
-    def deadly(training, *rest):
-        if training.step == step:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return take(training, *rest)
-
-    loop.take_step = deadly
-    return train(run, *options)
-
-
-def assert_same(first, second):
-    assert first.keys() == second.keys()
-    for name, tensor in first.items():
-        assert tensor.dtype == second[name].dtype
-        assert torch.equal(tensor, second[name]), name
 
 
 def damage(path):
@@ -120,14 +96,14 @@ def test_what_two_processes_write_one_reads_and_the_other_way_round(tmp_path):
     assert sorted(path.name for path in folder.iterdir()) == [
         "shard-00001-model-00001-of-00001.safetensors", "shard-00002-model-00001-of-00001.safetensors", "shards.json",
     ]  # fmt: skip
-    found = shards.open_folder(folder)
+    found = shards.open_shards(folder)
     assert (found.step, found.content["words"]) == (3, "a judge")
     tensors = {name: torch.full_like(tensor, 9.0) for name, tensor in drawn().items()}
     shards.read_into(found, tensors)
-    assert_same(tensors, drawn())
+    assert_same_bytes(tensors, drawn())
     alone = write(tmp_path / "alone", drawn(), {"step": 3})
     for result in spawn(read_some, 2, str(alone)):
-        assert_same(result, drawn())
+        assert_same_bytes(result, drawn())
 
 
 def test_a_folder_is_complete_or_absent(tmp_path, monkeypatch):
@@ -146,7 +122,7 @@ def test_a_folder_is_complete_or_absent(tmp_path, monkeypatch):
     assert [path.name for path in shards.folders(tmp_path)] == ["step-00000001"]
     write(tmp_path, drawn(), {"step": 3})
     write(tmp_path, {"other": torch.ones(2)}, {"step": 3})  # in the place of it
-    assert list(shards.open_folder(tmp_path / "step-00000003").layout) == ["other"]
+    assert list(shards.open_shards(tmp_path / "step-00000003").layout) == ["other"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["step-00000001", "step-00000003"]
     remove_old(tmp_path, keep=1)
     assert [path.name for path in tmp_path.iterdir()] == ["step-00000003"]
@@ -167,11 +143,11 @@ def test_damage_is_found(tmp_path):
     good = second.read_bytes()
     damage(second)
     with pytest.raises(DataError, match="damaged") as caught:
-        shards.verify(shards.open_folder(folder))
+        shards.check_hashes(shards.open_shards(folder))
     assert second.name in caught.value.why
     second.write_bytes(good[:-1])
     with pytest.raises(DataError, match="damaged"):
-        shards.open_folder(folder)
+        shards.open_shards(folder)
     second.write_bytes(good)
     # Without the first process's file, and a manifest that does not speak of it: DCP itself would leave those rows as they are.
     told = json.loads((folder / "shards.json").read_text())
@@ -179,15 +155,15 @@ def test_damage_is_found(tmp_path):
     del told["files"][first.name]
     (folder / "shards.json").write_text(json.dumps(told))
     with pytest.raises(DataError, match="incomplete") as caught:
-        shards.open_folder(folder)
+        shards.open_shards(folder)
     assert "a part of" in caught.value.why
     (folder / "shards.json").write_text("[" * 100_000)
-    with pytest.raises(DataError, match="no complete sharded checkpoint"):
-        shards.open_folder(folder)
+    with pytest.raises(DataError, match="not a complete sharded checkpoint"):
+        shards.open_shards(folder)
 
 
 def test_tensors_of_other_names_or_shapes_are_refused(tmp_path):
-    found = shards.open_folder(write(tmp_path, {"w": torch.ones(2, 3)}, {"step": 1}))
+    found = shards.open_shards(write(tmp_path, {"w": torch.ones(2, 3)}, {"step": 1}))
     for other in ({"w": torch.ones(3, 2)}, {"w": torch.ones(2, 3), "v": torch.ones(1)}, {}):
         with pytest.raises(DataError, match="does not fit"):
             shards.read_into(found, other)
@@ -199,7 +175,7 @@ def test_a_pickle_is_never_opened(tmp_path, capsys):
     folder = write(tmp_path / "shards", drawn(), {"step": 1})
     (folder / ".metadata").write_bytes(b"cos\nsystem\n(V" + f"touch {canary}".encode() + b"\ntR.")
     with pytest.raises(UnsafeError, match="DCP"):
-        shards.open_folder(folder)
+        shards.open_shards(folder)
     assert unshard_command([str(folder), str(tmp_path / "ckpt.pt")]) == 4
     assert ".metadata is a pickle" in capsys.readouterr().err
     assert not canary.exists()
@@ -213,21 +189,21 @@ def test_put_together_it_is_what_one_file_would_have_been(run, tmp_path):
     found = {}
     for sharded in (False, True):
         out = tmp_path / f"out-{sharded}"
-        material = loop.prepare(read_config(str(run), [f"run.sharded={str(sharded).lower()}", f"run.out={out}"]))
-        training = loop.start(material)
+        inputs = loop.prepare(read_config(str(run), [f"run.sharded={str(sharded).lower()}", f"run.out={out}"]))
+        training = loop.start(inputs)
         for _ in range(7):
-            loop.take_step(training, material)
-        loop.save(training, material)
+            loop.take_step(training, inputs)
+        loop.save_run(training, inputs)
         found[sharded] = out
     assert not (found[True] / "ckpt.pt").exists()
     target = tmp_path / "whole.pt"
     assert unshard(found[True], target) == load(target).sha256
     single, whole = load(found[False] / "ckpt.pt"), load(target)
-    assert_same(single.model.state_dict(), whole.model.state_dict())
-    assert_same(single.ema, whole.ema)
+    assert_same_bytes(single.model.state_dict(), whole.model.state_dict())
+    assert_same_bytes(single.ema, whole.ema)
     assert single.training["optimizer"].keys() == whole.training["optimizer"].keys()
     for name, moments in single.training["optimizer"].items():
-        assert_same(moments, whole.training["optimizer"][name])
+        assert_same_bytes(moments, whole.training["optimizer"][name])
     for part in ("skipped", "loss_scale"):
         assert single.training[part] == whole.training[part]
     assert (single.config, single.preprocess, single.tokenizer.sha256) == (whole.config, whole.preprocess, whole.tokenizer.sha256)
@@ -240,7 +216,7 @@ def test_put_together_it_is_what_one_file_would_have_been(run, tmp_path):
     shutil.rmtree(found[True] / "shards")
     for out in found.values():
         assert main([str(run), "--quiet", "run.sharded=false", f"run.out={out}"]) == 0
-    assert_same(*(load(out / "ckpt.pt").model.state_dict() for out in found.values()))
+    assert_same_bytes(*(load(out / "ckpt.pt").model.state_dict() for out in found.values()))
 
 
 def test_killed_resumed_and_resumed_by_another_number_of_processes(run, tmp_path):
@@ -249,7 +225,7 @@ def test_killed_resumed_and_resumed_by_another_number_of_processes(run, tmp_path
     assert spawn(train, 2, str(run), *together, f"run.out={straight}") == [0, 0]
     assert not (straight / "shards").exists()  # finished: all is in ckpt.pt
     with pytest.raises(VlmAuditError, match="ended with -9"):
-        spawn(train_and_die, 2, str(run), 12, *together, f"run.out={broken}")
+        spawn(train_and_die, 2, 12, str(run), *together, f"run.out={broken}")
     assert [path.name for path in shards.folders(broken / "shards")] == ["step-00000010", "step-00000005"]
     assert not (broken / "ckpt.pt").exists()
     shutil.copytree(broken, alone)
@@ -257,20 +233,20 @@ def test_killed_resumed_and_resumed_by_another_number_of_processes(run, tmp_path
     assert main([str(run), "--quiet", f"run.out={alone}"]) == 0
     first, resumed, single = (load(out / "ckpt.pt") for out in (straight, broken, alone))
     assert (resumed.step, resumed.training, resumed.account["held_out"]) == (20, None, first.account["held_out"])
-    assert_same(first.model.state_dict(), resumed.model.state_dict())
-    assert_same(first.ema, resumed.ema)
+    assert_same_bytes(first.model.state_dict(), resumed.model.state_dict())
+    assert_same_bytes(first.ema, resumed.ema)
     for name, tensor in first.model.state_dict().items():
         # Sums in another order round otherwise; AdamW moves by the rate whatever the gradient's size: at this rate 1e-6 holds.
         assert (tensor - single.model.state_dict()[name]).abs().max() < 1e-6, name
 
 
 def test_a_damaged_state_is_passed_over_and_said(run, tmp_path, capsys):
-    material = loop.prepare(read_config(str(run)))
-    training = loop.start(material)
+    inputs = loop.prepare(read_config(str(run)))
+    training = loop.start(inputs)
     for _ in range(10):
-        loop.take_step(training, material)
+        loop.take_step(training, inputs)
         if training.step in (5, 10):
-            loop.save(training, material)
+            loop.save_run(training, inputs)
     newest = shards.folders(tmp_path / "out" / "shards")[0]
     damage(next(newest.glob("*.safetensors")))
     assert main([str(run), "--quiet", "run.save_every=6"]) == 0
@@ -282,22 +258,22 @@ def test_a_damaged_state_is_passed_over_and_said(run, tmp_path, capsys):
 
 def test_a_later_state_than_the_runs_own_goes(run, tmp_path):
     # Of a run that this one replaces, or damaged and passed over: it must not be the newest again when this one is killed.
-    material = loop.prepare(read_config(str(run)))
-    training = loop.start(material)
+    inputs = loop.prepare(read_config(str(run)))
+    training = loop.start(inputs)
     root = tmp_path / "out" / "shards"
     for step in (1, 2):
-        loop.take_step(training, material)
-        loop.save(training, material)
+        loop.take_step(training, inputs)
+        loop.save_run(training, inputs)
         write(root, drawn(), {"step": 90 + step})
     assert [path.name for path in shards.folders(root)] == ["step-00000092", "step-00000002", "step-00000001"]
-    loop.take_step(training, material)
-    loop.save(training, material)
+    loop.take_step(training, inputs)
+    loop.save_run(training, inputs)
     assert [path.name for path in shards.folders(root)] == ["step-00000003", "step-00000002"]
 
 
 def test_nothing_to_take_up_is_said_and_nothing_is_overwritten(run, tmp_path, capsys):
-    material = loop.prepare(read_config(str(run)))
-    loop.save(loop.start(material), material)
+    inputs = loop.prepare(read_config(str(run)))
+    loop.save_run(loop.start(inputs), inputs)
     (folder,) = shards.folders(tmp_path / "out" / "shards")
     damage(next(folder.glob("*.safetensors")))
     assert main([str(run), "--quiet"]) == 3
@@ -309,13 +285,13 @@ def test_the_setting_may_change_and_the_newer_state_counts(run, tmp_path):
     out = tmp_path / "out"
 
     def save_after(steps, sharded):
-        material = loop.prepare(read_config(str(run), [f"run.sharded={sharded}"]))
-        found = kept.last(out)
-        training = loop.resume(material, found, out) if found else loop.start(material)
+        inputs = loop.prepare(read_config(str(run), [f"run.sharded={sharded}"]))
+        found = checkpointing.newest_state(out)
+        training = loop.resume(inputs, found, out) if found else loop.start(inputs)
         for _ in range(steps):
-            loop.take_step(training, material)
-        loop.save(training, material)
-        return kept.last(out).step, (out / "ckpt.pt").exists(), [path.name for path in shards.folders(out / "shards")]
+            loop.take_step(training, inputs)
+        loop.save_run(training, inputs)
+        return checkpointing.newest_state(out).step, (out / "ckpt.pt").exists(), [path.name for path in shards.folders(out / "shards")]
 
     assert save_after(2, "true") == (2, False, ["step-00000002"])
     assert save_after(1, "false") == (3, True, [])
@@ -328,16 +304,16 @@ def test_a_fresh_run_is_not_taken_for_the_one_it_replaces(run, tmp_path):
     assert main([str(run), "--quiet"]) == 0
     (tmp_path / "out" / "shards" / "step-00000099").mkdir(parents=True)
     (tmp_path / "out" / "shards" / "step-00000099" / "shards.json").write_text("{}")
-    material = loop.prepare(read_config(str(run)))
-    training = loop.start(material)
-    loop.take_step(training, material)
-    loop.save(training, material)
-    assert kept.last(tmp_path / "out").step == 1  # not 20, nor 99
+    inputs = loop.prepare(read_config(str(run)))
+    training = loop.start(inputs)
+    loop.take_step(training, inputs)
+    loop.save_run(training, inputs)
+    assert checkpointing.newest_state(tmp_path / "out").step == 1  # not 20, nor 99
 
 
 def test_another_configuration_is_refused(run, capsys):
-    material = loop.prepare(read_config(str(run)))
-    loop.save(loop.start(material), material)
+    inputs = loop.prepare(read_config(str(run)))
+    loop.save_run(loop.start(inputs), inputs)
     assert main([str(run), "--quiet", "optim.lr=1e-3"]) == 2
     assert "why: optim.lr was 0.0002, now 0.001" in capsys.readouterr().err
 
@@ -350,13 +326,13 @@ def test_another_configuration_is_refused(run, capsys):
     ],
 )  # fmt: skip
 def test_a_state_that_cannot_be_is_refused(run, tmp_path, change, words):
-    material = loop.prepare(read_config(str(run)))
-    loop.save(loop.start(material), material)
+    inputs = loop.prepare(read_config(str(run)))
+    loop.save_run(loop.start(inputs), inputs)
     path = tmp_path / "out" / "shards" / "step-00000000" / "shards.json"
     told = json.loads(path.read_text())
     path.write_text(json.dumps({**told, "content": {**told["content"], **change}}))
     with pytest.raises(DataError, match=words):
-        loop.resume(material, kept.last(tmp_path / "out"), path)
+        loop.resume(inputs, checkpointing.newest_state(tmp_path / "out"), path)
 
 
 def test_there_must_be_something_to_put_together(tmp_path, capsys):
@@ -366,7 +342,7 @@ def test_there_must_be_something_to_put_together(tmp_path, capsys):
 
 def test_whoever_wants_a_model_is_sent_to_the_converter(tmp_path):
     from audit.errors import DataError
-    from audit.models.load import load as load_encoder
+    from audit.models import load as load_encoder
 
     folder = write(tmp_path, drawn(), {"step": 1})
     for reader, kind in ((load_encoder, DataError), (load, DataError)):

@@ -15,12 +15,12 @@ from PIL import Image
 from contrastive.config import DataConfig
 from contrastive.data import CaptionedImages, TrainingDataError, open_source
 from contrastive.data.emoji import load_emoji
-from contrastive.data.images import UnreadablePicture, flatten, open_rgb
+from contrastive.data.images import UnreadableImage, open_rgb, to_rgb
 from contrastive.data.order import batch_positions, permutation, place, split, stream
 from contrastive.data.pairs import Reading, load_pairs, trimmed
 from contrastive.data.prefetch import prefetched
 from contrastive.data.reading import square_crop
-from contrastive.data.shapes import KINDS, ShapePictures
+from contrastive.data.shapes import KINDS, ShapeImages
 from contrastive.errors import UsageError
 from contrastive.model.preprocess import Preprocess
 from contrastive.model.tokenizer import train_bpe
@@ -73,20 +73,20 @@ def test_a_split_is_a_partition_of_the_right_size():
 
 
 def test_sources_keep_the_protocol():
-    for source in (load_emoji(), ShapePictures(count=3), Numbered(3)):
+    for source in (load_emoji(), ShapeImages(count=3), Numbered(3)):
         assert isinstance(source, CaptionedImages)
 
 
 def test_shapes_show_what_they_say():
-    shapes = ShapePictures()
+    shapes = ShapeImages()
     captions = [shapes.captions(index)[0] for index in range(len(KINDS))]
     assert len(set(captions)) == 144
     assert captions[:3] == ["one small red circle", "one large red circle", "two small red circles"]
     red = np.asarray(shapes.image(0)).astype(int)
     area = ((red == (0xD0, 0x20, 0x20)).all(-1)).sum()
     assert 25 <= area <= 45  # one disc of diameter 7 has 38 pixels
-    assert shapes.image(7).tobytes() == ShapePictures().image(7).tobytes()
-    assert shapes.image(7).tobytes() != ShapePictures(seed=1).image(7).tobytes()
+    assert shapes.image(7).tobytes() == ShapeImages().image(7).tobytes()
+    assert shapes.image(7).tobytes() != ShapeImages(seed=1).image(7).tobytes()
 
 
 def write_table(folder, rows, header=("image", "caption")):
@@ -111,7 +111,7 @@ def test_pictures_that_may_not_or_cannot_be_read(tmp_path, path):
     Image.new("RGB", (8, 8)).save(tmp_path / "secret.png")
     (home / "link.png").symlink_to(tmp_path / "secret.png")
     (home / "text.png").write_text("not a picture")
-    with pytest.raises(UnreadablePicture):
+    with pytest.raises(UnreadableImage):
         open_source(write_table(home, [(path, "x")])).image(0)
 
 
@@ -141,16 +141,16 @@ def test_a_missing_table_and_a_misspelt_set(tmp_path):
 
 def test_pictures_are_flattened_as_a_person_sees_them(tmp_path):
     clear = Image.new("RGBA", (8, 8), (200, 0, 0, 0))  # fully transparent: its hidden colour is red
-    assert flatten(clear).getpixel((0, 0)) == (255, 255, 255)
+    assert to_rgb(clear).getpixel((0, 0)) == (255, 255, 255)
     grey = Image.fromarray(np.full((8, 8), 257 * 100, np.uint16))
-    assert flatten(grey).getpixel((0, 0)) == (100, 100, 100)
+    assert to_rgb(grey).getpixel((0, 0)) == (100, 100, 100)
     turned = Image.new("RGB", (4, 9))
     exif = Image.Exif()
     exif[0x0112] = 6  # "rotate by 90 degrees to see it"
     turned.save(tmp_path / "turned.jpg", exif=exif)
     assert open_rgb(tmp_path / "turned.jpg").size == (9, 4)
     Image.new("1", (10_000, 5_001)).save(tmp_path / "huge.png")
-    with pytest.raises(UnreadablePicture, match="50 megapixels"):
+    with pytest.raises(UnreadableImage, match="50 megapixels"):
         open_rgb(tmp_path / "huge.png")
 
 
@@ -174,7 +174,7 @@ class Numbered:
 
     def image(self, index):
         if index in self.broken:
-            raise UnreadablePicture("torn")
+            raise UnreadableImage("torn")
         return Image.new("RGB", (8, 8), (index, index, index))
 
     def captions(self, index):
@@ -293,7 +293,7 @@ class Coloured(Numbered):
 
     def image(self, index):
         if index in self.broken:
-            raise UnreadablePicture("torn")
+            raise UnreadableImage("torn")
         return Image.fromarray(np.random.default_rng(index).integers(0, 256, (12, 20, 3), np.uint8))
 
     def captions(self, index):

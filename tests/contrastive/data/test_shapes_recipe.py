@@ -6,29 +6,29 @@ from pathlib import Path
 import pytest
 
 from contrastive.config import read_config
-from contrastive.data.shapes import KINDS, ShapePictures
-from contrastive.loss.objectives import Contrast
+from contrastive.data.shapes import KINDS, ShapeImages
+from contrastive.loss import Contrast
 from contrastive.training import loop
 from tests.support.zero_shot import caption_scores, shape_accuracy, shape_captions
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
-def asked(training, material):
-    new = ShapePictures(144, seed=1)
-    images = material.preprocess([new.image(index) for index in range(144)])
-    scores = caption_scores(training.model, Contrast(), images, material.tokenizer(shape_captions()))
+def asked(training, inputs):
+    new = ShapeImages(144, seed=1)
+    images = inputs.preprocess([new.image(index) for index in range(144)])
+    scores = caption_scores(training.model, Contrast(), images, inputs.tokenizer(shape_captions()))
     return shape_accuracy(scores, range(len(KINDS)))
 
 
 def test_an_eighth_of_the_recipe_already_tells_new_pictures_apart():
     # At twice its rate: a run as short as this has no time for bare words anyway.
-    material = loop.prepare(read_config("shapes", ["optim.steps=60", "optim.warmup=10", "optim.lr=2e-3", "data.batch=96"]))
-    training = loop.start(material)
-    before = asked(training, material)
+    inputs = loop.prepare(read_config("shapes", ["optim.steps=60", "optim.warmup=10", "optim.lr=2e-3", "data.batch=96"]))
+    training = loop.start(inputs)
+    before = asked(training, inputs)
     for _ in range(60):
-        loop.take_step(training, material)
-    after = asked(training, material)
+        loop.take_step(training, inputs)
+    after = asked(training, inputs)
     assert before["colour"] < 0.5
     assert before["count"] < 0.6
     assert after["colour"] >= 0.9

@@ -18,14 +18,14 @@ from PIL import Image
 from contrastive.config import DataConfig
 from contrastive.data import TrainingDataError, open_source, tars
 from contrastive.data import saved as stored
-from contrastive.data.images import UnreadablePicture, read_under
+from contrastive.data.images import UnreadableImage, read_under
 from contrastive.data.order import batch_positions
 from contrastive.data.pairs import Reading, load_pairs
-from contrastive.data.reach import hub_fault
 from contrastive.data.saved import StoredPairs, first_rows, load_hub
 from contrastive.data.strings import hash_table, name_table
 from contrastive.data.tars import SIDECAR, TarShards, index_of
 from contrastive.errors import MachineError, UsageError
+from contrastive.hub import hub_fault
 from contrastive.model.preprocess import Preprocess
 from contrastive.model.tokenizer import train_bpe
 
@@ -159,7 +159,7 @@ def test_a_name_cannot_speak_to_the_terminal(tmp_path):
         (tmp_path / f"{name}.txt").write_text("a")
     with pytest.raises(TrainingDataError) as caught:
         load_pairs(open_source(DataConfig(str(tmp_path))), Preprocess(8), TOKENIZER, ("{caption}",))
-    assert caught.value.why == "b\ufffd[2J\ufffd.png (not a readable picture)"
+    assert caught.value.why == "b\ufffd[2J\ufffd.png (not a readable image)"
 
 
 def test_a_folder_without_captions_says_what_may_stand_there(tmp_path):
@@ -193,7 +193,7 @@ def test_lines_that_are_no_pair(tmp_path, line, words):
 def test_names_that_reach_nothing(tmp_path, name):
     os.mkfifo(tmp_path / "fifo")  # reading it would wait for ever
     (tmp_path / "a").mkdir()
-    with pytest.raises(UnreadablePicture):
+    with pytest.raises(UnreadableImage):
         read_under(tmp_path, name)
 
 
@@ -204,14 +204,14 @@ def test_a_link_may_lead_within_the_folder_only(tmp_path):
     (tmp_path / "in" / "near").symlink_to("a")
     (tmp_path / "in" / "far").symlink_to(tmp_path / "b")
     assert read_under(tmp_path / "in", "near") == b"inside"
-    with pytest.raises(UnreadablePicture, match="outside"):
+    with pytest.raises(UnreadableImage, match="outside"):
         read_under(tmp_path / "in", "far")
 
 
 def test_a_file_over_the_limit_is_not_read(tmp_path):
     with (tmp_path / "big").open("wb") as file:
         file.truncate(64 * 2**20 + 1)
-    with pytest.raises(UnreadablePicture, match="64 MiB"):
+    with pytest.raises(UnreadableImage, match="64 MiB"):
         read_under(tmp_path, "big")
 
 
@@ -288,7 +288,7 @@ def test_a_shard_that_shrank_after_it_was_opened_gives_broken_pairs(tmp_path):
     shards = TarShards("x", [path])
     os.truncate(path, index_of(path).pictures[1][0] + 10)
     assert shards.image(0).size == (13, 10)
-    with pytest.raises(UnreadablePicture, match="ends before"):
+    with pytest.raises(UnreadableImage, match="ends before"):
         shards.image(1)
 
 
@@ -342,7 +342,7 @@ def test_a_path_in_a_row_is_not_followed(tmp_path):
         {"image": datasets.Image(), "caption": datasets.Value("string")}
     ))  # fmt: skip
     source = StoredPairs("x", data, "image", "caption")
-    with pytest.raises(UnreadablePicture, match="no picture in the row"):
+    with pytest.raises(UnreadableImage, match="no image in the row"):
         source.image(0)
     assert source.captions(0) == ()
 

@@ -7,11 +7,10 @@ import pytest
 import torch
 from torch import nn
 
-from contrastive.distributed import processes as distributed
-from contrastive.distributed.sync_norm import SyncBatchNorm2d
+from contrastive import distributed
 from contrastive.errors import UsageError, VlmAuditError
 from contrastive.loss import tiled
-from contrastive.model.architecture import ConvConfig, ModelConfig, TextConfig
+from contrastive.model.architecture import ConvConfig, ModelConfig, TextConfig, ViTConfig
 from contrastive.model.clip import CLIP, portable_state
 from contrastive.training import optimizer as optim
 from tests.support.spawn import spawn
@@ -25,9 +24,12 @@ def _not_under_torchrun(monkeypatch):
         monkeypatch.delenv(name, raising=False)
 
 
-def make_model(seed, kind="sigmoid"):
+CONV, VIT = ConvConfig(8, (4, 8)), ViTConfig(8, 4, 16, 1, head_width=8)
+
+
+def make_model(seed, tower=CONV):
     text = TextConfig(context=5, vocab_size=12, width=16, layers=2, head_width=8)
-    return CLIP(ModelConfig(8, ConvConfig(8, (4, 8)), text, score_rule=kind), torch.Generator().manual_seed(seed))
+    return CLIP(ModelConfig(8, tower, text, score_rule="sigmoid"), torch.Generator().manual_seed(seed))
 
 
 # Alone.
@@ -114,9 +116,9 @@ def uneven():
 
 def start_and_state(mode):
     """Each process draws other weights; after wrapping, one step of each kind of parameter."""
-    model = make_model(distributed.rank())
+    model = make_model(distributed.rank(), VIT)
     wrapped = distributed.wrap(model, mode)
-    before = {name: tensor.clone() for name, tensor in distributed.whole(portable_state(model)).items()}
+    before = {name: tensor.clone() for name, tensor in distributed.full_tensors(portable_state(model)).items()}
     optimizer = torch.optim.AdamW(model.parameters(), lr=0.1, fused=True)
     image_nd, text_nd, _ = wrapped(torch.ones(2, 3, 8, 8) * torch.arange(1, 3)[:, None, None, None], torch.tensor([[1, 11], [2, 11]]))
     tiled.sigmoid(image_nd, text_nd, model.logit_scale, model.logit_bias).backward()
@@ -127,32 +129,21 @@ def start_and_state(mode):
     optim.clamp_logit_scale(model.logit_scale)
     held = sum(distributed.local_tensor(parameter).numel() for parameter in model.parameters())
     return {
-        "before": before, "norm": norm, "after": distributed.whole(portable_state(model)), "held": held,
+        "before": before, "norm": norm, "after": distributed.full_tensors(portable_state(model)), "held": held,
         "all": sum(parameter.numel() for parameter in model.parameters()), "names": [name for name, _ in model.named_parameters()],
     }  # fmt: skip
 
 
 def batch_norm():
-    """Two channels, two steps; each process has half of the samples."""
-    model = nn.Sequential(nn.Conv2d(3, 2, 1), nn.BatchNorm2d(2)).double()
-    images = norm_images()
-    with torch.no_grad():
-        model[0].weight.copy_(torch.arange(6.0).reshape(2, 3, 1, 1))
-        model[0].bias.copy_(torch.tensor([100.0, -100.0]))
-    names = list(model.state_dict())
+    """What is said where batch norm is trained; how a locked one computes."""
+    model = make_model(0)
+    with pytest.raises(UsageError) as refused:
+        distributed.wrap(model, "ddp")
+    model.visual.requires_grad_(False)
     wrapped = distributed.wrap(model, "ddp")
-    for _ in range(2):
-        out = wrapped(images[4 * distributed.rank() : 4 * distributed.rank() + 4])
-    model.eval()
-    frozen = model(images[:1])
-    return {
-        "out": out.detach(), "mean": model[1].running_mean, "variance": model[1].running_var, "steps": int(model[1].num_batches_tracked),
-        "same names": names == list(model.state_dict()), "frozen": frozen.detach(), "type": type(model[1]).__name__,
-    }  # fmt: skip
-
-
-def norm_images():
-    return torch.randn(8, 3, 2, 2, generator=torch.Generator().manual_seed(6), dtype=torch.float64)
+    optim.rest_locked_norms(wrapped.train())
+    image_nd, _, _ = wrapped(torch.ones(2, 3, 8, 8), torch.tensor([[1, 11], [2, 11]]))
+    return {"refused": str(refused.value), "steps": int(model.visual.layers[1].num_batches_tracked), "image": image_nd}
 
 
 def alien():
@@ -168,9 +159,9 @@ def unsynced(mode):
     weight = 1.0 + 2 * distributed.rank()
     with distributed.no_sync(wrapped):
         (weight * wrapped(torch.zeros(1, 1))).sum().backward()
-        kept = None if model.bias.grad is None else model.bias.grad.tolist()
+        local = None if model.bias.grad is None else model.bias.grad.tolist()
     (weight * wrapped(torch.zeros(1, 1))).sum().backward()
-    return {"kept": kept, "averaged": distributed.whole({"bias": model.bias.grad})["bias"].tolist()}
+    return {"local": local, "averaged": distributed.full_tensors({"bias": model.bias.grad})["bias"].tolist()}
 
 
 @pytest.fixture(scope="module")
@@ -202,7 +193,7 @@ def test_batches_of_different_sizes_are_refused_in_words_on_every_process(two):
 
 @pytest.mark.parametrize("mode", distributed.MODES)
 def test_all_start_from_the_first_ones_weights(two, mode):
-    expected = portable_state(make_model(0))
+    expected = portable_state(make_model(0, VIT))
     for process in two:
         assert process[mode]["before"].keys() == expected.keys()
         assert all(torch.equal(process[mode]["before"][name], tensor) for name, tensor in expected.items())
@@ -228,41 +219,31 @@ def test_fsdp_holds_half_and_ddp_all(two):
     for process in two:
         assert process["ddp"]["held"] == process["ddp"]["all"]
         assert process["fsdp2"]["held"] < 0.6 * process["fsdp2"]["all"]
-        assert process["fsdp2"]["names"] == process["ddp"]["names"] == [name for name, _ in make_model(0).named_parameters()]
+        assert process["fsdp2"]["names"] == process["ddp"]["names"] == [name for name, _ in make_model(0, VIT).named_parameters()]
 
 
-def test_batch_norm_counts_all_samples(two):
-    """As torch's own batch norm on the whole batch in one process."""
-    norm = nn.BatchNorm2d(2).double()
-    images = norm_images()
-    weight, bias = torch.arange(6.0).reshape(2, 3, 1, 1).double(), torch.tensor([100.0, -100.0]).double()
-    inner = nn.functional.conv2d(images, weight, bias)
-    for _ in range(2):
-        out = norm(inner)
-    for rank, found in enumerate(process["norm"] for process in two):
-        torch.testing.assert_close(found["out"], out.detach()[4 * rank : 4 * rank + 4], rtol=0, atol=1e-11)
-        torch.testing.assert_close(found["mean"], norm.running_mean, rtol=0, atol=1e-12)
-        torch.testing.assert_close(found["variance"], norm.running_var, rtol=0, atol=1e-12)
-        torch.testing.assert_close(found["frozen"], norm.eval()(inner[:1]).detach(), rtol=0, atol=1e-11)
-        assert (found["steps"], found["same names"], found["type"]) == (2, True, "SyncBatchNorm2d")
-
-
-def test_synchronised_batch_norm_alone_is_torchs_own():
-    own, theirs = nn.BatchNorm2d(2), nn.BatchNorm2d(2)
-    x = torch.randn(4, 2, 3, 3, generator=torch.Generator().manual_seed(0))
-    assert torch.equal(SyncBatchNorm2d.of(own)(x), theirs(x))
-    assert torch.equal(own.running_mean, theirs.running_mean)
+def test_batch_norm_is_refused_unless_it_is_locked(two):
+    # gloo cannot synchronize its statistics, and a process's own are not the batch's.
+    model = make_model(0).eval()
+    for process in (process["norm"] for process in two):
+        first, why, fix = process["refused"].splitlines()
+        assert first == "batch norm cannot be trained by 2 processes on the CPU"
+        assert "each process would normalize by its own part" in why
+        assert all(way in fix for way in ("one process", "run.device=cuda", "vision transformer", "optim.multipliers={'^visual' = 0}"))
+        assert process["steps"] == 0
+        expected = model(torch.ones(2, 3, 8, 8), torch.tensor([[1, 11], [2, 11]]))[0]
+        torch.testing.assert_close(process["image"], expected.detach())
 
 
 def test_a_model_that_was_not_wrapped_is_refused(two):
-    assert all("contrastive.distributed.processes.wrap" in process["alien"] for process in two)
+    assert all("contrastive.distributed.wrap" in process["alien"] for process in two)
 
 
 def test_gradients_stay_here_until_they_are_averaged(two):
     """DDP: 1 and 3 stay apart, then (2 + 6) / 2 = 4. FSDP2 has no sharded gradient before it averages."""
     for rank, process in enumerate(two):
-        assert process["unsynced"]["ddp"] == {"kept": [1.0 + 2 * rank], "averaged": [4.0]}
-        assert process["unsynced"]["fsdp2"] == {"kept": None, "averaged": [4.0]}
+        assert process["unsynced"]["ddp"] == {"local": [1.0 + 2 * rank], "averaged": [4.0]}
+        assert process["unsynced"]["fsdp2"] == {"local": None, "averaged": [4.0]}
 
 
 # Spawning.

@@ -1,5 +1,7 @@
 """Two real processes by torchrun: one is killed, the run is resumed by two and by one, and the model is audited."""
 
+import contextlib
+import io
 import json
 import os
 import shutil
@@ -11,9 +13,12 @@ from pathlib import Path
 
 import pytest
 
+from audit.run import main as audit_command
+from contrastive import distributed
 from contrastive.checkpoint.file import load
-from contrastive.errors import DataError
+from contrastive.errors import DataError, VlmAuditError
 from contrastive.train import main
+from contrastive.training import loop
 from tests.support.spawn import spawn
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -70,18 +75,14 @@ def tensors(checkpoint):
     return {**checkpoint.model.state_dict(), **{f"ema of {name}": tensor for name, tensor in checkpoint.ema.items()}}
 
 
-def farthest(one, other):
+def largest_difference(one, other):
     first, second = tensors(one), tensors(other)
     assert first.keys() == second.keys()
     return max((first[name].double() - second[name].double()).abs().max().item() for name in first)
 
 
-@pytest.mark.skipif(not Path("/proc").is_dir(), reason="finds the processes through /proc")
-@pytest.mark.parametrize(("mode", "parts"), [("ddp", 1), ("fsdp2", 2)])
-def test_two_processes_are_killed_resumed_and_audited(tmp_path, mode, parts, capsys):
-    run, out = tmp_path / "run.toml", tmp_path / "out"
-    run.write_text(RUN.replace("OUT", str(out)))
-    options = [f"run.dist={mode}", f"optim.accumulate={parts}"]
+def die_in_torchrun(run, out, *options):
+    """Start two processes by torchrun and kill the second once a state is saved."""
     process = start(run, out, *options)
     deadline = time.monotonic() + 120
     while not (out / "ckpt.pt").exists():
@@ -91,6 +92,57 @@ def test_two_processes_are_killed_resumed_and_audited(tmp_path, mode, parts, cap
     os.kill(workers(process.pid)["1"], signal.SIGKILL)
     process.communicate(timeout=120)
     assert process.returncode != 0
+
+
+def finish_in_torchrun(run, out, *options):
+    process = start(run, out, *options)
+    said, complained = process.communicate(timeout=120)
+    assert process.returncode == 0, complained
+    return said
+
+
+def train_until_the_second_dies(run, *options):
+    take = loop.take_step
+
+    def deadly(training, *rest):
+        if training.step == 12 and distributed.rank() == 1:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return take(training, *rest)
+
+    loop.take_step = deadly
+    return main([run, "--quiet", *options])
+
+
+def die_in_a_group(run, out, *options):
+    """The same by two forked processes, which start in no time."""
+    with pytest.raises(VlmAuditError, match="process 1 of 2 ended with -9"):
+        spawn(train_until_the_second_dies, 2, str(run), f"run.out={out}", *options, grace_s=30.0)
+
+
+def train_and_tell(run, *options):
+    written = io.StringIO()
+    with contextlib.redirect_stdout(written):
+        code = main([run, "--quiet", *options])
+    return code, written.getvalue()
+
+
+def finish_in_a_group(run, out, *options):
+    (code, said), other = spawn(train_and_tell, 2, str(run), f"run.out={out}", *options)
+    assert (code, *other) == (0, 0, "")
+    return said
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="finds the processes through /proc")
+@pytest.mark.parametrize(
+    ("mode", "parts", "die", "finish"),
+    [("ddp", 1, die_in_torchrun, finish_in_torchrun), ("fsdp2", 2, die_in_a_group, finish_in_a_group)],
+    ids=["ddp", "fsdp2"],
+)
+def test_two_processes_are_killed_resumed_and_audited(tmp_path, mode, parts, die, finish, capsys):
+    run, out = tmp_path / "run.toml", tmp_path / "out"
+    run.write_text(RUN.replace("OUT", str(out)))
+    options = [f"run.dist={mode}", f"optim.accumulate={parts}"]
+    die(run, out, *options)
     status = json.loads((out / "status.json").read_text())
     assert (status["process"], status["processes"], status["exit_code"]) == (0, 2, 5)
     assert "another process of this run has ended" in status["reason"]
@@ -101,9 +153,7 @@ def test_two_processes_are_killed_resumed_and_audited(tmp_path, mode, parts, cap
     shutil.copytree(out, alone)
     assert main([str(run), "--quiet", f"run.out={alone}"]) == 0
     assert "from step" in capsys.readouterr().out
-    process = start(run, out, *options)
-    said, complained = process.communicate(timeout=120)
-    assert process.returncode == 0, complained
+    said = finish(run, out, *options)
     assert f"2 processes ({mode})" in said
     assert said.count("took   30 steps") == 1  # one of them speaks
     assert not (out / "status.json").exists()
@@ -111,25 +161,15 @@ def test_two_processes_are_killed_resumed_and_audited(tmp_path, mode, parts, cap
     together, single = load(out / "ckpt.pt"), load(alone / "ckpt.pt")
     assert together.step == single.step == 30
     # Sums in another order round otherwise in float32, and AdamW moves by the rate whatever the gradient's size: at this rate 1e-6 holds.
-    assert farthest(together, single) < 1e-6
+    assert largest_difference(together, single) < 1e-6
     assert together.account["held_out"] == pytest.approx(single.account["held_out"], rel=1e-4)
     assert [json.loads(line)["event"] for line in (out / "log.jsonl").read_text().splitlines()].count("end") == 1
-    audit(out / "ckpt.pt", tmp_path / "audit")
-
-
-def audit(path, out):
-    line = [sys.executable, "-m", "audit.run", "--model", str(path), "--probe", "emoji", "--out", str(out), "--limit", "40"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "AUDIT_CACHE_DIR": str(out.parent / "cache")}
-    result = subprocess.run(line, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
-    assert result.returncode == 0, result.stderr
-    assert json.loads((out / "results.json").read_text())
-    assert (out / "report.html").stat().st_size > 10_000
+    assert audit_command(["--model", str(out / "ckpt.pt"), "--probe", "emoji", "--out", str(tmp_path / "audit"), "--limit", "40"]) == 0
+    assert json.loads((tmp_path / "audit" / "results.json").read_text())
+    assert (tmp_path / "audit" / "report.html").stat().st_size > 10_000
 
 
 def fail_on_the_second(run):
-    from contrastive.distributed import processes as distributed
-    from contrastive.training import loop
-
     def refuse(config):
         if distributed.rank() == 1:
             raise OSError("the disk of the second machine")
@@ -151,8 +191,6 @@ def test_status_names_the_process_that_failed_first(tmp_path):
 
 
 def test_a_batch_that_the_processes_cannot_share_is_refused_at_once(tmp_path, monkeypatch, capsys):
-    from contrastive.distributed import processes as distributed
-
     run = tmp_path / "run.toml"
     run.write_text(RUN.replace("OUT", str(tmp_path / "out")))
     monkeypatch.setattr(distributed, "world_size", lambda: 5)

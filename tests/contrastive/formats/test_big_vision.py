@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from audit.errors import DataError, UnsafeError
-from audit.models.load import load
+from audit.models import load
 from contrastive.formats.big_vision import read_npz, to_siglip
 
 torch.set_num_threads(1)

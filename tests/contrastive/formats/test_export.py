@@ -118,12 +118,12 @@ def test_open_clips_own_factory_reads_the_folder(open_clip, tmp_path):
 
 
 def test_the_audit_reads_the_folder_and_embeds_as_the_checkpoint(tmp_path):
-    from audit.models import load as encoders
+    from audit.models import load as load_encoder
 
     source = checkpoint(VIT)
     save(tmp_path / "ckpt.pt", source)
     export(load(tmp_path / "ckpt.pt"), tmp_path / "out", "huggingface")
-    ours, theirs = encoders.load(str(tmp_path / "ckpt.pt")), encoders.load(str(tmp_path / "out"))
+    ours, theirs = load_encoder(str(tmp_path / "ckpt.pt")), load_encoder(str(tmp_path / "out"))
     assert theirs.record.logit_scale == pytest.approx(ours.record.logit_scale)
     assert (theirs.record.parameters, theirs.record.dimensions) == (ours.record.parameters, 48)
     texts = ["a photo of a woman", "the doctor's hat", "two dogs"]
@@ -194,7 +194,7 @@ def test_features_that_are_no_number_are_no_agreement():
         return source.model.encode_image(pixels) * float("nan"), source.model.encode_text(ids)
 
     with pytest.raises(VlmAuditError, match="differ by nan"):
-        module.verify(source, nan)
+        module.compare_features(source, nan)
 
 
 # The command

@@ -153,8 +153,8 @@ def test_words_are_read_by_type(words, field, value):
     [
         ({"activatoin": "gelu"}, "did you mean activation"),
         ({"activation": "gleu"}, "did you mean gelu"),
-        ({"mean": "1,2"}, "three numbers"),
-        ({"std": "a,b,c"}, "three numbers"),
+        ({"mean": "1,2"}, "mean must have 3 values"),
+        ({"std": "a,b,c"}, "std[0] must be a number"),
         ({"causal": "yes"}, "true or false"),
         ({"image_head_width": "3.5"}, "a whole number"),
     ],

@@ -180,7 +180,7 @@ def test_what_cannot_be_stated_is_refused(vit, tmp_path):
     path, _ = write("own", tmp_path, vit)
     with pytest.raises(UsageError, match="the checkpoint says itself"):
         read_model(str(path), {"activation": "gelu"})
-    with pytest.raises(UsageError, match="no fact 'activaton'") as caught:
+    with pytest.raises(UsageError, match="unknown model override 'activaton'") as caught:
         read_model(str(path), {"activaton": "gelu"})
     assert "did you mean activation" in caught.value.fix
     with pytest.raises(UsageError, match="'stated' without 'init'"):

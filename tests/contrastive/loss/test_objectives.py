@@ -9,10 +9,10 @@ from torch import nn
 
 from contrastive.checkpoint.file import Checkpoint
 from contrastive.errors import UsageError
+from contrastive.loss import BagOfWords, Caption, Contrast, Distillation, Together, make_objective
 from contrastive.loss.dense import info_nce
 from contrastive.loss.distillation import divergence
-from contrastive.loss.objectives import BagOfWords, Caption, Contrast, Distillation, Together, make_objective
-from contrastive.loss.token_ids import ends, reversed_words, words_mask
+from contrastive.loss.token_ids import end_positions, reversed_words, words_mask
 from contrastive.model.architecture import ConvConfig, ModelConfig, TextConfig
 from contrastive.model.clip import CLIP
 from contrastive.model.preprocess import Preprocess
@@ -49,7 +49,7 @@ KINDS = ("caption", "caption-both", "bag-of-words", "softmax")
 
 def test_a_text_ends_at_its_first_end():
     ids = torch.tensor([[8, 5, 9, 9, 0], [8, 9, 0, 0, 0]])
-    assert ends(ids, END).tolist() == [2, 1]
+    assert end_positions(ids, END).tolist() == [2, 1]
     assert words_mask(ids, END).int().tolist() == [[0, 1, 0, 0, 0], [0, 0, 0, 0, 0]]
     assert reversed_words(ids, END).tolist() == ids.tolist()
 
@@ -218,11 +218,7 @@ def test_a_teacher_is_never_trained():
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [
-        ({"teacher": teacher_of(size=16)}, "other pixels"),
-        ({"weight": 1.5}, "weight"),
-        ({"temperature": 0.0}, "temperature"),
-    ],
+    [({"teacher": teacher_of(size=16)}, "other pixels"), ({"weight": 1.5}, "weight"), ({"temperature": 0.0}, "temperature")],
 )
 def test_what_cannot_be_distilled_is_refused(arguments, message):
     arguments = {"teacher": teacher_of(), **arguments}
@@ -251,8 +247,8 @@ def test_padding_is_ignored(kind):
     # More of it, and other ids in it: the loss is the same.
     model, objective, images, ids = model_of(OWN).eval(), objective_of(kind), batch_of()[0], spoken()
     assert ids.shape[1] == 7
-    shorter = ids[:, : int(ends(ids, WORDS.eot).max()) + 1]
-    littered = torch.where(torch.arange(7) > ends(ids, WORDS.eot)[:, None], 5, ids)
+    shorter = ids[:, : int(end_positions(ids, WORDS.eot).max()) + 1]
+    littered = torch.where(torch.arange(7) > end_positions(ids, WORDS.eot)[:, None], 5, ids)
     loss = objective(model, images, ids)
     for same in (shorter, littered):
         torch.testing.assert_close(objective(model, images, same), loss, rtol=1e-12, atol=1e-12)

@@ -94,9 +94,13 @@ def test_energy_of_a_part_is_not_that_of_the_whole(monkeypatch):
     assert account.totals()["energy_j"] == 600
 
 
-def measured(counter, memory):
+def measured(cases):
+    return [measured_once(*case) for case in cases]
+
+
+def measured_once(counter, memory):
     """Be one of two processes, each with a device that takes 100 or 200 J a step, or with none that counts."""
-    from contrastive.distributed.processes import rank
+    from contrastive.distributed import rank
     from contrastive.training import account as module
 
     readings = iter(100.0 * (rank() + 1) * number if counter else None for number in range(9))
@@ -113,8 +117,8 @@ def measured(counter, memory):
 
 def test_energies_of_processes_add_up_and_the_highest_memory_counts():
     # 7 J before; then two steps of 100 J on one device and of 200 J on the other.
-    assert spawn(measured, 2, True, [30.0, 20.0]) == [[607, 30], [607, 30]]
-    assert spawn(measured, 2, False, [30.0, 40.0]) == [[None, 40], [None, 40]]
+    cases = [(True, [30.0, 20.0]), (False, [30.0, 40.0])]
+    assert spawn(measured, 2, cases) == [[[607, 30], [None, 40]]] * 2
 
 
 def test_the_counter_is_asked_for_the_device_by_its_name(monkeypatch):

@@ -11,6 +11,7 @@ from contrastive.errors import UsageError
 from contrastive.train import main
 from contrastive.training import loop
 from contrastive.training.branch import branch
+from tests.support.training import assert_same_bytes
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -51,12 +52,6 @@ def command(place, name, *overrides):
     return main([str(place / "run.toml"), "--quiet", f"run.out={place / name}", "run.keep_every=0", *overrides])
 
 
-def assert_same_bytes(first, second):
-    assert first.keys() == second.keys()
-    for name, tensor in first.items():
-        assert tensor.numpy().tobytes() == second[name].numpy().tobytes(), name
-
-
 def test_a_cooldown_from_an_older_state_equals_the_whole_run(place):
     assert command(place, "straight", *COOLDOWN) == 0
     assert command(place, "cooled", *COOLDOWN, f"run.resume={place / 'stable' / 'step-000008.pt'}") == 0
@@ -79,11 +74,11 @@ def test_an_interrupted_branch_is_taken_up_in_its_own_folder(place):
     config = read_config(
         str(place / "run.toml"), [*COOLDOWN, f"run.out={place / 'broken'}", f"run.resume={place / 'stable/step-000008.pt'}"]
     )
-    material = loop.prepare(config)
-    training = branch(material)
-    loop.take_step(training, material)
+    inputs = loop.prepare(config)
+    training = branch(inputs)
+    loop.take_step(training, inputs)
     (place / "broken").mkdir()
-    loop.save(training, material)
+    loop.save_run(training, inputs)
     assert load(place / "broken" / "ckpt.pt").step == 9
     assert command(place, "broken", *COOLDOWN, "run.resume=gone.pt") == 0  # where it came from is not asked again
     straight = place / "again"
@@ -93,11 +88,11 @@ def test_an_interrupted_branch_is_taken_up_in_its_own_folder(place):
 
 def test_a_folder_of_shards_is_resumed_too(place):
     config = read_config(str(place / "run.toml"), ["run.sharded=true", f"run.out={place / 'pieces'}"])
-    material = loop.prepare(config)
-    training = loop.start(material)
+    inputs = loop.prepare(config)
+    training = loop.start(inputs)
     for _ in range(5):
-        loop.take_step(training, material)
-    loop.save(training, material)
+        loop.take_step(training, inputs)
+    loop.save_run(training, inputs)
     [shards] = (place / "pieces" / "shards").glob("step-*")
     assert command(place, "from shards", *COOLDOWN, f"run.resume={shards}") == 0
     assert command(place, "without", *COOLDOWN) == 0

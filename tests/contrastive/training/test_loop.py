@@ -1,6 +1,5 @@
-"""A run step by step: exact resume, divergence, what is held out, the journal and the stop request."""
+"""A run step by step: exact resume, divergence, what is held out, the log and the stop request."""
 
-import json
 import signal
 from dataclasses import replace
 
@@ -13,7 +12,8 @@ from contrastive.config import read_config
 from contrastive.loss.dense import info_nce
 from contrastive.training import loop
 from contrastive.training.evaluate import held_out, recall
-from contrastive.training.journal import Journal, StopRequest
+from contrastive.training.logs import EventLog, StopRequest
+from tests.support.training import assert_same_bytes, logged_events
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -40,41 +40,31 @@ log_every = 1
 """
 
 
-def assert_same_bytes(first, second):
-    assert first.keys() == second.keys()
-    for name, tensor in first.items():
-        assert tensor.numpy().tobytes() == second[name].numpy().tobytes(), name
-
-
-def journal_lines(folder):
-    return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
-
-
 def test_stopped_anywhere_and_taken_up_is_the_same_run(run, tmp_path):
-    material = loop.prepare(read_config(str(run)))
-    straight = loop.start(material)
+    inputs = loop.prepare(read_config(str(run)))
+    straight = loop.start(inputs)
     for _ in range(9):
-        loop.take_step(straight, material)
+        loop.take_step(straight, inputs)
     (tmp_path / "out").mkdir()
     for stop in (1, 4, 8):
-        training = loop.start(material)
+        training = loop.start(inputs)
         for _ in range(stop):
-            loop.take_step(training, material)
-        loop.save(training, material)
-        again = loop.resume(material, load(tmp_path / "out" / "ckpt.pt"), tmp_path / "out")
+            loop.take_step(training, inputs)
+        loop.save_run(training, inputs)
+        again = loop.resume(inputs, load(tmp_path / "out" / "ckpt.pt"), tmp_path / "out")
         while again.step < 9:
-            loop.take_step(again, material)
+            loop.take_step(again, inputs)
         assert_same_bytes(again.model.state_dict(), straight.model.state_dict())
 
 
 def test_checkpoints_that_stay_are_those_that_the_run_passed_through(run, tmp_path):
     config = read_config(str(run), ["run.keep_every=4", "optim.steps=10"])
-    material = loop.prepare(config)
+    inputs = loop.prepare(config)
     (tmp_path / "out").mkdir()
-    training = loop.start(material)
+    training = loop.start(inputs)
     with StopRequest() as stop:
-        loop.run_training(training, material, stop, quiet=True)
-    loop.finish(training, material)
+        loop.run_training(training, inputs, stop, quiet=True)
+    loop.finish(training, inputs)
 
     assert sorted(path.name for path in (tmp_path / "out").glob("*.pt")) == [
         "ckpt.pt",
@@ -82,9 +72,9 @@ def test_checkpoints_that_stay_are_those_that_the_run_passed_through(run, tmp_pa
         "step-000004.pt",
         "step-000008.pt",
     ]
-    straight = loop.start(material)
+    straight = loop.start(inputs)
     for _ in range(4):
-        loop.take_step(straight, material)
+        loop.take_step(straight, inputs)
     kept, last = (load(tmp_path / "out" / name) for name in ("step-000004.pt", "ckpt.pt"))
     assert_same_bytes(kept.model.state_dict(), straight.model.state_dict())
     assert (kept.step, last.step, kept.training) == (4, 10, None)
@@ -94,40 +84,40 @@ def test_checkpoints_that_stay_are_those_that_the_run_passed_through(run, tmp_pa
 def test_the_seed_decides(run):
     numbers = []
     for seed in (0, 0, 1):
-        material = loop.prepare(read_config(str(run), [f"run.seed={seed}"]))
-        numbers.append(loop.take_step(loop.start(material), material)["loss"])
+        inputs = loop.prepare(read_config(str(run), [f"run.seed={seed}"]))
+        numbers.append(loop.take_step(loop.start(inputs), inputs)["loss"])
     assert numbers[0] == numbers[1] != numbers[2]
 
 
 def test_what_is_held_out_is_never_trained_on(run):
-    material = loop.prepare(read_config(str(run)))
+    inputs = loop.prepare(read_config(str(run)))
     seen = []
-    original = material.pairs.batch
+    original = inputs.pairs.batch
 
-    class Watched(type(material.pairs)):
+    class Watched(type(inputs.pairs)):
         def batch(self, rows, *rest):
             seen.extend(rows.tolist())
             return original(rows, *rest)
 
-    pairs = Watched(**vars(material.pairs))
-    watched = replace(material, pairs=pairs)
+    pairs = Watched(**vars(inputs.pairs))
+    watched = replace(inputs, pairs=pairs)
     training = loop.start(watched)
     for _ in range(28):  # an epoch has 27 steps
         loop.take_step(training, watched)
-    assert set(seen) == set(material.train_rows.tolist())
-    assert not set(seen) & set(material.held_out_rows.tolist())
+    assert set(seen) == set(inputs.train_rows.tolist())
+    assert not set(seen) & set(inputs.held_out_rows.tolist())
 
 
 def test_held_out_measures_of_a_known_model(run):
-    material = loop.prepare(read_config(str(run)))
-    model = loop.start(material).model
+    inputs = loop.prepare(read_config(str(run)))
+    model = loop.start(inputs).model
     rows = np.arange(20)
-    measures = held_out(model.train(), material.pairs, rows, material.preprocess, info_nce)
+    measures = held_out(model.train(), inputs.pairs, rows, inputs.preprocess, info_nce)
     assert not model.training  # batch norm by its running statistics: what is measured does not depend on who is in the batch
     model.eval()
-    pixels, ids = material.pairs.plain(rows)
+    pixels, ids = inputs.pairs.plain(rows)
     with torch.no_grad():
-        image, text, scale = model(material.preprocess.normalise(pixels), ids)
+        image, text, scale = model(inputs.preprocess.normalise(pixels), ids)
     assert measures["loss"] == pytest.approx(info_nce(image, text, scale).item(), rel=1e-5)
     assert measures["text_to_image_recall@5"] == recall(text @ image.T, 5)
 
@@ -137,27 +127,27 @@ def test_measuring_on_the_way_changes_nothing_and_is_logged(run, tmp_path):
     for every in (0, 5):
         out = tmp_path / f"out{every}"
         out.mkdir()
-        material = loop.prepare(read_config(str(run), [f"run.eval_every={every}", f"run.out={out}", "run.kg_co2e_per_kwh=0.4"]))
-        training = loop.start(material)
-        loop.run_training(training, material, StopRequest(), quiet=True)
-        loop.finish(training, material)
+        inputs = loop.prepare(read_config(str(run), [f"run.eval_every={every}", f"run.out={out}", "run.kg_co2e_per_kwh=0.4"]))
+        training = loop.start(inputs)
+        loop.run_training(training, inputs, StopRequest(), quiet=True)
+        loop.finish(training, inputs)
         ends.append(load(out / "ckpt.pt"))
     assert_same_bytes(ends[0].model.state_dict(), ends[1].model.state_dict())
-    found = [line for line in journal_lines(tmp_path / "out5") if line["event"] in ("held_out", "end")]
+    found = [line for line in logged_events(tmp_path / "out5") if line["event"] in ("held_out", "end")]
     assert [line["step"] for line in found] == [5, 10, 12]
     assert found[0].keys() - {"event", "step"} == found[2]["held_out"].keys()
     assert found[0]["loss"] != found[1]["loss"]
-    assert not any(line["event"] == "held_out" for line in journal_lines(tmp_path / "out0"))
+    assert not any(line["event"] == "held_out" for line in logged_events(tmp_path / "out0"))
     assert ends[0].account["kg_co2e"] is None  # no counter here: nothing is made up
     assert found[2]["compute"]["samples"] == ends[1].account["compute"]["samples"] == 12 * 48
 
 
 def test_of_many_held_out_pairs_the_first_are_measured(run, monkeypatch):
-    material = loop.prepare(read_config(str(run)))
-    model = loop.start(material).model
-    few = held_out(model, material.pairs, np.arange(20), material.preprocess, info_nce)
+    inputs = loop.prepare(read_config(str(run)))
+    model = loop.start(inputs).model
+    few = held_out(model, inputs.pairs, np.arange(20), inputs.preprocess, info_nce)
     monkeypatch.setattr("contrastive.training.evaluate.MOST", 20)
-    assert held_out(model, material.pairs, np.arange(100), material.preprocess, info_nce) == few
+    assert held_out(model, inputs.pairs, np.arange(100), inputs.preprocess, info_nce) == few
 
 
 def test_recall_by_hand():
@@ -169,36 +159,36 @@ def test_recall_by_hand():
 
 
 def test_a_journal_drops_what_lies_beyond_the_saved_state_and_a_torn_line(tmp_path):
-    journal = Journal(tmp_path / "log.jsonl")
-    journal.begin(0)
+    log = EventLog(tmp_path / "log.jsonl")
+    log.begin(0)
     for step in (1, 2, 3):
-        journal.write("step", step=step)
-    with journal.path.open("a") as file:
+        log.write("step", step=step)
+    with log.path.open("a") as file:
         file.write('{"event": "st')
-    journal.begin(2)
-    journal.write("step", step=3)
-    assert [line["step"] for line in journal_lines(tmp_path)] == [1, 2, 3]
-    with journal.path.open("a") as file:
+    log.begin(2)
+    log.write("step", step=3)
+    assert [line["step"] for line in logged_events(tmp_path)] == [1, 2, 3]
+    with log.path.open("a") as file:
         file.write('[4]\n{"step": 4}\n')
-    journal.begin(9)  # what this program did not write, and what follows, is void, too
-    assert [line["step"] for line in journal_lines(tmp_path)] == [1, 2, 3]
-    journal.begin(0)
-    assert journal.path.read_text() == ""
+    log.begin(9)  # what this program did not write, and what follows, is void, too
+    assert [line["step"] for line in logged_events(tmp_path)] == [1, 2, 3]
+    log.begin(0)
+    assert log.path.read_text() == ""
 
 
 def test_divergence_stops_the_run_and_keeps_the_last_good_state(run, tmp_path, capsys):
-    material = loop.prepare(read_config(str(run)))
+    inputs = loop.prepare(read_config(str(run)))
     (tmp_path / "out").mkdir()
-    training = loop.start(material)
+    training = loop.start(inputs)
     for _ in range(5):
-        loop.take_step(training, material)
-    loop.save(training, material)
+        loop.take_step(training, inputs)
+    loop.save_run(training, inputs)
     good = (tmp_path / "out" / "ckpt.pt").read_bytes()
     with torch.no_grad():
         training.model.text_projection[0, 0] = torch.nan
     before = {name: tensor.clone() for name, tensor in training.model.named_parameters()}
     with pytest.raises(loop.VlmAuditError, match=r"diverged in step 6: loss nan.*") as caught:
-        loop.run_training(training, material, StopRequest(), quiet=True)
+        loop.run_training(training, inputs, StopRequest(), quiet=True)
     assert caught.value.exit_code == 70
     assert "the last good state, after step 5, is in" in caught.value.why
     assert (tmp_path / "out" / "ckpt.pt").read_bytes() == good

@@ -14,7 +14,7 @@ from contrastive.model.clip import kept_patches
 from contrastive.train import main
 from contrastive.training import average, loop, step
 from contrastive.training.inputs import architecture_of
-from contrastive.training.journal import StopRequest
+from contrastive.training.logs import StopRequest
 from contrastive.training.loss_scale import LossScale
 from contrastive.training.optimizer import lock, rest_locked_norms
 
@@ -43,9 +43,9 @@ def prepared(run, *overrides):
     return loop.prepare(read_config(run, list(overrides)))
 
 
-def after(material, steps):
-    training = loop.start(material)
-    numbers = [loop.take_step(training, material) for _ in range(steps)]
+def after(inputs, steps):
+    training = loop.start(inputs)
+    numbers = [loop.take_step(training, inputs) for _ in range(steps)]
     return training, numbers
 
 
@@ -72,10 +72,10 @@ def test_parts_tiles_and_recomputation_change_nothing(run):
 
 def test_recomputed_blocks_run_twice(run):
     def calls(*overrides):
-        material = prepared(run, *overrides)
-        training, seen = loop.start(material), []
+        inputs = prepared(run, *overrides)
+        training, seen = loop.start(inputs), []
         training.model.transformer.resblocks[0].register_forward_pre_hook(lambda *_: seen.append(1))
-        loop.take_step(training, material)
+        loop.take_step(training, inputs)
         return len(seen)
 
     assert (calls(), calls("run.recompute=true")) == (1, 2)
@@ -104,11 +104,11 @@ def test_the_loss_scale_by_hand():
 
 
 def test_fp16_overflow_halves_the_scale_and_is_no_divergence(run):
-    material = prepared(run, "run.precision=fp16", "optim.skip=0")
-    training = loop.start(material)
+    inputs = prepared(run, "run.precision=fp16", "optim.skip=0")
+    training = loop.start(inputs)
     training.scale = LossScale(2.0**40)
     before = copies(training.model.state_dict())
-    numbers = loop.take_step(training, material)
+    numbers = loop.take_step(training, inputs)
     assert (numbers["skipped"], training.skipped, training.scale.factor) == (1, 0, 2.0**39)
     assert_equal(training.model.state_dict(), before)
 
@@ -143,36 +143,36 @@ class Spoilt:
         return (pixels.float() * torch.nan if self.count in self.calls else pixels), ids
 
 
-def spoilt(material, calls):
-    preprocess = material.preprocess
+def spoilt(inputs, calls):
+    preprocess = inputs.preprocess
 
     class Passing:
         def normalise(self, pixels):
             return pixels if pixels.is_floating_point() else preprocess.normalise(pixels)
 
-    return replace(material, pairs=Spoilt(material.pairs, calls), preprocess=Passing())
+    return replace(inputs, pairs=Spoilt(inputs.pairs, calls), preprocess=Passing())
 
 
 @pytest.mark.parametrize("preset", ["tiny-vit", "tiny-conv"])
 def test_a_step_that_is_not_finite_leaves_no_trace(run, preset):
     changes = ["model.preset=tiny-conv", "model.vision={channels = [8, 16]}", "model.text={width = 24, layers = 1}"]
-    material = spoilt(prepared(run, "optim.ema=0.9", *(changes if preset == "tiny-conv" else [])), {2})
-    training = loop.start(material)
-    loop.take_step(training, material)
+    inputs = spoilt(prepared(run, "optim.ema=0.9", *(changes if preset == "tiny-conv" else [])), {2})
+    training = loop.start(inputs)
+    loop.take_step(training, inputs)
     weights, ema = copies(training.model.state_dict()), copies(training.ema)
-    numbers = loop.take_step(training, material)
+    numbers = loop.take_step(training, inputs)
     assert (numbers["step"], numbers["skipped"], training.step, training.skipped) == (2, 1, 2, 1)
     assert_equal(training.model.state_dict(), weights)  # batch-norm statistics too
     assert_equal(training.ema, ema)
-    assert loop.take_step(training, material)["skipped"] == training.skipped == 0
+    assert loop.take_step(training, inputs)["skipped"] == training.skipped == 0
 
 
 def test_more_than_the_allowed_in_a_row_stop_the_run(run, tmp_path):
-    material = spoilt(prepared(run, "optim.skip=1", "optim.steps=20"), {2, 4, 5})
+    inputs = spoilt(prepared(run, "optim.skip=1", "optim.steps=20"), {2, 4, 5})
     (tmp_path / "out").mkdir()
-    training = loop.start(material)
+    training = loop.start(inputs)
     with pytest.raises(loop.VlmAuditError, match=r"diverged in step 4: loss nan, .* none of the 2 steps") as stopped:
-        loop.run_training(training, replace(material, preprocess=material.preprocess), StopRequest(), quiet=True)
+        loop.run_training(training, replace(inputs, preprocess=inputs.preprocess), StopRequest(), quiet=True)
     assert stopped.value.exit_code == 70
     lines = [json.loads(line) for line in (tmp_path / "out" / "log.jsonl").read_text().splitlines()]
     assert [(line["step"], line["skipped"], line["loss"] is None) for line in lines[:4]] == [
@@ -185,10 +185,10 @@ def test_more_than_the_allowed_in_a_row_stop_the_run(run, tmp_path):
 
 
 def test_a_locked_tower_stays_and_the_rest_learns(run):
-    material = prepared(run, "optim.multipliers={'^visual' = 0, '^token_embedding' = 0.5}")
-    training = loop.start(material)
+    inputs = prepared(run, "optim.multipliers={'^visual' = 0, '^token_embedding' = 0.5}")
+    training = loop.start(inputs)
     before = copies(training.model.state_dict())
-    loop.take_step(training, material)
+    loop.take_step(training, inputs)
     moved = {name for name, tensor in training.model.state_dict().items() if not torch.equal(tensor, before[name])}
     assert moved == {name for name, _ in training.model.named_parameters() if not name.startswith("visual")}
     halved = [group for group in training.optimizer.param_groups if group["multiplier"] == 0.5]
@@ -200,8 +200,8 @@ def test_the_batch_norm_of_a_locked_tower_rests_and_allows_parts(run):
     tower = ["model.preset=tiny-conv", "model.vision={channels = [8, 16]}", "model.text={width = 24, layers = 1}"]
     with pytest.raises(UsageError, match="not exact with batch norm"):
         loop.start(prepared(run, "optim.accumulate=2", *tower))
-    material = prepared(run, "optim.accumulate=2", "optim.multipliers={'^visual' = 0}", *tower)
-    training, _ = after(material, 1)
+    inputs = prepared(run, "optim.accumulate=2", "optim.multipliers={'^visual' = 0}", *tower)
+    training, _ = after(inputs, 1)
     assert training.model.visual.layers[1].num_batches_tracked == 0
     lock(training.model, {})
     rest_locked_norms(training.model.train())
@@ -223,11 +223,11 @@ def test_patches_are_drawn_by_seed_and_step_and_the_class_token_stays(run):
     assert counts.min() > 190
     assert counts.max() < 310
     assert kept_patches(2, 16, 0.99, torch.Generator()).shape == (2, 1)
-    material = prepared(run, "data.patch_dropout=0.5")
-    training = loop.start(material)
-    first, again = (step.batch_of(material, 0, training.device)[2] for _ in range(2))
+    inputs = prepared(run, "data.patch_dropout=0.5")
+    training = loop.start(inputs)
+    first, again = (step.batch_of(inputs, 0, training.device)[2] for _ in range(2))
     assert torch.equal(first, again)
-    assert not torch.equal(step.batch_of(material, 1, training.device)[2], first)
+    assert not torch.equal(step.batch_of(inputs, 1, training.device)[2], first)
     with pytest.raises(UsageError, match="patch_dropout needs a vision transformer"):
         prepared(run, "data.patch_dropout=0.5", "model.preset=tiny-conv", "model.vision={channels = [8]}", "model.text={width = 24}")
 
@@ -261,16 +261,16 @@ def test_the_average_by_hand():
 
 
 def test_the_average_is_saved_resumed_and_selectable(run, tmp_path):
-    material = prepared(run, "optim.ema=0.9", "data.held_out=0.05")
+    inputs = prepared(run, "optim.ema=0.9", "data.held_out=0.05")
     (tmp_path / "out").mkdir()
-    straight, _ = after(material, 4)
-    training, _ = after(material, 2)
-    loop.save(training, material)
-    again = loop.resume(material, load(tmp_path / "out" / "ckpt.pt"), tmp_path)
+    straight, _ = after(inputs, 4)
+    training, _ = after(inputs, 2)
+    loop.save_run(training, inputs)
+    again = loop.resume(inputs, load(tmp_path / "out" / "ckpt.pt"), tmp_path)
     for _ in range(2):
-        loop.take_step(again, material)
+        loop.take_step(again, inputs)
     assert_equal(again.ema, straight.ema)
-    measures = loop.finish(again, material)
+    measures = loop.finish(again, inputs)
     found = load(tmp_path / "out" / "ckpt.pt")
     mean = averaged(found)
     assert mean.ema is None
@@ -285,10 +285,10 @@ def test_the_average_is_saved_resumed_and_selectable(run, tmp_path):
 def test_a_release_has_the_last_weights_or_the_average(run, tmp_path, capsys):
     from contrastive.release import main as release
 
-    material = prepared(run, "optim.ema=0.9")
+    inputs = prepared(run, "optim.ema=0.9")
     (tmp_path / "out").mkdir()
-    training, _ = after(material, 2)
-    loop.save(training, material)
+    training, _ = after(inputs, 2)
+    loop.save_run(training, inputs)
     path, plain, mean = tmp_path / "out" / "ckpt.pt", tmp_path / "plain.pt", tmp_path / "mean.pt"
     assert release([str(path), str(plain)]) == release([str(path), str(mean), "--ema"]) == 0
     assert capsys.readouterr().out.splitlines()[0] == f"{load(plain).sha256}  {plain}"
@@ -308,30 +308,30 @@ def test_a_release_has_the_last_weights_or_the_average(run, tmp_path, capsys):
 def test_resumed_with_all_options_equals_uninterrupted_to_the_bit(run, tmp_path, precision):
     options = [f"run.precision={precision}", "optim.ema=0.9", "optim.schedule=wsd", "optim.cooldown=2", "data.patch_dropout=0.5",
                "optim.multipliers={'^visual.conv1' = 0, 'ln_' = 0.5}", "loss.kind=sigmoid"]  # fmt: skip
-    material = prepared(run, *options)
+    inputs = prepared(run, *options)
     (tmp_path / "out").mkdir()
-    straight, _ = after(material, 6)
-    training, _ = after(material, 3)
+    straight, _ = after(inputs, 6)
+    training, _ = after(inputs, 3)
     training.skipped = 2
-    loop.save(training, material)
-    again = loop.resume(material, load(tmp_path / "out" / "ckpt.pt"), tmp_path)
+    loop.save_run(training, inputs)
+    again = loop.resume(inputs, load(tmp_path / "out" / "ckpt.pt"), tmp_path)
     assert (again.skipped, again.scale) == (2, training.scale)
     while again.step < 6:
-        loop.take_step(again, material)
+        loop.take_step(again, inputs)
     assert_equal(again.model.state_dict(), straight.model.state_dict())
     assert_equal(again.ema, straight.ema)
     assert again.scale == straight.scale
 
 
 def test_a_state_that_does_not_fit_is_refused_in_words(run, tmp_path):
-    material = prepared(run)
+    inputs = prepared(run)
     (tmp_path / "out").mkdir()
-    training, _ = after(material, 1)
-    loop.save(training, material)
+    training, _ = after(inputs, 1)
+    loop.save_run(training, inputs)
     found = load(tmp_path / "out" / "ckpt.pt")
     for broken in ({}, {**found.training, "skipped": "x" * 9, "optimizer": 3}, {**found.training, "loss_scale": []}):
         with pytest.raises(DataError, match="state of the optimiser does not fit"):
-            loop.resume(material, replace(found, training=broken), tmp_path)
+            loop.resume(inputs, replace(found, training=broken), tmp_path)
 
 
 def test_fine_tuning_goes_on_from_given_weights(run, tmp_path, capsys):
@@ -341,10 +341,10 @@ def test_fine_tuning_goes_on_from_given_weights(run, tmp_path, capsys):
     head, _, rest = RUN.partition("[data]")
     assert head.startswith("\n[model]")
     path.write_text(f"[model]\ninit = '{tmp_path / 'out' / 'ckpt.pt'}'\n[data]{rest.replace('OUT', str(tmp_path / 'fine'))}")
-    material = loop.prepare(read_config(str(path)))
-    training = loop.start(material)
+    inputs = loop.prepare(read_config(str(path)))
+    training = loop.start(inputs)
     assert_equal(training.model.state_dict(), first.model.state_dict())
-    assert (material.tokenizer.sha256, training.step) == (first.tokenizer.sha256, 0)
+    assert (inputs.tokenizer.sha256, training.step) == (first.tokenizer.sha256, 0)
     assert main([str(path), "--quiet", "optim.lr=1e-5"]) == 0
     second = load(tmp_path / "fine" / "ckpt.pt")
     assert second.step == 6

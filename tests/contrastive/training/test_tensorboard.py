@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from contrastive.train import main
-from contrastive.training.tensorboard import Board
+from contrastive.training.logs import TensorBoard
 
 
 class Writer:
@@ -29,23 +29,23 @@ def installed(monkeypatch):
 
 def test_without_tensorboard_nothing_is_written(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)  # importing it fails
-    board = Board.open(tmp_path / "board")
-    board.write(1, {"loss": 1.0})
-    board.close()
-    assert board.writer is None
+    tensorboard = TensorBoard.open(tmp_path / "tensorboard")
+    tensorboard.write(1, {"loss": 1.0})
+    tensorboard.close()
+    assert tensorboard.writer is None
     assert list(tmp_path.iterdir()) == []
 
 
 def test_every_known_number_is_a_point(installed, tmp_path):
-    board = Board.open(tmp_path)
-    board.write(3, {"step": 3, "loss": 1.5, "energy_j": None, "grad_norm": float("nan"), "mfu": 0.25})
-    board.close()
-    assert board.writer.points == [("loss", 1.5, 3), ("mfu", 0.25, 3)]
-    assert board.writer.closed
+    tensorboard = TensorBoard.open(tmp_path)
+    tensorboard.write(3, {"step": 3, "loss": 1.5, "energy_j": None, "grad_norm": float("nan"), "mfu": 0.25})
+    tensorboard.close()
+    assert tensorboard.writer.points == [("loss", 1.5, 3), ("mfu", 0.25, 3)]
+    assert tensorboard.writer.closed
 
 
 def test_a_resumed_run_hides_what_the_killed_one_wrote_beyond_its_state(installed, tmp_path):
-    assert (Board.open(tmp_path).writer.purge_step, Board.open(tmp_path, step=40).writer.purge_step) == (None, 41)
+    assert (TensorBoard.open(tmp_path).writer.purge_step, TensorBoard.open(tmp_path, step=40).writer.purge_step) == (None, 41)
 
 
 RUN = """
@@ -117,12 +117,12 @@ def test_a_resumed_run_goes_on_drawing_behind_its_saved_state(run, monkeypatch):
     from contrastive.config import read_config
     from contrastive.training import loop
 
-    material = loop.prepare(read_config(str(run)))
-    training = loop.start(material)
+    inputs = loop.prepare(read_config(str(run)))
+    training = loop.start(inputs)
     for _ in range(3):
-        loop.take_step(training, material)
+        loop.take_step(training, inputs)
     run.with_name("out").mkdir()
-    loop.save(training, material)
+    loop.save_run(training, inputs)
     assert load(run.with_name("out") / "ckpt.pt").step == 3
     assert main([str(run), "--quiet"]) == 0
     assert opened[0].purge_step == 4

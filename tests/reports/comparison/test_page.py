@@ -10,6 +10,7 @@ from html.parser import HTMLParser
 import pytest
 
 from audit.records.comparison import to_json
+from audit.types import Note
 from reports.charts.curves import gap_curve, rate_curve
 from reports.charts.dumbbells import dumbbell
 from reports.comparison.render import read, render
@@ -104,15 +105,15 @@ def test_hostile_names_add_no_element(facts):
     )
     names = {old.name: new.name for old, new in zip(facts.sides, sides, strict=True)}
     comparisons = tuple(
-        replace(each, before=names[each.before], after=names[each.after], not_compared=(evil,)) for each in facts.comparisons
+        replace(each, before=names[each.before], after=names[each.after], not_compared=(Note.of(evil),)) for each in facts.comparisons
     )
-    hostile = replace(facts, sides=sides, comparisons=comparisons, command=(evil, evil), notes=(evil,))
+    hostile = replace(facts, sides=sides, comparisons=comparisons, command=(evil, evil), notes=(Note.of(evil),))
     plain = replace(
         hostile,
-        notes=("x",),
+        notes=(Note.of("x"),),
         command=("x", "x"),
         sides=tuple(replace(s, directory="x", model=replace(s.model, data_card="x", name="x"), name=f"n{i}") for i, s in enumerate(sides)),
-        comparisons=tuple(replace(each, before="n0", after="n1", not_compared=("x",)) for each in comparisons),
+        comparisons=tuple(replace(each, before="n0", after="n1", not_compared=(Note.of("x"),)) for each in comparisons),
     )
 
     assert Walk(render(hostile)).shape == Walk(render(plain)).shape
@@ -151,7 +152,7 @@ def test_a_series_says_when_the_gap_appears_and_has_the_numbers_behind_its_curve
     text = text_of(render(steps))
 
     assert "4 checkpoints of one run, step by step" in text
-    assert "From step 100 on, a gap is shown at every checkpoint. From step 200 on, it is shown to exceed 5.0 points" in text
+    assert "From step 100 on, a gap is detected at every checkpoint. From step 200 on, it exceeds 5 points" in text
     assert "A gap is shown from step 100" in text
     assert "Exceeds the tolerance from step 200" in text
     for trajectory in steps.series[0].trajectories:
@@ -163,7 +164,7 @@ def test_models_that_are_always_right_have_a_page():
     page = render(samples.all_right())
 
     assert "100.0 % [96.9, 100.0]" in text_of(page)
-    assert "No change that matters" in text_of(page)
+    assert "Equivalent" in text_of(page)
 
 
 def test_of_more_than_two_models_an_overview_leads_to_each_comparison():
@@ -182,7 +183,9 @@ def test_no_page_says_fixed_or_fair(page, steps):
 
 
 def test_a_limited_comparison_says_so(facts):
-    limited = replace(facts, comparisons=tuple(replace(each, limited=True, verdict="cannot tell") for each in facts.comparisons))
+    limited = replace(
+        facts, comparisons=tuple(replace(each, limited=True, verdict="inconclusive", direction=None) for each in facts.comparisons)
+    )
 
     assert "LIMITED RUN. A sample of the images was compared." in text_of(render(limited))
     assert "LIMITED RUN" in comparison_markdown(limited)

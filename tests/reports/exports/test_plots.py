@@ -9,10 +9,15 @@ from matplotlib.colors import to_hex
 from audit.api.audits import Audit
 from audit.errors import UsageError
 from audit.records.what_if import Refused
+from audit.types import Note
 from tests.support import report_samples as samples
 from tests.support import what_if_samples as tried
 
 BY_GENDER = "occupation.accuracy by gender"
+
+
+def nothing_tried(**given):
+    return tried.asked(question=Note.of("None"), target=None, other_attributes=(), **given)
 
 
 @pytest.fixture(autouse=True)
@@ -154,7 +159,7 @@ def test_a_curve_goes_by_the_names_of_its_finding_too(found):
 
 
 def test_what_ifs_stand_at_gap_and_accuracy(found):
-    first = replace(found.results.audits[0], what_ifs=(tried.asked(), tried.asked(question="None", target=None, elsewhere=())))
+    first = replace(found.results.audits[0], what_ifs=(tried.asked(), nothing_tried()))
     held = Audit(replace(found.results, audits=(first,)))
     axes = held.plot.what_ifs("by gender")
     assert held.plot.what_ifs(first.what_ifs[0].target.finding).get_ylabel() == axes.get_ylabel()
@@ -169,7 +174,9 @@ def test_what_ifs_stand_at_gap_and_accuracy(found):
 
 
 def test_a_refusal_says_why(found):
-    refused = tried.asked(question="None", target=None, elsewhere=(), refused=(Refused("projection", "", "no prompts"),))
+    refused = tried.asked(
+        question=Note.of("None"), target=None, other_attributes=(), refused=(Refused("projection", "", Note.of("no prompts")),)
+    )
     held = Audit(replace(found.results, audits=(replace(found.results.audits[0], what_ifs=(refused,)),)))
     with pytest.raises(UsageError, match="no prompts"):
         held.plot.what_ifs()

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from audit.types import Note
 from reports.exports.summary import summary_markdown, terminal
 from tests.support import report_samples as samples
 from tests.support import what_if_samples as tried
@@ -83,7 +84,7 @@ def test_the_terminal_counts_what_it_leaves_out():
 
 
 def test_the_terminal_says_where_what_ifs_stand():
-    audit = replace(samples.emoji(), what_ifs=(tried.asked(), tried.asked(question="None", target=None, elsewhere=())))
+    audit = replace(samples.emoji(), what_ifs=(tried.asked(), tried.asked(question=Note.of("None"), target=None, other_attributes=())))
 
     assert "and what-ifs to 2 questions: see the report" in terminal(samples.results(audit)).splitlines()
     assert "what-if" not in terminal(samples.results(samples.emoji()))

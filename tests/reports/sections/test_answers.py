@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from audit.records.evidence import CountRecord
+from audit.records.counts import CountRecord
 from reports.render import render
 from reports.sections.answers import MOST_ANSWERS, answers
 from tests.support import report_samples as samples

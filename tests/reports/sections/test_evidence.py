@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from audit.records import evidence as facts
-from audit.records.evidence import Estimate, NoisePoint
+from audit.records.evidence import Estimate, FindingEvidence, MeasurementEvidence, NoisePoint
 from audit.types import Claim
 from reports.charts import panels
 from reports.charts.forest import dumbbells
@@ -59,7 +59,7 @@ def test_every_question_stands_beside_its_controls(audit, said):
     measured = f"{phrases.gap_text(by_gender)} {shuffled} 89.0 % right; 20.0 %"
     assert measured.startswith("26")
     assert measured.replace("\u00a0", " ") in said
-    assert "the same architecture with weights drawn anew (seed 0), never trained" in said
+    assert "the same architecture and prompts, its 723,456 weights drawn anew (seed 0)" in said
     assert "4 points [−3, 11]; 21 % of all images" in said
 
 
@@ -75,10 +75,10 @@ def test_what_would_overturn_a_verdict_has_all_its_numbers(audit, said):
 
     assert shown
     for finding in shown:
-        n = phrases.rate_of(finding, finding.tipping.worst).n
-        kept = " ".join(numbers.percent(point.kept) for point in finding.noise)
-        worst, share = phrases.group(finding.tipping.worst), numbers.percent(finding.tipping.share, 1)
-        assert f"becomes inconclusive {finding.tipping.images} of {n} labels of {worst} ({share}) {kept}".replace("\u00a0", " ") in said
+        noise = finding.evidence.label_noise
+        tipping, kept = noise.tipping_point, " ".join(numbers.percent(point.kept) for point in noise.points)
+        n, worst, share = phrases.rate_of(finding, tipping.worst).n, phrases.group(tipping.worst), numbers.percent(tipping.share, 1)
+        assert f"becomes inconclusive {tipping.images} of {n} labels of {worst} ({share}) {kept}".replace("\u00a0", " ") in said
 
 
 @pytest.mark.parametrize(
@@ -97,17 +97,19 @@ def test_what_would_overturn_a_verdict_has_all_its_numbers(audit, said):
 def test_near_ties_in_a_sentence(verdicts, decisions, expected):
     base = samples.emoji()
     made = tuple(
-        replace(finding, id=name, primary=True, verdict=verdict, near_tie_verdict=turned)
+        replace(finding, id=name, primary=True, verdict=verdict, evidence=FindingEvidence(near_ties=turned))
         for finding, name, verdict, turned in zip(base.findings[:2], "AB", ("disparity", "inconclusive"), verdicts, strict=True)
     )
-    records = tuple(replace(record, open_decisions=n) for record, n in zip(base.measurements[:2], decisions, strict=True))
+    records = tuple(
+        replace(record, evidence=MeasurementEvidence(near_ties=n)) for record, n in zip(base.measurements[:2], decisions, strict=True)
+    )
     audit = replace(base, findings=made, measurements=records)
 
     assert evidence.near_ties_sentence(audit, {"A": "A", "B": "B"}) == expected
 
 
 def test_adjusted_differences_stand_in_a_table_and_a_chart(audit, said):
-    found = next(finding for finding in audit.findings if finding.id == "occupation/accuracy/gender").adjusted[0]
+    found = next(finding for finding in audit.findings if finding.id == "occupation/accuracy/gender").evidence.adjustment.pairs[0]
     within = numbers.difference(found.difference.value, found.difference.low, found.difference.high).replace("\u00a0", " ")
 
     assert f"man − woman tone +26 {within} {numbers.p_value(found.p)} 2 man − woman tone × occupation +26".replace("\u00a0", " ") in said
@@ -128,7 +130,7 @@ def test_a_dumbbell_has_a_hollow_dot_where_the_difference_was():
 
 
 def test_sizes_of_effect(said, audit):
-    effect = next(finding for finding in audit.findings if finding.id == "occupation/accuracy/gender").effect
+    effect = next(finding for finding in audit.findings if finding.id == "occupation/accuracy/gender").evidence.effect_size
     ratio = numbers.factor(effect.ratio.value, effect.ratio.low, effect.ratio.high).replace("\u00a0", " ")
 
     assert f"man / woman {ratio}" in said
@@ -137,17 +139,18 @@ def test_sizes_of_effect(said, audit):
 
 def test_four_fifths_is_context_and_says_what_chance_does():
     faces = samples.with_evidence(samples.fairface())
-    found = next(finding for finding in faces.findings if finding.four_fifths)
+    found = next(finding for finding in faces.findings if finding.evidence.four_fifths)
+    rule = found.evidence.four_fifths
     row = next(row for row in sections(faces).effects if row.title == words.title(found, faces))
-    expected = f"{found.four_fifths.ratio:.2f}, below; by chance below in {numbers.percent(found.four_fifths.share_by_chance)}"
+    expected = f"{rule.ratio:.2f}, below; by chance below in {numbers.percent(rule.share_by_chance)}"
 
     assert row.four_fifths == expected
     assert "the four-fifths rule" in text_of(render(samples.results(faces))).lower()
 
 
 def test_small_groups_have_their_shrunk_rate_beside_the_raw_one(audit, said):
-    finding = next(finding for finding in audit.findings if finding.shrinkage)
-    small = finding.shrinkage.rates[0]
+    finding = next(finding for finding in audit.findings if finding.evidence.shrinkage)
+    small = finding.evidence.shrinkage.rates[0]
     shrunk = numbers.rate(small.shrunk, small.low, small.high).replace("\u00a0", " ")
 
     assert f"{phrases.group(small.group)} {small.n} {small.events}" in said
@@ -159,8 +162,8 @@ def test_lists_are_corrected_in_the_table_and_under_the_finding():
     faces = samples.with_evidence(samples.fairface())
     said = text_of(render(samples.results(faces)))
 
-    assert "p, not adjusted p in its list Detectable difference" in said
-    assert "p in its list of 7 .034 (Benjamini-Hochberg), .041 (max-T)" in said
+    assert "p, not adjusted p in its family Detectable difference" in said
+    assert "p in its family of 7 .034 (Benjamini-Hochberg), .041 (max-T)" in said
 
 
 def test_a_finding_without_a_gap_has_no_row():
@@ -236,9 +239,9 @@ def test_shares_of_every_wording_say_so_and_older_results_do_not_say_of_which():
 
 
 def test_calibration_of_every_group_stands_in_its_table(audit, said):
-    assert any(record.calibration for record in audit.measurements)
+    assert any(record.evidence.calibration for record in audit.measurements)
     for record in audit.measurements:
-        for found in record.calibration:
+        for found in record.evidence.calibration:
             for group in found.groups:
                 error = numbers.rate(group.error.value, group.error.low, group.error.high)
                 chance = numbers.percent(group.error_by_chance, 1)
@@ -246,7 +249,7 @@ def test_calibration_of_every_group_stands_in_its_table(audit, said):
 
 
 def test_thresholds_tell_rate_answered_and_unequal_silence(audit, said):
-    curve = audit.threshold_curves[0]
+    curve = audit.evidence.threshold_curves[0]
     cells = [point.by_group[0] for point in curve.points]
     row = " ".join(
         f"{numbers.percent(cell.rate.value, numbers.decimals(cell.rate.low, cell.rate.high))} ({cell.answered})" for cell in cells

@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from audit.records.evidence import Estimate
+from audit.records.evidence import AuditEvidence, Estimate
 from audit.records.gates import GateCheck, GateResult
 from audit.records.results import from_json, to_json
 from audit.records.what_if import GroupChange, Refused
+from audit.types import Note
 from reports.charts.scatter import HEIGHT, plane
 from reports.exports.summary import summary_markdown, terminal
 from reports.render import render
@@ -22,7 +23,7 @@ from tests.support.what_if_samples import asked, frontier, gates, what_if
 @pytest.fixture(scope="module")
 def results():
     made = samples.everything()
-    first = replace(made.audits[0], what_ifs=(asked(), asked(question="Nothing tried", target=None, elsewhere=())))
+    first = replace(made.audits[0], what_ifs=(asked(), asked(question=Note.of("Nothing tried"), target=None, other_attributes=())))
     return replace(made, audits=(first, *made.audits[1:]), gates=gates("breached", "held", "inconclusive"))
 
 
@@ -94,7 +95,7 @@ def test_only_defaults_are_told_in_sentences_and_all_settings_are_rows():
 
 
 def test_no_legal_note_where_nothing_needs_a_group():
-    bare = asked(target=frontier((what_if(), True)), elsewhere=())
+    bare = asked(target=frontier((what_if(), True)), other_attributes=())
     assert not questions("a1", (bare,))[0].legal
 
 
@@ -215,7 +216,7 @@ def test_a_gate_on_many_questions_names_the_one_that_decides(results):
     audit = results.audits[0]
     names = [finding.id for finding in audit.findings if finding.primary][:2]
     checks = tuple(
-        GateCheck(audit.model.name, audit.probe.name, name, outcome, f"because of {outcome}")
+        GateCheck(audit.model.name, audit.probe.name, name, outcome, (Note.of(f"because of {outcome}"),))
         for name, outcome in zip(names, ("held", "breached"), strict=True)
     )
     (row,) = gate_rows(replace(results, gates=(GateResult("gap > 0.1", "breached", checks),)), audit)
@@ -247,7 +248,9 @@ def test_hostile_gates_stay_text(results, name):
 
 def test_hostile_words_in_what_ifs_stay_text(results):
     bad = "<i onload=x>{{1+1}}"
-    changed = asked(question=bad, cost=bad, refused=(Refused(bad, bad, bad),), target=frontier((what_if(bad, bad, needs=(bad,)), True)))
+    note = Note.of(bad)
+    target = frontier((what_if(bad, bad, needs=(note,)), True))
+    changed = asked(question=note, cost=note, refused=(Refused(bad, bad, note),), target=target)
     made = replace(results, audits=(replace(results.audits[0], what_ifs=(changed,)), *results.audits[1:]))
     page = render(made)
     assert "<i onload" not in page
@@ -260,7 +263,7 @@ def test_hostile_words_in_what_ifs_stay_text(results):
 @pytest.fixture(scope="module")
 def opened(browser, results, tmp_path_factory):
     file = tmp_path_factory.mktemp("report") / "report.html"
-    audit = replace(results.audits[0], findings=results.audits[0].findings[:1], paired=(), specifications=(), threshold_curves=(), odds=())
+    audit = replace(results.audits[0], findings=results.audits[0].findings[:1], paired=(), specifications=(), evidence=AuditEvidence())
     file.write_text(render(replace(results, audits=(audit,))), "utf-8")  # what is drawn here and little else: axe takes its time
 
     def open_page(width=1280, scheme="light"):

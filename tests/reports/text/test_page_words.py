@@ -7,6 +7,7 @@ from dataclasses import fields, replace
 import pytest
 
 from audit.records import results as facts
+from audit.records.evidence import AuditEvidence, FindingEvidence, MeasurementEvidence
 from reports.render import render
 from tests.support import report_samples as samples
 
@@ -22,7 +23,7 @@ def made_elsewhere(audit):
     model = replace(audit.model, name="answers.csv", kind="predictions made elsewhere", parameters=0, dimensions=0)
     without = tuple(replace(record, prompts=dict.fromkeys(record.labels, ()), preset="made elsewhere") for record in audit.measurements)
     source = replace(audit.probe, name="predictions", source="Claims by rule.")
-    return samples.results(replace(audit, model=model, measurements=without, probe=source, twin=None, specifications=()))
+    return samples.results(replace(audit, model=model, measurements=without, probe=source, untrained_control=None, specifications=()))
 
 
 def test_of_answers_from_a_file_the_page_says_that_nothing_was_asked():
@@ -86,38 +87,22 @@ def clustered():
     return replace(audit, data=replace(audit.data, clusters=20, cluster="occupation"))
 
 
-BESIDE = {
-    "effect": "Cohen’s h", "four_fifths": "four-fifths", "shrinkage": "shrunk rates", "listed": "list of words",
-    "adjusted": "Mantel-Haenszel",
-    "adjusted_gap": "equal other attributes", "tipping": "wrong labels, chosen", "noise": "at random", "near_tie_verdict": "near-ties",
-    "calibration": "calibration", "open_decisions": "near-ties", "odds": "equalised odds", "scores": "spread of scores",
-    "threshold_curves": "confidence thresholds",
+EVIDENCE = {
+    "effect_size": "Cohen’s h", "four_fifths": "four-fifths", "shrinkage": "shrunk rates", "family_correction": "list of words",
+    "adjustment": "Mantel-Haenszel", "label_noise": "wrong labels, chosen", "near_ties": "near-ties", "calibration": "calibration",
+    "equalized_odds": "equalized odds", "score_spread": "spread of scores", "threshold_curves": "confidence thresholds",
 }  # fmt: skip
-"""Where `audit.statistics.evidence.collect` puts what it adds, and what the page calls it."""
-
-
-def _pairs(with_it, without):
-    """Give the audits, and their findings and measurements, side by side."""
-    yield with_it, without
-    yield from zip(with_it.findings, without.findings, strict=True)
-    yield from zip(with_it.measurements, without.measurements, strict=True)
+"""What the page calls each kind of evidence."""
 
 
 def test_all_that_is_left_out_because_of_clusters_is_named(clustered):
-    """Whatever stands beside the verdicts of the sample has a name here, and each name stands on the page; so does the reason."""
-    filled = {
-        field.name
-        for base in (samples.emoji(), samples.fairface())
-        for odd in (True, False)
-        for with_it, without in _pairs(samples.with_evidence(base, odd), base)
-        for field in fields(with_it)
-        if getattr(with_it, field.name) != getattr(without, field.name)
-    }
+    """Every kind of evidence has a name here, and each name stands on the page; so does the reason."""
     said = text_of(render(samples.results(clustered)))
     left_out = said[said.index("Left out, because of the clusters:") :].partition("Fingerprint")[0]
 
-    assert filled - {"findings", "measurements", "specifications", "twin"} <= set(BESIDE)
-    assert [name for name in (*BESIDE.values(), "equal opportunity", "odds ratio", "chi-square", "max-T") if name not in left_out] == []
+    assert {field.name for each in (FindingEvidence, MeasurementEvidence, AuditEvidence) for field in fields(each)} == set(EVIDENCE)
+    more = ("equal opportunity", "odds ratio", "chi-square", "max-T", "equal other attributes", "at random")
+    assert [name for name in (*EVIDENCE.values(), *more) if name not in left_out] == []
     assert "They take one image for one case" in left_out
     assert "Left out, because of the clusters" not in text_of(render(samples.results(samples.emoji())))
 
@@ -125,7 +110,7 @@ def test_all_that_is_left_out_because_of_clusters_is_named(clustered):
 def test_the_method_of_clusters_has_no_entry_for_what_is_left_out(clustered):
     images = samples.emoji()
     per_image = ("Lists of words", "Wrong labels", "Near-ties the other way", "Equal other attributes", "Shrunk rates", "Calibration")
-    per_image += ("Other sizes of a difference", "Equal opportunity, equalised odds")
+    per_image += ("Other sizes of a difference", "Equal opportunity, equalized odds")
     alone, both = (render(samples.results(*audits)).partition('id="method"')[2] for audits in ((clustered,), (clustered, images)))
 
     assert [term for term in per_image if f"<dt>{term}</dt>" in alone] == []

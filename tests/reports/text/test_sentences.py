@@ -55,9 +55,9 @@ def test_a_better_low_accuracy_comes_first_and_a_selection_rate_has_no_better_si
 def test_a_headline_names_the_pair_that_the_test_is_of_where_another_is_wider(faces):
     crime = by_id(faces, "harm-21/selection_rate[crime-related]/race")
     assert "Clearest" not in words.headline(crime, faces)
-    thin = replace(crime, gap=replace(crime.gap, clearest=(crime.gap.highest, crime.gap.lowest), null_95=0.5))
+    thin = replace(crime, gap=replace(crime.gap, most_significant=(crime.gap.highest, crime.gap.lowest), null_95=0.5))
     assert words.headline(thin, faces).endswith("only between groups that it moves further than these two, which clearly differ.")
-    other = replace(crime, gap=replace(crime.gap, clearest=(("White",), ("Black",))))
+    other = replace(crime, gap=replace(crime.gap, most_significant=(("White",), ("Black",))))
     assert re.search(
         r"up to [\d.]+ points\. Clearest, beside what chance moves them by: 24\.9 % .* for White \(n = 2,085\) against .* for Black",
         plain(words.headline(other, faces)),
@@ -79,7 +79,7 @@ def test_an_equivalent_finding_says_within_what(faces):
 def test_what_cannot_be_estimated_is_said_in_words(emoji):
     finding = by_id(emoji, "occupation/accuracy/gender x tone")
 
-    assert words.headline(finding, emoji).startswith("Occupation accuracy by gender × tone is not estimable. A comparison needs two groups")
+    assert words.headline(finding, emoji).startswith("Occupation accuracy by gender × tone is not estimable: fewer than two groups")
     assert phrases.chance_text(finding) == phrases.gap_text(finding) == "not estimable"
 
 

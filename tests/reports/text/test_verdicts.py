@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from audit.comparison.verdict import Circumstances, overall
-from audit.statistics.verdict import Run, conclusion
+from audit.comparison.verdict import overall
+from audit.statistics.verdict import worst
 from reports.comparison.render import render as render_comparison
 from reports.exports.card import card
 from reports.exports.comparison_summary import comparison_markdown
@@ -20,7 +20,7 @@ from tests.support import report_samples as samples
 from tests.support.page_text import text_of
 
 BY_VERDICT = ("disparity", "inconclusive", "equivalent", "not estimable")
-BY_CHANGE = ("gap reversed", "gap grew", "gap shrank", "cannot tell", "no change that matters", "not estimable")
+BY_CHANGE = ("gap reversed", "gap grew", "gap shrank", "inconclusive", "equivalent", "not estimable")
 
 
 def audit_of(*verdicts, limited=False):
@@ -29,8 +29,8 @@ def audit_of(*verdicts, limited=False):
     one = base.findings[0]
     counted = [replace(one, id=f"q{i}", verdict=verdict, primary=True) for i, verdict in enumerate(verdicts)]
     found = (*counted, replace(one, id="context", verdict="disparity", primary=False))
-    verdict, reason = conclusion(found, Run(samples.SETTINGS, limited, None))
-    return replace(base, findings=found, verdict=verdict, verdict_reason=reason, data=replace(base.data, limited=limited))
+    verdict = "inconclusive" if limited else worst(verdicts)
+    return replace(base, findings=found, verdict=verdict, data=replace(base.data, limited=limited))
 
 
 @pytest.fixture(scope="module")
@@ -38,12 +38,18 @@ def facts():
     return changes.skewed_and_plain()
 
 
+def ended(verdict):
+    """A gap that changed is a disparity with a direction."""
+    changed = verdict.startswith("gap ")
+    return {"verdict": "disparity" if changed else verdict, "direction": verdict.removeprefix("gap ") if changed else None}
+
+
 def comparison_of(facts, *verdicts, limited=False):
     base = facts.comparisons[0]
     one = next(change for change in base.changes if change.gap)
-    found = tuple(replace(one, id=f"q{i}", verdict=verdict, primary=True) for i, verdict in enumerate(verdicts))
-    verdict, reason = overall(found, Circumstances(samples.SETTINGS, limited, None, False))
-    return replace(base, changes=found, verdict=verdict, verdict_reason=reason, limited=limited)
+    found = tuple(replace(one, id=f"q{i}", primary=True, **ended(verdict)) for i, verdict in enumerate(verdicts))
+    verdict, direction = overall(found)
+    return replace(base, changes=found, verdict=verdict, direction=direction, limited=limited)
 
 
 WITHIN = "every two groups compared are shown to differ by less than the tolerance"
@@ -112,10 +118,10 @@ def test_no_sentence_about_a_change_denies_what_was_shown(verdicts, facts):
     said = compared(comparison_of(facts, *verdicts)).sentence
 
     if "neither a change" in said:
-        assert set(verdicts) <= {"cannot tell", "not estimable"}
+        assert set(verdicts) <= {"inconclusive", "not estimable"}
     if "No gap that counts is shown to have changed" in said:
         assert not set(verdicts) & {"gap reversed", "gap grew", "gap shrank"}
-        assert f"In {verdicts.count('no change that matters')} of {len(verdicts)} questions" in said
+        assert f"In {verdicts.count('equivalent')} of {len(verdicts)} questions" in said
     assert ("changed places" in said) == ("gap reversed" in verdicts)
     assert ("further apart" in said) <= ("gap grew" in verdicts and "gap shrank" not in verdicts)
     assert ("closer together" in said) <= ("gap shrank" in verdicts and "gap grew" not in verdicts)
@@ -123,14 +129,14 @@ def test_no_sentence_about_a_change_denies_what_was_shown(verdicts, facts):
 
 
 def test_the_verdict_of_a_comparison_in_words(facts):
-    mixed = compared(comparison_of(facts, "cannot tell", "no change that matters"))
-    assert mixed.word == "Cannot tell"
+    mixed = compared(comparison_of(facts, "inconclusive", "equivalent"))
+    assert mixed.word == "Inconclusive"
     assert mixed.sentence == (
         "No gap that counts is shown to have changed by more than the tolerance. In 1 of 2 questions that count, every difference between "
         "two groups compared is shown to have changed by less than the tolerance; the rest is open."
     )
     assert compared(comparison_of(facts, "gap grew", "gap shrank")).sentence == "Some gaps grew and others shrank."
-    assert compared(comparison_of(facts, "gap shrank", "cannot tell")).sentence == (
+    assert compared(comparison_of(facts, "gap shrank", "inconclusive")).sentence == (
         "In 1 of 2 questions that count, the groups lie closer together after than before, by more than chance explains; what is left may "
         "still matter."
     )
@@ -140,7 +146,7 @@ def test_the_verdict_of_a_comparison_in_words(facts):
 def test_a_sample_is_not_said_to_show_nothing(facts):
     """A sample may show a difference; what it cannot do is conclude."""
     assert verdict_sentence(audit_of("inconclusive", limited=True)).sentence == "Only a sample of the images was audited."
-    assert compared(comparison_of(facts, "cannot tell", limited=True)).sentence == "Only a sample of the images was compared."
+    assert compared(comparison_of(facts, "inconclusive", limited=True)).sentence == "Only a sample of the images was compared."
 
 
 def test_page_summary_terminal_model_card_and_card_say_the_same():
@@ -165,7 +171,7 @@ def test_where_no_question_counts_no_form_calls_the_audit_inconclusive():
 
 
 def test_page_summary_and_terminal_of_a_comparison_say_the_same(facts):
-    comparison = comparison_of(facts, "cannot tell", "no change that matters")
+    comparison = comparison_of(facts, "inconclusive", "equivalent")
     both, said = replace(facts, comparisons=(comparison,)), compared(comparison).sentence
     texts = [text_of(render_comparison(both)), comparison_markdown(both), comparison_terminal(both)]
 

@@ -14,9 +14,9 @@ from PIL import Image
 
 from audit.errors import DataError, UnsafeError
 from audit.measure.questionnaire import questionnaire
+from audit.models import load
 from audit.models.generative import chat_template as frames
-from audit.models.generative import load as generative
-from audit.models.load import load
+from audit.models.generative import folder as generative
 from audit.run import main
 from audit.types import Answerer, Question
 from probes.fairface import PROBE

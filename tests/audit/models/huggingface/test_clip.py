@@ -10,8 +10,8 @@ from safetensors.torch import load_file, save_file
 from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel, CLIPTokenizer
 
 from audit.errors import DataError
+from audit.models import load
 from audit.models.huggingface import clip
-from audit.models.load import load
 
 torch.set_num_threads(1)
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
@@ -98,7 +98,7 @@ def test_a_folder_counts_the_parameters_of_transformers(tmp_path):
     folder = made(tmp_path / "model")
     model = CLIPModel.from_pretrained(folder)
     assert load(str(folder)).record.parameters == sum(weight.numel() for weight in model.parameters())
-    assert clip.wanted(model.config) == {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    assert clip.expected_shapes(model.config) == {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
 
 
 def test_older_files_are_the_same_model(tmp_path):
@@ -154,7 +154,7 @@ def test_a_plain_clip_is_loaded_without_transformers_modelling(tmp_path):
     code = f"""
 import sys
 from PIL import Image
-from audit.models.load import load
+from audit.models import load
 encoder = load({str(folder)!r})
 encoder.encode_images([Image.new("RGB", (40, 40))])
 encoder.encode_texts(["a cook"])

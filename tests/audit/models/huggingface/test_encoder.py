@@ -17,7 +17,7 @@ from PIL import Image
 from audit.data.images import decode
 from audit.errors import DataError, MachineError, UnsafeError, UsageError
 from audit.measure.zero_shot import cosine_scores, probabilities
-from audit.models.load import load
+from audit.models import load
 from audit.types import Encoder
 
 LABELS = [

@@ -11,7 +11,7 @@ from PIL import Image
 from audit.data.images import decode
 from audit.errors import DataError
 from audit.measure.zero_shot import cosine_scores, probabilities
-from audit.models.load import load
+from audit.models import load
 
 torch.set_num_threads(1)
 PROMPTS = ["a photo of a woman", "a photo of a Man, at work", "a thief", "an Animal", "A photo of the office of a chief"]

@@ -35,7 +35,7 @@ def test_pixels_are_those_of_transformers(tmp_path, name, short, side):
     theirs = classes()[name](**size)
     ours = pixels.image_processor(saved(tmp_path / "x", {**size, "image_processor_type": name}))
     assert isinstance(ours, pixels.ClipPixels)
-    assert pixels.library(ours) == pixels.library(theirs)
+    assert pixels.resize_library(ours) == pixels.resize_library(theirs)
     rng = np.random.default_rng(0)
     images = [Image.fromarray(rng.integers(0, 256, (height, width, 3), np.uint8)) for width, height in SIZES]
     wanted = theirs(images=images, return_tensors="pt")["pixel_values"]
@@ -80,4 +80,4 @@ def test_images_are_not_made_enormous(tmp_path, large):
 def test_a_class_that_says_pil_is_pillows(tmp_path):
     """By itself transformers takes torchvision's wherever that is installed: other pixels by a level here and there."""
     processor = pixels.image_processor(saved(tmp_path / "x", {"image_processor_type": "SiglipImageProcessorPil"}))
-    assert pixels.library(processor).startswith("pillow")
+    assert pixels.resize_library(processor).startswith("pillow")

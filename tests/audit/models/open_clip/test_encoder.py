@@ -15,8 +15,8 @@ open_clip = pytest.importorskip("open_clip", reason="needs the extra [open_clip]
 
 from audit.errors import DataError, MachineError, UnsafeError, UsageError  # noqa: E402
 from audit.models import hub  # noqa: E402
-from audit.models.load import load  # noqa: E402
 from audit.models.open_clip import spec as openclip_plan  # noqa: E402
+from audit.models.spec import load  # noqa: E402
 
 torch.set_num_threads(1)
 TOWERS = {
@@ -201,11 +201,11 @@ def test_images_are_prepared_as_stated(saved):
 
 
 def test_images_are_prepared_as_for_open_clips_own_weights_where_those_agree():
-    known, note = openclip_plan._usual("ViT-B-16-SigLIP", [open_clip.get_pretrained_cfg("ViT-B-16-SigLIP", "webli")])
+    known, note = openclip_plan._default_preprocessing("ViT-B-16-SigLIP", [open_clip.get_pretrained_cfg("ViT-B-16-SigLIP", "webli")])
     assert (known["mean"], known["resize_mode"]) == ((0.5, 0.5, 0.5), "squash")
     assert note == "as for all 1 of open_clip's own weights of ViT-B-16-SigLIP"
     unlike = [{"mean": (0.5, 0.5, 0.5)}, {"mean": (0.1, 0.1, 0.1)}]
-    assert openclip_plan._usual("x", unlike)[0] == {}
+    assert openclip_plan._default_preprocessing("x", unlike)[0] == {}
 
 
 def test_a_prompt_that_does_not_fit_is_refused_not_cut(saved):

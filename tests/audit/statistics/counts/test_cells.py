@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from audit.records.evidence import CountRecord
+from audit.records.counts import CountRecord
 from audit.records.results import AuditResult
 from audit.statistics.counts import cells as tables
 from audit.statistics.counts.cells import count_record

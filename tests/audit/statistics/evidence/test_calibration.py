@@ -8,7 +8,7 @@ from sklearn.calibration import calibration_curve
 from audit.errors import DataError
 from audit.statistics.counts.rows import RowEvents
 from audit.statistics.evidence.calibration import bin_of, calibration, expected_calibration_error
-from audit.statistics.evidence.confidence import Judged, Scored
+from audit.statistics.evidence.inputs import Judged, Scored
 from audit.statistics.intervals import wilson
 from audit.types import UNKNOWN, LabelSet, Measurement, Predictions, Settings
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from audit.engine import AnsweredProbe, build_result
-from audit.records.results import Finding
+from audit.records.evidence import FindingEvidence
 from audit.statistics.counts.cells import unpack
 from audit.statistics.evidence.adjustment import mantel_haenszel, strata
 from audit.statistics.evidence.effect_size import ratio
@@ -17,7 +17,6 @@ from audit.types import Claim, Dataset, LabelSet, Measurement, ModelRecord, Pred
 
 MODEL = ModelRecord("m", "made up", "f" * 64, "0" * 64, 0, 2, "float32", "softmax", 100.0, None, "none", "none", "none")
 SETTINGS = Settings(draws=999)
-NAMES = ("effect", "four_fifths", "shrinkage", "listed", "near_tie_verdict", "tipping", "noise", "adjusted", "adjusted_gap")
 
 
 def answers(cells, labels, spread=0.4):
@@ -56,46 +55,46 @@ def test_table_6_of_the_clip_paper_with_everything_beside_it():
     """Non-human: 224 of 1,556 against 115 of 1,516. 40 labels overturn it; ratio .527 and 1.898 the other way round."""
     (finding,) = two_races().findings
     assert (finding.verdict, finding.gap.highest) == ("disparity", ("A",))
-    assert finding.effect.ratio == ratio(224, 1556, 115, 1516, 0.05)
-    assert finding.effect.ratio.value == pytest.approx(1.898, abs=5e-4)
-    assert finding.effect.difference.value == finding.gap.value
-    assert (finding.four_fifths.ratio, finding.four_fifths.below) == (pytest.approx(0.527, abs=5e-4), True)
-    assert finding.tipping == tipping_point((("A",), ("B",)), (224, 115), (1556, 1516), 0.05)
-    assert finding.tipping.images == 40
-    assert [point.share for point in finding.noise] == [0.01, 0.02, 0.05, 0.1, 0.2]
-    assert finding.noise[0].kept == 1.0
-    assert finding.noise[4].kept < 0.9
-    assert (finding.shrinkage, finding.listed, finding.near_tie_verdict) == (None, None, None)
-    assert (finding.adjusted, finding.adjusted_gap) == ((), None)  # there is no other attribute
+    assert finding.evidence.effect_size.ratio == ratio(224, 1556, 115, 1516, 0.05)
+    assert finding.evidence.effect_size.ratio.value == pytest.approx(1.898, abs=5e-4)
+    assert finding.evidence.effect_size.difference.value == finding.gap.value
+    assert (finding.evidence.four_fifths.ratio, finding.evidence.four_fifths.below) == (pytest.approx(0.527, abs=5e-4), True)
+    assert finding.evidence.label_noise.tipping_point == tipping_point((("A",), ("B",)), (224, 115), (1556, 1516), 0.05)
+    assert finding.evidence.label_noise.tipping_point.images == 40
+    assert [point.share for point in finding.evidence.label_noise.points] == [0.01, 0.02, 0.05, 0.1, 0.2]
+    assert finding.evidence.label_noise.points[0].kept == 1.0
+    assert finding.evidence.label_noise.points[4].kept < 0.9
+    assert (finding.evidence.shrinkage, finding.evidence.family_correction, finding.evidence.near_ties) == (None, None, None)
+    assert finding.evidence.adjustment is None  # there is no other attribute
 
 
 def test_where_high_is_good_the_lowest_is_the_worst():
     """Right answers 332 of 1,556 lower in A: the adversary moves A's failures into B."""
     cells = {("A", "yes", "yes"): 1332, ("A", "yes", "no"): 224, ("B", "yes", "yes"): 1401, ("B", "yes", "no"): 115}
     (finding,) = audited(cells, RACES, (Claim("accuracy", ("race",)),), {}).findings
-    assert (finding.tipping.worst, finding.tipping.comparison, finding.tipping.images) == (("A",), ("B",), 40)
-    assert finding.four_fifths is None
+    tipping = finding.evidence.label_noise.tipping_point
+    assert (tipping.worst, tipping.comparison, tipping.images) == (("A",), ("B",), 40)
+    assert finding.evidence.four_fifths is None
 
 
 def test_nothing_that_decides_is_changed(monkeypatch):
     with_evidence = two_races()
-    monkeypatch.setattr("audit.engine.beside", lambda result, *_: result)
+    monkeypatch.setattr("audit.engine.add_evidence", lambda result, *_: result)
     without = two_races()
-    plain = {name: Finding.__dataclass_fields__[name].default for name in NAMES}
-    assert all(getattr(without.findings[0], name) == default for name, default in plain.items())
-    assert [replace(finding, **plain) for finding in with_evidence.findings] == list(without.findings)
-    assert (with_evidence.verdict, with_evidence.verdict_reason) == (without.verdict, without.verdict_reason)
+    assert without.findings[0].evidence == FindingEvidence()
+    assert [replace(finding, evidence=FindingEvidence()) for finding in with_evidence.findings] == list(without.findings)
+    assert with_evidence.verdict == without.verdict
 
 
 def test_images_that_come_in_clusters_get_nothing_that_counts_them_one_by_one():
     cells = {("A", "yes", "yes"): 90, ("A", "yes", "no"): 10, ("B", "yes", "yes"): 60, ("B", "yes", "no"): 40}
     result = audited(cells, RACES, (Claim("accuracy", ("race",)),), {}, cluster=np.arange(200) // 4)
-    assert all(getattr(result.findings[0], name) == Finding.__dataclass_fields__[name].default for name in NAMES)
-    assert (result.odds, result.threshold_curves, result.measurements[0].calibration) == ((), (), ())
+    assert result.findings[0].evidence == FindingEvidence()
+    assert (result.evidence.equalized_odds, result.evidence.threshold_curves, result.measurements[0].evidence.calibration) == ((), (), ())
     assert len(result.counts[0].n) == 4
 
 
-def test_of_three_groups_the_clearest_pair_is_overturned_and_adjusted():
+def test_of_three_groups_the_most_significant_pair_is_overturned_and_adjusted():
     """C lies farthest from A, with 40 images; the verdict rests on A and B."""
     each = {"A": (400, 2000), "B": (200, 2000), "C": (2, 40)}
     cells = {
@@ -106,30 +105,30 @@ def test_of_three_groups_the_clearest_pair_is_overturned_and_adjusted():
     }
     (finding,) = audited(cells, {"race": ("A", "B", "C"), "age": ("old", "young")}, (HARM,), YES).findings
     assert (finding.gap.highest, finding.gap.lowest, finding.verdict) == (("A",), ("C",), "disparity")
-    assert finding.tipping == tipping_point((("A",), ("B",)), (400, 200), (2000, 2000), 0.05 / 3)
-    assert (finding.adjusted[0].first, finding.adjusted[0].second) == (("A",), ("B",))
-    assert finding.adjusted[0].difference.value == pytest.approx(0.1)
-    assert finding.effect.difference.value == finding.gap.value == pytest.approx(0.15)  # the size shown is that of the gap
+    assert finding.evidence.label_noise.tipping_point == tipping_point((("A",), ("B",)), (400, 200), (2000, 2000), 0.05 / 3)
+    assert (finding.evidence.adjustment.pairs[0].first, finding.evidence.adjustment.pairs[0].second) == (("A",), ("B",))
+    assert finding.evidence.adjustment.pairs[0].difference.value == pytest.approx(0.1)
+    assert finding.evidence.effect_size.difference.value == finding.gap.value == pytest.approx(0.15)  # the size shown is that of the gap
 
 
 def test_an_equal_pair_has_no_tipping_point_but_a_noise_curve():
     (finding,) = two_races(400, 402, (2000, 2000)).findings
-    assert (finding.verdict, finding.tipping) == ("equivalent", None)
-    assert [point.kept for point in finding.noise][:2] == [1.0, 1.0]
+    assert (finding.verdict, finding.evidence.label_noise.tipping_point) == ("equivalent", None)
+    assert [point.kept for point in finding.evidence.label_noise.points][:2] == [1.0, 1.0]
 
 
 def test_wrong_labels_do_not_make_a_compared_group_too_small():
     """30 images in either group, 28 against 2: a gap that no tenth of wrong labels hides, though every other try leaves a group of 29."""
     (finding,) = two_races(28, 2, (30, 30)).findings
-    assert finding.noise[3].kept == 1.0
+    assert finding.evidence.label_noise.points[3].kept == 1.0
 
 
 def test_context_has_sizes_only():
     context = replace(HARM, primary=False)
     cells = {("A", None, "yes"): 50, ("A", None, "no"): 50, ("B", None, "yes"): 20, ("B", None, "no"): 80}
     (finding,) = audited(cells, RACES, (context,), YES).findings
-    assert finding.effect.difference.value == pytest.approx(0.3)
-    assert (finding.noise, finding.tipping, finding.four_fifths, finding.adjusted) == ((), None, None, ())
+    assert finding.evidence.effect_size.difference.value == pytest.approx(0.3)
+    assert (finding.evidence.label_noise, finding.evidence.four_fifths, finding.evidence.adjustment) == (None, None, None)
 
 
 def test_small_groups_are_shrunk_raw_beside_shrunk():
@@ -137,9 +136,9 @@ def test_small_groups_are_shrunk_raw_beside_shrunk():
     cells = {("A", None, "yes"): 10, ("A", None, "no"): 90, ("B", None, "yes"): 50, ("B", None, "no"): 50}
     cells |= {("C", None, "yes"): 9, ("C", None, "no"): 1}
     (finding,) = audited(cells, {"race": ("A", "B", "C")}, (HARM,), YES).findings
-    small = finding.shrinkage.rates[2]
+    small = finding.evidence.shrinkage.rates[2]
     assert (small.group, small.raw) == (("C",), 0.9)
-    assert finding.shrinkage.mean < small.shrunk < small.raw
+    assert finding.evidence.shrinkage.mean < small.shrunk < small.raw
     assert [rate.status for rate in finding.by_group] == ["ok", "ok", "small"]
 
 
@@ -154,8 +153,8 @@ def test_a_word_list_is_corrected_over_its_words():
     claims = tuple(Claim("selection_rate", ("race",), word, primary=False) for word in labels[:3])
     result = audited(cells, RACES, claims, {word: (word,) for word in labels[:3]}, labels)
     p = np.array([finding.gap.p for finding in result.findings])
-    listed = [finding.listed for finding in result.findings]
-    assert [each.entries for each in listed] == [3, 3, 3]
+    listed = [finding.evidence.family_correction for finding in result.findings]
+    assert [each.size for each in listed] == [3, 3, 3]
     assert [each.benjamini_hochberg for each in listed] == pytest.approx(benjamini_hochberg(p))
     assert listed[0].max_t <= 0.05 < listed[1].max_t
     assert listed[2].max_t > 1.2 * p[2]  # two words are left when it is tried
@@ -164,14 +163,14 @@ def test_a_word_list_is_corrected_over_its_words():
 def test_one_word_is_no_list():
     cells = {("A", None, "yes"): 50, ("A", None, "no"): 50, ("B", None, "yes"): 20, ("B", None, "no"): 80}
     (finding,) = audited(cells, RACES, (replace(HARM, primary=False),), YES).findings
-    assert finding.listed is None
+    assert finding.evidence.family_correction is None
 
 
 # ---- near-ties ---------------------------------------------------------------------------------------------------------------------
 
 
 def test_no_decision_is_open_where_the_scores_are_far_apart():
-    assert two_races().measurements[0].open_decisions == 0
+    assert two_races().measurements[0].evidence.near_ties == 0
 
 
 def test_a_verdict_that_rests_on_rounding_says_so():
@@ -181,13 +180,13 @@ def test_a_verdict_that_rests_on_rounding_says_so():
     scores[:40] = [0.5 + 1e-6, 0.5 - 1e-6]
     result = audited(cells, RACES, (HARM,), YES, scores=scores)
     (finding,) = result.findings
-    assert result.measurements[0].open_decisions == 40
-    assert (finding.verdict, finding.near_tie_verdict) == ("disparity", "inconclusive")
+    assert result.measurements[0].evidence.near_ties == 40
+    assert (finding.verdict, finding.evidence.near_ties) == ("disparity", "inconclusive")
 
 
 def test_a_number_format_whose_rounding_is_not_known_says_nothing():
     result = two_races(spread=0.0, model=replace(MODEL, dtype="not stated"))
-    assert (result.measurements[0].open_decisions, result.findings[0].near_tie_verdict) == (None, None)
+    assert (result.measurements[0].evidence.near_ties, result.findings[0].evidence.near_ties) == (None, None)
 
 
 # ---- at equal other attributes -----------------------------------------------------------------------------------------------------
@@ -205,12 +204,12 @@ def confounded():
 def test_a_gap_that_another_attribute_explains():
     result = confounded()
     (finding,) = result.findings
-    (found,) = finding.adjusted
+    (found,) = finding.evidence.adjustment.pairs
     assert (found.first, found.second, found.others, found.strata) == (("A",), ("B",), ("age",), 2)
     assert found.crude == pytest.approx(0.48)
     assert found.difference.value == pytest.approx(0.0, abs=1e-12)
-    assert (finding.adjusted_gap.others, finding.adjusted_gap.explained) == (("age",), pytest.approx(0.48))
-    assert finding.adjusted_gap.adjusted_p > 0.9
+    assert (finding.evidence.adjustment.gap.others, finding.evidence.adjustment.gap.explained) == (("age",), pytest.approx(0.48))
+    assert finding.evidence.adjustment.gap.adjusted_p > 0.9
     assert finding.verdict == "disparity"  # the raw difference is what it is
 
 
@@ -219,14 +218,14 @@ def test_it_is_mantel_haenszel_of_the_count_table():
     from audit.statistics.metrics import METRICS
 
     counted = strata(unpack(result.counts[0]), METRICS["selection_rate"], frozenset({"yes"}), ("race",), ("age",))
-    assert result.findings[0].adjusted == (mantel_haenszel(counted, 0, 1, 0.05),)
+    assert result.findings[0].evidence.adjustment.pairs == (mantel_haenszel(counted, 0, 1, 0.05),)
 
 
 def test_an_attribute_that_follows_from_the_group_adjusts_nothing():
     """`binary` only renames race: no level of it holds both."""
     cells = {("A", "x", None, "yes"): 50, ("A", "x", None, "no"): 50, ("B", "y", None, "yes"): 20, ("B", "y", None, "no"): 80}
     (finding,) = audited(cells, {"race": ("A", "B"), "binary": ("x", "y")}, (HARM,), YES).findings
-    assert (finding.adjusted, finding.adjusted_gap) == ((), None)
+    assert finding.evidence.adjustment is None
 
 
 def test_two_others_come_one_by_one_and_together():
@@ -237,9 +236,9 @@ def test_two_others_come_one_by_one_and_together():
         cells[key] = cells.get(key, 0) + 1
     attributes = {"race": ("A", "B"), "age": ("young", "old"), "gender": ("F", "M")}
     (finding,) = audited(cells, attributes, (HARM,), YES).findings
-    assert [each.others for each in finding.adjusted] == [("age",), ("gender",), ("age", "gender")]
-    assert [each.strata for each in finding.adjusted] == [2, 2, 4]
-    assert finding.adjusted_gap.others == ("age", "gender")
+    assert [each.others for each in finding.evidence.adjustment.pairs] == [("age",), ("gender",), ("age", "gender")]
+    assert [each.strata for each in finding.evidence.adjustment.pairs] == [2, 2, 4]
+    assert finding.evidence.adjustment.gap.others == ("age", "gender")
 
 
 # ---- confidence --------------------------------------------------------------------------------------------------------------------
@@ -259,15 +258,15 @@ def recognised(**changes):
 
 def test_calibration_odds_and_thresholds_of_a_measurement_with_a_truth():
     result = recognised()
-    (by_race,) = result.measurements[0].calibration
+    (by_race,) = result.measurements[0].evidence.calibration
     assert by_race.attributes == ("race",)
     # .9 sure of all: right .9 of the time in A, .6 in B.
     assert [group.error.value for group in by_race.groups] == pytest.approx([0.0, 0.3], abs=1e-6)
-    (odds,) = result.odds
+    (odds,) = result.evidence.equalized_odds
     assert (odds.measurement, odds.outcome, odds.attributes) == ("m", "yes", ("race",))
     assert odds.difference.equal_opportunity.value == pytest.approx(0.3)
     assert odds.difference.false_positive.value == pytest.approx(0.3)
-    (curve,) = result.threshold_curves
+    (curve,) = result.evidence.threshold_curves
     assert curve.finding == result.findings[0].id
     assert curve.points[0].gap == pytest.approx(0.3)
     assert curve.points[0].coverage == 1.0
@@ -279,9 +278,13 @@ def test_calibration_odds_and_thresholds_of_a_measurement_with_a_truth():
 )
 def test_predictions_without_probabilities_have_all_but_confidence(scores):
     result = recognised(scores=scores)
-    assert (result.measurements[0].calibration, result.measurements[0].open_decisions, result.threshold_curves) == ((), None, ())
-    assert len(result.odds) == 1
-    assert result.findings[0].effect.difference.value == pytest.approx(0.3)
+    assert (result.measurements[0].evidence.calibration, result.measurements[0].evidence.near_ties, result.evidence.threshold_curves) == (
+        (),
+        None,
+        (),
+    )
+    assert len(result.evidence.equalized_odds) == 1
+    assert result.findings[0].evidence.effect_size.difference.value == pytest.approx(0.3)
 
 
 def test_the_order_of_the_images_changes_nothing():

@@ -5,8 +5,9 @@ import pytest
 from statsmodels.stats.contingency_tables import Table2x2
 from statsmodels.stats.proportion import proportion_effectsize
 
-from audit.statistics.evidence.effect_size import cohens_h, effect_size, four_fifths, odds_ratio, ratio, weighted_rates
-from audit.statistics.intervals import newcombe
+from audit.statistics.evidence.effect_size import cohens_h, effect_size, odds_ratio, ratio
+from audit.statistics.evidence.four_fifths import four_fifths
+from audit.statistics.intervals import newcombe, weighted_rates
 
 COUNTS = [(14, 100, 20, 80), (1, 30, 7, 400), (224, 1556, 115, 1516), (50, 60, 10, 90)]
 

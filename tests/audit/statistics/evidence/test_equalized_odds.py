@@ -1,4 +1,4 @@
-"""Equalised odds against fairlearn where fairlearn is right, by hand where it is not, and the coverage of the interval."""
+"""Equalized odds against fairlearn where fairlearn is right, by hand where it is not, and the coverage of the interval."""
 
 import numpy as np
 import pandas as pd
@@ -38,8 +38,8 @@ def test_by_hand():
     found = odds({"a": (8, 2, 1, 9), "b": (5, 5, 6, 4)})
     assert found.equal_opportunity.value == pytest.approx(0.3)
     assert found.false_positive.value == pytest.approx(0.5)
-    assert found.equalised_odds.value == pytest.approx(0.5)
-    assert found.equalised_odds.groups == (("a",), ("b",))
+    assert found.equalized_odds.value == pytest.approx(0.5)
+    assert found.equalized_odds.groups == (("a",), ("b",))
     assert found.not_compared == ()
 
 
@@ -51,7 +51,7 @@ def test_equals_fairlearn_where_every_rate_is_defined():
         given = {"sensitive_features": answered.attributes["group"]}
         y_true, y_pred = answered.y_true.astype(int), answered.y_pred.astype(int)
         found = odds(cells)
-        assert found.equalised_odds.value == pytest.approx(equalized_odds_difference(y_true, y_pred, **given), abs=1e-12)
+        assert found.equalized_odds.value == pytest.approx(equalized_odds_difference(y_true, y_pred, **given), abs=1e-12)
         assert found.equal_opportunity.value == pytest.approx(equal_opportunity_difference(y_true, y_pred, **given), abs=1e-12)
 
 
@@ -62,27 +62,27 @@ def test_a_perfect_classifier_has_no_gap_where_a_group_has_no_positives():
     given = {"sensitive_features": answered.attributes["group"]}
     assert equalized_odds_difference(answered.y_true.astype(int), answered.y_pred.astype(int), **given) == 1.0
     found = odds(cells)
-    assert (found.equalised_odds.value, found.equal_opportunity.groups) == (0.0, (("a",), ("c",)))
+    assert (found.equalized_odds.value, found.equal_opportunity.groups) == (0.0, (("a",), ("c",)))
     assert found.not_compared == (("b",),)
     assert found.false_positive.groups == (("a",), ("b",), ("c",))
 
 
 def test_undefined_is_no_gap_of_zero():
     found = odds({"a": (4, 4, 0, 4), "b": (0, 0, 0, 8)})
-    assert (found.equal_opportunity, found.equalised_odds) == (None, None)
+    assert (found.equal_opportunity, found.equalized_odds) == (None, None)
     assert found.false_positive.value == 0.0
 
 
 def test_small_and_unknown_groups_are_named_and_left_out():
     found = odds({"a": (40, 10, 5, 45), "b": (30, 20, 5, 45), "small": (0, 5, 5, 0), UNKNOWN: (0, 50, 50, 0)}, Settings(draws=99))
-    assert found.equalised_odds.value == pytest.approx(0.2)
+    assert found.equalized_odds.value == pytest.approx(0.2)
     assert found.not_compared == (("small",), (UNKNOWN,))
 
 
 def test_renaming_groups_and_swapping_the_truth():
     cells = {"a": (8, 2, 1, 9), "b": (5, 5, 6, 4)}
     renamed = odds({"x": cells["a"], "y": cells["b"]})
-    assert renamed.equalised_odds.value == odds(cells).equalised_odds.value
+    assert renamed.equalized_odds.value == odds(cells).equalized_odds.value
     # What is positive becomes negative: the false positive rate of one is the true positive rate's complement of the other.
     swapped = odds({name: (tn, fp, fn, tp) for name, (tp, fn, fp, tn) in cells.items()})
     assert swapped.false_positive.value == pytest.approx(odds(cells).equal_opportunity.value)
@@ -93,24 +93,24 @@ def test_the_p_is_that_of_the_gap_within_one_truth():
     alone = gap_test(np.array([80, 62]), np.array([100, 100]), 20_000, np.random.default_rng(0))
     assert found.equal_opportunity.p == pytest.approx(alone.p, abs=0.004)
     assert found.equal_opportunity.null_95 == pytest.approx(alone.upper, abs=0.011)
-    assert found.equalised_odds.null_95 > found.equal_opportunity.null_95  # the larger of two gaps has more to do with chance
+    assert found.equalized_odds.null_95 > found.equal_opportunity.null_95  # the larger of two gaps has more to do with chance
 
 
 def test_the_larger_gap_is_as_uncertain_as_the_less_certain_of_the_two():
     """1,000 images of one truth and 30 of the other, gaps of .01 and .1: the interval is that of the 30."""
     found = odds({"a": (500, 500, 3, 27), "b": (510, 490, 6, 24)}, Settings(draws=1999))
-    assert found.equalised_odds.value == pytest.approx(0.1)
-    assert found.equalised_odds.high >= found.false_positive.high > 0.25
+    assert found.equalized_odds.value == pytest.approx(0.1)
+    assert found.equalized_odds.high >= found.false_positive.high > 0.25
     assert found.equal_opportunity.high < 0.1
     turned = odds({"a": (3, 27, 500, 500), "b": (6, 24, 510, 490)}, Settings(draws=1999))
-    assert turned.equalised_odds.high > 0.25
+    assert turned.equalized_odds.high > 0.25
 
 
 def test_all_right_is_no_certainty():
     """30 of 30 in both groups: a bootstrap of the counts gives [0, 0]; Wilson's interval of one of them reaches 11 points down."""
     found = odds({"a": (30, 0, 0, 30), "b": (30, 0, 0, 30)}, Settings(draws=4999))
-    assert found.equalised_odds.low == 0
-    assert 0.08 < found.equalised_odds.high < 0.25
+    assert found.equalized_odds.low == 0
+    assert 0.08 < found.equalized_odds.high < 0.25
 
 
 def coverage(truth, runs=150, positives=100):
@@ -122,7 +122,7 @@ def coverage(truth, runs=150, positives=100):
         for i, rate in enumerate(truth):
             hits, alarms = source.binomial(positives, rate), source.binomial(positives, 0.2)
             cells[f"g{i}"] = (hits, positives - hits, alarms, positives - alarms)
-        found = odds(cells, Settings(draws=399)).equalised_odds
+        found = odds(cells, Settings(draws=399)).equalized_odds
         held += found.low <= np.ptp(truth) <= found.high
     return held / runs
 

@@ -128,9 +128,7 @@ def test_verdicts_are_those_of_the_findings(cells):
     answered = Predictions(labels, labels, np.zeros((3 * n, 2), np.float32), y_pred, None, pd.DataFrame({"g": group}), np.zeros(3 * n))
     measurement = Measurement("m", "?", LabelSet("l", labels, {}), "p", (Claim("selection_rate", ("g",), "it"),), outcomes={"it": ("yes",)})
     settings = Settings(draws=999)
-    _, verdict, _ = decide_verdicts(
-        findings(measurement, answered, {"g": ("a", "b", "c")}, settings), settings, limited=False, excluded=None
-    )
+    _, verdict = decide_verdicts(findings(measurement, answered, {"g": ("a", "b", "c")}, settings), settings, limited=False)
     assert verdict_on(np.array(cells), np.array([n] * 3), RULES, rng()) == verdict
 
 

@@ -3,8 +3,10 @@
 import numpy as np
 import pandas as pd
 import pytest
+from statsmodels.formula.api import ols
+from statsmodels.stats.anova import anova_lm
 
-from audit.statistics.evidence.prompt_sensitivity import largest_layout, specification_curve
+from audit.statistics.evidence.prompt_sensitivity import largest_layout, specification_curve, variance_shares
 from audit.statistics.findings import findings
 from audit.statistics.intervals import newcombe
 from audit.statistics.metrics import METRICS
@@ -156,7 +158,7 @@ def test_the_shares_are_of_the_whole_layout_with_the_most_points():
     assert found.variants == ("plain", "toned")
     # Rows (20, 60), (40, 80), (60, 60), (80, 80), mean 60: 1600 + 4 x 400 = 3200 in all. Rows' means 40, 60, 60, 80: 2 (400 + 400);
     # columns' means 50, 70: 4 (100 + 100).
-    assert (found.wording, found.label_set) == (pytest.approx(1600 / 3200), pytest.approx(800 / 3200))
+    assert (found.prompts, found.label_set) == (pytest.approx(1600 / 3200), pytest.approx(800 / 3200))
 
 
 def test_a_variant_of_one_preset_does_not_take_the_shares_away():
@@ -164,7 +166,7 @@ def test_a_variant_of_one_preset_does_not_take_the_shares_away():
     two = {name: {"seven": 10 * i, "summed": 10 * i} for i, name in enumerate(("p", "q", "r", "s"), 1)}
     found = layout(**{**two, "p": {**two["p"], "by age": 90}})
     assert (found.presets, found.variants) == (("p", "q", "r", "s"), ("seven", "summed"))
-    assert (found.wording, found.label_set) == (pytest.approx(1), pytest.approx(0))
+    assert (found.prompts, found.label_set) == (pytest.approx(1), pytest.approx(0))
 
 
 def test_of_layouts_of_one_size_the_one_with_more_presets_counts():
@@ -184,4 +186,28 @@ def test_a_wording_without_an_effect_is_outside_the_layout():
     answers = [answered(a=(0, 100), b=(share, 100)) for share in (10, 10, 30, 30, 50)]
     found = specification_curve(plan, [*answers, answered(a=(0, 100), b=(1, 3))], LEVELS, SETTINGS)
     assert found.shares.presets == ("p", "q")
-    assert (found.shares.wording, found.shares.label_set) == (pytest.approx(1), pytest.approx(0))
+    assert (found.shares.prompts, found.shares.label_set) == (pytest.approx(1), pytest.approx(0))
+
+
+def test_equal_the_sums_of_squares_of_statsmodels():
+    effects = np.random.default_rng(0).normal(size=(6, 4)) + np.arange(6)[:, None]
+    frame = pd.DataFrame([(t, s, effects[t, s]) for t in range(6) for s in range(4)], columns=["prompt", "labels", "effect"])
+    squares = anova_lm(ols("effect ~ C(prompt) + C(labels)", frame).fit())["sum_sq"]
+    found = variance_shares(effects)
+    assert (found.prompts, found.label_set, found.interaction) == pytest.approx(tuple(squares / squares.sum()))
+    assert variance_shares(effects.T).prompts == pytest.approx(found.label_set)
+    assert variance_shares(7 * effects + 3).interaction == pytest.approx(found.interaction)
+
+
+def test_pure_interplay():
+    shares = variance_shares(np.array([[1.0, -1.0], [-1.0, 1.0]]))
+    assert (shares.prompts, shares.label_set, shares.interaction) == (0.0, 0.0, 1.0)
+
+
+def test_no_spread_has_no_shares():
+    assert variance_shares(np.full((3, 2), 0.1)) is None
+
+
+def test_a_missing_effect_is_an_error():
+    with pytest.raises(ValueError, match="every specification"):
+        variance_shares(np.array([[1.0, np.nan]]))

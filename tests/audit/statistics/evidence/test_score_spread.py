@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from audit.statistics.evidence.confidence import Scored
+from audit.statistics.evidence.inputs import Scored
 from audit.statistics.evidence.score_spread import score_spreads
 from audit.types import UNKNOWN, Claim, LabelSet, Measurement, Predictions
 

@@ -107,13 +107,13 @@ def test_farthest_is_the_end_of_the_widest_pair_on_either_side():
     # The pairs are 0 - 1, 0 - 2, 1 - 2; turned round, the same pairs have the other sign.
     sides = IMAGES.events[FIRST], IMAGES.n[FIRST], IMAGES.events[SECOND], IMAGES.n[SECOND]
     low, high = newcombe(*sides, 0.1, continuity=True)
-    assert IMAGES.farthest(0.05) == max(*np.abs(low), *np.abs(high))
-    assert IMAGES.of(np.array([2, 1, 0])).farthest(0.05) == pytest.approx(IMAGES.farthest(0.05))
+    assert IMAGES.equivalence_bound(0.05) == max(*np.abs(low), *np.abs(high))
+    assert IMAGES.of(np.array([2, 1, 0])).equivalence_bound(0.05) == pytest.approx(IMAGES.equivalence_bound(0.05))
 
 
 def test_farthest_of_clusters_is_the_end_of_the_widest_pair():
     low, high = SINGLES.differences(FIRST, SECOND, 0.1)
-    assert SINGLES.farthest(0.05) == max(*np.abs(low), *np.abs(high))
+    assert SINGLES.equivalence_bound(0.05) == max(*np.abs(low), *np.abs(high))
 
 
 def test_predictions_with_clusters_are_counted_by_cluster():

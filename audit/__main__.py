@@ -1,0 +1,42 @@
+"""``vlm-audit run | compare | render | probes``, and ``python -m audit``: says what there is, and hands the words on."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from audit.errors import nearest
+from audit.version import __version__
+
+COMMANDS = {
+    "run": ("audit.run", "main", "audit models, or external predictions, with probes"),
+    "compare": ("audit.compare", "main", "what changed between models on the same images"),
+    "render": ("reports.render", "main", "draw the report of a finished audit or comparison again"),
+    "probes": ("audit.run", "probes_main", "name the probes and their questions"),
+}
+USAGE = "\n".join([
+    "usage: vlm-audit COMMAND …    (vlm-audit COMMAND --help says more)", "",
+    *(f"  {name:<8} {what}" for name, (_, _, what) in COMMANDS.items()),
+])  # fmt: skip
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Hand the words to the command that the first one names."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    if not words or words[0] in ("--help", "-h"):
+        print(USAGE)
+        return 0 if words else 2
+    if words[0] == "--version":
+        print(f"vlm-audit {__version__}")
+        return 0
+    if words[0] not in COMMANDS:
+        print(f"error[E2] unknown command {words[0]!r}\nfix: {nearest(words[0], COMMANDS)}", file=sys.stderr)
+        return 2
+    module, function, _ = COMMANDS[words[0]]
+    code: int = getattr(import_module(module), function)(words[1:])
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

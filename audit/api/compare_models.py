@@ -1,0 +1,103 @@
+"""Comparisons of audits and of models: a request goes in, what changed comes out. Models are audited first, through the same pipeline."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from audit.api.audits import Audit
+from audit.api.changes import Changes, compare_sides
+from audit.api.pipeline import run_audit
+from audit.api.requests import AuditRequest, CompareRequest
+from audit.cli.parser import short_name
+from audit.comparison.sides import FinishedAudit, distinct_names, read
+from audit.errors import UsageError
+from audit.output.audit import Clock
+from audit.output.comparison import write
+from audit.output.directory import AUDIT, COMPARISON, STATUS, scrub
+from audit.output.run_directory import RunDirectory
+
+LOG = logging.getLogger("audit.compare")
+
+
+def compare(*sides: Any, **options: Any) -> Changes:
+    """Compare finished audits and models: everything with the first.
+
+    Parameters
+    ----------
+    *sides : str, Path, Audit or Encoder
+        The directory of a finished audit, an `Audit`, or a model as `audit` takes it, which is audited first.
+    **options
+        Any field of `CompareRequest`: `probe`, `series`, `tolerance`, `out`, …, as the flags of the same names.
+
+    Raises
+    ------
+    AuditError
+        Of the class that says whose fault it is.
+    """
+    return run_comparison(CompareRequest.of({"sides": sides, **options}))
+
+
+def run_comparison(request: CompareRequest) -> Changes:
+    """Audit what is not audited yet, compare, and write the directory if the request names one.
+
+    Raises
+    ------
+    AuditError
+        Of the class that says whose fault it is.
+    """
+    clock = Clock.start()
+    models = {_key(side): side for side in request.sides if not _is_finished(side)}
+    _check_options(request, list(models.values()))
+    sides = {_key(side): _read(side) for side in request.sides if _key(side) not in models}
+    with RunDirectory(request.out, COMPARISON, LOG) as directory:
+        directory.open()
+        for place, (key, model) in enumerate(models.items(), 1):
+            sides[key] = run_audit(_audit_request(request, model, place)).sides()
+        together = [each for side in request.sides for each in sides[_key(side)]]
+        distinct_names(together)
+        changes = compare_sides(together, request, clock)
+        LOG.info("compared %s", ", ".join(each.name for each in changes.facts.sides))
+        if request.out is not None:
+            write(request.out, changes.facts)
+    return changes
+
+
+def _key(side: Any) -> str | int:
+    """Return what tells sides apart: a model named twice is audited once."""
+    return side if isinstance(side, str) else id(side)
+
+
+def _is_finished(side: Any) -> bool:
+    return isinstance(side, Audit) or (isinstance(side, str) and any((Path(side) / name).is_file() for name in (AUDIT, STATUS)))
+
+
+def _read(side: str | Audit) -> Sequence[FinishedAudit]:
+    return side.sides() if isinstance(side, Audit) else read(Path(side))
+
+
+def _check_options(request: CompareRequest, models: Sequence[Any]) -> None:
+    if models and not request.probe:
+        folder = isinstance(models[0], str) and Path(models[0]).is_dir()
+        why = "it holds no results.json, so it is taken for a model" if folder else "it is taken for a model"
+        named = models[0] if isinstance(models[0], str) else short_name(models[0])
+        what = f"--probe is missing: {named!r} is not a finished audit"
+        raise UsageError(what, why=why, fix="python -m audit.compare BEFORE AFTER --probe fairface")
+    rules = ("seed", "alpha", "tolerance", "min_group_size", "cache_root", "progress")
+    if not models and (unused := [name for name in request.audit_options() if name not in rules]):
+        what = f"--{unused[0].replace('_', '-')} cannot be used here"
+        raise UsageError(what, why="every side is a finished audit", fix="leave it out, or name models instead")
+
+
+def _audit_request(request: CompareRequest, model: Any, place: int) -> AuditRequest:
+    """Return the request of an audit of one model, into a folder of its own below the comparison's."""
+    LOG.info("auditing %s", short_name(model))
+    given: dict[str, Any] = {"model": model, **request.audit_options()}
+    if request.out is not None:
+        folder = re.sub(r"[^\w.-]", "-", short_name(model)).strip(".-") or "model"
+        given["out"] = request.out / "audits" / f"{place}-{folder}"
+    asked = AuditRequest.of(given)
+    return AuditRequest.of({**given, "command": tuple(map(scrub, asked.words("python -m audit.run")))})

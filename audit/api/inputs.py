@@ -1,0 +1,138 @@
+"""What a request names, loaded: probes, data, models."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from audit.api.requests import AuditRequest
+from audit.data.subset import read_list, stratified, without
+from audit.errors import DataError, UsageError, nearest
+from audit.measure.slices import with_slices
+from audit.models.model_args import by_model, parse_model_args
+from audit.types import Answerer, Dataset, Encoder, LoadOptions, ModelRecord, Probe
+
+if TYPE_CHECKING:
+    from audit.predictions.read import PredictionFile
+
+LOG = logging.getLogger("audit")
+LIST = "the list of excluded images"
+"""What the report calls identifiers that come from no file."""
+
+
+def probes_of(request: AuditRequest) -> tuple[Probe, ...]:
+    """Return the probes of a request, with its clusters and slices.
+
+    Raises
+    ------
+    UsageError
+        If there is no such probe, or no such what-if.
+    """
+    import probes
+
+    chosen = [probes.get(each) if isinstance(each, str) else each for each in request.probe]
+    if request.what_if:
+        from audit.whatif.explore import chosen_methods
+
+        chosen_methods(request.what_if)
+    for probe in chosen if request.what_if else ():
+        if not probe.what_ifs:
+            raise UsageError(f"probe {probe.name!r} plans no what-ifs", fix="leave --what-if out, or give the probe `what_ifs`")
+    if request.cluster:
+        chosen = [replace(probe, cluster=request.cluster) for probe in chosen]
+    return tuple(with_slices(probe, request.by) for probe in chosen)
+
+
+# ---- data ----------------------------------------------------------------------------------------------------------------------------
+
+
+def dataset_of(probe: Probe, request: AuditRequest) -> Dataset:
+    """Return the data that a probe is put to: what the request names or gives, less its exclusions, sampled if it has a limit.
+
+    Raises
+    ------
+    UsageError
+        If a column that the probe asks for is missing.
+    DataError
+        If the data cannot be read, or no image is left.
+    """
+    dataset = request.data if isinstance(request.data, Dataset) else probe.load(LoadOptions(request.data))
+    if len(dataset.images) == 0:
+        raise DataError(f"the data of probe {probe.name!r} have no images", fix="give another --data")
+    known = set(map(str, dataset.attributes.columns))
+    asked = [(name, "to slice by") for measurement in probe.measurements for claim in measurement.claims for name in claim.by]
+    asked += [(measurement.truth, "with the true answers") for measurement in probe.measurements if measurement.truth]
+    for name, purpose in asked:
+        if name not in known:
+            raise UsageError(f"no attribute {name!r} {purpose}", where=dataset.name, fix=nearest(name, known))
+    if request.exclude:
+        dataset = without(dataset, *_excluded(request.exclude))
+        LOG.info("left out %d images (%s)", dataset.exclusions[-1].count, dataset.exclusions[-1].reason)
+    return stratified(dataset, request.limit, request.seed) if request.limit else dataset
+
+
+def predictions_of(request: AuditRequest, probes: Sequence[Probe]) -> PredictionFile:
+    """Return the external predictions of a request, less its exclusions.
+
+    Raises
+    ------
+    DataError, UsageError
+        If they cannot be read, or lack a column that is asked for.
+    """
+    from audit.external import leave_out, sliced_columns
+    from audit.predictions.read import ColumnOptions, load_predictions
+
+    file = load_predictions(request.predictions, ColumnOptions(request.attributes, request.cluster, sliced_columns(probes)))
+    return leave_out(file, *_excluded(request.exclude)) if request.exclude else file
+
+
+def _excluded(exclude: Path | tuple[str, ...]) -> tuple[tuple[str, ...], str]:
+    """Return the identifiers, and what to call the list."""
+    return (exclude, LIST) if isinstance(exclude, tuple) else (read_list(exclude), exclude.name)
+
+
+# ---- models --------------------------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def loaded(model: Any, args: Mapping[str, str], request: AuditRequest) -> Iterator[tuple[Encoder | Answerer, Path]]:
+    """Load a model, and say where its embeddings are kept: those of an object that states no fingerprint only while it is audited."""
+    from audit.embedding.cache import default_root
+    from audit.models import load, plugin
+
+    root = request.cache_root or default_root()
+    if isinstance(model, str):
+        yield load(model, device=request.device, dtype=request.dtype, model_args=args), root
+        return
+    if args:
+        raise UsageError("--model-args cannot be stated about an object", why="the model is loaded already", fix="leave them out")
+    if isinstance(getattr(model, "record", None), ModelRecord):
+        yield model, root
+    elif hasattr(model, "fingerprint"):
+        yield plugin.wrap(model), root
+    else:
+        with TemporaryDirectory(prefix="vlm-audit-") as folder:
+            yield plugin.wrap(model), Path(folder)
+
+
+def args_by_model(request: AuditRequest) -> list[dict[str, str]]:
+    """Return what is stated about each model.
+
+    Raises
+    ------
+    UsageError
+        If it cannot be read, or is stated about another number of models.
+    """
+    given, models = request.model_args, len(request.model)
+    if given is None or isinstance(given, str):
+        return by_model([(0, given)] if given else [], models)
+    if isinstance(given, Mapping):
+        return [dict(given) for _ in request.model]
+    if len(given) != models:
+        raise UsageError(f"model_args are stated about {len(given)} models, and there are {models}", fix="one for each, None for nothing")
+    return [parse_model_args(each) if isinstance(each, str) else dict(each or {}) for each in given]

@@ -1,0 +1,113 @@
+"""One pipeline: a request goes in, a finished audit comes out, whether the command, a comparison or a notebook asks."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from audit.api.audits import Audit
+from audit.api.gate_set import GateSet, write_junit
+from audit.api.inputs import args_by_model, dataset_of, loaded, predictions_of, probes_of
+from audit.api.requests import AuditRequest
+from audit.engine import AuditedProbe
+from audit.engine import audit as audit_probe
+from audit.errors import UsageError
+from audit.examples import with_examples
+from audit.external import PredictionPlan, audit_predictions
+from audit.output.audit import Clock, assemble_results, write
+from audit.output.run_directory import RunDirectory
+from audit.predictions.default_claims import DefaultClaims, parse_outcome
+from audit.types import Probe, Settings
+from audit.untrained_control import with_untrained_control
+
+LOG = logging.getLogger("audit")
+
+
+def audit(model: Any = (), probe: Any = (), *, settings: Settings | None = None, what_ifs: Sequence[str] = (), **options: Any) -> Audit:
+    """Audit models with probes, or external predictions.
+
+    Parameters
+    ----------
+    model : str or Encoder, or a sequence of them
+        As `--model` takes it, or an object of your own with `encode_images` and `encode_texts`.
+    probe : str or Probe, or a sequence of them
+        The name of a probe, a file with one, or a probe.
+    settings : Settings, optional
+        Seed, alpha, tolerance, min_group_size, draws, limit and max_skip at once.
+    what_ifs : sequence of str
+        As `what_if`.
+    **options
+        Any field of `AuditRequest`: `data`, `predictions`, `fail_on`, `out`, …, as the flags of the same names.
+
+    Returns
+    -------
+    Audit
+
+    Raises
+    ------
+    AuditError
+        Of the class that says whose fault it is; its `exit_code` is what the command would have ended with.
+    """
+    if settings is not None and not isinstance(settings, Settings):
+        raise UsageError(f"settings of type {type(settings).__name__}", fix="audit.types.Settings(…), or its fields by name")
+    from_settings = asdict(settings) if settings else {}
+    if twice := sorted(from_settings.keys() & options.keys()):
+        raise UsageError(f"{twice[0]} is given twice", why="it is a field of the settings", fix="give it once")
+    if what_ifs:
+        options.setdefault("what_if", what_ifs)
+    return run_audit(AuditRequest.of({"model": model, "probe": probe, **from_settings, **options}))
+
+
+def run_audit(request: AuditRequest) -> Audit:
+    """Audit every model with every probe; write the directory if the request names one.
+
+    Raises
+    ------
+    AuditError
+        Of the class that says whose fault it is.
+    """
+    clock = Clock.start()
+    probes = probes_of(request)
+    # Which questions external predictions can answer is known only from the file.
+    external = request.predictions is not None
+    gates = GateSet.of(request.fail_on, None if external else [asked for probe in probes for asked in probe.measurements])
+    with RunDirectory(request.out, log=LOG) as directory:
+        audited = (_audit_predictions if external else _audit_models)(request, probes, gates, directory)
+        ran_on = {"device": request.device, "dtype": request.dtype}
+        results = gates.decide(assemble_results(audited, request.settings, request.command, ran_on, clock.timing()))
+        if request.out is not None:
+            write(request.out, results, audited)
+        if request.junit is not None:
+            write_junit(request.junit, results, require_conclusive=request.require_conclusive)
+    return Audit(results, tuple(audited), request.out, request.require_conclusive)
+
+
+def _audit_models(request: AuditRequest, probes: Sequence[Probe], gates: GateSet, directory: RunDirectory) -> list[AuditedProbe]:
+    # Before any model: what is wrong with the data is reported in a second, not after minutes of reading weights.
+    datasets = [dataset_of(probe, request) for probe in probes]
+    for dataset in datasets:
+        gates.check(dataset)
+    audited = []
+    for model, args in zip(request.model, args_by_model(request), strict=True):
+        with loaded(model, args, request) as (encoder, root):
+            directory.open()
+            for probe, dataset in zip(probes, datasets, strict=True):
+                LOG.info("model %s  probe %s  images %d  device %s", encoder.record.name, probe.name, len(dataset.images), request.device)
+                subject = (encoder, probe, dataset, request.settings)
+                how: dict[str, Any] = {"cache_root": root, "batch_size": request.batch_size, "progress": request.progress}
+                done = audit_probe(*subject, what_ifs=request.what_if, **how)
+                if request.untrained_control:
+                    done = with_untrained_control(done, *subject, **how)
+                audited.append(with_examples(done, dataset, request.include_examples) if request.include_examples else done)
+    return audited
+
+
+def _audit_predictions(request: AuditRequest, probes: Sequence[Probe], gates: GateSet, directory: RunDirectory) -> list[AuditedProbe]:
+    claims = DefaultClaims(tuple(map(parse_outcome, request.outcome)), request.depth or 2)
+    file = predictions_of(request, probes)
+    directory.open()
+    for note in file.notes:
+        LOG.info("%s", note)
+    return audit_predictions(file, PredictionPlan(tuple(probes), claims, request.cluster), request.settings)

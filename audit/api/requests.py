@@ -1,0 +1,269 @@
+"""What may be asked for: `AuditRequest` and `CompareRequest` carry every option of the commands, checked when they are made.
+
+A string is read as on the command line: where several values may stand, one value is enough.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from audit.cli.options import (
+    Request,
+    error_rate,
+    fraction,
+    is_frame,
+    names,
+    one_of,
+    option,
+    options,
+    path,
+    several,
+    switch,
+    text,
+    whole,
+)
+from audit.errors import UsageError
+from audit.types import Dataset, Probe, Settings
+
+WHAT, HOW, RULES, GATES = "what to audit", "how to run it", "what counts", "gates"
+MODELS, AS_FIRST, SIDES = "for models, which are audited first", "what counts (default: as in the first audit)", "what to compare"
+DTYPES = ("float32", "bfloat16", "float16")
+METHODS = (("encode_images", "encode_texts"), ("log_likelihoods",))
+"""What an object must have to be an encoder, or a model that answers questions."""
+
+Progress = Callable[[int, int], object]
+"""Called with the images embedded so far, and their number."""
+
+
+def is_model(value: object) -> bool:
+    """Whether this is an object with the methods of a model."""
+    return not isinstance(value, type) and any(all(callable(getattr(value, name, None)) for name in needed) for needed in METHODS)
+
+
+def _model(value: Any) -> Any:
+    if isinstance(value, str | Path):
+        return str(value)
+    if not is_model(value):
+        raise ValueError("a model spec, or an object (not its class) with encode_images(images) and encode_texts(texts)")
+    return value
+
+
+def _probe(value: Any) -> Any:
+    if isinstance(value, str | Path):
+        return str(value)
+    if not isinstance(value, Probe):
+        raise ValueError("the name of a probe, a file with one, or a Probe")
+    return value
+
+
+def _data(value: Any) -> Any:
+    if isinstance(value, str | Path):
+        return str(value)
+    if not isinstance(value, Dataset) and not is_frame(value):
+        raise ValueError("a path, hf:ID, a data frame or a Dataset")
+    return value
+
+
+def _predictions(value: Any) -> Any:
+    if is_frame(value):
+        return value
+    if not isinstance(value, str | Path):
+        raise ValueError("a path or a data frame")
+    return Path(value)
+
+
+def _exclude(value: Any) -> Path | tuple[str, ...]:
+    if isinstance(value, str | Path):
+        return Path(value)
+    if not isinstance(value, list | tuple) or not value or not all(isinstance(each, str) for each in value):
+        raise ValueError("the path of a list, or a sequence of identifiers")
+    return tuple(dict.fromkeys(value))
+
+
+def _slices(value: Any) -> tuple[tuple[str, ...], ...]:
+    return tuple(map(names, [value] if isinstance(value, str) else value))
+
+
+def _model_args(value: Any) -> Any:
+    each = value if isinstance(value, list | tuple) else [value]
+    if not all(one is None or isinstance(one, str | Mapping) for one in each):
+        raise ValueError("'name=value', a mapping, or one of them for each model")
+    return value
+
+
+def _progress(value: Any) -> Any:
+    if not callable(value):
+        raise ValueError("a function of two numbers: images embedded, and their number")
+    return value
+
+
+@dataclass(frozen=True)
+class AuditRequest(Request):
+    """Everything that an audit may be asked for. The options of ``python -m audit.run``, and what only Python can say."""
+
+    model: tuple[Any, ...] = option(
+        several(_model), (), WHAT, "weights (ckpt.pt), a folder, hf:ORG/NAME[@REV], open_clip:ARCH,FILE or file.py:CLASS; repeatable",
+        metavar="SPEC", repeatable=True,
+    )  # fmt: skip
+    """Model specs, or objects with the methods of an `Encoder` or an `Answerer`."""
+    model_args: Any = option(
+        _model_args, None, WHAT, "what a file of weights does not say: activation=gelu mean=0.5,0.5,0.5 …; about the --model before it, "
+        "or before the first about all", metavar="NAME=VALUE",
+    )  # fmt: skip
+    """Text or a mapping, about all models; or a sequence with one for each."""
+    probe: tuple[str | Probe, ...] = option(
+        several(_probe), (), WHAT, "a probe (--list-probes), or your own file.py, which is run; repeatable", metavar="NAME", repeatable=True
+    )
+    data: Any = option(_data, None, WHAT, "a folder, a CSV or Parquet file, or hf:ID; default: what the probe names", metavar="WHERE")
+    """Or a data frame with a column of paths or of pictures, or a `Dataset`."""
+    predictions: Any = option(
+        _predictions, None, WHAT, "audit external predictions (CSV or Parquet); no model is loaded", metavar="FILE", read=Path
+    )
+    """Or a data frame of them."""
+    attributes: tuple[str, ...] | None = option(
+        names, None, WHAT, "with --predictions: columns to slice by (default: text with 2 to 50 levels)", metavar="NAME,NAME"
+    )
+    outcome: tuple[str, ...] = option(
+        several(text), (), WHAT, "with --predictions: labels that count as one thing; NAME:low= where it is bad to get, NAME:high= where "
+        "good; repeatable", metavar="NAME=LABEL,LABEL", repeatable=True,
+    )  # fmt: skip
+    depth: int | None = option(
+        whole(1), None, WHAT, "with --predictions: most attributes that an intersection combines (2)", metavar="N", read=int
+    )
+    cluster: str | None = option(
+        text, None, WHAT, "images that belong together (of one person, say) and count as one sampling unit", metavar="COLUMN"
+    )
+    by: tuple[tuple[str, ...], ...] = option(
+        _slices, (), WHAT, "ask the pre-specified questions by these groups too (their intersections), exploratory; repeatable",
+        metavar="NAME,NAME", repeatable=True,
+    )  # fmt: skip
+    exclude: Path | tuple[str, ...] | None = option(
+        _exclude, None, WHAT, "leave out the images that this text file lists, an identifier a line", metavar="FILE"
+    )
+    """Or a sequence of identifiers."""
+    limit: int | None = option(
+        whole(1), None, WHAT, "a stratified sample of N images; such a run is inconclusive and passes no gate", metavar="N", read=int
+    )
+    what_if: tuple[str, ...] = option(
+        several(text), (), WHAT, "what would change if ...: neutral-label, projection, ... or all; repeatable", metavar="METHOD",
+        repeatable=True,
+    )  # fmt: skip
+    include_examples: int | None = option(
+        whole(1), None, WHAT, "put N small pictures into the report; they may show people (default: none)", metavar="N", read=int
+    )
+    untrained_control: bool = option(
+        switch, False, WHAT, "audit the same architecture with untrained weights as well, as a control", older=("twin",)
+    )
+    out: Path | None = option(path, None, WHAT, "default: audits/<model>--<probe>--<UTC>", metavar="DIR")
+    """Where the files are written; from Python None writes none."""
+
+    device: str = option(text, "cpu", HOW, "cpu, cuda, cuda:1, mps")
+    dtype: str = option(one_of(*DTYPES), "float32", HOW, "of the weights", choices=DTYPES)
+    batch_size: int = option(whole(1), 32, HOW, "halved by itself when memory runs out", metavar="N", read=int)
+    max_skip: float = option(fraction, 0.01, HOW, "unreadable images that are tolerated", metavar="FRACTION", read=float)
+    seed: int = option(whole(), 0, HOW, "of the permutation tests and of --limit", metavar="N", read=int)
+
+    alpha: float = option(error_rate, 0.05, RULES, "error rate of tests and intervals", read=float)
+    tolerance: float = option(fraction, 0.05, RULES, "a gap that would not matter, fixed beforehand", read=float)
+    min_group_size: int = option(whole(1), 30, RULES, "smaller groups are shown, not judged", metavar="N", read=int)
+
+    fail_on: tuple[str, ...] = option(
+        several(text), (), GATES, "exit with 1 if this is shown: 'gap[occupation.accuracy by gender] > 0.05'; repeatable", metavar="GATE",
+        repeatable=True,
+    )  # fmt: skip
+    require_conclusive: bool = option(switch, False, GATES, "exit with 1 if a gate can be neither breached nor held")
+    junit: Path | None = option(path, None, GATES, "the gates as JUnit XML, for a build server", metavar="FILE")
+
+    draws: int = option(whole(99), 9999, None, "Permutation draws; the smallest possible p is 1 / (draws + 1).")
+    cache_root: Path | None = option(path, None, None, "Folder of the embeddings; None: where the command keeps them.")
+    progress: Progress | None = option(_progress, None, None, "Called with the images embedded so far, and their number.")
+    command: tuple[str, ...] = option(several(text), (), None, "What was typed, for the results.")
+
+    def check_together(self) -> None:
+        """Refuse options that are missing, or say nothing about this kind of run."""
+        external = self.predictions is not None
+        for name in () if external else ("model", "probe"):
+            if not getattr(self, name):
+                raise UsageError(f"--{name} is missing", fix="python -m audit.run --model ckpt.pt --probe fairface")
+        if external and self.by and not self.probe:
+            raise UsageError("--by requires --probe", fix="with --predictions, give --attributes and --depth")
+        with_a_model = ("model", "model_args", "data", "limit", "include_examples", "what_if", "untrained_control")
+        for name in with_a_model if external else ("attributes", "outcome", "depth"):
+            if getattr(self, name) not in (None, (), False):
+                verb, why = ("be", "the probe says what is asked")
+                if external:
+                    why = "no model is loaded and no image is read"
+                what = f"--{name.replace('_', '-')} cannot {verb} used {'with' if external else 'without'} --predictions"
+                raise UsageError(what, why=why, fix="leave it out")
+        if (self.junit or self.require_conclusive) and not self.fail_on:
+            raise UsageError("no gate is given", where="--junit, --require-conclusive", fix="--fail-on 'gap > 0.05'")
+        if self.junit and not self.junit.parent.is_dir():
+            raise UsageError(f"no folder {str(self.junit.parent)!r} for --junit", fix="make it, or name another file")
+        if self.junit and self.junit.is_dir():
+            raise UsageError(f"--junit {str(self.junit)!r} is a folder", fix="name a file")
+
+    @property
+    def settings(self) -> Settings:
+        """What decides a number besides model and data."""
+        return Settings(self.seed, self.alpha, self.tolerance, self.min_group_size, self.draws, self.limit, self.max_skip)
+
+
+def _side(value: Any) -> Any:
+    if isinstance(value, str | Path):
+        return str(value)
+    if not is_model(value) and not hasattr(value, "results"):
+        raise ValueError("the directory of a finished audit, an Audit, or a model")
+    return value
+
+
+def _as_in_audit(name: str, section: str, help: str | None = None) -> Any:  # noqa: A002 - argparse's word
+    """Return the field of `AuditRequest` without its default: what is not given stays as in the first audit, or as audits have it."""
+    like, _ = options(AuditRequest)[name]
+    return option(
+        like.check, () if like.repeatable else None, section, help or like.help, metavar=like.metavar, read=like.read,
+        repeatable=like.repeatable, choices=like.choices,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class CompareRequest(Request):
+    """Everything that a comparison may be asked for. The options of ``python -m audit.compare``, and what only Python can say."""
+
+    sides: tuple[Any, ...] = option(
+        several(_side), (), SIDES, "the directory of a finished audit, or a model as audit.run takes it", metavar="SIDE", repeatable=True
+    )
+    """Or `Audit` objects, or models as objects. Everything is compared with the first."""
+    series: bool = option(switch, False, SIDES, "checkpoints of one run: curves over their steps (recognised by itself from 3)")
+    out: Path | None = option(path, None, SIDES, "default: audits/<before>-against-<after>--comparison--<UTC>", metavar="DIR")
+    """Where the files are written, those of the audits below it; from Python None writes none."""
+
+    probe: tuple[str | Probe, ...] = _as_in_audit("probe", MODELS)
+    data: Any = _as_in_audit("data", MODELS)
+    model_args: Any = _as_in_audit("model_args", MODELS, "what a file of weights does not say")
+    limit: int | None = _as_in_audit("limit", MODELS)
+    device: str | None = _as_in_audit("device", MODELS)
+    dtype: str | None = _as_in_audit("dtype", MODELS)
+    batch_size: int | None = _as_in_audit("batch_size", MODELS)
+    max_skip: float | None = _as_in_audit("max_skip", MODELS)
+
+    seed: int | None = _as_in_audit("seed", AS_FIRST, "of the random draws")
+    alpha: float | None = _as_in_audit("alpha", AS_FIRST)
+    tolerance: float | None = _as_in_audit("tolerance", AS_FIRST, "a change that would not matter, fixed beforehand")
+    min_group_size: int | None = _as_in_audit("min_group_size", AS_FIRST)
+
+    cache_root: Path | None = _as_in_audit("cache_root", None)  # type: ignore[arg-type]
+    progress: Progress | None = _as_in_audit("progress", None)  # type: ignore[arg-type]
+    command: tuple[str, ...] = option(several(text), (), None, "What was typed, for the results.")
+
+    def audit_options(self) -> dict[str, Any]:
+        """Return the options that an audit of a model gets, as they were given."""
+        shared = [name for name in options(CompareRequest) if name in options(AuditRequest) and name not in ("out", "command")]
+        return {name: value for name in shared if (value := getattr(self, name)) not in (None, ())}
+
+    def settings(self, first: Settings) -> Settings:
+        """Return the settings of the first audit, with what was given in their place."""
+        given = {name: value for name in ("seed", "alpha", "tolerance", "min_group_size") if (value := getattr(self, name)) is not None}
+        return replace(first, **given)

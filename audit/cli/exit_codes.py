@@ -1,0 +1,37 @@
+"""How a command ends: the work goes in, an exit code and a message on stderr come out."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import traceback
+from collections.abc import Callable
+
+from audit.errors import AuditError
+
+COMPLETE, BREACHED, DEFECT, INTERRUPTED = 0, 1, 70, 130
+MEANING = (
+    "exit codes: 0 complete, 1 a gate is breached or under --limit, 2 usage, 3 bad data or model, 4 refused as unsafe, 5 environment, "
+    "70 defect, 130 interrupted"
+)
+
+
+def ended(work: Callable[[], int], *, debug: bool = False) -> int:
+    """Do the work of a command and return its exit code; nothing but `AuditError` is shown to a person as their own mistake."""
+    try:
+        return work()
+    except AuditError as error:
+        return _report(f"error[E{error.exit_code}] {error}", error.exit_code, debug)
+    except KeyboardInterrupt:
+        return _report("interrupted; what was embedded is kept: the same command resumes", INTERRUPTED, debug)
+    except Exception as error:  # every other exception is a defect of ours, and must not look like a finding (exit code 1)
+        logging.getLogger("audit").debug("internal error", exc_info=True)
+        message = f"error[E{DEFECT}] internal error: {type(error).__name__}: {error}\nfix: run again with --debug and report what it prints"
+        return _report(message, DEFECT, debug)
+
+
+def _report(message: str, code: int, debug: bool) -> int:
+    if debug:
+        traceback.print_exc()
+    print(message, file=sys.stderr)
+    return code

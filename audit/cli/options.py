@@ -1,0 +1,191 @@
+"""Options: a field of a request with its check and its words on the command line, from which the parser is made. Cheap to import."""
+
+from __future__ import annotations
+
+import numbers
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import MISSING, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Self
+
+from audit.errors import UsageError, nearest
+
+Check = Callable[[Any], Any]
+"""Returns the value as the field holds it, or raises ValueError saying what was expected."""
+MIN_ALPHA = 1e-4
+"""The permutation tests draw 9,999 times: nothing smaller could ever be reached."""
+_SHOWN = 80
+
+
+@dataclass(frozen=True)
+class Option:
+    """What a field takes, and how it is written on a command line."""
+
+    check: Check
+    help: str
+    section: str | None
+    """The heading in ``--help``; None: from Python only."""
+    metavar: str | None = None
+    read: Callable[[str], Any] | None = None
+    """Turns a word into a value; None: the word itself, or a switch where the default is False."""
+    repeatable: bool = False
+    choices: tuple[str, ...] | None = None
+    older: tuple[str, ...] = ()
+    """Other names of the flag."""
+
+
+def option(check: Check, default: Any, section: str | None, help: str, **words: Any) -> Any:  # noqa: A002 - argparse's word
+    """Return a dataclass field with an option."""
+    return field(default=default, metadata={"option": Option(check, help, section, **words)})
+
+
+def flag(name: str) -> str:
+    """Return the flag of a field."""
+    return f"--{name.replace('_', '-')}"
+
+
+def options(request: type[Request]) -> dict[str, tuple[Option, Any]]:
+    """Return the options of a request by name, with their defaults."""
+    found = {each.name: (each.metadata["option"], each.default) for each in fields(request)}
+    return {name: (each, None if default is MISSING else default) for name, (each, default) in found.items()}
+
+
+@dataclass(frozen=True)
+class Request:
+    """A value that holds what was asked for, checked when it is made."""
+
+    def __post_init__(self) -> None:
+        for name, (each, default) in options(type(self)).items():
+            value = getattr(self, name)
+            if value is None and default is None:
+                continue
+            try:
+                object.__setattr__(self, name, each.check(value))
+            except ValueError as error:
+                where = flag(name) if each.section else None
+                raise UsageError(f"invalid {name.replace('_', ' ')} {shown(value)}: expected {error}", where=where) from error
+        self.check_together()
+
+    def check_together(self) -> None:
+        """Raise `UsageError` where options do not go together."""
+
+    @classmethod
+    def of(cls, given: Mapping[str, Any]) -> Self:
+        """Return the request of these options.
+
+        Raises
+        ------
+        UsageError
+            At an unknown name, or a value that does not fit.
+        """
+        known = options(cls)
+        if unknown := [name for name in given if name not in known]:
+            raise UsageError(f"unknown option {unknown[0]!r}", fix=nearest(unknown[0], known))
+        return cls(**given)
+
+    def words(self, program: str) -> tuple[str, ...]:
+        """Return the command line that asks for the same, defaults left out; only what a command line can say."""
+        found = [program]
+        for name, (each, default) in options(type(self)).items():
+            value = getattr(self, name)
+            if isinstance(value, Mapping):
+                value = " ".join(f"{key}={word}" for key, word in value.items())
+            parts = [part for part in (value if isinstance(value, tuple) else (value,)) if isinstance(part, str | Path | int | float)]
+            if each.section and parts and value != default:
+                found += [flag(name)] if value is True else [f"{flag(name)}={part}" for part in parts]
+        return tuple(found)
+
+
+def shown(value: object) -> str:
+    """Return a value for a message: itself where it is short, else its type."""
+    if isinstance(value, str | numbers.Number | Path | None | list | tuple | dict) and len(repr(value)) <= _SHOWN:
+        return repr(str(value) if isinstance(value, Path) else value)
+    return f"of type {type(value).__name__}"
+
+
+# ---- checks --------------------------------------------------------------------------------------------------------------------------
+
+
+def whole(least: int | None = None) -> Check:
+    """Return a check for whole numbers."""
+
+    def check(value: Any) -> int:
+        if isinstance(value, bool) or not isinstance(value, numbers.Integral) or (least is not None and value < least):
+            raise ValueError("a whole number" if least is None else f"a whole number of at least {least}")
+        return int(value)
+
+    return check
+
+
+def between(low: float, high: float, expected: str) -> Check:
+    """Return a check for numbers from `low` up to, but not including, `high`; NaN is refused too."""
+
+    def check(value: Any) -> float:
+        if isinstance(value, bool) or not isinstance(value, numbers.Real) or not low <= float(value) < high:
+            raise ValueError(expected)
+        return float(value)
+
+    return check
+
+
+fraction = between(0, 1, "0 ≤ x < 1")
+error_rate = between(MIN_ALPHA, 0.5, f"{MIN_ALPHA} ≤ x < 0.5")  # equivalence uses intervals at 1 - 2 alpha
+
+
+def text(value: Any) -> str:
+    """Check a string."""
+    if not isinstance(value, str):
+        raise ValueError("a string")
+    return value
+
+
+def path(value: Any) -> Path:
+    """Check a path."""
+    if not isinstance(value, str | Path):
+        raise ValueError("a path")
+    return Path(value)
+
+
+def switch(value: Any) -> bool:
+    """Check a truth value."""
+    if not isinstance(value, bool):
+        raise ValueError("True or False")
+    return value
+
+
+def one_of(*known: str) -> Check:
+    """Return a check for one of a few words."""
+
+    def check(value: Any) -> str:
+        if value not in known:
+            raise ValueError(f"one of {', '.join(known)}")
+        return str(value)
+
+    return check
+
+
+def several(check: Check) -> Check:
+    """Return a check for one value or a sequence of them."""
+
+    def every(value: Any) -> tuple[Any, ...]:
+        return tuple(check(each) for each in (value if isinstance(value, list | tuple) else [value]))
+
+    return every
+
+
+def names(value: Any) -> tuple[str, ...]:
+    """Check names, or a string with commas between them; each once."""
+    parts = value.split(",") if isinstance(value, str) else value
+    if not isinstance(parts, Sequence) or not all(isinstance(part, str) for part in parts):
+        raise ValueError("names, such as race,gender")
+    found = tuple(dict.fromkeys(name.strip() for name in parts if name.strip()))
+    if not found:
+        raise ValueError("at least one name")
+    return found
+
+
+def is_frame(value: object) -> bool:
+    """Whether this is a data frame of pandas, which is not imported to find out."""
+    pandas = sys.modules.get("pandas")
+    return pandas is not None and isinstance(value, pandas.DataFrame)

@@ -1,0 +1,119 @@
+"""A pandas data frame with a column of image paths or of the images themselves, read as strictly as a file."""
+
+from __future__ import annotations
+
+import io
+import os
+import threading
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from PIL import ExifTags, Image
+
+from audit.data import arrow
+from audit.data.assemble import Origin, assemble
+from audit.data.images import UnreadableImage, pillow_errors
+from audit.data.lazy import LazyImages
+from audit.data.schema import Schema, check_distinct, image_column
+from audit.data.table import with_files
+from audit.errors import UsageError
+from audit.types import Dataset
+
+PLACE = "data frame"
+"""What messages and results call it."""
+_PNG_MODES = ("1", "L", "LA", "I", "I;16", "P", "RGB", "RGBA")
+
+
+class FrameImages(LazyImages):
+    """The images in a column of a data frame: PIL images, bytes, or ``{bytes, path}`` as `datasets` stores them."""
+
+    def __init__(self, cells: Sequence[Any]):
+        self._cells, self._lock = cells, threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._cells)
+
+    def content(self, position: int) -> bytes:
+        """Return the encoded image of a row, or raise `UnreadableImage`."""
+        cell = self._cells[position]
+        if isinstance(cell, Image.Image):
+            with self._lock:  # Pillow decodes when first asked, and several rows may hold the same image
+                return _png(cell)
+        return arrow.image_content(cell if isinstance(cell, bytes | dict) else None, [Path.cwd()])
+
+
+def load_frame(frame: pd.DataFrame, schema: Schema, name: str, *, licence: str = "not stated") -> Dataset:
+    """Return the data set of a data frame with one row an image.
+
+    Its image column holds paths (absolute, or relative to the working directory) or images: PIL images, encoded bytes, ``{bytes, path}``.
+    An index with a name is a column like the others.
+
+    Parameters
+    ----------
+    frame : DataFrame
+    schema : Schema
+        Its columns; ``Schema()`` reads every column but the image's as an attribute.
+    name, licence : str
+        Of the data set.
+
+    Raises
+    ------
+    UsageError
+        If `frame` is not a data frame.
+    DataError
+        If it does not follow the schema, names a file that must not be read, or none of its images exists.
+    """
+    if not isinstance(frame, pd.DataFrame):
+        raise UsageError(f"data of type {type(frame).__name__}", why="expected a location or a pandas data frame", fix="pd.DataFrame(...)")
+    origin = Origin(name, "a data frame", licence)
+    frame = frame.set_axis([str(column) for column in frame.columns], axis=1)
+    check_distinct(list(frame.columns), PLACE)
+    held = next((column for column in (*schema.image_columns, *frame.columns) if column in frame and _holds_images(frame[column])), None)
+    table = arrow.from_frame(_with_text_paths(frame.drop(columns=held) if held else frame, schema), PLACE)
+    cells = arrow.cells(table.select(arrow.text_columns(schema, table.schema, PLACE)), {}, schema, PLACE)
+    if held is None:
+        column = image_column(schema, list(cells.columns), PLACE)
+        folder, names = _relative(cells.columns[column])
+        return with_files(replace(cells, columns={**cells.columns, column: names}), folder, schema, origin)
+    images = frame[held].tolist()
+    ids, notes = arrow.image_ids(schema, cells.columns, [_stored_name(image) for image in images])
+    return assemble(FrameImages(images), ids, cells, schema, replace(origin, notes=notes))
+
+
+def _holds_images(column: pd.Series) -> bool:
+    first = column.dropna().head(1).tolist()
+    return bool(first) and isinstance(first[0], Image.Image | bytes | dict)
+
+
+def _stored_name(image: object) -> str | None:
+    """Return the name that an image brings along: of the file that PIL opened, or of `datasets`."""
+    name = image.get("path") if isinstance(image, dict) else getattr(image, "filename", None)
+    return str(name) if name else None
+
+
+def _with_text_paths(frame: pd.DataFrame, schema: Schema) -> pd.DataFrame:
+    """Return the frame with paths of type `Path` as text."""
+    named = [column for column in schema.image_columns if column in frame and frame[column].dtype == object]
+    return frame.assign(**{column: [os.fspath(p) if isinstance(p, os.PathLike) else p for p in frame[column]] for column in named})
+
+
+def _relative(names: Sequence[str]) -> tuple[Path, Sequence[str]]:
+    """Return the folder that paths are relative to, and the relative paths: where all are absolute, the deepest folder that holds them."""
+    if not names or not all(map(os.path.isabs, names)):
+        return Path(), names
+    folder = os.path.commonpath([Path(os.path.normpath(name)).parent for name in names])
+    return Path(folder), [os.path.relpath(name, folder) for name in names]
+
+
+def _png(image: Image.Image) -> bytes:
+    """Return the pixels of an image without loss, with the orientation that a camera has noted."""
+    if image.mode == "F":
+        raise UnreadableImage("pixel format not accepted")
+    buffer = io.BytesIO()
+    with pillow_errors(b""):
+        turned = {"exif": image.getexif()} if image.getexif().get(ExifTags.Base.Orientation, 1) != 1 else {}
+        (image if image.mode in _PNG_MODES else image.convert("RGB")).save(buffer, "PNG", compress_level=1, **turned)
+    return buffer.getvalue()

@@ -1,0 +1,65 @@
+"""A `datasets.Dataset` as a data set of ours: images stay encoded, class ids become names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from audit.data import arrow
+from audit.data.assemble import Origin, assemble
+from audit.data.lazy import LazyImages
+from audit.data.schema import Schema
+from audit.errors import DataError
+from audit.types import Dataset
+
+
+class StoredImages(LazyImages):
+    """The images in a column of a `datasets.Dataset`, as they are stored."""
+
+    def __init__(self, data: Any, column: str, roots: Sequence[Path]):
+        self._data, self._column, self._roots = data, column, roots
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    def content(self, position: int) -> bytes:
+        """Return the encoded image of a row, or raise `UnreadableImage`."""
+        return arrow.image_content(self._data[position][self._column], self._roots)
+
+
+def from_datasets(data: Any, schema: Schema, origin: Origin, roots: Sequence[Path]) -> Dataset:
+    """Return the data set in a `datasets.Dataset`; images stay encoded.
+
+    Raises
+    ------
+    DataError
+        If it has no image column, its class names are not the declared ones, or it does not follow the schema.
+    """
+    import datasets
+
+    described = data.features.to_dict()
+    for name, kind in data.features.items():
+        data = data.cast_column(name, datasets.Image(decode=False)) if isinstance(kind, datasets.Image) else data
+    columns, place = data.features.arrow_schema, origin.source
+    embedded = arrow.embedded_column(schema, columns)
+    if embedded is None:
+        found = f"found the columns: {', '.join(columns.names)}"
+        raise DataError(f"{place} has no column of images", why=found, fix="give a label table beside its images: --data FILE.csv")
+    texts = arrow.text_columns(schema, columns, place)
+    cells = arrow.cells(_table(data, texts), described, schema, place)
+    ids, notes = arrow.image_ids(schema, cells.columns, _stored_names(data, embedded))
+    images = StoredImages(data.select_columns([embedded]), embedded, roots)
+    return assemble(images, ids, cells, schema, replace(origin, notes=(*origin.notes, *notes)))
+
+
+def _stored_names(data: Any, column: str) -> list[str | None]:
+    """Return the names stored with the images."""
+    if not arrow.names_images(data.features.arrow_schema.field(column).type):
+        return [None] * len(data)
+    return list(_table(data.select_columns([column]).flatten(), [f"{column}.path"]).column(0).to_pylist())
+
+
+def _table(data: Any, columns: Sequence[str]) -> Any:
+    return data.select_columns(list(columns)).with_format("arrow")[:]

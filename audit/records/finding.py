@@ -1,0 +1,184 @@
+"""One claim answered: rates, contrasts, the gap, the verdict; and its variants on counterfactual pairs and under other prompts."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from audit.records.evidence import FindingEvidence, VarianceShares, Verdict
+from audit.records.strict import record
+from audit.types import Better, Group
+
+CellStatus = Literal["ok", "small", "not estimable", "absent", "unknown"]
+"""`small`: under the minimum group size; shown, but outside gap, tests and verdict. `unknown` (missing attribute values): likewise."""
+
+
+@record
+class Rate:
+    """A rate in one group: events out of n, with its Wilson interval."""
+
+    group: Group
+    n: int
+    """The denominator of the metric (images with y_true = outcome for a true positive rate), not the group's size."""
+    events: int
+    value: float | None
+    low: float | None
+    high: float | None
+    status: CellStatus
+    baseline: float | None = None
+    """Accuracy only: what always giving the commonest true answer of all images would score in this group."""
+    clusters: int | None = None
+    """Independent units that the images of the group lie in, where they come in clusters; None: every image is its own."""
+
+
+@record
+class Contrast:
+    """Difference of two rates, first minus second, with its Newcombe interval."""
+
+    first: Group
+    second: Group
+    """Empty: the other estimable groups, pooled."""
+    difference: float
+    low: float
+    high: float
+    """At level 1 - alpha, for this contrast alone."""
+    p: float
+    p_adjusted: float
+    """Holm over the contrasts of the finding."""
+    low_adjusted: float
+    high_adjusted: float
+    """Simultaneous: Newcombe at 1 - alpha / m, m contrasts."""
+    beyond_tolerance: bool
+    """Whether the simultaneous interval lies wholly beyond the tolerance, on either side."""
+
+
+@record
+class Gap:
+    """The largest minus the smallest rate over the estimable groups, and what is expected by chance."""
+
+    highest: Group
+    lowest: Group
+    value: float
+    low: float
+    high: float
+    """Interval of the largest difference of any two groups: the largest lower and the largest upper limit of any pair, each Newcombe's at
+    1 - alpha / m for the m pairs. Negative where no pair is shown to differ."""
+    ratio: float | None
+    """Lowest rate over highest; exploratory. None where the highest is 0."""
+    p: float
+    """Permutation test of "no two groups differ", by the most significant pair: its difference is largest in standard errors."""
+    p_adjusted: float
+    """Holm over the primary claims of the audit; equal to `p` for other claims."""
+    null_mean: float
+    null_95: float
+    """Mean and 95 % point of the gap under shuffled group labels: the noise floor."""
+    chi2: float | None
+    chi2_p: float | None
+    spread: float
+    """Between-group standard deviation, corrected for sampling (0 where the corrected variance is negative)."""
+    spread_squared: float
+    """The corrected variance, signed."""
+    minimum_detectable: float
+    """Smallest difference between two groups that this many images would find with power 0.8."""
+    equivalence_bound: float | None = None
+    """How far from 0 the 1 - 2 alpha interval of any pair goes (`audit/statistics/equivalence.py`); equivalent where that is less than the
+    tolerance."""
+    most_significant: tuple[Group, Group] | None = None
+    """The pair that the test is of, the higher rate first. Thin groups may lie farther apart by chance."""
+
+
+@record
+class Finding:
+    """One claim, answered."""
+
+    id: str
+    """``measurement/metric[outcome]/attribute x attribute``; stable between runs."""
+    measurement: str
+    metric: str
+    outcome: str | None
+    attributes: tuple[str, ...]
+    better: Better
+    primary: bool
+    tolerance: float
+    overall: Rate
+    by_group: tuple[Rate, ...]
+    gap: Gap | None
+    """None where fewer than two groups can be estimated."""
+    contrasts: tuple[Contrast, ...]
+    """Each estimable group against the rest."""
+    pairs: tuple[Contrast, ...]
+    """Every pair of estimable groups (at most the 435 most significant where exploratory); empty where the omnibus test does not reject."""
+    verdict: Verdict
+    exceeds_tolerance: bool
+    evidence: FindingEvidence = FindingEvidence()
+
+
+@record
+class PairedFinding:
+    """Counterfactual pairs: what changes when only one attribute does."""
+
+    measurement: str
+    attribute: str
+    first: str
+    second: str
+    n: int
+    """Complete pairs."""
+    incomplete: int
+    flips: int
+    """Pairs whose two answers differ."""
+    flip_rate: float | None
+    flip_low: float | None
+    flip_high: float | None
+    only_first_correct: int
+    only_second_correct: int
+    difference: float | None
+    """(only_first_correct - only_second_correct) / n; like the rates and intervals None where no pair is complete."""
+    low: float | None
+    high: float | None
+    """Agresti-Min interval of the difference; like that of the flip rate at the effective number of pairs where a cluster holds several."""
+    mcnemar_p: float
+    """Exact."""
+    sign_flip_p: float
+    """Whole clusters (see `clusters`) change sign together."""
+    clusters: int
+    cluster_attribute: str
+    p_adjusted: float
+    """Holm over the paired claims, on `sign_flip_p`."""
+
+
+@record
+class SpecificationPoint:
+    """The default's extreme pair of groups under another prompt."""
+
+    preset: str
+    variant: str
+    default: bool
+    difference: float | None
+    low: float | None
+    high: float | None
+    p: float | None
+    """Permutation p of the whole gap under this specification."""
+    gap: float | None
+
+
+@record
+class SpecificationCurve:
+    """How far the answer depends on how it was asked."""
+
+    question: str
+    metric: str
+    outcome: str | None
+    attributes: tuple[str, ...]
+    first: Group
+    second: Group
+    """Highest and lowest group under the default; every point is first minus second."""
+    points: tuple[SpecificationPoint, ...]
+    median: float | None
+    smallest: float | None
+    largest: float | None
+    share_same_sign: float | None
+    share_detected: float | None
+    """Share of specifications with p <= alpha after Benjamini-Hochberg."""
+    shares: VarianceShares | None = None
+    """Of the spread over the largest whole layout of presets x variants, which it names; None where there is none, or nothing spreads."""
+    joint_p: float | None = None
+    """Of the median difference over all specifications, each shuffle of the group labels put through all of them."""

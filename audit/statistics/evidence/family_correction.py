@@ -1,0 +1,38 @@
+"""p-values corrected within a family: an exploratory metric of several outcomes, by the same attributes."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from audit.records.evidence import FamilyCorrection
+from audit.records.results import Finding
+from audit.statistics.counts.rows import row_events
+from audit.statistics.evidence.inputs import DRAWS, EvidenceInputs, claim_of
+from audit.statistics.max_t import max_t, patterns
+from audit.statistics.metrics import resolve
+from audit.statistics.multiplicity import benjamini_hochberg
+from audit.statistics.null import generator
+
+
+def by_finding(inputs: EvidenceInputs) -> dict[str, FamilyCorrection]:
+    """Return the correction of every exploratory finding whose family has another."""
+    families: dict[tuple[str, str, tuple[str, ...]], list[Finding]] = {}
+    for finding in inputs.findings:
+        if not finding.primary and finding.outcome and finding.gap:
+            families.setdefault((finding.measurement, finding.metric, finding.attributes), []).append(finding)
+    return {name: each for family in families.values() if len(family) > 1 for name, each in _corrected(family, inputs).items()}
+
+
+def _corrected(family: list[Finding], inputs: EvidenceInputs) -> dict[str, FamilyCorrection]:
+    name, metric, by, settings = family[0].measurement, family[0].metric, family[0].attributes, inputs.settings
+    cells, measurement = inputs.cells[name], inputs.measurements[name]
+    flags = [row_events(cells.answered, *resolve(measurement, claim_of(finding), cells.answered)) for finding in family]
+    groups, codes = cells.place(by)
+    known = codes >= 0
+    events, counted = (np.stack([getattr(flag, column)[known] for flag in flags], axis=1) for column in ("event", "counted"))
+    table = patterns(events, counted, codes[known], len(groups), cells.n[known])
+    rng = generator(settings.seed, f"{name}/{metric}/{' x '.join(by)}/list")
+    any_alarm = max_t(table, settings.min_group_size, min(settings.draws, DRAWS), rng).p_adjusted.tolist()
+    shares = benjamini_hochberg(np.array([finding.gap.p for finding in family if finding.gap])).tolist()
+    found = zip(family, shares, any_alarm, strict=True)
+    return {finding.id: FamilyCorrection(len(family), share, adjusted) for finding, share, adjusted in found}

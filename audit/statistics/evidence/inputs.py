@@ -1,0 +1,190 @@
+"""What every kind of evidence is computed from: a decided audit, its count tables, and how sure the model was of each answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from audit.errors import DataError
+from audit.statistics.counts.cells import CellTable, unpack
+from audit.statistics.counts.rows import RowEvents, row_codes
+from audit.types import Claim
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float, Int
+
+    from audit.records.results import AuditResult, Finding
+    from audit.types import Group, LabelSet, Measurement, Predictions, Settings
+
+    Placed = tuple[tuple[Group, ...], Int[np.ndarray, "n"]]
+
+DRAWS = 1999
+"""At most as many draws for an interval that no verdict rests on."""
+_SMALLEST = 1e-30
+"""Keeps the logarithm of a probability that rounds to zero finite."""
+
+
+def answer_probabilities(predictions: Predictions, label_set: LabelSet) -> Float[np.ndarray, "n a"]:
+    """Return the probability of every answer: the best of its labels, or their sum, as the label set combines them.
+
+    Softmax probabilities depend on the label set and on the logit scale of the model: print both beside any number made from them.
+    """
+    answer_of = [label_set.answers.get(label, label) for label in predictions.labels]
+    combine = np.sum if label_set.combine == "sum" else np.max
+    found = np.zeros((len(predictions.scores), len(predictions.answers)))
+    for place, wanted in enumerate(predictions.answers):
+        column = [k for k, answer in enumerate(answer_of) if answer == wanted]
+        if column:  # a true answer that no label stands for can never be given
+            found[:, place] = combine(predictions.scores[:, column].astype(float), axis=1)
+    return found
+
+
+def given(predictions: Predictions) -> Int[np.ndarray, "n"]:
+    """Return the place of each given answer among the possible answers.
+
+    Raises
+    ------
+    DataError
+        If an answer is none of the possible ones.
+    """
+    places = pd.Index(predictions.answers).get_indexer(pd.Index(predictions.y_pred))
+    if (places < 0).any():
+        raise DataError(f"the answer {str(predictions.y_pred[places < 0][0])!r} is none of the possible answers")
+    return np.asarray(places)
+
+
+def confidence(predictions: Predictions, label_set: LabelSet) -> Float[np.ndarray, "n"]:
+    """Return the probability of the answer that was given."""
+    chosen: np.ndarray = np.take_along_axis(answer_probabilities(predictions, label_set), given(predictions)[:, None], axis=1)[:, 0]
+    return chosen
+
+
+def runner_up(predictions: Predictions, label_set: LabelSet) -> tuple[Int[np.ndarray, "n"], Float[np.ndarray, "n"]]:
+    """Return the second choice, and by how much it was missed.
+
+    Returns
+    -------
+    second : int[n]
+        Place of the best answer other than the given one among the possible answers.
+    distance : float[n]
+        Difference of their logits: the logarithm of the ratio of their probabilities.
+    """
+    probabilities = answer_probabilities(predictions, label_set)
+    first = given(predictions)[:, None]
+    others = probabilities.copy()
+    np.put_along_axis(others, first, -1.0, axis=1)
+    second = others.argmax(axis=1)
+    best, next_best = (np.take_along_axis(probabilities, place, axis=1)[:, 0] for place in (first, second[:, None]))
+    return second, np.log(np.maximum(best, _SMALLEST)) - np.log(np.maximum(next_best, _SMALLEST))
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One row an image: its group, how sure the model was, and whether the answer is the event in question (right; a harm)."""
+
+    groups: tuple[Group, ...]
+    codes: Int[np.ndarray, "n"]
+    """Index into `groups`."""
+    confidence: Float[np.ndarray, "n"]
+    event: Bool[np.ndarray, "n"]
+
+
+def has_confidence(predictions: Predictions) -> bool:
+    """Whether the scores are probabilities of the answers: external predictions may come with other scores, or none."""
+    scores = predictions.scores
+    fits = scores.shape[1] == len(predictions.labels) and len(scores) > 0
+    return fits and bool(scores.min() >= 0 and scores.max() <= 1 + 1e-6)  # NaN fails both
+
+
+class Scored:
+    """What was answered to a measurement, with probabilities: what needs a look at every image is found once, however often asked."""
+
+    def __init__(self, measurement: Measurement, predictions: Predictions, levels: Mapping[str, Group]):
+        self.measurement, self.predictions = measurement, predictions
+        self._levels = levels
+        self._placed: dict[tuple[str, ...], Placed] = {}
+
+    @cached_property
+    def usable(self) -> bool:
+        """Whether there are probabilities at all."""
+        return has_confidence(self.predictions)
+
+    @cached_property
+    def confidence(self) -> Float[np.ndarray, "n"]:
+        """Probability of the answer that was given.
+
+        Raises
+        ------
+        DataError
+            If it is none: not between 0 and 1.
+        """
+        sure = confidence(self.predictions, self.measurement.label_set)
+        if not ((sure >= 0) & (sure <= 1 + 1e-6)).all():  # NaN fails both
+            raise DataError("a confidence lies outside [0, 1]", why="it must be the probability of the answer that was given")
+        return np.asarray(np.clip(sure, 0.0, 1.0))
+
+    def placed(self, by: tuple[str, ...]) -> Placed:
+        """Return the groups in the order in which they are shown, and the place of each image's among them."""
+        if by not in self._placed:
+            self._placed[by] = row_codes(self.predictions.attributes, by, self._levels)
+        return self._placed[by]
+
+    def judged(self, by: tuple[str, ...], rows: RowEvents) -> Judged:
+        """Return the images that count; a declared group without images keeps its place."""
+        (groups, codes), kept = self.placed(by), rows.counted
+        return Judged(groups, codes[kept], self.confidence[kept], rows.event[kept])
+
+
+@dataclass(frozen=True)
+class EvidenceInputs:
+    """A decided audit, as far as its images are independent: evidence treats them so, and would claim too much of clusters."""
+
+    result: AuditResult
+    measurements: Mapping[str, Measurement]
+    """By name; those whose images come in clusters are left out."""
+    predictions: Mapping[str, Predictions]
+    levels: Mapping[str, Group]
+    settings: Settings
+
+    @cached_property
+    def cells(self) -> Mapping[str, CellTable]:
+        """Count table of each measurement: its size does not grow with the number of images."""
+        return {record.measurement: unpack(record) for record in self.result.counts}
+
+    @cached_property
+    def scored(self) -> Mapping[str, Scored]:
+        """Answers of each measurement with their probabilities."""
+        return {name: Scored(measurement, self.predictions[name], self.levels) for name, measurement in self.measurements.items()}
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """Every finding of the measurements."""
+        return tuple(finding for finding in self.result.findings if finding.measurement in self.measurements)
+
+    @property
+    def tested(self) -> tuple[Finding, ...]:
+        """Primary findings with a gap."""
+        return tuple(finding for finding in self.findings if finding.primary and finding.gap)
+
+
+def compared(finding: Finding) -> tuple[tuple[Group, ...], Int[np.ndarray, "g"], Int[np.ndarray, "g"]]:
+    """Return groups, events and denominators of the groups that were compared."""
+    ok = [rate for rate in finding.by_group if rate.status == "ok"]
+    return tuple(rate.group for rate in ok), np.array([rate.events for rate in ok]), np.array([rate.n for rate in ok])
+
+
+def claim_of(finding: Finding) -> Claim:
+    """Return the claim that a finding answers."""
+    return Claim(finding.metric, finding.attributes, finding.outcome)
+
+
+def slices(measurement: Measurement) -> tuple[tuple[str, ...], ...]:
+    """Return the single attributes that accuracy is compared by for the verdict; where there are none, the first that it is compared by."""
+    claims = [claim for claim in measurement.claims if claim.metric == "accuracy" and len(claim.by) == 1]
+    primary = [claim.by for claim in claims if claim.primary]
+    return tuple(dict.fromkeys(primary or [claim.by for claim in claims[:1]]))

@@ -1,0 +1,103 @@
+"""Rates against a confidence threshold: what changes when only sure answers are given, and who then gets none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from audit.naming import finding_id
+from audit.records.evidence import Estimate, ThresholdCell, ThresholdCurve, ThresholdPoint
+from audit.statistics.counts.rows import row_events
+from audit.statistics.evidence.inputs import EvidenceInputs, Judged, Scored
+from audit.statistics.intervals import wilson
+from audit.statistics.metrics import resolve
+from audit.types import UNKNOWN
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float, Int
+
+    from audit.types import Settings
+
+
+COVERAGES = (1.0, 0.95, 0.9, 0.8, 0.7, 0.6, 0.5)
+"""Shares of the images that still get an answer, at which a curve is shown unless thresholds are given."""
+
+
+def of_audit(inputs: EvidenceInputs) -> tuple[ThresholdCurve, ...]:
+    """Return, for every primary claim by one attribute, its rate against the confidence threshold."""
+    return tuple(curve for scored in inputs.scored.values() if scored.usable for curve in _curves(scored, inputs.settings))
+
+
+def _curves(scored: Scored, settings: Settings) -> Iterator[ThresholdCurve]:
+    measurement = scored.measurement
+    for claim in measurement.claims:
+        if claim.primary and len(claim.by) == 1:
+            judged = scored.judged(claim.by, row_events(scored.predictions, *resolve(measurement, claim, scored.predictions)))
+            points = threshold_curve(judged, thresholds_at(judged.confidence), max(settings.min_group_size, 2), settings.alpha)
+            yield ThresholdCurve(finding_id(measurement.name, claim), points)
+
+
+def thresholds_at(confidence: Float[np.ndarray, "n"], coverages: Sequence[float] = COVERAGES) -> tuple[float, ...]:
+    """Return the largest threshold at which at least each share of the images is answered; 0 for all of them.
+
+    An answer counts as given where its confidence exceeds the threshold.
+
+    Examples
+    --------
+    >>> thresholds_at(np.array([0.2, 0.4, 0.6, 0.8]), (1.0, 0.5))
+    (0.0, 0.4)
+    """
+    ordered = np.sort(confidence)
+    silent = (int(np.floor((1 - coverage) * len(ordered) + 1e-9)) for coverage in coverages)
+    return tuple(_threshold(ordered, count) for count in silent)
+
+
+def _threshold(ordered: Float[np.ndarray, "n"], silent: int) -> float:
+    """Return the largest confidence that at most `silent` images do not exceed; 0 where there is none: equals are silenced together."""
+    if silent >= len(ordered):
+        return float(ordered[-1]) if len(ordered) else 0.0
+    below = int(np.searchsorted(ordered, ordered[silent], side="left"))
+    return float(ordered[below - 1]) if below else 0.0
+
+
+def threshold_curve(judged: Judged, thresholds: Sequence[float], fewest: int, alpha: float) -> tuple[ThresholdPoint, ...]:
+    """Return coverage and rate of every group at each threshold, in their order.
+
+    An answer is given where its confidence exceeds the threshold; at 0 every answer is given. A group needs `fewest` answers to take part
+    in the gap. Without an answer the rate among the answered is None, not 0.
+    """
+    groups = len(judged.groups)
+    everybody = np.bincount(judged.codes, minlength=groups)
+    known = np.array([UNKNOWN not in group for group in judged.groups])
+    curve = []
+    for threshold in thresholds:
+        # At 0 all answers are given, even one whose probability rounds to 0.
+        given = judged.confidence > threshold if threshold > 0 else np.ones(len(judged.codes), bool)
+        answered = np.bincount(judged.codes[given], minlength=groups)
+        events = np.bincount(judged.codes[given & judged.event], minlength=groups)
+        cells = _cells(judged, everybody, answered, events, alpha)
+        compared, counted = known & (answered >= fewest), known & (everybody >= fewest)
+        share = float(given.mean()) if len(given) else 0.0
+        curve.append(ThresholdPoint(threshold, share, _gap(events, answered, compared), _gap(answered, everybody, counted), cells))
+    return tuple(curve)
+
+
+def _gap(events: Int[np.ndarray, "g"], n: Int[np.ndarray, "g"], compared: Bool[np.ndarray, "g"]) -> float | None:
+    return float(np.ptp(events[compared] / n[compared])) if compared.sum() > 1 else None
+
+
+def _cells(
+    judged: Judged, n: Int[np.ndarray, "g"], answered: Int[np.ndarray, "g"], events: Int[np.ndarray, "g"], alpha: float
+) -> tuple[ThresholdCell, ...]:
+    among, of_all = (_estimates(events, trials, alpha) for trials in (answered, n))
+    return tuple(
+        ThresholdCell(group, int(n[i]), int(answered[i]), int(events[i]), float(answered[i] / n[i]) if n[i] else None, among[i], of_all[i])
+        for i, group in enumerate(judged.groups)
+    )
+
+
+def _estimates(events: Int[np.ndarray, "g"], n: Int[np.ndarray, "g"], alpha: float) -> list[Estimate | None]:
+    low, high = wilson(events, n, alpha)
+    return [Estimate(float(k / m), float(a), float(b)) if m else None for k, m, a, b in zip(events, n, low, high, strict=True)]

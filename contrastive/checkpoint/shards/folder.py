@@ -1,0 +1,181 @@
+"""A checkpoint in pieces, one a process: a folder by ``torch.distributed.checkpoint`` (DCP), complete or absent, read without any pickle.
+
+::
+
+    step-00000100/
+      shard-00001-model-00001-of-00001.safetensors ...   what each process wrote: its parts of the tensors, and where in them they belong
+      shards.json                                        all of a ``ckpt.pt`` that is no tensor; size and sha256 of each file
+
+DCP's usual storage describes itself in ``.metadata``, a pickle: a program that runs when it is read. Its other storage is safetensors,
+whose headers say the same as JSON. That one is used here, for tensors only, so nothing that is read can run anything.
+
+Any number of processes may read what any other number wrote. `contrastive.checkpoint.shards.writer` writes.
+"""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from contrastive import distributed
+from contrastive.checkpoint.torch_file import check_finite
+from contrastive.errors import DataError, UnsafeError, VlmAuditError
+from contrastive.files import sha256_of_file
+
+MANIFEST = "shards.json"
+FOLDER = "shards"
+"""In the output folder of a run."""
+MAX_MANIFEST = 64 * 2**20
+PREFIX = "step-"
+
+
+@dataclass(frozen=True)
+class Shards:
+    """A complete folder of shards. Untrusted: look up known keys only."""
+
+    folder: Path
+    content: Mapping[str, Any]
+    """What a ``ckpt.pt`` says beside its tensors."""
+    hashes: Mapping[str, str]
+    """File name -> sha256 (hex)."""
+    layout: Mapping[str, Tensor]
+    """Name -> a tensor of its shape, pieces put together, and kind, without values (on the meta device)."""
+
+    @property
+    def step(self) -> int:
+        """Optimiser steps taken, as the folder says; -1, which no run can go on from, if it does not."""
+        found = self.content.get("step")
+        return found if type(found) is int else -1
+
+    def table(self, name: str) -> Mapping[str, Any]:
+        """Return a table of the content, empty if there is none."""
+        found = self.content.get(name)
+        return found if isinstance(found, dict) else {}
+
+
+def folders(root: Path) -> list[Path]:
+    """Return the complete folders of shards under `root`, the newest first."""
+    return sorted((path for path in root.glob(f"{PREFIX}*") if (path / MANIFEST).is_file()), key=step_of, reverse=True)
+
+
+def step_of(folder: Path) -> int:
+    """Return the step in a folder's name; 0 if it has another name."""
+    digits = folder.name.removeprefix(PREFIX)
+    return int(digits) if digits.isdecimal() and len(digits) < 20 else 0
+
+
+def open_shards(folder: Path) -> Shards:
+    """Read what a folder says of itself, and the headers of its files.
+
+    Raises `DataError` if it is incomplete, damaged, or was not written by `write`; `UnsafeError` if it is a checkpoint of DCP's usual kind.
+    """
+    if (folder / ".metadata").exists():
+        why = "its .metadata is a pickle, which can run code when it is read; folders of this trainer have none"
+        raise UnsafeError("this distributed checkpoint (DCP) is not accepted", where=str(folder), why=why)
+    try:
+        manifest = _manifest(folder / MANIFEST)
+        content, files = dict(manifest["content"]), dict(manifest["files"])
+        sizes, hashes = ({name: entry[key] for name, entry in files.items()} for key in ("bytes", "sha256"))
+        found = {path.name: path.stat().st_size for path in folder.iterdir() if path.is_file() and path.name != MANIFEST}
+    except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
+        why = f"{type(error).__name__}: {str(error)[:200]}"
+        raise DataError("not a complete sharded checkpoint", where=str(folder), why=why) from error
+    if found != sizes:
+        wrong = next(name for name in {**sizes, **found} if found.get(name) != sizes.get(name))
+        raise DataError("the sharded checkpoint is damaged", where=str(folder), why=f"{wrong[:80]} is missing, cut short or added")
+    return Shards(folder, content, hashes, _layout(folder))
+
+
+def check_hashes(shards: Shards, *, alone: bool = False) -> None:
+    """Compare every file with its hash, each process some of them: every process must call it, unless one does so `alone`.
+
+    Raises `DataError` on every process, if a file is damaged.
+    """
+    names = sorted(shards.hashes) if alone else sorted(shards.hashes)[distributed.rank() :: distributed.world_size()]
+    wrong = [name for name in names if _hash_of(shards.folder / name) != shards.hashes[name]]
+    if wrong if alone else distributed.all_reduce_max(len(wrong)):
+        named = f"{wrong[0][:80]} does not match its sha256" if wrong else "another process found it"
+        raise DataError("the sharded checkpoint is damaged", where=str(shards.folder), why=named)
+
+
+def read_into(shards: Shards, tensors: Mapping[str, Tensor], *, alone: bool = False) -> None:
+    """Fill tensors, sharded in whatever way or complete, from a folder: all of its names.
+
+    Every process must call it, unless one does so `alone`.
+
+    Raises `DataError` if names or shapes are others than the folder's; or it holds NaN or infinite numbers.
+    """
+    from torch.distributed.checkpoint.default_planner import DefaultLoadPlanner
+    from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageReader
+    from torch.distributed.checkpoint.state_dict_loader import load
+
+    wanted, there = ({name: tensor.shape for name, tensor in side.items()} for side in (tensors, shards.layout))
+    unlike = [name for name in {**wanted, **there} if wanted.get(name) != there.get(name)]
+    if unlike:
+        why = f"{len(unlike)} tensors are missing, unexpected or of another shape: {', '.join(name[:80] for name in unlike[:5])}"
+        raise DataError("the sharded checkpoint does not fit", where=str(shards.folder), why=why)
+    reader, planner = HuggingFaceStorageReader(str(shards.folder)), DefaultLoadPlanner(flatten_state_dict=False)
+    with dcp_errors(shards.folder, DataError, "the sharded checkpoint cannot be read"):
+        load(dict(tensors), storage_reader=reader, planner=planner, no_dist=alone or not dist.is_initialized())
+    try:
+        check_finite({name: distributed.local_tensor(tensor) for name, tensor in tensors.items()})
+    except DataError as error:
+        raise DataError(error.what, where=str(shards.folder), why=error.why) from error
+
+
+@contextmanager
+def dcp_errors(folder: Path, kind: type[VlmAuditError], what: str) -> Iterator[None]:
+    """Say in words what DCP raises: a `BaseException` that holds each process's own."""
+    from torch.distributed.checkpoint.api import CheckpointException
+
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "torch.distributed is disabled", UserWarning)  # a lone process is meant to be one
+            yield
+    except CheckpointException as error:
+        number, (cause, _) = min(error.failures.items())
+        raise kind(what, where=str(folder), why=f"process {number}: {type(cause).__name__}: {str(cause)[:200]}") from error
+
+
+def _hash_of(path: Path) -> str:
+    """Return the hash of a file, or words that are not one if it cannot be read."""
+    try:
+        return sha256_of_file(path)
+    except OSError as error:
+        return f"not readable: {error.strerror}"
+
+
+def _manifest(path: Path) -> Any:
+    if path.stat().st_size > MAX_MANIFEST:
+        raise ValueError(f"{MANIFEST} is larger than {MAX_MANIFEST:,} bytes")
+    return json.loads(path.read_text("utf-8"))
+
+
+def _layout(folder: Path) -> dict[str, Tensor]:
+    """Return the tensors without values. Each must be there completely: DCP itself would not miss a part."""
+    from safetensors import SafetensorError
+    from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageReader
+    from torch.distributed.checkpoint.metadata import TensorStorageMetadata
+
+    try:
+        described = HuggingFaceStorageReader(str(folder)).read_metadata().state_dict_metadata
+        tensors = {name: entry for name, entry in described.items() if isinstance(entry, TensorStorageMetadata)}
+        held = {name: sum(prod(chunk.sizes) for chunk in entry.chunks) for name, entry in tensors.items()}
+        partial = [name for name, entry in tensors.items() if held[name] != prod(entry.size)]
+    except (SafetensorError, OSError, ValueError, LookupError, TypeError, AttributeError, RuntimeError) as error:
+        why = f"{type(error).__name__}: {str(error)[:200]}"
+        raise DataError("the sharded checkpoint is damaged", where=str(folder), why=why) from error
+    if partial:
+        why = f"a part of {partial[0][:80]} is missing; every process must write to the same folder"
+        raise DataError("the sharded checkpoint is incomplete", where=str(folder), why=why)
+    return {name: torch.empty(entry.size, dtype=entry.properties.dtype, device="meta") for name, entry in tensors.items()}

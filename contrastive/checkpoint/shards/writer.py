@@ -1,0 +1,132 @@
+"""Writes a checkpoint in pieces (`contrastive.checkpoint.shards.folder`): a folder that is complete or absent.
+
+It is written as ``.step-00000100.tmp`` and moved to its place when every file in it is on the disk.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch.distributed as dist
+from torch import Tensor
+
+from contrastive import distributed
+from contrastive.checkpoint.shards.folder import MANIFEST, PREFIX, dcp_errors, folders, open_shards, step_of
+from contrastive.checkpoint.torch_file import check_finite
+from contrastive.errors import DataError, MachineError, VlmAuditError
+from contrastive.files import replacing, sha256_of_file, sync_folder
+
+
+def write(root: Path, tensors: Mapping[str, Tensor], content: Mapping[str, Any]) -> Path:
+    """Write the folder of step ``content["step"]``, in the place of one of that step. Every process must call it.
+
+    `root`: where the folders are, the same for all processes; `tensors`: sharded ones, or complete ones that are the same on every process;
+    of these each is written by one; `content`: words, numbers, lists and tables of them. Raises `VlmAuditError` if a number is NaN or
+    infinite (nothing is written); `MachineError` on every process, if one of them cannot write.
+    """
+    _refuse_not_finite(tensors)
+    folder = root / f"{PREFIX}{content['step']:08d}"
+    draft = root / f".{folder.name}.tmp"
+    _on_first(lambda: _begin(root, draft), folder)
+    try:
+        _save(tensors, draft, folder)
+        files = _described(draft)
+        _on_first(lambda: _complete(draft, folder, json.dumps({"content": dict(content), "files": files})), folder)
+    except VlmAuditError:
+        if distributed.rank0():
+            shutil.rmtree(draft, ignore_errors=True)  # half a checkpoint on a full disk helps nobody
+        raise
+    return folder
+
+
+def remove_old(root: Path, keep: int, step: int | None = None) -> None:
+    """Remove all but the `keep` newest folders, and any of a later step than `step`; with 0 `root` too. One process calls it.
+
+    What says to be of a later step than the run has taken is damaged, or of a run that this one replaces.
+    """
+    later = [folder for folder in folders(root) if step is not None and step_of(folder) > step]
+    for folder in later:
+        _remove(folder)
+    for folder in folders(root)[keep:]:
+        _remove(folder)
+    if not keep:
+        shutil.rmtree(root, ignore_errors=True)
+
+
+def _refuse_not_finite(tensors: Mapping[str, Tensor]) -> None:
+    what = ""
+    try:
+        check_finite({name: distributed.local_tensor(tensor.detach()) for name, tensor in tensors.items()})
+    except DataError as error:
+        what = error.what
+    if distributed.all_reduce_max(int(bool(what))):
+        raise VlmAuditError("the checkpoint was not saved", why=what or "another process holds values that are NaN or infinite")
+
+
+def _begin(root: Path, draft: Path) -> None:
+    root.mkdir(parents=True, exist_ok=True)
+    for left in root.glob(f".{PREFIX}*"):  # by a process that was killed: the output folder is this run's alone
+        shutil.rmtree(left)
+    draft.mkdir()
+
+
+def _save(tensors: Mapping[str, Tensor], draft: Path, folder: Path) -> None:
+    from torch.distributed.checkpoint.default_planner import DefaultSavePlanner
+    from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageWriter
+    from torch.distributed.checkpoint.state_dict_saver import save
+
+    writer, planner = HuggingFaceStorageWriter(str(draft), save_distributed=True), DefaultSavePlanner(flatten_state_dict=False)
+    with dcp_errors(folder, MachineError, "the checkpoint cannot be written"):
+        save({name: tensor.detach() for name, tensor in tensors.items()}, storage_writer=writer, planner=planner,
+             no_dist=not dist.is_initialized())  # fmt: skip
+
+
+def _described(draft: Path) -> dict[str, dict[str, Any]]:
+    """Return size and hash of every file; each process hashes its share of them."""
+    names = sorted(path.name for path in draft.iterdir())
+    own = {name: _entry(draft / name) for name in names[distributed.rank() :: distributed.world_size()]}
+    gathered: list[Any] = [own]
+    if dist.is_initialized():
+        gathered = [None] * distributed.world_size()
+        dist.all_gather_object(gathered, own)
+    return {name: entry for part in gathered for name, entry in part.items()}
+
+
+def _entry(path: Path) -> dict[str, Any]:
+    return {"bytes": path.stat().st_size, "sha256": sha256_of_file(path)}
+
+
+def _complete(draft: Path, folder: Path, manifest: str) -> None:
+    """Make sure that the draft is whole and on the disk, and move it to its place."""
+    with replacing(draft / MANIFEST) as file:
+        file.write(manifest.encode())
+    open_shards(draft)  # all pieces are here: the output folder is the same for every process
+    sync_folder(draft)
+    if folder.exists():
+        _remove(folder)
+    draft.rename(folder)
+    sync_folder(folder.parent)
+
+
+def _remove(folder: Path) -> None:
+    """Take a folder from its place before its files go: no half of it is ever found there."""
+    aside = folder.with_name(f".{folder.name}.old")
+    folder.rename(aside)
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def _on_first(action: Callable[[], object], folder: Path) -> None:
+    """Let the first process do something with files; if it cannot, all of them stop."""
+    failed: Exception | None = None
+    if distributed.rank0():
+        try:
+            action()
+        except (OSError, DataError) as error:
+            failed = error
+    if distributed.all_reduce_max(int(failed is not None)):
+        why = str(failed)[:200] if failed else "the first process says why"
+        raise MachineError("the checkpoint cannot be written", where=str(folder), why=why) from failed

@@ -1,0 +1,92 @@
+"""Gates as JUnit XML, the form that pytest writes: one test case for each gate and finding.
+
+A breach is a failure, and so is a gate that was put to a sample (`--limit`); what no gate decided is skipped, with the verdict as its
+message, never shown as done well.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from xml.etree.ElementTree import Element, SubElement, indent, tostring
+
+from audit.records.gates import GateCheck
+from audit.records.results import AuditResult, Finding, Results
+from audit.types import Settings
+from reports.text.gates import check_reason
+from reports.text.reasons import reason
+
+SUITE = "vlm-audit"
+# What XML 1.0 cannot hold, and the marks of direction that could turn a line of a log around.
+_UNPRINTABLE = re.compile(
+    "[^\t\n\r\u0020-\u007e\u0085\u00a0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]|[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]"
+)
+
+
+def junit_xml(results: Results, *, require_conclusive: bool = False) -> str:
+    """Return the gates of a run as JUnit XML; equal results give equal text.
+
+    Parameters
+    ----------
+    results : Results
+    require_conclusive : bool
+        Whether an inconclusive gate is a failure; else it is skipped, unless it was put to a sample.
+    """
+    cases = [*_gate_cases(results, require_conclusive), *_other_cases(results)]
+    counts = {kind: sum(case.find(kind) is not None for case in cases) for kind in ("failure", "skipped")}
+    suites = Element("testsuites", name=f"{SUITE} tests")
+    suite = SubElement(
+        suites, "testsuite", name=SUITE, errors="0", failures=str(counts["failure"]), skipped=str(counts["skipped"]),
+        tests=str(len(cases)), time=f"{results.timing.wall_s:.3f}", timestamp=_printable(results.timing.created),
+    )  # fmt: skip
+    suite.extend(cases)
+    indent(suites)
+    return f'<?xml version="1.0" encoding="utf-8"?>\n{tostring(suites, encoding="unicode")}\n'
+
+
+def _gate_cases(results: Results, require_conclusive: bool) -> Iterator[Element]:
+    for gate in results.gates:
+        for check in gate.checks:
+            case = _case(check.model, check.probe, f"{gate.expression} :: {check.finding or 'the whole audit'}")
+            _end(case, check, f"{check.outcome}: {check_reason(check, results)}", require_conclusive)
+            yield case
+
+
+def _end(case: Element, check: GateCheck, why: str, require_conclusive: bool) -> None:
+    if check.fails(require_conclusive=require_conclusive):
+        SubElement(case, "failure", message=_printable(why)).text = _printable(why)
+    elif check.outcome == "inconclusive":
+        SubElement(case, "skipped", type="inconclusive", message=_printable(why))
+    else:
+        SubElement(case, "system-out").text = _printable(why)
+
+
+def _other_cases(results: Results) -> Iterator[Element]:
+    """Return the questions that count for the verdict and that no gate was put to."""
+    decided = {(check.model, check.probe, check.finding) for gate in results.gates for check in gate.checks}
+    for audit in results.audits:
+        for finding in audit.findings:
+            if finding.primary and (audit.model.name, audit.probe.name, finding.id) not in decided:
+                yield _ungated(audit, finding, results.settings)
+
+
+def _ungated(audit: AuditResult, finding: Finding, settings: Settings) -> Element:
+    case = _case(audit.model.name, audit.probe.name, finding.id)
+    why = f"no gate; verdict {finding.verdict}: {reason(finding, audit, settings)}"
+    SubElement(case, "skipped", type="no gate", message=_printable(why))
+    return case
+
+
+def _case(model: str, probe: str, name: str) -> Element:
+    return Element("testcase", classname=_printable(f"{SUITE}.{probe}.{model}"), name=_printable(name), time="0.000")
+
+
+def _printable(text: str) -> str:
+    r"""Return text that XML can hold; another character as its number, as pytest writes it.
+
+    Examples
+    --------
+    >>> _printable("a\x1b[31m\x00")
+    'a#x1B[31m#x00'
+    """
+    return _UNPRINTABLE.sub(lambda match: f"#x{ord(match[0]):02X}", text)

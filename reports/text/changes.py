@@ -1,0 +1,151 @@
+"""Why a change, a comparison or a series has its verdict: records in, sentences out. "Undecided" never becomes "repaired"."""
+
+from __future__ import annotations
+
+from audit.records.comparison import Change, Comparison, GapChange, GapEnds, Series, Trajectory
+from audit.types import Settings
+from reports.text import phrases
+from reports.text.comparison import outcome
+from reports.text.numbers import exact_points, in_words, number, p_phrase, percent, points, span
+from reports.text.reasons import LIMITED, every_pair, not_compared, too_few_groups
+
+_COUNTED: tuple[tuple[str, str, str], ...] = (
+    ("gap reversed", "1 is reversed", "{} are reversed"),
+    ("gap grew", "1 grew", "{} grew"),
+    ("gap shrank", "1 shrank", "{} shrank"),
+    ("inconclusive", "1 is undecided", "{} are undecided"),
+    ("equivalent", "1 did not change by more than its tolerance", "{} did not change by more than their tolerance"),
+    ("not estimable", "1 cannot be estimated", "{} cannot be estimated"),
+)
+
+
+def reason(change: Change, comparison: Comparison, settings: Settings) -> str:
+    """Return why a change has its verdict, whose rates changed, and the groups and images that the verdict does not cover."""
+    said = [LIMITED] if comparison.limited else []
+    if change.gap is None:
+        said.append(
+            too_few_groups(
+                [cell.before for cell in change.by_group], settings, clusters=change.overall.before.clusters is not None, counted=""
+            )
+        )
+    else:
+        said += [_measured(change, change.gap), *_explained(change, change.gap, comparison, settings), *_moved(change, settings.alpha)]
+    said += not_compared([cell.before for cell in change.by_group])
+    return " ".join([*said, *(_not_covered(comparison) if change.verdict == "equivalent" else [])])
+
+
+def comparison_reason(comparison: Comparison) -> str:
+    """Return how many primary gaps changed in which way, and which images the comparison does not cover."""
+    primary = [change for change in comparison.changes if change.primary]
+    if not primary:
+        return "This comparison has no primary question, so it has no verdict."
+    found = [outcome(change) for change in primary]
+    parts = [one if count == 1 else many.format(count) for verdict, one, many in _COUNTED if (count := found.count(verdict))]
+    levelled = sum(change.levelled_down for change in primary)
+    said = [LIMITED] * comparison.limited + [f"Of {in_words(len(found), 'primary gap')}, {', '.join(parts)}."]
+    said += [f"{levelled} of those that shrank {'is' if levelled == 1 else 'are'} levelled down."] if levelled else []
+    return " ".join([*said, *_not_covered(comparison)])
+
+
+def trajectory_reason(trajectory: Trajectory, series: Series) -> str:
+    """Return from which step on a gap is detected, from which on it exceeds the tolerance, and where it is largest."""
+    gaps = [(point.step, point.gap) for point in trajectory.points if point.gap is not None]
+    if not gaps:
+        return "Not estimable: at no step do two groups have enough images."
+    if series.limited:
+        return LIMITED
+    within = exact_points(trajectory.tolerance)
+    said = []
+    if trajectory.detectable is not None:
+        said.append(f"From step {trajectory.detectable:,} on, a gap is detected at every checkpoint.")
+    if trajectory.appears is not None:
+        said.append(f"From step {trajectory.appears:,} on, it exceeds {within} at every checkpoint.")
+    elif trajectory.detectable is not None:
+        said.append(f"Whether it exceeds {within} at the last is undecided.")
+    else:
+        passing = sum(gap.low > trajectory.tolerance for _, gap in gaps)
+        said.append("At the last checkpoint no gap is detected.")
+        said += [f"The band lies above {within} at {passing} of {len(trajectory.points)} checkpoints: it came and went."] if passing else []
+    step, gap = max(gaps, key=lambda each: each[1].value)
+    said.append(f"The largest gap is that of step {step:,}: {points(gap.value, 1)} {span(gap.low, gap.high, 1)}.")
+    return " ".join(said)
+
+
+def _measured(change: Change, gap: GapChange) -> str:
+    subject = change.metric.replace("_", " ") + (f" of '{change.outcome}'" if change.outcome is not None else "")
+    p = p_phrase(gap.p_adjusted, "adjusted p" if change.primary else "uncorrected p")
+    return (
+        f"The gap of {subject} went from {_ends(change, gap.before, after=False)} to {_ends(change, gap.after, after=True)}: "
+        f"{_signed(gap.difference)} {span(gap.low, gap.high, 1, signed=True)} ({p})."
+    )
+
+
+def _ends(change: Change, ends: GapEnds, *, after: bool) -> str:
+    cells = {each.before.group: each.after if after else each.before for each in change.by_group}
+    named = " to ".join(f"{phrases.group(group)} {percent(cells[group].value, 1)}" for group in (ends.lowest, ends.highest))
+    return f"{points(ends.value, 1)} ({named})"
+
+
+def _explained(change: Change, gap: GapChange, comparison: Comparison, settings: Settings) -> list[str]:
+    """Return what the verdict adds to the measured change; a limited comparison adds nothing."""
+    if comparison.limited:
+        return []
+    if change.verdict == "equivalent":
+        return _why_unchanged(change, gap, comparison, settings)
+    tolerance = exact_points(change.tolerance)
+    if change.verdict == "inconclusive":
+        return [
+            f"These images show neither a change of the gap nor its absence within {tolerance}; between any two groups they would find a "
+            f"change of {points(gap.minimum_detectable, 1)} with power 0.8.",
+            *_apart(change),
+        ]
+    if change.direction == "reversed":
+        turned = [f"{phrases.group(pair.first)} and {phrases.group(pair.second)}" for pair in change.pairs if pair.reversed]
+        return [f"These groups changed places, after correction: {phrases.some(turned)}."]
+    beyond = f"It changed by more than the tolerance of {tolerance}." if change.beyond_tolerance else (
+        f"Whether it changed by more than the tolerance of {tolerance} is undecided."
+    )  # fmt: skip
+    levelled = ["Levelled down: the gap shrank because the best group got worse; a gain of the worst is undecided."]
+    return [beyond, *(levelled if change.levelled_down else [])]
+
+
+def _why_unchanged(change: Change, gap: GapChange, comparison: Comparison, settings: Settings) -> list[str]:
+    if comparison.same_model:
+        return ["Both sides are the same model with the same answers: nothing can have changed."]
+    groups = sum(cell.before.status == "ok" for cell in change.by_group)
+    said = [
+        f"Equivalent: for {every_pair(groups)}, the {100 * (1 - 2 * settings.alpha):g} % interval of the change of their "
+        f"difference lies inside ±{exact_points(change.tolerance)}."
+    ]
+    said += ["A change is detectable but smaller than the tolerance."] * (gap.p_adjusted <= settings.alpha)
+    return said + ["Groups changed places, within the tolerance."] * any(pair.reversed for pair in change.pairs)
+
+
+def _apart(change: Change) -> list[str]:
+    """Name the pairs that moved apart or together, where a change of the gap as a whole is undecided."""
+    moved = [pair for pair in change.pairs if pair.low_adjusted > 0 or pair.high_adjusted < 0]
+    named = [f"{phrases.group(pair.first)} minus {phrases.group(pair.second)} {_signed(pair.difference)}" for pair in moved]
+    return [f"Some groups did not change alike, after correction for the pairs: {phrases.some(named)}."] if named else []
+
+
+def _moved(change: Change, alpha: float) -> list[str]:
+    """Name the groups whose own rate changed, after correction: a gap may stay where everybody moved."""
+    moved = [cell for cell in change.by_group if cell.before.status == "ok" and cell.p_adjusted <= alpha and cell.difference]
+    moved.sort(key=lambda cell: -abs(cell.difference or 0.0))
+    named = [f"{phrases.group(cell.before.group)} {_signed(cell.difference or 0.0)}" for cell in moved]
+    return [f"Rates that changed, after correction: {phrases.some(named)}."] if named else []
+
+
+def _not_covered(comparison: Comparison) -> list[str]:
+    """Name the images that the verdict does not cover."""
+    counted = (
+        (comparison.only_before + comparison.only_after, "", "that only one of the two audits has"),
+        (comparison.missing_in_others, "", "that a third audit has not"),
+        (comparison.excluded, "up to ", "that an audit itself left out"),
+    )
+    named = [f"{up_to}{in_words(n, 'image')} {which}" for n, up_to, which in counted if n]
+    return [f"Not covered: {'; '.join(named)}."] if named else []
+
+
+def _signed(fraction: float) -> str:
+    return f"{number(fraction, 1, signed=True)} points"

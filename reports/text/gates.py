@@ -1,0 +1,88 @@
+"""Why a gate ended as it did: a check and its notes in, sentences out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from audit.records.gates import GateCheck
+from audit.records.results import AuditResult, Results
+from audit.types import Note
+from reports.text import phrases
+from reports.text.notes import sentence
+from reports.text.numbers import number
+from reports.text.reasons import LIMITED as LIMITED_VERDICT
+from reports.text.reasons import audit_reason, not_covered, reason
+
+LIMITED = "LIMITED RUN: a sample settles no gate, so the command exits with 1; run it without --limit."
+_ENDED = {
+    "blocked": ", but the permutation test of the whole question does not reject: a breach takes both.",
+    "breached": ": all of it {side} the limit of {limit}.",
+    "held": ": none of it {side} the limit of {limit}.",
+    "inconclusive": ": either side of the limit of {limit} is possible.",
+}
+
+
+def check_reason(check: GateCheck, results: Results) -> str:
+    """Return why a gate ended as it did for one finding, with the groups and images that it does not cover."""
+    audit = next((each for each in results.audits if (each.model.name, each.probe.name) == (check.model, check.probe)), None)
+    if any(note.code == "text" for note in check.reasons):  # of schema 1, which held the whole sentence
+        return " ".join(map(sentence, check.reasons))
+    said = [LIMITED] if check.limited else []
+    said += [_said(note, check, audit, results) for note in check.reasons]
+    return " ".join([*said, *(not_covered(audit.data.exclusions) if check.outcome == "held" and audit else [])])
+
+
+def _said(note: Note, check: GateCheck, audit: AuditResult | None, results: Results) -> str:
+    try:
+        return _in_words(note, check, audit, results)
+    except (LookupError, TypeError, ValueError):  # a file that somebody wrote by hand
+        return str(note)
+
+
+def _in_words(note: Note, check: GateCheck, audit: AuditResult | None, results: Results) -> str:
+    values: Mapping[str, Any] = note.values
+    if note.code == "verdict":
+        return f"The verdict is {values['verdict']}. {_verdict_reason(check, audit, results)}".rstrip()
+    if note.code == "bounded":
+        return _bounded(values, limited=check.limited)
+    if note.code == "images_needed":
+        counted, unit = values["counted"], values["unit"]
+        if "needed" not in values:
+            return f"It lies so close to the limit that no number of {unit} would settle it if the rates stayed as they are."
+        return f"About {values['needed']:,} {unit} instead of {counted:,} would settle it if the rates stayed as they are."
+    if note.code == "too_few_groups":
+        needs = "one group" if values["groups"] == 1 else "two groups"
+        return f"Not estimable: it takes {needs} with at least {values['images']} images that count."
+    if note.code == "not_compared":
+        named = [f"{group} (n = {n:,})" for group, n in zip(values["groups"], values["n"], strict=True)]
+        return f"Not compared: {phrases.some(named)}."
+    return sentence(note)
+
+
+def _verdict_reason(check: GateCheck, audit: AuditResult | None, results: Results) -> str:
+    if audit is None:
+        return ""
+    finding = next((each for each in audit.findings if each.id == check.finding), None)
+    said = audit_reason(audit) if finding is None else reason(finding, audit, results.settings)
+    return said.removeprefix(f"{LIMITED_VERDICT} ")
+
+
+def _bounded(values: Mapping[str, Any], *, limited: bool) -> str:
+    subject, groups, above = values["subject"], values["groups"], values["operator"] in (">", ">=")
+    pairs = groups * (groups - 1) // 2
+    over = f" over all {pairs} pairs" if pairs > 1 else ""
+    if subject == "rate":
+        what = f"The rate of {values['group']}" if "group" in values else f"The {'highest' if above else 'lowest'} rate of {groups} groups"
+    else:
+        what = f"The {'largest gap' if subject == 'gap' else 'lowest rate over the highest'}{over}"
+    value, low, high, limit = (_shown(subject, values[name]) for name in ("value", "low", "high", "limit"))
+    ended = "." if limited else _ENDED[values["ended"]].format(side="above" if above else "below", limit=limit)
+    return f"{what} is {value}, between {low.split()[0]} and {high}{ended}"
+
+
+def _shown(subject: str, value: float) -> str:
+    """Return a number in the unit of the gate."""
+    if subject == "ratio":
+        return f"{value:.2f}"
+    return f"{number(value, 1)} {'points' if subject == 'gap' else '%'}"

@@ -1,0 +1,148 @@
+"""Why a finding, or an audit, has its verdict: records in, sentences out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from audit.records.results import AuditResult, Finding, Gap, Rate, Verdict
+from audit.types import Exclusion, Settings
+from reports.text import phrases
+from reports.text.notes import sentence
+from reports.text.numbers import exact_points, in_words, p_phrase, percent, points
+
+LIMITED = "LIMITED RUN: a sample of the images settles nothing."
+FEWEST_CLUSTERS = 15
+"""A group in fewer clusters is not judged (`audit.statistics.units`)."""
+_COUNTED: tuple[tuple[Verdict, str, str], ...] = (
+    ("disparity", "shows a disparity", "show a disparity"),
+    ("inconclusive", "is inconclusive", "are inconclusive"),
+    ("not estimable", "cannot be estimated", "cannot be estimated"),
+    ("equivalent", "is equivalent within its tolerance", "are equivalent within their tolerance"),
+)
+
+
+def reason(finding: Finding, audit: AuditResult, settings: Settings) -> str:
+    """Return why a finding has its verdict, with the groups and images that the verdict does not cover."""
+    said = [LIMITED] if audit.data.limited else []
+    if finding.gap is None:
+        said.append(_why_not_estimable(finding, settings))
+    else:
+        said += [_measured(finding, finding.gap), *_explained(finding, finding.gap, settings)]
+    said += not_compared(finding.by_group)
+    return " ".join([*said, *(not_covered(audit.data.exclusions) if finding.verdict == "equivalent" else [])])
+
+
+def audit_reason(audit: AuditResult) -> str:
+    """Return how many primary questions ended in which verdict, and which images the audit does not cover."""
+    found = [finding.verdict for finding in audit.findings if finding.primary]
+    if not found:
+        return "This audit has no primary question, so it has no verdict."
+    parts: list[str] = []
+    for verdict, one, many in _COUNTED:
+        if count := found.count(verdict):
+            of = f" of {in_words(len(found), 'question')}" if not parts else ""
+            parts.append(f"{count}{of} {one if count == 1 else many}")
+    return " ".join([*[LIMITED] * audit.data.limited, f"{', '.join(parts)}.", *not_covered(audit.data.exclusions)])
+
+
+def not_compared(rates: Sequence[Rate]) -> list[str]:
+    """Name the groups that a verdict does not cover: a filtered audit is no audit of everybody."""
+    others = [f"{phrases.group(rate.group)} (n = {rate.n:,})" for rate in rates if rate.status != "ok"]
+    return [f"Not compared: {phrases.some(others)}."] if others else []
+
+
+def not_covered(exclusions: Sequence[Exclusion]) -> list[str]:
+    """Name the images that a verdict does not cover."""
+    left_out = [f"{in_words(each.count, 'image')} left out ({sentence(each.reason)})" for each in exclusions]
+    return [f"Not covered: {'; '.join(left_out)}."] if left_out else []
+
+
+def too_few_groups(rates: Sequence[Rate], settings: Settings, *, clusters: bool, counted: str) -> str:
+    """Return what a comparison needs, and how many groups have it."""
+    in_clusters = f" in at least {FEWEST_CLUSTERS} clusters" if clusters else ""
+    enough = sum(rate.status == "ok" for rate in rates)
+    images = f"{max(settings.min_group_size, 2)} images that count{counted}"
+    return f"A comparison needs two groups with at least {images}{in_clusters}; {enough or 'none'} of {len(rates)} has."
+
+
+def every_pair(groups: int) -> str:
+    """Return the pairs of some groups: ``every one of the 21 pairs``."""
+    pairs = groups * (groups - 1) // 2
+    return f"every one of the {pairs} pairs" if pairs > 1 else "the pair"
+
+
+def _why_not_estimable(finding: Finding, settings: Settings) -> str:
+    subject = _subject(finding)
+    if finding.overall.n == 0:
+        return f"No image counts for the {subject}."
+    return too_few_groups(finding.by_group, settings, clusters=finding.overall.clusters is not None, counted=f" for the {subject}")
+
+
+def _measured(finding: Finding, gap: Gap) -> str:
+    lowest, highest = (_rate(phrases.rate_of(finding, group)) for group in (gap.lowest, gap.highest))
+    subject = _subject(finding)
+    p = p_phrase(gap.p_adjusted, "adjusted p" if finding.primary else "uncorrected p")
+    return (
+        f"{subject[0].upper()}{subject[1:]} runs from {lowest} to {highest}: a gap of {points(gap.value, 1)} "
+        f"({p}; expected by chance (95 %): up to {points(gap.null_95, 1)})."
+    )
+
+
+def _explained(finding: Finding, gap: Gap, settings: Settings) -> list[str]:
+    """Return what the verdict adds to the measured gap; a limited run adds nothing."""
+    if finding.verdict == "equivalent":
+        return _why_equivalent(finding, gap, settings)
+    tolerance = exact_points(finding.tolerance)
+    if finding.verdict == "disparity":
+        beyond = (
+            f"At least one pair differs by more than the tolerance of {tolerance}, after correction."
+            if finding.exceeds_tolerance
+            else f"Whether it exceeds the tolerance of {tolerance} is undecided."
+        )
+        return [*_most_significant(finding, gap), beyond, *_size_open(gap)]
+    if finding.verdict == "inconclusive" and gap.p_adjusted > settings.alpha:
+        return [
+            f"These images show neither a difference nor its absence within {tolerance}; between any two groups they would find a "
+            f"difference of {points(gap.minimum_detectable, 1)} with power 0.8."
+        ]
+    return []
+
+
+def _most_significant(finding: Finding, gap: Gap) -> list[str]:
+    """Name the pair that the test is of where it is another than the widest: thin groups may lie farther apart by chance."""
+    if gap.most_significant is None:
+        return []
+    if gap.most_significant == (gap.highest, gap.lowest):
+        return [phrases.WIDE_ELSEWHERE] if gap.value <= gap.null_95 else []
+    high, low = (_rate(phrases.rate_of(finding, group)) for group in gap.most_significant)
+    return [f"The most significant pair, which the test is of: {high} and {low}."]
+
+
+def _size_open(gap: Gap) -> list[str]:
+    """Say why the interval of a detected gap may include 0: the test asks one question, the interval holds for all pairs."""
+    if gap.low > 0:
+        return []
+    return ["Its interval holds for every pair of groups at once and includes 0: the groups differ, by how much is undecided."]
+
+
+def _why_equivalent(finding: Finding, gap: Gap, settings: Settings) -> list[str]:
+    estimable = [rate for rate in finding.by_group if rate.status == "ok"]
+    said = [
+        f"Equivalent within the tolerance: the {100 * (1 - 2 * settings.alpha):g} % interval of {every_pair(len(estimable))} "
+        f"lies inside ±{exact_points(finding.tolerance)}."
+    ]
+    if gap.p_adjusted <= settings.alpha:
+        said.append("The difference is detectable but smaller than the tolerance.")
+    rates = [rate.events / rate.n for rate in estimable]
+    if max(rates) <= finding.tolerance or min(rates) >= 1 - finding.tolerance:
+        said.append("All rates lie within one tolerance of the end of the scale, so this margin says little about their ratio.")
+    return said
+
+
+def _subject(finding: Finding) -> str:
+    metric = finding.metric.replace("_", " ")
+    return metric if finding.outcome is None else f"{metric} of '{finding.outcome}'"
+
+
+def _rate(rate: Rate) -> str:
+    return f"{percent(rate.value, 1)} ({phrases.group(rate.group)}, n = {rate.n:,})"

@@ -1,0 +1,87 @@
+"""Files of schema 1 are read, drawn and written again: made by the version before schema 2, cut to a few questions."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from audit.records import comparison, results
+from reports.comparison.render import render as render_comparison
+from reports.exports.comparison_summary import comparison_markdown
+from reports.exports.junit import junit_xml
+from reports.exports.summary import summary_markdown
+from reports.render import render
+from reports.text.notes import sentence
+from tests.support.page_text import text_of
+
+DATA = Path(__file__).parent / "data"
+
+
+@pytest.fixture(scope="module")
+def old():
+    return results.from_json((DATA / "results_1.json").read_text("utf-8"))
+
+
+@pytest.fixture(scope="module")
+def compared():
+    return comparison.from_json((DATA / "comparison_1.json").read_text("utf-8"))
+
+
+def numbers(value):
+    """Every number of a JSON text, in order of size."""
+    if isinstance(value, dict | list):
+        return sorted(number for each in (value.values() if isinstance(value, dict) else value) for number in numbers(each))
+    return [value] if isinstance(value, int | float) and not isinstance(value, bool) else []
+
+
+def test_no_number_of_an_audit_is_lost(old):
+    before = json.loads((DATA / "results_1.json").read_text("utf-8"))
+
+    assert numbers(json.loads(results.to_json(old))) == numbers(before)
+    assert results.from_json(results.to_json(old)) == old
+
+
+def test_evidence_stands_in_its_containers(old):
+    finding, record = old.audits[0].findings[0], old.audits[0].measurements[0]
+
+    assert finding.gap.equivalence_bound is None or finding.gap.equivalence_bound > 0
+    assert finding.evidence.effect_size.difference.value == pytest.approx(finding.gap.value)
+    assert finding.evidence.label_noise.points[0].share == 0.01
+    assert [each.others for each in finding.evidence.adjustment.pairs] == [("tone",), ("tone", "occupation")]
+    assert (record.evidence.near_ties, len(record.evidence.calibration)) == (3, 2)
+    assert old.audits[0].evidence.equalized_odds[0].outcome == "woman"
+    assert old.audits[0].untrained_control.verdict == "inconclusive"
+
+
+def test_sentences_become_notes_of_their_text_and_a_page_is_drawn(old):
+    audit = old.audits[0]
+    page = text_of(render(old))
+
+    assert [sentence(note) for note in audit.warnings] == [
+        "'tone': 62% of the decisions are near-ties; the model hardly tells these labels apart."
+    ]
+    assert "Gender 'person' is the drawing whose name states no gender." in page
+    assert "Refused" not in page
+    assert "The largest gap is 36.0 points." in page
+    assert "The largest gap is 36.0 points." in junit_xml(old)
+    assert "1 of 1 question shows a disparity" in summary_markdown(old)
+
+
+def test_no_number_of_a_comparison_is_lost(compared):
+    before = json.loads((DATA / "comparison_1.json").read_text("utf-8"))
+    after = json.loads(comparison.to_json(compared))
+    for each in after["comparisons"]:
+        assert each.pop("excluded") == 0
+
+    assert numbers(after) == numbers(before)
+
+
+def test_a_comparison_has_the_one_vocabulary_and_a_page_is_drawn(compared):
+    [found] = compared.comparisons
+    page = text_of(render_comparison(compared))
+
+    assert (found.verdict, found.direction) == ("disparity", "grew")
+    assert [(change.verdict, change.direction) for change in found.changes] == [("disparity", "grew"), ("inconclusive", None)]
+    assert "Two sides differ." in page
+    assert "From step" in page
+    assert "gap grew" in comparison_markdown(compared)

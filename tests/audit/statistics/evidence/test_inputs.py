@@ -1,0 +1,46 @@
+"""Probability of the answer, second choice and its distance, by hand."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from audit.errors import DataError
+from audit.statistics.evidence.inputs import answer_probabilities, confidence, given, runner_up
+from audit.types import LabelSet, Predictions
+
+LABELS = ("white man", "white woman", "black man", "black woman")
+ANSWERS = {"white man": "White", "white woman": "White", "black man": "Black", "black woman": "Black"}
+SCORES = np.array([[0.40, 0.05, 0.30, 0.25], [0.10, 0.20, 0.60, 0.10]], np.float32)
+
+
+def predictions(y_pred):
+    return Predictions(LABELS, ("White", "Black"), SCORES, np.array(y_pred), None, pd.DataFrame(index=["a", "b"]), np.zeros(2))
+
+
+def label_set(combine):
+    return LabelSet("races", LABELS, {}, ANSWERS, combine)
+
+
+def test_the_best_label_or_the_sum():
+    """First image: the best label is 'white man' at .40, but both Black labels together have .55."""
+    best = answer_probabilities(predictions(["White", "Black"]), label_set("argmax"))
+    assert best.tolist() == [pytest.approx([0.40, 0.30]), pytest.approx([0.20, 0.60])]
+    total = answer_probabilities(predictions(["Black", "Black"]), label_set("sum"))
+    assert total.tolist() == [pytest.approx([0.45, 0.55]), pytest.approx([0.30, 0.70])]
+    assert confidence(predictions(["White", "Black"]), label_set("argmax")) == pytest.approx([0.40, 0.60])
+    assert confidence(predictions(["Black", "Black"]), label_set("sum")) == pytest.approx([0.55, 0.70])
+
+
+def test_the_second_choice_is_never_the_answer_given():
+    second, distance = runner_up(predictions(["White", "Black"]), label_set("argmax"))
+    assert second.tolist() == [1, 0]
+    assert distance == pytest.approx([np.log(0.40 / 0.30), np.log(0.60 / 0.20)], rel=1e-5)
+    # A tie is broken by the answer that was given, not by the order of answers.
+    second, distance = runner_up(predictions(["Black", "White"]), label_set("argmax"))
+    assert second.tolist() == [0, 1]
+    assert (distance < 0).all()
+
+
+def test_an_answer_that_cannot_be_given():
+    with pytest.raises(DataError, match="'Green'"):
+        given(predictions(["Green", "Black"]))
