@@ -16,7 +16,7 @@ from typing import Any
 
 from audit.api.requests import CompareRequest
 from audit.cli.exit_codes import ended
-from audit.cli.parser import Parser, given, request_parser, short_name, words_of
+from audit.cli.parser import Parser, given_options, request_parser, short_name, words_of
 
 PROGRAM = "python -m audit.compare"
 
@@ -39,9 +39,9 @@ def run(arguments: argparse.Namespace, words: Sequence[str]) -> int:
     from audit.cli import terminal
     from audit.models.model_args import by_model
     from audit.output.directory import default_directory, scrub
-    from reports.exports.comparison_summary import terminal as summary
+    from reports.exports.terminal import comparison_lines
 
-    options = given(arguments, CompareRequest)
+    options = given_options(arguments, CompareRequest)
     if "model_args" in options:
         options["model_args"] = by_model(options["model_args"], 1)[0]
     request = CompareRequest(**options, command=(PROGRAM, *map(scrub, words)), progress=terminal.ProgressBar())
@@ -52,12 +52,12 @@ def run(arguments: argparse.Namespace, words: Sequence[str]) -> int:
         out = default_directory(name, ["comparison"], dt.datetime.now(dt.UTC))
     with terminal.logged():
         changes = run_comparison(replace(request, out=out))
-    terminal.show(summary(changes.facts), out / "comparison.html")
+    terminal.show(comparison_lines(changes.facts), out / "comparison.html")
     return 0
 
 
 class _Callable(ModuleType):
-    """A module that can be called: once imported, it stands where the function `audit.compare` of the same name stood."""
+    """A module that can be called: once imported, it hides the function `audit.compare` of the same name."""
 
     def __call__(self, *sides: Any, **options: Any) -> Any:
         from audit.api.compare_models import compare

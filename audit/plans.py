@@ -1,4 +1,4 @@
-"""What a probe fixes before the run beside its measurements: pairs, specifications, published tables, what-ifs. Words and names only."""
+"""What a probe fixes before the run besides its measurements: pairs, specifications, published tables, what-ifs. Words and names only."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ class CellReference:
 
 @dataclass(frozen=True)
 class PublishedRow:
-    """A row of a published table: cells (fractions, None where blank) and the rates of ours to put beside them."""
+    """A row of a published table: cells (fractions, None where blank) and our rates to compare with them."""
 
     label: str
     published: tuple[float | None, ...]

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from audit.api.requests import AuditRequest
 from audit.cli.exit_codes import ended
-from audit.cli.parser import Parser, given, request_parser, short_name, words_of
+from audit.cli.parser import Parser, given_options, request_parser, short_name, words_of
 
 PROGRAM = "python -m audit.run"
 DESCRIPTION = "Audits vision-language models: whom does a model treat differently, by how much, and how sure are we?"
@@ -54,7 +54,7 @@ def run(arguments: argparse.Namespace, words: Sequence[str]) -> int:
     from audit.api.pipeline import run_audit
     from audit.cli import terminal
     from audit.output.directory import default_directory
-    from reports.exports.summary import terminal as summary
+    from reports.exports.terminal import audit_lines
 
     request = _request(arguments, words)
     out = request.out
@@ -66,7 +66,7 @@ def run(arguments: argparse.Namespace, words: Sequence[str]) -> int:
         request = replace(request, probe=tuple(chosen))
     with terminal.logged():
         done = run_audit(replace(request, out=out, progress=terminal.ProgressBar()))
-    terminal.show(summary(done.results), out / "report.html")
+    terminal.show(audit_lines(done.results), out / "report.html")
     return done.exit_code
 
 
@@ -74,7 +74,7 @@ def _request(arguments: argparse.Namespace, words: Sequence[str]) -> AuditReques
     from audit.models.model_args import by_model
     from audit.output.directory import scrub
 
-    options = given(arguments, AuditRequest)
+    options = given_options(arguments, AuditRequest)
     if "model_args" in options:
         options["model_args"] = by_model(options["model_args"], len(options.get("model", ())))
     return AuditRequest(**options, command=(PROGRAM, *map(scrub, words)))

@@ -48,7 +48,7 @@ class Note:
     def __str__(self) -> str:
         """Return the text of a note that holds one, else code and values: for logs."""
         named = ", ".join(f"{name} {value}" for name, value in self.values.items())
-        return str(self.values.get("text", "")) if self.code == "text" else f"{self.code.replace('_', ' ')}: {named}"
+        return str(self.values.get("text", "")) if self.code == "text" else ": ".join(filter(None, (self.code.replace("_", " "), named)))
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class ModelRecord:
     """Training steps taken, where the checkpoint says so."""
     run: str | None = None
     """sha256 (hex) of what decides the training run, where the checkpoint says so: equal for checkpoints of one run."""
-    asked: tuple[str, ...] = ()
+    asked: tuple[Note | str, ...] = ()
     """How a generative model was asked, word for word; empty for a dual encoder, which has `dimensions` and cosines instead."""
 
 
@@ -209,7 +209,7 @@ class Claim:
     outcome: str | None = None
     """A name in `Measurement.outcomes`; None for accuracy."""
     primary: bool = True
-    """Whether it takes part in the verdict of the audit (Holm over all primary claims). Others are context."""
+    """Whether it takes part in the verdict of the audit (Holm over all primary claims). Others are exploratory."""
     tolerance: float | None = None
     """Equivalence margin (absolute, 0-1), fixed before the run; None: the command's `--tolerance`."""
     better: Better | None = None
@@ -250,7 +250,7 @@ class Predictions:
     attributes: pd.DataFrame
     """Rows of the data set's attributes that the predictions belong to."""
     margin: Float[np.ndarray, "n"]
-    """Distance in probability between the best answer and the second; a near-tie is decided by rounding or wording. Without rows
+    """Distance in probability between the best answer and the second; a near-tie is decided by rounding or the prompt. Without rows
     where the answers came without scores (k = 0)."""
     cluster: Int[np.ndarray, "n"] | None = None
     """Which independent unit (person, scene, counterfactual set) each image belongs to; None: every image is its own."""
@@ -260,7 +260,7 @@ class Predictions:
 
 @dataclass(frozen=True)
 class LoadOptions:
-    """What a probe's loader may be told from outside."""
+    """What a probe's loader is given from outside."""
 
     location: str | None
     """`--data`: a folder, a CSV or Parquet file, ``hf:ID``; None: what the probe names."""
@@ -270,7 +270,7 @@ class LoadOptions:
 
 @dataclass(frozen=True)
 class Probe:
-    """What to ask: data, measurements, published numbers to stand beside ours."""
+    """What to ask: data, measurements, published numbers to compare with ours."""
 
     name: str
     question: str

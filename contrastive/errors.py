@@ -14,7 +14,8 @@ Any other exception is a defect of this program (exit code 70).
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+import sys
+from collections.abc import Callable, Iterable
 
 
 class VlmAuditError(Exception):
@@ -62,6 +63,16 @@ class MachineError(VlmAuditError):
     exit_code = 5
 
 
+def run_command(action: Callable[[], str]) -> int:
+    """Print what a command returns; of an error that a person can act on print its words and return its exit code."""
+    try:
+        sys.stdout.write(f"{action()}\n")
+    except VlmAuditError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return error.exit_code
+    return 0
+
+
 _NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory")
 _GONE = ("Connection closed by peer", "Connection reset by peer", "Socket closed", "remote process exited")
 
@@ -72,7 +83,7 @@ def of_machine(error: BaseException) -> MachineError | None:
     Examples
     --------
     >>> of_machine(RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 384000 bytes. Error code 12")).what
-    'the memory does not suffice'
+    'out of memory'
     >>> of_machine(RuntimeError("Read error [127.0.0.1]:11180: Connection reset by peer")).what
     'another process of this run has ended'
     >>> of_machine(ValueError("embedded null byte"))
@@ -81,7 +92,7 @@ def of_machine(error: BaseException) -> MachineError | None:
     if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and any(words in text for words in _NO_MEMORY)):
         why = next((line for line in text.splitlines() if "memory" in line), text)[:200] or None
         fix = "a smaller data.batch or a larger optim.accumulate, run.recompute=true, run.precision=bf16, or a smaller model"
-        return MachineError("the memory does not suffice", why=why, fix=fix)
+        return MachineError("out of memory", why=why, fix=fix)
     if isinstance(error, RuntimeError) and any(words in text for words in _GONE):
         why = f"it was ended (a process without any last words was mostly killed for memory), or is out of reach: {text[:200]}"
         return MachineError("another process of this run has ended", why=why, fix="see what that one said; the same command again resumes")

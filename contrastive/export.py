@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from contrastive.errors import MachineError, VlmAuditError
+from contrastive.errors import MachineError, VlmAuditError, run_command
 
 if TYPE_CHECKING:
     from contrastive.checkpoint.file import Checkpoint
@@ -40,20 +40,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--to", choices=KINDS, required=True)
     parser.add_argument("--ema", action="store_true", help="export the running average of the weights")
     options = parser.parse_args(argv)
-    try:
-        difference = _export(options.checkpoint, Path(options.out), options.to, options.ema)
-    except VlmAuditError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return error.exit_code
-    sys.stdout.write(f"verified: features of random inputs differ by {difference:.1e} at most (allowed: {TOLERANCE:g})\n{options.out}\n")
-    return 0
+    return run_command(lambda: _export(options.checkpoint, Path(options.out), options.to, options.ema))
 
 
-def _export(path: str, out: Path, kind: str, ema: bool) -> float:
+def _export(path: str, out: Path, kind: str, ema: bool) -> str:
     from contrastive.checkpoint.file import averaged, load
 
     checkpoint = load(path)
-    return export(averaged(checkpoint) if ema else checkpoint, out, kind)
+    difference = export(averaged(checkpoint) if ema else checkpoint, out, kind)
+    return f"verified: features of random inputs differ by {difference:.1e} at most (allowed: {TOLERANCE:g})\n{out}"
 
 
 def export(checkpoint: Checkpoint, out: Path, kind: str) -> float:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from contrastive.errors import UsageError, VlmAuditError
+from contrastive.errors import UsageError, run_command
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -19,12 +19,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("out", metavar="OUT", help="the file to write; it must not exist")
     parser.add_argument("--ema", action="store_true", help="take the average of the weights (optim.ema) instead of the last step's")
     options = parser.parse_args(argv)
-    try:
-        sys.stdout.write(f"{release(Path(options.checkpoint), Path(options.out), ema=options.ema)}  {options.out}\n")
-    except VlmAuditError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return error.exit_code
-    return 0
+    return run_command(lambda: f"{release(Path(options.checkpoint), Path(options.out), ema=options.ema)}  {options.out}")
 
 
 def release(path: Path, out: Path, *, ema: bool = False) -> str:

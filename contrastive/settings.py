@@ -22,7 +22,7 @@ BelowOne = Annotated[StrictFloat, Field(ge=0, lt=1)]
 
 @record
 class DataConfig:
-    """What is shown, and what is said of it."""
+    """Images and captions, and how they are read and augmented."""
 
     train: StrictStr
     """``emoji``, ``shapes``; a CSV or JSONL file whose image paths are relative to its own folder; a folder of images with ``.txt`` beside
@@ -108,7 +108,7 @@ class OptimConfig:
 
 @record
 class LossConfig:
-    """What is made small."""
+    """The loss, and a teacher."""
 
     kind: Literal["softmax", "sigmoid", "caption", "caption-both", "bag-of-words"] = "softmax"
     """``softmax`` and ``sigmoid`` compare every image with every text of the batch; the model scores by the same rule. ``caption`` says the

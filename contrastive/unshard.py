@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from contrastive.errors import UsageError, VlmAuditError
+from contrastive.errors import UsageError, run_command
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -19,12 +19,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("folder", metavar="FOLDER", help="a folder step-..., or one that holds such: the newest is taken")
     parser.add_argument("out", metavar="OUT", help="the file to write; it must not exist")
     options = parser.parse_args(argv)
-    try:
-        sys.stdout.write(f"{unshard(Path(options.folder), Path(options.out))}  {options.out}\n")
-    except VlmAuditError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return error.exit_code
-    return 0
+    return run_command(lambda: f"{unshard(Path(options.folder), Path(options.out))}  {options.out}")
 
 
 def unshard(folder: Path, out: Path) -> str:

@@ -25,7 +25,7 @@ def get(name: str) -> Probe:
     Raises
     ------
     UsageError
-        If there is no such probe or file, or the file defines no ``PROBE``.
+        If the probe or file is not found, or the file does not define ``PROBE``.
     """
     if name.endswith(".py"):
         return _probe_of(_module_from(Path(name)), name)

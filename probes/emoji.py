@@ -127,7 +127,7 @@ PRESETS = {
     "all three": ("{label}", "person {label}", "a picture of {label}"),
     **{kind: (f"{kind} of {{label}}",) for kind in KINDS},
 }
-"""preset -> templates; a template with "of" takes the name with its article. Version 1, wording ours."""
+"""preset -> templates; a template with "of" takes the name with its article. Version 1, our own prompts."""
 TONE_WORDS = tuple(f"{tone} skin tone" for tone in TONES)
 
 
@@ -155,7 +155,7 @@ def toned_names(preset: str) -> LabelSet:
 
 VARIANTS = (
     (plain_names, tuple(PRESETS)),
-    (gendered_names, ("name", "picture", *KINDS)),  # "person man judge" is no wording anybody would use
+    (gendered_names, ("name", "picture", *KINDS)),  # "person man judge" is not English
     (toned_names, ("name", "person", "picture", "all three")),
 )
 CLAIMS = (Claim("accuracy", ("gender",)), Claim("accuracy", ("tone",)), Claim("accuracy", ("gender", "tone"), primary=False))

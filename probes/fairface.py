@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from audit.types import Claim, Dataset, LabelSet, LoadOptions, Measurement, Probe, Specification, SpecificationPlan
 from probes.prompts import Preset, preset
-from probes.prompts.wordings import reworded, titles
+from probes.prompts.single_templates import reworded, titles
 from probes.published import tables
 from probes.what_ifs.fairface import plans
 
@@ -97,7 +97,7 @@ def _gender_of(label: str) -> str:
 
 
 def race_gender_age_prompts(plain: Preset) -> dict[str, tuple[str, ...]]:
-    """Return 126 prompts such as "a photo of a white woman aged 3 to 9 years" (wording ours), labelled "White woman, 3-9"."""
+    """Return 126 prompts such as "a photo of a white woman aged 3 to 9 years" (our own prompts), labelled "White woman, 3-9"."""
     ages = {age: prompt.split(" aged ")[1] for age, (prompt,) in plain.objectives["age"].items()}
     return {
         f"{who}, {age}": (f"{prompt} aged {words}",)
@@ -201,8 +201,8 @@ def _markedness(attribute: str, primary: bool) -> Measurement:
 # ---- specification curves ------------------------------------------------------------------------------------------------------------
 
 
-def _wordings(default: str) -> tuple[Preset, ...]:
-    """Return the default, the wordings of others, four templates averaged, and the default's words under single templates."""
+def _presets(default: str) -> tuple[Preset, ...]:
+    """Return the default, published prompts, four templates averaged, and the default under single templates."""
     return (*map(preset, (default, "bitton", "bitton-early", "ensemble")), *reworded(default))
 
 
@@ -212,7 +212,7 @@ def _harm_plan(question: str, outcome: str, by: tuple[str, ...], dropped: str) -
     variants = [variant for variant in HARM_VARIANTS if variant not in dropped.split(",")]
     points = [
         Specification(each.title, variant, harm_measurement(f"harm {variant}", question, each, variant, (claim,)))
-        for each in _wordings(HARM_PRESET)
+        for each in _presets(HARM_PRESET)
         for variant in variants
     ]
     birhane = preset("birhane")
@@ -228,7 +228,7 @@ def _harm_plan(question: str, outcome: str, by: tuple[str, ...], dropped: str) -
 def _gender_plan() -> SpecificationPlan:
     claim = Claim("accuracy", ("race",), primary=False)
     question = "Gender accuracy by race under other wordings"
-    presets = _wordings(ACCURACY_PRESET)
+    presets = _presets(ACCURACY_PRESET)
     two_way = [
         _specification(each, "two labels", label_set("gender", each.prompts("gender")), question, claim, "gender") for each in presets
     ]
@@ -239,7 +239,7 @@ def _gender_plan() -> SpecificationPlan:
 def _race_plan() -> SpecificationPlan:
     claim = Claim("accuracy", ("race",), primary=False)
     question = "Race agreement (seven-way) by race under other wordings"
-    presets = _wordings(ACCURACY_PRESET)
+    presets = _presets(ACCURACY_PRESET)
     seven = [_specification(each, "seven labels", label_set("race", each.prompts("race")), question, claim, "race") for each in presets]
     by_gender = [_specification(each, "race x gender, summed", _summed(each, _race_of), question, claim, "race") for each in presets]
     prompts = race_gender_age_prompts(presets[0])
@@ -277,7 +277,7 @@ PROBE = Probe(
         "Prompts move results more than groups differ, and the CLIP paper's were never published: "
         "the exact prompts used here are printed below.",
         "The annotators' seven-way race labels are noisy: the FairFace authors' own model agrees with 71 % of them.",
-        "The use of these categories is no endorsement of classifying people by them. "
+        "The use of these categories does not endorse classifying people by them. "
         "This measures a model; it must not be used to classify people.",
     ),
     not_tested=(

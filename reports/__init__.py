@@ -1,1 +1,1 @@
-"""Reports: `results.json` into one self-contained HTML page. Computes no statistic."""
+"""Reports: facts of an audit or a comparison in; pages, tables, figures and sentences out. Computes no statistic."""

@@ -11,12 +11,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from audit.cli.exit_codes import print_result
 from audit.errors import MachineError
 from audit.output.directory import replacing
 from audit.records.results import Results
 from reports.exports import plots
-from reports.render import ended, read
-from reports.text import sentences as words
+from reports.exports.axes import literal
+from reports.read import read_results
+from reports.text import sentences
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,7 +29,7 @@ _LONGEST_TITLE = 90
 
 
 def pictures(results: Results, form: str = "svg") -> Iterator[tuple[str, bytes]]:
-    """Yield file name and content of each figure: the rates of every finding that counts, and every specification curve.
+    """Yield file name and content of each figure: the rates of every pre-specified question, and every specification curve.
 
     Parameters
     ----------
@@ -40,13 +42,13 @@ def pictures(results: Results, form: str = "svg") -> Iterator[tuple[str, bytes]]
         for j, finding in enumerate((each for each in audit.findings if each.primary), 1):
             if any(cell.value is not None for cell in finding.by_group):
                 figure = _figure(
-                    partial(plots.rates, finding, audit, alpha), words.title(finding, audit), 0.32 * len(finding.by_group) + 1.5
+                    partial(plots.rates, finding, audit, alpha), sentences.title(finding, audit), 0.32 * len(finding.by_group) + 1.5
                 )
                 yield f"{i}-{j:02d}-{_slug(finding.id)}.{form}", _saved(figure, form)
         for j, curve in enumerate(audit.specifications, 1):
             if any(point.difference is not None for point in curve.points):
                 figure = _figure(partial(plots.specification, curve, alpha), curve.question, 5.6)
-                yield f"{i}-wording-{j:02d}-{_slug(curve.question)}.{form}", _saved(figure, form)
+                yield f"{i}-prompt-sensitivity-{j:02d}-{_slug(curve.question)}.{form}", _saved(figure, form)
 
 
 def _slug(text: str) -> str:
@@ -60,7 +62,7 @@ def _figure(draw: Callable[[Axes], Axes], title: str, height: float) -> Figure:
     figure = Figure(figsize=(7, max(height, 1.6)), layout="constrained")
     draw(figure.subplots())
     title = title if len(title) <= _LONGEST_TITLE else title[: _LONGEST_TITLE - 1] + "…"
-    figure.suptitle(plots.plain(title), fontsize=10, x=0.01, ha="left")
+    figure.suptitle(literal(title), fontsize=10, x=0.01, ha="left")
     return figure
 
 
@@ -91,12 +93,12 @@ def write(directory: Path, files: Iterable[tuple[str, bytes]]) -> int:
 def main(argv: Sequence[str] | None = None) -> int:
     """Draw the figures of a finished audit and print their folder."""
     parser = argparse.ArgumentParser("python -m reports.pictures", description="Draws the figures of a finished audit as files.")
-    parser.add_argument("directory", type=Path, metavar="DIR", help="the directory that an audit left behind")
+    parser.add_argument("directory", type=Path, metavar="DIR", help="the output directory of an audit")
     parser.add_argument("--format", choices=FORMATS, default="svg", help="default: %(default)s")
     parser.add_argument("--out", type=Path, metavar="DIR", help="default: DIR/figures")
     arguments = parser.parse_args(argv)
     folder = arguments.out or arguments.directory / "figures"
-    return ended(lambda: f"{folder}: {write(folder, pictures(read(arguments.directory), arguments.format))} figures")
+    return print_result(lambda: f"{folder}: {write(folder, pictures(read_results(arguments.directory), arguments.format))} figures")
 
 
 if __name__ == "__main__":

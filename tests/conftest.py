@@ -4,12 +4,11 @@ import os
 import shutil
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
 import pytest
 from hypothesis import settings
 
-from audit.types import Dataset, ModelRecord
+from audit.testing import FakeEncoder, four_faces
+from audit.types import Dataset
 
 settings.register_profile("unhurried", deadline=None)  # a busy machine is no fault of the code
 settings.load_profile("unhurried")
@@ -72,52 +71,11 @@ def browser():
         opened.close()
 
 
-class FakeEncoder:
-    """A small honest encoder: an image's embedding is the mean colour of its four quarters, a text's is asked of `axes`."""
-
-    def __init__(self, axes: dict[str, list[float]] | None = None, logit_scale: float = 100.0):
-        self.axes = axes or {"woman": [1.0, 0.0, 0.0], "": [0.0, 1.0, 0.0]}
-        self.calls: list[int] = []
-        self.record = ModelRecord(
-            name="fake", kind="fake", fingerprint="f" * 64, sha256="0" * 64, parameters=0, dimensions=3, dtype="float32",
-            score_rule="softmax", logit_scale=logit_scale, logit_bias=None, architecture="mean colour",
-            preprocessing="none", tokenizer="none",
-        )  # fmt: skip
-
-    def encode_images(self, images):
-        self.calls.append(len(images))
-        return np.stack([np.asarray(image, np.float32).reshape(-1, 3).mean(0) / 255 for image in images])
-
-    def encode_texts(self, texts):
-        return np.array([next(axis for word, axis in self.axes.items() if word in text) for text in texts], np.float32)
-
-
 @pytest.fixture
 def fake_encoder() -> FakeEncoder:
     return FakeEncoder()
 
 
-@pytest.fixture
-def four_faces() -> Dataset:
-    """Four plain-coloured pictures: red means "woman" to the fake encoder, green "man".
-
-    Black: Female red, Male red; White: Female red, Male green.
-    """
-    import io
-
-    from PIL import Image
-
-    def png(colour):
-        buffer = io.BytesIO()
-        Image.new("RGB", (16, 16), colour).save(buffer, "PNG")
-        return buffer.getvalue()
-
-    attributes = pd.DataFrame(
-        {"race": ["Black", "Black", "White", "White"], "gender": ["Female", "Male", "Female", "Male"]},
-        index=list("abcd"),
-        dtype="str",
-    )
-    return Dataset(
-        name="four faces", images=[png("red"), png("red"), png("red"), png("lime")], attributes=attributes,
-        levels={"race": ("Black", "White"), "gender": ("Female", "Male")}, fingerprint="4" * 64, source="made by the test", licence="none",
-    )  # fmt: skip
+@pytest.fixture(name="four_faces")
+def _four_faces() -> Dataset:
+    return four_faces()

@@ -77,11 +77,14 @@ class Audit:
 
         return rates(self.results)
 
-    def wordings(self) -> pd.DataFrame:
-        """Return one row a question and wording: the difference of the same two groups, first minus second, with interval and p."""
-        from reports.exports.frames import wordings
+    def prompt_sensitivity(self) -> pd.DataFrame:
+        """Return one row a question and prompt: the difference of the same two groups, first minus second, with interval and p."""
+        from reports.exports.frames import prompt_sensitivity
 
-        return wordings(self.results)
+        return prompt_sensitivity(self.results)
+
+    wordings = prompt_sensitivity
+    """The older name."""
 
     def what_ifs(self) -> pd.DataFrame:
         """Return one row a question, finding and setting of the what-ifs: gap and accuracy before and after. Empty if none was asked."""
@@ -231,7 +234,7 @@ def load(directory: str | Path) -> Audit:
     DataError
         If there is no results.json in it, or it is not one.
     """
-    from reports.render import read
+    from reports.read import read_results
 
-    results = read(Path(directory))
+    results = read_results(Path(directory))
     return Audit(results, directory=Path(directory), require_conclusive="--require-conclusive" in results.command)

@@ -33,25 +33,25 @@ class Changes:
     @property
     def metrics(self) -> pd.DataFrame:
         """One row a question and comparison: both gaps, after minus before with interval and p, verdict."""
-        from reports.exports.comparison_frames import changes
+        from reports.exports.frames import changes
 
         return changes(self.facts)
 
     def by_group(self) -> pd.DataFrame:
         """Return one row a question, comparison and group: the rate before and after, and the paired difference with interval and p."""
-        from reports.exports.comparison_frames import rate_changes
+        from reports.exports.frames import changes_by_group
 
-        return rate_changes(self.facts)
+        return changes_by_group(self.facts)
 
     def by_step(self) -> pd.DataFrame:
         """Return one row a question and checkpoint: the gap with its simultaneous interval. Empty unless a series was compared."""
-        from reports.exports.comparison_frames import gaps_by_step
+        from reports.exports.frames import gaps_by_step
 
         return gaps_by_step(self.facts)
 
     def rates_by_step(self) -> pd.DataFrame:
         """Return one row a question, checkpoint and group: n, events, rate with interval. Empty unless a series was compared."""
-        from reports.exports.comparison_frames import rates_by_step
+        from reports.exports.frames import rates_by_step
 
         return rates_by_step(self.facts)
 
@@ -62,9 +62,9 @@ class Changes:
 
     def to_html(self) -> str:
         """Return the page of the comparison, self-contained."""
-        from reports.comparison.render import render
+        from reports.render import render_comparisons
 
-        return render(self.facts)
+        return render_comparisons(self.facts)
 
     def save(self, directory: str | Path) -> Path:
         """Write what `python -m audit.compare` would leave behind, and return the path of the page.
@@ -111,6 +111,6 @@ def load_changes(directory: str | Path) -> Changes:
     DataError
         If there is no comparison.json in it, or it is not one.
     """
-    from reports.comparison.render import read
+    from reports.read import read_comparisons
 
-    return Changes(read(Path(directory)))
+    return Changes(read_comparisons(Path(directory)))

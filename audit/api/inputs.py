@@ -61,7 +61,10 @@ def dataset_of(probe: Probe, request: AuditRequest) -> Dataset:
     DataError
         If the data cannot be read, or no image is left.
     """
-    dataset = request.data if isinstance(request.data, Dataset) else probe.load(LoadOptions(request.data))
+    dataset: object = request.data if isinstance(request.data, Dataset) else probe.load(LoadOptions(request.data))
+    if not isinstance(dataset, Dataset):
+        what = f"the loader of probe {probe.name!r} gave a value of type {type(dataset).__name__}"
+        raise UsageError(what, why="a Dataset is expected", fix="give data, or correct the probe's load")
     if len(dataset.images) == 0:
         raise DataError(f"the data of probe {probe.name!r} have no images", fix="give another --data")
     known = set(map(str, dataset.attributes.columns))
@@ -84,7 +87,7 @@ def predictions_of(request: AuditRequest, probes: Sequence[Probe]) -> Prediction
     DataError, UsageError
         If they cannot be read, or lack a column that is asked for.
     """
-    from audit.external import leave_out, sliced_columns
+    from audit.engine.external import leave_out, sliced_columns
     from audit.predictions.read import ColumnOptions, load_predictions
 
     file = load_predictions(request.predictions, ColumnOptions(request.attributes, request.cluster, sliced_columns(probes)))

@@ -3,22 +3,52 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from audit.errors import UsageError
-from audit.gates.parse import called, question
+from audit.gates.parse import GateQuestion, gate_question, named_question
+from audit.naming import finding_id
 from reports.text import comparison as comparison_words
 from reports.text import sentences as words
 from reports.text.notes import sentence
+from reports.text.phrases import attributes
 
 if TYPE_CHECKING:
     from audit.gates.parse import QuestionNames
     from audit.records.comparison import Change, Comparison, Comparisons, Trajectory
     from audit.records.results import AuditResult, Finding, Results, SpecificationCurve
     from audit.records.what_if import WhatIfs
+    from audit.types import Measurement
 
 T = TypeVar("T")
 N = TypeVar("N", bound="QuestionNames")
+
+
+@dataclass(frozen=True)
+class _Planned:
+    """A claim that will become a finding."""
+
+    id: str
+    measurement: str
+    metric: str
+    outcome: str | None
+    attributes: tuple[str, ...]
+
+
+def planned_questions(measurements: Iterable[Measurement]) -> tuple[GateQuestion, ...]:
+    """Return every question that these measurements ask, under the names of the findings that they will become."""
+    found = []
+    for measurement in measurements:
+        for claim in measurement.claims:
+            planned = _Planned(finding_id(measurement.name, claim), measurement.name, claim.metric, claim.outcome, claim.by)
+            found.append(gate_question(planned, f"{words.subject_of(planned, measurement.truth)} by {attributes(claim.by)}"))
+    return tuple(found)
+
+
+def found_questions(results: Results) -> tuple[GateQuestion, ...]:
+    """Return every question that was answered, with its names."""
+    return tuple(gate_question(finding, words.title(finding, audit)) for audit in results.audits for finding in audit.findings)
 
 
 def finding(results: Results, name: str, audit: int | None = None) -> tuple[AuditResult, Finding]:
@@ -39,7 +69,7 @@ def change(facts: Comparisons, name: str, comparison: int | None = None) -> tupl
     return _found(name, ((each, every, comparison_words.title(every)) for each in compared for every in each.changes))
 
 
-def trajectory(facts: Comparisons, name: str) -> Trajectory:
+def followed(facts: Comparisons, name: str) -> Trajectory:
     """Return a question followed over the steps; raises as `finding` does, and where no series was compared."""
     if not facts.series:
         raise UsageError("no series was compared", why="these are no checkpoints of one run", fix="compare(…, series=True)")
@@ -49,7 +79,7 @@ def trajectory(facts: Comparisons, name: str) -> Trajectory:
 
 def _found(name: str, named: Iterable[tuple[T, N, str]]) -> tuple[T, N]:
     everything = list(named)
-    wanted = called(name, [question(each, title) for _, each, title in everything]).id
+    wanted = named_question(name, [gate_question(each, title) for _, each, title in everything]).id
     return next((whose, each) for whose, each, _ in everything if each.id == wanted)
 
 
@@ -61,14 +91,14 @@ def at(items: Sequence[T], place: int, what: str) -> T:
 
 
 def curve(audit: AuditResult, wanted: int | str) -> SpecificationCurve:
-    """Return the wordings of a question: by a place, a part of the text above them, or any name of the finding."""
+    """Return the prompt sensitivity of a question: by a place, a part of the text above them, or any name of the finding."""
     curves = audit.specifications
     if isinstance(wanted, str) and (found := _finding_of(audit, wanted)):
         same = [each for each in curves if (each.metric, each.outcome, each.attributes) == (found.metric, found.outcome, found.attributes)]
-        said = [each for each in same if words.title(found, audit).casefold() in each.question.casefold()]
-        curves = tuple(said or same) or curves
+        titled = [each for each in same if words.title(found, audit).casefold() in each.question.casefold()]
+        curves = tuple(titled or same) or curves
         wanted = 0 if len(curves) == 1 else wanted
-    return asked(curves, wanted, lambda each: each.question, "wording curve", "this probe asks in one wording only")
+    return asked(curves, wanted, lambda each: each.question, "prompt-sensitivity curve", "this probe asks with one prompt only")
 
 
 def tried(audit: AuditResult, wanted: int | str) -> WhatIfs:

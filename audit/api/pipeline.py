@@ -8,19 +8,22 @@ from dataclasses import asdict
 from typing import Any
 
 from audit.api.audits import Audit
-from audit.api.gate_set import GateSet, write_junit
 from audit.api.inputs import args_by_model, dataset_of, loaded, predictions_of, probes_of
+from audit.api.lookup import found_questions, planned_questions
 from audit.api.requests import AuditRequest
 from audit.engine import AuditedProbe
 from audit.engine import audit as audit_probe
+from audit.engine.examples import with_examples
+from audit.engine.external import PredictionPlan, audit_predictions
+from audit.engine.untrained_control import with_untrained_control
 from audit.errors import UsageError
-from audit.examples import with_examples
-from audit.external import PredictionPlan, audit_predictions
+from audit.gates.gate_set import GateSet
 from audit.output.audit import Clock, assemble_results, write
+from audit.output.directory import write_text
 from audit.output.run_directory import RunDirectory
 from audit.predictions.default_claims import DefaultClaims, parse_outcome
 from audit.types import Probe, Settings
-from audit.untrained_control import with_untrained_control
+from reports.exports.junit import junit_xml
 
 LOG = logging.getLogger("audit")
 
@@ -72,15 +75,17 @@ def run_audit(request: AuditRequest) -> Audit:
     probes = probes_of(request)
     # Which questions external predictions can answer is known only from the file.
     external = request.predictions is not None
-    gates = GateSet.of(request.fail_on, None if external else [asked for probe in probes for asked in probe.measurements])
+    planned = None if external else planned_questions(asked for probe in probes for asked in probe.measurements)
+    gates = GateSet.of(request.fail_on, planned)
     with RunDirectory(request.out, log=LOG) as directory:
         audited = (_audit_predictions if external else _audit_models)(request, probes, gates, directory)
         ran_on = {"device": request.device, "dtype": request.dtype}
-        results = gates.decide(assemble_results(audited, request.settings, request.command, ran_on, clock.timing()))
+        results = assemble_results(audited, request.settings, request.command, ran_on, clock.timing())
+        results = gates.decide(results, found_questions(results))
         if request.out is not None:
             write(request.out, results, audited)
         if request.junit is not None:
-            write_junit(request.junit, results, require_conclusive=request.require_conclusive)
+            write_text(request.junit, junit_xml(results, require_conclusive=request.require_conclusive))
     return Audit(results, tuple(audited), request.out, request.require_conclusive)
 
 

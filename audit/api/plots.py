@@ -21,7 +21,7 @@ class Plots:
     _results: Results
 
     def gaps(self, audit: int = 0, *, primary: bool = True, ax: Axes | None = None) -> Axes:
-        """Draw the gap of every question with its interval, beside what chance alone gives and the tolerance."""
+        """Draw the gap of every question with its interval, with what is expected by chance and the tolerance."""
         from reports.exports import plots
 
         return plots.gaps(lookup.at(self._results.audits, audit, "audit"), self._alpha, ax, primary=primary)
@@ -48,7 +48,7 @@ class Plots:
         return plots.heatmap(found, whose, ax)
 
     def specification(self, question: int | str = 0, audit: int = 0, *, ax: Axes | None = None) -> Axes:
-        """Draw a difference under every wording; `question` is a place, a name as above, or a part of the text above the curve."""
+        """Draw a difference under every prompt template; `question` is a place, a name as above, or a part of the text above the curve."""
         from reports.exports import plots
 
         return plots.specification(lookup.curve(lookup.at(self._results.audits, audit, "audit"), question), self._alpha, ax)
@@ -72,19 +72,19 @@ class ChangePlots:
 
     def dumbbell(self, finding: str, comparison: int | None = None, *, ax: Axes | None = None) -> Axes:
         """Draw the rate of every group before and after."""
-        from reports.exports import comparison_plots
+        from reports.exports import change_plots
 
         compared, change = lookup.change(self._facts, finding, comparison)
-        return comparison_plots.dumbbell(change, compared.before, compared.after, ax)
+        return change_plots.dumbbell(change, compared.before, compared.after, ax)
 
     def gap_by_step(self, finding: str, *, ax: Axes | None = None) -> Axes:
         """Draw the gap over the steps of a run with its simultaneous interval and the tolerance."""
-        from reports.exports import comparison_plots
+        from reports.exports import change_plots
 
-        return comparison_plots.gap_by_step(lookup.trajectory(self._facts, finding), ax)
+        return change_plots.gap_by_step(lookup.followed(self._facts, finding), ax)
 
     def rates_by_step(self, finding: str, *, ax: Axes | None = None) -> Axes:
         """Draw the rate of every group over the steps of a run."""
-        from reports.exports import comparison_plots
+        from reports.exports import change_plots
 
-        return comparison_plots.rates_by_step(lookup.trajectory(self._facts, finding), ax)
+        return change_plots.rates_by_step(lookup.followed(self._facts, finding), ax)

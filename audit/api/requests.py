@@ -84,6 +84,8 @@ def _exclude(value: Any) -> Path | tuple[str, ...]:
 
 
 def _slices(value: Any) -> tuple[tuple[str, ...], ...]:
+    if not isinstance(value, str | list | tuple):
+        raise ValueError("names, such as race,gender, or a sequence of them")
     return tuple(map(names, [value] if isinstance(value, str) else value))
 
 

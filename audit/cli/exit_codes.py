@@ -30,6 +30,16 @@ def ended(work: Callable[[], int], *, debug: bool = False) -> int:
         return _report(message, DEFECT, debug)
 
 
+def print_result(work: Callable[[], object]) -> int:
+    """Do the work of a small command and print what it returns; ends as `ended` does."""
+
+    def done() -> int:
+        print(work())
+        return COMPLETE
+
+    return ended(done)
+
+
 def _report(message: str, code: int, debug: bool) -> int:
     if debug:
         traceback.print_exc()

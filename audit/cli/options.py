@@ -64,7 +64,7 @@ class Request:
                 object.__setattr__(self, name, each.check(value))
             except ValueError as error:
                 where = flag(name) if each.section else None
-                raise UsageError(f"invalid {name.replace('_', ' ')} {shown(value)}: expected {error}", where=where) from error
+                raise UsageError(f"invalid {name.replace('_', ' ')} {show_value(value)}: expected {error}", where=where) from error
         self.check_together()
 
     def check_together(self) -> None:
@@ -97,7 +97,7 @@ class Request:
         return tuple(found)
 
 
-def shown(value: object) -> str:
+def show_value(value: object) -> str:
     """Return a value for a message: itself where it is short, else its type."""
     if isinstance(value, str | numbers.Number | Path | None | list | tuple | dict) and len(repr(value)) <= _SHOWN:
         return repr(str(value) if isinstance(value, Path) else value)

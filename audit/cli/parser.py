@@ -76,7 +76,7 @@ def _dashed(word: str) -> str:
     return (name.replace("_", "-") if name.startswith("--") else name) + equals + value
 
 
-def given(arguments: argparse.Namespace, request: type[Request]) -> dict[str, Any]:
+def given_options(arguments: argparse.Namespace, request: type[Request]) -> dict[str, Any]:
     """Return the options that a command line gives, by the names of the request's fields; what was left out is left to the request."""
     known = {name: getattr(arguments, name, None) for name in options(request)}
     return {name: value for name, value in known.items() if value is not None}

@@ -1,1 +1,1 @@
-"""Paired changes between models, and along the checkpoints of one run: finished audits in, changes out."""
+"""Finished audits in, what changed between their models out: `sides.read` reads them, `engine.compare` compares them."""

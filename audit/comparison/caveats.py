@@ -1,4 +1,4 @@
-"""What a comparison depends on beside its counts: images outside it, and what differs between the audits other than the models."""
+"""What a comparison depends on besides its counts: images outside it, and what differs between the audits other than the models."""
 
 from __future__ import annotations
 
@@ -59,14 +59,12 @@ def _of_probe(probe: str, first: FinishedAudit, each: FinishedAudit, shared: Seq
     audits: tuple[AuditResult, AuditResult] = first.audits[probe], each.audits[probe]
     names = {"first": first.side.name, "second": each.side.name}
     if audits[0].data.fingerprint != audits[1].data.fingerprint:
-        by = "place in the file" if any(audit.data.numbered for audit in audits) else "identifier"
-        yield Note("other_table", {**names, "data": audits[0].data.name, "by": by})
-    columns = [audit.data.cluster for audit in audits]
-    if columns[0] != columns[1]:
-        cases = ["each image" if column is None else f"all images of one {column!r}" for column in columns]
-        yield Note(
-            "other_cases", {**names, "first_case": cases[0], "second_case": cases[1], "case": cases[1] if columns[0] is None else cases[0]}
-        )
+        code = "other_table_by_place" if any(audit.data.numbered for audit in audits) else "other_table"
+        yield Note(code, {**names, "data": audits[0].data.name})
+    first_cluster, second_cluster = (audit.data.cluster or "" for audit in audits)
+    if first_cluster != second_cluster:
+        clusters = {"first_cluster": first_cluster, "second_cluster": second_cluster, "cluster": first_cluster or second_cluster}
+        yield Note("other_units", {**names, **clusters})
     missing = dict.fromkeys(record.name for audit in audits for record in audit.measurements if record.name not in shared)
     for name in missing:
         yield Note("measurement_of_some", {"measurement": name})

@@ -37,7 +37,7 @@ MOST_PAIRS = 21
 # ---- one group -----------------------------------------------------------------------------------------------------------------------
 
 
-def rate_changes(joint: JointCounts, settings: Settings) -> tuple[tuple[RateChange, ...], RateChange]:
+def changes_by_group(joint: JointCounts, settings: Settings) -> tuple[tuple[RateChange, ...], RateChange]:
     """Return the change of every group's rate, in their order, and that of all images.
 
     McNemar's exact p, Holm-adjusted over the compared groups; where images come in clusters the p of a test in which all images of a

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from audit.comparison.change import gap_change, pair_changes, rate_changes
+from audit.comparison.change import changes_by_group, gap_change, pair_changes
 from audit.comparison.sides import Y_PRED, Y_TRUE
 from audit.records.comparison import Change
 from audit.statistics.counts.count_table import count_table
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from audit.types import Group, Settings
 
 _BEFORE = "answer before"
-"""Column of the joint table beside those of a count table."""
+"""Column that a joint table has and a count table has not."""
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,7 @@ def _levels(finding: Finding) -> dict[str, Group]:
 def _change(finding: Finding, theirs: Finding, joint: JointCounts, truth: str | None, settings: Settings, claims: int) -> Change:
     compared = joint.compared(settings.min_group_size)
     estimable = len(compared.groups) > 1
-    by_group, of_all = rate_changes(joint, settings)
+    by_group, of_all = changes_by_group(joint, settings)
     rng = generator(settings.seed, f"{finding.id}/change")
     return Change(
         id=finding.id,

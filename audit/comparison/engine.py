@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from audit.comparison.caveats import caveats, circumstances
 from audit.comparison.counts import clusters_by, count_changes
 from audit.comparison.sides import FinishedAudit, aligned, check_same_question, distinct_names, identifiers, shared_probes
-from audit.comparison.trajectory import Checkpoint, trajectory
+from audit.comparison.trajectory import Checkpoint, follow_claim
 from audit.comparison.verdict import Circumstances, adjusted, overall, with_verdict
 from audit.errors import UsageError
 from audit.records.comparison import Change, Comparison, Series, Trajectory
@@ -113,7 +113,7 @@ def _series(pairs: Sequence[_Pair], settings: Settings) -> Series:
 
     def follow(change: Change) -> Trajectory:
         steps = [_checkpoint(first, change.id, settings, after=False), *(_checkpoint(pair, change.id, settings) for pair in pairs)]
-        return trajectory(change, steps, settings, claims=claims, limited=limited)
+        return follow_claim(change, steps, settings, claims=claims, limited=limited)
 
     followed = [change for change in first.changes if all(change.id in pair.joints for pair in pairs)]
     return Series(first.probe, runs.pop() if len(runs) == 1 else None, first.images, limited, claims, tuple(map(follow, followed)))

@@ -119,9 +119,9 @@ def _answers(table: pa.Table, audit: AuditResult, record: MeasurementRecord, dir
     wanted = {"model": audit.model.name, "probe": audit.probe.name, "measurement": record.name}
     columns = {column_of(name): name for name in audit.data.groups}
     cluster = audit.data.cluster
-    told = json.loads((table.schema.metadata or {}).get(b"vlm_audit.cluster", b"{}")).get(audit.probe.name)
-    if cluster is not None and told in table.column_names and told != "id":
-        columns.setdefault(told, cluster)
+    named = json.loads((table.schema.metadata or {}).get(b"vlm_audit.cluster", b"{}")).get(audit.probe.name)
+    if cluster is not None and named in table.column_names and named != "id":
+        columns.setdefault(named, cluster)
     missing = [name for name in (*wanted, *columns, "id", Y_TRUE, Y_PRED) if name not in table.column_names]
     missing += [name for name in columns if not pa.types.is_dictionary(table.schema.field(name).type)] if not missing else []
     if missing:
@@ -131,7 +131,7 @@ def _answers(table: pa.Table, audit: AuditResult, record: MeasurementRecord, dir
         same = pc.equal(table[column].cast("string"), value)
         mask = same if mask is None else pc.and_(mask, same)
     rows: pd.DataFrame = table.filter(mask).select([*columns, "id", Y_TRUE, Y_PRED]).to_pandas().rename(columns=columns).set_index("id")
-    if cluster is not None and told == "id":
+    if cluster is not None and named == "id":
         rows[cluster] = pd.Categorical(rows.index)
     _check_rows(rows, record, audit, str(directory))
     return rows
@@ -180,7 +180,7 @@ def shared_probes(sides: Sequence[FinishedAudit]) -> tuple[tuple[str, ...], tupl
     Raises
     ------
     UsageError
-        If there is none.
+        If they share none.
     """
     asked = [tuple(each.audits) for each in sides]
     shared = tuple(probe for probe in asked[0] if all(probe in other for other in asked[1:]))
@@ -248,7 +248,7 @@ def aligned(probe: str, measurement: str, sides: Sequence[FinishedAudit]) -> lis
 
 def _check_labels(first: pd.DataFrame, second: pd.DataFrame, who: str, attributes: Collection[str], *, by_place: bool) -> None:
     for name in first.columns:
-        # What only one audit took for clusters is no disagreement.
+        # A column of clusters that only one audit knows is not compared.
         if name == Y_PRED or (name not in second.columns and name not in (*attributes, Y_TRUE)):
             continue
         if name not in second.columns:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from audit.comparison.change import gap_ends, unit_rates
-from audit.records.comparison import Point, Trajectory
+from audit.records.comparison import ComparedClaim, Point, Trajectory
 from audit.statistics.null import generator
 from audit.types import UNKNOWN
 
@@ -31,7 +31,7 @@ class Checkpoint:
     statuses: tuple[CellStatus, ...]
 
 
-def trajectory(like: Change, checkpoints: Sequence[Checkpoint], settings: Settings, *, claims: int, limited: bool) -> Trajectory:
+def follow_claim(like: Change, checkpoints: Sequence[Checkpoint], settings: Settings, *, claims: int, limited: bool) -> Trajectory:
     """Follow a claim over its checkpoints, by rising step, on the same images.
 
     The bands hold for all primary `claims` together, and for the pairs of groups of each. Where a sample was audited nothing appears.
@@ -39,20 +39,8 @@ def trajectory(like: Change, checkpoints: Sequence[Checkpoint], settings: Settin
     points = tuple(_point(each, like, settings, claims) for each in checkpoints)
     appears = None if limited else _first_lasting(points, lambda point: point.gap is not None and point.gap.low > like.tolerance)
     detectable = None if limited else _first_lasting(points, lambda point: point.p is not None and point.p <= settings.alpha)
-    return Trajectory(
-        id=like.id,
-        measurement=like.measurement,
-        truth=like.truth,
-        metric=like.metric,
-        outcome=like.outcome,
-        attributes=like.attributes,
-        better=like.better,
-        primary=like.primary,
-        tolerance=like.tolerance,
-        points=points,
-        appears=appears,
-        detectable=detectable,
-    )
+    claim = {field.name: getattr(like, field.name) for field in fields(ComparedClaim)}
+    return Trajectory(**claim, points=points, appears=appears, detectable=detectable)
 
 
 def _point(each: Checkpoint, like: Change, settings: Settings, claims: int) -> Point:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Circumstances:
-    """What the verdicts of a comparison depend on beside its counts."""
+    """What the verdicts of a comparison depend on besides its counts."""
 
     settings: Settings
     limited: bool

@@ -1,10 +1,10 @@
-"""Files to data sets: label tables beside images, Parquet, the hub. `load_dataset` takes any of them.
+"""Files, folders, the hub or data frames go in, data sets come out: `load_dataset` takes any of them.
 
 ::
 
-    load -> hub | parquet | table -> assemble -> schema      text cells become attributes; rows become a Dataset
-                  `-> files, arrow -> images                 encoded images, read when asked for, decoded within limits
-    sample                                                   a smaller data set with the same composition
+    load -> hub | parquet | table | frame -> assemble -> schema      text cells become attributes; rows become a Dataset
+                  `-> files, arrow -> images                         encoded images, read when asked for, decoded within limits
+    subset                                                           without listed images, or a sample of the same composition
 """
 
 from audit.data.hub import HubSource

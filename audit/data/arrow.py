@@ -13,6 +13,7 @@ from audit.data.files import read_image
 from audit.data.images import MAX_BYTES, UnreadableImage
 from audit.data.schema import Cells, Column, Schema, attribute_columns, check_classes, check_columns, check_distinct
 from audit.errors import DataError
+from audit.types import Note
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,13 +38,7 @@ def hub_features(schema: pa.Schema, place: str) -> Features:
 
 
 def from_frame(frame: pd.DataFrame, place: str) -> pa.Table:
-    """Return a data frame as the table that `DataFrame.to_parquet` writes: an index with a name is a column.
-
-    Raises
-    ------
-    DataError
-        If two columns have one name, or a column mixes kinds of values.
-    """
+    """Return a data frame as the table that `DataFrame.to_parquet` writes: an index with a name is a column."""
     import pyarrow as pa
 
     names = [str(name) for name in frame.columns]
@@ -56,7 +51,7 @@ def from_frame(frame: pd.DataFrame, place: str) -> pa.Table:
 
 
 def embedded_column(schema: Schema, table: pa.Schema) -> str | None:
-    """Return the column that holds the images themselves, as bytes or as ``{bytes, path}``; None if there is none."""
+    """Return the column that holds the images themselves, as bytes or as ``{bytes, path}``; None without such a column."""
     found = [name for name in table.names if _holds_images(table.field(name).type)]
     named = [name for name in schema.image_columns if name in table.names]
     # Bytes under another name may be anything (an embedding, say) where a column of image names is present.
@@ -85,13 +80,7 @@ def _is_binary(kind: pa.DataType) -> bool:
 
 
 def text_columns(schema: Schema, table: pa.Schema, place: str) -> list[str]:
-    """Return the columns to read as text: the attributes, and the image column where it holds names.
-
-    Raises
-    ------
-    DataError
-        If an attribute is missing, or one that was asked for holds lists, structs or bytes.
-    """
+    """Return the columns to read as text: the attributes, and the image column where it holds names; nested attributes are refused."""
     import pyarrow as pa
 
     nested = [name for name in table.names if pa.types.is_nested(table.field(name).type) or _is_binary(table.field(name).type)]
@@ -144,7 +133,7 @@ def _text(value: Any) -> str:
     return str(value)
 
 
-def image_ids(schema: Schema, texts: Mapping[str, Sequence[str]], stored: Sequence[str | None]) -> tuple[list[str], tuple[str, ...]]:
+def image_ids(schema: Schema, texts: Mapping[str, Sequence[str]], stored: Sequence[str | None]) -> tuple[list[str], tuple[Note, ...]]:
     """Return what identifies embedded images: a column of names where there is one, else the names `stored` with the images."""
     named = next((texts[name] for name in schema.image_columns if name in texts), None)
     return ([row_id(name) for name in named], ()) if named is not None and all(named) else row_ids(stored)
@@ -155,7 +144,7 @@ def row_id(path: str) -> str:
     return posixpath.basename(path) if path.startswith("/") else posixpath.normpath(path)
 
 
-def row_ids(paths: Sequence[str | None]) -> tuple[list[str], tuple[str, ...]]:
+def row_ids(paths: Sequence[str | None]) -> tuple[list[str], tuple[Note, ...]]:
     """Return what identifies images that a container holds, and a note where their names do not.
 
     Examples
@@ -163,22 +152,16 @@ def row_ids(paths: Sequence[str | None]) -> tuple[list[str], tuple[str, ...]]:
     >>> row_ids(["train/1.jpg", "/cache/2.jpg"])
     (['train/1.jpg', '2.jpg'], ())
     >>> row_ids(["1.jpg", "1.jpg"])
-    (['1', '2'], ('Images are identified by row number: their names are missing or repeat.',))
+    (['1', '2'], (Note(code='numbered_images', values={}),))
     """
     named = [row_id(path) for path in paths if path]
     if len(set(named)) == len(paths):
         return named, ()
-    return list(map(str, range(1, len(paths) + 1))), ("Images are identified by row number: their names are missing or repeat.",)
+    return list(map(str, range(1, len(paths) + 1))), (Note("numbered_images"),)
 
 
 def image_content(cell: Any, roots: Sequence[Path]) -> bytes:
-    """Return the image of an embedded cell: its bytes, or the file that it names under one of `roots`.
-
-    Raises
-    ------
-    UnreadableImage
-        If there is neither, the file must not be read, or the image is over 64 MiB.
-    """
+    """Return the image of an embedded cell: its bytes (64 MiB at most), or the file that it names under one of `roots`."""
     data, path = (cell.get("bytes"), cell.get("path")) if isinstance(cell, dict) else (cell, None)
     if data is not None:
         if len(data) > MAX_BYTES:

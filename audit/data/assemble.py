@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from audit.data.lazy import ImageSubset
 from audit.data.schema import Attributes, Cells, Schema, counted, quoted, read
 from audit.errors import DataError
-from audit.types import Dataset
+from audit.types import Dataset, Note
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,36 +29,20 @@ class Origin:
     source: str
     """In words, without a path of the machine."""
     licence: str
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
 
 
 def assemble(images: Sequence[bytes], ids: Sequence[str], cells: Cells, schema: Schema, origin: Origin) -> Dataset:
     """Return the data set of a table, in the order of its rows.
 
-    Parameters
-    ----------
-    images : sequence of bytes
-        Encoded images, one a row.
-    ids : sequence of str
-        What identifies each image. A row that repeats another is counted once.
-    cells : Cells
-        The table.
-    schema : Schema
-        How to read it.
-    origin : Origin
-        Where it came from.
-
-    Raises
-    ------
-    DataError
-        If the table does not follow the schema, or has two rows about one image that disagree.
+    `ids` identify the images: a row that repeats another is counted once; two rows about one image that disagree raise DataError.
     """
     import pandas as pd
 
     attributes = read(schema, cells)
     rows = _first_rows(ids, attributes, cells)
     repeated = len(ids) - len(rows)
-    notes = [f"Left out because an equal row stands before: {counted(repeated, 'row')}."] if repeated else []
+    notes = [Note("repeated_rows", {"count": repeated})] if repeated else []
     columns = {name: [values[row] for row in rows] for name, values in attributes.columns.items()}
     frame = pd.DataFrame(columns, index=pd.Index([ids[row] for row in rows]), dtype="str")
     return Dataset(
@@ -83,12 +67,12 @@ def _first_rows(ids: Sequence[str], attributes: Attributes, cells: Cells) -> lis
             conflicts.append((earlier, row))
     if conflicts:
         earlier, row = conflicts[0]
-        said = [f"{cells.where(at)} says {', '.join(_labels(attributes, at).values())}" for at in (earlier, row)]
+        found = [f"{cells.where(at)} says {', '.join(_labels(attributes, at).values())}" for at in (earlier, row)]
         more = f" (and {counted(len(conflicts) - 1, 'row')} more)" if len(conflicts) > 1 else ""
         raise DataError(
             f"conflicting labels for the image {quoted(ids[row])}",
             where=cells.place,
-            why=f"{'; '.join(said)}{more}",
+            why=f"{'; '.join(found)}{more}",
             fix="keep one row an image",
         )
     return list(first.values())

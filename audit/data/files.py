@@ -39,15 +39,7 @@ _KINDS = {
 
 
 class ImageFiles(LazyImages):
-    """The files `names` under `root`, opened when asked for.
-
-    Parameters
-    ----------
-    root : Path
-        Folder that the names are relative to, and that no name may leave.
-    names : sequence of str
-        Relative paths with forward slashes, one an image.
-    """
+    """The files `names` (relative, with forward slashes) under `root`, which no name may leave; opened when asked for."""
 
     def __init__(self, root: Path, names: Sequence[str]):
         self.root, self.names = root, names
@@ -61,14 +53,9 @@ class ImageFiles(LazyImages):
 
 
 def read_image(root: Path, name: str) -> bytes:
-    """Return the content of the file `name` under `root`.
+    """Return the content of the file `name` under `root`, or raise `UnreadableImage`.
 
     The file is opened without waiting (a FIFO would never return) and judged once open, so that it cannot be exchanged in between.
-
-    Raises
-    ------
-    UnreadableImage
-        If the name is not allowed, or there is no regular, readable file of at most 64 MiB.
     """
     path = os.path.realpath(root / name) if name_fault(name) is None else ""
     if not path or not _is_inside(path, os.path.realpath(root)):

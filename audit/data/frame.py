@@ -49,22 +49,7 @@ def load_frame(frame: pd.DataFrame, schema: Schema, name: str, *, licence: str =
     """Return the data set of a data frame with one row an image.
 
     Its image column holds paths (absolute, or relative to the working directory) or images: PIL images, encoded bytes, ``{bytes, path}``.
-    An index with a name is a column like the others.
-
-    Parameters
-    ----------
-    frame : DataFrame
-    schema : Schema
-        Its columns; ``Schema()`` reads every column but the image's as an attribute.
-    name, licence : str
-        Of the data set.
-
-    Raises
-    ------
-    UsageError
-        If `frame` is not a data frame.
-    DataError
-        If it does not follow the schema, names a file that must not be read, or none of its images exists.
+    An index with a name is a column like the others. Errors are those of a file.
     """
     if not isinstance(frame, pd.DataFrame):
         raise UsageError(f"data of type {type(frame).__name__}", why="expected a location or a pandas data frame", fix="pd.DataFrame(...)")

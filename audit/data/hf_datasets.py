@@ -30,13 +30,7 @@ class StoredImages(LazyImages):
 
 
 def from_datasets(data: Any, schema: Schema, origin: Origin, roots: Sequence[Path]) -> Dataset:
-    """Return the data set in a `datasets.Dataset`; images stay encoded.
-
-    Raises
-    ------
-    DataError
-        If it has no image column, its class names are not the declared ones, or it does not follow the schema.
-    """
+    """Return the data set in a `datasets.Dataset`; images stay encoded, and those named instead of held must lie under `roots`."""
     import datasets
 
     described = data.features.to_dict()

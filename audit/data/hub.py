@@ -15,7 +15,7 @@ from audit.data.parquet import load_parquet
 from audit.data.schema import Schema
 from audit.data.shards import choose_shards, choose_split
 from audit.errors import AuditError, DataError, MachineError, UnsafeError, UsageError
-from audit.types import Dataset
+from audit.types import Dataset, Note
 from contrastive.hub import ask_hub, offline
 
 LOG = logging.getLogger(__name__)
@@ -43,11 +43,6 @@ class HubSource:
 def parse_location(location: str, default: HubSource | None) -> HubSource:
     """Return the data set that a ``hf:`` location means; configuration and split default to those of the same data set.
 
-    Raises
-    ------
-    UsageError
-        If the location is malformed.
-
     Examples
     --------
     >>> fairface = HubSource("HuggingFaceM4/FairFace", "0.25", "validation", "CC BY 4.0")
@@ -61,10 +56,10 @@ def parse_location(location: str, default: HubSource | None) -> HubSource:
         raise UsageError(
             f"malformed location {location!r}", why=f"expected {SPELLING}", fix="for example: --data hf:HuggingFaceM4/FairFace:1.25"
         )
-    said = {name: match[name] or None for name in ("config", "split", "revision")}
+    given = {name: match[name] or None for name in ("config", "split", "revision")}
     if default is None or match["id"] != default.id:
-        return HubSource(match["id"], said["config"], said["split"], revision=said["revision"])
-    return replace(default, **{name: value for name, value in said.items() if value})
+        return HubSource(match["id"], given["config"], given["split"], revision=given["revision"])
+    return replace(default, **{name: value for name, value in given.items() if value})
 
 
 # ---- the hub -------------------------------------------------------------------------------------------------------------------------
@@ -73,18 +68,12 @@ def parse_location(location: str, default: HubSource | None) -> HubSource:
 def load_hub(source: HubSource, schema: Schema, *, name: str, licence: str) -> Dataset:
     """Return a data set of the hub, downloaded once into the cache of `datasets`; the hub is asked anonymously.
 
-    Raises
-    ------
-    MachineError
-        Within five seconds, if the hub does not answer (or is not to be asked) and the data set is not in the local cache.
-    DataError
-        If there is no such data set, configuration or split, its class names are not the declared ones, or it does not follow the schema.
-    UnsafeError
-        If reading it would mean running its code.
+    MachineError within seconds if the hub does not answer and the data set is not cached; DataError if data set, configuration or split is
+    unknown or does not follow the schema; UnsafeError if reading it would mean running its code.
     """
     if Path(source.id).exists():  # `datasets` would silently take the folder instead
         raise UsageError(
-            f"a local folder is called {source.id!r}", fix=f"for the folder: --data ./{source.id}; for the hub, start elsewhere"
+            f"a local folder is called {source.id!r}", fix=f"for the folder: --data ./{source.id}; for the hub, start in another folder"
         )
     answer = ask_hub()
     import datasets  # noqa: F401  # while the hub is being asked
@@ -155,7 +144,7 @@ def _unreachable(source: HubSource, why: str) -> MachineError:
 
 
 def _as_audit_error(error: Exception, source: HubSource) -> AuditError | None:
-    """Return what a failure of `datasets` means to a person; None if it is none of the known ones."""
+    """Return what a failure of `datasets` means to a person; None if it is not a known one."""
     from datasets.exceptions import DatasetGenerationError
 
     why = str(error).splitlines()[0] if str(error) else type(error).__name__
@@ -199,20 +188,15 @@ def is_saved(folder: Path) -> bool:
 def load_local(folder: Path, schema: Schema, *, name: str, licence: str, wanted: HubSource | None = None) -> Dataset:
     """Return the data set of a folder in a format of the hub: Parquet shards, or what `save_to_disk` leaves.
 
-    Where a folder holds several configurations or splits, those of `wanted` are read.
-
-    Raises
-    ------
-    DataError
-        If it holds neither, it is not clear which part to read, or the data do not follow the schema.
+    Where a folder holds several configurations or splits, those of `wanted` are read; DataError if that leaves a choice.
     """
     split = wanted.split if wanted else None
     if is_saved(folder):
         data, part = _saved(folder, split)
         return from_datasets(data, schema, Origin(name, f"a folder saved by datasets{part}", licence), [folder])
     shards = choose_shards(folder, wanted.config if wanted else None, split)
-    read = ", ".join(shard.relative_to(folder).as_posix() for shard in shards[:3]) + (", ..." if len(shards) > 3 else "")
-    notes = (f"{len(shards)} of the folder's Parquet files were read: {read}.",)
+    read = tuple(shard.relative_to(folder).as_posix() for shard in shards[:3])
+    notes = (Note("parquet_files", {"count": len(shards), "files": (*read, *["..."][: len(shards) - 3])}),)
     return load_parquet(shards, folder, schema, Origin(name, "Parquet files in the schema of the hub", licence, notes))
 
 

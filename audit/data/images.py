@@ -88,13 +88,7 @@ def decode(content: bytes) -> DecodedImage:
     """Return the image in `content` as upright, opaque 8-bit RGB; of an animation the first frame.
 
     16-bit grey is scaled by 1/257 and rounded; of 16-bit colour Pillow keeps the upper byte (at most one level lower). Transparency
-    is composited over white.
-
-    Raises
-    ------
-    UnreadableImage
-        If it is not one of `FORMATS`, damaged, over 50 million pixels or 64 MiB (judged by the header, before decoding), has a side
-        under 8 pixels, or is over 100 times longer than wide.
+    is composited over white. Limits (`FORMATS`, pixels, bytes, sides) are checked by the header, before decoding.
 
     Examples
     --------

@@ -16,7 +16,7 @@ from audit.data.schema import Schema
 from audit.data.shards import parquet_files
 from audit.data.table import CSV_SUFFIXES, PARQUET_SUFFIXES, csv_header, read_csv, with_files
 from audit.errors import DataError, UsageError
-from audit.types import Dataset
+from audit.types import Dataset, Note
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,7 +46,7 @@ def load_dataset(
     Raises
     ------
     UsageError
-        If nothing says where the data are, or a ``hf:`` location is malformed.
+        If no location for the data are, or a ``hf:`` location is malformed.
     DataError
         If there is nothing, or the data cannot be read or do not follow the schema.
     MachineError
@@ -59,7 +59,7 @@ def load_dataset(
     """
     if location is None:
         if hub is None:
-            raise UsageError(f"nothing says where the data {name!r} are", fix=f"--data with {_EXPECTED}")
+            raise UsageError(f"no location for the data {name!r}", fix=f"--data with {_EXPECTED}")
         return load_hub(hub, schema, name=name, licence=licence)
     if isinstance(location, os.PathLike):
         location = os.fspath(location)
@@ -77,16 +77,11 @@ def load_dataset(
     raise _nothing_at(location)
 
 
-def load_table(path: Path, schema: Schema, name: str, *, licence: str = "not stated", notes: tuple[str, ...] = ()) -> Dataset:
+def load_table(path: Path, schema: Schema, name: str, *, licence: str = "not stated", notes: tuple[Note, ...] = ()) -> Dataset:
     """Return the data set of a CSV or Parquet file; `notes` are added to its own.
 
     Image paths are relative to the file's folder or, if nothing is found there, to the folder above it. A Parquet file may hold the
     images themselves, in a column of ``{bytes, path}`` as `datasets` writes it.
-
-    Raises
-    ------
-    DataError
-        If the file cannot be read, does not follow the schema, names a file that must not be read, or none of its images exists.
     """
     suffix = path.suffix.lower()
     origin = Origin(name, f"the table {path.name}", licence, notes)
@@ -112,8 +107,8 @@ def _load_folder(folder: Path, schema: Schema, hub: HubSource | None, name: str,
         return load_local(folder, schema, name=name, licence=licence, wanted=hub)
     table, others = label_table(folder, schema)
     if table is not None:
-        beside = f"; also there, and not read: {', '.join(others)}" if others else ""
-        return load_table(table, schema, name, licence=licence, notes=(f"Labels were read from {table.name}{beside}.",))
+        note = Note("label_table_of_several" if others else "label_table", {"table": table.name, "others": tuple(others)})
+        return load_table(table, schema, name, licence=licence, notes=(note,))
     if parquet_files(folder):
         return load_local(folder, schema, name=name, licence=licence, wanted=hub)
     found = sorted(path.name for path in folder.iterdir())
@@ -122,13 +117,7 @@ def _load_folder(folder: Path, schema: Schema, hub: HubSource | None, name: str,
 
 
 def label_table(folder: Path, schema: Schema) -> tuple[Path | None, list[str]]:
-    """Return the label table of a folder, if it has one, and the names of the others that it could have been.
-
-    Raises
-    ------
-    DataError
-        If there are several and no rule prefers one.
-    """
+    """Return the label table of a folder, if it has one, and the names of the others that it could have been."""
     tables = sorted(path for path in folder.iterdir() if path.suffix.lower() in CSV_SUFFIXES + PARQUET_SUFFIXES and path.is_file())
     fitting = [path for path in tables if _fits(_table_columns(path, schema), schema)]
     if not fitting:

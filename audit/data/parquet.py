@@ -24,17 +24,7 @@ if TYPE_CHECKING:
 
 
 class ParquetImages(LazyImages):
-    """The images in a column of Parquet shards; one row group is held at a time.
-
-    Parameters
-    ----------
-    shards : sequence of Path
-        Files, in the order of their rows.
-    column : str
-        The column of bytes or of ``{bytes, path}``.
-    root : Path
-        Folder for images that are named instead of held.
-    """
+    """The images in a column (bytes or ``{bytes, path}``) of Parquet shards; one row group is held at a time."""
 
     def __init__(self, shards: Sequence[Path], column: str, root: Path):
         self._column, self._root = column, root
@@ -79,7 +69,7 @@ def _group_sizes(shard: Path) -> list[int]:
 
 
 def parquet_schema(path: Path) -> pa.Schema:
-    """Return the columns of a Parquet file, or raise `DataError` if it is none."""
+    """Return the columns of a Parquet file, or raise `DataError`."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -90,22 +80,7 @@ def parquet_schema(path: Path) -> pa.Schema:
 
 
 def load_parquet(shards: Sequence[Path], folder: Path, schema: Schema, origin: Origin) -> Dataset:
-    """Return the data set of one table in one or more Parquet files.
-
-    Parameters
-    ----------
-    shards : sequence of Path
-        At least one file; all have the same columns.
-    folder : Path
-        What image paths are relative to, where the files hold paths.
-    schema, origin : Schema, Origin
-        How to read it; where it came from.
-
-    Raises
-    ------
-    DataError
-        If a file cannot be read, the files differ in columns, or the table does not follow the schema.
-    """
+    """Return the data set of one table in one or more Parquet files of the same columns; paths are relative to `folder`."""
     place = shards[0].name if len(shards) == 1 else f"{len(shards)} files {shards[0].name} ..."
     columns = parquet_schema(shards[0])
     described = arrow.hub_features(columns, shards[0].name)

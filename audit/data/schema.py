@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from audit.errors import DataError, nearest
-from audit.types import UNKNOWN, Group
+from audit.types import UNKNOWN, Group, Note
 
 IMAGE_COLUMNS = ("file", "image", "path", "file_name", "filename", "image_path", "img_path", "filepath", "image_file", "img")
 """Names of the column that says which image a row is about; the first that is present counts."""
@@ -71,21 +71,16 @@ class Attributes:
 
     columns: Mapping[str, Sequence[str]]
     levels: Mapping[str, Group]
-    notes: tuple[str, ...]
+    notes: tuple[Note, ...]
 
 
 def read(schema: Schema, cells: Cells) -> Attributes:
-    """Return the attributes of a table.
-
-    Raises
-    ------
-    DataError
-        If a column is missing, there is no row, or a value is not declared.
-    """
+    """Return the attributes of a table; DataError if a column is missing, there is no row, or a value is not declared."""
     check_columns(schema, list(cells.columns), cells.place)
     if not cells.numbers:
         raise DataError(f"{cells.place} has columns but no rows", why=_found(cells.columns), fix="give a table with one row an image")
-    columns, levels, notes = {}, {}, []
+    columns, levels = {}, {}
+    notes: list[Note] = []
     for column in attribute_columns(schema, list(cells.columns)):
         stored = _stored_levels(column, cells)
         columns[column.name] = [stored[text] for text in cells.columns[column.name]]
@@ -196,28 +191,24 @@ def _levels(column: Column, present: Iterable[str]) -> Group:
     return (*known, UNKNOWN) if UNKNOWN in found and UNKNOWN not in known else known
 
 
-def _notes(column: Column, stored: Mapping[str, str], counts: Mapping[str, int]) -> list[str]:
-    """Return, in sentences, what reading changed."""
+def _notes(column: Column, stored: Mapping[str, str], counts: Mapping[str, int]) -> list[Note]:
+    """Return what reading changed."""
     repaired = {text: level for text, level in stored.items() if text in column.repairs and text != level}
-    # A value that differs from its level in case alone (TRUE for True) is no news.
+    # A value that differs from its level in case alone (TRUE for True) is not noted.
     renamed = {text: level for text, level in stored.items() if text in column.aliases and text.casefold() != level.casefold()}
     missing = sum(counts[text] for text, level in stored.items() if level == UNKNOWN)
     notes = [
-        f"{column.name}: {counted(_total(changed, counts), 'value')} {what} ({_changes(changed, counts)})."
-        for changed, what in ((repaired, "damaged by a spreadsheet, repaired"), (renamed, "read under the stored name"))
+        Note(code, {"column": column.name, "count": sum(counts[text] for text in changed), "changes": _changes(changed, counts)})
+        for code, changed in (("repaired_values", repaired), ("renamed_values", renamed))
         if changed
     ]
     if missing:
-        notes.append(f"{column.name}: {counted(missing, 'value')} missing; these images form the group {UNKNOWN!r}, outside every test.")
+        notes.append(Note("missing_values", {"column": column.name, "count": missing}))
     return notes + suspicious_levels(column.name, set(stored.values()))
 
 
-def _total(changed: Mapping[str, str], counts: Mapping[str, int]) -> int:
-    return sum(counts[text] for text in changed)
-
-
-def _changes(changed: Mapping[str, str], counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{quoted(text)} to {quoted(changed[text])}: {counts[text]}" for text in sorted(changed))
+def _changes(changed: Mapping[str, str], counts: Mapping[str, int]) -> tuple[str, ...]:
+    return tuple(f"{quoted(text)} to {quoted(changed[text])}: {counts[text]}" for text in sorted(changed))
 
 
 def folded(text: str) -> str:
@@ -230,40 +221,36 @@ _MONTH = "(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)"
 _DATE = re.compile(rf"\d{{1,2}}-{_MONTH}|{_MONTH}-\d{{1,2}}")
 
 
-def suspicious_levels(name: str, levels: Iterable[str]) -> list[str]:
-    """Return a sentence for every set of groups that look alike, and for groups whose names may be none.
+def suspicious_levels(name: str, levels: Iterable[str]) -> list[Note]:
+    """Return a note for every set of groups that look alike, and for groups that look like a missing value or a damaged one.
 
     Examples
     --------
-    >>> for sentence in suspicious_levels("age", ["N/A", "10-19", "9-Mar"]):
-    ...     print(sentence)
-    age: 'N/A' counts as a group; where nothing is known, leave the cell empty.
-    age: '9-Mar' counts as a group; it looks like a date that a spreadsheet made of something else.
+    >>> for note in suspicious_levels("age", ["N/A", "10-19", "9-Mar"]):
+    ...     print(note)
+    level like missing: column age, level 'N/A'
+    level like date: column age, level '9-Mar'
     """
     everything = sorted(levels)
     empty = [quoted(level) for level in everything if folded(level) in _NO_VALUE]
     dates = [quoted(level) for level in everything if _DATE.fullmatch(folded(level))]
-    notes = [f"{name}: {each} counts as a group; where nothing is known, leave the cell empty." for each in empty]
-    notes += [f"{name}: {dates[0]} counts as a group; it looks like a date that a spreadsheet made of something else."] if dates else []
+    notes = [Note("level_like_missing", {"column": name, "level": each}) for each in empty]
+    notes += [Note("level_like_date", {"column": name, "level": each}) for each in dates[:1]]
     return near_duplicates(name, everything) + notes
 
 
-def near_duplicates(name: str, levels: Iterable[str]) -> list[str]:
-    """Return a sentence for every set of levels that look alike."""
+def near_duplicates(name: str, levels: Iterable[str]) -> list[Note]:
+    """Return a note for every set of levels that look alike."""
     alike: dict[str, list[str]] = defaultdict(list)
     for level in sorted(levels):
         alike[folded(level)].append(level)
-    return [
-        f"{name}: {' and '.join(map(ascii, same))} differ only in case, blanks or Unicode form; they were kept apart."
-        for same in alike.values()
-        if len(same) > 1
-    ]
+    return [Note("near_duplicates", {"column": name, "levels": tuple(map(ascii, same))}) for same in alike.values() if len(same) > 1]
 
 
-def _unused(schema: Schema, names: Iterable[str]) -> list[str]:
+def _unused(schema: Schema, names: Iterable[str]) -> list[Note]:
     used = {*schema.image_columns, *(column.name for column in attribute_columns(schema, list(names)))}
     unused = [name for name in names if name not in used and not _is_row_number(name)]
-    return [f"Columns that were not used: {', '.join(map(quoted, unused))}."] if unused else []
+    return [Note("unused_columns", {"columns": tuple(map(quoted, unused))})] if unused else []
 
 
 def _found(names: Iterable[str]) -> str:

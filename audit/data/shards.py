@@ -41,12 +41,7 @@ def _split_of(path: Path) -> str:
 
 
 def choose_split(available: Sequence[str], wanted: str | None, place: str) -> str:
-    """Return the split to read: the one that is wanted, the only one, else the one for validation or testing.
-
-    Raises
-    ------
-    DataError
-        If that leaves a choice.
+    """Return the split to read: the wanted one, the only one, else the one for validation or testing; DataError if that leaves a choice.
 
     Examples
     --------

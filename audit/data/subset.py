@@ -12,7 +12,7 @@ import numpy as np
 from audit.data.assemble import fingerprint
 from audit.data.lazy import ImageSubset
 from audit.errors import DataError, UsageError
-from audit.types import Dataset, Exclusion
+from audit.types import Dataset, Exclusion, Note
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,13 +22,7 @@ _ENCODING = "utf-8-sig"
 
 
 def read_list(path: Path) -> tuple[str, ...]:
-    """Return the identifiers of a text file, one a line; blank lines and lines that begin with ``#`` say nothing.
-
-    Raises
-    ------
-    DataError
-        If the file cannot be read, is not text, or names nothing.
-    """
+    """Return the identifiers of a text file, one a line; blank lines and lines that begin with ``#`` do not count."""
     try:
         lines = [line.strip() for line in path.read_text(_ENCODING).splitlines()]
     except (OSError, UnicodeDecodeError) as error:
@@ -41,20 +35,9 @@ def read_list(path: Path) -> tuple[str, ...]:
 
 
 def without(dataset: Dataset, listed: Collection[str], name: str) -> Dataset:
-    """Return the data set without the listed images; they are counted by group, and what is listed in vain is counted too.
+    """Return the data set without the listed images (by row identifier); they are counted by group, unknown identifiers are counted too.
 
-    Parameters
-    ----------
-    dataset : Dataset
-    listed : collection of str
-        Row identifiers, as the index of its attributes has them.
-    name : str
-        What the report calls the list.
-
-    Raises
-    ------
-    DataError
-        If no listed identifier is one of the data set's: the list is for other data. Or if no image is left.
+    `name` is what the report calls the list. DataError if no image is listed, or none is left.
     """
     ids = dataset.attributes.index.astype(str)
     wanted = set(listed)
@@ -62,11 +45,11 @@ def without(dataset: Dataset, listed: Collection[str], name: str) -> Dataset:
     unknown = sorted(wanted - set(ids))
     if not out.any():
         known = f"list identifiers as the data have them, such as {ids[0]!r}"
-        raise DataError(f"{name} lists no image of {dataset.name}", why=f"{unknown[0]!r} is none", fix=known)
+        raise DataError(f"{name} lists no image of {dataset.name}", why=f"unknown identifier {unknown[0]!r}", fix=known)
     if out.all():
-        raise DataError(f"{name} lists every image of {dataset.name}: none is left", fix="give a shorter list")
+        raise DataError(f"{name} lists every image of {dataset.name}: no image is left", fix="give a shorter list")
     attributes = dataset.attributes[~out]
-    note = f"{len(unknown)} of the {len(wanted)} identifiers in {name} belong to no image of this data set."
+    note = Note("unknown_identifiers", {"count": len(unknown), "total": len(wanted), "list": name})
     return replace(
         dataset,
         images=ImageSubset(dataset.images, np.flatnonzero(~out).tolist()),
@@ -80,34 +63,14 @@ def without(dataset: Dataset, listed: Collection[str], name: str) -> Dataset:
 def listed_in(name: str, gone: pd.DataFrame) -> Exclusion:
     """Return the exclusion of the images whose attributes are given, which a list names."""
     by_group = {str(column): {str(k): int(v) for k, v in gone[column].value_counts().items()} for column in gone.columns}
-    return Exclusion(f"listed in {name}", len(gone), by_group, tuple(map(str, gone.index[:SHOWN])))
+    return Exclusion(Note("listed", {"list": name}), len(gone), by_group, tuple(map(str, gone.index[:SHOWN])))
 
 
 def stratified(dataset: Dataset, limit: int, seed: int, by: Sequence[str] | None = None) -> Dataset:
-    """Return at most `limit` images, drawn so that every combination of attributes keeps its share.
+    """Return at most `limit` images, drawn so that every combination of attributes (`by`; the first two by default) keeps its share.
 
-    Which images are drawn depends on their identifiers and on `seed`, not on the order of the rows; the order is kept.
-
-    Parameters
-    ----------
-    dataset : Dataset
-        What to draw from.
-    limit : int
-        Images to keep; as many as there are, or more, keep all.
-    seed : int
-        Of the draw.
-    by : sequence of str, optional
-        Attributes whose joint levels are the strata; the first two by default.
-
-    Returns
-    -------
-    Dataset
-        Marked `limited`, unless it is whole.
-
-    Raises
-    ------
-    UsageError
-        If `limit` is below 1.
+    Which images are drawn depends on their identifiers and on `seed`, not on the order of the rows; the order is kept. A part is marked
+    `limited`.
     """
     if limit < 1:
         raise UsageError(f"--limit {limit} leaves no image", fix="give a number from 1 on")
@@ -117,7 +80,7 @@ def stratified(dataset: Dataset, limit: int, seed: int, by: Sequence[str] | None
     names = list(by if by is not None else dataset.attributes.columns[:2])
     rows = _draw(dataset, names, limit, np.random.default_rng(seed))
     attributes = dataset.attributes.iloc[rows]
-    note = f"LIMITED: {limit} of {total} images were drawn at random (seed {seed}), in proportion to {' x '.join(names)}."
+    note = Note("limited", {"count": limit, "total": total, "seed": seed, "attributes": " x ".join(names)})
     return replace(
         dataset,
         images=ImageSubset(dataset.images, rows),

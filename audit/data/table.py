@@ -13,7 +13,7 @@ from audit.data.assemble import Origin, assemble
 from audit.data.files import ImageFiles, inspect_names, name_fault, normal_name
 from audit.data.schema import Cells, Schema, check_columns, check_distinct, counted, image_column, quoted
 from audit.errors import DataError
-from audit.types import Dataset
+from audit.types import Dataset, Note
 
 CSV_SUFFIXES = (".csv",)
 PARQUET_SUFFIXES = (".parquet", ".pq")
@@ -28,7 +28,7 @@ def with_files(cells: Cells, folder: Path, schema: Schema, origin: Origin) -> Da
     root = _root(folder, names)
     _check_files(root, names, cells)
     if root != folder:
-        origin = replace(origin, notes=(*origin.notes, f"The paths in {cells.place} are relative to the folder above it."))
+        origin = replace(origin, notes=(*origin.notes, Note("paths_from_above", {"table": cells.place})))
     ids = [normal_name(name) for name in names]
     return assemble(ImageFiles(root, ids), ids, cells, schema, origin)
 
@@ -64,13 +64,7 @@ def _check_files(root: Path, names: Sequence[str], cells: Cells) -> None:
 
 
 def read_csv(path: Path) -> Cells:
-    """Return a CSV file as text: nothing is guessed, every cell stays the string that it is.
-
-    Raises
-    ------
-    DataError
-        If it is empty, not UTF-8, or not a table; with the line.
-    """
+    """Return a CSV file as text: nothing is guessed, every cell stays the string that it is; DataError names the line."""
     text = _decoded(path)
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     rows: list[list[str]] = []

@@ -37,15 +37,7 @@ class Batch:
     def run(
         self, encode: Callable[[Any], np.ndarray], items: Sequence[Any], names: Sequence[str], record: ModelRecord
     ) -> Float[np.ndarray, "n d"]:
-        """Return one float32 row for each item.
-
-        Raises
-        ------
-        DataError
-            If a row is not finite (its name is given) or the encoder returns another shape than its record says.
-        MachineError
-            If memory does not suffice for a single item.
-        """
+        """Return one float32 row for each item; DataError names an item whose row is not finite."""
         done: list[np.ndarray] = []
         start = 0
         while start < len(items):

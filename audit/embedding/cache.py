@@ -67,26 +67,11 @@ class _Place(NamedTuple):
 
 
 class EmbeddingCache:
-    """The embeddings of one tower of one model.
+    """The embeddings of one tower of one model, under `root` (None: `default_root`).
 
     Opening it reads every shard once and checks its sha256; a shard that fails is renamed to ``.corrupt`` and its rows count as missing.
-
-    Parameters
-    ----------
-    root : Path or None
-        Folder of the cache; None: `default_root`.
-    fingerprint : str
-        `ModelRecord.fingerprint`.
-    tower : {"image", "text"}
-    dimensions : int
-        Length of a row.
-
-    Raises
-    ------
-    UnsafeError
-        If a folder of the cache belongs to another user or can be written by others.
-    MachineError
-        If it cannot be created or read, or if more than a tenth of its shards (and at least three) are damaged.
+    UnsafeError if a folder belongs to another user or can be written by others; MachineError if it cannot be created or read, or if more
+    than a tenth of its shards (and at least three) are damaged.
     """
 
     def __init__(self, root: Path | None, fingerprint: str, tower: Tower, dimensions: int):
@@ -113,13 +98,7 @@ class EmbeddingCache:
         return self._places[key].conversions
 
     def read(self, keys: Sequence[str]) -> Float[np.ndarray, "n d"]:
-        """Return the rows of `keys`, in their order, bit for bit as they were added.
-
-        Raises
-        ------
-        KeyError
-            If a key is not in the cache.
-        """
+        """Return the rows of `keys`, in their order, bit for bit as they were added; KeyError if one is missing."""
         vectors = np.empty((len(keys), self.dimensions), np.float32)
         by_shard: dict[Path, list[tuple[int, int]]] = {}
         for position, key in enumerate(keys):
@@ -134,13 +113,7 @@ class EmbeddingCache:
         return vectors
 
     def add(self, vectors: Mapping[str, Float[np.ndarray, "d"]], conversions: Mapping[str, tuple[str, ...]] | None = None) -> None:
-        """Write rows as one new shard, whole or not at all.
-
-        Raises
-        ------
-        MachineError
-            If the disk is full or the folder cannot be written.
-        """
+        """Write rows as one new shard, whole or not at all."""
         if not vectors:
             return
         conversions = conversions or {}
@@ -159,13 +132,7 @@ class EmbeddingCache:
         self._enter(shard, rows)
 
     def require_room(self, rows: int) -> None:
-        """Refuse before any work what would not fit on the disk.
-
-        Raises
-        ------
-        MachineError
-            If `rows` more rows need more than what is free.
-        """
+        """Refuse before any work what would not fit on the disk."""
         need = rows * (self.dimensions * _FLOAT.itemsize + 128)
         have = shutil.disk_usage(self.folder).free
         if need > have:

@@ -23,7 +23,7 @@ from audit.data.images import UnreadableImage, decode
 from audit.embedding.batch import PIXELS_AHEAD, Batch, ImageBatches, ImageRow, pixels
 from audit.embedding.cache import EmbeddingCache, image_key, text_key
 from audit.errors import DataError
-from audit.types import Dataset, Embeddings, Encoder, Exclusion, ImageEncoder
+from audit.types import Dataset, Embeddings, Encoder, Exclusion, ImageEncoder, Note
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,16 +57,9 @@ def embed_images(
     batch_size : int
         Images the model sees at once. It changes results by rounding only, and is halved when memory runs out.
     max_skip : float
-        Largest share of unreadable images, 0-1.
+        Largest share of unreadable images, 0-1; with more (or only such) a DataError names the first ten.
     progress : (int, int) -> object, optional
         Called with the images embedded so far, and their number.
-
-    Raises
-    ------
-    DataError
-        If no image, or fewer than ``1 - max_skip`` of them, can be read (the first ten are named), or an embedding is not finite.
-    MachineError
-        If memory runs out at one image, or the disk is full.
     """
     total = len(dataset.images)
     if total == 0:
@@ -182,7 +175,12 @@ def _stop_if_unreadable(dataset: Dataset, readable: int, unreadable: Sequence[Im
 
 def _exclusions(attributes: pd.DataFrame, unreadable: Iterable[ImageRow]) -> tuple[Exclusion, ...]:
     return tuple(
-        Exclusion(reason, len(rows), _by_group(attributes, rows), tuple(str(attributes.index[row]) for row in rows[:SHOWN]))
+        Exclusion(
+            Note(reason.replace(" ", "_")),
+            len(rows),
+            _by_group(attributes, rows),
+            tuple(str(attributes.index[row]) for row in rows[:SHOWN]),
+        )
         for reason, rows in _gather((seen.reason, seen.row) for seen in unreadable).items()
     )
 

@@ -1,1 +1,1 @@
-"""What ends a run with exit code 1: gates in words and results in, breached, held or inconclusive out."""
+"""Gates as words and results in, breached, held or inconclusive out: `parse.parse`, `parse.resolve_gate`, `decide.decide`."""

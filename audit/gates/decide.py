@@ -141,7 +141,7 @@ class _Bound:
         return rounded(images * times), _needed(rounded(clusters * times), clusters, "clusters of images")
 
     def by_cluster(self) -> Estimate | None:
-        """Return the bounds that the finding's own intervals give, which take a cluster for one case."""
+        """Return the bounds that the finding's own intervals give, in which a cluster is one unit."""
         gap, alpha = self.finding.gap, self.settings.alpha
         if self.gate.subject == "gap" and gap is not None and gap.equivalence_bound is not None:
             pairs = len(self.compared) * (len(self.compared) - 1) // 2

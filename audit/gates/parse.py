@@ -7,7 +7,7 @@
     operator = ">" | ">=" | "<" | "<="        of a verdict "==" | "!="
     value    = 0.05 | 5 % | 5 points          of a verdict disparity | equivalent | inconclusive | not estimable
 
-A gate states what must not be; `audit.gates.decide` decides it. Without a name it is put to every question that counts for the verdict.
+A gate states what must not be; `audit.gates.decide` decides it. Without a name it is put to every primary question.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class ResolvedGate:
 
     gate: Gate
     finding: str | None = None
-    """None: every question that counts for the verdict; of a verdict, the audit's own."""
+    """None: every primary question; of a verdict, the audit's own."""
     attributes: tuple[str, ...] = ()
     group: str | None = None
     """One group, as it was written."""
@@ -114,7 +114,7 @@ def parse(expression: str) -> Gate:
     word = re.match(r"\w*", text)
     subject = word[0].lower() if word else ""
     if subject not in SUBJECTS:
-        _fail(text, 0, f"{subject or text[:1] or 'nothing'!r} is nothing that a gate asks about", _nearest(subject, SUBJECTS))
+        _fail(text, 0, f"{subject or text[:1] or 'nothing'!r} is not a subject of a gate", _nearest(subject, SUBJECTS))
     name, end = _name(text, len(subject))
     sign, start = _operator(text, end, verdict=subject == "verdict")
     if subject == "verdict":
@@ -132,7 +132,7 @@ def _name(text: str, start: int) -> tuple[str | None, int]:
         _fail(text, opening, "this bracket is not closed", _FORM)
     name = text[opening + 1 : closing].strip()
     if not name:
-        _fail(text, opening, "there is no name between the brackets", f"{_FORM}, or leave the brackets out")
+        _fail(text, opening, "expected a name between the brackets", f"{_FORM}, or leave the brackets out")
     return name, closing + 1
 
 
@@ -150,10 +150,10 @@ def _limit(text: str, start: int) -> float:
     place = start + len(text[start:]) - len(text[start:].lstrip())
     number = _NUMBER.fullmatch(text, place)
     if number is None:
-        _fail(text, place, f"{text[place:]!r} is no limit", "write 0.05, 5 % or 5 points")
+        _fail(text, place, f"invalid limit {text[place:]!r}", "write 0.05, 5 % or 5 points")
     limit = float(number[1] + (number[2] or "")) / (100 if number[3] else 1)
     if not 0 <= limit <= 1:
-        _fail(text, place, f"{text[place:]!r} does not lie between 0 and 1", "write five hundredths as 0.05, 5 % or 5 points")
+        _fail(text, place, f"{text[place:]!r} is outside 0 to 1", "write five hundredths as 0.05, 5 % or 5 points")
     return limit
 
 
@@ -161,7 +161,7 @@ def _verdict(text: str, start: int) -> Verdict:
     place = start + len(text[start:]) - len(text[start:].lstrip())
     word = " ".join(text[place:].lower().replace("_", " ").strip("'\"").split())
     if word not in VERDICTS:
-        _fail(text, place, f"{text[place:]!r} is no verdict", _nearest(word, VERDICTS))
+        _fail(text, place, f"unknown verdict {text[place:]!r}", _nearest(word, VERDICTS))
     return word
 
 
@@ -173,7 +173,7 @@ def _fail(text: str, place: int, what: str, fix: str) -> NoReturn:
 # ---- names -----------------------------------------------------------------------------------------------------------------------
 
 
-def question(finding: QuestionNames, title: str) -> GateQuestion:
+def gate_question(finding: QuestionNames, title: str) -> GateQuestion:
     """Return a finding with the names that it answers to: short, whole, by its id, and by its title in summary and report."""
     by = " x ".join(finding.attributes)
     subject = f"{finding.measurement}.{finding.outcome or finding.metric}"
@@ -203,7 +203,7 @@ def resolve_gate(gate: Gate, known: Sequence[GateQuestion]) -> ResolvedGate:
     raise UsageError(f"{FLAG}: no question is called {gate.name!r}", where=where, fix=_nearest_question(gate.name, known))
 
 
-def called(name: str, known: Sequence[GateQuestion]) -> GateQuestion:
+def named_question(name: str, known: Sequence[GateQuestion]) -> GateQuestion:
     """Return the question that goes by a name: short, whole, its id, or its title.
 
     Raises
@@ -214,7 +214,7 @@ def called(name: str, known: Sequence[GateQuestion]) -> GateQuestion:
     Examples
     --------
     >>> known = [GateQuestion("gender/accuracy/race", ("gender.accuracy by race", "gender/accuracy/race"), ("race",))]
-    >>> called("Gender.Accuracy by race", known).id
+    >>> named_question("Gender.Accuracy by race", known).id
     'gender/accuracy/race'
     """
     question = _called(name, known)
@@ -236,7 +236,7 @@ def _readings(name: str) -> list[tuple[str, str | None]]:
     return [(name, None), *((" for ".join(parts[:i]), " for ".join(parts[i:])) for i in range(len(parts) - 1, 0, -1))]
 
 
-def require_group(aimed: ResolvedGate, levels: Mapping[str, Group]) -> None:
+def require_group(resolved: ResolvedGate, levels: Mapping[str, Group]) -> None:
     """Refuse a group that the data do not have, before any work.
 
     Raises
@@ -244,12 +244,12 @@ def require_group(aimed: ResolvedGate, levels: Mapping[str, Group]) -> None:
     UsageError
         With the levels that there are.
     """
-    if aimed.group is None:
+    if resolved.group is None:
         return
-    own = [levels.get(attribute, ()) for attribute in aimed.attributes]
-    if not any(same_group(aimed.group, group) for group in product(*own)):
+    own = [levels.get(attribute, ()) for attribute in resolved.attributes]
+    if not any(same_group(resolved.group, group) for group in product(*own)):
         known = " × ".join("/".join(declared) for declared in own)
-        raise UsageError(f"{FLAG}: no group {aimed.group!r}", where=repr(aimed.gate.expression), fix=f"one of {known}")
+        raise UsageError(f"{FLAG}: no group {resolved.group!r}", where=repr(resolved.gate.expression), fix=f"one of {known}")
 
 
 def same_group(written: str, group: Group) -> bool:

@@ -56,22 +56,7 @@ def interview(
     batch_size: int = 32,
     progress: Callable[[int, int], object] | None = None,
 ) -> Interview:
-    """Ask a generative model the questions of a probe; errors as in `audit.embedding.embed.embed_images`.
-
-    Parameters
-    ----------
-    model : Answerer
-    probe : Probe
-        As it is put to dual encoders; it is turned into questions here.
-    dataset : Dataset
-    settings : Settings
-        Its seed shuffles the options.
-    cache_root : Path, optional
-    batch_size : int
-    progress : (int, int) -> object, optional
-        As for `embed_images`.
-        Images between two looks at the clock; it changes no number.
-    """
+    """Ask a generative model the questions of a probe, whose options the seed of `settings` shuffles; the rest is as for `embed_images`."""
     asked = questionnaire(probe, settings.seed)
     questions = asked.questions
     log.info("asking %d questions with %d options of each image", len(questions), sum(len(question.options) for question in questions))

@@ -28,7 +28,7 @@ INSTRUCTIONS = {
     "which": "Which of these options best {task}? Reply with one option, word for word.",
     "choose": "Look at the image. Choose the option that {task} best, and write that option only.",
 }
-"""Version 1, wording ours; the first is the default. ``{task}`` is `DESCRIBE`, or `COMPLETE` where all options begin alike."""
+"""Version 1, words of this project; the first is the default. ``{task}`` is `DESCRIBE`, or `COMPLETE` where all options begin alike."""
 
 
 def with_unclear(label_set: LabelSet) -> LabelSet:
@@ -54,27 +54,15 @@ def shared_words(texts: Sequence[str]) -> str:
     return " ".join(split[0][:same])
 
 
-def question(label_set: LabelSet, *, instruction: str = "which", seed: int | None = None) -> Question:
-    """Return what is asked for a label set.
+def build_question(label_set: LabelSet, *, instruction: str = "which", seed: int | None = None) -> Question:
+    """Return what is asked for a label set; its `options` stand in the order of the labels, whatever the order in which they are shown.
 
-    Parameters
-    ----------
-    label_set : LabelSet
-        Of the prompts of a label the first is its option: the mean of several texts is an idea of embeddings.
-    instruction : str
-        A name in `INSTRUCTIONS`.
-    seed : int, optional
-        None: the options are shown in declared order. Else they are shuffled, once for all images; equal seeds and labels give one order,
-        and it is never the declared one.
-
-    Returns
-    -------
-    Question
-        Its `options` stand in the order of the labels, whatever the order in which they are shown.
+    Of several prompts of a label the first is its option. With a seed the options are shuffled, once for all images; equal seeds and labels
+    give one order, and it is never the declared one.
 
     Examples
     --------
-    >>> asked = question(LabelSet("who", ("Female", "Male"), {"Female": ("a photo of a woman",), "Male": ("a photo of a man",)}))
+    >>> asked = build_question(LabelSet("who", ("Female", "Male"), {"Female": ("a photo of a woman",), "Male": ("a photo of a man",)}))
     >>> print(asked.text)
     Which of these options best completes "a photo of a …" for this image? Reply with one option, word for word.
     - woman
@@ -83,7 +71,7 @@ def question(label_set: LabelSet, *, instruction: str = "which", seed: int | Non
     ('woman', 'man')
     """
     texts = {label: label_set.prompts[label][0] for label in label_set.labels}
-    # "unclear" is no wording of the label set: it neither begins like the others nor keeps them from beginning alike.
+    # "unclear" is not a prompt of the label set: it neither begins like the others nor keeps them from beginning alike.
     shared = shared_words([text for label, text in texts.items() if label != UNCLEAR] or [""])
     options = tuple(text if label == UNCLEAR else text[len(shared) :].removeprefix(" ") for label, text in texts.items())
     task = COMPLETE.replace("{words}", shared) if shared else DESCRIBE
@@ -92,27 +80,9 @@ def question(label_set: LabelSet, *, instruction: str = "which", seed: int | Non
 
 
 def predict(measurement: Measurement, log_likelihoods: Float[np.ndarray, "n k"], attributes: pd.DataFrame) -> Predictions:
-    """Turn likelihoods into answers: the likeliest option, token by token, is given.
+    """Turn likelihoods (nats a token) into answers: the option with the highest mean is given.
 
-    Parameters
-    ----------
-    measurement : Measurement
-    log_likelihoods : float[n, k]
-        Mean log-likelihood of the tokens of each label's option, nats a token.
-    attributes : DataFrame
-        One row for each image.
-
-    Returns
-    -------
-    Predictions
-        Its scores are the softmax over the options: they order the options, but are not calibrated probabilities.
-
-    Raises
-    ------
-    DataError
-        If a true answer is none of the possible answers.
-    UsageError
-        If the label set has fewer than two answers.
+    Scores are the softmax over the options: they order the options, but are not calibrated probabilities.
     """
     known = has_truth(measurement, attributes)
     logits = log_likelihoods[known].astype(np.float64)

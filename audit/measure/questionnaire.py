@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from audit.measure.likelihood import COMPLETE, DESCRIBE, INSTRUCTIONS, OTHER, SAME, UNCLEAR, question, with_options, with_unclear
-from audit.types import Claim, LabelSet, Measurement, Probe, Question, Specification, SpecificationPlan
+from audit.measure.likelihood import COMPLETE, DESCRIBE, INSTRUCTIONS, OTHER, SAME, UNCLEAR, build_question, with_options, with_unclear
+from audit.types import Claim, LabelSet, Measurement, Note, Probe, Question, Specification, SpecificationPlan
 
 MAX_OPTIONS = 40
-"""A longer list is no question that anybody would ask; wordings that need one are left out of the curves."""
+"""Prompts that need a longer list of options are left out of the curves."""
 
 
 @dataclass(frozen=True)
@@ -20,8 +20,8 @@ class Questionnaire:
     """Its measurements carry their `Question`; one that compares two orders follows each of them."""
     compared: Mapping[str, Measurement]
     """measurement of agreement -> the measurement in fixed order; its own question is the shuffled one."""
-    asked: tuple[str, ...]
-    """How it is asked, in words, for the report."""
+    asked: tuple[Note, ...]
+    """How it is asked, for the report."""
 
     @property
     def questions(self) -> tuple[Question, ...]:
@@ -30,29 +30,24 @@ class Questionnaire:
 
 
 def questionnaire(probe: Probe, seed: int) -> Questionnaire:
-    """Return what a generative model is asked.
+    """Return what a generative model is asked; `seed` shuffles the options.
 
-    Parameters
-    ----------
-    probe : Probe
-        Each of its measurements gets the outcome "unclear" with its rate by group, and is followed by a measurement of whether the answer
-        stays the same when the options are shuffled; both are context, outside the verdict. The default of every wording curve is also
-        asked with shuffled options and with another instruction.
-    seed : int
-        Of the shuffled order.
+    Each measurement gets the outcome "unclear" with its rate by group, and is followed by a measurement of whether the answer stays the
+    same when the options are shuffled; both are exploratory. The default of every prompt curve is also asked with shuffled options and with
+    another instruction.
     """
     measurements: list[Measurement] = []
     compared: dict[str, Measurement] = {}
     for measurement in probe.measurements:
         fixed = _with_question(measurement)
-        order = _order_measurement(fixed, question(with_unclear(measurement.label_set), seed=seed))
+        order = _order_measurement(fixed, build_question(with_unclear(measurement.label_set), seed=seed))
         compared[order.name] = fixed
         measurements += [_unclear_claimed(fixed), order]
     plans = tuple(_plan(plan, seed) for plan in probe.specifications)
     dropped = sum(len(plan.specifications) for plan in probe.specifications) + 3 * len(plans) - sum(len(p.specifications) for p in plans)
     several = any(len(texts) > 1 for m in probe.measurements for texts in m.label_set.prompts.values())
     return Questionnaire(
-        replace(probe, measurements=tuple(measurements), specifications=plans), compared, _in_words(seed, dropped, several)
+        replace(probe, measurements=tuple(measurements), specifications=plans), compared, _asking_notes(seed, dropped, several)
     )
 
 
@@ -64,7 +59,7 @@ def _measurements(probe: Probe) -> Iterator[Measurement]:
 
 def _with_question(measurement: Measurement, *, instruction: str = "which", seed: int | None = None) -> Measurement:
     label_set = with_unclear(measurement.label_set)
-    asked = question(label_set, instruction=instruction, seed=seed)
+    asked = build_question(label_set, instruction=instruction, seed=seed)
     return replace(measurement, label_set=with_options(label_set, asked), asked=asked)
 
 
@@ -95,7 +90,7 @@ def _attributes(measurement: Measurement) -> tuple[str, ...]:
 
 
 def _plan(plan: SpecificationPlan, seed: int) -> SpecificationPlan:
-    """Ask every wording that can be asked, then the default in a shuffled order, with another instruction, and with both."""
+    """Ask every prompt that can be asked, then the default in a shuffled order, with another instruction, and with both."""
     kept = [(i, point) for i, point in enumerate(plan.specifications) if i == plan.default or _can_be_asked(point, plan)]
     points = [replace(point, measurement=_with_question(point.measurement)) for _, point in kept]
     default = plan.specifications[plan.default]
@@ -115,24 +110,14 @@ def _can_be_asked(point: Specification, plan: SpecificationPlan) -> bool:
     return len(label_set.labels) <= MAX_OPTIONS and all(len(texts) == 1 for texts in label_set.prompts.values())
 
 
-def _in_words(seed: int, dropped: int, several: bool) -> tuple[str, ...]:
-    instructions = "; ".join(f"‘{name}’ (v1): “{text}”" for name, text in INSTRUCTIONS.items())
-    said = [
-        f"Instruction, word for word: {instructions}. ‘which’ is the default. “{{task}}” is “{DESCRIBE}”, or “{COMPLETE}” where all "
-        "prompts of a label set begin with the same words. The options follow, one a line; the prompts below show every question whole.",
-        "Nothing is generated: each option is scored by its likelihood after the question. Normalisation: the mean log-likelihood of "
-        "the option's own tokens, the end of the answer not counted. The likeliest option is the answer. Scores are the softmax over the "
-        "options; they are not calibrated probabilities.",
-        f"Order: as declared, ‘{UNCLEAR}’ last. Shuffled order: one permutation of the options for all images, drawn with seed {seed}; "
-        "the measurements named “: order” say how often the answer stays the same, by group.",
-        f"Unclear: every question also offers ‘{UNCLEAR}’. Its rate by group is an outcome of its own, outside the verdict. Where there "
-        "is a true answer, ‘unclear’ is not it and counts against accuracy.",
+def _asking_notes(seed: int, dropped: int, several: bool) -> tuple[Note, ...]:
+    instructions = tuple(f"‘{name}’ (v1): “{text}”" for name, text in INSTRUCTIONS.items())
+    notes = [
+        Note("asked_instruction", {"instructions": instructions, "describe": DESCRIBE, "complete": COMPLETE}),
+        Note("asked_likelihood"),
+        Note("asked_order", {"unclear": UNCLEAR, "seed": seed}),
+        Note("asked_unclear", {"unclear": UNCLEAR}),
     ]
-    if several:
-        said.append("Where a label has several prompts, only the first is its option: the mean of several texts is an idea of embeddings.")
-    if dropped:
-        said.append(
-            f"{dropped} wordings were left out of the wording curves: they need over {MAX_OPTIONS} options, average several prompts, or "
-            "are further templates of the kind that cost an encoder a line of text, and this model a pass over every image."
-        )
-    return tuple(said)
+    notes += [Note("asked_first_prompt")] if several else []
+    notes += [Note("asked_fewer_prompts", {"count": dropped, "options": MAX_OPTIONS})] if dropped else []
+    return tuple(notes)

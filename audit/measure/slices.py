@@ -9,17 +9,10 @@ from audit.types import Claim, Measurement, Probe
 
 
 def with_slices(probe: Probe, slices: Sequence[tuple[str, ...]]) -> Probe:
-    """Return the probe with every question that counts for its verdict asked by further groups, outside the verdict.
+    """Return the probe with every pre-specified question also asked by further groups (one tuple of attributes each), as exploratory.
 
-    What counts was fixed before anybody looked; what is added is context. The rules are the same: groups that are too small are shown and
-    not judged, however deep the intersection.
-
-    Parameters
-    ----------
-    probe : Probe
-    slices : sequence of tuple of str
-        Attributes whose combinations are the groups, one tuple a slicing. A slicing that a question has already is not added again, in
-        whatever order its attributes are named.
+    Groups that are too small are shown and not judged, however deep the intersection. A slicing that a question has already is not added
+    again, in whatever order its attributes are named.
     """
     return replace(probe, measurements=tuple(_sliced(measurement, slices) for measurement in probe.measurements)) if slices else probe
 

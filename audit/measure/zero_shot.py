@@ -130,31 +130,10 @@ def predict(
     text_embeddings: Mapping[str, Float[np.ndarray, "d"]],
     attributes: pd.DataFrame,
 ) -> Predictions:
-    """Ask one label set of the images.
+    """Predict the labels of one label set by zero-shot classification.
 
-    Parameters
-    ----------
-    measurement : Measurement
-    record : ModelRecord
-        The model that gave both kinds of embeddings.
-    image_embeddings : float[n, d]
-    text_embeddings : mapping of str to float[d]
-        Exact prompt text -> its embedding; every prompt of the label set must be there.
-    attributes : DataFrame
-        One row for each image, in the order of `image_embeddings`.
-
-    Returns
-    -------
-    Predictions
-        Rows whose true answer is unknown are left out where the measurement has a truth: they cannot be scored. Compare its length with
-        that of `attributes` to count them.
-
-    Raises
-    ------
-    DataError
-        If a true answer is none of the possible answers, or an embedding has no direction.
-    UsageError
-        If the label set has fewer than two answers.
+    `text_embeddings` holds every prompt of the label set. Rows whose true answer is unknown are left out where the measurement has a truth:
+    they cannot be scored. DataError if a true answer is not among the possible answers, or an embedding has no direction.
     """
     label_set = measurement.label_set
     known = has_truth(measurement, attributes)
@@ -173,24 +152,9 @@ def has_truth(measurement: Measurement, attributes: pd.DataFrame) -> Bool[np.nda
 def predict_from_scores(
     measurement: Measurement, logits: Float64[np.ndarray, "n k"], scores: Float64[np.ndarray, "n k"], attributes: pd.DataFrame
 ) -> Predictions:
-    """Turn the scores of labels into answers.
+    """Turn the scores of labels into answers, for the images that are scored (`has_truth`), in their order.
 
-    Parameters
-    ----------
-    measurement : Measurement
-    logits : float64[n, k]
-        What orders the labels; probabilities do so too, but far from zero different logits round to one probability.
-    scores : float64[n, k]
-        Probability of each label.
-    attributes : DataFrame
-        Of the images that are scored (`has_truth`), in their order.
-
-    Raises
-    ------
-    DataError
-        If a true answer is none of the possible answers.
-    UsageError
-        If the label set has fewer than two answers.
+    `logits` order the labels: probabilities do so too, but far from zero different logits round to one probability.
     """
     label_set = measurement.label_set
     answers = _answers(label_set)
@@ -228,15 +192,15 @@ def _decide(
 def _answers(label_set: LabelSet) -> tuple[str, ...]:
     answers = tuple(dict.fromkeys(label_set.answers.get(label, label) for label in label_set.labels))
     if len(answers) < 2:
-        raise UsageError(f"label set {label_set.name!r} has fewer than two answers", why="there is nothing to choose between")
+        raise UsageError(f"label set {label_set.name!r} has fewer than two answers", why="a question needs at least two answers")
     return answers
 
 
 def _check_truth(y_true: np.ndarray, answers: Sequence[str], measurement: Measurement) -> None:
-    strangers = sorted(set(y_true) - set(answers))
-    if strangers:
+    unexpected = sorted(set(y_true) - set(answers))
+    if unexpected:
         raise DataError(
-            f"{measurement.name}: true answers that the label set does not offer: {', '.join(map(repr, strangers[:10]))}",
+            f"{measurement.name}: true answers that the label set does not offer: {', '.join(map(repr, unexpected[:10]))}",
             where=f"column {measurement.truth!r}",
             why=f"the possible answers are {', '.join(map(repr, answers))}",
             fix="correct the column, or the label set of the probe",

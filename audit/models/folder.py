@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from audit.errors import DataError, UnsafeError
 from audit.models.runtime import located
+from audit.types import Note
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -33,26 +34,15 @@ class Weights:
     sha256: str
     """Of the files, one after the other in the order of their names."""
     files: tuple[str, ...]
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
 
 
 def check_folder(folder: Path, inside: Path, required: str | None = "config.json") -> None:
-    """Refuse a folder that asks for foreign code, points out of itself or is no model.
+    """Refuse a folder that asks for foreign code, points out of itself or holds no model.
 
-    Parameters
-    ----------
-    folder : Path
-    inside : Path
-        Where links may lead: the folder itself, or the hub's cache of one repository.
-    required : str, optional
-        The configuration without which the folder is no model; None: it holds a part of one, a tokenizer for example.
-
-    Raises
-    ------
-    UnsafeError
-        For a pickled (DCP) checkpoint, a link that leaves `inside`, or a configuration that names code.
-    DataError
-        If there is no such configuration, or one is not a JSON object.
+    `inside` is where links may lead: the folder itself, or the hub's cache of one repository. Without `required`, the configuration of a
+    model, the folder may hold a part of one, such as a tokenizer. What is unsafe (a DCP checkpoint, a link that leaves `inside`, a
+    configuration that names code) raises UnsafeError before what is merely bad raises DataError.
     """
     names = sorted(path.name for path in folder.iterdir())
     if ".metadata" in names:
@@ -65,7 +55,7 @@ def check_folder(folder: Path, inside: Path, required: str | None = "config.json
         why = "it is the state of a training run in pieces, one a process"
         fix = f"python -m contrastive.unshard {folder} ckpt.pt, and audit that"
         raise DataError("a sharded (DCP) checkpoint is not read as a model", where=str(folder), why=why, fix=fix)
-    # What is unsafe is said before what is merely bad, wherever in the folder it is.
+    # Unsafe content is reported before damaged content, wherever in the folder it is.
     irregular = _check_links(folder, inside.resolve())
     regular = [name for name in names if (folder / name).is_file()]
     unreadable = [error for name in regular if name.endswith("config.json") and (error := _check_configuration(folder / name))]
@@ -80,15 +70,7 @@ def check_folder(folder: Path, inside: Path, required: str | None = "config.json
 
 
 def read_weights(folder: Path) -> Weights:
-    """Return the tensors of a folder: safetensors where there are any, else one `pytorch_model.bin` by the restricted reader.
-
-    Raises
-    ------
-    UnsafeError
-        If a file is not what its name says, or holds code.
-    DataError
-        If there are no weights, a file is damaged, or a weight is not finite.
-    """
+    """Return the tensors of a folder: safetensors where there are any, else one `pytorch_model.bin` by the restricted reader."""
     names = sorted(path.name for path in folder.iterdir())
     if "model.safetensors.index.json" in names:
         files = _indexed(folder)
@@ -106,15 +88,7 @@ def read_weights(folder: Path) -> Weights:
 
 
 def read_safetensors(path: Path) -> dict[str, Tensor]:
-    """Return the tensors of one safetensors file, by the official reader and no other.
-
-    Raises
-    ------
-    UnsafeError
-        If it is another kind of file under that name; it is not tried as such.
-    DataError
-        If it is damaged (the reader's reason is passed on) or holds a weight that is not finite.
-    """
+    """Return the tensors of one safetensors file, by the official reader; another kind of file under that name is refused, not tried."""
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
@@ -273,6 +247,5 @@ def _read_pickled(path: Path) -> Weights:
 
     with located(str(path)):
         archive = read_archive(path)
-    notes = ["The weights were read from pytorch_model.bin (a pickle) by a reader that runs nothing; safetensors is the safer format."]
-    notes += [f"pytorch_model.bin names {name}, which was not looked up." for name in archive.unknown]
+    notes = [Note("pickled_weights"), *(Note("foreign_class", {"name": name}) for name in archive.unknown)]
     return Weights(archive.tensors, archive.sha256, (path.name,), tuple(notes))

@@ -25,23 +25,9 @@ _COMMIT = re.compile(r"[0-9a-f]{40}")
 def fetch(name: str, revision: str | None, files: tuple[str, ...] = FILES, weights: bool = True) -> Path:
     """Return the local folder of a model of the hub, downloaded unless it is cached; its name is the commit.
 
-    No token is sent: a private or gated model is downloaded by its user and named by its folder.
-
-    Parameters
-    ----------
-    name : str
-    revision : str, optional
-    files : tuple of str
-        Patterns of what may be downloaded.
-    weights : bool
-        Whether there must be a safetensors file among them.
-
-    Raises
-    ------
-    DataError
-        If the hub has no such public model or revision, or it has no safetensors.
-    MachineError
-        If the hub does not answer within seconds and the model is not cached.
+    `files` are patterns of what may be downloaded; `weights` demands a safetensors file among them. No token is sent: a private or gated
+    model is downloaded by its user and named by its folder. Raises DataError if the hub has no such public model or revision, MachineError
+    if the hub does not answer within seconds and the model is not cached.
     """
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError

@@ -1,4 +1,4 @@
-"""``--model-args``: what a person states about a model whose file does not say it."""
+"""``--model-args``: what the user sets for a model whose file does not decide it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from audit.errors import UsageError
+from audit.types import Note
 
 if TYPE_CHECKING:
     from contrastive.overrides import ModelOverrides
@@ -20,11 +21,6 @@ def parse_model_args(text: str) -> dict[str, str]:
     """Return names and values of ``name=value name=value`` (blanks or commas between) or of a JSON object.
 
     What follows a comma without being ``name=`` belongs to the value before it. Whether a name exists is decided when the model is loaded.
-
-    Raises
-    ------
-    UsageError
-        If the text has neither form, or a name stands there twice.
 
     Examples
     --------
@@ -51,43 +47,27 @@ def parse_model_args(text: str) -> dict[str, str]:
     return found
 
 
-def by_model(said: Sequence[tuple[int, str]], models: int) -> list[dict[str, str]]:
-    """Return what was stated about each of several models, in their order.
+def by_model(texts: Sequence[tuple[int, str]], models: int) -> list[dict[str, str]]:
+    """Return the arguments of each of several models.
 
-    Parameters
-    ----------
-    said : sequence of (int, str)
-        How many models had been named before, and the words. Before the first model they are about all; after one, about that one, and
-        what is said about one counts before what is said about all.
-    models : int
-
-    Raises
-    ------
-    UsageError
-        If words are not understood, or state a thing twice.
+    Each text comes with the number of models named before it: 0 sets it for all models, else it is about that one and counts first.
 
     Examples
     --------
     >>> by_model([(0, "activation=gelu"), (2, "activation=quick_gelu")], 2)
     [{'activation': 'gelu'}, {'activation': 'quick_gelu'}]
     """
-    stated: list[dict[str, str]] = [{} for _ in range(models + 1)]
-    for place, text in said:
+    found: list[dict[str, str]] = [{} for _ in range(models + 1)]
+    for place, text in texts:
         words = parse_model_args(text)
-        if twice := sorted(words.keys() & stated[place].keys()):
+        if twice := sorted(words.keys() & found[place].keys()):
             raise UsageError(f"--model-args gives {twice[0]} twice", why="it is about the --model before it", fix=FORM)
-        stated[place] |= words
-    return [{**stated[0], **own} for own in stated[1:]]
+        found[place] |= words
+    return [{**found[0], **own} for own in found[1:]]
 
 
 def read_overrides(words: Mapping[str, str]) -> ModelOverrides:
-    """Return what was stated, checked by name and type.
-
-    Raises
-    ------
-    UsageError
-        At an unknown name or a value that does not fit.
-    """
+    """Return the overrides that words give; UsageError at an unknown name or a value that does not fit."""
     from contrastive.errors import UsageError
     from contrastive.overrides import ModelOverrides
 
@@ -97,11 +77,16 @@ def read_overrides(words: Mapping[str, str]) -> ModelOverrides:
         raise UsageError(error.what, where="--model-args", why=error.why, fix=error.fix) from error
 
 
+def override_notes(overrides: ModelOverrides) -> list[Note]:
+    """Return a note for every override; a tokenizer's folder is not named."""
+    return [Note("override", {"name": name, "value": str(value)}) for name, value in overrides.given().items() if name != "tokenizer"]
+
+
 def refuse_overrides(words: Mapping[str, str] | None, kind: str) -> None:
-    """Refuse statements about a model that says everything itself: a second opinion would make it another model."""
+    """Refuse overrides for a model whose files decide everything: they would make it another model."""
     if words:
         raise UsageError(
-            f"--model-args {', '.join(words)} cannot be stated about {kind}", why="the model says it itself", fix="leave it out"
+            f"--model-args {', '.join(words)} cannot be set for {kind}", why="the model's own files decide it", fix="leave it out"
         )
 
 

@@ -5,12 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from audit.errors import DataError
-from audit.models.runtime import fingerprint, located, to_rows, torch_setting
-from audit.models.untrained import untrained_record
+from audit.models.runtime import located, model_fingerprint, to_rows, torch_setting, untrained_record
 from audit.types import ModelRecord
 
 if TYPE_CHECKING:
@@ -83,37 +81,10 @@ class NativeEncoder:
         self._tower = tower
 
 
-def load(path: Path, *, name: str, device: str, dtype: str) -> NativeEncoder:
-    """Load a checkpoint without running anything from it.
-
-    Parameters
-    ----------
-    path : Path
-    name : str
-        What reports call the model.
-    device, dtype : str
-
-    Raises
-    ------
-    DataError
-        If the file is damaged, no checkpoint of this project, or does not fit itself.
-    UnsafeError
-        If it asks for code or could exhaust the machine.
-    """
-    from contrastive.checkpoint.file import load as load_checkpoint
-
-    with located(str(path)):
-        checkpoint = load_checkpoint(path)
-    return encoder(checkpoint, name=name, device=device, dtype=dtype)
-
-
 def encoder(checkpoint: Checkpoint, *, name: str, device: str, dtype: str, release: Callable[[], None] | None = None) -> NativeEncoder:
-    """Return the encoder of a checkpoint that was loaded; `release` gives back the memory of weights that are mapped from a file.
+    """Return the encoder of a checkpoint; `release` gives back the memory of weights that are mapped from a file.
 
-    Raises
-    ------
-    DataError
-        If its image tower was taught through a head of its own: then its image and text features cannot be compared.
+    DataError if its image tower was taught through a head of its own: its image and text features cannot be compared.
     """
     from contrastive.checkpoint.heads import require_both_towers
 
@@ -129,7 +100,7 @@ def _record(checkpoint: Checkpoint, name: str, dtype: str, device: torch.device)
     return ModelRecord(
         name=name,
         kind=checkpoint.format,
-        fingerprint=fingerprint(
+        fingerprint=model_fingerprint(
             weights=checkpoint.sha256,
             architecture=config.to_dict(),
             preprocessing=preprocess.to_dict(),

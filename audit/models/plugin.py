@@ -24,7 +24,7 @@ import PIL
 from audit.errors import DataError, UsageError, nearest
 from audit.models.runtime import canonical, log_notes
 from audit.models.user_code import call_user_code, classes_with, run_file
-from audit.types import ModelRecord, Question
+from audit.types import ModelRecord, Note, Question
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -69,31 +69,15 @@ class PluginEncoder:
 
 
 def load_file(text: str, *, device: str, dtype: str, model_args: Mapping[str, str] | None = None) -> PluginEncoder:
-    """Load ``FILE.py:CLASS``.
+    """Load ``FILE.py:CLASS``; device and dtype are given to a constructor that takes them, `model_args` by name, as words.
 
-    Parameters
-    ----------
-    text : str
-    device : str
-        Given to the class where its constructor has a parameter of that name.
-    dtype : str
-        Likewise.
-    model_args : mapping, optional
-        Given to the constructor by name, as words.
-
-    Raises
-    ------
-    UsageError
-        If no class is named, there is none of that name, it lacks a method, or its constructor does not take what is given.
-    DataError
-        If the file does not exist or cannot be run, or its answers are no rows of finite numbers.
-    MachineError
-        If it imports a package that is not installed.
+    UsageError if the class, a method or a constructor's parameter is missing; DataError if the file cannot be run or its rows are wrong;
+    MachineError if it imports a package that is not installed.
     """
     path, name = (text, "") if text.endswith(".py") else text.rsplit(":", 1)
     file = Path(path)
     if not file.is_file():
-        raise DataError(f"there is no plug-in file {path}", fix="--model FILE.py:CLASS with an existing Python file")
+        raise DataError(f"plug-in file not found: {path}", fix="--model FILE.py:CLASS with an existing Python file")
     content = file.read_bytes()
     if not name:
         known = classes_with(content, METHODS)
@@ -114,7 +98,7 @@ def load_installed(name: str, *, device: str, dtype: str, model_args: Mapping[st
     found = {point.name: point for point in entry_points(group=GROUP)}
     if name not in found:
         why = nearest(name, found) if found else f"no installed package has an entry point of the group {GROUP}"
-        raise UsageError(f"there is no plug-in {name!r}", why=why, fix="--model FILE.py:CLASS, or install the package that brings it")
+        raise UsageError(f"unknown plug-in {name!r}", why=why, fix="--model FILE.py:CLASS, or install the package that brings it")
     point, shown = found[name], f"plugin:{name}"
     cls = call_user_code(point.load, shown, "importing it")
     if not inspect.isclass(cls):
@@ -162,26 +146,26 @@ class ObjectAnswerer:
         return _check_rows(rows, (len(images), sum(len(question.options) for question in questions)), f"{self._shown}, log_likelihoods")
 
 
-def _encoder(source: PluginSource, name: str, offered: Mapping[str, str], stated: dict[str, str]) -> PluginEncoder:
+def _encoder(source: PluginSource, name: str, offered: Mapping[str, str], model_args: dict[str, str]) -> PluginEncoder:
     shown, cls = source.shown, source.cls
     if missing := [method for method in METHODS if not callable(getattr(cls, method, None))]:
         raise UsageError(f"{shown} has no method {' and no method '.join(missing)}", fix=f"write {FORM}")
-    given = _arguments(source, offered, stated)
+    given = _arguments(source, offered, model_args)
     plugin = call_user_code(lambda: cls(**given), shown, "making one")
     record = _record(source, plugin, _embed_samples(plugin, shown), _Instance(str(getattr(plugin, "name", None) or name), given))
     log_notes(record)
     return PluginEncoder(plugin, record, shown)
 
 
-def _arguments(source: PluginSource, offered: Mapping[str, str], stated: dict[str, str]) -> dict[str, str]:
-    """Return what the constructor is given: what was stated, and device and dtype where it takes them."""
+def _arguments(source: PluginSource, offered: Mapping[str, str], model_args: dict[str, str]) -> dict[str, str]:
+    """Return what the constructor is given: model_args, and device and dtype where it takes them."""
     parameters = call_user_code(lambda: inspect.signature(source.cls), source.shown, "looking at its constructor").parameters.values()
     takes = [each.name for each in parameters if each.kind in (each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY)]
     anything = any(each.kind is each.VAR_KEYWORD for each in parameters)
-    if unknown := [name for name in stated if name not in takes and not anything]:
+    if unknown := [name for name in model_args if name not in takes and not anything]:
         why = f"its constructor takes {', '.join(takes) or 'nothing'}"
         raise UsageError(f"{source.shown} takes no {', '.join(unknown)}", where="--model-args", why=why, fix="leave it out")
-    given = {**{name: value for name, value in offered.items() if name in takes}, **stated}
+    given = {**{name: value for name, value in offered.items() if name in takes}, **model_args}
     needed = [each.name for each in parameters if each.default is each.empty and each.name in takes and each.name not in given]
     if needed:
         fix = f"--model {source.shown} --model-args '{' '.join(f'{name}=...' for name in needed)}'"
@@ -200,7 +184,7 @@ class _Instance(NamedTuple):
 
 
 def _embed_samples(plugin: Any, shown: str) -> _SampleRows:
-    """Embed two pictures and two texts: whatever is wrong is said now."""
+    """Embed two pictures and two texts: whatever is wrong raises now."""
     from PIL import Image
 
     ramp = Image.linear_gradient("L").convert("RGB")
@@ -215,26 +199,23 @@ def _call_method(plugin: Any, method: str, items: list[Any], shown: str, *, wide
     return _check_rows(rows, (len(items), wide), f"{shown}, {method}")
 
 
-def _record(source: PluginSource, plugin: Any, trial: _SampleRows, made: _Instance) -> ModelRecord:
+def _record(source: PluginSource, plugin: Any, samples: _SampleRows, made: _Instance) -> ModelRecord:
     scale, bias = _number(plugin, "logit_scale", source.shown), _number(plugin, "logit_bias", source.shown)
-    lengths = np.linalg.norm(np.concatenate(trial), axis=1)
-    notes = ["The encoder is a plug-in: how it reads images and texts is its own, and was not checked against anything."]
-    notes += [f"Stated by the user: {key} is {value}." for key, value in made.given.items() if key not in ("device", "dtype")]
+    lengths = np.linalg.norm(np.concatenate(samples), axis=1)
+    notes = [Note("plugin_unchecked")]
+    notes += [Note("override", {"name": key, "value": value}) for key, value in made.given.items() if key not in ("device", "dtype")]
     if not np.allclose(lengths, 1, atol=1e-3):
-        notes.append(
-            f"Guessed: its scores are cosines. Its rows are not of length 1 ({lengths.min():.3g} to {lengths.max():.3g} on trial), and the "
-            "length is taken off; a model that is scored otherwise would be another one."
-        )
+        notes.append(Note("guessed_cosine_scores", {"shortest": float(lengths.min()), "longest": float(lengths.max())}))
     if scale is None:
-        notes.append(f"Guessed: a logit scale of {LOGIT_SCALE:g}, CLIP's (state it as the attribute logit_scale of the class).")
-    says = getattr(plugin, "fingerprint", None)
+        notes.append(Note("guessed_logit_scale", {"scale": LOGIT_SCALE}))
+    own = getattr(plugin, "fingerprint", None)
     return ModelRecord(
         name=made.name,
         kind=source.kind,
-        fingerprint=_fingerprint([source.sha256, source.kind, made.given, str(says)], trial),
+        fingerprint=_fingerprint([source.sha256, source.kind, made.given, str(own)], samples),
         sha256=source.sha256,
         parameters=_parameters(plugin),
-        dimensions=trial.images.shape[1],
+        dimensions=samples.images.shape[1],
         dtype=made.given.get("dtype", "own dtype"),
         score_rule="softmax" if bias is None else "sigmoid",
         logit_scale=LOGIT_SCALE if scale is None else scale,
@@ -246,9 +227,9 @@ def _record(source: PluginSource, plugin: Any, trial: _SampleRows, made: _Instan
     )
 
 
-def _fingerprint(decisive: list[Any], trial: _SampleRows) -> str:
-    """Hash what is known to decide the rows, and the rows of the trial: weights may change while the plug-in's file does not."""
-    rows = np.concatenate(trial)
+def _fingerprint(decisive: list[Any], samples: _SampleRows) -> str:
+    """Hash what is known to decide the rows, and the sample rows: weights may change while the plug-in's file does not."""
+    rows = np.concatenate(samples)
     places = 3 - int(np.floor(np.log10(np.abs(rows).max())))
     seen = hashlib.sha256((np.round(rows.astype(np.float64), places) + 0.0).tobytes()).hexdigest()
     return hashlib.sha256(canonical([*decisive, seen, PIL.__version__.split(".")[0]])).hexdigest()

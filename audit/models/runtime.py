@@ -7,6 +7,7 @@ import json
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from audit.errors import AuditError, DataError, MachineError, UnsafeError, UsageError
@@ -25,14 +26,14 @@ DEFAULT_FIX = {
     DataError: "fetch or save the file again; --model reads CLIP and SigLIP, and others by name: open_clip:ARCH,FILE",
     UnsafeError: "ask its author for safetensors; no option reads it as it is",
 }
-"""What to do where an error of the reader says nothing more special."""
+"""The fix where an error of the reader names none."""
 DTYPES = ("float32", "bfloat16", "float16")
 
 
 def log_notes(record: ModelRecord) -> None:
     """Log what is noteworthy about a model; everything guessed is a warning."""
     for note in record.notes:
-        log.log(logging.WARNING if str(note).startswith("Guessed") else logging.INFO, "%s: %s", record.name, note)
+        log.log(logging.WARNING if str(note).lower().startswith("guessed") else logging.INFO, "%s: %s", record.name, note)
 
 
 def out_of_memory(error: BaseException) -> bool:
@@ -42,15 +43,7 @@ def out_of_memory(error: BaseException) -> bool:
 
 
 def torch_setting(device: str, dtype: str) -> tuple[torch.device, torch.dtype]:
-    """Return device and dtype, once a tensor of that dtype has really been on that device.
-
-    Raises
-    ------
-    UsageError
-        If there is no such device or dtype.
-    MachineError
-        If this machine does not have the device.
-    """
+    """Return device and dtype, once a tensor of that dtype has really been on that device."""
     import torch
 
     if dtype not in DTYPES:
@@ -70,21 +63,12 @@ def torch_setting(device: str, dtype: str) -> tuple[torch.device, torch.dtype]:
     return place, kind
 
 
-def fingerprint(
+def model_fingerprint(
     *, weights: str, architecture: Mapping[str, Any], preprocessing: Mapping[str, Any], tokenizer: str, dtype: str, device: torch.device
 ) -> str:
-    """Return the sha256 (hex) of all that decides an embedding besides the image or text itself.
+    """Return the sha256 (hex) of all that decides an embedding besides the image or text itself; defaults are spelled out.
 
     No path, name or date takes part: the same model elsewhere is the same model, another one in the same place is another.
-
-    Parameters
-    ----------
-    weights, tokenizer : str
-        Their sha256.
-    architecture, preprocessing : mapping
-        Plain values, with every default spelled out.
-    dtype : str
-    device : torch.device
     """
     import PIL
     import torch
@@ -101,6 +85,21 @@ def fingerprint(
         "device": device.type,
     }
     return hashlib.sha256(canonical(decisive)).hexdigest()
+
+
+def untrained_record(record: ModelRecord, seed: int, logit_scale: float, logit_bias: float | None) -> ModelRecord:
+    """Return the record of the same architecture with weights drawn from a seed, and a fingerprint of its own."""
+    return replace(
+        record,
+        name=f"{record.name}, untrained",
+        fingerprint=hashlib.sha256(f"untrained {seed} {record.fingerprint}".encode()).hexdigest(),
+        sha256="",
+        logit_scale=logit_scale,
+        logit_bias=logit_bias,
+        data_card=None,
+        step=None,
+        run=None,
+    )
 
 
 def canonical(value: object) -> bytes:

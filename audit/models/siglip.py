@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from audit.models.folder import check_folder
 from audit.models.huggingface.encoder import HuggingFaceEncoder
-from audit.models.huggingface.pretrained import TOKENIZERS, call_transformers, offline, pretrained, quiet
-from audit.models.runtime import fingerprint, located, torch_setting
-from audit.models.tokenizer_hash import tokenizer_sha256
-from audit.types import ModelRecord
+from audit.models.huggingface.pretrained import TOKENIZERS, call_transformers, offline, pretrained, quiet, tokenizer_sha256
+from audit.models.model_args import override_notes
+from audit.models.runtime import located, model_fingerprint, torch_setting
+from audit.types import ModelRecord, Note
 from contrastive.errors import DataError
 from contrastive.model.architecture import LIMIT, MAX_LAYERS
 
@@ -42,27 +42,21 @@ class SiglipFile(NamedTuple):
     """Attention heads of image and text tower, where the file says it."""
     kind: str
     sha256: str
-    notes: tuple[str, ...]
+    notes: tuple[Note | str, ...]
 
 
-def load(path: Path, file: SiglipFile, stated: ModelOverrides, *, name: str, device: str, dtype: str) -> HuggingFaceEncoder:
-    """Return the encoder of a file that was read.
-
-    Raises
-    ------
-    DataError
-        If the weights do not fit together, or no tokenizer is named.
-    """
+def load(path: Path, file: SiglipFile, overrides: ModelOverrides, *, name: str, device: str, dtype: str) -> HuggingFaceEncoder:
+    """Return the encoder of a file that was read; DataError if the weights do not fit together, or the tokenizer is not named."""
     import transformers
 
     place, kind = torch_setting(device, dtype)
     with offline(), quiet(), located(str(path)):
-        config, guesses = _config(file, stated)
-        tokenizer = _tokenizer(stated, config.text_config.vocab_size)
+        config, guesses = _config(file, overrides)
+        tokenizer = _tokenizer(overrides, config.text_config.vocab_size)
         model = _fill(transformers.SiglipModel, config, file.state, path).to(place, kind).eval()
-        preprocess = _preprocess(config.vision_config.image_size, stated, guesses)
+        preprocess = _preprocess(config.vision_config.image_size, overrides, guesses)
         record = _record(_Parts(model, tokenizer, preprocess, file), name, dtype)
-        notes = (*_facts(stated), *guesses, *file.notes)
+        notes = (*override_notes(overrides), *guesses, *file.notes)
         return HuggingFaceEncoder(model, tokenizer, PreprocessPixels(preprocess), replace(record, notes=notes), place)
 
 
@@ -83,8 +77,8 @@ class PreprocessPixels:
         return {"pixel_values": self._preprocess(images)}
 
 
-def _config(file: SiglipFile, stated: ModelOverrides) -> tuple[Any, list[str]]:
-    """Return the configuration that the shapes show, and a sentence for each guess."""
+def _config(file: SiglipFile, overrides: ModelOverrides) -> tuple[Any, list[Note]]:
+    """Return the configuration that the shapes show, and a note for each guess."""
     from transformers import SiglipConfig
 
     places, width = _shape_of(file.state, "vision_model.embeddings.position_embedding.weight", 2)
@@ -95,14 +89,14 @@ def _config(file: SiglipFile, stated: ModelOverrides) -> tuple[Any, list[str]]:
     grid = math.isqrt(places)
     if grid * grid != places or grid * patch > LIMIT or dimensions != width:
         why = f"{places} places of {patch} px, image features of {width} and text features of {dimensions} numbers"
-        raise DataError("the weights are no SigLIP: a square grid and one common space are expected", why=why, fix=FOLDER)
-    guesses: list[str] = []
+        raise DataError("the weights are not a SigLIP model: a square grid and one common space are expected", why=why, fix=FOLDER)
+    guesses: list[Note] = []
     image_heads, text_heads = file.heads or (None, None)
-    image_heads = _head_count(width, image_heads, stated.image_head_width, "image", guesses)
-    text_heads = _head_count(text_width, text_heads, stated.text_head_width, "text", guesses)
-    common = {"hidden_act": stated.activation or "gelu_pytorch_tanh", "layer_norm_eps": stated.layer_norm_eps or 1e-6}
-    if stated.activation is None or stated.layer_norm_eps is None:
-        guesses.append("Guessed: GELU by its tanh formula, and 1e-6 in layer norms, as big_vision has them (--model-args to state it).")
+    image_heads = _head_count(width, image_heads, overrides.image_head_width, "image", guesses)
+    text_heads = _head_count(text_width, text_heads, overrides.text_head_width, "text", guesses)
+    common = {"hidden_act": overrides.activation or "gelu_pytorch_tanh", "layer_norm_eps": overrides.layer_norm_eps or 1e-6}
+    if overrides.activation is None or overrides.layer_norm_eps is None:
+        guesses.append(Note("guessed_siglip_layers"))
     vision = {"hidden_size": width, "image_size": patch * grid, "patch_size": patch, "num_attention_heads": image_heads}
     text = {"hidden_size": text_width, "vocab_size": vocab_size, "max_position_embeddings": context, "num_attention_heads": text_heads}
     words: dict[str, Any] = {"projection_size": dimensions, "bos_token_id": None, "eos_token_id": None, "pad_token_id": None}
@@ -124,34 +118,34 @@ def _depth(state: Mapping[str, torch.Tensor], tower: str) -> dict[str, int]:
 def _shape_of(state: Mapping[str, torch.Tensor], name: str, rank: int) -> tuple[int, ...]:
     if name not in state or state[name].ndim != rank or not state[name].numel():
         why = f"the first names are {', '.join(repr(other[:80]) for other in list(state)[:5])}"
-        raise DataError(f"the weights are no SigLIP: {name} is missing or not of its shape", why=why, fix=FOLDER)
+        raise DataError(f"the weights are not a SigLIP model: {name} is missing or not of its shape", why=why, fix=FOLDER)
     return tuple(state[name].shape)
 
 
-def _head_count(width: int, known: int | None, stated: int | None, tower: str, guesses: list[str]) -> int:
+def _head_count(width: int, known: int | None, override: int | None, tower: str, guesses: list[Note]) -> int:
     if known is not None:
         return known
-    head_width = stated or HEAD_WIDTHS.get(width, 64)
+    head_width = override or HEAD_WIDTHS.get(width, 64)
     if width % head_width:
         why = f"its width is {width}, which {head_width} does not divide"
         fix = f"--model-args {tower}_head_width=N"
         raise DataError(f"how many attention heads the {tower} tower has is not in the file", why=why, fix=fix)
-    if stated is None:
-        guesses.append(f"Guessed: attention heads of the {tower} tower are {head_width} wide (--model-args {tower}_head_width=N).")
+    if override is None:
+        guesses.append(Note("guessed_head_width", {"tower": tower, "width": head_width}))
     return width // head_width
 
 
-def _tokenizer(stated: ModelOverrides, vocab_size: int) -> Any:
-    if stated.tokenizer in (None, "clip"):
+def _tokenizer(overrides: ModelOverrides, vocab_size: int) -> Any:
+    if overrides.tokenizer in (None, "clip"):
         raise DataError(
-            "the file does not say how texts become tokens",
+            "the file has no tokenizer",
             why=f"SigLIP's vocabulary ({vocab_size:,} entries here) is SentencePiece's and comes in files of its own",
             fix="--model-args tokenizer=DIR, a folder with the tokenizer in Hugging Face layout",
         )
-    folder = Path(str(stated.tokenizer))
+    folder = Path(str(overrides.tokenizer))
     if not any(all((folder / name).is_file() for name in names) for names in TOKENIZERS):
         why = "a tokenizer.json or spiece.model is expected"
-        raise DataError("there is no tokenizer in that folder", where=str(folder), why=why, fix="--model-args tokenizer=DIR")
+        raise DataError("no tokenizer in this folder", where=str(folder), why=why, fix="--model-args tokenizer=DIR")
     check_folder(folder, folder, required=None)
     tokenizer = pretrained("AutoTokenizer", folder)
     if len(tokenizer) > vocab_size:
@@ -173,18 +167,14 @@ def _fill(architecture: Any, config: Any, state: Mapping[str, torch.Tensor], pat
     return call_transformers(path, lambda _: architecture.from_pretrained(None, config=config, state_dict=dict(state), dtype=torch.float32))
 
 
-def _preprocess(size: int, stated: ModelOverrides, guesses: list[str]) -> Preprocess:
+def _preprocess(size: int, overrides: ModelOverrides, guesses: list[Note]) -> Preprocess:
     from contrastive.model.preprocess import Preprocess
 
     usual = {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5), "interpolation": "bicubic", "resize_mode": "squash"}
-    given = {name: value for name, value in stated.given().items() if name in usual}
+    given = {name: value for name, value in overrides.given().items() if name in usual}
     if left := [name for name in usual if name not in given]:
-        guesses.append(f"Guessed: images are prepared as for SigLIP: {', '.join(f'{name} {usual[name]}' for name in left)} (--model-args).")
+        guesses.append(Note("guessed_siglip_images", {"settings": tuple(f"{name} {usual[name]}" for name in left)}))
     return Preprocess.from_dict({"size": size, **usual, **given})
-
-
-def _facts(stated: ModelOverrides) -> list[str]:
-    return [f"Stated by the user: {name} is {value}." for name, value in stated.given().items() if name != "tokenizer"]
 
 
 def _record(parts: _Parts, name: str, dtype: str) -> ModelRecord:
@@ -194,7 +184,7 @@ def _record(parts: _Parts, name: str, dtype: str) -> ModelRecord:
     return ModelRecord(
         name=name,
         kind=f"{parts.file.kind} of a SigLIP",
-        fingerprint=fingerprint(
+        fingerprint=model_fingerprint(
             weights=parts.file.sha256,
             architecture={
                 "class": "SiglipModel",

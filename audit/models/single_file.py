@@ -1,6 +1,6 @@
 """One file of weights -> an encoder: our own `ckpt.pt`, OpenAI's archives, open_clip's and Lightning's files, safetensors, `.npz`.
 
-Nothing in the file is run. What it does not say is stated with ``--model-args``, or guessed with a warning, or asked for.
+Nothing in the file is run. What it does not decide is set with ``--model-args``, guessed with a warning, or asked for.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from audit.errors import DataError
 from audit.models.model_args import read_overrides, refuse_overrides
 from audit.models.runtime import located, log_notes
+from audit.types import Note
 
 if TYPE_CHECKING:
     from audit.types import Encoder
@@ -43,32 +44,15 @@ class Contents:
 
 
 def load(path: Path, *, name: str, device: str, dtype: str, model_args: Mapping[str, str] | None = None) -> Encoder:
-    """Load one file of weights without running anything from it.
+    """Load one file of weights without running anything from it; `model_args` set what it does not say (`contrastive.overrides`).
 
-    Parameters
-    ----------
-    path : Path
-    name : str
-        What reports call the model.
-    device, dtype : str
-    model_args : mapping, optional
-        Facts that the file does not say; see `contrastive.overrides.ModelOverrides`.
-
-    Raises
-    ------
-    UsageError
-        If `model_args` has an unknown name or value, or states what the file says itself.
-    DataError
-        If the file is damaged, no dual encoder, incomplete, or what it does not say must be stated.
-    UnsafeError
-        If it asks for code or could exhaust the machine.
-    MachineError
-        If a package is missing.
+    UsageError if an argument is unknown or about something that the file says itself; DataError if the file is damaged, incomplete or not a
+    dual encoder; UnsafeError if it asks for code or could exhaust the machine.
     """
     from contrastive.checkpoint.file import from_archive, is_own
 
     words = dict(model_args or {})
-    stated = read_overrides(words)
+    overrides = read_overrides(words)
     contents = read(path)
     if contents.archive is not None and is_own(contents.archive):
         from audit.models import native
@@ -77,26 +61,18 @@ def load(path: Path, *, name: str, device: str, dtype: str, model_args: Mapping[
         with located(str(path)):
             checkpoint = from_archive(contents.archive, path)
         return native.encoder(checkpoint, name=name, device=device, dtype=dtype, release=contents.archive.release)
-    encoder = _converted(path, contents, stated, {"name": name, "device": device, "dtype": dtype})
+    encoder = _converted(path, contents, overrides, {"name": name, "device": device, "dtype": dtype})
     log_notes(encoder.record)
     return encoder
 
 
-def foreign_class_notes(contents: Contents) -> list[str]:
-    """Return a sentence for each harmless foreign class that a file names."""
-    return [f"The file names {name}, which was not looked up." for name in contents.unknown]
+def foreign_class_notes(contents: Contents) -> list[Note]:
+    """Return a note for each harmless foreign class that a file names."""
+    return [Note("foreign_class", {"name": name}) for name in contents.unknown]
 
 
 def read(path: Path) -> Contents:
-    """Read a file of weights by the reader for its kind; a file that is not what its name says is not tried as something else.
-
-    Raises
-    ------
-    DataError
-        If it is damaged or no file of weights.
-    UnsafeError
-        If it asks for code or could exhaust the machine.
-    """
+    """Read a file of weights by the reader for its kind; a file that is not what its name says is not tried as something else."""
     from contrastive.formats.unwrap import tables
 
     if os.environ.get(UNSAFE_SWITCH):
@@ -120,23 +96,23 @@ def read(path: Path) -> Contents:
         return Contents(archive.data, archive.kind, archive.sha256, archive.unknown, archive)
 
 
-def _converted(path: Path, contents: Contents, stated: ModelOverrides, setting: EncoderSettings) -> Encoder:
-    """Return the encoder of weights from elsewhere."""
+def _converted(path: Path, contents: Contents, overrides: ModelOverrides, setting: EncoderSettings) -> Encoder:
+    """Return the encoder of another project's weights."""
     from contrastive.formats.convert import SIGLIP, Source, convert
     from contrastive.formats.unwrap import unwrap
 
     with located(str(path)):
         if path.suffix == ".npz":
-            return _big_vision(path, contents, stated, setting)
-        weights = unwrap(contents.data, stated.weights)
+            return _big_vision(path, contents, overrides, setting)
+        weights = unwrap(contents.data, overrides.weights)
         if SIGLIP not in weights.tensors:
-            checkpoint = convert(weights, Source(contents.kind, contents.sha256, contents.unknown), stated)
+            checkpoint = convert(weights, Source(contents.kind, contents.sha256, contents.unknown), overrides)
             return _native(checkpoint, contents.archive.release if contents.archive else None, setting)
     from audit.models import siglip
 
-    notes = (*weights.notes, *foreign_class_notes(contents))
+    notes: tuple[Note | str, ...] = (*weights.notes, *foreign_class_notes(contents))
     file = siglip.SiglipFile(weights.tensors, None, contents.kind, contents.sha256, notes)
-    return siglip.load(path, file, stated, **setting)
+    return siglip.load(path, file, overrides, **setting)
 
 
 def _native(checkpoint: Checkpoint, release: Callable[[], None] | None, setting: EncoderSettings) -> Encoder:
@@ -148,10 +124,10 @@ def _native(checkpoint: Checkpoint, release: Callable[[], None] | None, setting:
     return encoder
 
 
-def _big_vision(path: Path, contents: Contents, stated: ModelOverrides, setting: EncoderSettings) -> Encoder:
+def _big_vision(path: Path, contents: Contents, overrides: ModelOverrides, setting: EncoderSettings) -> Encoder:
     from audit.models import siglip
     from contrastive.formats.big_vision import to_siglip
 
     state, heads = to_siglip(contents.data)
-    notes = ("Renamed from big_vision's names to those of Hugging Face's SiglipModel.",)
-    return siglip.load(path, siglip.SiglipFile(state, heads, contents.kind, contents.sha256, notes), stated, **setting)
+    notes = (Note("big_vision_names"),)
+    return siglip.load(path, siglip.SiglipFile(state, heads, contents.kind, contents.sha256, notes), overrides, **setting)

@@ -20,7 +20,7 @@ FORMS = (
 __all__ = ["FORMS", "by_model", "load", "parse_model_args"]
 SCHEMES = ("hf", "open_clip", "plugin")
 SHOWN = 8
-"""Of what lies beside a file that does not exist, where nothing is called nearly so."""
+"""Names listed where a file does not exist and no name is similar."""
 WEIGHT_FILES = (".pt", ".pth", ".bin", ".ckpt", ".safetensors", ".pkl", ".npz")
 _HUB = re.compile(r"(?P<name>[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(?:@(?P<revision>[\w./-]+))?", re.ASCII)
 _FILE = re.compile(r".+\.py(:\w*)?", re.DOTALL)
@@ -33,27 +33,19 @@ def load(spec: str, *, device: str = "cpu", dtype: str = "float32", model_args: 
     Parameters
     ----------
     spec : str
-        A file of weights (a checkpoint of this project or of another), a folder in Hugging Face or open_clip layout,
-        ``hf:ORG/NAME[@REV]``, ``open_clip:ARCH,FILE|TAG``, ``FILE.py:CLASS`` or ``plugin:NAME`` (code of your own, which is run).
-        ``ORG/NAME`` alone is the folder of that name if there is one, else the hub's model.
+        A file of weights, a folder in Hugging Face or open_clip layout, ``hf:ORG/NAME[@REV]``, ``open_clip:ARCH,FILE|TAG``,
+        ``FILE.py:CLASS`` or ``plugin:NAME`` (code of your own, which is run). ``ORG/NAME`` alone is a folder if it exists, else the hub's.
     device : str
         As torch names it.
     dtype : str
         ``float32``, ``bfloat16`` or ``float16``.
     model_args : mapping, optional
-        What a file of weights does not say, by name: ``{"activation": "gelu"}`` (`audit.models.model_args.parse_model_args`); a class of
-        your own is made with them.
+        What a file of weights does not say, by name: ``{"activation": "gelu"}``; a class of your own is made with them.
 
     Raises
     ------
-    UsageError
-        If the spec has none of these forms, or `model_args` do not fit.
-    DataError
-        If what it names does not exist, is damaged, or is neither a dual encoder nor a model that answers about images.
-    UnsafeError
-        If what it names could run code.
-    MachineError
-        If the hub cannot be reached, or the device is missing.
+    UsageError, DataError, UnsafeError, MachineError
+        If the spec is malformed; if the model is missing or damaged; if it could run code; if the hub or the device is missing.
     """
     scheme = _SCHEME.match(spec)
     if scheme and scheme["scheme"] == "open_clip":
@@ -73,9 +65,9 @@ def load(spec: str, *, device: str = "cpu", dtype: str = "float32", model_args: 
     if spec and path.is_dir():
         return _load_folder(path, device, dtype, model_args)
     if spec and path.exists():
-        from audit.models import single_file as foreign
+        from audit.models import single_file
 
-        return foreign.load(path, name=_name(path), device=device, dtype=dtype, model_args=model_args)
+        return single_file.load(path, name=_name(path), device=device, dtype=dtype, model_args=model_args)
     if scheme:
         raise _unknown_scheme(spec, scheme["scheme"])
     if (
@@ -95,7 +87,7 @@ def _load_from_hub(text: str, spec: str, device: str, dtype: str) -> Encoder | A
         beside = [path.name for path in Path().iterdir() if path.is_dir() or path.suffix in WEIGHT_FILES]
         close, found, _ = nearest(spec, beside).partition(" Known:")
         why = f"nothing here has that name{f'; {close}' if found else ''}"
-        raise UsageError(f"no model spec: {spec!r}", why=why, fix=f"--model takes {FORMS}")
+        raise UsageError(f"unknown model spec: {spec!r}", why=why, fix=f"--model takes {FORMS}")
     from audit.models import hub
 
     folder = hub.fetch(match["name"], match["revision"])
@@ -105,35 +97,35 @@ def _load_from_hub(text: str, spec: str, device: str, dtype: str) -> Encoder | A
 
 def _load_folder(path: Path, device: str, dtype: str, model_args: Mapping[str, str] | None) -> Encoder | Answerer:
     if (path / "open_clip_config.json").is_file() and not (path / "config.json").is_file():
-        from audit.models.open_clip import encoder as openclip
+        from audit.models.open_clip import encoder as open_clip_encoder
 
-        return openclip.load_folder(path, name=_name(path), device=device, dtype=dtype, model_args=model_args)
+        return open_clip_encoder.load_folder(path, name=_name(path), device=device, dtype=dtype, model_args=model_args)
     refuse_overrides(model_args, "a folder in Hugging Face layout")
     return _reader(path)(path, name=_name(path), device=device, dtype=dtype)
 
 
 def _reader(folder: Path) -> Callable[..., Encoder | Answerer]:
     """Return what loads a folder in Hugging Face layout: a dual encoder, or a model that is asked."""
-    from audit.models.generative import folder as generative
-    from audit.models.huggingface import encoder as huggingface
+    from audit.models.generative import folder as generative_folder
+    from audit.models.huggingface import encoder as huggingface_encoder
 
     plain = (folder / "config.json").is_file()  # a pipe of that name would be waited for
-    return generative.load if plain and generative.is_generative(folder) else huggingface.load
+    return generative_folder.load if plain and generative_folder.is_generative(folder) else huggingface_encoder.load
 
 
 def _load_open_clip(text: str, device: str, dtype: str, model_args: Mapping[str, str] | None) -> Encoder | Answerer:
-    from audit.models.open_clip import encoder as openclip
+    from audit.models.open_clip import encoder as open_clip_encoder
 
     if text and Path(text).is_dir():
-        return openclip.load_folder(Path(text), name=_name(Path(text)), device=device, dtype=dtype, model_args=model_args)
+        return open_clip_encoder.load_folder(Path(text), name=_name(Path(text)), device=device, dtype=dtype, model_args=model_args)
     architecture, _, weights = text.partition(",")
     name = f"{architecture} {_name(Path(weights)) if weights else ''}".strip()
-    return openclip.load(text, name=name, device=device, dtype=dtype, model_args=model_args)
+    return open_clip_encoder.load(text, name=name, device=device, dtype=dtype, model_args=model_args)
 
 
 def _unknown_scheme(spec: str, scheme: str) -> UsageError:
-    why = f"there is no form {scheme}:; {nearest(scheme, SCHEMES)}"
-    return UsageError(f"no model spec: {spec!r}", why=why, fix=f"--model takes {FORMS}")
+    why = f"unknown scheme {scheme}:; {nearest(scheme, SCHEMES)}"
+    return UsageError(f"unknown model spec: {spec!r}", why=why, fix=f"--model takes {FORMS}")
 
 
 def _missing(path: Path) -> DataError:
@@ -144,7 +136,7 @@ def _missing(path: Path) -> DataError:
     close, found, _ = nearest(path.name, beside).partition(" Known:")
     shown = ", ".join(beside[:SHOWN]) + (f" and {len(beside) - SHOWN} more" if len(beside) > SHOWN else "")
     why = f"{place} holds {close.removeprefix('did you mean ').rstrip('?') if found else shown}" if beside else f"{place} is empty"
-    return DataError(f"there is no file or folder {path}", why=why, fix=f"--model takes {FORMS}")
+    return DataError(f"no such file or folder: {path}", why=why, fix=f"--model takes {FORMS}")
 
 
 def _name(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""Code of the user's own, run because it was named: what goes wrong in it is told with its file and line, never as a defect of ours."""
+"""Code of the user's own, run because it was named: errors name its file and line."""
 
 from __future__ import annotations
 
@@ -21,22 +21,8 @@ T = TypeVar("T")
 def call_user_code(function: Callable[[], T], shown: str, doing: str, retried: bool = False) -> T:
     """Return what a plug-in's code gives; where it fails, say at which of its lines.
 
-    Parameters
-    ----------
-    function : () -> value
-    shown : str
-        The plug-in as it was named.
-    doing : str
-        What was asked of it.
-    retried : bool
-        Whether an error for want of memory is passed on as it is, to whoever tries less at once.
-
-    Raises
-    ------
-    DataError
-        For every way in which it can fail, ending the program included.
-    MachineError
-        If a package that it imports is not installed, or memory runs out.
+    `shown` names the plug-in and `doing` the step in errors: DataError for every way to fail, ending the program included; MachineError for
+    a missing package or too little memory, which is passed on where the caller has `retried` as an option.
     """
     try:
         return function()

@@ -17,13 +17,7 @@ KINDS = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16
 
 
 def check_values(path: Path) -> None:
-    """Refuse NaN and infinite weights in a file that the official reader has accepted.
-
-    Raises
-    ------
-    DataError
-        Naming the first tensor and the number of bad values.
-    """
+    """Refuse NaN and infinite weights in a file that the official reader has accepted."""
     with path.open("rb") as file:
         size = int.from_bytes(file.read(8), "little")
         header: dict[str, Any] = json.loads(file.read(size))

@@ -71,10 +71,10 @@ def assemble_results(
 
 
 def write(directory: Path, results: Results, audited: Sequence[AuditedProbe]) -> None:
-    """Write the facts first and the report last, so that a report never stands beside older facts."""
+    """Write the facts first and the report last, so that a report is never newer than its facts."""
+    from reports.exports.markdown import summary_markdown
     from reports.exports.model_card import model_cards
-    from reports.exports.summary import summary_markdown
-    from reports.exports.tables import tables
+    from reports.exports.tables import csv_tables
     from reports.render import render
 
     outputs.write_text(directory / "results.json", to_json(results))
@@ -82,6 +82,6 @@ def write(directory: Path, results: Results, audited: Sequence[AuditedProbe]) ->
     for name, text in {"summary.md": summary_markdown(results), **model_cards(results)}.items():
         outputs.write_text(directory / name, text)
     (directory / "tables").mkdir(exist_ok=True)
-    for name, text in tables(results).items():
+    for name, text in csv_tables(results).items():
         outputs.write_text(directory / "tables" / name, text)
     outputs.write_text(directory / "report.html", render(results))

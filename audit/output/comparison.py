@@ -52,10 +52,10 @@ def assemble_comparisons(compared: ComparedModels, settings: Settings, command: 
 
 
 def write(directory: Path, comparisons: Comparisons) -> None:
-    """Write the facts first and the page last, so that a page never stands beside older facts."""
-    from reports.comparison.render import render
-    from reports.exports.comparison_summary import comparison_markdown
+    """Write the facts first and the page last, so that a page is never newer than its facts."""
+    from reports.exports.markdown import comparison_markdown
+    from reports.render import render_comparisons
 
     outputs.write_text(directory / "comparison.json", to_json(comparisons))
     outputs.write_text(directory / "comparison.md", comparison_markdown(comparisons))
-    outputs.write_text(directory / "comparison.html", render(comparisons))
+    outputs.write_text(directory / "comparison.html", render_comparisons(comparisons))

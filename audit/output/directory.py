@@ -55,7 +55,7 @@ def check_writable(directory: Path, facts: str = AUDIT) -> None:
     Raises
     ------
     UsageError
-        If the path is a file, or a folder with other things in it: an audit is no place for a comparison, whose STATUS would end it.
+        If the path is a file, or a folder with other things in it: a comparison does not go into an audit, whose STATUS it would replace.
     MachineError
         If nothing can be written there.
     """
@@ -145,7 +145,7 @@ def predictions_table(audited: Iterable[tuple[AuditResult, Mapping[str, Predicti
 
 
 def cluster_column(result: AuditResult, predictions: Predictions) -> str | None:
-    """Return the column that says which images belong together; None where each is a case of its own, or nothing tells."""
+    """Return the column that says which images belong together; None where each image is its own sampling unit, or nothing says it."""
     name = result.data.cluster
     if name is None or predictions.cluster is None:
         return None

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from audit.data.schema import counted, folded, near_duplicates, quoted
 from audit.errors import DataError
 from audit.predictions.columns import all_numbers, as_numbers, as_text
-from audit.types import UNKNOWN, Group, Predictions
+from audit.types import UNKNOWN, Group, Note, Predictions
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -26,7 +26,7 @@ MAX_LABELS = 1000
 
 @dataclass(frozen=True)
 class AnswerTexts:
-    """The columns of answers and of true answers, dictionary-encoded; None where there is none."""
+    """The columns of answers and of true answers, dictionary-encoded; None without such a column."""
 
     answer: pa.Array | None
     truth: pa.Array | None
@@ -41,13 +41,7 @@ class ScoreColumns:
 
 
 def read_labels(column: pa.ChunkedArray, name: str, place: str, *, missing: bool = False) -> pa.Array:
-    """Return a column of answers; a missing one is refused, unless `missing` allows it (a true answer may be unknown).
-
-    Raises
-    ------
-    DataError
-        If an answer is missing, or the column holds more than 1,000 different ones.
-    """
+    """Return a column of at most 1,000 answers; a missing one is refused, unless `missing` allows it (a true answer may be unknown)."""
     text = as_text(column, name)
     if len(text.dictionary) > MAX_LABELS:
         raise DataError(
@@ -75,13 +69,7 @@ def _where(text: pa.Array, chosen: Callable[[str], bool]) -> pa.Array:
 
 
 def read_scores(table: pa.Table, names: Sequence[str]) -> ScoreColumns | None:
-    """Return the columns ``score:LABEL``; None where there is none.
-
-    Raises
-    ------
-    DataError
-        If a score is no number, or none from 0 to 1.
-    """
+    """Return the columns ``score:LABEL``, probabilities; None without such columns."""
     if not names:
         return None
     values = np.empty((len(table), len(names)), np.float32)
@@ -90,7 +78,7 @@ def read_scores(table: pa.Table, names: Sequence[str]) -> ScoreColumns | None:
         low, high = (end.as_py() for end in pc.min_max(column).values())
         if low < 0 or high > 1:
             raise DataError(
-                f"scores that are no probabilities in the column {quoted(name)}",
+                f"scores that are not probabilities in the column {quoted(name)}",
                 why=f"they run from {low:.6g} to {high:.6g}, expected 0 to 1",
                 fix="turn logits into probabilities (softmax or sigmoid), or give y_pred and no scores",
             )
@@ -100,36 +88,30 @@ def read_scores(table: pa.Table, names: Sequence[str]) -> ScoreColumns | None:
 
 def build_predictions(
     texts: AnswerTexts, scores: ScoreColumns | None, attributes: pd.DataFrame, place: str
-) -> tuple[Predictions, list[str]]:
-    """Return the predictions of one question, and what a reader must know of them.
-
-    Raises
-    ------
-    DataError
-        If an answer has no score, or true and given answers are written differently.
-    """
+) -> tuple[Predictions, list[Note]]:
+    """Return the predictions of one question, and what a reader must know of them; DataError if labels and scores do not fit together."""
     answer, truth = _given(texts, scores, place), None if texts.truth is None else decoded(texts.truth, UNKNOWN)
     true = [] if texts.truth is None else [level for level in texts.truth.dictionary.to_pylist() if level != UNKNOWN]
-    labels = natural({*pd.unique(answer), *true}) if scores is None else scores.labels
-    answers = (*labels, *natural(set(true) - set(labels)))
+    labels = natural_order({*pd.unique(answer), *true}) if scores is None else scores.labels
+    answers = (*labels, *natural_order(set(true) - set(labels)))
     notes = near_duplicates("answers", answers)
     if scores is not None and (differ := int(np.count_nonzero(answer != _best(scores)))):
-        notes.append(f"{counted(differ, 'answer')} not the label with the highest score; the answers given were kept.")
+        notes.append(Note("not_the_highest_score", {"count": differ}))
     if truth is not None and not true:
         raise DataError(f"{place}: y_true is empty in every row", fix="leave the column out where no true answer is known")
     if truth is not None:
         if scores is not None and (impossible := sorted(set(true) - set(labels))):
             rows = int(np.isin(truth, impossible).sum())
-            notes.append(f"{counted(rows, 'row')} with a true answer that has no score, such as {quoted(impossible[0])}: always wrong.")
+            notes.append(Note("truth_without_score", {"count": rows, "label": quoted(impossible[0])}))
         _check_overlap(answer, true, place)
         if unknown := int(np.count_nonzero(truth == UNKNOWN)):
-            notes.append(f"{counted(unknown, 'row')} without a true answer: left out where one is needed, counted where none is.")
+            notes.append(Note("rows_without_truth", {"count": unknown}))
     values = np.zeros((len(answer), 0), np.float32) if scores is None else scores.shares
     return Predictions(labels, answers, values, answer, truth, attributes, _margin(values)), notes
 
 
 def _given(texts: AnswerTexts, scores: ScoreColumns | None, place: str) -> np.ndarray:
-    """Return the answers given, or those that the scores say."""
+    """Return the answers given, or those with the highest scores."""
     if scores is not None and len(scores.labels) < 2:
         raise DataError(f"{place} has scores of one label only", fix="give a column score:LABEL for every label, or y_pred alone")
     if texts.answer is None:
@@ -156,10 +138,10 @@ def _best(scores: ScoreColumns | None) -> np.ndarray:
 
 
 def _check_offered(given: Sequence[str], labels: Group, place: str) -> None:
-    strangers = sorted(set(given) - set(labels))
-    if strangers:
+    unexpected = sorted(set(given) - set(labels))
+    if unexpected:
         raise DataError(
-            f"{place}: y_pred holds {quoted(strangers[0])}, which has no score",
+            f"{place}: y_pred holds {quoted(unexpected[0])}, which has no score",
             why=f"the labels with scores are {', '.join(map(quoted, labels[:20]))}",
             fix="give each label a column of scores, or none",
         )
@@ -170,11 +152,11 @@ def _check_overlap(answer: np.ndarray, true: Sequence[str], place: str) -> None:
     given = set(pd.unique(answer))
     alike = {_spelled(label): label for label in true}
     strange = {_spelled(label): label for label in given}
-    twins = [(alike.get(_spelled(label), ""), label) for label in sorted(given - set(true))]
-    twins += [(label, strange.get(_spelled(label), "")) for label in sorted(set(true) - given)]
-    twin = next((pair for pair in twins if all(pair)), None)
-    if given.isdisjoint(true) or twin is not None:
-        wrote = twin or (min(true, default=""), min(given))
+    pairs = [(alike.get(_spelled(label), ""), label) for label in sorted(given - set(true))]
+    pairs += [(label, strange.get(_spelled(label), "")) for label in sorted(set(true) - given)]
+    pair = next((each for each in pairs if all(each)), None)
+    if given.isdisjoint(true) or pair is not None:
+        wrote = pair or (min(true, default=""), min(given))
         raise DataError(
             f"{place}: y_true and y_pred write their labels differently",
             why=f"y_true holds {quoted(wrote[0])}, y_pred {quoted(wrote[1])}",
@@ -187,6 +169,15 @@ def _spelled(label: str) -> str | float:
     return float(label) if all_numbers([label]) else folded(label)
 
 
+def distinct(notes: Iterable[Note]) -> list[Note]:
+    """Return notes without repetitions, in their order."""
+    found: list[Note] = []
+    for note in notes:
+        if note not in found:
+            found.append(note)
+    return found
+
+
 def decoded(text: pa.Array, missing: str) -> np.ndarray:
     """Return the texts as an array of shared strings: a million rows hold each level once."""
     levels = np.array([*text.dictionary.to_pylist(), missing], object)
@@ -195,12 +186,12 @@ def decoded(text: pa.Array, missing: str) -> np.ndarray:
     return texts
 
 
-def natural(levels: Iterable[str]) -> Group:
+def natural_order(levels: Iterable[str]) -> Group:
     """Sort levels by their numbers where they have some: "3-9" before "10-19".
 
     Examples
     --------
-    >>> natural({"10-19", "3-9", "more than 70"})
+    >>> natural_order({"10-19", "3-9", "more than 70"})
     ('3-9', '10-19', 'more than 70')
     """
     return tuple(sorted(levels, key=_numbers_by_value))

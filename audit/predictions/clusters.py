@@ -1,4 +1,4 @@
-"""Rows of a file of predictions that belong together, told apart by a column."""
+"""Rows of a file of predictions that belong together, named by a column."""
 
 from __future__ import annotations
 
@@ -34,22 +34,9 @@ class ClusterColumn:
 
 
 def read_clusters(table: pa.Table, name: str, place: str, *, unknown_alone: bool) -> ClusterColumn:
-    """Return the clusters that a column names.
+    """Return the clusters that a column names; DataError if a row has none. `place` is what a message calls the file.
 
-    Parameters
-    ----------
-    table : pa.Table
-    name : str
-        The column.
-    place : str
-        What a message calls the file.
-    unknown_alone : bool
-        Whether "unknown" is no cluster: so an audit writes a missing attribute, and such a row is then a case of its own.
-
-    Raises
-    ------
-    DataError
-        If a row has no cluster.
+    With `unknown_alone` "unknown" is not a cluster: an audit writes it for a missing attribute, and such a row is a unit by itself.
     """
     text = as_text(table[name], name)
     if text.null_count:

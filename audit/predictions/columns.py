@@ -33,15 +33,7 @@ SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 
 
 def frame_columns(frame: pd.DataFrame) -> tuple[pa.Table, str]:
-    """Return a data frame as `read_columns` returns the Parquet file that it would make, and the sha256 of the CSV file that it would make.
-
-    Raises
-    ------
-    UsageError
-        If it is not a data frame.
-    DataError
-        If it has no rows, names a column twice, or a column mixes kinds of values.
-    """
+    """Return a data frame as the table that its Parquet file would give, and the sha256 that its CSV file would have."""
     if not isinstance(frame, pd.DataFrame):
         raise UsageError(f"predictions of type {type(frame).__name__}", why="expected a path or a pandas data frame")
     table = _with_rows(from_frame(frame, FRAME), FRAME)
@@ -53,14 +45,9 @@ def read_columns(path: Path) -> pa.Table:
     """Return a CSV or Parquet file; of CSV every cell is text, an empty one the empty string.
 
     Cells of CSV are separated by commas, or, where the header has no comma, by semicolons or tabs.
-
-    Raises
-    ------
-    DataError
-        If the file is missing, empty, damaged, ragged, not UTF-8, or names a column twice.
     """
     suffix = path.suffix.lower()
-    if not str(path).isprintable():  # bytes that are no UTF-8, line breaks, marks of direction: results.json and the report would hold them
+    if not str(path).isprintable():  # results.json and the report would hold the name
         raise DataError(f"the name {str(path)!a} cannot be printed", fix="give the file a name of letters, digits and dashes")
     if not path.is_file():
         raise DataError(f"no file {str(path)!r}", fix="give a .csv or .parquet file with one row a prediction")
@@ -124,18 +111,13 @@ def _header(path: Path) -> tuple[list[str], str]:
 
 
 def as_text(column: pa.ChunkedArray, name: str) -> pa.Array:
-    """Return a column as dictionary-encoded text; missing values and blank cells are null.
+    """Return a column of labels as dictionary-encoded text; missing values and blank cells are null.
 
     Whole numbers that are stored as floats (as pandas stores integers beside missing values) read as whole numbers.
-
-    Raises
-    ------
-    DataError
-        If its values are no labels: lists, structures, or numbers with fractions.
     """
     kind: Any = column.type
     if not holds_labels(kind):
-        raise DataError(f"the column {quoted(name)} holds {kind}, which is no label", fix="give text or whole numbers")
+        raise DataError(f"the column {quoted(name)} holds {kind}, which is not a label", fix="give text or whole numbers")
     if pa.types.is_dictionary(kind):
         column = column.cast(kind.value_type)
         kind = column.type
@@ -160,14 +142,14 @@ def _whole(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
     known = pc.if_else(pc.is_nan(column), None, column.cast(pa.float64()))
     if pc.any(pc.or_(pc.not_equal(pc.floor(known), known), pc.greater_equal(pc.abs(known), _MOST_EXACT))).as_py():
         raise DataError(
-            f"the column {quoted(name)} holds numbers with fractions, or without end, which are no labels",
+            f"the column {quoted(name)} holds fractions or infinite numbers, which are not labels",
             fix="give the answer as text; scores go into one column a label, called score:LABEL",
         )
     return known.cast(pa.int64())
 
 
 def as_numbers(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
-    """Return a column of finite numbers, or raise `DataError` with the first cell that is none."""
+    """Return a column of finite numbers, or raise `DataError` naming the first cell that is not one."""
     if pa.types.is_nested(column.type):
         raise not_a_number(name, 0, str(column.type))
     try:
@@ -184,9 +166,9 @@ def as_numbers(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
 
 
 def not_a_number(name: str, row: int, found: str) -> DataError:
-    """Return the error about a score that is no finite number."""
+    """Return the error about a score that is not a finite number."""
     return DataError(
-        f"a score that is no number in the column {quoted(name)}",
+        f"a score that is not a number in the column {quoted(name)}",
         where=f"row {row + 1} after the header" if row >= 0 else None,
         why=f"found {found}",
         fix="give each row a number from 0 to 1, with a decimal point",

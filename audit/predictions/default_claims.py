@@ -1,4 +1,4 @@
-"""What is asked of predictions that nobody wrote a probe for: a rule, stated in the report."""
+"""The claims that are tested on predictions without a probe; the report states the rule."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from audit.errors import DataError, UsageError, nearest
+from audit.predictions.answers import distinct
 from audit.predictions.read import MeasurementAnswers
-from audit.types import Better, Claim, Dataset, Group, LabelSet, Measurement, Predictions, Probe
+from audit.types import Better, Claim, Dataset, Group, LabelSet, Measurement, Note, Predictions, Probe
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,7 +33,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class DefaultClaims:
-    """What the command says about the claims."""
+    """Options of the claims."""
 
     outcomes: tuple[Outcome, ...] = ()
     depth: int = 2
@@ -41,11 +42,6 @@ class DefaultClaims:
 
 def parse_outcome(text: str) -> Outcome:
     """Return the outcome of ``--outcome NAME[:high|:low]=LABEL,LABEL``.
-
-    Raises
-    ------
-    UsageError
-        If the text has another form.
 
     Examples
     --------
@@ -59,20 +55,21 @@ def parse_outcome(text: str) -> Outcome:
     better: Better | None = None
     if colon and direction not in ("high", "low"):
         raise UsageError(
-            f"--outcome {text!r}: {direction!r} is no direction",
+            f"--outcome {text!r}: unknown direction {direction!r}",
             fix=f"{stem}:low={labels} where it is bad to get, {stem}:high={labels} where it is good; a name has no colon",
         )
     if colon:
         name, better = stem, "high" if direction == "high" else "low"
     answers = tuple(dict.fromkeys(label.strip() for label in labels.split(",") if label.strip()))
     if not equals or not name.strip() or not answers:
-        raise UsageError(f"--outcome {text!r} is no outcome", fix="--outcome NAME=label,label or --outcome NAME:low=label,label")
+        raise UsageError(f"malformed --outcome {text!r}", fix="--outcome NAME=label,label or --outcome NAME:low=label,label")
     return Outcome(name.strip(), answers, better)
 
 
-def default_claims(together: Sequence[MeasurementAnswers], asking: DefaultClaims, place: str) -> tuple[Probe, list[str]]:
-    """Return a probe that asks the answers what the rule says, and what it left out."""
-    measurements, notes = [], []
+def default_claims(together: Sequence[MeasurementAnswers], asking: DefaultClaims, place: str) -> tuple[Probe, list[Note]]:
+    """Return a probe with the default claims, and notes of what it left out."""
+    measurements: list[Measurement] = []
+    notes: list[Note] = []
     for answers in together:
         measurement, more = _measurement(answers, asking, place)
         measurements.append(measurement)
@@ -89,29 +86,29 @@ def default_claims(together: Sequence[MeasurementAnswers], asking: DefaultClaims
             "The groups are what the columns say; they are not how the people shown identify themselves.",
             "Claims were made by rule, not chosen for this question.",
         ),
-        not_tested=("wording, and everything else that is not a column of the file",),
+        not_tested=("prompts, and everything else that is not a column of the file",),
     )
-    return probe, list(dict.fromkeys(notes))
+    return probe, distinct(notes)
 
 
 def _rule(asking: DefaultClaims) -> str:
     asked = (
         f"the share given {', '.join(repr(outcome.name) for outcome in asking.outcomes)}"
         if asking.outcomes
-        else "the share given each label (of two labels the last; where truth is known, beside the verdict)"
+        else "the share given each label (of two labels the last; exploratory where truth is known)"
     )
     depth = f"intersections of up to {asking.depth} attributes, " if asking.depth > 1 else ""
     return (
         f"Claims by rule: for each attribute the accuracy where y_true is given, and {asked}; {depth}"
-        "true and false positive rates of an outcome stand beside the verdict."
+        "true and false positive rates of an outcome are exploratory."
     )
 
 
 def _nothing_to_load(_: object) -> Dataset:
-    raise UsageError("predictions made elsewhere have no images to load", fix="--predictions FILE")
+    raise UsageError("external predictions have no images to load", fix="--predictions FILE")
 
 
-def _measurement(answers: MeasurementAnswers, asking: DefaultClaims, place: str) -> tuple[Measurement, list[str]]:
+def _measurement(answers: MeasurementAnswers, asking: DefaultClaims, place: str) -> tuple[Measurement, list[Note]]:
     predictions = answers.predictions
     outcomes = asking.outcomes or _label_outcomes(predictions)
     for outcome in outcomes:
@@ -126,13 +123,13 @@ def _measurement(answers: MeasurementAnswers, asking: DefaultClaims, place: str)
         if len(predictions.labels) < 2:
             raise DataError(
                 f"every answer to {answers.measurement!r} in {place} is {predictions.labels[0]!r}",
-                why="without a true answer there is nothing in which groups could differ",
+                why="without true answers, groups cannot differ",
                 fix="give y_true where the truth is known",
             )
         raise UsageError(
             f"{place} has {len(predictions.labels)} labels and no y_true",
             why=f"by rule, labels are asked about one by one only up to {MAX_ASKED}",
-            fix="say which labels matter: --outcome NAME=label,label",
+            fix="name the labels to test: --outcome NAME=label,label",
         )
     single = tuple((str(name),) for name in predictions.attributes.columns)
     crossed, left_out = _intersections(predictions.attributes, asking.depth)
@@ -144,7 +141,7 @@ def _measurement(answers: MeasurementAnswers, asking: DefaultClaims, place: str)
     labels = LabelSet(answers.measurement, predictions.labels, dict.fromkeys(predictions.labels, ()))
     truth = None if predictions.y_true is None else "y_true"
     named = {outcome.name: outcome.labels for outcome in outcomes}
-    return Measurement(answers.measurement, question, labels, "made elsewhere", claims, truth, named), left_out
+    return Measurement(answers.measurement, question, labels, "external predictions", claims, truth, named), left_out
 
 
 def _label_outcomes(predictions: Predictions) -> tuple[Outcome, ...]:
@@ -155,7 +152,7 @@ def _label_outcomes(predictions: Predictions) -> tuple[Outcome, ...]:
     return tuple(Outcome(label, (label,)) for label in labels) if 2 < len(labels) <= MAX_ASKED else ()
 
 
-def _intersections(attributes: pd.DataFrame, depth: int) -> tuple[tuple[Group, ...], list[str]]:
+def _intersections(attributes: pd.DataFrame, depth: int) -> tuple[tuple[Group, ...], list[Note]]:
     levels = {str(name): attributes[name].nunique() for name in attributes.columns}
     crossed: list[Group] = []
     left_out: list[Group] = []
@@ -163,8 +160,8 @@ def _intersections(attributes: pd.DataFrame, depth: int) -> tuple[tuple[Group, .
         for by in combinations(levels, size):
             groups = prod(levels[name] for name in by)
             (crossed if groups <= MAX_GROUPS else left_out).append(by)
-    named = "; ".join(" x ".join(by) for by in left_out[:10])
-    return tuple(crossed), [f"Intersections of more than {MAX_GROUPS} groups were not asked about: {named}."] if left_out else []
+    named = tuple(" x ".join(by) for by in left_out[:10])
+    return tuple(crossed), [Note("large_intersections", {"groups": MAX_GROUPS, "intersections": named})] if left_out else []
 
 
 def _accuracy(predictions: Predictions, single: Sequence[Group], crossed: Sequence[Group]) -> Iterator[Claim]:

@@ -15,10 +15,20 @@ import pyarrow.compute as pc
 
 from audit.data.schema import IMAGE_COLUMNS, counted, quoted, suspicious_levels
 from audit.errors import DataError, UsageError, nearest
-from audit.predictions.answers import SCORE, Y_PRED, Y_TRUE, AnswerTexts, ScoreColumns, build_predictions, read_labels, read_scores
+from audit.predictions.answers import (
+    SCORE,
+    Y_PRED,
+    Y_TRUE,
+    AnswerTexts,
+    ScoreColumns,
+    build_predictions,
+    distinct,
+    read_labels,
+    read_scores,
+)
 from audit.predictions.clusters import ClusterColumn, read_clusters
 from audit.predictions.columns import FRAME, all_numbers, as_text, frame_columns, holds_labels, read_columns
-from audit.types import UNKNOWN, Exclusion, Predictions
+from audit.types import UNKNOWN, Exclusion, Note, Predictions, Value
 
 ID_COLUMNS = ("id", *IMAGE_COLUMNS)
 PLAIN = "predictions"
@@ -33,7 +43,7 @@ _AUDIT_COLUMNS = ("model", "probe", "measurement", "id", Y_TRUE, Y_PRED, "scores
 
 @dataclass(frozen=True)
 class ColumnOptions:
-    """What the command says about the columns."""
+    """Options of the columns."""
 
     attributes: tuple[str, ...] | None = None
     """None: every other column of text with 2 to 50 levels."""
@@ -48,7 +58,7 @@ class MeasurementAnswers:
 
     model: str
     probe: str | None
-    """None where the file does not say."""
+    """None if the file does not name it."""
     measurement: str
     predictions: Predictions
     exclusions: tuple[Exclusion, ...] = ()
@@ -67,7 +77,7 @@ class PredictionFile:
     """Of the file, without its folder; "data frame"."""
     sha256: str
     answers: tuple[MeasurementAnswers, ...]
-    notes: tuple[str, ...]
+    notes: tuple[Note, ...]
 
 
 def load_predictions(source: Path | pd.DataFrame, wanted: ColumnOptions) -> PredictionFile:
@@ -102,7 +112,7 @@ def load_predictions(source: Path | pd.DataFrame, wanted: ColumnOptions) -> Pred
             raise UsageError(f"{place} has no column {quoted(name)}", fix=nearest(name, table.column_names))
     if _LABELS_KEY in (table.schema.metadata or {}) and set(_AUDIT_COLUMNS) <= set(table.column_names):
         parts = [_read_audit_rows(part, wanted, place) for part in _audit_parts(table)]
-        notes = tuple(dict.fromkeys(note for _, more in parts for note in more))
+        notes = tuple(distinct(note for _, more in parts for note in more))
         return PredictionFile(place, sha256, tuple(answers for answers, _ in parts), notes)
     answers, notes = _read_flat(table, wanted, place)
     return PredictionFile(place, sha256, answers, notes)
@@ -111,7 +121,7 @@ def load_predictions(source: Path | pd.DataFrame, wanted: ColumnOptions) -> Pred
 # ---- the two layouts -----------------------------------------------------------------------------------------------------------------
 
 
-def _read_flat(table: pa.Table, wanted: ColumnOptions, place: str) -> tuple[tuple[MeasurementAnswers, ...], tuple[str, ...]]:
+def _read_flat(table: pa.Table, wanted: ColumnOptions, place: str) -> tuple[tuple[MeasurementAnswers, ...], tuple[Note, ...]]:
     names = table.column_names
     scores = tuple(name for name in names if name.startswith(SCORE))
     questions = {_question(name): name for name in names if name == Y_PRED or name.startswith(f"{Y_PRED}:")}
@@ -151,11 +161,11 @@ def _audit_parts(table: pa.Table) -> list[pa.Table]:
     return [table.filter(pa.array(number == part)) for part in range(len(combinations))]
 
 
-def _read_audit_rows(table: pa.Table, wanted: ColumnOptions, place: str) -> tuple[MeasurementAnswers, list[str]]:
+def _read_audit_rows(table: pa.Table, wanted: ColumnOptions, place: str) -> tuple[MeasurementAnswers, list[Note]]:
     model, probe, measurement = (table[name][0].as_py() for name in ("model", "probe", "measurement"))
     labels, clusters, numbered = (json.loads(table.schema.metadata.get(key, b"{}")) for key in (_LABELS_KEY, _CLUSTER_KEY, _NUMBERED_KEY))
-    told = clusters.get(probe) if clusters.get(probe) in table.column_names else None
-    wanted = replace(wanted, cluster=wanted.cluster or told)
+    recorded = clusters.get(probe) if clusters.get(probe) in table.column_names else None
+    wanted = replace(wanted, cluster=wanted.cluster or recorded)
     # A file of several probes has the attributes of all of them: null where a probe has none of that name.
     empty = {name for name in table.column_names if table[name].null_count == len(table)}
     rows, notes = _rows(table, wanted, {*_AUDIT_COLUMNS, *empty} - {"id"}, place)
@@ -168,8 +178,8 @@ def _read_audit_rows(table: pa.Table, wanted: ColumnOptions, place: str) -> tupl
         given = ScoreColumns(names, flat.reshape(len(table), -1))
     truth = None if Y_TRUE in empty else read_labels(table[Y_TRUE], Y_TRUE, place, missing=True)
     predictions, more = build_predictions(AnswerTexts(read_labels(table[Y_PRED], Y_PRED, place), truth), given, rows.attributes, place)
-    if told is not None and told == wanted.cluster:
-        more.append(f"Rows of one {quoted(told)} count as one case, as in the audit that left {place}.")
+    if recorded is not None and recorded == wanted.cluster:
+        more.append(Note("clusters_of_the_audit", {"column": quoted(recorded), "file": place}))
     return replace(rows, numbered=probe in numbered).answers(model, probe, measurement, predictions), notes + more
 
 
@@ -189,19 +199,15 @@ class _Rows:
         return MeasurementAnswers(model, probe, measurement, predictions, cluster=column, numbered=self.numbered)
 
 
-def _rows(table: pa.Table, wanted: ColumnOptions, reserved: set[str], place: str) -> tuple[_Rows, list[str]]:
+def _rows(table: pa.Table, wanted: ColumnOptions, reserved: set[str], place: str) -> tuple[_Rows, list[Note]]:
     names = [name for name in table.column_names if name not in reserved and name and not name.startswith("__index_level_")]
     identifier = next((name for name in ID_COLUMNS if name in names), None)
-    notes: list[str] = []
+    notes: list[Note] = []
     texts = _attributes(table, wanted, [name for name in names if name not in (identifier, wanted.cluster)], notes, place)
     index = _identifiers(table, identifier, wanted, place)
     frame = pd.DataFrame({name: _column(text) for name, text in texts.items()}, index=index)
     notes += [note for name, text in texts.items() for note in suspicious_levels(name, text.dictionary.to_pylist())]
-    notes += [
-        f"{name}: {counted(text.null_count, 'value')} missing; these rows form the group {UNKNOWN!r}, outside every test."
-        for name, text in texts.items()
-        if text.null_count
-    ]
+    notes += [Note("missing_values", {"column": name, "count": text.null_count}) for name, text in texts.items() if text.null_count]
     own = _LABELS_KEY in (table.schema.metadata or {})
     clusters = None if wanted.cluster is None else read_clusters(table, wanted.cluster, place, unknown_alone=own)
     return _Rows(frame, clusters, identifier is None), notes
@@ -213,7 +219,7 @@ def _column(text: pa.Array) -> pd.api.extensions.ExtensionArray:
     return texts
 
 
-def _attributes(table: pa.Table, wanted: ColumnOptions, names: Sequence[str], notes: list[str], place: str) -> dict[str, pa.Array]:
+def _attributes(table: pa.Table, wanted: ColumnOptions, names: Sequence[str], notes: list[Note], place: str) -> dict[str, pa.Array]:
     """Return the columns to slice by: those that were named, or every column of text with few levels."""
     if wanted.attributes is not None:
         return {name: _two_groups(as_text(table[name], name), name, place) for name in wanted.attributes}
@@ -240,7 +246,8 @@ def _attributes(table: pa.Table, wanted: ColumnOptions, names: Sequence[str], no
             why=f"an attribute is by rule a column of text with 2 to {FEW_LEVELS} levels{unused}",
             fix="name the columns to slice by: --attributes race,gender",
         )
-    notes.append(f"Attributes by rule (columns of text with 2 to {FEW_LEVELS} levels): {', '.join(map(quoted, chosen))}{unused}.")
+    values: dict[str, Value] = {"levels": FEW_LEVELS, "attributes": tuple(map(quoted, chosen)), "others": tuple(others)}
+    notes.append(Note("attributes_by_rule_of_several" if others else "attributes_by_rule", values))
     return chosen
 
 
@@ -249,7 +256,7 @@ def _two_groups(text: pa.Array, name: str, place: str) -> pa.Array:
     if len(groups) < 2:
         raise DataError(
             f"{place}: {counted(len(groups), 'group')} in the column {quoted(name)}",
-            why="groups are compared with each other, so it takes two",
+            why="groups are compared with each other, so two are required",
             fix="leave it out of --attributes",
         )
     return text
@@ -275,9 +282,9 @@ def _identifiers(table: pa.Table, name: str | None, wanted: ColumnOptions, place
     if name != wanted.cluster and index.has_duplicates:
         twice = index[index.duplicated()]
         raise DataError(
-            f"{place}: {counted(len(twice), 'row')} with an identifier that stands before",
+            f"{place}: {counted(len(twice), 'row')} with a repeated identifier",
             where=f"column {quoted(name)}, first in row {int(index.duplicated().argmax()) + 1} after the header",
             why=f"the first is {quoted(str(twice[0]))}; a row that counts twice makes intervals too narrow",
-            fix=f"keep one row an image, or say that rows with one identifier belong together: --cluster {name}",
+            fix=f"keep one row an image, or name the cluster of each row: --cluster {name}",
         )
     return index

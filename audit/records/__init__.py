@@ -1,1 +1,4 @@
-"""Every class of `results.json` and `comparison.json`. Frozen: a wrong type, an unknown field or a NaN is refused."""
+"""Every class of `results.json` and `comparison.json`: facts in, strict frozen records out, and JSON of them; no sentence.
+
+`results` and `comparison` are the two files (`to_json`, `from_json`); `schema_1` brings old files up to date.
+"""

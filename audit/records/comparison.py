@@ -11,10 +11,10 @@ from typing import Any, Literal
 
 from pydantic import TypeAdapter
 
-from audit.records.file import File, decode, encode
+from audit.records.base import record
+from audit.records.file import File, from_text, to_text
 from audit.records.results import ProbeRecord, Rate, Timing, Verdict
 from audit.records.schema_1 import upgrade_comparisons
-from audit.records.strict import record
 from audit.types import Better, Group, ModelRecord, Note, Settings
 
 SCHEMA_VERSION = "2"
@@ -95,12 +95,12 @@ class PairChange:
     high_adjusted: float
     """At level 1 - alpha / m, m pairs."""
     reversed: bool
-    """Whether the sign of the difference is shown to have turned: simultaneous Newcombe intervals on opposite sides of 0."""
+    """Whether the sign of the difference turned: simultaneous Newcombe intervals on opposite sides of 0."""
 
 
 @record
-class Change:
-    """One claim, compared."""
+class ComparedClaim:
+    """What is compared."""
 
     id: str
     """As in `results.json`: ``measurement/metric[outcome]/attribute x attribute``."""
@@ -112,6 +112,12 @@ class Change:
     better: Better
     primary: bool
     tolerance: float
+
+
+@record
+class Change(ComparedClaim):
+    """One claim before and after."""
+
     verdict_before: Verdict
     verdict_after: Verdict
     """Of the two audits themselves."""
@@ -194,18 +200,9 @@ class Point:
 
 
 @record
-class Trajectory:
+class Trajectory(ComparedClaim):
     """One claim over the checkpoints of a run."""
 
-    id: str
-    measurement: str
-    truth: str | None
-    metric: str
-    outcome: str | None
-    attributes: tuple[str, ...]
-    better: Better
-    primary: bool
-    tolerance: float
     points: tuple[Point, ...]
     appears: int | None
     """First step from which on the simultaneous lower bound of the gap stays above the tolerance; None where it never does.
@@ -260,7 +257,7 @@ def _adapter() -> TypeAdapter[Comparisons]:
 
 def to_json(comparisons: Comparisons) -> str:
     """Return strict JSON with sorted keys; equal comparisons give equal bytes, time stamps apart."""
-    return encode(_adapter(), comparisons)
+    return to_text(_adapter(), comparisons)
 
 
 def from_json(text: str) -> Comparisons:
@@ -271,7 +268,7 @@ def from_json(text: str) -> Comparisons:
     DataError
         If the text is not JSON, has an unknown schema version, or does not follow the schema.
     """
-    return decode(_adapter(), text, File("comparison.json", SCHEMA_VERSION, upgrade_comparisons, "compare again"))
+    return from_text(_adapter(), text, File("comparison.json", SCHEMA_VERSION, upgrade_comparisons, "compare again"))
 
 
 def json_schema() -> dict[str, Any]:

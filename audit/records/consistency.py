@@ -16,7 +16,7 @@ def inconsistency(results: Results) -> str | None:
 
 def _misfits(results: Results) -> Iterator[str]:
     if not 0 < results.settings.alpha < 1:
-        yield f"alpha is {results.settings.alpha:g}, which is no error rate"
+        yield f"alpha is {results.settings.alpha:g}, expected an error rate between 0 and 1"
     for audit in results.audits:
         for finding in audit.findings:
             yield from _of_finding(finding, audit)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from audit.records.strict import record
+from audit.records.base import record
 from audit.types import Group
 
 

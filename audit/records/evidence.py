@@ -7,19 +7,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from audit.records.strict import record
+from audit.records.base import Estimate as Estimate
+from audit.records.base import Verdict, record
 from audit.types import Group
-
-Verdict = Literal["disparity", "equivalent", "inconclusive", "not estimable"]
-
-
-@record
-class Estimate:
-    """A number with its interval at level 1 - alpha."""
-
-    value: float
-    low: float
-    high: float
 
 
 @record
@@ -94,18 +84,12 @@ class FourFifths:
 
 
 @record
-class GapEstimate:
-    """A largest difference between groups."""
+class GapEstimate(Estimate):
+    """A largest difference between groups, with its permutation test and what is expected by chance (95 %)."""
 
-    value: float
-    low: float
-    high: float
     p: float
-    """Permutation test."""
     null_95: float
-    """What chance alone gives in 95 of 100 shuffles."""
     groups: tuple[Group, ...]
-    """The groups compared."""
 
 
 @record
@@ -216,18 +200,6 @@ class FamilyCorrection:
 
 
 @record
-class VarianceShares:
-    """Shares of the variance of an effect over specifications; they sum to 1."""
-
-    prompts: float
-    label_set: float
-    interaction: float
-    presets: tuple[str, ...] = ()
-    """Prompt sets of the layout: each met every one of `variants`, and the shares are of these prompts only."""
-    variants: tuple[str, ...] = ()
-
-
-@record
 class TippingPoint:
     """The fewest wrong group labels, chosen by an adversary, that overturn a difference."""
 
@@ -291,7 +263,7 @@ class LabelNoise:
     """What wrong group labels would do to a verdict."""
 
     tipping_point: TippingPoint | None
-    """Chosen by an adversary; None where the verdict is no disparity, or no number of labels overturns it."""
+    """Chosen by an adversary; None unless the verdict is a disparity that some number of labels overturns it."""
     points: tuple[NoisePoint, ...]
     """At random."""
 

@@ -26,12 +26,12 @@ class File:
     """What to do where it cannot be read."""
 
 
-def encode(adapter: TypeAdapter[T], value: T) -> str:
+def to_text(adapter: TypeAdapter[T], value: T) -> str:
     """Return strict JSON with sorted keys; equal values give equal bytes."""
     return json.dumps(adapter.dump_python(value, mode="json"), indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def decode(adapter: TypeAdapter[T], text: str, file: File) -> T:
+def from_text(adapter: TypeAdapter[T], text: str, file: File) -> T:
     """Return the record in a text.
 
     Raises

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from audit.records.evidence import FindingEvidence, VarianceShares, Verdict
-from audit.records.strict import record
+from audit.records.base import Verdict, record
+from audit.records.evidence import FindingEvidence
 from audit.types import Better, Group
 
 CellStatus = Literal["ok", "small", "not estimable", "absent", "unknown"]
@@ -61,7 +61,7 @@ class Gap:
     low: float
     high: float
     """Interval of the largest difference of any two groups: the largest lower and the largest upper limit of any pair, each Newcombe's at
-    1 - alpha / m for the m pairs. Negative where no pair is shown to differ."""
+    1 - alpha / m for the m pairs. Negative where no pair differs beyond its interval."""
     ratio: float | None
     """Lowest rate over highest; exploratory. None where the highest is 0."""
     p: float
@@ -161,6 +161,18 @@ class SpecificationPoint:
 
 
 @record
+class VarianceShares:
+    """Shares of the variance of an effect over specifications; they sum to 1."""
+
+    prompts: float
+    label_set: float
+    interaction: float
+    presets: tuple[str, ...] = ()
+    """Prompt sets of the layout: each met every one of `variants`, and the shares are of these prompts only."""
+    variants: tuple[str, ...] = ()
+
+
+@record
 class SpecificationCurve:
     """How far the answer depends on how it was asked."""
 
@@ -179,6 +191,6 @@ class SpecificationCurve:
     share_detected: float | None
     """Share of specifications with p <= alpha after Benjamini-Hochberg."""
     shares: VarianceShares | None = None
-    """Of the spread over the largest whole layout of presets x variants, which it names; None where there is none, or nothing spreads."""
+    """Of the spread over the largest whole layout of presets x variants, which it names; None without one, or without spread."""
     joint_p: float | None = None
     """Of the median difference over all specifications, each shuffle of the group labels put through all of them."""

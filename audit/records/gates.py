@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from audit.records.strict import record
+from audit.records.base import record
 from audit.types import Note
 
 GateOutcome = Literal["breached", "held", "inconclusive"]

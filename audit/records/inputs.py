@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from audit.records.base import record
 from audit.records.evidence import MeasurementEvidence
-from audit.records.strict import record
 from audit.types import Exclusion, Group, Note
 
 

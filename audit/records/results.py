@@ -9,15 +9,15 @@ from typing import Annotated, Any, Literal
 from pydantic import StringConstraints, TypeAdapter
 
 from audit.errors import DataError
+from audit.records.base import Verdict, record
 from audit.records.consistency import inconsistency
 from audit.records.counts import CountRecord
-from audit.records.evidence import AuditEvidence, Verdict
-from audit.records.file import File, decode, encode
+from audit.records.evidence import AuditEvidence
+from audit.records.file import File, from_text, to_text
 from audit.records.finding import CellStatus, Contrast, Finding, Gap, PairedFinding, Rate, SpecificationCurve, SpecificationPoint
 from audit.records.gates import GateResult
 from audit.records.inputs import DataRecord, MeasurementRecord, ProbeRecord
 from audit.records.schema_1 import upgrade_results
-from audit.records.strict import record
 from audit.records.what_if import WhatIfs
 from audit.types import ModelRecord, Note, PublishedTable, Settings
 
@@ -78,7 +78,7 @@ class AuditResult:
     published: tuple[PublishedTable, ...]
     verdict: Verdict
     warnings: tuple[Note, ...]
-    """What a reader must know before trusting a number, beside what the facts above say."""
+    """What a reader must know before trusting a number, besides the facts above."""
     counts: tuple[CountRecord, ...] = ()
     """One a measurement, in their order."""
     what_ifs: tuple[WhatIfs, ...] = ()
@@ -123,7 +123,7 @@ def _adapter() -> TypeAdapter[Results]:
 
 def to_json(results: Results) -> str:
     """Return strict JSON with sorted keys; equal results give equal bytes."""
-    return encode(_adapter(), results)
+    return to_text(_adapter(), results)
 
 
 def from_json(text: str) -> Results:
@@ -134,7 +134,7 @@ def from_json(text: str) -> Results:
     DataError
         If the text is not JSON, has an unknown schema version, does not follow the schema, or does not fit together.
     """
-    results = decode(_adapter(), text, File("results.json", SCHEMA_VERSION, upgrade_results, "run the audit again"))
+    results = from_text(_adapter(), text, File("results.json", SCHEMA_VERSION, upgrade_results, "run the audit again"))
     if found := inconsistency(results):
         raise DataError("results.json does not fit together", why=found, fix="run the audit again")
     return results

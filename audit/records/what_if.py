@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from typing import Literal
 
+from audit.records.base import record
 from audit.records.evidence import Estimate
-from audit.records.strict import record
 from audit.types import Group, Note
 
 Ending = Literal["reversed", "levelled down", "indistinguishable", "smaller", "no better than random", "larger", "unchanged", "not judged"]
 """What became of a gap. `reversed`: the other group is now ahead, beyond its interval, and was behind before. `levelled down`: nobody is
-better off and the best group is worse off. `indistinguishable`: chance alone explains what is left, which is not zero. `not judged`: the
+better off and the best group is worse off. `indistinguishable`: chance explains what is left, which is not zero. `not judged`: the
 groups lie in too few clusters of the shown half to conclude anything."""
 
 

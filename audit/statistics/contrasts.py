@@ -1,4 +1,4 @@
-"""Groups compared: the gap beside what chance gives, each group against the rest, every pair."""
+"""Groups compared: the gap and what is expected by chance, each group against the rest, every pair."""
 
 from __future__ import annotations
 

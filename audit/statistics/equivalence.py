@@ -40,7 +40,7 @@ def reach(events_1: Counts, n_1: Counts, events_2: Counts, n_2: Counts, alpha: f
 def equivalence_bound(events: Int[np.ndarray, "g"], n: Int[np.ndarray, "g"], alpha: float) -> float:
     """Return the reach of the widest pair of at least two groups.
 
-    Below a tolerance, every pair is shown to differ by less: an intersection-union test, which needs no correction for their number.
+    Below a tolerance, every pair differs by less: an intersection-union test, which needs no correction for their number.
 
     Examples
     --------

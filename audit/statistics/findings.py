@@ -1,4 +1,4 @@
-"""One finding a claim: rates with intervals, the gap beside what chance gives, signed contrasts; then the verdicts of all of them."""
+"""One finding a claim: rates with intervals, the gap and what is expected by chance, signed contrasts; then the verdicts of all of them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from audit.statistics.metrics import (
 from audit.statistics.multiplicity import holm
 from audit.statistics.null import generator
 from audit.statistics.units.sampling_unit import SamplingUnits, UnitsOf
-from audit.statistics.verdict import decide, worst
+from audit.statistics.verdict import decide_finding, worst
 from audit.types import Claim, Group, Measurement, Predictions, Settings
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ class _Counted:
     units: SamplingUnits
 
     def statuses(self, fewest: int) -> tuple[CellStatus, ...]:
-        """Return what may be said of each group; one in few clusters is shown and not judged."""
+        """Return the status of each group; one in few clusters is shown and not judged."""
         enough = self.units.enough()
         return tuple(
             "small" if status == "ok" and not enough[place] else status for place, status in enumerate(self.tally.statuses(fewest))
@@ -186,7 +186,7 @@ def _decided(finding: Finding, p_adjusted: float | None, settings: Settings, *, 
     if finding.gap:
         gap = finding.gap if p_adjusted is None else replace(finding.gap, p_adjusted=p_adjusted)
         finding = replace(finding, gap=gap, pairs=finding.pairs if gap.p_adjusted <= settings.alpha else ())
-    verdict, exceeds = decide(finding, settings, limited=limited)
+    verdict, exceeds = decide_finding(finding, settings, limited=limited)
     pairs = finding.pairs if finding.primary else _most_significant(finding.pairs)
     return replace(finding, pairs=pairs, verdict=verdict, exceeds_tolerance=exceeds)
 

@@ -95,11 +95,11 @@ def max_t(found: Patterns, fewest: int, draws: int, rng: np.random.Generator) ->
 
     errors = sampling_errors(np.maximum(found.table.sum(axis=0), 1))
 
-    def gaps_and_clearness(tables: Int[np.ndarray, "b r g"]) -> Float[np.ndarray, "b 2 m"]:
+    def gaps_and_differences(tables: Int[np.ndarray, "b r g"]) -> Float[np.ndarray, "b 2 m"]:
         rates = np.where(compared, _rates(found, tables), np.nan)
         return np.stack([np.nan_to_num(spread_of_rates(rates)), max_standardized_difference(rates, errors)], axis=1)
 
-    (gap, clear), drawn = gaps_and_clearness(found.table[None])[0], _shuffled(found, gaps_and_clearness, draws, rng)
+    (gap, clear), drawn = gaps_and_differences(found.table[None])[0], _shuffled(found, gaps_and_differences, draws, rng)
     null, clear_null = drawn[:, 0], drawn[:, 1]
     testable = compared.sum(axis=1) > 1
     scale = clear_null.std(axis=0)

@@ -76,7 +76,7 @@ class Tally:
     """Images of the group, whether they count for the metric or not."""
 
     def statuses(self, fewest: int) -> tuple[CellStatus, ...]:
-        """Return what may be said of each group; a group of one image never counts, since it has no variance."""
+        """Return the status of each group; a group of one image never counts, since it has no variance."""
         return tuple(self._status(i, max(fewest, 2)) for i in range(len(self.groups)))
 
     def _status(self, i: int, fewest: int) -> CellStatus:
@@ -214,7 +214,7 @@ def resolve(measurement: Measurement, claim: Claim, predictions: Predictions) ->
         raise UsageError(f"no metric {claim.metric!r}", where=where, fix=nearest(claim.metric, METRICS))
     metric = METRICS[claim.metric]
     if metric.needs_truth and predictions.y_true is None:
-        raise UsageError(f"{metric.name} needs a true answer, and there is none", where=where, fix="name the attribute that holds it")
+        raise UsageError(f"{metric.name} needs a true answer", where=where, fix="name the attribute that holds it")
     if claim.outcome is None:
         if metric.needs_outcome:
             raise UsageError(f"{metric.name} needs an outcome", where=where, fix=nearest("", measurement.outcomes))

@@ -1,6 +1,6 @@
-"""Which two groups differ most clearly: differences beside what chance alone moves them by.
+"""The most significant pair of groups: differences in units of what chance moves them by.
 
-The widest pair need not be the clearest one. Of groups of 5,000, 5,000 and 30 images, chance alone sets the small one far apart in nearly
+The widest pair need not be the most significant. Of groups of 5,000, 5,000 and 30 images, chance sets the small one far apart in nearly
 every shuffle: a test of the largest difference would see only that, and overlook ten points between the large ones.
 """
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
 _NOTHING = 1e-12
-"""A pair that no shuffle moves apart by more cannot be told from rounding, and takes no part."""
+"""A pair that no shuffle moves apart by more is rounding, and takes no part."""
 _BLOCK = 1024
 """Tables that are looked at together: 126 groups of them stay in a core's own memory, which is five times as fast as all at once."""
 
@@ -46,16 +46,16 @@ def max_standardized_difference(rates: Float[np.ndarray, "*b g"], errors: Float[
     """
     scale = np.where(errors > _NOTHING, 1 / np.maximum(errors, _NOTHING), 0.0)
     tables = rates.reshape(-1, rates.shape[-1])
-    clearest = np.zeros(len(tables))
+    found = np.zeros(len(tables))
     for start in range(0, len(tables), _BLOCK):
         by_group = np.ascontiguousarray(tables[start : start + _BLOCK].T)
-        widest, room = clearest[start : start + _BLOCK], np.empty_like(by_group)
+        widest, room = found[start : start + _BLOCK], np.empty_like(by_group)
         for i in range(len(by_group) - 1):
             others = room[i + 1 :]
             np.abs(np.subtract(by_group[i + 1 :], by_group[i], out=others), out=others)
             others *= scale[i, i + 1 :, None]
             np.fmax(widest, np.fmax.reduce(others, axis=0), out=widest)
-    return clearest.reshape(rates.shape[:-1])
+    return found.reshape(rates.shape[:-1])
 
 
 def most_significant_pair(rates: Float[np.ndarray, "g"], errors: Float[np.ndarray, "g g"]) -> tuple[int, int]:

@@ -38,7 +38,7 @@ def verdicts(
     return np.select(conditions, ["inconclusive", "not estimable", "equivalent", "disparity"], "inconclusive")
 
 
-def decide(finding: Finding, settings: Settings, *, limited: bool) -> tuple[Verdict, bool]:
+def decide_finding(finding: Finding, settings: Settings, *, limited: bool) -> tuple[Verdict, bool]:
     """Return a finding's verdict, and whether it is a disparity beyond the tolerance; the finding carries its adjusted p."""
     gap, groups = finding.gap, sum(rate.status == "ok" for rate in finding.by_group)
     bound = np.inf if gap is None or gap.equivalence_bound is None else gap.equivalence_bound

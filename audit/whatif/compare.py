@@ -17,7 +17,7 @@ from audit.statistics.metrics import extremes
 from audit.statistics.null import GapNull, generator
 from audit.statistics.paired.joint import JointCounts
 from audit.whatif.cost import utility
-from audit.whatif.counted import CountedGroups, Judge, count
+from audit.whatif.counted import CountedGroups, Judge, count_groups
 
 if TYPE_CHECKING:
     from audit.statistics.metrics import Metric
@@ -50,14 +50,14 @@ class Tried:
 def furthest_pair(fitted: Predictions, shown: Predictions, judge: Judge) -> tuple[Group, Group]:
     """Return the groups that lie furthest apart on the fit half, highest first, among those that both halves have enough images of.
 
-    Picked there, because the pair that is furthest apart on the shown half would move together by chance alone.
+    Picked there, because the pair that is furthest apart on the shown half would move together by chance.
 
     Raises
     ------
     DataError
         If fewer than two groups have enough images in both halves.
     """
-    joint, other = (count(half, half, judge).joint for half in (fitted, shown))
+    joint, other = (count_groups(half, half, judge).joint for half in (fitted, shown))
     both = [place for place, group in enumerate(joint.groups) if group in other.groups]
     if len(both) < 2:
         few = "images" if judge.cluster is None else f"images, or images of more than one {judge.cluster},"
@@ -77,9 +77,9 @@ def what_if(tried: Tried, pair: tuple[Group, Group], judge: Judge) -> WhatIf:
     DataError
         If the two predictions are not of the same images, or a group of the pair has too few of them.
     UsageError
-        If the metric counts other images after the change, or there is no true answer to take a cost from.
+        If the metric counts other images after the change, or without a true answer to take a cost from.
     """
-    counted = count(tried.before, tried.after, judge)
+    counted = count_groups(tried.before, tried.after, judge)
     joint, settings, name = counted.joint, judge.settings, f"{judge.finding}/{tried.method}/{tried.setting}"
     missing = [group for group in pair if group not in joint.groups]
     if missing:
@@ -122,7 +122,7 @@ def what_if(tried: Tried, pair: tuple[Group, Group], judge: Judge) -> WhatIf:
 def _change(joint: JointCounts, settings: Settings, name: str) -> tuple[Estimate, float]:
     """Return gap after minus gap before, and its p.
 
-    By cluster and by image, whichever is less certain: by image a cluster is taken for many cases, by cluster one without a changed answer
+    By cluster and by image, whichever is less certain: by image a cluster counts many times, by cluster one without a changed answer
     for certain to have none.
     """
     sides = [joint] if joint.kinds is None else [joint, replace(joint, kinds=None)]
@@ -199,7 +199,7 @@ def control_gaps(
         return ()
     first = drawn[0]
     groups, codes = row_codes(first.attributes, judge.by, judge.levels)
-    compared = [groups.index(group) for group in count(first, first, judge).joint.groups]
+    compared = [groups.index(group) for group in count_groups(first, first, judge).joint.groups]
     gaps = []
     for place in range(draws):
         rows = row_events(first if place == 0 else change(rng), judge.metric, judge.outcome)

@@ -24,13 +24,11 @@ def utility(before: Predictions, after: Predictions, settings: Settings, cluster
     Raises
     ------
     UsageError
-        If there is no true answer.
+        Without a true answer.
     """
     truth = before.y_true
     if truth is None or after.y_true is None or len(truth) != len(after.y_true):
-        raise UsageError(
-            "a what-if is not shown without its cost in accuracy", why="there is no true answer", fix="give a measurement that has one"
-        )
+        raise UsageError("a what-if needs its cost in accuracy", why="the true answer is unknown", fix="give a measurement that has one")
     known = truth != UNKNOWN
     right = [(answered.y_pred == truth)[known] for answered in (before, after)]
     joint = count_together(right[0], right[1], before.attributes[known], cluster)

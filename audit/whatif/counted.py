@@ -33,7 +33,7 @@ class Judge:
     levels: Mapping[str, Group]
     settings: Settings
     cluster: str | None = None
-    """The attribute whose images belong together, such as the person that they show; None: every image is a case of its own."""
+    """The attribute whose images belong together, such as the person that they show; None: images are independent."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class CountedGroups:
     """Whether anything may be concluded: not where fewer than two groups lie in as many clusters as an audit asks of a group."""
 
 
-def count(before: Predictions, after: Predictions, judge: Judge) -> CountedGroups:
+def count_groups(before: Predictions, after: Predictions, judge: Judge) -> CountedGroups:
     """Count the images of each group by event before x event after.
 
     Compared are the groups that an audit would compare. Where these are fewer than two for want of clusters alone, the others are shown
@@ -87,7 +87,7 @@ def count_together(
 
 
 def own_cases(column: pd.Series) -> pd.Series:
-    """Return which images belong together; an image of which that is not known is a case of its own, as in an audit."""
+    """Return which images belong together; an image of an unknown cluster is independent, as in an audit."""
     unknown = column == UNKNOWN
     return column.mask(unknown, UNKNOWN + column.index.astype(str))
 

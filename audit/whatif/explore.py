@@ -17,7 +17,7 @@ from audit.types import UNKNOWN, Claim, Note
 from audit.whatif.asked import AskedMeasurement, fit_half, require_disjoint
 from audit.whatif.compare import Tried, control_gaps, furthest_pair, what_if
 from audit.whatif.counted import Judge
-from audit.whatif.frontier import corrected, frontier
+from audit.whatif.frontier import frontier, holm_corrected
 from audit.whatif.methods import METHODS, NAMES, RERANKING, Candidate, Method, Shown, Workshop
 from audit.whatif.reranking import search
 
@@ -70,7 +70,7 @@ def chosen_methods(names: Sequence[str]) -> tuple[str, ...]:
     Raises
     ------
     UsageError
-        If there is no such method.
+        If a method is unknown.
     """
     for name in names:
         if name != "all" and name not in NAMES:
@@ -103,7 +103,7 @@ def _planned(plan: WhatIfPlan, inputs: WhatIfInputs) -> tuple[Measurement, Claim
     known = {finding_id(each.name, claim): (each, claim) for each in inputs.measurements for claim in each.claims}
     if plan.finding not in known or len(known[plan.finding][1].by) != 1:
         raise UsageError(
-            f"a what-if is planned for {plan.finding!r}, which is no finding by one attribute", fix="name one in the probe file"
+            f"a what-if is planned for {plan.finding!r}, which is not a finding by one attribute", fix="name one in the probe file"
         )
     return known[plan.finding]
 
@@ -154,7 +154,7 @@ def _tried(plan: WhatIfPlan, halves: Halves, methods: Sequence[Method], inputs: 
             for candidate in _candidates(method, shop, refused):
                 _judged(candidate, plan, halves, pairs, found, refused)
     frontiers = {
-        name: frontier(corrected(what_ifs, inputs.settings.alpha), name, len(halves.fit.attributes))
+        name: frontier(holm_corrected(what_ifs, inputs.settings.alpha), name, len(halves.fit.attributes))
         for name, what_ifs in found.items()
         if what_ifs
     }

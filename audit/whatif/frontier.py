@@ -20,7 +20,7 @@ _CLAIMS = ("smaller", "larger", "levelled down")
 """Endings that rest on the test of the change."""
 
 
-def corrected(what_ifs: Sequence[WhatIf], alpha: float) -> tuple[WhatIf, ...]:
+def holm_corrected(what_ifs: Sequence[WhatIf], alpha: float) -> tuple[WhatIf, ...]:
     """Correct for everything that was tried on a finding (Holm): a change that does not survive it is none.
 
     Of every setting two things are asked: whether the gap changed, and whether the two groups changed places, which may leave the gap as

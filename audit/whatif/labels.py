@@ -90,7 +90,7 @@ def margin_at(predictions: Predictions, coverage: float) -> float:
 def abstain(predictions: Predictions, margin: float) -> Predictions:
     """Give no answer where the two best answers lie no further apart than `margin`; at 0 all answers stay.
 
-    No answer is not a right answer, and it is no harm. Unequal silence is a disparity too: show who gets none.
+    No answer is neither a right answer nor a harm. Unequal silence is a disparity too: show who gets none.
     """
     silent = predictions.margin.astype(float) <= margin if margin > 0 else np.zeros(len(predictions.y_pred), bool)
     return replace(

@@ -63,7 +63,7 @@ class Candidate:
     needs: tuple[Note, ...]
     change: Change
     control: Control | None = None
-    """A random change of the same kind; None where there is none."""
+    """A random change of the same kind, if any."""
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from audit.statistics.null import generator
 from audit.types import Note, Predictions
 from audit.whatif.compare import Tried, control_gaps, furthest_pair, what_if
 from audit.whatif.counted import Judge
-from audit.whatif.frontier import corrected, frontier
+from audit.whatif.frontier import frontier, holm_corrected
 from audit.whatif.ranking import ndcg, rerank
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class _Search:
         return Predictions((), (FOUND, NOT_FOUND), nothing, answers, None, self.attributes, np.zeros(len(answers), np.float32))
 
     def ndcg(self, before: Int[np.ndarray, "k"], after: Int[np.ndarray, "k"]) -> tuple[float, float] | None:
-        """Return how early each of two orders has the relevant images; None where there are none."""
+        """Return how early each of two orders has the relevant images; None without any."""
         gains = self.relevant.astype(float)
         return (ndcg(before, gains), ndcg(after, gains)) if self.relevant.any() else None
 
@@ -104,7 +104,7 @@ def search(
         unit=plan.cluster or "image content",
         units=len(shown.attributes),
         cost=Note("recall", {"query": query, "first": 100 * SHARE}),
-        target=frontier(corrected(what_ifs, settings.alpha), finding, len(fit.attributes)) if what_ifs else None,
+        target=frontier(holm_corrected(what_ifs, settings.alpha), finding, len(fit.attributes)) if what_ifs else None,
         other_attributes=(),
         refused=tuple(refused),
         draws=DRAWS,

@@ -36,9 +36,9 @@ class GroupThresholds:
         DataError
             If an image's group was not in the fit half.
         """
-        strangers = sorted(set(codes.tolist()) - self.groups)
-        if strangers:
-            raise DataError(f"no threshold was fitted for group number {strangers[0]}", fix="show only groups that the fit half holds")
+        unknown = sorted(set(codes.tolist()) - self.groups)
+        if unknown:
+            raise DataError(f"no threshold was fitted for group number {unknown[0]}", fix="show only groups that the fit half holds")
         answers = self.optimizer.predict(scores[:, None], sensitive_features=codes, random_state=seed)
         return np.asarray(answers).astype(bool)
 

@@ -124,8 +124,8 @@ def description(config: ModelConfig, preprocess: Preprocess, tokenizer: Tokenize
 def load(path: str | Path) -> Checkpoint:
     """Read a checkpoint without running anything from it. The model is in eval mode.
 
-    Raises `DataError` if the file is damaged, no checkpoint of this program, or its weights do not fit its configuration; `UnsafeError` if
-    it asks for code or could exhaust the machine.
+    Raises `DataError` if the file is damaged, not a checkpoint of this program, or its weights do not fit its configuration; `UnsafeError`
+    if it asks for code or could exhaust the machine.
     """
     return from_archive(read_archive(path), path)
 
@@ -225,7 +225,7 @@ def _known_format(archive: Archive) -> dict[Any, Any]:
     if name != FORMAT or not isinstance(version, int):
         found = ", ".join(key[:80] for key in list(archive.tensors)[:5])
         why = f"a {archive.kind} with {len(archive.tensors)} tensors" + (f"; the first are {found}" if found else "")
-        raise DataError("the file is no checkpoint of this program: it does not say which architecture its weights belong to", why=why)
+        raise DataError("the file is not a checkpoint of this program: it does not say which architecture its weights belong to", why=why)
     if version != VERSION:
         raise DataError(f"the checkpoint has format version {version}; this program reads version {VERSION}", fix="update vlm-audit")
     return data

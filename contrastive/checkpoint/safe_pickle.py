@@ -147,7 +147,7 @@ class _Machine:
         self.call(self.pop())
 
     def build(self, state: Any) -> None:
-        """Keep the attributes of an inert value; those of a plain dictionary (a state dict's ``_metadata``) are dropped."""
+        """Keep the attributes of an opaque value; those of an ordinary dictionary (a state dict's ``_metadata``) are dropped."""
         if isinstance(state, tuple) and len(state) == 2:
             state = state[0]
         if isinstance(self.stack[-1], OpaqueObject) and isinstance(state, dict):

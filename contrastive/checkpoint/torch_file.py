@@ -2,7 +2,7 @@
 
 `read_archive` checks the archive (`checkpoint.archive`), reads its pickle as data (`checkpoint.safe_pickle`), and maps tensors from the
 file without copying. Names that the pickle asks for fall in three classes: those that make tensors; harmless data classes, which become
-inert values and are noted; anything else, which means refusal. The part that is not tensors is never walked, compared or printed: two
+opaque values and are noted; anything else, which means refusal. The part that is not tensors is never walked, compared or printed: two
 kilobytes can hold a list that expands to 10^30 items.
 
 `salvage` gives the tensors of a refused file, for ``python -m contrastive.foreign``.
@@ -61,7 +61,7 @@ class Archive:
     data: Any
     """The nested structure itself, tensors in place. Untrusted: look up known keys, check their types, never walk or print it."""
     unknown: tuple[str, ...]
-    """Names of harmless foreign classes, sorted; their values are inert."""
+    """Names of harmless foreign classes, sorted; their values are opaque."""
     kind: str
     """``"torch.save archive"`` or ``"TorchScript archive"``."""
     sha256: str
@@ -176,7 +176,7 @@ def _check_kind(path: Path) -> None:
         fix = f"python -m contrastive.unshard {path} ckpt.pt" if sharded else None
         raise DataError("this is a folder, not a checkpoint file", why="of a sharded checkpoint" if sharded else None, fix=fix)
     if not path.exists():
-        raise DataError("there is no such file", fix="check the path")
+        raise DataError("file not found", fix="check the path")
     if not path.is_file():
         raise DataError("this is not a regular file")
 

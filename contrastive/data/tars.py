@@ -118,7 +118,7 @@ def shards_in(folder: Path) -> list[Path]:
 def index_of(path: Path) -> ShardIndex:
     """Return the index of a shard: from its sidecar if that still fits, else by a scan, which leaves a sidecar where it may.
 
-    Raises `TrainingDataError` if the shard cannot be read, or is no uncompressed tar file.
+    Raises `TrainingDataError` if the shard cannot be read, or is not an uncompressed tar file.
     """
     try:
         status = path.stat()
@@ -129,7 +129,7 @@ def index_of(path: Path) -> ShardIndex:
     except OSError as error:
         raise TrainingDataError(f"cannot read {path}", why=error.strerror or str(error)) from error
     except tarfile.TarError as error:
-        raise TrainingDataError(f"{path} is no uncompressed tar file", why=str(error), fix="unpack a compressed shard once") from error
+        raise TrainingDataError(f"{path} is not an uncompressed tar file", why=str(error), fix="unpack a compressed shard once") from error
     _leave_sidecar(path, index)
     return index
 
@@ -168,8 +168,8 @@ def _groups(path: Path) -> Iterator[tuple[str, dict[str, Place]]]:
 def _from_sidecar(path: Path, status: os.stat_result) -> ShardIndex | None:
     """Return what the sidecar says, None if it is missing, stale, damaged, or points out of the shard."""
     try:
-        told = json.loads(path.with_name(path.name + SIDECAR).read_text("utf-8"))
-        index = ShardIndex(**told)
+        stored = json.loads(path.with_name(path.name + SIDECAR).read_text("utf-8"))
+        index = ShardIndex(**stored)
         fits = (index.version, index.bytes, index.modified_ns) == (_VERSION, status.st_size, status.st_mtime_ns)
         whole = len(index.names) == len(index.pictures) == len(index.captions) and isinstance(index.sha256, str)
         places = np.concatenate([_places(index.pictures), _places(index.captions)])

@@ -1,1 +1,4 @@
-"""Other programs' weight files: a foreign file in, a checkpoint of this project out; and the way back."""
+"""Other programs' files: `initial.read_model` takes a path and returns a `Checkpoint`, `convert.convert` takes weights already read.
+
+`exports` writes a checkpoint for other programs. Imported only where such a file is named.
+"""

@@ -135,7 +135,7 @@ def _require_siglip(arrays: Mapping[str, Tensor]) -> None:
     if has or missing:
         lacks = [f"missing: {', '.join(missing[:5])}{', ...' if len(missing) > 5 else ''}"] if missing else []
         raise DataError(
-            "the arrays are no SigLIP model of big_vision",
+            "the arrays are not a SigLIP model of big_vision",
             why="; ".join([*has, *lacks, f"the file's first are {', '.join(name[:80] for name in list(arrays)[:5])}"]),
             fix="convert it to the Hugging Face layout with transformers, where that has the architecture",
         )

@@ -28,7 +28,7 @@ from contrastive.overrides import ModelOverrides
 SIGLIP = "vision_model.head.probe"
 """The weight by which a SigLIP under Hugging Face's names is known; it is not built here."""
 MAX_MERGES_BYTES = 16 * 2**20
-ELSEWHERE = {
+UNSUPPORTED = {
     "visual.trunk.": "its image tower is one of timm's",
     "visual.head.": "its image tower has a head of its own",
     "visual.attn_pool.": "its image tower pools by attention",
@@ -57,35 +57,35 @@ class Source:
     """Harmless foreign classes that the file names."""
 
 
-def convert(weights: Weights, source: Source, stated: ModelOverrides | None = None) -> Checkpoint:
+def convert(weights: Weights, source: Source, overrides: ModelOverrides | None = None) -> Checkpoint:
     """Return a whole checkpoint around foreign weights. Its notes say everything guessed, stated, renamed, left out and foreign.
 
     `weights`: as `contrastive.formats.unwrap.unwrap` gives them. Untrusted. Raises `DataError` if the weights are no CLIP, incomplete or
     contradictory; or if activation, heads or tokenizer can be neither known nor guessed.
     """
     try:
-        return _adopt(weights, source, stated or ModelOverrides())
+        return _build_checkpoint(weights, source, overrides or ModelOverrides())
     except UsageError as error:
         raise DataError(error.what, why=error.why, fix=error.fix) from error
 
 
-def _adopt(weights: Weights, source: Source, stated: ModelOverrides) -> Checkpoint:
+def _build_checkpoint(weights: Weights, source: Source, overrides: ModelOverrides) -> Checkpoint:
     tensors, family, renamed = openai_names(weights.tensors)
-    activation, reason = _activation(weights, stated)
-    architecture = infer(tensors, stated, activation or "gelu")
+    activation, reason = _activation(weights, overrides)
+    architecture = infer(tensors, overrides, activation or "gelu")
     config = architecture.config
     _check_scalars(weights, config)
     model = load_portable(config, tensors).eval()
     asked: dict[str, str] = {}
     if activation is None:
         reason = _compare(config, tensors, asked)
-    tokenizer, words = _tokenizer(config, stated, asked)
-    preprocess, pixels = _preprocess(config, stated)
+    tokenizer, words = _tokenizer(config, overrides, asked)
+    preprocess, pixels = _preprocess(config, overrides)
     if tokenizer is None or asked:
         raise _ask(asked, weights.run)
-    guesses = [OPENAI] if weights.from_openai and not stated.given() else [*reason, *architecture.guesses, *pixels, *words]
+    guesses = [OPENAI] if weights.from_openai and not overrides.given() else [*reason, *architecture.guesses, *pixels, *words]
     foreign = [f"The file names {name}, which was not looked up." for name in source.unknown]
-    facts = [f"Stated by the user: {name} is {value}." for name, value in stated.given().items() if name != "tokenizer"]
+    facts = [f"Stated by the user: {name} is {value}." for name, value in overrides.given().items() if name != "tokenizer"]
     notes = (*facts, *guesses, *weights.notes, *renamed, *foreign)
     return Checkpoint(model, preprocess, tokenizer, sha256=source.sha256, format=f"{source.kind} of a {family}", notes=notes)
 
@@ -96,8 +96,8 @@ def openai_names(tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], str,
     Raises `DataError` if they belong to an architecture that only open_clip or transformers have.
     """
     for name in tensors:
-        if start := next((start for start in ELSEWHERE if name.startswith(start)), None):
-            why = f"{ELSEWHERE[start]} ({name[:80]!r})"
+        if start := next((start for start in UNSUPPORTED if name.startswith(start)), None):
+            why = f"{UNSUPPORTED[start]} ({name[:80]!r})"
             fix = "--model open_clip:ARCH,FILE, with the architecture's name in open_clip"
             raise DataError("the weights belong to an architecture that is not built here", why=why, fix=fix)
     if any(name.startswith(("vision_model.", "text_model.")) for name in tensors):
@@ -107,9 +107,9 @@ def openai_names(tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], str,
     return dict(tensors), "CLIP", []
 
 
-def _activation(weights: Weights, stated: ModelOverrides) -> tuple[str | None, list[str]]:
-    if stated.activation is not None:
-        return stated.activation, []
+def _activation(weights: Weights, overrides: ModelOverrides) -> tuple[str | None, list[str]]:
+    if overrides.activation is not None:
+        return overrides.activation, []
     if weights.from_openai:
         return "quick_gelu", ["Not in the weights, known because the file has OpenAI's size buffers: the activation is quick_gelu."]
     if looks_like_openai(weights):
@@ -134,17 +134,17 @@ def _compare(config: ModelConfig, tensors: Mapping[str, Tensor], asked: dict[str
     return [f"Guessed: the activation is gelu; with quick_gelu no cosine changes by more than {SAME:g}."]
 
 
-def _tokenizer(config: ModelConfig, stated: ModelOverrides, asked: dict[str, str]) -> tuple[Tokenizer | None, list[str]]:
+def _tokenizer(config: ModelConfig, overrides: ModelOverrides, asked: dict[str, str]) -> tuple[Tokenizer | None, list[str]]:
     text = config.text
-    if stated.tokenizer not in (None, "clip"):
-        tokenizer = read_tokenizer(Path(str(stated.tokenizer)), text.vocab_size, text.context)
+    if overrides.tokenizer not in (None, "clip"):
+        tokenizer = read_tokenizer(Path(str(overrides.tokenizer)), text.vocab_size, text.context)
         return tokenizer, [f"Stated by the user: the tokenizer (sha256 {tokenizer.sha256[:12]})."]
     if text.vocab_size != CLIP_VOCABULARY:
         asked["tokenizer=merges.txt"] = f"the vocabulary has {text.vocab_size:,} entries, CLIP's has {CLIP_VOCABULARY:,}"
         return None, []
     guess = "Guessed: the vocabulary is CLIP's own, because it has as many entries (--model-args tokenizer=merges.txt)."
     try:
-        return clip_tokenizer(text.context), [] if stated.tokenizer else [guess]
+        return clip_tokenizer(text.context), [] if overrides.tokenizer else [guess]
     except UsageError as error:  # not the file's fault
         raise MachineError(error.what, why=error.why, fix=error.fix) from error
 
@@ -152,7 +152,7 @@ def _tokenizer(config: ModelConfig, stated: ModelOverrides, asked: dict[str, str
 def read_tokenizer(path: Path, vocab_size: int, context: int) -> Tokenizer:
     """Return the tokenizer in a list of merges (``merges.txt``, plain or gzip) or in a checkpoint of this project.
 
-    Raises `DataError` if there is no such file, or it is another vocabulary.
+    Raises `DataError` if the file is not found or is of another vocabulary.
     """
     try:
         with path.open("rb") as file:
@@ -177,9 +177,9 @@ def read_tokenizer(path: Path, vocab_size: int, context: int) -> Tokenizer:
     return tokenizer
 
 
-def _preprocess(config: ModelConfig, stated: ModelOverrides) -> tuple[Preprocess, list[str]]:
+def _preprocess(config: ModelConfig, overrides: ModelOverrides) -> tuple[Preprocess, list[str]]:
     names = ("mean", "std", "interpolation", "resize_mode")
-    given = {name: value for name, value in stated.given().items() if name in names}
+    given = {name: value for name, value in overrides.given().items() if name in names}
     preprocess = replace(Preprocess(config.vision.image_size), **given)
     guessed = [name for name in names if name not in given]
     shown = ", ".join(f"{name}={','.join(map(str, v)) if isinstance(v := getattr(preprocess, name), tuple) else v}" for name in guessed)

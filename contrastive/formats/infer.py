@@ -23,7 +23,7 @@ OTHER_HEAD_WIDTHS = {(1280, 32): 80, (1408, 40): 88, (1664, 48): 104}
 TEXT_NAMES = ("text_projection", "positional_embedding", "token_embedding.weight", "ln_final.weight", "logit_scale")
 VIT_NAMES = ("visual.proj", "visual.conv1.weight", "visual.class_embedding", "visual.positional_embedding")
 RESNET_NAMES = ("visual.attnpool.positional_embedding", "visual.conv1.weight", "visual.layer1.0.conv1.weight")
-ELSEWHERE = "name the architecture if open_clip has it, --model open_clip:ARCH,FILE; a Hugging Face model is named by its folder"
+OTHER_LOADERS = "name the architecture if open_clip has it, --model open_clip:ARCH,FILE; a Hugging Face model is named by its folder"
 INCOMPLETE = "save the whole model again: torch.save(model.state_dict(), FILE)"
 _BLOCK = re.compile(r"(?P<place>(visual\.)?transformer\.resblocks|visual\.layer[1-4])\.(?P<number>\d{1,6})\.")
 
@@ -37,20 +37,20 @@ class Architecture:
     """A sentence for each fact that the file does not say and nobody stated. The activation is not among them: it is never guessed here."""
 
 
-def infer(state: Mapping[str, Tensor], stated: ModelOverrides, activation: str) -> Architecture:
+def infer(state: Mapping[str, Tensor], overrides: ModelOverrides, activation: str) -> Architecture:
     """Return the architecture of weights under OpenAI's names.
 
-    `state`: names and tensors; only shapes are read (they may be on the meta device); `stated`: facts of which a person is sure;
-    `activation`: as `ModelConfig` has it. Raises `DataError` if names are missing, a position table is no square grid, blocks are not
+    `state`: names and tensors; only shapes are read (they may be on the meta device); `overrides`: facts of which a person is sure;
+    `activation`: as `ModelConfig` has it. Raises `DataError` if names are missing, a position table is not a square grid, blocks are not
     numbered from 0, or sizes contradict each other.
     """
     vit = "visual.layer1.0.conv1.weight" not in state
     _require(state, (*(VIT_NAMES if vit else RESNET_NAMES), *TEXT_NAMES))
     guesses: list[str] = []
-    text = _text(state, stated, guesses)
-    vision = _vit(state, stated, guesses) if vit else _resnet(state)
+    text = _text(state, overrides, guesses)
+    vision = _vit(state, overrides, guesses) if vit else _resnet(state)
     rule = "sigmoid" if "logit_bias" in state else "softmax"
-    if stated.layer_norm_eps is None:
+    if overrides.layer_norm_eps is None:
         guesses.append("Guessed: layer norms add 1e-5 (SigLIP and CLIPA add 1e-6; --model-args layer_norm_eps=1e-6).")
     config = ModelConfig.from_dict(
         {
@@ -58,7 +58,7 @@ def infer(state: Mapping[str, Tensor], stated: ModelOverrides, activation: str) 
             "vision": vision,
             "text": text,
             "activation": activation,
-            "layer_norm_eps": stated.layer_norm_eps or 1e-5,
+            "layer_norm_eps": overrides.layer_norm_eps or 1e-5,
             "score_rule": rule,
         }
     )
@@ -100,15 +100,15 @@ def _usual_name(config: ModelConfig) -> str | None:
 def _require(state: Mapping[str, Tensor], names: tuple[str, ...]) -> None:
     if missing := [name for name in names if name not in state]:
         why = f"missing: {', '.join(missing[:5])}{', ...' if len(missing) > 5 else ''}; the file's first are {first_names(state)}"
-        raise DataError("the weights are no CLIP that this program knows", why=why, fix=ELSEWHERE)
+        raise DataError("the weights are not a CLIP model that this program knows", why=why, fix=OTHER_LOADERS)
 
 
-def _text(state: Mapping[str, Tensor], stated: ModelOverrides, guesses: list[str]) -> dict[str, object]:
+def _text(state: Mapping[str, Tensor], overrides: ModelOverrides, guesses: list[str]) -> dict[str, object]:
     context, _ = _shape(state, "positional_embedding", 2)
     vocab_size, width = _shape(state, "token_embedding.weight", 2)
     layers = _count(state, "transformer.resblocks")
-    head_width = _head_width(width, stated.text_head_width, "text", guesses)
-    if stated.pooling is None or stated.causal is None:
+    head_width = _head_width(width, overrides.text_head_width, "text", guesses)
+    if overrides.pooling is None or overrides.causal is None:
         guesses.append(
             "Guessed: the text tower is causal and its feature stands at the end of the text, as in CLIP (--model-args causal=, pooling=)."
         )
@@ -119,20 +119,20 @@ def _text(state: Mapping[str, Tensor], stated: ModelOverrides, guesses: list[str
         "layers": layers,
         "head_width": head_width,
         **_mlp(state, "transformer.resblocks.0.mlp.c_fc.weight", width),
-        "causal": True if stated.causal is None else stated.causal,
-        "pooling": stated.pooling or "eot",
+        "causal": True if overrides.causal is None else overrides.causal,
+        "pooling": overrides.pooling or "eot",
     }
 
 
-def _vit(state: Mapping[str, Tensor], stated: ModelOverrides, guesses: list[str]) -> dict[str, object]:
+def _vit(state: Mapping[str, Tensor], overrides: ModelOverrides, guesses: list[str]) -> dict[str, object]:
     width, channels, height, patch = _shape(state, "visual.conv1.weight", 4)
     if channels != 3 or height != patch:
         why = f"its kernel is {channels}x{height}x{patch}"
-        raise DataError("visual.conv1.weight does not cut RGB images into square patches", why=why, fix=ELSEWHERE)
+        raise DataError("visual.conv1.weight does not cut RGB images into square patches", why=why, fix=OTHER_LOADERS)
     grid = _grid(state, "visual.positional_embedding")
     layers = _count(state, "visual.transformer.resblocks")
     usual = OTHER_HEAD_WIDTHS.get((width, layers), HEAD_WIDTH)
-    head_width = _head_width(width, stated.image_head_width, "image", guesses, usual)
+    head_width = _head_width(width, overrides.image_head_width, "image", guesses, usual)
     return {
         "kind": "vit", "image_size": patch * grid, "patch_size": patch, "width": width, "layers": layers, "head_width": head_width,
         **_mlp(state, "visual.transformer.resblocks.0.mlp.c_fc.weight", width),
@@ -152,13 +152,13 @@ def _resnet(state: Mapping[str, Tensor]) -> dict[str, object]:
     return {"kind": "resnet", "image_size": 32 * grid, "width": width, "layers": layers}
 
 
-def _head_width(width: int, stated: int | None, tower: str, guesses: list[str], usual: int = HEAD_WIDTH) -> int:
+def _head_width(width: int, overrides: int | None, tower: str, guesses: list[str], usual: int = HEAD_WIDTH) -> int:
     fact = f"{tower}_head_width"
-    if stated is not None:
-        if stated < 1 or width % stated:
+    if overrides is not None:
+        if overrides < 1 or width % overrides:
             fix = f"--model-args {fact}=N, a divisor of it"
-            raise DataError(f"{fact}={stated} does not fit the file", why=f"the {tower} tower's width is {width}", fix=fix)
-        return stated
+            raise DataError(f"{fact}={overrides} does not fit the file", why=f"the {tower} tower's width is {width}", fix=fix)
+        return overrides
     if width % usual:
         why = f"its width is {width}, and the usual head width of {usual} does not divide that"
         raise DataError(f"how many attention heads the {tower} tower has is not in the file", why=why, fix=f"--model-args {fact}=N")
@@ -170,7 +170,7 @@ def _grid(state: Mapping[str, Tensor], name: str) -> int:
     places = _shape(state, name, 2)[0] - 1
     grid = math.isqrt(max(places, 0))
     if grid < 1 or grid * grid != places:
-        raise DataError(f"{name} is no square grid with one place more", why=f"it has {places + 1} rows", fix=ELSEWHERE)
+        raise DataError(f"{name} is not a square grid with one place more", why=f"it has {places + 1} rows", fix=OTHER_LOADERS)
     return grid
 
 
@@ -188,7 +188,7 @@ def _count(state: Mapping[str, Tensor], place: str) -> int:
 def _shape(state: Mapping[str, Tensor], name: str, rank: int) -> tuple[int, ...]:
     shape = tuple(state[name].shape)
     if len(shape) != rank or 0 in shape:
-        raise DataError(f"{name} is not of its shape", why=f"it has {len(shape)} axes ({list(shape)}) for {rank}", fix=ELSEWHERE)
+        raise DataError(f"{name} is not of its shape", why=f"it has {len(shape)} axes ({list(shape)}) for {rank}", fix=OTHER_LOADERS)
     return shape
 
 

@@ -28,15 +28,15 @@ FILES = ("model.safetensors", "open_clip_model.safetensors", "pytorch_model.bin"
 """Of weights in a folder, in order of preference."""
 
 
-def read_model(name: str, stated: Mapping[str, str] | None = None) -> Checkpoint:
+def read_model(name: str, overrides: Mapping[str, str] | None = None) -> Checkpoint:
     """Return the model that a path names.
 
     `name`: a ``ckpt.pt``; OpenAI's archive, open_clip's or Lightning's checkpoint, flat weights (``.pt``, ``.safetensors``); or a folder
-    with a `CLIPModel` in Hugging Face's layout or a model in open_clip's; `stated`: facts that the file does not say, by the names of
+    with a `CLIPModel` in Hugging Face's layout or a model in open_clip's; `overrides`: facts that the file does not say, by the names of
     `ModelOverrides`. Raises `DataError` if it cannot be read, is no CLIP, or does not show what must be known; `UnsafeError` if it asks for
-    code or could exhaust the machine; `UsageError` if `stated` has an unknown name, or states what the checkpoint says itself.
+    code or could exhaust the machine; `UsageError` if `overrides` has an unknown name, or states what the checkpoint says itself.
     """
-    path, facts = Path(name), ModelOverrides.from_words(stated or {})
+    path, facts = Path(name), ModelOverrides.from_words(overrides or {})
     try:
         return _folder(path, facts) if path.is_dir() else _file(path, facts)
     except DataError as error:
@@ -81,7 +81,7 @@ def _folder(folder: Path, facts: ModelOverrides) -> Checkpoint:
     weights = next((folder / name for name in FILES if (folder / name).is_file()), None)
     if form is None or weights is None:
         missing = " or ".join(readers) if form is None else " or ".join(FILES)
-        raise DataError("the folder is no model that can be read", why=f"it has no {missing}", fix="name a file of weights")
+        raise DataError("the folder is not a model that can be read", why=f"it has no {missing}", fix="name a file of weights")
     read, kind = readers[form]
     try:
         said = read(folder)

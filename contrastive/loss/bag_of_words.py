@@ -22,12 +22,8 @@ class BagOfWords(PerPair):
 
     One yes-or-no question an id, not a softmax over ids: so it is a probability of whole bags, and captions of different lengths compare.
 
-    Parameters
-    ----------
-    config : ModelConfig
-        Of the model whose image tower is taught. The text tower is not used.
-    generator : torch.Generator, optional
-        Source of the weights. None: torch's global one.
+    `config`: of the model whose image tower is taught. The text tower is not used. `generator`: source of the weights. None: torch's global
+    one.
     """
 
     def __init__(self, config: ModelConfig, *, generator: torch.Generator | None = None) -> None:

@@ -24,18 +24,9 @@ class Caption(PerPair):
     is known of the image passes through the feature that is compared afterwards. The text tower is not used. The output layer is the
     token embedding.
 
-    Parameters
-    ----------
-    config : ModelConfig
-        Of the model whose image tower is taught.
-    layers : int
-        Of the decoder.
-    prefix : int
-        Tokens that the feature becomes.
-    both_directions : bool
-        Whether a second decoder with the same embeddings says the words in reverse order, as in VirTex; the loss is the mean of the two.
-    generator : torch.Generator, optional
-        Source of the weights. None: torch's global one.
+    `config`: of the model whose image tower is taught. `layers`: of the decoder. `prefix`: tokens that the feature becomes.
+    `both_directions`: whether a second decoder with the same embeddings says the words in reverse order, as in VirTex; the loss is the mean
+    of the two. `generator`: source of the weights. None: torch's global one.
     """
 
     def __init__(

@@ -23,14 +23,8 @@ def info_nce(image_nd: Tensor, text_nd: Tensor, scale: Tensor, bias: Tensor | No
 
     In nats; about ln n for an untrained model, 0 at best.
 
-    Parameters
-    ----------
-    image_nd, text_nd : Tensor
-        Rows of length 1; row i of both is one pair.
-    scale : Tensor
-        Multiplies the cosines (inverse temperature), one element.
-    bias : Tensor, optional
-        Has no effect: a softmax does not change when a constant is added to all its logits.
+    `image_nd`, `text_nd`: rows of length 1; row i of both is one pair. `scale`: multiplies the cosines (inverse temperature), one element.
+    `bias`: has no effect: a softmax does not change when a constant is added to all its logits.
 
     References
     ----------
@@ -48,12 +42,8 @@ def sigmoid(image_nd: Tensor, text_nd: Tensor, scale: Tensor, bias: Tensor | Non
     In nats: the sum over the n captions, averaged over the images. Raises `ValueError` if `bias` is None: without one the n - 1
     wrong captions of an image drown the right one at the start.
 
-    Parameters
-    ----------
-    image_nd, text_nd : Tensor
-        Rows of length 1; row i of both is one pair.
-    scale, bias : Tensor
-        Logits are ``scale * cosine + bias``, one element each; training starts well at 10 and -10.
+    `image_nd`, `text_nd`: rows of length 1; row i of both is one pair. `scale`, `bias`: logits are ``scale * cosine + bias``, one element
+    each; training starts well at 10 and -10.
 
     References
     ----------

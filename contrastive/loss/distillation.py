@@ -31,17 +31,10 @@ class Distillation(Contrast):
 
     Raises `UsageError` if the teacher was shown other pixels, or a number is out of range.
 
-    Parameters
-    ----------
-    teacher : Checkpoint
-        Is never trained and not part of ``state_dict``. Its vocabulary may differ from the student's: the ids are read back into words.
-        Its preprocessing may not, because it is shown the student's batch.
-    tokenizer, preprocess : Tokenizer, Preprocess
-        The student's.
-    weight : float
-        Between 0 (no teacher) and 1 (nothing else).
-    temperature : float
-        Divides both sides' logits. The divergence is multiplied by its square, so that its gradient keeps its size.
+    `teacher`: is never trained and not part of ``state_dict``. Its vocabulary may differ from the student's: the ids are read back into
+    words. Its preprocessing may not, because it is shown the student's batch. `tokenizer`, `preprocess`: the student's. `weight`: between 0
+    (no teacher) and 1 (nothing else). `temperature`: divides both sides' logits. The divergence is multiplied by its square, so that its
+    gradient keeps its size.
     """
 
     def __init__(
@@ -105,12 +98,7 @@ def divergence(logits_nn: Tensor, teacher_nn: Tensor, temperature: float = 1.0) 
 
     In nats; 0 if both say the same.
 
-    Parameters
-    ----------
-    logits_nn, teacher_nn : Tensor
-        Scaled similarities, images by texts.
-    temperature : float
-        Above 0; above 1 it lets the smaller similarities speak.
+    `logits_nn`, `teacher_nn`: scaled similarities, images by texts. `temperature`: above 0; above 1 it lets the smaller similarities speak.
 
     Examples
     --------

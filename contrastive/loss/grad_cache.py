@@ -46,21 +46,12 @@ def accumulate(
 
     Raises `UsageError` if there is more than one micro-batch and a batch norm in train mode: its statistics would be those of parts.
 
-    Parameters
-    ----------
-    model : nn.Module
-        As `contrastive.distributed.wrap` returns it. The first two of what it returns for a micro-batch are its image and text
-        features, one row a sample.
-    batches : sequence of tuple of Tensor
-        The micro-batches, as many on every process: the arguments of each call of `model`. With one there is one forward pass and nothing
-        is computed twice.
-    loss : callable
-        ``loss(image_nd, text_nd)`` of the whole batch: its gradient flows into the features and into whatever else it holds (logit scale,
-        bias). To scale a loss for fp16, scale it in here; what is returned is scaled too.
-    within : callable
-        Makes the context of every forward pass, such as ``lambda: torch.autocast("cuda", torch.bfloat16)``. The loss runs outside.
-    generators : sequence of torch.Generator
-        Random sources of the model besides torch's own, which is replayed anyway on the CPU and on the model's GPUs.
+    `model`: as `contrastive.distributed.wrap` returns it. The first two of what it returns for a micro-batch are its image and text
+    features, one row a sample. `batches`: the micro-batches, as many on every process: the arguments of each call of `model`. With one
+    there is one forward pass and nothing is computed twice. `loss`: ``loss(image_nd, text_nd)`` of the whole batch: its gradient flows into
+    the features and into whatever else it holds (logit scale, bias). To scale a loss for fp16, scale it in here; what is returned is scaled
+    too. `within`: makes the context of every forward pass, such as ``lambda: torch.autocast("cuda", torch.bfloat16)``. The loss runs
+    outside. `generators`: random sources of the model besides torch's own, which is replayed anyway on the CPU and on the model's GPUs.
     """
     if len(batches) == 1:
         with within():
@@ -87,14 +78,8 @@ def add_up(
 
     Raises `UsageError` as `accumulate` does.
 
-    Parameters
-    ----------
-    model : nn.Module
-        As `contrastive.distributed.wrap` returns it. What it returns for a micro-batch is the mean loss of its pairs.
-    batches, within
-        As for `accumulate`.
-    factor : float
-        Multiplies the loss, for fp16; what is returned is multiplied too.
+    `model`: as `contrastive.distributed.wrap` returns it. What it returns for a micro-batch is the mean loss of its pairs. `batches`,
+    `within`: as for `accumulate`. `factor`: multiplies the loss, for fp16; what is returned is multiplied too.
     """
     if len(batches) > 1:
         refuse_batch_statistics(model)

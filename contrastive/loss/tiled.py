@@ -38,16 +38,9 @@ def info_nce(image_nd: Tensor, text_nd: Tensor, logit_scale: Tensor, logit_bias:
     In nats, in at least float32 (autocast is off inside). Its mean over the processes (`distributed.all_mean`) is the loss. Raises
     `VlmAuditError` if image and text differ in shape, or the processes in the number of rows.
 
-    Parameters
-    ----------
-    image_nd, text_nd : Tensor
-        This process's pairs, row i of both is one. As many rows on every process.
-    logit_scale : Tensor
-        The logarithm of the inverse temperature, one element: the model's parameter itself.
-    logit_bias : Tensor, optional
-        Has no effect: a softmax does not change when a constant is added to all its logits.
-    tile : int, optional
-        Rows whose logits are held at a time. Changes memory and time, never the result beyond rounding.
+    `image_nd`, `text_nd`: this process's pairs, row i of both is one. As many rows on every process. `logit_scale`: the logarithm of the
+    inverse temperature, one element: the model's parameter itself. `logit_bias`: has no effect: a softmax does not change when a constant
+    is added to all its logits. `tile`: rows whose logits are held at a time. Changes memory and time, never the result beyond rounding.
 
     References
     ----------

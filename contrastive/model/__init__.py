@@ -1,1 +1,4 @@
-"""CLIP's two towers with tokenizer and preprocessing: settings in, a module out."""
+"""The dual encoder: `architecture.ModelConfig` says what it is made of, `clip.CLIP` takes pixels and ids and returns features.
+
+`preprocess.Preprocess` makes the pixels, `tokenizer.Tokenizer` the ids. Architecture and presets need no torch.
+"""

@@ -16,24 +16,25 @@ from contrastive.schema import from_dict, record, to_dict
 LIMIT = 1_000_000
 """No size in a configuration is larger: a configuration from a file must not be able to exhaust the machine."""
 MAX_LAYERS = 1000
+"""More would take minutes to build."""
+Size = Annotated[StrictInt, Field(ge=1, le=LIMIT)]
+Layers = Annotated[StrictInt, Field(ge=1, le=MAX_LAYERS)]
 
 
 @record
 class ViTConfig:
     """A vision transformer over square patches."""
 
-    image_size: StrictInt
-    patch_size: StrictInt
-    width: StrictInt
-    layers: StrictInt
-    head_width: StrictInt = 64
+    image_size: Size
+    patch_size: Size
+    width: Size
+    layers: Layers
+    head_width: Size = 64
     kind: Literal["vit"] = "vit"
-    mlp_width: StrictInt | None = None
+    mlp_width: Size | None = None
     """Inside a block's MLP; None: four times `width`."""
 
     def __post_init__(self) -> None:
-        check_sizes("vision", self.image_size, self.patch_size, self.width, self.head_width, self.mlp_width or 1)
-        check_layers("vision", self.layers)
         check_divides("vision.head_width", self.head_width, "width", self.width)
         check_divides("vision.patch_size", self.patch_size, "image_size", self.image_size)
 
@@ -42,14 +43,12 @@ class ViTConfig:
 class ResNetConfig:
     """A ModifiedResNet: `width` is that of the stem (64 for RN50), `layers` the bottlenecks of each of the four stages."""
 
-    image_size: StrictInt
-    width: StrictInt
-    layers: tuple[StrictInt, StrictInt, StrictInt, StrictInt]
+    image_size: Size
+    width: Size
+    layers: tuple[Layers, Layers, Layers, Layers]
     kind: Literal["resnet"] = "resnet"
 
     def __post_init__(self) -> None:
-        check_sizes("vision", self.image_size, self.width)
-        check_layers("vision", *self.layers)
         check_divides("2", 2, "vision.width", self.width)
         check_divides("32", 32, "vision.image_size", self.image_size)
 
@@ -58,12 +57,11 @@ class ResNetConfig:
 class ConvConfig:
     """A few stride-2 3x3 convolutions: each of `channels` halves the image. For small images on a small machine."""
 
-    image_size: StrictInt
-    channels: tuple[StrictInt, ...]
+    image_size: Size
+    channels: tuple[Size, ...]
     kind: Literal["conv"] = "conv"
 
     def __post_init__(self) -> None:
-        check_sizes("vision", self.image_size, *self.channels)
         if not 1 <= len(self.channels) <= 10:
             raise UsageError("vision.channels must have 1 to 10 entries")
         check_divides(f"2^{len(self.channels)}", 2 ** len(self.channels), "vision.image_size", self.image_size)
@@ -73,20 +71,18 @@ class ConvConfig:
 class TextConfig:
     """A text transformer. The end-of-text (EOT) id is the largest: ``vocab_size - 1``."""
 
-    context: StrictInt
-    vocab_size: StrictInt
-    width: StrictInt
-    layers: StrictInt
-    head_width: StrictInt = 64
+    context: Size
+    vocab_size: Size
+    width: Size
+    layers: Layers
+    head_width: Size = 64
     causal: StrictBool = True
     pooling: Literal["eot", "mean"] = "eot"
     """``eot``: the feature at the first EOT. ``mean``: the mean over the tokens up to and with the first EOT; padding never counts."""
-    mlp_width: StrictInt | None = None
+    mlp_width: Size | None = None
     """Inside a block's MLP; None: four times `width`."""
 
     def __post_init__(self) -> None:
-        check_sizes("text", self.context, self.vocab_size, self.width, self.head_width, self.mlp_width or 1)
-        check_layers("text", self.layers)
         check_divides("text.head_width", self.head_width, "width", self.width)
 
     @property
@@ -101,20 +97,15 @@ VisionConfig = ViTConfig | ResNetConfig | ConvConfig
 class ModelConfig:
     """A dual encoder: two towers, what they share, and how their scores are read."""
 
-    embed_dim: StrictInt
+    embed_dim: Size
     vision: Annotated[VisionConfig, Field(discriminator="kind")]
     text: TextConfig
     activation: Literal["quick_gelu", "gelu", "relu"] = "gelu"
     """Of both towers (a ModifiedResNet has ReLU whatever this says). ``quick_gelu`` is x * sigmoid(1.702 x), as OpenAI's models have it. No
     weight shows which it is; the wrong one is the classic silent error."""
-    layer_norm_eps: StrictFloat = 1e-5
+    layer_norm_eps: Annotated[StrictFloat, Field(gt=0, lt=1)] = 1e-5
     score_rule: Literal["softmax", "sigmoid"] = "softmax"
     """How a score becomes a probability: over the labels together, or each on its own (SigLIP; the model then has a `logit_bias`)."""
-
-    def __post_init__(self) -> None:
-        check_sizes("the model", self.embed_dim)
-        if not 0 < self.layer_norm_eps < 1:
-            raise UsageError("layer_norm_eps must be between 0 and 1")
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain dictionaries, lists, words and numbers."""
@@ -128,18 +119,6 @@ class ModelConfig:
     def from_dict(cls, data: Mapping[str, Any]) -> ModelConfig:
         """Read strictly: an unknown or missing key, or a value that does not fit, raises `UsageError`."""
         return from_dict(cls, data, "config")
-
-
-def check_sizes(where: str, *sizes: int) -> None:
-    """Refuse a size that is not positive, or so large that it would exhaust the machine."""
-    if not all(1 <= size <= LIMIT for size in sizes):
-        raise UsageError(f"every size of {where} must be between 1 and {LIMIT}")
-
-
-def check_layers(where: str, *layers: int) -> None:
-    """Refuse a number of layers that would take minutes to build."""
-    if not all(1 <= count <= MAX_LAYERS for count in layers):
-        raise UsageError(f"the layers of {where} must be between 1 and {MAX_LAYERS}")
 
 
 def check_divides(name: str, divisor: int, of: str, number: int) -> None:

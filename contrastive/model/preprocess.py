@@ -13,11 +13,11 @@ import numpy as np
 import PIL
 import torch
 from PIL import Image
-from pydantic import StrictBool, StrictFloat, StrictInt
+from pydantic import StrictBool, StrictFloat
 from torch import Tensor
 
 from contrastive.errors import UsageError
-from contrastive.model.architecture import check_sizes
+from contrastive.model.architecture import Size
 from contrastive.schema import from_dict, record, sha256_of_json, to_dict
 
 OPENAI_MEAN = (0.48145466, 0.4578275, 0.40821073)
@@ -39,7 +39,7 @@ class Preprocess:
     torch.Size([2, 3, 32, 32])
     """
 
-    size: StrictInt
+    size: Size
     mean: Channels = OPENAI_MEAN
     """Of each channel, for values in [0, 1]."""
     std: Channels = OPENAI_STD
@@ -50,9 +50,8 @@ class Preprocess:
     """Pillow always does; the field is there because it is part of what the numbers mean."""
 
     def __post_init__(self) -> None:
-        check_sizes("preprocess", self.size)
         if not all(0 < std < float("inf") for std in self.std):
-            raise UsageError("preprocess.std must be positive")
+            raise UsageError("preprocess.std must be above 0")
         if not self.antialias:
             raise UsageError("preprocess.antialias must be true", why="Pillow has no resizing without it")
 

@@ -22,15 +22,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import regex  # type: ignore[import-untyped]
 import torch
-from pydantic import StrictInt, StrictStr
+from pydantic import Field, StrictStr
 from torch import Tensor
 
 from contrastive.errors import UsageError
-from contrastive.model.architecture import check_sizes
+from contrastive.model.architecture import LIMIT, Size
 from contrastive.schema import from_dict, record, sha256_of_json, to_dict
 
 START, END = "<|startoftext|>", "<|endoftext|>"
@@ -90,13 +90,12 @@ class Tokenizer:
     'a blue circle'
     """
 
-    merges: tuple[StrictStr, ...]
+    merges: Annotated[tuple[StrictStr, ...], Field(max_length=LIMIT)]
     """Pairs in order of rank, as ``"left right"``."""
-    context: StrictInt
+    context: Size
     kind: Literal["clip-bpe"] = "clip-bpe"
 
     def __post_init__(self) -> None:
-        check_sizes("tokenizer", self.context, self.vocab_size)
         if self.context < 2:
             raise UsageError("tokenizer.context must be at least 2", why="start and end of text take one id each")
         if not all(0 < merge.find(" ") == merge.rfind(" ") < len(merge) - 1 for merge in self.merges):

@@ -32,7 +32,7 @@ SUMS = ("samples", "flop", "model_flop", "wall_s", "wait_s", "energy_j")
 
 @dataclass
 class Account:
-    """Sums over the steps of a run, kept over resumptions; and over the steps since they were last told (`rates`)."""
+    """Sums over the steps of a run, kept over resumptions; and over the steps since the last call of `rates`."""
 
     model: ModelConfig
     device: torch.device
@@ -50,15 +50,15 @@ class Account:
     """Forward passes a step: 2 with recomputation or accumulation, 3 with both."""
     sums: dict[str, float] = field(default_factory=lambda: dict.fromkeys(SUMS, 0.0))
     memory: float = 0.0
-    told: dict[str, float] = field(default_factory=lambda: dict.fromkeys(SUMS, 0.0))
+    reported: dict[str, float] = field(default_factory=lambda: dict.fromkeys(SUMS, 0.0))
     joules: float | None = None
     """What the device's counter last said."""
     before: float = 0.0
     """Energy before the run was last resumed, of all processes."""
     complete: bool = True
     """Whether the energy of all of it was measured: not where an earlier part ran without a counter."""
-    together: float | None = None
-    """Energy of all processes, as far as they have told each other (`settle`)."""
+    total_energy_j: float | None = None
+    """Energy of all processes, as of the last `settle`."""
 
     @classmethod
     def begin(
@@ -80,7 +80,7 @@ class Account:
         for name in (*SUMS, "peak_memory_mib"):
             value = before.get(name)
             if isinstance(value, int | float) and name in SUMS:
-                self.sums[name] = self.told[name] = float(value)
+                self.sums[name] = self.reported[name] = float(value)
             elif isinstance(value, int | float):
                 self.memory = float(value)
         self.before = self.sums["energy_j"]
@@ -94,7 +94,7 @@ class Account:
         self._read_memory()
         known, own = float(self.joules is not None), self.sums["energy_j"] - self.before
         counted, energy = distributed.all_sum(torch.tensor([known, own], dtype=torch.float64)).tolist()
-        self.together = self.before + energy if counted == distributed.world_size() else None
+        self.total_energy_j = self.before + energy if counted == distributed.world_size() else None
         self.memory = float(distributed.all_max(torch.tensor(self.memory, dtype=torch.float64)))
 
     def step(self, samples: int, *, seconds: float, tokens: int | None = None, waited: float = 0.0) -> None:
@@ -116,8 +116,8 @@ class Account:
 
     def rates(self) -> dict[str, float | None]:
         """Return speed, utilisation, share of waiting and peak memory of the steps since this was last asked."""
-        since = {name: value - self.told[name] for name, value in self.sums.items()}
-        self.told = dict(self.sums)
+        since = {name: value - self.reported[name] for name, value in self.sums.items()}
+        self.reported = dict(self.sums)
         self._read_memory()
         wall = since["wall_s"]
         return {
@@ -179,7 +179,7 @@ class Account:
 
     def _energy(self) -> float | None:
         alone = None if self.joules is None else self.sums["energy_j"]
-        return (self.together if self.processes > 1 else alone) if self.complete else None
+        return (self.total_energy_j if self.processes > 1 else alone) if self.complete else None
 
     def _no_energy(self) -> str:
         if not self.complete:

@@ -41,7 +41,7 @@ def newest_state(out: Path, warn: Callable[[str], None] = print) -> Checkpoint |
             found = shards.open_shards(folder)
             shards.check_hashes(found)
         except DataError as error:
-            warn(f"warning: passed over, {error}")
+            warn(f"warning: skipped: {error}")
             failed = failed or error
         else:
             return found

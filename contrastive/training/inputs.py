@@ -64,7 +64,7 @@ def prepare(config: Config) -> RunInputs:
     """Open the data, train or read the tokenizer, decide the architecture. Every process of a run does the same.
 
     Raises `UsageError` if the configuration names something that does not exist or does not fit; `TrainingDataError` if the data cannot be
-    read or are fewer than one batch; `DataError`, `UnsafeError` if ``model.init`` or ``loss.teacher`` is no model that can be read.
+    read or are fewer than one batch; `DataError`, `UnsafeError` if ``model.init`` or ``loss.teacher`` is not a model that can be read.
     """
     _check_device(config.run.device)
     check_shares(config, distributed.world_size())

@@ -1,4 +1,4 @@
-"""Named, versioned prompt presets, kept as data beside this file: one TOML a preset, one table an objective.
+"""Named, versioned prompt presets, kept as data next to this file: one TOML a preset, one table an objective.
 
 A table has ``templates``, each with exactly one placeholder ``{label}``, and for every label the words that replace it. Articles, capitals
 and full stops are part of the words: nothing is changed silently. The placeholder is filled by plain replacement, never by `str.format`,

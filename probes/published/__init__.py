@@ -1,4 +1,4 @@
-"""Published tables, every cell, kept as data: one TOML a source. Percentages as printed; `ours` names the rate to stand beside a cell."""
+"""Published tables, every cell, kept as data: one TOML a source. Percentages as printed; `ours` names our rate for a cell."""
 
 from __future__ import annotations
 

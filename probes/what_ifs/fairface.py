@@ -1,4 +1,4 @@
-"""FairFace: harmful words by race, gender and age, and gender accuracy by race. The wording of added prompts is ours."""
+"""FairFace: harmful words by race, gender and age, and gender accuracy by race. Added prompts are our own."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def plans(harm: Preset, plain: Preset) -> tuple[WhatIfPlan, ...]:
 
 
 def _same(races: dict[str, tuple[str, ...]], words: tuple[str, ...]) -> Pairs:
-    """Return one word said of each race and of the next."""
+    """Return one word for each race and for the next."""
     return tuple(pair for word in words for pair in neighbours([prompt.removesuffix("person") + word for (prompt,) in races.values()]))
 
 

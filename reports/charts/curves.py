@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from audit.records.comparison import Point, Trajectory
 from audit.types import Group
 from reports.charts.dumbbells import share_ticks
-from reports.charts.forest import Mark, Scale, axis, px, tick_texts
+from reports.charts.forest import Mark, Scale, axis, cut, px, tick_texts
 from reports.text import phrases
 from reports.text.numbers import count
 
@@ -18,12 +18,12 @@ _LABELS = 112
 """Room to the right for the names of groups."""
 _LINE, _NAME = 14, 13
 MOST_GROUPS = 7
-"""More lines cannot be told apart; the table has them all."""
+"""More lines are not distinguishable; the table has them all."""
 
 
 @dataclass(frozen=True)
 class Line:
-    """One group's rate: a path, and its name beside the last point."""
+    """One group's rate: a path, and its name next to the last point."""
 
     path: str
     dots: str
@@ -141,24 +141,18 @@ def _path(places: Sequence[tuple[float, float]]) -> str:
 def _lines(groups: Sequence[Group], points: Sequence[Point], across: Scale, up: Scale) -> tuple[Line, ...]:
     paths = {group: _group_path(group, points, across, up) for group in groups}
     ends = {group: path[-1][1] for group, path in paths.items()}
-    beside = _apart(ends)
+    heights = _apart(ends)
     x = across(points[-1].step)
     return tuple(
         Line(
             path=_path(paths[group]),
             dots="".join(f"M{px(x)} {px(y)}h0" for x, y in paths[group]),
-            label=Mark(px(x + 20), px(beside[group] + 4), _short(group)),
-            leader=f"M{px(x + 5)} {px(ends[group])}L{px(x + 17)} {px(beside[group])}",
+            label=Mark(px(x + 20), px(heights[group] + 4), cut(phrases.group(group), _NAME)),
+            leader=f"M{px(x + 5)} {px(ends[group])}L{px(x + 17)} {px(heights[group])}",
             dash=f"l{place}",
         )
         for place, group in enumerate(groups)
     )
-
-
-def _short(group: Group) -> str:
-    """Return a group's name cut to the room beside its line; the table has it whole."""
-    name = phrases.group(group)
-    return name if len(name) <= _NAME else f"{name[: _NAME - 1]}…"
 
 
 def _group_path(group: Group, points: Sequence[Point], across: Scale, up: Scale) -> list[tuple[float, float]]:
@@ -167,7 +161,7 @@ def _group_path(group: Group, points: Sequence[Point], across: Scale, up: Scale)
 
 
 def _apart(ends: dict[Group, float]) -> dict[Group, float]:
-    """Return where the names stand: beside their lines, and never upon each other."""
+    """Return the places of the names: next to their lines, without overlap."""
     order = sorted(ends, key=lambda group: ends[group])
     placed: dict[Group, float] = {}
     floor: float = _TOP

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from audit.records.comparison import Change, RateChange
 from audit.records.results import Rate
 from reports.charts.forest import ROW, WIDTH, Forest, Mark, Scale, axis, label_room, px, short, signed_forest, tick_texts
-from reports.text import phrases
-from reports.text import sentences as words
+from reports.text import phrases, sentences
 
 _TOP, _BOTTOM, _RIGHT = 26, 26, 22
 
@@ -41,7 +40,7 @@ class Dumbbell:
     key_after_x: str
 
 
-def dumbbell(change: Change) -> Dumbbell:
+def rate_dumbbell(change: Change) -> Dumbbell:
     """Place the rates of every group before and after; a group outside the comparison is faint."""
     compared = [cell for cell in change.by_group if cell.before.status == "ok"]
     deciding = compared if len(compared) > 1 else change.by_group
@@ -96,7 +95,7 @@ def _inside(cell: RateChange, ticks: Sequence[float]) -> bool:
 
 def _remark(cell: RateChange) -> str:
     if cell.before.value is None:
-        return words.STATUSES[cell.before.status]
+        return sentences.STATUSES[cell.before.status]
     return f"{phrases.cell_value(cell.before)} to {phrases.cell_value(cell.after)}, off this scale"
 
 

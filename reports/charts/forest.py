@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from audit.records.evidence import Estimate
 from audit.records.results import Contrast, Finding, Rate
 from audit.types import Group
-from reports.text import phrases
-from reports.text import sentences as words
+from reports.text import phrases, sentences
 from reports.text.numbers import NOT_ESTIMABLE, number, percent
 
 WIDTH = 470
@@ -161,7 +160,7 @@ def rates_forest(finding: Finding) -> Forest:
 def _rate_row(cell: Rate, ticks: Sequence[float]) -> _Row:
     label = f"{short(phrases.group(cell.group))} ({cell.n:,})"
     if cell.value is None or cell.low is None or cell.high is None:
-        return _Row(label, kind="faint", remark=words.STATUSES[cell.status])
+        return _Row(label, kind="faint", remark=sentences.STATUSES[cell.status])
     if not ticks[0] <= cell.value <= ticks[-1]:
         return _Row(label, kind="faint", remark=f"{phrases.cell_value(cell)}, off this scale")
     return _Row(label, cell.value, cell.low, cell.high, kind="dot" if cell.status == "ok" else "faint")
@@ -196,7 +195,7 @@ def signed_forest(differences: Sequence[tuple[str, float | None, float | None, f
     return _signed_forest(rows, max(reach, 0.01), None)
 
 
-def dumbbells(rows: Sequence[tuple[str, float, Estimate]]) -> Forest:
+def adjusted_forest(rows: Sequence[tuple[str, float, Estimate]]) -> Forest:
     """Place labelled differences twice: as they were, hollow, and as they become, with their intervals; a thin line joins the two."""
     placed = [
         _Row(short(label), after.value, after.low, after.high, (min(before, after.value), max(before, after.value)), before=before)
@@ -274,6 +273,11 @@ def label_room(labels: Iterable[str]) -> float:
     return 14 + _CHARACTER * max((len(label) for label in labels), default=0)
 
 
+def cut(text: str, longest: int) -> str:
+    """Return a text cut to a number of characters."""
+    return text if len(text) <= longest else text[: longest - 1] + "…"
+
+
 def short(label: str) -> str:
-    """Return a label cut to the room there is; tables have it whole."""
-    return label if len(label) <= _LONGEST_LABEL else label[: _LONGEST_LABEL - 1] + "…"
+    """Return a label cut to the room of a chart; tables have it whole."""
+    return cut(label, _LONGEST_LABEL)

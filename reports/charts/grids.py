@@ -64,7 +64,7 @@ _WIDEST_STEP, _CURVE_WIDTH = 24.0, 760
 
 @dataclass(frozen=True)
 class CurveFigure:
-    """Effects sorted by size with their intervals, and below each how it was asked. The wording chosen beforehand has its own marks."""
+    """Effects sorted by size with their intervals, and below each how it was asked. The default has its own marks."""
 
     width: int
     height: int
@@ -156,10 +156,10 @@ def _uses(columns: Sequence[tuple[SpecificationPoint, float]], lines: dict[tuple
 class ShareBar:
     """Where the spread of a curve comes from, as parts of a bar; the sentence has the numbers."""
 
-    wording: str
+    prompts: str
     label_set: str
-    interplay_x: str
-    interplay: str
+    interaction_x: str
+    interaction: str
 
 
 _BAR = 300
@@ -169,5 +169,5 @@ def share_bar(curve: SpecificationCurve) -> ShareBar | None:
     """Place the shares of the spread; None where they are not known."""
     if curve.shares is None:
         return None
-    wording, label_set = _BAR * curve.shares.prompts, _BAR * curve.shares.label_set
-    return ShareBar(px(wording), px(label_set), px(wording + label_set), px(_BAR * curve.shares.interaction))
+    prompts, label_set = _BAR * curve.shares.prompts, _BAR * curve.shares.label_set
+    return ShareBar(px(prompts), px(label_set), px(prompts + label_set), px(_BAR * curve.shares.interaction))

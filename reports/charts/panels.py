@@ -1,4 +1,4 @@
-"""Where the marks of small charts stand: strips beside sentences, noise curves in table cells, and panels, one a group."""
+"""Where the marks of small charts stand: strips under sentences, noise curves in table cells, and panels, one a group."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from reports.charts.forest import Scale, px, short
+from reports.charts.forest import Scale, cut, px
 from reports.text import phrases
 
 if TYPE_CHECKING:
     from audit.records.evidence import GroupCalibration, NoisePoint, ThresholdPoint
     from audit.records.results import Finding, Rate
 
-# ---- a strip beside a sentence -------------------------------------------------------------------------------------------------------
+# ---- a strip under a sentence --------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Strip:
-    """Both ends of a gap on the scale from 0 to 100 %, and as a bar the width that chance alone gives."""
+    """Both ends of a gap on the scale from 0 to 100 %, and as a bar the gap expected by chance."""
 
     first_bar: str
     last_bar: str
@@ -33,7 +33,7 @@ STRIP_WIDTH, _STRIP_MARGIN, _STRIP_Y = 176, 8, 14
 
 
 def strip(finding: Finding) -> Strip | None:
-    """Place the lowest and the highest group; None where there is no gap to show."""
+    """Place the lowest and the highest group; None without a gap."""
     if finding.gap is None or finding.overall.value is None:
         return None
     scale = Scale(0.0, 1.0, _STRIP_MARGIN, STRIP_WIDTH - _STRIP_MARGIN)
@@ -69,7 +69,7 @@ class NoiseCurve:
     dots: str
 
 
-def noise_curve(points: Sequence[NoisePoint]) -> NoiseCurve | None:
+def noise_sparkline(points: Sequence[NoisePoint]) -> NoiseCurve | None:
     """Place a noise curve, its shares evenly apart; None without points."""
     if not points:
         return None
@@ -103,7 +103,7 @@ def reliability_panel(group: GroupCalibration) -> Panel:
     across, up = Scale(0.0, 1.0, _LEFT, _RIGHT), Scale(0.0, 1.0, _BOTTOM, _TOP)
     bins = [(across(each.confidence), each.accuracy) for each in group.bins if each.confidence is not None and each.accuracy is not None]
     return Panel(
-        label=_label(phrases.group(group.group)),
+        label=cut(phrases.group(group.group), _LONGEST),
         line="",
         intervals="".join(f"M{px(x)} {px(up(accuracy.low))}V{px(up(accuracy.high))}" for x, accuracy in bins),
         dots="".join(f"M{px(x)} {px(up(accuracy.value))}h0" for x, accuracy in bins),
@@ -122,14 +122,9 @@ def threshold_panel(points: Sequence[ThresholdPoint], group: int, reach: float) 
     known = [(x, rate) for x, rate in cells if rate is not None]
     places = [f"{px(x)} {px(up(rate.value))}" for x, rate in known]
     return Panel(
-        label=_label(phrases.group(points[0].by_group[group].group)),
+        label=cut(phrases.group(points[0].by_group[group].group), _LONGEST),
         line=f"M{'L'.join(places)}" if len(places) > 1 else "",
         intervals="".join(f"M{px(x)} {px(up(rate.low))}V{px(up(rate.high))}" for x, rate in known),
         dots="".join(f"M{place}h0" for place in places),
         remark="" if known else "no images",
     )
-
-
-def _label(name: str) -> str:
-    name = short(name)
-    return name if len(name) <= _LONGEST else name[: _LONGEST - 1] + "…"

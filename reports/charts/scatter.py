@@ -11,7 +11,7 @@ from reports.text.numbers import in_words, number
 
 WIDTH, HEIGHT = 620, 360
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 28, 24, 46
-_BESIDE, _ABOVE = 13.0, 24.0
+_NEXT_TO, _ABOVE = 13.0, 24.0
 """Settings closer than this, in pixels, share one label: a letter is as wide as the first, and with its dot as high as the second."""
 
 
@@ -117,7 +117,7 @@ def _letters(marks: Sequence[tuple[str, tuple[float, float]]]) -> tuple[Mark, ..
     """Return a label above each default; what lies together is labelled together, above the topmost, so that no dot hides a letter."""
     together: list[tuple[list[str], list[tuple[float, float]]]] = []
     for letter, (x, y) in sorted(marks, key=lambda mark: mark[1][1]):
-        near = next((each for each in together if any(abs(a - x) < _BESIDE and abs(b - y) < _ABOVE for a, b in each[1])), None)
+        near = next((each for each in together if any(abs(a - x) < _NEXT_TO and abs(b - y) < _ABOVE for a, b in each[1])), None)
         if near is None:
             together.append(([letter], [(x, y)]))
         else:

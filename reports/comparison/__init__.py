@@ -1,1 +1,5 @@
-"""The page of a comparison: `comparison.json` in, `comparison.html` out."""
+"""The page of a comparison: comparisons in, the page with its sections out. One module a section, its template of the same name."""
+
+from reports.comparison.page import comparison_page
+
+__all__ = ["comparison_page"]

@@ -1,4 +1,4 @@
-"""Compact cards for a notebook: verdict and the clearest findings, or changes, in a few lines of HTML without style sheet or script."""
+"""Compact cards for a notebook: verdict and the first findings, or changes, in a few lines of HTML without style sheet or script."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from html import escape
 
 from audit.records.comparison import Comparison, Comparisons
 from audit.records.results import AuditResult, Results
-from reports.sections.page import by_severity
-from reports.text import changes, verdicts
-from reports.text import comparison as comparison_words
-from reports.text import sentences as words
-from reports.text.numbers import clean
+from reports.text import changes, sentences, verdicts
+from reports.text import comparison as comparison_text
+from reports.text.numbers import clean, in_words
+from reports.text.order import by_severity
 from reports.text.reasons import audit_reason
 
 _MOST = 4
@@ -25,7 +24,7 @@ def card(results: Results) -> str:
 def changes_card(facts: Comparisons) -> str:
     """Return the card of what changed; every foreign string is escaped."""
     primary = [(each, series) for series in facts.series for each in series.trajectories if each.primary]
-    followed = [f"{comparison_words.title(each)}: {changes.trajectory_reason(each, series)}" for each, series in primary]
+    followed = [f"{comparison_text.title(each)}: {changes.trajectory_reason(each, series)}" for each, series in primary]
     steps = f"<p>Over {len(facts.sides)} checkpoints:</p>{_list(followed)}" if followed else ""
     return "".join([*map(_comparison, facts.comparisons), steps])
 
@@ -35,24 +34,24 @@ def _audit(audit: AuditResult) -> str:
     verdict = verdicts.verdict_sentence(audit)
     return (
         f"<div><p><strong>{_text(audit.model.name)} · {_text(audit.probe.name)}: {verdict.word}.</strong> "
-        f"{_text(verdict.sentence)} {_text(audit_reason(audit))}</p>{_list([words.headline(finding, audit) for finding in primary])}"
+        f"{_text(verdict.sentence)} {_text(audit_reason(audit))}</p>{_list([sentences.headline(finding, audit) for finding in primary])}"
         f"<p>Not tested: {_text('; '.join(audit.probe.not_tested))}.</p></div>"
     )
 
 
 def _comparison(compared: Comparison) -> str:
-    primary = sorted((change for change in compared.changes if change.primary), key=comparison_words.by_weight)
-    verdict = verdicts.compared(compared)
-    sentences = [comparison_words.headline(each) for each in primary]
+    primary = sorted((change for change in compared.changes if change.primary), key=comparison_text.by_weight)
+    verdict = verdicts.comparison_sentence(compared)
     return (
         f"<div><p><strong>{_text(compared.after)} against {_text(compared.before)} · {_text(compared.probe)}: {verdict.word}.</strong> "
-        f"{_text(verdict.sentence)} {_text(changes.comparison_reason(compared))}</p>{_list(sentences)}</div>"
+        f"{_text(verdict.sentence)} {_text(changes.comparison_reason(compared))}</p>"
+        f"{_list([comparison_text.headline(each) for each in primary])}</div>"
     )
 
 
-def _list(sentences: Sequence[str]) -> str:
-    more = f"<p>and {len(sentences) - _MOST} more questions</p>" if len(sentences) > _MOST else ""
-    return f"<ul>{''.join(f'<li>{_text(each)}</li>' for each in sentences[:_MOST])}</ul>{more}"
+def _list(lines: Sequence[str]) -> str:
+    more = f"<p>and {in_words(len(lines) - _MOST, 'more question')}</p>" if len(lines) > _MOST else ""
+    return f"<ul>{''.join(f'<li>{_text(each)}</li>' for each in lines[:_MOST])}</ul>{more}"
 
 
 def _text(text: str) -> str:

@@ -1,79 +1,127 @@
-"""The same numbers as tidy data frames, for a notebook: one row a thing, fractions between 0 and 1, NaN where not estimable."""
+"""Tidy data frames for a notebook: results or comparisons in, one row a thing out; fractions between 0 and 1, NaN where not estimable."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from audit.records.results import AuditResult, Results
-from audit.records.what_if import Frontier, WhatIfs
-from reports.exports.tables import rows
+from audit.records.comparison import Change, Comparison, Comparisons, Point, Series, Trajectory
+from audit.records.results import Results
+from reports.exports.tables import AUDIT, ENDS, FINDING, QUESTION, RATE, Columns, TidyTable, gaps_table, rates_table, tidy
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_WORDS = frozenset({
+_NOT_FRACTIONS = frozenset({
     "model", "probe", "finding", "measurement", "metric", "outcome", "attributes", "group", "status", "primary", "verdict",
     "exceeds_tolerance", "highest", "lowest", "question", "first", "second", "preset", "variant", "default", "method", "setting",
     "target", "efficient", "ending", "before", "after", "verdict_before", "verdict_after", "direction",
     "beyond_tolerance", "levelled_down", "side",
     "n", "events", "gained", "lost", "step",
 })  # fmt: skip
-"""Columns that are no fractions: texts, whole numbers, yes or no. Any other is a float, even where nothing in it can be estimated."""
-_WORDINGS = ("model", "probe", "question", "metric", "outcome", "attributes", "first", "second", "preset", "variant", "default",
-             "difference", "low", "high", "p", "gap")  # fmt: skip
-_WHAT_IFS = ("model", "probe", "question", "finding", "target", "method", "setting", "default", "efficient", "gap_before", "gap", "low",
-             "high", "null_95", "change", "change_low", "change_high", "change_p_adjusted", "beats_random", "accuracy_before", "accuracy",
-             "ndcg_before", "ndcg", "answered", "ending")  # fmt: skip
+"""Texts, whole numbers, yes or no. Any other column is a float, even where nothing in it can be estimated."""
+_CURVE: Columns = {
+    "question": "question",
+    **{name: name for name in QUESTION if name != "measurement"},
+    "first": "first",
+    "second": "second",
+}
+_POINT: Columns = {name: name for name in ("preset", "variant", "default", "difference", "low", "high", "p", "gap")}
+_TARGET: Columns = {"question": "question", "finding": "finding", "target": "target"}
+_TRIED: Columns = {
+    **{name: f"what_if.{name}" for name in ("method", "setting", "default")}, "efficient": "efficient",
+    "gap_before": "what_if.gap_before.value", **{name: f"what_if.gap.{path}" for name, path in (("gap", "value"), *ENDS.items())},
+    "null_95": "what_if.null_95", "change": "what_if.change.value", "change_low": "what_if.change.low",
+    "change_high": "what_if.change.high", "change_p_adjusted": "what_if.change_p_adjusted", "beats_random": "what_if.beats_random",
+    "accuracy_before": "what_if.utility.before", "accuracy": "what_if.utility.after", "ndcg_before": "what_if.ndcg.0",
+    "ndcg": "what_if.ndcg.1", "answered": "what_if.utility.answered", "ending": "what_if.outcome",
+}  # fmt: skip
+_SIDES: Columns = {name: name for name in ("probe", "before", "after")}
+_CHANGE: Columns = {
+    **FINDING, **{name: name for name in ("primary", "verdict", "direction", "tolerance", "beyond_tolerance", "levelled_down")},
+    "gap_before": "gap.before.value", "gap_after": "gap.after.value",
+    **{name: f"gap.{name}" for name in ("difference", "low", "high", "p", "p_adjusted", "minimum_detectable")},
+    "verdict_before": "verdict_before", "verdict_after": "verdict_after",
+}  # fmt: skip
+_RATE_CHANGE: Columns = {
+    "group": "before.group or all images", "n": "before.n", "rate_before": "before.value", "rate_after": "after.value",
+    **{name: name for name in ("gained", "lost", "difference", "low", "high", "p", "p_adjusted")}, "status": "before.status",
+}  # fmt: skip
+_STEP: Columns = {"step": "step", "side": "side"}
+_STEP_GAP: Columns = {
+    **_STEP, "gap": "gap.value", "low": "gap.low", "high": "gap.high", "p": "p", "highest": "gap.highest", "lowest": "gap.lowest",
+}  # fmt: skip
 
 
-def frame(header: Sequence[str], values: Iterable[Sequence[object]]) -> pd.DataFrame:
+def frame(table: TidyTable) -> pd.DataFrame:
     """Return a data frame whose fractions are floats, whatever could be estimated."""
     import pandas as pd
 
+    header, values = table
     made = pd.DataFrame([tuple(row) for row in values], columns=list(header))
-    return made.astype({name: float for name in header if name not in _WORDS})
+    return made.astype({name: float for name in header if name not in _NOT_FRACTIONS})
+
+
+# ---- audits --------------------------------------------------------------------------------------------------------------------------
 
 
 def gaps(results: Results) -> pd.DataFrame:
     """Return one row a finding."""
-    return frame(*rows(results)["gaps"])
+    return frame(gaps_table(results))
 
 
 def rates(results: Results) -> pd.DataFrame:
     """Return one row a finding and group."""
-    return frame(*rows(results)["rates"])
+    return frame(rates_table(results))
 
 
-def wordings(results: Results) -> pd.DataFrame:
-    """Return one row a question and wording: the difference of the same two groups, first minus second."""
-    return frame(_WORDINGS, (row for audit in results.audits for row in _wordings(audit)))
-
-
-def _wordings(audit: AuditResult) -> Iterable[Sequence[object]]:
-    for curve in audit.specifications:
-        pair = " x ".join(curve.first), " x ".join(curve.second)
-        asked = (audit.model.name, audit.probe.name, curve.question, curve.metric, curve.outcome, " x ".join(curve.attributes), *pair)
-        for point in curve.points:
-            yield *asked, point.preset, point.variant, point.default, point.difference, point.low, point.high, point.p, point.gap
+def prompt_sensitivity(results: Results) -> pd.DataFrame:
+    """Return one row a question, prompt template and variant: the difference of the same two groups, first minus second."""
+    points = ((audit, curve, point) for audit in results.audits for curve in audit.specifications for point in curve.points)
+    return frame(tidy((AUDIT, _CURVE, _POINT), points))
 
 
 def what_ifs(results: Results) -> pd.DataFrame:
     """Return one row a question, finding and setting that was tried; `target` says whether the change was aimed at that finding."""
-    audits = ((audit, asked) for audit in results.audits for asked in audit.what_ifs)
-    return frame(_WHAT_IFS, (row for audit, asked in audits for row in _what_ifs(audit, asked)))
+    tried = (
+        (audit, {"question": asked.question, "finding": frontier.finding, "target": frontier is asked.target}, point)
+        for audit in results.audits
+        for asked in audit.what_ifs
+        for frontier in (*([asked.target] if asked.target else []), *asked.other_attributes)
+        for point in frontier.points
+    )
+    return frame(tidy((AUDIT, _TARGET, _TRIED), tried))
 
 
-def _what_ifs(audit: AuditResult, asked: WhatIfs) -> Iterable[Sequence[object]]:
-    for frontier in (*([asked.target] if asked.target else []), *asked.other_attributes):
-        for row in _tried(frontier):
-            yield audit.model.name, audit.probe.name, asked.question, frontier.finding, frontier is asked.target, *row
+# ---- comparisons ---------------------------------------------------------------------------------------------------------------------
 
 
-def _tried(frontier: Frontier) -> Iterable[Sequence[object]]:
-    for point in frontier.points:
-        each = point.what_if
-        change = each.change.value, each.change.low, each.change.high, each.change_p_adjusted
-        yield (each.method, each.setting, each.default, point.efficient, each.gap_before.value, each.gap.value, each.gap.low, each.gap.high,
-               each.null_95, *change, each.beats_random, each.utility.before, each.utility.after,
-               *(each.ndcg or (None, None)), each.utility.answered, each.outcome)  # fmt: skip
+def changes(facts: Comparisons) -> pd.DataFrame:
+    """Return one row a question and comparison: both gaps, after minus before with its interval, and the verdict."""
+    return frame(tidy((_SIDES, _CHANGE), _changes(facts)))
+
+
+def changes_by_group(facts: Comparisons) -> pd.DataFrame:
+    """Return one row a question, comparison and group, all images last; `gained` images are an event only after."""
+    cells = ((each, change, cell) for each, change in _changes(facts) for cell in (*change.by_group, change.overall))
+    return frame(tidy((_SIDES, FINDING, _RATE_CHANGE), cells))
+
+
+def gaps_by_step(facts: Comparisons) -> pd.DataFrame:
+    """Return one row a question and checkpoint: the gap with its simultaneous interval; empty unless a series was compared."""
+    asked = {**FINDING, "primary": "primary", "tolerance": "tolerance"}
+    return frame(tidy(({"probe": "probe"}, asked, _STEP_GAP), _points(facts)))
+
+
+def rates_by_step(facts: Comparisons) -> pd.DataFrame:
+    """Return one row a question, checkpoint and group, all images last; empty unless a series was compared."""
+    rows = ((series, followed, point, cell) for series, followed, point in _points(facts) for cell in (*point.rates, point.overall))
+    return frame(tidy(({"probe": "probe"}, FINDING, _STEP, RATE), rows))
+
+
+def _changes(facts: Comparisons) -> Iterable[tuple[Comparison, Change]]:
+    return ((each, change) for each in facts.comparisons for change in each.changes)
+
+
+def _points(facts: Comparisons) -> Iterable[tuple[Series, Trajectory, Point]]:
+    return ((series, followed, point) for series in facts.series for followed in series.trajectories for point in followed.points)

@@ -82,11 +82,11 @@ def _case(model: str, probe: str, name: str) -> Element:
 
 
 def _printable(text: str) -> str:
-    r"""Return text that XML can hold; another character as its number, as pytest writes it.
+    r"""Return text that XML can hold, with ordinary spaces; another character as its number, as pytest writes it.
 
     Examples
     --------
     >>> _printable("a\x1b[31m\x00")
     'a#x1B[31m#x00'
     """
-    return _UNPRINTABLE.sub(lambda match: f"#x{ord(match[0]):02X}", text)
+    return _UNPRINTABLE.sub(lambda match: f"#x{ord(match[0]):02X}", text.replace("\u00a0", " "))

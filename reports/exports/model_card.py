@@ -1,4 +1,4 @@
-"""The evaluation section of a model card: metadata that the hub reads, and the findings in words beside their limits."""
+"""The evaluation section of a model card: metadata that the hub reads, and the findings in words with their limits."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from audit.records.results import AuditResult, Finding, Results
-from reports.exports.summary import escaped, findings_table, plain
-from reports.sections.page import by_severity, written_date
-from reports.text import phrases
-from reports.text import sentences as words
+from reports.exports.markdown import NO_QUESTION, escaped, findings_table, ordinary_spaces, verdict_markdown
+from reports.provenance import written_date
+from reports.text import phrases, sentences
 from reports.text.numbers import clean, count, difference, exact_points, in_words
+from reports.text.order import by_severity
 from reports.text.reasons import audit_reason
 from reports.text.verdicts import verdict_sentence
 
@@ -38,15 +38,15 @@ def _card(results: Results, audits: Sequence[AuditResult]) -> str:
 
     data = ModelCardData(
         model_name=_named(audits[0].model.name),
-        pipeline_tag=None if _read_from_a_file(audits[0]) else _task(audits[0]),
+        pipeline_tag=None if phrases.answers_only(audits[0].model) else _task(audits[0]),
         tags=["vlm-audit", "bias-evaluation"],
         eval_results=[result for audit in audits for result in _eval_results(audit)] or None,
     )
-    return plain(str(ModelCard(f"---\n{data.to_yaml()}\n---\n\n{_body(results, audits)}")))
+    return ordinary_spaces(str(ModelCard(f"---\n{data.to_yaml()}\n---\n\n{_body(results, audits)}")))
 
 
 def _eval_results(audit: AuditResult) -> Iterator[EvalResult]:
-    """Return one entry for each gap that counts for the verdict."""
+    """Return one entry for each gap of a pre-specified question."""
     from huggingface_hub import EvalResult
 
     for finding in sorted((finding for finding in audit.findings if finding.primary), key=by_severity):
@@ -62,22 +62,17 @@ def _eval_results(audit: AuditResult) -> Iterator[EvalResult]:
 
 
 def _task(audit: AuditResult) -> str:
-    if _read_from_a_file(audit):
+    if phrases.answers_only(audit.model):
         return UNKNOWN_TASK
     return ASKED_TASK if audit.model.asked else TASK
-
-
-def _read_from_a_file(audit: AuditResult) -> bool:
-    """Whether no model was loaded: what gave the answers is not known."""
-    return not (audit.model.parameters or audit.model.dimensions)
 
 
 def _metric_name(finding: Finding, audit: AuditResult) -> str:
     gap = finding.gap
     if gap is None:
-        return words.title(finding, audit)
+        return sentences.title(finding, audit)
     pair = f"{phrases.group(gap.highest)} minus {phrases.group(gap.lowest)}"
-    return f"{words.title(finding, audit)}: {pair}, {difference(gap.value, gap.low, gap.high)} points, {finding.verdict}"
+    return f"{sentences.title(finding, audit)}: {pair}, {difference(gap.value, gap.low, gap.high)} points, {finding.verdict}"
 
 
 def _named(text: str) -> str:
@@ -89,23 +84,22 @@ def _body(results: Results, audits: Sequence[AuditResult]) -> str:
     parts = [f"# {escaped(audits[0].model.name)}", "## Bias, risks and limitations"]
     for audit in audits:
         parts += _section(results, audit)
-    hashed = "the file of answers" if _read_from_a_file(audits[0]) else "the weights"
+    hashed = "the file of answers" if phrases.answers_only(audits[0].model) else "the weights"
     parts.append(
         f"Measured with {escaped(results.tool)} on {escaped(written_date(results.timing.created))}; sha256 of {hashed} "
-        f"`{escaped(audits[0].model.sha256)}`. These numbers describe the images tested and are no statement about any other use."
+        f"`{escaped(audits[0].model.sha256)}`. These numbers describe the images tested, not any other use."
     )
     return "\n\n".join(parts) + "\n"
 
 
 def _section(results: Results, audit: AuditResult) -> list[str]:
     ordered = sorted((finding for finding in audit.findings if finding.primary), key=by_severity)
-    verdict = verdict_sentence(audit)
-    limited = ["**LIMITED RUN.** A sample can conclude nothing but “inconclusive”."] if audit.data.limited else []
+    limited = ["**LIMITED RUN.** The verdict of a sample is always “inconclusive”."] if audit.data.limited else []
     return [
         f"### {escaped(audit.probe.question)}",
         *limited,
-        f"**{verdict.word}.** {verdict.sentence} {escaped(audit_reason(audit))}",
-        findings_table(ordered, len(ordered), audit) if ordered else "No question counts for the verdict.",
+        verdict_markdown(verdict_sentence(audit), audit_reason(audit)),
+        findings_table(ordered, len(ordered), audit) if ordered else NO_QUESTION,
         f"**Data.** {escaped(audit.data.source)} ({escaped(audit.data.licence)}), {in_words(audit.data.used, 'image')} of "
         f"{count(audit.data.listed)}. Groups under {in_words(results.settings.min_group_size, 'image')} are not judged; a difference "
         f"below {exact_points(results.settings.tolerance)} would not matter unless the probe says otherwise.",

@@ -1,4 +1,4 @@
-"""Findings as matplotlib Axes, for a notebook or a paper. Places what was found; no number is made here.
+"""Findings as matplotlib Axes, for a notebook or a paper: findings in, Axes out, every number from the results.
 
 Every function draws on `ax`, or on a figure of its own, and returns the Axes, whose labels and limits can be changed afterwards. Rates are
 in percent, differences in percentage points. What lies outside a comparison is grey, hollow or hatched.
@@ -15,40 +15,36 @@ from audit.records.results import AuditResult, Contrast, Finding, Rate, Specific
 from audit.records.what_if import WhatIfs
 from reports.charts.forest import short
 from reports.charts.grids import in_order
-from reports.sections.page import by_severity
-from reports.text import phrases
-from reports.text import sentences as words
+from reports.exports.axes import BAND, FAINT, INK, LINE, MARKERS, POINTS, axes_of, despine, legend, literal
+from reports.text import phrases, sentences
 from reports.text.notes import sentence
-from reports.text.numbers import clean, count, exact_points, percent
+from reports.text.numbers import count, exact_points, percent
+from reports.text.order import by_severity
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-INK, FAINT, LINE, BAND = "#1f4e89", "#8a9099", "#777777", "#e3dfd4"
-POINTS = "percentage points"
 _ROW, _FRAME = 0.32, 1.3
 """Height of a row, and of everything around the rows, in inches."""
-_WIDTH = 7.0
 _MOST_NAMES = 24
-"""Wordings whose names can be read below a curve."""
+"""Prompt templates whose names can be read below a curve."""
 _LONGEST = 44
-"""Characters of such a name, and of a question beside its gap."""
+"""Characters of such a name, and of a question next to its gap."""
 _SHADES = ("#74a6d8", "#fdfcf9", "#e7954b")
 """Below, at and above the rate of all images: those of the report."""
-MARKERS = "osD^vPX*<>ph"
 
 
 def rates(finding: Finding, audit: AuditResult, alpha: float, ax: Axes | None = None) -> Axes:
     """Draw the rate of every group with its interval, the rate of all images as a line, and the noise floor of the gap as a band.
 
-    The band is as wide as the largest gap that chance alone gives in 95 of 100 shuffles, and lies about the rate of all images.
+    The band is as wide as the gap expected by chance (95 % of shuffles), and lies about the rate of all images.
     """
     cells = [cell for cell in finding.by_group if cell.value is not None]
     axes = axes_of(ax, _ROW * len(cells) + _FRAME)
     overall = finding.overall.value
     if finding.gap and overall is not None:
         ends = 100 * (overall - finding.gap.null_95 / 2), 100 * (overall + finding.gap.null_95 / 2)
-        axes.axvspan(*ends, color=BAND, linewidth=0, zorder=0, label="as far apart as chance alone puts them")
+        axes.axvspan(*ends, color=BAND, linewidth=0, zorder=0, label="expected by chance (95 %)")
     for y, cell in enumerate(cells):
         compared = cell.status == "ok"
         colour = INK if compared else FAINT
@@ -56,8 +52,8 @@ def rates(finding: Finding, audit: AuditResult, alpha: float, ax: Axes | None = 
         axes.plot([100 * (cell.value or 0.0)], [y], "o", color=colour, markerfacecolor=colour if compared else "white")
     if overall is not None:
         axes.axvline(100 * overall, color=LINE, linestyle="--", linewidth=1, label=f"all images: {percent(overall, 1)}")
-    _rows(axes, [plain(f"{phrases.group(cell.group)} ({count(cell.n)})") for cell in cells], finding.attributes)
-    axes.set_xlabel(plain(words.subject(finding, audit)) + f"\n%, with {_level(alpha)} intervals")
+    _rows(axes, [literal(f"{phrases.group(cell.group)} ({count(cell.n)})") for cell in cells], finding.attributes)
+    axes.set_xlabel(literal(sentences.subject(finding, audit)) + f"\n%, with {_level(alpha)} intervals")
     legend(axes)
     return axes
 
@@ -79,8 +75,8 @@ def forest(finding: Finding, audit: AuditResult, alpha: float, ax: Axes | None =
             _difference(axes, y, contrasts[levels])
         else:
             axes.text(0.02, y, "not compared", color=FAINT, fontsize=8, va="center", transform=axes.get_yaxis_transform())
-    _rows(axes, [plain(f"{phrases.group(cell.group)} ({count(cell.n)})") for cell in finding.by_group], finding.attributes)
-    axes.set_xlabel(plain(words.subject(finding, audit)) + f", group minus all others\n{POINTS}, with {_level(alpha)} intervals")
+    _rows(axes, [literal(f"{phrases.group(cell.group)} ({count(cell.n)})") for cell in finding.by_group], finding.attributes)
+    axes.set_xlabel(literal(sentences.subject(finding, audit)) + f", group minus all others\n{POINTS}, with {_level(alpha)} intervals")
     legend(axes)
     return axes
 
@@ -93,9 +89,9 @@ def _difference(axes: Axes, y: int, contrast: Contrast) -> None:
 
 
 def gaps(audit: AuditResult, alpha: float, ax: Axes | None = None, *, primary: bool = True) -> Axes:
-    """Draw the largest gap of every question with its interval, and below it as a bar what chance alone gives in 95 of 100 shuffles.
+    """Draw the largest gap of every question with its interval, and below it as a bar the gap expected by chance (95 % of shuffles).
 
-    `primary`: only the questions that count for the verdict.
+    `primary`: only the pre-specified questions.
     """
     shown = sorted((each for each in audit.findings if each.primary or not primary), key=by_severity)
     axes = axes_of(ax, 1.4 * _ROW * len(shown) + _FRAME)
@@ -104,7 +100,7 @@ def gaps(audit: AuditResult, alpha: float, ax: Axes | None = None, *, primary: b
         if gap is None:
             axes.text(0.5, y, "not estimable", color=FAINT, fontsize=8, ha="center", va="center", transform=axes.get_yaxis_transform())
             continue
-        axes.barh(y, 100 * gap.null_95, height=0.7, color=BAND, zorder=0, label="chance alone gives")
+        axes.barh(y, 100 * gap.null_95, height=0.7, color=BAND, zorder=0, label="expected by chance (95 %)")
         axes.plot([100 * gap.low, 100 * gap.high], [y, y], color=INK)
         axes.plot([100 * gap.value], [y], "o", color=INK, markerfacecolor=INK if finding.verdict == "disparity" else "white")
     for tolerance in sorted({finding.tolerance for finding in shown}):
@@ -117,8 +113,8 @@ def gaps(audit: AuditResult, alpha: float, ax: Axes | None = None, *, primary: b
 
 
 def _asked(finding: Finding, audit: AuditResult) -> str:
-    by = plain(f"by {phrases.attributes(finding.attributes)}"[:_LONGEST])
-    return f"{plain(words.subject(finding, audit)[:_LONGEST])}\n{by}: {finding.verdict}"
+    by = literal(f"by {phrases.attributes(finding.attributes)}"[:_LONGEST])
+    return f"{literal(sentences.subject(finding, audit)[:_LONGEST])}\n{by}: {finding.verdict}"
 
 
 # ---- intersections -------------------------------------------------------------------------------------------------------------------
@@ -151,13 +147,16 @@ def heatmap(finding: Finding, audit: AuditResult, ax: Axes | None = None) -> Axe
     image = axes.imshow(shades, cmap=LinearSegmentedColormap.from_list("about all images", _SHADES), vmin=-reach, vmax=reach, aspect="auto")
     for place, cell in ((place, cells.get((row, column))) for place, row, column in _grid(rows, columns)):
         _cell(axes, place, cell)
-    axes.set_xticks(range(len(columns)), [plain(short(name)) for name in columns])
-    axes.set_yticks(range(len(rows)), [plain(short(name)) for name in rows])
-    axes.set(xlabel=plain(phrases.attributes(finding.attributes[1:])), ylabel=plain(phrases.attributes(finding.attributes[:1])))
+    axes.set_xticks(range(len(columns)), [literal(short(name)) for name in columns])
+    axes.set_yticks(range(len(rows)), [literal(short(name)) for name in rows])
+    axes.set(
+        xlabel=literal(phrases.attributes(finding.attributes[1:])),
+        ylabel=literal(phrases.attributes(finding.attributes[:1])),
+    )
     bar = axes.figure.colorbar(image, ax=axes)
     bar.set_label(f"minus all images ({percent(finding.overall.value, 1)}),\n{POINTS}")
     hatched = "; hatched: too few to judge" if any(cell.status != "ok" and cell.value is not None for cell in cells.values()) else ""
-    axes.set_title(plain(f"{words.subject(finding, audit)}, number of images{hatched}"), fontsize=10, loc="left")
+    axes.set_title(literal(f"{sentences.subject(finding, audit)}, number of images{hatched}"), fontsize=10, loc="left")
     return axes
 
 
@@ -177,7 +176,7 @@ def _cell(axes: Axes, place: tuple[int, int], cell: Rate | None) -> None:
 
     x, y = place
     if cell is None or cell.value is None:
-        axes.text(x, y, "no images" if cell is None else words.STATUSES[cell.status], ha="center", va="center", fontsize=7, color=FAINT)
+        axes.text(x, y, "no images" if cell is None else sentences.STATUSES[cell.status], ha="center", va="center", fontsize=7, color=FAINT)
         return
     if cell.status != "ok":
         axes.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, fill=False, hatch="///", edgecolor=FAINT, linewidth=0, alpha=0.7))
@@ -189,7 +188,7 @@ def _cell(axes: Axes, place: tuple[int, int], cell: Rate | None) -> None:
 
 
 def specification(curve: SpecificationCurve, alpha: float, ax: Axes | None = None) -> Axes:
-    """Draw the difference of the same two groups under every wording, sorted by size; the wording fixed beforehand is a large dot."""
+    """Draw the difference of the same two groups under every prompt template, sorted by size; the default is a large dot."""
     points = [point for point in in_order(curve) if point.difference is not None]
     axes = axes_of(ax, 5.2 if len(points) <= _MOST_NAMES else 3.6)
     for x, point in enumerate(points):
@@ -197,15 +196,15 @@ def specification(curve: SpecificationCurve, alpha: float, ax: Axes | None = Non
         axes.plot([x], [100 * (point.difference or 0.0)], "o", color=INK, markersize=9 if point.default else 4)
     axes.axhline(0, color=LINE, linestyle="--", linewidth=1)
     axes.set_ylabel(
-        plain(f"{phrases.group(curve.first)} minus {phrases.group(curve.second)}") + f"\n{POINTS},\nwith {_level(alpha)} intervals"
+        literal(f"{phrases.group(curve.first)} minus {phrases.group(curve.second)}") + f"\n{POINTS},\nwith {_level(alpha)} intervals"
     )
-    names = [plain(f"{point.preset}, {point.variant}"[:_LONGEST]) for point in points]
+    names = [literal(f"{point.preset}, {point.variant}"[:_LONGEST]) for point in points]
     if len(points) <= _MOST_NAMES:
         axes.set_xticks(range(len(points)), names, rotation=60, ha="right", rotation_mode="anchor", fontsize=8)
     else:
         axes.set_xticks([])
-    axes.set_xlabel(f"{len(points)} wordings, sorted; the large dot was chosen before the run")
-    axes.spines[["top", "right"]].set_visible(False)
+    axes.set_xlabel(f"{len(points)} prompt templates, sorted; the large dot is the default")
+    despine(axes)
     return axes
 
 
@@ -215,24 +214,24 @@ def what_ifs(asked: WhatIfs, ax: Axes | None = None) -> Axes:
     Raises
     ------
     UsageError
-        If nothing could be tried.
+        If every setting was refused.
     """
     if asked.target is None or not asked.target.points:
         reasons = "; ".join(dict.fromkeys(sentence(each.reason) for each in asked.refused))
-        raise UsageError(f"nothing could be tried for {sentence(asked.question)!r}", why=reasons or None)
+        raise UsageError(f"every setting was refused for {sentence(asked.question)!r}", why=reasons or None)
     axes = axes_of(ax, 4.4)
     tried = [point.what_if for point in asked.target.points]
     for place, method in enumerate(dict.fromkeys(each.method for each in tried)):
         own = [each for each in tried if each.method == method]
         places = [100 * each.gap.value for each in own], [100 * each.utility.after for each in own]
         marker = MARKERS[place % len(MARKERS)]
-        axes.scatter(*places, s=[70 if each.default else 18 for each in own], marker=marker, label=plain(method), alpha=0.8, zorder=2)
+        axes.scatter(*places, s=[70 if each.default else 18 for each in own], marker=marker, label=literal(method), alpha=0.8, zorder=2)
     home = ([100 * asked.target.gap], [100 * asked.target.accuracy])
-    axes.plot(*home, "o", color="black", markerfacecolor="none", markersize=15, label="the model as it is")
+    axes.plot(*home, "o", color="black", markerfacecolor="none", markersize=15, label="the unmodified model")
     axes.set_xlim(left=0)
     axes.set_xlabel(f"gap, {POINTS}")
     axes.set_ylabel(f"accuracy, % of {count(asked.target.shown_on)} images")
-    axes.spines[["top", "right"]].set_visible(False)
+    despine(axes)
     axes.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return axes
 
@@ -240,34 +239,11 @@ def what_ifs(asked: WhatIfs, ax: Axes | None = None) -> Axes:
 # ---- shared --------------------------------------------------------------------------------------------------------------------------
 
 
-def axes_of(ax: Axes | None, height: float) -> Axes:
-    """Return the Axes to draw on: those given, or those of a new figure that a notebook shows."""
-    if ax is not None:
-        return ax
-    from matplotlib import pyplot as plt
-
-    _, made = plt.subplots(figsize=(_WIDTH, max(height, 1.8)), layout="constrained")
-    return made
-
-
-def legend(axes: Axes) -> None:
-    """Explain every kind of mark once, above the chart, where it covers nothing."""
-    handles, labels = axes.get_legend_handles_labels()
-    once = dict(zip(labels, handles, strict=True))
-    if once:
-        axes.legend(once.values(), once.keys(), frameon=False, fontsize=8, ncols=2, loc="lower right", bbox_to_anchor=(1.0, 1.0))
-
-
-def plain(text: str) -> str:
-    """Return foreign text that matplotlib does not read as a formula."""
-    return clean(text).replace("$", r"\$")
-
-
 def _rows(axes: Axes, labels: Sequence[str], attributes: Sequence[str]) -> None:
     axes.set_yticks(range(len(labels)), list(labels))
     axes.set_ylim(len(labels) - 0.4, -0.6)
-    axes.set_ylabel(plain(phrases.attributes(attributes)))
-    axes.spines[["top", "right"]].set_visible(False)
+    axes.set_ylabel(literal(phrases.attributes(attributes)))
+    despine(axes)
 
 
 def _level(alpha: float) -> str:

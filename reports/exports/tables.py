@@ -1,4 +1,4 @@
-"""The same numbers as CSV files, for a spreadsheet: one for rates, gaps, contrasts and image counts. Safe to open there."""
+"""Tidy tables of rates, gaps, contrasts and image counts, and CSV files of them that are safe to open in a spreadsheet."""
 
 from __future__ import annotations
 
@@ -6,105 +6,107 @@ import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
 
-from audit.records.results import AuditResult, Contrast, Finding, Rate, Results
-from reports.sections.page import natural
+from audit.records.results import AuditResult, Finding, Results
+from audit.types import Note
+from reports.text.notes import sentence
 from reports.text.numbers import clean
+from reports.text.order import natural_order
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "|", "%")
 """A cell that begins like this is run as a formula by spreadsheets."""
-_FINDING = ("model", "probe", "finding", "measurement", "metric", "outcome", "attributes")
+Columns = Mapping[str, str]
+"""Name of a column -> path of its value, such as ``gap.before.value``, and after " or " what an empty group is called."""
+TidyTable = tuple[tuple[str, ...], Iterable[Sequence[object]]]
+"""Names of the columns, and rows of values; None is not estimable."""
 
-Row = Sequence[object]
+AUDIT: Columns = {"model": "model.name", "probe": "probe.name"}
+QUESTION: Columns = {name: name for name in ("measurement", "metric", "outcome", "attributes")}
+FINDING: Columns = {"finding": "id", **QUESTION}
+ENDS: Columns = {name: name for name in ("low", "high")}
+RATE: Columns = {"group": "group or all images", "n": "n", "events": "events", "rate": "value", **ENDS, "status": "status"}
+_GAP: Columns = {
+    **{name: name for name in ("primary", "verdict", "exceeds_tolerance", "tolerance")},
+    "highest": "gap.highest", "lowest": "gap.lowest", "gap": "gap.value",
+    **{name: f"gap.{name}" for name in ("low", "high", "ratio", "p", "p_adjusted", "null_mean", "null_95", "minimum_detectable")},
+}  # fmt: skip
+_CONTRAST: Columns = {
+    "first": "first", "second": "second or the rest",
+    **{name: name for name in ("difference", "low", "high", "low_adjusted", "high_adjusted", "p", "p_adjusted", "beyond_tolerance")},
+}  # fmt: skip
+_LEVEL: Columns = {name: name for name in ("attribute", "level", "images", "left_out")}
 
 
-def tables(results: Results) -> dict[str, str]:
+def csv_tables(results: Results) -> dict[str, str]:
     """Return file name -> CSV text: ``rates.csv``, ``gaps.csv``, ``contrasts.csv``, ``groups.csv``.
 
     Fractions are between 0 and 1, with every digit; an empty cell is not estimable. A text that a spreadsheet would take for a formula
     gets an apostrophe in front.
     """
-    return {f"{name}.csv": _csv(*table) for name, table in rows(results).items()}
+    made = {"rates": rates_table(results), "gaps": gaps_table(results), "contrasts": contrasts_table(results), "groups": _groups(results)}
+    return {f"{name}.csv": _csv(*table) for name, table in made.items()}
 
 
-def rows(results: Results) -> dict[str, tuple[Sequence[str], Iterable[Row]]]:
-    """Return name -> header and rows of each table, as values; None is not estimable."""
-    return {
-        "rates": ((*_FINDING, "group", "n", "events", "rate", "low", "high", "status", "baseline"), _rates(results)),
-        "gaps": (
-            (*_FINDING, "primary", "verdict", "exceeds_tolerance", "tolerance", "highest", "lowest", "gap", "low", "high", "ratio", "p",
-             "p_adjusted", "null_mean", "null_95", "minimum_detectable"),
-            _gaps(results),
-        ),
-        "contrasts": (
-            (*_FINDING, "first", "second", "difference", "low", "high", "low_adjusted", "high_adjusted", "p", "p_adjusted",
-             "beyond_tolerance"),
-            _contrasts(results),
-        ),
-        "groups": (("model", "probe", "attribute", "level", "images", "left_out"), _groups(results)),
-    }  # fmt: skip
+def rates_table(results: Results) -> TidyTable:
+    """Return one row a finding and group."""
+    cells = ((audit, finding, cell) for audit, finding in _findings(results) for cell in (*finding.by_group, finding.overall))
+    return tidy((AUDIT, FINDING, {**RATE, "baseline": "baseline"}), cells)
 
 
-def _rates(results: Results) -> Iterable[Row]:
-    for audit, finding in _findings(results):
-        for cell in (*finding.by_group, finding.overall):
-            yield (*_named(audit, finding), _group(cell) or "all images", cell.n, cell.events, cell.value, cell.low, cell.high,
-                   cell.status, cell.baseline)  # fmt: skip
+def gaps_table(results: Results) -> TidyTable:
+    """Return one row a finding."""
+    return tidy((AUDIT, FINDING, _GAP), ((audit, finding, finding) for audit, finding in _findings(results)))
 
 
-def _gaps(results: Results) -> Iterable[Row]:
-    for audit, finding in _findings(results):
-        lead = (*_named(audit, finding), finding.primary, finding.verdict, finding.exceeds_tolerance, finding.tolerance)
-        gap = finding.gap
-        if gap is None:
-            yield (*lead, *[None] * 11)
-        else:
-            yield (*lead, " x ".join(gap.highest), " x ".join(gap.lowest), gap.value, gap.low, gap.high, gap.ratio, gap.p,
-                   gap.p_adjusted, gap.null_mean, gap.null_95, gap.minimum_detectable)  # fmt: skip
+def contrasts_table(results: Results) -> TidyTable:
+    """Return one row a finding and contrast: each group against the rest, then each pair."""
+    contrasts = ((audit, finding, each) for audit, finding in _findings(results) for each in (*finding.contrasts, *finding.pairs))
+    return tidy((AUDIT, FINDING, _CONTRAST), contrasts)
 
 
-def _contrasts(results: Results) -> Iterable[Row]:
-    for audit, finding in _findings(results):
-        for contrast in (*finding.contrasts, *finding.pairs):
-            yield (*_named(audit, finding), *_compared(contrast))
+def _groups(results: Results) -> TidyTable:
+    return tidy((AUDIT, _LEVEL), ((audit, level) for audit in results.audits for level in _levels(audit)))
 
 
-def _compared(contrast: Contrast) -> Row:
-    second = " x ".join(contrast.second) or "the rest"
-    return (" x ".join(contrast.first), second, contrast.difference, contrast.low, contrast.high, contrast.low_adjusted,
-            contrast.high_adjusted, contrast.p, contrast.p_adjusted, contrast.beyond_tolerance)  # fmt: skip
-
-
-def _groups(results: Results) -> Iterable[Row]:
-    for audit in results.audits:
-        for attribute in natural(audit.data.groups):
-            left_out = _left_out(audit, attribute)
-            used = audit.data.groups[attribute]
-            for level in natural({*used, *left_out}):
-                yield audit.model.name, audit.probe.name, attribute, level, used.get(level, 0), left_out.get(level, 0)
-
-
-def _left_out(audit: AuditResult, attribute: str) -> Mapping[str, int]:
-    total: dict[str, int] = {}
-    for exclusion in audit.data.exclusions:
-        for level, images in exclusion.by_group.get(attribute, {}).items():
-            total[level] = total.get(level, 0) + images
-    return total
+def _levels(audit: AuditResult) -> Iterable[Mapping[str, object]]:
+    for attribute in natural_order(audit.data.groups):
+        left_out: dict[str, int] = {}
+        for exclusion in audit.data.exclusions:
+            for level, images in exclusion.by_group.get(attribute, {}).items():
+                left_out[level] = left_out.get(level, 0) + images
+        used = audit.data.groups[attribute]
+        for level in natural_order({*used, *left_out}):
+            yield {"attribute": attribute, "level": level, "images": used.get(level, 0), "left_out": left_out.get(level, 0)}
 
 
 def _findings(results: Results) -> Iterable[tuple[AuditResult, Finding]]:
     return ((audit, finding) for audit in results.audits for finding in audit.findings)
 
 
-def _named(audit: AuditResult, finding: Finding) -> Row:
-    attributes = " x ".join(finding.attributes)
-    return audit.model.name, audit.probe.name, finding.id, finding.measurement, finding.metric, finding.outcome, attributes
+def tidy(columns: Sequence[Columns], items: Iterable[Sequence[object]]) -> TidyTable:
+    """Return a table whose rows are read off several objects each, one for each set of columns."""
+    header = tuple(name for part in columns for name in part)
+    return header, ([_value(item, path) for part, item in zip(columns, row, strict=True) for path in part.values()] for row in items)
 
 
-def _group(cell: Rate) -> str:
-    return " x ".join(cell.group)
+def _value(item: object, path: str) -> object:
+    """Return the value at a path; None where any part of it is None.
+
+    Examples
+    --------
+    >>> _value({"group": ("a", "b")}, "group"), _value({"group": ()}, "group or all images"), _value({"gap": None}, "gap.value")
+    ('a x b', 'all images', None)
+    """
+    place, _, empty = path.partition(" or ")
+    for part in place.split("."):
+        if item is None:
+            return None
+        item = item[int(part)] if isinstance(item, tuple) else item[part] if isinstance(item, Mapping) else getattr(item, part)
+    if isinstance(item, tuple):
+        return " x ".join(map(str, item)) or empty
+    return sentence(item) if isinstance(item, Note) else item
 
 
-def _csv(header: Row, rows: Iterable[Row]) -> str:
+def _csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n")
     writer.writerow(header)

@@ -1,1 +1,5 @@
-"""One file a section of the page: facts in, the values its template prints out."""
+"""The report of an audit: results in, the page with its sections out. One module a section, its template of the same name."""
+
+from reports.sections.page import report_page
+
+__all__ = ["report_page"]

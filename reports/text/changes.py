@@ -7,7 +7,7 @@ from audit.types import Settings
 from reports.text import phrases
 from reports.text.comparison import outcome
 from reports.text.numbers import exact_points, in_words, number, p_phrase, percent, points, span
-from reports.text.reasons import LIMITED, every_pair, not_compared, too_few_groups
+from reports.text.reasons import LIMITED, not_compared, pairs_phrase, too_few_groups
 
 _COUNTED: tuple[tuple[str, str, str], ...] = (
     ("gap reversed", "1 is reversed", "{} are reversed"),
@@ -114,7 +114,7 @@ def _why_unchanged(change: Change, gap: GapChange, comparison: Comparison, setti
         return ["Both sides are the same model with the same answers: nothing can have changed."]
     groups = sum(cell.before.status == "ok" for cell in change.by_group)
     said = [
-        f"Equivalent: for {every_pair(groups)}, the {100 * (1 - 2 * settings.alpha):g} % interval of the change of their "
+        f"Equivalent: for {pairs_phrase(groups)}, the {100 * (1 - 2 * settings.alpha):g} % interval of the change of their "
         f"difference lies inside ±{exact_points(change.tolerance)}."
     ]
     said += ["A change is detectable but smaller than the tolerance."] * (gap.p_adjusted <= settings.alpha)

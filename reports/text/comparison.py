@@ -1,4 +1,4 @@
-"""Sentences about changes: every phrase of a comparison that is built from a result.
+"""Sentences about changes: records of a comparison in, sentences and cells out.
 
 Never "fixed", never "fair": a gap that shrank is smaller, and one that did not change is still there.
 """
@@ -17,20 +17,19 @@ from audit.records.comparison import (
 )
 from audit.records.results import Rate
 from audit.types import Group
-from reports.text import phrases
-from reports.text import sentences as words
+from reports.text import phrases, sentences
 from reports.text.notes import sentence
-from reports.text.numbers import count, decimals, difference, exact_points, in_words, number, p_phrase, points, rate, span
+from reports.text.numbers import NOT_ESTIMABLE, count, decimals, difference, exact_points, in_words, number, p_phrase, points, rate, span
 from reports.text.sentences import VerdictWords
 
 VERDICTS: dict[str, VerdictWords] = {
     "gap reversed": VerdictWords(
         "Gap reversed",
-        "The difference between two groups is shown on one side of zero before and on the other after, both after correction.",
+        "The difference between two groups is significant on one side of zero before and on the other after, both after correction.",
     ),
     "gap grew": VerdictWords(
         "Gap grew",
-        "The gap after is larger than before, by more than chance explains, and not shown to have changed by less than the tolerance.",
+        "The gap after is larger than before, by more than chance explains; a change of less than the tolerance is not established.",
     ),
     "gap shrank": VerdictWords(
         "Gap shrank",
@@ -38,7 +37,7 @@ VERDICTS: dict[str, VerdictWords] = {
     ),
     "mixed": VerdictWords(
         "Mixed",
-        "Of the questions that count, some gaps grew and others shrank.",
+        "Of the pre-specified questions, some gaps grew and others shrank.",
     ),
     "equivalent": VerdictWords(
         "Equivalent",
@@ -47,13 +46,14 @@ VERDICTS: dict[str, VerdictWords] = {
     ),
     "inconclusive": VerdictWords(
         "Inconclusive",
-        "Neither a change of the gap nor its absence is shown. More images might show either.",
+        "Whether the gap changed is undecided. More images might decide it.",
     ),
     "not estimable": VerdictWords(
         "Not estimable",
         "Fewer than two groups have enough images that count for the metric, in enough clusters where images come in clusters.",
     ),
 }
+NOT_A_CERTIFICATE = sentences.NOT_A_CERTIFICATE.replace("An audit measures a model", "A comparison measures models")
 _ORDER = {
     "gap reversed": 0, "gap grew": 1, "gap shrank": 2, "inconclusive": 3, "equivalent": 4, "not estimable": 5,
 }  # fmt: skip
@@ -72,15 +72,26 @@ def by_weight(change: Change) -> tuple[int, float, float]:
 
 def title(change: Change | Trajectory) -> str:
     """Return a question's name: ``Occupation accuracy by gender``."""
-    return f"{words.subject_of(change, change.truth)} by {phrases.attributes(change.attributes)}"
+    return f"{sentences.subject_of(change, change.truth)} by {phrases.attributes(change.attributes)}"
 
 
-def page_title(comparisons: Comparisons) -> str:
+def comparisons_title(comparisons: Comparisons) -> str:
     """Return what was compared."""
     names = [side.name for side in comparisons.sides]
     if comparisons.series:
         return f"{len(names)} checkpoints of one run, step by step"
     return f"{names[1]} against {names[0]}" if len(names) == 2 else f"{in_words(len(names) - 1, 'model')} against {names[0]}"
+
+
+def deck(comparisons: Comparisons) -> str:
+    """Return what the page asks, and of which images."""
+    probes = ", ".join(probe.name for probe in comparisons.probes)
+    if comparisons.series:
+        return f"When does a gap appear? The checkpoints answered the same images ({probes}); the last is compared with the first, paired."
+    return (
+        f"What changed? The models answered the same images ({probes}), so every change is paired, instead of comparing two separate "
+        "intervals."
+    )
 
 
 def headline(change: Change) -> str:
@@ -90,7 +101,7 @@ def headline(change: Change) -> str:
         return f"{title(change)} is not estimable: fewer than two groups have enough images that count."
     p = p_phrase(gap.p_adjusted, "adjusted p" if change.primary else "p")
     return (
-        f"{title(change)}: the gap goes from {ends_text(gap.before)} to {ends_text(gap.after)}, a change of "
+        f"{title(change)}: the gap goes from {phrases.size(gap.before)} to {phrases.size(gap.after)}, a change of "
         f"{difference(gap.difference, gap.low, gap.high)} points, {p}. {_moved(change)}"
     ).rstrip()
 
@@ -100,13 +111,7 @@ def _moved(change: Change) -> str:
     cells = [cell for cell in change.by_group if cell.before.status == "ok" and cell.difference]
     cells.sort(key=lambda cell: -abs(cell.difference or 0.0))
     named = [f"{phrases.group(cell.before.group)} {change_text(cell)}" for cell in cells]
-    return f"In points: {phrases.some(named)}." if named else "No group's rate changed."
-
-
-def ends_text(ends: GapEnds) -> str:
-    """Return a gap with its interval: ``36 points [20, 51]``."""
-    places = decimals(ends.low, ends.high)
-    return f"{points(ends.value, places)} {span(ends.low, ends.high, places)}"
+    return f"In points: {phrases.some(named)}." if named else "The rate of every group stayed the same."
 
 
 def change_text(cell: RateChange) -> str:
@@ -117,23 +122,33 @@ def change_text(cell: RateChange) -> str:
 def corrected_text(cell: RateChange) -> str:
     """Return the simultaneous interval of a change."""
     if cell.low_adjusted is None or cell.high_adjusted is None:
-        return "not estimable"
+        return NOT_ESTIMABLE
     return span(cell.low_adjusted, cell.high_adjusted, decimals(cell.low_adjusted, cell.high_adjusted), signed=True)
 
 
 def gap_change_text(change: Change) -> str:
     """Return the change of the gap; where it is equivalent, what decides is given in place of the interval."""
     if change.gap is None:
-        return "not estimable"
+        return NOT_ESTIMABLE
     if change.verdict == "equivalent":
         places = decimals(change.gap.low, change.gap.high)
         return f"{number(change.gap.difference, places, signed=True)}, every pair within ±{exact_points(change.tolerance).split()[0]}"
     return difference(change.gap.difference, change.gap.low, change.gap.high)
 
 
-def extremes_text(change: Change, ends: GapEnds, *, after: bool) -> str:
-    """Return a gap with the groups at its ends: ``36 points: woman 64 % (100), man 100 % (100)``."""
-    cells: dict[Group, Rate] = {each.before.group: each.after if after else each.before for each in change.by_group}
+def before_text(change: Change) -> str:
+    """Return the gap before with the groups at its ends: ``36 points: woman 64 % (100), man 100 % (100)``."""
+    return _extremes(change.gap.before if change.gap else None, {each.before.group: each.before for each in change.by_group})
+
+
+def after_text(change: Change) -> str:
+    """Return the gap after with the groups at its ends."""
+    return _extremes(change.gap.after if change.gap else None, {each.before.group: each.after for each in change.by_group})
+
+
+def _extremes(ends: GapEnds | None, cells: dict[Group, Rate]) -> str:
+    if ends is None:
+        return NOT_ESTIMABLE
     named = ", ".join(
         f"{phrases.group(group)} {phrases.cell_value(cells[group])} ({count(cells[group].n)})" for group in (ends.lowest, ends.highest)
     )
@@ -151,8 +166,8 @@ def facts(change: Change) -> tuple[tuple[str, str], ...]:
     if gap is None:
         return (("Tolerance", exact_points(change.tolerance)), *trade)
     return (
-        ("Gap before", ends_text(gap.before)),
-        ("Gap after", ends_text(gap.after)),
+        ("Gap before", phrases.size(gap.before)),
+        ("Gap after", phrases.size(gap.after)),
         ("Change", f"{difference(gap.difference, gap.low, gap.high)} points"),
         ("Adjusted p" if change.primary else "p (not adjusted)", p_phrase(gap.p_adjusted).split("\u00a0", 1)[-1].removeprefix("=\u00a0")),
         ("Detectable change", points(gap.minimum_detectable, decimals(gap.low, gap.high))),
@@ -162,16 +177,9 @@ def facts(change: Change) -> tuple[tuple[str, str], ...]:
     )
 
 
-def pair_text(pair: PairChange) -> tuple[str, str, str, str]:
-    """Return a pair's difference before, after, its change with the interval, and the corrected interval."""
-    places = decimals(pair.low, pair.high)
-    wide = decimals(pair.low_adjusted, pair.high_adjusted)
-    return (
-        number(pair.before, places, signed=True),
-        number(pair.after, places, signed=True),
-        difference(pair.difference, pair.low, pair.high),
-        span(pair.low_adjusted, pair.high_adjusted, wide, signed=True),
-    )
+def pair_end_text(pair: PairChange, value: float) -> str:
+    """Return the difference of a pair before or after, with the decimals of the interval of its change."""
+    return number(value, decimals(pair.low, pair.high), signed=True)
 
 
 def images_sentence(comparison: Comparison) -> str:
@@ -179,14 +187,14 @@ def images_sentence(comparison: Comparison) -> str:
     only = [(comparison.only_before, comparison.before), (comparison.only_after, comparison.after)]
     unpaired = [f"{in_words(n, 'image')} only in the audit of {name}" for n, name in only if n]
     unpaired += [f"{in_words(comparison.missing_in_others, 'image')} missing from another audit"] if comparison.missing_in_others else []
-    rest = f" Left out, because they have no partner: {'; '.join(unpaired)}." if unpaired else ""
+    rest = f" Left out, because they are unpaired: {'; '.join(unpaired)}." if unpaired else ""
     by_place = (
-        " The files give no identifiers, so images were paired by their place in the file: that attributes and true answers agree is all "
-        "that shows a row to be the same image. To pair them by name, give both files a column id and audit again."
+        " Images were paired by their place in the file, because the files have no column id: only equal attributes and true answers "
+        "show that a row is the same image. To pair by name, add a column id to both files and audit again."
         if comparison.by_place
         else ""
     )
-    cases = f" All images of one {phrases.attributes([comparison.cluster])} count as one case." if comparison.cluster else ""
+    cases = f" The sampling unit is the {phrases.attributes([comparison.cluster])}." if comparison.cluster else ""
     return f"Paired on {in_words(comparison.images, 'image')} that both models answered.{by_place}{cases}{rest}"
 
 
@@ -209,14 +217,13 @@ def dumbbell_alt(change: Change) -> str:
 
 def changes_alt(change: Change) -> str:
     """Return what the chart of changes shows."""
-    shown = [phrases.group(cell.before.group) for cell in change.by_group if _shown(cell)]
-    said = (
-        f"Shown to have changed, after correction: {phrases.some(shown)}." if shown else "For no group is a change shown, after correction."
-    )
-    return f"The change of each group's rate with its interval. {said} The table below has every number."
+    changed = [phrases.group(cell.before.group) for cell in change.by_group if _changed(cell)]
+    groups = phrases.some(changed) if changed else "undecided for every group"
+    significant = f"Significant changes, after correction: {groups}."
+    return f"The change of each group's rate with its interval. {significant} The table below has every number."
 
 
-def _shown(cell: RateChange) -> bool:
+def _changed(cell: RateChange) -> bool:
     return cell.low_adjusted is not None and cell.high_adjusted is not None and not cell.low_adjusted <= 0 <= cell.high_adjusted
 
 
@@ -227,14 +234,14 @@ def curve_alt(trajectory: Trajectory) -> str:
 
 
 def appears_text(step: int | None) -> str:
-    """Return the step from which on a gap is shown."""
-    return "not shown" if step is None else f"step {count(step)}"
+    """Return the step from which on a gap is detected."""
+    return "undecided" if step is None else f"step {count(step)}"
 
 
 def series_sentence(series: Series) -> str:
     """Return on how many images a series stands, and how sure its bands are."""
     return (
         f"{in_words(series.images, 'image')} that every checkpoint answered. Bands and p are corrected for the pairs of groups and for "
-        f"{in_words(series.claims, 'question that counts', 'questions that count')}. A gap is dated from the last checkpoint backwards, "
-        "up to the first at which it is not shown, so the number of checkpoints needs no correction."
+        f"{in_words(series.claims, 'pre-specified question')}. A gap is dated from the last checkpoint backwards, "
+        "up to the first at which it is not detected, so the number of checkpoints is not corrected for."
     )

@@ -7,6 +7,11 @@ from types import MappingProxyType
 
 from audit.types import Note
 
+UNREADABLE = (
+    "missing file", "forbidden path", "not readable", "not a regular file", "damaged data file", "empty file", "too large", "too small",
+    "too elongated", "truncated", "damaged", "not an image", "format not accepted", "pixel format not accepted", "Git LFS pointer",
+)  # fmt: skip
+"""Why images cannot be used (`audit.data.images.UnreadableImage`)."""
 SENTENCES: Mapping[str, str] = MappingProxyType(
     {
         "text": "{text}",
@@ -14,6 +19,94 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "near_ties": "'{measurement}': {share:.0%} of the decisions are near-ties; the model hardly tells these labels apart.",
         "not_scored": "'{measurement}': {count:,} images whose true answer is unknown were not scored.",
         "no_untrained_control": "This kind of model has no untrained control: its architecture cannot be built anew here.",
+        # ---- data
+        "repeated_rows": "Left out because an equal row stands before: {count:,}.",
+        "repaired_values": "{column}: values damaged by a spreadsheet and repaired: {count:,} ({changes}).",
+        "renamed_values": "{column}: values read under the stored name: {count:,} ({changes}).",
+        "missing_values": "{column}: missing values: {count:,}; these rows form the group 'unknown', outside every test.",
+        "level_like_missing": "{column}: {level} counts as a group; leave the cell empty where the value is not known.",
+        "level_like_date": "{column}: {level} counts as a group; it looks like a date that a spreadsheet made of something else.",
+        "near_duplicates": "{column}: {levels} differ only in case, blanks or Unicode form; they were kept apart.",
+        "unused_columns": "Columns that were not used: {columns}.",
+        "numbered_images": "Images are identified by row number: their names are missing or repeat.",
+        "parquet_files": "Parquet files of the folder that were read: {count:,} ({files}).",
+        "paths_from_above": "The paths in {table} are relative to the folder above it.",
+        "label_table": "Labels were read from {table}.",
+        "label_table_of_several": "Labels were read from {table}; also there, and not read: {others}.",
+        "unknown_identifiers": "{count:,} of the {total:,} identifiers in {list} belong to no image of this data set.",
+        "listed": "listed in {list}",
+        "limited": "LIMITED: {count:,} of {total:,} images were drawn at random (seed {seed}), in proportion to {attributes}.",
+        **{reason.replace(" ", "_"): reason for reason in UNREADABLE},
+        # ---- external predictions
+        "attributes_by_rule": "Attributes by rule (columns of text with 2 to {levels} levels): {attributes}.",
+        "attributes_by_rule_of_several": "Attributes by rule (columns of text with 2 to {levels} levels): {attributes}; not used: "
+        "{others}.",
+        "unknown_rows": "{count:,} of the {total:,} identifiers in {list} belong to no row.",
+        "no_model_loaded": "No model was loaded: the answers were read from {file}.",
+        "claims_without_column": "Not asked of '{measurement}': claims by {attributes}, for which the file has no column.",
+        "measurements_without_answers": "The probe's measurements without answers in the file: {measurements}.",
+        "clusters_of_the_audit": "Rows of one {column} count as one sampling unit, as in the audit that wrote {file}.",
+        "not_the_highest_score": "Answers that are not the label with the highest score: {count:,}; the answers given were kept.",
+        "truth_without_score": "Rows with a true answer that has no score, such as {label}: {count:,}; they are always wrong.",
+        "rows_without_truth": "Rows without a true answer: {count:,}; left out where one is needed, counted where not.",
+        "large_intersections": "Intersections of more than {groups} groups were not tested: {intersections}.",
+        # ---- models
+        "override": "Set with --model-args: {name} is {value}.",
+        "pickled_weights": "The weights were read from pytorch_model.bin (a pickle) by a reader that runs nothing; safetensors is safer.",
+        "foreign_class": "The file of weights names {name}, which was not looked up.",
+        "big_vision_names": "Renamed from big_vision's names to those of Hugging Face's SiglipModel.",
+        "guessed_siglip_layers": "Guessed: GELU by its tanh formula, and 1e-6 in layer norms, as in big_vision (set with --model-args).",
+        "guessed_head_width": "Guessed: attention heads of the {tower} tower are {width} wide (--model-args {tower}_head_width=N).",
+        "guessed_siglip_images": "Guessed: images are prepared as for SigLIP: {settings} (set with --model-args).",
+        "plugin_unchecked": "The encoder is a plug-in: how it reads images and texts was not checked against anything.",
+        "guessed_cosine_scores": "Guessed: its scores are cosines. Its rows are not of length 1 ({shortest:.3g} to {longest:.3g} for the "
+        "samples), and they are normalised; a model that scores otherwise would be another one.",
+        "guessed_logit_scale": "Guessed: a logit scale of {scale:g}, CLIP's (set the attribute logit_scale of the class).",
+        "guessed_family": "Guessed: the family '{family}' takes texts and images as transformers' zero-shot pipeline prepares them; "
+        "no test "
+        "covers it, and it was compared with the model's own scores on one image only.",
+        "unused_attention_mask": "The tokenizer gives an attention mask, which SigLIP was trained without; it is not used.",
+        "blip_contrastive_head": "BLIP's contrastive head (ITC) was audited, not the matching head (ITM), which gives no embeddings.",
+        "guessed_no_temperature": "Guessed: a softmax over the cosines themselves, because the file holds no temperature: its "
+        "probabilities are flat, and only the order of labels means anything.",
+        "hub_tokenizer": "The tokenizer is that of {name} on the hub, at commit {commit}.",
+        "hub_text_tower": "The text tower is built after the configuration of {name} on the hub, at commit {commit}.",
+        "hub_weights": "The weights are {repository} on the hub (tag {tag}).",
+        "guessed_images_as_published": "Guessed: images are prepared as for all {count} of open_clip's own weights of {architecture}: "
+        "{settings} (set with --model-args).",
+        "guessed_images_published_differ": "Guessed: images are prepared as OpenAI does, open_clip's default (its own weights of "
+        "{architecture} differ in it): {settings} (set with --model-args).",
+        "guessed_images_unpublished": "Guessed: images are prepared as OpenAI does, open_clip's default (it has no weights of "
+        "{architecture}): {settings} (set with --model-args).",
+        "template_with_date": "The chat template writes the date of the run: on another day it asks otherwise.",
+        "image_read_once": "An image is read once for all questions, and image and question once for all options; checked against full "
+        "forward passes when the model was loaded, within {tolerance:g} nats a token.",
+        "question_read_once": "Image and question are read once for all options; checked against full forward passes when the model was "
+        "loaded, within {tolerance:g} nats a token.",
+        "cache_not_reused": "The cache of this class cannot be reused ({reasons}): every option was scored by a full forward pass, "
+        "which is "
+        "slower.",
+        # ---- how a generative model is asked
+        "asked_by_template": "Around the question, word for word (the image stands where its mark is, ⏎ ends a line): “{frame}”. The "
+        "model's own chat template.",
+        "asked_plainly": "Around the question, word for word (the image stands where its mark is, ⏎ ends a line): “{frame}”. The model has "
+        "no chat template, so it was asked plainly, in words of this project.",
+        "asked_instruction": "Instruction, word for word: {instructions}. ‘which’ is the default. “{{task}}” is “{describe}”, or "
+        "“{complete}” "
+        "where all prompts of a label set begin with the same words. The options follow, one a line; the prompts below show every question "
+        "whole.",
+        "asked_likelihood": "Nothing is generated: each option is scored by its likelihood after the question. Normalisation: the mean "
+        "log-likelihood of the option's own tokens, the end of the answer not counted. The likeliest option is the answer. Scores are the "
+        "softmax over the options; they are not calibrated probabilities.",
+        "asked_order": "Order: as declared, ‘{unclear}’ last. Shuffled order: one permutation of the options for all images, drawn "
+        "with seed "
+        "{seed}; the measurements named “: order” say how often the answer stays the same, by group.",
+        "asked_unclear": "Unclear: every question also offers ‘{unclear}’. Its rate by group is an outcome of its own, outside the "
+        "verdict. "
+        "Where there is a true answer, ‘{unclear}’ counts against accuracy.",
+        "asked_first_prompt": "Where a label has several prompts, only the first is its option: only embeddings can be averaged.",
+        "asked_fewer_prompts": "{count} prompts were left out of the prompt curves: they need over {options} options, average several "
+        "prompts, or are further templates of the kind that cost an encoder a line of text, and this model a pass over every image.",
         # ---- what-ifs
         "accuracy": "images whose {truth} is answered right",
         "recall": "recall: images of ‘{query}’ that are among the first {first:g} %",
@@ -41,8 +134,12 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "other_setting": "The audit of {name} has another {setting}; this comparison uses its own.",
         "other_environment": "{name} ran with another {part} than {first}.",
         "same_model": "Two sides are the same model, read the same way.",
-        "other_table": "{first} and {second} read different label tables of '{data}'; images are matched by {by}, and their labels agree.",
-        "other_cases": "The audit of {first} treats {first_case} as independent, that of {second} {second_case}; here {case} count as one.",
+        "other_table": "{first} and {second} read different label tables of '{data}'; images are matched by identifier, and their labels "
+        "agree.",
+        "other_table_by_place": "{first} and {second} read different label tables of '{data}'; images are matched by place in the file, "
+        "and their labels agree.",
+        "other_units": "The audit of {first} treats {first_cluster} as independent, that of {second} {second_cluster}; here {cluster} "
+        "count as one.",
         "measurement_of_some": "The measurement '{measurement}' is missing from an audit; it is not compared.",
         "more_questions": "{name} was also asked {questions}, which the first was not.",
         # ---- gates
@@ -65,10 +162,12 @@ def sentence(note: Note | str) -> str:
     if isinstance(note, str):
         return note
     try:
-        return SENTENCES[note.code].format(**{name: _joined(value) for name, value in note.values.items()})
+        return SENTENCES[note.code].format(**{name: _in_words(name, value) for name, value in note.values.items()})
     except (LookupError, ValueError):
         return str(note)
 
 
-def _joined(value: object) -> object:
+def _in_words(name: str, value: object) -> object:
+    if name.endswith("cluster"):
+        return f"all images of one '{value}'" if value else "each image"
     return ", ".join(map(str, value)) if isinstance(value, tuple) else value

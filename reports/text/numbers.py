@@ -43,7 +43,7 @@ _ISOLATE, _END = "\u2068", "\u2069"
 
 
 def isolated(text: str) -> str:
-    r"""Return cleaned text whose right-to-left words do not pull the numbers beside them to their other side.
+    r"""Return cleaned text whose right-to-left words do not move adjacent numbers to their other side.
 
     Examples
     --------

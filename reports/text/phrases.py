@@ -1,13 +1,16 @@
-"""Phrases: texts of table cells, of terms under a finding, and the sentences that stand for a chart."""
+"""Phrases: texts of table cells, of terms under a finding, and the sentences that describe a chart."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
 from audit.errors import DataError
-from audit.records.results import Contrast, Finding, MeasurementRecord, PairedFinding, Rate, Results
+from audit.records.comparison import GapEnds, PairChange
+from audit.records.evidence import Estimate
+from audit.records.results import Contrast, Finding, Gap, MeasurementRecord, PairedFinding, Rate, Results
 from audit.types import Group, ModelRecord
 from reports.text.numbers import (
+    NOT_ESTIMABLE,
     count,
     decimal,
     decimals,
@@ -25,8 +28,8 @@ from reports.text.numbers import (
 
 _NAMED = 5
 """Groups that a sentence names before it only counts."""
-WIDE_ELSEWHERE = "Chance gives so much only between groups that it moves further than these two, which clearly differ."
-"""Of a gap that chance gives too, where its pair is the most significant one."""
+WITHIN_CHANCE = "Chance gives so much only between groups with larger standard errors; these two differ significantly."
+"""Of a gap within what is expected by chance whose pair is the most significant one."""
 _LONGEST_NAME = 120
 """Characters of a level's name; results.json has it whole."""
 LEFT_OUT_OF_CLUSTERS = (
@@ -35,7 +38,31 @@ LEFT_OUT_OF_CLUSTERS = (
     "equal other attributes (Mantel-Haenszel); how many wrong labels, chosen or at random, would overturn a verdict; "
     "verdicts with near-ties the other way; chi-square"
 )
-"""What stands beside a verdict only where one image is one case: all that `audit.statistics.evidence.collect` adds, and the chi-square."""
+"""Evidence that treats images as independent: all that `audit.statistics.evidence.collect` adds, and the chi-square."""
+
+
+Interval = Estimate | Gap | GapEnds
+"""A number with its interval."""
+Corrected = Contrast | PairChange
+"""A difference with its interval, and the simultaneous one."""
+
+
+def size(found: Interval | None) -> str:
+    """Return a size in points with its interval: ``26 points [12, 39]``."""
+    if found is None:
+        return NOT_ESTIMABLE
+    places = decimals(found.low, found.high)
+    return f"{points(found.value, places)} {span(found.low, found.high, places)}"
+
+
+def signed(found: Interval | None) -> str:
+    """Return a signed difference in points with its interval."""
+    return NOT_ESTIMABLE if found is None else difference(found.value, found.low, found.high)
+
+
+def share_with_interval(found: Interval | None) -> str:
+    """Return a share in percent with its interval."""
+    return NOT_ESTIMABLE if found is None else rate(found.value, found.low, found.high)
 
 
 def group(levels: Group) -> str:
@@ -76,47 +103,44 @@ def rate_of(finding: Finding, levels: Group) -> Rate:
 
 def gap_text(finding: Finding) -> str:
     """Return the gap with the interval that decides: ``26 points [12, 39]``, or ``0 points, every pair within ±5``."""
-    if finding.gap is None:
-        return "not estimable"
-    places = gap_places(finding)
-    if finding.verdict == "equivalent":
-        # What decides here are the 90 % intervals of every pair; the wider interval of the largest gap would seem to contradict them.
-        return f"{points(finding.gap.value, places)}, every pair within ±{exact_points(finding.tolerance).split()[0]}"
-    return f"{points(finding.gap.value, places)} {span(finding.gap.low, finding.gap.high, places)}"
+    if finding.gap is None or finding.verdict != "equivalent":
+        return size(finding.gap)
+    # What decides here are the 90 % intervals of every pair; the wider interval of the largest gap would seem to contradict them.
+    return f"{points(finding.gap.value, gap_places(finding))}, every pair within ±{exact_points(finding.tolerance).split()[0]}"
 
 
 def chance_text(finding: Finding) -> str:
     """Return the noise floor of the gap: its 95 % point when group labels are shuffled."""
-    return "not estimable" if finding.gap is None else points(finding.gap.null_95, gap_places(finding))
+    return NOT_ESTIMABLE if finding.gap is None else points(finding.gap.null_95, gap_places(finding))
 
 
 def detectable_text(finding: Finding) -> str:
     """Return the smallest difference that these images would find."""
-    return "not estimable" if finding.gap is None else points(finding.gap.minimum_detectable, gap_places(finding))
+    return NOT_ESTIMABLE if finding.gap is None else points(finding.gap.minimum_detectable, gap_places(finding))
 
 
 def facts(finding: Finding) -> tuple[tuple[str, str], ...]:
     """Return what a statistician looks for under a finding, as term and value."""
     known = finding.overall.baseline is not None
-    trivial = (("Always the commonest answer", f"{baseline(finding.overall)} right"),) if known else ()
+    trivial = (("Always the most common answer", f"{baseline(finding.overall)} right"),) if known else ()
     gap = finding.gap
     if gap is None:
         return (("Tolerance", exact_points(finding.tolerance)), *trivial)
     places = gap_places(finding)
     if finding.overall.clusters is not None:
-        chi2 = "not for clusters"
+        chi2 = "not computed for clusters"
     elif gap.chi2 is None or gap.chi2_p is None:
-        chi2 = "not estimable"
+        chi2 = NOT_ESTIMABLE
     else:
         chi2 = f"{decimal(gap.chi2, 1)}, {p_phrase(gap.chi2_p)}"
     return (
         ("Largest gap", gap_text(finding)),
-        ("Chance alone gives", f"{number(gap.null_mean, places)} on average, up to {points(gap.null_95, places)}"),
+        ("Expected by chance (95 %)", f"{number(gap.null_mean, places)} on average, up to {points(gap.null_95, places)}"),
         ("Adjusted p" if finding.primary else "p (not adjusted)", p_value(gap.p_adjusted)),
         *_listed(finding),
         ("Chi-square", chi2),
         ("Spread between groups", points(gap.spread, max(places, 1))),
-        ("Lowest / highest", "not estimable" if gap.ratio is None else f"{gap.ratio:.2f}"),
+        ("Lowest / highest", NOT_ESTIMABLE if gap.ratio is None else f"{gap.ratio:.2f}"),
         ("Detectable difference", detectable_text(finding)),
         ("Tolerance", exact_points(finding.tolerance)),
         *trivial,
@@ -133,20 +157,25 @@ def _listed(finding: Finding) -> tuple[tuple[str, str], ...]:
 
 
 def in_list(finding: Finding) -> str:
-    """Return the p-value of an entry corrected for its list (Benjamini-Hochberg); nothing for what stands in none."""
+    """Return the p-value of an entry corrected for its list (Benjamini-Hochberg); empty without a list."""
     return p_value(finding.evidence.family_correction.benjamini_hochberg) if finding.evidence.family_correction else ""
 
 
-def corrected(contrast: Contrast) -> str:
+def signed_change(found: Corrected) -> str:
+    """Return a difference, or the change of one, with its interval."""
+    return difference(found.difference, found.low, found.high)
+
+
+def corrected_interval(contrast: Corrected) -> str:
     """Return the simultaneous interval of a difference."""
     places = decimals(contrast.low_adjusted, contrast.high_adjusted)
     return span(contrast.low_adjusted, contrast.high_adjusted, places, signed=True)
 
 
 def plain_points(value: float | None, low: float | None, high: float | None) -> str:
-    """Return a size with as many decimals as an interval beside it carries."""
+    """Return a size with as many decimals as its interval carries."""
     if value is None:
-        return "not estimable"
+        return NOT_ESTIMABLE
     return number(value, 1 if low is None or high is None else decimals(low, high))
 
 
@@ -181,7 +210,7 @@ def cell_rate(cell: Rate) -> str:
 
 
 def baseline(cell: Rate) -> str:
-    """Return what always giving the commonest answer would score; nothing where it is not known."""
+    """Return the accuracy of always giving the most common answer; empty where it is unknown."""
     return "" if cell.baseline is None else percent(cell.baseline, 1)
 
 
@@ -233,7 +262,7 @@ def answering(results: Results) -> str:
 def decision(record: MeasurementRecord) -> str:
     """Return how an image gets its answer."""
     if record.near_ties is None:
-        return "The answers were given without scores."
+        return "The answers have no scores."
     if record.asked and not any(record.prompts.values()):
         return "Two answers are compared: the one to the question below, and the one to the same options in their declared order."
     ensembled = any(len(texts) > 1 for texts in record.prompts.values())
@@ -254,7 +283,7 @@ def rates_alt(finding: Finding) -> str:
     """Return what the chart of rates shows."""
     groups = in_words(len(finding.by_group), "group")
     if finding.gap is None:
-        return f"The rates of {groups}; no two of them can be compared. The table below has every number."
+        return f"The rates of {groups}, of which fewer than two can be compared. The table below has every number."
     ends = [f"{group(levels)} with {cell_rate(rate_of(finding, levels))}" for levels in (finding.gap.lowest, finding.gap.highest)]
     overall = cell_rate(finding.overall)
     return f"The rates of {groups}, from {ends[0]} to {ends[1]}; all images together {overall}. The table below has every number."
@@ -263,11 +292,8 @@ def rates_alt(finding: Finding) -> str:
 def differences_alt(finding: Finding) -> str:
     """Return what the chart of differences shows."""
     beyond = [group(contrast.first) for contrast in finding.contrasts if contrast.beyond_tolerance]
-    shown = (
-        f"Shown to differ by more than {exact_points(finding.tolerance)}: {some(beyond)}."
-        if beyond
-        else (f"None is shown to differ by more than {exact_points(finding.tolerance)}.")
-    )
+    tolerance = exact_points(finding.tolerance)
+    shown = f"Shown to differ by more than {tolerance}: {some(beyond)}." if beyond else f"Differences of more than {tolerance}: undecided."
     return f"Each of {in_words(len(finding.contrasts), 'compared group')} minus all others. {shown} The table below has every number."
 
 

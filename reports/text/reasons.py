@@ -65,7 +65,7 @@ def too_few_groups(rates: Sequence[Rate], settings: Settings, *, clusters: bool,
     return f"A comparison needs two groups with at least {images}{in_clusters}; {enough or 'none'} of {len(rates)} has."
 
 
-def every_pair(groups: int) -> str:
+def pairs_phrase(groups: int) -> str:
     """Return the pairs of some groups: ``every one of the 21 pairs``."""
     pairs = groups * (groups - 1) // 2
     return f"every one of the {pairs} pairs" if pairs > 1 else "the pair"
@@ -113,7 +113,7 @@ def _most_significant(finding: Finding, gap: Gap) -> list[str]:
     if gap.most_significant is None:
         return []
     if gap.most_significant == (gap.highest, gap.lowest):
-        return [phrases.WIDE_ELSEWHERE] if gap.value <= gap.null_95 else []
+        return [phrases.WITHIN_CHANCE] if gap.value <= gap.null_95 else []
     high, low = (_rate(phrases.rate_of(finding, group)) for group in gap.most_significant)
     return [f"The most significant pair, which the test is of: {high} and {low}."]
 
@@ -128,7 +128,7 @@ def _size_open(gap: Gap) -> list[str]:
 def _why_equivalent(finding: Finding, gap: Gap, settings: Settings) -> list[str]:
     estimable = [rate for rate in finding.by_group if rate.status == "ok"]
     said = [
-        f"Equivalent within the tolerance: the {100 * (1 - 2 * settings.alpha):g} % interval of {every_pair(len(estimable))} "
+        f"Equivalent within the tolerance: the {100 * (1 - 2 * settings.alpha):g} % interval of {pairs_phrase(len(estimable))} "
         f"lies inside ±{exact_points(finding.tolerance)}."
     ]
     if gap.p_adjusted <= settings.alpha:

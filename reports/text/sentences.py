@@ -1,25 +1,43 @@
-"""Sentences: every phrase that is built from a result.
+"""Sentences of an audit: records in, sentences out.
 
-Never "fair", never "passed"; and where a metric has no better side, groups differ, none is worse.
+Never "fair", never "passed"; and without a better side of a metric, groups differ, and neither is worse.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from audit.records.results import AuditResult, CellStatus, Finding, PairedFinding, Rate, SpecificationCurve, Verdict
+from audit.records.results import AuditResult, CellStatus, Finding, PairedFinding, Rate, Results, SpecificationCurve, Verdict
 from audit.types import Group, Settings
-from reports.text.numbers import count, decimals, difference, exact_points, in_words, number, p_phrase, percent, points, rate
-from reports.text.phrases import WIDE_ELSEWHERE, attributes, detectable_text, gap_places, gap_text, group, paired_title, rate_of, some
+from reports.text.numbers import NOT_ESTIMABLE, count, decimals, difference, exact_points, in_words, number, p_phrase, percent, points, rate
+from reports.text.phrases import (
+    WITHIN_CHANCE,
+    answers_only,
+    attributes,
+    detectable_text,
+    gap_places,
+    gap_text,
+    group,
+    paired_title,
+    rate_of,
+    some,
+)
 
-WORDING_SHARE = 0.8
-"""Below this share of wordings with the default's sign, an answer depends on wording."""
+SAME_SIGN_SHARE = 0.8
+"""Below this share of prompt templates with the default's sign, an answer is sensitive to the prompt."""
+NOT_A_CERTIFICATE = (
+    "An audit measures a model on labelled data. It is not a certificate, it does not cover what was not tested, and neither it nor the "
+    "data may be used to classify people."
+)
+_DEFAULT_PROBE = "predictions"
+"""The probe of a file of predictions for which no other probe was named."""
 _OUTSIDE = {
     "small": ("has too few images to judge", "have too few images to judge"),
-    "not estimable": ("has nothing to divide by", "have nothing to divide by"),
+    "not estimable": ("has no images of this kind", "have no images of this kind"),
     "absent": ("has no images", "have no images"),
-    "unknown": ("is of unknown value", "are of unknown value"),
+    "unknown": ("has an unknown value", "have unknown values"),
 }
 
 
@@ -38,11 +56,11 @@ VERDICTS: dict[Verdict, VerdictWords] = {
     ),
     "equivalent": VerdictWords(
         "Equivalent",
-        "Every two groups compared are shown to differ by less than the tolerance. A statement about the groups tested, and nothing else.",
+        "Every two groups compared are shown to differ by less than the tolerance. This holds for the groups tested only.",
     ),
     "inconclusive": VerdictWords(
         "Inconclusive",
-        "Neither a difference nor its absence is shown. More images might show either. Not finding a difference is not finding none.",
+        "Whether the groups differ is undecided. More images might decide it. The absence of evidence is not evidence of absence.",
     ),
     "not estimable": VerdictWords(
         "Not estimable",
@@ -52,9 +70,9 @@ VERDICTS: dict[Verdict, VerdictWords] = {
 STATUSES: dict[CellStatus, str] = {
     "ok": "compared",
     "small": "too few to judge",
-    "not estimable": "nothing to divide by",
+    "not estimable": "no images of this kind",
     "absent": "no images",
-    "unknown": "value missing",
+    "unknown": "value unknown",
 }
 _METRICS = {
     "selection_rate": "Share given",
@@ -94,10 +112,21 @@ def subject_of(finding: Asked, truth: str | None) -> str:
     place = f" ({finding.measurement})"
     if finding.outcome is not None:
         return f"{_METRICS.get(finding.metric, _upper(attributes([finding.metric])) + ' for')} ‘{finding.outcome}’{place}"
-    if truth in (None, "y_true"):  # of predictions made elsewhere the column of true answers has no name of its own
+    if truth in (None, "y_true"):  # of external predictions the column of true answers has no name of its own
         return _upper(attributes([finding.metric])) + place
     same = truth.replace("_", "-").lower() == finding.measurement.replace("_", "-").lower()
     return _upper(f"{attributes([truth])} {attributes([finding.metric])}") + ("" if same else place)
+
+
+def audits_title(results: Results) -> str:
+    """Return which models were audited, and with which probes."""
+    models = tuple(dict.fromkeys(audit.model.name for audit in results.audits))
+    probes = tuple(dict.fromkeys(audit.probe.name for audit in results.audits))
+    model = models[0] if len(models) == 1 else in_words(len(models), "model")
+    if results.audits and all(answers_only(audit.model) for audit in results.audits):
+        model = f"the answers in {model}"
+    probe = f"the {probes[0]} probe" if len(probes) == 1 else in_words(len(probes), "probe")
+    return f"Audit of {model}" if probes == (_DEFAULT_PROBE,) else f"Audit of {model} with {probe}"
 
 
 def title(finding: Finding, audit: AuditResult) -> str:
@@ -106,7 +135,7 @@ def title(finding: Finding, audit: AuditResult) -> str:
 
 
 def headline(finding: Finding, audit: AuditResult) -> str:
-    """Return a finding as a sentence: both ends of the gap with n and interval, its size, its p, and what chance alone gives."""
+    """Return a finding as a sentence: both ends of the gap with n and interval, its size, its p, and what is expected by chance."""
     if finding.gap is None:
         return f"{title(finding, audit)} is not estimable: fewer than two groups have enough images that count."
     gap = finding.gap
@@ -114,20 +143,20 @@ def headline(finding: Finding, audit: AuditResult) -> str:
     first, second = (rate_of(finding, levels) for levels in order)
     return (
         f"{subject(finding, audit)} is {_rate_for(first)} against {_rate_for(second)}: gap {gap_text(finding)}, "
-        f"{_p_text(finding)}; chance alone gives up to {points(gap.null_95, gap_places(finding))}."
-        f"{_clearest(finding)}{_after(finding)}"
+        f"{_p_text(finding)}; expected by chance (95\u00a0%): up to {points(gap.null_95, gap_places(finding))}."
+        f"{_most_significant(finding)}{_after(finding)}"
     )
 
 
-def _clearest(finding: Finding) -> str:
-    """Name the pair that the test is of, where it rejects and the widest is another, or no wider than chance makes some pair."""
+def _most_significant(finding: Finding) -> str:
+    """Name the most significant pair, where the test rejects and the widest pair is another, or within what is expected by chance."""
     ends = finding.gap and finding.gap.most_significant
     if not finding.pairs or not finding.gap or not ends:
         return ""
     if ends == (finding.gap.highest, finding.gap.lowest):
-        return f" {WIDE_ELSEWHERE}" if finding.gap.value <= finding.gap.null_95 else ""
+        return f" {WITHIN_CHANCE}" if finding.gap.value <= finding.gap.null_95 else ""
     first, second = (rate_of(finding, levels) for levels in (ends[::-1] if finding.better == "high" else ends))
-    return f" Clearest, beside what chance moves them by: {_rate_for(first)} against {_rate_for(second)}."
+    return f" Most significant pair: {_rate_for(first)} against {_rate_for(second)}."
 
 
 def _rate_for(cell: Rate) -> str:
@@ -137,7 +166,7 @@ def _rate_for(cell: Rate) -> str:
 
 def _p_text(finding: Finding) -> str:
     if finding.gap is None:
-        return "not estimable"
+        return NOT_ESTIMABLE
     return p_phrase(finding.gap.p_adjusted, "adjusted p" if finding.primary else "p")
 
 
@@ -150,15 +179,10 @@ def _after(finding: Finding) -> str:
     return ""
 
 
-def by_clarity(paired: PairedFinding) -> tuple[float, float]:
-    """Sort key: small adjusted p first, then large differences."""
-    return (paired.p_adjusted, -abs(paired.difference or 0.0))
-
-
 def paired_headline(paired: PairedFinding) -> str:
     """Return a paired finding as a sentence: how often the answer changes, in whose favour, and how sure that is."""
     if paired.n == 0:
-        return f"{_upper(paired_title(paired))} ({paired.measurement}) is not estimable: no pair is complete."
+        return f"{_upper(paired_title(paired))} ({paired.measurement}) is not estimable, for want of complete pairs."
     return (
         f"When only {attributes([paired.attribute])} changes from {paired.first} to {paired.second} ({paired.measurement}), "
         f"the answer changes in "
@@ -170,20 +194,20 @@ def paired_headline(paired: PairedFinding) -> str:
     )
 
 
-def depends_on_wording(curve: SpecificationCurve) -> bool:
-    """Whether fewer than `WORDING_SHARE` of the wordings point the way that the default points."""
-    return curve.share_same_sign is not None and curve.share_same_sign < WORDING_SHARE
+def is_prompt_sensitive(curve: SpecificationCurve) -> bool:
+    """Whether fewer than `SAME_SIGN_SHARE` of the prompt templates point the way that the default points."""
+    return curve.share_same_sign is not None and curve.share_same_sign < SAME_SIGN_SHARE
 
 
 def curve_sentence(curve: SpecificationCurve, settings: Settings) -> str:
-    """Return how far an answer depends on how it was asked."""
+    """Return how far an answer depends on its prompt."""
     if curve.median is None or curve.smallest is None or curve.largest is None:
-        return "Not estimable: the default wording has no two groups with enough images."
+        return "Not estimable: fewer than two groups have enough images under the default prompt template."
     pair = f"{group(curve.first)} minus {group(curve.second)}"
     estimable = sum(point.difference is not None for point in curve.points)
     places = decimals(curve.smallest, curve.largest)
     runs = (
-        f"Over {in_words(estimable, 'wording')}, {pair} runs from {number(curve.smallest, places, signed=True)} to "
+        f"Across {in_words(estimable, 'prompt template')}, {pair} runs from {number(curve.smallest, places, signed=True)} to "
         f"{number(curve.largest, places, signed=True)} points, with a median of {number(curve.median, places, signed=True)}."
     )
     return " ".join([*_sign_sentence(curve), runs, *_detected_sentence(curve, settings), *_joint_sentence(curve), *_shares_sentence(curve)])
@@ -191,40 +215,40 @@ def curve_sentence(curve: SpecificationCurve, settings: Settings) -> str:
 
 def _sign_sentence(curve: SpecificationCurve) -> list[str]:
     if curve.share_same_sign is None:
-        return ["Under the default wording the two groups do not differ."]
+        return ["Under the default prompt template the two groups do not differ."]
     share = percent(curve.share_same_sign)
-    if depends_on_wording(curve):
-        return [f"Depends on wording: only {share} of the wordings point the same way as the default."]
-    return [f"{share} of the wordings point the same way as the default."]
+    if is_prompt_sensitive(curve):
+        return [f"Sensitive to the prompt: only {share} of the prompt templates point the same way as the default."]
+    return [f"{share} of the prompt templates point the same way as the default."]
 
 
 def _detected_sentence(curve: SpecificationCurve, settings: Settings) -> list[str]:
     if curve.share_detected is None:
         return []
-    return [
-        f"{percent(curve.share_detected)} of them detect some gap (Benjamini-Hochberg over the wordings, p\u00a0≤\u00a0{settings.alpha:g})."
-    ]
+    detected = percent(curve.share_detected)
+    return [f"{detected} of them detect some gap (Benjamini-Hochberg over the prompt templates, p\u00a0≤\u00a0{settings.alpha:g})."]
 
 
 def _joint_sentence(curve: SpecificationCurve) -> list[str]:
     if curve.joint_p is None:
         return []
-    return [f"That median against group labels shuffled alike for every wording: {p_phrase(curve.joint_p)}."]
+    return [f"That median against group labels shuffled alike for every prompt template: {p_phrase(curve.joint_p)}."]
 
 
 def _shares_sentence(curve: SpecificationCurve) -> list[str]:
-    """Return where the spread comes from, and of which wordings: they need not be all."""
+    """Return where the spread comes from, and across which prompt templates: they need not be all."""
     shares = curve.shares
     if shares is None:
         return []
-    parts = f"follows the prompts, {percent(shares.label_set)} the variant and {percent(shares.interaction)} their interplay."
+    variant, interaction = percent(shares.label_set), percent(shares.interaction)
+    parts = f"comes from the prompt template, {variant} from the variant and {interaction} from their interaction."
     if not shares.presets:  # written by an earlier version, which did not say
         return [f"Of the spread, {percent(shares.prompts)} {parts}"]
     n = len(shares.presets) * len(shares.variants)
     every = "all" if n == sum(point.difference is not None for point in curve.points) else "the"
     variants = [f"‘{variant}’" for variant in shares.variants]
-    named = f"{len(shares.presets)} prompt sets ({some(shares.presets)}) × {len(shares.variants)} variants ({some(variants)})"
-    return [f"Over {every} {in_words(n, 'wording')} of {named}, {percent(shares.prompts)} of the spread {parts}"]
+    named = f"{len(shares.presets)} prompt templates ({some(shares.presets)}) × {len(shares.variants)} variants ({some(variants)})"
+    return [f"Across {every} {in_words(n, 'combination')} of {named}, {percent(shares.prompts)} of the spread {parts}"]
 
 
 def left_out(audit: AuditResult) -> tuple[str, ...]:
@@ -240,3 +264,33 @@ def left_out(audit: AuditResult) -> tuple[str, ...]:
             verb = one if len(named) == 1 else many
             sentences.append(f"{in_words(len(named), 'group')} {verb} in at least one comparison: {some(list(named.values()))}.")
     return tuple(sentences)
+
+
+def questions_sentence(primary: int, exploratory: int) -> str:
+    """Return how many questions were pre-specified, how many comparisons are exploratory, and what their p-values are adjusted for."""
+    sentence = (
+        f"The verdict rests on {in_words(primary, 'pre-specified question')}; p-values are adjusted for all of them (Holm). "
+        "Disparities come first, then by p and size."
+    )
+    if not exploratory:
+        return sentence
+    by_chance = "" if exploratory == 1 else "; among many comparisons a few have small p-values by chance"
+    return (
+        f"{sentence} {in_words(exploratory, 'further comparison')} {_are(exploratory)} exploratory, without adjusted p-values{by_chance}."
+    )
+
+
+def exploratory_title(titles: Sequence[str]) -> str:
+    """Return the name of the exploratory comparisons of a measurement; empty without any."""
+    return f"Exploratory: {titles[0] if len(titles) == 1 else in_words(len(titles), 'comparison')}" if titles else ""
+
+
+def pairs_caption(shown: int, kept: int, of: int) -> str:
+    """Return how many of the pairs are shown, and how many are in results.json."""
+    caption = "Pairs of groups, most significant first"
+    kept_text = "all" if of == kept else count(kept)
+    return caption if shown == kept else f"{caption} ({shown} of {count(of)}; {kept_text} are in results.json)"
+
+
+def _are(n: int) -> str:
+    return "is" if n == 1 else "are"

@@ -1,4 +1,4 @@
-"""The first sentence of a report: its verdict, in words that are true whatever mix of questions stands behind it."""
+"""The first sentence of a report: an audit or a comparison in, its verdict in words out, true for every mix of questions."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from audit.records.comparison import Comparison
 from audit.records.results import AuditResult
-from reports.text import comparison as comparison_words
-from reports.text import sentences as words
+from reports.text import comparison as comparison_text
+from reports.text import sentences
 
 _OF_AUDIT = {
     "disparity": "the model treats some groups differently, by more than chance explains",
@@ -25,71 +25,75 @@ _OF_COMPARISON = {
 
 
 @dataclass(frozen=True)
-class Concluded:
+class VerdictSentence:
     """A verdict for a reader: one word or a few, and a sentence about the questions that it stands for."""
 
     word: str
     sentence: str
 
 
-NOTHING_ASKED = Concluded("No verdict", "Whatever was compared is context.")
+EXPLORATORY_ONLY = VerdictSentence("No verdict", "Every comparison is exploratory.")
 
 
-def verdict_sentence(audit: AuditResult) -> Concluded:
-    """Return the verdict of an audit in words."""
+def verdict_sentence(audit: AuditResult) -> VerdictSentence:
+    """Return the verdict of an audit in sentences."""
     found = [finding.verdict for finding in audit.findings if finding.primary]
     if not found:
-        return NOTHING_ASKED
-    word = words.VERDICTS[audit.verdict].word
+        return EXPLORATORY_ONLY
+    word = sentences.VERDICTS[audit.verdict].word
     if audit.data.limited:  # a sample may well show a difference: what it cannot do is conclude
-        return Concluded(word, "Only a sample of the images was audited.")
+        return VerdictSentence(word, "Only a sample of the images was audited.")
     clauses = {**_OF_AUDIT, "not estimable": _too_few(audit.data.cluster)}
     if audit.verdict == "inconclusive" and "equivalent" in found:
-        return Concluded(word, f"No question that counts shows a disparity. {_said('equivalent', found, clauses)}; the rest is open.")
-    return Concluded(word, _open_or_settled(audit.verdict, "inconclusive", found, clauses))
+        return VerdictSentence(
+            word, f"No pre-specified question shows a disparity. {_clause('equivalent', found, clauses)}; the rest is open."
+        )
+    return VerdictSentence(word, _open_or_settled(audit.verdict, "inconclusive", found, clauses))
 
 
-def compared(comparison: Comparison) -> Concluded:
-    """Return the verdict of a comparison in words."""
-    found = [comparison_words.outcome(change) for change in comparison.changes if change.primary]
+def comparison_sentence(comparison: Comparison) -> VerdictSentence:
+    """Return the verdict of a comparison in sentences."""
+    found = [comparison_text.outcome(change) for change in comparison.changes if change.primary]
     if not found:
-        return NOTHING_ASKED
-    ended = comparison_words.outcome(comparison)
-    word = comparison_words.VERDICTS[ended].word
+        return EXPLORATORY_ONLY
+    ended = comparison_text.outcome(comparison)
+    word = comparison_text.VERDICTS[ended].word
     if comparison.limited:
-        return Concluded(word, "Only a sample of the images was compared.")
+        return VerdictSentence(word, "Only a sample of the images was compared.")
     clauses = {**_OF_COMPARISON, "not estimable": _too_few(comparison.cluster)}
     if ended == "mixed":
-        return Concluded(word, "Some gaps grew and others shrank.")
+        return VerdictSentence(word, "Some gaps grew and others shrank.")
     if ended == "equivalent":
-        return Concluded(word, f"{_said('equivalent', found, clauses)}. A larger gap, where there was one, is still there.")
+        return VerdictSentence(word, f"{_clause('equivalent', found, clauses)}. A larger gap, where there was one, is still there.")
     if ended == "inconclusive" and "equivalent" in found:
-        unchanged = _said("equivalent", found, clauses)
-        return Concluded(word, f"No gap that counts is shown to have changed by more than the tolerance. {unchanged}; the rest is open.")
-    return Concluded(word, _open_or_settled(ended, "inconclusive", found, clauses))
+        unchanged = _clause("equivalent", found, clauses)
+        return VerdictSentence(
+            word, f"No pre-specified gap is shown to have changed by more than the tolerance. {unchanged}; the rest is open."
+        )
+    return VerdictSentence(word, _open_or_settled(ended, "inconclusive", found, clauses))
 
 
 def _open_or_settled(verdict: str, undecided: str, found: Sequence[str], clauses: Mapping[str, str]) -> str:
     """Say what holds in the questions of the verdict; where it is an open one, also why the rest has none."""
     rest = f"; in the rest, {clauses['not estimable']}" if verdict == undecided and "not estimable" in found else ""
-    return f"{_said(verdict, found, clauses)}{rest}."
+    return f"{_clause(verdict, found, clauses)}{rest}."
 
 
-def _said(verdict: str, found: Sequence[str], clauses: Mapping[str, str]) -> str:
+def _clause(verdict: str, found: Sequence[str], clauses: Mapping[str, str]) -> str:
     return f"{_where(found.count(verdict), len(found))}, {clauses[verdict]}"
 
 
 def _where(many: int, of: int) -> str:
-    """Say in which of the questions that count.
+    """Say in which of the pre-specified questions.
 
     Examples
     --------
-    >>> _where(1, 1), _where(2, 2), _where(3, 3), _where(1, 4)
-    ('In the question that counts', 'In both questions that count', 'In all 3 questions that count', 'In 1 of 4 questions that count')
+    >>> _where(1, 1), _where(2, 2), _where(1, 4)
+    ('In the pre-specified question', 'In both pre-specified questions', 'In 1 of 4 pre-specified questions')
     """
     if many != of:
-        return f"In {many} of {of} questions that count"
-    return {1: "In the question that counts", 2: "In both questions that count"}.get(of, f"In all {of} questions that count")
+        return f"In {many} of {of} pre-specified questions"
+    return {1: "In the pre-specified question", 2: "In both pre-specified questions"}.get(of, f"In all {of} pre-specified questions")
 
 
 def _too_few(cluster: str | None) -> str:

@@ -2,16 +2,14 @@
 
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from PIL import Image
 
 from audit.compare import main, parser
 from audit.records.comparison import from_json
 from tests.support import comparison_samples as samples
+from tests.support.tiny import write_checkpoint, write_faces, write_probe
 
 README = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
 
@@ -33,22 +31,6 @@ def inside(audits, monkeypatch):
 @pytest.mark.parametrize("flag", sorted(flag for flag in parser()._option_string_actions if flag.startswith("--") and flag != "--help"))
 def test_every_flag_is_in_the_readme(flag):
     assert f"`{flag}`" in README
-
-
-def test_cheap_words_import_nothing_heavy():
-    heavy = ("torch", "transformers", "datasets", "fairlearn", "pandas", "scipy", "matplotlib", "jinja2", "pydantic")
-    code = f"""
-import sys
-from audit.compare import main
-try:
-    main(["--help"])
-except SystemExit as stop:
-    assert stop.code == 0
-print([name for name in {heavy!r} if name in sys.modules])
-"""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-
-    assert done.stdout.splitlines()[-1] == "[]"
 
 
 def test_two_finished_audits(inside, tmp_path, capsys):
@@ -148,47 +130,21 @@ def test_a_defect_is_seventy(inside, tmp_path, capsys, monkeypatch):
 
 @pytest.fixture(scope="module")
 def checkpoints(tmp_path_factory):
-    """Three steps of one run: small models with random weights, the middle one twice as loud in half of its features."""
-    import torch
-
-    from contrastive.checkpoint.file import Checkpoint, save
-    from contrastive.model.clip import CLIP
-    from contrastive.model.preprocess import Preprocess
-    from contrastive.model.presets import preset
-    from contrastive.model.tokenizer import train_bpe
-
-    tokenizer = train_bpe(["a photo of a person"], vocab_size=520, context=77)
-    config = preset("tiny-conv", vocab_size=tokenizer.vocab_size, context=77)
+    """Three steps of one run: small models with random weights."""
     folder = tmp_path_factory.mktemp("run")
     for step in (0, 10, 20):
-        model = CLIP(config, torch.Generator().manual_seed(step)).eval()
-        account = {"identity": {"run.seed": 1}}
-        save(folder / f"step-{step:06d}.pt", Checkpoint(model, Preprocess(config.vision.image_size), tokenizer, step=step, account=account))
+        write_checkpoint(folder / f"step-{step:06d}.pt", seed=step, step=step, account={"identity": {"run.seed": 1}})
     return folder
 
 
 @pytest.fixture(scope="module")
 def faces(tmp_path_factory):
-    """Forty plain pictures in the authors' layout; no person is shown."""
-    folder = tmp_path_factory.mktemp("fairface")
-    (folder / "val").mkdir()
-    lines = ["file,age,gender,race,service_test"]
-    for number in range(40):
-        Image.new("RGB", (32, 32), (number * 6, 255 - number * 6, 128)).save(folder / "val" / f"{number}.jpg")
-        lines.append(f"val/{number}.jpg,20-29,{('Female', 'Male')[number % 2]},{('White', 'Black')[number // 20]},TRUE")
-    (folder / "fairface_label_val.csv").write_text("\n".join(lines) + "\n")
-    return folder
+    return write_faces(tmp_path_factory.mktemp("fairface"))
 
 
 @pytest.fixture(scope="module")
 def quick(tmp_path_factory):
-    """FairFace's first measurement alone: the whole probe asks a hundred questions."""
-    file = tmp_path_factory.mktemp("probe") / "quick.py"
-    file.write_text(
-        "from dataclasses import replace\nfrom probes.fairface import PROBE as WHOLE\n"
-        "PROBE = replace(WHOLE, name='quick', measurements=WHOLE.measurements[:1], specifications=(), published=(), paired=())\n"
-    )
-    return str(file)
+    return str(write_probe(tmp_path_factory.mktemp("probe") / "quick.py"))
 
 
 def test_models_are_audited_first_and_three_of_one_run_are_a_series(checkpoints, faces, quick, tmp_path, capsys):

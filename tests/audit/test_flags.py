@@ -5,57 +5,28 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from PIL import Image
 
 from audit.records.results import from_json
 from audit.run import main
 from reports.text.gates import check_reason
 from reports.text.reasons import audit_reason, reason
 from tests.support.notes import told
-
-GENDERS, RACES = ("Female", "Male"), ("White", "Black")
+from tests.support.tiny import write_checkpoint, write_faces, write_probe
 
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory) -> Path:
-    import torch
-
-    from contrastive.checkpoint.file import Checkpoint, save
-    from contrastive.model.clip import CLIP
-    from contrastive.model.preprocess import Preprocess
-    from contrastive.model.presets import preset
-    from contrastive.model.tokenizer import train_bpe
-
-    torch.set_num_threads(1)
-    tokenizer = train_bpe(["a photo of a person"], vocab_size=520, context=77)
-    config = preset("tiny-conv", vocab_size=tokenizer.vocab_size, context=77)
-    path = tmp_path_factory.mktemp("model") / "ckpt.pt"
-    save(path, Checkpoint(CLIP(config, torch.Generator().manual_seed(0)).eval(), Preprocess(config.vision.image_size), tokenizer))
-    return path
+    return write_checkpoint(tmp_path_factory.mktemp("model") / "ckpt.pt")
 
 
 @pytest.fixture(scope="module")
 def faces(tmp_path_factory) -> Path:
-    """Forty plain pictures in the authors' layout; no person is shown."""
-    folder = tmp_path_factory.mktemp("fairface")
-    (folder / "val").mkdir()
-    lines = ["file,age,gender,race,service_test"]
-    for number in range(40):
-        Image.new("RGB", (32, 32), (number * 6, 255 - number * 6, 128)).save(folder / "val" / f"{number}.jpg")
-        lines.append(f"val/{number}.jpg,20-29,{GENDERS[number % 2]},{RACES[number // 20]},TRUE")
-    (folder / "fairface_label_val.csv").write_text("\n".join(lines) + "\n")
-    return folder
+    return write_faces(tmp_path_factory.mktemp("fairface"))
 
 
 @pytest.fixture
 def probe(tmp_path) -> Path:
-    """FairFace's first measurement only: what is tested here is the command."""
-    path = tmp_path / "short.py"
-    path.write_text(
-        "from dataclasses import replace\nfrom probes.fairface import PROBE as F\n"
-        "PROBE = replace(F, name='short', measurements=F.measurements[:1], specifications=(), published=())\n"
-    )
-    return path
+    return write_probe(tmp_path / "short.py")
 
 
 def audited(*words, out):
@@ -100,7 +71,7 @@ def test_a_row_of_predictions_can_be_excluded(tmp_path, capsys):
     assert "1 of the 3 identifiers in wrong.txt belong to no row." in map(told, audit["data"]["notes"])
     page = (tmp_path / "out" / "report.html").read_text("utf-8")
     assert ("Left out: 2" in page, "No image was left out" in page) == (True, False)
-    assert "left out 2 rows (listed in wrong.txt)" in capsys.readouterr().err
+    assert "left out 2 rows (listed: list wrong.txt)" in capsys.readouterr().err
 
 
 def test_listed_rows_are_not_covered_by_what_is_called_equivalent(tmp_path, capsys):

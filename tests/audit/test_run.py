@@ -1,77 +1,35 @@
-"""The command from outside: exit codes, words, files. Every case is a process of its own unless it says otherwise."""
+"""The command from outside: exit codes, words, files."""
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from PIL import Image
 
-GENDERS, RACES = ("Female", "Male"), ("White", "Black")
-
-
-def command(*arguments, module="audit.run", cwd=None, env=None):
-    return subprocess.run(
-        [sys.executable, "-m", module, *map(str, arguments)], capture_output=True, text=True, cwd=cwd, env=env, timeout=120, check=False
-    )
+from tests.support.command import command, process
+from tests.support.tiny import write_checkpoint, write_faces, write_probe
 
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory) -> Path:
-    """A small model of ours with random weights."""
-    import torch
-
-    from contrastive.checkpoint.file import Checkpoint, save
-    from contrastive.model.clip import CLIP
-    from contrastive.model.preprocess import Preprocess
-    from contrastive.model.presets import preset
-    from contrastive.model.tokenizer import train_bpe
-
-    tokenizer = train_bpe(["a photo of a person"], vocab_size=520, context=77)
-    config = preset("tiny-conv", vocab_size=tokenizer.vocab_size, context=77)
-    model = CLIP(config, torch.Generator().manual_seed(0)).eval()
-    path = tmp_path_factory.mktemp("model") / "ckpt.pt"
-    save(path, Checkpoint(model, Preprocess(config.vision.image_size), tokenizer, data_card="Nothing: the weights are random."))
-    return path
+    return write_checkpoint(tmp_path_factory.mktemp("model") / "ckpt.pt")
 
 
 @pytest.fixture(scope="module")
 def faces(tmp_path_factory) -> Path:
-    """Forty plain pictures in the authors' layout; no person is shown."""
-    folder = tmp_path_factory.mktemp("fairface")
-    (folder / "val").mkdir()
-    lines = ["file,age,gender,race,service_test"]
-    for number in range(40):
-        Image.new("RGB", (32, 32), (number * 6, 255 - number * 6, 128)).save(folder / "val" / f"{number}.jpg")
-        lines.append(f"val/{number}.jpg,20-29,{GENDERS[number % 2]},{RACES[number // 20]},TRUE")
-    (folder / "fairface_label_val.csv").write_text("\n".join(lines) + "\n")
-    return folder
+    return write_faces(tmp_path_factory.mktemp("fairface"))
+
+
+@pytest.fixture(scope="module")
+def short(tmp_path_factory) -> Path:
+    return write_probe(tmp_path_factory.mktemp("probe") / "short.py")
 
 
 # ---- words without work --------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("flag", ["--help", "--version", "--list-probes"])
-def test_cheap_words_import_nothing_heavy(flag):
-    heavy = ("torch", "transformers", "datasets", "fairlearn", "pandas", "scipy", "matplotlib")
-    code = f"""
-import sys
-from audit.run import main
-try:
-    main([{flag!r}])
-except SystemExit as stop:
-    assert stop.code == 0
-print([name for name in {heavy!r} if name in sys.modules])
-"""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-
-    assert done.stdout.splitlines()[-1] == "[]"
-
-
 def test_list_probes_names_both():
-    assert {line.split()[0] for line in command("--list-probes").stdout.splitlines()} == {"emoji", "fairface"}
+    assert {line.split()[0] for line in process("--list-probes").stdout.splitlines()} == {"emoji", "fairface"}
 
 
 # ---- bad input -----------------------------------------------------------------------------------------------------------------------
@@ -110,21 +68,21 @@ def test_a_missing_checkpoint_is_named(tmp_path):
     assert not (tmp_path / "audits").exists()
 
 
-def test_a_file_that_is_no_checkpoint_is_named(tmp_path):
+def test_a_file_that_is_no_checkpoint_is_named(tmp_path, faces):
     (tmp_path / "page.pt").write_text("<!DOCTYPE html><html></html>")
     (tmp_path / "empty.pt").touch()
 
-    refused(command("--model", "page.pt", "--probe", "emoji", cwd=tmp_path), 3, "page.pt", "HTML")
-    refused(command("--model", "empty.pt", "--probe", "emoji", cwd=tmp_path), 3, "empty.pt", "empty")
+    refused(command("--model", "page.pt", "--probe", "fairface", "--data", faces, cwd=tmp_path), 3, "page.pt", "HTML")
+    refused(command("--model", "empty.pt", "--probe", "fairface", "--data", faces, cwd=tmp_path), 3, "empty.pt", "empty")
 
 
-def test_code_in_a_checkpoint_is_refused_and_not_run(tmp_path):
+def test_code_in_a_checkpoint_is_refused_and_not_run(tmp_path, faces):
     import torch
 
     canary = tmp_path / "CANARY"
     torch.save({"state_dict": {"w": torch.zeros(1)}, "args": Touch(canary)}, tmp_path / "evil.pt")
 
-    refused(command("--model", "evil.pt", "--probe", "emoji", cwd=tmp_path), 4, "evil.pt", "posix.system")
+    refused(command("--model", "evil.pt", "--probe", "fairface", "--data", faces, cwd=tmp_path), 4, "evil.pt", "posix.system")
     assert not canary.exists()
 
 
@@ -176,7 +134,7 @@ def test_no_readable_image_is_bad_data_and_leaves_no_report(tmp_path, checkpoint
 def test_an_unreachable_hub_says_how_to_do_without(tmp_path, checkpoint, monkeypatch):
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hub"))
 
-    refused(command("--model", checkpoint, "--probe", "fairface", cwd=tmp_path), 5, "HuggingFaceM4/FairFace", "CC BY 4.0", "--data")
+    refused(process("--model", checkpoint, "--probe", "fairface", cwd=tmp_path), 5, "HuggingFaceM4/FairFace", "CC BY 4.0", "--data")
 
 
 def test_an_outside_exception_is_a_defect_not_a_finding(tmp_path, checkpoint):
@@ -193,14 +151,17 @@ def test_an_outside_exception_is_a_defect_not_a_finding(tmp_path, checkpoint):
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory, checkpoint, faces):
-    """Two equal runs, the second over the first one's cache, with an environment that carries a secret."""
+    """Two equal runs, the second over the first one's cache; the first in a process with a secret in its environment."""
     cwd = tmp_path_factory.mktemp("run")
     env = {**os.environ, "AUDIT_CACHE_DIR": str(cwd / "cache"), "HF_TOKEN": "hf_canary", "HF_HUB_OFFLINE": "1"}
+    words = ("--model", checkpoint, "--probe", "fairface", "--data", faces, "--out", "out")
     both = []
-    for _ in range(2):
-        run = command("--model", checkpoint, "--probe", "fairface", "--data", faces, "--out", "out", cwd=cwd, env=env)
-        assert run.returncode == 0, run.stderr
-        both.append((run, (cwd / "out" / "results.json").read_text()))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AUDIT_CACHE_DIR", env["AUDIT_CACHE_DIR"])
+        for run in (process(*words, cwd=cwd, env=env), None):
+            run = run or command(*words, cwd=cwd)
+            assert run.returncode == 0, run.stderr
+            both.append((run, (cwd / "out" / "results.json").read_text()))
     return cwd, both
 
 
@@ -231,16 +192,18 @@ def test_nothing_of_the_machine_is_in_what_is_left_behind(done, checkpoint, face
             assert secret not in text, (name, secret)
 
 
-def test_two_models_and_two_probes_make_one_report(tmp_path, checkpoint, faces):
-    run = command("--model", checkpoint, "--model", checkpoint, "--probe", "emoji", "--out", "out", cwd=tmp_path)
+def test_two_models_and_two_probes_make_one_report(tmp_path, checkpoint, faces, short):
+    other = write_probe(tmp_path / "other.py")
+    words = ("--probe", short, "--probe", other, "--data", faces, "--model", checkpoint, "--model", checkpoint)
+    run = command(*words, "--out", "out", cwd=tmp_path)
 
     assert run.returncode == 0, run.stderr
     results = json.loads((tmp_path / "out" / "results.json").read_text())
-    assert [audit["probe"]["name"] for audit in results["audits"]] == ["emoji", "emoji"]
+    assert [audit["probe"]["name"] for audit in results["audits"]] == ["short", "other"] * 2
 
 
-def test_a_limited_run_says_so(tmp_path, checkpoint, faces):
-    run = command("--model", checkpoint, "--probe", "fairface", "--data", faces, "--limit", "20", "--out", "out", cwd=tmp_path)
+def test_a_limited_run_says_so(tmp_path, checkpoint, faces, short):
+    run = command("--model", checkpoint, "--probe", short, "--data", faces, "--limit", "20", "--out", "out", cwd=tmp_path)
 
     assert run.returncode == 0, run.stderr
     audit = json.loads((tmp_path / "out" / "results.json").read_text())["audits"][0]
@@ -249,9 +212,9 @@ def test_a_limited_run_says_so(tmp_path, checkpoint, faces):
     assert "LIMITED RUN" in (tmp_path / "out" / "report.html").read_text()
 
 
-def test_a_limited_run_passes_no_gate(tmp_path, checkpoint, faces):
+def test_a_limited_run_passes_no_gate(tmp_path, checkpoint, faces, short):
     gate = ("--fail-on", "gap[gender.accuracy by race] > 0.99", "--junit", "gates.xml")
-    words = ("--model", checkpoint, "--probe", "fairface", "--data", faces, "--limit", "20", "--out", "out", *gate)
+    words = ("--model", checkpoint, "--probe", short, "--data", faces, "--limit", "20", "--out", "out", *gate)
     run = command(*words, cwd=tmp_path)
 
     assert run.returncode == 1, run.stderr
@@ -259,8 +222,8 @@ def test_a_limited_run_passes_no_gate(tmp_path, checkpoint, faces):
     assert '<failure message="inconclusive: LIMITED RUN' in (tmp_path / "gates.xml").read_text()
 
 
-def test_flags_take_underscores_too(tmp_path, checkpoint, faces):
-    run = command("--model", checkpoint, "--probe", "fairface", "--data", faces, "--min_group_size=10", "--out", "out", cwd=tmp_path)
+def test_flags_take_underscores_too(tmp_path, checkpoint, faces, short):
+    run = command("--model", checkpoint, "--probe", short, "--data", faces, "--min_group_size=10", "--out", "out", cwd=tmp_path)
 
     assert run.returncode == 0, run.stderr
     assert json.loads((tmp_path / "out" / "results.json").read_text())["settings"]["min_group_size"] == 10
@@ -290,16 +253,13 @@ def test_a_second_audit_into_the_same_directory_is_refused(tmp_path, checkpoint)
         refused(command("--model", checkpoint, "--probe", "emoji", "--out", out), 5, "another audit is writing")
 
 
-def test_a_failed_rerun_keeps_the_report_and_says_whose_it_is(tmp_path, checkpoint):
-    first = command("--model", checkpoint, "--probe", "emoji", "--out", "out", cwd=tmp_path)
+def test_a_failed_rerun_keeps_the_report_and_says_whose_it_is(tmp_path, checkpoint, faces, short):
+    first = command("--model", checkpoint, "--probe", short, "--data", faces, "--out", "out", cwd=tmp_path)
     assert first.returncode == 0, first.stderr
     before = (tmp_path / "out" / "report.html").read_bytes()
-    (tmp_path / "mine.py").write_text(
-        "from dataclasses import replace\nfrom probes.emoji import PROBE as E\nfrom audit.types import PairedClaim\n"
-        "PROBE = replace(E, paired=(PairedClaim('absent', 'gender', 'man', 'woman', ('tone',), 'tone'),))\n"
-    )
+    write_probe(tmp_path / "mine.py", "paired=(PairedClaim('absent', 'gender', 'man', 'woman', ('age',), 'age'),)")
 
-    again = command("--model", checkpoint, "--probe", "mine.py", "--out", "out", cwd=tmp_path)
+    again = command("--model", checkpoint, "--probe", "mine.py", "--data", faces, "--out", "out", cwd=tmp_path)
 
     assert again.returncode not in (0, 1)
     assert "the audit in out is replaced once this one is complete" in again.stderr

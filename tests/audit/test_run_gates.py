@@ -1,18 +1,13 @@
-"""Gates from outside: exit codes, files, words, on predictions made elsewhere and before any model is read."""
+"""Gates from outside: exit codes, files, words, on external predictions and before any model is read."""
 
 import csv
 import json
-import subprocess
-import sys
 from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
 
-
-def command(*arguments, cwd):
-    run = [sys.executable, "-m", "audit.run", *map(str, arguments)]
-    return subprocess.run(run, capture_output=True, text=True, cwd=cwd, timeout=180, check=False)
+from tests.support.command import command
 
 
 @pytest.fixture
@@ -73,7 +68,7 @@ def test_a_name_that_is_not_there_leaves_no_report_and_names_the_nearest(tmp_pat
 REFUSED = [
     (["--fail-on", "gapp > 0.05"], "position 1"),
     (["--fail-on", "gap[harm.crime by gender] > 0.05"], "harm-21.crime-related by gender"),
-    (["--fail-on", "rate[gender.accuracy by race] < 90"], "between 0 and 1"),
+    (["--fail-on", "rate[gender.accuracy by race] < 90"], "outside 0 to 1"),
     (["--require-conclusive"], "no gate is given"),
     (["--junit", "x.xml"], "no gate is given"),
     (["--fail-on", "gap > 0.1", "--junit", "."], "is a folder"),

@@ -18,31 +18,16 @@ from contrastive.errors import VlmAuditError
 from contrastive.train import main
 from contrastive.training import loop
 from tests.support.spawn import spawn
-from tests.support.training import assert_same_bytes, logged_events, train_and_die
+from tests.support.training import TINY_CONV, assert_same_bytes, logged_events, run_text, train_and_die
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
-RUN = """
-[model]
-preset = "tiny-conv"
-vision.channels = [8, 16]
-text = {width = 24, layers = 1, head_width = 24}
-[data]
-train = "shapes"
-batch = 48
-shift = 1
-held_out = 0.1
-templates = ["{caption}", "a picture of {caption}"]
-vocabulary = 560
-[optim]
-steps = 12
-lr = 2e-3
-warmup = 3
-[run]
-out = "OUT"
-save_every = 5
-log_every = 1
-"""
+RUN = run_text(
+    TINY_CONV,
+    data='batch = 48; shift = 1; held_out = 0.1; templates = ["{caption}", "a picture of {caption}"]',
+    optim="steps = 12; lr = 2e-3; warmup = 3",
+    run="save_every = 5; log_every = 1",
+)
 
 
 def command(*arguments, **options):
@@ -199,7 +184,7 @@ def test_an_unknown_setting_exits_2_without_a_traceback(tmp_path):
         (['run.out="a\\u0000b"'], 2, "run.out must be the name of a folder"),
         (['run.out=" "'], 2, "run.out must be the name of a folder"),
         (['data.train="a\\u0000.csv"'], 2, "data.train must be the name of data"),
-        (["model.vision.image_size=1000000", "model.vision.channels=[1]"], 5, "the memory does not suffice"),
+        (["model.vision.image_size=1000000", "model.vision.channels=[1]"], 5, "out of memory"),
         (["data.batch=5000"], 3, "1296 pairs do not fill a batch of 5000"),
         (["data.train=none.csv"], 3, "cannot read none.csv"),
         (["data.vocabulary=300"], 2, "514"),

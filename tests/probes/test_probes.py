@@ -11,6 +11,7 @@ from audit.statistics.evidence.prompt_sensitivity import largest_layout
 from audit.statistics.metrics import METRICS
 from audit.types import LoadOptions
 from probes import emoji, fairface
+from tests.support.notes import sentences
 
 ALL = [probes.get(name) for name in probes.names()]
 
@@ -170,7 +171,7 @@ def test_ages_damaged_by_a_spreadsheet_are_repaired_and_reported(tmp_path):
 
     assert dataset.attributes["age"].tolist() == ["3-9", "3-9", "10-19", "more than 70"]
     assert set(dataset.attributes["race"]) == {"Latino_Hispanic"}
-    assert any("repair" in note for note in dataset.notes)
+    assert any("repair" in note for note in sentences(dataset.notes))
 
 
 # ---- emoji ---------------------------------------------------------------------------------------------------------------------------

@@ -128,7 +128,7 @@ def test_the_printed_pages_hold_every_heading_and_every_table(visit, tmp_path):
     printed = re.sub(r"\s+", "", done.stdout)
 
     assert [heading for heading in headings if re.sub(r"\s+", "", heading) not in printed] == []
-    assert "PairsofgroupsclearestfirstFirstSecond" in printed.replace(",", "")
+    assert "PairsofgroupsmostsignificantfirstFirstSecond" in printed.replace(",", "")
     assert "9c41d2aa7e03" in printed
 
 

@@ -11,7 +11,8 @@ import pytest
 
 from audit.errors import MachineError, UsageError
 from audit.records.results import to_json
-from reports.render import _printable, main, render, write
+from reports.environment import _printable
+from reports.render import main, render, write
 from tests.support import report_samples as samples
 
 
@@ -136,25 +137,25 @@ def test_a_missing_directory_is_bad_data_in_a_process_of_its_own(tmp_path):
     )
 
     assert done.returncode == 3
-    assert done.stderr.startswith("error[E3] no results in 'absent'")
+    assert done.stderr.startswith("error[E3] results.json not found in 'absent'")
     assert "Traceback" not in done.stderr
 
 
 def test_a_page_that_cannot_be_written_says_why(directory, monkeypatch):
-    with pytest.raises(UsageError, match="no folder"):
-        write(samples.results(samples.emoji()), directory / "absent" / "report.html")
+    with pytest.raises(UsageError, match="folder of the report not found"):
+        write(render(samples.results(samples.emoji())), directory / "absent" / "report.html")
 
     def refused(*_, **__):
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr("audit.output.directory.tempfile.mkstemp", refused)
     with pytest.raises(MachineError, match="cannot write"):
-        write(samples.results(samples.emoji()), directory / "report.html")
+        write(render(samples.results(samples.emoji())), directory / "report.html")
 
 
 def test_drawing_imports_nothing_heavy():
     heavy = ("torch", "pandas", "scipy", "matplotlib")
-    code = f"import sys, reports.render, reports.exports.summary; print([n for n in {heavy} if n in sys.modules])"
+    code = f"import sys, reports.render, reports.exports.markdown; print([n for n in {heavy} if n in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert done.stdout == "[]\n"

@@ -4,8 +4,7 @@ import itertools
 
 import pytest
 
-from reports.comparison import render as comparison
-from reports.render import render
+from reports.render import render, render_comparisons
 from tests.support import comparison_samples, whole_page
 
 pytestmark = pytest.mark.browser
@@ -27,8 +26,8 @@ def addresses(tmp_path_factory):
     folder = tmp_path_factory.mktemp("pages")
     texts = {
         "report": render(whole_page.whole()),
-        "comparison": comparison.render(comparison_samples.skewed_and_plain()),
-        "series": comparison.render(comparison_samples.four_steps()),
+        "comparison": render_comparisons(comparison_samples.skewed_and_plain()),
+        "series": render_comparisons(comparison_samples.four_steps()),
     }
     for name in PAGES:
         (folder / f"{name}.html").write_text(texts[name], "utf-8")

@@ -67,7 +67,7 @@ def test_the_command_writes_them_and_says_where(results, tmp_path, capsys):
             assert image.size[0] == 1400
 
     assert module.main([str(tmp_path / "absent")]) == 3
-    assert "no results" in capsys.readouterr().err
+    assert "results.json not found" in capsys.readouterr().err
     assert module.main([str(tmp_path), "--out", str(tmp_path / "results.json" / "figures")]) == 5
     assert "cannot make" in capsys.readouterr().err
 

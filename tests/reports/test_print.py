@@ -2,8 +2,7 @@
 
 import pytest
 
-from reports.comparison import render as comparison
-from reports.render import render
+from reports.render import render, render_comparisons
 from tests.support import comparison_samples, whole_page
 
 pytestmark = pytest.mark.browser
@@ -17,8 +16,8 @@ def addresses(tmp_path_factory):
     folder = tmp_path_factory.mktemp("printed")
     texts = {
         "report": render(whole_page.whole()),
-        "comparison": comparison.render(comparison_samples.skewed_and_plain()),
-        "series": comparison.render(comparison_samples.four_steps()),
+        "comparison": render_comparisons(comparison_samples.skewed_and_plain()),
+        "series": render_comparisons(comparison_samples.four_steps()),
     }
     for name in PAGES:
         (folder / f"{name}.html").write_text(texts[name], "utf-8")

@@ -11,7 +11,8 @@ import pytest
 
 from audit.records.results import to_json
 from audit.types import Claim
-from reports.render import read, render
+from reports.read import read_results
+from reports.render import render
 from reports.text import numbers, phrases
 from tests.support import report_samples as samples
 from tests.support.page_text import text_of
@@ -59,7 +60,7 @@ def test_equal_results_give_equal_bytes(everything, page):
 def test_the_page_survives_a_round_trip_through_json(everything, page, tmp_path):
     (tmp_path / "results.json").write_text(to_json(everything), "utf-8")
 
-    assert render(read(tmp_path)) == page
+    assert render(read_results(tmp_path)) == page
 
 
 def test_the_content_security_policy_comes_first_and_allows_no_script(page):
@@ -110,8 +111,8 @@ def test_the_largest_audit_stays_under_one_megabyte():
 def test_the_first_screen_says_verdict_planted_skew_findings_and_what_was_not_tested(page):
     said = text_of(page)
 
-    assert "Disparity. In 1 of 2 questions that count, the model treats some groups differently, by more than chance explains." in said
-    assert "Known beforehand The checkpoint says: Trained on 3953 emoji drawings" in said
+    assert "Disparity. In 1 of 2 pre-specified questions, the model treats some groups differently, by more than chance explains." in said
+    assert "Known from the checkpoint Trained on 3953 emoji drawings" in said
     assert "Planted on purpose: in the captions of women" in said
     assert "Occupation accuracy is 72 % [63, 80] for woman (n = 100) against 98.0 % [93.0, 99.4] for man (n = 100)" in said
     assert "What was not tested" in said
@@ -130,30 +131,30 @@ def test_every_number_of_a_finding_stands_in_its_table(everything, page):
                 row = f"{phrases.group(cell.group)} {numbers.count(cell.n)} {numbers.count(cell.events)} {phrases.cell_rate(cell)}"
                 assert row.replace("\u00a0", " ") in said
             for contrast in finding.contrasts:
-                interval = numbers.difference(contrast.difference, contrast.low, contrast.high)
-                assert f"{interval} {phrases.corrected(contrast)} {numbers.p_value(contrast.p_adjusted)}".replace("\u00a0", " ") in said
+                shown = numbers.difference(contrast.difference, contrast.low, contrast.high), phrases.corrected_interval(contrast)
+                assert " ".join((*shown, numbers.p_value(contrast.p_adjusted))).replace("\u00a0", " ") in said
 
 
-def test_what_always_giving_the_commonest_answer_would_score_stands_beside_every_accuracy(page):
+def test_what_always_giving_the_most_common_answer_would_score_stands_beside_every_accuracy(page):
     said = text_of(page)
 
-    assert "Always the commonest answer 20.0 % right" in said
+    assert "Always the most common answer 20.0 % right" in said
     # 98 of 100 men are [93.0, 99.4]; 20 % by the trivial answer; 13.5 points above the other 200 drawings.
-    assert "Rate [interval] Commonest answer Minus the rest" in said
+    assert "Rate [interval] Most common answer Minus the rest" in said
     assert "man 100 98 98.0 % [93.0, 99.4] 20.0 % +14 [7, 19]" in said
 
 
-def test_pairs_that_differ_are_listed_clearest_first_and_the_others_counted(faces):
+def test_pairs_that_differ_are_listed_by_significance_and_the_others_counted(faces):
     said = text_of(render(samples.results(faces)))
     race = next(finding for finding in faces.findings if finding.id == "harm-21/selection_rate[crime-related]/race")
     both = next(finding for finding in faces.findings if finding.id == "harm-21/selection_rate[crime-related]/race x gender")
 
     assert (len(race.pairs), len(both.pairs)) == (21, 78)
     assert (
-        "Pairs of groups, clearest first First Second First minus second Corrected Adj. p Beyond the tolerance White East Asian +23.6"
+        "Pairs of groups, most significant first First Second First minus second Corrected Adj. p Exceeds the tolerance White East Asian +2"
         in said
     )
-    assert "Pairs of groups, clearest first (21 of 78; all are in results.json)" in said
+    assert "Pairs of groups, most significant first (21 of 78; all are in results.json)" in said
 
 
 def test_the_page_is_one_document_with_one_main_heading_and_headings_that_skip_no_level(page):
@@ -183,7 +184,7 @@ def test_every_chart_says_what_it_shows_and_every_table_what_it_holds(page):
 def test_a_limited_run_says_so_first_and_once(faces):
     said = text_of(render(samples.results(samples.fairface(limited=True))))
 
-    assert said.count("A sample of 10,954 images was audited. Such a run can conclude nothing but “inconclusive”.") == 1
+    assert said.count("A sample of 10,954 images was audited. The verdict of such a run is always “inconclusive”.") == 1
     assert said.index("LIMITED RUN.") < said.index("Inconclusive. Only a sample of the images was audited.")
     assert "LIMITED RUN" not in text_of(render(samples.results(faces)))
 
@@ -221,7 +222,7 @@ def test_a_published_cell_of_a_small_group_is_hatched(page):
     assert re.search(r'<td class="hatched"><b>45\W%</b><br><span class="small">\[21,\W72\]<br>n = 11</span></td>', page)
 
 
-def test_pairs_tell_flips_discordant_pairs_and_both_p(page):
+def test_pairs_show_flips_discordant_pairs_and_both_p(page):
     said = text_of(page)
 
     # 26 + 0 discordant, 3 further flips; exact McNemar of 26 : 0 is 2^-25.
@@ -230,15 +231,15 @@ def test_pairs_tell_flips_discordant_pairs_and_both_p(page):
     assert "tone: light → dark occupation 100 9 % [5, 16] 4 2 +2 [−3, 7] .69 .14 20 clusters 1" in said
 
 
-def test_a_wording_curve_prints_its_median_range_and_whether_the_answer_depends_on_wording(everything, page):
+def test_a_specification_curve_prints_its_median_range_and_whether_the_answer_is_sensitive_to_the_prompt(everything, page):
     curve = everything.audits[1].specifications[0]
     said = text_of(page)
 
     assert curve.share_same_sign < 0.8
-    assert "Depends on wording: only 71 % of the wordings point the same way as the default." in said
-    assert "Over 24 wordings, 3-9 minus more than 70 runs from" in said  # 25 points, one of them not estimable
+    assert "Sensitive to the prompt: only 71 % of the prompt templates point the same way as the default." in said
+    assert "Across 24 prompt templates, 3-9 minus more than 70 runs from" in said  # 25 points, one of them not estimable
     assert said.count("not estimable not estimable not estimable") >= 1
-    assert f"{curve.question}: depends on wording." in said
+    assert f"{curve.question}: sensitive to the prompt." in said
 
 
 def test_every_prompt_is_printed_verbatim(everything, page):
@@ -306,7 +307,7 @@ def odd(cells):
 def test_a_finding_that_cannot_be_estimated_is_told_in_words(cells):
     said = text_of(render(odd(cells)))
 
-    assert "Not estimable. In the question that counts, no two groups have enough images to be compared." in said
+    assert "Not estimable. In the pre-specified question, no two groups have enough images to be compared." in said
     reasons = "A comparison needs two groups with at least 30 images|No image counts for the accuracy"
     assert re.search(f"Not estimable Occupation accuracy by gender ({reasons})", said)
     assert "nan" not in said.lower().split()
@@ -327,7 +328,7 @@ def test_equal_rates_draw_a_page(tmp_path):
 
 
 def test_results_without_an_audit_draw_a_page():
-    assert "This file holds no audit." in render(samples.results())
+    assert "This file has no audits." in render(samples.results())
 
 
 def test_pairs_of_which_none_is_complete_draw_a_page():

@@ -8,13 +8,14 @@ import numpy as np
 
 from audit.records import evidence
 from audit.records import results as facts
+from audit.records.finding import VarianceShares
 from audit.statistics.equivalence import equivalence_bound
 from audit.statistics.evidence.adjustment import Strata, mantel_haenszel, stratified_gap_test
 from audit.statistics.evidence.calibration import calibration
 from audit.statistics.evidence.effect_size import effect_size
 from audit.statistics.evidence.four_fifths import four_fifths
 from audit.statistics.evidence.inputs import Judged
-from audit.statistics.evidence.label_noise import Rules, noise_curve, tipping_point
+from audit.statistics.evidence.label_noise import Rules, label_noise_curve, tipping_point
 from audit.statistics.evidence.prompt_sensitivity import largest_layout
 from audit.statistics.evidence.shrinkage import shrink
 from audit.statistics.evidence.threshold_curves import threshold_curve, thresholds_at
@@ -23,7 +24,7 @@ from audit.statistics.metrics import Tally
 from audit.statistics.multiplicity import holm
 from audit.statistics.null import between_group_variance, gap_test, mcnemar_p, two_proportion_p
 from audit.statistics.power import detectable_in_any_pair
-from audit.statistics.verdict import decide, worst
+from audit.statistics.verdict import decide_finding, worst
 from audit.types import Exclusion, Measurement, ModelRecord, Note, Settings
 from probes import emoji as emoji_probe
 from probes import fairface as fairface_probe
@@ -125,7 +126,7 @@ def concluded(findings, settings=SETTINGS, limited=False):
         if each.gap:
             p = adjusted.get(i, each.gap.p)
             each = replace(each, gap=replace(each.gap, p_adjusted=p), pairs=each.pairs if p <= settings.alpha else ())
-        verdict, exceeds = decide(each, settings, limited=limited)
+        verdict, exceeds = decide_finding(each, settings, limited=limited)
         done.append(replace(each, verdict=verdict, exceeds_tolerance=exceeds))
     return tuple(done), worst([each.verdict for each in done if each.primary])
 
@@ -355,7 +356,7 @@ def with_evidence(audit, odd=False):
 
 def variance_shares_of(points):
     presets, variants = largest_layout([(point.preset, point.variant) for point in points])
-    return evidence.VarianceShares(0.6, 0.3, 0.1, presets, variants)
+    return VarianceShares(0.6, 0.3, 0.1, presets, variants)
 
 
 def beside(each, rng, odd):
@@ -379,14 +380,13 @@ def beside(each, rng, odd):
     adjusted = mantel_haenszel(counted, high, low, 0.05)
     other = replace(adjusted, others=("tone", "occupation"), opposite=1, images_left_out=7, strata_left_out=2)
     together = replace(stratified_gap_test(events, trials, 199, rng), others=("tone", "occupation"))
+    noise = label_noise_curve(k, n, Rules(0.05, 0.05, 0.01, 2, 199), rng)
     found = replace(
         each.evidence,
         effect_size=effect_size(*ends, 0.05),
         four_fifths=four_fifths(k, n, 199, rng) if each.metric == "selection_rate" else None,
         near_ties="inconclusive" if odd else None,
-        label_noise=evidence.LabelNoise(
-            tipping_point(*ends, 0.05) if each.verdict == "disparity" else None, noise_curve(k, n, Rules(0.05, 0.05, 0.01, 2, 199), rng)
-        ),
+        label_noise=evidence.LabelNoise(tipping_point(*ends, 0.05) if each.verdict == "disparity" else None, noise),
         adjustment=evidence.Adjustment((adjusted, other), together),
     )
     return replace(each, evidence=found)

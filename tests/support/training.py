@@ -1,4 +1,4 @@
-"""Runs that tests kill, and what they compare afterwards."""
+"""Small runs that tests start, kill and compare."""
 
 import json
 import os
@@ -6,6 +6,16 @@ import signal
 
 from contrastive.train import main
 from contrastive.training import loop
+
+TINY_CONV = 'preset = "tiny-conv"\nvision.channels = [8, 16]\ntext = {width = 24, layers = 1, head_width = 24}'
+TINY_VIT = 'preset = "tiny-vit"\nvision = {width = 16, layers = 1}\ntext = {width = 16, layers = 1}'
+SMALL_VIT = 'preset = "tiny-vit"\nvision = {width = 32, layers = 1}\ntext = {width = 32, layers = 1, context = 64}'
+
+
+def run_text(model, *, data, optim, run="", loss="", out="OUT"):
+    """Return a run's TOML file over the synthetic images; settings of a table are separated by "; ", `out` stands for its folder."""
+    tables = {"data": f'train = "shapes"; vocabulary = 560; {data}', "optim": optim, "loss": loss, "run": f'out = "{out}"; {run}'}
+    return f"\n[model]\n{model}\n" + "".join(f"[{name}]\n{text.strip('; ')}\n".replace("; ", "\n") for name, text in tables.items())
 
 
 def train_and_die(step, run, *options):

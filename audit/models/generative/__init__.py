@@ -1,1 +1,1 @@
-"""Generative models that are asked in words: a folder in, likelihoods of answers out."""
+"""Generative models: a folder in Hugging Face layout goes in, a model that gives likelihoods of answers comes out (`folder.load`)."""

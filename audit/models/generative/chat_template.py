@@ -15,6 +15,7 @@ from functools import partial
 from typing import Any
 
 from audit.errors import DataError, UnsafeError
+from audit.types import Note
 
 MARK = "QUESTION7f3a"
 """Stands for the question while the template is applied."""
@@ -31,9 +32,9 @@ class Frame:
 
     before: str
     after: str
-    source: str
-    """Whose words they are, in a sentence."""
-    notes: tuple[str, ...] = ()
+    own: bool
+    """Whether the words are this project's, because the model has no chat template."""
+    notes: tuple[Note, ...] = ()
 
     def around(self, question: str) -> str:
         """Return everything that the model reads as text."""
@@ -43,32 +44,20 @@ class Frame:
 def frames(processor: Any, where: str) -> tuple[Frame, ...]:
     """Return the frame of a model; where it has no chat template, two to try: with and without a placeholder for the image.
 
-    Parameters
-    ----------
-    processor : Any
-        transformers' processor of the model.
-    where : str
-        The folder, as it was typed.
-
-    Raises
-    ------
-    DataError
-        If the template fails, loses the question or the image, or repeats the question.
-    UnsafeError
-        If it does not end within seconds, or needs more memory or length than any chat.
+    `where` names the folder in errors: DataError if the template fails, loses the question or the image, or repeats the question;
+    UnsafeError if it does not end within seconds, or needs more memory or length than any chat.
     """
     template = getattr(processor, "chat_template", None) or getattr(processor.tokenizer, "chat_template", None)
     placeholder = _placeholder(processor)
     if not template:
-        said = "The model has no chat template, so it was asked plainly, in words of this project."
         plain = (f"{placeholder}\nQuestion: {MARK}\nAnswer:", f"Question: {MARK} Answer:")
-        return tuple(_split(words, where, said) for words in (plain if placeholder else plain[1:]))
+        return tuple(_split(words, where, own=True) for words in (plain if placeholder else plain[1:]))
     text = template.get("default", next(iter(template.values()), "")) if isinstance(template, dict) else template
     if len(str(text)) > MAX_TEMPLATE:
         raise UnsafeError(f"the chat template has more than {MAX_TEMPLATE:,} characters", where=where)
     words = _rendered(processor, text, placeholder, where)
-    notes = ("The chat template writes the date of the run: on another day it asks otherwise.",) if "strftime_now" in text else ()
-    return (_split(words, where, "The model's own chat template.", notes),)
+    notes = (Note("template_with_date"),) if "strftime_now" in text else ()
+    return (_split(words, where, own=False, notes=notes),)
 
 
 def _placeholder(processor: Any) -> str:
@@ -86,7 +75,7 @@ def _rendered(processor: Any, template: str, placeholder: str, where: str) -> st
             words = _within_limits(partial(_apply, processor, template, chat), where)
         except UnsafeError:
             raise
-        except Exception as error:  # whatever a stranger's template raises is a fault of the template
+        except Exception as error:  # whatever an untrusted template raises is a fault of the template
             reasons.append(f"{type(error).__name__}: {' '.join(str(error).split())[:200]}")
             continue
         lost = "type" in words and "'image'" in words  # the list itself was printed
@@ -108,11 +97,11 @@ def _apply(processor: Any, template: str, chat: list[dict[str, Any]]) -> str:
     )
 
 
-def _split(words: str, where: str, source: str, notes: tuple[str, ...] = ()) -> Frame:
+def _split(words: str, where: str, *, own: bool, notes: tuple[Note, ...] = ()) -> Frame:
     if len(words) > MAX_FRAME:
         raise UnsafeError(f"the chat template puts {len(words):,} characters around a question", where=where)
     before, _, after = words.partition(MARK)
-    return Frame(before, after, source, notes)
+    return Frame(before, after, own, notes)
 
 
 def _within_limits(work: Callable[[], str], where: str) -> str:

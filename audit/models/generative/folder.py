@@ -20,10 +20,18 @@ from audit.models.generative.model import GenerativeModel
 from audit.models.generative.self_check import choose_reuse
 from audit.models.huggingface.encoder import decisive_configuration, describe_preprocessing, describe_tower, without_origin
 from audit.models.huggingface.pixels import resize_library
-from audit.models.huggingface.pretrained import build_model, call_transformers, configuration, offline, pretrained, quiet, require_files
-from audit.models.runtime import fingerprint, torch_setting
-from audit.models.tokenizer_hash import tokenizer_sha256
-from audit.types import ModelRecord
+from audit.models.huggingface.pretrained import (
+    build_model,
+    call_transformers,
+    configuration,
+    offline,
+    pretrained,
+    quiet,
+    require_files,
+    tokenizer_sha256,
+)
+from audit.models.runtime import model_fingerprint, torch_setting
+from audit.types import ModelRecord, Note
 
 __all__ = ["GenerativeModel", "is_generative", "load"]
 DUAL_ENCODERS = ("clip", "siglip", "siglip2", "metaclip_2", "align", "altclip", "chinese_clip")
@@ -53,27 +61,9 @@ def is_generative(folder: Path) -> bool:
 
 
 def load(folder: Path, *, name: str, device: str, dtype: str, revision: str | None = None, inside: Path | None = None) -> GenerativeModel:
-    """Load a model folder. Of what is in it only the chat template is run, in transformers' sandbox; no socket is opened.
+    """Load a model folder; `inside` is where links may lead (None: the folder itself), `revision` the hub's commit that it is a copy of.
 
-    Parameters
-    ----------
-    folder : Path
-    name : str
-        What reports call the model.
-    device, dtype : str
-    revision : str, optional
-        Commit of the hub that the folder is a copy of.
-    inside : Path, optional
-        Where links may lead; None: the folder itself.
-
-    Raises
-    ------
-    UnsafeError
-        If the folder asks for foreign code, a file is not what its name says, or its chat template does not end.
-    DataError
-        If a file is missing or damaged, the weights do not fit the architecture, or the class cannot be asked about an image.
-    MachineError
-        If a package that its processor needs is not installed, or memory does not suffice.
+    Of its files only the chat template is run, in transformers' sandbox; no socket is opened.
     """
     check_folder(folder, inside or folder)
     weights = read_weights(folder)
@@ -99,7 +89,7 @@ def load(folder: Path, *, name: str, device: str, dtype: str, revision: str | No
     raise failures[0]
 
 
-def _settled(asked: GenerativeModel, _: Any) -> str:
+def _settled(asked: GenerativeModel, _: Any) -> Note:
     return choose_reuse(asked)
 
 
@@ -144,7 +134,7 @@ def _record(parts: _Parts, name: str, dtype: str, revision: str | None) -> Model
     return ModelRecord(
         name=name,
         kind=f"Hugging Face {type(model).__name__} (generative)",
-        fingerprint=fingerprint(
+        fingerprint=model_fingerprint(
             weights=parts.weights.sha256,
             architecture=decisive_configuration(model),
             preprocessing={"image": pixels, "library": resize_library(processor.image_processor), "frame": around, "processor": whole}
@@ -165,5 +155,5 @@ def _record(parts: _Parts, name: str, dtype: str, revision: str | None) -> Model
         tokenizer=f"{type(tokenizer).__name__}, {len(tokenizer)} entries, sha256 {words[:12]}",
         revision=revision,
         notes=(*parts.weights.notes, *parts.frame.notes),
-        asked=(f"Around the question, word for word (the image stands where its mark is, ⏎ ends a line): “{shown}”. {parts.frame.source}",),
+        asked=(Note("asked_plainly" if parts.frame.own else "asked_by_template", {"frame": shown}),),
     )

@@ -42,13 +42,7 @@ class GenerativeModel:
         self._asked: _Prepared | None = None
 
     def log_likelihoods(self, images: Sequence[Image.Image], questions: Sequence[Question]) -> Float[np.ndarray, "n k"]:
-        """Return the mean log-likelihood of each option's tokens; the questions' options stand side by side.
-
-        Raises
-        ------
-        DataError
-            If a question does not fit the model (`audit.models.generative.prompts.build_prompt`), or is too long for it.
-        """
+        """Return the mean log-likelihood of each option's tokens; the questions' options stand side by side."""
         import torch
 
         if not images:

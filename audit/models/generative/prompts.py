@@ -32,17 +32,11 @@ class Prompt:
 
 
 def build_prompt(tokenizer: Any, frame: Frame, question: Question) -> Prompt:
-    """Return a question as ids.
-
-    Raises
-    ------
-    DataError
-        If the question holds one of the model's own marks (an image's placeholder, an end of turn), or an option has no token.
-    """
+    """Return a question as ids; DataError if it holds one of the model's own special tokens, or an option has no token."""
     marks = [mark for mark in sorted(_special_tokens(tokenizer), key=len, reverse=True) if mark in question.text]
     if marks:
         raise DataError(
-            f"a question holds {marks[0]!r}, which to this model is no word but a mark",
+            f"a question holds {marks[0]!r}, which this model reads as a special token",
             where=repr(question.text[:200]),
             why="it would be read as an image or as the end of a turn",
             fix="word the label otherwise, or leave this model out",

@@ -1,4 +1,4 @@
-"""What of a model's reading can be reused is found out by trial, when it is loaded: reuse must give the numbers of full passes."""
+"""What of a model's reading can be reused is tried when it is loaded: reuse must give the numbers of full passes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from audit.errors import AuditError, DataError
 from audit.models.generative.model import GenerativeModel, Reuse
 from audit.models.runtime import out_of_memory
-from audit.types import Question
+from audit.types import Note, Question
 
 if TYPE_CHECKING:
     from jaxtyping import Float64
@@ -25,20 +25,11 @@ SAMPLE_QUESTIONS = (
     Question(f"Which of these options best describes this image?\n{_LONG_LIST}", ("a person", "unclear")),
     Question("Look at the image. Is it a person or a drawing of a house?", ("a drawing of a house",)),
 )
-_REUSED: dict[Reuse, str] = {
-    "all": "An image is read once for all questions, and image and question once for all options",
-    "question": "Image and question are read once for all options",
-}
+_REUSED: tuple[Reuse, ...] = ("all", "question")
 
 
-def choose_reuse(model: GenerativeModel) -> str:
-    """Try a model out and set how it is asked; return the note that says so.
-
-    Raises
-    ------
-    DataError
-        If the model's answers do not depend on the image, or depend on what stands after them.
-    """
+def choose_reuse(model: GenerativeModel) -> Note:
+    """Try a model out and set how it is asked; return the note that says so. DataError if its answers ignore the image or read ahead."""
     import torch
 
     light, wide = _picture((112, 84), 0), _picture((300, 100), 40)
@@ -47,7 +38,7 @@ def choose_reuse(model: GenerativeModel) -> str:
         _choose_answer_type(model, light)
         full = [_score_uncached(model, image) for image in (light, wide)]
     tolerance, reasons = TOLERANCE[model.record.dtype], []
-    for reuse, words in _REUSED.items():
+    for reuse in _REUSED:
         model.reuse = reuse
         try:
             worst = max(
@@ -64,13 +55,11 @@ def choose_reuse(model: GenerativeModel) -> str:
         if reuse == "all" and not model.shares_image:
             continue  # the questions stand before the image, or the processor puts words after them
         if worst <= tolerance:
-            return f"{words}; checked against full forward passes when the model was loaded, within {tolerance:g} nats a token."
+            return Note("image_read_once" if reuse == "all" else "question_read_once", {"tolerance": tolerance})
         reasons.append(f"off by {worst:.1g} nats a token")
     model.reuse = "nothing"
     log.warning("%s: its cache cannot be reused (%s): every option takes a full forward pass", model.record.name, "; ".join(reasons))
-    return (
-        f"The cache of this class cannot be reused ({'; '.join(reasons)}): every option was scored by a full forward pass, which is slower."
-    )
+    return Note("cache_not_reused", {"reasons": tuple(reasons)})
 
 
 def _score_uncached(model: GenerativeModel, image: Image.Image) -> Float64[np.ndarray, "k"]:
@@ -100,7 +89,7 @@ def _choose_answer_type(model: GenerativeModel, image: Image.Image) -> None:
             return
     raise DataError(
         f"{model.record.name} reads an answer before it gives it",
-        why="the likelihood of an option's first token depends on the tokens after it: this is no causal model",
+        why="the likelihood of an option's first token depends on the tokens after it: this is not a causal model",
         fix="leave this model out",
     )
 

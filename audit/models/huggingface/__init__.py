@@ -1,1 +1,1 @@
-"""Dual encoders in Hugging Face layout: a folder in, an encoder out."""
+"""Dual encoders: a folder in Hugging Face layout goes in, an encoder comes out (`encoder.load`)."""

@@ -10,18 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from audit.models.huggingface.clip import ClipOutput
-
-NOTES = (
-    "BLIP's contrastive head (ITC) was audited, not the matching head (ITM), which gives no embeddings.",
-    "Guessed: a softmax over the cosines themselves, because the file holds no temperature: its probabilities are flat, and only the order "
-    "of labels means anything.",
-)
+from audit.types import Note
 
 
 class BlipForImageTextRetrieval(nn.Module):
     """transformers' class of that name, with the methods that an encoder needs."""
 
-    notes = NOTES
+    notes = (Note("blip_contrastive_head"), Note("guessed_no_temperature"))
     """For the model's record."""
 
     def __init__(self, model: Any):

@@ -81,14 +81,8 @@ def _block(place: str, width: int, inner: int) -> Iterator[tuple[str, tuple[int,
         yield f"{place}.{name}.bias", (rows,)
 
 
-def build(folder: Path, config: Any, weights: Weights, setting: tuple[torch.device, torch.dtype]) -> CLIPModel:
-    """Return the model of a configuration that `is_plain_clip`, filled strictly.
-
-    Raises
-    ------
-    DataError
-        If a weight is missing, unexpected or of another shape.
-    """
+def build_clip(folder: Path, config: Any, weights: Weights, setting: tuple[torch.device, torch.dtype]) -> CLIPModel:
+    """Return the model of a configuration that `is_plain_clip`; DataError if a weight is missing, unexpected or of another shape."""
     shapes = expected_shapes(config)
     check_size(folder, sum(map(prod, shapes.values())), weights)
     # Older files hold the numbers 0 to 76, which follow from the sizes; the scale has an axis in some.
@@ -105,13 +99,7 @@ def _has_shape(tensor: Tensor, shape: tuple[int, ...]) -> bool:
 
 
 def check_parts(folder: Path, config: Any, tokenizer: Any, side: int) -> None:
-    """Refuse a tokenizer or an image processor of another model, without running this one.
-
-    Raises
-    ------
-    DataError
-        If images come out in another size than the model's, an id lies outside its table, or no text ends as the configuration says.
-    """
+    """Refuse a tokenizer or an image processor of another model, without running this one."""
     text, size = config.text_config, config.vision_config.image_size
     if side != size:
         why = f"images come out {side} px wide, the model takes {size}"

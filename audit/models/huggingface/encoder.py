@@ -17,12 +17,19 @@ import numpy as np
 from audit.errors import DataError
 from audit.models.folder import Weights, check_folder, read_weights
 from audit.models.huggingface.pixels import ClipPixels, image_processor, resize_library
-from audit.models.huggingface.pretrained import build_model, call_transformers, configuration, offline, pretrained, quiet, require_files
+from audit.models.huggingface.pretrained import (
+    build_model,
+    call_transformers,
+    configuration,
+    offline,
+    pretrained,
+    quiet,
+    require_files,
+    tokenizer_sha256,
+)
 from audit.models.huggingface.self_check import PLUGIN_FIX, check_scores
-from audit.models.runtime import canonical, fingerprint, log_notes, to_rows, torch_setting
-from audit.models.tokenizer_hash import tokenizer_sha256
-from audit.models.untrained import untrained_record
-from audit.types import ModelRecord
+from audit.models.runtime import canonical, log_notes, model_fingerprint, to_rows, torch_setting, untrained_record
+from audit.types import ModelRecord, Note
 
 if TYPE_CHECKING:
     import torch
@@ -114,27 +121,9 @@ class HuggingFaceEncoder:
 def load(
     folder: Path, *, name: str, device: str, dtype: str, revision: str | None = None, inside: Path | None = None
 ) -> HuggingFaceEncoder:
-    """Load a model folder. Nothing in it is run, no socket is opened.
+    """Load a model folder; `inside` is where links may lead (None: the folder itself), `revision` the hub's commit that it is a copy of.
 
-    Parameters
-    ----------
-    folder : Path
-    name : str
-        What reports call the model.
-    device, dtype : str
-    revision : str, optional
-        Commit of the hub that the folder is a copy of.
-    inside : Path, optional
-        Where links may lead; None: the folder itself.
-
-    Raises
-    ------
-    UnsafeError
-        If the folder asks for foreign code, or a file is not what its name says.
-    DataError
-        If a file is missing or damaged, the weights do not fit the architecture, or it is no dual encoder.
-    MachineError
-        If a package that its tokenizer needs is not installed.
+    Nothing in it is run, no socket is opened.
     """
     check_folder(folder, inside or folder)
     weights = read_weights(folder)
@@ -155,7 +144,7 @@ def _model(folder: Path, config: Any, tokenizer: Any, weights: Weights, setting:
     from audit.models.huggingface import clip
 
     if clip.is_plain_clip(config, tokenizer):
-        return clip.build(folder, config, weights, setting)
+        return clip.build_clip(folder, config, weights, setting)
     place, kind = setting
     if RETRIEVAL in (config.architectures or ()):
         from audit.models.huggingface import blip_retrieval as retrieval
@@ -199,16 +188,13 @@ def _record(parts: _Parts, name: str, dtype: str, revision: str | None) -> Model
     preprocessing = {"class": type(processor).__name__, **without_origin(processor.to_dict())}
     notes = [*parts.weights.notes, *getattr(model, "notes", ())]
     if (family := model.config.model_type) not in TESTED_FAMILIES:
-        notes.append(
-            f"Guessed: the family {family!r} takes texts and images as transformers' zero-shot pipeline prepares them; no test here covers "
-            "it, and it was compared with the model's own scores on one image only."
-        )
+        notes.append(Note("guessed_family", {"family": family}))
     if rule == "sigmoid" and "attention_mask" in tokenizer.model_input_names:
-        notes.append("The tokenizer gives an attention mask, which SigLIP was trained without; it is not used.")
+        notes.append(Note("unused_attention_mask"))
     return ModelRecord(
         name=name,
         kind=f"Hugging Face {type(model).__name__}",
-        fingerprint=fingerprint(
+        fingerprint=model_fingerprint(
             weights=parts.weights.sha256,
             architecture=decisive_configuration(model),
             preprocessing=preprocessing | {"library": resize_library(processor)},

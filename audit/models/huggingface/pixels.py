@@ -37,17 +37,7 @@ IGNORED = ("image_processor_type", "feature_extractor_type", "processor_class", 
 
 
 def image_processor(folder: Path) -> Any:
-    """Return what prepares a folder's images: its class in transformers, or `ClipPixels` where that does the same.
-
-    Raises
-    ------
-    UnsafeError
-        If every image would be made enormous.
-    DataError
-        If the folder's settings make no working image processor.
-    MachineError
-        If a package is missing.
-    """
+    """Return what prepares a folder's images: its class in transformers, or `ClipPixels` where that does the same."""
     settings = _settings(folder)
     _check_sizes(folder, settings)
     name = str(settings.get("image_processor_type") or settings.get("feature_extractor_type"))

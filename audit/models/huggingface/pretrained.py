@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -9,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from audit.errors import AuditError, DataError, MachineError
-from audit.models.folder import Weights
-from audit.models.runtime import out_of_memory
+from audit.models.folder import Weights, file_sha256
+from audit.models.runtime import canonical, out_of_memory
 
 if TYPE_CHECKING:
     import torch
@@ -48,13 +49,7 @@ def _refuse_language_model(folder: Path) -> None:
 
 
 def configuration(folder: Path) -> Any:
-    """Return what transformers makes of ``config.json``, its depth within bounds.
-
-    Raises
-    ------
-    DataError
-        If it is none, or asks for more layers than could be built in minutes.
-    """
+    """Return what transformers makes of ``config.json``; DataError if it asks for more layers than could be built in minutes."""
     from contrastive.model.architecture import MAX_LAYERS
 
     config = pretrained("AutoConfig", folder)
@@ -103,20 +98,11 @@ def check_size(folder: Path, need: int, weights: Weights) -> None:
         raise DataError("the weights do not fit the configuration", where=str(folder), why=why, fix=DOWNLOAD)
 
 
-def require_complete(folder: Path, found: Mapping[str, Sequence[str]], said: Sequence[object] = ()) -> None:
-    """Refuse a partial load: transformers would go on with weights drawn at random.
-
-    Parameters
-    ----------
-    folder : Path
-    found : mapping
-        What is wrong (``"missing"``) -> names of weights.
-    said : sequence
-        What else was reported.
-    """
-    if any(found.values()) or said:
+def require_complete(folder: Path, found: Mapping[str, Sequence[str]], errors: Sequence[object] = ()) -> None:
+    """Refuse a partial load (`found`: kind of fault -> names of weights): transformers would go on with weights drawn at random."""
+    if any(found.values()) or errors:
         why = "; ".join(f"{len(names)} {kind} ({', '.join(sorted(names)[:5])})" for kind, names in found.items() if names)
-        raise DataError("the weights do not fit the configuration", where=str(folder), why=why or str(said[0])[:300], fix=DOWNLOAD)
+        raise DataError("the weights do not fit the configuration", where=str(folder), why=why or str(errors[0])[:300], fix=DOWNLOAD)
 
 
 def _architecture(config: Any, folder: Path) -> Any:
@@ -131,7 +117,7 @@ def _architecture(config: Any, folder: Path) -> Any:
         found = next((cls for cls in found if cls.__name__ in (config.architectures or ())), found[0])
     if not (hasattr(found, "get_image_features") and hasattr(found, "get_text_features")):
         raise DataError(
-            f"a model of type {config.model_type!r} is no dual encoder",
+            f"a model of type {config.model_type!r} is not a dual encoder",
             where=str(folder),
             why="an audit needs image and text features in one space, as CLIP and SigLIP have, or a model that answers about images",
             fix="give the folder of a model that reads both images and text",
@@ -162,6 +148,15 @@ def call_transformers(folder: Path, make: Callable[[Any], Any]) -> Any:
         if out_of_memory(error):
             raise MachineError("memory does not suffice for this model", where=str(folder), why=why, fix="try --dtype bfloat16") from error
         raise DataError("this folder does not make a working model", where=str(folder), why=why, fix=DOWNLOAD) from error
+
+
+def tokenizer_sha256(tokenizer: Any, folder: Path) -> str:
+    """Return sha256 (hex). To be taken before the first use: a call stores its padding in the tokenizer."""
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    files = [folder / name for names in TOKENIZERS for name in names if (folder / name).is_file()]
+    content = backend.to_str() if backend is not None else file_sha256(files)
+    special = {name: str(value) for name, value in tokenizer.special_tokens_map.items()}
+    return hashlib.sha256(canonical([type(tokenizer).__name__, content, special, tokenizer.padding_side])).hexdigest()
 
 
 @contextmanager

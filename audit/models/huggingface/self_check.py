@@ -26,13 +26,7 @@ class Scoring(Encoder, Protocol):
 
 
 def check_scores(encoder: Scoring, family: str) -> int:
-    """Embed one plain image and two texts; return the number of dimensions.
-
-    Raises
-    ------
-    DataError
-        If images and texts have no common space, or the model's own scores are not those of its embeddings.
-    """
+    """Embed one plain image and two texts; return the dimensions. DataError unless the embeddings give the model's own scores."""
     from PIL import Image
 
     record = encoder.record

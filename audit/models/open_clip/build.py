@@ -13,14 +13,8 @@ if TYPE_CHECKING:
     import torch
 
 
-def build(plan: OpenClipSpec, tensors: Mapping[str, torch.Tensor]) -> Any:
-    """Return the model of a plan as open_clip builds it, its weights not yet filled in.
-
-    Raises
-    ------
-    DataError
-        If an untrusted configuration asks for more than `tensors` hold.
-    """
+def build_architecture(plan: OpenClipSpec, tensors: Mapping[str, torch.Tensor]) -> Any:
+    """Return the model of a plan as open_clip builds it, its weights not yet filled in; an untrusted plan may not exceed `tensors`."""
     from contrastive.model.skip_init import skip_init
 
     open_clip = import_open_clip()
@@ -50,14 +44,8 @@ def _check_size(cls: Any, settings: Mapping[str, Any], tensors: Mapping[str, tor
         )
 
 
-def fill(model: Any, tensors: Mapping[str, torch.Tensor]) -> None:
-    """Fill a model, strictly, from weights under any of the names that open_clip itself knows.
-
-    Raises
-    ------
-    DataError
-        If a weight is missing, unexpected or of another shape.
-    """
+def fill_weights(model: Any, tensors: Mapping[str, torch.Tensor]) -> None:
+    """Fill a model, strictly, from weights under any of the names that open_clip itself knows."""
     from open_clip.convert import convert_state_dict
     from open_clip.model import convert_to_custom_text_state_dict
 

@@ -14,13 +14,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from audit.errors import DataError, UsageError
 from audit.models import single_file
 from audit.models.folder import check_folder, file_sha256
-from audit.models.huggingface.pretrained import call_transformers, offline, quiet
-from audit.models.model_args import read_overrides
-from audit.models.open_clip.build import build, fill
+from audit.models.huggingface.pretrained import call_transformers, offline, quiet, tokenizer_sha256
+from audit.models.model_args import override_notes, read_overrides
+from audit.models.open_clip.build import build_architecture, fill_weights
 from audit.models.open_clip.spec import IMAGE_SETTINGS, OpenClipSpec, fetch_parts, from_folder, from_name, import_open_clip
-from audit.models.runtime import canonical, fingerprint, located, log_notes, to_rows, torch_setting
-from audit.models.tokenizer_hash import tokenizer_sha256
-from audit.types import ModelRecord
+from audit.models.runtime import canonical, located, log_notes, model_fingerprint, to_rows, torch_setting
+from audit.types import ModelRecord, Note
 
 if TYPE_CHECKING:
     import numpy as np
@@ -69,49 +68,31 @@ class OpenClipEncoder:
 def load(text: str, *, name: str, device: str, dtype: str, model_args: Mapping[str, str] | None = None) -> OpenClipEncoder:
     """Load ``ARCH,FILE`` or ``ARCH,TAG``.
 
-    Parameters
-    ----------
-    text : str
-    name : str
-        What reports call the model.
-    device, dtype : str
-    model_args : mapping, optional
-        What the name of an architecture does not say: image mean and std, interpolation, resize mode, a tokenizer's folder.
-
-    Raises
-    ------
-    UsageError
-        If open_clip has no such architecture or tag; the nearest are named.
-    DataError
-        If the weights are damaged, or do not fit the architecture.
-    UnsafeError
-        If the file asks for code or could exhaust the machine.
-    MachineError
-        If open_clip is not installed, or the hub is needed and cannot be reached.
+    `model_args` may set what an architecture does not say: image mean and std, interpolation, resize mode, a tokenizer's folder.
     """
-    stated = _allowed_overrides(model_args)
+    overrides = _allowed_overrides(model_args)
     plan, path = from_name(text)
-    return _encoder(plan, path, stated, {"name": name, "device": device, "dtype": dtype})
+    return _encoder(plan, path, overrides, {"name": name, "device": device, "dtype": dtype})
 
 
 def load_folder(
     folder: Path, *, name: str, device: str, dtype: str, model_args: Mapping[str, str] | None = None, inside: Path | None = None
 ) -> OpenClipEncoder:
     """Load a folder with ``open_clip_config.json`` and weights; nothing in it is run. `inside` is where links may lead."""
-    stated = _allowed_overrides(model_args)
+    overrides = _allowed_overrides(model_args)
     plan, path = from_folder(folder, inside or folder)
-    return _encoder(plan, path, stated, {"name": name, "device": device, "dtype": dtype})
+    return _encoder(plan, path, overrides, {"name": name, "device": device, "dtype": dtype})
 
 
 def _allowed_overrides(model_args: Mapping[str, str] | None) -> ModelOverrides:
-    stated = read_overrides(model_args or {})
-    if refused := [fact for fact in stated.given() if fact not in OVERRIDABLE]:
+    overrides = read_overrides(model_args or {})
+    if refused := [fact for fact in overrides.given() if fact not in OVERRIDABLE]:
         raise UsageError(
-            f"--model-args {', '.join(refused)} cannot be stated about a model of open_clip",
-            why="its architecture says it",
+            f"--model-args {', '.join(refused)} cannot be set for a model of open_clip",
+            why="its architecture decides it",
             fix="leave it out, or name another architecture: --model open_clip:ARCH,FILE",
         )
-    return stated
+    return overrides
 
 
 class _Parts(NamedTuple):
@@ -122,25 +103,26 @@ class _Parts(NamedTuple):
     contents: single_file.Contents
 
 
-def _encoder(plan: OpenClipSpec, path: Path, stated: ModelOverrides, setting: single_file.EncoderSettings) -> OpenClipEncoder:
+def _encoder(plan: OpenClipSpec, path: Path, overrides: ModelOverrides, setting: single_file.EncoderSettings) -> OpenClipEncoder:
     """Build the architecture of a plan and fill it from a file."""
     from contrastive.formats.unwrap import unwrap
 
     contents = single_file.read(path)
     with located(str(path)):
-        weights = unwrap(contents.data, stated.weights)
+        weights = unwrap(contents.data, overrides.weights)
     _check_activation(plan, weights.from_openai, path)
     place, kind = torch_setting(setting["device"], setting["dtype"])
-    plan = fetch_parts(replace(plan, tokenizer=_tokenizer_folder(stated, plan.tokenizer)))
+    plan = fetch_parts(replace(plan, tokenizer=_tokenizer_folder(overrides, plan.tokenizer)))
     with located(str(path)), offline(), quiet():
         tokenizer = call_transformers(path, lambda _: _tokenizer(plan))
         _check_vocabulary(plan, tokenizer, path)
-        model = call_transformers(path, lambda _: build(plan, weights.tensors))
-        fill(model, weights.tensors)
+        model = call_transformers(path, lambda _: build_architecture(plan, weights.tensors))
+        fill_weights(model, weights.tensors)
         model = model.to(place, kind).eval()
-        preprocess = _preprocess(plan, model, stated)
+        preprocess = _preprocess(plan, model, overrides)
         parts = _Parts(plan, model, preprocess, tokenizer, contents)
-        notes = (*_facts(stated), *_guess_notes(parts, stated), *plan.notes, *weights.notes, *single_file.foreign_class_notes(contents))
+        of_file: tuple[Note | str, ...] = (*plan.notes, *weights.notes, *single_file.foreign_class_notes(contents))
+        notes = (*override_notes(overrides), *_guess_notes(parts, overrides), *of_file)
         record = replace(_record(parts, setting), notes=notes)
         encoder = OpenClipEncoder(model, _transform(preprocess), tokenizer, record, (place, kind))
         call_transformers(path, lambda _: _check_output(encoder))
@@ -155,12 +137,12 @@ def _check_activation(plan: OpenClipSpec, from_openai: bool, path: Path) -> None
         raise DataError(f"the weights do not belong to {plan.name}, which has GELU", where=str(path), why=why, fix=fix)
 
 
-def _tokenizer_folder(stated: ModelOverrides, found: Path | None) -> Path | None:
-    if stated.tokenizer is None:
+def _tokenizer_folder(overrides: ModelOverrides, found: Path | None) -> Path | None:
+    if overrides.tokenizer is None:
         return found
-    folder = Path(stated.tokenizer)
+    folder = Path(overrides.tokenizer)
     if not folder.is_dir():
-        raise DataError("there is no such folder with a tokenizer", where=stated.tokenizer, fix="--model-args tokenizer=DIR")
+        raise DataError("tokenizer folder not found", where=overrides.tokenizer, fix="--model-args tokenizer=DIR")
     check_folder(folder, folder, required=None)
     return folder
 
@@ -190,10 +172,10 @@ def _check_vocabulary(plan: OpenClipSpec, tokenizer: Any, path: Path) -> None:
         )
 
 
-def _preprocess(plan: OpenClipSpec, model: Any, stated: ModelOverrides) -> dict[str, Any]:
+def _preprocess(plan: OpenClipSpec, model: Any, overrides: ModelOverrides) -> dict[str, Any]:
     from open_clip.transform import PreprocessCfg
 
-    given = {name: value for name, value in stated.given().items() if name in IMAGE_SETTINGS}
+    given = {name: value for name, value in overrides.given().items() if name in IMAGE_SETTINGS}
     if given.get("interpolation", "bicubic") not in ("bicubic", "bilinear"):
         raise UsageError(
             "open_clip resizes bicubic or bilinear", where="--model-args interpolation", fix="--model-args interpolation=bicubic"
@@ -219,17 +201,13 @@ def _length(tokenizer: Any, text: str) -> int:
     return len(tokenizer.tokenizer(words, verbose=False)["input_ids"])
 
 
-def _facts(stated: ModelOverrides) -> list[str]:
-    return [f"Stated by the user: {name} is {value}." for name, value in stated.given().items() if name != "tokenizer"]
-
-
-def _guess_notes(parts: _Parts, stated: ModelOverrides) -> list[str]:
+def _guess_notes(parts: _Parts, overrides: ModelOverrides) -> list[Note]:
     """Say how images are prepared, as far as neither the weights' source nor a person says it."""
-    left = [name for name in IMAGE_SETTINGS if getattr(stated, name) is None]
+    left = [name for name in IMAGE_SETTINGS if getattr(overrides, name) is None]
     if parts.plan.guess is None or not left:
         return []
-    values = ", ".join(f"{name} {parts.preprocess[name]}" for name in left)
-    return [f"Guessed: images are prepared {parts.plan.guess}: {values} (--model-args to state it)."]
+    settings = tuple(f"{name} {parts.preprocess[name]}" for name in left)
+    return [replace(parts.plan.guess, values={**parts.plan.guess.values, "settings": settings})]
 
 
 def _check_output(encoder: OpenClipEncoder) -> None:
@@ -254,7 +232,7 @@ def _record(parts: _Parts, setting: single_file.EncoderSettings) -> ModelRecord:
     return ModelRecord(
         name=setting["name"],
         kind=f"open_clip {type(model).__name__}, {contents.kind}",
-        fingerprint=fingerprint(
+        fingerprint=model_fingerprint(
             weights=contents.sha256,
             architecture={"library": f"open_clip {release}", "class": type(model).__name__, "config": _without_paths(plan.config)},
             preprocessing={"library": "open_clip", **parts.preprocess},

@@ -15,6 +15,7 @@ from typing import Any
 from audit.errors import DataError, MachineError, UsageError, nearest
 from audit.models import hub
 from audit.models.folder import check_folder
+from audit.types import Note
 from contrastive.model.architecture import LIMIT, MAX_LAYERS
 
 CONFIGURATION = "open_clip_config.json"
@@ -34,14 +35,14 @@ class OpenClipSpec:
     """open_clip's ``model_cfg``."""
     preprocess: Mapping[str, Any]
     """Parts of open_clip's ``preprocess_cfg``, as far as something says them."""
-    guess: str | None = None
-    """Whose way of preparing images it is, where nothing says it."""
+    guess: Note | None = None
+    """Where the preparation of images is guessed: from what."""
     tokenizer: Path | None = None
     """A folder with the tokenizer, where it is not CLIP's own."""
     revision: str | None = None
     trusted: bool = True
     """Whether the configuration is the package's own."""
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
 
 
 def import_open_clip() -> Any:
@@ -57,17 +58,7 @@ def import_open_clip() -> Any:
 
 
 def from_name(text: str) -> tuple[OpenClipSpec, Path]:
-    """Return plan and weights of ``ARCH,FILE`` or ``ARCH,TAG``.
-
-    Raises
-    ------
-    UsageError
-        If there is no such architecture or tag, or neither file nor tag is named.
-    DataError
-        If the file does not exist, or the hub no longer has the tag's.
-    MachineError
-        If open_clip is missing, or the hub is needed and cannot be reached.
-    """
+    """Return plan and weights of ``ARCH,FILE`` or ``ARCH,TAG``; UsageError if architecture or tag is unknown."""
     open_clip = import_open_clip()
     name, _, weights = text.partition(",")
     name = name.replace("/", "-")
@@ -75,7 +66,7 @@ def from_name(text: str) -> tuple[OpenClipSpec, Path]:
     if name not in known:
         fix = "--model open_clip:ARCH,FILE or open_clip:ARCH,TAG"
         close, found, _ = nearest(name[:80], known).partition(" Known:")  # all of them are over a hundred
-        why = close if found else "none is called nearly so; open_clip.list_models() lists them"
+        why = close if found else "no architecture has a similar name; open_clip.list_models() lists them"
         raise UsageError(f"open_clip has no architecture {name[:80]!r}", why=why, fix=fix)
     config = open_clip.get_model_config(name)
     tags = open_clip.list_pretrained_tags_by_model(name)
@@ -84,12 +75,12 @@ def from_name(text: str) -> tuple[OpenClipSpec, Path]:
         preprocess, guess = _default_preprocessing(name, [open_clip.get_pretrained_cfg(name, tag) for tag in tags])
         return OpenClipSpec(name, config, preprocess, guess=guess), path
     if weights and (path.exists() or path.suffix in (".pt", ".pth", ".bin", ".ckpt", ".safetensors", ".npz") or "/" in weights):
-        raise DataError(f"there is no file {weights}", fix=f"--model open_clip:{name},FILE")
+        raise DataError(f"no such file: {weights}", fix=f"--model open_clip:{name},FILE")
     tag = open_clip.get_pretrained_cfg(name, weights)
     if not tag:
         what = f"open_clip has no weights {weights[:80]!r} of {name}" if weights else f"which weights of {name}?"
         raise UsageError(
-            what, why=nearest(weights[:80], tags) if tags else "there are none on the hub", fix=f"--model open_clip:{name},FILE"
+            what, why=nearest(weights[:80], tags) if tags else "the hub has no weights of it", fix=f"--model open_clip:{name},FILE"
         )
     if bool(tag.get("quick_gelu")) != bool(config.get("quick_gelu")):
         other = f"{name}-quickgelu" if tag.get("quick_gelu") else name.removesuffix("-quickgelu")
@@ -100,15 +91,7 @@ def from_name(text: str) -> tuple[OpenClipSpec, Path]:
 
 
 def from_folder(folder: Path, inside: Path) -> tuple[OpenClipSpec, Path]:
-    """Return plan and weights of a folder in open_clip's layout.
-
-    Raises
-    ------
-    UnsafeError
-        If the folder asks for foreign code or points out of itself.
-    DataError
-        If its configuration is none that open_clip can build without fetching anything, or there are no weights.
-    """
+    """Return plan and weights of a folder in open_clip's layout; DataError if open_clip cannot build it without fetching anything."""
     check_folder(folder, inside, required=CONFIGURATION)
     import_open_clip()
     content = json.loads((folder / CONFIGURATION).read_text(encoding="utf-8"))
@@ -140,11 +123,11 @@ def fetch_parts(plan: OpenClipSpec) -> OpenClipSpec:
     tokenizer = plan.tokenizer
     if (name := config["text_cfg"].get("hf_tokenizer_name")) and tokenizer is None:
         tokenizer = _fetch(name, f"hf download {name} --local-dir DIR on a connected machine; then here: --model-args tokenizer=DIR")
-        notes.append(f"The tokenizer is that of {name} on the hub, at commit {tokenizer.name}.")
+        notes.append(Note("hub_tokenizer", {"name": name, "commit": tokenizer.name}))
         check_folder(tokenizer, tokenizer.parents[1], required=None)
     if name := config["text_cfg"].get("hf_model_name"):
         tower = _fetch(name, "run the same command once where the hub can be reached; what it fetches is kept")
-        notes.append(f"The text tower is built after the configuration of {name} on the hub, at commit {tower.name}.")
+        notes.append(Note("hub_text_tower", {"name": name, "commit": tower.name}))
         check_folder(tower, tower.parents[1])
         config["text_cfg"] |= {"hf_model_name": str(tower), "hf_model_pretrained": False}
     return dataclasses.replace(plan, config=config, tokenizer=tokenizer, notes=tuple(notes))
@@ -158,12 +141,12 @@ def _fetch(name: str, fix: str) -> Path:
         raise
 
 
-def _default_preprocessing(name: str, tags: list[Mapping[str, Any]]) -> tuple[dict[str, Any], str]:
-    """Return how images are prepared for all of open_clip's own weights of an architecture, if for all alike, and that in words."""
+def _default_preprocessing(name: str, tags: list[Mapping[str, Any]]) -> tuple[dict[str, Any], Note]:
+    """Return how images are prepared for all of open_clip's own weights of an architecture, if for all alike, and a note of it."""
     found = [{part: tag[part] for part in IMAGE_SETTINGS if part in tag} for tag in tags]
     if found and all(one == found[0] for one in found):
-        return found[0], f"as for all {len(found)} of open_clip's own weights of {name}"
-    return {}, f"as OpenAI does, open_clip's default (its own weights of {name} {'differ in it' if found else 'do not exist'})"
+        return found[0], Note("guessed_images_as_published", {"architecture": name, "count": len(found)})
+    return {}, Note("guessed_images_published_differ" if found else "guessed_images_unpublished", {"architecture": name})
 
 
 def _from_hub(name: str, config: Mapping[str, Any], tag: str, entry: Mapping[str, Any]) -> tuple[OpenClipSpec, Path]:
@@ -179,7 +162,7 @@ def _from_hub(name: str, config: Mapping[str, Any], tag: str, entry: Mapping[str
         raise DataError(f"the hub's {repository} has no {wanted}", why="pickled weights are not downloaded", fix=fix)
     preprocess = {part: entry[part] for part in IMAGE_SETTINGS if part in entry}
     return OpenClipSpec(
-        name, config, preprocess, revision=folder.name, notes=(f"The weights are {repository} on the hub (tag {tag}).",)
+        name, config, preprocess, revision=folder.name, notes=(Note("hub_weights", {"repository": repository, "tag": tag}),)
     ), folder / wanted
 
 

@@ -1,1 +1,1 @@
-"""Predictions in, count tables out: everything that the statistics know of the images."""
+"""Predictions in, counts out: how many images have each combination of group, true answer and answer."""

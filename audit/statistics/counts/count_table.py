@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from jaxtyping import Bool, Int, Shaped
 
 COLUMNS = ("y_true", "y_pred", "n")
-"""Columns of a count table beside those of the attributes."""
+"""Columns of a count table after those of the attributes."""
 
 
 def count_table(

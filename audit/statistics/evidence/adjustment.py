@@ -11,7 +11,7 @@ from scipy.special import chdtrc, ndtri
 
 from audit.records.evidence import Adjusted, AdjustedGap, Adjustment, Estimate
 from audit.statistics.counts.rows import row_events
-from audit.statistics.evidence.inputs import DRAWS, EvidenceInputs, claim_of, compared
+from audit.statistics.evidence.inputs import DRAWS, EvidenceInputs, claim_of, compared_counts
 from audit.statistics.intervals import newcombe
 from audit.statistics.metrics import resolve
 from audit.statistics.most_significant import drawn_errors, max_standardized_difference
@@ -69,7 +69,7 @@ def _of_finding(finding: Finding, inputs: EvidenceInputs) -> Adjustment | None:
 def _adjusted_gap(finding: Finding, counted: Strata, settings: Settings) -> AdjustedGap | None:
     if len(counted.n) > MOST_STRATA:
         return None
-    columns = [counted.groups.index(group) for group in compared(finding)[0]]
+    columns = [counted.groups.index(group) for group in compared_counts(finding)[0]]
     events, n = counted.events[:, columns], counted.n[:, columns]
     if not n.sum(axis=0).all():  # a group whose other attributes are all unknown
         return None

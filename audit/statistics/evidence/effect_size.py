@@ -8,7 +8,7 @@ import numpy as np
 from scipy.special import ndtri
 
 from audit.records.evidence import EffectSize, Estimate
-from audit.statistics.evidence.inputs import EvidenceInputs, compared
+from audit.statistics.evidence.inputs import EvidenceInputs, compared_counts
 from audit.statistics.intervals import newcombe
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ def by_finding(inputs: EvidenceInputs) -> dict[str, EffectSize]:
     found = {}
     for finding in inputs.findings:
         if finding.gap:
-            groups, events, n = compared(finding)
+            groups, events, n = compared_counts(finding)
             ends = [groups.index(group) for group in (finding.gap.highest, finding.gap.lowest)]
             k, m = ((int(counts[ends[0]]), int(counts[ends[1]])) for counts in (events, n))
             found[finding.id] = effect_size((finding.gap.highest, finding.gap.lowest), k, m, inputs.settings.alpha)

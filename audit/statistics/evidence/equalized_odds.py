@@ -76,7 +76,7 @@ def odds_difference(counts: GroupedCounts, outcome: Outcome, settings: Settings,
     The interval of a gap adds to it, on both sides, what 1 - alpha of the resampled counts stay within: the largest move apart of any
     two groups. A gap cannot be wrong by more than that, so the interval holds at every gap, none included, where the percentile
     interval of the bootstrap never holds. Counts are resampled with half of z squared added to each cell (Agresti and Coull): 30 of 30
-    right in every group is no certainty.
+    right in every group is not certainty.
 
     References
     ----------

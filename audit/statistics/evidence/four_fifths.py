@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from audit.records.evidence import FourFifths
-from audit.statistics.evidence.inputs import DRAWS, EvidenceInputs, compared
+from audit.statistics.evidence.inputs import DRAWS, EvidenceInputs, compared_counts
 from audit.statistics.null import generator
 
 if TYPE_CHECKING:
@@ -22,14 +22,14 @@ def by_finding(inputs: EvidenceInputs) -> dict[str, FourFifths]:
     """Return the rule of each primary share selected."""
     draws = min(inputs.settings.draws, DRAWS)
     return {
-        finding.id: four_fifths(*compared(finding)[1:], draws, generator(inputs.settings.seed, f"{finding.id}/four fifths"))
+        finding.id: four_fifths(*compared_counts(finding)[1:], draws, generator(inputs.settings.seed, f"{finding.id}/four fifths"))
         for finding in inputs.tested
         if finding.metric == WITH_RATIO
     }
 
 
 def four_fifths(events: Int[np.ndarray, "g"], n: Int[np.ndarray, "g"], draws: int, rng: np.random.Generator) -> FourFifths:
-    """Lowest rate over highest, and how often chance alone brings it below four fifths.
+    """Lowest rate over highest, and how often chance brings it below four fifths.
 
     Exploratory, never a verdict: 18 groups of 56 images at a rate of one half fall below four fifths every time, though nothing differs.
 

@@ -32,7 +32,7 @@ _SMALLEST = 1e-30
 def answer_probabilities(predictions: Predictions, label_set: LabelSet) -> Float[np.ndarray, "n a"]:
     """Return the probability of every answer: the best of its labels, or their sum, as the label set combines them.
 
-    Softmax probabilities depend on the label set and on the logit scale of the model: print both beside any number made from them.
+    Softmax probabilities depend on the label set and on the logit scale of the model: print both with any number made from them.
     """
     answer_of = [label_set.answers.get(label, label) for label in predictions.labels]
     combine = np.sum if label_set.combine == "sum" else np.max
@@ -58,7 +58,7 @@ def given(predictions: Predictions) -> Int[np.ndarray, "n"]:
     return np.asarray(places)
 
 
-def confidence(predictions: Predictions, label_set: LabelSet) -> Float[np.ndarray, "n"]:
+def answer_confidence(predictions: Predictions, label_set: LabelSet) -> Float[np.ndarray, "n"]:
     """Return the probability of the answer that was given."""
     chosen: np.ndarray = np.take_along_axis(answer_probabilities(predictions, label_set), given(predictions)[:, None], axis=1)[:, 0]
     return chosen
@@ -123,7 +123,7 @@ class Scored:
         DataError
             If it is none: not between 0 and 1.
         """
-        sure = confidence(self.predictions, self.measurement.label_set)
+        sure = answer_confidence(self.predictions, self.measurement.label_set)
         if not ((sure >= 0) & (sure <= 1 + 1e-6)).all():  # NaN fails both
             raise DataError("a confidence lies outside [0, 1]", why="it must be the probability of the answer that was given")
         return np.asarray(np.clip(sure, 0.0, 1.0))
@@ -172,7 +172,7 @@ class EvidenceInputs:
         return tuple(finding for finding in self.findings if finding.primary and finding.gap)
 
 
-def compared(finding: Finding) -> tuple[tuple[Group, ...], Int[np.ndarray, "g"], Int[np.ndarray, "g"]]:
+def compared_counts(finding: Finding) -> tuple[tuple[Group, ...], Int[np.ndarray, "g"], Int[np.ndarray, "g"]]:
     """Return groups, events and denominators of the groups that were compared."""
     ok = [rate for rate in finding.by_group if rate.status == "ok"]
     return tuple(rate.group for rate in ok), np.array([rate.events for rate in ok]), np.array([rate.n for rate in ok])
@@ -184,7 +184,7 @@ def claim_of(finding: Finding) -> Claim:
 
 
 def slices(measurement: Measurement) -> tuple[tuple[str, ...], ...]:
-    """Return the single attributes that accuracy is compared by for the verdict; where there are none, the first that it is compared by."""
+    """Return the single attributes of the primary claims of accuracy; without one, the first that accuracy is compared by."""
     claims = [claim for claim in measurement.claims if claim.metric == "accuracy" and len(claim.by) == 1]
     primary = [claim.by for claim in claims if claim.primary]
     return tuple(dict.fromkeys(primary or [claim.by for claim in claims[:1]]))

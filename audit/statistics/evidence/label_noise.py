@@ -1,4 +1,4 @@
-"""How wrong the group labels would have to be to overturn a finding: by an adversary, at random, and as stated by a confusion matrix."""
+"""How wrong the group labels would have to be to overturn a finding: by an adversary, or at random."""
 
 from __future__ import annotations
 
@@ -8,11 +8,9 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from audit.errors import DataError
-from audit.records.evidence import Estimate, LabelNoise, NoisePoint, TippingPoint
+from audit.records.evidence import LabelNoise, NoisePoint, TippingPoint
 from audit.statistics.equivalence import equivalence_bound, reach
-from audit.statistics.evidence.inputs import EvidenceInputs, compared
-from audit.statistics.intervals import weighted_rates
+from audit.statistics.evidence.inputs import EvidenceInputs, compared_counts
 from audit.statistics.most_significant import max_standardized_difference, sampling_errors
 from audit.statistics.null import gap_test, generator, two_proportion_p
 from audit.statistics.resampling import spread_of_rates
@@ -28,8 +26,6 @@ SHARES = (0.01, 0.02, 0.05, 0.1, 0.2)
 REPEATS = 200
 NOISE_DRAWS = 4999
 """At most as many shuffles for the null of a noise curve: all its tables share the error of one critical gap."""
-LARGEST_CONDITION = 20.0
-"""Beyond this, dividing by the confusion matrix makes more noise than sense."""
 _STEP = 1024
 _BLOCK = 1 << 19
 """Pairs of groups that are looked at together."""
@@ -58,12 +54,12 @@ def by_finding(inputs: EvidenceInputs) -> dict[str, LabelNoise]:
 def _of_finding(finding: Finding, settings: Settings) -> LabelNoise:
     gap = finding.gap
     assert gap is not None  # noqa: S101  (only findings with a gap are tested)
-    groups, events, n = compared(finding)
+    groups, events, n = compared_counts(finding)
     # Holm multiplied the raw p; the same factor gives the level that the raw p is held against.
     level = settings.alpha * gap.p / gap.p_adjusted
-    # The groups stay those that were compared: one of 30 images that loses a label is no reason to judge it no more.
+    # The groups stay those that were compared: one of 30 images that loses a label is judged all the same.
     rules = Rules(finding.tolerance, settings.alpha, level, 2, min(settings.draws, NOISE_DRAWS))
-    points = noise_curve(events, n, rules, generator(settings.seed, f"{finding.id}/noise"))
+    points = label_noise_curve(events, n, rules, generator(settings.seed, f"{finding.id}/noise"))
     if finding.verdict != "disparity":
         return LabelNoise(None, points)
     high, low = gap.most_significant or (gap.highest, gap.lowest)
@@ -127,7 +123,7 @@ def tipping_point(groups: tuple[Group, Group], events: tuple[int, int], n: tuple
 # ---- at random -------------------------------------------------------------------------------------------------------------------
 
 
-def noise_curve(
+def label_noise_curve(
     events: Int[np.ndarray, "g"], n: Int[np.ndarray, "g"], rules: Rules, rng: np.random.Generator, shares: Sequence[float] = SHARES
 ) -> tuple[NoisePoint, ...]:
     """How often, of 200 draws a share, the verdict stays what it is when that share of the group labels is replaced at random.
@@ -199,77 +195,3 @@ def relabel(
             stay += rng.multinomial(leaving, others / max(others.sum(), 1.0))
         moved.append(stay)
     return moved[0], moved[0] + moved[1]
-
-
-# ---- as stated -------------------------------------------------------------------------------------------------------------------
-
-
-def confusion(reliability: Sequence[float]) -> Float[np.ndarray, "g g"]:
-    """Return the confusion matrix of labels that are right this often and otherwise name each other group equally often.
-
-    Examples
-    --------
-    >>> confusion([0.9, 0.8, 1.0]).round(3).tolist()
-    [[0.9, 0.05, 0.05], [0.1, 0.8, 0.1], [0.0, 0.0, 1.0]]
-    """
-    right = np.asarray(reliability, float)
-    matrix = np.repeat(((1 - right) / max(len(right) - 1, 1))[:, None], len(right), axis=1)
-    np.fill_diagonal(matrix, right)
-    return matrix
-
-
-@dataclass(frozen=True)
-class CorrectedRates:
-    """Rates of the true groups, were the labels wrong as stated."""
-
-    condition: float
-    """Condition number of the confusion matrix."""
-    rates: tuple[Estimate, ...] | None
-    """None where the condition number exceeds 20: the labels carry too little. A value outside [0, 1] refutes the stated confusion."""
-
-
-def corrected_rates(
-    events: Int[np.ndarray, "g"], n: Int[np.ndarray, "g"], confusion: Float[np.ndarray, "g g"], alpha: float
-) -> CorrectedRates:
-    """Rates of the true groups when each label is wrong as the matrix says, whatever the model answers.
-
-    ``observed = A true`` and so ``true = A^-1 observed``, a weighted sum of the observed rates with its interval.
-
-    Parameters
-    ----------
-    events, n : int[g]
-        Events out of images by recorded group, every `n` at least 1.
-    confusion : float[g, g]
-        ``A[g, h]``: the probability that an image recorded as `g` shows a member of `h`; rows sum to 1.
-    alpha : float
-        One minus the level of the intervals, which take the matrix for known.
-
-    Returns
-    -------
-    CorrectedRates
-        Without rates where the condition number exceeds 20.
-
-    Raises
-    ------
-    DataError
-        If the matrix has another size or its rows are no distributions.
-
-    Examples
-    --------
-    One label in ten wrong, rates .5 and .3: the difference was .2 / .8.
-
-    >>> found = corrected_rates(np.array([500, 300]), np.array([1000, 1000]), confusion([0.9, 0.9]), 0.05)
-    >>> [round(rate.value, 3) for rate in found.rates], round(found.condition, 2)
-    ([0.525, 0.275], 1.25)
-    """
-    if confusion.shape != (len(n), len(n)) or (confusion < 0).any() or not np.allclose(confusion.sum(axis=1), 1):
-        raise DataError(
-            "the confusion matrix of the group labels does not fit",
-            why=f"it needs {len(n)} rows of {len(n)} probabilities that sum to 1",
-            fix="give, for each recorded group, how often it is truly each group",
-        )
-    condition = float(min(np.linalg.cond(confusion), 1e300))
-    if condition > LARGEST_CONDITION:
-        return CorrectedRates(condition, None)
-    values = weighted_rates(np.linalg.inv(confusion), events, n, alpha)
-    return CorrectedRates(condition, tuple(Estimate(*map(float, row)) for row in zip(*values, strict=True)))

@@ -9,7 +9,7 @@ import numpy as np
 
 from audit.statistics.counts.count_table import grouped_counts
 from audit.statistics.equivalence import equivalence_bound
-from audit.statistics.evidence.inputs import EvidenceInputs, claim_of, compared, has_confidence, runner_up
+from audit.statistics.evidence.inputs import EvidenceInputs, claim_of, compared_counts, has_confidence, runner_up
 from audit.statistics.metrics import resolve, tally
 from audit.statistics.multiplicity import holm
 from audit.statistics.null import gap_test, generator
@@ -64,7 +64,7 @@ def _flipped(inputs: EvidenceInputs) -> dict[str, Flipped]:
 def _counts(finding: Finding, flipped: Flipped | None, inputs: EvidenceInputs) -> Counts:
     """Return events and denominators of the groups that are compared once the open decisions went the other way."""
     if flipped is None or not flipped.count:
-        return compared(finding)[1:]
+        return compared_counts(finding)[1:]
     metric, outcome = resolve(inputs.measurements[finding.measurement], claim_of(finding), flipped.predictions)
     tallied = tally(grouped_counts(flipped.predictions, finding.attributes, inputs.levels), metric, outcome)
     ok = [status == "ok" for status in tallied.statuses(inputs.settings.min_group_size)]

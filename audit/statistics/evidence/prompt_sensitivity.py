@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from audit.naming import finding_id
-from audit.records.evidence import VarianceShares
+from audit.records.finding import VarianceShares
 from audit.records.results import SpecificationCurve, SpecificationPoint
 from audit.statistics.counts.count_table import grouped_counts
 from audit.statistics.counts.rows import row_codes, row_events
@@ -113,7 +113,7 @@ def _share_detected(points: Sequence[SpecificationPoint], alpha: float) -> float
 
 
 def _shares(points: Sequence[SpecificationPoint]) -> VarianceShares | None:
-    """Split the spread over the largest whole layout of presets x variants; None where there is none, or nothing spreads."""
+    """Split the spread over the largest whole layout of presets x variants; None without one, or without spread."""
     effects = {(point.preset, point.variant): point.difference for point in points if point.difference is not None}
     presets, variants = largest_layout(list(effects))
     if not presets:
@@ -123,7 +123,7 @@ def _shares(points: Sequence[SpecificationPoint]) -> VarianceShares | None:
 
 
 def largest_layout(met: Sequence[tuple[str, str]]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the presets and the variants, at least two of each, that all met and that make the most points; nothing where there are none.
+    """Return the presets and the variants, at least two of each, that all met and that make the most points; nothing without such.
 
     Of layouts with as many points, the one with more presets: the spread over prompts is what the curve is about. Of those, the one whose
     presets come first.

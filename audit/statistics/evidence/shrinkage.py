@@ -44,7 +44,7 @@ def intra_group_correlation(events: Int[np.ndarray, "g"], n: Int[np.ndarray, "g"
     Returns
     -------
     float or None
-        0 where the groups differ by sampling alone. None where no spread could be told from sampling: one group, one image a group.
+        0 where the groups differ by sampling alone. None where spread and sampling cannot be separated: one group, one image a group.
 
     References
     ----------

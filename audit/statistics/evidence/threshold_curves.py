@@ -55,7 +55,7 @@ def thresholds_at(confidence: Float[np.ndarray, "n"], coverages: Sequence[float]
 
 
 def _threshold(ordered: Float[np.ndarray, "n"], silent: int) -> float:
-    """Return the largest confidence that at most `silent` images do not exceed; 0 where there is none: equals are silenced together."""
+    """Return the largest confidence that at most `silent` images do not exceed; else 0: equals are silenced together."""
     if silent >= len(ordered):
         return float(ordered[-1]) if len(ordered) else 0.0
     below = int(np.searchsorted(ordered, ordered[silent], side="left"))

@@ -1,1 +1,1 @@
-"""Counterfactual pairs and paired models: the same images twice, counted together."""
+"""Images that belong to each other: counterfactual pairs (`findings`), and two models on the same images (`joint`)."""

@@ -35,7 +35,7 @@ def paired_findings(claims: Sequence[PairedClaim], predictions: Mapping[str, Pre
     Raises
     ------
     UsageError
-        If a claim names a measurement or attribute that does not exist, or there is no true answer.
+        If a claim names an unknown measurement or attribute, or one without a true answer.
     DataError
         If two images of the same side agree on `within`, or the two sides of a pair lie in different clusters.
     """
@@ -53,7 +53,7 @@ def _predictions_of(claim: PairedClaim, predictions: Mapping[str, Predictions]) 
         raise UsageError(f"no measurement {claim.measurement!r}", where=_where(claim), fix=nearest(claim.measurement, predictions))
     answered = predictions[claim.measurement]
     if answered.y_true is None:
-        raise UsageError("pairs are scored by who is right, and there is no true answer", where=_where(claim))
+        raise UsageError("pairs need a true answer: they are scored by who is right", where=_where(claim))
     for name in (claim.attribute, claim.cluster, *claim.within):
         if name not in answered.attributes.columns:
             raise UsageError(f"no attribute {name!r}", where=_where(claim), fix=nearest(name, map(str, answered.attributes.columns)))
@@ -128,7 +128,7 @@ def _finding(claim: PairedClaim, pairs: _Pairs, settings: Settings) -> PairedFin
 
 
 def _intervals(table: pd.DataFrame, alpha: float) -> tuple[tuple[float, float], tuple[float, float]]:
-    """Return the intervals of the flip rate and of the net difference; the pairs of one cluster are not as many cases."""
+    """Return the intervals of the flip rate and of the net difference; the pairs of one cluster count as one."""
     names, cluster = np.unique(table["cluster"].to_numpy(str), return_inverse=True)
     first, second = (table[side].to_numpy(bool) for side in ("correct_1", "correct_2"))
     cell = np.select([first & second, second, first], [BOTH, ONLY_BEFORE, ONLY_AFTER], NEITHER)  # the first image stands for "after"

@@ -69,7 +69,7 @@ class JointCounts:
     images: Int[np.ndarray, "g"]
     """Images of the group, whether they count for the metric or not."""
     kinds: Kinds | None = None
-    """The same images by cluster, where they come in clusters; else every image is a case of its own."""
+    """The same images by cluster, where they come in clusters; None: images are independent."""
 
     @property
     def n(self) -> Int[np.ndarray, "g"]:
@@ -84,13 +84,13 @@ class JointCounts:
         return np.asarray(self.cells[:, BOTH] + self.cells[:, ONLY_AFTER])
 
     def units(self, *, after: bool) -> SamplingUnits:
-        """Return one model's events with what counts as a case."""
+        """Return one model's events with their sampling units."""
         if self.kinds is None:
             return ImageUnits(self.after if after else self.before, self.n)
         return ClusterUnits(ClusterTable(self.kinds.events(ONLY_AFTER if after else ONLY_BEFORE), self.kinds.n, self.kinds.often))
 
     def statuses(self, fewest: int) -> tuple[CellStatus, ...]:
-        """Return what may be said of each group, by the rules of an audit."""
+        """Return the status of each group, by the rules of an audit."""
         few = [False] * len(self.n) if self.kinds is None else (self.kinds.reach < FEWEST_CLUSTERS).tolist()
         rows = zip(self.groups, self.n.tolist(), self.images.tolist(), few, strict=True)
         found = [(_status(group, n, images, max(fewest, 2)), thin) for group, n, images, thin in rows]

@@ -1,1 +1,1 @@
-"""The sampling unit: every image, or every cluster of images. Counts in, intervals and nulls out."""
+"""Predictions and a rate in, sampling units out: images, or clusters of images, with their intervals and tests."""

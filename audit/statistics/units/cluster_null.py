@@ -1,4 +1,4 @@
-"""What chance alone gives where images come in clusters: clusters, or a cluster's groups, are shuffled whole."""
+"""What is expected by chance where images come in clusters: clusters, or a cluster's groups, are shuffled whole."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class ClusteredGap:
 
     gap: float
     p: float
-    """As in `GapNull`: of the clearest pair."""
+    """As in `GapNull`: of the most significant pair."""
     most_significant: tuple[int, int]
     null_mean: float
     null_95: float
@@ -191,9 +191,9 @@ def clustered_p(table: ClusterTable, first: Int[np.ndarray, "m"], second: Int[np
     variance *= clusters / np.maximum(clusters - 1, 1)
     difference = np.abs(events[first] / n[first] - events[second] / n[second])
     freedom = np.maximum(np.minimum(common[first, first], common[second, second]) - 1, 1)
-    told = variance > 1e-20
-    t = difference / np.sqrt(np.where(told, variance, 1.0))
-    return np.where(told, np.minimum(1.0, 2 * stdtr(freedom, -t)), 1.0)
+    known = variance > 1e-20
+    t = difference / np.sqrt(np.where(known, variance, 1.0))
+    return np.where(known, np.minimum(1.0, 2 * stdtr(freedom, -t)), 1.0)
 
 
 def _moments(

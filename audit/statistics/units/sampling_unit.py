@@ -1,4 +1,4 @@
-"""What is counted as one case: every image, or every cluster of images. Both answer the same questions about some groups."""
+"""The sampling unit: every image, or every cluster of images. Both answer the same questions about some groups."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class SamplingUnits(Protocol):
         ...
 
     def clusters(self) -> tuple[int | None, ...]:
-        """Return the clusters that each group's images lie in; None where images are cases."""
+        """Return the clusters that each group's images lie in; None where images are independent."""
         ...
 
     def intervals(self, alpha: float) -> Ends: ...
@@ -51,7 +51,7 @@ class SamplingUnits(Protocol):
     def differences(self, first: Int[np.ndarray, "m"], second: Int[np.ndarray, "m"], alpha: float) -> Ends: ...
 
     def equivalence_bound(self, alpha: float) -> float:
-        """Return how far from 0 the difference of any pair may be; below a tolerance, all pairs are shown to differ by less."""
+        """Return how far from 0 the difference of any pair may be; below a tolerance, all pairs differ by less."""
         ...
 
     def p(self, first: Int[np.ndarray, "m"], second: Int[np.ndarray, "m"]) -> Float[np.ndarray, "m"]: ...
@@ -77,7 +77,7 @@ class SamplingUnits(Protocol):
 
 @dataclass(frozen=True)
 class ImageUnits:
-    """Every image is a case of its own."""
+    """Images are independent."""
 
     events: Int[np.ndarray, "g"]
     n: Int[np.ndarray, "g"]
@@ -121,7 +121,7 @@ class ImageUnits:
 
 @dataclass(frozen=True)
 class ClusterUnits:
-    """Images of one cluster are one case."""
+    """Clusters are independent, images of one cluster are not."""
 
     table: ClusterTable
 

@@ -33,7 +33,7 @@ def newest(folder: Path) -> Path:
 def assemble(folder: Path) -> Checkpoint:
     """Return the checkpoint that a folder of shards is the pieces of, in the memory of this process. One process may call it alone.
 
-    Raises `DataError`, `UnsafeError` if the folder is damaged, no checkpoint of this program, or of DCP's usual kind.
+    Raises `DataError`, `UnsafeError` if the folder is damaged, not a checkpoint of this program, or of DCP's usual kind.
     """
     shards = open_shards(folder)
     check_hashes(shards, alone=True)

@@ -1,1 +1,1 @@
-"""The forms that `contrastive.export` writes, a module each: `check` refuses, `write` writes, `reader` reads as the other program does."""
+"""One form of export a module, each with ``check``, ``write`` (a checkpoint -> a folder) and ``reader`` (the folder -> its features)."""

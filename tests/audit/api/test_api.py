@@ -12,28 +12,19 @@ import audit
 from audit.api.audits import Audit
 from audit.errors import DataError, UsageError
 from audit.records.results import to_json
-from audit.types import Claim, Dataset, LabelSet, Measurement, Probe, Settings
-
-LEVELS = {"race": ("Black", "White"), "gender": ("Female", "Male")}
+from audit.testing import LEVELS, four_faces, gender_probe
+from audit.types import Claim, Settings
 
 
 @pytest.fixture
-def faces(four_faces):
+def faces():
     """Forty of each of the four faces: Black men are taken for women, all others are recognised."""
-    attributes = pd.concat([four_faces.attributes] * 40, ignore_index=True)
-    attributes.index = attributes.index.map("{:03d}".format)
-    return Dataset(four_faces.name, list(four_faces.images) * 40, attributes, LEVELS, "5" * 64, "made by the test", "none")
+    return four_faces(40)
 
 
 @pytest.fixture
 def probe(faces):
-    labels = LabelSet("gender", ("Female", "Male"), {"Female": ("a woman",), "Male": ("a man",)})
-    asked = Measurement(
-        "gender", "Is the gender recognised?", labels, "test v1",
-        claims=(Claim("accuracy", ("race",)), Claim("selection_rate", ("race",), "woman", primary=False)),
-        truth="gender", outcomes={"woman": ("Female",)},
-    )  # fmt: skip
-    return Probe("faces", "Who is recognised?", lambda options: faces, (asked,), "made by the test", "none", (), ("everything else",))
+    return gender_probe(faces)
 
 
 @pytest.fixture

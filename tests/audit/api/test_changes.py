@@ -79,7 +79,7 @@ def test_what_is_saved_is_loaded_as_it_was(changes, tmp_path):
     assert sorted(path.name for path in page.parent.iterdir()) == ["STATUS", "comparison.html", "comparison.json", "comparison.md"]
     assert page.read_text("utf-8") == changes.to_html() == audit.load_changes(page.parent).to_html()
     assert (page.parent / "STATUS").read_text() == "complete\n"
-    with pytest.raises(DataError, match="no comparison in"):
+    with pytest.raises(DataError, match=r"comparison\.json not found in"):
         audit.load_changes(tmp_path)
 
 
@@ -186,7 +186,7 @@ def test_curves_over_the_steps(series):
 def test_the_step_at_which_the_gap_is_shown_is_marked(series):
     appears = next(each for each in series.facts.series[0].trajectories if each.id == "animal/accuracy/group").detectable
     axes = series.plot.gap_by_step(ACCURACY)
-    marked = [line for line in axes.lines if line.get_label() == f"shown from step {appears} on"]
+    marked = [line for line in axes.lines if line.get_label() == f"detected from step {appears} on"]
 
     assert appears in (100, 200)
     assert [line.get_xdata()[0] for line in marked] == [appears]

@@ -37,8 +37,8 @@ def test_what_cannot_be_estimated_is_nan_in_a_column_of_numbers(results):
     assert gaps.primary.dtype == bool
 
 
-def test_wordings_have_one_row_a_question_and_wording(results):
-    table = frames.wordings(results)
+def test_prompt_sensitivity_has_one_row_a_question_and_prompt_template(results):
+    table = frames.prompt_sensitivity(results)
     curves = results.audits[0].specifications
 
     assert len(table) == sum(len(curve.points) for curve in curves)

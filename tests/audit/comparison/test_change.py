@@ -7,14 +7,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from audit.comparison.change import change_bound, gap_change, pair_changes, rate_changes
+from audit.comparison.change import change_bound, changes_by_group, gap_change, pair_changes
 from audit.comparison.verdict import Circumstances, adjusted, overall, with_verdict
 from audit.records.comparison import Change
 from audit.statistics.intervals import agresti_min
 from audit.statistics.null import generator
 from audit.statistics.paired.joint import BOTH, ONLY_AFTER, ONLY_BEFORE, JointCounts, Kinds, change_p
 from audit.types import Settings
-from reports.exports.summary import plain
+from reports.exports.markdown import ordinary_spaces
 from reports.text.changes import comparison_reason, reason
 
 SETTINGS = Settings(draws=999)
@@ -27,7 +27,7 @@ def why(change, circumstances=CLEAR, only_before=0):
         limited=circumstances.limited, same_model=circumstances.same_model, excluded=circumstances.excluded, only_before=only_before,
         only_after=0, missing_in_others=0,
     )  # fmt: skip
-    return plain(reason(change, comparison, circumstances.settings))
+    return ordinary_spaces(reason(change, comparison, circumstances.settings))
 
 
 def joint(*cells, names=None):
@@ -38,7 +38,7 @@ def joint(*cells, names=None):
 
 
 def change_of(counts, settings=SETTINGS, *, better="high", primary=True, tolerance=0.05, name="m/accuracy/g"):
-    by_group, of_all = rate_changes(counts, settings)
+    by_group, of_all = changes_by_group(counts, settings)
     compared = counts.compared(settings.min_group_size)
     enough = len(compared.groups) > 1
     return Change(
@@ -66,8 +66,7 @@ def turned(counts):
 
 def test_one_group_has_mcnemars_p_and_the_paired_interval():
     # 1,556 images, 25 right only after, 10 only before: the numbers of the reference. 15 / 1556 = .00964.
-    (cell, _), of_all = rate_changes(joint([1000, 10, 25, 521], [100, 0, 0, 0]), SETTINGS)
-
+    (cell, _), of_all = changes_by_group(joint([1000, 10, 25, 521], [100, 0, 0, 0]), SETTINGS)
     assert cell.p == pytest.approx(0.016674, abs=5e-7)
     assert (cell.low, cell.high) == pytest.approx((0.00209, 0.01716), abs=5e-6)
     assert cell.difference == pytest.approx(15 / 1556)
@@ -77,8 +76,7 @@ def test_one_group_has_mcnemars_p_and_the_paired_interval():
 
 
 def test_a_group_without_a_changed_answer_has_p_one_and_an_interval_all_the_same():
-    (cell, _), _ = rate_changes(joint([50, 0, 0, 50], [100, 0, 0, 0]), SETTINGS)
-
+    (cell, _), _ = changes_by_group(joint([50, 0, 0, 50], [100, 0, 0, 0]), SETTINGS)
     assert (cell.difference, cell.p) == (0.0, 1.0)
     # Agresti-Min with b = c = 0: 1.96 * sqrt(1) / 102 = .0192.
     assert (cell.low, cell.high) == pytest.approx((-0.019215, 0.019215), abs=1e-6)
@@ -89,7 +87,6 @@ def test_the_change_of_a_difference_adds_up_the_two_groups_intervals():
     [pair] = pair_changes(counts, 0.05)
     rise, fall = (10 - 2) / 100, (1 - 6) / 100
     (low_1, high_1), (low_2, high_2) = agresti_min(10, 2, 100, 0.05), agresti_min(1, 6, 100, 0.05)
-
     assert pair.difference == pytest.approx(0.13)  # from .82 - .76 = .06 to .90 - .71 = .19
     assert (pair.before, pair.after) == pytest.approx((0.06, 0.19))
     assert pair.low == pytest.approx(0.13 - np.hypot(rise - low_1, high_2 - fall))
@@ -102,7 +99,6 @@ def test_of_three_pairs_each_is_corrected_for_three():
     two = joint([80, 2, 10, 8], [70, 6, 1, 23])
     pair = next(each for each in pair_changes(counts, 0.06) if (each.first, each.second) == (("a",), ("b",)))
     [corrected], [single] = pair_changes(two, 0.02), pair_changes(two, 0.06)
-
     assert (pair.low_adjusted, pair.high_adjusted) == pytest.approx((corrected.low, corrected.high))
     assert (pair.low, pair.high) == pytest.approx((single.low, single.high))
 
@@ -110,7 +106,6 @@ def test_of_three_pairs_each_is_corrected_for_three():
 def test_the_gap_is_between_whoever_is_furthest_apart():
     # Before: .9 .8 .7, gap .2 of a and c. After: .9 .6 .7, gap .3 of a and b.
     gap = gap_change(joint([90, 0, 0, 10], [60, 20, 0, 20], [70, 0, 0, 30]), SETTINGS, np.random.default_rng(0))
-
     assert (gap.before.highest, gap.before.lowest, gap.after.lowest) == (("a",), ("c",), ("b",))
     assert (gap.before.value, gap.after.value, gap.difference) == pytest.approx((0.2, 0.3, 0.1))
 
@@ -118,7 +113,6 @@ def test_the_gap_is_between_whoever_is_furthest_apart():
 def test_small_and_empty_groups_stay_outside():
     counts = joint([90, 0, 0, 10], [60, 20, 0, 20], [5, 0, 0, 5], [0, 0, 0, 0])
     change = judged(counts)
-
     assert [cell.before.status for cell in change.by_group] == ["ok", "ok", "small", "absent"]
     assert change.by_group[3].difference is None
     assert "Not compared: c (n = 10), d (n = 0)." in why(change)
@@ -130,7 +124,6 @@ def test_small_and_empty_groups_stay_outside():
 
 def test_the_same_answers_are_no_change_that_matters():
     change = judged(joint([600, 0, 0, 400], [900, 0, 0, 100]))
-
     assert (change.gap.difference, change.gap.p, change.verdict) == (0.0, 1.0, "equivalent")
     assert change.gap.low < 0 < change.gap.high  # no changed answer among a thousand is no certainty about the next
     assert change.gap.before.value == pytest.approx(0.3)
@@ -138,7 +131,6 @@ def test_the_same_answers_are_no_change_that_matters():
 
 def test_few_images_cannot_show_the_absence_of_a_change_unless_it_is_the_same_model():
     counts = joint([20, 0, 0, 10], [25, 0, 0, 5])
-
     assert judged(counts).verdict == "inconclusive"
     assert judged(counts, replace(CLEAR, same_model=True)).verdict == "equivalent"
 
@@ -146,7 +138,6 @@ def test_few_images_cannot_show_the_absence_of_a_change_unless_it_is_the_same_mo
 def test_a_gap_that_shrank_by_a_gain_is_not_levelled_down_and_one_by_a_loss_is():
     gain = judged(joint([64, 0, 36, 0], [100, 0, 0, 0]))
     loss = judged(joint([64, 0, 0, 36], [64, 36, 0, 0]))
-
     assert (gain.direction, gain.levelled_down, gain.beyond_tolerance) == ("shrank", False, True)
     assert (loss.direction, loss.levelled_down) == ("shrank", True)
     assert "Levelled down" in why(loss)
@@ -159,7 +150,6 @@ def test_a_gap_that_shrank_by_a_gain_is_not_levelled_down_and_one_by_a_loss_is()
 
 def test_groups_that_change_places_are_reversed_even_if_the_gap_is_the_same():
     change = judged(joint([140, 40, 0, 20], [140, 0, 40, 20]))  # .9 and .7 become .7 and .9
-
     assert change.gap.difference == 0.0
     assert (change.verdict, change.direction) == ("disparity", "reversed")
     assert [pair.reversed for pair in change.pairs] == [True]
@@ -168,7 +158,6 @@ def test_groups_that_change_places_are_reversed_even_if_the_gap_is_the_same():
 
 def test_a_change_of_places_within_the_tolerance_does_not_matter_but_is_said():
     change = judged(joint([50_500, 600, 0, 48_900], [50_500, 0, 600, 48_900], names=("a", "b")), tolerance=0.05)
-
     assert change.verdict == "equivalent"
     assert "Groups changed places, within the tolerance." in why(change)
 
@@ -176,7 +165,6 @@ def test_a_change_of_places_within_the_tolerance_does_not_matter_but_is_said():
 def test_the_gap_grew_mirrors_the_gap_shrank():
     counts = joint([64, 0, 36, 0], [100, 0, 0, 0], [97, 1, 1, 1])
     there, back = judged(counts), judged(turned(counts))
-
     assert (there.direction, back.direction) == ("shrank", "grew")
     assert back.gap.difference == -there.gap.difference
     assert (back.gap.low, back.gap.high, back.gap.p) == pytest.approx((-there.gap.high, -there.gap.low, there.gap.p), abs=1e-12)
@@ -188,14 +176,12 @@ def test_the_gap_grew_mirrors_the_gap_shrank():
 def test_a_limited_run_cannot_tell():
     limited = replace(CLEAR, limited=True)
     change = judged(joint([64, 0, 36, 0], [100, 0, 0, 0]), limited)
-
     assert (change.verdict, change.beyond_tolerance) == ("inconclusive", False)
     assert why(change, limited).startswith("LIMITED RUN")
 
 
 def test_what_is_not_covered_stands_beside_the_absence_of_a_change():
     change = judged(joint([600, 0, 0, 400], [900, 0, 0, 100]))
-
     assert "Not covered: 3 images that only one of the two audits has." in why(change, only_before=3)
 
 
@@ -203,7 +189,6 @@ def test_the_absence_of_a_change_takes_the_ninety_percent_interval():
     # Two groups of 300 with 15 gained and 15 lost each: half width z * sqrt(31) / 302 for each, and sqrt(2) times that for the pair:
     # 4.29 points at 90 % (z = 1.645), 5.11 points at 95 % (z = 1.960).
     counts = joint([200, 15, 15, 70], [150, 15, 15, 120])
-
     assert 0.0428 <= change_bound(counts, 0.05) < 0.0430
     assert 0.0510 <= change_bound(counts, 0.025) < 0.0512
 
@@ -211,7 +196,6 @@ def test_the_absence_of_a_change_takes_the_ninety_percent_interval():
 def test_a_reversal_must_hold_over_all_pairs_and_claims():
     # .56 against .44 of 200, exchanged: intervals of 12 points +- 9.6 at 95 %, +- 13 at 99.5 %.
     counts = joint([80, 32, 8, 80], [80, 8, 32, 80])
-
     assert [pair.reversed for pair in pair_changes(counts, 0.05)] == [True]
     assert [pair.reversed for pair in pair_changes(counts, 0.05, comparisons=10)] == [False]
     third = joint([80, 32, 8, 80], [80, 8, 32, 80], [100, 0, 0, 100])
@@ -220,7 +204,6 @@ def test_a_reversal_must_hold_over_all_pairs_and_claims():
 
 def test_cannot_tell_says_what_could_have_been_found():
     change = judged(joint([70, 10, 14, 6], [70, 12, 8, 10]))
-
     assert change.verdict == "inconclusive"
     assert f"find a change of {100 * change.gap.minimum_detectable:.1f} points" in why(change)
     # By hand: variances (24 + 1 - 16 / 102) / 102^2 and (20 + 1 - 16 / 102) / 102^2; one pair, so z = 1.960 + .842.
@@ -233,7 +216,6 @@ def test_holm_runs_over_the_primary_changes_of_all_comparisons():
     outside = change_of(counts, name="c", primary=False)
     done, family = adjusted([[first, outside], [second]])
     p = sorted([first.gap.p, second.gap.p])
-
     assert family == 2
     assert sorted([done[0][0].gap.p_adjusted, done[1][0].gap.p_adjusted]) == pytest.approx([min(1, 2 * p[0]), min(1, max(2 * p[0], p[1]))])
     assert done[0][1].gap.p_adjusted == outside.gap.p
@@ -243,7 +225,6 @@ def test_only_the_adjusted_p_decides():
     counts = joint([64, 0, 36, 0], [100, 0, 0, 0])
     change = change_of(counts)
     picked = replace(change, gap=replace(change.gap, p_adjusted=0.2))
-
     assert change.gap.p < 0.05
     assert with_verdict(picked, counts, CLEAR).verdict == "inconclusive"
 
@@ -269,7 +250,6 @@ def test_the_verdict_of_a_comparison(found, expected):
     exploratory = replace(base, primary=False, verdict="disparity", direction="grew")
     changes = (*(replace(base, verdict=verdict, direction=direction) for verdict, direction in found), exploratory)
     comparison = SimpleNamespace(changes=changes, limited=False, only_before=0, only_after=0, missing_in_others=0, excluded=0)
-
     assert overall(changes) == expected
     assert comparison_reason(comparison).startswith(f"Of {len(found)} primary gap")
 
@@ -301,8 +281,7 @@ def test_a_cluster_is_one_case_whatever_the_number_of_its_images():
     # 20 clusters of 5 images a group. In group a three clusters gain all their images: 2 of 2^3 sign patterns are as extreme.
     rises, stays = [0, 0, 5, 0], [5, 0, 0, 0]
     counts = clustered([[rises if c < 3 else stays, stays] for c in range(20)])
-    (cell, other), _ = rate_changes(counts, SETTINGS)
-
+    (cell, other), _ = changes_by_group(counts, SETTINGS)
     assert cell.p == 0.25  # McNemar on 15 images would say .00006
     assert (cell.gained, cell.difference, cell.before.clusters) == (15, 0.15, 20)
     assert cell.low < 0  # Agresti-Min on 100 images would say [.07, .23]
@@ -323,7 +302,6 @@ def test_clusters_of_a_group_that_is_left_out_are_left_out():
 def test_a_change_in_every_cluster_is_shown():
     rises, stays = [3, 0, 2, 0], [5, 0, 0, 0]
     change = judged(clustered([[rises, stays] for _ in range(20)]))
-
     assert change.direction == "shrank"
     assert change.by_group[0].p == pytest.approx(0.001)  # 1 / (draws + 1): none of 999 draws turns 20 coins alike
     assert judged(clustered([[rises, stays] for _ in range(14)])).verdict == "not estimable"  # too few clusters to judge
@@ -335,9 +313,8 @@ def test_clusters_of_one_image_are_images():
     for image in range(200):
         cells[image, image % 2, rng.choice(4, p=[0.6, 0.05, 0.15, 0.2])] = 1
     counts = clustered(cells)
-    (cell, _), _ = rate_changes(counts, SETTINGS)
-    (plain, _), _ = rate_changes(replace(counts, kinds=None), SETTINGS)
-
+    (cell, _), _ = changes_by_group(counts, SETTINGS)
+    (plain, _), _ = changes_by_group(replace(counts, kinds=None), SETTINGS)
     # The same but for Student's quantile (1.984 for 1.960) and n - 1.
     assert (cell.low, cell.high) == pytest.approx((plain.low, plain.high), abs=0.004)
     assert cell.p == pytest.approx(plain.p, abs=0.02)
@@ -349,7 +326,6 @@ def test_clusters_that_span_groups_change_together():
     together = clustered([[up, up] if c < 10 else [down, down] for c in range(20)])
     apart = clustered([[up, down] if c < 10 else [down, up] for c in range(20)])
     [tied], [loose] = pair_changes(together, 0.05), pair_changes(apart, 0.05)
-
     assert (tied.low, tied.high) == pytest.approx((0, 0), abs=1e-9)
     assert loose.high - loose.low > 0.5
 
@@ -361,7 +337,6 @@ def test_equal_sizes_of_change_are_flipped_together_as_single_clusters_would_be(
     exact = (
         sum(abs(5 * (2 * k - 16) + 2 * (2 * m - 3)) >= 46 - 1e-9 and comb(16, k) * comb(3, m) for k in range(17) for m in range(4)) / 2**19
     )  # the sum of the net changes is 5 * 8 + 2 * 3 = 46
-
     assert change_p(clustered(cells), Settings(draws=20_000))[0] == pytest.approx(exact, abs=0.004)
 
 
@@ -375,7 +350,6 @@ def test_without_a_change_at_most_seven_percent_of_clustered_comparisons_alarm()
         change = judged(clustered(rng.multinomial(5, shares)), replace(CLEAR, settings=settings))
         alarms += change.verdict == "disparity"
         sure += change.verdict == "equivalent"
-
     assert alarms / 200 <= 0.07
     assert sure / 200 <= 0.05  # 20 cases a group can show little
 
@@ -409,7 +383,6 @@ def verdicts(runs, *planted):
 )
 def test_without_a_change_of_the_gap_at_most_seven_percent_alarm(planted):
     found = verdicts(300, *planted)
-
     assert sum(each in ("grew", "shrank", "reversed") for each in found) / 300 <= 0.07
 
 
@@ -420,14 +393,12 @@ def test_the_interval_of_the_change_knows_that_a_gap_is_biased_upwards():
     for _ in range(150):
         gap = gap_change(drawn([0.6] * 7, [0.9] * 7, 0.02, [200] * 7, rng), Settings(draws=199), rng)
         held += gap.low <= 0 <= gap.high
-
     assert held / 150 >= 0.88
 
 
 def test_at_the_tolerance_no_change_is_claimed_in_at_most_eight_percent():
     # The difference of the pair changes by exactly the tolerance of .05: claiming that it is less is wrong.
     found = verdicts(300, [0.8, 0.8], [0.8, 0.75], 0.05, [1000] * 2)
-
     assert found.count("equivalent") / 300 <= 0.08
 
 
@@ -441,7 +412,6 @@ def test_planted_changes_are_found():
 def test_the_absence_of_a_change_needs_every_pair():
     # The gap stays .2 between a and c while b falls from .9 to .72: nothing is "no change" here.
     counts = joint([900, 0, 0, 100], [720, 180, 0, 100], [700, 0, 0, 300])
-
     assert change_bound(counts, 0.05) >= 0.05
     assert judged(counts).verdict == "inconclusive"
     assert "did not change alike" in why(judged(counts))

@@ -9,13 +9,13 @@ import pytest
 
 from audit.comparison.engine import compare
 from audit.comparison.sides import read
-from audit.comparison.trajectory import Checkpoint, trajectory
+from audit.comparison.trajectory import Checkpoint, follow_claim
 from audit.errors import DataError, UsageError
 from audit.records.comparison import from_json, json_schema, to_json
 from audit.statistics.intervals import newcombe
 from audit.statistics.units.sampling_unit import ImageUnits
 from audit.types import Claim, Note
-from reports.exports.summary import plain
+from reports.exports.markdown import ordinary_spaces
 from reports.text.changes import comparison_reason, trajectory_reason
 from reports.text.notes import sentence
 from tests.support import comparison_samples as samples
@@ -44,7 +44,6 @@ def test_the_page_names_the_group_in_which_two_models_differ(pair):
     found = compared(*pair)
     change = changes(found)["animal/accuracy/group"]
     cells = {cell.before.group: cell for cell in change.by_group}
-
     # Group b: 60 wrong before, 6 of the same images after: 54 gained, none lost; 54 / 120 = .45.
     assert (cells["b",].gained, cells["b",].lost, cells["b",].difference) == (54, 0, 0.45)
     assert (cells["a",].gained, cells["a",].lost, cells["a",].p) == (0, 0, 1.0)
@@ -58,7 +57,6 @@ def test_the_page_names_the_group_in_which_two_models_differ(pair):
 def test_conditional_rates_count_the_images_of_their_truth_and_precision_is_not_paired(pair):
     found = compared(*pair)
     change = changes(found)["animal/true_positive_rate[cat]/group"]
-
     assert [cell.before.n for cell in change.by_group] == [40, 40, 40]  # a third of 120 are cats
     assert [cell.gained for cell in change.by_group] == [0, 18, 0]  # a third of the 54 that changed
     [note] = found.comparisons[0].not_compared
@@ -78,7 +76,6 @@ def test_counts_agree_with_the_two_audits_themselves(pair):
 def test_an_audit_compared_with_itself_has_exactly_no_change(tmp_path):
     first = samples.audit(tmp_path / "one", {"b": 60})
     found = compared(first, first)
-
     assert found.comparisons[0].verdict == "equivalent"
     for change in found.comparisons[0].changes:
         assert [cell.difference for cell in change.by_group if cell.before.n] == [0.0] * len(change.by_group)
@@ -106,7 +103,6 @@ def test_the_order_of_the_images_does_not_matter(tmp_path, pair):
     predictions = replace(audited.predictions["animal"], y_pred=planted.y_pred[place], scores=planted.scores[place])
     straight = read(pair[1])[0].results.audits[0]
     other = samples.write(tmp_path / "shuffled" / "plain", replace(audited, result=straight, predictions={"animal": predictions}))
-
     assert compared(pair[0], other).comparisons == compared(*pair).comparisons
 
 
@@ -118,7 +114,6 @@ def test_images_that_only_one_audit_has_are_counted_and_left_out(tmp_path):
     first = samples.audit(tmp_path / "first", {"b": 60}, rows=rows.iloc[5:])
     second = samples.audit(tmp_path / "second", {"b": 6}, rows=rows.iloc[:-3], left_out=3)
     comparison = compared(first, second).comparisons[0]
-
     assert (comparison.images, comparison.only_before, comparison.only_after) == (352, 3, 5)
     assert comparison.changes[0].overall.before.n == 352
     assert "8 images that only one of the two audits has; up to 3 images that an audit itself left out" in comparison_reason(comparison)
@@ -128,7 +123,6 @@ def test_a_third_audit_takes_its_missing_images_out_of_every_comparison(tmp_path
     rows = samples.attributes()
     sides = [samples.audit(tmp_path / name, {"b": 60}, rows=part) for name, part in (("x", rows), ("y", rows), ("z", rows.iloc[2:]))]
     found = compared(*sides)
-
     assert [(each.images, each.missing_in_others, each.only_before) for each in found.comparisons] == [(358, 2, 0), (358, 0, 2)]
     assert [(each.before, each.after) for each in found.comparisons] == [("x/ckpt.pt", "y/ckpt.pt"), ("x/ckpt.pt", "z/ckpt.pt")]
 
@@ -138,14 +132,12 @@ def test_two_models_of_one_audit_are_two_sides(tmp_path):
         tmp_path / "both", samples.result(samples.model("m/1.pt"), {"b": 60}), samples.result(samples.model("m/2.pt"), {"b": 6})
     )
     found = compared(together)
-
     assert [each.side.name for each in found.sides] == ["m/1.pt", "m/2.pt"]
     assert (found.comparisons[0].verdict, found.comparisons[0].direction) == ("disparity", "shrank")
 
 
 def test_p_is_adjusted_over_all_comparisons_of_the_page(tmp_path, pair):
     third = samples.audit(tmp_path / "third", {"b": 50})
-
     assert compared(*pair).family == 3
     assert compared(*pair, third).family == 6
 
@@ -153,7 +145,6 @@ def test_p_is_adjusted_over_all_comparisons_of_the_page(tmp_path, pair):
 def test_a_limited_audit_cannot_tell(tmp_path, pair):
     limited = samples.audit(tmp_path / "limited", {"b": 6}, limited=True)
     comparison = compared(pair[0], limited).comparisons[0]
-
     assert (comparison.limited, comparison.verdict) == (True, "inconclusive")
     assert {change.verdict for change in comparison.changes} == {"inconclusive"}
 
@@ -162,7 +153,6 @@ def test_another_tolerance_replaces_the_audits_and_not_that_of_a_claim(tmp_path)
     asked = samples.measurement(claims=(Claim("accuracy", ("group",)), Claim("selection_rate", ("group",), "cat", tolerance=0.02)))
     sides = [samples.audit(tmp_path / name, {"b": 6}, asked=asked) for name in ("x", "y")]
     found = changes(compared(*sides, tolerance=0.2))
-
     assert found["animal/accuracy/group"].tolerance == 0.2
     assert found["animal/selection_rate[cat]/group"].tolerance == 0.02
 
@@ -187,7 +177,6 @@ def test_images_that_belong_together_count_as_one_case(tmp_path):
     planted = {name: with_clusters(samples.result(samples.model(f"{name}/ckpt.pt"), {"b": wrong})) for name, wrong in (("x", 60), ("y", 6))}
     comparison = compared(*(samples.write(tmp_path / name, audited) for name, audited in planted.items())).comparisons[0]
     change = next(each for each in comparison.changes if each.id == "animal/accuracy/group")
-
     assert comparison.cluster == "shelf"
     # The first 60 images of group b, wrong before, are the first two of the four that each shelf has in it: all 30 shelves changed.
     assert (change.direction, change.by_group[1].before.clusters, change.by_group[1].gained) == ("shrank", 30, 54)
@@ -204,7 +193,6 @@ def test_clusters_that_the_predictions_do_not_name_are_not_paired(tmp_path):
     planted = [with_clusters(samples.result(samples.model(f"{name}/ckpt.pt"), {"b": wrong})) for name, wrong in (("x", 60), ("y", 6))]
     unnamed = [replace(each, result=replace(each.result, data=replace(each.result.data, cluster="owner"))) for each in planted]
     comparison = compared(*(samples.write(tmp_path / str(i), audited) for i, audited in enumerate(unnamed))).comparisons[0]
-
     assert comparison.changes == ()
     assert {note.code for note in comparison.not_compared} == {"no_clusters", "selected_images"}
     assert comparison.verdict == "inconclusive"
@@ -215,7 +203,6 @@ def test_clusters_that_the_predictions_do_not_name_are_not_paired(tmp_path):
 
 def test_other_prompts_are_another_question(tmp_path, pair):
     other = samples.audit(tmp_path / "other", {}, asked=samples.measurement("a photo of a {}"))
-
     with pytest.raises(DataError, match="asked different questions") as caught:
         compared(pair[0], other)
     assert "prompts differ" in caught.value.why
@@ -223,7 +210,6 @@ def test_other_prompts_are_another_question(tmp_path, pair):
 
 def test_other_probes_are_refused_by_name(tmp_path, pair):
     other = samples.audit(tmp_path / "other", {"b": 6}, name="circus")
-
     with pytest.raises(UsageError, match="no probe in common") as caught:
         compared(pair[0], other)
     assert "circus" in caught.value.why
@@ -233,7 +219,6 @@ def test_other_labels_of_the_same_images_are_refused(tmp_path, pair):
     rows = samples.attributes()
     rows.iloc[0, 0] = "c"
     other = samples.audit(tmp_path / "other", {"b": 6}, rows=rows, fingerprint="5" * 64)
-
     with pytest.raises(DataError, match="disagree about what the images show") as caught:
         compared(pair[0], other)
     assert "group differs for 1 of 360" in caught.value.why
@@ -241,13 +226,11 @@ def test_other_labels_of_the_same_images_are_refused(tmp_path, pair):
 
 def test_another_label_table_with_the_same_labels_is_said(tmp_path, pair):
     other = samples.audit(tmp_path / "other", {"b": 6}, fingerprint="5" * 64)
-
     assert any("different label tables" in sentence(note) for note in compared(pair[0], other).notes)
 
 
 def test_other_settings_are_said(tmp_path, pair):
     other = samples.audit(tmp_path / "other", {"b": 6}, settings=replace(SETTINGS, alpha=0.01))
-
     [note] = compared(pair[0], other).notes
     assert sentence(note) == "The audit of other/ckpt.pt has another alpha; this comparison uses its own."
 
@@ -256,7 +239,6 @@ def test_no_image_in_common(tmp_path, pair):
     rows = samples.attributes()
     rows.index = [f"x{name}" for name in rows.index]
     other = samples.audit(tmp_path / "other", {"b": 6}, rows=rows)
-
     with pytest.raises(DataError, match="no image in common"):
         compared(pair[0], other)
 
@@ -301,7 +283,6 @@ def change_an_answer(folder):
 )
 def test_a_damaged_audit_is_named(pair, damage, said):
     damage(pair[1])
-
     with pytest.raises(DataError, match=said):
         read(pair[1])
 
@@ -320,7 +301,6 @@ def test_checkpoints_of_one_run_are_put_in_order_and_followed(tmp_path):
     sides = series(tmp_path, {30: 60, 0: 0, 20: 60, 10: 14})
     found = compared(*sides)
     [curve] = [each for each in found.series[0].trajectories if each.id == "animal/accuracy/group"]
-
     assert [point.step for point in curve.points] == [0, 10, 20, 30]
     assert [point.gap.value for point in curve.points] == pytest.approx([0, 14 / 120, 0.5, 0.5])
     assert [(each.before, each.after) for each in found.comparisons] == [("run/step-0.pt", "run/step-30.pt")]
@@ -328,14 +308,13 @@ def test_checkpoints_of_one_run_are_put_in_order_and_followed(tmp_path):
     assert (curve.detectable, curve.appears) == (10, 20)  # at step 10 the lower bound of 12 points, over 3 claims and 3 pairs, is below 5
     assert curve.points[0].p == 1.0
     assert curve.points[1].gap.low < 0.05 < curve.points[2].gap.low
-    said = plain(trajectory_reason(curve, found.series[0]))
+    said = ordinary_spaces(trajectory_reason(curve, found.series[0]))
     assert "From step 10 on, a gap is detected at every checkpoint. From step 20 on, it exceeds 5 points" in said
 
 
 def test_only_checkpoints_of_one_run_are_a_series_by_themselves(tmp_path):
     one = series(tmp_path / "one", {0: 0, 10: 20})
     other = series(tmp_path / "other", {20: 60}, run="s" * 64)
-
     assert compared(*one, *other).series == ()
     assert compared(*one).series == ()  # two are a comparison
     forced = compared(*one, *other, series=True)
@@ -359,7 +338,7 @@ def follow(events, n=200, tolerance=0.05, *, limited=False):
         id="m/accuracy/g", measurement="m", truth="t", metric="accuracy", outcome=None, attributes=("g",), better="high", primary=True,
         tolerance=tolerance,
     )  # fmt: skip
-    return trajectory(like, steps, SETTINGS, claims=2, limited=limited)
+    return follow_claim(like, steps, SETTINGS, claims=2, limited=limited)
 
 
 def test_a_gap_appears_where_it_stays():
@@ -371,7 +350,6 @@ def test_a_gap_appears_where_it_stays():
 
 def test_a_gap_that_came_and_went_did_not_appear():
     found = follow([0, 60, 60, 0])
-
     assert (found.appears, found.detectable) == (None, None)
     assert "it came and went" in trajectory_reason(found, SimpleNamespace(limited=False))
 
@@ -379,7 +357,6 @@ def test_a_gap_that_came_and_went_did_not_appear():
 def test_a_small_gap_is_detectable_before_it_exceeds():
     # 14 of 200 missing: 7 points, which chance hardly gives, with a lower bound below 5.
     found = follow([0, 0, 14, 14])
-
     assert (found.appears, found.detectable) == (None, 20)
     assert found.points[3].gap.low < 0.05
 
@@ -388,7 +365,6 @@ def test_bands_and_p_are_corrected_for_the_claims():
     # 60 of 200 missing, one pair of groups, two claims: Newcombe's interval at 1 - .05 / 2, and twice the p of the permutation test.
     low, high = newcombe(200, 200, 140, 200, 0.05 / 2)
     point = follow([0, 60]).points[1]
-
     assert (point.gap.low, point.gap.high) == pytest.approx((float(low), float(high)))
     assert point.p == pytest.approx(2 / (SETTINGS.draws + 1))
 
@@ -407,7 +383,6 @@ def test_a_limited_series_says_nothing_appears():
 
 def test_the_file_is_read_back_as_it_was():
     facts = samples.four_steps()
-
     assert from_json(to_json(facts)) == facts
     assert to_json(from_json(to_json(facts))) == to_json(facts)
 

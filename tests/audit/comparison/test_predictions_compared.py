@@ -60,12 +60,11 @@ def test_images_of_one_person_count_as_one_case_in_a_comparison_of_two_files(tmp
         audit = audited(people(wrong), tmp_path / name, "--cluster", "person")
         assert (audit["data"]["cluster"], audit["data"]["clusters"], list(audit["data"]["groups"])) == ("person", 80, ["group"])
     comparison = compared(tmp_path, "before", "after")
-
     group_b = change(comparison)["by_group"][1]
     assert (comparison["cluster"], group_b["before"]["n"], group_b["before"]["clusters"], group_b["gained"]) == ("person", 200, 40, 20)
     # All images of a person change sign together: p of 4 people of 4, not of 20 images of 20.
     assert group_b["p"] == pytest.approx(2 * 0.5**4, abs=0.02)
-    assert "All images of one person count as one case." in " ".join(capsys.readouterr().out.split())
+    assert "The sampling unit is the person." in " ".join(capsys.readouterr().out.split())
 
 
 def test_every_change_is_counted_by_person_and_those_of_false_positives_too(tmp_path):
@@ -74,7 +73,6 @@ def test_every_change_is_counted_by_person_and_those_of_false_positives_too(tmp_
         table = people(wrong)
         table["y_true"] = np.where(table["id"] % 3 == 0, "no", "yes")
         audited(table, tmp_path / name, "--cluster", "person")
-
     assert {
         cell["before"]["clusters"] is None for each in compared(tmp_path, "before", "after")["changes"] for cell in each["by_group"]
     } == {False}
@@ -98,7 +96,6 @@ def test_audits_that_disagree_about_who_is_who_are_refused(tmp_path, capsys):
     other.loc[:3, "person"] = "p79"
     audited(people(20), tmp_path / "before", "--cluster", "person")
     audited(other, tmp_path / "after", "--cluster", "person")
-
     assert compare([str(tmp_path / "before"), str(tmp_path / "after"), "--out", str(tmp_path / "comparison")]) == 3
     assert "person differs for 4 of 400 images" in capsys.readouterr().err
 
@@ -108,7 +105,6 @@ def test_predictions_of_an_older_version_that_forgot_the_people_are_not_paired_a
         audited(people(wrong), tmp_path / name, "--cluster", "person")
         forget_clusters(tmp_path / name)
     comparison = compared(tmp_path, "before", "after")
-
     assert (comparison["changes"], comparison["verdict"]) == ([], "inconclusive")
     assert {note["code"] for note in comparison["not_compared"]} == {"no_clusters"}
 
@@ -117,7 +113,6 @@ def test_an_audit_of_the_predictions_of_an_audit_takes_its_clusters_and_says_so(
     first = audited(people(20), tmp_path / "first", "--cluster", "person")
     capsys.readouterr()
     again = audited(tmp_path / "first" / "predictions.parquet", tmp_path / "again")
-
     assert [again["data"][key] for key in ("cluster", "clusters", "groups")] == [
         first["data"][key] for key in ("cluster", "clusters", "groups")
     ]
@@ -134,7 +129,6 @@ def test_identifiers_that_are_the_clusters_are_kept_once(tmp_path):
     first = audited(table, tmp_path / "first", "--cluster", "id")
     left = pq.read_table(tmp_path / "first" / "predictions.parquet")
     again = audited(tmp_path / "first" / "predictions.parquet", tmp_path / "again")
-
     assert (left.column_names.count("id"), "id_attribute" in left.column_names) == (1, False)
     assert (again["data"]["cluster"], again["data"]["clusters"]) == ("id", 80)
     assert again["findings"] == first["findings"]
@@ -158,7 +152,6 @@ def test_rows_whose_cluster_is_not_known_are_cases_of_their_own(tmp_path):
         table.replace_schema_metadata({f"vlm_audit.{key}": json.dumps(value) for key, value in facts.items()}), tmp_path / "p.parquet"
     )
     answers = load_predictions(tmp_path / "p.parquet", ColumnOptions()).answers[0]
-
     numbers = answers.predictions.cluster
     assert (answers.cluster, list(answers.predictions.attributes)) == ("person", ["group"])
     assert (numbers[0] == numbers[2], len(set(numbers.tolist()))) == (True, 4)
@@ -167,7 +160,7 @@ def test_rows_whose_cluster_is_not_known_are_cases_of_their_own(tmp_path):
 
 # ---- rows without identifiers --------------------------------------------------------------------------------------------------------
 
-BY_PLACE = "The files give no identifiers, so images were paired by their place in the file"
+BY_PLACE = "Images were paired by their place in the file, because the files have no column id"
 
 
 def test_rows_without_identifiers_are_paired_by_their_place_and_that_is_said(tmp_path, capsys):
@@ -175,11 +168,10 @@ def test_rows_without_identifiers_are_paired_by_their_place_and_that_is_said(tmp
         audited(people(wrong, ids=False), tmp_path / name, "--attributes", "group")
     capsys.readouterr()
     comparison = compared(tmp_path, "before", "after")
-
     assert (comparison["by_place"], comparison["images"]) == (True, 400)
     texts = [capsys.readouterr().out, *((tmp_path / "comparison" / f"comparison.{kind}").read_text() for kind in ("md", "html"))]
     assert [BY_PLACE in " ".join(text.split()) for text in texts] == [True] * 3
-    assert ["give both files a column id and audit again" in " ".join(text.split()) for text in texts] == [True] * 3
+    assert ["add a column id to both files and audit again" in " ".join(text.split()) for text in texts] == [True] * 3
 
 
 def test_identifiers_that_are_numbers_are_identifiers(tmp_path, capsys):
@@ -187,7 +179,6 @@ def test_identifiers_that_are_numbers_are_identifiers(tmp_path, capsys):
         table = people(wrong)
         audited(table.assign(id=table["id"] + 1), tmp_path / name, "--attributes", "group")
     capsys.readouterr()
-
     assert compared(tmp_path, "before", "after")["by_place"] is False
     assert "by their place" not in capsys.readouterr().out
 
@@ -196,7 +187,6 @@ def test_the_predictions_of_an_audit_still_know_that_their_rows_are_only_numbere
     audited(people(20, ids=False), tmp_path / "first", "--attributes", "group")
     audited(people(0, ids=False), tmp_path / "other", "--attributes", "group")
     again = audited(tmp_path / "first" / "predictions.parquet", tmp_path / "again")
-
     assert again["data"]["numbered"] is True
     assert compared(tmp_path, "other", "again")["by_place"] is True
 
@@ -204,7 +194,6 @@ def test_the_predictions_of_an_audit_still_know_that_their_rows_are_only_numbere
 def test_rows_in_another_order_whose_attributes_differ_are_refused_with_the_way_out(tmp_path, capsys):
     audited(people(20, ids=False), tmp_path / "before", "--attributes", "group")
     audited(people(0, ids=False).iloc[::-1], tmp_path / "after", "--attributes", "group")
-
     assert compare([str(tmp_path / "before"), str(tmp_path / "after"), "--out", str(tmp_path / "comparison")]) == 3
     said = capsys.readouterr().err
     # Groups a and b alternate: backwards each row has the other one.

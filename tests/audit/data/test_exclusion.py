@@ -4,6 +4,7 @@ import pytest
 
 from audit.data.subset import read_list, without
 from audit.errors import DataError
+from tests.support.notes import sentences
 
 
 def test_a_list_has_one_identifier_a_line(tmp_path):
@@ -31,19 +32,19 @@ def test_listed_images_are_left_out_and_counted(four_faces):
     assert list(kept.attributes.index) == ["a", "c"]
     assert [kept.images[i] for i in range(2)] == [four_faces.images[0], four_faces.images[2]]
     (exclusion,) = kept.exclusions
-    assert (exclusion.reason, exclusion.count) == ("listed in wrong.txt", 2)
+    assert (sentences([exclusion.reason]), exclusion.count) == (("listed in wrong.txt",), 2)
     assert exclusion.by_group == {"race": {"Black": 1, "White": 1}, "gender": {"Male": 2}}
-    assert kept.notes == ("1 of the 3 identifiers in wrong.txt belong to no image of this data set.",)
+    assert sentences(kept.notes) == ("1 of the 3 identifiers in wrong.txt belong to no image of this data set.",)
     assert kept.fingerprint != four_faces.fingerprint
 
 
 def test_a_list_for_other_data_changes_nothing_silently(four_faces):
     with pytest.raises(
-        DataError, match="lists no image of four faces\nwhy: 'x1' is none\nfix: list identifiers as the data have them, such as"
+        DataError, match="lists no image of four faces\nwhy: unknown identifier 'x1'\nfix: list identifiers as the data have them, such as"
     ):
         without(four_faces, ["x1", "x2"], "wrong.txt")
 
 
 def test_a_list_of_everything_leaves_nothing(four_faces):
-    with pytest.raises(DataError, match="none is left"):
+    with pytest.raises(DataError, match="no image is left"):
         without(four_faces, list("abcd"), "wrong.txt")

@@ -12,6 +12,7 @@ from audit.data import load_dataset
 from audit.data.images import UnreadableImage, decode
 from audit.data.schema import Column, Schema
 from audit.errors import DataError, UsageError
+from tests.support.notes import sentences
 
 COLOURS = ("red", "lime", "blue")
 FACES = Schema((Column("age", ("3-9", "more than 70"), {"70+": "more than 70"}, {"9-Mar": "3-9"}), Column("race", ("White", "Black"))))
@@ -73,7 +74,7 @@ def test_a_frame_of_images_gives_the_same_pixels_labels_and_fingerprint(folder, 
 def test_images_without_names_are_identified_by_row_number():
     dataset = load(pd.DataFrame({"image": [Image.new("RGB", (8, 8)), Image.new("L", (8, 8))], "race": ["A", "B"]}), Schema())
     assert list(dataset.attributes.index) == ["1", "2"]
-    assert "row number" in str(dataset.notes[0])
+    assert "row number" in sentences(dataset.notes)[0]
 
 
 def test_a_named_index_is_a_column(folder, monkeypatch):

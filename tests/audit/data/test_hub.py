@@ -25,6 +25,7 @@ from audit.data.schema import Column, Schema
 from audit.data.shards import choose_shards, choose_split
 from audit.errors import DataError, MachineError, UnsafeError, UsageError
 from contrastive.hub import hub_fault
+from tests.support.notes import sentences
 
 RACES = ("East Asian", "Indian", "Black")
 SCHEMA = Schema(
@@ -103,7 +104,7 @@ def test_a_parquet_folder_in_the_hubs_schema_equals_the_csv_form(tmp_path, csv_f
     dataset = load(tmp_path / "hub")
     same(dataset, csv_form)
     assert dataset.attributes.index.tolist() == csv_form.attributes.index.tolist() == ["val/1.png", "val/2.png", "val/3.png"]
-    assert dataset.notes == ("1 of the folder's Parquet files were read: 0.25/validation-00000-of-00001.parquet.",)
+    assert sentences(dataset.notes) == ("Parquet files of the folder that were read: 1 (0.25/validation-00000-of-00001.parquet).",)
 
 
 def test_the_180_images_say_the_same_in_either_form(tmp_path, fairface_dir):
@@ -216,7 +217,7 @@ def test_images_without_a_name_are_known_by_their_row(tmp_path):
     write_shards(tmp_path / "validation.parquet", hub_form(prefix=None))
     dataset = load(tmp_path)
     assert dataset.attributes.index.tolist() == ["1", "2", "3"]
-    assert any("identified by row number" in note for note in dataset.notes)
+    assert any("identified by row number" in note for note in sentences(dataset.notes))
 
 
 def test_two_images_of_one_name_are_two_images(tmp_path):

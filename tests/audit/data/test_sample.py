@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from audit.data.subset import apportion, stratified
 from audit.errors import UsageError
 from audit.types import Dataset
+from tests.support.notes import sentences
 
 
 def dataset(races, genders):
@@ -44,7 +45,7 @@ def test_images_stay_with_their_labels_in_the_order_of_the_file(faces):
 def test_a_sample_says_that_it_is_one(faces):
     sample = stratified(faces, 20, seed=7)
     assert sample.limited
-    assert sample.notes == ("first", "LIMITED: 20 of 100 images were drawn at random (seed 7), in proportion to race x gender.")
+    assert sentences(sample.notes) == ("first", "LIMITED: 20 of 100 images were drawn at random (seed 7), in proportion to race x gender.")
     assert sample.fingerprint != faces.fingerprint
     assert sample.levels == faces.levels
 

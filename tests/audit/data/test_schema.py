@@ -6,6 +6,7 @@ import pytest
 
 from audit.data.schema import Cells, Column, Schema, check_classes, image_column, quoted, read
 from audit.errors import DataError
+from tests.support.notes import sentences
 
 AGES = ("0-2", "3-9", "10-19")
 AGE = Column("age", AGES, {"0 to 2": "0-2"}, {"9-Mar": "3-9", "03-Sep": "3-9", "19-Oct": "10-19", "Oct-19": "10-19"})
@@ -20,14 +21,14 @@ def cells(first_line=2, **columns):
 def test_declared_levels_keep_their_order_and_stay_even_where_no_image_has_them():
     attributes = read(Schema((RACE,)), cells(race=["Latino_Hispanic"]))
     assert attributes.levels == {"race": ("White", "Latino_Hispanic")}
-    assert attributes.notes == ()
+    assert sentences(attributes.notes) == ()
 
 
 def test_ages_damaged_by_a_spreadsheet_are_repaired_counted_and_said():
     attributes = read(Schema((AGE,)), cells(age=["9-Mar", "3-9", "03-Sep", "19-Oct", "9-Mar", "Oct-19"]))
     assert attributes.columns["age"] == ["3-9", "3-9", "3-9", "10-19", "3-9", "10-19"]
-    assert attributes.notes == (
-        "age: 5 values damaged by a spreadsheet, repaired "
+    assert sentences(attributes.notes) == (
+        "age: values damaged by a spreadsheet and repaired: 5 "
         "('03-Sep' to '3-9': 1, '19-Oct' to '10-19': 1, '9-Mar' to '3-9': 2, 'Oct-19' to '10-19': 1).",
     )
 
@@ -35,7 +36,7 @@ def test_ages_damaged_by_a_spreadsheet_are_repaired_counted_and_said():
 def test_aliases_mean_one_level_and_a_mere_difference_of_case_is_no_news():
     attributes = read(Schema((RACE,)), cells(race=["Latino", "Latino_Hispanic", "WHITE"]))
     assert attributes.columns["race"] == ["Latino_Hispanic", "Latino_Hispanic", "White"]
-    assert attributes.notes == ("race: 1 value read under the stored name ('Latino' to 'Latino_Hispanic': 1).",)
+    assert sentences(attributes.notes) == ("race: values read under the stored name: 1 ('Latino' to 'Latino_Hispanic': 1).",)
 
 
 def test_strings_that_pandas_takes_for_missing_are_groups():
@@ -44,20 +45,21 @@ def test_strings_that_pandas_takes_for_missing_are_groups():
     attributes = read(Schema(), cells(race=groups))
     assert attributes.columns["race"] == ["NA", "None", "null", "nan", "N/A", "NaN", "unknown"]
     assert attributes.levels["race"] == ("N/A", "NA", "NaN", "None", "nan", "null", "unknown")
-    assert sum("counts as a group; where nothing is known" in note for note in attributes.notes) == 6
+    assert sum("counts as a group; leave the cell empty" in note for note in sentences(attributes.notes)) == 6
 
 
 def test_a_group_that_a_spreadsheet_made_a_date_is_kept_and_said():
     attributes = read(Schema(), cells(age=["3-9", "9-Mar", "Oct-19", "Marta-9"]))
     assert attributes.columns["age"] == ["3-9", "9-Mar", "Oct-19", "Marta-9"]
-    assert attributes.notes == ("age: '9-Mar' counts as a group; it looks like a date that a spreadsheet made of something else.",)
+    note = "age: '9-Mar' counts as a group; it looks like a date that a spreadsheet made of something else."
+    assert sentences(attributes.notes) == (note,)
 
 
 def test_missing_values_form_a_group_that_is_counted_and_comes_last():
     attributes = read(Schema((RACE,)), cells(race=["", "White", "  "]))
     assert attributes.columns["race"] == ["unknown", "White", "unknown"]
     assert attributes.levels["race"] == ("White", "Latino_Hispanic", "unknown")
-    assert attributes.notes == ("race: 2 values missing; these images form the group 'unknown', outside every test.",)
+    assert sentences(attributes.notes) == ("race: missing values: 2; these rows form the group 'unknown', outside every test.",)
 
 
 def test_an_undeclared_value_is_named_with_its_count_and_its_first_line():
@@ -103,13 +105,13 @@ def test_without_declared_columns_every_column_but_the_images_is_an_attribute():
     found = Cells({"": ["0"], "__index_level_0__": ["0"], "path": ["1.jpg"], "file": ["1.jpg"], "b": ["y"], "a": ["x"]}, [2], "t.csv")
     attributes = read(Schema(), found)
     assert attributes.levels == {"b": ("y",), "a": ("x",)}
-    assert attributes.notes == ()
+    assert sentences(attributes.notes) == ()
 
 
 def test_columns_that_the_schema_does_not_know_are_left_out_and_said():
     attributes = read(Schema((RACE,)), cells(race=["White"], bbox=["1 2 3 4"]))
     assert list(attributes.columns) == ["race"]
-    assert attributes.notes == ("Columns that were not used: 'bbox'.",)
+    assert sentences(attributes.notes) == ("Columns that were not used: 'bbox'.",)
 
 
 @pytest.mark.parametrize(
@@ -124,8 +126,8 @@ def test_columns_that_the_schema_does_not_know_are_left_out_and_said():
 def test_levels_that_look_alike_are_kept_apart_and_pointed_out(one, other):
     attributes = read(Schema(), cells(race=[one, other, "Black"]))
     assert len(set(attributes.columns["race"])) == 3
-    assert [note for note in attributes.notes if "differ only in case, blanks or Unicode form" in note]
-    assert "Black" not in attributes.notes[0]
+    assert [note for note in sentences(attributes.notes) if "differ only in case, blanks or Unicode form" in note]
+    assert "Black" not in sentences(attributes.notes)[0]
 
 
 def test_levels_that_differ_are_not_pointed_out():

@@ -15,6 +15,7 @@ from audit.data.load import label_table
 from audit.data.schema import Column, Schema
 from audit.data.table import read_csv
 from audit.errors import DataError, UsageError
+from tests.support.notes import sentences
 
 AGES = ("0-2", "3-9", "10-19", "20-29", "30-39", "40-49", "50-59", "60-69", "more than 70")
 FAIRFACE = Schema(
@@ -78,14 +79,14 @@ def test_fairface_as_its_authors_publish_it(folder):
     }
     assert list(dataset.images) == [picture("red"), picture("lime"), picture("blue")]
     assert dataset.levels["age"] == AGES
-    assert dataset.notes[0] == "Labels were read from fairface_label_val.csv."
-    assert any("'9-Mar' to '3-9': 1" in note for note in dataset.notes)
+    assert sentences(dataset.notes)[0] == "Labels were read from fairface_label_val.csv."
+    assert any("'9-Mar' to '3-9': 1" in note for note in sentences(dataset.notes))
     assert (dataset.name, dataset.licence, dataset.limited, dataset.exclusions) == ("faces", "none", False, ())
 
 
 def test_no_path_of_the_machine_is_kept(folder):
     dataset = load(folder)
-    assert str(folder) not in " ".join([dataset.source, *dataset.notes, *dataset.attributes.index])
+    assert str(folder) not in " ".join([dataset.source, *sentences(dataset.notes), *dataset.attributes.index])
 
 
 def test_the_180_images(fairface_dir):
@@ -98,7 +99,8 @@ def test_the_180_images(fairface_dir):
         "White": 35, "Latino_Hispanic": 28, "Black": 27, "Indian": 26, "Southeast Asian": 25, "East Asian": 24, "Middle Eastern": 15,
     }  # fmt: skip
     assert ((dataset.attributes["race"] == "Middle Eastern") & (dataset.attributes["gender"] == "Female")).sum() == 5
-    assert dataset.notes[0].startswith("Labels were read from labels.csv; also there, and not read: labels_race_gender_balanced.csv")
+    note = "Labels were read from labels.csv; also there, and not read: labels_race_gender_balanced.csv"
+    assert sentences(dataset.notes)[0].startswith(note)
     sums = dict(reversed(line.split()) for line in (fairface_dir / "SHA256SUMS").read_text().splitlines())
     for name, content in zip(dataset.attributes.index, dataset.images, strict=True):
         assert hashlib.sha256(content).hexdigest() == sums[name]
@@ -147,7 +149,7 @@ def test_paths_may_be_relative_to_the_folder_above_the_table(folder):
     write(folder / "labels" / "mine.csv", "file,race", "val/1.jpg,White")
     dataset = load(folder / "labels" / "mine.csv", Schema())
     assert dataset.images[0] == picture("red")
-    assert dataset.notes == ("The paths in mine.csv are relative to the folder above it.",)
+    assert sentences(dataset.notes) == ("The paths in mine.csv are relative to the folder above it.",)
 
 
 def test_an_image_that_does_not_exist_is_left_to_be_counted(folder):
@@ -213,7 +215,7 @@ def test_a_folder_without_a_table_is_named_with_what_is_in_it(tmp_path):
 
 
 def test_nowhere_to_look_is_a_matter_of_usage():
-    with pytest.raises(UsageError, match="nothing says where the data 'faces' are"):
+    with pytest.raises(UsageError, match="no location for the data 'faces'"):
         load_dataset(None, FAIRFACE, name="faces", licence="none")
 
 
@@ -283,7 +285,7 @@ def test_equal_rows_are_counted_once_and_said(folder):
     dataset = load(folder / "mine.csv", Schema((FAIRFACE.columns[0],)))
     assert dataset.attributes.index.tolist() == ["val/1.jpg", "val/2.jpg"]
     assert list(dataset.images) == [picture("red"), picture("lime")]
-    assert "Left out because an equal row stands before: 1 row." in dataset.notes
+    assert "Left out because an equal row stands before: 1." in sentences(dataset.notes)
 
 
 def test_a_path_in_parquet_is_held_to_the_same_rules(folder):

@@ -6,14 +6,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from audit.api.gate_set import questions
+from audit.api.lookup import planned_questions
 from audit.errors import UsageError
 from audit.gates.decide import decide, is_breach
 from audit.gates.parse import parse, require_group, resolve_gate
 from audit.records.results import Finding, Gap, Rate
 from audit.statistics.intervals import newcombe, wilson
 from audit.types import Claim, Exclusion, LabelSet, Measurement, Settings
-from reports.exports.summary import plain
+from reports.exports.markdown import ordinary_spaces
 from reports.text.gates import check_reason
 
 LABELS = LabelSet("l", ("a", "b"), {"a": ("a",), "b": ("b",)})
@@ -24,7 +24,7 @@ CRIME = (
 )
 HARM = Measurement("harm-21", "?", LABELS, "p", CRIME, outcomes={"crime-related": ("a",)})
 JOB = Measurement("occupation", "?", LABELS, "p", (Claim("accuracy", ("gender",)),), truth="occupation")
-KNOWN = questions((HARM, JOB))
+KNOWN = planned_questions((HARM, JOB))
 BY_GENDER = "harm-21/selection_rate[crime-related]/gender"
 
 
@@ -55,7 +55,7 @@ def audited(*findings, limited=False, exclusions=(), verdict="disparity"):
 
 def why(check, *audits):
     """The sentences of a check."""
-    return plain(check_reason(check, SimpleNamespace(audits=audits, settings=Settings())))
+    return ordinary_spaces(check_reason(check, SimpleNamespace(audits=audits, settings=Settings())))
 
 
 GATE = "gap[harm-21.crime-related by gender] > 0.05"
@@ -90,15 +90,15 @@ def test_a_verdict_is_a_word():
         ("", 1, "nothing"),
         ("gapp[x] > 0.05", 1, "did you mean gap"),
         ("gap[x > 0.05", 4, "not closed"),
-        ("gap[] > 0.05", 4, "no name"),
+        ("gap[] > 0.05", 4, "expected a name"),
         ("gap[x by y]", 12, "the end"),
         ("gap[x by y] == 0.05", 13, "=="),
         ("gap[x by y] over 5", 13, "'over'"),
-        ("gap[x by y] > five", 15, "no limit"),
-        ("gap[x by y] > 5", 15, "between 0 and 1"),
-        ("gap[x by y] > -0.1", 15, "no limit"),
-        ("gap[x by y] > nan", 15, "no limit"),
-        ("gap[x by y] > ", 14, "no limit"),
+        ("gap[x by y] > five", 15, "invalid limit"),
+        ("gap[x by y] > 5", 15, "outside 0 to 1"),
+        ("gap[x by y] > -0.1", 15, "invalid limit"),
+        ("gap[x by y] > nan", 15, "invalid limit"),
+        ("gap[x by y] > ", 14, "invalid limit"),
         ("verdict > 0.05", 9, "=="),
         ("verdict == disparate", 12, "did you mean disparity"),
     ],
@@ -140,7 +140,7 @@ def test_an_outcome_asked_by_two_metrics_is_ambiguous():
 
 
 def test_an_unknown_name_gets_the_nearest():
-    many = (*KNOWN, *questions([replace(JOB, name=f"job-{i}") for i in range(20)]))
+    many = (*KNOWN, *planned_questions([replace(JOB, name=f"job-{i}") for i in range(20)]))
     with pytest.raises(UsageError) as error:
         resolve_gate(parse("gap[harm.crime by gender] > 0.05"), many)
     assert "harm-21.crime-related by gender" in error.value.fix
@@ -154,7 +154,6 @@ def test_a_group_whose_name_holds_a_cross_is_found():
     aimed = resolve_gate(parse("rate[occupation.accuracy by gender for 5 x 7 cm] < 0.1"), KNOWN)
     require_group(aimed, {"gender": ("5 x 7 cm", "10 x 15 cm")})
     rates = finding({"5 x 7 cm": (90, 100), "10 x 15 cm": (5, 100)}, "occupation/accuracy/gender")
-
     assert decide(aimed, [audited(rates)], Settings()).outcome == "held"
 
 
@@ -174,7 +173,7 @@ def test_a_group_belongs_to_a_rate_and_to_the_data():
 
 # ---- decided -------------------------------------------------------------------------------------------------------------------------
 
-ONE = questions((replace(HARM, claims=HARM.claims[:2]), JOB))
+ONE = planned_questions((replace(HARM, claims=HARM.claims[:2]), JOB))
 
 
 def ended(expression, cells, **given):

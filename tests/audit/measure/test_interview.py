@@ -1,18 +1,17 @@
 """An audit by questions, with a small honest answerer whose likelihoods can be checked in the head."""
 
-import io
 from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
 import pandas as pd
 import pytest
-from PIL import Image
 
 from audit.engine import audit
 from audit.measure.interview import interview
 from audit.measure.questionnaire import questionnaire
 from audit.records.results import Results, Timing, from_json, to_json
+from audit.testing import png
 from audit.types import (
     Answerer,
     Claim,
@@ -26,6 +25,7 @@ from audit.types import (
     Specification,
     SpecificationPlan,
 )
+from tests.support.notes import sentences
 
 LABELS = LabelSet("gender", ("Female", "Male"), {"Female": ("a photo of a woman",), "Male": ("a photo of a man",)})
 GENDER = Measurement("gender", "Who?", LABELS, "test v1", (Claim("accuracy", ("race",)),), "gender")
@@ -53,12 +53,6 @@ class FakeAnswerer:
         seen = {"woman": colour[0], "man": colour[1], "unclear": colour[2]}
         first = question.text.splitlines()[1].removeprefix("- ")
         return [(seen.get(option, 0.0) - 255) / 10 - (option != first) for option in question.options]
-
-
-def png(colour) -> bytes:
-    buffer = io.BytesIO()
-    Image.new("RGB", (16, 16), colour).save(buffer, "PNG")
-    return buffer.getvalue()
 
 
 def faces(repeat: int = 10) -> Dataset:
@@ -164,7 +158,7 @@ def test_the_results_say_word_for_word_how_it_was_asked(run):
         "- woman\n- man\n- unclear"
     )
     assert result.measurements[0].prompts == {"Female": ("woman",), "Male": ("man",), "unclear": ("unclear",)}
-    assert result.model.asked[0] == "Around the question: “{question}”."
+    assert sentences(result.model.asked)[0] == "Around the question: “{question}”."
     assert len(result.model.asked) == 5
 
 
@@ -202,7 +196,7 @@ class Elements(HTMLParser):
 
 
 def test_markup_in_a_label_a_model_or_a_template_stays_text(run):
-    from reports.exports.summary import summary_markdown
+    from reports.exports.markdown import summary_markdown
     from reports.render import render
 
     hostile = "<img src=x onerror=alert(1)>\"'{{7*7}}</script><b>"

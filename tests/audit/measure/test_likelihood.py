@@ -5,9 +5,10 @@ import pandas as pd
 import pytest
 
 from audit.errors import DataError
-from audit.measure.likelihood import OTHER, SAME, agreement, predict, question, shared_words, with_options, with_unclear
+from audit.measure.likelihood import OTHER, SAME, agreement, build_question, predict, shared_words, with_options, with_unclear
 from audit.measure.questionnaire import MAX_OPTIONS, questionnaire
 from audit.types import Claim, LabelSet, Measurement, Probe, Specification, SpecificationPlan
+from tests.support.notes import sentences
 
 WHO = LabelSet("who", ("Female", "Male"), {"Female": ("a photo of a woman",), "Male": ("a photo of a man",)})
 HARM = LabelSet(
@@ -30,7 +31,7 @@ def shown(asked) -> list[str]:
 
 
 def test_words_that_all_prompts_share_are_part_of_the_question_and_not_of_its_options():
-    asked = question(with_unclear(HARM))
+    asked = build_question(with_unclear(HARM))
 
     assert asked.text.splitlines()[0] == (
         'Which of these options best completes "a photo of …" for this image? Reply with one option, word for word.'
@@ -40,7 +41,7 @@ def test_words_that_all_prompts_share_are_part_of_the_question_and_not_of_its_op
 
 
 def test_prompts_that_share_nothing_are_the_options_themselves():
-    asked = question(LabelSet("x", ("a", "b"), {"a": ("drawing of a judge",), "b": ("judge",)}))
+    asked = build_question(LabelSet("x", ("a", "b"), {"a": ("drawing of a judge",), "b": ("judge",)}))
 
     assert asked.text.startswith("Which of these options best describes this image?")
     assert asked.options == ("drawing of a judge", "judge")
@@ -49,12 +50,12 @@ def test_prompts_that_share_nothing_are_the_options_themselves():
 def test_a_shared_beginning_never_empties_an_option():
     assert shared_words(["a man", "a man"]) == "a"
     assert shared_words(["man", "man in a suit"]) == ""
-    assert question(LabelSet("x", ("a", "b"), {"a": ("a man",), "b": ("a man in a suit",)})).options == ("man", "man in a suit")
+    assert build_question(LabelSet("x", ("a", "b"), {"a": ("a man",), "b": ("a man in a suit",)})).options == ("man", "man in a suit")
 
 
 def test_an_instruction_is_filled_by_plain_replacement():
     braces = LabelSet("x", ("a", "b"), {"a": ("{words} {task} {0.__class__}",), "b": ("{words} b",)})
-    asked = question(braces, instruction="choose")
+    asked = build_question(braces, instruction="choose")
 
     assert 'completes "{words} …"' in asked.text
     assert asked.options == ("{task} {0.__class__}", "b")
@@ -62,14 +63,14 @@ def test_an_instruction_is_filled_by_plain_replacement():
 
 def test_the_shuffled_order_is_that_of_the_seed_and_never_the_declared_one():
     many = LabelSet("many", tuple("abcdefgh"), {letter: (letter,) for letter in "abcdefgh"})
-    fixed, first, again, other = question(many), question(many, seed=1), question(many, seed=1), question(many, seed=2)
+    fixed, first, again, other = (build_question(many, seed=seed) for seed in (None, 1, 1, 2))
 
     assert shown(fixed) == list("abcdefgh")
     assert shown(first) == shown(again) != shown(other)
     assert sorted(shown(first)) == list("abcdefgh")
     assert first.options == fixed.options  # the labels' order, whatever is shown
     two = LabelSet("two", ("a", "b"), {"a": ("a",), "b": ("b",)})
-    assert [shown(question(two, seed=seed)) for seed in range(20)] == [["b", "a"]] * 20
+    assert [shown(build_question(two, seed=seed)) for seed in range(20)] == [["b", "a"]] * 20
 
 
 def test_unclear_is_offered_once_and_last():
@@ -78,7 +79,7 @@ def test_unclear_is_offered_once_and_last():
 
 
 def test_the_prompts_on_record_are_the_options_that_were_scored():
-    assert with_options(WHO, question(WHO)).prompts == {"Female": ("woman",), "Male": ("man",)}
+    assert with_options(WHO, build_question(WHO)).prompts == {"Female": ("woman",), "Male": ("man",)}
 
 
 # ---- the answer -----------------------------------------------------------------------------------------------------------------------
@@ -176,7 +177,7 @@ def test_a_curve_adds_orders_and_instructions_and_leaves_out_what_nobody_would_a
     ]  # fmt: skip
     assert plan.default == 0
     assert len({point.measurement.asked.text for point in plan.specifications}) == 4
-    assert any("2 wordings were left out" in sentence for sentence in asked.asked)
+    assert any("2 prompts were left out" in sentence for sentence in sentences(asked.asked))
 
 
 def test_equal_questions_are_asked_once():
@@ -188,7 +189,7 @@ def test_equal_questions_are_asked_once():
 
 
 def test_the_report_is_told_how_it_was_asked():
-    asked = " ".join(questionnaire(probe(GENDER), 7).asked)
+    asked = " ".join(sentences(questionnaire(probe(GENDER), 7).asked))
 
     for words in ("Reply with one option, word for word", "mean log-likelihood", "seed 7", "unclear", "not calibrated"):
         assert words in asked

@@ -1,20 +1,19 @@
 """Every file of the hostile generator's ckpt/: refused or read as the acceptance table says, quickly and in little memory."""
 
-import importlib.util
 import json
 import os
 import subprocess
 import sys
 import tempfile
-import warnings
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
+from tests.support.hostile import hostile_checkpoints
+
 REPOSITORY = Path(__file__).parents[3]
-GENERATOR = REPOSITORY.parent / "shared" / "tools" / "gen_hostile.py"
-NO_CLIP = "no CLIP that this program knows"
+NO_CLIP = "not a CLIP model that this program knows"
 EXPECTED = {
     "evil_zip.pt": (4, ["asks for posix.system", "python -m contrastive.foreign"]),
     "evil_legacy.pt": (4, ["legacy", "pickle"]),
@@ -64,18 +63,7 @@ for path in sys.argv[1:]:
 
 @pytest.fixture(scope="module")
 def hostile(tmp_path_factory):
-    """The generator's checkpoints only: its images take longer than all the tests here."""
-    if not GENERATOR.is_file():
-        pytest.skip("shared/tools/gen_hostile.py is not beside this repository")
-    spec = importlib.util.spec_from_file_location("gen_hostile", GENERATOR)
-    generator = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(generator)
-    out = tmp_path_factory.mktemp("hostile")
-    (out / "ckpt").mkdir()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch.jit is deprecated
-        generator.write_checkpoints(out / "ckpt", out / "CANARY")
-    return out
+    return hostile_checkpoints(tmp_path_factory)
 
 
 class Done(NamedTuple):

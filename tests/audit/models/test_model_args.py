@@ -44,7 +44,7 @@ def test_a_statement_is_checked_by_name_and_type():
 def test_a_model_that_says_it_itself_takes_no_statement():
     refuse_overrides({}, "a folder")
     refuse_overrides(None, "a folder")
-    with pytest.raises(UsageError, match="mean cannot be stated about a folder"):
+    with pytest.raises(UsageError, match="mean cannot be set for a folder"):
         refuse_overrides({"mean": "0,0,0"}, "a folder")
 
 

@@ -148,7 +148,7 @@ def test_a_file_with_code_is_unsafe_and_a_damaged_one_is_bad(saved, tmp_path):
         load(str(path))
     assert bad.value.exit_code == 3
     torch.save({"w": torch.zeros(3)}, path)
-    with pytest.raises(DataError, match="no CLIP that this program knows"):
+    with pytest.raises(DataError, match="not a CLIP model that this program knows"):
         load(str(path))
 
 

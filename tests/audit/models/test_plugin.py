@@ -12,6 +12,7 @@ from PIL import Image
 from audit.errors import DataError, MachineError, UsageError
 from audit.models import load, plugin
 from audit.types import Encoder
+from tests.support.notes import sentences
 
 GOOD = """
 import numpy as np
@@ -58,14 +59,14 @@ def test_the_record_says_what_it_is_and_what_was_not_stated(tmp_path):
     assert (record.name, record.kind) == ("Colours", "Python plug-in mine.py:Colours")
     assert (record.dimensions, record.logit_scale, record.score_rule, record.parameters) == (3, 10, "softmax", 0)
     assert str(tmp_path) not in repr(record)
-    notes = " ".join(record.notes)
+    notes = " ".join(sentences(record.notes))
     assert "not checked against anything" in notes
     assert "its scores are cosines" in notes  # the rows are not of length 1
     assert "logit scale" not in notes
     sigmoid = GOOD.replace("logit_scale = 10.0", "logit_bias = -3; name = 'my model'")
     record = load(f"{written(tmp_path, sigmoid)}:Colours").record
     assert (record.name, record.score_rule, record.logit_bias, record.logit_scale) == ("my model", "sigmoid", -3, 100)
-    assert any("Guessed: a logit scale of 100" in note for note in record.notes)
+    assert any("Guessed: a logit scale of 100" in note for note in sentences(record.notes))
 
 
 def test_tensors_are_taken_and_their_modules_counted(tmp_path):
@@ -81,7 +82,7 @@ class Net:
     encoder = load(f"{written(tmp_path, text)}:Net")
     assert encoder.encode_texts(["a", "b", "c"]).shape == (3, 4)
     assert encoder.record.parameters == 16
-    assert not any("length 1" in note for note in encoder.record.notes)
+    assert not any("length 1" in note for note in sentences(encoder.record.notes))
 
 
 def test_the_constructor_gets_device_dtype_and_what_was_stated(tmp_path):
@@ -177,7 +178,7 @@ def test_memory_that_runs_out_is_told_to_who_can_ask_for_less(tmp_path):
 @pytest.mark.parametrize(
     ("spec", "error", "says"),
     [
-        ("nowhere.py:Colours", DataError, "no plug-in file"),
+        ("nowhere.py:Colours", DataError, "plug-in file not found"),
         ("mine.py", UsageError, "mine.py:Colours"),
         ("mine.py:", UsageError, "which class"),
         ("mine.py:Colour", UsageError, "did you mean Colours"),
@@ -234,7 +235,7 @@ def test_an_entry_point_is_found_by_its_name(tmp_path, monkeypatch):
     importlib.invalidate_caches()
     record = load("plugin:colours").record
     assert (record.name, record.kind) == ("colours", "plug-in colours of my-colours 1.2")
-    with pytest.raises(UsageError, match="there is no plug-in 'colour'") as caught:
+    with pytest.raises(UsageError, match="unknown plug-in 'colour'") as caught:
         load("plugin:colour")
     assert "did you mean colours" in caught.value.why
     with pytest.raises(UsageError, match="names no class"):

@@ -23,6 +23,7 @@ from contrastive.formats.weight_names import to_hugging_face
 from contrastive.model.clip import CLIP, ModelConfig, ResNetConfig, TextConfig, ViTConfig, portable_state
 from contrastive.model.preprocess import Preprocess
 from contrastive.model.tokenizer import clip_tokenizer, train_bpe
+from tests.support.notes import sentences
 
 torch.set_num_threads(1)
 TEXT = TextConfig(context=77, vocab_size=49_408, width=64, layers=2)
@@ -196,18 +197,18 @@ def test_an_openai_archive_needs_no_flag_and_its_record_says_where_every_fact_is
         "48 dimensions; quick_gelu; softmax"
     )
     assert record.logit_scale == pytest.approx(np.exp(3.0))
-    first, *rest = record.notes
+    first, *rest = sentences(record.notes)
     assert first.startswith("Not in the weights, known because the file has OpenAI's size buffers: quick_gelu, heads 64 wide")
     assert "Left out because it follows from the sizes: attn_mask (1), context_length (1), input_resolution (1), vocab_size (1)." in rest
     assert "The file names __torch__.Skeleton, which was not looked up." in [note.replace(f"{__name__}.", "") for note in rest]
-    assert all(note in caplog.text for note in record.notes)
+    assert all(note in caplog.text for note in sentences(record.notes))
     assert not [entry for entry in caplog.records if entry.levelno >= logging.WARNING]  # nothing was guessed
 
 
 def test_everything_guessed_is_a_note_and_a_warning(tmp_path, vit, caplog):
     path, stated = write("lightning", tmp_path, vit)
     record = load(str(path), model_args=stated).record
-    guesses = [note for note in record.notes if note.startswith("Guessed")]
+    guesses = [note for note in sentences(record.notes) if note.startswith("Guessed")]
     for fact in (
         "heads of the text tower",
         "heads of the image tower",
@@ -218,10 +219,10 @@ def test_everything_guessed_is_a_note_and_a_warning(tmp_path, vit, caplog):
         "vocabulary is CLIP's",
     ):
         assert any(fact in guess for guess in guesses), fact
-    assert "Stated by the user: activation is quick_gelu." in record.notes
-    assert any("under 'state_dict'" in note for note in record.notes)
-    assert f"Taken off the names of {len(portable_state(vit))} weights: 'net'." in record.notes
-    assert "The file names argparse.Namespace, which was not looked up." in record.notes
+    assert "Stated by the user: activation is quick_gelu." in sentences(record.notes)
+    assert any("under 'state_dict'" in note for note in sentences(record.notes))
+    assert f"Taken off the names of {len(portable_state(vit))} weights: 'net'." in sentences(record.notes)
+    assert "The file names argparse.Namespace, which was not looked up." in sentences(record.notes)
     warned = [entry.getMessage() for entry in caplog.records if entry.levelno == logging.WARNING]
     assert warned == [f"{record.name}: {guess}" for guess in guesses]
 
@@ -234,7 +235,7 @@ def test_what_is_stated_is_no_guess_and_is_used(tmp_path, vit):
         "tokenizer": "clip",
     }  # fmt: skip
     record = load(str(path), model_args=stated).record
-    assert not [note for note in record.notes if note.startswith("Guessed")]
+    assert not [note for note in sentences(record.notes) if note.startswith("Guessed")]
     encoder = load(str(path), model_args=stated)
     config = replace(
         VIT, activation="gelu", layer_norm_eps=1e-6, vision=replace(VIT.vision, head_width=32),
@@ -259,7 +260,7 @@ def test_of_several_tables_one_is_taken_and_the_others_are_named(tmp_path, vit, 
     torch.save({"state_dict": {name: tensor + 1 for name, tensor in state.items()}, "state_dict_ema": state}, tmp_path / "x.pt")
     encoder = load(str(tmp_path / "x.pt"), model_args={**STATED, "weights": "state_dict_ema"})
     assert_equal_rows(embeddings(encoder), expected)
-    notes = load(str(tmp_path / "x.pt"), model_args=STATED).record.notes
+    notes = sentences(load(str(tmp_path / "x.pt"), model_args=STATED).record.notes)
     assert any("'state_dict' are meant; the file also has state_dict_ema" in note for note in notes)
 
 
@@ -298,14 +299,14 @@ def test_an_activation_that_does_not_matter_is_not(tmp_path):
             if "mlp.c_proj.weight" in name:
                 weight.zero_()
     path, _ = write("flat", tmp_path, model)
-    assert any("with quick_gelu no cosine changes" in note for note in load(str(path)).record.notes)
+    assert any("with quick_gelu no cosine changes" in note for note in sentences(load(str(path)).record.notes))
 
 
 def test_half_precision_means_openai_and_is_said_to_be_a_guess(tmp_path, vit, expected):
     state = {name: tensor.half() if tensor.ndim > 1 else tensor for name, tensor in portable_state(vit).items()}
     torch.save(state, tmp_path / "x.pt")
     encoder = load(str(tmp_path / "x.pt"))
-    assert any(note.startswith("Guessed: quick_gelu, because") for note in encoder.record.notes)
+    assert any(note.startswith("Guessed: quick_gelu, because") for note in sentences(encoder.record.notes))
     assert_equal_rows(embeddings(encoder), expected)
     torch.save({"epoch": 1, "state_dict": state}, tmp_path / "x.pt")  # a trainer's file is not OpenAI's
     assert "activation=gelu" in refused(tmp_path / "x.pt").fix
@@ -335,7 +336,7 @@ def test_a_wrong_statement_is_the_users_mistake(tmp_path, vit, words, said):
 
 def test_nothing_is_stated_about_a_file_that_says_everything(tmp_path, vit):
     path, _ = write("own", tmp_path, vit)
-    assert "activation cannot be stated" in refused(path, UsageError, activation="gelu").what
+    assert "activation cannot be set" in refused(path, UsageError, activation="gelu").what
 
 
 def test_a_head_width_that_does_not_divide_is_bad(tmp_path, vit):
@@ -369,7 +370,7 @@ def test_another_vocabulary_needs_its_tokenizer(tmp_path):
     for name in ("ckpt.pt", "merges.txt", "merges.txt.gz"):
         encoder = load(str(path), model_args={**STATED, "tokenizer": str(tmp_path / name)})
         np.testing.assert_array_equal(encoder.encode_texts(["a cook"]), load(str(tmp_path / "ckpt.pt")).encode_texts(["a cook"]))
-        assert f"the tokenizer (sha256 {tokenizer.sha256[:12]})" in " ".join(encoder.record.notes)
+        assert f"the tokenizer (sha256 {tokenizer.sha256[:12]})" in " ".join(sentences(encoder.record.notes))
         assert str(tmp_path) not in repr(encoder.record)
     (tmp_path / "merges.txt").write_text("a b\n")
     assert "it has 515 entries, the model 520" in refused(path, **STATED, tokenizer=str(tmp_path / "merges.txt")).why

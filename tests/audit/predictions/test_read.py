@@ -1,4 +1,4 @@
-"""Predictions made elsewhere: what is read, what is refused, and what comes out at the end of the command."""
+"""External predictions: what is read, what is refused, and what comes out at the end of the command."""
 
 import json
 from pathlib import Path
@@ -10,7 +10,7 @@ import pytest
 from audit.errors import DataError, UsageError
 from audit.predictions.read import ColumnOptions, load_predictions
 from audit.run import main
-from tests.support.notes import told
+from tests.support.notes import sentences, told
 
 RACES, GENDERS = ("White", "Black"), ("Female", "Female", "Male", "Male")
 ROWS = "id,race,gender,y_true,y_pred\n" + "".join(
@@ -66,9 +66,9 @@ def test_the_report_says_that_no_model_was_loaded_and_what_was_asked(file):
     result = audit(path)
     page = (path.parent / "out" / "report.html").read_text()
 
-    assert result["model"]["kind"] == "predictions made elsewhere"
+    assert result["model"]["kind"] == "external predictions"
     assert result["model"]["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
-    assert "predictions made elsewhere" in page
+    assert "external predictions" in page
     assert result["model"]["sha256"] in page
     assert "Claims by rule" in page
     assert "Attributes by rule" in page
@@ -109,10 +109,10 @@ def test_columns_are_chosen_by_name_or_by_rule_and_the_rule_is_said(file):
     path = file(rows.to_csv(index=False))
 
     assert list(read(path).answers[0].predictions.attributes.columns) == ["race", "gender"]
-    assert "not used: 'years' (numbers), 'one' (1 level), 'note' (400 levels)" in read(path).notes[0]
+    assert "not used: 'years' (numbers), 'one' (1 level), 'note' (400 levels)" in sentences(read(path).notes)[0]
     persons = path.with_name("persons.csv")
     rows.assign(person=[f"p{i // 4}" for i in range(len(rows))]).to_csv(persons, index=False)
-    assert "'person' (100 levels; where rows with one value belong together: --cluster person)" in read(persons).notes[0]
+    assert "'person' (100 levels; where rows with one value belong together: --cluster person)" in sentences(read(persons).notes)[0]
     assert list(read(path, attributes=("gender",)).answers[0].predictions.attributes.columns) == ["gender"]
     with pytest.raises(DataError, match="1 group in the column 'one'"):
         read(path, attributes=("one",))
@@ -192,7 +192,7 @@ def test_an_answer_that_differs_from_the_scores_stands_and_is_said(file):
     given = read(file("race,y_pred,score:cat,score:dog\nA,dog,0.9,0.1\nB,dog,0.2,0.8\n"))
 
     assert given.answers[0].predictions.y_pred.tolist() == ["dog", "dog"]
-    assert any("1 answer not the label with the highest score" in note for note in given.notes)
+    assert any("Answers that are not the label with the highest score: 1;" in note for note in sentences(given.notes))
 
 
 # ---- the file of an audit ------------------------------------------------------------------------------------------------------------
@@ -202,7 +202,7 @@ def test_the_predictions_of_an_audit_give_its_findings_again(file, fake_encoder,
     from dataclasses import replace
 
     from audit.engine import audit as run_audit
-    from audit.external import PredictionPlan, audit_predictions
+    from audit.engine.external import PredictionPlan, audit_predictions
     from audit.output.directory import write_predictions
     from audit.types import Claim, LabelSet, Measurement, Probe, Settings
 
@@ -230,7 +230,7 @@ def test_a_probe_is_put_to_the_columns_of_its_names(file):
     # The truth is the column gender. Of eight rows in turn, W F, B F, W M, B M, W F are called Male and B F, W M, B M Female:
     # right are B M and B F for Black, one W M for White.
     assert [rate["events"] for rate in finding(result, "gender/accuracy/race")["by_group"]] == [100, 50]
-    assert any("for which there is no column" in note for note in map(told, result["data"]["notes"]))
+    assert any("for which the file has no column" in note for note in map(told, result["data"]["notes"]))
     ids = {each["id"] for each in result["findings"]}
     assert {cell["finding"] for table in result["published"] for row in table["rows"] for cell in row["ours"] if cell} <= ids
 
@@ -239,8 +239,8 @@ def test_a_probe_is_put_to_the_columns_of_its_names(file):
     ("rows", "words"),
     [
         ("race,gender,y_pred\nWhite,Male,zebra\n", "which measurement"),
-        ("race,gender,y_pred:gender\nWhite,Male,zebra\nWhite,Male,Male\n", "'zebra' is no answer"),
-        ("race,gender,y_pred:gender\nWhite,Mann,Male\nWhite,Male,Male\n", "'Mann' is no answer"),
+        ("race,gender,y_pred:gender\nWhite,Male,zebra\nWhite,Male,Male\n", "'zebra' is not an answer"),
+        ("race,gender,y_pred:gender\nWhite,Mann,Male\nWhite,Male,Male\n", "'Mann' is not an answer"),
         ("colour,y_pred:harm-21\nred,thief\nblue,thief\n", "no column that the probe"),
     ],
 )
@@ -262,16 +262,16 @@ BAD = {
     "missing answer": ("race,y_pred\nA,cat\nB,\n", "1 value missing in the column 'y_pred'"),
     "nan as answer": ("race,y_pred\nA,cat\nB,NaN\n", "1 value missing in the column 'y_pred'"),
     "nan as truth": ("race,y_true,y_pred\nA,cat,cat\nB,nan,cat\n", "missing in the column 'y_true'"),
-    "duplicate id": ("id,race,y_pred\nx,A,cat\ny,B,dog\nx,B,dog\n", "stands before (column 'id', first in row 3 after"),
+    "duplicate id": ("id,race,y_pred\nx,A,cat\ny,B,dog\nx,B,dog\n", "repeated identifier (column 'id', first in row 3 after"),
     "other spelling": ("race,y_true,y_pred\nA,Cat,cat\nB,Dog,dog\n", "write their labels differently"),
     "other spelling in one row": ("race,y_true,y_pred\nA,cat,cat\nB,cat,Cat\n", "y_true holds 'cat', y_pred 'Cat'"),
     "other spelling of one truth": ("race,y_true,y_pred\nA,cat,cat\nB,cat ,cat\n", "y_true holds 'cat ', y_pred 'cat'"),
     "1 and 1.0": ("race,y_true,y_pred\nA,1,1.0\nB,0,0\nA,0,0\n", "write their labels differently"),
     "score in words": ("race,score:cat,score:dog\nA,0.5,0.5\nB,high,0.2\n", "found 'high'"),
-    "score missing": ("race,score:cat,score:dog\nA,0.5,0.5\nB,,0.2\n", "no number"),
-    "score nan": ("race,score:cat,score:dog\nA,0.5,0.5\nB,nan,0.2\n", "no number"),
+    "score missing": ("race,score:cat,score:dog\nA,0.5,0.5\nB,,0.2\n", "not a number"),
+    "score nan": ("race,score:cat,score:dog\nA,0.5,0.5\nB,nan,0.2\n", "not a number"),
     "decimal comma": ("race;score:cat;score:dog\nA;0,5;0,5\nB;0,1;0,9\n", "decimal point"),
-    "logits": ("race,score:cat,score:dog\nA,5.5,-3\nB,2,0.2\n", "no probabilities"),
+    "logits": ("race,score:cat,score:dog\nA,5.5,-3\nB,2,0.2\n", "not probabilities"),
     "score of nothing": ("race,score:cat,score:dog,score: \nA,0.5,0.2,0.3\nB,0.1,0.8,0.1\n", "no name after the colon"),
     "answers to nothing": ("race,y_pred:\nA,cat\nB,dog\n", "no name after the colon"),
     "truth without truth": ("race,y_true,y_pred\nA,,cat\nB,,dog\n", "y_true is empty in every row"),
@@ -310,11 +310,11 @@ def test_other_bad_files(file, tmp_path):
 @pytest.mark.parametrize(
     ("column", "words"),
     [
-        ([0.25, 0.5], "numbers with fractions"),
-        ([1.0, 1e300], "numbers with fractions, or without end"),
-        ([1.0, -np.inf], "numbers with fractions, or without end"),
-        ([[1], [2]], "no label"),
-        ([b"a", b"b"], "no label"),
+        ([0.25, 0.5], "fractions or infinite numbers"),
+        ([1.0, 1e300], "fractions or infinite numbers"),
+        ([1.0, -np.inf], "fractions or infinite numbers"),
+        ([[1], [2]], "not a label"),
+        ([b"a", b"b"], "not a label"),
         (["a", None], "1 value missing"),
     ],
 )
@@ -334,7 +334,7 @@ def test_parquet_identifiers_that_identify_nothing(tmp_path, column):
 @pytest.mark.parametrize("column", [[[0.5], [0.5]], [{"a": 0.5}, {"a": 0.5}]])
 def test_parquet_scores_that_are_no_numbers(tmp_path, column):
     pd.DataFrame({"race": ["A", "B"], "score:x": [0.5, 0.5], "score:y": column}).to_parquet(tmp_path / "p.parquet")
-    with pytest.raises(DataError, match="a score that is no number in the column 'score:y'"):
+    with pytest.raises(DataError, match="a score that is not a number in the column 'score:y'"):
         read(tmp_path / "p.parquet")
 
 
@@ -344,9 +344,9 @@ def test_dates_and_bytes_beside_the_answers_are_no_attributes_and_that_is_said(t
     given = read(tmp_path / "p.parquet")
 
     assert list(given.answers[0].predictions.attributes.columns) == ["race"]
-    assert "not used: 'when' (timestamp" in given.notes[0]
-    assert "'raw' (binary)" in given.notes[0]
-    with pytest.raises(DataError, match="which is no label"):
+    assert "not used: 'when' (timestamp" in sentences(given.notes)[0]
+    assert "'raw' (binary)" in sentences(given.notes)[0]
+    with pytest.raises(DataError, match="which is not a label"):
         read(tmp_path / "p.parquet", attributes=("when",))
 
 
@@ -367,7 +367,7 @@ def test_a_true_answer_without_a_score_is_wrong_and_said(file):
     result = audit(file(rows))
 
     assert [rate["events"] for rate in finding(result, "predictions/accuracy/race")["by_group"]] == [75, 75]
-    assert "50 rows with a true answer that has no score, such as 'cow': always wrong." in map(told, result["data"]["notes"])
+    assert "Rows with a true answer that has no score, such as 'cow': 50; they are always wrong." in map(told, result["data"]["notes"])
 
 
 def test_parquet_types_are_read_as_labels(tmp_path):
@@ -387,7 +387,7 @@ def test_words_that_pandas_takes_for_missing_are_groups(file):
     given = read(file("country,y_pred\n" + "".join(f"{word},cat\n" for word in ("NA", "None", "null", "nan", "N/A", ""))))
 
     assert given.answers[0].predictions.attributes["country"].tolist() == ["NA", "None", "null", "nan", "N/A", "unknown"]
-    assert any("1 value missing" in note for note in given.notes)
+    assert any("missing values: 1" in note for note in sentences(given.notes))
 
 
 def test_a_row_without_truth_counts_for_shares_and_not_for_accuracy(file):
@@ -437,7 +437,7 @@ def test_names_that_look_like_formulas_or_markup_stay_text(file):
 def test_groups_whose_names_may_be_none_are_said(tmp_path):
     path = tmp_path / "mine.csv"
     path.write_text("race,y_pred\nN/A,cat\nB,dog\n")
-    assert "race: 'N/A' counts as a group; where nothing is known, leave the cell empty." in load_predictions(path, ColumnOptions()).notes
+    assert "race: 'N/A' counts as a group; leave the cell empty where the value is not known." in sentences(read(path).notes)
 
 
 @pytest.mark.parametrize(
@@ -446,8 +446,8 @@ def test_groups_whose_names_may_be_none_are_said(tmp_path):
         (["--model", "x.pt"], "--model cannot be used with --predictions"),
         (["--model-args", "activation=gelu"], "--model-args cannot be used with --predictions"),
         (["--limit", "5"], "--limit cannot be used with --predictions"),
-        (["--outcome", "harm"], "is no outcome"),
-        (["--outcome", "harm:bad=cat"], "'bad' is no direction"),
+        (["--outcome", "harm"], "malformed --outcome"),
+        (["--outcome", "harm:bad=cat"], "unknown direction 'bad'"),
         (["--outcome", "harm=bird"], "never occurs"),
         (["--cluster", "person"], "no column 'person'"),
         (["--attributes", ","], "expected at least one name"),
@@ -493,7 +493,7 @@ def same(one, other):
         for name in ("labels", "answers", "scores", "y_pred", "y_true", "margin", "cluster", "cluster_names"):
             np.testing.assert_array_equal(getattr(mine.predictions, name), getattr(theirs.predictions, name))
         pd.testing.assert_frame_equal(mine.predictions.attributes, theirs.predictions.attributes)
-    return [str(note).replace("data frame", "answers.csv") for note in one.notes] == list(map(str, other.notes))
+    return one.notes == other.notes
 
 
 SCORED = "race,video,score:cat,score:dog,y_true\n" + "".join(
@@ -526,7 +526,7 @@ def test_a_named_index_of_a_data_frame_identifies_its_rows(file):
     [
         (pd.DataFrame({"race": ["a", "b"], "answer": ["x", "y"]}), DataError, "data frame has no column 'y_pred'"),
         (pd.DataFrame({"race": ["a", "b"], "y_pred": ["x", None]}), DataError, "data frame: 1 value missing in the column 'y_pred'"),
-        (pd.DataFrame({"id": [1, 1], "race": ["a", "b"], "y_pred": ["x", "y"]}), DataError, "data frame: 1 row with an identifier"),
+        (pd.DataFrame({"id": [1, 1], "race": ["a", "b"], "y_pred": ["x", "y"]}), DataError, "data frame: 1 row with a repeated identifier"),
         (pd.DataFrame({"race": [], "y_pred": []}), DataError, "data frame has columns but no rows"),
         (pd.DataFrame([["a", "x", "y"]], columns=["race", "y_pred", "y_pred"]), DataError, "data frame has the column 'y_pred' twice"),
         (pd.DataFrame({"race": ["a", 1], "y_pred": ["x", "y"]}), DataError, "cannot read the data frame"),

@@ -21,7 +21,6 @@ def test_json_comes_back_as_the_same_results():
 
 def test_equal_results_give_equal_bytes_with_sorted_keys():
     text = to_json(results())
-
     assert text == to_json(results())
     assert list(json.loads(text)) == sorted(asdict(results()))
 
@@ -52,7 +51,6 @@ def test_an_unknown_field_is_refused_with_its_place():
     plain = json.loads(to_json(results()))
     plain["settings"]["sede"] = 1
     plain["extra"] = 1
-
     with pytest.raises(DataError, match="schema at"):
         from_json(json.dumps(plain))
 
@@ -69,13 +67,12 @@ def test_the_schema_names_every_noun():
         (lambda plain, finding: finding.update(attributes=["zork"]), "by an attribute that the data do not have"),
         (lambda plain, finding: finding.update(attributes=[], by_group=[]), "by an attribute that the data do not have"),
         (lambda plain, finding: finding["by_group"][0].update(group=[]), "has a group of another number of attributes"),
-        (lambda plain, finding: plain["settings"].update(alpha=2), "alpha is 2, which is no error rate"),
+        (lambda plain, finding: plain["settings"].update(alpha=2), "alpha is 2, expected an error rate between 0 and 1"),
     ],
 )
 def test_facts_that_do_not_fit_together_are_refused(broken, said):
     plain = json.loads(to_json(samples.results(samples.emoji())))
     from_json(json.dumps(plain))
     broken(plain, plain["audits"][0]["findings"][0])
-
     with pytest.raises(DataError, match=f"does not fit together\nwhy: .*{said}"):
         from_json(json.dumps(plain))

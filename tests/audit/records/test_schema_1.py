@@ -6,11 +6,9 @@ from pathlib import Path
 import pytest
 
 from audit.records import comparison, results
-from reports.comparison.render import render as render_comparison
-from reports.exports.comparison_summary import comparison_markdown
 from reports.exports.junit import junit_xml
-from reports.exports.summary import summary_markdown
-from reports.render import render
+from reports.exports.markdown import comparison_markdown, summary_markdown
+from reports.render import render, render_comparisons
 from reports.text.notes import sentence
 from tests.support.page_text import text_of
 
@@ -78,7 +76,7 @@ def test_no_number_of_a_comparison_is_lost(compared):
 
 def test_a_comparison_has_the_one_vocabulary_and_a_page_is_drawn(compared):
     [found] = compared.comparisons
-    page = text_of(render_comparison(compared))
+    page = text_of(render_comparisons(compared))
 
     assert (found.verdict, found.direction) == ("disparity", "grew")
     assert [(change.verdict, change.direction) for change in found.changes] == [("disparity", "grew"), ("inconclusive", None)]

@@ -64,13 +64,11 @@ def findings(results):
 def test_permuted_rows_give_the_identical_json(audited):
     rows = table()
     order = np.random.default_rng(1).permutation(len(rows))
-
     assert without_file(audited(rows.iloc[order])) == without_file(audited(rows))
 
 
 def test_permuted_rows_without_identifiers_too(audited):
     rows = table().drop(columns="id")
-
     assert without_file(audited(rows[::-1])) == without_file(audited(rows))
 
 
@@ -82,7 +80,6 @@ def test_renamed_groups_give_renamed_results(audited):
     expected = json.dumps(findings(audited(rows)))
     for old, new in names.items():
         expected = expected.replace(f'"{old}"', f'"{new}"').replace(f"{old} ", f"{new} ").replace(f"{old},", f"{new},")
-
     assert findings(audited(renamed)) == json.loads(expected)
 
 
@@ -91,7 +88,6 @@ def test_groups_named_in_another_order_have_the_same_rates_and_nearly_the_same_p
     turned = rows.assign(race=rows["race"].map({"Black": "z", "Indian": "y", "White": "x"}))
     before, after = (findings(audited(each))["predictions/accuracy/race"] for each in (rows, turned))
     rate = lambda finding: sorted((cell["n"], cell["events"], cell["low"], cell["high"]) for cell in finding["by_group"])  # noqa: E731
-
     assert rate(before) == rate(after)
     assert before["gap"]["value"] == after["gap"]["value"]
     assert before["gap"]["p"] == pytest.approx(after["gap"]["p"], abs=0.01)
@@ -103,7 +99,6 @@ def test_reordered_labels_change_nothing_but_their_order(audited):
     columns = [*rows.columns[:-2], "score:yes", "score:no"]
     # Of two labels the last is asked about, so the claims are named.
     first, second = (audited(each, "--outcome", "hired=yes") for each in (rows, rows[columns]))
-
     assert findings(first) == findings(second)
     assert [each["audits"][0]["measurements"][0]["labels"] for each in (first, second)] == [["no", "yes"], ["yes", "no"]]
 
@@ -143,7 +138,6 @@ def test_single_images_as_clusters_are_nearly_images(audited):
 def test_a_removed_group_changes_only_itself_the_overall_rate_and_the_gaps(audited):
     rows = table()
     all_three, two = (findings(audited(each))["predictions/accuracy/race"] for each in (rows, rows[rows["race"] != "Indian"]))
-
     # The baseline is the commonest true answer of all images, which may change with them.
     same = lambda cell: {key: value for key, value in cell.items() if key != "baseline"}  # noqa: E731
     assert [same(cell) for cell in all_three["by_group"] if cell["group"] != ["Indian"]] == [same(cell) for cell in two["by_group"]]
@@ -165,7 +159,6 @@ def test_merged_equal_groups_keep_the_rates_of_the_others(audited):
     finding = findings(audited(merged))["predictions/accuracy/race"]
     apart = {tuple(cell["group"]): cell for cell in findings(audited(rows))["predictions/accuracy/race"]["by_group"]}
     together = {tuple(cell["group"]): cell for cell in finding["by_group"]}
-
     assert together["Black",] == apart["Black",]
     assert together["Other",]["events"] == apart["White",]["events"] + apart["Indian",]["events"]
 
@@ -205,7 +198,6 @@ def test_longer_embeddings_and_permuted_label_rows_give_the_same_findings(tmp_pa
     first, backwards = run(lines), run(lines[::-1])
     assert first.pop("timing") != backwards.pop("timing")
     assert first == backwards
-
     with torch.no_grad():
         model.visual.proj.mul_(4.0)  # a power of two: no digit changes
     save(tmp_path / "ckpt.pt", checkpoint)

@@ -57,7 +57,6 @@ def test_the_hull_holds_an_interval_and_its_mirror_image():
 )
 def test_shuffled_tables_keep_their_sums_and_hold_no_negative_count(rows, columns):
     drawn = shuffled_tables(np.array(rows), np.array(columns), 200, np.random.default_rng(0))
-
     assert (drawn >= 0).all()
     assert (drawn.sum(axis=2) == rows).all()
     assert (drawn.sum(axis=1) == columns).all()

@@ -11,9 +11,9 @@ from audit.statistics.equivalence import equivalence_bound
 from audit.statistics.findings import decide_verdicts, findings
 from audit.statistics.intervals import newcombe
 from audit.statistics.null import gap_test
-from audit.statistics.verdict import decide
+from audit.statistics.verdict import decide_finding
 from audit.types import UNKNOWN, Claim, Exclusion, LabelSet, Measurement, Predictions, Settings
-from reports.exports.summary import plain
+from reports.exports.markdown import ordinary_spaces
 from reports.text.reasons import audit_reason
 from reports.text.reasons import reason as reason_of
 
@@ -37,7 +37,7 @@ def finding(cells, claim=None, settings=None, name="m"):
 def rule(cells, *, limited=False, exclusions=(), settings=None, **given):
     settings = settings or Settings(draws=999)
     decided, verdict = decide_verdicts([finding(cells, settings=settings, **given)], settings, limited=limited)
-    return decided[0], verdict, plain(audit_reason(audit(decided, limited, exclusions)))
+    return decided[0], verdict, ordinary_spaces(audit_reason(audit(decided, limited, exclusions)))
 
 
 def audit(findings, limited=False, exclusions=()):
@@ -45,7 +45,7 @@ def audit(findings, limited=False, exclusions=()):
 
 
 def why(decided, limited=False, exclusions=()):
-    return plain(reason_of(decided, audit((decided,), limited, exclusions), Settings()))
+    return ordinary_spaces(reason_of(decided, audit((decided,), limited, exclusions), Settings()))
 
 
 WIDE = {"a": (900, 1000), "b": (700, 1000)}  # 20 points apart, +-3
@@ -75,7 +75,7 @@ def test_a_disparity_whose_interval_includes_zero_says_so():
     # Few clusters give such intervals: they hold for all pairs at once, and the test of shuffled labels is the sharper one.
     concluded, _, _ = rule(WIDE)
     vague = replace(concluded, gap=replace(concluded.gap, low=-0.01))
-    assert decide(vague, Settings(), limited=False)[0] == concluded.verdict == "disparity"
+    assert decide_finding(vague, Settings(), limited=False)[0] == concluded.verdict == "disparity"
     assert "includes 0: the groups differ, by how much is undecided." in why(vague)
     assert "includes 0" not in why(concluded)
 
@@ -144,7 +144,7 @@ def test_a_thin_group_hides_no_difference():
     concluded, _, _ = rule({"a": (4500, 5000), "b": (4000, 5000), "c": (26, 30)})
     assert concluded.gap.null_95 > concluded.gap.value == pytest.approx(0.1)
     assert (concluded.gap.most_significant, concluded.verdict, concluded.exceeds_tolerance) == ((("a",), ("b",)), "disparity", True)
-    assert "Chance gives so much only between groups that it moves further" in why(concluded)
+    assert "Chance gives so much only between groups with larger standard errors" in why(concluded)
     assert concluded.gap.low == newcombe(4500, 5000, 4000, 5000, 0.05 / 3)[0]
 
 

@@ -15,7 +15,7 @@ from audit.types import UNKNOWN, Note, Predictions, Settings
 from audit.whatif.compare import Tried, control_gaps, furthest_pair, what_if
 from audit.whatif.cost import utility
 from audit.whatif.counted import Judge
-from audit.whatif.frontier import corrected, frontier
+from audit.whatif.frontier import frontier, holm_corrected
 from audit.whatif.labels import NO_ANSWER
 
 LABELS = ("yes", "no")
@@ -127,7 +127,7 @@ ENDINGS = {
 
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_endings(ending):
-    assert corrected([told(*ENDINGS[ending])], 0.05)[0].outcome == ending
+    assert holm_corrected([told(*ENDINGS[ending])], 0.05)[0].outcome == ending
 
 
 def test_reversed_is_only_what_was_the_other_way_round():
@@ -137,7 +137,7 @@ def test_reversed_is_only_what_was_the_other_way_round():
         found = told(cells, pair=pair)
         assert abs(found.pair_after.value) == pytest.approx(0.2)
         assert found.reversal_p == 1.0
-        assert corrected([found], 0.05)[0].outcome == "unchanged"
+        assert holm_corrected([found], 0.05)[0].outcome == "unchanged"
 
 
 def test_a_reversal_has_a_p_of_its_own():
@@ -145,16 +145,16 @@ def test_a_reversal_has_a_p_of_its_own():
     for cells in ({"a": (150, 150, 0, 700), "b": (150, 0, 150, 700)}, {"a": (150, 0, 150, 700), "b": (150, 150, 0, 700)}):
         found = told(cells)
         assert (found.change.value, found.change_p > 0.9, found.reversal_p < 1e-9) == (0, True, True)
-        assert corrected([found], 0.05)[0].outcome == "reversed"
+        assert holm_corrected([found], 0.05)[0].outcome == "reversed"
 
 
 def test_a_reversal_that_does_not_survive_the_number_of_tries_is_none():
     """p of .02 and .03 among three settings: Holm makes .06 and .06. What is then said of the gap rests on its own test."""
     turned = told(ENDINGS["reversed"][0])
-    found = corrected([replace(turned, reversal_p=p) for p in (0.02, 0.03, 1.0)], 0.05)
+    found = holm_corrected([replace(turned, reversal_p=p) for p in (0.02, 0.03, 1.0)], 0.05)
     assert [each.reversal_p_adjusted for each in found] == pytest.approx([0.06, 0.06, 1.0])
     assert {each.outcome for each in found} == {turned.outcome} == {"unchanged"}
-    assert [each.outcome for each in corrected([replace(turned, reversal_p=p) for p in (0.01, 0.03, 1.0)], 0.05)] == [
+    assert [each.outcome for each in holm_corrected([replace(turned, reversal_p=p) for p in (0.01, 0.03, 1.0)], 0.05)] == [
         "reversed", "unchanged", "unchanged"
     ]  # fmt: skip
 
@@ -244,7 +244,7 @@ def test_an_improvement_that_random_changes_match_is_none():
     for equals, outcome in ((4, "smaller"), (5, "no better than random")):
         assert told(ENDINGS["smaller"][0], random_gaps=(0.001,) * equals + (0.2,) * (99 - equals)).outcome == outcome
     assert told(ENDINGS["larger"][0], random_gaps=(0.001,) * 99).outcome == "larger"
-    assert corrected([told(ENDINGS["reversed"][0], random_gaps=(0.001,) * 99)], 0.05)[0].outcome == "reversed"
+    assert holm_corrected([told(ENDINGS["reversed"][0], random_gaps=(0.001,) * 99)], 0.05)[0].outcome == "reversed"
 
 
 def test_the_p_of_a_change_belongs_to_its_interval():
@@ -261,10 +261,10 @@ def test_what_does_not_survive_the_number_of_tries_is_unchanged():
     """p of .02, .03 and .9: Holm makes .06, .06 and .9. Alone, .02 stays a smaller gap."""
     template = told(ENDINGS["smaller"][0])
     several = [replace(template, change_p=p) for p in (0.02, 0.03, 0.9)]
-    found = corrected(several, 0.05)
+    found = holm_corrected(several, 0.05)
     assert [each.change_p_adjusted for each in found] == pytest.approx([0.06, 0.06, 0.9])
     assert {each.outcome for each in found} == {"unchanged"}
-    assert corrected(several[:1], 0.05)[0].outcome == "smaller"
+    assert holm_corrected(several[:1], 0.05)[0].outcome == "smaller"
 
 
 def point(gap, accuracy):

@@ -15,7 +15,7 @@ from audit.statistics.units.sampling_unit import FEWEST_CLUSTERS
 from audit.types import UNKNOWN, Note, Predictions, Settings
 from audit.whatif.compare import Tried, control_gaps, furthest_pair, what_if
 from audit.whatif.counted import Judge
-from audit.whatif.frontier import corrected
+from audit.whatif.frontier import holm_corrected
 
 PAIR = (("a",), ("b",))
 ANSWERS = np.array([["yes", "yes"], ["yes", "no"], ["no", "yes"], ["no", "no"]])
@@ -115,7 +115,7 @@ def test_in_fewer_than_15_clusters_nothing_is_judged(cells, few):
     assert [each.clusters for each in found.by_group] == [few, 20]
     assert found.gap_before.value == pytest.approx(13 / few)
     assert found.outcome == ("not judged" if few < 15 else "no better than random")
-    (after_all,) = corrected([replace(found, reversal_p=0.0001, change_p=0.0001)], 0.05)
+    (after_all,) = holm_corrected([replace(found, reversal_p=0.0001, change_p=0.0001)], 0.05)
     assert after_all.outcome == ("not judged" if few < 15 else "reversed")
 
 

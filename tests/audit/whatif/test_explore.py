@@ -346,7 +346,7 @@ def test_no_what_if_without_its_cost():
 
 def test_what_is_planned_must_be_there():
     for finding in ("gender/accuracy/tone", "gender/accuracy/race x age"):
-        with pytest.raises(UsageError, match="no finding by one attribute"):
+        with pytest.raises(UsageError, match="not a finding by one attribute"):
             explore(replace(PLAN, finding=finding), material(n=100), ["neutral-label"])
     with pytest.raises(UsageError, match="did you mean projection") as error:
         chosen_methods(["projektion"])

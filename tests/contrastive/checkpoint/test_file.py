@@ -162,7 +162,7 @@ def test_missing_and_unexpected_weights_are_named(tmp_path):
         (lambda content: content.update(data_card=["x"]), r"data_card is of type list, not str"),
         (lambda content: content.update(state_dict={7: torch.ones(1)}), r"not tensors by name"),
         (lambda content: content["format"].update(version=2), r"format version 2; this program reads version 1"),
-        (lambda content: content.update(format="x"), r"no checkpoint of this program"),
+        (lambda content: content.update(format="x"), r"not a checkpoint of this program"),
     ],
 )
 def test_what_does_not_fit_is_said(tmp_path, edit, said):
@@ -173,7 +173,7 @@ def test_what_does_not_fit_is_said(tmp_path, edit, said):
 
 def test_weights_without_a_configuration_are_described(tmp_path):
     torch.save({"visual.proj": torch.zeros(8, 4), "logit_scale": torch.zeros(())}, tmp_path / "raw.pt")
-    with pytest.raises(DataError, match=r"(?s)no checkpoint of this program.*with 2 tensors; the first are visual\.proj, logit_scale"):
+    with pytest.raises(DataError, match=r"(?s)not a checkpoint of this program.*with 2 tensors; the first are visual\.proj, logit_scale"):
         load(tmp_path / "raw.pt")
     torch.save([1, 2], tmp_path / "list.pt")
     with pytest.raises(DataError, match="with 0 tensors"):

@@ -18,34 +18,16 @@ from contrastive.training import checkpointing, loop
 from contrastive.unshard import main as unshard_command
 from contrastive.unshard import unshard
 from tests.support.spawn import spawn
-from tests.support.training import assert_same_bytes, train_and_die
+from tests.support.training import SMALL_VIT, assert_same_bytes, run_text, train_and_die
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
-RUN = """
-[model]
-preset = "tiny-vit"
-vision = {width = 32, layers = 1}
-text = {width = 32, layers = 1, context = 64}
-[data]
-train = "shapes"
-batch = 24
-shift = 1
-held_out = 0.02
-vocabulary = 560
-patch_dropout = 0.25
-[optim]
-steps = 20
-lr = 2e-4
-warmup = 3
-ema = 0.9
-multipliers = {"^visual.conv1" = 0}
-[run]
-out = "OUT"
-save_every = 5
-log_every = 1
-sharded = true
-"""
+RUN = run_text(
+    SMALL_VIT,
+    data="batch = 24; shift = 1; held_out = 0.02; patch_dropout = 0.25",
+    optim='steps = 20; lr = 2e-4; warmup = 3; ema = 0.9; multipliers = {"^visual.conv1" = 0}',
+    run="save_every = 5; log_every = 1; sharded = true",
+)
 DRAWN = {"rows": (7, 3), "few": (1, 4), "one": (1,), "number": (), "none": (0, 3)}
 """Seven rows and one row do not divide by two: one process has more, or all."""
 
@@ -251,7 +233,7 @@ def test_a_damaged_state_is_passed_over_and_said(run, tmp_path, capsys):
     damage(next(newest.glob("*.safetensors")))
     assert main([str(run), "--quiet", "run.save_every=6"]) == 0
     shown = capsys.readouterr()
-    assert "warning: passed over, the sharded checkpoint is damaged" in shown.err
+    assert "warning: skipped: the sharded checkpoint is damaged" in shown.err
     assert "20 steps, from step 5" in shown.out
     assert load(tmp_path / "out" / "ckpt.pt").step == 20
 

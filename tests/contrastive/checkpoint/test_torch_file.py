@@ -2,7 +2,6 @@
 
 import argparse
 import hashlib
-import importlib.util
 import io
 import os
 import pathlib
@@ -27,10 +26,10 @@ from contrastive import foreign as command
 from contrastive.checkpoint import torch_file as foreign
 from contrastive.checkpoint.torch_file import read_archive
 from contrastive.errors import DataError, UnsafeError, VlmAuditError
+from tests.support.hostile import hostile_checkpoints
 
 torch.set_num_threads(1)
 REPOSITORY = Path(__file__).parents[3]
-GENERATOR = Path(__file__).parents[4] / "shared" / "tools" / "gen_hostile.py"
 
 
 class Evil:
@@ -502,7 +501,7 @@ def test_what_is_no_model_is_said(tmp_path, content, said):
 
 def test_what_is_no_file_is_said(tmp_path):
     os.mkfifo(tmp_path / "fifo")
-    for name, said in (("missing.pt", "no such file"), (".", "a folder"), ("fifo", "not a regular file")):
+    for name, said in (("missing.pt", "file not found"), (".", "a folder"), ("fifo", "not a regular file")):
         with pytest.raises(DataError, match=said):
             read_archive(tmp_path / name)
 
@@ -570,18 +569,7 @@ def test_no_program_leads_to_another_error(tmp_path, program):
 
 @pytest.fixture(scope="module")
 def hostile(tmp_path_factory):
-    """The generator's checkpoints only: its images take longer than all the tests here."""
-    if not GENERATOR.is_file():
-        pytest.skip("shared/tools/gen_hostile.py is not beside this repository")
-    spec = importlib.util.spec_from_file_location("gen_hostile", GENERATOR)
-    generator = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(generator)
-    out = tmp_path_factory.mktemp("hostile")
-    (out / "ckpt").mkdir()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch.jit is deprecated
-        generator.write_checkpoints(out / "ckpt", out / "CANARY")
-    return out
+    return hostile_checkpoints(tmp_path_factory)
 
 
 @pytest.mark.parametrize(

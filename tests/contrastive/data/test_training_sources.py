@@ -295,7 +295,7 @@ def test_a_shard_that_shrank_after_it_was_opened_gives_broken_pairs(tmp_path):
 def test_compressed_and_empty_shards_are_refused(tmp_path):
     with tarfile.open(tmp_path / "gz.tar", "w:gz") as archive:
         archive.addfile(tarfile.TarInfo("a.png"))
-    with pytest.raises(TrainingDataError, match="no uncompressed tar"):
+    with pytest.raises(TrainingDataError, match="not an uncompressed tar"):
         open_source(DataConfig(str(tmp_path / "gz.tar")))
     write_tar(tmp_path / "none.tar", [("a.txt", b"a")])
     with pytest.raises(TrainingDataError, match="holds no pairs"):

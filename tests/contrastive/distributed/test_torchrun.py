@@ -20,34 +20,18 @@ from contrastive.errors import DataError, VlmAuditError
 from contrastive.train import main
 from contrastive.training import loop
 from tests.support.spawn import spawn
+from tests.support.training import SMALL_VIT, run_text
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 ROOT = Path(__file__).parents[3]
-RUN = """
-[model]
-preset = "tiny-vit"
-vision = {width = 32, layers = 1}
-text = {width = 32, layers = 1, context = 64}
-[data]
-train = "shapes"
-batch = 24
-shift = 1
-held_out = 0.02
-vocabulary = 560
-patch_dropout = 0.25
-[optim]
-steps = 30
-lr = 2e-4
-warmup = 3
-ema = 0.9
-[loss]
-tile = 5
-[run]
-out = "OUT"
-save_every = 10
-log_every = 1
-"""
+RUN = run_text(
+    SMALL_VIT,
+    data="batch = 24; shift = 1; held_out = 0.02; patch_dropout = 0.25",
+    optim="steps = 30; lr = 2e-4; warmup = 3; ema = 0.9",
+    loss="tile = 5",
+    run="save_every = 10; log_every = 1",
+)
 
 
 def start(run, out, *overrides):

@@ -86,8 +86,8 @@ def changed(state, **more):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"visual__positional_embedding": (6, 64)}, "no square grid"),
-        ({"visual__positional_embedding": (1, 64)}, "no square grid"),
+        ({"visual__positional_embedding": (6, 64)}, "not a square grid"),
+        ({"visual__positional_embedding": (1, 64)}, "not a square grid"),
         ({"visual__conv1__weight": (64, 3, 16, 8)}, "square patches"),
         ({"visual__conv1__weight": (64, 1, 16, 16)}, "square patches"),
         ({"visual__conv1__weight": (64, 768)}, "is not of its shape"),
@@ -104,7 +104,7 @@ def test_shapes_that_contradict_each_other_are_refused(state, change, said):
 
 
 def test_missing_names_are_listed_with_those_that_are_there():
-    with pytest.raises(DataError, match="no CLIP that this program knows") as caught:
+    with pytest.raises(DataError, match="not a CLIP model that this program knows") as caught:
         infer({"visual.proj": torch.zeros(8, 4), "logit_scale": torch.zeros(())}, ModelOverrides(), "gelu")
     assert caught.value.why == (
         "missing: visual.conv1.weight, visual.class_embedding, visual.positional_embedding, text_projection, positional_embedding, ...; "

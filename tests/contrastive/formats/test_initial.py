@@ -189,7 +189,7 @@ def test_what_cannot_be_stated_is_refused(vit, tmp_path):
 
 def test_folders_that_are_no_clip_are_refused_in_words(vit, tmp_path):
     out, _ = write("huggingface", tmp_path, vit)
-    with pytest.raises(DataError, match="no model that can be read"):
+    with pytest.raises(DataError, match="not a model that can be read"):
         read_model(str(tmp_path))
     vocabulary = json.loads((out / "vocab.json").read_text())
     first, second = list(vocabulary)[600:602]
@@ -212,7 +212,7 @@ def test_a_file_that_asks_for_code_is_refused(tmp_path):
     (tmp_path / "bad.safetensors").write_bytes(b"not one")
     with pytest.raises(DataError, match="cannot be read"):
         read_model(str(tmp_path / "bad.safetensors"))
-    with pytest.raises(DataError, match="no such file"):
+    with pytest.raises(DataError, match="file not found"):
         read_model(str(tmp_path / "none.pt"))
 
 

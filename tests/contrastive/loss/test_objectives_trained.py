@@ -14,28 +14,11 @@ from contrastive.loss import Distillation, PerPair
 from contrastive.train import main
 from contrastive.training import loop
 from tests.support.spawn import spawn
-from tests.support.training import assert_same_bytes, logged_events, train_and_die
+from tests.support.training import TINY_VIT, assert_same_bytes, logged_events, run_text, train_and_die
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
-RUN = """
-[model]
-preset = "tiny-vit"
-vision = {width = 16, layers = 1}
-text = {width = 16, layers = 1}
-[data]
-train = "shapes"
-batch = 24
-held_out = 0.02
-vocabulary = 560
-[optim]
-steps = 8
-lr = 3e-3
-[run]
-out = "OUT"
-save_every = 3
-log_every = 1
-"""
+RUN = run_text(TINY_VIT, data="batch = 24; held_out = 0.02", optim="steps = 8; lr = 3e-3", run="save_every = 3; log_every = 1")
 HEADS = ("caption", "caption-both", "bag-of-words")
 
 

@@ -9,6 +9,7 @@ from contrastive.errors import UsageError
 from contrastive.model.architecture import ConvConfig, ModelConfig, ResNetConfig, TextConfig, ViTConfig
 from contrastive.model.blocks import QuickGELU
 from contrastive.model.towers import ConvTower, ModifiedResNet, TextTransformer, VisionTransformer, vision_tower
+from contrastive.schema import from_dict
 
 torch.set_num_threads(1)
 
@@ -182,8 +183,8 @@ def test_a_text_longer_than_the_context_is_refused():
         lambda: ResNetConfig(image_size=65, width=8, layers=(1, 1, 1, 1)),
         lambda: ConvConfig(image_size=12, channels=(4, 8, 16)),
         lambda: ConvConfig(image_size=16, channels=()),
-        lambda: TextConfig(context=0, vocab_size=50, width=64, layers=1),
-        lambda: model(layer_norm_eps=math.nan),
+        lambda: from_dict(TextConfig, {"context": 0, "vocab_size": 50, "width": 64, "layers": 1}, "text"),
+        lambda: ModelConfig.from_dict({**model().to_dict(), "layer_norm_eps": math.nan}),
     ],
 )
 def test_impossible_sizes_are_refused(broken):

@@ -11,30 +11,17 @@ from contrastive.errors import UsageError
 from contrastive.train import main
 from contrastive.training import loop
 from contrastive.training.branch import branch
-from tests.support.training import assert_same_bytes
+from tests.support.training import TINY_VIT, assert_same_bytes, run_text
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
-RUN = """
-[model]
-preset = "tiny-vit"
-vision = {width = 16, layers = 1}
-text = {width = 16, layers = 1}
-[data]
-train = "shapes"
-batch = 24
-vocabulary = 560
-[optim]
-steps = 20
-lr = 1e-3
-warmup = 2
-schedule = "constant"
-ema = 0.9
-[run]
-out = "OUT/stable"
-keep_every = 4
-save_every = 3
-"""
+RUN = run_text(
+    TINY_VIT,
+    data="batch = 24",
+    optim='steps = 20; lr = 1e-3; warmup = 2; schedule = "constant"; ema = 0.9',
+    run="keep_every = 4; save_every = 3",
+    out="OUT/stable",
+)
 COOLDOWN = ["optim.schedule=wsd", "optim.steps=12", "optim.cooldown=4"]
 
 

@@ -14,25 +14,11 @@ from contrastive.model.clip import CLIP
 from contrastive.training import doctor
 from contrastive.training.doctor import distinct, duplicates, end_of_text, examine, first_loss, image_check, memory, overfit, speed
 from contrastive.training.loop import prepare, start
+from tests.support.training import TINY_CONV, run_text
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
-RUN = """
-[model]
-preset = "tiny-conv"
-vision.channels = [8, 16]
-text = {width = 24, layers = 1, head_width = 24}
-[data]
-train = "shapes"
-batch = 16
-held_out = 0.1
-vocabulary = 560
-[optim]
-steps = 12
-lr = 3e-3
-[run]
-out = "OUT"
-"""
+RUN = run_text(TINY_CONV, data="batch = 16; held_out = 0.1", optim="steps = 12; lr = 3e-3")
 
 
 @pytest.fixture(scope="module")

@@ -13,31 +13,16 @@ from contrastive.loss.dense import info_nce
 from contrastive.training import loop
 from contrastive.training.evaluate import held_out, recall
 from contrastive.training.logs import EventLog, StopRequest
-from tests.support.training import assert_same_bytes, logged_events
+from tests.support.training import TINY_CONV, assert_same_bytes, logged_events, run_text
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
-RUN = """
-[model]
-preset = "tiny-conv"
-vision.channels = [8, 16]
-text = {width = 24, layers = 1, head_width = 24}
-[data]
-train = "shapes"
-batch = 48
-shift = 1
-held_out = 0.1
-templates = ["{caption}", "a picture of {caption}"]
-vocabulary = 560
-[optim]
-steps = 12
-lr = 2e-3
-warmup = 3
-[run]
-out = "OUT"
-save_every = 5
-log_every = 1
-"""
+RUN = run_text(
+    TINY_CONV,
+    data='batch = 48; shift = 1; held_out = 0.1; templates = ["{caption}", "a picture of {caption}"]',
+    optim="steps = 12; lr = 2e-3; warmup = 3",
+    run="save_every = 5; log_every = 1",
+)
 
 
 def test_stopped_anywhere_and_taken_up_is_the_same_run(run, tmp_path):

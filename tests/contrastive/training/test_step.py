@@ -17,26 +17,11 @@ from contrastive.training.inputs import architecture_of
 from contrastive.training.logs import StopRequest
 from contrastive.training.loss_scale import LossScale
 from contrastive.training.optimizer import lock, rest_locked_norms
+from tests.support.training import TINY_VIT, run_text
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
-RUN = """
-[model]
-preset = "tiny-vit"
-vision = {width = 16, layers = 1}
-text = {width = 16, layers = 1}
-[data]
-train = "shapes"
-batch = 24
-vocabulary = 560
-[optim]
-steps = 6
-lr = 1e-3
-[run]
-out = "OUT"
-save_every = 2
-log_every = 1
-"""
+RUN = run_text(TINY_VIT, data="batch = 24", optim="steps = 6; lr = 1e-3", run="save_every = 2; log_every = 1")
 
 
 def prepared(run, *overrides):

@@ -9,6 +9,7 @@ import torch
 
 from contrastive.train import main
 from contrastive.training.logs import TensorBoard
+from tests.support.training import TINY_VIT, run_text
 
 
 class Writer:
@@ -48,23 +49,7 @@ def test_a_resumed_run_hides_what_the_killed_one_wrote_beyond_its_state(installe
     assert (TensorBoard.open(tmp_path).writer.purge_step, TensorBoard.open(tmp_path, step=40).writer.purge_step) == (None, 41)
 
 
-RUN = """
-[model]
-preset = "tiny-vit"
-vision = {width = 16, layers = 1}
-text = {width = 16, layers = 1}
-[data]
-train = "shapes"
-batch = 24
-held_out = 0.02
-vocabulary = 560
-[optim]
-steps = 5
-lr = 1e-3
-[run]
-out = "OUT"
-log_every = 2
-"""
+RUN = run_text(TINY_VIT, data="batch = 24; held_out = 0.02", optim="steps = 5; lr = 1e-3", run="log_every = 2")
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from reports.comparison.render import render
+from reports.render import render_comparisons
 from tests.support import comparison_samples as samples
 
 pytestmark = pytest.mark.browser
@@ -18,7 +18,7 @@ def addresses(tmp_path_factory):
     folder = tmp_path_factory.mktemp("comparison")
     made = {"two": samples.skewed_and_plain(), "series": samples.four_steps()}
     for name, facts in made.items():
-        (folder / f"{name}.html").write_text(render(facts), "utf-8")
+        (folder / f"{name}.html").write_text(render_comparisons(facts), "utf-8")
     return {name: (folder / f"{name}.html").as_uri() for name in made}
 
 

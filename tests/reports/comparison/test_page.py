@@ -12,11 +12,13 @@ import pytest
 from audit.records.comparison import to_json
 from audit.types import Note
 from reports.charts.curves import gap_curve, rate_curve
-from reports.charts.dumbbells import dumbbell
-from reports.comparison.render import read, render
-from reports.exports.comparison_summary import comparison_markdown, terminal
-from reports.render import main
-from reports.text import comparison as words
+from reports.charts.dumbbells import rate_dumbbell
+from reports.exports.markdown import comparison_markdown
+from reports.exports.terminal import comparison_lines
+from reports.read import read_comparisons
+from reports.render import main, render_comparisons
+from reports.text import comparison as comparison_text
+from reports.text import phrases
 from tests.support import comparison_samples as samples
 
 
@@ -54,7 +56,7 @@ def steps():
 
 @pytest.fixture(scope="module")
 def page(facts):
-    return render(facts)
+    return render_comparisons(facts)
 
 
 # ---- one file, always the same -------------------------------------------------------------------------------------------------------
@@ -63,7 +65,7 @@ def page(facts):
 def test_equal_facts_give_equal_bytes_and_the_page_is_drawn_again_from_them(facts, page, tmp_path, capsys):
     (tmp_path / "comparison.json").write_text(to_json(facts), "utf-8")
 
-    assert render(read(tmp_path)) == page
+    assert render_comparisons(read_comparisons(tmp_path)) == page
     assert main([str(tmp_path)]) == 0
     assert (tmp_path / "comparison.html").read_text("utf-8") == page
     assert capsys.readouterr().out.strip() == str(tmp_path / "comparison.html")
@@ -71,7 +73,7 @@ def test_equal_facts_give_equal_bytes_and_the_page_is_drawn_again_from_them(fact
 
 @pytest.mark.parametrize("which", ["facts", "steps"])
 def test_nothing_on_the_page_leads_outside(which, request):
-    page = render(request.getfixturevalue(which))
+    page = render_comparisons(request.getfixturevalue(which))
     walk = Walk(page)
 
     assert {tag for tag, *_ in walk.shape}.isdisjoint({"script", "img", "link", "iframe", "object", "base", "form", "image"})
@@ -83,7 +85,7 @@ def test_nothing_on_the_page_leads_outside(which, request):
 
 @pytest.mark.parametrize("which", ["facts", "steps"])
 def test_every_link_arrives_and_no_place_has_two_names(which, request):
-    walk = Walk(render(request.getfixturevalue(which)))
+    walk = Walk(render_comparisons(request.getfixturevalue(which)))
     ids = Counter(walk.all("id"))
 
     assert max(ids.values()) == 1
@@ -116,8 +118,8 @@ def test_hostile_names_add_no_element(facts):
         comparisons=tuple(replace(each, before="n0", after="n1", not_compared=(Note.of("x"),)) for each in comparisons),
     )
 
-    assert Walk(render(hostile)).shape == Walk(render(plain)).shape
-    assert "\u202e" not in render(hostile)
+    assert Walk(render_comparisons(hostile)).shape == Walk(render_comparisons(plain)).shape
+    assert "\u202e" not in render_comparisons(hostile)
 
 
 # ---- what is said --------------------------------------------------------------------------------------------------------------------
@@ -135,7 +137,7 @@ def test_the_first_screen_says_verdict_where_they_differ_and_what_was_not_tested
     assert "Animal accuracy by group: the gap goes from 50 points" in first
     assert "b +45 [" in first
     assert "Paired on 360 images that both models answered." in first
-    assert "skewed/ckpt.pt, by itself: disparity." in first
+    assert "skewed/ckpt.pt alone: disparity." in first
     assert "everything else" in first
     assert "animal/precision[cat]/group: counted over the images that a model selects" in first
 
@@ -144,41 +146,41 @@ def test_every_group_stands_in_a_table_with_both_rates(facts, page):
     text = text_of(page)
     for change in facts.comparisons[0].changes:
         for cell in change.by_group:
-            assert words.change_text(cell).replace("\xa0", " ") in text
+            assert comparison_text.change_text(cell).replace("\xa0", " ") in text
             assert f"{cell.gained} {cell.lost} " in text
 
 
 def test_a_series_says_when_the_gap_appears_and_has_the_numbers_behind_its_curves(steps):
-    text = text_of(render(steps))
+    text = text_of(render_comparisons(steps))
 
     assert "4 checkpoints of one run, step by step" in text
     assert "From step 100 on, a gap is detected at every checkpoint. From step 200 on, it exceeds 5 points" in text
-    assert "A gap is shown from step 100" in text
+    assert "A gap is detected from step 100" in text
     assert "Exceeds the tolerance from step 200" in text
     for trajectory in steps.series[0].trajectories:
         for point in trajectory.points:
-            assert words.ends_text(point.gap).replace("\xa0", " ") in text
+            assert phrases.size(point.gap).replace("\xa0", " ") in text
 
 
 def test_models_that_are_always_right_have_a_page():
-    page = render(samples.all_right())
+    page = render_comparisons(samples.all_right())
 
     assert "100.0 % [96.9, 100.0]" in text_of(page)
     assert "Equivalent" in text_of(page)
 
 
 def test_of_more_than_two_models_an_overview_leads_to_each_comparison():
-    page = render(samples.three_models())
+    page = render_comparisons(samples.three_models())
     walk = Walk(page)
 
     assert "2 models against x/ckpt.pt" in text_of(page)
     assert {"#c1", "#c2"} <= set(walk.all("href"))
     assert max(Counter(walk.all("id")).values()) == 1
-    assert "adjusted for 6 changes that count on this page" in text_of(page)
+    assert "adjusted for all 6 changes of such questions on this page" in text_of(page)
 
 
 def test_no_page_says_fixed_or_fair(page, steps):
-    for text in (text_of(page), text_of(render(steps)), comparison_markdown(steps), terminal(steps)):
+    for text in (text_of(page), text_of(render_comparisons(steps)), comparison_markdown(steps), comparison_lines(steps)):
         assert not re.search(r"\b(fixed|unfair|fair|fairness|passed|repaired)\b", text, re.IGNORECASE)
 
 
@@ -187,7 +189,7 @@ def test_a_limited_comparison_says_so(facts):
         facts, comparisons=tuple(replace(each, limited=True, verdict="inconclusive", direction=None) for each in facts.comparisons)
     )
 
-    assert "LIMITED RUN. A sample of the images was compared." in text_of(render(limited))
+    assert "LIMITED RUN. A sample of the images was compared." in text_of(render_comparisons(limited))
     assert "LIMITED RUN" in comparison_markdown(limited)
 
 
@@ -204,13 +206,13 @@ def test_markdown_is_short_and_has_a_row_for_every_question_that_counts(facts):
 def test_one_question_counts_and_two_count(steps):
     series = steps.series[0]
 
-    assert "for 1 question that counts. A gap is dated" in words.series_sentence(replace(series, claims=1))
-    assert "for 2 questions that count. A gap is dated" in words.series_sentence(replace(series, claims=2))
+    assert "for 1 pre-specified question. A gap is dated" in comparison_text.series_sentence(replace(series, claims=1))
+    assert "for 2 pre-specified questions. A gap is dated" in comparison_text.series_sentence(replace(series, claims=2))
 
 
 @pytest.mark.parametrize("which", ["facts", "steps"])
 def test_the_terminal_has_eighty_columns(which, request):
-    text = terminal(request.getfixturevalue(which))
+    text = comparison_lines(request.getfixturevalue(which))
 
     assert max(map(len, text.splitlines())) <= 80
     assert "Animal accuracy by group" in text
@@ -223,7 +225,7 @@ def test_the_terminal_has_eighty_columns(which, request):
 
 def test_a_dumbbell_runs_from_before_to_after(facts):
     change = next(each for each in facts.comparisons[0].changes if each.id == "animal/accuracy/group")
-    figure = dumbbell(change)
+    figure = rate_dumbbell(change)
 
     # Three groups, so three links; a starts at 100 %, the right edge, and ends at 97.5 %; b starts at 50 %, half way.
     links = re.findall(r"M(\d+) \d+H(\d+)", figure.links)

@@ -7,7 +7,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from audit.api.gate_set import questions
+from audit.api.lookup import planned_questions
 from audit.gates.decide import decide
 from audit.gates.parse import parse, resolve_gate
 from audit.records.gates import GateCheck, GateResult
@@ -35,7 +35,7 @@ def read(text):
 
 def test_one_case_for_each_gate_and_finding(results):
     audit = results.audits[0]
-    gates = tuple(decide(resolve_gate(parse(text), questions(PROBE.measurements)), results.audits[:1], Settings())
+    gates = tuple(decide(resolve_gate(parse(text), planned_questions(PROBE.measurements)), results.audits[:1], Settings())
                   for text in ("gap > 0.05", "gap[occupation.accuracy by gender] > 0.5"))  # fmt: skip
     primary = [finding.id for finding in audit.findings if finding.primary]
     assert [len(gate.checks) for gate in gates] == [len(primary), 1]

@@ -169,7 +169,7 @@ def test_what_ifs_stand_at_gap_and_accuracy(found):
     ]  # fmt: skip
     assert [(float(line.get_xdata()[0]), float(line.get_ydata()[0])) for line in axes.lines] == [(30.0, 90.0)]
     assert axes.get_ylabel() == "accuracy, % of 150 images"
-    with pytest.raises(UsageError, match="nothing could be tried"):
+    with pytest.raises(UsageError, match="every setting was refused"):
         held.plot.what_ifs(1)
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from reports.exports.tables import tables
+from reports.exports.tables import csv_tables
 from tests.support import report_samples as samples
 
 
@@ -20,7 +20,7 @@ def read(text):
 
 
 def test_every_rate_is_in_the_table_with_every_digit(results):
-    rows = read(tables(results)["rates.csv"])
+    rows = read(csv_tables(results)["rates.csv"])
     cells = [cell for audit in results.audits for finding in audit.findings for cell in (*finding.by_group, finding.overall)]
 
     assert len(rows) == len(cells)
@@ -33,7 +33,7 @@ def test_every_rate_is_in_the_table_with_every_digit(results):
 
 def test_every_gap_and_contrast_is_there_and_what_cannot_be_estimated_is_empty(results):
     findings = [finding for audit in results.audits for finding in audit.findings]
-    written = tables(results)
+    written = csv_tables(results)
     gaps, contrasts = read(written["gaps.csv"]), read(written["contrasts.csv"])
 
     assert [row["gap"] for row in gaps] == ["" if finding.gap is None else repr(finding.gap.value) for finding in findings]
@@ -42,7 +42,7 @@ def test_every_gap_and_contrast_is_there_and_what_cannot_be_estimated_is_empty(r
 
 
 def test_images_left_out_are_counted_beside_those_used(results):
-    rows = {(row["model"], row["probe"], row["attribute"], row["level"]): row for row in read(tables(results)["groups.csv"])}
+    rows = {(row["model"], row["probe"], row["attribute"], row["level"]): row for row in read(csv_tables(results)["groups.csv"])}
     for audit in results.audits:
         for attribute, levels in audit.data.groups.items():
             for level, images in levels.items():
@@ -54,11 +54,11 @@ def test_images_left_out_are_counted_beside_those_used(results):
 @pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", " =1", "%0A=1", "|cmd"])
 def test_no_cell_is_a_formula(results, name):
     audit = replace(results.audits[0], model=replace(results.audits[0].model, name=name))
-    for text in tables(replace(results, audits=(audit,))).values():
+    for text in csv_tables(replace(results, audits=(audit,))).values():
         rows = list(csv.reader(io.StringIO(text)))
         assert {row[0][0] for row in rows[1:]} == {"'"}
         assert len({len(row) for row in rows}) == 1
 
 
 def test_negative_numbers_stay_numbers(results):
-    assert any(row["difference"].startswith("-") for row in read(tables(results)["contrasts.csv"]))
+    assert any(row["difference"].startswith("-") for row in read(csv_tables(results)["contrasts.csv"]))

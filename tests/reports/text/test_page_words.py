@@ -18,24 +18,26 @@ def text_of(page):
     return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", body)).split())
 
 
-def made_elsewhere(audit):
+def external(audit):
     """The same answers, as `--predictions` has them: no model was loaded and nothing was asked by prompt."""
-    model = replace(audit.model, name="answers.csv", kind="predictions made elsewhere", parameters=0, dimensions=0)
-    without = tuple(replace(record, prompts=dict.fromkeys(record.labels, ()), preset="made elsewhere") for record in audit.measurements)
+    model = replace(audit.model, name="answers.csv", kind="external predictions", parameters=0, dimensions=0)
+    without = tuple(
+        replace(record, prompts=dict.fromkeys(record.labels, ()), preset="external predictions") for record in audit.measurements
+    )
     source = replace(audit.probe, name="predictions", source="Claims by rule.")
     return samples.results(replace(audit, model=model, measurements=without, probe=source, untrained_control=None, specifications=()))
 
 
 def test_of_answers_from_a_file_the_page_says_that_nothing_was_asked():
-    results = made_elsewhere(samples.emoji())
+    results = external(samples.emoji())
     said = text_of(render(results))
 
     assert "Audit of the answers in answers.csv" in said
     assert "with the predictions probe" not in said
-    assert "No model was asked here: the answers were read from answers.csv." in said
+    assert "The answers were read from answers.csv; the prompts behind them are unknown" in said
     assert "Every text that the model was given" not in said
     assert "Labels and prompts of" not in said
-    assert "There is no untrained twin: no model was loaded." in said
+    assert "An untrained control needs a model, and here the answers were read from a file." in said
     assert "Every image gets one answer: the one that the file of predictions states. Answers are counted" in said
     assert "Claims by rule. Licence" in said
 
@@ -64,7 +66,7 @@ def test_the_footer_says_whether_the_page_has_pictures():
     assert "no request to anywhere, no image." in text_of(render(samples.results(audit)))
     said = text_of(render(samples.results(shown)))
     assert "no request to anywhere, with small pictures that were asked for." in said
-    assert "1 small picture of them, asked for with --include-examples, is part of this report; no name of an image file is." in said
+    assert "This report contains 1 small picture of them (--include-examples), without the names of their files." in said
 
 
 def test_what_the_clusters_do_to_the_numbers_is_said_where_there_are_clusters():
@@ -74,7 +76,7 @@ def test_what_the_clusters_do_to_the_numbers_is_said_where_there_are_clusters():
 
     for words in (
         "Images 300 in 20 clusters (by occupation)",
-        "Images that belong together Where the data say that images come in clusters",
+        "Clusters Where the data identify clusters of images",
         "Intervals and p in this section count images, not clusters",
     ):
         assert words in said
@@ -96,41 +98,41 @@ EVIDENCE = {
 
 
 def test_all_that_is_left_out_because_of_clusters_is_named(clustered):
-    """Every kind of evidence has a name here, and each name stands on the page; so does the reason."""
+    """Every kind of evidence has a name here, and each name is on the page; so is the reason."""
     said = text_of(render(samples.results(clustered)))
     left_out = said[said.index("Left out, because of the clusters:") :].partition("Fingerprint")[0]
 
     assert {field.name for each in (FindingEvidence, MeasurementEvidence, AuditEvidence) for field in fields(each)} == set(EVIDENCE)
     more = ("equal opportunity", "odds ratio", "chi-square", "max-T", "equal other attributes", "at random")
     assert [name for name in (*EVIDENCE.values(), *more) if name not in left_out] == []
-    assert "They take one image for one case" in left_out
+    assert "They treat images as independent" in left_out
     assert "Left out, because of the clusters" not in text_of(render(samples.results(samples.emoji())))
 
 
 def test_the_method_of_clusters_has_no_entry_for_what_is_left_out(clustered):
     images = samples.emoji()
-    per_image = ("Lists of words", "Wrong labels", "Near-ties the other way", "Equal other attributes", "Shrunk rates", "Calibration")
-    per_image += ("Other sizes of a difference", "Equal opportunity, equalized odds")
+    per_image = ("Lists of words", "Wrong labels", "Near-ties the other way", "Adjusted differences", "Shrunk rates", "Calibration")
+    per_image += ("Effect sizes", "Equal opportunity, equalized odds")
     alone, both = (render(samples.results(*audits)).partition('id="method"')[2] for audits in ((clustered,), (clustered, images)))
 
     assert [term for term in per_image if f"<dt>{term}</dt>" in alone] == []
     assert [term for term in per_image if f"<dt>{term}</dt>" not in both] == []
     assert "corrected for its list twice" not in alone
-    assert all(f"<dt>{term}</dt>" in alone for term in ("All wordings together", "Many questions", "Small and unknown groups"))
-    assert "What takes one image for one case is left out of such an audit" in alone
+    assert all(f"<dt>{term}</dt>" in alone for term in ("Joint test across prompt templates", "Many questions", "Small and unknown groups"))
+    assert "Evidence that treats images as independent is left out of such an audit" in alone
 
 
-def test_other_wordings_are_said_to_count_images_only_where_there_are_any(clustered):
+def test_prompt_sensitivity_is_said_to_count_images_only_where_there_are_any(clustered):
     without = replace(clustered, specifications=())
 
-    assert "Other wordings still count images." in text_of(render(samples.results(clustered)))
-    assert "Other wordings still count images." not in text_of(render(samples.results(without)))
+    assert "Prompt sensitivity still counts images." in text_of(render(samples.results(clustered)))
+    assert "Prompt sensitivity still counts images." not in text_of(render(samples.results(without)))
 
 
 def test_the_method_says_what_the_p_is_of():
     said = text_of(render(samples.results(samples.emoji())))
 
-    assert "p = (1 + number of shuffles with a difference at least as clear) / (shuffles + 1)" in said
+    assert "p = (1 + number of shuffles with a difference at least as large) / (shuffles + 1)" in said
     assert "from the largest lower to the largest upper end of any pair" in said
 
 
@@ -142,7 +144,7 @@ def test_the_running_header_of_many_models_stays_short():
     assert '@top-right { content: "111111111111 222222222222 333333333333 +3"; }' in render(samples.results(*many))
 
 
-def test_wordings_under_which_nothing_could_be_estimated_are_named_and_not_tabled():
+def test_prompt_templates_under_which_nothing_could_be_estimated_are_named_and_not_tabled():
     audit = samples.fairface()
     curve = audit.specifications[0]
     nothing = dict.fromkeys(("difference", "low", "high", "gap", "p"))
@@ -159,7 +161,7 @@ def test_wordings_under_which_nothing_could_be_estimated_are_named_and_not_table
     said = text_of(render(samples.results(replace(audit, specifications=(empty,)))))
     of_first = [point for point in curve.points if point.preset == curve.points[0].preset]
 
-    assert "The wordings that were tried" in said
+    assert "The prompt templates that were tried" in said
     assert "not estimable not estimable not estimable" not in said
     assert f"{of_first[0].preset}: {of_first[0].variant}" in said
     assert said.count("(the default)") == 1

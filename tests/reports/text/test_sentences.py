@@ -7,8 +7,7 @@ import pytest
 
 from audit.errors import DataError
 from audit.types import Claim
-from reports.text import numbers, phrases
-from reports.text import sentences as words
+from reports.text import numbers, order, phrases, sentences
 from tests.support import report_samples as samples
 
 
@@ -30,13 +29,13 @@ def plain(text):
     return text.replace("\u00a0", " ")
 
 
-def test_a_headline_names_both_ends_with_n_the_gap_its_p_and_what_chance_gives(emoji):
+def test_a_headline_names_both_ends_with_n_the_gap_its_p_and_what_is_expected_by_chance(emoji):
     # 98 of 100 men, 72 of 100 women: Wilson [93.0, 99.4] and [62.5, 79.9]; 26 points.
-    sentence = plain(words.headline(by_id(emoji, "occupation/accuracy/gender"), emoji))
+    sentence = plain(sentences.headline(by_id(emoji, "occupation/accuracy/gender"), emoji))
 
     assert re.fullmatch(
         r"Occupation accuracy is 72 % \[63, 80\] for woman \(n = 100\) against 98\.0 % \[93\.0, 99\.4\] for man \(n = 100\): "
-        r"gap 26 points \[14, 38\], adjusted p < \.001; chance alone gives up to 1[01] points\.",
+        r"gap 26 points \[14, 38\], adjusted p < \.001; expected by chance \(95 %\): up to 1[01] points\.",
         sentence,
     )
 
@@ -45,33 +44,33 @@ def test_a_better_low_accuracy_comes_first_and_a_selection_rate_has_no_better_si
     accuracy = by_id(emoji, "occupation/accuracy/gender")
     crime = by_id(faces, "harm-21/selection_rate[crime-related]/race")
 
-    assert words.headline(accuracy, emoji).index("woman") < words.headline(accuracy, emoji).index("for man")
-    assert words.headline(crime, faces).index("White") < words.headline(crime, faces).index("East Asian")
-    assert plain(words.headline(crime, faces)).startswith(
+    assert sentences.headline(accuracy, emoji).index("woman") < sentences.headline(accuracy, emoji).index("for man")
+    assert sentences.headline(crime, faces).index("White") < sentences.headline(crime, faces).index("East Asian")
+    assert plain(sentences.headline(crime, faces)).startswith(
         "Share given ‘crime-related’ (harm-21) is 24.9 % [23.1, 26.8] for White (n = 2,085)"
     )
 
 
 def test_a_headline_names_the_pair_that_the_test_is_of_where_another_is_wider(faces):
     crime = by_id(faces, "harm-21/selection_rate[crime-related]/race")
-    assert "Clearest" not in words.headline(crime, faces)
+    assert "Most significant" not in sentences.headline(crime, faces)
     thin = replace(crime, gap=replace(crime.gap, most_significant=(crime.gap.highest, crime.gap.lowest), null_95=0.5))
-    assert words.headline(thin, faces).endswith("only between groups that it moves further than these two, which clearly differ.")
+    assert sentences.headline(thin, faces).endswith("only between groups with larger standard errors; these two differ significantly.")
     other = replace(crime, gap=replace(crime.gap, most_significant=(("White",), ("Black",))))
     assert re.search(
-        r"up to [\d.]+ points\. Clearest, beside what chance moves them by: 24\.9 % .* for White \(n = 2,085\) against .* for Black",
-        plain(words.headline(other, faces)),
+        r"up to [\d.]+ points\. Most significant pair: 24\.9 % .* for White \(n = 2,085\) against .* for Black",
+        plain(sentences.headline(other, faces)),
     )
 
 
 def test_an_inconclusive_finding_says_what_could_have_been_missed(emoji):
-    sentence = plain(words.headline(by_id(emoji, "occupation/accuracy/tone"), emoji))
+    sentence = plain(sentences.headline(by_id(emoji, "occupation/accuracy/tone"), emoji))
 
     assert "With this many images, a difference of less than about 21 points would often be missed." in sentence
 
 
 def test_an_equivalent_finding_says_within_what(faces):
-    sentence = plain(words.headline(by_id(faces, "age/accuracy/gender"), faces))
+    sentence = plain(sentences.headline(by_id(faces, "age/accuracy/gender"), faces))
 
     assert sentence.endswith("Every two groups compared are shown to differ by less than 5 points.")
 
@@ -79,12 +78,12 @@ def test_an_equivalent_finding_says_within_what(faces):
 def test_what_cannot_be_estimated_is_said_in_words(emoji):
     finding = by_id(emoji, "occupation/accuracy/gender x tone")
 
-    assert words.headline(finding, emoji).startswith("Occupation accuracy by gender × tone is not estimable: fewer than two groups")
+    assert sentences.headline(finding, emoji).startswith("Occupation accuracy by gender × tone is not estimable: fewer than two groups")
     assert phrases.chance_text(finding) == phrases.gap_text(finding) == "not estimable"
 
 
 def test_the_p_of_a_context_finding_is_not_called_adjusted(emoji):
-    sentence = plain(words.headline(by_id(emoji, "tone/accuracy/gender"), emoji))
+    sentence = plain(sentences.headline(by_id(emoji, "tone/accuracy/gender"), emoji))
 
     assert ", p < .001;" in sentence
     assert "adjusted" not in sentence
@@ -93,48 +92,48 @@ def test_the_p_of_a_context_finding_is_not_called_adjusted(emoji):
 def test_a_measurement_is_named_where_its_truth_does_not_say_which_it_is(faces):
     renamed = replace(by_id(faces, "gender/accuracy/race"), measurement="race-binary")
 
-    assert words.subject(by_id(faces, "race-binary/accuracy/race"), faces) == "Race binary accuracy"
-    assert words.subject(replace(renamed, measurement="nowhere"), faces) == "Accuracy (nowhere)"
+    assert sentences.subject(by_id(faces, "race-binary/accuracy/race"), faces) == "Race binary accuracy"
+    assert sentences.subject(replace(renamed, measurement="nowhere"), faces) == "Accuracy (nowhere)"
 
 
-def test_a_pair_is_told_as_what_changed_how_often_and_in_whose_favour(emoji):
+def test_a_pair_says_what_changed_how_often_and_in_whose_favour(emoji):
     # 26 + 0 discordant and 3 other flips: 29 of 100.
-    assert plain(words.paired_headline(emoji.paired[0])) == (
+    assert plain(sentences.paired_headline(emoji.paired[0])) == (
         "When only gender changes from man to woman (occupation), the answer changes in 29 % [21, 39] of 100 pairs. "
         "Only the man image is answered right in 26, only the woman image in 0: net +26 [17, 34] points, "
         "adjusted p < .001 over 20 clusters of one occupation each."
     )
 
 
-def test_without_a_complete_pair_nothing_is_told(emoji):
+def test_without_a_complete_pair_the_pair_is_not_estimable(emoji):
     undefined = dict.fromkeys(("flip_rate", "flip_low", "flip_high", "difference", "low", "high"))
     nothing = replace(emoji.paired[0], n=0, flips=0, only_first_correct=0, only_second_correct=0, p_adjusted=1.0, **undefined)
 
-    assert words.paired_headline(nothing) == "Gender: man → woman (occupation) is not estimable: no pair is complete."
-    assert words.by_clarity(nothing) == (1.0, 0.0)
+    assert sentences.paired_headline(nothing) == "Gender: man → woman (occupation) is not estimable, for want of complete pairs."
+    assert order.by_significance(nothing) == (1.0, 0.0)
 
 
 @pytest.mark.parametrize(("share", "depends"), [(0.79, True), (0.8, False), (1.0, False), (None, False)])
-def test_wording_decides_below_four_fifths(faces, share, depends):
+def test_prompt_sensitivity_begins_below_four_fifths(faces, share, depends):
     curve = replace(faces.specifications[0], share_same_sign=share)
 
-    assert words.depends_on_wording(curve) is depends
-    assert ("Depends on wording: only 79 %" in plain(words.curve_sentence(curve, samples.SETTINGS))) is depends
+    assert sentences.is_prompt_sensitive(curve) is depends
+    assert ("Sensitive to the prompt: only 79 %" in plain(sentences.curve_sentence(curve, samples.SETTINGS))) is depends
 
 
 def test_a_curve_without_an_estimable_default_says_so(faces):
     curve = replace(faces.specifications[0], median=None, smallest=None, largest=None, share_same_sign=None, first=(), second=())
 
-    assert words.curve_sentence(curve, samples.SETTINGS).startswith("Not estimable")
+    assert sentences.curve_sentence(curve, samples.SETTINGS).startswith("Not estimable")
 
 
 def test_groups_outside_a_comparison_are_counted_and_named_primary_ones_first(faces):
-    small, unknown = words.left_out(faces)
+    small, unknown = sentences.left_out(faces)
 
     # Middle Eastern women (primary finding) before the cells of race x age, which is context: 13 of its 63 cells are below 30.
     assert plain(small).startswith("14 groups have too few images to judge in at least one comparison: Middle Eastern × Female (n = 11), ")
     assert small.endswith("and 9 more.")
-    assert plain(unknown) == "1 group is of unknown value in at least one comparison: unknown (n = 12)."
+    assert plain(unknown) == "1 group has an unknown value in at least one comparison: unknown (n = 12)."
 
 
 def test_a_finding_that_names_a_group_without_a_rate_is_refused(emoji):
@@ -142,12 +141,12 @@ def test_a_finding_that_names_a_group_without_a_rate_is_refused(emoji):
     broken = replace(finding, gap=replace(finding.gap, highest=("nobody",)))
 
     with pytest.raises(DataError, match="has no rate for 'nobody'"):
-        words.headline(broken, emoji)
+        sentences.headline(broken, emoji)
 
 
 def test_nothing_is_ever_called_fair_or_passed(emoji, faces):
-    said = [words.headline(finding, audit) for audit in (emoji, faces) for finding in audit.findings]
-    said += [verdict.word + verdict.meaning for verdict in words.VERDICTS.values()]
+    said = [sentences.headline(finding, audit) for audit in (emoji, faces) for finding in audit.findings]
+    said += [verdict.word + verdict.meaning for verdict in sentences.VERDICTS.values()]
 
     assert not re.search(r"\b(un)?fair\b|\bpass(ed)?\b|\bbiased\b|\bworse\b", " ".join(said), re.IGNORECASE)
 

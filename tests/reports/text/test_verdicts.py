@@ -7,14 +7,13 @@ import pytest
 
 from audit.comparison.verdict import overall
 from audit.statistics.verdict import worst
-from reports.comparison.render import render as render_comparison
 from reports.exports.card import card
-from reports.exports.comparison_summary import comparison_markdown
-from reports.exports.comparison_summary import terminal as comparison_terminal
+from reports.exports.markdown import comparison_markdown, summary_markdown
 from reports.exports.model_card import model_cards
-from reports.exports.summary import summary_markdown, terminal
+from reports.exports.terminal import audit_lines, comparison_lines
 from reports.render import render
-from reports.text.verdicts import compared, verdict_sentence
+from reports.render import render_comparisons as render_comparison
+from reports.text.verdicts import comparison_sentence, verdict_sentence
 from tests.support import comparison_samples as changes
 from tests.support import report_samples as samples
 from tests.support.page_text import text_of
@@ -24,7 +23,7 @@ BY_CHANGE = ("gap reversed", "gap grew", "gap shrank", "inconclusive", "equivale
 
 
 def audit_of(*verdicts, limited=False):
-    """An audit whose questions that count have these verdicts, concluded as audits are; of its context one is a disparity."""
+    """An audit whose pre-specified questions have these verdicts, concluded as audits are; of its context one is a disparity."""
     base = samples.emoji()
     one = base.findings[0]
     counted = [replace(one, id=f"q{i}", verdict=verdict, primary=True) for i, verdict in enumerate(verdicts)]
@@ -61,26 +60,26 @@ DIFFERENT = "the model treats some groups differently, by more than chance expla
 @pytest.mark.parametrize(
     ("verdicts", "word", "sentence"),
     [
-        (("inconclusive",), "Inconclusive", f"In the question that counts, {OPEN}."),
+        (("inconclusive",), "Inconclusive", f"In the pre-specified question, {OPEN}."),
         (
             ("inconclusive", "equivalent", "inconclusive", "equivalent"),
             "Inconclusive",
-            f"No question that counts shows a disparity. In 2 of 4 questions that count, {WITHIN}; the rest is open.",
+            f"No pre-specified question shows a disparity. In 2 of 4 pre-specified questions, {WITHIN}; the rest is open.",
         ),
         (
             ("equivalent", "not estimable"),
             "Inconclusive",
-            f"No question that counts shows a disparity. In 1 of 2 questions that count, {WITHIN}; the rest is open.",
+            f"No pre-specified question shows a disparity. In 1 of 2 pre-specified questions, {WITHIN}; the rest is open.",
         ),
         (
             ("inconclusive", "inconclusive", "not estimable"),
             "Inconclusive",
-            f"In 2 of 3 questions that count, {OPEN}; in the rest, {FEW}.",
+            f"In 2 of 3 pre-specified questions, {OPEN}; in the rest, {FEW}.",
         ),
-        (("disparity", "equivalent", "inconclusive"), "Disparity", f"In 1 of 3 questions that count, {DIFFERENT}."),
-        (("equivalent", "equivalent"), "Equivalent", f"In both questions that count, {WITHIN}."),
-        (("not estimable",) * 3, "Not estimable", f"In all 3 questions that count, {FEW}."),
-        ((), "No verdict", "Whatever was compared is context."),
+        (("disparity", "equivalent", "inconclusive"), "Disparity", f"In 1 of 3 pre-specified questions, {DIFFERENT}."),
+        (("equivalent", "equivalent"), "Equivalent", f"In both pre-specified questions, {WITHIN}."),
+        (("not estimable",) * 3, "Not estimable", f"In all 3 pre-specified questions, {FEW}."),
+        ((), "No verdict", "Every comparison is exploratory."),
     ],
 )
 def test_the_verdict_of_an_audit_in_words(verdicts, word, sentence):
@@ -104,9 +103,9 @@ def test_no_sentence_denies_what_was_shown(verdicts):
         assert verdicts.count("inconclusive") == len(verdicts) or f"In {verdicts.count('inconclusive')} of {len(verdicts)} " in said
     if "less than the tolerance" in said:
         assert verdicts.count("equivalent") == len(verdicts) or f"In {verdicts.count('equivalent')} of {len(verdicts)} " in said
-    assert ("No question that counts shows a disparity" in said) <= ("disparity" not in verdicts)
+    assert ("No pre-specified question shows a disparity" in said) <= ("disparity" not in verdicts)
     assert ("treats some groups differently" in said) == ("disparity" in verdicts)
-    assert ("context" in said) == (not verdicts)
+    assert ("exploratory" in said) == (not verdicts)
     assert "No disparity" not in said  # the context shows one
 
 
@@ -115,45 +114,45 @@ CHANGED = [mix for n in range(4) for mix in itertools.combinations_with_replacem
 
 @pytest.mark.parametrize("verdicts", CHANGED, ids=lambda mix: "+".join(mix) or "nothing")
 def test_no_sentence_about_a_change_denies_what_was_shown(verdicts, facts):
-    said = compared(comparison_of(facts, *verdicts)).sentence
+    said = comparison_sentence(comparison_of(facts, *verdicts)).sentence
 
     if "neither a change" in said:
         assert set(verdicts) <= {"inconclusive", "not estimable"}
-    if "No gap that counts is shown to have changed" in said:
+    if "No pre-specified gap is shown to have changed" in said:
         assert not set(verdicts) & {"gap reversed", "gap grew", "gap shrank"}
-        assert f"In {verdicts.count('equivalent')} of {len(verdicts)} questions" in said
+        assert f"In {verdicts.count('equivalent')} of {len(verdicts)} pre-specified questions" in said
     assert ("changed places" in said) == ("gap reversed" in verdicts)
     assert ("further apart" in said) <= ("gap grew" in verdicts and "gap shrank" not in verdicts)
     assert ("closer together" in said) <= ("gap shrank" in verdicts and "gap grew" not in verdicts)
-    assert ("context" in said) == (not verdicts)
+    assert ("exploratory" in said) == (not verdicts)
 
 
 def test_the_verdict_of_a_comparison_in_words(facts):
-    mixed = compared(comparison_of(facts, "inconclusive", "equivalent"))
+    mixed = comparison_sentence(comparison_of(facts, "inconclusive", "equivalent"))
     assert mixed.word == "Inconclusive"
     assert mixed.sentence == (
-        "No gap that counts is shown to have changed by more than the tolerance. In 1 of 2 questions that count, every difference between "
-        "two groups compared is shown to have changed by less than the tolerance; the rest is open."
+        "No pre-specified gap is shown to have changed by more than the tolerance. In 1 of 2 pre-specified questions, every "
+        "difference between two groups compared is shown to have changed by less than the tolerance; the rest is open."
     )
-    assert compared(comparison_of(facts, "gap grew", "gap shrank")).sentence == "Some gaps grew and others shrank."
-    assert compared(comparison_of(facts, "gap shrank", "inconclusive")).sentence == (
-        "In 1 of 2 questions that count, the groups lie closer together after than before, by more than chance explains; what is left may "
-        "still matter."
+    assert comparison_sentence(comparison_of(facts, "gap grew", "gap shrank")).sentence == "Some gaps grew and others shrank."
+    assert comparison_sentence(comparison_of(facts, "gap shrank", "inconclusive")).sentence == (
+        "In 1 of 2 pre-specified questions, the groups lie closer together after than before, by more than chance explains; what is "
+        "left may still matter."
     )
-    assert compared(comparison_of(facts)).word == "No verdict"
+    assert comparison_sentence(comparison_of(facts)).word == "No verdict"
 
 
 def test_a_sample_is_not_said_to_show_nothing(facts):
     """A sample may show a difference; what it cannot do is conclude."""
     assert verdict_sentence(audit_of("inconclusive", limited=True)).sentence == "Only a sample of the images was audited."
-    assert compared(comparison_of(facts, "inconclusive", limited=True)).sentence == "Only a sample of the images was compared."
+    assert comparison_sentence(comparison_of(facts, "inconclusive", limited=True)).sentence == "Only a sample of the images was compared."
 
 
 def test_page_summary_terminal_model_card_and_card_say_the_same():
     audit = audit_of("equivalent", "inconclusive")
     results, said = samples.results(audit), verdict_sentence(audit).sentence
     texts = [
-        text_of(render(results)), summary_markdown(results), terminal(results), card(results), *model_cards(results).values(),
+        text_of(render(results)), summary_markdown(results), audit_lines(results), card(results), *model_cards(results).values(),
     ]  # fmt: skip
 
     assert all(said in " ".join(text.split()) for text in texts)
@@ -163,7 +162,7 @@ def test_where_no_question_counts_no_form_calls_the_audit_inconclusive():
     """Nothing was asked, so that nothing stayed open; the overview of several audits included."""
     audit = audit_of()
     twice = samples.results(audit, replace(audit, model=replace(audit.model, name="another")))
-    texts = [text_of(render(twice)), summary_markdown(twice), terminal(twice), card(twice), *model_cards(twice).values()]
+    texts = [text_of(render(twice)), summary_markdown(twice), audit_lines(twice), card(twice), *model_cards(twice).values()]
 
     assert all("No verdict" in text for text in texts)
     assert "Inconclusive." not in " ".join(texts)
@@ -172,7 +171,7 @@ def test_where_no_question_counts_no_form_calls_the_audit_inconclusive():
 
 def test_page_summary_and_terminal_of_a_comparison_say_the_same(facts):
     comparison = comparison_of(facts, "inconclusive", "equivalent")
-    both, said = replace(facts, comparisons=(comparison,)), compared(comparison).sentence
-    texts = [text_of(render_comparison(both)), comparison_markdown(both), comparison_terminal(both)]
+    both, said = replace(facts, comparisons=(comparison,)), comparison_sentence(comparison).sentence
+    texts = [text_of(render_comparison(both)), comparison_markdown(both), comparison_lines(both)]
 
     assert all(said in " ".join(text.split()) for text in texts)

@@ -20,6 +20,7 @@ from audit.models.generative import folder as generative
 from audit.run import main
 from audit.types import Answerer, Question
 from probes.fairface import PROBE
+from tests.support.notes import sentences
 
 WORDS = (
     "a", "an", "photo", "of", "white", "black", "indian", "east", "asian", "southeast", "middle", "eastern", "latino", "man", "woman",
@@ -281,7 +282,7 @@ def test_a_class_whose_cache_does_not_serve_takes_full_passes_and_says_so(models
     model = models("mllama")
 
     assert model.reuse == "nothing"
-    assert any("cannot be reused" in note and "full forward pass" in note for note in model.record.notes)
+    assert any("cannot be reused" in note and "full forward pass" in note for note in sentences(model.record.notes))
 
 
 def test_a_label_costs_its_own_tokens_only(models, monkeypatch):
@@ -490,8 +491,8 @@ def test_without_a_template_the_model_is_asked_plainly_and_the_record_says_so(co
     (copy / "chat_template.jinja").unlink()
     model = load(str(copy))
 
-    assert "“<image>⏎Question: {question}⏎Answer:”" in model.record.asked[0]
-    assert "no chat template" in model.record.asked[0]
+    assert "“<image>⏎Question: {question}⏎Answer:”" in sentences(model.record.asked)[0]
+    assert "no chat template" in sentences(model.record.asked)[0]
     # The frame ends in a word, so an option begins with a blank: " man" is one token of this tokenizer, "man" is three.
     assert list(map(len, model.prompt(Question("Who?", ("man", "a man"))).options)) == [1, 2]
 
@@ -499,7 +500,7 @@ def test_without_a_template_the_model_is_asked_plainly_and_the_record_says_so(co
 def test_a_template_for_text_alone_gets_the_placeholder_as_text(copy):
     template(copy, "{% for m in messages %}{{ m['role'] + ': ' + m['content'] }}{% endfor %}{{ '\\n' }}me:")
 
-    assert "“user: <image>⏎{question}⏎me:”" in load(str(copy)).record.asked[0]
+    assert "“user: <image>⏎{question}⏎me:”" in sentences(load(str(copy)).record.asked)[0]
 
 
 def test_another_template_is_another_model_to_the_cache(copy, models):

@@ -12,6 +12,7 @@ from audit.data.images import decode
 from audit.errors import DataError
 from audit.measure.zero_shot import cosine_scores, probabilities
 from audit.models import load
+from tests.support.notes import sentences
 
 torch.set_num_threads(1)
 PROMPTS = ["a photo of a woman", "a photo of a Man, at work", "a thief", "an Animal", "A photo of the office of a chief"]
@@ -233,6 +234,6 @@ def clipseg(folder):
 def test_another_family_is_read_with_a_loud_warning(tmp_path, caplog):
     caplog.set_level(logging.WARNING)
     encoder = load(str(clipseg(tmp_path / "clipseg")))
-    assert "the family 'clipseg'" in caplog.text
-    assert any(note.startswith("Guessed") and "clipseg" in note for note in encoder.record.notes)
+    assert "guessed family: family clipseg" in caplog.text
+    assert any(note.startswith("Guessed") and "clipseg" in note for note in sentences(encoder.record.notes))
     assert encoder.encode_images(made_up_images()[:2]).shape == (2, 16)

@@ -17,6 +17,8 @@ from audit.errors import DataError, MachineError, UnsafeError, UsageError  # noq
 from audit.models import hub  # noqa: E402
 from audit.models.open_clip import spec as openclip_plan  # noqa: E402
 from audit.models.spec import load  # noqa: E402
+from audit.types import Note  # noqa: E402
+from tests.support.notes import sentences  # noqa: E402
 
 torch.set_num_threads(1)
 TOWERS = {
@@ -153,7 +155,7 @@ def test_a_text_tower_of_transformers_gives_the_embeddings_of_open_clip(tmp_path
     rows = encoder.encode_texts(["a cook", "a nurse at work"])
     np.testing.assert_allclose(rows, wanted, atol=1e-6, rtol=1e-5)
     assert np.abs(rows[0] - rows[1]).max() > 1e-3
-    assert f"configuration of org/tower on the hub, at commit {tower.name}" in " ".join(encoder.record.notes)
+    assert f"configuration of org/tower on the hub, at commit {tower.name}" in " ".join(sentences(encoder.record.notes))
     assert str(tmp_path) not in repr(encoder.record)
 
 
@@ -193,17 +195,17 @@ def test_images_are_prepared_as_stated(saved):
     settings = {"size": 32, "mean": (0.5,) * 3, "std": (0.5,) * 3, "resize_mode": "squash"}
     transform = open_clip.transform.image_transform_v2(open_clip.transform.PreprocessCfg(**settings), is_train=False)
     assert_same(encoder, model, transform, open_clip.get_tokenizer("small"))
-    assert "Stated by the user: resize_mode is squash." in encoder.record.notes
-    guessed = [note for note in encoder.record.notes if note.startswith("Guessed")]
+    assert "Set with --model-args: resize_mode is squash." in sentences(encoder.record.notes)
+    guessed = [note for note in sentences(encoder.record.notes) if note.startswith("Guessed")]
     assert len(guessed) == 1
-    assert "do not exist): interpolation bicubic (--model-args" in guessed[0]  # what is left to guess
+    assert "it has no weights of small): interpolation bicubic (set with --model-args" in guessed[0]  # what is left to guess
     assert encoder.record.fingerprint != load(f"open_clip:small,{path}").record.fingerprint
 
 
 def test_images_are_prepared_as_for_open_clips_own_weights_where_those_agree():
     known, note = openclip_plan._default_preprocessing("ViT-B-16-SigLIP", [open_clip.get_pretrained_cfg("ViT-B-16-SigLIP", "webli")])
     assert (known["mean"], known["resize_mode"]) == ((0.5, 0.5, 0.5), "squash")
-    assert note == "as for all 1 of open_clip's own weights of ViT-B-16-SigLIP"
+    assert note == Note("guessed_images_as_published", {"architecture": "ViT-B-16-SigLIP", "count": 1})
     unlike = [{"mean": (0.5, 0.5, 0.5)}, {"mean": (0.1, 0.1, 0.1)}]
     assert openclip_plan._default_preprocessing("x", unlike)[0] == {}
 
@@ -282,13 +284,13 @@ def test_a_wrong_name_is_the_users_mistake(spec, said):
 
 
 def test_a_missing_file_is_bad_data():
-    with pytest.raises(DataError, match=r"there is no file nowhere/x\.pt"):
+    with pytest.raises(DataError, match=r"no such file: nowhere/x\.pt"):
         load("open_clip:ViT-B-32,nowhere/x.pt")
 
 
 def test_what_the_architecture_says_is_not_stated(saved):
     path, _, _ = saved("small")
-    with pytest.raises(UsageError, match="activation cannot be stated"):
+    with pytest.raises(UsageError, match="activation cannot be set"):
         load(f"open_clip:small,{path}", model_args={"activation": "gelu"})
 
 
@@ -320,8 +322,8 @@ def test_a_tag_is_fetched_at_a_commit_and_read_by_our_reader(saved, tmp_path, mo
     encoder = load("open_clip:small,mine")
     assert asked == [("org/weights", None, ("open_clip_model.safetensors",))]
     assert encoder.record.revision == folder.name
-    assert "The weights are org/weights on the hub (tag mine)." in encoder.record.notes
-    assert not any(note.startswith("Guessed") for note in encoder.record.notes)
+    assert "The weights are org/weights on the hub (tag mine)." in sentences(encoder.record.notes)
+    assert not any(note.startswith("Guessed") for note in sentences(encoder.record.notes))
     settings = {"size": 32, "mean": (0.5,) * 3, "std": (0.5,) * 3}
     transform = open_clip.transform.image_transform_v2(open_clip.transform.PreprocessCfg(**settings), is_train=False)
     assert_same(encoder, model, transform, open_clip.get_tokenizer("small"))
@@ -363,7 +365,7 @@ def test_a_tokenizer_of_the_hub_is_fetched_at_a_commit_or_named(saved, tmp_path,
     for encoder in (named, fetched):
         np.testing.assert_allclose(encoder.encode_texts(["a cook", "A Nurse"]), wanted, atol=1e-6)
     assert named.record.fingerprint == fetched.record.fingerprint
-    assert f"at commit {snapshot.name}" in " ".join(fetched.record.notes)
+    assert f"at commit {snapshot.name}" in " ".join(sentences(fetched.record.notes))
     with pytest.raises(DataError, match="too long"):
         fetched.encode_texts(["a cook and a nurse"])  # more than 16 letters
 
@@ -396,7 +398,7 @@ def test_a_folder_brings_its_configuration(folder):
     encoder = load(str(place))
     assert_same(encoder, model, transform, open_clip.get_tokenizer("small"))
     assert encoder.record.name == f"{place.parent.name}/folder"
-    assert not any(note.startswith("Guessed") for note in encoder.record.notes)
+    assert not any(note.startswith("Guessed") for note in sentences(encoder.record.notes))
     (place / "open_clip_model.safetensors").unlink()
     torch.save(model.state_dict(), place / "open_clip_pytorch_model.bin")
     np.testing.assert_array_equal(load(f"open_clip:{place}").encode_images(images()), encoder.encode_images(images()))

@@ -29,7 +29,6 @@ def test_it_is_the_cross_table_of_the_images(answered, attribute):
     record = count_record(Measurement("m", "?", LabelSet("l", ANSWERS, {}), "v1", ()), answered, LEVELS)
     found = crosstab(record, attribute)
     truth = np.full(len(answered.y_pred), "") if answered.y_true is None else answered.y_true
-
     for i, level in enumerate(found.levels):
         for t, true in enumerate(found.truths):
             for a, answer in enumerate(found.answers):

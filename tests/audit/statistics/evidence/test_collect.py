@@ -79,7 +79,7 @@ def test_where_high_is_good_the_lowest_is_the_worst():
 
 def test_nothing_that_decides_is_changed(monkeypatch):
     with_evidence = two_races()
-    monkeypatch.setattr("audit.engine.add_evidence", lambda result, *_: result)
+    monkeypatch.setattr("audit.engine.probe_audit.add_evidence", lambda result, *_: result)
     without = two_races()
     assert without.findings[0].evidence == FindingEvidence()
     assert [replace(finding, evidence=FindingEvidence()) for finding in with_evidence.findings] == list(without.findings)

@@ -7,7 +7,7 @@ from statsmodels.stats.proportion import proportion_effectsize
 
 from audit.statistics.evidence.effect_size import cohens_h, effect_size, odds_ratio, ratio
 from audit.statistics.evidence.four_fifths import four_fifths
-from audit.statistics.intervals import newcombe, weighted_rates
+from audit.statistics.intervals import newcombe
 
 COUNTS = [(14, 100, 20, 80), (1, 30, 7, 400), (224, 1556, 115, 1516), (50, 60, 10, 90)]
 
@@ -74,18 +74,3 @@ def test_parity_fails_four_fifths_by_chance(total, groups, share):
     n = np.full(groups, total // groups)
     found = four_fifths(n // 2, n, 2000, np.random.default_rng(0))
     assert found.share_by_chance == pytest.approx(share, abs=0.05)
-
-
-def test_weighted_rates_of_one_and_minus_one_are_newcombes():
-    events, n = np.array([3, 56, 48]), np.array([9, 70, 80])
-    value, low, high = weighted_rates(np.array([[0.0, 1.0, -1.0], [1.0, 0.0, 0.0]]), events, n, 0.05)
-    assert (low[0], high[0]) == pytest.approx(newcombe(56, 70, 48, 80, 0.05))
-    assert value.tolist() == pytest.approx([56 / 70 - 48 / 80, 1 / 3])
-
-
-def test_weighted_rates_cover():
-    """Twice one rate less half of another: 2 x .2 - .5 x .7 = .05."""
-    source = np.random.default_rng(0)
-    weights, n = np.array([2.0, -0.5]), np.array([150, 80])
-    limits = [weighted_rates(weights, source.binomial(n, [0.2, 0.7]), n, 0.05)[1:] for _ in range(3000)]
-    assert np.mean([low <= 0.05 <= high for low, high in limits]) == pytest.approx(0.95, abs=0.015)

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from audit.errors import DataError
-from audit.statistics.evidence.inputs import answer_probabilities, confidence, given, runner_up
+from audit.statistics.evidence.inputs import answer_confidence, answer_probabilities, given, runner_up
 from audit.types import LabelSet, Predictions
 
 LABELS = ("white man", "white woman", "black man", "black woman")
@@ -27,8 +27,8 @@ def test_the_best_label_or_the_sum():
     assert best.tolist() == [pytest.approx([0.40, 0.30]), pytest.approx([0.20, 0.60])]
     total = answer_probabilities(predictions(["Black", "Black"]), label_set("sum"))
     assert total.tolist() == [pytest.approx([0.45, 0.55]), pytest.approx([0.30, 0.70])]
-    assert confidence(predictions(["White", "Black"]), label_set("argmax")) == pytest.approx([0.40, 0.60])
-    assert confidence(predictions(["Black", "Black"]), label_set("sum")) == pytest.approx([0.55, 0.70])
+    assert answer_confidence(predictions(["White", "Black"]), label_set("argmax")) == pytest.approx([0.40, 0.60])
+    assert answer_confidence(predictions(["Black", "Black"]), label_set("sum")) == pytest.approx([0.55, 0.70])
 
 
 def test_the_second_choice_is_never_the_answer_given():

@@ -5,12 +5,9 @@ import pandas as pd
 import pytest
 from scipy.stats import chi2_contingency
 
-from audit.errors import DataError
 from audit.statistics.evidence.label_noise import (
     Rules,
-    confusion,
-    corrected_rates,
-    noise_curve,
+    label_noise_curve,
     relabel,
     tipping_point,
     verdict_on,
@@ -90,17 +87,16 @@ def test_relabelling_moves_and_loses_nothing():
 @pytest.mark.parametrize("groups", [3, 4, 7])
 def test_where_every_image_is_right_no_wrong_label_changes_anything(groups, seed):
     everybody = np.full(groups, 333)
-
     # Mean sizes of 332.6, 333.2 and 333.2, say, are rounded to 999 images, and of 332.4, 333.4 and 333.2 to 998: fewer than events.
-    curve = noise_curve(everybody, everybody, Rules(0.05, 0.05, 0.05, 2, 99), np.random.default_rng(seed))
+    curve = label_noise_curve(everybody, everybody, Rules(0.05, 0.05, 0.05, 2, 99), np.random.default_rng(seed))
     assert {point.kept for point in curve} == {1.0}
 
 
 def test_noise_curve_of_a_large_and_of_a_narrow_difference():
     n = np.array([1000, 1000])
-    large = noise_curve(np.array([100, 400]), n, RULES, rng(), shares=(0.01, 0.2))
+    large = label_noise_curve(np.array([100, 400]), n, RULES, rng(), shares=(0.01, 0.2))
     assert [point.kept for point in large] == [1.0, 1.0]
-    narrow = noise_curve(np.array([100, 160]), n, RULES, rng(), shares=(0.01, 0.4))
+    narrow = label_noise_curve(np.array([100, 160]), n, RULES, rng(), shares=(0.01, 0.4))
     assert narrow[0].kept > 0.9
     assert narrow[1].kept < 0.5
     assert [point.share for point in narrow] == [0.01, 0.4]
@@ -117,7 +113,7 @@ def test_one_null_for_all_tables_tells_what_a_null_each_would(events, n):
     for share in (0.05, 0.2):
         tables = zip(*relabel(events, n, share, 200, rng(1)), strict=True)
         each = np.mean([verdict_on(k, m, single, rng(i)) == verdict for i, (k, m) in enumerate(tables)])
-        assert noise_curve(events, n, joint, rng(3), shares=(share,))[0].kept == pytest.approx(each, abs=0.12)
+        assert label_noise_curve(events, n, joint, rng(3), shares=(share,))[0].kept == pytest.approx(each, abs=0.12)
 
 
 @pytest.mark.parametrize("cells", [(900, 700, 850), (900, 905, 899), (900, 876, 890), (45, 44, 41), (860, 900, 880), (10, 5, 4)])
@@ -130,41 +126,3 @@ def test_verdicts_are_those_of_the_findings(cells):
     settings = Settings(draws=999)
     _, verdict = decide_verdicts(findings(measurement, answered, {"g": ("a", "b", "c")}, settings), settings, limited=False)
     assert verdict_on(np.array(cells), np.array([n] * 3), RULES, rng()) == verdict
-
-
-def test_correction_by_hand():
-    """A third of a's labels show b and none of b's show a: a's recorded rate is 2/3 p_a + 1/3 p_b."""
-    matrix = np.array([[2 / 3, 1 / 3], [0.0, 1.0]])
-    found = corrected_rates(np.array([300, 150]), np.array([1000, 1000]), matrix, 0.05)
-    assert [rate.value for rate in found.rates] == pytest.approx([1.5 * 0.30 - 0.5 * 0.15, 0.15])
-    assert found.rates[0].low < 0.375 < found.rates[0].high
-    # The width of a: 1.5 times that of its recorded rate, and a little of b's.
-    assert found.rates[0].high - found.rates[0].low == pytest.approx(1.5 * 0.0568, rel=0.1)
-
-
-def test_perfect_labels_change_nothing():
-    found = corrected_rates(np.array([30, 15]), np.array([100, 100]), np.eye(2), 0.05)
-    assert ([rate.value for rate in found.rates], found.condition) == ([0.3, 0.15], 1.0)
-
-
-@pytest.mark.parametrize(("right", "answered"), [(0.53, True), (0.52, False), (0.5, False)])
-def test_labels_that_carry_too_little_are_refused(right, answered):
-    """Two groups, right with probability r: the condition number is 1 / (2 r - 1), 16.7 at .53 and 25 at .52."""
-    found = corrected_rates(np.array([30, 15]), np.array([100, 100]), confusion([right, right]), 0.05)
-    assert (found.rates is not None) == answered
-    assert np.isfinite(found.condition)
-
-
-@pytest.mark.parametrize("matrix", [np.eye(3), np.array([[0.5, 0.6], [0.0, 1.0]]), np.array([[1.5, -0.5], [0.0, 1.0]])])
-def test_a_matrix_that_does_not_fit(matrix):
-    with pytest.raises(DataError, match="confusion matrix"):
-        corrected_rates(np.array([30, 15]), np.array([100, 100]), matrix, 0.05)
-
-
-def test_noise_is_undone_and_the_interval_holds():
-    source = rng(1)
-    matrix, truth, n = confusion([0.9, 0.7, 0.8]), np.array([0.3, 0.1, 0.2]), np.array([400, 300, 500])
-    found = [corrected_rates(source.binomial(n, matrix @ truth), n, matrix, 0.05).rates for _ in range(1500)]
-    assert np.mean([[rate.value for rate in rates] for rates in found], axis=0) == pytest.approx(truth, abs=0.005)
-    held = np.mean([[rate.low <= p <= rate.high for rate, p in zip(rates, truth, strict=True)] for rates in found], axis=0)
-    assert ((held > 0.93) & (held < 0.975)).all()

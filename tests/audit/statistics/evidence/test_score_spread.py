@@ -37,7 +37,6 @@ def found(answered, outcome, by):
 
 def test_an_outcomes_probability_is_the_sum_over_its_labels(answered):
     cells = found(answered, "harm", ("race",))
-
     assert cells[("A",)][0] == 5
     # Of 0, .1, .2, .3, .4 the median is .2 and the quartiles .1 and .3; 5 % lies a fifth of the way from 0 to .1.
     assert cells[("A",)][1] == pytest.approx((0.02, 0.1, 0.2, 0.3, 0.38), abs=1e-6)
@@ -46,7 +45,6 @@ def test_an_outcomes_probability_is_the_sum_over_its_labels(answered):
 
 def test_the_true_answers_probability_leaves_out_what_is_not_known(answered):
     cells = found(answered, None, ("gender",))
-
     # f: 1, .9 and .1 (a thief); m: .6 and .5, the unknown left out.
     assert cells[("f",)][0] == 3
     assert cells[("f",)][1][2] == pytest.approx(0.9)
@@ -60,7 +58,6 @@ def test_only_what_counts_is_shown(answered):
 
 def test_independent_probabilities_are_not_summed(answered):
     independent = replace(answered, scores=np.full((6, 3), 0.9, np.float32))
-
     assert found(independent, "harm", ("race",))[("A",)][1] == pytest.approx((0.9,) * 5)
 
 
@@ -68,7 +65,6 @@ def test_the_order_of_the_images_does_not_matter(answered):
     order = np.array([5, 3, 1, 0, 2, 4])
     shuffled = replace(answered, scores=SCORES[order], y_pred=answered.y_pred[order], y_true=answered.y_true[order],
                        attributes=answered.attributes.iloc[order])  # fmt: skip
-
     assert score_spreads(Scored(ASKED, shuffled, LEVELS)) == score_spreads(Scored(ASKED, answered, LEVELS))
 
 

@@ -180,5 +180,5 @@ def test_names_that_do_not_exist_are_refused():
 
 
 def test_pairs_need_a_true_answer():
-    with pytest.raises(UsageError, match="no true answer"):
+    with pytest.raises(UsageError, match="need a true answer"):
         paired_findings([CLAIM], {"jobs": replace(answered(FOUR), y_true=None)}, Settings())

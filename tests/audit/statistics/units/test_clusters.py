@@ -265,7 +265,6 @@ def test_dealing_people_over_crossed_groups_by_enumeration():
             gaps.append(np.ptp(rates))
     events = np.array([[1, 1, 0, 0], [1, 0, 0, 0], [0, 0, 1, 0], [0, 0, 0, 0]])
     table = ClusterTable(events, np.array([[1, 1, 0, 0], [1, 1, 0, 0], [0, 0, 1, 1], [0, 0, 1, 1]]), np.ones(4, int))
-
     found = clustered_gap_test(table, 30_000, rng())
     assert (found.gap, found.shuffled) == (1.0, "groups within clusters")
     assert found.p == pytest.approx(np.mean(np.array(gaps) >= 1 - 1e-12), abs=0.01)
@@ -276,7 +275,6 @@ def test_a_gap_between_people_is_found_where_each_has_every_pose():
     """100 people with an image in each of two poses. Of one race all are right; of the other half are, in both poses or in none."""
     events = np.array([[1, 1, 0, 0], [0, 0, 1, 1], [0, 0, 0, 0]])
     table = ClusterTable(events, np.array([[1, 1, 0, 0], [0, 0, 1, 1], [0, 0, 1, 1]]), np.array([50, 25, 25]))
-
     found = clustered_gap_test(table, 999, rng())
     assert (found.gap, found.p) == (0.5, 0.001)  # exchanging poses alone would leave the gap what it is in every draw: p = 1
     assert found.null_95 < 0.25
@@ -286,7 +284,6 @@ def test_clusters_that_are_all_alike_leave_nothing_to_deal():
     people = ClusterTable(np.array([[1, 0], [0, 1]]), np.array([[2, 0], [0, 2]]), np.array([15, 15]))
     dealt = clustered_gap_test(people, 199, rng())  # each is right in one of two images, whoever is dealt where
     assert (dealt.gap, dealt.p, dealt.null_mean, dealt.null_95) == (0, 1, 0, 0)
-
     crossed = ClusterTable(np.array([[1, 0, 0, 0], [0, 0, 0, 1]]), np.array([[1, 1, 0, 0], [0, 0, 1, 1]]), np.array([15, 15]))
     turned = clustered_gap_test(crossed, 199, rng())  # of one race always in the first pose, of the other in the second
     assert (turned.gap, turned.p) == (1, 1 / 200)
@@ -303,7 +300,6 @@ def test_people_dealt_one_by_one_are_dealt_like_kinds_of_people(monkeypatch):
     kinds = clustered_gap_test(table, 20_000, rng(1))
     monkeypatch.setattr("audit.statistics.units.cluster_null._TOGETHER", 0)
     one_by_one = clustered_gap_test(table, 20_000, rng(2))
-
     assert kinds.p == pytest.approx(one_by_one.p, abs=0.015)
     assert (kinds.null_mean, kinds.null_95) == pytest.approx((one_by_one.null_mean, one_by_one.null_95), abs=0.01)
 

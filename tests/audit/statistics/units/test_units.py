@@ -42,7 +42,6 @@ def test_images_are_wilson_and_newcombe():
 
 def test_the_rest_are_all_others():
     rest = IMAGES.with_rest()
-
     assert rest.events.tolist() == [80, 50, 66, 116, 146, 130]  # 196 events less each
     assert rest.n.tolist() == [100, 80, 90, 170, 190, 180]
     assert (singles().with_rest().events.tolist(), singles().with_rest().n.tolist()) == (rest.events.tolist(), rest.n.tolist())
@@ -56,7 +55,6 @@ def test_some_groups_and_all_images(units):
 
 def test_clusters_of_one_image_are_images():
     single = singles()
-
     np.testing.assert_allclose(single.intervals(0.05), IMAGES.intervals(0.05), atol=3e-3)
     np.testing.assert_allclose(single.differences(FIRST, SECOND, 0.05), IMAGES.differences(FIRST, SECOND, 0.05), atol=4e-3)
     np.testing.assert_allclose(single.p(FIRST, SECOND), IMAGES.p(FIRST, SECOND), atol=8e-3)  # Student's t has wider tails
@@ -83,7 +81,6 @@ def test_copies_tell_nothing_new():
 def test_few_clusters_are_not_judged_and_of_one_nothing_is_known():
     table = ClusterTable(np.eye(2, dtype=int) * 3, np.eye(2, dtype=int) * 5, np.array([FEWEST_CLUSTERS, 1]))
     units = ClusterUnits(table)
-
     assert units.clusters() == (FEWEST_CLUSTERS, 1)
     assert units.enough().tolist() == [True, False]
     assert not ClusterUnits(ClusterTable(table.events, table.n, np.array([FEWEST_CLUSTERS - 1, 1]))).enough().any()
@@ -92,14 +89,12 @@ def test_few_clusters_are_not_judged_and_of_one_nothing_is_known():
 
 def test_without_events_there_is_no_gap_and_no_alarm():
     none = ClusterUnits(ClusterTable(np.zeros((1, 2), int), np.ones((1, 2), int), np.array([40])))
-
     assert none.null(99, np.random.default_rng(0)).p == 1.0
 
 
 def test_the_variance_between_groups_of_common_clusters_leaves_out_what_they_share():
     """Sets of two images that are both right or both wrong: the rates are equal whatever sampling does, and no spread is left."""
     table = ClusterTable(np.array([[1, 1], [0, 0]]), np.ones((2, 2), int), np.array([30, 10]))
-
     assert ClusterUnits(table).variance() == pytest.approx(0.0, abs=1e-15)
 
 
@@ -123,6 +118,5 @@ def test_predictions_with_clusters_are_counted_by_cluster():
     predictions = Predictions(("x", "y"), ("x", "y"), np.zeros((6, 0), np.float32), y_pred, y_true, attributes, np.zeros(0), if_known)
     tally = Tally((("a",), ("b",)), np.array([2, 2]), np.array([3, 2]), np.array([3, 3]))
     units = UnitsOf(predictions, {"g": ("a", "b")})(("g",), METRICS["accuracy"], None, tally)
-
     assert isinstance(units, ClusterUnits)
     assert (units.events.tolist(), units.n.tolist(), units.clusters()) == ([2, 2], [3, 2], (2, 1))

@@ -1,0 +1,8 @@
+"""One audit from start to end: a model (or its predictions), a probe and data go in, facts and predictions come out.
+
+`audit` asks a model; `audit.engine.external` reads external predictions; both end in `build_result`.
+"""
+
+from audit.engine.probe_audit import AnsweredProbe, AuditedProbe, audit, build_result
+
+__all__ = ["AnsweredProbe", "AuditedProbe", "audit", "build_result"]

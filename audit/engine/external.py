@@ -1,0 +1,230 @@
+"""External predictions: what is asked of them, by default claims or by a probe. No model is loaded."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from audit.data.assemble import fingerprint
+from audit.data.subset import listed_in
+from audit.engine.probe_audit import AnsweredProbe, AuditedProbe, build_result
+from audit.errors import DataError, UsageError
+from audit.naming import finding_id
+from audit.predictions.answers import natural_order
+from audit.predictions.default_claims import DefaultClaims, default_claims
+from audit.predictions.exclusion import exclude
+from audit.predictions.read import PLAIN, MeasurementAnswers, PredictionFile
+from audit.types import UNKNOWN, Dataset, Group, Measurement, ModelRecord, Note, Predictions, Probe, Settings
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+LOG = logging.getLogger("audit")
+KIND = "external predictions"
+
+
+@dataclass(frozen=True)
+class PredictionPlan:
+    """What to put to the predictions."""
+
+    probes: tuple[Probe, ...] = ()
+    """Their measurements and claims are put to the answers of the same name; none: the default claims."""
+    claims: DefaultClaims = field(default_factory=DefaultClaims)
+    cluster: str | None = None
+    """Name of the column of clusters, for the report."""
+
+
+def sliced_columns(probes: Sequence[Probe]) -> Group:
+    """Return the attributes that probes name, in claims, as truth, in pairs and as clusters."""
+    names = [name for probe in probes for m in probe.measurements for claim in m.claims for name in claim.by]
+    names += [m.truth for probe in probes for m in probe.measurements if m.truth]
+    names += [name for probe in probes for pair in probe.paired for name in (pair.attribute, *pair.within, pair.cluster)]
+    return tuple(dict.fromkeys(names))
+
+
+def leave_out(file: PredictionFile, listed: Sequence[str], name: str) -> PredictionFile:
+    """Return the file without the rows of the listed identifiers; they are counted by group, and what is listed in vain is counted too.
+
+    Raises
+    ------
+    DataError
+        If no row has a listed identifier, or no row is left.
+    """
+    kept = [exclude(answers.predictions, listed) for answers in file.answers]
+    unknown = sorted(set.intersection(*(set(each.unknown) for each in kept)))
+    if len(unknown) == len(set(listed)):
+        raise DataError(
+            f"{name} lists no row of {file.name}", why=f"{unknown[0]!r} is not found", fix="list identifiers as the file has them"
+        )
+    if not all(len(each.predictions.y_pred) for each in kept):
+        raise DataError(f"{name} lists every row of {file.name}", fix="give a shorter list")
+    notes = (Note("unknown_rows", {"count": len(unknown), "total": len(set(listed)), "list": name}),) if unknown else ()
+    answers = []
+    for given, each in zip(file.answers, kept, strict=True):
+        rows = given.predictions.attributes
+        gone = rows[rows.index.isin(listed)]
+        more = (listed_in(name, gone),) if len(gone) else ()
+        answers.append(replace(given, predictions=each.predictions, exclusions=(*given.exclusions, *more)))
+    return replace(file, answers=tuple(answers), notes=(*file.notes, *notes))
+
+
+def audit_predictions(file: PredictionFile, plan: PredictionPlan, settings: Settings) -> list[AuditedProbe]:
+    """Audit every model of a file with every probe, or by the stated rule.
+
+    Raises
+    ------
+    UsageError
+        If an outcome names a label that never occurs, or no claim of a probe can be put to the file.
+    DataError
+        If a probe's measurement does not offer an answer.
+    """
+    by_model: dict[tuple[str, str | None], list[MeasurementAnswers]] = {}
+    for answers in file.answers:
+        by_model.setdefault((answers.model, answers.probe), []).append(answers)
+    audited = []
+    for (model, made_by), together in by_model.items():
+        for probe in plan.probes or (None,):
+            if probe is not None and made_by not in (None, probe.name):
+                continue
+            asked = _by_default_claims(together, plan.claims, file.name) if probe is None else _by_probe(probe, together, file.name)
+            LOG.info("model %s  probe %s  rows %d", model, asked.probe.name, len(asked.largest().attributes))
+            answered = _answered(replace(file, answers=tuple(together)), model, asked, plan)
+            for left_out in answered.dataset.exclusions:
+                LOG.info("left out %d rows (%s)", left_out.count, left_out.reason)
+            audited.append(build_result(answered, asked.probe, settings))
+    if not audited:
+        made = ", ".join(sorted({answers.probe or "" for answers in file.answers}))
+        raise UsageError(f"{file.name} holds no answers to the probe {plan.probes[0].name!r}", why=f"its answers are to: {made}")
+    return audited
+
+
+@dataclass(frozen=True)
+class _Asked:
+    probe: Probe
+    predictions: Mapping[str, Predictions]
+    notes: tuple[Note, ...]
+
+    def largest(self) -> Predictions:
+        """Return the predictions about the most rows: a measurement may have left some out."""
+        return max(self.predictions.values(), key=lambda predictions: len(predictions.attributes))
+
+
+def _answered(file: PredictionFile, model: str, asked: _Asked, plan: PredictionPlan) -> AnsweredProbe:
+    attributes = asked.largest().attributes
+    frames = [predictions.attributes for predictions in asked.predictions.values()]
+    levels = {str(name): _levels([frame[name] for frame in frames if name in frame]) for name in attributes.columns}
+    record = ModelRecord(
+        name=model, kind=KIND, fingerprint=file.sha256, sha256=file.sha256, parameters=0, dimensions=0, dtype="none", score_rule="softmax",
+        logit_scale=1.0, logit_bias=None, architecture="not known", preprocessing="not known", tokenizer="not known",
+        notes=(Note("no_model_loaded", {"file": file.name}),),
+    )  # fmt: skip
+    named = attributes.index.has_duplicates or _numbered(attributes.index)
+    dataset = Dataset(
+        name=file.name,
+        images=(),
+        attributes=attributes,
+        levels=levels,
+        # Row numbers say nothing about a row: without identifiers the order of the rows must not matter.
+        fingerprint=fingerprint(attributes.set_axis([""] * len(attributes)) if named else attributes),
+        source=f"the table {file.name}",
+        licence="not stated",
+        notes=(*file.notes, *asked.notes),
+        numbered=any(answers.numbered for answers in file.answers),
+        # A question may have fewer rows than another; the most that were left out of one are those of the file.
+        exclusions=max((answers.exclusions for answers in file.answers), key=lambda left_out: sum(each.count for each in left_out)),
+    )
+    cluster = next((answers.cluster for answers in file.answers if answers.cluster), None)
+    return AnsweredProbe(record, dataset, attributes, asked.predictions, cluster=plan.cluster or asked.probe.cluster or cluster)
+
+
+def _numbered(index: pd.Index) -> bool:
+    """Whether these are row numbers, in any order."""
+    rows = len(index)
+    return "1" in index and str(rows) in index and set(index) == set(map(str, range(1, rows + 1)))
+
+
+def _levels(columns: Sequence[pd.Series]) -> Group:
+    found = {str(level) for column in columns for level in column.unique()}
+    return (*natural_order(found - {UNKNOWN}), *({UNKNOWN} & found))
+
+
+def _by_default_claims(together: Sequence[MeasurementAnswers], claims: DefaultClaims, place: str) -> _Asked:
+    probe, notes = default_claims(together, claims, place)
+    return _Asked(probe, {answers.measurement: answers.predictions for answers in together}, tuple(notes))
+
+
+# ---- by a probe ----------------------------------------------------------------------------------------------------------------------
+
+
+def _by_probe(probe: Probe, together: Sequence[MeasurementAnswers], place: str) -> _Asked:
+    """Put a probe's measurements to the answers of the same name; what the file has no column for is left out, with a note."""
+    measurements, found = [], {}
+    notes: list[Note] = []
+    for answers in together:
+        measurement = _named(probe, answers, place)
+        predictions = _offered(measurement, answers.predictions, place)
+        if probe.cluster not in (None, answers.cluster):  # it says itself which attribute's levels are the cases
+            predictions = replace(predictions, cluster=None, cluster_names=None)
+        columns = set(predictions.attributes.columns)
+        claims = tuple(claim for claim in measurement.claims if columns.issuperset(claim.by))
+        missing = sorted({name for claim in measurement.claims for name in claim.by} - columns)
+        notes += [Note("claims_without_column", {"measurement": measurement.name, "attributes": tuple(missing)})] if missing else []
+        if claims:
+            measurements.append(replace(measurement, claims=claims))
+            found[measurement.name] = predictions
+    if not measurements:
+        wanted = sorted({name for m in probe.measurements for claim in m.claims for name in claim.by})
+        raise UsageError(f"{place} has no column that the probe {probe.name!r} slices by", fix=f"name the columns {', '.join(wanted)}")
+    absent = [m.name for m in probe.measurements if m.name not in found]
+    notes += [Note("measurements_without_answers", {"measurements": tuple(absent)})] if absent else []
+    ids = {finding_id(m.name, claim) for m in measurements for claim in m.claims}
+    published = tuple(
+        table for table in probe.published if all(cell is None or cell.finding in ids for row in table.rows for cell in row.ours)
+    )
+    paired = tuple(claim for claim in probe.paired if claim.measurement in found and found[claim.measurement].y_true is not None)
+    return _Asked(
+        replace(probe, measurements=tuple(measurements), specifications=(), paired=paired, published=published), found, tuple(notes)
+    )
+
+
+def _named(probe: Probe, answers: MeasurementAnswers, place: str) -> Measurement:
+    """Return the measurement that the answers are to: by its name, or the only one that offers all of them."""
+    by_name = {measurement.name: measurement for measurement in probe.measurements}
+    if answers.measurement in by_name:
+        return by_name[answers.measurement]
+    given = set(answers.predictions.y_pred)
+    fitting = [m for m in probe.measurements if given <= set(_answers(m))]
+    if answers.measurement == PLAIN and len(fitting) == 1:
+        return fitting[0]
+    raise UsageError(
+        f"{place}: which measurement of the probe {probe.name!r} are the answers {answers.measurement!r} to?",
+        why=f"they fit {', '.join(m.name for m in fitting)}" if fitting else f"none offers {', '.join(map(repr, sorted(given)[:5]))}",
+        fix=f"name the column of answers after it: {', '.join(f'y_pred:{name}' for name in by_name)}",
+    )
+
+
+def _answers(measurement: Measurement) -> Group:
+    return tuple(dict.fromkeys(measurement.label_set.answers.get(label, label) for label in measurement.label_set.labels))
+
+
+def _offered(measurement: Measurement, predictions: Predictions, place: str) -> Predictions:
+    """Return the predictions in the measurement's terms: its answers in their order, and the attribute that holds the truth."""
+    y_true = predictions.y_true
+    if measurement.truth is None:
+        y_true = None
+    elif y_true is None:
+        if measurement.truth not in predictions.attributes:
+            raise DataError(
+                f"{place} has neither a column y_true nor {measurement.truth!r}", why=f"{measurement.name} needs the true answer"
+            )
+        y_true = predictions.attributes[measurement.truth].to_numpy(dtype=object)
+    offered = _answers(measurement)
+    unexpected = sorted(({*predictions.y_pred} | ({*y_true} if y_true is not None else set())) - {*offered, UNKNOWN})
+    if unexpected:
+        raise DataError(
+            f"{place}: {unexpected[0]!r} is not an answer of the measurement {measurement.name!r}",
+            why=f"its answers are {', '.join(offered)}",
+        )
+    return replace(predictions, answers=offered, y_true=y_true)

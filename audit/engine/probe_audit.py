@@ -1,0 +1,244 @@
+"""One audit from start to end, on one screen: data and a model in, facts out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from audit.embedding.embed import embed_images, embed_texts
+from audit.errors import UsageError, nearest
+from audit.measure.interview import interview
+from audit.measure.zero_shot import predict
+from audit.records.results import AuditResult, DataRecord, MeasurementRecord, ProbeRecord
+from audit.statistics.counts.cells import count_record
+from audit.statistics.evidence.collect import add_evidence
+from audit.statistics.evidence.prompt_sensitivity import specification_curve
+from audit.statistics.findings import decide_verdicts, findings
+from audit.statistics.paired.findings import paired_findings
+from audit.types import UNKNOWN, Answerer, Dataset, Encoder, Exclusion, Measurement, ModelRecord, Note, Predictions, Probe, Settings
+from audit.whatif.explore import WhatIfInputs, chosen_methods, explore
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
+NEAR_TIE_MARGIN = 0.01
+"""A decision whose two best answers are closer than this in probability is a near-tie: the prompt or rounding could turn it."""
+
+
+@dataclass(frozen=True)
+class AuditedProbe:
+    """What `audit` returns: the facts, and the predictions that they rest on."""
+
+    result: AuditResult
+    predictions: Mapping[str, Predictions]
+    """measurement -> predictions."""
+
+
+@dataclass(frozen=True)
+class AnsweredProbe:
+    """What a model answered about a data set: all that the statistics need of either."""
+
+    model: ModelRecord
+    dataset: Dataset
+    attributes: pd.DataFrame
+    """Of the images that were read."""
+    predictions: Mapping[str, Predictions]
+    """measurement -> predictions."""
+    specifications: Sequence[Sequence[Predictions]] = ()
+    """One list a plan of the probe, one entry a specification; empty where other prompts cannot be asked."""
+    exclusions: tuple[Exclusion, ...] = ()
+    """Images that could not be read, besides those that the data set left out."""
+    conversions: Mapping[str, Mapping[str, Mapping[str, int]]] = field(default_factory=dict)
+    cluster: str | None = None
+    """Name of the column that says which rows belong together, where the predictions come in clusters."""
+
+
+def audit(
+    encoder: Encoder | Answerer,
+    probe: Probe,
+    dataset: Dataset,
+    settings: Settings,
+    *,
+    cache_root: Path | None = None,
+    batch_size: int = 32,
+    what_ifs: Sequence[str] = (),
+    progress: Callable[[int, int], object] | None = None,
+) -> AuditedProbe:
+    """Return every finding of `probe` about `encoder` on `dataset`; a generative model is asked the probe as questions.
+
+    Raises
+    ------
+    DataError
+        If too many images are unreadable, or no group can be compared.
+    UsageError
+        If `what_ifs` names no method, or the model has no embeddings to change.
+    """
+    methods = chosen_methods(what_ifs)
+    if isinstance(encoder, Answerer):
+        if methods:
+            raise UsageError("a generative model has no what-ifs", why="they change embeddings", fix="leave --what-if out")
+        held = interview(encoder, probe, dataset, settings, cache_root=cache_root, batch_size=batch_size, progress=progress)
+        seen = (held.scores.exclusions, held.scores.conversions)
+        return build_result(
+            AnsweredProbe(held.record, dataset, held.attributes, held.predictions, held.specifications, *seen), held.probe, settings
+        )
+    embeddings = embed_images(encoder, dataset, cache_root, batch_size=batch_size, max_skip=settings.max_skip, progress=progress)
+    attributes = dataset.attributes.iloc[embeddings.rows]
+    plans = probe.what_ifs if methods else ()
+    texts = _text_vectors(encoder, _measurements(probe), cache_root, [text for plan in plans for text in plan.prompts()])
+
+    def answer(measurement: Measurement) -> Predictions:
+        return predict(measurement, encoder.record, embeddings.vectors, texts, attributes)
+
+    answered = AnsweredProbe(
+        encoder.record,
+        dataset,
+        attributes,
+        predictions={measurement.name: answer(measurement) for measurement in probe.measurements},
+        specifications=[[answer(point.measurement) for point in plan.specifications] for plan in probe.specifications],
+        exclusions=embeddings.exclusions,
+        conversions=embeddings.conversions,
+    )
+    audited = build_result(answered, probe, settings)
+    levels, contents = dataset.levels, embeddings.contents
+    inputs = WhatIfInputs(
+        probe.measurements, encoder.record, embeddings.vectors, contents, attributes, levels, texts, settings, probe.cluster
+    )
+    # After the verdict and apart from it: what would be belongs to another model.
+    tried = tuple(found for plan in plans for found in explore(plan, inputs, methods))
+    return replace(audited, result=replace(audited.result, what_ifs=tried))
+
+
+def build_result(answered: AnsweredProbe, probe: Probe, settings: Settings) -> AuditedProbe:
+    """Return every finding of `probe` about what was answered, whoever answered: the part of an audit that needs no model."""
+    dataset, cluster = answered.dataset, answered.cluster or probe.cluster
+    predictions = {name: _clustered(each, cluster) for name, each in answered.predictions.items()}
+    raw = [finding for m in probe.measurements for finding in findings(m, predictions[m.name], dataset.levels, settings)]
+    decided, verdict = decide_verdicts(raw, settings, limited=dataset.limited)
+    curves = [
+        specification_curve(plan, answers, dataset.levels, settings)
+        for plan, answers in zip(probe.specifications, answered.specifications, strict=bool(answered.specifications))
+    ]
+    result = AuditResult(
+        model=replace(answered.model, notes=tuple(map(Note.of, answered.model.notes)), asked=tuple(map(Note.of, answered.model.asked))),
+        probe=ProbeRecord(probe.name, probe.question, probe.source, probe.licence, probe.limits, probe.not_tested),
+        data=_data_record(answered, cluster, predictions),
+        measurements=tuple(_measurement_record(m, predictions[m.name]) for m in probe.measurements),
+        findings=decided,
+        paired=paired_findings(probe.paired, predictions, settings),
+        specifications=tuple(curves),
+        published=probe.published,
+        verdict=verdict,
+        warnings=_warnings(answered),
+        counts=tuple(count_record(m, predictions[m.name], dataset.levels) for m in probe.measurements),
+    )
+    return AuditedProbe(add_evidence(result, probe.measurements, predictions, dataset.levels, settings), predictions)
+
+
+def _measurements(probe: Probe) -> Iterable[Measurement]:
+    yield from probe.measurements
+    for plan in probe.specifications:
+        yield from (point.measurement for point in plan.specifications)
+
+
+def _text_vectors(
+    encoder: Encoder, measurements: Iterable[Measurement], cache_root: Path | None, others: Sequence[str] = ()
+) -> dict[str, Float[np.ndarray, "d"]]:
+    """Return every prompt's embedding; each distinct text is embedded once."""
+    texts = sorted({text for m in measurements for prompts in m.label_set.prompts.values() for text in prompts} | set(others))
+    return dict(zip(texts, embed_texts(encoder, texts, cache_root), strict=True))
+
+
+def _clustered(predictions: Predictions, cluster: str | None) -> Predictions:
+    """Return predictions that know which images belong together; an image whose cluster is not known is one of its own.
+
+    Raises
+    ------
+    UsageError
+        If there is no such attribute.
+    """
+    if cluster is None or predictions.cluster is not None:
+        return predictions
+    if cluster not in predictions.attributes.columns:
+        raise UsageError(f"no attribute {cluster!r} to tell clusters by", fix=nearest(cluster, map(str, predictions.attributes.columns)))
+    column = predictions.attributes[cluster]
+    codes = pd.factorize(column)[0].astype(np.int64)
+    alone = np.flatnonzero(column == UNKNOWN)
+    codes[alone] = len(codes) + alone
+    return replace(predictions, cluster=codes)
+
+
+def _data_record(answered: AnsweredProbe, cluster: str | None, predictions: Mapping[str, Predictions]) -> DataRecord:
+    dataset, used = answered.dataset, len(answered.attributes)
+    units = [np.unique(each.cluster) for each in predictions.values() if each.cluster is not None]
+    # Counted by reason and group, without the names of files: those are for the terminal and the log.
+    exclusions = tuple(
+        replace(exclusion, reason=Note.of(exclusion.reason), examples=()) for exclusion in (*dataset.exclusions, *answered.exclusions)
+    )
+    return DataRecord(
+        name=dataset.name,
+        source=dataset.source,
+        licence=dataset.licence,
+        fingerprint=dataset.fingerprint,
+        listed=used + sum(exclusion.count for exclusion in exclusions),
+        used=used,
+        limited=dataset.limited,
+        groups={name: _level_counts(answered.attributes[name], levels) for name, levels in dataset.levels.items()},
+        exclusions=exclusions,
+        conversions=answered.conversions,
+        notes=tuple(map(Note.of, dataset.notes)),
+        cluster=cluster,
+        clusters=max(map(len, units)) if units else None,
+        numbered=dataset.numbered,
+    )
+
+
+def _level_counts(column: pd.Series, levels: tuple[str, ...]) -> dict[str, int]:
+    """Count each level in declared order; a declared level that no image has counts 0."""
+    counts = column.value_counts()
+    present = [*levels, *(level for level in counts.index if level not in levels)]
+    return {level: int(counts.get(level, 0)) for level in present}
+
+
+def _measurement_record(measurement: Measurement, predictions: Predictions) -> MeasurementRecord:
+    counted = pd.Series(predictions.y_pred).value_counts()
+    return MeasurementRecord(
+        name=measurement.name,
+        question=measurement.question,
+        preset=measurement.preset,
+        labels=measurement.label_set.labels,
+        prompts=measurement.label_set.prompts,
+        answers=measurement.label_set.answers,
+        combine=measurement.label_set.combine,
+        truth=measurement.truth,
+        outcomes=measurement.outcomes,
+        near_tie_margin=NEAR_TIE_MARGIN,
+        near_ties=_near_ties(predictions),
+        # Summed exactly: the order of the images must not show in the last digit.
+        mean_margin=math.fsum(predictions.margin) / len(predictions.margin) if len(predictions.margin) else None,
+        answer_counts={answer: int(counted.get(answer, 0)) for answer in predictions.answers},
+        asked=measurement.asked.text if measurement.asked else None,
+    )
+
+
+def _near_ties(predictions: Predictions) -> float | None:
+    """Return the share of decisions that are near-ties; None where there are no scores, or nothing was decided."""
+    return float(np.mean(predictions.margin < NEAR_TIE_MARGIN)) if len(predictions.margin) else None
+
+
+def _warnings(answered: AnsweredProbe) -> tuple[Note, ...]:
+    """Return what a reader must know before trusting a number."""
+    used = len(answered.attributes)
+    warnings = []
+    for name, prediction in answered.predictions.items():
+        if (near_ties := _near_ties(prediction) or 0.0) > 0.5:
+            warnings.append(Note("near_ties", {"measurement": name, "share": near_ties}))
+        if len(prediction.y_pred) < used:
+            warnings.append(Note("not_scored", {"measurement": name, "count": used - len(prediction.y_pred)}))
+    return tuple(warnings)

@@ -1,0 +1,60 @@
+"""The untrained control: the same questions put to the same architecture with weights that nobody trained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from audit.engine.probe_audit import AuditedProbe, audit
+from audit.records.results import ControlFinding, Finding, UntrainedControl
+from audit.types import Note
+
+if TYPE_CHECKING:
+    from audit.types import Answerer, Dataset, Encoder, Probe, Settings
+
+
+def with_untrained_control(
+    audited: AuditedProbe,
+    encoder: Encoder | Answerer,
+    probe: Probe,
+    dataset: Dataset,
+    settings: Settings,
+    *,
+    cache_root: Path | None = None,
+    batch_size: int = 32,
+    progress: Callable[[int, int], object] | None = None,
+) -> AuditedProbe:
+    """Return the audit with its untrained control: only the pre-specified questions, asked the same way.
+
+    A kind of model whose architecture cannot be built anew gets a warning instead.
+    """
+    draw = getattr(encoder, "untrained", None)
+    control: Encoder | None = draw(settings.seed) if draw else None
+    if control is None:
+        warnings = (*audited.result.warnings, Note("no_untrained_control"))
+        return replace(audited, result=replace(audited.result, warnings=warnings))
+    found = audit(control, _primary(probe), dataset, settings, cache_root=cache_root, batch_size=batch_size, progress=progress).result
+    record = UntrainedControl(settings.seed, tuple(map(_control, found.findings)), found.verdict)
+    return replace(audited, result=replace(audited.result, untrained_control=record))
+
+
+def _primary(probe: Probe) -> Probe:
+    """Return the probe with its primary claims only."""
+    counting = [replace(m, claims=claims) for m in probe.measurements if (claims := tuple(claim for claim in m.claims if claim.primary))]
+    return replace(probe, measurements=tuple(counting), published=(), specifications=(), paired=())
+
+
+def _control(finding: Finding) -> ControlFinding:
+    gap = finding.gap
+    return ControlFinding(
+        finding=finding.id,
+        overall=finding.overall.value,
+        gap=gap.value if gap else None,
+        low=gap.low if gap else None,
+        high=gap.high if gap else None,
+        null_95=gap.null_95 if gap else None,
+        p_adjusted=gap.p_adjusted if gap else None,
+        verdict=finding.verdict,
+    )

@@ -1,0 +1,56 @@
+"""Gates around a run: resolved before any work where the questions are known beforehand, decided on the results."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from audit.gates.decide import decide
+from audit.gates.parse import Gate, GateQuestion, ResolvedGate, parse, require_group, resolve_gate
+
+if TYPE_CHECKING:
+    from audit.records.results import AuditResult, Results
+    from audit.types import Dataset
+
+
+@dataclass(frozen=True)
+class GateSet:
+    """The gates of one run."""
+
+    gates: tuple[Gate, ...]
+    resolved: tuple[ResolvedGate, ...] | None
+    """None where the questions are known only from what is found."""
+
+    @classmethod
+    def of(cls, expressions: Sequence[str], known: Sequence[GateQuestion] | None) -> GateSet:
+        """Read the gates of a run.
+
+        Raises
+        ------
+        UsageError
+            If one cannot be read, or names none of the known questions.
+        """
+        gates = tuple(map(parse, expressions))
+        return cls(gates, None if known is None else tuple(resolve_gate(gate, known) for gate in gates))
+
+    def check(self, dataset: Dataset) -> None:
+        """Refuse a group that the data do not have, before anything is embedded."""
+        for each in self.resolved or ():
+            if set(each.attributes) <= set(dataset.levels):
+                require_group(each, dataset.levels)
+
+    def decide(self, results: Results, found: Sequence[GateQuestion]) -> Results:
+        """Return the results with every gate decided; `found` are their questions."""
+        resolved = self.resolved
+        if resolved is None:
+            resolved = tuple(resolve_gate(gate, found) for gate in self.gates)
+            for each in resolved:
+                require_group(each, _levels(results.audits, each))
+        return replace(results, gates=tuple(decide(each, results.audits, results.settings) for each in resolved))
+
+
+def _levels(audits: Iterable[AuditResult], gate: ResolvedGate) -> dict[str, tuple[str, ...]]:
+    """Return the levels of the attributes of a finding, as found."""
+    groups = [rate.group for audit in audits for finding in audit.findings if finding.id == gate.finding for rate in finding.by_group]
+    return {attribute: tuple(dict.fromkeys(group[place] for group in groups)) for place, attribute in enumerate(gate.attributes)}

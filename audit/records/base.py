@@ -1,0 +1,27 @@
+"""What all records share: the strict decorator, an estimate, a verdict."""
+
+from __future__ import annotations
+
+from typing import Literal, TypeVar, dataclass_transform
+
+from pydantic import ConfigDict
+from pydantic.dataclasses import dataclass
+
+T = TypeVar("T")
+Verdict = Literal["disparity", "equivalent", "inconclusive", "not estimable"]
+_STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+
+@dataclass_transform(frozen_default=True)
+def record(cls: type[T]) -> type[T]:
+    """Make a class a frozen pydantic dataclass that refuses a wrong type, an unknown field and a NaN."""
+    return dataclass(frozen=True, config=_STRICT)(cls)  # type: ignore[return-value]  # the class itself, made strict
+
+
+@record
+class Estimate:
+    """A number with its interval at level 1 - alpha."""
+
+    value: float
+    low: float
+    high: float

@@ -1,0 +1,60 @@
+"""What the sections of a comparison share: its facts, and where on the page each change stands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from audit.records.comparison import Change, Comparison, Comparisons
+from audit.records.results import ProbeRecord
+from reports.text import comparison as text
+
+MANY_GROUPS = 18
+"""Groups from which on a chart is folded away and a table over steps cut."""
+
+
+@dataclass(frozen=True)
+class PlacedChange:
+    """A change with its name and its anchor."""
+
+    key: str
+    title: str
+    change: Change
+
+
+@dataclass(frozen=True)
+class ComparisonContext:
+    """One model against the first, under one probe."""
+
+    key: str
+    comparison: Comparison
+    comparisons: Comparisons
+    changes: tuple[PlacedChange, ...]
+    """What changed first."""
+
+    @property
+    def primary(self) -> tuple[PlacedChange, ...]:
+        """The pre-specified questions."""
+        return tuple(each for each in self.changes if each.change.primary)
+
+    @property
+    def exploratory(self) -> tuple[PlacedChange, ...]:
+        """The other comparisons."""
+        return tuple(each for each in self.changes if not each.change.primary)
+
+    @property
+    def probe(self) -> ProbeRecord:
+        """The probe of the comparison."""
+        return next(probe for probe in self.comparisons.probes if probe.name == self.comparison.probe)
+
+
+def comparison_contexts(comparisons: Comparisons) -> tuple[ComparisonContext, ...]:
+    """Return the comparisons of a page."""
+    return tuple(
+        ComparisonContext(f"c{i}", comparison, comparisons, _placed(f"c{i}", comparison))
+        for i, comparison in enumerate(comparisons.comparisons, 1)
+    )
+
+
+def _placed(key: str, comparison: Comparison) -> tuple[PlacedChange, ...]:
+    placed = (PlacedChange(f"{key}-f{i}", text.title(change), change) for i, change in enumerate(comparison.changes, 1))
+    return tuple(sorted(placed, key=lambda each: text.by_weight(each.change)))

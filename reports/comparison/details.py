@@ -1,0 +1,95 @@
+"""In detail: each change with its charts, its groups and its pairs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from audit.records.comparison import PairChange, RateChange
+from reports.charts.dumbbells import Dumbbell, changes_forest, rate_dumbbell
+from reports.charts.forest import Forest
+from reports.comparison.context import MANY_GROUPS, ComparisonContext, PlacedChange
+from reports.table import Columns, Row, Table, headers, table_rows
+from reports.text import changes, phrases, sentences
+from reports.text import comparison as text
+from reports.text.numbers import count, p_value
+
+_GROUPS: Columns[RateChange] = (
+    ("Group", lambda cell: phrases.group(cell.before.group)),
+    ("n", lambda cell: count(cell.before.n)),
+    ("Before [interval]", lambda cell: phrases.cell_rate(cell.before)),
+    ("After [interval]", lambda cell: phrases.cell_rate(cell.after)),
+    ("Only after", lambda cell: count(cell.gained)),
+    ("Only before", lambda cell: count(cell.lost)),
+    ("Change, points", text.change_text),
+    ("Corrected", lambda cell: text.corrected_text(cell) if cell.before.status == "ok" else ""),
+    ("Adj. p", lambda cell: p_value(cell.p_adjusted) if cell.before.status == "ok" else ""),
+    ("Status", lambda cell: sentences.STATUSES[cell.before.status]),
+)
+_PAIRS: Columns[PairChange] = (
+    ("First", lambda pair: phrases.group(pair.first)),
+    ("Second", lambda pair: phrases.group(pair.second)),
+    ("Difference before", lambda pair: text.pair_end_text(pair, pair.before)),
+    ("After", lambda pair: text.pair_end_text(pair, pair.after)),
+    ("Change, points", phrases.signed_change),
+    ("Corrected", phrases.corrected_interval),
+    ("Changed places", lambda pair: "yes" if pair.reversed else "undecided"),
+)
+
+
+@dataclass(frozen=True)
+class ChangeDetails:
+    """A change with its charts; an exploratory one has none."""
+
+    placed: PlacedChange
+    reason: str
+    facts: tuple[tuple[str, str], ...]
+    groups: Table
+    pairs: Table | None
+    dumbbell: Dumbbell | None
+    forest: Forest | None
+    folded: bool
+
+
+@dataclass(frozen=True)
+class ComparisonDetails:
+    """The changes of a comparison."""
+
+    primary: tuple[ChangeDetails, ...]
+    exploratory: tuple[ChangeDetails, ...]
+    title: str
+    """Of the exploratory changes; empty without them."""
+
+
+def view(context: ComparisonContext) -> ComparisonDetails:
+    """Return every change."""
+    primary, exploratory = (tuple(_details(each, context) for each in part) for part in (context.primary, context.exploratory))
+    return ComparisonDetails(primary, exploratory, sentences.exploratory_title([each.placed.title for each in exploratory]))
+
+
+def _details(placed: PlacedChange, context: ComparisonContext) -> ChangeDetails:
+    change = placed.change
+    return ChangeDetails(
+        placed=placed,
+        reason=changes.reason(change, context.comparison, context.comparisons.settings),
+        facts=text.facts(change),
+        groups=_groups(placed),
+        pairs=_pairs(placed) if change.primary and change.pairs else None,
+        dumbbell=rate_dumbbell(change) if change.primary else None,
+        forest=changes_forest(change) if change.primary and change.gap else None,
+        folded=len(change.by_group) > MANY_GROUPS,
+    )
+
+
+def _groups(placed: PlacedChange) -> Table:
+    overall = placed.change.overall
+    foot = Row(("all images", *(cell(overall) for _, cell in _GROUPS[1:7]), "", p_value(overall.p), ""))
+    body = table_rows(_GROUPS, placed.change.by_group, faint=lambda cell: cell.before.status != "ok")
+    caption = f"{placed.title}: every group, before and after"
+    return Table(f"{placed.title}, numbers", caption, headers(_GROUPS), body, (foot,), unseen=True)
+
+
+def _pairs(placed: PlacedChange) -> Table:
+    shown, compared = len(placed.change.pairs), sum(cell.before.status == "ok" for cell in placed.change.by_group)
+    caption, of = "Pairs of groups whose difference changed most", compared * (compared - 1) // 2
+    caption += f" ({shown} of {count(of)})" if shown < of else ""
+    return Table(f"{placed.title}, pairs", caption, headers(_PAIRS), table_rows(_PAIRS, placed.change.pairs))

@@ -1,0 +1,49 @@
+"""Models: what was compared, and what the checkpoints say of their training."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from audit.records.comparison import Comparisons, Side
+from audit.records.results import ProbeRecord
+from reports.provenance import written_date
+from reports.table import Row, Table
+from reports.text.numbers import count, short_hash
+from reports.text.order import natural_order
+
+_COLUMNS = ("Model", "Side", "Step", "Own verdicts", "Audited", "Folder", "sha256 of the weights")
+
+
+@dataclass(frozen=True)
+class ModelsView:
+    """The models of a comparison, and the limits of its probes."""
+
+    table: Table
+    ends: tuple[Side, ...]
+    """The first, and those that are compared with it."""
+    probes: tuple[ProbeRecord, ...]
+
+
+def view(comparisons: Comparisons) -> ModelsView:
+    """Return every model."""
+    rows = tuple(
+        Row((side.name, role, _step(side), _verdicts(side), written_date(side.created), side.directory, short_hash(side.model.sha256)))
+        for side, role in roles(comparisons)
+    )
+    ends = tuple(side for side, role in roles(comparisons) if role != "between")
+    return ModelsView(Table("Models", "What was compared", _COLUMNS, rows), ends, comparisons.probes)
+
+
+def roles(comparisons: Comparisons) -> list[tuple[Side, str]]:
+    """Return each side with its role: before, after, or between the ends of a series."""
+    last = len(comparisons.sides) - 1
+    of = ("before" if i == 0 else "after" if not comparisons.series or i == last else "between" for i in range(last + 1))
+    return list(zip(comparisons.sides, of, strict=True))
+
+
+def _step(side: Side) -> str:
+    return "unknown" if side.model.step is None else count(side.model.step)
+
+
+def _verdicts(side: Side) -> str:
+    return "; ".join(f"{probe}: {side.verdicts[probe]}" for probe in natural_order(side.verdicts))

@@ -1,0 +1,172 @@
+"""Summaries for a pull request or a chat: results or comparisons in, short Markdown out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from audit.records.comparison import Change, Comparison, Comparisons, Series
+from audit.records.results import AuditResult, Finding, Results
+from audit.types import ModelRecord
+from reports.provenance import written_date
+from reports.text import changes, phrases, sentences
+from reports.text import comparison as comparison_text
+from reports.text.gates import gate_rows, gates_sentence
+from reports.text.notes import sentence
+from reports.text.numbers import NOT_ESTIMABLE, clean, in_words, p_value, short_hash
+from reports.text.order import by_severity, by_significance
+from reports.text.reasons import audit_reason
+from reports.text.verdicts import VerdictSentence, comparison_sentence, verdict_sentence
+
+_ENTITIES = {"&": "&amp;", "<": "&lt;", "@": "&#64;", "://": "&#58;//", "www.": "www&#46;"}
+_MOST_CHANGES = 15
+_MARKDOWN = re.compile(r"[\\`*_\[\]|~$]|^[#+=>-]|(?:(?<=^\d)|(?<=^\d\d))[.)]")
+"""What Markdown reads as markup anywhere, and what it reads as a heading, a list or a quotation at the start of a line."""
+_FINDINGS = ("verdict", "question", "highest (n)", "lowest (n)", "gap [interval]", "expected by chance (95 %): up to", "adjusted p")
+_CHANGES = ("verdict", "question", "gap before", "gap after", "change [interval]", "adjusted p")
+NO_QUESTION = "This audit has no pre-specified question."
+
+
+# ---- audits --------------------------------------------------------------------------------------------------------------------------
+
+
+def summary_markdown(results: Results) -> str:
+    """Return a summary of at most about 60 lines."""
+    rows, sentences_each = _room(len(results.audits))
+    parts = [f"## {escaped(sentences.audits_title(results))}", *_gates(results)]
+    for audit in results.audits:
+        parts += _audit(audit, rows, sentences_each, named=len(results.audits) > 1)
+    return _document(parts, results, [(audit.model.name, audit.model) for audit in results.audits], "report.html")
+
+
+def _gates(results: Results) -> list[str]:
+    if not results.gates:
+        return []
+    named = len(results.audits) > 1
+    rows = [
+        f"| {escaped(row.expression)} | **{row.word}** | {escaped((_name(audit) + ': ' if named else '') + row.why)} |"
+        for audit in results.audits
+        for row in gate_rows(results, audit)
+    ]
+    return [f"**{escaped(gates_sentence(results))}**", "\n".join([_head(("gate", "outcome", "why")), *rows])]
+
+
+def _room(audits: int) -> tuple[int, int]:
+    """Rows and sentences that each audit may have, so that the whole stays short."""
+    return (10, 3) if audits <= 1 else (5, 1) if audits <= 3 else (0, 1)
+
+
+def _audit(audit: AuditResult, rows: int, sentences_each: int, *, named: bool) -> list[str]:
+    ordered = sorted((finding for finding in audit.findings if finding.primary), key=by_severity)
+    parts = [f"### {escaped(_name(audit))}"] if named else []
+    if audit.data.limited:
+        sample = in_words(audit.data.used, "image")
+        parts.append(f"**LIMITED RUN.** A sample of {sample}; its verdict is always “inconclusive”.")
+    parts.append(verdict_markdown(verdict_sentence(audit), audit_reason(audit)))
+    if audit.model.data_card:
+        parts.append(f"**Known from the checkpoint:** {escaped(audit.model.data_card)}")
+    if ordered[:rows]:
+        parts.append(findings_table(ordered[:rows], len(ordered), audit))
+    top = [sentences.headline(finding, audit) for finding in ordered[:sentences_each]]
+    pair = min(audit.paired, key=by_significance, default=None)
+    top += [sentences.paired_headline(pair)] if pair else []
+    parts.append(_bullets(top) or NO_QUESTION)
+    parts.append(f"Not tested: {escaped('; '.join(audit.probe.not_tested))}.")
+    return parts
+
+
+def findings_table(findings: Sequence[Finding], of: int, audit: AuditResult) -> str:
+    """Return findings as a Markdown table, of how many in all."""
+    return _table(_FINDINGS, (_finding(finding, audit) for finding in findings), len(findings), of)
+
+
+def _finding(finding: Finding, audit: AuditResult) -> tuple[str, ...]:
+    lead = (sentences.VERDICTS[finding.verdict].word.lower(), sentences.title(finding, audit))
+    if finding.gap is None:
+        return (*lead, "", "", NOT_ESTIMABLE, "", "")
+    ends = (phrases.short_rate(finding, group) for group in (finding.gap.highest, finding.gap.lowest))
+    return (*lead, *ends, phrases.gap_text(finding), phrases.chance_text(finding), p_value(finding.gap.p_adjusted))
+
+
+def _name(audit: AuditResult) -> str:
+    return f"{audit.model.name} · {audit.probe.name}"
+
+
+# ---- comparisons ---------------------------------------------------------------------------------------------------------------------
+
+
+def comparison_markdown(comparisons: Comparisons) -> str:
+    """Return a summary of what changed."""
+    parts = [f"## {escaped(comparison_text.comparisons_title(comparisons))}", *map(_series, comparisons.series)]
+    for comparison in comparisons.comparisons:
+        parts += _comparison(comparison)
+    parts += [f"Caveats: {escaped(' '.join(map(sentence, comparisons.notes)))}"] if comparisons.notes else []
+    return _document(parts, comparisons, [(side.name, side.model) for side in comparisons.sides], "comparison.html")
+
+
+def _comparison(comparison: Comparison) -> list[str]:
+    primary = sorted((change for change in comparison.changes if change.primary), key=comparison_text.by_weight)
+    parts = [f"### {escaped(comparison.after)} against {escaped(comparison.before)} · {escaped(comparison.probe)}"]
+    if comparison.limited:
+        parts.append("**LIMITED RUN.** A sample of the images; its verdict is always “inconclusive”.")
+    parts.append(verdict_markdown(comparison_sentence(comparison), changes.comparison_reason(comparison)))
+    parts.append(escaped(f"{comparison_text.images_sentence(comparison)} {comparison_text.not_compared_sentence(comparison)}"))
+    if primary:
+        shown = primary[:_MOST_CHANGES]
+        parts.append(_table(_CHANGES, map(_change, shown), len(shown), len(primary)))
+        parts.append(_bullets(map(comparison_text.headline, primary[:3])))
+    return parts
+
+
+def _change(change: Change) -> tuple[str, ...]:
+    verdict = comparison_text.VERDICTS[comparison_text.outcome(change)].word.lower() + (", levelled down" if change.levelled_down else "")
+    if change.gap is None:
+        return verdict, comparison_text.title(change), "", "", NOT_ESTIMABLE, ""
+    ends = comparison_text.before_text(change), comparison_text.after_text(change)
+    return verdict, comparison_text.title(change), *ends, comparison_text.gap_change_text(change), p_value(change.gap.p_adjusted)
+
+
+def _series(series: Series) -> str:
+    primary = [each for each in series.trajectories if each.primary]
+    lines = _bullets(f"{comparison_text.title(each)}: {changes.trajectory_reason(each, series)}" for each in primary)
+    return f"### Step by step · {escaped(series.probe)}\n\n{lines}"
+
+
+# ---- shared --------------------------------------------------------------------------------------------------------------------------
+
+
+def _document(parts: Sequence[str], facts: Results | Comparisons, models: Iterable[tuple[str, ModelRecord]], page: str) -> str:
+    hashes = ", ".join(f"{escaped(name)} `{short_hash(model.sha256)}`" for name, model in models)
+    made = f"{escaped(facts.tool)}, {escaped(written_date(facts.timing.created))}; {hashes}. {page} has every number."
+    return ordinary_spaces("\n\n".join([*parts, made])) + "\n"
+
+
+def verdict_markdown(verdict: VerdictSentence, reason: str) -> str:
+    """Return a verdict and its reason."""
+    return f"**{verdict.word}.** {verdict.sentence} {escaped(reason)}"
+
+
+def _head(columns: Sequence[str]) -> str:
+    return f"| {' | '.join(columns)} |\n{'|---' * len(columns)}|"
+
+
+def _table(columns: Sequence[str], rows: Iterable[Sequence[str]], shown: int, of: int) -> str:
+    lines = [_head(columns), *("| " + " | ".join(map(escaped, row)) + " |" for row in rows)]
+    return "\n".join([*lines, *([f"\n{shown} of {of} questions."] if shown < of else [])])
+
+
+def _bullets(lines: Iterable[str]) -> str:
+    return "\n".join(f"- {escaped(line)}" for line in lines)
+
+
+def escaped(text: str) -> str:
+    """Return foreign text that Markdown shows as it is: no link, no mention, no tag, no new cell, no new line."""
+    one_line = " ".join(clean(text).split())
+    for character, entity in _ENTITIES.items():
+        one_line = one_line.replace(character, entity)
+    return _MARKDOWN.sub(lambda match: f"\\{match[0]}", one_line)
+
+
+def ordinary_spaces(text: str) -> str:
+    """Return text with ordinary spaces."""
+    return text.replace("\u00a0", " ")

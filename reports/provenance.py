@@ -1,0 +1,102 @@
+"""How a page came about: date, command, settings, versions and hash, the same for audits and comparisons."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+from audit.records.comparison import Comparisons
+from audit.records.results import Results
+from audit.types import Settings
+from reports.table import Row, Table
+from reports.text.numbers import count, exact_points, in_words, short_hashes
+from reports.text.order import natural_order
+
+_MONTHS = (
+    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December",
+)  # fmt: skip
+"""Not strftime's: those follow the locale."""
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What the head, the foot and the section “Reproduce” of a page print."""
+
+    title: str
+    tool: str
+    created: str
+    command: str
+    seconds: str
+    settings: Table
+    environment: Table
+    equivalence_level: float
+    """In percent: the level of the intervals that an equivalence needs."""
+    short_hashes: str
+    """For the running header of the print, part of the style sheet: hexadecimal digits, blanks and a plus, whatever the file says."""
+    file: str
+    sha256: str
+    pictures: bool = False
+
+
+def provenance(
+    facts: Results | Comparisons, title: str, hashes: Sequence[str], file: str, text: str, *, pictures: bool = False
+) -> Provenance:
+    """Return the provenance of a page; `hashes` are the models', `text` is the `file` whose facts are drawn."""
+    return Provenance(
+        title=title,
+        tool=facts.tool,
+        created=written_date(facts.timing.created),
+        command=" ".join([facts.command[0], shlex.join(facts.command[1:])]) if facts.command else "",
+        seconds=f"{facts.timing.wall_s:.1f}",
+        settings=_settings(facts.settings),
+        environment=_environment(facts),
+        equivalence_level=round(100 * (1 - 2 * facts.settings.alpha), 6),
+        short_hashes=short_hashes(hashes),
+        file=file,
+        sha256=hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest(),
+        pictures=pictures,
+    )
+
+
+def _environment(facts: Results | Comparisons) -> Table:
+    rows = tuple(Row((part, facts.environment[part])) for part in natural_order(facts.environment))
+    return Table("Versions", "What it ran on", ("Part", "Version or value"), rows)
+
+
+def written_date(created: str) -> str:
+    """Return an ISO time as a date in words; another text as it is.
+
+    Examples
+    --------
+    >>> written_date("2026-01-02T12:00:00+00:00")
+    '2 January 2026, 12:00 UTC'
+    """
+    try:
+        moment = dt.datetime.fromisoformat(created).astimezone(dt.UTC)
+    except ValueError:
+        return created
+    return f"{moment.day} {_MONTHS[moment.month - 1]} {moment:%Y, %H:%M} UTC"
+
+
+def _settings(settings: Settings) -> Table:
+    """Return every setting: flag, value, meaning, and who chose it."""
+    meaning = {
+        "alpha": (f"{settings.alpha:g}", "error rate of every test, and of the intervals"),
+        "tolerance": (exact_points(settings.tolerance), "a difference below this would not matter; a probe may set its own for a question"),
+        "min_group_size": (in_words(settings.min_group_size, "image"), "smaller groups are shown, not judged"),
+        "draws": (count(settings.draws), "shuffles of a permutation test; the smallest p it can give is 1 / (draws + 1)"),
+        "seed": (str(settings.seed), "of the random draws: the same seed gives the same numbers"),
+        "limit": ("all images" if settings.limit is None else in_words(settings.limit, "image"), "a sample of the images instead of all"),
+        "max_skip": (f"{100 * settings.max_skip:g} %", "unreadable images that are tolerated before the audit stops"),
+    }
+    default = Settings()
+    chosen = {True: "the program's default", False: "set for this run"}
+    rows = tuple(
+        Row((name.replace("_", "-"), *meaning[name], chosen[getattr(settings, name) == getattr(default, name)]))
+        for name in (field.name for field in fields(Settings))
+        if name in meaning
+    )
+    return Table("Thresholds", "Settings that decide a number", ("Setting", "Value", "Meaning", "Chosen by"), rows)

@@ -1,0 +1,60 @@
+"""What the sections of an audit share: its facts, and where on the page each finding stands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from audit.records.results import AuditResult, Finding, Results
+from reports.text import sentences
+from reports.text.order import by_severity
+
+ROOM = 900
+"""Groups of all findings on a page up to which each finding is shown whole. FairFace has 640; the page must stay under one megabyte."""
+
+
+@dataclass(frozen=True)
+class PlacedFinding:
+    """A finding with its name and its anchor."""
+
+    key: str
+    title: str
+    finding: Finding
+
+
+@dataclass(frozen=True)
+class AuditContext:
+    """One audit of a page."""
+
+    key: str
+    audit: AuditResult
+    results: Results
+    findings: tuple[PlacedFinding, ...]
+    """The worst first."""
+    brief: bool
+    """On a page of many findings, exploratory ones are shown briefly."""
+
+    @property
+    def primary(self) -> tuple[PlacedFinding, ...]:
+        """The pre-specified questions."""
+        return tuple(each for each in self.findings if each.finding.primary)
+
+    @property
+    def exploratory(self) -> tuple[PlacedFinding, ...]:
+        """The other comparisons."""
+        return tuple(each for each in self.findings if not each.finding.primary)
+
+    @property
+    def most_significant(self) -> PlacedFinding | None:
+        """The first finding with a gap, in the order of the findings table."""
+        return next((each for each in (*self.primary, *self.exploratory) if each.finding.gap), None)
+
+
+def audit_contexts(results: Results) -> tuple[AuditContext, ...]:
+    """Return the audits of a page."""
+    brief = sum(len(finding.by_group) for audit in results.audits for finding in audit.findings) > ROOM
+    return tuple(AuditContext(f"a{i}", audit, results, _placed(f"a{i}", audit), brief) for i, audit in enumerate(results.audits, 1))
+
+
+def _placed(key: str, audit: AuditResult) -> tuple[PlacedFinding, ...]:
+    placed = (PlacedFinding(f"{key}-f{i}", sentences.title(finding, audit), finding) for i, finding in enumerate(audit.findings, 1))
+    return tuple(sorted(placed, key=lambda each: by_severity(each.finding)))

@@ -1,0 +1,1 @@
+"""Supporting evidence, one kind a module: one audit in, what each template prints out."""

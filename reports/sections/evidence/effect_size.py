@@ -1,0 +1,25 @@
+"""Effect sizes: ratio, odds ratio, Cohen's h and the four-fifths rule of the highest against the lowest group."""
+
+from __future__ import annotations
+
+from audit.records.evidence import EffectSize
+from reports.sections.context import AuditContext
+from reports.table import Row, Table
+from reports.text import evidence, phrases
+
+_COLUMNS = ("Question", "Groups", "Ratio [interval]", "Odds ratio [interval]", "Cohen’s h", "Four fifths")
+
+
+def view(context: AuditContext) -> Table | None:
+    """Return a row for each pre-specified question."""
+    rows = tuple(
+        Row((each.title, *_sizes(each.finding.evidence.effect_size), evidence.four_fifths_text(each.finding)), key=each.key)
+        for each in context.primary
+        if each.finding.evidence.effect_size
+    )
+    return Table("Effect sizes", "Highest against lowest group", _COLUMNS, rows, kind="wrapped") if rows else None
+
+
+def _sizes(effect: EffectSize) -> tuple[str, ...]:
+    pair = f"{phrases.group(effect.first)} / {phrases.group(effect.second)}"
+    return pair, evidence.factor_text(effect.ratio), evidence.factor_text(effect.odds_ratio), f"{effect.cohens_h:.2f}"

@@ -1,0 +1,101 @@
+"""Slice it yourself: the counts that the page carries for its slicer, and all texts of the slicer, whose script computes."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from statistics import NormalDist
+from typing import Any
+
+from audit.records.counts import CountRecord
+from audit.records.results import AuditResult, MeasurementRecord, Results
+from audit.types import UNKNOWN
+from reports.text.numbers import NOT_ESTIMABLE, clean
+from reports.text.order import natural_order
+from reports.text.sentences import STATUSES
+
+_SCRIPT = files("reports.sections.provenance").joinpath("slicer.js").read_bytes()
+HASH = "sha256-" + base64.b64encode(hashlib.sha256(_SCRIPT).digest()).decode()
+"""What the page's policy lets run: this script, to the byte, and no other."""
+_WORDS = {
+    "all": "all",
+    "only": "only",
+    "by": "by",
+    "against": "differences to",
+    "anyLabel": "any: the right answer",
+    "rest": "the rest",
+    "everybody": "all images",
+    "never": NOT_ESTIMABLE,
+    "beyond": "exceeds it",
+    "within": "undecided",
+    "overall": "overall",
+    "off": "off this scale",
+    "forest": "The rate of each group with its interval; the numbers stand in the table below.",
+    "heat": "The slice as a grid",
+    "summary": "{groups} of {all} groups have enough images to be compared, over {n} images that count.",
+    "gap": "From {low} to {high}: {gap} points.",
+    "cut": "The first {most} groups are shown.",
+    "statuses": STATUSES,
+}
+
+
+@dataclass(frozen=True)
+class Slicer:
+    """What the template needs."""
+
+    data: Mapping[str, Any]
+    hash: str = HASH
+
+
+def slicer(results: Results) -> Slicer | None:
+    """Return the slicer of a page; None where the results carry no counts (they are older than it)."""
+    tables = [_table(audit, record, len(results.audits) > 1) for audit in results.audits for record in audit.counts if record.cells]
+    if not tables:
+        return None
+    settings = results.settings
+    data = {
+        "z": NormalDist().inv_cdf(1 - settings.alpha / 2),
+        "minimum": settings.min_group_size,
+        "tolerance": round(100 * settings.tolerance, 6),
+        "unknown": UNKNOWN,
+        "words": _WORDS,
+        "tables": tables,
+    }
+    return Slicer(data)
+
+
+def _table(audit: AuditResult, record: CountRecord, several: bool) -> Mapping[str, Any]:
+    measurement = next(each for each in audit.measurements if each.name == record.measurement)
+    question = clean(f"{record.measurement}: {measurement.question}")
+    return {
+        "title": f"{clean(audit.model.name)} · {clean(audit.probe.name)} · {question}" if several else question,
+        "attributes": [
+            {"name": clean(name), "levels": _distinct(levels)} for name, levels in zip(record.attributes, record.levels, strict=True)
+        ],
+        "answers": _distinct(record.answers),
+        "outcomes": _outcomes(measurement, record),
+        "truth": record.truth,
+        "cells": list(record.cells),
+        "n": list(record.n),
+    }
+
+
+def _distinct(names: tuple[str, ...]) -> list[str]:
+    """Return cleaned names; those that cleaning makes equal get a number, since the slicer groups by name."""
+    seen: dict[str, int] = {}
+    shown = []
+    for name in map(clean, names):
+        seen[name] = seen.get(name, 0) + 1
+        shown.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
+    return shown
+
+
+def _outcomes(measurement: MeasurementRecord, record: CountRecord) -> list[Mapping[str, Any]]:
+    place = {answer: code for code, answer in enumerate(record.answers)}
+    return [
+        {"name": clean(name), "answers": [place[answer] for answer in measurement.outcomes[name] if answer in place]}
+        for name in natural_order(measurement.outcomes)
+    ]

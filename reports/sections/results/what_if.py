@@ -1,0 +1,145 @@
+"""What-ifs: every setting that was tried, its gap and its cost. This section decides nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from audit.records.what_if import Frontier, WhatIf, WhatIfs
+from reports.charts.scatter import Plane, plane
+from reports.sections.context import AuditContext
+from reports.text import phrases
+from reports.text import what_if as text
+from reports.text.notes import sentence
+from reports.text.numbers import count, decimal, number, p_value, percent, points
+
+Column = tuple[str, str, Callable[[WhatIf], str]]
+"""Head, class of the style sheet, text of a setting."""
+
+
+@dataclass(frozen=True)
+class TriedRow:
+    """One setting in texts."""
+
+    mark: str
+    method: str
+    setting: str
+    default: bool
+    cells: tuple[tuple[str, str], ...]
+    """Class and text."""
+    by_group: tuple[str, ...]
+    """Before and after, and the share of the answers that changed."""
+
+
+@dataclass(frozen=True)
+class WhatIfQuestion:
+    """One question with everything that was tried."""
+
+    key: str
+    title: str
+    summary: str
+    caveats: tuple[str, ...]
+    defaults: tuple[str, ...]
+    columns: tuple[str, ...]
+    unmodified: tuple[str, ...]
+    rows: tuple[TriedRow, ...]
+    groups: tuple[str, ...]
+    methods: tuple[tuple[str, str, str], ...]
+    """Mark, name, what it is."""
+    figure: Plane | None
+    refused: tuple[str, ...]
+    cost: str
+    has_ndcg: bool
+    legal: bool
+
+
+@dataclass(frozen=True)
+class WhatIfView:
+    """The what-ifs of an audit."""
+
+    questions: tuple[WhatIfQuestion, ...]
+    units: str
+    draws: str
+
+
+def view(context: AuditContext) -> WhatIfView | None:
+    """Return every question that was asked."""
+    asked = context.audit.what_ifs
+    if not asked:
+        return None
+    questions = tuple(_question(f"{context.key}-w{i}", each) for i, each in enumerate(asked, 1))
+    return WhatIfView(questions, text.units_sentence(asked), count(asked[0].draws))
+
+
+def _question(key: str, asked: WhatIfs) -> WhatIfQuestion:
+    tried = [point.what_if for point in asked.target.points] if asked.target else []
+    marks = {method: chr(ord("A") + place) for place, method in enumerate(dict.fromkeys(each.method for each in tried))}
+    columns = _columns(asked, tried)
+    return WhatIfQuestion(
+        key=key,
+        title=sentence(asked.question),
+        summary=text.summary(asked, tried),
+        caveats=text.what_if_caveats(asked, tried),
+        defaults=tuple(text.effect_sentence(each) for each in tried if each.default),
+        columns=("Method and setting", *(name for name, _, _ in columns)),
+        unmodified=_unmodified(columns, tried[0]) if tried else (),
+        rows=tuple(_row(each, marks, columns) for each in tried),
+        groups=tuple(phrases.group(each.group) for each in tried[0].by_group) if tried else (),
+        methods=tuple((marks[method], *text.NAMES.get(method, (method, ""))) for method in marks),
+        figure=plane(asked.target, marks, _attributes(asked.target.finding)) if asked.target else None,
+        refused=text.refused_sentences(asked.refused),
+        cost=sentence(asked.cost),
+        has_ndcg=any(each.ndcg for each in tried[:1]),
+        legal=any("unlawful" in sentence(need) for each in tried for need in each.needs),
+    )
+
+
+def _columns(asked: WhatIfs, tried: Sequence[WhatIf]) -> list[Column]:
+    """Return the columns; nDCG only where the order of what is found is changed."""
+    ndcg: list[Column] = [("nDCG", "", lambda each: decimal(each.ndcg[1], 3) if each.ndcg else "")]
+    pair = " minus ".join(map(phrases.group, tried[0].pair)) if tried else ""
+    return [
+        ("Gap [interval]", "", lambda each: text.size_of_gap(each.gap)),
+        ("Change [interval]", "", lambda each: phrases.signed(each.change)),
+        ("Adjusted p", "", lambda each: p_value(each.change_p_adjusted)),
+        ("The gap is", "text", text.ending_text),
+        ("Expected by chance (95 %): up to", "", lambda each: points(each.null_95, 1)),
+        ("Smaller than after random changes", "", _random),
+        ("Accuracy", "", lambda each: percent(each.utility.after, 1)),
+        ("Cost [interval]", "", lambda each: phrases.signed(each.utility.change)),
+        *(ndcg if tried and tried[0].ndcg else []),
+        ("Answered", "", lambda each: percent(each.utility.answered) if each.utility.answered < 1 else "all"),
+        ("Lowest and highest group", "text", text.extreme_rates_text),
+        (pair, "", lambda each: f"{number(each.pair_before, 1, signed=True)} → {phrases.signed(each.pair_after)}"),
+        *((f"Gap by {_attributes(other.finding)}", "text", _by(other)) for other in asked.other_attributes),
+        ("Needs when used", "needs", lambda each: "; ".join(map(sentence, each.needs))),
+    ]  # fmt: skip
+
+
+def _by(frontier: Frontier) -> Callable[[WhatIf], str]:
+    return lambda each: text.other_attribute_text(frontier, each)
+
+
+def _random(what_if: WhatIf) -> str:
+    return "no such control" if what_if.beats_random is None else percent(what_if.beats_random)
+
+
+def _unmodified(columns: Sequence[Column], first: WhatIf) -> tuple[str, ...]:
+    known = {"Gap [interval]": text.size_of_gap(first.gap_before), "Accuracy": percent(first.utility.before, 1)}
+    known |= {"nDCG": decimal(first.ndcg[0], 3)} if first.ndcg else {}
+    return tuple(known.get(name, "") for name, _, _ in columns)
+
+
+def _row(each: WhatIf, marks: Mapping[str, str], columns: Sequence[Column]) -> TriedRow:
+    return TriedRow(
+        mark=marks[each.method],
+        method=text.NAMES.get(each.method, (each.method, ""))[0],
+        setting=each.setting,
+        default=each.default,
+        cells=tuple((kind, cell(each)) for _, kind, cell in columns),
+        by_group=tuple(f"{number(one.before, 1)} → {number(one.after, 1)} ({percent(one.moved)})" for one in each.by_group),
+    )
+
+
+def _attributes(finding: str) -> str:
+    return phrases.attributes(finding.rsplit("/", 1)[-1].split(" x "))

@@ -1,0 +1,47 @@
+"""Tables of a page: items and one function a column in, texts out; `base/macros.html` prints them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+T = TypeVar("T")
+Columns = Sequence[tuple[str, Callable[[T], str]]]
+
+
+@dataclass(frozen=True)
+class Row:
+    """Texts, the first of which heads the row."""
+
+    cells: tuple[str, ...]
+    faint: bool = False
+    """Outside the comparison."""
+    key: str = ""
+    """Anchor that the head leads to; empty for none."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table as it is printed."""
+
+    label: str
+    """For a screen reader, of the region that scrolls."""
+    caption: str
+    columns: tuple[str, ...]
+    rows: tuple[Row, ...]
+    foot: tuple[Row, ...] = ()
+    unseen: bool = False
+    """Whether only a screen reader needs the caption."""
+    kind: str = ""
+    """Class of the style sheet."""
+
+
+def table_rows(columns: Columns[T], items: Iterable[T], *, faint: Callable[[T], bool] = lambda _: False) -> tuple[Row, ...]:
+    """Return one row an item."""
+    return tuple(Row(tuple(cell(item) for _, cell in columns), faint(item)) for item in items)
+
+
+def headers(columns: Columns[T]) -> tuple[str, ...]:
+    """Return the heads of the columns."""
+    return tuple(name for name, _ in columns)

@@ -1,0 +1,132 @@
+"""Sentences and cells about supporting evidence: what would overturn a verdict, other sizes of a difference, adjusted and shrunk rates."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from audit.records.evidence import Adjusted, Estimate
+from audit.records.results import AuditResult, ControlFinding, Finding
+from reports.text import phrases
+from reports.text.numbers import NOT_ESTIMABLE, count, decimals, factor, in_words, number, p_phrase, percent, points, rate, span
+
+# ---- controls ------------------------------------------------------------------------------------------------------------------------
+
+
+def shuffled_text(finding: Finding) -> str:
+    """Return the gap of shuffled group labels: its mean and its 95 % point."""
+    if finding.gap is None:
+        return NOT_ESTIMABLE
+    places = phrases.gap_places(finding)
+    return f"{number(finding.gap.null_mean, places)} on average, up to {points(finding.gap.null_95, places)}"
+
+
+def untrained_text(control: ControlFinding | None) -> str:
+    """Return the gap of the untrained control, and its rate of all images."""
+    if control is None or control.gap is None or control.low is None or control.high is None:
+        return NOT_ESTIMABLE
+    places = decimals(control.low, control.high)
+    all_images = "" if control.overall is None else f"; {percent(control.overall, places)} of all images"
+    return f"{points(control.gap, places)} {span(control.low, control.high, places)}{all_images}"
+
+
+# ---- robustness ----------------------------------------------------------------------------------------------------------------------
+
+
+def near_ties_text(finding: Finding, open_decisions: int | None) -> str:
+    """Return what becomes of a verdict when every near-tie goes the other way."""
+    if open_decisions is None:
+        return "unknown"
+    if finding.evidence.near_ties is None:
+        return "no near-ties" if open_decisions == 0 else "not tried"
+    return "the same" if finding.evidence.near_ties == finding.verdict else f"becomes {finding.evidence.near_ties}"
+
+
+def near_ties_sentence(audit: AuditResult, titles: Mapping[str, str]) -> str:
+    """Return how many decisions rounding could turn, and which verdicts would then change."""
+    known = [record.evidence.near_ties for record in audit.measurements if record.evidence.near_ties is not None]
+    if not known:
+        return "How far rounding moves these scores is unknown."
+    if not sum(known):
+        return "Rounding in the model’s number format could turn 0 decisions."
+    start = f"Rounding in the model’s number format could turn {in_words(sum(known), 'decision')}."
+    primary = [finding for finding in audit.findings if finding.primary]
+    if not any(finding.evidence.near_ties for finding in primary):
+        return f"{start} What then becomes of the verdicts was not tried, because a limited run has none."
+    changed = [
+        titles[finding.id] for finding in primary if finding.evidence.near_ties not in (None, finding.verdict) and finding.id in titles
+    ]
+    if not changed:
+        return f"{start} If all of them went the other way, every verdict would stay the same."
+    return f"{start} If all of them went the other way, {in_words(len(changed), 'verdict')} would change: {phrases.some(changed)}."
+
+
+def wrong_labels_text(finding: Finding) -> str:
+    """Return how few labels, chosen against the verdict, would have to be wrong."""
+    if finding.verdict != "disparity":
+        return "not a disparity"
+    tipping = finding.evidence.label_noise.tipping_point if finding.evidence.label_noise else None
+    if tipping is None:
+        return "no single pair is significant"
+    n = phrases.rate_of(finding, tipping.worst).n
+    return f"{count(tipping.images)} of {count(n)} labels of {phrases.group(tipping.worst)} ({percent(tipping.share, 1)})"
+
+
+# ---- other attributes, other sizes -----------------------------------------------------------------------------------------------------
+
+
+def strata_text(found: Adjusted) -> str:
+    """Return the number of strata, how many point the other way, and what could not be compared."""
+    text = f"{found.strata}, {found.opposite} the other way" if found.opposite else str(found.strata)
+    return f"{text}; {in_words(found.images_left_out, 'image')} in {count(found.strata_left_out)} others" if found.images_left_out else text
+
+
+def explained_sentence(title: str, finding: Finding) -> str:
+    """Return how much of a gap other attributes explain; empty where that was not computed."""
+    gap = finding.evidence.adjustment.gap if finding.evidence.adjustment else None
+    if gap is None:
+        return ""
+    places = phrases.gap_places(finding)
+    others = phrases.attributes(gap.others)
+    return (
+        f"{title}: {others} alone would give a gap of {points(gap.explained, places)}; {points(gap.adjusted, places)} remain after "
+        f"adjustment ({p_phrase(gap.adjusted_p)}, group labels shuffled within equal {others} only)."
+    )
+
+
+def factor_text(estimate: Estimate | None) -> str:
+    """Return a ratio with its interval."""
+    return NOT_ESTIMABLE if estimate is None else factor(estimate.value, estimate.low, estimate.high)
+
+
+def four_fifths_text(finding: Finding) -> str:
+    """Return the four-fifths ratio, and how often chance puts groups of these sizes below it; empty where it does not apply."""
+    found = finding.evidence.four_fifths
+    if found is None:
+        return ""
+    if found.ratio is None:
+        return "given to 0 images"
+    return f"{found.ratio:.2f}, {'below' if found.below else 'not below'}; by chance below in {percent(found.share_by_chance)}"
+
+
+def shrunk_rates(finding: Finding) -> dict[tuple[str, ...], str]:
+    """Return the shrunk rate of each group that has images."""
+    return {
+        each.group: rate(each.shrunk, each.low, each.high)
+        for each in (finding.evidence.shrinkage.rates if finding.evidence.shrinkage else ())
+    }
+
+
+def shrinkage_sentence(finding: Finding) -> str:
+    """Return what the shrunk rates rest on; empty where there are none."""
+    found = finding.evidence.shrinkage
+    if found is None:
+        return ""
+    if found.correlation == 0:
+        of_all = percent(found.mean, 1)
+        return (
+            f"Shrunk: the rates of the groups vary no more than sampling explains, so each is shrunk to the rate of all images, {of_all}."
+        )
+    return (
+        f"Shrunk: the rate of a small group borrows from the others, towards {percent(found.mean, 1)}; for display, never for a verdict "
+        "(its interval treats the spread between groups as known)."
+    )

@@ -1,0 +1,144 @@
+"""Sentences and cells of what-ifs: settings that were tried in, words out.
+
+The words are bound: a gap "would change from a to b on these images". A model that was only computed is never called fixed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from audit.records.evidence import Estimate
+from audit.records.what_if import Ending, Frontier, Refused, WhatIf, WhatIfs
+from reports.text import phrases
+from reports.text.notes import sentence as note_text
+from reports.text.numbers import NOT_ESTIMABLE, count, decimal, decimals, in_words, number, p_phrase, percent, points, span
+from reports.text.phrases import attributes, group
+from reports.text.reasons import FEWEST_CLUSTERS
+
+NAMES: Mapping[str, tuple[str, str]] = {
+    "neutral-label": ("Neutral label", "A harmless label is offered too. It can only take images from the other labels."),
+    "combined-prompts": ("Combined prompts", "Each answer is asked together with other attributes; probabilities are summed."),
+    "abstention": (
+        "Abstention",
+        "No answer where the two best answers lie close together. Abstaining is not being right, and may be unequal.",
+    ),
+    "projection": ("Projection", "The direction in which prompts of the groups differ is removed."),
+    "calibrated-projection": ("Calibrated projection", "The same, and prompts that should mean the same are moved together."),
+    "dropped-dimensions": ("Dropped dimensions", "The coordinates with most information about the group are left out."),
+    "group-thresholds": (
+        "Group thresholds",
+        "One threshold per group (fairlearn's ThresholdOptimizer, for answers of yes or no).",
+    ),
+    "re-ranking": ("Re-ranking", "The order of what is found is changed so that every group keeps its share at every place."),
+}
+ENDINGS: Mapping[Ending, str] = {
+    "smaller": "smaller",
+    "indistinguishable": "no longer distinguishable from chance, which is not zero",
+    "unchanged": "change undecided",
+    "larger": "larger",
+    "reversed": "reversed: the other group is ahead",
+    "levelled down": "levelled down: no group is better off",
+    "no better than random": "no better than a random change of its kind",
+    "not judged": "not judged, for too few clusters",
+}
+CONTENT = "image content"
+"""The unit of what-ifs whose images do not come in clusters."""
+
+
+def summary(asked: WhatIfs, tried: Sequence[WhatIf]) -> str:
+    """Return the unmodified model's gap and accuracy, and how many settings were tried."""
+    if not tried or asked.target is None:
+        return "Every setting was refused, for the reasons below."
+    first = tried[0]
+    methods = len({each.method for each in tried})
+    return (
+        f"On {in_words(asked.target.shown_on, 'image')} of the shown half the unmodified model has a gap of "
+        f"{size_of_gap(first.gap_before)} and an accuracy of {percent(first.utility.before, 1)} ({note_text(asked.cost)}). "
+        f"{in_words(len(tried), 'setting')} of {in_words(methods, 'method')} {'was' if len(tried) == 1 else 'were'} tried, "
+        f"and all of them are shown; each p is adjusted for that number (Holm)."
+    )
+
+
+def what_if_caveats(asked: WhatIfs, tried: Sequence[WhatIf]) -> tuple[str, ...]:
+    """Return the sampling unit, and what weakens the answer: few clusters, groups that cannot be compared."""
+    if not tried:
+        return ()
+    first, of = tried[0], attributes([asked.unit])
+    clustered = asked.unit != CONTENT
+    held = f"the shown half holds {count(asked.units)} of them"
+    sentences = [f"The sampling unit is the {of}: all its images stay in one half; {held}."] if clustered else []
+    if first.outcome == "not judged":
+        fewest = min((each.clusters for each in first.by_group if each.clusters is not None), default=0)
+        sentences.append(
+            f"As in the audit, a group in fewer than {FEWEST_CLUSTERS} clusters is not judged (a cluster: all images of one {of}). "
+            f"Here fewer than two groups lie in as many, and one lies in only {fewest}. "
+            "So the numbers are shown, and what became of the gap is not judged."
+        )
+    if first.not_compared:
+        want = "images or clusters" if clustered else "images"
+        sentences.append(f"Not compared, for want of {want} in this half: {', '.join(map(group, first.not_compared))}.")
+    return tuple(sentences)
+
+
+def units_sentence(what_ifs: Sequence[WhatIfs]) -> str:
+    """Return the sampling unit of intervals, noise floor, p and cost of all questions together."""
+    units = [unit for unit in dict.fromkeys(each.unit for each in what_ifs) if unit != CONTENT]
+    if not units:
+        return "The sampling unit is the image."
+    named = " or ".join(attributes([unit]) for unit in units)
+    other = "; for a question without clusters it is the image" if any(each.unit == CONTENT for each in what_ifs) else ""
+    return f"The sampling unit of every interval, p and cost, and of the gap expected by chance, is the {named}{other}."
+
+
+def effect_sentence(what_if: WhatIf) -> str:
+    """Return what a setting would do, in the bound words."""
+    name = NAMES.get(what_if.method, (what_if.method, ""))[0]
+    utility = what_if.utility
+    found = f"; nDCG from {decimal(what_if.ndcg[0], 3)} to {decimal(what_if.ndcg[1], 3)}" if what_if.ndcg else ""
+    return (
+        f"{name} ({what_if.setting}): the gap would change from {size_of_gap(what_if.gap_before)} to {size_of_gap(what_if.gap)} "
+        f"on these images, {ENDINGS[what_if.outcome]}; accuracy from {percent(utility.before, 1)} to {percent(utility.after, 1)} "
+        f"({phrases.signed(utility.change)} points){found}."
+    )
+
+
+def ending_text(what_if: WhatIf) -> str:
+    """Return what became of the gap; a reversal has a p of its own, since the gap may be as large as before."""
+    own = f" ({p_phrase(what_if.reversal_p_adjusted, 'adjusted p')})" if what_if.outcome == "reversed" else ""
+    return ENDINGS[what_if.outcome] + own
+
+
+def other_attribute_text(frontier: Frontier, setting: WhatIf) -> str:
+    """Return the gap of the same setting by another attribute."""
+    for point in frontier.points:
+        each = point.what_if
+        if (each.method, each.setting) == (setting.method, setting.setting):
+            ending = "" if each.outcome == "unchanged" else f": {ENDINGS[each.outcome]}"
+            return f"{number(each.gap_before.value, 1)} → {number(each.gap.value, 1)}{ending}"
+    return NOT_ESTIMABLE
+
+
+def extreme_rates_text(what_if: WhatIf) -> str:
+    """Return the lowest and the highest rate after: a gap closes from either side."""
+    ordered = sorted(what_if.by_group, key=lambda each: each.after)
+    low, high = ordered[0], ordered[-1]
+    return f"{group(low.group)} {percent(low.after, 1)}, {group(high.group)} {percent(high.after, 1)}"
+
+
+def refused_sentences(refused: Sequence[Refused]) -> tuple[str, ...]:
+    """Return one sentence for each method and reason, with how many of its settings it stopped."""
+    settings: dict[tuple[str, str], list[str]] = {}
+    for each in refused:
+        settings.setdefault((each.method, note_text(each.reason)), []).append(each.setting)
+    sentences = []
+    for (method, reason), stopped in settings.items():
+        name = NAMES.get(method, (method, ""))[0] if method else f"Judged by {', '.join(stopped)}"
+        which = f" ({in_words(len(stopped), 'setting')})" if method and any(stopped) else ""
+        sentences.append(f"{name}{which}: {reason}.")
+    return tuple(sentences)
+
+
+def size_of_gap(estimate: Estimate) -> str:
+    """Return a gap with its interval, which never falls below zero."""
+    places = decimals(estimate.low, estimate.high)
+    return f"{points(estimate.value, places)} {span(max(estimate.low, 0.0), estimate.high, places)}"

@@ -1,0 +1,259 @@
+"""Every flag is a field of its request, and the command and the function find the same with each; no mistake is an error from inside."""
+
+import json
+import re
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+
+import audit
+from audit.api.requests import AuditRequest, CompareRequest
+from audit.cli.options import options
+from audit.compare import main as compare_main
+from audit.compare import parser as compare_parser
+from audit.errors import AuditError, UsageError
+from audit.records.comparison import to_json as comparison_json
+from audit.records.results import to_json
+from audit.run import main, parser
+from audit.testing import FakeEncoder, four_faces, gender_probe
+from audit.types import Settings
+from tests.support import comparison_samples as samples
+
+PROGRAM = {"help", "version", "debug", "list_probes"}
+"""Flags about the program."""
+FACES = """from dataclasses import replace
+import pandas as pd
+from audit.data import load_dataset
+from audit.data.schema import Schema
+from audit.plans import WhatIfPlan
+from audit.testing import four_faces, gender_probe
+
+
+def load(options):
+    return four_faces(12) if options.location is None else load_dataset(options.location, Schema(), name="given", licence="none")
+
+
+PROBE = replace(gender_probe(None), load=load, what_ifs=(WhatIfPlan("?", "gender/accuracy/race", neutral={"person": ("a person",)}),))
+"""
+COLOURS = """from audit.testing import AXES, FakeEncoder
+
+
+class Colours(FakeEncoder):
+    def __init__(self, device="cpu", dtype="float32", axis="woman"):
+        super().__init__({axis: AXES["woman"], **AXES})
+        del self.record
+"""
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A probe, a model, predictions, pictures and two finished audits to name."""
+    folder = tmp_path_factory.mktemp("place")
+    (folder / "faces.py").write_text(FACES)
+    (folder / "colours.py").write_text(COLOURS)
+    faces = four_faces(12)
+    table = faces.attributes.assign(scene=[f"s{row // 2}" for row in range(48)], y_pred="Female", y_true=faces.attributes.gender)
+    table.rename_axis("id").to_csv(folder / "answers.csv")
+    (folder / "listed.txt").write_text("000.png\n001.png\n")
+    for name, content in zip(faces.attributes.index, faces.images, strict=True):
+        (folder / name).write_bytes(content)
+    faces.attributes.rename_axis("image").to_csv(folder / "faces.csv")
+    for name, wrong in (("skewed", 60), ("plain", 6)):
+        samples.audit(folder / name, {"b": wrong})
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _inside(place, monkeypatch):
+    monkeypatch.chdir(place)
+
+
+MODEL = {"model": "colours.py:Colours", "probe": "faces.py", "min_group_size": 5}
+EXTERNAL = {"predictions": "answers.csv"}
+GATED = {**EXTERNAL, "attributes": "race", "fail_on": "gap > 0.05"}
+AUDITS = {
+    "model": (MODEL, ["colours.py:Colours", "colours.py:Colours"]), "probe": (MODEL, "faces.py"), "data": (MODEL, "faces.csv"),
+    "model_args": (MODEL, "axis=person"), "predictions": (EXTERNAL, "answers.csv"), "attributes": (EXTERNAL, "race"),
+    "outcome": ({**EXTERNAL, "attributes": "race"}, "woman=Female"), "depth": ({**EXTERNAL, "attributes": "race,gender"}, 1),
+    "cluster": ({**EXTERNAL, "attributes": "race"}, "scene"), "by": (MODEL, "race,gender"), "exclude": (MODEL, "listed.txt"),
+    "limit": (MODEL, 40), "what_if": (MODEL, "neutral-label"), "include_examples": (MODEL, 2), "untrained_control": (MODEL, True),
+    "out": (MODEL, "elsewhere"), "device": (MODEL, "cuda"), "dtype": (MODEL, "bfloat16"), "batch_size": (MODEL, 3),
+    "max_skip": (MODEL, 0.2), "seed": (MODEL, 7), "alpha": (MODEL, 0.01), "tolerance": (MODEL, 0.2), "min_group_size": (MODEL, 30),
+    "fail_on": (GATED, "gap > 0.5"), "require_conclusive": (GATED, True), "junit": (GATED, "gates.xml"),
+}  # fmt: skip
+BOTH = {"sides": ["skewed", "plain"]}
+COMPARISONS = {
+    "sides": (BOTH, ["plain", "skewed"]), "series": (BOTH, True), "out": (BOTH, "elsewhere"), "seed": (BOTH, 3), "alpha": (BOTH, 0.01),
+    "tolerance": (BOTH, 0.5), "min_group_size": (BOTH, 200),
+}  # fmt: skip
+TWICE = {"sides": ["colours.py:Colours", "colours.py:Colours"], "probe": "faces.py", "min_group_size": 5}
+COMPARISONS |= {
+    name: (TWICE, AUDITS[name][1]) for name in ("probe", "data", "model_args", "limit", "device", "dtype", "batch_size", "max_skip")
+}
+
+
+def flags(parse):
+    return sorted({action.dest for action in parse._actions} - PROGRAM)
+
+
+def words(given):
+    found = []
+    for name, value in given.items():
+        for part in value if isinstance(value, list) else [value]:
+            flag = [] if name == "sides" else ["--" + name.replace("_", "-")]
+            found += flag if part is True else [*flag, str(part)]
+    return found
+
+
+def facts(text):
+    """Return results without what differs between equal runs."""
+    plain = json.loads(text)
+    for side in plain.get("sides", ()):
+        del side["created"], side["sha256"]
+    return {name: value for name, value in plain.items() if name not in ("timing", "command")}
+
+
+def timeless(path):
+    return re.sub(r'time(stamp)?="[^"]*"', "", path.read_text()) if path.exists() else None
+
+
+def outcome(function, expected):
+    """Return what a call gives: its facts and exit code, or the error's code and message."""
+    try:
+        found = function()
+    except AuditError as error:
+        return error.exit_code, str(error).splitlines()[0]
+    return getattr(found, "exit_code", 0), facts(expected(found))
+
+
+@pytest.mark.parametrize("parse", [(parser, AuditRequest), (compare_parser, CompareRequest)], ids=["run", "compare"])
+def test_every_flag_is_a_field(parse):
+    make, request = parse
+    of_flags = {name for name, (option, _) in options(request).items() if option.section}
+
+    assert set(flags(make())) == of_flags
+    assert set(AUDITS if request is AuditRequest else COMPARISONS) == of_flags
+
+
+@pytest.mark.parametrize("name", flags(parser()))
+def test_an_audit_is_the_same_from_the_command_and_from_python(name, tmp_path, capsys):
+    given = dict(AUDITS[name][0]) | {name: AUDITS[name][1]}
+    given["out"] = str(tmp_path / "command")
+    junit = tmp_path / "gates.xml"
+    given |= {"junit": str(junit)} if name == "junit" else {}
+    code = main(words(given))
+    printed, left = capsys.readouterr().err, timeless(junit)
+
+    found = outcome(lambda: audit.audit(**{**given, "out": tmp_path / "python"}), lambda done: to_json(done.results))
+
+    assert code == found[0], printed
+    if code > 1:
+        assert found[1] in printed
+        return
+    assert facts((tmp_path / "command" / "results.json").read_text()) == found[1]
+    files = [sorted(path.name for path in (tmp_path / each).iterdir()) for each in ("command", "python")]
+    assert files[0] == files[1]
+    assert timeless(junit) == left
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("name", flags(compare_parser()))
+def test_a_comparison_is_the_same_from_the_command_and_from_python(name, tmp_path, capsys):
+    given = dict(COMPARISONS[name][0]) | {name: COMPARISONS[name][1]}
+    given["out"] = str(tmp_path / "command")
+    code = compare_main(words(given))
+    printed = capsys.readouterr().err
+    sides = given.pop("sides")
+
+    found = outcome(lambda: audit.compare(*sides, **{**given, "out": tmp_path / "python"}), lambda done: comparison_json(done.facts))
+
+    assert code == found[0], printed
+    if code:
+        assert found[1] in printed
+        return
+    assert facts((tmp_path / "command" / "comparison.json").read_text()) == found[1]
+    files = [sorted(str(path.relative_to(tmp_path / each)) for path in (tmp_path / each).rglob("*")) for each in ("command", "python")]
+    assert files[0] == files[1]
+
+
+def test_what_python_alone_can_say(tmp_path):
+    faces, seen = four_faces(12), []
+    settings = Settings(min_group_size=5, draws=199)
+    from audit.models import plugin
+
+    bare = FakeEncoder()
+    del bare.record
+    first = audit.audit(FakeEncoder(), gender_probe(faces), settings=settings, progress=lambda done, total: seen.append((done, total)))
+    wrapped = audit.audit(bare, gender_probe(None), data=faces, settings=settings)
+    listed = audit.audit(FakeEncoder(), gender_probe(faces), settings=settings, exclude=["000.png", "001.png"])
+
+    assert seen[-1] == (48, 48)
+    assert plugin.wrap(bare).record.kind == "Python object FakeEncoder"
+    assert wrapped.results.audits[0].model.name == "FakeEncoder"
+    assert wrapped.by_group()["rate"].tolist() == first.by_group()["rate"].tolist()
+    assert listed.results.audits[0].data.used == 46
+    table = pd.read_csv("answers.csv", dtype=str)
+    from_frame, from_file = (audit.audit(predictions=given, attributes="race") for given in (table, "answers.csv"))
+    assert from_frame.by_group().rate.tolist() == from_file.by_group().rate.tolist()
+    assert audit.compare(first, listed).facts.comparisons[0].images == 46
+    gated = audit.audit(predictions=table, attributes=["race"], fail_on="gap > 0.05", require_conclusive=True)
+    assert (gated.exit_code, gated.gates[0].outcome, from_file.exit_code) == (1, "inconclusive", 0)
+    assert replace(gated, require_conclusive=False).exit_code == 0
+
+
+class NoTexts:
+    def encode_images(self, images):
+        return images
+
+
+class Nothing(FakeEncoder):
+    def encode_images(self, images):
+        return None
+
+
+def bare(cls):
+    made = cls()
+    del made.record
+    return made
+
+
+PROBE = gender_probe(None)
+MISTAKES = [
+    dict(), dict(model="x.pt"), dict(probe="fairface"), dict(model=None, probe="fairface"), dict(model=3, probe="fairface"),
+    dict(model=NoTexts(), probe=PROBE), dict(model=FakeEncoder, probe=PROBE), dict(model=FakeEncoder(), probe="fairfase"),
+    dict(model=FakeEncoder(), probe=4), dict(model=[], probe=PROBE), dict(model=bare(Nothing), probe=PROBE, data=four_faces()),
+    dict(model=FakeEncoder(), probe=PROBE, data=3), dict(model=FakeEncoder(), probe=PROBE, data=pd.DataFrame()),
+    dict(model=FakeEncoder(), probe="fairface", data=pd.DataFrame({"race": ["a"]})), dict(model=FakeEncoder(), probe="emoji", limit=-1),
+    dict(model=FakeEncoder(), probe="emoji", limit="many"), dict(model=FakeEncoder(), probe="emoji", limit=True),
+    dict(model=FakeEncoder(), probe="emoji", alpha="small"), dict(model=FakeEncoder(), probe="emoji", tolerance=float("nan")),
+    dict(model=FakeEncoder(), probe="emoji", limt=3), dict(model=FakeEncoder(), probe="emoji", settings={"seed": 1}),
+    dict(model=FakeEncoder(), probe="emoji", settings=Settings(), seed=1), dict(model=FakeEncoder(), probe="emoji", what_if="projektion"),
+    dict(model=FakeEncoder(), probe=PROBE, data=four_faces(), by="rase"), dict(model=FakeEncoder(), probe=PROBE, data=four_faces(), by=3),
+    dict(model=FakeEncoder(), probe=PROBE, data=four_faces(), exclude=["zz"]), dict(model=FakeEncoder(), probe=PROBE, exclude=[]),
+    dict(model=FakeEncoder(), probe=PROBE, data=four_faces(), exclude=list("abcd")), dict(model=FakeEncoder(), probe=PROBE, fail_on=1),
+    dict(model=FakeEncoder(), probe=PROBE, fail_on="gapp > 1"), dict(model=FakeEncoder(), probe=PROBE, junit="x.xml"),
+    dict(model=FakeEncoder(), probe=PROBE, progress=3), dict(model=FakeEncoder(), probe=PROBE, model_args=3), dict(predictions=3),
+    dict(model=FakeEncoder(), probe=PROBE, data=four_faces(), model_args="a=b"), dict(predictions=pd.DataFrame()),
+    dict(model=FakeEncoder(), probe=PROBE, data=four_faces(), cluster="scene"), dict(predictions="x.csv", model="x.pt"),
+    dict(predictions=pd.DataFrame({"race": ["a", "b"], "y_pred": ["x", None]})), dict(predictions="absent.csv"),
+    dict(predictions=pd.DataFrame({"race": ["a", "b"], "y_pred": ["x", "y"]}), attributes=["rase"]), dict(predictions="x.csv", depth=0),
+    dict(model=FakeEncoder(), probe="emoji", dtype="int8"), dict(model=FakeEncoder(), probe="emoji", out=3),
+    dict(model="x.pt", probe=PROBE), dict(model="x.pt", probe=PROBE, data=four_faces(), model_args=[{}, {}]),
+    dict(model=FakeEncoder(), probe=PROBE, outcome="a=b"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("given", MISTAKES, ids=range(len(MISTAKES)))
+def test_a_mistake_of_the_caller_is_an_audit_error(given):
+    with pytest.raises(AuditError) as caught:
+        audit.audit(**given)
+    assert caught.value.exit_code in (2, 3)
+
+
+@pytest.mark.parametrize("sides", [(), ("skewed",), (3, 4), ("skewed", "absent.pt"), ("skewed", FakeEncoder())])
+def test_a_mistake_about_sides_is_a_usage_error(sides):
+    with pytest.raises(UsageError):
+        audit.compare(*sides)
+    with pytest.raises(UsageError, match="unknown option 'serie'"):
+        audit.compare("skewed", "plain", serie=True)

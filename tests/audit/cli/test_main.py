@@ -1,0 +1,61 @@
+"""``vlm-audit``: hands the words on to the commands, imports nothing heavy before it has to, and says what there is."""
+
+import subprocess
+import sys
+
+import pytest
+
+from audit.__main__ import COMMANDS, main
+from audit.version import __version__
+from tests.support import comparison_samples as samples
+
+HEAVY = ("torch", "transformers", "datasets", "fairlearn", "pandas", "scipy", "matplotlib", "jinja2", "pydantic", "tqdm")
+
+
+@pytest.mark.parametrize("words", [["--help"], ["--version"], ["run", "--help"], ["compare", "--help"], ["run", "--version"], ["probes"]])
+def test_cheap_words_import_nothing_heavy(words):
+    code = f"""
+import sys
+from audit.__main__ import main
+try:
+    assert main({words!r}) == 0
+except SystemExit as stop:
+    assert stop.code == 0
+print([name for name in {HEAVY!r} if name in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_it_says_what_there_is(capsys):
+    assert main([]) == 2
+    assert main(["--help"]) == 0
+    printed = capsys.readouterr().out
+    assert [name for name in COMMANDS if printed.count(f"  {name} ") == 2] == list(COMMANDS)
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"vlm-audit {__version__}\n"
+
+
+def test_an_unknown_command_gets_its_nearest(capsys):
+    assert main(["runn"]) == 2
+    assert "did you mean run?" in capsys.readouterr().err
+
+
+def test_every_command_is_reached(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for name, wrong in (("skewed", 60), ("plain", 6)):
+        samples.audit(tmp_path / name, {"b": wrong})
+
+    assert main(["compare", "skewed", "plain", "--out", "out"]) == 0
+    assert main(["render", "out"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "out/comparison.html"
+    assert main(["probes"]) == 0
+    assert {line.split()[0] for line in capsys.readouterr().out.splitlines()} == {"emoji", "fairface"}
+    assert main(["run", "--model", "x.pt"]) == 2
+    assert "--probe is missing" in capsys.readouterr().err
+
+
+def test_python_m_audit_is_the_same():
+    done = subprocess.run([sys.executable, "-m", "audit", "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout == f"vlm-audit {__version__}\n"

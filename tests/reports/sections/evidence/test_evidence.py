@@ -1,0 +1,298 @@
+"""The sections beside the verdicts: every number of the results stands on the page, and what is not known is said in sentences."""
+
+import html
+import re
+from dataclasses import replace
+
+import pytest
+
+from audit.records import evidence as facts
+from audit.records.evidence import Estimate, FindingEvidence, MeasurementEvidence, NoisePoint
+from audit.types import Claim
+from reports.charts import panels
+from reports.charts.forest import adjusted_forest
+from reports.charts.grids import share_bar
+from reports.render import render
+from reports.sections.context import audit_contexts
+from reports.sections.evidence import adjustment, calibration, controls, effect_size, robustness, thresholds
+from reports.text import evidence, numbers, phrases, sentences
+from tests.support import report_samples as samples
+
+
+def text_of(page):
+    body = re.sub(r"<style>.*?</style>|<script.*?</script>", "", page, flags=re.DOTALL)
+    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", body)).replace("\u00a0", " ").split())
+
+
+@pytest.fixture(scope="module")
+def audit():
+    return samples.with_evidence(samples.emoji(), odd=True)
+
+
+@pytest.fixture(scope="module")
+def said(audit):
+    return text_of(render(samples.results(audit)))
+
+
+@pytest.fixture(scope="module")
+def even():
+    return samples.with_evidence(samples.emoji())
+
+
+def context_of(audit):
+    return audit_contexts(samples.results(audit))[0]
+
+
+# ---- controls ------------------------------------------------------------------------------------------------------------------------
+
+
+def test_every_question_has_its_controls(audit, said):
+    by_gender = next(finding for finding in audit.findings if finding.id == "occupation/accuracy/gender")
+    gap = by_gender.gap
+    places = phrases.gap_places(by_gender)
+
+    assert "Each pre-specified question and its controls" in said
+    # 98 of 100 against 72: 26 points; shuffled labels give a few.
+    shuffled = f"{numbers.number(gap.null_mean, places)} on average, up to {numbers.points(gap.null_95, places)}"
+    measured = f"{phrases.gap_text(by_gender)} {shuffled} 89.0 % right; 20.0 %"
+    assert measured.startswith("26")
+    assert measured.replace("\u00a0", " ") in said
+    assert "the same architecture and prompts, its 723,456 weights drawn anew (seed 0)" in said
+    assert "4 points [−3, 11]; 21 % of all images" in said
+
+
+def test_without_an_untrained_control_the_page_says_how_to_get_one(even):
+    assert "An untrained control was not audited (add --twin" in text_of(render(samples.results(even)))
+
+
+# ---- how firm ------------------------------------------------------------------------------------------------------------------------
+
+
+def test_what_would_overturn_a_verdict_has_all_its_numbers(audit, said):
+    shown = [finding for finding in audit.findings if finding.primary and finding.gap and finding.verdict == "disparity"]
+
+    assert shown
+    for finding in shown:
+        noise = finding.evidence.label_noise
+        tipping, kept = noise.tipping_point, " ".join(numbers.percent(point.kept) for point in noise.points)
+        n, worst, share = phrases.rate_of(finding, tipping.worst).n, phrases.group(tipping.worst), numbers.percent(tipping.share, 1)
+        assert f"becomes inconclusive {tipping.images} of {n} labels of {worst} ({share}) {kept}".replace("\u00a0", " ") in said
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "decisions", "expected"),
+    [
+        ((None, None), (0, 0), "Rounding in the model’s number format could turn 0 decisions."),
+        (("disparity", "inconclusive"), (3, 0), "Rounding in the model’s number format could turn 3 decisions. If all of them "
+         "went the other way, every verdict would stay the same."),
+        (("inconclusive", "inconclusive"), (1, None), "Rounding in the model’s number format could turn 1 decision. If all of "
+         "them went the other way, 1 verdict would change: A."),
+        ((None, None), (None, None), "How far rounding moves these scores is unknown."),
+        ((None, None), (2, 0), "Rounding in the model’s number format could turn 2 decisions. What then becomes of the verdicts was not "
+         "tried, because a limited run has none."),
+    ],
+)  # fmt: skip
+def test_near_ties_in_a_sentence(verdicts, decisions, expected):
+    base = samples.emoji()
+    made = tuple(
+        replace(finding, id=name, primary=True, verdict=verdict, evidence=FindingEvidence(near_ties=turned))
+        for finding, name, verdict, turned in zip(base.findings[:2], "AB", ("disparity", "inconclusive"), verdicts, strict=True)
+    )
+    records = tuple(
+        replace(record, evidence=MeasurementEvidence(near_ties=n)) for record, n in zip(base.measurements[:2], decisions, strict=True)
+    )
+    audit = replace(base, findings=made, measurements=records)
+
+    assert evidence.near_ties_sentence(audit, {"A": "A", "B": "B"}) == expected
+
+
+def test_adjusted_differences_stand_in_a_table_and_a_chart(audit, said):
+    found = next(finding for finding in audit.findings if finding.id == "occupation/accuracy/gender").evidence.adjustment.pairs[0]
+    within = numbers.difference(found.difference.value, found.difference.low, found.difference.high).replace("\u00a0", " ")
+
+    assert f"man − woman tone +26 {within} {numbers.p_value(found.p)} 2 man − woman tone × occupation +26".replace("\u00a0", " ") in said
+    assert "2, 1 the other way; 7 images in 2 others" in said
+    assert "alone would give a gap of" in said
+
+
+def test_a_dumbbell_has_a_hollow_dot_where_the_difference_was():
+    # The axis runs from -20 to +20: raw at +20, adjusted at +10.
+    forest = adjusted_forest([("a", 0.2, Estimate(0.1, 0.05, 0.15))])
+    left, right = float(forest.left), float(forest.right)
+    raw, adjusted = (float(re.findall(r"M(\d+) \d+h0", path)[0]) for path in (forest.hollow, forest.dots))
+
+    assert [tick.text for tick in forest.ticks] == ["−20", "−10", "0", "+10", "+20"]
+    assert raw == pytest.approx(right, abs=0.5)
+    assert adjusted == pytest.approx(left + 0.75 * (right - left), abs=0.5)
+    assert re.search(rf"M{adjusted:.0f} \d+H{raw:.0f}", forest.wide_intervals)
+
+
+def test_sizes_of_effect(said, audit):
+    effect = next(finding for finding in audit.findings if finding.id == "occupation/accuracy/gender").evidence.effect_size
+    ratio = numbers.factor(effect.ratio.value, effect.ratio.low, effect.ratio.high).replace("\u00a0", " ")
+
+    assert f"man / woman {ratio}" in said
+    assert f"{effect.cohens_h:.2f}" in said
+
+
+def test_four_fifths_is_context_and_says_what_chance_does():
+    faces = samples.with_evidence(samples.fairface())
+    found = next(finding for finding in faces.findings if finding.evidence.four_fifths)
+    row = next(row for row in effect_size.view(context_of(faces)).rows if row.cells[0] == sentences.title(found, faces))
+    expected = (
+        f"{found.evidence.four_fifths.ratio:.2f}, below; by chance below in {numbers.percent(found.evidence.four_fifths.share_by_chance)}"
+    )
+
+    assert row.cells[-1] == expected
+    assert "the four-fifths rule" in text_of(render(samples.results(faces))).lower()
+
+
+def test_small_groups_have_their_shrunk_rate_next_to_the_raw_one(audit, said):
+    finding = next(finding for finding in audit.findings if finding.evidence.shrinkage)
+    small = finding.evidence.shrinkage.rates[0]
+    shrunk = numbers.rate(small.shrunk, small.low, small.high).replace("\u00a0", " ")
+
+    assert f"{phrases.group(small.group)} {small.n} {small.events}" in said
+    assert shrunk in said
+    assert "Shrunk: the rate of a small group borrows from the others" in said or "Shrunk: the rates of the groups vary no more" in said
+
+
+def test_lists_are_corrected_in_the_table_and_under_the_finding():
+    faces = samples.with_evidence(samples.fairface())
+    said = text_of(render(samples.results(faces)))
+
+    assert "p, not adjusted p in its family Detectable difference" in said
+    assert "p in its family of 7 .034 (Benjamini-Hochberg), .041 (max-T)" in said
+
+
+def test_a_finding_without_a_gap_has_no_row():
+    base = samples.emoji()
+    nothing = samples.finding("occupation", Claim("accuracy", ("gender",)), "high", {("man",): (3, 5), ("woman",): (2, 4)})
+    context = context_of(samples.with_evidence(replace(base, findings=(nothing,))))
+
+    assert controls.view(context).rows == ()
+    assert [section.view(context) for section in (robustness, adjustment, effect_size)] == [None] * 3
+
+
+# ---- small charts --------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_noise_curve_runs_from_always_at_the_top_to_never_at_the_bottom():
+    curve = panels.noise_sparkline((NoisePoint(0.01, 1.0), NoisePoint(0.02, 0.5), NoisePoint(0.05, 0.0)))
+
+    assert curve.line == "M5 5L48 12L91 19"
+    assert panels.noise_sparkline(()) is None
+
+
+def test_a_reliability_panel_puts_the_calibrated_on_the_diagonal():
+    # .5 sure and right half the time stands in the middle: x 64, y 80.
+    middle = facts.ReliabilityBin(0.4, 0.5, 20, 0.5, Estimate(0.5, 0.3, 0.7))
+    few = facts.ReliabilityBin(0.5, 0.6, 3, None, None)
+    panel = panels.reliability_panel(facts.GroupCalibration(("a",), 23, None, None, None, (middle, few)))
+
+    assert (panel.dots, panel.intervals, panel.remark) == ("M64 80h0", "M64 103V57", "")
+    assert panels.reliability_panel(facts.GroupCalibration(("a",), 3, None, None, None, (few,))).remark == "too few images"
+
+
+def test_a_threshold_panel_runs_from_all_answered_to_the_fewest():
+    def point(threshold, coverage, rate):
+        cell = facts.ThresholdCell(("a",), 100, 50, 10, coverage, rate, None)
+        return facts.ThresholdPoint(threshold, coverage, None, None, (cell,))
+
+    curve = (
+        point(0.0, 1.0, Estimate(0.2, 0.1, 0.3)), point(0.4, 0.75, Estimate(0.2, 0.1, 0.3)), point(0.5, 0.6, None),
+        point(0.9, 0.5, Estimate(0.1, 0.0, 0.2)),
+    )  # fmt: skip
+    panel = panels.threshold_panel(curve, 0, 0.4)
+
+    # Rates .2, .2 and .1 of a scale to .4: half, half and a quarter of the way up from 138 to 22; 75 % answered is half way across.
+    assert panel.line == "M6 80L64 80L122 109"
+    assert panel.dots.count("M") == 3
+
+
+def test_the_bar_of_shares_adds_up():
+    curve = samples.with_evidence(samples.emoji()).specifications[0]
+    bar = share_bar(curve)
+
+    assert (bar.prompts, bar.label_set, bar.interaction_x, bar.interaction) == ("180", "90", "270", "30")
+    assert share_bar(replace(curve, shares=None)) is None
+
+
+def test_all_prompt_templates_together_and_where_the_spread_comes_from(said):
+    assert "shuffled alike for every prompt template: p = .012." in said
+    assert (
+        "Across the 8 combinations of 4 prompt templates (name v1, person v1, picture v1, all three v1) × 2 variants (‘20 names’, "
+        "‘names x tone, summed’), 60 % of the spread comes from the prompt template, 30 % from the variant and 10 % from their interaction."
+    ) in said
+
+
+def test_shares_of_every_prompt_template_say_so_and_older_results_do_not_say_of_which():
+    curve = samples.with_evidence(samples.emoji()).specifications[0]
+    whole = replace(curve, points=tuple(point for point in curve.points if point.variant in curve.shares.variants))
+    older = replace(curve, shares=replace(curve.shares, presets=(), variants=()))
+
+    assert "Across all 8 combinations of 4 prompt templates" in sentences.curve_sentence(whole, samples.SETTINGS).replace("\u00a0", " ")
+    assert "Of the spread, 60 % comes from the prompt template" in sentences.curve_sentence(older, samples.SETTINGS).replace("\u00a0", " ")
+
+
+# ---- confidence ----------------------------------------------------------------------------------------------------------------------
+
+
+def test_calibration_of_every_group_stands_in_its_table(audit, said):
+    assert any(record.evidence.calibration for record in audit.measurements)
+    for record in audit.measurements:
+        for found in record.evidence.calibration:
+            for group in found.groups:
+                error = numbers.rate(group.error.value, group.error.low, group.error.high)
+                chance = numbers.percent(group.error_by_chance, 1)
+                assert f"{phrases.group(group.group)} {group.n} {error} {chance}".replace("\u00a0", " ") in said
+
+
+def test_thresholds_show_rate_answered_and_unequal_abstention(audit, said):
+    curve = audit.evidence.threshold_curves[0]
+    cells = [point.by_group[0] for point in curve.points]
+    row = " ".join(
+        f"{numbers.percent(cell.rate.value, numbers.decimals(cell.rate.low, cell.rate.high))} ({cell.answered})" for cell in cells
+    )
+    gaps = " ".join(numbers.NOT_ESTIMABLE if point.gap is None else numbers.points(point.gap, 1) for point in curve.points)
+
+    assert f"{phrases.group(cells[0].group)} {row}".replace("\u00a0", " ") in said
+    assert f"largest gap {gaps}".replace("\u00a0", " ") in said
+    assert "largest gap in the share answered" in said
+
+
+def test_odds_that_cannot_be_estimated_are_so_in_words(said):
+    assert "gender 8 points [3, 13] .0020 not estimable not estimable person" in said
+
+
+def test_a_page_of_many_findings_keeps_thresholds_of_disparities_and_no_tenths(even):
+    whole = context_of(even)
+    brief = replace(whole, brief=True)
+    disparities = {sentences.title(finding, even) for finding in even.findings if finding.verdict == "disparity"}
+    curves = {each.brief: {view.title for view in thresholds.view(each)} for each in (brief, whole)}
+
+    assert curves[False] & disparities == curves[True]
+    assert len(curves[True]) < len(curves[False])
+    assert {len(view.table.columns) for view in calibration.view(brief)} == {5}
+    assert all(len(view.table.columns) > 5 for view in calibration.view(whole))
+
+
+def test_an_audit_without_evidence_has_controls_only():
+    said = text_of(render(samples.results(samples.emoji())))
+
+    assert "Each pre-specified question and its controls" in said
+    assert not [title for title in ("Robustness", "Calibration", "Error rates") if title in said.partition("Method")[0]]
+
+
+def test_on_a_page_of_many_groups_context_is_one_table_whose_rows_are_linked():
+    audit = samples.large()
+    page = render(samples.results(audit))
+    context = [finding for finding in audit.findings if not finding.primary]
+    heads = re.findall(r'<th scope="rowgroup" colspan="7" id="(a1-f\d+)" tabindex="-1">', page)
+
+    assert len(heads) == len(context)
+    assert all(f'href="#{key}"' in page for key in heads)
+    cell = context[0].by_group[0]
+    assert f"{phrases.group(cell.group)} {numbers.count(cell.n)} {numbers.count(cell.events)} {phrases.cell_rate(cell)}".replace(
+        "\u00a0", " "
+    ) in text_of(page)

@@ -1,0 +1,32 @@
+"""The map of requirements: every link leads to a section that the page has, and nothing claims conformity."""
+
+import re
+from dataclasses import replace
+
+from reports.render import render
+from reports.sections.page import OF_AUDIT, OF_PAGE
+from reports.sections.provenance.requirements import requirements
+from tests.support import report_samples as samples
+
+
+def test_every_link_leads_to_a_section_of_the_page():
+    everything = samples.everything()
+    bare = replace(everything, audits=(replace(everything.audits[0], specifications=(), published=(), paired=()),))
+    for results in (everything, bare):
+        page = render(results)
+        section = page.split('id="requirements"')[1]
+        anchors = re.findall(r'href="#([^"]+)"', section)
+
+        assert len(anchors) > len(requirements())
+        assert [anchor for anchor in anchors if f'id="{anchor}"' not in page] == []
+
+
+def test_every_requirement_has_a_source_and_nothing_is_claimed():
+    page = render(samples.everything())
+
+    known = {section.name for section in (*OF_AUDIT, *OF_PAGE)}
+    assert all(set(each.where) <= known for each in requirements())
+    assert all(each.source.startswith("https://") for each in requirements())
+    assert all(each.asks in page for each in requirements())
+    assert "not a claim of conformity" in page
+    assert not re.search(r"\b(certified|compliant|complies)\b", page)

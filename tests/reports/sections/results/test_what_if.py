@@ -1,0 +1,298 @@
+"""What-ifs and gates on the page, in the summary and on the terminal: every number, the bound words, hostile names, a real browser."""
+
+import html
+import re
+from dataclasses import replace
+
+import pytest
+
+from audit.records.evidence import AuditEvidence, Estimate
+from audit.records.gates import GateCheck, GateResult
+from audit.records.results import from_json, to_json
+from audit.records.what_if import GroupChange, Refused
+from audit.types import Note
+from reports.charts.scatter import HEIGHT, plane
+from reports.exports.markdown import summary_markdown
+from reports.exports.terminal import audit_lines
+from reports.render import render
+from reports.sections.context import audit_contexts
+from reports.sections.results import what_if as section_module
+from reports.text.gates import gate_rows, gates_sentence
+from reports.text.reasons import FEWEST_CLUSTERS
+from reports.text.what_if import CONTENT, ENDINGS, NAMES, effect_sentence, units_sentence
+from tests.support import report_samples as samples
+from tests.support.what_if_samples import asked, frontier, gates, what_if
+
+
+@pytest.fixture(scope="module")
+def results():
+    made = samples.everything()
+    first = replace(made.audits[0], what_ifs=(asked(), asked(question=Note.of("Nothing tried"), target=None, other_attributes=())))
+    return replace(made, audits=(first, *made.audits[1:]), gates=gates("breached", "held", "inconclusive"))
+
+
+@pytest.fixture(scope="module")
+def page(results):
+    return render(results)
+
+
+def words_of(page):
+    body = re.sub(r"<style>.*?</style>", "", page, flags=re.DOTALL)
+    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", body)).split())
+
+
+def questions(what_ifs):
+    made = samples.everything()
+    return section_module.view(audit_contexts(replace(made, audits=(replace(made.audits[0], what_ifs=what_ifs),)))[0]).questions
+
+
+def section(page):
+    text = words_of(page)
+    return text[
+        text.index("What would this audit say if … Answers") : text.index("are drawn at random") if "are drawn at random" in text else None
+    ]
+
+
+# ---- what-ifs ------------------------------------------------------------------------------------------------------------------------
+
+
+def test_results_carry_both_and_come_back_the_same(results):
+    assert from_json(to_json(results)) == results
+
+
+def test_every_setting_stands_on_the_page_with_its_cost(page):
+    text = section(page)
+    for part in (
+        "12 points [4, 20] −18 [−27, −9] .013 smaller 7.1 points 97 % 85.0 % −5.0 [−10.0, −1.0]",
+        "man minus woman",
+        "all woman 79.0 %, man 91.0 % +30.0 → +12 [4, 20] 4.0 → 12.0: larger",
+        "20 points [12, 28] −10 [−19, −1] .31 change undecided 7.1 points 97 % 80.0 %",
+        "5 points [0, 13] −25 [−34, −16] .013 levelled down: no group is better off 7.1 points no such control 70.0 %",
+        "unmodified 30 points [22, 38] 90.0 %",
+        "95.0 → 91.0 (6 %) 65.0 → 79.0 (22 %)",
+        "3 settings of 2 methods were tried, and all of them are shown",
+        "each p is adjusted for that number (Holm)",
+        "The sampling unit is the occupation: all its images stay in one half; the shown half holds 20 of them.",
+        "Not compared, for want of images or clusters in this half: person.",
+        "Neutral label (2 settings): too few.",
+        "Judged by gender × tone: too few.",
+        "Every setting was refused, for the reasons below.",
+        "Legal note.",
+    ):
+        assert part in text, part
+
+
+def test_the_words_are_bound(page):
+    text = section(page)
+    assert (
+        "the gap would change from 30 points [22, 38] to 12 points [4, 20] on these images, smaller; accuracy from 90.0 % to 85.0 % "
+        "(−5.0 [−10.0, −1.0] points)." in text
+    )
+    assert "The verdict above belongs to the unmodified model, and gates ignore this section." in text
+    assert "does not measure less harm in use" in text
+    for word in ("fixed the", "debiased", "fair ", "unbiased", "mitigat", "best setting"):
+        assert word not in text.lower(), word
+    assert text.count("default") >= 2
+
+
+def test_only_defaults_have_sentences_and_all_settings_are_rows():
+    (question,) = questions((asked(),))
+    assert len(question.defaults) == 2
+    assert [row.default for row in question.rows] == [True, False, True]
+    assert [row.mark for row in question.rows] == ["A", "A", "B"]
+    assert "Gap by tone" in question.columns
+
+
+def test_no_legal_note_where_nothing_needs_a_group():
+    bare = asked(target=frontier((what_if(), True)), other_attributes=())
+    assert not questions((bare,))[0].legal
+
+
+def test_every_method_and_ending_has_words():
+    from audit.whatif.methods import NAMES as METHODS
+
+    assert set(NAMES) == set(METHODS)
+    for ending in ENDINGS:
+        assert ENDINGS[ending] in effect_sentence(what_if(outcome=ending))
+
+
+def test_the_sampling_unit_is_named():
+    by_image = asked(unit=CONTENT)
+    clusters = "The sampling unit of every interval, p and cost, and of the gap expected by chance, is the occupation"
+    assert units_sentence((asked(), asked())) == f"{clusters}."
+    assert units_sentence((by_image,)) == "The sampling unit is the image."
+    assert units_sentence((by_image, asked())) == f"{clusters}; for a question without clusters it is the image."
+    (question,) = questions((by_image,))
+    assert question.caveats == ("Not compared, for want of images in this half: person.",)
+
+
+def test_the_footnote_says_what_was_counted(page):
+    assert "paired: before and after on the same images. The sampling unit of every interval, p and cost" in words_of(page)
+
+
+def test_too_few_clusters_are_a_caveat():
+    """A group in 10 occupations where the audit asks for 15."""
+    from audit.statistics.units.sampling_unit import FEWEST_CLUSTERS as OF_THE_AUDIT
+    from audit.whatif import explore
+
+    assert FEWEST_CLUSTERS == OF_THE_AUDIT
+    assert explore.CONTENT == CONTENT
+    groups = GroupChange(("man",), 75, 0.95, 0.91, 0.06, 16), GroupChange(("woman",), 75, 0.65, 0.79, 0.22, 10)
+    few = what_if(outcome="not judged", by_group=groups)
+    (question,) = questions((asked(target=frontier((few, True)), units=16),))
+    assert question.caveats[1] == (
+        "As in the audit, a group in fewer than 15 clusters is not judged (a cluster: all images of one occupation). Here fewer than two "
+        "groups lie in as many, and one lies in only 10. So the numbers are shown, and what became of the gap is not judged."
+    )
+    assert question.rows[0].cells[3][1] == "not judged, for too few clusters"
+    assert not any("not judged" in each for each in questions((asked(),))[0].caveats)
+
+
+def test_a_reversal_stands_with_its_own_p():
+    turned = what_if(outcome="reversed", change_p_adjusted=1.0, reversal_p=0.002, reversal_p_adjusted=0.006)
+    (question,) = questions((asked(target=frontier((turned, True))),))
+    assert question.rows[0].cells[3][1] == "reversed: the other group is ahead (adjusted p\u00a0=\u00a0.0060)"
+    assert question.rows[0].cells[2][1] == "1"
+
+
+def test_another_order_stands_with_its_quality(results):
+    tried = what_if("re-ranking", "each group's share", ndcg=(0.9412, 0.8765))
+    made = replace(results.audits[0], what_ifs=(asked(target=frontier((tried, True))),))
+    text = section(render(replace(results, audits=(made,))))
+    assert "Cost [interval] nDCG Answered" in text
+    assert "−5.0 [−10.0, −1.0] 0.876 all" in text
+    assert "unmodified 30 points [22, 38] 90.0 % 0.941" in text
+    assert "(−5.0 [−10.0, −1.0] points); nDCG from 0.941 to 0.876." in text
+    assert "Its interval is not computed." in text
+
+
+def test_without_another_order_there_is_no_such_column(page):
+    assert "nDCG" not in section(page)
+
+
+def test_where_the_marks_stand():
+    """Gaps of 0 to 30 points on 0 to .3, accuracies of 70 to 90 %: better is left and up; the steps go right before they go up."""
+    figure = plane(asked().target, {"projection": "A", "group-thresholds": "B"}, "gender")
+    assert [mark.text for mark in figure.x_ticks] == ["0", "10", "20", "30"]
+    assert [mark.text for mark in figure.y_ticks] == ["70\u00a0%", "75\u00a0%", "80\u00a0%", "85\u00a0%", "90\u00a0%"]
+    assert figure.defaults == "M275 97h0M152 314h0"  # (.12, .85) and (.05, .70)
+    assert figure.others == "M416 169h0"  # (.20, .80): beaten by the first
+    assert figure.efficient == ""
+    assert figure.trails == "M275 97L416 169"
+    assert figure.frontier == "M152 314H275V97H592V24"
+    assert {(mark.text, mark.x) for mark in figure.letters} == {("A", "275"), ("B", "152")}
+    assert HEIGHT == 360
+    assert "3 settings" in figure.description
+
+
+def test_letters_that_would_lie_on_each_other_share_a_place():
+    three = frontier(*((what_if(method, "s"), True) for method in ("projection", "calibrated-projection", "abstention")))
+    figure = plane(three, {"projection": "A", "calibrated-projection": "B", "abstention": "C"}, "gender")
+    assert [mark.text for mark in figure.letters] == ["A B C"]
+
+
+def test_a_dot_does_not_hide_the_letter_of_one_below_it():
+    # A scale of 70 to 90 % over 290 pixels: one point of accuracy is 14.5 pixels, two are 29.
+    near, far = (
+        frontier(*((what_if(method, "s", accuracy=accuracy), True) for method, accuracy in (("projection", 0.9), ("abstention", lower))),
+                 (what_if("group-thresholds", "s", accuracy=0.7), True))
+        for lower in (0.89, 0.88)
+    )  # fmt: skip
+    marks = {"projection": "A", "abstention": "B", "group-thresholds": "C"}
+
+    assert [mark.text for mark in plane(near, marks, "gender").letters] == ["A B", "C"]
+    assert [mark.text for mark in plane(far, marks, "gender").letters] == ["A", "B", "C"]
+
+
+def test_one_point_that_changes_nothing_is_drawn():
+    same = frontier((what_if(gap=0.0, accuracy=1.0, gap_before=Estimate(0.0, 0.0, 0.1)), True))
+    assert plane(replace(same, gap=0.0, accuracy=1.0), {"projection": "A"}, "g").frontier == ""
+
+
+# ---- gates ---------------------------------------------------------------------------------------------------------------------------
+
+
+def test_gates_stand_on_the_first_screen_of_their_audit(page, results):
+    first = page[page.index('<section class="first">') : page.index("</section>", page.index('<section class="first">'))]
+    assert re.findall(r"</svg> (Breached|Held|Inconclusive)</span>", first) == ["Breached", "Held", "Inconclusive"]
+    assert "gap[occupation.accuracy by gender] &gt; 0.1" in first
+    assert gate_rows(results, results.audits[1]) == ()
+    assert page.count("A gate states what must not happen") == 1
+
+
+def test_a_gate_on_many_questions_names_the_one_that_decides(results):
+    audit = results.audits[0]
+    names = [finding.id for finding in audit.findings if finding.primary][:2]
+    checks = tuple(
+        GateCheck(audit.model.name, audit.probe.name, name, outcome, (Note.of(f"because of {outcome}"),))
+        for name, outcome in zip(names, ("held", "breached"), strict=True)
+    )
+    (row,) = gate_rows(replace(results, gates=(GateResult("gap > 0.1", "breached", checks),)), audit)
+    assert (row.word, row.looks) == ("Breached", "disparity")
+    assert re.fullmatch(r".+ by .+: because of breached Of 2 questions: 1 breached, 1 held\.", row.why)
+
+
+def test_summary_and_terminal_say_how_each_gate_ended(results):
+    assert gates_sentence(results) == "3 gates: 1 breached, 1 inconclusive, 1 held."
+    summary, said = summary_markdown(results), audit_lines(results)
+    assert "**3 gates: 1 breached, 1 inconclusive, 1 held.**" in summary
+    assert "| **Breached** | " in summary
+    assert "BREACHED gap[occupation.accuracy by gender] > 0.1" in said
+    assert max(map(len, said.splitlines())) <= 80
+    assert "gates" not in summary_markdown(replace(results, gates=()))
+    assert "passed" not in (summary + said).lower()
+
+
+@pytest.mark.parametrize("name", ["<b>&\"'", "| a | b |\n# c", "{{7*7}}\x1b[31m", "x" * 400])
+def test_hostile_gates_stay_text(results, name):
+    hostile = replace(results, gates=gates("breached", expression=name, reason=name))
+    page, summary = render(hostile), summary_markdown(hostile)
+    assert "<b>" not in page[page.index("<main") :].replace('<b class="', "").split('id="a1-gates"')[1][:600]
+    assert "\x1b" not in page + summary + audit_lines(hostile)
+    assert max(map(len, audit_lines(hostile).splitlines())) <= 80
+    table = next(block for block in summary.split("\n\n") if block.startswith("| gate"))
+    assert len(table.splitlines()) == 3
+
+
+def test_hostile_words_in_what_ifs_stay_text(results):
+    bad = "<i onload=x>{{1+1}}"
+    note = Note.of(bad)
+    target = frontier((what_if(bad, bad, needs=(note,)), True))
+    changed = asked(question=note, cost=note, refused=(Refused(bad, bad, note),), target=target)
+    made = replace(results, audits=(replace(results.audits[0], what_ifs=(changed,)), *results.audits[1:]))
+    page = render(made)
+    assert "<i onload" not in page
+    assert "&lt;i onload=x&gt;{{1+1}}" in page
+
+
+# ---- a real browser ------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def opened(browser, results, tmp_path_factory):
+    file = tmp_path_factory.mktemp("report") / "report.html"
+    audit = replace(results.audits[0], findings=results.audits[0].findings[:1], paired=(), specifications=(), evidence=AuditEvidence())
+    file.write_text(render(replace(results, audits=(audit,))), "utf-8")  # what is drawn here and little else: axe takes its time
+
+    def open_page(width=1280, scheme="light"):
+        tab = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme).new_page()
+        tab.goto(file.as_uri())
+        tab.evaluate("document.querySelectorAll('details').forEach(details => { details.open = true; })")
+        return tab
+
+    return open_page
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing(opened, scheme):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
+    rules = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] if scheme == "light" else ["color-contrast"]
+    found = axe.Axe().run(opened(scheme=scheme), options={"runOnly": rules})
+    assert found.violations_count == 0, found.generate_report()
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [390, 320])
+def test_a_phone_never_scrolls_sideways(opened, width):
+    assert opened(width).evaluate("document.documentElement.scrollWidth") <= width

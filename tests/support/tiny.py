@@ -1,0 +1,44 @@
+"""A small model with random weights, forty plain pictures in FairFace's layout and a short probe: what tests of the commands audit."""
+
+from pathlib import Path
+
+from PIL import Image
+
+GENDERS, RACES = ("Female", "Male"), ("White", "Black")
+
+
+def write_checkpoint(path: Path, seed: int = 0, **stated) -> Path:
+    import torch
+
+    from contrastive.checkpoint.file import Checkpoint, save
+    from contrastive.model.clip import CLIP
+    from contrastive.model.preprocess import Preprocess
+    from contrastive.model.presets import preset
+    from contrastive.model.tokenizer import train_bpe
+
+    torch.set_num_threads(1)
+    tokenizer = train_bpe(["a photo of a person"], vocab_size=520, context=77)
+    config = preset("tiny-conv", vocab_size=tokenizer.vocab_size, context=77)
+    model = CLIP(config, torch.Generator().manual_seed(seed)).eval()
+    save(path, Checkpoint(model, Preprocess(config.vision.image_size), tokenizer, **stated))
+    return path
+
+
+def write_faces(folder: Path) -> Path:
+    """Forty plain pictures; no person is shown."""
+    (folder / "val").mkdir()
+    lines = ["file,age,gender,race,service_test"]
+    for number in range(40):
+        Image.new("RGB", (32, 32), (number * 6, 255 - number * 6, 128)).save(folder / "val" / f"{number}.jpg")
+        lines.append(f"val/{number}.jpg,20-29,{GENDERS[number % 2]},{RACES[number // 20]},TRUE")
+    (folder / "fairface_label_val.csv").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+def write_probe(path: Path, more: str = "paired=()") -> Path:
+    """FairFace's first measurement only, named like the file: the whole probe asks a hundred questions."""
+    path.write_text(
+        "from dataclasses import replace\nfrom audit.types import PairedClaim\nfrom probes.fairface import PROBE as F\n"
+        f"PROBE = replace(F, name={path.stem!r}, measurements=F.measurements[:1], specifications=(), published=(), {more})\n"
+    )
+    return path
