@@ -232,6 +232,8 @@ class Measurement:
     """outcome -> the answers that count as it."""
     asked: Question | None = None
     """The question put to a generative model, its options in the order of the labels; None: the label set is put to a dual encoder."""
+    kind: str = "zero_shot"
+    """Kind of question put to a dual encoder: the module of `audit.measure` whose `predict` turns embeddings into answers."""
 
 
 @dataclass(frozen=True)

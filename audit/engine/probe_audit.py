@@ -13,8 +13,8 @@ import pandas as pd
 
 from audit.embedding.embed import embed_images, embed_texts
 from audit.errors import UsageError, nearest
+from audit.measure import predict
 from audit.measure.interview import interview
-from audit.measure.zero_shot import predict
 from audit.records.results import AuditResult, DataRecord, MeasurementRecord, ProbeRecord
 from audit.statistics.counts.cells import count_record
 from audit.statistics.evidence.collect import add_evidence
@@ -224,6 +224,7 @@ def _measurement_record(measurement: Measurement, predictions: Predictions) -> M
         mean_margin=math.fsum(predictions.margin) / len(predictions.margin) if len(predictions.margin) else None,
         answer_counts={answer: int(counted.get(answer, 0)) for answer in predictions.answers},
         asked=measurement.asked.text if measurement.asked else None,
+        kind=measurement.kind,
     )
 
 

@@ -1,4 +1,46 @@
 """Embeddings or likelihoods and a measurement's label set in, predictions out: one kind of question a file, NumPy only.
 
-`zero_shot.predict` for dual encoders, `interview.interview` for generative models, `slices.with_slices` for further groups.
+A kind is a module with `QUESTION` (what it asks, in a line) and `predict`; `predict` here finds it. `interview.interview` asks generative
+models, `slices.with_slices` adds further groups.
 """
+
+from __future__ import annotations
+
+import pkgutil
+from collections.abc import Mapping
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from audit.errors import UsageError, nearest
+from audit.types import Measurement, ModelRecord, Predictions
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from jaxtyping import Float
+
+
+def kinds() -> dict[str, Any]:
+    """Return the module of each kind of question."""
+    modules = {module.name: import_module(f"{__name__}.{module.name}") for module in pkgutil.iter_modules(__path__)}
+    return {name: module for name, module in modules.items() if hasattr(module, "QUESTION")}
+
+
+def predict(
+    measurement: Measurement,
+    record: ModelRecord,
+    image_embeddings: Float[np.ndarray, "n d"],
+    text_embeddings: Mapping[str, Float[np.ndarray, "d"]],
+    attributes: pd.DataFrame,
+) -> Predictions:
+    """Return a dual encoder's answers to a measurement of any kind.
+
+    `text_embeddings` holds every prompt of the label set; `attributes` has a row for each image. UsageError if there is no such kind.
+    """
+    known = kinds()
+    if measurement.kind not in known:
+        raise UsageError(
+            f"measurement {measurement.name!r} is of an unknown kind {measurement.kind!r}", fix=nearest(measurement.kind, known)
+        )
+    answers: Predictions = known[measurement.kind].predict(measurement, record, image_embeddings, text_embeddings, attributes)
+    return answers

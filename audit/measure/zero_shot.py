@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from jaxtyping import Bool, Float, Float64
 
+QUESTION = "Which label's text lies nearest to the image?"
 _CHUNK = 8192
 
 

@@ -30,6 +30,8 @@ class MeasurementRecord:
     answer_counts: Mapping[str, int]
     asked: str | None = None
     """The question as a generative model read it, options included; None for a dual encoder."""
+    kind: str = "zero_shot"
+    """How a dual encoder was asked: the module of `audit.measure`."""
     evidence: MeasurementEvidence = MeasurementEvidence()
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from audit.errors import DataError
-from audit.measure.zero_shot import predict
+from audit.measure import predict
 
 if TYPE_CHECKING:
     import pandas as pd
