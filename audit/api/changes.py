@@ -39,9 +39,9 @@ class Changes:
 
     def by_group(self) -> pd.DataFrame:
         """Return one row a question, comparison and group: the rate before and after, and the paired difference with interval and p."""
-        from reports.exports.frames import changes_by_group
+        from reports.exports.frames import group_changes
 
-        return changes_by_group(self.facts)
+        return group_changes(self.facts)
 
     def by_step(self) -> pd.DataFrame:
         """Return one row a question and checkpoint: the gap with its simultaneous interval. Empty unless a series was compared."""

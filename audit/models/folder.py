@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,8 +18,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 MAX_ENTRIES = 10_000
-MAX_HEADER_BYTES = 16 * 1024**2
-"""Of a safetensors file: about 100,000 tensors. A longer one costs minutes of work before the first tensor."""
 SAVE_AGAIN = "download or save it again"
 _CODE_KEYS = ("auto_map", "trust_remote_code", "attn_implementation", "experts_implementation")
 """Keys (or parts of them) by which a configuration has transformers fetch or run code."""
@@ -44,6 +41,8 @@ def check_folder(folder: Path, inside: Path, required: str | None = "config.json
     model, the folder may hold a part of one, such as a tokenizer. What is unsafe (a DCP checkpoint, a link that leaves `inside`, a
     configuration that names code) raises UnsafeError before what is merely bad raises DataError.
     """
+    from contrastive.formats.readers.safetensors_file import refuse_other_kind
+
     names = sorted(path.name for path in folder.iterdir())
     if ".metadata" in names:
         raise UnsafeError(
@@ -61,7 +60,7 @@ def check_folder(folder: Path, inside: Path, required: str | None = "config.json
     unreadable = [error for name in regular if name.endswith("config.json") and (error := _check_configuration(folder / name))]
     for name in regular:
         if name.endswith(".safetensors"):
-            _refuse_other_kind(folder / name)
+            refuse_other_kind(folder / name)
     if irregular or unreadable:
         raise irregular or unreadable[0]
     if required is not None and required not in names:
@@ -81,26 +80,12 @@ def read_weights(folder: Path) -> Weights:
     else:
         what = "this folder has a configuration but no weights: no model.safetensors"
         raise DataError(what, where=str(folder), why=f"found: {', '.join(names[:20])}", fix="download or save the model again")
+    from contrastive.formats.readers.safetensors_file import read_tensors
+
     tensors: dict[str, Tensor] = {}
     for name in files:
-        tensors.update(read_safetensors(folder / name))
+        tensors.update(read_tensors(folder / name))
     return Weights(tensors, file_sha256([folder / name for name in files]), tuple(files))
-
-
-def read_safetensors(path: Path) -> dict[str, Tensor]:
-    """Return the tensors of one safetensors file, by the official reader; another kind of file under that name is refused, not tried."""
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    from audit.models.weight_values import check_values
-
-    _check_start(path)
-    try:
-        tensors: dict[str, Tensor] = load_file(path)
-    except (SafetensorError, OSError, ValueError, RuntimeError) as error:
-        raise DataError("the safetensors file is damaged", where=str(path), why=str(error), fix=SAVE_AGAIN) from error
-    check_values(path)
-    return tensors
 
 
 def file_sha256(paths: Sequence[Path]) -> str:
@@ -196,49 +181,6 @@ def _indexed(folder: Path) -> list[str]:
         why = f"not a safetensors file in this folder: {', '.join(map(repr, wrong[:5]))}" if wrong else "it has no weight_map"
         raise DataError("model.safetensors.index.json does not lead to the weights", where=str(folder), why=why, fix=SAVE_AGAIN)
     return files
-
-
-def _refuse_other_kind(path: Path) -> None:
-    """Refuse by its first bytes a file that only claims to be safetensors: eight bytes of length, then a JSON object."""
-    start = _start(path)
-    if not start or _other_kind(start) or start[8:9] in (b"{", b""):
-        return
-    raise UnsafeError(
-        "a file named .safetensors is not one",
-        where=str(path),
-        why=f"it begins with {start[:8]!r}; it is refused, not tried as something else",
-        fix="save the weights as safetensors",
-    )
-
-
-def _check_start(path: Path) -> None:
-    """Say what is in the place of a safetensors file, and refuse a header that would take minutes."""
-    _refuse_other_kind(path)
-    start = _start(path)
-    if not start:
-        raise DataError("the weights file is empty", where=str(path), fix=SAVE_AGAIN)
-    if misnomer := _other_kind(start):
-        what, fix = misnomer
-        raise DataError(f"the weights file is {what}", where=str(path), fix=fix)
-    if len(start) > 8 and MAX_HEADER_BYTES < struct.unpack("<Q", start[:8])[0] <= path.stat().st_size:
-        raise UnsafeError(
-            f"the header of the safetensors file is over {MAX_HEADER_BYTES:,} bytes",
-            where=str(path),
-            fix="save the model with fewer tensors",
-        )
-
-
-def _start(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.read(64)
-
-
-def _other_kind(start: bytes) -> tuple[str, str] | None:
-    if start.startswith(b"version https://git-lfs"):
-        return "a Git-LFS pointer, not the weights", "git lfs pull"
-    if start.lstrip().startswith(b"<"):
-        return "an HTML page", "download it again, signed in if need be"
-    return None
 
 
 def _read_pickled(path: Path) -> Weights:

@@ -8,11 +8,10 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from audit.errors import DataError
 from audit.models.model_args import read_overrides, refuse_overrides
 from audit.models.runtime import located, log_notes
 from audit.types import Note
@@ -20,27 +19,13 @@ from audit.types import Note
 if TYPE_CHECKING:
     from audit.types import Encoder
     from contrastive.checkpoint.file import Checkpoint
-    from contrastive.checkpoint.torch_file import Archive
+    from contrastive.formats.contents import Contents
     from contrastive.overrides import ModelOverrides
 
 UNSAFE_SWITCH = "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"
 EncoderSettings = dict[str, str]
 """name, device and dtype, as every kind of encoder takes them."""
 log = logging.getLogger("audit")
-
-
-@dataclass(frozen=True)
-class Contents:
-    """What a file of weights holds."""
-
-    data: Any
-    """Nested tables of tensors. Untrusted."""
-    kind: str
-    sha256: str
-    unknown: tuple[str, ...] = ()
-    """Harmless foreign classes that the file names."""
-    archive: Archive | None = None
-    """Where it is a torch file."""
 
 
 def load(path: Path, *, name: str, device: str, dtype: str, model_args: Mapping[str, str] | None = None) -> Encoder:
@@ -72,37 +57,23 @@ def foreign_class_notes(contents: Contents) -> list[Note]:
 
 
 def read(path: Path) -> Contents:
-    """Read a file of weights by the reader for its kind; a file that is not what its name says is not tried as something else."""
-    from contrastive.formats.unwrap import tables
+    """Read a file of weights by the reader for its suffix; raises as `contrastive.formats.contents.read` does."""
+    from contrastive.formats import contents
 
     if os.environ.get(UNSAFE_SWITCH):
         log.warning("%s is set and changes nothing: torch's own loader, which it makes unsafe, opens no file here", UNSAFE_SWITCH)
-    if not path.is_file():
-        why = "a pipe or a device could be waited for without end"
-        raise DataError("this is not a regular file", where=str(path), why=why, fix="give a file of weights")
-    if path.suffix == ".safetensors":
-        from audit.models.folder import file_sha256, read_safetensors
-
-        return Contents(tables(read_safetensors(path)), "safetensors file", file_sha256([path]))
     with located(str(path)):
-        if path.suffix == ".npz":
-            from contrastive.formats.big_vision import read_npz
-
-            arrays = read_npz(path)
-            return Contents(arrays.tensors, "big_vision npz file", arrays.sha256)
-        from contrastive.checkpoint.torch_file import read_archive
-
-        archive = read_archive(path)
-        return Contents(archive.data, archive.kind, archive.sha256, archive.unknown, archive)
+        return contents.read(path)
 
 
 def _converted(path: Path, contents: Contents, overrides: ModelOverrides, setting: EncoderSettings) -> Encoder:
     """Return the encoder of another project's weights."""
     from contrastive.formats.convert import SIGLIP, Source, convert
+    from contrastive.formats.readers.big_vision import KIND
     from contrastive.formats.unwrap import unwrap
 
     with located(str(path)):
-        if path.suffix == ".npz":
+        if contents.kind == KIND:
             return _big_vision(path, contents, overrides, setting)
         weights = unwrap(contents.data, overrides.weights)
         if SIGLIP not in weights.tensors:
@@ -126,7 +97,7 @@ def _native(checkpoint: Checkpoint, release: Callable[[], None] | None, setting:
 
 def _big_vision(path: Path, contents: Contents, overrides: ModelOverrides, setting: EncoderSettings) -> Encoder:
     from audit.models import siglip
-    from contrastive.formats.big_vision import to_siglip
+    from contrastive.formats.readers.big_vision import to_siglip
 
     state, heads = to_siglip(contents.data)
     notes = (Note("big_vision_names"),)

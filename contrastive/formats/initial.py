@@ -13,12 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from contrastive.checkpoint.file import Checkpoint, from_archive, is_own
-from contrastive.checkpoint.torch_file import check_finite, read_archive
 from contrastive.errors import DataError, UsageError
-from contrastive.files import sha256_of_file
+from contrastive.formats.contents import read
 from contrastive.formats.convert import Source, convert
 from contrastive.formats.exports.hugging_face import vocabulary_of
-from contrastive.formats.unwrap import Weights, tables, unwrap
+from contrastive.formats.unwrap import unwrap
 from contrastive.model.preprocess import RESAMPLING
 from contrastive.overrides import ModelOverrides
 
@@ -50,28 +49,13 @@ def _as_settings(words: re.Match[str]) -> str:
 
 
 def _file(path: Path, facts: ModelOverrides, kind: str = "") -> Checkpoint:
-    if path.suffix == ".safetensors":
-        return convert(*_safetensors(path, facts, kind or "safetensors file"), facts)
-    archive = read_archive(path)
-    if is_own(archive):
+    contents = read(path)
+    if contents.archive is not None and is_own(contents.archive):
         if facts.given():
             given = ", ".join(facts.given())
             raise UsageError(f"model.stated has {given}, but the checkpoint says itself what it is", where=str(path), fix="leave it out")
-        return from_archive(archive, path)
-    return convert(unwrap(archive.data, facts.weights), Source(kind or archive.kind, archive.sha256, archive.unknown), facts)
-
-
-def _safetensors(path: Path, facts: ModelOverrides, kind: str) -> tuple[Weights, Source]:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        tensors = load_file(path)
-        digest = sha256_of_file(path)
-    except (SafetensorError, OSError, ValueError) as error:
-        raise DataError("the safetensors file cannot be read", where=str(path), why=str(error)[:200]) from error
-    check_finite(tensors)
-    return unwrap(tables(tensors), facts.weights), Source(kind, digest)
+        return from_archive(contents.archive, path)
+    return convert(unwrap(contents.data, facts.weights), Source(kind or contents.kind, contents.sha256, contents.unknown), facts)
 
 
 def _folder(folder: Path, facts: ModelOverrides) -> Checkpoint:

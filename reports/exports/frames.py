@@ -101,7 +101,7 @@ def changes(facts: Comparisons) -> pd.DataFrame:
     return frame(tidy((_SIDES, _CHANGE), _changes(facts)))
 
 
-def changes_by_group(facts: Comparisons) -> pd.DataFrame:
+def group_changes(facts: Comparisons) -> pd.DataFrame:
     """Return one row a question, comparison and group, all images last; `gained` images are an event only after."""
     cells = ((each, change, cell) for each, change in _changes(facts) for cell in (*change.by_group, change.overall))
     return frame(tidy((_SIDES, FINDING, _RATE_CHANGE), cells))

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from jaxtyping import Float
     from PIL import Image
 
+    from contrastive.formats.contents import Contents
     from contrastive.overrides import ModelOverrides
 
 OVERRIDABLE = (*IMAGE_SETTINGS, "tokenizer", "weights")
@@ -100,7 +101,7 @@ class _Parts(NamedTuple):
     model: Any
     preprocess: Mapping[str, Any]
     tokenizer: Any
-    contents: single_file.Contents
+    contents: Contents
 
 
 def _encoder(plan: OpenClipSpec, path: Path, overrides: ModelOverrides, setting: single_file.EncoderSettings) -> OpenClipEncoder:

@@ -206,7 +206,10 @@ def test_foreign_names_are_text_and_no_formula(found):
     assert names(axes)[0] == "\\$\\frac{1}{0}\\$ (100)"
 
 
-@pytest.mark.parametrize(("wanted", "said"), [(7, "no wording curve 7"), ("elephants", "no wording curves ask"), ("wordings", "2 wording")])
+@pytest.mark.parametrize(
+    ("wanted", "said"),
+    [(7, "no prompt-sensitivity curve 7"), ("elephants", "no prompt-sensitivity curves ask"), ("wordings", "2 prompt-sensitivity")],
+)
 def test_a_curve_that_is_not_there_is_told(found, wanted, said):
     with pytest.raises(UsageError, match=said):
         found.plot.specification(wanted)

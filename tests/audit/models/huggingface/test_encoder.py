@@ -19,6 +19,7 @@ from audit.errors import DataError, MachineError, UnsafeError, UsageError
 from audit.measure.zero_shot import cosine_scores, probabilities
 from audit.models import load
 from audit.types import Encoder
+from contrastive.formats.readers import safetensors_file
 from tests.support.notes import sentences
 
 LABELS = [
@@ -397,10 +398,8 @@ def test_damaged_weights_are_bad_data_with_the_readers_reason(copy, damage, says
 def test_a_header_that_would_take_minutes_is_refused(tmp_path, monkeypatch):
     from safetensors.torch import save_file
 
-    import audit.models.folder
-
     save_file({f"w{i}": torch.zeros(1) for i in range(100)}, tmp_path / "x.safetensors")
-    monkeypatch.setattr(audit.models.folder, "MAX_HEADER_BYTES", 1000)
+    monkeypatch.setattr(safetensors_file, "MAX_HEADER_BYTES", 1000)
     with pytest.raises(UnsafeError, match="header"):
         load(str(tmp_path / "x.safetensors"))
 

@@ -5,8 +5,8 @@ import torch
 from safetensors.torch import save_file
 
 from audit.errors import DataError
-from audit.models import weight_values as values
-from audit.models.weight_values import check_values
+from contrastive.formats.readers import safetensors_file as values
+from contrastive.formats.readers.safetensors_file import check_values
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.float16, torch.bfloat16], ids=str)

@@ -20,7 +20,10 @@ from torch import Tensor
 from contrastive.checkpoint.archive import Entry, Zip, open_zip
 from contrastive.checkpoint.torch_file import MAX_BYTES, MAX_TENSORS, check_finite
 from contrastive.errors import DataError, UnsafeError, VlmAuditError
+from contrastive.formats.contents import Contents
 
+SUFFIXES = (".npz",)
+KIND = "big_vision npz file"
 MAX_HEADER = 4096
 _SHAPE = rb"(\d{1,15}(, \d{1,15}){0,15},?)?"
 HEADER = re.compile(
@@ -65,6 +68,12 @@ class Arrays:
     tensors: dict[str, Tensor]
     """By their names there, without ``params/``; views of the file."""
     sha256: str
+
+
+def read(path: Path) -> Contents:
+    """Return the arrays under big_vision's own names; raises as `read_npz` does."""
+    arrays = read_npz(path)
+    return Contents(arrays.tensors, KIND, arrays.sha256)
 
 
 def read_npz(path: Path, max_bytes: int = MAX_BYTES) -> Arrays:

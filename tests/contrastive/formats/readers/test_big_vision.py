@@ -12,7 +12,7 @@ from PIL import Image
 
 from audit.errors import DataError, UnsafeError
 from audit.models import load
-from contrastive.formats.big_vision import read_npz, to_siglip
+from contrastive.formats.readers.big_vision import read_npz, to_siglip
 from tests.support.notes import sentences
 
 torch.set_num_threads(1)

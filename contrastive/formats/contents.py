@@ -1,0 +1,45 @@
+"""A file of weights, whoever wrote it: read by the reader for its suffix (`formats.readers`), without running anything of it."""
+
+from __future__ import annotations
+
+import pkgutil
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from contrastive.checkpoint.torch_file import Archive, read_archive
+from contrastive.errors import DataError
+from contrastive.formats import readers
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What a file of weights holds."""
+
+    data: Any
+    """Nested tables of tensors. Untrusted."""
+    kind: str
+    sha256: str
+    unknown: tuple[str, ...] = ()
+    """Harmless foreign classes that the file names."""
+    archive: Archive | None = None
+    """Where it is a torch file."""
+
+
+def read(path: Path) -> Contents:
+    """Read a file of weights by the reader for its suffix; one that is not what its name says is not tried as something else.
+
+    A file of any other suffix is a torch file. `DataError` if it is damaged or not a file of weights; `UnsafeError` if it asks for code or
+    could exhaust the machine.
+    """
+    if not path.is_file():
+        why = "a pipe or a device could be waited for without end"
+        raise DataError("this is not a regular file", where=str(path), why=why, fix="give a file of weights")
+    for name in (module.name for module in pkgutil.iter_modules(readers.__path__)):
+        reader = import_module(f"{readers.__name__}.{name}")
+        if path.suffix in reader.SUFFIXES:
+            contents: Contents = reader.read(path)
+            return contents
+    archive = read_archive(path)
+    return Contents(archive.data, archive.kind, archive.sha256, archive.unknown, archive)
