@@ -1,7 +1,9 @@
-"""Names that stay between runs."""
+"""Names that stay between runs, and their order."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -19,3 +21,19 @@ def finding_id(measurement: str, claim: Claim) -> str:
     """
     outcome = f"[{claim.outcome}]" if claim.outcome else ""
     return f"{measurement}/{claim.metric}{outcome}/{' x '.join(claim.by)}"
+
+
+def natural_order(levels: Iterable[str]) -> tuple[str, ...]:
+    """Sort levels by their numbers where they have some: "3-9" before "10-19".
+
+    Examples
+    --------
+    >>> natural_order({"10-19", "3-9", "more than 70"})
+    ('3-9', '10-19', 'more than 70')
+    """
+    return tuple(sorted(levels, key=_numbers_by_value))
+
+
+def _numbers_by_value(text: str) -> tuple[list[tuple[bool, int, str]], str]:
+    parts = [part for part in re.split(r"([0-9]+)", text) if part]
+    return [(not part.isdecimal(), int(part) if part.isdecimal() else 0, part) for part in parts], text

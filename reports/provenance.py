@@ -8,12 +8,12 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
+from audit.naming import natural_order
 from audit.records.comparison import Comparisons
 from audit.records.results import Results
 from audit.types import Settings
 from reports.table import Row, Table
 from reports.text.numbers import count, exact_points, in_words, short_hashes
-from reports.text.order import natural_order
 
 _MONTHS = (
     "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December",

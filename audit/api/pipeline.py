@@ -22,8 +22,9 @@ from audit.output.audit import Clock, assemble_results, write
 from audit.output.directory import write_text
 from audit.output.run_directory import RunDirectory
 from audit.predictions.default_claims import DefaultClaims, parse_outcome
-from audit.types import Probe, Settings
+from audit.types import Note, Probe, Settings
 from reports.exports.junit import junit_xml
+from reports.text.notes import sentence
 
 LOG = logging.getLogger("audit")
 
@@ -71,6 +72,7 @@ def run_audit(request: AuditRequest) -> Audit:
     AuditError
         Of the class that says whose fault it is.
     """
+    LOG.addFilter(_notes_in_words)
     clock = Clock.start()
     probes = probes_of(request)
     # Which questions external predictions can answer is known only from the file.
@@ -87,6 +89,13 @@ def run_audit(request: AuditRequest) -> Audit:
         if request.junit is not None:
             write_text(request.junit, junit_xml(results, require_conclusive=request.require_conclusive))
     return Audit(results, tuple(audited), request.out, request.require_conclusive)
+
+
+def _notes_in_words(record: logging.LogRecord) -> bool:
+    """Log notes as sentences: the packages that make them hold codes."""
+    if isinstance(record.args, tuple):
+        record.args = tuple(sentence(each) if isinstance(each, Note) else each for each in record.args)
+    return True
 
 
 def _audit_models(request: AuditRequest, probes: Sequence[Probe], gates: GateSet, directory: RunDirectory) -> list[AuditedProbe]:

@@ -11,8 +11,7 @@ from audit.data.assemble import fingerprint
 from audit.data.subset import listed_in
 from audit.engine.probe_audit import AnsweredProbe, AuditedProbe, build_result
 from audit.errors import DataError, UsageError
-from audit.naming import finding_id
-from audit.predictions.answers import natural_order
+from audit.naming import finding_id, natural_order
 from audit.predictions.default_claims import DefaultClaims, default_claims
 from audit.predictions.exclusion import exclude
 from audit.predictions.read import PLAIN, MeasurementAnswers, PredictionFile

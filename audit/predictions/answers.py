@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ import pyarrow.compute as pc
 
 from audit.data.schema import counted, folded, near_duplicates, quoted
 from audit.errors import DataError
+from audit.naming import natural_order
 from audit.predictions.columns import all_numbers, as_numbers, as_text
 from audit.types import UNKNOWN, Group, Note, Predictions
 
@@ -184,19 +184,3 @@ def decoded(text: pa.Array, missing: str) -> np.ndarray:
     codes = pc.fill_null(text.indices, len(levels) - 1).to_numpy(zero_copy_only=False)
     texts: np.ndarray = levels[codes]
     return texts
-
-
-def natural_order(levels: Iterable[str]) -> Group:
-    """Sort levels by their numbers where they have some: "3-9" before "10-19".
-
-    Examples
-    --------
-    >>> natural_order({"10-19", "3-9", "more than 70"})
-    ('3-9', '10-19', 'more than 70')
-    """
-    return tuple(sorted(levels, key=_numbers_by_value))
-
-
-def _numbers_by_value(text: str) -> tuple[list[tuple[bool, int, str]], str]:
-    parts = [part for part in re.split(r"([0-9]+)", text) if part]
-    return [(not part.isdecimal(), int(part) if part.isdecimal() else 0, part) for part in parts], text

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from audit.naming import natural_order
 from audit.records.comparison import Comparisons, Side
 from audit.records.results import ProbeRecord
 from reports.provenance import written_date
 from reports.table import Row, Table
 from reports.text.numbers import count, short_hash
-from reports.text.order import natural_order
 
 _COLUMNS = ("Model", "Side", "Step", "Own verdicts", "Audited", "Folder", "sha256 of the weights")
 

@@ -6,11 +6,11 @@ import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
 
+from audit.naming import natural_order
 from audit.records.results import AuditResult, Finding, Results
 from audit.types import Note
 from reports.text.notes import sentence
 from reports.text.numbers import clean
-from reports.text.order import natural_order
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "|", "%")
 """A cell that begins like this is run as a formula by spreadsheets."""

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
-
 from audit.records.results import Finding, PairedFinding
 
 _WORST_FIRST = {"disparity": 0, "inconclusive": 1, "equivalent": 2, "not estimable": 3}
@@ -19,16 +16,3 @@ def by_severity(finding: Finding) -> tuple[int, float, float]:
 def by_significance(paired: PairedFinding) -> tuple[float, float]:
     """Sort key: small adjusted p first, then large differences."""
     return (paired.p_adjusted, -abs(paired.difference or 0.0))
-
-
-def natural_order(names: Iterable[str]) -> list[str]:
-    """Sort names with the numbers in them by size: equal mappings are printed alike, whatever their order.
-
-    Examples
-    --------
-    >>> natural_order(["20-29", "3-9", "100"])
-    ['3-9', '20-29', '100']
-    """
-    return sorted(
-        names, key=lambda name: ([(len(part), part) if part.isdecimal() else (0, part) for part in re.split(r"(\d+)", name)], name)
-    )

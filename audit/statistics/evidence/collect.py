@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from audit.types import Group, Measurement, Predictions, Settings
 
 
-def kinds(container: type[FindingEvidence] | type[MeasurementEvidence] | type[AuditEvidence]) -> dict[str, ModuleType]:
+def evidence_modules(container: type[FindingEvidence] | type[MeasurementEvidence] | type[AuditEvidence]) -> dict[str, ModuleType]:
     """Return the module of each kind of evidence that a container holds: the one that bears the name of the field."""
     return {field.name: import_module(f"{__package__}.{field.name}") for field in fields(container)}
 
@@ -34,8 +34,8 @@ def add_evidence(
     """
     asked = {measurement.name: measurement for measurement in measurements if predictions[measurement.name].cluster is None}
     inputs = EvidenceInputs(result, asked, predictions, levels, settings)
-    by_finding = {name: module.by_finding(inputs) for name, module in kinds(FindingEvidence).items()}
-    by_measurement = {name: module.by_measurement(inputs) for name, module in kinds(MeasurementEvidence).items()}
+    by_finding = {name: module.by_finding(inputs) for name, module in evidence_modules(FindingEvidence).items()}
+    by_measurement = {name: module.by_measurement(inputs) for name, module in evidence_modules(MeasurementEvidence).items()}
 
     def of(place: str, found: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
         return {name: each[place] for name, each in found.items() if place in each}
@@ -44,5 +44,5 @@ def add_evidence(
         result,
         findings=tuple(replace(each, evidence=FindingEvidence(**of(each.id, by_finding))) for each in result.findings),
         measurements=tuple(replace(each, evidence=MeasurementEvidence(**of(each.name, by_measurement))) for each in result.measurements),
-        evidence=AuditEvidence(**{name: module.of_audit(inputs) for name, module in kinds(AuditEvidence).items()}),
+        evidence=AuditEvidence(**{name: module.of_audit(inputs) for name, module in evidence_modules(AuditEvidence).items()}),
     )

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from audit.naming import natural_order
 from audit.records.results import DataRecord, Finding
 from reports.sections.context import AuditContext
 from reports.table import Row, Table
 from reports.text import phrases
 from reports.text.notes import sentence
 from reports.text.numbers import count
-from reports.text.order import natural_order
 
 
 def view(context: AuditContext) -> tuple[Table, ...]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from audit.naming import natural_order
 from audit.records.results import MeasurementRecord, Results
 from reports.sections.context import AuditContext
-from reports.text.order import natural_order
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,11 @@ from importlib.resources import files
 from statistics import NormalDist
 from typing import Any
 
+from audit.naming import natural_order
 from audit.records.counts import CountRecord
 from audit.records.results import AuditResult, MeasurementRecord, Results
 from audit.types import UNKNOWN
 from reports.text.numbers import NOT_ESTIMABLE, clean
-from reports.text.order import natural_order
 from reports.text.sentences import STATUSES
 
 _SCRIPT = files("reports.sections.provenance").joinpath("slicer.js").read_bytes()

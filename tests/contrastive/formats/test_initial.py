@@ -210,7 +210,7 @@ def test_a_file_that_asks_for_code_is_refused(tmp_path):
     with pytest.raises(UnsafeError, match="print"):
         read_model(str(tmp_path / "bad.pt"))
     (tmp_path / "bad.safetensors").write_bytes(b"not one")
-    with pytest.raises(DataError, match="cannot be read"):
+    with pytest.raises(DataError, match="is damaged"):
         read_model(str(tmp_path / "bad.safetensors"))
     with pytest.raises(DataError, match="file not found"):
         read_model(str(tmp_path / "none.pt"))
