@@ -1,6 +1,7 @@
 """The sections of a report, listed in page order: results in, the page that `page.html` prints out.
 
-A new section is a line in `OF_AUDIT` or `OF_PAGE`, a template, and a module of the same name with `view` if it takes more than the facts.
+A new section is a line in `OF_AUDIT` or `OF_PAGE`, a template, and a module of the same name with `view` if it takes more than the facts;
+supporting evidence is found in `reports.sections.evidence`.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ from audit.records.results import Results, to_json
 from reports.provenance import Provenance, provenance
 from reports.read import RESULTS
 from reports.section import Link, Section, ShownSection, links, shown_sections
+from reports.sections import evidence
 from reports.sections.context import AuditContext, audit_contexts
-from reports.sections.evidence import adjustment, answers, calibration, controls, effect_size, error_rates, robustness, scores, thresholds
 from reports.sections.provenance import data, prompts, requirements, slicer
 from reports.sections.results import details, paired, prompt_sensitivity, published, verdict, what_if
 from reports.text.sentences import audits_title
@@ -23,15 +24,7 @@ OF_AUDIT: Sequence[Section[AuditContext]] = (
     Section("Scope and limits", "sections/provenance/scope"),
     Section("All findings", "sections/results/findings"),
     Section("In detail", "sections/results/details", details.view),
-    Section("Controls", "sections/evidence/controls", controls.view),
-    Section("Robustness", "sections/evidence/robustness", robustness.view),
-    Section("Adjusted differences", "sections/evidence/adjustment", adjustment.view),
-    Section("Effect sizes", "sections/evidence/effect_size", effect_size.view),
-    Section("Answers given", "sections/evidence/answers", answers.view),
-    Section("Score distributions", "sections/evidence/scores", scores.view),
-    Section("Calibration", "sections/evidence/calibration", calibration.view),
-    Section("Confidence thresholds", "sections/evidence/thresholds", thresholds.view),
-    Section("Error rates", "sections/evidence/error_rates", error_rates.view),
+    *evidence.sections(),
     Section("Published numbers", "sections/results/published", published.view),
     Section("Counterfactual pairs", "sections/results/paired", paired.view),
     Section("Prompt sensitivity", "sections/results/prompt_sensitivity", prompt_sensitivity.view),

@@ -11,6 +11,8 @@ from reports.table import table_rows
 from reports.text import evidence, phrases
 from reports.text.numbers import decimals, number, p_value
 
+TITLE, PLACE = "Adjusted differences", 30
+
 
 def _raw(found: Adjusted) -> str:
     return number(found.crude, decimals(found.difference.low, found.difference.high), signed=True)

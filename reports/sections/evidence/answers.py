@@ -21,6 +21,8 @@ from reports.text.numbers import count, number, points
 if TYPE_CHECKING:
     from jaxtyping import Float
 
+TITLE, PLACE = "Answers given", 50
+
 MOST_ANSWERS = 25
 """A matrix of more answers is wider than anybody reads; the counts are in results.json, and the slicer has each answer."""
 _SHADES = 4

@@ -13,6 +13,8 @@ from reports.table import Row, Table
 from reports.text import phrases
 from reports.text.numbers import count, number, percent
 
+TITLE, PLACE = "Calibration", 70
+
 BINS = 10
 """Tenths of confidence, in the results."""
 _COLUMNS = ("Group", "n", "Calibration error [interval]", "Expected by chance (95 %): up to", "Overconfidence, in points")

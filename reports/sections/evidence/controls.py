@@ -8,6 +8,8 @@ from audit.records.results import ControlFinding, UntrainedControl
 from reports.sections.context import AuditContext, PlacedFinding
 from reports.text import evidence, phrases
 
+TITLE, PLACE = "Controls", 10
+
 
 @dataclass(frozen=True)
 class ControlRow:

@@ -7,6 +7,8 @@ from reports.sections.context import AuditContext
 from reports.table import Row, Table
 from reports.text import evidence, phrases
 
+TITLE, PLACE = "Effect sizes", 40
+
 _COLUMNS = ("Question", "Groups", "Ratio [interval]", "Odds ratio [interval]", "Cohen’s h", "Four fifths")
 
 

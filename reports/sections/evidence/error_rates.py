@@ -8,6 +8,8 @@ from reports.table import Table, headers, table_rows
 from reports.text import phrases
 from reports.text.numbers import p_value
 
+TITLE, PLACE = "Error rates", 90
+
 _COLUMNS = (
     ("Answer", lambda odds: odds.outcome),
     ("Measurement", lambda odds: odds.measurement),

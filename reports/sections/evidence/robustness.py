@@ -12,6 +12,8 @@ from reports.sections.context import AuditContext, PlacedFinding
 from reports.text import evidence
 from reports.text.numbers import percent
 
+TITLE, PLACE = "Robustness", 20
+
 
 @dataclass(frozen=True)
 class RobustnessRow:

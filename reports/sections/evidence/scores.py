@@ -11,6 +11,8 @@ from reports.table import Row, Table
 from reports.text import phrases
 from reports.text.numbers import count, number
 
+TITLE, PLACE = "Score distributions", 60
+
 _COLUMNS = ("Group", "n", "5 %", "25 %", "50 %", "75 %", "95 %")
 
 

@@ -12,6 +12,8 @@ from reports.table import Row, Table
 from reports.text import phrases
 from reports.text.numbers import NOT_ESTIMABLE, count, decimals, percent, points
 
+TITLE, PLACE = "Confidence thresholds", 80
+
 ENOUGH_TO_SCALE = 10
 """Answered images of a group whose interval may stretch a chart."""
 
