@@ -33,6 +33,8 @@ def read(path: Path) -> Contents:
     A file of any other suffix is a torch file. `DataError` if it is damaged or not a file of weights; `UnsafeError` if it asks for code or
     could exhaust the machine.
     """
+    if not path.exists():
+        raise DataError("file not found", where=str(path), fix="give a file of weights")
     if not path.is_file():
         why = "a pipe or a device could be waited for without end"
         raise DataError("this is not a regular file", where=str(path), why=why, fix="give a file of weights")

@@ -71,7 +71,7 @@ def test_a_row_of_predictions_can_be_excluded(tmp_path, capsys):
     assert "1 of the 3 identifiers in wrong.txt belong to no row." in map(told, audit["data"]["notes"])
     page = (tmp_path / "out" / "report.html").read_text("utf-8")
     assert ("Left out: 2" in page, "No image was left out" in page) == (True, False)
-    assert "left out 2 rows (listed: list wrong.txt)" in capsys.readouterr().err
+    assert "left out 2 rows (listed in wrong.txt)" in capsys.readouterr().err
 
 
 def test_listed_rows_are_not_covered_by_what_is_called_equivalent(tmp_path, capsys):

@@ -117,7 +117,7 @@ def test_an_audit_of_the_predictions_of_an_audit_takes_its_clusters_and_says_so(
         first["data"][key] for key in ("cluster", "clusters", "groups")
     ]
     assert again["findings"] == first["findings"]
-    said = "Rows of one 'person' count as one case, as in the audit that left predictions.parquet."
+    said = "Rows of one 'person' count as one sampling unit, as in the audit that wrote predictions.parquet."
     assert said in map(told, again["data"]["notes"])
     assert said in capsys.readouterr().err
     # And once more: what the second audit leaves behind knows the people too.

@@ -36,7 +36,7 @@ def test_what_is_neither_is_the_users_mistake(text):
 
 def test_a_statement_is_checked_by_name_and_type():
     assert read_overrides(parse_model_args("mean=0.1,0.2,0.3")).mean == (0.1, 0.2, 0.3)
-    with pytest.raises(UsageError, match="no fact 'activatoin'") as caught:
+    with pytest.raises(UsageError, match="unknown model override 'activatoin'") as caught:
         read_overrides({"activatoin": "gelu"})
     assert (caught.value.where, "did you mean activation" in caught.value.fix) == ("--model-args", True)
 

@@ -72,7 +72,7 @@ def test_the_report_says_that_no_model_was_loaded_and_what_was_asked(file):
     assert result["model"]["sha256"] in page
     assert "Claims by rule" in page
     assert "Attributes by rule" in page
-    assert "The answers were given without scores." in page
+    assert "The answers have no scores." in page
     assert result["measurements"][0]["near_ties"] is None
 
 

@@ -56,7 +56,8 @@ def test_the_page_asks_for_nothing_and_logs_nothing(visit, addresses, which):
 @pytest.mark.parametrize("which", ["two", "series"])
 def test_axe_finds_nothing(visit, which, scheme):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
-    found = axe.Axe().run(visit(which, color_scheme=scheme), options={"runOnly": WCAG})
+    # The same elements in either scheme: only their colours differ.
+    found = axe.Axe().run(visit(which, color_scheme=scheme), options={"runOnly": WCAG if scheme == "light" else ["color-contrast"]})
 
     assert found.violations_count == 0, found.generate_report()
 
