@@ -22,7 +22,7 @@ def replacing(path: Path, mode: int | None = None) -> Iterator[BufferedRandom]:
     those of a new file. A link in the place of `path` is replaced, not followed. What a killed process left behind over an hour ago is
     removed. Raises what the operating system raises (`OSError`).
     """
-    _remove_stale(path)
+    remove_stale(path.parent, f".{_escaped(path.name)}.*.tmp")
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
     draft = Path(name)
     try:
@@ -52,8 +52,9 @@ def sha256_of_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _remove_stale(path: Path) -> None:
-    for file in path.parent.glob(f".{_escaped(path.name)}.*.tmp"):
+def remove_stale(folder: Path, pattern: str = ".*.tmp") -> None:
+    """Remove what killed processes left half-written an hour ago or more."""
+    for file in folder.glob(pattern):
         with suppress(FileNotFoundError):  # another process may remove it too
             if time.time() - file.stat().st_mtime > STALE_S:
                 file.unlink()

@@ -21,8 +21,6 @@ import logging
 import os
 import shutil
 import stat
-import tempfile
-import time
 import unicodedata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -31,6 +29,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import numpy as np
 
 from audit.errors import MachineError, UnsafeError
+from contrastive.files import remove_stale, replacing
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -40,7 +39,6 @@ log = logging.getLogger("audit")
 Tower = Literal["image", "text"]
 FORMAT = "vlm-audit-embeddings 1"
 _FLOAT = np.dtype("<f4")
-_ORPHAN_AGE_S = 3600.0
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -126,7 +124,8 @@ class EmbeddingCache:
         digest = hashlib.sha256(body).hexdigest()
         shard = self.folder / f"{digest[:32]}.shard"
         try:
-            _write_whole(shard, f"{FORMAT} {digest}\n".encode() + body)
+            with replacing(shard, mode=0o600) as file:
+                file.write(f"{FORMAT} {digest}\n".encode() + body)
         except OSError as error:
             raise _machine_error(error, f"does not take {len(body):,} bytes", self.folder) from error
         self._enter(shard, rows)
@@ -144,7 +143,8 @@ class EmbeddingCache:
 
     def _open(self) -> None:
         shards = sorted(self.folder.glob("*.shard"))
-        _sweep(self.folder)
+        remove_stale(self.folder)
+        remove_stale(self.folder, ".tmp-*")  # of an earlier version
         for shard in shards:
             # Another process may set a damaged shard aside between the listing and here.
             with contextlib.suppress(FileNotFoundError):
@@ -195,25 +195,6 @@ def _read_file(path: Path) -> bytes:
         return file.read()
 
 
-def _write_whole(path: Path, content: bytes) -> None:
-    """Write a file so that it is there whole or not at all, whatever is killed when."""
-    descriptor, aside = tempfile.mkstemp(prefix=".tmp-", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(descriptor)
-        Path(aside).replace(path)
-    except BaseException:
-        Path(aside).unlink(missing_ok=True)
-        raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
 def _private_folder(folder: Path) -> None:
     """Make a folder that only this user can enter, or check one that is there."""
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -237,14 +218,6 @@ def _private_folder(folder: Path) -> None:
             why=f"its mode is {stat.S_IMODE(found.st_mode):04o}; whoever writes to it could plant embeddings",
             fix=f"chmod 700 '{folder}'",
         )
-
-
-def _sweep(folder: Path) -> None:
-    """Remove what killed processes left half-written an hour ago or more."""
-    for orphan in folder.glob(".tmp-*"):
-        with contextlib.suppress(FileNotFoundError):
-            if time.time() - orphan.stat().st_mtime > _ORPHAN_AGE_S:
-                orphan.unlink()
 
 
 def _machine_error(error: OSError, what: str, folder: Path) -> MachineError:

@@ -6,7 +6,6 @@ import datetime as dt
 import json
 import os
 import re
-import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +16,7 @@ import numpy as np
 from audit.errors import MachineError, UsageError
 from audit.records.results import AuditResult
 from audit.types import Predictions
+from contrastive import files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -76,40 +76,13 @@ def check_writable(directory: Path, facts: str = AUDIT) -> None:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[IO[bytes]]:
-    """Open a file that takes the place of `path` only when it is complete and on disk.
-
-    Raises
-    ------
-    MachineError
-        If the disk is full or the file cannot be written; the old file stays.
-    """
+    """Open a file that takes the place of `path` only when it is complete and on disk; MachineError if it cannot: the old file stays."""
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    except OSError as error:
-        raise MachineError(f"cannot write {path.name}", why=error.strerror, fix="choose a folder that you may write to") from error
-    try:
-        with os.fdopen(handle, "wb") as file:
+        with files.replacing(path) as file:
             yield file
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).chmod(_mode(path))
-        Path(name).replace(path)
     except OSError as error:
-        raise MachineError(
-            f"cannot write {path.name}", why=error.strerror, fix="make room or choose another --out; the old file is intact"
-        ) from error
-    finally:
-        Path(name).unlink(missing_ok=True)
-
-
-def _mode(path: Path) -> int:
-    """Return the permissions of the file that is replaced, or those that a new file of this user gets: a report is made to be shared."""
-    try:
-        return path.stat().st_mode & 0o777
-    except OSError:
-        umask = os.umask(0)
-        os.umask(umask)
-        return 0o666 & ~umask
+        fix = "choose a folder that you may write to, or make room; the old file is intact"
+        raise MachineError(f"cannot write {path.name}", why=error.strerror, fix=fix) from error
 
 
 def write_text(path: Path, text: str) -> None:

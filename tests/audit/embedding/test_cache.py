@@ -180,12 +180,12 @@ def test_too_little_room_is_refused_before_any_work(tmp_path):
 
 def test_what_a_killed_process_left_half_written_is_swept_after_an_hour(tmp_path):
     folder = open_cache(tmp_path).folder
-    for name, age_s in (("old", 4000), ("young", 10)):
-        orphan = folder / f".tmp-{name}"
+    for name, age_s in ((".tmp-old", 4000), (".x.shard.old.tmp", 4000), (".x.shard.young.tmp", 10)):
+        orphan = folder / name
         orphan.write_bytes(b"half")
         os.utime(orphan, (time.time() - age_s,) * 2)
     open_cache(tmp_path)
-    assert [path.name for path in folder.iterdir()] == [".tmp-young"]
+    assert [path.name for path in folder.iterdir()] == [".x.shard.young.tmp"]
 
 
 WRITER = """

@@ -1,5 +1,6 @@
 import datetime as dt
 import errno
+import os
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -50,7 +51,7 @@ def test_a_full_disk_is_the_environments_fault_and_keeps_the_old_file(tmp_path, 
     def full(_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(outputs.os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(MachineError, match=r"cannot write report\.html") as caught:
         outputs.write_text(path, "new")
 
