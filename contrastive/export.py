@@ -104,7 +104,7 @@ def compare_features(checkpoint: Checkpoint, read: Features) -> float:
         ours, theirs = (checkpoint.model.encode_image(images), checkpoint.model.encode_text(ids)), read(images, ids)
         differences = [float((a - b).abs().max() / a.norm(dim=1).max()) for a, b in zip(ours, theirs, strict=True)]
     difference = max(differences)
-    if not difference <= TOLERANCE:  # NaN is no agreement
+    if not difference <= TOLERANCE:  # NaN is not agreement
         raise VlmAuditError(
             "what was written does not give the same features, so it was removed", why=f"they differ by {difference:.1e} of their length"
         )

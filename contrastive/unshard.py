@@ -25,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def unshard(folder: Path, out: Path) -> str:
     """Write the checkpoint in `folder` to the file `out`, and return the sha256 (hex) of that.
 
-    Raises `DataError`, `UnsafeError` if there is no sharded checkpoint, or it cannot be read; `UsageError` if `out` exists; `MachineError`
+    Raises `DataError`, `UnsafeError` if the sharded checkpoint is missing or cannot be read; `UsageError` if `out` exists; `MachineError`
     if it cannot be written.
     """
     from contrastive.checkpoint.file import save

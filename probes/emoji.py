@@ -194,7 +194,7 @@ PROBE = Probe(
     measurements=(
         _measurement("occupation", "name", plain_names("name"), CLAIMS),
         _attribute_measurement(
-            "gender", "Is gender told apart, whatever the skin tone?", {gender: (gender,) for gender in GENDERS}, "tone"
+            "gender", "Is gender recognised, whatever the skin tone?", {gender: (gender,) for gender in GENDERS}, "tone"
         ),
         _attribute_measurement(
             "tone", "Is skin tone told apart, whatever the gender?", {tone: (f"{tone} skin tone",) for tone in TONES}, "gender"
@@ -206,7 +206,7 @@ PROBE = Probe(
         "These are drawings. They show how a model treats drawings and say nothing about how it treats people.",
         "Skin tone is tone plus hair: the drawings change hair colour with the tone (medium-light is blond).",
         "Gender is drawn by the length of hair and by lips; some men have a moustache (teacher, judge).",
-        "15 drawings show one occupation: rates by group, like the tests over pairs, take each of the 20 occupations as one case.",
+        "15 drawings show one occupation: rates by group, and tests over pairs, treat each of the 20 occupations as one sampling unit.",
     ),
     not_tested=(
         "photographs and people",

@@ -125,7 +125,7 @@ class Audit:
         Raises
         ------
         UsageError
-            If there is no such finding.
+            If the finding does not exist.
         """
         return lookup.finding(self.results, name, audit)[1]
 
@@ -135,7 +135,7 @@ class Audit:
         Raises
         ------
         UsageError
-            If there is no such finding.
+            If the finding does not exist.
         DataError
             If its predictions are gone, or are those of two models of one name.
         """
@@ -232,7 +232,7 @@ def load(directory: str | Path) -> Audit:
     Raises
     ------
     DataError
-        If there is no results.json in it, or it is not one.
+        If it has no readable results.json.
     """
     from reports.read import read_results
 

@@ -109,7 +109,7 @@ def load_changes(directory: str | Path) -> Changes:
     Raises
     ------
     DataError
-        If there is no comparison.json in it, or it is not one.
+        If it has no readable comparison.json.
     """
     from reports.read import read_comparisons
 

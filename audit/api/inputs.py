@@ -31,7 +31,7 @@ def probes_of(request: AuditRequest) -> tuple[Probe, ...]:
     Raises
     ------
     UsageError
-        If there is no such probe, or no such what-if.
+        If the probe or the what-if does not exist.
     """
     import probes
 

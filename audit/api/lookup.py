@@ -57,7 +57,7 @@ def finding(results: Results, name: str, audit: int | None = None) -> tuple[Audi
     Raises
     ------
     UsageError
-        If there is no such audit, or nothing, or more than one thing, goes by that name.
+        If the audit does not exist, or the name fits nothing or more than one thing.
     """
     audits = results.audits if audit is None else [at(results.audits, audit, "audit")]
     return _found(name, ((each, every, words.title(every, each)) for each in audits for every in each.findings))
@@ -72,7 +72,7 @@ def change(facts: Comparisons, name: str, comparison: int | None = None) -> tupl
 def followed(facts: Comparisons, name: str) -> Trajectory:
     """Return a question followed over the steps; raises as `finding` does, and where no series was compared."""
     if not facts.series:
-        raise UsageError("no series was compared", why="these are no checkpoints of one run", fix="compare(…, series=True)")
+        raise UsageError("no series was compared", why="these are not checkpoints of one run", fix="compare(…, series=True)")
     followed = (each for series in facts.series for each in series.trajectories)
     return _found(name, ((None, each, comparison_words.title(each)) for each in followed))[1]
 

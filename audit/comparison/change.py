@@ -134,7 +134,7 @@ def change_bound(joint: JointCounts, alpha: float) -> float:
     """Return how far from 0 the 1 - 2 alpha interval of any pair's change goes.
 
     Below the tolerance, every pair of groups changed by less: an intersection-union test, which needs no correction. It implies that the
-    gap changed by less, and more: groups that change places are no equivalence because the gap is the same.
+    gap changed by less, and more: groups that change places are not equivalent because the gap is the same.
 
     Examples
     --------

@@ -75,7 +75,7 @@ class Attributes:
 
 
 def read(schema: Schema, cells: Cells) -> Attributes:
-    """Return the attributes of a table; DataError if a column is missing, there is no row, or a value is not declared."""
+    """Return the attributes of a table; DataError if a column is missing, it has no rows, or a value is not declared."""
     check_columns(schema, list(cells.columns), cells.place)
     if not cells.numbers:
         raise DataError(f"{cells.place} has columns but no rows", why=_found(cells.columns), fix="give a table with one row an image")

@@ -1,4 +1,4 @@
-"""One audit from start to end, on one screen: data and a model in, facts out."""
+"""One audit from start to end: data and a model in, facts out."""
 
 from __future__ import annotations
 
@@ -161,7 +161,7 @@ def _clustered(predictions: Predictions, cluster: str | None) -> Predictions:
     Raises
     ------
     UsageError
-        If there is no such attribute.
+        If the attribute does not exist.
     """
     if cluster is None or predictions.cluster is not None:
         return predictions
@@ -229,7 +229,7 @@ def _measurement_record(measurement: Measurement, predictions: Predictions) -> M
 
 
 def _near_ties(predictions: Predictions) -> float | None:
-    """Return the share of decisions that are near-ties; None where there are no scores, or nothing was decided."""
+    """Return the share of decisions that are near-ties; None without scores, or nothing was decided."""
     return float(np.mean(predictions.margin < NEAR_TIE_MARGIN)) if len(predictions.margin) else None
 
 

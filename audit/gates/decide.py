@@ -201,7 +201,7 @@ class _Bound:
         return Note("too_few_groups", {"groups": needed, "images": max(self.settings.min_group_size, 2)})
 
     def not_compared(self) -> tuple[Note, ...]:
-        """Name the groups that a gate does not cover: a filtered audit is no audit of everybody."""
+        """Name the groups that a gate does not cover: a filtered audit does not cover everybody."""
         others = [rate for rate in self.rates if rate.status != "ok"]
         groups, n = (" × ".join(rate.group) for rate in others), (rate.n for rate in others)
         return (Note("not_compared", {"groups": tuple(groups), "n": tuple(n)}),) if others else ()

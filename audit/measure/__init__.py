@@ -35,7 +35,7 @@ def predict(
 ) -> Predictions:
     """Return a dual encoder's answers to a measurement of any kind.
 
-    `text_embeddings` holds every prompt of the label set; `attributes` has a row for each image. UsageError if there is no such kind.
+    `text_embeddings` holds every prompt of the label set; `attributes` has a row for each image. UsageError if the kind is unknown.
     """
     known = kinds()
     if measurement.kind not in known:

@@ -99,7 +99,7 @@ def file_sha256(paths: Sequence[Path]) -> str:
 
 
 def _check_links(folder: Path, inside: Path) -> DataError | None:
-    """Refuse links that leave a folder, and far too many files; return, not raise, that one is no regular file."""
+    """Refuse links that leave a folder, and far too many files; return, not raise, that one is not a regular file."""
     count, irregular = 0, None
     for place, folders, files in os.walk(folder):
         for name in (*folders, *files):

@@ -122,7 +122,7 @@ def _given(texts: AnswerTexts, scores: ScoreColumns | None, place: str) -> np.nd
 
 
 def _margin(scores: Float[np.ndarray, "n k"]) -> np.ndarray:
-    """Return the distance of the best two scores; nothing where there are no scores."""
+    """Return the distance of the best two scores; nothing without scores."""
     if scores.shape[1] < 2:
         return np.zeros(0, np.float32)
     best = np.partition(scores, -2, axis=1)[:, -2:]

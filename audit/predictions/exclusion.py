@@ -48,6 +48,6 @@ def keep_rows(predictions: Predictions, keep: Bool[np.ndarray, "n"]) -> Predicti
         y_pred=predictions.y_pred[keep],
         y_true=None if predictions.y_true is None else predictions.y_true[keep],
         attributes=predictions.attributes[keep],
-        margin=predictions.margin[keep] if len(predictions.margin) else predictions.margin,  # none where there are no scores
+        margin=predictions.margin[keep] if len(predictions.margin) else predictions.margin,  # none without scores
         cluster=None if predictions.cluster is None else predictions.cluster[keep],
     )

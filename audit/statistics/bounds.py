@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     Bounded = Callable[[Counts, Counts], Estimate | None]
 
 MOST_IMAGES = 1e9
-"""A number of images beyond which nobody is told to collect them."""
+"""A number of images above which no sample size is suggested."""
 _PRECISION = 1.005
 
 

@@ -77,7 +77,8 @@ def open_zip(path: Path, max_bytes: int, rooted: bool = True) -> Zip:
     """Map a file and check its archive.
 
     `path`: untrusted; `max_bytes`: limit of the file's size; `rooted`: whether everything must be under one folder, which is then left out
-    of the names: ``torch.save`` writes so, ``numpy.savez`` not. Raises `DataError` if it is no model file (empty, an HTML page, a Git-LFS
+    of the names: ``torch.save`` writes so, ``numpy.savez`` not. Raises `DataError` if it is not a model file (empty, an HTML page, a
+    Git-LFS
     pointer, ...) or cut short; `UnsafeError` if it is a bare pickle, or an archive that ``torch.save`` would not write.
     """
     with path.open("rb") as file:

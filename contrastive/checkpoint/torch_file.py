@@ -225,7 +225,7 @@ class _TensorReader:
                 raise ValueError("a storage is described in a way that torch.save does not use")
         entry = self.archive.entries.get(f"data/{key}")
         if entry is None:
-            raise ValueError(f"there is no entry for the storage {key[:80]!r}")
+            raise ValueError(f"no entry for the storage {key[:80]!r}")
         if elements * storage.dtype.itemsize > entry.end - entry.start:
             raise UnsafeError(f"it declares a storage larger than its entry data/{key[:80]}", fix=SAFETENSORS)
         return storage

@@ -32,7 +32,7 @@ class StoredPairs:
     """The image and caption columns of a `datasets.Dataset`. A caption may be a list of several.
 
     `title`: what to call the data, without a path of the machine. Raises `TrainingDataError` if it lacks one of the columns, they hold
-    something else, or there are no rows.
+    something else, or has no rows.
     """
 
     def __init__(self, title: str, data: Any, image_column: str, caption_column: str):
@@ -121,7 +121,7 @@ def load_parquet(path: Path, image_column: str, caption_column: str) -> StoredPa
 def load_hub(location: str, image_column: str, caption_column: str) -> StoredPairs:
     """Return a data set of the hub, asked anonymously: downloaded once as a whole, or, with ``#ROWS``, streamed that far only.
 
-    Raises `UsageError` if the location is malformed; `TrainingDataError` if there is no such data set or split (``train`` unless named);
+    Raises `UsageError` if the location is malformed; `TrainingDataError` if the data set or split does not exist (``train`` unless named);
     `MachineError` if the hub cannot be reached and nothing is in the cache.
     """
     import datasets

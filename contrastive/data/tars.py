@@ -49,7 +49,7 @@ class TarShards:
     """Captioned images in tar shards, in the order of the shards and of the pairs in them.
 
     `title`: what to call the data: a file or folder name without its path; `paths`: uncompressed tar files. Raises `TrainingDataError` if a
-    shard cannot be read, is compressed or is no tar file; or if there is no pair in any of them.
+    shard cannot be read, is compressed or is not a tar file; or if none of them has a pair.
     """
 
     def __init__(self, title: str, paths: Sequence[Path]):

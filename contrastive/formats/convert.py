@@ -60,7 +60,8 @@ class Source:
 def convert(weights: Weights, source: Source, overrides: ModelOverrides | None = None) -> Checkpoint:
     """Return a whole checkpoint around foreign weights. Its notes say everything guessed, stated, renamed, left out and foreign.
 
-    `weights`: as `contrastive.formats.unwrap.unwrap` gives them. Untrusted. Raises `DataError` if the weights are no CLIP, incomplete or
+    `weights`: as `contrastive.formats.unwrap.unwrap` gives them. Untrusted. Raises `DataError` if the weights are not a CLIP model,
+    incomplete or
     contradictory; or if activation, heads or tokenizer can be neither known nor guessed.
     """
     try:

@@ -32,7 +32,8 @@ def read_model(name: str, overrides: Mapping[str, str] | None = None) -> Checkpo
 
     `name`: a ``ckpt.pt``; OpenAI's archive, open_clip's or Lightning's checkpoint, flat weights (``.pt``, ``.safetensors``); or a folder
     with a `CLIPModel` in Hugging Face's layout or a model in open_clip's; `overrides`: facts that the file does not say, by the names of
-    `ModelOverrides`. Raises `DataError` if it cannot be read, is no CLIP, or does not show what must be known; `UnsafeError` if it asks for
+    `ModelOverrides`. Raises `DataError` if it cannot be read, is not a CLIP model, or does not show what must be known; `UnsafeError` if
+    it asks for
     code or could exhaust the machine; `UsageError` if `overrides` has an unknown name, or states what the checkpoint says itself.
     """
     path, facts = Path(name), ModelOverrides.from_words(overrides or {})

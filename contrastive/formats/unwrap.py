@@ -54,7 +54,7 @@ def unwrap(data: Any, prefer: str | None = None) -> Weights:
     """Return the weights in a file's nested tables.
 
     `data`: untrusted. Only tensors are looked at; `prefer`: the table to take, where the file has several (``"state_dict_ema"``). Raises
-    `DataError` if there is no such table, no tensor, two weights of one name, or the weights are FSDP1's flattened ones.
+    `DataError` if the table is missing, without a tensor, two weights of one name, or the weights are FSDP1's flattened ones.
     """
     table, path, notes = _open_tables(data, prefer)
     tensors = flatten(table)

@@ -46,7 +46,7 @@ _HF_BLOCK = re.compile(r"(?P<tower>vision|text)_model\.encoder\.layers\.(?P<laye
 def to_hugging_face(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return the weights of a `CLIP` with a vision transformer under the names of transformers' `CLIPModel`.
 
-    Raises `DataError` if the image tower is no vision transformer: `CLIPModel` has no counterpart of it.
+    Raises `DataError` if the image tower is not a vision transformer: `CLIPModel` has no counterpart of it.
     """
     if "visual.proj" not in state or "visual.conv1.weight" not in state:
         raise DataError("Hugging Face's CLIPModel has no image tower of this kind", why="it has a vision transformer only")

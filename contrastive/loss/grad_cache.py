@@ -1,6 +1,6 @@
 """GradCache: the exact gradient of a large batch on a device that holds a part of it.
 
-A contrastive loss is no sum over micro-batches: every pair needs all the others' features. So the towers run twice. First without a
+A contrastive loss is not a sum over micro-batches: every pair needs all the others' features. So the towers run twice. First without a
 gradient, to get all features; then the loss once, on the whole batch, for the gradient of every feature (and of the logit scale and
 bias: they get it here, once); then each micro-batch again, with the random state of its first time, to carry its features' gradient
 into the towers.

@@ -46,7 +46,7 @@ def audit_reason(audit: AuditResult) -> str:
 
 
 def not_compared(rates: Sequence[Rate]) -> list[str]:
-    """Name the groups that a verdict does not cover: a filtered audit is no audit of everybody."""
+    """Name the groups that a verdict does not cover: a filtered audit does not cover everybody."""
     others = [f"{phrases.group(rate.group)} (n = {rate.n:,})" for rate in rates if rate.status != "ok"]
     return [f"Not compared: {phrases.some(others)}."] if others else []
 

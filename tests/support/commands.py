@@ -25,7 +25,7 @@ def commands(out, models):
     def audit(name, *words):
         found[name] = ["audit.run", *map(str, words), f"--out={out / name}"]
 
-    def elsewhere(name, file, *words):
+    def external(name, file, *words):
         audit(name, f"--predictions={file if isinstance(file, Path) else files / file}", *words)
 
     def compare(name, *words):
@@ -42,26 +42,26 @@ def commands(out, models):
     audit("fairface", emoji, "--probe=fairface", f"--data={faces}", "--twin", "--by=race,gender,age", "--min-group-size=5", "--what-if=all")
     sampled = ("--limit=120", "--seed=3", "--min-group-size=5", f"--exclude={files / 'exclude-faces.txt'}", "--fail-on=gap > 0.1")
     audit("fairface-limited", emoji, "--probe=fairface", f"--data={faces}", *sampled)
-    elsewhere("again-demo", out / "demo" / "predictions.parquet", "--probe=emoji")
-    elsewhere("again-demo-by-rule", out / "demo" / "predictions.parquet", "--attributes=gender,tone", "--alpha=0.1")
+    external("again-demo", out / "demo" / "predictions.parquet", "--probe=emoji")
+    external("again-demo-by-rule", out / "demo" / "predictions.parquet", "--attributes=gender,tone", "--alpha=0.1")
     by_race, by_gender = "[predictions.accuracy by race]", "[predictions.accuracy by gender]"
     for table, asked in (("vit-b-16-openai.race", "race"), ("vit-h-14-laion2b.race", "race"), ("vit-l-14-laion2b.gender", "gender")):
         short = f"clip-{table[:5]}-{asked}"
-        elsewhere(short, TABLES / f"{table}.csv", *([f"--fail-on=gap{by_race} > 0.2"] if asked == "race" else ["--depth=3"]))
-        elsewhere(f"{short}-probe", f"{table}.csv", "--probe=fairface", "--by=race,gender,age")
+        external(short, TABLES / f"{table}.csv", *([f"--fail-on=gap{by_race} > 0.2"] if asked == "race" else ["--depth=3"]))
+        external(f"{short}-probe", f"{table}.csv", "--probe=fairface", "--by=race,gender,age")
     for which in ("before", "after", "third"):
         gate = [f"--fail-on=gap{by_race} > 0.05", f"--fail-on=ratio{by_gender} < 0.5", "--require-conclusive"]
-        elsewhere(f"plain-{which}", f"plain-{which}.csv", "--depth=3", "--tolerance=0.1", *(gate if which == "before" else []))
-        elsewhere(f"nested-{which}", f"nested-{which}.csv", "--cluster=family", "--min-group-size=20", f"--fail-on={gates[2]}")
-        elsewhere(f"crossed-{which}", f"crossed-{which}.csv", "--cluster=person", "--outcome=good:high=yes", "--seed=5")
-    elsewhere("excluded", "plain-before.csv", f"--exclude={files / 'exclude.txt'}", "--attributes=race,gender")
-    elsewhere("excluded-nested", "nested-before.csv", f"--exclude={files / 'exclude.txt'}", "--cluster=family", "--outcome=bad:low=no")
-    elsewhere("scores", "scores.csv", "--outcome=harm:low=thief", "--outcome=care=nurse,doctor", "--depth=3", "--min-group-size=50")
-    elsewhere("scores-only", "scores-only.parquet", "--outcome=harm:low=thief", "--fail-on=gap > 0.3")
-    elsewhere("questions", "questions.csv", "--attributes=race,gender,region", "--min-group-size=10")
-    elsewhere("no-truth", "no-truth.csv", "--depth=1", "--alpha=0.01")
-    elsewhere("equal", "equal.csv", "--fail-on=gap > 0.2", "--tolerance=0.08")
-    elsewhere("repeated", "repeated.csv", "--cluster=id")
+        external(f"plain-{which}", f"plain-{which}.csv", "--depth=3", "--tolerance=0.1", *(gate if which == "before" else []))
+        external(f"nested-{which}", f"nested-{which}.csv", "--cluster=family", "--min-group-size=20", f"--fail-on={gates[2]}")
+        external(f"crossed-{which}", f"crossed-{which}.csv", "--cluster=person", "--outcome=good:high=yes", "--seed=5")
+    external("excluded", "plain-before.csv", f"--exclude={files / 'exclude.txt'}", "--attributes=race,gender")
+    external("excluded-nested", "nested-before.csv", f"--exclude={files / 'exclude.txt'}", "--cluster=family", "--outcome=bad:low=no")
+    external("scores", "scores.csv", "--outcome=harm:low=thief", "--outcome=care=nurse,doctor", "--depth=3", "--min-group-size=50")
+    external("scores-only", "scores-only.parquet", "--outcome=harm:low=thief", "--fail-on=gap > 0.3")
+    external("questions", "questions.csv", "--attributes=race,gender,region", "--min-group-size=10")
+    external("no-truth", "no-truth.csv", "--depth=1", "--alpha=0.01")
+    external("equal", "equal.csv", "--fail-on=gap > 0.2", "--tolerance=0.08")
+    external("repeated", "repeated.csv", "--cluster=id")
     compare("compare-demo", out / "demo")
     compare("compare-clip", out / "clip-vit-b-race", out / "clip-vit-h-race")
     compare("compare-plain", *(out / f"plain-{which}" for which in ("before", "after", "third")))

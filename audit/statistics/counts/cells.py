@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 MOST_ROWS = 20_000
 LARGEST_GRID = 2**53
-"""Places beyond this are no whole numbers to a program that reads JSON into floats."""
+"""Places beyond this are not whole numbers to a program that reads JSON into floats."""
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ def newest(folder: Path) -> Path:
         return folder
     found = [*folders(folder), *folders(folder / FOLDER)]
     if not found:
-        why = f"there is no folder step-... with a {MANIFEST} in it"
+        why = f"no folder step-... has a {MANIFEST} in it"
         raise DataError("no complete sharded checkpoint", where=str(folder), why=why, fix="name the run's output folder")
     return found[0]
 

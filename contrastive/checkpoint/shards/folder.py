@@ -4,7 +4,7 @@
 
     step-00000100/
       shard-00001-model-00001-of-00001.safetensors ...   what each process wrote: its parts of the tensors, and where in them they belong
-      shards.json                                        all of a ``ckpt.pt`` that is no tensor; size and sha256 of each file
+      shards.json                                        all of a ``ckpt.pt`` that is not a tensor; size and sha256 of each file
 
 DCP's usual storage describes itself in ``.metadata``, a pickle: a program that runs when it is read. Its other storage is safetensors,
 whose headers say the same as JSON. That one is used here, for tensors only, so nothing that is read can run anything.

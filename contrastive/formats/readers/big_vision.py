@@ -1,7 +1,7 @@
 """big_vision's ``.npz`` files (SigLIP): arrays mapped without unpickling, renamed to those of transformers' `SiglipModel`.
 
 JAX keeps matrices the other way round, splits heads into an axis of their own, and may stack all blocks of a tower in one array. Only
-big_vision's two-tower models with a pooling head (SigLIP) have a counterpart; what others have instead is said.
+big_vision's two-tower models with a pooling head (SigLIP) have a counterpart; what others have instead is reported.
 
 Source: google-research/big_vision, models/vit.py and models/proj/image_text; Zhai et al. 2023, https://arxiv.org/abs/2303.15343
 """
@@ -79,7 +79,8 @@ def read(path: Path) -> Contents:
 def read_npz(path: Path, max_bytes: int = MAX_BYTES) -> Arrays:
     """Read an ``.npz`` file; nothing is unpickled, nothing decompressed.
 
-    Raises `DataError` if it is no such file, damaged, or holds NaN or infinite weights; `UnsafeError` if it holds Python objects (pickles)
+    Raises `DataError` if it is another kind of file, damaged, or holds NaN or infinite weights; `UnsafeError` if it holds Python objects
+    (pickles)
     or compressed arrays, or declares more than it holds.
     """
     try:

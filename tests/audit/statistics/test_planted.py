@@ -1,6 +1,7 @@
 """Conclusions that hold, from the file to the verdict: planted rates through the command line with ``--predictions``.
 
-Slow, and so not run by default: ``pytest -m slow -s tests/test_planted.py``, which prints what it measures. The kinds of files, what is
+Slow, and so not run by default: ``pytest -m slow -s tests/audit/statistics/test_planted.py``, which prints what it measures. The kinds of
+files, what is
 true in them and what must come out stand in `benchmarks/planted.py`.
 """
 
