@@ -17,6 +17,9 @@ _RENAMED_EVIDENCE = {"listed": "family_correction", "near_tie_verdict": "near_ti
 _EXCLUDED = re.compile(r"up to ([\d,]+) images? that an audit itself left out")
 
 
+_WORDS = {"predictions made elsewhere": "external predictions", "made elsewhere": "external predictions"}
+
+
 def upgrade_results(old: Fields) -> Fields:
     """Return the fields of a `results.json`."""
     gates = [gate | {"checks": [_check(check) for check in gate["checks"]]} for gate in old.get("gates", [])]
@@ -56,7 +59,12 @@ def _notes(texts: Iterable[str]) -> list[Fields]:
 
 
 def _noted(fields: Fields) -> Fields:
-    return fields | {"notes": _notes(fields.get("notes", []))}
+    return _reworded(fields | {"notes": _notes(fields.get("notes", []))})
+
+
+def _reworded(fields: Fields) -> Fields:
+    """Return a model or a measurement of predictions by the words that they have now."""
+    return {name: _WORDS.get(value, value) if name in ("kind", "preset") else value for name, value in fields.items()}
 
 
 # ---- results -------------------------------------------------------------------------------------------------------------------------
@@ -83,7 +91,7 @@ def _audit(old: Fields) -> Fields:
 
 def _measurement(old: Fields) -> Fields:
     fields, evidence = _moved(old, open_decisions="near_ties", calibration="calibration")
-    return fields | {"evidence": evidence}
+    return _reworded(fields) | {"evidence": evidence}
 
 
 def _finding(old: Fields) -> Fields:
