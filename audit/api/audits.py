@@ -11,6 +11,7 @@ from audit.api import lookup
 from audit.api.changes import Changes, compare_sides
 from audit.api.plots import Plots
 from audit.api.requests import CompareRequest
+from audit.cli.options import path_of, show_value
 from audit.comparison import sides as comparison_sides
 from audit.comparison.sides import AGAIN
 from audit.errors import DataError, UsageError
@@ -178,6 +179,8 @@ class Audit:
         DataError
             If they were asked different questions, or saw different images.
         """
+        if wrong := [each for each in others if not isinstance(each, Audit)]:
+            raise UsageError(f"cannot compare with {show_value(wrong[0])}", fix="audit.load(DIR) gives the audit of a directory")
         sides = [side for each in (self, *others) for side in each.sides()]
         return compare_sides(sides, CompareRequest(sides=(self, *others), series=series, tolerance=tolerance), Clock.start())
 
@@ -210,7 +213,7 @@ class Audit:
         """
         if not self.audited:
             raise UsageError("an audit that was loaded is already saved", fix="copy its directory")
-        path = Path(directory)
+        path = path_of(directory, "directory")
         with RunDirectory(path) as taken:
             taken.open()
             write(path, self.results, self.audited)
@@ -236,5 +239,6 @@ def load(directory: str | Path) -> Audit:
     """
     from reports.read import read_results
 
-    results = read_results(Path(directory))
-    return Audit(results, directory=Path(directory), require_conclusive="--require-conclusive" in results.command)
+    path = path_of(directory, "directory")
+    results = read_results(path)
+    return Audit(results, directory=path, require_conclusive="--require-conclusive" in results.command)

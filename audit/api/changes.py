@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from audit.api.plots import ChangePlots
+from audit.cli.options import path_of
 from audit.errors import UsageError
 from audit.output.audit import Clock
 from audit.output.comparison import assemble_comparisons, write
@@ -76,7 +77,7 @@ class Changes:
         MachineError
             If it cannot be written.
         """
-        path = Path(directory)
+        path = path_of(directory, "directory")
         with RunDirectory(path, COMPARISON) as taken:
             taken.open()
             write(path, self.facts)
@@ -113,4 +114,4 @@ def load_changes(directory: str | Path) -> Changes:
     """
     from reports.read import read_comparisons
 
-    return Changes(read_comparisons(Path(directory)))
+    return Changes(read_comparisons(path_of(directory, "directory")))

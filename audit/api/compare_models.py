@@ -19,6 +19,7 @@ from audit.output.audit import Clock
 from audit.output.comparison import write
 from audit.output.directory import AUDIT, COMPARISON, STATUS, scrub
 from audit.output.run_directory import RunDirectory
+from reports.exports.terminal import audit_lines
 
 LOG = logging.getLogger("audit.compare")
 
@@ -56,7 +57,10 @@ def run_comparison(request: CompareRequest) -> Changes:
     with RunDirectory(request.out, COMPARISON, LOG) as directory:
         directory.open()
         for place, (key, model) in enumerate(models.items(), 1):
-            sides[key] = run_audit(_audit_request(request, model, place)).sides()
+            found = run_audit(_audit_request(request, model, place))
+            report = f"{found.directory / 'report.html'}\n" if found.directory else ""
+            LOG.info("%s\n%s", audit_lines(found.results), report)
+            sides[key] = found.sides()
         together = [each for side in request.sides for each in sides[_key(side)]]
         distinct_names(together)
         changes = compare_sides(together, request, clock)

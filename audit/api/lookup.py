@@ -78,6 +78,8 @@ def followed(facts: Comparisons, name: str) -> Trajectory:
 
 
 def _found(name: str, named: Iterable[tuple[T, N, str]]) -> tuple[T, N]:
+    if not isinstance(name, str):
+        raise UsageError(f"a question of type {type(name).__name__}", fix="name it as the summary does: 'race.accuracy by gender'")
     everything = list(named)
     wanted = named_question(name, [gate_question(each, title) for _, each, title in everything]).id
     return next((whose, each) for whose, each, _ in everything if each.id == wanted)
@@ -85,8 +87,8 @@ def _found(name: str, named: Iterable[tuple[T, N, str]]) -> tuple[T, N]:
 
 def at(items: Sequence[T], place: int, what: str) -> T:
     """Return the item at a place, counted from 0."""
-    if not 0 <= place < len(items):
-        raise UsageError(f"no {what} {place}", fix=f"counted from 0, there are {len(items)}")
+    if not isinstance(place, int) or not 0 <= place < len(items):
+        raise UsageError(f"no {what} {place!r}", fix=f"counted from 0, there are {len(items)}")
     return items[place]
 
 

@@ -59,8 +59,10 @@ def audit(model: Any = (), probe: Any = (), *, settings: Settings | None = None,
     from_settings = asdict(settings) if settings else {}
     if twice := sorted(from_settings.keys() & options.keys()):
         raise UsageError(f"{twice[0]} is given twice", why="it is a field of the settings", fix="give it once")
+    if what_ifs and "what_if" in options:
+        raise UsageError("what-ifs are given twice", where="what_ifs, what_if", fix="give what_if alone")
     if what_ifs:
-        options.setdefault("what_if", what_ifs)
+        options["what_if"] = what_ifs
     return run_audit(AuditRequest.of({"model": model, "probe": probe, **from_settings, **options}))
 
 

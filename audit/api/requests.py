@@ -43,6 +43,11 @@ def is_model(value: object) -> bool:
     return not isinstance(value, type) and any(all(callable(getattr(value, name, None)) for name in needed) for needed in METHODS)
 
 
+def _given(value: Any) -> bool:
+    """Tell whether an option was given; a data frame has no truth value of its own."""
+    return value is not None and value is not False and value != () if isinstance(value, bool | tuple | None) else True
+
+
 def _model(value: Any) -> Any:
     if isinstance(value, str | Path):
         return str(value)
@@ -72,7 +77,7 @@ def _predictions(value: Any) -> Any:
         return value
     if not isinstance(value, str | Path):
         raise ValueError("a path or a data frame")
-    return Path(value)
+    return path(value)
 
 
 def _exclude(value: Any) -> Path | tuple[str, ...]:
@@ -91,8 +96,10 @@ def _slices(value: Any) -> tuple[tuple[str, ...], ...]:
 
 def _model_args(value: Any) -> Any:
     each = value if isinstance(value, list | tuple) else [value]
-    if not all(one is None or isinstance(one, str | Mapping) for one in each):
-        raise ValueError("'name=value', a mapping, or one of them for each model")
+    for one in each:
+        words = [*one, *one.values()] if isinstance(one, Mapping) else [one]
+        if not all(word is None or isinstance(word, str) for word in words):
+            raise ValueError("'name=value', a mapping of text to text, or one of them for each model")
     return value
 
 
@@ -194,7 +201,7 @@ class AuditRequest(Request):
             raise UsageError("--by requires --probe", fix="with --predictions, give --attributes and --depth")
         with_a_model = ("model", "model_args", "data", "limit", "include_examples", "what_if", "untrained_control")
         for name in with_a_model if external else ("attributes", "outcome", "depth"):
-            if getattr(self, name) not in (None, (), False):
+            if _given(getattr(self, name)):
                 verb, why = ("be", "the probe says what is asked")
                 if external:
                     why = "no model is loaded and no image is read"
@@ -242,10 +249,12 @@ class CompareRequest(Request):
     out: Path | None = option(path, None, SIDES, "default: audits/<before>-against-<after>--comparison--<UTC>", metavar="DIR")
     """Where the files are written, those of the audits below it; from Python None writes none."""
 
-    probe: tuple[str | Probe, ...] = _as_in_audit("probe", MODELS)
+    probe: tuple[str | Probe, ...] = _as_in_audit(
+        "probe", MODELS, "a probe (vlm-audit probes), or your own file.py, which is run; repeatable"
+    )
     data: Any = _as_in_audit("data", MODELS)
     model_args: Any = _as_in_audit("model_args", MODELS, "what a file of weights does not say")
-    limit: int | None = _as_in_audit("limit", MODELS)
+    limit: int | None = _as_in_audit("limit", MODELS, "a stratified sample of N images; such a comparison is inconclusive")
     device: str | None = _as_in_audit("device", MODELS)
     dtype: str | None = _as_in_audit("dtype", MODELS)
     batch_size: int | None = _as_in_audit("batch_size", MODELS)
@@ -263,7 +272,7 @@ class CompareRequest(Request):
     def audit_options(self) -> dict[str, Any]:
         """Return the options that an audit of a model gets, as they were given."""
         shared = [name for name in options(CompareRequest) if name in options(AuditRequest) and name not in ("out", "command")]
-        return {name: value for name in shared if (value := getattr(self, name)) not in (None, ())}
+        return {name: value for name in shared if _given(value := getattr(self, name))}
 
     def settings(self, first: Settings) -> Settings:
         """Return the settings of the first audit, with what was given in their place."""

@@ -10,10 +10,8 @@ from collections.abc import Callable
 from audit.errors import AuditError
 
 COMPLETE, BREACHED, DEFECT, INTERRUPTED = 0, 1, 70, 130
-MEANING = (
-    "exit codes: 0 complete, 1 a gate is breached or under --limit, 2 usage, 3 bad data or model, 4 refused as unsafe, 5 environment, "
-    "70 defect, 130 interrupted"
-)
+GATED = "1 a gate is breached or under --limit, "
+MEANING = f"exit codes: 0 complete, {GATED}2 usage, 3 bad data or model, 4 refused as unsafe, 5 environment, 70 defect, 130 interrupted"
 
 
 def ended(work: Callable[[], int], *, debug: bool = False) -> int:

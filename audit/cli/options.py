@@ -14,6 +14,7 @@ from audit.errors import UsageError, nearest
 Check = Callable[[Any], Any]
 """Returns the value as the field holds it, or raises ValueError saying what was expected."""
 MIN_ALPHA = 1e-4
+MAX_PATH, MAX_NAME = 4095, 255  # what Linux takes
 """The permutation tests draw 9,999 times: nothing smaller could ever be reached."""
 _SHOWN = 80
 
@@ -122,7 +123,8 @@ def between(low: float, high: float, expected: str) -> Check:
     """Return a check for numbers from `low` up to, but not including, `high`; NaN is refused too."""
 
     def check(value: Any) -> float:
-        if isinstance(value, bool) or not isinstance(value, numbers.Real) or not low <= float(value) < high:
+        is_number: bool = isinstance(value, numbers.Real) and not isinstance(value, bool)
+        if not is_number or not low <= value < high:
             raise ValueError(expected)
         return float(value)
 
@@ -144,7 +146,18 @@ def path(value: Any) -> Path:
     """Check a path."""
     if not isinstance(value, str | Path):
         raise ValueError("a path")
+    parts = Path(value).parts
+    if "\0" in str(value) or len(str(value)) > MAX_PATH or any(len(part.encode("utf-8", "surrogateescape")) > MAX_NAME for part in parts):
+        raise ValueError(f"a path without NUL, of at most {MAX_PATH:,} characters, each name of at most {MAX_NAME} bytes")
     return Path(value)
+
+
+def path_of(value: Any, what: str) -> Path:
+    """Return a path that Python was given; UsageError if it cannot be one."""
+    try:
+        return path(value)
+    except ValueError as error:
+        raise UsageError(f"invalid {what} {show_value(value)}: expected {error}") from error
 
 
 def switch(value: Any) -> bool:
@@ -158,7 +171,7 @@ def one_of(*known: str) -> Check:
     """Return a check for one of a few words."""
 
     def check(value: Any) -> str:
-        if value not in known:
+        if not isinstance(value, str) or value not in known:
             raise ValueError(f"one of {', '.join(known)}")
         return str(value)
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from audit.cli.exit_codes import MEANING
+from audit.cli.exit_codes import GATED, MEANING
 from audit.cli.options import Option, Request, flag, options
 from audit.errors import nearest
 from audit.version import __version__
@@ -37,8 +37,9 @@ class AboutModel(argparse.Action):
 
 def request_parser(program: str, description: str | None, request: type[Request], positional: str | None = None) -> Parser:
     """Return the parser of a command that makes a request; `positional` is the option that is given without a flag."""
+    epilog = MEANING if "fail_on" in options(request) else MEANING.replace(GATED, "")
     parse = Parser(
-        program, description=description, epilog=MEANING, allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter
+        program, description=description, epilog=epilog, allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     sections: dict[str, Any] = {}
     for name, (option, default) in options(request).items():

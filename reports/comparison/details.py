@@ -32,7 +32,7 @@ _PAIRS: Columns[PairChange] = (
     ("After", lambda pair: text.pair_end_text(pair, pair.after)),
     ("Change, points", phrases.signed_change),
     ("Corrected", phrases.corrected_interval),
-    ("Changed places", lambda pair: "yes" if pair.reversed else "undecided"),
+    ("Changed places", lambda pair: "yes" if pair.reversed else "not detected"),
 )
 
 

@@ -35,14 +35,14 @@ def reason(change: Change, comparison: Comparison, settings: Settings) -> str:
 
 
 def comparison_reason(comparison: Comparison) -> str:
-    """Return how many primary gaps changed in which way, and which images the comparison does not cover."""
+    """Return how many pre-specified gaps changed in which way, and which images the comparison does not cover."""
     primary = [change for change in comparison.changes if change.primary]
     if not primary:
         return "This comparison has no primary question, so it has no verdict."
     found = [outcome(change) for change in primary]
     parts = [one if count == 1 else many.format(count) for verdict, one, many in _COUNTED if (count := found.count(verdict))]
     levelled = sum(change.levelled_down for change in primary)
-    said = [LIMITED] * comparison.limited + [f"Of {in_words(len(found), 'primary gap')}, {', '.join(parts)}."]
+    said = [LIMITED] * comparison.limited + [f"Of {in_words(len(found), 'pre-specified gap')}, {', '.join(parts)}."]
     said += [f"{levelled} of those that shrank {'is' if levelled == 1 else 'are'} levelled down."] if levelled else []
     return " ".join([*said, *_not_covered(comparison)])
 
@@ -105,7 +105,7 @@ def _explained(change: Change, gap: GapChange, comparison: Comparison, settings:
     beyond = f"It changed by more than the tolerance of {tolerance}." if change.beyond_tolerance else (
         f"Whether it changed by more than the tolerance of {tolerance} is undecided."
     )  # fmt: skip
-    levelled = ["Levelled down: the gap shrank because the best group got worse; a gain of the worst is undecided."]
+    levelled = ["Levelled down: the gap shrank because the best group got worse; no gain of the worst is detected."]
     return [beyond, *(levelled if change.levelled_down else [])]
 
 

@@ -218,7 +218,7 @@ def dumbbell_alt(change: Change) -> str:
 def changes_alt(change: Change) -> str:
     """Return what the chart of changes shows."""
     changed = [phrases.group(cell.before.group) for cell in change.by_group if _changed(cell)]
-    groups = phrases.some(changed) if changed else "undecided for every group"
+    groups = phrases.some(changed) if changed else "none"
     significant = f"Significant changes, after correction: {groups}."
     return f"The change of each group's rate with its interval. {significant} The table below has every number."
 
@@ -235,7 +235,7 @@ def curve_alt(trajectory: Trajectory) -> str:
 
 def appears_text(step: int | None) -> str:
     """Return the step from which on a gap is detected."""
-    return "undecided" if step is None else f"step {count(step)}"
+    return "not detected" if step is None else f"step {count(step)}"
 
 
 def series_sentence(series: Series) -> str:
@@ -243,5 +243,5 @@ def series_sentence(series: Series) -> str:
     return (
         f"{in_words(series.images, 'image')} that every checkpoint answered. Bands and p are corrected for the pairs of groups and for "
         f"{in_words(series.claims, 'pre-specified question')}. A gap is dated from the last checkpoint backwards, "
-        "up to the first at which it is not detected, so the number of checkpoints is not corrected for."
+        "up to the first at which it is not detected, so the number of checkpoints needs no correction."
     )

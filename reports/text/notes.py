@@ -163,7 +163,7 @@ def sentence(note: Note | str) -> str:
         return note
     try:
         return SENTENCES[note.code].format(**{name: _in_words(name, value) for name, value in note.values.items()})
-    except (LookupError, ValueError):
+    except (LookupError, ValueError, TypeError):
         return str(note)
 
 

@@ -293,7 +293,9 @@ def differences_alt(finding: Finding) -> str:
     """Return what the chart of differences shows."""
     beyond = [group(contrast.first) for contrast in finding.contrasts if contrast.beyond_tolerance]
     tolerance = exact_points(finding.tolerance)
-    shown = f"Shown to differ by more than {tolerance}: {some(beyond)}." if beyond else f"Differences of more than {tolerance}: undecided."
+    shown = (
+        f"Shown to differ by more than {tolerance}: {some(beyond)}." if beyond else f"No difference of more than {tolerance} is detected."
+    )
     return f"Each of {in_words(len(finding.contrasts), 'compared group')} minus all others. {shown} The table below has every number."
 
 

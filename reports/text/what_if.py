@@ -34,7 +34,7 @@ NAMES: Mapping[str, tuple[str, str]] = {
 ENDINGS: Mapping[Ending, str] = {
     "smaller": "smaller",
     "indistinguishable": "no longer distinguishable from chance, which is not zero",
-    "unchanged": "change undecided",
+    "unchanged": "no change detected",
     "larger": "larger",
     "reversed": "reversed: the other group is ahead",
     "levelled down": "levelled down: no group is better off",

@@ -30,7 +30,7 @@ _WORDS = {
     "everybody": "all images",
     "never": NOT_ESTIMABLE,
     "beyond": "exceeds it",
-    "within": "undecided",
+    "within": "not detected",
     "overall": "overall",
     "off": "off this scale",
     "forest": "The rate of each group with its interval; the numbers stand in the table below.",

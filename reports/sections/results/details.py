@@ -25,7 +25,7 @@ _PAIRS: Columns[Contrast] = (
     ("First minus second", phrases.signed_change),
     ("Corrected", phrases.corrected_interval),
     ("Adj. p", lambda pair: p_value(pair.p_adjusted)),
-    ("Exceeds the tolerance", lambda pair: "yes" if pair.beyond_tolerance else "undecided"),
+    ("Exceeds the tolerance", lambda pair: "yes" if pair.beyond_tolerance else "not detected"),
 )
 
 

@@ -1,17 +1,22 @@
 """Every flag is a field of its request, and the command and the function find the same with each; no mistake is an error from inside."""
 
+import io
 import json
 import re
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 import audit
 from audit.api.requests import AuditRequest, CompareRequest
 from audit.cli.options import options
 from audit.compare import main as compare_main
 from audit.compare import parser as compare_parser
+from audit.data import load_dataset
+from audit.data.schema import Schema
 from audit.errors import AuditError, UsageError
 from audit.records.comparison import to_json as comparison_json
 from audit.records.results import to_json
@@ -240,7 +245,10 @@ MISTAKES = [
     dict(predictions=pd.DataFrame({"race": ["a", "b"], "y_pred": ["x", "y"]}), attributes=["rase"]), dict(predictions="x.csv", depth=0),
     dict(model=FakeEncoder(), probe="emoji", dtype="int8"), dict(model=FakeEncoder(), probe="emoji", out=3),
     dict(model="x.pt", probe=PROBE), dict(model="x.pt", probe=PROBE, data=four_faces(), model_args=[{}, {}]),
-    dict(model=FakeEncoder(), probe=PROBE, outcome="a=b"),
+    dict(model=FakeEncoder(), probe=PROBE, outcome="a=b"), dict(predictions="x.csv", data=pd.DataFrame({"race": ["a"]})),
+    dict(model="x.pt", probe=PROBE, model_args={"mean": 0.5}), dict(model="x.pt", probe=PROBE, model_args={1: 2}),
+    dict(predictions="a" * 5000), dict(predictions="x.csv", out="a\0b"), dict(predictions="x.csv", tolerance=10**400),
+    dict(model="x.pt", probe=PROBE, dtype=np.array([1, 2])), dict(model="x.pt", probe="emoji", what_if="all", what_ifs=["projection"]),
 ]  # fmt: skip
 
 
@@ -257,3 +265,29 @@ def test_a_mistake_about_sides_is_a_usage_error(sides):
         audit.compare(*sides)
     with pytest.raises(UsageError, match="unknown option 'serie'"):
         audit.compare("skewed", "plain", serie=True)
+
+
+def test_models_are_compared_on_a_data_frame():
+    """120 pictures in a column; finished audits have their own data."""
+    faces = four_faces(30)
+    frame = faces.attributes.reset_index(drop=True).assign(image=[Image.open(io.BytesIO(content)) for content in faces.images])
+    probe = replace(PROBE, load=lambda options: load_dataset(options.location, Schema(), name="faces", licence="none"))
+    changes = audit.compare(FakeEncoder(), FakeEncoder({"": [1.0, 1.0, 0.0]}), probe=probe, data=frame)
+    assert changes.facts.comparisons[0].images == 120
+    with pytest.raises(UsageError, match="--data cannot be used here"):
+        audit.compare(audit.audit(FakeEncoder(), PROBE, data=faces), audit.audit(FakeEncoder(), PROBE, data=faces), data=frame)
+
+
+@pytest.mark.parametrize("wrong", [None, 5, "a\0b"])
+def test_what_cannot_be_a_directory_or_a_name_is_a_usage_error(wrong):
+    found = audit.audit(FakeEncoder(), PROBE, data=four_faces(30))
+    for use in (
+        audit.load,
+        audit.load_changes,
+        found.save,
+        found.finding,
+        found.compare,
+        lambda each: found.finding("gender", each or "0"),
+    ):
+        with pytest.raises(UsageError):
+            use(wrong)

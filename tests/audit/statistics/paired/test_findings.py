@@ -160,7 +160,7 @@ def test_no_claim_gives_no_finding():
 
 
 def test_two_images_on_one_side_are_refused():
-    with pytest.raises(DataError, match="no unique member of a pair") as error:
+    with pytest.raises(DataError, match="not a unique member of a pair") as error:
         find([*FOUR, FOUR[0]])
     assert "judge × light" in str(error.value)
 

@@ -62,7 +62,7 @@ def test_every_question_has_its_controls(audit, said):
 
 
 def test_without_an_untrained_control_the_page_says_how_to_get_one(even):
-    assert "An untrained control was not audited (add --twin" in text_of(render(samples.results(even)))
+    assert "An untrained control was not audited (add --untrained-control" in text_of(render(samples.results(even)))
 
 
 # ---- how firm ------------------------------------------------------------------------------------------------------------------------

@@ -236,11 +236,11 @@ def test_the_tolerance_moves_what_is_marked_as_beyond(page):
     lows = page.eval_on_selector_all("#slice-rows tr", READ)[0][1]
     low, high = map(float, lows[3].split()[1:])
 
-    assert page.locator(marks).first.inner_text() == ("exceeds it" if low > 0 or high < 0 else "undecided")
+    assert page.locator(marks).first.inner_text() == ("exceeds it" if low > 0 or high < 0 else "not detected")
 
     page.fill("#slice-tolerance", "100")
     page.locator("#slice-tolerance").blur()
-    assert page.locator(marks).first.inner_text() == "undecided"
+    assert page.locator(marks).first.inner_text() == "not detected"
 
 
 @pytest.mark.browser

@@ -66,7 +66,7 @@ def test_every_setting_stands_on_the_page_with_its_cost(page):
         "12 points [4, 20] −18 [−27, −9] .013 smaller 7.1 points 97 % 85.0 % −5.0 [−10.0, −1.0]",
         "man minus woman",
         "all woman 79.0 %, man 91.0 % +30.0 → +12 [4, 20] 4.0 → 12.0: larger",
-        "20 points [12, 28] −10 [−19, −1] .31 change undecided 7.1 points 97 % 80.0 %",
+        "20 points [12, 28] −10 [−19, −1] .31 no change detected 7.1 points 97 % 80.0 %",
         "5 points [0, 13] −25 [−34, −16] .013 levelled down: no group is better off 7.1 points no such control 70.0 %",
         "unmodified 30 points [22, 38] 90.0 %",
         "95.0 → 91.0 (6 %) 65.0 → 79.0 (22 %)",
