@@ -17,7 +17,7 @@ demo: $(READY)  ## train the small emoji model (with a planted skew) and its bal
 	$(BIN)/python -m audit.run --model runs/emoji/ckpt.pt --model runs/emoji-balanced/ckpt.pt --probe emoji --out runs/emoji-audit
 
 test: $(READY)  ## every test, doctests included
-	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 check: $(READY)  ## lint, format, types, layers
 	$(BIN)/ruff check .

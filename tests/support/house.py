@@ -15,6 +15,7 @@ PACKAGES = ("audit", "probes", "reports", "contrastive")
 INTERCHANGEABLE = {"audit", "check", "compare", "get", "load", "main", "names", "parser", "read", "render", "run", "view", "write"}
 """Functions whose module says whose they are."""
 MOST_MODULES, MOST_LINES = 14, 320
+ROOT = Path(__file__).parents[2]
 
 
 def module_name(path: Path) -> str:
