@@ -45,7 +45,7 @@ def is_model(value: object) -> bool:
 
 def _given(value: Any) -> bool:
     """Tell whether an option was given; a data frame has no truth value of its own."""
-    return value is not None and value is not False and value != () if isinstance(value, bool | tuple | None) else True
+    return bool(value) if isinstance(value, bool | tuple) else value is not None
 
 
 def _model(value: Any) -> Any:

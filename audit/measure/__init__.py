@@ -7,6 +7,7 @@ models, `slices.with_slices` adds further groups.
 from __future__ import annotations
 
 import pkgutil
+import sys
 from collections.abc import Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -37,10 +38,9 @@ def predict(
 
     `text_embeddings` holds every prompt of the label set; `attributes` has a row for each image. UsageError if the kind is unknown.
     """
-    known = kinds()
-    if measurement.kind not in known:
-        raise UsageError(
-            f"measurement {measurement.name!r} is of an unknown kind {measurement.kind!r}", fix=nearest(measurement.kind, known)
-        )
-    answers: Predictions = known[measurement.kind].predict(measurement, record, image_embeddings, text_embeddings, attributes)
+    kind: Any = sys.modules.get(f"{__name__}.{measurement.kind}") or kinds().get(measurement.kind)
+    if not hasattr(kind, "QUESTION"):
+        what = f"measurement {measurement.name!r} is of an unknown kind {measurement.kind!r}"
+        raise UsageError(what, fix=nearest(measurement.kind, kinds()))
+    answers: Predictions = kind.predict(measurement, record, image_embeddings, text_embeddings, attributes)
     return answers

@@ -25,7 +25,7 @@ class RunDirectory:
     facts : str
         What is to be written: the facts of an audit or of a comparison.
     log : Logger, optional
-        What goes into run.log; None: there is none.
+        What goes into run.log; None: nothing does.
 
     Raises
     ------

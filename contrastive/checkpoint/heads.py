@@ -31,7 +31,7 @@ def kind_of(checkpoint: Checkpoint | None) -> str | None:
 def load_head(objective: nn.Module, checkpoint: Checkpoint) -> None:
     """Give an objective the head of a checkpoint.
 
-    Raises `DataError` if there is none, or it does not fit.
+    Raises `DataError` if it is missing or does not fit.
     """
     state = (checkpoint.head or {}).get("state_dict")
     if not isinstance(state, Mapping) or not all(isinstance(name, str) and isinstance(tensor, Tensor) for name, tensor in state.items()):

@@ -28,7 +28,7 @@ SIDECAR = ".index.json"
 _VERSION = 1
 _ABSENT = (-1, 0)
 Place = tuple[int, int]
-"""Offset and length in the shard; offset -1: there is none."""
+"""Offset and length in the shard; offset -1: missing."""
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,7 @@ def make_objective(kind: str, config: ModelConfig, generator: torch.Generator | 
 
     `Distillation` needs a teacher: make it directly.
 
-    Raises `UsageError` if there is none; the nearest names are given.
+    Raises `UsageError` if it is unknown; the nearest names are given.
 
     Examples
     --------

@@ -33,7 +33,7 @@ PRESETS: dict[str, ModelConfig] = {
 def preset(name: str, *, vocab_size: int | None = None, context: int | None = None) -> ModelConfig:
     """Return the architecture called `name`, with the vocabulary and context of the tokenizer at hand where given.
 
-    Raises `UsageError` if there is none; the nearest names are given.
+    Raises `UsageError` if it is unknown; the nearest names are given.
 
     Examples
     --------

@@ -28,7 +28,7 @@ NEWEST = 2
 
 
 def newest_state(out: Path, warn: Callable[[str], None] = print) -> Checkpoint | Shards | None:
-    """Return the newest state in an output folder, None if there is none. Damaged shards are passed over with a warning.
+    """Return the newest state in an output folder, None without one. Damaged shards are passed over with a warning.
 
     Raises `DataError`, `UnsafeError` if ``ckpt.pt`` cannot be read, or there are shards and all are damaged.
     """

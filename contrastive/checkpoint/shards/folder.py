@@ -58,7 +58,7 @@ class Shards:
         return found if type(found) is int else -1
 
     def table(self, name: str) -> Mapping[str, Any]:
-        """Return a table of the content, empty if there is none."""
+        """Return a table of the content, empty without one."""
         found = self.content.get(name)
         return found if isinstance(found, dict) else {}
 
