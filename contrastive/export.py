@@ -17,7 +17,7 @@ from contrastive.errors import MachineError, VlmAuditError, run_command
 
 if TYPE_CHECKING:
     from contrastive.checkpoint.file import Checkpoint
-    from contrastive.formats.exports.common import Features
+    from contrastive.formats.exports import Features
 
 KINDS = {
     "huggingface": "a folder of transformers' CLIPModel with tokenizer and image processor",

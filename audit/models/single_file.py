@@ -68,7 +68,7 @@ def read(path: Path) -> Contents:
 
 def _converted(path: Path, contents: Contents, overrides: ModelOverrides, setting: EncoderSettings) -> Encoder:
     """Return the encoder of another project's weights."""
-    from contrastive.formats.convert import SIGLIP, Source, convert
+    from contrastive.formats.convert import SIGLIP, convert
     from contrastive.formats.readers.big_vision import KIND
     from contrastive.formats.unwrap import unwrap
 
@@ -77,7 +77,7 @@ def _converted(path: Path, contents: Contents, overrides: ModelOverrides, settin
             return _big_vision(path, contents, overrides, setting)
         weights = unwrap(contents.data, overrides.weights)
         if SIGLIP not in weights.tensors:
-            checkpoint = convert(weights, Source(contents.kind, contents.sha256, contents.unknown), overrides)
+            checkpoint = convert(weights, contents, overrides)
             return _native(checkpoint, contents.archive.release if contents.archive else None, setting)
     from audit.models import siglip
 

@@ -16,12 +16,10 @@ from pathlib import Path
 
 from contrastive.errors import DataError, UnsafeError
 
-CHUNK = 2**24
-"""Bytes that are looked at in one go."""
+CHUNK = 2**24  # bytes that are looked at in one go
 AGAIN = "fetch the file again"
 SAFETENSORS = "ask its author for safetensors, or save it there as safetensors; no option reads it as it is"
-MAX_DIRECTORY = 16 * 2**20
-"""Bytes of the archive's directory: about 150,000 entries."""
+MAX_DIRECTORY = 16 * 2**20  # bytes of the archive's directory: about 150,000 entries
 
 
 @dataclass(frozen=True)
@@ -49,10 +47,7 @@ class Zip:
         return self.content[entry.start : entry.end]
 
     def release(self) -> None:
-        """Give back the memory of pages that were only read; they are read from the file again when needed.
-
-        Not once anything may have been written to a tensor over them: that would be undone.
-        """
+        """Give back the memory of pages that were only read, to be read again when needed. What was written to one would be undone."""
         if hasattr(mmap, "MADV_DONTNEED"):
             self.content.madvise(mmap.MADV_DONTNEED)
 
@@ -77,8 +72,7 @@ def open_zip(path: Path, max_bytes: int, rooted: bool = True) -> Zip:
     """Map a file and check its archive.
 
     `path`: untrusted; `max_bytes`: limit of the file's size; `rooted`: whether everything must be under one folder, which is then left out
-    of the names: ``torch.save`` writes so, ``numpy.savez`` not. Raises `DataError` if it is not a model file (empty, an HTML page, a
-    Git-LFS
+    of the names: ``torch.save`` writes so, ``numpy.savez`` not. Raises `DataError` if it is not a model file (empty, a page, a Git-LFS
     pointer, ...) or cut short; `UnsafeError` if it is a bare pickle, or an archive that ``torch.save`` would not write.
     """
     with path.open("rb") as file:
@@ -139,9 +133,8 @@ def _entries(content: mmap.mmap, directory: zipfile.ZipFile, rooted: bool) -> di
         entries[_checked_name(entry.name, names[0].partition("/")[0] if rooted else None)] = entry
     for name, entry in entries.items():
         if not entry.stored and not name.startswith("code/"):  # TorchScript compresses its code, which is never read
-            raise UnsafeError(
-                f"the archive's entry {entry.name[:80]!r} is compressed", why="torch.save stores; this could be a bomb", fix=SAFETENSORS
-            )
+            what, why = f"the archive's entry {entry.name[:80]!r} is compressed", "torch.save stores; this could be a bomb"
+            raise UnsafeError(what, why=why, fix=SAFETENSORS)
     return entries
 
 

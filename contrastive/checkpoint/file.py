@@ -1,6 +1,4 @@
-"""``ckpt.pt``: a model that describes itself. Tensors and primitives only; written whole or not at all.
-
-Read by `contrastive.checkpoint.torch_file`.
+"""``ckpt.pt``: a model that describes itself. Tensors and primitives only; written whole or not at all, read by `torch_file`.
 
 =============  =========================================================================================================
 format         name and version
@@ -30,7 +28,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from io import BufferedRandom
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -44,34 +42,27 @@ from contrastive.model.tokenizer import Tokenizer
 
 FORMAT = "vlm-audit checkpoint"
 VERSION = 1
-T = TypeVar("T")
+OPTIONAL = {"training": dict, "account": dict, "data_card": str, "created": str, "git": str, "head": dict, "ema": dict}
 
 
 @dataclass(frozen=True)
 class Checkpoint:
     """What a ``ckpt.pt`` holds."""
 
-    model: CLIP
-    """As loaded: in eval mode, on the CPU."""
+    model: CLIP  # as loaded: in eval mode, on the CPU
     preprocess: Preprocess
     tokenizer: Tokenizer
     step: int = 0
     data_card: str | None = None
-    ema: Mapping[str, Tensor] | None = None
-    """Running average of the weights, as `portable_state` has them; `averaged` makes it the model."""
-    training: Mapping[str, Any] | None = None
-    """Nested dictionaries and lists of tensors and primitives. Untrusted after loading: look up known keys only."""
+    ema: Mapping[str, Tensor] | None = None  # running average of the weights, as `portable_state` has them; `averaged` makes it the model
+    training: Mapping[str, Any] | None = None  # nested tables of tensors and primitives. Untrusted: look up known keys only.
     account: Mapping[str, Any] | None = None
-    head: Mapping[str, Any] | None = None
-    """``kind`` and ``state_dict`` of the head that the image tower was taught through. The text tower then knows nothing of it."""
-    created: str | None = None
-    """ISO 8601, UTC. None: `save` takes the time of day."""
+    head: Mapping[str, Any] | None = None  # ``kind``, ``state_dict``: what taught the image tower; the text tower knows nothing of it
+    created: str | None = None  # ISO 8601, UTC. None: `save` takes the time of day.
     git: str | None = None
-    sha256: str = ""
-    """Of the file (hex); empty before it is saved."""
+    sha256: str = ""  # of the file (hex); empty before it is saved
     format: str = f"{FORMAT} {VERSION}"
-    notes: tuple[str, ...] = ()
-    """What was noteworthy in loading, a sentence each."""
+    notes: tuple[str, ...] = ()  # what was noteworthy in loading, a sentence each
 
     def __post_init__(self) -> None:
         text, image_size = self.config.text, self.config.vision.image_size
@@ -99,12 +90,11 @@ def save(path: str | Path, checkpoint: Checkpoint) -> str:
     except DataError as error:
         raise VlmAuditError("the checkpoint was not saved", why=error.what) from error
     content = description(checkpoint.config, checkpoint.preprocess, checkpoint.tokenizer, checkpoint.step) | {"state_dict": state}
-    optional: dict[str, Any] = {name: getattr(checkpoint, name) for name in ("training", "account", "data_card", "created", "git")}
+    content |= {name: value for name in OPTIONAL if (value := getattr(checkpoint, name)) is not None}
     if checkpoint.head is not None:
-        optional["head"] = {**checkpoint.head, "state_dict": head}
+        content["head"] = {**checkpoint.head, "state_dict": head}
     if checkpoint.ema is not None:
-        optional["ema"] = {name: tensor.cpu() for name, tensor in checkpoint.ema.items()}
-    content |= {name: value for name, value in optional.items() if value is not None}
+        content["ema"] = {name: tensor.cpu() for name, tensor in checkpoint.ema.items()}
     check_primitives(content, "checkpoint")
     return write_checkpoint(Path(path), lambda file: torch.save(content, file))
 
@@ -122,30 +112,22 @@ def description(config: ModelConfig, preprocess: Preprocess, tokenizer: Tokenize
 
 
 def load(path: str | Path) -> Checkpoint:
-    """Read a checkpoint without running anything from it. The model is in eval mode.
-
-    Raises `DataError` if the file is damaged, not a checkpoint of this program, or its weights do not fit its configuration; `UnsafeError`
-    if it asks for code or could exhaust the machine.
-    """
+    """Read a checkpoint, in eval mode, running nothing of it. Raises as `read_archive`; `DataError` if it is not ours or does not fit."""
     return from_archive(read_archive(path), path)
 
 
 def averaged(checkpoint: Checkpoint) -> Checkpoint:
-    """Return the checkpoint with the running average of its weights in their place.
-
-    Raises `DataError` if it has none, or one that does not fit.
-    """
+    """Return the checkpoint with the running average of its weights in their place. Raises `DataError` without one that fits."""
     if checkpoint.ema is None:
         raise DataError("the checkpoint has no running average of its weights", fix="train with optim.ema=0.999")
-    if not all(isinstance(name, str) and isinstance(tensor, Tensor) for name, tensor in checkpoint.ema.items()):
+    if not is_state(checkpoint.ema):
         raise DataError("the checkpoint's running average holds values that are not tensors by name")
     return replace(checkpoint, model=load_portable(checkpoint.config, checkpoint.ema).eval(), ema=None, training=None, sha256="")
 
 
 def is_own(archive: Archive) -> bool:
     """Tell whether an archive claims to be a checkpoint of this program, of whatever version."""
-    form = archive.data.get("format") if isinstance(archive.data, dict) else None
-    return isinstance(form, dict) and form.get("name") == FORMAT
+    return bool(_format(archive)[0] == FORMAT)
 
 
 def from_archive(archive: Archive, path: str | Path) -> Checkpoint:
@@ -160,10 +142,7 @@ def from_archive(archive: Archive, path: str | Path) -> Checkpoint:
 
 
 def check_primitives(value: Any, name: str) -> None:
-    """Refuse what the reader would refuse later: a NumPy scalar is not a number here, a `Path` not a word.
-
-    Raises `TypeError` naming the first such value.
-    """
+    """Raise `TypeError` at what the reader would refuse later: a NumPy scalar is not a number here, a `Path` not a word."""
     if isinstance(value, dict):
         for key, item in value.items():
             if type(key) not in (str, int):
@@ -192,7 +171,7 @@ def write_checkpoint(path: Path, write: Callable[[BufferedRandom], None]) -> str
 def _understand(archive: Archive) -> Checkpoint:
     data = _known_format(archive)
     config, state = ModelConfig.from_dict(_table(data, "config")), _table(data, "state_dict")
-    if not all(isinstance(name, str) and isinstance(tensor, Tensor) for name, tensor in state.items()):
+    if not is_state(state):
         raise DataError("its state_dict holds values that are not tensors by name")
     preprocess, tokenizer = _table(data, "preprocess"), _table(data, "tokenizer")
     hashes = [table.pop("sha256", None) for table in (preprocess, tokenizer)]
@@ -201,15 +180,9 @@ def _understand(archive: Archive) -> Checkpoint:
         preprocess=Preprocess.from_dict(preprocess),
         tokenizer=Tokenizer.from_dict(tokenizer),
         step=_optional(data, "step", int) or 0,
-        data_card=_optional(data, "data_card", str),
-        ema=_optional(data, "ema", dict),
-        training=_optional(data, "training", dict),
-        account=_optional(data, "account", dict),
-        head=_optional(data, "head", dict),
-        created=_optional(data, "created", str),
-        git=_optional(data, "git", str),
         sha256=archive.sha256,
         notes=tuple(f"The file names {name}, which was not looked up." for name in archive.unknown),
+        **{name: _optional(data, name, kind) for name, kind in OPTIONAL.items()},
     )
     if hashes[1] != checkpoint.tokenizer.sha256:
         raise DataError("its tokenizer does not match the hash beside it")
@@ -219,16 +192,26 @@ def _understand(archive: Archive) -> Checkpoint:
     return checkpoint
 
 
+def _format(archive: Archive) -> tuple[Any, Any]:
+    """Return the name and version that an archive gives itself."""
+    form = archive.data.get("format") if isinstance(archive.data, dict) else None
+    return (form.get("name"), form.get("version")) if isinstance(form, dict) else (None, None)
+
+
 def _known_format(archive: Archive) -> dict[Any, Any]:
-    data = archive.data if isinstance(archive.data, dict) else {}
-    name, version = (form.get("name"), form.get("version")) if isinstance(form := data.get("format"), dict) else (None, None)
+    name, version = _format(archive)
     if name != FORMAT or not isinstance(version, int):
         found = ", ".join(key[:80] for key in list(archive.tensors)[:5])
         why = f"a {archive.kind} with {len(archive.tensors)} tensors" + (f"; the first are {found}" if found else "")
         raise DataError("the file is not a checkpoint of this program: it does not say which architecture its weights belong to", why=why)
     if version != VERSION:
         raise DataError(f"the checkpoint has format version {version}; this program reads version {VERSION}", fix="update vlm-audit")
-    return data
+    return dict(archive.data)
+
+
+def is_state(table: Mapping[Any, Any]) -> bool:
+    """Tell whether a table holds tensors by name and nothing else."""
+    return all(isinstance(name, str) and isinstance(tensor, Tensor) for name, tensor in table.items())
 
 
 def _table(data: dict[Any, Any], name: str) -> dict[Any, Any]:
@@ -238,7 +221,7 @@ def _table(data: dict[Any, Any], name: str) -> dict[Any, Any]:
     return value
 
 
-def _optional(data: dict[Any, Any], name: str, kind: type[T]) -> T | None:
+def _optional(data: dict[Any, Any], name: str, kind: type) -> Any:
     value = data.get(name)
     if value is not None and type(value) is not kind:
         raise DataError(f"the checkpoint's {name} is of type {type(value).__name__}, not {kind.__name__}")

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from torch import Tensor, nn
+from torch import nn
 
-from contrastive.checkpoint.file import Checkpoint
+from contrastive.checkpoint.file import Checkpoint, is_state
 from contrastive.errors import DataError
 from contrastive.model.clip import check_fit
 
 
 def require_both_towers(checkpoint: Checkpoint) -> None:
-    """Refuse a model whose image tower was taught through a head: its image and text features were never compared.
-
-    Raises `DataError` naming the objective.
-    """
+    """Raise `DataError` if the image tower was taught through a head: its image and text features were never compared."""
     if checkpoint.head is not None:
         why = f"it was trained with loss.kind = {str(checkpoint.head.get('kind'))[:80]!r}: the image tower and a head of its own"
         fix = "train it on with model.init=THIS loss.kind=softmax, or take a checkpoint of a contrastive run"
@@ -29,12 +26,9 @@ def kind_of(checkpoint: Checkpoint | None) -> str | None:
 
 
 def load_head(objective: nn.Module, checkpoint: Checkpoint) -> None:
-    """Give an objective the head of a checkpoint.
-
-    Raises `DataError` if it is missing or does not fit.
-    """
+    """Give an objective the head of a checkpoint. Raises `DataError` if it is missing or does not fit."""
     state = (checkpoint.head or {}).get("state_dict")
-    if not isinstance(state, Mapping) or not all(isinstance(name, str) and isinstance(tensor, Tensor) for name, tensor in state.items()):
+    if not isinstance(state, Mapping) or not is_state(state):
         raise DataError("the checkpoint has no head of its objective to go on with", fix="start again with --fresh")
     check_fit(objective.state_dict(), state)
     objective.load_state_dict(state)

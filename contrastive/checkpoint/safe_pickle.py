@@ -2,9 +2,8 @@
 
 A pickle is a program for a stack machine. This is that machine without its two dangerous instructions: a global stays a name (`Name`), and
 "call this name" goes to a function of ours, which knows a handful of names and answers the others with an `OpaqueObject` value.
-Instructions that
-``torch.save`` never writes are refused. Only words and small numbers may be keys: hashing a nested tuple, or a million numbers made to
-collide, takes for ever.
+Instructions that ``torch.save`` never writes are refused. Only words and small numbers may be keys: hashing a nested tuple, or a million
+numbers made to collide, takes for ever.
 """
 
 from __future__ import annotations
@@ -12,13 +11,12 @@ from __future__ import annotations
 import pickletools
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from contrastive.errors import UnsafeError
 
-MAX_INSTRUCTIONS = 3_000_000
-"""A training checkpoint with 5,000 tensors takes about 250,000."""
+MAX_INSTRUCTIONS = 3_000_000  # a training checkpoint with 5,000 tensors takes about 250,000
 
 HARMLESS = re.compile(
     r"__torch__\..+|torch\.jit\._pickle\.restore_type_tag"
@@ -45,50 +43,34 @@ class OpaqueObject(dict[Any, Any]):
     """A value of a class that was not looked up: its attributes or items, where it had any."""
 
 
-@dataclass(frozen=True)
-class Reader:
-    """What the machine asks of its owner.
-
-    `names`: every name that the pickle asks for is appended, also where reading ends with an error.
-    """
-
-    call: Callable[[str, tuple[Any, ...]], Any]
-    storage: Callable[[Any], Any]
-    names: list[str]
-
-    def read(self, content: bytes) -> Any:
-        """Run the machine.
-
-        Raises `ValueError`, `LookupError`, `TypeError` if the pickle is malformed; `UnsafeError` if it uses an instruction that
-        ``torch.save`` never writes, or would take too long.
-        """
-        machine = _Machine(self)
-        for count, (opcode, argument, _) in enumerate(pickletools.genops(content)):
-            if opcode.name == "STOP":
-                return machine.stack.pop()
-            if count == MAX_INSTRUCTIONS:
-                raise UnsafeError(f"it holds more than {MAX_INSTRUCTIONS:,} pickle instructions")
-            machine.step(opcode.name, argument)
-        raise ValueError("no end")
-
-
-LITERALS = frozenset(
-    {"BININT", "BININT1", "BININT2", "LONG1", "LONG4", "BINFLOAT"}
-    | {"BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8", "BINSTRING", "SHORT_BINSTRING"}
-    | {"BINBYTES", "SHORT_BINBYTES", "BINBYTES8", "BYTEARRAY8"}
-)
+LITERALS = frozenset({
+    "BININT", "BININT1", "BININT2", "LONG1", "LONG4", "BINFLOAT", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8", "BINSTRING",
+    "SHORT_BINSTRING", "BINBYTES", "SHORT_BINBYTES", "BINBYTES8", "BYTEARRAY8",
+})  # fmt: skip
 CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False, "EMPTY_TUPLE": ()}
 IGNORED = frozenset({"PROTO", "FRAME"})
 
 
-class _Machine:
+@dataclass
+class Machine:
     """A stack, the stacks below each mark, and a memo. A stack too short or a memo without an entry raises LookupError."""
 
-    def __init__(self, reader: Reader) -> None:
-        self.reader = reader
-        self.stack: list[Any] = []
-        self.below: list[list[Any]] = []
-        self.memo: dict[int, Any] = {}
+    call_name: Callable[[str, tuple[Any, ...]], Any]
+    storage: Callable[[Any], Any]
+    names: list[str]  # every name that the pickle asks for is appended, also where reading ends with an error
+    stack: list[Any] = field(default_factory=list)
+    below: list[list[Any]] = field(default_factory=list)
+    memo: dict[int, Any] = field(default_factory=dict)
+
+    def read(self, content: bytes) -> Any:
+        """Return what a pickle holds. Raises `ValueError`, `LookupError`, `TypeError` if malformed; `UnsafeError` if unsafe or too long."""
+        for count, (opcode, argument, _) in enumerate(pickletools.genops(content)):
+            if opcode.name == "STOP":
+                return self.stack.pop()
+            if count == MAX_INSTRUCTIONS:
+                raise UnsafeError(f"it holds more than {MAX_INSTRUCTIONS:,} pickle instructions")
+            self.step(opcode.name, argument)
+        raise ValueError("no end")
 
     def step(self, name: str, argument: Any) -> None:
         if name in LITERALS:
@@ -122,7 +104,7 @@ class _Machine:
         self.memo[key] = self.stack[-1]
 
     def name(self, dotted: str) -> None:
-        self.reader.names.append(dotted)
+        self.names.append(dotted)
         self.push(Name(dotted))
 
     def name_from_stack(self) -> None:
@@ -135,16 +117,12 @@ class _Machine:
         """Replace the name on the stack by what the owner makes of it."""
         called = self.pop()
         known = isinstance(called, Name) and isinstance(arguments, tuple)
-        self.push(self.reader.call(called.dotted, arguments) if known else OpaqueObject())
+        self.push(self.call_name(called.dotted, arguments) if known else OpaqueObject())
 
     def call_items(self) -> None:
         first, *arguments = self.items()
         self.push(first)
         self.call(tuple(arguments))
-
-    def call_with_keywords(self) -> None:
-        self.pop()
-        self.call(self.pop())
 
     def build(self, state: Any) -> None:
         """Keep the attributes of an opaque value; those of an ordinary dictionary (a state dict's ``_metadata``) are dropped."""
@@ -170,37 +148,22 @@ def _table(items: list[Any]) -> dict[Any, Any]:
     return dict(zip(keys, values, strict=True))
 
 
-INSTRUCTIONS: dict[str, Callable[[_Machine, Any], None]] = {
-    "EMPTY_LIST": lambda m, _: m.push([]),
-    "EMPTY_DICT": lambda m, _: m.push({}),
+INSTRUCTIONS: dict[str, Callable[[Machine, Any], None]] = {
+    "EMPTY_LIST": lambda m, _: m.push([]), "EMPTY_DICT": lambda m, _: m.push({}),
     "EMPTY_SET": lambda m, _: m.push([]),  # a list: building a set would hash
-    "MARK": lambda m, _: m.mark(),
-    "POP": lambda m, _: m.pop(),
-    "POP_MARK": lambda m, _: [m.items()].clear(),
+    "MARK": lambda m, _: m.mark(), "POP": lambda m, _: m.pop(), "POP_MARK": lambda m, _: [m.items()].clear(),
     "DUP": lambda m, _: m.push(m.stack[-1]),
-    "TUPLE1": lambda m, _: m.fold(1),
-    "TUPLE2": lambda m, _: m.fold(2),
-    "TUPLE3": lambda m, _: m.fold(3),
+    "TUPLE1": lambda m, _: m.fold(1), "TUPLE2": lambda m, _: m.fold(2), "TUPLE3": lambda m, _: m.fold(3),
     "TUPLE": lambda m, _: m.push(tuple(m.items())),
-    "LIST": lambda m, _: m.push(m.items()),
-    "FROZENSET": lambda m, _: m.push(m.items()),
-    "DICT": lambda m, _: m.push(_table(m.items())),
-    "APPEND": lambda m, _: m.extend([m.pop()]),
-    "APPENDS": lambda m, _: m.extend(m.items()),
-    "ADDITEMS": lambda m, _: m.extend(m.items()),
-    "SETITEM": lambda m, _: m.set_items([m.pop(), m.pop()][::-1]),
-    "SETITEMS": lambda m, _: m.set_items(m.items()),
-    "GLOBAL": lambda m, argument: m.name(argument.replace(" ", ".", 1)),
-    "STACK_GLOBAL": lambda m, _: m.name_from_stack(),
-    "REDUCE": lambda m, _: m.call(m.pop()),
-    "NEWOBJ": lambda m, _: m.call(m.pop()),
-    "NEWOBJ_EX": lambda m, _: m.call_with_keywords(),
-    "OBJ": lambda m, _: m.call_items(),
+    "LIST": lambda m, _: m.push(m.items()), "FROZENSET": lambda m, _: m.push(m.items()), "DICT": lambda m, _: m.push(_table(m.items())),
+    "APPEND": lambda m, _: m.extend([m.pop()]), "APPENDS": lambda m, _: m.extend(m.items()), "ADDITEMS": lambda m, _: m.extend(m.items()),
+    "SETITEM": lambda m, _: m.set_items([m.pop(), m.pop()][::-1]), "SETITEMS": lambda m, _: m.set_items(m.items()),
+    "GLOBAL": lambda m, argument: m.name(argument.replace(" ", ".", 1)), "STACK_GLOBAL": lambda m, _: m.name_from_stack(),
+    "REDUCE": lambda m, _: m.call(m.pop()), "NEWOBJ": lambda m, _: m.call(m.pop()), "OBJ": lambda m, _: m.call_items(),
+    "NEWOBJ_EX": lambda m, _: m.call([m.pop(), m.pop()][1]),  # keywords stand above the arguments
     "BUILD": lambda m, _: m.build(m.pop()),
-    "BINPERSID": lambda m, _: m.push(m.reader.storage(m.pop())),
-    "BINPUT": lambda m, argument: m.remember(argument),
-    "LONG_BINPUT": lambda m, argument: m.remember(argument),
+    "BINPERSID": lambda m, _: m.push(m.storage(m.pop())),
+    "BINPUT": lambda m, argument: m.remember(argument), "LONG_BINPUT": lambda m, argument: m.remember(argument),
     "MEMOIZE": lambda m, _: m.remember(len(m.memo)),
-    "BINGET": lambda m, argument: m.push(m.memo[argument]),
-    "LONG_BINGET": lambda m, argument: m.push(m.memo[argument]),
-}
+    "BINGET": lambda m, argument: m.push(m.memo[argument]), "LONG_BINGET": lambda m, argument: m.push(m.memo[argument]),
+}  # fmt: skip

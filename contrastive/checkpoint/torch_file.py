@@ -3,15 +3,14 @@
 `read_archive` checks the archive (`checkpoint.archive`), reads its pickle as data (`checkpoint.safe_pickle`), and maps tensors from the
 file without copying. Names that the pickle asks for fall in three classes: those that make tensors; harmless data classes, which become
 opaque values and are noted; anything else, which means refusal. The part that is not tensors is never walked, compared or printed: two
-kilobytes can hold a list that expands to 10^30 items.
-
-`salvage` gives the tensors of a refused file, for ``python -m contrastive.foreign``.
+kilobytes can hold a list that expands to 10^30 items. `salvage` gives the tensors of a refused file (``python -m contrastive.foreign``).
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
@@ -21,7 +20,7 @@ import torch
 from torch import Tensor
 
 from contrastive.checkpoint.archive import AGAIN, SAFETENSORS, Zip, open_zip
-from contrastive.checkpoint.safe_pickle import HARMLESS, Name, OpaqueObject, Reader
+from contrastive.checkpoint.safe_pickle import HARMLESS, Machine, Name, OpaqueObject
 from contrastive.errors import DataError, UnsafeError, VlmAuditError
 
 MAX_BYTES = 20 * 10**9
@@ -31,41 +30,27 @@ MAX_DEPTH = 32
 MAX_NODES = 1_000_000
 
 STORAGES = {
-    "torch.DoubleStorage": torch.float64,
-    "torch.FloatStorage": torch.float32,
-    "torch.HalfStorage": torch.float16,
-    "torch.BFloat16Storage": torch.bfloat16,
-    "torch.LongStorage": torch.int64,
-    "torch.IntStorage": torch.int32,
-    "torch.ShortStorage": torch.int16,
-    "torch.CharStorage": torch.int8,
-    "torch.ByteStorage": torch.uint8,
-    "torch.BoolStorage": torch.bool,
-}
+    "torch.DoubleStorage": torch.float64, "torch.FloatStorage": torch.float32, "torch.HalfStorage": torch.float16,
+    "torch.BFloat16Storage": torch.bfloat16, "torch.LongStorage": torch.int64, "torch.IntStorage": torch.int32,
+    "torch.ShortStorage": torch.int16, "torch.CharStorage": torch.int8, "torch.ByteStorage": torch.uint8, "torch.BoolStorage": torch.bool,
+}  # fmt: skip
 REBUILD = "torch._utils._rebuild_tensor_v2"
 PASS_ON = ("torch._utils._rebuild_parameter", *(f"torch.jit._pickle.build_{kind}list" for kind in ("int", "double", "bool", "tensor")))
 """Called with one value (and more that does not matter): the value itself."""
 TENSOR_NAMES = frozenset({*STORAGES, REBUILD, *PASS_ON, "collections.OrderedDict"})
 
-EARLIER = "use an earlier checkpoint of the same training"
-MASK = "attn_mask"
-"""Last part of a name: OpenAI's archives hold their causal masks, which are infinite on purpose. Nobody reads them."""
+MASK = "attn_mask"  # last part of a name: OpenAI's archives hold their causal masks, which are infinite on purpose. Nobody reads them.
 
 
 @dataclass(frozen=True)
 class Archive:
     """What a torch file holds."""
 
-    tensors: dict[str, Tensor]
-    """All tensors in nested tables, by the table's keys joined with ".". Mapped from the file: reading them reads the file."""
-    data: Any
-    """The nested structure itself, tensors in place. Untrusted: look up known keys, check their types, never walk or print it."""
-    unknown: tuple[str, ...]
-    """Names of harmless foreign classes, sorted; their values are opaque."""
-    kind: str
-    """``"torch.save archive"`` or ``"TorchScript archive"``."""
-    sha256: str
-    """Of the whole file (hex)."""
+    tensors: dict[str, Tensor]  # all in nested tables, by the tables' keys joined with "."; mapped: reading them reads the file
+    data: Any  # the nested structure itself, tensors in place. Untrusted: look up known keys, check their types, never walk or print it.
+    unknown: tuple[str, ...]  # names of harmless foreign classes, sorted; their values are opaque
+    kind: str  # ``"torch.save archive"`` or ``"TorchScript archive"``
+    sha256: str  # of the whole file (hex)
     release: Callable[[], None] = field(default=lambda: None, repr=False, compare=False)
     """Gives back the memory of what was read of the tensors; they are read again when needed. Not once one was written to."""
 
@@ -73,24 +58,33 @@ class Archive:
 def read_archive(path: str | Path, *, max_bytes: int = MAX_BYTES) -> Archive:
     """Read a torch file without running anything from it.
 
-    `path`: untrusted; `max_bytes`: limit of the file's size and of all tensors together. Raises `DataError` if the file is missing, no
-    model, damaged, or holds NaN or infinite weights; `UnsafeError` if it asks for foreign code (every name is listed) or could exhaust the
-    machine. This is decided first.
+    `max_bytes`: limit of the file's size and of all tensors together. Raises `UnsafeError` if it asks for foreign code (every name is
+    listed) or could exhaust the machine, which is decided first; `DataError` if it is missing, no model, damaged, or not finite.
     """
-    return _located(Path(path), max_bytes, salvage=False)
+    with located(path):
+        return _read(Path(path), max_bytes, salvage=False)
 
 
 def salvage(path: Path) -> Archive:
     """Return the tensors of a file that `read_archive` refuses because of the names in it. Nothing of it is run either."""
-    return _located(path, MAX_BYTES, salvage=True)
+    with located(path):
+        return _read(path, MAX_BYTES, salvage=True)
+
+
+@contextmanager
+def located(path: str | Path) -> Iterator[None]:
+    """Let errors say which file they are about, and be ours."""
+    try:
+        yield
+    except VlmAuditError as error:
+        error.where = error.where or str(path)
+        raise
+    except OSError as error:
+        raise DataError("the file cannot be read", where=str(path), why=error.strerror) from error
 
 
 def flatten(data: Any, max_bytes: int = MAX_BYTES) -> dict[str, Tensor]:
-    """Return the tensors in nested tables, by their keys joined with "."; lists are not entered.
-
-    Raises `UnsafeError` if the tables are nested or repeated beyond reason (a table can hold itself), or the tensors are too many or too
-    large together.
-    """
+    """Return the tensors in nested tables (not lists) by their keys joined with "."; `UnsafeError` beyond reason (one can hold itself)."""
     tensors: dict[str, Tensor] = {}
     waiting: list[tuple[str, int, Any]] = [("", 0, data)]
     nodes = total = 0
@@ -115,19 +109,8 @@ def check_finite(tensors: Mapping[str, Tensor]) -> None:
             continue
         if not all(bool(torch.isfinite(end)) for end in tensor.aminmax()):  # NaN is both the least and the largest
             count = int((~torch.isfinite(tensor)).sum())
-            raise DataError(
-                f"tensor {name[:80]!r} holds {count} values that are NaN or infinite", why="the model's training diverged", fix=EARLIER
-            )
-
-
-def _located(path: Path, max_bytes: int, salvage: bool) -> Archive:
-    try:
-        return _read(path, max_bytes, salvage)
-    except VlmAuditError as error:
-        error.where = error.where or str(path)
-        raise
-    except OSError as error:
-        raise DataError("the file cannot be read", where=str(path), why=error.strerror) from error
+            what = f"tensor {name[:80]!r} holds {count} values that are NaN or infinite"
+            raise DataError(what, why="the model's training diverged", fix="use an earlier checkpoint of the same training")
 
 
 def _read(path: Path, max_bytes: int, salvage: bool) -> Archive:
@@ -206,7 +189,7 @@ class _TensorReader:
         if entry.end - entry.start > MAX_PICKLE:
             raise UnsafeError(f"its part that is not tensors has {entry.end - entry.start:,} bytes; the limit is {MAX_PICKLE:,}")
         try:
-            return Reader(self.call, self.storage, self.names).read(self.archive.read("data.pkl"))
+            return Machine(self.call, self.storage, self.names).read(self.archive.read("data.pkl"))
         except (ValueError, LookupError, TypeError) as error:
             raise DataError("the file is damaged: its data.pkl cannot be read", why=str(error)[:200], fix=AGAIN) from error
 
@@ -239,19 +222,20 @@ class _TensorReader:
             return torch.empty(size, dtype=storage.dtype)
         last = offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
         if max(prod(size), last + 1) > storage.elements:
-            raise UnsafeError(
-                f"it declares a tensor larger than its storage ({'x'.join(map(str, size))} over {storage.elements} values)", fix=SAFETENSORS
-            )
+            sizes = f"{'x'.join(map(str, size))} over {storage.elements} values"
+            raise UnsafeError(f"it declares a tensor larger than its storage ({sizes})", fix=SAFETENSORS)
         return self.base(storage).as_strided(size, stride, offset)
 
     def base(self, storage: _Storage) -> Tensor:
-        """Return the storage as one row of values, mapped from the file; copied only where the file does not align it."""
+        """Return the storage as one row of values."""
         if storage not in self.bases:
-            self.bases[storage] = self._map(storage)
+            start = self.archive.entries[f"data/{storage.key}"].start
+            self.bases[storage] = mapped(self.archive, start, storage.elements, storage.dtype)
         return self.bases[storage]
 
-    def _map(self, storage: _Storage) -> Tensor:
-        start, content = self.archive.entries[f"data/{storage.key}"].start, self.archive.content
-        if start % storage.dtype.itemsize == 0:
-            return torch.frombuffer(content, dtype=storage.dtype, count=storage.elements, offset=start)
-        return torch.frombuffer(bytearray(content[start : start + storage.elements * storage.dtype.itemsize]), dtype=storage.dtype)
+
+def mapped(archive: Zip, start: int, count: int, dtype: torch.dtype) -> Tensor:
+    """Return values of the file as one row, mapped; copied only where the file does not align them."""
+    if start % dtype.itemsize == 0:
+        return torch.frombuffer(archive.content, dtype=dtype, count=count, offset=start)
+    return torch.frombuffer(bytearray(archive.content[start : start + count * dtype.itemsize]), dtype=dtype)

@@ -4,22 +4,10 @@ In a single process all of it does nothing: the trainer has one path.
 """
 
 from contrastive.distributed.parallel import MODES, distribute_like, full_tensors, local_tensor, no_sync, wrap
-from contrastive.distributed.processes import (
-    all_max,
-    all_mean,
-    all_reduce_max,
-    all_sum,
-    barrier,
-    close,
-    gather_rows,
-    init,
-    own_device,
-    rank,
-    rank0,
-    rank_slice,
-    require_even,
-    scatter_sum,
-    world_size,
+
+from contrastive.distributed.processes import (  # isort: skip
+    all_max, all_mean, all_reduce_max, all_sum, barrier, close, gather_rows, init, own_device, rank, rank0, rank_slice, require_even,
+    scatter_sum, world_size,
 )  # fmt: skip
 
 __all__ = [

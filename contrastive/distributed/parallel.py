@@ -27,14 +27,12 @@ MODES: tuple[Mode, ...] = ("ddp", "fsdp2")
 
 
 def wrap(model: nn.Module, mode: str) -> nn.Module:
-    """Return the model so that its gradients are averaged over the processes; all start from rank 0's weights.
+    """Return the model so that its gradients are averaged over the processes; all start from rank 0's weights. Alone, it is `model` itself.
 
-    Train through what is returned and call it as a whole (not its ``encode_image``). Make the optimiser afterwards, from the
-    parameters of `model` itself. Batch norm counts all processes' samples (on GPUs). Alone, `model` itself is returned.
-
-    `model`: on its device; changed in place; `mode`: ``ddp``: every process holds everything. ``fsdp2``: parameters, gradients and
-    optimiser state are sharded block by block. Raises `UsageError` for another mode; for a trained batch norm in several processes on the
-    CPU.
+    Train through what is returned and call it as a whole (not its ``encode_image``). Make the optimiser afterwards, from the parameters of
+    `model` (changed in place). Batch norm counts all processes' samples (on GPUs). `mode`: ``ddp``: every process holds everything;
+    ``fsdp2``: parameters, gradients and optimiser state are sharded block by block. Raises `UsageError` for another mode; for a trained
+    batch norm in several processes on the CPU.
     """
     if mode not in MODES:
         raise UsageError(f"unknown run.dist {mode!r}", fix=nearest(mode, MODES))
@@ -139,8 +137,5 @@ def distribute_like(full: Tensor, like: Tensor) -> Tensor:
 
 
 def full_tensors(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return plain, complete tensors (of a state dict, of gradients), detached. Every process must call it; each gets all.
-
-    What was complete before is not copied: a later step changes it.
-    """
+    """Return plain, complete tensors, detached, those already complete not copied. Every process must call it; each gets all."""
     return {name: x.full_tensor() if hasattr(x, "full_tensor") else x for name, x in ((name, x.detach()) for name, x in tensors.items())}

@@ -15,16 +15,13 @@ from torch import Tensor
 
 from contrastive.errors import UsageError, VlmAuditError
 
-TIMEOUT_S = 600.0
 
-
-def init(device: str = "cpu", *, rendezvous: str = "env://", timeout_s: float = TIMEOUT_S) -> torch.device:
+def init(device: str = "cpu", *, rendezvous: str = "env://", timeout_s: float = 600.0) -> torch.device:
     """Join the processes that torchrun started; alone (no torchrun, or one process), or if that was done before, join nothing.
 
-    `device`: ``cpu`` (gloo) or ``cuda`` (NCCL; each process takes the GPU of its local rank); `rendezvous`: where the processes meet:
-    torchrun's variables, or ``file://PATH`` of a file that does not exist yet; `timeout_s`: how long one process waits for the others
-    before it gives up. Returns this process's own. Raises `UsageError` if torchrun's variables are incomplete or there are fewer GPUs than
-    processes on this machine.
+    `device`: ``cpu`` (gloo) or ``cuda`` (NCCL; the GPU of the local rank); `rendezvous`: torchrun's variables, or ``file://PATH`` of a file
+    that does not exist yet; `timeout_s`: after which a process gives the others up. Returns this process's own. Raises `UsageError` if
+    torchrun's variables are incomplete or there are fewer GPUs than processes on this machine.
     """
     size = int(os.environ.get("WORLD_SIZE", "1"))
     own = own_device(device)
@@ -96,6 +93,13 @@ def all_max(x: Tensor) -> Tensor:
     return _reduced(x, "MAX")
 
 
+def _reduced(x: Tensor, operation: Literal["SUM", "MAX"]) -> Tensor:
+    x = x.detach().clone()
+    if dist.is_initialized():
+        dist.all_reduce(x, getattr(dist.ReduceOp, operation))
+    return x
+
+
 def all_reduce_max(number: int) -> int:
     """Return the largest of the processes' numbers: a signal that one got, a step that one must leave out."""
     if world_size() == 1:
@@ -111,13 +115,6 @@ def rank_slice(n: int) -> slice:
 
 def _collective_device() -> torch.device:
     return torch.device("cpu") if "gloo" in dist.get_backend_config() else torch.device("cuda", torch.cuda.current_device())
-
-
-def _reduced(x: Tensor, operation: Literal["SUM", "MAX"]) -> Tensor:
-    x = x.detach().clone()
-    if dist.is_initialized():
-        dist.all_reduce(x, getattr(dist.ReduceOp, operation))
-    return x
 
 
 def gather_rows(x_nd: Tensor) -> Tensor:
@@ -140,16 +137,11 @@ def scatter_sum(x_md: Tensor) -> Tensor:
 
 
 def require_even(rows: int) -> None:
-    """Refuse batches of different sizes; gathering them would hang or mix rows.
-
-    Raises `VlmAuditError` on every process alike.
-    """
+    """Raise `VlmAuditError` on every process alike if batches have different sizes; gathering them would hang or mix rows."""
     if world_size() == 1:
         return
     smallest, largest = -all_reduce_max(-rows), all_reduce_max(rows)
     if smallest != largest:
-        raise VlmAuditError(
-            f"the processes have batches of different sizes: {smallest} to {largest} pairs",
-            where=f"process {rank()} of {world_size()} has {rows}",
-            fix="drop the last, incomplete batch, or choose a batch that the number of processes divides",
-        )
+        what = f"the processes have batches of different sizes: {smallest} to {largest} pairs"
+        fix = "drop the last, incomplete batch, or choose a batch that the number of processes divides"
+        raise VlmAuditError(what, where=f"process {rank()} of {world_size()} has {rows}", fix=fix)

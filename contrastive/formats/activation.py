@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Literal
 
 import torch
 from torch import Tensor
@@ -17,9 +16,7 @@ from contrastive.formats.unwrap import Weights
 from contrastive.model.architecture import ModelConfig
 from contrastive.model.clip import CLIP, load_portable, unit_length
 
-SAME = 1e-4
-"""Cosines that differ less are the same for every purpose."""
-CHOICES: tuple[Literal["gelu", "quick_gelu"], ...] = ("gelu", "quick_gelu")
+SAME = 1e-4  # cosines that differ less are the same for every purpose
 
 
 def looks_like_openai(weights: Weights) -> bool:
@@ -33,16 +30,11 @@ def looks_like_openai(weights: Weights) -> bool:
 
 @torch.inference_mode()
 def largest_difference(config: ModelConfig, state: Mapping[str, Tensor]) -> float:
-    """Return by how much a cosine between an image and a text of a fixed set changes with the activation.
-
-    `config`: its own activation does not matter; `state`: weights under OpenAI's names.
-    """
-    cosines = [_cosines(load_portable(replace(config, activation=activation), _in_float32(state)).eval()) for activation in CHOICES]
-    return float((cosines[0] - cosines[1]).abs().max())
-
-
-def _in_float32(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in state.items()}
+    """Return by how much a cosine between an image and a text of a fixed set changes with the activation, whatever `config` says of it."""
+    single = {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in state.items()}
+    configs = replace(config, activation="gelu"), replace(config, activation="quick_gelu")
+    first, second = (_cosines(load_portable(its, single).eval()) for its in configs)
+    return float((first - second).abs().max())
 
 
 def _cosines(model: CLIP) -> Tensor:

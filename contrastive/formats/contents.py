@@ -17,21 +17,17 @@ from contrastive.formats import readers
 class Contents:
     """What a file of weights holds."""
 
-    data: Any
-    """Nested tables of tensors. Untrusted."""
+    data: Any  # nested tables of tensors. Untrusted.
     kind: str
     sha256: str
-    unknown: tuple[str, ...] = ()
-    """Harmless foreign classes that the file names."""
-    archive: Archive | None = None
-    """Where it is a torch file."""
+    unknown: tuple[str, ...] = ()  # harmless foreign classes that the file names
+    archive: Archive | None = None  # where it is a torch file
 
 
 def read(path: Path) -> Contents:
-    """Read a file of weights by the reader for its suffix; one that is not what its name says is not tried as something else.
+    """Read a file of weights by the reader for its suffix, of any other suffix as a torch file; nothing else is tried.
 
-    A file of any other suffix is a torch file. `DataError` if it is damaged or not a file of weights; `UnsafeError` if it asks for code or
-    could exhaust the machine.
+    Raises `DataError` if it is damaged or not a file of weights; `UnsafeError` if it asks for code or could exhaust the machine.
     """
     if not path.exists():
         raise DataError("file not found", where=str(path), fix="give a file of weights")

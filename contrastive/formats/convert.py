@@ -1,15 +1,14 @@
 """Weights from elsewhere -> a checkpoint of this project: OpenAI's archives, open_clip's and Lightning's files, `CLIPModel`'s names.
 
 Nothing is decided silently. What shapes do not say is stated by a person (`ModelOverrides`), or known from where the file comes from, or
-guessed
-with a note; what can be neither known nor guessed, and changes every number, is asked for.
+guessed with a note; what can be neither known nor guessed, and changes every number, is asked for.
 """
 
 from __future__ import annotations
 
 import gzip
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from torch import Tensor
@@ -17,6 +16,7 @@ from torch import Tensor
 from contrastive.checkpoint.file import Checkpoint, load
 from contrastive.errors import DataError, MachineError, UsageError
 from contrastive.formats.activation import SAME, largest_difference, looks_like_openai
+from contrastive.formats.contents import Contents
 from contrastive.formats.infer import CLIP_VOCABULARY, infer
 from contrastive.formats.unwrap import Weights
 from contrastive.formats.weight_names import from_hugging_face, without_text_prefix
@@ -25,10 +25,9 @@ from contrastive.model.preprocess import Preprocess
 from contrastive.model.tokenizer import Tokenizer, clip_tokenizer
 from contrastive.overrides import ModelOverrides
 
-SIGLIP = "vision_model.head.probe"
-"""The weight by which a SigLIP under Hugging Face's names is known; it is not built here."""
+SIGLIP = "vision_model.head.probe"  # the weight by which a SigLIP under Hugging Face's names is known; it is not built here
 MAX_MERGES_BYTES = 16 * 2**20
-UNSUPPORTED = {
+UNSUPPORTED = {  # beginning of a name -> why the weights need open_clip's own classes
     "visual.trunk.": "its image tower is one of timm's",
     "visual.head.": "its image tower has a head of its own",
     "visual.attn_pool.": "its image tower pools by attention",
@@ -39,42 +38,28 @@ UNSUPPORTED = {
     "text.text_projection.": "its text projection has a bias",
     "image_encoder.model.": "it is a MobileCLIP",
 }
-"""Beginning of a name -> why the weights need open_clip's own classes."""
 OPENAI = (
     "Not in the weights, known because the file has OpenAI's size buffers: quick_gelu, heads 64 wide, 1e-5 in layer norms, causal text "
     "read at its end, OpenAI's image mean and std (bicubic, short side, centre crop), CLIP's own vocabulary."
 )
 
 
-@dataclass(frozen=True)
-class Source:
-    """Where weights were read."""
-
-    kind: str
-    """File format."""
-    sha256: str
-    unknown: tuple[str, ...] = ()
-    """Harmless foreign classes that the file names."""
-
-
-def convert(weights: Weights, source: Source, overrides: ModelOverrides | None = None) -> Checkpoint:
+def convert(weights: Weights, contents: Contents, overrides: ModelOverrides) -> Checkpoint:
     """Return a whole checkpoint around foreign weights. Its notes say everything guessed, stated, renamed, left out and foreign.
 
-    `weights`: as `contrastive.formats.unwrap.unwrap` gives them. Untrusted. Raises `DataError` if the weights are not a CLIP model,
-    incomplete or
-    contradictory; or if activation, heads or tokenizer can be neither known nor guessed.
+    `weights`: as `contrastive.formats.unwrap.unwrap` gives them of `contents`. Untrusted. Raises `DataError` if the weights are not a CLIP
+    model, incomplete or contradictory; or if activation, heads or tokenizer can be neither known nor guessed.
     """
     try:
-        return _build_checkpoint(weights, source, overrides or ModelOverrides())
+        return _build_checkpoint(weights, contents, overrides)
     except UsageError as error:
         raise DataError(error.what, why=error.why, fix=error.fix) from error
 
 
-def _build_checkpoint(weights: Weights, source: Source, overrides: ModelOverrides) -> Checkpoint:
+def _build_checkpoint(weights: Weights, contents: Contents, overrides: ModelOverrides) -> Checkpoint:
     tensors, family, renamed = openai_names(weights.tensors)
     activation, reason = _activation(weights, overrides)
-    architecture = infer(tensors, overrides, activation or "gelu")
-    config = architecture.config
+    config, guesses = infer(tensors, overrides, activation or "gelu")
     _check_scalars(weights, config)
     model = load_portable(config, tensors).eval()
     asked: dict[str, str] = {}
@@ -84,18 +69,15 @@ def _build_checkpoint(weights: Weights, source: Source, overrides: ModelOverride
     preprocess, pixels = _preprocess(config, overrides)
     if tokenizer is None or asked:
         raise _ask(asked, weights.run)
-    guesses = [OPENAI] if weights.from_openai and not overrides.given() else [*reason, *architecture.guesses, *pixels, *words]
-    foreign = [f"The file names {name}, which was not looked up." for name in source.unknown]
+    guesses = (OPENAI,) if weights.from_openai and not overrides.given() else (*reason, *guesses, *pixels, *words)
+    foreign = [f"The file names {name}, which was not looked up." for name in contents.unknown]
     facts = [f"Stated by the user: {name} is {value}." for name, value in overrides.given().items() if name != "tokenizer"]
     notes = (*facts, *guesses, *weights.notes, *renamed, *foreign)
-    return Checkpoint(model, preprocess, tokenizer, sha256=source.sha256, format=f"{source.kind} of a {family}", notes=notes)
+    return Checkpoint(model, preprocess, tokenizer, sha256=contents.sha256, format=f"{contents.kind} of a {family}", notes=notes)
 
 
 def openai_names(tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], str, list[str]]:
-    """Return weights under OpenAI's names, the family that they were named by, and what was renamed.
-
-    Raises `DataError` if they belong to an architecture that only open_clip or transformers have.
-    """
+    """Return weights under OpenAI's names, their family, and what was renamed; `DataError` where only open_clip or transformers have it."""
     for name in tensors:
         if start := next((start for start in UNSUPPORTED if name.startswith(start)), None):
             why = f"{UNSUPPORTED[start]} ({name[:80]!r})"
@@ -129,9 +111,8 @@ def _check_scalars(weights: Weights, config: ModelConfig) -> None:
 def _compare(config: ModelConfig, tensors: Mapping[str, Tensor], asked: dict[str, str]) -> list[str]:
     difference = largest_difference(config, tensors)
     if difference > SAME:
-        asked["activation=gelu"] = (
-            f"with quick_gelu (OpenAI, *-quickgelu) for gelu (open_clip's default) a cosine changes by {difference:.1g}"
-        )
+        how = f"a cosine changes by {difference:.1g}"
+        asked["activation=gelu"] = f"with quick_gelu (OpenAI, *-quickgelu) for gelu (open_clip's default) {how}"
     return [f"Guessed: the activation is gelu; with quick_gelu no cosine changes by more than {SAME:g}."]
 
 
@@ -151,10 +132,7 @@ def _tokenizer(config: ModelConfig, overrides: ModelOverrides, asked: dict[str, 
 
 
 def read_tokenizer(path: Path, vocab_size: int, context: int) -> Tokenizer:
-    """Return the tokenizer in a list of merges (``merges.txt``, plain or gzip) or in a checkpoint of this project.
-
-    Raises `DataError` if the file is not found or is of another vocabulary.
-    """
+    """Return the tokenizer in a list of merges (``merges.txt``, plain or gzip) or in a checkpoint of this project, or raise `DataError`."""
     try:
         with path.open("rb") as file:
             start = file.read(2)
@@ -166,12 +144,8 @@ def read_tokenizer(path: Path, vocab_size: int, context: int) -> Tokenizer:
             merges = [line for line in lines if line and not line.startswith("#version") and not line.startswith('"bpe_simple_vocab')]
             tokenizer = Tokenizer(tuple(merges[: max(vocab_size - 514, 0)]), context)
     except (OSError, UnicodeDecodeError, EOFError) as error:
-        raise DataError(
-            "the tokenizer cannot be read",
-            where=str(path),
-            why=getattr(error, "strerror", None) or str(error),
-            fix="--model-args tokenizer=FILE",
-        ) from error
+        why = getattr(error, "strerror", None) or str(error)
+        raise DataError("the tokenizer cannot be read", where=str(path), why=why, fix="--model-args tokenizer=FILE") from error
     if tokenizer.vocab_size != vocab_size:
         why = f"it has {tokenizer.vocab_size:,} entries, the model {vocab_size:,}"
         raise DataError("the tokenizer does not fit the model", where=str(path), why=why, fix="--model-args tokenizer=FILE of this model")

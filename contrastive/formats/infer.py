@@ -8,18 +8,17 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from torch import Tensor
 
 from contrastive.errors import DataError
 from contrastive.model.architecture import ModelConfig, ResNetConfig, ViTConfig
+from contrastive.model.presets import PRESETS
 from contrastive.overrides import ModelOverrides
 
 CLIP_VOCABULARY, CLIP_CONTEXT = 49_408, 77
 HEAD_WIDTH = 64
-OTHER_HEAD_WIDTHS = {(1280, 32): 80, (1408, 40): 88, (1664, 48): 104}
-"""(width, layers) of an image tower -> head width: ViT-H, ViT-g and ViT-bigG of open_clip."""
+OTHER_HEAD_WIDTHS = {(1280, 32): 80, (1408, 40): 88, (1664, 48): 104}  # (width, layers) of open_clip's ViT-H, ViT-g, ViT-bigG
 TEXT_NAMES = ("text_projection", "positional_embedding", "token_embedding.weight", "ln_final.weight", "logit_scale")
 VIT_NAMES = ("visual.proj", "visual.conv1.weight", "visual.class_embedding", "visual.positional_embedding")
 RESNET_NAMES = ("visual.attnpool.positional_embedding", "visual.conv1.weight", "visual.layer1.0.conv1.weight")
@@ -28,41 +27,24 @@ INCOMPLETE = "save the whole model again: torch.save(model.state_dict(), FILE)"
 _BLOCK = re.compile(r"(?P<place>(visual\.)?transformer\.resblocks|visual\.layer[1-4])\.(?P<number>\d{1,6})\.")
 
 
-@dataclass(frozen=True)
-class Architecture:
-    """What shapes say, with everything else guessed or stated."""
+def infer(state: Mapping[str, Tensor], overrides: ModelOverrides, activation: str) -> tuple[ModelConfig, tuple[str, ...]]:
+    """Return the architecture of weights under OpenAI's names, from their shapes alone, and a sentence for each fact that was guessed.
 
-    config: ModelConfig
-    guesses: tuple[str, ...]
-    """A sentence for each fact that the file does not say and nobody stated. The activation is not among them: it is never guessed here."""
-
-
-def infer(state: Mapping[str, Tensor], overrides: ModelOverrides, activation: str) -> Architecture:
-    """Return the architecture of weights under OpenAI's names.
-
-    `state`: names and tensors; only shapes are read (they may be on the meta device); `overrides`: facts of which a person is sure;
-    `activation`: as `ModelConfig` has it. Raises `DataError` if names are missing, a position table is not a square grid, blocks are not
-    numbered from 0, or sizes contradict each other.
+    `overrides`: facts of which a person is sure; `activation` is never guessed here. Raises `DataError` if names are missing, a position
+    table is not a square grid, blocks are not numbered from 0, or sizes contradict each other.
     """
     vit = "visual.layer1.0.conv1.weight" not in state
     _require(state, (*(VIT_NAMES if vit else RESNET_NAMES), *TEXT_NAMES))
     guesses: list[str] = []
     text = _text(state, overrides, guesses)
     vision = _vit(state, overrides, guesses) if vit else _resnet(state)
-    rule = "sigmoid" if "logit_bias" in state else "softmax"
     if overrides.layer_norm_eps is None:
         guesses.append("Guessed: layer norms add 1e-5 (SigLIP and CLIPA add 1e-6; --model-args layer_norm_eps=1e-6).")
-    config = ModelConfig.from_dict(
-        {
-            "embed_dim": _shape(state, "text_projection", 2)[1],
-            "vision": vision,
-            "text": text,
-            "activation": activation,
-            "layer_norm_eps": overrides.layer_norm_eps or 1e-5,
-            "score_rule": rule,
-        }
-    )
-    return Architecture(config, tuple(guesses))
+    said = {
+        "embed_dim": _shape(state, "text_projection", 2)[1], "vision": vision, "text": text, "activation": activation,
+        "layer_norm_eps": overrides.layer_norm_eps or 1e-5, "score_rule": "sigmoid" if "logit_bias" in state else "softmax",
+    }  # fmt: skip
+    return ModelConfig.from_dict(said), tuple(guesses)
 
 
 def described(config: ModelConfig) -> str:
@@ -70,7 +52,6 @@ def described(config: ModelConfig) -> str:
 
     Examples
     --------
-    >>> from contrastive.model.presets import PRESETS
     >>> described(PRESETS["ViT-B/32"])
     'ViT-B/32 (image: 224 px, patch 32, width 768, layers 12, heads 12; text: width 512, layers 12, heads 8, context 77, 49,408 tokens; \
 512 dimensions; quick_gelu; softmax)'
@@ -86,21 +67,19 @@ def described(config: ModelConfig) -> str:
     words = f"width {text.width}, layers {text.layers}, heads {text.width // text.head_width}, context {text.context}"
     words = f"{words}, {text.vocab_size:,} tokens"
     rest = f"image: {image}; text: {words}; {config.embed_dim} dimensions; {config.activation}; {config.score_rule}"
-    name = _usual_name(config)
+    name = next((name for name, known in PRESETS.items() if (known.vision, known.text) == (vision, text)), None)
     return f"{name} ({rest})" if name else rest
-
-
-def _usual_name(config: ModelConfig) -> str | None:
-    from contrastive.model.presets import PRESETS
-
-    same = (name for name, known in PRESETS.items() if known.vision == config.vision and known.text == config.text)
-    return next(same, None)
 
 
 def _require(state: Mapping[str, Tensor], names: tuple[str, ...]) -> None:
     if missing := [name for name in names if name not in state]:
-        why = f"missing: {', '.join(missing[:5])}{', ...' if len(missing) > 5 else ''}; the file's first are {first_names(state)}"
+        lacks, has = _five(missing), _five([repr(name[:80]) for name in state])
+        why = f"missing: {lacks}; the file's first are {has}"
         raise DataError("the weights are not a CLIP model that this program knows", why=why, fix=OTHER_LOADERS)
+
+
+def _five(names: list[str]) -> str:
+    return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
 
 
 def _text(state: Mapping[str, Tensor], overrides: ModelOverrides, guesses: list[str]) -> dict[str, object]:
@@ -109,19 +88,13 @@ def _text(state: Mapping[str, Tensor], overrides: ModelOverrides, guesses: list[
     layers = _count(state, "transformer.resblocks")
     head_width = _head_width(width, overrides.text_head_width, "text", guesses)
     if overrides.pooling is None or overrides.causal is None:
-        guesses.append(
-            "Guessed: the text tower is causal and its feature stands at the end of the text, as in CLIP (--model-args causal=, pooling=)."
-        )
+        text = "the text tower is causal and its feature stands at the end of the text, as in CLIP"
+        guesses.append(f"Guessed: {text} (--model-args causal=, pooling=).")
     return {
-        "context": context,
-        "vocab_size": vocab_size,
-        "width": width,
-        "layers": layers,
-        "head_width": head_width,
+        "context": context, "vocab_size": vocab_size, "width": width, "layers": layers, "head_width": head_width,
         **_mlp(state, "transformer.resblocks.0.mlp.c_fc.weight", width),
-        "causal": True if overrides.causal is None else overrides.causal,
-        "pooling": overrides.pooling or "eot",
-    }
+        "causal": True if overrides.causal is None else overrides.causal, "pooling": overrides.pooling or "eot",
+    }  # fmt: skip
 
 
 def _vit(state: Mapping[str, Tensor], overrides: ModelOverrides, guesses: list[str]) -> dict[str, object]:
@@ -190,9 +163,3 @@ def _shape(state: Mapping[str, Tensor], name: str, rank: int) -> tuple[int, ...]
     if len(shape) != rank or 0 in shape:
         raise DataError(f"{name} is not of its shape", why=f"it has {len(shape)} axes ({list(shape)}) for {rank}", fix=OTHER_LOADERS)
     return shape
-
-
-def first_names(state: Mapping[str, Tensor], count: int = 5) -> str:
-    """Return the first names in the file, for a message."""
-    names = list(state)
-    return ", ".join(repr(name[:80]) for name in names[:count]) + (", ..." if len(names) > count else "")

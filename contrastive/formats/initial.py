@@ -9,14 +9,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from contrastive.checkpoint.file import Checkpoint, from_archive, is_own
 from contrastive.errors import DataError, UsageError
 from contrastive.formats.contents import read
-from contrastive.formats.convert import Source, convert
-from contrastive.formats.exports.hugging_face import vocabulary_of
+from contrastive.formats.convert import convert
 from contrastive.formats.unwrap import unwrap
 from contrastive.model.preprocess import RESAMPLING
 from contrastive.overrides import ModelOverrides
@@ -28,13 +28,11 @@ FILES = ("model.safetensors", "open_clip_model.safetensors", "pytorch_model.bin"
 
 
 def read_model(name: str, overrides: Mapping[str, str] | None = None) -> Checkpoint:
-    """Return the model that a path names.
+    """Return the model that a path names: a ``ckpt.pt``, another program's file of weights, a folder of transformers' or open_clip's.
 
-    `name`: a ``ckpt.pt``; OpenAI's archive, open_clip's or Lightning's checkpoint, flat weights (``.pt``, ``.safetensors``); or a folder
-    with a `CLIPModel` in Hugging Face's layout or a model in open_clip's; `overrides`: facts that the file does not say, by the names of
-    `ModelOverrides`. Raises `DataError` if it cannot be read, is not a CLIP model, or does not show what must be known; `UnsafeError` if
-    it asks for
-    code or could exhaust the machine; `UsageError` if `overrides` has an unknown name, or states what the checkpoint says itself.
+    `overrides`: facts that it does not say, by the names of `ModelOverrides`. Raises `DataError` if it cannot be read, is not a CLIP model,
+    or does not show what must be known; `UnsafeError` if it asks for code or could exhaust the machine; `UsageError` if `overrides` has an
+    unknown name, or states what the checkpoint says itself.
     """
     path, facts = Path(name), ModelOverrides.from_words(overrides or {})
     try:
@@ -56,7 +54,7 @@ def _file(path: Path, facts: ModelOverrides, kind: str = "") -> Checkpoint:
             given = ", ".join(facts.given())
             raise UsageError(f"model.stated has {given}, but the checkpoint says itself what it is", where=str(path), fix="leave it out")
         return from_archive(contents.archive, path)
-    return convert(unwrap(contents.data, facts.weights), Source(kind or contents.kind, contents.sha256, contents.unknown), facts)
+    return convert(unwrap(contents.data, facts.weights), replace(contents, kind=kind or contents.kind), facts)
 
 
 def _folder(folder: Path, facts: ModelOverrides) -> Checkpoint:
@@ -75,7 +73,7 @@ def _folder(folder: Path, facts: ModelOverrides) -> Checkpoint:
         raise DataError("the folder's configuration cannot be understood", where=form, why=why) from error
     found = _file(weights, ModelOverrides(**{**said, **facts.given()}), kind)
     vocabulary = folder / "vocab.json"
-    if form == HUGGING_FACE and vocabulary.is_file() and _json(vocabulary) != vocabulary_of(found.tokenizer):
+    if form == HUGGING_FACE and vocabulary.is_file() and _json(vocabulary) != found.tokenizer.ids:
         raise DataError("the folder's vocabulary does not follow from its merges, as CLIP's does", where=vocabulary.name)
     return found
 
@@ -85,23 +83,19 @@ def _hugging_face(folder: Path) -> dict[str, Any]:
     from transformers import CLIPConfig
 
     content = _json(folder / HUGGING_FACE)
-    if content.get("model_type") != "clip":
-        kind = str(content.get("model_type"))[:40]
-        raise DataError(f"a model of type {kind!r} cannot be trained here", fix="name the folder of a CLIPModel")
+    if (kind := content.get("model_type")) != "clip":
+        raise DataError(f"a model of type {str(kind)[:40]!r} cannot be trained here", fix="name the folder of a CLIPModel")
     config = CLIPConfig.from_dict(content)
     image, text = config.vision_config, config.text_config
     if (image.hidden_act, image.layer_norm_eps) != (text.hidden_act, text.layer_norm_eps):
         raise DataError("the towers differ in activation or epsilon, which no model here does")
     return {
-        "activation": image.hidden_act,
-        "layer_norm_eps": float(image.layer_norm_eps),
+        "activation": image.hidden_act, "layer_norm_eps": float(image.layer_norm_eps), "causal": True, "pooling": "eot",
         "image_head_width": image.hidden_size // image.num_attention_heads,
         "text_head_width": text.hidden_size // text.num_attention_heads,
-        "causal": True,
-        "pooling": "eot",
         **_processor(folder / "preprocessor_config.json"),
         **({"tokenizer": str(folder / "merges.txt")} if (folder / "merges.txt").is_file() else {}),
-    }
+    }  # fmt: skip
 
 
 def _processor(path: Path) -> dict[str, Any]:
@@ -111,9 +105,8 @@ def _processor(path: Path) -> dict[str, Any]:
     names = {number: name for name, number in RESAMPLING.items()}
     size = content.get("size", {"shortest_edge": 0})
     cropped = content.get("do_center_crop", True) and (isinstance(size, int) or "shortest_edge" in size)
-    said = {"mean": "image_mean", "std": "image_std"}
     return {
-        **{fact: tuple(float(value) for value in content[name]) for fact, name in said.items() if name in content},
+        **{fact: tuple(map(float, content[f"image_{fact}"])) for fact in ("mean", "std") if f"image_{fact}" in content},
         "interpolation": names[content.get("resample", RESAMPLING["bicubic"])],
         "resize_mode": "shortest" if cropped else "squash",
     }
@@ -125,15 +118,12 @@ def _open_clip(folder: Path) -> dict[str, Any]:
     model, pixels = content["model_cfg"], content.get("preprocess_cfg", {})
     image, text = model["vision_cfg"], model["text_cfg"]
     return {
-        "activation": "quick_gelu" if model.get("quick_gelu") else "gelu",
-        "layer_norm_eps": 1e-5,
+        "activation": "quick_gelu" if model.get("quick_gelu") else "gelu", "layer_norm_eps": 1e-5, "causal": True, "pooling": "eot",
         "text_head_width": text["width"] // text["heads"],
-        "causal": True,
-        "pooling": "eot",
         **({"image_head_width": image["head_width"]} if "head_width" in image else {}),
         **{name: tuple(map(float, pixels[name])) for name in ("mean", "std") if name in pixels},
         **{name: pixels[name] for name in ("interpolation", "resize_mode") if name in pixels},
-    }
+    }  # fmt: skip
 
 
 def _json(path: Path) -> dict[str, Any]:

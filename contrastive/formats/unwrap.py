@@ -16,16 +16,12 @@ from torch import Tensor
 from contrastive.checkpoint.torch_file import flatten
 from contrastive.errors import DataError
 
-TABLES = ("state_dict", "model", "module", "model_state_dict", "state_dict_ema")
-"""Names under which trainers keep a state dict, in order of preference."""
-INSIDE = ("_orig_mod", "module")
-"""What ``torch.compile`` and DDP put into a name, at its beginning or in the middle; no part of a model is called so."""
+TABLES = ("state_dict", "model", "module", "model_state_dict", "state_dict_ema")  # of state dicts, in order of preference
+INSIDE = ("_orig_mod", "module")  # by ``torch.compile`` and DDP, anywhere in a name; no part of a model is called so
 TOWERS = frozenset({"visual", "text", "transformer", "vision_model", "text_model", "params", "img", "txt"})
 """First parts of names that are the model's own, even where every name begins so."""
-SCALARS = ("input_resolution", "context_length", "vocab_size")
-"""Buffers of OpenAI's archives."""
-DERIVED = ("position_ids", "attn_mask")
-"""Computed from sizes; some files hold them."""
+SCALARS = ("input_resolution", "context_length", "vocab_size")  # buffers of OpenAI's archives
+DERIVED = ("position_ids", "attn_mask")  # computed from sizes; some files hold them
 STATE = "save the model's weights where it was trained: torch.save(model.state_dict(), FILE)"
 FLAT = ("_flat_param", "_fsdp_wrapped_module")
 
@@ -35,14 +31,10 @@ class Weights:
     """The tensors of one model."""
 
     tensors: dict[str, Tensor]
-    scalars: dict[str, int]
-    """OpenAI's buffers that say sizes; only their own archives have all three."""
-    wrapped: bool
-    """Whether they stood in a table of a trainer's file."""
-    run: str | None = None
-    """What the trainer called its run; open_clip puts the architecture's name into it."""
-    notes: tuple[str, ...] = ()
-    """What was taken off or left out, a sentence each."""
+    scalars: dict[str, int]  # OpenAI's buffers that say sizes; only their own archives have all three
+    wrapped: bool  # whether they stood in a table of a trainer's file
+    run: str | None = None  # what the trainer called its run; open_clip puts the architecture's name into it
+    notes: tuple[str, ...] = ()  # what was taken off or left out, a sentence each
 
     @property
     def from_openai(self) -> bool:
@@ -81,10 +73,8 @@ def tables(tensors: Mapping[str, Tensor]) -> dict[str, Any]:
     nested: dict[str, Any] = {name: {} for name in inner}
     for name, tensor in tensors.items():
         first, _, rest = name.partition(".")
-        if first in inner:
-            nested[first][rest] = tensor
-        else:
-            nested[name] = tensor
+        table, key = (nested[first], rest) if first in inner else (nested, name)
+        table[key] = tensor
     return nested
 
 
@@ -95,19 +85,13 @@ def _open_tables(data: Any, prefer: str | None) -> tuple[dict[Any, Any], list[st
     notes: list[str] = []
     if prefer is not None and not _is_table(data.get(prefer)):
         have = ", ".join(name for name in TABLES if _is_table(data.get(name))) or "none"
-        raise DataError(
-            f"the file has no table {prefer[:80]!r}", why=f"tables of weights that it has: {have}", fix="--model-args weights=NAME"
-        )
-    while len(path) < 4:  # a table can hold itself
-        found = [name for name in TABLES if _is_table(data.get(name))]
-        if not found:
-            break
+        why = f"tables of weights that it has: {have}"
+        raise DataError(f"the file has no table {prefer[:80]!r}", why=why, fix="--model-args weights=NAME")
+    while len(path) < 4 and (found := [name for name in TABLES if _is_table(data.get(name))]):  # a table can hold itself
         chosen = prefer if prefer in found else found[0]
         path.append(chosen)
-        if others := [name for name in found if name != chosen]:
-            notes.append(
-                f"Guessed: the weights under {chosen!r} are meant; the file also has {', '.join(others)} (--model-args weights=NAME)."
-            )
+        if others := ", ".join(name for name in found if name != chosen):
+            notes.append(f"Guessed: the weights under {chosen!r} are meant; the file also has {others} (--model-args weights=NAME).")
         data = data[chosen]
     if path:
         notes.insert(0, f"The weights stand under {'.'.join(path)!r} in a trainer's file; nothing else of it was used.")
@@ -131,9 +115,8 @@ def _rename(tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], list[str]
             del parts[0]
     renamed = {".".join(parts): tensors[name] for name, parts in names.items()}
     if len(renamed) < len(tensors):
-        raise DataError(
-            "two weights have the same name once a wrapper's prefixes are taken off", why=f"prefixes: {', '.join(taken)}", fix=STATE
-        )
+        why = f"prefixes: {', '.join(taken)}"
+        raise DataError("two weights have the same name once a wrapper's prefixes are taken off", why=why, fix=STATE)
     return renamed, [f"Taken off the names of {count} weights: {part!r}." for part, count in taken.items()]
 
 

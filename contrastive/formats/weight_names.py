@@ -21,17 +21,14 @@ TO_HUGGING_FACE = {
     "visual.class_embedding": "vision_model.embeddings.class_embedding",
     "visual.conv1.weight": "vision_model.embeddings.patch_embedding.weight",
     "visual.positional_embedding": "vision_model.embeddings.position_embedding.weight",
-    "visual.ln_pre.weight": "vision_model.pre_layrnorm.weight",  # spelled so
-    "visual.ln_pre.bias": "vision_model.pre_layrnorm.bias",
-    "visual.ln_post.weight": "vision_model.post_layernorm.weight",
-    "visual.ln_post.bias": "vision_model.post_layernorm.bias",
+    "visual.ln_pre.weight": "vision_model.pre_layrnorm.weight", "visual.ln_pre.bias": "vision_model.pre_layrnorm.bias",  # spelled so
+    "visual.ln_post.weight": "vision_model.post_layernorm.weight", "visual.ln_post.bias": "vision_model.post_layernorm.bias",
     "visual.proj": "visual_projection.weight",
     "token_embedding.weight": "text_model.embeddings.token_embedding.weight",
     "positional_embedding": "text_model.embeddings.position_embedding.weight",
-    "ln_final.weight": "text_model.final_layer_norm.weight",
-    "ln_final.bias": "text_model.final_layer_norm.bias",
+    "ln_final.weight": "text_model.final_layer_norm.weight", "ln_final.bias": "text_model.final_layer_norm.bias",
     "text_projection": "text_projection.weight",
-}
+}  # fmt: skip
 TO_OPENAI = {theirs: ours for ours, theirs in TO_HUGGING_FACE.items()}
 TRANSPOSED = ("visual.proj", "text_projection")
 BLOCK = {
@@ -44,10 +41,7 @@ _HF_BLOCK = re.compile(r"(?P<tower>vision|text)_model\.encoder\.layers\.(?P<laye
 
 
 def to_hugging_face(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return the weights of a `CLIP` with a vision transformer under the names of transformers' `CLIPModel`.
-
-    Raises `DataError` if the image tower is not a vision transformer: `CLIPModel` has no counterpart of it.
-    """
+    """Return a `CLIP`'s weights by the names of transformers' `CLIPModel`; `DataError` if its image tower is not a vision transformer."""
     if "visual.proj" not in state or "visual.conv1.weight" not in state:
         raise DataError("Hugging Face's CLIPModel has no image tower of this kind", why="it has a vision transformer only")
     renamed: dict[str, Tensor] = {}
@@ -66,10 +60,7 @@ def to_hugging_face(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def from_hugging_face(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return the weights of a `CLIPModel` under OpenAI's names.
-
-    Raises `DataError` if a block lacks one of query, key and value.
-    """
+    """Return the weights of a `CLIPModel` under OpenAI's names. Raises `DataError` if a block lacks one of query, key and value."""
     renamed: dict[str, Tensor] = {}
     for name, tensor in state.items():
         block = _HF_BLOCK.fullmatch(name)

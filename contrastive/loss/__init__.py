@@ -10,9 +10,8 @@ from __future__ import annotations
 
 from contrastive.loss.bag_of_words import BagOfWords
 from contrastive.loss.caption import Caption
-from contrastive.loss.contrast import Contrast
 from contrastive.loss.distillation import Distillation
-from contrastive.loss.objective import Objective, Together, make_objective
+from contrastive.loss.objective import Contrast, Objective, Together, make_objective
 from contrastive.loss.per_pair import UNTAUGHT, PerPair
 
 __all__ = ["UNTAUGHT", "BagOfWords", "Caption", "Contrast", "Distillation", "Objective", "PerPair", "Together", "make_objective"]

@@ -11,19 +11,17 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from contrastive.loss.per_pair import PerPair
-from contrastive.loss.token_ids import words_mask
+from contrastive.loss.per_pair import PerPair, words_mask
 from contrastive.model.architecture import ModelConfig
+from contrastive.model.clip import at_least_float32
 from contrastive.model.flops import Cost, linear
 
 
 class BagOfWords(PerPair):
     """Negative log-likelihood of the set of ids in a caption: each of the vocabulary is one yes-or-no question, asked of the image alone.
 
-    One yes-or-no question an id, not a softmax over ids: so it is a probability of whole bags, and captions of different lengths compare.
-
-    `config`: of the model whose image tower is taught. The text tower is not used. `generator`: source of the weights. None: torch's global
-    one.
+    Not a softmax over ids: so it is a probability of whole bags, and captions of different lengths compare. `config`: of the model whose
+    image tower is taught. The text tower is not used. `generator`: source of the weights. None: torch's global one.
     """
 
     def __init__(self, config: ModelConfig, *, generator: torch.Generator | None = None) -> None:
@@ -37,8 +35,7 @@ class BagOfWords(PerPair):
 
     def log_likelihood(self, image_nd: Tensor, ids_nl: Tensor) -> Tensor:
         """Return log p(bag | image) of each row in nats: float[n]. A word that stands twice counts once; start, end, padding do not."""
-        logits_nv: Tensor = self.head(image_nd)
-        logits_nv = logits_nv.to(torch.promote_types(logits_nv.dtype, torch.float32))
+        logits_nv = at_least_float32(self.head(image_nd))
         bag_nv = self.bags(ids_nl).to(logits_nv.dtype)
         # log sigmoid(u) = u + log sigmoid(-u): the words that are there add their logit to what "none" would have cost.
         none_n: Tensor = F.logsigmoid(-logits_nv).sum(dim=1)

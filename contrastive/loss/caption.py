@@ -9,24 +9,22 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from contrastive.loss.per_pair import PerPair
-from contrastive.loss.token_ids import end_positions, reversed_words
+from contrastive.loss.per_pair import PerPair, words_mask
 from contrastive.model.architecture import ModelConfig, TextConfig
 from contrastive.model.blocks import Transformer
+from contrastive.model.clip import at_least_float32
 from contrastive.model.flops import Cost, linear, transformer
+from contrastive.model.towers import end_positions
 
 
 class Caption(PerPair):
     """Negative log-likelihood of a caption given its image: about (words + 1) * ln(vocabulary) for an untrained head.
 
-    The image's feature (`CLIP.encode_image`, as the contrastive losses see it, but not normalised) becomes the first tokens of a causal
-    transformer as wide as the text tower; a prefix instead of VirTex's cross-attention, so that it serves every image tower and all that
-    is known of the image passes through the feature that is compared afterwards. The text tower is not used. The output layer is the
-    token embedding.
-
-    `config`: of the model whose image tower is taught. `layers`: of the decoder. `prefix`: tokens that the feature becomes.
-    `both_directions`: whether a second decoder with the same embeddings says the words in reverse order, as in VirTex; the loss is the mean
-    of the two. `generator`: source of the weights. None: torch's global one.
+    The image's feature (`CLIP.encode_image`, not normalised) becomes the first tokens (`prefix`) of a causal transformer as wide as the
+    text tower; a prefix instead of VirTex's cross-attention, so that it serves every image tower and all that is known of the image passes
+    through the feature that is compared afterwards. The text tower is not used. The output layer is the token embedding.
+    `both_directions`: a second decoder with the same embeddings says the words in reverse order, as in VirTex; the loss is the mean of the
+    two. `generator`: source of the weights. None: torch's global one.
     """
 
     def __init__(
@@ -73,8 +71,7 @@ class Caption(PerPair):
         return Cost(len(self.decoders) * (inside + around))
 
     def _of_one_direction(self, image_nd: Tensor, ids_nl: Tensor, decoder: nn.Module) -> Tensor:
-        logits_nlv = self.logits(image_nd, ids_nl, decoder)
-        logits_nlv = logits_nlv.to(torch.promote_types(logits_nlv.dtype, torch.float32))
+        logits_nlv = at_least_float32(self.logits(image_nd, ids_nl, decoder))
         nats_nl = F.cross_entropy(logits_nlv.transpose(1, 2), ids_nl[:, 1:], reduction="none")
         place_l = torch.arange(1, ids_nl.shape[1], device=ids_nl.device)
         return -(nats_nl * (place_l <= end_positions(ids_nl, self.eot)[:, None])).sum(dim=1)
@@ -86,3 +83,16 @@ class Caption(PerPair):
         x_nld = x_nld + self.positional_embedding[: x_nld.shape[1]]
         x_nld = (decoder or self.decoders[0])(x_nld, causal=True)
         return self.ln_final(x_nld[:, self.prefix :]) @ self.token_embedding.weight.T  # type: ignore[no-any-return]
+
+
+def reversed_words(ids_nl: Tensor, eot: int) -> Tensor:
+    """Return the same texts with their words in reverse order; start, end and padding stay in place.
+
+    Examples
+    --------
+    >>> reversed_words(torch.tensor([[8, 5, 6, 7, 9, 0], [8, 5, 9, 0, 0, 0]]), eot=9).tolist()
+    [[8, 7, 6, 5, 9, 0], [8, 5, 9, 0, 0, 0]]
+    """
+    place_l = torch.arange(ids_nl.shape[1], device=ids_nl.device)
+    mirrored_nl = torch.where(words_mask(ids_nl, eot), end_positions(ids_nl, eot)[:, None] - place_l, place_l)
+    return ids_nl.gather(1, mirrored_nl)

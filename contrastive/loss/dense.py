@@ -1,9 +1,7 @@
 """Contrastive losses of one batch, dense: what an image says of its own caption against all others.
 
 Symbols: n pairs, d dimensions; ``image_nd`` and ``text_nd`` have rows of length 1 (`contrastive.model.clip.CLIP` gives them), pair i in
-row i of
-both.
-Logits and losses are fp32 whatever the features are: in bfloat16 a logit at scale 100 is off by 0.1.
+row i of both. Logits and losses are fp32 whatever the features are: in bfloat16 a logit at scale 100 is off by 0.1.
 """
 
 from __future__ import annotations
@@ -14,24 +12,24 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-Loss = Callable[[Tensor, Tensor, Tensor, Tensor | None], Tensor]
-"""``loss(image_nd, text_nd, scale, bias)``: the mean over the pairs, a scalar."""
+from contrastive.model.clip import at_least_float32
+
+Loss = Callable[[Tensor, Tensor, Tensor, Tensor | None], Tensor]  # of images, texts, scale, bias: the mean over the pairs
 
 
 def info_nce(image_nd: Tensor, text_nd: Tensor, scale: Tensor, bias: Tensor | None = None) -> Tensor:
     """Symmetric cross-entropy: each image chooses among the batch's captions, each caption among its images.
 
-    In nats; about ln n for an untrained model, 0 at best.
-
-    `image_nd`, `text_nd`: rows of length 1; row i of both is one pair. `scale`: multiplies the cosines (inverse temperature), one element.
-    `bias`: has no effect: a softmax does not change when a constant is added to all its logits.
+    In nats; about ln n for an untrained model, 0 at best. `scale` (one element) multiplies the cosines: the inverse temperature. `bias` has
+    no effect: a softmax does not change when a constant is added to all its logits.
 
     References
     ----------
     Radford et al. 2021, https://arxiv.org/abs/2103.00020, figure 3
     """
     with torch.autocast(image_nd.device.type, enabled=False):
-        logits_nn = scale.reshape(()).to(_wide(image_nd).dtype) * (_wide(image_nd) @ _wide(text_nd).T)
+        image_nd, text_nd = at_least_float32(image_nd), at_least_float32(text_nd)
+        logits_nn = scale.reshape(()).to(image_nd.dtype) * (image_nd @ text_nd.T)
         target_n = torch.arange(len(logits_nn), device=logits_nn.device)
         return (functional.cross_entropy(logits_nn, target_n) + functional.cross_entropy(logits_nn.T, target_n)) / 2
 
@@ -39,11 +37,9 @@ def info_nce(image_nd: Tensor, text_nd: Tensor, scale: Tensor, bias: Tensor | No
 def sigmoid(image_nd: Tensor, text_nd: Tensor, scale: Tensor, bias: Tensor | None = None) -> Tensor:
     """Every image-caption combination is a yes-or-no question of its own.
 
-    In nats: the sum over the n captions, averaged over the images. Raises `ValueError` if `bias` is None: without one the n - 1
-    wrong captions of an image drown the right one at the start.
-
-    `image_nd`, `text_nd`: rows of length 1; row i of both is one pair. `scale`, `bias`: logits are ``scale * cosine + bias``, one element
-    each; training starts well at 10 and -10.
+    In nats: the sum over the n captions, averaged over the images. `scale`, `bias`: logits are ``scale * cosine + bias``, one element each;
+    training starts well at 10 and -10. Raises `ValueError` if `bias` is None: without one the n - 1 wrong captions of an image drown the
+    right one at the start.
 
     References
     ----------
@@ -52,7 +48,7 @@ def sigmoid(image_nd: Tensor, text_nd: Tensor, scale: Tensor, bias: Tensor | Non
     if bias is None:
         raise ValueError("the sigmoid loss needs a model with a logit bias")
     with torch.autocast(image_nd.device.type, enabled=False):
-        image_nd, text_nd = _wide(image_nd), _wide(text_nd)
+        image_nd, text_nd = at_least_float32(image_nd), at_least_float32(text_nd)
         logits_nn = scale.reshape(()).to(image_nd.dtype) * (image_nd @ text_nd.T) + bias.reshape(()).to(image_nd.dtype)
         sign_nn = 2 * torch.eye(len(logits_nn), dtype=logits_nn.dtype, device=logits_nn.device) - 1
         # -log(sigmoid(z)) = softplus(-z), which neither overflows nor rounds to log(0).
@@ -60,7 +56,3 @@ def sigmoid(image_nd: Tensor, text_nd: Tensor, scale: Tensor, bias: Tensor | Non
 
 
 LOSSES: dict[str, Loss] = {"softmax": info_nce, "sigmoid": sigmoid}
-
-
-def _wide(x: Tensor) -> Tensor:
-    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x

@@ -15,9 +15,9 @@ from torch import Tensor
 from contrastive.checkpoint.file import Checkpoint
 from contrastive.errors import UsageError
 from contrastive.loss import tiled
-from contrastive.loss.contrast import Contrast, Share
 from contrastive.loss.dense import LOSSES
-from contrastive.model.clip import CLIP
+from contrastive.loss.objective import Contrast, Share
+from contrastive.model.clip import CLIP, at_least_float32
 from contrastive.model.flops import image_cost, text_cost
 from contrastive.model.preprocess import Preprocess
 from contrastive.model.tokenizer import Tokenizer
@@ -26,15 +26,11 @@ from contrastive.model.tokenizer import Tokenizer
 class Distillation(Contrast):
     """``(1 - weight)`` of the loss of the model's own score rule, ``weight`` of the divergence from a teacher.
 
-    Both rows and columns of the matrix of logits become probabilities, softened by the temperature; the divergence is the mean over both.
-    `forward` compares the pairs handed in, `share` those of all processes.
-
-    Raises `UsageError` if the teacher was shown other pixels, or a number is out of range.
-
-    `teacher`: is never trained and not part of ``state_dict``. Its vocabulary may differ from the student's: the ids are read back into
-    words. Its preprocessing may not, because it is shown the student's batch. `tokenizer`, `preprocess`: the student's. `weight`: between 0
-    (no teacher) and 1 (nothing else). `temperature`: divides both sides' logits. The divergence is multiplied by its square, so that its
-    gradient keeps its size.
+    Both rows and columns of the matrix of logits become probabilities, softened by the temperature; the divergence is the mean over both,
+    times the temperature's square, so that its gradient keeps its size. `forward` compares the pairs handed in, `share` those of all
+    processes. The teacher is never trained and not part of ``state_dict``. Its vocabulary may differ from the student's (`tokenizer`): the
+    ids are read back into words. Its preprocessing may not, because it is shown the student's batch. Raises `UsageError` if it was shown
+    other pixels, or a number is out of range.
     """
 
     def __init__(
@@ -47,8 +43,8 @@ class Distillation(Contrast):
             raise UsageError("the temperature of distillation must be above 0")
         if teacher.preprocess.sha256 != preprocess.sha256:
             why = f"it takes {teacher.preprocess.size} pixels, the student {preprocess.size}; size, mean, std and resizing must be equal"
-            fix = "a teacher with the student's preprocessing"
-            raise UsageError("the teacher was shown other pixels than the student is", why=why, fix=fix)
+            what, fix = "the teacher was shown other pixels than the student is", "a teacher with the student's preprocessing"
+            raise UsageError(what, why=why, fix=fix)
         self.weight, self.temperature = weight, temperature
         same = teacher.tokenizer.sha256 == tokenizer.sha256
         self._reader = None if same else (tokenizer, teacher.tokenizer)
@@ -96,9 +92,8 @@ class Distillation(Contrast):
 def divergence(logits_nn: Tensor, teacher_nn: Tensor, temperature: float = 1.0) -> Tensor:
     """Return the mean Kullback-Leibler divergence of the student's rows and columns from the teacher's, times the squared temperature.
 
-    In nats; 0 if both say the same.
-
-    `logits_nn`, `teacher_nn`: scaled similarities, images by texts. `temperature`: above 0; above 1 it lets the smaller similarities speak.
+    In nats; 0 if both say the same. `logits_nn`, `teacher_nn`: scaled similarities, images by texts. `temperature`: above 0; above 1 it
+    lets the smaller similarities speak.
 
     Examples
     --------
@@ -107,9 +102,6 @@ def divergence(logits_nn: Tensor, teacher_nn: Tensor, temperature: float = 1.0) 
     0.0
     """
     sides = ((logits_nn, teacher_nn), (logits_nn.T, teacher_nn.T))
-    terms = [F.kl_div(_soft(own, temperature), _soft(other, temperature), reduction="batchmean", log_target=True) for own, other in sides]
+    softened = ([F.log_softmax(at_least_float32(logits) / temperature, dim=1) for logits in side] for side in sides)
+    terms = [F.kl_div(own, other, reduction="batchmean", log_target=True) for own, other in softened]
     return temperature**2 * torch.stack(terms).mean()
-
-
-def _soft(logits_nn: Tensor, temperature: float) -> Tensor:
-    return F.log_softmax(logits_nn.to(torch.promote_types(logits_nn.dtype, torch.float32)) / temperature, dim=1)

@@ -10,9 +10,8 @@ Source: Gao et al. 2021, https://arxiv.org/abs/2101.06983; random state, tempera
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -22,64 +21,52 @@ from contrastive.distributed import no_sync
 from contrastive.errors import UsageError
 
 Batch = tuple[Tensor, ...]
+Loss = Callable[[Tensor, Tensor], Tensor]
+Context = Callable[[], AbstractContextManager[object]]
 
 
 def split_parts(batch: Batch, parts: int) -> list[Batch]:
-    """Return `parts` micro-batches of consecutive rows, equal in size or one row apart.
-
-    Raises `UsageError` if there are fewer rows than parts.
-    """
+    """Return `parts` micro-batches of consecutive rows, equal in size or one row apart. Raises `UsageError` if the rows are fewer."""
     if not 1 <= parts <= len(batch[0]):
         raise UsageError(f"a batch of {len(batch[0])} pairs cannot be taken in {parts} parts", fix="accumulate over fewer parts")
     return list(zip(*(torch.tensor_split(column, parts) for column in batch), strict=True))
 
 
 def accumulate(
-    model: nn.Module,
-    batches: Sequence[Batch],
-    loss: Callable[[Tensor, Tensor], Tensor],
-    *,
-    within: Callable[[], AbstractContextManager[object]] = nullcontext,
-    generators: Sequence[torch.Generator] = (),
+    model: nn.Module, batches: Sequence[Batch], loss: Loss, *, within: Context = nullcontext, generators: Sequence[torch.Generator] = ()
 ) -> Tensor:
     """Add to every parameter's ``grad`` what one backward pass over the whole batch would; return the loss, detached.
 
-    Raises `UsageError` if there is more than one micro-batch and a batch norm in train mode: its statistics would be those of parts.
-
-    `model`: as `contrastive.distributed.wrap` returns it. The first two of what it returns for a micro-batch are its image and text
-    features, one row a sample. `batches`: the micro-batches, as many on every process: the arguments of each call of `model`. With one
-    there is one forward pass and nothing is computed twice. `loss`: ``loss(image_nd, text_nd)`` of the whole batch: its gradient flows into
-    the features and into whatever else it holds (logit scale, bias). To scale a loss for fp16, scale it in here; what is returned is scaled
-    too. `within`: makes the context of every forward pass, such as ``lambda: torch.autocast("cuda", torch.bfloat16)``. The loss runs
-    outside. `generators`: random sources of the model besides torch's own, which is replayed anyway on the CPU and on the model's GPUs.
+    `model`: as `contrastive.distributed.wrap` returns it; the first two of what it returns for a micro-batch are its image and text
+    features, one row a sample. `batches`: the arguments of each call of `model`, as many on every process; with one, nothing is computed
+    twice. `loss`: ``loss(image_nd, text_nd)`` of the whole batch: its gradient flows into the features and into whatever else it holds
+    (logit scale, bias). To scale a loss for fp16, scale it in here; what is returned is scaled too. `within`: makes the context of every
+    forward pass, such as ``lambda: torch.autocast("cuda", torch.bfloat16)``; the loss runs outside. `generators`: random sources of the
+    model besides torch's own, which is replayed anyway. Raises as `refuse_batch_statistics` if there is more than one micro-batch.
     """
     if len(batches) == 1:
         with within():
-            features = _features(model, batches[0])
+            features = model(*batches[0])[:2]
         value = loss(*features)
         value.backward()  # type: ignore[no-untyped-call]
         return value.detach()
     refuse_batch_statistics(model)
-    states, first = _encode_all(model, batches, within, generators)
+    restorers, first = _encode_all(model, batches, within, generators)
     value, slopes = _feature_gradients(first, loss)
-    for index, (batch, state, slope) in enumerate(zip(batches, states, slopes, strict=True)):
-        state.restore()
+    for index, (batch, restore, slope) in enumerate(zip(batches, restorers, slopes, strict=True)):
+        restore()
         with no_sync(model, on=index < len(batches) - 1):
             with within():
-                features = _features(model, batch)
+                features = model(*batch)[:2]
             _carry(features, slope)
     return value
 
 
-def add_up(
-    model: nn.Module, batches: Sequence[Batch], *, within: Callable[[], AbstractContextManager[object]] = nullcontext, factor: float = 1.0
-) -> Tensor:
+def add_up(model: nn.Module, batches: Sequence[Batch], *, within: Context = nullcontext, factor: float = 1.0) -> Tensor:
     """Do what `accumulate` does for a loss that is a mean over pairs: parts add up, and nothing is computed twice.
 
-    Raises `UsageError` as `accumulate` does.
-
-    `model`: as `contrastive.distributed.wrap` returns it. What it returns for a micro-batch is the mean loss of its pairs. `batches`,
-    `within`: as for `accumulate`. `factor`: multiplies the loss, for fp16; what is returned is multiplied too.
+    `model`: what it returns for a micro-batch is the mean loss of its pairs. `factor`: multiplies the loss, for fp16; what is returned is
+    multiplied too. All else, and errors, are as for `accumulate`.
     """
     if len(batches) > 1:
         refuse_batch_statistics(model)
@@ -96,45 +83,35 @@ def add_up(
 
 def freeze_batch_norm(model: nn.Module) -> None:
     """Let every batch norm use and keep its running statistics. Call it again after each ``model.train()``."""
-    for norm in _batch_norms(model):
-        norm.eval()
-
-
-def _batch_norms(model: nn.Module) -> Iterator[nn.Module]:
-    return (module for module in model.modules() if isinstance(module, _BatchNorm))
+    for module in model.modules():
+        if isinstance(module, _BatchNorm):
+            module.eval()
 
 
 def refuse_batch_statistics(model: nn.Module) -> None:
     """Raise `UsageError` if a batch norm is in train mode: more than one micro-batch would not be exact."""
-    if any(norm.training for norm in _batch_norms(model)):
+    if any(isinstance(module, _BatchNorm) and module.training for module in model.modules()):
         fix = "accumulate over 1 part, freeze the batch norms (loss.grad_cache.freeze_batch_norm), or take a vision transformer"
         why = "each micro-batch would be normalised by its own mean and variance, not by the batch's"
         raise UsageError("accumulation is not exact with batch norm in train mode", why=why, fix=fix)
 
 
-def _features(model: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
-    image_nd, text_nd = model(*batch)[:2]
-    return image_nd, text_nd
-
-
 def _encode_all(
-    model: nn.Module, batches: Sequence[Batch], within: Callable[[], AbstractContextManager[object]], generators: Sequence[torch.Generator]
-) -> tuple[list[_RandomState], list[tuple[Tensor, Tensor]]]:
-    """Return the random state before each micro-batch, and its features."""
-    states, features = [], []
+    model: nn.Module, batches: Sequence[Batch], within: Context, generators: Sequence[torch.Generator]
+) -> tuple[list[Callable[[], None]], list[tuple[Tensor, Tensor]]]:
+    """Return what restores the random state before each micro-batch, and its features."""
+    restorers, features = [], []
     with torch.no_grad():
         for batch in batches:
-            states.append(_RandomState.now(model, generators))
+            restorers.append(_random_state(model, generators))
             with within():
-                features.append(_features(model, batch))
+                features.append(model(*batch)[:2])
     # Weights that autocast has cast without a gradient must not be found again by the pass that needs one.
     torch.clear_autocast_cache()
-    return states, features
+    return restorers, features
 
 
-def _feature_gradients(
-    features: Sequence[tuple[Tensor, Tensor]], loss: Callable[[Tensor, Tensor], Tensor]
-) -> tuple[Tensor, list[tuple[Tensor | None, ...]]]:
+def _feature_gradients(features: Sequence[tuple[Tensor, Tensor]], loss: Loss) -> tuple[Tensor, list[tuple[Tensor | None, ...]]]:
     """Return the loss, and for each micro-batch the gradients of its image and text features; None where the loss does not use them."""
     leaves = [torch.cat(column).requires_grad_() for column in zip(*features, strict=True)]
     value = loss(*leaves)
@@ -150,26 +127,17 @@ def _carry(features: Sequence[Tensor], slopes: Sequence[Tensor | None]) -> None:
     torch.autograd.backward([feature for feature, _ in led], [slope for _, slope in led])
 
 
-@dataclass(frozen=True)
-class _RandomState:
-    """Where every random source of a model stands."""
+def _random_state(model: nn.Module, generators: Sequence[torch.Generator]) -> Callable[[], None]:
+    """Return a function that sets every random source of a model to where it stands now."""
+    cpu, gpus = torch.get_rng_state(), {parameter.device for parameter in model.parameters() if parameter.device.type == "cuda"}
+    on_gpus = [(gpu, torch.cuda.get_rng_state(gpu)) for gpu in gpus]
+    own = [(generator, generator.get_state()) for generator in generators]
 
-    cpu: Tensor
-    gpus: tuple[tuple[torch.device, Tensor], ...]
-    generators: tuple[tuple[torch.Generator, Tensor], ...]
-
-    @classmethod
-    def now(cls, model: nn.Module, generators: Sequence[torch.Generator]) -> _RandomState:
-        gpus = {parameter.device for parameter in model.parameters() if parameter.device.type == "cuda"}
-        return cls(
-            torch.get_rng_state(),
-            tuple((gpu, torch.cuda.get_rng_state(gpu)) for gpu in gpus),
-            tuple((generator, generator.get_state()) for generator in generators),
-        )
-
-    def restore(self) -> None:
-        torch.set_rng_state(self.cpu)
-        for gpu, state in self.gpus:
+    def restore() -> None:
+        torch.set_rng_state(cpu)
+        for gpu, state in on_gpus:
             torch.cuda.set_rng_state(state, gpu)
-        for generator, state in self.generators:
+        for generator, state in own:
             generator.set_state(state)
+
+    return restore

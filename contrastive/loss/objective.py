@@ -1,26 +1,44 @@
-"""Objectives by name; and a model and its objective as one module, where the objective has parameters of its own."""
+"""Objectives by name, the contrastive losses among them; and a model and its objective as one module."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from contrastive.errors import UsageError, nearest
+from contrastive.loss import tiled
 from contrastive.loss.bag_of_words import BagOfWords
 from contrastive.loss.caption import Caption
-from contrastive.loss.contrast import Contrast
+from contrastive.loss.dense import LOSSES
 from contrastive.loss.per_pair import PerPair
 from contrastive.model.architecture import ModelConfig
 from contrastive.model.clip import CLIP
+
+Share = Callable[[Tensor, Tensor], Tensor]  # of this process's images and texts; its mean over the processes is the loss of all pairs
+
+
+class Contrast(nn.Module):
+    """The loss of the model's own score rule; no head, no parameters."""
+
+    def forward(self, model: CLIP, images_nchw: Tensor, ids_nl: Tensor, kept_nk: Tensor | None = None) -> Tensor:
+        """Return the dense loss over the pairs that are given: the mean over them, in nats."""
+        image_nd, text_nd, scale = model(images_nchw, ids_nl, kept_nk)
+        return LOSSES[model.config.score_rule](image_nd, text_nd, scale, model.logit_bias)
+
+    def share(self, model: CLIP, parts: Sequence[tuple[Tensor, ...]], tile: int | None = None) -> Share:
+        """Return the loss over the pairs of all processes, as a function of the features of this one's, whose batch `parts` are."""
+        loss = tiled.LOSSES[model.config.score_rule]
+        return lambda image_nd, text_nd: loss(image_nd, text_nd, model.logit_scale, model.logit_bias, tile)
+
 
 Objective = Contrast | PerPair
 """``objective(model, images_nchw, ids_nl, kept_nk=None)``: the loss, a scalar, the mean over the pairs that are given."""
 
 
 class Together(nn.Module):
-    """Both in one: to be called, wrapped for several processes and given to the optimiser as a whole."""
+    """A model and an objective with parameters of its own: to be called, wrapped and given to the optimiser as a whole."""
 
     def __init__(self, model: CLIP, objective: Objective) -> None:
         super().__init__()
@@ -28,7 +46,6 @@ class Together(nn.Module):
 
     @property
     def config(self) -> ModelConfig:
-        """Return the model's architecture."""
         return self.model.config
 
     def forward(self, images_nchw: Tensor, ids_nl: Tensor, kept_nk: Tensor | None = None) -> Tensor:
@@ -36,8 +53,7 @@ class Together(nn.Module):
         return self.objective(self.model, images_nchw, ids_nl, kept_nk)  # type: ignore[no-any-return]
 
 
-Maker = Callable[[ModelConfig, torch.Generator | None], Objective]
-MAKERS: dict[str, Maker] = {
+MAKERS: dict[str, Callable[[ModelConfig, torch.Generator | None], Objective]] = {
     "softmax": lambda _, __: Contrast(),
     "sigmoid": lambda _, __: Contrast(),
     "caption": lambda config, generator: Caption(config, generator=generator),
@@ -47,9 +63,7 @@ MAKERS: dict[str, Maker] = {
 
 
 def make_objective(kind: str, config: ModelConfig, generator: torch.Generator | None = None) -> Objective:
-    """Return the objective that ``loss.kind`` calls `kind` for a model of this architecture.
-
-    `Distillation` needs a teacher: make it directly.
+    """Return the objective that ``loss.kind`` calls `kind` for a model of this architecture. `Distillation` is made directly.
 
     Raises `UsageError` if it is unknown; the nearest names are given.
 

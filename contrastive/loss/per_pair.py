@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
+import torch
 from torch import Tensor, nn
 
 from contrastive.model.clip import CLIP
 from contrastive.model.flops import Cost
+from contrastive.model.towers import end_positions
 
-UNTAUGHT = {r"^(?!visual\.|objective\.)": 0.0}
-"""Multipliers of the learning rate, as `contrastive.training.optimizer` has them: all but the image tower and the head stay as they are."""
+UNTAUGHT = {r"^(?!visual\.|objective\.)": 0.0}  # multipliers of the learning rate: all but the image tower and the head stay as they are
 
 
 class PerPair(nn.Module, ABC):
@@ -30,3 +31,15 @@ class PerPair(nn.Module, ABC):
     @abstractmethod
     def cost(self, tokens: int) -> Cost:
         """Return the operations of one pair, whose text has so many tokens."""
+
+
+def words_mask(ids_nl: Tensor, eot: int) -> Tensor:
+    """Return bool[n, l]: True between the start (place 0) and the end of the text, both excluded; never on padding.
+
+    Examples
+    --------
+    >>> words_mask(torch.tensor([[8, 5, 6, 9, 0]]), eot=9).int().tolist()
+    [[0, 1, 1, 0, 0]]
+    """
+    place_l = torch.arange(ids_nl.shape[1], device=ids_nl.device)
+    return (place_l > 0) & (place_l < end_positions(ids_nl, eot)[:, None])

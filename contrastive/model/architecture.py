@@ -6,19 +6,32 @@ Source of the shapes: Radford et al. 2021, table 20, https://arxiv.org/abs/2103.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, StrictBool, StrictFloat, StrictInt
 
 from contrastive.errors import UsageError
 from contrastive.schema import from_dict, record, to_dict
 
-LIMIT = 1_000_000
-"""No size in a configuration is larger: a configuration from a file must not be able to exhaust the machine."""
-MAX_LAYERS = 1000
-"""More would take minutes to build."""
+LIMIT = 1_000_000  # no size in a configuration is larger: a configuration from a file must not be able to exhaust the machine
+MAX_LAYERS = 1000  # more would take minutes to build
 Size = Annotated[StrictInt, Field(ge=1, le=LIMIT)]
 Layers = Annotated[StrictInt, Field(ge=1, le=MAX_LAYERS)]
+
+
+class Stored:
+    """A `record` that stands in files as a plain table."""
+
+    PLACE = ""  # how messages call it
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain dictionaries, lists, words and numbers."""
+        return dict(to_dict(self))
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Read strictly: an unknown or missing key, or a value that does not fit, raises `UsageError`."""
+        return from_dict(cls, data, cls.PLACE)
 
 
 @record
@@ -31,8 +44,7 @@ class ViTConfig:
     layers: Layers
     head_width: Size = 64
     kind: Literal["vit"] = "vit"
-    mlp_width: Size | None = None
-    """Inside a block's MLP; None: four times `width`."""
+    mlp_width: Size | None = None  # inside a block's MLP; None: four times `width`
 
     def __post_init__(self) -> None:
         check_divides("vision.head_width", self.head_width, "width", self.width)
@@ -77,10 +89,8 @@ class TextConfig:
     layers: Layers
     head_width: Size = 64
     causal: StrictBool = True
-    pooling: Literal["eot", "mean"] = "eot"
-    """``eot``: the feature at the first EOT. ``mean``: the mean over the tokens up to and with the first EOT; padding never counts."""
-    mlp_width: Size | None = None
-    """Inside a block's MLP; None: four times `width`."""
+    pooling: Literal["eot", "mean"] = "eot"  # the feature at the first EOT, or the mean up to and with it; padding never counts
+    mlp_width: Size | None = None  # inside a block's MLP; None: four times `width`
 
     def __post_init__(self) -> None:
         check_divides("text.head_width", self.head_width, "width", self.width)
@@ -94,9 +104,10 @@ VisionConfig = ViTConfig | ResNetConfig | ConvConfig
 
 
 @record
-class ModelConfig:
+class ModelConfig(Stored):
     """A dual encoder: two towers, what they share, and how their scores are read."""
 
+    PLACE = "config"
     embed_dim: Size
     vision: Annotated[VisionConfig, Field(discriminator="kind")]
     text: TextConfig
@@ -104,21 +115,14 @@ class ModelConfig:
     """Of both towers (a ModifiedResNet has ReLU whatever this says). ``quick_gelu`` is x * sigmoid(1.702 x), as OpenAI's models have it. No
     weight shows which it is; the wrong one is the classic silent error."""
     layer_norm_eps: Annotated[StrictFloat, Field(gt=0, lt=1)] = 1e-5
-    score_rule: Literal["softmax", "sigmoid"] = "softmax"
-    """How a score becomes a probability: over the labels together, or each on its own (SigLIP; the model then has a `logit_bias`)."""
+    score_rule: Literal["softmax", "sigmoid"] = "softmax"  # over the labels together, or each on its own (SigLIP, with a `logit_bias`)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain dictionaries, lists, words and numbers."""
-        plain: dict[str, Any] = to_dict(self)
+        plain = super().to_dict()
         for tower in (plain["vision"], plain["text"]):
             if tower.get("mlp_width", 0) is None:  # as it was before there was such a setting: the same model, the same hash
                 del tower["mlp_width"]
         return plain
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> ModelConfig:
-        """Read strictly: an unknown or missing key, or a value that does not fit, raises `UsageError`."""
-        return from_dict(cls, data, "config")
 
 
 def check_divides(name: str, divisor: int, of: str, number: int) -> None:

@@ -98,8 +98,7 @@ class Transformer(nn.Module):
     def __init__(self, width: int, layers: int, head_width: int, config: ModelConfig, mlp_width: int | None = None) -> None:
         super().__init__()
         self.width = width
-        self.recompute = False
-        """Whether a block keeps its input only in training, and runs again in the backward pass."""
+        self.recompute = False  # whether a block keeps its input only in training, and runs again in the backward pass
         self.resblocks = nn.ModuleList(Block(width, width // head_width, mlp_width or 4 * width, config) for _ in range(layers))
 
     def forward(self, x_nld: Tensor, causal: bool = False, keep: Tensor | None = None) -> Tensor:
@@ -111,11 +110,8 @@ class Transformer(nn.Module):
 
     def reset(self, generator: torch.Generator | None) -> None:
         """Draw every block's weights; the more blocks, the smaller what each adds."""
-        for block in self.blocks():
-            block.reset(len(self.resblocks), generator)
-
-    def blocks(self) -> Iterator[Block]:
-        yield from self.resblocks  # type: ignore[misc]
+        for block in self.resblocks:
+            block.reset(len(self.resblocks), generator)  # type: ignore[operator]
 
 
 def run_again(block: nn.Module, *inputs: object) -> Tensor:

@@ -22,12 +22,10 @@ INITIAL = {"softmax": (math.log(1 / 0.07), None), "sigmoid": (math.log(10), -10.
 
 
 class CLIP(TextTransformer):
-    """A dual encoder.
+    """A dual encoder. The same seed of `generator` (None: torch's global one) gives the same bytes.
 
     Weights are drawn as in the paper (both towers' blocks alike). ``logit_scale`` is a logarithm; it and ``logit_bias`` (present under
     the sigmoid rule only) have shape [1], because FSDP2 cannot shard a 0-D parameter. In files they are 0-D: `portable_state`.
-
-    `config`: stored as ``.config``; `generator`: source of the weights: the same seed gives the same bytes. None: torch's global one.
     """
 
     def __init__(self, config: ModelConfig, generator: torch.Generator | None = None) -> None:
@@ -40,17 +38,11 @@ class CLIP(TextTransformer):
         self.reset_text(generator)
 
     def encode_image(self, x_nchw: Tensor, kept_nk: Tensor | None = None) -> Tensor:
-        """Return float[n, D], not normalised. `x_nchw` is what `Preprocess` gives.
-
-        `kept_nk` are the patches that a vision transformer sees of each image (`kept_patches`); None: all.
-        """
+        """Return float[n, D], not normalised, of what `Preprocess` gives. `kept_nk`: the patches that a ViT sees (`kept_patches`)."""
         return self.visual(x_nchw) if kept_nk is None else self.visual(x_nchw, kept_nk)  # type: ignore[no-any-return]
 
     def forward(self, x_nchw: Tensor, ids_nl: Tensor, kept_nk: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
-        """Return image[n, D] and text[n, D] of length 1 in at least float32, and the scale (not its logarithm; shape [1]).
-
-        `kept_nk` is as in `encode_image`.
-        """
+        """Return image[n, D] and text[n, D] of length 1 in at least float32, and the scale (not its logarithm; shape [1])."""
         return unit_length(self.encode_image(x_nchw, kept_nk)), unit_length(self.encode_text(ids_nl)), self.logit_scale.exp()
 
 
@@ -66,7 +58,12 @@ def kept_patches(n: int, patches: int, dropout: float, generator: torch.Generato
 
 def unit_length(x_nd: Tensor) -> Tensor:
     """Normalise rows in at least float32; a zero row stays zero."""
-    return F.normalize(x_nd.to(torch.promote_types(x_nd.dtype, torch.float32)), dim=-1)
+    return F.normalize(at_least_float32(x_nd), dim=-1)
+
+
+def at_least_float32(x: Tensor) -> Tensor:
+    """Return `x` in float32, or in its own precision if that is higher."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def portable_state(model: CLIP) -> dict[str, Tensor]:
@@ -80,10 +77,7 @@ def as_portable(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def load_portable(config: ModelConfig, state: Mapping[str, Tensor]) -> CLIP:
-    """Build a model around the tensors of `state` without drawing or copying weights.
-
-    Raises `DataError` if a key is missing, unexpected or of another shape; the first five of each are named. Nothing is loaded in part.
-    """
+    """Build a model around the tensors of `state`; none is drawn or copied. Raises as `check_fit`: nothing is loaded in part."""
     with torch.device("meta"), skip_init():
         model = CLIP(config)
     state = {name: tensor.reshape(1) if name in SCALARS and tensor.numel() == 1 else tensor for name, tensor in state.items()}
@@ -93,10 +87,7 @@ def load_portable(config: ModelConfig, state: Mapping[str, Tensor]) -> CLIP:
 
 
 def check_fit(wanted: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> None:
-    """Compare names, shapes and kinds of number (floating point or not) with those that an architecture has.
-
-    Raises `DataError` at any difference; the first five of each kind are named.
-    """
+    """Raise `DataError` at other names, shapes or kinds of number (floating point or not) than wanted; the first five of each are named."""
     missing, unexpected = [name for name in wanted if name not in state], [name for name in state if name not in wanted]
     if missing or unexpected:
         raise DataError("the weights do not fit the architecture", why=f"{_five('missing', missing)}; {_five('unexpected', unexpected)}")

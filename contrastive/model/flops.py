@@ -18,8 +18,7 @@ class Cost:
     """Forward operations of one sample through one tower."""
 
     forward: float
-    first: float = 0.0
-    """Of it, the first convolution: nobody asks for the gradient of pixels, so its backward pass is half as long."""
+    first: float = 0.0  # of it, the first convolution: nobody asks for the gradient of pixels, so its backward pass is half as long
 
     def step(self, *, learns: bool = True, forwards: int = 1) -> float:
         """Return the operations of one training step: `forwards` forward passes and, if the tower learns, a backward pass (twice one)."""
@@ -62,11 +61,7 @@ def text_cost(config: ModelConfig, tokens: int | None = None) -> Cost:
 
 
 def transformer(tokens: int, width: int, layers: int, mlp_width: int | None = None) -> float:
-    """Return the operations of blocks.
-
-    Projections: 4 d^2 in attention and 2 d m (8 d^2 where None: m is 4 d) in the MLP, a token; attention: two products of l x d by d x l,
-    masked or not.
-    """
+    """Return the operations of blocks: 4 d^2 in attention and 2 d m in the MLP (None: m is 4 d) a token; two products of l x d by d x l."""
     projections = 4 * width**2 + 2 * width * (mlp_width or 4 * width)
     return layers * (2.0 * tokens * projections + 4.0 * tokens**2 * width)
 

@@ -6,8 +6,8 @@ stay one byte each as long as possible.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 import PIL
@@ -17,8 +17,8 @@ from pydantic import StrictBool, StrictFloat
 from torch import Tensor
 
 from contrastive.errors import UsageError
-from contrastive.model.architecture import Size
-from contrastive.schema import from_dict, record, sha256_of_json, to_dict
+from contrastive.model.architecture import Size, Stored
+from contrastive.schema import record, sha256_of_json
 
 OPENAI_MEAN = (0.48145466, 0.4578275, 0.40821073)
 OPENAI_STD = (0.26862954, 0.26130258, 0.27577711)
@@ -29,7 +29,7 @@ RESAMPLING = {"nearest": 0, "lanczos": 1, "bilinear": 2, "bicubic": 3, "box": 4,
 
 
 @record
-class Preprocess:
+class Preprocess(Stored):
     """RGB images into one normalised batch.
 
     Examples
@@ -39,15 +39,13 @@ class Preprocess:
     torch.Size([2, 3, 32, 32])
     """
 
+    PLACE = "preprocess"
     size: Size
-    mean: Channels = OPENAI_MEAN
-    """Of each channel, for values in [0, 1]."""
+    mean: Channels = OPENAI_MEAN  # of each channel, for values in [0, 1]
     std: Channels = OPENAI_STD
     interpolation: Literal["nearest", "lanczos", "bilinear", "bicubic", "box", "hamming"] = "bicubic"
-    resize_mode: Literal["shortest", "squash"] = "shortest"
-    """``shortest``: the short side becomes `size`, then the centre is cut out. ``squash``: both sides become `size`; nothing is cut."""
-    antialias: StrictBool = True
-    """Pillow always does; the field is there because it is part of what the numbers mean."""
+    resize_mode: Literal["shortest", "squash"] = "shortest"  # the short side becomes `size`, the centre is cut out; or both sides do
+    antialias: StrictBool = True  # Pillow always does; the field is there because it is part of what the numbers mean
 
     def __post_init__(self) -> None:
         if not all(0 < std < float("inf") for std in self.std):
@@ -61,25 +59,14 @@ class Preprocess:
 
     def pixels(self, images: Sequence[Image.Image]) -> Tensor:
         """Return uint8[n, 3, size, size]: resized and cut, not normalised."""
-        rows = (
-            np.stack([np.asarray(self._resize(image)) for image in images]) if images else np.empty((0, self.size, self.size, 3), np.uint8)
-        )
+        none = np.empty((0, self.size, self.size, 3), np.uint8)
+        rows = np.stack([np.asarray(self._resize(image)) for image in images]) if images else none
         return torch.from_numpy(rows).permute(0, 3, 1, 2).contiguous()
 
     def normalise(self, pixels_nchw: Tensor) -> Tensor:
         """Return float32 of the same shape, on the same device: (x / 255 - mean) / std."""
         mean, std = (torch.tensor(values, device=pixels_nchw.device).view(1, 3, 1, 1) for values in (self.mean, self.std))
         return (pixels_nchw.float() / 255 - mean) / std
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain numbers, lists and words."""
-        plain: dict[str, Any] = to_dict(self)
-        return plain
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Preprocess:
-        """Read strictly: an unknown or missing key, or a value that does not fit, raises `UsageError`."""
-        return from_dict(cls, data, "preprocess")
 
     @property
     def sha256(self) -> str:

@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch.overrides import TorchFunctionMode
 
-LEFT = frozenset({torch.nn.init.normal_, torch.nn.init.uniform_, torch.nn.init.kaiming_uniform_})
-"""What torch's own layers call."""
+LEFT = frozenset({torch.nn.init.normal_, torch.nn.init.uniform_, torch.nn.init.kaiming_uniform_})  # what torch's own layers call
 ZEROED = frozenset({torch.Tensor.normal_, torch.Tensor.uniform_})
 """Zero, not left: `trunc_normal_` draws until every value is within its bounds, and what memory happens to hold may never be."""
 
 
-@contextmanager
-def skip_init() -> Iterator[None]:
-    """Leave weights that would be drawn as they are allocated, or zero.
+def skip_init() -> TorchFunctionMode:
+    """Leave weights that would be drawn as they are allocated, or zero; only for what is filled strictly afterwards.
 
-    Drawing takes longer than reading the weights, and on the meta device the first draw imports torch's compiler: a second and 70 MB for
-    nothing. Only for what is filled strictly afterwards.
+    Drawing takes longer than reading, and on the meta device the first draw imports torch's compiler: a second and 70 MB for nothing.
     """
-    with _Skip():
-        yield
+    return _Skip()
 
 
 class _Skip(TorchFunctionMode):

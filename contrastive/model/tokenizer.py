@@ -18,11 +18,11 @@ import heapq
 import html
 import importlib.util
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import regex  # type: ignore[import-untyped]
 import torch
@@ -30,15 +30,14 @@ from pydantic import Field, StrictStr
 from torch import Tensor
 
 from contrastive.errors import UsageError
-from contrastive.model.architecture import LIMIT, Size
-from contrastive.schema import from_dict, record, sha256_of_json, to_dict
+from contrastive.model.architecture import LIMIT, Size, Stored
+from contrastive.schema import record, sha256_of_json
 
 START, END = "<|startoftext|>", "<|endoftext|>"
 WORDS = regex.compile(r"'s|'t|'re|'ve|'m|'ll|'d|\p{L}+|\p{N}|[^\s\p{L}\p{N}]+", regex.IGNORECASE)
 END_OF_WORD = "</w>"
 CLIP_MERGES = 48_894
-CACHED_WORDS = 100_000
-"""Words whose ids are remembered; a cache without a bound would grow with the captions."""
+CACHED_WORDS = 100_000  # words whose ids are remembered; a cache without a bound would grow with the captions
 
 Symbols = tuple[str, ...]
 
@@ -58,6 +57,7 @@ def byte_letters() -> dict[int, str]:
 
 
 BYTE_LETTERS = byte_letters()
+LETTER_BYTES = {letter: byte for byte, letter in BYTE_LETTERS.items()} | {" ": ord(" ")}
 
 
 def words(text: str) -> list[str]:
@@ -69,8 +69,7 @@ def words(text: str) -> list[str]:
     ['it', "'s", '2', 'cats', '!']
     """
     plain = " ".join(html.unescape(html.unescape(text)).split()).lower()
-    found: list[str] = WORDS.findall(plain)
-    return found
+    return list(WORDS.findall(plain))
 
 
 def spell(word: str) -> Symbols:
@@ -80,7 +79,7 @@ def spell(word: str) -> Symbols:
 
 
 @record
-class Tokenizer:
+class Tokenizer(Stored):
     """Texts into ids.
 
     Examples
@@ -90,8 +89,8 @@ class Tokenizer:
     'a blue circle'
     """
 
-    merges: Annotated[tuple[StrictStr, ...], Field(max_length=LIMIT)]
-    """Pairs in order of rank, as ``"left right"``."""
+    PLACE = "tokenizer"
+    merges: Annotated[tuple[StrictStr, ...], Field(max_length=LIMIT)]  # pairs in order of rank, as ``"left right"``
     context: Size
     kind: Literal["clip-bpe"] = "clip-bpe"
 
@@ -100,7 +99,7 @@ class Tokenizer:
             raise UsageError("tokenizer.context must be at least 2", why="start and end of text take one id each")
         if not all(0 < merge.find(" ") == merge.rfind(" ") < len(merge) - 1 for merge in self.merges):
             raise UsageError("every one of tokenizer.merges must be two symbols with a blank between them")
-        if len(self._ids) != self.vocab_size:
+        if len(self.ids) != self.vocab_size:
             raise UsageError("tokenizer.merges must make each symbol once")
 
     @property
@@ -123,15 +122,11 @@ class Tokenizer:
                 break
             if id_ != self.eot - 1:
                 symbols.append(self._symbols[id_])
-        content = bytes(self._bytes[letter] for symbol in symbols for letter in symbol.replace(END_OF_WORD, " "))
+        content = bytes(LETTER_BYTES[letter] for symbol in symbols for letter in symbol.replace(END_OF_WORD, " "))
         return content.decode("utf-8", errors="replace").strip()
 
     def __call__(self, texts: Sequence[str], truncate: bool = False) -> Tensor:
-        """Return int64[n, context]: start, ids, end, then zeros.
-
-        Raises `ValueError` if a text does not fit and `truncate` is False. With `truncate` the last id of such a text becomes the end of
-        text.
-        """
+        """Return int64[n, context]: start, ids, end, then zeros. `ValueError` if one is too long; with `truncate` its last id is EOT."""
         rows = torch.zeros(len(texts), self.context, dtype=torch.long)
         for i, text in enumerate(texts):
             ids = [self.eot - 1, *self.encode(text), self.eot]
@@ -141,16 +136,6 @@ class Tokenizer:
                 ids = [*ids[: self.context - 1], self.eot]
             rows[i, : len(ids)] = torch.tensor(ids)
         return rows
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain numbers, lists and words."""
-        plain: dict[str, Any] = to_dict(self)
-        return plain
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Tokenizer:
-        """Read strictly: an unknown or missing key, or a value that does not fit, raises `UsageError`."""
-        return from_dict(cls, data, "tokenizer")
 
     @cached_property
     def sha256(self) -> str:
@@ -163,7 +148,8 @@ class Tokenizer:
         return [*letters, *(letter + END_OF_WORD for letter in letters), *(merge.replace(" ", "") for merge in self.merges), START, END]
 
     @cached_property
-    def _ids(self) -> dict[str, int]:
+    def ids(self) -> dict[str, int]:
+        """Symbol -> id."""
         return {symbol: id_ for id_, symbol in enumerate(self._symbols)}
 
     @cached_property
@@ -171,17 +157,12 @@ class Tokenizer:
         return {(pair[0], pair[1]): rank for rank, merge in enumerate(self.merges) for pair in (merge.split(" "),)}
 
     @cached_property
-    def _bytes(self) -> dict[str, int]:
-        return {letter: byte for byte, letter in BYTE_LETTERS.items()} | {" ": ord(" ")}
-
-    @cached_property
     def _known_words(self) -> dict[str, list[int]]:
         return {}
 
     def _encode_word(self, word: str) -> list[int]:
-        known = self._known_words.get(word)
-        if known is None:
-            known = [self._ids[symbol] for symbol in self._merge(spell(word))]
+        if (known := self._known_words.get(word)) is None:
+            known = [self.ids[symbol] for symbol in self._merge(spell(word))]
             if len(self._known_words) < CACHED_WORDS:
                 self._known_words[word] = known
         return known
@@ -210,10 +191,7 @@ def join(symbols: Symbols, pair: tuple[str, str]) -> Symbols:
 
 
 def clip_tokenizer(context: int = 77) -> Tokenizer:
-    """Return CLIP's own tokenizer of 49,408 entries; its merges are read from the installed ``open_clip_torch``, which is not imported.
-
-    Raises `UsageError` if that distribution is not installed.
-    """
+    """Return CLIP's own tokenizer of 49,408 entries; its merges are read from the installed ``open_clip_torch`` (else `UsageError`)."""
     spec = importlib.util.find_spec("open_clip")
     path = Path(spec.origin).with_name("bpe_simple_vocab_16e6.txt.gz") if spec and spec.origin else None
     if path is None or not path.is_file():
@@ -226,14 +204,11 @@ def clip_tokenizer(context: int = 77) -> Tokenizer:
 
 
 def train_bpe(captions: Iterable[str], vocab_size: int, context: int, min_count: int = 2) -> Tokenizer:
-    """Train a vocabulary on captions.
+    """Train a vocabulary of at most `vocab_size` ids (at least 514: bytes, bytes that end a word, start, end) on captions.
 
     The most frequent pair is merged first; of equally frequent ones the first in alphabetical order, so that the result depends on nothing
-    but the captions' words and their counts.
-
-    `vocab_size`: at most this many ids; at least 514 (bytes, bytes that end a word, start, end). Fewer when there is nothing left to merge;
-    `context`: ids in a row, with start and end; `min_count`: a pair that occurs less often is not merged. With 1, and ids enough, every
-    word of the captions becomes one id.
+    but the captions' words and their counts. `context`: ids in a row, with start and end; `min_count`: a pair that occurs less often is not
+    merged. With 1, and ids enough, every word of the captions becomes one id.
     """
     if vocab_size < 514:
         raise UsageError("vocab_size must be at least 514", why="256 bytes, 256 bytes that end a word, start and end of text")
@@ -248,10 +223,7 @@ def train_bpe(captions: Iterable[str], vocab_size: int, context: int, min_count:
 
 
 class _Corpus:
-    """Words as symbols, with the count of every pair of neighbours kept up to date.
-
-    The heap holds stale counts as well; `most_frequent` drops those. Without it each of some thousand merges would look at every pair.
-    """
+    """Words as symbols, and every pair's count. Stale ones stay in the heap: without it each of some thousand merges would look at all."""
 
     def __init__(self, spelled: list[tuple[Symbols, int]]) -> None:
         self.words = [symbols for symbols, _ in spelled]

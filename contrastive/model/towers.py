@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from itertools import chain
+from typing import Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -115,8 +116,7 @@ class ModifiedResNet(nn.Module):
         inputs = [width, 4 * width, 8 * width, 16 * width]
         stages = [_stage(inputs[i], width * 2**i, vision.layers[i], 1 if i == 0 else 2) for i in range(4)]
         self.layer1, self.layer2, self.layer3, self.layer4 = stages
-        self.recompute = False
-        """Whether a bottleneck keeps its input only in training, and runs again in the backward pass."""
+        self.recompute = False  # whether a bottleneck keeps its input only in training, and runs again in the backward pass
         self.attnpool = AttentionPool(vision.image_size // 32, 32 * width, max(1, width * 32 // 64), model.embed_dim)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -167,8 +167,7 @@ class ConvTower(nn.Module):
 class TextTransformer(nn.Module):
     """Token and position embeddings, blocks, and the feature at the end of the text, projected.
 
-    Its forward is called `encode_text`, because in OpenAI's files the parts of the text tower stand at the top level: `CLIP` is a text
-    transformer that also has an image tower.
+    In OpenAI's files its parts stand at the top level: `CLIP` is a text transformer that also has an image tower, hence `encode_text`.
     """
 
     def __init__(self, model: ModelConfig) -> None:
@@ -182,12 +181,11 @@ class TextTransformer(nn.Module):
         self.text_projection = nn.Parameter(torch.empty(text.width, model.embed_dim))
 
     def encode_text(self, ids_nl: Tensor) -> Tensor:
-        """Return float[n, D], not normalised.
-
-        `ids_nl`: token ids, ``l <= context``, each row with an EOT id. Raises `ValueError` if a row has no EOT, or is longer than the
-        context: pooling such a row would silently take some other token.
-        """
-        text, end_n = self.config.text, self._end(ids_nl)
+        """Return float[n, D], not normalised. `ValueError` if a row has no EOT or exceeds the context: some other token would be pooled."""
+        text = self.config.text
+        if ids_nl.shape[1] > text.context:
+            raise ValueError(f"texts have {ids_nl.shape[1]} tokens, the model's context is {text.context}")
+        end_n = end_positions(ids_nl, text.eot)
         x_nld: Tensor = self.token_embedding(ids_nl) + self.positional_embedding[: ids_nl.shape[1]]
         inside_nl = torch.arange(ids_nl.shape[1], device=ids_nl.device) <= end_n[:, None]
         x_nld = self.transformer(x_nld, causal=text.causal, keep=None if text.causal else inside_nl[:, None, None, :])
@@ -199,16 +197,6 @@ class TextTransformer(nn.Module):
             pooled_nd = (x_nld * weights_nl[:, :, None]).sum(dim=1)
         return pooled_nd @ self.text_projection
 
-    def _end(self, ids_nl: Tensor) -> Tensor:
-        if ids_nl.shape[1] > self.config.text.context:
-            raise ValueError(f"texts have {ids_nl.shape[1]} tokens, the model's context is {self.config.text.context}")
-        is_end = ids_nl == self.config.text.eot
-        missing = ~is_end.any(dim=1)
-        if missing.any():
-            row = int(missing.int().argmax())
-            raise ValueError(f"row {row} has no end-of-text id ({self.config.text.eot})")
-        return is_end.int().argmax(dim=1)  # of equal values argmax takes the first
-
     @torch.no_grad()
     def reset_text(self, generator: torch.Generator | None) -> None:
         self.token_embedding.weight.normal_(0, 0.02, generator=generator)
@@ -217,14 +205,19 @@ class TextTransformer(nn.Module):
         self.transformer.reset(generator)
 
 
+def end_positions(ids_nl: Tensor, eot: int) -> Tensor:
+    """Return int64[n]: the place of each row's first end-of-text id. Raises `ValueError` if a row has none."""
+    is_end_nl = ids_nl == eot
+    missing_n = ~is_end_nl.any(dim=1)
+    if missing_n.any():
+        raise ValueError(f"row {int(missing_n.int().argmax())} has no end-of-text id ({eot})")
+    return is_end_nl.int().argmax(dim=1)  # of equal values argmax takes the first
+
+
 VisionTower = VisionTransformer | ModifiedResNet | ConvTower
+TOWERS: dict[str, type[Any]] = {"vit": VisionTransformer, "resnet": ModifiedResNet, "conv": ConvTower}
 
 
 def vision_tower(model: ModelConfig) -> VisionTower:
     """Build the image tower that `model` describes."""
-    vision = model.vision
-    if isinstance(vision, ViTConfig):
-        return VisionTransformer(vision, model)
-    if isinstance(vision, ResNetConfig):
-        return ModifiedResNet(vision, model)
-    return ConvTower(vision, model)
+    return TOWERS[model.vision.kind](model.vision, model)  # type: ignore[no-any-return]

@@ -26,3 +26,13 @@ def hostile_checkpoints(tmp_path_factory) -> Path:
             generator.write_checkpoints(folder / "ckpt", folder / "CANARY")
 
     return made_once(tmp_path_factory, "hostile", make)
+
+
+class Evil:
+    """Unpickling this would create a file."""
+
+    def __init__(self, canary):
+        self.canary = str(canary)
+
+    def __reduce__(self):
+        return Path.touch, (Path(self.canary),)

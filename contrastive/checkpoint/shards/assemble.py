@@ -31,10 +31,7 @@ def newest(folder: Path) -> Path:
 
 
 def assemble(folder: Path) -> Checkpoint:
-    """Return the checkpoint that a folder of shards is the pieces of, in the memory of this process. One process may call it alone.
-
-    Raises `DataError`, `UnsafeError` if the folder is damaged, not a checkpoint of this program, or of DCP's usual kind.
-    """
+    """Return the checkpoint that a folder of shards is the pieces of. One process may call it alone; raises as `open_shards` does."""
     shards = open_shards(folder)
     check_hashes(shards, alone=True)
     tensors = {name: torch.empty_like(like, device="cpu") for name, like in shards.layout.items()}
@@ -52,9 +49,7 @@ def assemble(folder: Path) -> Checkpoint:
 def _content(shards: Shards, tables: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a ``ckpt.pt`` would hold."""
     content = {name: value for name, value in shards.content.items() if name != "head"}
-    for name in ("state_dict", "ema"):
-        if name in tables:
-            content[name] = as_portable(tables[name])
+    content |= {name: as_portable(tables[name]) for name in ("state_dict", "ema") if name in tables}
     content["training"] = {**shards.table("training"), "optimizer": tables.get("optimizer", {})}
     if "head" in tables:
         content["head"] = {**shards.table("head"), "state_dict": tables["head"]}

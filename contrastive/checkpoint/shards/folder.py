@@ -8,7 +8,6 @@
 
 DCP's usual storage describes itself in ``.metadata``, a pickle: a program that runs when it is read. Its other storage is safetensors,
 whose headers say the same as JSON. That one is used here, for tensors only, so nothing that is read can run anything.
-
 Any number of processes may read what any other number wrote. `contrastive.checkpoint.shards.writer` writes.
 """
 
@@ -17,7 +16,7 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -33,8 +32,7 @@ from contrastive.errors import DataError, UnsafeError, VlmAuditError
 from contrastive.files import sha256_of_file
 
 MANIFEST = "shards.json"
-FOLDER = "shards"
-"""In the output folder of a run."""
+FOLDER = "shards"  # in the output folder of a run
 MAX_MANIFEST = 64 * 2**20
 PREFIX = "step-"
 
@@ -44,12 +42,9 @@ class Shards:
     """A complete folder of shards. Untrusted: look up known keys only."""
 
     folder: Path
-    content: Mapping[str, Any]
-    """What a ``ckpt.pt`` says beside its tensors."""
-    hashes: Mapping[str, str]
-    """File name -> sha256 (hex)."""
-    layout: Mapping[str, Tensor]
-    """Name -> a tensor of its shape, pieces put together, and kind, without values (on the meta device)."""
+    content: Mapping[str, Any]  # what a ``ckpt.pt`` says beside its tensors
+    hashes: Mapping[str, str]  # file name -> sha256 (hex)
+    layout: Mapping[str, Tensor]  # name -> a tensor of its shape, pieces put together, and kind, without values (on the meta device)
 
     @property
     def step(self) -> int:
@@ -75,15 +70,14 @@ def step_of(folder: Path) -> int:
 
 
 def open_shards(folder: Path) -> Shards:
-    """Read what a folder says of itself, and the headers of its files.
-
-    Raises `DataError` if it is incomplete, damaged, or was not written by `write`; `UnsafeError` if it is a checkpoint of DCP's usual kind.
-    """
+    """Read what a folder and its files' headers say; `DataError` if it is not complete and whole, `UnsafeError` if of DCP's usual kind."""
     if (folder / ".metadata").exists():
         why = "its .metadata is a pickle, which can run code when it is read; folders of this trainer have none"
         raise UnsafeError("this distributed checkpoint (DCP) is not accepted", where=str(folder), why=why)
     try:
-        manifest = _manifest(folder / MANIFEST)
+        if (folder / MANIFEST).stat().st_size > MAX_MANIFEST:
+            raise ValueError(f"{MANIFEST} is larger than {MAX_MANIFEST:,} bytes")
+        manifest = json.loads((folder / MANIFEST).read_text("utf-8"))
         content, files = dict(manifest["content"]), dict(manifest["files"])
         sizes, hashes = ({name: entry[key] for name, entry in files.items()} for key in ("bytes", "sha256"))
         found = {path.name: path.stat().st_size for path in folder.iterdir() if path.is_file() and path.name != MANIFEST}
@@ -97,10 +91,7 @@ def open_shards(folder: Path) -> Shards:
 
 
 def check_hashes(shards: Shards, *, alone: bool = False) -> None:
-    """Compare every file with its hash, each process some of them: every process must call it, unless one does so `alone`.
-
-    Raises `DataError` on every process, if a file is damaged.
-    """
+    """Raise `DataError` on every process if a file has another hash. Each looks at some: all must call it, unless one does `alone`."""
     names = sorted(shards.hashes) if alone else sorted(shards.hashes)[distributed.rank() :: distributed.world_size()]
     wrong = [name for name in names if _hash_of(shards.folder / name) != shards.hashes[name]]
     if wrong if alone else distributed.all_reduce_max(len(wrong)):
@@ -111,9 +102,8 @@ def check_hashes(shards: Shards, *, alone: bool = False) -> None:
 def read_into(shards: Shards, tensors: Mapping[str, Tensor], *, alone: bool = False) -> None:
     """Fill tensors, sharded in whatever way or complete, from a folder: all of its names.
 
-    Every process must call it, unless one does so `alone`.
-
-    Raises `DataError` if names or shapes are others than the folder's; or it holds NaN or infinite numbers.
+    Every process must call it, unless one does so `alone`. Raises `DataError` if names or shapes are others than the folder's; or it holds
+    NaN or infinite numbers.
     """
     from torch.distributed.checkpoint.default_planner import DefaultLoadPlanner
     from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageReader
@@ -147,18 +137,10 @@ def dcp_errors(folder: Path, kind: type[VlmAuditError], what: str) -> Iterator[N
         raise kind(what, where=str(folder), why=f"process {number}: {type(cause).__name__}: {str(cause)[:200]}") from error
 
 
-def _hash_of(path: Path) -> str:
-    """Return the hash of a file, or words that are not one if it cannot be read."""
-    try:
+def _hash_of(path: Path) -> str | None:
+    with suppress(OSError):
         return sha256_of_file(path)
-    except OSError as error:
-        return f"not readable: {error.strerror}"
-
-
-def _manifest(path: Path) -> Any:
-    if path.stat().st_size > MAX_MANIFEST:
-        raise ValueError(f"{MANIFEST} is larger than {MAX_MANIFEST:,} bytes")
-    return json.loads(path.read_text("utf-8"))
+    return None
 
 
 def _layout(folder: Path) -> dict[str, Tensor]:

@@ -24,9 +24,8 @@ from contrastive.files import replacing, sha256_of_file, sync_folder
 def write(root: Path, tensors: Mapping[str, Tensor], content: Mapping[str, Any]) -> Path:
     """Write the folder of step ``content["step"]``, in the place of one of that step. Every process must call it.
 
-    `root`: where the folders are, the same for all processes; `tensors`: sharded ones, or complete ones that are the same on every process;
-    of these each is written by one; `content`: words, numbers, lists and tables of them. Raises `VlmAuditError` if a number is NaN or
-    infinite (nothing is written); `MachineError` on every process, if one of them cannot write.
+    `root` is the same for all processes; so are `tensors`, if they are complete and not sharded: one process writes each; `content`: words,
+    numbers, lists and tables. Raises `VlmAuditError` if a number is not finite (nothing is written); `MachineError` if one cannot write.
     """
     _refuse_not_finite(tensors)
     folder = root / f"{PREFIX}{content['step']:08d}"
@@ -48,9 +47,9 @@ def remove_old(root: Path, keep: int, step: int | None = None) -> None:
 
     What says to be of a later step than the run has taken is damaged, or of a run that this one replaces.
     """
-    later = [folder for folder in folders(root) if step is not None and step_of(folder) > step]
-    for folder in later:
-        _remove(folder)
+    for folder in folders(root):
+        if step is not None and step_of(folder) > step:
+            _remove(folder)
     for folder in folders(root)[keep:]:
         _remove(folder)
     if not keep:
@@ -87,17 +86,13 @@ def _save(tensors: Mapping[str, Tensor], draft: Path, folder: Path) -> None:
 
 def _described(draft: Path) -> dict[str, dict[str, Any]]:
     """Return size and hash of every file; each process hashes its share of them."""
-    names = sorted(path.name for path in draft.iterdir())
-    own = {name: _entry(draft / name) for name in names[distributed.rank() :: distributed.world_size()]}
+    own_paths = sorted(draft.iterdir())[distributed.rank() :: distributed.world_size()]
+    own = {path.name: {"bytes": path.stat().st_size, "sha256": sha256_of_file(path)} for path in own_paths}
     gathered: list[Any] = [own]
     if dist.is_initialized():
         gathered = [None] * distributed.world_size()
         dist.all_gather_object(gathered, own)
     return {name: entry for part in gathered for name, entry in part.items()}
-
-
-def _entry(path: Path) -> dict[str, Any]:
-    return {"bytes": path.stat().st_size, "sha256": sha256_of_file(path)}
 
 
 def _complete(draft: Path, folder: Path, manifest: str) -> None:

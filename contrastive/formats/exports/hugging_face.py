@@ -9,16 +9,15 @@ from typing import Any
 import numpy as np
 from PIL import Image
 from safetensors.torch import save_file
-from torch import Tensor
 
 from contrastive.checkpoint.file import Checkpoint
 from contrastive.errors import VlmAuditError
-from contrastive.formats.exports.common import Features, refuse, write_json
+from contrastive.formats.exports import Features, refuse, write_json
 from contrastive.formats.weight_names import to_hugging_face
 from contrastive.model.architecture import TextConfig, ViTConfig
 from contrastive.model.clip import portable_state
 from contrastive.model.preprocess import RESAMPLING, Preprocess
-from contrastive.model.tokenizer import BYTE_LETTERS, END, END_OF_WORD, START, Tokenizer
+from contrastive.model.tokenizer import END, START, Tokenizer
 
 NOTE = (
     "The tokenizer gives the ids of the checkpoint's own for plain text; it does not unescape HTML, composes accents (NFC) and reads "
@@ -28,8 +27,7 @@ NOTE = (
 )
 TEXTS = ("a photo of a woman", "Two  doctors' hats & 13 DOGS!", "it's na\u00efve, \u6771\u4eac \U0001f642", "a", "don't!?")
 """Of which both tokenizers must make the same ids."""
-SIDES = ((1, 1), (2, 1), (1, 3), (3, 4))
-"""Height and width of random images, in sides of the model's, of which both must make the same pixels."""
+SIDES = ((1, 1), (2, 1), (1, 3), (3, 4))  # height and width, in the model's sides, of images of which both must make the same pixels
 
 
 def check(checkpoint: Checkpoint) -> None:
@@ -38,9 +36,8 @@ def check(checkpoint: Checkpoint) -> None:
     if not isinstance(config.vision, ViTConfig):
         refuse("Hugging Face's CLIPModel has no image tower of this kind", f"this one is of kind {config.vision.kind}; it has a ViT only")
     if not config.text.causal or config.text.pooling != "eot":
-        refuse(
-            "Hugging Face's CLIPModel has no text tower of this kind", "its mask is causal and it reads the feature at the end of the text"
-        )
+        why = "its mask is causal and it reads the feature at the end of the text"
+        refuse("Hugging Face's CLIPModel has no text tower of this kind", why)
     if config.score_rule != "softmax":
         refuse("Hugging Face's CLIPModel has no logit bias", "this model was trained with the sigmoid loss")
 
@@ -51,11 +48,9 @@ def write(checkpoint: Checkpoint, folder: Path) -> None:
     save_file({name: tensor.contiguous() for name, tensor in state.items()}, folder / "model.safetensors", metadata={"format": "pt"})
     write_json(folder / "config.json", model_settings(checkpoint))
     write_json(folder / "preprocessor_config.json", processor_settings(checkpoint.preprocess))
-    tokenizer = make_tokenizer(checkpoint.tokenizer)
-    tokenizer.save_pretrained(folder)
-    vocabulary, merges = vocabulary_of(checkpoint.tokenizer), checkpoint.tokenizer.merges
-    (folder / "vocab.json").write_text(json.dumps(vocabulary, ensure_ascii=False), "utf-8")
-    (folder / "merges.txt").write_text("\n".join(["#version: 0.2", *merges]) + "\n", "utf-8")
+    make_tokenizer(checkpoint.tokenizer).save_pretrained(folder)
+    (folder / "vocab.json").write_text(json.dumps(checkpoint.tokenizer.ids, ensure_ascii=False), "utf-8")
+    (folder / "merges.txt").write_text("\n".join(["#version: 0.2", *checkpoint.tokenizer.merges]) + "\n", "utf-8")
     compare_inputs(checkpoint, folder)
 
 
@@ -67,10 +62,7 @@ def model_settings(checkpoint: Checkpoint) -> dict[str, Any]:
     common = {"hidden_act": config.activation, "layer_norm_eps": config.layer_norm_eps, "projection_dim": config.embed_dim}
     end = {"bos_token_id": text.eot - 1, "eos_token_id": text.eot, "pad_token_id": text.eot}
     return {
-        "architectures": ["CLIPModel"],
-        "model_type": "clip",
-        "projection_dim": config.embed_dim,
-        "logit_scale_init_value": 2.6592,
+        "architectures": ["CLIPModel"], "model_type": "clip", "projection_dim": config.embed_dim, "logit_scale_init_value": 2.6592,
         "vision_config": {
             **common, **_blocks(vision), "model_type": "clip_vision_model",
             "image_size": vision.image_size, "patch_size": vision.patch_size,
@@ -84,11 +76,9 @@ def model_settings(checkpoint: Checkpoint) -> dict[str, Any]:
 
 def _blocks(tower: ViTConfig | TextConfig) -> dict[str, int]:
     return {
-        "hidden_size": tower.width,
-        "intermediate_size": tower.mlp_width or 4 * tower.width,
-        "num_hidden_layers": tower.layers,
+        "hidden_size": tower.width, "intermediate_size": tower.mlp_width or 4 * tower.width, "num_hidden_layers": tower.layers,
         "num_attention_heads": tower.width // tower.head_width,
-    }
+    }  # fmt: skip
 
 
 def processor_settings(preprocess: Preprocess) -> dict[str, Any]:
@@ -96,26 +86,12 @@ def processor_settings(preprocess: Preprocess) -> dict[str, Any]:
     square = {"height": preprocess.size, "width": preprocess.size}
     shortest = preprocess.resize_mode == "shortest"
     return {
-        "image_processor_type": "CLIPImageProcessorPil",
-        "do_convert_rgb": True,
-        "do_resize": True,
-        "size": {"shortest_edge": preprocess.size} if shortest else square,
-        "resample": RESAMPLING[preprocess.interpolation],
-        "do_center_crop": shortest,
-        "crop_size": square,
-        "do_rescale": True,
-        "rescale_factor": 1 / 255,
-        "do_normalize": True,
-        "image_mean": list(preprocess.mean),
-        "image_std": list(preprocess.std),
-    }
-
-
-def vocabulary_of(tokenizer: Tokenizer) -> dict[str, int]:
-    """Return symbol -> id, as ``vocab.json`` has it."""
-    letters = list(BYTE_LETTERS.values())
-    ends, merged = [letter + END_OF_WORD for letter in letters], [merge.replace(" ", "") for merge in tokenizer.merges]
-    return {symbol: id_ for id_, symbol in enumerate([*letters, *ends, *merged, START, END])}
+        "image_processor_type": "CLIPImageProcessorPil", "do_convert_rgb": True,
+        "do_resize": True, "size": {"shortest_edge": preprocess.size} if shortest else square,
+        "resample": RESAMPLING[preprocess.interpolation], "do_center_crop": shortest, "crop_size": square,
+        "do_rescale": True, "rescale_factor": 1 / 255,
+        "do_normalize": True, "image_mean": list(preprocess.mean), "image_std": list(preprocess.std),
+    }  # fmt: skip
 
 
 def make_tokenizer(tokenizer: Tokenizer) -> Any:
@@ -124,7 +100,7 @@ def make_tokenizer(tokenizer: Tokenizer) -> Any:
 
     merges = [tuple(merge.split(" ")) for merge in tokenizer.merges]
     return CLIPTokenizer(
-        vocab=vocabulary_of(tokenizer), merges=merges, bos_token=START, eos_token=END, unk_token=END, pad_token=END,
+        vocab=tokenizer.ids, merges=merges, bos_token=START, eos_token=END, unk_token=END, pad_token=END,
         model_max_length=tokenizer.context,
     )  # fmt: skip
 
@@ -141,19 +117,11 @@ def reader(folder: Path) -> Features:
     finally:
         if shown:
             logging.enable_progress_bar()
-
-    def features(images: Tensor, ids: Tensor) -> tuple[Tensor, Tensor]:
-        seen, read = model.get_image_features(pixel_values=images), model.get_text_features(input_ids=ids)
-        return seen.pooler_output, read.pooler_output
-
-    return features
+    return lambda images, ids: (model.get_image_features(images).pooler_output, model.get_text_features(ids).pooler_output)
 
 
 def compare_inputs(checkpoint: Checkpoint, folder: Path) -> None:
-    """Compare the ids of texts and the pixels of random images, read from the folder, with the checkpoint's own.
-
-    Raises `VlmAuditError` if they differ.
-    """
+    """Raise `VlmAuditError` if the folder gives other ids of texts, or other pixels of random images, than the checkpoint itself."""
     from transformers import AutoImageProcessor, AutoTokenizer
 
     own = checkpoint.tokenizer

@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from contrastive.checkpoint.file import Checkpoint
 from contrastive.errors import UsageError
-from contrastive.formats.exports.common import Features, refuse, write_json
+from contrastive.formats.exports import Features, refuse, write_json
 from contrastive.model.architecture import ConvConfig, ModelConfig, TextConfig, ViTConfig
 from contrastive.model.clip import portable_state
 
@@ -30,10 +30,8 @@ def check(checkpoint: Checkpoint) -> None:
     if not config.text.causal or config.text.pooling != "eot":
         refuse("open_clip's CLIP has no text tower of this kind", "its mask is causal and it reads the feature at the end of the text")
     if config.activation == "relu" or config.layer_norm_eps != 1e-5:
-        refuse(
-            "open_clip's CLIP has no such blocks",
-            f"activation {config.activation}, epsilon {config.layer_norm_eps:g}; it has GELU and 1e-5",
-        )
+        why = f"activation {config.activation}, epsilon {config.layer_norm_eps:g}; it has GELU and 1e-5"
+        refuse("open_clip's CLIP has no such blocks", why)
     if not isinstance(config.vision, ViTConfig) and config.vision.width * 32 % 64:
         refuse("open_clip has no ResNet of this width", f"{config.vision.width}; it must be even")
     if checkpoint.preprocess.interpolation not in ("bicubic", "bilinear"):
@@ -43,19 +41,8 @@ def check(checkpoint: Checkpoint) -> None:
 
 def write(checkpoint: Checkpoint, folder: Path) -> None:
     """Write configuration, weights and the tokenizer's merges."""
-    preprocess = checkpoint.preprocess
-    write_json(
-        folder / "open_clip_config.json",
-        {
-            "model_cfg": model_settings(checkpoint.config),
-            "preprocess_cfg": {
-                "mean": list(preprocess.mean),
-                "std": list(preprocess.std),
-                "interpolation": preprocess.interpolation,
-                "resize_mode": preprocess.resize_mode,
-            },
-        },
-    )
+    pixels = {name: value for name, value in checkpoint.preprocess.to_dict().items() if name not in ("size", "antialias")}
+    write_json(folder / "open_clip_config.json", {"model_cfg": model_settings(checkpoint.config), "preprocess_cfg": pixels})
     write_json(folder / "tokenizer_of_this_model.json", checkpoint.tokenizer.to_dict())
     save_file({name: tensor.contiguous() for name, tensor in portable_state(checkpoint.model).items()}, folder / WEIGHTS)
 
@@ -102,6 +89,6 @@ def _library() -> Any:
         try:
             import open_clip.model as module
         except ImportError as error:
-            why = "the export is verified with it"
-            raise UsageError("open_clip is not installed", why=why, fix="pip install 'vlm-audit[open_clip]'") from error
+            why, fix = "the export is verified with it", "pip install 'vlm-audit[open_clip]'"
+            raise UsageError("open_clip is not installed", why=why, fix=fix) from error
     return module

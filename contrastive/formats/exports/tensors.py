@@ -8,7 +8,7 @@ from pathlib import Path
 from safetensors.torch import load_file, save_file
 
 from contrastive.checkpoint.file import Checkpoint
-from contrastive.formats.exports.common import Features, write_json
+from contrastive.formats.exports import Features, write_json
 from contrastive.model.clip import ModelConfig, load_portable, portable_state
 
 NOTE = "Everything that the checkpoint says of the model is in config.json."
@@ -21,11 +21,7 @@ def check(checkpoint: Checkpoint) -> None:
 def write(checkpoint: Checkpoint, folder: Path) -> None:
     """Write ``model.safetensors`` and ``config.json`` (architecture, preprocessing, tokenizer)."""
     save_file({name: tensor.contiguous() for name, tensor in portable_state(checkpoint.model).items()}, folder / "model.safetensors")
-    parts = {
-        "config": checkpoint.config.to_dict(),
-        "preprocess": checkpoint.preprocess.to_dict(),
-        "tokenizer": checkpoint.tokenizer.to_dict(),
-    }
+    parts = {name: getattr(checkpoint, name).to_dict() for name in ("config", "preprocess", "tokenizer")}
     write_json(folder / "config.json", {"format": "vlm-audit safetensors 1", **parts})
 
 

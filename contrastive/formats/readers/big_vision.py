@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 
@@ -18,8 +17,8 @@ import torch
 from torch import Tensor
 
 from contrastive.checkpoint.archive import Entry, Zip, open_zip
-from contrastive.checkpoint.torch_file import MAX_BYTES, MAX_TENSORS, check_finite
-from contrastive.errors import DataError, UnsafeError, VlmAuditError
+from contrastive.checkpoint.torch_file import MAX_BYTES, MAX_TENSORS, check_finite, located, mapped
+from contrastive.errors import DataError, UnsafeError
 from contrastive.formats.contents import Contents
 
 SUFFIXES = (".npz",)
@@ -31,11 +30,9 @@ HEADER = re.compile(
 )
 KINDS = {"<f8": torch.float64, "<f4": torch.float32, "<f2": torch.float16, "|V2": torch.bfloat16, "<i4": torch.int32, "<i8": torch.int64}
 """Types of arrays that hold weights; JAX writes bfloat16 as two raw bytes."""
-TOWERS = {"img": ("vision_model", "Transformer"), "txt": ("text_model", "Encoder_0")}
-"""Tower -> its name in transformers, and where its blocks are."""
+TOWERS = {"img": ("vision_model", "Transformer"), "txt": ("text_model", "Encoder_0")}  # its name in transformers, where its blocks are
 PLAIN = {
-    "t": "logit_scale",
-    "b": "logit_bias",
+    "t": "logit_scale", "b": "logit_bias",
     "img/embedding/kernel": "vision_model.embeddings.patch_embedding.weight",
     "img/embedding/bias": "vision_model.embeddings.patch_embedding.bias",
     "img/pos_embedding": "vision_model.embeddings.position_embedding.weight",
@@ -46,45 +43,27 @@ PLAIN = {
     "txt/pos_embedding": "text_model.embeddings.position_embedding.weight",
     "txt/Encoder_0/encoder_norm/scale": "text_model.final_layer_norm.weight",
     "txt/Encoder_0/encoder_norm/bias": "text_model.final_layer_norm.bias",
-    "txt/head/kernel": "text_model.head.weight",
-    "txt/head/bias": "text_model.head.bias",
-}
+    "txt/head/kernel": "text_model.head.weight", "txt/head/bias": "text_model.head.bias",
+}  # fmt: skip
 PARTS = {"LayerNorm_0": "layer_norm1", "LayerNorm_1": "layer_norm2", "MlpBlock_0/Dense_0": "mlp.fc1", "MlpBlock_0/Dense_1": "mlp.fc2"}
 HEAD_PARTS = {"LayerNorm_0": "layernorm", "MlpBlock_0/Dense_0": "mlp.fc1", "MlpBlock_0/Dense_1": "mlp.fc2"}
 ATTENTION = "MultiHeadDotProductAttention_0"
 BLOCKS = ("img/MAPHead_0/", *(f"{tower}/{blocks}/encoderblock" for tower, (_, blocks) in TOWERS.items()))
-LACKING = {
+LACKING = {  # beginning of a name -> what SigLIP does not have
     "img/cls": "its image tower has a class token",
     "img/head/kernel": "its image tower has a projection of its own",
     "txt/BertModel_0": "its text tower is BERT",
 }
-"""Beginning of a name -> what SigLIP does not have."""
-
-
-@dataclass(frozen=True)
-class Arrays:
-    """The parameters in an ``.npz`` file."""
-
-    tensors: dict[str, Tensor]
-    """By their names there, without ``params/``; views of the file."""
-    sha256: str
 
 
 def read(path: Path) -> Contents:
-    """Return the arrays under big_vision's own names; raises as `read_npz` does."""
-    arrays = read_npz(path)
-    return Contents(arrays.tensors, KIND, arrays.sha256)
-
-
-def read_npz(path: Path, max_bytes: int = MAX_BYTES) -> Arrays:
-    """Read an ``.npz`` file; nothing is unpickled, nothing decompressed.
+    """Return the arrays by big_vision's own names without ``params/``: views of the file; nothing is unpickled, nothing decompressed.
 
     Raises `DataError` if it is another kind of file, damaged, or holds NaN or infinite weights; `UnsafeError` if it holds Python objects
-    (pickles)
-    or compressed arrays, or declares more than it holds.
+    (pickles) or compressed arrays, or declares more than it holds.
     """
-    try:
-        archive = open_zip(path, max_bytes, rooted=False)
+    with located(path):
+        archive = open_zip(path, MAX_BYTES, rooted=False)
         names = [name for name in archive.entries if name.endswith(".npy")]
         names = [name for name in names if name.startswith("params/")] or names  # beside them a trainer keeps its optimiser
         if not names or len(names) > MAX_TENSORS:
@@ -94,37 +73,29 @@ def read_npz(path: Path, max_bytes: int = MAX_BYTES) -> Arrays:
             archive.verify(name)
             archive.release()
         check_finite(tensors)
-    except OSError as error:
-        raise DataError("the file cannot be read", where=str(path), why=error.strerror) from error
-    except VlmAuditError as error:
-        error.where = error.where or str(path)
-        raise
-    return Arrays(tensors, archive.sha256())
+    return Contents(tensors, KIND, archive.sha256())
 
 
 def to_siglip(arrays: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], tuple[int, int]]:
-    """Return the weights under the names of transformers' `SiglipModel`, and how many attention heads image and text tower have.
-
-    Raises `DataError` if the file's model is another than SigLIP: what it has or lacks is said.
-    """
+    """Return the weights by the names of transformers' `SiglipModel`, and both towers' attention heads; `DataError` if not a SigLIP."""
     _require_siglip(arrays)
-    state: dict[str, Tensor] = {}
-    for name, array in arrays.items():
-        if name in PLAIN:
-            state[PLAIN[name]] = _shaped(PLAIN[name], array)
+    state = {PLAIN[name]: _shaped(PLAIN[name], array) for name, array in arrays.items() if name in PLAIN}
     heads: list[int] = []
     for tower, (renamed, place) in TOWERS.items():
         blocks = _blocks(arrays, f"{tower}/{place}/")
         heads.append(_heads(blocks[0], tower))
         for number, block in enumerate(blocks):
             state |= _block(block, f"{renamed}.encoder.layers.{number}", PARTS)
-    head = {name.removeprefix("img/MAPHead_0/"): array for name, array in arrays.items() if name.startswith("img/MAPHead_0/")}
-    pooled = _block(head, "vision_model.head", HEAD_PARTS)
+    pooled = _block(_within(arrays, "img/MAPHead_0/"), "vision_model.head", HEAD_PARTS)
     for kind in ("weight", "bias"):
         pieces = [pooled.pop(f"vision_model.head.self_attn.{part}_proj.{kind}") for part in "qkv"]
         state[f"vision_model.head.attention.in_proj_{kind}"] = torch.cat(pieces)
         state[f"vision_model.head.attention.out_proj.{kind}"] = pooled.pop(f"vision_model.head.self_attn.out_proj.{kind}")
     return state | pooled, (heads[0], heads[1])
+
+
+def _within(arrays: Mapping[str, Tensor], place: str) -> dict[str, Tensor]:
+    return {name.removeprefix(place): array for name, array in arrays.items() if name.startswith(place)}
 
 
 def _heads(block: Mapping[str, Tensor], tower: str) -> int:
@@ -136,27 +107,19 @@ def _heads(block: Mapping[str, Tensor], tower: str) -> int:
 
 def _require_siglip(arrays: Mapping[str, Tensor]) -> None:
     has = [why for start, why in LACKING.items() if any(name.startswith(start) for name in arrays)]
-    needed = [
-        *PLAIN,
-        *(f"img/MAPHead_0/{ATTENTION}/{part}/{kind}" for part in ("query", "key", "value", "out") for kind in ("kernel", "bias")),
-    ]
-    missing = [name for name in needed if name not in arrays]
+    pooling = (f"img/MAPHead_0/{ATTENTION}/{part}/{kind}" for part in ("query", "key", "value", "out") for kind in ("kernel", "bias"))
+    missing = [name for name in (*PLAIN, *pooling) if name not in arrays]
     has += [f"SigLIP has nothing like its {name[:80]!r}" for name in arrays if name not in PLAIN and not name.startswith(BLOCKS)][:5]
     if has or missing:
         lacks = [f"missing: {', '.join(missing[:5])}{', ...' if len(missing) > 5 else ''}"] if missing else []
-        raise DataError(
-            "the arrays are not a SigLIP model of big_vision",
-            why="; ".join([*has, *lacks, f"the file's first are {', '.join(name[:80] for name in list(arrays)[:5])}"]),
-            fix="convert it to the Hugging Face layout with transformers, where that has the architecture",
-        )
+        why = "; ".join([*has, *lacks, f"the file's first are {', '.join(name[:80] for name in list(arrays)[:5])}"])
+        fix = "convert it to the Hugging Face layout with transformers, where that has the architecture"
+        raise DataError("the arrays are not a SigLIP model of big_vision", why=why, fix=fix)
 
 
 def _blocks(arrays: Mapping[str, Tensor], start: str) -> list[dict[str, Tensor]]:
     """Return each block's arrays by their names within the block."""
-    stacked = {
-        name.removeprefix(f"{start}encoderblock/"): array for name, array in arrays.items() if name.startswith(f"{start}encoderblock/")
-    }
-    if stacked:
+    if stacked := _within(arrays, f"{start}encoderblock/"):
         depths = {array.shape[0] if array.ndim else 0 for array in stacked.values()}
         if len(depths) != 1:
             raise DataError(f"the arrays of {start}encoderblock are stacked to several depths", why=str(sorted(depths)))
@@ -188,10 +151,10 @@ def _attention(role: str, kind: str, array: Tensor, prefix: str) -> dict[str, Te
     """Merge heads: [width, heads, d] for query, key and value, [heads, d, width] for what comes out."""
     if array.ndim != {"kernel": 3, "bias": 1 if role == "out" else 2}.get(kind):
         raise DataError(f"the array {role}/{kind} of {prefix} has {array.ndim} axes")
-    if role == "out":
-        return {f"{prefix}.out_proj.{'weight' if kind == 'kernel' else 'bias'}": array.flatten(0, -2).t() if kind == "kernel" else array}
-    name = f"{prefix}.{role[0]}_proj"
-    return {f"{name}.weight": array.flatten(1).t()} if kind == "kernel" else {f"{name}.bias": array.flatten()}
+    name = f"{prefix}.{'out' if role == 'out' else role[0]}_proj"
+    if kind == "bias":
+        return {f"{name}.bias": array.flatten()}
+    return {f"{name}.weight": (array.flatten(0, -2) if role == "out" else array.flatten(1)).t()}
 
 
 def _shaped(name: str, array: Tensor) -> Tensor:
@@ -224,6 +187,4 @@ def _array(archive: Zip, entry: Entry) -> Tensor:
         raise UnsafeError(f"the array {entry.name[:80]!r} declares another size than it has")
     if prod(shape) == 0:
         return torch.empty(shape, dtype=dtype)
-    if start % dtype.itemsize == 0:
-        return torch.frombuffer(archive.content, dtype=dtype, count=prod(shape), offset=start).reshape(shape)
-    return torch.frombuffer(bytearray(archive.content[start : entry.end]), dtype=dtype).reshape(shape)
+    return mapped(archive, start, prod(shape), dtype).reshape(shape)

@@ -6,7 +6,6 @@ Mapping the numbers in to look at them would cost the memory of the whole file.
 from __future__ import annotations
 
 import json
-import struct
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -22,11 +21,9 @@ from contrastive.formats.unwrap import tables
 
 SUFFIXES = (".safetensors",)
 SAVE_AGAIN = "download or save it again"
-MAX_HEADER_BYTES = 16 * 1024**2
-"""Of a safetensors file: about 100,000 tensors. A longer one costs minutes of work before the first tensor."""
+MAX_HEADER_BYTES = 16 * 1024**2  # of a safetensors file: about 100,000 tensors. A longer one costs minutes of work before the first tensor.
 CHUNK = 2**24
-KINDS = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
-"""safetensors' name of a type -> torch's."""
+KINDS = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}  # safetensors' name of a type -> torch's
 
 
 def read(path: Path) -> Contents:
@@ -58,9 +55,8 @@ def check_values(path: Path) -> None:
             file.seek(8 + size + begin)
             if bad := _count_bad(file, end - begin, KINDS[entry["dtype"]]):
                 what = f"tensor {name[:80]!r} holds {bad} values that are NaN or infinite"
-                raise DataError(
-                    what, where=str(path), why="the model's training diverged", fix="use an earlier checkpoint of the same training"
-                )
+                fix = "use an earlier checkpoint of the same training"
+                raise DataError(what, where=str(path), why="the model's training diverged", fix=fix)
 
 
 def _count_bad(file: BinaryIO, size: int, kind: str) -> int:
@@ -77,39 +73,26 @@ def _count_bad(file: BinaryIO, size: int, kind: str) -> int:
     return bad
 
 
-def refuse_other_kind(path: Path) -> None:
-    """Refuse by its first bytes a file that only claims to be safetensors: eight bytes of length, then a JSON object."""
-    start = _start(path)
+def refuse_other_kind(path: Path) -> bytes:
+    """Return a file's first bytes; refuse one that only claims to be safetensors: eight bytes of length, then a JSON object."""
+    with path.open("rb") as file:
+        start = file.read(64)
     if not start or _other_kind(start) or start[8:9] in (b"{", b""):
-        return
-    raise UnsafeError(
-        "a file named .safetensors is not one",
-        where=str(path),
-        why=f"it begins with {start[:8]!r}; it is refused, not tried as something else",
-        fix="save the weights as safetensors",
-    )
+        return start
+    why = f"it begins with {start[:8]!r}; it is refused, not tried as something else"
+    raise UnsafeError("a file named .safetensors is not one", where=str(path), why=why, fix="save the weights as safetensors")
 
 
 def _check_start(path: Path) -> None:
     """Say what is in the place of a safetensors file, and refuse a header that would take minutes."""
-    refuse_other_kind(path)
-    start = _start(path)
+    start = refuse_other_kind(path)
     if not start:
         raise DataError("the weights file is empty", where=str(path), fix=SAVE_AGAIN)
     if misnomer := _other_kind(start):
-        what, fix = misnomer
-        raise DataError(f"the weights file is {what}", where=str(path), fix=fix)
-    if len(start) > 8 and MAX_HEADER_BYTES < struct.unpack("<Q", start[:8])[0] <= path.stat().st_size:
-        raise UnsafeError(
-            f"the header of the safetensors file is over {MAX_HEADER_BYTES:,} bytes",
-            where=str(path),
-            fix="save the model with fewer tensors",
-        )
-
-
-def _start(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.read(64)
+        raise DataError(f"the weights file is {misnomer[0]}", where=str(path), fix=misnomer[1])
+    if len(start) > 8 and MAX_HEADER_BYTES < int.from_bytes(start[:8], "little") <= path.stat().st_size:
+        what = f"the header of the safetensors file is over {MAX_HEADER_BYTES:,} bytes"
+        raise UnsafeError(what, where=str(path), fix="save the model with fewer tensors")
 
 
 def _other_kind(start: bytes) -> tuple[str, str] | None:

@@ -24,6 +24,7 @@ from contrastive.model.clip import CLIP, portable_state
 from contrastive.model.preprocess import Preprocess
 from contrastive.model.presets import preset
 from contrastive.model.tokenizer import train_bpe
+from tests.support.hostile import Evil
 
 torch.set_num_threads(1)
 TOKENIZER = train_bpe(["a red circle", "a blue circle"], vocab_size=530, context=12)
@@ -35,15 +36,19 @@ def made(name="tiny-vit", seed=0, **fields):
     return Checkpoint(model, Preprocess(32), TOKENIZER, **fields)
 
 
+@pytest.fixture
+def path(tmp_path):
+    """A checkpoint in a file."""
+    save(tmp_path / "ckpt.pt", made())
+    return tmp_path / "ckpt.pt"
+
+
 def tampered(path, edit):
     """Change the content of a checkpoint as another program could."""
     content = torch.load(path, weights_only=True)
     edit(content)
     torch.save(content, path)
     return path
-
-
-# What is saved is what is loaded
 
 
 @pytest.mark.parametrize("name", ["tiny-vit", "tiny-conv"])
@@ -102,13 +107,11 @@ def test_training_goes_on_as_if_it_had_not_stopped(tmp_path):
 
 
 def test_the_same_content_gives_the_same_file(tmp_path):
-    digests = {save(tmp_path / name, made(created="2026-01-01T00:00:00+00:00")) for name in ("a.pt", "b.pt")}
-    assert len(digests) == 1
+    assert len({save(tmp_path / name, made(created="2026-01-01T00:00:00+00:00")) for name in ("a.pt", "b.pt")}) == 1
 
 
-def test_torch_opens_the_file_without_code_and_scalars_are_scalars(tmp_path):
-    save(tmp_path / "ckpt.pt", made())
-    content = torch.load(tmp_path / "ckpt.pt", weights_only=True)
+def test_torch_opens_the_file_without_code_and_scalars_are_scalars(path):
+    content = torch.load(path, weights_only=True)
     assert content["state_dict"]["logit_scale"].shape == ()
     assert content["tokenizer"]["merges"] == list(TOKENIZER.merges)
     assert len(content["preprocess"]["sha256"]) == 64
@@ -116,7 +119,7 @@ def test_torch_opens_the_file_without_code_and_scalars_are_scalars(tmp_path):
     json.dumps({key: content[key] for key in ("config", "preprocess", "tokenizer", "created")})
 
 
-def test_open_clip_takes_the_state_dict(tmp_path):
+def test_open_clip_takes_the_state_dict(path):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # deprecations inside the package
         open_clip = pytest.importorskip("open_clip", reason="open_clip_torch is not installed (pip install 'vlm-audit[open_clip]')")
@@ -125,29 +128,18 @@ def test_open_clip_takes_the_state_dict(tmp_path):
     vision = CLIPVisionCfg(layers=3, width=64, head_width=16, patch_size=8, image_size=32)
     text = CLIPTextCfg(context_length=12, vocab_size=TOKENIZER.vocab_size, width=64, heads=4, layers=3)
     peer = open_clip.model.CLIP(64, vision, text).eval()
-    save(tmp_path / "ckpt.pt", made())
-    peer.load_state_dict(torch.load(tmp_path / "ckpt.pt", weights_only=True)["state_dict"], strict=True)
-    ids, model = TOKENIZER(["a red circle"]), load(tmp_path / "ckpt.pt").model
+    peer.load_state_dict(torch.load(path, weights_only=True)["state_dict"], strict=True)
+    ids, model = TOKENIZER(["a red circle"]), load(path).model
     torch.testing.assert_close(peer.encode_text(ids), model.encode_text(ids), rtol=0, atol=1e-5)
-
-
-# What does not fit
-
-
-def test_missing_and_unexpected_weights_are_named(tmp_path):
-    def edit(content):
-        content["state_dict"]["visual.extra"] = content["state_dict"].pop("visual.proj")
-
-    save(tmp_path / "ckpt.pt", made())
-    with pytest.raises(DataError, match=r"missing: 1 \(visual\.proj\); unexpected: 1 \(visual\.extra\)") as caught:
-        load(tampered(tmp_path / "ckpt.pt", edit))
-    assert caught.value.exit_code == 3
-    assert caught.value.where == str(tmp_path / "ckpt.pt")
 
 
 @pytest.mark.parametrize(
     ("edit", "said"),
     [
+        (
+            lambda content: content["state_dict"].update({"visual.extra": content["state_dict"].pop("visual.proj")}),
+            r"missing: 1 \(visual\.proj\); unexpected: 1 \(visual\.extra\)",
+        ),
         (lambda content: content["config"].pop("embed_dim"), r"config lacks the setting 'embed_dim'"),
         (lambda content: content["config"].update(activation="swish"), r"config\.activation cannot be 'swish'"),
         (lambda content: content["config"]["text"].update(layers=4), r"missing: 12 "),
@@ -165,10 +157,10 @@ def test_missing_and_unexpected_weights_are_named(tmp_path):
         (lambda content: content.update(format="x"), r"not a checkpoint of this program"),
     ],
 )
-def test_what_does_not_fit_is_said(tmp_path, edit, said):
-    save(tmp_path / "ckpt.pt", made())
-    with pytest.raises(DataError, match=said):
-        load(tampered(tmp_path / "ckpt.pt", edit))
+def test_what_does_not_fit_is_said(path, edit, said):
+    with pytest.raises(DataError, match=said) as caught:
+        load(tampered(path, edit))
+    assert (caught.value.exit_code, caught.value.where) == (3, str(path))
 
 
 def test_weights_without_a_configuration_are_described(tmp_path):
@@ -180,23 +172,15 @@ def test_weights_without_a_configuration_are_described(tmp_path):
         load(tmp_path / "list.pt")
 
 
-def test_code_in_a_checkpoint_is_refused_without_running(tmp_path):
-    class Evil:
-        def __reduce__(self):
-            return pathlib.Path.touch, (tmp_path / "canary",)
-
-    save(tmp_path / "ckpt.pt", made())
-    tampered(tmp_path / "ckpt.pt", lambda content: content.update(account=Evil()))
+def test_code_in_a_checkpoint_is_refused_without_running(path):
     with pytest.raises(UnsafeError, match="getattr"):
-        load(tmp_path / "ckpt.pt")
-    assert not (tmp_path / "canary").exists()
+        load(tampered(path, lambda content: content.update(account=Evil(path.with_name("canary")))))
+    assert not path.with_name("canary").exists()
 
 
-def test_another_pillow_is_noted(tmp_path):
-    save(tmp_path / "ckpt.pt", made())
-    notes = load(tampered(tmp_path / "ckpt.pt", lambda content: content["preprocess"].update(sha256="0" * 64))).notes
-    assert len(notes) == 1
-    assert "Pillow" in notes[0]
+def test_another_pillow_is_noted(path):
+    (note,) = load(tampered(path, lambda content: content["preprocess"].update(sha256="0" * 64))).notes
+    assert "Pillow" in note
 
 
 def test_parts_that_do_not_fit_each_other_are_refused_at_once():
@@ -206,18 +190,14 @@ def test_parts_that_do_not_fit_each_other_are_refused_at_once():
         replace(made(), tokenizer=replace(TOKENIZER, context=9))
 
 
-# Whole or not there
-
-
-def test_weights_that_are_not_finite_are_never_written(tmp_path):
-    good = save(tmp_path / "ckpt.pt", made())
-    broken = made()
+def test_weights_that_are_not_finite_are_never_written(path):
+    good, broken = load(path).sha256, made()
     with torch.no_grad():
         broken.model.text_projection[3, 4] = float("nan")
     with pytest.raises(VlmAuditError, match=r"was not saved[\s\S]*'text_projection' holds 1 values") as caught:
-        save(tmp_path / "ckpt.pt", broken)
+        save(path, broken)
     assert caught.value.exit_code == 70
-    assert load(tmp_path / "ckpt.pt").sha256 == good
+    assert load(path).sha256 == good
 
 
 @pytest.mark.parametrize(
@@ -282,12 +262,9 @@ def test_saving_over_a_file_does_not_disturb_a_model_loaded_from_it(tmp_path):
     assert load(tmp_path / "ckpt.pt").sha256 != loaded.sha256
 
 
-def test_a_folder_is_made(tmp_path):
+def test_a_folder_is_made_and_a_place_that_cannot_be_written_is_named(tmp_path):
     save(tmp_path / "runs" / "a" / "ckpt.pt", made())
     assert load(tmp_path / "runs" / "a" / "ckpt.pt").step == 0
-
-
-def test_a_place_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(MachineError, match="cannot be written") as caught:
         save(tmp_path / "file" / "ckpt.pt", made())

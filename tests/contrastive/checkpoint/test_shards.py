@@ -59,6 +59,23 @@ def read_some(folder):
     return {name: getattr(tensor, "full_tensor", lambda tensor=tensor: tensor)() for name, tensor in tensors.items()}
 
 
+def saved(run, *overrides, steps=0):
+    """Take some steps of a run and save its state."""
+    inputs = loop.prepare(read_config(str(run), list(overrides)))
+    go_on(training := loop.start(inputs), inputs, steps)
+    return training, inputs
+
+
+def go_on(training, inputs, steps=1):
+    for _ in range(steps):
+        loop.take_step(training, inputs)
+    loop.save_run(training, inputs)
+
+
+def names(root):
+    return [path.name for path in shards.folders(root)]
+
+
 def train(run, *options):
     return main([run, "--quiet", *options])
 
@@ -67,9 +84,6 @@ def damage(path):
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(content)
-
-
-# ---- folders -------------------------------------------------------------------------------------------------------------------------
 
 
 def test_what_two_processes_write_one_reads_and_the_other_way_round(tmp_path):
@@ -101,7 +115,7 @@ def test_a_folder_is_complete_or_absent(tmp_path, monkeypatch):
     monkeypatch.undo()
     assert [path.name for path in tmp_path.iterdir()] == ["step-00000001"]  # nor is half of one left
     (tmp_path / ".step-00000002.tmp").mkdir()  # what a killed process leaves
-    assert [path.name for path in shards.folders(tmp_path)] == ["step-00000001"]
+    assert names(tmp_path) == ["step-00000001"]
     write(tmp_path, drawn(), {"step": 3})
     write(tmp_path, {"other": torch.ones(2)}, {"step": 3})  # in the place of it
     assert list(shards.open_shards(tmp_path / "step-00000003").layout) == ["other"]
@@ -112,10 +126,9 @@ def test_a_folder_is_complete_or_absent(tmp_path, monkeypatch):
     assert not tmp_path.exists()
 
 
-def test_what_is_not_finite_is_not_written(tmp_path):
-    with pytest.raises(VlmAuditError, match="not saved"):
-        write(tmp_path, {"w": torch.tensor([1.0, torch.nan])}, {"step": 1})
-    assert not list(tmp_path.iterdir())
+def test_where_there_is_nothing_nothing_is_put_together(tmp_path, capsys):
+    assert unshard_command([str(tmp_path), str(tmp_path / "ckpt.pt")]) == 3
+    assert "no complete sharded checkpoint" in capsys.readouterr().err
 
 
 def test_damage_is_found(tmp_path):
@@ -144,7 +157,10 @@ def test_damage_is_found(tmp_path):
         shards.open_shards(folder)
 
 
-def test_tensors_of_other_names_or_shapes_are_refused(tmp_path):
+def test_tensors_that_are_not_finite_or_of_other_names_or_shapes_are_refused(tmp_path):
+    with pytest.raises(VlmAuditError, match="not saved"):
+        write(tmp_path, {"w": torch.tensor([1.0, torch.nan])}, {"step": 1})
+    assert not list(tmp_path.iterdir())
     found = shards.open_shards(write(tmp_path, {"w": torch.ones(2, 3)}, {"step": 1}))
     for other in ({"w": torch.ones(3, 2)}, {"w": torch.ones(2, 3), "v": torch.ones(1)}, {}):
         with pytest.raises(DataError, match="does not fit"):
@@ -163,19 +179,12 @@ def test_a_pickle_is_never_opened(tmp_path, capsys):
     assert not canary.exists()
 
 
-# ---- runs ----------------------------------------------------------------------------------------------------------------------------
-
-
 def test_put_together_it_is_what_one_file_would_have_been(run, tmp_path):
     # Two runs of the same seven steps; one saves in one file, the other in pieces.
     found = {}
     for sharded in (False, True):
         out = tmp_path / f"out-{sharded}"
-        inputs = loop.prepare(read_config(str(run), [f"run.sharded={str(sharded).lower()}", f"run.out={out}"]))
-        training = loop.start(inputs)
-        for _ in range(7):
-            loop.take_step(training, inputs)
-        loop.save_run(training, inputs)
+        saved(run, f"run.sharded={str(sharded).lower()}", f"run.out={out}", steps=7)
         found[sharded] = out
     assert not (found[True] / "ckpt.pt").exists()
     target = tmp_path / "whole.pt"
@@ -186,8 +195,7 @@ def test_put_together_it_is_what_one_file_would_have_been(run, tmp_path):
     assert single.training["optimizer"].keys() == whole.training["optimizer"].keys()
     for name, moments in single.training["optimizer"].items():
         assert_same_bytes(moments, whole.training["optimizer"][name])
-    for part in ("skipped", "loss_scale"):
-        assert single.training[part] == whole.training[part]
+    assert all(single.training[part] == whole.training[part] for part in ("skipped", "loss_scale"))
     assert (single.config, single.preprocess, single.tokenizer.sha256) == (whole.config, whole.preprocess, whole.tokenizer.sha256)
     assert (single.step, single.data_card, single.head) == (whole.step, whole.data_card, whole.head) == (7, single.data_card, None)
     assert single.account["identity"] == whole.account["identity"]
@@ -208,7 +216,7 @@ def test_killed_resumed_and_resumed_by_another_number_of_processes(run, tmp_path
     assert not (straight / "shards").exists()  # finished: all is in ckpt.pt
     with pytest.raises(VlmAuditError, match="ended with -9"):
         spawn(train_and_die, 2, 12, str(run), *together, f"run.out={broken}")
-    assert [path.name for path in shards.folders(broken / "shards")] == ["step-00000010", "step-00000005"]
+    assert names(broken / "shards") == ["step-00000010", "step-00000005"]
     assert not (broken / "ckpt.pt").exists()
     shutil.copytree(broken, alone)
     assert spawn(train, 2, str(run), *together, f"run.out={broken}") == [0, 0]
@@ -223,12 +231,7 @@ def test_killed_resumed_and_resumed_by_another_number_of_processes(run, tmp_path
 
 
 def test_a_damaged_state_is_passed_over_and_said(run, tmp_path, capsys):
-    inputs = loop.prepare(read_config(str(run)))
-    training = loop.start(inputs)
-    for _ in range(10):
-        loop.take_step(training, inputs)
-        if training.step in (5, 10):
-            loop.save_run(training, inputs)
+    go_on(*saved(run, steps=5), steps=5)
     newest = shards.folders(tmp_path / "out" / "shards")[0]
     damage(next(newest.glob("*.safetensors")))
     assert main([str(run), "--quiet", "run.save_every=6"]) == 0
@@ -240,22 +243,20 @@ def test_a_damaged_state_is_passed_over_and_said(run, tmp_path, capsys):
 
 def test_a_later_state_than_the_runs_own_goes(run, tmp_path):
     # Of a run that this one replaces, or damaged and passed over: it must not be the newest again when this one is killed.
-    inputs = loop.prepare(read_config(str(run)))
-    training = loop.start(inputs)
+    training, inputs = saved(run, steps=1)
     root = tmp_path / "out" / "shards"
-    for step in (1, 2):
-        loop.take_step(training, inputs)
-        loop.save_run(training, inputs)
-        write(root, drawn(), {"step": 90 + step})
-    assert [path.name for path in shards.folders(root)] == ["step-00000092", "step-00000002", "step-00000001"]
-    loop.take_step(training, inputs)
-    loop.save_run(training, inputs)
-    assert [path.name for path in shards.folders(root)] == ["step-00000003", "step-00000002"]
+    write(root, drawn(), {"step": 91})
+    go_on(training, inputs)
+    write(root, drawn(), {"step": 92})
+    assert names(root) == ["step-00000092", "step-00000002", "step-00000001"]
+    go_on(training, inputs)
+    assert names(root) == ["step-00000003", "step-00000002"]
 
 
-def test_nothing_to_take_up_is_said_and_nothing_is_overwritten(run, tmp_path, capsys):
-    inputs = loop.prepare(read_config(str(run)))
-    loop.save_run(loop.start(inputs), inputs)
+def test_another_configuration_or_nothing_to_take_up_is_said_and_nothing_is_overwritten(run, tmp_path, capsys):
+    saved(run)
+    assert main([str(run), "--quiet", "optim.lr=1e-3"]) == 2
+    assert "why: optim.lr was 0.0002, now 0.001" in capsys.readouterr().err
     (folder,) = shards.folders(tmp_path / "out" / "shards")
     damage(next(folder.glob("*.safetensors")))
     assert main([str(run), "--quiet"]) == 3
@@ -269,11 +270,8 @@ def test_the_setting_may_change_and_the_newer_state_counts(run, tmp_path):
     def save_after(steps, sharded):
         inputs = loop.prepare(read_config(str(run), [f"run.sharded={sharded}"]))
         found = checkpointing.newest_state(out)
-        training = loop.resume(inputs, found, out) if found else loop.start(inputs)
-        for _ in range(steps):
-            loop.take_step(training, inputs)
-        loop.save_run(training, inputs)
-        return checkpointing.newest_state(out).step, (out / "ckpt.pt").exists(), [path.name for path in shards.folders(out / "shards")]
+        go_on(loop.resume(inputs, found, out) if found else loop.start(inputs), inputs, steps)
+        return checkpointing.newest_state(out).step, (out / "ckpt.pt").exists(), names(out / "shards")
 
     assert save_after(2, "true") == (2, False, ["step-00000002"])
     assert save_after(1, "false") == (3, True, [])
@@ -284,20 +282,10 @@ def test_the_setting_may_change_and_the_newer_state_counts(run, tmp_path):
 
 def test_a_fresh_run_is_not_taken_for_the_one_it_replaces(run, tmp_path):
     assert main([str(run), "--quiet"]) == 0
-    (tmp_path / "out" / "shards" / "step-00000099").mkdir(parents=True)
-    (tmp_path / "out" / "shards" / "step-00000099" / "shards.json").write_text("{}")
-    inputs = loop.prepare(read_config(str(run)))
-    training = loop.start(inputs)
-    loop.take_step(training, inputs)
-    loop.save_run(training, inputs)
+    (later := tmp_path / "out" / "shards" / "step-00000099").mkdir(parents=True)
+    (later / "shards.json").write_text("{}")
+    saved(run, steps=1)
     assert checkpointing.newest_state(tmp_path / "out").step == 1  # not 20, nor 99
-
-
-def test_another_configuration_is_refused(run, capsys):
-    inputs = loop.prepare(read_config(str(run)))
-    loop.save_run(loop.start(inputs), inputs)
-    assert main([str(run), "--quiet", "optim.lr=1e-3"]) == 2
-    assert "why: optim.lr was 0.0002, now 0.001" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -308,8 +296,7 @@ def test_another_configuration_is_refused(run, capsys):
     ],
 )  # fmt: skip
 def test_a_state_that_cannot_be_is_refused(run, tmp_path, change, words):
-    inputs = loop.prepare(read_config(str(run)))
-    loop.save_run(loop.start(inputs), inputs)
+    _, inputs = saved(run)
     path = tmp_path / "out" / "shards" / "step-00000000" / "shards.json"
     told = json.loads(path.read_text())
     path.write_text(json.dumps({**told, "content": {**told["content"], **change}}))
@@ -317,17 +304,11 @@ def test_a_state_that_cannot_be_is_refused(run, tmp_path, change, words):
         loop.resume(inputs, checkpointing.newest_state(tmp_path / "out"), path)
 
 
-def test_there_must_be_something_to_put_together(tmp_path, capsys):
-    assert unshard_command([str(tmp_path), str(tmp_path / "ckpt.pt")]) == 3
-    assert "no complete sharded checkpoint" in capsys.readouterr().err
-
-
 def test_whoever_wants_a_model_is_sent_to_the_converter(tmp_path):
-    from audit.errors import DataError
     from audit.models import load as load_encoder
 
     folder = write(tmp_path, drawn(), {"step": 1})
-    for reader, kind in ((load_encoder, DataError), (load, DataError)):
-        with pytest.raises(kind, match=r"sharded|folder") as caught:
+    for reader in (load_encoder, load):
+        with pytest.raises(DataError, match=r"sharded|folder") as caught:
             reader(str(folder))
         assert f"python -m contrastive.unshard {folder} ckpt.pt" in caught.value.fix

@@ -32,9 +32,6 @@ def make_model(seed, tower=CONV):
     return CLIP(ModelConfig(8, tower, text, score_rule="sigmoid"), torch.Generator().manual_seed(seed))
 
 
-# Alone.
-
-
 def test_alone_nothing_is_joined(monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "1")
     assert distributed.init("cpu") == torch.device("cpu")
@@ -53,22 +50,16 @@ def test_alone_nothing_is_joined(monkeypatch):
         pass
 
 
-def test_half_of_torchruns_variables_are_refused(monkeypatch):
+def test_half_of_torchruns_variables_a_process_without_a_gpu_and_an_unknown_mode_are_refused(monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.setenv("RANK", "0")
     with pytest.raises(UsageError, match="2 processes were announced, but MASTER_ADDR, MASTER_PORT is not set") as refused:
         distributed.init("cpu")
     assert "torchrun --nproc-per-node 2" in str(refused.value)
-
-
-def test_a_process_without_a_gpu_is_refused(monkeypatch):
     monkeypatch.setenv("LOCAL_RANK", "1")
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     with pytest.raises(UsageError, match="process 1 of this machine has no GPU"):
         distributed.init("cuda")
-
-
-def test_an_unknown_mode_names_the_nearest():
     with pytest.raises(UsageError, match="did you mean fsdp2"):
         distributed.wrap(make_model(0), "fsdp")
 
@@ -77,30 +68,18 @@ def test_an_unknown_mode_names_the_nearest():
 
 
 def run_two():
-    return {
-        "collectives": collectives(),
-        "uneven": uneven(),
-        "ddp": start_and_state("ddp"),
-        "fsdp2": start_and_state("fsdp2"),
-        "norm": batch_norm(),
-        "alien": alien(),
-        "unsynced": {mode: unsynced(mode) for mode in distributed.MODES},
-    }
+    parts = {function.__name__: function() for function in (collectives, uneven, batch_norm, alien)}
+    modes = {mode: start_and_state(mode) for mode in distributed.MODES}
+    return {**parts, **modes, "unsynced": {mode: unsynced(mode) for mode in distributed.MODES}}
 
 
 def collectives():
     mine = torch.tensor([[1.0, 2.0], [3.0, 4.0]]) + 10 * distributed.rank()
     rows = distributed.gather_rows(mine.requires_grad_())
-    return {
-        "mean": distributed.all_mean(mine).tolist(),
-        "sum": distributed.all_sum(mine).tolist(),
-        "max": distributed.all_max(mine).tolist(),
-        "untouched": mine.tolist(),
-        "rows": rows.tolist(),
-        "gradient": rows.requires_grad,
-        "scattered": distributed.scatter_sum(rows * (1 + distributed.rank())).tolist(),
-        "first": distributed.rank0(),
-    }
+    scattered = distributed.scatter_sum(rows * (1 + distributed.rank()))
+    found = {"mean": distributed.all_mean(mine), "sum": distributed.all_sum(mine), "max": distributed.all_max(mine), "untouched": mine}
+    found |= {"rows": rows, "scattered": scattered}
+    return {**{name: x.tolist() for name, x in found.items()}, "gradient": rows.requires_grad, "first": distributed.rank0()}
 
 
 def uneven():
@@ -192,15 +171,11 @@ def test_batches_of_different_sizes_are_refused_in_words_on_every_process(two):
 
 
 @pytest.mark.parametrize("mode", distributed.MODES)
-def test_all_start_from_the_first_ones_weights(two, mode):
+def test_all_start_from_the_first_ones_weights_and_a_step_moves_every_process_alike(two, mode):
     expected = portable_state(make_model(0, VIT))
     for process in two:
         assert process[mode]["before"].keys() == expected.keys()
         assert all(torch.equal(process[mode]["before"][name], tensor) for name, tensor in expected.items())
-
-
-@pytest.mark.parametrize("mode", distributed.MODES)
-def test_a_step_moves_every_process_alike(two, mode):
     first, second = (process[mode] for process in two)
     assert first["norm"] == second["norm"] > 0
     assert all(torch.equal(first["after"][name], second["after"][name]) for name in first["after"])
@@ -209,13 +184,10 @@ def test_a_step_moves_every_process_alike(two, mode):
     assert first["after"]["logit_bias"].item() == pytest.approx(-10 + 0.1 - 0.1 * 0.01 * -10, abs=1e-4)
 
 
-def test_the_modes_agree_on_a_step(two):
+def test_the_modes_agree_on_a_step_and_fsdp_holds_half_and_ddp_all(two):
     one, other = (two[0][mode] for mode in distributed.MODES)
     assert one["norm"] == pytest.approx(other["norm"], rel=1e-5)
     assert all(torch.allclose(one["after"][name], other["after"][name], atol=1e-4) for name in one["after"])
-
-
-def test_fsdp_holds_half_and_ddp_all(two):
     for process in two:
         assert process["ddp"]["held"] == process["ddp"]["all"]
         assert process["fsdp2"]["held"] < 0.6 * process["fsdp2"]["all"]
@@ -225,7 +197,7 @@ def test_fsdp_holds_half_and_ddp_all(two):
 def test_batch_norm_is_refused_unless_it_is_locked(two):
     # gloo cannot synchronize its statistics, and a process's own are not the batch's.
     model = make_model(0).eval()
-    for process in (process["norm"] for process in two):
+    for process in (process["batch_norm"] for process in two):
         first, why, fix = process["refused"].splitlines()
         assert first == "batch norm cannot be trained by 2 processes on the CPU"
         assert "each process would normalize by its own part" in why
@@ -235,18 +207,12 @@ def test_batch_norm_is_refused_unless_it_is_locked(two):
         torch.testing.assert_close(process["image"], expected.detach())
 
 
-def test_a_model_that_was_not_wrapped_is_refused(two):
-    assert all("contrastive.distributed.wrap" in process["alien"] for process in two)
-
-
 def test_gradients_stay_here_until_they_are_averaged(two):
     """DDP: 1 and 3 stay apart, then (2 + 6) / 2 = 4. FSDP2 has no sharded gradient before it averages."""
     for rank, process in enumerate(two):
+        assert "contrastive.distributed.wrap" in process["alien"]  # a model that was not wrapped is refused
         assert process["unsynced"]["ddp"] == {"local": [1.0 + 2 * rank], "averaged": [4.0]}
         assert process["unsynced"]["fsdp2"] == {"local": None, "averaged": [4.0]}
-
-
-# Spawning.
 
 
 def fail_on_rank_one():
@@ -263,12 +229,9 @@ def test_results_come_back_by_rank():
     assert spawn(tell_rank, 2, 7) == [{"rank": rank, "size": 2, "threads": 1, "number": 7} for rank in range(2)]
 
 
-def test_a_failed_process_ends_the_others_and_says_why():
+def test_a_failed_process_ends_the_others_and_says_why_and_time_is_bounded():
     with pytest.raises(VlmAuditError, match="ended with 1") as failed:
         spawn(fail_on_rank_one, 2)
     assert "[1] ValueError: the reason" in str(failed.value)
-
-
-def test_time_is_bounded():
     with pytest.raises(VlmAuditError, match="did not finish in time"):
         spawn(tell_rank, 1, 7, timeout_s=0.01)

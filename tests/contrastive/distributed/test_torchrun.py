@@ -20,7 +20,7 @@ from contrastive.errors import DataError, VlmAuditError
 from contrastive.train import main
 from contrastive.training import loop
 from tests.support.spawn import spawn
-from tests.support.training import SMALL_VIT, run_text
+from tests.support.training import SMALL_VIT, logged_events, run_text, train_and_die
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -37,7 +37,7 @@ RUN = run_text(
 def start(run, out, *overrides):
     # The loopback address and a free port: nothing is heard from outside, and two tests do not meet.
     line = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-addr", "127.0.0.1", "--master-port", "0"]
-    line += ["--rdzv-backend", "c10d", "--rdzv-endpoint", "127.0.0.1:0", "-m", "contrastive.train", str(run), "--quiet", f"run.out={out}"]
+    line += ["--rdzv-backend", "c10d", "--rdzv-endpoint", "127.0.0.1:0", "-m", "contrastive.train", run, "--quiet", f"run.out={out}"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
     return subprocess.Popen([*line, *overrides], env=environment, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
@@ -86,21 +86,13 @@ def finish_in_torchrun(run, out, *options):
 
 
 def train_until_the_second_dies(run, *options):
-    take = loop.take_step
-
-    def deadly(training, *rest):
-        if training.step == 12 and distributed.rank() == 1:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return take(training, *rest)
-
-    loop.take_step = deadly
-    return main([run, "--quiet", *options])
+    return train_and_die(12 if distributed.rank() == 1 else None, run, *options)
 
 
 def die_in_a_group(run, out, *options):
     """The same by two forked processes, which start in no time."""
     with pytest.raises(VlmAuditError, match="process 1 of 2 ended with -9"):
-        spawn(train_until_the_second_dies, 2, str(run), f"run.out={out}", *options, grace_s=30.0)
+        spawn(train_until_the_second_dies, 2, run, f"run.out={out}", *options, grace_s=30.0)
 
 
 def train_and_tell(run, *options):
@@ -111,7 +103,7 @@ def train_and_tell(run, *options):
 
 
 def finish_in_a_group(run, out, *options):
-    (code, said), other = spawn(train_and_tell, 2, str(run), f"run.out={out}", *options)
+    (code, said), other = spawn(train_and_tell, 2, run, f"run.out={out}", *options)
     assert (code, *other) == (0, 0, "")
     return said
 
@@ -122,9 +114,8 @@ def finish_in_a_group(run, out, *options):
     [("ddp", 1, die_in_torchrun, finish_in_torchrun), ("fsdp2", 2, die_in_a_group, finish_in_a_group)],
     ids=["ddp", "fsdp2"],
 )
-def test_two_processes_are_killed_resumed_and_audited(tmp_path, mode, parts, die, finish, capsys):
-    run, out = tmp_path / "run.toml", tmp_path / "out"
-    run.write_text(RUN.replace("OUT", str(out)))
+def test_two_processes_are_killed_resumed_and_audited(run, tmp_path, mode, parts, die, finish, capsys):
+    out = tmp_path / "out"
     options = [f"run.dist={mode}", f"optim.accumulate={parts}"]
     die(run, out, *options)
     status = json.loads((out / "status.json").read_text())
@@ -135,7 +126,7 @@ def test_two_processes_are_killed_resumed_and_audited(tmp_path, mode, parts, die
 
     alone = tmp_path / "alone"
     shutil.copytree(out, alone)
-    assert main([str(run), "--quiet", f"run.out={alone}"]) == 0
+    assert main([run, "--quiet", f"run.out={alone}"]) == 0
     assert "from step" in capsys.readouterr().out
     said = finish(run, out, *options)
     assert f"2 processes ({mode})" in said
@@ -147,7 +138,7 @@ def test_two_processes_are_killed_resumed_and_audited(tmp_path, mode, parts, die
     # Sums in another order round otherwise in float32, and AdamW moves by the rate whatever the gradient's size: at this rate 1e-6 holds.
     assert largest_difference(together, single) < 1e-6
     assert together.account["held_out"] == pytest.approx(single.account["held_out"], rel=1e-4)
-    assert [json.loads(line)["event"] for line in (out / "log.jsonl").read_text().splitlines()].count("end") == 1
+    assert [line["event"] for line in logged_events(out)].count("end") == 1
     assert audit_command(["--model", str(out / "ckpt.pt"), "--probe", "emoji", "--out", str(tmp_path / "audit"), "--limit", "40"]) == 0
     assert json.loads((tmp_path / "audit" / "results.json").read_text())
     assert (tmp_path / "audit" / "report.html").stat().st_size > 10_000
@@ -164,26 +155,22 @@ def fail_on_the_second(run):
     os._exit(0 if code == {"0": 5, "1": 70}[os.environ["RANK"]] else 1)  # without the others no orderly end
 
 
-def test_status_names_the_process_that_failed_first(tmp_path):
-    run = tmp_path / "run.toml"
-    run.write_text(RUN.replace("OUT", str(tmp_path / "out")))
+def test_status_names_the_process_that_failed_first(run, tmp_path):
     with pytest.raises(DataError):  # neither process lives to write a result
-        spawn(fail_on_the_second, 2, str(run))
+        spawn(fail_on_the_second, 2, run)
     status = json.loads((tmp_path / "out" / "status.json").read_text())
     assert (status["process"], status["processes"], status["exit_code"], status["error"]) == (1, 2, 70, "OSError")
     assert status["reason"] == "the disk of the second machine"
 
 
-def test_a_batch_that_the_processes_cannot_share_is_refused_at_once(tmp_path, monkeypatch, capsys):
-    run = tmp_path / "run.toml"
-    run.write_text(RUN.replace("OUT", str(tmp_path / "out")))
+def test_a_batch_that_the_processes_cannot_share_is_refused_at_once(run, monkeypatch, capsys):
     monkeypatch.setattr(distributed, "world_size", lambda: 5)
-    assert main([str(run), "--quiet"]) == 2
+    assert main([run, "--quiet"]) == 2
     shown = capsys.readouterr().err
     assert "5 processes cannot share a batch of 24 evenly" in shown
     assert "fix: data.batch=20" in shown
     monkeypatch.setattr(distributed, "world_size", lambda: 2)
-    assert main([str(run), "--quiet", "optim.accumulate=13"]) == 2
+    assert main([run, "--quiet", "optim.accumulate=13"]) == 2
     assert "12 pairs a process cannot be taken in 13 parts" in capsys.readouterr().err
 
 

@@ -53,23 +53,20 @@ def images():
     return [Image.fromarray(rng.integers(0, 256, (h, w, 3), dtype=np.uint8)) for h, w in ((32, 32), (32, 32), (40, 60))]
 
 
+WIDER = replace(VIT, vision=replace(VIT.vision, mlp_width=279), text=replace(VIT.text, mlp_width=100))
+"""279 is what open_clip makes of 64 x 4.3637."""
+
+
+@pytest.mark.parametrize("config", [VIT, replace(VIT, activation="gelu"), WIDER], ids=["quick", "gelu", "wider"])
 @pytest.mark.parametrize("kind", ["huggingface", "open_clip", "safetensors"])
-def test_an_mlp_of_another_width_goes_everywhere(open_clip, tmp_path, kind):
-    """279 is what open_clip makes of 64 x 4.3637."""
-    config = replace(VIT, vision=replace(VIT.vision, mlp_width=279), text=replace(VIT.text, mlp_width=100))
+def test_a_vision_transformer_goes_everywhere(open_clip, tmp_path, kind, config):
     assert export(checkpoint(config), tmp_path / "out", kind) < 1e-5
-
-
-@pytest.mark.parametrize("activation", ["quick_gelu", "gelu"])
-@pytest.mark.parametrize("kind", ["huggingface", "open_clip", "safetensors"])
-def test_a_vision_transformer_goes_everywhere(open_clip, tmp_path, kind, activation):
-    source = checkpoint(replace(VIT, activation=activation))
-    assert export(source, tmp_path / "out", kind) < 1e-5
     assert "Trained on: Random weights." in (tmp_path / "out" / "README.md").read_text()
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
-def test_a_resnet_goes_to_open_clip_and_not_to_hugging_face(open_clip, tmp_path):
+def test_a_resnet_and_a_logit_bias_go_to_open_clip_and_not_to_hugging_face(open_clip, tmp_path):
+    assert export(checkpoint(replace(VIT, score_rule="sigmoid")), tmp_path / "bias", "open_clip") < 1e-5
     source = checkpoint(RESNET)
     assert export(source, tmp_path / "out", "open_clip") < 1e-5
     with pytest.raises(UsageError, match=r"CLIPModel has no image tower of this kind\nwhy: this one is of kind resnet"):
@@ -98,10 +95,6 @@ def test_what_the_other_program_lacks_is_refused(tmp_path, changed, kind, why):
         export(checkpoint(changed), tmp_path / "out", kind)
 
 
-def test_a_logit_bias_goes_to_open_clip(open_clip, tmp_path):
-    assert export(checkpoint(replace(VIT, score_rule="sigmoid")), tmp_path / "out", "open_clip") < 1e-5
-
-
 def test_open_clips_own_factory_reads_the_folder(open_clip, tmp_path):
     source = checkpoint(VIT)
     export(source, tmp_path / "out", "open_clip")
@@ -126,9 +119,8 @@ def test_the_audit_reads_the_folder_and_embeds_as_the_checkpoint(tmp_path):
     ours, theirs = load_encoder(str(tmp_path / "ckpt.pt")), load_encoder(str(tmp_path / "out"))
     assert theirs.record.logit_scale == pytest.approx(ours.record.logit_scale)
     assert (theirs.record.parameters, theirs.record.dimensions) == (ours.record.parameters, 48)
-    texts = ["a photo of a woman", "the doctor's hat", "two dogs"]
-    first, second = images()[:2], texts
-    for a, b in ((ours.encode_images(first), theirs.encode_images(first)), (ours.encode_texts(second), theirs.encode_texts(second))):
+    texts, seen = ["a photo of a woman", "the doctor's hat", "two dogs"], images()[:2]
+    for a, b in ((ours.encode_images(seen), theirs.encode_images(seen)), (ours.encode_texts(texts), theirs.encode_texts(texts))):
         np.testing.assert_allclose(a / np.linalg.norm(a, axis=1)[:, None], b / np.linalg.norm(b, axis=1)[:, None], rtol=0, atol=1e-5)
 
 
@@ -149,31 +141,22 @@ def test_clips_own_vocabulary_is_exported(open_clip, tmp_path):
     assert (vocabulary["hello</w>"], vocabulary["<|endoftext|>"]) == (3306, 49407)  # OpenAI's
 
 
-# What goes wrong is seen
+def mixed_up(state, names=hugging_face.to_hugging_face):
+    renamed = names(state)
+    q, k = (f"text_model.encoder.layers.0.self_attn.{part}_proj.weight" for part in "qv")
+    return renamed | {q: renamed[k], k: renamed[q]}
 
 
-def test_a_wrong_export_is_seen_and_removed(tmp_path, monkeypatch):
-    def mixed_up(state):
-        renamed = hugging_face_names(state)
-        q, k = (f"text_model.encoder.layers.0.self_attn.{part}_proj.weight" for part in "qv")
-        return renamed | {q: renamed[k], k: renamed[q]}
+def with_gelu(source, settings=hugging_face.model_settings):
+    return settings(Checkpoint(CLIP(replace(source.config, activation="gelu")), source.preprocess, source.tokenizer))
 
-    hugging_face_names = hugging_face.to_hugging_face
-    monkeypatch.setattr(hugging_face, "to_hugging_face", mixed_up)
+
+@pytest.mark.parametrize(("place", "wrong"), [("to_hugging_face", mixed_up), ("model_settings", with_gelu)])
+def test_a_wrong_export_or_activation_is_seen_and_removed(tmp_path, monkeypatch, place, wrong):
+    monkeypatch.setattr(hugging_face, place, wrong)
     with pytest.raises(VlmAuditError, match="does not give the same features"):
         export(checkpoint(VIT), tmp_path / "out", "huggingface")
     assert list(tmp_path.iterdir()) == []
-
-
-def test_the_wrong_activation_is_seen(tmp_path, monkeypatch):
-    settings = hugging_face.model_settings
-    monkeypatch.setattr(hugging_face, "model_settings", lambda source: settings(replace_activation(source)))
-
-    def replace_activation(source):
-        return Checkpoint(CLIP(replace(source.config, activation="gelu")), source.preprocess, source.tokenizer)
-
-    with pytest.raises(VlmAuditError, match="does not give the same features"):
-        export(checkpoint(VIT), tmp_path / "out", "huggingface")
 
 
 def test_another_tokenizer_or_processor_is_seen(tmp_path, monkeypatch):
@@ -195,9 +178,6 @@ def test_features_that_are_no_number_are_no_agreement():
 
     with pytest.raises(VlmAuditError, match="differ by nan"):
         module.compare_features(source, nan)
-
-
-# The command
 
 
 def test_the_command_says_what_it_did(tmp_path, capsys):

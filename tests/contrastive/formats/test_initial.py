@@ -58,9 +58,8 @@ def torchscript(path, state):
                 place.add_module(part, Skeleton())
             place = place._modules[part]
         half = tensor.half() if tensor.ndim > 1 and "embedding" not in name else tensor
-        place.register_buffer(last, half.clone()) if "running" in name or "num_batches" in name else place.register_parameter(
-            last, torch.nn.Parameter(half.clone(), requires_grad=False)
-        )
+        buffer = "running" in name or "num_batches" in name
+        setattr(place, last, torch.nn.Buffer(half.clone()) if buffer else torch.nn.Parameter(half.clone(), requires_grad=False))
     for name, value in SIZES.items():
         root.register_buffer(name, torch.tensor(value))
     with warnings.catch_warnings():
@@ -128,35 +127,28 @@ def test_a_resnet_of_openai_is_read_too(tmp_path):
     assert torch.equal(found.model.visual.layer1[0].bn1.running_mean, model.visual.layer1[0].bn1.running_mean)
 
 
-RUN = """
-[model]
-init = "INIT"
-[data]
-train = "shapes"
-batch = 8
-[optim]
-steps = 2
-lr = 1e-5
-[run]
-out = "OUT"
-"""
+RUN = '[model]\ninit = "INIT"\n[data]\ntrain = "shapes"\nbatch = 8\n[optim]\nsteps = 2\nlr = 1e-5\n[run]\nout = "OUT"\n'
+
+
+def written_run(tmp_path, path):
+    (tmp_path / "run.toml").write_text(RUN.replace("INIT", str(path)).replace("OUT", str(tmp_path / "run")))
+    return str(tmp_path / "run.toml")
 
 
 @pytest.mark.parametrize("kind", ["OpenAI", "huggingface"])
 def test_training_goes_on_from_a_foreign_model(kind, vit, tmp_path, capsys):
     path, _ = write(kind, tmp_path, vit)
-    run = tmp_path / "run.toml"
-    run.write_text(RUN.replace("INIT", str(path)).replace("OUT", str(tmp_path / "run")))
-    training = loop.start(loop.prepare(read_config(str(run))))
+    run = written_run(tmp_path, path)
+    training = loop.start(loop.prepare(read_config(run)))
     assert all(torch.equal(tensor.detach(), portable_state(vit.model)[name]) for name, tensor in portable_state(training.model).items())
     assert all(parameter.dtype == torch.float32 for parameter in training.model.parameters())
-    assert main([str(run), "--quiet"]) == 0
+    assert main([run, "--quiet"]) == 0
     found = load(tmp_path / "run" / "ckpt.pt")
     assert (found.step, found.config, found.tokenizer.vocab_size) == (2, VIT, 49_408)
     assert f"went on from the weights with sha256 {read_model(str(path)).sha256[:16]}" in found.data_card
     moved = (found.model.visual.proj - vit.model.visual.proj).abs().max()
     assert 0 < moved < 1e-4
-    assert main([str(run), "--quiet"]) == 0
+    assert main([run, "--quiet"]) == 0
     assert "already finished" in capsys.readouterr().out
 
 
@@ -166,10 +158,9 @@ def test_what_a_file_does_not_say_is_asked_for_as_a_setting(vit, tmp_path, capsy
         read_model(str(path))
     assert "model.stated.activation=gelu" in caught.value.fix
     assert "--model-args" not in caught.value.fix
-    run = tmp_path / "run.toml"
-    run.write_text(RUN.replace("INIT", str(path)).replace("OUT", str(tmp_path / "run")))
-    assert main([str(run), "--quiet"]) == 3
-    assert main([str(run), "--quiet", "model.stated.activation=quick_gelu"]) == 0
+    run = written_run(tmp_path, path)
+    assert main([run, "--quiet"]) == 3
+    assert main([run, "--quiet", "model.stated.activation=quick_gelu"]) == 0
     shown = capsys.readouterr().err
     assert "warning: Guessed: the text tower is causal" in shown
     assert load(tmp_path / "run" / "ckpt.pt").config.activation == "quick_gelu"

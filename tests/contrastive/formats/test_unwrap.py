@@ -55,18 +55,15 @@ def test_what_follows_from_sizes_is_left_out_and_openais_buffers_are_kept_apart(
     assert not unwrap({**WEIGHTS, "vocab_size": torch.tensor(49_408)}).from_openai
 
 
-def test_one_of_several_tables_is_chosen_by_name():
+def test_one_of_several_tables_is_chosen_by_name_and_the_name_of_the_run_is_kept():
+    assert unwrap({"state_dict": WEIGHTS, "name": "model_ViT-B-32-lr_1"}).run == "model_ViT-B-32-lr_1"
+    assert unwrap({"state_dict": WEIGHTS, "name": ["x"] * 3}).run is None
     data = {"state_dict": WEIGHTS, "state_dict_ema": {"w": torch.ones(1)}}
     assert any("the file also has state_dict_ema" in note for note in unwrap(data).notes)
     assert set(unwrap(data, "state_dict_ema").tensors) == {"w"}
     with pytest.raises(DataError, match="no table 'ema'") as caught:
         unwrap(data, "ema")
     assert "state_dict, state_dict_ema" in caught.value.why
-
-
-def test_the_name_of_the_run_is_kept():
-    assert unwrap({"state_dict": WEIGHTS, "name": "model_ViT-B-32-lr_1"}).run == "model_ViT-B-32-lr_1"
-    assert unwrap({"state_dict": WEIGHTS, "name": ["x"] * 3}).run is None
 
 
 def test_names_of_a_salvaged_file_become_tables_again():
@@ -77,28 +74,22 @@ def test_names_of_a_salvaged_file_become_tables_again():
     assert tables(WEIGHTS) == WEIGHTS
 
 
-def itself():
-    table = {}
-    table["model"] = table
-    return table
-
-
 @pytest.mark.parametrize(
     ("data", "said"),
     [
-        ([torch.ones(2)], "no table of tensors"),
-        (torch.ones(2), "no table of tensors"),
-        ({"state_dict": {"epoch": 3}}, "no tensors in tables"),
-        ({}, "no tensors in tables"),
+        ([torch.ones(2)], "no table of tensors"), (torch.ones(2), "no table of tensors"),
+        ({"state_dict": {"epoch": 3}}, "no tensors in tables"), ({}, "no tensors in tables"),
         ({"a._flat_param": torch.ones(3)}, "flattened by FSDP"),
         ({"module.visual.proj": torch.ones(3), "visual.proj": torch.ones(3)}, "the same name"),
     ],
-)
+)  # fmt: skip
 def test_what_holds_no_weights_is_refused(data, said):
     with pytest.raises(DataError, match=said):
         unwrap(data)
 
 
 def test_a_table_that_holds_itself_is_no_endless_loop():
+    table = {}
+    table["model"] = table
     with pytest.raises(VlmAuditError):
-        unwrap(itself())
+        unwrap(table)

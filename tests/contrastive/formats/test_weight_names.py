@@ -17,28 +17,25 @@ def model():
     return CLIP(CONFIG, torch.Generator().manual_seed(0)).eval()
 
 
-def test_there_and_back_is_bit_equal(model):
+def test_there_and_back_is_bit_equal_and_the_text_prefix_of_custom_models_is_taken_off(model):
     state = portable_state(model)
     back = from_hugging_face(to_hugging_face(state))
     assert set(back) == set(state)
     assert all(torch.equal(back[name], tensor) for name, tensor in state.items())
     assert all(tensor.is_contiguous() for tensor in to_hugging_face(state).values())
+    prefixed = {name if name.startswith(("visual", "logit")) else f"text.{name}": tensor for name, tensor in state.items()}
+    assert set(without_text_prefix(prefixed)) == set(state)
 
 
 def test_transformers_computes_the_same(model):
     from transformers import CLIPConfig, CLIPModel
 
-    vision = {
-        "hidden_size": 32,
-        "intermediate_size": 128,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 2,
-        "image_size": 32,
-        "patch_size": 16,
-    }
-    text = {"hidden_size": 48, "intermediate_size": 192, "num_hidden_layers": 3, "num_attention_heads": 2, "vocab_size": 40}
-    special = {"max_position_embeddings": 12, "eos_token_id": 39, "bos_token_id": 38, "pad_token_id": 39}
-    theirs = CLIPModel(CLIPConfig(text_config={**text, **special}, vision_config=vision, projection_dim=24)).eval()
+    def blocks(width, layers):
+        return {"hidden_size": width, "intermediate_size": 4 * width, "num_hidden_layers": layers, "num_attention_heads": 2}
+
+    vision = {**blocks(32, 2), "image_size": 32, "patch_size": 16}
+    special = {"vocab_size": 40, "max_position_embeddings": 12, "eos_token_id": 39, "bos_token_id": 38, "pad_token_id": 39}
+    theirs = CLIPModel(CLIPConfig(text_config={**blocks(48, 3), **special}, vision_config=vision, projection_dim=24)).eval()
     theirs.load_state_dict(to_hugging_face(portable_state(model)), strict=True)
     pixels = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(1))
     ids = torch.tensor([[38, 5, 7, 39, 0, 0], [38, 1, 2, 3, 4, 39]])
@@ -58,12 +55,6 @@ def test_every_preset_goes_there_and_back(name):
     assert {key: tensor.shape for key, tensor in back.items()} == {key: tensor.shape for key, tensor in state.items()}
 
 
-def test_the_text_prefix_of_custom_models_is_taken_off(model):
-    state = portable_state(model)
-    prefixed = {name if name.startswith(("visual", "logit")) else f"text.{name}": tensor for name, tensor in state.items()}
-    assert set(without_text_prefix(prefixed)) == set(state)
-
-
 def test_a_name_without_a_counterpart_stays_to_be_refused_by_the_strict_load(model):
     state = to_hugging_face(portable_state(model))
     extra = {"text_model.extra.weight": torch.ones(2), "vision_model.encoder.layers.0.gate.weight": torch.ones(2)}
@@ -71,15 +62,12 @@ def test_a_name_without_a_counterpart_stays_to_be_refused_by_the_strict_load(mod
     assert names == {"text_model.extra.weight", "visual.transformer.resblocks.0.gate.weight"}
 
 
-@pytest.mark.parametrize("lost", ["q_proj", "k_proj", "v_proj"])
-def test_a_missing_third_of_the_attention_is_not_overlooked(model, lost):
-    state = to_hugging_face(portable_state(model))
-    del state[f"text_model.encoder.layers.1.self_attn.{lost}.bias"]
-    with pytest.raises(DataError, match="no query, key and value"):
-        from_hugging_face(state)
-
-
-def test_a_resnet_has_no_counterpart():
+def test_a_missing_third_of_the_attention_is_not_overlooked_and_a_resnet_has_no_counterpart(model):
+    for lost in ("q_proj", "k_proj", "v_proj"):
+        state = to_hugging_face(portable_state(model))
+        del state[f"text_model.encoder.layers.1.self_attn.{lost}.bias"]
+        with pytest.raises(DataError, match="no query, key and value"):
+            from_hugging_face(state)
     with torch.device("meta"):
         state = portable_state(CLIP(ModelConfig(24, ResNetConfig(32, 8, (1, 1, 1, 1)), CONFIG.text)))
     with pytest.raises(DataError, match="no image tower of this kind"):

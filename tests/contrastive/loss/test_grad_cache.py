@@ -68,16 +68,17 @@ def one_graph(model, parts, kind="sigmoid"):
 
 
 @pytest.mark.parametrize("kind", ["softmax", "sigmoid"])
-@pytest.mark.parametrize("parts", [1, 2, 5, 12])
-def test_parts_give_the_gradient_of_the_whole_batch(kind, parts):
-    """Temperature and bias too: not the sum over the parts of what each would give them."""
-    expected, model = make_model(), make_model()
+@pytest.mark.parametrize(("parts", "norm"), [(1, False), (1, True), (2, False), (5, False), (12, False)])
+def test_parts_give_the_gradient_of_the_whole_batch(kind, parts, norm):
+    """Temperature and bias too: not the sum over the parts of what each would give them. Batch norm may train on one part."""
+    expected, model = (make_model(norm=norm) for _ in range(2))
     whole = one_graph(expected, 1, kind)
     value = accumulate(model, split_parts(make_batch(), parts), objective(model, kind))
     torch.testing.assert_close(value, whole, rtol=0, atol=1e-13)
     assert not value.requires_grad
     assert_same(gradients(model), gradients(expected))
     assert ("logit_bias" in gradients(model)) == (kind == "sigmoid")
+    assert model.calls == (1 if parts == 1 else 2 * parts)  # every part is encoded twice, and one part once
 
 
 @pytest.mark.parametrize("parts", [1, 2, 5])
@@ -86,7 +87,7 @@ def test_dropout_is_drawn_once_for_both_passes(parts):
     results = []
     for run in (
         lambda model: one_graph(model, parts),
-        lambda model: accumulate(model, split_parts(make_batch(), parts), objective(model), **own(model)),
+        lambda model: accumulate(model, split_parts(make_batch(), parts), objective(model), generators=[model.generator]),
     ):
         model = make_model(dropout=0.5, generator=torch.Generator().manual_seed(3))
         torch.manual_seed(4)
@@ -97,10 +98,6 @@ def test_dropout_is_drawn_once_for_both_passes(parts):
     # What is drawn next does not depend on how the batch was taken.
     assert torch.equal(after, expected_after)
     assert torch.equal(own_after, own_expected)
-
-
-def own(model):
-    return {"generators": [model.generator]}
 
 
 def test_a_generator_that_is_not_replayed_shows():
@@ -131,13 +128,6 @@ def test_the_order_of_the_rows_is_that_of_the_batch():
         accumulate(model, split_parts(make_batch(), parts), lambda image_nd, text_nd: (weight[:, None] * image_nd * text_nd.detach()).sum())
         found.append(gradients(model))
     assert_same(found[1], found[0])
-
-
-def test_every_part_is_encoded_twice_and_one_part_once():
-    for parts, calls in ((1, 1), (3, 6)):
-        model = make_model()
-        accumulate(model, split_parts(make_batch(), parts), objective(model))
-        assert model.calls == calls
 
 
 @pytest.mark.parametrize("locked", ["image", "text"])
@@ -185,20 +175,10 @@ def test_batch_norm_in_train_mode_is_refused_and_frozen_is_exact():
     assert model.image[1].num_batches_tracked == 0
 
 
-def test_batch_norm_may_train_on_one_part():
-    expected, model = make_model(norm=True), make_model(norm=True)
-    one_graph(expected, 1)
-    accumulate(model, split_parts(make_batch(), 1), objective(model))
-    assert_same(gradients(model), gradients(expected))
-
-
-def test_split_keeps_order_and_is_even():
+def test_split_keeps_order_and_is_even_and_more_parts_than_rows_are_refused():
     parts = split_parts((torch.arange(7), torch.arange(7) * 10), 3)
     assert [part[0].tolist() for part in parts] == [[0, 1, 2], [3, 4], [5, 6]]
     assert [part[1].tolist() for part in parts] == [[0, 10, 20], [30, 40], [50, 60]]
-
-
-@pytest.mark.parametrize("parts", [0, 8])
-def test_more_parts_than_rows_are_refused(parts):
-    with pytest.raises(UsageError, match=f"7 pairs cannot be taken in {parts} parts"):
-        split_parts((torch.arange(7),), parts)
+    for count in (0, 8):
+        with pytest.raises(UsageError, match=f"7 pairs cannot be taken in {count} parts"):
+            split_parts((torch.arange(7),), count)

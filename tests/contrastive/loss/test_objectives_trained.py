@@ -5,6 +5,7 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
+from audit.models import load as load_encoder
 from contrastive.checkpoint.file import load, save
 from contrastive.checkpoint.heads import load_head
 from contrastive.config import read_config
@@ -12,7 +13,8 @@ from contrastive.errors import DataError, UsageError, VlmAuditError
 from contrastive.export import export
 from contrastive.loss import Distillation, PerPair
 from contrastive.train import main
-from contrastive.training import loop
+from contrastive.training import doctor, loop
+from contrastive.training.checkpointing import newest_state
 from tests.support.spawn import spawn
 from tests.support.training import TINY_VIT, assert_same_bytes, logged_events, run_text, train_and_die
 
@@ -41,11 +43,14 @@ def after(inputs, steps):
     return training, [loop.take_step(training, inputs) for _ in range(steps)]
 
 
+def go_on(training, inputs, steps):
+    while training.step < steps:
+        loop.take_step(training, inputs)
+    return training
+
+
 def settings_of(kind, teacher):
     return [f"loss.teacher={teacher}", "loss.temperature=2.0"] if kind == "teacher" else [f"loss.kind={kind}"]
-
-
-# ---- learning and resuming -----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", [*HEADS, "teacher"])
@@ -56,9 +61,7 @@ def test_an_objective_learns_and_resumes_to_the_bit(kind, run, tmp_path, teacher
     assert numbers[-1]["loss"] < 0.95 * numbers[0]["loss"]
     training, _ = after(inputs, 3)
     loop.save_run(training, inputs)
-    again = loop.resume(inputs, load(tmp_path / "out" / "ckpt.pt"), tmp_path)
-    while again.step < 8:
-        loop.take_step(again, inputs)
+    again = go_on(loop.resume(inputs, load(tmp_path / "out" / "ckpt.pt"), tmp_path), inputs, 8)
     assert_same_bytes(again.learner.state_dict(), straight.learner.state_dict())
     assert_same_bytes(again.ema, straight.ema)
 
@@ -90,17 +93,13 @@ def test_killed_and_resumed_equals_uninterrupted(run, tmp_path):
 
 
 def test_a_head_in_shards_resumes_to_the_bit(run, tmp_path):
-    from contrastive.training.checkpointing import newest_state
-
     inputs = prepared(run, "loss.kind=caption", "run.sharded=true")
     straight, _ = after(inputs, 5)
     training, _ = after(inputs, 3)
     (tmp_path / "out").mkdir()
     loop.save_run(training, inputs)
     assert not (tmp_path / "out" / "ckpt.pt").exists()
-    again = loop.resume(inputs, newest_state(tmp_path / "out"), tmp_path)
-    while again.step < 5:
-        loop.take_step(again, inputs)
+    again = go_on(loop.resume(inputs, newest_state(tmp_path / "out"), tmp_path), inputs, 5)
     assert_same_bytes(again.learner.state_dict(), straight.learner.state_dict())
     loop.finish(again, inputs)
     assert_same_bytes(load(tmp_path / "out" / "ckpt.pt").head["state_dict"], straight.objective.state_dict())
@@ -122,9 +121,6 @@ def test_parts_precision_and_recomputation(run):
         torch.testing.assert_close(parts.model.visual.proj, plain.model.visual.proj, rtol=0, atol=1e-5)
         _, half = after(prepared(run, f"loss.kind={kind}", "run.precision=bf16"), 3)
         assert [line["loss"] for line in half] == pytest.approx([line["loss"] for line in numbers], rel=0.02)
-
-
-# ---- the file ------------------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", ["caption", "bag-of-words"])
@@ -149,9 +145,6 @@ def test_a_finished_run_keeps_its_head_and_says_what_it_measured(kind, run, tmp_
 
 
 def test_a_model_without_a_taught_text_tower_is_neither_audited_nor_exported(run, tmp_path):
-    from audit.errors import DataError
-    from audit.models import load as load_encoder
-
     assert main([run, "--quiet", "loss.kind=bag-of-words"]) == 0
     path = tmp_path / "out" / "ckpt.pt"
     with pytest.raises(DataError, match="text tower was never taught") as caught:
@@ -166,8 +159,6 @@ def test_a_model_without_a_taught_text_tower_is_neither_audited_nor_exported(run
 
 
 def test_contrastive_training_goes_on_from_a_captioner_and_is_audited(run, tmp_path):
-    from audit.models import load as load_encoder
-
     assert main([run, "--quiet", "loss.kind=caption"]) == 0
     fine = tmp_path / "fine.toml"
     data = RUN.partition("[data]")[2].replace("OUT", str(tmp_path / "fine"))
@@ -203,9 +194,6 @@ def test_a_head_that_does_not_fit_is_refused(run, tmp_path):
         loop.save_run(training, inputs)
 
 
-# ---- a teacher -----------------------------------------------------------------------------------------------------------------------
-
-
 def test_a_step_of_distillation_has_the_gradient_of_the_dense_formula(run, teacher):
     inputs = prepared(run, *settings_of("teacher", teacher), "loss.weight=0.3")
     training = loop.start(inputs)
@@ -232,8 +220,6 @@ def test_without_weight_a_teacher_changes_nothing(run, teacher):
 
 
 def test_a_student_is_audited_and_its_card_names_the_teacher(run, tmp_path, teacher, capsys):
-    from audit.models import load as load_encoder
-
     options = [run, "--quiet", *settings_of("teacher", teacher)]
     assert main(options) == 0
     assert "softmax loss and a teacher (0.5 of it), on cpu" in capsys.readouterr().out
@@ -272,9 +258,6 @@ def test_a_teacher_that_saw_other_pixels_is_refused(run, teacher):
         loop.start(prepared(run, f"loss.teacher={teacher}", "model.vision.image_size=64"))
 
 
-# ---- what it costs ---------------------------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("kind", [*HEADS, "teacher"])
 def test_operations_are_those_that_torch_counts(kind, run, teacher):
     inputs = prepared(run, *settings_of(kind, teacher))
@@ -291,8 +274,6 @@ def test_operations_are_those_that_torch_counts(kind, run, teacher):
 
 
 def test_the_doctor_examines_objectives_with_a_head(run, monkeypatch, capsys):
-    from contrastive.training import doctor
-
     monkeypatch.setattr(doctor, "STEPS", 40)
     assert main([run, "--doctor", "loss.kind=bag-of-words", "data.held_out=0"]) == 0
     shown = capsys.readouterr().out

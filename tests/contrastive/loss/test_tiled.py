@@ -8,8 +8,9 @@ import torch
 from torch.nn import functional
 
 from contrastive.errors import VlmAuditError
-from contrastive.loss import dense as losses
 from contrastive.loss import tiled
+from tests.support.losses import dense_form, kept_bytes
+from tests.support.losses import value_and_slopes as slopes
 
 KINDS = ("softmax", "sigmoid")
 
@@ -21,17 +22,6 @@ def make_features(pairs, width, seed=0, dtype=torch.float64):
 
 def make_scalars(scale=14.3, bias=-4.0, dtype=torch.float64):
     return [torch.tensor([math.log(scale)], dtype=dtype), torch.tensor([bias], dtype=dtype)]
-
-
-def slopes(function, tensors, **settings):
-    """Return the value and the gradients of all tensors."""
-    leaves = [tensor.clone().requires_grad_() for tensor in tensors]
-    value = function(*leaves, **settings)
-    return [value.detach(), *torch.autograd.grad(value, leaves, allow_unused=True)]
-
-
-def dense(kind):
-    return lambda image_nd, text_nd, logit_scale, logit_bias: losses.LOSSES[kind](image_nd, text_nd, logit_scale.exp(), logit_bias)
 
 
 def assert_same(found, expected, tolerance):
@@ -54,7 +44,7 @@ def test_two_pairs_by_hand():
 @pytest.mark.parametrize("tile", [1, 2, 5, 12, 13, 1000, None])
 def test_any_tile_is_the_dense_loss(kind, tile):
     tensors = [*make_features(13, 7), *make_scalars()]
-    assert_same(slopes(tiled.LOSSES[kind], tensors, tile=tile), slopes(dense(kind), tensors), 1e-13)
+    assert_same(slopes(tiled.LOSSES[kind], tensors, tile=tile), slopes(dense_form(kind), tensors), 1e-13)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -72,20 +62,14 @@ def test_one_pair_alone_has_nothing_to_be_told_from():
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_order_of_the_pairs_does_not_matter(kind):
+def test_the_order_of_the_pairs_does_not_matter_and_captions_that_move_against_their_images_cost(kind):
     """The loss stays, and each row's gradient goes with its row."""
     image_nd, text_nd = make_features(9, 4)
     order = torch.tensor([4, 0, 8, 2, 7, 1, 3, 6, 5])
     value, image, text, scale, bias = slopes(tiled.LOSSES[kind], [image_nd, text_nd, *make_scalars()], tile=4)
     moved = slopes(tiled.LOSSES[kind], [image_nd[order], text_nd[order], *make_scalars()], tile=4)
     assert_same(moved, [value, image[order], text[order], scale, bias], 1e-13)
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_captions_that_move_against_their_images_cost(kind):
-    image_nd, _ = make_features(9, 4)
-    scalars = make_scalars()
-    matched, shifted = (tiled.LOSSES[kind](image_nd, text, *scalars, tile=4) for text in (image_nd, image_nd.roll(1, 0)))
+    matched, shifted = (tiled.LOSSES[kind](image_nd, text, *make_scalars(), tile=4) for text in (image_nd, image_nd.roll(1, 0)))
     assert matched < shifted
 
 
@@ -110,19 +94,8 @@ def test_open_clip_gives_the_same_losses():
 
 
 def saved_bytes(function, tensors):
-    """Return the bytes of the distinct tensors that one forward pass leaves for the backward pass."""
-    kept = {}
     leaves = [tensor.clone().requires_grad_() for tensor in tensors]
-
-    def note(tensor):
-        storage = tensor.untyped_storage()
-        kept[storage.data_ptr()] = storage.nbytes()
-        return tensor
-
-    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
-        value = function(*leaves)
-    value.backward()
-    return sum(kept.values())
+    return kept_bytes(lambda: function(*leaves))
 
 
 def chunked_but_kept(image_nd, text_nd, logit_scale, logit_bias):
@@ -142,7 +115,7 @@ def test_saved_bytes_grow_with_the_batch_not_with_its_square(kind):
         tensors = [*make_features(pairs, width, dtype=torch.float32), *make_scalars(dtype=torch.float32)]
         allowed = 4 * (2 * pairs * width + 2 * pairs) + 64
         assert saved_bytes(lambda *x: tiled.LOSSES[kind](*x, tile=16), tensors) <= allowed
-        assert saved_bytes(dense(kind), tensors) > 4 * pairs**2
+        assert saved_bytes(dense_form(kind), tensors) > 4 * pairs**2
         assert saved_bytes(chunked_but_kept, tensors) > 4 * pairs**2
 
 
@@ -165,9 +138,6 @@ def test_no_tensor_is_larger_than_a_tile(kind, monkeypatch):
     assert largest == 8 * 64
 
 
-# Numerics.
-
-
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("narrow", [torch.bfloat16, torch.float16])
 def test_narrow_features_and_autocast_do_not_touch_the_loss(kind, narrow):
@@ -182,8 +152,7 @@ def test_narrow_features_and_autocast_do_not_touch_the_loss(kind, narrow):
     assert value.dtype == torch.float32
     assert value == expected[0]
     for leaf, slope in zip(leaves, expected[1:], strict=True):
-        if slope is not None:
-            assert torch.equal(leaf.grad, slope.to(leaf.dtype))
+        assert slope is None or torch.equal(leaf.grad, slope.to(leaf.dtype))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -192,15 +161,14 @@ def test_float32_is_near_float64(kind):
     exact = slopes(tiled.LOSSES[kind], tensors)
     found = slopes(tiled.LOSSES[kind], [tensor.float() for tensor in tensors])
     for one, other in zip(found, exact, strict=True):
-        if one is not None:
-            assert (one - other).abs().max() <= 1e-5 * max(1, other.abs().max())
+        assert one is None or (one - other).abs().max() <= 1e-5 * max(1, other.abs().max())
 
 
 def test_logits_of_thousands_stay_finite():
     """Logits up to about +-10^4 with exp(logit) far outside float32; by the largest and the second largest logit of a row."""
     image_nd, text_nd = (100 * x for x in make_features(8, 4, dtype=torch.float32))
     found = slopes(tiled.info_nce, [image_nd, text_nd, torch.zeros(1)], tile=3)
-    expected = slopes(dense("softmax"), [x.double() for x in (image_nd, text_nd, torch.zeros(1), torch.zeros(1))])
+    expected = slopes(dense_form("softmax"), [x.double() for x in (image_nd, text_nd, torch.zeros(1), torch.zeros(1))])
     for one, other in zip(found, expected[:4], strict=True):
         assert torch.isfinite(one).all()
         np.testing.assert_allclose(one.double(), other, rtol=1e-4, atol=1e-4 * float(other.abs().max()))
@@ -235,15 +203,9 @@ def test_a_locked_tower_needs_no_gradient(kind):
         assert_same([leaves[1 - locked].grad, leaves[2].grad], [text if locked == 0 else image, scale], 1e-15)
 
 
-def test_no_gradient_is_kept_where_none_is_asked_for():
+def test_no_gradient_is_kept_where_none_is_asked_for_and_a_gradient_of_the_gradient_is_refused():
     with torch.no_grad():
         assert not tiled.info_nce(*make_features(4, 3), make_scalars()[0].requires_grad_()).requires_grad
-
-
-# What is refused.
-
-
-def test_a_gradient_of_the_gradient_is_refused():
     leaves = [x.requires_grad_() for x in [*make_features(4, 3), make_scalars()[0]]]
     [slope] = torch.autograd.grad(tiled.info_nce(*leaves), leaves[:1], create_graph=True)
     with pytest.raises(RuntimeError, match="does not require grad"):
@@ -257,11 +219,8 @@ def test_features_that_are_no_pairs_are_refused(shape):
         tiled.info_nce(torch.zeros(shape), other, torch.zeros(1))
 
 
-def test_the_sigmoid_loss_without_a_bias_is_refused():
+def test_the_sigmoid_loss_without_a_bias_and_a_tile_of_no_rows_are_refused():
     with pytest.raises(VlmAuditError, match="logit bias"):
         tiled.sigmoid(*make_features(4, 3), make_scalars()[0])
-
-
-def test_a_tile_of_no_rows_is_refused():
     with pytest.raises(VlmAuditError, match="a tile of 0 rows"):
         tiled.info_nce(*make_features(4, 3), make_scalars()[0], tile=0)

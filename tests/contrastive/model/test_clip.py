@@ -57,60 +57,37 @@ def theirs(open_clip, config):
     from open_clip.model import CLIPTextCfg, CLIPVisionCfg
 
     vision, text = config.vision, config.text
-    if isinstance(vision, ViTConfig):
-        patch, head = vision.patch_size, vision.head_width
-    else:
-        patch, head = None, 64
+    patch, head = (vision.patch_size, vision.head_width) if isinstance(vision, ViTConfig) else (None, 64)
     vision_cfg = CLIPVisionCfg(layers=vision.layers, width=vision.width, head_width=head, patch_size=patch, image_size=vision.image_size)
     heads = text.width // text.head_width
     text_cfg = CLIPTextCfg(context_length=text.context, vocab_size=text.vocab_size, width=text.width, heads=heads, layers=text.layers)
     return open_clip.model.CLIP(config.embed_dim, vision_cfg, text_cfg, quick_gelu=config.activation == "quick_gelu").eval()
 
 
-# The paper's models
-
-
 @pytest.mark.parametrize(
     ("name", "millions"),
-    [  # as published, where published; else as open_clip's own models count
-        ("RN50", 102.01),
-        ("RN101", 119.69),
-        ("RN50x4", 178.30),
-        ("RN50x16", 290.98),
-        ("RN50x64", 623.26),
-        ("ViT-B/32", 151.28),
-        ("ViT-B/16", 149.62),
-        ("ViT-L/14", 427.62),
-        ("ViT-L/14@336", 427.94),
+    [  # as published, where published; else as open_clip's own models count; tiny-conv: as its recipe states
+        ("RN50", 102.01), ("RN101", 119.69), ("RN50x4", 178.30), ("RN50x16", 290.98), ("RN50x64", 623.26), ("ViT-B/32", 151.28),
+        ("ViT-B/16", 149.62), ("ViT-L/14", 427.62), ("ViT-L/14@336", 427.94), ("tiny-conv", 0.72),
     ],
-)
-def test_parameters_of_the_nine_models(name, millions):
+)  # fmt: skip
+def test_parameters_of_the_nine_models_and_of_the_demo(name, millions):
     with torch.device("meta"):
         model = CLIP(preset(name))
-    assert sum(parameter.numel() for parameter in model.parameters()) / 1e6 == pytest.approx(millions, abs=0.005)
+    found = sum(parameter.numel() for parameter in model.parameters()) / 1e6
+    assert found == pytest.approx(millions, abs=0.01 if name == "tiny-conv" else 0.005)
 
 
-def test_the_demo_model_has_the_size_that_its_recipe_states():
-    model = built(preset("tiny-conv"))
-    assert sum(parameter.numel() for parameter in model.parameters()) / 1e6 == pytest.approx(0.72, abs=0.01)
-
-
-def test_an_unknown_preset_names_the_nearest():
-    with pytest.raises(UsageError, match=r"no model preset 'ViT-B-32'\nfix: did you mean ViT-B/32"):
-        preset("ViT-B-32")
-
-
-def test_a_preset_takes_the_vocabulary_and_context_of_a_tokenizer():
+def test_a_preset_takes_the_vocabulary_and_context_of_a_tokenizer_and_an_unknown_one_names_the_nearest():
     text = preset("tiny-conv", vocab_size=700, context=9).text
     assert (text.vocab_size, text.context, text.eot) == (700, 9, 699)
+    with pytest.raises(UsageError, match=r"no model preset 'ViT-B-32'\nfix: did you mean ViT-B/32"):
+        preset("ViT-B-32")
 
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_a_configuration_survives_json(name):
     assert ModelConfig.from_dict(json.loads(json.dumps(PRESETS[name].to_dict()))) == PRESETS[name]
-
-
-# Against open_clip
 
 
 @pytest.mark.parametrize("config", [VIT, replace(VIT, activation="gelu"), RESNET], ids=["vit-quick", "vit-gelu", "resnet"])
@@ -119,10 +96,8 @@ def test_features_equal_those_of_open_clip(open_clip, config):
     reference.load_state_dict(portable_state(model), strict=True)
     images, ids = batch(config)
     with torch.inference_mode():
-        for ours, its in (
-            (model.encode_image(images), reference.encode_image(images)),
-            (model.encode_text(ids), reference.encode_text(ids)),
-        ):
+        pairs = [(side.encode_image(images), side.encode_text(ids)) for side in (model, reference)]
+        for ours, its in zip(*pairs, strict=True):
             assert its.std() > 0.01
             torch.testing.assert_close(ours / its.norm(), its / its.norm(), rtol=0, atol=1e-5)
 
@@ -147,9 +122,6 @@ def test_the_wrong_activation_shows():
         assert (ours - other).abs().max() > 1e-3
 
 
-# Values and shapes
-
-
 def test_forward_normalises_and_gives_the_scale():
     model = built(VIT)
     images, ids = batch(VIT)
@@ -161,7 +133,9 @@ def test_forward_normalises_and_gives_the_scale():
     torch.testing.assert_close(image, unit_length(model.encode_image(images)))
 
 
-def test_a_zero_row_stays_zero():
+def test_a_zero_row_stays_zero_and_length_is_taken_in_at_least_float32():
+    for given, kept in ((torch.bfloat16, torch.float32), (torch.float32, torch.float32), (torch.float64, torch.float64)):
+        assert unit_length(torch.ones(1, 2, dtype=given)).dtype == kept
     rows = torch.tensor([[0.0, 0.0], [3.0, 4.0]], requires_grad=True)
     unit = unit_length(rows)
     unit.sum().backward()
@@ -169,21 +143,10 @@ def test_a_zero_row_stays_zero():
     assert torch.isfinite(rows.grad).all()
 
 
-@pytest.mark.parametrize(
-    ("given", "kept"), [(torch.bfloat16, torch.float32), (torch.float32, torch.float32), (torch.float64, torch.float64)]
-)
-def test_length_is_taken_in_at_least_float32(given, kept):
-    assert unit_length(torch.ones(1, 2, dtype=given)).dtype == kept
-
-
-def test_the_sigmoid_rule_begins_as_siglip():
+def test_the_sigmoid_rule_begins_as_siglip_and_its_scalars_are_rows_in_memory_and_scalars_in_files():
     model = built(SIGMOID)
     assert (model.logit_scale.exp().item(), model.logit_bias.item()) == (pytest.approx(10), -10)
     assert built(VIT).logit_bias is None
-
-
-def test_scalars_are_rows_in_memory_and_scalars_in_files():
-    model = built(SIGMOID)
     state = portable_state(model)
     assert model.logit_scale.shape == model.logit_bias.shape == (1,)
     assert state["logit_scale"].shape == state["logit_bias"].shape == ()
@@ -207,9 +170,6 @@ def test_no_weight_comes_from_the_global_generator():
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
-# Loading is strict
-
-
 def test_missing_and_unexpected_keys_are_named_five_of_each():
     state = portable_state(built(VIT))
     renamed = {(f"module.{name}" if name.startswith("visual.transformer") else name): tensor for name, tensor in state.items()}
@@ -221,16 +181,12 @@ def test_missing_and_unexpected_keys_are_named_five_of_each():
     assert caught.value.why.count("module.visual") == 5
 
 
-def test_another_shape_or_kind_is_named():
+def test_another_shape_or_kind_is_named_and_what_fits_shares_its_memory():
     state = portable_state(built(VIT))
     with pytest.raises(DataError, match=r"of another shape or kind: 1 \(text_projection \[48, 64\] for \[64, 48\]\)"):
         load_portable(VIT, {**state, "text_projection": state["text_projection"].T})
     with pytest.raises(DataError, match=r"ln_final\.bias"):
         load_portable(VIT, {**state, "ln_final.bias": torch.zeros(64, dtype=torch.int64)})
-
-
-def test_loading_shares_memory_with_what_it_was_given():
-    state = portable_state(built(VIT))
     model = load_portable(VIT, state)
     assert model.text_projection.data_ptr() == state["text_projection"].data_ptr()
     assert model.text_projection.requires_grad

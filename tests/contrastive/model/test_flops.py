@@ -36,12 +36,6 @@ def images_of(config):
     return torch.randn(PIXELS, 3, side, side)
 
 
-def ids_of(config, tokens):
-    ids = torch.ones(PIXELS, tokens, dtype=torch.long)
-    ids[:, -1] = config.text.eot
-    return ids
-
-
 @pytest.mark.parametrize("name", TOWERS)
 def test_image_towers_agree_with_the_counter(name):
     config = TOWERS[name]
@@ -55,8 +49,8 @@ def test_image_towers_agree_with_the_counter(name):
 @pytest.mark.parametrize("tokens", [16, 7])
 @pytest.mark.parametrize("name", ["vit", "conv"])  # causal, and both ways
 def test_text_towers_agree_with_the_counter(name, tokens):
-    config = TOWERS[name]
-    model, ids = CLIP(config), ids_of(config, tokens)
+    config, ids = TOWERS[name], torch.ones(PIXELS, tokens, dtype=torch.long)
+    model, ids[:, -1] = CLIP(config), config.text.eot
     assert PIXELS * text_cost(config, tokens).forward == pytest.approx(counted(lambda: model.encode_text(ids)), rel=0.02)
     assert PIXELS * text_cost(config, tokens).step() == pytest.approx(counted(lambda: model.encode_text(ids).sum().backward()), rel=0.02)
 

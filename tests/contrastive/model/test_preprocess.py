@@ -41,9 +41,7 @@ def image_transform():
 @pytest.mark.parametrize("interpolation", ["bicubic", "bilinear"])
 @pytest.mark.parametrize("resize_mode", ["shortest", "squash"])
 def test_pixels_equal_those_of_open_clip(image_transform, interpolation, resize_mode):
-    peer = image_transform(
-        32, is_train=False, mean=(0, 0, 0), std=(1, 1, 1), interpolation=interpolation, resize_mode=resize_mode
-    )  # fmt: skip
+    peer = image_transform(32, is_train=False, mean=(0, 0, 0), std=(1, 1, 1), interpolation=interpolation, resize_mode=resize_mode)
     images = [make(size, seed) for seed, size in enumerate(SIZES) for make in (noise, photo_like)]
     ours = replace(PLAIN, size=32, interpolation=interpolation, resize_mode=resize_mode)(images)
     theirs = torch.stack([peer(image) for image in images])
@@ -74,43 +72,28 @@ def test_squashing_cuts_nothing():
     assert replace(PLAIN, resize_mode="squash").pixels([columns])[0, 0].tolist() == [[0, 255], [0, 255]]
 
 
-def test_channels_come_first_and_in_order():
+def test_channels_come_first_and_in_order_and_grey_images_become_three_equal_ones():
     pixels = PLAIN.pixels([Image.new("RGB", (3, 3), (1, 2, 3))])
     assert pixels.dtype == torch.uint8
     assert pixels[0, :, 0, 0].tolist() == [1, 2, 3]
+    row = PLAIN.pixels([noise((9, 9), mode="L")])[0]
+    assert torch.equal(row, row[:1].expand(3, -1, -1))
 
 
-def test_a_row_does_not_depend_on_its_batch():
+def test_a_row_does_not_depend_on_its_batch_and_no_images_make_no_rows():
+    assert Preprocess(32)([]).shape == (0, 3, 32, 32)
     images = [noise(size, seed) for seed, size in enumerate(SIZES)]
     together = Preprocess(32)(images)
     assert all(torch.equal(Preprocess(32)([image])[0], row) for image, row in zip(images, together, strict=True))
 
 
-def test_grey_images_become_three_equal_channels():
-    row = PLAIN.pixels([noise((9, 9), mode="L")])[0]
-    assert torch.equal(row[0], row[1])
-    assert torch.equal(row[0], row[2])
-
-
-def test_no_images_make_no_rows():
-    assert Preprocess(32)([]).shape == (0, 3, 32, 32)
-
-
-def test_the_hash_changes_with_every_number():
-    base = Preprocess(32)
-    others = [
-        replace(base, size=33),
-        replace(base, mean=(0.5, 0.5, 0.5)),
-        replace(base, std=(0.5, 0.5, 0.5)),
-        replace(base, interpolation="bilinear"),
-        replace(base, resize_mode="squash"),
-    ]
+def test_the_hash_changes_with_every_number_and_with_pillows_major_version_only(monkeypatch):
+    base, half = Preprocess(32), (0.5, 0.5, 0.5)
+    changes = {"size": 33, "mean": half, "std": half, "interpolation": "bilinear", "resize_mode": "squash"}
+    others = [replace(base, **{name: value}) for name, value in changes.items()]
     assert len({spec.sha256 for spec in [base, *others]}) == 6
-    assert base.sha256 == Preprocess(32).sha256
-
-
-def test_the_hash_changes_with_pillows_major_version_only(monkeypatch):
     before = Preprocess(32).sha256
+    assert base.sha256 == before
     major = int(PIL.__version__.split(".")[0])
     monkeypatch.setattr(PIL, "__version__", f"{major}.99.0")
     assert Preprocess(32).sha256 == before
@@ -126,15 +109,10 @@ def test_a_specification_survives_json():
 @pytest.mark.parametrize(
     "change",
     [
-        {"size": 0},
-        {"std": [1, 0, 1]},
-        {"mean": [0, 0]},
-        {"antialias": False},
-        {"interpolation": "cubic"},
-        {"crop": True},
+        {"size": 0}, {"std": [1, 0, 1]}, {"mean": [0, 0]}, {"antialias": False}, {"interpolation": "cubic"}, {"crop": True},
         {"std": [1, 1, float("inf")]},
     ],
-)
+)  # fmt: skip
 def test_impossible_specifications_are_refused(change):
     with pytest.raises(UsageError):
         Preprocess.from_dict({**Preprocess(32).to_dict(), **change})

@@ -11,7 +11,7 @@ from contrastive.model.presets import preset
 from contrastive.model.skip_init import skip_init
 
 
-def test_nothing_is_drawn():
+def test_nothing_is_drawn_and_drawing_until_it_fits_ends():
     sevens = torch.full((3, 4), 7.0)
     with skip_init():
         weight = sevens.clone()
@@ -21,14 +21,10 @@ def test_nothing_is_drawn():
         assert torch.equal(torch.nn.init.ones_(weight), torch.ones(3, 4))  # no draw
         assert torch.equal(weight.normal_(), torch.zeros(3, 4))
         assert torch.equal(torch.nn.init.xavier_normal_(sevens.clone()), torch.zeros(3, 4))
-    assert not torch.equal(torch.nn.init.normal_(torch.zeros(9)), torch.zeros(9))
-
-
-def test_drawing_until_it_fits_ends():
-    """`trunc_normal_` draws again while a value is out of bounds; memory may hold anything."""
-    with skip_init():
+        # This one draws again while a value is out of bounds; memory may hold anything.
         assert torch.nn.init.trunc_normal_(torch.full((3, 4), 7.0)).abs().max() <= 2
         assert torch.nn.init.trunc_normal_(torch.full((3, 4), torch.nan)).isfinite().all()
+    assert not torch.equal(torch.nn.init.normal_(torch.zeros(9)), torch.zeros(9))
 
 
 def test_a_model_filled_from_a_file_is_the_model_that_was_saved():

@@ -33,9 +33,6 @@ def reference(clip):
     return open_clip.get_tokenizer("ViT-B-32")
 
 
-# CLIP's vocabulary
-
-
 def test_golden_ids(clip):
     assert clip(["hello world"])[0, :5].tolist() == [49406, 3306, 1002, 49407, 0]
     assert (clip.vocab_size, clip.eot, clip.context) == (49408, 49407, 77)
@@ -60,9 +57,6 @@ def test_ids_differ_from_open_clip_only_where_ftfy_repairs(clip, reference, text
     assert clip([text]).tolist() == reference([text]).tolist()
 
 
-# Encoding
-
-
 @given(st.text())
 @settings(max_examples=300, deadline=None)
 def test_decoding_gives_the_words_back(text):
@@ -80,23 +74,14 @@ def test_every_row_ends_in_the_context_with_the_largest_id(text):
     assert not row[int(row.argmax()) + 1 :].any()
 
 
-def test_words_by_hand():
+def test_words_and_ids_by_hand():
     assert words("It&amp;#39;s   2 CATS!") == ["it", "'s", "2", "cats", "!"]  # unescaped twice: &amp;#39; -> &#39; -> '
     assert words("30a_b--") == ["3", "0", "a", "_", "b", "--"]  # digits one by one; letters in runs; the rest in runs
     assert words(" \n ") == []
-
-
-def test_a_text_cannot_hold_a_special_token():
-    ids = SMALL.encode("<|endoftext|>")
-    assert max(ids) < SMALL.eot - 1
-
-
-def test_a_lone_surrogate_is_a_question_mark():
-    assert SMALL.encode("\ud800") == SMALL.encode("?")
-
-
-def test_case_and_white_space_do_not_matter():
+    assert max(SMALL.encode("<|endoftext|>")) < SMALL.eot - 1  # a text cannot hold a special token
+    assert SMALL.encode("\ud800") == SMALL.encode("?")  # a lone surrogate
     assert SMALL.encode("A  Red\tCIRCLE ") == SMALL.encode("a red circle")
+    assert SMALL.decode(SMALL(["a red circle"])[0].tolist()) == "a red circle"  # without start, end and padding
 
 
 def test_a_long_text_is_refused_or_its_last_id_becomes_the_end():
@@ -105,19 +90,8 @@ def test_a_long_text_is_refused_or_its_last_id_becomes_the_end():
     row = SMALL(["7" * 20], truncate=True)[0].tolist()
     seven = SMALL.encode("7")[0]
     assert row == [SMALL.eot - 1, *[seven] * 14, SMALL.eot]
-
-
-def test_a_text_that_just_fits_is_not_cut():
-    assert SMALL(["7" * 14])[0].tolist() == SMALL(["7" * 15], truncate=True)[0].tolist()
-
-
-def test_no_texts_make_no_rows():
-    assert SMALL([]).shape == (0, 16)
-    assert SMALL([]).dtype == torch.int64
-
-
-def test_decoding_stops_at_the_end_and_leaves_out_start_and_padding():
-    assert SMALL.decode(SMALL(["a red circle"])[0].tolist()) == "a red circle"
+    assert SMALL(["7" * 14])[0].tolist() == SMALL(["7" * 15], truncate=True)[0].tolist()  # one that just fits is not cut
+    assert (SMALL([]).shape, SMALL([]).dtype) == ((0, 16), torch.int64)
 
 
 def test_ids_before_any_merge_are_those_of_bytes():
@@ -126,9 +100,6 @@ def test_ids_before_any_merge_are_those_of_bytes():
     # "ab": "a" stands inside, "b" ends the word; "a" is the 65th printable byte from "!" (0x61 - 0x21 = 64)
     assert bare.encode("ab") == [64, 256 + 65]
     assert letters[64:66] == ["a", "b"]
-
-
-# Training
 
 
 def test_training_by_hand():
@@ -140,9 +111,11 @@ def test_training_by_hand():
     assert len(tokenizer.encode("abc")) == 3
 
 
-def test_equally_frequent_pairs_go_by_alphabet():
+def test_equally_frequent_pairs_go_by_alphabet_not_by_order():
     assert train_bpe(["xy ab", "xy ab"], vocab_size=516, context=8).merges == ("a b</w>", "x y</w>")
     assert train_bpe(["ab xy", "ab xy"], vocab_size=515, context=8).merges == ("a b</w>",)
+    assert train_bpe(CAPTIONS[::-1], 560, 16) == SMALL
+    assert train_bpe((caption.upper() for caption in CAPTIONS), 560, 16) == SMALL
 
 
 def test_counts_follow_the_merges():
@@ -151,11 +124,6 @@ def test_counts_follow_the_merges():
     # Then aa ab, b ab, aa b: (aa, ab</w>) 2, (aa, b</w>) 2, (b, ab</w>) 2, by alphabet.
     merges = train_bpe(["aaab bab aab"] * 2, vocab_size=519, context=8).merges
     assert merges == ("a a", "a b</w>", "aa ab</w>", "aa b</w>", "b ab</w>")
-
-
-def test_training_does_not_depend_on_order():
-    assert train_bpe(CAPTIONS[::-1], 560, 16) == SMALL
-    assert train_bpe((caption.upper() for caption in CAPTIONS), 560, 16) == SMALL
 
 
 @given(st.lists(st.text(alphabet="ab ", max_size=12), max_size=8))
@@ -183,25 +151,16 @@ def plainly_trained(captions, limit):
     return tuple(merges)
 
 
-def test_every_word_is_one_id_when_single_pairs_are_merged():
+def test_every_word_is_one_id_when_single_pairs_are_merged_and_a_vocabulary_below_the_bytes_is_refused():
     tokenizer = train_bpe(CAPTIONS, vocab_size=700, context=16, min_count=1)
     assert all(len(tokenizer.encode(word)) == 1 for caption in CAPTIONS for word in words(caption))
     assert len(tokenizer.encode("bicycle")) == 1 < len(SMALL.encode("bicycle"))
-
-
-def test_a_vocabulary_below_the_bytes_is_refused():
     with pytest.raises(UsageError, match="vocab_size must be at least 514"):
         train_bpe(CAPTIONS, 513, 16)
 
 
-# As data
-
-
-def test_a_tokenizer_survives_json():
+def test_a_tokenizer_survives_json_and_its_hash_follows_merges_and_context_only():
     assert Tokenizer.from_dict(json.loads(json.dumps(SMALL.to_dict()))) == SMALL
-
-
-def test_the_hash_follows_merges_and_context_only():
     assert train_bpe(CAPTIONS, 560, 16).sha256 == SMALL.sha256
     assert train_bpe(CAPTIONS, 520, 16).sha256 != SMALL.sha256
     assert train_bpe(CAPTIONS, 560, 17).sha256 != SMALL.sha256

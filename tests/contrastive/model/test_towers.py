@@ -10,6 +10,7 @@ from contrastive.model.architecture import ConvConfig, ModelConfig, ResNetConfig
 from contrastive.model.blocks import QuickGELU
 from contrastive.model.towers import ConvTower, ModifiedResNet, TextTransformer, VisionTransformer, vision_tower
 from contrastive.schema import from_dict
+from tests.support.losses import kept_bytes
 
 torch.set_num_threads(1)
 
@@ -48,65 +49,47 @@ def spread(tensors):
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("class_embedding", 256**-0.5),
-        ("positional_embedding", 256**-0.5),
-        ("proj", 256**-0.5),
+        ("class_embedding", 256**-0.5), ("positional_embedding", 256**-0.5), ("proj", 256**-0.5),
         ("transformer.resblocks.0.attn.in_proj_weight", 256**-0.5),
         ("transformer.resblocks.1.attn.out_proj.weight", 256**-0.5 * 6**-0.5),
         ("transformer.resblocks.2.mlp.c_proj.weight", 256**-0.5 * 6**-0.5),
         ("transformer.resblocks.0.mlp.c_fc.weight", 512**-0.5),
     ],
-)
-def test_initial_spread_of_the_vision_transformer(name, expected):
+)  # fmt: skip
+def test_initial_spread_of_the_vision_transformer_whose_biases_begin_at_zero(name, expected):
     tower = VisionTransformer(VIT, model())
     drawn = []
     for seed in range(20 if "embedding" in name else 1):
         tower.reset(seeded(seed))
         drawn.append(dict(tower.named_parameters())[name].clone())
     assert spread(drawn) == pytest.approx(expected, rel=0.05)
+    assert all(not parameter.any() for name, parameter in tower.named_parameters() if name.endswith("bias"))
 
 
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [
-        ("token_embedding.weight", 0.02),
-        ("positional_embedding", 0.01),
-        ("text_projection", 128**-0.5),
-        ("transformer.resblocks.0.attn.in_proj_weight", 128**-0.5),
-        ("transformer.resblocks.1.attn.out_proj.weight", 128**-0.5 * 4**-0.5),
-        ("transformer.resblocks.0.mlp.c_fc.weight", 256**-0.5),
-        ("transformer.resblocks.1.mlp.c_proj.weight", 128**-0.5 * 4**-0.5),
-    ],
-)
-def test_initial_spread_of_the_text_transformer(name, expected):
+def test_initial_spread_of_the_text_transformer():
     tower = TextTransformer(model(text=TextConfig(context=32, vocab_size=500, width=128, layers=2)))
     tower.reset_text(seeded())
-    assert spread([dict(tower.named_parameters())[name]]) == pytest.approx(expected, rel=0.05)
+    expected = {
+        "token_embedding.weight": 0.02,
+        "positional_embedding": 0.01,
+        "text_projection": 128**-0.5,
+        "transformer.resblocks.0.attn.in_proj_weight": 128**-0.5,
+        "transformer.resblocks.1.attn.out_proj.weight": 128**-0.5 * 4**-0.5,
+        "transformer.resblocks.0.mlp.c_fc.weight": 256**-0.5,
+        "transformer.resblocks.1.mlp.c_proj.weight": 128**-0.5 * 4**-0.5,
+    }
+    assert {name: spread([dict(tower.named_parameters())[name]]) for name in expected} == pytest.approx(expected, rel=0.05)
 
 
-def test_initial_spread_of_the_attention_pool():
+def test_initial_spread_of_the_attention_pool_and_every_bottleneck_begins_as_its_shortcut():
     tower = ModifiedResNet(RESNET, model())
     tower.reset(seeded())
     assert spread([tower.attnpool.positional_embedding]) == pytest.approx(256**-0.5, rel=0.05)  # 5 places, width 8 * 32
-
-
-def test_every_bottleneck_begins_as_its_shortcut():
-    tower = ModifiedResNet(RESNET, model())
-    tower.reset(seeded())
     block = tower.layer2[1].eval()  # 64 channels in and out: the shortcut is the identity
     x = torch.rand(2, 64, 5, 5, generator=seeded())
     assert torch.equal(block(x), x)
     block.bn3.weight.data.fill_(1)
     assert not torch.equal(block(x), x)
-
-
-def test_biases_begin_at_zero():
-    tower = VisionTransformer(VIT, model())
-    tower.reset(seeded())
-    assert all(not parameter.any() for name, parameter in tower.named_parameters() if name.endswith("bias"))
-
-
-# Shapes and values
 
 
 @pytest.mark.parametrize(("vision", "kind", "size"), [(VIT, VisionTransformer, 32), (RESNET, ModifiedResNet, 64), (CONV, ConvTower, 16)])
@@ -125,17 +108,6 @@ def test_a_tower_makes_one_row_an_image(vision, kind, size):
 def test_quick_gelu_at_one():
     # 1 * sigmoid(1.702) = 1 / (1 + e^-1.702) = 1 / 1.18232 = 0.84580; GELU there is 0.84134
     assert QuickGELU()(torch.tensor(1.0)).item() == pytest.approx(0.84580, abs=1e-5)
-
-
-def test_the_sizes_of_a_resnet_halve_five_times():
-    tower = ModifiedResNet(RESNET, model()).eval()
-    seen = []
-    tower.attnpool.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].shape))
-    tower(torch.zeros(1, 3, 64, 64))
-    assert seen == [(1, 256, 2, 2)]  # 64 / 32 = 2; 8 * 32 = 256 channels
-
-
-# Text
 
 
 def test_the_first_end_of_text_is_pooled_and_what_follows_does_not_matter():
@@ -165,12 +137,9 @@ def test_a_causal_tower_looks_back_only():
     assert (features[False][0, :2] - features[False][1, :2]).abs().max() > 1e-2
 
 
-def test_a_text_without_end_is_refused_by_row():
+def test_a_text_without_end_or_longer_than_the_context_is_refused():
     with pytest.raises(ValueError, match=r"row 1 has no end-of-text id \(49\)"):
         text_tower().encode_text(torch.tensor([[48, 3, EOT], [48, 3, 4], [48, 3, 5]]))
-
-
-def test_a_text_longer_than_the_context_is_refused():
     with pytest.raises(ValueError, match="texts have 11 tokens, the model's context is 10"):
         text_tower().encode_text(torch.full((1, 11), EOT))
 
@@ -222,30 +191,21 @@ def test_recomputed_bottlenecks_run_twice_and_their_statistics_move_once():
     assert moved["layer2.1.bn1.num_batches_tracked"] == 2
 
 
-def test_a_resnet_in_eval_mode_recomputes_nothing():
+def test_a_resnet_in_eval_mode_recomputes_nothing_and_its_sizes_halve_five_times():
     tower = ModifiedResNet(RESNET, model()).eval()
-    tower.recompute, calls = True, []
+    tower.recompute, calls, seen = True, [], []
     tower.layer1[0].register_forward_pre_hook(lambda *_: calls.append(1))
+    tower.attnpool.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].shape))
     tower(torch.zeros(1, 3, 64, 64)).sum().backward()
     assert len(calls) == 1
+    assert seen == [(1, 256, 2, 2)]  # 64 / 32 = 2; 8 * 32 = 256 channels
 
 
 def test_recomputation_saves_memory():
     # Bytes that autograd keeps between the passes, parameters not counted.
     def saved(recompute):
         tower = ModifiedResNet(RESNET, model())
-        tower.recompute, kept = recompute, {}
-        weights = {parameter.untyped_storage().data_ptr() for parameter in tower.parameters()}
-
-        def keep(tensor):
-            storage = tensor.untyped_storage()
-            if storage.data_ptr() not in weights:
-                kept[storage.data_ptr()] = storage.nbytes()
-            return tensor
-
-        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-            loss = tower(torch.randn(4, 3, 64, 64, generator=seeded())).sum()
-        assert loss.requires_grad
-        return sum(kept.values())
+        tower.recompute = recompute
+        return kept_bytes(lambda: tower(torch.randn(4, 3, 64, 64, generator=seeded())).sum(), ignored=tower.parameters())
 
     assert saved(True) < 0.6 * saved(False)

@@ -12,15 +12,16 @@ from PIL import Image
 
 from audit.errors import DataError, UnsafeError
 from audit.models import load
-from contrastive.formats.readers.big_vision import read_npz, to_siglip
+from contrastive.formats.readers.big_vision import read, to_siglip
+from tests.support.hostile import Evil
 from tests.support.notes import sentences
 
 torch.set_num_threads(1)
 HEADS, WIDTH, MLP, PATCH, GRID, CONTEXT, VOCABULARY = 2, 32, 48, 8, 3, 16, 40
 
 
-def norm(generator, width=WIDTH):
-    return {"scale": 1 + 0.1 * generator.standard_normal(width), "bias": 0.1 * generator.standard_normal(width)}
+def norm(generator):
+    return {"scale": 1 + 0.1 * generator.standard_normal(WIDTH), "bias": 0.1 * generator.standard_normal(WIDTH)}
 
 
 def dense(generator, inputs, outputs):
@@ -72,10 +73,7 @@ def siglip_tree(layers=2):
 def flat(tree, prefix=""):
     arrays = {}
     for name, value in tree.items():
-        if isinstance(value, dict):
-            arrays |= flat(value, f"{prefix}{name}/")
-        else:
-            arrays[prefix + name] = np.asarray(value, np.float32)
+        arrays |= flat(value, f"{prefix}{name}/") if isinstance(value, dict) else {prefix + name: np.asarray(value, np.float32)}
     return arrays
 
 
@@ -102,22 +100,19 @@ def npz(tmp_path, arrays):
     return tmp_path / "siglip.npz"
 
 
-def test_arrays_come_out_bit_equal(npz, arrays):
-    read = read_npz(npz)
-    assert list(read.tensors) == [name.removeprefix("params/") for name in arrays]
+def test_arrays_come_out_bit_equal_and_the_trainers_own_state_is_left_alone(tmp_path, npz, arrays):
+    np.savez(tmp_path / "x.npz", **{"opt/mu/t": np.ones(1)}, **arrays)
+    assert set(read(tmp_path / "x.npz").data) == {name.removeprefix("params/") for name in arrays}
+    tensors = read(npz).data
+    assert list(tensors) == [name.removeprefix("params/") for name in arrays]
     for name, array in arrays.items():
-        np.testing.assert_array_equal(read.tensors[name.removeprefix("params/")].numpy(), array)
+        np.testing.assert_array_equal(tensors[name.removeprefix("params/")].numpy(), array)
 
 
 def test_bfloat16_is_two_raw_bytes(tmp_path):
     """1.5 is 0x3FC0 in bfloat16: the upper half of float32's 0x3FC00000."""
     np.savez(tmp_path / "x.npz", w=np.array([b"\xc0\x3f", b"\x00\xc0"], "V2"))
-    assert read_npz(tmp_path / "x.npz").tensors["w"].tolist() == [1.5, -2.0]
-
-
-def test_the_trainers_own_state_is_left_alone(tmp_path, arrays):
-    np.savez(tmp_path / "x.npz", **{"opt/mu/t": np.ones(1)}, **arrays)
-    assert set(read_npz(tmp_path / "x.npz").tensors) == {name.removeprefix("params/") for name in arrays}
+    assert read(tmp_path / "x.npz").data["w"].tolist() == [1.5, -2.0]
 
 
 def test_renaming_agrees_with_open_clips_converter(npz):
@@ -146,10 +141,8 @@ def test_renaming_agrees_with_open_clips_converter(npz):
     with torch.inference_mode():
         torch.testing.assert_close(ours.get_text_features(ids).pooler_output, theirs.encode_text(ids), atol=1e-5, rtol=1e-5)
         torch.testing.assert_close(ours.get_image_features(pixels).pooler_output, theirs.encode_image(pixels), atol=1e-5, rtol=1e-5)
-    assert (float(ours.logit_scale.detach()), float(ours.logit_bias.detach())) == (
-        float(theirs.logit_scale.detach()),
-        float(theirs.logit_bias.detach()),
-    )
+    for name in ("logit_scale", "logit_bias"):
+        assert float(getattr(ours, name).detach()) == float(getattr(theirs, name).detach())
 
 
 def siglip_model(npz):
@@ -161,7 +154,7 @@ def siglip_model(npz):
     vision = {**tower, "image_size": PATCH * GRID, "patch_size": PATCH}
     config = SiglipConfig(text_config={**tower, **words, **special}, vision_config=vision)
     model = SiglipModel(config).eval()
-    state, heads = to_siglip(read_npz(npz).tensors)
+    state, heads = to_siglip(read(npz).data)
     assert heads == (HEADS, HEADS)
     model.load_state_dict(state, strict=True)
     return model
@@ -170,40 +163,26 @@ def siglip_model(npz):
 def test_stacked_blocks_are_the_same_model(tmp_path, npz, arrays):
     plain = {name.removeprefix("params/"): array for name, array in arrays.items()}
     np.savez(tmp_path / "stacked.npz", **stacked(plain))
-    one, other = to_siglip(read_npz(npz).tensors)[0], to_siglip(read_npz(tmp_path / "stacked.npz").tensors)[0]
+    one, other = to_siglip(read(npz).data)[0], to_siglip(read(tmp_path / "stacked.npz").data)[0]
     assert one.keys() == other.keys()
     assert all(torch.equal(tensor, other[name]) for name, tensor in one.items())
 
 
-# What is refused
-
-
 def refused(path, kind=DataError):
     with pytest.raises(kind) as caught:
-        to_siglip(read_npz(path).tensors)
+        to_siglip(read(path).data)
     assert caught.value.where in (None, str(path))
     return caught.value
 
 
-class Evil:
-    def __init__(self, canary):
-        self.canary = canary
-
-    def __reduce__(self):
-        return self.canary.touch, ()
-
-
-def test_pickled_objects_are_refused_and_not_run(tmp_path):
+def test_compressed_arrays_and_pickled_objects_are_refused_and_not_run(tmp_path):
+    np.savez_compressed(tmp_path / "x.npz", w=np.zeros(2**20))
+    assert "compressed" in refused(tmp_path / "x.npz", UnsafeError).what
     np.savez(tmp_path / "x.npz", w=np.array([Evil(tmp_path / "canary")], object))
     assert "Python objects" in refused(tmp_path / "x.npz", UnsafeError).what
     (tmp_path / "y.npz").write_bytes(pickle.dumps(Evil(tmp_path / "canary")))
     assert "pickle" in refused(tmp_path / "y.npz", UnsafeError).what
     assert not (tmp_path / "canary").exists()
-
-
-def test_compressed_arrays_are_refused(tmp_path):
-    np.savez_compressed(tmp_path / "x.npz", w=np.zeros(2**20))
-    assert "compressed" in refused(tmp_path / "x.npz", UnsafeError).what
 
 
 @pytest.mark.parametrize(
@@ -261,9 +240,6 @@ def test_what_siglip_does_not_have_is_said(tmp_path, arrays, drop, more, said):
     assert said in str(refused(tmp_path / "x.npz"))
 
 
-# Through the audit's encoders
-
-
 @pytest.fixture
 def tokenizer(tmp_path):
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
@@ -301,7 +277,7 @@ def test_a_siglip_file_and_its_tokenizer_make_an_encoder(tmp_path, npz, tokenize
 
 
 def test_the_same_weights_by_hugging_faces_names_are_the_same_model(tmp_path, npz, tokenizer):
-    torch.save({"model": to_siglip(read_npz(npz).tensors)[0]}, tmp_path / "siglip.pt")
+    torch.save({"model": to_siglip(read(npz).data)[0]}, tmp_path / "siglip.pt")
     stated = {"tokenizer": str(tokenizer), "image_head_width": "16", "text_head_width": "16"}
     one, other = load(str(npz), model_args={"tokenizer": str(tokenizer)}), load(str(tmp_path / "siglip.pt"), model_args=stated)
     image, text = [Image.new("RGB", (40, 30), (200, 30, 90))], ["a cook"]
@@ -312,7 +288,11 @@ def test_the_same_weights_by_hugging_faces_names_are_the_same_model(tmp_path, np
     assert "--model-args image_head_width=N" in caught.value.fix
 
 
-def test_without_a_tokenizer_what_is_missing_is_said(tmp_path, npz, tokenizer):
+def test_other_arrays_are_no_model_and_without_a_tokenizer_what_is_missing_is_said(tmp_path, npz, tokenizer):
+    np.savez(tmp_path / "x.npz", w=np.ones(3, np.float32))
+    with pytest.raises(DataError, match="not a SigLIP model of big_vision") as caught:
+        load(str(tmp_path / "x.npz"))
+    assert "the file's first are w" in caught.value.why
     with pytest.raises(DataError, match="the file has no tokenizer") as caught:
         load(str(npz))
     assert "--model-args tokenizer=DIR" in caught.value.fix
@@ -321,10 +301,3 @@ def test_without_a_tokenizer_what_is_missing_is_said(tmp_path, npz, tokenizer):
     (tokenizer / "tokenizer_config.json").write_text('{"auto_map": {"AutoTokenizer": "evil.Tokenizer"}}')
     with pytest.raises(UnsafeError, match="auto_map"):
         load(str(npz), model_args={"tokenizer": str(tokenizer)})
-
-
-def test_other_arrays_are_no_model(tmp_path):
-    np.savez(tmp_path / "x.npz", w=np.ones(3, np.float32))
-    with pytest.raises(DataError, match="not a SigLIP model of big_vision") as caught:
-        load(str(tmp_path / "x.npz"))
-    assert "the file's first are w" in caught.value.why
