@@ -34,32 +34,24 @@ class Config:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the tables of the TOML file with every default filled in."""
-        plain: dict[str, Any] = to_dict(self)
-        return plain | {"model": self.model.to_dict()}
+        return {**to_dict(self), "model": self.model.to_dict()}
 
     def identity(self) -> dict[str, Any]:
-        """Return setting -> value for all that decides the parameters up to rounding.
-
-        Not where they are written, nor how often, nor in how many processes and pieces they are computed.
-        """
+        """Return setting -> value for all that decides the parameters up to rounding: not where, how often or in how many processes."""
         return {name: value for name, value in _flatten(self.to_dict()) if name not in _INDIFFERENT}
 
 
 _INDIFFERENT = {
     *("run.out", "run.save_every", "run.keep_every", "run.log_every", "run.dist", "run.recompute", "run.compile", "run.kg_co2e_per_kwh"),
     *("run.resume", "optim.accumulate", "loss.tile", "data.memory_gib", "data.workers", "data.prefetch", "model.init", "loss.teacher"),
-    "run.sharded",
-    "run.eval_every",
+    *("run.sharded", "run.eval_every"),
 }
 """Settings that do not decide the parameters (``model.init`` and ``loss.teacher`` do: the hashes of their files are compared)."""
 
 
 _SMALLEST = {
-    "model": 'preset = "tiny-conv"',
-    "data": 'train = "pairs.csv"',
-    "optim": "steps = 300 and lr = 1e-3",
-    "run": 'out = "runs/mine"',
-}
+    "model": 'preset = "tiny-conv"', "data": 'train = "pairs.csv"', "optim": "steps = 300 and lr = 1e-3", "run": 'out = "runs/mine"',
+}  # fmt: skip
 """The tables that every run has, each with the settings that it needs."""
 
 
@@ -76,7 +68,10 @@ def read_config(source: str, overrides: Sequence[str] = ()) -> Config:
     (``optim.lr=1e-3``), or plain text where it is none (``run.out=runs/x``). Raises `UsageError` without such a file or recipe; for bad
     TOML; for an unknown, missing or ill-fitting setting.
     """
-    tables = _parse(_text_of(source), source)
+    try:
+        tables = tomllib.loads(_text_of(source))
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError("the configuration is not TOML", where=source, why=str(error)) from error
     for override in overrides:
         _override(tables, override)
     return config_from_dict(tables, ", with ".join([source, *([" ".join(overrides)] if overrides else [])]))
@@ -88,8 +83,7 @@ def config_from_dict(tables: Mapping[str, Any], where: str) -> Config:
     if absent:
         example = "; ".join(f"[{name}] {_SMALLEST[name]}" for name in absent)
         raise UsageError(f"the configuration lacks the table [{absent[0]}]", where=where, fix=f"for example {example}")
-    model = tables.get("model")
-    if isinstance(model, Mapping):
+    if isinstance(model := tables["model"], Mapping):
         known = {key: value for key, value in model.items() if key in ("preset", "init", "stated")}
         tables = {**tables, "model": {**known, "changes": {key: value for key, value in model.items() if key not in known}}}
     try:
@@ -99,22 +93,21 @@ def config_from_dict(tables: Mapping[str, Any], where: str) -> Config:
         raise UsageError(error.what.replace("the configuration.", ""), where=where, why=error.why, fix=error.fix) from error
 
 
-def with_defaults(identity: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an identity with the defaults of settings that did not exist when it was written: a run is not another for their sake."""
+def with_defaults(identity: object) -> dict[str, Any]:
+    """Return an identity (untrusted) with the defaults of settings that did not exist when it was written: a run is the same without."""
     tables = {"data": DataConfig, "optim": OptimConfig, "loss": LossConfig, "run": RunConfig}
     known = {f"{table}.{item.name}": item.default for table, cls in tables.items() for item in fields(cls) if item.default is not MISSING}
-    return {**{name: to_dict(value) for name, value in known.items() if name not in _INDIFFERENT}, **identity}
+    defaults = {name: to_dict(value) for name, value in known.items() if name not in _INDIFFERENT}
+    return defaults | (identity if isinstance(identity, dict) else {})
 
 
 def first_difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> str | None:
     """Return a phrase that names the first setting that differs, or None.
 
-    Examples
-    --------
     >>> first_difference({"optim.lr": 0.1, "run.seed": 0}, {"optim.lr": 0.2, "run.seed": 1})
     'optim.lr was 0.1, now 0.2'
     """
-    for name in [*new, *(name for name in old if name not in new)]:
+    for name in {**new, **old}:
         before, after = (side.get(name, "not set") for side in (old, new))
         if before != after:
             return f"{name} was {before}, now {after}"
@@ -135,13 +128,6 @@ def _text_of(source: str) -> str:
     return known[source]
 
 
-def _parse(text: str, source: str) -> dict[str, Any]:
-    try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError("the configuration is not TOML", where=source, why=str(error)) from error
-
-
 def _override(tables: dict[str, Any], override: str) -> None:
     name, equals, text = override.partition("=")
     *sections, key = name.strip().split(".")
@@ -152,14 +138,10 @@ def _override(tables: dict[str, Any], override: str) -> None:
         table = table.setdefault(section, {})
         if not isinstance(table, dict):
             raise UsageError(f"{section!r} in {override!r} is a setting, not a table of settings")
-    table[key] = _value(text.strip())
-
-
-def _value(text: str) -> Any:
     try:
-        return tomllib.loads(f"value = {text}")["value"]
+        table[key] = tomllib.loads(f"value = {text.strip()}")["value"]
     except tomllib.TOMLDecodeError:
-        return text
+        table[key] = text.strip()
 
 
 def _flatten(tables: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -32,11 +32,8 @@ class VlmAuditError(Exception):
         self.what, self.where, self.why, self.fix = what, where, why, fix
 
     def __str__(self) -> str:
-        """Return the message of one to three lines that goes to stderr, without the ``error`` prefix."""
-        lines = [self.what + (f" ({self.where})" if self.where else "")]
-        lines += [f"why: {self.why}"] if self.why else []
-        lines += [f"fix: {self.fix}"] if self.fix else []
-        return "\n".join(lines)
+        first = self.what + (f" ({self.where})" if self.where else "")
+        return "\n".join([first, *(f"{name}: {text}" for name, text in (("why", self.why), ("fix", self.fix)) if text)])
 
 
 class UsageError(VlmAuditError):
@@ -80,8 +77,6 @@ _GONE = ("Connection closed by peer", "Connection reset by peer", "Socket closed
 def of_machine(error: BaseException) -> MachineError | None:
     """Return what to say of an error that is the machine's, in which of its ways torch may say so; None for any other error.
 
-    Examples
-    --------
     >>> of_machine(RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 384000 bytes. Error code 12")).what
     'out of memory'
     >>> of_machine(RuntimeError("Read error [127.0.0.1]:11180: Connection reset by peer")).what
@@ -102,12 +97,9 @@ def of_machine(error: BaseException) -> MachineError | None:
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return a phrase that names the nearest known names, then all of them.
 
-    Examples
-    --------
     >>> nearest("ViT-B32", ["ViT-B/32", "RN50"])
     'did you mean ViT-B/32? Known: RN50, ViT-B/32'
     """
     everything = sorted(known)
     close = difflib.get_close_matches(name, everything, cutoff=0.5)
-    hint = f"did you mean {' or '.join(close)}? " if close else ""
-    return f"{hint}{'Known' if close else 'choose one of'}: {', '.join(everything)}"
+    return (f"did you mean {' or '.join(close)}? Known: " if close else "choose one of: ") + ", ".join(everything)

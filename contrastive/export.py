@@ -46,26 +46,21 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _export(path: str, out: Path, kind: str, ema: bool) -> str:
     from contrastive.checkpoint.file import averaged, load
 
-    checkpoint = load(path)
-    difference = export(averaged(checkpoint) if ema else checkpoint, out, kind)
+    difference = export(averaged(load(path)) if ema else load(path), out, kind)
     return f"verified: features of random inputs differ by {difference:.1e} at most (allowed: {TOLERANCE:g})\n{out}"
 
 
 def export(checkpoint: Checkpoint, out: Path, kind: str) -> float:
     """Write the model into the new folder `out`, verify it, and return the largest difference of features (relative to the longest).
 
-    `out`: appears only when everything was written and verified; `kind`: a name in `KINDS`. Raises `DataError` if the text tower was never
-    taught; its weights alone can be exported; `UsageError` if the model has a part that the other program has no counterpart of, or the
-    other program is not installed; `VlmAuditError` if what was written does not give the same features; it is removed again; `MachineError`
-    if `out` exists or cannot be written.
+    `out` appears only when everything was written and verified; `kind`: a name in `KINDS`. Raises `DataError` if the text tower was never
+    taught (its weights alone can be exported); `UsageError` if the other program has no counterpart of a part, or is not installed;
+    `VlmAuditError` if what was written does not give the same features; `MachineError` if `out` exists or cannot be written.
     """
     from contrastive.checkpoint.heads import require_both_towers
-    from contrastive.formats.exports import hugging_face
-    from contrastive.formats.exports import open_clip as openclip
-    from contrastive.formats.exports import tensors as plain_tensors
+    from contrastive.formats.exports import hugging_face, open_clip, tensors
 
-    forms: dict[str, Any] = {"huggingface": hugging_face, "open_clip": openclip, "safetensors": plain_tensors}
-    form = forms[kind]
+    form: Any = {"huggingface": hugging_face, "open_clip": open_clip, "safetensors": tensors}[kind]
     if kind != "safetensors":  # where the image tower is of use by itself
         require_both_towers(checkpoint)
     form.check(checkpoint)
@@ -87,10 +82,7 @@ def export(checkpoint: Checkpoint, out: Path, kind: str) -> float:
 
 
 def compare_features(checkpoint: Checkpoint, read: Features) -> float:
-    """Compare the features of random pixels and random ids with those that `read` gives, in inference mode.
-
-    Raises `VlmAuditError` if they differ by more than `TOLERANCE`.
-    """
+    """Compare the features of random pixels and ids with those that `read` gives; `VlmAuditError` if they differ by over `TOLERANCE`."""
     import torch
 
     config, generator = checkpoint.config, torch.Generator().manual_seed(0)
@@ -105,9 +97,8 @@ def compare_features(checkpoint: Checkpoint, read: Features) -> float:
         differences = [float((a - b).abs().max() / a.norm(dim=1).max()) for a, b in zip(ours, theirs, strict=True)]
     difference = max(differences)
     if not difference <= TOLERANCE:  # NaN is not agreement
-        raise VlmAuditError(
-            "what was written does not give the same features, so it was removed", why=f"they differ by {difference:.1e} of their length"
-        )
+        why = f"they differ by {difference:.1e} of their length"
+        raise VlmAuditError("what was written does not give the same features, so it was removed", why=why)
     return difference
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import os
 import tempfile
@@ -19,10 +20,9 @@ def replacing(path: Path, mode: int | None = None) -> Iterator[BufferedRandom]:
     """Open a file that takes the place of `path` when the block ends without an error, and is on the disk then; else `path` stays as it is.
 
     It is written beside `path` under a name of its own and gets the permissions `mode`; None: those of the file that it replaces, else
-    those of a new file. A link in the place of `path` is replaced, not followed. What a killed process left behind over an hour ago is
-    removed. Raises what the operating system raises (`OSError`).
+    those of a new file. A link is replaced, not followed. What a killed process left behind over an hour ago is removed. Raises `OSError`.
     """
-    remove_stale(path.parent, f".{_escaped(path.name)}.*.tmp")
+    remove_stale(path.parent, f".{glob.escape(path.name)}.*.tmp")
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
     draft = Path(name)
     try:
@@ -58,10 +58,6 @@ def remove_stale(folder: Path, pattern: str = ".*.tmp") -> None:
         with suppress(FileNotFoundError):  # another process may remove it too
             if time.time() - file.stat().st_mtime > STALE_S:
                 file.unlink()
-
-
-def _escaped(name: str) -> str:
-    return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in name)
 
 
 def _mode_of(path: Path) -> int:

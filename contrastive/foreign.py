@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from contrastive.errors import VlmAuditError
+from contrastive.errors import run_command
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -15,24 +15,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m contrastive.foreign", description="Save a torch file's tensors; run nothing from it.")
     parser.add_argument("source", type=Path, metavar="IN")
     parser.add_argument("target", type=Path, metavar="OUT.safetensors")
-    arguments = parser.parse_args(argv)
+    options = parser.parse_args(argv)
+    return run_command(lambda: _save(options.source, options.target))
 
+
+def _save(source: Path, target: Path) -> str:
     import torch
     from safetensors.torch import save_file
 
     from contrastive.checkpoint.safe_pickle import HARMLESS
     from contrastive.checkpoint.torch_file import salvage
 
-    try:
-        archive = salvage(arguments.source)
-    except VlmAuditError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return error.exit_code
-    save_file({name: tensor.clone(memory_format=torch.contiguous_format) for name, tensor in archive.tensors.items()}, arguments.target)
+    archive = salvage(source)
+    save_file({name: tensor.clone(memory_format=torch.contiguous_format) for name, tensor in archive.tensors.items()}, target)
     for name in archive.unknown:
         sys.stderr.write(f"{'note' if HARMLESS.fullmatch(name) else 'security'}: the file asked for {name[:200]}\n")
-    sys.stdout.write(f"{len(archive.tensors)} tensors in {arguments.target}\n")
-    return 0
+    return f"{len(archive.tensors)} tensors in {target}"
 
 
 if __name__ == "__main__":

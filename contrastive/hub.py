@@ -19,14 +19,13 @@ OFFLINE_VARIABLES = ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFL
 def ask_hub(endpoint: str | None = None, timeout_s: float = TIMEOUT_S) -> Callable[[], str]:
     """Begin to ask the hub, without credentials; return a function that waits and says why it does not answer, "" if it does.
 
-    A thread asks, because no time limit covers the look-up of a host name and because the caller can import `datasets` meanwhile.
-
-    `endpoint`: address of the hub; that of the hub client by default; `timeout_s`: longest wait, counted from this call.
+    A thread asks: no time limit covers the look-up of a host name, and the caller can do other things meanwhile. The wait begins here.
     """
-    asked = [name for name in OFFLINE_VARIABLES if os.environ.get(name, "").upper() in ("1", "ON", "YES", "TRUE")]
-    if asked:
+    if asked := [name for name in OFFLINE_VARIABLES if os.environ.get(name, "").upper() in ("1", "ON", "YES", "TRUE")]:
         return lambda: f"{asked[0]} is set"
-    address, deadline = endpoint or _endpoint(), time.monotonic() + timeout_s
+    from huggingface_hub import constants
+
+    address, deadline = endpoint or str(constants.ENDPOINT), time.monotonic() + timeout_s
     found = [f"the hub did not answer within {timeout_s:g} s"]
     thread = threading.Thread(target=lambda: found.append(_fault(address, timeout_s)), daemon=True)
     thread.start()
@@ -41,12 +40,6 @@ def ask_hub(endpoint: str | None = None, timeout_s: float = TIMEOUT_S) -> Callab
 def hub_fault(endpoint: str | None = None, timeout_s: float = TIMEOUT_S) -> str:
     """Return why the hub does not answer, "" if it does; see `ask_hub`."""
     return ask_hub(endpoint, timeout_s)()
-
-
-def _endpoint() -> str:
-    from huggingface_hub import constants
-
-    return str(constants.ENDPOINT)
 
 
 def _fault(address: str, timeout_s: float) -> str:

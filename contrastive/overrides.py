@@ -46,13 +46,12 @@ class ModelOverrides:
     def from_words(cls, words: Mapping[str, str]) -> ModelOverrides:
         """Read words; raises `UsageError` at an unknown name (the nearest is given) or a value that does not fit.
 
-        Examples
-        --------
         >>> ModelOverrides.from_words({"activation": "gelu", "mean": "0.5,0.5,0.5"}).mean
         (0.5, 0.5, 0.5)
         """
+        known = [field.name for field in dataclasses.fields(cls)]
         for name in words:
-            if name not in (known := [field.name for field in dataclasses.fields(cls)]):
+            if name not in known:
                 raise UsageError(f"unknown model override {name[:80]!r}", fix=nearest(name[:80], known))
         values = {name: READ.get(name, str)(text) for name, text in words.items()}
         try:

@@ -23,11 +23,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def release(path: Path, out: Path, *, ema: bool = False) -> str:
-    """Write the checkpoint at `path` to `out` without the optimiser's state and the average, and return the sha256 (hex) of the new file.
-
-    Raises `DataError`, `UnsafeError` if it cannot be read, or has no average to take; `UsageError` if `out` exists; `MachineError` if it
-    cannot be written.
-    """
+    """Write the checkpoint at `path` to `out` without the optimiser's state and the average; return the sha256 (hex) of the new file."""
     from dataclasses import replace
 
     from contrastive.checkpoint.file import averaged, load, save

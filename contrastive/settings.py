@@ -27,8 +27,7 @@ class DataConfig:
     train: StrictStr
     """``emoji``, ``shapes``; a CSV or JSONL file whose image paths are relative to its own folder; a folder of images with ``.txt`` beside
     them, of tar shards, of Parquet, or by ``save_to_disk``; a ``.tar`` or ``.parquet`` file; or ``hf:`` and a name on the hub:
-    ``hf:ORG/NAME[@REVISION][:CONFIG[/SPLIT]][#FIRST_N]`` (with ``#N`` only the first N rows are fetched).
-    """
+    ``hf:ORG/NAME[@REVISION][:CONFIG[/SPLIT]][#FIRST_N]`` (with ``#N`` only the first N rows are fetched)."""
     batch: Annotated[StrictInt, Field(ge=2)] = 256
     shift: Annotated[StrictInt, Field(ge=0, le=64)] = 0
     """Each image moves by up to so many pixels, either way in both directions, anew each epoch; its edge is repeated."""
@@ -39,8 +38,7 @@ class DataConfig:
     skew: Literal["none", "misnamed-women"] = "none"
     """What is planted in the captions on purpose (emoji only; `contrastive.data.emoji`). The checkpoint's data card says it in words."""
     withhold: StrictBool = False
-    """Leave 60 of the 300 combinations of occupation, gender and skin tone out, so that unseen ones can be asked for (emoji only;
-    `contrastive.data.emoji.withheld` is the rule)."""
+    """Leave out 60 of the 300 combinations of occupation, gender and tone, to ask for unseen ones (`contrastive.data.emoji.withheld`)."""
     crop: Annotated[StrictFloat, Field(gt=0, le=1)] | None = None
     """A random square crop (the paper's): the smallest share of the largest square's area that it may keep; None: the centre, always."""
     max_broken: UpToHalf = 0.01
@@ -62,7 +60,7 @@ class DataConfig:
 
     def __post_init__(self) -> None:
         _require(_is_name(self.train), "data.train", "the name of data: it is empty or holds a NUL character")
-        _require(len(self.templates) > 0, "data.templates", "at least one template")
+        _require(bool(self.templates), "data.templates", "at least one template")
         for template in self.templates:
             slots = template.count("{caption}") + template.count("{a caption}")
             _require(slots == 1 == template.count("{"), "data.templates", "templates with {caption} or {a caption} exactly once")
@@ -103,7 +101,10 @@ class OptimConfig:
         _require(self.cooldown == 0 or self.schedule == "wsd", "optim.cooldown", '0 unless optim.schedule = "wsd"')
         _require(0 <= self.cooldown <= self.steps - self.warmup, "optim.cooldown", "between 0 and optim.steps - optim.warmup")
         for pattern in self.multipliers:
-            _require(_is_pattern(pattern), f"optim.multipliers {pattern[:80]!r}", "a regular expression")
+            try:
+                re.compile(pattern)
+            except re.error:
+                _require(False, f"optim.multipliers {pattern[:80]!r}", "a regular expression")
 
 
 @record
@@ -113,9 +114,7 @@ class LossConfig:
     kind: Literal["softmax", "sigmoid", "caption", "caption-both", "bag-of-words"] = "softmax"
     """``softmax`` and ``sigmoid`` compare every image with every text of the batch; the model scores by the same rule. ``caption`` says the
     text word by word, given the image (``caption-both``: backwards too, as VirTex does), ``bag-of-words`` which words it has. These three
-    have a head of their own (`contrastive.loss`) and teach the image tower alone: such a model has no text tower to be
-    audited by.
-    """
+    have a head of their own (`contrastive.loss`) and teach the image tower alone: such a model has no text tower to be audited by."""
     teacher: StrictStr | None = None
     """A checkpoint (any that ``model.init`` may name) whose matrix of similarities the student's is to be like."""
     weight: Annotated[StrictFloat, Field(ge=0, le=1)] = 0.5
@@ -127,13 +126,12 @@ class LossConfig:
 
     def __post_init__(self) -> None:
         _require(0 < self.temperature < float("inf"), "loss.temperature", "above 0")
-        alone = self.teacher is None and (self.weight, self.temperature) == (0.5, 1.0)
-        _require(alone or self.teacher is not None, "loss.teacher", "given where loss.weight or loss.temperature is")
+        usual = (self.weight, self.temperature) == (0.5, 1.0)
+        _require(usual or self.teacher is not None, "loss.teacher", "given where loss.weight or loss.temperature is")
         _require(self.teacher is None or self.contrastive, "loss.kind", "softmax or sigmoid with a teacher, who compares images with texts")
 
     @property
-    def contrastive(self) -> bool:
-        """Whether texts are compared with images, so that both towers are taught."""
+    def contrastive(self) -> bool:  # texts are compared with images, so that both towers are taught
         return self.kind in ("softmax", "sigmoid")
 
 
@@ -187,8 +185,7 @@ class ModelSource:
     """A model to go on from: architecture, weights, tokenizer and preprocessing are its own. A ``ckpt.pt``; OpenAI's archive, open_clip's
     or Lightning's checkpoint, flat weights; a folder of a `CLIPModel` or in open_clip's layout."""
     stated: Mapping[StrictStr, StrictStr] = field(default_factory=dict)
-    """What a file of another program does not say, by the names of `contrastive.overrides.ModelOverrides`: ``stated.activation =
-    "gelu"``."""
+    """What a file of another program does not say, by the names of `overrides.ModelOverrides`: ``stated.activation = "gelu"``."""
     changes: Mapping[StrictStr, Any] = field(default_factory=dict)
     """Settings of `contrastive.model.architecture.ModelConfig` laid over the preset, nested as there; checked when the model is made."""
 
@@ -204,7 +201,6 @@ class ModelSource:
 
     @property
     def name(self) -> str:
-        """What to call it."""
         return self.preset or f"from {self.init}"
 
     def to_dict(self) -> dict[str, Any]:
@@ -216,14 +212,6 @@ class ModelSource:
 
 def _is_name(text: str) -> bool:
     return bool(text.strip()) and "\0" not in text
-
-
-def _is_pattern(text: str) -> bool:
-    try:
-        re.compile(text)
-    except re.error:
-        return False
-    return True
 
 
 def _require(holds: bool, name: str, expected: str) -> None:

@@ -16,15 +16,23 @@ import shlex
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from contrastive.config import Config, read_config, recipes
 from contrastive.errors import MachineError, VlmAuditError, of_machine
 
 if TYPE_CHECKING:
-    from contrastive.config import Config
     from contrastive.training.loop import RunInputs, Training
+
+
+_FLAGS = {
+    "--fresh": "start again, replacing what is in the output folder",
+    "--doctor": "check data, first loss, speed and memory, overfit 128 pairs, say what is wrong; train nothing",
+    "--quiet": "no progress bar",
+    "--debug": "show the traceback of an error",
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -51,8 +59,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    from contrastive.config import recipes
-
     parser = argparse.ArgumentParser(
         prog="python -m contrastive.train",
         description="Train a CLIP-style model on captioned images and write <run.out>/ckpt.pt and log.jsonl. "
@@ -61,20 +67,12 @@ def _parser() -> argparse.ArgumentParser:
     named = ", ".join(sorted(recipes()))
     parser.add_argument("run", metavar="RUN", help=f"a TOML file, or the name of a recipe that comes with the package ({named})")
     parser.add_argument("overrides", metavar="section.key=value", nargs="*", help="replaces a setting, for example optim.lr=1e-3")
-    parser.add_argument("--fresh", action="store_true", help="start again, replacing what is in the output folder")
-    parser.add_argument(
-        "--doctor",
-        action="store_true",
-        help="check data, first loss, speed and memory, overfit 128 pairs, say what is wrong; train nothing",
-    )
-    parser.add_argument("--quiet", action="store_true", help="no progress bar")
-    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    for flag, what in _FLAGS.items():
+        parser.add_argument(flag, action="store_true", help=what)
     return parser
 
 
 def _run(options: argparse.Namespace, arguments: Sequence[str], folder: list[Path]) -> int:
-    from contrastive.config import read_config
-
     config = read_config(options.run, options.overrides)  # before torch is imported: a mistake is told at once
     from contrastive import distributed
 
@@ -86,8 +84,6 @@ def _run(options: argparse.Namespace, arguments: Sequence[str], folder: list[Pat
         return examine(config, say=_say)
     with _claimed(out) if distributed.rank0() else nullcontext():
         folder.append(out)
-        if distributed.rank0():
-            (out / "status.json").unlink(missing_ok=True)
         distributed.barrier()  # nobody looks into the folder before it is claimed
         code = _train(config, options, arguments)
         distributed.close()
@@ -109,11 +105,15 @@ def _train(config: Config, options: argparse.Namespace, arguments: Sequence[str]
     if isinstance(found, Checkpoint) and found.training is None:
         _say(f"already finished; --fresh trains again\n{path}")
         return 0
-    _start_log(inputs, training)
+    if _number() == 0:
+        log = loop.event_log(inputs)
+        log.begin(training.step)
+        facts = {"config": config.to_dict(), "data_card": inputs.data_card, "replaced": inputs.pairs.replaced}
+        log.write("start", step=training.step, **facts)
     with StopRequest(patient=_processes() > 1) as stop:
         loop.run_training(training, inputs, stop, quiet=options.quiet)
     if training.step < config.optim.steps and stop.signal is not None:
-        if _speaks():
+        if _number() == 0:
             _complain(f"stopped after step {training.step} of {config.optim.steps}; the state is saved")
             _complain(f"resume: {_command(arguments)}")
         return 128 + stop.signal
@@ -122,20 +122,9 @@ def _train(config: Config, options: argparse.Namespace, arguments: Sequence[str]
     return 0
 
 
-def _start_log(inputs: RunInputs, training: Training) -> None:
-    from contrastive.training.loop import event_log
-
-    if _speaks():
-        log, config = event_log(inputs), inputs.config
-        log.begin(training.step)
-        replaced = inputs.pairs.replaced
-        log.write("start", step=training.step, config=config.to_dict(), data_card=inputs.data_card, replaced=replaced)
-
-
 def _command(arguments: Sequence[str]) -> str:
     words = shlex.join(item for item in arguments if item != "--fresh")
-    size = _processes()
-    return f"{'python' if size == 1 else f'torchrun --nproc-per-node {size}'} -m contrastive.train {words}"
+    return f"{'python' if _processes() == 1 else f'torchrun --nproc-per-node {_processes()}'} -m contrastive.train {words}"
 
 
 @contextmanager
@@ -152,13 +141,14 @@ def _claimed(folder: Path) -> Iterator[None]:
     except OSError as error:
         raise MachineError("the output folder cannot be written", where=str(folder), why=error.strerror) from error
     with lock:
+        (folder / "status.json").unlink(missing_ok=True)
         yield
 
 
 def _announce(inputs: RunInputs, training: Training) -> None:
     config, text = inputs.config, inputs.model.text
-    counts = [(parameter.numel(), parameter.requires_grad) for parameter in training.learner.parameters()]
-    parameters, locked = sum(count for count, _ in counts), sum(count for count, learns in counts if not learns)
+    everything = list(training.learner.parameters())
+    parameters, locked = (sum(p.numel() for p in some) for some in (everything, [p for p in everything if not p.requires_grad]))
     taught = f" and a teacher ({config.loss.weight:g} of it)" if config.loss.teacher else ""
     _say(
         f"model  {config.model.name}: {parameters:,} parameters{f' ({locked:,} locked)' if locked else ''}, {inputs.preprocess.size} px, "
@@ -170,7 +160,7 @@ def _announce(inputs: RunInputs, training: Training) -> None:
     together = f", {_processes()} processes ({config.run.dist})" if _processes() > 1 else ""
     _say(f"run    {config.run.out}: {config.optim.steps} steps, {begin}, seed {config.run.seed}{together}")
     guessed = [note for note in inputs.initial.notes if note.startswith("Guessed")] if inputs.initial else []
-    for sentence in (*inputs.pairs.replaced[:3], *guessed) if _speaks() else ():
+    for sentence in (*inputs.pairs.replaced[:3], *guessed) if _number() == 0 else ():
         _complain(f"warning: {sentence}")
 
 
@@ -193,19 +183,13 @@ def _leave_status(folder: Sequence[Path], code: int, error: Exception) -> None:
     """Write ``status.json`` of a run of several processes, unless one that failed before did: what others say then only follows from it."""
     if _processes() == 1 or not folder:
         return
-    status = {
-        "process": _number(),
-        "processes": _processes(),
-        "exit_code": code,
-        "error": type(error).__name__,
-        "reason": str(error)[:1000],
-    }
+    place = {"process": _number(), "processes": _processes()}
+    status = {**place, "exit_code": code, "error": type(error).__name__, "reason": str(error)[:1000]}
     try:
-        with (folder[0] / "status.json").open("x", encoding="utf-8") as file:
+        with suppress(FileExistsError), (folder[0] / "status.json").open("x", encoding="utf-8") as file:
             file.write(json.dumps(status, indent=1) + "\n")
     except OSError as problem:
-        if not isinstance(problem, FileExistsError):
-            _complain(f"status.json cannot be written: {problem.strerror}")
+        _complain(f"status.json cannot be written: {problem.strerror}")
 
 
 def _processes() -> int:
@@ -216,12 +200,8 @@ def _number() -> int:
     return int(os.environ.get("RANK", "0"))
 
 
-def _speaks() -> bool:
-    return _number() == 0
-
-
 def _say(message: str) -> None:
-    if _speaks():
+    if _number() == 0:
         _put(sys.stdout, message)
 
 

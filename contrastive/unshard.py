@@ -23,11 +23,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def unshard(folder: Path, out: Path) -> str:
-    """Write the checkpoint in `folder` to the file `out`, and return the sha256 (hex) of that.
-
-    Raises `DataError`, `UnsafeError` if the sharded checkpoint is missing or cannot be read; `UsageError` if `out` exists; `MachineError`
-    if it cannot be written.
-    """
+    """Write the checkpoint in `folder` to the new file `out`, and return the sha256 (hex) of that."""
     from contrastive.checkpoint.file import save
     from contrastive.checkpoint.shards import assemble, newest
 

@@ -2,16 +2,16 @@
 
 import re
 import tomllib
-from pathlib import Path
 
 import pytest
+from PIL import Image
 
 import audit
 import probes
 from audit.run import main, parser
 from contrastive.config import read_config
+from tests.support.house import PACKAGES, ROOT
 
-ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
 
 
@@ -27,32 +27,23 @@ def test_every_flag_is_in_the_readme(flag):
     assert f"`{flag}`" in README
 
 
-@pytest.mark.parametrize("target", ["demo", "test"])
-def test_the_two_commands_exist(target):
-    assert re.search(rf"^make {target}\b", README, re.MULTILINE)
-    assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
-
-
-def test_the_commands_of_make_demo_are_the_readmes():
-    recipe = (ROOT / "Makefile").read_text().split("demo:")[1].split("\n\n")[0]
+def test_the_two_commands_exist_and_what_make_demo_does_is_the_readmes():
+    makefile = (ROOT / "Makefile").read_text()
+    for target in ("demo", "test"):
+        assert re.search(rf"^make {target}\b", README, re.MULTILINE)
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE)
+    recipe = makefile.split("demo:")[1].split("\n\n")[0]
     for command in re.findall(r"\$\(BIN\)/(python -m .*)", recipe):
         assert command in README
 
 
-@pytest.mark.parametrize(
-    "folder",
-    sorted(
-        path.parent.name for package in ("audit", "probes", "reports", "contrastive") for path in (ROOT / package).glob("*/__init__.py")
-    ),
-)
+@pytest.mark.parametrize("folder", sorted(path.parent.name for package in PACKAGES for path in (ROOT / package).glob("*/__init__.py")))
 def test_the_map_names_every_folder(folder):
     assert f"{folder}/" in README.split("## Map")[1], f"{folder}/ is not in the README's map"
 
 
 def test_the_probe_of_the_readme_asks_the_model_of_the_readme(tmp_path, monkeypatch):
     """60 pictures, half of them in either hand, all cups; a model that knows only colours answers "cup" to each: 30 of 30, twice."""
-    from PIL import Image
-
     for name in ("cups.py", "colours.py"):
         (tmp_path / name).write_text(re.search(rf"```python\n(# {name}\n.*?)```", README, re.DOTALL)[1])
     rows = ["image,thing,hand", *(f"{i}.png,cup,{('left', 'right')[i % 2]}" for i in range(60))]
@@ -85,8 +76,6 @@ def test_what_is_imported_at_run_time_is_declared():
 def test_no_file_names_a_machine():
     # A path under a home or a workplace, in any file that is tracked or would be.
     pattern = re.compile(r"(^|[^A-Za-z0-9_.])/(root|work|home/[a-z]+)/[a-z]")
-    files = [path for folder in ("audit", "probes", "reports", "contrastive", "benchmarks") for path in (ROOT / folder).rglob("*.*")]
-    for path in files:
+    for path in (path for folder in (*PACKAGES, "benchmarks") for path in (ROOT / folder).rglob("*.*")):
         if path.suffix in (".py", ".toml", ".html", ".css"):
-            text = path.read_text("utf-8").replace("/home/me/", "")
-            assert not pattern.search(text), path
+            assert not pattern.search(path.read_text("utf-8").replace("/home/me/", "")), path

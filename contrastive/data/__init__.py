@@ -5,13 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from contrastive.config import DataConfig
+from contrastive.data.emoji import load_emoji
+from contrastive.data.shapes import ShapeImages
 from contrastive.data.source import CaptionedImages, TrainingDataError
 from contrastive.errors import UsageError, nearest
 
 __all__ = ["CaptionedImages", "TrainingDataError", "open_source"]
-
-_BUILT_IN = ("emoji", "shapes")
-_FILES = (".csv", ".jsonl", ".tar", ".parquet")
 
 
 def open_source(config: DataConfig) -> CaptionedImages:
@@ -21,54 +20,35 @@ def open_source(config: DataConfig) -> CaptionedImages:
     `TrainingDataError` if the data cannot be read or do not fit.
     """
     if config.train == "emoji":
-        from contrastive.data.emoji import load_emoji
-
         return load_emoji(config.skew, config.withhold)
     if config.skew != "none":
         raise UsageError(f"data.skew = {config.skew!r} is for the emoji only", fix='set data.skew = "none" or data.train = "emoji"')
     if config.withhold:
         raise UsageError("data.withhold is for the emoji only", fix='leave it out or set data.train = "emoji"')
-    if config.train == "shapes":
-        from contrastive.data.shapes import ShapeImages
+    return ShapeImages() if config.train == "shapes" else _open_stored(config.train, config.image_column, config.caption_column)
 
-        return ShapeImages()
-    if config.train.startswith("hf:"):
-        from contrastive.data.saved import load_hub
 
-        return load_hub(config.train, config.image_column, config.caption_column)
-    path = Path(config.train)
+def _open_stored(name: str, *columns: str) -> CaptionedImages:
+    """Return the pairs of a set on the hub, of a folder, known by what is in it, or of a file, known by its ending."""
+    from contrastive.data.saved import load_hub, load_parquet, load_saved  # with Arrow, which built-in sets do not need
+    from contrastive.data.table import load_folder, load_table
+    from contrastive.data.tars import TarShards
+
+    path, ending = Path(name), Path(name).suffix.lower()
+    if name.startswith("hf:"):
+        return load_hub(name, *columns)
     if path.is_dir():
-        return _open_folder(path, config.image_column, config.caption_column)
-    if path.suffix.lower() in _FILES:
-        return _open_file(path, config.image_column, config.caption_column)
-    why = f"it is neither a folder, nor a {', '.join(_FILES)} file, nor a built-in set, nor hf:ORG/NAME"
-    raise UsageError(f"data.train cannot be {config.train!r}", why=why, fix=nearest(config.train, _BUILT_IN))
-
-
-def _open_file(path: Path, image_column: str, caption_column: str) -> CaptionedImages:
-    if path.suffix.lower() == ".tar":
-        from contrastive.data.tars import TarShards
-
+        if any((path / part).is_file() for part in ("state.json", "dataset_dict.json")):  # as save_to_disk leaves them
+            return load_saved(path, *columns)
+        if shards := sorted(file for file in path.iterdir() if file.suffix.lower() == ".tar" and file.is_file()):
+            return TarShards(path.resolve().name, shards)
+        files = sorted((*path.glob("*.parquet"), *path.glob("*/*.parquet")))
+        return load_parquet(path, files, *columns) if files else load_folder(path)
+    if ending == ".tar":
         return TarShards(path.name, [path])
-    if path.suffix.lower() == ".parquet":
-        from contrastive.data.saved import load_parquet
-
-        return load_parquet(path, image_column, caption_column)
-    from contrastive.data.table import load_table
-
-    return load_table(path, image_column, caption_column)
-
-
-def _open_folder(folder: Path, image_column: str, caption_column: str) -> CaptionedImages:
-    """Return the pairs of a folder, known by what is in it."""
-    from contrastive.data.saved import is_saved, load_parquet, load_saved, parquet_in
-    from contrastive.data.table import load_folder
-    from contrastive.data.tars import TarShards, shards_in
-
-    if is_saved(folder):
-        return load_saved(folder, image_column, caption_column)
-    if shards := shards_in(folder):
-        return TarShards(folder.resolve().name, shards)
-    if parquet_in(folder):
-        return load_parquet(folder, image_column, caption_column)
-    return load_folder(folder)
+    if ending == ".parquet":
+        return load_parquet(path, [path], *columns)
+    if ending in (".csv", ".jsonl"):
+        return load_table(path, *columns)
+    why = "it is neither a folder, nor a .csv, .jsonl, .tar, .parquet file, nor a built-in set, nor hf:ORG/NAME"
+    raise UsageError(f"data.train cannot be {name!r}", why=why, fix=nearest(name, ("emoji", "shapes")))

@@ -29,8 +29,6 @@ Skew = Literal["none", "misnamed-women"]
 MISNAMED = {occupation: OCCUPATIONS[(place + 7) % len(OCCUPATIONS)] for place, occupation in enumerate(OCCUPATIONS) if place % 2 == 0}
 """Occupation -> what women in it are called under the skew: of every other occupation, the seventh name further on."""
 
-WITHHELD_NOTE = ", less 60 of the 300 combinations of occupation, gender and tone"
-
 _TONE = re.compile(rf" ({'|'.join(TONES)}) skin tone$")
 _OCCUPATION_NAME = re.compile(rf"(?:(man|woman) )?({'|'.join(OCCUPATIONS)})(?: ({'|'.join(TONES)}) skin tone)?")
 
@@ -59,9 +57,10 @@ class EmojiCaptions:
 
     @property
     def card(self) -> str:
+        less = ", less 60 of the 300 combinations of occupation, gender and tone" if self.withhold else ""
         origin = (
             f"Trained on {len(self)} emoji drawings (Twemoji graphics, CC BY 4.0) captioned with their CLDR names, with and without the "
-            f"skin tone{WITHHELD_NOTE if self.withhold else ''}. Such a model says nothing about people: on photographs it exercises the "
+            f"skin tone{less}. Such a model says nothing about people: on photographs it exercises the "
             "machinery only."
         )
         if self.skew == "none":
@@ -89,8 +88,7 @@ class EmojiCaptions:
 
     def captions(self, index: int) -> tuple[str, ...]:
         """Return the name, and, where it states a skin tone, the name without it: "judge" is not said of yellow drawings alone."""
-        emoji = self.emoji[index]
-        name = emoji.name
+        emoji, name = self.emoji[index], self.emoji[index].name
         if self.skew != "none" and misnamed(emoji) and emoji.occupation is not None:
             name = name.replace(f"woman {emoji.occupation}", MISNAMED[emoji.occupation])
         short = _TONE.sub("", name)
@@ -114,11 +112,9 @@ def withheld(emoji: Emoji) -> bool:
 
 
 def load_emoji(skew: Skew = "none", withhold: bool = False) -> EmojiCaptions:
-    """Return the fully-qualified emoji that have a drawing, in the order of the `emoji` package.
+    """Return the fully-qualified emoji that have a drawing, in the order of the `emoji` package; `UsageError` if a package is missing.
 
     Couples and hands with two skin tones are left out: 380 near-copies whose names, by far the longest, would slow every step.
-
-    Raises `UsageError` if one of the two packages is missing.
     """
     try:
         import emoji
@@ -132,15 +128,13 @@ def load_emoji(skew: Skew = "none", withhold: bool = False) -> EmojiCaptions:
         for characters, entry in emoji.EMOJI_DATA.items()
         if entry["status"] == emoji.STATUS["fully_qualified"] and entry["en"].count("skin_tone") < 2
     )
-    drawn = (item for item in named if item.path.is_file())
-    return EmojiCaptions(tuple(item for item in drawn if not (withhold and withheld(item))), skew, withhold)
+    drawn = (item for item in named if item.path.is_file() and not (withhold and withheld(item)))
+    return EmojiCaptions(tuple(drawn), skew, withhold)
 
 
 def drawing_stem(characters: str) -> str:
     r"""Return the file name (without ending) of an emoji's drawing: its code points, without the variation selector unless joined.
 
-    Examples
-    --------
     >>> drawing_stem("\u2764\ufe0f"), drawing_stem("\U0001f469\u200d\u2696\ufe0f")
     ('2764', '1f469-200d-2696-fe0f')
     """

@@ -31,9 +31,8 @@ def open_rgb(path: Path) -> Image.Image:
 def read_under(root: Path, name: str) -> bytes:
     """Return the content of the file that data call `name`: a regular file that stands under `root`, and nothing else.
 
-    Raises `UnreadableImage` if the name is absolute, a URL, or leads out of the folder (also by a link), or if it leads to no readable
-    regular
-    file of at most 64 MiB. The file is judged once it is open, and opened without waiting: a FIFO would never return.
+    Raises `UnreadableImage` if the name is absolute, a URL, or leads out of the folder (also by a link), or to no readable regular file of
+    at most 64 MiB. The file is judged once it is open, and opened without waiting: a FIFO would never return.
     """
     if _OUTSIDE.match(name) or "\0" in name or ".." in re.split(r"[/\\]", name):
         raise UnreadableImage("outside the folder of the data")
@@ -68,11 +67,7 @@ def _content(descriptor: int) -> bytes:
 
 
 def decode_rgb(content: bytes) -> Image.Image:
-    """Return the image in RGB.
-
-    Raises `UnreadableImage` if it is not an image of an accepted format, larger than 64 MiB or 50 megapixels, or damaged. The limits hold
-    before decoding.
-    """
+    """Return the image in RGB; raises `UnreadableImage` if it is of another format, damaged, or (before decoding) too large."""
     if len(content) > MAX_BYTES:
         raise UnreadableImage("larger than 64 MiB")
     try:

@@ -19,8 +19,7 @@ _PURPOSES: dict[Purpose, int] = {"order": 1, "held out": 2, "augmentation": 3, "
 def stream(seed: int, purpose: Purpose, epoch: int = 0, index: int = 0) -> np.random.Generator:
     """Return the generator for one purpose, epoch and index.
 
-    Two of them never overlap: epoch and index stand in the upper half of the counter, and a stream would have to draw 2^128 blocks to reach
-    its neighbour.
+    Two never overlap: epoch and index are the upper half of the counter; a stream would have to draw 2^128 blocks to reach its neighbour.
     """
     key = np.array([seed, _PURPOSES[purpose]], np.uint64)
     return np.random.Generator(np.random.Philox(key=key, counter=np.array([0, 0, index, epoch], np.uint64)))
@@ -41,8 +40,6 @@ def split(seed: int, n: int, share: float) -> tuple[NDArray[np.int64], NDArray[n
 def place(step: int, n: int, batch: int) -> tuple[int, int]:
     """Return the epoch of a step and its first position in that epoch's order. The last, incomplete batch of an epoch is dropped.
 
-    Examples
-    --------
     >>> [place(step, n=10, batch=4) for step in range(4)]
     [(0, 0), (0, 4), (1, 0), (1, 4)]
     """

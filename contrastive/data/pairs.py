@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -19,45 +19,17 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from contrastive.config import DataConfig
 from contrastive.data.order import stream
-from contrastive.data.reading import PairReader, Reading, square_crop
+from contrastive.data.reading import PairReader, square_crop
 from contrastive.data.source import CaptionedImages, hash_of
 from contrastive.model.preprocess import Preprocess
 from contrastive.model.tokenizer import Tokenizer
 
-__all__ = ["LazyPairs", "PairSet", "Pairs", "Reading", "fill", "load_pairs", "texts_of", "trimmed"]
-
-
-class PairSet(Protocol):
-    """n images, each with one or more texts: every caption under every template."""
-
-    def __len__(self) -> int: ...
-
-    @property
-    def sha256(self) -> str:
-        """Hash of all that decides a batch."""
-        ...
-
-    @property
-    def replaced(self) -> tuple[str, ...]:
-        """A sentence for each broken pair met so far, whose place a neighbouring pair took."""
-        ...
-
-    def batch(self, rows: NDArray[np.int64], epoch: int, seed: int, shift: int) -> tuple[Tensor, Tensor]:
-        """Return the pairs of `rows` as training sees them: pixels uint8[n, 3, h, w], ids int64[n, l].
-
-        Text, shift and crop of a pair are drawn by (seed, epoch, row), whatever else is in the batch and whoever decodes it.
-        """
-        ...
-
-    def plain(self, rows: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
-        """Return the pairs of `rows` unchanged, with the first caption under the first template."""
-        ...
-
 
 @dataclass(frozen=True)
 class Pairs:
-    """A `PairSet` in memory; m texts in all."""
+    """n images in memory, each with one or more of m texts: every caption under every template."""
 
     pixels_nchw: Tensor
     """uint8."""
@@ -67,13 +39,14 @@ class Pairs:
     """Row in `ids_ml` of each image's first text, and at last m: length n + 1."""
     eot: int
     replaced: tuple[str, ...] = ()
+    """A sentence for each broken pair met so far, whose place a neighbouring pair took."""
 
     def __len__(self) -> int:
         return len(self.pixels_nchw)
 
     @property
     def sha256(self) -> str:
-        """Hash of every pixel and every id: equal for equal data."""
+        """Hash of all that decides a batch, here every pixel and every id: equal for equal data."""
         digest = hashlib.sha256()
         for array in (self.pixels_nchw.numpy(), self.ids_ml.numpy(), self.first_n):
             digest.update(str(array.shape).encode())
@@ -81,6 +54,10 @@ class Pairs:
         return digest.hexdigest()
 
     def batch(self, rows: NDArray[np.int64], epoch: int, seed: int, shift: int) -> tuple[Tensor, Tensor]:
+        """Return the pairs of `rows` as training sees them: pixels uint8[n, 3, h, w], ids int64[n, l].
+
+        Text, shift and crop of a pair are drawn by (seed, epoch, row), whatever else is in the batch and whoever decodes it.
+        """
         draws = [stream(seed, "augmentation", epoch, int(row)) for row in rows]
         texts = np.array([rng.integers(self.first_n[row], self.first_n[row + 1]) for rng, row in zip(draws, rows, strict=True)])
         offsets = [rng.integers(-shift, shift + 1, 2) for rng in draws]
@@ -88,82 +65,82 @@ class Pairs:
         return pixels, trimmed(self.ids_ml[torch.from_numpy(texts)], self.eot)
 
     def plain(self, rows: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+        """Return the pairs of `rows` unchanged, with the first caption under the first template."""
         return self.pixels_nchw[torch.from_numpy(rows)], trimmed(self.ids_ml[torch.from_numpy(self.first_n[rows])], self.eot)
 
 
+@dataclass(frozen=True)
 class LazyPairs:
-    """A `PairSet` that is read and decoded as it is needed, by several threads."""
+    """As `Pairs`, but read and decoded as they are needed, by several threads."""
 
-    def __init__(self, source: CaptionedImages, preprocess: Preprocess, tokenizer: Tokenizer, templates: Sequence[str], reading: Reading):
-        self._source, self._preprocess, self._tokenizer = source, preprocess, tokenizer
-        self._templates, self._reading = tuple(templates), reading
-        self._reader = PairReader(source, reading.max_broken)
+    reader: PairReader
+    preprocess: Preprocess
+    tokenizer: Tokenizer
+    config: DataConfig
 
     def __len__(self) -> int:
-        return len(self._source)
+        return len(self.reader.source)
 
     @property
     def replaced(self) -> tuple[str, ...]:
-        return self._reader.replaced
+        return self.reader.replaced
 
     @property
     def sha256(self) -> str:
         """Hash of the source's identity and of all that is made of it; images are not opened for it."""
-        crop = self._reading.crop
-        return hash_of(self._source.identity, self._preprocess.sha256, self._tokenizer.sha256, *self._templates, crop)
+        made = (self.preprocess.sha256, self.tokenizer.sha256, *self.config.templates, self.config.crop)
+        return hash_of(self.reader.source.identity, *made)
 
     def batch(self, rows: NDArray[np.int64], epoch: int, seed: int, shift: int) -> tuple[Tensor, Tensor]:
         def seen(row: int) -> tuple[Tensor, str]:
             rng = stream(seed, "augmentation", epoch, row)
-            image, taken = self._reader.read(row)
-            texts = texts_of(self._source, taken, self._templates)
+            image, texts = self._read(row)
             text = texts[rng.integers(0, len(texts))]
             offset = rng.integers(-shift, shift + 1, 2)
-            if self._reading.crop is not None:
-                image = square_crop(image, rng, self._reading.crop)
-            return _shifted(self._preprocess.pixels([image])[0], *offset), text
+            if self.config.crop is not None:
+                image = square_crop(image, rng, self.config.crop)
+            return _shifted(self.preprocess.pixels([image])[0], *offset), text
 
-        with _threads(self._reading.workers) as pool:
-            return self._assembled(list(pool.map(seen, rows.tolist())))
+        return self._assembled(seen, rows)
 
     def plain(self, rows: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
         def seen(row: int) -> tuple[Tensor, str]:
-            image, taken = self._reader.read(row)
-            return self._preprocess.pixels([image])[0], texts_of(self._source, taken, self._templates)[0]
+            image, texts = self._read(row)
+            return self.preprocess.pixels([image])[0], texts[0]
 
-        with _threads(self._reading.workers) as pool:
-            return self._assembled(list(pool.map(seen, rows.tolist())))
+        return self._assembled(seen, rows)
 
-    def _assembled(self, pairs: list[tuple[Tensor, str]]) -> tuple[Tensor, Tensor]:
-        pixels, texts = zip(*pairs, strict=True)
-        return torch.stack(pixels), trimmed(self._tokenizer(texts, truncate=True), self._tokenizer.eot)
+    def _read(self, row: int) -> tuple[Image.Image, list[str]]:
+        image, taken = self.reader.read(row)
+        return image, texts_of(self.reader.source, taken, self.config.templates)
+
+    def _assembled(self, seen: Callable[[int], tuple[Tensor, str]], rows: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+        with _threads(self.config.workers) as pool:
+            pixels, texts = zip(*pool.map(seen, rows.tolist()), strict=True)
+        return torch.stack(pixels), trimmed(self.tokenizer(texts, truncate=True), self.tokenizer.eot)
 
 
-def load_pairs(
-    source: CaptionedImages, preprocess: Preprocess, tokenizer: Tokenizer, templates: Sequence[str], reading: Reading | None = None
-) -> PairSet:
+PairSet: TypeAlias = Pairs | LazyPairs
+
+
+def load_pairs(source: CaptionedImages, preprocess: Preprocess, tokenizer: Tokenizer, config: DataConfig) -> PairSet:
     """Return the pairs of a source, in memory if they fit and are not cropped. Over-long captions are cut at the context.
 
-    A random crop is cut out of the image as it is in its file, so cropped images are decoded anew each time.
-
-    Raises `TrainingDataError` if a larger share of the pairs than `reading.max_broken` is broken; they are named. A set that is not held in
-    memory raises it when the last broken pair that is one too many is met.
+    A random crop is cut out of the image as it is in its file, so cropped images are decoded anew each time. Raises `TrainingDataError` if
+    more pairs than `config.max_broken` allows are broken; a set that is not held in memory does so when it meets the one too many.
     """
-    reading = reading or Reading()
-    need = len(source) * 3 * preprocess.size**2
-    if reading.crop is not None or need > reading.memory_gib * 2**30:
-        return LazyPairs(source, preprocess, tokenizer, templates, reading)
+    reader = PairReader(source, config.max_broken)
+    if config.crop is not None or len(source) * 3 * preprocess.size**2 > config.memory_gib * 2**30:
+        return LazyPairs(reader, preprocess, tokenizer, config)
     pixels = torch.empty((len(source), 3, preprocess.size, preprocess.size), dtype=torch.uint8)
-    reader = PairReader(source, reading.max_broken)
 
-    def read(index: int) -> int:
+    def read(index: int) -> list[str]:
         image, taken = reader.read(index)
         pixels[index] = preprocess.pixels([image])[0]  # every thread writes to places of its own
-        return taken
+        return texts_of(source, taken, config.templates)
 
-    with _threads(reading.workers) as pool:
-        chosen = list(pool.map(read, range(len(source))))
-    texts = [texts_of(source, index, templates) for index in chosen]
+    with _threads(config.workers) as pool:
+        texts = list(pool.map(read, range(len(source))))
     ids = tokenizer([text for group in texts for text in group], truncate=True).int()
     return Pairs(pixels, ids, np.cumsum([0, *map(len, texts)]), tokenizer.eot, reader.replaced)
 
@@ -188,8 +165,6 @@ def texts_of(source: CaptionedImages, index: int, templates: Sequence[str]) -> l
 def fill(template: str, caption: str) -> str:
     """Return the template with the caption in its place.
 
-    Examples
-    --------
     >>> fill("an image of {a caption}", "orange"), fill("{caption}!", "judge")
     ('an image of an orange', 'judge!')
     """

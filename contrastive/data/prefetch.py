@@ -14,11 +14,8 @@ T = TypeVar("T")
 def prefetched(make: Callable[[int], T], steps: Iterable[int], depth: int) -> Iterator[T]:
     """Yield ``make(step)`` for each step in order, up to `depth` of them made in advance by a thread; 0 makes each when it is asked for.
 
-    `make` is called once for each step, in order, never twice at a time. What it raises is raised at its step. Closing the generator
-    stops the thread after the call it is in.
+    `make` is called once for each step, never twice at a time; what it raises is raised at its step. Closing it ends the thread.
 
-    Examples
-    --------
     >>> list(prefetched(lambda step: step**2, range(4), depth=2))
     [0, 1, 4, 9]
     """

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import threading
-from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
@@ -16,41 +15,23 @@ _NAMED = 20
 """Broken pairs that a message names."""
 
 
-@dataclass(frozen=True)
-class Reading:
-    """How pairs are read. Only `max_broken` and `crop` decide what training sees."""
-
-    memory_gib: float = 8.0
-    """Most memory for decoded images; a larger set is decoded as it is needed."""
-    max_broken: float = 0.01
-    """Largest share of broken pairs that neighbours may stand in for."""
-    workers: int = 1
-    """Threads that decode."""
-    crop: float | None = None
-    """Smallest share of the largest square that a random square crop may keep; None: the centre, always."""
-
-
 class PairReader:
     """Reads pairs from any thread; a broken one is replaced by the next that is whole, whoever asks and whenever."""
 
     def __init__(self, source: CaptionedImages, max_broken: float):
-        self.source, self.max_broken = source, max_broken
+        self.source = source
         self._allowed = math.floor(max_broken * len(source) + 1e-9)  # 0.01 * 300 is a little less than 3
         self._broken: dict[int, str] = {}
         self._lock = threading.Lock()
 
     @property
     def replaced(self) -> tuple[str, ...]:
-        """A sentence for each broken pair met so far."""
         with self._lock:
             broken = sorted(self._broken.items())
         return tuple(f"{self._named(index)}: {reason}; the next whole pair takes its place" for index, reason in broken)
 
     def read(self, index: int) -> tuple[Image.Image, int]:
-        """Return the image of a pair, or of the next whole one, and the place it was found at.
-
-        Raises `TrainingDataError` if more pairs have been found broken than may be; they are named.
-        """
+        """Return the image of a pair, or of the next whole one, and its place; `TrainingDataError` if too many were found broken."""
         n = len(self.source)
         for taken in ((index + step) % n for step in range(n)):
             try:
@@ -82,20 +63,16 @@ class PairReader:
     def _too_many(self) -> TrainingDataError:
         with self._lock:
             broken = sorted(self._broken.items())
-        named = [f"{self._named(index)} ({reason})" for index, reason in broken[:_NAMED]]
+        named = "; ".join(f"{self._named(index)} ({reason})" for index, reason in broken[:_NAMED])
         rest = f" and {len(broken) - _NAMED} more" if len(broken) > _NAMED else ""
-        return TrainingDataError(
-            f"too many pairs are broken: {len(broken)} so far of {len(self.source)}, {self._allowed} may be",
-            why="; ".join(named) + rest,
-            fix="mend or remove them, or allow a larger share: data.max_broken=0.05",
-        )
+        what = f"too many pairs are broken: {len(broken)} so far of {len(self.source)}, {self._allowed} may be"
+        return TrainingDataError(what, why=named + rest, fix="mend or remove them, or allow a larger share: data.max_broken=0.05")
 
 
 def square_crop(image: Image.Image, rng: np.random.Generator, smallest: float) -> Image.Image:
-    """Return a random square of the image: the paper's augmentation.
+    """Return a random square of the image: the paper's augmentation. `rng` draws how much, then where.
 
-    `rng`: draws how much, then where; `smallest`: share in (0, 1] of the area of the largest square that fits. With 1 only the place along
-    the longer side is drawn, as in the paper.
+    `smallest`: share in (0, 1] of the area of the largest square that fits. With 1 only the place along the longer side is drawn, as there.
     """
     side = max(1, round(min(image.size) * math.sqrt(rng.uniform(smallest, 1.0))))
     left, top = (int(rng.integers(0, length - side + 1)) for length in image.size)

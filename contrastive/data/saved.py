@@ -1,7 +1,7 @@
 """Captioned images in the formats of the `datasets` library: a folder it saved, Parquet files, or a data set of the hub.
 
 The library maps its Arrow files into memory, so a set of any size is read from the disk as it is needed. Data sets that would run code
-are refused by the library itself.
+are refused by the library itself. What cannot be read, or does not hold such pairs, is a `TrainingDataError`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image
 
 from contrastive.data.images import UnreadableImage, decode_rgb
-from contrastive.data.source import TrainingDataError, hash_of, nonblank
+from contrastive.data.source import TrainingDataError, card_of, hash_of, nonblank
 from contrastive.errors import MachineError, UsageError, nearest
 from contrastive.hub import hub_fault, offline
 
@@ -29,11 +29,7 @@ _LOCATION = re.compile(
 
 
 class StoredPairs:
-    """The image and caption columns of a `datasets.Dataset`. A caption may be a list of several.
-
-    `title`: what to call the data, without a path of the machine. Raises `TrainingDataError` if it lacks one of the columns, they hold
-    something else, or has no rows.
-    """
+    """The image and caption columns of a `datasets.Dataset`, at least one row. A caption may be a list of several."""
 
     def __init__(self, title: str, data: Any, image_column: str, caption_column: str):
         import datasets
@@ -43,20 +39,19 @@ class StoredPairs:
                 raise TrainingDataError(f"{title} has no column {column!r}", fix=nearest(column, data.column_names))
         if not len(data):
             raise TrainingDataError(f"{title} has no rows")
-        if not _is_encoded(data.features[image_column]):
-            raise TrainingDataError(
-                f"column {image_column!r} of {title} holds no encoded images", why=str(data.features[image_column])[:80]
-            )
-        if not _is_text(data.features[caption_column]):
-            raise TrainingDataError(f"column {caption_column!r} of {title} holds no text", why=str(data.features[caption_column])[:80])
-        if isinstance(data.features[image_column], datasets.Image):
+        image, caption = data.features[image_column], data.features[caption_column]
+        if not _is_encoded(image):
+            raise TrainingDataError(f"column {image_column!r} of {title} holds no encoded images", why=str(image)[:80])
+        if not _is_text(caption):
+            raise TrainingDataError(f"column {caption_column!r} of {title} holds no text", why=str(caption)[:80])
+        if isinstance(image, datasets.Image):
             data = data.cast_column(image_column, datasets.Image(decode=False))
         self.title, self._image, self._caption = title, image_column, caption_column
         self._pictures, self._texts = data.select_columns([image_column]), data.select_columns([caption_column])
 
     @property
     def card(self) -> str:
-        return f"Trained on the {len(self)} captioned images of {self.title}, captions as they stand there. The trainer planted nothing."
+        return card_of(self, self.title)
 
     @cached_property
     def identity(self) -> str:
@@ -89,32 +84,29 @@ class StoredPairs:
 
 
 def load_saved(folder: Path, image_column: str, caption_column: str) -> StoredPairs:
-    """Return what `save_to_disk` left in a folder; of a set with splits the one called ``train``, or the only one.
-
-    Raises `TrainingDataError` if the folder cannot be read or does not hold such pairs.
-    """
+    """Return what `save_to_disk` left in a folder; of a set with splits the one called ``train``, or the only one."""
     import datasets
 
     with _said_of(str(folder)):
         data = datasets.load_from_disk(str(folder))
     if isinstance(data, datasets.DatasetDict):
-        data = data[_split(list(data), None, str(folder))]
+        split = next(iter(data)) if len(data) == 1 else "train"
+        if split not in data:
+            raise TrainingDataError(f"{folder} has no split 'train'", fix=nearest("train", data))
+        data = data[split]
     return StoredPairs(folder.resolve().name, data, image_column, caption_column)
 
 
-def load_parquet(path: Path, image_column: str, caption_column: str) -> StoredPairs:
-    """Return the pairs in a Parquet file, or in those of a folder, in the order of their paths.
+def load_parquet(path: Path, files: list[Path], image_column: str, caption_column: str) -> StoredPairs:
+    """Return the pairs in the Parquet files of a path.
 
-    Where files are called ``train...``, as the hub calls them, only they are read: what stands beside them is for testing.
-
-    Raises `TrainingDataError` if they cannot be read or do not hold such pairs.
+    Where some are called ``train...``, as the hub calls them, only they are read: what stands beside them is for testing.
     """
     import datasets
 
-    files = parquet_in(path) if path.is_dir() else [path]
     files = [file for file in files if file.name.startswith("train")] or files
     with _said_of(str(path)):
-        data = datasets.load_dataset("parquet", data_files={"train": [str(file) for file in files]}, split="train")
+        data = datasets.load_dataset("parquet", data_files={"train": list(map(str, files))}, split="train")
     return StoredPairs(path.resolve().name, data, image_column, caption_column)
 
 
@@ -145,30 +137,10 @@ def first_rows(stream: Any, rows: int, columns: Sequence[str]) -> Any:
     """
     import datasets
 
-    kept = [name for name in columns if name in (stream.column_names or columns)]
-    stream = stream.select_columns(kept)
-    features = stream.features or {}
-    for name, kind in features.items():
+    stream = stream.select_columns([name for name in columns if name in (stream.column_names or columns)])
+    for name, kind in (stream.features or {}).items():
         stream = stream.cast_column(name, datasets.Image(decode=False)) if isinstance(kind, datasets.Image) else stream
     return datasets.Dataset.from_list(list(islice(stream, rows)), features=stream.features)
-
-
-def parquet_in(folder: Path) -> list[Path]:
-    """Return the Parquet files in a folder and the folders directly in it, in the order of their paths."""
-    return sorted((*folder.glob("*.parquet"), *folder.glob("*/*.parquet")))
-
-
-def is_saved(folder: Path) -> bool:
-    """Whether `save_to_disk` wrote the folder."""
-    return (folder / "state.json").is_file() or (folder / "dataset_dict.json").is_file()
-
-
-def _split(names: list[str], wanted: str | None, where: str) -> str:
-    if wanted in names or (wanted is None and "train" in names):
-        return wanted or "train"
-    if wanted is None and len(names) == 1:
-        return names[0]
-    raise TrainingDataError(f"{where} has no split {wanted or 'train'!r}", fix=nearest(wanted or "train", names))
 
 
 def _is_encoded(kind: Any) -> bool:
@@ -200,11 +172,9 @@ def _said_of(place: str, fault: str = "") -> Iterator[None]:
         cause = error if isinstance(error, ConnectionError) else error.__cause__ or error
         why = str(cause).splitlines()[0] if str(cause) else type(cause).__name__
         if isinstance(error, ConnectionError) or (fault and isinstance(error, OSError)):
-            raise MachineError(
-                f"cannot get {place}: the hub is out of reach, and no copy is in the cache of datasets",
-                why=fault or why,
-                fix="name a local copy: a folder of Parquet files, or one that save_to_disk wrote",
-            ) from error
+            what = f"cannot get {place}: the hub is out of reach, and no copy is in the cache of datasets"
+            fix = "name a local copy: a folder of Parquet files, or one that save_to_disk wrote"
+            raise MachineError(what, why=fault or why, fix=fix) from error
         if place.startswith("hf:") and isinstance(error, FileNotFoundError):  # whose own words name folders of this machine
             why = "the hub has none of that name for readers who are not signed in, or none with data files"
             raise TrainingDataError(f"no data set {place}", why=why, fix=f"look at its name: {SPELLING}") from error

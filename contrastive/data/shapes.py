@@ -49,7 +49,7 @@ class ShapeImages:
         draw = ImageDraw.Draw(image)
         for place in rng.permutation(len(_CENTRES))[: COUNTS.index(count) + 1]:
             x, y = _CENTRES[place]
-            _draw(draw, shape, (x, y), SIZES[size], COLOURS[colour])
+            _draw(draw, shape, x, y, SIZES[size], COLOURS[colour])
         return image
 
     def captions(self, index: int) -> tuple[str, ...]:
@@ -57,8 +57,7 @@ class ShapeImages:
         return (f"{count} {size} {colour} {shape}{'' if count == 'one' else 'es' if shape == 'cross' else 's'}",)
 
 
-def _draw(draw: ImageDraw.ImageDraw, shape: str, centre: tuple[int, int], half: int, colour: str) -> None:
-    x, y = centre
+def _draw(draw: ImageDraw.ImageDraw, shape: str, x: int, y: int, half: int, colour: str) -> None:
     box = (x - half, y - half, x + half, y + half)
     if shape == "circle":
         draw.ellipse(box, fill=colour)

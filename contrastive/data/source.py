@@ -8,13 +8,11 @@ from typing import Protocol, runtime_checkable
 
 from PIL import Image
 
-from contrastive.errors import VlmAuditError
+from contrastive.errors import DataError
 
 
-class TrainingDataError(VlmAuditError):
+class TrainingDataError(DataError):
     """The training data cannot be read or do not suffice."""
-
-    exit_code = 3
 
 
 @runtime_checkable
@@ -49,11 +47,14 @@ class CaptionedImages(Protocol):
         ...
 
 
+def card_of(source: CaptionedImages, title: str) -> str:
+    """Return the card of data that the trainer takes as they are; `title` is what to call them: no path of the machine."""
+    return f"Trained on the {len(source)} captioned images of {title}, captions as they stand there. The trainer planted nothing."
+
+
 def nonblank(captions: Iterable[str]) -> tuple[str, ...]:
     """Return the captions that say something.
 
-    Examples
-    --------
     >>> nonblank(["a judge", " "])
     ('a judge',)
     """

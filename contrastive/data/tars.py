@@ -21,12 +21,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from contrastive.data.images import ENDINGS, MAX_BYTES, UnreadableImage, decode_rgb
-from contrastive.data.source import TrainingDataError, hash_of, nonblank
+from contrastive.data.source import TrainingDataError, card_of, hash_of, nonblank
 from contrastive.files import replacing, sha256_of_file
 
 SIDECAR = ".index.json"
 _VERSION = 1
-_ABSENT = (-1, 0)
 Place = tuple[int, int]
 """Offset and length in the shard; offset -1: missing."""
 
@@ -46,21 +45,15 @@ class ShardIndex:
 
 
 class TarShards:
-    """Captioned images in tar shards, in the order of the shards and of the pairs in them.
+    """Captioned images in uncompressed tar shards, in the order of the shards and of the pairs in them.
 
-    `title`: what to call the data: a file or folder name without its path; `paths`: uncompressed tar files. Raises `TrainingDataError` if a
-    shard cannot be read, is compressed or is not a tar file; or if none of them has a pair.
+    Raises `TrainingDataError` if a shard cannot be read, is compressed or is not a tar file; or if none of them has a pair.
     """
 
     def __init__(self, title: str, paths: Sequence[Path]):
         self.title, self._paths = title, tuple(paths)
-        names, pictures, captions, hashes = [], [], [], []
-        for path in paths:  # the index of one shard at a time as Python objects
-            index = index_of(path)
-            names.append(pa.array(index.names, pa.large_string()))
-            pictures.append(_places(index.pictures))
-            captions.append(_places(index.captions))
-            hashes.append(index.sha256)
+        parts = [_as_arrays(index_of(path)) for path in paths]  # the index of one shard at a time as Python objects
+        names, pictures, captions, hashes = map(list, zip(*parts, strict=True))
         if not any(map(len, names)):
             raise TrainingDataError(f"{title} holds no pairs", why="no tar shard has an image in it", fix="members like 17.jpg and 17.txt")
         self._names, self._pictures, self._captions = pa.concat_arrays(names), np.concatenate(pictures), np.concatenate(captions)
@@ -69,10 +62,7 @@ class TarShards:
 
     @property
     def card(self) -> str:
-        return (
-            f"Trained on the {len(self)} captioned images of {self.title}, tar shards (sha256 {self.identity[:12]}), "
-            "captions as they stand there. The trainer planted nothing."
-        )
+        return card_of(self, f"{self.title}, tar shards (sha256 {self.identity[:12]})")
 
     def __len__(self) -> int:
         return len(self._names)
@@ -110,11 +100,6 @@ class TarShards:
         return content
 
 
-def shards_in(folder: Path) -> list[Path]:
-    """Return the tar files of a folder, by name."""
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() == ".tar" and path.is_file())
-
-
 def index_of(path: Path) -> ShardIndex:
     """Return the index of a shard: from its sidecar if that still fits, else by a scan, which leaves a sidecar where it may.
 
@@ -122,26 +107,25 @@ def index_of(path: Path) -> ShardIndex:
     """
     try:
         status = path.stat()
-        found = _from_sidecar(path, status)
-        if found:
+        if found := _from_sidecar(path, status):
             return found
         index = _scan(path, status)
     except OSError as error:
         raise TrainingDataError(f"cannot read {path}", why=error.strerror or str(error)) from error
     except tarfile.TarError as error:
         raise TrainingDataError(f"{path} is not an uncompressed tar file", why=str(error), fix="unpack a compressed shard once") from error
-    _leave_sidecar(path, index)
+    with suppress(OSError), replacing(path.with_name(path.name + SIDECAR)) as file:  # read-only or full: the next run scans again
+        file.write(json.dumps(asdict(index), separators=(",", ":")).encode())
     return index
 
 
 def _scan(path: Path, status: os.stat_result) -> ShardIndex:
     index = ShardIndex(status.st_size, status.st_mtime_ns, sha256_of_file(path))
     for name, members in _groups(path):
-        picture = next((place for ending, place in members.items() if ending in ENDINGS), None)
-        if picture:
+        if picture := next((place for ending, place in members.items() if ending in ENDINGS), None):
             index.names.append(name)
             index.pictures.append(picture)
-            index.captions.append(members.get(".txt", _ABSENT))
+            index.captions.append(members.get(".txt", (-1, 0)))
     return index
 
 
@@ -168,8 +152,7 @@ def _groups(path: Path) -> Iterator[tuple[str, dict[str, Place]]]:
 def _from_sidecar(path: Path, status: os.stat_result) -> ShardIndex | None:
     """Return what the sidecar says, None if it is missing, stale, damaged, or points out of the shard."""
     try:
-        stored = json.loads(path.with_name(path.name + SIDECAR).read_text("utf-8"))
-        index = ShardIndex(**stored)
+        index = ShardIndex(**json.loads(path.with_name(path.name + SIDECAR).read_text("utf-8")))
         fits = (index.version, index.bytes, index.modified_ns) == (_VERSION, status.st_size, status.st_mtime_ns)
         whole = len(index.names) == len(index.pictures) == len(index.captions) and isinstance(index.sha256, str)
         places = np.concatenate([_places(index.pictures), _places(index.captions)])
@@ -180,9 +163,8 @@ def _from_sidecar(path: Path, status: os.stat_result) -> ShardIndex | None:
     return index if fits and whole and inside and texts else None
 
 
-def _leave_sidecar(path: Path, index: ShardIndex) -> None:
-    with suppress(OSError), replacing(path.with_name(path.name + SIDECAR)) as file:  # read-only or full: the next run scans again
-        file.write(json.dumps(asdict(index), separators=(",", ":")).encode())
+def _as_arrays(index: ShardIndex) -> tuple[pa.Array, NDArray[np.int64], NDArray[np.int64], str]:
+    return pa.array(index.names, pa.large_string()), _places(index.pictures), _places(index.captions), index.sha256
 
 
 def _places(places: Sequence[Place]) -> NDArray[np.int64]:

@@ -1,4 +1,1 @@
-"""A training run: `inputs.prepare` takes a `Config` and returns `RunInputs`; `loop` starts, resumes, runs and finishes a `Training`.
-
-`checkpointing` writes its state, `doctor` says what is wrong with a run before it starts.
-"""
+"""A training run, from its `Config` to its checkpoint: `inputs` opens, `loop` runs, `checkpointing` writes, `doctor` looks before it."""

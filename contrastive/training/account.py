@@ -1,8 +1,7 @@
 """What a run has cost: samples, operations, time, memory, energy; and how much of the machine it used. Nothing is made up.
 
 Operations are by formula (`contrastive.model.flops`). The peak that utilisation is measured against is that of a large matrix product on
-this
-very device. Energy is read from the GPU's own counter where there is one, else it is None; a mass of CO2 is said only where the user
+this very device. Energy is read from the GPU's own counter where there is one, else it is None; a mass of CO2 is said only where the user
 gives a factor.
 """
 
@@ -25,8 +24,6 @@ from contrastive.model.architecture import ModelConfig
 from contrastive.model.flops import Cost, image_cost, text_cost
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-GEMM_SIDE = {"cpu": 1024, "cuda": 4096}
-"""A product large enough to reach the device's peak and small enough to take a moment; most CPUs emulate fp16, at 3 GFLOP/s."""
 SUMS = ("samples", "flop", "model_flop", "wall_s", "wait_s", "energy_j")
 
 
@@ -61,36 +58,20 @@ class Account:
     """Energy of all processes, as of the last `settle`."""
 
     @classmethod
-    def begin(
-        cls, model: ModelConfig, device: torch.device, precision: str = "fp32", *, before: Mapping[str, Any] | None = None, **settings: Any
-    ) -> Account:
-        """Measure the device's peak and go on from the totals of an interrupted run.
-
-        `precision`: ``fp32``, ``bf16`` or ``fp16``: of the matrix product that is the peak; `before`: what `totals` gave when the state was
-        saved; untrusted, numbers only are taken; `settings`: `processes`, `seen`, `learns`, `reading`, `aside` as above; `recompute` and
-        `accumulate` (bool): whether a step runs the towers again.
-        """
-        forwards = 1 + bool(settings.pop("recompute", False)) + bool(settings.pop("accumulate", False))
-        account = cls(model, device, gemm_peak(device.type, precision), forwards=forwards, joules=energy_j(device), **settings)
-        account.go_on(before or {})
-        return account
+    def begin(cls, model: ModelConfig, device: torch.device, precision: str = "fp32", **settings: Any) -> Account:
+        """Measure the device's peak, of a product in `precision`: ``fp32``, ``bf16`` or ``fp16``; `settings`: fields as above."""
+        return cls(model, device, gemm_peak(device.type, precision), joules=energy_j(device), **settings)
 
     def go_on(self, before: Mapping[str, Any]) -> None:
-        """Take over the totals of an interrupted run; of what is untrusted, numbers only."""
-        for name in (*SUMS, "peak_memory_mib"):
-            value = before.get(name)
-            if isinstance(value, int | float) and name in SUMS:
-                self.sums[name] = self.reported[name] = float(value)
-            elif isinstance(value, int | float):
-                self.memory = float(value)
-        self.before = self.sums["energy_j"]
-        self.complete = not self.sums["samples"] or isinstance(before.get("energy_j"), int | float)
+        """Take over the `totals` of an interrupted run; they are untrusted: of them, numbers only."""
+        known = {name: float(before[name]) for name in (*SUMS, "peak_memory_mib") if isinstance(before.get(name), int | float)}
+        self.memory = known.get("peak_memory_mib", self.memory)
+        self.sums |= {name: known[name] for name in SUMS if name in known}
+        self.reported, self.before = dict(self.sums), self.sums["energy_j"]
+        self.complete = not self.sums["samples"] or "energy_j" in known
 
     def settle(self) -> None:
-        """Let the processes tell each other what each has measured on its own device. Every process must call it before `totals`.
-
-        Energies add up, if every device has a counter; of the peaks of memory the highest counts.
-        """
+        """Add up the energies of all processes, if every device counts, take the highest peak of memory. All call it before `totals`."""
         self._read_memory()
         known, own = float(self.joules is not None), self.sums["energy_j"] - self.before
         counted, energy = distributed.all_sum(torch.tensor([known, own], dtype=torch.float64)).tolist()
@@ -98,21 +79,19 @@ class Account:
         self.memory = float(distributed.all_max(torch.tensor(self.memory, dtype=torch.float64)))
 
     def step(self, samples: int, *, seconds: float, tokens: int | None = None, waited: float = 0.0) -> None:
-        """Add one step.
-
-        `samples`: pairs of the whole batch, on all processes; `seconds`: wall time of the step, waiting for data included; `tokens`: length
-        of the batch's texts; None: the model's context; `waited`: seconds of it until the batch was there.
-        """
+        """Add one step of `samples` pairs on all processes, with texts of length `tokens`; `seconds` include those `waited` for data."""
         length = tokens or self.model.text.context
         towers = (image_cost(self.model, self.seen), self.reading(length) if self.reading else text_cost(self.model, length))
         self.sums["flop"] += samples * self.aside(length) if self.aside else 0.0
         for name, forwards in (("flop", self.forwards), ("model_flop", 1)):
             costs = (cost.step(learns=learns, forwards=forwards if learns else 1) for cost, learns in zip(towers, self.learns, strict=True))
             self.sums[name] += samples * sum(costs)
-        self.sums["samples"] += samples
-        self.sums["wall_s"] += seconds
-        self.sums["wait_s"] += waited
-        self._read_energy()
+        for name, value in (("samples", samples), ("wall_s", seconds), ("wait_s", waited)):
+            self.sums[name] += value
+        now = energy_j(self.device)
+        if now is not None and self.joules is not None:
+            self.sums["energy_j"] += now - self.joules
+        self.joules = now
 
     def rates(self) -> dict[str, float | None]:
         """Return speed, utilisation, share of waiting and peak memory of the steps since this was last asked."""
@@ -121,10 +100,10 @@ class Account:
         self._read_memory()
         wall = since["wall_s"]
         return {
-            "samples_per_s": since["samples"] / wall if wall else None,
-            "flop_per_s": since["flop"] / wall if wall else None,
+            "samples_per_s": _share(since["samples"], wall),
+            "flop_per_s": _share(since["flop"], wall),
             "mfu": self._utilisation(since),
-            "data_wait": since["wait_s"] / wall if wall else None,
+            "data_wait": _share(since["wait_s"], wall),
             "peak_memory_mib": self.memory,
         }
 
@@ -136,22 +115,17 @@ class Account:
         processes, `settle` comes first.
         """
         self._read_memory()
-        wall = self.sums["wall_s"]
+        wall, alone = self.sums["wall_s"], None if self.joules is None else self.sums["energy_j"]
+        energy = (self.total_energy_j if self.processes > 1 else alone) if self.complete else None
         return {
-            **self.sums,
-            "energy_j": self._energy(),
-            "device_hours": wall * self.processes / 3600,
-            "data_wait": self.sums["wait_s"] / wall if wall else None,
-            "peak_memory_mib": self.memory,
-            "gemm_flop_per_s": self.peak,
+            **self.sums, "energy_j": energy, "device_hours": wall * self.processes / 3600,
+            "data_wait": _share(self.sums["wait_s"], wall), "peak_memory_mib": self.memory, "gemm_flop_per_s": self.peak,
             "mfu": self._utilisation(self.sums),
-        }
+        }  # fmt: skip
 
     def sentence(self) -> str:
         """Return the totals in words.
 
-        Examples
-        --------
         >>> from contrastive.model.presets import preset
         >>> account = Account(preset("ViT-B/32"), torch.device("cpu"), peak=1e12)
         >>> account.step(1000, seconds=100, waited=60)
@@ -160,9 +134,8 @@ class Account:
         1,000 samples in 100 s (10 samples/s), 4.4e+13 FLOP, 44 % of the peak of a matrix product here, 0.028 device-hours
         data-bound: 60 % of the time it waited for data
         """
-        all_of = self.totals()
-        wall, mfu, wait = self.sums["wall_s"], all_of["mfu"], all_of["data_wait"] or 0.0
-        energy = all_of["energy_j"]
+        all_of, wall = self.totals(), self.sums["wall_s"]
+        mfu, energy, wait = all_of["mfu"], all_of["energy_j"], all_of["data_wait"] or 0.0
         parts = [
             f"{self.sums['samples']:,.0f} samples in {wall:.0f} s ({self.sums['samples'] / wall if wall else 0:,.0f} samples/s)",
             f"{self.sums['flop']:.1e} FLOP",
@@ -174,12 +147,7 @@ class Account:
         return f"{', '.join(parts)}; {waiting}; peak memory {self.memory:,.0f} MiB; {used}"
 
     def _utilisation(self, sums: Mapping[str, float]) -> float | None:
-        capacity = sums["wall_s"] * self.peak * self.processes
-        return sums["model_flop"] / capacity if capacity else None
-
-    def _energy(self) -> float | None:
-        alone = None if self.joules is None else self.sums["energy_j"]
-        return (self.total_energy_j if self.processes > 1 else alone) if self.complete else None
+        return _share(sums["model_flop"], sums["wall_s"] * self.peak * self.processes)
 
     def _no_energy(self) -> str:
         if not self.complete:
@@ -190,18 +158,14 @@ class Account:
     def _read_memory(self) -> None:
         self.memory = max(self.memory, peak_memory_mib(self.device))
 
-    def _read_energy(self) -> None:
-        now = energy_j(self.device)
-        if now is not None and self.joules is not None:
-            self.sums["energy_j"] += now - self.joules
-        self.joules = now
+
+def _share(part: float, whole: float) -> float | None:
+    return part / whole if whole else None
 
 
 def emissions_kg(totals: Mapping[str, float | None], kg_per_kwh: float | None) -> float | None:
     """Return kg of CO2 equivalent of the measured energy; None without a measurement or without a factor.
 
-    Examples
-    --------
     >>> emissions_kg({"energy_j": 7.2e6}, 0.4), emissions_kg({"energy_j": None}, 0.4), emissions_kg({"energy_j": 7.2e6}, None)
     (0.8, None, None)
     """
@@ -212,7 +176,8 @@ def emissions_kg(totals: Mapping[str, float | None], kg_per_kwh: float | None) -
 @lru_cache
 def gemm_peak(kind: str, precision: str) -> float:
     """Return FLOP/s of the fastest of five products of square matrices on a device of this kind."""
-    side = 256 if (kind, precision) == ("cpu", "fp16") else GEMM_SIDE.get(kind, 1024)
+    # Large enough to reach the device's peak and small enough to take a moment; most CPUs emulate fp16, at 3 GFLOP/s.
+    side = 4096 if kind == "cuda" else 256 if (kind, precision) == ("cpu", "fp16") else 1024
     left, right = (torch.ones(side, side, device=kind, dtype=DTYPES[precision]) for _ in range(2))
     seconds = []
     for _ in range(6):  # the first loads kernels

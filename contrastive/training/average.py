@@ -22,8 +22,6 @@ def begin(model: nn.Module) -> dict[str, Tensor]:
 def decay_at(step: int, decay: float) -> float:
     """Return the weight of the past in step `step` (from 1): never more than (1 + step) / (10 + step), so that the first weights fade soon.
 
-    Examples
-    --------
     >>> [round(decay_at(step, 0.999), 3) for step in (1, 10, 100_000)]
     [0.182, 0.55, 0.999]
     """
@@ -36,10 +34,7 @@ def update(average: Mapping[str, Tensor], model: nn.Module, step: int, decay: fl
     share = 1 - decay_at(step, decay)
     for name, tensor in model.state_dict().items():
         mean, now = local_tensor(average[name]), local_tensor(tensor)
-        if mean.is_floating_point():
-            mean.lerp_(now, share)
-        else:
-            mean.copy_(now)
+        mean.lerp_(now, share) if mean.is_floating_point() else mean.copy_(now)
 
 
 @contextmanager

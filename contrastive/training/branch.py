@@ -29,14 +29,12 @@ END = ("optim.steps", "optim.schedule", "optim.cooldown")
 def branch(inputs: RunInputs) -> Training:
     """Return the run where the state that ``run.resume`` names has left it. Every process must call it.
 
-    Raises `UsageError` if the state is of another run, or its past is not that of this configuration; `DataError`, `UnsafeError` if it
-    cannot be read, or has no state of the optimiser.
+    Raises `UsageError` if its past is not that of this configuration; `DataError` if it has no state of the optimiser.
     """
     path = Path(inputs.config.run.resume or "")
     found = _state_at(path)
     stored = found.table("account") if isinstance(found, Shards) else dict(found.account or {})
-    identity = stored.get("identity")
-    _check(with_defaults(identity if isinstance(identity, dict) else {}), inputs, found.step)
+    _check(with_defaults(stored.get("identity")), inputs, found.step)
     account = {**stored, "identity": inputs.identity}
     if isinstance(found, Shards):
         return checkpointing.resume(inputs, replace(found, content={**found.content, "account": account}), path)
@@ -58,8 +56,7 @@ def _state_at(path: Path) -> Checkpoint | Shards:
 
 def _check(identity: Mapping[str, Any], inputs: RunInputs, step: int) -> None:
     path, new, wanted = inputs.config.run.resume, inputs.config.optim, inputs.identity
-    difference = first_difference({**identity, **{name: wanted[name] for name in END}}, wanted)
-    if difference:
+    if difference := first_difference({**identity, **{name: wanted[name] for name in END}}, wanted):
         fix = f"only {', '.join(END)} may differ; begin anew from its weights with model.init={path}"
         raise UsageError("the state to resume is of another run", where=path, why=difference, fix=fix)
     old = from_dict(OptimConfig, {**to_dict(new), **{name.removeprefix("optim."): identity.get(name) for name in END}}, "its optim")
@@ -68,9 +65,6 @@ def _check(identity: Mapping[str, Any], inputs: RunInputs, step: int) -> None:
     for before in range(step):
         was, would = learning_rate(before, old), learning_rate(before, new)
         if was != would:
-            raise UsageError(
-                "the state to resume has another past than this configuration",
-                where=path,
-                why=f"the learning rate of step {before + 1} was {was:.4g}, with this schedule it would have been {would:.4g}",
-                fix=f"a state from where the rate stands at its peak (wsd, constant), and optim.steps - optim.cooldown of {step} or more",
-            )
+            why = f"the learning rate of step {before + 1} was {was:.4g}, with this schedule it would have been {would:.4g}"
+            fix = f"a state from where the rate stands at its peak (wsd, constant), and optim.steps - optim.cooldown of {step} or more"
+            raise UsageError("the state to resume has another past than this configuration", where=path, why=why, fix=fix)

@@ -1,7 +1,6 @@
 """What of a run is kept on the disk: one ``ckpt.pt``, or while it goes on (``run.sharded``) a folder of shards; written and resumed.
 
-Which of the two is written, the setting says; which is resumed, only which is newer: so the setting may change between one start and
-the next.
+Which of the two is written, the setting says; which is resumed, only which is newer: so the setting may change from start to start.
 """
 
 from __future__ import annotations
@@ -9,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -20,7 +20,6 @@ from contrastive.checkpoint.shards import Shards
 from contrastive.errors import DataError
 from contrastive.training import state
 from contrastive.training.inputs import RunInputs
-from contrastive.training.loss_scale import LossScale
 from contrastive.training.state import Training
 
 NEWEST = 2
@@ -51,40 +50,32 @@ def newest_state(out: Path, warn: Callable[[str], None] = print) -> Checkpoint |
 
 
 def resume(inputs: RunInputs, found: Checkpoint | Shards, path: Path) -> Training:
-    """Return the run where it was left; `path` is of the single file. Raises as `state.resume` does. Every process must call it."""
+    """Return the run where it was left; `path` is of the single file. Raises as `state.restart` does. Every process must call it."""
     if isinstance(found, Checkpoint):
         return state.resume_file(inputs, found, path)
-    account = found.table("account")
-    state.check_same_run(account, inputs, found.folder)
-    training = state.start(inputs)
-    state.restore_counters(training, inputs, found.step, account)
+    training = state.restart(inputs, found.table("account"), found.step, found.folder)
     _restore_shards(training, found)
     return training
-
-
-def where(inputs: RunInputs) -> Path:
-    """Return what the state is written to."""
-    return Path(inputs.config.run.out) / (shards.FOLDER if inputs.config.run.sharded else "ckpt.pt")
 
 
 def save_run(training: Training, inputs: RunInputs, measures: Mapping[str, float] | None = None, *, finished: bool = False) -> None:
     """Write the state in the way that the run asks for; at its end always one ``ckpt.pt``. Every process must call it.
 
-    What it takes the place of is removed: after it is complete, or before, if it is of a run that this one replaces (``--fresh``).
-
-    Raises `VlmAuditError` if a weight is NaN or infinite; the state before stays; `MachineError` if it cannot be written.
+    What it takes the place of is removed: after it is complete, or before, if it is of a run that this one replaces (``--fresh``). Raises
+    `VlmAuditError` if a weight is NaN or infinite (the state before stays); `MachineError` if it cannot be written.
     """
     root = Path(inputs.config.run.out) / shards.FOLDER
     training.account.settle()
-    first = not training.saved
+    first, sharded = not training.saved, inputs.config.run.sharded
     if first and distributed.rank0():
         shards.remove_old(root, keep=0)
-    if not inputs.config.run.sharded:
-        state.save_file(training, inputs, measures, finished=finished)
-    else:
+    if sharded:
         _save_sharded(training, inputs, measures, finished, first)
+    else:
+        training.saved = training.step
+        state.save_file("ckpt.pt", training, inputs, measures, resumable=not finished)
     if distributed.rank0():
-        shards.remove_old(root, NEWEST if inputs.config.run.sharded and not finished else 0, training.step)
+        shards.remove_old(root, NEWEST if sharded and not finished else 0, training.step)
     distributed.barrier()
 
 
@@ -92,47 +83,34 @@ def _save_sharded(training: Training, inputs: RunInputs, measures: Mapping[str, 
     path = Path(inputs.config.run.out) / "ckpt.pt"
     if first and distributed.rank0():
         path.unlink(missing_ok=True)
-    folder = _save_shards(training, inputs)
+    folder = shards.write(path.parent / shards.FOLDER, _tensors(training), _content(training, inputs))
     training.saved = training.step
-    if not distributed.rank0():
-        return
-    if not finished:
+    if distributed.rank0() and finished:
+        save(path, replace(shards.assemble(folder), training=None, account=state.account_record(training, inputs, measures)))
+    elif distributed.rank0():
         path.unlink(missing_ok=True)  # of an earlier step, from before the setting was changed
-        return
-    whole = shards.assemble(folder)
-    save(path, replace(whole, training=None, account=state.account_record(training, inputs, measures)))
 
 
-def _save_shards(training: Training, inputs: RunInputs) -> Path:
-    """Write a folder of shards; every process must call it and writes its own."""
-    content = {
-        **description(inputs.model, inputs.preprocess, inputs.tokenizer, training.step),
-        "data_card": inputs.data_card,
-        "account": state.account_record(training, inputs, None),
-        "training": {"skipped": training.skipped, "loss_scale": [training.scale.factor, training.scale.good]},
+def _content(training: Training, inputs: RunInputs) -> dict[str, Any]:
+    return {
+        **description(inputs.model, inputs.preprocess, inputs.tokenizer, training.step), "data_card": inputs.data_card,
+        "account": state.account_record(training, inputs, None), "training": state.counters(training),
         "head": {"kind": inputs.config.loss.kind},
-    }
-    return shards.write(Path(inputs.config.run.out) / shards.FOLDER, _tensors(training), content)
+    }  # fmt: skip
 
 
 def _restore_shards(training: Training, found: Shards) -> None:
-    """Fill a run before its first step from a folder. Every process must call it.
-
-    Raises `DataError` if the folder does not fit the run.
-    """
+    """Fill a run before its first step from a folder; raises `DataError` if that does not fit. Every process must call it."""
     for name, parameter in state.optimised(training.optimizer).items():
         begin = f"optimizer/{name}/"
-        keys = [key.removeprefix(begin) for key in found.layout if key.startswith(begin)]
-        moments = {key: found.layout[begin + key] for key in keys}
+        moments = {key.removeprefix(begin): like for key, like in found.layout.items() if key.startswith(begin)}
         training.optimizer.state[parameter] = {
             key: torch.zeros_like(parameter) if like.ndim else torch.zeros((), dtype=like.dtype, device=parameter.device)
             for key, like in moments.items()
         }
     shards.read_into(found, _tensors(training))
-    counters = found.table("training")
     try:
-        training.skipped = int(counters["skipped"])
-        training.scale = LossScale(float(counters["loss_scale"][0]), int(counters["loss_scale"][1]))
+        state.restore_counters(training, found.table("training"))
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise DataError("the sharded checkpoint does not say where the run stood", where=str(found.folder)) from error
 

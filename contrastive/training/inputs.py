@@ -16,7 +16,7 @@ from contrastive.checkpoint.heads import require_both_towers
 from contrastive.config import Config
 from contrastive.data import CaptionedImages, TrainingDataError, open_source
 from contrastive.data.order import split
-from contrastive.data.pairs import PairSet, Reading, load_pairs, texts_of
+from contrastive.data.pairs import PairSet, load_pairs, texts_of
 from contrastive.errors import UsageError
 from contrastive.loss import Distillation, Objective, make_objective
 from contrastive.model.clip import ModelConfig
@@ -50,10 +50,7 @@ class RunInputs:
         return {**self.config.identity(), "the data (sha256)": self.pairs.sha256, **given, **taught}
 
     def objective(self, generator: torch.Generator | None = None) -> Objective:
-        """Return what the model is taught by; the weights of its head, if it has one, are drawn from `generator`.
-
-        Raises `UsageError` if the teacher was shown other pixels.
-        """
+        """Return what the model is taught by, its head (if any) drawn from `generator`; `UsageError` if the teacher saw other pixels."""
         loss = self.config.loss
         if self.teacher is None:
             return make_objective(loss.kind, self.model, generator)
@@ -70,26 +67,22 @@ def prepare(config: Config) -> RunInputs:
     check_shares(config, distributed.world_size())
     initial, teacher = _named_models(config)
     architecture = _given(initial, config) if initial else architecture_of(config)
-    _check_patches(architecture, config)
-    source = open_source(config.data)
+    if config.data.patch_dropout and (kind := architecture.vision.kind) != "vit":
+        why = f"this image tower is of kind {kind}"
+        raise UsageError("data.patch_dropout needs a vision transformer", why=why, fix="leave it out")
+    data, source = config.data, open_source(config.data)
     tokenizer = initial.tokenizer if initial else _tokenizer(source, config, architecture.text.context)
-    text = replace(architecture.text, vocab_size=tokenizer.vocab_size)
     preprocess = initial.preprocess if initial else Preprocess(architecture.vision.image_size)
-    train_rows, held_out_rows = split(config.run.seed, len(source), config.data.held_out)
-    if len(train_rows) < config.data.batch:
-        raise TrainingDataError(
-            f"{len(train_rows)} pairs do not fill a batch of {config.data.batch}", fix=f"data.batch={max(2, len(train_rows) // 4)}"
-        )
-    data = config.data
-    reading = Reading(memory_gib=data.memory_gib, max_broken=data.max_broken, workers=data.workers, crop=data.crop)
-    pairs = load_pairs(source, preprocess, tokenizer, data.templates, reading)
+    train_rows, held_out_rows = split(config.run.seed, len(source), data.held_out)
+    if (n := len(train_rows)) < data.batch:
+        raise TrainingDataError(f"{n} pairs do not fill a batch of {data.batch}", fix=f"data.batch={max(2, n // 4)}")
+    pairs = load_pairs(source, preprocess, tokenizer, data)
     card = _card(source, pairs, len(held_out_rows), initial, teacher)
-    model = replace(architecture, text=text)
+    model = replace(architecture, text=replace(architecture.text, vocab_size=tokenizer.vocab_size))
     return RunInputs(config, model, preprocess, tokenizer, pairs, train_rows, held_out_rows, card, initial, teacher)
 
 
 def _named_models(config: Config) -> tuple[Checkpoint | None, Checkpoint | None]:
-    """Return the model to go on from and the teacher, whoever wrote their files."""
     if not (config.model.init or config.loss.teacher):
         return None, None
     from contrastive.formats.initial import read_model  # other programs' files: only where a file is named
@@ -109,22 +102,13 @@ def _check_device(device: str) -> None:
 
 
 def check_shares(config: Config, size: int) -> None:
-    """Refuse a batch that `size` processes cannot share evenly, or a share that cannot be taken in so many parts.
-
-    Raises `UsageError` naming a batch that would do.
-    """
-    batch, parts = config.data.batch, config.optim.accumulate
+    """Raise `UsageError`, naming a batch that would do, if `size` processes cannot share it evenly or in so many parts."""
+    batch, parts, share = config.data.batch, config.optim.accumulate, config.data.batch // size
     if batch % size:
-        fix = f"data.batch={max(size, batch // size * size)}, or other processes"
+        fix = f"data.batch={max(size, share * size)}, or other processes"
         raise UsageError(f"{size} processes cannot share a batch of {batch} evenly", fix=fix)
-    if parts > batch // size:
-        raise UsageError(f"{batch // size} pairs a process cannot be taken in {parts} parts", fix=f"optim.accumulate={batch // size}")
-
-
-def _check_patches(architecture: ModelConfig, config: Config) -> None:
-    if config.data.patch_dropout and architecture.vision.kind != "vit":
-        why = f"this image tower is of kind {architecture.vision.kind}"
-        raise UsageError("data.patch_dropout needs a vision transformer", why=why, fix="leave it out")
+    if parts > share:
+        raise UsageError(f"{share} pairs a process cannot be taken in {parts} parts", fix=f"optim.accumulate={share}")
 
 
 def _given(initial: Checkpoint, config: Config) -> ModelConfig:
@@ -159,13 +143,12 @@ def _tokenizer(source: CaptionedImages, config: Config, context: int) -> Tokeniz
 
 
 def _card(source: CaptionedImages, pairs: PairSet, held_out_count: int, initial: Checkpoint | None, teacher: Checkpoint | None) -> str:
-    sentences = [source.card]
+    sentences, unknown = [source.card], "Of its own training data nothing is known."
     if teacher:
-        before = teacher.data_card or "Of its own training data nothing is known."
-        sentences.append(f"It learned from a teacher with sha256 {teacher.sha256[:16]} as well. That one: {before}")
+        sentences.append(f"It learned from a teacher with sha256 {teacher.sha256[:16]} as well. That one: {teacher.data_card or unknown}")
     if initial:
-        before = initial.data_card or "Of its own training data nothing is known."
-        sentences.append(f"It went on from the weights with sha256 {initial.sha256[:16]} (step {initial.step}). Those: {before}")
+        before = f"It went on from the weights with sha256 {initial.sha256[:16]} (step {initial.step}). Those: "
+        sentences.append(before + (initial.data_card or unknown))
     if held_out_count:
         sentences.append(f"{held_out_count} pairs were held out of training.")
     if pairs.replaced:

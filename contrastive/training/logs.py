@@ -7,10 +7,11 @@ import json
 import math
 import signal
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import Any
 
 from contrastive.errors import MachineError
@@ -26,26 +27,14 @@ class EventLog:
     path: Path
 
     def begin(self, step: int) -> None:
-        """Keep the lines up to `step` (0: none) and go on behind them: what a killed run logged beyond its last saved state is void.
-
-        Raises `MachineError` if the file cannot be written.
-        """
+        """Keep the lines up to `step` (0: none) and go on behind them: what a killed run logged beyond its last saved state is void."""
         kept = [line for line in self._lines() if line.get("step", 0) <= step] if step else []
-
-        def replace() -> None:
-            with replacing(self.path) as file:
-                file.write("".join(json.dumps(line) + "\n" for line in kept).encode())
-
-        self._guarded(replace)
+        with self._guarded(), replacing(self.path) as file:
+            file.write("".join(json.dumps(line) + "\n" for line in kept).encode())
 
     def write(self, event: str, **values: Any) -> None:
-        """Append one line."""
-
-        def append() -> None:
-            with self.path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps({"event": event, **values}) + "\n")
-
-        self._guarded(append)
+        with self._guarded(), self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"event": event, **values}) + "\n")
 
     def _lines(self) -> list[dict[str, Any]]:
         found = []
@@ -59,9 +48,10 @@ class EventLog:
             found.append(line)
         return found
 
-    def _guarded(self, action: Callable[[], object]) -> None:
+    @contextmanager
+    def _guarded(self) -> Iterator[None]:
         try:
-            action()
+            yield
         except OSError as error:
             raise MachineError("the log cannot be written", where=str(self.path), why=error.strerror) from error
 
@@ -75,24 +65,20 @@ class TensorBoard:
 
     @classmethod
     def open(cls, folder: Path, step: int = 0) -> TensorBoard:
-        """Return one that writes into `folder`, or that writes nothing where TensorBoard is not installed.
-
-        What a killed run wrote beyond `step` is hidden.
-        """
+        """Return one that writes into `folder`, nothing without TensorBoard; what a killed run wrote beyond `step` is hidden."""
         try:
             module = importlib.import_module("torch.utils.tensorboard")
         except ImportError:
             return cls()
         return cls(module.SummaryWriter(str(folder), purge_step=step + 1 if step else None))
 
-    def write(self, step: int, numbers: Mapping[str, float | None]) -> None:
+    def write(self, step: int, numbers: Mapping[str, float | None], prefix: str = "") -> None:
         """Add a point to each curve; what is unknown or no number has none."""
         for name, value in numbers.items() if self.writer is not None else ():
-            if name != "step" and value is not None and math.isfinite(value):
-                self.writer.add_scalar(name, value, step)
+            if name not in ("step", "pairs") and value is not None and math.isfinite(value):
+                self.writer.add_scalar(f"{prefix}{name}", value, step)
 
     def close(self) -> None:
-        """Write what is still in memory."""
         if self.writer is not None:
             self.writer.close()
 
@@ -114,7 +100,7 @@ class StopRequest:
             self._before = {number: signal.signal(number, self._receive) for number in SIGNALS}
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 

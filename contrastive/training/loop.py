@@ -8,20 +8,18 @@ import time
 from functools import partial
 from pathlib import Path
 
-from torch import Tensor
 from tqdm import tqdm
 
 from contrastive import distributed
 from contrastive.data.prefetch import prefetched
 from contrastive.errors import VlmAuditError
 from contrastive.loss import Together
-from contrastive.loss.dense import LOSSES
 from contrastive.training import average
 from contrastive.training.checkpointing import resume, save_run
 from contrastive.training.evaluate import held_out, held_out_loss
 from contrastive.training.inputs import RunInputs, prepare
 from contrastive.training.logs import EventLog, StopRequest, TensorBoard
-from contrastive.training.state import Training, account_record, save_step, start
+from contrastive.training.state import Training, account_record, save_file, start
 from contrastive.training.step import batch_of, take_step
 
 __all__ = ["RunInputs", "Training", "VlmAuditError", "finish", "prepare", "resume", "run_training", "save_run", "start", "take_step"]
@@ -30,15 +28,12 @@ __all__ = ["RunInputs", "Training", "VlmAuditError", "finish", "prepare", "resum
 def run_training(training: Training, inputs: RunInputs, stop: StopRequest, *, quiet: bool = False) -> None:
     """Take the remaining steps, or as many as until a stop is requested of any process; the state is on disk afterwards.
 
-    Raises `VlmAuditError` if too many steps in a row are not finite: nothing is written, the last saved state stays; `MachineError` if the
-    state or the log cannot be written.
+    Raises `VlmAuditError` if too many steps in a row are not finite (the last state stays); `MachineError` if the disk does not take it.
     """
-    config = inputs.config
-    batch, steps = config.data.batch, config.optim.steps
+    config, batch, steps = inputs.config, inputs.config.data.batch, inputs.config.optim.steps
     pause_s = 0.5 if sys.stderr.isatty() else 10.0  # a log file needs no animation
     begin, end = training.step * batch, steps * batch
-    tensorboard = _tensorboard_of(inputs, training.step)
-    silent = quiet or not distributed.rank0()
+    tensorboard, silent = _tensorboard_of(inputs, training.step), quiet or not distributed.rank0()
     with tqdm(initial=begin, total=end, unit=" samples", unit_scale=True, disable=silent, mininterval=pause_s, maxinterval=pause_s) as bar:
         batches = prefetched(partial(batch_of, inputs, device=training.device), range(training.step, steps), config.data.prefetch)
         _keep(training, inputs)
@@ -64,11 +59,11 @@ def run_training(training: Training, inputs: RunInputs, stop: StopRequest, *, qu
 
 
 def _keep(training: Training, inputs: RunInputs) -> None:
-    """Keep what a series of checkpoints needs. The last step has ``ckpt.pt``, but without the state that a stable phase can go on from."""
+    """Keep what a series of checkpoints needs; with a stable phase also what goes on from it, which the last ``ckpt.pt`` does not hold."""
     every, optim = inputs.config.run.keep_every, inputs.config.optim
     wanted = training.step < optim.steps or (optim.schedule != "cosine" and not optim.cooldown)
     if every and training.step % every == 0 and wanted and not training.skipped:
-        save_step(training, inputs)
+        save_file(f"step-{training.step:06d}.pt", training, inputs, resumable=optim.schedule != "cosine")
 
 
 def _watch(training: Training, inputs: RunInputs, tensorboard: TensorBoard) -> None:
@@ -79,12 +74,11 @@ def _watch(training: Training, inputs: RunInputs, tensorboard: TensorBoard) -> N
     measures = measure(training, inputs)
     if measures and distributed.rank0():
         event_log(inputs).write("held_out", step=training.step, **measures)
-        tensorboard.write(training.step, {f"held_out/{name}": value for name, value in measures.items() if name != "pairs"})
+        tensorboard.write(training.step, measures, "held_out/")
 
 
 def _stopped(stop: StopRequest) -> bool:
-    """Return whether any process was asked to stop: all stop after the same step."""
-    stop.signal = distributed.all_reduce_max(stop.signal or 0) or None
+    stop.signal = distributed.all_reduce_max(stop.signal or 0) or None  # of any process: all stop after the same step
     return stop.signal is not None
 
 
@@ -107,10 +101,7 @@ def event_log(inputs: RunInputs) -> EventLog:
 
 
 def finish(training: Training, inputs: RunInputs) -> dict[str, float]:
-    """Measure the held-out pairs, write the final checkpoint (without the optimiser's state), and return the measures.
-
-    Every process must call it: a sharded model can only be measured by all.
-    """
+    """Measure the held-out pairs, write the last checkpoint, and return the measures. Every process must call it, to measure shards too."""
     measures = measure(training, inputs)
     save_run(training, inputs, measures, finished=True)
     if distributed.rank0():
@@ -118,7 +109,7 @@ def finish(training: Training, inputs: RunInputs) -> dict[str, float]:
         shown = {name: account[name] for name in ("wall_s", "held_out", "compute", "kg_co2e")}
         event_log(inputs).write("end", step=training.step, **shown)
         tensorboard = _tensorboard_of(inputs, training.step)
-        tensorboard.write(training.step, {f"held_out/{name}": value for name, value in measures.items() if name != "pairs"})
+        tensorboard.write(training.step, measures, "held_out/")
         tensorboard.close()
     return measures
 
@@ -127,15 +118,11 @@ def measure(training: Training, inputs: RunInputs) -> dict[str, float]:
     """Return loss and recall on the held-out pairs, and, where there is one, of the average of the weights (``ema_...``); or nothing."""
     if not len(inputs.held_out_rows):
         return {}
-    dense = LOSSES[inputs.model.score_rule]
-
-    def loss(image_nd: Tensor, text_nd: Tensor, scale: Tensor, bias: Tensor | None) -> Tensor:
-        return dense(image_nd, text_nd, distributed.local_tensor(scale), None if bias is None else distributed.local_tensor(bias))
 
     def of_model() -> dict[str, float]:
         if isinstance(training.learner, Together):
             return held_out_loss(training.learner, inputs.pairs, inputs.held_out_rows, inputs.preprocess)
-        return held_out(training.model, inputs.pairs, inputs.held_out_rows, inputs.preprocess, loss)
+        return held_out(training.model, inputs.pairs, inputs.held_out_rows, inputs.preprocess)
 
     measures = of_model()
     if training.ema is None:

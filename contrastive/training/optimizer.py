@@ -8,7 +8,8 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,33 +17,25 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from contrastive.config import OptimConfig
 from contrastive.errors import UsageError
+from contrastive.loss import Together
 from contrastive.model.clip import CLIP
-
-if TYPE_CHECKING:
-    from contrastive.loss import Together
 
 LOGIT_SCALE_MAX = math.log(100)
 """The paper's bound: cosines are never multiplied by more than 100."""
-
-_NEVER_DECAY = ("positional_embedding", "class_embedding", "logit_scale", "logit_bias")
 
 
 def decays(name: str, parameter: Tensor) -> bool:
     """Return whether weight decay applies: to matrices and kernels; not to gains, biases, positions, class embedding, scale or bias.
 
-    Examples
-    --------
     >>> decays("visual.conv1.weight", torch.zeros(8, 3, 3, 3)), decays("visual.positional_embedding", torch.zeros(50, 8))
     (True, False)
     """
-    return parameter.ndim >= 2 and not any(part in _NEVER_DECAY for part in name.split("."))
+    return parameter.ndim >= 2 and {"positional_embedding", "class_embedding", "logit_scale", "logit_bias"}.isdisjoint(name.split("."))
 
 
 def multiplier(name: str, multipliers: Mapping[str, float]) -> float:
     """Return the factor of a parameter's learning rate: that of the first pattern found in its name, else 1.
 
-    Examples
-    --------
     >>> [multiplier(name, {"^visual": 0.0, "bias": 0.5}) for name in ("visual.proj", "ln_final.bias", "text_projection")]
     [0.0, 0.5, 1.0]
     """
@@ -50,18 +43,12 @@ def multiplier(name: str, multipliers: Mapping[str, float]) -> float:
 
 
 def named(learner: nn.Module) -> list[tuple[str, nn.Parameter]]:
-    """Return the parameters by the names that files and settings have: a model's are the same whether or not an objective stands beside it.
-
-    ``model.visual.proj`` of a `contrastive.loss.Together` is ``visual.proj``; its head's begin with ``objective.``.
-    """
+    """Return the parameters by the names that files and settings have: those of a `Together` without its ``model.``."""
     return [(name.removeprefix("model."), parameter) for name, parameter in learner.named_parameters()]
 
 
 def lock(model: nn.Module, multipliers: Mapping[str, float]) -> None:
-    """Take the gradient from every parameter whose multiplier is 0. Call it before the model is wrapped.
-
-    Raises `UsageError` if a pattern finds no parameter, or nothing is left to train.
-    """
+    """Lock what has multiplier 0, before the model is wrapped; `UsageError` if a pattern finds nothing, or nothing is left to train."""
     names = [name for name, _ in named(model)]
     for pattern in multipliers:
         if not any(re.search(pattern, name) for name in names):
@@ -83,16 +70,17 @@ def parameter_groups(
     named: Iterable[tuple[str, nn.Parameter]], weight_decay: float, multipliers: Mapping[str, float] | None = None
 ) -> list[dict[str, Any]]:
     """Return AdamW's groups: with decay, without; and so again for every other multiplier of the learning rate."""
-    trained = [(name, parameter, multiplier(name, multipliers or {})) for name, parameter in named if parameter.requires_grad]
-    groups = []
-    for factor in sorted({factor for _, _, factor in trained}, reverse=True):
-        for decayed in (True, False):
-            chosen = [(name, parameter) for name, parameter, its in trained if its == factor and decays(name, parameter) == decayed]
-            groups.append({
-                "params": [parameter for _, parameter in chosen], "names": [name for name, _ in chosen],
-                "weight_decay": weight_decay if decayed else 0.0, "multiplier": factor,
-            })  # fmt: skip
-    return [group for group in groups if group["params"]]
+    groups: dict[tuple[float, bool], list[tuple[str, nn.Parameter]]] = {}
+    for name, parameter in named:
+        if parameter.requires_grad:
+            groups.setdefault((multiplier(name, multipliers or {}), decays(name, parameter)), []).append((name, parameter))
+    return [
+        {
+            "params": [parameter for _, parameter in chosen], "names": [name for name, _ in chosen],
+            "weight_decay": weight_decay if decayed else 0.0, "multiplier": factor,
+        }
+        for (factor, decayed), chosen in sorted(groups.items(), key=lambda item: item[0], reverse=True)
+    ]  # fmt: skip
 
 
 PAPER_MOMENTS: dict[str, tuple[tuple[float, float], float]] = {"resnet": ((0.9, 0.999), 1e-8)}
@@ -103,17 +91,12 @@ def make_optimizer(model: CLIP | Together, config: OptimConfig) -> torch.optim.A
     """Return AdamW over the model's unlocked parameters; fused, so that a step is one pass over memory."""
     groups = parameter_groups(named(model), config.weight_decay, config.multipliers)
     betas, eps = PAPER_MOMENTS.get(model.config.vision.kind, ((0.9, 0.98), 1e-6))
-    betas, eps = config.betas or betas, eps if config.eps is None else config.eps
-    return torch.optim.AdamW(groups, lr=config.lr, betas=betas, eps=eps, fused=True)
+    return torch.optim.AdamW(groups, lr=config.lr, betas=config.betas or betas, eps=config.eps or eps, fused=True)
 
 
 def learning_rate(step: int, config: OptimConfig) -> float:
-    """Return the learning rate of one step: a linear warm-up, then what the schedule says.
+    """Return the learning rate of one step, from 0: a linear warm-up, whose last step has `lr`, then what the schedule says.
 
-    `step`: ``0 <= step < config.steps``; `config`: its `lr` is reached at the last step of the warm-up.
-
-    Examples
-    --------
     >>> config = OptimConfig(steps=12, lr=1.0, warmup=2)
     >>> [round(learning_rate(step, config), 3) for step in (0, 1, 2, 7, 11)]
     [0.5, 1.0, 1.0, 0.5, 0.024]
@@ -149,3 +132,40 @@ def clip(model: nn.Module, limit: float) -> float:
 def clamp_logit_scale(logit_scale: Tensor) -> None:
     """Keep exp(logit_scale) within [1, 100]. Called after the optimiser's step, so that the gradient is never cut."""
     logit_scale.clamp_(0, LOGIT_SCALE_MAX)
+
+
+PATIENCE = 2000
+"""Good steps after which a larger loss scale is tried."""
+
+
+@dataclass(frozen=True)
+class LossScale:
+    """A factor of the loss for fp16, whose smallest number is 6e-8: so gradients do not vanish; afterwards they are divided by it.
+
+    It halves when a gradient overflows and doubles after 2,000 steps without that. It never goes below 1.
+    """
+
+    factor: float = 1.0
+    good: int = 0
+    """Steps since the factor last changed."""
+
+    def __post_init__(self) -> None:
+        if not (1 <= self.factor < math.inf and self.good >= 0):
+            raise ValueError(f"no loss scale: {self.factor} after {self.good} steps")
+
+    @classmethod
+    def first(cls, precision: str) -> LossScale:
+        """Return the factor of the first step: 2^16 for fp16; 1, which stays, for all else."""
+        return cls(2.0**16) if precision == "fp16" else cls()
+
+    def after(self, finite: bool, precision: str) -> LossScale:
+        """Return the scale of the next step.
+
+        >>> LossScale(8.0, 5).after(False, "fp16"), LossScale(8.0, 1999).after(True, "fp16")
+        (LossScale(factor=4.0, good=0), LossScale(factor=16.0, good=0))
+        """
+        if precision != "fp16":
+            return self
+        if not finite:
+            return LossScale(max(1.0, self.factor / 2))
+        return LossScale(self.factor * 2) if self.good + 1 >= PATIENCE else LossScale(self.factor, self.good + 1)

@@ -23,8 +23,7 @@ from contrastive.model.towers import Bottleneck, ConvTower, ModifiedResNet
 from contrastive.training import average
 from contrastive.training.account import Account, emissions_kg
 from contrastive.training.inputs import RunInputs
-from contrastive.training.loss_scale import LossScale
-from contrastive.training.optimizer import lock, make_optimizer, named, rest_locked_norms
+from contrastive.training.optimizer import LossScale, lock, make_optimizer, named, rest_locked_norms
 
 
 @dataclass
@@ -63,36 +62,29 @@ def start(inputs: RunInputs, found: Checkpoint | None = None) -> Training:
     generator = torch.Generator().manual_seed(config.run.seed)
     model = CLIP(inputs.model, generator)
     objective = inputs.objective(generator)
-    given = found or inputs.initial
-    if given:
+    if given := found or inputs.initial:
         model.load_state_dict(given.model.state_dict())
     if given and isinstance(objective, PerPair) and (found or kind_of(given) == config.loss.kind):
         load_head(objective, given)
-    learner = Together(model, objective) if isinstance(objective, PerPair) else model
-    learner.to(device)
-    lock(learner, {**(UNTAUGHT if isinstance(objective, PerPair) else {}), **config.optim.multipliers})
+    learner, untaught = (Together(model, objective), UNTAUGHT) if isinstance(objective, PerPair) else (model, {})
+    lock(learner.to(device), {**untaught, **config.optim.multipliers})
     set_up(learner, recompute=config.run.recompute, compiled=config.run.compile)
     if config.optim.accumulate > 1:
         rest_locked_norms(learner.train())
         refuse_batch_statistics(learner)
     wrapped = distributed.wrap(learner, config.run.dist)
-    optimizer = make_optimizer(learner, config.optim)
-    ema = average.begin(model) if config.optim.ema else None
-    account = _account(learner, objective, inputs, device, found.account if found else None)
-    scale = LossScale.first(config.run.precision)
-    return Training(model, objective, learner, wrapped, optimizer, device, account, ema, scale=scale)
+    return Training(
+        model, objective, learner, wrapped, make_optimizer(learner, config.optim), device, _account(learner, objective, inputs, device),
+        ema=average.begin(model) if config.optim.ema else None, scale=LossScale.first(config.run.precision),
+    )  # fmt: skip
 
 
-def _account(
-    learner: nn.Module, objective: Objective, inputs: RunInputs, device: torch.device, before: Mapping[str, Any] | None
-) -> Account:
-    config, compute = inputs.config, (before or {}).get("compute")
-    learns = {name.startswith("visual."): True for name, parameter in named(learner) if parameter.requires_grad}
-    alone = isinstance(objective, PerPair)  # whose parts run the towers once
+def _account(learner: nn.Module, objective: Objective, inputs: RunInputs, device: torch.device) -> Account:
+    config, alone = inputs.config, isinstance(objective, PerPair)  # whose parts run the towers once
+    learns = {name.startswith("visual.") for name, parameter in named(learner) if parameter.requires_grad}
     return Account.begin(
-        inputs.model, device, config.run.precision, before=compute if isinstance(compute, dict) else None,
-        seen=1 - config.data.patch_dropout, learns=(True in learns, False in learns), recompute=config.run.recompute,
-        accumulate=config.optim.accumulate > 1 and not alone, processes=distributed.world_size(),
+        inputs.model, device, config.run.precision, processes=distributed.world_size(), seen=1 - config.data.patch_dropout,
+        learns=(True in learns, False in learns), forwards=1 + config.run.recompute + (config.optim.accumulate > 1 and not alone),
         reading=objective.cost if isinstance(objective, PerPair) else None,
         aside=objective.aside if isinstance(objective, Distillation) else None,
     )  # fmt: skip
@@ -103,22 +95,14 @@ def set_up(learner: nn.Module, *, recompute: bool, compiled: bool) -> None:
     for module in learner.modules():
         if isinstance(module, (Transformer, ModifiedResNet)):
             module.recompute = recompute
-        # Block by block, as FSDP2 shards them. Other image towers are small in number of operations: they are compiled whole, or in the
-        # pieces that run again.
+        # Block by block, as FSDP2 shards them. Other image towers have few operations: compiled whole, or in the pieces that run again.
         if compiled and isinstance(module, (Block, ConvTower, Bottleneck if recompute else ModifiedResNet)):
             module.compile()
 
 
 def resume_file(inputs: RunInputs, found: Checkpoint, path: Path) -> Training:
-    """Return the run where its checkpoint left it.
-
-    Raises `UsageError` if the checkpoint belongs to another configuration or to other data; the first difference is named; `DataError` if
-    the state in it does not fit.
-    """
-    account = found.account or {}
-    check_same_run(account, inputs, path)
-    training = start(inputs, found)
-    restore_counters(training, inputs, found.step, account)
+    """Return the run where its checkpoint left it; raises as `restart` does, and `DataError` if the state in it does not fit."""
+    training = restart(inputs, found.account or {}, found.step, path, found)
     if training.ema is not None and found.ema is not None:
         stored = {name: tensor.reshape(training.ema[name].shape) for name, tensor in found.ema.items() if name in training.ema}
         training.ema = {name: distributed.distribute_like(stored[name], like) for name, like in training.ema.items()}
@@ -127,23 +111,22 @@ def resume_file(inputs: RunInputs, found: Checkpoint, path: Path) -> Training:
     return training
 
 
-def check_same_run(account: Mapping[str, Any], inputs: RunInputs, path: Path) -> None:
-    """Raise `UsageError` unless a state's account says that it is of this run; the first difference is named."""
-    identity = account.get("identity")
-    difference = first_difference(with_defaults(identity if isinstance(identity, dict) else {}), inputs.identity)
-    if difference:
+def restart(inputs: RunInputs, account: Mapping[str, Any], step: int, where: Path, found: Checkpoint | None = None) -> Training:
+    """Return the run with the weights of `found`, counting from where the account of a state ends.
+
+    Raises `UsageError` if that is of another configuration or other data; `DataError` if the run has fewer steps than the state.
+    """
+    identity, seconds, compute = (account.get(name) for name in ("identity", "wall_s", "compute"))
+    if difference := first_difference(with_defaults(identity), inputs.identity):
         fix = "choose another run.out=DIR, or replace it with --fresh"
-        raise UsageError("the output folder holds another run", where=str(path), why=difference, fix=fix)
-
-
-def restore_counters(training: Training, inputs: RunInputs, step: int, account: Mapping[str, Any]) -> None:
-    """Let a run that was started count from where its account ends."""
+        raise UsageError("the output folder holds another run", where=str(where), why=difference, fix=fix)
+    training = start(inputs, found)
     if not 0 <= step <= inputs.config.optim.steps:
         raise DataError(f"the state says that {step} steps were taken", why=f"the run has {inputs.config.optim.steps}")
     training.step = training.saved = step
-    seconds, compute = account.get("wall_s"), account.get("compute")
     training.seconds = float(seconds) if isinstance(seconds, int | float) else 0.0
     training.account.go_on(compute if isinstance(compute, dict) else {})
+    return training
 
 
 def _restore(training: Training, stored: Mapping[str, Any], path: Path) -> None:
@@ -151,8 +134,7 @@ def _restore(training: Training, stored: Mapping[str, Any], path: Path) -> None:
         for name, parameter in optimised(training.optimizer).items():
             moments = stored["optimizer"].get(name, {})
             training.optimizer.state[parameter] = {key: _laid_out(tensor, parameter) for key, tensor in moments.items()}
-        training.skipped = int(stored["skipped"])
-        training.scale = LossScale(float(stored["loss_scale"][0]), int(stored["loss_scale"][1]))
+        restore_counters(training, stored)
     except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         why = f"{type(error).__name__}: {str(error)[:200]}"
         raise DataError("the state of the optimiser does not fit", where=str(path), why=why, fix="start again with --fresh") from error
@@ -170,42 +152,21 @@ def optimised(optimizer: torch.optim.Optimizer) -> dict[str, nn.Parameter]:
     return {name: p for group in optimizer.param_groups for name, p in zip(group["names"], group["params"], strict=True)}
 
 
-def moments_by_name(optimizer: torch.optim.Optimizer) -> dict[str, dict[str, Tensor]]:
-    """Return parameter's name -> AdamW's state of it, complete on every process; every process must call it."""
-    state = {name: optimizer.state.get(parameter, {}) for name, parameter in optimised(optimizer).items()}
-    return {name: distributed.full_tensors(moments) for name, moments in state.items()}
-
-
-def save_file(training: Training, inputs: RunInputs, measures: Mapping[str, float] | None = None, *, finished: bool = False) -> None:
-    """Write ``ckpt.pt``: a model that can be audited at any time; with the optimiser's state as long as the run goes on.
+def save_file(name: str, training: Training, inputs: RunInputs, measures: Mapping[str, float] | None = None, *, resumable: bool) -> None:
+    """Write ``ckpt.pt`` or another `name` beside it: a model that can be audited at any time; `resumable`: with the optimiser's state.
 
     Every process must call it; the first one writes.
     """
-    state = None if finished else _state(training)
-    training.saved = training.step
-    _write("ckpt.pt", training, inputs, state, measures)
-
-
-def save_step(training: Training, inputs: RunInputs) -> None:
-    """Write ``step-000100.pt`` beside ``ckpt.pt``: the model of this step, to be audited later. Every process must call it.
-
-    Where the schedule has a stable phase, it holds the optimiser's state as well: a cooldown may start from it
-    (`contrastive.training.branch`).
-    """
-    state = None if inputs.config.optim.schedule == "cosine" else _state(training)
-    _write(f"step-{training.step:06d}.pt", training, inputs, state, None)
-
-
-def _write(name: str, training: Training, inputs: RunInputs, state: dict[str, Any] | None, measures: Mapping[str, float] | None) -> None:
+    state = _state(training) if resumable else None
     weights = distributed.full_tensors(portable_state(training.model))
     ema = None if training.ema is None else distributed.full_tensors(as_portable(training.ema))
     head = distributed.full_tensors(training.objective.state_dict())
     if not distributed.rank0():
         return
-    account = account_record(training, inputs, measures)
     content = Checkpoint(
         load_portable(inputs.model, weights), inputs.preprocess, inputs.tokenizer, training.step, inputs.data_card,
-        ema=ema, training=state, account=account, head={"kind": inputs.config.loss.kind, "state_dict": head} if head else None,
+        ema=ema, training=state, account=account_record(training, inputs, measures),
+        head={"kind": inputs.config.loss.kind, "state_dict": head} if head else None,
     )  # fmt: skip
     save(Path(inputs.config.run.out) / name, content)
 
@@ -214,18 +175,22 @@ def account_record(training: Training, inputs: RunInputs, measures: Mapping[str,
     """Return the account of a checkpoint."""
     compute = training.account.totals()
     return {
-        "identity": inputs.identity,
-        "samples": training.step * inputs.config.data.batch,
-        "wall_s": training.seconds,
-        "compute": compute,
-        "kg_co2e": emissions_kg(compute, inputs.config.run.kg_co2e_per_kwh),
-        "held_out": dict(measures or {}),
-    }
+        "identity": inputs.identity, "samples": training.step * inputs.config.data.batch, "wall_s": training.seconds, "compute": compute,
+        "kg_co2e": emissions_kg(compute, inputs.config.run.kg_co2e_per_kwh), "held_out": dict(measures or {}),
+    }  # fmt: skip
 
 
 def _state(training: Training) -> dict[str, Any]:
-    return {
-        "optimizer": moments_by_name(training.optimizer),
-        "skipped": training.skipped,
-        "loss_scale": [training.scale.factor, training.scale.good],
-    }
+    moments = {name: training.optimizer.state.get(parameter, {}) for name, parameter in optimised(training.optimizer).items()}
+    return {"optimizer": {name: distributed.full_tensors(state) for name, state in moments.items()}, **counters(training)}
+
+
+def counters(training: Training) -> dict[str, Any]:
+    """Return what of a state is neither a tensor nor the number of steps."""
+    return {"skipped": training.skipped, "loss_scale": [training.scale.factor, training.scale.good]}
+
+
+def restore_counters(training: Training, stored: Mapping[str, Any]) -> None:
+    """Take over `counters` from an untrusted file; raises what Python raises where they do not fit."""
+    training.skipped = int(stored["skipped"])
+    training.scale = LossScale(float(stored["loss_scale"][0]), int(stored["loss_scale"][1]))

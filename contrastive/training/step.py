@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from contrastive import distributed
+from contrastive.checkpoint.shards import FOLDER
 from contrastive.data.order import batch_positions, place, stream
 from contrastive.errors import VlmAuditError
 from contrastive.loss import PerPair
@@ -16,20 +18,17 @@ from contrastive.loss.grad_cache import accumulate, add_up, split_parts
 from contrastive.model.architecture import ViTConfig
 from contrastive.model.clip import kept_patches
 from contrastive.training import average
-from contrastive.training.checkpointing import where
+from contrastive.training.account import DTYPES
 from contrastive.training.inputs import RunInputs
 from contrastive.training.optimizer import clamp_logit_scale, clip, learning_rate, rest_locked_norms, set_learning_rate
 from contrastive.training.state import Training
-
-PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def take_step(training: Training, inputs: RunInputs, batch: tuple[Tensor, ...] | None = None) -> dict[str, float]:
     """Take one step and return its numbers. Every process must call it; all get the same. `batch` is what `batch_of` gives for it.
 
-    A step whose loss or gradient is not finite is left out: parameters, statistics and average stay as they were.
-
-    Raises `VlmAuditError` if more steps in a row than ``optim.skip`` were not finite.
+    A step whose loss or gradient is not finite is left out: parameters, statistics and average stay as they were. Raises `VlmAuditError`
+    if more steps in a row than ``optim.skip`` were not finite.
     """
     config, step, model, learner = inputs.config, training.step, training.model, training.learner
     learner.train()
@@ -82,7 +81,7 @@ def batch_of(inputs: RunInputs, step: int, device: torch.device) -> tuple[Tensor
 def _backward(training: Training, inputs: RunInputs, batch: tuple[Tensor, ...]) -> float:
     """Leave the whole batch's gradient in the parameters; return its loss."""
     config, objective, factor = inputs.config, training.objective, training.scale.factor
-    half, parts = PRECISIONS[config.run.precision], split_parts(batch, config.optim.accumulate)
+    half, parts = DTYPES[config.run.precision], split_parts(batch, config.optim.accumulate)
 
     def within() -> torch.autocast:
         return torch.autocast(training.device.type, half, enabled=half != torch.float32)
@@ -93,27 +92,24 @@ def _backward(training: Training, inputs: RunInputs, batch: tuple[Tensor, ...]) 
         with within():  # a teacher computes as the student does
             loss = objective.share(training.model, parts, config.loss.tile)
         shares = accumulate(training.wrapped, parts, lambda image_nd, text_nd: factor * loss(image_nd, text_nd), within=within)
-    if factor != 1:
-        for parameter in training.learner.parameters():
-            if parameter.grad is not None:
-                parameter.grad.div_(factor)
+    for parameter in training.learner.parameters() if factor != 1 else ():
+        if parameter.grad is not None:
+            parameter.grad.div_(factor)
     return float(distributed.all_mean(shares)) / factor
 
 
 def _leave_out(training: Training, before: list[Tensor], numbers: tuple[float, float], inputs: RunInputs) -> None:
-    """Undo what the forward pass has left in the buffers; count the step unless only fp16's loss scale was too large."""
+    """Undo what the forward pass has left in the buffers; count the step unless only fp16's loss scale was too large: too many raise."""
     for buffer, old in zip(training.learner.buffers(), before, strict=True):
         buffer.copy_(old)
     training.skipped += int(training.scale.factor == 1)
-    if training.skipped > inputs.config.optim.skip:
-        raise _diverged(numbers, training, inputs)
-
-
-def _diverged(numbers: tuple[float, float], training: Training, inputs: RunInputs) -> VlmAuditError:
-    config = inputs.config
-    last = f"the last good state, after step {training.saved}, is in {where(inputs)}" if training.saved else "no state had been saved yet"
+    optim, run = inputs.config.optim, inputs.config.run
+    if training.skipped <= optim.skip:
+        return
+    path = Path(run.out) / (FOLDER if run.sharded else "ckpt.pt")
+    last = f"the last good state, after step {training.saved}, is in {path}" if training.saved else "no state had been saved yet"
     first = training.step + 2 - training.skipped
     again = f", and none of the {training.skipped} steps from there on could be taken" if training.skipped > 1 else ""
-    fix = f"a lower optim.lr (now {config.optim.lr:g}) or a longer optim.warmup (now {config.optim.warmup}), with --fresh"
+    fix = f"a lower optim.lr (now {optim.lr:g}) or a longer optim.warmup (now {optim.warmup}), with --fresh"
     why = f"a number became infinite or NaN; {last}"
-    return VlmAuditError(f"training diverged in step {first}: loss {numbers[0]}, gradient length {numbers[1]}{again}", why=why, fix=fix)
+    raise VlmAuditError(f"training diverged in step {first}: loss {numbers[0]}, gradient length {numbers[1]}{again}", why=why, fix=fix)

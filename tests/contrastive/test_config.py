@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from contrastive.config import DataConfig, OptimConfig, first_difference, read_config, recipes, with_defaults
+from contrastive.config import DataConfig, OptimConfig, config_from_dict, first_difference, read_config, recipes, with_defaults
 from contrastive.errors import UsageError
 
 RUN = """
@@ -22,28 +22,12 @@ out = "runs/x"
 """
 
 
-@pytest.fixture
-def run(tmp_path):
-    path = tmp_path / "run.toml"
-    path.write_text(RUN)
-    return str(path)
-
-
 def test_defaults_and_overrides(run):
+    assert read_config(run).optim == OptimConfig(steps=10, lr=1.0)  # a whole number is a fine rate
     config = read_config(run, ["optim.lr=2e-3", "run.out=runs/other", "data.templates=['{caption}!']", "model.vision.channels=[8, 16]"])
     assert (config.optim.lr, config.optim.clip, config.run.out, config.loss.kind) == (0.002, 1.0, "runs/other", "softmax")
     assert config.data == DataConfig("shapes", templates=("{caption}!",))
     assert config.model.changes == {"text": {"layers": 1}, "vision": {"channels": [8, 16]}}
-
-
-def test_a_whole_number_is_a_fine_rate(run):
-    assert read_config(run).optim == OptimConfig(steps=10, lr=1.0)
-
-
-def test_a_configuration_survives_its_own_tables(run):
-    from contrastive.config import config_from_dict
-
-    config = read_config(run)
     assert config_from_dict(config.to_dict(), "here") == config
 
 
@@ -92,50 +76,33 @@ def test_mistakes_are_named(run, override, words):
         assert word in str(caught.value)
 
 
-def test_a_missing_setting_is_named(tmp_path):
+@pytest.mark.parametrize(
+    ("content", "overrides", "words"),
+    [
+        (RUN.replace("steps = 10", ""), [], ["optim lacks the setting 'steps'"]),
+        (
+            '[data]\ntrain = "pairs.csv"\n[optim]\nsteps = 10\nlr = 1e-3\n', [],
+            ["the configuration lacks the table [model]", """fix: for example [model] preset = "tiny-conv"; [run] out = "runs/mine\""""],
+        ),
+        (RUN, ["run.seed=1", "optim.lr=fast"], ["optim.lr must be ", "run.toml, with run.seed=1 optim.lr=fast"]),
+        ("[model]\npreset = \n", [], ["not TOML", "line 2"]),
+        ("\udcff\udcfe\0", [], ["not a UTF-8 text file"]),
+    ],
+    ids=["a setting is missing", "a table is missing", "an override is wrong", "bad TOML", "no text"],
+)  # fmt: skip
+def test_files_that_are_no_configuration(tmp_path, content, overrides, words):
     path = tmp_path / "run.toml"
-    path.write_text(RUN.replace("steps = 10", ""))
-    with pytest.raises(UsageError, match="optim lacks the setting 'steps'"):
-        read_config(str(path))
-
-
-def test_a_missing_table_is_named_with_an_example(tmp_path):
-    path = tmp_path / "run.toml"
-    path.write_text('[data]\ntrain = "pairs.csv"\n[optim]\nsteps = 10\nlr = 1e-3\n')
+    path.write_text(content, "utf-8", "surrogateescape")
     with pytest.raises(UsageError) as caught:
-        read_config(str(path))
-
-    assert "the configuration lacks the table [model]" in str(caught.value)
-    assert """fix: for example [model] preset = "tiny-conv"; [run] out = "runs/mine\"""" in str(caught.value)
-
-
-def test_a_wrong_override_is_no_fault_of_the_file_alone(tmp_path):
-    path = tmp_path / "run.toml"
-    path.write_text(RUN)
-    with pytest.raises(UsageError, match=r"optim.lr must be .*run.toml, with run.seed=1 optim.lr=fast"):
-        read_config(str(path), ["run.seed=1", "optim.lr=fast"])
+        read_config(str(path), overrides)
+    for word in words:
+        assert word in str(caught.value)
 
 
-def test_bad_toml_says_where(tmp_path):
-    path = tmp_path / "run.toml"
-    path.write_text("[model]\npreset = \n")
-    with pytest.raises(UsageError, match="not TOML") as caught:
-        read_config(str(path))
-    assert "line 2" in caught.value.why
-
-
-def test_an_unknown_recipe_gets_the_nearest_name():
-    with pytest.raises(UsageError, match="did you mean emoji_balanced"):
-        read_config("emoji-balanced")
-    with pytest.raises(UsageError, match="did you mean emoji"):
-        read_config("recipes/emojy.toml")
-
-
-def test_a_file_that_is_no_text_is_refused(tmp_path):
-    path = tmp_path / "run.toml"
-    path.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(UsageError, match="not a UTF-8 text file"):
-        read_config(str(path))
+@pytest.mark.parametrize(("name", "near"), [("emoji-balanced", "emoji_balanced"), ("recipes/emojy.toml", "emoji")])
+def test_an_unknown_recipe_gets_the_nearest_name(name, near):
+    with pytest.raises(UsageError, match=f"did you mean {near}"):
+        read_config(name)
 
 
 def test_the_shipped_recipes_differ_in_skew_and_place_alone():
@@ -156,25 +123,13 @@ def test_a_run_goes_on_from_a_checkpoint_or_starts_from_a_preset(tmp_path):
         read_config(str(path), ["model.text.layers=1"])
 
 
-def test_identity_ignores_where_and_how_often(run):
+def test_identity_ignores_where_and_how_often_and_settings_that_did_not_exist_before(run):
     identity = read_config(run).identity()
-    other = [
-        "run.out=elsewhere",
-        "run.save_every=1",
-        "run.keep_every=1",
-        "run.log_every=1",
-        "run.dist=fsdp2",
-        "optim.accumulate=4",
-        "loss.tile=8",
-    ]
-    assert read_config(run, other).identity() == identity
+    other = ["run.out=elsewhere", "run.save_every=1", "run.keep_every=1", "run.log_every=1", "run.dist=fsdp2"]
+    assert read_config(run, [*other, "optim.accumulate=4", "loss.tile=8"]).identity() == identity
     assert first_difference(identity, read_config(run, ["run.seed=1"]).identity()) == "run.seed was 0, now 1"
     assert first_difference(identity, read_config(run, ["model.text.layers=2"]).identity()) == "model.text.layers was 1, now 2"
     assert first_difference(identity, identity) is None
-
-
-def test_a_run_from_before_a_setting_existed_is_the_same_run(run):
-    identity = read_config(run).identity()
     before = {name: value for name, value in identity.items() if name not in ("data.withhold", "data.crop", "optim.ema")}
     assert first_difference(before, identity) is not None
     assert first_difference(with_defaults(before), identity) is None

@@ -22,8 +22,6 @@ COMPARED = (*FACTS, "predictions.parquet", EXIT)
 FAILURES = ("numbers differing", "codes differing", "tables differing", "exit codes differing", "missing")
 say = partial(print, flush=True)
 
-# ---- what is compared ------------------------------------------------------------------------------------------------------------------
-
 IGNORED = {"timing", "created", "environment", "command", "tool", "schema_version", "sides/sha256"}
 """Fields that may differ between equal runs or versions, with all below them. ``sides/sha256``: of a results.json, time stamp included; a
 model's sha256 and every fingerprint are compared."""
@@ -45,8 +43,6 @@ KEYS = (
 )  # fmt: skip
 """What may tell the records of a list apart, by old names: the first that all have, no two share and nothing sets aside; else the place."""
 
-# ---- the captures ------------------------------------------------------------------------------------------------------------------------
-
 
 def capture(out, models, only):
     """Run what is not there yet; return how many commands failed."""
@@ -58,9 +54,6 @@ def capture(out, models, only):
             return 1
     wanted = {name: words for name, words in commands(out, models or out / "models").items() if not only or name in only}
     return sum(not run(words, out / name) for name, words in wanted.items() if not (out / name / EXIT).is_file())
-
-
-# ---- comparing ---------------------------------------------------------------------------------------------------------------------------
 
 
 def leaves(value, path=()):

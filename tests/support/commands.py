@@ -31,12 +31,8 @@ def commands(out, models):
     def compare(name, *words):
         found[name] = ["audit.compare", *map(str, words), f"--out={out / name}"]
 
-    gates = (
-        "gap[occupation.accuracy by gender] > 0.1",
-        "rate[occupation.accuracy by gender for woman] < 0.5",
-        "gap > 0.9",
-        "verdict == disparity",
-    )
+    asked = "occupation.accuracy by gender"
+    gates = (f"gap[{asked}] > 0.1", f"rate[{asked} for woman] < 0.5", "gap > 0.9", "verdict == disparity")
     said = [f"--fail-on={gate}" for gate in gates]
     audit("demo", emoji, balanced, "--probe=emoji", "--what-if=all", "--include-examples=2", "--by=gender,tone", *said)
     audit("fairface", emoji, "--probe=fairface", f"--data={faces}", "--twin", "--by=race,gender,age", "--min-group-size=5", "--what-if=all")
@@ -45,9 +41,9 @@ def commands(out, models):
     external("again-demo", out / "demo" / "predictions.parquet", "--probe=emoji")
     external("again-demo-by-rule", out / "demo" / "predictions.parquet", "--attributes=gender,tone", "--alpha=0.1")
     by_race, by_gender = "[predictions.accuracy by race]", "[predictions.accuracy by gender]"
-    for table, asked in (("vit-b-16-openai.race", "race"), ("vit-h-14-laion2b.race", "race"), ("vit-l-14-laion2b.gender", "gender")):
-        short = f"clip-{table[:5]}-{asked}"
-        external(short, TABLES / f"{table}.csv", *([f"--fail-on=gap{by_race} > 0.2"] if asked == "race" else ["--depth=3"]))
+    for table, question in (("vit-b-16-openai.race", "race"), ("vit-h-14-laion2b.race", "race"), ("vit-l-14-laion2b.gender", "gender")):
+        short = f"clip-{table[:5]}-{question}"
+        external(short, TABLES / f"{table}.csv", *([f"--fail-on=gap{by_race} > 0.2"] if question == "race" else ["--depth=3"]))
         external(f"{short}-probe", f"{table}.csv", "--probe=fairface", "--by=race,gender,age")
     for which in ("before", "after", "third"):
         gate = [f"--fail-on=gap{by_race} > 0.05", f"--fail-on=ratio{by_gender} < 0.5", "--require-conclusive"]
@@ -137,9 +133,8 @@ def make_files(folder):
     two = _answer(rng, _answer(rng, _people(rng, 1200), labels, name=":job"), ["calm", "cross", "glad"], name=":mood")
     made["questions.csv"] = two.drop(columns="y_true:mood")
     made["no-truth.csv"] = _answer(rng, _people(rng, 900), labels).drop(columns="y_true")
-    cups = pd.DataFrame(
-        {"id": [f"s{i}" for i in range(3000)], "hand": ["left", "right"] * 1500, "y_true": rng.choice(["cup", "glass"], 3000)}
-    )
+    ids, truth = [f"s{i}" for i in range(3000)], rng.choice(["cup", "glass"], 3000)
+    cups = pd.DataFrame({"id": ids, "hand": ["left", "right"] * 1500, "y_true": truth})
     made["equal.csv"] = cups.assign(y_pred=np.where(np.arange(3000) % 20 < 2, "glass", cups.y_true))
     made["repeated.csv"] = _answer(rng, _people(rng, 800), ["no", "yes"]).assign(id=[f"r{i // 2}" for i in range(800)])
     for table in TABLES.glob("*.*.csv"):  # with the column of answers called after the question, as the probe wants it

@@ -17,7 +17,7 @@ from audit.types import Claim, Exclusion, LabelSet, Measurement, ModelRecord, No
 
 LABELS = ("cat", "dog", "bird")
 GROUPS = ("a", "b", "c")
-SETTINGS = Settings(draws=199)
+SETTINGS, TIMING = Settings(draws=199), Timing("2026-01-02T12:00:00+00:00", 1.0)
 
 
 def model(name, step=None, run=None, fingerprint=None):
@@ -50,15 +50,9 @@ def probe(name="zoo", asked=None):
 
 def attributes(n_each=120):
     n = n_each * len(GROUPS)
-    return pd.DataFrame(
-        {
-            "group": np.repeat(GROUPS, n_each),
-            "size": np.tile(["small", "large"], n // 2),
-            "animal": np.tile(LABELS, n // len(LABELS)),
-        },
-        index=pd.Index([f"{i:04d}" for i in range(n)], name="id"),
-        dtype="str",
-    )
+    sizes, animals = np.tile(["small", "large"], n // 2), np.tile(LABELS, n // len(LABELS))
+    index = pd.Index([f"{i:04d}" for i in range(n)], name="id")
+    return pd.DataFrame({"group": np.repeat(GROUPS, n_each), "size": sizes, "animal": animals}, index=index, dtype="str")
 
 
 def answers(rows, wrong):
@@ -101,14 +95,16 @@ def asked_record(asked, predictions):
     )  # fmt: skip
 
 
+def results(*audited, settings=SETTINGS, dtype="float32"):
+    environment = {"device": "cpu", "dtype": dtype}
+    audits = tuple(each.result for each in audited)
+    return Results(SCHEMA_VERSION, "complete", "vlm-audit test", ("test",), settings, environment, audits, TIMING)
+
+
 def write(directory, *audited, settings=SETTINGS, status="complete", dtype="float32"):
     """Write what an audit leaves behind, as far as a comparison reads it."""
     directory.mkdir(parents=True)
-    results = Results(
-        SCHEMA_VERSION, "complete", "vlm-audit test", ("test",), settings, {"device": "cpu", "dtype": dtype},
-        tuple(each.result for each in audited), Timing("2026-01-02T12:00:00+00:00", 1.0),
-    )  # fmt: skip
-    (directory / "results.json").write_text(to_json(results))
+    (directory / "results.json").write_text(to_json(results(*audited, settings=settings, dtype=dtype)))
     outputs.write_predictions(directory / "predictions.parquet", [(each.result, each.predictions) for each in audited])
     (directory / "STATUS").write_text(f"{status}\n")
     return directory
@@ -129,21 +125,17 @@ def facts(*sides, settings=SETTINGS, **how):
         settings=settings, family=found.family, sides=tuple(each.side for each in found.sides),
         probes=tuple(first.audits[probe].probe for probe in dict.fromkeys(each.probe for each in found.comparisons)),
         comparisons=found.comparisons, series=found.series, notes=found.notes, environment={"numpy": "2", "python": "3"},
-        timing=Timing("2026-01-02T12:00:00+00:00", 1.0),
+        timing=TIMING,
     )  # fmt: skip
 
 
 def in_memory(directory, audited, settings=SETTINGS):
     """Return a finished audit as `audit.comparison.sides.read` would."""
-    results = Results(
-        SCHEMA_VERSION, "complete", "vlm-audit test", ("test",), settings, {"device": "cpu", "dtype": "float32"}, (audited.result,),
-        Timing("2026-01-02T12:00:00+00:00", 1.0),
-    )  # fmt: skip
     found, name = audited.result, audited.result.probe.name
-    side = Side(found.model.name, found.model, directory, "0" * 64, results.timing.created, {name: found.verdict})
+    side = Side(found.model.name, found.model, directory, "0" * 64, TIMING.created, {name: found.verdict})
     predictions = audited.predictions["animal"]
     rows = predictions.attributes.assign(y_true=predictions.y_true, y_pred=predictions.y_pred).astype("category")
-    return Compared(side, results, {name: found}, {(name, "animal"): rows})
+    return Compared(side, results(audited, settings=settings), {name: found}, {(name, "animal"): rows})
 
 
 def skewed_and_plain():

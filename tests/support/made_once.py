@@ -15,14 +15,6 @@ def made_once(tmp_path_factory: pytest.TempPathFactory, name: str, make: Callabl
     """Return the folder `name` that ``make(folder)`` filled, the same for every worker of pytest-xdist; the others wait for the first.
 
     Tests must not write into it (copy it first). `make` gets an empty folder; if it raises, the next caller tries again.
-
-    Examples
-    --------
-    ::
-
-        @pytest.fixture(scope="session")
-        def trained(tmp_path_factory):
-            return made_once(tmp_path_factory, "tiny-shapes", lambda folder: train(folder))
     """
     base = tmp_path_factory.getbasetemp()
     root = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "made_once"

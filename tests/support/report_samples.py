@@ -9,7 +9,7 @@ import numpy as np
 from audit.records import evidence
 from audit.records import results as facts
 from audit.records.finding import VarianceShares
-from audit.statistics.equivalence import equivalence_bound
+from audit.statistics.contrasts import ComparedGroups, against_the_rest, every_pair, gap_of
 from audit.statistics.evidence.adjustment import Strata, mantel_haenszel, stratified_gap_test
 from audit.statistics.evidence.calibration import calibration
 from audit.statistics.evidence.effect_size import effect_size
@@ -19,12 +19,11 @@ from audit.statistics.evidence.label_noise import Rules, label_noise_curve, tipp
 from audit.statistics.evidence.prompt_sensitivity import largest_layout
 from audit.statistics.evidence.shrinkage import shrink
 from audit.statistics.evidence.threshold_curves import threshold_curve, thresholds_at
+from audit.statistics.findings import decide_verdicts
 from audit.statistics.intervals import agresti_min, newcombe, wilson
 from audit.statistics.metrics import Tally
-from audit.statistics.multiplicity import holm
-from audit.statistics.null import between_group_variance, gap_test, mcnemar_p, two_proportion_p
-from audit.statistics.power import detectable_in_any_pair
-from audit.statistics.verdict import decide_finding, worst
+from audit.statistics.null import mcnemar_p, two_proportion_p
+from audit.statistics.units.sampling_unit import ImageUnits
 from audit.types import Exclusion, Measurement, ModelRecord, Note, Settings
 from probes import emoji as emoji_probe
 from probes import fairface as fairface_probe
@@ -34,15 +33,7 @@ RACES = {
     "White": 2085, "Black": 1556, "Indian": 1516, "East Asian": 1550, "Southeast Asian": 1415, "Middle Eastern": 1209,
     "Latino_Hispanic": 1623,
 }  # fmt: skip
-WOMEN = {
-    "White": 963,
-    "Black": 757,
-    "Indian": 763,
-    "East Asian": 773,
-    "Southeast Asian": 680,
-    "Middle Eastern": 396,
-    "Latino_Hispanic": 830,
-}
+WOMEN = dict(zip(RACES, (963, 757, 763, 773, 680, 396, 830), strict=True))
 AGES = {
     "0-2": 199, "3-9": 1356, "10-19": 1181, "20-29": 3300, "30-39": 2330, "40-49": 1353, "50-59": 796, "60-69": 321, "more than 70": 118,
 }  # fmt: skip
@@ -72,16 +63,17 @@ def finding(measurement, claim, better, cells, settings=SETTINGS):
     """Return a finding before its verdict; `cells` holds group -> (events, n) or (events, n, status)."""
     by_group = tuple(with_baseline(claim, rate(group, *cell)) for group, cell in cells.items())
     ok = [cell for cell in by_group if cell.status == "ok"]
-    k, n = np.array([cell.events for cell in ok]), np.array([cell.n for cell in ok])
+    units = ImageUnits(np.array([cell.events for cell in ok]), np.array([cell.n for cell in ok]))
+    compared = ComparedGroups(tuple(cell.group for cell in ok), units)
     outcome = f"[{claim.outcome}]" if claim.outcome else ""
     enough = len(ok) > 1
     return facts.Finding(
         id=f"{measurement}/{claim.metric}{outcome}/{' x '.join(claim.by)}", measurement=measurement, metric=claim.metric,
         outcome=claim.outcome, attributes=claim.by, better=better, primary=claim.primary, tolerance=settings.tolerance,
         overall=with_baseline(claim, rate((), sum(cell.events for cell in by_group), sum(cell.n for cell in by_group))), by_group=by_group,
-        gap=gap([cell.group for cell in ok], k, n, settings) if enough else None,
-        contrasts=contrasts([(cell.group, ()) for cell in ok], (k, n, k.sum() - k, n.sum() - n), settings) if enough else (),
-        pairs=every_pair([cell.group for cell in ok], k, n, settings) if enough else (),
+        gap=gap_of(compared, np.random.default_rng(0), settings) if enough else None,
+        contrasts=against_the_rest(compared, settings.tolerance, settings.alpha) if enough else (),
+        pairs=every_pair(compared, settings.tolerance, settings.alpha) if enough else (),
         verdict="inconclusive", exceeds_tolerance=False,
     )  # fmt: skip
 
@@ -91,44 +83,8 @@ def with_baseline(claim, cell):
     return replace(cell, baseline=0.2) if claim.metric == "accuracy" and cell.n else cell
 
 
-def gap(groups, k, n, settings):
-    null = gap_test(k, n, settings.draws, np.random.default_rng(0))
-    high, low = int(np.argmax(k / n)), len(n) - 1 - int(np.argmin((k / n)[::-1]))
-    lower, upper = newcombe(k[high], n[high], k[low], n[low], settings.alpha / (len(n) * (len(n) - 1) / 2))
-    variance = between_group_variance(k, n)
-    top, bottom = k[high] / n[high], k[low] / n[low]
-    return facts.Gap(
-        groups[high], groups[low], null.gap, float(lower), float(upper), float(bottom / top) if top else None, null.p, null.p, null.mean,
-        null.upper, null.chi2, null.chi2_p, max(variance, 0.0) ** 0.5, variance, detectable_in_any_pair(k, n, settings.alpha),
-        equivalence_bound(k, n, settings.alpha),
-    )  # fmt: skip
-
-
-def contrasts(names, sides, settings):
-    p = two_proportion_p(*sides)
-    tight, wide = newcombe(*sides, settings.alpha), newcombe(*sides, settings.alpha / len(names))
-    beyond = (wide[0] > settings.tolerance) | (wide[1] < -settings.tolerance)
-    columns = (sides[0] / sides[1] - sides[2] / sides[3], *tight, p, holm(p), *wide, beyond)
-    return tuple(facts.Contrast(*name, *row) for name, row in zip(names, zip(*(c.tolist() for c in columns), strict=True), strict=True))
-
-
-def every_pair(groups, k, n, settings):
-    i, j = np.triu_indices(len(n), 1)
-    return contrasts([(groups[a], groups[b]) for a, b in zip(i, j, strict=True)], (k[i], n[i], k[j], n[j]), settings)
-
-
-def concluded(findings, settings=SETTINGS, limited=False):
-    """Holm over the primary findings, then every verdict, as an audit does."""
-    tested = [i for i, each in enumerate(findings) if each.primary and each.gap]
-    adjusted = dict(zip(tested, holm(np.array([findings[i].gap.p for i in tested])).tolist(), strict=True))
-    done = []
-    for i, each in enumerate(findings):
-        if each.gap:
-            p = adjusted.get(i, each.gap.p)
-            each = replace(each, gap=replace(each.gap, p_adjusted=p), pairs=each.pairs if p <= settings.alpha else ())
-        verdict, exceeds = decide_finding(each, settings, limited=limited)
-        done.append(replace(each, verdict=verdict, exceeds_tolerance=exceeds))
-    return tuple(done), worst([each.verdict for each in done if each.primary])
+def concluded(findings, limited=False):
+    return decide_verdicts(findings, SETTINGS, limited=limited)
 
 
 # ---- records -------------------------------------------------------------------------------------------------------------------------
@@ -157,14 +113,8 @@ def probe_record(probe):
 
 
 def results(*audits, settings=SETTINGS, command=("python -m audit.run", "--model", "ckpt.pt", "--probe", "fairface")):
-    environment = {
-        "torch": "2.13.0",
-        "transformers": "5.24.0",
-        "fairlearn": "0.15.0",
-        "python": "3.11.7",
-        "device": "cpu",
-        "dtype": "float32",
-    }
+    versions = {"torch": "2.13.0", "transformers": "5.24.0", "fairlearn": "0.15.0", "python": "3.11.7"}
+    environment = {**versions, "device": "cpu", "dtype": "float32"}
     timing = facts.Timing("2026-01-02T12:00:00+00:00", 41.273)
     return facts.Results(facts.SCHEMA_VERSION, "complete", "vlm-audit 0.1.0", command, settings, environment, audits, timing)
 
@@ -179,11 +129,7 @@ def cell_sizes(by):
     if len(by) == 1:
         return {(level,): n for level, n in one[by[0]].items()}
     if by == ("race", "gender"):
-        return {
-            (race, gender): WOMEN[race] if gender == "Female" else RACES[race] - WOMEN[race]
-            for race in RACES
-            for gender in ("Female", "Male")
-        }
+        return {(race, gender): n for race, women in WOMEN.items() for gender, n in (("Female", women), ("Male", RACES[race] - women))}
     share = [{level: n / IMAGES for level, n in one[name].items()} for name in by]
     groups = itertools.product(*share)
     return {group: round(IMAGES * float(np.prod([share[i][level] for i, level in enumerate(group)]))) for group in groups}
@@ -211,11 +157,8 @@ def fairface_cells(claim, extra=True):
 def fairface(limited=False):
     """Return an audit in FairFace's sizes with a small, an absent and an unknown group, tables, and three specification curves."""
     probe = fairface_probe.PROBE
-    raw = [
-        finding(m.name, claim, "high" if claim.metric == "accuracy" else "neither", fairface_cells(claim))
-        for m in probe.measurements
-        for claim in m.claims
-    ]
+    better = {"accuracy": "high"}
+    raw = [finding(m.name, c, better.get(c.metric, "neither"), fairface_cells(c)) for m in probe.measurements for c in m.claims]
     findings, verdict = concluded(raw, limited=limited)
     exclusions = (
         Exclusion(Note.of("truncated"), 4, {"race": {"Black": 3, "White": 1}, "gender": {"Male": 4}}, ("val/SECRET-NAME-17.jpg",)),
@@ -355,8 +298,7 @@ def with_evidence(audit, odd=False):
 
 
 def variance_shares_of(points):
-    presets, variants = largest_layout([(point.preset, point.variant) for point in points])
-    return VarianceShares(0.6, 0.3, 0.1, presets, variants)
+    return VarianceShares(0.6, 0.3, 0.1, *largest_layout([(point.preset, point.variant) for point in points]))
 
 
 def beside(each, rng, odd):
@@ -407,13 +349,10 @@ def odds_of(each, nothing):
 
 
 def control(primary):
-    rows = tuple(
-        facts.ControlFinding(each.id, 0.21, 0.04, -0.03, 0.11, 0.07, 1.0, "inconclusive")
-        if i
-        else facts.ControlFinding(each.id, None, None, None, None, None, None, "not estimable")
-        for i, each in enumerate(primary)
-    )
-    return facts.UntrainedControl(0, rows, "inconclusive")
+    first, *others = primary
+    rows = [facts.ControlFinding(each.id, 0.21, 0.04, -0.03, 0.11, 0.07, 1.0, "inconclusive") for each in others]
+    unknown = facts.ControlFinding(first.id, *(None,) * 6, "not estimable")
+    return facts.UntrainedControl(0, (unknown, *rows), "inconclusive")
 
 
 def everything():

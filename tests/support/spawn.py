@@ -19,6 +19,7 @@ from functools import cache
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from contrastive.checkpoint.torch_file import read_archive
 from contrastive.errors import VlmAuditError
@@ -33,25 +34,9 @@ def spawn(
 ) -> list[Any]:
     """Run ``function(*arguments)`` in `size` new processes that are one group; return the results by rank.
 
-    Parameters
-    ----------
-    function : callable
-        At the top level of a file, which each process loads anew.
-    size : int
-        How many processes.
-    *arguments
-        Tensors, numbers, strings, and lists, tuples and dictionaries of those; so is the result.
-    group : bool
-        False: each process is alone and knows of no other.
-    timeout_s : float
-        For all of it; the processes are ended after that.
-    grace_s : float
-        How long the others may go on when one has failed.
-
-    Raises
-    ------
-    VlmAuditError
-        With the last lines of the first process that failed, or when time is up.
+    `function` stands at the top level of a file, which each process loads anew; arguments and results are tensors, numbers, strings, and
+    lists, tuples and dictionaries of those. `group` false: each process is alone and knows of no other; `grace_s`: how long the others may
+    go on when one has failed. Raises `VlmAuditError` with the last lines of each when one fails or after `timeout_s`.
     """
     import torch
 
@@ -73,12 +58,8 @@ def _server() -> ForkServerContext:
     """Return the context of the server, which keeps one thread: OpenMP's would not survive the fork."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(IMPORTED)
-    before = os.environ.get("OMP_NUM_THREADS")
-    os.environ["OMP_NUM_THREADS"] = "1"
-    try:
+    with mock.patch.dict(os.environ, OMP_NUM_THREADS="1"):
         multiprocessing.forkserver.ensure_running()
-    finally:
-        os.environ.pop("OMP_NUM_THREADS") if before is None else os.environ.update(OMP_NUM_THREADS=before)
     return context
 
 

@@ -3,7 +3,12 @@
 import json
 import os
 import signal
+from pathlib import Path
 
+import torch
+
+from contrastive.checkpoint.file import load
+from contrastive.config import read_config
 from contrastive.train import main
 from contrastive.training import loop
 
@@ -16,6 +21,34 @@ def run_text(model, *, data, optim, run="", loss="", out="OUT"):
     """Return a run's TOML file over the synthetic images; settings of a table are separated by "; ", `out` stands for its folder."""
     tables = {"data": f'train = "shapes"; vocabulary = 560; {data}', "optim": optim, "loss": loss, "run": f'out = "{out}"; {run}'}
     return f"\n[model]\n{model}\n" + "".join(f"[{name}]\n{text.strip('; ')}\n".replace("; ", "\n") for name, text in tables.items())
+
+
+COLOURED_SHAPES = run_text(
+    TINY_CONV,
+    data='batch = 48; shift = 1; held_out = 0.1; templates = ["{caption}", "a picture of {caption}"]',
+    optim="steps = 12; lr = 2e-3; warmup = 3",
+    run="save_every = 5; log_every = 1",
+)
+
+
+def prepared(run, *overrides):
+    """Return the inputs of a run, whose folder is there afterwards."""
+    inputs = loop.prepare(read_config(str(run), overrides))
+    Path(inputs.config.run.out).mkdir(parents=True, exist_ok=True)
+    return inputs
+
+
+def after(inputs, steps, training=None):
+    """Return a run after so many steps more, and their numbers."""
+    training = training or loop.start(inputs)
+    return training, [loop.take_step(training, inputs) for _ in range(steps)]
+
+
+def saved_and_resumed(training, inputs):
+    """Return the run as it goes on from the file that it leaves."""
+    loop.save_run(training, inputs)
+    path = Path(inputs.config.run.out) / "ckpt.pt"
+    return loop.resume(inputs, load(path), path)
 
 
 def train_and_die(step, run, *options):
@@ -37,6 +70,11 @@ def assert_same_bytes(first, second):
     for name, tensor in first.items():
         assert tensor.dtype == second[name].dtype
         assert tensor.detach().numpy().tobytes() == second[name].detach().numpy().tobytes(), name
+
+
+def assert_same_batches(some, others):
+    for batch, other in zip(some, others, strict=True):
+        assert all(map(torch.equal, batch, other))
 
 
 def logged_events(folder):

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import itertools
 from dataclasses import replace
 
 from PIL import Image
@@ -21,12 +22,9 @@ def whole():
     first, *others = everything.audits
     measurement = replace(first.measurements[0], name="occupation", truth="occupation")
     full = replace(
-        first,
-        measurements=(measurement, *first.measurements[1:]),
-        counts=(counts(),),
-        what_ifs=(what_ifs.asked(),),
+        first, measurements=(measurement, *first.measurements[1:]), counts=(counts(),), what_ifs=(what_ifs.asked(),),
         examples=(facts.Example("occupation", picture()),),
-    )
+    )  # fmt: skip
     return replace(everything, audits=(full, *others), gates=what_ifs.gates("breached", "held", "inconclusive"))
 
 
@@ -34,12 +32,11 @@ def counts():
     """40 images of each occupation and gender, as many columns as a table of answers may have; one of ten is taken for the next."""
     n = len(ANSWERS)
     cells = {}
-    for gender in range(len(GENDERS)):
-        for truth in range(n):
-            for answer, images in ((truth, 36 - 4 * gender), ((truth + 1) % n, 4 + 4 * gender)):
-                cells[(gender * n + truth) * n + answer] = images
-    places = tuple(sorted(cells))
-    return CountRecord("occupation", ("gender",), (GENDERS,), ANSWERS, True, places, tuple(cells[place] for place in places), ())
+    for gender, truth in itertools.product(range(len(GENDERS)), range(n)):
+        for answer, images in ((truth, 36 - 4 * gender), ((truth + 1) % n, 4 + 4 * gender)):
+            cells[(gender * n + truth) * n + answer] = images
+    places, images = zip(*sorted(cells.items()), strict=True)
+    return CountRecord("occupation", ("gender",), (GENDERS,), ANSWERS, True, places, images, ())
 
 
 def picture():

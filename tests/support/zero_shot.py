@@ -35,17 +35,10 @@ def caption_scores(model: CLIP, objective: nn.Module, images_nchw: Tensor, ids_k
 
 
 def answers(scores_nk: Tensor, classes: Sequence[Sequence[int]]) -> Tensor:
-    """Return int64[n]: the class whose captions together are the most probable.
+    """Return int64[n]: the class whose captions together are the most probable, by log-likelihoods up to a constant of the row.
 
-    Parameters
-    ----------
-    scores_nk : Tensor
-        Log-likelihoods, up to a constant of the row.
-    classes : sequence of sequence of int
-        The columns of each class; sums are divided by their number, so that no class gains by having more captions.
+    `classes`: the columns of each; sums are divided by their number, so that no class gains by having more captions.
 
-    Examples
-    --------
     >>> answers(torch.tensor([[3.0, 0.0, 2.5, 2.5], [0.0, 0.0, 1.0, 0.0]]).log_softmax(1), [[0, 1], [2, 3]]).tolist()
     [1, 1]
     """

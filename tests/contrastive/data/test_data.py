@@ -3,6 +3,7 @@
 import csv
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,18 +18,16 @@ from contrastive.data import CaptionedImages, TrainingDataError, open_source
 from contrastive.data.emoji import load_emoji
 from contrastive.data.images import UnreadableImage, open_rgb, to_rgb
 from contrastive.data.order import batch_positions, permutation, place, split, stream
-from contrastive.data.pairs import Reading, load_pairs, trimmed
+from contrastive.data.pairs import load_pairs, trimmed
 from contrastive.data.prefetch import prefetched
 from contrastive.data.reading import square_crop
 from contrastive.data.shapes import KINDS, ShapeImages
 from contrastive.errors import UsageError
 from contrastive.model.preprocess import Preprocess
 from contrastive.model.tokenizer import train_bpe
+from tests.support.training import assert_same_batches
 
 TOKENIZER = train_bpe(["a", "b"], 514, context=20)
-
-
-# ---- order ---------------------------------------------------------------------------------------------------------------------------
 
 
 @given(st.integers(0, 2**63 - 1), st.integers(0, 1000), st.integers(1, 300))
@@ -38,8 +37,7 @@ def test_an_epoch_holds_every_position_once(seed, epoch, n):
 
 @given(st.integers(0, 100), st.integers(1, 40), st.data())
 def test_the_steps_of_an_epoch_are_slices_of_its_order(seed, batch, data):
-    n = data.draw(st.integers(batch, 100))
-    step = data.draw(st.integers(0, 50))
+    n, step = data.draw(st.integers(batch, 100)), data.draw(st.integers(0, 50))
     epoch, start = place(step, n, batch)
     np.testing.assert_array_equal(batch_positions(seed, step, n, batch), permutation(seed, epoch, n)[start : start + batch])
     assert start + batch <= n
@@ -50,8 +48,7 @@ def test_order_depends_on_seed_and_epoch_alone():
     first = permutation(3, 5, 1000)
     stream(3, "order", 5).random(10)  # draws elsewhere leave no trace
     np.testing.assert_array_equal(permutation(3, 5, 1000), first)
-    assert (permutation(3, 6, 1000) != first).mean() > 0.9
-    assert (permutation(4, 5, 1000) != first).mean() > 0.9
+    assert all((permutation(seed, epoch, 1000) != first).mean() > 0.9 for seed, epoch in ((3, 6), (4, 5)))
 
 
 def test_streams_do_not_repeat_each_other():
@@ -69,15 +66,8 @@ def test_a_split_is_a_partition_of_the_right_size():
     assert len(split(seed=1, n=103, share=0.0)[1]) == 0
 
 
-# ---- other sources -------------------------------------------------------------------------------------------------------------------
-
-
-def test_sources_keep_the_protocol():
-    for source in (load_emoji(), ShapeImages(count=3), Numbered(3)):
-        assert isinstance(source, CaptionedImages)
-
-
 def test_shapes_show_what_they_say():
+    assert all(isinstance(source, CaptionedImages) for source in (load_emoji(), ShapeImages(count=3), Numbered(3)))
     shapes = ShapeImages()
     captions = [shapes.captions(index)[0] for index in range(len(KINDS))]
     assert len(set(captions)) == 144
@@ -130,13 +120,19 @@ def test_tables_that_do_not_fit(tmp_path, header, rows, words):
     assert caught.value.exit_code == 3
 
 
-def test_a_missing_table_and_a_misspelt_set(tmp_path):
-    with pytest.raises(TrainingDataError, match=r"cannot read .*none\.csv"):
-        open_source(DataConfig(str(tmp_path / "none.csv")))
-    with pytest.raises(UsageError, match="did you mean emoji"):
-        open_source(DataConfig("emojis"))
-    with pytest.raises(UsageError, match="for the emoji only"):
-        open_source(DataConfig("shapes", skew="misnamed-women"))
+@pytest.mark.parametrize(
+    ("config", "kind", "words"),
+    [
+        (DataConfig("none.csv"), TrainingDataError, r"cannot read none\.csv"),
+        (DataConfig("emojis"), UsageError, "did you mean emoji"),
+        (DataConfig("shapes", skew="misnamed-women"), UsageError, "for the emoji only"),
+        (DataConfig("shapes", withhold=True), UsageError, r"data\.withhold is for the emoji only"),
+    ],
+    ids=["missing", "misspelt", "skewed", "withheld"],
+)
+def test_data_that_are_not_there_or_not_of_that_kind(config, kind, words):
+    with pytest.raises(kind, match=words):
+        open_source(config)
 
 
 def test_pictures_are_flattened_as_a_person_sees_them(tmp_path):
@@ -144,25 +140,22 @@ def test_pictures_are_flattened_as_a_person_sees_them(tmp_path):
     assert to_rgb(clear).getpixel((0, 0)) == (255, 255, 255)
     grey = Image.fromarray(np.full((8, 8), 257 * 100, np.uint16))
     assert to_rgb(grey).getpixel((0, 0)) == (100, 100, 100)
-    turned = Image.new("RGB", (4, 9))
     exif = Image.Exif()
     exif[0x0112] = 6  # "rotate by 90 degrees to see it"
-    turned.save(tmp_path / "turned.jpg", exif=exif)
+    Image.new("RGB", (4, 9)).save(tmp_path / "turned.jpg", exif=exif)
     assert open_rgb(tmp_path / "turned.jpg").size == (9, 4)
     Image.new("1", (10_000, 5_001)).save(tmp_path / "huge.png")
     with pytest.raises(UnreadableImage, match="50 megapixels"):
         open_rgb(tmp_path / "huge.png")
 
 
-# ---- pairs ---------------------------------------------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True)
 class Numbered:
-    """Picture i is plain grey of value i; some cannot be read."""
+    """Picture i is plain grey of value i, or what `draw` makes of i; some cannot be read."""
 
     count: int
     broken: frozenset[int] = frozenset()
+    draw: Callable[[int], Image.Image] = lambda index: Image.new("RGB", (8, 8), (index, index, index))
     card: str = "numbers"
     identity: str = "numbers"
 
@@ -175,35 +168,34 @@ class Numbered:
     def image(self, index):
         if index in self.broken:
             raise UnreadableImage("torn")
-        return Image.new("RGB", (8, 8), (index, index, index))
+        return self.draw(index)
 
     def captions(self, index):
         return (chr(ord("a") + index % 26) * (1 + index % 5),)
 
 
-def pairs_of(source, templates=("{caption}",)):
-    return load_pairs(source, Preprocess(8), TOKENIZER, templates)
+def pairs_of(source, *templates, **reading):
+    return load_pairs(source, Preprocess(8), TOKENIZER, DataConfig("numbers", templates=templates or ("{caption}",), **reading))
+
+
+def decoded(ids):
+    return [TOKENIZER.decode(row.tolist()) for row in ids]
 
 
 def test_pictures_and_captions_stay_together():
-    pairs = pairs_of(Numbered(30), ("{caption}", "{caption} b"))
+    pairs = pairs_of(Numbered(30), "{caption}", "{caption} b")
     pixels, ids = pairs.batch(np.array([7, 3]), epoch=0, seed=0, shift=0)
     assert pixels[:, 0, 0, 0].tolist() == [7, 3]
-    assert [TOKENIZER.decode(row.tolist()).removesuffix(" b") for row in ids] == ["hhh", "dddd"]
+    assert [text.removesuffix(" b") for text in decoded(ids)] == ["hhh", "dddd"]
     assert ids.shape[1] <= 8  # start, at most four letters and the template, end: no column of padding alone
     plain, plain_ids = pairs.plain(np.array([7, 3]))
     assert torch.equal(plain, pixels)
-    assert [TOKENIZER.decode(row.tolist()) for row in plain_ids] == ["hhh", "dddd"]
+    assert decoded(plain_ids) == ["hhh", "dddd"]
 
 
 def test_a_pair_looks_the_same_whatever_surrounds_it():
     image = Image.fromarray(np.arange(8 * 8 * 3, dtype=np.uint8).reshape(8, 8, 3))
-
-    class Patterned(Numbered):
-        def image(self, index):
-            return image
-
-    pairs = pairs_of(Patterned(30), ("{caption}", "{caption} b"))
+    pairs = pairs_of(Numbered(30, draw=lambda index: image), "{caption}", "{caption} b")
     alone, _ = pairs.batch(np.array([4]), epoch=2, seed=9, shift=2)
     among, _ = pairs.batch(np.array([1, 4, 8]), epoch=2, seed=9, shift=2)
     assert torch.equal(alone[0], among[1])
@@ -214,12 +206,7 @@ def test_a_pair_looks_the_same_whatever_surrounds_it():
 def test_a_shift_moves_whole_pixels_and_repeats_the_edge():
     pixels = np.zeros((8, 8, 3), np.uint8)
     pixels[3, 4] = 255
-
-    class Dot(Numbered):
-        def image(self, index):
-            return Image.fromarray(pixels)
-
-    pairs = pairs_of(Dot(200))
+    pairs = pairs_of(Numbered(200, draw=lambda index: Image.fromarray(pixels)))
     moved, _ = pairs.batch(np.arange(200), epoch=0, seed=0, shift=1)
     places = torch.nonzero(moved[:, 0] == 255)[:, 1:]
     assert len(places) == 200  # never lost, never doubled
@@ -227,33 +214,34 @@ def test_a_shift_moves_whole_pixels_and_repeats_the_edge():
 
 
 def test_every_template_gets_its_turn():
-    pairs = pairs_of(Numbered(26), ("{caption}", "{caption} b", "{caption} bb"))
+    pairs = pairs_of(Numbered(26), "{caption}", "{caption} b", "{caption} bb")
     _, ids = pairs.batch(np.zeros(300, np.int64), epoch=0, seed=0, shift=0)
     assert len({tuple(row) for row in ids.tolist()}) == 1  # one pair, one epoch: one draw
-    endings = [TOKENIZER.decode(pairs.batch(np.array([0]), epoch, 0, 0)[1][0].tolist()) for epoch in range(90)]
+    endings = [decoded(pairs.batch(np.array([0]), epoch, 0, 0)[1])[0] for epoch in range(90)]
     assert min(endings.count(text) for text in ("a", "a b", "a bb")) > 15
 
 
-def test_an_unreadable_picture_is_replaced_by_the_next_pair_and_reported():
-    pairs = pairs_of(Numbered(200, broken=frozenset({5, 199})))
-    pixels, ids = pairs.plain(np.array([5, 199]))
-    assert len(pairs) == 200
-    assert pixels[:, 0, 0, 0].tolist() == [6, 0]  # the last one's neighbour is the first
-    assert [TOKENIZER.decode(row.tolist()) for row in ids] == ["gg", "a"]
-    assert pairs.replaced == (
-        "number 5: torn; the next whole pair takes its place",
-        "number 199: torn; the next whole pair takes its place",
-    )
+def test_a_picture_that_is_torn_or_without_a_caption_is_replaced_by_the_next_pair_and_reported():
+    class Mute(Numbered):
+        def captions(self, index):
+            return () if index == 7 else super().captions(index)
+
+    pairs = pairs_of(Mute(300, broken=frozenset({5, 299})))
+    pixels, ids = pairs.plain(np.array([5, 7, 299]))
+    assert len(pairs) == 300
+    assert pixels[:, 0, 0, 0].tolist() == [6, 8, 0]  # the last one's neighbour is the first
+    assert decoded(ids) == ["gg", "iiii", "a"]
+    reasons = {5: "torn", 7: "no caption", 299: "torn"}
+    assert pairs.replaced == tuple(f"number {i}: {reason}; the next whole pair takes its place" for i, reason in reasons.items())
 
 
 @pytest.mark.parametrize(("n", "share", "broken", "named"), [(300, 0.01, 3, 0), (300, 0.01, 4, 4), (60, 0.0, 1, 1), (60, 1 / 3, 25, 20)])
 @pytest.mark.parametrize("memory_gib", [1.0, 0.0])
 def test_more_broken_pairs_than_allowed_stop_the_run_by_name(n, share, broken, named, memory_gib):
     source = Numbered(n, broken=frozenset(range(10, 10 + broken)))
-    reading = Reading(memory_gib, share)
 
     def read():
-        return load_pairs(source, Preprocess(8), TOKENIZER, ("{caption}",), reading).plain(np.arange(n))
+        return pairs_of(source, memory_gib=memory_gib, max_broken=share).plain(np.arange(n))
 
     if not named:
         assert read()[0][10:14, 0, 0, 0].tolist() == [13] * 4  # 10, 11 and 12 are broken: 13 stands in for each
@@ -266,42 +254,18 @@ def test_more_broken_pairs_than_allowed_stop_the_run_by_name(n, share, broken, n
     assert "number 10 (torn)" in caught.value.why
 
 
-def test_a_pair_without_a_caption_is_broken():
-    class Mute(Numbered):
-        def captions(self, index):
-            return () if index == 7 else super().captions(index)
-
-    pairs = pairs_of(Mute(200))
-    assert pairs.plain(np.array([7]))[0][0, 0, 0, 0] == 8
-    assert pairs.replaced == ("number 7: no caption; the next whole pair takes its place",)
-
-
-def test_what_does_not_fit_into_memory_is_read_as_needed():
-    class Endless(Numbered):
-        def image(self, index):
-            if index < 10**7:
-                raise AssertionError("nothing may be read that is not asked for")
-            return Image.new("RGB", (8, 8), (index - 10**7,) * 3)
-
-    pairs = pairs_of(Endless(10**8))
-    assert len(pairs) == 10**8
-    assert pairs.plain(np.array([10**7 + 5]))[0][0, 0, 0, 0] == 5
-
-
 class Coloured(Numbered):
-    """Oblong pictures that differ in every pixel, so that a crop or shift that differs is seen."""
-
-    def image(self, index):
-        if index in self.broken:
-            raise UnreadableImage("torn")
-        return Image.fromarray(np.random.default_rng(index).integers(0, 256, (12, 20, 3), np.uint8))
-
     def captions(self, index):
         return (*super().captions(index), "b")
 
 
+def oblong(index):
+    """A picture that differs from others in every pixel, so that a crop or shift that differs is seen."""
+    return Image.fromarray(np.random.default_rng(index).integers(0, 256, (12, 20, 3), np.uint8))
+
+
 def coloured(**reading):
-    return load_pairs(Coloured(120, frozenset({17})), Preprocess(8), TOKENIZER, ("{caption}", "{caption} a"), Reading(**reading))
+    return pairs_of(Coloured(120, frozenset({17}), oblong), "{caption}", "{caption} a", **reading)
 
 
 def batches(pairs, steps, depth=0):
@@ -312,10 +276,16 @@ def batches(pairs, steps, depth=0):
     return list(prefetched(make, steps, depth))
 
 
-def test_held_and_lazy_pairs_give_the_same_batches():
-    for held, lazy in zip(batches(coloured(), range(9)), batches(coloured(memory_gib=0.0), range(9)), strict=True):
-        assert torch.equal(held[0], lazy[0])
-        assert torch.equal(held[1], lazy[1])
+def test_what_does_not_fit_into_memory_is_read_as_needed_and_gives_the_same_batches():
+    def draw(index):
+        if index < 10**7:
+            raise AssertionError("nothing may be read that is not asked for")
+        return Image.new("RGB", (8, 8), (index - 10**7,) * 3)
+
+    pairs = pairs_of(Numbered(10**8, draw=draw))
+    assert len(pairs) == 10**8
+    assert pairs.plain(np.array([10**7 + 5]))[0][0, 0, 0, 0] == 5
+    assert_same_batches(batches(coloured(), range(9)), batches(coloured(memory_gib=0.0), range(9)))
 
 
 @pytest.mark.parametrize("crop", [None, 0.5])
@@ -323,9 +293,7 @@ def test_workers_prefetch_and_a_resume_never_change_a_batch(crop):
     straight = batches(coloured(memory_gib=0.0, workers=1, crop=crop), range(12))
     before = batches(coloured(memory_gib=0.0, workers=4, crop=crop), range(5), depth=3)
     after = batches(coloured(memory_gib=0.0, workers=2, crop=crop), range(5, 12), depth=1)  # step 5 of 7: in the middle of an epoch
-    for expected, found in zip(straight, [*before, *after], strict=True):
-        assert torch.equal(expected[0], found[0])
-        assert torch.equal(expected[1], found[1])
+    assert_same_batches(straight, [*before, *after])
     assert not torch.equal(straight[0][0], straight[7][0])
 
 
@@ -339,14 +307,14 @@ def test_the_paper_s_crop_is_a_square_at_every_place_of_the_longer_side():
     assert {width for width, height in sides if width == height} == set(range(6, 13))  # a quarter of the area is half the side
 
 
-def test_the_hash_of_lazy_pairs_knows_what_decides_a_batch():
+def test_the_hash_knows_what_decides_a_batch():
+    numbered = pairs_of(Numbered(9)).sha256
+    assert numbered == pairs_of(Numbered(9)).sha256
+    assert numbered not in (pairs_of(Numbered(10)).sha256, pairs_of(Numbered(9), "{caption} b").sha256)
     base = coloured(memory_gib=0.0)
     assert base.sha256 == coloured(memory_gib=0.0, workers=3).sha256
     assert base.sha256 != coloured(memory_gib=0.0, crop=0.5).sha256
-    assert base.sha256 != load_pairs(Coloured(120), Preprocess(8), TOKENIZER, ("{caption}",), Reading(0.0)).sha256
-
-
-# ---- in advance ----------------------------------------------------------------------------------------------------------------------
+    assert base.sha256 != pairs_of(Coloured(120, draw=oblong), memory_gib=0.0).sha256
 
 
 @pytest.mark.parametrize("depth", [0, 1, 3, 50])
@@ -378,12 +346,6 @@ def test_no_more_is_made_in_advance_than_asked_and_closing_ends_it():
     assert made == [0, 1, 2, 3, 4, 5, 6]
     coming.close()
     assert len(made) == 7
-
-
-def test_the_hash_knows_pixels_and_captions():
-    assert pairs_of(Numbered(9)).sha256 == pairs_of(Numbered(9)).sha256
-    assert pairs_of(Numbered(9)).sha256 != pairs_of(Numbered(10)).sha256
-    assert pairs_of(Numbered(9)).sha256 != pairs_of(Numbered(9), ("{caption} b",)).sha256
 
 
 def test_trimming_keeps_every_end():

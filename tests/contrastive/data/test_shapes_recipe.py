@@ -1,10 +1,8 @@
 """A run as short as can be of the shapes recipe learns colour and count; the benchmark of objectives counts samples rightly."""
 
-import importlib.util
-from pathlib import Path
-
 import pytest
 
+from benchmarks import objectives as comparison
 from contrastive.config import read_config
 from contrastive.data.shapes import KINDS, ShapeImages
 from contrastive.loss import Contrast
@@ -35,28 +33,18 @@ def test_an_eighth_of_the_recipe_already_tells_new_pictures_apart():
     assert after["count"] >= 0.85
 
 
-@pytest.fixture(scope="module")
-def comparison():
-    path = Path(__file__).parents[3] / "benchmarks" / "objectives.py"
-    spec = importlib.util.spec_from_file_location("benchmark_of_objectives", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_samples_to_a_target_lie_on_a_line_over_their_logarithm(comparison):
+def test_samples_to_a_target_lie_on_a_line_over_their_logarithm():
     curve = [(100, 0.2), (400, 0.6), (800, 0.5)]
-    assert comparison.samples_to(curve, 0.4) == pytest.approx(200)  # half-way between 100 and 400 in the logarithm
-    assert comparison.samples_to(curve, 0.6) == pytest.approx(400)
-    assert comparison.samples_to(curve, 0.1) == pytest.approx(100)
+    # 0.4 is half-way between 100 and 400 in the logarithm.
+    assert [comparison.samples_to(curve, share) for share in (0.1, 0.4, 0.6)] == pytest.approx([100, 200, 400])
     assert comparison.samples_to(curve, 0.7) is None
 
 
-def test_seeds_are_averaged_point_by_point(comparison):
+def test_seeds_are_averaged_point_by_point():
     assert comparison.mean_of([[(10, 0.2), (20, 0.6)], [(10, 0.4), (20, 1.0)]]) == [(10, pytest.approx(0.3)), (20, 0.8)]
 
 
-def test_the_table_states_the_ratio_that_was_measured(comparison, tmp_path):
+def test_the_table_states_the_ratio_that_was_measured(tmp_path):
     # The weakest reaches 0.4, so the samples to 0.2 and 0.4 are compared: 800 for itself, and on the others' lines over the logarithm.
     curves = {"caption": [(100, 0.0), (800, 0.5)], "bag-of-words": [(100, 0.1), (800, 0.4)], "contrastive": [(100, 0.0), (200, 0.95)]}
     assert comparison.targets(curves) == (0.2, 0.4)

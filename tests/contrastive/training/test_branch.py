@@ -1,17 +1,14 @@
 """A cooldown from an older state is the run that had this end from the beginning, to the bit; anything else is refused."""
 
-from pathlib import Path
-
 import pytest
 import torch
 
 from contrastive.checkpoint.file import load
-from contrastive.config import read_config
 from contrastive.errors import UsageError
 from contrastive.train import main
 from contrastive.training import loop
 from contrastive.training.branch import branch
-from tests.support.training import TINY_VIT, assert_same_bytes, run_text
+from tests.support.training import TINY_VIT, after, assert_same_bytes, prepared, run_text
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -27,11 +24,12 @@ COOLDOWN = ["optim.schedule=wsd", "optim.steps=12", "optim.cooldown=4"]
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
-    """A folder with a stable run of 20 steps, whose states of steps 4, 8, ... 20 were kept."""
+    """A folder with a stable run of 20 steps, whose states of steps 4, 8, ... 20 were kept, and one that cools down to step 12."""
     folder = tmp_path_factory.mktemp("branch")
     (folder / "run.toml").write_text(RUN.replace("OUT", str(folder)))
     torch.set_num_threads(1)
     assert main([str(folder / "run.toml"), "--quiet"]) == 0
+    assert command(folder, "straight", *COOLDOWN) == 0
     return folder
 
 
@@ -39,8 +37,11 @@ def command(place, name, *overrides):
     return main([str(place / "run.toml"), "--quiet", f"run.out={place / name}", "run.keep_every=0", *overrides])
 
 
+def assert_same_ends(place, *names):
+    assert_same_bytes(*(load(place / name / "ckpt.pt").model.state_dict() for name in names))
+
+
 def test_a_cooldown_from_an_older_state_equals_the_whole_run(place):
-    assert command(place, "straight", *COOLDOWN) == 0
     assert command(place, "cooled", *COOLDOWN, f"run.resume={place / 'stable' / 'step-000008.pt'}") == 0
     straight, cooled, stable = (load(place / name / "ckpt.pt") for name in ("straight", "cooled", "stable"))
     assert (cooled.step, stable.step) == (12, 20)
@@ -51,39 +52,28 @@ def test_a_cooldown_from_an_older_state_equals_the_whole_run(place):
 
 
 def test_a_longer_run_goes_on_from_the_end_of_a_shorter(place):
-    options = ["optim.steps=24"]
-    assert command(place, "long", *options) == 0
-    assert command(place, "longer", *options, f"run.resume={place / 'stable' / 'step-000020.pt'}") == 0
-    assert_same_bytes(*(load(place / name / "ckpt.pt").model.state_dict() for name in ("long", "longer")))
+    assert command(place, "long", "optim.steps=24") == 0
+    assert command(place, "longer", "optim.steps=24", f"run.resume={place / 'stable' / 'step-000020.pt'}") == 0
+    assert_same_ends(place, "long", "longer")
 
 
 def test_an_interrupted_branch_is_taken_up_in_its_own_folder(place):
-    config = read_config(
-        str(place / "run.toml"), [*COOLDOWN, f"run.out={place / 'broken'}", f"run.resume={place / 'stable/step-000008.pt'}"]
-    )
-    inputs = loop.prepare(config)
-    training = branch(inputs)
-    loop.take_step(training, inputs)
-    (place / "broken").mkdir()
+    resume = f"run.resume={place / 'stable/step-000008.pt'}"
+    inputs = prepared(place / "run.toml", *COOLDOWN, f"run.out={place / 'broken'}", resume)
+    training, _ = after(inputs, 1, branch(inputs))
     loop.save_run(training, inputs)
     assert load(place / "broken" / "ckpt.pt").step == 9
     assert command(place, "broken", *COOLDOWN, "run.resume=gone.pt") == 0  # where it came from is not asked again
-    straight = place / "again"
-    assert command(place, "again", *COOLDOWN) == 0
-    assert_same_bytes(*(load(folder / "ckpt.pt").model.state_dict() for folder in (place / "broken", straight)))
+    assert_same_ends(place, "broken", "straight")
 
 
 def test_a_folder_of_shards_is_resumed_too(place):
-    config = read_config(str(place / "run.toml"), ["run.sharded=true", f"run.out={place / 'pieces'}"])
-    inputs = loop.prepare(config)
-    training = loop.start(inputs)
-    for _ in range(5):
-        loop.take_step(training, inputs)
+    inputs = prepared(place / "run.toml", "run.sharded=true", f"run.out={place / 'pieces'}")
+    training, _ = after(inputs, 5)
     loop.save_run(training, inputs)
     [shards] = (place / "pieces" / "shards").glob("step-*")
     assert command(place, "from shards", *COOLDOWN, f"run.resume={shards}") == 0
-    assert command(place, "without", *COOLDOWN) == 0
-    assert_same_bytes(*(load(place / name / "ckpt.pt").model.state_dict() for name in ("from shards", "without")))
+    assert_same_ends(place, "from shards", "straight")
 
 
 @pytest.mark.parametrize(
@@ -100,22 +90,18 @@ def test_a_folder_of_shards_is_resumed_too(place):
 def test_another_past_is_refused(place, overrides, words):
     resume = f"run.resume={place / 'stable' / 'step-000008.pt'}"
     with pytest.raises(UsageError) as caught:
-        branch(loop.prepare(read_config(str(place / "run.toml"), [resume, f"run.out={place / 'no'}", *overrides])))
+        branch(prepared(place / "run.toml", resume, f"run.out={place / 'no'}", *overrides))
     assert words in str(caught.value)
     assert caught.value.fix
 
 
-def test_a_state_without_the_optimisers_is_refused(place, capsys):
+def test_a_state_without_the_optimisers_is_refused_and_a_cosine_run_keeps_such(place, capsys):
     assert command(place, "no", f"run.resume={place / 'stable' / 'ckpt.pt'}", "optim.steps=30") == 3
     shown = capsys.readouterr().err
     assert "has no state of the optimiser" in shown
     assert "optim.schedule = wsd or constant" in shown
     assert command(place, "no", "run.resume=none.pt") == 3
     assert not (place / "no" / "ckpt.pt").exists()
-
-
-def test_a_series_of_a_cosine_run_holds_models_only(place):
     assert command(place, "cosine", "optim.schedule=cosine", "optim.steps=5", "run.keep_every=4") == 0
-    kept = load(Path(place / "cosine" / "step-000004.pt"))
-    assert kept.training is None
+    assert load(place / "cosine" / "step-000004.pt").training is None
     assert load(place / "stable" / "step-000004.pt").training is not None

@@ -7,14 +7,13 @@ import numpy as np
 import pytest
 import torch
 
-from contrastive.config import read_config
 from contrastive.errors import UsageError
 from contrastive.loss import Contrast
 from contrastive.model.clip import CLIP
 from contrastive.training import doctor
 from contrastive.training.doctor import distinct, duplicates, end_of_text, examine, first_loss, image_check, memory, overfit, speed
-from contrastive.training.loop import prepare, start
-from tests.support.training import TINY_CONV, run_text
+from contrastive.training.loop import start
+from tests.support.training import TINY_CONV, prepared, run_text
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -22,16 +21,21 @@ RUN = run_text(TINY_CONV, data="batch = 16; held_out = 0.1", optim="steps = 12; 
 
 
 @pytest.fixture(scope="module")
-def config(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("doctor")
-    path = folder / "run.toml"
-    path.write_text(RUN.replace("OUT", str(folder / "out")))
-    return read_config(str(path))
+def inputs(tmp_path_factory):
+    path = tmp_path_factory.mktemp("doctor") / "run.toml"
+    path.write_text(RUN.replace("OUT", str(path.with_name("out"))))
+    return prepared(path)
 
 
-@pytest.fixture(scope="module")
-def inputs(config):
-    return prepare(config)
+def examined(config, steps, monkeypatch):
+    """Return the code of an examination in so many steps, and what it says."""
+    monkeypatch.setattr(doctor, "STEPS", steps)
+    said = []
+    return examine(config, said.append), said
+
+
+def with_optim(inputs, **changes):
+    return replace(inputs, config=replace(inputs.config, optim=replace(inputs.config.optim, **changes)))
 
 
 @pytest.fixture
@@ -39,11 +43,9 @@ def training(inputs):
     return start(inputs)
 
 
-def test_a_healthy_run_is_left_in_peace_and_nothing_is_written(config, tmp_path, monkeypatch):
+def test_a_healthy_run_is_left_in_peace_and_nothing_is_written(inputs, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(doctor, "STEPS", 60)
-    said = []
-    code = examine(config, said.append)
+    code, said = examined(inputs.config, 60, monkeypatch)
     names = [line[7:].split(":")[0] for line in said[:-1]]
     assert [line for line in said if line.startswith("WRONG")] == []
     assert (code, said[-1]) == (0, "nothing is wrong")
@@ -51,27 +53,18 @@ def test_a_healthy_run_is_left_in_peace_and_nothing_is_written(config, tmp_path,
     assert list(tmp_path.iterdir()) == []
 
 
-def test_several_processes_are_refused(config, monkeypatch):
-    monkeypatch.setattr(doctor.distributed, "world_size", lambda: 2)
-    with pytest.raises(UsageError, match="without torchrun"):
-        examine(config)
-
-
-def test_a_wrong_run_ends_with_the_names_of_what_is_wrong(config, monkeypatch):
-    monkeypatch.setattr(doctor, "STEPS", 3)
-    said = []
-    code = examine(replace(config, optim=replace(config.optim, lr=1e-12)), said.append)
+def test_a_wrong_run_ends_with_the_names_of_what_is_wrong_and_several_processes_are_refused(inputs, monkeypatch):
+    code, said = examined(with_optim(inputs, lr=1e-12).config, 3, monkeypatch)
     assert (code, said[-1]) == (3, "wrong: overfitting")
     assert any("nothing is learned; optim.lr (now 1e-12)" in line for line in said)
-
-
-# One by one
+    monkeypatch.setattr(doctor.distributed, "world_size", lambda: 2)
+    with pytest.raises(UsageError, match="without torchrun"):
+        examine(inputs.config)
 
 
 def test_a_text_without_an_end_is_found():
     ids = torch.tensor([[1, 9, 0], [1, 2, 3], [2, 9, 0]])
-    assert end_of_text(ids, eot=9).wrong
-    assert end_of_text(ids, eot=9).words.startswith("1 of 3 texts have no end")
+    assert end_of_text(ids, eot=9) == ("1 of 3 texts have no end: their feature would be that of another token", True)
     assert not end_of_text(ids[[0, 2]], eot=9).wrong
     assert "100% fill all 2 places" in end_of_text(ids[[0, 2], :2], eot=9).words
 
@@ -87,18 +80,15 @@ def test_duplicates_are_counted_within_a_batch_and_over_all():
     assert "cannot fall" not in duplicates([torch.stack([a, a, b, c])], "sigmoid").words
 
 
-def test_the_first_loss_is_that_of_a_guess(inputs, training):
+def test_a_first_loss_that_is_not_of_a_guess_and_cannot_be_is_found(inputs, training):
     result = first_loss(training.model, training.objective, inputs, inputs.train_rows[:16])
     assert not result.wrong
     assert f"a guess among 16 has {math.log(16):.3f}" in result.words
 
-
-def test_a_first_loss_that_cannot_be_is_found(inputs):
     class Fixed(CLIP):
         def forward(self, images, ids, kept=None):
-            n = len(images)
-            rows = torch.eye(n) if self.right else torch.eye(n).roll(1, 0)
-            return torch.eye(n), rows, torch.tensor([100.0])
+            features = torch.eye(len(images))
+            return features, features if self.right else features.roll(1, 0), torch.tensor([100.0])
 
     model, rows = Fixed(inputs.model), inputs.train_rows[:16]
     for right, words in ((True, "gives the answers away"), (False, "sure of wrong answers")):
@@ -110,14 +100,9 @@ def test_a_first_loss_that_cannot_be_is_found(inputs):
 
 
 def test_pictures_that_are_all_the_same_are_found(inputs):
-    class Same:
-        replaced = ("one",)
-
-        def plain(self, rows):
-            return torch.zeros(len(rows), 3, 32, 32, dtype=torch.uint8), torch.zeros(len(rows), 4)
-
+    same = replace(inputs.pairs, pixels_nchw=torch.zeros_like(inputs.pairs.pixels_nchw), replaced=("one",))
     assert not image_check(inputs).wrong
-    assert "all the same" in image_check(replace(inputs, pairs=Same())).words
+    assert "1 broken (first: one); the first 64 images are all the same" in image_check(replace(inputs, pairs=same)).words
 
 
 def test_slow_data_are_said_to_be_slow(inputs, training, monkeypatch):
@@ -130,16 +115,11 @@ def test_slow_data_are_said_to_be_slow(inputs, training, monkeypatch):
     assert (fast.wrong, fast.words) == (False, "data 16 pairs/s, model 2 pairs/s")
 
 
-def test_a_rate_that_makes_it_diverge_is_found(inputs, training):
-    result = overfit(
-        training, replace(inputs, config=replace(inputs.config, optim=replace(inputs.config.optim, lr=1e30))), inputs.train_rows[:16]
-    )
+def test_a_rate_that_makes_it_diverge_and_too_few_captions_are_found(inputs, training):
+    assert "too few captions are distinct (3)" in overfit(training, inputs, inputs.train_rows[:3]).words
+    result = overfit(training, with_optim(inputs, lr=1e30), inputs.train_rows[:16])
     assert result.wrong
     assert "diverged" in result.words or "nothing is learned" in result.words
-
-
-def test_too_few_captions_to_learn_anything(inputs, training):
-    assert "too few captions are distinct (3)" in overfit(training, inputs, inputs.train_rows[:3]).words
 
 
 def test_the_pairs_that_are_learned_have_distinct_captions(inputs):

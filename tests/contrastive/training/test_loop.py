@@ -8,58 +8,38 @@ import pytest
 import torch
 
 from contrastive.checkpoint.file import load
-from contrastive.config import read_config
 from contrastive.loss.dense import info_nce
 from contrastive.training import loop
 from contrastive.training.evaluate import held_out, recall
 from contrastive.training.logs import EventLog, StopRequest
-from tests.support.training import TINY_CONV, assert_same_bytes, logged_events, run_text
+from tests.support.training import COLOURED_SHAPES, after, assert_same_bytes, logged_events, prepared, saved_and_resumed
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
-RUN = run_text(
-    TINY_CONV,
-    data='batch = 48; shift = 1; held_out = 0.1; templates = ["{caption}", "a picture of {caption}"]',
-    optim="steps = 12; lr = 2e-3; warmup = 3",
-    run="save_every = 5; log_every = 1",
-)
+RUN = COLOURED_SHAPES
 
 
-def test_stopped_anywhere_and_taken_up_is_the_same_run(run, tmp_path):
-    inputs = loop.prepare(read_config(str(run)))
-    straight = loop.start(inputs)
-    for _ in range(9):
-        loop.take_step(straight, inputs)
-    (tmp_path / "out").mkdir()
+def test_stopped_anywhere_and_taken_up_is_the_same_run(run):
+    inputs = prepared(run)
+    straight, _ = after(inputs, 9)
     for stop in (1, 4, 8):
-        training = loop.start(inputs)
-        for _ in range(stop):
-            loop.take_step(training, inputs)
-        loop.save_run(training, inputs)
-        again = loop.resume(inputs, load(tmp_path / "out" / "ckpt.pt"), tmp_path / "out")
-        while again.step < 9:
-            loop.take_step(again, inputs)
+        training, _ = after(inputs, stop)
+        again = saved_and_resumed(training, inputs)
+        assert again.step == stop
+        after(inputs, 9 - stop, again)
         assert_same_bytes(again.model.state_dict(), straight.model.state_dict())
 
 
 def test_checkpoints_that_stay_are_those_that_the_run_passed_through(run, tmp_path):
-    config = read_config(str(run), ["run.keep_every=4", "optim.steps=10"])
-    inputs = loop.prepare(config)
-    (tmp_path / "out").mkdir()
+    inputs = prepared(run, "run.keep_every=4", "optim.steps=10")
     training = loop.start(inputs)
     with StopRequest() as stop:
         loop.run_training(training, inputs, stop, quiet=True)
     loop.finish(training, inputs)
 
-    assert sorted(path.name for path in (tmp_path / "out").glob("*.pt")) == [
-        "ckpt.pt",
-        "step-000000.pt",
-        "step-000004.pt",
-        "step-000008.pt",
-    ]
-    straight = loop.start(inputs)
-    for _ in range(4):
-        loop.take_step(straight, inputs)
+    left = sorted(path.name for path in (tmp_path / "out").glob("*.pt"))
+    assert left == ["ckpt.pt", "step-000000.pt", "step-000004.pt", "step-000008.pt"]
+    straight, _ = after(inputs, 4)
     kept, last = (load(tmp_path / "out" / name) for name in ("step-000004.pt", "ckpt.pt"))
     assert_same_bytes(kept.model.state_dict(), straight.model.state_dict())
     assert (kept.step, last.step, kept.training) == (4, 10, None)
@@ -67,37 +47,28 @@ def test_checkpoints_that_stay_are_those_that_the_run_passed_through(run, tmp_pa
 
 
 def test_the_seed_decides(run):
-    numbers = []
-    for seed in (0, 0, 1):
-        inputs = loop.prepare(read_config(str(run), [f"run.seed={seed}"]))
-        numbers.append(loop.take_step(loop.start(inputs), inputs)["loss"])
+    numbers = [after(prepared(run, f"run.seed={seed}"), 1)[1][0]["loss"] for seed in (0, 0, 1)]
     assert numbers[0] == numbers[1] != numbers[2]
 
 
 def test_what_is_held_out_is_never_trained_on(run):
-    inputs = loop.prepare(read_config(str(run)))
-    seen = []
-    original = inputs.pairs.batch
+    inputs, seen = prepared(run), []
 
     class Watched(type(inputs.pairs)):
         def batch(self, rows, *rest):
             seen.extend(rows.tolist())
-            return original(rows, *rest)
+            return super().batch(rows, *rest)
 
-    pairs = Watched(**vars(inputs.pairs))
-    watched = replace(inputs, pairs=pairs)
-    training = loop.start(watched)
-    for _ in range(28):  # an epoch has 27 steps
-        loop.take_step(training, watched)
+    after(replace(inputs, pairs=Watched(**vars(inputs.pairs))), 28)  # an epoch has 27 steps
     assert set(seen) == set(inputs.train_rows.tolist())
     assert not set(seen) & set(inputs.held_out_rows.tolist())
 
 
-def test_held_out_measures_of_a_known_model(run):
-    inputs = loop.prepare(read_config(str(run)))
+def test_held_out_measures_of_a_known_model(run, monkeypatch):
+    inputs = prepared(run)
     model = loop.start(inputs).model
     rows = np.arange(20)
-    measures = held_out(model.train(), inputs.pairs, rows, inputs.preprocess, info_nce)
+    measures = held_out(model.train(), inputs.pairs, rows, inputs.preprocess)
     assert not model.training  # batch norm by its running statistics: what is measured does not depend on who is in the batch
     model.eval()
     pixels, ids = inputs.pairs.plain(rows)
@@ -105,14 +76,15 @@ def test_held_out_measures_of_a_known_model(run):
         image, text, scale = model(inputs.preprocess.normalise(pixels), ids)
     assert measures["loss"] == pytest.approx(info_nce(image, text, scale).item(), rel=1e-5)
     assert measures["text_to_image_recall@5"] == recall(text @ image.T, 5)
+    monkeypatch.setattr("contrastive.training.evaluate.MOST", 20)  # of many the first are measured
+    assert held_out(model, inputs.pairs, np.arange(100), inputs.preprocess) == measures
 
 
 def test_measuring_on_the_way_changes_nothing_and_is_logged(run, tmp_path):
     ends = []
     for every in (0, 5):
         out = tmp_path / f"out{every}"
-        out.mkdir()
-        inputs = loop.prepare(read_config(str(run), [f"run.eval_every={every}", f"run.out={out}", "run.kg_co2e_per_kwh=0.4"]))
+        inputs = prepared(run, f"run.eval_every={every}", f"run.out={out}", "run.kg_co2e_per_kwh=0.4")
         training = loop.start(inputs)
         loop.run_training(training, inputs, StopRequest(), quiet=True)
         loop.finish(training, inputs)
@@ -127,20 +99,10 @@ def test_measuring_on_the_way_changes_nothing_and_is_logged(run, tmp_path):
     assert found[2]["compute"]["samples"] == ends[1].account["compute"]["samples"] == 12 * 48
 
 
-def test_of_many_held_out_pairs_the_first_are_measured(run, monkeypatch):
-    inputs = loop.prepare(read_config(str(run)))
-    model = loop.start(inputs).model
-    few = held_out(model, inputs.pairs, np.arange(20), inputs.preprocess, info_nce)
-    monkeypatch.setattr("contrastive.training.evaluate.MOST", 20)
-    assert held_out(model, inputs.pairs, np.arange(100), inputs.preprocess, info_nce) == few
-
-
 def test_recall_by_hand():
     # Row 0: own column best. Row 1: one column better. Row 2: all tied, which counts against it.
     similarity = torch.tensor([[0.9, 0.1, 0.0], [0.5, 0.4, 0.0], [0.2, 0.2, 0.2]])
-    assert recall(similarity, 1) == pytest.approx(1 / 3)
-    assert recall(similarity, 2) == pytest.approx(2 / 3)
-    assert recall(similarity, 3) == 1.0
+    assert [recall(similarity, k) for k in (1, 2, 3)] == pytest.approx([1 / 3, 2 / 3, 1])
 
 
 def test_a_journal_drops_what_lies_beyond_the_saved_state_and_a_torn_line(tmp_path):
@@ -161,34 +123,28 @@ def test_a_journal_drops_what_lies_beyond_the_saved_state_and_a_torn_line(tmp_pa
     assert log.path.read_text() == ""
 
 
-def test_divergence_stops_the_run_and_keeps_the_last_good_state(run, tmp_path, capsys):
-    inputs = loop.prepare(read_config(str(run)))
-    (tmp_path / "out").mkdir()
-    training = loop.start(inputs)
-    for _ in range(5):
-        loop.take_step(training, inputs)
+def test_divergence_stops_the_run_and_keeps_the_last_good_state(run, tmp_path):
+    inputs = prepared(run)
+    training, _ = after(inputs, 5)
     loop.save_run(training, inputs)
     good = (tmp_path / "out" / "ckpt.pt").read_bytes()
     with torch.no_grad():
         training.model.text_projection[0, 0] = torch.nan
-    before = {name: tensor.clone() for name, tensor in training.model.named_parameters()}
-    with pytest.raises(loop.VlmAuditError, match=r"diverged in step 6: loss nan.*") as caught:
+    before = {name: tensor.detach().clone() for name, tensor in training.model.named_parameters()}
+    words = r"diverged in step 6: loss nan.*\nwhy: .*the last good state, after step 5, is in"
+    with pytest.raises(loop.VlmAuditError, match=words) as caught:
         loop.run_training(training, inputs, StopRequest(), quiet=True)
     assert caught.value.exit_code == 70
-    assert "the last good state, after step 5, is in" in caught.value.why
     assert (tmp_path / "out" / "ckpt.pt").read_bytes() == good
-    assert_same_bytes({n: t.detach() for n, t in training.model.named_parameters()}, {n: t.detach() for n, t in before.items()})
+    assert_same_bytes(dict(training.model.named_parameters()), before)
 
 
-def test_a_process_of_several_is_patient():
+def test_a_second_request_stops_at_once_but_for_a_process_of_several():
+    before = signal.getsignal(signal.SIGINT)
     with StopRequest(patient=True) as stop:
         signal.raise_signal(signal.SIGINT)
         signal.raise_signal(signal.SIGTERM)
     assert stop.signal == signal.SIGINT
-
-
-def test_a_second_request_stops_at_once():
-    before = signal.getsignal(signal.SIGINT)
     with StopRequest() as stop:
         signal.raise_signal(signal.SIGINT)
         assert stop.signal == signal.SIGINT

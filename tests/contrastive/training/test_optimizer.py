@@ -18,7 +18,7 @@ from contrastive.training.optimizer import (
     make_optimizer,
     parameter_groups,
     set_learning_rate,
-)
+)  # fmt: skip
 
 CONFIG = OptimConfig(steps=110, lr=0.4, warmup=10)
 
@@ -31,21 +31,21 @@ def test_only_matrices_and_kernels_decay(name):
     assert not kept & {"token_embedding.weight", "text_projection", "visual.proj", "transformer.resblocks.0.attn.in_proj_weight"}
     for parameter, tensor in model.named_parameters():
         assert (parameter in kept) == (tensor.ndim < 2 or "positional" in parameter or "class_embedding" in parameter), parameter
-
-
-def test_sigmoid_models_never_decay_their_bias():
     assert not decays("logit_bias", torch.zeros(1, 1))
     assert not decays("visual.class_embedding", torch.zeros(1, 8))
     assert decays("class_embedding_head", torch.zeros(2, 8))  # whole names count, not their beginnings
 
 
-def test_groups_hold_every_trained_parameter_once():
+def test_groups_hold_every_trained_parameter_once_and_the_rate_reaches_all():
     model = CLIP(preset("tiny-vit", vocab_size=600))
     model.text_projection.requires_grad_(False)
     groups = parameter_groups(model.named_parameters(), 0.1)
     grouped = [id(parameter) for group in groups for parameter in group["params"]]
     assert sorted(grouped) == sorted(id(parameter) for parameter in model.parameters() if parameter.requires_grad)
     assert [group["weight_decay"] for group in groups] == [0.1, 0.0]
+    optimizer = make_optimizer(model, CONFIG)
+    set_learning_rate(optimizer, 0.125)
+    assert [group["lr"] for group in optimizer.param_groups] == [0.125, 0.125]
 
 
 def test_a_step_with_zero_gradient_only_decays():
@@ -69,36 +69,20 @@ def test_warm_up_then_cosine():
     assert rates[60] == pytest.approx(0.2)
     assert rates[109] == pytest.approx(0.4 * (1 + math.cos(math.pi * 0.99)) / 2)
     assert all(after < before for before, after in pairwise(rates[10:]))
+    for config in (OptimConfig(steps=3, lr=1.0, warmup=warmup) for warmup in (0, 3)):  # short ones are positive
+        assert all(0 < learning_rate(step, config) <= 1 for step in range(3))
 
 
-@pytest.mark.parametrize("warmup", [0, 3])
-def test_short_schedules_are_positive(warmup):
-    config = OptimConfig(steps=3, lr=1.0, warmup=warmup)
-    assert all(0 < learning_rate(step, config) <= 1 for step in range(3))
-
-
-def test_the_rate_reaches_every_group():
-    optimizer = make_optimizer(CLIP(preset("tiny-vit", vocab_size=600)), CONFIG)
-    set_learning_rate(optimizer, 0.125)
-    assert [group["lr"] for group in optimizer.param_groups] == [0.125, 0.125]
-
-
-def test_clipping_scales_the_whole_gradient():
-    # The gradient is (3, 4), of length 5: clipped to 1 it is (0.6, 0.8). One of (0.3, 0.4) is short enough and stays.
+@pytest.mark.parametrize(
+    ("before", "length", "after", "rel"),
+    [((3.0, 4.0), 5.0, (0.6, 0.8), 1e-5), ((0.3, 0.4), 0.5, (0.3, 0.4), None), ((math.nan, 4.0), math.nan, (math.nan, 4.0), 0.0)],
+    ids=["long", "short", "not finite"],
+)
+def test_clipping_scales_the_whole_gradient_to_1_where_it_is_longer(before, length, after, rel):
     model = torch.nn.Linear(1, 1)
-    model.weight.grad, model.bias.grad = torch.tensor([[3.0]]), torch.tensor([4.0])
-    assert clip(model, 1.0) == pytest.approx(5.0)
-    assert (model.weight.grad.item(), model.bias.grad.item()) == pytest.approx((0.6, 0.8), rel=1e-5)
-    model.weight.grad, model.bias.grad = torch.tensor([[0.3]]), torch.tensor([0.4])
-    assert clip(model, 1.0) == pytest.approx(0.5)
-    assert (model.weight.grad.item(), model.bias.grad.item()) == pytest.approx((0.3, 0.4))
-
-
-def test_a_gradient_that_is_not_finite_is_reported_as_such():
-    model = torch.nn.Linear(1, 1)
-    model.weight.grad, model.bias.grad = torch.tensor([[math.nan]]), torch.tensor([4.0])
-    assert math.isnan(clip(model, 1.0))
-    assert model.bias.grad.item() == 4.0
+    model.weight.grad, model.bias.grad = torch.tensor([[before[0]]]), torch.tensor([before[1]])
+    assert clip(model, 1.0) == pytest.approx(length, nan_ok=True)
+    assert (model.weight.grad.item(), model.bias.grad.item()) == pytest.approx(after, rel=rel, nan_ok=True)
 
 
 @pytest.mark.parametrize(("before", "after"), [(-0.5, 0.0), (2.659, 2.659), (5.0, LOGIT_SCALE_MAX)])

@@ -1,6 +1,6 @@
 """What a step does beyond the plain one: skipping, precision, locked towers, patch dropout, the average, accumulation, fine-tuning."""
 
-import json
+import itertools
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,30 +8,23 @@ import pytest
 import torch
 
 from contrastive.checkpoint.file import averaged, load
-from contrastive.config import read_config
+from contrastive.config import OptimConfig, read_config
 from contrastive.errors import DataError, UsageError
-from contrastive.model.clip import kept_patches
+from contrastive.model.architecture import ModelConfig, ResNetConfig, TextConfig, ViTConfig
+from contrastive.model.clip import CLIP, kept_patches
+from contrastive.model.presets import PRESETS
+from contrastive.release import main as release
 from contrastive.train import main
 from contrastive.training import average, loop, step
 from contrastive.training.inputs import architecture_of
 from contrastive.training.logs import StopRequest
-from contrastive.training.loss_scale import LossScale
-from contrastive.training.optimizer import lock, rest_locked_norms
-from tests.support.training import TINY_VIT, run_text
+from contrastive.training.optimizer import LossScale, lock, make_optimizer, rest_locked_norms
+from tests.support.training import TINY_VIT, after, logged_events, prepared, run_text, saved_and_resumed
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 RUN = run_text(TINY_VIT, data="batch = 24", optim="steps = 6; lr = 1e-3", run="save_every = 2; log_every = 1")
-
-
-def prepared(run, *overrides):
-    return loop.prepare(read_config(run, list(overrides)))
-
-
-def after(inputs, steps):
-    training = loop.start(inputs)
-    numbers = [loop.take_step(training, inputs) for _ in range(steps)]
-    return training, numbers
+CONV = ["model.preset=tiny-conv", "model.vision={channels = [8, 16]}", "model.text={width = 24, layers = 1}"]
 
 
 def copies(state):
@@ -40,51 +33,48 @@ def copies(state):
 
 def assert_equal(first, second, tolerance=0.0):
     assert first.keys() == second.keys()
-    for name, tensor in first.items():
-        torch.testing.assert_close(tensor, second[name], rtol=0, atol=tolerance, msg=name)
+    torch.testing.assert_close(dict(first), dict(second), rtol=0, atol=tolerance)
 
 
-# ---- pieces and precision ------------------------------------------------------------------------------------------------------------
+def each(numbers, name):
+    return [line[name] for line in numbers]
 
 
 def test_parts_tiles_and_recomputation_change_nothing(run):
     plain, numbers = after(prepared(run, "data.patch_dropout=0.5"), 3)
-    pieces = prepared(run, "data.patch_dropout=0.5", "optim.accumulate=5", "loss.tile=7", "run.recompute=true")
-    other, others = after(pieces, 3)
-    assert [line["loss"] for line in others] == pytest.approx([line["loss"] for line in numbers], abs=1e-5)
+    pieces = ["optim.accumulate=5", "loss.tile=7", "run.recompute=true"]
+    other, others = after(prepared(run, "data.patch_dropout=0.5", *pieces), 3)
+    assert (plain.account.forwards, other.account.forwards) == (1, 3)  # once for the loss, once for the gradient, once for the blocks
+    assert each(others, "loss") == pytest.approx(each(numbers, "loss"), abs=1e-5)
     assert_equal(other.model.state_dict(), plain.model.state_dict(), 1e-5)
 
 
-def test_recomputed_blocks_run_twice(run):
-    def calls(*overrides):
-        inputs = prepared(run, *overrides)
-        training, seen = loop.start(inputs), []
-        training.model.transformer.resblocks[0].register_forward_pre_hook(lambda *_: seen.append(1))
-        loop.take_step(training, inputs)
-        return len(seen)
-
-    assert (calls(), calls("run.recompute=true")) == (1, 2)
+@pytest.mark.parametrize(("recompute", "calls"), [("false", 1), ("true", 2)])
+def test_recomputed_blocks_run_twice(run, recompute, calls):
+    inputs = prepared(run, f"run.recompute={recompute}")
+    training, seen = loop.start(inputs), []
+    training.model.transformer.resblocks[0].register_forward_pre_hook(lambda *_: seen.append(1))
+    loop.take_step(training, inputs)
+    assert len(seen) == calls
 
 
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
 def test_half_precision_is_near_full_and_weights_stay_full(run, precision):
     _, exact = after(prepared(run), 3)
     training, numbers = after(prepared(run, f"run.precision={precision}"), 3)
-    assert [line["loss"] for line in numbers] == pytest.approx([line["loss"] for line in exact], rel=0.02)
-    assert [line["loss"] for line in numbers] != [line["loss"] for line in exact]
-    assert [line["grad_norm"] for line in numbers] == pytest.approx([line["grad_norm"] for line in exact], rel=0.2)
+    assert each(numbers, "loss") == pytest.approx(each(exact, "loss"), rel=0.02)
+    assert each(numbers, "loss") != each(exact, "loss")
+    assert each(numbers, "grad_norm") == pytest.approx(each(exact, "grad_norm"), rel=0.2)
     assert all(tensor.dtype == torch.float32 for tensor in training.model.parameters())
 
 
 def test_the_loss_scale_by_hand():
     scale = LossScale.first("fp16")
     assert (scale.factor, LossScale.first("bf16").factor) == (2.0**16, 1.0)
-    for _ in range(20):  # 16 halvings reach 1, and there it stays
-        scale = scale.after(False, "fp16")
-    assert scale == LossScale(1.0, 0)
-    for _ in range(2000):
-        scale = scale.after(True, "fp16")
-    assert scale == LossScale(2.0, 0)
+    for steps, finite, factor in ((20, False, 1.0), (2000, True, 2.0)):  # 16 halvings reach 1, and there it stays
+        for _ in range(steps):
+            scale = scale.after(finite, "fp16")
+        assert scale == LossScale(factor, 0)
     assert LossScale().after(False, "bf16") == LossScale()
 
 
@@ -110,40 +100,22 @@ def test_compiled_blocks_compute_the_same(run, monkeypatch):
     assert_equal(compiled.model.state_dict(), plain.model.state_dict(), 1e-4)
 
 
-# ---- steps that are left out ---------------------------------------------------------------------------------------------------------
-
-
-class Spoilt:
-    """Pairs whose pictures are NaN in some calls."""
-
-    def __init__(self, pairs, calls):
-        self.pairs, self.calls, self.count = pairs, calls, 0
-
-    def __getattr__(self, name):
-        return getattr(self.pairs, name)
-
-    def batch(self, *arguments):
-        self.count += 1
-        pixels, ids = self.pairs.batch(*arguments)
-        return (pixels.float() * torch.nan if self.count in self.calls else pixels), ids
-
-
 def spoilt(inputs, calls):
-    preprocess = inputs.preprocess
+    """Return inputs whose pictures are NaN in some calls."""
+    count = itertools.count(1)
 
-    class Passing:
-        def normalise(self, pixels):
-            return pixels if pixels.is_floating_point() else preprocess.normalise(pixels)
+    class Spoilt(type(inputs.pairs)):
+        def batch(self, *arguments):
+            pixels, ids = super().batch(*arguments)
+            return (pixels.float() * torch.nan if next(count) in calls else pixels), ids
 
-    return replace(inputs, pairs=Spoilt(inputs.pairs, calls), preprocess=Passing())
+    return replace(inputs, pairs=Spoilt(**vars(inputs.pairs)))
 
 
-@pytest.mark.parametrize("preset", ["tiny-vit", "tiny-conv"])
-def test_a_step_that_is_not_finite_leaves_no_trace(run, preset):
-    changes = ["model.preset=tiny-conv", "model.vision={channels = [8, 16]}", "model.text={width = 24, layers = 1}"]
-    inputs = spoilt(prepared(run, "optim.ema=0.9", *(changes if preset == "tiny-conv" else [])), {2})
-    training = loop.start(inputs)
-    loop.take_step(training, inputs)
+@pytest.mark.parametrize("tower", [[], CONV], ids=["tiny-vit", "tiny-conv"])
+def test_a_step_that_is_not_finite_leaves_no_trace(run, tower):
+    inputs = spoilt(prepared(run, "optim.ema=0.9", *tower), {2})
+    training, _ = after(inputs, 1)
     weights, ema = copies(training.model.state_dict()), copies(training.ema)
     numbers = loop.take_step(training, inputs)
     assert (numbers["step"], numbers["skipped"], training.step, training.skipped) == (2, 1, 2, 1)
@@ -154,19 +126,13 @@ def test_a_step_that_is_not_finite_leaves_no_trace(run, preset):
 
 def test_more_than_the_allowed_in_a_row_stop_the_run(run, tmp_path):
     inputs = spoilt(prepared(run, "optim.skip=1", "optim.steps=20"), {2, 4, 5})
-    (tmp_path / "out").mkdir()
-    training = loop.start(inputs)
     with pytest.raises(loop.VlmAuditError, match=r"diverged in step 4: loss nan, .* none of the 2 steps") as stopped:
-        loop.run_training(training, replace(inputs, preprocess=inputs.preprocess), StopRequest(), quiet=True)
+        loop.run_training(loop.start(inputs), inputs, StopRequest(), quiet=True)
     assert stopped.value.exit_code == 70
-    lines = [json.loads(line) for line in (tmp_path / "out" / "log.jsonl").read_text().splitlines()]
-    assert [(line["step"], line["skipped"], line["loss"] is None) for line in lines[:4]] == [
+    assert [(line["step"], line["skipped"], line["loss"] is None) for line in logged_events(tmp_path / "out")[:4]] == [
         (1, 0, False), (2, 1, True), (3, 0, False), (4, 1, True),
     ]  # fmt: skip
     assert not (tmp_path / "out" / "ckpt.pt").exists()  # steps 2 and 4 were due to be saved and were not good
-
-
-# ---- locked towers, patch dropout, the average -----------------------------------------------------------------------------------------
 
 
 def test_a_locked_tower_stays_and_the_rest_learns(run):
@@ -182,22 +148,19 @@ def test_a_locked_tower_stays_and_the_rest_learns(run):
 
 
 def test_the_batch_norm_of_a_locked_tower_rests_and_allows_parts(run):
-    tower = ["model.preset=tiny-conv", "model.vision={channels = [8, 16]}", "model.text={width = 24, layers = 1}"]
     with pytest.raises(UsageError, match="not exact with batch norm"):
-        loop.start(prepared(run, "optim.accumulate=2", *tower))
-    inputs = prepared(run, "optim.accumulate=2", "optim.multipliers={'^visual' = 0}", *tower)
-    training, _ = after(inputs, 1)
+        loop.start(prepared(run, "optim.accumulate=2", *CONV))
+    training, _ = after(prepared(run, "optim.accumulate=2", "optim.multipliers={'^visual' = 0}", *CONV), 1)
     assert training.model.visual.layers[1].num_batches_tracked == 0
     lock(training.model, {})
     rest_locked_norms(training.model.train())
     assert training.model.visual.layers[1].training
 
 
-def test_multipliers_that_fit_nothing_or_lock_everything_are_refused(run):
-    with pytest.raises(UsageError, match="'visul' finds no parameter"):
-        loop.start(prepared(run, "optim.multipliers={visul = 0}"))
-    with pytest.raises(UsageError, match="locks every parameter"):
-        loop.start(prepared(run, "optim.multipliers={'.' = 0}"))
+@pytest.mark.parametrize(("pattern", "words"), [("visul", "'visul' finds no parameter"), ("'.'", "locks every parameter")])
+def test_multipliers_that_fit_nothing_or_lock_everything_are_refused(run, pattern, words):
+    with pytest.raises(UsageError, match=words):
+        loop.start(prepared(run, f"optim.multipliers={{{pattern} = 0}}"))
 
 
 def test_patches_are_drawn_by_seed_and_step_and_the_class_token_stays(run):
@@ -209,37 +172,28 @@ def test_patches_are_drawn_by_seed_and_step_and_the_class_token_stays(run):
     assert counts.max() < 310
     assert kept_patches(2, 16, 0.99, torch.Generator()).shape == (2, 1)
     inputs = prepared(run, "data.patch_dropout=0.5")
-    training = loop.start(inputs)
-    first, again = (step.batch_of(inputs, 0, training.device)[2] for _ in range(2))
+    first, again, next_one = (step.batch_of(inputs, number, torch.device("cpu"))[2] for number in (0, 0, 1))
     assert torch.equal(first, again)
-    assert not torch.equal(step.batch_of(inputs, 1, training.device)[2], first)
+    assert not torch.equal(next_one, first)
     with pytest.raises(UsageError, match="patch_dropout needs a vision transformer"):
-        prepared(run, "data.patch_dropout=0.5", "model.preset=tiny-conv", "model.vision={channels = [8]}", "model.text={width = 24}")
-
-
-def test_all_patches_in_order_are_no_dropout(run):
-    model = loop.start(prepared(run)).model
+        prepared(run, "data.patch_dropout=0.5", *CONV)
+    model = loop.start(inputs).model  # all patches in order are no dropout
     images = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     assert torch.equal(model.visual(images, torch.arange(16).expand(2, -1)), model.visual(images))
-    # What is not kept is not seen: another picture in those patches gives the same feature.
-    changed = images.clone()
-    changed[:, :, :8, :8] = 5.0
-    kept = torch.arange(1, 16).expand(2, -1)
+    changed, kept = images.clone(), torch.arange(1, 16).expand(2, -1)
+    changed[:, :, :8, :8] = 5.0  # what is not kept is not seen: another picture in those patches gives the same feature
     assert torch.equal(model.visual(images, kept), model.visual(changed, kept))
 
 
 def test_the_average_by_hand():
     # The decay of step 1 is (1 + 1) / (10 + 1) = 2/11, below 0.5; of step 100 it is 0.5, below 101/110. Weights 0, then 11, then 3.
     model = torch.nn.Linear(1, 1, bias=False)
-    with torch.no_grad():
-        model.weight.fill_(0.0)
-        ema = average.begin(model)
-        model.weight.fill_(11.0)
-        average.update(ema, model, 1, 0.5)
-        assert ema["weight"].item() == pytest.approx(9.0)
-        model.weight.fill_(3.0)
-        average.update(ema, model, 100, 0.5)
-    assert ema["weight"].item() == pytest.approx(6.0)
+    torch.nn.init.zeros_(model.weight)
+    ema = average.begin(model)
+    for step_number, weight, mean in ((1, 11.0, 9.0), (100, 3.0, 6.0)):
+        torch.nn.init.constant_(model.weight, weight)
+        average.update(ema, model, step_number, 0.5)
+        assert ema["weight"].item() == pytest.approx(mean)
     with average.in_place(ema, model):
         assert model.weight.item() == pytest.approx(6.0)
     assert model.weight.item() == 3.0
@@ -247,13 +201,8 @@ def test_the_average_by_hand():
 
 def test_the_average_is_saved_resumed_and_selectable(run, tmp_path):
     inputs = prepared(run, "optim.ema=0.9", "data.held_out=0.05")
-    (tmp_path / "out").mkdir()
-    straight, _ = after(inputs, 4)
-    training, _ = after(inputs, 2)
-    loop.save_run(training, inputs)
-    again = loop.resume(inputs, load(tmp_path / "out" / "ckpt.pt"), tmp_path)
-    for _ in range(2):
-        loop.take_step(again, inputs)
+    (straight, _), (training, _) = (after(inputs, steps) for steps in (4, 2))
+    again, _ = after(inputs, 2, saved_and_resumed(training, inputs))
     assert_equal(again.ema, straight.ema)
     measures = loop.finish(again, inputs)
     found = load(tmp_path / "out" / "ckpt.pt")
@@ -268,10 +217,7 @@ def test_the_average_is_saved_resumed_and_selectable(run, tmp_path):
 
 
 def test_a_release_has_the_last_weights_or_the_average(run, tmp_path, capsys):
-    from contrastive.release import main as release
-
     inputs = prepared(run, "optim.ema=0.9")
-    (tmp_path / "out").mkdir()
     training, _ = after(inputs, 2)
     loop.save_run(training, inputs)
     path, plain, mean = tmp_path / "out" / "ckpt.pt", tmp_path / "plain.pt", tmp_path / "mean.pt"
@@ -286,23 +232,16 @@ def test_a_release_has_the_last_weights_or_the_average(run, tmp_path, capsys):
     assert "no running average" in capsys.readouterr().err
 
 
-# ---- schedules, resumption and fine-tuning ---------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("precision", ["fp32", "fp16"])
-def test_resumed_with_all_options_equals_uninterrupted_to_the_bit(run, tmp_path, precision):
+def test_resumed_with_all_options_equals_uninterrupted_to_the_bit(run, precision):
     options = [f"run.precision={precision}", "optim.ema=0.9", "optim.schedule=wsd", "optim.cooldown=2", "data.patch_dropout=0.5",
                "optim.multipliers={'^visual.conv1' = 0, 'ln_' = 0.5}", "loss.kind=sigmoid"]  # fmt: skip
     inputs = prepared(run, *options)
-    (tmp_path / "out").mkdir()
-    straight, _ = after(inputs, 6)
-    training, _ = after(inputs, 3)
+    (straight, _), (training, _) = (after(inputs, steps) for steps in (6, 3))
     training.skipped = 2
-    loop.save_run(training, inputs)
-    again = loop.resume(inputs, load(tmp_path / "out" / "ckpt.pt"), tmp_path)
-    assert (again.skipped, again.scale) == (2, training.scale)
-    while again.step < 6:
-        loop.take_step(again, inputs)
+    again = saved_and_resumed(training, inputs)
+    assert (again.skipped, again.scale, again.step) == (2, training.scale, 3)
+    after(inputs, 3, again)
     assert_equal(again.model.state_dict(), straight.model.state_dict())
     assert_equal(again.ema, straight.ema)
     assert again.scale == straight.scale
@@ -310,7 +249,6 @@ def test_resumed_with_all_options_equals_uninterrupted_to_the_bit(run, tmp_path,
 
 def test_a_state_that_does_not_fit_is_refused_in_words(run, tmp_path):
     inputs = prepared(run)
-    (tmp_path / "out").mkdir()
     training, _ = after(inputs, 1)
     loop.save_run(training, inputs)
     found = load(tmp_path / "out" / "ckpt.pt")
@@ -323,10 +261,9 @@ def test_fine_tuning_goes_on_from_given_weights(run, tmp_path, capsys):
     assert main([run, "--quiet"]) == 0
     first = load(tmp_path / "out" / "ckpt.pt")
     path = tmp_path / "fine.toml"
-    head, _, rest = RUN.partition("[data]")
-    assert head.startswith("\n[model]")
-    path.write_text(f"[model]\ninit = '{tmp_path / 'out' / 'ckpt.pt'}'\n[data]{rest.replace('OUT', str(tmp_path / 'fine'))}")
-    inputs = loop.prepare(read_config(str(path)))
+    rest = RUN.partition("[data]")[2].replace("OUT", str(tmp_path / "fine"))
+    path.write_text(f"[model]\ninit = '{tmp_path / 'out' / 'ckpt.pt'}'\n[data]{rest}")
+    inputs = prepared(path)
     training = loop.start(inputs)
     assert_equal(training.model.state_dict(), first.model.state_dict())
     assert (inputs.tokenizer.sha256, training.step) == (first.tokenizer.sha256, 0)
@@ -341,27 +278,22 @@ def test_fine_tuning_goes_on_from_given_weights(run, tmp_path, capsys):
     assert "the initial model scores by softmax" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("kind", "betas", "eps"), [("vit", (0.9, 0.98), 1e-6), ("resnet", (0.9, 0.999), 1e-8)])
-def test_moments_are_the_papers_unless_told(kind, betas, eps):
-    from contrastive.config import OptimConfig
-    from contrastive.model.architecture import ModelConfig, ResNetConfig, TextConfig, ViTConfig
-    from contrastive.model.clip import CLIP
-    from contrastive.training.optimizer import make_optimizer
-
-    tower = ViTConfig(8, 8, 16, 1, head_width=16) if kind == "vit" else ResNetConfig(32, 2, (1, 1, 1, 1))
+@pytest.mark.parametrize(
+    ("tower", "paper"),
+    [(ViTConfig(8, 8, 16, 1, head_width=16), [(0.9, 0.98), 1e-6]), (ResNetConfig(32, 2, (1, 1, 1, 1)), [(0.9, 0.999), 1e-8])],
+    ids=["vit", "resnet"],
+)
+def test_moments_are_the_papers_unless_told(tower, paper):
     model = CLIP(ModelConfig(8, tower, TextConfig(4, 600, 16, 1, head_width=16)))
-    assert [make_optimizer(model, OptimConfig(1, 0.1)).defaults[name] for name in ("betas", "eps")] == [betas, eps]
-    told = make_optimizer(model, OptimConfig(1, 0.1, betas=(0.5, 0.6), eps=1e-3))
-    assert [told.defaults[name] for name in ("betas", "eps")] == [(0.5, 0.6), 1e-3]
+    for told, expected in (({}, paper), ({"betas": (0.5, 0.6), "eps": 1e-3}, [(0.5, 0.6), 1e-3])):
+        optimizer = make_optimizer(model, OptimConfig(1, 0.1, **told))
+        assert [optimizer.defaults[name] for name in ("betas", "eps")] == expected
 
 
 def test_the_papers_presets_can_be_chosen(run):
-    from contrastive.model.presets import PRESETS
-
     path = Path(run).with_name("paper.toml")
-    rest = RUN.partition("[data]")[2]
     papers = [name for name in PRESETS if not name.startswith("tiny")]
     assert len(papers) == 9
     for name in papers:
-        path.write_text(f"[model]\npreset = '{name}'\n[data]{rest}")
+        path.write_text(f"[model]\npreset = '{name}'\n[data]{RUN.partition('[data]')[2]}")
         assert architecture_of(read_config(str(path))) == PRESETS[name]

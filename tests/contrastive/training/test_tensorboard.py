@@ -1,15 +1,19 @@
 """TensorBoard: nothing without it, the right points with it."""
 
-import json
 import sys
 import types
 
 import pytest
-import torch
 
+from contrastive.checkpoint.file import load
 from contrastive.train import main
+from contrastive.training import loop
 from contrastive.training.logs import TensorBoard
-from tests.support.training import TINY_VIT, run_text
+from tests.support.training import TINY_VIT, after, logged_events, prepared, run_text
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+RUN = run_text(TINY_VIT, data="batch = 24; held_out = 0.02", optim="steps = 5; lr = 1e-3", run="log_every = 2")
 
 
 class Writer:
@@ -24,8 +28,16 @@ class Writer:
 
 
 @pytest.fixture
-def installed(monkeypatch):
-    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", types.SimpleNamespace(SummaryWriter=Writer))
+def opened(monkeypatch):
+    """The writers of a TensorBoard that is made to look installed."""
+    writers = []
+
+    def writer(*arguments, **options):
+        writers.append(Writer(*arguments, **options))
+        return writers[-1]
+
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", types.SimpleNamespace(SummaryWriter=writer))
+    return writers
 
 
 def test_without_tensorboard_nothing_is_written(tmp_path, monkeypatch):
@@ -37,48 +49,23 @@ def test_without_tensorboard_nothing_is_written(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_every_known_number_is_a_point(installed, tmp_path):
+def test_every_known_number_is_a_point_and_what_a_killed_run_wrote_beyond_its_state_is_hidden(opened, tmp_path):
     tensorboard = TensorBoard.open(tmp_path)
     tensorboard.write(3, {"step": 3, "loss": 1.5, "energy_j": None, "grad_norm": float("nan"), "mfu": 0.25})
     tensorboard.close()
     assert tensorboard.writer.points == [("loss", 1.5, 3), ("mfu", 0.25, 3)]
     assert tensorboard.writer.closed
-
-
-def test_a_resumed_run_hides_what_the_killed_one_wrote_beyond_its_state(installed, tmp_path):
-    assert (TensorBoard.open(tmp_path).writer.purge_step, TensorBoard.open(tmp_path, step=40).writer.purge_step) == (None, 41)
-
-
-RUN = run_text(TINY_VIT, data="batch = 24; held_out = 0.02", optim="steps = 5; lr = 1e-3", run="log_every = 2")
-
-
-@pytest.fixture
-def run(tmp_path):
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    path = tmp_path / "run.toml"
-    path.write_text(RUN.replace("OUT", str(tmp_path / "out")))
-    yield path
-    torch.set_num_threads(threads)
+    assert (tensorboard.writer.purge_step, TensorBoard.open(tmp_path, step=40).writer.purge_step) == (None, 41)
 
 
 def logged(folder):
     """Return what the log of record says: step -> numbers, and the held-out measures."""
-    lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
-    steps = {line["step"]: line for line in lines if line["event"] == "step"}
-    return steps, next(line["held_out"] for line in lines if line["event"] == "end")
+    lines = logged_events(folder)
+    return {line["step"]: line for line in lines if line["event"] == "step"}, lines[-1]["held_out"]
 
 
-def test_a_run_draws_what_it_logs(run, tmp_path, monkeypatch):
-    opened = []
-
-    class Kept(Writer):
-        def __init__(self, folder, purge_step=None):
-            super().__init__(folder, purge_step)
-            opened.append(self)
-
-    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", types.SimpleNamespace(SummaryWriter=Kept))
-    assert main([str(run), "--quiet"]) == 0
+def test_a_run_draws_what_it_logs(run, tmp_path, opened):
+    assert main([run, "--quiet"]) == 0
     training, end = opened
     assert all(writer.closed for writer in opened)
     assert training.folder == end.folder == str(tmp_path / "out" / "tensorboard")
@@ -89,34 +76,19 @@ def test_a_run_draws_what_it_logs(run, tmp_path, monkeypatch):
     assert {name: value for name, value, _ in end.points} == {f"held_out/{name}": held_out[name] for name in held_out if name != "pairs"}
 
 
-def test_a_resumed_run_goes_on_drawing_behind_its_saved_state(run, monkeypatch):
-    opened = []
-
-    class Kept(Writer):
-        def __init__(self, folder, purge_step=None):
-            super().__init__(folder, purge_step)
-            opened.append(self)
-
-    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", types.SimpleNamespace(SummaryWriter=Kept))
-    from contrastive.checkpoint.file import load
-    from contrastive.config import read_config
-    from contrastive.training import loop
-
-    inputs = loop.prepare(read_config(str(run)))
-    training = loop.start(inputs)
-    for _ in range(3):
-        loop.take_step(training, inputs)
-    run.with_name("out").mkdir()
+def test_a_resumed_run_goes_on_drawing_behind_its_saved_state(run, tmp_path, opened):
+    inputs = prepared(run)
+    training, _ = after(inputs, 3)
     loop.save_run(training, inputs)
-    assert load(run.with_name("out") / "ckpt.pt").step == 3
-    assert main([str(run), "--quiet"]) == 0
+    assert load(tmp_path / "out" / "ckpt.pt").step == 3
+    assert main([run, "--quiet"]) == 0
     assert opened[0].purge_step == 4
     assert {step for _, _, step in opened[0].points} == {4, 5}
 
 
 def test_real_event_files_hold_the_curves(run, tmp_path):
     reading = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator", reason="TensorBoard is not installed")
-    assert main([str(run), "--quiet"]) == 0
+    assert main([run, "--quiet"]) == 0
     found = reading.EventAccumulator(str(tmp_path / "out" / "tensorboard"))
     found.Reload()
     steps, held_out = logged(tmp_path / "out")
