@@ -31,9 +31,8 @@ def hub_features(schema: pa.Schema, place: str) -> Features:
     try:
         found = json.loads(text)["info"]["features"]
     except (ValueError, LookupError, TypeError, RecursionError) as error:
-        raise DataError(
-            f"{place} has damaged metadata", why="its 'huggingface' entry describes no features", fix="write it again"
-        ) from error
+        why = "its 'huggingface' entry describes no features"
+        raise DataError(f"{place} has damaged metadata", why=why, fix="write it again") from error
     return found if isinstance(found, dict) else {}
 
 
@@ -84,12 +83,9 @@ def text_columns(schema: Schema, table: pa.Schema, place: str) -> list[str]:
     import pyarrow as pa
 
     nested = [name for name in table.names if pa.types.is_nested(table.field(name).type) or _is_binary(table.field(name).type)]
-    asked = [column.name for column in schema.columns if column.name in nested]
-    if asked:
-        kind = table.field(asked[0]).type
-        raise DataError(
-            f"the column {asked[0]!r} holds {kind}", where=place, why="expected text, one value an image", fix="write it as text"
-        )
+    if asked := [column.name for column in schema.columns if column.name in nested]:
+        what = f"the column {asked[0]!r} holds {table.field(asked[0]).type}"
+        raise DataError(what, where=place, why="expected text, one value an image", fix="write it as text")
     names = [name for name in table.names if name not in nested]
     check_columns(schema, names, place)
     images = [name for name in schema.image_columns if name in names]
@@ -117,20 +113,12 @@ def class_names(described: Features, column: str) -> list[str] | None:
 
 
 def _texts(values: Sequence[Any], names: Sequence[str] | None, what: str) -> list[str]:
-    if names is None:
-        return [_text(value) for value in values]
+    if names is None:  # each cell as a CSV file would have it
+        return ["" if value is None or (isinstance(value, float) and math.isnan(value)) else str(value) for value in values]
     texts: dict[int | None, str] = {None: "", -1: "", **dict(enumerate(names))}  # -1 is what `datasets` writes for "no label"
-    strange = [value for value in values if value not in texts]
-    if strange:
+    if strange := [value for value in values if value not in texts]:
         raise DataError(f"{what} holds the class id {strange[0]!r}", why=f"it has {len(names)} class names", fix="write the data again")
     return [texts[value] for value in values]
-
-
-def _text(value: Any) -> str:
-    """Return a cell as a CSV file would have it."""
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return ""
-    return str(value)
 
 
 def image_ids(schema: Schema, texts: Mapping[str, Sequence[str]], stored: Sequence[str | None]) -> tuple[list[str], tuple[Note, ...]]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from audit.data.lazy import ImageSubset
+from audit.data.lazy import image_subset
 from audit.data.schema import Attributes, Cells, Schema, counted, quoted, read
 from audit.errors import DataError
 from audit.types import Dataset, Note
@@ -47,7 +47,7 @@ def assemble(images: Sequence[bytes], ids: Sequence[str], cells: Cells, schema: 
     frame = pd.DataFrame(columns, index=pd.Index([ids[row] for row in rows]), dtype="str")
     return Dataset(
         name=origin.name,
-        images=ImageSubset(images, rows) if repeated else images,
+        images=image_subset(images, rows) if repeated else images,
         attributes=frame,
         levels=attributes.levels,
         fingerprint=fingerprint(frame),
@@ -69,12 +69,8 @@ def _first_rows(ids: Sequence[str], attributes: Attributes, cells: Cells) -> lis
         earlier, row = conflicts[0]
         found = [f"{cells.where(at)} says {', '.join(_labels(attributes, at).values())}" for at in (earlier, row)]
         more = f" (and {counted(len(conflicts) - 1, 'row')} more)" if len(conflicts) > 1 else ""
-        raise DataError(
-            f"conflicting labels for the image {quoted(ids[row])}",
-            where=cells.place,
-            why=f"{'; '.join(found)}{more}",
-            fix="keep one row an image",
-        )
+        what, why = f"conflicting labels for the image {quoted(ids[row])}", f"{'; '.join(found)}{more}"
+        raise DataError(what, where=cells.place, why=why, fix="keep one row an image")
     return list(first.values())
 
 
@@ -98,7 +94,9 @@ def fingerprint(attributes: pd.DataFrame) -> str:
     import pyarrow.compute as pc
 
     columns = sorted(attributes.columns)
-    names = _distinct_names(pa.array(attributes.index.astype("str"), pa.large_string()))
+    ids = pa.array(attributes.index.astype("str"), pa.large_string())
+    names = pc.replace_substring_regex(ids, "(?s)^.*/", "")
+    names = names if pc.count_distinct(names, mode="all").as_py() == len(names) else ids
     # In Arrow: a million rows are sorted and written in a second, as JSON lists of text, one a line.
     values = [names, *(pa.array(attributes[name], pa.large_string()) for name in columns)]
     keys = [str(place) for place in range(len(values))]
@@ -110,15 +108,6 @@ def fingerprint(attributes: pd.DataFrame) -> str:
     if written := pc.sum(pc.binary_length(lines)).as_py():
         digest.update(memoryview(lines.buffers()[2])[:written])  # Arrow keeps the lines end to end
     return digest.hexdigest()
-
-
-def _distinct_names(ids: pa.Array) -> pa.Array:
-    """Return file names where those tell all rows apart, else the identifiers with their folders."""
-    import pandas as pd
-    import pyarrow.compute as pc
-
-    names = pc.replace_substring_regex(ids, "(?s)^.*/", "")
-    return names if pd.Index(names.to_pandas(), dtype="str").is_unique else ids
 
 
 def _quoted(texts: pa.Array) -> pa.Array:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
-import posixpath
 import re
 import stat
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import reduce
+from operator import or_
 from pathlib import Path
 
 from audit.data.images import MAX_BYTES, UnreadableImage
@@ -16,40 +17,19 @@ from audit.data.lazy import LazyImages
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|(data|file|javascript):", re.IGNORECASE)
 _WINDOWS_ABSOLUTE = re.compile(r"[A-Za-z]:[\\/]|\\\\")
-_FLAGS = (
-    os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
-)
+_FLAGS = reduce(or_, (getattr(os, f"O_{name}", 0) for name in ("RDONLY", "NONBLOCK", "NOFOLLOW", "CLOEXEC", "BINARY")))
 _REASONS = {
-    errno.ENOENT: "missing file",
-    errno.ENOTDIR: "missing file",
-    errno.ENAMETOOLONG: "missing file",
+    **dict.fromkeys((errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG), "missing file"),
+    **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EIO), "not readable"),
     errno.ELOOP: "forbidden path",
-    errno.EACCES: "not readable",
-    errno.EPERM: "not readable",
-    errno.EIO: "not readable",
     errno.ENXIO: "not a regular file",
 }
-_KINDS = {
-    stat.S_IFIFO: "FIFO",
-    stat.S_IFCHR: "device",
-    stat.S_IFBLK: "device",
-    stat.S_IFSOCK: "socket",
-    stat.S_IFDIR: "folder",
-}
+_KINDS = {stat.S_IFIFO: "FIFO", stat.S_IFCHR: "device", stat.S_IFBLK: "device", stat.S_IFSOCK: "socket", stat.S_IFDIR: "folder"}
 
 
-class ImageFiles(LazyImages):
-    """The files `names` (relative, with forward slashes) under `root`, which no name may leave; opened when asked for."""
-
-    def __init__(self, root: Path, names: Sequence[str]):
-        self.root, self.names = root, names
-
-    def __len__(self) -> int:
-        return len(self.names)
-
-    def content(self, position: int) -> bytes:
-        """Return the content of the file at `position`, or raise `UnreadableImage`."""
-        return read_image(self.root, self.names[position])
+def image_files(root: Path, names: Sequence[str]) -> LazyImages:
+    """Return the files `names` (relative, with forward slashes) under `root`, which no name may leave; opened when asked for."""
+    return LazyImages(len(names), lambda position: read_image(root, names[position]))
 
 
 def read_image(root: Path, name: str) -> bytes:
@@ -67,19 +47,15 @@ def read_image(root: Path, name: str) -> bytes:
             raise
         raise UnreadableImage(_REASONS[error.errno]) from error
     try:
-        return _read_regular(descriptor)
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise UnreadableImage("not a regular file")
+        if status.st_size > MAX_BYTES:
+            raise UnreadableImage("too large")
+        with open(descriptor, "rb", closefd=False) as file:
+            return file.read(MAX_BYTES + 1)
     finally:
         os.close(descriptor)
-
-
-def _read_regular(descriptor: int) -> bytes:
-    status = os.fstat(descriptor)
-    if not stat.S_ISREG(status.st_mode):
-        raise UnreadableImage("not a regular file")
-    if status.st_size > MAX_BYTES:
-        raise UnreadableImage("too large")
-    with open(descriptor, "rb", closefd=False) as file:
-        return file.read(MAX_BYTES + 1)
 
 
 def name_fault(name: str) -> str | None:
@@ -105,11 +81,6 @@ def name_fault(name: str) -> str | None:
     if ".." in re.split(r"[/\\]", name):
         return "path that leaves the folder"
     return None
-
-
-def normal_name(name: str) -> str:
-    """Return an allowed name in the form that identifies a row: ``./a//b.jpg`` is ``a/b.jpg``."""
-    return posixpath.normpath(name)
 
 
 @dataclass(frozen=True)

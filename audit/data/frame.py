@@ -27,24 +27,6 @@ PLACE = "data frame"
 _PNG_MODES = ("1", "L", "LA", "I", "I;16", "P", "RGB", "RGBA")
 
 
-class FrameImages(LazyImages):
-    """The images in a column of a data frame: PIL images, bytes, or ``{bytes, path}`` as `datasets` stores them."""
-
-    def __init__(self, cells: Sequence[Any]):
-        self._cells, self._lock = cells, threading.Lock()
-
-    def __len__(self) -> int:
-        return len(self._cells)
-
-    def content(self, position: int) -> bytes:
-        """Return the encoded image of a row, or raise `UnreadableImage`."""
-        cell = self._cells[position]
-        if isinstance(cell, Image.Image):
-            with self._lock:  # Pillow decodes when first asked, and several rows may hold the same image
-                return _png(cell)
-        return arrow.image_content(cell if isinstance(cell, bytes | dict) else None, [Path.cwd()])
-
-
 def load_frame(frame: pd.DataFrame, schema: Schema, name: str, *, licence: str = "not stated") -> Dataset:
     """Return the data set of a data frame with one row an image.
 
@@ -65,7 +47,21 @@ def load_frame(frame: pd.DataFrame, schema: Schema, name: str, *, licence: str =
         return with_files(replace(cells, columns={**cells.columns, column: names}), folder, schema, origin)
     images = frame[held].tolist()
     ids, notes = arrow.image_ids(schema, cells.columns, [_stored_name(image) for image in images])
-    return assemble(FrameImages(images), ids, cells, schema, replace(origin, notes=notes))
+    return assemble(_lazy(images), ids, cells, schema, replace(origin, notes=notes))
+
+
+def _lazy(cells: Sequence[Any]) -> LazyImages:
+    """Return the images in cells: PIL images, bytes, or ``{bytes, path}`` as `datasets` stores them."""
+    lock = threading.Lock()
+
+    def read(position: int) -> bytes:
+        cell = cells[position]
+        if isinstance(cell, Image.Image):
+            with lock:  # Pillow decodes when first asked, and several rows may hold the same image
+                return _png(cell)
+        return arrow.image_content(cell if isinstance(cell, bytes | dict) else None, [Path.cwd()])
+
+    return LazyImages(len(cells), read)
 
 
 def _holds_images(column: pd.Series) -> bool:

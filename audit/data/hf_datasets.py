@@ -15,20 +15,6 @@ from audit.errors import DataError
 from audit.types import Dataset
 
 
-class StoredImages(LazyImages):
-    """The images in a column of a `datasets.Dataset`, as they are stored."""
-
-    def __init__(self, data: Any, column: str, roots: Sequence[Path]):
-        self._data, self._column, self._roots = data, column, roots
-
-    def __len__(self) -> int:
-        return len(self._data)
-
-    def content(self, position: int) -> bytes:
-        """Return the encoded image of a row, or raise `UnreadableImage`."""
-        return arrow.image_content(self._data[position][self._column], self._roots)
-
-
 def from_datasets(data: Any, schema: Schema, origin: Origin, roots: Sequence[Path]) -> Dataset:
     """Return the data set in a `datasets.Dataset`; images stay encoded, and those named instead of held must lie under `roots`."""
     import datasets
@@ -44,7 +30,8 @@ def from_datasets(data: Any, schema: Schema, origin: Origin, roots: Sequence[Pat
     texts = arrow.text_columns(schema, columns, place)
     cells = arrow.cells(_table(data, texts), described, schema, place)
     ids, notes = arrow.image_ids(schema, cells.columns, _stored_names(data, embedded))
-    images = StoredImages(data.select_columns([embedded]), embedded, roots)
+    stored = data.select_columns([embedded])
+    images = LazyImages(len(stored), lambda row: arrow.image_content(stored[row][embedded], roots))
     return assemble(images, ids, cells, schema, replace(origin, notes=(*origin.notes, *notes)))
 
 

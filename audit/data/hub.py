@@ -11,7 +11,7 @@ from typing import Any
 
 from audit.data.assemble import Origin
 from audit.data.hf_datasets import from_datasets
-from audit.data.parquet import load_parquet
+from audit.data.parquet import first_line, load_parquet
 from audit.data.schema import Schema
 from audit.data.shards import choose_shards, choose_split
 from audit.errors import AuditError, DataError, MachineError, UnsafeError, UsageError
@@ -53,13 +53,10 @@ def parse_location(location: str, default: HubSource | None) -> HubSource:
     """
     match = _LOCATION.fullmatch(location)
     if match is None:
-        raise UsageError(
-            f"malformed location {location!r}", why=f"expected {SPELLING}", fix="for example: --data hf:HuggingFaceM4/FairFace:1.25"
-        )
-    given = {name: match[name] or None for name in ("config", "split", "revision")}
-    if default is None or match["id"] != default.id:
-        return HubSource(match["id"], given["config"], given["split"], revision=given["revision"])
-    return replace(default, **{name: value for name, value in given.items() if value})
+        fix = "for example: --data hf:HuggingFaceM4/FairFace:1.25"
+        raise UsageError(f"malformed location {location!r}", why=f"expected {SPELLING}", fix=fix)
+    base = default if default is not None and match["id"] == default.id else HubSource(match["id"])
+    return replace(base, **{name: match[name] for name in ("config", "split", "revision") if match[name]})
 
 
 # ---- the hub -------------------------------------------------------------------------------------------------------------------------
@@ -72,9 +69,8 @@ def load_hub(source: HubSource, schema: Schema, *, name: str, licence: str) -> D
     unknown or does not follow the schema; UnsafeError if reading it would mean running its code.
     """
     if Path(source.id).exists():  # `datasets` would silently take the folder instead
-        raise UsageError(
-            f"a local folder is called {source.id!r}", fix=f"for the folder: --data ./{source.id}; for the hub, start in another folder"
-        )
+        fix = f"for the folder: --data ./{source.id}; for the hub, start in another folder"
+        raise UsageError(f"a local folder is called {source.id!r}", fix=fix)
     answer = ask_hub()
     import datasets  # noqa: F401  # while the hub is being asked
 
@@ -135,23 +131,19 @@ def _cache(source: HubSource) -> str:
 
 
 def _unreachable(source: HubSource, why: str) -> MachineError:
-    return MachineError(
-        f"cannot get the data set {source.id!r} (licence {source.licence}): the hub is out of reach and no copy is in the local cache",
-        where=str(source),
-        why=why,
-        fix="--data FOLDER works without a hub: a label table (CSV or Parquet) beside its image folders, or Parquet shards of the hub",
-    )
+    what = f"cannot get the data set {source.id!r} (licence {source.licence}): the hub is out of reach and no copy is in the local cache"
+    fix = "--data FOLDER works without a hub: a label table (CSV or Parquet) beside its image folders, or Parquet shards of the hub"
+    return MachineError(what, where=str(source), why=why, fix=fix)
 
 
 def _as_audit_error(error: Exception, source: HubSource) -> AuditError | None:
     """Return what a failure of `datasets` means to a person; None if it is not a known one."""
     from datasets.exceptions import DatasetGenerationError
 
-    why = str(error).splitlines()[0] if str(error) else type(error).__name__
+    why = first_line(error)
     if isinstance(error, RuntimeError) and "scripts are no longer supported" in why:
-        return UnsafeError(
-            f"refused the data set {source.id!r}", why="reading it means running its code", fix="give a Parquet copy: --data FOLDER"
-        )
+        fix = "give a Parquet copy: --data FOLDER"
+        return UnsafeError(f"refused the data set {source.id!r}", why="reading it means running its code", fix=fix)
     if isinstance(error, OSError) and error.errno in _NO_SPACE:
         return MachineError(f"cannot store the data set {source.id!r}", why=why, fix="make room, or set HF_HOME to a folder with room")
     # The HTTP client is httpx under changing names, so its transport errors are known by the name of their base class alone.
@@ -207,9 +199,7 @@ def _saved(folder: Path, split: str | None) -> tuple[Any, str]:
     try:
         data = datasets.load_from_disk(str(folder))
     except (OSError, ValueError, LookupError, TypeError, pa.ArrowException) as error:
-        raise DataError(
-            f"cannot read {str(folder)!r} as a folder of datasets", why=str(error).splitlines()[0], fix="save it again"
-        ) from error
+        raise DataError(f"cannot read {str(folder)!r} as a folder of datasets", why=first_line(error), fix="save it again") from error
     if not isinstance(data, datasets.DatasetDict):
         return data, ""
     chosen = choose_split(list(data), split, str(folder))

@@ -23,7 +23,6 @@ MAX_PIXELS = 50_000_000
 MAX_BYTES = 64 * 1024**2
 MIN_SIDE = 8
 MAX_RATIO = 100
-
 EXIF = "EXIF rotation"
 DEPTH = "16-bit to 8-bit"
 CMYK = "CMYK to RGB"
@@ -35,19 +34,9 @@ FRAME = "first frame of an animation"
 _SIXTEEN_BIT = ("I;16", "I;16L", "I;16B", "I;16N", "I")
 _MODES = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", *_SIXTEEN_BIT)
 _CONVERTED = {"CMYK": CMYK, "P": PALETTE, "PA": PALETTE, "1": GREY, "L": GREY, "LA": GREY, "La": GREY}
-
 _PILLOW_ERRORS = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    EOFError,
-    LookupError,
-    TypeError,
-    ArithmeticError,
-    AttributeError,
-    struct.error,
-    zlib.error,
-)
+    OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, ArithmeticError, AttributeError, struct.error, zlib.error,
+)  # fmt: skip
 """What Pillow's readers raise on damaged content (`Image.open` itself expects four of these). MemoryError is not among them."""
 
 _ACCEPTED_SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"RIFF", b"GIF8", b"BM", b"II*\0", b"MM\0*")
@@ -58,20 +47,14 @@ _LFS_POINTER = b"version https://git-lfs"
 class UnreadableImage(Exception):  # noqa: N818  # it names the state of an image, not a fault of the program
     """An image that cannot be used, and why.
 
-    Parameters
-    ----------
-    reason : str
-        A short stable category: "missing file", "forbidden path", "not readable", "not a regular file", "damaged data file",
-        "empty file", "too large", "too small", "too elongated", "truncated", "damaged", "not an image", "format not accepted",
-        "pixel format not accepted" or "Git LFS pointer".
+    `reason` is a short stable category: "missing file", "forbidden path", "not readable", "not a regular file", "damaged data file",
+    "empty file", "too large", "too small", "too elongated", "truncated", "damaged", "not an image", "format not accepted", "pixel format
+    not accepted" or "Git LFS pointer".
     """
 
     def __init__(self, reason: str):
         super().__init__(reason)
         self.reason = reason
-
-    def __reduce__(self) -> tuple[type[UnreadableImage], tuple[str]]:
-        return UnreadableImage, (self.reason,)
 
 
 @dataclass(frozen=True)
@@ -177,9 +160,7 @@ def _is_deep(image: Image.Image, content: bytes) -> bool:
         return True
     if image.format == "PNG":
         return content[12:16] == b"IHDR" and content[24] == 16  # bit depth
-    if image.format == "TIFF":
-        return 16 in image.tag_v2.get(258, ())  # type: ignore[attr-defined]  # BitsPerSample
-    return False
+    return image.format == "TIFF" and 16 in image.tag_v2.get(258, ())  # type: ignore[attr-defined]  # BitsPerSample
 
 
 def _to_rgb(image: Image.Image) -> tuple[Image.Image, list[str]]:
@@ -202,7 +183,6 @@ def _eight_bit(image: Image.Image) -> Image.Image:
     if values.min() < 0 or values.max() > 65535:
         raise UnreadableImage("pixel format not accepted")
     grey = Image.fromarray(((values + 128) // 257).astype(np.uint8))
-    transparent = image.info.get("transparency")
-    if transparent is not None:
+    if (transparent := image.info.get("transparency")) is not None:
         grey.putalpha(Image.fromarray(np.where(values == transparent, 0, 255).astype(np.uint8)))
     return grey

@@ -3,44 +3,41 @@
 from __future__ import annotations
 
 import operator
-from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import SupportsIndex, overload
 
 
 class LazyImages(Sequence[bytes]):
-    """A sequence whose item i is read by `content(i)` each time it is asked for; a slice is lazy as well."""
+    """`count` encoded images; each time one is asked for, `read` gives it by its position or raises `UnreadableImage`. A slice is lazy too.
 
-    @abstractmethod
-    def content(self, position: int) -> bytes:
-        """Return the encoded image at `position`, ``0 <= position < len(self)``, or raise `UnreadableImage`."""
+    Examples
+    --------
+    >>> images = LazyImages(3, lambda position: b"abc"[position : position + 1])
+    >>> len(images), images[-1], list(images[::2])
+    (3, b'c', [b'a', b'c'])
+    """
+
+    def __init__(self, count: int, read: Callable[[int], bytes]):
+        self._count, self._read = count, read
+
+    def __len__(self) -> int:
+        return self._count
 
     @overload
     def __getitem__(self, index: SupportsIndex) -> bytes: ...
     @overload
     def __getitem__(self, index: slice) -> Sequence[bytes]: ...
     def __getitem__(self, index: SupportsIndex | slice) -> bytes | Sequence[bytes]:
-        if isinstance(index, slice):
-            return ImageSubset(self, range(len(self))[index])
-        return self.content(range(len(self))[operator.index(index)])
+        positions = range(self._count)
+        return image_subset(self, positions[index]) if isinstance(index, slice) else self._read(positions[operator.index(index)])
 
 
-class ImageSubset(LazyImages):
-    """The images of another sequence at `rows`, in that order.
+def image_subset(images: Sequence[bytes], rows: Sequence[int]) -> LazyImages:
+    """Return the images of another sequence at `rows`, in that order.
 
     Examples
     --------
-    >>> chosen = ImageSubset([b"a", b"b", b"c"], [2, 0])
-    >>> list(chosen), list(chosen[1:])
-    ([b'c', b'a'], [b'a'])
+    >>> list(image_subset([b"a", b"b", b"c"], [2, 0]))
+    [b'c', b'a']
     """
-
-    def __init__(self, images: Sequence[bytes], rows: Sequence[int]):
-        self._images, self._rows = images, rows
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    def content(self, position: int) -> bytes:
-        """Return the encoded image at `position` of the choice."""
-        return self._images[self._rows[position]]
+    return LazyImages(len(rows), lambda position: images[rows[position]])

@@ -22,51 +22,31 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _EXPECTED = f"a folder, a .csv or .parquet file, or {SPELLING}"
-_LAYOUT = "a folder holds a label table (CSV or Parquet) beside its image folders, or Parquet files with the images in them"
 
 
 def load_dataset(
     location: str | os.PathLike[str] | pd.DataFrame | None, schema: Schema, *, hub: HubSource | None = None, name: str, licence: str
 ) -> Dataset:
-    """Return the data set at `location`.
+    """Return the data set at `location`, as `schema` says (``Schema()``: every column but the image's is an attribute).
 
-    Parameters
-    ----------
-    location : str, path, DataFrame or None
-        ``hf:ORG/NAME[@REVISION][:CONFIG[/SPLIT]]``, a CSV or Parquet file, or a folder: what `save_to_disk` left, or a label table beside
-        its images, or Parquet shards, looked for in this order. A data frame has a column of paths or of images
-        (`audit.data.frame.load_frame`). None: `hub`.
-    schema : Schema
-        The columns; ``Schema()`` reads every column but the image's as an attribute.
-    hub : HubSource, optional
-        Where the data set stands on the hub; also which configuration and split to read from a folder in the hub's layout.
-    name, licence : str
-        Of the data set.
+    `location` is ``hf:ORG/NAME[@REVISION][:CONFIG[/SPLIT]]``, a CSV or Parquet file, or a folder: what `save_to_disk` left, or a label
+    table beside its images, or Parquet shards, looked for in this order. A data frame has a column of paths or of images
+    (`audit.data.frame.load_frame`). None: `hub`, which also says what to read from a folder in the hub's layout. Of several label tables
+    in a folder, the first in `Schema.label_files` is read; else the only one; else the one whose name says validation, test or train, in
+    this order; a note says which.
 
-    Raises
-    ------
-    UsageError
-        If no location for the data are, or a ``hf:`` location is malformed.
-    DataError
-        If there is nothing, or the data cannot be read or do not follow the schema.
-    MachineError
-        If the hub is needed and out of reach.
-
-    Notes
-    -----
-    Of several label tables in a folder, the first in `Schema.label_files` is read; else the only one; else the one whose name says
-    validation, test or train, in this order. The notes of the data set say which.
+    UsageError if there is no location or a ``hf:`` location is malformed, DataError if there is nothing, or the data cannot be read or do
+    not follow the schema, MachineError if the hub is needed and out of reach.
     """
     if location is None:
         if hub is None:
             raise UsageError(f"no location for the data {name!r}", fix=f"--data with {_EXPECTED}")
         return load_hub(hub, schema, name=name, licence=licence)
-    if isinstance(location, os.PathLike):
-        location = os.fspath(location)
-    if not isinstance(location, str):
+    if not isinstance(location, str | os.PathLike):
         from audit.data.frame import load_frame
 
         return load_frame(location, schema, name, licence=licence)
+    location = os.fspath(location)
     if location.startswith("hf:"):
         return load_hub(parse_location(location, hub), schema, name=name, licence=licence)
     path = Path(location)
@@ -95,25 +75,21 @@ def load_table(path: Path, schema: Schema, name: str, *, licence: str = "not sta
 def _nothing_at(location: str) -> DataError:
     exists = "\0" not in location and Path(location).exists()
     on_hub = re.fullmatch(r"[\w.-]+/[\w.-]+", location) is not None and not exists
-    return DataError(
-        f"no data at {location!r}",
-        why=f"{'it is neither a file nor a folder' if exists else 'it does not exist'}; expected {_EXPECTED}",
-        fix=f"check the path{f', or for the hub write hf:{location}' if on_hub else ''}",
-    )
+    why = f"{'it is neither a file nor a folder' if exists else 'it does not exist'}; expected {_EXPECTED}"
+    return DataError(f"no data at {location!r}", why=why, fix=f"check the path{f', or for the hub write hf:{location}' if on_hub else ''}")
 
 
 def _load_folder(folder: Path, schema: Schema, hub: HubSource | None, name: str, licence: str) -> Dataset:
-    if is_saved(folder):
-        return load_local(folder, schema, name=name, licence=licence, wanted=hub)
-    table, others = label_table(folder, schema)
+    table, others = (None, []) if is_saved(folder) else label_table(folder, schema)
     if table is not None:
         note = Note("label_table_of_several" if others else "label_table", {"table": table.name, "others": tuple(others)})
         return load_table(table, schema, name, licence=licence, notes=(note,))
-    if parquet_files(folder):
+    if is_saved(folder) or parquet_files(folder):
         return load_local(folder, schema, name=name, licence=licence, wanted=hub)
     found = sorted(path.name for path in folder.iterdir())
-    what = f"found {', '.join(found[:10])}{' ...' if len(found) > 10 else ''}" if found else "it is empty"
-    raise DataError(f"no label table in the folder {str(folder)!r}", why=what, fix=_LAYOUT)
+    why = f"found {', '.join(found[:10])}{' ...' if len(found) > 10 else ''}" if found else "it is empty"
+    fix = "a folder holds a label table (CSV or Parquet) beside its image folders, or Parquet files with the images in them"
+    raise DataError(f"no label table in the folder {str(folder)!r}", why=why, fix=fix)
 
 
 def label_table(folder: Path, schema: Schema) -> tuple[Path | None, list[str]]:
@@ -126,20 +102,17 @@ def label_table(folder: Path, schema: Schema) -> tuple[Path | None, list[str]]:
     ranked = sorted(fitting, key=lambda path: _rank(path.name, schema))
     if len(ranked) > 1 and _rank(ranked[0].name, schema) == _rank(ranked[1].name, schema):
         names = ", ".join(path.name for path in ranked)
-        raise DataError(
-            f"several label tables in the folder {str(folder)!r}", why=f"found {names}", fix=f"--data {folder}/{ranked[0].name}"
-        )
+        what, fix = f"several label tables in the folder {str(folder)!r}", f"--data {folder}/{ranked[0].name}"
+        raise DataError(what, why=f"found {names}", fix=fix)
     return ranked[0], [path.name for path in ranked[1:]]
 
 
 def _rank(name: str, schema: Schema) -> int:
     """Return the place of a label table in the order of preference; the lowest is read."""
-    if name in schema.label_files:
-        return schema.label_files.index(name)
     words = re.split(r"[^a-z]+", name.lower())
-    splits = (("val", "validation", "valid", "dev"), ("test",), ("train",))
-    place = next((place for place, split in enumerate(splits) if set(split) & set(words)), len(splits))
-    return len(schema.label_files) + place
+    splits = ({"val", "validation", "valid", "dev"}, {"test"}, {"train"})
+    preferred = [*(name == file for file in schema.label_files), *(not split.isdisjoint(words) for split in splits), True]
+    return preferred.index(True)
 
 
 def _table_columns(path: Path, schema: Schema) -> Sequence[str]:

@@ -6,9 +6,10 @@ import threading
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
 from itertools import accumulate
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from audit.data import arrow
 from audit.data.assemble import Origin, assemble
@@ -23,31 +24,24 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-class ParquetImages(LazyImages):
-    """The images in a column (bytes or ``{bytes, path}``) of Parquet shards; one row group is held at a time."""
+def _held_images(shards: Sequence[Path], column: str, root: Path) -> LazyImages:
+    """Return the images in a column (bytes or ``{bytes, path}``) of Parquet shards; one row group is held at a time."""
+    groups = [(shard, group, rows) for shard in shards for group, rows in enumerate(_group_sizes(shard))]
+    starts = list(accumulate((rows for _, _, rows in groups), initial=0))
+    lock = threading.Lock()
 
-    def __init__(self, shards: Sequence[Path], column: str, root: Path):
-        self._column, self._root = column, root
-        self._groups = [(shard, group, rows) for shard in shards for group, rows in enumerate(_group_sizes(shard))]
-        self._starts = list(accumulate((rows for _, _, rows in self._groups), initial=0))
-        self._held: tuple[int, pa.ChunkedArray | None] = (-1, None)
-        self._lock = threading.Lock()
+    @lru_cache(maxsize=1)
+    def cells(group: int) -> pa.ChunkedArray:
+        shard, number, _ = groups[group]
+        return _read_group(shard, number, column)
 
-    def __len__(self) -> int:
-        return self._starts[-1]
+    def read(position: int) -> bytes:
+        group = bisect_right(starts, position) - 1
+        with lock:
+            cell = cells(group)[position - starts[group]].as_py()
+        return arrow.image_content(cell, [root])
 
-    def content(self, position: int) -> bytes:
-        """Return the encoded image of a row, or raise `UnreadableImage`."""
-        group = bisect_right(self._starts, position) - 1
-        with self._lock:
-            cell = self._cells(group)[position - self._starts[group]].as_py()
-        return arrow.image_content(cell, [self._root])
-
-    def _cells(self, group: int) -> Any:
-        if self._held[0] != group:
-            shard, number, _ = self._groups[group]
-            self._held = (group, _read_group(shard, number, self._column))
-        return self._held[1]
+    return LazyImages(starts[-1], read)
 
 
 def _read_group(shard: Path, group: int, column: str) -> pa.ChunkedArray:
@@ -76,7 +70,7 @@ def parquet_schema(path: Path) -> pa.Schema:
     try:
         return pq.read_schema(path)
     except (pa.ArrowException, OSError) as error:
-        raise DataError(f"cannot read {path.name} as Parquet", why=_first_line(error), fix="download or write it again") from error
+        raise DataError(f"cannot read {path.name} as Parquet", why=first_line(error), fix="download or write it again") from error
 
 
 def load_parquet(shards: Sequence[Path], folder: Path, schema: Schema, origin: Origin) -> Dataset:
@@ -87,19 +81,15 @@ def load_parquet(shards: Sequence[Path], folder: Path, schema: Schema, origin: O
     for shard in shards[1:]:
         other = parquet_schema(shard)
         if set(other.names) != set(columns.names) or arrow.hub_features(other, shard.name) != described:
-            raise DataError(
-                f"{shard.name} has other columns than {shards[0].name}",
-                why=f"found {', '.join(other.names)}",
-                fix="give the folder of one table",
-            )
+            what, why = f"{shard.name} has other columns than {shards[0].name}", f"found {', '.join(other.names)}"
+            raise DataError(what, why=why, fix="give the folder of one table")
     texts = arrow.text_columns(schema, columns, place)
     cells = arrow.cells(_read(shards, texts), described, schema, place)
     embedded = arrow.embedded_column(schema, columns)
     if embedded is None:
         return with_files(cells, folder, schema, origin)
     ids, notes = arrow.image_ids(schema, cells.columns, _stored_names(shards, embedded))
-    images = ParquetImages(shards, embedded, folder)
-    return assemble(images, ids, cells, schema, replace(origin, notes=(*origin.notes, *notes)))
+    return assemble(_held_images(shards, embedded, folder), ids, cells, schema, replace(origin, notes=(*origin.notes, *notes)))
 
 
 def _read(shards: Sequence[Path], columns: Sequence[str]) -> pa.Table:
@@ -113,13 +103,12 @@ def _read(shards: Sequence[Path], columns: Sequence[str]) -> pa.Table:
             with pq.ParquetFile(shard) as file:
                 tables.append(file.read(columns=list(columns)))
         except (pa.ArrowException, OSError) as error:
-            raise DataError(f"{shard.name} is damaged", why=_first_line(error), fix="download or write it again") from error
+            raise DataError(f"{shard.name} is damaged", why=first_line(error), fix="download or write it again") from error
     try:
         return pa.concat_tables(tables, promote_options="permissive")
     except pa.ArrowException as error:
-        raise DataError(
-            f"{shards[0].name} and the files beside it differ in types", why=_first_line(error), fix="write them again"
-        ) from error
+        what = f"{shards[0].name} and the files beside it differ in types"
+        raise DataError(what, why=first_line(error), fix="write them again") from error
 
 
 def _stored_names(shards: Sequence[Path], column: str) -> list[str | None]:
@@ -129,5 +118,6 @@ def _stored_names(shards: Sequence[Path], column: str) -> list[str | None]:
     return [cell and cell["path"] for cell in _read(shards, [f"{column}.path"]).column(0).to_pylist()]
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """Return what an error says first, else its kind."""
     return str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -55,13 +55,7 @@ class Cells:
     unit: str = "line"
 
     def where(self, row: int) -> str:
-        """Return the place of a row in words.
-
-        Examples
-        --------
-        >>> Cells({"race": ["A"]}, [2], "labels.csv").where(0)
-        'line 2'
-        """
+        """Return the place of a row in words."""
         return f"{self.unit} {self.numbers[row]}"
 
 
@@ -91,9 +85,8 @@ def read(schema: Schema, cells: Cells) -> Attributes:
 
 def image_column(schema: Schema, names: Sequence[str], place: str) -> str:
     """Return the name of the image column, or raise `DataError`."""
-    for name in schema.image_columns:
-        if name in names:
-            return name
+    if found := [name for name in schema.image_columns if name in names]:
+        return found[0]
     raise DataError(f"{place} has no image column", why=_found(names), fix=f"name it one of: {', '.join(schema.image_columns)}")
 
 
@@ -112,23 +105,17 @@ def _is_row_number(name: str) -> bool:
 def check_columns(schema: Schema, names: Sequence[str], place: str) -> None:
     """Raise `DataError` unless the columns `names` are distinct and hold every attribute that is not optional."""
     check_distinct(names, place)
-    missing = [column.name for column in schema.columns if column.name not in names and not column.optional]
-    if missing:
-        raise DataError(
-            f"{place} has no column {' and no column '.join(map(repr, missing))}",
-            why=_found(names),
-            fix=nearest(missing[0], map(str, names)) if len(missing) == 1 else "rename the columns, or give the table that is meant",
-        )
+    if missing := [column.name for column in schema.columns if column.name not in names and not column.optional]:
+        fix = nearest(missing[0], map(str, names)) if len(missing) == 1 else "rename the columns, or give the table that is meant"
+        raise DataError(f"{place} has no column {' and no column '.join(map(repr, missing))}", why=_found(names), fix=fix)
     if not attribute_columns(schema, names):
-        raise DataError(
-            f"{place} has no attribute column", why=_found(names), fix="add a column such as race or gender, one value an image"
-        )
+        fix = "add a column such as race or gender, one value an image"
+        raise DataError(f"{place} has no attribute column", why=_found(names), fix=fix)
 
 
 def check_distinct(names: Sequence[str], place: str) -> None:
     """Raise `DataError` if two columns have one name; pandas would rename the second and go on."""
-    twice = [name for name, count in Counter(names).items() if count > 1 and name]
-    if twice:
+    if twice := [name for name, count in Counter(names).items() if count > 1 and name]:
         raise DataError(f"{place} has the column {quoted(twice[0])} twice", why=_found(names), fix="rename or remove one of them")
 
 
@@ -139,12 +126,10 @@ def check_classes(column: Column, names: Sequence[str], place: str) -> None:
     """
     stored = [stored_value(column, name) for name in names]
     if column.classes is not None and tuple(stored) != column.classes:
-        raise DataError(
-            f"the class names of {column.name!r} are not the published ones, or in another order",
-            where=place,
-            why=f"found {', '.join(map(repr, names))}; expected {', '.join(map(repr, column.classes))}",
-            fix="compare the source with the published data, or convert it to a CSV file with names in it",
-        )
+        what = f"the class names of {column.name!r} are not the published ones, or in another order"
+        why = f"found {', '.join(map(repr, names))}; expected {', '.join(map(repr, column.classes))}"
+        fix = "compare the source with the published data, or convert it to a CSV file with names in it"
+        raise DataError(what, where=place, why=why, fix=fix)
 
 
 def stored_value(column: Column, text: str) -> str | None:
@@ -169,18 +154,13 @@ def _stored_levels(column: Column, cells: Cells) -> dict[str, str]:
     """Return text -> stored level for every distinct cell of a column, or raise `DataError` about those that are not declared."""
     texts = cells.columns[column.name]
     stored = {text: stored_value(column, text) for text in dict.fromkeys(texts)}
-    strange = [text for text, level in stored.items() if level is None]
-    if strange:
+    if strange := [text for text, level in stored.items() if level is None]:
         counts = Counter(texts)
         first = {text: cells.where(list(texts).index(text)) for text in strange[:5]}
         found = [f"{quoted(text)} ({counted(counts[text], 'row')}, first at {place})" for text, place in first.items()]
         more = f" and {len(strange) - 5} more" if len(strange) > 5 else ""
-        raise DataError(
-            f"undeclared value {quoted(strange[0])} in the column {column.name!r}",
-            where=cells.place,
-            why=f"found {', '.join(found)}{more}",
-            fix=nearest(strange[0][:80], column.values or ()),
-        )
+        what, why = f"undeclared value {quoted(strange[0])} in the column {column.name!r}", f"found {', '.join(found)}{more}"
+        raise DataError(what, where=cells.place, why=why, fix=nearest(strange[0][:80], column.values or ()))
     return {text: level for text, level in stored.items() if level is not None}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -22,9 +23,9 @@ def choose_shards(folder: Path, config: str | None, split: str | None) -> list[P
     """Return the Parquet files of one configuration and one split, named as the hub names them: ``CONFIG/SPLIT-00000-of-00001.parquet``."""
     files = parquet_files(folder)
     files = [path for path in files if config in path.relative_to(folder).parts[:-1]] or files
-    by_split: dict[str, list[Path]] = {}
+    by_split: dict[str, list[Path]] = defaultdict(list)
     for path in files:
-        by_split.setdefault(_split_of(path), []).append(path)
+        by_split[_split_of(path)].append(path)
     if not by_split:
         raise DataError(f"{str(folder)!r} has no Parquet file", fix="give a folder with a label table beside its images")
     shards = by_split[choose_split(list(by_split), split, str(folder))]
@@ -51,7 +52,6 @@ def choose_split(available: Sequence[str], wanted: str | None, place: str) -> st
     if len(available) == 1:
         return available[0]
     names = (wanted, *_SAME_SPLIT.get(wanted, ())) if wanted else _PREFERRED_SPLITS
-    for name in names:
-        if name in available:
-            return name
+    if found := [name for name in names if name in available]:
+        return found[0]
     raise DataError(f"{place} has no split {names[0]!r}", fix=nearest(names[0], available))

@@ -10,21 +10,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from audit.data.assemble import fingerprint
-from audit.data.lazy import ImageSubset
+from audit.data.lazy import image_subset
 from audit.errors import DataError, UsageError
 from audit.types import Dataset, Exclusion, Note
 
 if TYPE_CHECKING:
     import pandas as pd
 
-SHOWN = 10
-_ENCODING = "utf-8-sig"
-
 
 def read_list(path: Path) -> tuple[str, ...]:
     """Return the identifiers of a text file, one a line; blank lines and lines that begin with ``#`` do not count."""
     try:
-        lines = [line.strip() for line in path.read_text(_ENCODING).splitlines()]
+        lines = [line.strip() for line in path.read_text("utf-8-sig").splitlines()]
     except (OSError, UnicodeDecodeError) as error:
         why = getattr(error, "strerror", None) or "it is not UTF-8 text"
         raise DataError(f"cannot read the list {str(path)!r}", why=why, fix="give a text file with one identifier a line") from error
@@ -39,8 +36,7 @@ def without(dataset: Dataset, listed: Collection[str], name: str) -> Dataset:
 
     `name` is what the report calls the list. DataError if no image is listed, or none is left.
     """
-    ids = dataset.attributes.index.astype(str)
-    wanted = set(listed)
+    ids, wanted = dataset.attributes.index.astype(str), set(listed)
     out = np.asarray(ids.isin(wanted))
     unknown = sorted(wanted - set(ids))
     if not out.any():
@@ -48,22 +44,23 @@ def without(dataset: Dataset, listed: Collection[str], name: str) -> Dataset:
         raise DataError(f"{name} lists no image of {dataset.name}", why=f"unknown identifier {unknown[0]!r}", fix=known)
     if out.all():
         raise DataError(f"{name} lists every image of {dataset.name}: no image is left", fix="give a shorter list")
-    attributes = dataset.attributes[~out]
     note = Note("unknown_identifiers", {"count": len(unknown), "total": len(wanted), "list": name})
     return replace(
-        dataset,
-        images=ImageSubset(dataset.images, np.flatnonzero(~out).tolist()),
-        attributes=attributes,
-        fingerprint=fingerprint(attributes),
+        _at(dataset, np.flatnonzero(~out).tolist()),
         notes=(*dataset.notes, *((note,) if unknown else ())),
         exclusions=(*dataset.exclusions, listed_in(name, dataset.attributes[out])),
     )
 
 
+def _at(dataset: Dataset, rows: list[int]) -> Dataset:
+    attributes = dataset.attributes.iloc[rows]
+    return replace(dataset, images=image_subset(dataset.images, rows), attributes=attributes, fingerprint=fingerprint(attributes))
+
+
 def listed_in(name: str, gone: pd.DataFrame) -> Exclusion:
     """Return the exclusion of the images whose attributes are given, which a list names."""
     by_group = {str(column): {str(k): int(v) for k, v in gone[column].value_counts().items()} for column in gone.columns}
-    return Exclusion(Note("listed", {"list": name}), len(gone), by_group, tuple(map(str, gone.index[:SHOWN])))
+    return Exclusion(Note("listed", {"list": name}), len(gone), by_group, tuple(map(str, gone.index[:10])))
 
 
 def stratified(dataset: Dataset, limit: int, seed: int, by: Sequence[str] | None = None) -> Dataset:
@@ -79,16 +76,8 @@ def stratified(dataset: Dataset, limit: int, seed: int, by: Sequence[str] | None
         return dataset
     names = list(by if by is not None else dataset.attributes.columns[:2])
     rows = _draw(dataset, names, limit, np.random.default_rng(seed))
-    attributes = dataset.attributes.iloc[rows]
     note = Note("limited", {"count": limit, "total": total, "seed": seed, "attributes": " x ".join(names)})
-    return replace(
-        dataset,
-        images=ImageSubset(dataset.images, rows),
-        attributes=attributes,
-        fingerprint=fingerprint(attributes),
-        notes=(*dataset.notes, note),
-        limited=True,
-    )
+    return replace(_at(dataset, rows), notes=(*dataset.notes, note), limited=True)
 
 
 def _draw(dataset: Dataset, names: list[str], limit: int, rng: np.random.Generator) -> list[int]:

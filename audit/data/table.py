@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from audit.data.arrow import row_id
 from audit.data.assemble import Origin, assemble
-from audit.data.files import ImageFiles, inspect_names, name_fault, normal_name
+from audit.data.files import image_files, inspect_names, name_fault
 from audit.data.schema import Cells, Schema, check_columns, check_distinct, counted, image_column, quoted
 from audit.errors import DataError
 from audit.types import Dataset, Note
@@ -29,8 +30,8 @@ def with_files(cells: Cells, folder: Path, schema: Schema, origin: Origin) -> Da
     _check_files(root, names, cells)
     if root != folder:
         origin = replace(origin, notes=(*origin.notes, Note("paths_from_above", {"table": cells.place})))
-    ids = [normal_name(name) for name in names]
-    return assemble(ImageFiles(root, ids), ids, cells, schema, origin)
+    ids = list(map(row_id, names))
+    return assemble(image_files(root, ids), ids, cells, schema, origin)
 
 
 def _root(folder: Path, names: Sequence[str]) -> Path:
@@ -49,24 +50,17 @@ def _check_files(root: Path, names: Sequence[str], cells: Cells) -> None:
         first = {row: kind for kind, row in reversed(kinds.items())} | dict(seen.forbidden)
         found = [f"{kind} {quoted(names[row])} ({cells.where(row)})" for row, kind in list(first.items())[:10]]
         more = f"; and {len(first) - 10} more" if len(first) > 10 else ""
-        raise DataError(
-            f"{counted(len(first), 'image path')} not allowed",
-            where=cells.place,
-            why="; ".join(found) + more,
-            fix="use relative paths of regular files inside the folder of the table",
-        )
+        what, fix = f"{counted(len(first), 'image path')} not allowed", "use relative paths of regular files inside the folder of the table"
+        raise DataError(what, where=cells.place, why="; ".join(found) + more, fix=fix)
     if not seen.present:
-        raise DataError(
-            f"none of the {len(names)} images of {cells.place} exists",
-            why=f"the first is {quoted(names[0])} ({cells.where(0)}), looked for beside the table and in the folder above it",
-            fix="put the table into the folder that its paths are relative to",
-        )
+        why = f"the first is {quoted(names[0])} ({cells.where(0)}), looked for beside the table and in the folder above it"
+        fix = "put the table into the folder that its paths are relative to"
+        raise DataError(f"none of the {len(names)} images of {cells.place} exists", why=why, fix=fix)
 
 
 def read_csv(path: Path) -> Cells:
     """Return a CSV file as text: nothing is guessed, every cell stays the string that it is; DataError names the line."""
-    text = _decoded(path)
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    reader = csv.reader(io.StringIO(_decoded(path), newline=""), strict=True)
     rows: list[list[str]] = []
     numbers: list[int] = []
     start = 1
@@ -88,12 +82,9 @@ def _rectangular(rows: list[list[str]], numbers: list[int], path: Path) -> Cells
     check_distinct(header, path.name)
     for row, number in zip(rows, numbers, strict=True):
         if len(row) != len(header):
-            raise DataError(
-                f"{path.name} is ragged",
-                where=f"line {number}",
-                why=f"found {len(row)} cells, expected {len(header)}: {', '.join(cell[:80] for cell in header[:50])}",
-                fix="give each line one cell a column, separated by commas; quote cells that hold a comma",
-            )
+            why = f"found {len(row)} cells, expected {len(header)}: {', '.join(cell[:80] for cell in header[:50])}"
+            fix = "give each line one cell a column, separated by commas; quote cells that hold a comma"
+            raise DataError(f"{path.name} is ragged", where=f"line {number}", why=why, fix=fix)
     columns = dict(zip(header, zip(*rows[1:], strict=True), strict=True)) if len(rows) > 1 else dict.fromkeys(header, ())
     return Cells(columns, numbers[1:], path.name)
 
@@ -111,12 +102,9 @@ def _decoded(path: Path) -> str:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        raise DataError(
-            f"{path.name} is not UTF-8",
-            where=f"line {line}",
-            why=f"found the byte 0x{content[error.start]:02x}, as Latin-1 or Windows files have it",
-            fix="save it as 'CSV UTF-8', or convert it with: iconv -f latin1 -t utf-8",
-        ) from error
+        why = f"found the byte 0x{content[error.start]:02x}, as Latin-1 or Windows files have it"
+        fix = "save it as 'CSV UTF-8', or convert it with: iconv -f latin1 -t utf-8"
+        raise DataError(f"{path.name} is not UTF-8", where=f"line {line}", why=why, fix=fix) from error
 
 
 def csv_header(path: Path) -> list[str]:

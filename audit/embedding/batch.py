@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from PIL import Image
 
 log = logging.getLogger("audit")
-
+Progress = Callable[[int, int], object]
+"""Called with the images embedded so far, and their number."""
 SHARD_ROWS = 2048
 SHARD_S = 20.0
 """A shard is closed after this many rows or seconds: what a killed run has to compute again."""
@@ -39,28 +40,25 @@ class Batch:
     ) -> Float[np.ndarray, "n d"]:
         """Return one float32 row for each item; DataError names an item whose row is not finite."""
         done: list[np.ndarray] = []
-        start = 0
-        while start < len(items):
-            part = items[start : start + self.size]
+        while items:
+            part = items[: self.size]
             try:
                 vectors = np.asarray(encode(part), dtype=np.float32)
             except (RuntimeError, MemoryError) as error:
                 self._shrink(error, len(part))
                 continue
-            _check(vectors, names[start : start + len(part)], record)
+            _check(vectors, names[: len(part)], record)
             done.append(vectors)
-            start += len(part)
+            items, names = items[len(part) :], names[len(part) :]
         return np.concatenate(done)
 
     def _shrink(self, error: RuntimeError | MemoryError, tried: int) -> None:
         if not out_of_memory(error):
             raise error
         if tried == 1:
-            raise MachineError(
-                "memory does not suffice to embed a single item",
-                why=str(error).partition("\n")[0][:200] or type(error).__name__,
-                fix="use a smaller model or another --device",
-            ) from error
+            why = str(error).partition("\n")[0][:200] or type(error).__name__
+            fix = "use a smaller model or another --device"
+            raise MachineError("memory does not suffice to embed a single item", why=why, fix=fix) from error
         self.size = tried // 2
         log.warning("out of memory at a batch of %d: going on with %d", tried, self.size)
 
@@ -68,13 +66,10 @@ class Batch:
 def _check(vectors: np.ndarray, names: Sequence[str], record: ModelRecord) -> None:
     if vectors.shape != (len(names), record.dimensions):
         raise DataError(f"{record.name} gave embeddings of shape {vectors.shape}", why=f"expected ({len(names)}, {record.dimensions})")
-    bad = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
-    if bad.size:
-        raise DataError(
-            f"{record.name} gave an embedding that is not finite for {names[bad[0]]}",
-            why=f"{bad.size} of the {len(names)} in its batch are NaN or infinite: the weights are damaged, or overflow in {record.dtype}",
-            fix="check the model, or try --dtype float32",
-        )
+    if (bad := np.flatnonzero(~np.isfinite(vectors).all(axis=1))).size:
+        what = f"{record.name} gave an embedding that is not finite for {names[bad[0]]}"
+        why = f"{bad.size} of the {len(names)} in its batch are NaN or infinite: the weights are damaged, or overflow in {record.dtype}"
+        raise DataError(what, why=why, fix="check the model, or try --dtype float32")
 
 
 class ImageRow(NamedTuple):
@@ -95,11 +90,11 @@ class ImageBatches:
     Leaving the context embeds what is waiting; leaving it by an exception (Ctrl-C among them) still saves every finished batch.
     """
 
-    def __init__(self, encoder: ImageEncoder, dataset: Dataset, cache: EmbeddingCache, batch_size: int, advance: Callable[[int], object]):
+    def __init__(self, encoder: ImageEncoder, dataset: Dataset, cache: EmbeddingCache, batch_size: int, progress: Progress | None):
         self._batch = Batch(batch_size)
         self.batch_size = batch_size
-        self.computed = self.repeated = self.cached = 0
-        self._encoder, self._dataset, self._cache, self._advance = encoder, dataset, cache, advance
+        self.computed = self.repeated = self.cached = self._done = 0
+        self._encoder, self._dataset, self._cache, self._progress = encoder, dataset, cache, progress
         self._new: set[str] = set()
         self._waiting: list[ImageRow] = []
         self._pixels = 0
@@ -151,6 +146,11 @@ class ImageBatches:
         self._advance(len(waiting))
         if len(self._vectors) >= SHARD_ROWS or time.monotonic() - self._saved > SHARD_S:
             self._save()
+
+    def _advance(self, images: int) -> None:
+        self._done += images
+        if self._progress is not None:
+            self._progress(self._done, len(self._dataset.images))
 
     def _save(self) -> None:
         self._cache.add(self._vectors, self._conversions)

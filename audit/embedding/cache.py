@@ -22,6 +22,7 @@ import os
 import shutil
 import stat
 import unicodedata
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from jaxtyping import Float
 
 log = logging.getLogger("audit")
-
 Tower = Literal["image", "text"]
 FORMAT = "vlm-audit-embeddings 1"
 _FLOAT = np.dtype("<f4")
@@ -73,8 +73,7 @@ class EmbeddingCache:
     """
 
     def __init__(self, root: Path | None, fingerprint: str, tower: Tower, dimensions: int):
-        self.dimensions = dimensions
-        self.corrupt = 0
+        self.dimensions, self.corrupt = dimensions, 0
         self._places: dict[str, _Place] = {}
         root = default_root() if root is None else root
         self.folder = root / fingerprint[:32] / tower
@@ -98,10 +97,10 @@ class EmbeddingCache:
     def read(self, keys: Sequence[str]) -> Float[np.ndarray, "n d"]:
         """Return the rows of `keys`, in their order, bit for bit as they were added; KeyError if one is missing."""
         vectors = np.empty((len(keys), self.dimensions), np.float32)
-        by_shard: dict[Path, list[tuple[int, int]]] = {}
+        by_shard: dict[Path, list[tuple[int, int]]] = defaultdict(list)
         for position, key in enumerate(keys):
             place = self._places[key]
-            by_shard.setdefault(place.shard, []).append((position, place.row))
+            by_shard[place.shard].append((position, place.row))
         try:
             for shard, pairs in by_shard.items():
                 positions, rows = np.array(pairs).T
@@ -135,11 +134,8 @@ class EmbeddingCache:
         need = rows * (self.dimensions * _FLOAT.itemsize + 128)
         have = shutil.disk_usage(self.folder).free
         if need > have:
-            raise MachineError(
-                "the disk of the embedding cache has too little room",
-                why=f"{rows:,} embeddings need {need:,} bytes, {have:,} are free",
-                fix="set AUDIT_CACHE_DIR to a folder with more room",
-            )
+            what, why = "the disk of the embedding cache has too little room", f"{rows:,} embeddings need {need:,} bytes, {have:,} are free"
+            raise MachineError(what, why=why, fix="set AUDIT_CACHE_DIR to a folder with more room")
 
     def _open(self) -> None:
         shards = sorted(self.folder.glob("*.shard"))
@@ -154,11 +150,9 @@ class EmbeddingCache:
                 else:
                     self._enter(shard, rows)
         if self.corrupt >= 3 and self.corrupt > len(shards) / 10:
-            raise MachineError(
-                f"{self.corrupt} of {len(shards)} shards of the embedding cache are damaged",
-                why="the disk may be failing; the damaged files were set aside as .corrupt",
-                fix="check the disk, then run again, or set AUDIT_CACHE_DIR to a folder elsewhere",
-            )
+            what = f"{self.corrupt} of {len(shards)} shards of the embedding cache are damaged"
+            why = "the disk may be failing; the damaged files were set aside as .corrupt"
+            raise MachineError(what, why=why, fix="check the disk, then run again, or set AUDIT_CACHE_DIR to a folder elsewhere")
 
     def _enter(self, shard: Path, rows: Sequence[tuple[str, Sequence[str]]]) -> None:
         for row, (key, conversions) in enumerate(rows):
@@ -198,26 +192,17 @@ def _read_file(path: Path) -> bytes:
 def _private_folder(folder: Path) -> None:
     """Make a folder that only this user can enter, or check one that is there."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-    try:
+    with contextlib.suppress(FileExistsError):
         folder.mkdir(mode=0o700)
-    except FileExistsError:
-        found = folder.stat()
-    else:
-        return
+    found = folder.stat()
     if not stat.S_ISDIR(found.st_mode):
         raise UnsafeError(f"the embedding cache is not a folder: {folder}", fix="remove it, or set AUDIT_CACHE_DIR to another folder")
     if found.st_uid != os.geteuid():
-        raise UnsafeError(
-            f"the embedding cache belongs to another user: {folder}",
-            why="whoever owns it could plant embeddings",
-            fix="set AUDIT_CACHE_DIR to a folder of your own",
-        )
+        why, fix = "whoever owns it could plant embeddings", "set AUDIT_CACHE_DIR to a folder of your own"
+        raise UnsafeError(f"the embedding cache belongs to another user: {folder}", why=why, fix=fix)
     if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        raise UnsafeError(
-            f"the embedding cache can be written by others: {folder}",
-            why=f"its mode is {stat.S_IMODE(found.st_mode):04o}; whoever writes to it could plant embeddings",
-            fix=f"chmod 700 '{folder}'",
-        )
+        why = f"its mode is {stat.S_IMODE(found.st_mode):04o}; whoever writes to it could plant embeddings"
+        raise UnsafeError(f"the embedding cache can be written by others: {folder}", why=why, fix=f"chmod 700 '{folder}'")
 
 
 def _machine_error(error: OSError, what: str, folder: Path) -> MachineError:

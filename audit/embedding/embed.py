@@ -10,17 +10,17 @@ import logging
 import os
 import unicodedata
 import warnings
-from collections import Counter, deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections import Counter, defaultdict, deque
+from collections.abc import Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from audit.data.images import UnreadableImage, decode
-from audit.embedding.batch import PIXELS_AHEAD, Batch, ImageBatches, ImageRow, pixels
+from audit.embedding.batch import PIXELS_AHEAD, Batch, ImageBatches, ImageRow, Progress, pixels
 from audit.embedding.cache import EmbeddingCache, image_key, text_key
 from audit.errors import DataError
 from audit.types import Dataset, Embeddings, Encoder, Exclusion, ImageEncoder, Note
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from jaxtyping import Float
 
 log = logging.getLogger("audit")
-
 DECODE_POLICY = "1"
 """Part of an image's key. To be raised whenever `audit.data.images.decode` makes other pixels of the same bytes."""
 SHOWN = 10
@@ -44,33 +43,26 @@ def embed_images(
     *,
     batch_size: int = 32,
     max_skip: float = 0.01,
-    progress: Callable[[int, int], object] | None = None,
+    progress: Progress | None = None,
 ) -> Embeddings:
     """Embed every readable image of a data set, from the cache where it is there; equal content goes through the model once.
 
-    Parameters
-    ----------
-    encoder : ImageEncoder
-    dataset : Dataset
-    cache_root : Path or None
-        Folder of the embedding cache; None: `audit.embedding.cache.default_root`.
-    batch_size : int
-        Images the model sees at once. It changes results by rounding only, and is halved when memory runs out.
-    max_skip : float
-        Largest share of unreadable images, 0-1; with more (or only such) a DataError names the first ten.
-    progress : (int, int) -> object, optional
-        Called with the images embedded so far, and their number.
+    `cache_root` is the folder of the cache (None: `audit.embedding.cache.default_root`). `batch_size` images are seen at once: it changes
+    results by rounding only, and is halved when memory runs out. `max_skip` is the largest share of unreadable images, 0-1; with more (or
+    only such) a DataError names the first ten.
     """
     total = len(dataset.images)
     if total == 0:
         raise DataError(f"{dataset.name} has no image", where=dataset.source)
     cache = EmbeddingCache(cache_root, encoder.record.fingerprint, "image", encoder.record.dimensions)
     cache.require_room(total - len(cache))
-    with _quiet(), ImageBatches(encoder, dataset, cache, batch_size, _counted(total, progress)) as batches:
+    # Pillow's warnings are silenced for all decoding threads here: `catch_warnings` inside each would mix up their saved filters.
+    with warnings.catch_warnings(action="ignore"), ImageBatches(encoder, dataset, cache, batch_size, progress) as batches:
         readable, unreadable = _embed_missing(dataset, batches, cache, max_skip)
     _stop_if_unreadable(dataset, len(readable), unreadable, max_skip)
     batches.report()
     exclusions = _exclusions(dataset.attributes, unreadable)
+    conversions = _gather((kind, row) for row, key in readable.items() for kind in cache.conversions(key))
     for left_out in exclusions:
         log.warning("left out %d images (%s): %s", left_out.count, left_out.reason, ", ".join(left_out.examples))
     return Embeddings(
@@ -78,7 +70,7 @@ def embed_images(
         contents=tuple(readable.values()),
         rows=np.array(list(readable), dtype=np.int64),
         exclusions=exclusions,
-        conversions=_conversions(dataset.attributes, {row: cache.conversions(key) for row, key in readable.items()}),
+        conversions={kind: _by_group(dataset.attributes, rows) for kind, rows in conversions.items()},
         computed=batches.computed,
     )
 
@@ -161,63 +153,29 @@ def _stop_if_unreadable(dataset: Dataset, readable: int, unreadable: Sequence[Im
     total = len(dataset.images)
     if readable and len(unreadable) <= max_skip * total:
         return
-    if readable:
-        what = f"at least {len(unreadable)} of {total} images of {dataset.name} cannot be read; at most {max_skip:.2%} may be skipped"
-    else:
+    what = f"at least {len(unreadable)} of {total} images of {dataset.name} cannot be read; at most {max_skip:.2%} may be skipped"
+    why = "; ".join(f"{dataset.attributes.index[seen.row]}: {seen.reason}" for seen in unreadable[:SHOWN])
+    fix = "repair these files, take them out of the table, or raise --max-skip"
+    if not readable:
         what = f"none of the {total} images of {dataset.name} can be read"
-    raise DataError(
-        what,
-        where=dataset.source,
-        why="; ".join(f"{dataset.attributes.index[seen.row]}: {seen.reason}" for seen in unreadable[:SHOWN]),
-        fix="repair these files, take them out of the table, or raise --max-skip",
-    )
+    raise DataError(what, where=dataset.source, why=why, fix=fix)
 
 
 def _exclusions(attributes: pd.DataFrame, unreadable: Iterable[ImageRow]) -> tuple[Exclusion, ...]:
+    by_reason = _gather((seen.reason, seen.row) for seen in unreadable)
     return tuple(
-        Exclusion(
-            Note(reason.replace(" ", "_")),
-            len(rows),
-            _by_group(attributes, rows),
-            tuple(str(attributes.index[row]) for row in rows[:SHOWN]),
-        )
-        for reason, rows in _gather((seen.reason, seen.row) for seen in unreadable).items()
+        Exclusion(Note(reason.replace(" ", "_")), len(rows), _by_group(attributes, rows), tuple(map(str, attributes.index[rows[:SHOWN]])))
+        for reason, rows in by_reason.items()
     )
 
 
-def _conversions(attributes: pd.DataFrame, conversions: Mapping[int, Iterable[str]]) -> dict[str, dict[str, dict[str, int]]]:
-    by_kind = _gather((kind, row) for row, kinds in conversions.items() for kind in kinds)
-    return {kind: _by_group(attributes, rows) for kind, rows in by_kind.items()}
-
-
 def _gather(pairs: Iterable[tuple[str, int]]) -> dict[str, list[int]]:
-    gathered: dict[str, list[int]] = {}
+    gathered: dict[str, list[int]] = defaultdict(list)
     for name, row in pairs:
-        gathered.setdefault(name, []).append(row)
+        gathered[name].append(row)
     return dict(sorted(gathered.items()))
 
 
 def _by_group(attributes: pd.DataFrame, rows: Sequence[int]) -> dict[str, dict[str, int]]:
     """Count rows by attribute and level."""
     return {str(name): dict(Counter(attributes[name].iloc[list(rows)])) for name in attributes.columns}
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence Pillow's warnings for all decoding threads: `warnings.catch_warnings` inside each would mix up their saved filters."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
-
-
-def _counted(total: int, progress: Callable[[int, int], object] | None) -> Callable[[int], object]:
-    """Return a function that adds up images and reports them."""
-    done = 0
-
-    def advance(images: int) -> None:
-        nonlocal done
-        done += images
-        if progress is not None:
-            progress(done, total)
-
-    return advance

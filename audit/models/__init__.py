@@ -3,6 +3,6 @@
 Weights are read by our own readers; no code from a model's files runs.
 """
 
-from audit.models.spec import by_model, load, parse_model_args
+from audit.models.spec import load
 
-__all__ = ["by_model", "load", "parse_model_args"]
+__all__ = ["load"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,7 +30,6 @@ class Weights:
     tensors: Mapping[str, Tensor]
     sha256: str
     """Of the files, one after the other in the order of their names."""
-    files: tuple[str, ...]
     notes: tuple[Note, ...] = ()
 
 
@@ -45,11 +44,9 @@ def check_folder(folder: Path, inside: Path, required: str | None = "config.json
 
     names = sorted(path.name for path in folder.iterdir())
     if ".metadata" in names:
-        raise UnsafeError(
-            "a distributed (DCP) checkpoint is not read: loading one unpickles its .metadata, which can run code",
-            where=str(folder),
-            fix="convert it where it was made, with torch.distributed.checkpoint.format_utils.dcp_to_torch_save",
-        )
+        what = "a distributed (DCP) checkpoint is not read: loading one unpickles its .metadata, which can run code"
+        fix = "convert it where it was made, with torch.distributed.checkpoint.format_utils.dcp_to_torch_save"
+        raise UnsafeError(what, where=str(folder), fix=fix)
     if "shards.json" in names:
         why = "it is the state of a training run in pieces, one a process"
         fix = f"python -m contrastive.unshard {folder} ckpt.pt, and audit that"
@@ -57,7 +54,7 @@ def check_folder(folder: Path, inside: Path, required: str | None = "config.json
     # Unsafe content is reported before damaged content, wherever in the folder it is.
     irregular = _check_links(folder, inside.resolve())
     regular = [name for name in names if (folder / name).is_file()]
-    unreadable = [error for name in regular if name.endswith("config.json") and (error := _check_configuration(folder / name))]
+    unreadable = [error for name in regular if name.endswith("config.json") and (error := _refuse_code(folder / name))]
     for name in regular:
         if name.endswith(".safetensors"):
             refuse_other_kind(folder / name)
@@ -74,7 +71,7 @@ def read_weights(folder: Path) -> Weights:
     if "model.safetensors.index.json" in names:
         files = _indexed(folder)
     elif "model.safetensors" in names:
-        files = ["model.safetensors"]
+        files = [folder / "model.safetensors"]
     elif "pytorch_model.bin" in names:
         return _read_pickled(folder / "pytorch_model.bin")
     else:
@@ -83,9 +80,9 @@ def read_weights(folder: Path) -> Weights:
     from contrastive.formats.readers.safetensors_file import read_tensors
 
     tensors: dict[str, Tensor] = {}
-    for name in files:
-        tensors.update(read_tensors(folder / name))
-    return Weights(tensors, file_sha256([folder / name for name in files]), tuple(files))
+    for file in files:
+        tensors |= read_tensors(file)
+    return Weights(tensors, file_sha256(files))
 
 
 def file_sha256(paths: Sequence[Path]) -> str:
@@ -93,8 +90,7 @@ def file_sha256(paths: Sequence[Path]) -> str:
     digest = hashlib.sha256()
     for path in paths:
         with path.open("rb") as file:
-            while block := file.read(1 << 20):
-                digest.update(block)
+            hashlib.file_digest(file, lambda: digest)
     return digest.hexdigest()
 
 
@@ -106,11 +102,8 @@ def _check_links(folder: Path, inside: Path) -> DataError | None:
             count += 1
             path = Path(place, name)
             if path.is_symlink() and not path.resolve().is_relative_to(inside):
-                raise UnsafeError(
-                    f"the link {path.relative_to(folder)} leaves the model's folder",
-                    where=str(folder),
-                    fix="copy the file itself, or name a model of the hub's cache as hf:ORG/NAME",
-                )
+                fix = "copy the file itself, or name a model of the hub's cache as hf:ORG/NAME"
+                raise UnsafeError(f"the link {path.relative_to(folder)} leaves the model's folder", where=str(folder), fix=fix)
             if name in files and not path.is_file():
                 what = f"{path.relative_to(folder)} is not a regular file"
                 why = "a pipe or a device could be waited for without end"
@@ -120,13 +113,16 @@ def _check_links(folder: Path, inside: Path) -> DataError | None:
     return irregular
 
 
-def _check_configuration(path: Path) -> DataError | None:
+def _refuse_code(path: Path) -> DataError | None:
     """Refuse a configuration that names code; return, not raise, what else is wrong with it."""
     try:
         content = _read_json(path)
     except DataError as error:
         return error
-    _refuse_code(content, path)
+    if key := next((key for _, key, _ in entries(content) if any(part in key for part in _CODE_KEYS)), None):
+        why = "through such keys a model's author has code fetched and run; here a configuration is data, and no option changes that"
+        fix = f"if the architecture is one that transformers has built in, remove {key!r} from {path.name}"
+        raise UnsafeError(f"the configuration asks for code: key {key!r}", where=str(path), why=why, fix=fix)
     return None
 
 
@@ -141,26 +137,17 @@ def _read_json(path: Path) -> dict[str, Any]:
     return content
 
 
-def _refuse_code(content: Mapping[str, Any], path: Path) -> None:
-    for key in _keys(content):
-        if any(part in key for part in _CODE_KEYS):
-            raise UnsafeError(
-                f"the configuration asks for code: key {key!r}",
-                where=str(path),
-                why="through such keys a model's author has code fetched and run; here a configuration is data, and no option changes that",
-                fix=f"if the architecture is one that transformers has built in, remove {key!r} from {path.name}",
-            )
+def entries(content: object, place: str = "") -> Iterator[tuple[str, str, object]]:
+    """Yield place, key and value of everything in a configuration's tables and lists, at every depth (which json.loads has bounded)."""
+    pairs = content.items() if isinstance(content, dict) else enumerate(content) if isinstance(content, list | tuple) else ()
+    for key, value in pairs:
+        yield place, str(key), value
+        yield from entries(value, f"{place}{key}.")
 
 
-def _keys(content: object) -> Iterator[str]:
-    """Yield every key at every depth (json.loads has bounded the depth)."""
-    if isinstance(content, dict):
-        for key, value in content.items():
-            yield key
-            yield from _keys(value)
-    elif isinstance(content, list):
-        for value in content:
-            yield from _keys(value)
+def is_three_numbers(value: object) -> bool:
+    """Tell whether a value can be a mean or a standard deviation of an image's channels."""
+    return isinstance(value, list) and len(value) == 3 and all(type(number) in (int, float) for number in value)
 
 
 def _found(folder: Path, names: Sequence[str]) -> dict[str, str]:
@@ -173,14 +160,14 @@ def _found(folder: Path, names: Sequence[str]) -> dict[str, str]:
     return {"why": f"found: {', '.join(names[:20]) or 'nothing'}", "fix": fix}
 
 
-def _indexed(folder: Path) -> list[str]:
+def _indexed(folder: Path) -> list[Path]:
     mapping = _read_json(folder / "model.safetensors.index.json").get("weight_map")
     files = sorted(set(mapping.values())) if isinstance(mapping, dict) and all(isinstance(v, str) for v in mapping.values()) else []
     wrong = [name for name in files if Path(name).name != name or not name.endswith(".safetensors") or not (folder / name).is_file()]
     if wrong or not files:
         why = f"not a safetensors file in this folder: {', '.join(map(repr, wrong[:5]))}" if wrong else "it has no weight_map"
         raise DataError("model.safetensors.index.json does not lead to the weights", where=str(folder), why=why, fix=SAVE_AGAIN)
-    return files
+    return [folder / name for name in files]
 
 
 def _read_pickled(path: Path) -> Weights:
@@ -189,5 +176,9 @@ def _read_pickled(path: Path) -> Weights:
 
     with located(str(path)):
         archive = read_archive(path)
-    notes = [Note("pickled_weights"), *(Note("foreign_class", {"name": name}) for name in archive.unknown)]
-    return Weights(archive.tensors, archive.sha256, (path.name,), tuple(notes))
+    return Weights(archive.tensors, archive.sha256, (Note("pickled_weights"), *foreign_class_notes(archive.unknown)))
+
+
+def foreign_class_notes(names: Iterable[str]) -> list[Note]:
+    """Return a note for each harmless foreign class that a file names."""
+    return [Note("foreign_class", {"name": name}) for name in names]

@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 import re
 from pathlib import Path
+from typing import Any
 
 from audit.errors import DataError, MachineError
 from contrastive.hub import hub_fault
 
 log = logging.getLogger("audit")
-
 TIMEOUT_S = 4.0
 FILES = (
     "config.json", "model.safetensors", "model-*-of-*.safetensors", "model.safetensors.index.json",
@@ -38,39 +38,33 @@ def fetch(name: str, revision: str | None, files: tuple[str, ...] = FILES, weigh
         return _fall_back(name, revision, files, fault)
     try:
         listing = HfApi().model_info(name, revision=revision, timeout=TIMEOUT_S, token=False)
-    except HfHubHTTPError as error:
-        if error.response is not None and error.response.status_code in (401, 403, 404):
+    except Exception as error:  # whatever the network, the proxy or the offline switch makes of it
+        response = error.response if isinstance(error, HfHubHTTPError) else None
+        if response is not None and response.status_code in (401, 403, 404):
             raise _not_public(name, revision) from error
         return _fall_back(name, revision, files, _first_line(error))
-    except Exception as error:  # whatever the network, the proxy or the offline switch makes of it
-        return _fall_back(name, revision, files, _first_line(error))
     if weights and not any(file.rfilename.endswith(".safetensors") for file in listing.siblings or ()):
-        raise DataError(
-            f"the hub's model {name} has no safetensors file",
-            why="pickled weights are not downloaded",
-            fix=f"convert them where you trust them, then --model DIR with the result; or name another revision: hf:{name}@REV",
-        )
-    return _download(name, revision, files)
-
-
-def _download(name: str, revision: str | None, files: tuple[str, ...]) -> Path:
-    from huggingface_hub import snapshot_download
-
+        fix = f"convert them where you trust them, then --model DIR with the result; or name another revision: hf:{name}@REV"
+        raise DataError(f"the hub's model {name} has no safetensors file", why="pickled weights are not downloaded", fix=fix)
     log.info("downloading %s from the hub", name)
     try:
-        return Path(snapshot_download(name, revision=revision, allow_patterns=list(files), token=False, etag_timeout=TIMEOUT_S))
+        return _snapshot(name, revision, files, token=False, etag_timeout=TIMEOUT_S)
     except Exception as error:
-        raise MachineError(
-            f"the download of {name} broke off", why=_first_line(error), fix="run the same command again to go on"
-        ) from error
+        fix = "run the same command again to go on"
+        raise MachineError(f"the download of {name} broke off", why=_first_line(error), fix=fix) from error
+
+
+def _snapshot(name: str, revision: str | None, files: tuple[str, ...], **options: Any) -> Path:
+    from huggingface_hub import snapshot_download
+
+    return Path(snapshot_download(name, revision=revision, allow_patterns=list(files), **options))
 
 
 def _cached(name: str, revision: str | None, files: tuple[str, ...]) -> Path | None:
-    from huggingface_hub import snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
 
     try:
-        return Path(snapshot_download(name, revision=revision, allow_patterns=list(files), local_files_only=True))
+        return _snapshot(name, revision, files, local_files_only=True)
     except LocalEntryNotFoundError:
         return None
 
@@ -78,22 +72,17 @@ def _cached(name: str, revision: str | None, files: tuple[str, ...]) -> Path | N
 def _fall_back(name: str, revision: str | None, files: tuple[str, ...], why: str) -> Path:
     cached = _cached(name, revision, files)
     if cached is None:
-        raise MachineError(
-            f"the hub cannot be reached, and the model {name} is not on this machine",
-            why=why,
-            fix=f"on a connected machine: hf download {name} --local-dir DIR; then here: --model DIR",
-        )
+        fix = f"on a connected machine: hf download {name} --local-dir DIR; then here: --model DIR"
+        raise MachineError(f"the hub cannot be reached, and the model {name} is not on this machine", why=why, fix=fix)
     log.warning("the hub cannot be reached: using the copy of %s that was downloaded before (%s)", name, cached.name)
     return cached
 
 
 def _not_public(name: str, revision: str | None) -> DataError:
     at = f" with revision {revision!r}" if revision else ""
-    return DataError(
-        f"the hub has no public model {name}{at}",
-        why="it does not exist, or it is private or gated; no token is ever sent",
-        fix=f"check the name; or, if you have access: hf download {name} --local-dir DIR, then --model DIR",
-    )
+    fix = f"check the name; or, if you have access: hf download {name} --local-dir DIR, then --model DIR"
+    why = "it does not exist, or it is private or gated; no token is ever sent"
+    return DataError(f"the hub has no public model {name}{at}", why=why, fix=fix)
 
 
 def _first_line(error: Exception) -> str:

@@ -85,9 +85,8 @@ def override_notes(overrides: ModelOverrides) -> list[Note]:
 def refuse_overrides(words: Mapping[str, str] | None, kind: str) -> None:
     """Refuse overrides for a model whose files decide everything: they would make it another model."""
     if words:
-        raise UsageError(
-            f"--model-args {', '.join(words)} cannot be set for {kind}", why="the model's own files decide it", fix="leave it out"
-        )
+        what = f"--model-args {', '.join(words)} cannot be set for {kind}"
+        raise UsageError(what, why="the model's own files decide it", fix="leave it out")
 
 
 def _parse_json(text: str) -> dict[str, str]:

@@ -7,17 +7,20 @@ import json
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+import torch
+
 from audit.errors import DataError
-from audit.models.runtime import located, model_fingerprint, to_rows, torch_setting, untrained_record
-from audit.types import ModelRecord
+from audit.models.runtime import located, model_record, scoring, to_rows, torch_setting, untrained_record
+from contrastive.checkpoint.file import Checkpoint
+from contrastive.checkpoint.heads import require_both_towers
+from contrastive.model.clip import CLIP
 
 if TYPE_CHECKING:
     import numpy as np
-    import torch
     from jaxtyping import Float
     from PIL import Image
 
-    from contrastive.checkpoint.file import Checkpoint
+    from audit.types import ModelRecord
 
 
 class NativeEncoder:
@@ -26,17 +29,13 @@ class NativeEncoder:
     def __init__(
         self, checkpoint: Checkpoint, record: ModelRecord, setting: tuple[torch.device, torch.dtype], release: Callable[[], None] | None
     ):
-        device, dtype = setting
         self.record = record
         self._release, self._tower = release, ""
-        self._model = checkpoint.model.to(device, dtype).eval()
+        self._device, self._dtype = setting
+        self._model = checkpoint.model.to(*setting).eval()
         self._preprocess, self._tokenizer = checkpoint.preprocess, checkpoint.tokenizer
-        self._device, self._dtype = device, dtype
 
     def encode_images(self, images: Sequence[Image.Image]) -> Float[np.ndarray, "n d"]:
-        """Return one row for each RGB image."""
-        import torch
-
         self._enter("image")
         with torch.inference_mode():
             pixels = self._preprocess(images).to(self._device, self._dtype)
@@ -44,16 +43,11 @@ class NativeEncoder:
 
     def encode_texts(self, texts: Sequence[str]) -> Float[np.ndarray, "k d"]:
         """Return one row for each text; a text that is too long raises DataError."""
-        import torch
-
         try:
             ids = self._tokenizer(texts)
         except ValueError as error:
-            raise DataError(
-                f"a prompt is too long for {self.record.name}",
-                why=f"{error}; cutting it would ask another question",
-                fix="shorten the prompt, or train with a longer context",
-            ) from error
+            why, fix = f"{error}; cutting it would ask another question", "shorten the prompt, or train with a longer context"
+            raise DataError(f"a prompt is too long for {self.record.name}", why=why, fix=fix) from error
         # What follows the end of a text never reaches its feature, so the batch is cut at its longest text: most prompts are short.
         longest = int((ids == self._tokenizer.eot).int().argmax(dim=1).max()) + 1
         self._enter("text")
@@ -62,17 +56,11 @@ class NativeEncoder:
 
     def untrained(self, seed: int) -> NativeEncoder:
         """Return the same architecture, preprocessing and tokenizer with weights that were drawn and never trained."""
-        import torch
-
-        from contrastive.checkpoint.file import Checkpoint
-        from contrastive.model.clip import CLIP
-
         with torch.random.fork_rng(devices=()):  # what a layer draws before it is reset
             torch.manual_seed(seed)
             model = CLIP(self._model.config, torch.Generator().manual_seed(seed))
-        scale, bias = float(model.logit_scale.detach().exp()), model.logit_bias
-        record = untrained_record(self.record, seed, scale, None if bias is None else float(bias.detach()))
-        return NativeEncoder(Checkpoint(model, self._preprocess, self._tokenizer), record, (self._device, self._dtype), None)
+        untrained = Checkpoint(model, self._preprocess, self._tokenizer)
+        return NativeEncoder(untrained, untrained_record(self.record, seed, scoring(model)), (self._device, self._dtype), None)
 
     def _enter(self, tower: str) -> None:
         """Give back the memory of the other tower: weights are mapped from the file, and only one tower works at a time."""
@@ -86,8 +74,6 @@ def encoder(checkpoint: Checkpoint, *, name: str, device: str, dtype: str, relea
 
     DataError if its image tower was taught through a head of its own: its image and text features cannot be compared.
     """
-    from contrastive.checkpoint.heads import require_both_towers
-
     with located(name):
         require_both_towers(checkpoint)
     setting = torch_setting(device, dtype)
@@ -95,26 +81,18 @@ def encoder(checkpoint: Checkpoint, *, name: str, device: str, dtype: str, relea
 
 
 def _record(checkpoint: Checkpoint, name: str, dtype: str, device: torch.device) -> ModelRecord:
-    model, config, preprocess, tokenizer = checkpoint.model, checkpoint.config, checkpoint.preprocess, checkpoint.tokenizer
+    config, preprocess, tokenizer = checkpoint.config, checkpoint.preprocess, checkpoint.tokenizer
     image, text = config.vision, config.text
-    return ModelRecord(
+    return model_record(
+        checkpoint.model,
+        {"architecture": config.to_dict(), "preprocessing": preprocess.to_dict(), "tokenizer": tokenizer.sha256},
+        sha256=checkpoint.sha256,
+        dtype=dtype,
+        device=device,
         name=name,
         kind=checkpoint.format,
-        fingerprint=model_fingerprint(
-            weights=checkpoint.sha256,
-            architecture=config.to_dict(),
-            preprocessing=preprocess.to_dict(),
-            tokenizer=tokenizer.sha256,
-            dtype=dtype,
-            device=device,
-        ),
-        sha256=checkpoint.sha256,
-        parameters=sum(weight.numel() for weight in model.parameters()),
         dimensions=config.embed_dim,
-        dtype=dtype,
-        score_rule=config.score_rule,
-        logit_scale=float(model.logit_scale.detach().exp()),
-        logit_bias=None if model.logit_bias is None else float(model.logit_bias.detach()),
+        **scoring(checkpoint.model),
         architecture=f"image: {image.kind}, {image.image_size} px; text: width {text.width}, layers {text.layers}; {config.activation}",
         preprocessing=f"size {preprocess.size}, {preprocess.resize_mode}, {preprocess.interpolation}, sha256 {preprocess.sha256[:12]}",
         tokenizer=f"{tokenizer.kind}, {tokenizer.vocab_size} entries, context {tokenizer.context}, sha256 {tokenizer.sha256[:12]}",

@@ -36,7 +36,6 @@ METHODS = ("encode_images", "encode_texts")
 FORM = "a class with encode_images(images) and encode_texts(texts); README, 'A model of your own'"
 LOGIT_SCALE = 100.0
 """CLIP's, where a plug-in states none."""
-SAMPLE_TEXTS = ("a photo of a cook", "a drawing")
 
 
 class PluginSource(NamedTuple):
@@ -57,19 +56,17 @@ class PluginEncoder:
         self._plugin, self._shown = plugin, shown
 
     def encode_images(self, images: Sequence[Image.Image]) -> Float[np.ndarray, "n d"]:
-        """Return one row for each RGB image."""
         return self._rows("encode_images", list(images))
 
     def encode_texts(self, texts: Sequence[str]) -> Float[np.ndarray, "k d"]:
-        """Return one row for each text."""
         return self._rows("encode_texts", list(texts))
 
     def _rows(self, method: str, items: list[Any]) -> np.ndarray:
         return _call_method(self._plugin, method, items, self._shown, wide=self.record.dimensions, retried=True)
 
 
-def load_file(text: str, *, device: str, dtype: str, model_args: Mapping[str, str] | None = None) -> PluginEncoder:
-    """Load ``FILE.py:CLASS``; device and dtype are given to a constructor that takes them, `model_args` by name, as words.
+def load_file(text: str, model_args: Mapping[str, str] | None = None, **offered: str) -> PluginEncoder:
+    """Load ``FILE.py:CLASS``; what is `offered` (device and dtype) goes to a constructor that takes it, `model_args` by name, as words.
 
     UsageError if the class, a method or a constructor's parameter is missing; DataError if the file cannot be run or its rows are wrong;
     MachineError if it imports a package that is not installed.
@@ -90,10 +87,10 @@ def load_file(text: str, *, device: str, dtype: str, model_args: Mapping[str, st
         known = [known for known, value in vars(module).items() if inspect.isclass(value) and value.__module__ == module.__name__]
         raise UsageError(f"{path} has no class {name!r}", why=nearest(name, known) if known else "it defines no class", fix=f"write {FORM}")
     source = PluginSource(text, f"Python plug-in {file.name}:{name}", hashlib.sha256(content).hexdigest(), cls)
-    return _encoder(source, name, {"device": device, "dtype": dtype}, dict(model_args or {}))
+    return _encoder(source, name, offered, model_args or {})
 
 
-def load_installed(name: str, *, device: str, dtype: str, model_args: Mapping[str, str] | None = None) -> PluginEncoder:
+def load_installed(name: str, model_args: Mapping[str, str] | None = None, **offered: str) -> PluginEncoder:
     """Load ``plugin:NAME``, an entry point of an installed package; errors as of `load_file`."""
     found = {point.name: point for point in entry_points(group=GROUP)}
     if name not in found:
@@ -107,8 +104,7 @@ def load_installed(name: str, *, device: str, dtype: str, model_args: Mapping[st
     file = inspect.getsourcefile(cls)
     content = Path(file).read_bytes() if file else b""
     sha256 = hashlib.sha256(canonical([release, point.value, hashlib.sha256(content).hexdigest()])).hexdigest()
-    source = PluginSource(shown, f"plug-in {name} of {release}", sha256, cls)
-    return _encoder(source, name, {"device": device, "dtype": dtype}, dict(model_args or {}))
+    return _encoder(PluginSource(shown, f"plug-in {name} of {release}", sha256, cls), name, offered, model_args or {})
 
 
 def wrap(model: Any) -> PluginEncoder | ObjectAnswerer:
@@ -122,7 +118,7 @@ def wrap(model: Any) -> PluginEncoder | ObjectAnswerer:
     source = PluginSource(shown, f"Python object {cls.__name__}", hashlib.sha256(content.encode()).hexdigest(), cls)
     name = str(getattr(model, "name", None) or cls.__name__)
     if all(callable(getattr(model, method, None)) for method in METHODS):
-        return PluginEncoder(model, _record(source, model, _embed_samples(model, shown), _Instance(name, {})), shown)
+        return PluginEncoder(model, _record(source, model, name, {}), shown)
     stated = str(getattr(model, "fingerprint", ""))
     record = ModelRecord(
         name=name, kind=source.kind, fingerprint=hashlib.sha256(canonical([source.sha256, stated])).hexdigest(), sha256=source.sha256,
@@ -146,18 +142,18 @@ class ObjectAnswerer:
         return _check_rows(rows, (len(images), sum(len(question.options) for question in questions)), f"{self._shown}, log_likelihoods")
 
 
-def _encoder(source: PluginSource, name: str, offered: Mapping[str, str], model_args: dict[str, str]) -> PluginEncoder:
+def _encoder(source: PluginSource, name: str, offered: Mapping[str, str], model_args: Mapping[str, str]) -> PluginEncoder:
     shown, cls = source.shown, source.cls
     if missing := [method for method in METHODS if not callable(getattr(cls, method, None))]:
         raise UsageError(f"{shown} has no method {' and no method '.join(missing)}", fix=f"write {FORM}")
     given = _arguments(source, offered, model_args)
     plugin = call_user_code(lambda: cls(**given), shown, "making one")
-    record = _record(source, plugin, _embed_samples(plugin, shown), _Instance(str(getattr(plugin, "name", None) or name), given))
+    record = _record(source, plugin, str(getattr(plugin, "name", None) or name), given)
     log_notes(record)
     return PluginEncoder(plugin, record, shown)
 
 
-def _arguments(source: PluginSource, offered: Mapping[str, str], model_args: dict[str, str]) -> dict[str, str]:
+def _arguments(source: PluginSource, offered: Mapping[str, str], model_args: Mapping[str, str]) -> dict[str, str]:
     """Return what the constructor is given: model_args, and device and dtype where it takes them."""
     parameters = call_user_code(lambda: inspect.signature(source.cls), source.shown, "looking at its constructor").parameters.values()
     takes = [each.name for each in parameters if each.kind in (each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY)]
@@ -166,31 +162,10 @@ def _arguments(source: PluginSource, offered: Mapping[str, str], model_args: dic
         why = f"its constructor takes {', '.join(takes) or 'nothing'}"
         raise UsageError(f"{source.shown} takes no {', '.join(unknown)}", where="--model-args", why=why, fix="leave it out")
     given = {**{name: value for name, value in offered.items() if name in takes}, **model_args}
-    needed = [each.name for each in parameters if each.default is each.empty and each.name in takes and each.name not in given]
-    if needed:
+    if needed := [each.name for each in parameters if each.default is each.empty and each.name in takes and each.name not in given]:
         fix = f"--model {source.shown} --model-args '{' '.join(f'{name}=...' for name in needed)}'"
         raise UsageError(f"{source.shown} needs {', '.join(needed)}", why="its constructor has no default for it", fix=fix)
     return given
-
-
-class _SampleRows(NamedTuple):
-    images: np.ndarray
-    texts: np.ndarray
-
-
-class _Instance(NamedTuple):
-    name: str
-    given: Mapping[str, str]
-
-
-def _embed_samples(plugin: Any, shown: str) -> _SampleRows:
-    """Embed two pictures and two texts: whatever is wrong raises now."""
-    from PIL import Image
-
-    ramp = Image.linear_gradient("L").convert("RGB")
-    plain = Image.new("RGB", (64, 48), (200, 120, 40))
-    images = _call_method(plugin, "encode_images", [ramp, plain], shown)
-    return _SampleRows(images, _call_method(plugin, "encode_texts", list(SAMPLE_TEXTS), shown, wide=images.shape[1]))
 
 
 def _call_method(plugin: Any, method: str, items: list[Any], shown: str, *, wide: int | None = None, retried: bool = False) -> np.ndarray:
@@ -199,37 +174,33 @@ def _call_method(plugin: Any, method: str, items: list[Any], shown: str, *, wide
     return _check_rows(rows, (len(items), wide), f"{shown}, {method}")
 
 
-def _record(source: PluginSource, plugin: Any, samples: _SampleRows, made: _Instance) -> ModelRecord:
-    scale, bias = _number(plugin, "logit_scale", source.shown), _number(plugin, "logit_bias", source.shown)
-    lengths = np.linalg.norm(np.concatenate(samples), axis=1)
+def _record(source: PluginSource, plugin: Any, name: str, given: Mapping[str, str]) -> ModelRecord:
+    from PIL import Image
+
+    # Two pictures and two texts are embedded: whatever is wrong raises now.
+    pictures = [Image.linear_gradient("L").convert("RGB"), Image.new("RGB", (64, 48), (200, 120, 40))]
+    images = _call_method(plugin, "encode_images", pictures, source.shown)
+    texts = _call_method(plugin, "encode_texts", ["a photo of a cook", "a drawing"], source.shown, wide=images.shape[1])
+    scale, bias = (_number(plugin, each, source.shown) for each in ("logit_scale", "logit_bias"))
+    rows = np.concatenate([images, texts])
+    lengths = np.linalg.norm(rows, axis=1)
     notes = [Note("plugin_unchecked")]
-    notes += [Note("override", {"name": key, "value": value}) for key, value in made.given.items() if key not in ("device", "dtype")]
+    notes += [Note("override", {"name": key, "value": value}) for key, value in given.items() if key not in ("device", "dtype")]
     if not np.allclose(lengths, 1, atol=1e-3):
         notes.append(Note("guessed_cosine_scores", {"shortest": float(lengths.min()), "longest": float(lengths.max())}))
     if scale is None:
         notes.append(Note("guessed_logit_scale", {"scale": LOGIT_SCALE}))
-    own = getattr(plugin, "fingerprint", None)
     return ModelRecord(
-        name=made.name,
-        kind=source.kind,
-        fingerprint=_fingerprint([source.sha256, source.kind, made.given, str(own)], samples),
-        sha256=source.sha256,
-        parameters=_parameters(plugin),
-        dimensions=samples.images.shape[1],
-        dtype=made.given.get("dtype", "own dtype"),
-        score_rule="softmax" if bias is None else "sigmoid",
-        logit_scale=LOGIT_SCALE if scale is None else scale,
-        logit_bias=bias,
-        architecture="the plug-in's own",
-        preprocessing="the plug-in's own",
-        tokenizer="the plug-in's own",
-        notes=tuple(notes),
-    )
+        name=name, kind=source.kind, sha256=source.sha256, parameters=_parameters(plugin), dimensions=images.shape[1],
+        fingerprint=_fingerprint([source.sha256, source.kind, given, str(getattr(plugin, "fingerprint", None))], rows),
+        dtype=given.get("dtype", "own dtype"), score_rule="softmax" if bias is None else "sigmoid",
+        logit_scale=LOGIT_SCALE if scale is None else scale, logit_bias=bias, notes=tuple(notes),
+        architecture="the plug-in's own", preprocessing="the plug-in's own", tokenizer="the plug-in's own",
+    )  # fmt: skip
 
 
-def _fingerprint(decisive: list[Any], samples: _SampleRows) -> str:
-    """Hash what is known to decide the rows, and the sample rows: weights may change while the plug-in's file does not."""
-    rows = np.concatenate(samples)
+def _fingerprint(decisive: list[Any], rows: np.ndarray) -> str:
+    """Hash what is known to decide the rows, and those of the samples: weights may change while the plug-in's file does not."""
     places = 3 - int(np.floor(np.log10(np.abs(rows).max())))
     seen = hashlib.sha256((np.round(rows.astype(np.float64), places) + 0.0).tobytes()).hexdigest()
     return hashlib.sha256(canonical([*decisive, seen, PIL.__version__.split(".")[0]])).hexdigest()
@@ -263,15 +234,12 @@ def _check_rows(rows: Any, shape: tuple[int, int | None], where: str) -> np.ndar
         array = np.asarray(rows, dtype=np.float32)
     except (TypeError, ValueError, AttributeError) as error:
         why = f"it returned a value of type {type(rows).__name__}: {str(error)[:200]}"
-        raise DataError(
-            "the plug-in gave no array of numbers", where=where, why=why, fix="return one row of numbers for each item"
-        ) from error
+        fix = "return one row of numbers for each item"
+        raise DataError("the plug-in gave no array of numbers", where=where, why=why, fix=fix) from error
     if array.ndim != 2 or array.shape[0] != count or array.shape[1] != (wide or array.shape[1]) or not array.size:
-        expected = f"({count}, {wide})" if wide else f"({count}, d)"
-        fix = "return one row for each item; rows of images and of texts are equally long"
-        raise DataError(f"the plug-in gave an array of shape {array.shape}", where=where, why=f"expected {expected}", fix=fix)
-    bad = np.flatnonzero(~np.isfinite(array).all(axis=1))
-    if bad.size:
+        why, fix = f"expected ({count}, {wide or 'd'})", "return one row for each item; rows of images and of texts are equally long"
+        raise DataError(f"the plug-in gave an array of shape {array.shape}", where=where, why=why, fix=fix)
+    if (bad := np.flatnonzero(~np.isfinite(array).all(axis=1))).size:
         why = f"{bad.size} of {count} rows, the first is number {bad[0]}"
         raise DataError("the plug-in gave numbers that are NaN or infinite", where=where, why=why, fix="look for a division by zero in it")
     if (zero := np.flatnonzero(~array.any(axis=1))).size:

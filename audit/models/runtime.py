@@ -11,13 +11,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from audit.errors import AuditError, DataError, MachineError, UnsafeError, UsageError
+from audit.types import ModelRecord
 
 if TYPE_CHECKING:
     import numpy as np
     import torch
     from jaxtyping import Float
-
-    from audit.types import ModelRecord
 
 log = logging.getLogger("audit")
 SCHEMA = 1
@@ -51,55 +50,63 @@ def torch_setting(device: str, dtype: str) -> tuple[torch.device, torch.dtype]:
     try:
         place = torch.device(device)
     except RuntimeError as error:
-        raise UsageError(
-            f"no device {device!r}", why=str(error).partition("\n")[0][:200], fix="--device cpu, cuda, cuda:1 or mps"
-        ) from error
+        raise UsageError(f"no device {device!r}", why=_first_line(error), fix="--device cpu, cuda, cuda:1 or mps") from error
     kind: torch.dtype = getattr(torch, dtype)
     try:
         torch.zeros(1, device=place, dtype=kind)
     except (RuntimeError, AssertionError, NotImplementedError) as error:  # "Torch not compiled with CUDA enabled" is an AssertionError
-        why = str(error).partition("\n")[0][:200]
-        raise MachineError(f"this machine has no device {device!r} that torch can use", why=why, fix="--device cpu") from error
+        what = f"this machine has no device {device!r} that torch can use"
+        raise MachineError(what, why=_first_line(error), fix="--device cpu") from error
     return place, kind
 
 
-def model_fingerprint(
-    *, weights: str, architecture: Mapping[str, Any], preprocessing: Mapping[str, Any], tokenizer: str, dtype: str, device: torch.device
-) -> str:
-    """Return the sha256 (hex) of all that decides an embedding besides the image or text itself; defaults are spelled out.
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0][:200]
 
-    No path, name or date takes part: the same model elsewhere is the same model, another one in the same place is another.
+
+def model_record(
+    model: Any, decisive: Mapping[str, Any], *, sha256: str, dtype: str, device: torch.device, **described: Any
+) -> ModelRecord:
+    """Return the record of a torch model; `described` are the fields that are stated, the others are counted and hashed here.
+
+    The fingerprint is the sha256 (hex) of all that decides an embedding besides the image or text itself: `decisive` holds architecture,
+    preprocessing and tokenizer, defaults spelled out. No path, name or date takes part: the same model elsewhere is the same model, another
+    one in the same place is another.
     """
     import PIL
     import torch
 
-    decisive = {
-        "schema": SCHEMA,
-        "weights": weights,
-        "architecture": architecture,
-        "preprocessing": preprocessing,
-        "tokenizer": tokenizer,
-        "dtype": dtype,
-        "torch": ".".join(torch.__version__.split(".")[:2]),
-        "pillow": PIL.__version__.split(".")[0],
-        "device": device.type,
-    }
-    return hashlib.sha256(canonical(decisive)).hexdigest()
-
-
-def untrained_record(record: ModelRecord, seed: int, logit_scale: float, logit_bias: float | None) -> ModelRecord:
-    """Return the record of the same architecture with weights drawn from a seed, and a fingerprint of its own."""
-    return replace(
-        record,
-        name=f"{record.name}, untrained",
-        fingerprint=hashlib.sha256(f"untrained {seed} {record.fingerprint}".encode()).hexdigest(),
-        sha256="",
-        logit_scale=logit_scale,
-        logit_bias=logit_bias,
-        data_card=None,
-        step=None,
-        run=None,
+    release = {"torch": ".".join(torch.__version__.split(".")[:2]), "pillow": PIL.__version__.split(".")[0]}
+    everything = {**decisive, **release, "schema": SCHEMA, "weights": sha256, "dtype": dtype, "device": device.type}
+    return ModelRecord(
+        fingerprint=hashlib.sha256(canonical(everything)).hexdigest(),
+        sha256=sha256,
+        parameters=sum(weight.numel() for weight in model.parameters()),
+        dtype=dtype,
+        **described,
     )
+
+
+def scoring(model: Any) -> dict[str, Any]:
+    """Return the fields of a record that say how a model turns cosines into probabilities: CLIP's way, or with a bias SigLIP's."""
+    bias = None if model.logit_bias is None else float(model.logit_bias.detach().float())
+    scale = float(model.logit_scale.detach().float().exp())
+    return {"score_rule": "softmax" if bias is None else "sigmoid", "logit_scale": scale, "logit_bias": bias}
+
+
+def untrained_record(record: ModelRecord, seed: int, scores: Mapping[str, Any]) -> ModelRecord:
+    """Return the record of the same architecture with weights drawn from a seed, and a fingerprint of its own."""
+    fingerprint = hashlib.sha256(f"untrained {seed} {record.fingerprint}".encode()).hexdigest()
+    stated = {"name": f"{record.name}, untrained", "fingerprint": fingerprint, "sha256": "", "data_card": None, "step": None, "run": None}
+    return replace(record, **{**stated, **scores})
+
+
+def require_length(record: ModelRecord, text: str, tokens: int, context: int) -> None:
+    """Refuse a text of more tokens than a model reads."""
+    if tokens > context:
+        why = f"it has {tokens} tokens and the model reads {context}; cutting it would ask another question"
+        what = f"a prompt is too long for {record.name}: {text!r}"
+        raise DataError(what, why=why, fix="shorten the prompt, or leave this model out")
 
 
 def canonical(value: object) -> bytes:

@@ -12,25 +12,27 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import torch
+
 from audit.models.folder import check_folder
 from audit.models.huggingface.encoder import HuggingFaceEncoder
-from audit.models.huggingface.pretrained import TOKENIZERS, call_transformers, offline, pretrained, quiet, tokenizer_sha256
+from audit.models.huggingface.pretrained import call_transformers, has_tokenizer, offline, pretrained, quiet, tokenizer_sha256
 from audit.models.model_args import override_notes
-from audit.models.runtime import located, model_fingerprint, torch_setting
+from audit.models.runtime import located, model_record, scoring, torch_setting
 from audit.types import ModelRecord, Note
 from contrastive.errors import DataError
 from contrastive.model.architecture import LIMIT, MAX_LAYERS
+from contrastive.model.clip import check_fit
+from contrastive.model.preprocess import Preprocess
+from contrastive.model.skip_init import skip_init
 
 if TYPE_CHECKING:
-    import torch
     from PIL import Image
 
-    from contrastive.model.preprocess import Preprocess
+    from contrastive.formats.contents import Contents
     from contrastive.overrides import ModelOverrides
 
 FOLDER = "give the model's folder in Hugging Face layout: --model DIR"
-HEAD_WIDTHS = {1152: 72}
-"""Of the towers of SigLIP So400m; others have 64."""
 
 
 class SiglipFile(NamedTuple):
@@ -40,8 +42,7 @@ class SiglipFile(NamedTuple):
     """By `SiglipModel`'s names."""
     heads: tuple[int, int] | None
     """Attention heads of image and text tower, where the file says it."""
-    kind: str
-    sha256: str
+    contents: Contents
     notes: tuple[Note | str, ...]
 
 
@@ -55,26 +56,13 @@ def load(path: Path, file: SiglipFile, overrides: ModelOverrides, *, name: str, 
         tokenizer = _tokenizer(overrides, config.text_config.vocab_size)
         model = _fill(transformers.SiglipModel, config, file.state, path).to(place, kind).eval()
         preprocess = _preprocess(config.vision_config.image_size, overrides, guesses)
-        record = _record(_Parts(model, tokenizer, preprocess, file), name, dtype)
-        notes = (*override_notes(overrides), *guesses, *file.notes)
-        return HuggingFaceEncoder(model, tokenizer, PreprocessPixels(preprocess), replace(record, notes=notes), place)
+        record = _record(model, tokenizer, preprocess, file.contents, {"name": name, "dtype": dtype})
+        record = replace(record, notes=(*override_notes(overrides), *guesses, *file.notes))
 
+        def pixels(images: Sequence[Image.Image], return_tensors: str = "pt") -> dict[str, torch.Tensor]:
+            return {"pixel_values": preprocess(images)}
 
-class _Parts(NamedTuple):
-    model: Any
-    tokenizer: Any
-    preprocess: Preprocess
-    file: SiglipFile
-
-
-class PreprocessPixels:
-    """Our preprocessing where transformers' classes expect an image processor."""
-
-    def __init__(self, preprocess: Preprocess):
-        self._preprocess = preprocess
-
-    def __call__(self, images: Sequence[Image.Image], return_tensors: str = "pt") -> dict[str, torch.Tensor]:
-        return {"pixel_values": self._preprocess(images)}
+        return HuggingFaceEncoder(model, tokenizer, pixels, record, place)
 
 
 def _config(file: SiglipFile, overrides: ModelOverrides) -> tuple[Any, list[Note]]:
@@ -91,9 +79,10 @@ def _config(file: SiglipFile, overrides: ModelOverrides) -> tuple[Any, list[Note
         why = f"{places} places of {patch} px, image features of {width} and text features of {dimensions} numbers"
         raise DataError("the weights are not a SigLIP model: a square grid and one common space are expected", why=why, fix=FOLDER)
     guesses: list[Note] = []
-    image_heads, text_heads = file.heads or (None, None)
-    image_heads = _head_count(width, image_heads, overrides.image_head_width, "image", guesses)
-    text_heads = _head_count(text_width, text_heads, overrides.text_head_width, "text", guesses)
+    image_heads, text_heads = file.heads or (
+        _head_count(width, overrides.image_head_width, "image", guesses),
+        _head_count(text_width, overrides.text_head_width, "text", guesses),
+    )
     common = {"hidden_act": overrides.activation or "gelu_pytorch_tanh", "layer_norm_eps": overrides.layer_norm_eps or 1e-6}
     if overrides.activation is None or overrides.layer_norm_eps is None:
         guesses.append(Note("guessed_siglip_layers"))
@@ -122,10 +111,8 @@ def _shape_of(state: Mapping[str, torch.Tensor], name: str, rank: int) -> tuple[
     return tuple(state[name].shape)
 
 
-def _head_count(width: int, known: int | None, override: int | None, tower: str, guesses: list[Note]) -> int:
-    if known is not None:
-        return known
-    head_width = override or HEAD_WIDTHS.get(width, 64)
+def _head_count(width: int, override: int | None, tower: str, guesses: list[Note]) -> int:
+    head_width = override or (72 if width == 1152 else 64)  # 72 in the towers of SigLIP So400m
     if width % head_width:
         why = f"its width is {width}, which {head_width} does not divide"
         fix = f"--model-args {tower}_head_width=N"
@@ -137,13 +124,11 @@ def _head_count(width: int, known: int | None, override: int | None, tower: str,
 
 def _tokenizer(overrides: ModelOverrides, vocab_size: int) -> Any:
     if overrides.tokenizer in (None, "clip"):
-        raise DataError(
-            "the file has no tokenizer",
-            why=f"SigLIP's vocabulary ({vocab_size:,} entries here) is SentencePiece's and comes in files of its own",
-            fix="--model-args tokenizer=DIR, a folder with the tokenizer in Hugging Face layout",
-        )
+        why = f"SigLIP's vocabulary ({vocab_size:,} entries here) is SentencePiece's and comes in files of its own"
+        fix = "--model-args tokenizer=DIR, a folder with the tokenizer in Hugging Face layout"
+        raise DataError("the file has no tokenizer", why=why, fix=fix)
     folder = Path(str(overrides.tokenizer))
-    if not any(all((folder / name).is_file() for name in names) for names in TOKENIZERS):
+    if not has_tokenizer(folder):
         why = "a tokenizer.json or spiece.model is expected"
         raise DataError("no tokenizer in this folder", where=str(folder), why=why, fix="--model-args tokenizer=DIR")
     check_folder(folder, folder, required=None)
@@ -156,11 +141,6 @@ def _tokenizer(overrides: ModelOverrides, vocab_size: int) -> Any:
 
 def _fill(architecture: Any, config: Any, state: Mapping[str, torch.Tensor], path: Path) -> Any:
     """Build the architecture and fill it, strictly."""
-    import torch
-
-    from contrastive.model.clip import check_fit
-    from contrastive.model.skip_init import skip_init
-
     with torch.device("meta"), skip_init():
         outline = call_transformers(path, lambda _: architecture(config))
     check_fit(outline.state_dict(), state)
@@ -168,8 +148,6 @@ def _fill(architecture: Any, config: Any, state: Mapping[str, torch.Tensor], pat
 
 
 def _preprocess(size: int, overrides: ModelOverrides, guesses: list[Note]) -> Preprocess:
-    from contrastive.model.preprocess import Preprocess
-
     usual = {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5), "interpolation": "bicubic", "resize_mode": "squash"}
     given = {name: value for name, value in overrides.given().items() if name in usual}
     if left := [name for name in usual if name not in given]:
@@ -177,53 +155,32 @@ def _preprocess(size: int, overrides: ModelOverrides, guesses: list[Note]) -> Pr
     return Preprocess.from_dict({"size": size, **usual, **given})
 
 
-def _record(parts: _Parts, name: str, dtype: str) -> ModelRecord:
-    model, config, preprocess = parts.model, parts.model.config, parts.preprocess
-    words = tokenizer_sha256(parts.tokenizer, Path(parts.tokenizer.name_or_path))
-    image, text = config.vision_config, config.text_config
-    return ModelRecord(
-        name=name,
-        kind=f"{parts.file.kind} of a SigLIP",
-        fingerprint=model_fingerprint(
-            weights=parts.file.sha256,
-            architecture={
-                "class": "SiglipModel",
-                "attention": config._attn_implementation,
-                "image": _decisive(image),
-                "text": _decisive(text),
-            },
-            preprocessing=preprocess.to_dict(),
-            tokenizer=words,
-            dtype=dtype,
-            device=model.device,
-        ),
-        sha256=parts.file.sha256,
-        parameters=sum(weight.numel() for weight in model.parameters()),
+def _record(model: Any, tokenizer: Any, preprocess: Preprocess, contents: Contents, setting: Mapping[str, str]) -> ModelRecord:
+    words = tokenizer_sha256(tokenizer, Path(tokenizer.name_or_path))
+    image, text = model.config.vision_config, model.config.text_config
+    architecture = {"attention": model.config._attn_implementation, "image": _decisive(image), "text": _decisive(text)}
+    return model_record(
+        model,
+        {"architecture": {"class": "SiglipModel", **architecture}, "preprocessing": preprocess.to_dict(), "tokenizer": words},
+        sha256=contents.sha256,
+        device=model.device,
+        kind=f"{contents.kind} of a SigLIP",
         dimensions=image.hidden_size,
-        dtype=dtype,
-        score_rule="sigmoid",
-        logit_scale=float(model.logit_scale.detach().float().exp()),
-        logit_bias=float(model.logit_bias.detach().float()),
         architecture=(
             f"SigLIP (image: {image.image_size} px, patch {image.patch_size}, {_tower(image)}; text: {_tower(text)}, "
             f"context {text.max_position_embeddings}, {text.vocab_size:,} tokens; {image.hidden_size} dimensions; {image.hidden_act})"
         ),
         preprocessing=f"size {preprocess.size}, {preprocess.resize_mode}, {preprocess.interpolation}, sha256 {preprocess.sha256[:12]}",
-        tokenizer=f"{type(parts.tokenizer).__name__}, {len(parts.tokenizer)} entries, sha256 {words[:12]}",
+        tokenizer=f"{type(tokenizer).__name__}, {len(tokenizer)} entries, sha256 {words[:12]}",
+        **setting,
+        **scoring(model),
     )
 
 
 def _decisive(part: Any) -> dict[str, Any]:
-    names = (
-        "hidden_size",
-        "intermediate_size",
-        "num_hidden_layers",
-        "num_attention_heads",
-        "hidden_act",
-        "layer_norm_eps",
-        "projection_size",
-    )
-    return {name: getattr(part, name, None) for name in (*names, "image_size", "patch_size", "vocab_size", "max_position_embeddings")}
+    names = "hidden_size intermediate_size num_hidden_layers num_attention_heads hidden_act layer_norm_eps projection_size"
+    sizes = "image_size patch_size vocab_size max_position_embeddings"
+    return {name: getattr(part, name, None) for name in f"{names} {sizes}".split()}
 
 
 def _tower(part: Any) -> str:

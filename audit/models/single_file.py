@@ -7,18 +7,18 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from audit.models.folder import foreign_class_notes
 from audit.models.model_args import read_overrides, refuse_overrides
 from audit.models.runtime import located, log_notes
 from audit.types import Note
 
 if TYPE_CHECKING:
     from audit.types import Encoder
-    from contrastive.checkpoint.file import Checkpoint
     from contrastive.formats.contents import Contents
     from contrastive.overrides import ModelOverrides
 
@@ -51,11 +51,6 @@ def load(path: Path, *, name: str, device: str, dtype: str, model_args: Mapping[
     return encoder
 
 
-def foreign_class_notes(contents: Contents) -> list[Note]:
-    """Return a note for each harmless foreign class that a file names."""
-    return [Note("foreign_class", {"name": name}) for name in contents.unknown]
-
-
 def read(path: Path) -> Contents:
     """Read a file of weights by the reader for its suffix; raises as `contrastive.formats.contents.read` does."""
     from contrastive.formats import contents
@@ -68,37 +63,21 @@ def read(path: Path) -> Contents:
 
 def _converted(path: Path, contents: Contents, overrides: ModelOverrides, setting: EncoderSettings) -> Encoder:
     """Return the encoder of another project's weights."""
+    from audit.models import native, siglip
     from contrastive.formats.convert import SIGLIP, convert
-    from contrastive.formats.readers.big_vision import KIND
+    from contrastive.formats.infer import described
+    from contrastive.formats.readers.big_vision import KIND, to_siglip
     from contrastive.formats.unwrap import unwrap
 
     with located(str(path)):
         if contents.kind == KIND:
-            return _big_vision(path, contents, overrides, setting)
+            file = siglip.SiglipFile(*to_siglip(contents.data), contents, (Note("big_vision_names"),))
+            return siglip.load(path, file, overrides, **setting)
         weights = unwrap(contents.data, overrides.weights)
         if SIGLIP not in weights.tensors:
             checkpoint = convert(weights, contents, overrides)
-            return _native(checkpoint, contents.archive.release if contents.archive else None, setting)
-    from audit.models import siglip
-
-    notes: tuple[Note | str, ...] = (*weights.notes, *foreign_class_notes(contents))
-    file = siglip.SiglipFile(weights.tensors, None, contents.kind, contents.sha256, notes)
+            encoder = native.encoder(checkpoint, **setting, release=contents.archive.release if contents.archive else None)
+            encoder.record = replace(encoder.record, architecture=described(checkpoint.config))
+            return encoder
+    file = siglip.SiglipFile(weights.tensors, None, contents, (*weights.notes, *foreign_class_notes(contents.unknown)))
     return siglip.load(path, file, overrides, **setting)
-
-
-def _native(checkpoint: Checkpoint, release: Callable[[], None] | None, setting: EncoderSettings) -> Encoder:
-    from audit.models import native
-    from contrastive.formats.infer import described
-
-    encoder = native.encoder(checkpoint, **setting, release=release)
-    encoder.record = replace(encoder.record, architecture=described(checkpoint.config))
-    return encoder
-
-
-def _big_vision(path: Path, contents: Contents, overrides: ModelOverrides, setting: EncoderSettings) -> Encoder:
-    from audit.models import siglip
-    from contrastive.formats.readers.big_vision import to_siglip
-
-    state, heads = to_siglip(contents.data)
-    notes = (Note("big_vision_names"),)
-    return siglip.load(path, siglip.SiglipFile(state, heads, contents.kind, contents.sha256, notes), overrides, **setting)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from audit.errors import DataError, UsageError, nearest
-from audit.models.model_args import by_model, parse_model_args, refuse_overrides
+from audit.models.model_args import refuse_overrides
 
 if TYPE_CHECKING:
     from audit.types import Answerer, Encoder
@@ -17,7 +17,6 @@ FORMS = (
     "a file of weights (ckpt.pt, .safetensors, ...), DIR (a folder in Hugging Face or open_clip layout), hf:ORG/NAME[@REV] or ORG/NAME "
     "(the hub), open_clip:ARCH,FILE or open_clip:ARCH,TAG, FILE.py:CLASS or plugin:NAME (an encoder of your own)"
 )
-__all__ = ["FORMS", "by_model", "load", "parse_model_args"]
 SCHEMES = ("hf", "open_clip", "plugin")
 SHOWN = 8
 """Names listed where a file does not exist and no name is similar."""
@@ -28,80 +27,61 @@ _SCHEME = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9_+-]+):")
 
 
 def load(spec: str, *, device: str = "cpu", dtype: str = "float32", model_args: Mapping[str, str] | None = None) -> Encoder | Answerer:
-    """Return the encoder, or the generative model, that a model spec names.
+    """Return the encoder, or the generative model, that a model spec names; its forms are `FORMS`.
 
-    Parameters
-    ----------
-    spec : str
-        A file of weights, a folder in Hugging Face or open_clip layout, ``hf:ORG/NAME[@REV]``, ``open_clip:ARCH,FILE|TAG``,
-        ``FILE.py:CLASS`` or ``plugin:NAME`` (code of your own, which is run). ``ORG/NAME`` alone is a folder if it exists, else the hub's.
-    device : str
-        As torch names it.
-    dtype : str
-        ``float32``, ``bfloat16`` or ``float16``.
-    model_args : mapping, optional
-        What a file of weights does not say, by name: ``{"activation": "gelu"}``; a class of your own is made with them.
-
-    Raises
-    ------
-    UsageError, DataError, UnsafeError, MachineError
-        If the spec is malformed; if the model is missing or damaged; if it could run code; if the hub or the device is missing.
+    ``ORG/NAME`` alone is a folder if it exists, else the hub's; a class of your own is run. `device` is as torch names it, `dtype` float32,
+    bfloat16 or float16; `model_args` set by name what a file of weights does not say (``{"activation": "gelu"}``), or are what a class of
+    your own is made with. UsageError if the spec is malformed, DataError if the model is missing or damaged, UnsafeError if it could run
+    code, MachineError if the hub or the device is missing.
     """
-    scheme = _SCHEME.match(spec)
-    if scheme and scheme["scheme"] == "open_clip":
-        return _load_open_clip(spec.removeprefix("open_clip:"), device, dtype, model_args)
-    if scheme and scheme["scheme"] == "hf":
-        refuse_overrides(model_args, "a model of the hub")
-        return _load_from_hub(spec.removeprefix("hf:"), spec, device, dtype)
-    path = Path(spec)
-    if _FILE.fullmatch(spec) and not path.is_dir():
+    match = _SCHEME.match(spec)
+    scheme = match["scheme"] if match else None
+    path, setting = Path(spec), {"device": device, "dtype": dtype}
+    if scheme == "open_clip":
+        return _load_open_clip(spec.removeprefix("open_clip:"), setting, model_args)
+    if scheme == "hf":
+        return _load_from_hub(spec, setting, model_args)
+    own_file = _FILE.fullmatch(spec) is not None and not path.is_dir()
+    if own_file or scheme == "plugin":
         from audit.models import plugin
 
-        return plugin.load_file(spec, device=device, dtype=dtype, model_args=model_args)
-    if scheme and scheme["scheme"] == "plugin":
-        from audit.models import plugin
-
-        return plugin.load_installed(spec.removeprefix("plugin:"), device=device, dtype=dtype, model_args=model_args)
+        if own_file:
+            return plugin.load_file(spec, model_args, **setting)
+        return plugin.load_installed(spec.removeprefix("plugin:"), model_args, **setting)
     if spec and path.is_dir():
-        return _load_folder(path, device, dtype, model_args)
+        return _load_folder(path, setting, model_args)
     if spec and path.exists():
         from audit.models import single_file
 
-        return single_file.load(path, name=_name(path), device=device, dtype=dtype, model_args=model_args)
+        return single_file.load(path, name=_name(path), model_args=model_args, **setting)
     if scheme:
-        raise _unknown_scheme(spec, scheme["scheme"])
-    if (
-        path.suffix in WEIGHT_FILES
-        or spec.startswith(("/", ".", "~"))
-        or spec.count("/") > 1
-        or Path(path.parts[0] if spec else "-").is_dir()
-    ):
+        raise _unknown_spec(spec, f"unknown scheme {scheme}:; {nearest(scheme, SCHEMES)}")
+    # What looks like a file or a path, or begins with a folder that is there, is not taken for a name of the hub.
+    start = Path(path.parts[0] if spec else "-")
+    if path.suffix in WEIGHT_FILES or spec.startswith(("/", ".", "~")) or spec.count("/") > 1 or start.is_dir():
         raise _missing(path)
+    return _load_from_hub(spec, setting, model_args)
+
+
+def _load_from_hub(spec: str, setting: Mapping[str, str], model_args: Mapping[str, str] | None) -> Encoder | Answerer:
     refuse_overrides(model_args, "a model of the hub")
-    return _load_from_hub(spec, spec, device, dtype)
-
-
-def _load_from_hub(text: str, spec: str, device: str, dtype: str) -> Encoder | Answerer:
-    match = _HUB.fullmatch(text)
-    if match is None or ".." in text:
+    match = _HUB.fullmatch(spec.removeprefix("hf:"))
+    if match is None or ".." in spec:
         beside = [path.name for path in Path().iterdir() if path.is_dir() or path.suffix in WEIGHT_FILES]
         close, found, _ = nearest(spec, beside).partition(" Known:")
-        why = f"nothing here has that name{f'; {close}' if found else ''}"
-        raise UsageError(f"unknown model spec: {spec!r}", why=why, fix=f"--model takes {FORMS}")
+        raise _unknown_spec(spec, f"nothing here has that name{f'; {close}' if found else ''}")
     from audit.models import hub
 
     folder = hub.fetch(match["name"], match["revision"])
     # The hub's cache keeps a model's files in one place and links to them from each revision's folder, two levels down.
-    return _reader(folder)(folder, name=match["name"], device=device, dtype=dtype, revision=folder.name, inside=folder.parents[1])
+    return _reader(folder)(folder, name=match["name"], revision=folder.name, inside=folder.parents[1], **setting)
 
 
-def _load_folder(path: Path, device: str, dtype: str, model_args: Mapping[str, str] | None) -> Encoder | Answerer:
+def _load_folder(path: Path, setting: Mapping[str, str], model_args: Mapping[str, str] | None) -> Encoder | Answerer:
     if (path / "open_clip_config.json").is_file() and not (path / "config.json").is_file():
-        from audit.models.open_clip import encoder as open_clip_encoder
-
-        return open_clip_encoder.load_folder(path, name=_name(path), device=device, dtype=dtype, model_args=model_args)
+        return _load_open_clip(str(path), setting, model_args)
     refuse_overrides(model_args, "a folder in Hugging Face layout")
-    return _reader(path)(path, name=_name(path), device=device, dtype=dtype)
+    return _reader(path)(path, name=_name(path), **setting)
 
 
 def _reader(folder: Path) -> Callable[..., Encoder | Answerer]:
@@ -113,18 +93,17 @@ def _reader(folder: Path) -> Callable[..., Encoder | Answerer]:
     return generative_folder.load if plain and generative_folder.is_generative(folder) else huggingface_encoder.load
 
 
-def _load_open_clip(text: str, device: str, dtype: str, model_args: Mapping[str, str] | None) -> Encoder | Answerer:
-    from audit.models.open_clip import encoder as open_clip_encoder
+def _load_open_clip(text: str, setting: Mapping[str, str], model_args: Mapping[str, str] | None) -> Encoder:
+    from audit.models.open_clip import encoder
 
     if text and Path(text).is_dir():
-        return open_clip_encoder.load_folder(Path(text), name=_name(Path(text)), device=device, dtype=dtype, model_args=model_args)
+        return encoder.load_folder(Path(text), name=_name(Path(text)), model_args=model_args, **setting)
     architecture, _, weights = text.partition(",")
     name = f"{architecture} {_name(Path(weights)) if weights else ''}".strip()
-    return open_clip_encoder.load(text, name=name, device=device, dtype=dtype, model_args=model_args)
+    return encoder.load(text, name=name, model_args=model_args, **setting)
 
 
-def _unknown_scheme(spec: str, scheme: str) -> UsageError:
-    why = f"unknown scheme {scheme}:; {nearest(scheme, SCHEMES)}"
+def _unknown_spec(spec: str, why: str) -> UsageError:
     return UsageError(f"unknown model spec: {spec!r}", why=why, fix=f"--model takes {FORMS}")
 
 

@@ -29,10 +29,8 @@ def call_user_code(function: Callable[[], T], shown: str, doing: str, retried: b
     except AuditError:
         raise
     except ImportError as error:
-        missing = f"{type(error).__name__}: {error}"
-        raise MachineError(
-            f"the plug-in {shown} needs a package that is not installed", where=_place(error), why=missing, fix="pip install it"
-        ) from error
+        what, why = f"the plug-in {shown} needs a package that is not installed", f"{type(error).__name__}: {error}"
+        raise MachineError(what, where=_place(error), why=why, fix="pip install it") from error
     except (Exception, SystemExit) as error:
         if out_of_memory(error) and retried:
             raise

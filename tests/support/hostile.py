@@ -11,13 +11,19 @@ from tests.support.made_once import made_once
 GENERATOR = Path(__file__).parents[3] / "shared" / "tools" / "gen_hostile.py"
 
 
-def hostile_checkpoints(tmp_path_factory) -> Path:
-    """Return a folder with ``ckpt/``; ``CANARY`` in it appears if one of them runs. Of the generator's files the checkpoints only."""
+def hostile_generator():
+    """Return the module that writes hostile files; skip the test where it is absent."""
     if not GENERATOR.is_file():
         pytest.skip("shared/tools/gen_hostile.py is not beside this repository")
     spec = importlib.util.spec_from_file_location("gen_hostile", GENERATOR)
     generator = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(generator)
+    return generator
+
+
+def hostile_checkpoints(tmp_path_factory) -> Path:
+    """Return a folder with ``ckpt/``; ``CANARY`` in it appears if one of them runs. Of the generator's files the checkpoints only."""
+    generator = hostile_generator()
 
     def make(folder: Path) -> None:
         (folder / "ckpt").mkdir()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -19,6 +20,7 @@ from audit.types import Note
 
 MARK = "QUESTION7f3a"
 """Stands for the question while the template is applied."""
+REPAIR = "repair chat_template.jinja, or remove it: without one the model is asked plainly"
 DEADLINE_S = 5.0
 MAX_TEMPLATE, MAX_FRAME = 200_000, 20_000
 """Characters."""
@@ -48,7 +50,8 @@ def frames(processor: Any, where: str) -> tuple[Frame, ...]:
     UnsafeError if it does not end within seconds, or needs more memory or length than any chat.
     """
     template = getattr(processor, "chat_template", None) or getattr(processor.tokenizer, "chat_template", None)
-    placeholder = _placeholder(processor)
+    # The text that stands for an image, or "" where the processor needs none.
+    placeholder = str(getattr(processor, "boi_token", None) or getattr(processor, "image_token", None) or "")
     if not template:
         plain = (f"{placeholder}\nQuestion: {MARK}\nAnswer:", f"Question: {MARK} Answer:")
         return tuple(_split(words, where, own=True) for words in (plain if placeholder else plain[1:]))
@@ -58,11 +61,6 @@ def frames(processor: Any, where: str) -> tuple[Frame, ...]:
     words = _rendered(processor, text, placeholder, where)
     notes = (Note("template_with_date"),) if "strftime_now" in text else ()
     return (_split(words, where, own=False, notes=notes),)
-
-
-def _placeholder(processor: Any) -> str:
-    """Return the text that stands for an image, or "" where the processor needs none."""
-    return str(getattr(processor, "boi_token", None) or getattr(processor, "image_token", None) or "")
 
 
 def _rendered(processor: Any, template: str, placeholder: str, where: str) -> str:
@@ -82,19 +80,14 @@ def _rendered(processor: Any, template: str, placeholder: str, where: str) -> st
         if words.count(MARK) == 1 and not lost and (content is rich or placeholder in words):
             return words
         reasons.append("it does not show the question exactly once")
-    raise DataError(
-        "the chat template cannot ask a question about an image",
-        where=where,
-        why="; then, with plain text: ".join(reasons),
-        fix="repair chat_template.jinja, or remove it: without one the model is asked plainly",
-    )
+    why = "; then, with plain text: ".join(reasons)
+    raise DataError("the chat template cannot ask a question about an image", where=where, why=why, fix=REPAIR)
 
 
 def _apply(processor: Any, template: str, chat: list[dict[str, Any]]) -> str:
     # Models that think aloud first would have to be read to the end of it: they are asked to answer at once, where the template can say so.
-    return str(
-        processor.apply_chat_template(chat, chat_template=template, add_generation_prompt=True, tokenize=False, enable_thinking=False)
-    )
+    options = {"add_generation_prompt": True, "tokenize": False, "enable_thinking": False}
+    return str(processor.apply_chat_template(chat, chat_template=template, **options))
 
 
 def _split(words: str, where: str, *, own: bool, notes: tuple[Note, ...] = ()) -> Frame:
@@ -106,30 +99,24 @@ def _split(words: str, where: str, *, own: bool, notes: tuple[Note, ...] = ()) -
 
 def _within_limits(work: Callable[[], str], where: str) -> str:
     """Return what `work` returns, within bounds of time and memory."""
-    answer: list[str] = []
-    failure: list[BaseException] = []
+    answer: Future[str] = Future()
 
     def attempt() -> None:
         try:
-            answer.append(work())
+            answer.set_result(work())
         except BaseException as error:  # handed on to the caller's thread below
-            failure.append(error)
+            answer.set_exception(error)
 
     # A daemon: a template that never ends does not keep the process from ending.
     thread = threading.Thread(target=attempt, name="chat template", daemon=True)
     with _limited_memory():
         thread.start()
         thread.join(DEADLINE_S)
-    if thread.is_alive() or any(isinstance(error, MemoryError | OverflowError) for error in failure):
-        raise UnsafeError(
-            "the chat template does not end" if thread.is_alive() else "the chat template needs more memory than any chat",
-            where=where,
-            why="it is a program by whoever made the model; it ran in a sandbox and reached nothing",
-            fix="repair chat_template.jinja, or remove it: without one the model is asked plainly",
-        )
-    if failure:
-        raise failure[0]
-    return answer[0]
+    if thread.is_alive() or isinstance(answer.exception(), MemoryError | OverflowError):
+        what = "the chat template does not end" if thread.is_alive() else "the chat template needs more memory than any chat"
+        why = "it is a program by whoever made the model; it ran in a sandbox and reached nothing"
+        raise UnsafeError(what, where=where, why=why, fix=REPAIR)
+    return answer.result()
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
+import torch
 
 from audit.models.generative.chat_template import Frame
 from audit.models.generative.prompts import InputBuilder, Inputs, Prompt, build_prompt, shared_length, without_tail
@@ -43,8 +44,6 @@ class GenerativeModel:
 
     def log_likelihoods(self, images: Sequence[Image.Image], questions: Sequence[Question]) -> Float[np.ndarray, "n k"]:
         """Return the mean log-likelihood of each option's tokens; the questions' options stand side by side."""
-        import torch
-
         if not images:
             return np.empty((0, sum(len(question.options) for question in questions)), dtype=np.float32)
         with torch.inference_mode():
@@ -77,20 +76,18 @@ class GenerativeModel:
         """Tell what all questions share, if the processor puts each as that part and then the ids of the question's own words."""
         length = shared_length(prompts)
         starts = [without_tail(self._reader.read(image, each.text), each.ids[length:]) for each in prompts]
-        first = starts[0]
-        same = first is not None and all(start is not None and first["input_ids"].equal(start["input_ids"]) for start in starts)
-        return length if same else None
+        ids = [start["input_ids"] for start in starts if start is not None]
+        return length if len(ids) == len(prompts) and all(ids[0].equal(each) for each in ids) else None
 
     def _about(self, image: Image.Image, asked: _Prepared) -> list[Float64[np.ndarray, "k"]]:
         """Ask every question about one image, which is read once where that serves."""
         if self.reuse == "nothing":
             return [self.scorer.in_full(self.read(image, each), each.options) for each in asked.prompts]
-        start = None
-        if self.reuse == "all" and asked.shared is not None:
-            start = without_tail(self.read(image, asked.prompts[0]), asked.prompts[0].ids[asked.shared :])
-        if start is None or asked.shared is None:
+        shared, first = asked.shared, asked.prompts[0]
+        start = without_tail(self.read(image, first), first.ids[shared:]) if self.reuse == "all" and shared is not None else None
+        if start is None or shared is None:
             return [self.scorer.score(self.scorer.read(self.read(image, each)), each.options) for each in asked.prompts]
         longest = max(len(each.ids) + max(map(len, each.options)) for each in asked.prompts)
-        self._reader.check_length(start["input_ids"].shape[1] - asked.shared + longest)
+        self._reader.check_length(start["input_ids"].shape[1] - shared + longest)
         reached = self.scorer.read(start)
-        return [self.scorer.score(self.scorer.go_on(reached, each.ids[asked.shared :]), each.options) for each in asked.prompts]
+        return [self.scorer.score(self.scorer.go_on(reached, each.ids[shared:]), each.options) for each in asked.prompts]

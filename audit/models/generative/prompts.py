@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from audit.errors import DataError
 from audit.models.generative.chat_template import Frame
 from audit.types import Question
 
 if TYPE_CHECKING:
-    import torch
     from PIL import Image
 
 Inputs = dict[str, Any]
@@ -33,14 +34,10 @@ class Prompt:
 
 def build_prompt(tokenizer: Any, frame: Frame, question: Question) -> Prompt:
     """Return a question as ids; DataError if it holds one of the model's own special tokens, or an option has no token."""
-    marks = [mark for mark in sorted(_special_tokens(tokenizer), key=len, reverse=True) if mark in question.text]
-    if marks:
-        raise DataError(
-            f"a question holds {marks[0]!r}, which this model reads as a special token",
-            where=repr(question.text[:200]),
-            why="it would be read as an image or as the end of a turn",
-            fix="word the label otherwise, or leave this model out",
-        )
+    if marks := [mark for mark in _special_tokens(tokenizer) if mark in question.text]:
+        what = f"a question holds {max(marks, key=len)!r}, which this model reads as a special token"
+        why, fix = "it would be read as an image or as the end of a turn", "word the label otherwise, or leave this model out"
+        raise DataError(what, where=repr(question.text[:200]), why=why, fix=fix)
     text = frame.around(question.text)
     ids = _ids(tokenizer, text)
     return Prompt(text, ids, tuple(_option_ids(tokenizer, text, ids, option) for option in question.options))
@@ -75,12 +72,9 @@ class InputBuilder:
     def check_length(self, length: int) -> None:
         """Refuse what the model was not built to read."""
         if length > self._context:
-            raise DataError(
-                "an image and a question are too long for this model",
-                where=self._where,
-                why=f"together they have {length} tokens and the model reads {self._context}; cutting them would ask another question",
-                fix="shorten the label set, or leave this model out",
-            )
+            why = f"together they have {length} tokens and the model reads {self._context}; cutting them would ask another question"
+            what, fix = "an image and a question are too long for this model", "shorten the label set, or leave this model out"
+            raise DataError(what, where=self._where, why=why, fix=fix)
 
     def _special(self, text: str) -> Mapping[str, bool]:
         """Keep the tokenizer from a second start of text, and from an end of text after the question."""
@@ -93,13 +87,11 @@ class InputBuilder:
 
 def without_tail(inputs: Inputs, tail: Sequence[int]) -> Inputs | None:
     """Return the inputs without their last ids, if these are `tail`; else None."""
-    import torch
-
-    length = inputs["input_ids"].shape[1]
-    end = inputs["input_ids"][0, length - len(tail) :]
-    if len(tail) >= length or not torch.equal(end, torch.tensor(tail, device=end.device)):
+    ids = inputs["input_ids"]
+    kept = ids.shape[1] - len(tail)
+    if kept <= 0 or not torch.equal(ids[0, kept:], torch.tensor(tail, device=ids.device)):
         return None
-    return {name: value[:, : length - len(tail)] if is_per_token(name) else value for name, value in inputs.items()}
+    return {name: value[:, :kept] if is_per_token(name) else value for name, value in inputs.items()}
 
 
 def with_more_text(inputs: Inputs, ids: Sequence[int], answer_type: int | None = None) -> Inputs:
@@ -108,7 +100,6 @@ def with_more_text(inputs: Inputs, ids: Sequence[int], answer_type: int | None =
     What stands along the text says of each token what it is (visible, text, sees the image): more text is as the last token was, but for
     its type where `answer_type` says so: some classes tell an answer, which sees only what stands before it, from a question.
     """
-    import torch
 
     def longer(name: str, value: torch.Tensor) -> torch.Tensor:
         if name == "input_ids":

@@ -9,16 +9,15 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+import torch
 
 from audit.models.generative.prompts import Inputs, with_more_text
 from audit.models.runtime import out_of_memory
 
 if TYPE_CHECKING:
-    import torch
     from jaxtyping import Float64
 
 log = logging.getLogger("audit")
-
 Options = Sequence[tuple[int, ...]]
 
 
@@ -55,21 +54,18 @@ class Scorer:
         """Score options: each costs the forward pass of its own tokens but the last. `reached` is left as it is."""
         sums = reached.chances[[option[0] for option in options]].double()
         longer = [i for i, option in enumerate(options) if len(option) > 1]
-        at = 0
-        while at < len(longer):
-            part = longer[at : at + self.rows]
+        while longer:
+            part = longer[: self.rows]
             try:
                 sums[part] += self._rest(reached.cache, [options[i] for i in part])
             except (RuntimeError, MemoryError) as error:
                 self._shrink(error, len(part))
-                continue
-            at += len(part)
+            else:
+                longer = longer[len(part) :]
         return _means(sums, options)
 
     def in_full(self, inputs: Inputs, options: Options) -> Float64[np.ndarray, "k"]:
         """Score options by a full forward pass for each: for models whose cache cannot be reused."""
-        import torch
-
         sums = [self.chances_along(inputs, option)[range(len(option)), list(option)].double().sum() for option in options]
         return _means(torch.stack(sums), options)
 
@@ -83,8 +79,6 @@ class Scorer:
 
         Options are padded on the right with tokens of their own, which no token before them sees.
         """
-        import torch
-
         longest = max(map(len, options)) - 1
         read = [(option[:-1] + option[-2:-1] * longest)[:longest] for option in options]
         wanted = self._ids([(option[1:] + option[-1:] * longest)[:longest] for option in options])["input_ids"]
@@ -102,8 +96,6 @@ class Scorer:
         return TextState(_log_softmax(output.logits[0, -1]), getattr(output, self._cache_name))
 
     def _ids(self, rows: Sequence[Sequence[int]]) -> Inputs:
-        import torch
-
         return {"input_ids": torch.tensor(rows, device=self._model.device)}
 
     def _shrink(self, error: RuntimeError | MemoryError, tried: int) -> None:

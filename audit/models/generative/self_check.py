@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
+from PIL import Image
 
 from audit.errors import AuditError, DataError
 from audit.models.generative.model import GenerativeModel, Reuse
 from audit.models.runtime import out_of_memory
 from audit.types import Note, Question
 
-if TYPE_CHECKING:
-    from jaxtyping import Float64
-    from PIL import Image
-
 log = logging.getLogger("audit")
-
 TOLERANCE = {"float32": 1e-4, "bfloat16": 0.1, "float16": 0.02}
 """Nats a token between reuse and full passes. What a wrong cache or a wrong position makes is larger."""
 _LONG_LIST = "\n".join(f"- a person {i}" for i in range(20))
@@ -25,26 +21,24 @@ SAMPLE_QUESTIONS = (
     Question(f"Which of these options best describes this image?\n{_LONG_LIST}", ("a person", "unclear")),
     Question("Look at the image. Is it a person or a drawing of a house?", ("a drawing of a house",)),
 )
-_REUSED: tuple[Reuse, ...] = ("all", "question")
 
 
 def choose_reuse(model: GenerativeModel) -> Note:
     """Try a model out and set how it is asked; return the note that says so. DataError if its answers ignore the image or read ahead."""
-    import torch
-
     light, wide = _picture((112, 84), 0), _picture((300, 100), 40)
     with torch.inference_mode():
         _require_image_use(model, light, _picture((112, 84), 120))
         _choose_answer_type(model, light)
-        full = [_score_uncached(model, image) for image in (light, wide)]
+        prompts = list(map(model.prompt, SAMPLE_QUESTIONS))
+        full = [
+            np.concatenate([model.scorer.in_full(model.read(image, each), each.options) for each in prompts]) for image in (light, wide)
+        ]
     tolerance, reasons = TOLERANCE[model.record.dtype], []
-    for reuse in _REUSED:
+    reuses: tuple[Reuse, ...] = ("all", "question")
+    for reuse in reuses:
         model.reuse = reuse
         try:
-            worst = max(
-                float(np.abs(model.log_likelihoods([image], SAMPLE_QUESTIONS)[0] - right).max())
-                for image, right in zip((light, wide), full, strict=True)
-            )
+            reused = [model.log_likelihoods([image], SAMPLE_QUESTIONS)[0] for image in (light, wide)]
         except AuditError:
             raise
         except Exception as error:  # a class whose cache works otherwise: what it raises is its own affair, and full passes are right
@@ -54,6 +48,7 @@ def choose_reuse(model: GenerativeModel) -> Note:
             continue
         if reuse == "all" and not model.shares_image:
             continue  # the questions stand before the image, or the processor puts words after them
+        worst = float(np.abs(np.subtract(reused, full)).max())
         if worst <= tolerance:
             return Note("image_read_once" if reuse == "all" else "question_read_once", {"tolerance": tolerance})
         reasons.append(f"off by {worst:.1g} nats a token")
@@ -62,20 +57,13 @@ def choose_reuse(model: GenerativeModel) -> Note:
     return Note("cache_not_reused", {"reasons": tuple(reasons)})
 
 
-def _score_uncached(model: GenerativeModel, image: Image.Image) -> Float64[np.ndarray, "k"]:
-    prompts = [model.prompt(question) for question in SAMPLE_QUESTIONS]
-    return np.concatenate([model.scorer.in_full(model.read(image, each), each.options) for each in prompts])
-
-
 def _require_image_use(model: GenerativeModel, first: Image.Image, second: Image.Image) -> None:
     each = model.prompt(SAMPLE_QUESTIONS[0])
     seen = [model.scorer.chances_along(model.read(image, each), each.options[0][:1]) for image in (first, second)]
     if seen[0].equal(seen[1]):
-        raise DataError(
-            f"the answers of {model.record.name} do not depend on the image",
-            why="two different images gave the same likelihoods, to the last bit: its template or processor drops the image",
-            fix="check chat_template.jinja and processor_config.json, or leave this model out",
-        )
+        why = "two different images gave the same likelihoods, to the last bit: its template or processor drops the image"
+        fix = "check chat_template.jinja and processor_config.json, or leave this model out"
+        raise DataError(f"the answers of {model.record.name} do not depend on the image", why=why, fix=fix)
 
 
 def _choose_answer_type(model: GenerativeModel, image: Image.Image) -> None:
@@ -87,17 +75,12 @@ def _choose_answer_type(model: GenerativeModel, image: Image.Image) -> None:
         model.scorer.answer_type = kind
         if float((model.scorer.chances_along(inputs, option)[0] - alone).abs().max()) <= TOLERANCE[model.record.dtype]:
             return
-    raise DataError(
-        f"{model.record.name} reads an answer before it gives it",
-        why="the likelihood of an option's first token depends on the tokens after it: this is not a causal model",
-        fix="leave this model out",
-    )
+    why = "the likelihood of an option's first token depends on the tokens after it: this is not a causal model"
+    raise DataError(f"{model.record.name} reads an answer before it gives it", why=why, fix="leave this model out")
 
 
 def _picture(size: tuple[int, int], shift: int) -> Image.Image:
     """Return a picture of nothing: colours that run in both directions."""
-    from PIL import Image
-
     width, height = size
     rows, columns = np.mgrid[0:height, 0:width]
     pixels = np.stack([rows * 255 // height, columns * 255 // width, (rows + columns) % 256], axis=2)

@@ -7,34 +7,23 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from audit.models.huggingface.clip import ClipOutput
 from audit.types import Note
 
 
-class BlipForImageTextRetrieval(nn.Module):
+class BlipForImageTextRetrieval:
     """transformers' class of that name, with the methods that an encoder needs."""
 
     notes = (Note("blip_contrastive_head"), Note("guessed_no_temperature"))
     """For the model's record."""
 
     def __init__(self, model: Any):
-        super().__init__()
-        self.model = model
-        self.config = model.config
+        self.model, self.config, self.parameters = model, model.config, model.parameters
+        self.dtype, self.device = model.dtype, model.device
         self.logit_scale = torch.zeros(())
         """Of the cosine itself: a factor of 1."""
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """Of the weights."""
-        return self.model.dtype  # type: ignore[no-any-return]
-
-    @property
-    def device(self) -> torch.device:
-        """Of the weights."""
-        return self.model.device  # type: ignore[no-any-return]
 
     def get_image_features(self, pixel_values: Tensor) -> Tensor:
         """Return float[n, d], not normalised: the class token's feature, projected."""
@@ -45,7 +34,7 @@ class BlipForImageTextRetrieval(nn.Module):
         hidden_kld = self.model.text_encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
         return self.model.text_proj(hidden_kld[:, 0])  # type: ignore[no-any-return]
 
-    def forward(self, pixel_values: Tensor, input_ids: Tensor, attention_mask: Tensor, **_: Tensor) -> ClipOutput:
+    def __call__(self, pixel_values: Tensor, input_ids: Tensor, attention_mask: Tensor, **_: Tensor) -> ClipOutput:
         """Return what transformers computes for images and texts together."""
         scores = self.model(input_ids=input_ids, pixel_values=pixel_values, attention_mask=attention_mask, use_itm_head=False)
         return ClipOutput(scores.itm_score)

@@ -59,26 +59,20 @@ def expected_shapes(config: Any) -> dict[str, tuple[int, ...]]:
         "text_model.embeddings.token_embedding.weight": (text.vocab_size, text.hidden_size),
         "text_model.embeddings.position_embedding.weight": (text.max_position_embeddings, text.hidden_size),
     }
-    for name, width in (
-        ("vision_model.pre_layrnorm", vision.hidden_size),  # spelled so
-        ("vision_model.post_layernorm", vision.hidden_size),
-        ("text_model.final_layer_norm", text.hidden_size),
-    ):
-        shapes |= {f"{name}.weight": (width,), f"{name}.bias": (width,)}
+    layers: dict[str, tuple[int, ...]] = {
+        "vision_model.pre_layrnorm": (vision.hidden_size,),  # spelled so
+        "vision_model.post_layernorm": (vision.hidden_size,),
+        "text_model.final_layer_norm": (text.hidden_size,),
+    }
     for tower, part in (("vision_model", vision), ("text_model", text)):
-        for layer in range(part.num_hidden_layers):
-            shapes |= dict(_block(f"{tower}.encoder.layers.{layer}", part.hidden_size, part.intermediate_size))
+        width, inner = part.hidden_size, part.intermediate_size
+        block = {"layer_norm1": (width,), "layer_norm2": (width,), "mlp.fc1": (inner, width), "mlp.fc2": (width, inner)}
+        block |= {f"self_attn.{name}_proj": (width, width) for name in ("q", "k", "v", "out")}
+        for number in range(part.num_hidden_layers):
+            layers |= {f"{tower}.encoder.layers.{number}.{name}": shape for name, shape in block.items()}
+    for name, shape in layers.items():
+        shapes |= {f"{name}.weight": shape, f"{name}.bias": shape[:1]}
     return shapes
-
-
-def _block(place: str, width: int, inner: int) -> Iterator[tuple[str, tuple[int, ...]]]:
-    for name in ("layer_norm1", "layer_norm2"):
-        yield f"{place}.{name}.weight", (width,)
-        yield f"{place}.{name}.bias", (width,)
-    maps = [(f"self_attn.{part}_proj", width, width) for part in ("q", "k", "v", "out")]
-    for name, rows, columns in (*maps, ("mlp.fc1", inner, width), ("mlp.fc2", width, inner)):
-        yield f"{place}.{name}.weight", (rows, columns)
-        yield f"{place}.{name}.bias", (rows,)
 
 
 def build_clip(folder: Path, config: Any, weights: Weights, setting: tuple[torch.device, torch.dtype]) -> CLIPModel:
@@ -88,14 +82,11 @@ def build_clip(folder: Path, config: Any, weights: Weights, setting: tuple[torch
     # Older files hold the numbers 0 to 76, which follow from the sizes; the scale has an axis in some.
     tensors = {name: tensor for name, tensor in weights.tensors.items() if not name.endswith(".position_ids")}
     tensors |= {name: tensor.reshape(()) for name, tensor in tensors.items() if name == "logit_scale" and tensor.numel() == 1}
-    unlike = [name for name, tensor in tensors.items() if name in shapes and not _has_shape(tensor, shapes[name])]
-    missing, unexpected = [name for name in shapes if name not in tensors], [name for name in tensors if name not in shapes]
+    found = {name: tuple(tensor.shape) if tensor.is_floating_point() else None for name, tensor in tensors.items()}
+    unlike = [name for name, shape in found.items() if shapes.get(name, shape) != shape]
+    missing, unexpected = [name for name in shapes if name not in found], [name for name in found if name not in shapes]
     require_complete(folder, {"missing": missing, "unexpected": unexpected, "mismatched": unlike})
     return call_transformers(folder, lambda _: CLIPModel(config, tensors, *setting))  # type: ignore[no-any-return]
-
-
-def _has_shape(tensor: Tensor, shape: tuple[int, ...]) -> bool:
-    return tuple(tensor.shape) == shape and tensor.is_floating_point()
 
 
 def check_parts(folder: Path, config: Any, tokenizer: Any, side: int) -> None:
@@ -108,10 +99,11 @@ def check_parts(folder: Path, config: Any, tokenizer: Any, side: int) -> None:
     most = max(len(tokenizer) - 1, *ids)
     if most >= text.vocab_size:
         why = f"it has ids up to {most:,}, the model {text.vocab_size:,} entries"
-        raise DataError("the tokenizer does not fit the model", where=str(folder), why=why, fix=DOWNLOAD)
-    if text.eos_token_id != LEGACY_EOS and text.eos_token_id not in ids:
+    elif text.eos_token_id != LEGACY_EOS and text.eos_token_id not in ids:
         why = f"the model reads a text at id {text.eos_token_id}, and the tokenizer puts none there: every text would be the same"
-        raise DataError("the tokenizer does not fit the model", where=str(folder), why=why, fix=DOWNLOAD)
+    else:
+        return
+    raise DataError("the tokenizer does not fit the model", where=str(folder), why=why, fix=DOWNLOAD)
 
 
 class ClipOutput(NamedTuple):

@@ -11,16 +11,17 @@ from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import PIL
+import torch
+import torch.nn.functional as F  # noqa: N812
+from PIL import Image
 
 from audit.errors import UnsafeError
-from audit.models.huggingface.pretrained import PROCESSORS, call_transformers
-
-if TYPE_CHECKING:
-    import torch
-    from PIL import Image
+from audit.models.folder import is_three_numbers
+from audit.models.huggingface.pretrained import PROCESSORS, pretrained
 
 CLIP_NAMES = ("CLIPImageProcessor", "CLIPImageProcessorFast", "CLIPImageProcessorPil", "CLIPFeatureExtractor")
 BICUBIC = 3
@@ -45,19 +46,13 @@ def image_processor(folder: Path) -> Any:
         return ClipPixels(plain, pillow=name.endswith("Pil") or find_spec("torchvision") is None)
     # A class that says Pil is Pillow's; by itself transformers would take torchvision's wherever that is installed.
     backend = {"backend": "pil"} if name.endswith("Pil") else {}
-    return call_transformers(
-        folder, lambda auto: auto.AutoImageProcessor.from_pretrained(folder, local_files_only=True, trust_remote_code=False, **backend)
-    )
+    return pretrained("AutoImageProcessor", folder, **backend)
 
 
 def resize_library(processor: Any) -> str:
     """Return the library that resizes, with its version: torchvision's and Pillow's pixels differ by a level here and there."""
-    import PIL
-
-    if isinstance(processor, ClipPixels):
-        pillow = processor.pillow
-    else:
-        pillow = not any(cls.__name__ == "TorchvisionBackend" for cls in type(processor).__mro__)
+    classes = [cls.__name__ for cls in type(processor).__mro__]
+    pillow = processor.pillow if isinstance(processor, ClipPixels) else "TorchvisionBackend" not in classes
     return f"pillow {PIL.__version__.split('.')[0]}" if pillow else f"torchvision {'.'.join(version('torchvision').split('.')[:2])}"
 
 
@@ -77,33 +72,23 @@ class ClipPixels:
         return {"class": f"CLIPImageProcessor{'Pil' * self.pillow}", **self._settings}
 
     def __call__(self, images: Sequence[Image.Image], return_tensors: str = "pt") -> dict[str, torch.Tensor]:
-        import torch
-
         prepare = self._with_pillow if self.pillow else self._with_torch
         return {"pixel_values": torch.stack([prepare(image) for image in images])}
 
     def _with_torch(self, image: Image.Image) -> torch.Tensor:
-        import torch
-        import torch.nn.functional as F  # noqa: N812
-
         pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1)[None].contiguous()
-        height, width = self._size(image)
-        if (height, width) != (image.height, image.width):
-            pixels = F.interpolate(pixels, [height, width], mode="bicubic", align_corners=False, antialias=True)
-        top, left = (height - self.side) // 2, (width - self.side) // 2
-        pixels = pixels[0, :, top : top + self.side, left : left + self.side].float()
+        size = self._size(image)
+        if size != (image.height, image.width):
+            pixels = F.interpolate(pixels, list(size), mode="bicubic", align_corners=False, antialias=True)
+        rows, columns = self._cut(size)
+        pixels = pixels[0, :, rows, columns].float()
         mean, std = (torch.tensor(self._settings[name]) * (1.0 / self._settings["rescale_factor"]) for name in ("image_mean", "image_std"))
         return pixels.sub_(mean[:, None, None]).div_(std[:, None, None])
 
     def _with_pillow(self, image: Image.Image) -> torch.Tensor:
-        import torch
-        from PIL import Image
-
         height, width = self._size(image)
         pixels = np.asarray(image.resize((width, height), Image.Resampling.BICUBIC))
-        top, left = (height - self.side) // 2, (width - self.side) // 2
-        cut = pixels[top : top + self.side, left : left + self.side]
-        scaled = (cut.astype(np.float64) * self._settings["rescale_factor"]).astype(np.float32)
+        scaled = (pixels[self._cut((height, width))].astype(np.float64) * self._settings["rescale_factor"]).astype(np.float32)
         mean, std = (np.array(self._settings[name], np.float32) for name in ("image_mean", "image_std"))
         return torch.from_numpy(np.ascontiguousarray(((scaled - mean) / std).transpose(2, 0, 1)))
 
@@ -112,6 +97,11 @@ class ClipPixels:
         short, long = sorted(image.size)
         other = int(self._short * long / short)
         return (other, self._short) if image.width <= image.height else (self._short, other)
+
+    def _cut(self, size: tuple[int, int]) -> tuple[slice, slice]:
+        """Return the rows and the columns of the square in the middle."""
+        rows, columns = (slice(start, start + self.side) for start in ((length - self.side) // 2 for length in size))
+        return rows, columns
 
 
 def _settings(folder: Path) -> dict[str, Any]:
@@ -146,7 +136,7 @@ def _clip_settings(settings: Mapping[str, Any]) -> dict[str, Any] | None:
     if type(found["crop_size"]) is int:
         found["crop_size"] = dict.fromkeys(("height", "width"), found["crop_size"])
     switches = all(found[name] is True for name in ("do_resize", "do_center_crop", "do_rescale", "do_normalize", "do_convert_rgb"))
-    numbers = all(_three_numbers(found[name]) for name in ("image_mean", "image_std")) and all(found["image_std"])
+    numbers = all(is_three_numbers(found[name]) for name in ("image_mean", "image_std")) and all(found["image_std"])
     if not (switches and numbers and found["resample"] == BICUBIC and _fitting(found["size"], found["crop_size"])):
         return None
     factor = found["rescale_factor"]
@@ -159,7 +149,3 @@ def _fitting(size: Any, crop: Any) -> bool:
         return False
     short, sides = size["shortest_edge"], set(crop.values())
     return type(short) is int and len(sides) == 1 and all(type(side) is int and 0 < side <= short for side in sides)
-
-
-def _three_numbers(value: Any) -> bool:
-    return isinstance(value, list) and len(value) == 3 and all(type(number) in (int, float) for number in value)

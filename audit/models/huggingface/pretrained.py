@@ -7,19 +7,21 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import torch
 
 from audit.errors import AuditError, DataError, MachineError
-from audit.models.folder import Weights, file_sha256
+from audit.models.folder import Weights, entries, file_sha256
 from audit.models.runtime import canonical, out_of_memory
-
-if TYPE_CHECKING:
-    import torch
+from contrastive.model.architecture import MAX_LAYERS
+from contrastive.model.skip_init import skip_init
 
 TOKENIZERS = (("tokenizer.json",), ("vocab.json", "merges.txt"), ("spiece.model",), ("sentencepiece.bpe.model",), ("vocab.txt",))
 """Any one of these sets of files holds a vocabulary."""
 PROCESSORS = ("preprocessor_config.json", "processor_config.json")
 DOWNLOAD = "download the folder again, or save the model again with save_pretrained"
+READS_BOTH = "give the folder of a model that reads both images and text"
 
 
 def require_files(folder: Path) -> None:
@@ -27,12 +29,17 @@ def require_files(folder: Path) -> None:
     if not any((folder / name).is_file() for name in PROCESSORS):
         _refuse_language_model(folder)
         what, fix = f"the folder has no {PROCESSORS[0]}", "save the image processor there as well: processor.save_pretrained(DIR)"
-    elif not any(all((folder / name).is_file() for name in names) for names in TOKENIZERS):
+    elif not has_tokenizer(folder):
         what = "the folder has no tokenizer: no tokenizer.json, nor vocab.json with merges.txt, nor spiece.model"
         fix = "save the tokenizer there as well: tokenizer.save_pretrained(DIR)"
     else:
         return
     raise DataError(what, where=str(folder), why="how a model sees pixels and reads words is part of the model, never guessed", fix=fix)
+
+
+def has_tokenizer(folder: Path) -> bool:
+    """Tell whether a folder holds a vocabulary."""
+    return any(all((folder / name).is_file() for name in names) for names in TOKENIZERS)
 
 
 def _refuse_language_model(folder: Path) -> None:
@@ -41,49 +48,28 @@ def _refuse_language_model(folder: Path) -> None:
 
     content: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     if content.get("model_type") in LANGUAGE and "vision_config" not in content:
-        raise DataError(
-            f"a model of type {content['model_type']!r} is a language model that sees no image",
-            where=str(folder),
-            fix="give the folder of a model that reads both images and text",
-        )
+        what = f"a model of type {content['model_type']!r} is a language model that sees no image"
+        raise DataError(what, where=str(folder), fix=READS_BOTH)
 
 
 def configuration(folder: Path) -> Any:
     """Return what transformers makes of ``config.json``; DataError if it asks for more layers than could be built in minutes."""
-    from contrastive.model.architecture import MAX_LAYERS
-
     config = pretrained("AutoConfig", folder)
-    deep = {f"{place}{name}": count for place, name, count in _numbers(config.to_dict()) if "layers" in name and count > MAX_LAYERS}
-    if deep:
-        why = ", ".join(f"{name} is {count:,}" for name, count in list(deep.items())[:3])
-        raise DataError(f"the configuration asks for more than {MAX_LAYERS} layers", where=str(folder), why=why, fix=DOWNLOAD)
+    numbers = [(place + name, count) for place, name, count in entries(config.to_dict()) if type(count) is int and "layers" in name]
+    if deep := [f"{name} is {count:,}" for name, count in numbers if count > MAX_LAYERS]:
+        what = f"the configuration asks for more than {MAX_LAYERS} layers"
+        raise DataError(what, where=str(folder), why=", ".join(deep[:3]), fix=DOWNLOAD)
     return config
-
-
-def _numbers(values: Mapping[str, Any], place: str = "") -> Iterator[tuple[str, str, int]]:
-    for name, value in values.items():
-        if isinstance(value, dict):
-            yield from _numbers(value, f"{place}{name}.")
-        elif type(value) is int:
-            yield place, str(name), value
 
 
 def build_model(folder: Path, config: Any, weights: Weights, dtype: torch.dtype, architecture: Any = None) -> Any:
     """Build the architecture (None: a dual encoder) and fill it, strictly: every tensor of the one has its place in the other."""
-    import torch
-
-    from contrastive.model.skip_init import skip_init
-
     architecture = architecture or _architecture(config, folder)
     with torch.device("meta"), skip_init():
         outline = call_transformers(folder, lambda _: architecture(config))
     check_size(folder, sum(tensor.numel() for tensor in outline.parameters()), weights)
-    model, report = call_transformers(
-        folder,
-        lambda _: architecture.from_pretrained(
-            None, config=config, state_dict=dict(weights.tensors), dtype=dtype, output_loading_info=True, ignore_mismatched_sizes=True
-        ),
-    )
+    options = {"config": config, "dtype": dtype, "output_loading_info": True, "ignore_mismatched_sizes": True}
+    model, report = call_transformers(folder, lambda _: architecture.from_pretrained(None, state_dict=dict(weights.tensors), **options))
     kinds = ("missing", "unexpected", "mismatched")
     found = {kind: [str(key[0] if isinstance(key, tuple) else key) for key in report[f"{kind}_keys"]] for kind in kinds}
     require_complete(folder, found, report["error_msgs"])
@@ -110,24 +96,26 @@ def _architecture(config: Any, folder: Path) -> Any:
     from transformers import AutoModel
 
     try:
-        found = AutoModel._model_mapping[type(config)]
+        found = built_in_class(AutoModel, config)
     except KeyError:
         found = None
-    if isinstance(found, tuple):
-        found = next((cls for cls in found if cls.__name__ in (config.architectures or ())), found[0])
     if not (hasattr(found, "get_image_features") and hasattr(found, "get_text_features")):
-        raise DataError(
-            f"a model of type {config.model_type!r} is not a dual encoder",
-            where=str(folder),
-            why="an audit needs image and text features in one space, as CLIP and SigLIP have, or a model that answers about images",
-            fix="give the folder of a model that reads both images and text",
-        )
+        why = "an audit needs image and text features in one space, as CLIP and SigLIP have, or a model that answers about images"
+        raise DataError(f"a model of type {config.model_type!r} is not a dual encoder", where=str(folder), why=why, fix=READS_BOTH)
     return found
 
 
-def pretrained(kind: str, folder: Path) -> Any:
+def built_in_class(auto: Any, config: Any) -> Any:
+    """Return the class that an Auto class of transformers builds for a configuration; KeyError if there is none."""
+    found = auto._model_mapping[type(config)]
+    if isinstance(found, tuple):
+        found = next((cls for cls in found if cls.__name__ in (config.architectures or ())), found[0])
+    return found
+
+
+def pretrained(kind: str, folder: Path, **options: Any) -> Any:
     """Return what an Auto class of transformers makes of the folder."""
-    options = {"local_files_only": True, "trust_remote_code": False}
+    options |= {"local_files_only": True, "trust_remote_code": False}
     return call_transformers(folder, lambda auto: getattr(auto, kind).from_pretrained(folder, **options))
 
 
@@ -142,9 +130,8 @@ def call_transformers(folder: Path, make: Callable[[Any], Any]) -> Any:
     except Exception as error:
         why = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
         if isinstance(error, ImportError):
-            raise MachineError(
-                "a package that this model needs is not installed", where=str(folder), why=why, fix="pip install it"
-            ) from error
+            what = "a package that this model needs is not installed"
+            raise MachineError(what, where=str(folder), why=why, fix="pip install it") from error
         if out_of_memory(error):
             raise MachineError("memory does not suffice for this model", where=str(folder), why=why, fix="try --dtype bfloat16") from error
         raise DataError("this folder does not make a working model", where=str(folder), why=why, fix=DOWNLOAD) from error

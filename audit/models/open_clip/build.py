@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from copy import deepcopy
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import torch
 
 from audit.errors import DataError
 from audit.models.open_clip.spec import OpenClipSpec, import_open_clip
-
-if TYPE_CHECKING:
-    import torch
+from contrastive.formats.weight_names import from_hugging_face, without_text_prefix
+from contrastive.model.clip import SCALARS, check_fit
+from contrastive.model.skip_init import skip_init
 
 
 def build_architecture(plan: OpenClipSpec, tensors: Mapping[str, torch.Tensor]) -> Any:
     """Return the model of a plan as open_clip builds it, its weights not yet filled in; an untrusted plan may not exceed `tensors`."""
-    from contrastive.model.skip_init import skip_init
-
     open_clip = import_open_clip()
     settings = deepcopy(dict(plan.config))
     custom = settings.pop("custom_text", False) or bool(settings["text_cfg"].get("hf_model_name"))
@@ -31,17 +31,12 @@ def build_architecture(plan: OpenClipSpec, tensors: Mapping[str, torch.Tensor]) 
 
 def _check_size(cls: Any, settings: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) -> None:
     """Refuse a configuration that asks for far more memory than the file holds; an outline takes none."""
-    import torch
-
     with torch.device("meta"):
         outline = cls(**deepcopy(settings))
     need, have = (sum(tensor.numel() for tensor in group) for group in (outline.parameters(), tensors.values()))
     if need > 2 * have + 10**6:
-        raise DataError(
-            "the weights do not fit the configuration",
-            why=f"it asks for {need:,} numbers, the file holds {have:,}",
-            fix="download the folder again",
-        )
+        why = f"it asks for {need:,} numbers, the file holds {have:,}"
+        raise DataError("the weights do not fit the configuration", why=why, fix="download the folder again")
 
 
 def fill_weights(model: Any, tensors: Mapping[str, torch.Tensor]) -> None:
@@ -49,14 +44,10 @@ def fill_weights(model: Any, tensors: Mapping[str, torch.Tensor]) -> None:
     from open_clip.convert import convert_state_dict
     from open_clip.model import convert_to_custom_text_state_dict
 
-    from contrastive.formats.weight_names import from_hugging_face, without_text_prefix
-    from contrastive.model.clip import SCALARS, check_fit
-
     state = convert_state_dict(model, dict(tensors))
     if "vision_model.embeddings.class_embedding" in state:
         state = from_hugging_face(state)
-    custom = hasattr(model, "text")
-    state = convert_to_custom_text_state_dict(state) if custom else without_text_prefix(state)
+    state = convert_to_custom_text_state_dict(state) if hasattr(model, "text") else without_text_prefix(state)
     wanted = model.state_dict()
     state = {
         name: tensor.reshape(wanted[name].shape) if name in SCALARS and name in wanted and tensor.numel() == 1 else tensor

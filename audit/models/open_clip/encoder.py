@@ -9,29 +9,28 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
+
+import torch
+from PIL import Image
 
 from audit.errors import DataError, UsageError
 from audit.models import single_file
-from audit.models.folder import check_folder, file_sha256
+from audit.models.folder import check_folder, file_sha256, foreign_class_notes
 from audit.models.huggingface.pretrained import call_transformers, offline, quiet, tokenizer_sha256
 from audit.models.model_args import override_notes, read_overrides
 from audit.models.open_clip.build import build_architecture, fill_weights
 from audit.models.open_clip.spec import IMAGE_SETTINGS, OpenClipSpec, fetch_parts, from_folder, from_name, import_open_clip
-from audit.models.runtime import canonical, located, log_notes, model_fingerprint, to_rows, torch_setting
+from audit.models.runtime import canonical, located, log_notes, model_record, require_length, scoring, to_rows, torch_setting
 from audit.types import ModelRecord, Note
+from contrastive.formats.unwrap import unwrap
 
 if TYPE_CHECKING:
     import numpy as np
-    import torch
     from jaxtyping import Float
-    from PIL import Image
 
     from contrastive.formats.contents import Contents
     from contrastive.overrides import ModelOverrides
-
-OVERRIDABLE = (*IMAGE_SETTINGS, "tokenizer", "weights")
-"""What a person may state; the rest is part of the architecture's name."""
 
 
 class OpenClipEncoder:
@@ -43,89 +42,66 @@ class OpenClipEncoder:
         self._device, self._dtype = setting
 
     def encode_images(self, images: Sequence[Image.Image]) -> Float[np.ndarray, "n d"]:
-        """Return one row for each RGB image."""
-        import torch
-
         with torch.inference_mode():
             pixels = torch.stack([self._transform(image) for image in images]).to(self._device, self._dtype)
             return to_rows(self._model.encode_image(pixels))
 
     def encode_texts(self, texts: Sequence[str]) -> Float[np.ndarray, "k d"]:
         """Return one row for each text; a text that is too long raises DataError."""
-        import torch
-
         for text in texts:
-            length, context = _length(self._tokenizer, text), self._tokenizer.context_length
-            if length > context:
-                raise DataError(
-                    f"a prompt is too long for {self.record.name}: {text!r}",
-                    why=f"it has {length} tokens and the model reads {context}; cutting it would ask another question",
-                    fix="shorten the prompt, or leave this model out",
-                )
+            require_length(self.record, text, _length(self._tokenizer, text), self._tokenizer.context_length)
         with torch.inference_mode():
             return to_rows(self._model.encode_text(self._tokenizer(list(texts)).to(self._device)))
 
 
-def load(text: str, *, name: str, device: str, dtype: str, model_args: Mapping[str, str] | None = None) -> OpenClipEncoder:
-    """Load ``ARCH,FILE`` or ``ARCH,TAG``.
+def load(text: str, *, model_args: Mapping[str, str] | None = None, **setting: str) -> OpenClipEncoder:
+    """Load ``ARCH,FILE`` or ``ARCH,TAG``; `setting` are name, device and dtype.
 
     `model_args` may set what an architecture does not say: image mean and std, interpolation, resize mode, a tokenizer's folder.
     """
     overrides = _allowed_overrides(model_args)
-    plan, path = from_name(text)
-    return _encoder(plan, path, overrides, {"name": name, "device": device, "dtype": dtype})
+    return _encoder(*from_name(text), overrides, setting)
 
 
-def load_folder(
-    folder: Path, *, name: str, device: str, dtype: str, model_args: Mapping[str, str] | None = None, inside: Path | None = None
-) -> OpenClipEncoder:
-    """Load a folder with ``open_clip_config.json`` and weights; nothing in it is run. `inside` is where links may lead."""
+def load_folder(folder: Path, *, model_args: Mapping[str, str] | None = None, **setting: str) -> OpenClipEncoder:
+    """Load a folder with ``open_clip_config.json`` and weights; nothing in it is run, and no link may leave it."""
     overrides = _allowed_overrides(model_args)
-    plan, path = from_folder(folder, inside or folder)
-    return _encoder(plan, path, overrides, {"name": name, "device": device, "dtype": dtype})
+    return _encoder(*from_folder(folder), overrides, setting)
 
 
 def _allowed_overrides(model_args: Mapping[str, str] | None) -> ModelOverrides:
     overrides = read_overrides(model_args or {})
-    if refused := [fact for fact in overrides.given() if fact not in OVERRIDABLE]:
-        raise UsageError(
-            f"--model-args {', '.join(refused)} cannot be set for a model of open_clip",
-            why="its architecture decides it",
-            fix="leave it out, or name another architecture: --model open_clip:ARCH,FILE",
-        )
+    # The rest is part of the architecture's name.
+    if refused := [fact for fact in overrides.given() if fact not in (*IMAGE_SETTINGS, "tokenizer", "weights")]:
+        what = f"--model-args {', '.join(refused)} cannot be set for a model of open_clip"
+        fix = "leave it out, or name another architecture: --model open_clip:ARCH,FILE"
+        raise UsageError(what, why="its architecture decides it", fix=fix)
     return overrides
-
-
-class _Parts(NamedTuple):
-    plan: OpenClipSpec
-    model: Any
-    preprocess: Mapping[str, Any]
-    tokenizer: Any
-    contents: Contents
 
 
 def _encoder(plan: OpenClipSpec, path: Path, overrides: ModelOverrides, setting: single_file.EncoderSettings) -> OpenClipEncoder:
     """Build the architecture of a plan and fill it from a file."""
-    from contrastive.formats.unwrap import unwrap
-
     contents = single_file.read(path)
     with located(str(path)):
         weights = unwrap(contents.data, overrides.weights)
     _check_activation(plan, weights.from_openai, path)
-    place, kind = torch_setting(setting["device"], setting["dtype"])
+    place = torch_setting(setting["device"], setting["dtype"])
     plan = fetch_parts(replace(plan, tokenizer=_tokenizer_folder(overrides, plan.tokenizer)))
     with located(str(path)), offline(), quiet():
         tokenizer = call_transformers(path, lambda _: _tokenizer(plan))
         _check_vocabulary(plan, tokenizer, path)
         model = call_transformers(path, lambda _: build_architecture(plan, weights.tensors))
         fill_weights(model, weights.tensors)
-        model = model.to(place, kind).eval()
+        model = model.to(*place).eval()
         preprocess = _preprocess(plan, model, overrides)
-        parts = _Parts(plan, model, preprocess, tokenizer, contents)
-        of_file: tuple[Note | str, ...] = (*plan.notes, *weights.notes, *single_file.foreign_class_notes(contents))
-        notes = (*override_notes(overrides), *_guess_notes(parts, overrides), *of_file)
-        record = replace(_record(parts, setting), notes=notes)
-        encoder = OpenClipEncoder(model, _transform(preprocess), tokenizer, record, (place, kind))
+        guesses = (*override_notes(overrides), *_guess_notes(plan, preprocess, overrides))
+        record = replace(
+            _record(plan, model, preprocess, tokenizer, contents, setting),
+            notes=(*guesses, *plan.notes, *weights.notes, *foreign_class_notes(contents.unknown)),
+        )
+        prepare = import_open_clip().transform
+        transform = prepare.image_transform_v2(prepare.PreprocessCfg(**preprocess), is_train=False)
+        encoder = OpenClipEncoder(model, transform, tokenizer, record, place)
         call_transformers(path, lambda _: _check_output(encoder))
     log_notes(record)
     return encoder
@@ -155,41 +131,26 @@ def _tokenizer(plan: OpenClipSpec) -> Any:
     options = dict(text.get("tokenizer_kwargs") or {})
     if plan.tokenizer is None:
         return open_clip.SimpleTokenizer(context_length=context, **options)
-    mode = text.get("tokenizer_mode")
-    return open_clip.tokenizer.HFTokenizer(
-        str(plan.tokenizer), context_length=context, tokenizer_mode=mode, local_files_only=True, **options
-    )
+    options |= {"context_length": context, "tokenizer_mode": text.get("tokenizer_mode"), "local_files_only": True}
+    return open_clip.tokenizer.HFTokenizer(str(plan.tokenizer), **options)
 
 
 def _check_vocabulary(plan: OpenClipSpec, tokenizer: Any, path: Path) -> None:
     """Refuse CLIP's own vocabulary beside a smaller table of tokens: its ids are those of other words, or of none."""
     rows = plan.config["text_cfg"].get("vocab_size")
     if plan.tokenizer is None and isinstance(rows, int) and rows < tokenizer.vocab_size:
-        raise DataError(
-            "the model has another vocabulary than open_clip's tokenizer",
-            where=str(path),
-            why=f"it has {rows:,} entries, the tokenizer {tokenizer.vocab_size:,}",
-            fix="audit the checkpoint that was exported, or its export --to huggingface, which brings the tokenizer",
-        )
+        why = f"it has {rows:,} entries, the tokenizer {tokenizer.vocab_size:,}"
+        fix = "audit the checkpoint that was exported, or its export --to huggingface, which brings the tokenizer"
+        raise DataError("the model has another vocabulary than open_clip's tokenizer", where=str(path), why=why, fix=fix)
 
 
 def _preprocess(plan: OpenClipSpec, model: Any, overrides: ModelOverrides) -> dict[str, Any]:
-    from open_clip.transform import PreprocessCfg
-
     given = {name: value for name, value in overrides.given().items() if name in IMAGE_SETTINGS}
     if given.get("interpolation", "bicubic") not in ("bicubic", "bilinear"):
-        raise UsageError(
-            "open_clip resizes bicubic or bilinear", where="--model-args interpolation", fix="--model-args interpolation=bicubic"
-        )
-    usual = vars(PreprocessCfg())
-    size = model.visual.image_size
+        where = "--model-args interpolation"
+        raise UsageError("open_clip resizes bicubic or bilinear", where=where, fix=f"{where}=bicubic")
+    usual, size = vars(import_open_clip().transform.PreprocessCfg()), model.visual.image_size
     return {**usual, **plan.preprocess, **given, "size": tuple(size) if isinstance(size, tuple | list) else (size, size)}
-
-
-def _transform(preprocess: Mapping[str, Any]) -> Any:
-    from open_clip.transform import PreprocessCfg, image_transform_v2
-
-    return image_transform_v2(PreprocessCfg(**preprocess), is_train=False)
 
 
 def _length(tokenizer: Any, text: str) -> int:
@@ -202,63 +163,47 @@ def _length(tokenizer: Any, text: str) -> int:
     return len(tokenizer.tokenizer(words, verbose=False)["input_ids"])
 
 
-def _guess_notes(parts: _Parts, overrides: ModelOverrides) -> list[Note]:
+def _guess_notes(plan: OpenClipSpec, preprocess: Mapping[str, Any], overrides: ModelOverrides) -> list[Note]:
     """Say how images are prepared, as far as neither the weights' source nor a person says it."""
     left = [name for name in IMAGE_SETTINGS if getattr(overrides, name) is None]
-    if parts.plan.guess is None or not left:
+    if plan.guess is None or not left:
         return []
-    settings = tuple(f"{name} {parts.preprocess[name]}" for name in left)
-    return [replace(parts.plan.guess, values={**parts.plan.guess.values, "settings": settings})]
+    return [replace(plan.guess, values={**plan.guess.values, "settings": tuple(f"{name} {preprocess[name]}" for name in left)})]
 
 
 def _check_output(encoder: OpenClipEncoder) -> None:
     """Embed one plain image and one text: whatever fails does so now."""
-    from PIL import Image
-
     rows = [encoder.encode_images([Image.new("RGB", (64, 64), (90, 120, 150))]), encoder.encode_texts(["a drawing"])]
     if any(row.shape != (1, encoder.record.dimensions) for row in rows):
-        raise DataError(
-            f"{encoder.record.name} has no common space",
-            why=f"features are {rows[0].shape} and {rows[1].shape}",
-            fix="name another architecture",
-        )
+        why = f"features are {rows[0].shape} and {rows[1].shape}"
+        raise DataError(f"{encoder.record.name} has no common space", why=why, fix="name another architecture")
 
 
-def _record(parts: _Parts, setting: single_file.EncoderSettings) -> ModelRecord:
-    plan, model, contents = parts.plan, parts.model, parts.contents
+def _record(
+    plan: OpenClipSpec, model: Any, preprocess: Mapping[str, Any], tokenizer: Any, contents: Contents, setting: single_file.EncoderSettings
+) -> ModelRecord:
     release = ".".join(import_open_clip().__version__.split(".")[:2])
-    words = _tokenizer_sha256(parts.tokenizer, plan)
+    words = _tokenizer_sha256(tokenizer, plan)
     activation = "quick_gelu" if plan.config.get("quick_gelu") else "gelu"
-    side = parts.preprocess["size"][0]
-    return ModelRecord(
+    dimensions, side = plan.config["embed_dim"], preprocess["size"][0]
+    # Without the place of a fetched part: the same part elsewhere is the same part.
+    text = {name: value for name, value in plan.config["text_cfg"].items() if name not in ("hf_model_name", "hf_tokenizer_name")}
+    built = {"library": f"open_clip {release}", "class": type(model).__name__, "config": {**plan.config, "text_cfg": text}}
+    return model_record(
+        model,
+        {"architecture": built, "preprocessing": {"library": "open_clip", **preprocess}, "tokenizer": words},
+        sha256=contents.sha256,
+        dtype=setting["dtype"],
+        device=next(model.parameters()).device,
         name=setting["name"],
         kind=f"open_clip {type(model).__name__}, {contents.kind}",
-        fingerprint=model_fingerprint(
-            weights=contents.sha256,
-            architecture={"library": f"open_clip {release}", "class": type(model).__name__, "config": _without_paths(plan.config)},
-            preprocessing={"library": "open_clip", **parts.preprocess},
-            tokenizer=words,
-            dtype=setting["dtype"],
-            device=next(model.parameters()).device,
-        ),
-        sha256=contents.sha256,
-        parameters=sum(weight.numel() for weight in model.parameters()),
-        dimensions=plan.config["embed_dim"],
-        dtype=setting["dtype"],
-        score_rule="softmax" if model.logit_bias is None else "sigmoid",
-        logit_scale=float(model.logit_scale.detach().float().exp()),
-        logit_bias=None if model.logit_bias is None else float(model.logit_bias.detach().float()),
-        architecture=f"{plan.name} of open_clip {release} ({side} px; {plan.config['embed_dim']} dimensions; {activation})",
-        preprocessing=", ".join(f"{name} {parts.preprocess[name]}" for name in ("size", *IMAGE_SETTINGS)),
-        tokenizer=f"{type(parts.tokenizer).__name__}, context {parts.tokenizer.context_length}, sha256 {words[:12]}",
+        dimensions=dimensions,
+        architecture=f"{plan.name} of open_clip {release} ({side} px; {dimensions} dimensions; {activation})",
+        preprocessing=", ".join(f"{name} {preprocess[name]}" for name in ("size", *IMAGE_SETTINGS)),
+        tokenizer=f"{type(tokenizer).__name__}, context {tokenizer.context_length}, sha256 {words[:12]}",
         revision=plan.revision,
+        **scoring(model),
     )
-
-
-def _without_paths(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a configuration without the place of a fetched part: the same part elsewhere is the same part."""
-    text = {name: value for name, value in config["text_cfg"].items() if name not in ("hf_model_name", "hf_tokenizer_name")}
-    return {**config, "text_cfg": text}
 
 
 def _tokenizer_sha256(tokenizer: Any, plan: OpenClipSpec) -> str:

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from audit.errors import DataError, MachineError, UsageError, nearest
 from audit.models import hub
-from audit.models.folder import check_folder
+from audit.models.folder import check_folder, entries, is_three_numbers
 from audit.types import Note
 from contrastive.model.architecture import LIMIT, MAX_LAYERS
 
@@ -50,10 +50,8 @@ def import_open_clip() -> Any:
     try:
         import open_clip
     except ImportError as error:
-        fix = "pip install 'vlm-audit[open_clip]'"
-        raise MachineError(
-            "open_clip is not installed", why="models named open_clip: are built by the package open_clip_torch", fix=fix
-        ) from error
+        why = "models named open_clip: are built by the package open_clip_torch"
+        raise MachineError("open_clip is not installed", why=why, fix="pip install 'vlm-audit[open_clip]'") from error
     return open_clip
 
 
@@ -64,10 +62,9 @@ def from_name(text: str) -> tuple[OpenClipSpec, Path]:
     name = name.replace("/", "-")
     known = open_clip.list_models()
     if name not in known:
-        fix = "--model open_clip:ARCH,FILE or open_clip:ARCH,TAG"
         close, found, _ = nearest(name[:80], known).partition(" Known:")  # all of them are over a hundred
         why = close if found else "no architecture has a similar name; open_clip.list_models() lists them"
-        raise UsageError(f"open_clip has no architecture {name[:80]!r}", why=why, fix=fix)
+        raise UsageError(f"open_clip has no architecture {name[:80]!r}", why=why, fix="--model open_clip:ARCH,FILE or open_clip:ARCH,TAG")
     config = open_clip.get_model_config(name)
     tags = open_clip.list_pretrained_tags_by_model(name)
     path = Path(weights)
@@ -79,9 +76,8 @@ def from_name(text: str) -> tuple[OpenClipSpec, Path]:
     tag = open_clip.get_pretrained_cfg(name, weights)
     if not tag:
         what = f"open_clip has no weights {weights[:80]!r} of {name}" if weights else f"which weights of {name}?"
-        raise UsageError(
-            what, why=nearest(weights[:80], tags) if tags else "the hub has no weights of it", fix=f"--model open_clip:{name},FILE"
-        )
+        why = nearest(weights[:80], tags) if tags else "the hub has no weights of it"
+        raise UsageError(what, why=why, fix=f"--model open_clip:{name},FILE")
     if bool(tag.get("quick_gelu")) != bool(config.get("quick_gelu")):
         other = f"{name}-quickgelu" if tag.get("quick_gelu") else name.removesuffix("-quickgelu")
         trained = "QuickGELU" if tag.get("quick_gelu") else "GELU"
@@ -90,47 +86,41 @@ def from_name(text: str) -> tuple[OpenClipSpec, Path]:
     return _from_hub(name, config, weights, tag)
 
 
-def from_folder(folder: Path, inside: Path) -> tuple[OpenClipSpec, Path]:
+def from_folder(folder: Path) -> tuple[OpenClipSpec, Path]:
     """Return plan and weights of a folder in open_clip's layout; DataError if open_clip cannot build it without fetching anything."""
-    check_folder(folder, inside, required=CONFIGURATION)
+    check_folder(folder, folder, required=CONFIGURATION)
     import_open_clip()
     content = json.loads((folder / CONFIGURATION).read_text(encoding="utf-8"))
     config, preprocess = content.get("model_cfg"), content.get("preprocess_cfg", {})
-    wrong = _configuration_fault(config, preprocess)
-    if wrong:
-        raise DataError(
-            f"{CONFIGURATION} describes no model that is built here", where=str(folder), why=wrong, fix="--model open_clip:ARCH,FILE"
-        )
+    if wrong := _configuration_fault(config, preprocess):
+        what = f"{CONFIGURATION} describes no model that is built here"
+        raise DataError(what, where=str(folder), why=wrong, fix="--model open_clip:ARCH,FILE")
     path = next((folder / name for name in WEIGHT_NAMES if (folder / name).is_file()), None)
     if path is None:
-        found = ", ".join(sorted(entry.name for entry in folder.iterdir())[:20])
-        raise DataError(
-            "the folder has a configuration but no weights",
-            where=str(folder),
-            why=f"none of {', '.join(WEIGHT_NAMES)}; found {found}",
-            fix="download the folder again",
-        )
+        why = f"none of {', '.join(WEIGHT_NAMES)}; found {', '.join(sorted(entry.name for entry in folder.iterdir())[:20])}"
+        what = "the folder has a configuration but no weights"
+        raise DataError(what, where=str(folder), why=why, fix="download the folder again")
     own = folder if config["text_cfg"].get("hf_tokenizer_name") else None
-    return OpenClipSpec(
-        folder.name, config, {name: preprocess[name] for name in IMAGE_SETTINGS if name in preprocess}, tokenizer=own, trusted=False
-    ), path
+    return OpenClipSpec(folder.name, config, _image_settings(preprocess), tokenizer=own, trusted=False), path
+
+
+def _image_settings(stated: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: stated[name] for name in IMAGE_SETTINGS if name in stated}
 
 
 def fetch_parts(plan: OpenClipSpec) -> OpenClipSpec:
     """Return the plan with what its configuration names on the hub: a tokenizer, the configuration of a text tower. Data only."""
-    config = {**plan.config, "text_cfg": dict(plan.config["text_cfg"])}
-    notes = list(plan.notes)
-    tokenizer = plan.tokenizer
-    if (name := config["text_cfg"].get("hf_tokenizer_name")) and tokenizer is None:
+    text, tokenizer, notes = dict(plan.config["text_cfg"]), plan.tokenizer, list(plan.notes)
+    if (name := text.get("hf_tokenizer_name")) and tokenizer is None:
         tokenizer = _fetch(name, f"hf download {name} --local-dir DIR on a connected machine; then here: --model-args tokenizer=DIR")
         notes.append(Note("hub_tokenizer", {"name": name, "commit": tokenizer.name}))
         check_folder(tokenizer, tokenizer.parents[1], required=None)
-    if name := config["text_cfg"].get("hf_model_name"):
+    if name := text.get("hf_model_name"):
         tower = _fetch(name, "run the same command once where the hub can be reached; what it fetches is kept")
         notes.append(Note("hub_text_tower", {"name": name, "commit": tower.name}))
         check_folder(tower, tower.parents[1])
-        config["text_cfg"] |= {"hf_model_name": str(tower), "hf_model_pretrained": False}
-    return dataclasses.replace(plan, config=config, tokenizer=tokenizer, notes=tuple(notes))
+        text |= {"hf_model_name": str(tower), "hf_model_pretrained": False}
+    return dataclasses.replace(plan, config={**plan.config, "text_cfg": text}, tokenizer=tokenizer, notes=tuple(notes))
 
 
 def _fetch(name: str, fix: str) -> Path:
@@ -143,7 +133,7 @@ def _fetch(name: str, fix: str) -> Path:
 
 def _default_preprocessing(name: str, tags: list[Mapping[str, Any]]) -> tuple[dict[str, Any], Note]:
     """Return how images are prepared for all of open_clip's own weights of an architecture, if for all alike, and a note of it."""
-    found = [{part: tag[part] for part in IMAGE_SETTINGS if part in tag} for tag in tags]
+    found = list(map(_image_settings, tags))
     if found and all(one == found[0] for one in found):
         return found[0], Note("guessed_images_as_published", {"architecture": name, "count": len(found)})
     return {}, Note("guessed_images_published_differ" if found else "guessed_images_unpublished", {"architecture": name})
@@ -160,10 +150,8 @@ def _from_hub(name: str, config: Mapping[str, Any], tag: str, entry: Mapping[str
     if not (folder / wanted).is_file():
         fix = f"download its weights where you trust them, then --model open_clip:{name},FILE"
         raise DataError(f"the hub's {repository} has no {wanted}", why="pickled weights are not downloaded", fix=fix)
-    preprocess = {part: entry[part] for part in IMAGE_SETTINGS if part in entry}
-    return OpenClipSpec(
-        name, config, preprocess, revision=folder.name, notes=(Note("hub_weights", {"repository": repository, "tag": tag}),)
-    ), folder / wanted
+    notes = (Note("hub_weights", {"repository": repository, "tag": tag}),)
+    return OpenClipSpec(name, config, _image_settings(entry), revision=folder.name, notes=notes), folder / wanted
 
 
 def _configuration_fault(config: Any, preprocess: Any) -> str | None:
@@ -180,8 +168,8 @@ def _configuration_fault(config: Any, preprocess: Any) -> str | None:
             return f"unknown settings {', '.join(unknown[:5])}"
     if text.get("hf_model_name"):
         return "its text tower is one of transformers', whose configuration is not in the folder"
-    layers = [number for part in (vision, text) for number in _numbers(part.get("layers", 1))]
-    if max(layers, default=1) > MAX_LAYERS or any(abs(number) > LIMIT for number in _numbers([config, preprocess])):
+    layers = _numbers(vision.get("layers", 1), text.get("layers", 1))
+    if max(layers, default=1) > MAX_LAYERS or any(abs(number) > LIMIT for number in _numbers(config, preprocess)):
         return f"a size is larger than {LIMIT:,}, or there are more than {MAX_LAYERS} layers"
     return _image_fault(vision, preprocess)
 
@@ -192,22 +180,12 @@ def _image_fault(vision: Mapping[str, Any], preprocess: Mapping[str, Any]) -> st
 
         if not isinstance(name, str) or not timm.is_model(name):  # never "hf-hub:...", which would be fetched
             return f"timm has no built-in model {str(name)[:80]!r}"
-    for part in ("mean", "std"):
-        value = preprocess.get(part, [1.0, 1.0, 1.0])
-        if not isinstance(value, list) or len(value) != 3 or not all(type(number) in (int, float) for number in value):
-            return f"preprocess_cfg's {part} is not three numbers"
+    if wrong := [part for part in ("mean", "std") if not is_three_numbers(preprocess.get(part, [1.0, 1.0, 1.0]))]:
+        return f"preprocess_cfg's {wrong[0]} is not three numbers"
     words = {"interpolation": ("bicubic", "bilinear"), "resize_mode": ("shortest", "longest", "squash")}
-    return next(
-        (f"preprocess_cfg's {part} is unknown" for part, known in words.items() if preprocess.get(part, known[0]) not in known), None
-    )
+    wrong = [part for part, known in words.items() if preprocess.get(part, known[0]) not in known]
+    return f"preprocess_cfg's {wrong[0]} is unknown" if wrong else None
 
 
-def _numbers(value: object) -> Iterator[float]:
-    if isinstance(value, dict):
-        for item in value.values():
-            yield from _numbers(item)
-    elif isinstance(value, list | tuple):
-        for item in value:
-            yield from _numbers(item)
-    elif isinstance(value, int | float):
-        yield value
+def _numbers(*values: object) -> list[float]:
+    return [value for _, _, value in entries(values) if isinstance(value, int | float)]

@@ -1,6 +1,5 @@
 """Names in a table reach regular files under the root, and nothing else; nothing waits."""
 
-import importlib.util
 import os
 import signal
 from pathlib import Path
@@ -8,11 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from audit.data.files import ImageFiles, inspect_names, name_fault, normal_name, read_image
+from audit.data import load_dataset
+from audit.data.arrow import row_id
+from audit.data.files import image_files, inspect_names, name_fault, read_image
 from audit.data.images import MAX_BYTES, UnreadableImage
-from audit.data.lazy import ImageSubset
-
-GENERATOR = Path(__file__).parents[4] / "shared" / "tools" / "gen_hostile.py"
+from audit.data.lazy import image_subset
+from audit.data.schema import Schema
+from audit.errors import DataError
+from tests.support.hostile import hostile_generator
 
 
 @pytest.fixture
@@ -34,7 +36,7 @@ def reason(root, name):
 
 
 def test_files_are_read_when_asked_for(root):
-    files = ImageFiles(root, ["train/1.jpg", "train/2.jpg"])
+    files = image_files(root, ["train/1.jpg", "train/2.jpg"])
     assert len(files) == 2
     assert files[0] == files[-2] == files[np.int64(0)] == b"picture"
     (root / "train" / "2.jpg").write_bytes(b"written later")
@@ -45,31 +47,22 @@ def test_files_are_read_when_asked_for(root):
 
 
 def test_a_choice_of_a_choice_is_the_right_picture():
-    chosen = ImageSubset([b"a", b"b", b"c", b"d"], [3, 1, 0])
+    chosen = image_subset([b"a", b"b", b"c", b"d"], [3, 1, 0])
     assert list(chosen[::2]) == [b"d", b"a"]
     assert chosen[-1] == b"a"
 
 
-@pytest.mark.parametrize(
-    ("name", "problem"),
-    [
-        ("../secret.jpg", "path that leaves the folder"),
-        ("train/../../secret.jpg", "path that leaves the folder"),
-        ("train/../train/1.jpg", "path that leaves the folder"),
-        ("..\\secret.jpg", "path that leaves the folder"),
-        ("/etc/passwd", "absolute path"),
-        ("C:\\pictures\\1.jpg", "absolute path"),
-        ("\\\\host\\share\\1.jpg", "absolute path"),
-        ("/dev/zero", "device"),
-        ("http://metadata.invalid/latest", "URL"),
-        ("HTTPS://x.invalid/1.jpg", "URL"),
-        ("file:///etc/passwd", "URL"),
-        ("data:image/png;base64,AA", "URL"),
-        ("train/1.jpg\0.png", "NUL character"),
-        ("", "empty name"),
-        ("  ", "empty name"),
-    ],
-)
+WRONG_NAMES = {
+    "path that leaves the folder": ("../secret.jpg", "train/../../secret.jpg", "train/../train/1.jpg", "..\\secret.jpg"),
+    "absolute path": ("/etc/passwd", "C:\\pictures\\1.jpg", "\\\\host\\share\\1.jpg"),
+    "device": ("/dev/zero",),
+    "URL": ("http://metadata.invalid/latest", "HTTPS://x.invalid/1.jpg", "file:///etc/passwd", "data:image/png;base64,AA"),
+    "NUL character": ("train/1.jpg\0.png",),
+    "empty name": ("", "  "),
+}
+
+
+@pytest.mark.parametrize(("name", "problem"), [(name, problem) for problem, names in WRONG_NAMES.items() for name in names])
 def test_names_that_are_wrong_whatever_is_on_the_disk(root, name, problem):
     assert name_fault(name) == problem
     assert inspect_names(root, ["train/1.jpg", name]).forbidden == ((1, problem),)
@@ -85,13 +78,10 @@ def test_unusual_names_are_allowed(root, name):
     (root / name).write_bytes(b"ok")
     assert read_image(root, name) == b"ok"
     assert inspect_names(root, [name]).present == 1
+    assert row_id("./train//1.jpg") == row_id("train/1.jpg") == "train/1.jpg"  # a row is known by the normal form of its name
 
 
-def test_a_row_is_known_by_the_normal_form_of_its_name():
-    assert normal_name("./train//1.jpg") == normal_name("train/1.jpg") == "train/1.jpg"
-
-
-def test_a_link_may_point_inside_the_folder_and_not_outside(root):
+def test_a_link_may_point_inside_the_folder_and_not_outside(root, tmp_path):
     (root / "inside.jpg").symlink_to("train/1.jpg")
     (root / "outside.jpg").symlink_to("../secret.jpg")
     (root / "neighbour").symlink_to("../data-old")  # its path begins with that of the root
@@ -103,9 +93,7 @@ def test_a_link_may_point_inside_the_folder_and_not_outside(root):
     assert seen.forbidden == ((1, "symbolic link that leaves the folder"), (2, "symbolic link that leaves the folder"))
     assert seen.present == 1
     assert [reason(root, name) for name in names[1:]] == ["forbidden path", "forbidden path", "forbidden path", "missing file"]
-
-
-def test_the_root_itself_may_be_reached_by_a_link(root, tmp_path):
+    # The root itself may be reached by a link.
     (tmp_path / "link").symlink_to("data")
     assert read_image(tmp_path / "link", "train/1.jpg") == b"picture"
     assert inspect_names(tmp_path / "link", ["train/1.jpg"]).present == 1
@@ -153,36 +141,19 @@ def test_of_a_hundred_thousand_names_the_one_that_exists_is_found(root):
 
 
 def test_the_hostile_files_of_the_reference(tmp_path):
-    if not GENERATOR.is_file():
-        pytest.skip("shared/tools/gen_hostile.py is not beside this repository")
+    generator = hostile_generator()
     (tmp_path / "img").mkdir()
     (tmp_path / "img" / "ok.jpg").write_bytes(b"ok")
     (tmp_path / "img" / "link.jpg").symlink_to("/etc/passwd")
     os.mkfifo(tmp_path / "img" / "fifo.jpg")
     (tmp_path / "csv").mkdir()
-    spec = importlib.util.spec_from_file_location("gen_hostile", GENERATOR)
-    generator = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(generator)
     generator.write_tables(tmp_path / "csv", tmp_path / "CANARY")
-
-    from audit.data import load_dataset
-    from audit.data.schema import Schema
-    from audit.errors import DataError
 
     with pytest.raises(DataError) as caught:
         load_dataset(str(tmp_path / "csv" / "paths.csv"), Schema(), name="hostile", licence="none")
     for word in (
-        "path that leaves the folder '../../../../etc/passwd'",
-        "absolute path '/etc/passwd'",
-        "device '/dev/zero'",
-        "URL 'http://",
-    ):
-        assert word in str(caught.value)
-    for word in (
-        "symbolic link that leaves the folder 'img/link.jpg'",
-        "FIFO 'img/fifo.jpg'",
-        "NUL character 'img/ok.jpg\\x00.png'",
-        "line 3",
-    ):
+        "path that leaves the folder '../../../../etc/passwd'", "absolute path '/etc/passwd'", "device '/dev/zero'", "URL 'http://",
+        "symbolic link that leaves the folder 'img/link.jpg'", "FIFO 'img/fifo.jpg'", "NUL character 'img/ok.jpg\\x00.png'", "line 3",
+    ):  # fmt: skip
         assert word in str(caught.value)
     assert "\0" not in str(caught.value)

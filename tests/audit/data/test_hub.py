@@ -1,7 +1,6 @@
 """The hub's data sets: from a small hub on this machine, from folders in its formats, and quickly nothing where there is none."""
 
 import http.server
-import io
 import json
 import socket
 import subprocess
@@ -16,14 +15,14 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from PIL import Image
 
 from audit.data import HubSource, load_dataset
-from audit.data.hub import load_hub, parse_location
+from audit.data.hub import _as_audit_error, load_hub, parse_location
 from audit.data.images import UnreadableImage
 from audit.data.schema import Column, Schema
 from audit.data.shards import choose_shards, choose_split
 from audit.errors import DataError, MachineError, UnsafeError, UsageError
+from audit.testing import png
 from contrastive.hub import hub_fault
 from tests.support.notes import sentences
 
@@ -45,9 +44,7 @@ def load(location, schema=SCHEMA, hub=FAIRFACE):
 
 
 def picture(name):
-    buffer = io.BytesIO()
-    Image.new("RGB", (16, 16), (40 * int(name), 0, 0)).save(buffer, "PNG")
-    return buffer.getvalue()
+    return png((40 * int(name), 0, 0))
 
 
 def hub_form(rows=ROWS, races=RACES, prefix="val/", held=True):
@@ -56,10 +53,9 @@ def hub_form(rows=ROWS, races=RACES, prefix="val/", held=True):
 
     names = {"age": ["0-2", "3-9"], "gender": ["Male", "Female"], "race": list(races)}
     features = {"image": datasets.Image(), **{name: datasets.ClassLabel(names=values) for name, values in names.items()}}
+    paths = [f"{prefix}{row[0]}.png" if prefix is not None else None for row in rows]
     columns = {
-        "image": [
-            {"bytes": picture(row[0]) if held else None, "path": f"{prefix}{row[0]}.png" if prefix is not None else None} for row in rows
-        ],
+        "image": [{"bytes": picture(row[0]) if held else None, "path": path} for row, path in zip(rows, paths, strict=True)],
         "age": [names["age"].index("3-9" if row[1] == "9-Mar" else row[1]) for row in rows],
         "gender": [names["gender"].index(row[2]) for row in rows],
         "race": [names["race"].index("East Asian" if row[3] == "Asian" else row[3]) for row in rows],
@@ -111,7 +107,8 @@ def test_the_180_images_say_the_same_in_either_form(tmp_path, fairface_dir):
     """Ids as the hub has them: races in its order, gender Male first, ages youngest first."""
     import datasets
 
-    csv = load(fairface_dir, Schema((Column("age"), Column("gender"), Column("race"), Column("service_test"))))
+    schema = Schema((Column("age"), Column("gender"), Column("race"), Column("service_test")))
+    csv = load(fairface_dir, schema)
     races = ["East Asian", "Indian", "Black", "White", "Middle Eastern", "Latino_Hispanic", "Southeast Asian"]
     names = {"age": list(csv.levels["age"]), "gender": ["Male", "Female"], "race": races}
     columns = {name: [names[name].index(value) for value in csv.attributes[name]] for name in names}
@@ -120,7 +117,7 @@ def test_the_180_images_say_the_same_in_either_form(tmp_path, fairface_dir):
     features = {name: datasets.ClassLabel(names=values) for name, values in names.items()}
     features = datasets.Features({**features, "service_test": datasets.Value("bool"), "image": datasets.Image()})
     write_shards(tmp_path / "1.25" / "validation-00000-of-00001.parquet", datasets.Dataset.from_dict(columns, features=features), 50)
-    parquet = load(tmp_path, Schema((Column("age"), Column("gender"), Column("race"), Column("service_test"))))
+    parquet = load(tmp_path, schema)
     same(parquet, csv)
     assert len(parquet.images) == 180
     assert parquet.attributes.equals(csv.attributes)
@@ -138,11 +135,9 @@ def test_what_datasets_writes_itself_equals_the_csv_form(tmp_path, csv_form):
         same(load(tmp_path / name), csv_form)
     assert load(tmp_path / "splits").source == "a folder saved by datasets, split validation"
     assert load(tmp_path / "saved").attributes.index.tolist() == ["1.png", "2.png", "3.png"]
-
-
-def test_rows_that_were_chosen_and_shuffled_stay_together(tmp_path):
-    hub_form().select([2, 0]).save_to_disk(tmp_path / "saved")
-    dataset = load(tmp_path / "saved")
+    # Rows that were chosen and shuffled stay together.
+    hub_form().select([2, 0]).save_to_disk(tmp_path / "chosen")
+    dataset = load(tmp_path / "chosen")
     assert dataset.attributes["race"].tolist() == ["Indian", "East Asian"]
     assert list(dataset.images) == [picture("3"), picture("1")]
 
@@ -153,6 +148,8 @@ def test_several_shards_are_one_table(tmp_path, csv_form):
     dataset = load(tmp_path / "hub")
     same(dataset, csv_form)
     assert [dataset.images[row] for row in (2, 0, 1, -1)] == [picture(name) for name in "3123"]
+    write_shards(tmp_path / "csv" / "train-00000-of-00001.parquet", hub_form(ROWS[:1]))
+    same(load(tmp_path / "csv"), csv_form)  # a label table comes before Parquet with images
 
 
 def test_the_configuration_and_the_split_that_are_wanted_are_read(tmp_path):
@@ -160,21 +157,16 @@ def test_the_configuration_and_the_split_that_are_wanted_are_read(tmp_path):
         write_shards(tmp_path / config / "train-00000-of-00001.parquet", hub_form(ROWS[:1]))
         write_shards(tmp_path / config / "validation-00000-of-00001.parquet", hub_form(ROWS[1:]))
     assert len(load(tmp_path).images) == 2
-    assert [path.relative_to(tmp_path).as_posix() for path in choose_shards(tmp_path, "1.25", "train")] == [
-        "1.25/train-00000-of-00001.parquet"
-    ]
+    assert choose_shards(tmp_path, "1.25", "train") == [tmp_path / "1.25" / "train-00000-of-00001.parquet"]
     assert choose_shards(tmp_path / "0.25", "0.25", "validation") == [tmp_path / "0.25" / "validation-00000-of-00001.parquet"]
     with pytest.raises(DataError, match="several configurations"):
         choose_shards(tmp_path, None, "validation")
 
 
-def test_splits_may_be_folders(tmp_path):
+def test_splits_may_be_folders_and_one_is_chosen(tmp_path):
     for split in ("train", "validation"):
         write_shards(tmp_path / "0.25" / split / "0000.parquet", hub_form())
     assert choose_shards(tmp_path, "0.25", "validation") == [tmp_path / "0.25" / "validation" / "0000.parquet"]
-
-
-def test_which_split():
     assert choose_split(["train", "test"], None, "x") == "test"
     assert choose_split(["train", "val"], "validation", "x") == "val"
     assert choose_split(["train"], "validation", "x") == "train"
@@ -182,7 +174,7 @@ def test_which_split():
         choose_split(["train", "test"], "validation", "x")
 
 
-def test_class_names_in_another_order_stop_the_reading(tmp_path):
+def test_class_names_in_another_order_or_not_declared_stop_the_reading(tmp_path):
     write_shards(tmp_path / "validation.parquet", hub_form(races=RACES[::-1]))
     with pytest.raises(DataError) as caught:
         load(tmp_path)
@@ -191,9 +183,6 @@ def test_class_names_in_another_order_stop_the_reading(tmp_path):
     hub_form(races=RACES[::-1]).save_to_disk(tmp_path / "saved")
     with pytest.raises(DataError, match="class names"):
         load(tmp_path / "saved")
-
-
-def test_a_class_name_that_is_not_declared_stops_the_reading(tmp_path):
     schema = Schema((Column("race", ("East Asian", "Black")),))
     write_shards(tmp_path / "validation.parquet", hub_form())
     with pytest.raises(DataError, match="undeclared value 'Indian'") as caught:
@@ -213,15 +202,12 @@ def test_class_ids_without_a_label_are_unknown_and_ids_beyond_the_names_an_error
         load(tmp_path, Schema())
 
 
-def test_images_without_a_name_are_known_by_their_row(tmp_path):
+def test_images_without_a_name_are_known_by_their_row_and_two_of_one_name_are_two(tmp_path):
+    """`datasets` keeps only the last part of a path, so a/1.png and b/1.png are both 1.png."""
     write_shards(tmp_path / "validation.parquet", hub_form(prefix=None))
     dataset = load(tmp_path)
     assert dataset.attributes.index.tolist() == ["1", "2", "3"]
     assert any("identified by row number" in note for note in sentences(dataset.notes))
-
-
-def test_two_images_of_one_name_are_two_images(tmp_path):
-    """`datasets` keeps only the last part of a path, so a/1.png and b/1.png are both 1.png."""
     data = hub_form([ROWS[0], ("1", "0-2", "Female", "Black", "TRUE")], prefix="")
     write_shards(tmp_path / "validation.parquet", data)
     assert load(tmp_path).attributes["race"].tolist() == ["East Asian", "Black"]
@@ -241,11 +227,6 @@ def test_images_that_a_shard_only_names_lie_under_its_folder(tmp_path):
             else:
                 with pytest.raises(UnreadableImage, match=reason):
                     dataset.images[row]
-
-
-def test_a_label_table_is_preferred_to_parquet_with_images(tmp_path, csv_form):
-    write_shards(tmp_path / "csv" / "train-00000-of-00001.parquet", hub_form(ROWS[:1]))
-    same(load(tmp_path / "csv"), csv_form)
 
 
 def test_a_damaged_row_group_costs_its_images_and_not_the_audit(tmp_path):
@@ -270,20 +251,12 @@ def test_damaged_metadata_are_an_error(tmp_path, entry):
         load(tmp_path, Schema())
 
 
-def test_shards_of_two_tables_are_an_error(tmp_path):
-    write_shards(tmp_path / "validation-0.parquet", hub_form())
-    pq.write_table(pa.table({"image": [picture("1")], "race": ["A"]}), tmp_path / "validation-1.parquet")
-    with pytest.raises(DataError, match="has other columns than"):
-        load(tmp_path)
-
-
-def test_an_attribute_of_lists_is_an_error(tmp_path):
-    pq.write_table(pa.table({"image": [picture("1")], "race": [["A", "B"]]}), tmp_path / "validation.parquet")
-    with pytest.raises(DataError, match="holds list"):
-        load(tmp_path, Schema((Column("race"),)))
-
-
-def test_a_damaged_saved_folder_is_an_error(tmp_path):
+def test_shards_of_two_tables_an_attribute_of_lists_and_a_damaged_saved_folder_are_errors(tmp_path):
+    for race, schema, says in ((["A", "B"], Schema((Column("race"),)), "holds list"), ("A", SCHEMA, "has other columns than")):
+        pq.write_table(pa.table({"image": [picture("1")], "race": [race]}), tmp_path / "validation-1.parquet")
+        with pytest.raises(DataError, match=says):
+            load(tmp_path, schema)
+        write_shards(tmp_path / "validation-0.parquet", hub_form())
     hub_form().save_to_disk(tmp_path / "saved")
     (tmp_path / "saved" / "state.json").write_text("{}")
     with pytest.raises(DataError, match="as a folder of datasets"):
@@ -402,16 +375,10 @@ for location in sys.argv[1:]:
 
 def ask(endpoint, cache, *locations):
     """Load data sets in a program of its own, since the hub's address is read once; return what it printed on stdout, all JSON."""
-    environment = {
-        "HF_ENDPOINT": endpoint,
-        "HF_HOME": str(cache),
-        "HF_TOKEN": "hf_secret",
-        "PYTHONPATH": str(Path(__file__).parents[3]),
-        "NO_PROXY": "*",
-    }
-    done = subprocess.run(
-        [sys.executable, "-c", CLIENT, *locations], env=environment, cwd=cache.parent, capture_output=True, text=True, check=False
-    )
+    environment = {"HF_ENDPOINT": endpoint, "HF_HOME": str(cache), "HF_TOKEN": "hf_secret", "NO_PROXY": "*"}
+    environment["PYTHONPATH"] = str(Path(__file__).parents[3])
+    command = [sys.executable, "-c", CLIENT, *locations]
+    done = subprocess.run(command, env=environment, cwd=cache.parent, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return [json.loads(line) for line in done.stdout.splitlines()]
 
@@ -452,8 +419,6 @@ def test_a_data_set_of_the_hub_is_fetched_once_without_a_token_and_then_read_wit
 
 
 def test_code_in_a_data_set_is_refused():
-    from audit.data.hub import _as_audit_error
-
     assert isinstance(_as_audit_error(RuntimeError("Dataset scripts are no longer supported, but found x.py"), FAIRFACE), UnsafeError)
     assert isinstance(_as_audit_error(OSError(28, "No space left on device"), FAIRFACE), MachineError)
     assert _as_audit_error(KeyError("a defect of ours"), FAIRFACE) is None

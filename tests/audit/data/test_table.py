@@ -1,12 +1,10 @@
 """Label tables and the one entry point: FairFace as its authors publish it, tables of one's own, and everything that can be wrong."""
 
 import hashlib
-import io
 import json
 
 import pandas as pd
 import pytest
-from PIL import Image
 
 from audit.data import load_dataset
 from audit.data.assemble import fingerprint
@@ -15,6 +13,7 @@ from audit.data.load import label_table
 from audit.data.schema import Column, Schema
 from audit.data.table import read_csv
 from audit.errors import DataError, UsageError
+from audit.testing import png
 from tests.support.notes import sentences
 
 AGES = ("0-2", "3-9", "10-19", "20-29", "30-39", "40-49", "50-59", "60-69", "more than 70")
@@ -32,25 +31,14 @@ def load(location, schema=FAIRFACE, **options):
     return load_dataset(str(location), schema, name="faces", licence="none", **options)
 
 
-def picture(colour="red"):
-    buffer = io.BytesIO()
-    Image.new("RGB", (16, 16), colour).save(buffer, "PNG")
-    return buffer.getvalue()
-
-
 @pytest.fixture
 def folder(tmp_path):
     """FairFace's layout in small: val/1.jpg to val/3.jpg and their label file."""
     (tmp_path / "val").mkdir()
     for number, colour in enumerate(("red", "lime", "blue"), 1):
-        (tmp_path / "val" / f"{number}.jpg").write_bytes(picture(colour))
-    write(
-        tmp_path / "fairface_label_val.csv",
-        "file,age,gender,race,service_test",
-        "val/1.jpg,9-Mar,Male,White,TRUE",
-        "val/2.jpg,70+,Female,Latino,FALSE",
-        "val/3.jpg,0-2,Female,Black,FALSE",
-    )
+        (tmp_path / "val" / f"{number}.jpg").write_bytes(png(colour))
+    rows = ("val/1.jpg,9-Mar,Male,White,TRUE", "val/2.jpg,70+,Female,Latino,FALSE", "val/3.jpg,0-2,Female,Black,FALSE")
+    write(tmp_path / "fairface_label_val.csv", "file,age,gender,race,service_test", *rows)
     return tmp_path
 
 
@@ -77,15 +65,12 @@ def test_fairface_as_its_authors_publish_it(folder):
         "val/2.jpg": {"age": "more than 70", "gender": "Female", "race": "Latino_Hispanic", "service_test": "False"},
         "val/3.jpg": {"age": "0-2", "gender": "Female", "race": "Black", "service_test": "False"},
     }
-    assert list(dataset.images) == [picture("red"), picture("lime"), picture("blue")]
+    assert list(dataset.images) == [png("red"), png("lime"), png("blue")]
     assert dataset.levels["age"] == AGES
     assert sentences(dataset.notes)[0] == "Labels were read from fairface_label_val.csv."
     assert any("'9-Mar' to '3-9': 1" in note for note in sentences(dataset.notes))
     assert (dataset.name, dataset.licence, dataset.limited, dataset.exclusions) == ("faces", "none", False, ())
-
-
-def test_no_path_of_the_machine_is_kept(folder):
-    dataset = load(folder)
+    # No path of the machine is kept.
     assert str(folder) not in " ".join([dataset.source, *sentences(dataset.notes), *dataset.attributes.index])
 
 
@@ -114,24 +99,16 @@ def test_a_table_of_ones_own_needs_no_schema(folder):
 
 
 def test_parquet_of_ones_own_reads_like_csv(folder):
-    table = pd.DataFrame(
-        {
-            "file": ["val/1.jpg", "val/2.jpg", "val/3.jpg"],
-            "race": pd.Categorical(["NA", None, "None"]),
-            "smiles": [True, False, True],
-            "year": pd.array([1999, None, 2001], dtype="Int64"),
-        }
-    )
+    years = pd.array([1999, None, 2001], dtype="Int64")
+    cells = {"file": ["val/1.jpg", "val/2.jpg", "val/3.jpg"], "race": pd.Categorical(["NA", None, "None"]), "smiles": [True, False, True]}
+    table = pd.DataFrame({**cells, "year": years})
     table.to_parquet(folder / "mine.parquet")
     columns = table.astype({"race": object}).map(lambda value: "" if pd.isna(value) else str(value))
     columns.to_csv(folder / "mine.csv", index=False)
     parquet, text = (load(folder / name, Schema()) for name in ("mine.parquet", "mine.csv"))
     pd.testing.assert_frame_equal(parquet.attributes, text.attributes)
-    assert (
-        parquet.levels
-        == text.levels
-        == {"race": ("NA", "None", "unknown"), "smiles": ("False", "True"), "year": ("1999", "2001", "unknown")}
-    )
+    levels = {"race": ("NA", "None", "unknown"), "smiles": ("False", "True"), "year": ("1999", "2001", "unknown")}
+    assert parquet.levels == text.levels == levels
     assert parquet.fingerprint == text.fingerprint
     assert list(parquet.images) == list(text.images)
 
@@ -148,23 +125,20 @@ def test_paths_may_be_relative_to_the_folder_above_the_table(folder):
     (folder / "labels").mkdir()
     write(folder / "labels" / "mine.csv", "file,race", "val/1.jpg,White")
     dataset = load(folder / "labels" / "mine.csv", Schema())
-    assert dataset.images[0] == picture("red")
+    assert dataset.images[0] == png("red")
     assert sentences(dataset.notes) == ("The paths in mine.csv are relative to the folder above it.",)
 
 
-def test_an_image_that_does_not_exist_is_left_to_be_counted(folder):
+def test_same_file_names_in_two_folders_are_two_images_and_one_that_does_not_exist_is_left_to_be_counted(folder):
+    (folder / "other").mkdir()
+    (folder / "other" / "1.jpg").write_bytes(png("white"))
+    write(folder / "mine.csv", "file,race", "val/1.jpg,A", "other/1.jpg,B")
+    assert load(folder / "mine.csv", Schema()).attributes["race"].tolist() == ["A", "B"]
     (folder / "val" / "2.jpg").unlink()
-    dataset = load(folder)
+    dataset = load(folder / "fairface_label_val.csv")
     assert len(dataset.images) == 3
     with pytest.raises(UnreadableImage, match="missing file"):
         dataset.images[1]
-
-
-def test_same_file_names_in_two_folders_are_two_images(folder):
-    (folder / "other").mkdir()
-    (folder / "other" / "1.jpg").write_bytes(picture("white"))
-    write(folder / "mine.csv", "file,race", "val/1.jpg,A", "other/1.jpg,B")
-    assert load(folder / "mine.csv", Schema()).attributes["race"].tolist() == ["A", "B"]
 
 
 # ---- which table of a folder ---------------------------------------------------------------------------------------------------------
@@ -204,62 +178,50 @@ def test_nothing_there(tmp_path):
     assert "write hf:org/faces" in error("org/faces")
     assert "neither a file nor a folder" in error("/dev/null")
     assert "it does not exist" in error("\0")
+    with pytest.raises(UsageError, match="no location for the data 'faces'"):
+        load_dataset(None, FAIRFACE, name="faces", licence="none")
 
 
 def test_a_folder_without_a_table_is_named_with_what_is_in_it(tmp_path):
     assert "it is empty" in error(tmp_path)
-    (tmp_path / "1.jpg").write_bytes(picture())
+    (tmp_path / "1.jpg").write_bytes(png("red"))
     message = error(tmp_path)
     assert "found 1.jpg" in message
     assert "label table (CSV or Parquet) beside its image folders" in message
 
 
-def test_nowhere_to_look_is_a_matter_of_usage():
-    with pytest.raises(UsageError, match="no location for the data 'faces'"):
-        load_dataset(None, FAIRFACE, name="faces", licence="none")
-
-
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        (b"", "is empty"),
-        (b" \n\n", "is empty"),
-        (b"path,race\n", "no rows"),
+        (b"", "is empty"), (b" \n\n", "is empty"), (b"path,race\n", "no rows"),
         (b"path,race,race\nval/1.jpg,A,B\n", "has the column 'race' twice"),
         (b"path,race\nval/1.jpg,A\nval/1.jpg\nval/1.jpg,A,B,C\n", "line 3"),
-        (b"path,race\nval/1.jpg,M\xe9tis\n", "line 2"),
-        ("path,race\nval/1.jpg,A\n".encode("utf-16"), "is UTF-16"),
-        (b'path,race\nval/1.jpg,"A\n', "not a CSV table"),
-        (b'path,race\nval/1.jpg,"A"B\n', "not a CSV table"),
+        (b"path,race\nval/1.jpg,M\xe9tis\n", "line 2"), ("path,race\nval/1.jpg,A\n".encode("utf-16"), "is UTF-16"),
+        (b'path,race\nval/1.jpg,"A\n', "not a CSV table"), (b'path,race\nval/1.jpg,"A"B\n', "not a CSV table"),
         (b"path,race\nval/1.jpg," + b"A" * 200_000 + b"\n", "not a CSV table"),
         (b"path;race\nval/1.jpg;A\n", "found the columns: path;race"),
         (b"picture,race\nval/1.jpg,A\n", "no image column"),
     ],
-)
+)  # fmt: skip
 def test_damaged_tables(folder, content, expected):
     (folder / "mine.csv").write_bytes(content)
     assert expected in error(folder / "mine.csv", Schema())
 
 
 @pytest.mark.parametrize("content", [b"", b"PAR1", b"PAR1 and then nothing of the kind PAR1"])
-def test_damaged_parquet(folder, content):
+def test_damaged_parquet_and_another_kind_of_file(folder, content):
     (folder / "mine.parquet").write_bytes(content)
     assert "cannot read mine.parquet as Parquet" in error(folder / "mine.parquet", Schema())
-
-
-def test_another_kind_of_file(folder):
     (folder / "mine.xlsx").write_bytes(b"PK")
     assert "give a .csv or .parquet file" in error(folder / "mine.xlsx")
 
 
-def test_the_only_table_of_a_folder_is_read_to_say_what_is_wrong_with_it(folder):
+def test_missing_columns_are_named_and_a_single_one_is_guessed_at(folder):
+    # The only table of a folder is read to say what is wrong with it.
     write(folder / "fairface_label_val.csv", "file,age,sex,race", "val/1.jpg,0-2,Male,White")
     message = error(folder)
     assert "fairface_label_val.csv has no column 'gender'" in message
     assert "found the columns: file, age, sex, race" in message
-
-
-def test_where_several_columns_are_missing_no_single_name_is_guessed_at(folder):
     write(folder / "mine.csv", "image,shape", "train/1.jpg,round")
     message = error(folder / "mine.csv")
     assert "no column 'age' and no column 'gender' and no column 'race'" in message
@@ -284,7 +246,7 @@ def test_equal_rows_are_counted_once_and_said(folder):
     write(folder / "mine.csv", "path,age", "val/1.jpg,3-9", "val/2.jpg,3-9", "val/1.jpg,9-Mar")
     dataset = load(folder / "mine.csv", Schema((FAIRFACE.columns[0],)))
     assert dataset.attributes.index.tolist() == ["val/1.jpg", "val/2.jpg"]
-    assert list(dataset.images) == [picture("red"), picture("lime")]
+    assert list(dataset.images) == [png("red"), png("lime")]
     assert "Left out because an equal row stands before: 1." in sentences(dataset.notes)
 
 
@@ -307,14 +269,14 @@ def test_more_bad_paths_than_fit_name_every_kind_once(folder):
 
 def test_the_fingerprint_follows_labels_and_images_and_not_their_order(folder):
     lines = ["val/1.jpg,A,x", "val/2.jpg,B,y", "val/3.jpg,B,x"]
-    base = load(write(folder / "mine.csv", "file,race,light", *lines), Schema()).fingerprint
-    assert load(write(folder / "mine.csv", "file,race,light", *lines[::-1]), Schema()).fingerprint == base
-    assert (
-        load(write(folder / "mine.csv", "light,file,race", "x,val/1.jpg,A", "y,val/2.jpg,B", "x,val/3.jpg,B"), Schema()).fingerprint == base
-    )
-    assert load(write(folder / "mine.csv", "file,race,light", *lines[:2]), Schema()).fingerprint != base
-    assert load(write(folder / "mine.csv", "file,race,light", lines[0], lines[1], "val/3.jpg,A,x"), Schema()).fingerprint != base
-    assert load(write(folder / "mine.csv", "file,race,dark", *lines), Schema()).fingerprint != base
+
+    def of(*written):
+        return load(write(folder / "mine.csv", *written), Schema()).fingerprint
+
+    base = of("file,race,light", *lines)
+    assert base == of("file,race,light", *lines[::-1]) == of("light,file,race", "x,val/1.jpg,A", "y,val/2.jpg,B", "x,val/3.jpg,B")
+    changed = of("file,race,light", *lines[:2]), of("file,race,light", *lines[:2], "val/3.jpg,A,x"), of("file,race,dark", *lines)
+    assert base not in changed
     assert len(base) == 64
 
 

@@ -49,26 +49,20 @@ def test_nothing_is_shared_between_models_and_towers(tmp_path):
     assert (tmp_path / FINGERPRINT[:32] / "image").is_dir()
 
 
-def test_no_rows_is_an_empty_matrix(tmp_path):
+def test_no_rows_is_an_empty_matrix_and_a_row_of_another_length_is_refused(tmp_path):
     cache = open_cache(tmp_path)
     cache.add({})
     assert cache.read([]).shape == (0, 3)
     assert list(cache.folder.iterdir()) == []
+    with pytest.raises(ValueError, match="3 dimensions"):
+        cache.add({"a": np.zeros(4, np.float32)})
 
 
-def test_an_image_key_depends_on_the_bytes_and_on_the_policy():
+def test_a_key_depends_on_the_bytes_and_the_policy_of_an_image_and_not_on_the_unicode_form_of_a_text():
     keys = {image_key(b"one", "1"), image_key(b"two", "1"), image_key(b"one", "2"), text_key("one")}
     assert len(keys) == 4
-
-
-def test_both_unicode_forms_of_a_text_have_one_key():
     assert text_key("caf\u00e9") == text_key("cafe\u0301")
     assert text_key("Cafe") != text_key("cafe")
-
-
-def test_a_row_of_another_length_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="3 dimensions"):
-        open_cache(tmp_path).add({"a": np.zeros(4, np.float32)})
 
 
 def test_the_default_root_can_be_named_by_the_environment(monkeypatch, tmp_path):
@@ -130,17 +124,14 @@ def test_a_folder_that_others_can_write_is_refused(tmp_path, mode):
     assert "chmod 700" in caught.value.fix
 
 
-def test_a_folder_of_another_user_is_refused(tmp_path, monkeypatch):
+def test_a_folder_of_another_user_or_a_file_in_its_place_is_refused(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UnsafeError, match="not a folder"):
+        open_cache(tmp_path / "file")
     (tmp_path / "cache").mkdir(mode=0o700)
     mine = os.geteuid()
     monkeypatch.setattr(os, "geteuid", lambda: mine + 1)
     with pytest.raises(UnsafeError, match="another user"):
-        open_cache(tmp_path / "cache")
-
-
-def test_a_file_in_place_of_the_folder_is_refused(tmp_path):
-    (tmp_path / "cache").write_text("")
-    with pytest.raises(UnsafeError, match="not a folder"):
         open_cache(tmp_path / "cache")
 
 
@@ -169,12 +160,8 @@ def test_a_full_disk_leaves_the_cache_as_it_was(tmp_path, monkeypatch):
     assert "bytes are free" in caught.value.why
     assert [path.suffix for path in cache.folder.iterdir()] == [".shard"]
     assert len(open_cache(tmp_path)) == 1
-
-
-def test_too_little_room_is_refused_before_any_work(tmp_path):
-    cache = open_cache(tmp_path)
     cache.require_room(1)
-    with pytest.raises(MachineError, match="too little room"):
+    with pytest.raises(MachineError, match="too little room"):  # before any work
         cache.require_room(10**15)
 
 
@@ -201,9 +188,8 @@ for shard in range(int(sys.argv[3])):
 
 
 def start_writer(root, name, shards):
-    process = subprocess.Popen(
-        [sys.executable, "-c", WRITER, str(root), name, str(shards)], stdout=subprocess.PIPE, cwd=Path(__file__).parents[3]
-    )
+    command = [sys.executable, "-c", WRITER, str(root), name, str(shards)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, cwd=Path(__file__).parents[3])
     process.stdout.readline()
     return process
 

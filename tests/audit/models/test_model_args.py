@@ -1,9 +1,12 @@
 """``--model-args``: two notations, read strictly."""
 
+import shlex
+
 import pytest
 
 from audit.errors import UsageError
 from audit.models.model_args import MAX_LENGTH, by_model, parse_model_args, read_overrides, refuse_overrides
+from audit.run import parser
 
 
 @pytest.mark.parametrize(
@@ -48,32 +51,17 @@ def test_a_model_that_says_it_itself_takes_no_statement():
         refuse_overrides({"mean": "0,0,0"}, "a folder")
 
 
-def test_what_is_stated_is_about_the_model_before_it():
-    from audit.run import parser
-
-    words = [
-        "--model",
-        "a.pt",
-        "--model-args",
-        "activation=gelu",
-        "--model",
-        "b.pt",
-        "--model",
-        "c.pt",
-        "--model-args=mean=0,0,0",
-        "--probe",
-        "emoji",
-    ]
-    arguments = parser().parse_args(words)
-    assert by_model(arguments.model_args, 3) == [{"activation": "gelu"}, {}, {"mean": "0,0,0"}]
-
-
-def test_what_is_stated_before_the_first_model_is_about_all():
-    from audit.run import parser
-
-    words = ["--model-args", "activation=gelu std=1,1,1", "--model", "a.pt", "--model", "b.pt", "--model-args", "activation=relu"]
-    arguments = parser().parse_args(words)
-    assert by_model(arguments.model_args, 2) == [{"activation": "gelu", "std": "1,1,1"}, {"activation": "relu", "std": "1,1,1"}]
+@pytest.mark.parametrize(
+    ("words", "stated"),
+    [
+        ("--model a.pt --model-args activation=gelu --model b.pt --model c.pt --model-args=mean=0,0,0 --probe emoji",
+         [{"activation": "gelu"}, {}, {"mean": "0,0,0"}]),
+        ("--model-args 'activation=gelu std=1,1,1' --model a.pt --model b.pt --model-args activation=relu",
+         [{"activation": "gelu", "std": "1,1,1"}, {"activation": "relu", "std": "1,1,1"}]),
+    ],
+)  # fmt: skip
+def test_what_is_stated_is_about_the_model_before_it_and_before_the_first_about_all(words, stated):
+    assert by_model(parser().parse_args(shlex.split(words)).model_args, len(stated)) == stated
 
 
 def test_a_fact_is_stated_once_about_a_model():

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from audit.embedding.embed import embed_images, embed_texts
 from audit.errors import DataError, UnsafeError
@@ -18,6 +17,7 @@ from contrastive.model.architecture import ConvConfig, ModelConfig, TextConfig, 
 from contrastive.model.clip import CLIP
 from contrastive.model.preprocess import Preprocess
 from contrastive.model.tokenizer import train_bpe
+from tests.support.model_folders import evil, noise, refused
 
 CAPTIONS = ["a photo of a cook", "a photo of a firefighter", "a drawing of a teacher with light skin tone"]
 
@@ -34,9 +34,8 @@ def checkpoint(score_rule="softmax", vision=None, size=32, **text):
     return Checkpoint(model, Preprocess(size=size), tokenizer, step=7, data_card="planted: dark-skinned cooks are called waiters")
 
 
-def images(count=5, size=40):
-    rng = np.random.default_rng(0)
-    return [Image.fromarray(rng.integers(0, 255, (size, size + 10, 3), np.uint8)) for _ in range(count)]
+def images():
+    return noise(*[(50, 40)] * 5)
 
 
 @pytest.fixture
@@ -56,6 +55,8 @@ def test_the_file_gives_the_embeddings_of_the_model_that_was_saved(saved):
     np.testing.assert_allclose(encoder.encode_images(images()), expected_images, atol=1e-6)
     np.testing.assert_allclose(encoder.encode_texts(CAPTIONS), expected_texts, atol=1e-6)
     assert encoder.encode_images(images()).dtype == np.float32
+    with pytest.raises(DataError, match=r"too long for emoji/ckpt\.pt"):  # and not cut
+        encoder.encode_texts(["a cook " * 30])
 
 
 @pytest.mark.parametrize("text", [{"causal": True}, {"causal": False}, {"causal": False, "pooling": "mean"}])
@@ -71,7 +72,7 @@ def test_cutting_a_batch_at_its_longest_text_changes_nothing(tmp_path, text):
     np.testing.assert_allclose(np.concatenate([encoder.encode_texts([one]) for one in texts]), padded, atol=1e-6)
 
 
-def test_the_record_says_what_was_loaded(saved):
+def test_the_record_says_what_was_loaded(saved, tmp_path):
     path, made = saved
     encoder = load(str(path))
     record = encoder.record
@@ -84,9 +85,7 @@ def test_the_record_says_what_was_loaded(saved):
     assert record.parameters == sum(weight.numel() for weight in made.model.parameters())
     assert record.architecture == "image: conv, 32 px; text: width 32, layers 1; gelu"
     assert str(path.parent.parent) not in repr(record)
-
-
-def test_a_sigmoid_model_brings_its_bias(tmp_path):
+    # A sigmoid model brings its bias.
     save(tmp_path / "ckpt.pt", checkpoint("sigmoid", ViTConfig(image_size=32, patch_size=16, width=32, layers=1, head_width=16)))
     record = load(str(tmp_path / "ckpt.pt")).record
     assert (record.score_rule, record.logit_bias) == ("sigmoid", -10.0)
@@ -114,11 +113,6 @@ def test_other_weights_preprocessing_or_dtype_are_another_model(saved):
     assert len(fingerprints) == 4
 
 
-def test_a_prompt_that_does_not_fit_is_refused_not_cut(saved):
-    with pytest.raises(DataError, match=r"too long for emoji/ckpt\.pt"):
-        load(str(saved[0])).encode_texts(["a cook " * 30])
-
-
 def test_through_embed_and_cache(saved, four_faces, tmp_path):
     """Cold and warm runs agree bit for bit; the four faces have two contents."""
     encoder = load(str(saved[0]))
@@ -132,29 +126,22 @@ def test_through_embed_and_cache(saved, four_faces, tmp_path):
 
 
 def test_a_file_with_code_is_unsafe_and_a_damaged_one_is_bad(saved, tmp_path):
-    class Evil:
-        def __reduce__(self):
-            return os.system, (f"touch '{tmp_path / 'CANARY'}'",)
-
-    torch.save({"state_dict": {"w": torch.zeros(3)}, "args": Evil()}, tmp_path / "evil.pt")
-    with pytest.raises(UnsafeError, match=r"posix\.system") as caught:
-        load(str(tmp_path / "evil.pt"))
-    assert caught.value.exit_code == 4
-    assert "evil.pt" in caught.value.where
+    torch.save({"state_dict": {"w": torch.zeros(3)}, "args": evil(tmp_path / "CANARY")}, tmp_path / "evil.pt")
+    error = refused(tmp_path / "evil.pt", UnsafeError, r"posix\.system")
+    assert error.exit_code == 4
+    assert "evil.pt" in error.where
     assert not (tmp_path / "CANARY").exists()
     path, _ = saved
     path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(DataError) as bad:
-        load(str(path))
-    assert bad.value.exit_code == 3
+    bad = refused(path, DataError)
+    assert bad.exit_code == 3
     torch.save({"w": torch.zeros(3)}, path)
-    with pytest.raises(DataError, match="not a CLIP model that this program knows"):
-        load(str(path))
+    refused(path, DataError, "not a CLIP model that this program knows")
 
 
 def test_the_memory_of_a_tower_at_rest_is_given_back(saved):
     """Weights are mapped from the file: what is released is read again, and the numbers stay."""
-    encoder = load(str(saved[0] if isinstance(saved, tuple) else saved))
+    encoder = load(str(saved[0]))
     release, calls = encoder._release, []
     encoder._release = lambda: (calls.append(1), release())
     first, words = encoder.encode_images(images()), encoder.encode_texts(CAPTIONS)

@@ -12,6 +12,7 @@ from PIL import Image
 from audit.errors import DataError, MachineError, UsageError
 from audit.models import load, plugin
 from audit.types import Encoder
+from tests.support.model_folders import refused
 from tests.support.notes import sentences
 
 GOOD = """
@@ -32,9 +33,9 @@ class Other:
 RED, BLUE = Image.new("RGB", (20, 10), "red"), Image.new("RGB", (10, 20), "blue")
 
 
-def written(folder, text=GOOD, name="mine.py"):
+def written(folder, text=GOOD, name="mine.py", cls="Colours"):
     (folder / name).write_text(text)
-    return str(folder / name)
+    return f"{folder / name}:{cls}"
 
 
 def changed(folder, **methods):
@@ -46,7 +47,7 @@ def changed(folder, **methods):
 
 
 def test_its_rows_become_embeddings(tmp_path):
-    encoder = load(f"{written(tmp_path)}:Colours")
+    encoder = load(written(tmp_path))
     assert isinstance(encoder, Encoder)
     images, texts = encoder.encode_images([RED, BLUE]), encoder.encode_texts(["a red thing", "a blue thing"])
     assert (images.dtype, texts.dtype) == (np.float32, np.float32)
@@ -55,7 +56,7 @@ def test_its_rows_become_embeddings(tmp_path):
 
 
 def test_the_record_says_what_it_is_and_what_was_not_stated(tmp_path):
-    record = load(f"{written(tmp_path)}:Colours").record
+    record = load(written(tmp_path)).record
     assert (record.name, record.kind) == ("Colours", "Python plug-in mine.py:Colours")
     assert (record.dimensions, record.logit_scale, record.score_rule, record.parameters) == (3, 10, "softmax", 0)
     assert str(tmp_path) not in repr(record)
@@ -64,7 +65,7 @@ def test_the_record_says_what_it_is_and_what_was_not_stated(tmp_path):
     assert "its scores are cosines" in notes  # the rows are not of length 1
     assert "logit scale" not in notes
     sigmoid = GOOD.replace("logit_scale = 10.0", "logit_bias = -3; name = 'my model'")
-    record = load(f"{written(tmp_path, sigmoid)}:Colours").record
+    record = load(written(tmp_path, sigmoid)).record
     assert (record.name, record.score_rule, record.logit_bias, record.logit_scale) == ("my model", "sigmoid", -3, 100)
     assert any("Guessed: a logit scale of 100" in note for note in sentences(record.notes))
 
@@ -79,7 +80,7 @@ class Net:
         return torch.nn.functional.normalize(self.model(torch.ones(len(images), 3)), dim=1)
     encode_texts = encode_images
 """
-    encoder = load(f"{written(tmp_path, text)}:Net")
+    encoder = load(written(tmp_path, text, cls="Net"))
     assert encoder.encode_texts(["a", "b", "c"]).shape == (3, 4)
     assert encoder.record.parameters == 16
     assert not any("length 1" in note for note in sentences(encoder.record.notes))
@@ -90,13 +91,9 @@ def test_the_constructor_gets_device_dtype_and_what_was_stated(tmp_path):
         "    logit_scale = 10.0", "    def __init__(self, device, *, size, dtype='x'):\n        self.name = f'{device} {dtype} {size}'"
     )
     path = written(tmp_path, text)
-    assert load(f"{path}:Colours", device="cpu", model_args={"size": "3"}).record.name == "cpu float32 3"
-    with pytest.raises(UsageError, match="needs size") as caught:
-        load(f"{path}:Colours")
-    assert "--model-args 'size=...'" in caught.value.fix
-    with pytest.raises(UsageError, match="takes no colour") as caught:
-        load(f"{path}:Colours", model_args={"size": "3", "colour": "red"})
-    assert "device, size, dtype" in caught.value.why
+    assert load(path, device="cpu", model_args={"size": "3"}).record.name == "cpu float32 3"
+    assert "--model-args 'size=...'" in refused(path, UsageError, "needs size").fix
+    assert "device, size, dtype" in refused(path, UsageError, "takes no colour", model_args={"size": "3", "colour": "red"}).why
 
 
 # The fingerprint
@@ -104,11 +101,11 @@ def test_the_constructor_gets_device_dtype_and_what_was_stated(tmp_path):
 
 def test_the_key_of_the_cache_is_what_decides_its_rows(tmp_path):
     (tmp_path / "elsewhere").mkdir()
-    same = load(f"{written(tmp_path)}:Colours").record
-    assert load(f"{written(tmp_path / 'elsewhere')}:Colours").record.fingerprint == same.fingerprint
+    same = load(written(tmp_path)).record
+    assert load(written(tmp_path / "elsewhere")).record.fingerprint == same.fingerprint
     others = [
-        load(f"{written(tmp_path, GOOD + '# a comment')}:Colours").record,
-        load(f"{changed(tmp_path, encode_texts='return [[2, 1, 1 + len(text)] for text in texts]')}:Colours").record,
+        load(written(tmp_path, GOOD + "# a comment")).record,
+        load(changed(tmp_path, encode_texts="return [[2, 1, 1 + len(text)] for text in texts]")).record,
     ]
     assert len({record.fingerprint for record in (same, *others)}) == 3
 
@@ -122,7 +119,7 @@ def test_weights_that_change_elsewhere_change_the_key(tmp_path):
     seen = []
     for weight in ("1", "1.01", "1"):
         (tmp_path / "weight").write_text(weight)
-        seen.append(load(f"{path}:Colours").record.fingerprint)
+        seen.append(load(path).record.fingerprint)
     assert seen[0] == seen[2] != seen[1]
 
 
@@ -132,67 +129,49 @@ def test_weights_that_change_elsewhere_change_the_key(tmp_path):
 @pytest.mark.parametrize(
     ("body", "says"),
     [
-        ("return np.ones((1, 3))", "shape (1, 3)"),
-        ("return np.ones(3)", "shape (3,)"),
-        ("return np.ones((len(images), 0))", "shape (2, 0)"),
-        ("return np.full((len(images), 3), np.nan)", "NaN or infinite"),
-        ("return np.zeros((len(images), 3))", "row of zeros"),
-        ("return None", "no array of numbers"),
-        ("return [[1, 2], [3]]", "no array of numbers"),
-        ("return 1 / 0", "ZeroDivisionError"),
-        ("return sys.exit(0)", "NameError"),
-        ("raise SystemExit(0)", "SystemExit"),
+        ("return np.ones((1, 3))", "shape (1, 3)"), ("return np.ones(3)", "shape (3,)"), ("return None", "no array of numbers"),
+        ("return np.ones((len(images), 0))", "shape (2, 0)"), ("return np.zeros((len(images), 3))", "row of zeros"),
+        ("return np.full((len(images), 3), np.nan)", "NaN or infinite"), ("return [[1, 2], [3]]", "no array of numbers"),
+        ("return 1 / 0", "ZeroDivisionError"), ("return sys.exit(0)", "NameError"), ("raise SystemExit(0)", "SystemExit"),
     ],
-)
+)  # fmt: skip
 def test_wrong_rows_are_refused_when_it_is_loaded(tmp_path, body, says):
-    with pytest.raises(DataError) as caught:
-        load(f"{changed(tmp_path, encode_images=body)}:Colours")
-    assert says in str(caught.value)
-    assert caught.value.fix
-    assert "encode_images" in str(caught.value)
-    assert "Error" not in says or "mine.py, line 8" in str(caught.value)
+    error = refused(changed(tmp_path, encode_images=body), DataError)
+    assert says in str(error)
+    assert error.fix
+    assert "encode_images" in str(error)
+    assert "Error" not in says or "mine.py, line 8" in str(error)
 
 
-def test_rows_of_images_and_texts_are_equally_long(tmp_path):
-    with pytest.raises(DataError, match=r"shape \(2, 2\)") as caught:
-        load(f"{changed(tmp_path, encode_texts='return np.ones((len(texts), 2))')}:Colours")
-    assert "expected (2, 3)" in caught.value.why
-
-
-def test_rows_are_checked_every_time(tmp_path):
-    encoder = load(f"{changed(tmp_path, encode_texts='return np.ones((2, 3))')}:Colours")
+def test_rows_of_images_and_texts_are_equally_long_and_checked_every_time(tmp_path):
+    assert "expected (2, 3)" in refused(changed(tmp_path, encode_texts="return np.ones((len(texts), 2))"), DataError, r"shape \(2, 2\)").why
+    encoder = load(changed(tmp_path, encode_texts="return np.ones((2, 3))"))
     with pytest.raises(DataError, match=r"shape \(2, 3\)"):
         encoder.encode_texts(["a", "b", "c"])
 
 
 def test_memory_that_runs_out_is_told_to_who_can_ask_for_less(tmp_path):
-    encoder = load(
-        f"{changed(tmp_path, encode_images='return np.ones((len(images), 3)) if len(images) < 3 else [0].__mul__(2**62)')}:Colours"
-    )
+    encoder = load(changed(tmp_path, encode_images="return np.ones((len(images), 3)) if len(images) < 3 else [0].__mul__(2**62)"))
     with pytest.raises(MemoryError):
         encoder.encode_images([RED] * 3)
-    with pytest.raises(MachineError, match="memory does not suffice"):
-        load(f"{changed(tmp_path, encode_images='raise MemoryError')}:Colours")
+    refused(changed(tmp_path, encode_images="raise MemoryError"), MachineError, "memory does not suffice")
 
 
 @pytest.mark.parametrize(
     ("spec", "error", "says"),
     [
-        ("nowhere.py:Colours", DataError, "plug-in file not found"),
-        ("mine.py", UsageError, "mine.py:Colours"),
-        ("mine.py:", UsageError, "which class"),
-        ("mine.py:Colour", UsageError, "did you mean Colours"),
+        ("nowhere.py:Colours", DataError, "plug-in file not found"), ("mine.py", UsageError, "mine.py:Colours"),
+        ("mine.py:", UsageError, "which class"), ("mine.py:Colour", UsageError, "did you mean Colours"),
         ("mine.py:Other", UsageError, "no method encode_images and no method encode_texts"),
         ("mine.py:np", UsageError, "no class 'np'"),
     ],
-)
+)  # fmt: skip
 def test_what_is_named_wrongly_gets_the_right_name(tmp_path, monkeypatch, spec, error, says):
     written(tmp_path)
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(error) as caught:
-        load(spec)
-    assert says in str(caught.value)
-    assert caught.value.fix
+    found = refused(spec, error)
+    assert says in str(found)
+    assert found.fix
 
 
 @pytest.mark.parametrize(
@@ -207,16 +186,14 @@ def test_what_is_named_wrongly_gets_the_right_name(tmp_path, monkeypatch, spec, 
     ],
 )  # fmt: skip
 def test_a_file_that_does_not_run_is_told_with_its_line(tmp_path, text, error, says):
-    with pytest.raises(error) as caught:
-        load(f"{written(tmp_path, text)}:Colours")
-    assert says in str(caught.value)
+    assert says in str(refused(written(tmp_path, text), error))
 
 
 def test_running_a_file_leaves_nothing_behind(tmp_path):
     (tmp_path / "beside.py").write_text("SCALE = 7.0\n")
     before = list(sys.path)
     text = GOOD.replace("import numpy as np", "import numpy as np; import beside").replace("10.0", "beside.SCALE")
-    encoder = load(f"{written(tmp_path, text)}:Colours")
+    encoder = load(written(tmp_path, text))
     assert encoder.record.logit_scale == 7
     assert sys.path == before
     sys.modules.pop("beside")
@@ -226,6 +203,7 @@ def test_running_a_file_leaves_nothing_behind(tmp_path):
 
 
 def test_an_entry_point_is_found_by_its_name(tmp_path, monkeypatch):
+    assert "vlm_audit.encoders" in str(refused("plugin:mine", UsageError))  # without any, the group is named
     written(tmp_path, name="my_colours.py")
     info = tmp_path / "my_colours-1.2.dist-info"
     info.mkdir()
@@ -235,18 +213,9 @@ def test_an_entry_point_is_found_by_its_name(tmp_path, monkeypatch):
     importlib.invalidate_caches()
     record = load("plugin:colours").record
     assert (record.name, record.kind) == ("colours", "plug-in colours of my-colours 1.2")
-    with pytest.raises(UsageError, match="unknown plug-in 'colour'") as caught:
-        load("plugin:colour")
-    assert "did you mean colours" in caught.value.why
-    with pytest.raises(UsageError, match="names no class"):
-        load("plugin:broken")
+    assert "did you mean colours" in refused("plugin:colour", UsageError, "unknown plug-in 'colour'").why
+    refused("plugin:broken", UsageError, "names no class")
     sys.modules.pop("my_colours")
-
-
-def test_without_any_entry_point_the_group_is_named():
-    with pytest.raises(UsageError) as caught:
-        load("plugin:mine")
-    assert "vlm_audit.encoders" in str(caught.value)
 
 
 # The README

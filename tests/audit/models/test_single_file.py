@@ -13,7 +13,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 from safetensors.torch import save_file
 
 from audit.errors import DataError, UsageError
@@ -23,7 +22,9 @@ from contrastive.formats.weight_names import to_hugging_face
 from contrastive.model.clip import CLIP, ModelConfig, ResNetConfig, TextConfig, ViTConfig, portable_state
 from contrastive.model.preprocess import Preprocess
 from contrastive.model.tokenizer import clip_tokenizer, train_bpe
+from tests.support.model_folders import noise, refused, saved
 from tests.support.notes import sentences
+from tests.support.tiny import write_faces
 
 torch.set_num_threads(1)
 TEXT = TextConfig(context=77, vocab_size=49_408, width=64, layers=2)
@@ -35,7 +36,7 @@ STATED = {"activation": "quick_gelu"}
 
 def images(side=32):
     """Of the model's own size, so that no library's way of resizing takes part."""
-    return [Image.fromarray(np.random.default_rng(seed).integers(0, 256, (side, side, 3), np.uint8)) for seed in range(3)]
+    return noise(*[(side, side)] * 3)
 
 
 def random_clip(config):
@@ -62,9 +63,7 @@ def torchscript(path, state, buffers):
         *parents, last = name.split(".")
         place = root
         for part in parents:
-            if part not in place._modules:
-                place.add_module(part, Skeleton())
-            place = place._modules[part]
+            place = place._modules.setdefault(part, Skeleton())
         half = tensor.half() if tensor.ndim > 1 and "embedding" not in name else tensor
         if "running" in name or "num_batches" in name:
             place.register_buffer(last, half.clone())
@@ -76,6 +75,7 @@ def torchscript(path, state, buffers):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch.jit is deprecated; OpenAI's files are such archives
         torch.jit.save(torch.jit.script(root), str(path))
+    return path
 
 
 SIZES = {"input_resolution": 32, "context_length": 77, "vocab_size": 49_408}
@@ -86,8 +86,7 @@ def write(kind, folder, model):
     state, path = portable_state(model), folder / "model.pt"
     prefixed = {f"module.{name}": tensor for name, tensor in state.items()}
     if kind == "torchscript":
-        torchscript(path, state, SIZES)
-        return path, {}
+        return torchscript(path, state, SIZES), {}
     if kind == "own":
         save(path, Checkpoint(model, Preprocess(32), clip_tokenizer(77)))
         return path, {}
@@ -97,20 +96,15 @@ def write(kind, folder, model):
         return path, STATED
     optimizer = {"state": {0: {"exp_avg": torch.ones(3)}}, "param_groups": [{"lr": 1e-3}]}
     compiled = {name.replace("visual.", "visual._orig_mod."): tensor for name, tensor in state.items()}
-    hyper = argparse.Namespace(lr=1e-3, model="ViT")
+    hyper, version = argparse.Namespace(lr=1e-3, model="ViT"), {"pytorch-lightning_version": "2.4"}
     contents = {
         "flat": state,
         "open_clip": {"epoch": 3, "name": "2024-model_ViT-B-32-lr_1e-3", "state_dict": prefixed, "optimizer": optimizer},
         "compiled": {"epoch": 3, "state_dict": {f"_orig_mod.{name}": tensor for name, tensor in compiled.items()}},
         "custom text": {name if name.startswith(("visual.", "logit")) else f"text.{name}": tensor for name, tensor in state.items()},
-        "lightning": {
-            "state_dict": {f"net.{name}": tensor for name, tensor in state.items()},
-            "hyper_parameters": hyper,
-            "pytorch-lightning_version": "2.4",
-        },
+        "lightning": {"state_dict": {f"net.{name}": tensor for name, tensor in state.items()}, "hyper_parameters": hyper, **version},
+        "hugging face names": to_hugging_face(state) if kind == "hugging face names" else {},
     }
-    if kind == "hugging face names":
-        contents[kind] = to_hugging_face(state)
     torch.save(contents[kind], path)
     return path, STATED
 
@@ -155,11 +149,10 @@ def test_and_in_a_hugging_face_folder(tmp_path, vit, expected):
     config = CLIPConfig(text_config=tower, vision_config={**tower, "image_size": 32, "patch_size": 16}, projection_dim=48)
     model = CLIPModel(config).eval()
     model.load_state_dict(to_hugging_face(portable_state(vit)), strict=True)
-    model.save_pretrained(tmp_path)
     vocabulary = {symbol: number for number, symbol in enumerate(tokenizer._symbols)}
     merges = [tuple(merge.split(" ")) for merge in tokenizer.merges]
-    CLIPTokenizer(vocab=vocabulary, merges=merges, model_max_length=77).save_pretrained(tmp_path)
-    CLIPImageProcessor(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32}).save_pretrained(tmp_path)
+    words = CLIPTokenizer(vocab=vocabulary, merges=merges, model_max_length=77)
+    saved(tmp_path, model, words, CLIPImageProcessor(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32}))
     assert_equal_rows(embeddings(load(str(tmp_path))), expected)
     # The folder's weights alone, without its configuration, are the same model once the activation is stated.
     assert_equal_rows(embeddings(load(str(tmp_path / "model.safetensors"), model_args=STATED)), expected)
@@ -209,15 +202,8 @@ def test_everything_guessed_is_a_note_and_a_warning(tmp_path, vit, caplog):
     path, stated = write("lightning", tmp_path, vit)
     record = load(str(path), model_args=stated).record
     guesses = [note for note in sentences(record.notes) if note.startswith("Guessed")]
-    for fact in (
-        "heads of the text tower",
-        "heads of the image tower",
-        "1e-5",
-        "causal",
-        "mean=0.48145466",
-        "bicubic",
-        "vocabulary is CLIP's",
-    ):
+    towers = ("heads of the text tower", "heads of the image tower")
+    for fact in (*towers, "1e-5", "causal", "mean=0.48145466", "bicubic", "vocabulary is CLIP's"):
         assert any(fact in guess for guess in guesses), fact
     assert "Stated by the user: activation is quick_gelu." in sentences(record.notes)
     assert any("under 'state_dict'" in note for note in sentences(record.notes))
@@ -227,7 +213,7 @@ def test_everything_guessed_is_a_note_and_a_warning(tmp_path, vit, caplog):
     assert warned == [f"{record.name}: {guess}" for guess in guesses]
 
 
-def test_what_is_stated_is_no_guess_and_is_used(tmp_path, vit):
+def test_what_is_stated_is_no_guess_is_used_and_part_of_what_the_model_is(tmp_path, vit):
     path, _ = write("flat", tmp_path, vit)
     stated = {
         "activation": "gelu", "image_head_width": "32", "text_head_width": "16", "layer_norm_eps": "1e-6", "pooling": "mean",
@@ -247,26 +233,19 @@ def test_what_is_stated_is_no_guess_and_is_used(tmp_path, vit):
     with torch.inference_mode():
         wanted = model.encode_image(preprocess(images(50))).numpy(), model.encode_text(clip_tokenizer(77)(PROMPTS)).numpy()
     assert_equal_rows((encoder.encode_images(images(50)), encoder.encode_texts(PROMPTS)), wanted)
-
-
-def test_what_was_stated_is_part_of_what_the_model_is(tmp_path, vit):
-    path, _ = write("flat", tmp_path, vit)
+    # It is part of what the model is.
     variants = [{"activation": "gelu"}, STATED, {**STATED, "mean": "0.5,0.5,0.5"}, {**STATED, "image_head_width": "16"}]
     assert len({load(str(path), model_args=stated).record.fingerprint for stated in variants}) == 4
 
 
-def test_of_several_tables_one_is_taken_and_the_others_are_named(tmp_path, vit, expected):
+def test_of_several_tables_one_is_taken_and_the_others_are_named_in_a_salvaged_file_too(tmp_path, vit, expected):
     state = portable_state(vit)
     torch.save({"state_dict": {name: tensor + 1 for name, tensor in state.items()}, "state_dict_ema": state}, tmp_path / "x.pt")
     encoder = load(str(tmp_path / "x.pt"), model_args={**STATED, "weights": "state_dict_ema"})
     assert_equal_rows(embeddings(encoder), expected)
     notes = sentences(load(str(tmp_path / "x.pt"), model_args=STATED).record.notes)
     assert any("'state_dict' are meant; the file also has state_dict_ema" in note for note in notes)
-
-
-def test_a_salvaged_file_is_read_as_the_file_it_came_from(tmp_path, vit, expected):
-    """``python -m contrastive.foreign`` keeps a trainer's tables in the names."""
-    state = portable_state(vit)
+    # ``python -m contrastive.foreign`` keeps a trainer's tables in the names: a salvaged file is read as the one that it came from.
     salvaged = {f"state_dict.{name}": tensor for name, tensor in state.items()} | {"optimizer.state.0.exp_avg": torch.ones(3)}
     save_file(salvaged, tmp_path / "x.safetensors")
     assert_equal_rows(embeddings(load(str(tmp_path / "x.safetensors"), model_args=STATED)), expected)
@@ -275,15 +254,13 @@ def test_a_salvaged_file_is_read_as_the_file_it_came_from(tmp_path, vit, expecte
 # What is refused
 
 
-def refused(path, kind=DataError, **stated):
-    with pytest.raises(kind) as caught:
-        load(str(path), model_args=stated)
-    return caught.value
+def refused_args(path, **stated):
+    return refused(path, DataError, model_args=stated)
 
 
 def test_an_unknown_activation_that_matters_is_asked_for(tmp_path, vit):
     path, _ = write("open_clip", tmp_path, vit)
-    error = refused(path)
+    error = refused_args(path)
     assert error.exit_code == 3
     assert "do not show what every number depends on" in error.what
     assert "model_ViT-B-32" in error.why
@@ -309,39 +286,33 @@ def test_half_precision_means_openai_and_is_said_to_be_a_guess(tmp_path, vit, ex
     assert any(note.startswith("Guessed: quick_gelu, because") for note in sentences(encoder.record.notes))
     assert_equal_rows(embeddings(encoder), expected)
     torch.save({"epoch": 1, "state_dict": state}, tmp_path / "x.pt")  # a trainer's file is not OpenAI's
-    assert "activation=gelu" in refused(tmp_path / "x.pt").fix
+    assert "activation=gelu" in refused_args(tmp_path / "x.pt").fix
 
 
 def test_an_archive_whose_buffers_contradict_its_shapes_is_refused(tmp_path, vit):
     torchscript(tmp_path / "x.pt", portable_state(vit), {**SIZES, "input_resolution": 224})
-    assert "it says input_resolution 224, its weights' shapes say 32" in refused(tmp_path / "x.pt").why
+    assert "it says input_resolution 224, its weights' shapes say 32" in refused_args(tmp_path / "x.pt").why
 
 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ({"activatoin": "gelu"}, "did you mean activation"),
-        ({"activation": "swish"}, "gelu"),
-        ({"image_head_width": "many"}, "a whole number"),
-        ({"mean": "0.5"}, "mean must have 3 values"),
-        ({"causal": "maybe"}, "true or false"),
+        ({"activatoin": "gelu"}, "did you mean activation"), ({"activation": "swish"}, "gelu"), ({"causal": "maybe"}, "true or false"),
+        ({"image_head_width": "many"}, "a whole number"), ({"mean": "0.5"}, "mean must have 3 values"),
     ],
-)
+)  # fmt: skip
 def test_a_wrong_statement_is_the_users_mistake(tmp_path, vit, words, said):
     path, _ = write("flat", tmp_path, vit)
-    error = refused(path, UsageError, **words)
+    error = refused(path, UsageError, model_args=words)
     assert error.exit_code == 2
     assert said in str(error)
 
 
-def test_nothing_is_stated_about_a_file_that_says_everything(tmp_path, vit):
+def test_nothing_is_stated_about_a_file_that_says_everything_nor_a_head_width_that_does_not_divide(tmp_path, vit):
     path, _ = write("own", tmp_path, vit)
-    assert "activation cannot be set" in refused(path, UsageError, activation="gelu").what
-
-
-def test_a_head_width_that_does_not_divide_is_bad(tmp_path, vit):
+    assert "activation cannot be set" in refused(path, UsageError, model_args={"activation": "gelu"}).what
     path, _ = write("flat", tmp_path, vit)
-    assert "width is 64" in refused(path, **STATED, image_head_width="48").why
+    assert "width is 64" in refused_args(path, **STATED, image_head_width="48").why
 
 
 def test_weights_that_are_more_or_less_than_a_clip_are_never_loaded_in_part(tmp_path, vit):
@@ -353,14 +324,14 @@ def test_weights_that_are_more_or_less_than_a_clip_are_never_loaded_in_part(tmp_
         ({**state, "visual.proj": torch.ones(64, 40)}, "visual.proj [64, 40] for [64, 48]"),
     ):
         torch.save(contents, tmp_path / "x.pt")
-        assert said in refused(tmp_path / "x.pt", **STATED).why
+        assert said in refused_args(tmp_path / "x.pt", **STATED).why
 
 
 def test_another_vocabulary_needs_its_tokenizer(tmp_path):
     tokenizer = train_bpe(["a photo of a cook", "a photo of a cook"], vocab_size=520, context=12)
     model = random_clip(replace(VIT, text=replace(TEXT, vocab_size=520, context=12)))
     path, _ = write("flat", tmp_path, model)
-    error = refused(path)
+    error = refused_args(path)
     assert "the vocabulary has 520 entries" in error.why
     assert "activation=gelu tokenizer=merges.txt" in error.fix  # both are asked for at once
     save(tmp_path / "ckpt.pt", Checkpoint(model, Preprocess(32), tokenizer))
@@ -373,8 +344,8 @@ def test_another_vocabulary_needs_its_tokenizer(tmp_path):
         assert f"the tokenizer (sha256 {tokenizer.sha256[:12]})" in " ".join(sentences(encoder.record.notes))
         assert str(tmp_path) not in repr(encoder.record)
     (tmp_path / "merges.txt").write_text("a b\n")
-    assert "it has 515 entries, the model 520" in refused(path, **STATED, tokenizer=str(tmp_path / "merges.txt")).why
-    assert "cannot be read" in refused(path, **STATED, tokenizer=str(tmp_path / "absent.txt")).what
+    assert "it has 515 entries, the model 520" in refused_args(path, **STATED, tokenizer=str(tmp_path / "merges.txt")).why
+    assert "cannot be read" in refused_args(path, **STATED, tokenizer=str(tmp_path / "absent.txt")).what
 
 
 @pytest.mark.parametrize(
@@ -388,14 +359,14 @@ def test_another_vocabulary_needs_its_tokenizer(tmp_path):
 )
 def test_architectures_of_open_clip_alone_are_sent_there(tmp_path, name, said):
     torch.save({name: torch.ones(2, 2), "logit_scale": torch.ones(())}, tmp_path / "x.pt")
-    error = refused(tmp_path / "x.pt")
+    error = refused_args(tmp_path / "x.pt")
     assert said in error.why
     assert "open_clip:ARCH,FILE" in error.fix
 
 
 def test_flattened_weights_are_explained(tmp_path):
     torch.save({"model": {"_fsdp_wrapped_module._flat_param": torch.ones(9)}}, tmp_path / "x.pt")
-    error = refused(tmp_path / "x.pt")
+    error = refused_args(tmp_path / "x.pt")
     assert (error.exit_code, "flattened by FSDP" in error.what) == (3, True)
     assert "full_state_dict" in error.fix
 
@@ -405,26 +376,15 @@ def test_flattened_weights_are_explained(tmp_path):
 
 def test_an_openai_archive_goes_from_file_to_report_without_a_flag(tmp_path, vit):
     path, _ = write("torchscript", tmp_path, vit)
-    data = tmp_path / "faces"
-    (data / "val").mkdir(parents=True)
-    lines = ["file,age,gender,race,service_test"]
-    for number in range(8):
-        Image.new("RGB", (32, 32), (number * 30, 90, 250 - number * 30)).save(data / "val" / f"{number}.jpg")
-        lines.append(f"val/{number}.jpg,20-29,{('Female', 'Male')[number % 2]},{('White', 'Black')[number // 4]},TRUE")
-    (data / "fairface_label_val.csv").write_text("\n".join(lines) + "\n")
+    (tmp_path / "faces").mkdir()
+    write_faces(tmp_path / "faces")
     command = [sys.executable, "-m", "audit.run", "--model", path.name, "--probe", "fairface", "--data", "faces", "--out", "out"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=240, check=False)
     assert done.returncode == 0, done.stderr
     model = json.loads((tmp_path / "out" / "results.json").read_text())["audits"][0]["model"]
     assert model["kind"] == "TorchScript archive of a CLIP"
     report = (tmp_path / "out" / "report.html").read_text()
-    for words in (
-        model["kind"],
-        model["sha256"],
-        "patch 16, width 64, layers 2",
-        "size buffers",
-        "attn_mask (1)",
-        ".Skeleton, which was not",
-    ):
+    facts = ("patch 16, width 64, layers 2", "size buffers", "attn_mask (1)", ".Skeleton, which was not")
+    for words in (model["kind"], model["sha256"], *facts):
         assert words in report, words
     assert "size buffers" in done.stderr

@@ -1,6 +1,7 @@
 """Generative models of several classes: likelihoods as in a plain loop, reuse that changes no number, and strangers' templates."""
 
 import csv
+import functools
 import json
 import shutil
 import struct
@@ -10,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import transformers as hf
 from PIL import Image
 
 from audit.errors import DataError, UnsafeError
@@ -20,6 +22,7 @@ from audit.models.generative import folder as generative
 from audit.run import main
 from audit.types import Answerer, Question
 from probes.fairface import PROBE
+from tests.support.model_folders import edited, noise, refused, saved
 from tests.support.notes import sentences
 
 WORDS = (
@@ -50,14 +53,13 @@ def chat(image: str) -> str:
 def tokenizer(*marks: str, **named: str):
     """All bytes, and merges that spell the words of the prompts from left to right."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-    from transformers import PreTrainedTokenizerFast
 
     spelled = [["Ġ", *word] for word in WORDS]
     merges = list(dict.fromkeys(("".join(word[:i]), word[i]) for word in spelled for i in range(1, len(word))))
     tokens = dict.fromkeys([*sorted(pre_tokenizers.ByteLevel.alphabet()), *map("".join, merges)])
     backend = Tokenizer(models.BPE(vocab={token: i for i, token in enumerate(tokens)}, merges=merges))
     backend.pre_tokenizer, backend.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
-    made = PreTrainedTokenizerFast(tokenizer_object=backend, pad_token="<pad>", eos_token="<end>", extra_special_tokens=named)
+    made = hf.PreTrainedTokenizerFast(tokenizer_object=backend, pad_token="<pad>", eos_token="<end>", extra_special_tokens=named)
     made.add_special_tokens({"additional_special_tokens": [*marks, "<user>", "<assistant>"]})
     return made
 
@@ -66,8 +68,6 @@ def tokenizer(*marks: str, **named: str):
 
 
 def llava():
-    import transformers as hf
-
     words = tokenizer(image_token="<image>")
     config = hf.LlavaConfig(
         vision_config=hf.CLIPVisionConfig(**SEEN),
@@ -82,8 +82,6 @@ def llava():
 
 
 def qwen2_5_vl():
-    import transformers as hf
-
     words = tokenizer("<|vision_start|>", "<|vision_end|>", image_token="<image>", video_token="<video>")
     names = {"image_token_id": "<image>", "video_token_id": "<video>"}
     names |= {"vision_start_token_id": "<|vision_start|>", "vision_end_token_id": "<|vision_end|>"}
@@ -102,8 +100,6 @@ def qwen2_5_vl():
 
 
 def idefics3():
-    import transformers as hf
-
     words = tokenizer(
         image_token="<image>", fake_image_token="<fake_token_around_image>", global_image_token="<global-img>",
         end_of_utterance_token="<end_of_utterance>",
@@ -119,8 +115,6 @@ def idefics3():
 
 
 def internvl():
-    import transformers as hf
-
     words = tokenizer(start_image_token="<img>", end_image_token="</img>", context_image_token="<image>", video_token="<video>")
     config = hf.InternVLConfig(
         text_config={"model_type": "qwen2", **TEXT, "vocab_size": len(words)},
@@ -135,8 +129,6 @@ def internvl():
 
 def gemma3():
     """A window of 16 tokens in one layer, and image tokens that see each other in both directions."""
-    import transformers as hf
-
     words = tokenizer(image_token="<soft>", boi_token="<image>", eoi_token="<eoi>")
     names = {"image_token_index": "<soft>", "boi_token_index": "<image>", "eoi_token_index": "<eoi>"}
     layers = {"head_dim": 8, "sliding_window": 16, "layer_types": ["sliding_attention", "full_attention"]}
@@ -154,8 +146,6 @@ def gemma3():
 
 def mllama():
     """The image is seen through cross-attention, which a cache alone does not continue."""
-    import transformers as hf
-
     words = tokenizer("<|begin_of_text|>", image_token="<|image|>")
     words.bos_token = "<|begin_of_text|>"
     config = hf.MllamaConfig(
@@ -194,8 +184,7 @@ def folders(tmp_path_factory):
             model, processor = CLASSES[name]()
             for weight in model.parameters():
                 weight.data.mul_(4)  # as drawn, a tiny model's answers hardly differ
-            model.save_pretrained(root / name)
-            processor.save_pretrained(root / name)
+            saved(root / name, model, processor)
         return root / name
 
     return folder
@@ -218,17 +207,13 @@ def copy(folders, tmp_path):
 
 
 def pictures() -> list[Image.Image]:
-    """Noise in three sizes."""
-    rng = np.random.default_rng(5)
-    return [Image.fromarray(rng.integers(0, 256, (height, width, 3), dtype=np.uint8)) for height, width in ((40, 40), (70, 50), (30, 90))]
+    return noise((40, 40), (50, 70), (90, 30), seed=5)
 
 
 def plain_loop(folder: Path, image: Image.Image, question: Question) -> list[float]:
     """Score each option by one full forward pass over the processor's own reading of image, question and option together."""
-    from transformers import AutoModelForImageTextToText, AutoProcessor
-
-    model = AutoModelForImageTextToText.from_pretrained(folder).eval()
-    processor = AutoProcessor.from_pretrained(folder)
+    model = hf.AutoModelForImageTextToText.from_pretrained(folder).eval()
+    processor = hf.AutoProcessor.from_pretrained(folder)
     said = [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": question.text}]}]
     prompt = processor.apply_chat_template(said, add_generation_prompt=True)
     means = []
@@ -249,7 +234,6 @@ def plain_loop(folder: Path, image: Image.Image, question: Question) -> list[flo
 def test_likelihoods_are_those_of_a_plain_loop_of_full_forward_passes(models, folders, name):
     for image in pictures()[1:]:
         (row,) = models(name).log_likelihoods([image], [SHORT, LOOK])
-
         np.testing.assert_allclose(row, plain_loop(folders(name), image, SHORT) + plain_loop(folders(name), image, LOOK), atol=1e-5)
 
 
@@ -257,7 +241,6 @@ def test_likelihoods_are_those_of_a_plain_loop_of_full_forward_passes(models, fo
 def test_the_harm_labels_have_the_likelihoods_of_a_plain_loop(models, folders, name):
     assert len(HARM.options) == 22
     (row,) = models(name).log_likelihoods(pictures()[:1], [HARM])
-
     np.testing.assert_allclose(row, plain_loop(folders(name), pictures()[0], HARM), atol=1e-5)
     assert row.std() > 1e-3  # otherwise anything would be equal
 
@@ -273,14 +256,12 @@ def test_reuse_of_the_cache_gives_the_same_numbers(models, name, reuse):
         without = model.log_likelihoods(pictures(), [SHORT, HARM, LOOK])
     finally:
         model.reuse = "all"
-
     np.testing.assert_allclose(reused, without, atol=1e-5)
     assert np.abs(reused[0] - reused[1]).max() > 1e-3  # and it looks at the image
 
 
 def test_a_class_whose_cache_does_not_serve_takes_full_passes_and_says_so(models):
     model = models("mllama")
-
     assert model.reuse == "nothing"
     assert any("cannot be reused" in note and "full forward pass" in note for note in sentences(model.record.notes))
 
@@ -290,11 +271,17 @@ def test_a_label_costs_its_own_tokens_only(models, monkeypatch):
     model.log_likelihoods(pictures()[:1], [SHORT, LOOK])  # made ready
     tokens = []
     network = model.scorer._model
-    monkeypatch.setattr(network, "forward", counted(network.forward, tokens))
+    forward = network.forward
+
+    @functools.wraps(forward)
+    def counting(*args, **kwargs):
+        tokens.append(tuple(kwargs["input_ids"].shape))
+        return forward(*args, **kwargs)
+
+    monkeypatch.setattr(network, "forward", counting)
     model.log_likelihoods(pictures()[:1], [SHORT, LOOK])
     prompts = [model.prompt(question) for question in (SHORT, LOOK)]
     shared = 2  # <user> and <image>
-
     # The image's 16 tokens and <user> once; then each question's own words; then, of each option that has more than one token, all but the
     # last, side by side and padded to the longest.
     steps = [(1, 17)]
@@ -305,21 +292,10 @@ def test_a_label_costs_its_own_tokens_only(models, monkeypatch):
     assert tokens == steps
 
 
-def counted(forward, tokens):
-    import functools
-
-    @functools.wraps(forward)
-    def counting(*args, **kwargs):
-        tokens.append(tuple(kwargs["input_ids"].shape))
-        return forward(*args, **kwargs)
-
-    return counting
-
-
-def test_an_image_has_the_same_numbers_alone_and_among_others(models):
+def test_an_image_has_the_same_numbers_alone_and_among_others_and_none_gives_no_row(models):
     model = models("qwen2_5_vl")
     together = model.log_likelihoods(pictures(), [HARM])
-
+    assert model.log_likelihoods([], [SHORT, HARM]).shape == (0, 24)
     for image, row in zip(pictures(), together, strict=True):
         np.testing.assert_array_equal(model.log_likelihoods([image], [HARM])[0], row)
 
@@ -343,14 +319,9 @@ def test_less_memory_takes_options_in_parts_and_changes_nothing(models, monkeypa
 def test_half_precision_is_what_dtype_says(folders):
     model = load(str(folders("llava")), dtype="bfloat16")
     row = model.log_likelihoods(pictures()[:1], [SHORT])
-
     assert model.record.dtype == "bfloat16"
     assert model.scorer._model.dtype == torch.bfloat16
     np.testing.assert_allclose(row[0], plain_loop(folders("llava"), pictures()[0], SHORT), atol=0.2)
-
-
-def test_no_image_gives_no_row(models):
-    assert models("llava").log_likelihoods([], [SHORT, HARM]).shape == (0, 24)
 
 
 # ---- the whole way ------------------------------------------------------------------------------------------------------------------
@@ -392,12 +363,8 @@ def made_up(folder: Path) -> Path:
 
 def check_harm_audit(audit, page, n):
     ids = {finding["id"]: finding for finding in audit["findings"]}
-    for name in (
-        "harm-21/selection_rate[crime-related]/race",
-        "harm-21/selection_rate[unclear]/race",
-        "harm-21: order/selection_rate[same answer]/race",
-    ):
-        assert sum(rate["n"] for rate in ids[name]["by_group"]) == n
+    for name in ("harm-21/selection_rate[crime-related]", "harm-21/selection_rate[unclear]", "harm-21: order/selection_rate[same answer]"):
+        assert sum(rate["n"] for rate in ids[f"{name}/race"]["by_group"]) == n
     assert audit["measurements"][0]["asked"] == HARM.text
     assert len(audit["measurements"][0]["labels"]) == 22
     assert sum(audit["measurements"][0]["answer_counts"].values()) == n
@@ -409,7 +376,6 @@ def check_harm_audit(audit, page, n):
 @pytest.mark.parametrize("name", NAMED)
 def test_the_harm_labels_run_from_folder_to_report(audited, tmp_path, name):
     audit, page = audited(name, made_up(tmp_path / "data"), "--min-group-size", "2")
-
     check_harm_audit(audit, page, 12)
     assert "(generative)" in audit["model"]["kind"]
 
@@ -419,7 +385,6 @@ def test_the_harm_labels_run_from_folder_to_report(audited, tmp_path, name):
 def test_the_harm_labels_run_on_the_fairface_images(audited, fairface_dir, name):
     limit = () if name == "llava" else ("--limit", "60")  # all 180 once
     audit, page = audited(name, fairface_dir, *limit)
-
     check_harm_audit(audit, page, 60 if limit else 180)
 
 
@@ -435,45 +400,32 @@ def test_a_template_that_does_not_end_is_stopped(copy, monkeypatch):
     over = threading.Event()
     monkeypatch.setattr(frames, "DEADLINE_S", 0.1)
     monkeypatch.setattr(frames, "_apply", lambda *_: str(over.wait(60)))
-
-    with pytest.raises(UnsafeError, match="does not end"):
-        load(str(copy))
+    refused(copy, UnsafeError, "does not end")
     over.set()
 
 
-@pytest.mark.parametrize("text", ["{{ 'a' * (10 ** 10) }}", "{{ '%9999999999d' % 1 }}"])
-def test_a_template_that_takes_all_memory_is_stopped(copy, text):
-    template(copy, text)
-
-    with pytest.raises(UnsafeError, match="more memory than any chat"):
-        load(str(copy))
+MUCH_MEMORY, NO_QUESTION = (UnsafeError, "more memory than any chat"), (DataError, "cannot ask a question about an image")
 
 
 @pytest.mark.parametrize(
-    "text",
+    ("text", "refusal"),
     [
-        "{{ ''.__class__.__mro__[1].__subclasses__() }}",
-        "{{ cycler.__init__.__globals__.os.system('touch CANARY') }}",
-        "{% for m in messages %}{{ m['content'][1]['text'] * 2 }}<image>{% endfor %}",
-        "hello",
-        "{% broken",
+        ("{{ 'a' * (10 ** 10) }}", MUCH_MEMORY),
+        ("{{ '%9999999999d' % 1 }}", MUCH_MEMORY),
+        ("{{ ''.__class__.__mro__[1].__subclasses__() }}", NO_QUESTION),
+        ("{{ cycler.__init__.__globals__.os.system('touch CANARY') }}", NO_QUESTION),
+        ("{% for m in messages %}{{ m['content'][1]['text'] * 2 }}<image>{% endfor %}", NO_QUESTION),
+        ("hello", NO_QUESTION),
+        ("{% broken", NO_QUESTION),
+        ("{% for m in messages %}{{ m['content'][1]['text'] }}{% endfor %}", (DataError, None)),
     ],
 )
-def test_a_template_that_reaches_out_or_loses_the_question_is_refused(copy, text, tmp_path, monkeypatch):
+def test_a_template_that_takes_all_memory_reaches_out_or_loses_question_or_image_is_refused(copy, text, refusal, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     template(copy, text)
-
-    with pytest.raises(DataError, match="cannot ask a question about an image") as caught:
-        load(str(copy))
-    assert "chat_template.jinja" in str(caught.value)
+    error = refused(copy, *refusal)
+    assert refusal != NO_QUESTION or "chat_template.jinja" in str(error)
     assert not (tmp_path / "CANARY").exists()
-
-
-def test_a_template_that_drops_the_image_is_refused(copy):
-    template(copy, "{% for m in messages %}{{ m['content'][1]['text'] }}{% endfor %}")
-
-    with pytest.raises(DataError):
-        load(str(copy))
 
 
 def test_a_model_that_does_not_look_is_refused(copy):
@@ -482,104 +434,63 @@ def test_a_model_that_does_not_look_is_refused(copy):
     weights = load_file(copy / "model.safetensors")
     blind = {name: torch.zeros_like(weight) if "projector" in name else weight for name, weight in weights.items()}
     save_file(blind, copy / "model.safetensors", metadata={"format": "pt"})
-
-    with pytest.raises(DataError, match="do not depend on the image"):
-        load(str(copy))
+    refused(copy, DataError, "do not depend on the image")
 
 
 def test_without_a_template_the_model_is_asked_plainly_and_the_record_says_so(copy):
     (copy / "chat_template.jinja").unlink()
     model = load(str(copy))
-
     assert "“<image>⏎Question: {question}⏎Answer:”" in sentences(model.record.asked)[0]
     assert "no chat template" in sentences(model.record.asked)[0]
     # The frame ends in a word, so an option begins with a blank: " man" is one token of this tokenizer, "man" is three.
     assert list(map(len, model.prompt(Question("Who?", ("man", "a man"))).options)) == [1, 2]
-
-
-def test_a_template_for_text_alone_gets_the_placeholder_as_text(copy):
+    # A template for text alone gets the placeholder as text.
     template(copy, "{% for m in messages %}{{ m['role'] + ': ' + m['content'] }}{% endfor %}{{ '\\n' }}me:")
-
     assert "“user: <image>⏎{question}⏎me:”" in sentences(load(str(copy)).record.asked)[0]
 
 
-def test_another_template_is_another_model_to_the_cache(copy, models):
-    template(copy, chat("<image>").replace("<assistant>", "<assistant>Answer: "))
-
-    assert load(str(copy)).record.fingerprint != models("llava").record.fingerprint
-
-
-def test_the_same_model_elsewhere_is_the_same_model(copy, models):
+def test_the_same_model_elsewhere_is_the_same_model_and_with_another_template_another_one(copy, models):
     assert load(str(copy)).record.fingerprint == models("llava").record.fingerprint
+    template(copy, chat("<image>").replace("<assistant>", "<assistant>Answer: "))
+    assert load(str(copy)).record.fingerprint != models("llava").record.fingerprint
 
 
 @pytest.mark.parametrize("file", ["config.json", "processor_config.json", "tokenizer_config.json"])
 def test_a_folder_that_asks_for_code_is_refused(copy, file):
-    content = json.loads((copy / file).read_text())
-    (copy / file).write_text(json.dumps(content | {"auto_map": {"AutoModel": "evil.Model"}}))
-
-    with pytest.raises(UnsafeError, match="auto_map"):
-        load(str(copy))
+    edited(copy / file, {"auto_map": {"AutoModel": "evil.Model"}})
+    refused(copy, UnsafeError, "auto_map")
 
 
-def test_weights_that_are_not_safetensors_are_refused(copy):
+def test_weights_that_do_not_fit_or_are_not_safetensors_are_refused(copy):
+    edited(copy / "config.json", {"text_config.num_hidden_layers": 3})
+    refused(copy, DataError, "do not fit the configuration")
     (copy / "model.safetensors").write_bytes(b"\x80\x04\x95" + struct.pack("<Q", 9) * 9)
-
-    with pytest.raises(UnsafeError, match="not one"):
-        load(str(copy))
-
-
-def test_weights_that_do_not_fit_are_refused(copy):
-    config = json.loads((copy / "config.json").read_text())
-    config["text_config"]["num_hidden_layers"] = 3
-    (copy / "config.json").write_text(json.dumps(config))
-
-    with pytest.raises(DataError, match="do not fit the configuration"):
-        load(str(copy))
+    refused(copy, UnsafeError, "not one")
 
 
 def test_a_language_model_is_told_from_one_that_sees(tmp_path):
-    from transformers import LlamaConfig, LlamaForCausalLM
-
     words = tokenizer()
-    LlamaForCausalLM(LlamaConfig(**TEXT, vocab_size=len(words))).save_pretrained(tmp_path)
-    words.save_pretrained(tmp_path)
-
-    with pytest.raises(DataError, match="'llama' is a language model that sees no image"):
-        load(str(tmp_path))
+    saved(tmp_path, hf.LlamaForCausalLM(hf.LlamaConfig(**TEXT, vocab_size=len(words))), words)
+    refused(tmp_path, DataError, "'llama' is a language model that sees no image")
 
 
-def test_a_question_with_the_models_own_marks_is_refused(models):
-    for text, mark in (("Is it <image>?", "<image>"), ("Yes.<assistant>No.", "<assistant>")):
-        with pytest.raises(DataError, match=mark):
-            models("llava").log_likelihoods(pictures()[:1], [Question(text, ("a", "b"))])
-
-
-def test_a_question_that_is_too_long_is_refused(models):
-    long = Question("man " * 2100, ("man", "woman"))
-
-    with pytest.raises(DataError, match="too long for this model"):
-        models("llava").log_likelihoods(pictures()[:1], [long])
+def test_a_question_that_is_too_long_or_has_the_models_own_marks_is_refused(models):
+    wrong = (("Is it <image>?", "<image>"), ("Yes.<assistant>No.", "<assistant>"), ("man " * 2100, "too long for this model"))
+    for text, says in wrong:
+        with pytest.raises(DataError, match=says):
+            models("llava").log_likelihoods(pictures()[:1], [Question(text, ("man", "woman"))])
 
 
 @pytest.mark.parametrize(
     ("content", "generative_"),
     [
-        ({"model_type": "llava"}, True),
-        ({"model_type": "qwen2_5_vl"}, True),
-        ({"model_type": "clip"}, False),
-        ({"model_type": "llama"}, False),
+        ({"model_type": "llava"}, True), ({"model_type": "qwen2_5_vl"}, True), ({"model_type": "clip"}, False),
+        ({"model_type": "llama"}, False), ({"model_type": 7}, False), ([], False),
         ({"model_type": "blip", "architectures": ["BlipForConditionalGeneration"]}, True),
         ({"model_type": "blip", "architectures": ["BlipForImageTextRetrieval"]}, False),
-        ({"model_type": 7}, False),
-        ([], False),
     ],
-)
+)  # fmt: skip
 def test_what_a_folder_is_stands_in_its_configuration(tmp_path, content, generative_):
+    assert not generative.is_generative(tmp_path)  # without one
     (tmp_path / "config.json").write_text(json.dumps(content))
-
     assert generative.is_generative(tmp_path) is generative_
-
-
-def test_a_folder_without_a_configuration_is_not_generative(tmp_path):
-    assert not generative.is_generative(tmp_path)

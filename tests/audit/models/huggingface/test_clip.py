@@ -1,34 +1,23 @@
 """CLIPModel computed without transformers' modelling: the same numbers as transformers, and what is not plain CLIP is left to it."""
 
-import json
-
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 from safetensors.torch import load_file, save_file
-from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel, CLIPTokenizer
+from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel
 
 from audit.errors import DataError
 from audit.models import load
 from audit.models.huggingface import clip
+from tests.support.model_folders import edited, letters_tokenizer, noise, refused, saved
 
 torch.set_num_threads(1)
-LETTERS = "abcdefghijklmnopqrstuvwxyz"
 TEXTS = ["a cook", "a nurse at work", "x"]
-
-
-def tokenizer():
-    from tokenizers import pre_tokenizers
-
-    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
-    tokens = [*letters, *(f"{letter}</w>" for letter in letters), "<|startoftext|>", "<|endoftext|>"]
-    return CLIPTokenizer(vocab={token: number for number, token in enumerate(tokens)}, merges=[], model_max_length=40)
 
 
 def made(folder, vision=(), text=(), processor=(), **settings):
     """Save a tiny CLIP whose two towers differ in everything that they may differ in."""
-    words = tokenizer()
+    words = letters_tokenizer()
     end = len(words) - 1
     torch.manual_seed(0)
     config = CLIPConfig(
@@ -42,15 +31,16 @@ def made(folder, vision=(), text=(), processor=(), **settings):
     with torch.no_grad():
         for weight in model.parameters():
             weight.add_(torch.randn(weight.shape) * 0.05)
-    model.save_pretrained(folder)
-    words.save_pretrained(folder)
-    CLIPImageProcessor(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32}, **dict(processor)).save_pretrained(folder)
-    return folder
+    pixels = CLIPImageProcessor(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32}, **dict(processor))
+    return saved(folder, model, words, pixels)
 
 
 def images():
-    rng = np.random.default_rng(0)
-    return [Image.fromarray(rng.integers(0, 256, (height, width, 3), np.uint8)) for width, height in ((32, 32), (50, 40), (33, 90))]
+    return noise((32, 32), (50, 40), (33, 90))
+
+
+def ours(encoder):
+    return encoder.encode_images(images()), encoder.encode_texts(TEXTS)
 
 
 @torch.inference_mode()
@@ -78,9 +68,7 @@ VARIANTS = {
 def test_features_are_those_of_transformers(tmp_path, variant):
     encoder = load(str(made(tmp_path / "model", **VARIANTS[variant])))
     assert isinstance(encoder._model, clip.CLIPModel) == (variant != "computed by transformers")
-    for rows, wanted in zip(
-        (encoder.encode_images(images()), encoder.encode_texts(TEXTS)), of_transformers(tmp_path / "model"), strict=True
-    ):
+    for rows, wanted in zip(ours(encoder), of_transformers(tmp_path / "model"), strict=True):
         np.testing.assert_allclose(rows, wanted, atol=1e-5, rtol=1e-5)
     assert encoder.record.kind == "Hugging Face CLIPModel"
     assert encoder.record.dimensions == 24
@@ -89,7 +77,7 @@ def test_features_are_those_of_transformers(tmp_path, variant):
 def test_half_precision_is_as_close_to_transformers_as_rounding_allows(tmp_path):
     encoder = load(str(made(tmp_path / "model")), dtype="bfloat16")
     wanted = of_transformers(tmp_path / "model", torch.bfloat16)
-    for rows, theirs in zip((encoder.encode_images(images()), encoder.encode_texts(TEXTS)), wanted, strict=True):
+    for rows, theirs in zip(ours(encoder), wanted, strict=True):
         cosines = (rows * theirs).sum(1) / np.linalg.norm(rows, axis=1) / np.linalg.norm(theirs, axis=1)
         assert (cosines > 0.9995).all()
 
@@ -114,34 +102,22 @@ def test_older_files_are_the_same_model(tmp_path):
     np.testing.assert_array_equal(load(str(folder)).encode_images(images()), wanted)
 
 
-def reconfigured(folder, file, **changes):
-    content = json.loads((folder / file).read_text())
-    for path, value in changes.items():
-        *parents, last = path.split("__")
-        table = content
-        for parent in parents:
-            table = table[parent]
-        table[last] = value
-    (folder / file).write_text(json.dumps(content))
-
-
 @pytest.mark.parametrize(
     ("file", "changes", "says"),
     [
-        ("config.json", {"vision_config__num_hidden_layers": 10**9}, "more than 1000 layers"),
-        ("config.json", {"text_config__num_hidden_layers": 1}, "unexpected"),
-        ("config.json", {"vision_config__intermediate_size": 96}, "mismatched"),
-        ("config.json", {"text_config__eos_token_id": 7}, "every text would be the same"),
+        ("config.json", {"vision_config.num_hidden_layers": 10**9}, "more than 1000 layers"),
+        ("config.json", {"text_config.num_hidden_layers": 1}, "unexpected"),
+        ("config.json", {"vision_config.intermediate_size": 96}, "mismatched"),
+        ("config.json", {"text_config.eos_token_id": 7}, "every text would be the same"),
         ("preprocessor_config.json", {"crop_size": 16}, "images come out 16 px wide, the model takes 32"),
     ],
 )
 def test_parts_that_do_not_belong_together_are_refused(tmp_path, file, changes, says):
     folder = made(tmp_path / "model")
-    reconfigured(folder, file, **changes)
-    with pytest.raises(DataError) as caught:
-        load(str(folder))
-    assert says in str(caught.value)
-    assert caught.value.fix
+    edited(folder / file, changes)
+    error = refused(folder, DataError)
+    assert says in str(error)
+    assert error.fix
 
 
 def test_a_plain_clip_is_loaded_without_transformers_modelling(tmp_path):

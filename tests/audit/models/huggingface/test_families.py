@@ -6,12 +6,11 @@ import numpy as np
 import pytest
 import torch
 import transformers
-from PIL import Image
 
-from audit.data.images import decode
 from audit.errors import DataError
 from audit.measure.zero_shot import cosine_scores, probabilities
 from audit.models import load
+from tests.support.model_folders import all_faces, letters_tokenizer, noise_and_colours, refused, saved
 from tests.support.notes import sentences
 
 torch.set_num_threads(1)
@@ -50,17 +49,20 @@ def vision(**more):
     return {**TOWER, "image_size": 48, "patch_size": 16, **more}
 
 
+def text(words, length=64, **more):
+    return {**TOWER, "vocab_size": len(words), "max_position_embeddings": length, **more}
+
+
 def siglip2():
     words = gemma()
-    text = {**TOWER, "vocab_size": len(words), "max_position_embeddings": 64, "projection_size": 32}
-    model = transformers.SiglipModel(transformers.SiglipConfig(text_config=text, vision_config=vision()))
-    return model, transformers.SiglipProcessor(transformers.SiglipImageProcessor(size=SIZE), words)
+    config = transformers.SiglipConfig(text_config=text(words, projection_size=32), vision_config=vision())
+    return transformers.SiglipModel(config), transformers.SiglipProcessor(transformers.SiglipImageProcessor(size=SIZE), words)
 
 
 def siglip2_naflex():
     words = gemma()
-    text = {**TOWER, "vocab_size": len(words), "max_position_embeddings": 64, "projection_size": 32}
-    config = transformers.Siglip2Config(text_config=text, vision_config={**TOWER, "patch_size": 16, "num_patches": 256})
+    seen = {**TOWER, "patch_size": 16, "num_patches": 256}
+    config = transformers.Siglip2Config(text_config=text(words, projection_size=32), vision_config=seen)
     images = transformers.Siglip2ImageProcessor(patch_size=16, max_num_patches=256)
     return transformers.Siglip2Model(config), transformers.Siglip2Processor(images, words)
 
@@ -68,8 +70,7 @@ def siglip2_naflex():
 def metaclip_2():
     words = xlm()
     ends = {"bos_token_id": 0, "eos_token_id": 2, "pad_token_id": 1}
-    text = {**TOWER, "vocab_size": len(words), "max_position_embeddings": 40, **ends}
-    config = transformers.MetaClip2Config(text_config=text, vision_config=vision(), projection_dim=16)
+    config = transformers.MetaClip2Config(text_config=text(words, 40, **ends), vision_config=vision(), projection_dim=16)
     return transformers.MetaClip2Model(config), transformers.CLIPProcessor(clip_images(), words)
 
 
@@ -77,31 +78,29 @@ def align():
     words = bert()
     blocks = {"in_channels": [32, 16], "out_channels": [16, 24], "kernel_sizes": [3, 3], "strides": [1, 2], "num_block_repeats": [1, 1]}
     image = {**blocks, "expand_ratios": [1, 6], "image_size": 48, "hidden_dim": 64, "width_coefficient": 1.0, "depth_coefficient": 1.0}
-    text = {**TOWER, "vocab_size": len(words), "max_position_embeddings": 64}
-    config = transformers.AlignConfig(text_config=text, vision_config=image, projection_dim=24, temperature_init_value=0.05)
+    config = transformers.AlignConfig(text_config=text(words), vision_config=image, projection_dim=24, temperature_init_value=0.05)
     images = transformers.EfficientNetImageProcessor(size=SIZE, crop_size=SIZE)
     return transformers.AlignModel(config), transformers.AlignProcessor(images, words)
 
 
 def altclip():
     words = xlm()
-    text = {**TOWER, "vocab_size": len(words), "max_position_embeddings": 42, "project_dim": 24, "pad_token_id": 1}
-    config = transformers.AltCLIPConfig(text_config=text, vision_config=vision(), projection_dim=16)
+    read = text(words, 42, project_dim=24, pad_token_id=1)
+    config = transformers.AltCLIPConfig(text_config=read, vision_config=vision(), projection_dim=16)
     return transformers.AltCLIPModel(config), transformers.AltCLIPProcessor(clip_images(), words)
 
 
 def chinese_clip():
     words = bert()
-    text = {**TOWER, "vocab_size": len(words), "max_position_embeddings": 64}
-    config = transformers.ChineseCLIPConfig(text_config=text, vision_config=vision(), projection_dim=16)
+    config = transformers.ChineseCLIPConfig(text_config=text(words), vision_config=vision(), projection_dim=16)
     images = transformers.ChineseCLIPImageProcessor(size=SIZE, crop_size=SIZE)
     return transformers.ChineseCLIPModel(config), transformers.ChineseCLIPProcessor(images, words)
 
 
 def blip():
     words = bert()
-    text = {**TOWER, "vocab_size": len(words), "max_position_embeddings": 64, "encoder_hidden_size": 32, "pad_token_id": 0}
-    config = transformers.BlipConfig(text_config=text, vision_config=vision(), image_text_hidden_size=16)
+    read = text(words, encoder_hidden_size=32, pad_token_id=0)
+    config = transformers.BlipConfig(text_config=read, vision_config=vision(), image_text_hidden_size=16)
     model = transformers.BlipForImageTextRetrieval(config)
     return model, transformers.BlipProcessor(transformers.BlipImageProcessor(size=SIZE), words)
 
@@ -120,17 +119,11 @@ def family(request, tmp_path_factory):
         for name, weight in model.named_parameters():
             if "logit" not in name and "temperature" not in name:
                 weight.add_(torch.randn(weight.shape) * (0.5 if request.param == "align" else 0.1))
-    folder = tmp_path_factory.mktemp("models") / request.param
-    model.eval().save_pretrained(folder)
-    processor.save_pretrained(folder)
-    return request.param, folder
+    return request.param, saved(tmp_path_factory.mktemp("models") / request.param, model.eval(), processor)
 
 
 def made_up_images():
-    rng = np.random.default_rng(0)
-    sizes = [(448, 448), (64, 48), (48, 64), (200, 90), (48, 48), (55, 77)]
-    noise = [Image.fromarray(rng.integers(0, 255, (height, width, 3), np.uint8)) for width, height in sizes]
-    return noise + [Image.fromarray(rng.integers(0, 255, (3, 4, 3), np.uint8)).resize(size, Image.Resampling.BICUBIC) for size in sizes]
+    return noise_and_colours((55, 77))
 
 
 @torch.inference_mode()
@@ -166,9 +159,7 @@ def test_made_up_images_get_the_documented_scores(family):
 
 @pytest.mark.faces
 def test_180_faces_get_the_documented_scores(family, fairface_dir):
-    images = [decode(path.read_bytes()).image for path in sorted((fairface_dir / "train").glob("*.jpg"))]
-    assert len(images) == 180
-    assert_same_scores(family, images)
+    assert_same_scores(family, all_faces(fairface_dir))
 
 
 def test_what_shares_a_batch_does_not_matter(family):
@@ -180,17 +171,13 @@ def test_what_shares_a_batch_does_not_matter(family):
     np.testing.assert_allclose(encoder.encode_images(images), alone, atol=2e-5)
 
 
-def test_case_matters_where_the_tokenizer_says_so(family):
+def test_the_record_names_the_class_and_case_matters_where_the_tokenizer_says_so(family, caplog):
     name, folder = family
+    caplog.set_level(logging.WARNING)
     encoder = load(str(folder))
     lower, upper = encoder.encode_texts(["a man"]), encoder.encode_texts(["A Man"])
     assert np.array_equal(lower, upper) == (name not in ("metaclip_2", "altclip"))
-
-
-def test_the_record_names_the_class(family, caplog):
-    name, folder = family
-    caplog.set_level(logging.WARNING)
-    record = load(str(folder)).record
+    record = encoder.record
     classes = {"siglip2": "SiglipModel", "siglip2_naflex": "Siglip2Model", "metaclip_2": "MetaClip2Model", "align": "AlignModel",
                "altclip": "AltCLIPModel", "chinese_clip": "ChineseCLIPModel", "blip": "BlipForImageTextRetrieval"}  # fmt: skip
     assert record.kind == f"Hugging Face {classes[name]}"
@@ -203,9 +190,7 @@ def test_the_record_names_the_class(family, caplog):
 def test_the_longest_text_that_fits_is_read_and_the_next_refused(name, tokens, tmp_path):
     model, processor = MADE[name]()
     processor.tokenizer.model_max_length = 10**30  # as in many folders: then the model's own table decides
-    model.eval().save_pretrained(tmp_path / name)
-    processor.save_pretrained(tmp_path / name)
-    encoder = load(str(tmp_path / name))
+    encoder = load(str(saved(tmp_path / name, model.eval(), processor)))
     count = next(n for n in range(1, 99) if len(encoder.tokenizer("x " * n)["input_ids"]) == tokens)
     assert np.isfinite(encoder.encode_texts(["x " * count])).all()
     with pytest.raises(DataError, match="too long"):
@@ -216,19 +201,11 @@ def test_the_longest_text_that_fits_is_read_and_the_next_refused(name, tokens, t
 
 
 def clipseg(folder):
-    from tokenizers import pre_tokenizers
-
-    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
-    tokens = [*letters, *(f"{letter}</w>" for letter in letters), "<|startoftext|>", "<|endoftext|>"]
-    words = transformers.CLIPTokenizer(vocab={token: number for number, token in enumerate(tokens)}, merges=[], model_max_length=40)
-    end = len(words) - 1
-    text = {**TOWER, "vocab_size": len(words), "max_position_embeddings": 40, "eos_token_id": end, "bos_token_id": end - 1}
+    words = letters_tokenizer()
+    read = text(words, 40, eos_token_id=len(words) - 1, bos_token_id=len(words) - 2)
     torch.manual_seed(0)
-    config = transformers.CLIPSegConfig(text_config=text, vision_config=vision(), projection_dim=16)
-    model = transformers.CLIPSegModel(config)
-    model.eval().save_pretrained(folder)
-    transformers.CLIPProcessor(clip_images(), words).save_pretrained(folder)
-    return folder
+    config = transformers.CLIPSegConfig(text_config=read, vision_config=vision(), projection_dim=16)
+    return saved(folder, transformers.CLIPSegModel(config).eval(), transformers.CLIPProcessor(clip_images(), words))
 
 
 def test_another_family_is_read_with_a_loud_warning(tmp_path, caplog):
@@ -238,3 +215,24 @@ def test_another_family_is_read_with_a_loud_warning(tmp_path, caplog):
     assert "clipseg" in caplog.text
     assert any(note.startswith("Guessed") and "clipseg" in note for note in sentences(encoder.record.notes))
     assert encoder.encode_images(made_up_images()[:2]).shape == (2, 16)
+
+
+# Every family is compared with the model's own logits when it is loaded
+
+
+def test_a_family_whose_logits_are_something_else_than_scale_times_cosine_is_refused(tmp_path, monkeypatch):
+    model, processor = chinese_clip()
+    folder, texts = saved(tmp_path / "other", model.eval(), processor), ["a photo", "a dog"]
+    encoder, images = load(str(folder)), made_up_images()[:3]
+    assert encoder.record.score_rule == "softmax"
+    cosines = cosine_scores(encoder.encode_images(images), encoder.encode_texts(texts))
+    np.testing.assert_allclose(encoder.record.logit_scale * cosines, encoder.logits(images, texts), atol=1e-4)
+    forward = transformers.ChineseCLIPModel.forward
+
+    def other(self, *args, **kwargs):
+        output = forward(self, *args, **kwargs)
+        output.logits_per_image = output.logits_per_image * 2
+        return output
+
+    monkeypatch.setattr(transformers.ChineseCLIPModel, "forward", other)
+    refused(folder, DataError, "not those of its embeddings")

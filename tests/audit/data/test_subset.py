@@ -1,4 +1,4 @@
-"""A sample keeps the composition of the whole, and depends on nothing but its seed."""
+"""A sample keeps the composition of the whole and depends on nothing but its seed; listed images stay out and are counted by group."""
 
 from dataclasses import replace
 
@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audit.data.subset import apportion, stratified
-from audit.errors import UsageError
+from audit.data.subset import apportion, read_list, stratified, without
+from audit.errors import DataError, UsageError
 from audit.types import Dataset
 from tests.support.notes import sentences
 
@@ -38,8 +38,7 @@ def test_every_joint_group_keeps_its_share(faces):
 def test_images_stay_with_their_labels_in_the_order_of_the_file(faces):
     sample = stratified(faces, 20, seed=0)
     assert [content.decode() for content in sample.images] == sample.attributes.index.tolist() == sorted(sample.attributes.index)
-    for row, race in sample.attributes["race"].items():
-        assert faces.attributes.loc[row, "race"] == race
+    assert sample.attributes["race"].equals(faces.attributes.loc[sample.attributes.index, "race"])
 
 
 def test_a_sample_says_that_it_is_one(faces):
@@ -63,21 +62,17 @@ def test_the_order_of_the_rows_does_not(faces):
     assert [content.decode() for content in other.images] == other.attributes.index.tolist()
 
 
-@pytest.mark.parametrize("limit", [100, 101])
-def test_a_limit_that_takes_everything_changes_nothing(faces, limit):
-    assert stratified(faces, limit, seed=0) is faces
+def test_a_limit_that_takes_everything_changes_nothing_and_one_that_takes_nothing_is_a_matter_of_usage(faces):
+    assert stratified(faces, 100, seed=0) is stratified(faces, 101, seed=0) is faces
     assert not faces.limited
+    for limit in (0, -1):
+        with pytest.raises(UsageError, match="leaves no image"):
+            stratified(faces, limit, seed=0)
 
 
 def test_other_attributes_can_be_kept_in_proportion(faces):
     sample = stratified(faces, 10, seed=0, by=["gender"])
     assert sample.attributes["gender"].value_counts().to_dict() == {"F": 7, "M": 3}
-
-
-@pytest.mark.parametrize("limit", [0, -1])
-def test_a_sample_of_nothing_is_a_matter_of_usage(faces, limit):
-    with pytest.raises(UsageError, match="leaves no image"):
-        stratified(faces, limit, seed=0)
 
 
 @given(st.lists(st.integers(1, 500), min_size=1, max_size=12), st.data())
@@ -88,3 +83,43 @@ def test_seats_are_all_given_and_nobody_is_more_than_one_off(counts, data):
     for count, got in zip(counts, given_out, strict=True):
         assert abs(got - count * seats / sum(counts)) < 1
         assert got <= count
+
+
+# ---- lists
+
+
+def test_a_list_has_one_identifier_a_line(tmp_path):
+    path = tmp_path / "wrong.txt"
+    path.write_bytes(b"\xef\xbb\xbfa\r\n\n# not these\n b \na\n")
+    assert read_list(path) == ("a", "b")
+
+
+@pytest.mark.parametrize(
+    ("content", "said"), [(None, "cannot read the list"), (b"\xff\xfe\x00", "not UTF-8"), (b"# nothing\n", "names no image")]
+)
+def test_a_list_that_says_nothing_is_bad_data(tmp_path, content, said):
+    path = tmp_path / "wrong.txt"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(DataError, match=said):
+        read_list(path)
+
+
+def test_listed_images_are_left_out_and_counted(four_faces):
+    kept = without(four_faces, ["b", "d", "zzz"], "wrong.txt")
+    assert list(kept.attributes.index) == ["a", "c"]
+    assert [kept.images[i] for i in range(2)] == [four_faces.images[0], four_faces.images[2]]
+    (exclusion,) = kept.exclusions
+    assert (sentences([exclusion.reason]), exclusion.count) == (("listed in wrong.txt",), 2)
+    assert exclusion.by_group == {"race": {"Black": 1, "White": 1}, "gender": {"Male": 2}}
+    assert sentences(kept.notes) == ("1 of the 3 identifiers in wrong.txt belong to no image of this data set.",)
+    assert kept.fingerprint != four_faces.fingerprint
+
+
+OTHER = "lists no image of four faces\nwhy: unknown identifier 'x1'\nfix: list identifiers as the data have them, such as"
+
+
+@pytest.mark.parametrize(("listed", "said"), [(["x1", "x2"], OTHER), (list("abcd"), "no image is left")])
+def test_a_list_for_other_data_or_of_everything_is_refused(four_faces, listed, said):
+    with pytest.raises(DataError, match=said):
+        without(four_faces, listed, "wrong.txt")

@@ -1,0 +1,81 @@
+"""A model folder of the Hugging Face kind, checked and its weights read; what a record says of any model that it makes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+
+from audit.models.folder import Weights, check_folder, read_weights
+from audit.models.huggingface.pretrained import require_files, tokenizer_sha256
+from audit.models.runtime import canonical, model_record, torch_setting
+
+if TYPE_CHECKING:
+    from audit.types import ModelRecord
+
+ORIGIN = ("_name_or_path", "name_or_path", "transformers_version", "architectures", "dtype", "torch_dtype", "_commit_hash")
+"""Configuration values that only say where a model came from."""
+
+
+class OpenedFolder(NamedTuple):
+    """A folder that may be read, and how its model is to run."""
+
+    path: Path
+    weights: Weights
+    device: torch.device
+    dtype: torch.dtype
+    stated: Mapping[str, str | None]
+    """name, dtype and revision, for the record."""
+
+    def record(
+        self, model: Any, tokenizer: Any, pixels: Mapping[str, Any], prepared: Mapping[str, Any], context: int = 0, **more: Any
+    ) -> ModelRecord:
+        """Return a model's record, its dimensions 0.
+
+        `pixels` are the settings of its image processor, `prepared` is all that decides its input; `context` tokens are shown unless 0.
+        """
+        image, text = (describe_tower(model.config, f"{part}_config") for part in ("vision", "text"))
+        words, size = tokenizer_sha256(tokenizer, self.path), f"{len(tokenizer)} entries{f', context {context}' if context else ''}"
+        config = {"class": type(model).__name__, "attention": model.config._attn_implementation, **without_origin(model.config.to_dict())}
+        described = {
+            "dimensions": 0,
+            "architecture": f"image: {image}; text: {text}",
+            "preprocessing": describe_preprocessing(pixels),
+            "tokenizer": f"{type(tokenizer).__name__}, {size}, sha256 {words[:12]}",
+        }
+        decisive = {"architecture": config, "preprocessing": prepared, "tokenizer": words}
+        return model_record(model, decisive, sha256=self.weights.sha256, device=model.device, **{**described, **self.stated, **more})
+
+
+def open_folder(path: Path, *, name: str, device: str, dtype: str, revision: str | None = None, inside: Path | None = None) -> OpenedFolder:
+    """Check a folder and read its weights; `inside` is where links may lead (None: itself), `revision` the hub's commit it is a copy of."""
+    check_folder(path, inside or path)
+    weights = read_weights(path)
+    require_files(path)
+    return OpenedFolder(path, weights, *torch_setting(device, dtype), {"name": name, "dtype": dtype, "revision": revision})
+
+
+def image_settings(processor: Any) -> dict[str, Any]:
+    """Return the class and the settings of an image processor."""
+    return {"class": type(processor).__name__, **without_origin(processor.to_dict())}
+
+
+def without_origin(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return configuration values without those of `ORIGIN`, at any depth."""
+    return {key: without_origin(value) if isinstance(value, dict) else value for key, value in values.items() if key not in ORIGIN}
+
+
+def describe_tower(config: Any, name: str) -> str:
+    """Return the sizes of a part of a configuration, in words."""
+    part = getattr(config, name, config)
+    shown = {"hidden_size": "width", "num_hidden_layers": "layers", "image_size": "px", "patch_size": "patch", "vocab_size": "tokens"}
+    return ", ".join(f"{word} {getattr(part, key)}" for key, word in shown.items() if isinstance(getattr(part, key, None), int))
+
+
+def describe_preprocessing(preprocessing: Mapping[str, Any]) -> str:
+    """Return the steps that are switched on, with their numbers."""
+    steps = {"do_resize": ("size", "resample"), "do_center_crop": ("crop_size",), "do_normalize": ("image_mean", "image_std")}
+    keys = [key for step, keys in steps.items() if preprocessing.get(step) for key in keys if preprocessing.get(key) is not None]
+    return ", ".join([preprocessing["class"], *(f"{key} {canonical(preprocessing[key]).decode()}" for key in keys)])
