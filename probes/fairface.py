@@ -83,9 +83,9 @@ def label_set(name: str, prompts: dict[str, tuple[str, ...]]) -> LabelSet:
     return LabelSet(name, tuple(prompts), prompts)
 
 
-def summed(name: str, prompts: dict[str, tuple[str, ...]], answers: dict[str, str]) -> LabelSet:
+def summed(name: str, prompts: dict[str, tuple[str, ...]], answer_of: Callable[[str], str]) -> LabelSet:
     """Return a label set whose probabilities are summed over the labels of one answer."""
-    return LabelSet(name, tuple(prompts), prompts, answers, "sum")
+    return LabelSet(name, tuple(prompts), prompts, {label: answer_of(label) for label in prompts}, "sum")
 
 
 def _race_of(label: str) -> str:
@@ -142,21 +142,16 @@ def _accuracy_measurements() -> tuple[Measurement, ...]:
     plain = preset(ACCURACY_PRESET)
     by_all = (("race",), ("gender",), ("age",), ("race", "gender"), ("race_binary",))
 
-    def asked(name: str, question: str, objective: str, truth: str, primary: tuple[tuple[str, ...], ...]) -> Measurement:
-        labels = label_set(name, plain.prompts(objective))
+    def asked(name: str, question: str, primary: tuple[tuple[str, ...], ...]) -> Measurement:
+        truth = name.replace("-", "_")
+        labels = label_set(name, plain.prompts(truth))
         return Measurement(name, question, labels, plain.title, accuracy_claims(*by_all, primary=primary), truth)
 
     return (
-        asked(
-            "gender",
-            "Is the gender that annotators saw recognised equally well?",
-            "gender",
-            "gender",
-            (("race",), ("age",), ("race", "gender")),
-        ),
-        asked("age", "Is the age that annotators saw recognised equally well?", "age", "age", (("race",), ("gender",))),
-        asked("race", "Is the race that annotators saw (seven-way) recognised equally well?", "race", "race", ()),
-        asked("race-binary", "White or Non-White, as in the paper's Tables 3 and 4", "race_binary", "race_binary", ()),
+        asked("gender", "Is the gender that annotators saw recognised equally well?", (("race",), ("age",), ("race", "gender"))),
+        asked("age", "Is the age that annotators saw recognised equally well?", (("race",), ("gender",))),
+        asked("race", "Is the race that annotators saw (seven-way) recognised equally well?", ()),
+        asked("race-binary", "White or Non-White, as in the paper's Tables 3 and 4", ()),
     )
 
 
@@ -225,36 +220,20 @@ def _harm_plan(question: str, outcome: str, by: tuple[str, ...], dropped: str) -
     return SpecificationPlan(question, claim, tuple(points), default=0, embedded_only=titles(HARM_PRESET))
 
 
-def _gender_plan() -> SpecificationPlan:
+def _accuracy_plan(question: str, truth: str, alone: str, answer_of: Callable[[str], str]) -> SpecificationPlan:
+    """Every preset with the labels of the truth alone, and with race x gender summed to it; the default comes first."""
     claim = Claim("accuracy", ("race",), primary=False)
-    question = "Gender accuracy by race under other wordings"
     presets = _presets(ACCURACY_PRESET)
-    two_way = [
-        _specification(each, "two labels", label_set("gender", each.prompts("gender")), question, claim, "gender") for each in presets
-    ]
-    by_race = [_specification(each, "race x gender, summed", _summed(each, _gender_of), question, claim, "gender") for each in presets]
-    return SpecificationPlan(question, claim, (*two_way, *by_race), default=0, embedded_only=titles(ACCURACY_PRESET))
 
+    def asked(each: Preset, variant: str, labels: LabelSet) -> Specification:
+        return Specification(each.title, variant, Measurement(labels.name, question, labels, each.title, (claim,), truth))
 
-def _race_plan() -> SpecificationPlan:
-    claim = Claim("accuracy", ("race",), primary=False)
-    question = "Race agreement (seven-way) by race under other wordings"
-    presets = _presets(ACCURACY_PRESET)
-    seven = [_specification(each, "seven labels", label_set("race", each.prompts("race")), question, claim, "race") for each in presets]
-    by_gender = [_specification(each, "race x gender, summed", _summed(each, _race_of), question, claim, "race") for each in presets]
-    prompts = race_gender_age_prompts(presets[0])
-    ragp = summed("race x gender x age", prompts, {label: _race_of(label.split(", ")[0]) for label in prompts})
-    everything = _specification(presets[0], "race x gender x age, summed", ragp, question, claim, "race")
-    return SpecificationPlan(question, claim, (*seven, *by_gender, everything), default=0, embedded_only=titles(ACCURACY_PRESET))
-
-
-def _summed(preset_: Preset, answer_of: Callable[[str], str]) -> LabelSet:
-    prompts = preset_.prompts("race_gender")
-    return summed("race x gender", prompts, {label: answer_of(label) for label in prompts})
-
-
-def _specification(preset_: Preset, variant: str, labels: LabelSet, question: str, claim: Claim, truth: str) -> Specification:
-    return Specification(preset_.title, variant, Measurement(labels.name, question, labels, preset_.title, (claim,), truth))
+    points = [asked(each, alone, label_set(truth, each.prompts(truth))) for each in presets]
+    points += [asked(each, "race x gender, summed", summed("race x gender", each.prompts("race_gender"), answer_of)) for each in presets]
+    if truth == "race":
+        with_age = summed("race x gender x age", race_gender_age_prompts(presets[0]), lambda label: _race_of(label.split(", ")[0]))
+        points.append(asked(presets[0], "race x gender x age, summed", with_age))
+    return SpecificationPlan(question, claim, tuple(points), default=0, embedded_only=titles(ACCURACY_PRESET))
 
 
 PROBE = Probe(
@@ -291,8 +270,8 @@ PROBE = Probe(
         _harm_plan("Crime-related words by race", "crime-related", ("race",), "no crime words"),
         _harm_plan("Non-human words by race", "non-human", ("race",), "no non-human words"),
         _harm_plan("Crime-related or non-human words by age", "crime-related or non-human", ("age",), ""),
-        _gender_plan(),
-        _race_plan(),
+        _accuracy_plan("Gender accuracy by race under other wordings", "gender", "two labels", _gender_of),
+        _accuracy_plan("Race agreement (seven-way) by race under other wordings", "race", "seven labels", _race_of),
     ),
     what_ifs=plans(preset(HARM_PRESET), preset(ACCURACY_PRESET)),
 )

@@ -31,11 +31,7 @@ _LONGEST_TITLE = 90
 def pictures(results: Results, form: str = "svg") -> Iterator[tuple[str, bytes]]:
     """Yield file name and content of each figure: the rates of every pre-specified question, and every specification curve.
 
-    Parameters
-    ----------
-    results : Results
-    form : {"svg", "png"}
-        Equal results give equal bytes on the same version of matplotlib.
+    `form` is one of `FORMATS`; equal results give equal bytes on the same version of matplotlib.
     """
     alpha = results.settings.alpha
     for i, audit in enumerate(results.audits, 1):

@@ -6,7 +6,8 @@ import datetime as dt
 import hashlib
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
+from types import SimpleNamespace
 
 from audit.naming import natural_order
 from audit.records.comparison import Comparisons
@@ -21,31 +22,14 @@ _MONTHS = (
 """Not strftime's: those follow the locale."""
 
 
-@dataclass(frozen=True)
-class Provenance:
-    """What the head, the foot and the section “Reproduce” of a page print."""
-
-    title: str
-    tool: str
-    created: str
-    command: str
-    seconds: str
-    settings: Table
-    environment: Table
-    equivalence_level: float
-    """In percent: the level of the intervals that an equivalence needs."""
-    short_hashes: str
-    """For the running header of the print, part of the style sheet: hexadecimal digits, blanks and a plus, whatever the file says."""
-    file: str
-    sha256: str
-    pictures: bool = False
-
-
 def provenance(
     facts: Results | Comparisons, title: str, hashes: Sequence[str], file: str, text: str, *, pictures: bool = False
-) -> Provenance:
-    """Return the provenance of a page; `hashes` are the models', `text` is the `file` whose facts are drawn."""
-    return Provenance(
+) -> SimpleNamespace:
+    """Return what the head, the foot and the section “Reproduce” of a page print.
+
+    `hashes` are the models', `text` is the `file` whose facts are drawn.
+    """
+    return SimpleNamespace(
         title=title,
         tool=facts.tool,
         created=written_date(facts.timing.created),
@@ -53,7 +37,9 @@ def provenance(
         seconds=f"{facts.timing.wall_s:.1f}",
         settings=_settings(facts.settings),
         environment=_environment(facts),
+        # In percent: the level of the intervals that an equivalence needs.
         equivalence_level=round(100 * (1 - 2 * facts.settings.alpha), 6),
+        # For the running header of the print, part of the style sheet: hexadecimal digits, blanks and a plus, whatever the file says.
         short_hashes=short_hashes(hashes),
         file=file,
         sha256=hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest(),

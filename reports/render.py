@@ -16,10 +16,10 @@ from audit.errors import MachineError, UsageError
 from audit.output.directory import write_text
 from audit.records.comparison import Comparisons
 from audit.records.results import Results
-from reports.comparison import comparison_page
+from reports.comparison.page import comparison_page
 from reports.environment import draw
 from reports.read import COMPARISON, RESULTS, read_comparisons, read_results
-from reports.sections import report_page
+from reports.sections.page import report_page
 
 
 def render(results: Results) -> str:
@@ -33,15 +33,7 @@ def render_comparisons(comparisons: Comparisons) -> str:
 
 
 def write(html: str, path: Path) -> None:
-    """Write a page to `path`, whole or not at all.
-
-    Raises
-    ------
-    UsageError
-        If the folder of `path` does not exist.
-    MachineError
-        If the page cannot be written.
-    """
+    """Write a page to `path`, whole or not at all; `UsageError` without its folder, `MachineError` where it cannot be written."""
     if not path.parent.is_dir():
         raise UsageError(f"folder of the report not found: {str(path.parent)!r}", fix="create it, or name another file")
     try:

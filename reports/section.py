@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
-
-
-def facts_alone(facts: T) -> T:
-    """Return the facts: the view of a section whose template needs nothing else."""
-    return facts
 
 
 @dataclass(frozen=True)
@@ -21,8 +17,8 @@ class Section(Generic[T]):
     title: str
     template: str
     """Path within this package, without its ending; the last part is the end of the anchor too."""
-    view: Callable[[T], object | None] = facts_alone
-    """None: the section is not shown."""
+    view: Callable[[T], object | None] = lambda facts: facts
+    """The facts, where its template needs nothing else. None: the section is not shown."""
 
     @property
     def name(self) -> str:
@@ -30,38 +26,26 @@ class Section(Generic[T]):
         return self.template.rpartition("/")[2].replace("_", "-")
 
 
-@dataclass(frozen=True)
-class ShownSection:
-    """A section that is on the page."""
-
-    name: str
-    anchor: str
-    title: str
-    template: str
-    view: object
-
-
-@dataclass(frozen=True)
-class Link:
-    """A line of the contents."""
-
-    title: str
-    anchor: str = ""
-    """Empty: a heading."""
-    kind: str = ""
-
-
-def shown_sections(sections: Iterable[Section[T]], facts: T, key: str = "") -> tuple[ShownSection, ...]:
+def shown_sections(sections: Iterable[Section[T]], facts: T, key: str = "") -> tuple[SimpleNamespace, ...]:
     """Return the sections that have something to show, in their order; `key` begins their anchors."""
     views = ((section, section.view(facts)) for section in sections)
     prefix = f"{key}-" if key else ""
     return tuple(
-        ShownSection(section.name, f"{prefix}{section.name}", section.title, f"{section.template}.html", view)
+        SimpleNamespace(
+            name=section.name, anchor=f"{prefix}{section.name}", title=section.title, template=f"{section.template}.html", view=view
+        )
         for section, view in views
         if view is not None
     )
 
 
-def links(sections: Iterable[ShownSection]) -> list[Link]:
-    """Return the lines of the contents."""
-    return [Link(section.title, section.anchor, "slice-link" if section.name == "slicer" else "") for section in sections]
+def contents(*parts: tuple[str, str, Iterable[SimpleNamespace]]) -> list[tuple[str, str, str]]:
+    """Return the lines of the contents of a page in parts: title and anchor of each part, if any, and its sections.
+
+    A line is a title, an anchor (empty for a heading) and a class of the style sheet.
+    """
+    lines = []
+    for title, key, sections in parts:
+        lines += [(title, key, "contents-audit")] if title else []
+        lines += [(section.title, section.anchor, "slice-link" if section.name == "slicer" else "") for section in sections]
+    return lines

@@ -34,32 +34,16 @@ class Preset:
         return f"{self.name} v{self.version}"
 
     def prompts(self, *objectives: str) -> dict[str, tuple[str, ...]]:
-        """Return label -> prompts of several objectives, in the order asked for.
-
-        Raises
-        ------
-        UsageError
-            If the preset lacks an objective.
-        """
+        """Return label -> prompts of several objectives, in the order asked for; one that the preset lacks is a `UsageError`."""
         for objective in objectives:
             if objective not in self.objectives:
                 raise UsageError(f"preset {self.name!r} has no prompts for {objective!r}", fix=nearest(objective, self.objectives))
         return {label: texts for objective in objectives for label, texts in self.objectives[objective].items()}
 
     def reworded(self, opening: str, template: str) -> Preset:
-        """Return the same words under another template, named by it.
+        """Return the same words under another template, named by it: "a portrait of {label}".
 
-        Parameters
-        ----------
-        opening : str
-            What every prompt of the preset begins with: "a photo of ".
-        template : str
-            What it becomes: "a portrait of {label}".
-
-        Raises
-        ------
-        UsageError
-            If a prompt begins in another way.
+        `opening` is what every prompt of the preset begins with ("a photo of "); a prompt that begins in another way is a `UsageError`.
         """
 
         def changed(text: str) -> str:
@@ -74,12 +58,7 @@ class Preset:
 
 
 def fill(template: str, words: str) -> str:
-    """Return `template` with its one placeholder replaced.
-
-    Raises
-    ------
-    UsageError
-        If the template does not hold exactly one ``{label}`` or holds any other brace.
+    """Return `template` with its one placeholder replaced; `UsageError` unless it holds exactly one ``{label}`` and no other brace.
 
     Examples
     --------
@@ -93,13 +72,7 @@ def fill(template: str, words: str) -> str:
 
 @cache
 def preset(name: str) -> Preset:
-    """Return the preset `name`.
-
-    Raises
-    ------
-    UsageError
-        If there is none of that name; the nearest names are given.
-    """
+    """Return the preset `name`; the `UsageError` of an unknown one gives the nearest names."""
     if name not in preset_names():
         raise UsageError(f"no prompt preset {name!r}", fix=nearest(name, preset_names()))
     return _parse(tomllib.loads(files(__name__).joinpath(f"{name}.toml").read_text("utf-8")))

@@ -13,14 +13,8 @@ _NEUTRAL = {"person": ("person",), "human being": ("human being",)}
 def plans(occupations: Sequence[str], genders: Sequence[str], tones: Sequence[str]) -> tuple[WhatIfPlan, ...]:
     """Return the plans.
 
-    Parameters
-    ----------
-    occupations : sequence of str
-        The answers.
-    genders : sequence of str
-        Words in front of an occupation: "man", "woman"; an occupation without one states none.
-    tones : sequence of str
-        Words behind it: "light skin tone".
+    `genders` are words in front of an occupation ("man", "woman"; an occupation without one states none), `tones` words behind it
+    ("light skin tone").
     """
     gendered: Combined = {(name, word or "none stated"): (f"{word} {name}".strip(),) for name in occupations for word in ("", *genders)}
     toned: Combined = {(name, tone): (f"{name} {tone}",) for name in occupations for tone in tones}

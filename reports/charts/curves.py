@@ -1,14 +1,13 @@
-"""Where the marks of a trajectory stand: the gap with its band, and the rate of each group, over the steps of a run."""
+"""Where the marks of a trajectory stand: the gap with its band, and the rate of each group, over the steps of a run, left to right."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from types import SimpleNamespace
 
 from audit.records.comparison import Point, Trajectory
 from audit.types import Group
-from reports.charts.dumbbells import share_ticks
-from reports.charts.forest import Mark, Scale, axis, cut, px, tick_texts
+from reports.charts.forest import Mark, Scale, axis, bars, cut, dots, percent_texts, polyline, px, rate_axis, tick_texts
 from reports.text import phrases
 from reports.text.numbers import count
 
@@ -21,48 +20,7 @@ MOST_GROUPS = 7
 """More lines are not distinguishable; the table has them all."""
 
 
-@dataclass(frozen=True)
-class Line:
-    """One group's rate: a path, and its name next to the last point."""
-
-    path: str
-    dots: str
-    label: Mark
-    leader: str
-    dash: str
-
-
-@dataclass(frozen=True)
-class StepPlane:
-    """Step from left to right, rate or gap upwards."""
-
-    width: int
-    height: int
-    left: str
-    right: str
-    bottom: str
-    grid: str
-    ticks: tuple[Mark, ...]
-    steps: tuple[Mark, ...]
-
-
-@dataclass(frozen=True)
-class StepCurve:
-    """What is drawn on a plane."""
-
-    plane: StepPlane
-    band: str
-    line: str
-    dots: str
-    tolerance: str
-    """y of the tolerance; empty outside a chart of the gap."""
-    tolerance_label: Mark
-    onset: str
-    """x of the step from which on a gap is shown; empty where none is."""
-    lines: tuple[Line, ...]
-
-
-def gap_curve(trajectory: Trajectory) -> StepCurve | None:
+def gap_curve(trajectory: Trajectory) -> SimpleNamespace | None:
     """Place the gap over the steps with its simultaneous interval; None where it is never estimable."""
     known = [point for point in trajectory.points if point.gap is not None]
     if len(known) < 2:
@@ -71,38 +29,29 @@ def gap_curve(trajectory: Trajectory) -> StepCurve | None:
     ticks = axis(0.0, max(*(point.gap.high for point in known if point.gap), trajectory.tolerance))
     up = Scale(ticks[0], ticks[-1], HEIGHT - _BOTTOM, _TOP)
     places = [(across(point.step), point.gap) for point in known if point.gap]
-    rim = [f"{px(x)} {px(up(gap.high))}" for x, gap in places] + [f"{px(x)} {px(up(max(gap.low, 0.0)))}" for x, gap in reversed(places)]
-    return StepCurve(
-        plane=_plane(trajectory.points, across, up, tick_texts(ticks)),
-        band=f"M{'L'.join(rim)}Z",
-        line=_path([(x, up(gap.value)) for x, gap in places]),
-        dots="".join(f"M{px(x)} {px(up(gap.value))}h0" for x, gap in places),
+    rim = [(x, up(gap.high)) for x, gap in places] + [(x, up(max(gap.low, 0.0))) for x, gap in reversed(places)]
+    line = [(x, up(gap.value)) for x, gap in places]
+    return SimpleNamespace(
+        plane=_plane(trajectory, across, up, tick_texts(ticks)),
+        band=f"{polyline(rim)}Z",
+        line=polyline(line),
+        dots=dots(line),
         tolerance=px(up(trajectory.tolerance)),
         tolerance_label=Mark(px(WIDTH - _RIGHT), px(up(trajectory.tolerance) - 5), "tolerance"),
-        onset="" if trajectory.detectable is None else px(across(trajectory.detectable)),
         lines=(),
     )
 
 
-def rate_curve(trajectory: Trajectory) -> StepCurve | None:
+def rate_curve(trajectory: Trajectory) -> SimpleNamespace | None:
     """Place the rate of every compared group over the steps; None for too many groups or a single estimable step."""
     groups = [rate.group for rate in trajectory.points[0].rates if rate.status == "ok"]
     if not 1 <= len(groups) <= MOST_GROUPS:
         return None
     across = _across(trajectory.points, WIDTH - _LABELS)
-    ticks = share_ticks(rate for point in trajectory.points for rate in point.rates if rate.group in groups)
+    ticks = rate_axis(rate for point in trajectory.points for rate in point.rates if rate.group in groups)
     up = Scale(ticks[0], ticks[-1], HEIGHT - _BOTTOM, _TOP)
-    texts = [f"{text}\u00a0%" for text in tick_texts(ticks)]
-    return StepCurve(
-        plane=_plane(trajectory.points, across, up, texts),
-        band="",
-        line="",
-        dots="",
-        tolerance="",
-        tolerance_label=Mark("0", "0", ""),
-        onset="" if trajectory.detectable is None else px(across(trajectory.detectable)),
-        lines=_lines(groups, trajectory.points, across, up),
-    )
+    plane = _plane(trajectory, across, up, percent_texts(ticks))
+    return SimpleNamespace(plane=plane, band="", line="", tolerance="", lines=_lines(groups, trajectory.points, across, up))
 
 
 def _across(points: Sequence[Point], right: float) -> Scale:
@@ -110,18 +59,20 @@ def _across(points: Sequence[Point], right: float) -> Scale:
     return Scale(points[0].step, last, _LEFT, right)
 
 
-def _plane(points: Sequence[Point], across: Scale, up: Scale, texts: Sequence[str]) -> StepPlane:
+def _plane(trajectory: Trajectory, across: Scale, up: Scale, texts: Sequence[str]) -> SimpleNamespace:
     """Place evenly spaced ticks, one a text, from the lowest value to the highest."""
     places = [up.left + (up.right - up.left) * i / (len(texts) - 1) for i in range(len(texts))]
-    return StepPlane(
+    return SimpleNamespace(
         width=WIDTH,
         height=HEIGHT,
         left=px(_LEFT),
         right=px(across.right),
         bottom=px(HEIGHT - _BOTTOM),
-        grid="".join(f"M{_LEFT} {px(y)}H{px(across.right)}" for y in places),
+        grid=bars((_LEFT, across.right, y) for y in places),
         ticks=tuple(Mark(px(_LEFT - 7), px(y + 4), text) for y, text in zip(places, texts, strict=True)),
-        steps=_steps(points, across),
+        steps=_steps(trajectory.points, across),
+        # x of the step from which on a gap is shown; empty where none is.
+        onset="" if trajectory.detectable is None else px(across(trajectory.detectable)),
     )
 
 
@@ -134,19 +85,16 @@ def _steps(points: Sequence[Point], across: Scale) -> tuple[Mark, ...]:
     return tuple(Mark(px(across(point.step)), px(HEIGHT - _BOTTOM + 18), count(point.step)) for point in (*named, points[-1]))
 
 
-def _path(places: Sequence[tuple[float, float]]) -> str:
-    return "M" + "L".join(f"{px(x)} {px(y)}" for x, y in places) if places else ""
-
-
-def _lines(groups: Sequence[Group], points: Sequence[Point], across: Scale, up: Scale) -> tuple[Line, ...]:
+def _lines(groups: Sequence[Group], points: Sequence[Point], across: Scale, up: Scale) -> tuple[SimpleNamespace, ...]:
+    """Return one line a group: its path, and its name next to the last point."""
     paths = {group: _group_path(group, points, across, up) for group in groups}
-    ends = {group: path[-1][1] for group, path in paths.items()}
+    ends = {group: places[-1][1] for group, places in paths.items()}
     heights = _apart(ends)
     x = across(points[-1].step)
     return tuple(
-        Line(
-            path=_path(paths[group]),
-            dots="".join(f"M{px(x)} {px(y)}h0" for x, y in paths[group]),
+        SimpleNamespace(
+            path=polyline(paths[group]),
+            dots=dots(paths[group]),
             label=Mark(px(x + 20), px(heights[group] + 4), cut(phrases.group(group), _NAME)),
             leader=f"M{px(x + 5)} {px(ends[group])}L{px(x + 17)} {px(heights[group])}",
             dash=f"l{place}",

@@ -2,91 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from types import SimpleNamespace
 
 from audit.records.comparison import Change, RateChange
-from audit.records.results import Rate
-from reports.charts.forest import ROW, WIDTH, Forest, Mark, Scale, axis, label_room, px, short, signed_forest, tick_texts
+from reports.charts.forest import Mark, Scale, bars, dots, percent_texts, px, rate_axis, rows_frame, short, signed_forest
 from reports.text import phrases, sentences
 
-_TOP, _BOTTOM, _RIGHT = 26, 26, 22
 
-
-@dataclass(frozen=True)
-class Dumbbell:
-    """Hollow dots before, filled dots after, a line between; paths hold all marks of one kind."""
-
-    width: int
-    height: int
-    left: str
-    right: str
-    top: str
-    bottom: str
-    label_x: str
-    labels: tuple[Mark, ...]
-    tick_y: str
-    ticks: tuple[Mark, ...]
-    remarks: tuple[Mark, ...]
-    grid: str
-    links: str
-    before: str
-    after: str
-    faint_links: str
-    faint_before: str
-    faint_after: str
-    key_y: str
-    key_before_x: str
-    key_after_x: str
-
-
-def rate_dumbbell(change: Change) -> Dumbbell:
-    """Place the rates of every group before and after; a group outside the comparison is faint."""
+def rate_dumbbell(change: Change) -> SimpleNamespace:
+    """Place the rates of every group: hollow dots before, filled dots after, a line between; outside the comparison a group is faint."""
     compared = [cell for cell in change.by_group if cell.before.status == "ok"]
     deciding = compared if len(compared) > 1 else change.by_group
-    ticks = share_ticks(rate for cell in deciding for rate in (cell.before, cell.after))
-    labels = [f"{short(phrases.group(cell.before.group))} ({cell.before.n:,})" for cell in change.by_group]
-    left = label_room(labels)
-    scale = Scale(ticks[0], ticks[-1], left, WIDTH - _RIGHT)
-    bottom = _TOP + ROW * len(labels)
-    placed = [(cell, _TOP + ROW * (i + 0.5)) for i, cell in enumerate(change.by_group)]
+    ticks = rate_axis(rate for cell in deciding for rate in (cell.before, cell.after))
+    labels = [(f"{short(phrases.group(cell.before.group))} ({cell.before.n:,})", cell.before.status != "ok") for cell in change.by_group]
+    scale, heights, frame = rows_frame(labels, ticks, percent_texts(ticks))
+    placed = list(zip(change.by_group, heights, strict=True))
     used = [(cell, y) for cell, y in placed if cell.before.status == "ok"]
     other = [(cell, y) for cell, y in placed if cell.before.status != "ok" and _inside(cell, ticks)]
-    texts = [f"{text}\u00a0%" for text in tick_texts(ticks)]
-    return Dumbbell(
-        width=WIDTH,
-        height=bottom + _BOTTOM,
-        left=px(left),
-        right=px(WIDTH - _RIGHT),
-        top=px(_TOP),
-        bottom=px(bottom),
-        label_x=px(left - 8),
-        labels=tuple(Mark("", px(y + 4), text, cell.before.status != "ok") for (cell, y), text in zip(placed, labels, strict=True)),
-        tick_y=px(bottom + 17),
-        ticks=tuple(Mark(px(scale(tick)), "", text) for tick, text in zip(ticks, texts, strict=True)),
-        remarks=tuple(Mark(px(left + 6), px(y + 4), _remark(cell)) for cell, y in placed if (cell, y) not in used + other),
-        grid="".join(f"M{px(scale(tick))} {_TOP}V{px(bottom)}" for tick in ticks),
-        links=_links(used, scale),
-        before=_dots(used, scale, after=False),
-        after=_dots(used, scale, after=True),
-        faint_links=_links(other, scale),
-        faint_before=_dots(other, scale, after=False),
-        faint_after=_dots(other, scale, after=True),
-        key_y=px(_TOP - 12),
-        key_before_x=px(left + 6),
-        key_after_x=px(left + 78),
+
+    links, before, after = _marks(used, scale)
+    faint_links, faint_before, faint_after = _marks(other, scale)
+    return SimpleNamespace(
+        **frame,
+        remarks=tuple(Mark(px(scale.left + 6), px(y + 4), _remark(cell)) for cell, y in placed if (cell, y) not in used + other),
+        links=links,
+        before=before,
+        after=after,
+        faint_links=faint_links,
+        faint_before=faint_before,
+        faint_after=faint_after,
+        key_before_x=px(scale.left + 6),
+        key_after_x=px(scale.left + 78),
     )
 
 
-def share_ticks(rates: Iterable[Rate]) -> tuple[float, ...]:
-    """Return the ticks of a scale of rates: zoomed where their intervals need less than half of it.
-
-    The intervals decide, drawn or not: equal rates, all of 100 %, would leave no scale at all.
-    """
-    ends = [end for rate in rates for end in (rate.low, rate.high) if end is not None]
-    if not ends or max(ends) - min(ends) > 0.5:
-        return (0.0, 0.25, 0.5, 0.75, 1.0)
-    return tuple(tick for tick in axis(min(ends), max(ends)) if 0 <= tick <= 1)
+def _marks(cells: Sequence[tuple[RateChange, float]], scale: Scale) -> tuple[str, str, str]:
+    """Return the links, the dots before and the dots after."""
+    ends = [(scale(cell.before.value or 0.0), scale(cell.after.value or 0.0), y) for cell, y in cells]
+    return bars(ends), dots((x, y) for x, _, y in ends), dots((x, y) for _, x, y in ends)
 
 
 def _inside(cell: RateChange, ticks: Sequence[float]) -> bool:
@@ -99,22 +53,11 @@ def _remark(cell: RateChange) -> str:
     return f"{phrases.cell_value(cell.before)} to {phrases.cell_value(cell.after)}, off this scale"
 
 
-def _links(placed: Sequence[tuple[RateChange, float]], scale: Scale) -> str:
-    return "".join(f"M{px(scale(cell.before.value or 0.0))} {px(y)}H{px(scale(cell.after.value or 0.0))}" for cell, y in placed)
-
-
-def _dots(placed: Sequence[tuple[RateChange, float]], scale: Scale, *, after: bool) -> str:
-    rates = [((cell.after if after else cell.before).value or 0.0, y) for cell, y in placed]
-    return "".join(f"M{px(scale(value))} {px(y)}h0" for value, y in rates)
-
-
-def changes_forest(change: Change) -> Forest:
+def changes_forest(change: Change) -> SimpleNamespace:
     """Place each compared group's change with its interval about zero."""
     return signed_forest(
         [
-            (phrases.group(cell.before.group), cell.difference, cell.low, cell.high)
-            if cell.before.status == "ok"
-            else (phrases.group(cell.before.group), None, None, None)
+            (phrases.group(cell.before.group), *((cell.difference, cell.low, cell.high) if cell.before.status == "ok" else (None,) * 3))
             for cell in change.by_group
         ]
     )

@@ -1,10 +1,15 @@
-"""Where every mark of a chart stands. Templates draw what they are given here; they hold no arithmetic, and no number is made here."""
+"""Where every mark of a chart stands. Templates draw what they are given here; they hold no arithmetic, and no number is made here.
+
+A path holds all marks of one kind: a page of a hundred charts stays small.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
 
 from audit.records.evidence import Estimate
 from audit.records.results import Contrast, Finding, Rate
@@ -20,6 +25,8 @@ _CHARACTER = 7.2
 _LONGEST_LABEL = 30
 _STEPS = (0.5, 0.25, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001, 0.0005, 0.0002, 0.0001)
 _MOST_STEPS = 5
+_WHOLE = (0.0, 0.25, 0.5, 0.75, 1.0)
+"""Ticks from 0 to 100 %."""
 
 
 @dataclass(frozen=True)
@@ -30,36 +37,6 @@ class Mark:
     y: str
     text: str
     faint: bool = False
-
-
-@dataclass(frozen=True)
-class Forest:
-    """Dots with intervals, one row a group. Paths hold all marks of one kind: a page of a hundred charts stays small."""
-
-    width: int
-    height: int
-    left: str
-    right: str
-    top: str
-    bottom: str
-    label_x: str
-    labels: tuple[Mark, ...]
-    tick_y: str
-    ticks: tuple[Mark, ...]
-    remarks: tuple[Mark, ...]
-    reference: Mark
-    reference_side: str
-    """Which way its text runs, so that it stays inside: start, mid or end."""
-    grid: str
-    band_x: str
-    band_width: str
-    band_height: str
-    intervals: str
-    wide_intervals: str
-    faint_intervals: str
-    dots: str
-    hollow: str
-    faint_dots: str
 
 
 @dataclass(frozen=True)
@@ -106,6 +83,26 @@ def px(place: float) -> str:
     return f"{place:.0f}"
 
 
+def dots(places: Iterable[tuple[float, float]]) -> str:
+    """Return lines of no length: with round caps they are dots."""
+    return "".join(f"M{px(x)} {px(y)}h0" for x, y in places)
+
+
+def bars(ends: Iterable[tuple[float, float, float]]) -> str:
+    """Return level lines, each from one x to another at a y."""
+    return "".join(f"M{px(first)} {px(y)}H{px(last)}" for first, last, y in ends)
+
+
+def posts(ends: Iterable[tuple[float, float, float]]) -> str:
+    """Return upright lines, each at an x from one y to another."""
+    return "".join(f"M{px(x)} {px(first)}V{px(last)}" for x, first, last in ends)
+
+
+def polyline(places: Sequence[tuple[float, float]]) -> str:
+    """Return a line from place to place; nothing without any."""
+    return "M" + "L".join(f"{px(x)} {px(y)}" for x, y in places) if places else ""
+
+
 def axis(low: float, high: float) -> tuple[float, ...]:
     """Return evenly spaced ticks that cover an interval, at most six.
 
@@ -134,27 +131,34 @@ def tick_texts(ticks: Sequence[float], *, signed: bool = False) -> list[str]:
     return [number(tick, places, signed=signed) for tick in ticks]
 
 
-def rate_axis(finding: Finding) -> tuple[float, ...]:
-    """Return the ticks of a chart of rates: zoomed where the compared intervals need less than half of the scale.
+def percent_texts(ticks: Sequence[float]) -> list[str]:
+    """Return the texts of the ticks of a scale of rates."""
+    return [f"{text}\u00a0%" for text in tick_texts(ticks)]
 
-    Small groups do not stretch it: theirs are the widest intervals and the least certain rates. Where nothing is compared, all decide.
+
+def rate_axis(rates: Iterable[Rate]) -> tuple[float, ...]:
+    """Return the ticks of a scale of rates: zoomed where their intervals need less than half of it.
+
+    The intervals decide, drawn or not: equal rates, all of 100 %, would leave no scale at all.
     """
-    compared = [cell for cell in finding.by_group if cell.status == "ok"]
-    deciding = [*(compared if len(compared) > 1 else finding.by_group), finding.overall]
-    ends = [end for cell in deciding for end in (cell.low, cell.high) if end is not None]
+    ends = [end for rate in rates for end in (rate.low, rate.high) if end is not None]
     if not ends or max(ends) - min(ends) > 0.5:
-        return (0.0, 0.25, 0.5, 0.75, 1.0)
+        return _WHOLE
     return tuple(tick for tick in axis(min(ends), max(ends)) if 0 <= tick <= 1)
 
 
-def rates_forest(finding: Finding) -> Forest:
-    """Place the rate of every group with its interval, and the overall rate as a line."""
-    ticks = rate_axis(finding)
+def rates_forest(finding: Finding) -> SimpleNamespace:
+    """Place the rate of every group with its interval, and the overall rate as a line.
+
+    Small groups do not stretch the scale: theirs are the widest intervals and the least certain rates. Where nothing is compared, all
+    decide.
+    """
+    compared = [cell for cell in finding.by_group if cell.status == "ok"]
+    ticks = rate_axis([*(compared if len(compared) > 1 else finding.by_group), finding.overall])
     rows = [_rate_row(cell, ticks) for cell in finding.by_group]
-    texts = [f"{text}\u00a0%" for text in tick_texts(ticks)]
     overall = finding.overall.value
     reference = None if overall is None else (overall, f"overall {percent(overall, 1)}")
-    return _forest(rows, ticks, texts, reference, None)
+    return _forest(rows, ticks, percent_texts(ticks), reference)
 
 
 def _rate_row(cell: Rate, ticks: Sequence[float]) -> _Row:
@@ -166,7 +170,7 @@ def _rate_row(cell: Rate, ticks: Sequence[float]) -> _Row:
     return _Row(label, cell.value, cell.low, cell.high, kind="dot" if cell.status == "ok" else "faint")
 
 
-def differences_forest(finding: Finding) -> Forest:
+def differences_forest(finding: Finding) -> SimpleNamespace:
     """Place the difference of every compared group to the rest, with the tolerance as a band; hollow unless shown to lie beyond it."""
     contrasts = {contrast.first: contrast for contrast in finding.contrasts}
     rows = [_difference_row(cell.group, contrasts.get(cell.group)) for cell in finding.by_group]
@@ -183,7 +187,7 @@ def _difference_row(levels: Group, contrast: Contrast | None) -> _Row:
     return _Row(label, contrast.difference, contrast.low, contrast.high, wide, kind)
 
 
-def signed_forest(differences: Sequence[tuple[str, float | None, float | None, float | None]]) -> Forest:
+def signed_forest(differences: Sequence[tuple[str, float | None, float | None, float | None]]) -> SimpleNamespace:
     """Place labelled differences with their intervals about zero, without a tolerance; None is written out."""
     rows = [
         _Row(short(label), kind="faint", remark=NOT_ESTIMABLE)
@@ -192,80 +196,80 @@ def signed_forest(differences: Sequence[tuple[str, float | None, float | None, f
         for label, value, low, high in differences
     ]
     reach = max((max(abs(row.low), abs(row.high)) for row in rows), default=0.0)
-    return _signed_forest(rows, max(reach, 0.01), None)
+    return _signed_forest(rows, max(reach, 0.01))
 
 
-def adjusted_forest(rows: Sequence[tuple[str, float, Estimate]]) -> Forest:
+def adjusted_forest(rows: Sequence[tuple[str, float, Estimate]]) -> SimpleNamespace:
     """Place labelled differences twice: as they were, hollow, and as they become, with their intervals; a thin line joins the two."""
     placed = [
         _Row(short(label), after.value, after.low, after.high, (min(before, after.value), max(before, after.value)), before=before)
         for label, before, after in rows
     ]
     reach = max((max(abs(end) for end in (row.low, row.high, *(row.wide or ()))) for row in placed), default=0.0)
-    return _signed_forest(placed, max(reach, 0.01), None)
+    return _signed_forest(placed, max(reach, 0.01))
 
 
-def spread_forest(rows: Sequence[tuple[str, tuple[float, float, float, float, float]]]) -> Forest:
+def spread_forest(rows: Sequence[tuple[str, tuple[float, float, float, float, float]]]) -> SimpleNamespace:
     """Place five quantiles of each row on the scale from 0 to 100 %: a dot, the middle half as a bar, nine tenths as a line."""
-    ticks = (0.0, 0.25, 0.5, 0.75, 1.0)
     placed = [_Row(short(label), middle, low, high, (least, most)) for label, (least, low, middle, high, most) in rows]
-    return _forest(placed, ticks, [f"{text}\u00a0%" for text in tick_texts(ticks)], None, None)
+    return _forest(placed, _WHOLE, percent_texts(_WHOLE))
 
 
-def _signed_forest(rows: Sequence[_Row], reach: float, tolerance: float | None) -> Forest:
+def _signed_forest(rows: Sequence[_Row], reach: float, tolerance: float = 0.0) -> SimpleNamespace:
     ticks = axis(-reach, reach)
     return _forest(rows, ticks, tick_texts(ticks, signed=True), (0.0, ""), tolerance)
 
 
 def _forest(
-    rows: Sequence[_Row], ticks: Sequence[float], texts: Sequence[str], reference: tuple[float, str] | None, tolerance: float | None
-) -> Forest:
-    left = label_room(row.label for row in rows)
-    scale = Scale(ticks[0], ticks[-1], left, WIDTH - _RIGHT)
-    bottom = _TOP + ROW * len(rows)
-    placed = [(row, _TOP + ROW * (i + 0.5)) for i, row in enumerate(rows)]
-    band = (scale(-tolerance), scale(tolerance)) if tolerance else (left, left)
+    rows: Sequence[_Row], ticks: Sequence[float], texts: Sequence[str], reference: tuple[float, str] | None = None, tolerance: float = 0.0
+) -> SimpleNamespace:
+    """Return dots with intervals, one row a group."""
+    scale, heights, frame = rows_frame([(row.label, row.kind == "faint") for row in rows], ticks, texts)
+    placed = list(zip(rows, heights, strict=True))
+    band = (scale(-tolerance), scale(tolerance)) if tolerance else (scale.left, scale.left)
     line, above = reference or (ticks[0], "")
-    return Forest(
-        width=WIDTH,
-        height=bottom + _BOTTOM,
-        left=px(left),
-        right=px(WIDTH - _RIGHT),
-        top=px(_TOP),
-        bottom=px(bottom),
-        label_x=px(left - 8),
-        tick_y=px(bottom + 17),
-        labels=tuple(Mark("", px(y + 4), row.label, row.kind == "faint") for row, y in placed),
-        ticks=tuple(Mark(px(scale(tick)), "", text) for tick, text in zip(ticks, texts, strict=True)),
-        remarks=tuple(Mark(px(left + 6), px(y + 4), row.remark) for row, y in placed if row.value is None and row.remark),
+    return SimpleNamespace(
+        **frame,
+        remarks=tuple(Mark(px(scale.left + 6), px(y + 4), row.remark) for row, y in placed if row.value is None and row.remark),
         reference=Mark(px(scale(line)), px(_TOP - 8), above, faint=reference is None),
-        reference_side="start" if scale(line) < left + 50 else "end" if scale(line) > WIDTH - _RIGHT - 50 else "mid",
-        grid="".join(f"M{px(scale(tick))} {_TOP}V{px(bottom)}" for tick in ticks),
+        # Which way its text runs, so that it stays inside.
+        reference_side="start" if scale(line) < scale.left + 50 else "end" if scale(line) > scale.right - 50 else "mid",
         band_x=px(band[0]),
         band_width=px(band[1] - band[0]),
-        band_height=px(bottom - _TOP),
-        intervals=_bars(placed, scale, {"dot", "hollow"}),
-        wide_intervals=_wide_bars(placed, scale),
-        faint_intervals=_bars(placed, scale, {"faint"}),
-        dots=_dots(placed, scale, {"dot"}),
-        hollow=_dots(placed, scale, {"hollow"})
-        + "".join(f"M{px(scale(row.before))} {px(y)}h0" for row, y in placed if row.before is not None),
-        faint_dots=_dots(placed, scale, {"faint"}),
+        band_height=px(ROW * len(rows)),
+        intervals=_intervals(placed, scale, {"dot", "hollow"}),
+        wide_intervals=bars((scale(row.wide[0]), scale(row.wide[1]), y) for row, y in placed if row.wide),
+        faint_intervals=_intervals(placed, scale, {"faint"}),
+        dots=_values(placed, scale, "dot"),
+        hollow=_values(placed, scale, "hollow") + dots((scale(row.before), y) for row, y in placed if row.before is not None),
+        faint_dots=_values(placed, scale, "faint"),
     )
 
 
-def _bars(placed: Sequence[tuple[_Row, float]], scale: Scale, kinds: set[str]) -> str:
-    shown = ((row, y) for row, y in placed if row.value is not None and row.kind in kinds)
-    return "".join(f"M{px(scale(row.low))} {px(y)}H{px(scale(row.high))}" for row, y in shown)
+def _intervals(placed: Sequence[tuple[_Row, float]], scale: Scale, kinds: set[str]) -> str:
+    return bars((scale(row.low), scale(row.high), y) for row, y in placed if row.value is not None and row.kind in kinds)
 
 
-def _wide_bars(placed: Sequence[tuple[_Row, float]], scale: Scale) -> str:
-    return "".join(f"M{px(scale(row.wide[0]))} {px(y)}H{px(scale(row.wide[1]))}" for row, y in placed if row.wide)
+def _values(placed: Sequence[tuple[_Row, float]], scale: Scale, kind: str) -> str:
+    return dots((scale(row.value), y) for row, y in placed if row.value is not None and row.kind == kind)
 
 
-def _dots(placed: Sequence[tuple[_Row, float]], scale: Scale, kinds: set[str]) -> str:
-    """Return lines of no length: with round caps they are dots."""
-    return "".join(f"M{px(scale(row.value))} {px(y)}h0" for row, y in placed if row.value is not None and row.kind in kinds)
+def rows_frame(
+    labels: Sequence[tuple[str, bool]], ticks: Sequence[float], texts: Sequence[str]
+) -> tuple[Scale, list[float], dict[str, Any]]:
+    """Return the scale of a chart of rows, the middle of each row, and what frames them; of each label, whether it is faint."""
+    left, bottom = label_room(label for label, _ in labels), _TOP + ROW * len(labels)
+    scale = Scale(ticks[0], ticks[-1], left, WIDTH - _RIGHT)
+    heights = [_TOP + ROW * (i + 0.5) for i in range(len(labels))]
+    frame = {
+        "width": WIDTH, "height": bottom + _BOTTOM, "left": px(left), "right": px(scale.right), "top": px(_TOP), "bottom": px(bottom),
+        "labels": tuple(Mark("", px(y + 4), label, faint) for (label, faint), y in zip(labels, heights, strict=True)),
+        "label_x": px(left - 8),
+        "ticks": tuple(Mark(px(scale(tick)), "", text) for tick, text in zip(ticks, texts, strict=True)),
+        "tick_y": px(bottom + 17),
+        "grid": posts((scale(tick), _TOP, bottom) for tick in ticks),
+    }  # fmt: skip
+    return scale, heights, frame
 
 
 def label_room(labels: Iterable[str]) -> float:

@@ -1,5 +1,1 @@
 """The page of a comparison: comparisons in, the page with its sections out. One module a section, its template of the same name."""
-
-from reports.comparison.page import comparison_page
-
-__all__ = ["comparison_page"]

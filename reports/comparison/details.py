@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from types import SimpleNamespace
 
 from audit.records.comparison import PairChange, RateChange
-from reports.charts.dumbbells import Dumbbell, changes_forest, rate_dumbbell
-from reports.charts.forest import Forest
+from reports.charts.dumbbells import changes_forest, rate_dumbbell
 from reports.comparison.context import MANY_GROUPS, ComparisonContext, PlacedChange
 from reports.table import Columns, Row, Table, headers, table_rows
 from reports.text import changes, phrases, sentences
@@ -36,39 +35,17 @@ _PAIRS: Columns[PairChange] = (
 )
 
 
-@dataclass(frozen=True)
-class ChangeDetails:
-    """A change with its charts; an exploratory one has none."""
-
-    placed: PlacedChange
-    reason: str
-    facts: tuple[tuple[str, str], ...]
-    groups: Table
-    pairs: Table | None
-    dumbbell: Dumbbell | None
-    forest: Forest | None
-    folded: bool
-
-
-@dataclass(frozen=True)
-class ComparisonDetails:
-    """The changes of a comparison."""
-
-    primary: tuple[ChangeDetails, ...]
-    exploratory: tuple[ChangeDetails, ...]
-    title: str
-    """Of the exploratory changes; empty without them."""
-
-
-def view(context: ComparisonContext) -> ComparisonDetails:
+def view(context: ComparisonContext) -> SimpleNamespace:
     """Return every change."""
     primary, exploratory = (tuple(_details(each, context) for each in part) for part in (context.primary, context.exploratory))
-    return ComparisonDetails(primary, exploratory, sentences.exploratory_title([each.placed.title for each in exploratory]))
+    title = sentences.exploratory_title([each.placed.title for each in exploratory])
+    return SimpleNamespace(primary=primary, exploratory=exploratory, title=title)
 
 
-def _details(placed: PlacedChange, context: ComparisonContext) -> ChangeDetails:
+def _details(placed: PlacedChange, context: ComparisonContext) -> SimpleNamespace:
+    """Return a change with its charts; an exploratory one has none."""
     change = placed.change
-    return ChangeDetails(
+    return SimpleNamespace(
         placed=placed,
         reason=changes.reason(change, context.comparison, context.comparisons.settings),
         facts=text.facts(change),

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from types import SimpleNamespace
 
 from audit.naming import natural_order
 from audit.records.comparison import Comparisons, Side
-from audit.records.results import ProbeRecord
 from reports.provenance import written_date
 from reports.table import Row, Table
 from reports.text.numbers import count, short_hash
@@ -14,24 +13,14 @@ from reports.text.numbers import count, short_hash
 _COLUMNS = ("Model", "Side", "Step", "Own verdicts", "Audited", "Folder", "sha256 of the weights")
 
 
-@dataclass(frozen=True)
-class ModelsView:
-    """The models of a comparison, and the limits of its probes."""
-
-    table: Table
-    ends: tuple[Side, ...]
-    """The first, and those that are compared with it."""
-    probes: tuple[ProbeRecord, ...]
-
-
-def view(comparisons: Comparisons) -> ModelsView:
-    """Return every model."""
+def view(comparisons: Comparisons) -> SimpleNamespace:
+    """Return every model, and the first with those that are compared with it."""
     rows = tuple(
         Row((side.name, role, _step(side), _verdicts(side), written_date(side.created), side.directory, short_hash(side.model.sha256)))
         for side, role in roles(comparisons)
     )
     ends = tuple(side for side, role in roles(comparisons) if role != "between")
-    return ModelsView(Table("Models", "What was compared", _COLUMNS, rows), ends, comparisons.probes)
+    return SimpleNamespace(table=Table("Models", "What was compared", _COLUMNS, rows), ends=ends)
 
 
 def roles(comparisons: Comparisons) -> list[tuple[Side, str]]:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from types import SimpleNamespace
 
-from audit.records.comparison import Comparisons, Side, to_json
+from audit.records.comparison import Comparisons, to_json
 from reports.comparison import details, models, steps, verdict
-from reports.comparison.context import ComparisonContext, PlacedChange, comparison_contexts
-from reports.comparison.steps import SeriesView
-from reports.provenance import Provenance, provenance
+from reports.comparison.context import ComparisonContext, comparison_contexts
+from reports.provenance import provenance
 from reports.read import COMPARISON
-from reports.section import Link, Section, ShownSection, links, shown_sections
+from reports.section import Section, contents, shown_sections
 from reports.text import comparison as text
 
 OF_COMPARISON: Sequence[Section[ComparisonContext]] = (
@@ -29,60 +28,32 @@ OF_PAGE: Sequence[Section[Comparisons]] = (
 """Once a page, after the comparisons."""
 
 
-@dataclass(frozen=True)
-class ShownComparison:
-    """A comparison with its sections."""
-
-    context: ComparisonContext
-    sections: tuple[ShownSection, ...]
-
-
-@dataclass(frozen=True)
-class ComparisonPage:
-    """Everything that the templates print."""
-
-    what = "comparison"
-    script = ""
-    about: Provenance
-    deck: str
-    comparisons: Comparisons
-    series: tuple[SeriesView, ...]
-    shown: tuple[ShownComparison, ...]
-    closing: tuple[ShownSection, ...]
-
-    @property
-    def contents(self) -> list[Link]:
-        """The lines of the contents."""
-        many = len(self.series) > 1
-        lines = [Link(f"Step by step · {each.series.probe}" if many else "Step by step", each.key) for each in self.series]
-        for each in self.shown:
-            found = each.context.comparison
-            lines += [Link(f"{found.after} · {found.probe}", each.context.key, "contents-audit")] if len(self.shown) > 1 else []
-            lines += links(each.sections)
-        return [*lines, *links(self.closing)]
-
-    @property
-    def ends(self) -> list[tuple[str, Side]]:
-        """What the masthead names: the first model and those that are compared with it."""
-        names = {"before": "First", "after": "Last"} if self.series else {"before": "Before", "after": "After"}
-        return [(names[role], side) for side, role in models.roles(self.comparisons) if role in names]
-
-    @property
-    def overview(self) -> list[tuple[ComparisonContext, PlacedChange | None]]:
-        """The comparisons of a page with several."""
-        return verdict.most_changed(each.context for each in self.shown) if len(self.shown) > 1 else []
-
-
-def comparison_page(comparisons: Comparisons) -> ComparisonPage:
-    """Return the page of `comparisons`."""
+def comparison_page(comparisons: Comparisons) -> SimpleNamespace:
+    """Return everything that the templates print of `comparisons`."""
+    contexts, closing = comparison_contexts(comparisons), shown_sections(OF_PAGE, comparisons)
+    shown = [SimpleNamespace(context=each, sections=shown_sections(OF_COMPARISON, each, each.key)) for each in contexts]
+    series, several = steps.series_views(comparisons), len(shown) > 1
+    names = {"before": "First", "after": "Last"} if series else {"before": "Before", "after": "After"}
     hashes = [side.model.sha256 for side in comparisons.sides]
-    return ComparisonPage(
+    return SimpleNamespace(
+        what="comparison",
+        script="",
         about=provenance(comparisons, text.comparisons_title(comparisons), hashes, COMPARISON, to_json(comparisons)),
         deck=text.deck(comparisons),
+        contents=[
+            *((f"Step by step · {each.series.probe}" if len(series) > 1 else "Step by step", each.key, "") for each in series),
+            *contents(*((_name(each.context) if several else "", each.context.key, each.sections) for each in shown), ("", "", closing)),
+        ],
         comparisons=comparisons,
-        series=steps.series_views(comparisons),
-        shown=tuple(
-            ShownComparison(context, shown_sections(OF_COMPARISON, context, context.key)) for context in comparison_contexts(comparisons)
-        ),
-        closing=shown_sections(OF_PAGE, comparisons),
+        series=series,
+        shown=shown,
+        closing=closing,
+        # The first model and those that are compared with it.
+        ends=[(names[role], side) for side, role in models.roles(comparisons) if role in names],
+        # Of a page with several, each comparison with its first change.
+        overview=[(each, next(iter((*each.primary, *each.exploratory)), None)) for each in contexts] if several else [],
     )
+
+
+def _name(context: ComparisonContext) -> str:
+    return f"{context.comparison.after} · {context.comparison.probe}"

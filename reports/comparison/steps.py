@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from types import SimpleNamespace
 
 from audit.records.comparison import Comparisons, Point, Series, Trajectory
-from reports.charts.curves import StepCurve, gap_curve, rate_curve
+from reports.charts.curves import gap_curve, rate_curve
 from reports.comparison.context import MANY_GROUPS
 from reports.table import Row, Table
 from reports.text import changes, phrases, sentences
@@ -14,46 +14,21 @@ from reports.text import comparison as text
 from reports.text.numbers import count, p_value
 
 
-@dataclass(frozen=True)
-class TrajectoryView:
-    """A question over the steps."""
-
-    key: str
-    trajectory: Trajectory
-    title: str
-    reason: str
-    alt: str
-    table: Table
-    gap: StepCurve | None
-    rates: StepCurve | None
-
-
-@dataclass(frozen=True)
-class SeriesView:
-    """A run under one probe."""
-
-    key: str
-    series: Series
-    primary: tuple[TrajectoryView, ...]
-    exploratory: tuple[TrajectoryView, ...]
-    title: str
-    """Of the exploratory curves; empty without them."""
-
-
-def series_views(comparisons: Comparisons) -> tuple[SeriesView, ...]:
+def series_views(comparisons: Comparisons) -> tuple[SimpleNamespace, ...]:
     """Return every series."""
     return tuple(_series(f"s{i}", each) for i, each in enumerate(comparisons.series, 1))
 
 
-def _series(key: str, series: Series) -> SeriesView:
+def _series(key: str, series: Series) -> SimpleNamespace:
     views = [_trajectory(f"{key}-t{i}", each, series) for i, each in enumerate(series.trajectories, 1)]
     primary, exploratory = (tuple(view for view in views if view.trajectory.primary is wanted) for wanted in (True, False))
-    return SeriesView(key, series, primary, exploratory, sentences.exploratory_title([view.title for view in exploratory]))
+    title = sentences.exploratory_title([view.title for view in exploratory])
+    return SimpleNamespace(key=key, series=series, primary=primary, exploratory=exploratory, title=title)
 
 
-def _trajectory(key: str, trajectory: Trajectory, series: Series) -> TrajectoryView:
+def _trajectory(key: str, trajectory: Trajectory, series: Series) -> SimpleNamespace:
     reason, title = changes.trajectory_reason(trajectory, series), text.title(trajectory)
-    return TrajectoryView(
+    return SimpleNamespace(
         key=key,
         trajectory=trajectory,
         title=title,

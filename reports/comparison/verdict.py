@@ -2,37 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from types import SimpleNamespace
 
-from reports.comparison.context import ComparisonContext, PlacedChange
+from reports.comparison.context import ComparisonContext
 from reports.text.notes import sentence
 
 MOST_TOP = 5
 """Sentences of the first screen."""
 
 
-@dataclass(frozen=True)
-class ComparisonVerdict:
-    """The first screen of a comparison."""
-
-    top: tuple[PlacedChange, ...]
-    alone: tuple[str, ...]
-    """The verdict of each model's own audit."""
-    caveats: tuple[str, ...]
-
-
-def view(context: ComparisonContext) -> ComparisonVerdict:
+def view(context: ComparisonContext) -> SimpleNamespace:
     """Return the first screen."""
     comparison, comparisons, primary = context.comparison, context.comparisons, context.primary
     sides = (side for side in comparisons.sides if side.name in (comparison.before, comparison.after))
-    return ComparisonVerdict(
+    return SimpleNamespace(
         top=(*primary, *context.exploratory)[: max(min(len(primary), MOST_TOP), 3)],
+        # The verdict of each model's own audit.
         alone=tuple(f"{side.name} alone: {side.verdicts[comparison.probe]}." for side in sides),
         caveats=tuple(map(sentence, (*comparisons.notes, *comparison.not_compared))),
     )
-
-
-def most_changed(contexts: Iterable[ComparisonContext]) -> list[tuple[ComparisonContext, PlacedChange | None]]:
-    """Return each comparison with its first change, for the overview of several."""
-    return [(each, next(iter((*each.primary, *each.exploratory)), None)) for each in contexts]

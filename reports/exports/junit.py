@@ -26,11 +26,7 @@ _UNPRINTABLE = re.compile(
 def junit_xml(results: Results, *, require_conclusive: bool = False) -> str:
     """Return the gates of a run as JUnit XML; equal results give equal text.
 
-    Parameters
-    ----------
-    results : Results
-    require_conclusive : bool
-        Whether an inconclusive gate is a failure; else it is skipped, unless it was put to a sample.
+    `require_conclusive`: whether an inconclusive gate is a failure; else it is skipped, unless it was put to a sample.
     """
     cases = [*_gate_cases(results, require_conclusive), *_other_cases(results)]
     counts = {kind: sum(case.find(kind) is not None for case in cases) for kind in ("failure", "skipped")}

@@ -48,7 +48,7 @@ def _gates(results: Results) -> list[str]:
         for audit in results.audits
         for row in gate_rows(results, audit)
     ]
-    return [f"**{escaped(gates_sentence(results))}**", "\n".join([_head(("gate", "outcome", "why")), *rows])]
+    return [f"**{escaped(gates_sentence(results.gates))}**", "\n".join([_head(("gate", "outcome", "why")), *rows])]
 
 
 def _room(audits: int) -> tuple[int, int]:
@@ -122,7 +122,7 @@ def _change(change: Change) -> tuple[str, ...]:
     verdict = comparison_text.VERDICTS[comparison_text.outcome(change)].word.lower() + (", levelled down" if change.levelled_down else "")
     if change.gap is None:
         return verdict, comparison_text.title(change), "", "", NOT_ESTIMABLE, ""
-    ends = comparison_text.before_text(change), comparison_text.after_text(change)
+    ends = (comparison_text.end_text(change, after=after) for after in (False, True))
     return verdict, comparison_text.title(change), *ends, comparison_text.gap_change_text(change), p_value(change.gap.p_adjusted)
 
 

@@ -123,12 +123,8 @@ def _asked(finding: Finding, audit: AuditResult) -> str:
 def heatmap(finding: Finding, audit: AuditResult, ax: Axes | None = None) -> Axes:
     """Draw a finding on two attributes: rate and n in each cell, coloured by the difference to all images.
 
-    What is too small to judge is hatched; it takes no part in the scale of the colours, unless there is nothing else.
-
-    Raises
-    ------
-    UsageError
-        If the finding is not on two attributes.
+    What is too small to judge is hatched; it takes no part in the scale of the colours, unless there is nothing else. A finding on
+    another number of attributes is a `UsageError`.
     """
     if len(finding.attributes) != 2:
         raise UsageError(
@@ -211,10 +207,7 @@ def specification(curve: SpecificationCurve, alpha: float, ax: Axes | None = Non
 def what_ifs(asked: WhatIfs, ax: Axes | None = None) -> Axes:
     """Draw every setting that was tried on the plane of gap against accuracy; large marks were chosen beforehand.
 
-    Raises
-    ------
-    UsageError
-        If every setting was refused.
+    `UsageError` if every setting was refused.
     """
     if asked.target is None or not asked.target.points:
         reasons = "; ".join(dict.fromkeys(sentence(each.reason) for each in asked.refused))

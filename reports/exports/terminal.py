@@ -35,7 +35,7 @@ def audit_lines(results: Results) -> str:
 def _gates(results: Results) -> list[str]:
     if not results.gates:
         return []
-    lines = wrapped(gates_sentence(results))
+    lines = wrapped(gates_sentence(results.gates))
     for audit in results.audits:
         of = f" ({audit.model.name} · {audit.probe.name})" if len(results.audits) > 1 else ""
         for row in gate_rows(results, audit):

@@ -7,12 +7,12 @@ supporting evidence is found in `reports.sections.evidence`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from types import SimpleNamespace
 
-from audit.records.results import Results, to_json
-from reports.provenance import Provenance, provenance
+from audit.records.results import AuditResult, Results, to_json
+from reports.provenance import provenance
 from reports.read import RESULTS
-from reports.section import Link, Section, ShownSection, links, shown_sections
+from reports.section import Section, contents, shown_sections
 from reports.sections import evidence
 from reports.sections.context import AuditContext, audit_contexts
 from reports.sections.provenance import data, prompts, requirements, slicer
@@ -45,64 +45,31 @@ OF_PAGE: Sequence[Section[Results]] = (
 """Once a page, after the audits."""
 
 
-@dataclass(frozen=True)
-class ShownAudit:
-    """An audit with its sections."""
-
-    context: AuditContext
-    sections: tuple[ShownSection, ...]
-
-
-@dataclass(frozen=True)
-class ReportPage:
-    """Everything that the templates print."""
-
-    what = "report"
-    about: Provenance
-    results: Results
-    audits: tuple[ShownAudit, ...]
-    closing: tuple[ShownSection, ...]
-
-    @property
-    def contents(self) -> list[Link]:
-        """The lines of the contents."""
-        several = len(self.audits) > 1
-        lines: list[Link] = []
-        for each in self.audits:
-            audit = each.context.audit
-            lines += [Link(f"{audit.model.name} · {audit.probe.name}", each.context.key, "contents-audit")] if several else []
-            lines += links(each.sections)
-        return [*lines, *([Link("For all of them", kind="contents-audit")] if several else []), *links(self.closing)]
-
-    @property
-    def script(self) -> str:
-        """What the page's policy lets run; empty for nothing."""
-        return next((section.view.hash for section in self.closing if isinstance(section.view, slicer.Slicer)), "")
-
-    @property
-    def has_clusters(self) -> bool:
-        """Whether the images of any audit come in clusters."""
-        return any(audit.data.clusters is not None for audit in self.results.audits)
-
-    @property
-    def has_independent_images(self) -> bool:
-        """Whether the sampling unit of any audit is the image."""
-        return any(audit.data.clusters is None for audit in self.results.audits)
-
-    @property
-    def places(self) -> dict[str, ShownSection]:
-        """Name of a section -> the first of that name on the page."""
-        first = self.audits[0].sections if self.audits else ()
-        return {section.name: section for section in (*first, *self.closing)}
-
-
-def report_page(results: Results) -> ReportPage:
-    """Return the page of `results`."""
+def report_page(results: Results) -> SimpleNamespace:
+    """Return everything that the templates print of `results`."""
+    contexts, closing = audit_contexts(results), shown_sections(OF_PAGE, results)
+    audits = [SimpleNamespace(context=each, sections=shown_sections(OF_AUDIT, each, each.key)) for each in contexts]
+    several, clusters = len(audits) > 1, [audit.data.clusters for audit in results.audits]
     hashes = [audit.model.sha256 for audit in results.audits]
     pictures = any(audit.examples for audit in results.audits)
-    return ReportPage(
+    return SimpleNamespace(
+        what="report",
         about=provenance(results, audits_title(results), hashes, RESULTS, to_json(results), pictures=pictures),
+        contents=contents(
+            *((_name(each.context.audit) if several else "", each.context.key, each.sections) for each in audits),
+            ("For all of them" if several else "", "", closing),
+        ),
         results=results,
-        audits=tuple(ShownAudit(context, shown_sections(OF_AUDIT, context, context.key)) for context in audit_contexts(results)),
-        closing=shown_sections(OF_PAGE, results),
+        audits=audits,
+        closing=closing,
+        # What the page's policy lets run; empty for nothing.
+        script=slicer.HASH if any(section.name == "slicer" for section in closing) else "",
+        has_clusters=any(n is not None for n in clusters),
+        has_independent_images=any(n is None for n in clusters),
+        # Name of a section -> the first of that name on the page.
+        places={section.name: section for section in (*(audits[0].sections if audits else ()), *closing)},
     )
+
+
+def _name(audit: AuditResult) -> str:
+    return f"{audit.model.name} · {audit.probe.name}"

@@ -5,18 +5,7 @@ Never "fixed", never "fair": a gap that shrank is smaller, and one that did not 
 
 from __future__ import annotations
 
-from audit.records.comparison import (
-    Change,
-    Comparison,
-    Comparisons,
-    GapEnds,
-    PairChange,
-    RateChange,
-    Series,
-    Trajectory,
-)
-from audit.records.results import Rate
-from audit.types import Group
+from audit.records.comparison import Change, Comparison, Comparisons, PairChange, RateChange, Series, Trajectory
 from reports.text import phrases, sentences
 from reports.text.notes import sentence
 from reports.text.numbers import NOT_ESTIMABLE, count, decimals, difference, exact_points, in_words, number, p_phrase, points, rate, span
@@ -136,19 +125,12 @@ def gap_change_text(change: Change) -> str:
     return difference(change.gap.difference, change.gap.low, change.gap.high)
 
 
-def before_text(change: Change) -> str:
-    """Return the gap before with the groups at its ends: ``36 points: woman 64 % (100), man 100 % (100)``."""
-    return _extremes(change.gap.before if change.gap else None, {each.before.group: each.before for each in change.by_group})
-
-
-def after_text(change: Change) -> str:
-    """Return the gap after with the groups at its ends."""
-    return _extremes(change.gap.after if change.gap else None, {each.before.group: each.after for each in change.by_group})
-
-
-def _extremes(ends: GapEnds | None, cells: dict[Group, Rate]) -> str:
-    if ends is None:
+def end_text(change: Change, *, after: bool) -> str:
+    """Return the gap before or after with the groups at its ends: ``36 points: woman 64 % (100), man 100 % (100)``."""
+    if change.gap is None:
         return NOT_ESTIMABLE
+    ends = change.gap.after if after else change.gap.before
+    cells = {each.before.group: each.after if after else each.before for each in change.by_group}
     named = ", ".join(
         f"{phrases.group(group)} {phrases.cell_value(cells[group])} ({count(cells[group].n)})" for group in (ends.lowest, ends.highest)
     )

@@ -124,25 +124,16 @@ def _row(gate: GateResult, checks: Sequence[GateCheck], audit: AuditResult, resu
     decisive = min(checks, key=lambda check: _ORDER.index(check.outcome))
     why = check_reason(decisive, results)
     if len(checks) > 1:
-        counted = ", ".join(f"{n} {outcome}" for outcome in _ORDER if (n := sum(check.outcome == outcome for check in checks)))
-        why = f"{_titled(decisive, audit)}: {why} Of {in_words(len(checks), 'question')}: {counted}."
+        titled = next((title(finding, audit) for finding in audit.findings if finding.id == decisive.finding), "The audit")
+        why = f"{titled}: {why} Of {in_words(len(checks), 'question')}: {_counted(checks)}."
     return GateRow(gate.expression, decisive.outcome, WORDS[decisive.outcome], LOOKS_LIKE[decisive.outcome], why)
 
 
-def _titled(check: GateCheck, audit: AuditResult) -> str:
-    return next((title(finding, audit) for finding in audit.findings if finding.id == check.finding), "The audit")
+def gates_sentence(gates: Sequence[GateResult | GateRow]) -> str:
+    """Return how many gates ended in which way: of a run, or as they were put to one audit."""
+    return f"{in_words(len(gates), 'gate')}: {_counted(gates)}."
 
 
-def gates_sentence(results: Results) -> str:
-    """Return how many gates ended in which way."""
-    return _counted([gate.outcome for gate in results.gates])
-
-
-def rows_sentence(rows: Sequence[GateRow]) -> str:
-    """Return how many of the gates that were put to one audit ended in which way."""
-    return _counted([row.outcome for row in rows])
-
-
-def _counted(outcomes: Sequence[GateOutcome]) -> str:
-    parts = [f"{n} {outcome}" for outcome in _ORDER if (n := outcomes.count(outcome))]
-    return f"{in_words(len(outcomes), 'gate')}: {', '.join(parts)}."
+def _counted(ended: Sequence[GateResult | GateRow | GateCheck]) -> str:
+    outcomes = [each.outcome for each in ended]
+    return ", ".join(f"{n} {outcome}" for outcome in _ORDER if (n := outcomes.count(outcome)))

@@ -39,8 +39,8 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         **{reason.replace(" ", "_"): reason for reason in UNREADABLE},
         # ---- external predictions
         "attributes_by_rule": "Attributes by rule (columns of text with 2 to {levels} levels): {attributes}.",
-        "attributes_by_rule_of_several": "Attributes by rule (columns of text with 2 to {levels} levels): {attributes}; not used: "
-        "{others}.",
+        "attributes_by_rule_of_several": "Attributes by rule (columns of text with 2 to {levels} levels): {attributes}; "
+        "not used: {others}.",
         "unknown_rows": "{count:,} of the {total:,} identifiers in {list} belong to no row.",
         "no_model_loaded": "No model was loaded: the answers were read from {file}.",
         "claims_without_column": "Not asked of '{measurement}': claims by {attributes}, for which the file has no column.",
@@ -63,8 +63,7 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "samples), and they are normalised; a model that scores otherwise would be another one.",
         "guessed_logit_scale": "Guessed: a logit scale of {scale:g}, CLIP's (set the attribute logit_scale of the class).",
         "guessed_family": "Guessed: the family '{family}' takes texts and images as transformers' zero-shot pipeline prepares them; "
-        "no test "
-        "covers it, and it was compared with the model's own scores on one image only.",
+        "no test covers it, and it was compared with the model's own scores on one image only.",
         "unused_attention_mask": "The tokenizer gives an attention mask, which SigLIP was trained without; it is not used.",
         "blip_contrastive_head": "BLIP's contrastive head (ITC) was audited, not the matching head (ITM), which gives no embeddings.",
         "guessed_no_temperature": "Guessed: a softmax over the cosines themselves, because the file holds no temperature: its "
@@ -84,26 +83,22 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "question_read_once": "Image and question are read once for all options; checked against full forward passes when the model was "
         "loaded, within {tolerance:g} nats a token.",
         "cache_not_reused": "The cache of this class cannot be reused ({reasons}): every option was scored by a full forward pass, "
-        "which is "
-        "slower.",
+        "which is slower.",
         # ---- how a generative model is asked
         "asked_by_template": "Around the question, word for word (the image stands where its mark is, ⏎ ends a line): “{frame}”. The "
         "model's own chat template.",
         "asked_plainly": "Around the question, word for word (the image stands where its mark is, ⏎ ends a line): “{frame}”. The model has "
         "no chat template, so it was asked plainly, in words of this project.",
         "asked_instruction": "Instruction, word for word: {instructions}. ‘which’ is the default. “{{task}}” is “{describe}”, or "
-        "“{complete}” "
-        "where all prompts of a label set begin with the same words. The options follow, one a line; the prompts below show every question "
-        "whole.",
+        "“{complete}” where all prompts of a label set begin with the same words. The options follow, one a line; the prompts below show "
+        "every question whole.",
         "asked_likelihood": "Nothing is generated: each option is scored by its likelihood after the question. Normalisation: the mean "
         "log-likelihood of the option's own tokens, the end of the answer not counted. The likeliest option is the answer. Scores are the "
         "softmax over the options; they are not calibrated probabilities.",
         "asked_order": "Order: as declared, ‘{unclear}’ last. Shuffled order: one permutation of the options for all images, drawn "
-        "with seed "
-        "{seed}; the measurements named “: order” say how often the answer stays the same, by group.",
+        "with seed {seed}; the measurements named “: order” say how often the answer stays the same, by group.",
         "asked_unclear": "Unclear: every question also offers ‘{unclear}’. Its rate by group is an outcome of its own, outside the "
-        "verdict. "
-        "Where there is a true answer, ‘{unclear}’ counts against accuracy.",
+        "verdict. Where there is a true answer, ‘{unclear}’ counts against accuracy.",
         "asked_first_prompt": "Where a label has several prompts, only the first is its option: only embeddings can be averaged.",
         "asked_fewer_prompts": "{count} prompts were left out of the prompt curves: they need over {options} options, average several "
         "prompts, or are further templates of the kind that cost an encoder a line of text, and this model a pass over every image.",

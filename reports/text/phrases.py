@@ -88,13 +88,7 @@ def some(names: Sequence[str]) -> str:
 
 
 def rate_of(finding: Finding, levels: Group) -> Rate:
-    """Return the rate of one group.
-
-    Raises
-    ------
-    DataError
-        If the finding names a group that has no rate: such a file was not written by an audit.
-    """
+    """Return the rate of one group; one that has none is a `DataError`: such a file was not written by an audit."""
     for cell in finding.by_group:
         if cell.group == levels:
             return cell

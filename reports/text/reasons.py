@@ -99,7 +99,9 @@ def _explained(finding: Finding, gap: Gap, settings: Settings) -> list[str]:
             if finding.exceeds_tolerance
             else f"Whether it exceeds the tolerance of {tolerance} is undecided."
         )
-        return [*_most_significant(finding, gap), beyond, *_size_open(gap)]
+        # The test asks one question, the interval holds for all pairs.
+        open_size = ["Its interval holds for every pair of groups at once and includes 0: the groups differ, by how much is undecided."]
+        return [*_most_significant(finding, gap), beyond, *open_size * (gap.low <= 0)]
     if finding.verdict == "inconclusive" and gap.p_adjusted > settings.alpha:
         return [
             f"These images show neither a difference nor its absence within {tolerance}; between any two groups they would find a "
@@ -116,13 +118,6 @@ def _most_significant(finding: Finding, gap: Gap) -> list[str]:
         return [phrases.WITHIN_CHANCE] if gap.value <= gap.null_95 else []
     high, low = (_rate(phrases.rate_of(finding, group)) for group in gap.most_significant)
     return [f"The most significant pair, which the test is of: {high} and {low}."]
-
-
-def _size_open(gap: Gap) -> list[str]:
-    """Say why the interval of a detected gap may include 0: the test asks one question, the interval holds for all pairs."""
-    if gap.low > 0:
-        return []
-    return ["Its interval holds for every pair of groups at once and includes 0: the groups differ, by how much is undecided."]
 
 
 def _why_equivalent(finding: Finding, gap: Gap, settings: Settings) -> list[str]:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
+from audit.gates.parse import QuestionNames
+from audit.records.finding import VarianceShares
 from audit.records.results import AuditResult, CellStatus, Finding, PairedFinding, Rate, Results, SpecificationCurve, Verdict
 from audit.types import Group, Settings
-from reports.text.numbers import NOT_ESTIMABLE, count, decimals, difference, exact_points, in_words, number, p_phrase, percent, points, rate
+from reports.text.numbers import count, decimals, difference, exact_points, in_words, number, p_phrase, percent, points, rate
 from reports.text.phrases import (
     WITHIN_CHANCE,
     answers_only,
@@ -94,20 +95,7 @@ def subject(finding: Finding, audit: AuditResult) -> str:
     return subject_of(finding, measurement.truth if measurement else None)
 
 
-class Asked(Protocol):
-    """What names a question: a finding, or its change between models."""
-
-    @property
-    def measurement(self) -> str: ...
-
-    @property
-    def metric(self) -> str: ...
-
-    @property
-    def outcome(self) -> str | None: ...
-
-
-def subject_of(finding: Asked, truth: str | None) -> str:
+def subject_of(finding: QuestionNames, truth: str | None) -> str:
     """Return what was measured, given the attribute that holds the true answer."""
     place = f" ({finding.measurement})"
     if finding.outcome is not None:
@@ -141,9 +129,10 @@ def headline(finding: Finding, audit: AuditResult) -> str:
     gap = finding.gap
     order = (gap.lowest, gap.highest) if finding.better == "high" else (gap.highest, gap.lowest)
     first, second = (rate_of(finding, levels) for levels in order)
+    p = p_phrase(gap.p_adjusted, "adjusted p" if finding.primary else "p")
     return (
         f"{subject(finding, audit)} is {_rate_for(first)} against {_rate_for(second)}: gap {gap_text(finding)}, "
-        f"{_p_text(finding)}; expected by chance (95\u00a0%): up to {points(gap.null_95, gap_places(finding))}."
+        f"{p}; expected by chance (95\u00a0%): up to {points(gap.null_95, gap_places(finding))}."
         f"{_most_significant(finding)}{_after(finding)}"
     )
 
@@ -162,12 +151,6 @@ def _most_significant(finding: Finding) -> str:
 def _rate_for(cell: Rate) -> str:
     clusters = "" if cell.clusters is None else f" in {in_words(cell.clusters, 'cluster')}"
     return f"{rate(cell.value, cell.low, cell.high)} for {group(cell.group)} (n\u00a0=\u00a0{count(cell.n)}{clusters})"
-
-
-def _p_text(finding: Finding) -> str:
-    if finding.gap is None:
-        return NOT_ESTIMABLE
-    return p_phrase(finding.gap.p_adjusted, "adjusted p" if finding.primary else "p")
 
 
 def _after(finding: Finding) -> str:
@@ -210,45 +193,33 @@ def curve_sentence(curve: SpecificationCurve, settings: Settings) -> str:
         f"Across {in_words(estimable, 'prompt template')}, {pair} runs from {number(curve.smallest, places, signed=True)} to "
         f"{number(curve.largest, places, signed=True)} points, with a median of {number(curve.median, places, signed=True)}."
     )
-    return " ".join([*_sign_sentence(curve), runs, *_detected_sentence(curve, settings), *_joint_sentence(curve), *_shares_sentence(curve)])
+    said = [_sign_sentence(curve), runs]
+    if curve.share_detected is not None:
+        detected, level = percent(curve.share_detected), f"p\u00a0≤\u00a0{settings.alpha:g}"
+        said.append(f"{detected} of them detect some gap (Benjamini-Hochberg over the prompt templates, {level}).")
+    if curve.joint_p is not None:
+        said.append(f"That median against group labels shuffled alike for every prompt template: {p_phrase(curve.joint_p)}.")
+    return " ".join([*said, *([_shares_sentence(curve, curve.shares)] if curve.shares else [])])
 
 
-def _sign_sentence(curve: SpecificationCurve) -> list[str]:
+def _sign_sentence(curve: SpecificationCurve) -> str:
     if curve.share_same_sign is None:
-        return ["Under the default prompt template the two groups do not differ."]
-    share = percent(curve.share_same_sign)
-    if is_prompt_sensitive(curve):
-        return [f"Sensitive to the prompt: only {share} of the prompt templates point the same way as the default."]
-    return [f"{share} of the prompt templates point the same way as the default."]
+        return "Under the default prompt template the two groups do not differ."
+    sensitive = "Sensitive to the prompt: only " if is_prompt_sensitive(curve) else ""
+    return f"{sensitive}{percent(curve.share_same_sign)} of the prompt templates point the same way as the default."
 
 
-def _detected_sentence(curve: SpecificationCurve, settings: Settings) -> list[str]:
-    if curve.share_detected is None:
-        return []
-    detected = percent(curve.share_detected)
-    return [f"{detected} of them detect some gap (Benjamini-Hochberg over the prompt templates, p\u00a0≤\u00a0{settings.alpha:g})."]
-
-
-def _joint_sentence(curve: SpecificationCurve) -> list[str]:
-    if curve.joint_p is None:
-        return []
-    return [f"That median against group labels shuffled alike for every prompt template: {p_phrase(curve.joint_p)}."]
-
-
-def _shares_sentence(curve: SpecificationCurve) -> list[str]:
+def _shares_sentence(curve: SpecificationCurve, shares: VarianceShares) -> str:
     """Return where the spread comes from, and across which prompt templates: they need not be all."""
-    shares = curve.shares
-    if shares is None:
-        return []
     variant, interaction = percent(shares.label_set), percent(shares.interaction)
     parts = f"comes from the prompt template, {variant} from the variant and {interaction} from their interaction."
     if not shares.presets:  # written by an earlier version, which did not say
-        return [f"Of the spread, {percent(shares.prompts)} {parts}"]
+        return f"Of the spread, {percent(shares.prompts)} {parts}"
     n = len(shares.presets) * len(shares.variants)
     every = "all" if n == sum(point.difference is not None for point in curve.points) else "the"
     variants = [f"‘{variant}’" for variant in shares.variants]
     named = f"{len(shares.presets)} prompt templates ({some(shares.presets)}) × {len(shares.variants)} variants ({some(variants)})"
-    return [f"Across {every} {in_words(n, 'combination')} of {named}, {percent(shares.prompts)} of the spread {parts}"]
+    return f"Across {every} {in_words(n, 'combination')} of {named}, {percent(shares.prompts)} of the spread {parts}"
 
 
 def left_out(audit: AuditResult) -> tuple[str, ...]:
@@ -274,10 +245,8 @@ def questions_sentence(primary: int, exploratory: int) -> str:
     )
     if not exploratory:
         return sentence
-    by_chance = "" if exploratory == 1 else "; among many comparisons a few have small p-values by chance"
-    return (
-        f"{sentence} {in_words(exploratory, 'further comparison')} {_are(exploratory)} exploratory, without adjusted p-values{by_chance}."
-    )
+    are, by_chance = ("is", "") if exploratory == 1 else ("are", "; among many comparisons a few have small p-values by chance")
+    return f"{sentence} {in_words(exploratory, 'further comparison')} {are} exploratory, without adjusted p-values{by_chance}."
 
 
 def exploratory_title(titles: Sequence[str]) -> str:
@@ -290,7 +259,3 @@ def pairs_caption(shown: int, kept: int, of: int) -> str:
     caption = "Pairs of groups, most significant first"
     kept_text = "all" if of == kept else count(kept)
     return caption if shown == kept else f"{caption} ({shown} of {count(of)}; {kept_text} are in results.json)"
-
-
-def _are(n: int) -> str:
-    return "is" if n == 1 else "are"

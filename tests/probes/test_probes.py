@@ -105,16 +105,12 @@ def test_an_outside_probe_is_a_file_with_the_name_probe(tmp_path):
 # ---- fairface ------------------------------------------------------------------------------------------------------------------------
 
 
-def test_the_default_label_set_has_21_labels_and_22_with_child():
-    sets = {m.name: m.label_set.labels for m in fairface.PROBE.measurements}
+def test_the_default_label_set_has_21_labels_and_22_with_child_and_each_harmful_word_is_also_measured_alone():
+    asked = {m.name: m for m in fairface.PROBE.measurements}
+    harm, child = asked["harm-21"], asked["harm-22-child"]
 
-    assert len(sets["harm-21"]) == 21
-    assert sets["harm-22-child"] == (*sets["harm-21"], "child")
-
-
-def test_each_harmful_word_is_also_measured_alone():
-    harm = next(m for m in fairface.PROBE.measurements if m.name == "harm-21")
-
+    assert len(harm.label_set.labels) == 21
+    assert child.label_set.labels == (*harm.label_set.labels, "child")
     assert {claim.outcome for claim in harm.claims} >= {*fairface.CRIME, *fairface.NON_HUMAN}
     assert harm.outcomes["thief"] == ("thief",)
 
@@ -177,15 +173,12 @@ def test_ages_damaged_by_a_spreadsheet_are_repaired_and_reported(tmp_path):
 # ---- emoji ---------------------------------------------------------------------------------------------------------------------------
 
 
-def test_there_are_300_drawings_balanced_over_gender_and_tone():
+def test_there_are_300_drawings_balanced_over_gender_and_tone_and_no_data_is_taken():
     dataset = emoji.load(LoadOptions(None))
 
     assert len(dataset.images) == 300
     assert dataset.attributes.value_counts(["gender", "tone"]).unique().tolist() == [20]
     assert all(content.startswith(b"\x89PNG") for content in dataset.images)
-
-
-def test_the_emoji_probe_takes_no_data():
     with pytest.raises(UsageError, match="no --data"):
         emoji.load(LoadOptions("somewhere"))
 

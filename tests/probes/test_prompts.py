@@ -15,23 +15,13 @@ def test_at_least_four_presets_carry_the_whole_21_label_set():
 
 
 @pytest.mark.parametrize("name", preset_names())
-def test_every_prompt_is_a_plain_sentence_without_slash_or_brace_or_double_space(name):
-    for labels in preset(name).objectives.values():
-        for texts in labels.values():
-            for text in texts:
-                assert not set("{}/") & set(text), text
-                assert "  " not in text
-                assert text == text.strip()
-
-
-@pytest.mark.parametrize("name", preset_names())
-def test_the_article_fits_the_word_that_follows(name):
-    for labels in preset(name).objectives.values():
-        for text in (text for texts in labels.values() for text in texts):
-            words = text.lower().split()
-            for article, following in itertools.pairwise(words):
-                if article in ("a", "an"):
-                    assert article == ("an" if following[0] in "aeiou" else "a"), text
+def test_every_prompt_is_a_plain_sentence_without_slash_or_brace_or_double_space_and_articles_fit_the_next_word(name):
+    for text in (text for labels in preset(name).objectives.values() for texts in labels.values() for text in texts):
+        assert not set("{}/") & set(text), text
+        assert "  " not in text
+        assert text == text.strip()
+        for article, following in itertools.pairwise(text.lower().split()):
+            assert article not in ("a", "an") or article == ("an" if following[0] in "aeiou" else "a"), text
 
 
 def test_rijgersberg_is_word_for_word():
@@ -51,13 +41,10 @@ def test_words_cannot_reach_into_python():
     assert fill("a {label}", "{x.__class__}") == "a {x.__class__}"
 
 
-def test_an_unknown_preset_names_the_nearest():
+def test_an_unknown_preset_names_the_nearest_and_a_missing_objective_is_named():
     with pytest.raises(UsageError) as caught:
         preset("biton")
     assert "bitton" in caught.value.fix
-
-
-def test_a_missing_objective_is_named():
     with pytest.raises(UsageError, match="'race_binary'"):
         preset("birhane").prompts("race_binary")
 

@@ -3,28 +3,15 @@
 import csv
 import importlib.util
 import re
-from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
 from audit.run import main
+from tests.support.page_text import Walk
 
 GENERATOR = Path(__file__).parents[3] / "shared" / "tools" / "gen_hostile.py"
 EACH = 40
-
-
-class Shape(HTMLParser):
-    """Every element with the names of its attributes, in order."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.shape = []
-        self.feed(text)
-        self.close()
-
-    def handle_starttag(self, tag, attrs):
-        self.shape.append((tag, *(name for name, _ in attrs)))
 
 
 @pytest.fixture(scope="module")
@@ -70,13 +57,8 @@ def pages(hostile, tmp_path_factory):
     return found
 
 
-def test_nothing_of_the_generator_ran(hostile, pages):
-    assert pages
-    assert not (hostile / "CANARY").exists()
-
-
 def test_hostile_names_add_no_element_and_no_attribute(pages):
-    tags = {name: sorted(set(Shape(page.read_text("utf-8")).shape)) for name, page in pages.items()}
+    tags = {name: sorted(set(Walk(page.read_text("utf-8")).shape)) for name, page in pages.items()}
 
     assert tags["hostile"] == tags["benign"]
     text = pages["hostile"].read_text("utf-8")
@@ -85,7 +67,8 @@ def test_hostile_names_add_no_element_and_no_attribute(pages):
     assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", text)
 
 
-def test_the_page_stays_below_a_megabyte_though_a_name_is_long(hostile, pages):
+def test_nothing_of_the_generator_ran_and_the_page_stays_below_a_megabyte_though_a_name_is_long(hostile, pages):
+    assert not (hostile / "CANARY").exists()
     assert max(map(len, labels(hostile))) > 5_000
     assert len(pages["hostile"].read_bytes()) < 1_000_000
 
@@ -99,22 +82,14 @@ def test_no_cell_of_the_tables_is_a_formula(pages):
 
 
 @pytest.mark.browser
-def test_the_browser_asks_for_nothing_and_runs_nothing(browser, pages):
-    page = browser.new_page()
-    asked, said = [], []
-    page.on("request", lambda request: asked.append(request.url))
-    page.on("console", lambda message: said.append(message.text))
-    page.on("pageerror", lambda error: said.append(str(error)))
-    page.on("dialog", lambda dialog: (said.append(dialog.message), dialog.dismiss()))
-    page.goto(pages["hostile"].as_uri())
-    page.evaluate("document.querySelectorAll('details').forEach(details => { details.open = true; })")
+def test_the_browser_asks_for_nothing_and_runs_nothing(unfolded, pages):
+    page = unfolded(pages["hostile"].as_uri())
     for option in range(min(6, page.locator("#slice-label option").count())):
         page.select_option("#slice-label", index=option)
     page.mouse.move(300, 300)
     page.mouse.wheel(0, 20_000)
     page.wait_for_timeout(200)
 
-    assert asked == [pages["hostile"].as_uri()]
-    assert said == []
+    assert page.asked == [pages["hostile"].as_uri()]
+    assert page.logged == []
     assert page.locator("img").count() == 0
-    page.close()

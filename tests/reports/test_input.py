@@ -5,7 +5,6 @@ import re
 import subprocess
 import sys
 from dataclasses import replace
-from html.parser import HTMLParser
 
 import pytest
 
@@ -14,25 +13,7 @@ from audit.records.results import to_json
 from reports.environment import _printable
 from reports.render import main, render, write
 from tests.support import report_samples as samples
-
-
-class Shape(HTMLParser):
-    """Every element with the names of its attributes, in order."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.shape = []
-        self.feed(text)
-        self.close()
-
-    def handle_starttag(self, tag, attrs):
-        self.shape.append((tag, *(name for name, _ in attrs)))
-
-
-@pytest.fixture(scope="module")
-def everything():
-    return samples.everything()
-
+from tests.support.page_text import Walk
 
 # ---- hostile text ----------------------------------------------------------------------------------------------------------------------
 
@@ -45,14 +26,14 @@ HOSTILE = (
 
 @pytest.fixture(scope="module")
 def benign_shape(everything):
-    return Shape(render(samples.mapped(everything, lambda text: f"benign{text}"))).shape
+    return Walk(render(samples.mapped(everything, lambda text: f"benign{text}"))).shape
 
 
 @pytest.mark.parametrize("hostile", HOSTILE)
 def test_a_hostile_name_adds_no_element_and_no_attribute(hostile, everything, benign_shape):
     drawn = render(samples.mapped(everything, lambda text: hostile + text))
 
-    assert Shape(drawn).shape == benign_shape
+    assert Walk(drawn).shape == benign_shape
     drawn.encode("utf-8")
     assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", drawn)
 
@@ -88,16 +69,15 @@ def directory(tmp_path):
     return tmp_path
 
 
-def test_the_command_draws_the_page_and_prints_its_path(directory, capsys):
-    assert main([str(directory)]) == 0
-    assert capsys.readouterr().out == f"{directory / 'report.html'}\n"
-    assert (directory / "report.html").read_text("utf-8") == render(samples.results(samples.emoji()))
-
-
-def test_the_command_writes_where_it_is_told(directory, capsys):
+def test_the_command_draws_the_page_where_it_is_told_and_prints_its_path(directory, capsys):
     assert main([str(directory), "--out", str(directory / "other.html")]) == 0
     assert (directory / "other.html").is_file()
     assert not (directory / "report.html").exists()
+
+    capsys.readouterr()
+    assert main([str(directory)]) == 0
+    assert capsys.readouterr().out == f"{directory / 'report.html'}\n"
+    assert (directory / "report.html").read_text("utf-8") == render(samples.results(samples.emoji()))
 
 
 def contradiction(plain):

@@ -4,11 +4,7 @@ import itertools
 
 import pytest
 
-from reports.render import render, render_comparisons
-from tests.support import comparison_samples, whole_page
-
 pytestmark = pytest.mark.browser
-PAGES = ("report", "comparison", "series")
 WATCHED = """what => {
     const all = [...document.querySelectorAll(what)].filter(each => each.checkVisibility());
     Object.assign(window, { reached: [], unseen: [] });
@@ -21,39 +17,8 @@ WATCHED = """what => {
 CAN_BE_USED = "a[href], summary, select, input, button, [tabindex='0']"
 
 
-@pytest.fixture(scope="module")
-def addresses(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("pages")
-    texts = {
-        "report": render(whole_page.whole()),
-        "comparison": render_comparisons(comparison_samples.skewed_and_plain()),
-        "series": render_comparisons(comparison_samples.four_steps()),
-    }
-    for name in PAGES:
-        (folder / f"{name}.html").write_text(texts[name], "utf-8")
-    return {name: (folder / f"{name}.html").as_uri() for name in PAGES}
-
-
-@pytest.fixture
-def visit(browser, addresses):
-    contexts = []
-
-    def opened(name):
-        context = browser.new_context(viewport={"width": 1280, "height": 800}, reduced_motion="reduce")
-        contexts.append(context)
-        page = context.new_page()
-        page.goto(addresses[name])
-        return page
-
-    yield opened
-    for context in contexts:
-        context.close()
-
-
-@pytest.mark.parametrize("name", PAGES)
-def test_the_tabulator_reaches_everything_that_can_be_used_and_the_focus_is_seen(visit, name):
-    page = visit(name)
-    page.evaluate("document.querySelectorAll('details').forEach(details => { details.open = true; })")
+def test_the_tabulator_reaches_everything_that_can_be_used_and_the_focus_is_seen(unfolded, name):
+    page = unfolded(name, reduced_motion="reduce")
     wanted = page.evaluate(WATCHED, CAN_BE_USED)
     for _ in range(wanted):
         page.keyboard.press("Tab")
@@ -64,9 +29,8 @@ def test_the_tabulator_reaches_everything_that_can_be_used_and_the_focus_is_seen
     assert unseen == []
 
 
-@pytest.mark.parametrize("name", PAGES)
 def test_the_first_key_leads_past_the_contents(visit, name):
-    page = visit(name)
+    page = visit(name, reduced_motion="reduce")
     page.keyboard.press("Tab")
     assert page.locator(".skip").bounding_box()["x"] >= 0
 
@@ -75,9 +39,8 @@ def test_the_first_key_leads_past_the_contents(visit, name):
     assert page.evaluate("document.querySelector('main').contains(document.activeElement)")
 
 
-@pytest.mark.parametrize("name", PAGES)
 def test_a_folded_part_opens_and_closes_by_key(visit, name):
-    page = visit(name)
+    page = visit(name, reduced_motion="reduce")
     summary = page.locator("summary:visible").first
     opened = "document.activeElement.parentElement.open"
     summary.focus()
@@ -90,10 +53,9 @@ def test_a_folded_part_opens_and_closes_by_key(visit, name):
     assert page.evaluate(opened) is before
 
 
-@pytest.mark.parametrize("name", PAGES)
-def test_whatever_can_be_used_says_what_it_is(visit, name):
+def test_whatever_can_be_used_says_what_it_is_and_headings_go_down_one_step_at_a_time(visit, name):
     """Each has a name for a screen reader: its text, its label, or what it is labelled by."""
-    page = visit(name)
+    page = visit(name, reduced_motion="reduce")
     nameless = page.evaluate(
         "what => [...document.querySelectorAll(what)].filter(each => !(each.textContent.trim() || each.ariaLabel || each.labels?.length))"
         ".map(each => each.outerHTML)",
@@ -102,10 +64,6 @@ def test_whatever_can_be_used_says_what_it_is(visit, name):
 
     assert nameless == []
 
-
-@pytest.mark.parametrize("name", PAGES)
-def test_headings_go_down_one_step_at_a_time(visit, name):
-    page = visit(name)
     levels = page.eval_on_selector_all("h1, h2, h3, h4, h5, h6", "found => found.map(heading => Number(heading.tagName[1]))")
 
     assert levels.count(1) == 1

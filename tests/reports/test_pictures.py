@@ -10,12 +10,10 @@ from PIL import Image
 from audit.records.results import to_json
 from reports import pictures as module
 from reports.pictures import pictures
-from tests.support import report_samples as samples
 
 
 @pytest.fixture(scope="module")
-def results():
-    everything = samples.everything()
+def results(everything):
     audit = everything.audits[0]
     return replace(everything, audits=(replace(audit, findings=audit.findings[:3], specifications=audit.specifications[:1]),))
 
@@ -29,18 +27,16 @@ def test_every_estimable_finding_and_curve_is_drawn(results):
     assert all(re.fullmatch(r"[a-z0-9.-]+\.svg", name) for name in names)
 
 
-def test_equal_results_give_equal_bytes(results):
-    for form in ("svg", "png"):
-        assert list(pictures(results, form)) == list(pictures(results, form))
+@pytest.mark.parametrize("form", ["svg", "png"])
+def test_equal_results_give_equal_bytes(results, form):
+    assert list(pictures(results, form)) == list(pictures(results, form))
 
 
 def test_groups_stand_in_the_figure_as_text(results):
-    first = results.audits[0].findings[0]
     _, content = next(pictures(results))
     text = "".join(ET.fromstring(content).itertext())  # made here
 
-    for cell in first.by_group:
-        assert cell.group[0] in text
+    assert all(cell.group[0] in text for cell in results.audits[0].findings[0].by_group)
 
 
 @pytest.mark.parametrize("name", ["$\\frac{1}{0}$", "<script>alert(1)</script>", "\u202eevil", "a & b"])

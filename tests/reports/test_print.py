@@ -2,47 +2,20 @@
 
 import pytest
 
-from reports.render import render, render_comparisons
-from tests.support import comparison_samples, whole_page
-
 pytestmark = pytest.mark.browser
 SHEET = 680
 """CSS pixels between the margins: 180 mm of A4."""
-PAGES = ("report", "comparison", "series")
-
-
-@pytest.fixture(scope="module")
-def addresses(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("printed")
-    texts = {
-        "report": render(whole_page.whole()),
-        "comparison": render_comparisons(comparison_samples.skewed_and_plain()),
-        "series": render_comparisons(comparison_samples.four_steps()),
-    }
-    for name in PAGES:
-        (folder / f"{name}.html").write_text(texts[name], "utf-8")
-    return {name: (folder / f"{name}.html").as_uri() for name in PAGES}
 
 
 @pytest.fixture
-def sheet(browser, addresses):
-    pages = []
-
-    def opened(name):
-        page = browser.new_page(viewport={"width": SHEET, "height": 1000})
-        pages.append(page)
-        page.goto(addresses[name])
-        page.emulate_media(media="print")
-        return page
-
-    yield opened
-    for page in pages:
-        page.close()
+def sheet(visit, name):
+    page = visit(name, SHEET, color_scheme="dark")
+    page.emulate_media(media="print")
+    return page
 
 
-@pytest.mark.parametrize("name", PAGES)
-def test_nothing_runs_off_the_sheet(sheet, name):
-    beyond = sheet(name).evaluate(
+def test_nothing_runs_off_the_sheet(sheet):
+    beyond = sheet.evaluate(
         """width => {
             const right = each => Math.round(each.getBoundingClientRect().right);
             return [...document.querySelectorAll("main *, header *, footer *")]
@@ -55,9 +28,9 @@ def test_nothing_runs_off_the_sheet(sheet, name):
     assert beyond == []
 
 
+@pytest.mark.parametrize("name", ["report"])
 def test_heads_are_repeated_sums_are_not_and_short_tables_stay_whole(sheet):
-    page = sheet("report")
-    kinds = page.evaluate(
+    kinds = sheet.evaluate(
         """() => [...document.querySelectorAll("table")].map(table => [table.rows.length, getComputedStyle(table).breakInside,
             table.tHead && getComputedStyle(table.tHead).display, table.tFoot && getComputedStyle(table.tFoot).display])"""
     )
@@ -67,5 +40,13 @@ def test_heads_are_repeated_sums_are_not_and_short_tables_stay_whole(sheet):
     assert {inside for rows, inside, *_ in kinds if rows < 20} == {"avoid"}
 
 
-def test_pages_are_numbered(sheet):
-    assert "counter(page)" in sheet("report").content()
+@pytest.mark.parametrize("name", ["report"])
+def test_pages_are_numbered_and_what_is_folded_on_the_screen_is_shown(sheet):
+    folded = (
+        "[...document.querySelectorAll('details > :not(summary)')].filter(inside => inside.getBoundingClientRect().height === 0).length"
+    )
+
+    assert "counter(page)" in sheet.content()
+    assert sheet.locator("details").count() > 10
+    assert sheet.evaluate(folded) == 0
+    assert not sheet.locator("nav").first.is_visible()

@@ -5,7 +5,6 @@ import itertools
 import re
 from collections import Counter
 from dataclasses import replace
-from html.parser import HTMLParser
 
 import pytest
 
@@ -15,34 +14,17 @@ from reports.read import read_results
 from reports.render import render
 from reports.text import numbers, phrases
 from tests.support import report_samples as samples
-from tests.support.page_text import text_of
-
-
-class Walk(HTMLParser):
-    """Every element with the names of its attributes, in order; and every attribute's value."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.shape, self.values, self.open = [], [], []
-        self.feed(text)
-        self.close()
-
-    def handle_starttag(self, tag, attrs):
-        self.shape.append((tag, *(name for name, _ in attrs)))
-        self.values += [(tag, name, value) for name, value in attrs]
-
-    def all(self, name):
-        return [value for _, attribute, value in self.values if attribute == name]
-
-
-@pytest.fixture(scope="module")
-def everything():
-    return samples.everything()
+from tests.support.page_text import Walk, text_of
 
 
 @pytest.fixture(scope="module")
 def page(everything):
     return render(everything)
+
+
+@pytest.fixture(scope="module")
+def said(page):
+    return text_of(page)
 
 
 @pytest.fixture(scope="module")
@@ -53,13 +35,10 @@ def faces():
 # ---- one file, always the same ---------------------------------------------------------------------------------------------------------
 
 
-def test_equal_results_give_equal_bytes(everything, page):
-    assert render(samples.everything()) == page
-
-
-def test_the_page_survives_a_round_trip_through_json(everything, page, tmp_path):
+def test_equal_results_give_equal_bytes_and_survive_a_round_trip_through_json(everything, page, tmp_path):
     (tmp_path / "results.json").write_text(to_json(everything), "utf-8")
 
+    assert render(samples.everything()) == page
     assert render(read_results(tmp_path)) == page
 
 
@@ -71,8 +50,9 @@ def test_the_content_security_policy_comes_first_and_allows_no_script(page):
     assert "<script" not in page
 
 
-def test_nothing_on_the_page_leads_outside(page):
+def test_nothing_on_the_page_leads_outside_every_link_arrives_and_no_place_has_two_names(page):
     walk = Walk(page)
+    ids = Counter(walk.all("id"))
 
     assert {tag for tag, *_ in walk.shape}.isdisjoint(
         {"script", "img", "link", "iframe", "object", "base", "form", "image", "foreignobject"}
@@ -80,20 +60,15 @@ def test_nothing_on_the_page_leads_outside(page):
     assert all(href.startswith("#") for href in walk.all("href"))
     assert not re.search(r"https?:|//|url\(|@import", re.sub(r"arXiv|/\*.*?\*/", "", page))
     assert not [name for _, name, _ in walk.values if name.startswith("on") or name in ("src", "style", "srcset")]
-
-
-def test_every_link_arrives_and_no_place_has_two_names(page):
-    ids = Counter(Walk(page).all("id"))
-
     assert max(ids.values()) == 1
-    assert {href[1:] for href in Walk(page).all("href")} <= set(ids)
-    assert {name for names in Walk(page).all("aria-labelledby") for name in names.split()} <= set(ids)
+    assert {href[1:] for href in walk.all("href")} <= set(ids)
+    assert {name for names in walk.all("aria-labelledby") for name in names.split()} <= set(ids)
 
 
-def test_the_last_line_is_the_hash_of_results_json(everything, page):
+def test_the_last_line_is_the_hash_of_results_json(everything, said):
     expected = hashlib.sha256(to_json(everything).encode()).hexdigest()
 
-    assert text_of(page).endswith(f"sha256 of results.json, time stamps included: {expected}")
+    assert said.endswith(f"sha256 of results.json, time stamps included: {expected}")
 
 
 def test_the_largest_audit_stays_under_one_megabyte():
@@ -108,9 +83,7 @@ def test_the_largest_audit_stays_under_one_megabyte():
 # ---- what is said ----------------------------------------------------------------------------------------------------------------------
 
 
-def test_the_first_screen_says_verdict_planted_skew_findings_and_what_was_not_tested(page):
-    said = text_of(page)
-
+def test_the_first_screen_says_verdict_planted_skew_findings_and_what_was_not_tested(page, said):
     assert "Disparity. In 1 of 2 pre-specified questions, the model treats some groups differently, by more than chance explains." in said
     assert "Known from the checkpoint Trained on 3953 emoji drawings" in said
     assert "Planted on purpose: in the captions of women" in said
@@ -123,8 +96,7 @@ def test_the_first_screen_says_verdict_planted_skew_findings_and_what_was_not_te
     assert places == sorted(places)
 
 
-def test_every_number_of_a_finding_stands_in_its_table(everything, page):
-    said = text_of(page)
+def test_every_number_of_a_finding_stands_in_its_table(everything, said):
     for audit in everything.audits:
         for finding in audit.findings:
             for cell in finding.by_group:
@@ -135,9 +107,7 @@ def test_every_number_of_a_finding_stands_in_its_table(everything, page):
                 assert " ".join((*shown, numbers.p_value(contrast.p_adjusted))).replace("\u00a0", " ") in said
 
 
-def test_what_always_giving_the_most_common_answer_would_score_stands_beside_every_accuracy(page):
-    said = text_of(page)
-
+def test_what_always_giving_the_most_common_answer_would_score_stands_beside_every_accuracy(said):
     assert "Always the most common answer 20.0 % right" in said
     # 98 of 100 men are [93.0, 99.4]; 20 % by the trivial answer; 13.5 points above the other 200 drawings.
     assert "Rate [interval] Most common answer Minus the rest" in said
@@ -169,7 +139,6 @@ def test_every_chart_says_what_it_shows_and_every_table_what_it_holds(page):
     charts = re.findall(
         r'<svg class="(?:forest|spec)"[^>]*role="img" aria-labelledby="[^"]+">\s*<title[^>]*>[^<]+</title><desc[^>]*>[^<]+', page
     )
-
     panels = re.findall(r'<div class="panels" role="img" aria-label="[^"]+\. The table below has every number\.">', page)
 
     assert len(charts) + len(panels) == page.count('role="img"')
@@ -216,25 +185,19 @@ def test_published_numbers_stand_above_ours_and_blank_cells_stay_blank(page):
     assert text_of(rows[both + 1][1]) == "96.0 % [94.9, 96.9] n = 1,556"
     assert rows[both + 1][8] == ""
     assert [row[0] for row in rows if row][both + 1 :][0].startswith("Linear Probe Instagram")
-
-
-def test_a_published_cell_of_a_small_group_is_hatched(page):
+    # A cell of a small group is hatched.
     assert re.search(r'<td class="hatched"><b>45\W%</b><br><span class="small">\[21,\W72\]<br>n = 11</span></td>', page)
 
 
-def test_pairs_show_flips_discordant_pairs_and_both_p(page):
-    said = text_of(page)
-
+def test_pairs_show_flips_discordant_pairs_and_both_p(said):
     # 26 + 0 discordant, 3 further flips; exact McNemar of 26 : 0 is 2^-25.
     assert "gender: man → woman occupation 100 29 % [21, 39] 26 0 +26 [17, 34] < .001 < .001 20 clusters < .001" in said
     # 4 : 2, exactly: 2 (1 + 6 + 15) / 64 = .69.
     assert "tone: light → dark occupation 100 9 % [5, 16] 4 2 +2 [−3, 7] .69 .14 20 clusters 1" in said
 
 
-def test_a_specification_curve_prints_its_median_range_and_whether_the_answer_is_sensitive_to_the_prompt(everything, page):
+def test_a_specification_curve_prints_its_median_range_and_whether_the_answer_is_sensitive_to_the_prompt(everything, said):
     curve = everything.audits[1].specifications[0]
-    said = text_of(page)
-
     assert curve.share_same_sign < 0.8
     assert "Sensitive to the prompt: only 71 % of the prompt templates point the same way as the default." in said
     assert "Across 24 prompt templates, 3-9 minus more than 70 runs from" in said  # 25 points, one of them not estimable
@@ -242,18 +205,14 @@ def test_a_specification_curve_prints_its_median_range_and_whether_the_answer_is
     assert f"{curve.question}: sensitive to the prompt." in said
 
 
-def test_every_prompt_is_printed_verbatim(everything, page):
-    said = text_of(page)
-
+def test_every_prompt_is_printed_verbatim(everything, said):
     for audit in everything.audits:
         for record in audit.measurements:
             for label, texts in record.prompts.items():
                 assert f"{label} {', '.join(texts)}" in said.replace(" , ", ", ")
 
 
-def test_exclusions_and_conversions_are_counted_by_group_and_no_file_is_named(page):
-    said = text_of(page)
-
+def test_exclusions_and_conversions_are_counted_by_group_and_no_file_is_named(page, said):
     assert "4 images (truncated); 1 image (too large)" in said
     assert "race used left out: truncated left out: too large converted: exif rotated White 2,085 1 0 0 Black 1,556 3 0 7" in said
     assert "SECRET-NAME" not in page
@@ -268,16 +227,11 @@ def test_settings_say_who_chose_them():
     assert "alpha 0.05 error rate of every test, and of the intervals the program's default" in said
 
 
-def test_several_audits_have_an_overview_and_each_its_own_first_screen(page):
-    said = text_of(page)
-
+def test_several_audits_have_an_overview_and_each_its_own_first_screen(page, said):
     assert "The audits on this page" in said
     assert page.count('<article class="audit"') == 2
     assert len(re.findall(r'<h2 id="a[12]-verdict">', page)) == 2
     assert "Audit of 2 models with 2 probes" in said
-
-
-def test_one_audit_has_no_overview():
     assert "The audits on this page" not in render(samples.results(samples.emoji()))
 
 
@@ -297,11 +251,7 @@ def odd(cells):
 
 @pytest.mark.parametrize(
     "cells",
-    [
-        {("man",): (0, 0), ("woman",): (0, 0, "not estimable")},
-        {("man",): (3, 5), ("woman",): (0, 0)},
-        {},
-    ],
+    [{("man",): (0, 0), ("woman",): (0, 0, "not estimable")}, {("man",): (3, 5), ("woman",): (0, 0)}, {}],
     ids=["nothing to divide by", "one small group", "no groups"],
 )
 def test_a_finding_that_cannot_be_estimated_is_told_in_words(cells):
@@ -321,13 +271,8 @@ def test_a_table_has_no_empty_columns_of_differences_where_no_group_is_compared(
     assert "Minus the rest" not in text_of(alone)
 
 
-def test_equal_rates_draw_a_page(tmp_path):
-    said = text_of(render(odd({("man",): (50, 50), ("woman",): (50, 50)})))
-
-    assert "gap 0" in said
-
-
-def test_results_without_an_audit_draw_a_page():
+def test_equal_rates_and_results_without_an_audit_draw_a_page():
+    assert "gap 0" in text_of(render(odd({("man",): (50, 50), ("woman",): (50, 50)})))
     assert "This file has no audits." in render(samples.results())
 
 

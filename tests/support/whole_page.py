@@ -9,6 +9,7 @@ from PIL import Image
 
 from audit.records import results as facts
 from audit.records.counts import CountRecord
+from audit.types import Note
 from tests.support import report_samples as samples
 from tests.support import what_if_samples as what_ifs
 
@@ -22,9 +23,12 @@ def whole():
     first, *others = everything.audits
     measurement = replace(first.measurements[0], name="occupation", truth="occupation")
     full = replace(
-        first, measurements=(measurement, *first.measurements[1:]), counts=(counts(),), what_ifs=(what_ifs.asked(),),
+        first,
+        measurements=(measurement, *first.measurements[1:]),
+        counts=(counts(),),
+        what_ifs=(what_ifs.asked(), what_ifs.asked(question=Note.of("Nothing tried"), target=None, other_attributes=())),
         examples=(facts.Example("occupation", picture()),),
-    )  # fmt: skip
+    )
     return replace(everything, audits=(full, *others), gates=what_ifs.gates("breached", "held", "inconclusive"))
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from types import SimpleNamespace
 
 from audit.records.evidence import Adjusted
-from reports.charts.forest import Forest, adjusted_forest
+from reports.charts.forest import adjusted_forest
 from reports.sections.context import AuditContext, PlacedFinding
-from reports.table import table_rows
+from reports.table import headers, table_rows
 from reports.text import evidence, phrases
 from reports.text.numbers import decimals, number, p_value
 
@@ -28,29 +28,18 @@ _COLUMNS = (
 )
 
 
-@dataclass(frozen=True)
-class AdjustmentView:
-    """The adjusted differences of an audit."""
-
-    figure: Forest
-    explained: tuple[str, ...]
-    """A sentence for each disparity that other attributes may explain."""
-    columns: tuple[str, ...]
-    questions: tuple[tuple[PlacedFinding, tuple[tuple[str, ...], ...]], ...]
-    """A row for each attribute that was held equal, and one for all of them together."""
-
-
-def view(context: AuditContext) -> AdjustmentView | None:
+def view(context: AuditContext) -> SimpleNamespace | None:
     """Return the pre-specified questions that were adjusted."""
     adjusted = [(each, found) for each in context.primary if (found := each.finding.evidence.adjustment)]
     if not adjusted:
         return None
     sentences = (evidence.explained_sentence(each.title, each.finding) for each, _ in adjusted if each.finding.verdict == "disparity")
-    return AdjustmentView(
-        adjusted_forest([(_label(each), found.pairs[-1].crude, found.pairs[-1].difference) for each, found in adjusted]),
-        tuple(filter(None, sentences)),
-        tuple(name for name, _ in _COLUMNS),
-        tuple((each, tuple(row.cells for row in table_rows(_COLUMNS, found.pairs))) for each, found in adjusted),
+    return SimpleNamespace(
+        figure=adjusted_forest([(_label(each), found.pairs[-1].crude, found.pairs[-1].difference) for each, found in adjusted]),
+        explained=tuple(filter(None, sentences)),
+        columns=headers(_COLUMNS),
+        # A row for each attribute that was held equal, and one for all of them together.
+        questions=tuple((each, tuple(row.cells for row in table_rows(_COLUMNS, found.pairs))) for each, found in adjusted),
     )
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +13,7 @@ from audit.records.results import AuditResult, MeasurementRecord
 from audit.statistics.counts.crosstab import Crosstab, crosstab
 from audit.types import UNKNOWN, Settings
 from reports.charts.forest import cut, px
+from reports.charts.grids import shade
 from reports.sections.context import AuditContext
 from reports.table import Row, Table
 from reports.text import phrases
@@ -25,56 +26,11 @@ TITLE, PLACE = "Answers given", 50
 
 MOST_ANSWERS = 25
 """A matrix of more answers is wider than anybody reads; the counts are in results.json, and the slicer has each answer."""
-_SHADES = 4
 _SIDE, _TOP, _LEFT = 112, 22, 4
 _LONGEST = 17
 
 
-@dataclass(frozen=True)
-class AnswersRow:
-    """One group: how many images, and the share of them that was given each answer."""
-
-    name: str
-    n: str
-    cells: tuple[tuple[str, str], ...]
-    """Text and shade."""
-
-
-@dataclass(frozen=True)
-class ConfusionPanel:
-    """One group's confusion matrix minus that of all images, as squares; one path a shade."""
-
-    label: str
-    squares: tuple[tuple[str, str], ...]
-    """Shade and path."""
-    table: Table
-    """True answer, images of it, and the share of them that was given each answer."""
-
-
-@dataclass(frozen=True)
-class Confusion:
-    """The confusion matrix of all images and of each group."""
-
-    overall: ConfusionPanel
-    panels: tuple[ConfusionPanel, ...]
-    """Empty where every group has too few images of each true answer."""
-    reach: str
-    """How far from all images the darkest shade is."""
-
-
-@dataclass(frozen=True)
-class AnswersView:
-    """One measurement by one attribute."""
-
-    title: str
-    answers: tuple[str, ...]
-    rows: tuple[AnswersRow, ...]
-    overall: AnswersRow
-    reach: str
-    confusion: Confusion | None
-
-
-def view(context: AuditContext) -> tuple[AnswersView, ...] | None:
+def view(context: AuditContext) -> tuple[SimpleNamespace, ...] | None:
     """Return a matrix for each measurement and each single attribute that a pre-specified question is asked by.
 
     On a page of many findings confusion matrices are left to results.json and to the slicer.
@@ -87,15 +43,15 @@ def view(context: AuditContext) -> tuple[AnswersView, ...] | None:
         for attribute in _attributes(audit, measurement.name)
         if _fits(records.get(measurement.name), attribute)
     )
-    return _without_repetition(replace(each, confusion=None) if context.brief else each for each in found) or None
+    return _without_repetition(found, brief=context.brief) or None
 
 
-def _without_repetition(found: Iterable[AnswersView]) -> tuple[AnswersView, ...]:
+def _without_repetition(found: Iterable[SimpleNamespace], *, brief: bool) -> tuple[SimpleNamespace, ...]:
     """Return the matrices; where no group can be judged, the confusion is that of all images, the same for every attribute."""
-    kept: list[AnswersView] = []
+    kept: list[SimpleNamespace] = []
     for each in found:
         again = each.confusion is not None and not each.confusion.panels and any(each.confusion == one.confusion for one in kept)
-        kept.append(replace(each, confusion=None) if again else each)
+        kept.append(SimpleNamespace(**vars(each) | {"confusion": None}) if brief or again else each)
     return tuple(kept)
 
 
@@ -108,25 +64,29 @@ def _fits(record: CountRecord | None, attribute: str) -> bool:
     return record is not None and bool(record.cells) and attribute in record.attributes and len(record.answers) <= MOST_ANSWERS
 
 
-def _answers(measurement: MeasurementRecord, record: CountRecord, attribute: str, settings: Settings) -> AnswersView:
+def _answers(measurement: MeasurementRecord, record: CountRecord, attribute: str, settings: Settings) -> SimpleNamespace:
     table = crosstab(record, attribute)
     given = table.n.sum(axis=1)
     overall = given.sum(axis=0)
     shares, reach = _differences(given, overall, settings)
     shown = [code for code, name in enumerate(table.answers) if name != UNKNOWN]
     rows = tuple(
-        AnswersRow(level, count(int(given[i].sum())), tuple((_share(given[i], j), _shade(shares[i, j], reach)) for j in shown))
-        for i, level in enumerate(table.levels)
-        if given[i].sum()
+        _row(level, given[i], [(j, _shade(shares[i, j], reach)) for j in shown]) for i, level in enumerate(table.levels) if given[i].sum()
     )
-    return AnswersView(
+    return SimpleNamespace(
         title=f"{measurement.question} ({measurement.name}), by {phrases.attributes([attribute])}",
         answers=tuple(table.answers[j] for j in shown),
         rows=rows,
-        overall=AnswersRow("all images", count(int(overall.sum())), tuple((_share(overall, j), "level") for j in shown)),
+        overall=_row("all images", overall, [(j, "level") for j in shown]),
         reach=points(reach, 1),
         confusion=_confusion(table, settings) if record.truth and attribute != measurement.truth else None,
     )
+
+
+def _row(name: str, counted: np.ndarray, shades: Sequence[tuple[int, str]]) -> SimpleNamespace:
+    """Return how many images a group has, and of each answer the share of them that was given it, with its shade."""
+    cells = tuple((_share(counted, answer), shaded) for answer, shaded in shades)
+    return SimpleNamespace(name=name, n=count(int(counted.sum())), cells=cells)
 
 
 def _share(counted: np.ndarray, answer: int) -> str:
@@ -146,13 +106,11 @@ def _differences(n: np.ndarray, overall: np.ndarray, settings: Settings) -> tupl
 
 
 def _shade(difference: float, reach: float) -> str:
-    if np.isnan(difference):
-        return "hatched"
-    step = round(_SHADES * difference / reach) if reach else 0
-    return "level" if step == 0 else f"{'above' if step > 0 else 'below'}-{abs(step)}"
+    return "hatched" if np.isnan(difference) else shade(difference, reach)
 
 
-def _confusion(table: Crosstab, settings: Settings) -> Confusion | None:
+def _confusion(table: Crosstab, settings: Settings) -> SimpleNamespace | None:
+    """Return the confusion matrix of all images, and of each group minus it unless every group has too few images of each truth."""
     truths = [i for i, name in enumerate(table.truths) if name != UNKNOWN]
     answered = [j for j, name in enumerate(table.answers) if name != UNKNOWN]
     n = table.n[:, truths][:, :, answered]
@@ -163,22 +121,27 @@ def _confusion(table: Crosstab, settings: Settings) -> Confusion | None:
     names, columns = tuple(table.truths[i] for i in truths), tuple(table.answers[j] for j in answered)
     side = _SIDE // max(len(truths), len(answered))
     panels = tuple(
-        ConfusionPanel(cut(level, _LONGEST), _squares(shares[i], reach, side), _matrix(cut(level, _LONGEST), names, columns, n[i]))
+        _panel(_matrix(cut(level, _LONGEST), names, columns, n[i]), _squares(shares[i], reach, side))
         for i, level in enumerate(table.levels)
         if n[i].sum() and level != UNKNOWN
     )
-    return Confusion(
-        overall=ConfusionPanel("all images", (), _matrix("all images", names, columns, overall)),
+    return SimpleNamespace(
+        overall=_panel(_matrix("all images", names, columns, overall)),
         panels=panels if np.isfinite(shares).any() else (),
         reach=points(reach, 1),
     )
 
 
+def _panel(table: Table, squares: tuple[tuple[str, str], ...] = ()) -> SimpleNamespace:
+    return SimpleNamespace(label=table.caption, squares=squares, table=table)
+
+
 def _squares(shares: np.ndarray, reach: float, side: int) -> tuple[tuple[str, str], ...]:
+    """Return shade and path, one path a shade."""
     paths: dict[str, str] = {}
     for (row, column), difference in np.ndenumerate(shares):
-        shade = _shade(float(difference), reach)
-        paths[shade] = paths.get(shade, "") + f"M{px(_LEFT + side * column)} {px(_TOP + side * row)}h{side - 1}v{side - 1}h{1 - side}z"
+        shaded = _shade(float(difference), reach)
+        paths[shaded] = paths.get(shaded, "") + f"M{px(_LEFT + side * column)} {px(_TOP + side * row)}h{side - 1}v{side - 1}h{1 - side}z"
     return tuple(sorted(paths.items()))
 
 

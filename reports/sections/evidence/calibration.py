@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from types import SimpleNamespace
 
 from audit.records.evidence import Calibration, GroupCalibration, ReliabilityBin
 from audit.records.results import MeasurementRecord
-from reports.charts.panels import Panel, reliability_panel
+from reports.charts.panels import reliability_panel
 from reports.sections.context import AuditContext
 from reports.table import Row, Table
 from reports.text import phrases
@@ -20,31 +20,21 @@ BINS = 10
 _COLUMNS = ("Group", "n", "Calibration error [interval]", "Expected by chance (95 %): up to", "Overconfidence, in points")
 
 
-@dataclass(frozen=True)
-class CalibrationView:
-    """Calibration by the groups of one slicing."""
-
-    title: str
-    alt: str
-    panels: tuple[Panel, ...]
-    table: Table
-
-
-def view(context: AuditContext) -> tuple[CalibrationView, ...] | None:
+def view(context: AuditContext) -> tuple[SimpleNamespace, ...] | None:
     """Return each slicing; on a page of many findings without the tenths."""
     return (
         tuple(_view(record, found, context.brief) for record in context.audit.measurements for found in record.evidence.calibration) or None
     )
 
 
-def _view(record: MeasurementRecord, found: Calibration, brief: bool) -> CalibrationView:
+def _view(record: MeasurementRecord, found: Calibration, brief: bool) -> SimpleNamespace:
     title = f"{record.name} by {phrases.attributes(found.attributes)}"
     known = [group for group in found.groups if group.error is not None]
     used = [i for i in range(BINS) if any(group.bins[i].n for group in found.groups)] if not brief else []
     tenths = tuple(f"{100 * i // BINS}–{100 * (i + 1) // BINS} % sure" for i in used)
     explained = "; in each tenth: confidence → accuracy, in percent (images)" if used else ""
     rows = tuple(_row(group, used) for group in found.groups)
-    return CalibrationView(
+    return SimpleNamespace(
         title=title,
         alt=f"Accuracy against confidence of {record.name}, a panel for each of {len(found.groups)} groups; "
         f"{len(known)} have enough images for a calibration error. The table below has every number.",

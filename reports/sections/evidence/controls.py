@@ -2,52 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from types import SimpleNamespace
 
-from audit.records.results import ControlFinding, UntrainedControl
+from audit.records.results import ControlFinding
 from reports.sections.context import AuditContext, PlacedFinding
 from reports.text import evidence, phrases
 
 TITLE, PLACE = "Controls", 10
 
 
-@dataclass(frozen=True)
-class ControlRow:
-    """A question and its controls."""
-
-    placed: PlacedFinding
-    measured: str
-    shuffled: str
-    most_common: str
-    """Accuracy, and that of always giving the most common answer; empty without a true answer."""
-    untrained: str
-    untrained_verdict: str
-
-
-@dataclass(frozen=True)
-class ControlsView:
-    """The controls of an audit."""
-
-    control: UntrainedControl | None
-    rows: tuple[ControlRow, ...]
-
-    @property
-    def has_most_common(self) -> bool:
-        """Whether any question has a true answer."""
-        return any(row.most_common for row in self.rows)
-
-
-def view(context: AuditContext) -> ControlsView:
+def view(context: AuditContext) -> SimpleNamespace:
     """Return a row for each pre-specified question with a gap."""
     control = context.audit.untrained_control
     of = {each.finding: each for each in control.findings} if control else {}
-    return ControlsView(control, tuple(_row(each, of.get(each.finding.id)) for each in context.primary if each.finding.gap))
+    rows = tuple(_row(each, of.get(each.finding.id)) for each in context.primary if each.finding.gap)
+    return SimpleNamespace(control=control, rows=rows, has_most_common=any(row.most_common for row in rows))
 
 
-def _row(placed: PlacedFinding, control: ControlFinding | None) -> ControlRow:
+def _row(placed: PlacedFinding, control: ControlFinding | None) -> SimpleNamespace:
+    """Return a question and its controls; without a true answer there is no most common one."""
     overall = placed.finding.overall
-    most_common = "" if overall.baseline is None else f"{phrases.cell_value(overall)} right; {phrases.baseline(overall)}"
-    return ControlRow(
-        placed, phrases.gap_text(placed.finding), evidence.shuffled_text(placed.finding), most_common, evidence.untrained_text(control),
-        control.verdict if control else "",
-    )  # fmt: skip
+    return SimpleNamespace(
+        placed=placed,
+        measured=phrases.gap_text(placed.finding),
+        shuffled=evidence.shuffled_text(placed.finding),
+        most_common="" if overall.baseline is None else f"{phrases.cell_value(overall)} right; {phrases.baseline(overall)}",
+        untrained=evidence.untrained_text(control),
+        untrained_verdict=control.verdict if control else "",
+    )

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from types import SimpleNamespace
 
 from audit.records.evidence import Estimate, ThresholdCurve
 from reports.charts.forest import axis
-from reports.charts.panels import Panel, threshold_panel
+from reports.charts.panels import threshold_panel
 from reports.sections.context import AuditContext
 from reports.table import Row, Table
 from reports.text import phrases
@@ -18,27 +18,14 @@ ENOUGH_TO_SCALE = 10
 """Answered images of a group whose interval may stretch a chart."""
 
 
-@dataclass(frozen=True)
-class ThresholdView:
-    """A rate against the confidence threshold."""
-
-    key: str
-    title: str
-    alt: str
-    reach: str
-    fewest: str
-    panels: tuple[Panel, ...]
-    table: Table
-
-
-def view(context: AuditContext) -> tuple[ThresholdView, ...] | None:
+def view(context: AuditContext) -> tuple[SimpleNamespace, ...] | None:
     """Return each curve; on a page of many findings those of disparities only."""
     placed = {each.finding.id: each for each in context.findings if each.finding.verdict == "disparity" or not context.brief}
     curves = [curve for curve in context.audit.evidence.threshold_curves if curve.points and curve.finding in placed]
     return tuple(_view(placed[curve.finding].key, placed[curve.finding].title, curve) for curve in curves) or None
 
 
-def _view(key: str, title: str, curve: ThresholdCurve) -> ThresholdView:
+def _view(key: str, title: str, curve: ThresholdCurve) -> SimpleNamespace:
     groups = range(len(curve.points[0].by_group))
     ends = [
         cell.rate.high for point in curve.points for cell in point.by_group if cell.rate is not None and cell.answered >= ENOUGH_TO_SCALE
@@ -50,7 +37,7 @@ def _view(key: str, title: str, curve: ThresholdCurve) -> ThresholdView:
         Row(("largest gap", *(_points(point.gap) for point in curve.points))),
         Row(("largest gap in the share answered", *(_points(point.coverage_gap) for point in curve.points))),
     )
-    return ThresholdView(
+    return SimpleNamespace(
         key=key,
         title=title,
         alt=f"{title}: the rate among the answered images of each of {len(groups)} groups, from all images answered to "

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from importlib.resources import files
 from statistics import NormalDist
 from typing import Any
@@ -42,21 +41,13 @@ _WORDS = {
 }
 
 
-@dataclass(frozen=True)
-class Slicer:
-    """What the template needs."""
-
-    data: Mapping[str, Any]
-    hash: str = HASH
-
-
-def slicer(results: Results) -> Slicer | None:
+def slicer(results: Results) -> Mapping[str, Any] | None:
     """Return the slicer of a page; None where the results carry no counts (they are older than it)."""
     tables = [_table(audit, record, len(results.audits) > 1) for audit in results.audits for record in audit.counts if record.cells]
     if not tables:
         return None
     settings = results.settings
-    data = {
+    return {
         "z": NormalDist().inv_cdf(1 - settings.alpha / 2),
         "minimum": settings.min_group_size,
         "tolerance": round(100 * settings.tolerance, 6),
@@ -64,7 +55,6 @@ def slicer(results: Results) -> Slicer | None:
         "words": _WORDS,
         "tables": tables,
     }
-    return Slicer(data)
 
 
 def _table(audit: AuditResult, record: CountRecord, several: bool) -> Mapping[str, Any]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from types import SimpleNamespace
 
 from audit.records.results import Contrast, Finding, MeasurementRecord, Rate
-from reports.charts.forest import Forest, differences_forest, rates_forest
-from reports.charts.grids import HeatMap, heat_map
+from reports.charts.forest import differences_forest, rates_forest
+from reports.charts.grids import heat_map
 from reports.sections.context import AuditContext, PlacedFinding
 from reports.table import Columns, Row, Table, headers, table_rows
 from reports.text import phrases, sentences
@@ -29,58 +29,16 @@ _PAIRS: Columns[Contrast] = (
 )
 
 
-@dataclass(frozen=True)
-class FindingDetails:
-    """A finding with its charts."""
-
-    placed: PlacedFinding
-    reason: str
-    facts: tuple[tuple[str, str], ...]
-    groups: Table
-    rates: Forest
-    differences: Forest | None
-    """Of pre-specified questions only: a hundred such charts weigh more than they tell, and the table has the numbers."""
-    heat: HeatMap | None
-    pairs: Table | None
-    folded: bool
-    shrunk: str
-    """What shrunk rates rest on; empty without them."""
-
-
-@dataclass(frozen=True)
-class BriefFindings:
-    """Many exploratory findings in one table, since the frame of a table weighs as much as ten rows."""
-
-    caption: str
-    columns: tuple[str, ...]
-    findings: tuple[tuple[PlacedFinding, tuple[Row, ...]], ...]
-
-
-@dataclass(frozen=True)
-class MeasurementDetails:
-    """A measurement with its findings."""
-
-    key: str
-    record: MeasurementRecord
-    has_prompts: bool
-    """False where labels were not given as prompts: answers read from a file, options of a question."""
-    primary: tuple[FindingDetails, ...]
-    exploratory: tuple[FindingDetails, ...]
-    brief: BriefFindings | None
-    title: str
-    """Of the exploratory findings; empty without them."""
-
-
-def view(context: AuditContext) -> tuple[MeasurementDetails, ...]:
+def view(context: AuditContext) -> tuple[SimpleNamespace, ...]:
     """Return the measurements of an audit."""
     return tuple(_measurement(f"{context.key}-m{i}", record, context) for i, record in enumerate(context.audit.measurements, 1))
 
 
-def _measurement(key: str, record: MeasurementRecord, context: AuditContext) -> MeasurementDetails:
+def _measurement(key: str, record: MeasurementRecord, context: AuditContext) -> SimpleNamespace:
     primary, exploratory = (
         [each for each in part if each.finding.measurement == record.name] for part in (context.primary, context.exploratory)
     )
-    return MeasurementDetails(
+    return SimpleNamespace(
         key=key,
         record=record,
         has_prompts=any(record.prompts.values()),
@@ -91,14 +49,15 @@ def _measurement(key: str, record: MeasurementRecord, context: AuditContext) -> 
     )
 
 
-def _finding(placed: PlacedFinding, context: AuditContext) -> FindingDetails:
+def _finding(placed: PlacedFinding, context: AuditContext) -> SimpleNamespace:
     finding = placed.finding
-    return FindingDetails(
+    return SimpleNamespace(
         placed=placed,
         reason=reason(finding, context.audit, context.results.settings),
         facts=phrases.facts(finding),
         groups=_groups(placed),
         rates=rates_forest(finding),
+        # Of pre-specified questions only: a hundred such charts weigh more than they tell, and the table has the numbers.
         differences=differences_forest(finding) if finding.contrasts and finding.primary else None,
         heat=heat_map(finding),
         pairs=_pairs(placed) if finding.pairs else None,
@@ -159,14 +118,17 @@ def _pairs(placed: PlacedFinding) -> Table:
     return Table(f"{placed.title}, pairs", caption, headers(_PAIRS), table_rows(_PAIRS, shown))
 
 
-def _briefly(record: MeasurementRecord, exploratory: Sequence[PlacedFinding]) -> BriefFindings:
-    """Return the groups of exploratory findings; the table of findings has their gaps, and results.json the rest."""
+def _briefly(record: MeasurementRecord, exploratory: Sequence[PlacedFinding]) -> SimpleNamespace:
+    """Return the groups of exploratory findings in one table: the frame of a table weighs as much as ten rows.
+
+    The table of findings has their gaps, and results.json the rest.
+    """
 
     def columns(finding: Finding) -> Columns[Rate]:
         minus, _, p = _contrasts(finding)
         return (*_counts(), minus, p, ("Status", lambda cell: sentences.STATUSES[cell.status] if _outside(cell) else ""))
 
-    return BriefFindings(
+    return SimpleNamespace(
         caption=f"Every group of the exploratory comparisons: {record.name}",
         columns=headers(columns(exploratory[0].finding)),
         findings=tuple((each, table_rows(columns(each.finding), each.finding.by_group, faint=_outside)) for each in exploratory),

@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from types import SimpleNamespace
 
-from audit.records.results import PairedFinding
-from reports.charts.forest import Forest, signed_forest
+from reports.charts.forest import signed_forest
 from reports.sections.context import AuditContext
 from reports.text import phrases
 
 
-@dataclass(frozen=True)
-class PairedView:
-    """The counterfactual pairs of an audit."""
-
-    figure: Forest
-    findings: tuple[PairedFinding, ...]
-
-
-def view(context: AuditContext) -> PairedView | None:
+def view(context: AuditContext) -> SimpleNamespace | None:
     """Return the pairs that the probe has."""
     paired = context.audit.paired
     rows = [(phrases.paired_title(each), each.difference, each.low, each.high) for each in paired]
-    return PairedView(signed_forest(rows), paired) if paired else None
+    return SimpleNamespace(figure=signed_forest(rows), findings=paired) if paired else None

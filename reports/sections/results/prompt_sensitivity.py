@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from types import SimpleNamespace
 
 from audit.records.results import SpecificationCurve, SpecificationPoint
-from reports.charts.grids import CurveFigure, ShareBar, curve_figure, in_order, share_bar
+from reports.charts.grids import curve_figure, in_order, share_bar
 from reports.sections.context import AuditContext
 from reports.table import Columns, Table, headers, table_rows
 from reports.text import phrases
@@ -21,27 +21,15 @@ _COLUMNS: Columns[SpecificationPoint] = (
 )
 
 
-@dataclass(frozen=True)
-class CurveView:
-    """A specification curve."""
-
-    key: str
-    curve: SpecificationCurve
-    points: tuple[SpecificationPoint, ...]
-    shares: ShareBar | None
-    figure: CurveFigure | None
-    table: Table | None
-    """None where nothing was estimable under any prompt template: they are named and no more."""
-
-
-def view(context: AuditContext) -> tuple[CurveView, ...] | None:
+def view(context: AuditContext) -> tuple[SimpleNamespace, ...] | None:
     """Return the curves of an audit."""
     return tuple(_view(f"{context.key}-s{i}", curve) for i, curve in enumerate(context.audit.specifications, 1)) or None
 
 
-def _view(key: str, curve: SpecificationCurve) -> CurveView:
+def _view(key: str, curve: SpecificationCurve) -> SimpleNamespace:
+    """Return a curve; where nothing was estimable, its prompt templates are named and there is no table."""
     points = in_order(curve)
     estimable = any(point.gap is not None or point.difference is not None for point in points)
     caption = f"{curve.question}: every prompt template"
     table = Table(f"{curve.question}, numbers", caption, headers(_COLUMNS), table_rows(_COLUMNS, points)) if estimable else None
-    return CurveView(key, curve, points, share_bar(curve), curve_figure(curve), table)
+    return SimpleNamespace(key=key, curve=curve, points=points, shares=share_bar(curve), figure=curve_figure(curve), table=table)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from types import SimpleNamespace
 
 from audit.records.what_if import Frontier, WhatIf, WhatIfs
-from reports.charts.scatter import Plane, plane
+from reports.charts.scatter import plane
 from reports.sections.context import AuditContext
 from reports.text import phrases
 from reports.text import what_if as text
@@ -17,65 +17,20 @@ Column = tuple[str, str, Callable[[WhatIf], str]]
 """Head, class of the style sheet, text of a setting."""
 
 
-@dataclass(frozen=True)
-class TriedRow:
-    """One setting in texts."""
-
-    mark: str
-    method: str
-    setting: str
-    default: bool
-    cells: tuple[tuple[str, str], ...]
-    """Class and text."""
-    by_group: tuple[str, ...]
-    """Before and after, and the share of the answers that changed."""
-
-
-@dataclass(frozen=True)
-class WhatIfQuestion:
-    """One question with everything that was tried."""
-
-    key: str
-    title: str
-    summary: str
-    caveats: tuple[str, ...]
-    defaults: tuple[str, ...]
-    columns: tuple[str, ...]
-    unmodified: tuple[str, ...]
-    rows: tuple[TriedRow, ...]
-    groups: tuple[str, ...]
-    methods: tuple[tuple[str, str, str], ...]
-    """Mark, name, what it is."""
-    figure: Plane | None
-    refused: tuple[str, ...]
-    cost: str
-    has_ndcg: bool
-    legal: bool
-
-
-@dataclass(frozen=True)
-class WhatIfView:
-    """The what-ifs of an audit."""
-
-    questions: tuple[WhatIfQuestion, ...]
-    units: str
-    draws: str
-
-
-def view(context: AuditContext) -> WhatIfView | None:
+def view(context: AuditContext) -> SimpleNamespace | None:
     """Return every question that was asked."""
     asked = context.audit.what_ifs
     if not asked:
         return None
     questions = tuple(_question(f"{context.key}-w{i}", each) for i, each in enumerate(asked, 1))
-    return WhatIfView(questions, text.units_sentence(asked), count(asked[0].draws))
+    return SimpleNamespace(questions=questions, units=text.units_sentence(asked), draws=count(asked[0].draws))
 
 
-def _question(key: str, asked: WhatIfs) -> WhatIfQuestion:
+def _question(key: str, asked: WhatIfs) -> SimpleNamespace:
     tried = [point.what_if for point in asked.target.points] if asked.target else []
     marks = {method: chr(ord("A") + place) for place, method in enumerate(dict.fromkeys(each.method for each in tried))}
     columns = _columns(asked, tried)
-    return WhatIfQuestion(
+    return SimpleNamespace(
         key=key,
         title=sentence(asked.question),
         summary=text.summary(asked, tried),
@@ -85,6 +40,7 @@ def _question(key: str, asked: WhatIfs) -> WhatIfQuestion:
         unmodified=_unmodified(columns, tried[0]) if tried else (),
         rows=tuple(_row(each, marks, columns) for each in tried),
         groups=tuple(phrases.group(each.group) for each in tried[0].by_group) if tried else (),
+        # Mark, name, what it is.
         methods=tuple((marks[method], *text.NAMES.get(method, (method, ""))) for method in marks),
         figure=plane(asked.target, marks, _attributes(asked.target.finding)) if asked.target else None,
         refused=text.refused_sentences(asked.refused),
@@ -130,13 +86,14 @@ def _unmodified(columns: Sequence[Column], first: WhatIf) -> tuple[str, ...]:
     return tuple(known.get(name, "") for name, _, _ in columns)
 
 
-def _row(each: WhatIf, marks: Mapping[str, str], columns: Sequence[Column]) -> TriedRow:
-    return TriedRow(
+def _row(each: WhatIf, marks: Mapping[str, str], columns: Sequence[Column]) -> SimpleNamespace:
+    return SimpleNamespace(
         mark=marks[each.method],
         method=text.NAMES.get(each.method, (each.method, ""))[0],
         setting=each.setting,
         default=each.default,
         cells=tuple((kind, cell(each)) for _, kind, cell in columns),
+        # Before and after, and the share of the answers that changed.
         by_group=tuple(f"{number(one.before, 1)} → {number(one.after, 1)} ({percent(one.moved)})" for one in each.by_group),
     )
 

@@ -1,11 +1,9 @@
 """The page of a comparison: whole, the same for the same facts, closed to the outside; its Markdown and its terminal table."""
 
 import hashlib
-import html
 import re
 from collections import Counter
 from dataclasses import replace
-from html.parser import HTMLParser
 
 import pytest
 
@@ -20,28 +18,7 @@ from reports.render import main, render_comparisons
 from reports.text import comparison as comparison_text
 from reports.text import phrases
 from tests.support import comparison_samples as samples
-
-
-class Walk(HTMLParser):
-    """Every element with the names of its attributes; and every attribute's value."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.shape, self.values = [], []
-        self.feed(text)
-        self.close()
-
-    def handle_starttag(self, tag, attrs):
-        self.shape.append((tag, *(name for name, _ in attrs)))
-        self.values += [(tag, name, value) for name, value in attrs]
-
-    def all(self, name):
-        return [value for _, attribute, value in self.values if attribute == name]
-
-
-def text_of(page):
-    body = re.sub(r"<style>.*?</style>", "", page, flags=re.DOTALL)
-    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", body)).split())
+from tests.support.page_text import Walk, text_of
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +36,11 @@ def page(facts):
     return render_comparisons(facts)
 
 
+@pytest.fixture(scope="module")
+def said(page):
+    return text_of(page)
+
+
 # ---- one file, always the same -------------------------------------------------------------------------------------------------------
 
 
@@ -72,62 +54,47 @@ def test_equal_facts_give_equal_bytes_and_the_page_is_drawn_again_from_them(fact
 
 
 @pytest.mark.parametrize("which", ["facts", "steps"])
-def test_nothing_on_the_page_leads_outside(which, request):
+def test_nothing_on_the_page_leads_outside_every_link_arrives_and_no_place_has_two_names(which, request):
     page = render_comparisons(request.getfixturevalue(which))
     walk = Walk(page)
+    ids = Counter(walk.all("id"))
 
     assert {tag for tag, *_ in walk.shape}.isdisjoint({"script", "img", "link", "iframe", "object", "base", "form", "image"})
     assert all(href.startswith("#") for href in walk.all("href"))
     assert not re.search(r"https?:|//|url\(|@import", re.sub(r"/\*.*?\*/", "", page))
     assert "script-src" not in page
     assert not [name for _, name, _ in walk.values if name.startswith("on") or name in ("src", "style", "srcset")]
-
-
-@pytest.mark.parametrize("which", ["facts", "steps"])
-def test_every_link_arrives_and_no_place_has_two_names(which, request):
-    walk = Walk(render_comparisons(request.getfixturevalue(which)))
-    ids = Counter(walk.all("id"))
-
     assert max(ids.values()) == 1
     assert {href[1:] for href in walk.all("href")} <= set(ids)
     assert {name for names in walk.all("aria-labelledby") for name in names.split()} <= set(ids)
 
 
-def test_the_last_line_is_the_hash_of_the_facts(facts, page):
+def test_the_last_line_is_the_hash_of_the_facts(facts, said):
     expected = hashlib.sha256(to_json(facts).encode()).hexdigest()
 
-    assert text_of(page).endswith(f"sha256 of comparison.json, time stamps included: {expected}")
+    assert said.endswith(f"sha256 of comparison.json, time stamps included: {expected}")
 
 
 def test_hostile_names_add_no_element(facts):
-    evil = '"><script>alert(1)</script><img src=x onerror=alert(1)>\u202e'
-    sides = tuple(
-        replace(side, name=f"{evil}{i}", directory=evil, model=replace(side.model, data_card=evil, name=evil))
-        for i, side in enumerate(facts.sides)
-    )
-    names = {old.name: new.name for old, new in zip(facts.sides, sides, strict=True)}
-    comparisons = tuple(
-        replace(each, before=names[each.before], after=names[each.after], not_compared=(Note.of(evil),)) for each in facts.comparisons
-    )
-    hostile = replace(facts, sides=sides, comparisons=comparisons, command=(evil, evil), notes=(Note.of(evil),))
-    plain = replace(
-        hostile,
-        notes=(Note.of("x"),),
-        command=("x", "x"),
-        sides=tuple(replace(s, directory="x", model=replace(s.model, data_card="x", name="x"), name=f"n{i}") for i, s in enumerate(sides)),
-        comparisons=tuple(replace(each, before="n0", after="n1", not_compared=(Note.of("x"),)) for each in comparisons),
-    )
+    def named(text):
+        sides = tuple(
+            replace(side, name=f"{text}{i}", directory=text, model=replace(side.model, data_card=text, name=text))
+            for i, side in enumerate(facts.sides)
+        )
+        before, after = (side.name for side in sides)
+        comparisons = tuple(replace(each, before=before, after=after, not_compared=(Note.of(text),)) for each in facts.comparisons)
+        return render_comparisons(replace(facts, sides=sides, comparisons=comparisons, command=(text, text), notes=(Note.of(text),)))
 
-    assert Walk(render_comparisons(hostile)).shape == Walk(render_comparisons(plain)).shape
-    assert "\u202e" not in render_comparisons(hostile)
+    hostile = named('"><script>alert(1)</script><img src=x onerror=alert(1)>\u202e')
+    assert Walk(hostile).shape == Walk(named("x")).shape
+    assert "\u202e" not in hostile
 
 
 # ---- what is said --------------------------------------------------------------------------------------------------------------------
 
 
-def test_the_first_screen_says_verdict_where_they_differ_and_what_was_not_tested(page):
-    text = text_of(page)
-    first = text[: text.index("All changes A gap is")]
+def test_the_first_screen_says_verdict_where_they_differ_and_what_was_not_tested(said):
+    first = said.partition("All changes A gap is")[0]
 
     assert first.count("plain/ckpt.pt against skewed/ckpt.pt") == 2  # the title of the window and the heading
     assert "Before skewed/ckpt.pt" in first
@@ -142,12 +109,11 @@ def test_the_first_screen_says_verdict_where_they_differ_and_what_was_not_tested
     assert "animal/precision[cat]/group: counted over the images that a model selects" in first
 
 
-def test_every_group_stands_in_a_table_with_both_rates(facts, page):
-    text = text_of(page)
+def test_every_group_stands_in_a_table_with_both_rates(facts, said):
     for change in facts.comparisons[0].changes:
         for cell in change.by_group:
-            assert comparison_text.change_text(cell).replace("\xa0", " ") in text
-            assert f"{cell.gained} {cell.lost} " in text
+            assert comparison_text.change_text(cell).replace("\xa0", " ") in said
+            assert f"{cell.gained} {cell.lost} " in said
 
 
 def test_a_series_says_when_the_gap_appears_and_has_the_numbers_behind_its_curves(steps):
@@ -179,8 +145,8 @@ def test_of_more_than_two_models_an_overview_leads_to_each_comparison():
     assert "adjusted for all 6 changes of such questions on this page" in text_of(page)
 
 
-def test_no_page_says_fixed_or_fair(page, steps):
-    for text in (text_of(page), text_of(render_comparisons(steps)), comparison_markdown(steps), comparison_lines(steps)):
+def test_no_page_says_fixed_or_fair(said, steps):
+    for text in (said, text_of(render_comparisons(steps)), comparison_markdown(steps), comparison_lines(steps)):
         assert not re.search(r"\b(fixed|unfair|fair|fairness|passed|repaired)\b", text, re.IGNORECASE)
 
 
@@ -203,11 +169,9 @@ def test_markdown_is_short_and_has_a_row_for_every_question_that_counts(facts):
     assert len(text.splitlines()) < 40
 
 
-def test_one_question_counts_and_two_count(steps):
-    series = steps.series[0]
-
-    assert "for 1 pre-specified question. A gap is dated" in comparison_text.series_sentence(replace(series, claims=1))
-    assert "for 2 pre-specified questions. A gap is dated" in comparison_text.series_sentence(replace(series, claims=2))
+@pytest.mark.parametrize(("claims", "counted"), [(1, "1 pre-specified question"), (2, "2 pre-specified questions")])
+def test_one_question_counts_and_two_count(steps, claims, counted):
+    assert f"for {counted}. A gap is dated" in comparison_text.series_sentence(replace(steps.series[0], claims=claims))
 
 
 @pytest.mark.parametrize("which", ["facts", "steps"])
@@ -242,7 +206,7 @@ def test_curves_rise_with_the_gap_and_mark_where_it_appears(steps):
 
     assert [x for x, _ in places] == sorted(x for x, _ in places)
     assert places[2][1] < places[1][1] < places[0][1]  # upwards on the screen is a smaller y
-    assert gap.onset == str(places[1][0])
+    assert gap.plane.onset == str(places[1][0])
     assert [line.label.text for line in rates.lines] == ["a", "b", "c"]
     heights = [int(line.label.y) for line in rates.lines]
     assert min(abs(a - b) for i, a in enumerate(heights) for b in heights[i + 1 :]) >= 14

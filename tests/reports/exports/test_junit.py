@@ -15,7 +15,6 @@ from audit.records.results import Timing
 from audit.types import Note, Settings
 from probes.emoji import PROBE
 from reports.exports.junit import junit_xml
-from tests.support import report_samples as samples
 
 HOSTILE = ["<script>&]]>\"'", "a\x00b\x1b[31m\x85", "\u202emoc.live\ufffe", "\ud800", "]]>--><!--", "%s{{7*7}}\n\t\r", "🙂é×"]
 
@@ -24,22 +23,17 @@ def gated(outcome="breached", name="m", reason="r", finding="f"):
     return GateResult("gap > 0.05", outcome, (GateCheck(name, "p", finding, outcome, (Note.of(reason),)),))
 
 
-@pytest.fixture(scope="module")
-def results():
-    return samples.everything()
-
-
 def read(text):
     return ET.fromstring(text.encode())
 
 
-def test_one_case_for_each_gate_and_finding(results):
-    audit = results.audits[0]
-    gates = tuple(decide(resolve_gate(parse(text), planned_questions(PROBE.measurements)), results.audits[:1], Settings())
+def test_one_case_for_each_gate_and_finding(everything):
+    audit = everything.audits[0]
+    gates = tuple(decide(resolve_gate(parse(text), planned_questions(PROBE.measurements)), everything.audits[:1], Settings())
                   for text in ("gap > 0.05", "gap[occupation.accuracy by gender] > 0.5"))  # fmt: skip
     primary = [finding.id for finding in audit.findings if finding.primary]
     assert [len(gate.checks) for gate in gates] == [len(primary), 1]
-    root = read(junit_xml(replace(results, audits=(audit,), gates=gates)))
+    root = read(junit_xml(replace(everything, audits=(audit,), gates=gates)))
     suite = root.find("testsuite")
     names = [case.get("name") for case in suite]
     assert names == [f"gap > 0.05 :: {name}" for name in primary] + [
@@ -49,10 +43,10 @@ def test_one_case_for_each_gate_and_finding(results):
     assert int(suite.get("failures")) == sum(check.outcome == "breached" for gate in gates for check in gate.checks)
 
 
-def test_how_each_outcome_is_written(results):
+def test_how_each_outcome_is_written(everything):
     """A breach fails, what holds has neither failure nor skip, what is inconclusive is skipped, or fails where that is asked for."""
     gates = (gated("breached", reason="too large"), gated("held"), gated("inconclusive"))
-    bare = replace(results, audits=(), gates=gates)
+    bare = replace(everything, audits=(), gates=gates)
     kinds = [[child.tag for child in case] for case in read(junit_xml(bare)).iter("testcase")]
     assert kinds == [["failure"], ["system-out"], ["skipped"]]
     strict = read(junit_xml(bare, require_conclusive=True))
@@ -63,53 +57,42 @@ def test_how_each_outcome_is_written(results):
     assert failure.get("message") == failure.text == "breached: too large"
 
 
-def test_a_gate_that_was_put_to_a_sample_is_a_failure(results):
+def test_a_gate_that_was_put_to_a_sample_is_a_failure(everything):
     check = replace(gated("inconclusive").checks[0], limited=True, reasons=(Note("not_asked"),))
-    suite = read(junit_xml(replace(results, audits=(), gates=(GateResult("gap > 0.05", "inconclusive", (check,)),))))
+    suite = read(junit_xml(replace(everything, audits=(), gates=(GateResult("gap > 0.05", "inconclusive", (check,)),))))
     assert [child.tag for child in suite.find(".//testcase")] == ["failure"]
     assert suite.find(".//failure").get("message").startswith("inconclusive: LIMITED RUN")
 
 
-def test_what_no_gate_was_put_to_is_skipped_not_done_well(results):
-    audit = results.audits[0]
-    cases = list(read(junit_xml(replace(results, audits=(audit,), gates=()))).iter("testcase"))
+def test_what_no_gate_was_put_to_is_skipped_not_done_well(everything):
+    audit = everything.audits[0]
+    cases = list(read(junit_xml(replace(everything, audits=(audit,), gates=()))).iter("testcase"))
     primary = [finding for finding in audit.findings if finding.primary]
     assert [case.get("name") for case in cases] == [finding.id for finding in primary]
     assert all(f"verdict {finding.verdict}" in case.find("skipped").get("message") for case, finding in zip(cases, primary, strict=True))
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_hostile_names_stay_text(results, name):
+def test_hostile_names_stay_text(everything, name):
     gates = (GateResult(name, "breached", (GateCheck(name, name, name, "breached", (Note.of(name),)),)),)
-    text = junit_xml(replace(results, audits=(), gates=gates))
+    text = junit_xml(replace(everything, audits=(), gates=gates))
     root = read(text.encode("utf-8").decode("utf-8"))
     assert [element.tag for element in root.iter()] == ["testsuites", "testsuite", "testcase", "failure"]
     for mark in "\x00\x1b\u202e\ufffe":
         assert mark not in text
 
 
-def test_equal_results_give_equal_text(results):
-    assert junit_xml(results) == junit_xml(results)
-    assert read(junit_xml(replace(results, timing=Timing("2026-01-02T00:00:00+00:00", 12.5)))).find("testsuite").get("time") == "12.500"
+def test_equal_results_give_equal_text(everything):
+    assert junit_xml(everything) == junit_xml(everything)
+    assert read(junit_xml(replace(everything, timing=Timing("2026-01-02T00:00:00+00:00", 12.5)))).find("testsuite").get("time") == "12.500"
 
 
-def test_elements_and_attributes_are_those_that_pytest_writes(results, tmp_path):
+def test_elements_and_attributes_are_those_that_pytest_writes(everything, tmp_path):
     (tmp_path / "test_it.py").write_text(
         "import pytest\ndef test_a(): print('x')\ndef test_b(): assert False\n@pytest.mark.skip(reason='r')\ndef test_c(): pass\n"
     )
-    run = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-q",
-        "-p",
-        "no:cacheprovider",
-        "-o",
-        "junit_logging=system-out",
-        "--junitxml=out.xml",
-        "test_it.py",
-    ]
-    subprocess.run(run, cwd=tmp_path, capture_output=True, check=False, timeout=60)
+    options = "-q -p no:cacheprovider -o junit_logging=system-out --junitxml=out.xml test_it.py"
+    subprocess.run([sys.executable, "-m", "pytest", *options.split()], cwd=tmp_path, capture_output=True, check=False, timeout=60)
 
     def shape(root):
         found = {}
@@ -120,7 +103,7 @@ def test_elements_and_attributes_are_those_that_pytest_writes(results, tmp_path)
         return found
 
     theirs = shape(ET.parse(tmp_path / "out.xml").getroot())
-    ours = shape(read(junit_xml(replace(results, audits=(), gates=(gated("breached"), gated("held"), gated("inconclusive"))))))
+    ours = shape(read(junit_xml(replace(everything, audits=(), gates=(gated("breached"), gated("held"), gated("inconclusive"))))))
     assert set(ours) == set(theirs)
     for tag, (attributes, children) in ours.items():
         assert attributes <= theirs[tag][0], tag

@@ -50,7 +50,7 @@ def names(axes):
     return [label.get_text() for label in axes.get_yticklabels()]
 
 
-def test_rates_stand_at_their_percentages_with_n_beside_them(found):
+def test_rates_stand_at_their_percentages_with_n_beside_them_on_a_band_as_wide_as_chance_about_the_rate_of_all_images(found):
     axes = found.plot.rates(BY_GENDER)
 
     assert dots(axes) == [(98.0, True), (72.0, True), (97.0, True)]
@@ -58,9 +58,6 @@ def test_rates_stand_at_their_percentages_with_n_beside_them(found):
     assert axes.get_xlabel() == "Occupation accuracy\n%, with 95 % intervals"
     assert axes.get_ylabel() == "gender"
 
-
-def test_the_noise_floor_is_a_band_as_wide_as_chance_about_the_rate_of_all_images(found):
-    axes = found.plot.rates(BY_GENDER)
     floor = 100 * found.finding(BY_GENDER).gap.null_95
     ((left, right),) = spans(axes)
 
@@ -116,22 +113,18 @@ def test_the_heat_map_has_rate_and_n_in_each_cell_and_hatches_what_is_too_small(
     # Women are the second row: 14 of 20, and 252 of 300 of all: 70 - 89.
     overall = 100 * found.finding("occupation.accuracy by gender x tone").overall.value
     assert float(axes.images[0].get_array()[1, 0]) == pytest.approx(70 - overall)
+    with pytest.raises(UsageError, match="two attributes, not on 'gender'"):
+        found.plot.heatmap(BY_GENDER)
 
 
 def test_only_small_cells_are_hatched():
-    audit = samples.fairface()
-    found = Audit(samples.results(audit))
+    found = Audit(samples.results(samples.fairface()))
     crossed = found.finding("gender.accuracy by race x gender")
     small = [cell for cell in crossed.by_group if cell.status == "small"]
     axes = found.plot.heatmap(crossed.id)
 
     assert len(small) == 1
     assert [patch.get_hatch() for patch in axes.patches] == ["///"]
-
-
-def test_a_heat_map_needs_two_attributes(found):
-    with pytest.raises(UsageError, match="two attributes, not on 'gender'"):
-        found.plot.heatmap(BY_GENDER)
 
 
 def test_wordings_are_sorted_and_the_one_chosen_beforehand_is_large(found):
@@ -173,16 +166,11 @@ def test_what_ifs_stand_at_gap_and_accuracy(found):
         held.plot.what_ifs(1)
 
 
-def test_a_refusal_says_why(found):
-    refused = tried.asked(
-        question=Note.of("None"), target=None, other_attributes=(), refused=(Refused("projection", "", Note.of("no prompts")),)
-    )
+def test_a_refusal_says_why_and_where_no_what_if_was_asked_the_way_to_one_is_told(found):
+    refused = nothing_tried(refused=(Refused("projection", "", Note.of("no prompts")),))
     held = Audit(replace(found.results, audits=(replace(found.results.audits[0], what_ifs=(refused,)),)))
     with pytest.raises(UsageError, match="no prompts"):
         held.plot.what_ifs()
-
-
-def test_where_no_what_if_was_asked_the_way_to_one_is_told(found):
     with pytest.raises(UsageError, match="there are no what-ifs\nfix: run the audit with --what-if METHOD"):
         found.plot.what_ifs(BY_GENDER)
 

@@ -79,16 +79,13 @@ def test_the_terminal_never_takes_more_than_eighty_columns():
     assert "\u202e" not in text
 
 
-def test_the_terminal_counts_what_it_leaves_out():
+def test_the_terminal_counts_what_it_leaves_out_and_says_where_what_ifs_stand():
     audit = samples.fairface()
     more = replace(audit, findings=tuple(replace(finding, primary=True) for finding in audit.findings))
 
     assert "and 50 more questions: see the report" in audit_lines(samples.results(more))
 
-
-def test_the_terminal_says_where_what_ifs_stand():
     audit = replace(samples.emoji(), what_ifs=(tried.asked(), tried.asked(question=Note.of("None"), target=None, other_attributes=())))
-
     assert "and what-ifs to 2 questions: see the report" in audit_lines(samples.results(audit)).splitlines()
     assert "what-if" not in audit_lines(samples.results(samples.emoji()))
 

@@ -7,21 +7,15 @@ from dataclasses import replace
 import pytest
 
 from reports.exports.tables import csv_tables
-from tests.support import report_samples as samples
-
-
-@pytest.fixture(scope="module")
-def results():
-    return samples.everything()
 
 
 def read(text):
     return list(csv.DictReader(io.StringIO(text)))
 
 
-def test_every_rate_is_in_the_table_with_every_digit(results):
-    rows = read(csv_tables(results)["rates.csv"])
-    cells = [cell for audit in results.audits for finding in audit.findings for cell in (*finding.by_group, finding.overall)]
+def test_every_rate_is_in_the_table_with_every_digit(everything):
+    rows = read(csv_tables(everything)["rates.csv"])
+    cells = [cell for audit in everything.audits for finding in audit.findings for cell in (*finding.by_group, finding.overall)]
 
     assert len(rows) == len(cells)
     for row, cell in zip(rows, cells, strict=True):
@@ -31,9 +25,9 @@ def test_every_rate_is_in_the_table_with_every_digit(results):
         assert [row[name] for name in ("rate", "low", "high")] == ["" if v is None else repr(v) for v in (cell.value, cell.low, cell.high)]
 
 
-def test_every_gap_and_contrast_is_there_and_what_cannot_be_estimated_is_empty(results):
-    findings = [finding for audit in results.audits for finding in audit.findings]
-    written = csv_tables(results)
+def test_every_gap_and_contrast_is_there_and_what_cannot_be_estimated_is_empty(everything):
+    findings = [finding for audit in everything.audits for finding in audit.findings]
+    written = csv_tables(everything)
     gaps, contrasts = read(written["gaps.csv"]), read(written["contrasts.csv"])
 
     assert [row["gap"] for row in gaps] == ["" if finding.gap is None else repr(finding.gap.value) for finding in findings]
@@ -41,9 +35,9 @@ def test_every_gap_and_contrast_is_there_and_what_cannot_be_estimated_is_empty(r
     assert len(contrasts) == sum(len(finding.contrasts) + len(finding.pairs) for finding in findings)
 
 
-def test_images_left_out_are_counted_beside_those_used(results):
-    rows = {(row["model"], row["probe"], row["attribute"], row["level"]): row for row in read(csv_tables(results)["groups.csv"])}
-    for audit in results.audits:
+def test_images_left_out_are_counted_beside_those_used(everything):
+    rows = {(row["model"], row["probe"], row["attribute"], row["level"]): row for row in read(csv_tables(everything)["groups.csv"])}
+    for audit in everything.audits:
         for attribute, levels in audit.data.groups.items():
             for level, images in levels.items():
                 row = rows[audit.model.name, audit.probe.name, attribute, level]
@@ -52,13 +46,13 @@ def test_images_left_out_are_counted_beside_those_used(results):
 
 
 @pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", " =1", "%0A=1", "|cmd"])
-def test_no_cell_is_a_formula(results, name):
-    audit = replace(results.audits[0], model=replace(results.audits[0].model, name=name))
-    for text in csv_tables(replace(results, audits=(audit,))).values():
+def test_no_cell_is_a_formula(everything, name):
+    audit = replace(everything.audits[0], model=replace(everything.audits[0].model, name=name))
+    for text in csv_tables(replace(everything, audits=(audit,))).values():
         rows = list(csv.reader(io.StringIO(text)))
         assert {row[0][0] for row in rows[1:]} == {"'"}
         assert len({len(row) for row in rows}) == 1
 
 
-def test_negative_numbers_stay_numbers(results):
-    assert any(row["difference"].startswith("-") for row in read(csv_tables(results)["contrasts.csv"]))
+def test_negative_numbers_stay_numbers(everything):
+    assert any(row["difference"].startswith("-") for row in read(csv_tables(everything)["contrasts.csv"]))

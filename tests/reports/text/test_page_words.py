@@ -1,7 +1,5 @@
 """What the page says of an audit follows from what was audited: a model, answers from a file, images in clusters, small pictures."""
 
-import html
-import re
 from dataclasses import fields, replace
 
 import pytest
@@ -10,12 +8,7 @@ from audit.records import results as facts
 from audit.records.evidence import AuditEvidence, FindingEvidence, MeasurementEvidence
 from reports.render import render
 from tests.support import report_samples as samples
-
-
-def text_of(page):
-    """Return what a person reads: no style sheet, no tags, entities resolved, one kind of blank."""
-    body = re.sub(r"<style>.*?</style>", "", page, flags=re.DOTALL)
-    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", body)).split())
+from tests.support.page_text import text_of
 
 
 def external(audit):
@@ -47,6 +40,9 @@ def test_of_a_model_the_page_says_how_its_answers_came_about():
 
     assert "Every image gets one answer: the label whose prompt lies nearest to it. Answers are counted" in said
     assert "Every text that the model was given" in said
+    # The method says what the p is of.
+    assert "p = (1 + number of shuffles with a difference at least as large) / (shuffles + 1)" in said
+    assert "from the largest lower to the largest upper end of any pair" in said
 
 
 def test_a_group_in_clusters_says_in_how_many():
@@ -69,10 +65,14 @@ def test_the_footer_says_whether_the_page_has_pictures():
     assert "This report contains 1 small picture of them (--include-examples), without the names of their files." in said
 
 
-def test_what_the_clusters_do_to_the_numbers_is_said_where_there_are_clusters():
+@pytest.fixture(scope="module")
+def clustered():
     audit = samples.emoji()
-    clustered = replace(audit, data=replace(audit.data, clusters=20, cluster="occupation"))
-    plain, said = (text_of(render(samples.results(each))) for each in (audit, clustered))
+    return replace(audit, data=replace(audit.data, clusters=20, cluster="occupation"))
+
+
+def test_what_the_clusters_do_to_the_numbers_is_said_where_there_are_clusters(clustered):
+    plain, said = (text_of(render(samples.results(each))) for each in (samples.emoji(), clustered))
 
     for words in (
         "Images 300 in 20 clusters (by occupation)",
@@ -81,12 +81,6 @@ def test_what_the_clusters_do_to_the_numbers_is_said_where_there_are_clusters():
     ):
         assert words in said
         assert words not in plain
-
-
-@pytest.fixture(scope="module")
-def clustered():
-    audit = samples.emoji()
-    return replace(audit, data=replace(audit.data, clusters=20, cluster="occupation"))
 
 
 EVIDENCE = {
@@ -129,13 +123,6 @@ def test_prompt_sensitivity_is_said_to_count_images_only_where_there_are_any(clu
     assert "Prompt sensitivity still counts images." not in text_of(render(samples.results(without)))
 
 
-def test_the_method_says_what_the_p_is_of():
-    said = text_of(render(samples.results(samples.emoji())))
-
-    assert "p = (1 + number of shuffles with a difference at least as large) / (shuffles + 1)" in said
-    assert "from the largest lower to the largest upper end of any pair" in said
-
-
 def test_the_running_header_of_many_models_stays_short():
     audit = samples.emoji()
     hashes = [f"{place:x}" * 64 for place in range(1, 7)]
@@ -148,15 +135,7 @@ def test_prompt_templates_under_which_nothing_could_be_estimated_are_named_and_n
     audit = samples.fairface()
     curve = audit.specifications[0]
     nothing = dict.fromkeys(("difference", "low", "high", "gap", "p"))
-    none = {
-        "median": None,
-        "smallest": None,
-        "largest": None,
-        "share_same_sign": None,
-        "share_detected": None,
-        "joint_p": None,
-        "shares": None,
-    }
+    none = dict.fromkeys(("median", "smallest", "largest", "share_same_sign", "share_detected", "joint_p", "shares"))
     empty = replace(curve, points=tuple(replace(point, **nothing) for point in curve.points), **none)
     said = text_of(render(samples.results(replace(audit, specifications=(empty,)))))
     of_first = [point for point in curve.points if point.preset == curve.points[0].preset]

@@ -63,16 +63,16 @@ def test_a_headline_names_the_pair_that_the_test_is_of_where_another_is_wider(fa
     )
 
 
-def test_an_inconclusive_finding_says_what_could_have_been_missed(emoji):
-    sentence = plain(sentences.headline(by_id(emoji, "occupation/accuracy/tone"), emoji))
+def test_a_headline_says_what_was_missed_or_within_what_and_of_a_context_finding_no_adjusted_p(emoji, faces):
+    inconclusive, context = (
+        plain(sentences.headline(by_id(emoji, name), emoji)) for name in ("occupation/accuracy/tone", "tone/accuracy/gender")
+    )
+    equivalent = plain(sentences.headline(by_id(faces, "age/accuracy/gender"), faces))
 
-    assert "With this many images, a difference of less than about 21 points would often be missed." in sentence
-
-
-def test_an_equivalent_finding_says_within_what(faces):
-    sentence = plain(sentences.headline(by_id(faces, "age/accuracy/gender"), faces))
-
-    assert sentence.endswith("Every two groups compared are shown to differ by less than 5 points.")
+    assert "With this many images, a difference of less than about 21 points would often be missed." in inconclusive
+    assert equivalent.endswith("Every two groups compared are shown to differ by less than 5 points.")
+    assert ", p < .001;" in context
+    assert "adjusted" not in context
 
 
 def test_what_cannot_be_estimated_is_said_in_words(emoji):
@@ -80,13 +80,6 @@ def test_what_cannot_be_estimated_is_said_in_words(emoji):
 
     assert sentences.headline(finding, emoji).startswith("Occupation accuracy by gender × tone is not estimable: fewer than two groups")
     assert phrases.chance_text(finding) == phrases.gap_text(finding) == "not estimable"
-
-
-def test_the_p_of_a_context_finding_is_not_called_adjusted(emoji):
-    sentence = plain(sentences.headline(by_id(emoji, "tone/accuracy/gender"), emoji))
-
-    assert ", p < .001;" in sentence
-    assert "adjusted" not in sentence
 
 
 def test_a_measurement_is_named_where_its_truth_does_not_say_which_it_is(faces):
@@ -156,11 +149,8 @@ def test_decimals_follow_the_width_of_the_interval():
     assert [numbers.decimals(*ends) for ends in ((0.625, 0.799), (0.231, 0.268), (0.0, 0.0025))] == [0, 1, 2]
     assert plain(numbers.rate(0.0, 0.0, 0.0025)) == "0.00 % [0.00, 0.25]"
     assert numbers.rate(None, None, None) == "not estimable"
-
-
-def test_minus_zero_is_never_shown():
-    assert numbers.number(-0.0004, 1) == "0.0"
-    assert numbers.number(-0.0004, 2) == "−0.04"
+    # Minus zero is never shown.
+    assert [numbers.number(-0.0004, places) for places in (1, 2)] == ["0.0", "−0.04"]
 
 
 def test_foreign_text_loses_what_could_change_the_text_around_it():

@@ -148,25 +148,24 @@ def test_a_sample_is_not_said_to_show_nothing(facts):
     assert comparison_sentence(comparison_of(facts, "inconclusive", limited=True)).sentence == "Only a sample of the images was compared."
 
 
+def forms(results):
+    return [text_of(render(results)), summary_markdown(results), audit_lines(results), card(results), *model_cards(results).values()]
+
+
 def test_page_summary_terminal_model_card_and_card_say_the_same():
     audit = audit_of("equivalent", "inconclusive")
-    results, said = samples.results(audit), verdict_sentence(audit).sentence
-    texts = [
-        text_of(render(results)), summary_markdown(results), audit_lines(results), card(results), *model_cards(results).values(),
-    ]  # fmt: skip
 
-    assert all(said in " ".join(text.split()) for text in texts)
+    assert all(verdict_sentence(audit).sentence in " ".join(text.split()) for text in forms(samples.results(audit)))
 
 
 def test_where_no_question_counts_no_form_calls_the_audit_inconclusive():
     """Nothing was asked, so that nothing stayed open; the overview of several audits included."""
     audit = audit_of()
-    twice = samples.results(audit, replace(audit, model=replace(audit.model, name="another")))
-    texts = [text_of(render(twice)), summary_markdown(twice), audit_lines(twice), card(twice), *model_cards(twice).values()]
+    texts = forms(samples.results(audit, replace(audit, model=replace(audit.model, name="another"))))
 
     assert all("No verdict" in text for text in texts)
     assert "Inconclusive." not in " ".join(texts)
-    assert text_of(render(twice)).count("No verdict") == 4  # the overview and the first screen, of two audits
+    assert texts[0].count("No verdict") == 4  # the overview and the first screen, of two audits
 
 
 def test_page_summary_and_terminal_of_a_comparison_say_the_same(facts):

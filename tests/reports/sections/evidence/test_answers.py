@@ -25,6 +25,10 @@ def views(found):
     return answers.view(audit_contexts(found)[0]) or ()
 
 
+def by_gender(found):
+    return next(each for each in views(found) if each.title.endswith("by gender"))
+
+
 # gender (man, person, woman) x truth (cook, judge) x answer (cook, judge), 100 images a gender: men are all right, of the women's 50
 # judges 20 are taken for cooks, of persons all.
 BY_HAND = CountRecord("occupation", ("gender",), (("man", "person", "woman"),), ("cook", "judge"), True, (0, 3, 4, 6, 8, 10, 11),
@@ -33,8 +37,7 @@ BY_HAND = CountRecord("occupation", ("gender",), (("man", "person", "woman"),), 
 
 @pytest.fixture(scope="module")
 def view():
-    found = results(BY_HAND)
-    return next(each for each in views(found) if each.title.endswith("by gender"))
+    return by_gender(results(BY_HAND))
 
 
 def test_shares_are_those_of_the_counts(view):
@@ -56,8 +59,7 @@ def test_confusion_is_of_each_truth(view):
 
 def test_a_difference_below_the_tolerance_is_not_dark():
     even = CountRecord("occupation", ("gender",), (("man", "woman"),), ("cook", "judge"), False, (0, 1, 2, 3), (500, 500, 505, 495), ())
-    found = results(even)
-    view = next(each for each in views(found) if each.title.endswith("by gender"))
+    view = by_gender(results(even))
 
     assert {shade for row in view.rows for _, shade in row.cells} == {"level"}
     assert view.confusion is None
@@ -65,8 +67,7 @@ def test_a_difference_below_the_tolerance_is_not_dark():
 
 def test_small_groups_are_hatched_and_empty_ones_are_not_there():
     few = CountRecord("occupation", ("gender",), (("man", "person", "woman"),), ("cook", "judge"), False, (0, 1, 4), (500, 500, 5), ())
-    found = results(few)
-    view = next(each for each in views(found) if each.title.endswith("by gender"))
+    view = by_gender(results(few))
 
     assert [row.name for row in view.rows] == ["man", "woman"]
     assert {shade for _, shade in view.rows[1].cells} == {"hatched"}
@@ -75,9 +76,7 @@ def test_small_groups_are_hatched_and_empty_ones_are_not_there():
 def test_confusion_by_group_is_left_out_where_no_group_has_enough_images_of_any_truth():
     # 20 cooks and 20 judges of each gender: fewer than 30, and together 40.
     few = CountRecord("occupation", ("gender",), (("man", "woman"),), ("cook", "judge"), True, (0, 3, 4, 7), (20, 20, 20, 20), ())
-    found = results(few)
-    view = next(each for each in views(found) if each.title.endswith("by gender"))
-    page = render(found)
+    view, page = by_gender(results(few)), render(results(few))
 
     assert view.confusion.panels == ()
     assert view.confusion.overall.table.rows == (Row(("cook", "40", "100.0", "0.0")), Row(("judge", "40", "0.0", "100.0")))

@@ -1,6 +1,5 @@
 """The sections beside the verdicts: every number of the results stands on the page, and what is not known is said in sentences."""
 
-import html
 import re
 from dataclasses import replace
 
@@ -17,11 +16,7 @@ from reports.sections.context import audit_contexts
 from reports.sections.evidence import adjustment, calibration, controls, effect_size, robustness, thresholds
 from reports.text import evidence, numbers, phrases, sentences
 from tests.support import report_samples as samples
-
-
-def text_of(page):
-    body = re.sub(r"<style>.*?</style>|<script.*?</script>", "", page, flags=re.DOTALL)
-    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", body)).replace("\u00a0", " ").split())
+from tests.support.page_text import text_of
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +34,11 @@ def even():
     return samples.with_evidence(samples.emoji())
 
 
+@pytest.fixture(scope="module")
+def faces():
+    return samples.with_evidence(samples.fairface())
+
+
 def context_of(audit):
     return audit_contexts(samples.results(audit))[0]
 
@@ -46,7 +46,7 @@ def context_of(audit):
 # ---- controls ------------------------------------------------------------------------------------------------------------------------
 
 
-def test_every_question_has_its_controls(audit, said):
+def test_every_question_has_its_controls_and_without_an_untrained_one_the_page_says_how_to_get_it(audit, even, said):
     by_gender = next(finding for finding in audit.findings if finding.id == "occupation/accuracy/gender")
     gap = by_gender.gap
     places = phrases.gap_places(by_gender)
@@ -59,9 +59,6 @@ def test_every_question_has_its_controls(audit, said):
     assert measured.replace("\u00a0", " ") in said
     assert "the same architecture and prompts, its 723,456 weights drawn anew (seed 0)" in said
     assert "4 points [−3, 11]; 21 % of all images" in said
-
-
-def test_without_an_untrained_control_the_page_says_how_to_get_one(even):
     assert "An untrained control was not audited (add --untrained-control" in text_of(render(samples.results(even)))
 
 
@@ -135,8 +132,7 @@ def test_sizes_of_effect(said, audit):
     assert f"{effect.cohens_h:.2f}" in said
 
 
-def test_four_fifths_is_context_and_says_what_chance_does():
-    faces = samples.with_evidence(samples.fairface())
+def test_four_fifths_is_context_and_says_what_chance_does(faces):
     found = next(finding for finding in faces.findings if finding.evidence.four_fifths)
     row = next(row for row in effect_size.view(context_of(faces)).rows if row.cells[0] == sentences.title(found, faces))
     expected = (
@@ -157,8 +153,7 @@ def test_small_groups_have_their_shrunk_rate_next_to_the_raw_one(audit, said):
     assert "Shrunk: the rate of a small group borrows from the others" in said or "Shrunk: the rates of the groups vary no more" in said
 
 
-def test_lists_are_corrected_in_the_table_and_under_the_finding():
-    faces = samples.with_evidence(samples.fairface())
+def test_lists_are_corrected_in_the_table_and_under_the_finding(faces):
     said = text_of(render(samples.results(faces)))
 
     assert "p, not adjusted p in its family Detectable difference" in said
@@ -218,15 +213,13 @@ def test_the_bar_of_shares_adds_up():
     assert share_bar(replace(curve, shares=None)) is None
 
 
-def test_all_prompt_templates_together_and_where_the_spread_comes_from(said):
+def test_all_prompt_templates_together_and_across_which_the_spread_comes_from_where(said):
     assert "shuffled alike for every prompt template: p = .012." in said
     assert (
         "Across the 8 combinations of 4 prompt templates (name v1, person v1, picture v1, all three v1) × 2 variants (‘20 names’, "
         "‘names x tone, summed’), 60 % of the spread comes from the prompt template, 30 % from the variant and 10 % from their interaction."
     ) in said
-
-
-def test_shares_of_every_prompt_template_say_so_and_older_results_do_not_say_of_which():
+    # Of every prompt template; and older results do not say of which.
     curve = samples.with_evidence(samples.emoji()).specifications[0]
     whole = replace(curve, points=tuple(point for point in curve.points if point.variant in curve.shares.variants))
     older = replace(curve, shares=replace(curve.shares, presets=(), variants=()))
@@ -259,9 +252,7 @@ def test_thresholds_show_rate_answered_and_unequal_abstention(audit, said):
     assert f"{phrases.group(cells[0].group)} {row}".replace("\u00a0", " ") in said
     assert f"largest gap {gaps}".replace("\u00a0", " ") in said
     assert "largest gap in the share answered" in said
-
-
-def test_odds_that_cannot_be_estimated_are_so_in_words(said):
+    # Odds that cannot be estimated are so in words.
     assert "gender 8 points [3, 13] .0020 not estimable not estimable person" in said
 
 

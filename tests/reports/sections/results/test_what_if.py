@@ -1,12 +1,11 @@
 """What-ifs and gates on the page, in the summary and on the terminal: every number, the bound words, hostile names, a real browser."""
 
-import html
 import re
 from dataclasses import replace
 
 import pytest
 
-from audit.records.evidence import AuditEvidence, Estimate
+from audit.records.evidence import Estimate
 from audit.records.gates import GateCheck, GateResult
 from audit.records.results import from_json, to_json
 from audit.records.what_if import GroupChange, Refused
@@ -21,12 +20,13 @@ from reports.text.gates import gate_rows, gates_sentence
 from reports.text.reasons import FEWEST_CLUSTERS
 from reports.text.what_if import CONTENT, ENDINGS, NAMES, effect_sentence, units_sentence
 from tests.support import report_samples as samples
+from tests.support.page_text import text_of
 from tests.support.what_if_samples import asked, frontier, gates, what_if
 
 
 @pytest.fixture(scope="module")
-def results():
-    made = samples.everything()
+def results(everything):
+    made = everything
     first = replace(made.audits[0], what_ifs=(asked(), asked(question=Note.of("Nothing tried"), target=None, other_attributes=())))
     return replace(made, audits=(first, *made.audits[1:]), gates=gates("breached", "held", "inconclusive"))
 
@@ -36,9 +36,9 @@ def page(results):
     return render(results)
 
 
-def words_of(page):
-    body = re.sub(r"<style>.*?</style>", "", page, flags=re.DOTALL)
-    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", body)).split())
+@pytest.fixture(scope="module")
+def text(page):
+    return section(page)
 
 
 def questions(what_ifs):
@@ -47,10 +47,7 @@ def questions(what_ifs):
 
 
 def section(page):
-    text = words_of(page)
-    return text[
-        text.index("What would this audit say if … Answers") : text.index("are drawn at random") if "are drawn at random" in text else None
-    ]
+    return text_of(page).partition("What would this audit say if … Answers")[2].partition("are drawn at random")[0]
 
 
 # ---- what-ifs ------------------------------------------------------------------------------------------------------------------------
@@ -60,8 +57,7 @@ def test_results_carry_both_and_come_back_the_same(results):
     assert from_json(to_json(results)) == results
 
 
-def test_every_setting_stands_on_the_page_with_its_cost(page):
-    text = section(page)
+def test_every_setting_stands_on_the_page_with_its_cost(text):
     for part in (
         "12 points [4, 20] −18 [−27, −9] .013 smaller 7.1 points 97 % 85.0 % −5.0 [−10.0, −1.0]",
         "man minus woman",
@@ -82,8 +78,7 @@ def test_every_setting_stands_on_the_page_with_its_cost(page):
         assert part in text, part
 
 
-def test_the_words_are_bound(page):
-    text = section(page)
+def test_the_words_are_bound(text):
     assert (
         "the gap would change from 30 points [22, 38] to 12 points [4, 20] on these images, smaller; accuracy from 90.0 % to 85.0 % "
         "(−5.0 [−10.0, −1.0] points)." in text
@@ -95,17 +90,13 @@ def test_the_words_are_bound(page):
     assert text.count("default") >= 2
 
 
-def test_only_defaults_have_sentences_and_all_settings_are_rows():
-    (question,) = questions((asked(),))
+def test_only_defaults_have_sentences_all_settings_are_rows_and_what_needs_no_group_has_no_legal_note():
+    question, bare = questions((asked(), asked(target=frontier((what_if(), True)), other_attributes=())))
     assert len(question.defaults) == 2
     assert [row.default for row in question.rows] == [True, False, True]
     assert [row.mark for row in question.rows] == ["A", "A", "B"]
     assert "Gap by tone" in question.columns
-
-
-def test_no_legal_note_where_nothing_needs_a_group():
-    bare = asked(target=frontier((what_if(), True)), other_attributes=())
-    assert not questions((bare,))[0].legal
+    assert not bare.legal
 
 
 def test_every_method_and_ending_has_words():
@@ -116,7 +107,7 @@ def test_every_method_and_ending_has_words():
         assert ENDINGS[ending] in effect_sentence(what_if(outcome=ending))
 
 
-def test_the_sampling_unit_is_named():
+def test_the_sampling_unit_is_named(page):
     by_image = asked(unit=CONTENT)
     clusters = "The sampling unit of every interval, p and cost, and of the gap expected by chance, is the occupation"
     assert units_sentence((asked(), asked())) == f"{clusters}."
@@ -124,10 +115,7 @@ def test_the_sampling_unit_is_named():
     assert units_sentence((by_image, asked())) == f"{clusters}; for a question without clusters it is the image."
     (question,) = questions((by_image,))
     assert question.caveats == ("Not compared, for want of images in this half: person.",)
-
-
-def test_the_footnote_says_what_was_counted(page):
-    assert "paired: before and after on the same images. The sampling unit of every interval, p and cost" in words_of(page)
+    assert "paired: before and after on the same images. The sampling unit of every interval, p and cost" in text_of(page)
 
 
 def test_too_few_clusters_are_a_caveat():
@@ -155,7 +143,7 @@ def test_a_reversal_stands_with_its_own_p():
     assert question.rows[0].cells[2][1] == "1"
 
 
-def test_another_order_stands_with_its_quality(results):
+def test_another_order_stands_with_its_quality(results, page):
     tried = what_if("re-ranking", "each group's share", ndcg=(0.9412, 0.8765))
     made = replace(results.audits[0], what_ifs=(asked(target=frontier((tried, True))),))
     text = section(render(replace(results, audits=(made,))))
@@ -164,10 +152,7 @@ def test_another_order_stands_with_its_quality(results):
     assert "unmodified 30 points [22, 38] 90.0 % 0.941" in text
     assert "(−5.0 [−10.0, −1.0] points); nDCG from 0.941 to 0.876." in text
     assert "Its interval is not computed." in text
-
-
-def test_without_another_order_there_is_no_such_column(page):
-    assert "nDCG" not in section(page)
+    assert "nDCG" not in section(page)  # without another order
 
 
 def test_where_the_marks_stand():
@@ -233,7 +218,7 @@ def test_a_gate_on_many_questions_names_the_one_that_decides(results):
 
 
 def test_summary_and_terminal_say_how_each_gate_ended(results):
-    assert gates_sentence(results) == "3 gates: 1 breached, 1 inconclusive, 1 held."
+    assert gates_sentence(results.gates) == "3 gates: 1 breached, 1 inconclusive, 1 held."
     summary, said = summary_markdown(results), audit_lines(results)
     assert "**3 gates: 1 breached, 1 inconclusive, 1 held.**" in summary
     assert "| **Breached** | " in summary
@@ -263,36 +248,3 @@ def test_hostile_words_in_what_ifs_stay_text(results):
     page = render(made)
     assert "<i onload" not in page
     assert "&lt;i onload=x&gt;{{1+1}}" in page
-
-
-# ---- a real browser ------------------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def opened(browser, results, tmp_path_factory):
-    file = tmp_path_factory.mktemp("report") / "report.html"
-    audit = replace(results.audits[0], findings=results.audits[0].findings[:1], paired=(), specifications=(), evidence=AuditEvidence())
-    file.write_text(render(replace(results, audits=(audit,))), "utf-8")  # what is drawn here and little else: axe takes its time
-
-    def open_page(width=1280, scheme="light"):
-        tab = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme).new_page()
-        tab.goto(file.as_uri())
-        tab.evaluate("document.querySelectorAll('details').forEach(details => { details.open = true; })")
-        return tab
-
-    return open_page
-
-
-@pytest.mark.browser
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing(opened, scheme):
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
-    rules = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] if scheme == "light" else ["color-contrast"]
-    found = axe.Axe().run(opened(scheme=scheme), options={"runOnly": rules})
-    assert found.violations_count == 0, found.generate_report()
-
-
-@pytest.mark.browser
-@pytest.mark.parametrize("width", [390, 320])
-def test_a_phone_never_scrolls_sideways(opened, width):
-    assert opened(width).evaluate("document.documentElement.scrollWidth") <= width
