@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -21,6 +21,11 @@ def finding_id(measurement: str, claim: Claim) -> str:
     """
     outcome = f"[{claim.outcome}]" if claim.outcome else ""
     return f"{measurement}/{claim.metric}{outcome}/{' x '.join(claim.by)}"
+
+
+def levels_of(attributes: Sequence[str], groups: Sequence[tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+    """Return attribute -> its levels, in the order of the groups that the attributes make together."""
+    return {name: tuple(dict.fromkeys(group[place] for group in groups)) for place, name in enumerate(attributes)}
 
 
 def natural_order(levels: Iterable[str]) -> tuple[str, ...]:

@@ -29,7 +29,6 @@ Better = Literal["high", "low", "neither"]
 UNKNOWN = "unknown"
 """The level of a missing attribute value: shown and counted, outside every test."""
 
-
 Value = str | int | float | bool | tuple[str | int | float, ...]
 
 

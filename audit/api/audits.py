@@ -7,27 +7,34 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pandas as pd
+
 from audit.api import lookup
 from audit.api.changes import Changes, compare_sides
+from audit.api.metric_frame import row_frame
 from audit.api.plots import Plots
 from audit.api.requests import CompareRequest
 from audit.cli.options import path_of, show_value
 from audit.comparison import sides as comparison_sides
 from audit.comparison.sides import AGAIN
+from audit.comparison.sides import FinishedAudit as Side
+from audit.engine import AuditedProbe
 from audit.errors import DataError, UsageError
 from audit.gates.decide import is_breach
 from audit.output import directory as outputs
 from audit.output.audit import Clock, write
 from audit.output.run_directory import RunDirectory
+from audit.records.gates import GateResult
 from audit.records.results import Finding, Results, Verdict, to_json
+from audit.statistics.verdict import worst
+from reports.exports import frames
+from reports.exports.card import card
+from reports.read import read_results
+from reports.render import render
 
 if TYPE_CHECKING:
-    import pandas as pd
+    import pyarrow as pa
     from fairlearn.metrics import MetricFrame
-
-    from audit.comparison.sides import FinishedAudit as Side
-    from audit.engine import AuditedProbe
-    from audit.records.gates import GateResult
 
 
 @dataclass(frozen=True, repr=False)
@@ -55,10 +62,7 @@ class Audit:
     @property
     def verdict(self) -> Verdict:
         """The worst verdict over the audits of this run."""
-        found = {each.verdict for each in self.results.audits}
-        if "disparity" in found or len(found) > 1:
-            return "disparity" if "disparity" in found else "inconclusive"
-        return found.pop()
+        return worst([each.verdict for each in self.results.audits])
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -68,43 +72,26 @@ class Audit:
     @property
     def metrics(self) -> pd.DataFrame:
         """One row a finding: verdict, gap with interval, noise floor, p; fractions between 0 and 1, NaN where not estimable."""
-        from reports.exports.frames import gaps
-
-        return gaps(self.results)
+        return frames.gaps(self.results)
 
     def by_group(self) -> pd.DataFrame:
         """Return one row a finding and group: n, events, rate with interval, status."""
-        from reports.exports.frames import rates
-
-        return rates(self.results)
+        return frames.rates(self.results)
 
     def prompt_sensitivity(self) -> pd.DataFrame:
         """Return one row a question and prompt: the difference of the same two groups, first minus second, with interval and p."""
-        from reports.exports.frames import prompt_sensitivity
+        return frames.prompt_sensitivity(self.results)
 
-        return prompt_sensitivity(self.results)
-
-    wordings = prompt_sensitivity
-    """The older name."""
+    wordings = prompt_sensitivity  # the older name
 
     def what_ifs(self) -> pd.DataFrame:
         """Return one row a question, finding and setting of the what-ifs: gap and accuracy before and after. Empty if none was asked."""
-        from reports.exports.frames import what_ifs
-
-        return what_ifs(self.results)
+        return frames.what_ifs(self.results)
 
     def predictions(self) -> pd.DataFrame:
-        """Return one row an image and measurement: id, attributes, y_true, y_pred, scores. No pixels.
-
-        Raises
-        ------
-        DataError
-            If the audit was loaded and its predictions.parquet is gone.
-        """
-        import pandas as pd
-
+        """Return one row an image and measurement: id, attributes, y_true, y_pred, scores, no pixels; DataError if they are gone."""
         if self.audited:
-            made: pd.DataFrame = outputs.predictions_table((each.result, each.predictions) for each in self.audited).to_pandas()
+            made: pd.DataFrame = self._table().to_pandas()
             return made
         path = (self.directory or Path()) / "predictions.parquet"
         if not path.is_file():
@@ -114,34 +101,21 @@ class Audit:
         except (OSError, ValueError) as error:  # pyarrow's errors are of these
             raise DataError("the predictions of this audit cannot be read", where=path.name, why=str(error)[:200], fix=AGAIN) from error
 
+    def _table(self) -> pa.Table:
+        return outputs.predictions_table((each.result, each.predictions) for each in self.audited)
+
     def finding(self, name: str, audit: int | None = None) -> Finding:
         """Return a finding by its id, or by a name that `--fail-on` takes, such as ``"occupation.accuracy by gender"``.
 
-        Parameters
-        ----------
-        name : str
-        audit : int, optional
-            Which audit of the run, counted from 0; None: the first that has it.
-
-        Raises
-        ------
-        UsageError
-            If the finding does not exist.
+        `audit` is its place in the run, counted from 0; None: the first that has it. UsageError if the finding does not exist.
         """
         return lookup.finding(self.results, name, audit)[1]
 
     def metric_frame(self, finding: str, audit: int | None = None) -> MetricFrame:
         """Return fairlearn's `MetricFrame` of a finding, on one row an image: its metric in its groups. Named as in `finding`.
 
-        Raises
-        ------
-        UsageError
-            If the finding does not exist.
-        DataError
-            If its predictions are gone, or are those of two models of one name.
+        UsageError if the finding does not exist; DataError if its predictions are gone, or are those of two models of one name.
         """
-        from audit.api.metric_frame import row_frame
-
         result, wanted = lookup.finding(self.results, finding, audit)
         named = result.model.name, result.probe.name
         if sum((each.model.name, each.probe.name) == named for each in self.results.audits) > 1:
@@ -163,32 +137,20 @@ class Audit:
     def compare(self, *others: Audit, series: bool = False, tolerance: float | None = None) -> Changes:
         """Compare the models of this audit, and of others, on the images that all have: everything with the first model.
 
-        Parameters
-        ----------
-        *others : Audit
-            None: the models of this audit are compared among themselves.
-        series : bool
-            Whether these are checkpoints of one run, to be followed step by step; recognised by itself from three on.
-        tolerance : float, optional
-            A change that would not matter; None: the tolerance of this audit.
-
-        Raises
-        ------
-        UsageError
-            If there are fewer than two models, or no probe is shared.
-        DataError
-            If they were asked different questions, or saw different images.
+        A `series` is of checkpoints of one run, to be followed step by step; recognised by itself from three on. `tolerance` is a change
+        that would not matter; None: that of this audit. UsageError if there are fewer than two models, or no probe is shared; DataError if
+        they were asked different questions, or saw different images.
         """
         if wrong := [each for each in others if not isinstance(each, Audit)]:
             raise UsageError(f"cannot compare with {show_value(wrong[0])}", fix="audit.load(DIR) gives the audit of a directory")
         sides = [side for each in (self, *others) for side in each.sides()]
-        return compare_sides(sides, CompareRequest(sides=(self, *others), series=series, tolerance=tolerance), Clock.start())
+        return compare_sides(sides, CompareRequest(sides=(self, *others), series=series, tolerance=tolerance), Clock())
 
     def sides(self) -> tuple[Side, ...]:
         """Return every model of this audit, as comparisons take them."""
         if not self.audited:
             return comparison_sides.read(self.directory or Path())
-        table = outputs.predictions_table((each.result, each.predictions) for each in self.audited).drop_columns(["scores"])
+        table = self._table().drop_columns(["scores"])
         for place, name in enumerate(table.column_names):
             if name != "id":
                 table = table.set_column(place, name, table[name].dictionary_encode())
@@ -197,19 +159,12 @@ class Audit:
 
     def to_html(self) -> str:
         """Return the report, one self-contained page."""
-        from reports.render import render
-
         return render(self.results)
 
     def save(self, directory: str | Path) -> Path:
         """Write everything that the command would leave behind, and return the path of the report.
 
-        Raises
-        ------
-        UsageError
-            If the folder holds other things.
-        MachineError
-            If it cannot be written.
+        UsageError if the folder holds other things; MachineError if it cannot be written.
         """
         if not self.audited:
             raise UsageError("an audit that was loaded is already saved", fix="copy its directory")
@@ -224,21 +179,11 @@ class Audit:
         return f"<Audit {'; '.join(parts)}>"
 
     def _repr_html_(self) -> str:
-        from reports.exports.card import card
-
         return card(self.results)
 
 
 def load(directory: str | Path) -> Audit:
-    """Return the finished audit in a directory.
-
-    Raises
-    ------
-    DataError
-        If it has no readable results.json.
-    """
-    from reports.read import read_results
-
+    """Return the finished audit in a directory; DataError if it has no readable results.json."""
     path = path_of(directory, "directory")
     results = read_results(path)
     return Audit(results, directory=path, require_conclusive="--require-conclusive" in results.command)

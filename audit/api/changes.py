@@ -8,20 +8,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from audit.api.plots import ChangePlots
+from audit.api.requests import CompareRequest
 from audit.cli.options import path_of
+from audit.comparison.engine import compare
+from audit.comparison.sides import FinishedAudit
 from audit.errors import UsageError
 from audit.output.audit import Clock
 from audit.output.comparison import assemble_comparisons, write
 from audit.output.directory import COMPARISON
 from audit.output.run_directory import RunDirectory
 from audit.records.comparison import Comparisons
+from reports.exports import frames
+from reports.exports.card import changes_card
+from reports.read import read_comparisons
+from reports.render import render_comparisons
 from reports.text.comparison import outcome
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from audit.api.requests import CompareRequest
-    from audit.comparison.sides import FinishedAudit
 
 
 @dataclass(frozen=True, repr=False)
@@ -34,27 +38,19 @@ class Changes:
     @property
     def metrics(self) -> pd.DataFrame:
         """One row a question and comparison: both gaps, after minus before with interval and p, verdict."""
-        from reports.exports.frames import changes
-
-        return changes(self.facts)
+        return frames.changes(self.facts)
 
     def by_group(self) -> pd.DataFrame:
         """Return one row a question, comparison and group: the rate before and after, and the paired difference with interval and p."""
-        from reports.exports.frames import group_changes
-
-        return group_changes(self.facts)
+        return frames.group_changes(self.facts)
 
     def by_step(self) -> pd.DataFrame:
         """Return one row a question and checkpoint: the gap with its simultaneous interval. Empty unless a series was compared."""
-        from reports.exports.frames import gaps_by_step
-
-        return gaps_by_step(self.facts)
+        return frames.gaps_by_step(self.facts)
 
     def rates_by_step(self) -> pd.DataFrame:
         """Return one row a question, checkpoint and group: n, events, rate with interval. Empty unless a series was compared."""
-        from reports.exports.frames import rates_by_step
-
-        return rates_by_step(self.facts)
+        return frames.rates_by_step(self.facts)
 
     @property
     def plot(self) -> ChangePlots:
@@ -63,20 +59,10 @@ class Changes:
 
     def to_html(self) -> str:
         """Return the page of the comparison, self-contained."""
-        from reports.render import render_comparisons
-
         return render_comparisons(self.facts)
 
     def save(self, directory: str | Path) -> Path:
-        """Write what `python -m audit.compare` would leave behind, and return the path of the page.
-
-        Raises
-        ------
-        UsageError
-            If the folder holds other things.
-        MachineError
-            If it cannot be written.
-        """
+        """Write what `python -m audit.compare` would leave behind, and return the path of the page; raises as `Audit.save` does."""
         path = path_of(directory, "directory")
         with RunDirectory(path, COMPARISON) as taken:
             taken.open()
@@ -88,15 +74,11 @@ class Changes:
         return f"<Changes {'; '.join(parts)}>"
 
     def _repr_html_(self) -> str:
-        from reports.exports.card import changes_card
-
         return changes_card(self.facts)
 
 
 def compare_sides(sides: Sequence[FinishedAudit], request: CompareRequest, clock: Clock) -> Changes:
     """Compare the models of finished audits, by the settings of the first with what the request gives in their place."""
-    from audit.comparison.engine import compare
-
     if not sides:
         raise UsageError("a comparison needs two models", fix="python -m audit.compare BEFORE AFTER [AFTER …]")
     settings = request.settings(sides[0].results.settings)
@@ -105,13 +87,5 @@ def compare_sides(sides: Sequence[FinishedAudit], request: CompareRequest, clock
 
 
 def load_changes(directory: str | Path) -> Changes:
-    """Return the finished comparison in a directory that `python -m audit.compare` or `Changes.save` left.
-
-    Raises
-    ------
-    DataError
-        If it has no readable comparison.json.
-    """
-    from reports.read import read_comparisons
-
+    """Return the finished comparison that `audit.compare` or `Changes.save` left; DataError without a readable comparison.json."""
     return Changes(read_comparisons(path_of(directory, "directory")))

@@ -12,8 +12,9 @@ from audit.api.audits import Audit
 from audit.api.changes import Changes, compare_sides
 from audit.api.pipeline import run_audit
 from audit.api.requests import AuditRequest, CompareRequest
+from audit.cli.options import flag
 from audit.cli.parser import short_name
-from audit.comparison.sides import FinishedAudit, distinct_names, read
+from audit.comparison.sides import distinct_names, read
 from audit.errors import UsageError
 from audit.output.audit import Clock
 from audit.output.comparison import write
@@ -25,35 +26,21 @@ LOG = logging.getLogger("audit.compare")
 
 
 def compare(*sides: Any, **options: Any) -> Changes:
-    """Compare finished audits and models: everything with the first.
+    """Compare finished audits and models: everything with the first. AuditError of the class that says whose fault it is.
 
-    Parameters
-    ----------
-    *sides : str, Path, Audit or Encoder
-        The directory of a finished audit, an `Audit`, or a model as `audit` takes it, which is audited first.
-    **options
-        Any field of `CompareRequest`: `probe`, `series`, `tolerance`, `out`, …, as the flags of the same names.
-
-    Raises
-    ------
-    AuditError
-        Of the class that says whose fault it is.
+    A side is the directory of a finished audit, an `Audit`, or a model as `audit` takes it, which is audited first; an option any field of
+    `CompareRequest`: `probe`, `series`, `tolerance`, `out`, …, as the flags of the same names.
     """
     return run_comparison(CompareRequest.of({"sides": sides, **options}))
 
 
 def run_comparison(request: CompareRequest) -> Changes:
-    """Audit what is not audited yet, compare, and write the directory if the request names one.
-
-    Raises
-    ------
-    AuditError
-        Of the class that says whose fault it is.
-    """
-    clock = Clock.start()
+    """Audit what is not audited yet, compare, and write the directory if the request names one."""
+    clock = Clock()
     models = {_key(side): side for side in request.sides if not _is_finished(side)}
     _check_options(request, list(models.values()))
-    sides = {_key(side): _read(side) for side in request.sides if _key(side) not in models}
+    finished = [side for side in request.sides if _key(side) not in models]
+    sides = {_key(side): side.sides() if isinstance(side, Audit) else read(Path(side)) for side in finished}
     with RunDirectory(request.out, COMPARISON, LOG) as directory:
         directory.open()
         for place, (key, model) in enumerate(models.items(), 1):
@@ -79,10 +66,6 @@ def _is_finished(side: Any) -> bool:
     return isinstance(side, Audit) or (isinstance(side, str) and any((Path(side) / name).is_file() for name in (AUDIT, STATUS)))
 
 
-def _read(side: str | Audit) -> Sequence[FinishedAudit]:
-    return side.sides() if isinstance(side, Audit) else read(Path(side))
-
-
 def _check_options(request: CompareRequest, models: Sequence[Any]) -> None:
     if models and not request.probe:
         folder = isinstance(models[0], str) and Path(models[0]).is_dir()
@@ -92,7 +75,7 @@ def _check_options(request: CompareRequest, models: Sequence[Any]) -> None:
         raise UsageError(what, why=why, fix="python -m audit.compare BEFORE AFTER --probe fairface")
     rules = ("seed", "alpha", "tolerance", "min_group_size", "cache_root", "progress")
     if not models and (unused := [name for name in request.audit_options() if name not in rules]):
-        what = f"--{unused[0].replace('_', '-')} cannot be used here"
+        what = f"{flag(unused[0])} cannot be used here"
         raise UsageError(what, why="every side is a finished audit", fix="leave it out, or name models instead")
 
 

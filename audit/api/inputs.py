@@ -8,17 +8,19 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from audit.api.requests import AuditRequest
 from audit.data.subset import read_list, stratified, without
+from audit.embedding.cache import default_root
+from audit.engine.external import leave_out, sliced_columns
 from audit.errors import DataError, UsageError, nearest
 from audit.measure.slices import with_slices
+from audit.models import load, plugin
 from audit.models.model_args import by_model, parse_model_args
+from audit.predictions.read import ColumnOptions, PredictionFile, load_predictions
 from audit.types import Answerer, Dataset, Encoder, LoadOptions, ModelRecord, Probe
-
-if TYPE_CHECKING:
-    from audit.predictions.read import PredictionFile
+from audit.whatif.explore import chosen_methods
 
 LOG = logging.getLogger("audit")
 LIST = "the list of excluded images"
@@ -26,23 +28,14 @@ LIST = "the list of excluded images"
 
 
 def probes_of(request: AuditRequest) -> tuple[Probe, ...]:
-    """Return the probes of a request, with its clusters and slices.
-
-    Raises
-    ------
-    UsageError
-        If the probe or the what-if does not exist.
-    """
+    """Return the probes of a request, with its clusters and slices; UsageError if the probe or the what-if does not exist."""
     import probes
 
     chosen = [probes.get(each) if isinstance(each, str) else each for each in request.probe]
     if request.what_if:
-        from audit.whatif.explore import chosen_methods
-
         chosen_methods(request.what_if)
-    for probe in chosen if request.what_if else ():
-        if not probe.what_ifs:
-            raise UsageError(f"probe {probe.name!r} plans no what-ifs", fix="leave --what-if out, or give the probe `what_ifs`")
+        if without_plan := [probe.name for probe in chosen if not probe.what_ifs]:
+            raise UsageError(f"probe {without_plan[0]!r} plans no what-ifs", fix="leave --what-if out, or give the probe `what_ifs`")
     if request.cluster:
         chosen = [replace(probe, cluster=request.cluster) for probe in chosen]
     return tuple(with_slices(probe, request.by) for probe in chosen)
@@ -54,12 +47,7 @@ def probes_of(request: AuditRequest) -> tuple[Probe, ...]:
 def dataset_of(probe: Probe, request: AuditRequest) -> Dataset:
     """Return the data that a probe is put to: what the request names or gives, less its exclusions, sampled if it has a limit.
 
-    Raises
-    ------
-    UsageError
-        If a column that the probe asks for is missing.
-    DataError
-        If the data cannot be read, or no image is left.
+    UsageError if a column that the probe asks for is missing; DataError if the data cannot be read, or no image is left.
     """
     dataset: object = request.data if isinstance(request.data, Dataset) else probe.load(LoadOptions(request.data))
     if not isinstance(dataset, Dataset):
@@ -80,16 +68,7 @@ def dataset_of(probe: Probe, request: AuditRequest) -> Dataset:
 
 
 def predictions_of(request: AuditRequest, probes: Sequence[Probe]) -> PredictionFile:
-    """Return the external predictions of a request, less its exclusions.
-
-    Raises
-    ------
-    DataError, UsageError
-        If they cannot be read, or lack a column that is asked for.
-    """
-    from audit.engine.external import leave_out, sliced_columns
-    from audit.predictions.read import ColumnOptions, load_predictions
-
+    """Return the external predictions of a request, less its exclusions."""
     file = load_predictions(request.predictions, ColumnOptions(request.attributes, request.cluster, sliced_columns(probes)))
     return leave_out(file, *_excluded(request.exclude)) if request.exclude else file
 
@@ -105,9 +84,6 @@ def _excluded(exclude: Path | tuple[str, ...]) -> tuple[tuple[str, ...], str]:
 @contextmanager
 def loaded(model: Any, args: Mapping[str, str], request: AuditRequest) -> Iterator[tuple[Encoder | Answerer, Path]]:
     """Load a model, and say where its embeddings are kept: those of an object that states no fingerprint only while it is audited."""
-    from audit.embedding.cache import default_root
-    from audit.models import load, plugin
-
     root = request.cache_root or default_root()
     if isinstance(model, str):
         yield load(model, device=request.device, dtype=request.dtype, model_args=args), root
@@ -124,13 +100,7 @@ def loaded(model: Any, args: Mapping[str, str], request: AuditRequest) -> Iterat
 
 
 def args_by_model(request: AuditRequest) -> list[dict[str, str]]:
-    """Return what is stated about each model.
-
-    Raises
-    ------
-    UsageError
-        If it cannot be read, or is stated about another number of models.
-    """
+    """Return what is stated about each model; UsageError if it cannot be read, or is stated about another number of models."""
     given, models = request.model_args, len(request.model)
     if given is None or isinstance(given, str):
         return by_model([(0, given)] if given else [], models)

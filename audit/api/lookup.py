@@ -3,37 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from audit.errors import UsageError
-from audit.gates.parse import GateQuestion, gate_question, named_question
+from audit.gates.parse import GateQuestion, NamedQuestion, PlannedQuestion, gate_question, named_question
 from audit.naming import finding_id
+from audit.records.comparison import Change, Comparison, Comparisons, Trajectory
+from audit.records.results import AuditResult, Finding, Results, SpecificationCurve
+from audit.records.what_if import WhatIfs
+from audit.types import Measurement
 from reports.text import comparison as comparison_words
 from reports.text import sentences as words
 from reports.text.notes import sentence
 from reports.text.phrases import attributes
 
-if TYPE_CHECKING:
-    from audit.gates.parse import QuestionNames
-    from audit.records.comparison import Change, Comparison, Comparisons, Trajectory
-    from audit.records.results import AuditResult, Finding, Results, SpecificationCurve
-    from audit.records.what_if import WhatIfs
-    from audit.types import Measurement
-
 T = TypeVar("T")
-N = TypeVar("N", bound="QuestionNames")
-
-
-@dataclass(frozen=True)
-class _Planned:
-    """A claim that will become a finding."""
-
-    id: str
-    measurement: str
-    metric: str
-    outcome: str | None
-    attributes: tuple[str, ...]
+N = TypeVar("N", bound=NamedQuestion)
 
 
 def planned_questions(measurements: Iterable[Measurement]) -> tuple[GateQuestion, ...]:
@@ -41,7 +26,7 @@ def planned_questions(measurements: Iterable[Measurement]) -> tuple[GateQuestion
     found = []
     for measurement in measurements:
         for claim in measurement.claims:
-            planned = _Planned(finding_id(measurement.name, claim), measurement.name, claim.metric, claim.outcome, claim.by)
+            planned = PlannedQuestion(finding_id(measurement.name, claim), measurement.name, claim.metric, claim.outcome, claim.by)
             found.append(gate_question(planned, f"{words.subject_of(planned, measurement.truth)} by {attributes(claim.by)}"))
     return tuple(found)
 
@@ -52,13 +37,7 @@ def found_questions(results: Results) -> tuple[GateQuestion, ...]:
 
 
 def finding(results: Results, name: str, audit: int | None = None) -> tuple[AuditResult, Finding]:
-    """Return a finding with its audit: the one at the place `audit`, or the first that has it.
-
-    Raises
-    ------
-    UsageError
-        If the audit does not exist, or the name fits nothing or more than one thing.
-    """
+    """Return a finding with its audit: the one at the place `audit`, or the first that has it; UsageError if there is not one."""
     audits = results.audits if audit is None else [at(results.audits, audit, "audit")]
     return _found(name, ((each, every, words.title(every, each)) for each in audits for every in each.findings))
 
@@ -127,7 +106,6 @@ def asked(items: Sequence[T], wanted: int | str, text: Callable[[T], str], what:
         return at(items, wanted, what)
     found = [each for each in items if wanted.casefold() in text(each).casefold()]
     if len(found) != 1:
-        raise UsageError(
-            f"{len(found) or 'no'} {what}s ask {wanted!r}", fix=f"its place, or more of its words: {'; '.join(map(text, items))}"
-        )
+        fix = f"its place, or more of its words: {'; '.join(map(text, items))}"
+        raise UsageError(f"{len(found) or 'no'} {what}s ask {wanted!r}", fix=fix)
     return found[0]

@@ -15,23 +15,11 @@ if TYPE_CHECKING:
 
 
 def row_frame(attributes: pd.DataFrame, y_true: pd.Series, y_pred: pd.Series, metric: str, outcome: Outcome | None) -> MetricFrame:
-    """Return the frame of one metric over the groups that the attributes make.
+    """Return the frame of one metric (a name in `METRICS`) over the groups that the attributes, a column each, make.
 
-    Parameters
-    ----------
-    attributes : DataFrame
-        One row an image, one column an attribute.
-    y_true, y_pred : Series of str
-        True answers (missing where nothing is true) and answers.
-    metric : str
-        A name in `METRICS`.
-    outcome : frozenset of str or None
-        Answers that count as positive; None: the answers themselves are compared.
-
-    Notes
-    -----
-    Answers are coded as integers first: fairlearn takes the string "1" for not selected. Intersections that no image has are rows of NaN;
-    group sizes must be looked at beside it, and its `difference()` knows nothing of chance.
+    True answers are missing where nothing is true. `outcome` holds the answers that count as positive; None: the answers themselves are
+    compared. They are coded as integers first: fairlearn takes the string "1" for not selected. Intersections that no image has are rows
+    of NaN; group sizes must be looked at beside it, and its `difference()` knows nothing of chance.
     """
     from fairlearn.metrics import MetricFrame
 

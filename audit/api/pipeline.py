@@ -32,27 +32,11 @@ LOG = logging.getLogger("audit")
 def audit(model: Any = (), probe: Any = (), *, settings: Settings | None = None, what_ifs: Sequence[str] = (), **options: Any) -> Audit:
     """Audit models with probes, or external predictions.
 
-    Parameters
-    ----------
-    model : str or Encoder, or a sequence of them
-        As `--model` takes it, or an object of your own with `encode_images` and `encode_texts`.
-    probe : str or Probe, or a sequence of them
-        The name of a probe, a file with one, or a probe.
-    settings : Settings, optional
-        Seed, alpha, tolerance, min_group_size, draws, limit and max_skip at once.
-    what_ifs : sequence of str
-        As `what_if`.
-    **options
-        Any field of `AuditRequest`: `data`, `predictions`, `fail_on`, `out`, …, as the flags of the same names.
-
-    Returns
-    -------
-    Audit
-
-    Raises
-    ------
-    AuditError
-        Of the class that says whose fault it is; its `exit_code` is what the command would have ended with.
+    A model is given as `--model` takes it, or as an object of your own with `encode_images` and `encode_texts`; a probe by its name, as a
+    file with one, or as a `Probe`; of both a sequence may stand. `settings` are seed, alpha, tolerance, min_group_size, draws, limit and
+    max_skip at once, `what_ifs` is `what_if`, and an option is any field of `AuditRequest`: `data`, `predictions`, `fail_on`, `out`, …, as
+    the flags of the same names. AuditError of the class that says whose fault it is; its `exit_code` is what the command would have
+    ended with.
     """
     if settings is not None and not isinstance(settings, Settings):
         raise UsageError(f"settings of type {type(settings).__name__}", fix="audit.types.Settings(…), or its fields by name")
@@ -67,15 +51,9 @@ def audit(model: Any = (), probe: Any = (), *, settings: Settings | None = None,
 
 
 def run_audit(request: AuditRequest) -> Audit:
-    """Audit every model with every probe; write the directory if the request names one.
-
-    Raises
-    ------
-    AuditError
-        Of the class that says whose fault it is.
-    """
+    """Audit every model with every probe; write the directory if the request names one."""
     LOG.addFilter(_notes_in_words)
-    clock = Clock.start()
+    clock = Clock()
     probes = probes_of(request)
     # Which questions external predictions can answer is known only from the file.
     external = request.predictions is not None

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from audit.api import lookup
+from audit.records.comparison import Comparisons
+from audit.records.results import Results
+from reports.exports import change_plots, plots
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-    from audit.records.comparison import Comparisons
-    from audit.records.results import Results
 
 
 @dataclass(frozen=True, repr=False)
@@ -22,41 +22,29 @@ class Plots:
 
     def gaps(self, audit: int = 0, *, primary: bool = True, ax: Axes | None = None) -> Axes:
         """Draw the gap of every question with its interval, with what is expected by chance and the tolerance."""
-        from reports.exports import plots
-
         return plots.gaps(lookup.at(self._results.audits, audit, "audit"), self._alpha, ax, primary=primary)
 
     def rates(self, finding: str, audit: int | None = None, *, ax: Axes | None = None) -> Axes:
         """Draw the rate of every group with its interval, and how far apart chance alone puts them."""
-        from reports.exports import plots
-
         whose, found = lookup.finding(self._results, finding, audit)
         return plots.rates(found, whose, self._alpha, ax)
 
     def forest(self, finding: str, audit: int | None = None, *, ax: Axes | None = None) -> Axes:
         """Draw every group minus all others with intervals, and the tolerance as a band."""
-        from reports.exports import plots
-
         whose, found = lookup.finding(self._results, finding, audit)
         return plots.forest(found, whose, self._alpha, ax)
 
     def heatmap(self, finding: str, audit: int | None = None, *, ax: Axes | None = None) -> Axes:
         """Draw an intersection of two attributes: rate and number of images in each cell."""
-        from reports.exports import plots
-
         whose, found = lookup.finding(self._results, finding, audit)
         return plots.heatmap(found, whose, ax)
 
     def specification(self, question: int | str = 0, audit: int = 0, *, ax: Axes | None = None) -> Axes:
         """Draw a difference under every prompt template; `question` is a place, a name as above, or a part of the text above the curve."""
-        from reports.exports import plots
-
         return plots.specification(lookup.curve(lookup.at(self._results.audits, audit, "audit"), question), self._alpha, ax)
 
     def what_ifs(self, question: int | str = 0, audit: int = 0, *, ax: Axes | None = None) -> Axes:
         """Draw every setting of the what-ifs of a question, named as for `specification`: gap against accuracy."""
-        from reports.exports import plots
-
         return plots.what_ifs(lookup.tried(lookup.at(self._results.audits, audit, "audit"), question), ax)
 
     @property
@@ -72,19 +60,13 @@ class ChangePlots:
 
     def dumbbell(self, finding: str, comparison: int | None = None, *, ax: Axes | None = None) -> Axes:
         """Draw the rate of every group before and after."""
-        from reports.exports import change_plots
-
         compared, change = lookup.change(self._facts, finding, comparison)
         return change_plots.dumbbell(change, compared.before, compared.after, ax)
 
     def gap_by_step(self, finding: str, *, ax: Axes | None = None) -> Axes:
         """Draw the gap over the steps of a run with its simultaneous interval and the tolerance."""
-        from reports.exports import change_plots
-
         return change_plots.gap_by_step(lookup.followed(self._facts, finding), ax)
 
     def rates_by_step(self, finding: str, *, ax: Axes | None = None) -> Axes:
         """Draw the rate of every group over the steps of a run."""
-        from reports.exports import change_plots
-
         return change_plots.rates_by_step(lookup.followed(self._facts, finding), ax)

@@ -6,13 +6,15 @@ A string is read as on the command line: where several values may stand, one val
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from audit.cli.options import (
+    Check,
     Request,
     error_rate,
+    flag,
     fraction,
     is_frame,
     names,
@@ -48,28 +50,23 @@ def _given(value: Any) -> bool:
     return bool(value) if isinstance(value, bool | tuple) else value is not None
 
 
-def _model(value: Any) -> Any:
-    if isinstance(value, str | Path):
-        return str(value)
-    if not is_model(value):
-        raise ValueError("a model spec, or an object (not its class) with encode_images(images) and encode_texts(texts)")
-    return value
+def _text_or(accepted: Callable[[Any], bool], expected: str) -> Check:
+    """Return a check for text, a path as text, or a value that is accepted as it is."""
+
+    def check(value: Any) -> Any:
+        if isinstance(value, str | Path):
+            return str(value)
+        if not accepted(value):
+            raise ValueError(expected)
+        return value
+
+    return check
 
 
-def _probe(value: Any) -> Any:
-    if isinstance(value, str | Path):
-        return str(value)
-    if not isinstance(value, Probe):
-        raise ValueError("the name of a probe, a file with one, or a Probe")
-    return value
-
-
-def _data(value: Any) -> Any:
-    if isinstance(value, str | Path):
-        return str(value)
-    if not isinstance(value, Dataset) and not is_frame(value):
-        raise ValueError("a path, hf:ID, a data frame or a Dataset")
-    return value
+_model = _text_or(is_model, "a model spec, or an object (not its class) with encode_images(images) and encode_texts(texts)")
+_probe = _text_or(lambda value: isinstance(value, Probe), "the name of a probe, a file with one, or a Probe")
+_data = _text_or(lambda value: isinstance(value, Dataset) or is_frame(value), "a path, hf:ID, a data frame or a Dataset")
+_side = _text_or(lambda value: is_model(value) or hasattr(value, "results"), "the directory of a finished audit, an Audit, or a model")
 
 
 def _predictions(value: Any) -> Any:
@@ -202,10 +199,8 @@ class AuditRequest(Request):
         with_a_model = ("model", "model_args", "data", "limit", "include_examples", "what_if", "untrained_control")
         for name in with_a_model if external else ("attributes", "outcome", "depth"):
             if _given(getattr(self, name)):
-                verb, why = ("be", "the probe says what is asked")
-                if external:
-                    why = "no model is loaded and no image is read"
-                what = f"--{name.replace('_', '-')} cannot {verb} used {'with' if external else 'without'} --predictions"
+                why = "no model is loaded and no image is read" if external else "the probe says what is asked"
+                what = f"{flag(name)} cannot be used {'with' if external else 'without'} --predictions"
                 raise UsageError(what, why=why, fix="leave it out")
         if (self.junit or self.require_conclusive) and not self.fail_on:
             raise UsageError("no gate is given", where="--junit, --require-conclusive", fix="--fail-on 'gap > 0.05'")
@@ -220,21 +215,10 @@ class AuditRequest(Request):
         return Settings(self.seed, self.alpha, self.tolerance, self.min_group_size, self.draws, self.limit, self.max_skip)
 
 
-def _side(value: Any) -> Any:
-    if isinstance(value, str | Path):
-        return str(value)
-    if not is_model(value) and not hasattr(value, "results"):
-        raise ValueError("the directory of a finished audit, an Audit, or a model")
-    return value
-
-
-def _as_in_audit(name: str, section: str, help: str | None = None) -> Any:  # noqa: A002 - argparse's word
+def _as_in_audit(name: str, section: str | None, help: str | None = None) -> Any:  # noqa: A002 - argparse's word
     """Return the field of `AuditRequest` without its default: what is not given stays as in the first audit, or as audits have it."""
     like, _ = options(AuditRequest)[name]
-    return option(
-        like.check, () if like.repeatable else None, section, help or like.help, metavar=like.metavar, read=like.read,
-        repeatable=like.repeatable, choices=like.choices,
-    )  # fmt: skip
+    return field(default=() if like.repeatable else None, metadata={"option": replace(like, section=section, help=help or like.help)})
 
 
 @dataclass(frozen=True)
@@ -265,8 +249,8 @@ class CompareRequest(Request):
     tolerance: float | None = _as_in_audit("tolerance", AS_FIRST, "a change that would not matter, fixed beforehand")
     min_group_size: int | None = _as_in_audit("min_group_size", AS_FIRST)
 
-    cache_root: Path | None = _as_in_audit("cache_root", None)  # type: ignore[arg-type]
-    progress: Progress | None = _as_in_audit("progress", None)  # type: ignore[arg-type]
+    cache_root: Path | None = _as_in_audit("cache_root", None)
+    progress: Progress | None = _as_in_audit("progress", None)
     command: tuple[str, ...] = option(several(text), (), None, "What was typed, for the results.")
 
     def audit_options(self) -> dict[str, Any]:

@@ -73,13 +73,7 @@ class Request:
 
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> Self:
-        """Return the request of these options.
-
-        Raises
-        ------
-        UsageError
-            At an unknown name, or a value that does not fit.
-        """
+        """Return the request of these options; UsageError at an unknown name, or a value that does not fit."""
         known = options(cls)
         if unknown := [name for name in given if name not in known]:
             raise UsageError(f"unknown option {unknown[0]!r}", fix=nearest(unknown[0], known))

@@ -3,30 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
 
+from audit.comparison.sides import FinishedAudit
 from audit.comparison.verdict import Circumstances
+from audit.records.results import AuditResult
 from audit.statistics.paired.joint import ONLY_AFTER, ONLY_BEFORE, JointCounts
-from audit.types import Note
-
-if TYPE_CHECKING:
-    from audit.comparison.sides import FinishedAudit
-    from audit.records.results import AuditResult
-    from audit.types import Settings
+from audit.types import Note, Settings
 
 
-def circumstances(
-    probe: str, sides: tuple[FinishedAudit, FinishedAudit], settings: Settings, joints: Mapping[str, JointCounts]
-) -> Circumstances:
-    """Return what the verdicts of two sides, before and after, depend on; `joints` holds the counts of each finding."""
-    before, after = sides
-    audits = before.audits[probe], after.audits[probe]
+def circumstances(audits: tuple[AuditResult, AuditResult], settings: Settings, joints: Mapping[str, JointCounts]) -> Circumstances:
+    """Return what the verdicts on two audits, before and after, depend on; `joints` holds the counts of each finding."""
     unmoved = all(joint.cells[:, [ONLY_BEFORE, ONLY_AFTER]].sum() == 0 for joint in joints.values())
     return Circumstances(
         settings=settings,
         limited=any(audit.data.limited for audit in audits),
         excluded=max(sum(exclusion.count for exclusion in audit.data.exclusions) for audit in audits),
-        same_model=before.side.model.fingerprint == after.side.model.fingerprint and unmoved,
+        same_model=audits[0].model.fingerprint == audits[1].model.fingerprint and unmoved,
     )
 
 
@@ -40,7 +32,8 @@ def caveats(
     found = [Note("probe_of_some", {"probe": probe}) for probe in others]
     first = sides[0]
     for each in sides[1:]:
-        differ = [name for name in ("alpha", "tolerance", "min_group_size") if _setting(first, name) != _setting(each, name)]
+        settings = first.results.settings, each.results.settings
+        differ = [name for name in ("alpha", "tolerance", "min_group_size") if len({getattr(one, name) for one in settings}) > 1]
         found += [Note("other_setting", {"name": each.side.name, "setting": name}) for name in differ]
         differ = [name for name in ("device", "dtype") if first.results.environment.get(name) != each.results.environment.get(name)]
         found += [Note("other_environment", {"name": each.side.name, "part": name, "first": first.side.name}) for name in differ]
@@ -49,10 +42,6 @@ def caveats(
     if first.side.model.fingerprint in [each.side.model.fingerprint for each in sides[1:]]:
         found.append(Note("same_model"))
     return tuple(note for place, note in enumerate(found) if note not in found[:place])
-
-
-def _setting(each: FinishedAudit, name: str) -> object:
-    return getattr(each.results.settings, name)
 
 
 def _of_probe(probe: str, first: FinishedAudit, each: FinishedAudit, shared: Sequence[str]) -> Iterator[Note]:

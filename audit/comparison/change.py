@@ -14,21 +14,18 @@ import numpy as np
 from scipy.special import ndtri, stdtrit
 
 from audit.records.comparison import GapChange, GapEnds, PairChange, RateChange
-from audit.records.results import Rate
+from audit.records.results import CellStatus, Rate
 from audit.statistics.metrics import extremes
 from audit.statistics.multiplicity import holm
 from audit.statistics.paired.joint import BOTH, NEITHER, ONLY_AFTER, ONLY_BEFORE, JointCounts, change_ends, change_p, effective
 from audit.statistics.power import POWER
 from audit.statistics.resampling import exceedance_p, hull, resample_counts
 from audit.statistics.units.clusters import covariance
-from audit.statistics.units.sampling_unit import gap_interval
+from audit.statistics.units.sampling_unit import SamplingUnits, gap_interval
+from audit.types import Group, Settings
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
-
-    from audit.records.results import CellStatus
-    from audit.statistics.units.sampling_unit import SamplingUnits
-    from audit.types import Group, Settings
 
 MOST_PAIRS = 21
 """Pairs that are kept: all of seven groups. Of more, those whose difference changed most; every verdict looks at all of them."""
@@ -60,22 +57,17 @@ def _rate_changes(
     joint: JointCounts, statuses: Sequence[CellStatus], p: Float[np.ndarray, "g"], alpha: float, alpha_adjusted: float
 ) -> list[RateChange]:
     """Return the changes with p not adjusted; groups outside the comparison keep their own level."""
-    sides = [_rates(joint, statuses, alpha, after=after) for after in (False, True)]
+    before, after = (unit_rates(joint.groups, joint.units(after=after), statuses, alpha) for after in (False, True))
     own, wide = (change_ends(joint, level) for level in (alpha, alpha_adjusted))
     rows = []
     for i, cell in enumerate(joint.cells.tolist()):
         n, gained, lost = sum(cell), cell[ONLY_AFTER], cell[ONLY_BEFORE]
-        if n == 0:
-            rows.append(RateChange(sides[0][i], sides[1][i], 0, 0, None, None, None, None, None, float(p[i]), float(p[i])))
-            continue
-        low, high, low_adjusted, high_adjusted = (float(end[i]) for end in (*own, *(wide if statuses[i] == "ok" else own)))
-        ends = (low, high, low_adjusted, high_adjusted)
-        rows.append(RateChange(sides[0][i], sides[1][i], gained, lost, (gained - lost) / n, *ends, float(p[i]), float(p[i])))
+        difference = (gained - lost) / n if n else None
+        ends = (*own, *(wide if statuses[i] == "ok" else own))
+        low, high, low_adjusted, high_adjusted = (float(end[i]) if n else None for end in ends)
+        levels = (low, high, low_adjusted, high_adjusted)
+        rows.append(RateChange(before[i], after[i], gained, lost, difference, *levels, float(p[i]), float(p[i])))
     return rows
-
-
-def _rates(joint: JointCounts, statuses: Sequence[CellStatus], alpha: float, *, after: bool) -> list[Rate]:
-    return unit_rates(joint.groups, joint.units(after=after), statuses, alpha)
 
 
 def unit_rates(groups: Sequence[Group], units: SamplingUnits, statuses: Sequence[CellStatus], alpha: float) -> list[Rate]:
@@ -205,17 +197,9 @@ def gap_change(joint: JointCounts, settings: Settings, rng: np.random.Generator)
     value = float(_gap_difference(joint.cells))
     deviations = _deviations(joint, settings.draws, rng) if joint.kinds is None else _cluster_deviations(joint, settings.draws, rng)
     low, high = hull(value, deviations, settings.alpha)
-    p = 2 * max(exceedance_p(deviations, abs(value)), exceedance_p(-deviations, abs(value)))
-    return GapChange(
-        before=gap_ends(joint.groups, joint.units(after=False), settings.alpha),
-        after=gap_ends(joint.groups, joint.units(after=True), settings.alpha),
-        difference=value,
-        low=low,
-        high=high,
-        p=min(1.0, p),
-        p_adjusted=min(1.0, p),
-        minimum_detectable=_detectable(joint, settings.alpha),
-    )
+    p = min(1.0, 2 * max(exceedance_p(deviations, abs(value)), exceedance_p(-deviations, abs(value))))
+    before, after = (gap_ends(joint.groups, joint.units(after=after), settings.alpha) for after in (False, True))
+    return GapChange(before, after, value, low, high, p, p_adjusted=p, minimum_detectable=_detectable(joint, settings.alpha))
 
 
 def _deviations(joint: JointCounts, draws: int, rng: np.random.Generator) -> Float[np.ndarray, "b"]:

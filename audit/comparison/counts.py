@@ -3,48 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, fields
 
 import numpy as np
 import pandas as pd
 
 from audit.comparison.change import changes_by_group, gap_change, pair_changes
 from audit.comparison.sides import Y_PRED, Y_TRUE
-from audit.records.comparison import Change
+from audit.naming import levels_of
+from audit.records.comparison import Change, ComparedClaim
+from audit.records.results import AuditResult, Finding, MeasurementRecord
 from audit.statistics.counts.count_table import count_table
 from audit.statistics.counts.rows import row_codes, row_events
-from audit.statistics.metrics import METRICS
+from audit.statistics.metrics import METRICS, Outcome
 from audit.statistics.null import generator
 from audit.statistics.paired.joint import BOTH, NEITHER, ONLY_AFTER, ONLY_BEFORE, JointCounts, cluster_kinds
-from audit.types import UNKNOWN, Note
-
-if TYPE_CHECKING:
-    from audit.records.results import AuditResult, Finding, MeasurementRecord
-    from audit.statistics.metrics import Outcome
-    from audit.types import Group, Settings
+from audit.types import UNKNOWN, Note, Settings
 
 _BEFORE = "answer before"
 """Column that a joint table has and a count table has not."""
 
 
-@dataclass(frozen=True)
-class CountedChanges:
-    """Every claim that can be paired, before any correction, and those that cannot."""
-
-    joints: Mapping[str, JointCounts]
-    """finding -> its counts."""
-    changes: tuple[Change, ...]
-    not_compared: tuple[Note, ...]
-
-
 def count_changes(
     audits: tuple[AuditResult, AuditResult], tables: Mapping[str, tuple[pd.DataFrame, pd.DataFrame]], settings: Settings, others: int
-) -> CountedChanges:
+) -> tuple[dict[str, JointCounts], list[Change], tuple[Note, ...]]:
     """Count every claim of the first audit together with the second's answers, before any correction.
 
-    `tables` holds the answers to each measurement before and after, of the same images in the same order. Of `others` models that are
-    compared with the first, a reversal must hold over all primary claims of all of them.
+    Returns finding -> its counts, the change of every claim that can be paired, and the claims that cannot. `tables` holds the answers to
+    each measurement before and after, of the same images in the same order. Of `others` models that are compared with the first, a reversal
+    must hold over all primary claims of all of them.
     """
     theirs = {finding.id: finding for finding in audits[1].findings}
     records = {record.name: record for record in audits[0].measurements}
@@ -66,7 +53,7 @@ def count_changes(
             counted[key] = _joint_table(*tables[finding.measurement], by, record.truth)
         joints[finding.id] = joint_counts(counted[key], finding, record, cluster)
         changes.append(_change(finding, theirs[finding.id], joints[finding.id], record.truth, settings, claims))
-    return CountedChanges(joints, tuple(changes), tuple(refused))
+    return joints, changes, tuple(refused)
 
 
 def _why_not(finding: Finding, theirs: Mapping[str, Finding], tables: Mapping[str, object]) -> str | None:
@@ -116,7 +103,8 @@ def joint_counts(table: pd.DataFrame, finding: Finding, record: MeasurementRecor
     """Return a claim's counts of (event before, event after) from a joint table of answers."""
     outcome: Outcome | None = None if finding.outcome is None else frozenset(record.outcomes[finding.outcome])
     metric, images = METRICS[finding.metric], table["n"].to_numpy()
-    groups, codes = row_codes(table, finding.attributes, _levels(finding))
+    levels = levels_of(finding.attributes, [rate.group for rate in finding.by_group])
+    groups, codes = row_codes(table, finding.attributes, levels)
     truth = None if record.truth is None else table["y_true"].to_numpy(object)
     before, after = (row_events(_Answers(truth, table[name].to_numpy(object)), metric, outcome) for name in (_BEFORE, "y_pred"))
     cell = np.select([before.event & after.event, before.event, after.event], [BOTH, ONLY_BEFORE, ONLY_AFTER], NEITHER)
@@ -126,35 +114,15 @@ def joint_counts(table: pd.DataFrame, finding: Finding, record: MeasurementRecor
     return JointCounts(groups, cells, of_group, cluster_kinds(table[cluster], places, counted, len(groups)) if cluster else None)
 
 
-def _levels(finding: Finding) -> dict[str, Group]:
-    """Return attribute -> its levels in the order in which the audit shows them."""
-    groups = [rate.group for rate in finding.by_group]
-    return {name: tuple(dict.fromkeys(group[i] for group in groups)) for i, name in enumerate(finding.attributes)}
-
-
 def _change(finding: Finding, theirs: Finding, joint: JointCounts, truth: str | None, settings: Settings, claims: int) -> Change:
     compared = joint.compared(settings.min_group_size)
     estimable = len(compared.groups) > 1
     by_group, of_all = changes_by_group(joint, settings)
     rng = generator(settings.seed, f"{finding.id}/change")
     return Change(
-        id=finding.id,
-        measurement=finding.measurement,
-        truth=truth,
-        metric=finding.metric,
-        outcome=finding.outcome,
-        attributes=finding.attributes,
-        better=finding.better,
-        primary=finding.primary,
-        tolerance=finding.tolerance,
-        verdict_before=finding.verdict,
-        verdict_after=theirs.verdict,
-        overall=of_all,
-        by_group=by_group,
+        **{field.name: getattr(finding, field.name) for field in fields(ComparedClaim) if field.name != "truth"},
+        truth=truth, verdict_before=finding.verdict, verdict_after=theirs.verdict, overall=of_all, by_group=by_group,
         gap=gap_change(compared, settings, rng) if estimable else None,
         pairs=pair_changes(compared, settings.alpha, claims) if estimable else (),
-        verdict="inconclusive" if estimable else "not estimable",
-        direction=None,
-        beyond_tolerance=False,
-        levelled_down=False,
-    )
+        verdict="inconclusive" if estimable else "not estimable", direction=None, beyond_tolerance=False, levelled_down=False,
+    )  # fmt: skip

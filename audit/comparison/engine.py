@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from audit.comparison.caveats import caveats, circumstances
 from audit.comparison.counts import clusters_by, count_changes
-from audit.comparison.sides import FinishedAudit, aligned, check_same_question, distinct_names, identifiers, shared_probes
+from audit.comparison.sides import FinishedAudit, aligned, check_same_question, distinct_names, identifiers, in_all, shared_probes
 from audit.comparison.trajectory import Checkpoint, follow_claim
 from audit.comparison.verdict import Circumstances, adjusted, overall, with_verdict
 from audit.errors import UsageError
 from audit.records.comparison import Change, Comparison, Series, Trajectory
-
-if TYPE_CHECKING:
-    from audit.statistics.paired.joint import JointCounts
-    from audit.types import Note, Settings
+from audit.statistics.paired.joint import JointCounts
+from audit.types import Note, Settings
 
 FEWEST_IN_SERIES = 3
 """Checkpoints from which on a series is recognised by itself."""
@@ -37,18 +34,12 @@ class ComparedModels:
 class _Pair:
     """Two sides under one probe, counted."""
 
-    probe: str
-    before: FinishedAudit
-    after: FinishedAudit
+    sides: tuple[FinishedAudit, FinishedAudit]
     circumstances: Circumstances
-    only_before: int
-    only_after: int
-    missing_in_others: int
-    images: int
     joints: Mapping[str, JointCounts]
     """finding -> its counts."""
-    changes: tuple[Change, ...]
-    not_compared: tuple[Note, ...]
+    comparison: Comparison
+    """Before any correction, and without a verdict."""
 
 
 def compare(sides: Sequence[FinishedAudit], settings: Settings, *, series: bool = False, tolerance: float | None = None) -> ComparedModels:
@@ -56,14 +47,9 @@ def compare(sides: Sequence[FinishedAudit], settings: Settings, *, series: bool 
 
     Checkpoints of one run (at least three of the same run, with different steps, or any with `series`) are put in the order of their
     steps, followed step by step, and the last is compared with the first. Else every other is compared with the first. What a claim
-    tolerates is its own, as in the first audit; `tolerance` replaces that of the claims that follow the audit's.
-
-    Raises
-    ------
-    UsageError
-        If there are fewer than two, no probe is shared, or a series is asked of models that do not state their step.
-    DataError
-        If the audits asked different questions or show different images.
+    tolerates is its own, as in the first audit; `tolerance` replaces that of the claims that follow the audit's. UsageError if there
+    are fewer than two, no probe is shared, or a series is asked of models that do not state their step; DataError if the audits asked
+    different questions or show different images.
     """
     names = distinct_names(sides)
     sides = [replace(each, side=replace(each.side, name=name)) for each, name in zip(sides, names, strict=True)]
@@ -73,14 +59,10 @@ def compare(sides: Sequence[FinishedAudit], settings: Settings, *, series: bool 
     measurements = {probe: check_same_question(probe, sides) for probe in probes}
     counted = [_counted(probe, measurements[probe], sides, settings, tolerance) for probe in probes]
     chosen = [pair for pairs in counted for pair in (pairs[-1:] if ordered else pairs)]
-    corrected, family = adjusted([pair.changes for pair in chosen])
-    return ComparedModels(
-        sides=tuple(sides),
-        comparisons=tuple(_decided(pair, changes) for pair, changes in zip(chosen, corrected, strict=True)),
-        series=tuple(_series(pairs, settings) for pairs in counted) if ordered else (),
-        family=family,
-        notes=caveats(sides, probes, others, measurements),
-    )
+    corrected, family = adjusted([pair.comparison.changes for pair in chosen])
+    comparisons = tuple(_decided(pair, changes) for pair, changes in zip(chosen, corrected, strict=True))
+    series_found = tuple(_series(pairs, settings) for pairs in counted) if ordered else ()
+    return ComparedModels(tuple(sides), comparisons, series_found, family, caveats(sides, probes, others, measurements))
 
 
 # ---- a series --------------------------------------------------------------------------------------------------------------------------
@@ -106,13 +88,13 @@ def _by_step(sides: Sequence[FinishedAudit]) -> list[FinishedAudit]:
 
 
 def _series(pairs: Sequence[_Pair], settings: Settings) -> Series:
-    first = pairs[0]
+    first = pairs[0].comparison
     claims = max(sum(change.primary for change in first.changes), 1)
     limited = any(pair.circumstances.limited for pair in pairs)
-    runs = {each.side.model.run for pair in pairs for each in (pair.before, pair.after)}
+    runs = {each.side.model.run for pair in pairs for each in pair.sides}
 
     def follow(change: Change) -> Trajectory:
-        steps = [_checkpoint(first, change.id, settings, after=False), *(_checkpoint(pair, change.id, settings) for pair in pairs)]
+        steps = [_checkpoint(pairs[0], change.id, settings, after=False), *(_checkpoint(pair, change.id, settings) for pair in pairs)]
         return follow_claim(change, steps, settings, claims=claims, limited=limited)
 
     followed = [change for change in first.changes if all(change.id in pair.joints for pair in pairs)]
@@ -120,9 +102,8 @@ def _series(pairs: Sequence[_Pair], settings: Settings) -> Series:
 
 
 def _checkpoint(pair: _Pair, finding: str, settings: Settings, *, after: bool = True) -> Checkpoint:
-    joint, side = pair.joints[finding], pair.after if after else pair.before
-    step = side.side.model.step or 0
-    return Checkpoint(side.side.name, step, joint.groups, joint.units(after=after), joint.statuses(settings.min_group_size))
+    joint, side = pair.joints[finding], pair.sides[after].side
+    return Checkpoint(side.name, side.model.step or 0, joint.groups, joint.units(after=after), joint.statuses(settings.min_group_size))
 
 
 # ---- counting ------------------------------------------------------------------------------------------------------------------------
@@ -134,20 +115,22 @@ def _counted(
     """Return the first side with every other one; all on the same images."""
     tables = {name: aligned(probe, name, sides) for name in measurements}
     found = [identifiers(probe, each) for each in sides]
-    shared = found[0]
-    for other in found[1:]:
-        shared = shared if shared.equals(other) else shared[shared.isin(other)]
+    shared = in_all(found)
     pairs = []
     for place, after in enumerate(sides[1:], 1):
-        both = len(found[0]) if found[0].equals(found[place]) else int(found[0].isin(found[place]).sum())
-        only = (len(found[0]) - both, len(found[place]) - both)
+        both = len(in_all([found[0], found[place]]))
+        audits = sides[0].audits[probe], after.audits[probe]
         own = {name: (each[0], each[place]) for name, each in tables.items()}
-        counted = count_changes((sides[0].audits[probe], after.audits[probe]), own, settings, len(sides) - 1)
-        known = circumstances(probe, (sides[0], after), settings, counted.joints)
-        changes = tuple(_tolerating(change, tolerance, sides[0]) for change in counted.changes)
-        pairs.append(
-            _Pair(probe, sides[0], after, known, *only, both - len(shared), len(shared), counted.joints, changes, counted.not_compared)
-        )
+        joints, changes, not_compared = count_changes(audits, own, settings, len(sides) - 1)
+        known = circumstances(audits, settings, joints)
+        comparison = Comparison(
+            probe=probe, before=sides[0].side.name, after=after.side.name, images=len(shared), only_before=len(found[0]) - both,
+            only_after=len(found[place]) - both, missing_in_others=both - len(shared), cluster=clusters_by(audits) if changes else None,
+            by_place=any(audit.data.numbered for audit in audits), limited=known.limited,
+            changes=tuple(_tolerating(change, tolerance, sides[0]) for change in changes), not_compared=not_compared,
+            verdict="inconclusive", direction=None, excluded=known.excluded, same_model=known.same_model,
+        )  # fmt: skip
+        pairs.append(_Pair((sides[0], after), known, joints, comparison))
     return pairs
 
 
@@ -161,22 +144,4 @@ def _tolerating(change: Change, tolerance: float | None, first: FinishedAudit) -
 def _decided(pair: _Pair, changes: Sequence[Change]) -> Comparison:
     done = tuple(with_verdict(change, pair.joints[change.id], pair.circumstances) for change in changes)
     verdict, direction = overall(done)
-    audits = pair.before.audits[pair.probe], pair.after.audits[pair.probe]
-    return Comparison(
-        probe=pair.probe,
-        before=pair.before.side.name,
-        after=pair.after.side.name,
-        images=pair.images,
-        only_before=pair.only_before,
-        only_after=pair.only_after,
-        missing_in_others=pair.missing_in_others,
-        cluster=clusters_by(audits) if done else None,
-        by_place=any(audit.data.numbered for audit in audits),
-        limited=pair.circumstances.limited,
-        changes=done,
-        not_compared=pair.not_compared,
-        verdict=verdict,
-        direction=direction,
-        excluded=pair.circumstances.excluded,
-        same_model=pair.circumstances.same_model,
-    )
+    return replace(pair.comparison, changes=done, verdict=verdict, direction=direction)

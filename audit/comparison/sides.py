@@ -6,19 +6,19 @@ import hashlib
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from audit.errors import DataError, UsageError
 from audit.output.directory import STATUS, column_of
 from audit.records.comparison import Side
 from audit.records.results import AuditResult, MeasurementRecord, Results, from_json
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 AGAIN = "run the audit again"
 Y_TRUE, Y_PRED = "y_true", "y_pred"
@@ -42,10 +42,7 @@ class FinishedAudit:
 def read(directory: Path) -> tuple[FinishedAudit, ...]:
     """Return every model of a finished audit's directory, in the order of the audit.
 
-    Raises
-    ------
-    DataError
-        If the audit is not complete, a file is missing or damaged, or the predictions are not those of the results.
+    DataError if the audit is not complete, a file is missing or damaged, or the predictions are not those of the results.
     """
     shown = str(directory)
     status = _text(directory / STATUS, shown).partition("\n")[0]
@@ -57,13 +54,7 @@ def read(directory: Path) -> tuple[FinishedAudit, ...]:
 
 
 def sides_of(results: Results, table: pa.Table, directory: Path, sha256: str) -> tuple[FinishedAudit, ...]:
-    """Return every model of an audit; its predictions come without scores, attributes and answers as dictionaries.
-
-    Raises
-    ------
-    DataError
-        If the predictions are not those of the results.
-    """
+    """Return every model of an audit; its predictions come without scores, attributes and answers as dictionaries."""
     names = tuple(dict.fromkeys(audit.model.name for audit in results.audits))
     return tuple(_audited(name, results, table, directory, sha256) for name in names)
 
@@ -80,9 +71,6 @@ def _text(path: Path, shown: str) -> str:
 
 
 def _predictions(path: Path, shown: str) -> pa.Table:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     try:
         names = [name for name in pq.read_schema(path).names if name != "scores"]
         return pq.read_table(path, columns=names, read_dictionary=[name for name in names if name != "id"])
@@ -101,21 +89,12 @@ def _audited(name: str, results: Results, table: pa.Table, directory: Path, sha2
     answers = {
         (probe, record.name): _answers(table, audit, record, directory) for probe, audit in audits.items() for record in audit.measurements
     }
-    side = Side(
-        name=name,
-        model=own[0].model,
-        directory=directory.name or directory.resolve().name,
-        sha256=sha256,
-        created=results.timing.created,
-        verdicts={probe: audit.verdict for probe, audit in audits.items()},
-    )
+    verdicts = {probe: audit.verdict for probe, audit in audits.items()}
+    side = Side(name, own[0].model, directory.name or directory.resolve().name, sha256, results.timing.created, verdicts)
     return FinishedAudit(side, results, audits, answers)
 
 
 def _answers(table: pa.Table, audit: AuditResult, record: MeasurementRecord, directory: Path) -> pd.DataFrame:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
     wanted = {"model": audit.model.name, "probe": audit.probe.name, "measurement": record.name}
     columns = {column_of(name): name for name in audit.data.groups}
     cluster = audit.data.cluster
@@ -126,10 +105,7 @@ def _answers(table: pa.Table, audit: AuditResult, record: MeasurementRecord, dir
     missing += [name for name in columns if not pa.types.is_dictionary(table.schema.field(name).type)] if not missing else []
     if missing:
         raise DataError(f"predictions.parquet in {str(directory)!r} has no column of text {missing[0]!r}", fix=AGAIN)
-    mask = None
-    for column, value in wanted.items():
-        same = pc.equal(table[column].cast("string"), value)
-        mask = same if mask is None else pc.and_(mask, same)
+    mask = reduce(pc.and_, (pc.equal(table[column].cast("string"), value) for column, value in wanted.items()))
     rows: pd.DataFrame = table.filter(mask).select([*columns, "id", Y_TRUE, Y_PRED]).to_pandas().rename(columns=columns).set_index("id")
     if cluster is not None and named == "id":
         rows[cluster] = pd.Categorical(rows.index)
@@ -159,10 +135,7 @@ def _check_rows(rows: pd.DataFrame, record: MeasurementRecord, audit: AuditResul
 def distinct_names(sides: Sequence[FinishedAudit]) -> tuple[str, ...]:
     """Return a name for each side that no other has: the model's, with its folder where two are called the same, then a number.
 
-    Raises
-    ------
-    UsageError
-        If there are fewer than two.
+    UsageError if there are fewer than two.
     """
     if len(sides) < 2:
         raise UsageError(
@@ -175,13 +148,7 @@ def distinct_names(sides: Sequence[FinishedAudit]) -> tuple[str, ...]:
 
 
 def shared_probes(sides: Sequence[FinishedAudit]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the probes that every side answered, and the others.
-
-    Raises
-    ------
-    UsageError
-        If they share none.
-    """
+    """Return the probes that every side answered, and the others; UsageError if they share none."""
     asked = [tuple(each.audits) for each in sides]
     shared = tuple(probe for probe in asked[0] if all(probe in other for other in asked[1:]))
     if not shared:
@@ -191,13 +158,7 @@ def shared_probes(sides: Sequence[FinishedAudit]) -> tuple[tuple[str, ...], tupl
 
 
 def check_same_question(probe: str, sides: Sequence[FinishedAudit]) -> tuple[str, ...]:
-    """Return the measurements that every side has, refusing those that were put differently.
-
-    Raises
-    ------
-    DataError
-        If the data or a measurement of the same name differ.
-    """
+    """Return the measurements that every side has; DataError if the data, or a measurement of the same name, differ."""
     audits = [each.audits[probe] for each in sides]
     for audit, each in zip(audits[1:], sides[1:], strict=True):
         if audit.data.fingerprint != audits[0].data.fingerprint and audit.data.name != audits[0].data.name:
@@ -225,15 +186,10 @@ def _check_asked(first: MeasurementRecord, second: MeasurementRecord, before: st
 def aligned(probe: str, measurement: str, sides: Sequence[FinishedAudit]) -> list[pd.DataFrame]:
     """Return the answers of every side on the images that all of them have, in one order.
 
-    Raises
-    ------
-    DataError
-        If they have no image in common, or disagree about what an image shows.
+    DataError if they have no image in common, or disagree about what an image shows.
     """
     tables = [each.answers[probe, measurement] for each in sides]
-    shared = tables[0].index
-    for table in tables[1:]:
-        shared = shared if shared.equals(table.index) else shared[shared.isin(table.index)]
+    shared = in_all([table.index for table in tables])
     if shared.empty:
         raise DataError("the audits have no image in common", where=f"probe {probe!r}", fix="audit both on the same --data")
     tables = [table if table.index.equals(shared) else table.loc[shared] for table in tables]
@@ -276,8 +232,10 @@ def _differing(first: pd.Series, second: pd.Series) -> int:
 
 def identifiers(probe: str, each: FinishedAudit) -> pd.Index:
     """Return every image that has an answer to any measurement of a probe."""
-    tables = [table for (name, _), table in each.answers.items() if name == probe]
-    found = tables[0].index
-    for table in tables[1:]:
-        found = found if found.equals(table.index) else found.union(table.index, sort=False)
-    return found
+    found = [table.index for (name, _), table in each.answers.items() if name == probe]
+    return reduce(lambda one, other: one if one.equals(other) else one.union(other, sort=False), found)
+
+
+def in_all(found: Sequence[pd.Index]) -> pd.Index:
+    """Return the identifiers that all have, in the order of the first."""
+    return reduce(lambda one, other: one if one.equals(other) else one[one.isin(other)], found)

@@ -4,20 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from audit.comparison.change import gap_ends, unit_rates
-from audit.records.comparison import ComparedClaim, Point, Trajectory
+from audit.records.comparison import Change, ComparedClaim, Point, Trajectory
+from audit.records.results import CellStatus
 from audit.statistics.null import generator
-from audit.types import UNKNOWN
-
-if TYPE_CHECKING:
-    from audit.records.comparison import Change
-    from audit.records.results import CellStatus
-    from audit.statistics.units.sampling_unit import SamplingUnits
-    from audit.types import Group, Settings
+from audit.statistics.units.sampling_unit import SamplingUnits
+from audit.types import UNKNOWN, Group, Settings
 
 
 @dataclass(frozen=True)

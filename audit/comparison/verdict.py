@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 
 from audit.comparison.change import change_bound
-from audit.records.comparison import Change, Direction, GapChange, RateChange
+from audit.records.comparison import Change, Direction, RateChange
 from audit.records.results import Verdict
 from audit.statistics.multiplicity import holm
 from audit.statistics.paired.joint import JointCounts
 from audit.statistics.verdict import verdicts, worst
-
-if TYPE_CHECKING:
-    from audit.types import Settings
+from audit.types import Settings
 
 
 @dataclass(frozen=True)
@@ -33,18 +31,12 @@ class Circumstances:
 
 def adjusted(changes: Sequence[Sequence[Change]]) -> tuple[list[list[Change]], int]:
     """Return the changes of several comparisons with p adjusted (Holm) over all their primary ones, and how many those are."""
-    flat = [(i, j) for i, group in enumerate(changes) for j, change in enumerate(group) if change.primary and change.gap]
-    p = holm(np.array([_gap(changes[i][j]).p for i, j in flat]))
+    flat = [(i, j, change.gap) for i, group in enumerate(changes) for j, change in enumerate(group) if change.primary and change.gap]
+    p = holm(np.array([gap.p for _, _, gap in flat]))
     done = [list(group) for group in changes]
-    for (i, j), value in zip(flat, p.tolist(), strict=True):
-        done[i][j] = replace(done[i][j], gap=replace(_gap(done[i][j]), p_adjusted=value))
+    for (i, j, gap), value in zip(flat, p.tolist(), strict=True):
+        done[i][j] = replace(done[i][j], gap=replace(gap, p_adjusted=value))
     return done, len(flat)
-
-
-def _gap(change: Change) -> GapChange:
-    if change.gap is None:
-        raise ValueError(f"{change.id} has no gap")
-    return change.gap
 
 
 def with_verdict(change: Change, joint: JointCounts, circumstances: Circumstances) -> Change:
@@ -90,9 +82,7 @@ def _levelled_down(change: Change, alpha: float) -> bool:
 
 def _moved(cell: RateChange, alpha: float) -> int:
     """Return +1 for a rate that rose, -1 for one that fell, 0 where neither is detected."""
-    if cell.p_adjusted > alpha or not cell.difference:
-        return 0
-    return 1 if cell.difference > 0 else -1
+    return 0 if cell.p_adjusted > alpha else int(np.sign(cell.difference or 0))
 
 
 def overall(changes: Sequence[Change]) -> tuple[Verdict, Direction | Literal["mixed"] | None]:

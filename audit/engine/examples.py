@@ -5,20 +5,16 @@ from __future__ import annotations
 import base64
 import io
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from audit.data.images import decode
+from audit.engine.probe_audit import AuditedProbe
 from audit.records.results import Example
-
-if TYPE_CHECKING:
-    from audit.engine.probe_audit import AuditedProbe
-    from audit.types import Dataset
+from audit.types import Dataset
 
 SIDE = 64
 """Longest side of an example in pixels: enough to see what kind of picture it is, too little to be worth taking."""
-_QUALITY = 70
 
 
 def with_examples(audited: AuditedProbe, dataset: Dataset, most: int) -> AuditedProbe:
@@ -26,15 +22,6 @@ def with_examples(audited: AuditedProbe, dataset: Dataset, most: int) -> Audited
 
     A thumbnail is drawn anew from the pixels, at most 64 of them a side: no metadata of the file survives. It carries no name and no
     answer, since a label under a recognisable face is a claim about a person.
-
-    Parameters
-    ----------
-    audited : Audited
-        With its predictions; their attributes are indexed by row identifier.
-    dataset : Dataset
-        What was audited.
-    most : int
-        Upper limit.
     """
     name, predictions = next(iter(audited.predictions.items()))
     rows = dataset.attributes.index.get_indexer(predictions.attributes.index)
@@ -44,16 +31,10 @@ def with_examples(audited: AuditedProbe, dataset: Dataset, most: int) -> Audited
 
 
 def thumbnail(content: bytes) -> str:
-    """Return an image file as a small JPEG in base64, without its metadata.
-
-    Raises
-    ------
-    UnreadableImage
-        If it cannot be decoded; what was embedded can be.
-    """
+    """Return an image file as a small JPEG in base64, without its metadata; UnreadableImage if it cannot be decoded."""
     image = decode(content).image.copy()
     image.thumbnail((SIDE, SIDE))
     image.info.clear()
     buffer = io.BytesIO()
-    image.save(buffer, "JPEG", quality=_QUALITY)
+    image.save(buffer, "JPEG", quality=70)
     return base64.b64encode(buffer.getvalue()).decode("ascii")

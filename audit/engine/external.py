@@ -46,39 +46,27 @@ def sliced_columns(probes: Sequence[Probe]) -> Group:
 def leave_out(file: PredictionFile, listed: Sequence[str], name: str) -> PredictionFile:
     """Return the file without the rows of the listed identifiers; they are counted by group, and what is listed in vain is counted too.
 
-    Raises
-    ------
-    DataError
-        If no row has a listed identifier, or no row is left.
+    DataError if no row has a listed identifier, or no row is left.
     """
-    kept = [exclude(answers.predictions, listed) for answers in file.answers]
-    unknown = sorted(set.intersection(*(set(each.unknown) for each in kept)))
+    kept, vain = zip(*(exclude(answers.predictions, listed) for answers in file.answers), strict=True)
+    unknown = sorted(set.intersection(*vain))
     if len(unknown) == len(set(listed)):
         raise DataError(
             f"{name} lists no row of {file.name}", why=f"{unknown[0]!r} is not found", fix="list identifiers as the file has them"
         )
-    if not all(len(each.predictions.y_pred) for each in kept):
+    if not all(len(each.y_pred) for each in kept):
         raise DataError(f"{name} lists every row of {file.name}", fix="give a shorter list")
     notes = (Note("unknown_rows", {"count": len(unknown), "total": len(set(listed)), "list": name}),) if unknown else ()
     answers = []
     for given, each in zip(file.answers, kept, strict=True):
-        rows = given.predictions.attributes
-        gone = rows[rows.index.isin(listed)]
+        gone = given.predictions.attributes[given.predictions.attributes.index.isin(listed)]
         more = (listed_in(name, gone),) if len(gone) else ()
-        answers.append(replace(given, predictions=each.predictions, exclusions=(*given.exclusions, *more)))
+        answers.append(replace(given, predictions=each, exclusions=(*given.exclusions, *more)))
     return replace(file, answers=tuple(answers), notes=(*file.notes, *notes))
 
 
 def audit_predictions(file: PredictionFile, plan: PredictionPlan, settings: Settings) -> list[AuditedProbe]:
-    """Audit every model of a file with every probe, or by the stated rule.
-
-    Raises
-    ------
-    UsageError
-        If an outcome names a label that never occurs, or no claim of a probe can be put to the file.
-    DataError
-        If a probe's measurement does not offer an answer.
-    """
+    """Audit every model of a file with every probe, or by the stated rule; UsageError if no claim of a probe can be put to the file."""
     by_model: dict[tuple[str, str | None], list[MeasurementAnswers]] = {}
     for answers in file.answers:
         by_model.setdefault((answers.model, answers.probe), []).append(answers)
@@ -121,19 +109,13 @@ def _answered(file: PredictionFile, model: str, asked: _Asked, plan: PredictionP
     )  # fmt: skip
     named = attributes.index.has_duplicates or _numbered(attributes.index)
     dataset = Dataset(
-        name=file.name,
-        images=(),
-        attributes=attributes,
-        levels=levels,
+        name=file.name, images=(), attributes=attributes, levels=levels, source=f"the table {file.name}", licence="not stated",
+        notes=(*file.notes, *asked.notes), numbered=any(answers.numbered for answers in file.answers),
         # Row numbers say nothing about a row: without identifiers the order of the rows must not matter.
         fingerprint=fingerprint(attributes.set_axis([""] * len(attributes)) if named else attributes),
-        source=f"the table {file.name}",
-        licence="not stated",
-        notes=(*file.notes, *asked.notes),
-        numbered=any(answers.numbered for answers in file.answers),
         # A question may have fewer rows than another; the most that were left out of one are those of the file.
         exclusions=max((answers.exclusions for answers in file.answers), key=lambda left_out: sum(each.count for each in left_out)),
-    )
+    )  # fmt: skip
     cluster = next((answers.cluster for answers in file.answers if answers.cluster), None)
     return AnsweredProbe(record, dataset, attributes, asked.predictions, cluster=plan.cluster or asked.probe.cluster or cluster)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -72,12 +72,8 @@ def audit(
 ) -> AuditedProbe:
     """Return every finding of `probe` about `encoder` on `dataset`; a generative model is asked the probe as questions.
 
-    Raises
-    ------
-    DataError
-        If too many images are unreadable, or no group can be compared.
-    UsageError
-        If `what_ifs` names no method, or the model has no embeddings to change.
+    DataError if too many images are unreadable, or no group can be compared; UsageError if `what_ifs` names no method, or the model has
+    no embeddings to change.
     """
     methods = chosen_methods(what_ifs)
     if isinstance(encoder, Answerer):
@@ -85,31 +81,24 @@ def audit(
             raise UsageError("a generative model has no what-ifs", why="they change embeddings", fix="leave --what-if out")
         held = interview(encoder, probe, dataset, settings, cache_root=cache_root, batch_size=batch_size, progress=progress)
         seen = (held.scores.exclusions, held.scores.conversions)
-        return build_result(
-            AnsweredProbe(held.record, dataset, held.attributes, held.predictions, held.specifications, *seen), held.probe, settings
-        )
+        answered = AnsweredProbe(held.record, dataset, held.attributes, held.predictions, held.specifications, *seen)
+        return build_result(answered, held.probe, settings)
     embeddings = embed_images(encoder, dataset, cache_root, batch_size=batch_size, max_skip=settings.max_skip, progress=progress)
     attributes = dataset.attributes.iloc[embeddings.rows]
     plans = probe.what_ifs if methods else ()
-    texts = _text_vectors(encoder, _measurements(probe), cache_root, [text for plan in plans for text in plan.prompts()])
+    texts = _text_vectors(encoder, probe, cache_root, [text for plan in plans for text in plan.prompts()])
 
     def answer(measurement: Measurement) -> Predictions:
         return predict(measurement, encoder.record, embeddings.vectors, texts, attributes)
 
-    answered = AnsweredProbe(
-        encoder.record,
-        dataset,
-        attributes,
-        predictions={measurement.name: answer(measurement) for measurement in probe.measurements},
-        specifications=[[answer(point.measurement) for point in plan.specifications] for plan in probe.specifications],
-        exclusions=embeddings.exclusions,
-        conversions=embeddings.conversions,
-    )
-    audited = build_result(answered, probe, settings)
-    levels, contents = dataset.levels, embeddings.contents
+    predictions = {measurement.name: answer(measurement) for measurement in probe.measurements}
+    specifications = [[answer(point.measurement) for point in plan.specifications] for plan in probe.specifications]
+    seen = (embeddings.exclusions, embeddings.conversions)
+    audited = build_result(AnsweredProbe(encoder.record, dataset, attributes, predictions, specifications, *seen), probe, settings)
     inputs = WhatIfInputs(
-        probe.measurements, encoder.record, embeddings.vectors, contents, attributes, levels, texts, settings, probe.cluster
-    )
+        probe.measurements, encoder.record, embeddings.vectors, embeddings.contents, attributes, dataset.levels, texts, settings,
+        probe.cluster,
+    )  # fmt: skip
     # After the verdict and apart from it: what would be belongs to another model.
     tried = tuple(found for plan in plans for found in explore(plan, inputs, methods))
     return replace(audited, result=replace(audited.result, what_ifs=tried))
@@ -125,44 +114,27 @@ def build_result(answered: AnsweredProbe, probe: Probe, settings: Settings) -> A
         specification_curve(plan, answers, dataset.levels, settings)
         for plan, answers in zip(probe.specifications, answered.specifications, strict=bool(answered.specifications))
     ]
+    measurements = tuple(_measurement_record(m, predictions[m.name]) for m in probe.measurements)
     result = AuditResult(
         model=replace(answered.model, notes=tuple(map(Note.of, answered.model.notes)), asked=tuple(map(Note.of, answered.model.asked))),
         probe=ProbeRecord(probe.name, probe.question, probe.source, probe.licence, probe.limits, probe.not_tested),
-        data=_data_record(answered, cluster, predictions),
-        measurements=tuple(_measurement_record(m, predictions[m.name]) for m in probe.measurements),
-        findings=decided,
-        paired=paired_findings(probe.paired, predictions, settings),
-        specifications=tuple(curves),
-        published=probe.published,
-        verdict=verdict,
-        warnings=_warnings(answered),
+        data=_data_record(answered, cluster, predictions), measurements=measurements, findings=decided,
+        paired=paired_findings(probe.paired, predictions, settings), specifications=tuple(curves), published=probe.published,
+        verdict=verdict, warnings=tuple(_warnings(measurements, predictions, len(answered.attributes))),
         counts=tuple(count_record(m, predictions[m.name], dataset.levels) for m in probe.measurements),
-    )
+    )  # fmt: skip
     return AuditedProbe(add_evidence(result, probe.measurements, predictions, dataset.levels, settings), predictions)
 
 
-def _measurements(probe: Probe) -> Iterable[Measurement]:
-    yield from probe.measurements
-    for plan in probe.specifications:
-        yield from (point.measurement for point in plan.specifications)
-
-
-def _text_vectors(
-    encoder: Encoder, measurements: Iterable[Measurement], cache_root: Path | None, others: Sequence[str] = ()
-) -> dict[str, Float[np.ndarray, "d"]]:
+def _text_vectors(encoder: Encoder, probe: Probe, cache_root: Path | None, others: Sequence[str]) -> dict[str, Float[np.ndarray, "d"]]:
     """Return every prompt's embedding; each distinct text is embedded once."""
-    texts = sorted({text for m in measurements for prompts in m.label_set.prompts.values() for text in prompts} | set(others))
+    asked = [*probe.measurements, *(point.measurement for plan in probe.specifications for point in plan.specifications)]
+    texts = sorted({text for m in asked for prompts in m.label_set.prompts.values() for text in prompts} | set(others))
     return dict(zip(texts, embed_texts(encoder, texts, cache_root), strict=True))
 
 
 def _clustered(predictions: Predictions, cluster: str | None) -> Predictions:
-    """Return predictions that know which images belong together; an image whose cluster is not known is one of its own.
-
-    Raises
-    ------
-    UsageError
-        If the attribute does not exist.
-    """
+    """Return predictions that know which images belong together; an image whose cluster is not known is one of its own."""
     if cluster is None or predictions.cluster is not None:
         return predictions
     if cluster not in predictions.attributes.columns:
@@ -182,21 +154,12 @@ def _data_record(answered: AnsweredProbe, cluster: str | None, predictions: Mapp
         replace(exclusion, reason=Note.of(exclusion.reason), examples=()) for exclusion in (*dataset.exclusions, *answered.exclusions)
     )
     return DataRecord(
-        name=dataset.name,
-        source=dataset.source,
-        licence=dataset.licence,
-        fingerprint=dataset.fingerprint,
-        listed=used + sum(exclusion.count for exclusion in exclusions),
-        used=used,
-        limited=dataset.limited,
+        name=dataset.name, source=dataset.source, licence=dataset.licence, fingerprint=dataset.fingerprint,
+        listed=used + sum(exclusion.count for exclusion in exclusions), used=used, limited=dataset.limited,
         groups={name: _level_counts(answered.attributes[name], levels) for name, levels in dataset.levels.items()},
-        exclusions=exclusions,
-        conversions=answered.conversions,
-        notes=tuple(map(Note.of, dataset.notes)),
-        cluster=cluster,
-        clusters=max(map(len, units)) if units else None,
-        numbered=dataset.numbered,
-    )
+        exclusions=exclusions, conversions=answered.conversions, notes=tuple(map(Note.of, dataset.notes)),
+        cluster=cluster, clusters=max(map(len, units)) if units else None, numbered=dataset.numbered,
+    )  # fmt: skip
 
 
 def _level_counts(column: pd.Series, levels: tuple[str, ...]) -> dict[str, int]:
@@ -207,39 +170,22 @@ def _level_counts(column: pd.Series, levels: tuple[str, ...]) -> dict[str, int]:
 
 
 def _measurement_record(measurement: Measurement, predictions: Predictions) -> MeasurementRecord:
-    counted = pd.Series(predictions.y_pred).value_counts()
+    counted, margin, labels = pd.Series(predictions.y_pred).value_counts(), predictions.margin, measurement.label_set
     return MeasurementRecord(
-        name=measurement.name,
-        question=measurement.question,
-        preset=measurement.preset,
-        labels=measurement.label_set.labels,
-        prompts=measurement.label_set.prompts,
-        answers=measurement.label_set.answers,
-        combine=measurement.label_set.combine,
-        truth=measurement.truth,
-        outcomes=measurement.outcomes,
-        near_tie_margin=NEAR_TIE_MARGIN,
-        near_ties=_near_ties(predictions),
+        name=measurement.name, question=measurement.question, preset=measurement.preset, labels=labels.labels, prompts=labels.prompts,
+        answers=labels.answers, combine=labels.combine, truth=measurement.truth, outcomes=measurement.outcomes,
+        near_tie_margin=NEAR_TIE_MARGIN, near_ties=float(np.mean(margin < NEAR_TIE_MARGIN)) if len(margin) else None,
         # Summed exactly: the order of the images must not show in the last digit.
-        mean_margin=math.fsum(predictions.margin) / len(predictions.margin) if len(predictions.margin) else None,
+        mean_margin=math.fsum(margin) / len(margin) if len(margin) else None,
         answer_counts={answer: int(counted.get(answer, 0)) for answer in predictions.answers},
-        asked=measurement.asked.text if measurement.asked else None,
-        kind=measurement.kind,
-    )
+        asked=measurement.asked.text if measurement.asked else None, kind=measurement.kind,
+    )  # fmt: skip
 
 
-def _near_ties(predictions: Predictions) -> float | None:
-    """Return the share of decisions that are near-ties; None without scores, or nothing was decided."""
-    return float(np.mean(predictions.margin < NEAR_TIE_MARGIN)) if len(predictions.margin) else None
-
-
-def _warnings(answered: AnsweredProbe) -> tuple[Note, ...]:
-    """Return what a reader must know before trusting a number."""
-    used = len(answered.attributes)
-    warnings = []
-    for name, prediction in answered.predictions.items():
-        if (near_ties := _near_ties(prediction) or 0.0) > 0.5:
-            warnings.append(Note("near_ties", {"measurement": name, "share": near_ties}))
-        if len(prediction.y_pred) < used:
-            warnings.append(Note("not_scored", {"measurement": name, "count": used - len(prediction.y_pred)}))
-    return tuple(warnings)
+def _warnings(measurements: Sequence[MeasurementRecord], predictions: Mapping[str, Predictions], used: int) -> Iterator[Note]:
+    """Give what a reader must know before trusting a number."""
+    for each in measurements:
+        if (each.near_ties or 0.0) > 0.5:
+            yield Note("near_ties", {"measurement": each.name, "share": each.near_ties or 0.0})
+        if missing := used - len(predictions[each.name].y_pred):
+            yield Note("not_scored", {"measurement": each.name, "count": missing})

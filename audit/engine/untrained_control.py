@@ -5,14 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from audit.engine.probe_audit import AuditedProbe, audit
 from audit.records.results import ControlFinding, Finding, UntrainedControl
-from audit.types import Note
-
-if TYPE_CHECKING:
-    from audit.types import Answerer, Dataset, Encoder, Probe, Settings
+from audit.types import Answerer, Dataset, Encoder, Note, Probe, Settings
 
 
 def with_untrained_control(
@@ -47,14 +43,6 @@ def _primary(probe: Probe) -> Probe:
 
 
 def _control(finding: Finding) -> ControlFinding:
-    gap = finding.gap
-    return ControlFinding(
-        finding=finding.id,
-        overall=finding.overall.value,
-        gap=gap.value if gap else None,
-        low=gap.low if gap else None,
-        high=gap.high if gap else None,
-        null_95=gap.null_95 if gap else None,
-        p_adjusted=gap.p_adjusted if gap else None,
-        verdict=finding.verdict,
-    )
+    value = finding.gap.value if finding.gap else None
+    others = {name: getattr(finding.gap, name, None) for name in ("low", "high", "null_95", "p_adjusted")}
+    return ControlFinding(finding.id, finding.overall.value, value, **others, verdict=finding.verdict)

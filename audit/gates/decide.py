@@ -59,13 +59,9 @@ def _checks(resolved: ResolvedGate, audit: AuditResult, settings: Settings) -> l
 
 
 def _verdict_check(resolved: ResolvedGate, audit: AuditResult, finding: str | None, verdict: str) -> GateCheck:
-    outcome: GateOutcome = "held"
-    if audit.data.limited:
-        outcome = "inconclusive"
-    elif (verdict == resolved.gate.verdict) == (resolved.gate.operator == "=="):
-        outcome = "breached"
-    elif verdict in UNDECIDED:
-        outcome = "inconclusive"
+    breached = (verdict == resolved.gate.verdict) == (resolved.gate.operator == "==")
+    outcome: GateOutcome = "breached" if breached else "inconclusive" if verdict in UNDECIDED else "held"
+    outcome = "inconclusive" if audit.data.limited else outcome
     return GateCheck(audit.model.name, audit.probe.name, finding, outcome, (Note("verdict", {"verdict": verdict}),))
 
 
@@ -94,12 +90,9 @@ class _Bound:
         return [rate for rate in self.rates if rate.status == "ok"]
 
     @property
-    def events(self) -> Int[np.ndarray, "g"]:
-        return np.array([rate.events for rate in self.compared], np.int64)
-
-    @property
-    def n(self) -> Int[np.ndarray, "g"]:
-        return np.array([rate.n for rate in self.compared], np.int64)
+    def counts(self) -> tuple[Int[np.ndarray, "g"], Int[np.ndarray, "g"]]:
+        """Events and images of each compared group."""
+        return np.array([rate.events for rate in self.compared], np.int64), np.array([rate.n for rate in self.compared], np.int64)
 
     def holds(self, number: float) -> bool:
         """Whether this number would breach the gate."""
@@ -113,24 +106,25 @@ class _Bound:
     def check(self) -> GateCheck:
         """Decide it."""
         enough = len(self.compared) >= (1 if self.gate.subject == "rate" else 2)
-        bounds = None if not enough else self.by_cluster() if self.clustered else self.bounded()(self.events, self.n)
+        bounds = None if not enough else self.by_cluster() if self.clustered else self.bounded()(*self.counts)
         place = (self.audit.model.name, self.audit.probe.name, self.finding.id)
         if bounds is None:
             return GateCheck(*place, "inconclusive", (self.why_not_estimable(), *self.not_compared()))
         blocked = self.blocked(bounds)
-        outcome = self.outcome(bounds, blocked=blocked)
+        settled: GateOutcome = "breached" if self.beyond(bounds) else "held" if self.within(bounds) else "inconclusive"
+        outcome: GateOutcome = "inconclusive" if self.audit.data.limited or blocked else settled
         needed, hints = None, []
         if outcome == "inconclusive" and not self.audit.data.limited and not blocked:
             needed, hint = self.would_settle(bounds)
             hints.append(hint)
         reasons = (self.measured(bounds, "blocked" if blocked else outcome), *hints, *self.not_compared())
-        return GateCheck(*place, outcome, reasons, bounds.value, bounds.low, bounds.high, int(self.n.sum()), needed)
+        return GateCheck(*place, outcome, reasons, bounds.value, bounds.low, bounds.high, int(self.counts[1].sum()), needed)
 
     def would_settle(self, bounds: Estimate) -> tuple[int | None, Note]:
         """Return how many images would settle it, and the note that says so."""
-        images = int(self.n.sum())
+        images = int(self.counts[1].sum())
         if not self.clustered:
-            needed = images_needed(self.events, self.n, self.bounded(), lambda found: self.beyond(found) or self.within(found))
+            needed = images_needed(*self.counts, self.bounded(), lambda found: self.beyond(found) or self.within(found))
             return needed, _needed(needed, images, "images")
         # Of cluster intervals there is no formula to put more clusters into: they narrow with the root of their number.
         clusters, limit = self.finding.overall.clusters or 0, self.gate.limit
@@ -177,12 +171,6 @@ class _Bound:
         """Whether a gap lies beyond the limit that the test of the whole question does not find: a breach takes both."""
         gap = self.finding.gap
         return self.gate.subject == "gap" and self.beyond(bounds) and (gap is None or gap.p_adjusted > self.settings.alpha)
-
-    def outcome(self, bounds: Estimate, *, blocked: bool) -> GateOutcome:
-        """Return how it ends."""
-        if self.audit.data.limited or blocked:
-            return "inconclusive"
-        return "breached" if self.beyond(bounds) else "held" if self.within(bounds) else "inconclusive"
 
     def measured(self, bounds: Estimate, ended: str) -> Note:
         """Return what is bounded, of how many groups, and how that lies to the limit."""

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from audit.gates.decide import decide
 from audit.gates.parse import Gate, GateQuestion, ResolvedGate, parse, require_group, resolve_gate
-
-if TYPE_CHECKING:
-    from audit.records.results import AuditResult, Results
-    from audit.types import Dataset
+from audit.naming import levels_of
+from audit.records.results import Results
+from audit.types import Dataset
 
 
 @dataclass(frozen=True)
@@ -24,13 +22,7 @@ class GateSet:
 
     @classmethod
     def of(cls, expressions: Sequence[str], known: Sequence[GateQuestion] | None) -> GateSet:
-        """Read the gates of a run.
-
-        Raises
-        ------
-        UsageError
-            If one cannot be read, or names none of the known questions.
-        """
+        """Read the gates of a run; UsageError if one cannot be read, or names none of the known questions."""
         gates = tuple(map(parse, expressions))
         return cls(gates, None if known is None else tuple(resolve_gate(gate, known) for gate in gates))
 
@@ -46,11 +38,6 @@ class GateSet:
         if resolved is None:
             resolved = tuple(resolve_gate(gate, found) for gate in self.gates)
             for each in resolved:
-                require_group(each, _levels(results.audits, each))
+                every = [finding for audit in results.audits for finding in audit.findings if finding.id == each.finding]
+                require_group(each, levels_of(each.attributes, [rate.group for finding in every for rate in finding.by_group]))
         return replace(results, gates=tuple(decide(each, results.audits, results.settings) for each in resolved))
-
-
-def _levels(audits: Iterable[AuditResult], gate: ResolvedGate) -> dict[str, tuple[str, ...]]:
-    """Return the levels of the attributes of a finding, as found."""
-    groups = [rate.group for audit in audits for finding in audit.findings if finding.id == gate.finding for rate in finding.by_group]
-    return {attribute: tuple(dict.fromkeys(group[place] for group in groups)) for place, attribute in enumerate(gate.attributes)}

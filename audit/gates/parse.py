@@ -19,10 +19,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from types import MappingProxyType
-from typing import Literal, NoReturn, Protocol, get_args
+from typing import Literal, NoReturn, get_args
 
 from audit.errors import UsageError
-from audit.records.results import Verdict
+from audit.records.comparison import ComparedClaim
+from audit.records.results import Finding, Verdict
 from audit.types import Group
 
 Subject = Literal["gap", "ratio", "rate", "verdict"]
@@ -75,35 +76,25 @@ class ResolvedGate:
     """One group, as it was written."""
 
 
-class QuestionNames(Protocol):
-    """What names a question: a finding, or the claim that will become one."""
+@dataclass(frozen=True)
+class PlannedQuestion:
+    """A claim that will become a finding."""
 
-    @property
-    def id(self) -> str: ...
+    id: str
+    measurement: str
+    metric: str
+    outcome: str | None
+    attributes: tuple[str, ...]
 
-    @property
-    def measurement(self) -> str: ...
 
-    @property
-    def metric(self) -> str: ...
-
-    @property
-    def outcome(self) -> str | None: ...
-
-    @property
-    def attributes(self) -> tuple[str, ...]: ...
+NamedQuestion = PlannedQuestion | Finding | ComparedClaim
 
 
 # ---- reading ---------------------------------------------------------------------------------------------------------------------
 
 
 def parse(expression: str) -> Gate:
-    """Read one gate.
-
-    Raises
-    ------
-    UsageError
-        With the position at which it stops being a gate.
+    """Read one gate; UsageError with the position at which it stops being a gate.
 
     Examples
     --------
@@ -124,7 +115,7 @@ def parse(expression: str) -> Gate:
 
 def _name(text: str, start: int) -> tuple[str | None, int]:
     """Return what the brackets hold, and where to read on: a name may itself hold brackets, so the last closing one ends it."""
-    opening = start + len(text[start:]) - len(text[start:].lstrip())
+    opening = len(text) - len(text[start:].lstrip())
     if text[opening : opening + 1] != "[":
         return None, opening
     closing = text.rfind("]")
@@ -137,7 +128,7 @@ def _name(text: str, start: int) -> tuple[str | None, int]:
 
 
 def _operator(text: str, start: int, *, verdict: bool) -> tuple[str, int]:
-    place = start + len(text[start:]) - len(text[start:].lstrip())
+    place = len(text) - len(text[start:].lstrip())
     sign = _OPERATOR.match(text, place)
     allowed = ("==", "!=") if verdict else tuple(COMPARE)
     if sign is None or sign[0] not in allowed:
@@ -147,7 +138,7 @@ def _operator(text: str, start: int, *, verdict: bool) -> tuple[str, int]:
 
 
 def _limit(text: str, start: int) -> float:
-    place = start + len(text[start:]) - len(text[start:].lstrip())
+    place = len(text) - len(text[start:].lstrip())
     number = _NUMBER.fullmatch(text, place)
     if number is None:
         _fail(text, place, f"invalid limit {text[place:]!r}", "write 0.05, 5 % or 5 points")
@@ -158,7 +149,7 @@ def _limit(text: str, start: int) -> float:
 
 
 def _verdict(text: str, start: int) -> Verdict:
-    place = start + len(text[start:]) - len(text[start:].lstrip())
+    place = len(text) - len(text[start:].lstrip())
     word = " ".join(text[place:].lower().replace("_", " ").strip("'\"").split())
     if word not in VERDICTS:
         _fail(text, place, f"unknown verdict {text[place:]!r}", _nearest(word, VERDICTS))
@@ -173,7 +164,7 @@ def _fail(text: str, place: int, what: str, fix: str) -> NoReturn:
 # ---- names -----------------------------------------------------------------------------------------------------------------------
 
 
-def gate_question(finding: QuestionNames, title: str) -> GateQuestion:
+def gate_question(finding: NamedQuestion, title: str) -> GateQuestion:
     """Return a finding with the names that it answers to: short, whole, by its id, and by its title in summary and report."""
     by = " x ".join(finding.attributes)
     subject = f"{finding.measurement}.{finding.outcome or finding.metric}"
@@ -182,13 +173,7 @@ def gate_question(finding: QuestionNames, title: str) -> GateQuestion:
 
 
 def resolve_gate(gate: Gate, known: Sequence[GateQuestion]) -> ResolvedGate:
-    """Find what a gate means.
-
-    Raises
-    ------
-    UsageError
-        If nothing, or more than one thing, goes by its name: with the nearest names.
-    """
+    """Find what a gate means; UsageError if nothing, or more than one thing, goes by its name: with the nearest names."""
     if gate.name is None:
         if gate.subject == "rate":
             raise UsageError(f"{FLAG} {gate.expression!r} does not say which rate", fix="name it: rate[gender.accuracy by race] < 0.9")
@@ -204,12 +189,7 @@ def resolve_gate(gate: Gate, known: Sequence[GateQuestion]) -> ResolvedGate:
 
 
 def named_question(name: str, known: Sequence[GateQuestion]) -> GateQuestion:
-    """Return the question that goes by a name: short, whole, its id, or its title.
-
-    Raises
-    ------
-    UsageError
-        If nothing, or more than one thing, goes by it: with the nearest names.
+    """Return the question that goes by a name: short, whole, its id, or its title; UsageError with the nearest if it is not one.
 
     Examples
     --------
@@ -237,13 +217,7 @@ def _readings(name: str) -> list[tuple[str, str | None]]:
 
 
 def require_group(resolved: ResolvedGate, levels: Mapping[str, Group]) -> None:
-    """Refuse a group that the data do not have, before any work.
-
-    Raises
-    ------
-    UsageError
-        With the levels that there are.
-    """
+    """Refuse a group that the data do not have, before any work; UsageError with the levels that there are."""
     if resolved.group is None:
         return
     own = [levels.get(attribute, ()) for attribute in resolved.attributes]

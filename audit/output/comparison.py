@@ -5,57 +5,37 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
-from typing import TYPE_CHECKING
+from pathlib import Path
 
+from audit.comparison.engine import ComparedModels
 from audit.errors import DataError
 from audit.output import directory as outputs
 from audit.records.comparison import SCHEMA_VERSION, Comparisons, to_json
+from audit.records.results import Timing
+from audit.types import Settings
 from audit.version import __version__
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from audit.comparison.engine import ComparedModels
-    from audit.records.results import Timing
-    from audit.types import Settings
+from reports.exports.markdown import comparison_markdown
+from reports.render import render_comparisons
 
 _PACKAGES = ("numpy", "scipy", "pandas")
 
 
 def assemble_comparisons(compared: ComparedModels, settings: Settings, command: Sequence[str], timing: Timing) -> Comparisons:
-    """Return the facts of one comparison: what changed, and what it was found with.
-
-    Raises
-    ------
-    DataError
-        If nothing could be compared.
-    """
+    """Return the facts of one comparison: what changed, and what it was found with. DataError if nothing could be compared."""
     if not compared.comparisons:
         raise DataError("nothing could be compared", fix="audit both with the same probe")
     first = compared.sides[0]
     probes = dict.fromkeys(each.probe for each in compared.comparisons)
     return Comparisons(
-        schema_version=SCHEMA_VERSION,
-        status="complete",
-        tool=f"vlm-audit {__version__}",
-        command=tuple(command),
-        settings=settings,
-        family=compared.family,
-        sides=tuple(each.side for each in compared.sides),
-        probes=tuple(first.audits[probe].probe for probe in probes),
-        comparisons=compared.comparisons,
-        series=compared.series,
-        notes=compared.notes,
-        environment={name: version(name) for name in _PACKAGES} | {"python": sys.version.split()[0]},
-        timing=timing,
-    )
+        schema_version=SCHEMA_VERSION, status="complete", tool=f"vlm-audit {__version__}", command=tuple(command), settings=settings,
+        family=compared.family, sides=tuple(each.side for each in compared.sides),
+        probes=tuple(first.audits[probe].probe for probe in probes), comparisons=compared.comparisons, series=compared.series,
+        notes=compared.notes, environment={name: version(name) for name in _PACKAGES} | {"python": sys.version.split()[0]}, timing=timing,
+    )  # fmt: skip
 
 
 def write(directory: Path, comparisons: Comparisons) -> None:
     """Write the facts first and the page last, so that a page is never newer than its facts."""
-    from reports.exports.markdown import comparison_markdown
-    from reports.render import render_comparisons
-
     outputs.write_text(directory / "comparison.json", to_json(comparisons))
     outputs.write_text(directory / "comparison.md", comparison_markdown(comparisons))
     outputs.write_text(directory / "comparison.html", render_comparisons(comparisons))

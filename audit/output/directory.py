@@ -6,7 +6,7 @@ import datetime as dt
 import json
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -19,8 +19,6 @@ from audit.types import Predictions
 from contrastive import files
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import pyarrow as pa
     from jaxtyping import Float
 
@@ -44,20 +42,10 @@ def _slug(names: list[str]) -> str:
 
 
 def check_writable(directory: Path, facts: str = AUDIT) -> None:
-    """Raise before any work if the directory cannot take the results.
+    """Raise before any work if the directory cannot take the results, whose `facts` are those of an audit or of a comparison.
 
-    Parameters
-    ----------
-    directory : Path
-    facts : str
-        What is to be written: the facts of an audit or of a comparison.
-
-    Raises
-    ------
-    UsageError
-        If the path is a file, or a folder with other things in it: a comparison does not go into an audit, whose STATUS it would replace.
-    MachineError
-        If nothing can be written there.
+    UsageError if the path is a file, or a folder with other things in it: a comparison does not go into an audit, whose STATUS it would
+    replace; MachineError if nothing can be written there.
     """
     if directory.exists() and not directory.is_dir():
         raise UsageError(f"--out {str(directory)!r} is a file", fix="name a folder")
@@ -172,5 +160,4 @@ def scrub(argument: str) -> str:
     >>> scrub("runs/emoji/ckpt.pt"), scrub("/home/me/ckpt.pt"), scrub("--data=/data/faces")
     ('runs/emoji/ckpt.pt', 'ckpt.pt', '--data=faces')
     """
-    shorten: Callable[[re.Match[str]], str] = lambda match: match[1] + match[2].rstrip("/").rsplit("/", 1)[-1]  # noqa: E731
-    return re.sub(r"(^|=)([/~].*)$", shorten, argument)
+    return re.sub(r"(^|=)([/~].*)$", lambda match: match[1] + match[2].rstrip("/").rsplit("/", 1)[-1], argument)

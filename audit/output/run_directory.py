@@ -18,21 +18,8 @@ LOG = logging.getLogger("audit")
 class RunDirectory:
     """A directory taken from `open` on; leaving the context says in STATUS how the run ended.
 
-    Parameters
-    ----------
-    path : Path or None
-        None: nothing is written.
-    facts : str
-        What is to be written: the facts of an audit or of a comparison.
-    log : Logger, optional
-        What goes into run.log; None: nothing does.
-
-    Raises
-    ------
-    UsageError
-        If the path is a file, or a folder with other things in it.
-    MachineError
-        If it cannot be written, or another run is writing there.
+    Without a path nothing is written. `facts` are those to be written, of an audit or of a comparison; `log` goes into run.log. UsageError
+    if the path is a file, or a folder with other things in it; MachineError if it cannot be written, or another run is writing there.
     """
 
     def __init__(self, path: Path | None, facts: str = AUDIT, log: logging.Logger | None = None):
@@ -48,17 +35,16 @@ class RunDirectory:
             return
         if (self.path / "report.html").exists():
             LOG.info("the audit in %s is replaced once this one is complete", self.path)
-        shown = str(self.path)
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             fix = "choose a folder that you may write to"
-            raise MachineError(f"cannot make --out {shown!r}", why=error.strerror, fix=fix) from error
+            raise MachineError(f"cannot make --out {str(self.path)!r}", why=error.strerror, fix=fix) from error
         lock = FileLock(self.path / ".lock")
         try:
             lock.acquire(blocking=False)
         except Timeout as error:
-            raise MachineError(f"another audit is writing to {shown!r}", fix="wait for it, or name another --out") from error
+            raise MachineError(f"another audit is writing to {str(self.path)!r}", fix="wait for it, or name another --out") from error
         self._lock = lock
         write_text(self.path / STATUS, "running\n")
         if self._log is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -25,14 +25,6 @@ MAX_LABELS = 1000
 
 
 @dataclass(frozen=True)
-class AnswerTexts:
-    """The columns of answers and of true answers, dictionary-encoded; None without such a column."""
-
-    answer: pa.Array | None
-    truth: pa.Array | None
-
-
-@dataclass(frozen=True)
 class ScoreColumns:
     """Probabilities of the labels."""
 
@@ -50,7 +42,8 @@ def read_labels(column: pa.ChunkedArray, name: str, place: str, *, missing: bool
             fix="give one of a fixed set of labels; scores go into one column a label, called score:LABEL",
         )
     # "nan" is what a missing number leaves in a column of text; a label of that name would be counted as an answer.
-    holes = _where(text, lambda level: level.strip().lower() == "nan")
+    places = [place for place, level in enumerate(text.dictionary.to_pylist()) if level.strip().lower() == "nan"]
+    holes = pc.fill_null(pc.is_in(text.indices, pa.array(places, text.indices.type)), False)
     absent = holes if missing else pc.or_(pc.is_null(text), holes)
     if pc.any(absent).as_py():
         raise DataError(
@@ -61,11 +54,6 @@ def read_labels(column: pa.ChunkedArray, name: str, place: str, *, missing: bool
             else "give each row an answer; for a refusal, a label such as 'none'",
         )
     return text
-
-
-def _where(text: pa.Array, chosen: Callable[[str], bool]) -> pa.Array:
-    places = [place for place, level in enumerate(text.dictionary.to_pylist()) if chosen(level)]
-    return pc.fill_null(pc.is_in(text.indices, pa.array(places, text.indices.type)), False)
 
 
 def read_scores(table: pa.Table, names: Sequence[str]) -> ScoreColumns | None:
@@ -87,11 +75,14 @@ def read_scores(table: pa.Table, names: Sequence[str]) -> ScoreColumns | None:
 
 
 def build_predictions(
-    texts: AnswerTexts, scores: ScoreColumns | None, attributes: pd.DataFrame, place: str
+    answers_given: pa.Array | None, truths: pa.Array | None, scores: ScoreColumns | None, attributes: pd.DataFrame, place: str
 ) -> tuple[Predictions, list[Note]]:
-    """Return the predictions of one question, and what a reader must know of them; DataError if labels and scores do not fit together."""
-    answer, truth = _given(texts, scores, place), None if texts.truth is None else decoded(texts.truth, UNKNOWN)
-    true = [] if texts.truth is None else [level for level in texts.truth.dictionary.to_pylist() if level != UNKNOWN]
+    """Return the predictions of one question, and what a reader must know of them; DataError if labels and scores do not fit together.
+
+    Answers and true answers are columns as `read_labels` gives them; None without such a column.
+    """
+    answer, truth = _given(answers_given, scores, place), None if truths is None else decoded(truths, UNKNOWN)
+    true = [] if truths is None else [level for level in truths.dictionary.to_pylist() if level != UNKNOWN]
     labels = natural_order({*pd.unique(answer), *true}) if scores is None else scores.labels
     answers = (*labels, *natural_order(set(true) - set(labels)))
     notes = near_duplicates("answers", answers)
@@ -110,41 +101,34 @@ def build_predictions(
     return Predictions(labels, answers, values, answer, truth, attributes, _margin(values)), notes
 
 
-def _given(texts: AnswerTexts, scores: ScoreColumns | None, place: str) -> np.ndarray:
+def _given(answers: pa.Array | None, scores: ScoreColumns | None, place: str) -> np.ndarray:
     """Return the answers given, or those with the highest scores."""
-    if scores is not None and len(scores.labels) < 2:
+    if scores is None:
+        return decoded(answers, UNKNOWN)
+    if len(scores.labels) < 2:
         raise DataError(f"{place} has scores of one label only", fix="give a column score:LABEL for every label, or y_pred alone")
-    if texts.answer is None:
+    if answers is None:
         return _best(scores)
-    if scores is not None:
-        _check_offered(texts.answer.dictionary.to_pylist(), scores.labels, place)
-    return decoded(texts.answer, UNKNOWN)
+    if unexpected := sorted(set(answers.dictionary.to_pylist()) - set(scores.labels)):
+        raise DataError(
+            f"{place}: y_pred holds {quoted(unexpected[0])}, which has no score",
+            why=f"the labels with scores are {', '.join(map(quoted, scores.labels[:20]))}",
+            fix="give each label a column of scores, or none",
+        )
+    return decoded(answers, UNKNOWN)
 
 
 def _margin(scores: Float[np.ndarray, "n k"]) -> np.ndarray:
     """Return the distance of the best two scores; nothing without scores."""
     if scores.shape[1] < 2:
         return np.zeros(0, np.float32)
-    best = np.partition(scores, -2, axis=1)[:, -2:]
-    margin: np.ndarray = best[:, 1] - best[:, 0]
-    return margin
+    second, best = np.partition(scores, -2, axis=1)[:, -2:].T
+    return np.asarray(best - second)
 
 
-def _best(scores: ScoreColumns | None) -> np.ndarray:
-    if scores is None:
-        raise AssertionError("neither answers nor scores")
+def _best(scores: ScoreColumns) -> np.ndarray:
     best: np.ndarray = np.array(scores.labels, object)[scores.shares.argmax(axis=1)]  # of equals the first column
     return best
-
-
-def _check_offered(given: Sequence[str], labels: Group, place: str) -> None:
-    unexpected = sorted(set(given) - set(labels))
-    if unexpected:
-        raise DataError(
-            f"{place}: y_pred holds {quoted(unexpected[0])}, which has no score",
-            why=f"the labels with scores are {', '.join(map(quoted, labels[:20]))}",
-            fix="give each label a column of scores, or none",
-        )
 
 
 def _check_overlap(answer: np.ndarray, true: Sequence[str], place: str) -> None:
@@ -169,13 +153,9 @@ def _spelled(label: str) -> str | float:
     return float(label) if all_numbers([label]) else folded(label)
 
 
-def distinct(notes: Iterable[Note]) -> list[Note]:
+def distinct(notes: Sequence[Note]) -> list[Note]:
     """Return notes without repetitions, in their order."""
-    found: list[Note] = []
-    for note in notes:
-        if note not in found:
-            found.append(note)
-    return found
+    return [note for place, note in enumerate(notes) if note not in notes[:place]]
 
 
 def decoded(text: pa.Array, missing: str) -> np.ndarray:

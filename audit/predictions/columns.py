@@ -8,16 +8,21 @@ import hashlib
 import io
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from audit.data.arrow import from_frame
-from audit.data.schema import check_distinct, quoted
+from audit.data.schema import check_distinct, counted, quoted
 from audit.data.table import CSV_SUFFIXES, PARQUET_SUFFIXES, read_csv
 from audit.errors import DataError, UsageError
+from audit.types import UNKNOWN
+
+if TYPE_CHECKING:
+    from jaxtyping import Int
 
 FRAME = "data frame"
 """What messages and results call a data frame."""
@@ -148,24 +153,46 @@ def _whole(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
     return known.cast(pa.int64())
 
 
+def read_clusters(
+    table: pa.Table, name: str, place: str, *, unknown_alone: bool
+) -> tuple[Int[np.ndarray, "n"], pd.api.extensions.ExtensionArray]:
+    """Return the number of each row's cluster, and what each number stands for; DataError if a row has none.
+
+    With `unknown_alone` "unknown" is not a cluster: an audit writes it for a missing attribute, and such a row is a unit by itself.
+    """
+    text = as_text(table[name], name)
+    if text.null_count:
+        raise DataError(
+            f"{place}: {counted(text.null_count, 'row')} without a cluster",
+            where=f"column {quoted(name)}",
+            fix="give each row its cluster; a row that belongs to no other has one of its own",
+        )
+    numbers, names = np.array(text.indices.to_numpy(), np.int64), text.dictionary
+    if unknown_alone:
+        alone = np.flatnonzero(pc.equal(text.dictionary_decode(), UNKNOWN).to_numpy(zero_copy_only=False))
+        numbers[alone] = len(names) + np.arange(len(alone))
+        names = pa.concat_arrays([names, pa.repeat(pa.scalar(UNKNOWN, names.type), len(alone))])
+    return numbers, pd.array(names, dtype="str")
+
+
 def as_numbers(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
     """Return a column of finite numbers, or raise `DataError` naming the first cell that is not one."""
     if pa.types.is_nested(column.type):
-        raise not_a_number(name, 0, str(column.type))
+        raise _not_a_number(name, 0, str(column.type))
     try:
         numbers = column.cast(pa.float64())
     except pa.ArrowException as error:
         text = column.cast(pa.string())
         place = pc.index(pc.match_substring_regex(text, r"^[ +-]*(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"), False).as_py()
-        raise not_a_number(name, place, quoted(str(text[place].as_py()))) from error
+        raise _not_a_number(name, place, quoted(str(text[place].as_py()))) from error
     bad = pc.fill_null(pc.invert(pc.is_finite(numbers)), True)
     if pc.any(bad).as_py():
         place = pc.index(bad, True).as_py()
-        raise not_a_number(name, place, str(numbers[place].as_py() if numbers[place].is_valid else "nothing"))
+        raise _not_a_number(name, place, str(numbers[place].as_py() if numbers[place].is_valid else "nothing"))
     return numbers
 
 
-def not_a_number(name: str, row: int, found: str) -> DataError:
+def _not_a_number(name: str, row: int, found: str) -> DataError:
     """Return the error about a score that is not a finite number."""
     return DataError(
         f"a score that is not a number in the column {quoted(name)}",
@@ -183,11 +210,7 @@ def all_numbers(values: Sequence[str]) -> bool:
     >>> all_numbers(["1", "2.5"]), all_numbers(["1", "x"]), all_numbers([])
     (True, False, False)
     """
-    return bool(values) and all(_number(value) is not None for value in values)
-
-
-def _number(text: str) -> float | None:
     try:
-        return float(text)
+        return len([float(value) for value in values]) > 0
     except ValueError:
-        return None
+        return False

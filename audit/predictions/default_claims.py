@@ -68,17 +68,12 @@ def parse_outcome(text: str) -> Outcome:
 
 def default_claims(together: Sequence[MeasurementAnswers], asking: DefaultClaims, place: str) -> tuple[Probe, list[Note]]:
     """Return a probe with the default claims, and notes of what it left out."""
-    measurements: list[Measurement] = []
-    notes: list[Note] = []
-    for answers in together:
-        measurement, more = _measurement(answers, asking, place)
-        measurements.append(measurement)
-        notes += more
+    made = [_measurement(answers, asking, place) for answers in together]
     probe = Probe(
         name="predictions",
         question="Are the answers equally right, and equally often given, whatever the group?",
         load=_nothing_to_load,
-        measurements=tuple(measurements),
+        measurements=tuple(measurement for measurement, _ in made),
         source=_rule(asking),
         licence="not stated",
         limits=(
@@ -88,7 +83,7 @@ def default_claims(together: Sequence[MeasurementAnswers], asking: DefaultClaims
         ),
         not_tested=("prompts, and everything else that is not a column of the file",),
     )
-    return probe, distinct(notes)
+    return probe, distinct([note for _, notes in made for note in notes])
 
 
 def _rule(asking: DefaultClaims) -> str:
@@ -133,15 +128,13 @@ def _measurement(answers: MeasurementAnswers, asking: DefaultClaims, place: str)
         )
     single = tuple((str(name),) for name in predictions.attributes.columns)
     crossed, left_out = _intersections(predictions.attributes, asking.depth)
-    claims = (
-        *_accuracy(predictions, single, crossed),
-        *(claim for outcome in outcomes for claim in _outcome_claims(outcome, predictions, asking, single, crossed)),
-    )
+    claims = [Claim("accuracy", by, primary=by in single) for by in (*single, *crossed) if predictions.y_true is not None]
+    claims += [claim for outcome in outcomes for claim in _outcome_claims(outcome, predictions, asking, single, crossed)]
     question = "Are the answers equally right, and equally often given, for every group?"
     labels = LabelSet(answers.measurement, predictions.labels, dict.fromkeys(predictions.labels, ()))
     truth = None if predictions.y_true is None else "y_true"
     named = {outcome.name: outcome.labels for outcome in outcomes}
-    return Measurement(answers.measurement, question, labels, "external predictions", claims, truth, named), left_out
+    return Measurement(answers.measurement, question, labels, "external predictions", tuple(claims), truth, named), left_out
 
 
 def _label_outcomes(predictions: Predictions) -> tuple[Outcome, ...]:
@@ -162,12 +155,6 @@ def _intersections(attributes: pd.DataFrame, depth: int) -> tuple[tuple[Group, .
             (crossed if groups <= MAX_GROUPS else left_out).append(by)
     named = tuple(" x ".join(by) for by in left_out[:10])
     return tuple(crossed), [Note("large_intersections", {"groups": MAX_GROUPS, "intersections": named})] if left_out else []
-
-
-def _accuracy(predictions: Predictions, single: Sequence[Group], crossed: Sequence[Group]) -> Iterator[Claim]:
-    if predictions.y_true is not None:
-        yield from (Claim("accuracy", by) for by in single)
-        yield from (Claim("accuracy", by, primary=False) for by in crossed)
 
 
 def _outcome_claims(

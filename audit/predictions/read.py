@@ -7,6 +7,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -15,20 +16,13 @@ import pyarrow.compute as pc
 
 from audit.data.schema import IMAGE_COLUMNS, counted, quoted, suspicious_levels
 from audit.errors import DataError, UsageError, nearest
-from audit.predictions.answers import (
-    SCORE,
-    Y_PRED,
-    Y_TRUE,
-    AnswerTexts,
-    ScoreColumns,
-    build_predictions,
-    distinct,
-    read_labels,
-    read_scores,
-)
-from audit.predictions.clusters import ClusterColumn, read_clusters
-from audit.predictions.columns import FRAME, all_numbers, as_text, frame_columns, holds_labels, read_columns
+from audit.output.directory import OWN_COLUMNS
+from audit.predictions.answers import SCORE, Y_PRED, Y_TRUE, ScoreColumns, build_predictions, distinct, read_labels, read_scores
+from audit.predictions.columns import FRAME, all_numbers, as_text, frame_columns, holds_labels, read_clusters, read_columns
 from audit.types import UNKNOWN, Exclusion, Note, Predictions, Value
+
+if TYPE_CHECKING:
+    from jaxtyping import Int
 
 ID_COLUMNS = ("id", *IMAGE_COLUMNS)
 PLAIN = "predictions"
@@ -38,7 +32,6 @@ _LABELS_KEY = b"vlm_audit.labels"
 """Metadata of the `predictions.parquet` that an audit leaves behind: "probe/measurement" -> labels of the scores."""
 _CLUSTER_KEY, _NUMBERED_KEY = b"vlm_audit.cluster", b"vlm_audit.numbered"
 """Likewise: probe -> the column of its clusters; the probes whose rows are identified by nothing but their place."""
-_AUDIT_COLUMNS = ("model", "probe", "measurement", "id", Y_TRUE, Y_PRED, "scores")
 
 
 @dataclass(frozen=True)
@@ -81,25 +74,15 @@ class PredictionFile:
 
 
 def load_predictions(source: Path | pd.DataFrame, wanted: ColumnOptions) -> PredictionFile:
-    """Read external predictions.
+    """Read external predictions from a CSV or Parquet file.
 
-    Columns: attributes; ``y_pred``, or ``y_pred:NAME`` for several questions, or only scores; optionally ``y_true`` (``y_true:NAME``), a
-    column ``score:LABEL`` for each label, and an identifier. The ``predictions.parquet`` of an audit is read as well.
+    Columns: attributes; ``y_pred``, or ``y_pred:NAME`` for several questions, or only scores; optionally ``y_true`` (``y_true:NAME``),
+    a column ``score:LABEL`` for each label, and an identifier. The ``predictions.parquet`` of an audit is read as well. DataError if
+    the file cannot be read, a required column is missing, an answer is missing, an identifier occurs twice, a score is not a
+    probability, or every true answer is empty; UsageError if `wanted` names an unknown column, or `source` is something else.
 
-    Parameters
-    ----------
-    source : Path or DataFrame
-        A CSV or Parquet file, or a data frame of the same columns: it gives the predictions of the file that ``to_parquet`` makes and
-        the sha256 of the file that ``to_csv(index=False)`` makes (an index with a name is a column).
-    wanted : ColumnOptions
-
-    Raises
-    ------
-    DataError
-        If the file cannot be read, a required column is missing, an answer is missing, an identifier occurs twice, a score is not a
-        probability, or every true answer is empty.
-    UsageError
-        If `wanted` names an unknown column, or `source` is something else.
+    A data frame of the same columns gives the predictions of the file that ``to_parquet`` makes and the sha256 of the file that
+    ``to_csv(index=False)`` makes (an index with a name is a column).
     """
     if isinstance(source, Path):
         table, place = read_columns(source), source.name
@@ -110,9 +93,9 @@ def load_predictions(source: Path | pd.DataFrame, wanted: ColumnOptions) -> Pred
     for name in (*(wanted.attributes or ()), *([wanted.cluster] if wanted.cluster else [])):
         if name not in table.column_names:
             raise UsageError(f"{place} has no column {quoted(name)}", fix=nearest(name, table.column_names))
-    if _LABELS_KEY in (table.schema.metadata or {}) and set(_AUDIT_COLUMNS) <= set(table.column_names):
+    if _LABELS_KEY in (table.schema.metadata or {}) and set(OWN_COLUMNS) <= set(table.column_names):
         parts = [_read_audit_rows(part, wanted, place) for part in _audit_parts(table)]
-        notes = tuple(distinct(note for _, more in parts for note in more))
+        notes = tuple(distinct([note for _, more in parts for note in more]))
         return PredictionFile(place, sha256, tuple(answers for answers, _ in parts), notes)
     answers, notes = _read_flat(table, wanted, place)
     return PredictionFile(place, sha256, answers, notes)
@@ -124,7 +107,11 @@ def load_predictions(source: Path | pd.DataFrame, wanted: ColumnOptions) -> Pred
 def _read_flat(table: pa.Table, wanted: ColumnOptions, place: str) -> tuple[tuple[MeasurementAnswers, ...], tuple[Note, ...]]:
     names = table.column_names
     scores = tuple(name for name in names if name.startswith(SCORE))
-    questions = {_question(name): name for name in names if name == Y_PRED or name.startswith(f"{Y_PRED}:")}
+    questions = {
+        PLAIN if name == Y_PRED else name.removeprefix(f"{Y_PRED}:"): name
+        for name in names
+        if name == Y_PRED or name.startswith(f"{Y_PRED}:")
+    }
     if not questions and not scores:
         raise DataError(
             f"{place} has no column 'y_pred'",
@@ -140,18 +127,13 @@ def _read_flat(table: pa.Table, wanted: ColumnOptions, place: str) -> tuple[tupl
         suffix = "" if column in (None, Y_PRED) else column.removeprefix(Y_PRED)
         truth = next((name for name in (Y_TRUE + suffix, Y_TRUE) if name in names), None)
         given = read_scores(table, scores) if column in (None, Y_PRED) else None
-        texts = AnswerTexts(
-            read_labels(table[column], column, place) if column else None,
-            read_labels(table[truth], truth, place, missing=True) if truth else None,
-        )
-        predictions, more = build_predictions(texts, given, rows.attributes, place if column in (None, Y_PRED) else f"{place}, {column}")
+        answers = read_labels(table[column], column, place) if column else None
+        truths = read_labels(table[truth], truth, place, missing=True) if truth else None
+        shown = place if column in (None, Y_PRED) else f"{place}, {column}"
+        predictions, more = build_predictions(answers, truths, given, rows.attributes, shown)
         found.append(rows.answers(place, None, question, predictions))
         notes += more
     return tuple(found), tuple(notes)
-
-
-def _question(column: str) -> str:
-    return column.removeprefix(f"{Y_PRED}:") if column != Y_PRED else PLAIN
 
 
 def _audit_parts(table: pa.Table) -> list[pa.Table]:
@@ -168,7 +150,7 @@ def _read_audit_rows(table: pa.Table, wanted: ColumnOptions, place: str) -> tupl
     wanted = replace(wanted, cluster=wanted.cluster or recorded)
     # A file of several probes has the attributes of all of them: null where a probe has none of that name.
     empty = {name for name in table.column_names if table[name].null_count == len(table)}
-    rows, notes = _rows(table, wanted, {*_AUDIT_COLUMNS, *empty} - {"id"}, place)
+    rows, notes = _rows(table, wanted, {*OWN_COLUMNS, *empty} - {"id"}, place)
     flat = table["scores"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
     names = tuple(labels.get(f"{probe}/{measurement}", ()))
     given = None
@@ -177,7 +159,7 @@ def _read_audit_rows(table: pa.Table, wanted: ColumnOptions, place: str) -> tupl
             raise DataError(f"{place}: the scores of {measurement!r} are not one a label", why=f"its labels are {', '.join(names)}")
         given = ScoreColumns(names, flat.reshape(len(table), -1))
     truth = None if Y_TRUE in empty else read_labels(table[Y_TRUE], Y_TRUE, place, missing=True)
-    predictions, more = build_predictions(AnswerTexts(read_labels(table[Y_PRED], Y_PRED, place), truth), given, rows.attributes, place)
+    predictions, more = build_predictions(read_labels(table[Y_PRED], Y_PRED, place), truth, given, rows.attributes, place)
     if recorded is not None and recorded == wanted.cluster:
         more.append(Note("clusters_of_the_audit", {"column": quoted(recorded), "file": place}))
     return replace(rows, numbered=probe in numbered).answers(model, probe, measurement, predictions), notes + more
@@ -189,34 +171,33 @@ def _read_audit_rows(table: pa.Table, wanted: ColumnOptions, place: str) -> tupl
 @dataclass(frozen=True)
 class _Rows:
     attributes: pd.DataFrame
-    clusters: ClusterColumn | None
+    cluster: str | None
+    """The column that says which rows belong together."""
+    numbers: Int[np.ndarray, "n"] | None
+    names: pd.api.extensions.ExtensionArray | None
+    """What each number stands for."""
     numbered: bool
 
     def answers(self, model: str, probe: str | None, measurement: str, predictions: Predictions) -> MeasurementAnswers:
         """Return what was answered about these rows."""
-        column = None if self.clusters is None else self.clusters.column
-        predictions = predictions if self.clusters is None else self.clusters.put_to(predictions)
-        return MeasurementAnswers(model, probe, measurement, predictions, cluster=column, numbered=self.numbered)
+        predictions = replace(predictions, cluster=self.numbers, cluster_names=self.names)
+        return MeasurementAnswers(model, probe, measurement, predictions, cluster=self.cluster, numbered=self.numbered)
 
 
 def _rows(table: pa.Table, wanted: ColumnOptions, reserved: set[str], place: str) -> tuple[_Rows, list[Note]]:
-    names = [name for name in table.column_names if name not in reserved and name and not name.startswith("__index_level_")]
-    identifier = next((name for name in ID_COLUMNS if name in names), None)
+    columns = [name for name in table.column_names if name not in reserved and name and not name.startswith("__index_level_")]
+    identifier = next((name for name in ID_COLUMNS if name in columns), None)
     notes: list[Note] = []
-    texts = _attributes(table, wanted, [name for name in names if name not in (identifier, wanted.cluster)], notes, place)
+    texts = _attributes(table, wanted, [name for name in columns if name not in (identifier, wanted.cluster)], notes, place)
     index = _identifiers(table, identifier, wanted, place)
-    frame = pd.DataFrame({name: _column(text) for name, text in texts.items()}, index=index)
+    # Arrow keeps the text of these columns, so that a million rows become no objects.
+    columns_of_text = {name: pd.array(pc.fill_null(text.dictionary_decode(), UNKNOWN), dtype="str") for name, text in texts.items()}
+    frame = pd.DataFrame(columns_of_text, index=index)
     notes += [note for name, text in texts.items() for note in suspicious_levels(name, text.dictionary.to_pylist())]
     notes += [Note("missing_values", {"column": name, "count": text.null_count}) for name, text in texts.items() if text.null_count]
     own = _LABELS_KEY in (table.schema.metadata or {})
-    clusters = None if wanted.cluster is None else read_clusters(table, wanted.cluster, place, unknown_alone=own)
-    return _Rows(frame, clusters, identifier is None), notes
-
-
-def _column(text: pa.Array) -> pd.api.extensions.ExtensionArray:
-    """Return a column of a data frame: Arrow keeps its text, so that a million rows become no objects."""
-    texts: pd.api.extensions.ExtensionArray = pd.array(pc.fill_null(text.dictionary_decode(), UNKNOWN), dtype="str")
-    return texts
+    numbers, names = (None, None) if wanted.cluster is None else read_clusters(table, wanted.cluster, place, unknown_alone=own)
+    return _Rows(frame, wanted.cluster, numbers, names, identifier is None), notes
 
 
 def _attributes(table: pa.Table, wanted: ColumnOptions, names: Sequence[str], notes: list[Note], place: str) -> dict[str, pa.Array]:

@@ -6,13 +6,10 @@ What could not be estimated is None, and its verdict says so. "Before" is always
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache
-from typing import Any, Literal
-
-from pydantic import TypeAdapter
+from typing import Literal
 
 from audit.records.base import record
-from audit.records.file import File, from_text, to_text
+from audit.records.file import File
 from audit.records.results import ProbeRecord, Rate, Timing, Verdict
 from audit.records.schema_1 import upgrade_comparisons
 from audit.types import Better, Group, ModelRecord, Note, Settings
@@ -250,27 +247,6 @@ class Comparisons:
     timing: Timing
 
 
-@cache
-def _adapter() -> TypeAdapter[Comparisons]:
-    return TypeAdapter(Comparisons)
-
-
-def to_json(comparisons: Comparisons) -> str:
-    """Return strict JSON with sorted keys; equal comparisons give equal bytes, time stamps apart."""
-    return to_text(_adapter(), comparisons)
-
-
-def from_json(text: str) -> Comparisons:
-    """Return the comparisons of a `comparison.json`, of an older schema too.
-
-    Raises
-    ------
-    DataError
-        If the text is not JSON, has an unknown schema version, or does not follow the schema.
-    """
-    return from_text(_adapter(), text, File("comparison.json", SCHEMA_VERSION, upgrade_comparisons, "compare again"))
-
-
-def json_schema() -> dict[str, Any]:
-    """Return the JSON Schema of `comparison.json`."""
-    return _adapter().json_schema()
+_FILE = File(Comparisons, "comparison.json", SCHEMA_VERSION, upgrade_comparisons, "compare again")
+to_json, from_json, json_schema = _FILE.to_json, _FILE.from_json, _FILE.json_schema
+"""Equal comparisons give equal bytes, time stamps apart."""

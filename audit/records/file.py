@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from functools import cached_property
+from typing import Any, Generic, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -15,9 +16,10 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class File:
-    """A kind of file."""
+class File(Generic[T]):
+    """A kind of file: the JSON of one record."""
 
+    kind: type[T]
     name: str
     version: str
     upgrade: Callable[[dict[str, Any]], dict[str, Any]]
@@ -25,32 +27,34 @@ class File:
     fix: str
     """What to do where it cannot be read."""
 
+    @cached_property
+    def _adapter(self) -> TypeAdapter[T]:
+        return TypeAdapter(self.kind)
 
-def to_text(adapter: TypeAdapter[T], value: T) -> str:
-    """Return strict JSON with sorted keys; equal values give equal bytes."""
-    return json.dumps(adapter.dump_python(value, mode="json"), indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
+    def to_json(self, value: T) -> str:
+        """Return strict JSON with sorted keys; equal values give equal bytes."""
+        fields = self._adapter.dump_python(value, mode="json")
+        return json.dumps(fields, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
 
+    def json_schema(self) -> dict[str, Any]:
+        """Return the JSON Schema of the file."""
+        return self._adapter.json_schema()
 
-def from_text(adapter: TypeAdapter[T], text: str, file: File) -> T:
-    """Return the record in a text.
-
-    Raises
-    ------
-    DataError
-        If the text is not JSON, has an unknown schema version, or does not follow the schema.
-    """
-    try:
-        fields: Any = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{file.name} is not JSON", why=str(error), fix=file.fix) from error
-    version = fields.get("schema_version") if isinstance(fields, dict) else None
-    if version not in ("1", file.version):
-        raise DataError(f"{file.name} has schema version {version!r}; this program reads '1' and {file.version!r}", fix=file.fix)
-    try:
-        return adapter.validate_python(file.upgrade(fields) if version == "1" else fields)
-    except (KeyError, TypeError, AttributeError) as error:
-        raise DataError(f"{file.name} does not follow its schema at {error}", why="a field of schema 1 is missing", fix=file.fix) from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise DataError(f"{file.name} does not follow its schema at {place}", why=first["msg"], fix=file.fix) from error
+    def from_json(self, text: str) -> T:
+        """Return the record in a text, of schema 1 too; DataError if it is not JSON, has an unknown version, or not these fields."""
+        try:
+            fields: Any = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise DataError(f"{self.name} is not JSON", why=str(error), fix=self.fix) from error
+        version = fields.get("schema_version") if isinstance(fields, dict) else None
+        if version not in ("1", self.version):
+            raise DataError(f"{self.name} has schema version {version!r}; this program reads '1' and {self.version!r}", fix=self.fix)
+        try:
+            return self._adapter.validate_python(self.upgrade(fields) if version == "1" else fields)
+        except (KeyError, TypeError, AttributeError) as error:
+            why = "a field of schema 1 is missing"
+            raise DataError(f"{self.name} does not follow its schema at {error}", why=why, fix=self.fix) from error
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(str(part) for part in first["loc"])
+            raise DataError(f"{self.name} does not follow its schema at {place}", why=first["msg"], fix=self.fix) from error

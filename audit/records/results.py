@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import cache
-from typing import Annotated, Any, Literal
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Literal
 
-from pydantic import StringConstraints, TypeAdapter
+from pydantic import StringConstraints
 
 from audit.errors import DataError
 from audit.records.base import Verdict, record
-from audit.records.consistency import inconsistency
 from audit.records.counts import CountRecord
 from audit.records.evidence import AuditEvidence
-from audit.records.file import File, from_text, to_text
+from audit.records.file import File
 from audit.records.finding import CellStatus, Contrast, Finding, Gap, PairedFinding, Rate, SpecificationCurve, SpecificationPoint
 from audit.records.gates import GateResult
 from audit.records.inputs import DataRecord, MeasurementRecord, ProbeRecord
@@ -116,30 +114,34 @@ class Results:
     """What `--fail-on` asked, in its order."""
 
 
-@cache
-def _adapter() -> TypeAdapter[Results]:
-    return TypeAdapter(Results)
-
-
-def to_json(results: Results) -> str:
-    """Return strict JSON with sorted keys; equal results give equal bytes."""
-    return to_text(_adapter(), results)
+_FILE = File(Results, "results.json", SCHEMA_VERSION, upgrade_results, "run the audit again")
+to_json, json_schema = _FILE.to_json, _FILE.json_schema
 
 
 def from_json(text: str) -> Results:
-    """Return the results of a `results.json`, of an older schema too.
-
-    Raises
-    ------
-    DataError
-        If the text is not JSON, has an unknown schema version, does not follow the schema, or does not fit together.
-    """
-    results = from_text(_adapter(), text, File("results.json", SCHEMA_VERSION, upgrade_results, "run the audit again"))
-    if found := inconsistency(results):
+    """Return the results of a `results.json`, as `File.from_json` does; DataError if they do not fit together either."""
+    results = _FILE.from_json(text)
+    if found := next(_inconsistencies(results), None):
         raise DataError("results.json does not fit together", why=found, fix="run the audit again")
     return results
 
 
-def json_schema() -> dict[str, Any]:
-    """Return the JSON Schema of `results.json`."""
-    return _adapter().json_schema()
+def _inconsistencies(results: Results) -> Iterator[str]:
+    """Give what the schema cannot say of a file that somebody cut, merged or wrote by hand: what does not fit together, in words."""
+    if not 0 < results.settings.alpha < 1:
+        yield f"alpha is {results.settings.alpha:g}, expected an error rate between 0 and 1"
+    for audit in results.audits:
+        for finding in audit.findings:
+            yield from _of_finding(finding, audit)
+
+
+def _of_finding(finding: Finding, audit: AuditResult) -> Iterator[str]:
+    record = next((each for each in audit.measurements if each.name == finding.measurement), None)
+    if record is None:
+        yield f"{finding.id} is about a measurement that is not there"
+    elif finding.outcome is not None and finding.outcome not in record.outcomes:
+        yield f"{finding.id} is about an outcome that its measurement does not have"
+    if not finding.attributes or not set(finding.attributes) <= set(audit.data.groups):
+        yield f"{finding.id} is by an attribute that the data do not have"
+    if any(len(rate.group) != len(finding.attributes) for rate in finding.by_group):
+        yield f"{finding.id} has a group of another number of attributes"

@@ -15,8 +15,6 @@ _CHANGED = {
 }  # fmt: skip
 _RENAMED_EVIDENCE = {"listed": "family_correction", "near_tie_verdict": "near_ties"}
 _EXCLUDED = re.compile(r"up to ([\d,]+) images? that an audit itself left out")
-
-
 _WORDS = {"predictions made elsewhere": "external predictions", "made elsewhere": "external predictions"}
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from audit.gates.parse import QuestionNames
+from audit.gates.parse import NamedQuestion
 from audit.records.finding import VarianceShares
 from audit.records.results import AuditResult, CellStatus, Finding, PairedFinding, Rate, Results, SpecificationCurve, Verdict
 from audit.types import Group, Settings
@@ -95,7 +95,7 @@ def subject(finding: Finding, audit: AuditResult) -> str:
     return subject_of(finding, measurement.truth if measurement else None)
 
 
-def subject_of(finding: QuestionNames, truth: str | None) -> str:
+def subject_of(finding: NamedQuestion, truth: str | None) -> str:
     """Return what was measured, given the attribute that holds the true answer."""
     place = f" ({finding.measurement})"
     if finding.outcome is not None:

@@ -9,7 +9,7 @@ import pytest
 from audit.compare import main, parser
 from audit.records.comparison import from_json
 from tests.support import comparison_samples as samples
-from tests.support.tiny import write_checkpoint, write_faces, write_probe
+from tests.support.tiny import write_checkpoint
 
 README = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
 
@@ -35,7 +35,6 @@ def test_every_flag_is_in_the_readme(flag):
 
 def test_two_finished_audits(inside, tmp_path, capsys):
     out = tmp_path / "out"
-
     assert main(["skewed", "plain", "--out", str(out)]) == 0
     assert sorted(path.name for path in out.iterdir()) == ["STATUS", "comparison.html", "comparison.json", "comparison.md", "run.log"]
     assert (out / "STATUS").read_text() == "complete\n"
@@ -52,17 +51,13 @@ def test_equal_commands_give_equal_files_but_for_the_time(inside, tmp_path, caps
     texts = []
     for _ in range(2):
         assert main(["skewed", "plain", "--out", str(tmp_path / "out")]) == 0
-        plain = json.loads((tmp_path / "out" / "comparison.json").read_text())
-        del plain["timing"]
-        texts.append(plain)
-
+        texts.append(json.loads((tmp_path / "out" / "comparison.json").read_text()) | {"timing": None})
     assert texts[0] == texts[1]
 
 
 def test_the_settings_are_those_of_the_first_audit_unless_typed(inside, tmp_path, capsys):
     assert main(["skewed", "plain", "--alpha", "0.01", "--tolerance=0.5", "--seed", "4", "--out", str(tmp_path / "out")]) == 0
     facts = from_json((tmp_path / "out" / "comparison.json").read_text())
-
     assert (facts.settings.alpha, facts.settings.seed, facts.settings.draws) == (0.01, 4, samples.SETTINGS.draws)
     assert {change.tolerance for change in facts.comparisons[0].changes} == {0.5}
 
@@ -86,7 +81,6 @@ def test_bad_input_is_told(inside, tmp_path, capsys, arguments, code, said):
     except SystemExit as stop:
         ended = stop.code
     told = capsys.readouterr().err
-
     assert ended == code, told
     assert said in told
     assert "Traceback" not in told
@@ -94,7 +88,6 @@ def test_bad_input_is_told(inside, tmp_path, capsys, arguments, code, said):
 
 def test_a_failed_comparison_says_so_in_its_folder(inside, tmp_path, capsys):
     other = samples.audit(tmp_path / "other", {}, asked=samples.measurement("a photo of a {}"))
-
     assert main(["skewed", str(other), "--out", str(tmp_path / "out")]) == 3
     assert "asked different questions" in capsys.readouterr().err
     assert (tmp_path / "out" / "STATUS").read_text() == "failed\n"
@@ -102,25 +95,17 @@ def test_a_failed_comparison_says_so_in_its_folder(inside, tmp_path, capsys):
     assert not (tmp_path / "out" / "comparison.json").exists()
 
 
-def test_a_folder_with_other_things_is_left_alone(inside, tmp_path, capsys):
+def test_a_folder_with_other_things_and_that_of_a_side_are_left_alone(inside, tmp_path, capsys):
     (tmp_path / "diary.txt").write_text("mine")
-
-    assert main(["skewed", "plain", "--out", str(tmp_path)]) == 2
-    assert "holds other things" in capsys.readouterr().err
-    assert [path.name for path in tmp_path.iterdir()] == ["diary.txt"]
-
-
-def test_the_folder_of_a_side_is_left_alone(inside, tmp_path, capsys):
-    before = {path.name: path.read_bytes() for path in (inside / "plain").iterdir() if path.is_file()}
-
-    assert main(["skewed", "plain", "--out", "plain"]) == 2
-    assert "holds an audit" in capsys.readouterr().err
-    assert {path.name: path.read_bytes() for path in (inside / "plain").iterdir() if path.is_file()} == before
+    for folder, said in ((tmp_path, "holds other things"), (Path("plain"), "holds an audit")):
+        before = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+        assert main(["skewed", "plain", "--out", str(folder)]) == 2
+        assert said in capsys.readouterr().err
+        assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 
 def test_a_defect_is_seventy(inside, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("audit.comparison.engine.adjusted", lambda changes: 1 / 0)
-
     assert main(["skewed", "plain", "--out", str(tmp_path / "out")]) == 70
     assert "internal error: ZeroDivisionError" in capsys.readouterr().err
 
@@ -137,29 +122,26 @@ def checkpoints(tmp_path_factory):
     return folder
 
 
-@pytest.fixture(scope="module")
-def faces(tmp_path_factory):
-    return write_faces(tmp_path_factory.mktemp("fairface"))
+@pytest.fixture
+def compared(tmp_path, faces, short):
+    """Return a function that compares models, and the facts that it leaves."""
+
+    def compared(*specs):
+        words = [*specs, "--probe", short, "--data", faces, "--min-group-size", 10, "--out", tmp_path / "out"]
+        assert main(list(map(str, words))) == 0
+        return from_json((tmp_path / "out" / "comparison.json").read_text())
+
+    return compared
 
 
-@pytest.fixture(scope="module")
-def quick(tmp_path_factory):
-    return str(write_probe(tmp_path_factory.mktemp("probe") / "quick.py"))
-
-
-def test_models_are_audited_first_and_three_of_one_run_are_a_series(checkpoints, faces, quick, tmp_path, capsys):
-    specs = [str(checkpoints / f"step-{step:06d}.pt") for step in (20, 0, 10)]
-    words = [*specs, "--probe", quick, "--data", str(faces), "--min-group-size", "10", "--out", str(tmp_path / "out")]
-
-    assert main(words) == 0
-    facts = from_json((tmp_path / "out" / "comparison.json").read_text())
+def test_models_are_audited_first_and_three_of_one_run_are_a_series(checkpoints, compared, tmp_path, capsys):
+    facts = compared(*(checkpoints / f"step-{step:06d}.pt" for step in (20, 0, 10)))
     assert [point.step for point in facts.series[0].trajectories[0].points] == [0, 10, 20]
     assert [(each.images, each.only_before) for each in facts.comparisons] == [(40, 0)]
     assert len(list((tmp_path / "out" / "audits").glob("*/report.html"))) == 3
     printed = capsys.readouterr()
     assert printed.out.startswith("step by step")
     assert not re.search(r"report\.html", printed.out)  # the audits' own tables go to stderr
-
     # Again, from the audits that were left: nothing is embedded, and the numbers are the same.
     left = sorted(str(path.parent) for path in (tmp_path / "out" / "audits").glob("*/STATUS"))
     assert main([*left, "--out", str(tmp_path / "again")]) == 0
@@ -167,12 +149,8 @@ def test_models_are_audited_first_and_three_of_one_run_are_a_series(checkpoints,
     assert (again.series, again.comparisons) == (facts.series, facts.comparisons)
 
 
-def test_the_same_model_twice_has_no_change(checkpoints, faces, quick, tmp_path, capsys):
-    spec = str(checkpoints / "step-000000.pt")
-    words = [spec, spec, "--probe", quick, "--data", str(faces), "--min-group-size", "10", "--out", str(tmp_path / "out")]
-
-    assert main(words) == 0
-    [comparison] = from_json((tmp_path / "out" / "comparison.json").read_text()).comparisons
+def test_the_same_model_twice_has_no_change(checkpoints, compared, capsys):
+    [comparison] = compared(*[checkpoints / "step-000000.pt"] * 2).comparisons
     judged = [change for change in comparison.changes if change.gap]
     assert {change.gap.difference for change in judged} == {0.0}
     assert {change.verdict for change in judged} == {"equivalent"}

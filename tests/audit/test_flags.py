@@ -1,7 +1,6 @@
 """--by, --exclude and --twin through the command, on plain pictures and a small model with random weights."""
 
 import json
-from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -11,22 +10,6 @@ from audit.run import main
 from reports.text.gates import check_reason
 from reports.text.reasons import audit_reason, reason
 from tests.support.notes import told
-from tests.support.tiny import write_checkpoint, write_faces, write_probe
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory) -> Path:
-    return write_checkpoint(tmp_path_factory.mktemp("model") / "ckpt.pt")
-
-
-@pytest.fixture(scope="module")
-def faces(tmp_path_factory) -> Path:
-    return write_faces(tmp_path_factory.mktemp("fairface"))
-
-
-@pytest.fixture
-def probe(tmp_path) -> Path:
-    return write_probe(tmp_path / "short.py")
 
 
 def audited(*words, out):
@@ -34,9 +17,9 @@ def audited(*words, out):
     return json.loads((out / "results.json").read_text("utf-8"))["audits"][0]
 
 
-def test_all_three_at_once(tmp_path, checkpoint, faces, probe, capsys):
+def test_all_three_at_once(tmp_path, checkpoint, faces, short, capsys):
     (tmp_path / "wrong.txt").write_text("val/0.jpg\nval/1.jpg\nval/nobody.jpg\n")
-    words = ("--model", checkpoint, "--probe", probe, "--data", faces, "--min-group-size", 5)
+    words = ("--model", checkpoint, "--probe", short, "--data", faces, "--min-group-size", 5)
     audit = audited(*words, "--by", "race,gender,age", "--exclude", tmp_path / "wrong.txt", "--twin", out=tmp_path / "out")
     deep = next(finding for finding in audit["findings"] if finding["attributes"] == ["race", "gender", "age"])
 
@@ -45,9 +28,8 @@ def test_all_three_at_once(tmp_path, checkpoint, faces, probe, capsys):
     # 40 of two races and two genders; two White faces are left out: 9, 9, 10 and 10 in one age.
     assert sorted(cell["n"] for cell in deep["by_group"])[-4:] == [9, 9, 10, 10]
     assert audit["data"]["used"] == 38
-    assert [(told(e["reason"]), e["count"], e["by_group"]["race"]) for e in audit["data"]["exclusions"]] == [
-        ("listed in wrong.txt", 2, {"White": 2})
-    ]
+    [left_out] = audit["data"]["exclusions"]
+    assert (told(left_out["reason"]), left_out["count"], left_out["by_group"]["race"]) == ("listed in wrong.txt", 2, {"White": 2})
     assert "1 of the 3 identifiers in wrong.txt belong to no image of this data set." in map(told, audit["data"]["notes"])
     primary = [finding["id"] for finding in audit["findings"] if finding["primary"]]
     assert [each["finding"] for each in audit["untrained_control"]["findings"]] == primary
@@ -63,11 +45,9 @@ def test_a_row_of_predictions_can_be_excluded(tmp_path, capsys):
     (tmp_path / "wrong.txt").write_text("i1\ni3\nnobody\n")
     words = ("--predictions", tmp_path / "answers.csv", "--exclude", tmp_path / "wrong.txt")
     audit = audited(*words, out=tmp_path / "out")
-
     assert (audit["data"]["used"], audit["data"]["listed"]) == (98, 100)
-    assert [(told(e["reason"]), e["count"], e["by_group"]) for e in audit["data"]["exclusions"]] == [
-        ("listed in wrong.txt", 2, {"race": {"B": 2}})
-    ]
+    [left_out] = audit["data"]["exclusions"]
+    assert (told(left_out["reason"]), left_out["count"], left_out["by_group"]) == ("listed in wrong.txt", 2, {"race": {"B": 2}})
     assert "1 of the 3 identifiers in wrong.txt belong to no row." in map(told, audit["data"]["notes"])
     page = (tmp_path / "out" / "report.html").read_text("utf-8")
     assert ("Left out: 2" in page, "No image was left out" in page) == (True, False)
@@ -96,22 +76,17 @@ def test_listed_rows_are_not_covered_by_what_is_called_equivalent(tmp_path, caps
         assert [said in text for text in texts] == [covered] * 4
 
 
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        (("--by", "race"), "--by requires --probe"),
-        (("--twin",), "--untrained-control cannot be used with --predictions"),
-    ],
-)
-def test_what_says_nothing_about_predictions_is_refused(tmp_path, capsys, words, said):
-    (tmp_path / "answers.csv").write_text("race,y_pred\nA,x\nB,y\n")
+REFUSED = [("--by=race", "--by requires --probe"), ("--twin", "--untrained-control cannot be used with --predictions")]
 
-    assert main(["--predictions", str(tmp_path / "answers.csv"), *words]) == 2
+
+@pytest.mark.parametrize(("word", "said"), REFUSED)
+def test_what_says_nothing_about_predictions_is_refused(tmp_path, capsys, word, said):
+    (tmp_path / "answers.csv").write_text("race,y_pred\nA,x\nB,y\n")
+    assert main(["--predictions", str(tmp_path / "answers.csv"), word]) == 2
     assert said in capsys.readouterr().err
 
 
-def test_an_attribute_that_does_not_exist_gets_its_nearest(tmp_path, checkpoint, faces, probe, capsys):
-    words = ["--model", checkpoint, "--probe", probe, "--data", faces, "--by", "rase,gender", "--out", tmp_path / "out"]
-
+def test_an_attribute_that_does_not_exist_gets_its_nearest(tmp_path, checkpoint, faces, short, capsys):
+    words = ["--model", checkpoint, "--probe", short, "--data", faces, "--by", "rase,gender", "--out", tmp_path / "out"]
     assert main([str(word) for word in words]) == 2
     assert "no attribute 'rase' to slice by" in capsys.readouterr().err

@@ -24,9 +24,8 @@ def predictions(tmp_path):
     return write
 
 
-def gated(tmp_path, name, *gates, flags=()):
-    words = [word for gate in gates for word in ("--fail-on", gate)]
-    done = command("--predictions", name, "--attributes", "group", "--out", "out", *words, *flags, cwd=tmp_path)
+def gated(tmp_path, name, gate, flags=()):
+    done = command("--predictions", name, "--attributes", "group", "--out", "out", "--fail-on", gate, *flags, cwd=tmp_path)
     return done, json.loads((tmp_path / "out" / "results.json").read_text()) if (tmp_path / "out" / "results.json").exists() else None
 
 
@@ -41,7 +40,6 @@ def test_a_planted_gap_breaches_and_a_planted_equality_holds(tmp_path, predictio
     assert (tmp_path / "out" / "STATUS").read_text() == "complete\n"
     suite = ET.parse(tmp_path / "gates.xml").getroot().find("testsuite")
     assert (suite.get("failures"), suite.get("errors")) == ("1", "0")
-
     done, results = gated(tmp_path, predictions(0.8, 0.8, 4000), "gap>0.05", flags=("--require-conclusive",))
     assert done.returncode == 0, done.stderr
     assert [gate["outcome"] for gate in results["gates"]] == ["held"]
@@ -84,18 +82,18 @@ def test_what_is_wrong_with_a_gate_is_said_before_any_model_is_read(tmp_path, fl
     assert "absent.pt" not in done.stderr
 
 
-def test_what_ifs_change_embeddings_and_predictions_have_none(tmp_path, predictions):
-    done = command("--predictions", predictions(0.9, 0.7, 100), "--attributes", "group", "--what-if", "all", cwd=tmp_path)
-    assert done.returncode == 2
-    assert "--what-if cannot be used with --predictions" in done.stderr
-
-
-def test_a_what_if_that_does_not_exist_is_refused_before_any_model_is_read(tmp_path):
-    done = command("--model", "absent.pt", "--probe", "emoji", "--what-if", "projektion", cwd=tmp_path)
-    assert done.returncode == 2
-    assert "did you mean projection" in done.stderr
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("--predictions preds.csv --attributes group --what-if all", "--what-if cannot be used with --predictions"),
+        ("--model absent.pt --probe emoji --what-if projektion", "did you mean projection"),
+        ("--model absent.pt --probe mine.py --what-if all", "plans no what-ifs"),
+    ],
+)
+def test_a_what_if_that_makes_no_sense_is_refused_before_any_model_is_read(tmp_path, predictions, words, said):
+    predictions(0.9, 0.7, 100)
     (tmp_path / "mine.py").write_text(
         "from dataclasses import replace\nfrom probes.emoji import PROBE as E\nPROBE = replace(E, what_ifs=())\n"
     )
-    done = command("--model", "absent.pt", "--probe", "mine.py", "--what-if", "all", cwd=tmp_path)
-    assert (done.returncode, "plans no what-ifs" in done.stderr) == (2, True)
+    done = command(*words.split(), cwd=tmp_path)
+    assert (done.returncode, said in done.stderr) == (2, True)

@@ -44,13 +44,9 @@ def question(frame, **others):
     return chosen
 
 
-# ---- what changed --------------------------------------------------------------------------------------------------------------------
-
-
 def test_the_gap_before_and_after_and_the_images_that_changed(changes):
     change = question(changes.metrics).iloc[0]
     group_b = question(changes.by_group(), group="b").iloc[0]
-
     # Rates of b: 60 of 120 and 114 of 120, beside 120 of 120.
     assert (change.gap_before, change.gap_after) == (0.5, pytest.approx(0.05))
     assert change.difference == pytest.approx(-0.45)
@@ -66,16 +62,12 @@ def test_the_facts_are_those_of_the_command(changes, tmp_path, monkeypatch):
 
     monkeypatch.chdir(tmp_path)
     assert main(["skewed", "plain", "--out", "out"]) == 0
-    command, here = json.loads((tmp_path / "out" / "comparison.json").read_text()), json.loads(to_json(changes.facts))
-    for plain in (command, here):
-        del plain["timing"], plain["command"]
-
-    assert here == command
+    command, here = (json.loads(text) for text in ((tmp_path / "out" / "comparison.json").read_text(), to_json(changes.facts)))
+    assert here | {"timing": None, "command": None} == command | {"timing": None, "command": None}
 
 
 def test_what_is_saved_is_loaded_as_it_was(changes, tmp_path):
     page = changes.save(tmp_path / "kept")
-
     assert sorted(path.name for path in page.parent.iterdir()) == ["STATUS", "comparison.html", "comparison.json", "comparison.md"]
     assert page.read_text("utf-8") == changes.to_html() == audit.load_changes(page.parent).to_html()
     assert (page.parent / "STATUS").read_text() == "complete\n"
@@ -83,26 +75,19 @@ def test_what_is_saved_is_loaded_as_it_was(changes, tmp_path):
         audit.load_changes(tmp_path)
 
 
-def test_a_tolerance_of_ones_own(tmp_path):
+def test_a_tolerance_of_ones_own_is_a_share(tmp_path):
     first, second = (audit.load(samples.audit(tmp_path / name, {"b": wrong})) for name, wrong in (("x", 60), ("y", 6)))
-
     changed = first.compare(second, tolerance=0.5)
-
     assert set(changed.metrics.tolerance) == {0.5}
     assert changed.facts.settings == replace(samples.SETTINGS, tolerance=0.5)
-
-
-@pytest.mark.parametrize("tolerance", [-0.1, 1.0, float("nan")])
-def test_a_tolerance_is_a_share(tmp_path, tolerance):
-    plain = audit.load(samples.audit(tmp_path / "plain", {"b": 6}))
-    with pytest.raises(UsageError, match="invalid tolerance"):
-        plain.compare(plain, tolerance=tolerance)
+    for wrong in (-0.1, 1.0, float("nan")):
+        with pytest.raises(UsageError, match="invalid tolerance"):
+            first.compare(second, tolerance=wrong)
 
 
 def test_a_dumbbell_has_both_rates_of_every_group(changes):
     axes = changes.plot.dumbbell(ACCURACY)
     dots = [round(float(line.get_xdata()[0]), 6) for line in axes.lines if line.get_marker() == "o"]
-
     assert dots == [100.0, 100.0, 50.0, 95.0, 100.0, 100.0]
     assert [label.get_text() for label in axes.get_yticklabels()] == ["a (120)", "b (120)", "c (120)"]
     assert axes.get_xlabel() == "Animal accuracy, %"
@@ -112,19 +97,9 @@ def test_a_dumbbell_has_both_rates_of_every_group(changes):
 def test_the_card_says_what_changed_and_escapes(changes):
     side = changes.facts.comparisons[0]
     hostile = audit.Changes(replace(changes.facts, comparisons=(replace(side, after="<script>"),)))
-
-    assert "Gap shrank" in changes._repr_html_()
-    assert "from 50 points" in changes._repr_html_().replace("\xa0", " ")
-    assert "<script>" not in hostile._repr_html_()
-    assert "&lt;script&gt;" in hostile._repr_html_()
-
-
-def test_a_single_model_is_not_compared(tmp_path):
-    with pytest.raises(UsageError, match="two models"):
-        audit.load(samples.audit(tmp_path / "one", {})).compare()
-
-
-# ---- models of one audit, and audits that were never saved ---------------------------------------------------------------------------
+    card, escaped = changes._repr_html_().replace("\xa0", " "), hostile._repr_html_()
+    assert ("Gap shrank" in card, "from 50 points" in card) == (True, True)
+    assert ("<script>" in escaped, "&lt;script&gt;" in escaped) == (False, True)
 
 
 @pytest.fixture
@@ -141,55 +116,38 @@ def in_memory():
 def test_models_of_one_audit_are_compared_among_themselves(in_memory, tmp_path):
     changed = in_memory.compare()
     in_memory.save(tmp_path / "saved")
-
+    again = audit.load(tmp_path / "saved").compare().facts
     assert question(changed.metrics).iloc[0].gap_after == pytest.approx(0.05)
-    assert audit.load(tmp_path / "saved").compare().facts.comparisons == changed.facts.comparisons
-    assert audit.load(tmp_path / "saved").compare().facts.sides[0].sha256 == changed.facts.sides[0].sha256
+    assert (again.comparisons, again.sides[0].sha256) == (changed.facts.comparisons, changed.facts.sides[0].sha256)
 
 
-def test_predictions_of_other_results_are_refused(in_memory):
-    swapped = Audit(in_memory.results, in_memory.audited[:1] * 2)
+def test_predictions_of_other_results_and_a_single_model_are_refused(in_memory, tmp_path):
     with pytest.raises(DataError, match="is not that of its results"):
-        swapped.compare()
+        Audit(in_memory.results, in_memory.audited[:1] * 2).compare()
+    with pytest.raises(UsageError, match="two models"):
+        audit.load(samples.audit(tmp_path / "one", {})).compare()
 
 
-# ---- a series ------------------------------------------------------------------------------------------------------------------------
-
-
-def test_the_gap_by_step(series):
-    steps = question(series.by_step())
-
+def test_the_gap_and_the_rates_by_step(series):
+    steps, rates = question(series.by_step()), question(series.rates_by_step())
     assert list(steps.step) == [0, 100, 200, 300]
     assert list(steps.gap.round(6)) == [round(wrong / 120, 6) for wrong in (2, 14, 60, 58)]
     assert list(steps.lowest) == ["c", "b", "b", "b"]
+    assert list(rates[rates.group == "b"].events) == [120, 106, 60, 62]
+    assert set(rates.group) == {"a", "b", "c", "all images"}
 
 
-def test_the_rates_by_step(series):
-    rates = question(series.rates_by_step(), group="b")
-
-    assert list(rates.events) == [120, 106, 60, 62]
-    assert set(question(series.rates_by_step()).group) == {"a", "b", "c", "all images"}
-
-
-def test_curves_over_the_steps(series):
+def test_curves_over_the_steps_mark_the_one_at_which_the_gap_is_shown(series):
     gap, rates = series.plot.gap_by_step(ACCURACY), series.plot.rates_by_step(ACCURACY)
     of_b = next(line for line in rates.lines if line.get_label() == "b (120)")
-
     assert list(gap.lines[0].get_xdata()) == list(of_b.get_xdata()) == [0, 100, 200, 300]
     assert [round(float(y), 3) for y in gap.lines[0].get_ydata()] == [1.667, 11.667, 50.0, 48.333]
     assert [round(float(y), 3) for y in of_b.get_ydata()] == [100.0, 88.333, 50.0, 51.667]
-    assert gap.get_xlabel() == "optimiser steps"
-    assert gap.get_ylabel() == "gap by group, percentage points"
+    assert (gap.get_xlabel(), gap.get_ylabel()) == ("optimiser steps", "gap by group, percentage points")
     assert "tolerance: 5 points" in [text.get_text().replace("\xa0", " ") for text in gap.get_legend().get_texts()]
-
-
-def test_the_step_at_which_the_gap_is_shown_is_marked(series):
     appears = next(each for each in series.facts.series[0].trajectories if each.id == "animal/accuracy/group").detectable
-    axes = series.plot.gap_by_step(ACCURACY)
-    marked = [line for line in axes.lines if line.get_label() == f"detected from step {appears} on"]
-
     assert appears in (100, 200)
-    assert [line.get_xdata()[0] for line in marked] == [appears]
+    assert [line.get_xdata()[0] for line in gap.lines if line.get_label() == f"detected from step {appears} on"] == [appears]
 
 
 def test_without_a_series_there_are_no_steps(changes):

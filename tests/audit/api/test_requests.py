@@ -136,50 +136,41 @@ def outcome(function, expected):
 def test_every_flag_is_a_field(parse):
     make, request = parse
     of_flags = {name for name, (option, _) in options(request).items() if option.section}
-
     assert set(flags(make())) == of_flags
     assert set(AUDITS if request is AuditRequest else COMPARISONS) == of_flags
 
 
-@pytest.mark.parametrize("name", flags(parser()))
-def test_an_audit_is_the_same_from_the_command_and_from_python(name, tmp_path, capsys):
-    given = dict(AUDITS[name][0]) | {name: AUDITS[name][1]}
-    given["out"] = str(tmp_path / "command")
+KINDS = {
+    "run": (AUDITS, main, audit.audit, "results.json", lambda done: to_json(done.results)),
+    "compare": (
+        COMPARISONS, compare_main, lambda sides, **given: audit.compare(*sides, **given), "comparison.json",
+        lambda done: comparison_json(done.facts),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"), [("run", name) for name in flags(parser())] + [("compare", name) for name in flags(compare_parser())]
+)
+def test_the_same_comes_from_the_command_and_from_python(kind, name, tmp_path, capsys):
+    table, command, function, file, as_json = KINDS[kind]
     junit = tmp_path / "gates.xml"
+    given = dict(table[name][0]) | {name: table[name][1], "out": str(tmp_path / "command")}
     given |= {"junit": str(junit)} if name == "junit" else {}
-    code = main(words(given))
+    code = command(words(given))
     printed, left = capsys.readouterr().err, timeless(junit)
 
-    found = outcome(lambda: audit.audit(**{**given, "out": tmp_path / "python"}), lambda done: to_json(done.results))
+    found = outcome(lambda: function(**{**given, "out": tmp_path / "python"}), as_json)
 
     assert code == found[0], printed
     if code > 1:
         assert found[1] in printed
         return
-    assert facts((tmp_path / "command" / "results.json").read_text()) == found[1]
-    files = [sorted(path.name for path in (tmp_path / each).iterdir()) for each in ("command", "python")]
+    assert facts((tmp_path / "command" / file).read_text()) == found[1]
+    files = [sorted(str(path.relative_to(tmp_path / each)) for path in (tmp_path / each).rglob("*")) for each in ("command", "python")]
     assert files[0] == files[1]
     assert timeless(junit) == left
     assert capsys.readouterr() == ("", "")
-
-
-@pytest.mark.parametrize("name", flags(compare_parser()))
-def test_a_comparison_is_the_same_from_the_command_and_from_python(name, tmp_path, capsys):
-    given = dict(COMPARISONS[name][0]) | {name: COMPARISONS[name][1]}
-    given["out"] = str(tmp_path / "command")
-    code = compare_main(words(given))
-    printed = capsys.readouterr().err
-    sides = given.pop("sides")
-
-    found = outcome(lambda: audit.compare(*sides, **{**given, "out": tmp_path / "python"}), lambda done: comparison_json(done.facts))
-
-    assert code == found[0], printed
-    if code:
-        assert found[1] in printed
-        return
-    assert facts((tmp_path / "command" / "comparison.json").read_text()) == found[1]
-    files = [sorted(str(path.relative_to(tmp_path / each)) for path in (tmp_path / each).rglob("*")) for each in ("command", "python")]
-    assert files[0] == files[1]
 
 
 def test_what_python_alone_can_say(tmp_path):
@@ -281,13 +272,7 @@ def test_models_are_compared_on_a_data_frame():
 @pytest.mark.parametrize("wrong", [None, 5, "a\0b"])
 def test_what_cannot_be_a_directory_or_a_name_is_a_usage_error(wrong):
     found = audit.audit(FakeEncoder(), PROBE, data=four_faces(30))
-    for use in (
-        audit.load,
-        audit.load_changes,
-        found.save,
-        found.finding,
-        found.compare,
-        lambda each: found.finding("gender", each or "0"),
-    ):
+    by_place = lambda each: found.finding("gender", each or "0")  # noqa: E731
+    for use in (audit.load, audit.load_changes, found.save, found.finding, found.compare, by_place):
         with pytest.raises(UsageError):
             use(wrong)

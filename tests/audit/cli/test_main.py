@@ -24,20 +24,16 @@ except SystemExit as stop:
 print([name for name in {HEAVY!r} if name in sys.modules])
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-
     assert done.stdout.splitlines()[-1] == "[]"
 
 
-def test_it_says_what_there_is(capsys):
+def test_it_says_what_there_is_and_an_unknown_command_gets_its_nearest(capsys):
     assert main([]) == 2
     assert main(["--help"]) == 0
     printed = capsys.readouterr().out
     assert [name for name in COMMANDS if printed.count(f"  {name} ") == 2] == list(COMMANDS)
     assert main(["--version"]) == 0
     assert capsys.readouterr().out == f"vlm-audit {__version__}\n"
-
-
-def test_an_unknown_command_gets_its_nearest(capsys):
     assert main(["runn"]) == 2
     assert "did you mean run?" in capsys.readouterr().err
 
@@ -46,7 +42,6 @@ def test_every_command_is_reached(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     for name, wrong in (("skewed", 60), ("plain", 6)):
         samples.audit(tmp_path / name, {"b": wrong})
-
     assert main(["compare", "skewed", "plain", "--out", "out"]) == 0
     assert main(["render", "out"]) == 0
     assert capsys.readouterr().out.splitlines()[-1] == "out/comparison.html"

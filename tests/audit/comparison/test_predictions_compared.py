@@ -34,21 +34,19 @@ def audited(table, folder, *flags):
     return json.loads((folder / "results.json").read_text())["audits"][0]
 
 
+def ended(tmp_path, *names):
+    """Compare finished audits and return the exit code."""
+    return compare([*(str(tmp_path / name) for name in names), "--out", str(tmp_path / "comparison")])
+
+
 def compared(tmp_path, *names):
     """Compare finished audits and return the first comparison of the page."""
-    assert compare([*(str(tmp_path / name) for name in names), "--out", str(tmp_path / "comparison")]) == 0
+    assert ended(tmp_path, *names) == 0
     return json.loads((tmp_path / "comparison" / "comparison.json").read_text())["comparisons"][0]
 
 
 def change(comparison, name="predictions/accuracy/group"):
     return next(each for each in comparison["changes"] if each["id"] == name)
-
-
-def forget_clusters(folder):
-    """Leave the predictions as an older version wrote them: without the column of clusters."""
-    table = pq.read_table(folder / "predictions.parquet")
-    labels = table.schema.metadata[b"vlm_audit.labels"]
-    pq.write_table(table.drop_columns(["person"]).replace_schema_metadata({"vlm_audit.labels": labels}), folder / "predictions.parquet")
 
 
 # ---- clusters ------------------------------------------------------------------------------------------------------------------------
@@ -73,9 +71,8 @@ def test_every_change_is_counted_by_person_and_those_of_false_positives_too(tmp_
         table = people(wrong)
         table["y_true"] = np.where(table["id"] % 3 == 0, "no", "yes")
         audited(table, tmp_path / name, "--cluster", "person")
-    assert {
-        cell["before"]["clusters"] is None for each in compared(tmp_path, "before", "after")["changes"] for cell in each["by_group"]
-    } == {False}
+    cells = [cell for each in compared(tmp_path, "before", "after")["changes"] for cell in each["by_group"]]
+    assert {cell["before"]["clusters"] is None for cell in cells} == {False}
 
 
 def test_what_one_audit_knows_of_clusters_holds_for_both_and_is_said(tmp_path):
@@ -84,26 +81,27 @@ def test_what_one_audit_knows_of_clusters_holds_for_both_and_is_said(tmp_path):
     for names in (("by_image", "by_person"), ("by_person", "by_image")):
         comparison = compared(tmp_path, *names)
         assert (comparison["cluster"], change(comparison)["by_group"][1]["before"]["clusters"]) == ("person", 40)
-        notes = json.loads((tmp_path / "comparison" / "comparison.json").read_text())["notes"]
-        notes = list(map(told, notes))
-        assert any("each image as independent" in note and "here all images of one 'person' count as one." in note for note in notes) == (
-            names[0] == "by_image"
-        )
+        notes = map(told, json.loads((tmp_path / "comparison" / "comparison.json").read_text())["notes"])
+        said = any("each image as independent" in note and "here all images of one 'person' count as one." in note for note in notes)
+        assert said == (names[0] == "by_image")
 
 
 def test_audits_that_disagree_about_who_is_who_are_refused(tmp_path, capsys):
     other = people(0)
     other.loc[:3, "person"] = "p79"
-    audited(people(20), tmp_path / "before", "--cluster", "person")
-    audited(other, tmp_path / "after", "--cluster", "person")
-    assert compare([str(tmp_path / "before"), str(tmp_path / "after"), "--out", str(tmp_path / "comparison")]) == 3
+    for name, table in (("before", people(20)), ("after", other)):
+        audited(table, tmp_path / name, "--cluster", "person")
+    assert ended(tmp_path, "before", "after") == 3
     assert "person differs for 4 of 400 images" in capsys.readouterr().err
 
 
 def test_predictions_of_an_older_version_that_forgot_the_people_are_not_paired_and_do_not_crash(tmp_path):
     for name, wrong in (("before", 20), ("after", 0)):
         audited(people(wrong), tmp_path / name, "--cluster", "person")
-        forget_clusters(tmp_path / name)
+        path = tmp_path / name / "predictions.parquet"
+        table = pq.read_table(path)
+        kept = {"vlm_audit.labels": table.schema.metadata[b"vlm_audit.labels"]}
+        pq.write_table(table.drop_columns(["person"]).replace_schema_metadata(kept), path)
     comparison = compared(tmp_path, "before", "after")
     assert (comparison["changes"], comparison["verdict"]) == ([], "inconclusive")
     assert {note["code"] for note in comparison["not_compared"]} == {"no_clusters"}
@@ -113,9 +111,8 @@ def test_an_audit_of_the_predictions_of_an_audit_takes_its_clusters_and_says_so(
     first = audited(people(20), tmp_path / "first", "--cluster", "person")
     capsys.readouterr()
     again = audited(tmp_path / "first" / "predictions.parquet", tmp_path / "again")
-    assert [again["data"][key] for key in ("cluster", "clusters", "groups")] == [
-        first["data"][key] for key in ("cluster", "clusters", "groups")
-    ]
+    for key in ("cluster", "clusters", "groups"):
+        assert again["data"][key] == first["data"][key]
     assert again["findings"] == first["findings"]
     said = "Rows of one 'person' count as one sampling unit, as in the audit that wrote predictions.parquet."
     assert said in map(told, again["data"]["notes"])
@@ -136,26 +133,19 @@ def test_identifiers_that_are_the_clusters_are_kept_once(tmp_path):
 
 def test_rows_whose_cluster_is_not_known_are_cases_of_their_own(tmp_path):
     """As in the audit itself, where an attribute says the clusters: "unknown" is no person of many images."""
-    table = pa.table({name: ["m"] * 5 if name != "measurement" else ["q"] * 5 for name in ("model", "probe", "measurement")})
-    columns = {
-        "id": list("abcde"),
-        "person": ["x", "unknown", "x", "unknown", "y"],
-        "group": list("ababa"),
-        "y_true": None,
-        "y_pred": list("stsst"),
-    }
-    for name, values in columns.items():
-        table = table.append_column(name, pa.nulls(5, pa.string()) if values is None else pa.array(values))
-    table = table.append_column("scores", pa.array([[]] * 5, pa.list_(pa.float32())))
-    facts = {"labels": {"m/q": []}, "cluster": {"m": "person"}}
-    pq.write_table(
-        table.replace_schema_metadata({f"vlm_audit.{key}": json.dumps(value) for key, value in facts.items()}), tmp_path / "p.parquet"
-    )
+    persons = ["x", "unknown", "x", "unknown", "y"]
+    table = pa.table({
+        "model": list("mmmmm"), "probe": list("mmmmm"), "measurement": list("qqqqq"), "id": list("abcde"), "person": persons,
+        "group": list("ababa"), "y_true": pa.nulls(5, pa.string()), "y_pred": list("stsst"),
+        "scores": pa.array([[]] * 5, pa.list_(pa.float32())),
+    })  # fmt: skip
+    facts = {"vlm_audit.labels": '{"m/q": []}', "vlm_audit.cluster": '{"m": "person"}'}
+    pq.write_table(table.replace_schema_metadata(facts), tmp_path / "p.parquet")
     answers = load_predictions(tmp_path / "p.parquet", ColumnOptions()).answers[0]
     numbers = answers.predictions.cluster
     assert (answers.cluster, list(answers.predictions.attributes)) == ("person", ["group"])
     assert (numbers[0] == numbers[2], len(set(numbers.tolist()))) == (True, 4)
-    assert list(answers.predictions.cluster_names.take(numbers)) == columns["person"]
+    assert list(answers.predictions.cluster_names.take(numbers)) == persons
 
 
 # ---- rows without identifiers --------------------------------------------------------------------------------------------------------
@@ -194,7 +184,7 @@ def test_the_predictions_of_an_audit_still_know_that_their_rows_are_only_numbere
 def test_rows_in_another_order_whose_attributes_differ_are_refused_with_the_way_out(tmp_path, capsys):
     audited(people(20, ids=False), tmp_path / "before", "--attributes", "group")
     audited(people(0, ids=False).iloc[::-1], tmp_path / "after", "--attributes", "group")
-    assert compare([str(tmp_path / "before"), str(tmp_path / "after"), "--out", str(tmp_path / "comparison")]) == 3
+    assert ended(tmp_path, "before", "after") == 3
     said = capsys.readouterr().err
     # Groups a and b alternate: backwards each row has the other one.
     assert "group differs for 400 of 400 images in the same place of the file, which gives no identifiers" in said

@@ -31,7 +31,6 @@ def test_a_thumbnail_is_small_and_holds_no_metadata():
     exif = Image.Exif()
     exif[0x010E] = "a secret place"
     drawn = opened(thumbnail(photo("red", exif=exif, comment=b"a secret comment")))
-
     assert drawn.size == (SIDE, SIDE // 2)
     assert not drawn.getexif()
     assert b"secret" not in base64.b64decode(thumbnail(photo("red", exif=exif, comment=b"a secret comment")))
@@ -47,23 +46,16 @@ def audited(fake_encoder):
     asked = Measurement("gender", "Which?", labels, "test v1", (Claim("accuracy", ("gender",)),), truth="gender")
     probe = Probe("shades", "Which?", lambda options: data, (asked,), "made", "none", (), ("the rest",))
     fake_encoder.axes = {"woman": [1.0, 0.0, 0.0], "man": [0.0, 1.0, 0.0]}
-    found = audit.audit(fake_encoder, probe)
-    return found, data
+    return audit.audit(fake_encoder, probe), data
 
 
-def test_the_least_certain_images_come_first(audited):
+def test_the_least_certain_images_come_first_and_no_more_than_there_are(audited):
     found, data = audited
     examples = with_examples(found.audited[0], data, 2).result.examples
-
     assert len(examples) == 2
     for example in examples:
         red, green, _ = np.asarray(opened(example.jpeg).convert("RGB"), float).mean(axis=(0, 1))
         assert abs(red - green) < 10
-
-
-def test_no_more_than_there_are(audited):
-    found, data = audited
-
     assert len(with_examples(found.audited[0], data, 100).result.examples) == 10
 
 
@@ -72,7 +64,6 @@ def test_the_page_folds_them_away_with_the_licence_and_without_names(audited):
     result = with_examples(found.audited[0], data, 3).result
     page = render(replace(found.results, audits=(result,)))
     plain = render(found.results)
-
     assert page.count('<img src="data:image/jpeg;base64,') == 3
     assert "<details>\n<summary>Examples: may show people</summary>" in page
     assert "CC BY 4.0" in page.split("Examples: may show people")[1].split("</details>")[0]

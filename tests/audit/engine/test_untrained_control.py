@@ -10,30 +10,18 @@ from PIL import Image
 
 from audit.engine import audit
 from audit.engine.untrained_control import with_untrained_control
-from audit.models import native
-from audit.types import Claim, LabelSet, Measurement, Note, Probe, Settings
-from contrastive.checkpoint.file import Checkpoint
-from contrastive.model.clip import CLIP
-from contrastive.model.preprocess import Preprocess
-from contrastive.model.presets import preset
-from contrastive.model.tokenizer import train_bpe
+from audit.models import load
+from audit.testing import gender_probe
+from audit.types import Note, Settings
+from tests.support.tiny import write_checkpoint
 
-COUNTING, CONTEXT = Claim("accuracy", ("race",)), Claim("accuracy", ("gender",), primary=False)
-LABELS = LabelSet("gender", ("Female", "Male"), {"Female": ("a woman",), "Male": ("a man",)})
-PROBE = Probe(
-    "test", "?", lambda _: None, (Measurement("gender", "Who?", LABELS, "v1", (COUNTING, CONTEXT), "gender"),), "made up", "none", (), ()
-)
+PROBE = gender_probe(None)  # one claim of it is primary, the other exploratory
 SETTINGS = Settings(min_group_size=2, draws=99)
 
 
 @pytest.fixture(scope="module")
-def encoder():
-    torch.set_num_threads(1)
-    tokenizer = train_bpe(["a photo of a person"], vocab_size=520, context=77)
-    config = preset("tiny-conv", vocab_size=tokenizer.vocab_size, context=77)
-    model = CLIP(config, torch.Generator().manual_seed(3)).eval()
-    checkpoint = Checkpoint(model, Preprocess(config.vision.image_size), tokenizer, data_card="planted", sha256="a" * 64)
-    return native.encoder(checkpoint, name="ours", device="cpu", dtype="float32")
+def encoder(tmp_path_factory):
+    return load(str(write_checkpoint(tmp_path_factory.mktemp("model") / "ckpt.pt", seed=3, data_card="planted")))
 
 
 @pytest.fixture
@@ -41,23 +29,17 @@ def images():
     return [Image.new("RGB", (32, 32), colour) for colour in ("red", "lime")]
 
 
-def test_a_twin_has_the_same_shape_and_other_weights(encoder, images):
-    twin = encoder.untrained(0)
-
+def test_a_twin_has_the_same_shape_and_other_weights_which_the_seed_alone_decides(encoder, images):
+    before = torch.random.get_rng_state()
+    twin, second, other = (encoder.untrained(seed) for seed in (0, 0, 1))
     assert (twin.record.parameters, twin.record.dimensions) == (encoder.record.parameters, encoder.record.dimensions)
     assert not np.allclose(twin.encode_images(images), encoder.encode_images(images))
     assert not np.allclose(twin.encode_texts(["a man"]), encoder.encode_texts(["a man"]))
     assert twin.record.fingerprint != encoder.record.fingerprint
-    assert twin.record.data_card is None
-
-
-def test_the_seed_decides_the_weights_and_nothing_else(encoder, images):
-    before = torch.random.get_rng_state()
-    first, second, other = (encoder.untrained(seed) for seed in (0, 0, 1))
-
-    assert (first.encode_images(images) == second.encode_images(images)).all()
-    assert first.record == second.record
-    assert not np.allclose(first.encode_images(images), other.encode_images(images))
+    assert (encoder.record.data_card, twin.record.data_card) == ("planted", None)
+    assert (twin.encode_images(images) == second.encode_images(images)).all()
+    assert twin.record == second.record
+    assert not np.allclose(twin.encode_images(images), other.encode_images(images))
     assert (torch.random.get_rng_state() == before).all()
 
 
@@ -73,7 +55,6 @@ def test_a_twin_of_a_hugging_face_model_is_drawn_by_transformers(encoder):
     trained = HuggingFaceEncoder(CLIPModel(config), SimpleNamespace(model_max_length=77), None, encoder.record, torch.device("cpu"))
     first, second, other = (trained.untrained(seed) for seed in (0, 0, 1))
     weights = [torch.cat([weight.flatten() for weight in each._model.parameters()]) for each in (trained, first, second, other)]
-
     assert torch.equal(weights[1], weights[2])
     assert not torch.equal(weights[0], weights[1])
     assert not torch.equal(weights[1], weights[3])
@@ -83,16 +64,12 @@ def test_a_twin_of_a_hugging_face_model_is_drawn_by_transformers(encoder):
 def test_the_twin_answers_what_counts_and_changes_no_finding(encoder, four_faces, tmp_path):
     done = audit(encoder, PROBE, four_faces, SETTINGS, cache_root=tmp_path)
     result = with_untrained_control(done, encoder, PROBE, four_faces, SETTINGS, cache_root=tmp_path).result
-
-    assert [each.finding for each in result.untrained_control.findings] == ["gender/accuracy/race"]
-    assert result.untrained_control.findings[0].overall is not None
-    assert result.untrained_control.seed == 0
+    [asked] = result.untrained_control.findings
+    assert (asked.finding, asked.overall is None, result.untrained_control.seed) == ("gender/accuracy/race", False, 0)
     assert replace(result, untrained_control=None) == done.result
 
 
 def test_a_model_that_cannot_be_built_anew_has_a_warning(fake_encoder, four_faces, tmp_path):
     done = audit(fake_encoder, PROBE, four_faces, SETTINGS, cache_root=tmp_path)
     result = with_untrained_control(done, fake_encoder, PROBE, four_faces, SETTINGS, cache_root=tmp_path).result
-
-    assert result.untrained_control is None
-    assert result.warnings[-1] == Note("no_untrained_control")
+    assert (result.untrained_control, result.warnings[-1]) == (None, Note("no_untrained_control"))

@@ -8,6 +8,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from audit.embedding.cache import EmbeddingCache, image_key
+from audit.embedding.embed import DECODE_POLICY
 from audit.engine import audit
 from audit.errors import UsageError
 from audit.plans import RightAnswer, WhatIfPlan
@@ -51,14 +53,6 @@ def run(fake_encoder, tmp_path, faces):
     return run
 
 
-def shown(run, faces):
-    """Return the rows of the half that is shown, from the same hashes of content."""
-    from audit.embedding.cache import image_key
-    from audit.embedding.embed import DECODE_POLICY
-
-    return ~fit_half([image_key(content, DECODE_POLICY) for content in faces.images], 0)
-
-
 def test_adding_child_moves_the_harm_rate_as_computed_by_hand(run, faces):
     """Of the young 40 of 200 are thieves and all of them look like children more; of the old 40 of 200 are, and none does.
 
@@ -66,8 +60,9 @@ def test_adding_child_moves_the_harm_rate_as_computed_by_hand(run, faces):
     """
     (found,) = run(what_ifs=["neutral-label"]).result.what_ifs
     (point,) = found.target.points
-    what_if, rows = point.what_if, shown(run, faces)
-    kind = np.repeat(np.arange(len(KINDS)), [n for _, _, n in KINDS])[rows]
+    # The half that is shown, from the same hashes of content.
+    rows = ~fit_half([image_key(content, DECODE_POLICY) for content in faces.images], 0)
+    kind, what_if = np.repeat(np.arange(len(KINDS)), [n for _, _, n in KINDS])[rows], point.what_if
     young, old = np.isin(kind, [0, 1, 2]), np.isin(kind, [3, 4])
     by_group = {each.group: each for each in what_if.by_group}
 
@@ -91,11 +86,8 @@ def test_the_audit_is_the_same_with_and_without(run):
 
 
 def test_extra_prompts_are_embedded_once_and_kept(run, fake_encoder, tmp_path):
-    from audit.embedding.cache import EmbeddingCache
-
     run(what_ifs=["neutral-label"])
-    cache = EmbeddingCache(tmp_path / "cache", fake_encoder.record.fingerprint, "text", 3)
-    assert len(cache) == 3
+    assert len(EmbeddingCache(tmp_path / "cache", fake_encoder.record.fingerprint, "text", 3)) == 3
 
 
 def test_a_method_that_does_not_exist_is_refused_before_any_work(run, faces):

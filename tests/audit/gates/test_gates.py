@@ -72,16 +72,13 @@ GATE = "gap[harm-21.crime-related by gender] > 0.05"
         ("ratio[a[b]/c] < .8", "ratio", "a[b]/c", "<", 0.8),
         ("rate[x by y for z] <= 1e-2", "rate", "x by y for z", "<=", 0.01),
         ("gap[x] > 0.5 > 0.1] > 2 pp", "gap", "x] > 0.5 > 0.1", ">", 0.02),
+        ("verdict[x by y] == 'Not_Estimable'", "verdict", "x by y", "==", "not estimable"),
     ],
 )
 def test_what_is_a_gate(text, subject, name, sign, limit):
     gate = parse(text)
-    assert (gate.subject, gate.name, gate.operator, gate.limit) == (subject, name, sign, pytest.approx(limit))
-
-
-def test_a_verdict_is_a_word():
-    gate = parse("verdict[x by y] == 'Not_Estimable'")
-    assert (gate.subject, gate.name, gate.operator, gate.verdict) == ("verdict", "x by y", "==", "not estimable")
+    value = gate.verdict if subject == "verdict" else gate.limit
+    assert (gate.subject, gate.name, gate.operator, value) == (subject, name, sign, limit)
 
 
 @pytest.mark.parametrize(
@@ -104,33 +101,29 @@ def test_a_verdict_is_a_word():
     ],
 )
 def test_what_is_none_says_where_it_stops(text, place, said):
-    with pytest.raises(UsageError) as error:
+    with pytest.raises(UsageError, match=f"position {place} ") as error:
         parse(text)
-    assert f"position {place} " in str(error.value)
-    assert said in str(error.value)
-    assert error.value.exit_code == 2
+    assert (said in str(error.value), error.value.exit_code) == (True, 2)
 
 
 # ---- named ---------------------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    "name",
+    ("name", "attributes"),
     [
-        "harm-21.crime-related.selection_rate by gender",
-        "Harm-21.Crime-related.selection rate by gender",
-        "harm-21/selection_rate[crime-related]/gender",
-        "Share given ‘crime-related’ (harm-21) by gender",
-        "share given 'crime-related' (harm-21) by  gender",
+        ("harm-21.crime-related.selection_rate by gender", ("gender",)),
+        ("Harm-21.Crime-related.selection rate by gender", ("gender",)),
+        ("harm-21/selection_rate[crime-related]/gender", ("gender",)),
+        ("Share given ‘crime-related’ (harm-21) by gender", ("gender",)),
+        ("share given 'crime-related' (harm-21) by  gender", ("gender",)),
+        ("harm-21.crime-related by race x gender", ("race", "gender")),
+        ("harm-21.crime-related by race × gender", ("race", "gender")),
     ],
 )
-def test_names_that_a_person_sees(name):
-    assert resolve_gate(parse(f"gap[{name}] > 0.05"), KNOWN).finding == BY_GENDER
-
-
-def test_intersections_take_any_cross():
-    for cross in ("x", "×"):
-        assert resolve_gate(parse(f"gap[harm-21.crime-related by race {cross} gender] > 0"), KNOWN).attributes == ("race", "gender")
+def test_names_that_a_person_sees(name, attributes):
+    found = resolve_gate(parse(f"gap[{name}] > 0.05"), KNOWN)
+    assert (found.finding, found.attributes) == (f"harm-21/selection_rate[crime-related]/{' x '.join(attributes)}", attributes)
 
 
 def test_an_outcome_asked_by_two_metrics_is_ambiguous():
@@ -176,14 +169,23 @@ def test_a_group_belongs_to_a_rate_and_to_the_data():
 ONE = planned_questions((replace(HARM, claims=HARM.claims[:2]), JOB))
 
 
+LARGE, SMALL = {"Female": (300, 1000), "Male": (200, 1000)}, {"Female": (300, 3000), "Male": (310, 3000)}
+FEW = {"Female": (30, 100), "Male": (20, 100)}
+NAME = "harm-21.crime-related by gender"
+
+
+def decided(expression, *audits):
+    return decide(resolve_gate(parse(expression), ONE), audits, Settings())
+
+
 def ended(expression, cells, **given):
     keys = {name: given.pop(name) for name in ("p", "verdict") if name in given}
-    return decide(resolve_gate(parse(expression), ONE), [audited(finding(cells, **keys), **given)], Settings()).checks[0]
+    return decided(expression, audited(finding(cells, **keys), **given)).checks[0]
 
 
 def test_a_gap_shown_to_be_larger_breaches():
     """300 of 1,000 against 200 of 1,000: .1, from .0619 at 95 %."""
-    found = ended(GATE, {"Female": (300, 1000), "Male": (200, 1000)})
+    found = ended(GATE, LARGE)
     assert (found.outcome, found.value) == ("breached", pytest.approx(0.1))
     assert found.low == pytest.approx(newcombe(300, 1000, 200, 1000, 0.05)[0])
     assert found.low == pytest.approx(0.0621, abs=5e-4)
@@ -192,19 +194,15 @@ def test_a_gap_shown_to_be_larger_breaches():
 
 
 def test_a_gap_shown_to_be_smaller_holds():
-    found = ended(GATE, {"Female": (300, 3000), "Male": (310, 3000)}, p=0.7, verdict="equivalent")
-    assert found.outcome == "held"
-    assert found.high < 0.05
-    assert "none of it above" in why(found)
+    found = ended(GATE, SMALL, p=0.7, verdict="equivalent")
+    assert (found.outcome, found.high < 0.05, "none of it above" in why(found)) == ("held", True, True)
 
 
 def test_the_point_alone_decides_nothing():
     """30 of 100 against 20 of 100: .1, but from 0 to .22. Some two thousand images would tell .1 from .05."""
-    found = ended(GATE, {"Female": (30, 100), "Male": (20, 100)}, p=0.1)
-    assert found.outcome == "inconclusive"
-    needed = found.images_needed
-    assert 1000 < needed < 2000
-    half = needed / 200
+    found = ended(GATE, FEW, p=0.1)
+    needed, half = found.images_needed, found.images_needed / 200
+    assert (found.outcome, 1000 < needed < 2000) == ("inconclusive", True)
     assert newcombe(30 * half, 100 * half, 20 * half, 100 * half, 0.05)[0] > 0.05
     assert f"About {needed:,} images instead of 200" in why(found)
 
@@ -218,50 +216,45 @@ def test_a_small_gap_of_few_images_asks_for_what_equivalence_takes():
 
 
 def test_a_gap_on_the_limit_is_never_settled():
-    found = ended("gap[harm-21.crime-related by gender] > 0.1", {"Female": (30, 100), "Male": (20, 100)}, p=0.1)
+    found = ended(f"gap[{NAME}] > 0.1", FEW, p=0.1)
     assert (found.outcome, found.images_needed) == ("inconclusive", None)
     assert "no number of images" in why(found)
 
 
 def test_a_breach_takes_the_test_of_the_whole_question_too():
-    found = ended(GATE, {"Female": (300, 1000), "Male": (200, 1000)}, p=0.2)
-    assert found.outcome == "inconclusive"
+    found = ended(GATE, LARGE, p=0.2)
+    assert (found.outcome, found.images_needed) == ("inconclusive", None)
     assert "does not reject" in why(found)
-    assert found.images_needed is None
 
 
 def test_a_limited_run_settles_nothing():
-    for cells in ({"Female": (300, 1000), "Male": (200, 1000)}, {"Female": (300, 3000), "Male": (310, 3000)}):
+    for cells in (LARGE, SMALL):
         found = ended(GATE, cells, limited=True)
         assert found.outcome == "inconclusive"
         assert why(found).startswith("LIMITED RUN: a sample settles no gate, so the command exits with 1; run it without --limit. ")
-    for expression in ("verdict == disparity", "verdict != equivalent", "verdict[harm-21.crime-related by gender] == inconclusive"):
-        limited = audited(finding({"Female": (3, 100), "Male": (2, 100)}, verdict="inconclusive"), limited=True, verdict="inconclusive")
-        assert decide(resolve_gate(parse(expression), ONE), [limited], Settings()).outcome == "inconclusive"
+    limited = audited(finding({"Female": (3, 100), "Male": (2, 100)}, verdict="inconclusive"), limited=True, verdict="inconclusive")
+    for expression in ("verdict == disparity", "verdict != equivalent", f"verdict[{NAME}] == inconclusive"):
+        assert decided(expression, limited).outcome == "inconclusive"
 
 
 def test_a_limited_run_passes_no_gate():
-    large, same = {"Female": (300, 1000), "Male": (200, 1000)}, {"Female": (300, 3000), "Male": (310, 3000)}
     for limited in (True, False):
-        audits = [audited(finding(cells), limited=limited) for cells in (large, same)]
-        ended = [decide(resolve_gate(parse(GATE), ONE), [each], Settings()) for each in audits]
-        ended += [decide(resolve_gate(parse("verdict == disparity"), ONE), [audits[0]], Settings())]
-        ended += [decide(resolve_gate(parse("gap[occupation.accuracy by gender] > 0.1"), ONE), [audits[0]], Settings())]
+        audits = [audited(finding(cells), limited=limited) for cells in (LARGE, SMALL)]
+        ended = [decided(GATE, each) for each in audits]
+        ended += [decided(gate, audits[0]) for gate in ("verdict == disparity", "gap[occupation.accuracy by gender] > 0.1")]
         # Of all images: shown to be larger; shown to be no larger; a disparity; not asked, which is inconclusive.
         assert [is_breach([each], require_conclusive=False) for each in ended] == ([True] * 4 if limited else [True, False, True, False])
         assert all(why(each.checks[0], *audits).startswith("LIMITED RUN") == limited for each in ended)
 
 
 def test_one_limited_audit_among_several_passes_nothing():
-    same = finding({"Female": (300, 3000), "Male": (310, 3000)})
-    gated = decide(resolve_gate(parse(GATE), ONE), [audited(same), audited(same, limited=True)], Settings())
+    gated = decided(GATE, audited(finding(SMALL)), audited(finding(SMALL), limited=True))
     assert (gated.outcome, is_breach([gated], require_conclusive=False)) == ("inconclusive", True)
 
 
 def test_what_is_not_covered_is_named():
-    cells = {"Female": (300, 3000), "Male": (310, 3000), "other": (1, 5, "small")}
     exclusions = (Exclusion("truncated", 3, {}),)
-    found = ended(GATE, cells, p=0.7, exclusions=exclusions)
+    found = ended(GATE, SMALL | {"other": (1, 5, "small")}, p=0.7, exclusions=exclusions)
     assert found.outcome == "held"
     assert "Not compared: other (n = 5)." in why(found)
     assert "Not covered: 3 images left out (truncated)." in why(found, audited(exclusions=exclusions))
@@ -271,114 +264,93 @@ def clustered(cells, gap, low, farthest, p=0.0001):
     """A finding whose images come in 20 clusters: its own intervals are wider than its counts would give."""
     found = finding(cells, p=p)
     rates = tuple(replace(each, clusters=20, low=each.value - 0.1, high=each.value + 0.1) for each in found.by_group)
-    return replace(
-        found,
-        by_group=rates,
-        overall=replace(found.overall, clusters=20),
-        gap=replace(found.gap, value=gap, low=low, high=gap + 0.1, equivalence_bound=farthest),
-    )
+    bounded = replace(found.gap, value=gap, low=low, high=gap + 0.1, equivalence_bound=farthest)
+    return replace(found, by_group=rates, overall=replace(found.overall, clusters=20), gap=bounded)
 
 
 def test_images_in_clusters_are_not_as_many_cases():
     """300 and 200 of 1,000 would breach .05 by image; by cluster the gap of .1 may be as small as .02 and as large as .17."""
-    found = clustered({"Female": (300, 1000), "Male": (200, 1000)}, 0.1, 0.02, 0.17)
+    found = clustered(LARGE, 0.1, 0.02, 0.17)
 
     def of(expression):
-        return decide(resolve_gate(parse(expression), ONE), [audited(found)], Settings()).checks[0]
+        return decided(expression, audited(found)).checks[0]
 
     gap = of(GATE)
     assert (gap.outcome, gap.low, gap.high) == ("inconclusive", pytest.approx(0.02), 0.17)
     # The lower bound lies .08 below the gap and must lie less than .05 below it: (.08 / .05)^2 = 2.56 times as many, and 1 % more.
     assert "About 52 clusters of images instead of 20" in why(gap)
     assert gap.images_needed == 5180
-    name = "harm-21.crime-related by gender"
-    assert [of(f"gap[{name}] > {limit}").outcome for limit in (0.01, 0.18)] == ["breached", "held"]
-    rates = [of(f"rate[{name} for Male] > {limit}").outcome for limit in (0.05, 0.15, 0.35)]
+    assert [of(f"gap[{NAME}] > {limit}").outcome for limit in (0.01, 0.18)] == ["breached", "held"]
+    rates = [of(f"rate[{NAME} for Male] > {limit}").outcome for limit in (0.05, 0.15, 0.35)]
     assert rates == ["breached", "inconclusive", "held"]
     # The highest of two: at alpha / 2, so .3 reaches down to .3 - .1 x 2.241 / 1.960.
-    assert of(f"rate[{name}] > 0.1").low == pytest.approx(0.3 - 0.1 * 2.2414 / 1.96, abs=1e-4)
-    assert "clusters" in why(of(f"ratio[{name}] < 0.8"))
+    assert of(f"rate[{NAME}] > 0.1").low == pytest.approx(0.3 - 0.1 * 2.2414 / 1.96, abs=1e-4)
+    assert "clusters" in why(of(f"ratio[{NAME}] < 0.8"))
 
 
 def test_too_few_groups_are_inconclusive():
     found = ended(GATE, {"Female": (30, 300), "Male": (1, 5, "small")})
-    assert found.outcome == "inconclusive"
+    assert (found.outcome, found.value, found.low, found.images_needed) == ("inconclusive", None, None, None)
     assert "Not estimable: it takes two groups with at least 30 images" in why(found)
-    assert (found.value, found.low, found.images_needed) == (None, None, None)
-
-
-def test_rates_by_hand():
-    cells = {"Female": (300, 1000), "Male": (200, 1000)}
-    name = "harm-21.crime-related by gender"
-    # .3 with 1,000 images: above .25 for sure (lower limit at alpha / 2 is .269), not above .3, not sure for .29.
-    assert [ended(f"rate[{name}] > {limit}", cells).outcome for limit in (0.25, 0.29, 0.34)] == ["breached", "inconclusive", "held"]
-    assert [ended(f"rate[{name}] < {limit}", cells).outcome for limit in (0.25, 0.21, 0.15)] == ["breached", "inconclusive", "held"]
-    assert [ended(f"rate[{name} for male] > {limit}", cells).outcome for limit in (0.15, 0.19, 0.25)] == [
-        "breached",
-        "inconclusive",
-        "held",
-    ]
-    one = ended(f"rate[{name} for Male] > 0.15", cells)
-    assert (one.value, one.low, one.images) == (0.2, pytest.approx(wilson(200, 1000, 0.05)[0]), 1000)
-    assert "The rate of Male is 20.0 %" in why(one)
-
-
-def test_ratios_by_hand():
-    """20 % against 40 %: one half, from .434 to .576."""
-    cells = {"Female": (400, 1000), "Male": (200, 1000)}
-    name = "harm-21.crime-related by gender"
-    assert [ended(f"ratio[{name}] < {limit}", cells).outcome for limit in (0.8, 0.55, 0.3)] == ["breached", "inconclusive", "held"]
-    nothing = ended(f"ratio[{name}] < 0.8", {"Female": (0, 1000), "Male": (200, 1000)})
-    assert (nothing.outcome, "no event" in why(nothing)) == ("inconclusive", True)
 
 
 @pytest.mark.parametrize(
-    ("gate", "verdict", "outcome"),
+    ("subject", "sign", "limits", "cells"),
     [
-        ("== disparity", "disparity", "breached"),
-        ("== disparity", "equivalent", "held"),
-        ("== disparity", "inconclusive", "inconclusive"),
-        ("== disparity", "not estimable", "inconclusive"),
-        ("!= equivalent", "equivalent", "held"),
-        ("!= equivalent", "inconclusive", "breached"),
-        ("== inconclusive", "inconclusive", "breached"),
-        ("== inconclusive", "disparity", "held"),
+        # .3 with 1,000 images: above .25 for sure (lower limit at alpha / 2 is .269), not above .3, not sure for .29.
+        (f"rate[{NAME}]", ">", (0.25, 0.29, 0.34), LARGE),
+        (f"rate[{NAME}]", "<", (0.25, 0.21, 0.15), LARGE),
+        (f"rate[{NAME} for male]", ">", (0.15, 0.19, 0.25), LARGE),
+        # 20 % against 40 %: one half, from .434 to .576.
+        (f"ratio[{NAME}]", "<", (0.8, 0.55, 0.3), {"Female": (400, 1000), "Male": (200, 1000)}),
     ],
 )
+def test_rates_and_ratios_by_hand(subject, sign, limits, cells):
+    assert [ended(f"{subject} {sign} {limit}", cells).outcome for limit in limits] == ["breached", "inconclusive", "held"]
+
+
+def test_the_rate_of_one_group_and_a_ratio_without_events():
+    one = ended(f"rate[{NAME} for Male] > 0.15", LARGE)
+    assert (one.value, one.low, one.images) == (0.2, pytest.approx(wilson(200, 1000, 0.05)[0]), 1000)
+    assert "The rate of Male is 20.0 %" in why(one)
+    nothing = ended(f"ratio[{NAME}] < 0.8", {"Female": (0, 1000), "Male": (200, 1000)})
+    assert (nothing.outcome, "no event" in why(nothing)) == ("inconclusive", True)
+
+
+ON_VERDICTS = [
+    ("== disparity", "disparity", "breached"), ("== disparity", "equivalent", "held"), ("== disparity", "inconclusive", "inconclusive"),
+    ("== disparity", "not estimable", "inconclusive"), ("!= equivalent", "equivalent", "held"),
+    ("!= equivalent", "inconclusive", "breached"), ("== inconclusive", "inconclusive", "breached"),
+    ("== inconclusive", "disparity", "held"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("gate", "verdict", "outcome"), ON_VERDICTS)
 def test_verdicts(gate, verdict, outcome):
-    found = ended(f"verdict[harm-21.crime-related by gender] {gate}", {"Female": (30, 100), "Male": (20, 100)}, verdict=verdict)
-    assert found.outcome == outcome
-    whole = decide(resolve_gate(parse(f"verdict {gate}"), ONE), [audited(verdict=verdict)], Settings())
+    assert ended(f"verdict[{NAME}] {gate}", FEW, verdict=verdict).outcome == outcome
+    whole = decided(f"verdict {gate}", audited(verdict=verdict))
     assert (whole.outcome, whole.checks[0].finding) == (outcome, None)
 
 
 def test_a_gate_without_a_name_asks_every_question_that_counts_and_corrects_for_them():
     """.1 of 1,000 and 1,000 is above .06 by one interval, [.0621, .137], not by one of four."""
-    cells = {"Female": (300, 1000), "Male": (200, 1000)}
     others = [finding({"Female": (300, 9000), "Male": (300, 9000)}, f"q{i}/accuracy/gender") for i in range(3)]
-    context = finding(cells, "context/accuracy/gender", primary=False)
-    gate = resolve_gate(parse("gap > 0.06"), ONE)
-    assert decide(gate, [audited(finding(cells), context)], Settings()).outcome == "breached"
-    several = decide(gate, [audited(finding(cells), *others, context)], Settings())
-    assert several.outcome == "inconclusive"
-    assert [each.outcome for each in several.checks] == ["inconclusive", "held", "held", "held"]
-    nothing = decide(gate, [audited(context)], Settings())
+    context = finding(LARGE, "context/accuracy/gender", primary=False)
+    assert decided("gap > 0.06", audited(finding(LARGE), context)).outcome == "breached"
+    several = decided("gap > 0.06", audited(finding(LARGE), *others, context))
+    assert [each.outcome for each in (several, *several.checks)] == ["inconclusive", "inconclusive", "held", "held", "held"]
+    nothing = decided("gap > 0.06", audited(context))
     assert (nothing.outcome, why(nothing.checks[0])) == ("inconclusive", "This audit has no primary question.")
-    elsewhere = decide(resolve_gate(parse("gap[occupation.accuracy by gender] > 0.1"), ONE), [audited(context)], Settings())
+    elsewhere = decided("gap[occupation.accuracy by gender] > 0.1", audited(context))
     assert (elsewhere.outcome, why(elsewhere.checks[0])) == ("inconclusive", "Not asked by this audit.")
 
 
-def test_one_breach_among_models_is_a_breach():
-    small, large = finding({"Female": (300, 3000), "Male": (310, 3000)}), finding({"Female": (300, 1000), "Male": (200, 1000)})
-    gated = decide(resolve_gate(parse(GATE), ONE), [audited(small), audited(large)], Settings())
+def test_one_breach_among_models_is_a_breach_and_inconclusive_is_fatal_only_where_that_is_asked_for():
+    gated = decided(GATE, audited(finding(SMALL)), audited(finding(LARGE)))
     assert (gated.outcome, [each.outcome for each in gated.checks]) == ("breached", ["held", "breached"])
     assert is_breach([gated], require_conclusive=False)
-
-
-def test_inconclusive_is_fatal_only_where_that_is_asked_for():
-    gated = decide(resolve_gate(parse(GATE), ONE), [audited(finding({"Female": (30, 100), "Male": (20, 100)}))], Settings())
-    assert gated.outcome == "inconclusive"
-    assert (is_breach([gated], require_conclusive=False), is_breach([gated], require_conclusive=True)) == (False, True)
+    open_ = decided(GATE, audited(finding(FEW)))
+    assert (open_.outcome, *(is_breach([open_], require_conclusive=fatal) for fatal in (False, True))) == ("inconclusive", False, True)
 
 
 def test_a_gate_rarely_breaches_where_the_gap_lies_on_the_limit():
@@ -386,6 +358,6 @@ def test_a_gate_rarely_breaches_where_the_gap_lies_on_the_limit():
     source, ends = np.random.default_rng(0), []
     for _ in range(300):
         one, two = source.binomial(400, 0.35), source.binomial(400, 0.25)
-        ends.append(ended("gap[harm-21.crime-related by gender] > 0.1", {"Female": (int(one), 400), "Male": (int(two), 400)}).outcome)
+        ends.append(ended(f"gap[{NAME}] > 0.1", {"Female": (int(one), 400), "Male": (int(two), 400)}).outcome)
     assert np.mean(np.array(ends) == "breached") <= 0.05
     assert np.mean(np.array(ends) == "held") <= 0.08

@@ -17,7 +17,7 @@ def test_the_default_directory_says_model_probe_and_time():
     assert outputs.default_directory(["a b/../c"], ["x", "y"], NOON).name == "a-b-..-c--2-together--20260102T120000Z"
 
 
-def test_a_file_is_old_or_new_never_half(tmp_path):
+def test_a_file_is_old_or_new_never_half_and_a_full_disk_is_the_environments_fault(tmp_path, monkeypatch):
     path = tmp_path / "report.html"
     outputs.write_text(path, "old")
 
@@ -26,11 +26,17 @@ def test_a_file_is_old_or_new_never_half(tmp_path):
             file.write(b"half of the n")
             raise ZeroDivisionError
 
+    def full(_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
     with pytest.raises(ZeroDivisionError):
         fail_halfway()
-
-    assert path.read_text() == "old"
-    assert [entry.name for entry in tmp_path.iterdir()] == ["report.html"]
+    assert (path.read_text(), [entry.name for entry in tmp_path.iterdir()]) == ("old", ["report.html"])
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(MachineError, match=r"cannot write report\.html") as caught:
+        outputs.write_text(path, "new")
+    assert caught.value.exit_code == 5
+    assert (path.read_text(), [entry.name for entry in tmp_path.iterdir()]) == ("old", ["report.html"])
 
 
 def test_a_file_has_the_permissions_of_any_new_file_and_keeps_those_it_had(tmp_path):
@@ -38,40 +44,18 @@ def test_a_file_has_the_permissions_of_any_new_file_and_keeps_those_it_had(tmp_p
     other.write_text("made as usual")
     outputs.write_text(path, "new")
     assert path.stat().st_mode == other.stat().st_mode
-
     path.chmod(0o640)
     outputs.write_text(path, "newer")
     assert path.stat().st_mode & 0o777 == 0o640
 
 
-def test_a_full_disk_is_the_environments_fault_and_keeps_the_old_file(tmp_path, monkeypatch):
-    path = tmp_path / "report.html"
-    outputs.write_text(path, "old")
-
-    def full(_):
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(MachineError, match=r"cannot write report\.html") as caught:
-        outputs.write_text(path, "new")
-
-    assert caught.value.exit_code == 5
-    assert path.read_text() == "old"
-    assert [entry.name for entry in tmp_path.iterdir()] == ["report.html"]
-
-
-def test_a_folder_of_other_things_is_not_written_into(tmp_path):
+def test_a_folder_of_other_things_is_not_written_into_but_that_of_an_earlier_audit_and_a_new_one(tmp_path):
     (tmp_path / "thesis.tex").touch()
-
     with pytest.raises(UsageError, match="holds other things"):
         outputs.check_writable(tmp_path)
     with pytest.raises(UsageError, match="is a file"):
         outputs.check_writable(tmp_path / "thesis.tex")
-
-
-def test_an_earlier_audits_folder_and_a_new_one_are_fine(tmp_path):
     (tmp_path / "STATUS").write_text("complete\n")
-
     outputs.check_writable(tmp_path)
     outputs.check_writable(tmp_path / "deep" / "new")
 
@@ -97,9 +81,7 @@ def test_predictions_say_what_was_answered_and_hold_no_pixels(tmp_path, four_fac
     prediction = Predictions(("a", "b"), ("a", "b"), scores, np.array(["a", "b", "a", "b"]), None, attributes, np.zeros(4))
     data = SimpleNamespace(cluster=None, numbered=False)
     result = SimpleNamespace(model=fake_encoder.record, probe=SimpleNamespace(name="p"), data=data)
-
     outputs.write_predictions(tmp_path / "predictions.parquet", [(result, {"m": prediction})])
-
     table = pq.read_table(tmp_path / "predictions.parquet")
     assert table.column_names == ["model", "probe", "measurement", "id", "id_attribute", "gender", "y_true", "y_pred", "scores"]
     assert table["id_attribute"].to_pylist() == ["Black", "Black", "White", "White"]
@@ -108,6 +90,5 @@ def test_predictions_say_what_was_answered_and_hold_no_pixels(tmp_path, four_fac
 
 
 def test_no_string_of_the_machine_survives_scrubbing():
-    assert outputs.scrub("--model=/home/someone/secret/ckpt.pt") == "--model=ckpt.pt"
-    assert outputs.scrub("~/x/y") == "y"
-    assert outputs.scrub("hf:ORG/NAME") == "hf:ORG/NAME"
+    words = ("--model=/home/someone/secret/ckpt.pt", "~/x/y", "hf:ORG/NAME")
+    assert tuple(map(outputs.scrub, words)) == ("--model=ckpt.pt", "y", "hf:ORG/NAME")

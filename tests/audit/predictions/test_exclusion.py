@@ -16,21 +16,19 @@ def predictions(y_true=None):
 
 def test_listed_images_are_left_out_and_unknown_ones_named():
     answered = predictions(np.array(["a", "b", "c", "a"]))
-    found = exclude(answered, ["face1", "face3", "face99"])
-    assert (found.left_out, found.unknown) == (2, ("face99",))
-    left = found.predictions
+    left, unknown = exclude(answered, ["face1", "face3", "face99"])
+    assert unknown == {"face99"}
     assert list(left.attributes.index) == ["face0", "face2"]
     assert (left.y_pred.tolist(), left.y_true.tolist(), left.scores.shape, len(left.margin)) == (["b", "a"], ["a", "c"], (2, 3), 2)
 
 
 def test_an_empty_list_changes_nothing():
     answered = predictions()
-    found = exclude(answered, [])
-    assert (found.left_out, found.unknown, found.predictions.y_true) == (0, (), None)
-    assert found.predictions.y_pred.tolist() == answered.y_pred.tolist()
+    left, unknown = exclude(answered, [])
+    assert (unknown, left.y_true, left.y_pred.tolist()) == (set(), None, answered.y_pred.tolist())
 
 
 def test_identifiers_may_be_numbers_in_the_index():
     answered = predictions()
     answered.attributes.index = pd.Index([10, 11, 12, 13])
-    assert exclude(answered, ["11"]).left_out == 1
+    assert len(exclude(answered, ["11"])[0].y_pred) == 3
