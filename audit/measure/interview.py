@@ -14,13 +14,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from audit.embedding.embed import embed_images
 from audit.measure.likelihood import agreement, predict
-from audit.measure.questionnaire import Questionnaire, questionnaire
+from audit.measure.questionnaire import questionnaire
 from audit.types import Answerer, Dataset, Embeddings, Measurement, ModelRecord, Predictions, Probe, Question, Settings
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
     from jaxtyping import Float
     from PIL import Image
@@ -63,14 +64,23 @@ def interview(
     how: dict[str, Any] = {"batch_size": batch_size, "max_skip": settings.max_skip, "progress": progress}
     scores = embed_images(_Questioned(model, questions), dataset, cache_root, **how)
     attributes = dataset.attributes.iloc[scores.rows]
-    answers = _Answers(asked, questions, scores.vectors, attributes)
+    ends = np.cumsum([len(question.options) for question in questions])
+    columns: dict[Question | None, np.ndarray] = dict(zip(questions, np.split(scores.vectors, ends[:-1], axis=1), strict=True))
+
+    def answers(measurement: Measurement) -> Predictions:
+        """Return the answers to a measurement; of one that compares two orders, whether they agree."""
+        fixed = asked.compared.get(measurement.name)
+        if fixed is None:
+            return predict(measurement, columns[measurement.asked], attributes)
+        return agreement(*(predict(fixed, columns[question], attributes) for question in (fixed.asked, measurement.asked)))
+
     return Interview(
         record=replace(model.record, asked=(*model.record.asked, *asked.asked)),
         probe=asked.probe,
         scores=scores,
         attributes=attributes,
-        predictions={measurement.name: answers.to(measurement) for measurement in asked.probe.measurements},
-        specifications=[[answers.to(point.measurement) for point in plan.specifications] for plan in asked.probe.specifications],
+        predictions={measurement.name: answers(measurement) for measurement in asked.probe.measurements},
+        specifications=[[answers(point.measurement) for point in plan.specifications] for plan in asked.probe.specifications],
     )
 
 
@@ -89,25 +99,3 @@ class _Questioned:
 
     def encode_images(self, images: Sequence[Image.Image]) -> Float[np.ndarray, "n k"]:
         return self._model.log_likelihoods(images, self._questions)
-
-
-class _Answers:
-    """Finds the columns of a measurement's question and turns them into predictions."""
-
-    def __init__(self, asked: Questionnaire, questions: Sequence[Question], scores: Float[np.ndarray, "n k"], attributes: pd.DataFrame):
-        self._compared, self._scores, self._attributes = asked.compared, scores, attributes
-        self._columns: dict[Question, slice] = {}
-        start = 0
-        for question in questions:
-            self._columns[question] = slice(start, start := start + len(question.options))
-
-    def to(self, measurement: Measurement) -> Predictions:
-        """Return the answers to a measurement; of one that compares two orders, whether they agree."""
-        fixed = self._compared.get(measurement.name)
-        if fixed is None:
-            return self._predicted(measurement)
-        return agreement(self._predicted(fixed), self._predicted(replace(fixed, asked=measurement.asked)))
-
-    def _predicted(self, measurement: Measurement) -> Predictions:
-        assert measurement.asked is not None  # noqa: S101  (every measurement of a questionnaire carries its question)
-        return predict(measurement, self._scores[:, self._columns[measurement.asked]], self._attributes)

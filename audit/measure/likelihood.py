@@ -7,8 +7,9 @@ options they would be read as the model's own certain words, the more of them th
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -48,10 +49,8 @@ def shared_words(texts: Sequence[str]) -> str:
     >>> shared_words(["a man", "a man in a suit"])
     'a'
     """
-    split = [text.split(" ") for text in texts]
-    longest = min(len(words) for words in split) - 1
-    same = next((i for i in range(longest) if len({words[i] for words in split}) > 1), longest)
-    return " ".join(split[0][:same])
+    columns = zip(*(text.split(" ")[:-1] for text in texts), strict=False)
+    return " ".join(words[0] for words in takewhile(lambda words: len(set(words)) == 1, columns))
 
 
 def build_question(label_set: LabelSet, *, instruction: str = "which", seed: int | None = None) -> Question:
@@ -105,17 +104,15 @@ def agreement(fixed: Predictions, shuffled: Predictions) -> Predictions:
 
 def with_options(label_set: LabelSet, asked: Question) -> LabelSet:
     """Return a label set whose prompts are the options that are scored."""
-    prompts: Mapping[str, tuple[str, ...]] = {label: (words,) for label, words in zip(label_set.labels, asked.options, strict=True)}
-    return replace(label_set, prompts=prompts)
+    return replace(label_set, prompts={label: (words,) for label, words in zip(label_set.labels, asked.options, strict=True)})
 
 
 def _order(options: Sequence[str], seed: int | None) -> list[int]:
-    declared = list(range(len(options)))
+    order = declared = list(range(len(options)))
     if seed is None or len(options) < 2:
         return declared
     digest = hashlib.sha256("\0".join(options).encode()).digest()
     rng = np.random.default_rng([seed, int.from_bytes(digest[:8], "big")])
-    order = declared
     while order == declared:
         order = rng.permutation(len(options)).tolist()
     return order

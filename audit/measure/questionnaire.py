@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from audit.measure.likelihood import COMPLETE, DESCRIBE, INSTRUCTIONS, OTHER, SAME, UNCLEAR, build_question, with_options, with_unclear
@@ -26,7 +26,8 @@ class Questionnaire:
     @property
     def questions(self) -> tuple[Question, ...]:
         """Every distinct question."""
-        return tuple(dict.fromkeys(measurement.asked for measurement in _measurements(self.probe) if measurement.asked))
+        points = (point.measurement for plan in self.probe.specifications for point in plan.specifications)
+        return tuple(dict.fromkeys(each.asked for each in (*self.probe.measurements, *points) if each.asked))
 
 
 def questionnaire(probe: Probe, seed: int) -> Questionnaire:
@@ -51,12 +52,6 @@ def questionnaire(probe: Probe, seed: int) -> Questionnaire:
     )
 
 
-def _measurements(probe: Probe) -> Iterator[Measurement]:
-    yield from probe.measurements
-    for plan in probe.specifications:
-        yield from (point.measurement for point in plan.specifications)
-
-
 def _with_question(measurement: Measurement, *, instruction: str = "which", seed: int | None = None) -> Measurement:
     label_set = with_unclear(measurement.label_set)
     asked = build_question(label_set, instruction=instruction, seed=seed)
@@ -64,12 +59,8 @@ def _with_question(measurement: Measurement, *, instruction: str = "which", seed
 
 
 def _unclear_claimed(measurement: Measurement) -> Measurement:
-    claims = (Claim("selection_rate", (name,), UNCLEAR, primary=False) for name in _attributes(measurement))
-    return replace(
-        measurement,
-        outcomes={**measurement.outcomes, UNCLEAR: (UNCLEAR,)},
-        claims=tuple(dict.fromkeys((*measurement.claims, *claims))),
-    )
+    claims = tuple(dict.fromkeys((*measurement.claims, *_exploratory(measurement, UNCLEAR))))
+    return replace(measurement, outcomes={**measurement.outcomes, UNCLEAR: (UNCLEAR,)}, claims=claims)
 
 
 def _order_measurement(fixed: Measurement, shuffled: Question) -> Measurement:
@@ -79,21 +70,22 @@ def _order_measurement(fixed: Measurement, shuffled: Question) -> Measurement:
         question=f"Does the answer to '{fixed.name}' stay the same when the options are shuffled?",
         label_set=LabelSet("order", (SAME, OTHER), {SAME: (), OTHER: ()}),
         preset=fixed.preset,
-        claims=tuple(Claim("selection_rate", (name,), SAME, primary=False) for name in _attributes(fixed)),
+        claims=_exploratory(fixed, SAME),
         outcomes={SAME: (SAME,)},
         asked=shuffled,
     )
 
 
-def _attributes(measurement: Measurement) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(name for claim in measurement.claims for name in claim.by))
+def _exploratory(measurement: Measurement, outcome: str) -> tuple[Claim, ...]:
+    names = dict.fromkeys(name for claim in measurement.claims for name in claim.by)
+    return tuple(Claim("selection_rate", (name,), outcome, primary=False) for name in names)
 
 
 def _plan(plan: SpecificationPlan, seed: int) -> SpecificationPlan:
     """Ask every prompt that can be asked, then the default in a shuffled order, with another instruction, and with both."""
+    default = plan.specifications[plan.default]
     kept = [(i, point) for i, point in enumerate(plan.specifications) if i == plan.default or _can_be_asked(point, plan)]
     points = [replace(point, measurement=_with_question(point.measurement)) for _, point in kept]
-    default = plan.specifications[plan.default]
     other = next(name for name in INSTRUCTIONS if name != "which")
     manners = {"shuffled": ("which", seed), f"instruction '{other}'": (other, None), f"instruction '{other}', shuffled": (other, seed)}
     points += [
@@ -105,19 +97,17 @@ def _plan(plan: SpecificationPlan, seed: int) -> SpecificationPlan:
 
 def _can_be_asked(point: Specification, plan: SpecificationPlan) -> bool:
     label_set = point.measurement.label_set
-    if point.preset in plan.embedded_only:
-        return False
-    return len(label_set.labels) <= MAX_OPTIONS and all(len(texts) == 1 for texts in label_set.prompts.values())
+    short = len(label_set.labels) <= MAX_OPTIONS and all(len(texts) == 1 for texts in label_set.prompts.values())
+    return short and point.preset not in plan.embedded_only
 
 
 def _asking_notes(seed: int, dropped: int, several: bool) -> tuple[Note, ...]:
     instructions = tuple(f"‘{name}’ (v1): “{text}”" for name, text in INSTRUCTIONS.items())
-    notes = [
+    return (
         Note("asked_instruction", {"instructions": instructions, "describe": DESCRIBE, "complete": COMPLETE}),
         Note("asked_likelihood"),
         Note("asked_order", {"unclear": UNCLEAR, "seed": seed}),
         Note("asked_unclear", {"unclear": UNCLEAR}),
-    ]
-    notes += [Note("asked_first_prompt")] if several else []
-    notes += [Note("asked_fewer_prompts", {"count": dropped, "options": MAX_OPTIONS})] if dropped else []
-    return tuple(notes)
+        *([Note("asked_first_prompt")] if several else []),
+        *([Note("asked_fewer_prompts", {"count": dropped, "options": MAX_OPTIONS})] if dropped else []),
+    )

@@ -22,24 +22,9 @@ _CHUNK = 8192
 
 
 def cosine_scores(image_embeddings: Float[np.ndarray, "n d"], text_embeddings: Float[np.ndarray, "k d"]) -> Float64[np.ndarray, "n k"]:
-    """Cosine of every image with every text, in double precision.
+    """Cosine of every image with every text, in double precision: in [-1, 1] up to rounding.
 
-    Parameters
-    ----------
-    image_embeddings : float[n, d]
-        Of any length but zero.
-    text_embeddings : float[k, d]
-        Of any length but zero.
-
-    Returns
-    -------
-    float64[n, k]
-        In [-1, 1] up to rounding; the length of an embedding does not matter.
-
-    Raises
-    ------
-    DataError
-        If an embedding is zero or not finite: it has no direction.
+    The length of an embedding does not matter; DataError if it is zero or not finite: such an embedding has no direction.
 
     Examples
     --------
@@ -59,14 +44,7 @@ def cosine_scores(image_embeddings: Float[np.ndarray, "n d"], text_embeddings: F
 def ensemble(text_embeddings: Float[np.ndarray, "m d"]) -> Float64[np.ndarray, "d"]:
     """Direction of several prompts of one label: the mean of the normalised embeddings, normalised again.
 
-    Raises
-    ------
-    DataError
-        If an embedding, or their mean, is zero or not finite.
-
-    References
-    ----------
-    Radford et al. 2021, section 3.1.4, https://arxiv.org/abs/2103.00020
+    DataError if an embedding, or their mean, is zero or not finite. Radford et al. 2021, section 3.1.4, https://arxiv.org/abs/2103.00020
 
     Examples
     --------
@@ -74,23 +52,13 @@ def ensemble(text_embeddings: Float[np.ndarray, "m d"]) -> Float64[np.ndarray, "
     array([0.707, 0.707])
     """
     mean = _normalised(text_embeddings, "text", 0).mean(axis=0, keepdims=True)
-    direction: np.ndarray = _normalised(mean, "mean text", 0)[0]
-    return direction
+    return np.asarray(_normalised(mean, "mean text", 0)[0])
 
 
 def probabilities(cosine: Float64[np.ndarray, "n k"], record: ModelRecord) -> Float64[np.ndarray, "n k"]:
     """Turn cosines into the model's probabilities, by the rule that it was trained with.
 
-    Parameters
-    ----------
-    cosine : float64[n, k]
-    record : ModelRecord
-        Its `score_rule`, `logit_scale` and `logit_bias` count.
-
-    Returns
-    -------
-    float64[n, k]
-        ``softmax(scale * cosine)`` over the labels (rows sum to 1), or ``sigmoid(scale * cosine + bias)`` of each label by itself.
+    ``softmax(scale * cosine)`` over the labels (rows sum to 1), or ``sigmoid(scale * cosine + bias)`` of each label by itself.
 
     Examples
     --------
@@ -106,8 +74,7 @@ def probabilities(cosine: Float64[np.ndarray, "n k"], record: ModelRecord) -> Fl
     logits = _logits(cosine, record)
     if record.score_rule == "sigmoid":
         # By way of the logarithm: 1 / (1 + exp(-x)) overflows at a large negative logit.
-        independent: np.ndarray = np.exp(-np.logaddexp(0.0, -logits))
-        return independent
+        return np.asarray(np.exp(-np.logaddexp(0.0, -logits)))
     return softmax(logits)
 
 
@@ -120,8 +87,7 @@ def softmax(logits: Float64[np.ndarray, "n k"]) -> Float64[np.ndarray, "n k"]:
     array([[0.25, 0.75]])
     """
     weights = np.exp(logits - logits.max(axis=1, keepdims=True))
-    shares: np.ndarray = weights / weights.sum(axis=1, keepdims=True)
-    return shares
+    return np.asarray(weights / weights.sum(axis=1, keepdims=True))
 
 
 def predict(
@@ -181,13 +147,11 @@ def _decide(
 ) -> tuple[np.ndarray, Float64[np.ndarray, "n a"]]:
     """Return the index of the answer of each image, and the probability of every answer."""
     answer_of = np.array([answers.index(label_set.answers.get(label, label)) for label in label_set.labels])
-    columns = [np.flatnonzero(answer_of == answer) for answer in range(len(answers))]
-    if label_set.combine == "sum":
-        by_answer = np.stack([scores[:, column].sum(axis=1) for column in columns], axis=1)
-        return by_answer.argmax(axis=1), by_answer
-    by_answer = np.stack([scores[:, column].max(axis=1) for column in columns], axis=1)
+    summed = label_set.combine == "sum"
+    columns = [scores[:, np.flatnonzero(answer_of == answer)] for answer in range(len(answers))]
+    by_answer = np.stack([each.sum(axis=1) if summed else each.max(axis=1) for each in columns], axis=1)
     # By logit, not by probability: far from zero, different logits round to one probability. argmax gives a tie to the first declared.
-    return answer_of[logits.argmax(axis=1)], by_answer
+    return by_answer.argmax(axis=1) if summed else answer_of[logits.argmax(axis=1)], by_answer
 
 
 def _answers(label_set: LabelSet) -> tuple[str, ...]:
@@ -221,5 +185,4 @@ def _normalised(embeddings: Float[np.ndarray, "n d"], kind: str, start: int) -> 
             f"{bad.size} {kind} embeddings are zero or not finite and have no direction; the first is number {start + bad[0]}",
             why="the model's weights, or the images, are damaged",
         )
-    unit: np.ndarray = double / lengths
-    return unit
+    return np.asarray(double / lengths)

@@ -17,6 +17,8 @@ from audit.types import Group, Settings
 if TYPE_CHECKING:
     from jaxtyping import Int
 
+    Sides = tuple[Int[np.ndarray, "m"], Int[np.ndarray, "m"]]
+
 
 @dataclass(frozen=True)
 class ComparedGroups:
@@ -72,12 +74,7 @@ def every_pair(compared: ComparedGroups, tolerance: float, alpha: float) -> tupl
 
 
 def _contrasts(
-    names: Sequence[tuple[Group, Group]],
-    units: SamplingUnits,
-    sides: tuple[Int[np.ndarray, "m"], Int[np.ndarray, "m"]],
-    comparisons: int,
-    tolerance: float,
-    alpha: float,
+    names: Sequence[tuple[Group, Group]], units: SamplingUnits, sides: Sides, comparisons: int, tolerance: float, alpha: float
 ) -> tuple[Contrast, ...]:
     first, second = sides
     p = units.p(first, second)

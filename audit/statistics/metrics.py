@@ -15,13 +15,13 @@ import numpy as np
 import pandas as pd
 
 from audit.errors import UsageError, nearest
+from audit.records.results import CellStatus
 from audit.statistics.counts.count_table import GroupedCounts
+from audit.statistics.counts.rows import events_of
 from audit.types import UNKNOWN, Better, Claim, Group, Measurement, Predictions
 
 if TYPE_CHECKING:
-    from jaxtyping import Bool, Float, Int
-
-    from audit.records.results import CellStatus
+    from jaxtyping import Float, Int
 
 Outcome = frozenset[str]
 _FAIRLEARN = "https://fairlearn.org/v0.15/api_reference/generated/fairlearn.metrics"
@@ -77,40 +77,14 @@ class Tally:
 
     def statuses(self, fewest: int) -> tuple[CellStatus, ...]:
         """Return the status of each group; a group of one image never counts, since it has no variance."""
-        return tuple(self._status(i, max(fewest, 2)) for i in range(len(self.groups)))
-
-    def _status(self, i: int, fewest: int) -> CellStatus:
-        if UNKNOWN in self.groups[i]:
-            return "unknown"
-        if self.images[i] == 0:
-            return "absent"
-        if self.n[i] == 0:
-            return "not estimable"
-        return "ok" if self.n[i] >= fewest else "small"
+        conditions = [[UNKNOWN in group for group in self.groups], self.images == 0, self.n == 0, self.n >= max(fewest, 2)]
+        return tuple(np.select(conditions, ["unknown", "absent", "not estimable", "ok"], "small").tolist())
 
 
 def tally(counts: GroupedCounts, metric: Metric, outcome: Outcome | None) -> Tally:
     """Count the events and the denominator of a metric in each group."""
-    images = counts.by_group(np.ones(len(counts.table), bool))
-    if metric.needs_truth:
-        counts = counts.known_truth()
-    masks = _masks(counts.table, outcome)
-    counted = masks[metric.denominator]
-    return Tally(counts.groups, counts.by_group(counted & masks[metric.event]), counts.by_group(counted), images)
-
-
-def _masks(table: pd.DataFrame, outcome: Outcome | None) -> dict[str, Bool[np.ndarray, "r"]]:
-    if outcome is None:
-        return {"all": np.ones(len(table), bool), "correct": (table["y_true"] == table["y_pred"]).to_numpy()}
-    positive, selected = (table[column].isin(outcome).to_numpy() for column in ("y_true", "y_pred"))
-    return {
-        "all": np.ones(len(table), bool),
-        "correct": positive == selected,
-        "positive": positive,
-        "negative": ~positive,
-        "selected": selected,
-        "missed": ~selected,
-    }
+    rows = events_of(counts.table["y_true"].to_numpy(object), counts.table["y_pred"].to_numpy(object), metric, outcome)
+    return Tally(counts.groups, *map(counts.by_group, (rows.event, rows.counted, np.ones(len(counts.table), bool))))
 
 
 @cache
@@ -146,8 +120,7 @@ def point_estimates(counts: GroupedCounts, names: Sequence[str], outcome: Outcom
     if known is counts:
         return _frame(counts, names, outcome)
     with_truth = [name for name in names if METRICS[name].needs_truth]
-    without = [name for name in names if not METRICS[name].needs_truth]
-    return {**_frame(known, with_truth, outcome), **_frame(counts, without, outcome)}
+    return {**_frame(known, with_truth, outcome), **_frame(counts, [name for name in names if name not in with_truth], outcome)}
 
 
 def _frame(counts: GroupedCounts, names: Sequence[str], outcome: Outcome | None) -> dict[str, Estimates]:
@@ -189,9 +162,8 @@ def majority_baseline(counts: GroupedCounts, outcome: Outcome | None, answers: G
     """
     counts = counts.known_truth()
     if outcome is not None:
-        positive = _masks(counts.table, outcome)["positive"]
-        inside = counts.by_group(positive)
-        outside = counts.by_group(~positive)
+        positive = counts.table["y_true"].isin(outcome).to_numpy()
+        inside, outside = counts.by_group(positive), counts.by_group(~positive)
         return inside if inside.sum() >= outside.sum() else outside
     totals = counts.table.groupby("y_true")["n"].sum()
     if totals.empty:
@@ -204,10 +176,7 @@ def majority_baseline(counts: GroupedCounts, outcome: Outcome | None, answers: G
 def resolve(measurement: Measurement, claim: Claim, predictions: Predictions) -> tuple[Metric, Outcome | None]:
     """Return the metric and the outcome that a claim names.
 
-    Raises
-    ------
-    UsageError
-        If the metric or outcome does not exist, an outcome holds an answer that cannot be given, or the metric needs what is not there.
+    UsageError if either does not exist, an outcome holds an answer that cannot be given, or the metric needs what is not there.
     """
     where = f"measurement {measurement.name!r}"
     if claim.metric not in METRICS:

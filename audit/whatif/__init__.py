@@ -5,14 +5,12 @@
     asked         one measurement with the embeddings that it rests on; the two halves of the images
     labels        another label set (a neutral label, prompts over other attributes), or no answer where the model is unsure
     projection    embeddings without a direction, or without some coordinates
-    ranking       another order of the retrieved images
     thresholds    a threshold for each group (fairlearn)
     methods       every method at every setting that is tried
     counted       the images of each group before and after, by cluster where they come in clusters
-    compare       what a change does to a gap on the same images
-    cost          what it does to accuracy
+    compare       what a change does to a gap on the same images, and to accuracy
     frontier      gap against accuracy, over everything that was tried
-    explore       a plan from start to end; reranking: a search
+    explore       a plan from start to end; reranking: a search, with another order of the images that it finds
 
 Whatever is chosen is chosen on one half of the images and shown on the other. The verdict of an audit belongs to the unmodified model.
 """

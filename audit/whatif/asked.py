@@ -11,12 +11,11 @@ import numpy as np
 
 from audit.errors import DataError
 from audit.measure import predict
+from audit.types import Measurement, ModelRecord, Predictions
 
 if TYPE_CHECKING:
     import pandas as pd
     from jaxtyping import Bool, Float
-
-    from audit.types import Measurement, ModelRecord, Predictions
 
 
 @dataclass(frozen=True)
@@ -58,13 +57,7 @@ def fit_half(units: Sequence[str], seed: int) -> Bool[np.ndarray, "n"]:
 
 
 def require_disjoint(fitted_on: Sequence[str], shown_on: Sequence[str]) -> None:
-    """Refuse to show a what-if on images that it was fitted on.
-
-    Raises
-    ------
-    DataError
-        If an image, person or scene is on both sides.
-    """
+    """Refuse to show a what-if on images that it was fitted on: DataError if an image, person or scene is on both sides."""
     common = sorted(set(fitted_on) & set(shown_on))
     if common:
         raise DataError(

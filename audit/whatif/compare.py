@@ -4,27 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from audit.comparison.change import gap_change, gap_ends
-from audit.errors import DataError
+from audit.errors import DataError, UsageError
 from audit.records.evidence import Estimate
-from audit.records.what_if import Ending, GroupChange, WhatIf
+from audit.records.what_if import Ending, GroupChange, Utility, WhatIf
 from audit.statistics.counts.rows import row_codes, row_events
-from audit.statistics.metrics import extremes
+from audit.statistics.metrics import Metric, extremes
 from audit.statistics.null import GapNull, generator
-from audit.statistics.paired.joint import JointCounts
-from audit.whatif.cost import utility
-from audit.whatif.counted import CountedGroups, Judge, count_groups
-
-if TYPE_CHECKING:
-    from audit.statistics.metrics import Metric
-    from audit.types import Group, Note, Predictions, Settings
+from audit.statistics.paired.joint import JointCounts, change_ends, change_p
+from audit.types import UNKNOWN, Group, Note, Predictions, Settings
+from audit.whatif.counted import CountedGroups, Judge, count_groups, count_together
+from audit.whatif.labels import NO_ANSWER
 
 _SLACK = 1e-12
-_IMPROVEMENTS = ("smaller", "levelled down", "indistinguishable")
 RANDOM_RATE = 0.05
 """A change counts as better than a random one of its kind where at most this share of them, itself included, leaves a gap as small."""
 
@@ -50,12 +45,8 @@ class Tried:
 def furthest_pair(fitted: Predictions, shown: Predictions, judge: Judge) -> tuple[Group, Group]:
     """Return the groups that lie furthest apart on the fit half, highest first, among those that both halves have enough images of.
 
-    Picked there, because the pair that is furthest apart on the shown half would move together by chance.
-
-    Raises
-    ------
-    DataError
-        If fewer than two groups have enough images in both halves.
+    Picked there, because the pair that is furthest apart on the shown half would move together by chance. DataError if fewer than two
+    groups have enough images in both halves.
     """
     joint, other = (count_groups(half, half, judge).joint for half in (fitted, shown))
     both = [place for place, group in enumerate(joint.groups) if group in other.groups]
@@ -70,14 +61,10 @@ def what_if(tried: Tried, pair: tuple[Group, Group], judge: Judge) -> WhatIf:
     """Return what a change would do to a gap, on the shown half, and what it would cost.
 
     All differences are paired, and the independent unit of every interval and test is the image, or the cluster where images come in
-    clusters. Not yet corrected for all that was tried, without which nothing is called reversed: `frontier.corrected` does both.
+    clusters. Not yet corrected for all that was tried, without which nothing is called reversed: `frontier.holm_corrected` does both.
 
-    Raises
-    ------
-    DataError
-        If the two predictions are not of the same images, or a group of the pair has too few of them.
-    UsageError
-        If the metric counts other images after the change, or without a true answer to take a cost from.
+    DataError if the two predictions are not of the same images, or a group of the pair has too few of them; UsageError if the metric counts
+    other images after the change, or without a true answer to take a cost from.
     """
     counted = count_groups(tried.before, tried.after, judge)
     joint, settings, name = counted.joint, judge.settings, f"{judge.finding}/{tried.method}/{tried.setting}"
@@ -91,7 +78,8 @@ def what_if(tried: Tried, pair: tuple[Group, Group], judge: Judge) -> WhatIf:
     )
     change, change_p = _change(joint, settings, f"{name}/change")
     pair_before, pair_after, reversal_p = _pair(joint, pair, settings.alpha)
-    gap_before, gap = (_gap(joint, settings.alpha, after=later) for later in (False, True))
+    ends = [gap_ends(joint.groups, joint.units(after=later), settings.alpha) for later in (False, True)]
+    gap_before, gap = (Estimate(each.value, each.low, each.high) for each in ends)
     random = np.array(tried.random_gaps)
     return WhatIf(
         method=tried.method,
@@ -119,6 +107,31 @@ def what_if(tried: Tried, pair: tuple[Group, Group], judge: Judge) -> WhatIf:
     )
 
 
+def utility(before: Predictions, after: Predictions, settings: Settings, cluster: str | None = None) -> Utility:
+    """Accuracy before and after on the images with a true answer, without which UsageError; giving no answer is not being right.
+
+    All images of one level of `cluster` count as one; None: images are independent.
+    """
+    truth = before.y_true
+    if truth is None or after.y_true is None or len(truth) != len(after.y_true):
+        raise UsageError("a what-if needs its cost in accuracy", why="the true answer is unknown", fix="give a measurement that has one")
+    known = truth != UNKNOWN
+    right = [(answered.y_pred == truth)[known] for answered in (before, after)]
+    joint = count_together(right[0], right[1], before.attributes[known], cluster)
+    n = max(int(known.sum()), 1)
+    (low,), (high,) = (end.tolist() for end in change_ends(joint, settings.alpha))
+    given = (after.y_pred != NO_ANSWER)[known]
+    return Utility(
+        n=int(known.sum()),
+        before=float(right[0].sum() / n),
+        after=float(right[1].sum() / n),
+        change=Estimate((int(right[1].sum()) - int(right[0].sum())) / n, low, high),
+        p=float(change_p(joint, settings)[0]),
+        answered=float(given.sum() / n),
+        among_answered=float(right[1][given].mean()) if given.any() else None,
+    )
+
+
 def _change(joint: JointCounts, settings: Settings, name: str) -> tuple[Estimate, float]:
     """Return gap after minus gap before, and its p.
 
@@ -142,11 +155,6 @@ def _pair(joint: JointCounts, pair: tuple[Group, Group], alpha: float) -> tuple[
     return before, Estimate(after, low, high), float(units.p(first, second)[0]) if turned else 1.0
 
 
-def _gap(joint: JointCounts, alpha: float, *, after: bool) -> Estimate:
-    ends = gap_ends(joint.groups, joint.units(after=after), alpha)
-    return Estimate(ends.value, ends.low, ends.high)
-
-
 def _group_changes(counted: CountedGroups) -> tuple[GroupChange, ...]:
     joint = counted.joint
     parts = [(part / joint.n).tolist() for part in (joint.before, joint.after, counted.moved)]
@@ -163,18 +171,13 @@ def _by_chance(random: np.ndarray, gap: Estimate) -> bool:
 def _ending(counted: CountedGroups, nulls: tuple[GapNull, GapNull], change: Estimate, judge: Judge, by_chance: bool) -> Ending:
     if not counted.judged:
         return "not judged"
-    found = _of_gap(counted.joint, nulls, change, judge)
-    return "no better than random" if by_chance and found in _IMPROVEMENTS else found
-
-
-def _of_gap(joint: JointCounts, nulls: tuple[GapNull, GapNull], change: Estimate, judge: Judge) -> Ending:
-    before, after = nulls
-    if change.high < 0 and _levelled_down(joint, judge.metric):
-        return "levelled down"
-    if before.p <= judge.settings.alpha < after.p:
-        return "indistinguishable"
-    if change.high < 0:
-        return "smaller"
+    indistinguishable = nulls[0].p <= judge.settings.alpha < nulls[1].p
+    if change.high < 0 or indistinguishable:
+        if by_chance:
+            return "no better than random"
+        if change.high < 0 and _levelled_down(counted.joint, judge.metric):
+            return "levelled down"
+        return "indistinguishable" if indistinguishable else "smaller"
     return "larger" if change.low > 0 else "unchanged"
 
 
@@ -194,15 +197,13 @@ def control_gaps(
 
     All of them are of the same images, so the groups are looked up once.
     """
-    drawn = [change(rng) for _ in range(min(draws, 1))]
-    if not drawn:
-        return ()
-    first = drawn[0]
-    groups, codes = row_codes(first.attributes, judge.by, judge.levels)
-    compared = [groups.index(group) for group in count_groups(first, first, judge).joint.groups]
-    gaps = []
-    for place in range(draws):
-        rows = row_events(first if place == 0 else change(rng), judge.metric, judge.outcome)
+    gaps: list[float] = []
+    for _ in range(draws):
+        changed = change(rng)
+        if not gaps:
+            groups, codes = row_codes(changed.attributes, judge.by, judge.levels)
+            compared = [groups.index(group) for group in count_groups(changed, changed, judge).joint.groups]
+        rows = row_events(changed, judge.metric, judge.outcome)
         n, events = (np.bincount(codes[each], minlength=len(groups))[compared] for each in (rows.counted, rows.event))
         gaps.append(float(np.ptp(events / n)))
     return tuple(gaps)

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from audit.errors import DataError, UsageError
 from audit.statistics.counts.rows import row_codes, row_events
+from audit.statistics.metrics import Metric, Outcome
 from audit.statistics.paired.joint import BOTH, NEITHER, ONLY_AFTER, ONLY_BEFORE, JointCounts, cluster_kinds
-from audit.types import UNKNOWN
+from audit.types import UNKNOWN, Group, Predictions, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import pandas as pd
     from jaxtyping import Bool, Int
-
-    from audit.statistics.metrics import Metric, Outcome
-    from audit.types import Group, Predictions, Settings
 
 
 @dataclass(frozen=True)
@@ -52,14 +50,8 @@ def count_groups(before: Predictions, after: Predictions, judge: Judge) -> Count
     """Count the images of each group by event before x event after.
 
     Compared are the groups that an audit would compare. Where these are fewer than two for want of clusters alone, the others are shown
-    too, from two clusters on, and nothing may be concluded.
-
-    Raises
-    ------
-    DataError
-        If the two predictions are not of the same images.
-    UsageError
-        If the metric counts other images after the change: precision.
+    too, from two clusters on, and nothing may be concluded. DataError if the two predictions are not of the same images; UsageError if the
+    metric counts other images after the change: precision.
     """
     if judge.metric.denominator == "selected":
         raise UsageError(f"{judge.metric.name} counts other images after a change", fix="judge a what-if by another metric")
@@ -69,14 +61,17 @@ def count_groups(before: Predictions, after: Predictions, judge: Judge) -> Count
     first, second = (row_events(each, judge.metric, judge.outcome) for each in (before, after))
     joint = _joint(groups, codes, first.event, second.event, first.counted, before.attributes, judge.cluster)
     moved = np.bincount(codes[first.counted & (before.y_pred != after.y_pred)], minlength=len(groups))
-    enough = np.array([status == "ok" for status in joint.statuses(judge.settings.min_group_size)], bool)
+    enough = _enough(joint, judge)
     judged = int(enough.sum()) > 1
     if joint.kinds is not None and not judged:
-        by_image = JointCounts(joint.groups, joint.cells, joint.images).statuses(judge.settings.min_group_size)
-        enough = np.array([status == "ok" for status in by_image], bool) & (joint.kinds.reach > 1)
+        enough = _enough(replace(joint, kinds=None), judge) & (joint.kinds.reach > 1)
     used = np.flatnonzero(enough).tolist()
     left = tuple(groups[i] for i in np.flatnonzero(~enough))
     return CountedGroups(joint.of(used), moved[enough], left, judged)
+
+
+def _enough(joint: JointCounts, judge: Judge) -> Bool[np.ndarray, "g"]:
+    return np.array([status == "ok" for status in joint.statuses(judge.settings.min_group_size)], bool)
 
 
 def count_together(
@@ -84,12 +79,6 @@ def count_together(
 ) -> JointCounts:
     """Count all images as one group, by event before x event after."""
     return _joint(((),), np.zeros(len(before), np.int64), before, after, np.ones(len(before), bool), attributes, cluster)
-
-
-def own_cases(column: pd.Series) -> pd.Series:
-    """Return which images belong together; an image of an unknown cluster is independent, as in an audit."""
-    unknown = column == UNKNOWN
-    return column.mask(unknown, UNKNOWN + column.index.astype(str))
 
 
 def _joint(
@@ -106,5 +95,7 @@ def _joint(
     images = np.bincount(codes, minlength=len(groups))
     if cluster is None:
         return JointCounts(groups, cells, images)
-    owner = own_cases(attributes[cluster]).reset_index(drop=True)
+    owner = attributes[cluster]
+    # An image of an unknown cluster is independent, as in an audit.
+    owner = owner.mask(owner == UNKNOWN, UNKNOWN + owner.index.astype(str)).reset_index(drop=True)
     return JointCounts(groups, cells, images, cluster_kinds(owner, places, counted.astype(np.int64), len(groups)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -10,10 +10,11 @@ import numpy as np
 
 from audit.errors import AuditError, UsageError, nearest
 from audit.naming import finding_id
+from audit.plans import WhatIfPlan
 from audit.records.what_if import Refused, WhatIf, WhatIfs
 from audit.statistics.metrics import resolve
 from audit.statistics.null import generator
-from audit.types import UNKNOWN, Claim, Note
+from audit.types import UNKNOWN, Claim, Group, Measurement, ModelRecord, Note, Predictions, Settings
 from audit.whatif.asked import AskedMeasurement, fit_half, require_disjoint
 from audit.whatif.compare import Tried, control_gaps, furthest_pair, what_if
 from audit.whatif.counted import Judge
@@ -25,12 +26,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from jaxtyping import Float
 
-    from audit.plans import WhatIfPlan
-    from audit.types import Group, Measurement, ModelRecord, Predictions, Settings
-
 CONTROLS = 100
 """Random controls of each setting."""
-CONTENT = "image content"
 
 
 @dataclass(frozen=True)
@@ -65,13 +62,7 @@ class Halves:
 
 
 def chosen_methods(names: Sequence[str]) -> tuple[str, ...]:
-    """Return the methods that were asked for, in the order in which they are shown; ``all`` is every one.
-
-    Raises
-    ------
-    UsageError
-        If a method is unknown.
-    """
+    """Return the methods that were asked for, in the order in which they are shown; ``all`` is every one. UsageError if one is unknown."""
     for name in names:
         if name != "all" and name not in NAMES:
             raise UsageError(f"no what-if {name!r}", where="--what-if", fix=nearest(name, (*NAMES, "all")))
@@ -81,12 +72,8 @@ def chosen_methods(names: Sequence[str]) -> tuple[str, ...]:
 def explore(plan: WhatIfPlan, inputs: WhatIfInputs, methods: Sequence[str]) -> tuple[WhatIfs, ...]:
     """Try every setting of some methods (`chosen_methods`) on one question.
 
-    Returns the question with its answers changed and, where the plan searches, the search with its order changed.
-
-    Raises
-    ------
-    UsageError
-        If the plan names a finding that no measurement has, or one by several attributes.
+    Returns the question with its answers changed and, where the plan searches, the search with its order changed. UsageError if the plan
+    names a finding that no measurement has, or one by several attributes.
     """
     plan = replace(plan, cluster=plan.cluster or inputs.cluster)
     measurement, claim = _planned(plan, inputs)
@@ -116,11 +103,10 @@ def _halves(plan: WhatIfPlan, measurement: Measurement, claim: Claim, inputs: Wh
     fit = fit_half(units, inputs.settings.seed)
     fitted_on, shown_on = ([unit for unit, inside in zip(units, side, strict=True) if inside] for side in (fit, ~fit))
     require_disjoint(fitted_on, shown_on)
-    judges = [replace(_judge(measurement, each, asked, inputs), cluster=plan.cluster) for each in _same_claim(measurement, claim)]
-    target = next(judge for judge in judges if judge.by == claim.by)
+    same = [each for each in measurement.claims if (each.metric, each.outcome) == (claim.metric, claim.outcome)]
+    judges = {each.by: _judge(measurement, each, asked, plan, inputs) for each in same}
     one, other = asked.of(fit), asked.of(~fit)
-    shown = Shown(other, other.answers())
-    return Halves(one, one.answers(), shown, target, tuple(judge for judge in judges if judge is not target), len(set(shown_on)))
+    return Halves(one, one.answers(), Shown(other, other.answers()), judges.pop(claim.by), tuple(judges.values()), len(set(shown_on)))
 
 
 def _units(plan: WhatIfPlan, inputs: WhatIfInputs) -> list[str]:
@@ -131,16 +117,9 @@ def _units(plan: WhatIfPlan, inputs: WhatIfInputs) -> list[str]:
     return [content if cluster == UNKNOWN else cluster for cluster, content in named]
 
 
-def _same_claim(measurement: Measurement, claim: Claim) -> Iterator[Claim]:
-    return (each for each in measurement.claims if (each.metric, each.outcome) == (claim.metric, claim.outcome))
-
-
-def _judge(measurement: Measurement, claim: Claim, asked: AskedMeasurement, inputs: WhatIfInputs) -> Judge:
+def _judge(measurement: Measurement, claim: Claim, asked: AskedMeasurement, plan: WhatIfPlan, inputs: WhatIfInputs) -> Judge:
     metric, outcome = resolve(measurement, claim, asked.of(np.zeros(len(asked.attributes), bool)).answers())
-    return Judge(finding_id(measurement.name, claim), metric, outcome, claim.by, inputs.levels, inputs.settings)
-
-
-# ---- trying ----------------------------------------------------------------------------------------------------------------------
+    return Judge(finding_id(measurement.name, claim), metric, outcome, claim.by, inputs.levels, inputs.settings, plan.cluster)
 
 
 def _tried(plan: WhatIfPlan, halves: Halves, methods: Sequence[Method], inputs: WhatIfInputs) -> WhatIfs:
@@ -153,14 +132,11 @@ def _tried(plan: WhatIfPlan, halves: Halves, methods: Sequence[Method], inputs: 
         for method in methods:
             for candidate in _candidates(method, shop, refused):
                 _judged(candidate, plan, halves, pairs, found, refused)
-    frontiers = {
-        name: frontier(holm_corrected(what_ifs, inputs.settings.alpha), name, len(halves.fit.attributes))
-        for name, what_ifs in found.items()
-        if what_ifs
-    }
+    corrected = {name: holm_corrected(what_ifs, inputs.settings.alpha) for name, what_ifs in found.items()}
+    frontiers = {name: frontier(what_ifs, name, len(halves.fit.attributes)) for name, what_ifs in corrected.items()}
     return WhatIfs(
         question=Note.of(plan.question),
-        unit=plan.cluster or CONTENT,
+        unit=plan.cluster or "image content",
         units=halves.units,
         cost=Note.of(plan.right.sentence) if plan.right else Note("accuracy", {"truth": str(halves.fit.measurement.truth)}),
         target=frontiers.pop(halves.target.finding, None),

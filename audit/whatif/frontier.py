@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from audit.records.what_if import Frontier, FrontierPoint
+from audit.records.what_if import Ending, Frontier, FrontierPoint, WhatIf
 from audit.statistics.multiplicity import holm
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float
-
-    from audit.records.what_if import Ending, WhatIf
 
 _CLAIMS = ("smaller", "larger", "levelled down")
 """Endings that rest on the test of the change."""

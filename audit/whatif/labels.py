@@ -10,12 +10,11 @@ import numpy as np
 
 from audit.errors import UsageError
 from audit.statistics.evidence.threshold_curves import thresholds_at
+from audit.types import Predictions
 from audit.whatif.asked import AskedMeasurement
 
 if TYPE_CHECKING:
     from jaxtyping import Float
-
-    from audit.types import Predictions
 
 NO_ANSWER = "(no answer)"
 
@@ -24,16 +23,8 @@ def neutral_label(asked: AskedMeasurement, label: str, prompts: Mapping[str, Flo
     """Add a label that accuses nobody, such as 'child': its own answer, part of no outcome, with the embeddings of its prompts.
 
     A new label can only take images from the others: the count of every other label falls or stays, in every group. What tells is the
-    gap, and what the new label takes from right answers.
-
-    Raises
-    ------
-    UsageError
-        If the label set already offers the answer.
-
-    References
-    ----------
-    Radford et al. 2021, table 7, https://arxiv.org/abs/2103.00020
+    gap, and what the new label takes from right answers (Radford et al. 2021, table 7, https://arxiv.org/abs/2103.00020). UsageError if the
+    label set already offers the answer.
     """
     label_set = asked.measurement.label_set
     if label in label_set.labels or label in label_set.answers.values():
@@ -53,12 +44,8 @@ def aggregate(
 ) -> AskedMeasurement:
     """Ask every answer in combination with other attributes and sum: ``p(race | x) = sum over age, gender of softmax(tau x . z)``.
 
-    `prompts` maps (answer, level, level, ...) to its prompts. The sum depends on the logit scale tau: state it.
-
-    Raises
-    ------
-    UsageError
-        If the combinations do not cover exactly the answers that were asked for.
+    `prompts` maps (answer, level, level, ...) to its prompts. The sum depends on the logit scale tau: state it. UsageError if the
+    combinations do not cover exactly the answers that were asked for.
     """
     label_set = asked.measurement.label_set
     answers = tuple(dict.fromkeys(label_set.answers.get(label, label) for label in label_set.labels))
@@ -93,8 +80,5 @@ def abstain(predictions: Predictions, margin: float) -> Predictions:
     No answer is neither a right answer nor a harm. Unequal silence is a disparity too: show who gets none.
     """
     silent = predictions.margin.astype(float) <= margin if margin > 0 else np.zeros(len(predictions.y_pred), bool)
-    return replace(
-        predictions,
-        answers=(*predictions.answers, NO_ANSWER),
-        y_pred=np.where(silent, NO_ANSWER, predictions.y_pred),
-    )
+    answers = np.where(silent, NO_ANSWER, predictions.y_pred)
+    return replace(predictions, answers=(*predictions.answers, NO_ANSWER), y_pred=answers)

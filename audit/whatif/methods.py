@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from audit.errors import UsageError
-from audit.types import Note
+from audit.plans import Pairs, WhatIfPlan
+from audit.types import Group, Measurement, Note, Predictions, Settings
 from audit.whatif import thresholds
+from audit.whatif.asked import AskedMeasurement
 from audit.whatif.labels import abstain, aggregate, margin_at, neutral_label
 from audit.whatif.projection import (
     STRENGTHS,
@@ -21,17 +24,11 @@ from audit.whatif.projection import (
     mutual_information,
     orthogonal_projection,
     project,
-    projected,
-    random_directions,
 )
 
 if TYPE_CHECKING:
     import pandas as pd
     from jaxtyping import Float, Int
-
-    from audit.plans import Pairs, WhatIfPlan
-    from audit.types import Group, Measurement, Predictions, Settings
-    from audit.whatif.asked import AskedMeasurement
 
 Change = Callable[["Shown"], "Predictions"]
 Control = Callable[["Shown", np.random.Generator], "Predictions"]
@@ -63,7 +60,7 @@ class Candidate:
     needs: tuple[Note, ...]
     change: Change
     control: Control | None = None
-    """A random change of the same kind, if any."""
+    """A random change of the same kind, if any; one function may be both, which changes at random where it is given a generator."""
 
 
 @dataclass(frozen=True)
@@ -114,14 +111,12 @@ def abstention(shop: Workshop) -> Iterator[Candidate]:
     for coverage in COVERAGES:
         margin = margin_at(shop.fitted, coverage)
 
-        def change(shown: Shown, margin: float = margin) -> Predictions:
-            return abstain(shown.before, margin)
-
-        def control(shown: Shown, rng: np.random.Generator, margin: float = margin) -> Predictions:
-            return abstain(replace(shown.before, margin=rng.permutation(shown.before.margin)), margin)
+        def answers(shown: Shown, rng: np.random.Generator | None = None, margin: float = margin) -> Predictions:
+            before = shown.before
+            return abstain(before if rng is None else replace(before, margin=rng.permutation(before.margin)), margin)
 
         setting = f"the surest {100 * coverage:g} % of the fitted half (margin above {margin:.3g})"
-        yield Candidate("abstention", setting, coverage == DEFAULT_COVERAGE, NOTHING, change, control)
+        yield Candidate("abstention", setting, coverage == DEFAULT_COVERAGE, NOTHING, answers, answers)
 
 
 def projection(shop: Workshop) -> Iterator[Candidate]:
@@ -129,15 +124,15 @@ def projection(shop: Workshop) -> Iterator[Candidate]:
     if shop.plan.direction is None:
         return
     directions = _contrasts(shop, shop.plan.direction.pairs)
-    matrix, rank = orthogonal_projection(directions), np.linalg.matrix_rank(directions)
+    matrix, rank = orthogonal_projection(directions), int(np.linalg.matrix_rank(directions))
     for images in (False, True):
 
         def change(shown: Shown, images: bool = images) -> Predictions:
             return project(shown.asked, matrix, directions, images=images).answers()
 
         def control(shown: Shown, rng: np.random.Generator, images: bool = images) -> Predictions:
-            chance = random_directions(int(rank), directions.shape[1], rng)
-            return projected(shown.asked, orthogonal_projection(chance), images=images).answers()
+            chance = orthogonal_projection(rng.standard_normal((rank, directions.shape[1])))
+            return project(shown.asked, chance, None, images=images).answers()
 
         setting = f"{rank} direction{'s' if rank > 1 else ''} out of the {'prompts and the images' if images else 'prompts'}"
         yield Candidate("projection", setting, not images, WORDS, change, control)
@@ -158,7 +153,7 @@ def calibrated(shop: Workshop) -> Iterator[Candidate]:
             return project(shown.asked, matrix, directions).answers()
 
         def control(shown: Shown, rng: np.random.Generator, matrix: np.ndarray = matrix) -> Predictions:
-            return projected(shown.asked, _turned(matrix, basis, rng)).answers()
+            return project(shown.asked, _turned(matrix, basis, rng), None).answers()
 
         setting = f"{len(direction.same)} pairs, strength {strength:g}"
         yield Candidate("calibrated-projection", setting, strength == DEFAULT_STRENGTH, WORDS, change, control)
@@ -168,8 +163,7 @@ def _turned(matrix: Float[np.ndarray, "d d"], basis: Float[np.ndarray, "r d"], r
     """Return what a projection does to the space spanned by `basis`, done to a random space of the same size."""
     change = basis @ (matrix - np.eye(len(matrix))) @ basis.T
     random, _ = np.linalg.qr(rng.standard_normal(basis.T.shape))
-    turned: np.ndarray = np.eye(len(matrix)) + random @ change @ random.T
-    return turned
+    return np.asarray(np.eye(len(matrix)) + random @ change @ random.T)
 
 
 def _contrasts(shop: Workshop, pairs: Pairs) -> Float[np.ndarray, "r d"]:
@@ -183,18 +177,15 @@ def dropped(shop: Workshop) -> Iterator[Candidate]:
     information = mutual_information(shop.fit.image_embeddings[known], codes[known])
     dimensions = len(information)
     counts = {share: max(round(share * dimensions), 1) for share in DROPPED}
+    needs = (Note("fitted_groups", {"attribute": shop.attribute}),)
     for count in dict.fromkeys(counts.values()):
 
-        def change(shown: Shown, count: int = count) -> Predictions:
-            return drop_dimensions(shown.asked, most_telling(information, count)).answers()
+        def answers(shown: Shown, rng: np.random.Generator | None = None, count: int = count) -> Predictions:
+            chosen = most_telling(information, count) if rng is None else rng.choice(dimensions, count, replace=False)
+            return drop_dimensions(shown.asked, chosen).answers()
 
-        def control(shown: Shown, rng: np.random.Generator, count: int = count) -> Predictions:
-            return drop_dimensions(shown.asked, rng.choice(dimensions, count, replace=False)).answers()
-
-        needs = (Note("fitted_groups", {"attribute": shop.attribute}),)
-        yield Candidate(
-            "dropped-dimensions", f"{count} of {dimensions} coordinates", count == counts[DEFAULT_DROPPED], needs, change, control
-        )
+        setting = f"{count} of {dimensions} coordinates"
+        yield Candidate("dropped-dimensions", setting, count == counts[DEFAULT_DROPPED], needs, answers, answers)
 
 
 def group_thresholds(shop: Workshop) -> Iterator[Candidate]:
@@ -202,20 +193,14 @@ def group_thresholds(shop: Workshop) -> Iterator[Candidate]:
     if shop.fitted.y_true is None or len(shop.fitted.answers) != 2:
         return
     for constraint in CONSTRAINTS:
-
-        def change(shown: Shown, constraint: thresholds.Constraint = constraint) -> Predictions:
-            return _by_group(shop, shown, constraint, None)
-
-        def control(shown: Shown, rng: np.random.Generator, constraint: thresholds.Constraint = constraint) -> Predictions:
-            return _by_group(shop, shown, constraint, rng)
-
+        answers = partial(_by_group, shop, constraint)
         default = constraint == CONSTRAINTS[0]
         setting = constraint.replace("_", " ")
         # A fit takes a third of a second on a FairFace half, and a control a hundred of them.
-        yield Candidate("group-thresholds", setting, default, thresholds.NEEDS, change, control if default else None)
+        yield Candidate("group-thresholds", setting, default, thresholds.NEEDS, answers, answers if default else None)
 
 
-def _by_group(shop: Workshop, shown: Shown, constraint: thresholds.Constraint, rng: np.random.Generator | None) -> Predictions:
+def _by_group(shop: Workshop, constraint: thresholds.Constraint, shown: Shown, rng: np.random.Generator | None = None) -> Predictions:
     """Answer by group where a threshold could be fitted; small and unknown groups keep the answers that they had."""
     both, measurement = (shop.fitted, shown.before), shown.asked.measurement
     codes = [shop.codes(each.attributes) for each in both]

@@ -9,17 +9,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from audit.errors import UsageError
+from audit.whatif.asked import AskedMeasurement
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
-
-    from audit.whatif.asked import AskedMeasurement
 
 STRENGTHS = (0.0, 10.0, 100.0, 1000.0)
 """Strengths of calibration that are shown; 1000 is the published one for classification."""
 LARGEST_SHARE = 0.5
 """A query that loses more than this is itself about the attribute."""
-MUTUAL_BINS = 10
 
 
 def unit(vectors: Float[np.ndarray, "k d"]) -> Float[np.ndarray, "k d"]:
@@ -46,8 +44,7 @@ def orthogonal_projection(directions: Float[np.ndarray, "r d"]) -> Float[np.ndar
     """
     _, lengths, basis = np.linalg.svd(np.asarray(directions, float), full_matrices=False)
     basis = basis[lengths > max(directions.shape) * np.finfo(float).eps * lengths.max(initial=0.0)]
-    projection: np.ndarray = np.eye(directions.shape[1]) - basis.T @ basis
-    return projection
+    return np.asarray(np.eye(directions.shape[1]) - basis.T @ basis)
 
 
 def calibrated_projection(
@@ -56,11 +53,8 @@ def calibrated_projection(
     """Orthogonal projection that also draws together pairs of prompts that should mean the same.
 
     ``P = P0 (I + strength M)^-1`` with ``M = 1/|S| sum (z_i - z_j)(z_i - z_j)'``; at strength 0 it is `orthogonal_projection`. `first` and
-    `second` are the embeddings of the paired prompts ("a photo of a male doctor", "a photo of a female doctor").
-
-    References
-    ----------
-    Chuang et al. 2023, https://arxiv.org/abs/2302.00070
+    `second` are the embeddings of the paired prompts ("a photo of a male doctor", "a photo of a female doctor"). Chuang et al. 2023,
+    https://arxiv.org/abs/2302.00070
 
     Examples
     --------
@@ -73,8 +67,7 @@ def calibrated_projection(
     apart = contrast(first, second)
     spread = apart.T @ apart / len(apart)
     identity = np.eye(spread.shape[0])
-    projection: np.ndarray = orthogonal_projection(directions) @ np.linalg.solve(identity + strength * spread, identity)
-    return projection
+    return np.asarray(orthogonal_projection(directions) @ np.linalg.solve(identity + strength * spread, identity))
 
 
 def removed_share(directions: Float[np.ndarray, "r d"], texts: Float[np.ndarray, "k d"]) -> Float[np.ndarray, "k"]:
@@ -84,39 +77,27 @@ def removed_share(directions: Float[np.ndarray, "r d"], texts: Float[np.ndarray,
 
 
 def project(
-    asked: AskedMeasurement, projection: Float[np.ndarray, "d d"], directions: Float[np.ndarray, "r d"], *, images: bool = False
+    asked: AskedMeasurement, projection: Float[np.ndarray, "d d"], directions: Float[np.ndarray, "r d"] | None, *, images: bool = False
 ) -> AskedMeasurement:
     """Project every prompt, optionally the images too: an embedding `z` becomes ``P z``, which takes `directions` away.
 
-    Lengths do not matter, since a similarity is a cosine.
-
-    Raises
-    ------
-    UsageError
-        If a prompt loses more than half of its squared length: it is about the attribute itself.
+    Lengths do not matter, since a similarity is a cosine. UsageError if a prompt loses more than half of its squared length: it is about
+    the attribute itself. A random control has no `directions`, and what it loses is not asked.
     """
     prompts = list(asked.text_embeddings)
-    texts = unit(np.stack([asked.text_embeddings[prompt] for prompt in prompts]))
-    shares = removed_share(directions, texts)
+    shares = np.zeros(1) if directions is None else removed_share(directions, np.stack(list(asked.text_embeddings.values())))
     if shares.max() > LARGEST_SHARE:
         raise UsageError(
             f"the prompt {prompts[int(shares.argmax())]!r} is itself about the attribute",
             why=f"{shares.max():.0%} of it lies along the directions that would be taken away",
             fix="project another attribute, or leave this label set as it is",
         )
-    return projected(asked, projection, images=images)
-
-
-def projected(asked: AskedMeasurement, projection: Float[np.ndarray, "d d"], *, images: bool = False) -> AskedMeasurement:
-    """Project without asking what is lost: for random controls."""
     changed = {prompt: projection @ unit(vector) for prompt, vector in asked.text_embeddings.items()}
     vectors = unit(asked.image_embeddings) @ projection.T if images else asked.image_embeddings
     return replace(asked, text_embeddings=changed, image_embeddings=vectors)
 
 
-def mutual_information(
-    image_embeddings: Float[np.ndarray, "n d"], codes: Int[np.ndarray, "n"], bins: int = MUTUAL_BINS
-) -> Float[np.ndarray, "d"]:
+def mutual_information(image_embeddings: Float[np.ndarray, "n d"], codes: Int[np.ndarray, "n"], bins: int = 10) -> Float[np.ndarray, "d"]:
     """Mutual information of each coordinate with an attribute, in nats, estimated on bins of equal counts; for the fit half.
 
     Examples
@@ -146,16 +127,9 @@ def most_telling(information: Float[np.ndarray, "d"], count: int) -> Int[np.ndar
 def drop_dimensions(asked: AskedMeasurement, coordinates: Sequence[int] | Int[np.ndarray, "m"]) -> AskedMeasurement:
     """Leave coordinates out of both towers; none left out changes nothing.
 
-    References
-    ----------
     Wang, Liu and Wang 2021 (CLIP-clip), https://arxiv.org/abs/2109.05433
     """
     keep = np.setdiff1d(np.arange(asked.image_embeddings.shape[1]), np.asarray(coordinates, int))
     # Normalised first: what is left out must not change how the prompts of one label are weighted against each other.
     texts = {prompt: unit(vector)[keep] for prompt, vector in asked.text_embeddings.items()}
     return replace(asked, text_embeddings=texts, image_embeddings=unit(asked.image_embeddings)[:, keep])
-
-
-def random_directions(rank: int, dimensions: int, rng: np.random.Generator) -> Float[np.ndarray, "r d"]:
-    """Return directions that mean nothing, as many as a method takes away: any projection changes something."""
-    return rng.standard_normal((rank, dimensions))

@@ -11,21 +11,18 @@ import pandas as pd
 
 from audit.errors import AuditError, UsageError
 from audit.measure.zero_shot import cosine_scores, ensemble
+from audit.plans import WhatIfPlan
 from audit.records.what_if import Refused, WhatIfs
 from audit.statistics.metrics import METRICS
 from audit.statistics.null import generator
-from audit.types import Note, Predictions
+from audit.types import Group, Note, Predictions, Settings
+from audit.whatif.asked import AskedMeasurement
 from audit.whatif.compare import Tried, control_gaps, furthest_pair, what_if
 from audit.whatif.counted import Judge
 from audit.whatif.frontier import frontier, holm_corrected
-from audit.whatif.ranking import ndcg, rerank
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int
-
-    from audit.plans import WhatIfPlan
-    from audit.types import Group, Settings
-    from audit.whatif.asked import AskedMeasurement
 
 METHOD = "re-ranking"
 FOUND, NOT_FOUND = "found", "not found"
@@ -33,6 +30,7 @@ SHARE = 0.1
 """Of the shown half that is retrieved."""
 DRAWS = 100
 NEEDS = (Note("group_of_each_image"),)
+_SLACK = 1e-9
 
 
 @dataclass(frozen=True)
@@ -52,21 +50,12 @@ class _Search:
         """Return the images that come first by score."""
         return np.argsort(-self.scores, kind="stable")[: self.k]
 
-    def reordered(self, shares: Float[np.ndarray, "g"], codes: Int[np.ndarray, "n"]) -> Int[np.ndarray, "k"]:
-        """Return the images that come first when every group has its share at every place."""
-        return rerank(self.scores, codes, shares, self.k)
-
     def found(self, order: Int[np.ndarray, "k"]) -> Predictions:
         """Return an order as answers: found or not."""
         answers = np.full(len(self.scores), NOT_FOUND, dtype=f"U{len(NOT_FOUND)}")
         answers[order] = FOUND
         nothing = np.zeros((len(answers), 0), np.float32)
         return Predictions((), (FOUND, NOT_FOUND), nothing, answers, None, self.attributes, np.zeros(len(answers), np.float32))
-
-    def ndcg(self, before: Int[np.ndarray, "k"], after: Int[np.ndarray, "k"]) -> tuple[float, float] | None:
-        """Return how early each of two orders has the relevant images; None without any."""
-        gains = self.relevant.astype(float)
-        return (ndcg(before, gains), ndcg(after, gains)) if self.relevant.any() else None
 
     def recall(self, predictions: Predictions) -> Predictions:
         """Return the answers to the relevant images only: their accuracy is the recall at k."""
@@ -89,8 +78,7 @@ def search(
     query = plan.query or ""
     finding = f"{shown.measurement.name}/found[{query}, first {100 * SHARE:g} %]/{attribute}"
     judge = Judge(finding, METRICS["selection_rate"], frozenset({FOUND}), (attribute,), levels, settings, plan.cluster)
-    refused: list[Refused] = []
-    what_ifs = []
+    refused, what_ifs = [], []
     try:
         halves = [_put(query, half, attribute, levels[attribute]) for half in (fit, shown)]
         fitted, shown_first = (half.found(half.by_score()) for half in halves)
@@ -136,8 +124,61 @@ def _targets(fit: _Search, groups: int) -> Iterator[tuple[str, bool, Float[np.nd
 
 
 def _tried(half: _Search, setting: str, default: bool, shares: Float[np.ndarray, "g"], judge: Judge) -> Tried:
-    orders = half.by_score(), half.reordered(shares, half.codes)
-    before, after = map(half.found, orders)
+    def reordered(codes: Int[np.ndarray, "n"]) -> Int[np.ndarray, "k"]:
+        return rerank(half.scores, codes, shares, half.k)
+
+    by_score, fair = half.by_score(), reordered(half.codes)
+    before, after, gains = half.found(by_score), half.found(fair), half.relevant.astype(float)
     rng = generator(judge.settings.seed, f"{judge.finding}/{setting}/random")
-    random = control_gaps(lambda source: half.found(half.reordered(shares, source.permutation(half.codes))), judge, DRAWS, rng)
-    return Tried(METHOD, setting, NEEDS, default, before, after, (half.recall(before), half.recall(after)), random, half.ndcg(*orders))
+    random = control_gaps(lambda source: half.found(reordered(source.permutation(half.codes))), judge, DRAWS, rng)
+    early = (ndcg(by_score, gains), ndcg(fair, gains)) if half.relevant.any() else None
+    return Tried(METHOD, setting, NEEDS, default, before, after, (half.recall(before), half.recall(after)), random, early)
+
+
+def rerank(scores: Float[np.ndarray, "n"], codes: Int[np.ndarray, "n"], shares: Float[np.ndarray, "g"], k: int) -> Int[np.ndarray, "k"]:
+    """Order the first `k` images so that each group has its share of the first `i`, for every `i`, within one place.
+
+    At place `i` the best image of the groups below ``floor(share i)``; if none is below, the best of those below ``ceil(share i)``. Tied
+    scores keep input order; a group that runs out leaves its places to the best of the others. With true labels as `codes` the result is
+    a bound that no system reaches: say so. Geyik, Ambler and Kenthapadi 2019, algorithm DetGreedy, https://arxiv.org/abs/1905.01989
+
+    Examples
+    --------
+    >>> rerank(np.array([0.9, 0.8, 0.7, 0.6]), np.array([0, 0, 1, 1]), np.array([0.5, 0.5]), 4).tolist()
+    [0, 2, 1, 3]
+    """
+    if not (1 <= k <= len(scores)):
+        raise ValueError(f"k must lie within 1 and {len(scores)}, not {k}")
+    if not np.isclose(np.sum(shares), 1):
+        raise ValueError("the shares of the groups must sum to 1")
+    order = np.argsort(-scores, kind="stable")
+    queues = [order[codes[order] == group][::-1].tolist() for group in range(len(shares))]
+    taken, chosen = np.zeros(len(shares), int), []
+    for place in range(1, k + 1):
+        left = np.array([bool(queue) for queue in queues])
+        below = left & (taken < np.floor(place * shares + _SLACK))
+        if not below.any():
+            below = left & (taken < np.ceil(place * shares - _SLACK))
+        candidates = np.flatnonzero(below if below.any() else left)
+        # The first of equals in score is the one that came first.
+        best = min(candidates, key=lambda group: (-scores[queues[group][-1]], queues[group][-1]))
+        chosen.append(queues[best].pop())
+        taken[best] += 1
+    return np.array(chosen)
+
+
+def ndcg(order: Int[np.ndarray, "k"], gains: Float[np.ndarray, "n"]) -> float:
+    """Normalised discounted cumulative gain: 1 where no order of `k` images gathers more; NaN where nothing can be gained.
+
+    Järvelin and Kekäläinen 2002, https://doi.org/10.1145/582415.582418
+
+    Examples
+    --------
+    Gains 1, 0, 1 where 1, 1, 0 was possible: (1 + 1/2) / (1 + 1/log2(3)).
+
+    >>> round(ndcg(np.array([0, 1, 2]), np.array([1.0, 0.0, 1.0])), 4)
+    0.9197
+    """
+    discounts = 1 / np.log2(np.arange(2, len(order) + 2))
+    best = float(np.sort(gains)[::-1][: len(order)] @ discounts)
+    return float(gains[order] @ discounts) / best if best > 0 else float("nan")

@@ -29,12 +29,9 @@ class GroupThresholds:
     groups: frozenset[int]
 
     def answer(self, scores: Float[np.ndarray, "n"], codes: Int[np.ndarray, "n"], seed: int) -> Bool[np.ndarray, "n"]:
-        """Return the new answers. A threshold may be a draw between two: the seed fixes it.
+        """Return the new answers; DataError if an image's group was not in the fit half.
 
-        Raises
-        ------
-        DataError
-            If an image's group was not in the fit half.
+        A threshold may be a draw between two: the seed fixes it.
         """
         unknown = sorted(set(codes.tolist()) - self.groups)
         if unknown:
@@ -66,14 +63,8 @@ def fit_thresholds(
 ) -> GroupThresholds:
     """Fit a threshold for each group on the fit half, so that the rate `constraint` becomes equal at the best accuracy.
 
-    Raises
-    ------
-    DataError
-        If a group has one true answer only: no rate given the other can be made equal.
-
-    References
-    ----------
-    Hardt, Price and Srebro 2016, https://arxiv.org/abs/1610.02413
+    DataError if a group has one true answer only: no rate given the other can be made equal. Hardt, Price and Srebro 2016,
+    https://arxiv.org/abs/1610.02413
     """
     for code in np.unique(codes):
         if len(np.unique(y_true[codes == code])) < 2:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import product
 from math import prod
 from typing import TYPE_CHECKING
@@ -12,13 +12,11 @@ import numpy as np
 import pandas as pd
 
 from audit.records.counts import CountRecord
-from audit.statistics.counts.count_table import GroupedCounts, group_order
-from audit.types import UNKNOWN, Predictions
+from audit.statistics.counts.count_table import GroupedCounts, coarser
+from audit.types import UNKNOWN, Group, Measurement, Predictions
 
 if TYPE_CHECKING:
     from jaxtyping import Int, Shaped
-
-    from audit.types import Group, Measurement
 
 MOST_ROWS = 20_000
 LARGEST_GRID = 2**53
@@ -44,17 +42,17 @@ def count_record(measurement: Measurement, predictions: Predictions, levels: Map
     given = [predictions.y_pred] if predictions.y_true is None else [predictions.y_true, predictions.y_pred]
     both = _column("y_pred", predictions.answers, np.concatenate(given))  # true and given answers have the same levels
     codes = np.split(both.codes, len(given))
-    truth = [_Column("y_true", both.levels, codes[0])] if len(given) > 1 else []
-    answer = replace(both, codes=codes[-1])
-    columns = [*attributes, *truth, answer]
-    kept, cells, n = _counted(columns, [*_widest_first(attributes), *truth, answer])
+    answers = [_Column(name, both.levels, each) for name, each in zip(("y_true", "y_pred")[-len(given) :], codes, strict=True)]
+    columns = [*attributes, *answers]
+    widest_first = sorted(attributes, key=lambda column: len(column.levels))[::-1]
+    kept, cells, n = _counted(columns, [*widest_first, *answers])
     names = {column.name for column in kept}
     shown = [column for column in attributes if column.name in names]
     return CountRecord(
         measurement=measurement.name,
         attributes=tuple(column.name for column in shown),
         levels=tuple(column.levels for column in shown),
-        answers=answer.levels,
+        answers=both.levels,
         truth="y_true" in names,
         cells=tuple(cells.tolist()),
         n=tuple(n.tolist()),
@@ -70,10 +68,6 @@ def _column(name: str, declared: Group, values: pd.Series | Shaped[np.ndarray, "
     others = sorted(set(found) - {*known, UNKNOWN})
     levels = (*known, *others, *((UNKNOWN,) if UNKNOWN in found else ()))
     return _Column(name, levels, np.array([levels.index(level) for level in found], np.int64)[codes])
-
-
-def _widest_first(attributes: Sequence[_Column]) -> list[_Column]:
-    return [attributes[i] for i in sorted(range(len(attributes)), key=lambda i: (-len(attributes[i].levels), -i))]
 
 
 def _counted(columns: Sequence[_Column], droppable: Sequence[_Column]) -> tuple[list[_Column], Int[np.ndarray, "r"], Int[np.ndarray, "r"]]:
@@ -93,9 +87,6 @@ def _counted(columns: Sequence[_Column], droppable: Sequence[_Column]) -> tuple[
     raise AssertionError("a table without columns has one row")
 
 
-# ---- read back -------------------------------------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True)
 class CellTable:
     """A count record unpacked: one row a cell of the grid that has images."""
@@ -110,12 +101,12 @@ class CellTable:
 
     def place(self, by: Sequence[str]) -> tuple[tuple[Group, ...], Int[np.ndarray, "r"]]:
         """Return the groups without an unknown level in the order in which they are shown, and each cell's; -1 where a level is unknown."""
-        known = [tuple(level for level in self.levels[name] if level != UNKNOWN) for name in by]
-        place = np.zeros(len(self.n), np.int64)
-        for name, levels in zip(by, known, strict=True):
+        known = {name: tuple(level for level in self.levels[name] if level != UNKNOWN) for name in by}
+        place, unknown = np.zeros(len(self.n), np.int64), np.zeros(len(self.n), bool)
+        for name, levels in known.items():
             place = place * len(levels) + self.codes[name]
-        unknown = np.any([self.codes[name] >= len(levels) for name, levels in zip(by, known, strict=True)], axis=0)
-        return tuple(product(*known)), np.where(unknown, -1, place)
+            unknown |= self.codes[name] >= len(levels)
+        return tuple(product(*known.values())), np.where(unknown, -1, place)
 
 
 def unpack(record: CountRecord) -> CellTable:
@@ -150,11 +141,6 @@ def unpack(record: CountRecord) -> CellTable:
 
 def regrouped(cells: CellTable, by: Sequence[str], levels: Mapping[str, Group]) -> GroupedCounts:
     """Add the cells up to the groups of some attributes: the counts of the images, without touching an image."""
-    rows = cells.answered.attributes[list(by)].assign(
-        y_true="" if cells.answered.y_true is None else cells.answered.y_true, y_pred=cells.answered.y_pred, n=cells.n
-    )
-    table = rows.groupby([*by, "y_true", "y_pred"], as_index=False, observed=True)[["n"]].sum()
-    groups = group_order(table, by, levels)
-    place = {group: code for code, group in enumerate(groups)}
-    codes = np.fromiter((place[row] for row in table[list(by)].itertuples(index=False, name=None)), np.int64, len(table))
-    return GroupedCounts(table, groups, codes)
+    answered = cells.answered
+    truth = "" if answered.y_true is None else answered.y_true
+    return coarser(answered.attributes[list(by)].assign(y_true=truth, y_pred=answered.y_pred, n=cells.n), by, levels)

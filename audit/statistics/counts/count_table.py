@@ -19,9 +19,6 @@ from audit.types import UNKNOWN, Group, Predictions
 if TYPE_CHECKING:
     from jaxtyping import Bool, Int, Shaped
 
-COLUMNS = ("y_true", "y_pred", "n")
-"""Columns of a count table after those of the attributes."""
-
 
 def count_table(
     attributes: pd.DataFrame,
@@ -32,14 +29,8 @@ def count_table(
     """Count the images of each observed (attributes, true answer, answer).
 
     Columns `by`, ``y_true`` (the empty string where nothing is true), ``y_pred`` and ``n``; sorted, so the order of the images does not
-    matter. `attributes` has one row an image, strings only, nothing missing.
-
-    Raises
-    ------
-    UsageError
-        If an attribute does not exist.
-    DataError
-        If a value is missing: a group-by would drop the row, a comparison would count it as "not selected".
+    matter. `attributes` has one row an image, strings only, nothing missing. UsageError if an attribute does not exist; DataError if a
+    value is missing: a group-by would drop the row, a comparison would count it as "not selected".
 
     Examples
     --------
@@ -60,7 +51,7 @@ def count_table(
 
 def _check_names(attributes: pd.DataFrame, by: Sequence[str]) -> None:
     for name in by:
-        if name in COLUMNS:
+        if name in ("y_true", "y_pred", "n"):
             raise UsageError(f"an attribute cannot be called {name!r}", why="the count table uses that name", fix="rename the column")
         if name not in attributes.columns:
             raise UsageError(f"no attribute {name!r} to slice by", fix=nearest(name, map(str, attributes.columns)))
@@ -69,10 +60,7 @@ def _check_names(attributes: pd.DataFrame, by: Sequence[str]) -> None:
 def group_order(table: pd.DataFrame, by: Sequence[str], levels: Mapping[str, Group]) -> tuple[Group, ...]:
     """Return the groups to show: every declared combination in declared order, then the observed ones with an unknown value.
 
-    Raises
-    ------
-    DataError
-        If the table holds a level that is not declared.
+    DataError if the table holds a level that is not declared.
     """
     known = [tuple(level for level in levels[name] if level != UNKNOWN) for name in by]
     rank = [{level: place for place, level in enumerate((*declared, UNKNOWN))} for declared in known]
@@ -119,15 +107,20 @@ def all_counts(
         return {by: grouped_counts(predictions, by, levels) for by in slices}
     names = tuple(dict.fromkeys(name for by in slices for name in by))
     finest = count_table(predictions.attributes, predictions.y_true, predictions.y_pred, names)
-    return {by: _grouped(_coarser(finest, by), by, levels) for by in slices}
+    return {by: coarser(finest, by, levels) for by in slices}
 
 
-def _coarser(table: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
-    return table.groupby([*by, "y_true", "y_pred"], as_index=False, observed=True)[["n"]].sum()
+def coarser(table: pd.DataFrame, by: Sequence[str], levels: Mapping[str, Group]) -> GroupedCounts:
+    """Add a finer count table up to the groups of some of its attributes."""
+    return _grouped(table.groupby([*by, "y_true", "y_pred"], as_index=False, observed=True)[["n"]].sum(), by, levels)
 
 
 def _grouped(table: pd.DataFrame, by: Sequence[str], levels: Mapping[str, Group]) -> GroupedCounts:
+    return GroupedCounts(table, *group_codes(table, by, levels))
+
+
+def group_codes(table: pd.DataFrame, by: Sequence[str], levels: Mapping[str, Group]) -> tuple[tuple[Group, ...], Int[np.ndarray, "r"]]:
+    """Return the groups in the order in which they are shown, and the place of each row's among them."""
     groups = group_order(table, by, levels)
     place = {group: code for code, group in enumerate(groups)}
-    codes = np.fromiter((place[row] for row in table[list(by)].itertuples(index=False, name=None)), np.int64, len(table))
-    return GroupedCounts(table, groups, codes)
+    return groups, np.fromiter((place[row] for row in table[list(by)].itertuples(index=False, name=None)), np.int64, len(table))

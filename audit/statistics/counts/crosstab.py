@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from audit.records.counts import CountRecord
+from audit.types import Group
+
 if TYPE_CHECKING:
     from jaxtyping import Int
-
-    from audit.records.counts import CountRecord
-    from audit.types import Group
 
 
 @dataclass(frozen=True)
@@ -38,14 +38,11 @@ def crosstab(record: CountRecord, attribute: str) -> Crosstab:
     >>> crosstab(record, "light").n.tolist()
     [[[0, 4]], [[3, 0]]]
     """
-    sizes = [len(levels) for levels in record.levels]
-    answers = len(record.answers)
-    shape = (*sizes, answers, answers) if record.truth else (*sizes, answers)
-    codes = np.unravel_index(np.array(record.cells, np.int64), shape)
+    truths = record.answers if record.truth else ("",)
+    shape = (*map(len, record.levels), len(truths), len(record.answers))
+    *levels, truth, answer = np.unravel_index(np.array(record.cells, np.int64), shape)
     place = record.attributes.index(attribute)
-    truth = codes[-2] if record.truth else np.zeros(len(record.cells), np.int64)
-    n = np.zeros((sizes[place], answers if record.truth else 1, answers), np.int64)
-    np.add.at(n, (codes[place], truth, codes[-1]), np.array(record.n, np.int64))
-    occurs = n.sum(axis=(0, 2)) > 0
-    truths = tuple(np.array(record.answers, object)[occurs]) if record.truth else ("",)
-    return Crosstab(record.levels[place], truths, record.answers, n[:, occurs] if record.truth else n)
+    n = np.zeros((shape[place], *shape[-2:]), np.int64)
+    np.add.at(n, (levels[place], truth, answer), np.array(record.n, np.int64))
+    occurs = (n.sum(axis=(0, 2)) > 0) | (not record.truth)
+    return Crosstab(record.levels[place], tuple(np.array(truths, object)[occurs]), record.answers, n[:, occurs])

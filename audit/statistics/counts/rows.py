@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import pandas as pd
 
-from audit.statistics.counts.count_table import group_order
-from audit.types import UNKNOWN
+from audit.statistics.counts.count_table import group_codes
+from audit.types import UNKNOWN, Group
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Int
 
     from audit.statistics.metrics import Metric, Outcome
-    from audit.types import Group
 
 
 class AnswerRows(Protocol):
@@ -39,13 +38,18 @@ class RowEvents:
 
 def row_events(predictions: AnswerRows, metric: Metric, outcome: Outcome | None) -> RowEvents:
     """Return the images that a metric counts; their sums by group are its `tally`."""
-    n = len(predictions.y_pred)
-    truth = np.full(n, "") if predictions.y_true is None else predictions.y_true
-    known = truth != UNKNOWN if metric.needs_truth else np.ones(n, bool)
+    truth = np.full(len(predictions.y_pred), "") if predictions.y_true is None else predictions.y_true
+    return events_of(truth, predictions.y_pred, metric, outcome)
+
+
+def events_of(truth: np.ndarray, answers: np.ndarray, metric: Metric, outcome: Outcome | None) -> RowEvents:
+    """Return the rows that a metric counts, by their true and their given answers."""
+    everything = np.ones(len(answers), bool)
+    known = truth != UNKNOWN if metric.needs_truth else everything
     if outcome is None:
-        return RowEvents(known, known & (truth == predictions.y_pred))
-    positive, selected = (np.isin(answers, list(outcome)) for answers in (truth, predictions.y_pred))
-    counted = known & {"all": np.ones(n, bool), "positive": positive, "negative": ~positive, "selected": selected}[metric.denominator]
+        return RowEvents(known, known & (truth == answers))
+    positive, selected = (np.isin(each, list(outcome)) for each in (truth, answers))
+    counted = known & {"all": everything, "positive": positive, "negative": ~positive, "selected": selected}[metric.denominator]
     event = {"correct": positive == selected, "selected": selected, "missed": ~selected, "positive": positive}[metric.event]
     return RowEvents(counted, counted & event)
 
@@ -58,7 +62,5 @@ def row_codes(attributes: pd.DataFrame, by: Sequence[str], levels: Mapping[str, 
     rows = attributes[list(by)].reset_index(drop=True)
     number = rows.groupby(list(by), observed=True, sort=True).ngroup().to_numpy()
     observed = rows.iloc[np.unique(number, return_index=True)[1]]
-    groups = group_order(observed, by, levels)
-    place = {group: code for code, group in enumerate(groups)}
-    codes = np.array([place[row] for row in observed[list(by)].itertuples(index=False, name=None)], np.int64)
+    groups, codes = group_codes(observed, by, levels)
     return groups, codes[number]

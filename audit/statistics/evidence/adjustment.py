@@ -10,21 +10,19 @@ import numpy as np
 from scipy.special import chdtrc, ndtri
 
 from audit.records.evidence import Adjusted, AdjustedGap, Adjustment, Estimate
+from audit.records.results import Finding
+from audit.statistics.counts.cells import CellTable
 from audit.statistics.counts.rows import row_events
 from audit.statistics.evidence.inputs import DRAWS, EvidenceInputs, claim_of, compared_counts
 from audit.statistics.intervals import newcombe
-from audit.statistics.metrics import resolve
+from audit.statistics.metrics import Metric, Outcome, resolve
 from audit.statistics.most_significant import drawn_errors, max_standardized_difference
 from audit.statistics.null import generator
 from audit.statistics.resampling import exceedance_p
+from audit.types import Group, Settings
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
-
-    from audit.records.results import Finding
-    from audit.statistics.counts.cells import CellTable
-    from audit.statistics.metrics import Metric, Outcome
-    from audit.types import Group, Settings
 
 MOST_STRATA = 500
 """More strata than this are not shuffled within."""
@@ -84,40 +82,22 @@ def strata(cells: CellTable, metric: Metric, outcome: Outcome | None, by: Sequen
     _, stratum = cells.place(others)
     known = (place >= 0) & (stratum >= 0)
     used, stratum = np.unique(stratum[known], return_inverse=True)
-    where, shape = stratum * len(groups) + place[known], (len(used), len(groups))
-    events, n = (
-        np.bincount(where, (cells.n * flag)[known], minlength=shape[0] * shape[1]).astype(np.int64).reshape(shape)
-        for flag in (flags.event, flags.counted)
-    )
+    events, n = np.zeros((2, len(used), len(groups)), np.int64)
+    for counts, flag in ((events, flags.event), (n, flags.counted)):
+        np.add.at(counts, (stratum, place[known]), (cells.n * flag)[known])
     return Strata(groups, tuple(others), events, n, int((cells.n * flags.counted)[~known].sum()))
 
 
 def mantel_haenszel(counted: Strata, first: int, second: int, alpha: float) -> Adjusted | None:
     """Common difference of two groups over the strata of the other attributes, and their common odds ratio.
 
-    Parameters
-    ----------
-    counted : Strata
-    first, second : int
-        Places of the two groups in `counted.groups`.
-    alpha : float
-        One minus the level of the intervals.
+    `first` and `second` are places in `counted.groups`; None where no stratum holds both. A common difference hides strata that point the
+    other way: they are counted.
 
-    Returns
-    -------
-    Adjusted or None
-        None where no stratum holds both groups. A common difference hides strata that point the other way: they are counted.
-
-    Notes
-    -----
     Difference ``sum (k1 n2 - k2 n1) / N / sum n1 n2 / N`` with Sato's variance, which holds for few large and for many small strata;
     odds ratio with the variance of Robins, Breslow and Greenland; test of Cochran, Mantel and Haenszel without continuity correction.
     Where no counted image or every one is an event, Sato's variance is 0 and Newcombe's interval of the pooled counts stands in for it.
-
-    References
-    ----------
-    Sato, Greenland and Robins 1989, Biometrics 45, 1323-1324
-    Robins, Breslow and Greenland 1986, Biometrics 42, 311-323
+    Sato, Greenland and Robins 1989, Biometrics 45, 1323-1324; Robins, Breslow and Greenland 1986, Biometrics 42, 311-323.
     """
     used = (counted.n[:, first] > 0) & (counted.n[:, second] > 0)
     if not used.any():
@@ -159,8 +139,7 @@ def _common_difference(events: Float[np.ndarray, "s 2"], n: Float[np.ndarray, "s
 
 
 def _common_odds_ratio(events: Float[np.ndarray, "s 2"], n: Float[np.ndarray, "s 2"], alpha: float) -> Estimate | None:
-    (k_1, k_2), total = events.T, n.sum(axis=1)
-    (m_1, m_2) = (n - events).T
+    (k_1, k_2), (m_1, m_2), total = events.T, (n - events).T, n.sum(axis=1)
     r, s = k_1 * m_2 / total, m_1 * k_2 / total
     if not (r.sum() and s.sum()):
         return None
@@ -179,23 +158,11 @@ def _cochran_mantel_haenszel(events: Float[np.ndarray, "s 2"], n: Float[np.ndarr
 
 
 def stratified_gap_test(events: Int[np.ndarray, "s g"], n: Int[np.ndarray, "s g"], draws: int, rng: np.random.Generator) -> AdjustedGap:
-    """Permutation test of the gap when group labels are exchangeable only within the strata.
+    """Permutation test of the gap of at least two groups when labels are exchangeable only within the strata; all have images in some.
 
-    Parameters
-    ----------
-    events, n : int[s, g]
-        Events out of images by stratum and group; every group has images in some stratum, at least two groups.
-    draws : int
-        Shuffles within the strata.
-    rng : Generator
-        Source of the shuffles.
-
-    Returns
-    -------
-    AdjustedGap
-        `p` is of the most significant pair (`max_standardized_difference`) of the raw rates against labels shuffled within strata: what
-        the strata explain is expected. `adjusted` is the gap of observed minus expected rates; its p, again of the most significant pair
-        under the same shuffles, also finds what the strata hide.
+    `p` is of the most significant pair (`max_standardized_difference`) of the raw rates against labels shuffled within strata: what the
+    strata explain is expected. `adjusted` is the gap of observed minus expected rates; its p, again of the most significant pair under the
+    same shuffles, also finds what the strata hide.
 
     Examples
     --------
@@ -209,12 +176,9 @@ def stratified_gap_test(events: Int[np.ndarray, "s g"], n: Int[np.ndarray, "s g"
     sizes = n.sum(axis=0)
     drawn = np.zeros((draws, n.shape[1]), np.int64)
     for k, m in zip(events, n, strict=True):
-        if 0 < k.sum() < m.sum():
-            drawn += rng.multivariate_hypergeometric(m, int(k.sum()), size=draws, method="marginals")
-        else:
-            drawn += k  # nothing to shuffle: no event, or nothing else
-    total = n.sum(axis=1)
-    expected = (n * (events.sum(axis=1) / np.maximum(total, 1))[:, None]).sum(axis=0)
+        shuffled = 0 < k.sum() < m.sum()  # else there is nothing to shuffle: no event, or nothing else
+        drawn += rng.multivariate_hypergeometric(m, int(k.sum()), size=draws, method="marginals") if shuffled else k
+    expected = (n * (events.sum(axis=1) / np.maximum(n.sum(axis=1), 1))[:, None]).sum(axis=0)
     observed = events.sum(axis=0)
     errors = drawn_errors(drawn / sizes)
     p, adjusted_p = (

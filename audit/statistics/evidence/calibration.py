@@ -12,12 +12,10 @@ from audit.statistics.evidence.inputs import DRAWS, EvidenceInputs, Judged, Scor
 from audit.statistics.intervals import wilson
 from audit.statistics.null import generator
 from audit.statistics.resampling import resample_counts
-from audit.types import UNKNOWN
+from audit.types import UNKNOWN, Settings
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int
-
-    from audit.types import Settings
 
 BINS = 10
 FEWEST_IN_BIN = 10
@@ -57,20 +55,8 @@ def bin_of(confidence: Float[np.ndarray, "n"]) -> Int[np.ndarray, "n"]:
 def expected_calibration_error(confidence: Float[np.ndarray, "n"], correct: Bool[np.ndarray, "n"]) -> float:
     """Mean distance of accuracy from confidence over ten bins, weighted by their images: ``sum_b n_b / n |acc_b - conf_b|``.
 
-    Parameters
-    ----------
-    confidence : float[n]
-        Probability of the answer given, within [0, 1].
-    correct : bool[n]
-        Whether the answer was right.
+    0 is perfectly calibrated; NaN without images. Biased upwards: a perfectly calibrated model has an error of .08 on 100 images.
 
-    Returns
-    -------
-    float
-        0 is perfectly calibrated; NaN without images. Biased upwards: a perfectly calibrated model has an error of .08 on 100 images.
-
-    References
-    ----------
     Guo et al. 2017, https://arxiv.org/abs/1706.04599
 
     Examples
@@ -91,8 +77,6 @@ def calibration(judged: Judged, settings: Settings, name: str) -> tuple[GroupCal
 
     The event of `judged` is "the answer is right"; images without a true answer must be left out. `name` is part of the seed.
 
-    Notes
-    -----
     The interval of the error allows for what resampled counts deviate by, added up over the bins; over bins whose sign is clear the
     deviations may cancel. The percentile interval of the bootstrap would never hold for a calibrated model (coverage 0 of .95, measured).
     The interval of the over-confidence is Wilson's of the accuracy, given the confidences.

@@ -6,14 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from importlib import import_module
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from audit.records.evidence import AuditEvidence, FindingEvidence, MeasurementEvidence
+from audit.records.results import AuditResult
 from audit.statistics.evidence.inputs import EvidenceInputs
-
-if TYPE_CHECKING:
-    from audit.records.results import AuditResult
-    from audit.types import Group, Measurement, Predictions, Settings
+from audit.types import Group, Measurement, Predictions, Settings
 
 
 def evidence_modules(container: type[FindingEvidence] | type[MeasurementEvidence] | type[AuditEvidence]) -> dict[str, ModuleType]:

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from scipy.special import ndtri
 
 from audit.records.evidence import EffectSize, Estimate
 from audit.statistics.evidence.inputs import EvidenceInputs, compared_counts
 from audit.statistics.intervals import newcombe
-
-if TYPE_CHECKING:
-    from audit.types import Group
+from audit.types import Group
 
 
 def by_finding(inputs: EvidenceInputs) -> dict[str, EffectSize]:
@@ -30,15 +26,7 @@ def by_finding(inputs: EvidenceInputs) -> dict[str, EffectSize]:
 def ratio(events_1: int, n_1: int, events_2: int, n_2: int, alpha: float) -> Estimate | None:
     """Ratio of two independent rates, first over second, with its log-delta interval.
 
-    ``exp(ln(p1 / p2) +- z sqrt(1/k1 - 1/n1 + 1/k2 - 1/n2))``.
-
-    Returns
-    -------
-    Estimate or None
-        None where a group has no event: the logarithm of 0 has no interval.
-
-    References
-    ----------
+    ``exp(ln(p1 / p2) +- z sqrt(1/k1 - 1/n1 + 1/k2 - 1/n2))``; None where a group has no event: the logarithm of 0 has no interval.
     Katz et al. 1978, https://doi.org/10.2307/2530610
 
     Examples
@@ -58,8 +46,6 @@ def ratio(events_1: int, n_1: int, events_2: int, n_2: int, alpha: float) -> Est
 def odds_ratio(events_1: int, n_1: int, events_2: int, n_2: int, alpha: float) -> Estimate | None:
     """Ratio of two odds, first over second, with Woolf's log-delta interval; None where a group has no event or nothing else.
 
-    References
-    ----------
     Woolf 1955, https://doi.org/10.1111/j.1469-1809.1955.tb01348.x
 
     Examples
@@ -82,8 +68,6 @@ def _log_interval(value: float, variance: float, alpha: float) -> Estimate:
 def cohens_h(rate_1: float, rate_2: float) -> float:
     """Difference of two rates on a scale where a step means the same near 0 as in the middle: ``2 asin sqrt p1 - 2 asin sqrt p2``.
 
-    References
-    ----------
     Cohen 1988, Statistical Power Analysis for the Behavioral Sciences, section 6.2
 
     Examples

@@ -11,16 +11,15 @@ from scipy.special import ndtri
 
 from audit.records.evidence import EqualizedOdds, EqualizedOddsDifference, GapEstimate
 from audit.statistics.counts.cells import regrouped
+from audit.statistics.counts.count_table import GroupedCounts
 from audit.statistics.evidence.inputs import DRAWS, EvidenceInputs, slices
 from audit.statistics.metrics import METRICS, Outcome, Tally, tally
 from audit.statistics.null import generator
 from audit.statistics.resampling import exceedance_p, resample_counts, spread_of_rates
+from audit.types import Group, Measurement, Settings
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int
-
-    from audit.statistics.counts.count_table import GroupedCounts
-    from audit.types import Group, Measurement, Settings
 
 MOST_OUTCOMES = 10
 """Answers one by one, up to so many; of more, only the outcomes that the measurement declares."""
@@ -71,15 +70,11 @@ def odds_difference(counts: GroupedCounts, outcome: Outcome, settings: Settings,
     A group whose denominator is too small takes no part in that rate: nothing is filled in. A perfect classifier has no gap even where a
     group has no positives, for which fairlearn answers 1. `name` is part of the seed of the draws.
 
-    Notes
-    -----
     The interval of a gap adds to it, on both sides, what 1 - alpha of the resampled counts stay within: the largest move apart of any
     two groups. A gap cannot be wrong by more than that, so the interval holds at every gap, none included, where the percentile
     interval of the bootstrap never holds. Counts are resampled with half of z squared added to each cell (Agresti and Coull): 30 of 30
     right in every group is not certainty.
 
-    References
-    ----------
     Hardt, Price and Srebro 2016, https://arxiv.org/abs/1610.02413
     """
     rates = [_rate(tally(counts, METRICS[metric], outcome), settings.min_group_size) for metric in _RATES]

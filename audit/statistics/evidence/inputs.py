@@ -4,24 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from audit.errors import DataError
+from audit.records.results import AuditResult, Finding
 from audit.statistics.counts.cells import CellTable, unpack
 from audit.statistics.counts.rows import RowEvents, row_codes
-from audit.types import Claim
+from audit.types import Claim, Group, LabelSet, Measurement, Predictions, Settings
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int
-
-    from audit.records.results import AuditResult, Finding
-    from audit.types import Group, LabelSet, Measurement, Predictions, Settings
-
-    Placed = tuple[tuple[Group, ...], Int[np.ndarray, "n"]]
 
 DRAWS = 1999
 """At most as many draws for an interval that no verdict rests on."""
@@ -45,42 +41,25 @@ def answer_probabilities(predictions: Predictions, label_set: LabelSet) -> Float
 
 
 def given(predictions: Predictions) -> Int[np.ndarray, "n"]:
-    """Return the place of each given answer among the possible answers.
-
-    Raises
-    ------
-    DataError
-        If an answer is none of the possible ones.
-    """
+    """Return the place of each given answer among the possible answers; DataError if it is none of them."""
     places = pd.Index(predictions.answers).get_indexer(pd.Index(predictions.y_pred))
     if (places < 0).any():
         raise DataError(f"the answer {str(predictions.y_pred[places < 0][0])!r} is none of the possible answers")
     return np.asarray(places)
 
 
-def answer_confidence(predictions: Predictions, label_set: LabelSet) -> Float[np.ndarray, "n"]:
-    """Return the probability of the answer that was given."""
-    chosen: np.ndarray = np.take_along_axis(answer_probabilities(predictions, label_set), given(predictions)[:, None], axis=1)[:, 0]
-    return chosen
-
-
 def runner_up(predictions: Predictions, label_set: LabelSet) -> tuple[Int[np.ndarray, "n"], Float[np.ndarray, "n"]]:
-    """Return the second choice, and by how much it was missed.
+    """Return the second choice, a place among the possible answers, and by how much it was missed.
 
-    Returns
-    -------
-    second : int[n]
-        Place of the best answer other than the given one among the possible answers.
-    distance : float[n]
-        Difference of their logits: the logarithm of the ratio of their probabilities.
+    That is the difference of their logits: the logarithm of the ratio of their probabilities.
     """
     probabilities = answer_probabilities(predictions, label_set)
-    first = given(predictions)[:, None]
+    rows, first = np.arange(len(probabilities)), given(predictions)
     others = probabilities.copy()
-    np.put_along_axis(others, first, -1.0, axis=1)
+    others[rows, first] = -1.0
     second = others.argmax(axis=1)
-    best, next_best = (np.take_along_axis(probabilities, place, axis=1)[:, 0] for place in (first, second[:, None]))
-    return second, np.log(np.maximum(best, _SMALLEST)) - np.log(np.maximum(next_best, _SMALLEST))
+    best, next_best = (np.log(np.maximum(probabilities[rows, place], _SMALLEST)) for place in (first, second))
+    return second, best - next_best
 
 
 @dataclass(frozen=True)
@@ -106,8 +85,8 @@ class Scored:
 
     def __init__(self, measurement: Measurement, predictions: Predictions, levels: Mapping[str, Group]):
         self.measurement, self.predictions = measurement, predictions
-        self._levels = levels
-        self._placed: dict[tuple[str, ...], Placed] = {}
+        self.placed = cache(partial(row_codes, predictions.attributes, levels=levels))
+        """By the attributes: the groups in the order in which they are shown, and the place of each image's among them."""
 
     @cached_property
     def usable(self) -> bool:
@@ -116,23 +95,12 @@ class Scored:
 
     @cached_property
     def confidence(self) -> Float[np.ndarray, "n"]:
-        """Probability of the answer that was given.
-
-        Raises
-        ------
-        DataError
-            If it is none: not between 0 and 1.
-        """
-        sure = answer_confidence(self.predictions, self.measurement.label_set)
+        """Probability of the answer that was given; DataError if it is none: not between 0 and 1."""
+        probabilities = answer_probabilities(self.predictions, self.measurement.label_set)
+        sure = probabilities[np.arange(len(probabilities)), given(self.predictions)]
         if not ((sure >= 0) & (sure <= 1 + 1e-6)).all():  # NaN fails both
             raise DataError("a confidence lies outside [0, 1]", why="it must be the probability of the answer that was given")
         return np.asarray(np.clip(sure, 0.0, 1.0))
-
-    def placed(self, by: tuple[str, ...]) -> Placed:
-        """Return the groups in the order in which they are shown, and the place of each image's among them."""
-        if by not in self._placed:
-            self._placed[by] = row_codes(self.predictions.attributes, by, self._levels)
-        return self._placed[by]
 
     def judged(self, by: tuple[str, ...], rows: RowEvents) -> Judged:
         """Return the images that count; a declared group without images keeps its place."""

@@ -9,18 +9,17 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from audit.records.evidence import LabelNoise, NoisePoint, TippingPoint
+from audit.records.results import Finding, Verdict
 from audit.statistics.equivalence import equivalence_bound, reach
 from audit.statistics.evidence.inputs import EvidenceInputs, compared_counts
 from audit.statistics.most_significant import max_standardized_difference, sampling_errors
 from audit.statistics.null import gap_test, generator, two_proportion_p
 from audit.statistics.resampling import spread_of_rates
 from audit.statistics.verdict import verdicts
+from audit.types import Group, Settings
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int
-
-    from audit.records.results import Finding, Verdict
-    from audit.types import Group, Settings
 
 SHARES = (0.01, 0.02, 0.05, 0.1, 0.2)
 REPEATS = 200
@@ -87,9 +86,6 @@ def verdict_on(events: Int[np.ndarray, "g"], n: Int[np.ndarray, "g"], rules: Rul
     return found
 
 
-# ---- by an adversary -------------------------------------------------------------------------------------------------------------
-
-
 def tipping_point(groups: tuple[Group, Group], events: tuple[int, int], n: tuple[int, int], level: float) -> TippingPoint | None:
     """Fewest images of the worst group that, wrongly labelled, make the difference to another group up.
 
@@ -120,9 +116,6 @@ def tipping_point(groups: tuple[Group, Group], events: tuple[int, int], n: tuple
     return None
 
 
-# ---- at random -------------------------------------------------------------------------------------------------------------------
-
-
 def label_noise_curve(
     events: Int[np.ndarray, "g"], n: Int[np.ndarray, "g"], rules: Rules, rng: np.random.Generator, shares: Sequence[float] = SHARES
 ) -> tuple[NoisePoint, ...]:
@@ -132,11 +125,8 @@ def label_noise_curve(
     equal groups with a share eps of wrong labels the expected gap is (1 - 2 eps) times the gap.
     """
     observed = _verdicts(events[None], n[None], rules, rng)[0]
-    points = []
-    for share in shares:
-        verdicts = _verdicts(*relabel(events, n, share, REPEATS, rng), rules, rng)
-        points.append(NoisePoint(share, float(np.mean(verdicts == observed))))
-    return tuple(points)
+    relabelled = ((share, _verdicts(*relabel(events, n, share, REPEATS, rng), rules, rng)) for share in shares)
+    return tuple(NoisePoint(share, float(np.mean(verdicts == observed))) for share, verdicts in relabelled)
 
 
 def _verdicts(events: Int[np.ndarray, "b g"], n: Int[np.ndarray, "b g"], rules: Rules, rng: np.random.Generator) -> np.ndarray:

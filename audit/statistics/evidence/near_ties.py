@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from audit.records.results import Finding, Verdict
 from audit.statistics.counts.count_table import grouped_counts
 from audit.statistics.equivalence import equivalence_bound
 from audit.statistics.evidence.inputs import EvidenceInputs, claim_of, compared_counts, has_confidence, runner_up
@@ -14,12 +15,10 @@ from audit.statistics.metrics import resolve, tally
 from audit.statistics.multiplicity import holm
 from audit.statistics.null import gap_test, generator
 from audit.statistics.verdict import verdicts
+from audit.types import LabelSet, Predictions
 
 if TYPE_CHECKING:
     from jaxtyping import Int
-
-    from audit.records.results import Finding, Verdict
-    from audit.types import LabelSet, Predictions
 
     Counts = tuple[Int[np.ndarray, "g"], Int[np.ndarray, "g"]]
 
@@ -31,13 +30,13 @@ SAFETY = 10.0
 
 def by_measurement(inputs: EvidenceInputs) -> dict[str, int]:
     """Return the open decisions of each measurement; nothing where the number format or the probabilities are not known."""
-    return {name: each.count for name, each in _flipped(inputs).items()}
+    return {name: count for name, (_, count) in _flipped(inputs).items()}
 
 
 def by_finding(inputs: EvidenceInputs) -> dict[str, Verdict]:
     """Return the verdicts of the primary findings if every open decision went the other way; nothing where none is open."""
     flipped = _flipped(inputs)
-    if not any(each.count for each in flipped.values()) or inputs.result.data.limited:
+    if not any(count for _, count in flipped.values()) or inputs.result.data.limited:
         return {}
     found = [finding for finding in inputs.findings if finding.primary]
     counts = [_counts(finding, flipped.get(finding.measurement), inputs) for finding in found]
@@ -53,39 +52,29 @@ def by_finding(inputs: EvidenceInputs) -> dict[str, Verdict]:
     return {finding.id: verdict for finding, verdict in zip(found, ruled, strict=True)}
 
 
-def _flipped(inputs: EvidenceInputs) -> dict[str, Flipped]:
-    dtype = inputs.result.model.dtype
-    if dtype not in LOGIT_TOLERANCE:
-        return {}
-    asked = {name: each for name, each in inputs.measurements.items() if has_confidence(inputs.predictions[name])}
-    return {name: flip_near_ties(inputs.predictions[name], each.label_set, dtype) for name, each in asked.items()}
+def _flipped(inputs: EvidenceInputs) -> dict[str, tuple[Predictions, int]]:
+    dtype, predictions = inputs.result.model.dtype, inputs.predictions
+    usable = {name: each for name, each in inputs.measurements.items() if dtype in LOGIT_TOLERANCE and has_confidence(predictions[name])}
+    return {name: flip_near_ties(predictions[name], each.label_set, dtype) for name, each in usable.items()}
 
 
-def _counts(finding: Finding, flipped: Flipped | None, inputs: EvidenceInputs) -> Counts:
+def _counts(finding: Finding, flipped: tuple[Predictions, int] | None, inputs: EvidenceInputs) -> Counts:
     """Return events and denominators of the groups that are compared once the open decisions went the other way."""
-    if flipped is None or not flipped.count:
+    if flipped is None or not flipped[1]:
         return compared_counts(finding)[1:]
-    metric, outcome = resolve(inputs.measurements[finding.measurement], claim_of(finding), flipped.predictions)
-    tallied = tally(grouped_counts(flipped.predictions, finding.attributes, inputs.levels), metric, outcome)
+    metric, outcome = resolve(inputs.measurements[finding.measurement], claim_of(finding), flipped[0])
+    tallied = tally(grouped_counts(flipped[0], finding.attributes, inputs.levels), metric, outcome)
     ok = [status == "ok" for status in tallied.statuses(inputs.settings.min_group_size)]
     return tallied.events[ok], tallied.n[ok]
 
 
-@dataclass(frozen=True)
-class Flipped:
-    """Predictions with every near-tie decided the other way."""
-
-    predictions: Predictions
-    count: int
-    """Decisions that were turned."""
-
-
-def flip_near_ties(predictions: Predictions, label_set: LabelSet, dtype: str) -> Flipped:
+def flip_near_ties(predictions: Predictions, label_set: LabelSet, dtype: str) -> tuple[Predictions, int]:
     """Give every image whose decision rounding could turn its second choice: a verdict that changes rests on rounding.
 
     A decision is a near-tie where the two best logits differ by less than ten times what a logit of the number format `dtype` moves by.
+    Returns also how many decisions were turned.
     """
     second, distance = runner_up(predictions, label_set)
     near = distance < SAFETY * LOGIT_TOLERANCE[dtype]
     answers = np.where(near, np.array(predictions.answers)[second], predictions.y_pred)
-    return Flipped(replace(predictions, y_pred=answers), int(near.sum()))
+    return replace(predictions, y_pred=answers), int(near.sum())

@@ -38,16 +38,14 @@ def specification_curve(
     `predictions` holds what was answered under each specification, by its index. What cannot be estimated under a specification is None
     there and outside every summary; without two estimable groups under the default the pair is empty and so is every difference.
 
-    Notes
-    -----
     The rates are events over images: bit for bit the point estimates of record, without the cost of a frame for each prompt.
     """
     tallies = tuple(_tally(plan, specification, predictions[i], levels) for i, specification in enumerate(plan.specifications))
     first, second = _extreme_pair(tallies[plan.default], settings)
-    points = tuple(
-        replace(_point(plan, i, tallied, (first, second), settings), default=i == plan.default) for i, tallied in enumerate(tallies)
-    )
+    points = tuple(_point(plan, i, tallied, (first, second), settings) for i, tallied in enumerate(tallies))
     differences = [point.difference for point in points if point.difference is not None]
+    default = points[plan.default].difference
+    p = np.array([point.p for point in points if point.p is not None])
     return SpecificationCurve(
         question=plan.question,
         metric=plan.claim.metric,
@@ -59,8 +57,8 @@ def specification_curve(
         median=float(np.median(differences)) if differences else None,
         smallest=min(differences, default=None),
         largest=max(differences, default=None),
-        share_same_sign=_share_same_sign(points[plan.default].difference, differences),
-        share_detected=_share_detected(points, settings.alpha),
+        share_same_sign=sum(each * default > 0 for each in differences) / len(differences) if default else None,
+        share_detected=float(np.mean(benjamini_hochberg(p) <= settings.alpha)) if len(p) else None,
         shares=_shares(points),
         joint_p=_joint_p(plan, predictions, levels, settings) if first else None,
     )
@@ -88,7 +86,7 @@ def _extreme_pair(tallied: Tally, settings: Settings) -> tuple[Group, Group]:
 def _point(plan: SpecificationPlan, index: int, tallied: Tally, pair: tuple[Group, Group], settings: Settings) -> SpecificationPoint:
     specification = plan.specifications[index]
     groups, events, n = _estimable(tallied, settings)
-    point = SpecificationPoint(specification.preset, specification.variant, False, None, None, None, None, None)
+    point = SpecificationPoint(specification.preset, specification.variant, index == plan.default, None, None, None, None, None)
     if len(groups) > 1:
         # Seeded like the finding of the same measurement and claim, so that both print the same p.
         null = gap_test(events, n, settings.draws, generator(settings.seed, finding_id(specification.measurement.name, plan.claim)))
@@ -98,18 +96,6 @@ def _point(plan: SpecificationPlan, index: int, tallied: Tally, pair: tuple[Grou
         low, high = newcombe(events[i], n[i], events[j], n[j], settings.alpha)
         point = replace(point, difference=float(events[i] / n[i] - events[j] / n[j]), low=float(low), high=float(high))
     return point
-
-
-def _share_same_sign(default: float | None, differences: Sequence[float]) -> float | None:
-    """Return the share of specifications whose difference has the default's sign; None where the default has none."""
-    if not default:
-        return None
-    return sum(difference * default > 0 for difference in differences) / len(differences)
-
-
-def _share_detected(points: Sequence[SpecificationPoint], alpha: float) -> float | None:
-    p = np.array([point.p for point in points if point.p is not None])
-    return float(np.mean(benjamini_hochberg(p) <= alpha)) if len(p) else None
 
 
 def _shares(points: Sequence[SpecificationPoint]) -> VarianceShares | None:
@@ -127,11 +113,6 @@ def largest_layout(met: Sequence[tuple[str, str]]) -> tuple[tuple[str, ...], tup
 
     Of layouts with as many points, the one with more presets: the spread over prompts is what the curve is about. Of those, the one whose
     presets come first.
-
-    Parameters
-    ----------
-    met : sequence of (str, str)
-        Every preset and variant that was asked together and gave an effect.
 
     Examples
     --------
@@ -174,33 +155,15 @@ def _joint_p(
     known = np.array([UNKNOWN not in group for group in groups])[codes]
     events, counted = (np.stack([getattr(flag, name)[known] for flag in flags], axis=1) for name in ("event", "counted"))
     found = patterns(events, counted, codes[known], int(codes[known].max(initial=0)) + 1)
-    tested = median_gap_p(
-        found,
-        plan.default,
-        settings.min_group_size,
-        min(settings.draws, JOINT_DRAWS),
-        generator(settings.seed, f"{plan.question}/all wordings"),
-    )
+    rng = generator(settings.seed, f"{plan.question}/all wordings")
+    tested = median_gap_p(found, plan.default, settings.min_group_size, min(settings.draws, JOINT_DRAWS), rng)
     return tested[1] if tested else None
 
 
 def variance_shares(effects: Float[np.ndarray, "t s"]) -> VarianceShares | None:
     """Split the spread of an effect over prompts and label sets: ``e_ts = m + a_t + b_s + r_ts``, sums of squares over their total.
 
-    Parameters
-    ----------
-    effects : float[t, s]
-        Signed effect under prompt `t` and label set `s`; all of them estimated.
-
-    Returns
-    -------
-    VarianceShares or None
-        None where every specification gives the same effect.
-
-    Raises
-    ------
-    ValueError
-        If an effect is missing: the shares of an incomplete layout do not add up.
+    None where every specification gives the same effect; ValueError if one is missing: the shares of an incomplete layout do not add up.
 
     Examples
     --------
@@ -216,7 +179,5 @@ def variance_shares(effects: Float[np.ndarray, "t s"]) -> VarianceShares | None:
     total = float((centred**2).sum())
     if total <= 1e-24:
         return None
-    prompts, label_sets = centred.mean(axis=1), centred.mean(axis=0)
-    by_prompt = float((prompts**2).sum()) * effects.shape[1] / total
-    by_label_set = float((label_sets**2).sum()) * effects.shape[0] / total
+    by_prompt, by_label_set = (float((centred.mean(axis=other) ** 2).sum()) * effects.shape[other] / total for other in (1, 0))
     return VarianceShares(by_prompt, by_label_set, max(0.0, 1 - by_prompt - by_label_set))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,12 +10,10 @@ import pandas as pd
 
 from audit.records.evidence import GroupSpread, ScoreSpread
 from audit.statistics.evidence.inputs import EvidenceInputs, Scored, slices
-from audit.types import UNKNOWN
+from audit.types import UNKNOWN, Group, Measurement, Predictions
 
 if TYPE_CHECKING:
     from jaxtyping import Float
-
-    from audit.types import Group, Measurement, Predictions
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
@@ -28,11 +27,10 @@ def of_audit(inputs: EvidenceInputs) -> tuple[ScoreSpread, ...]:
     return tuple(spread for scored in inputs.scored.values() for spread in score_spreads(scored))
 
 
-def score_spreads(scored: Scored) -> tuple[ScoreSpread, ...]:
-    """Return the spreads of one measurement; nothing without probabilities."""
+def score_spreads(scored: Scored) -> Iterator[ScoreSpread]:
+    """Give the spreads of one measurement; nothing without probabilities."""
     if not scored.usable:
-        return ()
-    spreads = []
+        return
     probabilities = _probabilities(scored.measurement, scored.predictions)
     for by in _slices(scored.measurement):
         groups, codes = scored.placed(by)
@@ -40,8 +38,7 @@ def score_spreads(scored: Scored) -> tuple[ScoreSpread, ...]:
             known = np.isfinite(values)
             cells = [(group, values[known & (codes == i)]) for i, group in enumerate(groups)]
             found = tuple(_spread(group, each) for group, each in cells if len(each))
-            spreads.append(ScoreSpread(scored.measurement.name, outcome, by, found))
-    return tuple(spreads)
+            yield ScoreSpread(scored.measurement.name, outcome, by, found)
 
 
 def _spread(group: Group, values: Float[np.ndarray, "n"]) -> GroupSpread:

@@ -25,30 +25,16 @@ def by_finding(inputs: EvidenceInputs) -> dict[str, Shrinkage]:
     for finding in inputs.findings:
         if any(rate.status == "small" for rate in finding.by_group):
             events, n = (np.array([getattr(rate, name) for rate in finding.by_group]) for name in ("events", "n"))
-            shrunk = shrink(Tally(tuple(rate.group for rate in finding.by_group), events, n, n), inputs.settings.alpha)
-            found.update({finding.id: shrunk} if shrunk else {})
-    return found
+            found[finding.id] = shrink(Tally(tuple(rate.group for rate in finding.by_group), events, n, n), inputs.settings.alpha)
+    return {name: shrunk for name, shrunk in found.items() if shrunk}
 
 
 def intra_group_correlation(events: Int[np.ndarray, "g"], n: Int[np.ndarray, "g"]) -> float | None:
     """Moment estimate of the beta-binomial's correlation: how much more the rates differ than sampling makes them.
 
     With ``mu = K / N`` and ``S = sum n_g (p_g - mu)^2``, ``rho = (S / (mu (1 - mu)) - (G - 1)) / (N - sum n_g^2 / N - (G - 1))``,
-    clipped to [0, 0.999].
-
-    Parameters
-    ----------
-    events, n : int[g]
-        Events out of images for each group, every `n` at least 1.
-
-    Returns
-    -------
-    float or None
-        0 where the groups differ by sampling alone. None where spread and sampling cannot be separated: one group, one image a group.
-
-    References
-    ----------
-    Kleinman 1973, https://doi.org/10.1080/01621459.1973.10481332
+    clipped to [0, 0.999]: 0 where the groups differ by sampling alone. None where spread and sampling cannot be separated: one group, one
+    image a group. Every `n` is at least 1. Kleinman 1973, https://doi.org/10.1080/01621459.1973.10481332
 
     Examples
     --------
@@ -74,8 +60,6 @@ def shrink(tallied: Tally, alpha: float) -> Shrinkage | None:
     None where the correlation cannot be estimated. Without spread beyond sampling every group has the rate of all images, with Wilson's
     interval of that rate.
 
-    Notes
-    -----
     ``(k + mu M) / (n + M)`` with ``M = (1 - rho) / rho``; the interval is of ``Beta(k + mu M, n - k + (1 - mu) M)``. It takes rho for
     known and so covers less than it says (.889 of .95 at a true spread of 2 points): for display, never for a verdict.
     """

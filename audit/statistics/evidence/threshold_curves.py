@@ -13,13 +13,10 @@ from audit.statistics.counts.rows import row_events
 from audit.statistics.evidence.inputs import EvidenceInputs, Judged, Scored
 from audit.statistics.intervals import wilson
 from audit.statistics.metrics import resolve
-from audit.types import UNKNOWN
+from audit.types import UNKNOWN, Settings
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int
-
-    from audit.types import Settings
-
 
 COVERAGES = (1.0, 0.95, 0.9, 0.8, 0.7, 0.6, 0.5)
 """Shares of the images that still get an answer, at which a curve is shown unless thresholds are given."""
@@ -50,8 +47,7 @@ def thresholds_at(confidence: Float[np.ndarray, "n"], coverages: Sequence[float]
     (0.0, 0.4)
     """
     ordered = np.sort(confidence)
-    silent = (int(np.floor((1 - coverage) * len(ordered) + 1e-9)) for coverage in coverages)
-    return tuple(_threshold(ordered, count) for count in silent)
+    return tuple(_threshold(ordered, int(np.floor((1 - coverage) * len(ordered) + 1e-9))) for coverage in coverages)
 
 
 def _threshold(ordered: Float[np.ndarray, "n"], silent: int) -> float:

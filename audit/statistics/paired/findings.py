@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -18,28 +18,16 @@ from audit.statistics.units.sampling_unit import ClusterUnits, ImageUnits
 from audit.types import UNKNOWN, PairedClaim, Predictions, Settings
 
 
-@dataclass(frozen=True)
-class _Pairs:
-    """Complete pairs as a table with columns correct_1, correct_2, flip and cluster; and how many had no partner."""
-
-    table: pd.DataFrame
-    incomplete: int
-
-
 def paired_findings(claims: Sequence[PairedClaim], predictions: Mapping[str, Predictions], settings: Settings) -> tuple[PairedFinding, ...]:
     """Answer every paired claim; Holm over all of them, on the p of the sign-flip test.
 
     Images that agree on `within` and differ in `attribute` make a pair, which is scored by who is right. Without a complete pair n is 0,
     the intervals cover everything and every p is 1.
 
-    Raises
-    ------
-    UsageError
-        If a claim names an unknown measurement or attribute, or one without a true answer.
-    DataError
-        If two images of the same side agree on `within`, or the two sides of a pair lie in different clusters.
+    UsageError if a claim names an unknown measurement or attribute, or one without a true answer; DataError if two images of the same side
+    agree on `within`, or the two sides of a pair lie in different clusters.
     """
-    found = [_finding(claim, _pairs(claim, _predictions_of(claim, predictions)), settings) for claim in claims]
+    found = [_finding(claim, *_pairs(claim, _predictions_of(claim, predictions)), settings) for claim in claims]
     adjusted = holm(np.array([finding.sign_flip_p for finding in found])).tolist()
     return tuple(replace(finding, p_adjusted=p) for finding, p in zip(found, adjusted, strict=True))
 
@@ -60,7 +48,8 @@ def _predictions_of(claim: PairedClaim, predictions: Mapping[str, Predictions]) 
     return answered
 
 
-def _pairs(claim: PairedClaim, predictions: Predictions) -> _Pairs:
+def _pairs(claim: PairedClaim, predictions: Predictions) -> tuple[pd.DataFrame, int]:
+    """Return the complete pairs, a table with columns correct_1, correct_2, flip and cluster; and how many had no partner."""
     rows = predictions.attributes.reset_index(drop=True)
     table = pd.DataFrame(
         {
@@ -79,7 +68,7 @@ def _pairs(claim: PairedClaim, predictions: Predictions) -> _Pairs:
                         why="a pair cannot lie in two clusters", fix=f"name {claim.cluster!r} in `within`")  # fmt: skip
     both = both.assign(cluster=both["cluster_1"], flip=both["answer_1"] != both["answer_2"])
     sets = len({*first["set"], *second["set"]}) + sum(int((~identified[side.index]).sum()) for side in sides)
-    return _Pairs(both, sets - len(both))
+    return both, sets - len(both)
 
 
 def _unique(claim: PairedClaim, side: pd.DataFrame) -> pd.DataFrame:
@@ -94,8 +83,8 @@ def _unique(claim: PairedClaim, side: pd.DataFrame) -> pd.DataFrame:
     return side
 
 
-def _finding(claim: PairedClaim, pairs: _Pairs, settings: Settings) -> PairedFinding:
-    table, n = pairs.table, len(pairs.table)
+def _finding(claim: PairedClaim, table: pd.DataFrame, incomplete: int, settings: Settings) -> PairedFinding:
+    n = len(table)
     score = table["correct_1"].to_numpy(int) - table["correct_2"].to_numpy(int)
     only_first, only_second = int((score > 0).sum()), int((score < 0).sum())
     by_cluster = pd.Series(score, dtype=int).groupby(table["cluster"].to_numpy()).sum()
@@ -109,7 +98,7 @@ def _finding(claim: PairedClaim, pairs: _Pairs, settings: Settings) -> PairedFin
         first=claim.first,
         second=claim.second,
         n=n,
-        incomplete=pairs.incomplete,
+        incomplete=incomplete,
         flips=flips,
         flip_rate=flips / n if n else None,
         flip_low=flip_low,
@@ -138,7 +127,6 @@ def _intervals(table: pd.DataFrame, alpha: float) -> tuple[tuple[float, float], 
     alone = len(names) == len(table)
     units = ImageUnits(flips.sum(axis=0), pairs.sum(axis=0)) if alone else ClusterUnits(ClusterTable(flips, pairs, once))
     joint = JointCounts(((),), cells.sum(axis=0), pairs.sum(axis=0), None if alone else Kinds(cells, once))
-    (flip_low, flip_high), (low, high) = (
-        tuple(float(end[0]) for end in ends) for ends in (units.intervals(alpha), change_ends(joint, alpha))
-    )
+    (flip_low,), (flip_high,) = (end.tolist() for end in units.intervals(alpha))
+    (low,), (high,) = (end.tolist() for end in change_ends(joint, alpha))
     return (flip_low, flip_high), (low, high)

@@ -10,18 +10,17 @@ import numpy as np
 import pandas as pd
 from scipy.special import ndtri, stdtrit
 
+from audit.records.results import CellStatus
 from audit.statistics.intervals import agresti_min
+from audit.statistics.metrics import Tally
 from audit.statistics.null import EXACT_CLUSTERS, generator, mcnemar_p, sign_flip_p
 from audit.statistics.resampling import exceedance_p
 from audit.statistics.units.clusters import ClusterTable, covariance
-from audit.statistics.units.sampling_unit import FEWEST_CLUSTERS, ClusterUnits, ImageUnits, SamplingUnits
-from audit.types import UNKNOWN
+from audit.statistics.units.sampling_unit import ClusterUnits, ImageUnits, SamplingUnits
+from audit.types import Group, Settings
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
-
-    from audit.records.results import CellStatus
-    from audit.types import Group, Settings
 
 BOTH, ONLY_BEFORE, ONLY_AFTER, NEITHER = range(4)
 """Cells of a group's table of events before x after."""
@@ -39,9 +38,6 @@ class Kinds:
     def n(self) -> Int[np.ndarray, "c g"]:
         return np.asarray(self.cells.sum(axis=2))
 
-    def events(self, only: int) -> Int[np.ndarray, "c g"]:
-        return np.asarray(self.cells[..., BOTH] + self.cells[..., only])
-
     @property
     def net(self) -> ClusterTable:
         """Images gained less images lost, in the place of events."""
@@ -56,8 +52,7 @@ class Kinds:
     @property
     def reach(self) -> Int[np.ndarray, "g"]:
         """Clusters with images in each group."""
-        counted: np.ndarray = self.often @ (self.n > 0)
-        return counted
+        return self.net.clusters
 
 
 @dataclass(frozen=True)
@@ -87,14 +82,13 @@ class JointCounts:
         """Return one model's events with their sampling units."""
         if self.kinds is None:
             return ImageUnits(self.after if after else self.before, self.n)
-        return ClusterUnits(ClusterTable(self.kinds.events(ONLY_AFTER if after else ONLY_BEFORE), self.kinds.n, self.kinds.often))
+        events = self.kinds.cells[..., BOTH] + self.kinds.cells[..., ONLY_AFTER if after else ONLY_BEFORE]
+        return ClusterUnits(ClusterTable(events, self.kinds.n, self.kinds.often))
 
     def statuses(self, fewest: int) -> tuple[CellStatus, ...]:
         """Return the status of each group, by the rules of an audit."""
-        few = [False] * len(self.n) if self.kinds is None else (self.kinds.reach < FEWEST_CLUSTERS).tolist()
-        rows = zip(self.groups, self.n.tolist(), self.images.tolist(), few, strict=True)
-        found = [(_status(group, n, images, max(fewest, 2)), thin) for group, n, images, thin in rows]
-        return tuple("small" if status == "ok" and thin else status for status, thin in found)
+        found = zip(Tally(self.groups, self.before, self.n, self.images).statuses(fewest), self.units(after=False).enough(), strict=True)
+        return tuple(status if status != "ok" or enough else "small" for status, enough in found)
 
     def compared(self, fewest: int) -> JointCounts:
         """Return the groups that can be compared."""
@@ -120,16 +114,6 @@ def cluster_kinds(cluster: pd.Series, places: Int[np.ndarray, "r"], counted: Int
     cells = np.bincount(owner * 4 * groups + places, weights=counted, minlength=4 * groups * len(names)).astype(np.int64)
     kinds, often = np.unique(cells.reshape(len(names), -1), axis=0, return_counts=True)
     return Kinds(kinds.reshape(-1, groups, 4), often)
-
-
-def _status(group: Group, n: int, images: int, fewest: int) -> CellStatus:
-    if UNKNOWN in group:
-        return "unknown"
-    if images == 0:
-        return "absent"
-    if n == 0:
-        return "not estimable"
-    return "ok" if n >= fewest else "small"
 
 
 def change_ends(joint: JointCounts, alpha: float) -> tuple[Float[np.ndarray, "g"], Float[np.ndarray, "g"]]:

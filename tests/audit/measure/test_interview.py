@@ -11,20 +11,8 @@ from audit.engine import audit
 from audit.measure.interview import interview
 from audit.measure.questionnaire import questionnaire
 from audit.records.results import Results, Timing, from_json, to_json
-from audit.testing import png
-from audit.types import (
-    Answerer,
-    Claim,
-    Dataset,
-    Encoder,
-    LabelSet,
-    Measurement,
-    ModelRecord,
-    Probe,
-    Settings,
-    Specification,
-    SpecificationPlan,
-)
+from audit.testing import FakeEncoder, png
+from audit.types import Answerer, Claim, Dataset, Encoder, LabelSet, Measurement, Probe, Settings, Specification, SpecificationPlan
 from tests.support.notes import sentences
 
 LABELS = LabelSet("gender", ("Female", "Male"), {"Female": ("a photo of a woman",), "Male": ("a photo of a man",)})
@@ -38,11 +26,10 @@ class FakeAnswerer:
 
     def __init__(self, fingerprint: str = "f" * 64):
         self.calls: list[tuple[int, int]] = []
-        self.record = ModelRecord(
-            name="fake", kind="fake (generative)", fingerprint=fingerprint, sha256="0" * 64, parameters=1, dimensions=0, dtype="float32",
-            score_rule="softmax", logit_scale=1.0, logit_bias=None, architecture="mean colour", preprocessing="none", tokenizer="none",
-            asked=("Around the question: “{question}”.",),
-        )  # fmt: skip
+        said = ("Around the question: “{question}”.",)
+        self.record = replace(
+            FakeEncoder().record, kind="fake (generative)", fingerprint=fingerprint, parameters=1, dimensions=0, logit_scale=1.0, asked=said
+        )
 
     def log_likelihoods(self, images, questions):
         self.calls.append((len(images), len(questions)))
@@ -69,9 +56,8 @@ def faces(repeat: int = 10) -> Dataset:
 @pytest.fixture
 def run(tmp_path):
     def run(model=None, probe=PROBE, **settings):
-        return audit(
-            model or FakeAnswerer(), probe, faces(), Settings(min_group_size=2, draws=999, **settings), cache_root=tmp_path / "cache"
-        )
+        given = Settings(min_group_size=2, draws=999, **settings)
+        return audit(model or FakeAnswerer(), probe, faces(), given, cache_root=tmp_path / "cache")
 
     return run
 
@@ -81,11 +67,6 @@ def rates(audited, name):
     return {rate.group[0]: (rate.events, rate.n) for rate in finding.by_group}
 
 
-def test_the_fake_is_an_answerer_and_no_encoder():
-    assert isinstance(FakeAnswerer(), Answerer)
-    assert not isinstance(FakeAnswerer(), Encoder)
-
-
 def test_unclear_has_a_rate_by_group_and_is_no_right_answer(run):
     # Black: 10 women seen, 10 men unclear. White: 10 women seen, 10 grey men take "woman", which stands first.
     audited = run()
@@ -93,6 +74,11 @@ def test_unclear_has_a_rate_by_group_and_is_no_right_answer(run):
     assert rates(audited, "gender/selection_rate[unclear]/race") == {"Black": (10, 20), "White": (0, 20)}
     assert rates(audited, "gender/accuracy/race") == {"Black": (10, 20), "White": (10, 20)}
     assert audited.result.measurements[0].answer_counts == {"Female": 30, "Male": 0, "unclear": 10}
+    # Neither order nor unclear counts for the verdict; orders and instructions are points of the curve.
+    assert [finding.id for finding in audited.result.findings if finding.primary] == ["gender/accuracy/race"]
+    (curve,) = audited.result.specifications
+    other = "two, instruction 'choose'"
+    assert [point.variant for point in curve.points] == ["two", "two, shuffled", other, f"{other}, shuffled"]
 
 
 def test_the_effect_of_order_is_an_outcome_by_group(run):
@@ -107,20 +93,10 @@ def first_shown(seed: int) -> str:
     return questionnaire(PROBE, seed).probe.measurements[1].asked.text.splitlines()[1]
 
 
-def test_orders_and_instructions_are_points_of_the_curve(run):
-    (curve,) = run().result.specifications
-
-    assert [point.variant for point in curve.points] == [
-        "two", "two, shuffled", "two, instruction 'choose'", "two, instruction 'choose', shuffled",
-    ]  # fmt: skip
-
-
-def test_neither_order_nor_unclear_counts_for_the_verdict(run):
-    assert [finding.id for finding in run().result.findings if finding.primary] == ["gender/accuracy/race"]
-
-
 def test_a_second_run_asks_nothing_twice(run):
     model = FakeAnswerer()
+    assert isinstance(model, Answerer)
+    assert not isinstance(model, Encoder)
     first = run(model)
     # 40 images in batches of 32, one row of four questions each: fixed and shuffled, another instruction fixed and shuffled.
     assert model.calls == [(32, 4), (8, 4)]
@@ -133,7 +109,7 @@ def test_a_second_run_asks_nothing_twice(run):
 @pytest.mark.parametrize("change", ["model", "label", "seed"])
 def test_another_model_another_word_or_another_order_is_asked_anew(run, change):
     run()
-    words = LabelSet("gender", ("Female", "Male"), {"Female": ("a photo of a lady",), "Male": ("a photo of a man",)})
+    words = replace(LABELS, prompts={**LABELS.prompts, "Female": ("a photo of a lady",)})
     model = FakeAnswerer("e" * 64 if change == "model" else "f" * 64)
     probe = replace(PROBE, measurements=(replace(GENDER, label_set=words),)) if change == "label" else PROBE
     seed = next(seed for seed in range(1, 20) if first_shown(seed) != first_shown(0)) if change == "seed" else 0
@@ -176,9 +152,6 @@ def test_what_is_written_for_readers_does_not_speak_of_embeddings(run):
 
 def results(audited) -> Results:
     return Results("1", "complete", "vlm-audit", ("audit",), Settings(), {}, (audited.result,), Timing("2026-01-01T00:00:00+00:00", 1.0))
-
-
-# ---- hostile words ------------------------------------------------------------------------------------------------------------------
 
 
 class Elements(HTMLParser):

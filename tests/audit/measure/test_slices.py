@@ -33,10 +33,7 @@ def test_a_question_that_has_the_slicing_in_another_order_is_not_asked_again():
 
 def test_where_nothing_counts_all_questions_are_asked():
     assert [claim.outcome for claim in added(probe(CONTEXT), ("age",))] == ["woman"]
-
-
-def test_without_slices_the_probe_is_the_same():
-    assert with_slices(fairface.PROBE, ()) is fairface.PROBE
+    assert with_slices(fairface.PROBE, ()) is fairface.PROBE  # without slices the probe is the same
 
 
 def test_fairface_by_all_three_attributes():

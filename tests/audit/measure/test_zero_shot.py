@@ -12,10 +12,7 @@ from audit.errors import DataError, UsageError
 from audit.measure.zero_shot import cosine_scores, ensemble, predict, probabilities
 from audit.types import UNKNOWN, LabelSet, Measurement, ModelRecord
 
-RECORD = ModelRecord(
-    name="m", kind="k", fingerprint="f" * 64, sha256="0" * 64, parameters=0, dimensions=2, dtype="float32",
-    score_rule="softmax", logit_scale=float(np.log(3)), logit_bias=None, architecture="a", preprocessing="p", tokenizer="t",
-)  # fmt: skip
+RECORD = ModelRecord("m", "k", "f" * 64, "0" * 64, 0, 2, "float32", "softmax", float(np.log(3)), None, "a", "p", "t")
 SIGMOID = replace(RECORD, score_rule="sigmoid", logit_bias=float(-np.log(3)))
 
 # Two axes: "man" lies on the first, "woman" on the second.
@@ -63,38 +60,34 @@ def test_sigmoid_scores_are_independent():
     """Scale log 3, bias -log 3. Cosine 1: logit 0, probability 1/2. Cosine 0: logit -log 3, probability 1/4. No need to sum to 1."""
     np.testing.assert_allclose(probabilities(np.array([[1.0, 0.0]]), SIGMOID), [[0.5, 0.25]])
     np.testing.assert_allclose(probabilities(np.array([[1.0, 1.0]]), SIGMOID), [[0.5, 0.5]])
-
-
-def test_the_bias_moves_every_sigmoid_and_no_softmax():
+    # The bias moves every sigmoid and no softmax.
     cosine = np.array([[0.3, -0.2]])
     assert (probabilities(cosine, replace(SIGMOID, logit_bias=1.0)) > probabilities(cosine, SIGMOID)).all()
     np.testing.assert_allclose(probabilities(cosine, replace(RECORD, logit_bias=1.0)), probabilities(cosine, RECORD))
 
 
-def test_extreme_logits_stay_finite():
+def test_extreme_logits_stay_finite_and_a_saturated_sigmoid_still_knows_the_best_label():
     steep = replace(RECORD, logit_scale=1e5)
     np.testing.assert_array_equal(probabilities(np.array([[1.0, -1.0]]), steep), [[1.0, 0.0]])
     np.testing.assert_array_equal(probabilities(np.array([[1.0, -1.0]]), replace(steep, score_rule="sigmoid")), [[1.0, 0.0]])
-
-
-def test_a_saturated_sigmoid_still_knows_the_best_label():
-    """Logits 600 and 800 both round to probability 1; the answer must be the larger, not the first."""
+    # Logits 600 and 800 both round to probability 1; the answer must be the larger, not the first.
     steep = replace(SIGMOID, logit_scale=1000.0, logit_bias=0.0)
     found = predict(measurement(truth=None), steep, IMAGES[3:], TEXTS, PEOPLE[3:])
     assert found.scores.tolist() == [[1.0, 1.0]]
     assert found.y_pred.tolist() == ["woman"]
 
 
+def shared(answers, odds, combine="argmax"):
+    """Return the answer to one image, of three labels with these odds."""
+    label_set = LabelSet("shared", ("p", "q", "r"), {name: (name,) for name in answers}, answers, combine)
+    logits = np.log([odds])
+    record = replace(RECORD, logit_scale=float(np.linalg.norm(logits)))
+    return predict(measurement(label_set, None), record, logits, dict(zip("pqr", np.eye(3), strict=True)), pd.DataFrame(index=["a"]))
+
+
 def test_labels_that_share_an_answer_compete_for_it():
     """Softmax of logits log 4, log 3, log 3: .4, .3, .3. By argmax the first label's answer wins; summed, the other answer has .6."""
-    texts = {"p": np.array([1.0, 0.0, 0.0]), "q": np.array([0.0, 1.0, 0.0]), "r": np.array([0.0, 0.0, 1.0])}
-    answers = {"p": "one", "q": "two", "r": "two"}
-    label_set = LabelSet("shared", ("p", "q", "r"), {name: (name,) for name in texts}, answers)
-    logits = np.log([[4.0, 3.0, 3.0]])
-    record = replace(RECORD, logit_scale=float(np.linalg.norm(logits)))
-    nobody = pd.DataFrame(index=["a"])
-    best = predict(measurement(label_set, None), record, logits, texts, nobody)
-    summed = predict(measurement(replace(label_set, combine="sum"), None), record, logits, texts, nobody)
+    best, summed = (shared({"p": "one", "q": "two", "r": "two"}, [4.0, 3.0, 3.0], combine) for combine in ("argmax", "sum"))
     np.testing.assert_allclose(best.scores, [[0.4, 0.3, 0.3]], rtol=1e-6)
     assert best.answers == summed.answers == ("one", "two")
     assert best.y_pred.tolist() == ["one"]
@@ -105,11 +98,7 @@ def test_labels_that_share_an_answer_compete_for_it():
 
 def test_two_labels_of_the_best_answer_do_not_make_a_small_margin():
     """Scores .45, .45, .1; the two best labels mean the same answer, so the margin is .35, not 0."""
-    texts = {"p": np.array([1.0, 0.0, 0.0]), "q": np.array([0.0, 1.0, 0.0]), "r": np.array([0.0, 0.0, 1.0])}
-    label_set = LabelSet("shared", ("p", "q", "r"), {name: (name,) for name in texts}, {"p": "one", "q": "one", "r": "two"})
-    logits = np.log([[9.0, 9.0, 2.0]])
-    record = replace(RECORD, logit_scale=float(np.linalg.norm(logits)))
-    found = predict(measurement(label_set, None), record, logits, texts, pd.DataFrame(index=["a"]))
+    found = shared({"p": "one", "q": "one", "r": "two"}, [9.0, 9.0, 2.0])
     np.testing.assert_allclose(found.margin, [0.35], rtol=1e-5)
 
 
@@ -122,15 +111,12 @@ def test_rows_whose_truth_is_unknown_are_left_out():
     assert len(predict(measurement(truth=None), RECORD, IMAGES, TEXTS, people).y_pred) == 4
 
 
-def test_a_truth_that_no_label_can_answer_is_an_error():
+def test_a_truth_that_no_label_can_answer_and_one_answer_only_are_errors():
     with pytest.raises(DataError, match="'nobody'"):
         predict(measurement(), RECORD, IMAGES, TEXTS, PEOPLE.assign(gender=["man", "nobody", "woman", "man"]))
-
-
-def test_one_answer_is_no_question():
-    single = LabelSet("single", ("man", "woman"), GENDER.prompts, {"man": "person", "woman": "person"})
     with pytest.raises(UsageError, match="fewer than two"):
-        predict(measurement(single, None), RECORD, IMAGES, TEXTS, PEOPLE)
+        predict(measurement(LabelSet("single", ("man", "woman"), GENDER.prompts, dict.fromkeys(("man", "woman"), "person")), None),
+                RECORD, IMAGES, TEXTS, PEOPLE)  # fmt: skip
 
 
 @pytest.mark.parametrize("bad", [0.0, np.nan, np.inf])
@@ -143,13 +129,10 @@ def test_an_embedding_without_direction_is_an_error(bad):
         cosine_scores(IMAGES, np.array([[bad, bad]]))
 
 
-def test_opposite_prompts_have_no_mean():
+def test_an_ensemble_weighs_directions_not_lengths_and_opposite_prompts_have_no_mean():
+    np.testing.assert_allclose(ensemble(np.array([[100.0, 0.0], [0.0, 0.01]])), [0.5**0.5, 0.5**0.5])
     with pytest.raises(DataError, match="mean text"):
         ensemble(np.array([[1.0, 0.0], [-1.0, 0.0]]))
-
-
-def test_an_ensemble_weighs_directions_not_lengths():
-    np.testing.assert_allclose(ensemble(np.array([[100.0, 0.0], [0.0, 0.01]])), [0.5**0.5, 0.5**0.5])
 
 
 def test_cosines_do_not_depend_on_how_many_images_are_asked_at_once():
@@ -159,28 +142,18 @@ def test_cosines_do_not_depend_on_how_many_images_are_asked_at_once():
     np.testing.assert_allclose(cosine_scores(images, texts)[-6:], cosine_scores(images[-6:], texts), atol=1e-15)
 
 
-def test_the_length_of_an_embedding_does_not_matter():
+def test_neither_the_length_of_an_embedding_nor_the_order_of_images_nor_naming_every_prompt_twice_matters():
     label_set, texts, images, nobody = random_case()
     plain = predict(measurement(label_set, None), RECORD, images, texts, nobody)
     longer = predict(measurement(label_set, None), RECORD, 7 * images, {prompt: 0.3 * text for prompt, text in texts.items()}, nobody)
     np.testing.assert_allclose(longer.scores, plain.scores, rtol=1e-5)
     np.testing.assert_array_equal(longer.y_pred, plain.y_pred)
-
-
-def test_the_order_of_images_does_not_matter():
-    label_set, texts, images, nobody = random_case()
     order = np.random.default_rng(1).permutation(len(images))
-    plain = predict(measurement(label_set, None), RECORD, images, texts, nobody)
     shuffled = predict(measurement(label_set, None), RECORD, images[order], texts, nobody.iloc[order])
     np.testing.assert_allclose(shuffled.scores, plain.scores[order], rtol=1e-6)
     np.testing.assert_array_equal(shuffled.y_pred, plain.y_pred[order])
     assert list(shuffled.attributes.index) == [str(i) for i in order]
-
-
-def test_naming_every_prompt_twice_does_not_matter():
-    label_set, texts, images, nobody = random_case()
     twice = replace(label_set, prompts={label: prompts * 2 for label, prompts in label_set.prompts.items()})
-    plain = predict(measurement(label_set, None), RECORD, images, texts, nobody)
     doubled = predict(measurement(twice, None), RECORD, images, texts, nobody)
     np.testing.assert_allclose(doubled.scores, plain.scores, rtol=1e-6)
 

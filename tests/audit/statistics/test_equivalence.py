@@ -12,9 +12,7 @@ ALPHA, TOLERANCE = 0.05, 0.05
 def test_by_hand():
     """900 and 880 of 1,000: Wilson's 90 % intervals, corrected, are [.8828, .9150] and [.8615, .8964]; √(.0150² + .0185²) + .02 = .0438."""
     assert reach(900, 1000, 880, 1000, ALPHA) == pytest.approx(0.0438, abs=5e-5)
-
-
-def test_the_order_of_two_groups_does_not_matter():
+    # The order of two groups does not matter.
     assert reach(90, 100, 150, 200, ALPHA) == pytest.approx(reach(150, 200, 90, 100, ALPHA))
 
 

@@ -20,7 +20,7 @@ def independent(n, rates, groups, seed):
     return rng(seed).random((len(codes), len(rates[0]))) < np.asarray(rates)[codes], codes
 
 
-def test_patterns_keep_every_count():
+def test_patterns_keep_every_count_and_rows_may_stand_for_many_images():
     events, codes = independent(50, [[0.2, 0.5, 0.9]] * 3, 3, 0)
     counted = rng(1).random(events.shape) < 0.7
     found = patterns(events, counted, codes, 3)
@@ -30,12 +30,16 @@ def test_patterns_keep_every_count():
         assert found.counted[:, j] @ found.table[:, g] == counted[codes == g, j].sum()
         assert found.events[:, j] @ found.table[:, g] == (events & counted)[codes == g, j].sum()
     assert (found.events <= found.counted).all()
-
-
-def test_more_rates_than_bits_of_a_byte():
+    # More rates than bits of a byte.
     events, codes = independent(40, [[0.3] * 21] * 2, 2, 2)
     found = patterns(events, None, codes, 2)
     assert (found.events.T @ found.table).tolist() == [[events[codes == g, j].sum() for g in (0, 1)] for j in range(21)]
+    events, codes = independent(40, [[0.2, 0.5]] * 3, 3, 5)
+    rows, place = np.unique(np.column_stack([codes, events]), axis=0, return_inverse=True)
+    weighted = patterns(rows[:, 1:].astype(bool), None, rows[:, 0], 3, np.bincount(place.ravel()))
+    single = patterns(events, None, codes, 3)
+    assert (weighted.table == single.table).all()
+    assert (weighted.events == single.events).all()
 
 
 def test_by_enumeration():
@@ -61,20 +65,10 @@ def test_by_enumeration():
 
 def test_one_rate_is_the_single_test():
     n, k = np.array([200, 300, 250]), np.array([50, 100, 60])
-    table = np.stack([n - k, k])
-    found = max_t(
-        patterns(
-            np.repeat([False, True], [750 - 210, 210])[:, None],
-            None,
-            np.concatenate([np.repeat(range(3), n - k), np.repeat(range(3), k)]),
-            3,
-        ),
-        30,
-        20_000,
-        rng(),
-    )
+    codes = np.concatenate([np.repeat(range(3), n - k), np.repeat(range(3), k)])
+    found = max_t(patterns(np.repeat([False, True], [540, 210])[:, None], None, codes, 3), 30, 20_000, rng())
     alone = gap_test(k, n, 20_000, rng(1))
-    assert table.sum() == 750
+    assert len(codes) == 750
     assert found.gap[0] == pytest.approx(alone.gap)
     assert found.p[0] == found.p_adjusted[0]
     assert found.p[0] == pytest.approx(alone.p, abs=0.01)
@@ -157,6 +151,9 @@ def test_median_gap_of_all_specifications():
     median, p = median_gap_p(patterns(events, None, codes, 3), 0, 30, 999, source)
     assert median == pytest.approx(np.median(events[codes == 1].mean(axis=0) - events[codes == 0].mean(axis=0)))
     assert p <= 0.02
+    # None without two groups.
+    events, codes = independent(20, [[0.5]] * 2, 2, 0)
+    assert median_gap_p(patterns(events, None, codes, 2), 0, 30, 99, rng()) is None
 
 
 def test_the_groups_are_picked_anew_in_each_shuffle():
@@ -168,17 +165,3 @@ def test_the_groups_are_picked_anew_in_each_shuffle():
         events = (0.7 * latent + 0.3 * source.random((420, 5))) < 0.5
         alarms.append(median_gap_p(patterns(events, None, codes, 7), 0, 30, 99, source)[1] <= 0.05)
     assert np.mean(alarms) <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 300)
-
-
-def test_no_median_gap_without_two_groups():
-    events, codes = independent(20, [[0.5]] * 2, 2, 0)
-    assert median_gap_p(patterns(events, None, codes, 2), 0, 30, 99, rng()) is None
-
-
-def test_rows_may_stand_for_many_images():
-    events, codes = independent(40, [[0.2, 0.5]] * 3, 3, 5)
-    rows, place = np.unique(np.column_stack([codes, events]), axis=0, return_inverse=True)
-    weighted = patterns(rows[:, 1:].astype(bool), None, rows[:, 0], 3, np.bincount(place.ravel()))
-    single = patterns(events, None, codes, 3)
-    assert (weighted.table == single.table).all()
-    assert (weighted.events == single.events).all()

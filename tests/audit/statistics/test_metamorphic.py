@@ -65,10 +65,7 @@ def test_permuted_rows_give_the_identical_json(audited):
     rows = table()
     order = np.random.default_rng(1).permutation(len(rows))
     assert without_file(audited(rows.iloc[order])) == without_file(audited(rows))
-
-
-def test_permuted_rows_without_identifiers_too(audited):
-    rows = table().drop(columns="id")
+    rows = table().drop(columns="id")  # without identifiers too
     assert without_file(audited(rows[::-1])) == without_file(audited(rows))
 
 
@@ -103,27 +100,26 @@ def test_reordered_labels_change_nothing_but_their_order(audited):
     assert [each["audits"][0]["measurements"][0]["labels"] for each in (first, second)] == [["no", "yes"], ["yes", "no"]]
 
 
-def test_copied_rows_keep_every_rate_and_narrow_every_interval(audited):
+def test_copied_rows_keep_every_rate_and_narrow_every_interval_or_add_nothing_where_the_picture_is_named(audited):
     rows = table()
     copies = pd.concat([rows.assign(id=rows["id"] + f"#{copy}") for copy in range(4)])
     once, often = findings(audited(rows)), findings(audited(copies))
-    for name, finding in once.items():
-        for cell, copied in zip(finding["by_group"], often[name]["by_group"], strict=True):
-            assert (copied["value"], copied["n"]) == (cell["value"], 4 * cell["n"])
-            assert copied["high"] - copied["low"] < 0.6 * (cell["high"] - cell["low"])
-        assert often[name]["gap"]["value"] == pytest.approx(finding["gap"]["value"])
+    for finding, copied, cell, again in cells_of(once, often):
+        assert (again["value"], again["n"]) == (cell["value"], 4 * cell["n"])
+        assert again["high"] - again["low"] < 0.6 * (cell["high"] - cell["low"])
+        assert copied["gap"]["value"] == pytest.approx(finding["gap"]["value"])
+    once, often = (findings(audited(each, "--cluster", "id")) for each in (rows, pd.concat([rows] * 4)))
+    for finding, copied, cell, again in cells_of(once, often):
+        assert (again["value"], again["clusters"]) == (cell["value"], cell["clusters"])
+        assert (again["low"], again["high"]) == pytest.approx((cell["low"], cell["high"]), abs=1e-9)
+        assert (copied["gap"]["p"], copied["verdict"]) == (finding["gap"]["p"], finding["verdict"])
 
 
-def test_copied_rows_add_nothing_where_the_picture_is_named(audited):
-    rows = table()
-    copies = pd.concat([rows] * 4)
-    once, often = findings(audited(rows, "--cluster", "id")), findings(audited(copies, "--cluster", "id"))
+def cells_of(once, often):
+    """Give every finding of two audits, with each of its groups in both."""
     for name, finding in once.items():
-        for cell, copied in zip(finding["by_group"], often[name]["by_group"], strict=True):
-            assert (copied["value"], copied["clusters"]) == (cell["value"], cell["clusters"])
-            assert (copied["low"], copied["high"]) == pytest.approx((cell["low"], cell["high"]), abs=1e-9)
-        assert often[name]["gap"]["p"] == finding["gap"]["p"]
-        assert often[name]["verdict"] == finding["verdict"]
+        for cell, again in zip(finding["by_group"], often[name]["by_group"], strict=True):
+            yield finding, often[name], cell, again
 
 
 def test_single_images_as_clusters_are_nearly_images(audited):
@@ -147,9 +143,8 @@ def test_swapped_labels_exchange_the_true_rates(audited):
     """What is the true positive rate of "yes" is the true negative rate of "no": 1 - its false positive rate."""
     rows = table()
     yes, no = (findings(audited(rows, "--outcome", f"it={label}")) for label in ("yes", "no"))
-    for cell, mirror in zip(
-        yes["predictions/true_positive_rate[it]/race"]["by_group"], no["predictions/false_positive_rate[it]/race"]["by_group"], strict=True
-    ):
+    ours, theirs = (each[f"predictions/{name}_positive_rate[it]/race"]["by_group"] for each, name in ((yes, "true"), (no, "false")))
+    for cell, mirror in zip(ours, theirs, strict=True):
         assert (cell["n"], cell["events"]) == (mirror["n"], mirror["n"] - mirror["events"])
 
 
@@ -161,9 +156,6 @@ def test_merged_equal_groups_keep_the_rates_of_the_others(audited):
     together = {tuple(cell["group"]): cell for cell in finding["by_group"]}
     assert together["Black",] == apart["Black",]
     assert together["Other",]["events"] == apart["White",]["events"] + apart["Indian",]["events"]
-
-
-# ---- a model --------------------------------------------------------------------------------------------------------------------------
 
 
 def test_longer_embeddings_and_permuted_label_rows_give_the_same_findings(tmp_path):

@@ -11,28 +11,11 @@ from sklearn.metrics import accuracy_score
 from audit.errors import UsageError
 from audit.statistics.counts.count_table import grouped_counts
 from audit.statistics.metrics import METRICS, extremes, majority_baseline, point_estimates, resolve, tally
-from audit.types import UNKNOWN, Claim, LabelSet, Measurement, Predictions
+from audit.types import UNKNOWN, Claim, LabelSet, Measurement
+from tests.support.answered import answered, confusion
 
 YES = frozenset({"yes"})
-
-
-def predictions(attributes, y_true, y_pred, answers=("yes", "no")):
-    n = len(y_pred)
-    return Predictions(
-        answers, answers, np.zeros((n, len(answers)), np.float32), np.asarray(y_pred), y_true, attributes, np.zeros(n, np.float32)
-    )
-
-
-def confusion(cells):
-    """Predictions with the given counts: group -> (true positives, false negatives, false positives, true negatives)."""
-    rows = [
-        (group, y_true, y_pred)
-        for group, counts in cells.items()
-        for (y_true, y_pred), n in zip([("yes", "yes"), ("yes", "no"), ("no", "yes"), ("no", "no")], counts, strict=True)
-        for _ in range(n)
-    ]
-    group, y_true, y_pred = map(np.array, zip(*rows, strict=True))
-    return predictions(pd.DataFrame({"group": group}), y_true, y_pred)
+ONE = pd.DataFrame({"group": ["a"]})
 
 
 # Group a: 6 found of 8, 3 wrongly of 12. Group b: 1 of 2, 0 of 8. Unequal counts, so an unweighted table gives other numbers.
@@ -53,24 +36,14 @@ def counted(cells=CELLS):
 
 
 @pytest.mark.parametrize("name", METRICS)
-def test_events_and_denominators_by_hand(name):
+def test_events_denominators_and_the_estimate_of_record_by_hand(name):
     tallied = tally(counted(), METRICS[name], YES)
     assert list(zip(tallied.events.tolist(), tallied.n.tolist(), strict=True)) == BY_HAND[name]
     assert tallied.images.tolist() == [20, 10]
-
-
-@pytest.mark.parametrize("name", METRICS)
-def test_the_estimate_of_record_is_events_over_images(name):
     estimates = point_estimates(counted(), [name], YES)[name]
+    assert estimates.by_group.tolist() == [k / n for k, n in BY_HAND[name]]
     (k_a, n_a), (k_b, n_b) = BY_HAND[name]
-    assert estimates.by_group.tolist() == [k_a / n_a, k_b / n_b]
     assert estimates.overall == (k_a + k_b) / (n_a + n_b)
-
-
-def test_all_metrics_of_an_outcome_come_from_one_frame():
-    together = point_estimates(counted(), list(METRICS), YES)
-    for name, estimates in together.items():
-        assert estimates.by_group.tolist() == [k / n for k, n in BY_HAND[name]], name
 
 
 def test_every_metric_is_tested_and_says_where_it_is_defined():
@@ -81,15 +54,8 @@ def test_every_metric_is_tested_and_says_where_it_is_defined():
     }  # fmt: skip
 
 
-RACES = {
-    "White": 2085,
-    "Latino_Hispanic": 1623,
-    "Black": 1556,
-    "East Asian": 1550,
-    "Indian": 1516,
-    "Southeast Asian": 1415,
-    "Middle Eastern": 1209,
-}
+RACES = {"White": 2085, "Latino_Hispanic": 1623, "Black": 1556, "East Asian": 1550, "Indian": 1516, "Southeast Asian": 1415,
+         "Middle Eastern": 1209}  # fmt: skip
 WORDS = ("person", "teacher", "thief", "criminal")
 LEVELS = {"race": tuple(RACES), "gender": ("Male", "Female")}
 
@@ -101,19 +67,18 @@ def fairface(seed):
     attributes = pd.DataFrame({"race": race, "gender": rng.choice(["Female", "Male"], len(race), p=[0.47, 0.53])})
     y_true = rng.choice(WORDS, len(race), p=[0.5, 0.3, 0.1, 0.1])
     y_pred = np.where(rng.random(len(race)) < rng.uniform(0.3, 0.9), y_true, rng.choice(WORDS, len(race)))
-    return predictions(attributes, y_true, y_pred, WORDS)
+    return answered(y_pred, attributes, y_true, WORDS)
 
 
 @pytest.mark.parametrize("outcome", [("thief",), ("thief", "criminal"), ("person",)])
 def test_estimates_equal_fairlearn_on_the_images_exactly(outcome):
     """10,954 rows given to fairlearn against the count table: `==`, no tolerance, for every one of 14 groups and overall."""
-    answered = fairface(seed=len(outcome))
+    given = fairface(seed=len(outcome))
     rates = {"selection_rate": selection_rate, "true_positive_rate": true_positive_rate, "false_positive_rate": false_positive_rate}
-    binary = [np.isin(answers, outcome).astype(int) for answers in (answered.y_true, answered.y_pred)]
-    rows = MetricFrame(
-        metrics={"accuracy": accuracy_score, **rates}, y_true=binary[0], y_pred=binary[1], sensitive_features=answered.attributes
-    )
-    counts = grouped_counts(answered, ["race", "gender"], LEVELS)
+    y_true, y_pred = (np.isin(answers, outcome).astype(int) for answers in (given.y_true, given.y_pred))
+    metrics = {"accuracy": accuracy_score, **rates}
+    rows = MetricFrame(metrics=metrics, y_true=y_true, y_pred=y_pred, sensitive_features=given.attributes)
+    counts = grouped_counts(given, ["race", "gender"], LEVELS)
     ours = point_estimates(counts, ["accuracy", *rates], frozenset(outcome))
     assert len(counts.groups) == 14
     for name, estimates in ours.items():
@@ -124,49 +89,40 @@ def test_estimates_equal_fairlearn_on_the_images_exactly(outcome):
 
 
 def test_accuracy_over_four_answers_equals_scikit_learn_on_the_images_exactly():
-    answered = fairface(seed=7)
-    rows = MetricFrame(
-        metrics={"a": accuracy_score}, y_true=answered.y_true, y_pred=answered.y_pred, sensitive_features=answered.attributes
-    )
-    counts = grouped_counts(answered, ["race", "gender"], LEVELS)
+    given = fairface(seed=7)
+    rows = MetricFrame(metrics={"a": accuracy_score}, y_true=given.y_true, y_pred=given.y_pred, sensitive_features=given.attributes)
+    counts = grouped_counts(given, ["race", "gender"], LEVELS)
     ours = point_estimates(counts, ["accuracy"], None)["accuracy"]
     assert ours.by_group.tolist() == [rows.by_group.loc[group, "a"] for group in counts.groups]
     assert ours.overall == rows.overall["a"]
 
 
-@pytest.mark.parametrize("cells", [(0, 0, 3, 4), (3, 4, 0, 0), (0, 5, 0, 5), (5, 0, 5, 0), (1, 0, 0, 0), (0, 0, 0, 1)])
-def test_degenerate_groups_neither_warn_nor_move_the_others(cells):
+@pytest.mark.parametrize("cells", [None, (0, 0, 3, 4), (3, 4, 0, 0), (0, 5, 0, 5), (5, 0, 5, 0), (1, 0, 0, 0), (0, 0, 0, 1)])
+def test_all_metrics_come_from_one_frame_where_degenerate_groups_neither_warn_nor_move_the_others(cells):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        both = point_estimates(counted({**CELLS, "odd": cells}), list(METRICS), YES)
+        both = point_estimates(counted(CELLS if cells is None else {**CELLS, "odd": cells}), list(METRICS), YES)
     for name, estimates in both.items():
         assert estimates.by_group[:2].tolist() == [k / n for k, n in BY_HAND[name]], name
 
 
 def test_swapping_yes_and_no_exchanges_the_true_rates():
     no = frozenset({"no"})
-    for name, mirrored in [
-        ("true_positive_rate", "true_negative_rate"),
-        ("false_positive_rate", "false_negative_rate"),
-        ("accuracy", "accuracy"),
-    ]:
+    pairs = ("true_positive_rate", "true_negative_rate"), ("false_positive_rate", "false_negative_rate")
+    for name, mirrored in (*pairs, ("accuracy", "accuracy")):
         first, second = tally(counted(), METRICS[name], YES), tally(counted(), METRICS[mirrored], no)
         assert (first.events.tolist(), first.n.tolist()) == (second.events.tolist(), second.n.tolist())
         ours, theirs = point_estimates(counted(), [name], YES)[name], point_estimates(counted(), [mirrored], no)[mirrored]
         assert ours.by_group.tolist() == theirs.by_group.tolist()
 
 
-def test_the_state_of_a_group_depends_on_the_denominator():
+def test_the_state_of_a_group_depends_on_the_denominator_and_a_single_image_is_never_enough():
     """Of the true positive rate with at least 8 positives: a has 8, b 2, c none; d has no image at all."""
-    answered = confusion({**CELLS, "c": (0, 0, 3, 30)})
-    counts = grouped_counts(answered, ["group"], {"group": ("a", "b", "c", "d")})
+    counts = grouped_counts(confusion({**CELLS, "c": (0, 0, 3, 30)}), ["group"], {"group": ("a", "b", "c", "d")})
     assert tally(counts, METRICS["true_positive_rate"], YES).statuses(8) == ("ok", "small", "not estimable", "absent")
     assert tally(counts, METRICS["selection_rate"], YES).statuses(8) == ("ok", "ok", "ok", "absent")
-
-
-def test_unknown_groups_are_counted_and_a_single_image_is_never_enough():
-    answered = confusion({"a": (1, 0, 0, 0), UNKNOWN: (50, 0, 0, 50)})
-    counts = grouped_counts(answered, ["group"], {"group": ("a",)})
+    # Unknown groups are counted.
+    counts = grouped_counts(confusion({"a": (1, 0, 0, 0), UNKNOWN: (50, 0, 0, 50)}), ["group"], {"group": ("a",)})
     tallied = tally(counts, METRICS["accuracy"], YES)
     assert tallied.statuses(1) == ("small", "unknown")
     assert tallied.n.tolist() == [1, 100]
@@ -174,17 +130,13 @@ def test_unknown_groups_are_counted_and_a_single_image_is_never_enough():
 
 def test_an_image_without_a_true_answer_is_neither_right_nor_wrong():
     """Four images, one of unknown truth: accuracy is 2 of 3, yet 3 of 4 answers are "yes"."""
-    attributes = pd.DataFrame({"group": ["a"] * 4})
-    answered = predictions(attributes, np.array(["yes", "yes", "no", UNKNOWN]), ["yes", "yes", "yes", "no"])
-    counts = grouped_counts(answered, ["group"], {"group": ("a",)})
+    given = answered(["yes", "yes", "yes", "no"], ONE.loc[[0] * 4], np.array(["yes", "yes", "no", UNKNOWN]))
+    counts = grouped_counts(given, ["group"], {"group": ("a",)})
     estimates = point_estimates(counts, ["accuracy", "selection_rate"], YES)
     assert (estimates["accuracy"].overall, estimates["selection_rate"].overall) == (2 / 3, 3 / 4)
     assert [int(tally(counts, METRICS[name], YES).n.sum()) for name in ("accuracy", "selection_rate")] == [3, 4]
-
-
-def test_without_any_true_answer_nothing_is_estimated():
-    answered = predictions(pd.DataFrame({"group": ["a"]}), np.array([UNKNOWN]), ["yes"])
-    counts = grouped_counts(answered, ["group"], {"group": ("a",)})
+    # Without any, nothing is estimated.
+    counts = grouped_counts(answered(["yes"], ONE, np.array([UNKNOWN])), ["group"], {"group": ("a",)})
     assert np.isnan(point_estimates(counts, ["accuracy"], None)["accuracy"].overall)
     assert majority_baseline(counts, None, ("yes", "no")).tolist() == [0]
 
@@ -193,12 +145,9 @@ def test_the_baseline_always_gives_the_commonest_true_answer_of_all():
     """True answers: a has 8 yes and 12 no, b 2 and 8; "no" is commoner overall: 12 of 20 and 8 of 10 right."""
     assert majority_baseline(counted(), None, ("yes", "no")).tolist() == [12, 8]
     assert majority_baseline(counted(), YES, ("yes", "no")).tolist() == [12, 8]
-
-
-@pytest.mark.parametrize(("answers", "right"), [(("yes", "no"), [2, 0]), (("no", "yes"), [0, 2])])
-def test_a_tie_of_the_baseline_goes_to_the_first_declared(answers, right):
-    counts = counted({"a": (2, 0, 0, 0), "b": (0, 0, 0, 2)})
-    assert majority_baseline(counts, None, answers).tolist() == right
+    # A tie goes to the first declared.
+    for answers, right in ((("yes", "no"), [2, 0]), (("no", "yes"), [0, 2])):
+        assert majority_baseline(counted({"a": (2, 0, 0, 0), "b": (0, 0, 0, 2)}), None, answers).tolist() == right
 
 
 def test_extremes_of_equal_rates_are_two_groups():
@@ -230,6 +179,5 @@ def test_a_claim_that_makes_no_sense_says_so(claim, message, fix):
 
 
 def test_accuracy_without_truth_says_so():
-    answered = predictions(pd.DataFrame({"group": ["a"]}), None, ["yes"])
     with pytest.raises(UsageError, match="accuracy needs a true answer"):
-        resolve(MEASUREMENT, Claim("accuracy", ("group",)), answered)
+        resolve(MEASUREMENT, Claim("accuracy", ("group",)), answered(["yes"], ONE))

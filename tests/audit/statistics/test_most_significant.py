@@ -24,9 +24,7 @@ def test_by_hand():
     assert max_standardized_difference(rates, errors) == pytest.approx(2**0.5)
     assert most_significant_pair(rates, errors) == (0, 1)
     assert most_significant_pair(rates[::-1], errors[::-1, ::-1]) == (2, 1)
-
-
-def test_a_rate_that_is_not_known_takes_no_part():
+    # A rate that is not known takes no part.
     errors = sampling_errors(np.array([100, 100, 100]))
     found = max_standardized_difference(np.array([[0.9, np.nan, 0.7], [np.nan, np.nan, 0.7]]), errors)
     np.testing.assert_allclose(found, [0.2 / 0.02**0.5, 0.0])

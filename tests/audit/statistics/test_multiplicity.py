@@ -12,25 +12,21 @@ ORDER = np.array([5, 2, 7, 0, 3, 6, 1, 4])
 RANDOM = [np.random.default_rng(seed).beta(0.3, 1, size=1 + 3 * seed) for seed in range(20)]
 
 
-def test_holm_golden_in_any_order():
-    expected = np.array([0.008, 0.056, 0.234, 0.234, 0.234, 0.234, 0.234, 0.234])
-    np.testing.assert_allclose(holm(P), expected, atol=1e-12)
-    np.testing.assert_allclose(holm(P[ORDER]), expected[ORDER], atol=1e-12)
-
-
-def test_benjamini_hochberg_golden_in_any_order():
-    expected = np.array([0.008, 0.032, 0.0672, 0.0672, 0.0672, 0.08, 0.0846, 0.205])
-    np.testing.assert_allclose(benjamini_hochberg(P), expected, atol=5e-5)
-    np.testing.assert_allclose(benjamini_hochberg(P[ORDER]), expected[ORDER], atol=5e-5)
+@pytest.mark.parametrize(
+    ("adjust", "expected", "atol"),
+    [
+        (holm, [0.008, 0.056, 0.234, 0.234, 0.234, 0.234, 0.234, 0.234], 1e-12),
+        (benjamini_hochberg, [0.008, 0.032, 0.0672, 0.0672, 0.0672, 0.08, 0.0846, 0.205], 5e-5),
+    ],
+)
+def test_golden_in_any_order(adjust, expected, atol):
+    np.testing.assert_allclose(adjust(P), expected, atol=atol)
+    np.testing.assert_allclose(adjust(P[ORDER]), np.array(expected)[ORDER], atol=atol)
 
 
 @pytest.mark.parametrize("p", RANDOM, ids=len)
-def test_holm_equals_statsmodels(p):
+def test_holm_equals_statsmodels_and_benjamini_hochberg_scipy(p):
     np.testing.assert_allclose(holm(p), multipletests(p, method="holm")[1], atol=1e-12)
-
-
-@pytest.mark.parametrize("p", RANDOM, ids=len)
-def test_benjamini_hochberg_equals_scipy(p):
     np.testing.assert_allclose(benjamini_hochberg(p), false_discovery_control(p), atol=1e-12)
 
 

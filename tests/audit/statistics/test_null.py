@@ -23,19 +23,16 @@ def rng(seed=0):
 
 
 @pytest.mark.parametrize(
-    ("events", "gap", "mean", "upper", "chi2"), [(CRIME, 0.2360, 0.0247, 0.0384, 666.02), (NON_HUMAN, 0.1440, 0.0152, 0.0237, 437.06)]
+    ("events", "gap", "mean", "upper", "chi2", "naive", "corrected"),
+    [(CRIME, 0.2360, 0.0247, 0.0384, 666.02, 0.09374, 0.09334), (NON_HUMAN, 0.1440, 0.0152, 0.0237, 437.06, 0.04840, 0.04811)],
 )
-def test_gap_of_the_clip_paper(events, gap, mean, upper, chi2):
+def test_gap_and_spread_of_the_clip_paper(events, gap, mean, upper, chi2, naive, corrected):
     null = gap_test(events, SIZES, 9999, rng())
     assert null.gap == pytest.approx(gap, abs=5e-5)
     assert null.p == 1 / 10_000
     assert null.mean == pytest.approx(mean, abs=2e-4)
     assert null.upper == pytest.approx(upper, abs=4e-4)
     assert null.chi2 == pytest.approx(chi2, abs=5e-3)
-
-
-@pytest.mark.parametrize(("events", "naive", "corrected"), [(CRIME, 0.09374, 0.09334), (NON_HUMAN, 0.04840, 0.04811)])
-def test_spread_of_the_clip_paper(events, naive, corrected):
     assert np.std(events / SIZES, ddof=1) == pytest.approx(naive, abs=5e-6)
     assert np.sqrt(between_group_variance(events, SIZES)) == pytest.approx(corrected, abs=5e-6)
 
@@ -53,10 +50,7 @@ def test_gap_p_equals_the_enumeration_of_all_labellings():
     null = gap_test(np.array([2, 1]), np.array([2, 3]), 40_000, rng())
     assert null.p == pytest.approx(exact, abs=0.01)
     assert null.mean == pytest.approx(np.mean(gaps), abs=0.01)
-
-
-def test_p_counts_the_observed_labelling_itself():
-    """Nothing drawn reaches a complete separation of 100 and 100: p is 1 / (draws + 1), never 0."""
+    # p counts the observed labelling itself. Nothing drawn reaches a complete separation of 100 and 100: 1 / (draws + 1), never 0.
     assert gap_test(np.array([100, 0]), np.array([100, 100]), 19, rng()).p == 1 / 20
 
 
@@ -66,31 +60,27 @@ def test_no_event_is_no_gap(events):
     assert (null.gap, null.p, null.mean, null.upper, null.chi2, null.chi2_p) == (0.0, 1.0, 0.0, 0.0, None, None)
 
 
-def test_chi_square_equals_scipy_where_expected_counts_allow():
+def test_chi_square_equals_scipy_where_expected_counts_allow_and_is_drawn_elsewhere():
     events, n = np.array([30, 45, 20]), np.array([100, 120, 90])
     theirs = chi2_contingency([events, n - events], correction=False)
     null = gap_test(events, n, 999, rng())
     assert null.chi2 == pytest.approx(theirs.statistic, rel=1e-12)
     assert null.chi2_p == pytest.approx(theirs.pvalue, rel=1e-9)
 
-
-def test_chi_square_is_drawn_where_an_expected_count_is_small():
-    """3 events among 3 x 40 images, all in one group: chi-square says .046, exact is 3 C(40,3) / C(120,3) = .1056."""
+    # Drawn where an expected count is small. 3 events among 3 x 40 images, all in one group: chi-square says .046, exact is
+    # 3 C(40,3) / C(120,3) = .1056.
     events, n = np.array([3, 0, 0]), np.array([40, 40, 40])
     assert chi2_contingency([events, n - events], correction=False).pvalue == pytest.approx(0.046, abs=1e-3)
     assert gap_test(events, n, 20_000, rng()).chi2_p == pytest.approx(0.1056, abs=0.008)
 
 
-def test_permutation_alarms_five_times_in_a_hundred():
+def test_permutation_alarms_five_times_in_a_hundred_and_finds_a_planted_gap():
     """Seven groups of 200 at .8, 800 runs: the interval of the gap would alarm every time; three standard errors over .05 is .073."""
     source = rng(1)
     n = np.full(7, 200)
     alarms = [gap_test(source.binomial(n, 0.8), n, 499, source).p <= 0.05 for _ in range(800)]
     assert 0.025 <= np.mean(alarms) <= 0.07
-
-
-def test_a_planted_gap_is_found():
-    """FairFace sizes, nine groups in ten right, one group 5 points lower: the rules measured a power of 1.00."""
+    # FairFace sizes, nine groups in ten right, one group 5 points lower: the rules measured a power of 1.00.
     source = rng(2)
     truth = np.array([0.85, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9])
     assert all(gap_test(source.binomial(SIZES, truth), SIZES, 999, source).p <= 0.05 for _ in range(60))
@@ -116,24 +106,17 @@ def test_the_corrected_variance_is_unbiased(n, rate):
     draws = np.array([between_group_variance(source.binomial(n, rate), n) for _ in range(4000)])
     assert abs(draws.mean()) < 3 * draws.std() / np.sqrt(len(draws))
     assert (draws < 0).mean() > 0.3  # signed: often below zero when there is nothing
-
-
-def test_a_known_spread_is_recovered():
-    """True rates .1 and .3 with 500 images each: variance .02."""
-    source = rng(5)
-    n = np.array([500, 500])
+    # True rates .1 and .3 with 500 images each: variance .02.
+    source, n = rng(5), np.array([500, 500])
     draws = [between_group_variance(source.binomial(n, [0.1, 0.3]), n) for _ in range(2000)]
     assert np.mean(draws) == pytest.approx(0.02, rel=0.02)
 
 
-def test_two_proportions_equal_statsmodels():
-    theirs = proportions_ztest([56, 48], [70, 80])[1]
-    assert two_proportion_p(*(np.array([x]) for x in (56, 70, 48, 80)))[0] == pytest.approx(theirs, rel=1e-9)
-
-
 @pytest.mark.parametrize("block", [1 << 20, 7])
 def test_two_proportions_equal_fisher_where_an_expected_count_is_small(block, monkeypatch):
-    """Random thin tables, in one block and in blocks of a single row."""
+    """Statsmodels elsewhere. Random thin tables, in one block and in blocks of a single row."""
+    theirs = proportions_ztest([56, 48], [70, 80])[1]
+    assert two_proportion_p(*(np.array([x]) for x in (56, 70, 48, 80)))[0] == pytest.approx(theirs, rel=1e-9)
     monkeypatch.setattr(module, "_BLOCK", block)
     source = rng(6)
     n_1, n_2 = source.integers(2, 40, 60), source.integers(2, 400, 60)
@@ -142,12 +125,8 @@ def test_two_proportions_equal_fisher_where_an_expected_count_is_small(block, mo
     assert (expected < 5).all()
     theirs = [fisher_exact([[a, m - a], [b, n - b]]).pvalue for a, m, b, n in zip(k_1, n_1, k_2, n_2, strict=True)]
     np.testing.assert_allclose(two_proportion_p(k_1, n_1, k_2, n_2), theirs, rtol=1e-9)
-
-
-def test_two_proportions_use_fisher_at_both_ends_of_the_scale():
-    """9 of 10 against 10 of 10 is the mirror of 1 of 10 against 0 of 10."""
-    few = two_proportion_p(*(np.array([x]) for x in (1, 10, 0, 10)))
-    many = two_proportion_p(*(np.array([x]) for x in (9, 10, 10, 10)))
+    # At both ends of the scale: 9 of 10 against 10 of 10 is the mirror of 1 of 10 against 0 of 10.
+    few, many = (two_proportion_p(*(np.array([x]) for x in four)) for four in ((1, 10, 0, 10), (9, 10, 10, 10)))
     assert few == many == 1.0
 
 
@@ -155,20 +134,14 @@ def test_mcnemar_golden():
     assert mcnemar_p(10, 25) == pytest.approx(0.016674, abs=5e-7)
     assert mcnemar_p(10, 25) == pytest.approx(mcnemar([[0, 10], [25, 0]], exact=True).pvalue, rel=1e-12)
     assert mcnemar_p(25, 10) == mcnemar_p(10, 25)
-
-
-def test_mcnemar_without_discordant_pairs():
-    assert mcnemar_p(0, 0) == 1.0
-    assert mcnemar_p(4, 4) == 1.0
+    assert mcnemar_p(0, 0) == mcnemar_p(4, 4) == 1.0
 
 
 def test_sign_flips_by_hand():
     """Sums of +-1 +-2 +-3 that reach 6 in size: 2 of 8. Of 1, 1, -1 the size 1 is reached by all 8."""
     assert sign_flip_p(np.array([1.0, 2.0, 3.0]), 9, rng()) == 0.25
     assert sign_flip_p(np.array([1.0, 1.0, -1.0]), 9, rng()) == 1.0
-
-
-def test_clusters_without_a_difference_change_nothing():
+    # Clusters without a difference change nothing.
     assert sign_flip_p(np.array([0.0, 3.0, 0.0, 2.0, 1.0] + [0.0] * 40), 9, rng()) == 0.25
     assert sign_flip_p(np.zeros(20), 9, rng()) == 1.0
 
@@ -178,17 +151,11 @@ def test_drawn_sign_flips_agree_with_the_binomial():
     d = np.array([1.0] * 15 + [-1.0] * 5)
     assert sign_flip_p(d, 20_000, rng()) == pytest.approx(mcnemar_p(15, 5), abs=0.005)
     assert mcnemar_p(15, 5) == pytest.approx(0.0414, abs=5e-5)
-
-
-def test_drawn_sign_flips_are_never_zero():
-    assert sign_flip_p(np.ones(40), 99, rng()) == 1 / 100
+    assert sign_flip_p(np.ones(40), 99, rng()) == 1 / 100  # never 0
 
 
 def test_a_generator_depends_on_seed_and_purpose_only():
     assert generator(0, "a").integers(1 << 60) == generator(0, "a").integers(1 << 60)
     assert len({int(generator(seed, name).integers(1 << 60)) for seed in (0, 1, -1) for name in ("a", "b")}) == 6
     # Pinned: the same on every machine and in every process, whatever PYTHONHASHSEED is.
-    assert int(generator(0, "a").integers(1000)) == PINNED
-
-
-PINNED = 493
+    assert int(generator(0, "a").integers(1000)) == 493

@@ -33,13 +33,7 @@ def test_no_event_does_not_promise_to_find_everything(events):
     assert detectable_in_any_pair(np.array([events, events]), np.array([200, 200]), 0.05) == pytest.approx(expected, rel=1e-4)
 
 
-def test_a_difference_cannot_exceed_one():
+def test_more_comparisons_and_fewer_images_hide_more_and_a_difference_cannot_exceed_one():
+    many, one, more = (minimum_detectable(0.1, n, n, pairs, 0.05) for n, pairs in ((100, 21), (100, 1), (400, 1)))
+    assert many > one > more
     assert minimum_detectable(0.5, 2, 2, 3, 0.05) == 1.0
-
-
-def test_more_comparisons_and_fewer_images_hide_more():
-    assert (
-        minimum_detectable(0.1, 100, 100, 21, 0.05)
-        > minimum_detectable(0.1, 100, 100, 1, 0.05)
-        > minimum_detectable(0.1, 400, 400, 1, 0.05)
-    )

@@ -11,6 +11,10 @@ def test_every_replicate_keeps_the_size_of_each_group():
     drawn = resample_counts(counts, 500, np.random.default_rng(0))
     assert (drawn.sum(axis=2) == [10, 0, 1000]).all()
     assert (drawn[:, 0, 1] == 0).all()  # what did not occur is not drawn
+    # A group is drawn alike whether an empty one stands before it, and smoothed counts keep their total.
+    alone, behind = (resample_counts(np.array(counts), 9, np.random.default_rng(3)) for counts in ([[5, 5]], [[0, 0], [5, 5]]))
+    assert (alone[:, 0] == behind[:, 1]).all()
+    assert (resample_counts(np.array([[0.3, 9.7]]), 50, np.random.default_rng(0)).sum(axis=2) == 10).all()
 
 
 def test_moments_are_those_of_a_multinomial():
@@ -22,17 +26,6 @@ def test_moments_are_those_of_a_multinomial():
     assert covariance[0, 1] == pytest.approx(-150, rel=0.06)
 
 
-def test_a_group_is_drawn_alike_whether_an_empty_one_stands_before_it():
-    alone = resample_counts(np.array([[5, 5]]), 9, np.random.default_rng(3))
-    behind = resample_counts(np.array([[0, 0], [5, 5]]), 9, np.random.default_rng(3))
-    assert (alone[:, 0] == behind[:, 1]).all()
-
-
-def test_smoothed_counts_keep_their_total():
-    drawn = resample_counts(np.array([[0.3, 9.7]]), 50, np.random.default_rng(0))
-    assert (drawn.sum(axis=2) == 10).all()
-
-
 def test_exceedance_counts_the_observed_and_equals_up_to_rounding():
     null = np.array([0.1, 0.2, 0.1 + 0.2, 0.4])
     assert exceedance_p(null, 0.3) == 3 / 5
@@ -40,13 +33,10 @@ def test_exceedance_counts_the_observed_and_equals_up_to_rounding():
     assert exceedance_p(null, 0.0) == 1.0
 
 
-def test_an_undefined_rate_takes_no_part_in_the_spread():
+def test_an_undefined_rate_takes_no_part_in_the_spread_and_the_hull_holds_an_interval_and_its_mirror_image():
     assert spread_of_rates(np.array([[0.2, np.nan, 0.5], [0.2, 0.2, 0.2]])).tolist() == pytest.approx([0.3, 0.0])
     assert np.isnan(spread_of_rates(np.array([np.nan, np.nan])))
-
-
-def test_the_hull_holds_an_interval_and_its_mirror_image():
-    """Deviations from -1 to 3: the percentile interval reaches 3 upwards, its mirror image 3 downwards."""
+    # Deviations from -1 to 3: the percentile interval reaches 3 upwards, its mirror image 3 downwards.
     low, high = hull(10.0, np.linspace(-1, 3, 401), 0.0)
     assert (low, high) == pytest.approx((7.0, 13.0))
 

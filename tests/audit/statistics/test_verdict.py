@@ -4,7 +4,6 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from audit.statistics.equivalence import equivalence_bound
@@ -12,26 +11,21 @@ from audit.statistics.findings import decide_verdicts, findings
 from audit.statistics.intervals import newcombe
 from audit.statistics.null import gap_test
 from audit.statistics.verdict import decide_finding
-from audit.types import UNKNOWN, Claim, Exclusion, LabelSet, Measurement, Predictions, Settings
+from audit.types import UNKNOWN, Claim, Exclusion, LabelSet, Measurement, Settings
 from reports.exports.markdown import ordinary_spaces
 from reports.text.reasons import audit_reason
 from reports.text.reasons import reason as reason_of
+from tests.support.answered import LABELS, selected
 
-LABELS = ("yes", "no")
 FAIRFACE = np.array([2085, 1623, 1556, 1550, 1516, 1415, 1209])
 
 
 def finding(cells, claim=None, settings=None, name="m"):
     """One claim on cells of k "yes" out of n images."""
-    group = np.repeat(list(cells), [n for _, n in cells.values()])
-    y_pred = np.concatenate([np.repeat(LABELS, [k, n - k]) for k, n in cells.values()])
-    answered = Predictions(
-        LABELS, LABELS, np.zeros((len(group), 2), np.float32), y_pred, None, pd.DataFrame({"group": group}), np.zeros(len(group))
-    )
     claim = claim or Claim("selection_rate", ("group",), "thief")
     measurement = Measurement(name, "?", LabelSet("l", LABELS, {}), "p v1", (claim,), outcomes={"thief": ("yes",)})
     levels = {"group": tuple(level for level in cells if level != UNKNOWN)}
-    return findings(measurement, answered, levels, settings or Settings(draws=999))[0]
+    return findings(measurement, selected(cells), levels, settings or Settings(draws=999))[0]
 
 
 def rule(cells, *, limited=False, exclusions=(), settings=None, **given):
@@ -63,12 +57,10 @@ def test_disparity():
         f"expected by chance (95 %): up to {100 * concluded.gap.null_95:.1f} points). "
         "At least one pair differs by more than the tolerance of 5 points, after correction."
     )
-
-
-def test_disparity_that_may_be_within_the_tolerance():
-    concluded, _, _ = rule({"a": (900, 1000), "b": (860, 1000)})  # 4 points, 90 % interval 1.6 to 6.4
-    assert (concluded.verdict, concluded.exceeds_tolerance) == ("disparity", False)
-    assert "Whether it exceeds the tolerance of 5 points is undecided." in why(concluded)
+    # Four points, 90 % interval 1.6 to 6.4: may be within the tolerance.
+    undecided, _, _ = rule({"a": (900, 1000), "b": (860, 1000)})
+    assert (undecided.verdict, undecided.exceeds_tolerance) == ("disparity", False)
+    assert "Whether it exceeds the tolerance of 5 points is undecided." in why(undecided)
 
 
 def test_a_disparity_whose_interval_includes_zero_says_so():
@@ -80,15 +72,12 @@ def test_a_disparity_whose_interval_includes_zero_says_so():
     assert "includes 0" not in why(concluded)
 
 
-def test_equivalent():
+def test_equivalent_comes_before_disparity():
     concluded, verdict, reason = rule(CLOSE)
     assert (concluded.verdict, verdict) == ("equivalent", "equivalent")
     assert "the 90 % interval of the pair lies inside ±5 points" in why(concluded)
     assert "detectable" not in why(concluded)
     assert reason == "1 of 1 question is equivalent within its tolerance."
-
-
-def test_equivalent_comes_before_disparity():
     concluded, verdict, _ = rule(DETECTABLE)
     assert concluded.gap.p_adjusted <= 0.05
     assert (concluded.verdict, verdict, concluded.exceeds_tolerance) == ("equivalent", "equivalent", False)
@@ -103,16 +92,13 @@ def test_inconclusive_prints_what_would_have_been_found():
     assert "These images show neither a difference nor its absence within 5 points" in why(concluded)
 
 
-def test_a_tolerance_of_the_claim_replaces_that_of_the_command():
+def test_a_tolerance_of_the_claim_replaces_that_of_the_command_and_one_as_large_as_the_rates_says_so():
     generous = Claim("selection_rate", ("group",), "thief", tolerance=0.25)
     assert rule(WIDE, claim=generous)[0].verdict == "equivalent"
     strict = Claim("selection_rate", ("group",), "thief", tolerance=0.01)
     assert rule(CLOSE, claim=strict)[0].verdict == "inconclusive"
     assert rule(CLOSE, settings=Settings(draws=999, tolerance=0.01))[0].verdict == "inconclusive"
-
-
-def test_a_margin_as_large_as_the_rates_says_so():
-    """1 % against .5 %: within 5 points, and twice as often."""
+    # 1 % against .5 %: within 5 points, and twice as often.
     concluded, _, _ = rule({"a": (100, 10_000), "b": (50, 10_000)})
     assert concluded.verdict == "equivalent"
     assert "this margin says little about their ratio" in why(concluded)
@@ -146,9 +132,7 @@ def test_a_thin_group_hides_no_difference():
     assert (concluded.gap.most_significant, concluded.verdict, concluded.exceeds_tolerance) == ((("a",), ("b",)), "disparity", True)
     assert "Chance gives so much only between groups with larger standard errors" in why(concluded)
     assert concluded.gap.low == newcombe(4500, 5000, 4000, 5000, 0.05 / 3)[0]
-
-
-def test_where_a_thin_group_lies_farthest_the_reason_names_the_most_significant_pair():
+    # Where it lies farthest the reason names the most significant pair.
     concluded, _, _ = rule({"a": (4500, 5000), "b": (4000, 5000), "c": (22, 30)})
     assert (concluded.gap.highest, concluded.gap.lowest, concluded.gap.most_significant) == (("a",), ("c",), (("a",), ("b",)))
     assert "The most significant pair, which the test is of: 90.0 % (a, n = 5,000) and 80.0 % (b, n = 5,000)." in why(concluded)
@@ -172,9 +156,7 @@ def test_an_equivalence_names_what_it_does_not_cover():
     assert "Not compared: c (n = 5), unknown (n = 12)." in why(concluded)
     assert sentence in why(concluded, exclusions=exclusions)
     assert sentence in reason
-
-
-def test_many_small_groups_are_named_in_part_and_counted_in_full():
+    # Many small groups are named in part and counted in full.
     small = {f"s{i}": (1, 2) for i in range(8)}
     assert "s0 (n = 2), s1 (n = 2), s2 (n = 2), s3 (n = 2), s4 (n = 2) and 3 more." in why(rule({**CLOSE, **small})[0])
 
@@ -188,15 +170,10 @@ def conclude_all(*cells):
 
 def test_the_whole_is_the_worst_of_its_questions():
     alone = {"a": (900, 1000)}
-    assert conclude_all(CLOSE, VAGUE, WIDE, alone)[0] == "disparity"
-    assert conclude_all(CLOSE, VAGUE, alone)[0] == "inconclusive"
-    assert conclude_all(CLOSE, VAGUE)[0] == "inconclusive"
-    assert conclude_all(CLOSE, alone)[0] == "inconclusive"
-    assert conclude_all(alone, alone)[0] == "not estimable"
-    assert conclude_all(CLOSE, DETECTABLE)[0] == "equivalent"
-
-
-def test_the_whole_counts_its_questions():
+    several = [(CLOSE, VAGUE, WIDE, alone), (CLOSE, VAGUE, alone), (CLOSE, VAGUE), (CLOSE, alone), (alone, alone), (CLOSE, DETECTABLE)]
+    verdicts = ["disparity", "inconclusive", "inconclusive", "inconclusive", "not estimable", "equivalent"]
+    assert [conclude_all(*cells)[0] for cells in several] == verdicts
+    # It counts its questions.
     assert conclude_all(WIDE, WIDE, VAGUE, CLOSE, {"a": (9, 10)})[1] == (
         "2 of 5 questions show a disparity, 1 is inconclusive, 1 cannot be estimated, 1 is equivalent within its tolerance."
     )
@@ -209,10 +186,7 @@ def test_context_does_not_decide():
     assert (first.verdict, second.verdict, verdict) == ("disparity", "equivalent", "equivalent")
     assert "uncorrected p" in why(first)
     assert audit_reason(audit((first, second))) == "1 of 1 question is equivalent within its tolerance."
-
-
-def test_without_a_primary_question_nothing_is_praised():
-    assert decide_verdicts([], Settings(), limited=False)[1] == "inconclusive"
+    assert decide_verdicts([], Settings(), limited=False)[1] == "inconclusive"  # without a primary question nothing is praised
 
 
 def shares(sizes, rates, tolerance=0.05, runs=250, seed=0):
@@ -221,10 +195,8 @@ def shares(sizes, rates, tolerance=0.05, runs=250, seed=0):
     states = []
     for _ in range(runs):
         events = rng.binomial(sizes, rates)
-        if equivalence_bound(events, sizes, 0.05) < tolerance:
-            states.append("equivalent")
-        else:
-            states.append("disparity" if gap_test(events, sizes, 199, rng).p <= 0.05 else "inconclusive")
+        equivalent = equivalence_bound(events, sizes, 0.05) < tolerance
+        states.append("equivalent" if equivalent else "disparity" if gap_test(events, sizes, 199, rng).p <= 0.05 else "inconclusive")
     return [states.count(state) / runs for state in ("equivalent", "disparity", "inconclusive")]
 
 

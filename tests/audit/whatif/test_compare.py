@@ -11,31 +11,25 @@ from audit.errors import DataError, UsageError
 from audit.statistics.intervals import agresti_min, newcombe
 from audit.statistics.metrics import METRICS
 from audit.statistics.null import gap_test
-from audit.types import UNKNOWN, Note, Predictions, Settings
-from audit.whatif.compare import Tried, control_gaps, furthest_pair, what_if
-from audit.whatif.cost import utility
+from audit.types import UNKNOWN, Note, Settings
+from audit.whatif.compare import Tried, control_gaps, furthest_pair, utility, what_if
 from audit.whatif.counted import Judge
 from audit.whatif.frontier import frontier, holm_corrected
 from audit.whatif.labels import NO_ANSWER
+from tests.support.answered import answered
 
-LABELS = ("yes", "no")
 PAIR = (("a",), ("b",))
 
 
 def predictions(group, y_pred, y_true=None):
-    n = len(group)
-    truth = np.repeat("yes", n) if y_true is None else y_true
-    return Predictions(
-        LABELS, LABELS, np.zeros((n, 2), np.float32), np.asarray(y_pred), truth, pd.DataFrame({"g": group}), np.zeros(n, np.float32)
-    )
+    return answered(y_pred, pd.DataFrame({"g": group}), np.repeat("yes", len(group)) if y_true is None else y_true)
 
 
 def both(cells, metric="selection_rate"):
     """Group -> (yes to yes, yes to no, no to yes, no to no): predictions before and after."""
+    kinds = [["yes", "yes"], ["yes", "no"], ["no", "yes"], ["no", "no"]]
     group = np.repeat(list(cells), [sum(four) for four in cells.values()])
-    answers = np.concatenate(
-        [np.repeat([["yes", "yes"], ["yes", "no"], ["no", "yes"], ["no", "no"]], four, axis=0) for four in cells.values()]
-    )
+    answers = np.concatenate([np.repeat(kinds, four, axis=0) for four in cells.values()])
     return predictions(group, answers[:, 0]), predictions(group, answers[:, 1]), judge(tuple(cells), metric)
 
 
@@ -66,18 +60,15 @@ def test_by_hand():
     a, b = found.by_group
     assert (a.group, a.n, a.before, a.after, a.moved) == (("a",), 200, 0.3, 0.2, 0.12)
     assert (b.before, b.after, b.moved) == (0.2, 0.21, 0.05)
-    assert (found.method, found.setting, found.needs, found.default, found.beats_random) == (
-        "method",
-        "setting",
-        (Note("nothing"),),
-        True,
-        None,
-    )
+    assert (found.method, found.setting, found.needs, found.default) == ("method", "setting", (Note("nothing"),), True)
+    assert found.beats_random is None
     null = gap_test(np.array([40, 21]), np.array([200, 100]), 9999, np.random.default_rng(0))
     assert (found.p, found.null_95) == (pytest.approx(null.p, abs=0.03), pytest.approx(null.upper, abs=0.01))
-
-
-def test_the_interval_of_the_gap_is_corrected_for_the_pairs():
+    # No changed answer is no certainty.
+    found = told({"a": (30, 0, 0, 70), "b": (20, 0, 0, 80)})
+    assert (found.change.value, found.outcome) == (0, "unchanged")
+    assert -0.1 < found.change.low < 0 < found.change.high < 0.1
+    # The interval of the gap is corrected for the pairs.
     found = told({"a": (60, 0, 0, 140), "b": (20, 0, 0, 80), "c": (30, 0, 0, 90)})
     assert (found.gap.low, found.gap.high) == pytest.approx(newcombe(60, 200, 20, 100, 0.05 / 3))
 
@@ -99,9 +90,7 @@ def test_silence_is_no_right_answer():
     assert (found.before, found.after, found.answered, found.among_answered) == (0.9, 0.5, 0.6, pytest.approx(5 / 6))
     nobody = utility(predictions(["a"], ["yes"]), predictions(["a"], [NO_ANSWER]), Settings())
     assert (nobody.answered, nobody.among_answered) == (0.0, None)
-
-
-def test_unknown_truth_is_not_scored():
+    # An unknown truth is not scored.
     truth = np.array(["yes", "no", UNKNOWN, UNKNOWN])
     found = utility(predictions(["a"] * 4, ["yes"] * 4, truth), predictions(["a"] * 4, ["no"] * 4, truth), Settings())
     assert (found.n, found.before, found.after) == (2, 0.5, 0.5)
@@ -130,7 +119,7 @@ def test_endings(ending):
     assert holm_corrected([told(*ENDINGS[ending])], 0.05)[0].outcome == ending
 
 
-def test_reversed_is_only_what_was_the_other_way_round():
+def test_reversed_is_only_what_was_the_other_way_round_by_a_p_of_its_own():
     """a 120 of 200, b 160 of 200, before and after: a was ahead on the fitted half alone, and nothing has turned."""
     cells = {"a": (120, 0, 0, 80), "b": (160, 0, 0, 40)}
     for pair in (PAIR, PAIR[::-1]):
@@ -138,10 +127,7 @@ def test_reversed_is_only_what_was_the_other_way_round():
         assert abs(found.pair_after.value) == pytest.approx(0.2)
         assert found.reversal_p == 1.0
         assert holm_corrected([found], 0.05)[0].outcome == "unchanged"
-
-
-def test_a_reversal_has_a_p_of_its_own():
-    """a from 300 to 150 of 1,000, b from 150 to 300: the gap is as large as before, and the two have changed places."""
+    # a from 300 to 150 of 1,000, b from 150 to 300: the gap is as large as before, and the two have changed places.
     for cells in ({"a": (150, 150, 0, 700), "b": (150, 0, 150, 700)}, {"a": (150, 0, 150, 700), "b": (150, 150, 0, 700)}):
         found = told(cells)
         assert (found.change.value, found.change_p > 0.9, found.reversal_p < 1e-9) == (0, True, True)
@@ -159,26 +145,19 @@ def test_a_reversal_that_does_not_survive_the_number_of_tries_is_none():
     ]  # fmt: skip
 
 
-def test_helping_the_worst_group_is_no_levelling_down():
-    """The same gap, closed from below: a stays at 900 of 1,000 and b rises from 700 to 850."""
-    assert told({"a": (900, 0, 0, 100), "b": (700, 0, 150, 150)}, "true_positive_rate").outcome == "smaller"
-
-
-def test_closing_from_both_sides_is_no_levelling_down():
-    """a falls from 900 to 850 of 1,000 while b rises from 700 to 800: somebody is better off."""
-    assert told({"a": (850, 50, 0, 100), "b": (700, 0, 100, 200)}, "true_positive_rate").outcome == "smaller"
-
-
-def test_where_low_is_better_worse_is_higher():
-    """False negatives: a misses 100 before and 250 after, b 300 both times: the best group got worse and nobody better."""
-    assert told({"a": (750, 150, 0, 100), "b": (700, 0, 0, 300)}, "false_negative_rate", (("b",), ("a",))).outcome == "levelled down"
-
-
-def test_no_changed_answer_is_no_certainty():
-    found = told({"a": (30, 0, 0, 70), "b": (20, 0, 0, 80)})
-    assert found.change.value == 0
-    assert -0.1 < found.change.low < 0 < found.change.high < 0.1
-    assert found.outcome == "unchanged"
+@pytest.mark.parametrize(
+    ("a", "b", "metric", "pair", "outcome"),
+    [
+        # The same gap, closed from below: a stays at 900 of 1,000 and b rises from 700 to 850.
+        ((900, 0, 0, 100), (700, 0, 150, 150), "true_positive_rate", PAIR, "smaller"),
+        # Closing from both sides: a falls from 900 to 850 of 1,000 while b rises from 700 to 800: somebody is better off.
+        ((850, 50, 0, 100), (700, 0, 100, 200), "true_positive_rate", PAIR, "smaller"),
+        # False negatives: a misses 100 before and 250 after, b 300 both times: the best group got worse and nobody better.
+        ((750, 150, 0, 100), (700, 0, 0, 300), "false_negative_rate", PAIR[::-1], "levelled down"),
+    ],
+)
+def test_levelling_down_is_where_nobody_is_better_off(a, b, metric, pair, outcome):
+    assert told({"a": a, "b": b}, metric, pair).outcome == outcome
 
 
 @pytest.mark.parametrize(("before", "down"), [([0.4, 0.2], [0.5, 0.0]), ([0.2, 0.2], [0.1, 0.1]), ([0.2, 0.2], [0.5, 0.0])])
@@ -202,22 +181,17 @@ def test_order_and_names_do_not_matter():
     cells = {"a": (38, 22, 2, 138), "b": (18, 2, 3, 77)}
     before, after, by = both(cells)
     order = np.random.default_rng(0).permutation(300)
-    mixed = [
-        replace(each, y_pred=each.y_pred[order], y_true=each.y_true[order], attributes=each.attributes.iloc[order])
-        for each in (before, after)
-    ]
+    rows = before.attributes.iloc[order]
+    mixed = [replace(each, y_pred=each.y_pred[order], y_true=each.y_true[order], attributes=rows) for each in (before, after)]
     assert what_if(tried(*mixed), PAIR, by) == what_if(tried(before, after), PAIR, by)
 
 
-def test_small_and_unknown_groups_are_not_shown_as_improved():
+def test_small_and_unknown_groups_are_not_shown_as_improved_and_precision_and_other_images_are_refused():
     found = told({"a": (30, 5, 5, 60), "b": (20, 5, 5, 70), "c": (10, 0, 0, 5), UNKNOWN: (0, 90, 0, 10)})
     assert [group.group for group in found.by_group] == [("a",), ("b",)]
     assert found.not_compared == (("c",), (UNKNOWN,))
     with pytest.raises(DataError, match="too few images of c"):
         told({"a": (30, 5, 5, 60), "b": (20, 5, 5, 70), "c": (10, 0, 0, 5)}, pair=(("a",), ("c",)))
-
-
-def test_precision_and_other_images_are_refused():
     before, after, _ = both({"a": (30, 5, 5, 60), "b": (20, 5, 5, 70)})
     with pytest.raises(UsageError, match="precision"):
         what_if(tried(before, after), PAIR, judge("ab", "precision"))
@@ -226,7 +200,7 @@ def test_precision_and_other_images_are_refused():
         what_if(tried(before, shifted), PAIR, judge("ab"))
 
 
-def test_random_controls():
+def test_an_improvement_that_random_controls_match_is_none():
     before, after, by = both({"a": (38, 22, 2, 138), "b": (18, 2, 3, 77)})
     found = what_if(tried(before, after, random_gaps=(0.2, 0.005, 0.01, 0.3)), PAIR, by)
     assert found.beats_random == 0.5  # a gap of .01 is smaller than .2 and .3 only
@@ -237,10 +211,7 @@ def test_random_controls():
     gaps = control_gaps(shuffled, by, 50, np.random.default_rng(0))
     assert len(gaps) == 50
     assert 0 < np.mean(gaps) < 0.1
-
-
-def test_an_improvement_that_random_changes_match_is_none():
-    """.2 to .05; of 99 random changes, 4 leave a gap as small, or 5: with ours, 5 and 6 of 100."""
+    # .2 to .05; of 99 random changes, 4 leave a gap as small, or 5: with ours, 5 and 6 of 100.
     for equals, outcome in ((4, "smaller"), (5, "no better than random")):
         assert told(ENDINGS["smaller"][0], random_gaps=(0.001,) * equals + (0.2,) * (99 - equals)).outcome == outcome
     assert told(ENDINGS["larger"][0], random_gaps=(0.001,) * 99).outcome == "larger"
@@ -270,12 +241,8 @@ def test_what_does_not_survive_the_number_of_tries_is_unchanged():
 def point(gap, accuracy):
     """A what-if with this gap and accuracy after; .3 and .9 before."""
     template = told({"a": (60, 0, 0, 140), "b": (20, 0, 0, 80)})
-    return replace(
-        template,
-        gap_before=replace(template.gap, value=0.3),
-        gap=replace(template.gap, value=gap),
-        utility=replace(template.utility, before=0.9, after=accuracy),
-    )
+    before, after = (replace(template.gap, value=value) for value in (0.3, gap))
+    return replace(template, gap_before=before, gap=after, utility=replace(template.utility, before=0.9, after=accuracy))
 
 
 def test_the_frontier_by_hand():

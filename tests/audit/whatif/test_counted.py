@@ -12,10 +12,11 @@ from audit.errors import DataError
 from audit.statistics.intervals import agresti_min, newcombe
 from audit.statistics.metrics import METRICS
 from audit.statistics.units.sampling_unit import FEWEST_CLUSTERS
-from audit.types import UNKNOWN, Note, Predictions, Settings
+from audit.types import UNKNOWN, Note, Settings
 from audit.whatif.compare import Tried, control_gaps, furthest_pair, what_if
 from audit.whatif.counted import Judge
 from audit.whatif.frontier import holm_corrected
+from tests.support.answered import answered
 
 PAIR = (("a",), ("b",))
 ANSWERS = np.array([["yes", "yes"], ["yes", "no"], ["no", "yes"], ["no", "no"]])
@@ -26,11 +27,7 @@ def whole(clusters, size=10):
     group = np.repeat(list(clusters), [size * sum(four) for four in clusters.values()])
     answers = np.concatenate([np.repeat(ANSWERS, size * np.array(four), axis=0) for four in clusters.values()])
     rows = pd.DataFrame({"g": group, "cluster": [f"c{row // size}" for row in range(len(group))]})
-    n = len(group)
-    before, after = (
-        Predictions(("yes", "no"), ("yes", "no"), np.zeros((n, 2), np.float32), side, np.repeat("yes", n), rows, np.zeros(n, np.float32))
-        for side in answers.T
-    )
+    before, after = (answered(side, rows, np.repeat("yes", len(group))) for side in answers.T)
     levels = {"g": tuple(clusters)}
     return before, after, Judge("f", METRICS["selection_rate"], frozenset({"yes"}), ("g",), levels, Settings(draws=1999), "cluster")
 
@@ -39,7 +36,7 @@ def tried(before, after, **given):
     return Tried("method", "setting", (Note("nothing"),), True, before, after, **given)
 
 
-def test_what_chance_gives_is_counted_by_cluster():
+def test_what_chance_gives_and_the_interval_of_a_gap_are_counted_by_cluster():
     """All images of a cluster are answered alike: 12 of 20 clusters against 6 of 20, not 120 of 200 images against 60 of 200."""
     before, after, by = whole({"a": (12, 0, 0, 8), "b": (6, 0, 0, 14)})
     found = what_if(tried(before, after), PAIR, by)
@@ -49,6 +46,11 @@ def test_what_chance_gives_is_counted_by_cluster():
     assert [each.clusters for each in found.by_group] == [20, 20]
     alone = what_if(tried(before, after), PAIR, replace(by, cluster=None))
     assert (alone.p, alone.null_95 < 0.12, alone.by_group[0].clusters) == (1 / 2000, True, None)
+    # The interval: 20 clusters a group that are all yes or all no tell as much as 20 images, with Student's quantile.
+    low, high = newcombe(12, 20, 6, 20, 0.05)
+    for each in (found.gap_before, found.gap, found.pair_after):
+        assert (each.low, each.high) == (pytest.approx(low, abs=0.04), pytest.approx(high, abs=0.04))
+        assert each.low < low
 
 
 def test_no_longer_told_from_chance_is_said_of_clusters():
@@ -56,16 +58,6 @@ def test_no_longer_told_from_chance_is_said_of_clusters():
     before, after, by = whole({"a": (12, 4, 0, 4), "b": (6, 0, 0, 14)})
     assert what_if(tried(before, after), PAIR, by).outcome == "indistinguishable"
     assert what_if(tried(before, after), PAIR, replace(by, cluster=None)).outcome == "smaller"
-
-
-def test_the_interval_of_a_gap_is_counted_by_cluster():
-    """20 clusters a group that are all yes or all no tell as much as 20 images: about as wide an interval, with Student's quantile."""
-    before, after, by = whole({"a": (12, 0, 0, 8), "b": (6, 0, 0, 14)})
-    found = what_if(tried(before, after), PAIR, by)
-    low, high = newcombe(12, 20, 6, 20, 0.05)
-    for each in (found.gap_before, found.gap, found.pair_after):
-        assert (each.low, each.high) == (pytest.approx(low, abs=0.04), pytest.approx(high, abs=0.04))
-        assert each.low < low
 
 
 def test_a_cost_is_counted_by_cluster():
@@ -78,10 +70,7 @@ def test_a_cost_is_counted_by_cluster():
     assert found.p == pytest.approx(mcnemar([[0, 6], [2, 0]], exact=True).pvalue)  # .29: each cluster changes sign as a whole
     alone = what_if(tried(before, after), PAIR, replace(by, cluster=None)).utility
     assert (alone.change.low, alone.change.high, alone.p < 0.001) == (*agresti_min(20, 60, 400, 0.05), True)
-
-
-def test_a_cost_of_nothing_is_no_certainty_by_cluster():
-    """No answer changed in 40 clusters: about as open as in 40 images, not as in 400."""
+    # No answer changed in 40 clusters: about as open as in 40 images, not as in 400.
     before, after, by = whole({"a": (10, 0, 0, 10), "b": (10, 0, 0, 10)})
     found = what_if(tried(before, after), PAIR, by)
     assert found.utility.change.value == found.change.value == 0
@@ -119,12 +108,16 @@ def test_in_fewer_than_15_clusters_nothing_is_judged(cells, few):
     assert after_all.outcome == ("not judged" if few < 15 else "reversed")
 
 
-def test_a_group_in_few_clusters_is_left_out_where_two_others_are_judged():
+def test_a_group_in_few_clusters_is_left_out_where_two_others_are_judged_and_of_a_single_cluster_nothing_is_known():
     before, after, by = whole({"a": (12, 0, 0, 8), "b": (6, 0, 0, 14), "c": (14, 0, 0, 0)})
     found = what_if(tried(before, after), PAIR, by)
     assert (found.gap.value, found.not_compared, found.outcome) == (pytest.approx(0.3), (("c",),), "unchanged")
     assert furthest_pair(before, after, by) == PAIR
     assert control_gaps(lambda _: after, by, 3, np.random.default_rng(0)) == pytest.approx((0.3,) * 3)
+    before, after, by = whole({"a": (6, 0, 0, 8), "b": (3, 0, 0, 9), "c": (1, 0, 0, 0)}, size=40)
+    assert what_if(tried(before, after), PAIR, by).not_compared == (("c",),)
+    with pytest.raises(DataError, match="more than one cluster"):
+        furthest_pair(before, after, replace(by, by=("cluster",), levels={"cluster": tuple(before.attributes["cluster"].unique())}))
 
 
 def test_clusters_of_groups_that_are_left_out_do_not_matter():
@@ -139,13 +132,6 @@ def test_clusters_of_groups_that_are_left_out_do_not_matter():
     alone = what_if(tried(*(replace(each, attributes=rows[:80], y_pred=answers[:80], y_true=each.y_true[:80]) for each in both)), PAIR, by)
     assert found.not_compared == (("c",),)
     assert (found.gap, found.p, found.null_95) == (alone.gap, alone.p, alone.null_95)
-
-
-def test_of_a_single_cluster_nothing_is_known():
-    before, after, by = whole({"a": (6, 0, 0, 8), "b": (3, 0, 0, 9), "c": (1, 0, 0, 0)}, size=40)
-    assert what_if(tried(before, after), PAIR, by).not_compared == (("c",),)
-    with pytest.raises(DataError, match="more than one cluster"):
-        furthest_pair(before, after, replace(by, by=("cluster",), levels={"cluster": tuple(before.attributes["cluster"].unique())}))
 
 
 def test_an_image_of_no_known_cluster_is_a_case_of_its_own():

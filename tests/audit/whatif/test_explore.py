@@ -16,16 +16,8 @@ from audit.whatif.asked import AskedMeasurement, fit_half
 from audit.whatif.explore import WhatIfInputs, chosen_methods, explore
 from audit.whatif.labels import NO_ANSWER, aggregate, neutral_label
 from audit.whatif.methods import METHODS, NAMES, Shown, Workshop
-from audit.whatif.projection import (
-    calibrated_projection,
-    contrast,
-    drop_dimensions,
-    orthogonal_projection,
-    project,
-    random_directions,
-)
-from audit.whatif.ranking import ndcg, rerank
-from audit.whatif.reranking import FOUND
+from audit.whatif.projection import calibrated_projection, contrast, drop_dimensions, orthogonal_projection, project
+from audit.whatif.reranking import FOUND, ndcg, rerank
 from reports.text.notes import sentence
 
 RECORD = ModelRecord("m", "k", "f", "s", 0, 6, "float32", "softmax", 10.0, None, "a", "p", "t")
@@ -87,10 +79,7 @@ def settings_of(name, shop):
     return found
 
 
-# ---- every method beside its formula -------------------------------------------------------------------------------------------------
-
-
-def test_neutral_labels():
+def test_neutral_labels_and_combined_prompts():
     shop, shown = shop_of(material())
     first, second = settings_of("neutral-label", shop)
     assert first.default
@@ -99,10 +88,6 @@ def test_neutral_labels():
         assert candidate.change(shown).y_pred.tolist() == expected.y_pred.tolist()
         assert label in candidate.setting
     assert (second.change(shown).y_pred == "person").any()
-
-
-def test_combined_prompts():
-    shop, shown = shop_of(material())
     (candidate,) = settings_of("combined-prompts", shop)
     expected = aggregate(shown.asked, PLAN.combined, shop.texts).answers()
     assert candidate.change(shown).y_pred.tolist() == expected.y_pred.tolist()
@@ -121,7 +106,7 @@ def test_silence_is_chosen_on_the_fitted_half_and_controlled_by_random_silence()
         assert random.tolist() != answered.tolist()
 
 
-def test_projections_of_prompts_and_of_both():
+def test_projections_of_prompts_and_of_both_and_calibrated_ones():
     given = material()
     shop, shown = shop_of(given)
     directions = contrast(given.texts["A person"][None], given.texts["B person"][None])
@@ -131,16 +116,11 @@ def test_projections_of_prompts_and_of_both():
         assert candidate.change(shown).y_pred.tolist() == expected.y_pred.tolist()
         assert gap(candidate.change(shown)) < 0.06 < 0.2 < gap(shown.before)
     random = settings_of("projection", shop)[0].control(shown, np.random.default_rng(3))
-    chance = orthogonal_projection(random_directions(1, 6, np.random.default_rng(3)))
+    chance = orthogonal_projection(np.random.default_rng(3).standard_normal((1, 6)))
     scores = cosine_scores(shown.asked.image_embeddings, np.stack([given.texts[each] for each in ("a woman", "a man")]) @ chance)
     assert random.y_pred.tolist() == np.array(LABELS.labels)[scores.argmax(axis=1)].tolist()
-
-
-def test_calibrated_projections():
-    given = material()
-    shop, shown = shop_of(given)
+    # Calibrated, from prompts that should mean the same.
     first, second = (np.stack([given.texts[f"{race} {each}"] for each in ("Female", "Male")]) for race in "AB")
-    directions = contrast(given.texts["A person"][None], given.texts["B person"][None])
     for candidate, strength in zip(settings_of("calibrated-projection", shop), (0.0, 10.0, 100.0, 1000.0), strict=True):
         matrix = calibrated_projection(directions, first, second, strength)
         assert candidate.change(shown).y_pred.tolist() == project(shown.asked, matrix, directions).answers().y_pred.tolist()
@@ -193,27 +173,30 @@ def test_small_and_unknown_groups_keep_their_answers():
     assert after.y_pred.tolist() != shown.before.y_pred.tolist()
 
 
+def orders(scores, codes, shares):
+    """Return the first tenth by score, and with every group's share at every place."""
+    k = round(0.1 * len(scores))
+    return np.argsort(-scores, kind="stable")[:k], rerank(scores, codes, shares, k)
+
+
 def test_a_search_with_its_order_changed():
     given = material(n=1200)
     (found,) = explore(PLAN, given, ["re-ranking"])
     half = fit_half(given.contents, 0)
     scores = cosine_scores(given.image_embeddings[~half], given.texts["a woman"][None])[:, 0]
     race, sought = (given.attributes[name].to_numpy()[~half] for name in ("race", "gender"))
-    k, codes = round(0.1 * len(scores)), (race == "B").astype(int)
+    codes = (race == "B").astype(int)
     shares = np.bincount((given.attributes["race"].to_numpy()[half] == "B").astype(int)) / half.sum()
-    first, fair = np.argsort(-scores, kind="stable")[:k], rerank(scores, codes, shares, k)
+    first, fair = orders(scores, codes, shares)
     default = found.target.points[0].what_if
     assert default.default
-    assert default.gap_before.value == pytest.approx(np.ptp([(codes[first] == g).sum() / (codes == g).sum() for g in (0, 1)]))
-    assert default.gap.value == pytest.approx(np.ptp([(codes[fair] == g).sum() / (codes == g).sum() for g in (0, 1)]))
-    sought_count = (sought == "Female").sum()
-    assert (default.utility.before, default.utility.after) == pytest.approx(
-        [(sought[order] == "Female").sum() / sought_count for order in (first, fair)]
-    )
+    gaps = [np.ptp([(codes[order] == g).sum() / (codes == g).sum() for g in (0, 1)]) for order in (first, fair)]
+    assert (default.gap_before.value, default.gap.value) == pytest.approx(gaps)
+    recall = [(sought[order] == "Female").sum() / (sought == "Female").sum() for order in (first, fair)]
+    assert (default.utility.before, default.utility.after) == pytest.approx(recall)
     assert default.gap.value < default.gap_before.value
     assert "bound that no system reaches" in " ".join(map(sentence, default.needs))
-    assert found.cost.code == "recall"
-    assert FOUND in "found"
+    assert (found.cost.code, FOUND) == ("recall", "found")
 
 
 def test_a_search_shows_the_quality_of_both_orders():
@@ -223,14 +206,10 @@ def test_a_search_shows_the_quality_of_both_orders():
     half = fit_half(given.contents, 0)
     scores = cosine_scores(given.image_embeddings[~half], given.texts["a man"][None])[:, 0]
     race, sought = (given.attributes[name].to_numpy() for name in ("race", "gender"))
-    k, gains = round(0.1 * len(scores)), (sought[~half] == "Male").astype(float)
-    fair = rerank(scores, (race[~half] == "B").astype(int), np.array([(race[half] == "A").mean(), (race[half] == "B").mean()]), k)
-    expected = ndcg(np.argsort(-scores, kind="stable")[:k], gains), ndcg(fair, gains)
+    gains, shares = (sought[~half] == "Male").astype(float), np.array([(race[half] == each).mean() for each in "AB"])
+    expected = tuple(ndcg(order, gains) for order in orders(scores, (race[~half] == "B").astype(int), shares))
     assert found.target.points[0].what_if.ndcg == pytest.approx(expected)
     assert expected[1] > expected[0] + 0.01
-
-
-# ---- from start to end ---------------------------------------------------------------------------------------------------------------
 
 
 def test_what_is_planted_is_taken_away_and_nothing_is_hidden():
@@ -267,26 +246,12 @@ def test_where_nothing_is_planted_nothing_is_improved():
 def test_equal_seeds_give_equal_results_whatever_the_order_of_the_images():
     given = material(n=300)
     order = np.random.default_rng(9).permutation(300)
-    shuffled = replace(
-        given,
-        image_embeddings=given.image_embeddings[order],
-        contents=[given.contents[i] for i in order],
-        attributes=given.attributes.iloc[order],
-    )
+    contents, rows = [given.contents[i] for i in order], given.attributes.iloc[order]
+    shuffled = replace(given, image_embeddings=given.image_embeddings[order], contents=contents, attributes=rows)
     assert explore(PLAN, given, ["neutral-label", "projection"]) == explore(PLAN, shuffled, ["neutral-label", "projection"])
 
 
-def test_a_cluster_stays_in_one_half():
-    given = material(n=400)
-    given = replace(given, attributes=given.attributes.assign(person=[f"p{row // 4}" for row in range(400)]))
-    (found,) = explore(replace(PLAN, cluster="person"), given, ["neutral-label"])
-    assert found.unit == "person"
-    half = fit_half(list(given.attributes["person"]), 0)
-    assert found.target.fitted_on == half.sum() == 200
-    assert not set(given.attributes["person"][half]) & set(given.attributes["person"][~half])
-
-
-def test_what_comes_in_clusters_is_counted_by_them():
+def test_what_comes_in_clusters_is_counted_by_them_and_parted_by_them():
     """400 images of 100 people, 50 of them shown; their races are their own, so every group is in at most 50 clusters and at least 15."""
     given = material(n=400)
     person = np.arange(400) // 4
@@ -298,10 +263,10 @@ def test_what_comes_in_clusters_is_counted_by_them():
     assert sum(of[1]) == by_person.units == 50
     (found,) = explore(replace(PLAN, cluster="person", query="Female"), given, ["re-ranking"])
     assert sum(group.clusters for group in found.target.points[0].what_if.by_group) == 50
-
-
-def test_images_of_no_known_cluster_are_parted_by_content():
-    given = material(n=400)
+    half = fit_half(list(given.attributes["person"]), 0)  # a cluster stays in one half
+    assert (found.unit, found.target.fitted_on, half.sum()) == ("person", 200, 200)
+    assert not set(given.attributes["person"][half]) & set(given.attributes["person"][~half])
+    # Images of no known cluster are parted by content.
     given = replace(given, attributes=given.attributes.assign(person=UNKNOWN))
     (found,) = explore(replace(PLAN, cluster="person"), given, ["neutral-label"])
     assert (found.target.fitted_on, found.target.shown_on, found.units) == (200, 200, 200)
@@ -337,10 +302,9 @@ def test_no_what_if_without_its_cost():
     assert all("cost" in sentence(each.reason) for each in found.refused)
     right = RightAnswer(("gender",), {("Female",): "Female", ("Male",): "Male"}, "the label of the person's own gender")
     (found,) = explore(replace(plan, right=right), given, ["neutral-label"])
-    with_truth, asked = found.target.points[0].what_if.utility, explore(PLAN, material(n=300), ["neutral-label"])[0]
-    assert (with_truth.before, with_truth.after) == (
-        asked.target.points[0].what_if.utility.before, asked.target.points[0].what_if.utility.after
-    )  # fmt: skip
+    with_truth = found.target.points[0].what_if.utility
+    asked = explore(PLAN, material(n=300), ["neutral-label"])[0].target.points[0].what_if.utility
+    assert (with_truth.before, with_truth.after) == (asked.before, asked.after)
     assert sentence(found.cost) == right.sentence
 
 
@@ -357,6 +321,5 @@ def test_what_is_planned_must_be_there():
 
 def test_the_halves_may_not_overlap(monkeypatch):
     monkeypatch.setattr(exploring, "fit_half", lambda units, seed: np.arange(len(units)) % 2 == 0)
-    given = replace(material(n=300), contents=["same"] * 300)
     with pytest.raises(DataError, match="both fitted on and shown"):
-        explore(PLAN, given, ["neutral-label"])
+        explore(PLAN, replace(material(n=300), contents=["same"] * 300), ["neutral-label"])

@@ -1,6 +1,7 @@
 """What-ifs in words: a neutral label on a planted set, prompts over other attributes, no answer; and the two halves."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -14,8 +15,7 @@ from audit.whatif.compare import Judge, Tried, furthest_pair, what_if
 from audit.whatif.labels import NO_ANSWER, abstain, aggregate, margin_at, neutral_label
 
 RECORD = ModelRecord("m", "k", "f", "s", 0, 3, "float32", "softmax", 10.0, None, "a", "p", "t")
-AXES = {"a person": [1.0, 0.0, 0.0], "a thief": [0.0, 1.0, 0.0], "a child": [0.0, 0.0, 1.0]}
-AXES = {prompt: np.array(vector) for prompt, vector in AXES.items()}
+AXES = dict(zip(("a person", "a thief", "a child"), np.eye(3), strict=True))
 PERSON, THIEF, CHILD_THIEF, CHILD_PERSON = [0.9, 0.3, 0.1], [0.3, 0.9, 0.1], [0.1, 0.5, 0.8], [0.5, 0.1, 0.8]
 
 # young: 30 persons, 20 whom the model takes for thieves though they look like children more, 50 persons who look like children more;
@@ -33,6 +33,10 @@ def asked(faces=FACES, truth=None):
     return AskedMeasurement(measurement, RECORD, vectors.astype(np.float32), {k: AXES[k] for k in ("a person", "a thief")}, rows)
 
 
+def with_child(given):
+    return neutral_label(given, "child", {"a child": AXES["a child"]})
+
+
 def crime(predictions):
     """Share of "thief" by age."""
     return {age: float((predictions.y_pred[predictions.attributes["age"] == age] == "thief").mean()) for age in FACES}
@@ -47,14 +51,12 @@ def test_adding_child_moves_the_harm_rate_as_computed_by_hand():
     """Before, 20 of 100 young and 20 of 100 old are thieves. 'child' takes the 20 young ones (.8 against .5) and no old one."""
     before = asked().answers()
     assert crime(before) == {"young": 0.2, "old": 0.2}
-    after = neutral_label(asked(), "child", {"a child": AXES["a child"]}).answers()
+    after = with_child(asked()).answers()
     assert crime(after) == {"young": 0.0, "old": 0.2}
     assert (after.y_pred == "child").sum() == 20 + 50
-    found = what_if(
-        Tried("neutral label", "+ child", (), True, before, after, (asked(truth="seen").answers(), after_with_truth())),
-        (("old",), ("young",)),
-        judge(),
-    )
+    scored = asked(truth="seen")
+    tried = Tried("neutral label", "+ child", (), True, before, after, (scored.answers(), with_child(scored).answers()))
+    found = what_if(tried, (("old",), ("young",)), judge())
     assert (found.gap_before.value, found.gap.value, found.change.value) == (0.0, pytest.approx(0.2), pytest.approx(0.2))
     young, old = found.by_group
     assert (young.before, young.after, young.moved) == (0.2, 0.0, 0.7)
@@ -64,32 +66,16 @@ def test_adding_child_moves_the_harm_rate_as_computed_by_hand():
     assert found.outcome == "larger"  # the rates fell, and the gap grew
 
 
-def after_with_truth():
-    return neutral_label(asked(truth="seen"), "child", {"a child": AXES["a child"]}).answers()
-
-
 def test_a_new_label_never_raises_the_count_of_another():
     source = np.random.default_rng(0)
     for _ in range(20):
-        before_vectors = source.normal(size=(300, 3)).astype(np.float32)
-        given = asked()
-        given = AskedMeasurement(
-            given.measurement,
-            RECORD,
-            before_vectors,
-            given.text_embeddings,
-            given.attributes.iloc[np.arange(300) % 200].reset_index(drop=True),
-        )
+        vectors, rows = source.normal(size=(300, 3)).astype(np.float32), asked().attributes.iloc[np.arange(300) % 200]
+        given = replace(asked(), image_embeddings=vectors, attributes=rows.reset_index(drop=True))
         before = given.answers()
         after = neutral_label(given, "child", {"a child": source.normal(size=3)}).answers()
         for age, label in itertools.product(FACES, ("person", "thief")):
             inside = (given.attributes["age"] == age).to_numpy()
             assert (after.y_pred[inside] == label).sum() <= (before.y_pred[inside] == label).sum()
-
-
-def test_a_label_that_is_there_already():
-    with pytest.raises(UsageError, match="already offers"):
-        neutral_label(asked(), "thief", {"a thief": AXES["a thief"]})
 
 
 def test_prompts_are_summed_over_other_attributes():
@@ -102,9 +88,7 @@ def test_prompts_are_summed_over_other_attributes():
     images = source.normal(size=(3, 3))
     given = AskedMeasurement(Measurement("race", "?", label_set, "p", ()), RECORD, images, {"w": np.ones(3), "b": -np.ones(3)}, rows)
     found = aggregate(given, {(race, gender): (f"a {race} {gender}",) for race, gender in names}, texts).answers()
-    unit = [
-        np.stack(list(vectors)) / np.linalg.norm(np.stack(list(vectors)), axis=1, keepdims=True) for vectors in (images, texts.values())
-    ]
+    unit = [(stack := np.stack(list(each))) / np.linalg.norm(stack, axis=1, keepdims=True) for each in (images, texts.values())]
     weights = np.exp(10.0 * unit[0] @ unit[1].T)
     shares = weights / weights.sum(axis=1, keepdims=True)
     white = shares[:, :2].sum(axis=1)
@@ -113,7 +97,9 @@ def test_prompts_are_summed_over_other_attributes():
     assert found.answers == ("White", "Black")
 
 
-def test_prompts_for_other_answers_are_refused():
+def test_a_label_that_is_there_already_and_prompts_for_other_answers_are_refused():
+    with pytest.raises(UsageError, match="already offers"):
+        neutral_label(asked(), "thief", {"a thief": AXES["a thief"]})
     with pytest.raises(UsageError, match="something else"):
         aggregate(asked(), {("person", "old"): ("x",)}, {"x": np.ones(3)})
 
@@ -129,13 +115,8 @@ def test_no_answer_below_a_margin():
     assert (after.y_pred == NO_ANSWER).sum() == 70
     assert after.answers == ("person", "thief", NO_ANSWER)
     assert abstain(before, 0.0).y_pred.tolist() == before.y_pred.tolist()
-
-
-def test_the_margin_is_chosen_for_a_coverage():
-    before = asked().answers()
-    margin = margin_at(before, 0.6)
-    answered = (abstain(before, margin).y_pred != NO_ANSWER).mean()
-    assert answered >= 0.6
+    # The margin is chosen for a coverage.
+    assert (abstain(before, margin_at(before, 0.6)).y_pred != NO_ANSWER).mean() >= 0.6
     assert margin_at(before, 1.0) == 0.0
 
 
@@ -149,15 +130,13 @@ def test_halves_keep_units_together_and_depend_on_no_order():
     require_disjoint(sorted(fitted), sorted(shown))
     with pytest.raises(DataError, match="person1"):
         require_disjoint(["person1", "person2"], ["person3", "person1"])
-
-
-def test_a_part_of_the_images_gives_a_part_of_the_answers():
+    # A part of the images gives a part of the answers.
     given, rows = asked(), np.arange(200) % 3 == 0
     assert given.of(rows).answers().y_pred.tolist() == given.answers().y_pred[rows].tolist()
 
 
 def test_the_pair_is_chosen_on_the_fit_half():
-    after = neutral_label(asked(), "child", {"a child": AXES["a child"]}).answers()
+    after = with_child(asked()).answers()
     assert furthest_pair(after, after, judge()) == (("old",), ("young",))
     with pytest.raises(DataError, match="fewer than two"):
         furthest_pair(after, after, judge(min_group_size=150))

@@ -19,7 +19,7 @@ def gap(rate, codes):
     return abs(rate[codes == 0].mean() - rate[codes == 1].mean())
 
 
-def test_the_gap_closes_on_the_other_half():
+def test_the_gap_closes_on_the_other_half_and_the_seed_fixes_the_answers():
     scores, truth, codes = planted(0)
     shown_scores, shown_truth, shown_codes = planted(1)
     plain = shown_scores > 0.5
@@ -28,23 +28,17 @@ def test_the_gap_closes_on_the_other_half():
     assert gap(fair, shown_codes) < 0.04
     equal = fit_thresholds(scores, truth, codes, "true_positive_rate_parity").answer(shown_scores, shown_codes, seed=0)
     assert gap(equal[shown_truth], shown_codes[shown_truth]) < 0.04 < gap(plain[shown_truth], shown_codes[shown_truth])
-
-
-def test_the_seed_fixes_the_answers():
     fitted = fit_thresholds(*planted(2), "equalized_odds")
     scores, _, codes = planted(3)
     assert (fitted.answer(scores, codes, 5) == fitted.answer(scores, codes, 5)).all()
     assert fitted.answer(scores, codes, 5).dtype == bool
 
 
-def test_a_group_with_one_truth_is_refused():
+def test_a_group_with_one_truth_or_one_that_was_not_fitted_is_refused():
     scores, truth, codes = planted(4, 200)
     truth[codes == 1] = True
     with pytest.raises(DataError, match="group number 1"):
         fit_thresholds(scores, truth, codes, "demographic_parity")
-
-
-def test_a_group_that_was_not_fitted_is_refused():
     fitted = fit_thresholds(*planted(5, 400), "demographic_parity")
     with pytest.raises(DataError, match="group number 2"):
         fitted.answer(np.array([0.5]), np.array([2]), 0)

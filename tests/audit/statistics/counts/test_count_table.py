@@ -6,7 +6,8 @@ import pytest
 
 from audit.errors import DataError, UsageError
 from audit.statistics.counts.count_table import count_table, group_order, grouped_counts
-from audit.types import UNKNOWN, Predictions
+from audit.types import UNKNOWN
+from tests.support.answered import answered
 
 FACES = pd.DataFrame({"race": ["Black", "Black", "White", "White"], "gender": ["Female", "Male", "Female", "Female"]}, dtype="str")
 TRUE = np.array(["cat", "dog", "cat", "cat"])
@@ -17,25 +18,19 @@ def test_each_row_counts_one_combination():
     table = count_table(FACES, TRUE, PREDICTED, ["race"])
     assert table.columns.tolist() == ["race", "y_true", "y_pred", "n"]
     assert table.to_numpy().tolist() == [["Black", "cat", "cat", 1], ["Black", "dog", "cat", 1], ["White", "cat", "dog", 2]]
+    assert set(count_table(FACES, None, PREDICTED, ["race"])["y_true"]) == {""}  # without truth
 
 
 def test_intersections_are_further_columns():
     table = count_table(FACES, TRUE, PREDICTED, ["race", "gender"])
-    assert table.to_numpy().tolist() == [
-        ["Black", "Female", "cat", "cat", 1],
-        ["Black", "Male", "dog", "cat", 1],
-        ["White", "Female", "cat", "dog", 2],
-    ]
+    black, white = [["Black", "Female", "cat", "cat", 1], ["Black", "Male", "dog", "cat", 1]], [["White", "Female", "cat", "dog", 2]]
+    assert table.to_numpy().tolist() == black + white
 
 
 def test_an_attribute_may_be_called_size():
     table = count_table(FACES.rename(columns={"race": "size"}), TRUE, PREDICTED, ["size"])
     assert table.columns.tolist() == ["size", "y_true", "y_pred", "n"]
     assert table["n"].tolist() == [1, 1, 2]
-
-
-def test_without_truth_the_column_is_the_empty_string():
-    assert set(count_table(FACES, None, PREDICTED, ["race"])["y_true"]) == {""}
 
 
 def test_the_order_of_the_images_does_not_matter():
@@ -58,14 +53,11 @@ def test_a_missing_value_is_an_error_not_a_lost_row(hole):
         count_table(FACES, None, np.array(["cat", hole, "dog", "dog"], dtype=object), ["race"])
 
 
-def test_an_unknown_attribute_names_the_nearest():
+def test_an_unknown_attribute_names_the_nearest_and_none_takes_a_name_of_the_table():
     with pytest.raises(UsageError, match="no attribute 'rase'") as error:
         count_table(FACES, None, PREDICTED, ["rase"])
     assert "did you mean race?" in str(error.value)
-
-
-def test_an_attribute_cannot_take_a_name_of_the_table():
-    with pytest.raises(UsageError, match="'n'"):
+    with pytest.raises(UsageError, match="'n'"):  # a name of the table
         count_table(FACES.assign(n="1"), None, PREDICTED, ["n"])
 
 
@@ -75,12 +67,8 @@ LEVELS = {"race": ("White", "Black"), "gender": ("Male", "Female", UNKNOWN)}
 def test_groups_come_in_declared_order_with_the_absent_ones():
     table = count_table(FACES, None, PREDICTED, ["race", "gender"])
     # White x Male has no image, and is shown all the same.
-    assert group_order(table, ["race", "gender"], LEVELS) == (
-        ("White", "Male"),
-        ("White", "Female"),
-        ("Black", "Male"),
-        ("Black", "Female"),
-    )
+    white, black = (tuple((race, gender) for gender in ("Male", "Female")) for race in ("White", "Black"))
+    assert group_order(table, ["race", "gender"], LEVELS) == white + black
 
 
 def test_groups_with_an_unknown_value_come_last_and_only_when_observed():
@@ -95,19 +83,12 @@ def test_an_undeclared_level_is_an_error():
         group_order(table, ["race"], {"race": ("White", "black")})
 
 
-def _predictions(attributes, y_true, y_pred):
-    n = len(y_pred)
-    return Predictions(("cat", "dog"), ("cat", "dog"), np.zeros((n, 2), np.float32), y_pred, y_true, attributes, np.zeros(n, np.float32))
-
-
 def test_images_are_counted_by_group():
-    counts = grouped_counts(_predictions(FACES, TRUE, PREDICTED), ["race"], LEVELS)
+    counts = grouped_counts(answered(PREDICTED, FACES, TRUE, ("cat", "dog")), ["race"], LEVELS)
     assert counts.groups == (("White",), ("Black",))
     assert counts.by_group(np.ones(len(counts.table), bool)).tolist() == [2, 2]
     assert counts.by_group((counts.table["y_pred"] == "cat").to_numpy()).tolist() == [0, 2]
-
-
-def test_images_without_a_true_answer_can_be_set_aside():
-    truth = np.array(["cat", UNKNOWN, "cat", "cat"])
-    counts = grouped_counts(_predictions(FACES, truth, PREDICTED), ["race"], LEVELS).known_truth()
+    # Images without a true answer can be set aside.
+    given = answered(PREDICTED, FACES, np.array(["cat", UNKNOWN, "cat", "cat"]), ("cat", "dog"))
+    counts = grouped_counts(given, ["race"], LEVELS).known_truth()
     assert counts.by_group(np.ones(len(counts.table), bool)).tolist() == [2, 1]

@@ -6,7 +6,8 @@ import pytest
 
 from audit.statistics.counts.cells import count_record
 from audit.statistics.counts.crosstab import crosstab
-from audit.types import UNKNOWN, LabelSet, Measurement, Predictions
+from audit.types import UNKNOWN, LabelSet, Measurement
+from tests.support.answered import answered as made_up
 
 LEVELS = {"race": ("A", "B", "C"), "gender": ("f", "m")}
 ANSWERS = ("x", "y", "z")
@@ -18,10 +19,7 @@ def answered(request):
     n = 400
     attributes = pd.DataFrame({"race": rng.choice(["A", "B", UNKNOWN], n), "gender": rng.choice(["f", "m"], n)})
     truth = rng.choice(["x", "y", UNKNOWN], n) if request.param else None
-    return Predictions(
-        labels=ANSWERS, scores=np.zeros((n, 3), np.float32), answers=ANSWERS, y_pred=rng.choice(ANSWERS, n), y_true=truth,
-        attributes=attributes, margin=np.ones(n, np.float32),
-    )  # fmt: skip
+    return made_up(rng.choice(ANSWERS, n), attributes, truth, ANSWERS)
 
 
 @pytest.mark.parametrize("attribute", LEVELS)

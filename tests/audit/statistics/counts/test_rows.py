@@ -8,7 +8,8 @@ from audit.errors import DataError
 from audit.statistics.counts.count_table import grouped_counts
 from audit.statistics.counts.rows import row_codes, row_events
 from audit.statistics.metrics import METRICS, tally
-from audit.types import UNKNOWN, Predictions
+from audit.types import UNKNOWN
+from tests.support.answered import answered
 
 LEVELS = {"race": ("A", "B", "C"), "gender": ("F", "M")}
 
@@ -17,18 +18,17 @@ def predictions(n=400):
     source = np.random.default_rng(0)
     attributes = pd.DataFrame({"race": source.choice(["A", "B", UNKNOWN], n), "gender": source.choice(["F", "M"], n)})
     y_true, y_pred = source.choice(["cat", "dog", "cow", UNKNOWN], n), source.choice(["cat", "dog", "cow"], n)
-    return Predictions(("cat", "dog", "cow"), ("cat", "dog", "cow"), np.zeros((n, 3), np.float32), y_pred, y_true, attributes, np.zeros(n))
+    return answered(y_pred, attributes, y_true, ("cat", "dog", "cow"))
 
 
 @pytest.mark.parametrize("name", METRICS)
 @pytest.mark.parametrize("by", [("race",), ("race", "gender")])
 def test_sums_by_group_are_the_tally(name, by):
-    answered = predictions()
-    metric = METRICS[name]
+    given, metric = predictions(), METRICS[name]
     for outcome in (frozenset({"cat", "dog"}), *([] if metric.needs_outcome else [None])):
-        counts = tally(grouped_counts(answered, by, LEVELS), metric, outcome)
-        groups, codes = row_codes(answered.attributes, by, LEVELS)
-        rows = row_events(answered, metric, outcome)
+        counts = tally(grouped_counts(given, by, LEVELS), metric, outcome)
+        groups, codes = row_codes(given.attributes, by, LEVELS)
+        rows = row_events(given, metric, outcome)
         assert groups == counts.groups
         assert (np.bincount(codes[rows.counted], minlength=len(groups)) == counts.n).all()
         assert (np.bincount(codes[rows.event], minlength=len(groups)) == counts.events).all()

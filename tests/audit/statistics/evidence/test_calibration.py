@@ -10,7 +10,8 @@ from audit.statistics.counts.rows import RowEvents
 from audit.statistics.evidence.calibration import bin_of, calibration, expected_calibration_error
 from audit.statistics.evidence.inputs import Judged, Scored
 from audit.statistics.intervals import wilson
-from audit.types import UNKNOWN, LabelSet, Measurement, Predictions, Settings
+from audit.types import UNKNOWN, LabelSet, Measurement, Settings
+from tests.support.answered import answered
 
 SETTINGS = Settings(draws=499)
 
@@ -20,7 +21,7 @@ def judged(confidence, event, codes=None, groups=(("a",),)):
     return Judged(groups, np.asarray(codes), np.asarray(confidence, float), np.asarray(event, bool))
 
 
-def test_by_hand():
+def test_by_hand_and_a_bin_of_nine_that_is_hidden_but_counts():
     """40 answers at .75 of which 30 are right, 60 at .95 of which 48 are right: error .4 x 0 + .6 x .15; .87 - .78 over-confident."""
     confidence = np.repeat([0.75, 0.95], [40, 60])
     event = np.concatenate([np.arange(40) < 30, np.arange(60) < 48])
@@ -35,9 +36,6 @@ def test_by_hand():
     assert (seventh.accuracy.value, seventh.accuracy.low) == (0.75, pytest.approx(float(wilson(30, 40, 0.05)[0])))
     assert (ninth.n, ninth.accuracy.value) == (60, 0.8)
     assert sum(each.n for each in group.bins) == 100
-
-
-def test_a_bin_of_nine_is_hidden_but_counts():
     confidence, event = np.repeat([0.25, 0.55, 0.95], [9, 10, 31]), np.repeat([True, True, False], [9, 10, 31])
     (group,) = calibration(judged(confidence, event), SETTINGS, "m")
     assert (group.bins[2].n, group.bins[2].confidence, group.bins[2].accuracy) == (9, None, None)
@@ -55,10 +53,7 @@ def test_bins_hold_their_upper_edge_as_in_scikit_learn():
     np.testing.assert_allclose([confidence[place == b].mean() for b in present], mean)
     weights = np.bincount(place)[present] / len(place)
     assert expected_calibration_error(confidence, event) == pytest.approx(float(weights @ np.abs(accuracy - mean)))
-
-
-def test_no_image_no_error():
-    assert np.isnan(expected_calibration_error(np.array([]), np.array([], bool)))
+    assert np.isnan(expected_calibration_error(np.array([]), np.array([], bool)))  # no image, no error
 
 
 def test_small_unknown_and_empty_groups_have_no_error():
@@ -102,10 +97,9 @@ def test_the_interval_of_the_error_holds(shift):
 def scored(attributes, levels, confidence):
     """Two labels; every answer is the first, given with that confidence."""
     confidence = np.asarray(confidence)
-    scores = np.stack([confidence, 1 - confidence], axis=1)
-    answer = np.full(len(confidence), "yes")
-    answered = Predictions(("yes", "no"), ("yes", "no"), scores, answer, answer, attributes, np.ones(len(confidence)))
-    return Scored(Measurement("m", "?", LabelSet("l", ("yes", "no"), {}), "p", ()), answered, levels)
+    yes = np.full(len(confidence), "yes")
+    given = answered(yes, attributes, yes, scores=np.stack([confidence, 1 - confidence], axis=1))
+    return Scored(Measurement("m", "?", LabelSet("l", ("yes", "no"), {}), "p", ()), given, levels)
 
 
 def test_groups_are_numbered_as_they_are_shown():
@@ -116,9 +110,7 @@ def test_groups_are_numbered_as_they_are_shown():
     assert found.groups == (("A",), ("B",), ("C",), (UNKNOWN,))
     assert found.codes.tolist() == [1, 0, 3, 1]
     assert given.judged(("number",), everything).codes.tolist() == [1, 1, 0, 0]
-
-
-def test_only_what_counts_is_judged():
+    # Only what counts is judged.
     rows = pd.DataFrame({"g": ["a", "b", "a"]})
     found = scored(rows, {"g": ("a", "b")}, [0.1, 0.2, 0.3]).judged(("g",), RowEvents(np.array([True, False, True]), np.zeros(3, bool)))
     assert (found.codes.tolist(), found.confidence.tolist()) == ([0, 0], [0.1, 0.3])

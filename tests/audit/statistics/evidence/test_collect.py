@@ -12,6 +12,7 @@ from audit.statistics.counts.cells import unpack
 from audit.statistics.evidence.adjustment import mantel_haenszel, strata
 from audit.statistics.evidence.effect_size import ratio
 from audit.statistics.evidence.label_noise import tipping_point
+from audit.statistics.metrics import METRICS
 from audit.statistics.multiplicity import benjamini_hochberg
 from audit.types import Claim, Dataset, LabelSet, Measurement, ModelRecord, Predictions, Probe, Settings
 
@@ -51,7 +52,7 @@ def two_races(a=224, b=115, n=(1556, 1516), spread=0.4, **changes):
     return audited(cells, RACES, (HARM,), YES, spread=spread, **changes)
 
 
-def test_table_6_of_the_clip_paper_with_everything_beside_it():
+def test_table_6_of_the_clip_paper_with_everything_beside_it_and_seen_from_the_side_where_high_is_good():
     """Non-human: 224 of 1,556 against 115 of 1,516. 40 labels overturn it; ratio .527 and 1.898 the other way round."""
     (finding,) = two_races().findings
     assert (finding.verdict, finding.gap.highest) == ("disparity", ("A",))
@@ -66,10 +67,8 @@ def test_table_6_of_the_clip_paper_with_everything_beside_it():
     assert finding.evidence.label_noise.points[4].kept < 0.9
     assert (finding.evidence.shrinkage, finding.evidence.family_correction, finding.evidence.near_ties) == (None, None, None)
     assert finding.evidence.adjustment is None  # there is no other attribute
-
-
-def test_where_high_is_good_the_lowest_is_the_worst():
-    """Right answers 332 of 1,556 lower in A: the adversary moves A's failures into B."""
+    assert two_races().measurements[0].evidence.near_ties == 0  # the scores are far apart
+    # Right answers 332 of 1,556 lower in A: the adversary moves A's failures into B.
     cells = {("A", "yes", "yes"): 1332, ("A", "yes", "no"): 224, ("B", "yes", "yes"): 1401, ("B", "yes", "no"): 115}
     (finding,) = audited(cells, RACES, (Claim("accuracy", ("race",)),), {}).findings
     tipping = finding.evidence.label_noise.tipping_point
@@ -115,10 +114,8 @@ def test_an_equal_pair_has_no_tipping_point_but_a_noise_curve():
     (finding,) = two_races(400, 402, (2000, 2000)).findings
     assert (finding.verdict, finding.evidence.label_noise.tipping_point) == ("equivalent", None)
     assert [point.kept for point in finding.evidence.label_noise.points][:2] == [1.0, 1.0]
-
-
-def test_wrong_labels_do_not_make_a_compared_group_too_small():
-    """30 images in either group, 28 against 2: a gap that no tenth of wrong labels hides, though every other try leaves a group of 29."""
+    # Wrong labels do not make a compared group too small. 30 images in either group, 28 against 2: a gap that no tenth of wrong labels
+    # hides, though every other try leaves a group of 29.
     (finding,) = two_races(28, 2, (30, 30)).findings
     assert finding.evidence.label_noise.points[3].kept == 1.0
 
@@ -129,6 +126,7 @@ def test_context_has_sizes_only():
     (finding,) = audited(cells, RACES, (context,), YES).findings
     assert finding.evidence.effect_size.difference.value == pytest.approx(0.3)
     assert (finding.evidence.label_noise, finding.evidence.four_fifths, finding.evidence.adjustment) == (None, None, None)
+    assert finding.evidence.family_correction is None  # one word is no list
 
 
 def test_small_groups_are_shrunk_raw_beside_shrunk():
@@ -140,9 +138,6 @@ def test_small_groups_are_shrunk_raw_beside_shrunk():
     assert (small.group, small.raw) == (("C",), 0.9)
     assert finding.evidence.shrinkage.mean < small.shrunk < small.raw
     assert [rate.status for rate in finding.by_group] == ["ok", "ok", "small"]
-
-
-# ---- lists -------------------------------------------------------------------------------------------------------------------------
 
 
 def test_a_word_list_is_corrected_over_its_words():
@@ -160,20 +155,7 @@ def test_a_word_list_is_corrected_over_its_words():
     assert listed[2].max_t > 1.2 * p[2]  # two words are left when it is tried
 
 
-def test_one_word_is_no_list():
-    cells = {("A", None, "yes"): 50, ("A", None, "no"): 50, ("B", None, "yes"): 20, ("B", None, "no"): 80}
-    (finding,) = audited(cells, RACES, (replace(HARM, primary=False),), YES).findings
-    assert finding.evidence.family_correction is None
-
-
-# ---- near-ties ---------------------------------------------------------------------------------------------------------------------
-
-
-def test_no_decision_is_open_where_the_scores_are_far_apart():
-    assert two_races().measurements[0].evidence.near_ties == 0
-
-
-def test_a_verdict_that_rests_on_rounding_says_so():
+def test_a_verdict_that_rests_on_rounding_says_so_where_the_rounding_of_the_number_format_is_known():
     """A 60 of 100 yes and B 20; forty of A's are a hair's breadth from no, so that 20 against 20 would be left."""
     cells = {("A", None, "yes"): 60, ("A", None, "no"): 40, ("B", None, "yes"): 20, ("B", None, "no"): 80}
     scores = np.where(np.repeat([True, False, True, False], [60, 40, 20, 80])[:, None], [0.9, 0.1], [0.1, 0.9])
@@ -182,27 +164,17 @@ def test_a_verdict_that_rests_on_rounding_says_so():
     (finding,) = result.findings
     assert result.measurements[0].evidence.near_ties == 40
     assert (finding.verdict, finding.evidence.near_ties) == ("disparity", "inconclusive")
-
-
-def test_a_number_format_whose_rounding_is_not_known_says_nothing():
     result = two_races(spread=0.0, model=replace(MODEL, dtype="not stated"))
     assert (result.measurements[0].evidence.near_ties, result.findings[0].evidence.near_ties) == (None, None)
 
 
-# ---- at equal other attributes -----------------------------------------------------------------------------------------------------
-
-
-def confounded():
+def test_a_gap_that_another_attribute_explains():
     """Rates .8 among the young and .2 among the old, for both races; 900 of A's 1,000 are young, 100 of B's."""
     sizes = {("A", "young"): 900, ("A", "old"): 100, ("B", "young"): 100, ("B", "old"): 900}
     rate = {"young": 8, "old": 2}
     yes = {(race, age, None, "yes"): n * rate[age] // 10 for (race, age), n in sizes.items()}
     no = {(race, age, None, "no"): n - n * rate[age] // 10 for (race, age), n in sizes.items()}
-    return audited(yes | no, {"race": ("A", "B"), "age": ("young", "old")}, (HARM,), YES)
-
-
-def test_a_gap_that_another_attribute_explains():
-    result = confounded()
+    result = audited(yes | no, {"race": ("A", "B"), "age": ("young", "old")}, (HARM,), YES)
     (finding,) = result.findings
     (found,) = finding.evidence.adjustment.pairs
     assert (found.first, found.second, found.others, found.strata) == (("A",), ("B",), ("age",), 2)
@@ -211,24 +183,16 @@ def test_a_gap_that_another_attribute_explains():
     assert (finding.evidence.adjustment.gap.others, finding.evidence.adjustment.gap.explained) == (("age",), pytest.approx(0.48))
     assert finding.evidence.adjustment.gap.adjusted_p > 0.9
     assert finding.verdict == "disparity"  # the raw difference is what it is
-
-
-def test_it_is_mantel_haenszel_of_the_count_table():
-    result = confounded()
-    from audit.statistics.metrics import METRICS
-
+    # It is Mantel and Haenszel's of the count table.
     counted = strata(unpack(result.counts[0]), METRICS["selection_rate"], frozenset({"yes"}), ("race",), ("age",))
-    assert result.findings[0].evidence.adjustment.pairs == (mantel_haenszel(counted, 0, 1, 0.05),)
+    assert finding.evidence.adjustment.pairs == (mantel_haenszel(counted, 0, 1, 0.05),)
 
 
-def test_an_attribute_that_follows_from_the_group_adjusts_nothing():
+def test_an_attribute_that_follows_from_the_group_adjusts_nothing_and_two_others_come_one_by_one_and_together():
     """`binary` only renames race: no level of it holds both."""
     cells = {("A", "x", None, "yes"): 50, ("A", "x", None, "no"): 50, ("B", "y", None, "yes"): 20, ("B", "y", None, "no"): 80}
     (finding,) = audited(cells, {"race": ("A", "B"), "binary": ("x", "y")}, (HARM,), YES).findings
     assert finding.evidence.adjustment is None
-
-
-def test_two_others_come_one_by_one_and_together():
     source = np.random.default_rng(0)
     cells: dict = {}
     for _ in range(800):
@@ -239,9 +203,6 @@ def test_two_others_come_one_by_one_and_together():
     assert [each.others for each in finding.evidence.adjustment.pairs] == [("age",), ("gender",), ("age", "gender")]
     assert [each.strata for each in finding.evidence.adjustment.pairs] == [2, 2, 4]
     assert finding.evidence.adjustment.gap.others == ("age", "gender")
-
-
-# ---- confidence --------------------------------------------------------------------------------------------------------------------
 
 
 def recognised(**changes):
@@ -278,11 +239,8 @@ def test_calibration_odds_and_thresholds_of_a_measurement_with_a_truth():
 )
 def test_predictions_without_probabilities_have_all_but_confidence(scores):
     result = recognised(scores=scores)
-    assert (result.measurements[0].evidence.calibration, result.measurements[0].evidence.near_ties, result.evidence.threshold_curves) == (
-        (),
-        None,
-        (),
-    )
+    unsure = result.measurements[0].evidence
+    assert (unsure.calibration, unsure.near_ties, result.evidence.threshold_curves) == ((), None, ())
     assert len(result.evidence.equalized_odds) == 1
     assert result.findings[0].evidence.effect_size.difference.value == pytest.approx(0.3)
 

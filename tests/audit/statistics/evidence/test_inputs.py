@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from audit.errors import DataError
-from audit.statistics.evidence.inputs import answer_confidence, answer_probabilities, given, runner_up
-from audit.types import LabelSet, Predictions
+from audit.statistics.evidence.inputs import Scored, answer_probabilities, given, runner_up
+from audit.types import LabelSet, Measurement, Predictions
 
 LABELS = ("white man", "white woman", "black man", "black woman")
 ANSWERS = {"white man": "White", "white woman": "White", "black man": "Black", "black woman": "Black"}
@@ -27,11 +27,12 @@ def test_the_best_label_or_the_sum():
     assert best.tolist() == [pytest.approx([0.40, 0.30]), pytest.approx([0.20, 0.60])]
     total = answer_probabilities(predictions(["Black", "Black"]), label_set("sum"))
     assert total.tolist() == [pytest.approx([0.45, 0.55]), pytest.approx([0.30, 0.70])]
-    assert answer_confidence(predictions(["White", "Black"]), label_set("argmax")) == pytest.approx([0.40, 0.60])
-    assert answer_confidence(predictions(["Black", "Black"]), label_set("sum")) == pytest.approx([0.55, 0.70])
+    for y_pred, combine, expected in ((["White", "Black"], "argmax", [0.40, 0.60]), (["Black", "Black"], "sum", [0.55, 0.70])):
+        scored = Scored(Measurement("m", "?", label_set(combine), "p", ()), predictions(y_pred), {})
+        assert scored.confidence == pytest.approx(expected)
 
 
-def test_the_second_choice_is_never_the_answer_given():
+def test_the_second_choice_is_never_the_answer_given_and_one_that_cannot_be_given_is_refused():
     second, distance = runner_up(predictions(["White", "Black"]), label_set("argmax"))
     assert second.tolist() == [1, 0]
     assert distance == pytest.approx([np.log(0.40 / 0.30), np.log(0.60 / 0.20)], rel=1e-5)
@@ -39,8 +40,5 @@ def test_the_second_choice_is_never_the_answer_given():
     second, distance = runner_up(predictions(["Black", "White"]), label_set("argmax"))
     assert second.tolist() == [0, 1]
     assert (distance < 0).all()
-
-
-def test_an_answer_that_cannot_be_given():
     with pytest.raises(DataError, match="'Green'"):
         given(predictions(["Green", "Black"]))

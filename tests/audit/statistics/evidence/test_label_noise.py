@@ -1,19 +1,13 @@
 """Tipping points by hand and by brute force, the expected shrinking of a gap, and verdicts equal to those of the findings."""
 
 import numpy as np
-import pandas as pd
 import pytest
 from scipy.stats import chi2_contingency
 
-from audit.statistics.evidence.label_noise import (
-    Rules,
-    label_noise_curve,
-    relabel,
-    tipping_point,
-    verdict_on,
-)
+from audit.statistics.evidence.label_noise import Rules, label_noise_curve, relabel, tipping_point, verdict_on
 from audit.statistics.findings import decide_verdicts, findings
-from audit.types import Claim, LabelSet, Measurement, Predictions, Settings
+from audit.types import Claim, LabelSet, Measurement, Settings
+from tests.support.answered import LABELS, selected
 
 PAIR = (("Black",), ("Indian",))
 RULES = Rules(tolerance=0.05, alpha=0.05, level=0.05, fewest=30, draws=499)
@@ -33,26 +27,17 @@ def test_the_example_of_the_clip_paper():
     found = tipping_point(PAIR, (224, 115), (1556, 1516), 0.05)
     assert (found.images, found.share, found.turned) == (40, 40 / 1556, "significance")
     assert (found.worst, found.comparison) == PAIR
-
-
-def test_where_the_worst_group_is_the_lower_its_failures_move():
-    """Accuracy 1,332/1,556 against 1,401/1,516 is the same example, seen from the other side."""
-    assert tipping_point(PAIR, (1556 - 224, 1516 - 115), (1556, 1516), 0.05) == tipping_point(PAIR, (224, 115), (1556, 1516), 0.05)
-
-
-def test_a_stricter_level_takes_fewer_labels():
-    strict, lax = (tipping_point(PAIR, (224, 115), (1556, 1516), level).images for level in (0.001, 0.05))
-    assert strict < lax
+    # Where the worst group is the lower its failures move: accuracy 1,332/1,556 against 1,401/1,516 is the same example.
+    assert tipping_point(PAIR, (1556 - 224, 1516 - 115), (1556, 1516), 0.05) == found
+    # A stricter level takes fewer labels, and where nothing differs there is nothing to overturn.
+    assert tipping_point(PAIR, (224, 115), (1556, 1516), 0.001).images < 40
+    assert tipping_point(PAIR, (20, 19), (100, 100), 0.05) is None
 
 
 def test_the_sign_turns_where_the_level_never_gives_way():
     """At level 1 all differences stand, until there is none. 10 and 2 of 40: 4 moved make 6/36 and 6/44, 5 make 5/35 and 7/45."""
     found = tipping_point(PAIR, (10, 2), (40, 40), 1.0)
     assert (found.images, found.turned) == (5, "sign")
-
-
-def test_nothing_to_overturn():
-    assert tipping_point(PAIR, (20, 19), (100, 100), 0.05) is None
 
 
 def test_long_searches_equal_short_ones(monkeypatch):
@@ -119,10 +104,9 @@ def test_one_null_for_all_tables_tells_what_a_null_each_would(events, n):
 @pytest.mark.parametrize("cells", [(900, 700, 850), (900, 905, 899), (900, 876, 890), (45, 44, 41), (860, 900, 880), (10, 5, 4)])
 def test_verdicts_are_those_of_the_findings(cells):
     n = {45: 50, 10: 20}.get(cells[0], 1000)
-    labels, group = ("yes", "no"), np.repeat(["a", "b", "c"], n)
-    y_pred = np.concatenate([np.repeat(labels, [k, n - k]) for k in cells])
-    answered = Predictions(labels, labels, np.zeros((3 * n, 2), np.float32), y_pred, None, pd.DataFrame({"g": group}), np.zeros(3 * n))
-    measurement = Measurement("m", "?", LabelSet("l", labels, {}), "p", (Claim("selection_rate", ("g",), "it"),), outcomes={"it": ("yes",)})
+    claim = Claim("selection_rate", ("group",), "it")
+    measurement = Measurement("m", "?", LabelSet("l", LABELS, {}), "p", (claim,), outcomes={"it": ("yes",)})
+    given = selected({name: (k, n) for name, k in zip("abc", cells, strict=True)})
     settings = Settings(draws=999)
-    _, verdict = decide_verdicts(findings(measurement, answered, {"g": ("a", "b", "c")}, settings), settings, limited=False)
+    _, verdict = decide_verdicts(findings(measurement, given, {"group": ("a", "b", "c")}, settings), settings, limited=False)
     assert verdict_on(np.array(cells), np.array([n] * 3), RULES, rng()) == verdict

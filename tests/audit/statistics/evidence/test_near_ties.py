@@ -27,12 +27,8 @@ CLOSE = [[25.0, 25.0 + 1e-4, 20.0], [25.0, 25.5, 20.0], [3.0, 1.0, 2.95], [9.0, 
 )
 def test_only_what_rounding_could_turn_is_turned(dtype, expected):
     """Distances 1e-4, .5, .05, 1.4; ten tolerances are 1.2e-4 in fp32, .1 in fp16, 1.5 in bf16."""
-    flipped = flip_near_ties(predictions(CLOSE), LABEL_SET, dtype)
-    assert flipped.predictions.y_pred.tolist() == expected
-    assert flipped.count == sum(one != two for one, two in zip(expected, ["b", "b", "a", "a"], strict=True))
-
-
-def test_flipping_twice_is_flipping_back():
     answered = predictions(CLOSE)
-    once = flip_near_ties(answered, LABEL_SET, "bfloat16").predictions
-    assert flip_near_ties(once, LABEL_SET, "bfloat16").predictions.y_pred.tolist() == answered.y_pred.tolist()
+    flipped, count = flip_near_ties(answered, LABEL_SET, dtype)
+    assert flipped.y_pred.tolist() == expected
+    assert count == sum(one != two for one, two in zip(expected, ["b", "b", "a", "a"], strict=True))
+    assert flip_near_ties(flipped, LABEL_SET, dtype)[0].y_pred.tolist() == answered.y_pred.tolist()  # twice is back

@@ -10,9 +10,9 @@ from audit.statistics.evidence.prompt_sensitivity import largest_layout, specifi
 from audit.statistics.findings import findings
 from audit.statistics.intervals import newcombe
 from audit.statistics.metrics import METRICS
-from audit.types import Claim, LabelSet, Measurement, Predictions, Settings, Specification, SpecificationPlan
+from audit.types import Claim, LabelSet, Measurement, Settings, Specification, SpecificationPlan
+from tests.support.answered import LABELS, selected
 
-LABELS = ("yes", "no")
 CLAIM = Claim("selection_rate", ("group",), "harm")
 SETTINGS = Settings(draws=999)
 LEVELS = {"group": ("a", "b", "c")}
@@ -24,11 +24,7 @@ def specification(name):
 
 def answered(**cells):
     """k "yes" of n images of each group."""
-    group = np.repeat(list(cells), [n for _, n in cells.values()])
-    y_pred = np.concatenate([np.repeat(LABELS, [k, n - k]) for k, n in cells.values()])
-    return Predictions(
-        LABELS, LABELS, np.zeros((len(group), 2), np.float32), y_pred, None, pd.DataFrame({"group": group}), np.zeros(len(group))
-    )
+    return selected(cells)
 
 
 def curve(*answers, default=0):
@@ -42,7 +38,7 @@ REVERSED = answered(a=(70, 100), b=(60, 100), c=(65, 100))
 STRONG = answered(a=(10, 100), b=(80, 100), c=(50, 100))
 
 
-def test_every_point_is_the_same_pair_with_the_same_sign():
+def test_every_point_is_the_same_pair_with_the_same_sign_and_the_summary_is_of_them():
     """Default: b .6 highest, a .3 lowest. Then b - a is .02, -.10 and .70, though c has the extremes in between."""
     found = curve(DEFAULT, MILD, REVERSED, STRONG)
     assert (found.first, found.second) == (("b",), ("a",))
@@ -52,11 +48,7 @@ def test_every_point_is_the_same_pair_with_the_same_sign():
     assert [point.preset for point in found.points] == ["p0", "p1", "p2", "p3"]
     assert (found.points[1].low, found.points[1].high) == newcombe(50, 100, 48, 100, 0.05)
     assert (found.question, found.metric, found.outcome, found.attributes) == ("Does it matter?", "selection_rate", "harm", ("group",))
-
-
-def test_the_summary_by_hand():
-    """Differences -.10, .02, .30, .70: median .16; three of four have the default's sign; all but the reversed one are detected."""
-    found = curve(DEFAULT, MILD, REVERSED, STRONG)
+    # Differences -.10, .02, .30, .70: median .16; three of four have the default's sign; all but the reversed one are detected.
     assert found.median == pytest.approx(0.16)
     assert (found.smallest, found.largest) == (pytest.approx(-0.1), pytest.approx(0.7))
     assert found.share_same_sign == 0.75
@@ -108,23 +100,12 @@ def test_a_default_that_cannot_be_estimated_has_no_pair():
     assert (found.median, found.smallest, found.largest, found.share_same_sign) == (None, None, None, None)
     assert found.points[1].p == 0.001
     assert found.share_detected == 1.0
-
-
-def test_nothing_estimable_at_all():
-    assert curve(answered(a=(2, 3))).share_detected is None
+    assert curve(answered(a=(2, 3))).share_detected is None  # nothing estimable at all
 
 
 def test_a_default_without_a_difference_has_no_sign():
     found = curve(answered(a=(50, 100), b=(50, 100)), STRONG)
-    assert found.points[0].difference == 0.0
-    assert found.share_same_sign is None
-
-
-def test_a_list_of_predictions_will_do():
-    plan = SpecificationPlan("?", CLAIM, (specification("p0"), specification("p1")), 0)
-    assert specification_curve(plan, [DEFAULT, MILD], LEVELS, SETTINGS) == specification_curve(
-        plan, {0: DEFAULT, 1: MILD}, LEVELS, SETTINGS
-    )
+    assert (found.points[0].difference, found.share_same_sign) == (0.0, None)
 
 
 def test_each_measurement_brings_its_own_outcome():
@@ -132,11 +113,9 @@ def test_each_measurement_brings_its_own_outcome():
     other = Measurement("p1", "?", LabelSet("l", LABELS, {}), "p1", (CLAIM,), outcomes={"harm": ("no",)})
     plan = SpecificationPlan("?", CLAIM, (specification("p0"), Specification("p1", "no", other)), 0)
     found = specification_curve(plan, [DEFAULT, DEFAULT], LEVELS, SETTINGS)
+    assert found == specification_curve(plan, {0: DEFAULT, 1: DEFAULT}, LEVELS, SETTINGS)  # a list of predictions will do
     assert [point.difference for point in found.points] == [pytest.approx(0.3), pytest.approx(-0.3)]
     assert CLAIM.metric in METRICS
-
-
-# ---- where the spread comes from ----------------------------------------------------------------------------------------------------
 
 
 def layout(**met):
@@ -197,14 +176,9 @@ def test_equal_the_sums_of_squares_of_statsmodels():
     assert (found.prompts, found.label_set, found.interaction) == pytest.approx(tuple(squares / squares.sum()))
     assert variance_shares(effects.T).prompts == pytest.approx(found.label_set)
     assert variance_shares(7 * effects + 3).interaction == pytest.approx(found.interaction)
-
-
-def test_pure_interplay():
+    # Pure interplay; and no shares without spread.
     shares = variance_shares(np.array([[1.0, -1.0], [-1.0, 1.0]]))
     assert (shares.prompts, shares.label_set, shares.interaction) == (0.0, 0.0, 1.0)
-
-
-def test_no_spread_has_no_shares():
     assert variance_shares(np.full((3, 2), 0.1)) is None
 
 

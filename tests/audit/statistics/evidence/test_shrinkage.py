@@ -36,11 +36,6 @@ def test_by_hand():
     assert shrunk.rates[1].shrunk == pytest.approx(0.3)
 
 
-def test_small_groups_borrow_more():
-    rates = shrink(tally([1, 50, 10], [2, 100, 100]), 0.05).rates
-    assert abs(rates[0].shrunk - rates[0].raw) > 5 * abs(rates[1].shrunk - rates[1].raw)
-
-
 @pytest.mark.parametrize("events", [[20, 20, 20], [0, 0, 0], [100, 100, 100]])
 def test_no_spread_is_one_rate_with_wilsons_interval(events):
     shrunk = shrink(tally(events, [100, 100, 100]), 0.05)
@@ -49,7 +44,9 @@ def test_no_spread_is_one_rate_with_wilsons_interval(events):
     assert {(rate.low, rate.high) for rate in shrunk.rates} == {tuple(map(float, wilson(sum(events), 300, 0.05)))}
 
 
-def test_complete_separation_keeps_the_rates_apart():
+def test_small_groups_borrow_more_and_complete_separation_keeps_the_rates_apart():
+    rates = shrink(tally([1, 50, 10], [2, 100, 100]), 0.05).rates
+    assert abs(rates[0].shrunk - rates[0].raw) > 5 * abs(rates[1].shrunk - rates[1].raw)
     shrunk = shrink(tally([0, 100], [100, 100]), 0.05)
     assert shrunk.correlation == 0.999
     assert [rate.shrunk for rate in shrunk.rates] == pytest.approx([0, 1], abs=1e-5)

@@ -49,15 +49,10 @@ def test_nobody_answered_is_no_rate_of_zero():
     assert (empty.n, empty.coverage, empty.rate, empty.of_all) == (0, None, None, None)
     assert point.gap is None
     assert point.coverage_gap == pytest.approx(0.5)
-
-
-def test_small_groups_are_shown_outside_the_gap():
+    # Small groups are shown outside the gap.
     (point,) = threshold_curve(judged(), [0.0], fewest=11, alpha=0.05)
-    assert (point.gap, point.coverage_gap) == (None, None)
-    assert point.by_group[0].rate.value == 0.5
-
-
-def test_at_zero_even_a_probability_of_zero_is_an_answer():
+    assert (point.gap, point.coverage_gap, point.by_group[0].rate.value) == (None, None, 0.5)
+    # At zero even a probability of zero is an answer.
     (point,) = threshold_curve(Judged((("a",),), np.zeros(3, int), np.zeros(3), np.ones(3, bool)), [0.0], 1, 0.05)
     assert point.by_group[0].answered == 3
 

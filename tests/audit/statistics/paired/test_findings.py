@@ -11,7 +11,8 @@ from audit.statistics.intervals import agresti_min, wilson
 from audit.statistics.multiplicity import holm
 from audit.statistics.null import mcnemar_p
 from audit.statistics.paired.findings import paired_findings
-from audit.types import UNKNOWN, PairedClaim, Predictions, Settings
+from audit.types import UNKNOWN, PairedClaim, Settings
+from tests.support.answered import answered as made_up
 
 CLAIM = PairedClaim("jobs", "gender", "woman", "man", within=("job", "tone"), cluster="job")
 EACH_ALONE = replace(CLAIM, cluster="tone")  # `pairs` gives each pair a tone of its own
@@ -21,10 +22,7 @@ LABELS = ("judge", "cook")
 def answered(rows):
     """Predictions from (job, tone, gender, answer); the job is the truth."""
     frame = pd.DataFrame(rows, columns=["job", "tone", "gender", "answer"])
-    n = len(frame)
-    attributes = frame[["job", "tone", "gender"]]
-    truth = frame["job"].to_numpy()
-    return Predictions(LABELS, LABELS, np.zeros((n, 2), np.float32), frame["answer"].to_numpy(), truth, attributes, np.zeros(n, np.float32))
+    return made_up(frame["answer"].to_numpy(), frame[["job", "tone", "gender"]], frame["job"].to_numpy(), LABELS)
 
 
 def pairs(cells):
@@ -50,7 +48,7 @@ FOUR = [
 ]  # fmt: skip
 
 
-def test_four_pairs_by_hand():
+def test_four_pairs_by_hand_and_a_flip_that_is_wrong_both_times():
     """Judges: both women are taken for cooks. Cooks: a pair is right, a pair is wrong alike. Two flips of four, both lost by women."""
     finding = find(FOUR)
     assert (finding.n, finding.incomplete, finding.flips, finding.flip_rate) == (4, 0, 2, 0.5)
@@ -62,6 +60,10 @@ def test_four_pairs_by_hand():
     assert (finding.clusters, finding.cluster_attribute) == (2, "job")
     assert finding.sign_flip_p == 1.0  # the two pairs are one drawing in two tones: of 2 flips both reach the size 2
     assert (finding.measurement, finding.attribute, finding.first, finding.second) == ("jobs", "gender", "woman", "man")
+    # cook -> judge and cook -> nurse are both wrong and yet different.
+    rows = [("cook", "light", "woman", "judge"), ("cook", "light", "man", "nurse")]
+    finding = find(rows)
+    assert (finding.flips, finding.only_first_correct, finding.only_second_correct, finding.mcnemar_p) == (1, 0, 0, 1.0)
 
 
 def test_golden_discordant_pairs():
@@ -74,20 +76,15 @@ def test_golden_discordant_pairs():
     assert finding.difference == 15 / 1556
 
 
-def test_a_flip_may_be_wrong_both_times():
-    """cook -> judge and cook -> nurse are both wrong and yet different."""
-    rows = [("cook", "light", "woman", "judge"), ("cook", "light", "man", "nurse")]
-    finding = find(rows)
-    assert (finding.flips, finding.only_first_correct, finding.only_second_correct, finding.mcnemar_p) == (1, 0, 0, 1.0)
-
-
-def test_whole_clusters_change_sign_together():
+def test_whole_clusters_change_sign_together_and_each_pair_its_own_cluster_is_the_exact_sign_test():
     """Ten jobs of six pairs each, every woman wrong: 2 of 2^10 flips; pair by pair it would be 2 of 2^60."""
     rows = pairs([(f"job{i}", "cook", f"job{i}", 6) for i in range(10)])
     finding = find(rows)
     assert finding.clusters == 10
     assert finding.sign_flip_p == 2 / 2**10
     assert finding.mcnemar_p == 2 / 2**60
+    rows = pairs([("judge", "cook", "judge", 9), ("judge", "judge", "cook", 2), ("judge", "judge", "judge", 30)])
+    assert find(rows, EACH_ALONE).sign_flip_p == pytest.approx(mcnemar_p(9, 2), rel=1e-12)
 
 
 def test_copies_of_a_pair_within_its_cluster_tell_nothing_new():
@@ -103,22 +100,12 @@ def test_copies_of_a_pair_within_its_cluster_tell_nothing_new():
         assert one <= six < one + 0.02
 
 
-def test_each_pair_its_own_cluster_is_the_exact_sign_test():
-    rows = pairs([("judge", "cook", "judge", 9), ("judge", "judge", "cook", 2), ("judge", "judge", "judge", 30)])
-    assert find(rows, EACH_ALONE).sign_flip_p == pytest.approx(mcnemar_p(9, 2), rel=1e-12)
-
-
 def test_a_set_with_one_side_only_is_counted_as_incomplete():
     finding = find([*FOUR, ("judge", "medium", "woman", "judge"), ("cook", "medium", "man", "cook")])
     assert (finding.n, finding.incomplete) == (4, 2)
-
-
-def test_what_cannot_be_paired_is_counted_as_incomplete():
     finding = find([*FOUR, ("judge", UNKNOWN, "woman", "judge"), ("judge", UNKNOWN, "man", "cook"), (UNKNOWN, "light", "man", "cook")])
     assert (finding.n, finding.incomplete, finding.flips) == (4, 3, 2)
-
-
-def test_other_levels_of_the_attribute_take_no_part():
+    # Other levels of the attribute take no part.
     finding = find([*FOUR, ("judge", "light", "person", "cook"), ("judge", "light", UNKNOWN, "cook")])
     assert (finding.n, finding.incomplete) == (4, 0)
 
@@ -140,7 +127,7 @@ def test_neither_the_order_of_the_images_nor_the_seed_of_hashing_matters():
 
 
 def test_swapping_first_and_second_changes_signs_only():
-    back = PairedClaim("jobs", "gender", "man", "woman", within=("job", "tone"), cluster="job")
+    back = replace(CLAIM, first="man", second="woman")
     forth, reverse = find(FOUR), find(FOUR, back)
     assert (reverse.difference, reverse.low, reverse.high) == (-forth.difference, -forth.high, -forth.low)
     assert (reverse.flips, reverse.mcnemar_p, reverse.sign_flip_p) == (forth.flips, forth.mcnemar_p, forth.sign_flip_p)
@@ -149,24 +136,18 @@ def test_swapping_first_and_second_changes_signs_only():
 def test_holm_over_the_claims():
     strong = pairs([(f"job{i}", "cook", f"job{i}", 6) for i in range(10)])
     weak = pairs([(f"job{i}", "cook" if i < 5 else f"job{i}", f"job{i}", 1) for i in range(10)])
-    other = PairedClaim("others", "gender", "woman", "man", within=("job", "tone"), cluster="job")
+    other = replace(CLAIM, measurement="others")
     found = paired_findings([CLAIM, other], {"jobs": answered(weak), "others": answered(strong)}, Settings())
     assert [finding.sign_flip_p for finding in found] == [2 / 2**5, 2 / 2**10]
     assert [finding.p_adjusted for finding in found] == holm(np.array([2 / 2**5, 2 / 2**10])).tolist() == [2 / 2**5, 4 / 2**10]
-
-
-def test_no_claim_gives_no_finding():
     assert paired_findings([], {}, Settings()) == ()
 
 
-def test_two_images_on_one_side_are_refused():
+def test_two_images_on_one_side_and_a_pair_in_two_clusters_are_refused():
     with pytest.raises(DataError, match="not a unique member of a pair") as error:
         find([*FOUR, FOUR[0]])
     assert "judge × light" in str(error.value)
-
-
-def test_a_pair_in_two_clusters_is_refused():
-    claim = PairedClaim("jobs", "gender", "woman", "man", within=("tone",), cluster="job")
+    claim = replace(CLAIM, within=("tone",))
     with pytest.raises(DataError, match="differ in 'job'"):
         find([("judge", "light", "woman", "judge"), ("cook", "light", "man", "cook")], claim)
 
@@ -175,10 +156,7 @@ def test_names_that_do_not_exist_are_refused():
     with pytest.raises(UsageError, match="no measurement 'jobs'"):
         paired_findings([CLAIM], {"job": answered(FOUR)}, Settings())
     with pytest.raises(UsageError, match="no attribute 'jobb'") as error:
-        find(FOUR, PairedClaim("jobs", "gender", "woman", "man", within=("jobb",), cluster="job"))
+        find(FOUR, replace(CLAIM, within=("jobb",)))
     assert "did you mean job?" in str(error.value)
-
-
-def test_pairs_need_a_true_answer():
     with pytest.raises(UsageError, match="need a true answer"):
         paired_findings([CLAIM], {"jobs": replace(answered(FOUR), y_true=None)}, Settings())

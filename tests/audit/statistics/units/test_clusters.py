@@ -44,7 +44,7 @@ def nested(*groups):
     return ClusterTable(table[0], table[1], np.ones(len(rows), int))
 
 
-def test_the_table_keeps_every_count_in_any_order():
+def test_the_table_keeps_every_count_in_any_order_with_a_row_for_each_kind_of_cluster():
     source = rng()
     cluster, codes, event = source.integers(0, 300, 900), source.integers(0, 3, 900), source.random(900) < 0.4
     table = cluster_table(cluster, codes, event, 3)
@@ -61,9 +61,6 @@ def test_the_table_keeps_every_count_in_any_order():
     np.add.at(wide[0], (cluster[event], codes[event]), 1)
     present = wide[1].sum(axis=1) > 0
     np.testing.assert_allclose(covariance(table), covariance(ClusterTable(wide[0][present], wide[1][present], np.ones(present.sum(), int))))
-
-
-def test_a_row_for_each_kind_and_not_for_each_cluster():
     cluster = np.repeat(np.arange(50_000), 2)
     table = cluster_table(cluster, np.zeros(100_000, int), rng().random(100_000) < 0.5, 126)
     assert len(table.count) == 3
@@ -79,10 +76,7 @@ def test_variance_by_hand():
     # With three people the quantile is Student's 4.303 instead of 1.960: less than one image is left, and one is the least.
     assert 3 * (1.959964 / 4.302653) ** 2 < 1
     assert (rate.estimate.low, rate.estimate.high) == pytest.approx(tuple(map(float, wilson(np.array(0.5), np.array(1.0), 0.05))))
-
-
-def test_the_quantile_is_students():
-    """Twelve people, answers alike within each: twelve images at a quantile of 2.201."""
+    # Twelve people, answers alike within each: twelve images at a quantile of 2.201.
     (rate,) = clustered_rates(nested(([3] * 6 + [0] * 6, [3] * 12)), 0.05)
     effective = 0.25 / (12 / 11 * 12 * 1.5**2 / 36**2)
     assert rate.effective_n == pytest.approx(effective)
@@ -114,32 +108,25 @@ def test_single_images_are_wilsons_interval_and_copies_change_nothing():
     assert high - low < 0.5 * (again.estimate.high - again.estimate.low)
 
 
-def test_all_alike_is_no_certainty():
+def test_all_alike_is_no_certainty_and_balanced_clusters_tell_no_more_than_their_images():
     (rate,) = clustered_rates(nested(([0] * 12, [5] * 12)), 0.05)
     assert (rate.estimate.value, rate.estimate.low) == (0.0, 0.0)
     assert rate.estimate.high > float(wilson(0, 12, 0.05)[1])  # twelve people, not sixty images
     assert rate.effective_n == 12
-
-
-def test_clusters_that_balance_themselves_tell_no_more_than_their_images():
-    """Forty clusters of four, two events each but for one: hardly any variance between them, and still 160 images, not thousands."""
+    # Forty clusters of four, two events each but for one: hardly any variance between them, and still 160 images, not thousands.
     (rate,) = clustered_rates(nested(([2] * 39 + [1], [4] * 40)), 0.05)
     assert rate.effective_n == 160
     assert rate.estimate.high - rate.estimate.low >= np.ptp(wilson(79, 160, 0.05))
 
 
-def test_where_nothing_counts_there_is_no_cluster():
+def test_none_or_one_cluster_is_not_estimable():
     nothing = np.zeros(0, int)
     table = cluster_table(nothing, nothing, nothing.astype(bool), 3)
     assert (table.n.shape, table.totals[1].tolist()) == ((0, 3), [0, 0, 0])
     assert clustered_rates(table, 0.05) == (None, None, None)
-
-
-def test_one_cluster_or_none_is_not_estimable():
     table = nested(([3], [5]), ([1, 2, 0], [4, 4, 4]), ([], []))
     one, three, none = clustered_rates(table, 0.05)
-    assert (one, none) == (None, None)
-    assert three.clusters == 3
+    assert (one, none, three.clusters) == (None, None, 3)
     assert clustered_difference(table, 0, 1, 0.05) is None
 
 
@@ -156,24 +143,25 @@ def test_the_interval_covers_where_independence_does_not(clusters, size, rate, c
     assert np.mean(naive) < 0.88
 
 
-def test_the_difference_of_separate_clusters_is_newcombes():
-    """200 + 200 people with one image: as if there were no clusters."""
-    events = np.concatenate([np.arange(200) < 140, np.arange(200) < 110])
-    table = cluster_table(np.arange(400), np.repeat([0, 1], 200), events, 2)
-    found = clustered_difference(table, 0, 1, 0.05)
+def one_image_each(first, second):
+    """200 + 200 people with one image, so many of them events: as if there were no clusters."""
+    events = np.concatenate([np.arange(200) < first, np.arange(200) < second])
+    return cluster_table(np.arange(400), np.repeat([0, 1], 200), events, 2)
+
+
+SETS = np.repeat([[1, 1], [1, 0], [0, 1], [0, 0]], [150, 60, 30, 60], axis=0)
+"""300 sets of two images, one a group: 150 both, 60 only the first, 30 only the second."""
+
+
+def test_the_difference_of_separate_clusters_is_newcombes_and_within_common_ones_paired():
+    found = clustered_difference(one_image_each(140, 110), 0, 1, 0.05)
     assert found.value == pytest.approx(0.15)
     assert (found.low, found.high) == pytest.approx(newcombe(140, 200, 110, 200, 0.05), abs=2e-3)
-
-
-def test_the_difference_within_common_clusters_is_paired():
-    """300 sets of two images, one a group: 150 both, 60 only the first, 30 only the second."""
-    both = np.repeat([[1, 1], [1, 0], [0, 1], [0, 0]], [150, 60, 30, 60], axis=0).astype(bool)
-    table = cluster_table(np.repeat(np.arange(300), 2), np.tile([0, 1], 300), both.ravel(), 2)
+    table = cluster_table(np.repeat(np.arange(300), 2), np.tile([0, 1], 300), SETS.astype(bool).ravel(), 2)
     found = clustered_difference(table, 0, 1, 0.05)
     assert found.value == pytest.approx(0.1)
     assert (found.low, found.high) == pytest.approx(agresti_min(60, 30, 300, 0.05), abs=4e-3)
-    apart = newcombe(210, 300, 180, 300, 0.05)
-    assert found.high - found.low < 0.9 * (apart[1] - apart[0])
+    assert found.high - found.low < 0.9 * np.ptp(newcombe(210, 300, 180, 300, 0.05))
 
 
 def resampled(table, draws, rng):
@@ -198,6 +186,15 @@ def test_resampled_clusters_have_the_variance_of_the_formula():
     assert np.cov(drawn.T)[1, 1] == pytest.approx(covariance(table)[1, 1], rel=0.08)
 
 
+def found_by_dealing(table, gaps, shuffled=None):
+    """Return the test of a table whose equally likely dealings have these gaps: p and mean of the null are those of the enumeration."""
+    found = clustered_gap_test(table, 30_000, rng())
+    assert found.p == pytest.approx(np.mean(np.array(gaps) >= found.gap - 1e-12), abs=0.01)
+    assert found.null_mean == pytest.approx(np.mean(gaps), abs=0.01)
+    assert shuffled in (None, found.shuffled)
+    return found
+
+
 def test_dealing_people_by_enumeration():
     """Four people with images (1 of 2), (2 of 2), (0 of 1), (1 of 1); two a group. Six ways to choose the first two."""
     k, n = np.array([1, 2, 0, 1]), np.array([2, 2, 1, 1])
@@ -205,26 +202,16 @@ def test_dealing_people_by_enumeration():
     for first in itertools.combinations(range(4), 2):
         inside = np.isin(np.arange(4), first)
         gaps.append(abs(k[inside].sum() / n[inside].sum() - k[~inside].sum() / n[~inside].sum()))
-    observed = abs(3 / 4 - 1 / 2)
-    table = nested((k[:2], n[:2]), (k[2:], n[2:]))
-    found = clustered_gap_test(table, 30_000, rng())
-    assert (found.gap, found.shuffled) == (pytest.approx(observed), "clusters between groups")
-    assert found.p == pytest.approx(np.mean([gap >= observed - 1e-12 for gap in gaps]), abs=0.01)
-    assert found.null_mean == pytest.approx(np.mean(gaps), abs=0.01)
+    found = found_by_dealing(nested((k[:2], n[:2]), (k[2:], n[2:])), gaps, "clusters between groups")
+    assert found.gap == pytest.approx(abs(3 / 4 - 1 / 2))
 
 
 def test_dealing_within_sets_by_enumeration():
     """Two sets with an image in each of three groups, one and two events: 3 x 3 equally likely dealings."""
     table = ClusterTable(np.array([[1, 0, 0], [1, 1, 0]]), np.ones((2, 3), int), np.array([1, 1]))
-    gaps = [
-        np.ptp(np.add(first, second) / 2)
-        for first in set(itertools.permutations([1, 0, 0]))
-        for second in set(itertools.permutations([1, 1, 0]))
-    ]
-    found = clustered_gap_test(table, 30_000, rng())
-    assert (found.gap, found.shuffled) == (1.0, "groups within clusters")
-    assert found.p == pytest.approx(np.mean(np.array(gaps) >= 1 - 1e-12), abs=0.01)
-    assert found.null_mean == pytest.approx(np.mean(gaps), abs=0.01)
+    first, second = (set(itertools.permutations(row)) for row in table.events.tolist())
+    gaps = [np.ptp(np.add(*both) / 2) for both in itertools.product(first, second)]
+    assert found_by_dealing(table, gaps, "groups within clusters").gap == 1.0
 
 
 def test_clusters_of_a_group_that_is_left_out_are_left_out():
@@ -247,10 +234,7 @@ def test_exchanging_unequal_groups_by_enumeration():
     for turned in itertools.product([1, -1], repeat=2):
         (a, b), (c, d) = (pair[::turn] for pair, turn in zip(sets, turned, strict=True))
         gaps.append(abs((a[0] + c[0]) / (a[1] + c[1]) - (b[0] + d[0]) / (b[1] + d[1])))
-    found = clustered_gap_test(table, 30_000, rng())
-    assert found.gap == pytest.approx(1 - 1 / 3)
-    assert found.p == pytest.approx(np.mean([gap >= 2 / 3 - 1e-12 for gap in gaps]), abs=0.01)
-    assert found.null_mean == pytest.approx(np.mean(gaps), abs=0.01)
+    assert found_by_dealing(table, gaps).gap == pytest.approx(1 - 1 / 3)
 
 
 def test_dealing_people_over_crossed_groups_by_enumeration():
@@ -265,10 +249,7 @@ def test_dealing_people_over_crossed_groups_by_enumeration():
             gaps.append(np.ptp(rates))
     events = np.array([[1, 1, 0, 0], [1, 0, 0, 0], [0, 0, 1, 0], [0, 0, 0, 0]])
     table = ClusterTable(events, np.array([[1, 1, 0, 0], [1, 1, 0, 0], [0, 0, 1, 1], [0, 0, 1, 1]]), np.ones(4, int))
-    found = clustered_gap_test(table, 30_000, rng())
-    assert (found.gap, found.shuffled) == (1.0, "groups within clusters")
-    assert found.p == pytest.approx(np.mean(np.array(gaps) >= 1 - 1e-12), abs=0.01)
-    assert found.null_mean == pytest.approx(np.mean(gaps), abs=0.01)
+    assert found_by_dealing(table, gaps, "groups within clusters").gap == 1.0
 
 
 def test_a_gap_between_people_is_found_where_each_has_every_pose():
@@ -314,24 +295,17 @@ def test_a_group_of_a_set_that_stands_or_falls_together_is_one_case():
     assert np.mean(kept) <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 200)
 
 
-def test_the_p_of_separate_people_is_the_score_tests():
-    """200 + 200 people with one image each: chi-square's p, where Student's t is nearly normal."""
-    events = np.concatenate([np.arange(200) < 140, np.arange(200) < 120])
-    table = cluster_table(np.arange(400), np.repeat([0, 1], 200), events, 2)
-    first, second = np.array([0]), np.array([1])
+def test_the_p_of_separate_people_is_the_score_tests_and_within_sets_a_paired_one():
+    """Chi-square's p, where Student's t is nearly normal. Only in the first 60, only in the second 30: McNemar's is 30^2 / 90 = 10."""
+    table, first, second = one_image_each(140, 120), np.array([0]), np.array([1])
     sides = (np.array([140]), np.array([200]), np.array([120]), np.array([200]))
     assert clustered_p(table, first, second) == pytest.approx(two_proportion_p(*sides), abs=4e-3)
     copied = ClusterTable(5 * table.events, 5 * table.n, table.count)
     assert clustered_p(copied, first, second) == pytest.approx(clustered_p(table, first, second))
-
-
-def test_the_p_within_sets_is_a_paired_test():
-    """60 sets right only in the first group, 30 only in the second: McNemar's statistic is 30^2 / 90 = 10."""
-    both = np.repeat([[1, 1], [1, 0], [0, 1], [0, 0]], [150, 60, 30, 60], axis=0)
-    table = ClusterTable(both, np.ones_like(both), np.ones(300, int))
-    assert float(clustered_p(table, np.array([0]), np.array([1]))[0]) == pytest.approx(float(2 * stdtr(299, -np.sqrt(10 * 299 / 300))))
+    table = ClusterTable(SETS, np.ones_like(SETS), np.ones(300, int))
+    assert float(clustered_p(table, first, second)[0]) == pytest.approx(float(2 * stdtr(299, -np.sqrt(10 * 299 / 300))))
     same = ClusterTable(np.ones((20, 2), int), np.ones((20, 2), int), np.ones(20, int))
-    assert clustered_p(same, np.array([0]), np.array([1])).tolist() == [1.0]
+    assert clustered_p(same, first, second).tolist() == [1.0]
 
 
 def test_many_differences_are_those_of_one_at_a_time():

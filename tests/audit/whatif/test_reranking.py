@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from sklearn.metrics import ndcg_score
 
-from audit.whatif.ranking import ndcg, rerank
+from audit.whatif.reranking import ndcg, rerank
 
 
-def test_by_hand():
+def test_by_hand_and_where_a_group_that_runs_out_leaves_its_places():
     """Scores .9 .8 .7 of group 0, .6 .5 of group 1, half of the places each.
 
     Place 1: nobody is below floor(.5); the best. Place 2: both should have one, group 1 has none. Place 3: both have floor(1.5); the best
@@ -15,6 +15,9 @@ def test_by_hand():
     """
     order = rerank(np.array([0.9, 0.8, 0.7, 0.6, 0.5]), np.array([0, 0, 0, 1, 1]), np.array([0.5, 0.5]), 4)
     assert order.tolist() == [0, 3, 1, 4]
+    order = rerank(np.array([0.9, 0.8, 0.7, 0.6]), np.array([0, 0, 0, 1]), np.array([0.5, 0.5]), 4)
+    assert sorted(order.tolist()) == [0, 1, 2, 3]
+    assert order[:2].tolist() == [0, 3]
 
 
 @pytest.mark.parametrize("shares", [[0.5, 0.5], [0.7, 0.2, 0.1], [0.25] * 4])
@@ -31,30 +34,15 @@ def test_every_group_keeps_its_share_within_one_place(shares):
         assert (np.diff(inside) <= 0).all()
 
 
-def test_an_order_that_is_fair_stays():
-    scores, codes = np.linspace(1, 0, 40), np.arange(40) % 2
-    assert rerank(scores, codes, np.array([0.5, 0.5]), 40).tolist() == list(range(40))
+@pytest.mark.parametrize(("scores", "codes"), [(np.linspace(1, 0, 40), np.arange(40) % 2), (np.zeros(6), np.array([1, 0, 1, 0, 1, 0]))])
+def test_an_order_that_is_fair_stays_and_ties_keep_input_order(scores, codes):
+    assert rerank(scores, codes, np.array([0.5, 0.5]), len(codes)).tolist() == list(range(len(codes)))
 
 
-def test_ties_keep_input_order():
-    assert rerank(np.zeros(6), np.array([1, 0, 1, 0, 1, 0]), np.array([0.5, 0.5]), 6).tolist() == [0, 1, 2, 3, 4, 5]
-
-
-def test_a_group_that_runs_out_leaves_its_places():
-    order = rerank(np.array([0.9, 0.8, 0.7, 0.6]), np.array([0, 0, 0, 1]), np.array([0.5, 0.5]), 4)
-    assert sorted(order.tolist()) == [0, 1, 2, 3]
-    assert order[:2].tolist() == [0, 3]
-
-
-@pytest.mark.parametrize("k", [0, 5])
-def test_k_lies_within_the_images(k):
-    with pytest.raises(ValueError, match="k must lie"):
-        rerank(np.zeros(4), np.zeros(4, int), np.array([1.0]), k)
-
-
-def test_shares_sum_to_one():
-    with pytest.raises(ValueError, match="sum to 1"):
-        rerank(np.zeros(4), np.zeros(4, int), np.array([0.7]), 2)
+@pytest.mark.parametrize(("share", "k", "message"), [(1.0, 0, "k must lie"), (1.0, 5, "k must lie"), (0.7, 2, "sum to 1")])
+def test_k_lies_within_the_images_and_shares_sum_to_one(share, k, message):
+    with pytest.raises(ValueError, match=message):
+        rerank(np.zeros(4), np.zeros(4, int), np.array([share]), k)
 
 
 def test_what_it_costs():
@@ -64,9 +52,7 @@ def test_what_it_costs():
     assert ndcg(plain, relevant.astype(float)) == 1.0
     assert ndcg(fair, relevant.astype(float)) == pytest.approx(1 / (1 + 1 / np.log2(3)))
     assert np.isnan(ndcg(plain, np.zeros(4)))
-
-
-def test_gain_equals_scikit_learn():
+    # The gain equals scikit-learn's.
     source = np.random.default_rng(1)
     gains, scores = source.random(30), source.random(30)
     order = np.argsort(-scores)[:10]
