@@ -16,6 +16,9 @@ Ending = Literal["reversed", "levelled down", "indistinguishable", "smaller", "n
 better off and the best group is worse off. `indistinguishable`: chance explains what is left, which is not zero. `not judged`: the
 groups lie in too few clusters of the shown half to conclude anything."""
 
+CONTENT = "image content"
+"""The unit of what-ifs whose images do not come in clusters."""
+
 
 @record
 class GroupChange:
@@ -130,7 +133,7 @@ class WhatIfs:
     question: Note
     """As the probe asks it, or a search."""
     unit: str
-    """What is never torn between the halves: ``"image content"``, or the attribute that says what belongs together."""
+    """What is never torn between the halves: `CONTENT`, or the attribute that says what belongs together."""
     units: int
     """How many of them the shown half holds."""
     cost: Note

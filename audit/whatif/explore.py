@@ -11,7 +11,7 @@ import numpy as np
 from audit.errors import AuditError, UsageError, nearest
 from audit.naming import finding_id
 from audit.plans import WhatIfPlan
-from audit.records.what_if import Refused, WhatIf, WhatIfs
+from audit.records.what_if import CONTENT, Refused, WhatIf, WhatIfs
 from audit.statistics.metrics import resolve
 from audit.statistics.null import generator
 from audit.types import UNKNOWN, Claim, Group, Measurement, ModelRecord, Note, Predictions, Settings
@@ -136,7 +136,7 @@ def _tried(plan: WhatIfPlan, halves: Halves, methods: Sequence[Method], inputs: 
     frontiers = {name: frontier(what_ifs, name, len(halves.fit.attributes)) for name, what_ifs in corrected.items()}
     return WhatIfs(
         question=Note.of(plan.question),
-        unit=plan.cluster or "image content",
+        unit=plan.cluster or CONTENT,
         units=halves.units,
         cost=Note.of(plan.right.sentence) if plan.right else Note("accuracy", {"truth": str(halves.fit.measurement.truth)}),
         target=frontiers.pop(halves.target.finding, None),

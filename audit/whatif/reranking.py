@@ -12,7 +12,7 @@ import pandas as pd
 from audit.errors import AuditError, UsageError
 from audit.measure.zero_shot import cosine_scores, ensemble
 from audit.plans import WhatIfPlan
-from audit.records.what_if import Refused, WhatIfs
+from audit.records.what_if import CONTENT, Refused, WhatIfs
 from audit.statistics.metrics import METRICS
 from audit.statistics.null import generator
 from audit.types import Group, Note, Predictions, Settings
@@ -89,7 +89,7 @@ def search(
         refused.append(Refused(METHOD, "", Note.of(error.what)))
     return WhatIfs(
         question=Note("images_found", {"query": query, "attribute": attribute}),
-        unit=plan.cluster or "image content",
+        unit=plan.cluster or CONTENT,
         units=len(shown.attributes),
         cost=Note("recall", {"query": query, "first": 100 * SHARE}),
         target=frontier(holm_corrected(what_ifs, settings.alpha), finding, len(fit.attributes)) if what_ifs else None,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from audit.records.evidence import Estimate
-from audit.records.what_if import Ending, Frontier, Refused, WhatIf, WhatIfs
+from audit.records.what_if import CONTENT, Ending, Frontier, Refused, WhatIf, WhatIfs
 from reports.text import phrases
 from reports.text.notes import sentence as note_text
 from reports.text.numbers import NOT_ESTIMABLE, count, decimal, decimals, in_words, number, p_phrase, percent, points, span
@@ -41,8 +41,6 @@ ENDINGS: Mapping[Ending, str] = {
     "no better than random": "no better than a random change of its kind",
     "not judged": "not judged, for too few clusters",
 }
-CONTENT = "image content"
-"""The unit of what-ifs whose images do not come in clusters."""
 
 
 def summary(asked: WhatIfs, tried: Sequence[WhatIf]) -> str:

@@ -8,7 +8,7 @@ import pytest
 from audit.records.evidence import Estimate
 from audit.records.gates import GateCheck, GateResult
 from audit.records.results import from_json, to_json
-from audit.records.what_if import GroupChange, Refused
+from audit.records.what_if import CONTENT, GroupChange, Refused
 from audit.types import Note
 from reports.charts.scatter import HEIGHT, plane
 from reports.exports.markdown import summary_markdown
@@ -18,7 +18,7 @@ from reports.sections.context import audit_contexts
 from reports.sections.results import what_if as section_module
 from reports.text.gates import gate_rows, gates_sentence
 from reports.text.reasons import FEWEST_CLUSTERS
-from reports.text.what_if import CONTENT, ENDINGS, NAMES, effect_sentence, units_sentence
+from reports.text.what_if import ENDINGS, NAMES, effect_sentence, units_sentence
 from tests.support import report_samples as samples
 from tests.support.page_text import text_of
 from tests.support.what_if_samples import asked, frontier, gates, what_if
@@ -121,10 +121,8 @@ def test_the_sampling_unit_is_named(page):
 def test_too_few_clusters_are_a_caveat():
     """A group in 10 occupations where the audit asks for 15."""
     from audit.statistics.units.sampling_unit import FEWEST_CLUSTERS as OF_THE_AUDIT
-    from audit.whatif import explore
 
     assert FEWEST_CLUSTERS == OF_THE_AUDIT
-    assert explore.CONTENT == CONTENT
     groups = GroupChange(("man",), 75, 0.95, 0.91, 0.06, 16), GroupChange(("woman",), 75, 0.65, 0.79, 0.22, 10)
     few = what_if(outcome="not judged", by_group=groups)
     (question,) = questions((asked(target=frontier((few, True)), units=16),))
