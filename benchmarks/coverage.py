@@ -25,7 +25,8 @@ from audit.statistics.intervals import newcombe, wilson
 from audit.statistics.most_significant import max_standardized_difference, sampling_errors
 from audit.statistics.multiplicity import holm
 from audit.statistics.null import between_group_variance, gap_test, generator
-from audit.statistics.units.clusters import cluster_table, clustered_rates
+from audit.statistics.units.clusters import cluster_table
+from audit.statistics.units.sampling_unit import ClusterUnits
 from audit.types import Claim, LabelSet, Measurement, Predictions, Settings
 
 RACES = np.array([2085, 1623, 1556, 1550, 1516, 1415, 1209])
@@ -316,7 +317,8 @@ def clustered(source: np.random.Generator, runs: int) -> Iterator[bool]:
     for _ in range(runs):
         person = np.repeat(np.arange(60), 4)
         event = source.random(240) < source.beta(0.7, 0.3, 60)[person]
-        yield between(clustered_rates(cluster_table(person, np.zeros(240, int), event, 1), 0.05)[0].estimate, 0.7)
+        low, high = ClusterUnits(cluster_table(person, np.zeros(240, int), event, 1)).intervals(0.05)
+        yield bool(low[0] <= 0.7 <= high[0])
 
 
 def calibrated(source: np.random.Generator, runs: int) -> Iterator[bool]:

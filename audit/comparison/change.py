@@ -73,12 +73,13 @@ def _rate_changes(
 def unit_rates(groups: Sequence[Group], units: SamplingUnits, statuses: Sequence[CellStatus], alpha: float) -> list[Rate]:
     """Return the rate of each group with its interval, and None where nothing counts."""
     low, high = units.intervals(alpha)
+    clustered = [{} if each is None else each._asdict() for each in units.clustering()]
     rates = []
     for i, (events, n) in enumerate(zip(units.events.tolist(), units.n.tolist(), strict=True)):
         if n == 0:
             rates.append(Rate(groups[i], 0, 0, None, None, None, statuses[i]))
             continue
-        rates.append(Rate(groups[i], n, events, events / n, float(low[i]), float(high[i]), statuses[i], clusters=units.clusters()[i]))
+        rates.append(Rate(groups[i], n, events, events / n, float(low[i]), float(high[i]), statuses[i], **clustered[i]))
     return rates
 
 

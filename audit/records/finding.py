@@ -28,6 +28,12 @@ class Rate:
     """Accuracy only: what always giving the commonest true answer of all images would score in this group."""
     clusters: int | None = None
     """Independent units that the images of the group lie in, where they come in clusters; None: every image is its own."""
+    effective_clusters: float | None = None
+    """Clusters of one size that would tell as much (Kish)."""
+    design_effect: float | None = None
+    """Variance of the rate over that of as many independent images."""
+    intracluster_correlation: float | None = None
+    """Of two images of a cluster, as the design effect has it; None where clusters hold one image each."""
 
 
 @record
@@ -65,7 +71,8 @@ class Gap:
     ratio: float | None
     """Lowest rate over highest; exploratory. None where the highest is 0."""
     p: float
-    """Permutation test of "no two groups differ", by the most significant pair: its difference is largest in standard errors."""
+    """Permutation test of "no two groups differ", by the smaller p of two over the same shuffles: that of the most significant pair, whose
+    difference is largest in standard errors, and that of chi-square over all groups. Monte-Carlo error: ``sqrt(p (1 - p) / draws)``."""
     p_adjusted: float
     """Holm over the primary claims of the audit; equal to `p` for other claims."""
     null_mean: float
@@ -78,12 +85,15 @@ class Gap:
     spread_squared: float
     """The corrected variance, signed."""
     minimum_detectable: float
-    """Smallest difference between two groups that this many images would find with power 0.8."""
+    """Smallest difference of the smallest group from all others that is found with power 0.8, at the level of Holm's first step over the
+    planned claims."""
     equivalence_bound: float | None = None
     """How far from 0 the 1 - 2 alpha interval of any pair goes (`audit/statistics/equivalence.py`); equivalent where that is less than the
     tolerance."""
     most_significant: tuple[Group, Group] | None = None
-    """The pair that the test is of, the higher rate first. Thin groups may lie farther apart by chance."""
+    """The pair whose difference is largest in standard errors, the higher rate first. Thin groups may lie farther apart by chance."""
+    pair_p: float | None = None
+    """Of that pair, by itself. Where only `p` is significant, groups differ although no single pair stands out."""
 
 
 @record
@@ -110,6 +120,8 @@ class Finding:
     verdict: Verdict
     exceeds_tolerance: bool
     evidence: FindingEvidence = FindingEvidence()
+    diffuse: bool = False
+    """Whether groups are shown to differ although no single pair stands out."""
 
 
 @record

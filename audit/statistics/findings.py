@@ -25,8 +25,9 @@ from audit.statistics.metrics import (
 )
 from audit.statistics.multiplicity import holm
 from audit.statistics.null import generator
+from audit.statistics.power import detectable_difference
 from audit.statistics.units.sampling_unit import SamplingUnits, UnitsOf
-from audit.statistics.verdict import decide_finding, worst
+from audit.statistics.verdict import decide_finding, is_diffuse, worst
 from audit.types import Claim, Group, Measurement, Predictions, Settings
 
 if TYPE_CHECKING:
@@ -130,11 +131,11 @@ def _rates(
     low, high = (
         np.append(*ends) for ends in zip(counted.units.intervals(settings.alpha), everybody.intervals(settings.alpha), strict=True)
     )
-    clusters = (*counted.units.clusters(), *everybody.clusters())
+    clustered = [{} if each is None else each._asdict() for each in (*counted.units.clustering(), *everybody.clustering())]
     right = None if baseline is None else np.append(baseline, baseline.sum())
     rates = [
         Rate(groups[i], int(n[i]), int(events[i]), float(values[i]), float(low[i]), float(high[i]), statuses[i],
-             None if right is None else float(right[i] / n[i]), clusters[i])
+             None if right is None else float(right[i] / n[i]), **clustered[i])
         if defined[i]
         else Rate(groups[i], 0, 0, None, None, None, statuses[i])
         for i in range(len(groups))
@@ -172,7 +173,8 @@ def decide_verdicts(findings: Sequence[Finding], settings: Settings, *, limited:
     primary ones. Where a sample was audited every verdict is "inconclusive".
     """
     adjusted = _adjust(findings)
-    decided = tuple(_decided(finding, adjusted.get(i), settings, limited=limited) for i, finding in enumerate(findings))
+    sought = [_with_detectable(finding, settings.alpha / max(len(adjusted), 1)) for finding in findings]
+    decided = tuple(_decided(finding, adjusted.get(i), settings, limited=limited) for i, finding in enumerate(sought))
     return decided, worst([finding.verdict for finding in decided if finding.primary])
 
 
@@ -182,13 +184,25 @@ def _adjust(findings: Sequence[Finding]) -> dict[int, float]:
     return dict(zip(tested, holm(np.array(list(tested.values()))).tolist(), strict=True))
 
 
+def _with_detectable(finding: Finding, level: float) -> Finding:
+    """Add what would have been found; clustered images count as so many independent ones."""
+    if finding.gap is None:
+        return finding
+    compared = [rate for rate in finding.by_group if rate.status == "ok"]
+    effects = np.array([max(rate.design_effect or 1.0, 1.0) for rate in compared])
+    n = np.maximum(np.rint(np.array([rate.n for rate in compared]) / effects), 1).astype(np.int64)
+    events = np.minimum(np.rint(np.array([rate.events for rate in compared]) / effects).astype(np.int64), n)
+    return replace(finding, gap=replace(finding.gap, minimum_detectable=detectable_difference(events, n, level)))
+
+
 def _decided(finding: Finding, p_adjusted: float | None, settings: Settings, *, limited: bool) -> Finding:
     if finding.gap:
         gap = finding.gap if p_adjusted is None else replace(finding.gap, p_adjusted=p_adjusted)
         finding = replace(finding, gap=gap, pairs=finding.pairs if gap.p_adjusted <= settings.alpha else ())
     verdict, exceeds = decide_finding(finding, settings, limited=limited)
     pairs = finding.pairs if finding.primary else _most_significant(finding.pairs)
-    return replace(finding, pairs=pairs, verdict=verdict, exceeds_tolerance=exceeds)
+    diffuse = verdict == "disparity" and is_diffuse(finding, settings)
+    return replace(finding, pairs=pairs, verdict=verdict, exceeds_tolerance=exceeds, diffuse=diffuse)
 
 
 def _most_significant(pairs: tuple[Contrast, ...]) -> tuple[Contrast, ...]:

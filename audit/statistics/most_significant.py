@@ -27,9 +27,15 @@ def sampling_errors(n: Int[np.ndarray, "g"]) -> Float[np.ndarray, "g g"]:
     return np.asarray(np.sqrt(1 / n[:, None] + 1 / n[None]))
 
 
-def drawn_errors(rates: Float[np.ndarray, "b g"]) -> Float[np.ndarray, "g g"]:
-    """Return the standard deviation of each pair's difference over shuffles, for nulls without a formula."""
-    covariance = np.atleast_2d(np.cov(rates, rowvar=False))
+def stratified_errors(events: Int[np.ndarray, "s"], n: Int[np.ndarray, "s g"]) -> Float[np.ndarray, "g g"]:
+    """Return the standard error of each pair's difference when labels are shuffled within strata of so many events in all.
+
+    Of the hypergeometric distribution, not of draws: these would break ties between shuffles that are equally extreme.
+    """
+    images = n.sum(axis=1)
+    per_stratum = events * (images - events) / np.maximum(images**2 * (images - 1), 1)
+    covariance = np.diag((per_stratum * images) @ n) - n.T @ (per_stratum[:, None] * n)
+    covariance = covariance / np.outer(n.sum(axis=0), n.sum(axis=0))
     own = np.diag(covariance)
     return np.asarray(np.sqrt(np.maximum(own[:, None] + own[None] - 2 * covariance, 0.0)))
 

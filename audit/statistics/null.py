@@ -44,6 +44,8 @@ class GapNull:
     chi2: float | None
     """None where no image or every image is an event."""
     chi2_p: float | None
+    pair_p: float
+    """Of the most significant pair alone; where only p is small, groups differ although no single pair stands out."""
 
 
 def gap_test(events: Int[np.ndarray, "g"], n: Int[np.ndarray, "g"], draws: int, rng: np.random.Generator) -> GapNull:
@@ -75,17 +77,55 @@ def gap_test(events: Int[np.ndarray, "g"], n: Int[np.ndarray, "g"], draws: int, 
     total = int(events.sum())
     gap = float(np.ptp(events / n))
     if total in (0, int(n.sum())):
-        return GapNull(gap, 1.0, (0, len(n) - 1), 0.0, 0.0, None, None)
+        return GapNull(gap, 1.0, (0, len(n) - 1), 0.0, 0.0, None, None, 1.0)
     drawn = rng.multivariate_hypergeometric(n, total, size=draws, method="marginals")
     rates, errors = drawn / n, sampling_errors(n)
     null = np.ptp(rates, axis=1)
-    p = _exceedance(max_standardized_difference(rates, errors) >= max_standardized_difference(events / n, errors) * (1 - _SLACK))
     chi2 = float(_chi_square(events, n))
-    if _fewest_expected(events, n) < FEWEST_EXPECTED:
-        chi2_p = _exceedance(_chi_square(drawn, n) >= chi2 * (1 - _SLACK))
-    else:
+    shuffled = np.stack([max_standardized_difference(rates, errors), _chi_square(drawn, n)], axis=1)
+    p, (pair_p, chi2_p) = ShuffledNull(shuffled).p(np.array([max_standardized_difference(events / n, errors), chi2]))
+    if _fewest_expected(events, n) >= FEWEST_EXPECTED:
         chi2_p = float(chdtrc(len(n) - 1, chi2))
-    return GapNull(gap, p, most_significant_pair(events / n, errors), float(null.mean()), float(np.quantile(null, 0.95)), chi2, chi2_p)
+    ends = most_significant_pair(events / n, errors)
+    return GapNull(gap, float(p), ends, float(null.mean()), float(np.quantile(null, 0.95)), chi2, float(chi2_p), float(pair_p))
+
+
+class ShuffledNull:
+    """Statistics of shuffled tables, against which observed ones are held: each by itself, and by the smallest of their p.
+
+    References
+    ----------
+    Westfall and Young 1993, Resampling-Based Multiple Testing, section 2.6 (min-p)
+    """
+
+    def __init__(self, drawn: Float[np.ndarray, "b s"]):
+        self._sorted = np.sort(drawn, axis=0)
+        self.ranks = self._reaching(drawn)
+        """For each shuffle and statistic the shuffles, itself included, that reach it."""
+
+    def _reaching(self, values: Float[np.ndarray, "*o s"]) -> Int[np.ndarray, "*o s"]:
+        lowest = values - _SLACK * np.abs(values)
+        columns = [np.searchsorted(column, lowest[..., place]) for place, column in enumerate(self._sorted.T)]
+        return len(self._sorted) - np.stack(columns, axis=-1)
+
+    def p(self, observed: Float[np.ndarray, "*o s"]) -> tuple[Float[np.ndarray, "*o"], Float[np.ndarray, "*o s"]]:
+        """Return the combined p of observed statistics, and the p of each: ``(1 + #{shuffles as extreme}) / (draws + 1)``.
+
+        Examples
+        --------
+        None of 9 shuffles reaches the first and all the second; the smallest p, .1, is also that of the shuffle whose second is largest.
+
+        >>> combined, each = ShuffledNull(np.array([[0.0, i] for i in range(1, 10)])).p(np.array([5.0, 0.0]))
+        >>> float(combined), each.tolist()
+        (0.2, [0.1, 1.0])
+        """
+        reaching = self._reaching(observed)
+        # A shuffle is as extreme if one of its own p, counted with the observed table, is at most the observed table's smallest.
+        extreme = np.minimum(reaching, 1 + reaching.min(axis=-1, keepdims=True)).reshape(-1, observed.shape[-1])
+        parts = np.array_split(extreme, max(1, extreme.size * len(self.ranks) >> 24))
+        count = np.concatenate([(self.ranks <= part[:, None]).any(axis=-1).sum(axis=-1) for part in parts])
+        size = len(self.ranks) + 1
+        return (1 + count.reshape(observed.shape[:-1])) / size, (1 + reaching) / size
 
 
 def _exceedance(reached: np.ndarray) -> float:
@@ -166,14 +206,15 @@ def _fisher_p(
         x = lowest[part, None] + np.arange(width)
         inside = x <= highest[part, None]
         x = np.minimum(x, highest[part, None])
-        log = _log_choose(n_1[part, None], x) + _log_choose(n_2[part, None], total[part, None] - x)
-        mass = np.where(inside, np.exp(log - _log_choose((n_1 + n_2)[part, None], total[part, None])), 0.0)
+        log = log_choose(n_1[part, None], x) + log_choose(n_2[part, None], total[part, None] - x)
+        mass = np.where(inside, np.exp(log - log_choose((n_1 + n_2)[part, None], total[part, None])), 0.0)
         observed = np.take_along_axis(mass, (events_1 - lowest)[part, None], axis=1)
         p[part] = np.minimum(1.0, np.where(mass <= observed * (1 + 1e-7), mass, 0.0).sum(axis=1))
     return p
 
 
-def _log_choose(n: np.ndarray, k: np.ndarray) -> np.ndarray:
+def log_choose(n: np.ndarray | int, k: np.ndarray) -> np.ndarray:
+    """Logarithm of the number of ways to choose `k` of `n`."""
     return np.asarray(gammaln(n + 1.0) - gammaln(k + 1.0) - gammaln(n - k + 1.0))
 
 

@@ -2,58 +2,138 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.special import ndtri
+from scipy.optimize import brentq
+from scipy.special import ndtr, ndtri
+from scipy.stats import binom
+
+from audit.statistics.most_significant import max_standardized_difference, sampling_errors
+from audit.statistics.null import ShuffledNull, log_choose
 
 if TYPE_CHECKING:
-    from jaxtyping import Int
+    from collections.abc import Callable
+
+    from jaxtyping import Bool, Float, Int
 
 POWER = 0.8
+FEWEST_NORMAL = 300
+"""Two groups of which one has fewer images are looked at outcome by outcome."""
+MOST_SIMULATED = 30
+"""Of more groups only the two smallest are looked at, at a level divided by the number of pairs."""
+_CELLS = 1 << 21
+_POWER_DRAWS = 8000
 
 
-def minimum_detectable(rate: float, n_1: int, n_2: int, comparisons: int, alpha: float) -> float:
-    """Smallest difference of two rates that is found with power 0.8 after correcting for `comparisons`.
+def detectable_difference(events: Int[np.ndarray, "g"], n: Int[np.ndarray, "g"], level: float) -> float:
+    """Smallest difference that the test of "no two groups differ" finds with power 0.8 where only the smallest group differs.
+
+    All other groups have the pooled rate; that of the smallest lies nearer to one half. Both variances enter. Two groups of which one is
+    small are summed over all outcomes of the permutation test; two large ones are normal; three to thirty groups are simulated.
 
     Parameters
     ----------
-    rate : float
-        Pooled base rate, strictly between 0 and 1.
-    n_1, n_2 : int
-        Images of the two groups.
-    comparisons : int
-        Comparisons in the family.
-    alpha : float
-        Two-sided level of the family.
+    events, n : int[g]
+        Events out of images, at least two groups.
+    level : float
+        Raw p up to which the question is significant: alpha over the planned questions, as in Holm's first step.
 
     Returns
     -------
     float
-        As a fraction, at most 1 (which says: not even a complete separation). Normal approximation: indicative only for small groups.
+        As a fraction; 1 where not even a rate of 0 or 1 would be found. Where no image or every image is an event, the pooled rate would
+        promise to detect anything: its Wilson limit stands in for it.
 
     Examples
     --------
-    >>> round(minimum_detectable(0.05, 1209, 2085, 21, 0.05), 3)
-    0.031
+    >>> round(detectable_difference(np.array([50, 50]), np.array([1000, 1000]), 0.05), 4)
+    0.0319
     """
-    z = float(ndtri(1 - alpha / (2 * comparisons)) + ndtri(POWER))
-    return float(min(1.0, z * np.sqrt(rate * (1 - rate) * (1 / n_1 + 1 / n_2))))
-
-
-def detectable_in_any_pair(events: Int[np.ndarray, "g"], n: Int[np.ndarray, "g"], alpha: float) -> float:
-    """Smallest difference that *any* pair of these groups would show with power 0.8: that of the two smallest groups.
-
-    Where no image or every image is an event, the pooled rate would promise to detect anything; its Wilson limit stands in for it.
-
-    Examples
-    --------
-    >>> round(detectable_in_any_pair(np.array([60, 104, 78]), np.array([1209, 2085, 1556]), 0.05), 3)
-    0.027
-    """
-    small, next_small = np.sort(n)[:2]
     total, trials = int(events.sum()), int(n.sum())
-    z2 = float(ndtri(1 - alpha / 2)) ** 2
+    z2 = float(ndtri(1 - level / 2)) ** 2
     rate = total / trials if 0 < total < trials else z2 / (trials + z2)
-    pairs = len(n) * (len(n) - 1) // 2
-    return minimum_detectable(rate, int(small), int(next_small), pairs, alpha)
+    rate, sizes = min(rate, 1 - rate), tuple(sorted(n.tolist()))
+    if len(sizes) == 2:
+        return _smallest(_power_of_two(sizes[0], sizes[1], rate, level), rate)
+    if len(sizes) <= MOST_SIMULATED:
+        return _smallest(_power_of_many(sizes, rate, level), rate)
+    pairs = len(sizes) * (len(sizes) - 1) // 2
+    return _smallest(_power_of_two(sizes[0], sizes[1], rate, level / pairs), rate)
+
+
+def _smallest(power: Callable[[float], float], rate: float) -> float:
+    most = 1 - rate
+    return 1.0 if power(most) < POWER else float(brentq(lambda difference: power(difference) - POWER, 0.0, most, xtol=1e-5))
+
+
+def _power_of_two(small: int, large: int, rate: float, level: float) -> Callable[[float], float]:
+    if small >= FEWEST_NORMAL:
+        return lambda difference: _normal_power(small, large, rate, difference, level)
+    spread = 7 * (large * rate * (1 - rate)) ** 0.5 + 10
+    others = np.arange(max(0, int(large * rate - spread)), min(large, int(large * rate + spread)) + 1)
+    chance = _rejected(small, large, others, level) @ binom.pmf(others, large, rate)
+    return lambda difference: float(binom.pmf(np.arange(small + 1), small, rate + difference) @ chance)
+
+
+def _normal_power(small: int, large: int, rate: float, difference: float, level: float) -> float:
+    other = rate + difference
+    pooled = (small * other + large * rate) / (small + large)
+    critical = float(ndtri(1 - level / 2)) * (pooled * (1 - pooled) * (1 / small + 1 / large)) ** 0.5
+    error = (other * (1 - other) / small + rate * (1 - rate) / large) ** 0.5
+    return float(ndtr((difference - critical) / max(error, 1e-12)) + ndtr((-difference - critical) / max(error, 1e-12)))
+
+
+def _rejected(small: int, large: int, others: Int[np.ndarray, "k"], level: float) -> Bool[np.ndarray, "s k"]:
+    """Whether the permutation test of two groups rejects, for every number of events in the small one and some in the other."""
+    k = np.arange(small + 1)
+    totals = np.arange(others[0], others[-1] + small + 1)
+    rest = totals[:, None] - k
+    possible = (rest >= 0) & (rest <= large)
+    log = log_choose(small, k) + log_choose(large, np.clip(rest, 0, large)) - log_choose(small + large, totals)[:, None]
+    distance = np.abs(k - totals[:, None] * small / (small + large)).round(9)
+    order = np.argsort(-distance, axis=1, kind="stable")
+    mass = np.take_along_axis(np.where(possible, np.exp(log), 0.0), order, axis=1).cumsum(axis=1)
+    ranked = np.take_along_axis(distance, order, axis=1)
+    # Of outcomes as far from what is expected, each has the p of all of them.
+    last = np.where(np.diff(ranked, axis=1, append=-1.0) < 0, mass, np.inf)
+    p = np.empty_like(mass)
+    np.put_along_axis(p, order, np.minimum.accumulate(last[:, ::-1], axis=1)[:, ::-1], axis=1)
+    return np.asarray(p[(k[:, None] + others) - totals[0], k[:, None]] <= level)
+
+
+def _power_of_many(sizes: tuple[int, ...], rate: float, level: float) -> Callable[[float], float]:
+    n, critical = np.array(sizes), _critical(sizes, rate, level)
+    place = np.random.default_rng(1).random((_POWER_DRAWS, len(sizes)))
+    events = np.column_stack([_binomial(place[:, group], size, rate) for group, size in enumerate(sizes)])
+
+    def power(difference: float) -> float:
+        events[:, 0] = _binomial(place[:, 0], sizes[0], rate + difference)
+        return float(np.mean((_statistics(events, n) > critical).any(axis=1)))
+
+    return power
+
+
+@lru_cache(maxsize=64)
+def _critical(sizes: tuple[int, ...], rate: float, level: float) -> Float[np.ndarray, "2"]:
+    """Return what either statistic must exceed: both are exceeded as often where groups do not differ, and one of them at `level`."""
+    n = np.array(sizes)
+    draws = min(100_000, max(20_000, _CELLS * 4 // len(sizes) ** 2))
+    null = _statistics(np.random.default_rng(0).binomial(n, rate, size=(draws, len(n))), n)
+    least = np.sort(ShuffledNull(null).ranks.min(axis=1))
+    return np.asarray(np.sort(null, axis=0)[draws - least[int(level * draws)]])
+
+
+def _binomial(place: Float[np.ndarray, "b"], n: int, rate: float) -> Int[np.ndarray, "b"]:
+    """Return the quantiles of a number of events."""
+    spread = 8 * (n * rate * (1 - rate)) ** 0.5 + 10
+    low, high = max(0, int(n * rate - spread)), min(n, int(n * rate + spread))
+    return low + np.searchsorted(binom.cdf(np.arange(low, high), n, min(rate, 1.0)), place)
+
+
+def _statistics(events: Float[np.ndarray, "b g"], n: Int[np.ndarray, "g"]) -> Float[np.ndarray, "b 2"]:
+    pooled = events.sum(axis=1) / n.sum()
+    scale = np.sqrt(np.maximum(pooled * (1 - pooled), 1e-12))
+    squares = (n * (events / n - pooled[:, None]) ** 2).sum(axis=1)
+    return np.stack([max_standardized_difference(events / n, sampling_errors(n)) / scale, squares / scale**2], axis=1)

@@ -46,6 +46,12 @@ def decide_finding(finding: Finding, settings: Settings, *, limited: bool) -> tu
     return verdict, verdict == "disparity" and any(pair.beyond_tolerance for pair in finding.pairs)
 
 
+def is_diffuse(finding: Finding, settings: Settings) -> bool:
+    """Whether only all groups together are shown to differ: the most significant pair, corrected like the finding, is not."""
+    gap = finding.gap
+    return gap is not None and gap.pair_p is not None and gap.pair_p * gap.p_adjusted > settings.alpha * gap.p
+
+
 def worst(found: Sequence[Verdict]) -> Verdict:
     """Return the verdict over several primary ones: any disparity is one, verdicts that agree are that, all else is inconclusive."""
     present = set(found)

@@ -158,7 +158,7 @@ def _pair(joint: JointCounts, pair: tuple[Group, Group], alpha: float) -> tuple[
 def _group_changes(counted: CountedGroups) -> tuple[GroupChange, ...]:
     joint = counted.joint
     parts = [(part / joint.n).tolist() for part in (joint.before, joint.after, counted.moved)]
-    clusters = joint.units(after=True).clusters()
+    clusters = [None if each is None else each.clusters for each in joint.units(after=True).clustering()]
     return tuple(GroupChange(*row) for row in zip(joint.groups, joint.n.tolist(), *parts, clusters, strict=True))
 
 

@@ -108,6 +108,13 @@ def chance_text(finding: Finding) -> str:
     return NOT_ESTIMABLE if finding.gap is None else points(finding.gap.null_95, gap_places(finding))
 
 
+def diffuse(finding: Finding) -> str:
+    """Say that groups differ although no pair stands out, and which lie farthest from the rest."""
+    farthest = sorted(finding.contrasts, key=lambda each: (each.p, -abs(each.difference)))[:2]
+    names = some([group(each.first) for each in farthest])
+    return f"The groups differ although no single pair stands out; farthest from the others: {names}."
+
+
 def detectable_text(finding: Finding) -> str:
     """Return the smallest difference that these images would find."""
     return NOT_ESTIMABLE if finding.gap is None else points(finding.gap.minimum_detectable, gap_places(finding))

@@ -104,20 +104,22 @@ def _explained(finding: Finding, gap: Gap, settings: Settings) -> list[str]:
         return [*_most_significant(finding, gap), beyond, *open_size * (gap.low <= 0)]
     if finding.verdict == "inconclusive" and gap.p_adjusted > settings.alpha:
         return [
-            f"These images show neither a difference nor its absence within {tolerance}; between any two groups they would find a "
-            f"difference of {points(gap.minimum_detectable, 1)} with power 0.8."
+            f"These images show neither a difference nor its absence within {tolerance}; a difference of the smallest group from "
+            f"the others would be found with power 0.8 from {points(gap.minimum_detectable, 1)} on."
         ]
     return []
 
 
 def _most_significant(finding: Finding, gap: Gap) -> list[str]:
-    """Name the pair that the test is of where it is another than the widest: thin groups may lie farther apart by chance."""
+    """Name the most significant pair where it is another than the widest: thin groups may lie farther apart by chance."""
+    if finding.diffuse:
+        return [phrases.diffuse(finding)]
     if gap.most_significant is None:
         return []
     if gap.most_significant == (gap.highest, gap.lowest):
         return [phrases.WITHIN_CHANCE] if gap.value <= gap.null_95 else []
     high, low = (_rate(phrases.rate_of(finding, group)) for group in gap.most_significant)
-    return [f"The most significant pair, which the test is of: {high} and {low}."]
+    return [f"The most significant pair: {high} and {low}."]
 
 
 def _why_equivalent(finding: Finding, gap: Gap, settings: Settings) -> list[str]:

@@ -18,6 +18,7 @@ from reports.text.phrases import (
     answers_only,
     attributes,
     detectable_text,
+    diffuse,
     gap_places,
     gap_text,
     group,
@@ -139,6 +140,8 @@ def headline(finding: Finding, audit: AuditResult) -> str:
 
 def _most_significant(finding: Finding) -> str:
     """Name the most significant pair, where the test rejects and the widest pair is another, or within what is expected by chance."""
+    if finding.diffuse:
+        return f" {diffuse(finding)}"
     ends = finding.gap and finding.gap.most_significant
     if not finding.pairs or not finding.gap or not ends:
         return ""

@@ -16,7 +16,7 @@ from audit.statistics.counts.rows import row_events
 from audit.statistics.evidence.inputs import DRAWS, EvidenceInputs, claim_of, compared_counts
 from audit.statistics.intervals import newcombe
 from audit.statistics.metrics import Metric, Outcome, resolve
-from audit.statistics.most_significant import drawn_errors, max_standardized_difference
+from audit.statistics.most_significant import max_standardized_difference, stratified_errors
 from audit.statistics.null import generator
 from audit.statistics.resampling import exceedance_p
 from audit.types import Group, Settings
@@ -180,7 +180,7 @@ def stratified_gap_test(events: Int[np.ndarray, "s g"], n: Int[np.ndarray, "s g"
         drawn += rng.multivariate_hypergeometric(m, int(k.sum()), size=draws, method="marginals") if shuffled else k
     expected = (n * (events.sum(axis=1) / np.maximum(n.sum(axis=1), 1))[:, None]).sum(axis=0)
     observed = events.sum(axis=0)
-    errors = drawn_errors(drawn / sizes)
+    errors = stratified_errors(events.sum(axis=1), n)
     p, adjusted_p = (
         exceedance_p(
             max_standardized_difference((drawn - less) / sizes, errors),

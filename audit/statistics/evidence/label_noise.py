@@ -13,7 +13,7 @@ from audit.records.results import Finding, Verdict
 from audit.statistics.equivalence import equivalence_bound, reach
 from audit.statistics.evidence.inputs import EvidenceInputs, compared_counts
 from audit.statistics.most_significant import max_standardized_difference, sampling_errors
-from audit.statistics.null import gap_test, generator, two_proportion_p
+from audit.statistics.null import ShuffledNull, gap_test, generator, two_proportion_p
 from audit.statistics.resampling import spread_of_rates
 from audit.statistics.verdict import verdicts
 from audit.types import Group, Settings
@@ -28,8 +28,6 @@ NOISE_DRAWS = 4999
 _STEP = 1024
 _BLOCK = 1 << 19
 """Pairs of groups that are looked at together."""
-_SLACK = 1e-12
-"""Equal gaps that differ by rounding count as equal."""
 
 
 @dataclass(frozen=True)
@@ -166,8 +164,13 @@ def _p_values(
         return np.ones(len(rates))
     errors = sampling_errors(compared)
     null = rng.multivariate_hypergeometric(compared, events, size=rules.draws, method="marginals") / compared
-    reached = np.searchsorted(np.sort(max_standardized_difference(null, errors)), max_standardized_difference(rates, errors) * (1 - _SLACK))
-    return np.asarray((1 + rules.draws - reached) / (rules.draws + 1))
+
+    def statistics(rates: Float[np.ndarray, "b g"]) -> Float[np.ndarray, "b 2"]:
+        # A rate that is not known takes no part: it is where it is expected.
+        squares = compared * np.nan_to_num(rates - events / compared.sum()) ** 2
+        return np.stack([max_standardized_difference(rates, errors), squares.sum(axis=1)], axis=1)
+
+    return ShuffledNull(statistics(null)).p(statistics(rates))[0]
 
 
 def relabel(

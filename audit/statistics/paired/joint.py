@@ -138,7 +138,7 @@ def effective(joint: JointCounts, alpha: float) -> tuple[Float[np.ndarray, "g"],
     spread = np.diag(covariance(joint.kinds.net))
     equal = images**2 / np.maximum(joint.kinds.often @ joint.kinds.n**2, 1)
     independent = np.where(spread > 1e-20, np.minimum(single / np.maximum(spread, 1e-20), images), equal)
-    freedom = np.maximum(joint.kinds.reach - 1, 1)
+    freedom = np.maximum(joint.kinds.net.sums.freedom, 1)
     reliable = np.maximum(1.0, independent * (ndtri(1 - alpha / 2) / stdtrit(freedom, 1 - alpha / 2)) ** 2)
     share = np.where(n > 0, reliable / images, 0.0)
     return gained * share, lost * share, n * share

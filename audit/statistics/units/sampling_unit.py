@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
@@ -11,9 +12,9 @@ from audit.statistics.counts.rows import row_codes, row_events
 from audit.statistics.equivalence import equivalence_bound
 from audit.statistics.intervals import newcombe, wilson
 from audit.statistics.null import GapNull, between_group_variance, gap_test, two_proportion_p
-from audit.statistics.power import detectable_in_any_pair
+from audit.statistics.units.cluster_intervals import RateLimits, difference_intervals, rate_intervals, rate_limits
 from audit.statistics.units.cluster_null import clustered_gap_test, clustered_p
-from audit.statistics.units.clusters import ClusterTable, cluster_table, clustered_differences, clustered_rates, covariance
+from audit.statistics.units.clusters import ClusterTable, cluster_table, covariance
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,7 +27,17 @@ if TYPE_CHECKING:
     Ends = tuple[Float[np.ndarray, "m"], Float[np.ndarray, "m"]]
 
 FEWEST_CLUSTERS = 15
-"""A group in fewer clusters is shown and not judged: the intervals were measured from here on."""
+"""A group in effectively fewer clusters is shown and not judged: tests and intervals were measured from here on."""
+_ROUNDING = 1e-9
+
+
+class Clustering(NamedTuple):
+    """How the images of a group come in clusters, by the names of `audit.records.finding.Rate`."""
+
+    clusters: int
+    effective_clusters: float
+    design_effect: float
+    intracluster_correlation: float | None
 
 
 class SamplingUnits(Protocol):
@@ -42,7 +53,7 @@ class SamplingUnits(Protocol):
         """Return whether each group has enough units to be judged, whatever its images."""
         ...
 
-    def clusters(self) -> tuple[int | None, ...]:
+    def clustering(self) -> tuple[Clustering | None, ...]:
         """Return the clusters that each group's images lie in; None where images are independent."""
         ...
 
@@ -61,8 +72,6 @@ class SamplingUnits(Protocol):
     def variance(self) -> float:
         """Return the variance of the true rates between groups, signed."""
         ...
-
-    def detectable(self, alpha: float) -> float: ...
 
     def of(self, groups: Int[np.ndarray, "h"]) -> SamplingUnits: ...
 
@@ -85,7 +94,7 @@ class ImageUnits:
     def enough(self) -> np.ndarray:
         return np.ones(len(self.n), bool)
 
-    def clusters(self) -> tuple[int | None, ...]:
+    def clustering(self) -> tuple[None, ...]:
         return (None,) * len(self.n)
 
     def intervals(self, alpha: float) -> Ends:
@@ -106,9 +115,6 @@ class ImageUnits:
     def variance(self) -> float:
         return between_group_variance(self.events, self.n)
 
-    def detectable(self, alpha: float) -> float:
-        return detectable_in_any_pair(self.events, self.n, alpha)
-
     def of(self, groups: Int[np.ndarray, "h"]) -> ImageUnits:
         return ImageUnits(self.events[groups], self.n[groups])
 
@@ -125,6 +131,10 @@ class ClusterUnits:
 
     table: ClusterTable
 
+    @cached_property
+    def limits(self) -> tuple[RateLimits | None, ...]:
+        return rate_limits(self.table)
+
     @property
     def events(self) -> Int[np.ndarray, "g"]:
         return self.table.totals[0]
@@ -134,45 +144,37 @@ class ClusterUnits:
         return self.table.totals[1]
 
     def enough(self) -> np.ndarray:
-        return np.asarray(self.table.clusters >= FEWEST_CLUSTERS)
+        return np.asarray(self.table.sums.effective_clusters >= FEWEST_CLUSTERS - _ROUNDING)
 
-    def clusters(self) -> tuple[int | None, ...]:
-        return tuple(self.table.clusters.tolist())
+    def clustering(self) -> tuple[Clustering, ...]:
+        sums = self.table.sums
+        numbers = self.table.clusters, sums.effective_clusters, sums.design_effects, sums.intracluster_correlations
+        rows = zip(*(each.tolist() for each in numbers), strict=True)
+        return tuple(Clustering(many, effective, effect, None if np.isnan(within) else within) for many, effective, effect, within in rows)
 
     def intervals(self, alpha: float) -> Ends:
-        found = clustered_rates(self.table, alpha)
-        # Of a single cluster nothing is known.
-        ends = [(0.0, 1.0) if rate is None else (rate.estimate.low, rate.estimate.high) for rate in found]
-        low, high = np.array(ends).T
-        return low, high
+        return rate_intervals(self.limits, alpha)
 
     def differences(self, first: Int[np.ndarray, "m"], second: Int[np.ndarray, "m"], alpha: float) -> Ends:
-        return clustered_differences(self.table, first, second, alpha)
+        return difference_intervals(self.table, self.limits, first, second, alpha)
 
     def equivalence_bound(self, alpha: float) -> float:
         low, high = self.differences(*np.triu_indices(len(self.n), 1), 2 * alpha)
         return float(max(high.max(), -low.min()))
 
     def p(self, first: Int[np.ndarray, "m"], second: Int[np.ndarray, "m"]) -> Float[np.ndarray, "m"]:
-        return clustered_p(self.table, first, second)
+        return clustered_p(self.table.sums, first, second)
 
     def null(self, draws: int, rng: np.random.Generator) -> GapNull:
         total = int(self.events.sum())
         if total in (0, int(self.n.sum())):
-            return GapNull(0.0, 1.0, (0, len(self.n) - 1), 0.0, 0.0, None, None)
-        found = clustered_gap_test(self.table, draws, rng)
-        return GapNull(found.gap, found.p, found.most_significant, found.null_mean, found.null_95, None, None)
+            return GapNull(0.0, 1.0, (0, len(self.n) - 1), 0.0, 0.0, None, None, 1.0)
+        return clustered_gap_test(self.table, draws, rng)
 
     def variance(self) -> float:
         spread, groups = covariance(self.table), len(self.n)
         common = (spread.sum() - np.trace(spread)) / (groups * (groups - 1))
         return float((self.events / self.n).var(ddof=1) - (np.trace(spread) / groups - common))
-
-    def detectable(self, alpha: float) -> float:
-        found = [rate for rate in clustered_rates(self.table, alpha) if rate is not None]
-        n = np.array([max(1, round(rate.effective_n)) for rate in found])
-        events = np.array([round(rate.estimate.value * images) for rate, images in zip(found, n.tolist(), strict=True)])
-        return detectable_in_any_pair(events, n, alpha)
 
     def of(self, groups: Int[np.ndarray, "h"]) -> ClusterUnits:
         return ClusterUnits(self.table.of(groups))

@@ -12,7 +12,7 @@ from reports.sections.context import AuditContext, PlacedFinding
 from reports.table import Columns, Row, Table, headers, table_rows
 from reports.text import phrases, sentences
 from reports.text.evidence import shrinkage_sentence, shrunk_rates
-from reports.text.numbers import count, p_value
+from reports.text.numbers import count, decimal, p_value
 from reports.text.reasons import reason
 
 MANY_GROUPS = 18
@@ -27,6 +27,24 @@ _PAIRS: Columns[Contrast] = (
     ("Adj. p", lambda pair: p_value(pair.p_adjusted)),
     ("Exceeds the tolerance", lambda pair: "yes" if pair.beyond_tolerance else "not detected"),
 )
+
+
+def _clusters(rate: Rate) -> str:
+    """Return the clusters of a group, and how many of one size would tell as much: ``40 (effectively 21.5)``."""
+    if rate.clusters is None or rate.effective_clusters is None:
+        return ""
+    return f"{count(rate.clusters)} (effectively {decimal(rate.effective_clusters, 1)})"
+
+
+def _design_effect(rate: Rate) -> str:
+    """Return the design effect, and the correlation within a cluster that it means: ``3.4 (correlation 0.05)``."""
+    if rate.design_effect is None:
+        return ""
+    within = rate.intracluster_correlation
+    return decimal(rate.design_effect, 2) + ("" if within is None else f" (correlation {decimal(within, 2)})")
+
+
+_CLUSTERS: Columns[Rate] = (("Clusters", _clusters), ("Design effect", _design_effect))
 
 
 def view(context: AuditContext) -> tuple[SimpleNamespace, ...]:
@@ -74,6 +92,7 @@ def _groups(placed: PlacedFinding) -> Table:
     has_baseline = any(cell.baseline is not None for cell in finding.by_group)
     columns: Columns[Rate] = (
         *_counts(),
+        *(_CLUSTERS if finding.overall.effective_clusters is not None else ()),
         *(baseline if has_baseline else ()),
         *(shrunk if finding.evidence.shrinkage else ()),
         *(_contrasts(finding) if finding.contrasts else ()),
@@ -81,6 +100,7 @@ def _groups(placed: PlacedFinding) -> Table:
     )
     overall = finding.overall
     known = ["all images", count(overall.n), count(overall.events), phrases.cell_rate(overall)]
+    known += [] if overall.effective_clusters is None else [cell(overall) for _, cell in _CLUSTERS]
     known += [phrases.baseline(overall)] if has_baseline else []
     foot = Row((*known, *[""] * (len(columns) - len(known))))
     label, caption = f"{placed.title}, numbers", f"{placed.title}: every group"

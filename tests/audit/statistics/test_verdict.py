@@ -10,6 +10,7 @@ from audit.statistics.equivalence import equivalence_bound
 from audit.statistics.findings import decide_verdicts, findings
 from audit.statistics.intervals import newcombe
 from audit.statistics.null import gap_test
+from audit.statistics.power import detectable_difference
 from audit.statistics.verdict import decide_finding
 from audit.types import UNKNOWN, Claim, Exclusion, LabelSet, Measurement, Settings
 from reports.exports.markdown import ordinary_spaces
@@ -87,8 +88,8 @@ def test_equivalent_comes_before_disparity():
 def test_inconclusive_prints_what_would_have_been_found():
     concluded, verdict, _ = rule(VAGUE)
     assert (concluded.verdict, verdict) == ("inconclusive", "inconclusive")
-    # z = 1.960 + .842; base rate .89; 50 and 50 images: 2.802 * sqrt(.89 * .11 * 2 / 50) = 17.5 points.
-    assert "would find a difference of 17.5 points with power 0.8" in why(concluded)
+    difference = 100 * detectable_difference(np.array([45, 44]), np.array([50, 50]), 0.05)
+    assert f"would be found with power 0.8 from {difference:.1f} points on" in why(concluded)
     assert "These images show neither a difference nor its absence within 5 points" in why(concluded)
 
 
@@ -135,7 +136,7 @@ def test_a_thin_group_hides_no_difference():
     # Where it lies farthest the reason names the most significant pair.
     concluded, _, _ = rule({"a": (4500, 5000), "b": (4000, 5000), "c": (22, 30)})
     assert (concluded.gap.highest, concluded.gap.lowest, concluded.gap.most_significant) == (("a",), ("c",), (("a",), ("b",)))
-    assert "The most significant pair, which the test is of: 90.0 % (a, n = 5,000) and 80.0 % (b, n = 5,000)." in why(concluded)
+    assert "The most significant pair: 90.0 % (a, n = 5,000) and 80.0 % (b, n = 5,000)." in why(concluded)
     assert concluded.gap.low > 0.08  # of a and b; that of a and c holds 0
     assert "by how much" not in why(concluded)
 

@@ -1,0 +1,125 @@
+"""Intervals of rates, and of their differences, where images come in clusters. An event more never lowers a limit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.special import ndtri, stdtrit
+
+from audit.statistics.intervals import wilson
+from audit.statistics.units.clusters import ClusterTable
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int
+
+    Ends = tuple[Float[np.ndarray, "m"], Float[np.ndarray, "m"]]
+
+_EVENTS = np.unique(np.concatenate([np.arange(64), np.geomspace(64, 1 << 40, 400).astype(np.int64)]))
+"""Numbers of events at which a limit is looked for: every one up to 64, then in steps of 6 %; in larger ones for many kinds:"""
+_CELLS = 1 << 18
+
+
+@dataclass(frozen=True)
+class RateLimits:
+    """What the limits of a group's rate rest on, at whatever level."""
+
+    n: float
+    freedom: float
+    events: Float[np.ndarray, "k"]
+    effect: Float[np.ndarray, "k"]
+    """Largest design effect that so many of the group's events can have."""
+    others: Float[np.ndarray, "j"]
+    others_effect: Float[np.ndarray, "j"]
+    """The same of images that are no events."""
+
+    def at(self, alpha: float) -> tuple[float, float]:
+        """Return the lower and the upper limit."""
+        reliable = self.n * (float(ndtri(1 - alpha / 2)) / float(stdtrit(self.freedom, 1 - alpha / 2))) ** 2
+        upper, lower = (
+            float(wilson(share * np.maximum(reliable / effect, 1.0), np.maximum(reliable / effect, 1.0), alpha)[1].max())
+            for share, effect in ((self.events / self.n, self.effect), (self.others / self.n, self.others_effect))
+        )
+        return 1 - lower, upper
+
+
+def rate_limits(table: ClusterTable) -> tuple[RateLimits | None, ...]:
+    """Return what each group's limits rest on; None for a group in fewer than two clusters, of which nothing is known.
+
+    A limit is Wilson's at the effective number of images, n over the design effect, with Student's quantile. The design effect is at least
+    1, and that of no events is as if all images of a cluster were alike, for nothing says otherwise: 20 clusters without an event have
+    the limit of 20 images. A limit is the highest that any part of the events would have. So an event more never lowers it, and few events
+    that happen to be scattered never look like many independent images.
+
+    Notes
+    -----
+    With 20 to 400 clusters of 1 to 300 images, rates from .02 to .8 and correlations from .05 to 1 the 95 % interval covered .945 to .98
+    (`benchmarks/clusters.py`); with the group's own design effect alone, .85 to .97.
+
+    References
+    ----------
+    Korn and Graubard 1998, Survey Methodology 24, 193-201
+    """
+    found: list[RateLimits | None] = []
+    for group in range(table.n.shape[1]):
+        here = table.n[:, group] > 0
+        often, e, n = table.count[here], table.events[here, group].astype(float), table.n[here, group].astype(float)
+        if often.sum() < 2:
+            found.append(None)
+            continue
+        total, freedom = float(often @ n), float(table.sums.freedom[group])
+        found.append(RateLimits(total, freedom, *_largest_effects(e, n, often, freedom), *_largest_effects(n - e, n, often, freedom)))
+    return tuple(found)
+
+
+def _largest_effects(
+    e: Float[np.ndarray, "c"], n: Float[np.ndarray, "c"], often: Int[np.ndarray, "c"], freedom: float
+) -> tuple[Float[np.ndarray, "k"], Float[np.ndarray, "k"]]:
+    """Return numbers of events up to all of them, and the largest design effect that so many can have: in clusters that have most.
+
+    At p = k / N the squared residuals of k events are ``sum w (e - 2 p n) + p^2 sum n^2``, where ``w <= e`` of a cluster's events are
+    taken: they are largest where those of the largest ``e - 2 p n`` are.
+    """
+    total, events, squares = float(often @ n), float(often @ e), float(often @ n**2)
+    numbers = _EVENTS[events > _EVENTS]
+    numbers = np.append(numbers[:: 1 + len(numbers) * len(e) // _CELLS], events)
+    p = numbers[:, None] / total
+    value = e - 2 * p * n
+    order = np.argsort(-value, axis=1, kind="stable")
+    room = (often * e)[order]
+    taken = np.clip(numbers[:, None] - np.cumsum(room, axis=1) + room, 0, room)
+    largest = (taken * np.take_along_axis(value, order, axis=1)).sum(axis=1) + p[:, 0] ** 2 * squares
+    inside = (numbers > 0) & (numbers < total)
+    independent = np.where(inside, p[:, 0] * (total - numbers), 1.0)
+    return numbers, np.where(inside, np.maximum(largest * (1 + 1 / freedom) / independent, 1.0), squares / total)
+
+
+def rate_intervals(limits: tuple[RateLimits | None, ...], alpha: float) -> Ends:
+    """Return both limits of each rate; 0 and 1 where nothing is known."""
+    low, high = np.array([(0.0, 1.0) if each is None else each.at(alpha) for each in limits]).T
+    return low, high
+
+
+def difference_intervals(
+    table: ClusterTable, limits: tuple[RateLimits | None, ...], first: Int[np.ndarray, "m"], second: Int[np.ndarray, "m"], alpha: float
+) -> Ends:
+    """Return both limits of differences: Newcombe's, narrowed by the correlation that clusters in both groups give, as pairs do.
+
+    References
+    ----------
+    Zou and Donner 2008, https://doi.org/10.1002/sim.3095
+    """
+    rates = table.sums.rates
+    low, high = rate_intervals(limits, alpha)
+    down, up = rates - low, high - rates
+    correlation = table.sums.correlations(first, second)
+    difference = rates[first] - rates[second]
+    return (
+        difference - _joint(down[first], up[second], correlation),
+        difference + _joint(up[first], down[second], correlation),
+    )
+
+
+def _joint(one: Float[np.ndarray, "m"], two: Float[np.ndarray, "m"], correlation: Float[np.ndarray, "m"]) -> Float[np.ndarray, "m"]:
+    return np.asarray(np.sqrt(np.maximum(one**2 + two**2 - 2 * correlation * one * two, 0.0)))

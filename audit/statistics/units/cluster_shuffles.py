@@ -1,0 +1,137 @@
+"""Shuffled tables of clusters: whole clusters are dealt anew to the groups, and the groups of each cluster are exchanged."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from math import factorial, prod
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from audit.statistics.resampling import shuffled_tables
+from audit.statistics.units.cluster_sums import Sums, products, unpacked
+from audit.statistics.units.clusters import ClusterTable
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int
+
+_CELLS = 1 << 22
+"""Numbers that are held at once: 32 MB."""
+_TOGETHER = 1.0
+"""Kinds times places a cluster, up to which equal clusters are dealt together and not one by one."""
+_ARRANGEMENTS = 120
+"""Up to this many ways to arrange the groups of equal clusters, all are listed and drawn together."""
+_COSTLY, FEWEST_SHUFFLES = 1 << 32, 999
+"""Shuffles of clusters one by one stop once this many numbers were made, but never before so many shuffles."""
+
+
+def shuffles(table: ClusterTable, draws: int, rng: np.random.Generator) -> Iterator[Sums]:
+    """Give the sums of shuffled tables, some shuffles at a time.
+
+    Clusters that lie in one group are dealt to the groups, as many to each as before. Clusters that span k groups are dealt to each
+    other's groups, and in each its parts (all images in one group) are exchanged. A table of hundreds of thousands of clusters that each
+    span other groups gets fewer shuffles than `draws`.
+    """
+    strata = _strata(table)
+    width = table.n.shape[1]
+    cells = sum(stratum.cells for stratum in strata) + 5 * width * width
+    slow = sum(stratum.cells for stratum in strata if not stratum.together)
+    draws = min(draws, max(FEWEST_SHUFFLES, _COSTLY // max(slow, 1)))
+    at_once = max(1, _CELLS // cells)
+    for start in range(0, draws, at_once):
+        size = min(at_once, draws - start)
+        yield unpacked(sum(stratum.drawn(size, rng) @ stratum.into for stratum in strata), width)
+
+
+@dataclass(frozen=True)
+class _Stratum:
+    """Clusters that span as many groups: what is in them, and the groups that they span."""
+
+    lots: Int[np.ndarray, "l k 2"]
+    """Kinds by events and images of each part, whatever the order of the parts."""
+    places: Int[np.ndarray, "p k"]
+    counts: Int[np.ndarray, "l p"]
+    width: int
+    """Groups of the table."""
+
+    @cached_property
+    def ways(self) -> tuple[int, ...]:
+        """How many ways there are to arrange the parts of each kind."""
+        numbers = [Counter(map(tuple, lot.tolist())).values() for lot in self.lots]
+        return tuple(factorial(self.lots.shape[1]) // prod(map(factorial, each)) for each in numbers)
+
+    @cached_property
+    def together(self) -> bool:
+        return max(self.ways) <= _ARRANGEMENTS and (self.counts.shape[1] == 1 or self.counts.size <= _TOGETHER * self.counts.sum())
+
+    @property
+    def cells(self) -> int:
+        features = products(self.lots[:1]).size
+        return (sum(self.ways) if self.together else int(self.counts.sum())) * features
+
+    @cached_property
+    def into(self) -> csr_array:
+        """Where the sums of each place's parts go among those of all groups."""
+        size, groups = self.places.shape[1], self.width
+        pair = self.places[:, :, None] * groups + self.places[:, None, :]
+        one = np.concatenate([self.places, groups + self.places], axis=1)
+        two = np.concatenate([2 * groups + product * groups**2 + pair.reshape(-1, size**2) for product in range(3)], axis=1)
+        columns = np.concatenate([one, two], axis=1).ravel()
+        ones = np.ones(len(columns))
+        return csr_array((ones, columns, np.arange(len(columns) + 1)), shape=(len(columns), 2 * groups + 3 * groups**2))
+
+    def drawn(self, size: int, rng: np.random.Generator) -> Float[np.ndarray, "b f"]:
+        """Return the sums of each place's parts, and of their products, over the clusters that a shuffle deals there."""
+        dealt = self._kinds(size, rng) if self.together else self._one_by_one(size, rng)
+        return dealt.reshape(size, -1)
+
+    def _kinds(self, size: int, rng: np.random.Generator) -> Float[np.ndarray, "b p f"]:
+        margins = self.counts.sum(axis=1), self.counts.sum(axis=0)
+        often = shuffled_tables(*margins, size, rng).swapaxes(1, 2)
+        settled = np.array(self.ways) == 1
+        total = often[..., settled] @ products(self.lots[settled])
+        for lot, ways in zip(np.flatnonzero(~settled), np.array(self.ways)[~settled].tolist(), strict=True):
+            parts, numbers = np.unique(self.lots[lot], axis=0, return_counts=True)
+            arranged = parts[list(_arrangements(tuple(numbers.tolist())))]
+            total += rng.multinomial(often[..., lot], np.full(ways, 1 / ways)) @ products(arranged)
+        return np.asarray(total)
+
+    def _one_by_one(self, size: int, rng: np.random.Generator) -> Float[np.ndarray, "b p f"]:
+        clusters, parts = int(self.counts.sum()), self.lots.shape[1]
+        lots = np.repeat(self.lots, self.counts.sum(axis=1), axis=0)
+        order = rng.permuted(np.broadcast_to(np.arange(clusters), (size, clusters)), axis=1)
+        turned = rng.permuted(np.broadcast_to(np.arange(parts), (size, clusters, parts)), axis=2)
+        ends = self.counts.sum(axis=0).cumsum()
+        return np.asarray(np.add.reduceat(products(lots[order[..., None], turned]), np.append(0, ends[:-1]), axis=1))
+
+
+def _strata(table: ClusterTable) -> list[_Stratum]:
+    """Sort clusters by how many groups they span; which part lies in which group is what a shuffle changes."""
+    span = (table.n > 0).sum(axis=1)
+    found = []
+    for size in np.unique(span).tolist():
+        rows = np.flatnonzero(span == size)
+        where = np.nonzero(table.n[rows])[1].reshape(len(rows), size)
+        parts = np.stack([np.take_along_axis(each[rows], where, axis=1) for each in (table.events, table.n)], axis=2)
+        base = int(parts.max()) + 1
+        parts = np.take_along_axis(parts, (parts[..., 0] * base + parts[..., 1]).argsort(axis=1)[..., None], axis=1)
+        lots, lot = np.unique(parts, axis=0, return_inverse=True)
+        places, place = np.unique(where, axis=0, return_inverse=True)
+        counts = np.zeros((len(lots), len(places)), np.int64)
+        np.add.at(counts, (lot.ravel(), place.ravel()), table.count[rows])
+        found.append(_Stratum(lots, places, counts, table.n.shape[1]))
+    return found
+
+
+def _arrangements(numbers: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
+    """Give every order of things of which there are `numbers` equal ones each."""
+    if not any(numbers):
+        yield ()
+    for place, number in enumerate(numbers):
+        if number:
+            for rest in _arrangements((*numbers[:place], number - 1, *numbers[place + 1 :])):
+                yield (place, *rest)

@@ -1,0 +1,141 @@
+"""Sums over clusters, and what follows from them: rates, their standard errors, effective clusters, a statistic for each two groups.
+
+Everything has leading axes ``*b``: the observed table has none, shuffled tables have one. A table and its shuffles are measured alike.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int
+
+    Pairs = Int[np.ndarray, "m"]
+
+FEWEST_WITH_EVENTS = 5
+"""Where events (or images without one) lie in effectively fewer clusters, these cannot tell how alike the images of a cluster are."""
+_TINY = 1e-12
+
+
+def products(parts: Int[np.ndarray, "*b k 2"]) -> Float[np.ndarray, "*b f"]:
+    """Return, side by side, events e and images n of a cluster's k parts, and the products of any two parts: e e, e n, n n."""
+    e, n = parts[..., 0].astype(float), parts[..., 1].astype(float)
+    flat = (*parts.shape[:-2], parts.shape[-2] ** 2)
+    pairs = [(one[..., :, None] * two[..., None, :]).reshape(flat) for one, two in ((e, e), (e, n), (n, n))]
+    return np.concatenate([e, n, *pairs], axis=-1)
+
+
+@dataclass(frozen=True)
+class Sums:
+    """Events e and images n of each group, and the products of two groups' within a cluster, summed over clusters."""
+
+    e: Float[np.ndarray, "*b g"]
+    n: Float[np.ndarray, "*b g"]
+    ee: Float[np.ndarray, "*b g g"]
+    en: Float[np.ndarray, "*b g g"]
+    nn: Float[np.ndarray, "*b g g"]
+
+    @cached_property
+    def rates(self) -> Float[np.ndarray, "*b g"]:
+        return np.asarray(self.e / np.maximum(self.n, 1))
+
+    @cached_property
+    def effective_clusters(self) -> Float[np.ndarray, "*b g"]:
+        """Clusters of one size that would tell as much (Kish 1965): ``(sum n)^2 / sum n^2``."""
+        return np.asarray(self.n**2 / np.maximum(_own(self.nn), 1))
+
+    @cached_property
+    def images_per_cluster(self) -> Float[np.ndarray, "*b g"]:
+        """Images in the cluster of an image, ``sum n^2 / sum n``: the design effect where all images of a cluster are alike."""
+        return np.asarray(_own(self.nn) / np.maximum(self.n, 1))
+
+    @cached_property
+    def freedom(self) -> Float[np.ndarray, "*b g"]:
+        """Degrees of freedom of each rate's variance."""
+        return np.asarray(np.maximum(self.effective_clusters - 1, 0.5))
+
+    @cached_property
+    def residuals(self) -> Float[np.ndarray, "*b g g"]:
+        """Sums of ``(e_a - p_a n_a)(e_b - p_b n_b)``; over ``n_a n_b`` the covariance of two rates, but for the few clusters' bias."""
+        one, two = self.rates[..., :, None], self.rates[..., None, :]
+        return np.asarray(self.ee - two * self.en - one * self.en.swapaxes(-1, -2) + one * two * self.nn)
+
+    @cached_property
+    def design_effects(self) -> Float[np.ndarray, "*b g"]:
+        """Variance of each rate over that of independent images; where clusters cannot tell, as if all images of a cluster were alike.
+
+        The sum of squared residuals has no bias where images are independent: that of m equal clusters is taken times m / (m - 1).
+        """
+        squares = np.maximum(_own(self.residuals), 0.0) * (self.freedom + 1) / self.freedom
+        effect = squares / np.maximum(self.rates * (1 - self.rates) * self.n, _TINY)
+        others = self.n - self.e
+        without = _own(self.nn) - 2 * _own(self.en) + _own(self.ee)
+        spread = np.minimum(self.e**2 / np.maximum(_own(self.ee), _TINY), others**2 / np.maximum(without, _TINY))
+        return np.asarray(np.where(spread < FEWEST_WITH_EVENTS, np.maximum(effect, self.images_per_cluster), effect))
+
+    @property
+    def intracluster_correlations(self) -> Float[np.ndarray, "*b g"]:
+        """Correlation of two images of a cluster that gives the design effect; NaN where clusters hold one image each."""
+        others = self.images_per_cluster - 1
+        return np.where(others > _TINY, np.minimum((self.design_effects - 1) / np.maximum(others, _TINY), 1.0), np.nan)
+
+    def variances(self, pooled: Float[np.ndarray, "*b m"] | float, groups: Pairs) -> Float[np.ndarray, "*b m"]:
+        """Variance of some groups' rates, half-way between its own and the `pooled` rate, which all have where none differs.
+
+        With its own alone, a group in few clusters whose images all agree has no error at all, and alarms; with the pooled one alone, a
+        rate far from it has the error of another.
+        """
+        middle = (self.rates[..., groups] + pooled) / 2
+        return np.asarray(middle * (1 - middle) * self.design_effects[..., groups] / np.maximum(self.n[..., groups], 1))
+
+    def correlations(self, first: Pairs, second: Pairs) -> Float[np.ndarray, "*b m"]:
+        """Correlation of two groups' rates through the clusters that span both."""
+        scale = np.sqrt(np.maximum(_own(self.residuals)[..., first] * _own(self.residuals)[..., second], 0.0))
+        return np.clip(np.where(scale > _TINY, self.residuals[..., first, second] / np.maximum(scale, _TINY), 0.0), -1, 1)
+
+
+def standardized_differences(
+    sums: Sums, pooled: Float[np.ndarray, "*b m"] | float, first: Pairs, second: Pairs
+) -> tuple[Float[np.ndarray, "*b m"], Float[np.ndarray, "*b m"]]:
+    """Differences of two groups' rates in standard errors, and the degrees of freedom of these (Satterthwaite's).
+
+    The rates of groups with common clusters are correlated, and so are the estimates of their errors.
+    """
+    one, two = sums.variances(pooled, first), sums.variances(pooled, second)
+    error = one + two - 2 * sums.correlations(first, second) * np.sqrt(one * two)
+    sizes = _own(sums.nn)
+    common = sums.nn[..., first, second] ** 2 / np.maximum(sizes[..., first] * sizes[..., second], 1)
+    parts = one / np.sqrt(sums.freedom[..., first]), two / np.sqrt(sums.freedom[..., second])
+    spread = parts[0] ** 2 + parts[1] ** 2 + 2 * common * parts[0] * parts[1]
+    freedom = np.where(spread > 0, (one + two) ** 2 / np.where(spread > 0, spread, 1.0), 1.0)
+    difference = sums.rates[..., first] - sums.rates[..., second]
+    return difference / np.sqrt(np.maximum(error, _TINY)), np.maximum(freedom, 0.5)
+
+
+def as_normal(t: np.ndarray, freedom: np.ndarray) -> np.ndarray:
+    """Turn values of Student's t into the standard normal's of (nearly) the same p.
+
+    References
+    ----------
+    Wallace 1959, Bounds on normal approximations to Student's and the chi-square distributions, https://doi.org/10.1214/aoms/1177706096
+
+    Examples
+    --------
+    >>> as_normal(np.array([2.093024]), np.array([19.0])).round(2).tolist()
+    [1.96]
+    """
+    return np.asarray(np.sign(t) * (8 * freedom + 1) / (8 * freedom + 3) * np.sqrt(freedom * np.log1p(t**2 / freedom)))
+
+
+def _own(matrix: Float[np.ndarray, "*b g g"]) -> Float[np.ndarray, "*b g"]:
+    return np.diagonal(matrix, axis1=-2, axis2=-1)
+
+
+def unpacked(flat: Float[np.ndarray, "*b f"], groups: int) -> Sums:
+    """Return the sums of `products` of all groups as they lie side by side."""
+    e, n, *both = np.split(flat, [groups, 2 * groups, 2 * groups + groups**2, 2 * groups + 2 * groups**2], axis=-1)
+    return Sums(e, n, *(each.reshape(*each.shape[:-1], groups, groups) for each in both))
