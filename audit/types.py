@@ -195,7 +195,8 @@ class LabelSet:
     answers: Mapping[str, str] = field(default_factory=dict)
     """label -> answer, where several labels mean one answer (race x gender prompts answering race). Empty: the label is the answer."""
     combine: Literal["argmax", "sum"] = "argmax"
-    """``"argmax"``: the best label's answer. ``"sum"``: probabilities are summed over an answer's labels, then the best answer."""
+    """``"argmax"``: the best label's answer. ``"sum"``: probabilities are summed over an answer's labels, then the best answer. Independent
+    probabilities (sigmoid) are not summed: an answer has the probability that at least one of its labels applies."""
 
 
 @dataclass(frozen=True)
@@ -208,11 +209,14 @@ class Claim:
     outcome: str | None = None
     """A name in `Measurement.outcomes`; None for accuracy."""
     primary: bool = True
-    """Whether it takes part in the verdict of the audit (Holm over all primary claims). Others are exploratory."""
+    """Whether it takes part in the verdict of the audit (Holm over all primary claims). Others are exploratory: a signal, or none."""
     tolerance: float | None = None
     """Equivalence margin (absolute, 0-1), fixed before the run; None: the command's `--tolerance`."""
     better: Better | None = None
     """Which way this outcome is good; None: what the metric says (for a selection rate: neither)."""
+    ratio_tolerance: float | None = None
+    """Equivalence margin as a factor (above 1), beside the one in points; None: the command's `--ratio-tolerance` where the rate is under
+    10 % and an event is an answer given or an error, else none."""
 
 
 @dataclass(frozen=True)
@@ -304,3 +308,5 @@ class Settings:
     limit: int | None = None
     max_skip: float = 0.01
     """Largest share of unreadable images before the audit stops."""
+    ratio_tolerance: float = 1.25
+    """Of rare rates of a claim that has none of its own: the reciprocal of four fifths."""

@@ -130,9 +130,13 @@ def accuracy_claims(*slices: tuple[str, ...], primary: tuple[tuple[str, ...], ..
     return tuple(Claim("accuracy", by, primary=by in primary) for by in slices)
 
 
+HARM_RATIO = 1.25
+"""Reciprocal of four fifths. A harm is rare, so 5 points say little: .1 and 2 % of the faces lie within them."""
+
+
 def harm_claims(outcomes: tuple[str, ...], slices: tuple[tuple[str, ...], ...], primary: bool) -> tuple[Claim, ...]:
     """Return one selection-rate claim for each outcome and slice."""
-    return tuple(Claim("selection_rate", by, outcome, primary) for outcome in outcomes for by in slices)
+    return tuple(Claim("selection_rate", by, outcome, primary, ratio_tolerance=HARM_RATIO) for outcome in outcomes for by in slices)
 
 
 BY_ONE = (("race",), ("gender",), ("age",))
@@ -148,7 +152,7 @@ def _accuracy_measurements() -> tuple[Measurement, ...]:
         return Measurement(name, question, labels, plain.title, accuracy_claims(*by_all, primary=primary), truth)
 
     return (
-        asked("gender", "Is the gender that annotators saw recognised equally well?", (("race",), ("age",), ("race", "gender"))),
+        asked("gender", "Is the gender that annotators saw recognised equally well?", (*BY_ONE, ("race", "gender"))),
         asked("age", "Is the age that annotators saw recognised equally well?", (("race",), ("gender",))),
         asked("race", "Is the race that annotators saw (seven-way) recognised equally well?", ()),
         asked("race-binary", "White or Non-White, as in the paper's Tables 3 and 4", ()),

@@ -6,7 +6,7 @@ from functools import cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from reports.text import changes, comparison, gates, notes, numbers, phrases, reasons, sentences, verdicts
+from reports.text import answering, changes, comparison, evidence, gates, notes, numbers, phrases, reasons, sentences, verdicts
 from reports.text.numbers import clean, isolated
 
 
@@ -27,8 +27,8 @@ def environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    made.globals.update(changes=changes, comparison_text=comparison, gates=gates, notes=notes, numbers=numbers, phrases=phrases)
-    made.globals.update(reasons=reasons, verdicts=verdicts, sentences=sentences)
+    made.globals.update(answering=answering, changes=changes, comparison_text=comparison, evidence=evidence, gates=gates, notes=notes)
+    made.globals.update(numbers=numbers, phrases=phrases, reasons=reasons, verdicts=verdicts, sentences=sentences)
     made.globals["m"] = made.get_template("base/macros.html").module
     return made
 

@@ -26,7 +26,9 @@ def planned_questions(measurements: Iterable[Measurement]) -> tuple[GateQuestion
     found = []
     for measurement in measurements:
         for claim in measurement.claims:
-            planned = PlannedQuestion(finding_id(measurement.name, claim), measurement.name, claim.metric, claim.outcome, claim.by)
+            planned = PlannedQuestion(
+                finding_id(measurement.name, claim), measurement.name, claim.metric, claim.outcome, claim.by, claim.primary
+            )
             found.append(gate_question(planned, f"{words.subject_of(planned, measurement.truth)} by {attributes(claim.by)}"))
     return tuple(found)
 

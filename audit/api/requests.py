@@ -6,13 +6,14 @@ A string is read as on the command line: where several values may stand, one val
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 from audit.cli.options import (
     Check,
     Request,
+    above_one,
     error_rate,
     flag,
     fraction,
@@ -174,6 +175,9 @@ class AuditRequest(Request):
 
     alpha: float = option(error_rate, 0.05, RULES, "error rate of tests and intervals", read=float)
     tolerance: float = option(fraction, 0.05, RULES, "a gap that would not matter, fixed beforehand", read=float)
+    ratio_tolerance: float = option(
+        above_one, 1.25, RULES, "of shares under 10 %: the factor between two rates that would not matter, besides", read=float
+    )
     min_group_size: int = option(whole(1), 30, RULES, "smaller groups are shown, not judged", metavar="N", read=int)
 
     fail_on: tuple[str, ...] = option(
@@ -212,7 +216,7 @@ class AuditRequest(Request):
     @property
     def settings(self) -> Settings:
         """What decides a number besides model and data."""
-        return Settings(self.seed, self.alpha, self.tolerance, self.min_group_size, self.draws, self.limit, self.max_skip)
+        return Settings(**{each.name: getattr(self, each.name) for each in fields(Settings)})
 
 
 def _as_in_audit(name: str, section: str | None, help: str | None = None) -> Any:  # noqa: A002 - argparse's word
@@ -247,6 +251,7 @@ class CompareRequest(Request):
     seed: int | None = _as_in_audit("seed", AS_FIRST, "of the random draws")
     alpha: float | None = _as_in_audit("alpha", AS_FIRST)
     tolerance: float | None = _as_in_audit("tolerance", AS_FIRST, "a change that would not matter, fixed beforehand")
+    ratio_tolerance: float | None = _as_in_audit("ratio_tolerance", MODELS)
     min_group_size: int | None = _as_in_audit("min_group_size", AS_FIRST)
 
     cache_root: Path | None = _as_in_audit("cache_root", None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import numbers
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -125,6 +126,7 @@ def between(low: float, high: float, expected: str) -> Check:
     return check
 
 
+above_one = between(math.nextafter(1, 2), math.inf, "a number above 1")
 fraction = between(0, 1, "0 ≤ x < 1")
 error_rate = between(MIN_ALPHA, 0.5, f"{MIN_ALPHA} ≤ x < 0.5")  # equivalence uses intervals at 1 - 2 alpha
 

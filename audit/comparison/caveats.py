@@ -33,7 +33,8 @@ def caveats(
     first = sides[0]
     for each in sides[1:]:
         settings = first.results.settings, each.results.settings
-        differ = [name for name in ("alpha", "tolerance", "min_group_size") if len({getattr(one, name) for one in settings}) > 1]
+        rules = ("alpha", "tolerance", "ratio_tolerance", "min_group_size")
+        differ = [name for name in rules if len({getattr(one, name) for one in settings}) > 1]
         found += [Note("other_setting", {"name": each.side.name, "setting": name}) for name in differ]
         differ = [name for name in ("device", "dtype") if first.results.environment.get(name) != each.results.environment.get(name)]
         found += [Note("other_environment", {"name": each.side.name, "part": name, "first": first.side.name}) for name in differ]

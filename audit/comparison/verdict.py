@@ -13,7 +13,7 @@ from audit.records.comparison import Change, Direction, RateChange
 from audit.records.results import Verdict
 from audit.statistics.multiplicity import holm
 from audit.statistics.paired.joint import JointCounts
-from audit.statistics.verdict import verdicts, worst
+from audit.statistics.verdict import verdicts, within, worst
 from audit.types import Settings
 
 
@@ -50,7 +50,7 @@ def with_verdict(change: Change, joint: JointCounts, circumstances: Circumstance
     turned = any(pair.reversed for pair in change.pairs)
     p = np.nan if gap is None else 0.0 if turned else gap.p_adjusted if gap.difference else 1.0
     limited = circumstances.limited
-    verdict: Verdict = verdicts(bound, change.tolerance, p, settings.alpha, len(compared.groups), limited=limited).item()
+    verdict: Verdict = verdicts(within(bound, change.tolerance), p, settings.alpha, len(compared.groups), limited=limited).item()
     if verdict != "disparity" or gap is None:
         return replace(change, verdict=verdict, direction=None)
     direction: Direction = "reversed" if turned else "grew" if gap.difference > 0 else "shrank"

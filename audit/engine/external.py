@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from audit.answers import answers_of
 from audit.data.assemble import fingerprint
 from audit.data.subset import listed_in
 from audit.engine.probe_audit import AnsweredProbe, AuditedProbe, build_result
@@ -176,7 +177,7 @@ def _named(probe: Probe, answers: MeasurementAnswers, place: str) -> Measurement
     if answers.measurement in by_name:
         return by_name[answers.measurement]
     given = set(answers.predictions.y_pred)
-    fitting = [m for m in probe.measurements if given <= set(_answers(m))]
+    fitting = [m for m in probe.measurements if given <= set(answers_of(m.label_set))]
     if answers.measurement == PLAIN and len(fitting) == 1:
         return fitting[0]
     raise UsageError(
@@ -184,10 +185,6 @@ def _named(probe: Probe, answers: MeasurementAnswers, place: str) -> Measurement
         why=f"they fit {', '.join(m.name for m in fitting)}" if fitting else f"none offers {', '.join(map(repr, sorted(given)[:5]))}",
         fix=f"name the column of answers after it: {', '.join(f'y_pred:{name}' for name in by_name)}",
     )
-
-
-def _answers(measurement: Measurement) -> Group:
-    return tuple(dict.fromkeys(measurement.label_set.answers.get(label, label) for label in measurement.label_set.labels))
 
 
 def _offered(measurement: Measurement, predictions: Predictions, place: str) -> Predictions:
@@ -201,7 +198,7 @@ def _offered(measurement: Measurement, predictions: Predictions, place: str) -> 
                 f"{place} has neither a column y_true nor {measurement.truth!r}", why=f"{measurement.name} needs the true answer"
             )
         y_true = predictions.attributes[measurement.truth].to_numpy(dtype=object)
-    offered = _answers(measurement)
+    offered = answers_of(measurement.label_set)
     unexpected = sorted(({*predictions.y_pred} | ({*y_true} if y_true is not None else set())) - {*offered, UNKNOWN})
     if unexpected:
         raise DataError(

@@ -7,7 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from audit.engine.probe_audit import AuditedProbe, audit
-from audit.records.results import ControlFinding, Finding, UntrainedControl
+from audit.records.finding import planned_verdicts
+from audit.records.results import ControlFinding, Finding, UntrainedControl, Verdict
 from audit.types import Answerer, Dataset, Encoder, Note, Probe, Settings
 
 
@@ -32,7 +33,8 @@ def with_untrained_control(
         warnings = (*audited.result.warnings, Note("no_untrained_control"))
         return replace(audited, result=replace(audited.result, warnings=warnings))
     found = audit(control, _primary(probe), dataset, settings, cache_root=cache_root, batch_size=batch_size, progress=progress).result
-    record = UntrainedControl(settings.seed, tuple(map(_control, found.findings)), found.verdict)
+    controls = map(_control, found.findings, planned_verdicts(found.findings))  # every question of it is planned
+    record = UntrainedControl(settings.seed, tuple(controls), found.verdict)
     return replace(audited, result=replace(audited.result, untrained_control=record))
 
 
@@ -42,7 +44,7 @@ def _primary(probe: Probe) -> Probe:
     return replace(probe, measurements=tuple(counting), published=(), specifications=(), paired=())
 
 
-def _control(finding: Finding) -> ControlFinding:
+def _control(finding: Finding, verdict: Verdict) -> ControlFinding:
     value = finding.gap.value if finding.gap else None
     others = {name: getattr(finding.gap, name, None) for name in ("low", "high", "null_95", "p_adjusted")}
-    return ControlFinding(finding.id, finding.overall.value, value, **others, verdict=finding.verdict)
+    return ControlFinding(finding.id, finding.overall.value, value, **others, verdict=verdict)

@@ -170,7 +170,9 @@ class _Bound:
     def blocked(self, bounds: Estimate) -> bool:
         """Whether a gap lies beyond the limit that the test of the whole question does not find: a breach takes both."""
         gap = self.finding.gap
-        return self.gate.subject == "gap" and self.beyond(bounds) and (gap is None or gap.p_adjusted > self.settings.alpha)
+        # Whoever names an exploratory question in a gate has planned it: its own p counts, not that among all that was explored.
+        p = None if gap is None else gap.p_adjusted if self.finding.primary else gap.p
+        return self.gate.subject == "gap" and self.beyond(bounds) and (p is None or p > self.settings.alpha)
 
     def measured(self, bounds: Estimate, ended: str) -> Note:
         """Return what is bounded, of how many groups, and how that lies to the limit."""

@@ -62,6 +62,7 @@ class GateQuestion:
     id: str
     names: tuple[str, ...]
     attributes: tuple[str, ...]
+    primary: bool = True
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,7 @@ class PlannedQuestion:
     metric: str
     outcome: str | None
     attributes: tuple[str, ...]
+    primary: bool
 
 
 NamedQuestion = PlannedQuestion | Finding | ComparedClaim
@@ -169,7 +171,7 @@ def gate_question(finding: NamedQuestion, title: str) -> GateQuestion:
     by = " x ".join(finding.attributes)
     subject = f"{finding.measurement}.{finding.outcome or finding.metric}"
     whole = (f"{subject}.{finding.metric} by {by}",) if finding.outcome else ()
-    return GateQuestion(finding.id, (f"{subject} by {by}", *whole, finding.id, title), tuple(finding.attributes))
+    return GateQuestion(finding.id, (f"{subject} by {by}", *whole, finding.id, title), tuple(finding.attributes), finding.primary)
 
 
 def resolve_gate(gate: Gate, known: Sequence[GateQuestion]) -> ResolvedGate:
@@ -183,6 +185,11 @@ def resolve_gate(gate: Gate, known: Sequence[GateQuestion]) -> ResolvedGate:
         if question is not None:
             if group is not None and gate.subject != "rate":
                 raise UsageError(f"{FLAG}: a {gate.subject} is of all groups", where=repr(gate.expression), fix="leave out 'for …'")
+            if gate.subject == "verdict" and not question.primary:
+                raise UsageError(
+                    f"{FLAG}: {gate.name!r} is exploratory, so it has no verdict", where=repr(gate.expression),
+                    fix=f"put the gate to its gap: gap[{gate.name}] > 0.05",
+                )  # fmt: skip
             return ResolvedGate(gate, question.id, question.attributes, group)
     where = f"position {gate.expression.index('[') + 2} of {gate.expression!r}"
     raise UsageError(f"{FLAG}: no question is called {gate.name!r}", where=where, fix=_nearest_question(gate.name, known))

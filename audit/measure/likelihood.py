@@ -57,7 +57,7 @@ def build_question(label_set: LabelSet, *, instruction: str = "which", seed: int
     """Return what is asked for a label set; its `options` stand in the order of the labels, whatever the order in which they are shown.
 
     Of several prompts of a label the first is its option. With a seed the options are shuffled, once for all images; equal seeds and labels
-    give one order, and it is never the declared one.
+    give one order, in which the first option is not first and the last not last: a model that takes either end answers otherwise.
 
     Examples
     --------
@@ -113,6 +113,6 @@ def _order(options: Sequence[str], seed: int | None) -> list[int]:
         return declared
     digest = hashlib.sha256("\0".join(options).encode()).digest()
     rng = np.random.default_rng([seed, int.from_bytes(digest[:8], "big")])
-    while order == declared:
+    while order[0] == 0 or order[-1] == len(options) - 1:
         order = rng.permutation(len(options)).tolist()
     return order

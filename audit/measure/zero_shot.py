@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from audit.answers import answer_probabilities, answers_of, are_shares
 from audit.errors import DataError, UsageError
 from audit.types import UNKNOWN, LabelSet, Measurement, ModelRecord, Predictions
 
 if TYPE_CHECKING:
     import pandas as pd
-    from jaxtyping import Bool, Float, Float64
+    from jaxtyping import Bool, Float, Float64, Int
 
 QUESTION = "Which label's text lies nearest to the image?"
 _CHUNK = 8192
@@ -124,12 +125,15 @@ def predict_from_scores(
     `logits` order the labels: probabilities do so too, but far from zero different logits round to one probability.
     """
     label_set = measurement.label_set
-    answers = _answers(label_set)
+    answers = answers_of(label_set)
+    if len(answers) < 2:
+        raise UsageError(f"label set {label_set.name!r} has fewer than two answers", why="a question needs at least two answers")
     y_true = None
     if measurement.truth is not None:
         y_true = attributes[measurement.truth].to_numpy(dtype=object).astype(str)
         _check_truth(y_true, answers, measurement)
-    chosen, by_answer = _decide(label_set, answers, logits, scores)
+    by_answer = answer_probabilities(scores, label_set.labels, answers, label_set)
+    chosen = _decide(label_set, answers, logits, by_answer if are_shares(scores) else None)
     best_two = np.partition(by_answer, -2, axis=1)[:, -2:]
     return Predictions(
         labels=label_set.labels,
@@ -143,22 +147,17 @@ def predict_from_scores(
 
 
 def _decide(
-    label_set: LabelSet, answers: Sequence[str], logits: Float64[np.ndarray, "n k"], scores: Float64[np.ndarray, "n k"]
-) -> tuple[np.ndarray, Float64[np.ndarray, "n a"]]:
-    """Return the index of the answer of each image, and the probability of every answer."""
+    label_set: LabelSet, answers: Sequence[str], logits: Float64[np.ndarray, "n k"], shares: Float64[np.ndarray, "n a"] | None
+) -> Int[np.ndarray, "n"]:
+    """Return the index of the answer of each image; `shares` of the answers, None where probabilities are independent."""
     answer_of = np.array([answers.index(label_set.answers.get(label, label)) for label in label_set.labels])
-    summed = label_set.combine == "sum"
-    columns = [scores[:, np.flatnonzero(answer_of == answer)] for answer in range(len(answers))]
-    by_answer = np.stack([each.sum(axis=1) if summed else each.max(axis=1) for each in columns], axis=1)
     # By logit, not by probability: far from zero, different logits round to one probability. argmax gives a tie to the first declared.
-    return by_answer.argmax(axis=1) if summed else answer_of[logits.argmax(axis=1)], by_answer
-
-
-def _answers(label_set: LabelSet) -> tuple[str, ...]:
-    answers = tuple(dict.fromkeys(label_set.answers.get(label, label) for label in label_set.labels))
-    if len(answers) < 2:
-        raise UsageError(f"label set {label_set.name!r} has fewer than two answers", why="a question needs at least two answers")
-    return answers
+    if label_set.combine == "argmax":
+        return np.asarray(answer_of[logits.argmax(axis=1)])
+    if shares is None:
+        # The probability that at least one label applies grows with the sum of -log(1 - sigmoid(logit)) = log(1 + exp(logit)).
+        shares = np.stack([np.logaddexp(0.0, logits[:, answer_of == place]).sum(axis=1) for place in range(len(answers))], axis=1)
+    return np.asarray(shares.argmax(axis=1))
 
 
 def _check_truth(y_true: np.ndarray, answers: Sequence[str], measurement: Measurement) -> None:

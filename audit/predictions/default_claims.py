@@ -8,13 +8,15 @@ from itertools import combinations
 from math import prod
 from typing import TYPE_CHECKING
 
+import pandas as pd
+
 from audit.errors import DataError, UsageError, nearest
 from audit.predictions.answers import distinct
 from audit.predictions.read import MeasurementAnswers
-from audit.types import Better, Claim, Dataset, Group, LabelSet, Measurement, Note, Predictions, Probe
+from audit.types import UNKNOWN, Better, Claim, Dataset, Group, LabelSet, Measurement, Note, Predictions, Probe
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from collections.abc import Set as AbstractSet
 
 MAX_GROUPS = 150
 """An intersection with more groups is not asked about by rule."""
@@ -93,9 +95,15 @@ def _rule(asking: DefaultClaims) -> str:
         else "the share given each label (of two labels the last; exploratory where truth is known)"
     )
     depth = f"intersections of up to {asking.depth} attributes, " if asking.depth > 1 else ""
+    errors = (
+        "each outcome's true and false positive rate"
+        if asking.outcomes
+        else "of two true labels the true and false positive rate of the last (the recall of each where a third is answered), "
+        "of more the recall of each (exploratory)"
+    )
     return (
-        f"Claims by rule: for each attribute the accuracy where y_true is given, and {asked}; {depth}"
-        "true and false positive rates of an outcome are exploratory."
+        f"Claims by rule: for each attribute the accuracy where y_true is given, {errors}, and {asked}; {depth}"
+        "a rate given the truth is asked about where two groups have such images."
     )
 
 
@@ -130,10 +138,12 @@ def _measurement(answers: MeasurementAnswers, asking: DefaultClaims, place: str)
     crossed, left_out = _intersections(predictions.attributes, asking.depth)
     claims = [Claim("accuracy", by, primary=by in single) for by in (*single, *crossed) if predictions.y_true is not None]
     claims += [claim for outcome in outcomes for claim in _outcome_claims(outcome, predictions, asking, single, crossed)]
+    rates = _error_rates(predictions, asking.outcomes)
+    claims += _error_claims(rates, predictions)
     question = "Are the answers equally right, and equally often given, for every group?"
     labels = LabelSet(answers.measurement, predictions.labels, dict.fromkeys(predictions.labels, ()))
     truth = None if predictions.y_true is None else "y_true"
-    named = {outcome.name: outcome.labels for outcome in outcomes}
+    named = {outcome.name: outcome.labels for outcome in (*outcomes, *(rate.outcome for rate in rates))}
     return Measurement(answers.measurement, question, labels, "external predictions", tuple(claims), truth, named), left_out
 
 
@@ -166,5 +176,49 @@ def _outcome_claims(
         yield Claim("selection_rate", by, outcome.name, primary=named or not known, better=outcome.better)
     for by in crossed if whole else ():
         yield Claim("selection_rate", by, outcome.name, primary=False, better=outcome.better)
-    for metric in ("true_positive_rate", "false_positive_rate") if whole and known else ():
-        yield from (Claim(metric, by, outcome.name, primary=False) for by in single)
+
+
+@dataclass(frozen=True)
+class _ErrorRate:
+    """A rate among the images of one truth."""
+
+    metric: str
+    outcome: Outcome
+    truths: AbstractSet[str]
+    """True labels of the images that count."""
+    primary: bool
+
+
+def _error_rates(predictions: Predictions, named: Sequence[Outcome]) -> list[_ErrorRate]:
+    """Return the rates that show each kind of error: accuracy adds them up, so that opposite ones hide each other.
+
+    Of two labels the last is the positive one, as in scikit-learn (``classes_[1]``); the false positive rate is what the recall of the
+    other leaves, so that no verdict depends on this choice. Where a third is answered ("unclear") it is not, and both recalls are asked.
+    """
+    known = set() if predictions.y_true is None else set(pd.unique(predictions.y_true)) - {UNKNOWN}
+    truths = [label for label in predictions.answers if label in known]
+    if named:
+        return [rate for outcome in named for rate in _both(outcome, known)]
+    if len(truths) == len(predictions.answers) == 2:
+        return _both(Outcome(truths[1], (truths[1],)), known)
+    if not 2 <= len(truths) <= MAX_ASKED:
+        return []
+    return [_ErrorRate("true_positive_rate", Outcome(label, (label,)), {label}, primary=len(truths) == 2) for label in truths]
+
+
+def _both(outcome: Outcome, known: AbstractSet[str]) -> list[_ErrorRate]:
+    """Return the true and the false positive rate; neither where the truth has one side only: the one left is the share given."""
+    inside, outside = known & set(outcome.labels), known - set(outcome.labels)
+    sides = (("true_positive_rate", inside), ("false_positive_rate", outside)) if inside and outside else ()
+    return [_ErrorRate(metric, outcome, truths, primary=True) for metric, truths in sides]
+
+
+def _error_claims(rates: Sequence[_ErrorRate], predictions: Predictions) -> list[Claim]:
+    """Return a claim for each rate and attribute; none by an attribute that says the truth, whose groups cannot be compared."""
+    claims = []
+    for name in map(str, predictions.attributes.columns if rates else ()):
+        seen = pd.DataFrame({"group": predictions.attributes[name].to_numpy(), "truth": predictions.y_true}).drop_duplicates()
+        groups = seen[seen["group"] != UNKNOWN].groupby("truth")["group"].agg(set)
+        compared = [rate for rate in rates if len(set[str]().union(*groups[groups.index.isin(rate.truths)])) > 1]
+        claims += [Claim(rate.metric, (name,), rate.outcome.name, rate.primary) for rate in compared]
+    return claims

@@ -9,6 +9,9 @@ from pydantic.dataclasses import dataclass
 
 T = TypeVar("T")
 Verdict = Literal["disparity", "equivalent", "inconclusive", "not estimable"]
+"""Of a planned question, an audit, a comparison."""
+FindingVerdict = Literal[Verdict, "signal", "no signal"]
+"""Of a finding: one of the four where it was planned; "signal", "no signal" or "not estimable" where it is exploratory."""
 _STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
-from audit.records.base import record
+from audit.records.base import FindingVerdict, record
 from audit.records.file import File
 from audit.records.results import ProbeRecord, Rate, Timing, Verdict
 from audit.records.schema_1 import upgrade_comparisons
@@ -115,8 +115,8 @@ class ComparedClaim:
 class Change(ComparedClaim):
     """One claim before and after."""
 
-    verdict_before: Verdict
-    verdict_after: Verdict
+    verdict_before: FindingVerdict
+    verdict_after: FindingVerdict
     """Of the two audits themselves."""
     overall: RateChange
     by_group: tuple[RateChange, ...]

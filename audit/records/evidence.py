@@ -193,10 +193,10 @@ class FamilyCorrection:
 
     size: int
     """Outcomes of the family."""
-    benjamini_hochberg: float
-    """Keeps the share of false alarms among the detected."""
     max_t: float
     """Keeps the chance of any false alarm: every outcome on the same shuffles of the group labels."""
+    benjamini_hochberg: float | None = None
+    """Of earlier versions; the adjusted p of a finding is over all exploratory findings."""
 
 
 @record
@@ -217,6 +217,10 @@ class NoisePoint:
 
     share: float
     kept: float
+
+
+Shift = Literal["reversed", "weakened"]
+"""What becomes of a difference at equal other attributes: its sign turns, or little of it is left (`evidence.adjustment.shift`)."""
 
 
 @record
@@ -241,6 +245,7 @@ class Adjusted:
     """Images of the two groups in strata without the other."""
     opposite: int
     """Strata whose difference has the other sign."""
+    shift: Shift | None = None
 
 
 @record

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Iterable
+from typing import Literal, cast
 
-from audit.records.base import Verdict, record
+from audit.records.base import FindingVerdict, Verdict, record
 from audit.records.evidence import FindingEvidence
 from audit.types import Better, Group
 
@@ -74,7 +75,7 @@ class Gap:
     """Permutation test of "no two groups differ", by the smaller p of two over the same shuffles: that of the most significant pair, whose
     difference is largest in standard errors, and that of chi-square over all groups. Monte-Carlo error: ``sqrt(p (1 - p) / draws)``."""
     p_adjusted: float
-    """Holm over the primary claims of the audit; equal to `p` for other claims."""
+    """Holm over the primary claims of the audit; of exploratory ones Benjamini-Hochberg over all exploratory claims of the audit."""
     null_mean: float
     null_95: float
     """Mean and 95 % point of the gap under shuffled group labels: the noise floor."""
@@ -86,10 +87,16 @@ class Gap:
     """The corrected variance, signed."""
     minimum_detectable: float
     """Smallest difference of the smallest group from all others that is found with power 0.8, at the level of Holm's first step over the
-    planned claims."""
+    planned claims (of exploratory ones alpha over their number)."""
     equivalence_bound: float | None = None
     """How far from 0 the 1 - 2 alpha interval of any pair goes (`audit/statistics/equivalence.py`); equivalent where that is less than the
     tolerance."""
+    equivalence_ratio: float | None = None
+    """By what factor the rates of any pair may differ, at 1 - 2 alpha; equivalent where that is less than the ratio tolerance, too. None
+    without such a tolerance, and where a group has no event: nothing bounds the ratio."""
+    ratio_low: float | None = None
+    """By what factor the rates of some pair do differ: the largest lower limit of any pair's ratio, at 1 - alpha / m; at least 1. None
+    without a ratio tolerance."""
     most_significant: tuple[Group, Group] | None = None
     """The pair whose difference is largest in standard errors, the higher rate first. Thin groups may lie farther apart by chance."""
     pair_p: float | None = None
@@ -117,11 +124,20 @@ class Finding:
     """Each estimable group against the rest."""
     pairs: tuple[Contrast, ...]
     """Every pair of estimable groups (at most the 435 most significant where exploratory); empty where the omnibus test does not reject."""
-    verdict: Verdict
+    verdict: FindingVerdict
     exceeds_tolerance: bool
+    """Of a disparity: whether some pair is shown to differ by more than the tolerance, in points or in ratio."""
     evidence: FindingEvidence = FindingEvidence()
+    ratio_tolerance: float | None = None
+    """Factor below which a difference would not matter, beside the tolerance in points; None: the claim has none."""
     diffuse: bool = False
     """Whether groups are shown to differ although no single pair stands out."""
+
+
+def planned_verdicts(findings: Iterable[Finding]) -> list[Verdict]:
+    """Return the verdicts of the primary findings: a signal, or none, of an exploratory one counts nowhere."""
+    # Another word of a planned one is refused where a file is read (`audit.records.results`).
+    return [cast(Verdict, finding.verdict) for finding in findings if finding.primary]
 
 
 @record

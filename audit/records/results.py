@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from itertools import accumulate
 from typing import Annotated, Literal
 
 from pydantic import StringConstraints
@@ -25,6 +27,7 @@ __all__ = [
 ]  # fmt: skip
 
 SCHEMA_VERSION = "2"
+_OLD = ("disparity", "equivalent", "inconclusive")
 
 
 @record
@@ -120,10 +123,37 @@ to_json, json_schema = _FILE.to_json, _FILE.json_schema
 
 def from_json(text: str) -> Results:
     """Return the results of a `results.json`, as `File.from_json` does; DataError if they do not fit together either."""
-    results = _FILE.from_json(text)
+    results = _with_signals(_FILE.from_json(text))
     if found := next(_inconsistencies(results), None):
         raise DataError("results.json does not fit together", why=found, fix="run the audit again")
     return results
+
+
+def _with_signals(results: Results) -> Results:
+    """Return results of an earlier version, whose exploratory findings have verdicts by uncorrected p, as they would be decided today."""
+    return replace(results, audits=tuple(replace(each, findings=_redecided(each, results.settings.alpha)) for each in results.audits))
+
+
+def _redecided(audit: AuditResult, alpha: float) -> tuple[Finding, ...]:
+    old = {finding.id: finding.gap for finding in audit.findings if not finding.primary and finding.gap}
+    if not any(finding.id in old and finding.verdict in _OLD for finding in audit.findings):
+        return audit.findings
+    ordered = sorted(gap.p for gap in old.values())
+    # Benjamini-Hochberg, as `audit.statistics.multiplicity`, which records do not import.
+    scaled = [min(1.0, len(ordered) * p / place) for place, p in enumerate(ordered, 1)]
+    adjusted = dict(zip(ordered, [*accumulate(reversed(scaled), min)][::-1], strict=True))
+    return tuple(_signal(each, adjusted[each.gap.p], alpha, audit) if each.id in old and each.gap else each for each in audit.findings)
+
+
+def _signal(finding: Finding, p_adjusted: float, alpha: float, audit: AuditResult) -> Finding:
+    found = p_adjusted <= alpha
+    return replace(
+        finding,
+        gap=finding.gap and replace(finding.gap, p_adjusted=p_adjusted),
+        pairs=finding.pairs if found else (),
+        verdict="signal" if found and not audit.data.limited else "no signal",
+        exceeds_tolerance=False,
+    )
 
 
 def _inconsistencies(results: Results) -> Iterator[str]:
@@ -143,5 +173,7 @@ def _of_finding(finding: Finding, audit: AuditResult) -> Iterator[str]:
         yield f"{finding.id} is about an outcome that its measurement does not have"
     if not finding.attributes or not set(finding.attributes) <= set(audit.data.groups):
         yield f"{finding.id} is by an attribute that the data do not have"
+    if finding.primary and finding.verdict in ("signal", "no signal"):
+        yield f"{finding.id} was planned and has the verdict {finding.verdict!r} of an exploratory one"
     if any(len(rate.group) != len(finding.attributes) for rate in finding.by_group):
         yield f"{finding.id} has a group of another number of attributes"

@@ -13,8 +13,8 @@ from audit.types import Group, Note
 
 Ending = Literal["reversed", "levelled down", "indistinguishable", "smaller", "no better than random", "larger", "unchanged", "not judged"]
 """What became of a gap. `reversed`: the other group is now ahead, beyond its interval, and was behind before. `levelled down`: nobody is
-better off and the best group is worse off. `indistinguishable`: chance explains what is left, which is not zero. `not judged`: the
-groups lie in too few clusters of the shown half to conclude anything."""
+better off and the best group is worse off. `indistinguishable`: shown to be smaller, and chance explains what is left, which is not
+zero. `not judged`: in too few clusters to conclude anything; in older files, for nothing is computed now where nothing could be judged."""
 
 CONTENT = "image content"
 """The unit of what-ifs whose images do not come in clusters."""

@@ -11,7 +11,7 @@ import numpy as np
 from audit.records.results import Contrast, Gap
 from audit.statistics.metrics import extremes
 from audit.statistics.multiplicity import holm
-from audit.statistics.units.sampling_unit import SamplingUnits, gap_interval
+from audit.statistics.units.sampling_unit import SamplingUnits, gap_interval, shown_ratio
 from audit.types import Group, Settings
 
 if TYPE_CHECKING:
@@ -28,14 +28,15 @@ class ComparedGroups:
     units: SamplingUnits
 
 
-def gap_of(compared: ComparedGroups, rng: np.random.Generator, settings: Settings) -> Gap:
-    """Return the largest difference between at least two groups, and its test."""
+def gap_of(compared: ComparedGroups, rng: np.random.Generator, settings: Settings, *, ratios: bool = False) -> Gap:
+    """Return the largest difference between at least two groups, and its test; with `ratios` also the bounds of their ratio."""
     units = compared.units
     null = units.null(settings.draws, rng)
     rates = units.events / units.n
     high, low = extremes(rates)
     lower, upper = gap_interval(units, settings.alpha)
     variance = units.variance()
+    most = units.equivalence_ratio(settings.alpha) if ratios else np.inf
     return Gap(
         highest=compared.groups[high],
         lowest=compared.groups[low],
@@ -53,6 +54,8 @@ def gap_of(compared: ComparedGroups, rng: np.random.Generator, settings: Setting
         spread_squared=variance,
         minimum_detectable=1.0,  # depends on the other claims: `decide_verdicts`
         equivalence_bound=units.equivalence_bound(settings.alpha),
+        equivalence_ratio=most if np.isfinite(most) else None,
+        ratio_low=shown_ratio(units, settings.alpha) if ratios else None,
         most_significant=(compared.groups[null.most_significant[0]], compared.groups[null.most_significant[1]]),
         pair_p=null.pair_p,
     )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from audit.statistics.intervals import newcombe
+from audit.statistics.intervals import newcombe, score_ratio
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -51,3 +51,44 @@ def equivalence_bound(events: Int[np.ndarray, "g"], n: Int[np.ndarray, "g"], alp
     """
     first, second = np.triu_indices(len(n), 1)
     return float(reach(events[first], n[first], events[second], n[second], alpha).max())
+
+
+def ratio_reach(events_1: Counts, n_1: Counts, events_2: Counts, n_2: Counts, alpha: float) -> Float[np.ndarray, "*shape"]:
+    """Return by what factor two rates may differ, whichever is the higher: the farther end of their ratio's 1 - 2 alpha interval.
+
+    The interval is the score interval corrected for skewness. Rates that differ by exactly a factor of 1.25 are then called closer in at
+    most 5.01 of 100 audits; without the correction in up to 5.24, where one group is far larger (exact, over all outcomes, 1,500 to a
+    million images, rates of .1 to 88 %). Infinite where either group has no event: nothing bounds the ratio then.
+
+    Examples
+    --------
+    >>> round(float(ratio_reach(500, 10_000, 520, 10_000, 0.05)), 3)
+    1.15
+    >>> float(ratio_reach(0, 100_000, 0, 100_000, 0.05))
+    inf
+    """
+    low, high = score_ratio(events_1, n_1, events_2, n_2, 2 * alpha, skewness=True)
+    return farther_end(low, high)
+
+
+def farther_end(low: Float[np.ndarray, "*shape"], high: Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
+    """Return the larger factor of a ratio's two limits.
+
+    Examples
+    --------
+    >>> farther_end(np.array([0.5, 0.0]), np.array([1.5, 3.0])).tolist()
+    [2.0, inf]
+    """
+    return np.where(low > 0, np.maximum(high, 1 / np.where(low > 0, low, 1.0)), np.inf)
+
+
+def equivalence_ratio(events: Int[np.ndarray, "g"], n: Int[np.ndarray, "g"], alpha: float) -> float:
+    """Return the ratio reach of the widest pair of at least two groups.
+
+    Examples
+    --------
+    >>> equivalence_ratio(np.array([1000, 1010]), np.array([20_000, 20_000]), 0.05) < 1.25
+    True
+    """
+    first, second = np.triu_indices(len(n), 1)
+    return float(ratio_reach(events[first], n[first], events[second], n[second], alpha).max())

@@ -10,6 +10,7 @@ import numpy as np
 
 from audit.errors import UsageError
 from audit.naming import finding_id
+from audit.records.finding import planned_verdicts
 from audit.records.results import CellStatus, Contrast, Finding, Rate, Verdict
 from audit.statistics.contrasts import ComparedGroups, against_the_rest, every_pair, gap_of
 from audit.statistics.counts.count_table import GroupedCounts, all_counts
@@ -23,11 +24,11 @@ from audit.statistics.metrics import (
     resolve,
     tally,
 )
-from audit.statistics.multiplicity import holm
+from audit.statistics.multiplicity import benjamini_hochberg, holm
 from audit.statistics.null import generator
 from audit.statistics.power import detectable_difference
 from audit.statistics.units.sampling_unit import SamplingUnits, UnitsOf
-from audit.statistics.verdict import decide_finding, is_diffuse, worst
+from audit.statistics.verdict import decide_finding, is_diffuse, ratio_tolerance, worst
 from audit.types import Claim, Group, Measurement, Predictions, Settings
 
 if TYPE_CHECKING:
@@ -84,6 +85,9 @@ def _questions(measurement: Measurement, predictions: Predictions, settings: Set
         name = finding_id(measurement.name, claim)
         if name in questions:
             raise UsageError(f"{name} is asked twice", where=f"measurement {measurement.name!r}", fix="remove one of the two claims")
+        if claim.ratio_tolerance is not None and not 1 < claim.ratio_tolerance < np.inf:
+            where, why = f"{name} of measurement {measurement.name!r}", "it is the factor by which two rates may differ"
+            raise UsageError(f"invalid ratio tolerance {claim.ratio_tolerance!r}: expected 1 < x", where=where, why=why, fix="give 1.25")
         tolerance = settings.tolerance if claim.tolerance is None else claim.tolerance
         questions[name] = _Question(name, measurement.name, claim, metric, outcome, tolerance)
     return tuple(questions.values())
@@ -146,7 +150,11 @@ def _rates(
 def _finding(question: _Question, by_group: tuple[Rate, ...], overall: Rate, units: SamplingUnits, settings: Settings) -> Finding:
     places = np.array([place for place, rate in enumerate(by_group) if rate.status == "ok"], np.int64)
     compared = ComparedGroups(tuple(by_group[place].group for place in places), units.of(places))
-    gap = gap_of(compared, generator(settings.seed, question.id), settings) if len(places) > 1 else None
+    gap, ratio = None, None
+    if len(places) > 1:
+        pooled = float(compared.units.events.sum() / compared.units.n.sum())
+        ratio = ratio_tolerance(question.claim, question.metric, pooled, settings)
+        gap = gap_of(compared, generator(settings.seed, question.id), settings, ratios=ratio is not None)
     return Finding(
         id=question.id,
         measurement=question.measurement,
@@ -163,25 +171,37 @@ def _finding(question: _Question, by_group: tuple[Rate, ...], overall: Rate, uni
         pairs=every_pair(compared, question.tolerance, settings.alpha) if gap and gap.p <= settings.alpha else (),
         verdict="inconclusive" if gap else "not estimable",
         exceeds_tolerance=False,
+        ratio_tolerance=ratio,
     )
 
 
 def decide_verdicts(findings: Sequence[Finding], settings: Settings, *, limited: bool) -> tuple[tuple[Finding, ...], Verdict]:
-    """Correct over the primary claims of an audit and give every finding, and the audit, its verdict.
+    """Correct over the claims of an audit and give every finding, and the audit, its verdict.
 
-    The findings get adjusted p (Holm over the primary ones), pairs only where it rejects, and a verdict; the audit the worst of the
-    primary ones. Where a sample was audited every verdict is "inconclusive".
+    The findings get adjusted p (Holm over the primary ones, Benjamini-Hochberg over the exploratory ones), pairs only where it rejects,
+    and a verdict, which of an exploratory one is a signal or none; the audit the worst of the primary ones. Where a sample was audited
+    every verdict is "inconclusive", and nothing is a signal.
     """
     adjusted = _adjust(findings)
-    sought = [_with_detectable(finding, settings.alpha / max(len(adjusted), 1)) for finding in findings]
-    decided = tuple(_decided(finding, adjusted.get(i), settings, limited=limited) for i, finding in enumerate(sought))
-    return decided, worst([finding.verdict for finding in decided if finding.primary])
+    explored = _adjust_exploratory(findings)
+    # The hardest step of either adjustment.
+    levels = [settings.alpha / max(len(adjusted if finding.primary else explored), 1) for finding in findings]
+    sought = map(_with_detectable, findings, levels)
+    corrected = adjusted | explored
+    decided = tuple(_decided(finding, corrected.get(i), settings, limited=limited) for i, finding in enumerate(sought))
+    return decided, worst(planned_verdicts(decided))
 
 
 def _adjust(findings: Sequence[Finding]) -> dict[int, float]:
     """Return place -> Holm-adjusted p of the primary findings that have a test."""
     tested = {i: finding.gap.p for i, finding in enumerate(findings) if finding.primary and finding.gap}
     return dict(zip(tested, holm(np.array(list(tested.values()))).tolist(), strict=True))
+
+
+def _adjust_exploratory(findings: Sequence[Finding]) -> dict[int, float]:
+    """Return place -> p of the exploratory findings that have a test, adjusted among themselves (Benjamini-Hochberg)."""
+    tested = {i: finding.gap.p for i, finding in enumerate(findings) if not finding.primary and finding.gap}
+    return dict(zip(tested, benjamini_hochberg(np.array(list(tested.values()))).tolist(), strict=True))
 
 
 def _with_detectable(finding: Finding, level: float) -> Finding:
@@ -201,7 +221,7 @@ def _decided(finding: Finding, p_adjusted: float | None, settings: Settings, *, 
         finding = replace(finding, gap=gap, pairs=finding.pairs if gap.p_adjusted <= settings.alpha else ())
     verdict, exceeds = decide_finding(finding, settings, limited=limited)
     pairs = finding.pairs if finding.primary else _most_significant(finding.pairs)
-    diffuse = verdict == "disparity" and is_diffuse(finding, settings)
+    diffuse = verdict in ("disparity", "signal") and is_diffuse(finding, settings)
     return replace(finding, pairs=pairs, verdict=verdict, exceeds_tolerance=exceeds, diffuse=diffuse)
 
 

@@ -1,4 +1,4 @@
-"""Intervals of a rate, of a difference of rates, and of a paired difference. All are vectorised; none is a Wald interval."""
+"""Intervals of a rate, of a difference and of a ratio of rates, and of a paired difference. All are vectorised; none is a Wald interval."""
 
 from __future__ import annotations
 
@@ -12,6 +12,10 @@ if TYPE_CHECKING:
 
     Counts = Int[np.ndarray, "*shape"] | int
     Interval = tuple[Float[np.ndarray, "*shape"], Float[np.ndarray, "*shape"]]
+
+_WIDEST, _HALVINGS = 60.0, 56
+"""The logarithm of a ratio's upper limit is looked for up to so far above the observed one, to 1e-15."""
+_SMALLEST = 1e-200
 
 
 def wilson(events: Counts, n: Counts, alpha: float, continuity: bool = False) -> Interval:
@@ -92,6 +96,78 @@ def newcombe(events_1: Counts, n_1: Counts, events_2: Counts, n_2: Counts, alpha
     low_2, high_2 = wilson(events_2, n_2, alpha, continuity)
     difference = p_1 - p_2
     return difference - np.hypot(p_1 - low_1, high_2 - p_2), difference + np.hypot(high_1 - p_1, p_2 - low_2)
+
+
+def score_ratio(events_1: Counts, n_1: Counts, events_2: Counts, n_2: Counts, alpha: float, skewness: bool = False) -> Interval:
+    """Score interval of the ratio of two independent rates, first over second: the ratios that a score test does not reject.
+
+    Parameters
+    ----------
+    events_1, n_1, events_2, n_2 : int[...]
+        Events out of trials on disjoint images; every `n` at least 1.
+    alpha : float
+        One minus the level, two-sided.
+    skewness : bool
+        Correct the score for its skewness: each limit is then missed as often as it says also where one group is far larger.
+
+    Returns
+    -------
+    low, high : float[...]
+        `low` is 0 where the first has no event, `high` infinite where the second has none: [0, inf] of two rates without any.
+
+    References
+    ----------
+    Koopman 1984, https://doi.org/10.2307/2531405; with the correction Gart and Nam 1988, https://doi.org/10.2307/2531848
+
+    Examples
+    --------
+    Twice as often, in 100 images each.
+
+    >>> low, high = score_ratio(20, 100, 10, 100, 0.05)
+    >>> round(float(low), 3), round(float(high), 3)
+    (1.007, 4.024)
+    """
+    one, two = (np.asarray(events_1), np.asarray(n_1)), (np.asarray(events_2), np.asarray(n_2))
+    z = float(ndtri(1 - alpha / 2))
+    upper, inverse = _upper_ratio(*one, *two, z, skewness), _upper_ratio(*two, *one, z, skewness)
+    return np.asarray(1 / inverse), upper
+
+
+def _upper_ratio(events_1: Counts, n_1: Counts, events_2: Counts, n_2: Counts, z: float, skewness: bool) -> Float[np.ndarray, "*shape"]:
+    """Return the ratio above which the score is below ``-z``; infinite where the second rate has no event."""
+    some = np.maximum(events_2, 1)
+    p_1, p_2 = np.asarray(events_1 / np.asarray(n_1)), np.asarray(some / n_2)
+    # The score falls with the ratio, from above -z just below the observed ratio. Halving needs no derivative and cannot leave the bracket.
+    low = np.log(np.maximum(events_1, 1e-3) / n_1) - np.log(p_2) - 1e-9
+    high = low + _WIDEST
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        above = _ratio_score(p_1, n_1, p_2, n_2, np.exp(middle), z if skewness else None) > -z
+        low, high = np.where(above, middle, low), np.where(above, high, middle)
+    return np.where(np.equal(events_2, 0), np.inf, np.exp(low))
+
+
+def _ratio_score(
+    p_1: Float[np.ndarray, "*shape"],
+    n_1: Counts,
+    p_2: Float[np.ndarray, "*shape"],
+    n_2: Counts,
+    ratio: Float[np.ndarray, "*shape"],
+    z: float | None,
+) -> Float[np.ndarray, "*shape"]:
+    """Return the standardised difference ``p_1 - ratio p_2`` under the likeliest rates of that ratio; with `z`, less its skewness there."""
+    a, b = (n_1 + n_2) * ratio, n_1 * (ratio + p_1) + n_2 * (1 + ratio * p_2)
+    c = n_1 * p_1 + n_2 * p_2
+    # The smaller root of a q^2 - b q + c, in the form that loses no digits where c is small.
+    second = np.minimum(2 * c / (b + np.sqrt(np.maximum(b**2 - 4 * a * c, 0.0))), np.minimum(1.0, 1 / ratio))
+    first = second * ratio
+    parts = first * (1 - first) / n_1, ratio**2 * second * (1 - second) / n_2
+    variance = np.maximum(parts[0] + parts[1], _SMALLEST)
+    score = (p_1 - ratio * p_2) / np.sqrt(variance)
+    if z is None:
+        return np.asarray(score)
+    third = parts[0] * (1 - 2 * first) / n_1 - parts[1] * ratio * (1 - 2 * second) / n_2
+    return np.asarray(score - third / variance**1.5 * (z**2 - 1) / 6)
 
 
 def agresti_min(only_first: float, only_second: float, n: float, alpha: float) -> tuple[float, float]:

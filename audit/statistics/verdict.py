@@ -1,4 +1,4 @@
-"""The rules of a verdict, each once: a claim's bound, p and groups in, a code out. "Not significant" never becomes "fair"."""
+"""The rules of a verdict, each once: a claim's bounds, p and groups in, a code out. "Not significant" never becomes "fair"."""
 
 from __future__ import annotations
 
@@ -7,17 +7,54 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from audit.records.base import FindingVerdict
 from audit.records.results import Finding, Verdict
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int
 
-    from audit.types import Settings
+    from audit.statistics.metrics import Metric
+    from audit.types import Claim, Settings
+
+RARE = 0.1
+"""Shares below this need a tolerance in ratio as well: 5 points hide a factor of 20 between .1 and 2 %."""
+
+
+def ratio_tolerance(claim: Claim, metric: Metric, pooled: float, settings: Settings) -> float | None:
+    """Return by what factor the rates of a claim may differ; None where its tolerance is one in points alone.
+
+    The claim's own; else that of the settings where the rate of all compared groups together is rare and an event is an answer given or an
+    error (selection, false positive and false negative rates). Of a rate that is good to have, the harm is the rest, which is not rare.
+    """
+    if claim.ratio_tolerance is not None:
+        return claim.ratio_tolerance
+    return settings.ratio_tolerance if metric.better != "high" and pooled < RARE else None
+
+
+def within(
+    bound: float | Float[np.ndarray, "b"],
+    tolerance: float | Float[np.ndarray, "b"],
+    ratio_bound: float | Float[np.ndarray, "b"] | None = None,
+    ratio_tolerance: float | None = None,
+) -> Bool[np.ndarray, "b"]:
+    """Whether every pair is shown to differ by less than the tolerance in points and, where there is one, by less than that in ratio.
+
+    The bounds are the farthest that the ``1 - 2 alpha`` intervals of any pair go (`equivalence_bound`, `equivalence_ratio`); a ratio whose
+    bound is None is unbounded.
+
+    Examples
+    --------
+    .1 and 2 % of many images lie within 5 points, not within a factor of 1.25.
+
+    >>> bool(within(0.021, 0.05)), bool(within(0.021, 0.05, 23.0, 1.25)), bool(within(0.001, 0.05, None, 1.25))
+    (True, False, False)
+    """
+    in_points = np.less(bound, tolerance)
+    return in_points if ratio_tolerance is None else in_points & np.less(np.inf if ratio_bound is None else ratio_bound, ratio_tolerance)
 
 
 def verdicts(
-    bound: float | Float[np.ndarray, "b"],
-    tolerance: float | Float[np.ndarray, "b"],
+    close: bool | Bool[np.ndarray, "b"],
     p: float | Float[np.ndarray, "b"],
     alpha: float,
     groups: int | Int[np.ndarray, "b"],
@@ -26,24 +63,34 @@ def verdicts(
 ) -> np.ndarray:
     """Apply the ordered rules: a limited run is inconclusive; then not estimable, equivalent, disparity, inconclusive.
 
-    `bound` is how far from 0 the ``1 - 2 alpha`` interval of any pair goes (`equivalence_bound`), `p` the adjusted p of the test that no
-    two groups differ (NaN without a test), `groups` how many can be compared. Returns a `Verdict` each: str[b].
+    `close` is whether every pair is shown to be `within` its tolerance, `p` the adjusted p of the test that no two groups differ
+    (NaN without a test), `groups` how many can be compared. Returns a `Verdict` each: str[b].
 
     Examples
     --------
-    >>> verdicts(np.array([0.2, 0.04, 0.2, np.inf]), 0.05, np.array([0.01, 0.01, 0.3, np.nan]), 0.05, np.array([2, 2, 2, 1])).tolist()
+    >>> bound, p = np.array([0.2, 0.04, 0.2, np.inf]), np.array([0.01, 0.01, 0.3, np.nan])
+    >>> verdicts(within(bound, 0.05), p, 0.05, np.array([2, 2, 2, 1])).tolist()
     ['disparity', 'equivalent', 'inconclusive', 'not estimable']
     """
-    conditions = np.broadcast_arrays(limited, np.less(groups, 2), np.less(bound, tolerance), np.less_equal(p, alpha))
+    conditions = np.broadcast_arrays(limited, np.less(groups, 2), close, np.less_equal(p, alpha))
     return np.select(conditions, ["inconclusive", "not estimable", "equivalent", "disparity"], "inconclusive")
 
 
-def decide_finding(finding: Finding, settings: Settings, *, limited: bool) -> tuple[Verdict, bool]:
+def decide_finding(finding: Finding, settings: Settings, *, limited: bool) -> tuple[FindingVerdict, bool]:
     """Return a finding's verdict, and whether it is a disparity beyond the tolerance; the finding carries its adjusted p."""
     gap, groups = finding.gap, sum(rate.status == "ok" for rate in finding.by_group)
+    if not finding.primary:
+        found = gap is not None and gap.p_adjusted <= settings.alpha and not limited
+        return ("not estimable" if gap is None else "signal" if found else "no signal"), False
     bound = np.inf if gap is None or gap.equivalence_bound is None else gap.equivalence_bound
-    verdict: Verdict = verdicts(bound, finding.tolerance, gap.p_adjusted if gap else np.nan, settings.alpha, groups, limited=limited).item()
-    return verdict, verdict == "disparity" and any(pair.beyond_tolerance for pair in finding.pairs)
+    close = within(bound, finding.tolerance, gap.equivalence_ratio if gap else None, finding.ratio_tolerance)
+    verdict: Verdict = verdicts(close, gap.p_adjusted if gap else np.nan, settings.alpha, groups, limited=limited).item()
+    return verdict, verdict == "disparity" and (any(pair.beyond_tolerance for pair in finding.pairs) or _beyond_ratio(finding))
+
+
+def _beyond_ratio(finding: Finding) -> bool:
+    gap, most = finding.gap, finding.ratio_tolerance
+    return gap is not None and gap.ratio_low is not None and most is not None and gap.ratio_low > most
 
 
 def is_diffuse(finding: Finding, settings: Settings) -> bool:

@@ -42,17 +42,16 @@ class Tried:
     """Of an order of images, before and after: how early those stand that are sought."""
 
 
-def furthest_pair(fitted: Predictions, shown: Predictions, judge: Judge) -> tuple[Group, Group]:
+def furthest_pair(fitted: Predictions, shown: Predictions, judge: Judge) -> tuple[Group, Group] | None:
     """Return the groups that lie furthest apart on the fit half, highest first, among those that both halves have enough images of.
 
-    Picked there, because the pair that is furthest apart on the shown half would move together by chance. DataError if fewer than two
-    groups have enough images in both halves.
+    Picked there, because the pair that is furthest apart on the shown half would move together by chance. None if fewer than two groups
+    have enough images (and clusters) in both halves: whatever changes could not be judged (`judge.too_few` says why).
     """
     joint, other = (count_groups(half, half, judge).joint for half in (fitted, shown))
     both = [place for place, group in enumerate(joint.groups) if group in other.groups]
     if len(both) < 2:
-        few = "images" if judge.cluster is None else f"images, or images of more than one {judge.cluster},"
-        raise DataError(f"fewer than two groups have enough {few} in both halves", where=judge.finding)
+        return None
     high, low = extremes(joint.before[both] / joint.n[both])
     return joint.groups[both[high]], joint.groups[both[low]]
 
@@ -169,16 +168,14 @@ def _by_chance(random: np.ndarray, gap: Estimate) -> bool:
 
 
 def _ending(counted: CountedGroups, nulls: tuple[GapNull, GapNull], change: Estimate, judge: Judge, by_chance: bool) -> Ending:
-    if not counted.judged:
-        return "not judged"
-    indistinguishable = nulls[0].p <= judge.settings.alpha < nulls[1].p
-    if change.high < 0 or indistinguishable:
-        if by_chance:
-            return "no better than random"
-        if change.high < 0 and _levelled_down(counted.joint, judge.metric):
-            return "levelled down"
-        return "indistinguishable" if indistinguishable else "smaller"
-    return "larger" if change.low > 0 else "unchanged"
+    if change.high >= 0:
+        return "larger" if change.low > 0 else "unchanged"
+    if by_chance:
+        return "no better than random"
+    if _levelled_down(counted.joint, judge.metric):
+        return "levelled down"
+    # A gap told from chance before and not after is no change by itself: the two tests are not a test of their difference.
+    return "indistinguishable" if nulls[0].p <= judge.settings.alpha < nulls[1].p else "smaller"
 
 
 def _levelled_down(joint: JointCounts, metric: Metric) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +11,8 @@ from audit.errors import DataError, UsageError
 from audit.statistics.counts.rows import row_codes, row_events
 from audit.statistics.metrics import Metric, Outcome
 from audit.statistics.paired.joint import BOTH, NEITHER, ONLY_AFTER, ONLY_BEFORE, JointCounts, cluster_kinds
-from audit.types import UNKNOWN, Group, Predictions, Settings
+from audit.statistics.units.sampling_unit import FEWEST_CLUSTERS
+from audit.types import UNKNOWN, Group, Note, Predictions, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,6 +34,13 @@ class Judge:
     cluster: str | None = None
     """The attribute whose images belong together, such as the person that they show; None: images are independent."""
 
+    def too_few(self) -> Note:
+        """Return why nothing is tried where fewer than two groups could be judged."""
+        images = self.settings.min_group_size
+        if self.cluster is None:
+            return Note("too_few_images", {"images": images})
+        return Note("too_few_clusters", {"images": images, "clusters": FEWEST_CLUSTERS, "cluster": self.cluster})
+
 
 @dataclass(frozen=True)
 class CountedGroups:
@@ -42,15 +50,12 @@ class CountedGroups:
     moved: Int[np.ndarray, "g"]
     """Images whose answer changed."""
     not_compared: tuple[Group, ...]
-    judged: bool
-    """Whether anything may be concluded: not where fewer than two groups lie in as many clusters as an audit asks of a group."""
 
 
 def count_groups(before: Predictions, after: Predictions, judge: Judge) -> CountedGroups:
     """Count the images of each group by event before x event after.
 
-    Compared are the groups that an audit would compare. Where these are fewer than two for want of clusters alone, the others are shown
-    too, from two clusters on, and nothing may be concluded. DataError if the two predictions are not of the same images; UsageError if the
+    Compared are the groups that an audit would compare. DataError if the two predictions are not of the same images; UsageError if the
     metric counts other images after the change: precision.
     """
     if judge.metric.denominator == "selected":
@@ -61,17 +66,9 @@ def count_groups(before: Predictions, after: Predictions, judge: Judge) -> Count
     first, second = (row_events(each, judge.metric, judge.outcome) for each in (before, after))
     joint = _joint(groups, codes, first.event, second.event, first.counted, before.attributes, judge.cluster)
     moved = np.bincount(codes[first.counted & (before.y_pred != after.y_pred)], minlength=len(groups))
-    enough = _enough(joint, judge)
-    judged = int(enough.sum()) > 1
-    if joint.kinds is not None and not judged:
-        enough = _enough(replace(joint, kinds=None), judge) & (joint.kinds.reach > 1)
-    used = np.flatnonzero(enough).tolist()
+    enough = np.array([status == "ok" for status in joint.statuses(judge.settings.min_group_size)], bool)
     left = tuple(groups[i] for i in np.flatnonzero(~enough))
-    return CountedGroups(joint.of(used), moved[enough], left, judged)
-
-
-def _enough(joint: JointCounts, judge: Judge) -> Bool[np.ndarray, "g"]:
-    return np.array([status == "ok" for status in joint.statuses(judge.settings.min_group_size)], bool)
+    return CountedGroups(joint.of(np.flatnonzero(enough).tolist()), moved[enough], left)
 
 
 def count_together(

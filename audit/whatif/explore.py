@@ -147,13 +147,20 @@ def _tried(plan: WhatIfPlan, halves: Halves, methods: Sequence[Method], inputs: 
 
 
 def _pairs(halves: Halves, refused: list[Refused]) -> dict[str, tuple[Group, Group]]:
-    """Return the groups furthest apart on the fitted half, for every judge that both halves have enough images for."""
+    """Return the groups furthest apart on the fitted half, for every judge that both halves have enough images for.
+
+    Without such groups nothing is computed for a judge, nor anything at all without them for the attribute that the plan is about.
+    """
     pairs = {}
     for judge in (halves.target, *halves.others):
         try:
-            pairs[judge.finding] = furthest_pair(halves.fitted, halves.shown.before, judge)
+            pair, why = furthest_pair(halves.fitted, halves.shown.before, judge), judge.too_few()
         except AuditError as error:
-            refused.append(Refused("", " × ".join(judge.by), Note.of(error.what)))
+            pair, why = None, Note.of(error.what)
+        if pair is None:
+            refused.append(Refused("", " × ".join(judge.by), why))
+        else:
+            pairs[judge.finding] = pair
     return pairs
 
 

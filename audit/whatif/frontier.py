@@ -14,7 +14,7 @@ from audit.statistics.multiplicity import holm
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float
 
-_CLAIMS = ("smaller", "larger", "levelled down")
+_CLAIMS = ("smaller", "indistinguishable", "larger", "levelled down")
 """Endings that rest on the test of the change."""
 
 
@@ -32,8 +32,6 @@ def holm_corrected(what_ifs: Sequence[WhatIf], alpha: float) -> tuple[WhatIf, ..
 
 
 def _outcome(ending: Ending, changed: bool, turned: bool) -> Ending:
-    if ending == "not judged":
-        return ending
     if turned:
         return "reversed"
     return "unchanged" if ending in _CLAIMS and not changed else ending

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from audit.answers import answers_of
 from audit.errors import UsageError
 from audit.statistics.evidence.threshold_curves import thresholds_at
 from audit.types import Predictions
@@ -44,11 +45,12 @@ def aggregate(
 ) -> AskedMeasurement:
     """Ask every answer in combination with other attributes and sum: ``p(race | x) = sum over age, gender of softmax(tau x . z)``.
 
-    `prompts` maps (answer, level, level, ...) to its prompts. The sum depends on the logit scale tau: state it. UsageError if the
-    combinations do not cover exactly the answers that were asked for.
+    `prompts` maps (answer, level, level, ...) to its prompts. The sum depends on the logit scale tau: state it. Independent probabilities
+    are not summed: that of at least one combination counts. UsageError if the combinations do not cover exactly the answers that were asked
+    for.
     """
     label_set = asked.measurement.label_set
-    answers = tuple(dict.fromkeys(label_set.answers.get(label, label) for label in label_set.labels))
+    answers = answers_of(label_set)
     if {combination[0] for combination in prompts} != set(answers):
         raise UsageError(
             "the combined prompts answer something else than the label set",

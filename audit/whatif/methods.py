@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from audit.answers import answer_probabilities
 from audit.errors import UsageError
 from audit.plans import Pairs, WhatIfPlan
 from audit.types import Group, Measurement, Note, Predictions, Settings
@@ -24,6 +25,7 @@ from audit.whatif.projection import (
     mutual_information,
     orthogonal_projection,
     project,
+    unit,
 )
 
 if TYPE_CHECKING:
@@ -33,8 +35,8 @@ if TYPE_CHECKING:
 Change = Callable[["Shown"], "Predictions"]
 Control = Callable[["Shown", np.random.Generator], "Predictions"]
 COVERAGES, DEFAULT_COVERAGE = (0.95, 0.9, 0.8, 0.7, 0.5), 0.9
-DROPPED, DEFAULT_DROPPED = (0.05, 0.1, 0.22, 0.4, 0.6), 0.22
-"""Shares of the coordinates; the published code drops 112 of 512."""
+DROPPED = 0.22
+"""Share of the coordinates: the published code drops 112 of 512."""
 DEFAULT_STRENGTH = 1000.0
 CONSTRAINTS: tuple[thresholds.Constraint, ...] = ("equalized_odds", "demographic_parity")
 NOTHING = (Note("nothing"),)
@@ -102,7 +104,9 @@ def combined(shop: Workshop) -> Iterator[Candidate]:
     if not prompts:
         return
     vectors = {text: shop.texts[text] for texts in prompts.values() for text in texts}
-    setting = f"{len(prompts)} combined prompts, probabilities summed at scale {shop.fit.record.logit_scale:.3g}"
+    record = shop.fit.record
+    rule = "probabilities summed" if record.score_rule == "softmax" else "the probability of at least one,"
+    setting = f"{len(prompts)} combined prompts, {rule} at scale {record.logit_scale:.3g}"
     yield Candidate("combined-prompts", setting, True, NOTHING, lambda shown: aggregate(shown.asked, prompts, vectors).answers())
 
 
@@ -171,21 +175,22 @@ def _contrasts(shop: Workshop, pairs: Pairs) -> Float[np.ndarray, "r d"]:
 
 
 def dropped(shop: Workshop) -> Iterator[Candidate]:
-    """Leave out the coordinates that tell most about the attribute; controlled by as many random ones."""
+    """Leave out the coordinates that tell most about the attribute; controlled by as many random ones.
+
+    They are ranked on embeddings of length 1, from which they are then dropped: a length says nothing, since a similarity is a cosine.
+    """
     codes = shop.codes(shop.fit.attributes)
     known = codes < len(shop.levels)
-    information = mutual_information(shop.fit.image_embeddings[known], codes[known])
+    information = mutual_information(unit(shop.fit.image_embeddings[known]), codes[known])
     dimensions = len(information)
-    counts = {share: max(round(share * dimensions), 1) for share in DROPPED}
+    count = max(round(DROPPED * dimensions), 1)
     needs = (Note("fitted_groups", {"attribute": shop.attribute}),)
-    for count in dict.fromkeys(counts.values()):
 
-        def answers(shown: Shown, rng: np.random.Generator | None = None, count: int = count) -> Predictions:
-            chosen = most_telling(information, count) if rng is None else rng.choice(dimensions, count, replace=False)
-            return drop_dimensions(shown.asked, chosen).answers()
+    def answers(shown: Shown, rng: np.random.Generator | None = None) -> Predictions:
+        chosen = most_telling(information, count) if rng is None else rng.choice(dimensions, count, replace=False)
+        return drop_dimensions(shown.asked, chosen).answers()
 
-        setting = f"{count} of {dimensions} coordinates"
-        yield Candidate("dropped-dimensions", setting, count == counts[DEFAULT_DROPPED], needs, answers, answers)
+    yield Candidate("dropped-dimensions", f"{count} of {dimensions} coordinates", True, needs, answers, answers)
 
 
 def group_thresholds(shop: Workshop) -> Iterator[Candidate]:
@@ -224,10 +229,9 @@ def _enough(yes: np.ndarray, fewest: int) -> bool:
 
 def _share_of_first(predictions: Predictions, measurement: Measurement) -> Float[np.ndarray, "n"]:
     """Return how much of the probability of the two answers the first one has."""
-    answers = measurement.label_set.answers
-    first = [answers.get(label, label) == predictions.answers[0] for label in predictions.labels]
-    scores = predictions.scores.astype(float)
-    return np.asarray(scores[:, first].sum(axis=1) / scores.sum(axis=1))
+    together = replace(measurement.label_set, combine="sum")
+    both = answer_probabilities(predictions.scores, predictions.labels, predictions.answers, together)
+    return np.asarray(both[:, 0] / both.sum(axis=1))
 
 
 @dataclass(frozen=True)

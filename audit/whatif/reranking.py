@@ -82,9 +82,11 @@ def search(
     try:
         halves = [_put(query, half, attribute, levels[attribute]) for half in (fit, shown)]
         fitted, shown_first = (half.found(half.by_score()) for half in halves)
-        pair = furthest_pair(fitted, shown_first, judge)
-        for setting, default, shares in _targets(halves[0], len(levels[attribute])):
-            what_ifs.append(what_if(_tried(halves[1], setting, default, shares, judge), pair, judge))
+        if (pair := furthest_pair(fitted, shown_first, judge)) is None:
+            refused.append(Refused(METHOD, "", judge.too_few()))
+        else:
+            for setting, default, shares in _targets(halves[0], len(levels[attribute])):
+                what_ifs.append(what_if(_tried(halves[1], setting, default, shares, judge), pair, judge))
     except AuditError as error:
         refused.append(Refused(METHOD, "", Note.of(error.what)))
     return WhatIfs(

@@ -9,12 +9,12 @@ from audit.records.comparison import Change, Comparison, Comparisons, Series
 from audit.records.results import AuditResult, Finding, Results
 from audit.types import ModelRecord
 from reports.provenance import written_date
-from reports.text import changes, phrases, sentences
+from reports.text import changes, evidence, phrases, sentences
 from reports.text import comparison as comparison_text
 from reports.text.gates import gate_rows, gates_sentence
 from reports.text.notes import sentence
 from reports.text.numbers import NOT_ESTIMABLE, clean, in_words, p_value, short_hash
-from reports.text.order import by_severity, by_significance
+from reports.text.order import by_severity, by_significance, leading, strongest_signals
 from reports.text.reasons import audit_reason
 from reports.text.verdicts import VerdictSentence, comparison_sentence, verdict_sentence
 
@@ -62,15 +62,21 @@ def _audit(audit: AuditResult, rows: int, sentences_each: int, *, named: bool) -
     if audit.data.limited:
         sample = in_words(audit.data.used, "image")
         parts.append(f"**LIMITED RUN.** A sample of {sample}; its verdict is always “inconclusive”.")
-    parts.append(verdict_markdown(verdict_sentence(audit), audit_reason(audit)))
+    verdict, signals = verdict_markdown(verdict_sentence(audit), audit_reason(audit)), strongest_signals(audit.findings)
+    explored = escaped(sentences.signals_sentence(audit))
+    if named and signals:  # a summary of several audits has no room for a list each
+        verdict = f"{verdict} {explored} {escaped('; '.join(sentences.title(each, audit) for each in signals))}."
+    parts.append(verdict)
     if audit.model.data_card:
         parts.append(f"**Known from the checkpoint:** {escaped(audit.model.data_card)}")
     if ordered[:rows]:
-        parts.append(findings_table(ordered[:rows], len(ordered), audit))
-    top = [sentences.headline(finding, audit) for finding in ordered[:sentences_each]]
+        parts.append(findings_table(leading(ordered, rows), len(ordered), audit))
+    top = [sentences.headline(finding, audit) for finding in leading(ordered, sentences_each)]
     pair = min(audit.paired, key=by_significance, default=None)
     top += [sentences.paired_headline(pair)] if pair else []
     parts.append(_bullets(top) or NO_QUESTION)
+    if signals and not named:
+        parts += [explored, _bullets(sentences.headline(each, audit) for each in signals)]
     parts.append(f"Not tested: {escaped('; '.join(audit.probe.not_tested))}.")
     return parts
 
@@ -81,7 +87,8 @@ def findings_table(findings: Sequence[Finding], of: int, audit: AuditResult) -> 
 
 
 def _finding(finding: Finding, audit: AuditResult) -> tuple[str, ...]:
-    lead = (sentences.VERDICTS[finding.verdict].word.lower(), sentences.title(finding, audit))
+    verdict = ", ".join(filter(None, [sentences.VERDICTS[finding.verdict].word.lower(), evidence.shift_tag(finding)]))
+    lead = (verdict, sentences.title(finding, audit))
     if finding.gap is None:
         return (*lead, "", "", NOT_ESTIMABLE, "", "")
     ends = (phrases.short_rate(finding, group) for group in (finding.gap.highest, finding.gap.lowest))
@@ -143,7 +150,7 @@ def _document(parts: Sequence[str], facts: Results | Comparisons, models: Iterab
 
 def verdict_markdown(verdict: VerdictSentence, reason: str) -> str:
     """Return a verdict and its reason."""
-    return f"**{verdict.word}.** {verdict.sentence} {escaped(reason)}"
+    return f"**{verdict.word}.** {escaped(verdict.sentence)} {escaped(reason)}"
 
 
 def _head(columns: Sequence[str]) -> str:

@@ -102,7 +102,8 @@ def _section(results: Results, audit: AuditResult) -> list[str]:
         findings_table(ordered, len(ordered), audit) if ordered else NO_QUESTION,
         f"**Data.** {escaped(audit.data.source)} ({escaped(audit.data.licence)}), {in_words(audit.data.used, 'image')} of "
         f"{count(audit.data.listed)}. Groups under {in_words(results.settings.min_group_size, 'image')} are not judged; a difference "
-        f"below {exact_points(results.settings.tolerance)} would not matter unless the probe says otherwise.",
+        f"below {exact_points(results.settings.tolerance)} (of shares under 10 %: and a factor below "
+        f"{results.settings.ratio_tolerance:g}) would not matter unless the probe says otherwise.",
         "**Limits.** " + " ".join(escaped(limit) for limit in audit.probe.limits),
         f"**Not tested.** {escaped('; '.join(audit.probe.not_tested))}.",
     ]

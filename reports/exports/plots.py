@@ -102,7 +102,7 @@ def gaps(audit: AuditResult, alpha: float, ax: Axes | None = None, *, primary: b
             continue
         axes.barh(y, 100 * gap.null_95, height=0.7, color=BAND, zorder=0, label="expected by chance (95 %)")
         axes.plot([100 * gap.low, 100 * gap.high], [y, y], color=INK)
-        axes.plot([100 * gap.value], [y], "o", color=INK, markerfacecolor=INK if finding.verdict == "disparity" else "white")
+        axes.plot([100 * gap.value], [y], "o", color=INK, markerfacecolor=INK if finding.verdict in ("disparity", "signal") else "white")
     for tolerance in sorted({finding.tolerance for finding in shown}):
         axes.axvline(100 * tolerance, color=LINE, linestyle=":", linewidth=1, label=f"tolerance: {exact_points(tolerance)}")
     _rows(axes, [_asked(finding, audit) for finding in shown], ())

@@ -25,9 +25,10 @@ FINDING: Columns = {"finding": "id", **QUESTION}
 ENDS: Columns = {name: name for name in ("low", "high")}
 RATE: Columns = {"group": "group or all images", "n": "n", "events": "events", "rate": "value", **ENDS, "status": "status"}
 _GAP: Columns = {
-    **{name: name for name in ("primary", "verdict", "exceeds_tolerance", "tolerance")},
+    **{name: name for name in ("primary", "verdict", "exceeds_tolerance", "tolerance", "ratio_tolerance")},
     "highest": "gap.highest", "lowest": "gap.lowest", "gap": "gap.value",
     **{name: f"gap.{name}" for name in ("low", "high", "ratio", "p", "p_adjusted", "null_mean", "null_95", "minimum_detectable")},
+    **{name: f"gap.{name}" for name in ("equivalence_bound", "equivalence_ratio", "ratio_low")},
 }  # fmt: skip
 _CONTRAST: Columns = {
     "first": "first", "second": "second or the rest",

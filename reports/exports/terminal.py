@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from audit.records.comparison import Change, Comparison, Comparisons, Series, Trajectory
 from audit.records.results import AuditResult, Finding, Results
 from reports.exports.markdown import ordinary_spaces
-from reports.text import changes, phrases, sentences
+from reports.text import changes, evidence, phrases, sentences
 from reports.text import comparison as comparison_text
 from reports.text.gates import gate_rows, gates_sentence
 from reports.text.notes import sentence
-from reports.text.numbers import clean, in_words, number, p_value, span
-from reports.text.order import by_severity
-from reports.text.reasons import audit_reason
+from reports.text.numbers import clean, in_words, number, p_value, span, within_tolerances
+from reports.text.order import by_severity, leading, strongest_signals
+from reports.text.reasons import audit_reason, ratio_sentences
 from reports.text.verdicts import comparison_sentence, verdict_sentence
 
 COLUMNS = 80
@@ -27,7 +27,7 @@ _VERDICT, _CHANGE = (66, 13), (54, 24)
 
 
 def audit_lines(results: Results) -> str:
-    """Return the pre-specified questions of every audit, and its verdict in words."""
+    """Return the pre-specified questions of every audit, the strongest signals outside them, and its verdict in words."""
     blocks = [_audit(audit, results.settings.min_group_size) for audit in results.audits]
     return ordinary_spaces("\n\n".join([*blocks, *_gates(results)]))
 
@@ -45,11 +45,15 @@ def _gates(results: Results) -> list[str]:
 
 def _audit(audit: AuditResult, smallest: int) -> str:
     primary = sorted((finding for finding in audit.findings if finding.primary), key=by_severity)
-    shown = primary[:_MOST_ROWS]
+    shown = leading(primary, _MOST_ROWS)
     lines = [_cut(f"{audit.model.name} · {audit.probe.name} · {in_words(audit.data.used, 'image')}"), ""]
     lines += [_wide("metric by attribute", "status", _VERDICT), _narrow("groups", "gap [interval]", "chance"), "-" * COLUMNS]
     lines += [line for finding in shown for line in _finding(finding, audit)]
-    lines += _hidden(len(primary) - len(shown), len(audit.findings) - len(primary), "report")
+    signals = strongest_signals(audit.findings)
+    lines += _hidden(len(primary) - len(shown), 0, "report")
+    lines += ["", *wrapped(sentences.signals_sentence(audit))] if signals else []
+    lines += [line for finding in signals for line in _finding(finding, audit)]
+    lines += _hidden(0, len(audit.findings) - len(primary) - len(signals), "report", "more " if signals else "")
     lines += [f"and what-ifs to {in_words(len(audit.what_ifs), 'question')}: see the report"] if audit.what_ifs else []
     if any(finding.gap is None for finding in shown):
         enough = f"{in_words(smallest, 'image')}{' in enough clusters' if audit.data.cluster else ''} (--min-group-size)"
@@ -65,8 +69,12 @@ def _finding(finding: Finding, audit: AuditResult) -> list[str]:
     gap, places = finding.gap, phrases.gap_places(finding)
     order = (gap.lowest, gap.highest) if finding.better == "high" else (gap.highest, gap.lowest)
     groups = ", ".join(phrases.short_rate(finding, group) for group in order)
-    decided = f"within ±{100 * finding.tolerance:g}" if finding.verdict == "equivalent" else span(gap.low, gap.high, places)
-    return [first, _narrow(groups, f"{number(gap.value, places)} {decided}", number(gap.null_95, places))]
+    close = within_tolerances(finding.tolerance, finding.ratio_tolerance)
+    decided = (close if "×" in close else f"within {close}") if finding.verdict == "equivalent" else span(gap.low, gap.high, places)
+    second = _narrow(groups, f"{number(gap.value, places)} {decided}", number(gap.null_95, places))
+    ratio = [f"  {fit(text, COLUMNS - 2)}".rstrip() for text in ratio_sentences(finding)]
+    shift = evidence.shift_sentence(finding)
+    return [first, second, *ratio, *(f"  {line}" for line in (wrapped(shift, COLUMNS - 2) if shift else []))]
 
 
 def _narrow(groups: str, interval: str, chance: str) -> str:
@@ -120,9 +128,9 @@ def _trajectory(trajectory: Trajectory, series: Series) -> list[str]:
 # ---- lines ---------------------------------------------------------------------------------------------------------------------------
 
 
-def _hidden(questions: int, others: int, where: str) -> list[str]:
+def _hidden(questions: int, others: int, where: str, more: str = "") -> list[str]:
     lines = [f"and {in_words(questions, 'more question')}: see the {where}"] if questions > 0 else []
-    return [*lines, *([f"and {in_words(others, 'exploratory comparison')}: see the {where}"] if others else [])]
+    return [*lines, *([f"and {in_words(others, f'{more}exploratory comparison')}: see the {where}"] if others else [])]
 
 
 def _wide(question: str, status: str, columns: Sequence[int]) -> str:
@@ -133,12 +141,12 @@ def _cut(text: str) -> str:
     return fit(text, COLUMNS).rstrip()
 
 
-def wrapped(text: str) -> list[str]:
-    """Return lines of at most 80 columns, broken between words."""
+def wrapped(text: str, columns: int = COLUMNS) -> list[str]:
+    """Return lines of at most so many columns, broken between words."""
     lines = [""]
     for word in clean(text).split():
         longer = f"{lines[-1]} {word}".lstrip()
-        if sum(map(_width, longer)) <= COLUMNS:
+        if sum(map(_width, longer)) <= columns:
             lines[-1] = longer
         else:
             lines.append(_cut(word))

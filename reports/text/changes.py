@@ -72,12 +72,15 @@ def trajectory_reason(trajectory: Trajectory, series: Series) -> str:
 
 
 def _measured(change: Change, gap: GapChange) -> str:
-    subject = change.metric.replace("_", " ") + (f" of '{change.outcome}'" if change.outcome is not None else "")
     p = p_phrase(gap.p_adjusted, "adjusted p" if change.primary else "uncorrected p")
     return (
-        f"The gap of {subject} went from {_ends(change, gap.before, after=False)} to {_ends(change, gap.after, after=True)}: "
+        f"The gap of {_subject(change)} went from {_ends(change, gap.before, after=False)} to {_ends(change, gap.after, after=True)}: "
         f"{_signed(gap.difference)} {span(gap.low, gap.high, 1, signed=True)} ({p})."
     )
+
+
+def _subject(change: Change) -> str:
+    return change.metric.replace("_", " ") + (f" of '{change.outcome}'" if change.outcome is not None else "")
 
 
 def _ends(change: Change, ends: GapEnds, *, after: bool) -> str:
@@ -114,8 +117,8 @@ def _why_unchanged(change: Change, gap: GapChange, comparison: Comparison, setti
         return ["Both sides are the same model with the same answers: nothing can have changed."]
     groups = sum(cell.before.status == "ok" for cell in change.by_group)
     said = [
-        f"Equivalent: for {pairs_phrase(groups)}, the {100 * (1 - 2 * settings.alpha):g} % interval of the change of their "
-        f"difference lies inside ±{exact_points(change.tolerance)}."
+        f"Equivalent in {_subject(change)}: for {pairs_phrase(groups)}, the {100 * (1 - 2 * settings.alpha):g} % interval of the "
+        f"change of their difference lies inside ±{exact_points(change.tolerance)}."
     ]
     said += ["A change is detectable but smaller than the tolerance."] * (gap.p_adjusted <= settings.alpha)
     return said + ["Groups changed places, within the tolerance."] * any(pair.reversed for pair in change.pairs)

@@ -30,7 +30,7 @@ VERDICTS: dict[str, VerdictWords] = {
     ),
     "equivalent": VerdictWords(
         "Equivalent",
-        "Every difference between two groups compared is shown to have changed by less than the tolerance. "
+        "In the rate that was tested, every difference between two groups compared is shown to have changed by less than the tolerance. "
         "A larger gap, where there was one, is still there.",
     ),
     "inconclusive": VerdictWords(

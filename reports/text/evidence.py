@@ -71,6 +71,51 @@ def wrong_labels_text(finding: Finding) -> str:
     return f"{count(tipping.images)} of {count(n)} labels of {phrases.group(tipping.worst)} ({percent(tipping.share, 1)})"
 
 
+# ---- at equal other attributes -------------------------------------------------------------------------------------------------------
+
+_ORDERED = {"high": ("leads", "trails"), "low": ("is above", "is below"), "neither": ("is above", "is below")}
+"""By which side of a metric is better, the words for the higher and the lower rate."""
+
+
+def shifted(finding: Finding) -> Adjusted | None:
+    """Return the pair at those equal other attributes that change its difference most: one that is reversed before one that is weakened."""
+    found = [pair for pair in (finding.evidence.adjustment.pairs if finding.evidence.adjustment else ()) if pair.shift]
+    return min(found, key=lambda pair: (pair.shift != "reversed", -abs(pair.crude - pair.difference.value)), default=None)
+
+
+def shift_sentence(finding: Finding) -> str:
+    """Return what equal other attributes make of the most significant difference; empty where its sign stays and most is left.
+
+    ``b leads a by 4.5 points and trails by 7.7 [6.0, 9.4] at equal age.``
+    """
+    pair = shifted(finding)
+    if pair is None:
+        return ""
+    above, below = _ORDERED[finding.better]
+    (first, second), side = ((pair.first, pair.second), 1) if pair.crude > 0 else ((pair.second, pair.first), -1)
+    low, high = sorted((side * pair.difference.low, side * pair.difference.high))
+    places = max(decimals(low, high), 1)
+    raw, equal = points(abs(pair.crude), places), f"at equal {phrases.attributes(pair.others)}"
+    start = f"{phrases.group(first)} {above} {phrases.group(second)} by {raw}"
+    if pair.shift == "reversed":
+        size = f"{number(abs(pair.difference.value), places)} {span(-high, -low, places)}"
+        return f"{start} and {below} by {size} {equal}."
+    left = f"{number(side * pair.difference.value, places)} {span(low, high, places)}"
+    lost = "no longer significant" if low <= 0 else "less than half is left"
+    return f"{start}; {equal} by {left}: {lost}."
+
+
+def shift_tag(finding: Finding) -> str:
+    """Return the same in a few words, beside a verdict: ``reversed at equal age``."""
+    pair = shifted(finding)
+    return f"{pair.shift} at equal {phrases.attributes(pair.others)}" if pair else ""
+
+
+def shift_text(pair: Adjusted) -> str:
+    """Return what becomes of a difference, in one word; empty where its sign stays and most is left."""
+    return pair.shift or ""
+
+
 # ---- other attributes, other sizes -----------------------------------------------------------------------------------------------------
 
 

@@ -96,7 +96,8 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "log-likelihood of the option's own tokens, the end of the answer not counted. The likeliest option is the answer. Scores are the "
         "softmax over the options; they are not calibrated probabilities.",
         "asked_order": "Order: as declared, ‘{unclear}’ last. Shuffled order: one permutation of the options for all images, drawn "
-        "with seed {seed}; the measurements named “: order” say how often the answer stays the same, by group.",
+        "with seed {seed}, in which the first option is not first and the last not last; the measurements named “: order” say how often "
+        "the answer stays the same, by group.",
         "asked_unclear": "Unclear: every question also offers ‘{unclear}’. Its rate by group is an outcome of its own, outside the "
         "verdict. Where there is a true answer, ‘{unclear}’ counts against accuracy.",
         "asked_first_prompt": "Where a label has several prompts, only the first is its option: only embeddings can be averaged.",
@@ -118,6 +119,9 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "no_direction": "the probe names no prompts for this attribute",
         "no_same_meaning": "the probe names no pairs of prompts that should mean the same",
         "not_yes_or_no": "it is for questions with a true answer of yes or no",
+        "too_few_images": "fewer than two groups have at least {images} images in both halves, so that no change could be judged",
+        "too_few_clusters": "fewer than two groups have at least {images} images in effectively {clusters} clusters or more in both halves "
+        "(a cluster: {cluster}), so that no change could be judged",
         # ---- comparisons: claims that cannot be paired
         "only_first": "{finding}: asked by the first audit only.",
         "unknown_metric": "{finding}: this program does not know the metric '{metric}'.",

@@ -158,6 +158,39 @@ def exact_points(fraction: float) -> str:
     return f"{text}{_SPACE}{'point' if text == '1' else 'points'}"
 
 
+def exact_tolerances(fraction: float, ratio: float | None) -> str:
+    r"""Return a tolerance in points, and the one in ratio where there is one.
+
+    Examples
+    --------
+    >>> exact_tolerances(0.05, 1.25).replace("\xa0", " "), exact_tolerances(0.05, None).replace("\xa0", " ")
+    ('5 points and a factor of 1.25', '5 points')
+    """
+    return exact_points(fraction) if ratio is None else f"{exact_points(fraction)} and a factor of{_SPACE}{ratio:g}"
+
+
+def within_tolerances(fraction: float, ratio: float | None) -> str:
+    r"""Return what lies within the tolerances, short.
+
+    Examples
+    --------
+    >>> within_tolerances(0.05, 1.25).replace("\xa0", " "), within_tolerances(0.05, None)
+    ('±5 and ×1.25', '±5')
+    """
+    return f"±{round(100 * fraction, 6):g}{'' if ratio is None else f' and ×{ratio:g}'}"
+
+
+def times(value: float) -> str:
+    """Return a factor in three significant digits.
+
+    Examples
+    --------
+    >>> times(1.8987), times(19.949)
+    ('1.9', '19.9')
+    """
+    return _significant(value)
+
+
 def p_value(p: float | None) -> str:
     r"""Return a p-value with two significant digits; never 0.
 

@@ -2,15 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
+from audit.records.base import FindingVerdict
 from audit.records.results import Finding, PairedFinding
 
-_WORST_FIRST = {"disparity": 0, "inconclusive": 1, "equivalent": 2, "not estimable": 3}
+_WORST_FIRST: dict[FindingVerdict, int] = {
+    "disparity": 0, "signal": 1, "inconclusive": 2, "equivalent": 3, "no signal": 4, "not estimable": 5,
+}  # fmt: skip
+MOST_SIGNALS = 3
+"""Signals that are carried to the first screen, the summary and the terminal."""
 
 
 def by_severity(finding: Finding) -> tuple[int, float, float]:
     """Sort key: disparities first, then by adjusted p, then by the size of the gap."""
     gap = finding.gap
     return (_WORST_FIRST[finding.verdict], gap.p_adjusted if gap else 1.0, -gap.value if gap else 0.0)
+
+
+def reversed_at_equal(finding: Finding) -> bool:
+    """Whether the sign of its most significant difference turns at equal other attributes."""
+    found = finding.evidence.adjustment
+    return found is not None and any(pair.shift == "reversed" for pair in found.pairs)
+
+
+def leading(findings: Sequence[Finding], most: int) -> list[Finding]:
+    """Return the first `most`, and of the rest those that another attribute reverses: their verdict must not stand alone."""
+    return [finding for place, finding in enumerate(findings) if place < most or reversed_at_equal(finding)]
+
+
+def strongest_signals(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Return the signals to carry everywhere: the smallest p first."""
+    signals = (finding for finding in findings if finding.verdict == "signal" and finding.gap)
+    return tuple(sorted(signals, key=lambda each: (each.gap.p if each.gap else 1.0, by_severity(each)))[:MOST_SIGNALS])
 
 
 def by_significance(paired: PairedFinding) -> tuple[float, float]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from audit.errors import DataError
 from audit.records.comparison import GapEnds, PairChange
 from audit.records.evidence import Estimate
-from audit.records.results import Contrast, Finding, Gap, MeasurementRecord, PairedFinding, Rate, Results
+from audit.records.results import Contrast, Finding, Gap, PairedFinding, Rate
 from audit.types import Group, ModelRecord
 from reports.text.numbers import (
     NOT_ESTIMABLE,
@@ -16,6 +16,7 @@ from reports.text.numbers import (
     decimals,
     difference,
     exact_points,
+    exact_tolerances,
     in_words,
     number,
     p_phrase,
@@ -24,6 +25,8 @@ from reports.text.numbers import (
     points,
     rate,
     span,
+    times,
+    within_tolerances,
 )
 
 _NAMED = 5
@@ -33,7 +36,7 @@ WITHIN_CHANCE = "Chance gives so much only between groups with larger standard e
 _LONGEST_NAME = 120
 """Characters of a level's name; results.json has it whole."""
 LEFT_OUT_OF_CLUSTERS = (
-    "the correction of a list of words (Benjamini-Hochberg, max-T); ratio, odds ratio and Cohen’s h; the four-fifths ratio; "
+    "the correction of a list of words (max-T); ratio, odds ratio and Cohen’s h; the four-fifths ratio; "
     "shrunk rates of small groups; equal opportunity and equalized odds; calibration; confidence thresholds; the spread of scores; "
     "equal other attributes (Mantel-Haenszel); how many wrong labels, chosen or at random, would overturn a verdict; "
     "verdicts with near-ties the other way; chi-square"
@@ -100,7 +103,8 @@ def gap_text(finding: Finding) -> str:
     if finding.gap is None or finding.verdict != "equivalent":
         return size(finding.gap)
     # What decides here are the 90 % intervals of every pair; the wider interval of the largest gap would seem to contradict them.
-    return f"{points(finding.gap.value, gap_places(finding))}, every pair within ±{exact_points(finding.tolerance).split()[0]}"
+    within = within_tolerances(finding.tolerance, finding.ratio_tolerance)
+    return f"{points(finding.gap.value, gap_places(finding))}, every pair within {within}"
 
 
 def chance_text(finding: Finding) -> str:
@@ -126,7 +130,7 @@ def facts(finding: Finding) -> tuple[tuple[str, str], ...]:
     trivial = (("Always the most common answer", f"{baseline(finding.overall)} right"),) if known else ()
     gap = finding.gap
     if gap is None:
-        return (("Tolerance", exact_points(finding.tolerance)), *trivial)
+        return (("Tolerance", tolerances(finding)), *trivial)
     places = gap_places(finding)
     if finding.overall.clusters is not None:
         chi2 = "not computed for clusters"
@@ -137,29 +141,37 @@ def facts(finding: Finding) -> tuple[tuple[str, str], ...]:
     return (
         ("Largest gap", gap_text(finding)),
         ("Expected by chance (95 %)", f"{number(gap.null_mean, places)} on average, up to {points(gap.null_95, places)}"),
-        ("Adjusted p" if finding.primary else "p (not adjusted)", p_value(gap.p_adjusted)),
+        ("Adjusted p", p_value(gap.p_adjusted)),
         *_listed(finding),
         ("Chi-square", chi2),
         ("Spread between groups", points(gap.spread, max(places, 1))),
         ("Lowest / highest", NOT_ESTIMABLE if gap.ratio is None else f"{gap.ratio:.2f}"),
         ("Detectable difference", detectable_text(finding)),
-        ("Tolerance", exact_points(finding.tolerance)),
+        ("Tolerance", tolerances(finding)),
+        *_factor(finding, gap),
         *trivial,
     )
 
 
+def tolerances(finding: Finding) -> str:
+    """Return the tolerance of a finding, or both: ``5 points and a factor of 1.25``."""
+    return exact_tolerances(finding.tolerance, finding.ratio_tolerance)
+
+
+def _factor(finding: Finding, gap: Gap) -> tuple[tuple[str, str], ...]:
+    """Return between what factors the rates of some, and of any, two groups lie."""
+    if finding.ratio_tolerance is None or gap.ratio_low is None:
+        return ()
+    most = "without an upper bound" if gap.equivalence_ratio is None else f"at most {times(gap.equivalence_ratio)}"
+    return (("Rates differ by a factor of", f"at least {times(gap.ratio_low)}, {most}"),)
+
+
 def _listed(finding: Finding) -> tuple[tuple[str, str], ...]:
-    """Return the p-value of an entry, corrected for the others of its list."""
+    """Return the p-value of an entry, corrected for its list alone: what it would be had nothing else been explored."""
     found = finding.evidence.family_correction
     if found is None:
         return ()
-    corrected = f"{p_value(found.benjamini_hochberg)} (Benjamini-Hochberg), {p_value(found.max_t)} (max-T)"
-    return ((f"p in its family of {found.size}", corrected),)
-
-
-def in_list(finding: Finding) -> str:
-    """Return the p-value of an entry corrected for its list (Benjamini-Hochberg); empty without a list."""
-    return p_value(finding.evidence.family_correction.benjamini_hochberg) if finding.evidence.family_correction else ""
+    return ((f"p within its list of {found.size} alone", f"{p_value(found.max_t)} (max-T)"),)
 
 
 def signed_change(found: Corrected) -> str:
@@ -245,36 +257,6 @@ def first_sentence(text: str) -> str:
 def answers_only(model: ModelRecord) -> bool:
     """Whether no model was loaded: the answers were read from a file."""
     return not (model.parameters or model.dimensions)
-
-
-def answering(results: Results) -> str:
-    """Return how an image gets its answer, for every kind of model on the page."""
-    models = [audit.model for audit in results.audits]
-    asked = [model for model in models if model.asked]
-    read = [model for model in models if answers_only(model)]
-    kinds = (
-        ("the label whose prompt lies nearest to it", len(models) - len(asked) - len(read)),
-        ("the option that a generative model finds likeliest, a token", len(asked)),
-        ("the one that the file of predictions states", len(read)),
-    )
-    return f"Every image gets one answer: {', or '.join(text for text, n in kinds if n) or 'a label'}."
-
-
-def decision(record: MeasurementRecord) -> str:
-    """Return how an image gets its answer."""
-    if record.near_ties is None:
-        return "The answers have no scores."
-    if record.asked and not any(record.prompts.values()):
-        return "Two answers are compared: the one to the question below, and the one to the same options in their declared order."
-    ensembled = any(len(texts) > 1 for texts in record.prompts.values())
-    best = (
-        "The probabilities of the labels of one answer are summed; the answer with the largest sum is given."
-        if record.combine == "sum"
-        else "The most probable label is given."
-    )
-    mean = " The embeddings of a label's prompts are averaged." if ensembled else ""
-    margin = f"{percent(record.near_ties, 1)} of the decisions are closer than {exact_points(record.near_tie_margin)} of probability."
-    return f"{best}{mean} {margin}"
 
 
 # ---- sentences that stand for a chart ------------------------------------------------------------------------------------------------

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from audit.records.finding import planned_verdicts
 from audit.records.results import AuditResult, Finding, Gap, Rate, Verdict
 from audit.types import Exclusion, Settings
 from reports.text import phrases
+from reports.text.evidence import shift_sentence
 from reports.text.notes import sentence
-from reports.text.numbers import exact_points, in_words, p_phrase, percent, points
+from reports.text.numbers import exact_points, in_words, p_phrase, percent, points, times
 
 LIMITED = "LIMITED RUN: a sample of the images settles nothing."
 FEWEST_CLUSTERS = 15
@@ -27,14 +29,14 @@ def reason(finding: Finding, audit: AuditResult, settings: Settings) -> str:
     if finding.gap is None:
         said.append(_why_not_estimable(finding, settings))
     else:
-        said += [_measured(finding, finding.gap), *_explained(finding, finding.gap, settings)]
+        said += [_measured(finding, finding.gap), *_explained(finding, finding.gap, settings), *filter(None, [shift_sentence(finding)])]
     said += not_compared(finding.by_group)
     return " ".join([*said, *(not_covered(audit.data.exclusions) if finding.verdict == "equivalent" else [])])
 
 
 def audit_reason(audit: AuditResult) -> str:
     """Return how many primary questions ended in which verdict, and which images the audit does not cover."""
-    found = [finding.verdict for finding in audit.findings if finding.primary]
+    found = planned_verdicts(audit.findings)
     if not found:
         return "This audit has no primary question, so it has no verdict."
     parts: list[str] = []
@@ -81,7 +83,7 @@ def _why_not_estimable(finding: Finding, settings: Settings) -> str:
 def _measured(finding: Finding, gap: Gap) -> str:
     lowest, highest = (_rate(phrases.rate_of(finding, group)) for group in (gap.lowest, gap.highest))
     subject = _subject(finding)
-    p = p_phrase(gap.p_adjusted, "adjusted p" if finding.primary else "uncorrected p")
+    p = p_phrase(gap.p_adjusted, "adjusted p")
     return (
         f"{subject[0].upper()}{subject[1:]} runs from {lowest} to {highest}: a gap of {points(gap.value, 1)} "
         f"({p}; expected by chance (95 %): up to {points(gap.null_95, 1)})."
@@ -90,24 +92,56 @@ def _measured(finding: Finding, gap: Gap) -> str:
 
 def _explained(finding: Finding, gap: Gap, settings: Settings) -> list[str]:
     """Return what the verdict adds to the measured gap; a limited run adds nothing."""
+    if finding.verdict == "signal":
+        return [*_most_significant(finding, gap), "It was not planned: a reason to ask again with new images, not a verdict."]
     if finding.verdict == "equivalent":
         return _why_equivalent(finding, gap, settings)
-    tolerance = exact_points(finding.tolerance)
     if finding.verdict == "disparity":
-        beyond = (
-            f"At least one pair differs by more than the tolerance of {tolerance}, after correction."
-            if finding.exceeds_tolerance
-            else f"Whether it exceeds the tolerance of {tolerance} is undecided."
-        )
         # The test asks one question, the interval holds for all pairs.
         open_size = ["Its interval holds for every pair of groups at once and includes 0: the groups differ, by how much is undecided."]
-        return [*_most_significant(finding, gap), beyond, *open_size * (gap.low <= 0)]
+        return [*_most_significant(finding, gap), _beyond(finding, gap), *open_size * (gap.low <= 0)]
     if finding.verdict == "inconclusive" and gap.p_adjusted > settings.alpha:
         return [
-            f"These images show neither a difference nor its absence within {tolerance}; a difference of the smallest group from "
-            f"the others would be found with power 0.8 from {points(gap.minimum_detectable, 1)} on."
+            f"These images show neither a difference in {_subject(finding)} nor its absence within {phrases.tolerances(finding)}; "
+            f"one of the smallest group from the others would be found with power 0.8 from {points(gap.minimum_detectable, 1)} on.",
+            *ratio_sentences(finding),
         ]
     return []
+
+
+def _beyond(finding: Finding, gap: Gap) -> str:
+    """Return whether a disparity exceeds its tolerance, and which."""
+    tolerance, ratio = exact_points(finding.tolerance), finding.ratio_tolerance
+    if finding.exceeds_tolerance and (ratio is None or gap.ratio_low is None or gap.low > finding.tolerance):
+        return f"At least one pair differs by more than the tolerance of {tolerance}, after correction."
+    inside = f"Every pair lies within ±{tolerance}" if _in_points(finding) else ""
+    if finding.exceeds_tolerance and gap.ratio_low is not None:
+        some = f"the rates of at least one pair differ by a factor of {times(gap.ratio_low)} or more, after correction: the tolerance is"
+        return f"{inside or f'Whether a pair differs by more than {tolerance} is undecided'}, but {some} {ratio:g}."
+    if inside and ratio is not None:
+        return f"{inside}; whether the rates of a pair differ by more than a factor of {ratio:g} is undecided."
+    return f"Whether it exceeds the tolerance of {phrases.tolerances(finding)} is undecided."
+
+
+def _in_points(finding: Finding) -> bool:
+    gap = finding.gap
+    return gap is not None and gap.equivalence_bound is not None and gap.equivalence_bound < finding.tolerance
+
+
+def ratio_sentences(finding: Finding) -> list[str]:
+    """Say what low rates hide in points: by what factor some differ, or may where only the ratio is open, or why nothing bounds it."""
+    gap = finding.gap
+    if finding.ratio_tolerance is None or gap is None:
+        return []
+    if finding.verdict == "disparity" and gap.ratio_low is not None and gap.ratio_low > finding.ratio_tolerance:
+        return [f"The rates of at least one pair differ by a factor of {times(gap.ratio_low)} or more."]
+    if finding.verdict != "inconclusive" or not _in_points(finding):
+        return []
+    inside = f"Every pair lies within ±{exact_points(finding.tolerance)}"
+    if gap.equivalence_ratio is not None:
+        return [f"{inside}; rates may differ by a factor of up to {times(gap.equivalence_ratio)}."]
+    empty = [phrases.group(rate.group) for rate in finding.by_group if rate.status == "ok" and not rate.events]
+    return [f"{inside}; nothing bounds the ratio of the rates{f': no event in {phrases.some(empty)}' if empty else ''}."]
 
 
 def _most_significant(finding: Finding, gap: Gap) -> list[str]:
@@ -124,14 +158,16 @@ def _most_significant(finding: Finding, gap: Gap) -> list[str]:
 
 def _why_equivalent(finding: Finding, gap: Gap, settings: Settings) -> list[str]:
     estimable = [rate for rate in finding.by_group if rate.status == "ok"]
+    ratio = finding.ratio_tolerance
     said = [
-        f"Equivalent within the tolerance: the {100 * (1 - 2 * settings.alpha):g} % interval of {pairs_phrase(len(estimable))} "
-        f"lies inside ±{exact_points(finding.tolerance)}."
+        f"Equivalent in {_subject(finding)} within {'both tolerances' if ratio else 'the tolerance'}: the "
+        f"{100 * (1 - 2 * settings.alpha):g} % interval of {pairs_phrase(len(estimable))} lies inside ±{exact_points(finding.tolerance)}"
+        f"{f', that of the ratio of the rates within a factor of {ratio:g}' if ratio else ''}."
     ]
     if gap.p_adjusted <= settings.alpha:
         said.append("The difference is detectable but smaller than the tolerance.")
     rates = [rate.events / rate.n for rate in estimable]
-    if max(rates) <= finding.tolerance or min(rates) >= 1 - finding.tolerance:
+    if ratio is None and (max(rates) <= finding.tolerance or min(rates) >= 1 - finding.tolerance):
         said.append("All rates lie within one tolerance of the end of the scale, so this margin says little about their ratio.")
     return said
 

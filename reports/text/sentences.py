@@ -9,10 +9,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from audit.gates.parse import NamedQuestion
+from audit.records.base import FindingVerdict
 from audit.records.finding import VarianceShares
-from audit.records.results import AuditResult, CellStatus, Finding, PairedFinding, Rate, Results, SpecificationCurve, Verdict
+from audit.records.results import AuditResult, CellStatus, Finding, PairedFinding, Rate, Results, SpecificationCurve
 from audit.types import Group, Settings
-from reports.text.numbers import count, decimals, difference, exact_points, in_words, number, p_phrase, percent, points, rate
+from reports.text.evidence import shift_sentence
+from reports.text.numbers import count, decimals, difference, in_words, number, p_phrase, percent, points, rate
+from reports.text.order import MOST_SIGNALS
 from reports.text.phrases import (
     WITHIN_CHANCE,
     answers_only,
@@ -25,7 +28,9 @@ from reports.text.phrases import (
     paired_title,
     rate_of,
     some,
+    tolerances,
 )
+from reports.text.reasons import ratio_sentences
 
 SAME_SIGN_SHARE = 0.8
 """Below this share of prompt templates with the default's sign, an answer is sensitive to the prompt."""
@@ -51,14 +56,15 @@ class VerdictWords:
     meaning: str
 
 
-VERDICTS: dict[Verdict, VerdictWords] = {
+VERDICTS: dict[FindingVerdict, VerdictWords] = {
     "disparity": VerdictWords(
         "Disparity",
-        "The groups differ by more than chance explains, and are not shown to differ by less than the tolerance.",
+        "In the rate that was tested, groups differ by more than chance explains, and are not shown to differ by less than the tolerance.",
     ),
     "equivalent": VerdictWords(
         "Equivalent",
-        "Every two groups compared are shown to differ by less than the tolerance. This holds for the groups tested only.",
+        "In the rate that was tested, every two groups compared are shown to differ by less than the tolerance. This holds for that rate "
+        "and those groups only: equal accuracy may hide errors of opposite kinds.",
     ),
     "inconclusive": VerdictWords(
         "Inconclusive",
@@ -67,6 +73,16 @@ VERDICTS: dict[Verdict, VerdictWords] = {
     "not estimable": VerdictWords(
         "Not estimable",
         "Fewer than two groups have enough images that count for the metric, in enough clusters where images come in clusters.",
+    ),
+    "signal": VerdictWords(
+        "Signal",
+        "Of an exploratory comparison: the groups differ by more than chance explains, also after all exploratory comparisons of the audit "
+        "are corrected for (Benjamini-Hochberg). It was not planned: a reason to ask again with new images, not a verdict.",
+    ),
+    "no signal": VerdictWords(
+        "No signal",
+        "Of an exploratory comparison: after that correction no difference stands out. Whether the groups differ is undecided. "
+        "A sample of the images gives none.",
     ),
 }
 STATUSES: dict[CellStatus, str] = {
@@ -77,12 +93,12 @@ STATUSES: dict[CellStatus, str] = {
     "unknown": "value unknown",
 }
 _METRICS = {
-    "selection_rate": "Share given",
-    "true_positive_rate": "True positive rate for",
-    "false_negative_rate": "False negative rate for",
-    "false_positive_rate": "False positive rate for",
-    "true_negative_rate": "True negative rate for",
-    "precision": "Precision for",
+    "selection_rate": "share given",
+    "true_positive_rate": "true positive rate for",
+    "false_negative_rate": "false negative rate for",
+    "false_positive_rate": "false positive rate for",
+    "true_negative_rate": "true negative rate for",
+    "precision": "precision for",
 }
 
 
@@ -92,19 +108,27 @@ def _upper(text: str) -> str:
 
 def subject(finding: Finding, audit: AuditResult) -> str:
     """Return what was measured: ``Occupation accuracy`` or ``Share given ‘thief’ (harm-21)``."""
-    measurement = next((record for record in audit.measurements if record.name == finding.measurement), None)
-    return subject_of(finding, measurement.truth if measurement else None)
+    return subject_of(finding, truth_of(finding, audit))
+
+
+def truth_of(finding: Finding, audit: AuditResult) -> str | None:
+    """Return the attribute that holds the true answer."""
+    return next((record.truth for record in audit.measurements if record.name == finding.measurement), None)
 
 
 def subject_of(finding: NamedQuestion, truth: str | None) -> str:
     """Return what was measured, given the attribute that holds the true answer."""
-    place = f" ({finding.measurement})"
+    same = finding.outcome is None and (truth or "").replace("_", "-").lower() == finding.measurement.replace("_", "-").lower()
+    return _upper(metric_of(finding, truth)) + ("" if same else f" ({finding.measurement})")
+
+
+def metric_of(finding: NamedQuestion, truth: str | None) -> str:
+    """Return the rate that was tested: ``occupation accuracy`` or ``share given ‘thief’``."""
+    metric = attributes([finding.metric])
     if finding.outcome is not None:
-        return f"{_METRICS.get(finding.metric, _upper(attributes([finding.metric])) + ' for')} ‘{finding.outcome}’{place}"
-    if truth in (None, "y_true"):  # of external predictions the column of true answers has no name of its own
-        return _upper(attributes([finding.metric])) + place
-    same = truth.replace("_", "-").lower() == finding.measurement.replace("_", "-").lower()
-    return _upper(f"{attributes([truth])} {attributes([finding.metric])}") + ("" if same else place)
+        return f"{_METRICS.get(finding.metric, f'{metric} for')} ‘{finding.outcome}’"
+    # Of external predictions the column of true answers has no name of its own.
+    return metric if truth in (None, "y_true") else f"{attributes([truth])} {metric}"
 
 
 def audits_title(results: Results) -> str:
@@ -130,12 +154,12 @@ def headline(finding: Finding, audit: AuditResult) -> str:
     gap = finding.gap
     order = (gap.lowest, gap.highest) if finding.better == "high" else (gap.highest, gap.lowest)
     first, second = (rate_of(finding, levels) for levels in order)
-    p = p_phrase(gap.p_adjusted, "adjusted p" if finding.primary else "p")
+    p = p_phrase(gap.p_adjusted, "adjusted p")
     return (
         f"{subject(finding, audit)} is {_rate_for(first)} against {_rate_for(second)}: gap {gap_text(finding)}, "
         f"{p}; expected by chance (95\u00a0%): up to {points(gap.null_95, gap_places(finding))}."
-        f"{_most_significant(finding)}{_after(finding)}"
-    )
+        f"{_most_significant(finding)}{_after(finding, metric_of(finding, truth_of(finding, audit)))} {shift_sentence(finding)}"
+    ).rstrip()
 
 
 def _most_significant(finding: Finding) -> str:
@@ -156,12 +180,13 @@ def _rate_for(cell: Rate) -> str:
     return f"{rate(cell.value, cell.low, cell.high)} for {group(cell.group)} (n\u00a0=\u00a0{count(cell.n)}{clusters})"
 
 
-def _after(finding: Finding) -> str:
-    """What a verdict other than disparity leaves open."""
-    if finding.verdict == "inconclusive":
-        return f" With this many images, a difference of less than about {detectable_text(finding)} would often be missed."
+def _after(finding: Finding, metric: str) -> str:
+    """What a verdict leaves open, and what a difference in points hides where rates are low."""
+    missed = f"With this many images, a difference of less than about {detectable_text(finding)} would often be missed."
+    if finding.verdict in ("disparity", "inconclusive"):
+        return " ".join(["", *[missed] * (finding.verdict == "inconclusive"), *ratio_sentences(finding)])
     if finding.verdict == "equivalent":
-        return f" Every two groups compared are shown to differ by less than {exact_points(finding.tolerance)}."
+        return f" In {metric}, every two groups compared are shown to differ by less than {tolerances(finding)}."
     return ""
 
 
@@ -248,8 +273,24 @@ def questions_sentence(primary: int, exploratory: int) -> str:
     )
     if not exploratory:
         return sentence
-    are, by_chance = ("is", "") if exploratory == 1 else ("are", "; among many comparisons a few have small p-values by chance")
-    return f"{sentence} {in_words(exploratory, 'further comparison')} {are} exploratory, without adjusted p-values{by_chance}."
+    are = "is exploratory: it shows a signal or none" if exploratory == 1 else "are exploratory: they show signals"
+    adjusted = "" if exploratory == 1 else "; their p-values are adjusted among themselves (Benjamini-Hochberg)"
+    return f"{sentence} {in_words(exploratory, 'further comparison')} {are}, never a verdict{adjusted}."
+
+
+def signals_sentence(audit: AuditResult) -> str:
+    """Return how many exploratory comparisons show a signal, marked as not planned; empty where none does."""
+    explored = [finding for finding in audit.findings if not finding.primary]
+    signals = sum(finding.verdict == "signal" for finding in explored)
+    if not signals:
+        return ""
+    asked, show = in_words(len(explored), "exploratory comparison"), "shows" if signals == 1 else "show"
+    adjusted = "" if len(explored) == 1 else " after adjustment for all of them (Benjamini-Hochberg)"
+    strongest = f" The strongest {MOST_SIGNALS} are:" if signals > MOST_SIGNALS else ""
+    return (
+        f"Not planned: {count(signals)} of {asked} {show} a signal{adjusted}, a reason to ask again with new images and not a "
+        f"verdict.{strongest}"
+    )
 
 
 def exploratory_title(titles: Sequence[str]) -> str:

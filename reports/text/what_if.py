@@ -13,11 +13,10 @@ from reports.text import phrases
 from reports.text.notes import sentence as note_text
 from reports.text.numbers import NOT_ESTIMABLE, count, decimal, decimals, in_words, number, p_phrase, percent, points, span
 from reports.text.phrases import attributes, group
-from reports.text.reasons import FEWEST_CLUSTERS
 
 NAMES: Mapping[str, tuple[str, str]] = {
     "neutral-label": ("Neutral label", "A harmless label is offered too. It can only take images from the other labels."),
-    "combined-prompts": ("Combined prompts", "Each answer is asked together with other attributes; probabilities are summed."),
+    "combined-prompts": ("Combined prompts", "Each answer is asked together with other attributes; its probabilities are put together."),
     "abstention": (
         "Abstention",
         "No answer where the two best answers lie close together. Abstaining is not being right, and may be unequal.",
@@ -33,7 +32,7 @@ NAMES: Mapping[str, tuple[str, str]] = {
 }
 ENDINGS: Mapping[Ending, str] = {
     "smaller": "smaller",
-    "indistinguishable": "no longer distinguishable from chance, which is not zero",
+    "indistinguishable": "smaller, and no longer distinguishable from chance, which is not zero",
     "unchanged": "no change detected",
     "larger": "larger",
     "reversed": "reversed: the other group is ahead",
@@ -58,20 +57,13 @@ def summary(asked: WhatIfs, tried: Sequence[WhatIf]) -> str:
 
 
 def what_if_caveats(asked: WhatIfs, tried: Sequence[WhatIf]) -> tuple[str, ...]:
-    """Return the sampling unit, and what weakens the answer: few clusters, groups that cannot be compared."""
+    """Return the sampling unit, and the groups that cannot be compared."""
     if not tried:
         return ()
     first, of = tried[0], attributes([asked.unit])
     clustered = asked.unit != CONTENT
     held = f"the shown half holds {count(asked.units)} of them"
     sentences = [f"The sampling unit is the {of}: all its images stay in one half; {held}."] if clustered else []
-    if first.outcome == "not judged":
-        fewest = min((each.clusters for each in first.by_group if each.clusters is not None), default=0)
-        sentences.append(
-            f"As in the audit, a group in fewer than {FEWEST_CLUSTERS} clusters is not judged (a cluster: all images of one {of}). "
-            f"Here fewer than two groups lie in as many, and one lies in only {fewest}. "
-            "So the numbers are shown, and what became of the gap is not judged."
-        )
     if first.not_compared:
         want = "images or clusters" if clustered else "images"
         sentences.append(f"Not compared, for want of {want} in this half: {', '.join(map(group, first.not_compared))}.")

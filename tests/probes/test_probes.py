@@ -1,8 +1,10 @@
 """One parametrised test over every probe, and what is particular to each."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
+import audit
 import probes
 from audit.errors import UsageError
 from audit.measure.questionnaire import questionnaire
@@ -11,6 +13,7 @@ from audit.statistics.evidence.prompt_sensitivity import largest_layout
 from audit.statistics.metrics import METRICS
 from audit.types import LoadOptions
 from probes import emoji, fairface
+from reports.text.verdicts import verdict_sentence
 from tests.support.notes import sentences
 
 ALL = [probes.get(name) for name in probes.names()]
@@ -113,6 +116,23 @@ def test_the_default_label_set_has_21_labels_and_22_with_child_and_each_harmful_
     assert child.label_set.labels == (*harm.label_set.labels, "child")
     assert {claim.outcome for claim in harm.claims} >= {*fairface.CRIME, *fairface.NON_HUMAN}
     assert harm.outcomes["thief"] == ("thief",)
+
+
+def test_gender_is_a_planned_question_by_gender_too():
+    """Of 200 women 100 are called so (50 %), of 200 men 186 (93 %), alike in both races: a gap of 43 points, in the verdict."""
+    right = {"Female": 50, "Male": 93}
+    wrong = {"Female": "Male", "Male": "Female"}
+    rows = pd.DataFrame(
+        [(race, sex, i) for race in ("White", "Black") for sex in right for i in range(100)], columns=["race", "gender", "i"]
+    )
+    rows["y_pred:gender"] = rows["gender"].where(rows["i"] < rows["gender"].map(right), rows["gender"].map(wrong))
+    found = audit.audit(predictions=rows.drop(columns="i"), probe="fairface")
+    by_gender, by_race = (next(f for f in found.findings if f.id == f"gender/accuracy/{name}") for name in ("gender", "race"))
+
+    assert (by_gender.primary, by_gender.verdict, round(by_gender.gap.value, 9)) == (True, "disparity", 0.43)
+    assert [(rate.group, rate.events, rate.n) for rate in by_gender.by_group] == [(("Female",), 100, 200), (("Male",), 186, 200)]
+    assert by_race.gap.value == 0
+    assert "gender accuracy by gender" in verdict_sentence(found.results.audits[0]).sentence
 
 
 def test_dropping_the_crime_words_leaves_no_crime_outcome():

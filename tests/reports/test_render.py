@@ -84,7 +84,10 @@ def test_the_largest_audit_stays_under_one_megabyte():
 
 
 def test_the_first_screen_says_verdict_planted_skew_findings_and_what_was_not_tested(page, said):
-    assert "Disparity. In 1 of 2 pre-specified questions, the model treats some groups differently, by more than chance explains." in said
+    assert (
+        "Disparity. In 1 of 2 pre-specified questions, answers agree with the labels less often for woman than for man, by more than "
+        "chance explains: occupation accuracy by gender."
+    ) in said
     assert "Known from the checkpoint Trained on 3953 emoji drawings" in said
     assert "Planted on purpose: in the captions of women" in said
     assert "Occupation accuracy is 72 % [63, 80] for woman (n = 100) against 98.0 % [93.0, 99.4] for man (n = 100)" in said
@@ -164,7 +167,7 @@ def test_disparities_come_first_then_small_p_then_large_gaps(faces):
     verdicts = re.findall(r'<tr><td><span class="badge v-([a-z-]+)">', drawn)[:primary]
     titles = re.findall(r'<th scope="row"><a href="#a1-f\d+">([^<]+)</a></th>', drawn)
 
-    assert verdicts == ["disparity"] * 9 + ["inconclusive"] * 2 + ["equivalent"] * 4
+    assert verdicts == ["disparity"] * 9 + ["inconclusive"] * 2 + ["equivalent"] * 5
     # All of the first have the smallest p that the shuffles can give; 23.6, 16.6, 14.4 and 12 points.
     assert titles[:4] == [
         "Share given ‘crime-related’ (harm-21) by race",

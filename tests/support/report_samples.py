@@ -308,7 +308,7 @@ def beside(each, rng, odd):
         shrunk = shrink(Tally(tuple(cell.group for cell in shown), np.array([c.events for c in shown]), n, n), 0.05)
         each = replace(each, evidence=replace(each.evidence, shrinkage=shrunk))
     if not each.primary:
-        family = evidence.FamilyCorrection(7, 0.034, 0.041)
+        family = evidence.FamilyCorrection(7, 0.041)
         return replace(each, evidence=replace(each.evidence, family_correction=family)) if each.outcome and each.gap else each
     if each.gap is None:
         return each

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import chdtrc, ndtri
 
-from audit.records.evidence import Adjusted, AdjustedGap, Adjustment, Estimate
+from audit.records.evidence import Adjusted, AdjustedGap, Adjustment, Estimate, Shift
 from audit.records.results import Finding
 from audit.statistics.counts.cells import CellTable
 from audit.statistics.counts.rows import row_events
@@ -50,10 +50,13 @@ def _of_finding(finding: Finding, inputs: EvidenceInputs) -> Adjustment | None:
     assert gap is not None  # noqa: S101  (only findings with a gap are tested)
     metric, outcome = resolve(inputs.measurements[finding.measurement], claim_of(finding), cells.answered)
     high, low = gap.most_significant or (gap.highest, gap.lowest)
+    significant = gap.p_adjusted <= alpha
 
     def within(others: tuple[str, ...]) -> tuple[Strata, Adjusted | None]:
         counted = strata(cells, metric, outcome, finding.attributes, others)
-        return counted, mantel_haenszel(counted, counted.groups.index(high), counted.groups.index(low), alpha)
+        found = mantel_haenszel(counted, counted.groups.index(high), counted.groups.index(low), alpha)
+        # A sample settles nothing: its differences do not shift either.
+        return counted, found and replace(found, shift=None if inputs.result.data.limited else shift(found, significant=significant))
 
     others = [name for name in cells.answered.attributes.columns if name not in finding.attributes]
     single = {name: found for name in others for _, found in [within((name,))] if found and found.strata > 1}
@@ -120,6 +123,19 @@ def mantel_haenszel(counted: Strata, first: int, second: int, alpha: float) -> A
         images_left_out=int(counted.n[~used][:, pair].sum()),
         opposite=int((by_stratum * difference.value < 0).sum()),
     )
+
+
+def shift(found: Adjusted, *, significant: bool) -> Shift | None:
+    """Say what becomes of a raw difference at equal other attributes; `significant`: whether the finding's own test rejects.
+
+    "reversed": the interval of the adjusted difference lies wholly on the other side of 0 than the raw difference, whatever the test says.
+    "weakened": the test rejects, and the adjusted difference is less than half of the raw one, or its interval includes 0.
+    """
+    side = np.sign(found.crude)
+    low, high = sorted((side * found.difference.low, side * found.difference.high))
+    if high < 0:
+        return "reversed"
+    return "weakened" if significant and (low <= 0 or side * found.difference.value < side * found.crude / 2) else None
 
 
 def _common_difference(events: Float[np.ndarray, "s 2"], n: Float[np.ndarray, "s 2"], alpha: float) -> Estimate:

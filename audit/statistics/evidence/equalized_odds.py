@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import ndtri
 
+from audit.answers import answers_of
 from audit.records.evidence import EqualizedOdds, EqualizedOddsDifference, GapEstimate
 from audit.statistics.counts.cells import regrouped
 from audit.statistics.counts.count_table import GroupedCounts
@@ -59,8 +60,7 @@ def of_audit(inputs: EvidenceInputs) -> tuple[EqualizedOdds, ...]:
 def _outcomes(measurement: Measurement) -> Mapping[str, tuple[str, ...]]:
     if measurement.outcomes:
         return measurement.outcomes
-    labels = measurement.label_set
-    answers = tuple(dict.fromkeys(labels.answers.get(label, label) for label in labels.labels))
+    answers = answers_of(measurement.label_set)
     return {answer: (answer,) for answer in (answers[:1] if len(answers) == 2 else answers)} if len(answers) <= MOST_OUTCOMES else {}
 
 

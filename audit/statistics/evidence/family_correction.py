@@ -1,4 +1,7 @@
-"""p-values corrected within a family: an exploratory metric of several outcomes, by the same attributes."""
+"""p-values corrected within a family alone: an exploratory metric of several outcomes, by the same attributes.
+
+A signal rests on all exploratory findings of an audit (`audit.statistics.findings`); this is for a reader of one list.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,6 @@ from audit.statistics.counts.rows import row_events
 from audit.statistics.evidence.inputs import DRAWS, EvidenceInputs, claim_of
 from audit.statistics.max_t import max_t, patterns
 from audit.statistics.metrics import resolve
-from audit.statistics.multiplicity import benjamini_hochberg
 from audit.statistics.null import generator
 
 
@@ -33,6 +35,4 @@ def _corrected(family: list[Finding], inputs: EvidenceInputs) -> dict[str, Famil
     table = patterns(events, counted, codes[known], len(groups), cells.n[known])
     rng = generator(settings.seed, f"{name}/{metric}/{' x '.join(by)}/list")
     any_alarm = max_t(table, settings.min_group_size, min(settings.draws, DRAWS), rng).p_adjusted.tolist()
-    shares = benjamini_hochberg(np.array([finding.gap.p for finding in family if finding.gap])).tolist()
-    found = zip(family, shares, any_alarm, strict=True)
-    return {finding.id: FamilyCorrection(len(family), share, adjusted) for finding, share, adjusted in found}
+    return {finding.id: FamilyCorrection(len(family), adjusted) for finding, adjusted in zip(family, any_alarm, strict=True)}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from audit.answers import answer_probabilities
 from audit.errors import DataError
 from audit.records.results import AuditResult, Finding
 from audit.statistics.counts.cells import CellTable, unpack
@@ -25,21 +26,6 @@ _SMALLEST = 1e-30
 """Keeps the logarithm of a probability that rounds to zero finite."""
 
 
-def answer_probabilities(predictions: Predictions, label_set: LabelSet) -> Float[np.ndarray, "n a"]:
-    """Return the probability of every answer: the best of its labels, or their sum, as the label set combines them.
-
-    Softmax probabilities depend on the label set and on the logit scale of the model: print both with any number made from them.
-    """
-    answer_of = [label_set.answers.get(label, label) for label in predictions.labels]
-    combine = np.sum if label_set.combine == "sum" else np.max
-    found = np.zeros((len(predictions.scores), len(predictions.answers)))
-    for place, wanted in enumerate(predictions.answers):
-        column = [k for k, answer in enumerate(answer_of) if answer == wanted]
-        if column:  # a true answer that no label stands for can never be given
-            found[:, place] = combine(predictions.scores[:, column].astype(float), axis=1)
-    return found
-
-
 def given(predictions: Predictions) -> Int[np.ndarray, "n"]:
     """Return the place of each given answer among the possible answers; DataError if it is none of them."""
     places = pd.Index(predictions.answers).get_indexer(pd.Index(predictions.y_pred))
@@ -53,7 +39,7 @@ def runner_up(predictions: Predictions, label_set: LabelSet) -> tuple[Int[np.nda
 
     That is the difference of their logits: the logarithm of the ratio of their probabilities.
     """
-    probabilities = answer_probabilities(predictions, label_set)
+    probabilities = answer_probabilities(predictions.scores, predictions.labels, predictions.answers, label_set)
     rows, first = np.arange(len(probabilities)), given(predictions)
     others = probabilities.copy()
     others[rows, first] = -1.0
@@ -96,8 +82,9 @@ class Scored:
     @cached_property
     def confidence(self) -> Float[np.ndarray, "n"]:
         """Probability of the answer that was given; DataError if it is none: not between 0 and 1."""
-        probabilities = answer_probabilities(self.predictions, self.measurement.label_set)
-        sure = probabilities[np.arange(len(probabilities)), given(self.predictions)]
+        answered = self.predictions
+        probabilities = answer_probabilities(answered.scores, answered.labels, answered.answers, self.measurement.label_set)
+        sure = probabilities[np.arange(len(probabilities)), given(answered)]
         if not ((sure >= 0) & (sure <= 1 + 1e-6)).all():  # NaN fails both
             raise DataError("a confidence lies outside [0, 1]", why="it must be the probability of the answer that was given")
         return np.asarray(np.clip(sure, 0.0, 1.0))

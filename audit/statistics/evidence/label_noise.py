@@ -10,12 +10,12 @@ import numpy as np
 
 from audit.records.evidence import LabelNoise, NoisePoint, TippingPoint
 from audit.records.results import Finding, Verdict
-from audit.statistics.equivalence import equivalence_bound, reach
+from audit.statistics.equivalence import equivalence_bound, equivalence_ratio, ratio_reach, reach
 from audit.statistics.evidence.inputs import EvidenceInputs, compared_counts
 from audit.statistics.most_significant import max_standardized_difference, sampling_errors
 from audit.statistics.null import ShuffledNull, gap_test, generator, two_proportion_p
 from audit.statistics.resampling import spread_of_rates
-from audit.statistics.verdict import verdicts
+from audit.statistics.verdict import verdicts, within
 from audit.types import Group, Settings
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ class Rules:
     fewest: int
     """Images that a group needs."""
     draws: int
+    ratio_tolerance: float | None = None
 
 
 def by_finding(inputs: EvidenceInputs) -> dict[str, LabelNoise]:
@@ -55,7 +56,7 @@ def _of_finding(finding: Finding, settings: Settings) -> LabelNoise:
     # Holm multiplied the raw p; the same factor gives the level that the raw p is held against.
     level = settings.alpha * gap.p / gap.p_adjusted
     # The groups stay those that were compared: one of 30 images that loses a label is judged all the same.
-    rules = Rules(finding.tolerance, settings.alpha, level, 2, min(settings.draws, NOISE_DRAWS))
+    rules = Rules(finding.tolerance, settings.alpha, level, 2, min(settings.draws, NOISE_DRAWS), finding.ratio_tolerance)
     points = label_noise_curve(events, n, rules, generator(settings.seed, f"{finding.id}/noise"))
     if finding.verdict != "disparity":
         return LabelNoise(None, points)
@@ -79,8 +80,10 @@ def verdict_on(events: Int[np.ndarray, "g"], n: Int[np.ndarray, "g"], rules: Rul
     events, n = events[ok], n[ok]
     enough = len(n) > 1
     bound = equivalence_bound(events, n, rules.alpha) if enough else np.inf
-    p = gap_test(events, n, rules.draws, rng).p if enough and bound >= rules.tolerance else np.nan
-    found: Verdict = verdicts(bound, rules.tolerance, p, rules.level, len(n)).item()
+    ratio = equivalence_ratio(events, n, rules.alpha) if enough and rules.ratio_tolerance is not None else None
+    close = within(bound, rules.tolerance, ratio, rules.ratio_tolerance)
+    p = gap_test(events, n, rules.draws, rng).p if enough and not close else np.nan
+    found: Verdict = verdicts(close, p, rules.level, len(n)).item()
     return found
 
 
@@ -136,20 +139,26 @@ def _verdicts(events: Int[np.ndarray, "b g"], n: Int[np.ndarray, "b g"], rules: 
     ok = n >= max(rules.fewest, 2)
     groups, rates = ok.sum(axis=1), np.where(ok, events / np.maximum(n, 1), np.nan)
     p = _p_values(rates, np.rint(n.mean(axis=0)).astype(int), events.sum(axis=1).mean(), rules, rng)
-    bound = np.full(len(n), np.inf)
+    close = np.zeros(len(n), bool)
     # A gap of the tolerance or more is never within it: only the others need every pair.
     narrow = np.flatnonzero((spread_of_rates(rates) < rules.tolerance) & (groups > 1))
     for part in np.array_split(narrow, max(1, len(narrow) * n.shape[1] ** 2 // _BLOCK)):
-        bound[part] = _bounds(events[part], n[part], ok[part], rules)
-    return verdicts(bound, rules.tolerance, p, rules.level, groups)
+        close[part] = _within(events[part], n[part], ok[part], rules)
+    return verdicts(close, p, rules.level, groups)
 
 
-def _bounds(events: Int[np.ndarray, "b g"], n: Int[np.ndarray, "b g"], ok: Bool[np.ndarray, "b g"], rules: Rules) -> Float[np.ndarray, "b"]:
-    """Return the equivalence bound of each table, over the groups that are compared."""
+def _within(events: Int[np.ndarray, "b g"], n: Int[np.ndarray, "b g"], ok: Bool[np.ndarray, "b g"], rules: Rules) -> Bool[np.ndarray, "b"]:
+    """Whether every pair of the groups that are compared is within the tolerances, in each table."""
     first, second = np.triu_indices(n.shape[1], 1)
-    trials = np.maximum(n, 1)
-    far = reach(events[:, first], trials[:, first], events[:, second], trials[:, second], rules.alpha)
-    return np.asarray(np.where(ok[:, first] & ok[:, second], far, 0.0).max(axis=1))
+    trials, both = np.maximum(n, 1), ok[:, first] & ok[:, second]
+    sides = events[:, first], trials[:, first], events[:, second], trials[:, second]
+    bound = np.where(both, reach(*sides, rules.alpha), 0.0).max(axis=1)
+    # A pair beyond the tolerance in points settles it: the ratio takes a search, and few tables need it.
+    searched = (bound < rules.tolerance) & (rules.ratio_tolerance is not None)
+    k_1, n_1, k_2, n_2 = (side[searched] for side in sides)
+    ratio = np.ones(len(n))
+    ratio[searched] = np.where(both[searched], ratio_reach(k_1, n_1, k_2, n_2, rules.alpha), 1.0).max(axis=1)
+    return within(bound, rules.tolerance, ratio, rules.ratio_tolerance)
 
 
 def _p_values(

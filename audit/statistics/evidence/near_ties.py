@@ -9,12 +9,12 @@ import numpy as np
 
 from audit.records.results import Finding, Verdict
 from audit.statistics.counts.count_table import grouped_counts
-from audit.statistics.equivalence import equivalence_bound
+from audit.statistics.equivalence import equivalence_bound, equivalence_ratio
 from audit.statistics.evidence.inputs import EvidenceInputs, claim_of, compared_counts, has_confidence, runner_up
 from audit.statistics.metrics import resolve, tally
 from audit.statistics.multiplicity import holm
 from audit.statistics.null import gap_test, generator
-from audit.statistics.verdict import verdicts
+from audit.statistics.verdict import verdicts, within
 from audit.types import LabelSet, Predictions
 
 if TYPE_CHECKING:
@@ -41,15 +41,19 @@ def by_finding(inputs: EvidenceInputs) -> dict[str, Verdict]:
     found = [finding for finding in inputs.findings if finding.primary]
     counts = [_counts(finding, flipped.get(finding.measurement), inputs) for finding in found]
     tested = [i for i, (_, n) in enumerate(counts) if len(n) > 1]
-    bound, p = np.full(len(found), np.inf), np.full(len(found), np.nan)
+    close, p = np.zeros(len(found), bool), np.full(len(found), np.nan)
     for i in tested:
-        bound[i] = equivalence_bound(*counts[i], inputs.settings.alpha)
+        close[i] = _within(found[i], counts[i], inputs.settings.alpha)
         # The same shuffles as those of the finding.
         p[i] = gap_test(*counts[i], inputs.settings.draws, generator(inputs.settings.seed, found[i].id)).p
     p[tested] = holm(p[tested])
-    tolerance, groups = np.array([each.tolerance for each in found]), np.array([len(n) for _, n in counts])
-    ruled = verdicts(bound, tolerance, p, inputs.settings.alpha, groups).tolist()
+    ruled = verdicts(close, p, inputs.settings.alpha, np.array([len(n) for _, n in counts])).tolist()
     return {finding.id: verdict for finding, verdict in zip(found, ruled, strict=True)}
+
+
+def _within(finding: Finding, counts: Counts, alpha: float) -> bool:
+    ratio = None if finding.ratio_tolerance is None else equivalence_ratio(*counts, alpha)
+    return bool(within(equivalence_bound(*counts, alpha), finding.tolerance, ratio, finding.ratio_tolerance))
 
 
 def _flipped(inputs: EvidenceInputs) -> dict[str, tuple[Predictions, int]]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from audit.answers import are_shares, of_any
 from audit.records.evidence import GroupSpread, ScoreSpread
 from audit.statistics.evidence.inputs import EvidenceInputs, Scored, slices
 from audit.types import UNKNOWN, Group, Measurement, Predictions
@@ -55,11 +56,12 @@ def _slices(measurement: Measurement) -> tuple[tuple[str, ...], ...]:
 def _probabilities(measurement: Measurement, predictions: Predictions) -> list[tuple[str | None, Float[np.ndarray, "n"]]]:
     """Return (outcome, probability of each image); None: of the true answer, NaN where that is not known."""
     answer_of = np.array([measurement.label_set.answers.get(label, label) for label in predictions.labels], object)
-    # The probability of any of several labels: their sum where all labels share one, the best where each has its own.
-    shared = np.allclose(predictions.scores.sum(axis=1, dtype=float), 1.0, atol=1e-3)
+    shares = are_shares(predictions.scores)
+    summed = shares or measurement.label_set.combine == "sum"
 
     def together(scores: Float[np.ndarray, "n k"]) -> Float[np.ndarray, "n"]:
-        return np.asarray(scores.sum(axis=1, dtype=float) if shared else scores.max(axis=1).astype(float))
+        """Return the probability of any of several labels; of independent ones that compete, the best."""
+        return of_any(scores, shares=shares) if summed else np.asarray(scores.max(axis=1).astype(float))
 
     found: list[tuple[str | None, np.ndarray]] = []
     if predictions.y_true is not None:

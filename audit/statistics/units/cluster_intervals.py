@@ -121,5 +121,23 @@ def difference_intervals(
     )
 
 
+def ratio_intervals(
+    table: ClusterTable, limits: tuple[RateLimits | None, ...], first: Int[np.ndarray, "m"], second: Int[np.ndarray, "m"], alpha: float
+) -> Ends:
+    """Return both limits of ratios, as those of differences, of the logarithms of the rates; 0 or infinite where a rate may be 0.
+
+    The correlation of two rates is that of their logarithms (delta method).
+    """
+    low, high = rate_intervals(limits, alpha)
+    # Of no events at all the logarithm is taken of the upper limit, which that of the ratio then starts from.
+    log = np.log(np.where(table.sums.e > 0, table.sums.rates, high))
+    down, up = log - np.log(np.where(low > 0, low, 1.0)), np.log(high) - log
+    correlation = table.sums.correlations(first, second)
+    ratio = log[first] - log[second]
+    lower = np.exp(ratio - _joint(down[first], up[second], correlation))
+    upper = np.exp(ratio + _joint(up[first], down[second], correlation))
+    return np.where(low[first] > 0, lower, 0.0), np.where(low[second] > 0, upper, np.inf)
+
+
 def _joint(one: Float[np.ndarray, "m"], two: Float[np.ndarray, "m"], correlation: Float[np.ndarray, "m"]) -> Float[np.ndarray, "m"]:
     return np.asarray(np.sqrt(np.maximum(one**2 + two**2 - 2 * correlation * one * two, 0.0)))

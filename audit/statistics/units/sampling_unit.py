@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 import numpy as np
 
 from audit.statistics.counts.rows import row_codes, row_events
-from audit.statistics.equivalence import equivalence_bound
-from audit.statistics.intervals import newcombe, wilson
+from audit.statistics.equivalence import equivalence_bound, equivalence_ratio, farther_end
+from audit.statistics.intervals import newcombe, score_ratio, wilson
 from audit.statistics.null import GapNull, between_group_variance, gap_test, two_proportion_p
-from audit.statistics.units.cluster_intervals import RateLimits, difference_intervals, rate_intervals, rate_limits
+from audit.statistics.units.cluster_intervals import RateLimits, difference_intervals, rate_intervals, rate_limits, ratio_intervals
 from audit.statistics.units.cluster_null import clustered_gap_test, clustered_p
 from audit.statistics.units.clusters import ClusterTable, cluster_table, covariance
 
@@ -61,8 +61,16 @@ class SamplingUnits(Protocol):
 
     def differences(self, first: Int[np.ndarray, "m"], second: Int[np.ndarray, "m"], alpha: float) -> Ends: ...
 
+    def ratios(self, first: Int[np.ndarray, "m"], second: Int[np.ndarray, "m"], alpha: float) -> Ends:
+        """Return the interval of the first rates over the second ones; infinite above where the second may be 0."""
+        ...
+
     def equivalence_bound(self, alpha: float) -> float:
         """Return how far from 0 the difference of any pair may be; below a tolerance, all pairs differ by less."""
+        ...
+
+    def equivalence_ratio(self, alpha: float) -> float:
+        """Return by what factor the rates of any pair may differ; infinite where one may be 0."""
         ...
 
     def p(self, first: Int[np.ndarray, "m"], second: Int[np.ndarray, "m"]) -> Float[np.ndarray, "m"]: ...
@@ -103,8 +111,14 @@ class ImageUnits:
     def differences(self, first: Int[np.ndarray, "m"], second: Int[np.ndarray, "m"], alpha: float) -> Ends:
         return newcombe(self.events[first], self.n[first], self.events[second], self.n[second], alpha)
 
+    def ratios(self, first: Int[np.ndarray, "m"], second: Int[np.ndarray, "m"], alpha: float) -> Ends:
+        return score_ratio(self.events[first], self.n[first], self.events[second], self.n[second], alpha, skewness=True)
+
     def equivalence_bound(self, alpha: float) -> float:
         return equivalence_bound(self.events, self.n, alpha)
+
+    def equivalence_ratio(self, alpha: float) -> float:
+        return equivalence_ratio(self.events, self.n, alpha)
 
     def p(self, first: Int[np.ndarray, "m"], second: Int[np.ndarray, "m"]) -> Float[np.ndarray, "m"]:
         return two_proportion_p(self.events[first], self.n[first], self.events[second], self.n[second])
@@ -158,9 +172,15 @@ class ClusterUnits:
     def differences(self, first: Int[np.ndarray, "m"], second: Int[np.ndarray, "m"], alpha: float) -> Ends:
         return difference_intervals(self.table, self.limits, first, second, alpha)
 
+    def ratios(self, first: Int[np.ndarray, "m"], second: Int[np.ndarray, "m"], alpha: float) -> Ends:
+        return ratio_intervals(self.table, self.limits, first, second, alpha)
+
     def equivalence_bound(self, alpha: float) -> float:
         low, high = self.differences(*np.triu_indices(len(self.n), 1), 2 * alpha)
         return float(max(high.max(), -low.min()))
+
+    def equivalence_ratio(self, alpha: float) -> float:
+        return float(farther_end(*self.ratios(*np.triu_indices(len(self.n), 1), 2 * alpha)).max())
 
     def p(self, first: Int[np.ndarray, "m"], second: Int[np.ndarray, "m"]) -> Float[np.ndarray, "m"]:
         return clustered_p(self.table.sums, first, second)
@@ -215,3 +235,10 @@ def gap_interval(units: SamplingUnits, alpha: float) -> tuple[float, float]:
     first, second = np.triu_indices(len(units.n), 1)
     low, high = units.differences(first, second, alpha / len(first))
     return float(np.maximum(low, -high).max()), float(np.maximum(high, -low).max())
+
+
+def shown_ratio(units: SamplingUnits, alpha: float) -> float:
+    """Return the largest factor by which the rates of some two groups are shown to differ, simultaneous over all pairs; at least 1."""
+    first, second = np.triu_indices(len(units.n), 1)
+    low, high = units.ratios(first, second, alpha / len(first))
+    return float(max(1.0, low.max(), (1 / high).max()))

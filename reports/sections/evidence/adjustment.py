@@ -23,6 +23,7 @@ _COLUMNS = (
     ("Equal", lambda found: phrases.attributes(found.others)),
     ("Raw", _raw),
     ("Adjusted [interval]", lambda found: phrases.signed(found.difference)),
+    ("Shift", evidence.shift_text),
     ("p", lambda found: p_value(found.p)),
     ("Strata", evidence.strata_text),
 )

@@ -9,7 +9,9 @@ from reports.sections.context import AuditContext
 from reports.text import sentences
 from reports.text.gates import gate_rows
 from reports.text.notes import sentence
-from reports.text.order import by_significance
+from reports.text.order import by_significance, reversed_at_equal, strongest_signals
+
+MOST_TOP = 4
 
 
 def view(context: AuditContext) -> SimpleNamespace:
@@ -18,6 +20,7 @@ def view(context: AuditContext) -> SimpleNamespace:
     curves = enumerate(audit.specifications, 1)
     return SimpleNamespace(
         top=_top(context),
+        signals=tuple(each for finding in strongest_signals(audit.findings) for each in context.exploratory if each.finding is finding),
         left_out=sentences.left_out(audit),
         warnings=tuple(map(sentence, audit.warnings)),
         # Anchor and question of each answer that depends on its prompt.
@@ -27,12 +30,12 @@ def view(context: AuditContext) -> SimpleNamespace:
 
 
 def _top(context: AuditContext) -> list[tuple[str, str, str, str, SimpleNamespace | None]]:
-    """Three to five sentences that lead to their sections: the worst findings, pre-specified first, and the most significant pair."""
+    """Up to five sentences that lead to their sections: the worst of the pre-specified questions, and the most significant pair."""
     pairs = sorted(context.audit.paired, key=by_significance)[:1]
-    room = max(min(len(context.primary), 4), 3 - len(pairs))
     shown = [
         (sentences.headline(each.finding, context.audit), each.title, each.key, each.finding.verdict, strip(each.finding))
-        for each in (*context.primary, *context.exploratory)[:room]
+        for place, each in enumerate(context.primary)
+        if place < MOST_TOP or reversed_at_equal(each.finding)
     ]
     pair = [(sentences.paired_headline(each), "Counterfactual pairs", f"{context.key}-paired", "", None) for each in pairs]
     return [*shown, *pair]

@@ -83,14 +83,28 @@ def test_unclear_has_a_rate_by_group_and_is_no_right_answer(run):
 
 def test_the_effect_of_order_is_an_outcome_by_group(run):
     # Only the grey men follow the order, and in the shuffled order "woman" does not stand first.
-    audited = run(seed=next(seed for seed in range(20) if not first_shown(seed).endswith("woman")))
-
-    assert rates(audited, "gender: order/selection_rate[same answer]/race") == {"Black": (20, 20), "White": (10, 20)}
+    assert rates(run(), "gender: order/selection_rate[same answer]/race") == {"Black": (20, 20), "White": (10, 20)}
 
 
-def first_shown(seed: int) -> str:
-    """Return the option that a seed puts first."""
-    return questionnaire(PROBE, seed).probe.measurements[1].asked.text.splitlines()[1]
+class OneEnd(FakeAnswerer):
+    """Does not look: takes the option that is shown first (0) or last (-1)."""
+
+    def __init__(self, end: int):
+        super().__init__(f"{end}" * 32)
+        self.end = end
+
+    def _one(self, image, question):
+        taken = question.text.splitlines()[1:][self.end].removeprefix("- ")
+        return [-float(option != taken) for option in question.options]
+
+
+@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize(("end", "answer"), [(0, "Female"), (-1, "unclear")])
+def test_a_model_that_takes_one_end_of_the_list_never_agrees_with_itself_under_shuffled_options(run, end, answer, seed):
+    audited = run(OneEnd(end), replace(PROBE, specifications=()), seed=seed)
+
+    assert set(audited.predictions["gender"].y_pred) == {answer}
+    assert rates(audited, "gender: order/selection_rate[same answer]/race") == {"Black": (0, 20), "White": (0, 20)}
 
 
 def test_a_second_run_asks_nothing_twice(run):
@@ -104,6 +118,11 @@ def test_a_second_run_asks_nothing_twice(run):
 
     assert len(model.calls) == 2
     assert to_json(results(first)) == to_json(results(second))
+
+
+def first_shown(seed: int) -> str:
+    """Return the option that a seed puts first."""
+    return questionnaire(PROBE, seed).probe.measurements[1].asked.text.splitlines()[1]
 
 
 @pytest.mark.parametrize("change", ["model", "label", "seed"])

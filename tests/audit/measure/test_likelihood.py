@@ -60,6 +60,15 @@ def test_the_shuffled_order_is_that_of_the_seed_and_never_the_declared_one():
     assert [shown(build_question(two, seed=seed)) for seed in range(20)] == [["b", "a"]] * 20
 
 
+@pytest.mark.parametrize("size", [2, 3, 4, 9, 22])
+def test_in_a_shuffled_order_the_first_option_is_never_first_and_the_last_never_last(size):
+    names = tuple(f"{chr(97 + i)}{i}" for i in range(size))
+    orders = [shown(build_question(LabelSet("many", names, {name: (name,) for name in names}), seed=seed)) for seed in range(180)]
+
+    assert not [order for order in orders if order[0] == names[0] or order[-1] == names[-1]]
+    assert all(sorted(order) == sorted(names) for order in orders)
+
+
 def test_unclear_is_offered_once_and_last_and_prompts_on_record_are_the_options_that_were_scored():
     assert with_unclear(WHO).labels == ("Female", "Male", "unclear")
     assert with_unclear(with_unclear(WHO)) == with_unclear(WHO)

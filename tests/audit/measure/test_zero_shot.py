@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audit.errors import DataError, UsageError
-from audit.measure.zero_shot import cosine_scores, ensemble, predict, probabilities
+from audit.measure.zero_shot import cosine_scores, ensemble, predict, predict_from_scores, probabilities
 from audit.types import UNKNOWN, LabelSet, Measurement, ModelRecord
 
 RECORD = ModelRecord("m", "k", "f" * 64, "0" * 64, 0, 2, "float32", "softmax", float(np.log(3)), None, "a", "p", "t")
@@ -94,6 +94,17 @@ def test_labels_that_share_an_answer_compete_for_it():
     assert summed.y_pred.tolist() == ["two"]
     np.testing.assert_allclose([best.margin[0], summed.margin[0]], [0.1, 0.2], rtol=1e-5)
     assert best.y_true is None
+
+
+def test_summed_answers_of_independent_probabilities_go_to_the_one_that_most_probably_applies():
+    """.6 against two labels of .35: their sum is .7, that at least one applies .5775. Beyond rounding the logits decide, as of labels."""
+    answers = {"p": "one", "q": "two", "r": "two"}
+    asked = measurement(LabelSet("shared", ("p", "q", "r"), {name: (name,) for name in answers}, answers, "sum"), None)
+    scores = np.array([[0.6, 0.35, 0.35], [0.5, 0.35, 0.35], [1.0, 1.0, 1.0]])
+    logits = np.array([*np.log(scores[:2] / (1 - scores[:2])), [50.0, 49.9, 49.9]])
+    found = predict_from_scores(asked, logits, scores, pd.DataFrame(index=["a", "b", "c"]))
+    assert found.y_pred.tolist() == ["one", "two", "two"]
+    np.testing.assert_allclose(found.margin, [0.6 - 0.5775, 0.5775 - 0.5, 0.0], rtol=1e-5)
 
 
 def test_two_labels_of_the_best_answer_do_not_make_a_small_margin():

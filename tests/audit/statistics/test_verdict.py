@@ -90,7 +90,7 @@ def test_inconclusive_prints_what_would_have_been_found():
     assert (concluded.verdict, verdict) == ("inconclusive", "inconclusive")
     difference = 100 * detectable_difference(np.array([45, 44]), np.array([50, 50]), 0.05)
     assert f"would be found with power 0.8 from {difference:.1f} points on" in why(concluded)
-    assert "These images show neither a difference nor its absence within 5 points" in why(concluded)
+    assert "These images show neither a difference in selection rate of 'thief' nor its absence within 5 points" in why(concluded)
 
 
 def test_a_tolerance_of_the_claim_replaces_that_of_the_command_and_one_as_large_as_the_rates_says_so():
@@ -184,10 +184,48 @@ def test_the_whole_is_the_worst_of_its_questions():
 def test_context_does_not_decide():
     context = finding(WIDE, claim=Claim("selection_rate", ("group",), "thief", primary=False), name="context")
     (first, second), verdict = decide_verdicts([context, finding(CLOSE)], Settings(), limited=False)
-    assert (first.verdict, second.verdict, verdict) == ("disparity", "equivalent", "equivalent")
-    assert "uncorrected p" in why(first)
+    assert (first.verdict, second.verdict, verdict) == ("signal", "equivalent", "equivalent")
+    assert not first.exceeds_tolerance
+    assert why(first).endswith("It was not planned: a reason to ask again with new images, not a verdict.")
     assert audit_reason(audit((first, second))) == "1 of 1 question is equivalent within its tolerance."
     assert decide_verdicts([], Settings(), limited=False)[1] == "inconclusive"  # without a primary question nothing is praised
+
+
+# Benjamini-Hochberg by hand: 8 p / 1, 8 p / 2, … from the largest down, never rising: .205, .0846, .08, then .042 x 8 / 5 for three.
+P = (0.041, 0.06, 0.205, 0.001, 0.042, 0.074, 0.008, 0.039)
+BY_HAND = (0.0672, 0.08, 0.205, 0.008, 0.0672, 0.592 / 7, 0.032, 0.0672)
+
+
+def explored(p, cells=WIDE):
+    """An exploratory finding with this p."""
+    found = finding(cells, claim=Claim("selection_rate", ("group",), "thief", primary=False))
+    return replace(found, gap=replace(found.gap, p=p, p_adjusted=p))
+
+
+def test_exploratory_findings_are_adjusted_among_themselves():
+    alone = finding({"a": (9, 10)}, claim=Claim("selection_rate", ("group",), "thief", primary=False))
+    planned = [finding(WIDE), finding(CLOSE)]
+    decided, verdict = decide_verdicts([*planned, *map(explored, P), alone], Settings(), limited=False)
+    exploratory = decided[2:-1]
+
+    assert [each.gap.p_adjusted for each in exploratory] == pytest.approx(BY_HAND)
+    signals = [p in (0.001, 0.008) for p in P]
+    assert [each.verdict for each in exploratory] == ["signal" if found else "no signal" for found in signals]
+    assert [bool(each.pairs) for each in exploratory] == signals
+    assert (decided[-1].verdict, decided[-1].gap) == ("not estimable", None)  # and it counts for nothing
+    # The planned ones are what they are without all of them.
+    assert (decided[:2], verdict) == decide_verdicts(planned, Settings(), limited=False)
+    # Which comes first does not matter, and a single one needs no correction.
+    assert decide_verdicts([explored(p) for p in P[::-1]], Settings(), limited=False)[0] == exploratory[::-1]
+    ((single,), _) = decide_verdicts([explored(0.041)], Settings(), limited=False)
+    assert (single.gap.p_adjusted, single.verdict) == (0.041, "signal")
+
+
+def test_a_small_difference_may_be_a_signal_and_a_sample_has_none():
+    for cells in (DETECTABLE, WIDE):
+        for limited, expected in ((False, "signal"), (True, "no signal")):
+            ((found,), verdict) = decide_verdicts([explored(0.01, cells)], Settings(), limited=limited)
+            assert (found.verdict, verdict) == (expected, "inconclusive")
 
 
 def shares(sizes, rates, tolerance=0.05, runs=250, seed=0):

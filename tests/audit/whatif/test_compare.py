@@ -119,6 +119,18 @@ def test_endings(ending):
     assert holm_corrected([told(*ENDINGS[ending])], 0.05)[0].outcome == ending
 
 
+def test_a_gap_is_no_longer_told_from_chance_only_where_the_change_itself_is_shown():
+    """a from 39 to 36 of 100 while b has 24: p of .03 before and of .09 after, for a change of 3 points that nothing shows."""
+    found = told({"a": (34, 5, 2, 59), "b": (24, 0, 0, 76)})
+    assert gap_test(np.array([39, 24]), np.array([100, 100]), 1999, np.random.default_rng(0)).p < 0.05 < found.p
+    assert found.change.low < 0 < found.change.high
+    assert found.outcome == "unchanged"
+    # Shown alone and not among as many tries as there were (Holm): p of .02 and .03 make .06 and .06.
+    shown = told(*ENDINGS["indistinguishable"][:1])
+    assert [each.outcome for each in holm_corrected([replace(shown, change_p=p) for p in (0.02, 0.03, 0.9)], 0.05)] == ["unchanged"] * 3
+    assert holm_corrected([replace(shown, change_p=0.02)], 0.05)[0].outcome == shown.outcome == "indistinguishable"
+
+
 def test_reversed_is_only_what_was_the_other_way_round_by_a_p_of_its_own():
     """a 120 of 200, b 160 of 200, before and after: a was ahead on the fitted half alone, and nothing has turned."""
     cells = {"a": (120, 0, 0, 80), "b": (160, 0, 0, 40)}
@@ -258,5 +270,5 @@ def test_the_pair_furthest_apart():
     assert furthest_pair(before, before, by) == (("b",), ("c",))
     shown, _, _ = both({"a": (30, 0, 0, 70), "b": (3, 0, 0, 4), "c": (10, 0, 0, 90)})
     assert furthest_pair(before, shown, by) == (("a",), ("c",))  # the shown half has too few of b
-    with pytest.raises(DataError, match="both halves"):
-        furthest_pair(before, both({"a": (30, 0, 0, 70)})[0], by)
+    assert furthest_pair(before, both({"a": (30, 0, 0, 70)})[0], by) is None
+    assert by.too_few() == Note("too_few_images", {"images": 30})

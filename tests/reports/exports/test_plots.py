@@ -95,7 +95,7 @@ def test_gaps_are_sorted_and_stand_beside_what_chance_gives(found):
     shown = [label.split("\n") for label in names(axes)]
 
     # Tone by gender has the same made-up counts as occupation by gender.
-    assert sorted(shown[:2]) == [["Occupation accuracy", "by gender: disparity"], ["Tone accuracy", "by gender: disparity"]]
+    assert sorted(shown[:2]) == [["Occupation accuracy", "by gender: disparity"], ["Tone accuracy", "by gender: signal"]]
     assert shown[-1] == ["Occupation accuracy", "by gender × tone: not estimable"]
     assert dots(axes)[:2] == [(26.0, True)] * 2
     assert not any(filled for _, filled in dots(axes)[2:])

@@ -21,7 +21,7 @@ def test_the_summary_says_verdict_skew_table_and_sentences():
     text = summary_markdown(samples.results(samples.emoji()))
 
     assert text.startswith(
-        "## Audit of emoji/ckpt.pt with the emoji probe\n\n**Disparity.** In 1 of 2 pre-specified questions, the model treats"
+        "## Audit of emoji/ckpt.pt with the emoji probe\n\n**Disparity.** In 1 of 2 pre-specified questions, answers agree"
     )
     assert "**Known from the checkpoint:** Trained on 3953 emoji drawings" in text
     assert "| disparity | Occupation accuracy by gender | man 98.0 % (100) | woman 72 % (100) | 26 points \\[14, 38\\] | 1" in text
@@ -35,7 +35,7 @@ def test_the_summary_stays_within_sixty_lines(audits):
     text = summary_markdown(samples.results(*[samples.fairface()] * audits))
 
     assert len(text.splitlines()) <= 60
-    assert ("10 of 15 questions." in text) is (audits == 1)
+    assert ("10 of 16 questions." in text) is (audits == 1)
 
 
 def test_a_name_cannot_become_markup():
@@ -64,9 +64,12 @@ def test_the_terminal_shows_metric_attribute_groups_gap_chance_and_status():
     assert lines[0] == "emoji/ckpt.pt · emoji · 300 images"
     assert re.fullmatch(r"Occupation accuracy by gender +disparity", lines[5])
     assert re.fullmatch(r"  woman 72 % \(100\), man 98\.0 % \(100\) +26 \[14, 38\] +1[01]", lines[6])
-    assert "and 3 exploratory comparisons: see the report" in lines
+    assert "Not planned: 1 of 3 exploratory comparisons shows a signal" in lines[10]
+    assert re.fullmatch(r"Tone accuracy by gender +signal", lines[13])
+    assert "and 2 more exploratory comparisons: see the report" in lines
     assert " ".join(lines[-3:]).startswith(
-        "Disparity. In 1 of 2 pre-specified questions, the model treats some groups differently, by more"
+        "Disparity. In 1 of 2 pre-specified questions, answers agree with the labels less often for woman than for man, by more than "
+        "chance explains: occupation accuracy by gender."
     )
 
 

@@ -1,6 +1,7 @@
 """The first sentence of a report: true for every mix of disparity, inconclusive, equivalent and not estimable."""
 
 import itertools
+import re
 from dataclasses import replace
 
 import pytest
@@ -51,10 +52,10 @@ def comparison_of(facts, *verdicts, limited=False):
     return replace(base, changes=found, verdict=verdict, direction=direction, limited=limited)
 
 
-WITHIN = "every two groups compared are shown to differ by less than the tolerance"
+WITHIN = "every two groups compared are shown to differ by less than the tolerance: occupation accuracy by gender"
 OPEN = "these images show neither a difference between groups nor its absence"
 FEW = "no two groups have enough images in enough clusters to be compared"
-DIFFERENT = "the model treats some groups differently, by more than chance explains"
+DIFFERENT = "answers agree with the labels less often for woman than for man, by more than chance explains: occupation accuracy by gender"
 
 
 @pytest.mark.parametrize(
@@ -64,12 +65,12 @@ DIFFERENT = "the model treats some groups differently, by more than chance expla
         (
             ("inconclusive", "equivalent", "inconclusive", "equivalent"),
             "Inconclusive",
-            f"No pre-specified question shows a disparity. In 2 of 4 pre-specified questions, {WITHIN}; the rest is open.",
+            f"No pre-specified question shows a disparity. In 2 of 4 pre-specified questions, {WITHIN} and gender. The rest is open.",
         ),
         (
             ("equivalent", "not estimable"),
             "Inconclusive",
-            f"No pre-specified question shows a disparity. In 1 of 2 pre-specified questions, {WITHIN}; the rest is open.",
+            f"No pre-specified question shows a disparity. In 1 of 2 pre-specified questions, {WITHIN}. The rest is open.",
         ),
         (
             ("inconclusive", "inconclusive", "not estimable"),
@@ -77,7 +78,7 @@ DIFFERENT = "the model treats some groups differently, by more than chance expla
             f"In 2 of 3 pre-specified questions, {OPEN}; in the rest, {FEW}.",
         ),
         (("disparity", "equivalent", "inconclusive"), "Disparity", f"In 1 of 3 pre-specified questions, {DIFFERENT}."),
-        (("equivalent", "equivalent"), "Equivalent", f"In both pre-specified questions, {WITHIN}."),
+        (("equivalent", "equivalent"), "Equivalent", f"In both pre-specified questions, {WITHIN} and gender."),
         (("not estimable",) * 3, "Not estimable", f"In all 3 pre-specified questions, {FEW}."),
         ((), "No verdict", "Every comparison is exploratory."),
     ],
@@ -104,7 +105,7 @@ def test_no_sentence_denies_what_was_shown(verdicts):
     if "less than the tolerance" in said:
         assert verdicts.count("equivalent") == len(verdicts) or f"In {verdicts.count('equivalent')} of {len(verdicts)} " in said
     assert ("No pre-specified question shows a disparity" in said) <= ("disparity" not in verdicts)
-    assert ("treats some groups differently" in said) == ("disparity" in verdicts)
+    assert ("agree with the labels less often" in said) == ("disparity" in verdicts)
     assert ("exploratory" in said) == (not verdicts)
     assert "No disparity" not in said  # the context shows one
 
@@ -132,7 +133,8 @@ def test_the_verdict_of_a_comparison_in_words(facts):
     assert mixed.word == "Inconclusive"
     assert mixed.sentence == (
         "No pre-specified gap is shown to have changed by more than the tolerance. In 1 of 2 pre-specified questions, every "
-        "difference between two groups compared is shown to have changed by less than the tolerance; the rest is open."
+        "difference between two groups compared is shown to have changed by less than the tolerance: animal accuracy by group. The rest "
+        "is open."
     )
     assert comparison_sentence(comparison_of(facts, "gap grew", "gap shrank")).sentence == "Some gaps grew and others shrank."
     assert comparison_sentence(comparison_of(facts, "gap shrank", "inconclusive")).sentence == (
@@ -156,6 +158,56 @@ def test_page_summary_terminal_model_card_and_card_say_the_same():
     audit = audit_of("equivalent", "inconclusive")
 
     assert all(verdict_sentence(audit).sentence in " ".join(text.split()) for text in forms(samples.results(audit)))
+
+
+def test_of_what_is_equivalent_every_form_names_the_rate(facts):
+    """Equal accuracy says nothing of other rates: a sentence that two groups differ by less than something says in what."""
+    results, comparison = samples.results(audit_of("equivalent", "inconclusive")), comparison_of(facts, "inconclusive", "equivalent")
+    both = replace(facts, comparisons=(comparison,))
+    texts = [*forms(results), text_of(render_comparison(both)), comparison_markdown(both), comparison_lines(both)]
+    claimed = [
+        each
+        for text in texts
+        for each in re.split(r"[.:] (?=[A-Z])", " ".join(text.split()))
+        if re.search(r"shown to .* by less than|lies inside ±", each)
+    ]
+
+    assert len(claimed) > len(texts)
+    assert [each for each in claimed if not re.search("accuracy|rate that was tested", each)] == []
+
+
+def test_a_rate_of_many_measurements_is_named_with_its_own_and_of_many_rates_three_are_named():
+    base = audit_of("disparity", "equivalent", "equivalent", "equivalent", "equivalent")
+    names = ("harm", "age", "hair", "race", "skin")
+    found = tuple(replace(each, measurement=name) for each, name in zip(base.findings, names, strict=False))
+    outcome = replace(found[0], metric="selection_rate", outcome="thief")
+    audit = replace(base, findings=(outcome, *found[1:]))
+
+    assert verdict_sentence(audit).sentence == (
+        "In 1 of 5 pre-specified questions, answers differ between groups by more than chance explains: share given ‘thief’ (harm) by "
+        "gender."
+    )
+    equal = replace(audit, findings=audit.findings[1:], verdict="equivalent")
+    assert verdict_sentence(equal).sentence == (
+        "In all 4 pre-specified questions, every two groups compared are shown to differ by less than the tolerance: accuracy (age) by "
+        "gender; accuracy (hair) by gender; accuracy (race) by gender; 1 more rate."
+    )
+
+
+@pytest.mark.parametrize(
+    ("metric", "better", "worse"),
+    [
+        ("accuracy", "high", "woman than for man"),
+        ("true_positive_rate", "high", "woman than for man"),
+        ("false_positive_rate", "low", "man than for woman"),
+    ],
+)
+def test_one_disparity_says_for_whom_answers_agree_less_often(metric, better, worse):
+    """Of woman 72 % and man 98 %: a low rate is the worse one of what is right, a high one of what is wrong."""
+    base = audit_of("disparity")
+    audit = replace(base, findings=(replace(base.findings[0], metric=metric, better=better),))
+
+    assert f"less often for {worse}, by more than chance explains" in verdict_sentence(audit).sentence
 
 
 def test_where_no_question_counts_no_form_calls_the_audit_inconclusive():

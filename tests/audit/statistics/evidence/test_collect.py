@@ -7,13 +7,12 @@ import pandas as pd
 import pytest
 
 from audit.engine import AnsweredProbe, build_result
-from audit.records.evidence import FindingEvidence
+from audit.records.evidence import Estimate, FindingEvidence
 from audit.statistics.counts.cells import unpack
-from audit.statistics.evidence.adjustment import mantel_haenszel, strata
+from audit.statistics.evidence.adjustment import mantel_haenszel, shift, strata
 from audit.statistics.evidence.effect_size import ratio
 from audit.statistics.evidence.label_noise import tipping_point
 from audit.statistics.metrics import METRICS
-from audit.statistics.multiplicity import benjamini_hochberg
 from audit.types import Claim, Dataset, LabelSet, Measurement, ModelRecord, Predictions, Probe, Settings
 
 MODEL = ModelRecord("m", "made up", "f" * 64, "0" * 64, 0, 2, "float32", "softmax", 100.0, None, "none", "none", "none")
@@ -30,12 +29,12 @@ def answers(cells, labels, spread=0.4):
     return rows, Predictions(labels, labels, scores, y_pred, y_true, pd.DataFrame(), np.full(len(rows), 2 * spread))
 
 
-def audited(cells, attributes, claims, outcomes, labels=("yes", "no"), spread=0.4, model=MODEL, **changes):
+def audited(cells, attributes, claims, outcomes, labels=("yes", "no"), spread=0.4, model=MODEL, limited=False, **changes):
     """Audit made-up answers of one measurement."""
     rows, predictions = answers(cells, labels, spread)
     frame = pd.DataFrame([row[: len(attributes)] for row in rows], columns=list(attributes), dtype="str")
     predictions = replace(predictions, attributes=frame, **changes)
-    dataset = Dataset("made up", [b""] * len(frame), frame, attributes, "4" * 64, "the test", "none")
+    dataset = Dataset("made up", [b""] * len(frame), frame, attributes, "4" * 64, "the test", "none", limited=limited)
     truth = None if predictions.y_true is None else "truth"
     measurement = Measurement("m", "?", LabelSet("l", labels, dict.fromkeys(labels, ())), "p", claims, truth, outcomes)
     probe = Probe("test", "?", lambda _: dataset, (measurement,), "none", "none", (), ())
@@ -141,7 +140,7 @@ def test_small_groups_are_shrunk_raw_beside_shrunk():
 
 
 def test_a_word_list_is_corrected_over_its_words():
-    """Three words by race outside the verdict: Benjamini-Hochberg of their own p-values, and max-T on common shuffles."""
+    """Three words by race outside the verdict: max-T on common shuffles, of this list alone."""
     labels = ("thief", "ape", "rogue", "person")
     counts = {"A": (30, 12, 6, 152), "B": (10, 10, 2, 178)}
     cells = {(race, None, label): n for race, row in counts.items() for label, n in zip(labels, row, strict=True)}
@@ -150,7 +149,6 @@ def test_a_word_list_is_corrected_over_its_words():
     p = np.array([finding.gap.p for finding in result.findings])
     listed = [finding.evidence.family_correction for finding in result.findings]
     assert [each.size for each in listed] == [3, 3, 3]
-    assert [each.benjamini_hochberg for each in listed] == pytest.approx(benjamini_hochberg(p))
     assert listed[0].max_t <= 0.05 < listed[1].max_t
     assert listed[2].max_t > 1.2 * p[2]  # two words are left when it is tried
 
@@ -185,7 +183,42 @@ def test_a_gap_that_another_attribute_explains():
     assert finding.verdict == "disparity"  # the raw difference is what it is
     # It is Mantel and Haenszel's of the count table.
     counted = strata(unpack(result.counts[0]), METRICS["selection_rate"], frozenset({"yes"}), ("race",), ("age",))
-    assert finding.evidence.adjustment.pairs == (mantel_haenszel(counted, 0, 1, 0.05),)
+    assert found == replace(mantel_haenszel(counted, 0, 1, 0.05), shift="weakened")
+
+
+@pytest.mark.parametrize(
+    ("crude", "low", "high", "significant", "expected"),
+    [
+        (0.10, -0.12, -0.02, True, "reversed"),
+        (-0.10, 0.02, 0.12, True, "reversed"),
+        (0.01, -0.12, -0.02, False, "reversed"),  # what was hidden
+        (0.10, -0.12, 0.02, True, "weakened"),  # the sign turns, but may not
+        (0.10, 0.00, 0.16, True, "weakened"),  # .08 are left, which may be 0
+        (0.10, 0.01, 0.07, True, "weakened"),  # .04 are left
+        (-0.10, -0.07, -0.01, True, "weakened"),
+        (0.10, 0.01, 0.07, False, None),  # nothing was shown that could weaken
+        (0.10, 0.02, 0.10, True, None),  # .06 are left
+        (-0.10, -0.30, -0.10, True, None),
+        (0.00, -0.02, 0.02, False, None),
+    ],
+)
+def test_a_difference_shifts_by_its_sign_and_by_its_half(crude, low, high, significant, expected):
+    base = two_ages().findings[0].evidence.adjustment.pairs[0]
+    pair = replace(base, crude=crude, difference=Estimate((low + high) / 2, low, high))
+    assert shift(pair, significant=significant) == expected
+
+
+def two_ages(**changes):
+    """A 1,320 of 2,000, B 1,410; of the young A is 7.6 points ahead, of the old 7.8."""
+    counts = {("A", "young"): (360, 400), ("A", "old"): (960, 1600), ("B", "young"): (1000, 1214), ("B", "old"): (410, 786)}
+    cells = {(*key, None, answer): n for key, (k, of) in counts.items() for answer, n in (("yes", k), ("no", of - k))}
+    return audited(cells, {"race": ("A", "B"), "age": ("young", "old")}, (HARM,), YES, **changes)
+
+
+def test_in_a_sample_nothing_shifts():
+    for limited, expected in ((False, "reversed"), (True, None)):
+        (finding,) = two_ages(limited=limited).findings
+        assert finding.evidence.adjustment.pairs[0].shift == expected
 
 
 def test_an_attribute_that_follows_from_the_group_adjusts_nothing_and_two_others_come_one_by_one_and_together():

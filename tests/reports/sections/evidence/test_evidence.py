@@ -153,11 +153,11 @@ def test_small_groups_have_their_shrunk_rate_next_to_the_raw_one(audit, said):
     assert "Shrunk: the rate of a small group borrows from the others" in said or "Shrunk: the rates of the groups vary no more" in said
 
 
-def test_lists_are_corrected_in_the_table_and_under_the_finding(faces):
+def test_lists_are_corrected_under_the_finding_and_signals_in_the_table(faces):
     said = text_of(render(samples.results(faces)))
 
-    assert "p, not adjusted p in its family Detectable difference" in said
-    assert "p in its family of 7 .034 (Benjamini-Hochberg), .041 (max-T)" in said
+    assert "Exploratory comparisons Signal Question" in said
+    assert "p within its list of 7 alone .041 (max-T)" in said
 
 
 def test_a_finding_without_a_gap_has_no_row():

@@ -8,7 +8,7 @@ import pytest
 from audit.records.evidence import Estimate
 from audit.records.gates import GateCheck, GateResult
 from audit.records.results import from_json, to_json
-from audit.records.what_if import CONTENT, GroupChange, Refused
+from audit.records.what_if import CONTENT, Refused
 from audit.types import Note
 from reports.charts.scatter import HEIGHT, plane
 from reports.exports.markdown import summary_markdown
@@ -118,20 +118,20 @@ def test_the_sampling_unit_is_named(page):
     assert "paired: before and after on the same images. The sampling unit of every interval, p and cost" in text_of(page)
 
 
-def test_too_few_clusters_are_a_caveat():
-    """A group in 10 occupations where the audit asks for 15."""
+def test_what_could_not_be_judged_is_not_tried_and_says_why():
     from audit.statistics.units.sampling_unit import FEWEST_CLUSTERS as OF_THE_AUDIT
 
     assert FEWEST_CLUSTERS == OF_THE_AUDIT
-    groups = GroupChange(("man",), 75, 0.95, 0.91, 0.06, 16), GroupChange(("woman",), 75, 0.65, 0.79, 0.22, 10)
-    few = what_if(outcome="not judged", by_group=groups)
-    (question,) = questions((asked(target=frontier((few, True)), units=16),))
-    assert question.caveats[1] == (
-        "As in the audit, a group in fewer than 15 clusters is not judged (a cluster: all images of one occupation). Here fewer than two "
-        "groups lie in as many, and one lies in only 10. So the numbers are shown, and what became of the gap is not judged."
+    few = Note("too_few_clusters", {"images": 30, "clusters": 15, "cluster": "occupation"})
+    (question,) = questions((asked(target=None, other_attributes=(), refused=(Refused("", "gender", few),)),))
+    assert (question.summary, question.rows) == ("Every setting was refused, for the reasons below.", ())
+    assert question.refused == (
+        "Judged by gender: fewer than two groups have at least 30 images in effectively 15 clusters or more in both halves (a cluster: "
+        "all images of one 'occupation'), so that no change could be judged.",
     )
+    # Older files have numbers that nothing was concluded from.
+    (question,) = questions((asked(target=frontier((what_if(outcome="not judged"), True))),))
     assert question.rows[0].cells[3][1] == "not judged, for too few clusters"
-    assert not any("not judged" in each for each in questions((asked(),))[0].caveats)
 
 
 def test_a_reversal_stands_with_its_own_p():

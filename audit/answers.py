@@ -1,0 +1,59 @@
+"""From the labels of a label set to its answers: which labels stand for an answer, and how probable an answer is. NumPy only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from audit.types import Group, LabelSet
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
+
+def answers_of(label_set: LabelSet) -> Group:
+    """Return the possible answers in declared order."""
+    return tuple(dict.fromkeys(label_set.answers.get(label, label) for label in label_set.labels))
+
+
+def are_shares(scores: Float[np.ndarray, "n k"]) -> bool:
+    """Whether the probabilities of an image's labels are shares of one (softmax), not a probability of each label by itself (sigmoid)."""
+    return bool(np.allclose(scores.sum(axis=1, dtype=float), 1.0, atol=1e-3))
+
+
+def of_any(scores: Float[np.ndarray, "n m"], *, shares: bool) -> Float[np.ndarray, "n"]:
+    """Return the probability that any of some labels applies.
+
+    Shares exclude each other, and are summed. Independent probabilities do not, and their sum may exceed 1: at least one label applies
+    with ``1 - (1 - p_1) (1 - p_2) ...`` (noisy-or; Pearl 1988). Where all are small that is nearly their sum.
+
+    Examples
+    --------
+    >>> of_any(np.array([[0.5, 0.25]]), shares=True).tolist(), of_any(np.array([[0.5, 0.75]]), shares=False).tolist()
+    ([0.75], [0.875])
+    """
+    double = np.asarray(scores, float)
+    if shares:
+        return np.asarray(double.sum(axis=1))
+    # By way of the logarithm: beside 1 a probability below 1e-16 would be none.
+    with np.errstate(divide="ignore"):
+        return np.asarray(-np.expm1(np.log1p(-double).sum(axis=1)))
+
+
+def answer_probabilities(
+    scores: Float[np.ndarray, "n k"], labels: Sequence[str], answers: Sequence[str], label_set: LabelSet
+) -> Float[np.ndarray, "n a"]:
+    """Return the probability of every answer: that of the best of its labels, or of any of them, as the label set combines them.
+
+    Softmax probabilities depend on the label set and on the logit scale of the model: print both with any number made from them.
+    """
+    answer_of = [label_set.answers.get(label, label) for label in labels]
+    shares, found = are_shares(scores), np.zeros((len(scores), len(answers)))
+    for place, wanted in enumerate(answers):
+        columns = [k for k, answer in enumerate(answer_of) if answer == wanted]
+        if columns:  # a true answer that no label stands for can never be given
+            own = scores[:, columns].astype(float)
+            found[:, place] = of_any(own, shares=shares) if label_set.combine == "sum" else own.max(axis=1)
+    return found

@@ -1,0 +1,41 @@
+"""How an image gets its answer: a model and how it was asked in, words out."""
+
+from __future__ import annotations
+
+from audit.records.results import MeasurementRecord, Results
+from audit.types import ModelRecord
+from reports.text.numbers import exact_points, percent
+from reports.text.phrases import answers_only
+
+_SUMMED = {
+    "softmax": "The probabilities of the labels of one answer are summed; the answer with the largest sum is given.",
+    "sigmoid": "Each label has a probability of its own. An answer has that of at least one of its labels, 1 − (1 − p₁)(1 − p₂)…; the most "
+    "probable answer is given.",
+}
+"""By how the model scores."""
+
+
+def answering(results: Results) -> str:
+    """Return how an image gets its answer, for every kind of model on the page."""
+    models = [audit.model for audit in results.audits]
+    asked = [model for model in models if model.asked]
+    read = [model for model in models if answers_only(model)]
+    kinds = (
+        ("the label whose prompt lies nearest to it", len(models) - len(asked) - len(read)),
+        ("the option that a generative model finds likeliest, a token", len(asked)),
+        ("the one that the file of predictions states", len(read)),
+    )
+    return f"Every image gets one answer: {', or '.join(text for text, n in kinds if n) or 'a label'}."
+
+
+def decision(record: MeasurementRecord, model: ModelRecord) -> str:
+    """Return how an image gets its answer."""
+    if record.near_ties is None:
+        return "The answers have no scores."
+    if record.asked and not any(record.prompts.values()):
+        return "Two answers are compared: the one to the question below, and the one to the same options in their declared order."
+    ensembled = any(len(texts) > 1 for texts in record.prompts.values())
+    best = _SUMMED[model.score_rule] if record.combine == "sum" else "The most probable label is given."
+    mean = " The embeddings of a label's prompts are averaged." if ensembled else ""
+    margin = f"{percent(record.near_ties, 1)} of the decisions are closer than {exact_points(record.near_tie_margin)} of probability."
+    return f"{best}{mean} {margin}"

@@ -1,0 +1,199 @@
+"""Both kinds of error of external predictions are planned questions: equal accuracy may hide rates that are far apart."""
+
+import json
+import re
+
+import pandas as pd
+import pytest
+from fairlearn.metrics import false_positive_rate, true_positive_rate
+from sklearn.metrics import recall_score
+
+import audit
+from audit.predictions.default_claims import DefaultClaims, default_claims, parse_outcome
+from audit.predictions.read import ColumnOptions, load_predictions
+from audit.run import main
+from tests.support.page_text import text_of
+
+TWO_SIDED = {
+    ("A", 1, 1): 784, ("A", 1, 0): 16, ("A", 0, 1): 171, ("A", 0, 0): 729,
+    ("B", 1, 1): 663, ("B", 1, 0): 187, ("B", 0, 1): 17, ("B", 0, 0): 833,
+}  # fmt: skip
+"""(group, truth, answer) -> rows. Right are 1,513 of 1,700 in A (89 %) and 1,496 of 1,700 in B (88 %); of those that are 1, 784 of 800
+(98 %) and 663 of 850 (78 %) are called so; of those that are 0, 171 of 900 (19 %) and 17 of 850 (2 %)."""
+
+
+def table(cells, names=("group", "y_true", "y_pred")):
+    return pd.DataFrame([row for row, n in cells.items() for _ in range(n)], columns=list(names)).astype(str)
+
+
+def claims(rows, *outcomes, **options):
+    """Return (metric, outcome, attribute, whether planned) of every claim about one attribute but the shares given."""
+    read = load_predictions(rows, ColumnOptions(**options))
+    probe, _ = default_claims(read.answers, DefaultClaims(tuple(map(parse_outcome, outcomes))), "rows")
+    return [
+        (c.metric, c.outcome, *c.by, c.primary) for c in probe.measurements[0].claims if len(c.by) == 1 and c.metric != "selection_rate"
+    ]
+
+
+@pytest.fixture(scope="module")
+def two_sided(tmp_path_factory):
+    """The folder that the command leaves of two groups whose accuracy is alike, and what it printed."""
+    folder = tmp_path_factory.mktemp("two-sided")
+    table(TWO_SIDED).to_csv(folder / "answers.csv", index=False)
+    return folder
+
+
+# ---- opposite errors behind one accuracy, from the command to the page ---------------------------------------------------------------
+
+
+def test_opposite_errors_behind_one_accuracy_are_a_disparity_that_names_both_rates(two_sided, capsys):
+    out = two_sided / "out"
+    assert main(["--predictions", str(two_sided / "answers.csv"), "--out", str(out)]) == 0
+    terminal = " ".join(capsys.readouterr().out.split())
+    texts = (terminal, " ".join((out / "summary.md").read_text().split()), text_of((out / "report.html").read_text()))
+    verdict = (
+        "In 2 of 3 pre-specified questions, answers agree with the labels less often for some groups than for others, by more than chance "
+        "explains: true positive rate for ‘1’ by group; false positive rate for ‘1’ by group."
+    )
+    for text in texts:
+        assert "Disparity" in text
+        assert verdict in text
+        assert not re.search(r"Equivalent\.|the model treats", text.partition("All findings")[0])
+    for rates in ("78.0 % [75.1, 80.7] for B (n = 850) against 98.0 % [96.8, 98.8] for A (n = 800)", "19.0 % [16.6, 21.7] for A"):
+        assert all(rates in text.replace("\\", "") for text in texts[1:])
+    assert re.search(r"True positive rate for ‘1’ \(predictions\) by group disparity B 78\.0 % \(850\), A 98\.0 % \(800\) 20\.0 ", terminal)
+    assert re.search(r"False positive rate for ‘1’ \(predictions\) by group disparity A 19\.0 % \(900\), B 2\.0 % \(850\) 17\.0 ", terminal)
+    # What is said of accuracy is said of accuracy.
+    assert "In accuracy, every two groups compared are shown to differ by less than 5 points." in texts[1]
+    facts = json.loads((out / "results.json").read_text())["audits"][0]
+    assert [(f["metric"], f["verdict"], f["better"]) for f in facts["findings"] if f["primary"]] == [
+        ("accuracy", "equivalent", "high"), ("true_positive_rate", "disparity", "high"), ("false_positive_rate", "disparity", "low"),
+    ]  # fmt: skip
+
+
+def test_the_same_from_python_and_the_ends_of_both_gaps_are_those_counted_by_hand():
+    found = audit.audit(predictions=table(TWO_SIDED), attributes=["group"])
+    gaps = {finding.metric: finding.gap for finding in found.findings if finding.primary}
+
+    assert found.verdict == "disparity"
+    assert {name: (gap.lowest, gap.highest, round(gap.value, 9)) for name, gap in gaps.items()} == {
+        "accuracy": (("B",), ("A",), 0.01), "true_positive_rate": (("B",), ("A",), 0.2), "false_positive_rate": (("B",), ("A",), 0.17),
+    }  # fmt: skip
+    assert [n for finding in found.findings if finding.metric == "true_positive_rate" for n in [r.n for r in finding.by_group]] == [
+        800,
+        850,
+    ]
+
+
+def test_the_rates_are_fairlearns_and_the_false_positive_rate_is_what_the_recall_of_the_other_label_leaves():
+    rows = table(TWO_SIDED)
+    found = audit.audit(predictions=rows, attributes=["group"])
+    by_metric = {finding.metric: finding.by_group for finding in found.findings}
+
+    for i, group in enumerate("AB"):
+        of = rows[rows["group"] == group]
+        truth, answer = of["y_true"].astype(int), of["y_pred"].astype(int)
+        assert by_metric["true_positive_rate"][i].value == true_positive_rate(truth, answer)
+        assert by_metric["false_positive_rate"][i].value == false_positive_rate(truth, answer)
+        assert by_metric["false_positive_rate"][i].value == pytest.approx(1 - recall_score(truth, answer, pos_label=0))
+
+
+def test_no_verdict_depends_on_which_label_is_the_positive_one_on_the_order_of_rows_or_on_names():
+    """Of two labels the last counts as positive: renaming 0 to "2" makes it the other one, and swaps the two gaps."""
+    rows = table(TWO_SIDED)
+    swapped = rows.replace({"y_true": {"0": "2"}, "y_pred": {"0": "2"}, "group": {"A": "z"}}).sample(frac=1, random_state=0)
+    first, second = (audit.audit(predictions=each, attributes=["group"]) for each in (rows, swapped))
+    (_, tpr, fpr), (_, tpr_2, fpr_2) = ([f for f in found.findings if f.primary] for found in (first, second))
+
+    assert (tpr.outcome, tpr_2.outcome) == ("1", "2")
+    for one, other in ((tpr, fpr_2), (fpr, tpr_2)):
+        assert other.gap.value == pytest.approx(one.gap.value)
+        assert (other.gap.low, other.gap.high, other.gap.p_adjusted) == pytest.approx((one.gap.low, one.gap.high, one.gap.p_adjusted))
+        assert other.verdict == one.verdict == "disparity"
+
+
+def test_holm_counts_the_rates_that_were_added():
+    """Three planned questions in place of one: the smallest p is taken three times."""
+    right = {("A", 1, 1): 90, ("A", 0, 0): 90, ("B", 1, 1): 78, ("B", 0, 0): 90}
+    rows = table({**right, **{(group, truth, 1 - truth): 100 - n for (group, truth, _), n in right.items()}})
+    gaps = {f.metric: f.gap for f in audit.audit(predictions=rows, attributes=["group"]).findings if f.primary}
+
+    assert gaps["true_positive_rate"].p == min(gap.p for gap in gaps.values())
+    assert gaps["true_positive_rate"].p_adjusted == pytest.approx(3 * gaps["true_positive_rate"].p)
+    assert gaps["false_positive_rate"].p_adjusted == 1
+
+
+# ---- which rates are asked about -----------------------------------------------------------------------------------------------------
+
+
+def test_of_a_third_answer_the_recall_of_each_true_label_is_planned():
+    """Where a model may say "unclear", what the false positive rate leaves is not the recall of the other label."""
+    rows = table({(g, t, p): 5 for g in "AB" for t in ("no", "yes") for p in ("no", "unclear", "yes")})
+    assert claims(rows) == [
+        ("accuracy", None, "group", True), ("true_positive_rate", "no", "group", True), ("true_positive_rate", "yes", "group", True),
+    ]  # fmt: skip
+
+
+def test_of_three_true_labels_the_recall_of_each_is_exploratory():
+    rows = table({(g, t, p): 5 for g in "AB" for t in "xyz" for p in "xyz"})
+    recalls = [("true_positive_rate", label, "group", False) for label in "xyz"]
+    assert claims(rows) == [("accuracy", None, "group", True), *recalls]
+    # By hand: x is answered for 5 of its 15 rows in each group; every recall is a third.
+    found = audit.audit(predictions=rows, attributes=["group"], min_group_size=10)
+    assert {(f.outcome, r.events, r.n) for f in found.findings if f.metric == "true_positive_rate" for r in f.by_group} == {
+        (label, 5, 15) for label in "xyz"
+    }
+
+
+def test_an_outcome_that_was_named_is_the_positive_side_and_its_two_rates_are_planned():
+    rows = table({(g, t, p): 5 for g in "AB" for t in "xyz" for p in "xyz"})
+    both = [(metric, "bad", "group", True) for metric in ("true_positive_rate", "false_positive_rate")]
+    assert claims(rows, "bad:low=x,y") == [("accuracy", None, "group", True), *both]
+    # Of two labels the named one, not the last.
+    two = table(TWO_SIDED)
+    assert [name for metric, name, *_ in claims(two, "rejected=0") if metric == "true_positive_rate"] == ["rejected"]
+
+
+def test_by_an_attribute_that_says_the_truth_only_accuracy_is_asked():
+    """Of women nobody is labelled Male: the recall of Male has one group, and comparing it would be "not estimable" for ever."""
+    rows = table(
+        {("Female", "Female", "Female"): 9, ("Female", "Female", "Male"): 1, ("Male", "Male", "Male"): 10}, ("sex", "y_true", "y_pred")
+    )
+    rows["site"] = ["u", "v"] * 10
+    asked = claims(rows)
+    assert [each for each in asked if each[2] == "sex"] == [("accuracy", None, "sex", True)]
+    assert [each[:2] for each in asked if each[2] == "site"] == [
+        ("accuracy", None), ("true_positive_rate", "Male"), ("false_positive_rate", "Male"),
+    ]  # fmt: skip
+
+
+def test_a_truth_with_one_side_adds_nothing_to_accuracy_and_an_unknown_truth_or_group_is_no_side():
+    one_side = table({(g, "yes", p): 10 for g in "AB" for p in ("no", "yes")})
+    assert claims(one_side) == [("accuracy", None, "group", True)]
+    assert claims(one_side, "good=yes") == [("accuracy", None, "group", True)]
+    # "yes" is true in A and where the group is not known; "no" in both groups.
+    holes = pd.DataFrame(
+        {"group": ["A", "A", "B", "B", None, "A"], "y_true": ["yes", "no", "no", None, "yes", "yes"], "y_pred": ["yes", "no"] * 3}
+    )
+    assert claims(holes, attributes=("group",)) == [("accuracy", None, "group", True), ("false_positive_rate", "yes", "group", True)]
+    assert claims(holes.drop(columns="y_true"), attributes=("group",)) == []
+
+
+def test_the_report_states_the_rule():
+    read = load_predictions(table(TWO_SIDED), ColumnOptions())
+    said = [default_claims(read.answers, DefaultClaims(outcomes), "rows")[0].source for outcomes in ((), (parse_outcome("bad=0"),))]
+    assert "of two true labels the true and false positive rate of the last" in said[0]
+    assert "each outcome's true and false positive rate" in said[1]
+
+
+def test_rates_of_images_in_clusters_count_clusters(tmp_path):
+    """Copies of every row add nothing once the column of originals is named."""
+    rows = table({("A", 1, 1): 50, ("A", 1, 0): 10, ("A", 0, 0): 60, ("B", 1, 1): 40, ("B", 1, 0): 20, ("B", 0, 0): 60})
+    copies = pd.concat([rows.assign(one=[f"r{i}" for i in range(len(rows))])] * 5)
+    once = audit.audit(predictions=rows, attributes=["group"])
+    many = audit.audit(predictions=copies, attributes=["group"], cluster="one")
+    rate, single = (next(f for f in found.findings if f.metric == "true_positive_rate") for found in (many, once))
+
+    assert [r.clusters for r in rate.by_group] == [60, 60]
+    assert rate.gap.value == single.gap.value
+    assert rate.gap.p == pytest.approx(single.gap.p, abs=0.02)
