@@ -23,6 +23,11 @@ def finding_id(measurement: str, claim: Claim) -> str:
     return f"{measurement}/{claim.metric}{outcome}/{' x '.join(claim.by)}"
 
 
+def order_name(measurement: str) -> str:
+    """Return the name of the measurement of whether the answers to another stay when the options are shuffled."""
+    return f"{measurement}: order"
+
+
 def levels_of(attributes: Sequence[str], groups: Sequence[tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
     """Return attribute -> its levels, in the order of the groups that the attributes make together."""
     return {name: tuple(dict.fromkeys(group[place] for group in groups)) for place, name in enumerate(attributes)}

@@ -19,15 +19,19 @@ if TYPE_CHECKING:
     from PIL import Image
 
 __all__ = [
-    "UNKNOWN", "Answerer", "Better", "CellReference", "Claim", "Dataset", "Embeddings", "Encoder", "Exclusion", "Group", "ImageEncoder",
-    "LabelSet", "LoadOptions", "Measurement", "ModelRecord", "Note", "PairedClaim", "Predictions", "Probe", "PublishedRow",
-    "PublishedTable", "Question", "Settings", "Specification", "SpecificationPlan",
+    "SAME_ANSWER", "UNCLEAR", "UNKNOWN", "Answerer", "Better", "CellReference", "Claim", "Dataset", "Embeddings", "Encoder", "Exclusion",
+    "Group", "ImageEncoder", "LabelSet", "LoadOptions", "Measurement", "ModelRecord", "Note", "PairedClaim", "Predictions", "Probe",
+    "PublishedRow", "PublishedTable", "Question", "Settings", "Specification", "SpecificationPlan",
 ]  # fmt: skip
 
 Better = Literal["high", "low", "neither"]
 
 UNKNOWN = "unknown"
 """The level of a missing attribute value: shown and counted, outside every test."""
+UNCLEAR = "unclear"
+"""The answer of a model that does not commit itself: an option of every question to a generative model."""
+SAME_ANSWER = "same answer"
+"""What a measurement of two orders of the options says of an image whose answer stays."""
 
 Value = str | int | float | bool | tuple[str | int | float, ...]
 

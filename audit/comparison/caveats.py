@@ -8,7 +8,7 @@ from audit.comparison.sides import FinishedAudit
 from audit.comparison.verdict import Circumstances
 from audit.records.results import AuditResult
 from audit.statistics.paired.joint import ONLY_AFTER, ONLY_BEFORE, JointCounts
-from audit.types import Note, Settings
+from audit.types import Group, Note, Settings
 
 
 def circumstances(audits: tuple[AuditResult, AuditResult], settings: Settings, joints: Mapping[str, JointCounts]) -> Circumstances:
@@ -29,7 +29,10 @@ def caveats(
 
     `probes` are those that every side answered, `others` those that only some did; `measurements` those of each probe that all have.
     """
-    found = [Note("probe_of_some", {"probe": probe}) for probe in others]
+    found = [
+        Note("does_not_look", {"name": each.side.name, "measurements": names}) for each in sides if (names := _unresponsive(each, probes))
+    ]
+    found += [Note("probe_of_some", {"probe": probe}) for probe in others]
     first = sides[0]
     for each in sides[1:]:
         settings = first.results.settings, each.results.settings
@@ -43,6 +46,12 @@ def caveats(
     if first.side.model.fingerprint in [each.side.model.fingerprint for each in sides[1:]]:
         found.append(Note("same_model"))
     return tuple(note for place, note in enumerate(found) if note not in found[:place])
+
+
+def _unresponsive(side: FinishedAudit, probes: Sequence[str]) -> Group:
+    """Return the measurements whose answers are not shown to depend on the images."""
+    looked = ((record.name, record.responsiveness) for probe in probes for record in side.audits[probe].measurements)
+    return tuple(name for name, found in looked if found and found.code not in (None, "looks"))
 
 
 def _of_probe(probe: str, first: FinishedAudit, each: FinishedAudit, shared: Sequence[str]) -> Iterator[Note]:

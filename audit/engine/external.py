@@ -16,7 +16,7 @@ from audit.naming import finding_id, natural_order
 from audit.predictions.default_claims import DefaultClaims, default_claims
 from audit.predictions.exclusion import exclude
 from audit.predictions.read import PLAIN, MeasurementAnswers, PredictionFile
-from audit.types import UNKNOWN, Dataset, Group, Measurement, ModelRecord, Note, Predictions, Probe, Settings
+from audit.types import UNCLEAR, UNKNOWN, Dataset, Group, Measurement, ModelRecord, Note, Predictions, Probe, Settings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -176,7 +176,7 @@ def _named(probe: Probe, answers: MeasurementAnswers, place: str) -> Measurement
     by_name = {measurement.name: measurement for measurement in probe.measurements}
     if answers.measurement in by_name:
         return by_name[answers.measurement]
-    given = set(answers.predictions.y_pred)
+    given = {*answers.predictions.y_pred} - {UNCLEAR}
     fitting = [m for m in probe.measurements if given <= set(answers_of(m.label_set))]
     if answers.measurement == PLAIN and len(fitting) == 1:
         return fitting[0]
@@ -199,7 +199,10 @@ def _offered(measurement: Measurement, predictions: Predictions, place: str) -> 
             )
         y_true = predictions.attributes[measurement.truth].to_numpy(dtype=object)
     offered = answers_of(measurement.label_set)
-    unexpected = sorted(({*predictions.y_pred} | ({*y_true} if y_true is not None else set())) - {*offered, UNKNOWN})
+    given = {*predictions.y_pred}
+    if UNCLEAR in given:  # of a generative model, which may always answer so
+        offered = (*offered, UNCLEAR)
+    unexpected = sorted((given | ({*y_true} if y_true is not None else set())) - {*offered, UNKNOWN})
     if unexpected:
         raise DataError(
             f"{place}: {unexpected[0]!r} is not an answer of the measurement {measurement.name!r}",

@@ -21,6 +21,7 @@ from audit.statistics.evidence.collect import add_evidence
 from audit.statistics.evidence.prompt_sensitivity import specification_curve
 from audit.statistics.findings import decide_verdicts, findings
 from audit.statistics.paired.findings import paired_findings
+from audit.statistics.responsiveness import responsiveness, with_composition
 from audit.types import UNKNOWN, Answerer, Dataset, Encoder, Exclusion, Measurement, ModelRecord, Note, Predictions, Probe, Settings
 from audit.whatif.explore import WhatIfInputs, chosen_methods, explore
 
@@ -109,19 +110,22 @@ def build_result(answered: AnsweredProbe, probe: Probe, settings: Settings) -> A
     dataset, cluster = answered.dataset, answered.cluster or probe.cluster
     predictions = {name: _clustered(each, cluster) for name, each in answered.predictions.items()}
     raw = [finding for m in probe.measurements for finding in findings(m, predictions[m.name], dataset.levels, settings)]
-    decided, verdict = decide_verdicts(raw, settings, limited=dataset.limited)
+    found = responsiveness(predictions, settings)
+    decided, verdict = decide_verdicts(raw, settings, limited=dataset.limited, looks={name: each.code for name, each in found.items()})
+    counts = tuple(count_record(m, predictions[m.name], dataset.levels) for m in probe.measurements)
     curves = [
         specification_curve(plan, answers, dataset.levels, settings)
         for plan, answers in zip(probe.specifications, answered.specifications, strict=bool(answered.specifications))
     ]
-    measurements = tuple(_measurement_record(m, predictions[m.name]) for m in probe.measurements)
+    measurements = tuple(replace(_measurement_record(m, predictions[m.name]), responsiveness=found.get(m.name)) for m in probe.measurements)
     result = AuditResult(
         model=replace(answered.model, notes=tuple(map(Note.of, answered.model.notes)), asked=tuple(map(Note.of, answered.model.asked))),
         probe=ProbeRecord(probe.name, probe.question, probe.source, probe.licence, probe.limits, probe.not_tested),
-        data=_data_record(answered, cluster, predictions), measurements=measurements, findings=decided,
+        data=_data_record(answered, cluster, predictions), measurements=measurements,
+        findings=with_composition(decided, counts, settings),
         paired=paired_findings(probe.paired, predictions, settings), specifications=tuple(curves), published=probe.published,
         verdict=verdict, warnings=tuple(_warnings(measurements, predictions, len(answered.attributes))),
-        counts=tuple(count_record(m, predictions[m.name], dataset.levels) for m in probe.measurements),
+        counts=counts,
     )  # fmt: skip
     return AuditedProbe(add_evidence(result, probe.measurements, predictions, dataset.levels, settings), predictions)
 

@@ -105,9 +105,11 @@ class _Bound:
 
     def check(self) -> GateCheck:
         """Decide it."""
+        place = (self.audit.model.name, self.audit.probe.name, self.finding.id)
+        if self.finding.unresponsive and self.gate.subject != "rate":
+            return GateCheck(*place, "inconclusive", (Note("unresponsive"),))
         enough = len(self.compared) >= (1 if self.gate.subject == "rate" else 2)
         bounds = None if not enough else self.by_cluster() if self.clustered else self.bounded()(*self.counts)
-        place = (self.audit.model.name, self.audit.probe.name, self.finding.id)
         if bounds is None:
             return GateCheck(*place, "inconclusive", (self.why_not_estimable(), *self.not_compared()))
         blocked = self.blocked(bounds)

@@ -15,14 +15,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from audit.measure.zero_shot import has_truth, predict_from_scores, softmax
-from audit.types import LabelSet, Measurement, Predictions, Question
+from audit.types import SAME_ANSWER, UNCLEAR, LabelSet, Measurement, Predictions, Question
 
 if TYPE_CHECKING:
     import pandas as pd
     from jaxtyping import Float
 
-UNCLEAR = "unclear"
-SAME, OTHER = "same answer", "another answer"
+OTHER = "another answer"
 DESCRIBE = "describes this image"
 COMPLETE = 'completes "{words} …" for this image'
 INSTRUCTIONS = {
@@ -92,10 +91,10 @@ def agreement(fixed: Predictions, shuffled: Predictions) -> Predictions:
     """Return whether each image gets the same answer in both orders of the options, as predictions of their own."""
     same = fixed.y_pred == shuffled.y_pred
     return Predictions(
-        labels=(SAME, OTHER),
-        answers=(SAME, OTHER),
+        labels=(SAME_ANSWER, OTHER),
+        answers=(SAME_ANSWER, OTHER),
         scores=np.stack([same, ~same], axis=1).astype(np.float32),
-        y_pred=np.where(same, SAME, OTHER),
+        y_pred=np.where(same, SAME_ANSWER, OTHER),
         y_true=None,
         attributes=fixed.attributes,
         margin=np.ones(len(same), dtype=np.float32),

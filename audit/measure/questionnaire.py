@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from audit.measure.likelihood import COMPLETE, DESCRIBE, INSTRUCTIONS, OTHER, SAME, UNCLEAR, build_question, with_options, with_unclear
-from audit.types import Claim, LabelSet, Measurement, Note, Probe, Question, Specification, SpecificationPlan
+from audit.measure.likelihood import COMPLETE, DESCRIBE, INSTRUCTIONS, OTHER, build_question, with_options, with_unclear
+from audit.naming import order_name
+from audit.types import SAME_ANSWER, UNCLEAR, Claim, LabelSet, Measurement, Note, Probe, Question, Specification, SpecificationPlan
 
 MAX_OPTIONS = 40
 """Prompts that need a longer list of options are left out of the curves."""
@@ -66,12 +67,12 @@ def _unclear_claimed(measurement: Measurement) -> Measurement:
 def _order_measurement(fixed: Measurement, shuffled: Question) -> Measurement:
     """Return the measurement of whether the answer stays the same: asked is the shuffled question, the two answers are compared."""
     return Measurement(
-        name=f"{fixed.name}: order",
+        name=order_name(fixed.name),
         question=f"Does the answer to '{fixed.name}' stay the same when the options are shuffled?",
-        label_set=LabelSet("order", (SAME, OTHER), {SAME: (), OTHER: ()}),
+        label_set=LabelSet("order", (SAME_ANSWER, OTHER), {SAME_ANSWER: (), OTHER: ()}),
         preset=fixed.preset,
-        claims=_exploratory(fixed, SAME),
-        outcomes={SAME: (SAME,)},
+        claims=_exploratory(fixed, SAME_ANSWER),
+        outcomes={SAME_ANSWER: (SAME_ANSWER,)},
         asked=shuffled,
     )
 

@@ -15,7 +15,7 @@ from audit.data.schema import counted, folded, near_duplicates, quoted
 from audit.errors import DataError
 from audit.naming import natural_order
 from audit.predictions.columns import all_numbers, as_numbers, as_text
-from audit.types import UNKNOWN, Group, Note, Predictions
+from audit.types import UNCLEAR, UNKNOWN, Group, Note, Predictions
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -139,7 +139,8 @@ def _check_overlap(answer: np.ndarray, true: Sequence[str], place: str) -> None:
     pairs = [(alike.get(_spelled(label), ""), label) for label in sorted(given - set(true))]
     pairs += [(label, strange.get(_spelled(label), "")) for label in sorted(set(true) - given)]
     pair = next((each for each in pairs if all(each)), None)
-    if given.isdisjoint(true) or pair is not None:
+    refused = given == {UNCLEAR}  # who answers nothing else is always wrong, and the report says so
+    if (given.isdisjoint(true) and not refused) or pair is not None:
         wrote = pair or (min(true, default=""), min(given))
         raise DataError(
             f"{place}: y_true and y_pred write their labels differently",

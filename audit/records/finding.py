@@ -9,6 +9,8 @@ from audit.records.base import FindingVerdict, Verdict, record
 from audit.records.evidence import FindingEvidence
 from audit.types import Better, Group
 
+Unresponsive = Literal["constant", "unclear", "order", "no better", "varies"]
+"""`audit.records.inputs.Look`, but for "looks"."""
 CellStatus = Literal["ok", "small", "not estimable", "absent", "unknown"]
 """`small`: under the minimum group size; shown, but outside gap, tests and verdict. `unknown` (missing attribute values): likewise."""
 
@@ -104,6 +106,18 @@ class Gap:
 
 
 @record
+class Composition:
+    """A gap of accuracy at equal group composition: every group with the shares of true answers that all images have."""
+
+    gap: float
+    """Of ``sum_y w_y recall_g(y)``, w the shares of the true answers in all compared groups."""
+    p: float | None
+    """Permutation test within the true answers, by the most significant pair; None where images come in clusters."""
+    explains: bool
+    """Whether group composition alone explains the gap: significant, and at equal composition neither significant nor half as wide."""
+
+
+@record
 class Finding:
     """One claim, answered."""
 
@@ -130,6 +144,10 @@ class Finding:
     evidence: FindingEvidence = FindingEvidence()
     ratio_tolerance: float | None = None
     """Factor below which a difference would not matter, beside the tolerance in points; None: the claim has none."""
+    unresponsive: Unresponsive | None = None
+    """Why groups that could be compared are "not estimable": the answers are not shown to depend on the images."""
+    composition: Composition | None = None
+    """Of primary accuracy; None where a group lacks one of the true answers."""
     diffuse: bool = False
     """Whether groups are shown to differ although no single pair stands out."""
 

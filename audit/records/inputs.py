@@ -3,10 +3,53 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal
 
 from audit.records.base import record
 from audit.records.evidence import MeasurementEvidence
 from audit.types import Exclusion, Group, Note
+
+Look = Literal["looks", "constant", "unclear", "order", "no better", "varies"]
+"""Whether the answers depend on the images. `looks`: they agree with the labels more often than the best constant answer. Of the others
+accuracy says nothing about groups: every image gets one answer (`constant`); nearly every image is "unclear"; nearly every image gets one
+answer, and another one in another order of the options (`order`); they are not shown to agree more often than the best constant answer, and
+do not follow the labels (`no better`) or do (`varies`)."""
+
+
+@record
+class AgainstConstant:
+    """Agreement with the labels of the answers, and of the best constant answer, on the same images."""
+
+    n: int
+    """Images whose true answer is known."""
+    accuracy: float
+    constant: str
+    """The commonest true answer."""
+    constant_accuracy: float
+    only_answers: int
+    """Images that only the answers are right about."""
+    only_constant: int
+    p: float
+    """Exact McNemar test; where images come in clusters, whole clusters change sign together."""
+    follows_truth_p: float | None
+    """Of "the commonest answer is given as often whatever the true answer"; None where accuracy is better, or too few clusters tell."""
+
+
+@record
+class Responsiveness:
+    """Whether the answers to a measurement depend on the images."""
+
+    code: Look | None
+    """None where it cannot be told: without true answers, or with a single one."""
+    n: int
+    """Images answered."""
+    commonest: str
+    commonest_share: float
+    unclear: float | None
+    """Share of the answer "unclear"; None where it is not offered."""
+    same_in_another_order: float | None
+    """Share of images whose answer stays when the options are shuffled; None where they were not."""
+    against_constant: AgainstConstant | None
 
 
 @record
@@ -33,6 +76,8 @@ class MeasurementRecord:
     kind: str = "zero_shot"
     """How a dual encoder was asked: the module of `audit.measure`."""
     evidence: MeasurementEvidence = MeasurementEvidence()
+    responsiveness: Responsiveness | None = None
+    """None for the comparison of two orders of options, and in files of earlier versions."""
 
 
 @record

@@ -11,6 +11,7 @@ import numpy as np
 from audit.errors import UsageError
 from audit.naming import finding_id
 from audit.records.finding import planned_verdicts
+from audit.records.inputs import Look
 from audit.records.results import CellStatus, Contrast, Finding, Rate, Verdict
 from audit.statistics.contrasts import ComparedGroups, against_the_rest, every_pair, gap_of
 from audit.statistics.counts.count_table import GroupedCounts, all_counts
@@ -28,7 +29,7 @@ from audit.statistics.multiplicity import benjamini_hochberg, holm
 from audit.statistics.null import generator
 from audit.statistics.power import detectable_difference
 from audit.statistics.units.sampling_unit import SamplingUnits, UnitsOf
-from audit.statistics.verdict import decide_finding, is_diffuse, ratio_tolerance, worst
+from audit.statistics.verdict import decide_finding, is_diffuse, ratio_tolerance, unresponsive, worst
 from audit.types import Claim, Group, Measurement, Predictions, Settings
 
 if TYPE_CHECKING:
@@ -175,12 +176,15 @@ def _finding(question: _Question, by_group: tuple[Rate, ...], overall: Rate, uni
     )
 
 
-def decide_verdicts(findings: Sequence[Finding], settings: Settings, *, limited: bool) -> tuple[tuple[Finding, ...], Verdict]:
+def decide_verdicts(
+    findings: Sequence[Finding], settings: Settings, *, limited: bool, looks: Mapping[str, Look | None] | None = None
+) -> tuple[tuple[Finding, ...], Verdict]:
     """Correct over the claims of an audit and give every finding, and the audit, its verdict.
 
     The findings get adjusted p (Holm over the primary ones, Benjamini-Hochberg over the exploratory ones), pairs only where it rejects,
     and a verdict, which of an exploratory one is a signal or none; the audit the worst of the primary ones. Where a sample was audited
-    every verdict is "inconclusive", and nothing is a signal.
+    every verdict is "inconclusive", and nothing is a signal. `looks` says of each measurement whether its answers depend on the images
+    (`audit.statistics.responsiveness`).
     """
     adjusted = _adjust(findings)
     explored = _adjust_exploratory(findings)
@@ -189,6 +193,8 @@ def decide_verdicts(findings: Sequence[Finding], settings: Settings, *, limited:
     sought = map(_with_detectable, findings, levels)
     corrected = adjusted | explored
     decided = tuple(_decided(finding, corrected.get(i), settings, limited=limited) for i, finding in enumerate(sought))
+    if looks and not limited:
+        decided = tuple(_responsive(finding, looks.get(finding.measurement)) for finding in decided)
     return decided, worst(planned_verdicts(decided))
 
 
@@ -223,6 +229,11 @@ def _decided(finding: Finding, p_adjusted: float | None, settings: Settings, *, 
     pairs = finding.pairs if finding.primary else _most_significant(finding.pairs)
     diffuse = verdict in ("disparity", "signal") and is_diffuse(finding, settings)
     return replace(finding, pairs=pairs, verdict=verdict, exceeds_tolerance=exceeds, diffuse=diffuse)
+
+
+def _responsive(finding: Finding, look: Look | None) -> Finding:
+    why = unresponsive(finding, look)
+    return replace(finding, verdict="not estimable", exceeds_tolerance=False, diffuse=False, unresponsive=why) if why else finding
 
 
 def _most_significant(pairs: tuple[Contrast, ...]) -> tuple[Contrast, ...]:

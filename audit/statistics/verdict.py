@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from audit.records.base import FindingVerdict
+from audit.records.finding import Unresponsive
+from audit.records.inputs import Look
 from audit.records.results import Finding, Verdict
+from audit.types import UNCLEAR
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int
@@ -91,6 +94,20 @@ def decide_finding(finding: Finding, settings: Settings, *, limited: bool) -> tu
 def _beyond_ratio(finding: Finding) -> bool:
     gap, most = finding.gap, finding.ratio_tolerance
     return gap is not None and gap.ratio_low is not None and most is not None and gap.ratio_low > most
+
+
+def unresponsive(finding: Finding, look: Look | None) -> Unresponsive | None:
+    """Return why a finding has no verdict though groups can be compared; None where it has one.
+
+    Accuracy says nothing about groups where the answers are not shown to be better than one answer for every image. Another metric says
+    nothing where nearly all images get one answer whatever they show: that groups do not differ then follows from it.
+    """
+    if look is None or look == "looks" or finding.verdict == "not estimable":
+        return None
+    if finding.metric == "accuracy" and finding.outcome is None:
+        return look
+    blind = look in ("constant", "unclear", "order") and finding.outcome != UNCLEAR
+    return look if blind and finding.verdict != "disparity" else None
 
 
 def is_diffuse(finding: Finding, settings: Settings) -> bool:

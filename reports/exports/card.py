@@ -32,8 +32,9 @@ def changes_card(facts: Comparisons) -> str:
 def _audit(audit: AuditResult) -> str:
     primary = sorted((finding for finding in audit.findings if finding.primary), key=by_severity)
     verdict = verdicts.verdict_sentence(audit)
+    before = f"<strong>{_text(verdict.lead)}</strong> " if verdict.lead else ""
     return (
-        f"<div><p><strong>{_text(audit.model.name)} · {_text(audit.probe.name)}: {verdict.word}.</strong> "
+        f"<div><p>{before}<strong>{_text(audit.model.name)} · {_text(audit.probe.name)}: {verdict.word}.</strong> "
         f"{_text(verdict.sentence)} {_text(audit_reason(audit))}</p>{_list([sentences.headline(finding, audit) for finding in primary])}"
         f"<p>Not tested: {_text('; '.join(audit.probe.not_tested))}.</p></div>"
     )

@@ -16,6 +16,7 @@ from reports.text.notes import sentence
 from reports.text.numbers import NOT_ESTIMABLE, clean, in_words, p_value, short_hash
 from reports.text.order import by_severity, by_significance, leading, strongest_signals
 from reports.text.reasons import audit_reason
+from reports.text.responsiveness import composition_sentence, look_line
 from reports.text.verdicts import VerdictSentence, comparison_sentence, verdict_sentence
 
 _ENTITIES = {"&": "&amp;", "<": "&lt;", "@": "&#64;", "://": "&#58;//", "www.": "www&#46;"}
@@ -67,6 +68,7 @@ def _audit(audit: AuditResult, rows: int, sentences_each: int, *, named: bool) -
     if named and signals:  # a summary of several audits has no room for a list each
         verdict = f"{verdict} {explored} {escaped('; '.join(sentences.title(each, audit) for each in signals))}."
     parts.append(verdict)
+    parts += [escaped(line)] if (line := look_line(audit)) else []
     if audit.model.data_card:
         parts.append(f"**Known from the checkpoint:** {escaped(audit.model.data_card)}")
     if ordered[:rows]:
@@ -87,8 +89,9 @@ def findings_table(findings: Sequence[Finding], of: int, audit: AuditResult) -> 
 
 
 def _finding(finding: Finding, audit: AuditResult) -> tuple[str, ...]:
-    verdict = ", ".join(filter(None, [sentences.VERDICTS[finding.verdict].word.lower(), evidence.shift_tag(finding)]))
-    lead = (verdict, sentences.title(finding, audit))
+    words = [sentences.VERDICTS[finding.verdict].word.lower(), evidence.shift_tag(finding)]
+    words += ["group composition"] if composition_sentence(finding) else []
+    lead = (", ".join(filter(None, words)), sentences.title(finding, audit))
     if finding.gap is None:
         return (*lead, "", "", NOT_ESTIMABLE, "", "")
     ends = (phrases.short_rate(finding, group) for group in (finding.gap.highest, finding.gap.lowest))
@@ -150,7 +153,8 @@ def _document(parts: Sequence[str], facts: Results | Comparisons, models: Iterab
 
 def verdict_markdown(verdict: VerdictSentence, reason: str) -> str:
     """Return a verdict and its reason."""
-    return f"**{verdict.word}.** {escaped(verdict.sentence)} {escaped(reason)}"
+    before = f"**{escaped(verdict.lead)}** " if verdict.lead else ""
+    return f"{before}**{verdict.word}.** {escaped(verdict.sentence)} {escaped(reason)}"
 
 
 def _head(columns: Sequence[str]) -> str:

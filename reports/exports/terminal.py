@@ -15,6 +15,7 @@ from reports.text.notes import sentence
 from reports.text.numbers import clean, in_words, number, p_value, span, within_tolerances
 from reports.text.order import by_severity, leading, strongest_signals
 from reports.text.reasons import audit_reason, ratio_sentences
+from reports.text.responsiveness import composition_sentence, equal_gap, look_line
 from reports.text.verdicts import comparison_sentence, verdict_sentence
 
 COLUMNS = 80
@@ -46,7 +47,9 @@ def _gates(results: Results) -> list[str]:
 def _audit(audit: AuditResult, smallest: int) -> str:
     primary = sorted((finding for finding in audit.findings if finding.primary), key=by_severity)
     shown = leading(primary, _MOST_ROWS)
+    verdict = verdict_sentence(audit)
     lines = [_cut(f"{audit.model.name} · {audit.probe.name} · {in_words(audit.data.used, 'image')}"), ""]
+    lines += [*wrapped(verdict.lead), ""] if verdict.lead else []
     lines += [_wide("metric by attribute", "status", _VERDICT), _narrow("groups", "gap [interval]", "chance"), "-" * COLUMNS]
     lines += [line for finding in shown for line in _finding(finding, audit)]
     signals = strongest_signals(audit.findings)
@@ -58,7 +61,7 @@ def _audit(audit: AuditResult, smallest: int) -> str:
     if any(finding.gap is None for finding in shown):
         enough = f"{in_words(smallest, 'image')}{' in enough clusters' if audit.data.cluster else ''} (--min-group-size)"
         lines += wrapped(f"A question without groups below it has fewer than two with at least {enough}.")
-    verdict = verdict_sentence(audit)
+    lines += ["", *wrapped(look_line(audit))] if look_line(audit) else []
     return "\n".join([*lines, "", *wrapped(f"{verdict.word}. {verdict.sentence} {audit_reason(audit)}")])
 
 
@@ -74,7 +77,9 @@ def _finding(finding: Finding, audit: AuditResult) -> list[str]:
     second = _narrow(groups, f"{number(gap.value, places)} {decided}", number(gap.null_95, places))
     ratio = [f"  {fit(text, COLUMNS - 2)}".rstrip() for text in ratio_sentences(finding)]
     shift = evidence.shift_sentence(finding)
-    return [first, second, *ratio, *(f"  {line}" for line in (wrapped(shift, COLUMNS - 2) if shift else []))]
+    explained = f"  explained by group composition: {equal_gap(finding)} at equal shares of true answers"
+    composed = [_cut(explained)] if composition_sentence(finding) else []
+    return [first, second, *ratio, *(f"  {line}" for line in (wrapped(shift, COLUMNS - 2) if shift else [])), *composed]
 
 
 def _narrow(groups: str, interval: str, chance: str) -> str:

@@ -129,6 +129,8 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "no_clusters": "{finding}: the images come in clusters, and the predictions do not say in which (audit again).",
         "unknown_clusters": "{finding}: some images have no known cluster.",
         # ---- comparisons: what differs between the audits
+        "does_not_look": "{name} is not shown to look at the images ({measurements}): there, a change between it and another model says "
+        "nothing about groups.",
         "probe_of_some": "Only some of the models were asked the probe '{probe}'; it is not compared.",
         "other_setting": "The audit of {name} has another {setting}; this comparison uses its own.",
         "other_environment": "{name} ran with another {part} than {first}.",
@@ -145,6 +147,7 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "not_asked": "Not asked by this audit.",
         "no_primary": "This audit has no primary question.",
         "ratio_of_clusters": "A ratio is not bounded where images come in clusters.",
+        "unresponsive": "Not estimable: the answers are not shown to depend on the images.",
         "ratio_without_events": "A ratio is not estimable: a group has no event.",
     }
 )

@@ -11,6 +11,7 @@ from reports.text import phrases
 from reports.text.evidence import shift_sentence
 from reports.text.notes import sentence
 from reports.text.numbers import exact_points, in_words, p_phrase, percent, points, times
+from reports.text.responsiveness import composition_sentence, why_unresponsive
 
 LIMITED = "LIMITED RUN: a sample of the images settles nothing."
 FEWEST_CLUSTERS = 15
@@ -29,7 +30,9 @@ def reason(finding: Finding, audit: AuditResult, settings: Settings) -> str:
     if finding.gap is None:
         said.append(_why_not_estimable(finding, settings))
     else:
-        said += [_measured(finding, finding.gap), *_explained(finding, finding.gap, settings), *filter(None, [shift_sentence(finding)])]
+        said += [_measured(finding, finding.gap), *_explained(finding, finding.gap, settings)]
+        said += [_unresponsive(finding, audit)] if finding.unresponsive else []
+        said += filter(None, [shift_sentence(finding), composition_sentence(finding)])
     said += not_compared(finding.by_group)
     return " ".join([*said, *(not_covered(audit.data.exclusions) if finding.verdict == "equivalent" else [])])
 
@@ -78,6 +81,10 @@ def _why_not_estimable(finding: Finding, settings: Settings) -> str:
     if finding.overall.n == 0:
         return f"No image counts for the {subject}."
     return too_few_groups(finding.by_group, settings, clusters=finding.overall.clusters is not None, counted=f" for the {subject}")
+
+
+def _unresponsive(finding: Finding, audit: AuditResult) -> str:
+    return f"This tells nothing about groups: {why_unresponsive(finding, audit)}."
 
 
 def _measured(finding: Finding, gap: Gap) -> str:

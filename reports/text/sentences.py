@@ -31,6 +31,7 @@ from reports.text.phrases import (
     tolerances,
 )
 from reports.text.reasons import ratio_sentences
+from reports.text.responsiveness import composition_sentence, why_unresponsive
 
 SAME_SIGN_SHARE = 0.8
 """Below this share of prompt templates with the default's sign, an answer is sensitive to the prompt."""
@@ -72,7 +73,8 @@ VERDICTS: dict[FindingVerdict, VerdictWords] = {
     ),
     "not estimable": VerdictWords(
         "Not estimable",
-        "Fewer than two groups have enough images that count for the metric, in enough clusters where images come in clusters.",
+        "Fewer than two groups have enough images that count for the metric, in enough clusters where images come in clusters; or the "
+        "answers are not shown to depend on the images: they agree with the labels no more often than one answer for every image.",
     ),
     "signal": VerdictWords(
         "Signal",
@@ -158,8 +160,15 @@ def headline(finding: Finding, audit: AuditResult) -> str:
     return (
         f"{subject(finding, audit)} is {_rate_for(first)} against {_rate_for(second)}: gap {gap_text(finding)}, "
         f"{p}; expected by chance (95\u00a0%): up to {points(gap.null_95, gap_places(finding))}."
-        f"{_most_significant(finding)}{_after(finding, metric_of(finding, truth_of(finding, audit)))} {shift_sentence(finding)}"
+        f"{_most_significant(finding)}{_after(finding, metric_of(finding, truth_of(finding, audit)))}{_looked(finding, audit)} "
+        f"{shift_sentence(finding)}"
     ).rstrip()
+
+
+def _looked(finding: Finding, audit: AuditResult) -> str:
+    """Return that the answers do not depend on the images, and that group composition explains a gap."""
+    why, composed = why_unresponsive(finding, audit), composition_sentence(finding)
+    return "".join(f" {text}" for text in (f"This tells nothing about groups: {why}." if why else "", composed) if text)
 
 
 def _most_significant(finding: Finding) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from audit.records.comparison import Change, Comparison
 from audit.records.results import AuditResult, Finding
@@ -11,6 +11,7 @@ from reports.text import comparison as comparison_text
 from reports.text import phrases, sentences
 from reports.text.numbers import in_words
 from reports.text.order import by_severity
+from reports.text.responsiveness import BLIND, composition_sentence, lead
 
 _OF_AUDIT = {
     "disparity": "answers differ between groups by more than chance explains",
@@ -36,6 +37,8 @@ class VerdictSentence:
 
     word: str
     sentence: str
+    lead: str = ""
+    """What comes before any verdict: that the model does not look at the images."""
 
 
 EXPLORATORY_ONLY = VerdictSentence("No verdict", "Every comparison is exploratory.")
@@ -52,6 +55,12 @@ class _Asked:
 
 def verdict_sentence(audit: AuditResult) -> VerdictSentence:
     """Return the verdict of an audit in sentences."""
+    verdict, explained = _verdict_sentence(audit), sum(bool(composition_sentence(each)) for each in audit.findings if each.primary)
+    composed = f" Group composition explains the gap in {explained} of them." if explained and audit.verdict == "disparity" else ""
+    return replace(verdict, sentence=verdict.sentence + composed, lead=lead(audit))
+
+
+def _verdict_sentence(audit: AuditResult) -> VerdictSentence:
     primary = sorted((finding for finding in audit.findings if finding.primary), key=by_severity)
     if not primary:
         return EXPLORATORY_ONLY
@@ -59,7 +68,7 @@ def verdict_sentence(audit: AuditResult) -> VerdictSentence:
     if audit.data.limited:  # a sample may well show a difference: what it cannot do is conclude
         return VerdictSentence(word, "Only a sample of the images was audited.")
     asked = _asked([(finding, finding.verdict, sentences.truth_of(finding, audit)) for finding in primary])
-    clauses = {**_OF_AUDIT, "disparity": _disparity(primary), "not estimable": _too_few(audit.data.cluster)}
+    clauses = {**_OF_AUDIT, "disparity": _disparity(primary), "not estimable": _not_estimable(audit)}
     if audit.verdict == "inconclusive" and any(each.verdict == "equivalent" for each in asked):
         equal = _clause("equivalent", asked, clauses)
         return VerdictSentence(word, f"No pre-specified question shows a disparity. {equal}. The rest is open.")
@@ -144,6 +153,17 @@ def _where(many: int, of: int) -> str:
     if many != of:
         return f"In {many} of {of} pre-specified questions"
     return {1: "In the pre-specified question", 2: "In both pre-specified questions"}.get(of, f"In all {of} pre-specified questions")
+
+
+def _not_estimable(audit: AuditResult) -> str:
+    """Say why questions of an audit have no verdict: too few images, or answers that do not depend on them."""
+    without = [finding for finding in audit.findings if finding.primary and finding.verdict == "not estimable"]
+    codes = {finding.unresponsive for finding in without} - {None}
+    blind = "the answers do not depend on the images, so that they tell nothing about groups"
+    weak = "the answers are not shown to be better than one answer for every image, so that they tell nothing about groups"
+    said = [blind if codes <= set(BLIND) else weak] if codes else []
+    said += [_too_few(audit.data.cluster)] if any(finding.unresponsive is None for finding in without) else []
+    return ", or ".join(said)
 
 
 def _too_few(cluster: str | None) -> str:

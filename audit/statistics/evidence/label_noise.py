@@ -46,7 +46,7 @@ class Rules:
 
 def by_finding(inputs: EvidenceInputs) -> dict[str, LabelNoise]:
     """Return tipping point and noise curve of each primary finding."""
-    return {finding.id: _of_finding(finding, inputs.settings) for finding in inputs.tested}
+    return {finding.id: _of_finding(finding, inputs.settings) for finding in inputs.tested if not finding.unresponsive}
 
 
 def _of_finding(finding: Finding, settings: Settings) -> LabelNoise:

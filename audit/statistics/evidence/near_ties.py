@@ -48,7 +48,7 @@ def by_finding(inputs: EvidenceInputs) -> dict[str, Verdict]:
         p[i] = gap_test(*counts[i], inputs.settings.draws, generator(inputs.settings.seed, found[i].id)).p
     p[tested] = holm(p[tested])
     ruled = verdicts(close, p, inputs.settings.alpha, np.array([len(n) for _, n in counts])).tolist()
-    return {finding.id: verdict for finding, verdict in zip(found, ruled, strict=True)}
+    return {finding.id: verdict for finding, verdict in zip(found, ruled, strict=True) if not finding.unresponsive}
 
 
 def _within(finding: Finding, counts: Counts, alpha: float) -> bool:

@@ -14,6 +14,7 @@ from reports.text import phrases, sentences
 from reports.text.evidence import shrinkage_sentence, shrunk_rates
 from reports.text.numbers import count, decimal, p_value
 from reports.text.reasons import reason
+from reports.text.responsiveness import composition_facts
 
 MANY_GROUPS = 18
 """A chart of more groups is folded away; the heat map and the sentence stay."""
@@ -72,7 +73,7 @@ def _finding(placed: PlacedFinding, context: AuditContext) -> SimpleNamespace:
     return SimpleNamespace(
         placed=placed,
         reason=reason(finding, context.audit, context.results.settings),
-        facts=phrases.facts(finding),
+        facts=(*phrases.facts(finding), *composition_facts(finding)),
         groups=_groups(placed),
         rates=rates_forest(finding),
         # Of pre-specified questions only: a hundred such charts weigh more than they tell, and the table has the numbers.

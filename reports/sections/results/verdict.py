@@ -10,6 +10,7 @@ from reports.text import sentences
 from reports.text.gates import gate_rows
 from reports.text.notes import sentence
 from reports.text.order import by_significance, reversed_at_equal, strongest_signals
+from reports.text.responsiveness import look_sentences
 
 MOST_TOP = 4
 
@@ -23,6 +24,7 @@ def view(context: AuditContext) -> SimpleNamespace:
         signals=tuple(each for finding in strongest_signals(audit.findings) for each in context.exploratory if each.finding is finding),
         left_out=sentences.left_out(audit),
         warnings=tuple(map(sentence, audit.warnings)),
+        looks=look_sentences(audit),
         # Anchor and question of each answer that depends on its prompt.
         sensitive=tuple((f"{context.key}-s{i}", curve.question) for i, curve in curves if sentences.is_prompt_sensitive(curve)),
         gates=gate_rows(context.results, audit),

@@ -107,6 +107,35 @@ def test_a_model_that_takes_one_end_of_the_list_never_agrees_with_itself_under_s
     assert rates(audited, "gender: order/selection_rate[same answer]/race") == {"Black": (0, 20), "White": (0, 20)}
 
 
+class Refuser(FakeAnswerer):
+    """Is unclear about every image."""
+
+    def _one(self, image, question):
+        return [-float(option != "unclear") for option in question.options]
+
+
+class FirstOption(FakeAnswerer):
+    """Takes the option that is shown first, whatever it is."""
+
+    def _one(self, image, question):
+        return [-float(option != question.text.splitlines()[1].removeprefix("- ")) for option in question.options]
+
+
+@pytest.mark.parametrize(("model", "code"), [(FakeAnswerer, "varies"), (Refuser, "unclear"), (FirstOption, "order")])
+def test_a_model_that_refuses_or_takes_the_first_option_does_not_look(run, model, code):
+    """The first fake sees 20 women, is unclear about 10 men and takes 10 for women: right in 20 of 40, as always "Female" would be."""
+    seed = next(seed for seed in range(20) if not first_shown(seed).endswith("woman"))
+    audited = run(model(), replace(PROBE, specifications=()), seed=seed)
+    first, order = audited.result.measurements
+    assert (first.responsiveness.code, order.responsiveness) == (code, None)
+    assert first.responsiveness.same_in_another_order == {"varies": 0.75, "unclear": 1.0, "order": 0.0}[code]
+
+
+def first_shown(seed: int) -> str:
+    """Return the option that a seed puts first."""
+    return questionnaire(PROBE, seed).probe.measurements[1].asked.text.splitlines()[1]
+
+
 def test_a_second_run_asks_nothing_twice(run):
     model = FakeAnswerer()
     assert isinstance(model, Answerer)
@@ -118,11 +147,6 @@ def test_a_second_run_asks_nothing_twice(run):
 
     assert len(model.calls) == 2
     assert to_json(results(first)) == to_json(results(second))
-
-
-def first_shown(seed: int) -> str:
-    """Return the option that a seed puts first."""
-    return questionnaire(PROBE, seed).probe.measurements[1].asked.text.splitlines()[1]
 
 
 @pytest.mark.parametrize("change", ["model", "label", "seed"])

@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 
 from audit.errors import DataError
-from audit.measure.likelihood import OTHER, SAME, agreement, build_question, predict, shared_words, with_options, with_unclear
+from audit.measure.likelihood import OTHER, agreement, build_question, predict, shared_words, with_options, with_unclear
 from audit.measure.questionnaire import MAX_OPTIONS, questionnaire
-from audit.types import Claim, LabelSet, Measurement, Probe, Specification, SpecificationPlan
+from audit.types import SAME_ANSWER, Claim, LabelSet, Measurement, Probe, Specification, SpecificationPlan
 from tests.support.notes import sentences
 
 WHO = LabelSet("who", ("Female", "Male"), {"Female": ("a photo of a woman",), "Male": ("a photo of a man",)})
@@ -112,7 +112,7 @@ def test_images_without_a_known_truth_are_not_scored_and_two_orders_agree_where_
     fixed = predict(measured(), np.eye(3, dtype=np.float32), rows(*["Male"] * 3))
     shuffled = predict(measured(), np.eye(3, dtype=np.float32)[[0, 2, 2]], rows(*["Male"] * 3))
 
-    assert agreement(fixed, shuffled).y_pred.tolist() == [SAME, OTHER, SAME]
+    assert agreement(fixed, shuffled).y_pred.tolist() == [SAME_ANSWER, OTHER, SAME_ANSWER]
     assert agreement(fixed, shuffled).y_true is None
 
 
@@ -123,7 +123,7 @@ def test_every_measurement_is_followed_by_its_order_and_claims_the_rate_of_uncle
     assert first.outcomes == {"unclear": ("unclear",)}
     unclear = [Claim("selection_rate", (by,), "unclear", primary=False) for by in ("race", "age")]
     assert first.claims == (*GENDER.claims, *unclear)
-    assert (second.name, second.truth, second.outcomes) == ("gender: order", None, {SAME: (SAME,)})
+    assert (second.name, second.truth, second.outcomes) == ("gender: order", None, {SAME_ANSWER: (SAME_ANSWER,)})
     assert [(claim.by, claim.primary) for claim in second.claims] == [(("race",), False), (("age",), False)]
     assert asked.compared == {"gender: order": asked.compared["gender: order"]}
     assert len(asked.questions) == 2

@@ -1,0 +1,214 @@
+"""Does a model look at all? The answers to a measurement against one answer for every image; and what group composition alone explains.
+
+Answers that do not depend on the images turn group composition into gaps: if every answer is "Male", accuracy by race is the share of men.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from audit.naming import order_name
+from audit.records.counts import CountRecord
+from audit.records.finding import Composition, Finding
+from audit.records.inputs import AgainstConstant, Look, Responsiveness
+from audit.statistics.counts.cells import CellTable, unpack
+from audit.statistics.most_significant import max_standardized_difference
+from audit.statistics.null import generator
+from audit.statistics.paired.joint import BOTH, NEITHER, ONLY_AFTER, ONLY_BEFORE, JointCounts, change_p, cluster_kinds
+from audit.statistics.resampling import exceedance_p
+from audit.statistics.units.clusters import cluster_table
+from audit.statistics.units.sampling_unit import ClusterUnits, ImageUnits
+from audit.types import SAME_ANSWER, UNCLEAR, UNKNOWN, Group, Predictions, Settings
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float, Int
+
+MOSTLY = 0.95
+"""From this share of one answer on, the rate of any other lies within the usual tolerance in whatever group: equality then says nothing."""
+DRAWS = 1999
+"""At most as many shuffles for what no verdict rests on."""
+_EXPLAINED = 0.5
+"""What is left of a gap that composition explains, at most: a wide gap may also lose its significance to thin strata."""
+_ROUNDING = 1e-9
+
+
+# ---- answers against one answer ------------------------------------------------------------------------------------------------------
+
+
+def responsiveness(predictions: Mapping[str, Predictions], settings: Settings) -> dict[str, Responsiveness]:
+    """Return how the answers to each measurement depend on the images; nothing for those that compare two orders of the options."""
+    orders = {order_name(name) for name in predictions}
+    asked = {name: each for name, each in predictions.items() if name not in orders and len(each.y_pred)}
+    return {name: _of_measurement(name, each, predictions.get(order_name(name)), settings) for name, each in asked.items()}
+
+
+def _of_measurement(name: str, given: Predictions, order: Predictions | None, settings: Settings) -> Responsiveness:
+    commonest, share = _commonest(given.y_pred, given.answers)
+    unclear = float(np.mean(given.y_pred == UNCLEAR)) if UNCLEAR in given.answers else None
+    kept = None if order is None else float(np.mean(order.y_pred == SAME_ANSWER))
+    against = against_constant(name, given, settings)
+    found = Responsiveness(None, len(given.y_pred), commonest, share, unclear, kept, against)
+    return replace(found, code=_code(found, settings.alpha))
+
+
+def _code(found: Responsiveness, alpha: float) -> Look | None:
+    against, kept = found.against_constant, found.same_in_another_order
+    if (found.unclear or 0.0) >= MOSTLY:
+        return "unclear"
+    if found.commonest_share >= MOSTLY and kept is not None and kept < 0.5:
+        return "order"
+    if against is None:
+        return None
+    if against.accuracy > against.constant_accuracy and against.p <= alpha:
+        return "looks"
+    if found.commonest_share == 1:
+        return "constant"
+    return "no better" if against.follows_truth_p is None or against.follows_truth_p > alpha else "varies"
+
+
+def _commonest(answers: np.ndarray, declared: Group) -> tuple[str, float]:
+    """Return the commonest of some answers, of equals the one declared first, and its share."""
+    codes, names = pd.factorize(answers)
+    counts = dict(zip(map(str, names), np.bincount(codes).tolist(), strict=True))
+    order = [*(name for name in declared if name in counts), *sorted(set(counts) - set(declared))]
+    first = max(order, key=lambda name: counts[name])
+    return first, counts[first] / len(answers)
+
+
+def against_constant(name: str, given: Predictions, settings: Settings) -> AgainstConstant | None:
+    """Compare how often the answers, and the best constant answer, are right about the same images.
+
+    Exact McNemar test; where images come in clusters, whole clusters change sign together. None without true answers, or where all are the
+    same: no answer can then be told from one that is always given, and no group has more of a true answer than another.
+
+    Examples
+    --------
+    Four images, of which three show men: always "Male" is right in three. The answers are right in all four.
+
+    >>> y = np.array(["Male", "Male", "Male", "Female"])
+    >>> labels, rows = ("Female", "Male"), pd.DataFrame(index=range(4))
+    >>> given = Predictions(labels, labels, np.zeros((4, 0), np.float32), y, y, rows, np.zeros(4, np.float32))
+    >>> found = against_constant("gender", given, Settings())
+    >>> found.constant, found.constant_accuracy, found.accuracy, found.only_answers, found.only_constant, found.p
+    ('Male', 0.75, 1.0, 1, 0, 1.0)
+    """
+    known = np.zeros(len(given.y_pred), bool) if given.y_true is None else given.y_true != UNKNOWN
+    if given.y_true is None or len(pd.unique(given.y_true[known])) < 2:
+        return None
+    y_true, y_pred = given.y_true[known], given.y_pred[known]
+    cluster = None if given.cluster is None else given.cluster[known]
+    constant, share = _commonest(y_true, given.answers)
+    right, would = y_pred == y_true, y_true == constant
+    cell = np.select([right & would, would, right], [BOTH, ONLY_BEFORE, ONLY_AFTER], NEITHER)
+    cells = np.bincount(cell, minlength=4)[None]
+    kinds = None if cluster is None else cluster_kinds(pd.Series(cluster), cell, np.ones(len(cell), np.int64), 1)
+    p = float(change_p(JointCounts(((),), cells, cells.sum(axis=1), kinds), settings)[0])
+    accuracy = float(np.mean(right))
+    better = accuracy > share and p <= settings.alpha
+    follows = None if better else _follows_truth_p(name, y_true, y_pred == _commonest(y_pred, given.answers)[0], cluster, settings)
+    return AgainstConstant(len(cell), accuracy, constant, share, int(cells[0, ONLY_AFTER]), int(cells[0, ONLY_BEFORE]), p, follows)
+
+
+def _follows_truth_p(
+    name: str, y_true: np.ndarray, event: Bool[np.ndarray, "n"], cluster: Int[np.ndarray, "n"] | None, settings: Settings
+) -> float | None:
+    """Return the p of "the commonest answer is given as often whatever the true answer"; None where too few clusters tell."""
+    codes, names = pd.factorize(y_true)
+    draws, rng = min(settings.draws, DRAWS), generator(settings.seed, f"{name}/truth")
+    if cluster is None:
+        return ImageUnits(np.bincount(codes[event], minlength=len(names)), np.bincount(codes)).null(draws, rng).p
+    clusters = ClusterUnits(cluster_table(cluster, codes.astype(np.int64), event, len(names)))
+    places = np.flatnonzero(clusters.enough())
+    return clusters.of(places).null(draws, rng).p if len(places) > 1 else None
+
+
+# ---- group composition ---------------------------------------------------------------------------------------------------------------
+
+
+def with_composition(findings: Sequence[Finding], counts: Sequence[CountRecord], settings: Settings) -> tuple[Finding, ...]:
+    """Return the findings, the primary ones of accuracy with their gap at equal group composition."""
+    cells = {record.measurement: unpack(record) for record in counts if record.truth}
+    return tuple(
+        replace(each, composition=_composition(each, cells[each.measurement], settings))
+        if each.primary and each.gap and each.metric == "accuracy" and each.outcome is None and each.measurement in cells
+        else each
+        for each in findings
+    )
+
+
+def _composition(finding: Finding, cells: CellTable, settings: Settings) -> Composition | None:
+    """Return the gap at equal shares of the true answers; None where a group lacks one: its answers to it are not known."""
+    if not set(finding.attributes) <= set(cells.levels) or finding.gap is None:
+        return None
+    groups, place = cells.place(finding.attributes)
+    compared = [groups.index(rate.group) for rate in finding.by_group if rate.status == "ok"]
+    column = np.full(len(groups) + 1, -1)  # the last place is that of -1: an unknown level
+    column[compared] = np.arange(len(compared))
+    truth, answer = np.asarray(cells.answered.y_true), cells.answered.y_pred
+    kept = (column[place] >= 0) & (truth != UNKNOWN)
+    codes, names = pd.factorize(truth[kept])
+    n, right = np.zeros((2, len(names), len(compared)), np.int64)
+    at = (codes, column[place][kept])
+    np.add.at(n, at, cells.n[kept])
+    np.add.at(right, at, (cells.n * (truth == answer))[kept])
+    if len(names) < 2 or not n.all():
+        return None
+    clustered = finding.overall.clusters is not None
+    gap, p = standardized_gap(right, n, settings, None if clustered else finding.id)
+    equal = p is not None and p > settings.alpha and gap <= _EXPLAINED * finding.gap.value
+    return Composition(gap, p, finding.gap.p_adjusted <= settings.alpha and (equal or gap < _ROUNDING))
+
+
+def standardized_gap(
+    right: Int[np.ndarray, "y g"], n: Int[np.ndarray, "y g"], settings: Settings, name: str | None = None
+) -> tuple[float, float | None]:
+    """Gap of accuracy if every group had the pooled shares of true answers: of ``sum_y w_y recall_g(y)``; and its p.
+
+    Parameters
+    ----------
+    right, n : int[y, g]
+        Right answers, and images, of each true answer in each group; every `n` at least 1.
+    settings : Settings
+        Seed and draws of the test.
+    name : str, optional
+        Of the stream of shuffles: groups are shuffled within each true answer, and the most significant pair is tested. None: no test.
+
+    Returns
+    -------
+    float, float or None
+        The gap, and p (None where no test was asked for).
+
+    Examples
+    --------
+    Always "Male" is right about 90 of 100 people in a group with 90 men, about 10 of 100 in one with 10; at equal shares about as many.
+
+    >>> standardized_gap(np.array([[90, 10], [0, 0]]), np.array([[90, 10], [10, 90]]), Settings(), "accuracy")
+    (0.0, 1.0)
+    """
+    weights = n.sum(axis=1) / n.sum()
+    rates = weights @ (right / n)
+    gap = float(np.ptp(rates))
+    if name is None:
+        return gap, None
+    rng, draws = generator(settings.seed, f"{name}/equal true answers"), min(settings.draws, DRAWS)
+    drawn: Float[np.ndarray, "b g"] = np.zeros((draws, n.shape[1]))
+    for weight, k, m in zip(weights, right, n, strict=True):
+        total = int(k.sum())
+        if 0 < total < m.sum():
+            drawn += weight * rng.multivariate_hypergeometric(m, total, size=draws, method="marginals") / m
+        else:
+            drawn += weight * k / m
+    errors = _shuffle_errors(right.sum(axis=1), n, weights)
+    return gap, exceedance_p(max_standardized_difference(drawn, errors), float(max_standardized_difference(rates, errors)))
+
+
+def _shuffle_errors(right: Int[np.ndarray, "y"], n: Int[np.ndarray, "y g"], weights: Float[np.ndarray, "y"]) -> Float[np.ndarray, "g g"]:
+    """Return the standard error of each pair's difference when groups are shuffled within true answers (hypergeometric)."""
+    images = n.sum(axis=1)
+    spread = weights**2 * right * (images - right) / (images * np.maximum(images - 1, 1))
+    return np.sqrt(np.tensordot(spread, 1 / n[:, :, None] + 1 / n[:, None, :], 1))

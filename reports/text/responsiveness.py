@@ -1,0 +1,143 @@
+"""Whether a model looks at the images at all: what stands before a verdict, and which gap is that of group composition."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from audit.records.inputs import MeasurementRecord, Responsiveness
+from audit.records.results import AuditResult, Finding
+from audit.types import UNCLEAR
+from reports.text import phrases
+from reports.text.numbers import NOT_ESTIMABLE, decimals, in_words, p_phrase, percent, points
+
+BLIND = ("constant", "unclear", "order")
+"""Every image, or nearly every one, gets one answer: whatever it shows."""
+_NAMED = 3
+_Placed = tuple[MeasurementRecord, Responsiveness]
+
+
+def lead(audit: AuditResult) -> str:
+    """Return what a reader must know before any verdict: in which measurements the model does not look; empty where it does in all."""
+    checked = [(record, record.responsiveness) for record in audit.measurements if record.responsiveness]
+    blind = [each for each in checked if each[1].code in BLIND]
+    said = [f"{_where(blind, checked)}he model does not look at the images: {_grouped(blind)}."] if blind else []
+    weak = [each for each in checked if each[1].code == "no better"]
+    said += [f"{_where(weak, checked)}he model is not shown to look at the images: {_each(weak, '')}."] if weak else []
+    varies = [each for each in checked if each[1].code == "varies"]
+    also = ", though they follow what the images show"
+    said += [f"{_where(varies, checked)}he answers are no better than one for every image: {_each(varies, also)}."] if varies else []
+    return " ".join(said)
+
+
+def _where(some: Sequence[_Placed], of: Sequence[_Placed]) -> str:
+    return "T" if len(some) == len(of) else f"In {len(some)} of {in_words(len(of), 'measurement')}, t"
+
+
+def _grouped(blind: Iterable[_Placed]) -> str:
+    """Return the one answer of each measurement; those with the same are named together."""
+    names: dict[str, list[str]] = {}
+    for record, found in blind:
+        names.setdefault(_one_answer(found), []).append(record.name)
+    return "; ".join(f"{text}{_named(together)}" for text, together in names.items())
+
+
+def _one_answer(found: Responsiveness) -> str:
+    if found.code == "order":
+        return "it gives nearly every image one answer, and another one when the options are shuffled"
+    answer, share = (UNCLEAR, found.unclear or 0.0) if found.code == "unclear" else (found.commonest, found.commonest_share)
+    return f"it answers ‘{answer}’ to {'all' if share == 1 else f'{_share(share)} of'} {in_words(found.n, 'image')}"
+
+
+def _share(share: float) -> str:
+    r"""Return a share in percent; what is not all does not read as all.
+
+    Examples
+    --------
+    >>> [_share(share).replace("\xa0", " ") for share in (1.0, 0.9999, 0.981)]
+    ['100 %', '99.99 %', '98.1 %']
+    """
+    if share == 1:
+        return percent(share)
+    return percent(share, next((places for places in (1, 2, 3) if f"{100 * share:.{places}f}" != f"{100:.{places}f}"), 4))
+
+
+def _each(weak: Sequence[_Placed], also: str) -> str:
+    said = [f"{_right(found)}{also}{_named([record.name])}" for record, found in weak[:_NAMED]]
+    return "; ".join([*said, *([f"and {len(weak) - _NAMED} more"] if len(weak) > _NAMED else [])])
+
+
+def _named(measurements: Sequence[str]) -> str:
+    """Return the names in brackets; the only question of a file of predictions has none."""
+    return "" if list(measurements) == ["predictions"] else f" ({phrases.some(measurements)})"
+
+
+def _right(found: Responsiveness) -> str:
+    """Return how often the answers agree with the labels, and one answer for every image."""
+    against = found.against_constant
+    if against is None:
+        return "the true answers are not known"
+    p = p_phrase(against.p)
+    constant = f"‘{against.constant}’ for every image does in {percent(against.constant_accuracy, 1)}"
+    return f"the answers agree with the labels in {percent(against.accuracy, 1)} of {in_words(against.n, 'image')}, {constant} ({p})"
+
+
+def look_sentences(audit: AuditResult) -> tuple[str, ...]:
+    """Return what was found for each measurement of which it can be told whether the model looks."""
+    found = ((record, record.responsiveness) for record in audit.measurements if record.responsiveness)
+    return tuple(_facts(record, each) for record, each in found if each.code is not None)
+
+
+def _facts(record: MeasurementRecord, found: Responsiveness) -> str:
+    said = [_right(found)] if found.against_constant else []
+    said.append(f"the commonest answer, ‘{found.commonest}’, is given to {_share(found.commonest_share)}")
+    said += [f"‘{UNCLEAR}’ to {percent(found.unclear, 1)}"] if found.unclear is not None and found.commonest != UNCLEAR else []
+    kept = found.same_in_another_order
+    said += [f"the answer stays for {percent(kept, 1)} when the options are shuffled"] if kept is not None else []
+    said += [f"near-ties {percent(record.near_ties, 1)}"] if record.near_ties is not None else []
+    return f"{record.name}: {'; '.join(said)}."
+
+
+def look_line(audit: AuditResult) -> str:
+    """Return in which measurements the answers agree with the labels more often than one answer for every image; empty for none."""
+    looking = [(record, record.responsiveness.against_constant) for record in audit.measurements if record.responsiveness]
+    said = [
+        f"{percent(each.accuracy, 1)} against {percent(each.constant_accuracy, 1)} for always ‘{each.constant}’{_named([record.name])}"
+        for record, each in looking
+        if each and record.responsiveness and record.responsiveness.code == "looks"
+    ]
+    return f"Better than one answer for every image: {'; '.join(said)}." if said else ""
+
+
+# ---- findings ------------------------------------------------------------------------------------------------------------------------
+
+
+def why_unresponsive(finding: Finding, audit: AuditResult) -> str:
+    """Return why groups that could be compared have no verdict; empty where they have one."""
+    record = next((each for each in audit.measurements if each.name == finding.measurement), None)
+    if finding.unresponsive is None or record is None or record.responsiveness is None:
+        return ""
+    if finding.unresponsive in BLIND:
+        return f"the model {_one_answer(record.responsiveness).removeprefix('it ')}, whatever they show"
+    return _right(record.responsiveness)
+
+
+def composition_sentence(finding: Finding) -> str:
+    """Return that group composition explains a gap; empty where it does not."""
+    if finding.composition is None or not finding.composition.explains:
+        return ""
+    return f"Group composition explains this gap: with equal shares of the true answers in every group it is {equal_gap(finding)}."
+
+
+def composition_facts(finding: Finding) -> tuple[tuple[str, str], ...]:
+    """Return a gap at equal group composition as term and value; nothing where that is not known."""
+    if finding.composition is None:
+        return ()
+    p = "" if finding.composition.p is None else f", {p_phrase(finding.composition.p)}"
+    return (("At equal shares of true answers", f"{equal_gap(finding)}{p}"),)
+
+
+def equal_gap(finding: Finding) -> str:
+    """Return a gap at equal group composition, in points."""
+    gap = finding.gap
+    places = max(1, decimals(gap.low, gap.high)) if gap else 1
+    return points(finding.composition.gap, places) if finding.composition else NOT_ESTIMABLE

@@ -1,0 +1,210 @@
+"""Whether answers depend on the images, worked by hand and against scipy and statsmodels; and gaps at equal group composition."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import binomtest
+from statsmodels.stats.contingency_tables import StratifiedTable, mcnemar
+
+from audit.naming import order_name
+from audit.statistics.counts.cells import count_record
+from audit.statistics.findings import decide_verdicts, findings
+from audit.statistics.responsiveness import _shuffle_errors, against_constant, responsiveness, standardized_gap, with_composition
+from audit.types import SAME_ANSWER, UNCLEAR, UNKNOWN, Claim, LabelSet, Measurement, Settings
+from tests.support.answered import answered
+
+LABELS = ("Female", "Male")
+SETTINGS = Settings(draws=999)
+
+
+def people(cells, labels=LABELS, **changes):
+    """Return predictions of (group, true answer, answer) -> images."""
+    rows = [kind for kind, n in cells.items() for _ in range(n)]
+    group, y_true, y_pred = (np.array(column) for column in zip(*rows, strict=True))
+    return answered(y_pred, pd.DataFrame({"group": group}), y_true, labels, **changes)
+
+
+def look(given, order=None, settings=SETTINGS):
+    both = {"gender": given, **({order_name("gender"): order} if order else {})}
+    (name, found), *more = responsiveness(both, settings).items()
+    assert (name, more) == ("gender", [])
+    return found
+
+
+MIXED = {("a", "Female", "Female"): 30, ("a", "Female", "Male"): 10, ("b", "Male", "Male"): 45, ("b", "Male", "Female"): 15}
+
+
+def test_answers_are_compared_with_the_best_constant_answer_on_the_same_images():
+    """75 of 100 right; always "Male" 60. Only the answers are right about 30 women, only "Male" about 15 men."""
+    found = look(people(MIXED))
+    against = found.against_constant
+    assert (found.commonest, found.commonest_share, found.unclear, found.same_in_another_order) == ("Male", 0.55, None, None)
+    assert (against.n, against.accuracy, against.constant, against.constant_accuracy) == (100, 0.75, "Male", 0.6)
+    assert (against.only_answers, against.only_constant) == (30, 15)
+    assert against.p == pytest.approx(binomtest(15, 45).pvalue, rel=1e-8)
+    assert against.p == pytest.approx(mcnemar([[45, 15], [30, 10]], exact=True).pvalue, rel=1e-8)
+    assert (found.code, against.follows_truth_p) == ("looks", None)
+
+
+CASES = {
+    "every image gets one answer": ({("a", "Female", "Male"): 40, ("a", "Male", "Male"): 60}, "constant"),
+    "answers by a coin": ({("a", truth, answer): 50 for truth in LABELS for answer in LABELS}, "no better"),
+    # One woman in 100; half of them are found, and one man in 99 is taken for one: right in 98.5 of 100, always "Male" in 99.
+    "rare, and followed all the same": (
+        {("a", "Female", "Female"): 10, ("a", "Female", "Male"): 10, ("a", "Male", "Female"): 20, ("a", "Male", "Male"): 1960},
+        "varies",
+    ),
+    "labels turned round": ({("a", "Female", "Male"): 90, ("a", "Male", "Female"): 90, ("a", "Male", "Male"): 20}, "varies"),
+    # Five right, "Male" right about three: two images decide, p = .5.
+    "right about five of five": ({("a", "Female", "Female"): 2, ("a", "Male", "Male"): 3}, "no better"),
+    "one true answer": ({("a", "Male", "Male"): 60, ("a", "Male", "Female"): 40}, None),
+    "nearly all unclear": ({("a", "Female", UNCLEAR): 40, ("a", "Male", UNCLEAR): 57, ("a", "Male", "Male"): 3}, "unclear"),
+}
+
+
+@pytest.mark.parametrize(("cells", "code"), CASES.values(), ids=CASES)
+def test_each_kind_of_answers_has_its_code(cells, code):
+    assert look(people(cells, (*LABELS, UNCLEAR))).code == code
+
+
+def test_the_share_of_unclear_answers_is_of_all_images_and_images_without_truth_take_no_part():
+    found = look(people({("a", UNKNOWN, UNCLEAR): 10, **MIXED}, (*LABELS, UNCLEAR)))
+    assert (found.n, found.against_constant.n, found.against_constant.p) == (110, 100, pytest.approx(binomtest(15, 45).pvalue))
+    assert found.unclear == pytest.approx(1 / 11)
+
+
+def test_one_answer_that_changes_with_the_order_of_the_options_is_no_look():
+    """Without true answers: 100 images, all "Female"; in another order 80 get another answer, or 20."""
+    given = replace(people({("a", "Female", "Female"): 100}), y_true=None)
+    codes = {
+        same: look(given, answered(np.repeat([SAME_ANSWER, "another answer"], [same, 100 - same]), given.attributes)) for same in (20, 80)
+    }
+    assert {same: (found.code, found.same_in_another_order) for same, found in codes.items()} == {20: ("order", 0.2), 80: (None, 0.8)}
+
+
+def test_whole_clusters_change_sign_together():
+    """Of four persons, three have five women that only the answers are right about: of eight flips of 5, 5 and 5 two reach 15, p = .25."""
+    cells = {("a", "Female", "Female"): 15, ("a", "Male", "Male"): 25}
+    given = people(cells)
+    order = np.r_[np.repeat([0, 1, 2], 5), np.repeat([0, 1, 2], 5), np.repeat(3, 10)]
+    found = look(replace(given, cluster=order))
+    assert (found.against_constant.only_answers, found.against_constant.only_constant) == (15, 0)
+    assert (found.against_constant.p, found.code) == (0.25, "no better")
+    alone = look(replace(given, cluster=np.arange(40)))
+    assert alone.against_constant.p <= 0.005  # drawn: of 999 flips of 15 signs about 999 / 16,384 agree
+    assert alone.code == "looks"
+
+
+@pytest.mark.parametrize("change", ["order", "names", "twice"])
+def test_order_and_names_do_not_matter_and_every_image_twice_keeps_the_shares(change):
+    given = people(MIXED)
+    before, twice = look(given).against_constant, 2 if change == "twice" else 1
+    rows = np.random.default_rng(1).permutation(100) if change == "order" else np.tile(np.arange(100), twice)
+    renamed = {"Female": "w", "Male": "m"} if change == "names" else {label: label for label in LABELS}
+    y_true, y_pred = (np.array([renamed[label] for label in column[rows]]) for column in (given.y_true, given.y_pred))
+    after = against_constant("gender", answered(y_pred, given.attributes.iloc[rows], y_true, tuple(renamed.values())), SETTINGS)
+    assert (after.accuracy, after.constant_accuracy, after.only_answers) == (0.75, 0.6, 30 * twice)
+    assert (after.p == before.p) == (change != "twice")
+
+
+def test_a_coin_that_does_not_look_is_taken_for_one_that_does_in_at_most_its_share():
+    """Answers drawn without a look at the images, 200 files of 400 of two labels: better by alpha / 2 at most."""
+    rng = np.random.default_rng(7)
+    passed = 0
+    for _ in range(200):
+        y_true, y_pred = (rng.choice(LABELS, 400) for _ in range(2))
+        passed += look(answered(y_pred, pd.DataFrame({"group": ["a"] * 400}), y_true, LABELS), settings=Settings(draws=99)).code == "looks"
+    assert passed <= 10
+
+
+# ---- verdicts ------------------------------------------------------------------------------------------------------------------------
+
+ASKED = Measurement(
+    "gender", "?", LabelSet("l", (*LABELS, UNCLEAR), {}), "p v1",
+    (Claim("accuracy", ("group",)), Claim("selection_rate", ("group",), "Male"), Claim("selection_rate", ("group",), UNCLEAR)),
+    truth="gender", outcomes={"Male": ("Male",), UNCLEAR: (UNCLEAR,)},
+)  # fmt: skip
+
+
+def decided(cells, *, limited=False, claims=ASKED.claims):
+    given = people(cells, (*LABELS, UNCLEAR))
+    asked = replace(ASKED, claims=claims)
+    looks = {name: found.code for name, found in responsiveness({"gender": given}, SETTINGS).items()}
+    levels = {"group": ("a", "b")}
+    found, verdict = decide_verdicts(findings(asked, given, levels, SETTINGS), SETTINGS, limited=limited, looks=looks)
+    return with_composition(found, [count_record(asked, given, levels)], SETTINGS), verdict
+
+
+ALWAYS_MALE = {("a", "Male", "Male"): 900, ("a", "Female", "Male"): 100, ("b", "Male", "Male"): 100, ("b", "Female", "Male"): 900}
+
+
+def test_what_one_answer_for_every_image_says_about_groups_is_not_estimable():
+    """Accuracy is 90 and 10 %; at half men in either group 50 and 50 %. Shares of "Male" are equal because nothing else is answered."""
+    (accuracy, share, unclear), verdict = decided(ALWAYS_MALE)
+    assert (accuracy.verdict, accuracy.unresponsive, accuracy.gap.value) == ("not estimable", "constant", pytest.approx(0.8))
+    assert (accuracy.composition.gap, accuracy.composition.p, accuracy.composition.explains) == (0.0, 1.0, True)
+    assert (share.verdict, share.unresponsive) == ("not estimable", "constant")
+    assert (unclear.verdict, unclear.unresponsive, verdict) == ("equivalent", None, "inconclusive")
+
+
+def test_a_sample_stays_inconclusive_and_a_model_that_looks_keeps_its_verdict():
+    (accuracy, *_), verdict = decided(ALWAYS_MALE, limited=True)
+    assert (accuracy.verdict, accuracy.unresponsive, verdict) == ("inconclusive", None, "inconclusive")
+    right = {("a", "Male", "Male"): 500, ("a", "Female", "Female"): 500, ("b", "Male", "Male"): 450, ("b", "Female", "Female"): 450}
+    (accuracy, *_), verdict = decided({**right, ("b", "Male", "Female"): 50, ("b", "Female", "Male"): 50}, claims=ASKED.claims[:1])
+    assert (accuracy.verdict, accuracy.unresponsive, verdict) == ("disparity", None, "disparity")
+    assert (accuracy.composition.gap, accuracy.composition.explains) == (pytest.approx(0.1), False)
+
+
+def test_a_gap_of_a_model_that_looks_may_be_group_composition():
+    """Men are known in 9 of 10 images, women in 6, in either group. 90 % men in a, 10 % in b: accuracy .87 and .63, at equal shares .75."""
+    cells = {}
+    for group, men, women in (("a", 900, 100), ("b", 100, 900)):
+        cells |= {(group, "Male", "Male"): 9 * men // 10, (group, "Male", "Female"): men // 10}
+        cells |= {(group, "Female", "Female"): 6 * women // 10, (group, "Female", "Male"): 4 * women // 10}
+    (accuracy,), _ = decided(cells, claims=ASKED.claims[:1])
+    assert (accuracy.verdict, accuracy.gap.value) == ("disparity", pytest.approx(0.24))
+    assert accuracy.composition.gap == pytest.approx(0.0, abs=1e-12)
+    assert accuracy.composition.explains
+
+
+# ---- composition ---------------------------------------------------------------------------------------------------------------------
+
+
+def test_the_gap_at_equal_shares_is_that_of_directly_standardised_rates():
+    """Recalls .9 / .5 and .8 / .7, pooled shares 500 / 1,000 and 500 / 1,000: .7 against .75."""
+    right, n = np.array([[360, 80], [50, 280]]), np.array([[400, 100], [100, 400]])
+    assert standardized_gap(right, n, SETTINGS)[0] == pytest.approx(0.05)
+    rows = pd.DataFrame({"y": [0, 0, 1, 1], "group": [0, 1, 0, 1], "n": n.ravel(), "recall": (right / n).ravel()})
+    weights = rows.groupby("y")["n"].sum() / rows["n"].sum()
+    rates = rows.assign(part=rows["recall"] * rows["y"].map(weights)).groupby("group")["part"].sum()
+    assert standardized_gap(right[:, ::-1], n[:, ::-1], SETTINGS)[0] == pytest.approx(np.ptp(rates), rel=1e-12)
+
+
+def test_its_p_is_that_of_cochran_mantel_and_haenszel_where_groups_are_composed_alike():
+    """Then both statistics are the same but for a factor."""
+    right, n = np.array([[150, 165], [80, 92]]), np.array([[200, 200], [120, 120]])
+    tables = [[[k[0], m[0] - k[0]], [k[1], m[1] - k[1]]] for k, m in zip(right, n, strict=True)]
+    expected = StratifiedTable([np.array(each) for each in tables]).test_null_odds(correction=False).pvalue
+    gap, p = standardized_gap(right, n, Settings(draws=1999), "accuracy")
+    assert gap == pytest.approx((15 * 400 / 200 + 12 * 240 / 120) / 640)
+    assert p == pytest.approx(expected, abs=0.02)
+
+
+def test_the_errors_of_shuffles_are_those_of_their_draws():
+    right, n = np.array([[150, 65, 20], [80, 32, 30]]), np.array([[200, 100, 30], [120, 40, 50]])
+    weights, rng = n.sum(axis=1) / n.sum(), np.random.default_rng(0)
+    drawn = sum(
+        weight * rng.multivariate_hypergeometric(m, k.sum(), size=200_000, method="marginals") / m
+        for weight, k, m in zip(weights, right, n, strict=True)
+    )
+    expected = [[np.std(drawn[:, i] - drawn[:, j]) for j in range(3)] for i in range(3)]
+    found = _shuffle_errors(right.sum(axis=1), n, weights)
+    assert found[~np.eye(3, dtype=bool)] == pytest.approx(np.array(expected)[~np.eye(3, dtype=bool)], rel=0.01)
+
+
+def test_a_group_without_one_of_the_true_answers_has_no_such_gap():
+    (accuracy, *_), _ = decided({("a", "Male", "Male"): 100, ("b", "Female", "Female"): 90, ("b", "Female", "Male"): 10})
+    assert accuracy.composition is None
