@@ -265,6 +265,8 @@ class Predictions:
     """Which independent unit (person, scene, counterfactual set) each image belongs to; None: every image is its own."""
     cluster_names: pd.api.extensions.ExtensionArray | None = None
     """What each number of `cluster` stands for; None where an attribute says it."""
+    weight: Float[np.ndarray, "n"] | None = None
+    """How much each image counts for, above 0; only ratios within a group matter. None: every image counts once."""
 
 
 @dataclass(frozen=True)
@@ -297,6 +299,8 @@ class Probe:
     """Tried where `--what-if` asks for it."""
     cluster: str | None = None
     """The attribute whose levels are the independent units of every rate; None: every image is its own."""
+    weights: str | None = None
+    """The attribute that holds how much each image counts for in every rate; None: every image counts once."""
 
 
 @dataclass(frozen=True)

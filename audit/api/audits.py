@@ -127,7 +127,9 @@ class Audit:
         outcomes = next(each.outcomes for each in result.measurements if each.name == wanted.measurement)
         outcome = None if wanted.outcome is None else frozenset(outcomes[wanted.outcome])
         attributes = rows[[outputs.column_of(name) for name in wanted.attributes]].set_axis(list(wanted.attributes), axis=1)
-        return row_frame(attributes, rows["y_true"], rows["y_pred"], wanted.metric, outcome)
+        weights = result.data.weights
+        weight = None if weights is None else rows[outputs.column_of(weights)]
+        return row_frame(attributes, rows["y_true"], rows["y_pred"], wanted.metric, outcome, weight)
 
     @property
     def plot(self) -> Plots:

@@ -19,6 +19,7 @@ from audit.measure.slices import with_slices
 from audit.models import load, plugin
 from audit.models.model_args import by_model, parse_model_args
 from audit.predictions.read import ColumnOptions, PredictionFile, load_predictions
+from audit.predictions.weights import with_weights
 from audit.types import Answerer, Dataset, Encoder, LoadOptions, ModelRecord, Probe
 from audit.whatif.explore import chosen_methods
 
@@ -38,6 +39,8 @@ def probes_of(request: AuditRequest) -> tuple[Probe, ...]:
             raise UsageError(f"probe {without_plan[0]!r} plans no what-ifs", fix="leave --what-if out, or give the probe `what_ifs`")
     if request.cluster:
         chosen = [replace(probe, cluster=request.cluster) for probe in chosen]
+    if request.weights:
+        chosen = [replace(probe, weights=request.weights) for probe in chosen]
     return tuple(with_slices(probe, request.by) for probe in chosen)
 
 
@@ -61,6 +64,8 @@ def dataset_of(probe: Probe, request: AuditRequest) -> Dataset:
     for name, purpose in asked:
         if name not in known:
             raise UsageError(f"no attribute {name!r} {purpose}", where=dataset.name, fix=nearest(name, known))
+    if probe.weights:
+        dataset = with_weights(dataset, probe.weights, [name for name, _ in asked])
     if request.exclude:
         dataset = without(dataset, *_excluded(request.exclude))
         LOG.info("left out %d images (%s)", dataset.exclusions[-1].count, dataset.exclusions[-1].reason)
@@ -69,7 +74,8 @@ def dataset_of(probe: Probe, request: AuditRequest) -> Dataset:
 
 def predictions_of(request: AuditRequest, probes: Sequence[Probe]) -> PredictionFile:
     """Return the external predictions of a request, less its exclusions."""
-    file = load_predictions(request.predictions, ColumnOptions(request.attributes, request.cluster, sliced_columns(probes)))
+    wanted = ColumnOptions(request.attributes, request.cluster, request.weights, sliced_columns(probes))
+    file = load_predictions(request.predictions, wanted)
     return leave_out(file, *_excluded(request.exclude)) if request.exclude else file
 
 

@@ -14,8 +14,10 @@ if TYPE_CHECKING:
     from fairlearn.metrics import MetricFrame
 
 
-def row_frame(attributes: pd.DataFrame, y_true: pd.Series, y_pred: pd.Series, metric: str, outcome: Outcome | None) -> MetricFrame:
-    """Return the frame of one metric (a name in `METRICS`) over the groups that the attributes, a column each, make.
+def row_frame(
+    attributes: pd.DataFrame, y_true: pd.Series, y_pred: pd.Series, metric: str, outcome: Outcome | None, weight: pd.Series | None = None
+) -> MetricFrame:
+    """Return the frame of one metric (a name in `METRICS`) over the groups that the attributes, a column each, make; by weight if given.
 
     True answers are missing where nothing is true. `outcome` holds the answers that count as positive; None: the answers themselves are
     compared. They are coded as integers first: fairlearn takes the string "1" for not selected. Intersections that no image has are rows
@@ -26,10 +28,12 @@ def row_frame(attributes: pd.DataFrame, y_true: pd.Series, y_pred: pd.Series, me
     if METRICS[metric].needs_truth:
         known = (y_true != UNKNOWN) & y_true.notna()
         attributes, y_true, y_pred = attributes[known], y_true[known], y_pred[known]
+        weight = None if weight is None else weight[known]
     if outcome is None:
         truth, answer = np.split(pd.factorize(pd.concat([y_true, y_pred]))[0], 2)
     else:
         truth, answer = (column.isin(outcome).to_numpy(np.int64) for column in (y_true, y_pred))
     return MetricFrame(
-        metrics={metric: definitions()[metric]}, y_true=truth, y_pred=answer, sensitive_features=attributes.reset_index(drop=True)
-    )
+        metrics={metric: definitions()[metric]}, y_true=truth, y_pred=answer, sensitive_features=attributes.reset_index(drop=True),
+        sample_params=None if weight is None else {metric: {"sample_weight": weight.to_numpy(float)}},
+    )  # fmt: skip

@@ -104,4 +104,4 @@ def _audit_predictions(request: AuditRequest, probes: Sequence[Probe], gates: Ga
     directory.open()
     for note in file.notes:
         LOG.info("%s", note)
-    return audit_predictions(file, PredictionPlan(tuple(probes), claims, request.cluster), request.settings)
+    return audit_predictions(file, PredictionPlan(tuple(probes), claims, request.cluster, request.weights), request.settings)

@@ -143,6 +143,9 @@ class AuditRequest(Request):
     cluster: str | None = option(
         text, None, WHAT, "images that belong together (of one person, say) and count as one sampling unit", metavar="COLUMN"
     )
+    weights: str | None = option(
+        text, None, WHAT, "a column that says how much each image counts for in a rate, such as survey weights", metavar="COLUMN"
+    )
     by: tuple[tuple[str, ...], ...] = option(
         _slices, (), WHAT, "ask the pre-specified questions by these groups too (their intersections), exploratory; repeatable",
         metavar="NAME,NAME", repeatable=True,
@@ -206,12 +209,21 @@ class AuditRequest(Request):
                 why = "no model is loaded and no image is read" if external else "the probe says what is asked"
                 what = f"{flag(name)} cannot be used {'with' if external else 'without'} --predictions"
                 raise UsageError(what, why=why, fix="leave it out")
+        if self.weights:
+            self._check_weights(self.weights)
         if (self.junit or self.require_conclusive) and not self.fail_on:
             raise UsageError("no gate is given", where="--junit, --require-conclusive", fix="--fail-on 'gap > 0.05'")
         if self.junit and not self.junit.parent.is_dir():
             raise UsageError(f"no folder {str(self.junit.parent)!r} for --junit", fix="make it, or name another file")
         if self.junit and self.junit.is_dir():
             raise UsageError(f"--junit {str(self.junit)!r} is a folder", fix="name a file")
+
+    def _check_weights(self, weights: str) -> None:
+        if weights == self.cluster or weights in {*(self.attributes or ()), *(name for by in self.by for name in by)}:
+            other = "--cluster" if weights == self.cluster else "--attributes" if self.attributes else "--by"
+            raise UsageError(f"--weights and {other} name one column: {weights!r}", fix="weights are numbers, the others names; give two")
+        if self.what_if:
+            raise UsageError("--what-if cannot be used with --weights", why="what-ifs count every image once", fix="leave one of them out")
 
     @property
     def settings(self) -> Settings:

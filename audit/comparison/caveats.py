@@ -64,6 +64,8 @@ def _of_probe(probe: str, first: FinishedAudit, each: FinishedAudit, shared: Seq
     if first_cluster != second_cluster:
         clusters = {"first_cluster": first_cluster, "second_cluster": second_cluster, "cluster": first_cluster or second_cluster}
         yield Note("other_units", {**names, **clusters})
+    if weights := {name: audit.data.weights for audit, name in zip(audits, names.values(), strict=True) if audit.data.weights}:
+        yield Note("weights_not_compared", {"name": " and ".join(weights), "column": next(iter(weights.values()))})
     missing = dict.fromkeys(record.name for audit in audits for record in audit.measurements if record.name not in shared)
     for name in missing:
         yield Note("measurement_of_some", {"measurement": name})

@@ -46,13 +46,14 @@ def without(dataset: Dataset, listed: Collection[str], name: str) -> Dataset:
         raise DataError(f"{name} lists every image of {dataset.name}: no image is left", fix="give a shorter list")
     note = Note("unknown_identifiers", {"count": len(unknown), "total": len(wanted), "list": name})
     return replace(
-        _at(dataset, np.flatnonzero(~out).tolist()),
+        part_of(dataset, np.flatnonzero(~out).tolist()),
         notes=(*dataset.notes, *((note,) if unknown else ())),
         exclusions=(*dataset.exclusions, listed_in(name, dataset.attributes[out])),
     )
 
 
-def _at(dataset: Dataset, rows: list[int]) -> Dataset:
+def part_of(dataset: Dataset, rows: list[int]) -> Dataset:
+    """Return the images of some rows."""
     attributes = dataset.attributes.iloc[rows]
     return replace(dataset, images=image_subset(dataset.images, rows), attributes=attributes, fingerprint=fingerprint(attributes))
 
@@ -77,7 +78,7 @@ def stratified(dataset: Dataset, limit: int, seed: int, by: Sequence[str] | None
     names = list(by if by is not None else dataset.attributes.columns[:2])
     rows = _draw(dataset, names, limit, np.random.default_rng(seed))
     note = Note("limited", {"count": limit, "total": total, "seed": seed, "attributes": " x ".join(names)})
-    return replace(_at(dataset, rows), notes=(*dataset.notes, note), limited=True)
+    return replace(part_of(dataset, rows), notes=(*dataset.notes, note), limited=True)
 
 
 def _draw(dataset: Dataset, names: list[str], limit: int, rng: np.random.Generator) -> list[int]:

@@ -34,6 +34,8 @@ class PredictionPlan:
     claims: DefaultClaims = field(default_factory=DefaultClaims)
     cluster: str | None = None
     """Name of the column of clusters, for the report."""
+    weights: str | None = None
+    """Name of the column of weights, for the report."""
 
 
 def sliced_columns(probes: Sequence[Probe]) -> Group:
@@ -117,8 +119,11 @@ def _answered(file: PredictionFile, model: str, asked: _Asked, plan: PredictionP
         # A question may have fewer rows than another; the most that were left out of one are those of the file.
         exclusions=max((answers.exclusions for answers in file.answers), key=lambda left_out: sum(each.count for each in left_out)),
     )  # fmt: skip
-    cluster = next((answers.cluster for answers in file.answers if answers.cluster), None)
-    return AnsweredProbe(record, dataset, attributes, asked.predictions, cluster=plan.cluster or asked.probe.cluster or cluster)
+    cluster, weights = (next(filter(None, (getattr(answers, name) for answers in file.answers)), None) for name in ("cluster", "weights"))
+    return AnsweredProbe(
+        record, dataset, attributes, asked.predictions, cluster=plan.cluster or asked.probe.cluster or cluster,
+        weights=plan.weights or weights,
+    )  # fmt: skip
 
 
 def _numbered(index: pd.Index) -> bool:

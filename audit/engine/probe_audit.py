@@ -15,6 +15,7 @@ from audit.embedding.embed import embed_images, embed_texts
 from audit.errors import UsageError, nearest
 from audit.measure import predict
 from audit.measure.interview import interview
+from audit.predictions.weights import weights_of
 from audit.records.results import AuditResult, DataRecord, MeasurementRecord, ProbeRecord
 from audit.statistics.counts.cells import count_record
 from audit.statistics.evidence.collect import add_evidence
@@ -58,6 +59,8 @@ class AnsweredProbe:
     conversions: Mapping[str, Mapping[str, Mapping[str, int]]] = field(default_factory=dict)
     cluster: str | None = None
     """Name of the column that says which rows belong together, where the predictions come in clusters."""
+    weights: str | None = None
+    """Name of the column of weights, where the predictions have them."""
 
 
 def audit(
@@ -107,8 +110,8 @@ def audit(
 
 def build_result(answered: AnsweredProbe, probe: Probe, settings: Settings) -> AuditedProbe:
     """Return every finding of `probe` about what was answered, whoever answered: the part of an audit that needs no model."""
-    dataset, cluster = answered.dataset, answered.cluster or probe.cluster
-    predictions = {name: _clustered(each, cluster) for name, each in answered.predictions.items()}
+    dataset, cluster, weights = answered.dataset, answered.cluster or probe.cluster, answered.weights or probe.weights
+    predictions = {name: _weighted(_clustered(each, cluster), weights, dataset.name) for name, each in answered.predictions.items()}
     raw = [finding for m in probe.measurements for finding in findings(m, predictions[m.name], dataset.levels, settings)]
     found = responsiveness(predictions, settings)
     decided, verdict = decide_verdicts(raw, settings, limited=dataset.limited, looks={name: each.code for name, each in found.items()})
@@ -116,14 +119,16 @@ def build_result(answered: AnsweredProbe, probe: Probe, settings: Settings) -> A
     curves = [
         specification_curve(plan, answers, dataset.levels, settings)
         for plan, answers in zip(probe.specifications, answered.specifications, strict=bool(answered.specifications))
+        if weights is None  # they count images, and the default's pair of groups would have other rates than in the finding
     ]
     measurements = tuple(replace(_measurement_record(m, predictions[m.name]), responsiveness=found.get(m.name)) for m in probe.measurements)
     result = AuditResult(
         model=replace(answered.model, notes=tuple(map(Note.of, answered.model.notes)), asked=tuple(map(Note.of, answered.model.asked))),
         probe=ProbeRecord(probe.name, probe.question, probe.source, probe.licence, probe.limits, probe.not_tested),
-        data=_data_record(answered, cluster, predictions), measurements=measurements,
-        findings=with_composition(decided, counts, settings),
-        paired=paired_findings(probe.paired, predictions, settings), specifications=tuple(curves), published=probe.published,
+        data=replace(_data_record(answered, cluster, predictions), weights=weights), measurements=measurements,
+        findings=decided if weights else with_composition(decided, counts, settings),  # equal shares of true answers are of images
+        paired=paired_findings(() if weights else probe.paired, predictions, settings),  # pairs count once each
+        specifications=tuple(curves), published=probe.published,
         verdict=verdict, warnings=tuple(_warnings(measurements, predictions, len(answered.attributes))),
         counts=counts,
     )  # fmt: skip
@@ -148,6 +153,13 @@ def _clustered(predictions: Predictions, cluster: str | None) -> Predictions:
     alone = np.flatnonzero(column == UNKNOWN)
     codes[alone] = len(codes) + alone
     return replace(predictions, cluster=codes)
+
+
+def _weighted(predictions: Predictions, weights: str | None, place: str) -> Predictions:
+    """Return predictions that know how much each image counts for: what an attribute says, of images without weights of their own."""
+    if weights is None or predictions.weight is not None:
+        return predictions
+    return replace(predictions, weight=weights_of(predictions.attributes, weights, place))
 
 
 def _data_record(answered: AnsweredProbe, cluster: str | None, predictions: Mapping[str, Predictions]) -> DataRecord:

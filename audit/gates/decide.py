@@ -100,8 +100,8 @@ class _Bound:
 
     @property
     def clustered(self) -> bool:
-        """Whether images come in clusters, so that their number says less than it seems."""
-        return any(rate.clusters is not None for rate in self.compared)
+        """Whether images come in clusters or have weights, so that their number says less than it seems."""
+        return any(rate.clusters is not None or rate.effective_n is not None for rate in self.compared)
 
     def check(self) -> GateCheck:
         """Decide it."""
@@ -134,6 +134,8 @@ class _Bound:
         times = ((end - bounds.value) / (limit - bounds.value)) ** 2 * _MARGIN if bounds.value != limit else np.inf
         if images * times > MOST_IMAGES:
             return None, _needed(None, images, "images")
+        if self.finding.overall.clusters is None:
+            return rounded(images * times), _needed(rounded(images * times), images, "images")
         return rounded(images * times), _needed(rounded(clusters * times), clusters, "clusters of images")
 
     def by_cluster(self) -> Estimate | None:
@@ -186,7 +188,7 @@ class _Bound:
 
     def why_not_estimable(self) -> Note:
         if self.gate.subject == "ratio" and self.clustered:
-            return Note("ratio_of_clusters")
+            return Note("ratio_of_weights" if self.finding.overall.effective_n is not None else "ratio_of_clusters")
         if self.gate.subject == "ratio" and len(self.compared) > 1:
             return Note("ratio_without_events")
         needed = 1 if self.gate.subject == "rate" else 2

@@ -80,10 +80,11 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_predictions(path: Path, audited: Iterable[tuple[AuditResult, Mapping[str, Predictions]]]) -> None:
-    """Write one row for each image and measurement: identifiers, attributes, clusters, y_true, y_pred, scores. No pixels.
+    """Write one row for each image and measurement: identifiers, attributes, clusters, weights, y_true, y_pred, scores. No pixels.
 
     In the file's metadata stand the labels that the scores belong to (``vlm_audit.labels``), which column says what images belong together
-    (``vlm_audit.cluster``, by probe) and the probes whose images have no identifiers but their place (``vlm_audit.numbered``).
+    (``vlm_audit.cluster``, by probe) and how much each counts for (``vlm_audit.weights``, by probe), and the probes whose images have no
+    identifiers but their place (``vlm_audit.numbered``).
     """
     import pyarrow.parquet as pq
 
@@ -99,9 +100,11 @@ def predictions_table(audited: Iterable[tuple[AuditResult, Mapping[str, Predicti
     pairs = [(result, name, prediction) for result, predictions in audited for name, prediction in predictions.items()]
     labels = {f"{result.probe.name}/{name}": list(prediction.labels) for result, name, prediction in pairs}
     clusters = {result.probe.name: column for result, _, prediction in pairs if (column := cluster_column(result, prediction))}
+    weights = {result.probe.name: column_of(result.data.weights) for result, _, _ in pairs if result.data.weights is not None}
     numbered = sorted({result.probe.name for result, _, _ in pairs if result.data.numbered})
     table = pa.concat_tables([_table(*pair) for pair in pairs], promote_options="default")
-    facts = {"labels": labels, **({"cluster": clusters} if clusters else {}), **({"numbered": numbered} if numbered else {})}
+    others = {"cluster": clusters, "weights": weights, "numbered": numbered}
+    facts = {"labels": labels, **{name: value for name, value in others.items() if value}}
     return table.replace_schema_metadata({f"vlm_audit.{key}": json.dumps(value, sort_keys=True) for key, value in facts.items()})
 
 
@@ -135,6 +138,8 @@ def _table(result: AuditResult, measurement: str, predictions: Predictions) -> p
     column = cluster_column(result, predictions)
     if column not in {None, *columns} and predictions.cluster is not None and predictions.cluster_names is not None:
         columns[str(column)] = predictions.cluster_names.take(predictions.cluster)
+    if result.data.weights is not None and predictions.weight is not None:
+        columns[column_of(result.data.weights)] = [repr(weight) for weight in predictions.weight.tolist()]
     table = pa.table({name: pa.array(values, pa.string()) for name, values in columns.items()})
     return table.append_column("scores", _lists(predictions.scores))
 

@@ -19,10 +19,12 @@ from audit.errors import DataError, UsageError, nearest
 from audit.output.directory import OWN_COLUMNS
 from audit.predictions.answers import SCORE, Y_PRED, Y_TRUE, ScoreColumns, build_predictions, distinct, read_labels, read_scores
 from audit.predictions.columns import FRAME, all_numbers, as_text, frame_columns, holds_labels, read_clusters, read_columns
+from audit.predictions.exclusion import some_rows
+from audit.predictions.weights import check_groups, sample_weights, weights_of_0
 from audit.types import UNKNOWN, Exclusion, Note, Predictions, Value
 
 if TYPE_CHECKING:
-    from jaxtyping import Int
+    from jaxtyping import Float, Int
 
 ID_COLUMNS = ("id", *IMAGE_COLUMNS)
 PLAIN = "predictions"
@@ -30,8 +32,8 @@ PLAIN = "predictions"
 FEW_LEVELS = 50
 _LABELS_KEY = b"vlm_audit.labels"
 """Metadata of the `predictions.parquet` that an audit leaves behind: "probe/measurement" -> labels of the scores."""
-_CLUSTER_KEY, _NUMBERED_KEY = b"vlm_audit.cluster", b"vlm_audit.numbered"
-"""Likewise: probe -> the column of its clusters; the probes whose rows are identified by nothing but their place."""
+_CLUSTER_KEY, _WEIGHTS_KEY, _NUMBERED_KEY = b"vlm_audit.cluster", b"vlm_audit.weights", b"vlm_audit.numbered"
+"""Likewise: probe -> the column of its clusters, of its weights; the probes whose rows are identified by nothing but their place."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,7 @@ class ColumnOptions:
     attributes: tuple[str, ...] | None = None
     """None: every other column of text with 2 to 50 levels."""
     cluster: str | None = None
+    weights: str | None = None
     slices: tuple[str, ...] = ()
     """What probes slice by: only these columns are attributes then, where they are there."""
 
@@ -58,6 +61,8 @@ class MeasurementAnswers:
     """Rows of the file that were left out."""
     cluster: str | None = None
     """The column that says which rows belong together."""
+    weights: str | None = None
+    """The column that says how much each row counts for."""
     numbered: bool = False
     """Whether the rows have no identifiers but their place in the file."""
 
@@ -90,8 +95,8 @@ def load_predictions(source: Path | pd.DataFrame, wanted: ColumnOptions) -> Pred
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     else:
         (table, sha256), place = frame_columns(source), FRAME
-    for name in (*(wanted.attributes or ()), *([wanted.cluster] if wanted.cluster else [])):
-        if name not in table.column_names:
+    for name in (*(wanted.attributes or ()), wanted.cluster, wanted.weights):
+        if name is not None and name not in table.column_names:
             raise UsageError(f"{place} has no column {quoted(name)}", fix=nearest(name, table.column_names))
     if _LABELS_KEY in (table.schema.metadata or {}) and set(OWN_COLUMNS) <= set(table.column_names):
         parts = [_read_audit_rows(part, wanted, place) for part in _audit_parts(table)]
@@ -145,9 +150,10 @@ def _audit_parts(table: pa.Table) -> list[pa.Table]:
 
 def _read_audit_rows(table: pa.Table, wanted: ColumnOptions, place: str) -> tuple[MeasurementAnswers, list[Note]]:
     model, probe, measurement = (table[name][0].as_py() for name in ("model", "probe", "measurement"))
-    labels, clusters, numbered = (json.loads(table.schema.metadata.get(key, b"{}")) for key in (_LABELS_KEY, _CLUSTER_KEY, _NUMBERED_KEY))
-    recorded = clusters.get(probe) if clusters.get(probe) in table.column_names else None
-    wanted = replace(wanted, cluster=wanted.cluster or recorded)
+    keys = (_LABELS_KEY, _CLUSTER_KEY, _WEIGHTS_KEY, _NUMBERED_KEY)
+    labels, clusters, weights, numbered = (json.loads(table.schema.metadata.get(key, b"{}")) for key in keys)
+    recorded, weighed = (each.get(probe) if each.get(probe) in table.column_names else None for each in (clusters, weights))
+    wanted = replace(wanted, cluster=wanted.cluster or recorded, weights=wanted.weights or weighed)
     # A file of several probes has the attributes of all of them: null where a probe has none of that name.
     empty = {name for name in table.column_names if table[name].null_count == len(table)}
     rows, notes = _rows(table, wanted, {*OWN_COLUMNS, *empty} - {"id"}, place)
@@ -162,6 +168,8 @@ def _read_audit_rows(table: pa.Table, wanted: ColumnOptions, place: str) -> tupl
     predictions, more = build_predictions(read_labels(table[Y_PRED], Y_PRED, place), truth, given, rows.attributes, place)
     if recorded is not None and recorded == wanted.cluster:
         more.append(Note("clusters_of_the_audit", {"column": quoted(recorded), "file": place}))
+    if weighed is not None and weighed == wanted.weights:
+        more.append(Note("weights_of_the_audit", {"column": quoted(weighed), "file": place}))
     return replace(rows, numbered=probe in numbered).answers(model, probe, measurement, predictions), notes + more
 
 
@@ -177,18 +185,26 @@ class _Rows:
     names: pd.api.extensions.ExtensionArray | None
     """What each number stands for."""
     numbered: bool
+    weights: str | None = None
+    """The column that says how much each row counts for."""
+    weight: Float[np.ndarray, "n"] | None = None
 
     def answers(self, model: str, probe: str | None, measurement: str, predictions: Predictions) -> MeasurementAnswers:
         """Return what was answered about these rows."""
-        predictions = replace(predictions, cluster=self.numbers, cluster_names=self.names)
-        return MeasurementAnswers(model, probe, measurement, predictions, cluster=self.cluster, numbered=self.numbered)
+        predictions = replace(predictions, cluster=self.numbers, cluster_names=self.names, weight=self.weight)
+        left_out: tuple[Exclusion, ...] = ()
+        if self.weight is not None and self.weights is not None and not self.weight.all():
+            left_out = (weights_of_0(self.attributes[self.weight == 0], self.weights),)
+            predictions = some_rows(predictions, self.weight > 0)
+        return MeasurementAnswers(model, probe, measurement, predictions, left_out, self.cluster, self.weights, self.numbered)
 
 
 def _rows(table: pa.Table, wanted: ColumnOptions, reserved: set[str], place: str) -> tuple[_Rows, list[Note]]:
     columns = [name for name in table.column_names if name not in reserved and name and not name.startswith("__index_level_")]
     identifier = next((name for name in ID_COLUMNS if name in columns), None)
     notes: list[Note] = []
-    texts = _attributes(table, wanted, [name for name in columns if name not in (identifier, wanted.cluster)], notes, place)
+    others = [name for name in columns if name not in (identifier, wanted.cluster, wanted.weights)]
+    texts = _attributes(table, wanted, others, notes, place)
     index = _identifiers(table, identifier, wanted, place)
     # Arrow keeps the text of these columns, so that a million rows become no objects.
     columns_of_text = {name: pd.array(pc.fill_null(text.dictionary_decode(), UNKNOWN), dtype="str") for name, text in texts.items()}
@@ -197,7 +213,10 @@ def _rows(table: pa.Table, wanted: ColumnOptions, reserved: set[str], place: str
     notes += [Note("missing_values", {"column": name, "count": text.null_count}) for name, text in texts.items() if text.null_count]
     own = _LABELS_KEY in (table.schema.metadata or {})
     numbers, names = (None, None) if wanted.cluster is None else read_clusters(table, wanted.cluster, place, unknown_alone=own)
-    return _Rows(frame, wanted.cluster, numbers, names, identifier is None), notes
+    weight = None if wanted.weights is None else sample_weights(table[wanted.weights], wanted.weights, place)
+    if weight is not None and wanted.weights is not None:
+        check_groups(weight, frame, wanted.weights, place)
+    return _Rows(frame, wanted.cluster, numbers, names, identifier is None, wanted.weights, weight), notes
 
 
 def _attributes(table: pa.Table, wanted: ColumnOptions, names: Sequence[str], notes: list[Note], place: str) -> dict[str, pa.Array]:

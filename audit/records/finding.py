@@ -37,6 +37,10 @@ class Rate:
     """Variance of the rate over that of as many independent images."""
     intracluster_correlation: float | None = None
     """Of two images of a cluster, as the design effect has it; None where clusters hold one image each."""
+    effective_n: float | None = None
+    """Where images have weights: as many of one weight would tell as much (Kish). `n` and `events` count images, whatever their weights."""
+    standard_error: float | None = None
+    """Where images have weights: Taylor-linearised, ``sqrt(sum (w (event - value))^2) / sum w``, sums within clusters first."""
 
 
 @record

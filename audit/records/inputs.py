@@ -113,3 +113,5 @@ class DataRecord:
     clusters: int | None = None
     numbered: bool = False
     """Whether the images have no identifiers but their place in the file."""
+    weights: str | None = None
+    """The column that says how much each image counts for in a rate; None: every image counts once."""

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 MOST_EXPLORATORY_PAIRS = 435
 """Pairs that are kept of an exploratory claim: all pairs of 30 groups; of more groups the most significant."""
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
@@ -113,8 +114,9 @@ class _Counted:
     units: SamplingUnits
 
     def statuses(self, fewest: int) -> tuple[CellStatus, ...]:
-        """Return the status of each group; one in few clusters is shown and not judged."""
-        enough = self.units.enough()
+        """Return the status of each group; one in few clusters, or of effectively few images, is shown and not judged."""
+        effective = [np.inf if each is None or each.effective_n is None else each.effective_n for each in self.units.clustering()]
+        enough = self.units.enough() & (np.array(effective) >= fewest - _ROUNDING)
         return tuple(
             "small" if status == "ok" and not enough[place] else status for place, status in enumerate(self.tally.statuses(fewest))
         )
@@ -128,10 +130,10 @@ def _rates(
     groups = (*tallied.groups, ())
     of_all: CellStatus = "ok" if tallied.n.sum() else "not estimable"
     statuses = (*counted.statuses(settings.min_group_size), of_all)
-    events, n = (np.append(counts, counts.sum()) for counts in (tallied.events, tallied.n))
+    events, n, part, whole = (np.append(counts, counts.sum()) for counts in (tallied.events, tallied.n, *tallied.parts))
     values = np.append(estimates.by_group, estimates.overall)
     defined = n > 0
-    if not np.allclose(values[defined], events[defined] / n[defined], rtol=0, atol=1e-12):
+    if not np.allclose(values[defined], part[defined] / whole[defined], rtol=0, atol=1e-12):
         raise ArithmeticError("fairlearn's point estimates and the counts disagree")
     low, high = (
         np.append(*ends) for ends in zip(counted.units.intervals(settings.alpha), everybody.intervals(settings.alpha), strict=True)
@@ -140,7 +142,7 @@ def _rates(
     right = None if baseline is None else np.append(baseline, baseline.sum())
     rates = [
         Rate(groups[i], int(n[i]), int(events[i]), float(values[i]), float(low[i]), float(high[i]), statuses[i],
-             None if right is None else float(right[i] / n[i]), **clustered[i])
+             None if right is None else float(right[i] / whole[i]), **clustered[i])
         if defined[i]
         else Rate(groups[i], 0, 0, None, None, None, statuses[i])
         for i in range(len(groups))
@@ -211,13 +213,13 @@ def _adjust_exploratory(findings: Sequence[Finding]) -> dict[int, float]:
 
 
 def _with_detectable(finding: Finding, level: float) -> Finding:
-    """Add what would have been found; clustered images count as so many independent ones."""
+    """Add what would have been found; images that come in clusters or have weights count as so many independent ones."""
     if finding.gap is None:
         return finding
     compared = [rate for rate in finding.by_group if rate.status == "ok"]
     effects = np.array([max(rate.design_effect or 1.0, 1.0) for rate in compared])
     n = np.maximum(np.rint(np.array([rate.n for rate in compared]) / effects), 1).astype(np.int64)
-    events = np.minimum(np.rint(np.array([rate.events for rate in compared]) / effects).astype(np.int64), n)
+    events = np.minimum(np.rint(np.array([(rate.value or 0.0) * rate.n for rate in compared]) / effects).astype(np.int64), n)
     return replace(finding, gap=replace(finding.gap, minimum_detectable=detectable_difference(events, n, level)))
 
 

@@ -16,7 +16,7 @@ import pandas as pd
 
 from audit.errors import UsageError, nearest
 from audit.records.results import CellStatus
-from audit.statistics.counts.count_table import GroupedCounts
+from audit.statistics.counts.count_table import IMAGES, GroupedCounts
 from audit.statistics.counts.rows import events_of
 from audit.types import UNKNOWN, Better, Claim, Group, Measurement, Predictions
 
@@ -74,6 +74,13 @@ class Tally:
     n: Int[np.ndarray, "g"]
     images: Int[np.ndarray, "g"]
     """Images of the group, whether they count for the metric or not."""
+    weights: tuple[Float[np.ndarray, "g"], Float[np.ndarray, "g"]] | None = None
+    """Of the events, and of all that count, summed; None where every image counts once."""
+
+    @property
+    def parts(self) -> tuple[np.ndarray, np.ndarray]:
+        """What a rate is the ratio of."""
+        return self.weights or (self.events, self.n)
 
     def statuses(self, fewest: int) -> tuple[CellStatus, ...]:
         """Return the status of each group; a group of one image never counts, since it has no variance."""
@@ -84,7 +91,11 @@ class Tally:
 def tally(counts: GroupedCounts, metric: Metric, outcome: Outcome | None) -> Tally:
     """Count the events and the denominator of a metric in each group."""
     rows = events_of(counts.table["y_true"].to_numpy(object), counts.table["y_pred"].to_numpy(object), metric, outcome)
-    return Tally(counts.groups, *map(counts.by_group, (rows.event, rows.counted, np.ones(len(counts.table), bool))))
+    events, n, images = map(counts.by_group, (rows.event, rows.counted, np.ones(len(counts.table), bool)))
+    weights = None
+    if counts.measure != IMAGES:
+        weights = counts.by_group(rows.event, counts.measure), counts.by_group(rows.counted, counts.measure)
+    return Tally(counts.groups, events, n, images, weights)
 
 
 @cache
@@ -111,7 +122,7 @@ class Estimates:
 
 
 def point_estimates(counts: GroupedCounts, names: Sequence[str], outcome: Outcome | None) -> dict[str, Estimates]:
-    """Return the point estimates of record: fairlearn's `MetricFrame` on the count table, images as `sample_weight`.
+    """Return the point estimates of record: fairlearn's `MetricFrame` on the count table, images or their weights as `sample_weight`.
 
     They equal `MetricFrame` on one row an image bit for bit, at a cost that does not grow with the images. Its bootstrap is never
     used: on a count table it would resample rows of the table. Without an `outcome` the answers themselves are compared (accuracy).
@@ -150,27 +161,28 @@ def _coded(counts: GroupedCounts, outcome: Outcome | None) -> tuple[Int[np.ndarr
     else:
         answers = np.split(pd.factorize(pd.concat([table["y_true"], table["y_pred"]]))[0], 2)
     rows, place = np.unique(np.column_stack([counts.codes, *answers]), axis=0, return_inverse=True)
-    n = np.zeros(len(rows), np.int64)
-    np.add.at(n, place, table["n"].to_numpy())
+    values = table[counts.measure].to_numpy()
+    n = np.zeros(len(rows), values.dtype)
+    np.add.at(n, place, values)
     return rows[:, 0], rows[:, 1], rows[:, 2], n
 
 
-def majority_baseline(counts: GroupedCounts, outcome: Outcome | None, answers: Group) -> Int[np.ndarray, "g"]:
-    """Return how many images of each group are right when always giving the commonest true answer of all images.
+def majority_baseline(counts: GroupedCounts, outcome: Outcome | None, answers: Group) -> Int[np.ndarray, "g"] | Float[np.ndarray, "g"]:
+    """Return how many images of each group (or their weights) are right when always giving the commonest true answer of all images.
 
     A tie goes to the answer that is declared first, with an outcome to the outcome.
     """
     counts = counts.known_truth()
     if outcome is not None:
         positive = counts.table["y_true"].isin(outcome).to_numpy()
-        inside, outside = counts.by_group(positive), counts.by_group(~positive)
+        inside, outside = (counts.by_group(each, counts.measure) for each in (positive, ~positive))
         return inside if inside.sum() >= outside.sum() else outside
-    totals = counts.table.groupby("y_true")["n"].sum()
+    totals = counts.table.groupby("y_true")[counts.measure].sum()
     if totals.empty:
         return np.zeros(len(counts.groups), np.int64)
     order = [answer for answer in answers if answer in totals.index]
     commonest = totals.loc[order + [answer for answer in totals.index if answer not in order]].idxmax()
-    return counts.by_group((counts.table["y_true"] == commonest).to_numpy())
+    return counts.by_group((counts.table["y_true"] == commonest).to_numpy(), counts.measure)
 
 
 def resolve(measurement: Measurement, claim: Claim, predictions: Predictions) -> tuple[Metric, Outcome | None]:

@@ -24,6 +24,7 @@ QUESTION: Columns = {name: name for name in ("measurement", "metric", "outcome",
 FINDING: Columns = {"finding": "id", **QUESTION}
 ENDS: Columns = {name: name for name in ("low", "high")}
 RATE: Columns = {"group": "group or all images", "n": "n", "events": "events", "rate": "value", **ENDS, "status": "status"}
+_WEIGHTED: Columns = {name: name for name in ("effective_n", "standard_error")}
 _GAP: Columns = {
     **{name: name for name in ("primary", "verdict", "exceeds_tolerance", "tolerance", "ratio_tolerance")},
     "highest": "gap.highest", "lowest": "gap.lowest", "gap": "gap.value",
@@ -50,7 +51,7 @@ def csv_tables(results: Results) -> dict[str, str]:
 def rates_table(results: Results) -> TidyTable:
     """Return one row a finding and group."""
     cells = ((audit, finding, cell) for audit, finding in _findings(results) for cell in (*finding.by_group, finding.overall))
-    return tidy((AUDIT, FINDING, {**RATE, "baseline": "baseline"}), cells)
+    return tidy((AUDIT, FINDING, {**RATE, "baseline": "baseline", **_WEIGHTED}), cells)
 
 
 def gaps_table(results: Results) -> TidyTable:

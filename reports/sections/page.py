@@ -49,7 +49,7 @@ def report_page(results: Results) -> SimpleNamespace:
     """Return everything that the templates print of `results`."""
     contexts, closing = audit_contexts(results), shown_sections(OF_PAGE, results)
     audits = [SimpleNamespace(context=each, sections=shown_sections(OF_AUDIT, each, each.key)) for each in contexts]
-    several, clusters = len(audits) > 1, [audit.data.clusters for audit in results.audits]
+    several, data_of = len(audits) > 1, [audit.data for audit in results.audits]
     hashes = [audit.model.sha256 for audit in results.audits]
     pictures = any(audit.examples for audit in results.audits)
     return SimpleNamespace(
@@ -64,8 +64,9 @@ def report_page(results: Results) -> SimpleNamespace:
         closing=closing,
         # What the page's policy lets run; empty for nothing.
         script=slicer.HASH if any(section.name == "slicer" for section in closing) else "",
-        has_clusters=any(n is not None for n in clusters),
-        has_independent_images=any(n is None for n in clusters),
+        has_clusters=any(each.clusters is not None for each in data_of),
+        has_weights=any(each.weights is not None for each in data_of),
+        has_independent_images=any(each.clusters is None and each.weights is None for each in data_of),
         # Name of a section -> the first of that name on the page.
         places={section.name: section for section in (*(audits[0].sections if audits else ()), *closing)},
     )

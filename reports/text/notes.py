@@ -35,6 +35,7 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "label_table_of_several": "Labels were read from {table}; also there, and not read: {others}.",
         "unknown_identifiers": "{count:,} of the {total:,} identifiers in {list} belong to no image of this data set.",
         "listed": "listed in {list}",
+        "weight_of_0": "weight of 0 in the column “{column}”",
         "limited": "LIMITED: {count:,} of {total:,} images were drawn at random (seed {seed}), in proportion to {attributes}.",
         **{reason.replace(" ", "_"): reason for reason in UNREADABLE},
         # ---- external predictions
@@ -46,6 +47,7 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "claims_without_column": "Not asked of '{measurement}': claims by {attributes}, for which the file has no column.",
         "measurements_without_answers": "The probe's measurements without answers in the file: {measurements}.",
         "clusters_of_the_audit": "Rows of one {column} count as one sampling unit, as in the audit that wrote {file}.",
+        "weights_of_the_audit": "Rows count by their weights in {column}, as in the audit that wrote {file}.",
         "not_the_highest_score": "Answers that are not the label with the highest score: {count:,}; the answers given were kept.",
         "truth_without_score": "Rows with a true answer that has no score, such as {label}: {count:,}; they are always wrong.",
         "rows_without_truth": "Rows without a true answer: {count:,}; left out where one is needed, counted where not.",
@@ -141,6 +143,8 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "and their labels agree.",
         "other_units": "The audit of {first} treats {first_cluster} as independent, that of {second} {second_cluster}; here {cluster} "
         "count as one.",
+        "weights_not_compared": "The audit of {name} weights its rates by the column “{column}”; a comparison counts every image "
+        "once, so its rates differ from those of the audit.",
         "measurement_of_some": "The measurement '{measurement}' is missing from an audit; it is not compared.",
         "more_questions": "{name} was also asked {questions}, which the first was not.",
         # ---- gates
@@ -148,6 +152,7 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "no_primary": "This audit has no primary question.",
         "ratio_of_clusters": "A ratio is not bounded where images come in clusters.",
         "unresponsive": "Not estimable: the answers are not shown to depend on the images.",
+        "ratio_of_weights": "A ratio is not bounded where images have weights.",
         "ratio_without_events": "A ratio is not estimable: a group has no event.",
     }
 )

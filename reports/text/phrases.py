@@ -42,6 +42,8 @@ LEFT_OUT_OF_CLUSTERS = (
     "verdicts with near-ties the other way; chi-square"
 )
 """Evidence that treats images as independent: all that `audit.statistics.evidence.collect` adds, and the chi-square."""
+LEFT_OUT_OF_WEIGHTS = f"{LEFT_OUT_OF_CLUSTERS}; prompt sensitivity; counterfactual pairs; the answers given; slicing it yourself"
+"""What counts every image once."""
 
 
 Interval = Estimate | Gap | GapEnds
@@ -90,6 +92,12 @@ def some(names: Sequence[str]) -> str:
     return f"{shown} and {count(len(names) - _NAMED)} more" if len(names) > _NAMED else shown
 
 
+def sized(cell: Rate) -> str:
+    """Return the images of a rate: ``n = 592``, of images with weights ``n = 592, effectively 412``."""
+    effective = "" if cell.effective_n is None else f", effectively {count(round(cell.effective_n))}"
+    return f"n\u00a0=\u00a0{count(cell.n)}{effective}"
+
+
 def rate_of(finding: Finding, levels: Group) -> Rate:
     """Return the rate of one group; one that has none is a `DataError`: such a file was not written by an audit."""
     for cell in finding.by_group:
@@ -132,7 +140,9 @@ def facts(finding: Finding) -> tuple[tuple[str, str], ...]:
     if gap is None:
         return (("Tolerance", tolerances(finding)), *trivial)
     places = gap_places(finding)
-    if finding.overall.clusters is not None:
+    if finding.overall.effective_n is not None:
+        chi2 = "not computed for weights"
+    elif finding.overall.clusters is not None:
         chi2 = "not computed for clusters"
     elif gap.chi2 is None or gap.chi2_p is None:
         chi2 = NOT_ESTIMABLE

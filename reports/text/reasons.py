@@ -47,12 +47,18 @@ def audit_reason(audit: AuditResult) -> str:
         if count := found.count(verdict):
             of = f" of {in_words(len(found), 'question')}" if not parts else ""
             parts.append(f"{count}{of} {one if count == 1 else many}")
-    return " ".join([*[LIMITED] * audit.data.limited, f"{', '.join(parts)}.", *not_covered(audit.data.exclusions)])
+    return " ".join([*[LIMITED] * audit.data.limited, f"{', '.join(parts)}.", *weighted(audit), *not_covered(audit.data.exclusions)])
+
+
+def weighted(audit: AuditResult) -> list[str]:
+    """Say by what images are weighted, where they are."""
+    column = audit.data.weights
+    return [] if column is None else [f"Rates, intervals and tests are weighted by the column “{column}”; n counts images."]
 
 
 def not_compared(rates: Sequence[Rate]) -> list[str]:
     """Name the groups that a verdict does not cover: a filtered audit does not cover everybody."""
-    others = [f"{phrases.group(rate.group)} (n = {rate.n:,})" for rate in rates if rate.status != "ok"]
+    others = [f"{phrases.group(rate.group)} ({phrases.sized(rate)})" for rate in rates if rate.status != "ok"]
     return [f"Not compared: {phrases.some(others)}."] if others else []
 
 
@@ -66,8 +72,10 @@ def too_few_groups(rates: Sequence[Rate], settings: Settings, *, clusters: bool,
     """Return what a comparison needs, and how many groups have it."""
     in_clusters = f" in at least {FEWEST_CLUSTERS} clusters" if clusters else ""
     enough = sum(rate.status == "ok" for rate in rates)
-    images = f"{max(settings.min_group_size, 2)} images that count{counted}"
-    return f"A comparison needs two groups with at least {images}{in_clusters}; {enough or 'none'} of {len(rates)} has."
+    has_weights = any(rate.effective_n is not None for rate in rates)
+    fewest = max(settings.min_group_size, FEWEST_CLUSTERS if has_weights else 2)
+    images = f"{'effectively ' * has_weights}at least {fewest} images that count{counted}"
+    return f"A comparison needs two groups with {images}{in_clusters}; {enough or 'none'} of {len(rates)} has."
 
 
 def pairs_phrase(groups: int) -> str:
@@ -173,7 +181,7 @@ def _why_equivalent(finding: Finding, gap: Gap, settings: Settings) -> list[str]
     ]
     if gap.p_adjusted <= settings.alpha:
         said.append("The difference is detectable but smaller than the tolerance.")
-    rates = [rate.events / rate.n for rate in estimable]
+    rates = [rate.value or 0.0 for rate in estimable]
     if ratio is None and (max(rates) <= finding.tolerance or min(rates) >= 1 - finding.tolerance):
         said.append("All rates lie within one tolerance of the end of the scale, so this margin says little about their ratio.")
     return said
@@ -185,4 +193,4 @@ def _subject(finding: Finding) -> str:
 
 
 def _rate(rate: Rate) -> str:
-    return f"{percent(rate.value, 1)} ({phrases.group(rate.group)}, n = {rate.n:,})"
+    return f"{percent(rate.value, 1)} ({phrases.group(rate.group)}, {phrases.sized(rate)})"

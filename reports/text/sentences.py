@@ -27,6 +27,7 @@ from reports.text.phrases import (
     group,
     paired_title,
     rate_of,
+    sized,
     some,
     tolerances,
 )
@@ -186,7 +187,7 @@ def _most_significant(finding: Finding) -> str:
 
 def _rate_for(cell: Rate) -> str:
     clusters = "" if cell.clusters is None else f" in {in_words(cell.clusters, 'cluster')}"
-    return f"{rate(cell.value, cell.low, cell.high)} for {group(cell.group)} (n\u00a0=\u00a0{count(cell.n)}{clusters})"
+    return f"{rate(cell.value, cell.low, cell.high)} for {group(cell.group)} ({sized(cell)}{clusters})"
 
 
 def _after(finding: Finding, metric: str) -> str:
@@ -267,7 +268,7 @@ def left_out(audit: AuditResult) -> tuple[str, ...]:
         named: dict[Group, str] = {}
         for cell in cells:
             if cell.status == status:
-                named.setdefault(cell.group, f"{group(cell.group)} (n\u00a0=\u00a0{count(cell.n)})")
+                named.setdefault(cell.group, f"{group(cell.group)} ({sized(cell)})")
         if named:
             verb = one if len(named) == 1 else many
             sentences.append(f"{in_words(len(named), 'group')} {verb} in at least one comparison: {some(list(named.values()))}.")

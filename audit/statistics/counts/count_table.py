@@ -17,7 +17,11 @@ from audit.errors import DataError, UsageError, nearest
 from audit.types import UNKNOWN, Group, Predictions
 
 if TYPE_CHECKING:
-    from jaxtyping import Bool, Int, Shaped
+    from jaxtyping import Bool, Float, Int, Shaped
+
+
+IMAGES, WEIGHT = "n", "sum of weights"
+"""Columns of a count table that no attribute is called like; the second only where images have weights."""
 
 
 def count_table(
@@ -25,12 +29,13 @@ def count_table(
     y_true: Shaped[np.ndarray, "n"] | None,
     y_pred: Shaped[np.ndarray, "n"],
     by: Sequence[str],
+    weight: Float[np.ndarray, "n"] | None = None,
 ) -> pd.DataFrame:
     """Count the images of each observed (attributes, true answer, answer).
 
-    Columns `by`, ``y_true`` (the empty string where nothing is true), ``y_pred`` and ``n``; sorted, so the order of the images does not
-    matter. `attributes` has one row an image, strings only, nothing missing. UsageError if an attribute does not exist; DataError if a
-    value is missing: a group-by would drop the row, a comparison would count it as "not selected".
+    Columns `by`, ``y_true`` (the empty string where nothing is true), ``y_pred``, ``n`` and, of images with weights, the sum of these;
+    sorted, so the order of the images does not matter. `attributes` has one row an image, strings only, nothing missing. UsageError if an
+    attribute does not exist; DataError if a value is missing: a group-by would drop the row, a comparison would count it as "not selected".
 
     Examples
     --------
@@ -45,13 +50,19 @@ def count_table(
     missing = rows.columns[rows.isna().any()].tolist()
     if missing:
         raise DataError(f"missing values in {', '.join(missing)}", fix=f"give each image a value, or the word {UNKNOWN!r}")
-    # Not as_index=False, whose count is a column called "size": an attribute may be called so.
-    return rows.groupby([*by, "y_true", "y_pred"], observed=True, dropna=False).size().reset_index(name="n")
+    groups = [*by, "y_true", "y_pred"]
+    if weight is None:
+        # Not as_index=False, whose count is a column called "size": an attribute may be called so.
+        return rows.groupby(groups, observed=True, dropna=False).size().reset_index(name=IMAGES)
+    # By weight: sums of fractions depend on their order in the last digit.
+    rows = rows.assign(**{WEIGHT: weight}).iloc[np.argsort(weight, kind="stable")]
+    sums = rows.groupby(groups, observed=True, dropna=False)[WEIGHT].agg(["size", "sum"])
+    return sums.set_axis([IMAGES, WEIGHT], axis=1).reset_index()
 
 
 def _check_names(attributes: pd.DataFrame, by: Sequence[str]) -> None:
     for name in by:
-        if name in ("y_true", "y_pred", "n"):
+        if name in ("y_true", "y_pred", IMAGES, WEIGHT):
             raise UsageError(f"an attribute cannot be called {name!r}", why="the count table uses that name", fix="rename the column")
         if name not in attributes.columns:
             raise UsageError(f"no attribute {name!r} to slice by", fix=nearest(name, map(str, attributes.columns)))
@@ -87,16 +98,26 @@ class GroupedCounts:
         keep = (self.table["y_true"] != UNKNOWN).to_numpy()
         return self if keep.all() else GroupedCounts(self.table[keep], self.groups, self.codes[keep])
 
-    def by_group(self, counted: Bool[np.ndarray, "r"]) -> Int[np.ndarray, "g"]:
-        """Return the images of each group in the counted rows."""
-        images = np.zeros(len(self.groups), np.int64)
-        np.add.at(images, self.codes, np.where(counted, self.table["n"].to_numpy(), 0))
-        return images
+    @property
+    def measure(self) -> str:
+        """The column whose sums a rate is the ratio of: images, or their weights."""
+        return WEIGHT if WEIGHT in self.table else IMAGES
+
+    def by_group(self, counted: Bool[np.ndarray, "r"], column: str = IMAGES) -> Int[np.ndarray, "g"] | Float[np.ndarray, "g"]:
+        """Return the images of each group in the counted rows, or the sum of another column."""
+        values = self.table[column].to_numpy()
+        sums = np.zeros(len(self.groups), values.dtype)
+        np.add.at(sums, self.codes, np.where(counted, values, 0))
+        return sums
 
 
 def grouped_counts(predictions: Predictions, by: Sequence[str], levels: Mapping[str, Group]) -> GroupedCounts:
     """Count the predictions by (attributes, true answer, answer) and number the groups in the order in which they are shown."""
-    return _grouped(count_table(predictions.attributes, predictions.y_true, predictions.y_pred, by), by, levels)
+    return _grouped(_counted(predictions, by), by, levels)
+
+
+def _counted(predictions: Predictions, by: Sequence[str]) -> pd.DataFrame:
+    return count_table(predictions.attributes, predictions.y_true, predictions.y_pred, by, predictions.weight)
 
 
 def all_counts(
@@ -106,13 +127,14 @@ def all_counts(
     if len(slices) < 2:
         return {by: grouped_counts(predictions, by, levels) for by in slices}
     names = tuple(dict.fromkeys(name for by in slices for name in by))
-    finest = count_table(predictions.attributes, predictions.y_true, predictions.y_pred, names)
+    finest = _counted(predictions, names)
     return {by: coarser(finest, by, levels) for by in slices}
 
 
 def coarser(table: pd.DataFrame, by: Sequence[str], levels: Mapping[str, Group]) -> GroupedCounts:
     """Add a finer count table up to the groups of some of its attributes."""
-    return _grouped(table.groupby([*by, "y_true", "y_pred"], as_index=False, observed=True)[["n"]].sum(), by, levels)
+    summed = [name for name in (IMAGES, WEIGHT) if name in table]
+    return _grouped(table.groupby([*by, "y_true", "y_pred"], as_index=False, observed=True)[summed].sum(), by, levels)
 
 
 def _grouped(table: pd.DataFrame, by: Sequence[str], levels: Mapping[str, Group]) -> GroupedCounts:

@@ -28,9 +28,11 @@ def add_evidence(
 ) -> AuditResult:
     """Return the decided result with every kind of evidence. No verdict, rate or p-value of it changes.
 
-    Measurements whose images come in clusters get none: all of it treats images as independent, and would claim too much.
+    Measurements whose images come in clusters or have weights get none: all of it treats images as independent and alike, and would
+    claim too much.
     """
-    asked = {measurement.name: measurement for measurement in measurements if predictions[measurement.name].cluster is None}
+    alike = {name for name, each in predictions.items() if each.cluster is None and each.weight is None}
+    asked = {measurement.name: measurement for measurement in measurements if measurement.name in alike}
     inputs = EvidenceInputs(result, asked, predictions, levels, settings)
     by_finding = {name: module.by_finding(inputs) for name, module in evidence_modules(FindingEvidence).items()}
     by_measurement = {name: module.by_measurement(inputs) for name, module in evidence_modules(MeasurementEvidence).items()}

@@ -101,7 +101,7 @@ class EvidenceInputs:
 
     result: AuditResult
     measurements: Mapping[str, Measurement]
-    """By name; those whose images come in clusters are left out."""
+    """By name; those whose images come in clusters or have weights are left out."""
     predictions: Mapping[str, Predictions]
     levels: Mapping[str, Group]
     settings: Settings

@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 _CELLS = 1 << 22
 
 
-def clustered_gap_test(table: ClusterTable, draws: int, rng: np.random.Generator) -> GapNull:
+def clustered_gap_test(table: ClusterTable, draws: int, rng: np.random.Generator, dealt: ClusterTable | None = None) -> GapNull:
     """Test "no two groups differ" by the most significant pair and by all groups together; the gap, with what is expected by chance.
 
     Each shuffle of the clusters is divided by its own cluster-robust standard errors: the test is exact where clusters are alike, and right
     in the limit where groups have other numbers, sizes or correlations of clusters. Shuffles of few clusters are coarse, so p is at least
-    that of normal rates with the observed errors.
+    that of normal rates with the observed errors. `dealt` is shuffled in place of the table, which it resembles.
 
     References
     ----------
@@ -35,7 +35,7 @@ def clustered_gap_test(table: ClusterTable, draws: int, rng: np.random.Generator
     pooled = float(sums.e.sum() / sums.n.sum())
     first, second = np.triu_indices(len(sums.n), 1)
     observed = _statistics(sums, pooled)
-    drawn = [(_statistics(each, pooled), spread_of_rates(each.rates)) for each in shuffles(table, draws, rng)]
+    drawn = [(_statistics(each, pooled), spread_of_rates(each.rates)) for each in shuffles(dealt or table, draws, rng)]
     gaps = np.concatenate([gap for _, gap in drawn])
     nulls = np.concatenate([each for each, _ in drawn]), _normal_statistics(sums, pooled, draws, rng)
     both = [ShuffledNull(null).p(observed) for null in nulls]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 FEWEST_WITH_EVENTS = 5
 """Where events (or images without one) lie in effectively fewer clusters, these cannot tell how alike the images of a cluster are."""
-_TINY = 1e-12
+_TINY, _ROUNDING = 1e-12, 1e-9
 
 
 def products(parts: Int[np.ndarray, "*b k 2"]) -> Float[np.ndarray, "*b f"]:
@@ -41,17 +41,17 @@ class Sums:
 
     @cached_property
     def rates(self) -> Float[np.ndarray, "*b g"]:
-        return np.asarray(self.e / np.maximum(self.n, 1))
+        return np.asarray(self.e / _or_one(self.n))
 
     @cached_property
     def effective_clusters(self) -> Float[np.ndarray, "*b g"]:
         """Clusters of one size that would tell as much (Kish 1965): ``(sum n)^2 / sum n^2``."""
-        return np.asarray(self.n**2 / np.maximum(_own(self.nn), 1))
+        return np.asarray(self.n**2 / _or_one(_own(self.nn)))
 
     @cached_property
     def images_per_cluster(self) -> Float[np.ndarray, "*b g"]:
         """Images in the cluster of an image, ``sum n^2 / sum n``: the design effect where all images of a cluster are alike."""
-        return np.asarray(_own(self.nn) / np.maximum(self.n, 1))
+        return np.asarray(_own(self.nn) / _or_one(self.n))
 
     @cached_property
     def freedom(self) -> Float[np.ndarray, "*b g"]:
@@ -63,6 +63,11 @@ class Sums:
         """Sums of ``(e_a - p_a n_a)(e_b - p_b n_b)``; over ``n_a n_b`` the covariance of two rates, but for the few clusters' bias."""
         one, two = self.rates[..., :, None], self.rates[..., None, :]
         return np.asarray(self.ee - two * self.en - one * self.en.swapaxes(-1, -2) + one * two * self.nn)
+
+    @property
+    def standard_errors(self) -> Float[np.ndarray, "*b g"]:
+        """Taylor-linearised, without a correction for few clusters: ``sqrt(sum (e - p n)^2) / sum n``."""
+        return np.asarray(np.sqrt(np.maximum(_own(self.residuals), 0.0)) / _or_one(self.n))
 
     @cached_property
     def design_effects(self) -> Float[np.ndarray, "*b g"]:
@@ -81,7 +86,8 @@ class Sums:
     def intracluster_correlations(self) -> Float[np.ndarray, "*b g"]:
         """Correlation of two images of a cluster that gives the design effect; NaN where clusters hold one image each."""
         others = self.images_per_cluster - 1
-        return np.where(others > _TINY, np.minimum((self.design_effects - 1) / np.maximum(others, _TINY), 1.0), np.nan)
+        several = others > _ROUNDING
+        return np.where(several, np.minimum((self.design_effects - 1) / np.where(several, others, 1.0), 1.0), np.nan)
 
     def variances(self, pooled: Float[np.ndarray, "*b m"] | float, groups: Pairs) -> Float[np.ndarray, "*b m"]:
         """Variance of some groups' rates, half-way between its own and the `pooled` rate, which all have where none differs.
@@ -90,7 +96,7 @@ class Sums:
         rate far from it has the error of another.
         """
         middle = (self.rates[..., groups] + pooled) / 2
-        return np.asarray(middle * (1 - middle) * self.design_effects[..., groups] / np.maximum(self.n[..., groups], 1))
+        return np.asarray(middle * (1 - middle) * self.design_effects[..., groups] / _or_one(self.n[..., groups]))
 
     def correlations(self, first: Pairs, second: Pairs) -> Float[np.ndarray, "*b m"]:
         """Correlation of two groups' rates through the clusters that span both."""
@@ -108,7 +114,7 @@ def standardized_differences(
     one, two = sums.variances(pooled, first), sums.variances(pooled, second)
     error = one + two - 2 * sums.correlations(first, second) * np.sqrt(one * two)
     sizes = _own(sums.nn)
-    common = sums.nn[..., first, second] ** 2 / np.maximum(sizes[..., first] * sizes[..., second], 1)
+    common = sums.nn[..., first, second] ** 2 / _or_one(sizes[..., first] * sizes[..., second])
     parts = one / np.sqrt(sums.freedom[..., first]), two / np.sqrt(sums.freedom[..., second])
     spread = parts[0] ** 2 + parts[1] ** 2 + 2 * common * parts[0] * parts[1]
     freedom = np.where(spread > 0, (one + two) ** 2 / np.where(spread > 0, spread, 1.0), 1.0)
@@ -129,6 +135,11 @@ def as_normal(t: np.ndarray, freedom: np.ndarray) -> np.ndarray:
     [1.96]
     """
     return np.asarray(np.sign(t) * (8 * freedom + 1) / (8 * freedom + 3) * np.sqrt(freedom * np.log1p(t**2 / freedom)))
+
+
+def _or_one(total: Float[np.ndarray, "*b m"]) -> Float[np.ndarray, "*b m"]:
+    """Return a divisor: of an empty group, whose sums are 0, any will do. Weights may add up to less than 1."""
+    return np.where(total > 0, total, 1.0)
 
 
 def _own(matrix: Float[np.ndarray, "*b g g"]) -> Float[np.ndarray, "*b g"]:

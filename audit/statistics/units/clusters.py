@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 class ClusterTable:
     """Kinds of clusters and how often each occurs."""
 
-    events: Int[np.ndarray, "c g"]
-    n: Int[np.ndarray, "c g"]
-    """Images of a cluster in each group."""
+    events: Int[np.ndarray, "c g"] | Float[np.ndarray, "c g"]
+    n: Int[np.ndarray, "c g"] | Float[np.ndarray, "c g"]
+    """Images of a cluster in each group, or their weights."""
     count: Int[np.ndarray, "c"]
     """Clusters of the kind."""
 
@@ -54,6 +54,11 @@ class ClusterTable:
     def with_rest(self) -> ClusterTable:
         """Return the table with, after the groups, for each group all others together."""
         events, n = (np.hstack([part, part.sum(axis=1, keepdims=True) - part]) for part in (self.events, self.n))
+        return ClusterTable(events, n, self.count)
+
+    def together(self) -> ClusterTable:
+        """Return the clusters with all groups as one."""
+        events, n = (part.sum(axis=1, keepdims=True) for part in (self.events, self.n))
         return ClusterTable(events, n, self.count)
 
 
@@ -97,14 +102,48 @@ def cluster_table(cluster: Int[np.ndarray, "n"], codes: Int[np.ndarray, "n"], ev
 
 
 def _spanning(
-    owner: Int[np.ndarray, "p"], group: Int[np.ndarray, "p"], counts: Int[np.ndarray, "2 p"], groups: int
-) -> tuple[Int[np.ndarray, "2 c g"], Int[np.ndarray, "c"]]:
+    owner: Int[np.ndarray, "p"], group: Int[np.ndarray, "p"], counts: Int[np.ndarray, "2 p"] | Float[np.ndarray, "2 p"], groups: int
+) -> tuple[Int[np.ndarray, "2 c g"] | Float[np.ndarray, "2 c g"], Int[np.ndarray, "c"]]:
     """Count the kinds of the clusters that lie in several groups."""
     names, row = np.unique(owner, return_inverse=True)
-    both = np.zeros((len(names), 2, groups), np.int64)
+    both = np.zeros((len(names), 2, groups), counts.dtype)
     both[row, :, group] = counts.T
     kinds, often = np.unique(both, axis=0, return_counts=True)
     return kinds.transpose(1, 0, 2), often
+
+
+def weighted_table(
+    cluster: Int[np.ndarray, "n"] | None,
+    codes: Int[np.ndarray, "n"],
+    event: Bool[np.ndarray, "n"],
+    weight: Float[np.ndarray, "n"],
+    groups: int,
+) -> tuple[ClusterTable, Float[np.ndarray, "g"]]:
+    """Return clusters (None: every image is its own) whose `n` and `events` are sums of weights, and each group's sum of squared weights.
+
+    Examples
+    --------
+    Two images of the first group, alike but for the answer, and one of the second.
+
+    >>> table, squares = weighted_table(None, np.array([0, 0, 1]), np.array([True, False, True]), np.array([2.0, 2.0, 0.5]), 2)
+    >>> table.n.tolist(), table.events.tolist(), table.count.tolist(), squares.tolist()
+    ([[2.0, 0.0], [2.0, 0.0], [0.0, 0.5]], [[0.0, 0.0], [2.0, 0.0], [0.0, 0.5]], [1, 1, 1], [8.0, 0.25])
+    """
+    # Sums of fractions depend on their order in the last digit; the order of the images must not show.
+    order = np.argsort(weight, kind="stable")
+    codes, event, weight = codes[order], event[order], weight[order]
+    squares = np.bincount(codes, weight**2, minlength=groups)
+    owner = np.arange(len(weight)) if cluster is None else np.unique(cluster[order], return_inverse=True)[1]
+    parts, place = np.unique(owner.astype(np.int64) * groups + codes, return_inverse=True)
+    owner, group = np.divmod(parts, groups)
+    n, events = np.bincount(place, weight), np.bincount(place[event], weight[event], minlength=len(parts))
+    alone = np.bincount(owner)[owner] == 1
+    kinds, count = np.unique(np.column_stack([group, events, n])[alone], axis=0, return_counts=True)
+    narrow = np.zeros((2, len(kinds), groups))
+    narrow[:, np.arange(len(kinds)), kinds[:, 0].astype(np.int64)] = kinds[:, 1:].T
+    wide, often = _spanning(owner[~alone], group[~alone], np.stack([events, n])[:, ~alone], groups)
+    both = np.concatenate([narrow, wide], axis=1)
+    return ClusterTable(both[0], both[1], np.concatenate([count, often])), squares
 
 
 def covariance(table: ClusterTable) -> Float[np.ndarray, "g g"]:

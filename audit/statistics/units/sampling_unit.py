@@ -14,7 +14,8 @@ from audit.statistics.intervals import newcombe, score_ratio, wilson
 from audit.statistics.null import GapNull, between_group_variance, gap_test, two_proportion_p
 from audit.statistics.units.cluster_intervals import RateLimits, difference_intervals, rate_intervals, rate_limits, ratio_intervals
 from audit.statistics.units.cluster_null import clustered_gap_test, clustered_p
-from audit.statistics.units.clusters import ClusterTable, cluster_table, covariance
+from audit.statistics.units.clusters import ClusterTable, cluster_table, covariance, weighted_table
+from audit.statistics.units.weighted import WeightedTable, coarse
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from audit.statistics.metrics import Metric, Outcome, Tally
     from audit.types import Group, Predictions
 
+    Counted = Int[np.ndarray, "g"] | Float[np.ndarray, "g"]
     Ends = tuple[Float[np.ndarray, "m"], Float[np.ndarray, "m"]]
 
 FEWEST_CLUSTERS = 15
@@ -32,29 +34,31 @@ _ROUNDING = 1e-9
 
 
 class Clustering(NamedTuple):
-    """How the images of a group come in clusters, by the names of `audit.records.finding.Rate`."""
+    """How the images of a group come in clusters or have weights, by the names of `audit.records.finding.Rate`."""
 
-    clusters: int
-    effective_clusters: float
+    clusters: int | None
+    effective_clusters: float | None
     design_effect: float
     intracluster_correlation: float | None
+    effective_n: float | None = None
+    standard_error: float | None = None
 
 
 class SamplingUnits(Protocol):
     """Groups with their independent units."""
 
     @property
-    def events(self) -> Int[np.ndarray, "g"]: ...
+    def events(self) -> Counted: ...
 
     @property
-    def n(self) -> Int[np.ndarray, "g"]: ...
+    def n(self) -> Counted: ...
 
     def enough(self) -> np.ndarray:
         """Return whether each group has enough units to be judged, whatever its images."""
         ...
 
     def clustering(self) -> tuple[Clustering | None, ...]:
-        """Return the clusters that each group's images lie in; None where images are independent."""
+        """Return how each group's images come in clusters, or have weights; None where they are independent and alike."""
         ...
 
     def intervals(self, alpha: float) -> Ends: ...
@@ -150,11 +154,11 @@ class ClusterUnits:
         return rate_limits(self.table)
 
     @property
-    def events(self) -> Int[np.ndarray, "g"]:
+    def events(self) -> Counted:
         return self.table.totals[0]
 
     @property
-    def n(self) -> Int[np.ndarray, "g"]:
+    def n(self) -> Counted:
         return self.table.totals[1]
 
     def enough(self) -> np.ndarray:
@@ -186,10 +190,13 @@ class ClusterUnits:
         return clustered_p(self.table.sums, first, second)
 
     def null(self, draws: int, rng: np.random.Generator) -> GapNull:
-        total = int(self.events.sum())
-        if total in (0, int(self.n.sum())):
+        if not self.events.any() or np.array_equal(self.events, self.n):
             return GapNull(0.0, 1.0, (0, len(self.n) - 1), 0.0, 0.0, None, None, 1.0)
-        return clustered_gap_test(self.table, draws, rng)
+        return clustered_gap_test(self.table, draws, rng, self.dealt())
+
+    def dealt(self) -> ClusterTable:
+        """Return the clusters that a shuffle deals to the groups."""
+        return self.table
 
     def variance(self) -> float:
         spread, groups = covariance(self.table), len(self.n)
@@ -203,12 +210,48 @@ class ClusterUnits:
         return ClusterUnits(self.table.with_rest())
 
     def together(self) -> ClusterUnits:
-        events, n = (part.sum(axis=1, keepdims=True) for part in (self.table.events, self.table.n))
-        return ClusterUnits(ClusterTable(events, n, self.table.count))
+        return ClusterUnits(self.table.together())
+
+
+@dataclass(frozen=True)
+class WeightedUnits(ClusterUnits):
+    """Images count by their weights; clusters are independent, or single images. `table` holds the weights scaled by group."""
+
+    given: WeightedTable
+    clustered: bool
+
+    @classmethod
+    def by(cls, given: WeightedTable, *, clustered: bool) -> WeightedUnits:
+        return cls(given.scaled(), given, clustered)
+
+    def clustering(self) -> tuple[Clustering, ...]:
+        sums, effective = self.table.sums, self.given.effective_n
+        designs = sums.design_effects * self.given.images / np.maximum(effective, 1)
+        each = zip(super().clustering(), designs.tolist(), effective.tolist(), sums.standard_errors.tolist(), strict=True)
+        return tuple(
+            Clustering(*((row.clusters, row.effective_clusters) if self.clustered else (None, None)), design,
+                       row.intracluster_correlation if self.clustered else None, n, error)
+            for row, design, n, error in each
+        )  # fmt: skip
+
+    def dealt(self) -> ClusterTable:
+        return coarse(self.table)
+
+    def of(self, groups: Int[np.ndarray, "h"]) -> WeightedUnits:
+        return WeightedUnits.by(self.given.of(groups), clustered=self.clustered)
+
+    def with_rest(self) -> WeightedUnits:
+        return WeightedUnits.by(self.given.with_rest(), clustered=self.clustered)
+
+    def together(self) -> WeightedUnits:
+        return WeightedUnits.by(self.given.together(), clustered=self.clustered)
 
 
 class UnitsOf:
-    """Gives the units of a rate: images, or clusters where the predictions name them. Goes over the images once a slicing and metric."""
+    """Gives the units of a rate: images, or clusters where the predictions name them; by weight where images have weights.
+
+    Goes over the images once a slicing and metric.
+    """
 
     def __init__(self, predictions: Predictions, levels: Mapping[str, Group]):
         self._predictions, self._levels = predictions, levels
@@ -216,14 +259,21 @@ class UnitsOf:
 
     def __call__(self, by: tuple[str, ...], metric: Metric, outcome: Outcome | None, tallied: Tally) -> SamplingUnits:
         """Return the units of `tallied`."""
-        cluster = self._predictions.cluster
-        if cluster is None:
-            return ImageUnits(tallied.events, tallied.n)
+        cluster, weight = self._predictions.cluster, self._predictions.weight
+        images = ImageUnits(tallied.events, tallied.n)
+        if cluster is None and weight is None:
+            return images
         if by not in self._codes:
             self._codes[by] = row_codes(self._predictions.attributes, by, self._levels)[1]
         rows = row_events(self._predictions, metric, outcome)
-        counted = rows.counted
-        return ClusterUnits(cluster_table(cluster[counted], self._codes[by][counted], rows.event[counted], len(tallied.groups)))
+        counted, groups = rows.counted, len(tallied.groups)
+        codes, event = self._codes[by][counted], rows.event[counted]
+        if weight is not None:
+            owner = None if cluster is None else cluster[counted]
+            # Only ratios matter, and squares of the largest must not overflow.
+            table, squares = weighted_table(owner, codes, event, weight[counted] / weight.max(), groups)
+            return WeightedUnits.by(WeightedTable(table, squares, tallied.n), clustered=cluster is not None)
+        return images if cluster is None else ClusterUnits(cluster_table(cluster[counted], codes, event, groups))
 
 
 def gap_interval(units: SamplingUnits, alpha: float) -> tuple[float, float]:

@@ -36,6 +36,8 @@ def view(context: AuditContext) -> tuple[SimpleNamespace, ...] | None:
     On a page of many findings confusion matrices are left to results.json and to the slicer.
     """
     audit, settings = context.audit, context.results.settings
+    if audit.data.weights is not None:
+        return None  # counts of images would seem to contradict the rates
     records = {record.measurement: record for record in audit.counts}
     found = (
         _answers(measurement, records[measurement.name], attribute, settings)

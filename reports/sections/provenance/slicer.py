@@ -42,8 +42,9 @@ _WORDS = {
 
 
 def slicer(results: Results) -> Mapping[str, Any] | None:
-    """Return the slicer of a page; None where the results carry no counts (they are older than it)."""
-    tables = [_table(audit, record, len(results.audits) > 1) for audit in results.audits for record in audit.counts if record.cells]
+    """Return the slicer of a page; None where the results carry no counts (they are older than it), or images have weights."""
+    counted = [audit for audit in results.audits if audit.data.weights is None]
+    tables = [_table(audit, record, len(results.audits) > 1) for audit in counted for record in audit.counts if record.cells]
     if not tables:
         return None
     settings = results.settings

@@ -92,7 +92,7 @@ def _groups(placed: PlacedFinding) -> Table:
     shrunk: Columns[Rate] = (("Shrunk", lambda cell: borrowed.get(cell.group, "")),)
     has_baseline = any(cell.baseline is not None for cell in finding.by_group)
     columns: Columns[Rate] = (
-        *_counts(),
+        *_counts(finding),
         *(_CLUSTERS if finding.overall.effective_clusters is not None else ()),
         *(baseline if has_baseline else ()),
         *(shrunk if finding.evidence.shrinkage else ()),
@@ -100,7 +100,8 @@ def _groups(placed: PlacedFinding) -> Table:
         ("Status", lambda cell: sentences.STATUSES[cell.status]),
     )
     overall = finding.overall
-    known = ["all images", count(overall.n), count(overall.events), phrases.cell_rate(overall)]
+    effective = [] if overall.effective_n is None else [count(round(overall.effective_n))]
+    known = ["all images", count(overall.n), *effective, count(overall.events), phrases.cell_rate(overall)]
     known += [] if overall.effective_clusters is None else [cell(overall) for _, cell in _CLUSTERS]
     known += [phrases.baseline(overall)] if has_baseline else []
     foot = Row((*known, *[""] * (len(columns) - len(known))))
@@ -108,10 +109,12 @@ def _groups(placed: PlacedFinding) -> Table:
     return Table(label, caption, headers(columns), table_rows(columns, finding.by_group, faint=_outside), (foot,), unseen=True)
 
 
-def _counts() -> Columns[Rate]:
+def _counts(finding: Finding) -> Columns[Rate]:
+    effective: Columns[Rate] = (("Effective n", lambda cell: "" if cell.effective_n is None else count(round(cell.effective_n))),)
     return (
         ("Group", lambda cell: phrases.group(cell.group)),
         ("n", lambda cell: count(cell.n)),
+        *(effective if finding.overall.effective_n is not None else ()),
         ("Events", lambda cell: count(cell.events)),
         ("Rate [interval]", phrases.cell_rate),
     )
@@ -147,7 +150,7 @@ def _briefly(record: MeasurementRecord, exploratory: Sequence[PlacedFinding]) ->
 
     def columns(finding: Finding) -> Columns[Rate]:
         minus, _, p = _contrasts(finding)
-        return (*_counts(), minus, p, ("Status", lambda cell: sentences.STATUSES[cell.status] if _outside(cell) else ""))
+        return (*_counts(finding), minus, p, ("Status", lambda cell: sentences.STATUSES[cell.status] if _outside(cell) else ""))
 
     return SimpleNamespace(
         caption=f"Every group of the exploratory comparisons: {record.name}",

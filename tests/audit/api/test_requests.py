@@ -58,7 +58,9 @@ def place(tmp_path_factory):
     (folder / "faces.py").write_text(FACES)
     (folder / "colours.py").write_text(COLOURS)
     faces = four_faces(12)
-    table = faces.attributes.assign(scene=[f"s{row // 2}" for row in range(48)], y_pred="Female", y_true=faces.attributes.gender)
+    table = faces.attributes.assign(
+        scene=[f"s{row // 2}" for row in range(48)], w=range(1, 49), y_pred="Female", y_true=faces.attributes.gender
+    )
     table.rename_axis("id").to_csv(folder / "answers.csv")
     (folder / "listed.txt").write_text("000.png\n001.png\n")
     for name, content in zip(faces.attributes.index, faces.images, strict=True):
@@ -81,7 +83,8 @@ AUDITS = {
     "model": (MODEL, ["colours.py:Colours", "colours.py:Colours"]), "probe": (MODEL, "faces.py"), "data": (MODEL, "faces.csv"),
     "model_args": (MODEL, "axis=person"), "predictions": (EXTERNAL, "answers.csv"), "attributes": (EXTERNAL, "race"),
     "outcome": ({**EXTERNAL, "attributes": "race"}, "woman=Female"), "depth": ({**EXTERNAL, "attributes": "race,gender"}, 1),
-    "cluster": ({**EXTERNAL, "attributes": "race"}, "scene"), "by": (MODEL, "race,gender"), "exclude": (MODEL, "listed.txt"),
+    "cluster": ({**EXTERNAL, "attributes": "race"}, "scene"), "weights": ({**EXTERNAL, "attributes": "race"}, "w"),
+    "by": (MODEL, "race,gender"), "exclude": (MODEL, "listed.txt"),
     "limit": (MODEL, 40), "what_if": (MODEL, "neutral-label"), "include_examples": (MODEL, 2), "untrained_control": (MODEL, True),
     "out": (MODEL, "elsewhere"), "device": (MODEL, "cuda"), "dtype": (MODEL, "bfloat16"), "batch_size": (MODEL, 3),
     "max_skip": (MODEL, 0.2), "seed": (MODEL, 7), "alpha": (MODEL, 0.01), "tolerance": (MODEL, 0.2), "min_group_size": (MODEL, 30),

@@ -1,0 +1,109 @@
+"""A column of weights: how much each image counts for in a rate."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from audit.data.schema import counted, quoted
+from audit.data.subset import part_of
+from audit.errors import DataError, UsageError, nearest
+from audit.types import UNKNOWN, Dataset, Exclusion, Note
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from jaxtyping import Float
+
+_NUMBERS = (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal)
+
+
+def sample_weights(column: pa.ChunkedArray, name: str, place: str, where: Callable[[int], str] | None = None) -> Float[np.ndarray, "n"]:
+    """Return a column of weights as numbers; DataError naming the first row whose weight is missing, no number, infinite or negative.
+
+    `where` names a row (by default its place in the file). A weight of 0 is allowed: such rows are left out.
+    """
+    where = where or (lambda row: f"row {row + 1} after the header")
+    kind: Any = column.type
+    if pa.types.is_dictionary(kind):
+        column, kind = column.cast(kind.value_type), kind.value_type
+    if any(is_one(kind) for is_one in _NUMBERS):
+        numbers = pc.fill_null(column.cast(pa.float64()), np.nan).to_numpy()
+        texts = column
+    elif pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind) or pa.types.is_null(kind):
+        texts = column.cast(pa.string())
+        numbers = np.array([_number(text) for text in texts.to_pylist()])
+    else:
+        raise DataError(f"{place}: the column of weights {quoted(name)} holds {kind}", fix="give one number a row, 0 or above")
+    for bad, what in ((~np.isfinite(numbers), None), (numbers < 0, "is negative")):
+        if bad.any():
+            row = int(bad.argmax())
+            raise DataError(
+                f"{place}: {counted(int(bad.sum()), 'row')} with a weight that {what or 'is missing or not a finite number'}",
+                where=f"column {quoted(name)}, first in {where(row)}",
+                why=f"found {_found(texts[row].as_py())}",
+                fix="give each row a number, 0 or above, with a decimal point; 0 leaves a row out",
+            )
+    if not numbers.any():
+        raise DataError(f"{place}: every weight in the column {quoted(name)} is 0", fix="name the column that holds the weights")
+    return np.asarray(numbers)
+
+
+def _number(text: str | None) -> float:
+    try:
+        return float(text or "nan") if "_" not in (text or "") else np.nan  # Python reads 1_000
+    except ValueError:
+        return np.nan
+
+
+def _found(value: object) -> str:
+    text = str(value)
+    return "nothing" if value is None or not text.strip() or text in ("nan", UNKNOWN) else quoted(text)
+
+
+def check_groups(weights: Float[np.ndarray, "n"], attributes: pd.DataFrame, name: str, place: str) -> None:
+    """Raise `DataError` if every image of a group of one attribute has the weight 0: its rates would be 0 / 0."""
+    for column in attributes.columns:
+        levels = attributes[column].to_numpy(object)
+        if empty := sorted(set(levels) - set(levels[weights > 0]) - {UNKNOWN}):
+            raise DataError(
+                f"{place}: every weight of the group {quoted(str(empty[0]))} is 0",
+                where=f"column {quoted(name)}; {counted(int((levels == empty[0]).sum()), 'row')} with {column} {quoted(str(empty[0]))}",
+                why="a rate divides by the sum of the weights",
+                fix="give them weights above 0, or leave these rows out of the table",
+            )
+
+
+def weights_of_0(gone: pd.DataFrame, name: str) -> Exclusion:
+    """Return the exclusion of the images that have the weight 0, whose attributes are given."""
+    by_group = {str(column): {str(k): int(v) for k, v in gone[column].value_counts().items()} for column in gone.columns}
+    return Exclusion(Note("weight_of_0", {"column": name}), len(gone), by_group, tuple(map(str, gone.index[:10])))
+
+
+def with_weights(dataset: Dataset, name: str, asked: Sequence[str]) -> Dataset:
+    """Return the data set without the images of weight 0; the attribute that holds the weights has no levels to slice by any more.
+
+    UsageError if it does not exist; DataError as `sample_weights` and, for the attributes that are `asked` about, `check_groups`.
+    """
+    weights = weights_of(dataset.attributes, name, dataset.name)
+    others = dataset.attributes.drop(columns=name)
+    check_groups(weights, others[list(dict.fromkeys(asked))], name, dataset.name)
+    # Last: a sample keeps the shares of the first attributes.
+    dataset = replace(dataset, attributes=others.assign(**{name: dataset.attributes[name]}))
+    if not weights.all():
+        left_out = (*dataset.exclusions, weights_of_0(others[weights == 0], name))
+        dataset = replace(part_of(dataset, np.flatnonzero(weights).tolist()), exclusions=left_out)
+    return replace(dataset, levels={each: levels for each, levels in dataset.levels.items() if each != name})
+
+
+def weights_of(attributes: pd.DataFrame, name: str, place: str) -> Float[np.ndarray, "n"]:
+    """Return the weights that an attribute holds; UsageError if it does not exist, DataError as `sample_weights`."""
+    if name not in attributes.columns:
+        raise UsageError(f"no attribute {name!r} to weight by", where=place, fix=nearest(name, map(str, attributes.columns)))
+    texts = pa.chunked_array([pa.array(attributes[name].astype(object), pa.string())])
+    return sample_weights(texts, name, place, lambda row: f"the row of {attributes.index[row]!r}")
