@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -55,13 +55,16 @@ class WhatIfPlan:
     query: str | None = None
     """A label whose prompts are searched for, so that the order of what is found may be changed."""
 
-    def prompts(self) -> Iterator[str]:
-        """Give every prompt that is not asked anyway."""
-        for texts in (*self.neutral.values(), *self.combined.values()):
-            yield from texts
-        if self.direction:
-            for pair in (*self.direction.pairs, *self.direction.same):
-                yield from pair
+    def texts(self) -> dict[str, Group]:
+        """Return every prompt that is not asked anyway, by the method that needs it."""
+        directions, same = (self.direction.pairs, self.direction.same) if self.direction else ((), ())
+        needed: dict[str, Iterable[Group]] = {
+            "neutral-label": self.neutral.values(),
+            "combined-prompts": self.combined.values(),
+            "projection": directions,
+            "calibrated-projection": same,
+        }
+        return {method: tuple(text for texts in groups for text in texts) for method, groups in needed.items()}
 
 
 @dataclass(frozen=True)

@@ -316,5 +316,5 @@ class Settings:
     limit: int | None = None
     max_skip: float = 0.01
     """Largest share of unreadable images before the audit stops."""
-    ratio_tolerance: float = 1.25
-    """Of rare rates of a claim that has none of its own: the reciprocal of four fifths."""
+    ratio_tolerance: float | None = 1.25
+    """Of rare rates of a claim that has none of its own: the reciprocal of four fifths. None in audits from before there was one."""

@@ -179,7 +179,7 @@ class AuditRequest(Request):
     alpha: float = option(error_rate, 0.05, RULES, "error rate of tests and intervals", read=float)
     tolerance: float = option(fraction, 0.05, RULES, "a gap that would not matter, fixed beforehand", read=float)
     ratio_tolerance: float = option(
-        above_one, 1.25, RULES, "of shares under 10 %: the factor between two rates that would not matter, besides", read=float
+        above_one, 1.25, RULES, "of shares under 10 %%: the factor between two rates that would not matter, besides", read=float
     )
     min_group_size: int = option(whole(1), 30, RULES, "smaller groups are shown, not judged", metavar="N", read=int)
 

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from audit.embedding.embed import embed_images, embed_texts
+from audit.engine.texts import GivenTexts, given_texts
 from audit.errors import UsageError, nearest
 from audit.measure import predict
 from audit.measure.interview import interview
@@ -27,7 +28,7 @@ from audit.types import UNKNOWN, Answerer, Dataset, Encoder, Exclusion, Measurem
 from audit.whatif.explore import WhatIfInputs, chosen_methods, explore
 
 if TYPE_CHECKING:
-    from jaxtyping import Float
+    pass
 
 NEAR_TIE_MARGIN = 0.01
 """A decision whose two best answers are closer than this in probability is a near-tie: the prompt or rounding could turn it."""
@@ -86,11 +87,13 @@ def audit(
         held = interview(encoder, probe, dataset, settings, cache_root=cache_root, batch_size=batch_size, progress=progress)
         seen = (held.scores.exclusions, held.scores.conversions)
         answered = AnsweredProbe(held.record, dataset, held.attributes, held.predictions, held.specifications, *seen)
-        return build_result(answered, held.probe, settings)
+        return _with_texts(build_result(answered, held.probe, settings), given_texts(held.probe))
     embeddings = embed_images(encoder, dataset, cache_root, batch_size=batch_size, max_skip=settings.max_skip, progress=progress)
     attributes = dataset.attributes.iloc[embeddings.rows]
     plans = probe.what_ifs if methods else ()
-    texts = _text_vectors(encoder, probe, cache_root, [text for plan in plans for text in plan.prompts()])
+    given = given_texts(probe, plans)
+    # Sorted: the order of a batch does not depend on what is asked with a text.
+    texts = dict(zip(sorted(given.texts), embed_texts(encoder, sorted(given.texts), cache_root), strict=True))
 
     def answer(measurement: Measurement) -> Predictions:
         return predict(measurement, encoder.record, embeddings.vectors, texts, attributes)
@@ -105,7 +108,11 @@ def audit(
     )  # fmt: skip
     # After the verdict and apart from it: what would be belongs to another model.
     tried = tuple(found for plan in plans for found in explore(plan, inputs, methods))
-    return replace(audited, result=replace(audited.result, what_ifs=tried))
+    return _with_texts(replace(audited, result=replace(audited.result, what_ifs=tried)), given)
+
+
+def _with_texts(audited: AuditedProbe, given: GivenTexts) -> AuditedProbe:
+    return replace(audited, result=given.added_to(audited.result))
 
 
 def build_result(answered: AnsweredProbe, probe: Probe, settings: Settings) -> AuditedProbe:
@@ -133,13 +140,6 @@ def build_result(answered: AnsweredProbe, probe: Probe, settings: Settings) -> A
         counts=counts,
     )  # fmt: skip
     return AuditedProbe(add_evidence(result, probe.measurements, predictions, dataset.levels, settings), predictions)
-
-
-def _text_vectors(encoder: Encoder, probe: Probe, cache_root: Path | None, others: Sequence[str]) -> dict[str, Float[np.ndarray, "d"]]:
-    """Return every prompt's embedding; each distinct text is embedded once."""
-    asked = [*probe.measurements, *(point.measurement for plan in probe.specifications for point in plan.specifications)]
-    texts = sorted({text for m in asked for prompts in m.label_set.prompts.values() for text in prompts} | set(others))
-    return dict(zip(texts, embed_texts(encoder, texts, cache_root), strict=True))
 
 
 def _clustered(predictions: Predictions, cluster: str | None) -> Predictions:

@@ -38,6 +38,10 @@ LOGIT_SCALE = 100.0
 """CLIP's, where a plug-in states none."""
 
 
+TRIED = ("a photo of a cook", "a drawing")
+"""Texts that every plug-in is tried on when it is loaded."""
+
+
 class PluginSource(NamedTuple):
     """Where a class stands."""
 
@@ -180,11 +184,11 @@ def _record(source: PluginSource, plugin: Any, name: str, given: Mapping[str, st
     # Two pictures and two texts are embedded: whatever is wrong raises now.
     pictures = [Image.linear_gradient("L").convert("RGB"), Image.new("RGB", (64, 48), (200, 120, 40))]
     images = _call_method(plugin, "encode_images", pictures, source.shown)
-    texts = _call_method(plugin, "encode_texts", ["a photo of a cook", "a drawing"], source.shown, wide=images.shape[1])
+    texts = _call_method(plugin, "encode_texts", list(TRIED), source.shown, wide=images.shape[1])
     scale, bias = (_number(plugin, each, source.shown) for each in ("logit_scale", "logit_bias"))
     rows = np.concatenate([images, texts])
     lengths = np.linalg.norm(rows, axis=1)
-    notes = [Note("plugin_unchecked")]
+    notes = [Note("plugin_unchecked"), Note("plugin_tried", {"texts": TRIED})]
     notes += [Note("override", {"name": key, "value": value}) for key, value in given.items() if key not in ("device", "dtype")]
     if not np.allclose(lengths, 1, atol=1e-3):
         notes.append(Note("guessed_cosine_scores", {"shortest": float(lengths.min()), "longest": float(lengths.max())}))

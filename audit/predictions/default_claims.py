@@ -8,6 +8,7 @@ from itertools import combinations
 from math import prod
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 from audit.errors import DataError, UsageError, nearest
@@ -92,7 +93,7 @@ def _rule(asking: DefaultClaims) -> str:
     asked = (
         f"the share given {', '.join(repr(outcome.name) for outcome in asking.outcomes)}"
         if asking.outcomes
-        else "the share given each label (of two labels the last; exploratory where truth is known)"
+        else "the share given each label (of two labels the last; exploratory where truth is known, and not by an attribute that states it)"
     )
     depth = f"intersections of up to {asking.depth} attributes, " if asking.depth > 1 else ""
     errors = (
@@ -172,10 +173,22 @@ def _outcome_claims(
 ) -> Iterator[Claim]:
     named, known = bool(asking.outcomes), predictions.y_true is not None
     whole = named or len(predictions.labels) == 2
+    if not named:
+        stated = _stating_truth(predictions)
+        single, crossed = ([by for by in groups if not stated & {*by}] for groups in (single, crossed))
     for by in single:
         yield Claim("selection_rate", by, outcome.name, primary=named or not known, better=outcome.better)
     for by in crossed if whole else ():
         yield Claim("selection_rate", by, outcome.name, primary=False, better=outcome.better)
+
+
+def _stating_truth(predictions: Predictions) -> frozenset[str]:
+    """Return the attributes whose every level has one true answer: who is right gives their groups other answers, which tells nothing."""
+    if predictions.y_true is None or len({*predictions.y_true} - {UNKNOWN}) < 2:
+        return frozenset()
+    truth = pd.Series(predictions.y_true).where(predictions.y_true != UNKNOWN)
+    by_level = {str(name): truth.groupby(column.to_numpy()).nunique() for name, column in predictions.attributes.items()}
+    return frozenset(name for name, answers in by_level.items() if len(answers) > 1 and (answers <= 1).all())
 
 
 @dataclass(frozen=True)
@@ -215,10 +228,15 @@ def _both(outcome: Outcome, known: AbstractSet[str]) -> list[_ErrorRate]:
 
 def _error_claims(rates: Sequence[_ErrorRate], predictions: Predictions) -> list[Claim]:
     """Return a claim for each rate and attribute; none by an attribute that says the truth, whose groups cannot be compared."""
-    claims = []
-    for name in map(str, predictions.attributes.columns if rates else ()):
-        seen = pd.DataFrame({"group": predictions.attributes[name].to_numpy(), "truth": predictions.y_true}).drop_duplicates()
-        groups = seen[seen["group"] != UNKNOWN].groupby("truth")["group"].agg(set)
-        compared = [rate for rate in rates if len(set[str]().union(*groups[groups.index.isin(rate.truths)])) > 1]
+    claims: list[Claim] = []
+    if not rates or predictions.y_true is None:
+        return claims
+    truth, truths = pd.factorize(predictions.y_true)
+    for name in map(str, predictions.attributes.columns):
+        group, groups = pd.factorize(predictions.attributes[name])
+        seen = np.zeros((len(truths), len(groups)), bool)
+        seen[truth, group] = True
+        seen[:, groups == UNKNOWN] = False
+        compared = [rate for rate in rates if seen[np.isin(truths, list(rate.truths))].any(axis=0).sum() > 1]
         claims += [Claim(rate.metric, (name,), rate.outcome.name, rate.primary) for rate in compared]
     return claims

@@ -50,7 +50,7 @@ class File(Generic[T]):
         if version not in ("1", self.version):
             raise DataError(f"{self.name} has schema version {version!r}; this program reads '1' and {self.version!r}", fix=self.fix)
         try:
-            return self._adapter.validate_python(self.upgrade(fields) if version == "1" else fields)
+            return self._adapter.validate_python(_as_set(self.upgrade(fields) if version == "1" else fields))
         except (KeyError, TypeError, AttributeError) as error:
             why = "a field of schema 1 is missing"
             raise DataError(f"{self.name} does not follow its schema at {error}", why=why, fix=self.fix) from error
@@ -58,3 +58,9 @@ class File(Generic[T]):
             first = error.errors()[0]
             place = ".".join(str(part) for part in first["loc"])
             raise DataError(f"{self.name} does not follow its schema at {place}", why=first["msg"], fix=self.fix) from error
+
+
+def _as_set(fields: dict[str, Any]) -> dict[str, Any]:
+    """Say of an audit from before there was a tolerance in ratio that it had none: the default decided nothing in it."""
+    settings = fields.get("settings")
+    return {**fields, "settings": {"ratio_tolerance": None, **settings}} if isinstance(settings, dict) else fields

@@ -32,7 +32,8 @@ class AgainstConstant:
     p: float
     """Exact McNemar test; where images come in clusters, whole clusters change sign together."""
     follows_truth_p: float | None
-    """Of "the commonest answer is given as often whatever the true answer"; None where accuracy is better, or too few clusters tell."""
+    """Of "the commonest answer is given as often whatever the true answer" (permutation test; where images come in
+    clusters, pairs of true answers, Bonferroni); None where accuracy is better, or too few clusters tell."""
 
 
 @record
@@ -78,6 +79,21 @@ class MeasurementRecord:
     evidence: MeasurementEvidence = MeasurementEvidence()
     responsiveness: Responsiveness | None = None
     """None for the comparison of two orders of options, and in files of earlier versions."""
+
+
+@record
+class TextSet:
+    """Texts that were given to the model together, besides those of the measurements."""
+
+    use: str
+    """``"prompt-sensitivity"``, or the method of a what-if."""
+    questions: tuple[str, ...]
+    """That they were asked for, as the curves or the what-ifs name them."""
+    preset: str
+    variant: str
+    """As the curves name them; empty for a what-if."""
+    texts: tuple[int, ...]
+    """Places in `AuditResult.texts`, from 0, in the order of the labels."""
 
 
 @record

@@ -16,14 +16,15 @@ from audit.records.evidence import AuditEvidence
 from audit.records.file import File
 from audit.records.finding import CellStatus, Contrast, Finding, Gap, PairedFinding, Rate, SpecificationCurve, SpecificationPoint
 from audit.records.gates import GateResult
-from audit.records.inputs import DataRecord, MeasurementRecord, ProbeRecord
+from audit.records.inputs import DataRecord, MeasurementRecord, ProbeRecord, TextSet
 from audit.records.schema_1 import upgrade_results
 from audit.records.what_if import WhatIfs
 from audit.types import ModelRecord, Note, PublishedTable, Settings
 
 __all__ = [
     "AuditResult", "CellStatus", "Contrast", "ControlFinding", "DataRecord", "Example", "Finding", "Gap", "MeasurementRecord",
-    "PairedFinding", "ProbeRecord", "Rate", "Results", "SpecificationCurve", "SpecificationPoint", "Timing", "UntrainedControl", "Verdict",
+    "PairedFinding", "ProbeRecord", "Rate", "Results", "SpecificationCurve", "SpecificationPoint", "TextSet", "Timing", "UntrainedControl",
+    "Verdict",
 ]  # fmt: skip
 
 SCHEMA_VERSION = "2"
@@ -86,6 +87,10 @@ class AuditResult:
     """Answers to "what would this audit say if ..."; nothing above depends on them."""
     untrained_control: UntrainedControl | None = None
     evidence: AuditEvidence = AuditEvidence()
+    texts: tuple[str, ...] = ()
+    """Every text that the model was given, once; none where no model was loaded, and in older files."""
+    text_sets: tuple[TextSet, ...] = ()
+    """What was asked with them besides the measurements."""
     examples: tuple[Example, ...] = ()
     """Images whose answers were least certain; none unless somebody asked for them."""
 
@@ -161,6 +166,8 @@ def _inconsistencies(results: Results) -> Iterator[str]:
     if not 0 < results.settings.alpha < 1:
         yield f"alpha is {results.settings.alpha:g}, expected an error rate between 0 and 1"
     for audit in results.audits:
+        if any(not 0 <= place < len(audit.texts) for each in audit.text_sets for place in each.texts):
+            yield f"a set of texts of {audit.model.name} names a text that is not there"
         for finding in audit.findings:
             yield from _of_finding(finding, audit)
 

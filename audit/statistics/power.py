@@ -49,7 +49,7 @@ def detectable_difference(events: Int[np.ndarray, "g"], n: Int[np.ndarray, "g"],
     Examples
     --------
     >>> round(detectable_difference(np.array([50, 50]), np.array([1000, 1000]), 0.05), 4)
-    0.0319
+    0.031
     """
     total, trials = int(events.sum()), int(n.sum())
     z2 = float(ndtri(1 - level / 2)) ** 2

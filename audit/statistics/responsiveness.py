@@ -119,12 +119,14 @@ def _follows_truth_p(
 ) -> float | None:
     """Return the p of "the commonest answer is given as often whatever the true answer"; None where too few clusters tell."""
     codes, names = pd.factorize(y_true)
-    draws, rng = min(settings.draws, DRAWS), generator(settings.seed, f"{name}/truth")
     if cluster is None:
-        return ImageUnits(np.bincount(codes[event], minlength=len(names)), np.bincount(codes)).null(draws, rng).p
+        images = ImageUnits(np.bincount(codes[event], minlength=len(names)), np.bincount(codes))
+        return images.null(min(settings.draws, DRAWS), generator(settings.seed, f"{name}/truth")).p
     clusters = ClusterUnits(cluster_table(cluster, codes.astype(np.int64), event, len(names)))
     places = np.flatnonzero(clusters.enough())
-    return clusters.of(places).null(draws, rng).p if len(places) > 1 else None
+    first, second = np.triu_indices(len(places), 1)
+    # Pair by pair: shuffles of as many clusters as persons may take minutes.
+    return float(min(1.0, len(first) * clusters.p(places[first], places[second]).min())) if len(first) else None
 
 
 # ---- group composition ---------------------------------------------------------------------------------------------------------------
@@ -151,7 +153,7 @@ def _composition(finding: Finding, cells: CellTable, settings: Settings) -> Comp
     column[compared] = np.arange(len(compared))
     truth, answer = np.asarray(cells.answered.y_true), cells.answered.y_pred
     kept = (column[place] >= 0) & (truth != UNKNOWN)
-    codes, names = pd.factorize(truth[kept])
+    codes, names = pd.factorize(truth[kept], sort=True)  # the order of labels and rows moves no sum and no draw
     n, right = np.zeros((2, len(names), len(compared)), np.int64)
     at = (codes, column[place][kept])
     np.add.at(n, at, cells.n[kept])

@@ -95,6 +95,8 @@ def _body(results: Results, audits: Sequence[AuditResult]) -> str:
 def _section(results: Results, audit: AuditResult) -> list[str]:
     ordered = sorted((finding for finding in audit.findings if finding.primary), key=by_severity)
     limited = ["**LIMITED RUN.** The verdict of a sample is always “inconclusive”."] if audit.data.limited else []
+    most = results.settings.ratio_tolerance
+    ratio = "" if most is None else f"(of shares under 10 %: and a factor below {most:g}) "
     return [
         f"### {escaped(audit.probe.question)}",
         *limited,
@@ -102,8 +104,7 @@ def _section(results: Results, audit: AuditResult) -> list[str]:
         findings_table(ordered, len(ordered), audit) if ordered else NO_QUESTION,
         f"**Data.** {escaped(audit.data.source)} ({escaped(audit.data.licence)}), {in_words(audit.data.used, 'image')} of "
         f"{count(audit.data.listed)}. Groups under {in_words(results.settings.min_group_size, 'image')} are not judged; a difference "
-        f"below {exact_points(results.settings.tolerance)} (of shares under 10 %: and a factor below "
-        f"{results.settings.ratio_tolerance:g}) would not matter unless the probe says otherwise.",
+        f"below {exact_points(results.settings.tolerance)} {ratio}would not matter unless the probe says otherwise.",
         "**Limits.** " + " ".join(escaped(limit) for limit in audit.probe.limits),
         f"**Not tested.** {escaped('; '.join(audit.probe.not_tested))}.",
     ]

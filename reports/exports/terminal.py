@@ -73,13 +73,13 @@ def _finding(finding: Finding, audit: AuditResult) -> list[str]:
     order = (gap.lowest, gap.highest) if finding.better == "high" else (gap.highest, gap.lowest)
     groups = ", ".join(phrases.short_rate(finding, group) for group in order)
     close = within_tolerances(finding.tolerance, finding.ratio_tolerance)
-    decided = (close if "×" in close else f"within {close}") if finding.verdict == "equivalent" else span(gap.low, gap.high, places)
+    close = close if finding.ratio_tolerance else f"within {close}"
+    decided = close if finding.verdict == "equivalent" else span(gap.low, gap.high, places)
     second = _narrow(groups, f"{number(gap.value, places)} {decided}", number(gap.null_95, places))
-    ratio = [f"  {fit(text, COLUMNS - 2)}".rstrip() for text in ratio_sentences(finding)]
-    shift = evidence.shift_sentence(finding)
+    beside = [*ratio_sentences(finding), *filter(None, [evidence.shift_sentence(finding)])]
     explained = f"  explained by group composition: {equal_gap(finding)} at equal shares of true answers"
     composed = [_cut(explained)] if composition_sentence(finding) else []
-    return [first, second, *ratio, *(f"  {line}" for line in (wrapped(shift, COLUMNS - 2) if shift else [])), *composed]
+    return [first, second, *(f"  {line}" for text in beside for line in wrapped(text, COLUMNS - 2)), *composed]
 
 
 def _narrow(groups: str, interval: str, chance: str) -> str:
@@ -154,7 +154,7 @@ def wrapped(text: str, columns: int = COLUMNS) -> list[str]:
         if sum(map(_width, longer)) <= columns:
             lines[-1] = longer
         else:
-            lines.append(_cut(word))
+            lines.append(fit(word, columns).rstrip())
     return lines
 
 

@@ -61,6 +61,7 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "guessed_head_width": "Guessed: attention heads of the {tower} tower are {width} wide (--model-args {tower}_head_width=N).",
         "guessed_siglip_images": "Guessed: images are prepared as for SigLIP: {settings} (set with --model-args).",
         "plugin_unchecked": "The encoder is a plug-in: how it reads images and texts was not checked against anything.",
+        "plugin_tried": "When the plug-in was loaded it was tried on two pictures and these texts: {texts}.",
         "guessed_cosine_scores": "Guessed: its scores are cosines. Its rows are not of length 1 ({shortest:.3g} to {longest:.3g} for the "
         "samples), and they are normalised; a model that scores otherwise would be another one.",
         "guessed_logit_scale": "Guessed: a logit scale of {scale:g}, CLIP's (set the attribute logit_scale of the class).",

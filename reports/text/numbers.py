@@ -191,6 +191,17 @@ def times(value: float) -> str:
     return _significant(value)
 
 
+def factor_bounds(low: float, high: float | None) -> str:
+    """Return between what factors two numbers differ.
+
+    Examples
+    --------
+    >>> factor_bounds(12.96, 29.4), factor_bounds(1.0, None)
+    ('at least 13, at most 29.4', 'at least 1, without an upper bound')
+    """
+    return f"at least {times(low)}, {'without an upper bound' if high is None else f'at most {times(high)}'}"
+
+
 def p_value(p: float | None) -> str:
     r"""Return a p-value with two significant digits; never 0.
 

@@ -17,6 +17,7 @@ from reports.text.numbers import (
     difference,
     exact_points,
     exact_tolerances,
+    factor_bounds,
     in_words,
     number,
     p_phrase,
@@ -25,7 +26,6 @@ from reports.text.numbers import (
     points,
     rate,
     span,
-    times,
     within_tolerances,
 )
 
@@ -44,7 +44,6 @@ LEFT_OUT_OF_CLUSTERS = (
 """Evidence that treats images as independent: all that `audit.statistics.evidence.collect` adds, and the chi-square."""
 LEFT_OUT_OF_WEIGHTS = f"{LEFT_OUT_OF_CLUSTERS}; prompt sensitivity; counterfactual pairs; the answers given; slicing it yourself"
 """What counts every image once."""
-
 
 Interval = Estimate | Gap | GapEnds
 """A number with its interval."""
@@ -136,14 +135,13 @@ def facts(finding: Finding) -> tuple[tuple[str, str], ...]:
     """Return what a statistician looks for under a finding, as term and value."""
     known = finding.overall.baseline is not None
     trivial = (("Always the most common answer", f"{baseline(finding.overall)} right"),) if known else ()
-    gap = finding.gap
+    gap, tolerances = finding.gap, exact_tolerances(finding.tolerance, finding.ratio_tolerance)
     if gap is None:
-        return (("Tolerance", tolerances(finding)), *trivial)
+        return (("Tolerance", tolerances), *trivial)
     places = gap_places(finding)
-    if finding.overall.effective_n is not None:
-        chi2 = "not computed for weights"
-    elif finding.overall.clusters is not None:
-        chi2 = "not computed for clusters"
+    has_weights = finding.overall.effective_n is not None
+    if has_weights or finding.overall.clusters is not None:
+        chi2 = f"not computed for {'weights' if has_weights else 'clusters'}"
     elif gap.chi2 is None or gap.chi2_p is None:
         chi2 = NOT_ESTIMABLE
     else:
@@ -157,23 +155,10 @@ def facts(finding: Finding) -> tuple[tuple[str, str], ...]:
         ("Spread between groups", points(gap.spread, max(places, 1))),
         ("Lowest / highest", NOT_ESTIMABLE if gap.ratio is None else f"{gap.ratio:.2f}"),
         ("Detectable difference", detectable_text(finding)),
-        ("Tolerance", tolerances(finding)),
-        *_factor(finding, gap),
+        ("Tolerance", tolerances),
+        *(() if gap.ratio_low is None else (("Rates differ by a factor of", factor_bounds(gap.ratio_low, gap.equivalence_ratio)),)),
         *trivial,
     )
-
-
-def tolerances(finding: Finding) -> str:
-    """Return the tolerance of a finding, or both: ``5 points and a factor of 1.25``."""
-    return exact_tolerances(finding.tolerance, finding.ratio_tolerance)
-
-
-def _factor(finding: Finding, gap: Gap) -> tuple[tuple[str, str], ...]:
-    """Return between what factors the rates of some, and of any, two groups lie."""
-    if finding.ratio_tolerance is None or gap.ratio_low is None:
-        return ()
-    most = "without an upper bound" if gap.equivalence_ratio is None else f"at most {times(gap.equivalence_ratio)}"
-    return (("Rates differ by a factor of", f"at least {times(gap.ratio_low)}, {most}"),)
 
 
 def _listed(finding: Finding) -> tuple[tuple[str, str], ...]:

@@ -10,7 +10,7 @@ from audit.types import Exclusion, Settings
 from reports.text import phrases
 from reports.text.evidence import shift_sentence
 from reports.text.notes import sentence
-from reports.text.numbers import exact_points, in_words, p_phrase, percent, points, times
+from reports.text.numbers import exact_points, exact_tolerances, in_words, p_phrase, percent, points, times
 from reports.text.responsiveness import composition_sentence, why_unresponsive
 
 LIMITED = "LIMITED RUN: a sample of the images settles nothing."
@@ -117,8 +117,8 @@ def _explained(finding: Finding, gap: Gap, settings: Settings) -> list[str]:
         return [*_most_significant(finding, gap), _beyond(finding, gap), *open_size * (gap.low <= 0)]
     if finding.verdict == "inconclusive" and gap.p_adjusted > settings.alpha:
         return [
-            f"These images show neither a difference in {_subject(finding)} nor its absence within {phrases.tolerances(finding)}; "
-            f"one of the smallest group from the others would be found with power 0.8 from {points(gap.minimum_detectable, 1)} on.",
+            f"These images show neither a difference in {_subject(finding)} nor its absence within {_tolerances(finding)}; a difference of "
+            f"the smallest group from the others would be found with power 0.8 from {points(gap.minimum_detectable, 1)} on.",
             *ratio_sentences(finding),
         ]
     return []
@@ -135,7 +135,11 @@ def _beyond(finding: Finding, gap: Gap) -> str:
         return f"{inside or f'Whether a pair differs by more than {tolerance} is undecided'}, but {some} {ratio:g}."
     if inside and ratio is not None:
         return f"{inside}; whether the rates of a pair differ by more than a factor of {ratio:g} is undecided."
-    return f"Whether it exceeds the tolerance of {phrases.tolerances(finding)} is undecided."
+    return f"Whether it exceeds the tolerance of {_tolerances(finding)} is undecided."
+
+
+def _tolerances(finding: Finding) -> str:
+    return exact_tolerances(finding.tolerance, finding.ratio_tolerance)
 
 
 def _in_points(finding: Finding) -> bool:

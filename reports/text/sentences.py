@@ -14,7 +14,7 @@ from audit.records.finding import VarianceShares
 from audit.records.results import AuditResult, CellStatus, Finding, PairedFinding, Rate, Results, SpecificationCurve
 from audit.types import Group, Settings
 from reports.text.evidence import shift_sentence
-from reports.text.numbers import count, decimals, difference, in_words, number, p_phrase, percent, points, rate
+from reports.text.numbers import count, decimals, difference, exact_tolerances, in_words, number, p_phrase, percent, points, rate
 from reports.text.order import MOST_SIGNALS
 from reports.text.phrases import (
     WITHIN_CHANCE,
@@ -29,7 +29,6 @@ from reports.text.phrases import (
     rate_of,
     sized,
     some,
-    tolerances,
 )
 from reports.text.reasons import ratio_sentences
 from reports.text.responsiveness import composition_sentence, why_unresponsive
@@ -196,7 +195,8 @@ def _after(finding: Finding, metric: str) -> str:
     if finding.verdict in ("disparity", "inconclusive"):
         return " ".join(["", *[missed] * (finding.verdict == "inconclusive"), *ratio_sentences(finding)])
     if finding.verdict == "equivalent":
-        return f" In {metric}, every two groups compared are shown to differ by less than {tolerances(finding)}."
+        within = exact_tolerances(finding.tolerance, finding.ratio_tolerance)
+        return f" In {metric}, every two groups compared are shown to differ by less than {within}."
     return ""
 
 

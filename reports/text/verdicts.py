@@ -114,7 +114,7 @@ def _disparity(primary: Sequence[Finding]) -> str:
     if any(finding.metric == "selection_rate" for finding in found):
         return _OF_AUDIT["disparity"]
     worse, better = "some groups", "others"
-    if len(found) == 1 and found[0].gap and found[0].gap.most_significant:
+    if len(found) == 1 and found[0].gap and found[0].gap.most_significant and not found[0].diffuse:
         high, low = map(phrases.group, found[0].gap.most_significant)
         worse, better = (high, low) if found[0].better == "low" else (low, high)
     return _AGREEMENT.format(worse=worse, better=better)

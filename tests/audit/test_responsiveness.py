@@ -48,18 +48,18 @@ def test_always_one_answer_is_no_disparity_by_race(said):
     terminal, summary, page, facts = said(table.assign(y_true=table["gender"], y_pred="Male"), "--attributes", "race")
 
     assert terminal.partition("10,954 images ")[2].startswith(f"{ALWAYS_MALE} metric by attribute")
-    assert f"Not estimable. In the pre-specified question, {BLIND} 1 of 1 question" in terminal
+    assert f"Not estimable. In all 3 pre-specified questions, {BLIND} 3 of 3 questions" in terminal  # also both error rates
     assert "explained by group composition: 0.0 points at equal shares of true answers" in terminal
-    assert f"**{ALWAYS_MALE}** **Not estimable.** In the pre-specified question, {BLIND}" in summary
+    assert f"**{ALWAYS_MALE}** **Not estimable.** In all 3 pre-specified questions, {BLIND}" in summary
     assert summary.index(ALWAYS_MALE) < summary.index("|")
-    assert "| not estimable (group composition) | Accuracy" in summary
+    assert "| not estimable, group composition | Accuracy" in summary
     assert page.index(ALWAYS_MALE) < page.index("Not estimable.") < page.index("What was found")
     assert "Group composition explains this gap: with equal shares of the true answers in every group it is 0.0 points." in page
     assert "the answers agree with the labels in 52.9 % of 10,954 images, ‘Male’ for every image does in 52.9 % (p = 1)" in page
     for text in (terminal, summary):
         assert "disparity" not in text.lower()
 
-    [accuracy] = [finding for finding in facts.findings if finding.primary]
+    [accuracy] = [finding for finding in facts.findings if finding.primary and finding.metric == "accuracy"]
     look = facts.measurements[0].responsiveness
     assert (facts.verdict, accuracy.verdict, accuracy.unresponsive, look.code) == ("not estimable", "not estimable", "constant", "constant")
     assert (accuracy.composition.gap, accuracy.composition.explains, look.commonest_share) == (0.0, True, 1.0)
@@ -72,11 +72,12 @@ def test_a_refuser_is_not_equivalent_in_all_its_questions(said):
     terminal, summary, page, facts = said(faces().assign(**answers), "--probe", "fairface")
     primary = [finding for finding in facts.findings if finding.primary]
 
-    assert len(primary) == 9
+    questions = f"In all {len(primary)} pre-specified questions"
+    assert len(primary) >= 9
     assert {(finding.verdict, finding.unresponsive) for finding in primary} == {("not estimable", "unclear")}
     assert terminal.partition("10,954 images ")[2].startswith(f"{REFUSED} metric by attribute")
-    assert f"Not estimable. In all 9 pre-specified questions, {BLIND}" in terminal
-    assert f"**{REFUSED}** **Not estimable.** In all 9 pre-specified questions, {BLIND}" in summary
+    assert f"Not estimable. {questions}, {BLIND}" in terminal
+    assert f"**{REFUSED}** **Not estimable.** {questions}, {BLIND}" in summary
     assert page.index(REFUSED) < page.index("Not estimable.") < page.index("What was found")
     for text in (terminal, summary):
         assert "equivalent" not in text.lower()
@@ -97,7 +98,7 @@ def test_the_answers_of_a_coin_are_not_shown_to_look(said):
     for text in (terminal, summary, page):
         assert start in text
     assert facts.measurements[0].responsiveness.code == "no better"
-    assert facts.verdict == "not estimable"
+    assert {each.verdict for each in facts.findings if each.primary and each.metric == "accuracy"} == {"not estimable"}
 
 
 def test_gates_on_a_gap_that_composition_made_are_not_breached_and_do_not_hold(said):

@@ -2,16 +2,57 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import pairwise
 from types import SimpleNamespace
 
 from audit.naming import natural_order
-from audit.records.results import MeasurementRecord, Results
+from audit.records.results import AuditResult, MeasurementRecord, Results, TextSet
 from reports.sections.context import AuditContext
+from reports.table import Columns, Table, headers, table_rows
+from reports.text.what_if import NAMES
 
 
-def view(context: AuditContext) -> tuple[SimpleNamespace, ...]:
-    """Return the measurements of an audit; prompts are printed once a page."""
-    return tuple(_view(f"{context.key}-m{i}", record, context.results) for i, record in enumerate(context.audit.measurements, 1))
+def view(context: AuditContext) -> SimpleNamespace:
+    """Return the measurements of an audit, and every text that its model was given; prompts are printed once a page."""
+    audit = context.audit
+    measurements = tuple(_view(f"{context.key}-m{i}", record, context.results) for i, record in enumerate(audit.measurements, 1))
+    first = next(f"a{i}" for i, other in enumerate(context.results.audits, 1) if _texts(other) == _texts(audit))
+    return SimpleNamespace(
+        measurements=measurements,
+        texts=audit.texts,
+        # The key of an earlier audit whose texts are the same; empty for none.
+        texts_as="" if first == context.key else first,
+        sets=Table("Sets of texts", "Texts by what was asked with them", headers(_SETS), table_rows(_SETS, audit.text_sets)),
+    )
+
+
+def _texts(audit: AuditResult) -> tuple[object, ...]:
+    return audit.texts, audit.text_sets
+
+
+def _use(each: TextSet) -> str:
+    return f"{each.preset}: {each.variant}" if each.preset else NAMES.get(each.use, (each.use, ""))[0]
+
+
+def _numbers(places: Sequence[int]) -> str:
+    """Return places in a list that is numbered from 1: "1-4, 9".
+
+    Examples
+    --------
+    >>> _numbers([0, 1, 2, 8, 4])
+    '1–3, 9, 5'
+    """
+    starts = [i for i, place in enumerate(places) if i == 0 or place != places[i - 1] + 1]
+    runs = [places[start:end] for start, end in pairwise([*starts, len(places)])]
+    return ", ".join(f"{run[0] + 1}–{run[-1] + 1}" if len(run) > 1 else f"{run[0] + 1}" for run in runs)
+
+
+_SETS: Columns[TextSet] = (
+    ("Prompt template and variant, or what-if", _use),
+    ("Asked for", lambda each: "; ".join(each.questions)),
+    ("Texts", lambda each: _numbers(each.texts)),
+)
 
 
 def _view(key: str, record: MeasurementRecord, results: Results) -> SimpleNamespace:

@@ -88,6 +88,7 @@ AUDITS = {
     "limit": (MODEL, 40), "what_if": (MODEL, "neutral-label"), "include_examples": (MODEL, 2), "untrained_control": (MODEL, True),
     "out": (MODEL, "elsewhere"), "device": (MODEL, "cuda"), "dtype": (MODEL, "bfloat16"), "batch_size": (MODEL, 3),
     "max_skip": (MODEL, 0.2), "seed": (MODEL, 7), "alpha": (MODEL, 0.01), "tolerance": (MODEL, 0.2), "min_group_size": (MODEL, 30),
+    "ratio_tolerance": ({**EXTERNAL, "attributes": "race", "outcome": "woman=Female"}, 1.5),
     "fail_on": (GATED, "gap > 0.5"), "require_conclusive": (GATED, True), "junit": (GATED, "gates.xml"),
 }  # fmt: skip
 BOTH = {"sides": ["skewed", "plain"]}
@@ -97,7 +98,8 @@ COMPARISONS = {
 }  # fmt: skip
 TWICE = {"sides": ["colours.py:Colours", "colours.py:Colours"], "probe": "faces.py", "min_group_size": 5}
 COMPARISONS |= {
-    name: (TWICE, AUDITS[name][1]) for name in ("probe", "data", "model_args", "limit", "device", "dtype", "batch_size", "max_skip")
+    name: (TWICE, AUDITS[name][1])
+    for name in ("probe", "data", "model_args", "limit", "device", "dtype", "batch_size", "max_skip", "ratio_tolerance")
 }
 
 
@@ -242,6 +244,7 @@ MISTAKES = [
     dict(model=FakeEncoder(), probe=PROBE, outcome="a=b"), dict(predictions="x.csv", data=pd.DataFrame({"race": ["a"]})),
     dict(model="x.pt", probe=PROBE, model_args={"mean": 0.5}), dict(model="x.pt", probe=PROBE, model_args={1: 2}),
     dict(predictions="a" * 5000), dict(predictions="x.csv", out="a\0b"), dict(predictions="x.csv", tolerance=10**400),
+    dict(predictions="x.csv", ratio_tolerance=1),
     dict(model="x.pt", probe=PROBE, dtype=np.array([1, 2])), dict(model="x.pt", probe="emoji", what_if="all", what_ifs=["projection"]),
 ]  # fmt: skip
 

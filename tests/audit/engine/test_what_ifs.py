@@ -81,7 +81,9 @@ def test_adding_child_moves_the_harm_rate_as_computed_by_hand(run, faces):
 def test_the_audit_is_the_same_with_and_without(run):
     with_them, without = run(what_ifs=["all"]).result, run().result
     assert without.what_ifs == ()
-    assert replace(with_them, what_ifs=()) == without
+    # Besides what they tried there are the texts that they needed.
+    assert with_them.texts == (*without.texts, "a child")
+    assert replace(with_them, what_ifs=(), texts=without.texts, text_sets=()) == without
     assert with_them.what_ifs
 
 

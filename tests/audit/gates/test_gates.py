@@ -48,7 +48,7 @@ def finding(cells, identity=BY_GENDER, p=0.0001, verdict="disparity", primary=Tr
 def audited(*findings, limited=False, exclusions=(), verdict="disparity"):
     named = SimpleNamespace(name="m")
     return SimpleNamespace(
-        model=named, probe=SimpleNamespace(name="p"), data=SimpleNamespace(limited=limited, exclusions=exclusions),
+        model=named, probe=SimpleNamespace(name="p"), data=SimpleNamespace(limited=limited, exclusions=exclusions, weights=None),
         findings=findings, verdict=verdict,
     )  # fmt: skip
 

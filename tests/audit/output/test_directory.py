@@ -79,7 +79,7 @@ def test_predictions_say_what_was_answered_and_hold_no_pixels(tmp_path, four_fac
     attributes = four_faces.attributes.rename(columns={"race": "id"})  # an attribute called like a column of ours
     scores = np.array([[1, 0], [0.25, 0.75], [0.5, 0.5], [0, 1]], np.float32)
     prediction = Predictions(("a", "b"), ("a", "b"), scores, np.array(["a", "b", "a", "b"]), None, attributes, np.zeros(4))
-    data = SimpleNamespace(cluster=None, numbered=False)
+    data = SimpleNamespace(cluster=None, weights=None, numbered=False)
     result = SimpleNamespace(model=fake_encoder.record, probe=SimpleNamespace(name="p"), data=data)
     outputs.write_predictions(tmp_path / "predictions.parquet", [(result, {"m": prediction})])
     table = pq.read_table(tmp_path / "predictions.parquet")

@@ -167,10 +167,29 @@ def test_by_an_attribute_that_says_the_truth_only_accuracy_is_asked():
     ]  # fmt: skip
 
 
+def test_shares_by_an_attribute_that_says_the_truth_are_asked_only_where_they_were_named():
+    """Who is right calls women Female: that the share differs by gender tells nothing. A level that mixes truths is another matter."""
+
+    def shares(rows, *outcomes):
+        probe, _ = default_claims(
+            load_predictions(rows, ColumnOptions()).answers, DefaultClaims(tuple(map(parse_outcome, outcomes))), "rows"
+        )
+        return {c.by for c in probe.measurements[0].claims if c.metric == "selection_rate"}
+
+    rows = table({("f", "A", "F", "F"): 40, ("m", "A", "M", "M"): 30, ("f", "B", "F", "M"): 20, ("m", "B", "M", "M"): 30},
+                 ("gender", "race", "y_true", "y_pred"))  # fmt: skip
+    assert shares(rows) == {("race",)}
+    assert shares(rows, "man=M") == {("gender",), ("race",), ("gender", "race")}
+    mixed = pd.concat([rows, table({("f", "A", "M", "M"): 1}, ("gender", "race", "y_true", "y_pred"))])
+    assert shares(mixed) == {("gender",), ("race",), ("gender", "race")}
+
+
 def test_a_truth_with_one_side_adds_nothing_to_accuracy_and_an_unknown_truth_or_group_is_no_side():
     one_side = table({(g, "yes", p): 10 for g in "AB" for p in ("no", "yes")})
     assert claims(one_side) == [("accuracy", None, "group", True)]
     assert claims(one_side, "good=yes") == [("accuracy", None, "group", True)]
+    not_known = pd.concat([one_side, table({("A", "", "no"): 1, ("B", "", "no"): 1})])
+    assert claims(not_known, "good=yes") == [("accuracy", None, "group", True)]
     # "yes" is true in A and where the group is not known; "no" in both groups.
     holes = pd.DataFrame(
         {"group": ["A", "A", "B", "B", None, "A"], "y_true": ["yes", "no", "no", None, "yes", "yes"], "y_pred": ["yes", "no"] * 3}

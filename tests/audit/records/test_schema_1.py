@@ -41,6 +41,11 @@ def test_no_number_is_lost(old, compared):
     assert results.from_json(results.to_json(old)) == old
 
 
+def test_an_audit_from_before_the_tolerance_in_ratio_had_none(old):
+    assert old.settings.ratio_tolerance is None
+    assert {finding.ratio_tolerance for audit in old.audits for finding in audit.findings} == {None}
+
+
 def test_evidence_stands_in_its_containers(old):
     finding, record = old.audits[0].findings[0], old.audits[0].measurements[0]
     assert finding.gap.equivalence_bound is None or finding.gap.equivalence_bound > 0

@@ -170,7 +170,7 @@ def test_t11_a_missing_group_is_an_error_and_unknown_is_shown():
     assert shown == [("a", 2, "ok"), ("b", 4, "ok"), ("unknown", 2, "unknown")]
     assert finding.gap.value == 0.0  # the unknown images, none of them selected, are outside the gap
     assert finding.overall.n == 8
-    assert not_compared(finding.by_group) == ["Not compared: unknown (n = 2)."]
+    assert not_compared(finding.by_group) == ["Not compared: unknown (n\u00a0=\u00a02)."]
 
 
 def test_t12_an_absent_group_is_shown_as_absent():
@@ -181,7 +181,7 @@ def test_t12_an_absent_group_is_shown_as_absent():
     assert frame.difference()["s"] == 0.5
     finding = ask("selection_rate", "1", [1] * 4, [1, 1, 1, 0], ["a", "a", "b", "b"], levels=("a", "b", "c"))
     assert (finding.by_group[2].status, finding.by_group[2].n, finding.by_group[2].value) == ("absent", 0, None)
-    assert not_compared(finding.by_group) == ["Not compared: c (n = 0)."]
+    assert not_compared(finding.by_group) == ["Not compared: c (n\u00a0=\u00a00)."]
 
 
 def test_t12_an_intersection_that_nobody_has_is_shown_as_absent():
@@ -196,7 +196,7 @@ def test_t12_an_intersection_that_nobody_has_is_shown_as_absent():
     assert {rate.group: (rate.n, rate.value, rate.status) for rate in finding.by_group} == {
         ("b", "f"): (2, 0.5, "ok"), ("b", "m"): (2, 0.0, "ok"), ("w", "f"): (2, 1.0, "ok"), ("w", "m"): (0, None, "absent"),
     }  # fmt: skip
-    assert not_compared(finding.by_group) == ["Not compared: w × m (n = 0)."]
+    assert not_compared(finding.by_group) == ["Not compared: w × m (n\u00a0=\u00a00)."]
 
 
 def test_t13_the_work_does_not_grow_with_the_images(monkeypatch):

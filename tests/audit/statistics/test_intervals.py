@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.optimize import brentq
+from scipy.special import ndtri
 from scipy.stats import binom, binomtest, multinomial
 from statsmodels.stats.proportion import confint_proportions_2indep
 
-from audit.statistics.intervals import agresti_min, newcombe, wilson
+from audit.statistics.intervals import agresti_min, newcombe, score_ratio, wilson
 
 
 def test_wilson_golden_and_at_the_ends_of_the_scale():
@@ -95,3 +97,66 @@ def test_agresti_min_golden_and_of_nothing_nearly_everything():
     low, high = agresti_min(0, 0, 0, 0.05)
     assert low < -0.97 < 0.97 < high
     assert agresti_min(3, 0, 3, 0.001)[1] == 1.0  # a difference of rates ends at 1
+
+
+# ---- ratios --------------------------------------------------------------------------------------------------------------------------
+
+RATIOS = [(20, 100, 10, 100), (1, 1000, 20, 1000), (20, 20_000, 400, 20_000), (5, 30, 2, 4000), (90, 100, 70, 100), (29, 30, 20, 30)]
+
+
+@pytest.mark.parametrize("alpha", [0.1, 0.01])
+@pytest.mark.parametrize("counts", RATIOS)
+def test_the_ratio_without_the_correction_equals_statsmodels(counts, alpha):
+    theirs = confint_proportions_2indep(*counts, method="score", compare="ratio", alpha=alpha, correction=False)
+    np.testing.assert_allclose(score_ratio(*counts, alpha), theirs, rtol=1e-9)
+
+
+def gart_nam(ratio, counts, z):
+    """The score of Gart and Nam (1988, equations 3.1 and 4.1), from the likeliest rates that a search finds and no formula."""
+    x_1, n_1, x_2, n_2 = counts
+
+    def slope(second):  # of the log-likelihood of rates (ratio * second, second)
+        return (x_1 + x_2) / second - ratio * (n_1 - x_1) / (1 - ratio * second) - (n_2 - x_2) / (1 - second)
+
+    second = brentq(slope, 1e-12, min(1, 1 / ratio) - 1e-12, xtol=1e-15)
+    first = ratio * second
+    u = (1 - first) / (n_1 * first) + (1 - second) / (n_2 * second)
+    score = (x_1 - n_1 * first) / (1 - first) * u**0.5
+    thirds = (1 - first) * (1 - 2 * first) / (n_1 * first) ** 2 - (1 - second) * (1 - 2 * second) / (n_2 * second) ** 2
+    return score - thirds / u**1.5 * (z**2 - 1) / 6
+
+
+def test_where_every_image_is_an_event_the_likeliest_rate_may_be_one():
+    """30 of 30 and 20 of 30. Below 1.2 the likeliest second rate is 5/6, at 1.1751 the score 2.576; statsmodels stops at 1.2."""
+    low = float(score_ratio(30, 30, 20, 30, 0.01)[0])
+    assert low == pytest.approx(1.1751305, abs=1e-7)
+    first, second = low * 5 / 6, 5 / 6
+    error = (first * (1 - first) / 30 + low**2 * second * (1 - second) / 30) ** 0.5
+    assert (1 - low * 20 / 30) / error == pytest.approx(2.575829, abs=1e-6)
+
+
+@pytest.mark.parametrize("counts", RATIOS)
+def test_the_corrected_ratio_solves_the_equation_of_gart_and_nam(counts):
+    z = float(ndtri(0.95))
+    low, high = score_ratio(*counts, 0.1, skewness=True)
+    assert gart_nam(float(low), counts, z) == pytest.approx(z, abs=1e-5)
+    assert gart_nam(float(high), counts, z) == pytest.approx(-z, abs=1e-5)
+
+
+def test_without_an_event_a_ratio_has_no_bound():
+    """0 of 40 against 5 of 30: at most .39 times as often, at least 0. Against no event at all: anything."""
+    for skewness in (False, True):
+        low, high = score_ratio(np.array([0, 5, 0]), np.array([40, 30, 50]), np.array([5, 0, 0]), np.array([30, 40, 70]), 0.1, skewness)
+        assert low.tolist() == [0.0, 1 / high[0], 0.0]
+        assert 0 < high[0] < 0.4
+        assert high[1:].tolist() == [np.inf, np.inf]
+    assert score_ratio(0, 40, 5, 30, 0.1)[1] == pytest.approx(0.388097, abs=1e-6)
+
+
+@given(st.integers(1, 200), st.integers(1, 200), st.booleans())
+def test_a_ratio_holds_its_estimate_and_turns_over_with_the_groups(first, second, skewness):
+    low, high = score_ratio(first, 500, second, 3000, 0.1, skewness)
+    assert low < first / 500 / (second / 3000) < high
+    np.testing.assert_allclose(score_ratio(second, 3000, first, 500, 0.1, skewness), (1 / high, 1 / low), rtol=1e-10)
+    wider = score_ratio(first, 500, second, 3000, 0.01, skewness)
+    assert wider[0] < low < high < wider[1]

@@ -71,7 +71,7 @@ def test_one_rate_is_the_single_test():
     assert len(codes) == 750
     assert found.gap[0] == pytest.approx(alone.gap)
     assert found.p[0] == found.p_adjusted[0]
-    assert found.p[0] == pytest.approx(alone.p, abs=0.01)
+    assert found.p[0] == pytest.approx(alone.pair_p, abs=0.01)
     assert found.null_95[0] == pytest.approx(alone.upper, abs=0.005)
 
 

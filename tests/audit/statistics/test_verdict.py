@@ -6,12 +6,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from audit.errors import UsageError
 from audit.statistics.equivalence import equivalence_bound
 from audit.statistics.findings import decide_verdicts, findings
 from audit.statistics.intervals import newcombe
+from audit.statistics.metrics import METRICS
 from audit.statistics.null import gap_test
 from audit.statistics.power import detectable_difference
-from audit.statistics.verdict import decide_finding
+from audit.statistics.verdict import decide_finding, ratio_tolerance
 from audit.types import UNKNOWN, Claim, Exclusion, LabelSet, Measurement, Settings
 from reports.exports.markdown import ordinary_spaces
 from reports.text.reasons import audit_reason
@@ -36,7 +38,7 @@ def rule(cells, *, limited=False, exclusions=(), settings=None, **given):
 
 
 def audit(findings, limited=False, exclusions=()):
-    return SimpleNamespace(findings=findings, data=SimpleNamespace(limited=limited, exclusions=exclusions))
+    return SimpleNamespace(findings=findings, data=SimpleNamespace(limited=limited, exclusions=exclusions, weights=None))
 
 
 def why(decided, limited=False, exclusions=()):
@@ -99,12 +101,63 @@ def test_a_tolerance_of_the_claim_replaces_that_of_the_command_and_one_as_large_
     strict = Claim("selection_rate", ("group",), "thief", tolerance=0.01)
     assert rule(CLOSE, claim=strict)[0].verdict == "inconclusive"
     assert rule(CLOSE, settings=Settings(draws=999, tolerance=0.01))[0].verdict == "inconclusive"
-    # 1 % against .5 %: within 5 points, and twice as often.
-    concluded, _, _ = rule({"a": (100, 10_000), "b": (50, 10_000)})
-    assert concluded.verdict == "equivalent"
+    # 99.5 % against 99 %: within 5 points, and missed twice as often; the ratio of what is not rare is not asked.
+    concluded, _, _ = rule({"a": (9950, 10_000), "b": (9900, 10_000)})
+    assert (concluded.verdict, concluded.ratio_tolerance) == ("equivalent", None)
     assert "this margin says little about their ratio" in why(concluded)
-    assert concluded.gap.ratio == 0.5
     assert "ratio" not in why(rule(CLOSE)[0])
+
+
+RARE = {"a": (20, 20_000), "b": (400, 20_000)}  # .1 and 2 %
+HARDLY = {"a": (20, 20_000), "b": (25, 20_000)}
+EQUAL = {"a": (2000, 40_000), "b": (2030, 40_000)}
+
+
+def test_a_rare_word_given_twenty_times_as_often_is_a_disparity_within_five_points():
+    concluded, verdict, _ = rule(RARE)
+    assert (concluded.verdict, verdict, concluded.exceeds_tolerance) == ("disparity", "disparity", True)
+    assert concluded.gap.equivalence_bound < concluded.tolerance == 0.05
+    assert concluded.gap.equivalence_ratio > 20 > concluded.gap.ratio_low > concluded.ratio_tolerance == 1.25
+    assert "Every pair lies within ±5 points, but the rates of at least one pair differ by a factor of 13 or more" in why(concluded)
+    # 4.5 and 5.25 %: 1.17 times as often.
+    concluded, _, _ = rule({"a": (900, 20_000), "b": (1050, 20_000)})
+    assert (concluded.verdict, concluded.exceeds_tolerance) == ("disparity", False)
+    undecided = "Every pair lies within ±5 points; whether the rates of a pair differ by more than a factor of 1.25 is undecided."
+    assert undecided in why(concluded)
+
+
+def test_equivalent_needs_points_and_ratio():
+    concluded, _, _ = rule(EQUAL)
+    assert concluded.verdict == "equivalent"
+    said = (
+        "Equivalent in selection rate of 'thief' within both tolerances: the 90 % interval of the pair lies inside ±5 points, that of the "
+    )
+    assert f"{said}ratio of the rates within a factor of 1.25." in why(concluded)
+    concluded, _, _ = rule(HARDLY)
+    assert (concluded.verdict, concluded.gap.ratio_low) == ("inconclusive", 1.0)
+    assert "neither a difference in selection rate of 'thief' nor its absence within 5 points and a factor of 1.25;" in why(concluded)
+    assert "Every pair lies within ±5 points; rates may differ by a factor of up to 2.06." in why(concluded)
+    # A narrower tolerance in points is not met though the ratio is.
+    assert rule(EQUAL, settings=Settings(draws=999, tolerance=0.003))[0].verdict == "inconclusive"
+
+
+def test_which_claims_have_a_tolerance_in_ratio():
+    """The claim's own whatever the rate; else that of the settings where answers or errors are rare."""
+    both = Claim("selection_rate", ("group",), "thief", ratio_tolerance=1.05)
+    assert rule(CLOSE, claim=both)[0].verdict == "equivalent"  # 90 and 90.5 %: at most 1.03 times as often
+    assert rule(VAGUE, claim=replace(both, tolerance=0.3))[0].verdict == "inconclusive"
+    assert rule(HARDLY, settings=Settings(draws=999, ratio_tolerance=3.0))[0].verdict == "equivalent"
+    assert rule(HARDLY, claim=replace(both, ratio_tolerance=2.0), settings=Settings(draws=999, ratio_tolerance=3.0))[0].ratio_tolerance == 2
+    settings = Settings(ratio_tolerance=1.5)
+    for name, pooled, expected in [
+        ("selection_rate", 0.0999, 1.5), ("selection_rate", 0.1, None), ("false_positive_rate", 0.02, 1.5),
+        ("false_negative_rate", 0.0, 1.5),
+        ("accuracy", 0.02, None), ("true_positive_rate", 0.02, None), ("precision", 0.02, None),
+    ]:  # fmt: skip
+        assert ratio_tolerance(Claim(name, ("group",)), METRICS[name], pooled, settings) == expected
+    for wrong in (1.0, 0.8, float("nan"), float("inf")):
+        with pytest.raises(UsageError, match="invalid ratio tolerance"):
+            rule(CLOSE, claim=replace(both, ratio_tolerance=wrong))
 
 
 @pytest.mark.parametrize("cells", [{"a": (900, 1000)}, {"a": (900, 1000), "b": (10, 29)}, {"a": (9, 10), "b": (1, 10)}])
@@ -116,9 +169,11 @@ def test_not_estimable_with_fewer_than_two_groups(cells):
 
 
 def test_no_event_is_not_called_fair():
-    """0 of 100 and 0 of 100: the 90 % interval of the difference reaches 2.6 points, so equivalent at 5, inconclusive at 1."""
+    """0 of 100 and 0 of 100: the 90 % interval of the difference reaches 2.6 points; of the ratio nothing is known."""
     concluded, _, _ = rule({"a": (0, 100), "b": (0, 100)})
-    assert concluded.verdict == "equivalent"
+    assert (concluded.verdict, concluded.gap.equivalence_ratio) == ("inconclusive", None)
+    assert concluded.gap.equivalence_bound < concluded.tolerance
+    assert "Every pair lies within ±5 points; nothing bounds the ratio of the rates: no event in a, b." in why(concluded)
     strict, _, _ = rule({"a": (0, 100), "b": (0, 100)}, settings=Settings(tolerance=0.01, draws=99))
     assert strict.verdict == "inconclusive"
     assert strict.gap.minimum_detectable > 0.01

@@ -16,7 +16,7 @@ from audit.whatif.asked import AskedMeasurement, fit_half
 from audit.whatif.explore import WhatIfInputs, chosen_methods, explore
 from audit.whatif.labels import NO_ANSWER, aggregate, neutral_label
 from audit.whatif.methods import METHODS, NAMES, Shown, Workshop
-from audit.whatif.projection import calibrated_projection, contrast, drop_dimensions, orthogonal_projection, project
+from audit.whatif.projection import calibrated_projection, contrast, drop_dimensions, mutual_information, orthogonal_projection, project
 from audit.whatif.reranking import FOUND, ndcg, rerank
 from reports.text.notes import sentence
 
@@ -150,13 +150,13 @@ def test_dropped_dimensions():
 
 
 def test_the_length_of_an_embedding_says_nothing():
-    """Lengths that tell the group: race A twice to eight times as long. By powers of two, so that nothing is rounded otherwise."""
-    given = material()
-    stretch = np.where(given.attributes["race"] == "A", 8.0, 1.0) * 2.0 ** np.random.default_rng(1).integers(-2, 3, 800)
-    images = (given.image_embeddings * stretch[:, None]).astype(np.float32)
+    """Race A eight times as long: of raw coordinates 'person' would tell the group best. By powers of two nothing is rounded otherwise."""
+    given = material(n=400, draws=99)
+    images = given.image_embeddings * np.where(given.attributes["race"] == "A", np.float32(8), np.float32(1))[:, None]
+    codes = (given.attributes["race"] == "B").to_numpy().astype(int)
+    assert [mutual_information(each, codes).argmax() for each in (given.image_embeddings, images)] == [1, 2]
     texts = {text: vector * 2.0 ** (place % 5) for place, (text, vector) in enumerate(given.texts.items())}
-    scaled = replace(given, image_embeddings=images, texts=texts)
-    assert explore(PLAN, scaled, NAMES) == explore(PLAN, given, NAMES)
+    assert explore(PLAN, replace(given, image_embeddings=images, texts=texts), NAMES) == explore(PLAN, given, NAMES)
 
 
 def test_thresholds_for_each_group():

@@ -41,7 +41,7 @@ def test_of_a_model_the_page_says_how_its_answers_came_about():
     assert "Every image gets one answer: the label whose prompt lies nearest to it. Answers are counted" in said
     assert "Every text that the model was given" in said
     # The method says what the p is of.
-    assert "p = (1 + number of shuffles with a difference at least as large) / (shuffles + 1)" in said
+    assert "p = (1 + number of shuffles at least as extreme) / (shuffles + 1)" in said
     assert "from the largest lower to the largest upper end of any pair" in said
 
 

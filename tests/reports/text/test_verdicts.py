@@ -208,6 +208,8 @@ def test_one_disparity_says_for_whom_answers_agree_less_often(metric, better, wo
     audit = replace(base, findings=(replace(base.findings[0], metric=metric, better=better),))
 
     assert f"less often for {worse}, by more than chance explains" in verdict_sentence(audit).sentence
+    diffuse = replace(audit, findings=(replace(audit.findings[0], diffuse=True),))
+    assert "less often for some groups than for others, by" in verdict_sentence(diffuse).sentence
 
 
 def test_where_no_question_counts_no_form_calls_the_audit_inconclusive():

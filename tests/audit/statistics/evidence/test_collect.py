@@ -166,6 +166,16 @@ def test_a_verdict_that_rests_on_rounding_says_so_where_the_rounding_of_the_numb
     assert (result.measurements[0].evidence.near_ties, result.findings[0].evidence.near_ties) == (None, None)
 
 
+def test_near_ties_the_other_way_have_both_tolerances():
+    """60 and 50 of 2,000, ten of the former a hair's breadth from no: 50 and 50 lie within a point, not within a factor of 1.25."""
+    cells = {("A", None, "yes"): 60, ("A", None, "no"): 1940, ("B", None, "yes"): 50, ("B", None, "no"): 1950}
+    scores = np.where(np.repeat([True, False, True, False], [60, 1940, 50, 1950])[:, None], [0.9, 0.1], [0.1, 0.9])
+    scores[:10] = [0.5 + 1e-6, 0.5 - 1e-6]
+    assert audited(cells, RACES, (HARM,), YES, scores=scores).findings[0].evidence.near_ties == "inconclusive"
+    generous = replace(HARM, ratio_tolerance=2.0)
+    assert audited(cells, RACES, (generous,), YES, scores=scores).findings[0].evidence.near_ties == "equivalent"
+
+
 def test_a_gap_that_another_attribute_explains():
     """Rates .8 among the young and .2 among the old, for both races; 900 of A's 1,000 are young, 100 of B's."""
     sizes = {("A", "young"): 900, ("A", "old"): 100, ("B", "young"): 100, ("B", "old"): 900}

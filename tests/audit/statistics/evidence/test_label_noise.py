@@ -1,5 +1,7 @@
 """Tipping points by hand and by brute force, the expected shrinking of a gap, and verdicts equal to those of the findings."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.stats import chi2_contingency
@@ -110,3 +112,15 @@ def test_verdicts_are_those_of_the_findings(cells):
     settings = Settings(draws=999)
     _, verdict = decide_verdicts(findings(measurement, given, {"group": ("a", "b", "c")}, settings), settings, limited=False)
     assert verdict_on(np.array(cells), np.array([n] * 3), RULES, rng()) == verdict
+
+
+@pytest.mark.parametrize(
+    ("cells", "expected"), [((20, 400), "disparity"), ((1000, 1020), "equivalent"), ((30, 33), "inconclusive"), ((0, 0), "inconclusive")]
+)
+def test_rare_words_have_both_tolerances_here_too(cells, expected):
+    """Of 20,000 images each: all within 5 points."""
+    events, n, rules = np.array(cells), np.array([20_000, 20_000]), replace(RULES, ratio_tolerance=1.25)
+    assert verdict_on(events, n, rules, rng()) == expected
+    assert [point.kept for point in label_noise_curve(events, n, rules, rng(), shares=(0.01,))] == [1.0]
+    if expected != "disparity":
+        assert verdict_on(events, n, RULES, rng()) == "equivalent"

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.special import ndtri, stdtrit
 
-from audit.statistics.intervals import agresti_min, newcombe, wilson
-from audit.statistics.units.cluster_intervals import difference_intervals, rate_intervals, rate_limits
+from audit.statistics.intervals import agresti_min, newcombe, score_ratio, wilson
+from audit.statistics.units.cluster_intervals import difference_intervals, rate_intervals, rate_limits, ratio_intervals
 from audit.statistics.units.clusters import ClusterTable, cluster_table
 
 FIRST, SECOND = np.array([0]), np.array([1])
@@ -106,3 +106,47 @@ def test_many_kinds_of_clusters_are_looked_at_in_larger_steps():
     rate = events.sum() / sizes.sum()
     error = np.sqrt(((events - rate * sizes) ** 2).sum()) / sizes.sum()
     assert (rate - low, high - rate) == pytest.approx((1.96 * error, 1.96 * error), rel=0.05)
+
+
+# ---- ratios --------------------------------------------------------------------------------------------------------------------------
+
+
+def ratios(table, alpha=0.1):
+    low, high = ratio_intervals(table, rate_limits(table), FIRST, SECOND, alpha)
+    return float(low[0]), float(high[0])
+
+
+def two_groups(events, size, counts=(1, 1)):
+    """Clusters of one size, all with as many events, in either of two groups."""
+    e, n = np.diag(events), np.diag([size, size])
+    rest = np.diag([0, 0])
+    return ClusterTable(np.vstack([e, rest]), np.vstack([n, n]), np.array([*counts, *(400 - each for each in counts)]))
+
+
+def test_single_images_have_nearly_the_score_interval_and_copies_change_nothing():
+    """40 and 20 of 400 images."""
+    found = ratios(two_groups((1, 1), 1, (40, 20)))
+    assert found == pytest.approx([float(end) for end in score_ratio(40, 400, 20, 400, 0.1)], rel=0.03)
+    assert ratios(two_groups((7, 7), 7, (40, 20))) == pytest.approx(found)
+
+
+def test_a_ratio_of_clusters_by_hand():
+    """The logarithm of the ratio, and from it the root of both distances to the limits of the rates."""
+    table = two_groups((1, 1), 1, (40, 20))
+    low, high = rate_intervals(rate_limits(table), 0.1)
+    down = np.hypot(np.log(0.1 / low[0]), np.log(high[1] / 0.05))
+    up = np.hypot(np.log(high[0] / 0.1), np.log(0.05 / low[1]))
+    assert ratios(table) == pytest.approx((2 * np.exp(-down), 2 * np.exp(up)))
+
+
+def test_without_an_event_the_ratio_of_clusters_has_no_bound():
+    assert ratios(two_groups((1, 1), 5, (0, 20)))[0] == 0.0
+    assert 0 < ratios(two_groups((1, 1), 5, (0, 20)))[1] < 1
+    assert ratios(two_groups((1, 1), 5, (20, 0)))[1] == np.inf
+    assert ratios(two_groups((1, 1), 5, (0, 0))) == (0.0, np.inf)
+
+
+def test_events_in_few_clusters_bound_a_ratio_less():
+    """40 events of 2,000 images in each group: in 40 clusters of 5, or in 8 that have nothing else."""
+    scattered, gathered = (ratios(two_groups((each, each), 5, (40 // each, 40 // each))) for each in (1, 5))
+    assert gathered[0] < scattered[0] < 1 < scattered[1] < gathered[1]

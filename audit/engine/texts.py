@@ -1,0 +1,63 @@
+"""Every text that a model is given: a probe and what-ifs in, one table of texts and what was asked with them out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
+
+from audit.plans import WhatIfPlan
+from audit.records.inputs import TextSet
+from audit.records.results import AuditResult
+from audit.types import Measurement, Probe
+
+
+@dataclass(frozen=True)
+class GivenTexts:
+    """The texts of an audit."""
+
+    texts: tuple[str, ...]
+    """Each once, those of the measurements first."""
+    sets: tuple[TextSet, ...]
+    """Those of other prompt templates and of what-ifs, by their places in `texts`."""
+
+    def added_to(self, result: AuditResult) -> AuditResult:
+        """Return the result with every text that its model was given."""
+        return replace(result, texts=self.texts, text_sets=self.sets)
+
+
+def given_texts(probe: Probe, what_ifs: Sequence[WhatIfPlan] = ()) -> GivenTexts:
+    """Return what a model is given when it is asked a probe and what-ifs: prompts, or questions with their options."""
+    sets: list[TextSet] = []
+    places: dict[str, int] = {}
+
+    def placed(texts: Iterator[str]) -> tuple[int, ...]:
+        return tuple(dict.fromkeys(places.setdefault(text, len(places)) for text in texts))
+
+    placed(chain.from_iterable(map(_of_measurement, probe.measurements)))
+    for plan in probe.specifications:
+        for point in plan.specifications:
+            texts = placed(_of_measurement(point.measurement))
+            sets.append(TextSet("prompt-sensitivity", (plan.question,), point.preset, point.variant, texts))
+    for asked in what_ifs:
+        for method, given in asked.texts().items():
+            sets.append(TextSet(method, (asked.question,), "", "", placed(iter(given))))
+    return GivenTexts(tuple(places), _merged(sets))
+
+
+def _of_measurement(measurement: Measurement) -> Iterator[str]:
+    """Give the question and its options, or every prompt."""
+    if measurement.asked:
+        yield from (measurement.asked.text, *measurement.asked.options)
+    else:
+        yield from chain.from_iterable(measurement.label_set.prompts.values())
+
+
+def _merged(sets: Sequence[TextSet]) -> tuple[TextSet, ...]:
+    """Return each set once, with every question that it was asked for; one without texts is none."""
+    found: dict[tuple[object, ...], TextSet] = {}
+    for each in sets:
+        key = (each.use, each.preset, each.variant, each.texts)
+        before = found.get(key, replace(each, questions=()))
+        found[key] = before if each.questions[0] in before.questions else replace(before, questions=(*before.questions, *each.questions))
+    return tuple(each for each in found.values() if each.texts)
