@@ -30,7 +30,7 @@ fix: $(READY)  ## what a machine can mend
 	$(BIN)/ruff format .
 
 bench: $(READY)  ## one ratio a script, against a peer in the same run
-	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+	for script in benchmarks/*/*.py; do $(BIN)/python $$script || exit 1; done
 
 clean:
 	rm -rf .venv

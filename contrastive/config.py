@@ -65,8 +65,8 @@ def read_config(source: str, overrides: Sequence[str] = ()) -> Config:
     """Read a run from a TOML file or a shipped recipe.
 
     `source`: path of a TOML file, or the bare name of a recipe (``"emoji"``); `overrides`: ``section.key=value`` each; the value is TOML
-    (``optim.lr=1e-3``), or plain text where it is none (``run.out=runs/x``). Raises `UsageError` without such a file or recipe; for bad
-    TOML; for an unknown, missing or ill-fitting setting.
+    (``optim.lr=1e-3``), or plain text where it is not valid TOML (``run.out=runs/x``). Raises `UsageError` without such a file or
+    recipe; for bad TOML; for an unknown, missing or ill-fitting setting.
     """
     try:
         tables = tomllib.loads(_text_of(source))

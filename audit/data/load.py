@@ -35,8 +35,8 @@ def load_dataset(
     in a folder, the first in `Schema.label_files` is read; else the only one; else the one whose name says validation, test or train, in
     this order; a note says which.
 
-    UsageError if there is no location or a ``hf:`` location is malformed, DataError if there is nothing, or the data cannot be read or do
-    not follow the schema, MachineError if the hub is needed and out of reach.
+    UsageError without a location or for a malformed ``hf:`` location, DataError if nothing is found, or the data cannot be read or do not
+    follow the schema, MachineError if the hub is needed and out of reach.
     """
     if location is None:
         if hub is None:

@@ -54,7 +54,7 @@ def _of_measurement(measurement: Measurement) -> Iterator[str]:
 
 
 def _merged(sets: Sequence[TextSet]) -> tuple[TextSet, ...]:
-    """Return each set once, with every question that it was asked for; one without texts is none."""
+    """Return each set that has texts once, with every question that it was asked for."""
     found: dict[tuple[object, ...], TextSet] = {}
     for each in sets:
         key = (each.use, each.preset, each.variant, each.texts)

@@ -19,7 +19,7 @@ def reach(events_1: Counts, n_1: Counts, events_2: Counts, n_2: Counts, alpha: f
 
     The interval is Newcombe's with the correction for continuity. Without it, at alpha = .05, a difference of exactly the tolerance of 5
     points is called smaller in up to 6.2 of 100 audits (300 and 2,000 images); with it in at most 5 for rates from 1 to 99 %, and in 5.2
-    closer to the ends, where one group has ten times the images of the other (`benchmarks/coverage.py`: exact, over all outcomes).
+    closer to the ends, where one group has ten times the images of the other (`benchmarks/conclusions/coverage.py`, exact).
 
     Parameters
     ----------

@@ -194,7 +194,7 @@ def _fisher_p(
 ) -> Float[np.ndarray, "m"]:
     """Sum, over every table with the same margins, the probabilities that do not exceed the observed one's.
 
-    scipy's test takes one table a call, 57 times as long for the pairs of 126 groups (`benchmarks/exact_tests.py`).
+    scipy's test takes one table a call, 57 times as long for the pairs of 126 groups (`benchmarks/speed/exact_tests.py`).
     """
     total = events_1 + events_2
     lowest, highest = np.maximum(0, total - n_2), np.minimum(total, n_1)

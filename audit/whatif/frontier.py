@@ -19,7 +19,7 @@ _CLAIMS = ("smaller", "indistinguishable", "larger", "levelled down")
 
 
 def holm_corrected(what_ifs: Sequence[WhatIf], alpha: float) -> tuple[WhatIf, ...]:
-    """Correct for everything that was tried on a finding (Holm): a change that does not survive it is none.
+    """Correct for everything that was tried on a finding (Holm): a change that does not survive it does not count.
 
     Of every setting two things are asked: whether the gap changed, and whether the two groups changed places, which may leave the gap as
     large as it was. Each is corrected over all settings, by its own p.

@@ -16,7 +16,7 @@ __all__ = ["CaptionedImages", "TrainingDataError", "open_source"]
 def open_source(config: DataConfig) -> CaptionedImages:
     """Return what ``data.train`` names: a built-in set, a file, a folder, or ``hf:ORG/NAME`` on the hub; see `settings.DataConfig`.
 
-    Raises `UsageError` if it is none of these, if a skew is asked of data that have none, or if the emoji packages are missing;
+    Raises `UsageError` for any other name, if a skew is asked of data without one, or if the emoji packages are missing;
     `TrainingDataError` if the data cannot be read or do not fit.
     """
     if config.train == "emoji":

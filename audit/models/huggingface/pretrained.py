@@ -106,7 +106,7 @@ def _architecture(config: Any, folder: Path) -> Any:
 
 
 def built_in_class(auto: Any, config: Any) -> Any:
-    """Return the class that an Auto class of transformers builds for a configuration; KeyError if there is none."""
+    """Return the class that an Auto class of transformers builds for a configuration; KeyError for one that it does not know."""
     found = auto._model_mapping[type(config)]
     if isinstance(found, tuple):
         found = next((cls for cls in found if cls.__name__ in (config.architectures or ())), found[0])

@@ -27,10 +27,10 @@ _SMALLEST = 1e-30
 
 
 def given(predictions: Predictions) -> Int[np.ndarray, "n"]:
-    """Return the place of each given answer among the possible answers; DataError if it is none of them."""
+    """Return the place of each given answer among the possible answers; DataError for an unexpected one."""
     places = pd.Index(predictions.answers).get_indexer(pd.Index(predictions.y_pred))
     if (places < 0).any():
-        raise DataError(f"the answer {str(predictions.y_pred[places < 0][0])!r} is none of the possible answers")
+        raise DataError(f"the answer {str(predictions.y_pred[places < 0][0])!r} is not among the possible answers")
     return np.asarray(places)
 
 
@@ -81,7 +81,7 @@ class Scored:
 
     @cached_property
     def confidence(self) -> Float[np.ndarray, "n"]:
-        """Probability of the answer that was given; DataError if it is none: not between 0 and 1."""
+        """Probability of the answer that was given; DataError where it is not between 0 and 1."""
         answered = self.predictions
         probabilities = answer_probabilities(answered.scores, answered.labels, answered.answers, self.measurement.label_set)
         sure = probabilities[np.arange(len(probabilities)), given(answered)]

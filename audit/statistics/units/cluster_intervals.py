@@ -32,7 +32,7 @@ class RateLimits:
     """Largest design effect that so many of the group's events can have."""
     others: Float[np.ndarray, "j"]
     others_effect: Float[np.ndarray, "j"]
-    """The same of images that are no events."""
+    """The same of images without the event."""
 
     def at(self, alpha: float) -> tuple[float, float]:
         """Return the lower and the upper limit."""
@@ -55,7 +55,7 @@ def rate_limits(table: ClusterTable) -> tuple[RateLimits | None, ...]:
     Notes
     -----
     With 20 to 400 clusters of 1 to 300 images, rates from .02 to .8 and correlations from .05 to 1 the 95 % interval covered .945 to .98
-    (`benchmarks/clusters.py`); with the group's own design effect alone, .85 to .97.
+    (`benchmarks/conclusions/clusters.py`); with the group's own design effect alone, .85 to .97.
 
     References
     ----------

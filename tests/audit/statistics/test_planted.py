@@ -2,7 +2,7 @@
 
 Slow, and so not run by default: ``pytest -m slow -s tests/audit/statistics/test_planted.py``, which prints what it measures. The kinds of
 files, what is
-true in them and what must come out stand in `benchmarks/planted.py`.
+true in them and what must come out stand in `benchmarks/conclusions/planted.py`.
 """
 
 import json
@@ -14,7 +14,7 @@ import pytest
 from scipy.stats import binom
 
 from audit.run import main
-from benchmarks.planted import PLANS
+from benchmarks.conclusions.planted import PLANS
 
 pytestmark = pytest.mark.slow
 

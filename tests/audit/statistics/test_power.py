@@ -39,7 +39,7 @@ def test_small_groups_are_summed_over_all_outcomes():
     [(0.05, (1000, 1000), 1), (0.3, (35, 10_000), 10), (0.85, (300,) * 7, 1), (0.1, (80, 100, 3000), 40)],
 )
 def test_a_difference_of_that_size_is_found_four_times_out_of_five(rate, n, questions):
-    """The smallest group that much nearer to one half; `benchmarks/power.py` has more layouts and 2,000 audits each."""
+    """The smallest group that much nearer to one half; `benchmarks/conclusions/power.py` has more layouts and 2,000 audits each."""
     source, n, level = np.random.default_rng(0), np.array(n), 0.05 / questions
     rates = np.full(len(n), rate)
     rates[n.argmin()] += at(rate, *n, level=level) * (1 if rate < 0.5 else -1)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks import objectives as comparison
+from benchmarks.training import objectives as comparison
 from contrastive.config import read_config
 from contrastive.data.shapes import KINDS, ShapeImages
 from contrastive.loss import Contrast

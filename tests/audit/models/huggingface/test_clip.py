@@ -121,7 +121,7 @@ def test_parts_that_do_not_belong_together_are_refused(tmp_path, file, changes, 
 
 
 def test_a_plain_clip_is_loaded_without_transformers_modelling(tmp_path):
-    """Two seconds and 140 MB less: what `benchmarks/load.py` measures."""
+    """Two seconds and 140 MB less: what `benchmarks/speed/load.py` measures."""
     import subprocess
     import sys
     from pathlib import Path

@@ -10,17 +10,9 @@ from audit.statistics.resampling import spread_of_rates
 from audit.statistics.units.cluster_null import clustered_gap_test, clustered_p
 from audit.statistics.units.cluster_shuffles import shuffles
 from audit.statistics.units.clusters import ClusterTable, cluster_table
+from tests.support.cluster_tables import nested
 
 FIRST, SECOND = np.array([0]), np.array([1])
-
-
-def nested(*groups):
-    """Table of clusters that lie in one group each: (events, images) by group."""
-    rows = [(g, k, n) for g, (events, sizes) in enumerate(groups) for k, n in zip(events, sizes, strict=True)]
-    table = np.zeros((2, len(rows), len(groups)), int)
-    for c, (g, k, n) in enumerate(rows):
-        table[:, c, g] = k, n
-    return ClusterTable(table[0], table[1], np.ones(len(rows), int))
 
 
 def clusters(source, sizes, rate, correlation):

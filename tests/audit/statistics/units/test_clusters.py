@@ -8,6 +8,7 @@ from statsmodels.genmod.generalized_estimating_equations import GEE
 
 from audit.statistics.units.cluster_null import clustered_gap_test
 from audit.statistics.units.clusters import ClusterTable, cluster_table, covariance
+from tests.support.cluster_tables import nested
 
 
 def rng(seed=0):
@@ -21,15 +22,6 @@ def people(source, clusters, size, rate, correlation):
         weight = (1 - correlation) / correlation
         rate = source.beta(rate * weight, (1 - rate) * weight, clusters)
     return source.binomial(n, rate), n
-
-
-def nested(*groups):
-    """Table of clusters that lie in one group each: (events, images) by group."""
-    rows = [(g, k, n) for g, (events, sizes) in enumerate(groups) for k, n in zip(events, sizes, strict=True)]
-    table = np.zeros((2, len(rows), len(groups)), int)
-    for c, (g, k, n) in enumerate(rows):
-        table[:, c, g] = k, n
-    return ClusterTable(table[0], table[1], np.ones(len(rows), int))
 
 
 def test_the_table_keeps_every_count_in_any_order_with_a_row_for_each_kind_of_cluster():

@@ -147,7 +147,7 @@ def by_counts(design: Design, number: int) -> Found:
     first, second = np.triu_indices(len(judged), 1)
     low, high = units.differences(first, second, ALPHA)
     p = units.null(DRAWS, generator(0, f"{design.name} {number}")).p
-    verdict = verdicts(units.equivalence_bound(ALPHA), TOLERANCE, p, ALPHA, len(judged)).item()
+    verdict = verdicts(units.equivalence_bound(ALPHA) < TOLERANCE, p, ALPHA, len(judged)).item()
     differences = rates[first] - rates[second]
     return Found(verdict, held, tuple(((low <= differences) & (differences <= high)).tolist()), robust_t(table))
 
