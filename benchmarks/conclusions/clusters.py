@@ -160,7 +160,7 @@ def by_file(design: Design, number: int) -> Found:
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
         file, out = Path(folder) / "answers.csv", Path(folder) / "audit"
         table.to_csv(file, index=False)
-        flags = ["--attributes", "group", "--cluster", "person", "--draws", str(DRAWS), "--out", str(out)]
+        flags = ["--attributes", "group", "--cluster", "person", "--out", str(out)]
         if audit_run(["--predictions", str(file), *flags]) not in (0, 1):
             raise RuntimeError(f"{design.name}, file {number}: {said.getvalue()}")
         audit = json.loads((out / "results.json").read_text())["audits"][0]
