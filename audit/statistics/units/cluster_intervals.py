@@ -54,7 +54,7 @@ def rate_limits(table: ClusterTable) -> tuple[RateLimits | None, ...]:
 
     Notes
     -----
-    With 20 to 400 clusters of 1 to 300 images, rates from .02 to .8 and correlations from .05 to 1 the 95 % interval covered .945 to .98
+    With 20 to 400 clusters of 1 to 300 images, rates from .02 to .8 and correlations from .05 to 1 the 95 % interval covered .93 to .98
     (`benchmarks/conclusions/clusters.py`); with the group's own design effect alone, .85 to .97.
 
     References
