@@ -33,6 +33,20 @@ def levels_of(attributes: Sequence[str], groups: Sequence[tuple[str, ...]]) -> d
     return {name: tuple(dict.fromkeys(group[place] for group in groups)) for place, name in enumerate(attributes)}
 
 
+def told_apart(names: Sequence[str], folders: Sequence[str]) -> tuple[str, ...]:
+    """Return names of which no two are the same: with the folder where two are, then with a number.
+
+    Examples
+    --------
+    >>> told_apart(["ckpt.pt", "ckpt.pt", "other"], ["seed0", "seed1", ""])
+    ('ckpt.pt (seed0)', 'ckpt.pt (seed1)', 'other')
+    >>> told_apart(["fake", "fake"], ["", ""])
+    ('fake #1', 'fake #2')
+    """
+    shown = [f"{name} ({folder})" if folder and names.count(name) > 1 else name for name, folder in zip(names, folders, strict=True)]
+    return tuple(name if shown.count(name) == 1 else f"{name} #{place}" for place, name in enumerate(shown, 1))
+
+
 def natural_order(levels: Iterable[str]) -> tuple[str, ...]:
     """Sort levels by their numbers where they have some: "3-9" before "10-19".
 

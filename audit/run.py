@@ -59,7 +59,7 @@ def run(arguments: argparse.Namespace, words: Sequence[str]) -> int:
     request = _request(arguments, words)
     out = request.out
     if out is None:
-        models = [request.predictions.stem] if request.predictions else map(short_name, request.model)
+        models = [file.stem for file in request.predictions] or map(short_name, request.model)
         chosen = [probes.get(each) if isinstance(each, str) else each for each in request.probe]
         names = [probe.name for probe in chosen] or ["predictions"]
         out = default_directory(models, names, dt.datetime.now(dt.UTC))

@@ -18,7 +18,7 @@ from audit.errors import DataError, UsageError, nearest
 from audit.measure.slices import with_slices
 from audit.models import load, plugin
 from audit.models.model_args import by_model, parse_model_args
-from audit.predictions.read import ColumnOptions, PredictionFile, load_predictions
+from audit.predictions.read import ColumnOptions, PredictionFile, load_predictions, with_all_answers
 from audit.predictions.weights import with_weights
 from audit.types import Answerer, Dataset, Encoder, LoadOptions, ModelRecord, Probe
 from audit.whatif.explore import chosen_methods
@@ -72,11 +72,13 @@ def dataset_of(probe: Probe, request: AuditRequest) -> Dataset:
     return stratified(dataset, request.limit, request.seed) if request.limit else dataset
 
 
-def predictions_of(request: AuditRequest, probes: Sequence[Probe]) -> PredictionFile:
-    """Return the external predictions of a request, less its exclusions."""
+def predictions_of(request: AuditRequest, probes: Sequence[Probe]) -> list[PredictionFile]:
+    """Return the external predictions of a request, less its exclusions, a file (or data frame) each."""
     wanted = ColumnOptions(request.attributes, request.cluster, request.weights, sliced_columns(probes))
-    file = load_predictions(request.predictions, wanted)
-    return leave_out(file, *_excluded(request.exclude)) if request.exclude else file
+    files = [load_predictions(source, wanted) for source in request.predictions]
+    if request.exclude:
+        files = [leave_out(file, *_excluded(request.exclude)) for file in files]
+    return with_all_answers(files) if request.as_replicates else files
 
 
 def _excluded(exclude: Path | tuple[str, ...]) -> tuple[tuple[str, ...], str]:

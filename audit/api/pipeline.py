@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any
 
 from audit.api.audits import Audit
@@ -18,10 +19,12 @@ from audit.engine.external import PredictionPlan, audit_predictions
 from audit.engine.untrained_control import with_untrained_control
 from audit.errors import UsageError
 from audit.gates.gate_set import GateSet
+from audit.naming import told_apart
 from audit.output.audit import Clock, assemble_results, write
 from audit.output.directory import write_text
 from audit.output.run_directory import RunDirectory
 from audit.predictions.default_claims import DefaultClaims, parse_outcome
+from audit.replicates.combine import replicates
 from audit.types import Note, Probe, Settings
 from reports.exports.junit import junit_xml
 from reports.text.notes import sentence
@@ -56,13 +59,15 @@ def run_audit(request: AuditRequest) -> Audit:
     clock = Clock()
     probes = probes_of(request)
     # Which questions external predictions can answer is known only from the file.
-    external = request.predictions is not None
+    external = bool(request.predictions)
     planned = None if external else planned_questions(asked for probe in probes for asked in probe.measurements)
     gates = GateSet.of(request.fail_on, planned)
     with RunDirectory(request.out, log=LOG) as directory:
-        audited = (_audit_predictions if external else _audit_models)(request, probes, gates, directory)
+        audited = _told_apart(list((_audit_predictions if external else _audit_models)(request, probes, gates, directory)))
         ran_on = {"device": request.device, "dtype": request.dtype}
         results = assemble_results(audited, request.settings, request.command, ran_on, clock.timing())
+        if request.as_replicates:
+            results = replace(results, replicates=replicates(audited, request.settings))
         results = gates.decide(results, found_questions(results))
         if request.out is not None:
             write(request.out, results, audited)
@@ -78,15 +83,35 @@ def _notes_in_words(record: logging.LogRecord) -> bool:
     return True
 
 
-def _audit_models(request: AuditRequest, probes: Sequence[Probe], gates: GateSet, directory: RunDirectory) -> list[AuditedProbe]:
+_Audited = Iterator[tuple[Any, list[AuditedProbe]]]
+"""A model, or predictions, as the request names it, with its audits."""
+
+
+def _told_apart(audited: Sequence[tuple[Any, list[AuditedProbe]]]) -> list[AuditedProbe]:
+    """Return the audits in their order, models (or files) of one name renamed: predictions and pages know them by it."""
+    named = [(source, name) for source, found in audited for name in dict.fromkeys(each.result.model.name for each in found)]
+    folders = [Path(source).parent.name if isinstance(source, str | Path) else "" for source, _ in named]
+    apart = iter(told_apart([name for _, name in named], folders))
+    done = []
+    for _, found in audited:
+        names = {name: next(apart) for name in dict.fromkeys(each.result.model.name for each in found)}
+        done += [_renamed(each, names[each.result.model.name]) for each in found]
+    return done
+
+
+def _renamed(audited: AuditedProbe, name: str) -> AuditedProbe:
+    return replace(audited, result=replace(audited.result, model=replace(audited.result.model, name=name)))
+
+
+def _audit_models(request: AuditRequest, probes: Sequence[Probe], gates: GateSet, directory: RunDirectory) -> _Audited:
     # Before any model: what is wrong with the data is reported in a second, not after minutes of reading weights.
     datasets = [dataset_of(probe, request) for probe in probes]
     for dataset in datasets:
         gates.check(dataset)
-    audited = []
     for model, args in zip(request.model, args_by_model(request), strict=True):
         with loaded(model, args, request) as (encoder, root):
             directory.open()
+            audited = []
             for probe, dataset in zip(probes, datasets, strict=True):
                 LOG.info("model %s  probe %s  images %d  device %s", encoder.record.name, probe.name, len(dataset.images), request.device)
                 subject = (encoder, probe, dataset, request.settings)
@@ -95,13 +120,16 @@ def _audit_models(request: AuditRequest, probes: Sequence[Probe], gates: GateSet
                 if request.untrained_control:
                     done = with_untrained_control(done, *subject, **how)
                 audited.append(with_examples(done, dataset, request.include_examples) if request.include_examples else done)
-    return audited
+        yield model, audited
 
 
-def _audit_predictions(request: AuditRequest, probes: Sequence[Probe], gates: GateSet, directory: RunDirectory) -> list[AuditedProbe]:
-    claims = DefaultClaims(tuple(map(parse_outcome, request.outcome)), request.depth or 2)
-    file = predictions_of(request, probes)
+def _audit_predictions(request: AuditRequest, probes: Sequence[Probe], gates: GateSet, directory: RunDirectory) -> _Audited:
+    plan = PredictionPlan(
+        tuple(probes), DefaultClaims(tuple(map(parse_outcome, request.outcome)), request.depth or 2), request.cluster, request.weights
+    )
+    files = predictions_of(request, probes)
     directory.open()
-    for note in file.notes:
-        LOG.info("%s", note)
-    return audit_predictions(file, PredictionPlan(tuple(probes), claims, request.cluster, request.weights), request.settings)
+    for source, file in zip(request.predictions, files, strict=True):
+        for note in file.notes:
+            LOG.info("%s", note)
+        yield source, audit_predictions(file, plan, request.settings)

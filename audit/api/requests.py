@@ -78,6 +78,10 @@ def _predictions(value: Any) -> Any:
     return path(value)
 
 
+def _several_predictions(value: Any) -> tuple[Any, ...]:
+    return () if value is None else several(_predictions)(value)
+
+
 def _exclude(value: Any) -> Path | tuple[str, ...]:
     if isinstance(value, str | Path):
         return Path(value)
@@ -127,9 +131,14 @@ class AuditRequest(Request):
     data: Any = option(_data, None, WHAT, "a folder, a CSV or Parquet file, or hf:ID; default: what the probe names", metavar="WHERE")
     """Or a data frame with a column of paths or of pictures, or a `Dataset`."""
     predictions: Any = option(
-        _predictions, None, WHAT, "audit external predictions (CSV or Parquet); no model is loaded", metavar="FILE", read=Path
-    )
-    """Or a data frame of them."""
+        _several_predictions, (), WHAT, "audit external predictions (CSV or Parquet), no model is loaded; repeatable", metavar="FILE",
+        read=Path, repeatable=True,
+    )  # fmt: skip
+    """Or a data frame of them, or a sequence."""
+    as_replicates: bool = option(
+        switch, False, WHAT, "the models (or files of predictions) are checkpoints or seeds of one: besides each verdict, the gaps of all "
+        "of them, and intervals over images and replicates",
+    )  # fmt: skip
     attributes: tuple[str, ...] | None = option(
         names, None, WHAT, "with --predictions: columns to slice by (default: text with 2 to 50 levels)", metavar="NAME,NAME"
     )
@@ -197,7 +206,7 @@ class AuditRequest(Request):
 
     def check_together(self) -> None:
         """Refuse options that are missing, or say nothing about this kind of run."""
-        external = self.predictions is not None
+        external = bool(self.predictions)
         for name in () if external else ("model", "probe"):
             if not getattr(self, name):
                 raise UsageError(f"--{name} is missing", fix="python -m audit.run --model ckpt.pt --probe fairface")
@@ -209,14 +218,28 @@ class AuditRequest(Request):
                 why = "no model is loaded and no image is read" if external else "the probe says what is asked"
                 what = f"{flag(name)} cannot be used {'with' if external else 'without'} --predictions"
                 raise UsageError(what, why=why, fix="leave it out")
+        if self.as_replicates:
+            self._check_replicates()
         if self.weights:
             self._check_weights(self.weights)
+        self._check_gates()
+
+    def _check_gates(self) -> None:
         if (self.junit or self.require_conclusive) and not self.fail_on:
             raise UsageError("no gate is given", where="--junit, --require-conclusive", fix="--fail-on 'gap > 0.05'")
         if self.junit and not self.junit.parent.is_dir():
             raise UsageError(f"no folder {str(self.junit.parent)!r} for --junit", fix="make it, or name another file")
         if self.junit and self.junit.is_dir():
             raise UsageError(f"--junit {str(self.junit)!r} is a folder", fix="name a file")
+
+    def _check_replicates(self) -> None:
+        given = [str(each) if isinstance(each, str | Path) else id(each) for each in (*self.model, *self.predictions)]
+        if twice := [each for each in given if given.count(each) > 1]:
+            named = "one object" if isinstance(twice[0], int) else repr(twice[0])
+            raise UsageError(f"{named} is given twice", where="--as-replicates", fix="give each replicate once: another seed, another step")
+        if len(self.model) == 1:
+            why = "how far replicates lie apart takes two of them"
+            raise UsageError("--as-replicates with one --model", why=why, fix="--model a.pt --model b.pt --as-replicates")
 
     def _check_weights(self, weights: str) -> None:
         if weights == self.cluster or weights in {*(self.attributes or ()), *(name for by in self.by for name in by)}:

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from audit.errors import DataError, UsageError
+from audit.naming import told_apart
 from audit.output.directory import STATUS, column_of
 from audit.records.comparison import Side
 from audit.records.results import AuditResult, MeasurementRecord, Results, from_json
@@ -141,10 +142,7 @@ def distinct_names(sides: Sequence[FinishedAudit]) -> tuple[str, ...]:
         raise UsageError(
             "a comparison needs two models", why=f"there is {len(sides) or 'none'}", fix="python -m audit.compare BEFORE AFTER [AFTER …]"
         )
-    names = [each.side.name for each in sides]
-    if len(set(names)) < len(names):
-        names = [name if names.count(name) == 1 else f"{name} ({each.side.directory})" for name, each in zip(names, sides, strict=True)]
-    return tuple(name if names.count(name) == 1 else f"{name} #{place}" for place, name in enumerate(names, 1))
+    return told_apart([each.side.name for each in sides], [each.side.directory for each in sides])
 
 
 def shared_probes(sides: Sequence[FinishedAudit]) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -17,6 +17,7 @@ from audit.records.file import File
 from audit.records.finding import CellStatus, Contrast, Finding, Gap, PairedFinding, Rate, SpecificationCurve, SpecificationPoint
 from audit.records.gates import GateResult
 from audit.records.inputs import DataRecord, MeasurementRecord, ProbeRecord, TextSet
+from audit.records.replicates import Replicates
 from audit.records.schema_1 import upgrade_results
 from audit.records.what_if import WhatIfs
 from audit.types import ModelRecord, Note, PublishedTable, Settings
@@ -120,6 +121,8 @@ class Results:
     timing: Timing
     gates: tuple[GateResult, ...] = ()
     """What `--fail-on` asked, in its order."""
+    replicates: tuple[Replicates, ...] = ()
+    """What the audits say together, one a probe, where their models are replicates of one; no verdict depends on it."""
 
 
 _FILE = File(Results, "results.json", SCHEMA_VERSION, upgrade_results, "run the audit again")
@@ -170,6 +173,19 @@ def _inconsistencies(results: Results) -> Iterator[str]:
             yield f"a set of texts of {audit.model.name} names a text that is not there"
         for finding in audit.findings:
             yield from _of_finding(finding, audit)
+    for each in results.replicates:
+        yield from _of_replicates(each, results)
+
+
+def _of_replicates(replicates: Replicates, results: Results) -> Iterator[str]:
+    if any(not 0 <= place < len(results.audits) for place in replicates.audits):
+        yield f"the replicates of {replicates.probe} name an audit that is not there"
+        return
+    together = [results.audits[place] for place in replicates.audits]
+    asked = [{finding.id for finding in audit.findings} for audit in together]
+    for each in replicates.findings:
+        if not all(each.finding in ids for ids in asked) or {len(each.verdicts), len(each.gaps)} != {len(together)}:
+            yield f"the replicates of {replicates.probe} do not all have the question {each.finding}"
 
 
 def _of_finding(finding: Finding, audit: AuditResult) -> Iterator[str]:

@@ -6,10 +6,11 @@ import re
 from collections.abc import Iterable, Sequence
 
 from audit.records.comparison import Change, Comparison, Comparisons, Series
+from audit.records.replicates import Replicates
 from audit.records.results import AuditResult, Finding, Results
 from audit.types import ModelRecord
 from reports.provenance import written_date
-from reports.text import changes, evidence, phrases, sentences
+from reports.text import changes, evidence, phrases, replicates, sentences
 from reports.text import comparison as comparison_text
 from reports.text.gates import gate_rows, gates_sentence
 from reports.text.notes import sentence
@@ -20,7 +21,7 @@ from reports.text.responsiveness import composition_sentence, look_line
 from reports.text.verdicts import VerdictSentence, comparison_sentence, verdict_sentence
 
 _ENTITIES = {"&": "&amp;", "<": "&lt;", "@": "&#64;", "://": "&#58;//", "www.": "www&#46;"}
-_MOST_CHANGES = 15
+_MOST_CHANGES, _MOST_REPLICATED = 15, 3
 _MARKDOWN = re.compile(r"[\\`*_\[\]|~$]|^[#+=>-]|(?:(?<=^\d)|(?<=^\d\d))[.)]")
 """What Markdown reads as markup anywhere, and what it reads as a heading, a list or a quotation at the start of a line."""
 _FINDINGS = ("verdict", "question", "highest (n)", "lowest (n)", "gap [interval]", "expected by chance (95 %): up to", "adjusted p")
@@ -37,7 +38,17 @@ def summary_markdown(results: Results) -> str:
     parts = [f"## {escaped(sentences.audits_title(results))}", *_gates(results)]
     for audit in results.audits:
         parts += _audit(audit, rows, sentences_each, named=len(results.audits) > 1)
+    for each in results.replicates:
+        parts += _replicates(each, results)
     return _document(parts, results, [(audit.model.name, audit.model) for audit in results.audits], "report.html")
+
+
+def _replicates(found: Replicates, results: Results) -> list[str]:
+    asked = replicates.ordered(found, results)
+    lines = [replicates.question_sentence(*each, results) for each in asked[:_MOST_REPLICATED]]
+    more = f"{_MOST_REPLICATED} of {in_words(len(asked), 'question')}." if len(asked) > _MOST_REPLICATED else ""
+    parts = ["### Replicates", escaped(replicates.lead(found, results)), _bullets(lines), more]
+    return [part for part in parts if part]
 
 
 def _gates(results: Results) -> list[str]:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from audit.records.comparison import Change, Comparison, Comparisons, Series, Trajectory
 from audit.records.results import AuditResult, Finding, Results
 from reports.exports.markdown import ordinary_spaces
-from reports.text import changes, evidence, phrases, sentences
+from reports.text import changes, evidence, phrases, replicates, sentences
 from reports.text import comparison as comparison_text
 from reports.text.gates import gate_rows, gates_sentence
 from reports.text.notes import sentence
@@ -19,7 +19,7 @@ from reports.text.responsiveness import composition_sentence, equal_gap, look_li
 from reports.text.verdicts import comparison_sentence, verdict_sentence
 
 COLUMNS = 80
-_MOST_ROWS = 15
+_MOST_ROWS, _MOST_REPLICATED = 15, 3
 _VERDICT, _CHANGE = (66, 13), (54, 24)
 """Columns of a question and of its verdict, in an audit and in a comparison."""
 
@@ -30,7 +30,15 @@ _VERDICT, _CHANGE = (66, 13), (54, 24)
 def audit_lines(results: Results) -> str:
     """Return the pre-specified questions of every audit, the strongest signals outside them, and its verdict in words."""
     blocks = [_audit(audit, results.settings.min_group_size) for audit in results.audits]
-    return ordinary_spaces("\n\n".join([*blocks, *_gates(results)]))
+    return ordinary_spaces("\n\n".join([*blocks, *_replicates(results), *_gates(results)]))
+
+
+def _replicates(results: Results) -> list[str]:
+    return [
+        "\n".join([*wrapped(replicates.lead(each, results)), *(line for asked in replicates.ordered(each, results)[:_MOST_REPLICATED]
+         for line in wrapped(replicates.question_sentence(*asked, results)))])
+        for each in results.replicates
+    ]  # fmt: skip
 
 
 def _gates(results: Results) -> list[str]:

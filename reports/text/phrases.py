@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from audit.errors import DataError
 from audit.records.comparison import GapEnds, PairChange
 from audit.records.evidence import Estimate
+from audit.records.replicates import MeanGap
 from audit.records.results import Contrast, Finding, Gap, PairedFinding, Rate
 from audit.types import Group, ModelRecord
 from reports.text.numbers import (
@@ -45,7 +46,7 @@ LEFT_OUT_OF_CLUSTERS = (
 LEFT_OUT_OF_WEIGHTS = f"{LEFT_OUT_OF_CLUSTERS}; prompt sensitivity; counterfactual pairs; the answers given; slicing it yourself"
 """What counts every image once."""
 
-Interval = Estimate | Gap | GapEnds
+Interval = Estimate | Gap | GapEnds | MeanGap
 """A number with its interval."""
 Corrected = Contrast | PairChange
 """A difference with its interval, and the simultaneous one."""

@@ -1,0 +1,99 @@
+"""May these audits be of one model? Other weights, but the same questions about the same images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from audit.data.schema import quoted
+from audit.engine import AuditedProbe
+from audit.errors import DataError, UsageError
+from audit.types import Predictions
+
+if TYPE_CHECKING:
+    from jaxtyping import Int
+
+_SAME_IMAGES = "replicates answer about the same images"
+
+
+def check_questions(replicates: Sequence[AuditedProbe]) -> None:
+    """Refuse what are no replicates: UsageError for fewer than two or one model twice, DataError where other questions were planned."""
+    first = replicates[0].result
+    if len(replicates) < 2:
+        raise UsageError(
+            "replicates need two models", where=f"probe {first.probe.name!r}", why=f"only {first.model.name!r} was asked",
+            fix="give --model (or --predictions) once for each replicate",
+        )  # fmt: skip
+    for one, other in combinations(replicates, 2):
+        if one.result.model.fingerprint == other.result.model.fingerprint and _same_answers(one, other):
+            raise UsageError(
+                f"{one.result.model.name!r} and {other.result.model.name!r} are one model",
+                why="their fingerprints and all their answers are equal", fix="give each replicate once: another seed, another step",
+            )  # fmt: skip
+    for other in replicates[1:]:
+        _check_planned(replicates[0], other)
+        _check_planned(other, replicates[0])
+
+
+def _same_answers(one: AuditedProbe, other: AuditedProbe) -> bool:
+    return one.predictions.keys() == other.predictions.keys() and all(
+        np.array_equal(answered.y_pred, other.predictions[name].y_pred) for name, answered in one.predictions.items()
+    )
+
+
+def _check_planned(one: AuditedProbe, other: AuditedProbe) -> None:
+    ids = {finding.id for finding in other.result.findings if finding.primary}
+    if missing := [finding.id for finding in one.result.findings if finding.primary and finding.id not in ids]:
+        raise DataError(
+            f"{other.result.model.name} was not asked {missing[0]!r}, which {one.result.model.name} was",
+            why="replicates are taken together question by question", fix="ask all of them the same, or audit this one by itself",
+        )  # fmt: skip
+
+
+def places_of(first: Predictions, other: Predictions, names: tuple[str, str]) -> Int[np.ndarray, "n"]:
+    """Return the place of each row of the first replicate among those of the other.
+
+    DataError naming the first row that only one has, or that does not show the same in both.
+    """
+    rows, others = first.attributes.index, other.attributes.index
+    for index, held, (has, lacks) in ((rows, others, names), (others, rows, names[::-1])):
+        if len(absent := index.difference(held, sort=False)):
+            raise DataError(f"{has} has the row {quoted(str(absent[0]))}, and {lacks} does not", why=_SAME_IMAGES,
+                            fix="give every replicate the same images, or leave the row out with --exclude")  # fmt: skip
+    if rows.has_duplicates and not rows.equals(others):
+        raise DataError(f"the rows of {names[0]} and {names[1]} cannot be matched", why="an identifier occurs in several rows",
+                        fix="give both the same order of rows")  # fmt: skip
+    places = np.arange(len(rows)) if rows.equals(others) else others.get_indexer(rows)
+    _check_values(_shown(first), {name: column[places] for name, column in _shown(other).items()}, rows, names)
+    return np.asarray(places)
+
+
+def _shown(predictions: Predictions) -> dict[str, np.ndarray]:
+    """Return what stands with an image, besides the answer."""
+    columns = {str(name): column.to_numpy(object) for name, column in predictions.attributes.items()}
+    others = {"y_true": predictions.y_true, "the weight": predictions.weight, "the cluster": _cluster_names(predictions)}
+    return columns | {name: column for name, column in others.items() if column is not None}
+
+
+def _cluster_names(predictions: Predictions) -> np.ndarray | None:
+    if predictions.cluster is None or predictions.cluster_names is None:  # an attribute says it
+        return None
+    return np.asarray(predictions.cluster_names.take(predictions.cluster), object)
+
+
+def _check_values(first: Mapping[str, np.ndarray], other: Mapping[str, np.ndarray], rows: pd.Index, names: tuple[str, str]) -> None:
+    for name in dict.fromkeys([*first, *other]):
+        if name not in first or name not in other:
+            has, lacks = names if name in first else names[::-1]
+            raise DataError(f"{has} says {name} of its images, and {lacks} does not", why=_SAME_IMAGES, fix="give all the same columns")
+        if (differ := first[name] != other[name]).any():
+            row = int(np.argmax(differ))
+            raise DataError(
+                f"{names[0]} and {names[1]} do not show the same images", where=f"the row of {quoted(str(rows[row]))}",
+                why=f"{name} is {quoted(str(first[name][row]))}, then {quoted(str(other[name][row]))}; {_SAME_IMAGES}",
+                fix="give every replicate the same images, with the same labels",
+            )  # fmt: skip

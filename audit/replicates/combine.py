@@ -1,0 +1,97 @@
+"""Audits of several checkpoints or seeds, taken together as one model: a record for each probe."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from audit.engine import AuditedProbe
+from audit.records.finding import Finding
+from audit.records.replicates import MeanGap, ReplicatedGap, Replicates
+from audit.replicates.alike import check_questions, places_of
+from audit.replicates.interval import gap_over_replicates
+from audit.statistics.metrics import METRICS, Outcome, Tally
+from audit.statistics.units.sampling_unit import SamplingUnits, UnitsOf
+from audit.types import Predictions, Settings
+
+
+def replicates(audited: Sequence[AuditedProbe], settings: Settings) -> tuple[Replicates, ...]:
+    """Return for each probe what its audits, of one model each, say together; raises as `check_questions` and `places_of`."""
+    by_probe: dict[str, list[int]] = {}
+    for place, each in enumerate(audited):
+        by_probe.setdefault(each.result.probe.name, []).append(place)
+    return tuple(Replicates(name, tuple(places), _findings([audited[i] for i in places], settings)) for name, places in by_probe.items())
+
+
+def _findings(group: Sequence[AuditedProbe], settings: Settings) -> tuple[ReplicatedGap, ...]:
+    check_questions(group)
+    first = group[0]
+    stacked = {name: _Stacked.of(group, name) for name in first.predictions}
+    own = [{finding.id: finding for finding in each.result.findings} for each in group]
+    return tuple(
+        _gap([found[finding.id] for found in own], stacked[finding.measurement], settings)
+        for finding in first.result.findings
+        if finding.primary
+    )
+
+
+@dataclass(frozen=True)
+class _Stacked:
+    """The answers of all replicates to a measurement, one below the other; the rows about an image (or a cluster) are one unit."""
+
+    units: UnitsOf
+    outcomes: Mapping[str, Outcome]
+
+    @classmethod
+    def of(cls, group: Sequence[AuditedProbe], measurement: str) -> _Stacked:
+        result, predictions = group[0].result, [each.predictions[measurement] for each in group]
+        names = [each.result.model.name for each in group]
+        first = predictions[0]
+        places = [places_of(first, other, (names[0], name)) for name, other in zip(names[1:], predictions[1:], strict=True)]
+        answers = [first.y_pred, *(other.y_pred[rows] for other, rows in zip(predictions[1:], places, strict=True))]
+        levels = {name: tuple(counts) for name, counts in result.data.groups.items()}
+        record = next(each for each in result.measurements if each.name == measurement)
+        return cls(UnitsOf(_stack(first, answers), levels), {name: frozenset(labels) for name, labels in record.outcomes.items()})
+
+    def of_question(self, found: Sequence[Finding]) -> SamplingUnits:
+        """Return the groups of a question with the answers of all replicates."""
+        asked = found[0]
+        counts = np.array([[(rate.events, rate.n) for rate in finding.by_group] for finding in found]).sum(axis=0)
+        tallied = Tally(tuple(rate.group for rate in asked.by_group), counts[:, 0], counts[:, 1], counts[:, 1])
+        outcome = None if asked.outcome is None else self.outcomes[asked.outcome]
+        return self.units(asked.attributes, METRICS[asked.metric], outcome, tallied)
+
+
+def _stack(first: Predictions, answers: Sequence[np.ndarray]) -> Predictions:
+    times, n = len(answers), len(first.y_pred)
+    cluster = np.arange(n) if first.cluster is None else first.cluster
+    return replace(
+        first,
+        y_pred=np.concatenate(answers),
+        y_true=None if first.y_true is None else np.tile(first.y_true, times),
+        attributes=pd.concat([first.attributes] * times),
+        cluster=np.tile(cluster, times),
+        weight=None if first.weight is None else np.tile(first.weight, times),
+    )
+
+
+def _gap(found: Sequence[Finding], stacked: _Stacked, settings: Settings) -> ReplicatedGap:
+    gaps = tuple(finding.gap.value if finding.gap else None for finding in found)
+    known = sorted(gap for gap in gaps if gap is not None)
+    spread = float(np.std(known, ddof=1)) if len(known) > 1 else None
+    return ReplicatedGap(found[0].id, tuple(each.verdict for each in found), gaps, spread, _mean_gap(found, stacked, settings.alpha))
+
+
+def _mean_gap(found: Sequence[Finding], stacked: _Stacked, alpha: float) -> MeanGap | None:
+    groups = tuple(rate.group for rate in found[0].by_group)
+    ok = np.array([[rate.status == "ok" for rate in finding.by_group] for finding in found]).all(axis=0)
+    places = np.flatnonzero(ok)
+    if len(places) < 2:
+        return None
+    rates = np.array([[finding.by_group[place].value for place in places] for finding in found], float)
+    gap = gap_over_replicates(rates, stacked.of_question(found).of(places), alpha)
+    high, low = (groups[places[end]] for end in (gap.highest, gap.lowest))
+    return MeanGap(high, low, gap.value, gap.low, gap.high, tuple((rates[:, gap.highest] - rates[:, gap.lowest]).tolist()))

@@ -1,0 +1,76 @@
+"""The gap of one model of which several replicates were audited, with an interval over images and replicates."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.special import stdtrit
+
+from audit.statistics.metrics import extremes
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
+    from audit.statistics.units.sampling_unit import SamplingUnits
+
+
+@dataclass(frozen=True)
+class GapOverReplicates:
+    """The gap of the mean rates; `highest` and `lowest` are places of groups."""
+
+    highest: int
+    lowest: int
+    value: float
+    low: float
+    high: float
+
+
+def gap_over_replicates(rates: Float[np.ndarray, "r g"], units: SamplingUnits, alpha: float) -> GapOverReplicates:
+    """Return the gap of the mean rates with its interval over both sources of error.
+
+    Parameters
+    ----------
+    rates : float[r, g]
+        Rate of each group in each of at least two replicates.
+    units : SamplingUnits
+        The same groups with the answers of all replicates; an image (or cluster) is one unit with all of its answers.
+    alpha : float
+        One minus the level, two-sided.
+
+    Notes
+    -----
+    The mean difference of two groups misses the true one because of the images and because of the replicates. Each gives a half-width,
+    and the two are added as squares:
+
+    * *within*: replicates answer about the same images, so their errors go together. The outcome of an image is its mean over the
+      replicates; the spread of these means over images (clusters) gives the interval that `units` has.
+    * *between*: ``t s / sqrt(R)``, s the standard deviation of the difference over the R replicates and t Student's quantile with R - 1
+      degrees of freedom.
+
+    Chance in which images a replicate alone gets wrong is in both, which makes the interval up to some 4 % too wide. One t at
+    Satterthwaite's degrees of freedom for the sum of the variances would be narrower, and misses 1.6 times as often as it says for three
+    replicates and one pair, 9 times for 21 pairs, where most of the error is between replicates; this interval never more often than it
+    says (simulated, 2 to 10 replicates). Of replicates with images of their own, equally many, ``s^2 / R`` is the variance of the
+    random-effects model of DerSimonian and Laird. As in `gap_interval` the ends are the largest lower and the largest upper limit of any
+    pair, each at ``alpha / pairs``.
+
+    References
+    ----------
+    DerSimonian and Laird 1986, https://doi.org/10.1016/0197-2456(86)90046-2; adding squared half-widths: Zou and Donner 2008,
+    https://doi.org/10.1002/sim.3095; raters and cases both drawn: Obuchowski and Rockette 1995,
+    https://doi.org/10.1080/03610919508813243
+    """
+    first, second = np.triu_indices(rates.shape[1], 1)
+    level, replicates = alpha / len(first), len(rates)
+    # Sorted: the order of the replicates must not show in the last digit.
+    mean, differences = np.sort(rates, axis=0).mean(axis=0), np.sort(rates[:, first] - rates[:, second], axis=0)
+    between = float(stdtrit(replicates - 1, 1 - level / 2)) * differences.std(axis=0, ddof=1) / np.sqrt(replicates)
+    pooled = units.events / units.n
+    low, high = units.differences(first, second, level)
+    middle, centre = mean[first] - mean[second], pooled[first] - pooled[second]
+    lower, upper = middle - np.hypot(centre - low, between), middle + np.hypot(high - centre, between)
+    ends = np.maximum(lower, -upper).max(), np.maximum(upper, -lower).max()
+    highest, lowest = extremes(mean)
+    return GapOverReplicates(highest, lowest, float(np.ptp(mean)), max(0.0, float(ends[0])), min(1.0, float(ends[1])))
