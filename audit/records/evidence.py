@@ -212,6 +212,21 @@ class TippingPoint:
 
 
 @record
+class LabelErrors:
+    """How much more often the true labels of one group would have to be wrong than of another for their difference not to matter."""
+
+    worst: Group
+    comparison: Group
+    images: int
+    """Fewest labels of the worst group that bring the difference to the tolerance: all of wrong answers, which are right once corrected."""
+    share: float
+    """Of the worst group's images that count, the other group's labels being right: a difference of error rates."""
+    independent: float | None
+    """Difference of error rates where labels are wrong whatever was answered, and a wrong one is any other answer alike often; of accuracy
+    only. None where no such difference brings it to the tolerance."""
+
+
+@record
 class NoisePoint:
     """How often a verdict survives when this share of the group labels is wrong at random."""
 
@@ -265,12 +280,15 @@ class AdjustedGap:
 
 @record
 class LabelNoise:
-    """What wrong group labels would do to a verdict."""
+    """What wrong labels, of groups or of the truth, would do to a verdict."""
 
     tipping_point: TippingPoint | None
     """Chosen by an adversary; None unless the verdict is a disparity that some number of labels overturns it."""
     points: tuple[NoisePoint, ...]
     """At random."""
+    truth: LabelErrors | None = None
+    """Wrong true labels, not group labels; None unless the verdict is a disparity in answers that are right or wrong, whose gap is wider
+    than the tolerance."""
 
 
 @record

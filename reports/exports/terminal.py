@@ -34,11 +34,12 @@ def audit_lines(results: Results) -> str:
 
 
 def _replicates(results: Results) -> list[str]:
-    return [
-        "\n".join([*wrapped(replicates.lead(each, results)), *(line for asked in replicates.ordered(each, results)[:_MOST_REPLICATED]
-         for line in wrapped(replicates.question_sentence(*asked, results)))])
-        for each in results.replicates
-    ]  # fmt: skip
+    blocks = []
+    for each in results.replicates:
+        asked = replicates.ordered(each, results)[:_MOST_REPLICATED]
+        texts = [replicates.lead(each, results), *(replicates.question_sentence(*one, results) for one in asked)]
+        blocks.append("\n\n".join("\n".join(wrapped(text)) for text in texts))
+    return blocks
 
 
 def _gates(results: Results) -> list[str]:

@@ -7,7 +7,20 @@ from collections.abc import Mapping
 from audit.records.evidence import Adjusted, Estimate
 from audit.records.results import AuditResult, ControlFinding, Finding
 from reports.text import phrases
-from reports.text.numbers import NOT_ESTIMABLE, count, decimals, factor, in_words, number, p_phrase, percent, points, rate, span
+from reports.text.numbers import (
+    NOT_ESTIMABLE,
+    count,
+    decimals,
+    exact_points,
+    factor,
+    in_words,
+    number,
+    p_phrase,
+    percent,
+    points,
+    rate,
+    span,
+)
 
 # ---- controls ------------------------------------------------------------------------------------------------------------------------
 
@@ -69,6 +82,22 @@ def wrong_labels_text(finding: Finding) -> str:
         return "no single pair is significant"
     n = phrases.rate_of(finding, tipping.worst).n
     return f"{count(tipping.images)} of {count(n)} labels of {phrases.group(tipping.worst)} ({percent(tipping.share, 1)})"
+
+
+def unequal_labels_sentence(finding: Finding) -> str:
+    """Return how unequally wrong the true labels would have to be for a gap not to matter; empty where that does not apply.
+
+    ``Would need true labels of Black wrong at least 3.1 points more often than of White (48 labels) …``
+    """
+    found = finding.evidence.label_noise.truth if finding.evidence.label_noise else None
+    if found is None:
+        return ""
+    worst, other = phrases.group(found.worst), phrases.group(found.comparison)
+    start = (
+        f"To lie within the tolerance of {exact_points(finding.tolerance)} the gap would need true labels of {worst} wrong at least "
+        f"{points(found.share, 1)} more often than of {other} ({in_words(found.images, 'label')}, each of them of an answer that is right)"
+    )
+    return f"{start}{'' if found.independent is None else f'; {points(found.independent, 1)} where errors do not depend on the answers'}."
 
 
 # ---- at equal other attributes -------------------------------------------------------------------------------------------------------

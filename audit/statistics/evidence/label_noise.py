@@ -1,17 +1,18 @@
-"""How wrong the group labels would have to be to overturn a finding: by an adversary, or at random."""
+"""How wrong labels would have to be to overturn a finding: of groups, by an adversary or at random; of the truth, by group."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from audit.records.evidence import LabelNoise, NoisePoint, TippingPoint
+from audit.records.evidence import LabelErrors, LabelNoise, NoisePoint, TippingPoint
 from audit.records.results import Finding, Verdict
 from audit.statistics.equivalence import equivalence_bound, equivalence_ratio, ratio_reach, reach
 from audit.statistics.evidence.inputs import EvidenceInputs, compared_counts
+from audit.statistics.metrics import METRICS
 from audit.statistics.most_significant import max_standardized_difference, sampling_errors
 from audit.statistics.null import ShuffledNull, gap_test, generator, two_proportion_p
 from audit.statistics.resampling import spread_of_rates
@@ -26,6 +27,7 @@ REPEATS = 200
 NOISE_DRAWS = 4999
 """At most as many shuffles for the null of a noise curve: all its tables share the error of one critical gap."""
 _STEP = 1024
+_ROUNDING = 1e-9
 _BLOCK = 1 << 19
 """Pairs of groups that are looked at together."""
 
@@ -45,8 +47,10 @@ class Rules:
 
 
 def by_finding(inputs: EvidenceInputs) -> dict[str, LabelNoise]:
-    """Return tipping point and noise curve of each primary finding."""
-    return {finding.id: _of_finding(finding, inputs.settings) for finding in inputs.tested if not finding.unresponsive}
+    """Return tipping point, noise curve and unequal label errors of each primary finding."""
+    answers = {record.name: len(record.answer_counts) for record in inputs.result.measurements}
+    looked = [finding for finding in inputs.tested if not finding.unresponsive]
+    return {each.id: replace(_of_finding(each, inputs.settings), truth=_of_truth(each, answers[each.measurement])) for each in looked}
 
 
 def _of_finding(finding: Finding, settings: Settings) -> LabelNoise:
@@ -61,10 +65,98 @@ def _of_finding(finding: Finding, settings: Settings) -> LabelNoise:
     if finding.verdict != "disparity":
         return LabelNoise(None, points)
     high, low = gap.most_significant or (gap.highest, gap.lowest)
-    worst, other = (low, high) if finding.better == "high" else (high, low)
+    worst, other = _worst_first(finding, high, low)
     ends = groups.index(worst), groups.index(other)
     k, m = ((int(counts[ends[0]]), int(counts[ends[1]])) for counts in (events, n))
     return LabelNoise(tipping_point((worst, other), k, m, settings.alpha / (len(n) * (len(n) - 1) // 2)), points)
+
+
+def _worst_first(finding: Finding, high: Group, low: Group) -> tuple[Group, Group]:
+    return (low, high) if finding.better == "high" else (high, low)
+
+
+def _of_truth(finding: Finding, answers: int) -> LabelErrors | None:
+    metric, gap = METRICS[finding.metric], finding.gap
+    if not metric.needs_truth or gap is None or finding.verdict != "disparity":
+        return None
+    groups, events, n = compared_counts(finding)
+    ends = _worst_first(finding, gap.highest, gap.lowest)
+    places = [groups.index(group) for group in ends]
+    wrong = (n - events if metric.better == "high" else events)[places]
+    (w, w_other), (of, of_other) = wrong.tolist(), n[places].tolist()
+    images = unequal_errors((w, w_other), (of, of_other), finding.tolerance, leaves=metric.denominator in ("positive", "negative"))
+    if images is None:
+        return None
+    independent = None
+    if metric.name == "accuracy":
+        possible = 2 if finding.outcome else answers
+        independent = independent_errors(1 - w / of, 1 - w_other / of_other, finding.tolerance, possible)
+    return LabelErrors(*ends, images, images / of, independent)
+
+
+def unequal_errors(wrong: tuple[int, int], n: tuple[int, int], tolerance: float, *, leaves: bool) -> int | None:
+    """Fewest true labels of the first group that, if wrong, leave it no farther than `tolerance` above the other in wrong answers.
+
+    Parameters
+    ----------
+    wrong, n : (int, int)
+        Wrong answers, and images that count, of the group with the larger share of them and of the other.
+    tolerance : float
+        Difference that would not matter, 0 to 1.
+    leaves : bool
+        Whether an image whose label is corrected counts no more: a miss of a true positive rate was no positive then.
+
+    Returns
+    -------
+    int | None
+        None where the difference is within the tolerance as it is.
+
+    Notes
+    -----
+    Which labels are wrong is not known, so the case most favourable to the model is taken: every wrong label stands at an answer that
+    disagrees with it and is right, and all labels of the other group are right. Any other labels explain less of the difference: a wrong
+    label at an answer that agrees with it flatters the model. So the number over n is the *smallest* difference of the two error rates
+    that can explain it. Of x corrected labels the share of wrong answers is ``(w - x) / n``, or ``(w - x) / (n - x)`` where they leave; of
+    accuracy x / n is the gap less the tolerance, in whole images, and wrong labels of both groups shift both shares alike: only the
+    difference of the error rates matters.
+
+    Examples
+    --------
+    Wrong in 20 of 100 and in 7 of 100, tolerance 5 points: 8 labels leave 12 of 100. Where they leave, 10 leave 10 of 90.
+
+    >>> unequal_errors((20, 7), (100, 100), 0.05, leaves=False), unequal_errors((20, 7), (100, 100), 0.05, leaves=True)
+    (8, 10)
+    """
+    x = np.arange(wrong[0] + 1)
+    left = (wrong[0] - x) / np.maximum(n[0] - x * leaves, 1)
+    within_tolerance = left - wrong[1] / n[1] <= tolerance + _ROUNDING
+    first = int(within_tolerance.argmax())
+    return first if first > 0 else None
+
+
+def independent_errors(worst: float, other: float, tolerance: float, answers: int) -> float | None:
+    """Difference of label error rates that explains a difference of accuracy when labels are wrong whatever was answered.
+
+    Of true accuracy t and an error rate e, answers agree with the labels in ``a = t (1 - e) + (1 - t) e / (K - 1)``: a wrong label is each
+    of the other K - 1 answers alike often, one of which may be the wrong answer given. With the other group's labels right, t of the worst
+    must be ``p = other - tolerance``, so ``e = (p - a) / (p K / (K - 1) - 1 / (K - 1))``.
+
+    Returns
+    -------
+    float | None
+        None where p is no better than guessing: no error rate below that of labels drawn by lot explains it then.
+
+    Examples
+    --------
+    Two answers, .8 against .95: true accuracy .9 shows as .9 (1 - e) + .1 e = .8 at e = .125.
+
+    >>> round(independent_errors(0.8, 0.95, 0.05, 2), 4), independent_errors(0.3, 0.54, 0.05, 2)
+    (0.125, None)
+    """
+    target, others = other - tolerance, max(answers - 1, 1)
+    slope = target * (others + 1) / others - 1 / others
+    rate = (target - worst) / slope if slope > 0 else np.inf
+    return float(rate) if rate < others / (others + 1) else None
 
 
 def verdict_on(events: Int[np.ndarray, "g"], n: Int[np.ndarray, "g"], rules: Rules, rng: np.random.Generator) -> Verdict:

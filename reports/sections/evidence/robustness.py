@@ -1,4 +1,4 @@
-"""Robustness: how few near-ties or wrong group labels would overturn a verdict."""
+"""Robustness: how few near-ties or wrong labels would overturn a verdict."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ def view(context: AuditContext) -> SimpleNamespace | None:
         return None
     return SimpleNamespace(
         near_ties=evidence.near_ties_sentence(context.audit, {each.finding.id: each.title for each in context.primary}),
+        unequal=[(each, text) for each, _ in tried if (text := evidence.unequal_labels_sentence(each.finding))],
         shares=tuple(percent(point.share) for point in tried[0][1]),
         rows=tuple(_row(each, points, context.audit) for each, points in tried),
     )

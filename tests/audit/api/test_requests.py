@@ -62,6 +62,7 @@ def place(tmp_path_factory):
         scene=[f"s{row // 2}" for row in range(48)], w=range(1, 49), y_pred="Female", y_true=faces.attributes.gender
     )
     table.rename_axis("id").to_csv(folder / "answers.csv")
+    table.assign(y_pred=["Male" if row % 5 else "Female" for row in range(48)]).rename_axis("id").to_csv(folder / "seed1.csv")
     (folder / "listed.txt").write_text("000.png\n001.png\n")
     for name, content in zip(faces.attributes.index, faces.images, strict=True):
         (folder / name).write_bytes(content)
@@ -82,6 +83,7 @@ GATED = {**EXTERNAL, "attributes": "race", "fail_on": "gap > 0.05"}
 AUDITS = {
     "model": (MODEL, ["colours.py:Colours", "colours.py:Colours"]), "probe": (MODEL, "faces.py"), "data": (MODEL, "faces.csv"),
     "model_args": (MODEL, "axis=person"), "predictions": (EXTERNAL, "answers.csv"), "attributes": (EXTERNAL, "race"),
+    "as_replicates": ({"predictions": ["answers.csv", "seed1.csv"], "attributes": "race", "min_group_size": 5}, True),
     "outcome": ({**EXTERNAL, "attributes": "race"}, "woman=Female"), "depth": ({**EXTERNAL, "attributes": "race,gender"}, 1),
     "cluster": ({**EXTERNAL, "attributes": "race"}, "scene"), "weights": ({**EXTERNAL, "attributes": "race"}, "w"),
     "by": (MODEL, "race,gender"), "exclude": (MODEL, "listed.txt"),

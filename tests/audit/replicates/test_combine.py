@@ -1,0 +1,187 @@
+"""Several seeds given as one model: the record beside each audit's own, from files and models, and what is refused."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import audit
+from audit.errors import AuditError
+from audit.run import main
+from audit.testing import FakeEncoder, four_faces, gender_probe
+
+N = 600
+RACE = np.array(["A", "B", "C"])[np.arange(N) % 3]
+TRUTH = np.where(np.arange(N) // 3 % 2, "m", "f")
+WRONG = {"m": "f", "f": "m"}
+
+
+def seed(number, spread=0.05):
+    """Return answers of a seed: C is wrong more often, by how much depends on the seed."""
+    rng = np.random.default_rng(7)
+    image, own = rng.random(N), np.random.default_rng(100 + number).random(N)
+    rate = np.select([RACE == "A", RACE == "B"], [0.9, 0.88], 0.7 + spread * (number % 3 - 1))
+    right = 0.7 * image + 0.3 * own < rate
+    table = {
+        "id": [f"i{row}" for row in range(N)],
+        "race": RACE,
+        "y_true": TRUTH,
+        "y_pred": [t if ok else WRONG[t] for t, ok in zip(TRUTH, right, strict=True)],
+    }
+    return pd.DataFrame(table)
+
+
+SEEDS = [seed(number) for number in range(3)]
+
+
+def together(seeds, **options):
+    found = audit.audit(predictions=seeds, as_replicates=True, **{"attributes": "race", "draws": 199, **options})
+    [replicates] = found.results.replicates
+    return found.results, replicates, {each.finding: each for each in replicates.findings}
+
+
+BASE = together(SEEDS)
+
+
+def test_gaps_and_verdicts_are_those_of_the_audits_themselves():
+    results, replicates, by_id = BASE
+    assert replicates.audits == (0, 1, 2)
+    alone = [audit.audit(predictions=each, attributes="race", draws=199).results.audits[0] for each in SEEDS]
+    assert [each.findings for each in alone] == [each.findings for each in results.audits]
+    planned = [[finding for finding in each.findings if finding.primary] for each in alone]
+    assert list(by_id) == [finding.id for finding in planned[0]]
+    for place, each in enumerate(replicates.findings):
+        assert each.gaps == tuple(own[place].gap.value for own in planned)
+        assert each.verdicts == tuple(own[place].verdict for own in planned)
+        assert each.standard_deviation == pytest.approx(np.std(each.gaps, ddof=1))
+
+
+def test_the_mean_gap_by_hand():
+    found = BASE[2]["predictions/accuracy/race"].mean
+    right = np.array([(each.y_pred == each.y_true).to_numpy() for each in SEEDS])
+    rates = {race: right[:, race == RACE].mean(axis=1) for race in "ABC"}
+    assert (found.highest, found.lowest) == (("A",), ("C",))
+    assert found.value == pytest.approx(rates["A"].mean() - rates["C"].mean())
+    assert found.differences == pytest.approx(tuple(rates["A"] - rates["C"]))
+    # Of 3 pairs each at 1 - .05 / 3; within: the images' mean outcomes, nearly normal with 200 images a group.
+    spread = sum(right[:, race == RACE].mean(axis=0).var(ddof=1) / 200 for race in "AC")
+    within, between = 2.394 * np.sqrt(spread), 7.649 * (rates["A"] - rates["C"]).std(ddof=1) / np.sqrt(3)
+    assert found.value + np.hypot(within, between) == pytest.approx(found.high, abs=0.005)
+    assert found.low <= found.value <= found.high
+
+
+def test_neither_the_order_of_replicates_nor_of_rows_matters():
+    one = BASE[2]
+    *_, other = together([SEEDS[2], SEEDS[0].sample(frac=1, random_state=1), SEEDS[1]])
+    for name, each in one.items():
+        assert other[name].gaps == tuple(each.gaps[place] for place in (2, 0, 1))
+        assert (other[name].mean.low, other[name].mean.high, other[name].mean.value) == (each.mean.low, each.mean.high, each.mean.value)
+        assert other[name].standard_deviation == each.standard_deviation
+
+
+def test_weights_that_are_equal_change_nothing():
+    *_, weighted = together([each.assign(w=2) for each in SEEDS], weights="w")
+    found, plain = weighted["predictions/accuracy/race"].mean, BASE[2]["predictions/accuracy/race"].mean
+    assert (found.value, found.low, found.high) == pytest.approx((plain.value, plain.low, plain.high), abs=1e-6)
+
+
+def test_persons_that_are_answered_alike_widen_it():
+    # Six images of one group each; a seventh (an eighth, a ninth) of the persons of A and B is wrong in all, a fourth of those of C.
+    place = np.arange(N) // 3 // 6
+    person = [f"{race}{number}" for race, number in zip(RACE, place, strict=True)]
+
+    def answers(seed):
+        wrong = place % np.where(RACE == "C", 4, 7 + seed) == 0
+        return [WRONG[true] if each else true for true, each in zip(TRUTH, wrong, strict=True)]
+
+    alike = [each.assign(person=person, y_pred=answers(seed)) for seed, each in enumerate(SEEDS)]
+    *_, held = together(alike, cluster="person")
+    *_, apart = together([each.drop(columns="person") for each in alike])
+    one, other = (each["predictions/accuracy/race"].mean for each in (held, apart))
+    assert one.value == pytest.approx(other.value)
+    assert one.high - one.value > 1.5 * (other.high - other.value)
+
+
+def test_a_label_that_a_seed_never_gives_is_given_at_rate_0():
+    untold = [each.drop(columns="y_true") for each in SEEDS]
+    untold[1] = untold[1].assign(y_pred="f")
+    _, _, by_id = together(untold)
+    assert by_id["predictions/selection_rate[m]/race"].gaps[1] == 0
+
+
+def test_groups_count_where_every_replicate_can_judge_them():
+    # Precision counts the images called m: in seed 1 only 20 of C.
+    few = SEEDS[1].assign(y_pred=np.where((RACE == "C") & (np.arange(N) > 60), "f", SEEDS[1].y_pred))
+    *_, by_id = together([SEEDS[0], few], outcome="m=m")
+    assert all(each.mean is not None for each in by_id.values())
+    small = together([SEEDS[0], SEEDS[1]], min_group_size=201)[2]["predictions/accuracy/race"]
+    assert (small.mean, small.gaps, small.standard_deviation, small.verdicts) == (None, (None, None), None, ("not estimable",) * 2)
+
+
+def test_models_are_replicates_too_and_are_told_apart():
+    faces = four_faces(40)
+    other = FakeEncoder({"woman": [0.0, 1.0, 0.0], "man": [1.0, 0.0, 0.0]})
+    other.record = replace(other.record, fingerprint="e" * 64)
+    found = audit.audit([FakeEncoder(), other], gender_probe(faces), as_replicates=True, draws=199).results
+    assert [each.model.name for each in found.audits] == ["fake #1", "fake #2"]
+    [replicates] = found.replicates
+    assert [each.finding for each in replicates.findings] == [each.id for each in found.audits[0].findings if each.primary]
+
+
+def test_the_models_of_a_finished_audit_are_replicates_too(tmp_path):
+    table = tmp_path / "a.csv", tmp_path / "b.csv"
+    for path, given in zip(table, SEEDS, strict=False):
+        given.to_csv(path, index=False)
+    first, _, by_id = together(list(table), out=tmp_path / "out")
+    *_, again = together(tmp_path / "out" / "predictions.parquet")
+    assert [each.mean.high for each in again.values()] == [each.mean.high for each in by_id.values()]
+    assert audit.load(tmp_path / "out").results == first
+
+
+REFUSED = {
+    "one file": ([SEEDS[0]], 2, ["replicates need two models", "give --model (or --predictions)"]),
+    "the same file twice": ([SEEDS[0], SEEDS[0].copy()], 2, ["are one model", "another seed"]),
+    "an image is missing": ([SEEDS[0], SEEDS[1].drop(index=7)], 3, ["data frame #1 has the row 'i7'", "#2 does not", "--exclude"]),
+    "an image is new": ([SEEDS[0].drop(index=7), SEEDS[1]], 3, ["data frame #2 has the row 'i7'", "#1 does not"]),
+    "another group": (
+        [SEEDS[0], SEEDS[1].assign(race=np.where(np.arange(N) == 9, "B", RACE))], 3,
+        ["the row of 'i9'", "race is 'A', then 'B'", "give every replicate the same images"],
+    ),
+    "another truth": (
+        [SEEDS[0], SEEDS[1].assign(y_true=np.where(np.arange(N) == 1, "m", TRUTH))], 3, ["the row of 'i1'", "y_true is 'f', then 'm'"],
+    ),
+    "another question": ([SEEDS[0], SEEDS[1].rename(columns={"y_pred": "y_pred:sex"})], 3, ["was not asked 'predictions/accuracy/race'"]),
+    "no truth": ([SEEDS[0], SEEDS[1].drop(columns="y_true")], 3, ["was not asked"]),
+    "rows without identifiers": (
+        [each.drop(columns="id") for each in (SEEDS[0], SEEDS[1].iloc[:-1])], 3, ["data frame #1 has the row '600'"],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_are_no_replicates_is_refused(case):
+    given, code, said = REFUSED[case]
+    with pytest.raises(AuditError) as refused:
+        together(given)
+    assert refused.value.exit_code == code
+    assert all(each in str(refused.value) for each in said), str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--model", "a.pt", "--probe", "emoji", "--as-replicates"], "--as-replicates with one --model"),
+        (["--model", "a.pt", "--model", "a.pt", "--probe", "emoji", "--as-replicates"], "'a.pt' is given twice"),
+        (["--predictions", "a.csv", "--predictions", "a.csv", "--as-replicates"], "'a.csv' is given twice"),
+    ],
+)
+def test_the_command_refuses_it_before_any_work(words, said, capsys):
+    assert main(words) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_several_files_without_the_flag_are_several_models():
+    found = audit.audit(predictions=SEEDS[:2], attributes="race", draws=199).results
+    assert [each.model.name for each in found.audits] == ["data frame #1", "data frame #2"]
+    assert found.replicates == ()
