@@ -10,6 +10,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import numpy as np
+import pandas as pd
+
 from audit.api.requests import AuditRequest
 from audit.data.subset import read_list, stratified, without
 from audit.embedding.cache import default_root
@@ -18,9 +21,10 @@ from audit.errors import DataError, UsageError, nearest
 from audit.measure.slices import with_slices
 from audit.models import load, plugin
 from audit.models.model_args import by_model, parse_model_args
+from audit.predictions.nesting import check_nested
 from audit.predictions.read import ColumnOptions, PredictionFile, load_predictions, with_all_answers
 from audit.predictions.weights import with_weights
-from audit.types import Answerer, Dataset, Encoder, LoadOptions, ModelRecord, Probe
+from audit.types import UNKNOWN, Answerer, Dataset, Encoder, Group, LoadOptions, ModelRecord, Probe
 from audit.whatif.explore import chosen_methods
 
 LOG = logging.getLogger("audit")
@@ -64,6 +68,8 @@ def dataset_of(probe: Probe, request: AuditRequest) -> Dataset:
     for name, purpose in asked:
         if name not in known:
             raise UsageError(f"no attribute {name!r} {purpose}", where=dataset.name, fix=nearest(name, known))
+    if request.nested:
+        _check_nested(dataset, probe.cluster, request.nested)
     if probe.weights:
         dataset = with_weights(dataset, probe.weights, [name for name, _ in asked])
     if request.exclude:
@@ -72,10 +78,21 @@ def dataset_of(probe: Probe, request: AuditRequest) -> Dataset:
     return stratified(dataset, request.limit, request.seed) if request.limit else dataset
 
 
+def _check_nested(dataset: Dataset, cluster: str | None, nested: Group) -> None:
+    attributes, codes = dataset.attributes, None
+    if cluster in attributes:
+        # An image whose cluster is unknown is one of its own.
+        codes = np.where(attributes[cluster] == UNKNOWN, -1 - np.arange(len(attributes)), pd.factorize(attributes[cluster])[0])
+    check_nested(codes, attributes, nested, dataset.name, lambda row: f"the row of {attributes.index[row]!r}")
+
+
 def predictions_of(request: AuditRequest, probes: Sequence[Probe]) -> list[PredictionFile]:
     """Return the external predictions of a request, less its exclusions, a file (or data frame) each."""
     wanted = ColumnOptions(request.attributes, request.cluster, request.weights, sliced_columns(probes))
     files = [load_predictions(source, wanted) for source in request.predictions]
+    for name, answers in ((file.name, each) for file in files for each in file.answers):
+        if request.nested:
+            check_nested(answers.predictions.cluster, answers.predictions.attributes, request.nested, name, answers.row)
     if request.exclude:
         files = [leave_out(file, *_excluded(request.exclude)) for file in files]
     return with_all_answers(files) if request.as_replicates else files

@@ -152,6 +152,10 @@ class AuditRequest(Request):
     cluster: str | None = option(
         text, None, WHAT, "images that belong together (of one person, say) and count as one sampling unit", metavar="COLUMN"
     )
+    nested: tuple[str, ...] | None = option(
+        names, None, WHAT, "with --cluster: attributes that all images of a cluster share (the race of a person); two values are refused",
+        metavar="NAME,NAME",
+    )  # fmt: skip
     weights: str | None = option(
         text, None, WHAT, "a column that says how much each image counts for in a rate, such as survey weights", metavar="COLUMN"
     )

@@ -164,7 +164,7 @@ def read_clusters(
     if text.null_count:
         raise DataError(
             f"{place}: {counted(text.null_count, 'row')} without a cluster",
-            where=f"column {quoted(name)}",
+            where=f"column {quoted(name)}, first in row {pc.index(pc.is_null(text), True).as_py() + 1} after the header",
             fix="give each row its cluster; a row that belongs to no other has one of its own",
         )
     numbers, names = np.array(text.indices.to_numpy(), np.int64), text.dictionary

@@ -67,6 +67,11 @@ class MeasurementAnswers:
     numbered: bool = False
     """Whether the rows have no identifiers but their place in the file."""
 
+    def row(self, place: int) -> str:
+        """Return what a row is called."""
+        name = self.predictions.attributes.index[place]
+        return f"row {name} after the header" if self.numbered else f"the row of {quoted(str(name))}"
+
 
 @dataclass(frozen=True)
 class PredictionFile:

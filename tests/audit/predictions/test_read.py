@@ -152,7 +152,7 @@ def test_a_group_of_few_people_is_shown_and_not_judged(file):
 
 
 def test_clusters_with_holes_are_refused_and_identifiers_may_be_clusters(file):
-    with pytest.raises(DataError, match="1 row without a cluster"):
+    with pytest.raises(DataError, match=r"1 row without a cluster \(column '\w+', first in row \d+ after the header"):
         read(file("person,g,y_pred\np,a,x\n,b,y\n"), cluster="person")
     twice = read(file("id,g,y_pred\nu,a,x\nu,b,y\nv,b,y\n"), cluster="id").answers[0].predictions
     assert twice.cluster.tolist() == [0, 0, 1]
