@@ -82,7 +82,8 @@ def write_text(path: Path, text: str) -> None:
 def write_predictions(path: Path, audited: Iterable[tuple[AuditResult, Mapping[str, Predictions]]]) -> None:
     """Write one row for each image and measurement: identifiers, attributes, clusters, weights, y_true, y_pred, scores. No pixels.
 
-    In the file's metadata stand the labels that the scores belong to (``vlm_audit.labels``), which column says what images belong together
+    In the file's metadata stand the labels that the scores belong to (``vlm_audit.labels``), which answers they stand for where they are
+    none themselves (``vlm_audit.answers``), which column says what images belong together
     (``vlm_audit.cluster``, by probe) and how much each counts for (``vlm_audit.weights``, by probe), and the probes whose images have no
     identifiers but their place (``vlm_audit.numbered``).
     """
@@ -103,9 +104,21 @@ def predictions_table(audited: Iterable[tuple[AuditResult, Mapping[str, Predicti
     weights = {result.probe.name: column_of(result.data.weights) for result, _, _ in pairs if result.data.weights is not None}
     numbered = sorted({result.probe.name for result, _, _ in pairs if result.data.numbered})
     table = pa.concat_tables([_table(*pair) for pair in pairs], promote_options="default")
-    others = {"cluster": clusters, "weights": weights, "numbered": numbered}
+    others = {"answers": _answers(pairs), "cluster": clusters, "weights": weights, "numbered": numbered}
     facts = {"labels": labels, **{name: value for name, value in others.items() if value}}
     return table.replace_schema_metadata({f"vlm_audit.{key}": json.dumps(value, sort_keys=True) for key, value in facts.items()})
+
+
+def _answers(pairs: Iterable[tuple[AuditResult, str, Predictions]]) -> dict[str, dict[str, Any]]:
+    """Return what labels stand for, by probe and measurement; nothing where every label is an answer."""
+    asked = {
+        f"{result.probe.name}/{name}": record
+        for result, name, predictions in pairs
+        if predictions.scores.shape[1] and predictions.labels != predictions.answers
+        for record in result.measurements
+        if record.name == name
+    }
+    return {key: {"answers": dict(each.answers), "combine": each.combine} for key, each in asked.items() if each.answers}
 
 
 def cluster_column(result: AuditResult, predictions: Predictions) -> str | None:

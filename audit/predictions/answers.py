@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from audit.answers import answer_probabilities, answers_of
 from audit.data.schema import counted, folded, near_duplicates, quoted
 from audit.errors import DataError
 from audit.naming import natural_order
 from audit.predictions.columns import all_numbers, as_numbers, as_text
-from audit.types import UNCLEAR, UNKNOWN, Group, Note, Predictions
+from audit.types import UNCLEAR, UNKNOWN, Group, LabelSet, Note, Predictions
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -74,6 +75,13 @@ def read_scores(table: pa.Table, names: Sequence[str]) -> ScoreColumns | None:
     return ScoreColumns(tuple(name.removeprefix(SCORE) for name in names), values)
 
 
+def by_answer(scores: ScoreColumns, answers: Mapping[str, str], combine: Literal["argmax", "sum"]) -> ScoreColumns:
+    """Return the probabilities of the answers that labels stand for: an audit keeps those of its labels, such as "Black woman"."""
+    label_set = LabelSet("labels", scores.labels, {}, answers, combine)
+    possible = answers_of(label_set)
+    return ScoreColumns(possible, answer_probabilities(scores.shares, scores.labels, possible, label_set).astype(np.float32))
+
+
 def build_predictions(
     answers_given: pa.Array | None, truths: pa.Array | None, scores: ScoreColumns | None, attributes: pd.DataFrame, place: str
 ) -> tuple[Predictions, list[Note]]:
@@ -86,7 +94,7 @@ def build_predictions(
     labels = natural_order({*pd.unique(answer), *true}) if scores is None else scores.labels
     answers = (*labels, *natural_order(set(true) - set(labels)))
     notes = near_duplicates("answers", answers)
-    if scores is not None and (differ := int(np.count_nonzero(answer != _best(scores)))):
+    if scores is not None and (differ := _not_the_highest(scores, answer)):
         notes.append(Note("not_the_highest_score", {"count": differ}))
     if truth is not None and not true:
         raise DataError(f"{place}: y_true is empty in every row", fix="leave the column out where no true answer is known")
@@ -124,6 +132,12 @@ def _margin(scores: Float[np.ndarray, "n k"]) -> np.ndarray:
         return np.zeros(0, np.float32)
     second, best = np.partition(scores, -2, axis=1)[:, -2:].T
     return np.asarray(best - second)
+
+
+def _not_the_highest(scores: ScoreColumns, answer: np.ndarray) -> int:
+    """Count the answers that another label has a higher score than."""
+    given = scores.shares[np.arange(len(answer)), pd.Index(scores.labels).get_indexer(pd.Index(answer))]
+    return int(np.count_nonzero(given < scores.shares.max(axis=1)))
 
 
 def _best(scores: ScoreColumns) -> np.ndarray:

@@ -18,7 +18,17 @@ from audit.data.schema import IMAGE_COLUMNS, counted, quoted, suspicious_levels
 from audit.errors import DataError, UsageError, nearest
 from audit.naming import natural_order
 from audit.output.directory import OWN_COLUMNS
-from audit.predictions.answers import SCORE, Y_PRED, Y_TRUE, ScoreColumns, build_predictions, distinct, read_labels, read_scores
+from audit.predictions.answers import (
+    SCORE,
+    Y_PRED,
+    Y_TRUE,
+    ScoreColumns,
+    build_predictions,
+    by_answer,
+    distinct,
+    read_labels,
+    read_scores,
+)
 from audit.predictions.columns import FRAME, all_numbers, as_text, frame_columns, holds_labels, read_clusters, read_columns
 from audit.predictions.exclusion import some_rows
 from audit.predictions.weights import check_groups, sample_weights, weights_of_0
@@ -33,6 +43,8 @@ PLAIN = "predictions"
 FEW_LEVELS = 50
 _LABELS_KEY = b"vlm_audit.labels"
 """Metadata of the `predictions.parquet` that an audit leaves behind: "probe/measurement" -> labels of the scores."""
+_ANSWERS_KEY = b"vlm_audit.answers"
+"""Likewise, where labels stand for answers: "probe/measurement" -> label -> answer, and how labels of one answer are combined."""
 _CLUSTER_KEY, _WEIGHTS_KEY, _NUMBERED_KEY = b"vlm_audit.cluster", b"vlm_audit.weights", b"vlm_audit.numbered"
 """Likewise: probe -> the column of its clusters, of its weights; the probes whose rows are identified by nothing but their place."""
 
@@ -173,8 +185,8 @@ def _audit_parts(table: pa.Table) -> list[pa.Table]:
 
 def _read_audit_rows(table: pa.Table, wanted: ColumnOptions, place: str) -> tuple[MeasurementAnswers, list[Note]]:
     model, probe, measurement = (table[name][0].as_py() for name in ("model", "probe", "measurement"))
-    keys = (_LABELS_KEY, _CLUSTER_KEY, _WEIGHTS_KEY, _NUMBERED_KEY)
-    labels, clusters, weights, numbered = (json.loads(table.schema.metadata.get(key, b"{}")) for key in keys)
+    keys = (_LABELS_KEY, _ANSWERS_KEY, _CLUSTER_KEY, _WEIGHTS_KEY, _NUMBERED_KEY)
+    labels, stands_for, clusters, weights, numbered = (json.loads(table.schema.metadata.get(key, b"{}")) for key in keys)
     recorded, weighed = (each.get(probe) if each.get(probe) in table.column_names else None for each in (clusters, weights))
     wanted = replace(wanted, cluster=wanted.cluster or recorded, weights=wanted.weights or weighed)
     # A file of several probes has the attributes of all of them: null where a probe has none of that name.
@@ -187,6 +199,8 @@ def _read_audit_rows(table: pa.Table, wanted: ColumnOptions, place: str) -> tupl
         if len(flat) != len(names) * len(table):
             raise DataError(f"{place}: the scores of {measurement!r} are not one a label", why=f"its labels are {', '.join(names)}")
         given = ScoreColumns(names, flat.reshape(len(table), -1))
+        if combined := stands_for.get(f"{probe}/{measurement}"):
+            given = by_answer(given, combined["answers"], combined["combine"])
     truth = None if Y_TRUE in empty else read_labels(table[Y_TRUE], Y_TRUE, place, missing=True)
     predictions, more = build_predictions(read_labels(table[Y_PRED], Y_PRED, place), truth, given, rows.attributes, place)
     if recorded is not None and recorded == wanted.cluster:
