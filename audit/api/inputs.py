@@ -95,7 +95,7 @@ def predictions_of(request: AuditRequest, probes: Sequence[Probe]) -> list[Predi
             check_nested(answers.predictions.cluster, answers.predictions.attributes, request.nested, name, answers.row)
     if request.exclude:
         files = [leave_out(file, *_excluded(request.exclude)) for file in files]
-    return with_all_answers(files) if request.as_replicates else files
+    return with_all_answers(files) if len(files) > 1 else files
 
 
 def _excluded(exclude: Path | tuple[str, ...]) -> tuple[tuple[str, ...], str]:

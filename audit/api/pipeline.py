@@ -12,6 +12,7 @@ from audit.api.audits import Audit
 from audit.api.inputs import args_by_model, dataset_of, loaded, predictions_of, probes_of
 from audit.api.lookup import found_questions, planned_questions
 from audit.api.requests import AuditRequest
+from audit.comparison.within import has_several_models, pair_models
 from audit.engine import AuditedProbe
 from audit.engine import audit as audit_probe
 from audit.engine.examples import with_examples
@@ -24,6 +25,7 @@ from audit.output.audit import Clock, assemble_results, write
 from audit.output.directory import write_text
 from audit.output.run_directory import RunDirectory
 from audit.predictions.default_claims import DefaultClaims, parse_outcome
+from audit.records.results import Results
 from audit.replicates.combine import replicates
 from audit.types import Note, Probe, Settings
 from reports.exports.junit import junit_xml
@@ -66,8 +68,7 @@ def run_audit(request: AuditRequest) -> Audit:
         audited = _told_apart(list((_audit_predictions if external else _audit_models)(request, probes, gates, directory)))
         ran_on = {"device": request.device, "dtype": request.dtype}
         results = assemble_results(audited, request.settings, request.command, ran_on, clock.timing())
-        if request.as_replicates:
-            results = replace(results, replicates=replicates(audited, request.settings))
+        results = _together(results, audited, request)
         results = gates.decide(results, found_questions(results))
         if request.out is not None:
             write(request.out, results, audited)
@@ -81,6 +82,15 @@ def _notes_in_words(record: logging.LogRecord) -> bool:
     if isinstance(record.args, tuple):
         record.args = tuple(sentence(each) if isinstance(each, Note) else each for each in record.args)
     return True
+
+
+def _together(results: Results, audited: Sequence[AuditedProbe], request: AuditRequest) -> Results:
+    """Return the results with what several models say together: as replicates of one, or each against the first."""
+    if request.as_replicates:
+        return replace(results, replicates=replicates(audited, request.settings))
+    if not has_several_models(results):
+        return results
+    return replace(results, paired_models=pair_models(Audit(results, tuple(audited)).sides, request.settings))
 
 
 _Audited = Iterator[tuple[Any, list[AuditedProbe]]]

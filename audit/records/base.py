@@ -28,3 +28,12 @@ class Estimate:
     value: float
     low: float
     high: float
+
+
+@record
+class Timing:
+    """The only part of `results.json` that differs between two equal runs."""
+
+    created: str
+    """UTC, ISO 8601."""
+    wall_s: float

@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
-from audit.records.base import FindingVerdict, record
+from audit.records.base import FindingVerdict, Timing, Verdict, record
 from audit.records.file import File
-from audit.records.results import ProbeRecord, Rate, Timing, Verdict
+from audit.records.finding import Rate
+from audit.records.inputs import ProbeRecord
 from audit.records.schema_1 import upgrade_comparisons
 from audit.types import Better, Group, ModelRecord, Note, Settings
 
@@ -180,6 +181,17 @@ class Comparison:
     """Whether both sides are the same weights, read the same way, with the same answers."""
     by_place: bool = False
     """Whether images were paired by their place in the file, since it gives no identifiers."""
+
+
+@record
+class PairedModels:
+    """The models of one run of the audit, in their planned questions: each against the first, on the same images."""
+
+    family: int
+    """Planned changes over which p was adjusted."""
+    comparisons: tuple[Comparison, ...]
+    notes: tuple[Note, ...]
+    """What differs between the audits other than the models, and why models could not be compared."""
 
 
 @record

@@ -10,7 +10,8 @@ from typing import Annotated, Literal
 from pydantic import StringConstraints
 
 from audit.errors import DataError
-from audit.records.base import Verdict, record
+from audit.records.base import Timing, Verdict, record
+from audit.records.comparison import PairedModels
 from audit.records.counts import CountRecord
 from audit.records.evidence import AuditEvidence
 from audit.records.file import File
@@ -97,15 +98,6 @@ class AuditResult:
 
 
 @record
-class Timing:
-    """The only part of `results.json` that differs between two equal runs."""
-
-    created: str
-    """UTC, ISO 8601."""
-    wall_s: float
-
-
-@record
 class Results:
     """The file: every audit of one run of the command."""
 
@@ -123,6 +115,8 @@ class Results:
     """What `--fail-on` asked, in its order."""
     replicates: tuple[Replicates, ...] = ()
     """What the audits say together, one a probe, where their models are replicates of one; no verdict depends on it."""
+    paired_models: PairedModels | None = None
+    """What changed between the first model and each other, where several answered one probe and are no replicates."""
 
 
 _FILE = File(Results, "results.json", SCHEMA_VERSION, upgrade_results, "run the audit again")

@@ -40,6 +40,7 @@ def summary_markdown(results: Results) -> str:
         parts += _audit(audit, rows, sentences_each, named=len(results.audits) > 1)
     for each in results.replicates:
         parts += _replicates(each, results)
+    parts += _paired_models(results)
     return _document(parts, results, [(audit.model.name, audit.model) for audit in results.audits], "report.html")
 
 
@@ -49,6 +50,16 @@ def _replicates(found: Replicates, results: Results) -> list[str]:
     more = f"{_MOST_REPLICATED} of {in_words(len(asked), 'question')}." if len(asked) > _MOST_REPLICATED else ""
     parts = ["### Replicates", escaped(replicates.lead(found, results)), _bullets(lines), more]
     return [part for part in parts if part]
+
+
+def _paired_models(results: Results) -> list[str]:
+    """Return each comparison of a run in one paragraph and the change that stands out."""
+    paired, parts = results.paired_models, []
+    for each in paired.comparisons if paired else ():
+        primary = sorted(each.changes, key=comparison_text.by_weight)
+        verdict = verdict_markdown(comparison_sentence(each), changes.comparison_reason(each))
+        parts += [f"### {escaped(comparison_text.which(each))}", verdict, _bullets(map(comparison_text.headline, primary[:1]))]
+    return parts + ([f"Caveats: {escaped(' '.join(map(sentence, paired.notes)))}"] if paired and paired.notes else [])
 
 
 def _gates(results: Results) -> list[str]:
@@ -127,7 +138,7 @@ def comparison_markdown(comparisons: Comparisons) -> str:
 
 def _comparison(comparison: Comparison) -> list[str]:
     primary = sorted((change for change in comparison.changes if change.primary), key=comparison_text.by_weight)
-    parts = [f"### {escaped(comparison.after)} against {escaped(comparison.before)} · {escaped(comparison.probe)}"]
+    parts = [f"### {escaped(comparison_text.which(comparison))}"]
     if comparison.limited:
         parts.append("**LIMITED RUN.** A sample of the images; its verdict is always “inconclusive”.")
     parts.append(verdict_markdown(comparison_sentence(comparison), changes.comparison_reason(comparison)))

@@ -30,7 +30,18 @@ _VERDICT, _CHANGE = (66, 13), (54, 24)
 def audit_lines(results: Results) -> str:
     """Return the pre-specified questions of every audit, the strongest signals outside them, and its verdict in words."""
     blocks = [_audit(audit, results.settings.min_group_size) for audit in results.audits]
-    return ordinary_spaces("\n\n".join([*blocks, *_replicates(results), *_gates(results)]))
+    return ordinary_spaces("\n\n".join([*blocks, *_paired_models(results), *_replicates(results), *_gates(results)]))
+
+
+def _paired_models(results: Results) -> list[str]:
+    paired = results.paired_models
+    blocks = []
+    for each in paired.comparisons if paired else ():
+        verdict, leading_change = comparison_sentence(each), sorted(each.changes, key=comparison_text.by_weight)[:1]
+        texts = [f"{verdict.word}. {verdict.sentence} {changes.comparison_reason(each)}", *map(comparison_text.headline, leading_change)]
+        blocks.append("\n".join([_cut(comparison_text.which(each)), *(line for text in texts for line in wrapped(text))]))
+    notes = [line for note in (paired.notes if paired else ()) for line in wrapped(f"note: {sentence(note)}")]
+    return [*blocks, *(["\n".join(notes)] if notes else [])]
 
 
 def _replicates(results: Results) -> list[str]:

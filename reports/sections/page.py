@@ -16,7 +16,7 @@ from reports.section import Section, contents, shown_sections
 from reports.sections import evidence
 from reports.sections.context import AuditContext, audit_contexts
 from reports.sections.provenance import data, prompts, requirements, slicer
-from reports.sections.results import details, paired, prompt_sensitivity, published, replicates, verdict, what_if
+from reports.sections.results import details, paired, paired_models, prompt_sensitivity, published, replicates, verdict, what_if
 from reports.text.sentences import audits_title
 
 OF_AUDIT: Sequence[Section[AuditContext]] = (
@@ -35,6 +35,7 @@ OF_AUDIT: Sequence[Section[AuditContext]] = (
 )
 """Once an audit."""
 OF_PAGE: Sequence[Section[Results]] = (
+    Section("Models compared", "sections/results/paired_models", paired_models.view),
     Section("Replicates", "sections/results/replicates", replicates.view),
     Section("Slice it yourself", "sections/provenance/slicer", slicer.slicer),
     Section("Method", "sections/provenance/method"),

@@ -53,6 +53,11 @@ def outcome(each: Change | Comparison) -> str:
     return each.verdict if each.direction is None else "mixed" if each.direction == "mixed" else f"gap {each.direction}"
 
 
+def which(comparison: Comparison) -> str:
+    """Return what is compared: ``b.pt against a.pt · fairface``."""
+    return f"{comparison.after} against {comparison.before} · {comparison.probe}"
+
+
 def by_weight(change: Change) -> tuple[int, float, float]:
     """Sort key: what changed first, then by adjusted p, then by the size of the change."""
     gap = change.gap

@@ -1,0 +1,37 @@
+"""The models of one run of the audit, compared with each other: in its planned questions, the first with every other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from audit.comparison.engine import compare
+from audit.comparison.sides import FinishedAudit
+from audit.errors import AuditError
+from audit.records.comparison import PairedModels
+from audit.records.results import Results
+from audit.types import Note, Settings
+
+
+def has_several_models(results: Results) -> bool:
+    """Whether some probe was put to several models."""
+    probes = [audit.probe.name for audit in results.audits]
+    return len(set(probes)) < len(probes)
+
+
+def pair_models(sides: Callable[[], Sequence[FinishedAudit]], settings: Settings) -> PairedModels:
+    """Return what changed between the first model and each other; a note where they cannot be compared, which ends no audit.
+
+    `sides` reads the models. Exploratory questions are left to `audit.compare`: the change of each takes as long as an audit's test.
+    """
+    try:
+        compared = compare([_planned(each) for each in sides()], settings)
+    except AuditError as error:
+        return PairedModels(0, (), (Note("models_not_paired", {"why": error.what}),))
+    return PairedModels(compared.family, compared.comparisons, compared.notes)
+
+
+def _planned(side: FinishedAudit) -> FinishedAudit:
+    """Return a side with its planned questions, and not as a checkpoint of a run: a series has only its ends compared."""
+    audits = {name: replace(audit, findings=tuple(each for each in audit.findings if each.primary)) for name, audit in side.audits.items()}
+    return replace(side, audits=audits, side=replace(side.side, model=replace(side.side.model, run=None)))

@@ -1,0 +1,56 @@
+"""Models compared: each model of a run against the first, paired on the same images, as the page of a comparison shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from types import SimpleNamespace
+
+from audit.records.comparison import SCHEMA_VERSION, Comparisons, Side
+from audit.records.results import Results
+from reports.comparison import details
+from reports.comparison.context import ComparisonContext, PlacedChange, comparison_contexts
+from reports.text.notes import sentence
+
+MOST_DRAWN = 4
+"""Changes of a comparison that are drawn, of those whose gap changed: `audit.compare` draws every question."""
+
+
+def view(results: Results) -> SimpleNamespace | None:
+    """Return each comparison with its table, and charts of what changed; None where nothing was compared."""
+    paired = results.paired_models
+    if paired is None:
+        return None
+    return SimpleNamespace(
+        shown=[_shown(each) for each in comparison_contexts(_comparisons(results))], family=paired.family,
+        notes=tuple(map(sentence, paired.notes)),
+    )  # fmt: skip
+
+
+def _comparisons(results: Results) -> Comparisons:
+    """Return the facts as `comparison.json` would hold them."""
+    paired, names = results.paired_models, dict.fromkeys(audit.model.name for audit in results.audits)
+    assert paired is not None  # noqa: S101  (asked only where there are some)
+    asked = {audit.probe.name: audit.probe for audit in results.audits}
+    sides = tuple(_side(name, results) for name in names)
+    probes = tuple(asked[name] for name in dict.fromkeys(each.probe for each in paired.comparisons))
+    return Comparisons(
+        SCHEMA_VERSION, "complete", results.tool, results.command, results.settings, paired.family, sides, probes, paired.comparisons, (),
+        paired.notes, results.environment, results.timing,
+    )  # fmt: skip
+
+
+def _side(name: str, results: Results) -> Side:
+    own = [audit for audit in results.audits if audit.model.name == name]
+    return Side(name, own[0].model, "", "", results.timing.created, {audit.probe.name: audit.verdict for audit in own})
+
+
+def _shown(context: ComparisonContext) -> SimpleNamespace:
+    drawn = [placed for placed in context.primary if placed.change.direction][:MOST_DRAWN]
+    found = details.view(replace(context, changes=tuple(drawn)))
+    return SimpleNamespace(context=context, rows=_linked(context.primary, drawn), details=found.primary)
+
+
+def _linked(rows: Sequence[PlacedChange], drawn: Sequence[PlacedChange]) -> list[PlacedChange]:
+    """Return the rows of the table; of those that are not drawn none leads anywhere."""
+    return [each if each in drawn else replace(each, key="") for each in rows]
