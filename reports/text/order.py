@@ -14,10 +14,16 @@ MOST_SIGNALS = 3
 """Signals that are carried to the first screen, the summary and the terminal."""
 
 
-def by_severity(finding: Finding) -> tuple[int, float, float]:
-    """Sort key: disparities first, then by adjusted p, then by the size of the gap."""
+def by_severity(finding: Finding) -> tuple[float, ...]:
+    """Sort key: disparities first, those beyond their tolerance before others and by what they are at least; then by p and by size.
+
+    Of differences that are shown, how large they surely are says more than how sure they are to be above 0.
+    """
     gap = finding.gap
-    return (_WORST_FIRST[finding.verdict], gap.p_adjusted if gap else 1.0, -gap.value if gap else 0.0)
+    if gap is None:
+        return (_WORST_FIRST[finding.verdict],)
+    at_least = gap.low if finding.verdict in ("disparity", "signal") else 0.0
+    return (_WORST_FIRST[finding.verdict], not finding.exceeds_tolerance, -at_least, gap.p_adjusted, -gap.value)
 
 
 def reversed_at_equal(finding: Finding) -> bool:

@@ -114,7 +114,7 @@ def _explained(finding: Finding, gap: Gap, settings: Settings) -> list[str]:
     if finding.verdict == "disparity":
         # The test asks one question, the interval holds for all pairs.
         open_size = ["Its interval holds for every pair of groups at once and includes 0: the groups differ, by how much is undecided."]
-        return [*_most_significant(finding, gap), _beyond(finding, gap), *open_size * (gap.low <= 0)]
+        return [*_most_significant(finding, gap), beyond_sentence(finding), *open_size * (gap.low <= 0)]
     if finding.verdict == "inconclusive" and gap.p_adjusted > settings.alpha:
         return [
             f"These images show neither a difference in {_subject(finding)} nor its absence within {_tolerances(finding)}; a difference of "
@@ -124,9 +124,11 @@ def _explained(finding: Finding, gap: Gap, settings: Settings) -> list[str]:
     return []
 
 
-def _beyond(finding: Finding, gap: Gap) -> str:
+def beyond_sentence(finding: Finding) -> str:
     """Return whether a disparity exceeds its tolerance, and which."""
-    tolerance, ratio = exact_points(finding.tolerance), finding.ratio_tolerance
+    gap, tolerance, ratio = finding.gap, exact_points(finding.tolerance), finding.ratio_tolerance
+    if gap is None:
+        return ""
     if finding.exceeds_tolerance and (ratio is None or gap.ratio_low is None or gap.low > finding.tolerance):
         return f"At least one pair differs by more than the tolerance of {tolerance}, after correction."
     inside = f"Every pair lies within ±{tolerance}" if _in_points(finding) else ""

@@ -29,6 +29,18 @@ def lead(audit: AuditResult) -> str:
     return " ".join(said)
 
 
+def brief_lead(audit: AuditResult) -> str:
+    """Return the same without numbers: in which measurements the model does not look."""
+    checked = [(record, record.responsiveness) for record in audit.measurements if record.responsiveness]
+    ended = (
+        ("he model does not look at the images", BLIND),
+        ("he model is not shown to look at the images", ("no better",)),
+        ("he answers are no better than one for every image", ("varies",)),
+    )
+    found = [(text, [each for each in checked if each[1].code in codes]) for text, codes in ended]
+    return " ".join(f"{_where(some, checked)}{text}{_named([record.name for record, _ in some])}." for text, some in found if some)
+
+
 def _where(some: Sequence[_Placed], of: Sequence[_Placed]) -> str:
     return "T" if len(some) == len(of) else f"In {len(some)} of {in_words(len(of), 'measurement')}, t"
 

@@ -279,7 +279,7 @@ def questions_sentence(primary: int, exploratory: int) -> str:
     """Return how many questions were pre-specified, how many comparisons are exploratory, and what their p-values are adjusted for."""
     sentence = (
         f"The verdict rests on {in_words(primary, 'pre-specified question')}; p-values are adjusted for all of them (Holm). "
-        "Disparities come first, then by p and size."
+        "Disparities come first: beyond the tolerance, then by what they are at least, by p and by size."
     )
     if not exploratory:
         return sentence

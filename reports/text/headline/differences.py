@@ -1,0 +1,215 @@
+"""One difference in words: a finding in; out comes for whom a rate is worse, or higher where no side is better, and by how much."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from audit.records.results import AuditResult, Contrast, Finding, Rate
+from audit.types import Group
+from reports.text import phrases
+from reports.text.evidence import shifted
+from reports.text.numbers import decimals, number, points
+from reports.text.responsiveness import composition_sentence
+from reports.text.sentences import metric_of, subject_of, truth_of
+
+_NOUNS = {"fairface": "faces"}
+"""What the images of a probe show, where their groups are adjectives of it: Black faces. Elsewhere a group is its plain name."""
+_VERBS = {
+    "selection_rate": "‘{outcome}’ is answered {more} often",
+    "true_positive_rate": "‘{outcome}’ is recognised {more} often",
+    "false_negative_rate": "‘{outcome}’ is missed {more} often",
+    "false_positive_rate": "‘{outcome}’ is wrongly answered {more} often",
+    "true_negative_rate": "‘{outcome}’ is rightly ruled out {more} often",
+    "precision": "The answer ‘{outcome}’ is right {more} often",
+}
+_QUESTIONS = {
+    "selection_rate": "Is ‘{outcome}’ answered equally often",
+    "true_positive_rate": "Is ‘{outcome}’ recognised equally often",
+    "false_negative_rate": "Is ‘{outcome}’ missed equally often",
+    "false_positive_rate": "Is ‘{outcome}’ wrongly answered equally often",
+    "true_negative_rate": "Is ‘{outcome}’ rightly ruled out equally often",
+    "precision": "Is the answer ‘{outcome}’ equally often right",
+}
+_SPEAKS, _DIGIT = re.compile(r"[^\W\d_]{3}"), re.compile(r"\d")
+_DIFFUSE_NAMED = 2
+
+
+@dataclass(frozen=True)
+class Ends:
+    """Two groups between which a rate differs, with the difference and its simultaneous interval."""
+
+    first: Rate
+    """The worse side; where no side is better, the higher rate."""
+    second: Rate
+    value: float
+    low: float
+    """Not below 0: it is the size of a difference."""
+    high: float
+    widest: bool
+    """Whether they are the ends of the gap; else they are the most significant pair."""
+
+
+def ends(finding: Finding) -> Ends | None:
+    """Return the two groups to name: those of the widest gap; where that is thin, or another pair is adjusted, the most significant."""
+    gap = finding.gap
+    if gap is None:
+        return None
+    widest, significant = (gap.highest, gap.lowest), gap.most_significant
+    pair = _pair(finding, significant) if significant else None
+    if pair and significant and significant != widest and not finding.diffuse and (shifted(finding) or not _stands(_pair(finding, widest))):
+        low, high = sorted((abs(pair.low_adjusted), abs(pair.high_adjusted)))
+        return Ends(*_ordered(finding, significant), abs(pair.difference), low if _stands(pair) else 0.0, high, widest=False)
+    return Ends(*_ordered(finding, widest), gap.value, max(gap.low, 0.0), gap.high, widest=True)
+
+
+def _pair(finding: Finding, groups: tuple[Group, Group]) -> Contrast | None:
+    return next((each for each in finding.pairs if {each.first, each.second} == set(groups)), None)
+
+
+def _stands(pair: Contrast | None) -> bool:
+    """Whether the simultaneous interval of a pair excludes 0."""
+    return pair is not None and (pair.low_adjusted > 0 or pair.high_adjusted < 0)
+
+
+def _ordered(finding: Finding, high_low: tuple[Group, Group]) -> tuple[Rate, Rate]:
+    first, second = (phrases.rate_of(finding, levels) for levels in (high_low[::-1] if finding.better == "high" else high_low))
+    return first, second
+
+
+def affected(finding: Finding) -> tuple[Group, ...]:
+    """Return the groups of which a finding tells: the one with the worse rate, or both where no side is better or no pair stands out."""
+    if finding.diffuse:
+        return tuple(each.group for each in _far_from_the_rest(finding))
+    found = ends(finding)
+    if found is None:
+        return ()
+    return (found.first.group,) if finding.better != "neither" else (found.first.group, found.second.group)
+
+
+def _far_from_the_rest(finding: Finding) -> list[Rate]:
+    farthest = sorted(finding.contrasts, key=lambda each: (each.p, -abs(each.difference)))[:_DIFFUSE_NAMED]
+    return [phrases.rate_of(finding, each.first) for each in farthest]
+
+
+# ---- sentences -----------------------------------------------------------------------------------------------------------------------
+
+
+def statement(finding: Finding, audit: AuditResult) -> str:
+    """Return for whom a rate is worse, without a full stop: ``Less accurate for Black faces: 88.6 %, against 96.7 % for White faces``."""
+    found = ends(finding)
+    if found is None:
+        return f"{_upper(rate_name(finding, audit))} by {phrases.attributes(finding.attributes)} is not estimable"
+    if finding.diffuse:
+        far = " and ".join(f"{_whom(each, finding, audit)} ({phrases.cell_value(each)})" for each in _far_from_the_rest(finding))
+        differs = f"{_upper(rate_name(finding, audit))} differs by {phrases.attributes(finding.attributes)}"
+        return f"{differs}, though no two groups stand out: farthest from the rest are {far}"
+    more = "less" if (found.first.value or 0.0) < (found.second.value or 0.0) else "more"
+    first, second = (phrases.cell_value(rate) for rate in (found.first, found.second))
+    return (
+        f"{_verb(finding, audit, more)} for {_whom(found.first, finding, audit, once=True)}: {first}, against {second} for "
+        f"{_whom(found.second, finding, audit)}"
+    )
+
+
+def rate_name(finding: Finding, audit: AuditResult) -> str:
+    """Return the rate that was tested, in the middle of a sentence, with its measurement where there are several: ``gender accuracy``."""
+    truth = truth_of(finding, audit)
+    name = subject_of(finding, truth) if len(audit.measurements) > 1 else metric_of(finding, truth)
+    return _lower(name)
+
+
+def size_sentence(finding: Finding, level: str) -> str:
+    """Return how large the difference is that `statement` names: ``The gap is 8 points (95 % interval 5 to 11).``"""
+    found = ends(finding)
+    if found is None:
+        return ""
+    what = "widest gap" if finding.diffuse else "gap" if found.widest else "difference"
+    return f"The {what} is {size_in_words(found.value, found.low, found.high, level)}."
+
+
+def size_in_words(value: float, low: float, high: float, level: str) -> str:
+    """Return a size in points with its interval in words: ``8 points (95 % interval 5 to 11)``."""
+    places, low = decimals(max(low, 0.0), high), max(low, 0.0)
+    return f"{points(value, places)} ({level}\u00a0% interval {number(low, places)} to {number(high, places)})"
+
+
+def caution(finding: Finding) -> str:
+    """Return what must stand beside a difference, in a few words: that equal other attributes or composition change it; else nothing."""
+    pair = shifted(finding)
+    if pair is not None:
+        at = f"at equal {phrases.attributes(pair.others)}"
+        return f"but the order is reversed {at}" if pair.shift == "reversed" else f"but most of it is gone {at}"
+    return "but group composition explains it" if composition_sentence(finding) else ""
+
+
+def question(finding: Finding, audit: AuditResult) -> str:
+    """Return what was asked: ``Equally accurate, whatever the race?``"""
+    whatever = f"whatever the {' and '.join(name.replace('_', ' ') for name in finding.attributes)}?"
+    if finding.metric == "accuracy":
+        return f"{_answers(finding, audit, 'Are', 'equally', 'Equally accurate')} {whatever}"
+    asked = _QUESTIONS.get(finding.metric, f"Is {metric_of(finding, None)} equal").format(outcome=finding.outcome)
+    return f"{_where(finding, audit)}{asked} {whatever}"
+
+
+def _verb(finding: Finding, audit: AuditResult, more: str) -> str:
+    if finding.metric == "accuracy":
+        return _answers(finding, audit, "", more, f"{more.capitalize()} accurate")
+    template = _VERBS.get(finding.metric)
+    if template is None:
+        return f"{_upper(rate_name(finding, audit))} is {'lower' if more == 'less' else 'higher'}"
+    return f"{_where(finding, audit)}{template.format(outcome=finding.outcome, more=more)}"
+
+
+def _where(finding: Finding, audit: AuditResult) -> str:
+    """Return in which measurement, where several ask the same."""
+    return f"{finding.measurement}: " if _ambiguous(finding, audit) else ""
+
+
+def _answers(finding: Finding, audit: AuditResult, before: str, how: str, alone: str) -> str:
+    """Return that answers are so accurate; to which question where several were asked."""
+    if len(audit.measurements) < 2:
+        return alone
+    truth = truth_of(finding, audit)
+    named = finding.measurement if truth in (None, "y_true") or _ambiguous(finding, audit) else phrases.attributes([truth or ""])
+    what = f"answers to ‘{named}’" if truth in (None, "y_true") else f"{named} answers"
+    return f"{before} {what} {how} accurate" if before else f"{_upper(what)} are {how} accurate"
+
+
+def _ambiguous(finding: Finding, audit: AuditResult) -> bool:
+    """Whether another measurement asks the same of its answers."""
+    name = (finding.metric, finding.outcome, finding.attributes, truth_of(finding, audit))
+    return any(
+        (each.metric, each.outcome, each.attributes, truth_of(each, audit)) == name and each.measurement != finding.measurement
+        for each in audit.findings
+    )
+
+
+def _whom(cell: Rate, finding: Finding, audit: AuditResult, *, once: bool = False) -> str:
+    """Return a group as a reader calls it: ``Black faces``, ``age 3-9``; `once`: the attribute of a plain name is said too."""
+    noun = _NOUNS.get(audit.probe.name)
+    levels = list(zip(map(_words, finding.attributes), cell.group, strict=False))
+    speaking = [(name, level) for name, level in levels if _speaks(name, level)]
+    plain = [phrases.group((level,)) for _, level in speaking]
+    others = [f"{name} {phrases.group((level,))}" for name, level in levels if not _speaks(name, level)]
+    if noun:
+        return " ".join([*plain, noun, *(["of", " and ".join(others)] if others else [])])
+    of = [name for name, level in speaking if name.lower() not in level.lower()] if once else []
+    return " × ".join([*plain, *others]) + (f" ({' × '.join(of)})" if of else "")
+
+
+def _words(attribute: str) -> str:
+    return phrases.attributes([attribute])
+
+
+def _speaks(attribute: str, level: str) -> bool:
+    """Whether a level says by itself what it is: letters without a digit, or the attribute's own name. Ages do not."""
+    return attribute.lower() in level.lower() or bool(_SPEAKS.search(level) and not _DIGIT.search(level))
+
+
+def _upper(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _lower(text: str) -> str:
+    return text[:1].lower() + text[1:]

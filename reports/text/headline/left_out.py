@@ -1,0 +1,51 @@
+"""What was left out by rule: notes in; out come a phrase for the first sentence, and a sentence each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from audit.records.results import AuditResult
+from audit.types import Note
+from reports.text import notes, phrases
+
+_COLUMNS = "attributes_by_rule_of_several"
+_RULES = (_COLUMNS, "large_intersections", "claims_without_column", "measurements_without_answers")
+"""Codes of notes about something that nobody chose to leave out."""
+_NAMED = 3
+
+
+def left_out_by_rule(audit: AuditResult) -> tuple[str, ...]:
+    """Return a sentence for everything that a rule left out, and nobody chose to."""
+    return tuple(_columns_sentence(note) if note.code == _COLUMNS else notes.sentence(note) for note in _notes(audit))
+
+
+def without_columns(audit: AuditResult) -> str:
+    """Return which columns a rule left out: ``without ‘city’ (60 levels)``; empty without any."""
+    columns = [column for note in _notes(audit) for column in _columns(note)]
+    if not columns:
+        return ""
+    more = f" and {len(columns) - _NAMED} more columns" if len(columns) > _NAMED else ""
+    return f"without {', '.join(columns[:_NAMED])}{more}"
+
+
+def _notes(audit: AuditResult) -> Iterator[Note]:
+    return (note for note in (*audit.data.notes, *audit.warnings) if note.code in _RULES)
+
+
+def _columns(note: Note) -> list[str]:
+    """Return the columns that were not used, without the hints that follow what is known of them."""
+    others = note.values.get("others", ()) if note.code == _COLUMNS else ()
+    return [_short(str(each)) for each in others] if isinstance(others, tuple) else []
+
+
+def _short(column: str) -> str:
+    known, semicolon, _ = column.partition(";")
+    return f"{known})" if semicolon else known
+
+
+def _columns_sentence(note: Note) -> str:
+    columns = phrases.some(_columns(note))
+    return (
+        f"Columns left out by rule: {columns}. A column is compared where it is text with 2 to {note.values.get('levels', '')} levels; "
+        "name others with --attributes."
+    )

@@ -1,0 +1,234 @@
+"""The headline of an audit: group first, then the number, then its uncertainty, for every way in which an audit can end."""
+
+from dataclasses import replace
+
+import pytest
+
+from audit.records.evidence import Adjustment
+from audit.records.finding import Composition
+from audit.records.inputs import AgainstConstant, Responsiveness
+from audit.types import Note, Settings
+from reports.text.headline import headline_of, left_out_by_rule, question, statement
+from reports.text.headline.differences import ends
+from tests.reports.text.test_verdicts import audit_of
+from tests.support import report_samples as samples
+
+BY_GENDER = samples.emoji().findings[0]
+"""Woman 72 of 100 right, man 98, person 97."""
+
+
+def headline(audit, **settings):
+    return headline_of(audit, replace(Settings(), **settings))
+
+
+def plain(text):
+    return text.replace("\xa0", " ")
+
+
+def with_first(audit, **changes):
+    """Return an audit of one measurement whose first finding is changed."""
+    first, *others = audit.findings
+    return replace(audit, findings=(replace(first, **changes), *others), measurements=audit.measurements[:1])
+
+
+def test_a_disparity_names_the_group_then_the_number_then_its_uncertainty():
+    said = headline(audit_of("disparity", "equivalent", "inconclusive"))
+
+    assert said.kind == "disparity"
+    assert said.verdict_line == "Disparity · 1 of 3 pre-specified questions"
+    assert plain(said.sentence) == "Occupation answers are less accurate for woman (gender): 72 %, against 98.0 % for man."
+    assert plain(said.details[0]) == "The gap is 26 points (95 % interval 14 to 38)."
+    assert said.affected == (("woman",),)
+    assert said.finding.id == "q0"
+    assert plain(said.text).endswith("98.0 % for man. The gap is 26 points (95 % interval 14 to 38).")
+
+
+def test_the_level_is_that_of_the_run():
+    assert "(90\xa0% interval" in headline(audit_of("disparity"), alpha=0.1).details[0]
+
+
+@pytest.mark.parametrize(
+    ("metric", "better", "sentence"),
+    [
+        ("accuracy", "high", "Less accurate for woman (gender): 72 %, against 98.0 % for man"),
+        ("selection_rate", "neither", "‘thief’ is answered more often for man (gender): 98.0 %, against 72 % for woman"),
+        ("selection_rate", "low", "‘thief’ is answered more often for man (gender): 98.0 %, against 72 % for woman"),
+        ("selection_rate", "high", "‘thief’ is answered less often for woman (gender): 72 %, against 98.0 % for man"),
+        ("true_positive_rate", "high", "‘thief’ is recognised less often for woman (gender): 72 %, against 98.0 % for man"),
+        ("false_negative_rate", "low", "‘thief’ is missed more often for man (gender): 98.0 %, against 72 % for woman"),
+        ("false_positive_rate", "low", "‘thief’ is wrongly answered more often for man (gender): 98.0 %, against 72 % for woman"),
+        ("true_negative_rate", "high", "‘thief’ is rightly ruled out less often for woman (gender): 72 %, against 98.0 % for man"),
+        ("precision", "high", "The answer ‘thief’ is right less often for woman (gender): 72 %, against 98.0 % for man"),
+        ("of_tomorrow", "high", "Of tomorrow for ‘thief’ is lower for woman (gender): 72 %, against 98.0 % for man"),
+    ],
+)
+def test_every_rate_has_its_words(metric, better, sentence):
+    """A side is worse where the metric has a better one; of the others both groups are marked."""
+    outcome = None if metric == "accuracy" else "thief"
+    audit = with_first(audit_of("disparity"), metric=metric, better=better, outcome=outcome)
+
+    assert plain(statement(audit.findings[0], audit)) == sentence
+    assert len(headline(audit).affected) == (2 if better == "neither" else 1)
+    assert question(audit.findings[0], audit).endswith("whatever the gender?")
+
+
+def test_groups_are_called_what_they_are():
+    """Adjectives of faces where the images are faces; a level that says nothing by itself gets its attribute."""
+    faces = samples.fairface()
+    by_id = {each.id: each for each in faces.findings}
+
+    race, age = by_id["gender/accuracy/race"], by_id["gender/accuracy/age"]
+    assert "for Middle Eastern faces: 91.0 %, against 96.0 % for Black faces" in plain(statement(race, faces))
+    assert "for faces of age 0-2: " in statement(age, faces)
+    plainly = replace(faces, probe=replace(faces.probe, name="predictions"))
+    assert "for Middle Eastern (race): " in statement(race, plainly)
+    assert "for age 0-2: " in statement(age, plainly)
+
+
+def test_several_measurements_are_told_apart():
+    faces = samples.fairface()
+    gender = next(each for each in faces.findings if each.id == "gender/accuracy/race")
+
+    assert statement(gender, faces).startswith("Gender answers are less accurate for ")
+    assert question(gender, faces) == "Are gender answers equally accurate whatever the race?"
+
+
+def test_where_the_widest_gap_is_thin_the_pair_that_stands_out_is_named_with_its_own_interval():
+    """Of three groups the widest pair is 14 images wide of its interval; another pair is not."""
+    first, second = (("man",), ("woman",))
+    thin = replace(
+        BY_GENDER, gap=replace(BY_GENDER.gap, lowest=("person",), value=0.30, low=0.05, high=0.55, most_significant=(first, second))
+    )
+    pairs = tuple(
+        replace(each, low_adjusted=-0.1, high_adjusted=0.6) if {each.first, each.second} == {("man",), ("person",)} else each
+        for each in BY_GENDER.pairs
+    )
+    named = ends(replace(thin, pairs=pairs))
+
+    assert (named.first.group, named.second.group, named.widest) == (("woman",), ("man",), False)
+    assert named.low > 0
+    assert ends(BY_GENDER).widest
+
+
+def test_where_no_pair_stands_out_the_groups_farthest_from_the_rest_are_named():
+    audit = with_first(audit_of("disparity"), diffuse=True)
+    said = headline(audit)
+
+    assert said.sentence.startswith(
+        "Occupation accuracy differs by gender, though no two groups stand out: farthest from the rest are woman"
+    )
+    assert len(said.affected) == 2
+
+
+def adjusted(shift):
+    """The finding whose most significant difference is reversed, or weakened, at equal tone."""
+    evidence = samples.with_evidence(samples.emoji()).findings[0].evidence
+    pair = replace(evidence.adjustment.pairs[0], shift=shift, first=("man",), second=("woman",), crude=0.26)
+    turned = -abs(pair.difference.value) if shift == "reversed" else 0.05
+    pair = replace(pair, difference=replace(pair.difference, value=turned, low=turned - 0.02, high=turned + 0.02))
+    return replace(evidence, adjustment=Adjustment((pair,), None))
+
+
+def test_a_reversal_and_what_composition_explains_stand_in_the_headline():
+    audit = audit_of("disparity", "disparity")
+    turned = with_first(audit, evidence=adjusted("reversed"))
+    weak = with_first(audit, evidence=adjusted("weakened"))
+    composed = with_first(audit, composition=Composition(0.01, 0.4, explains=True))
+
+    assert headline(turned).sentence.endswith("for man, but the order is reversed at equal tone.")
+    assert "man leads woman by 26.0 points and trails by" in plain(" ".join(headline(turned).details))
+    assert headline(weak).sentence.endswith("for man, but most of it is gone at equal tone.")
+    assert headline(composed).sentence.endswith("for man, but group composition explains it.")
+    other = replace(audit, findings=(audit.findings[0], replace(audit.findings[1], evidence=adjusted("reversed")), audit.findings[2]))
+    assert "Also reversed: man leads woman" in " ".join(headline(other).details)
+
+
+def test_equivalent_claims_no_more_than_was_tested():
+    one, two = headline(audit_of("equivalent")), headline(audit_of("equivalent", "equivalent"))
+
+    assert plain(one.sentence) == (
+        "No difference that matters: every two groups compared differ by less than 5 points in occupation accuracy by gender."
+    )
+    assert two.sentence.startswith("No difference that matters in both questions: every two groups compared differ by less than 5")
+    assert plain(two.details[0]).startswith("The widest gap is 26 points (95 % interval 14 to 38)")
+    assert two.affected == ()
+
+
+def test_inconclusive_says_what_would_have_shown():
+    few = {"gap": replace(BY_GENDER.gap, minimum_detectable=0.124)}
+    one = headline(with_first(audit_of("inconclusive"), **few))
+    mixed = headline(audit_of("inconclusive", "equivalent", "not estimable"))
+    settled = headline(audit_of("equivalent", "not estimable"))
+
+    assert plain(one.sentence) == "Too few images to tell: only differences above 12 points would show."
+    assert "no difference that matters in 1." in mixed.sentence
+    assert "in 1 of 3 questions" in mixed.sentence
+    assert settled.sentence == "Too few images to tell in 1 of 2 questions; no difference that matters in 1."
+    hopeless = with_first(audit_of("inconclusive"), gap=replace(BY_GENDER.gap, minimum_detectable=1.0))
+    assert headline(hopeless).sentence == "Too few images to tell: no difference, however large, would reliably show."
+    enough = with_first(audit_of("inconclusive"), gap=replace(BY_GENDER.gap, minimum_detectable=0.03))
+    assert plain(headline(enough).sentence) == "Undecided: neither a difference nor its absence within 5 points shows."
+
+
+def test_not_estimable_says_what_is_missing():
+    said = headline(audit_of("not estimable"), min_group_size=40)
+
+    assert said.sentence == "Nothing can be compared: no two groups have at least 40 images that count."
+
+
+def looking(audit, code):
+    found = AgainstConstant(300, 0.21, "nurse", 0.2, 60, 57, 0.8, 0.5)
+    first, *others = audit.measurements
+    blind = Responsiveness(code, 300, "nurse", 1.0 if code == "constant" else 0.5, None, None, found)
+    return replace(audit, measurements=(replace(first, responsiveness=blind), *others))
+
+
+def test_a_model_that_does_not_look_is_said_first():
+    audit = looking(audit_of("not estimable"), "constant")
+    blind = replace(audit, findings=tuple(replace(each, unresponsive="constant") for each in audit.findings))
+
+    assert headline(blind).kind == "unresponsive"
+    assert headline(blind).sentence == "The model does not look at the images: it answers ‘nurse’ to all 300 images (occupation)."
+    part = headline(looking(audit_of("disparity", "not estimable"), "no better"))
+    assert part.lead == "The model is not shown to look at the images (occupation)."
+    assert part.kind == "disparity"
+    assert part.text.startswith(part.lead)
+
+
+def test_a_limited_run_and_one_without_questions_conclude_nothing():
+    limited, exploratory = headline(audit_of("inconclusive", limited=True)), headline(audit_of())
+
+    assert (limited.kind, limited.sentence) == ("limited", "A sample of 300 images settles nothing.")
+    assert (exploratory.kind, exploratory.word) == ("exploratory", "No verdict")
+    assert exploratory.finding is None
+
+
+def test_the_strongest_signal_is_carried():
+    audit = audit_of("equivalent")
+    seen = replace(audit, findings=(*audit.findings, replace(BY_GENDER, id="s", primary=False, verdict="signal")))
+
+    assert headline(audit).signal == ""
+    assert plain(headline(seen).signal).startswith(
+        "Not planned, but visible: occupation answers are less accurate for woman (gender): 72 %"
+    )
+    assert plain(headline(seen).signal).endswith("The gap is 26 points.")
+
+
+def test_what_a_rule_left_out_stands_in_the_first_sentence():
+    note = Note(
+        "attributes_by_rule_of_several",
+        {
+            "levels": 50,
+            "attributes": ("'race'",),
+            "others": ("'city' (60 levels; where rows belong together: --cluster city)", "'age' (numbers)"),
+        },
+    )
+    base = audit_of("disparity")
+    audit = replace(base, data=replace(base.data, notes=(*base.data.notes, note)))
+
+    assert headline(audit).verdict_line == ("Disparity · the one pre-specified question, without 'city' (60 levels), 'age' (numbers)")
+    assert left_out_by_rule(audit) == (
+        "Columns left out by rule: 'city' (60 levels), 'age' (numbers). A column is compared where it is text with 2 to 50 levels; name "
+        "others with --attributes.",
+    )
+    assert left_out_by_rule(base) == ()
