@@ -53,7 +53,7 @@ class Contrast:
     difference: float
     low: float
     high: float
-    """At level 1 - alpha, for this contrast alone."""
+    """At level 1 - alpha, for this contrast alone: for whoever reads the file. Shown is the simultaneous one."""
     p: float
     p_adjusted: float
     """Holm over the contrasts of the finding."""
@@ -74,7 +74,7 @@ class Gap:
     low: float
     high: float
     """Interval of the largest difference of any two groups: the largest lower and the largest upper limit of any pair, each Newcombe's at
-    1 - alpha / m for the m pairs. Negative where no pair differs beyond its interval."""
+    1 - alpha / m for the m pairs; never below 0. The one interval of a gap that is shown."""
     ratio: float | None
     """Lowest rate over highest; exploratory. None where the highest is 0."""
     p: float

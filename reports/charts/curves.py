@@ -29,7 +29,7 @@ def gap_curve(trajectory: Trajectory) -> SimpleNamespace | None:
     ticks = axis(0.0, max(*(point.gap.high for point in known if point.gap), trajectory.tolerance))
     up = Scale(ticks[0], ticks[-1], HEIGHT - _BOTTOM, _TOP)
     places = [(across(point.step), point.gap) for point in known if point.gap]
-    rim = [(x, up(gap.high)) for x, gap in places] + [(x, up(max(gap.low, 0.0))) for x, gap in reversed(places)]
+    rim = [(x, up(gap.high)) for x, gap in places] + [(x, up(gap.low)) for x, gap in reversed(places)]
     line = [(x, up(gap.value)) for x, gap in places]
     return SimpleNamespace(
         plane=_plane(trajectory, across, up, tick_texts(ticks)),

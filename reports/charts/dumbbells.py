@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from audit.records.comparison import Change, RateChange
 from reports.charts.forest import Mark, Scale, bars, dots, percent_texts, px, rate_axis, rows_frame, short, signed_forest
 from reports.text import phrases, sentences
+from reports.text.comparison import change_interval
 
 
 def rate_dumbbell(change: Change) -> SimpleNamespace:
@@ -57,7 +58,10 @@ def changes_forest(change: Change) -> SimpleNamespace:
     """Place each compared group's change with its interval about zero."""
     return signed_forest(
         [
-            (phrases.group(cell.before.group), *((cell.difference, cell.low, cell.high) if cell.before.status == "ok" else (None,) * 3))
+            (
+                phrases.group(cell.before.group),
+                *((cell.difference, *change_interval(cell)) if cell.before.status == "ok" else (None,) * 3),
+            )
             for cell in change.by_group
         ]
     )

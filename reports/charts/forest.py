@@ -183,8 +183,7 @@ def _difference_row(levels: Group, contrast: Contrast | None) -> _Row:
     if contrast is None:
         return _Row(label, kind="faint", remark="not compared")
     kind = "dot" if contrast.beyond_tolerance else "hollow"
-    wide = (contrast.low_adjusted, contrast.high_adjusted)
-    return _Row(label, contrast.difference, contrast.low, contrast.high, wide, kind)
+    return _Row(label, contrast.difference, contrast.low_adjusted, contrast.high_adjusted, kind=kind)
 
 
 def signed_forest(differences: Sequence[tuple[str, float | None, float | None, float | None]]) -> SimpleNamespace:

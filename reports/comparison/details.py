@@ -20,7 +20,6 @@ _GROUPS: Columns[RateChange] = (
     ("Only after", lambda cell: count(cell.gained)),
     ("Only before", lambda cell: count(cell.lost)),
     ("Change, points", text.change_text),
-    ("Corrected", lambda cell: text.corrected_text(cell) if cell.before.status == "ok" else ""),
     ("Adj. p", lambda cell: p_value(cell.p_adjusted) if cell.before.status == "ok" else ""),
     ("Status", lambda cell: sentences.STATUSES[cell.before.status]),
 )
@@ -30,7 +29,6 @@ _PAIRS: Columns[PairChange] = (
     ("Difference before", lambda pair: text.pair_end_text(pair, pair.before)),
     ("After", lambda pair: text.pair_end_text(pair, pair.after)),
     ("Change, points", phrases.signed_change),
-    ("Corrected", phrases.corrected_interval),
     ("Changed places", lambda pair: "yes" if pair.reversed else "not detected"),
 )
 
@@ -59,7 +57,7 @@ def _details(placed: PlacedChange, context: ComparisonContext) -> SimpleNamespac
 
 def _groups(placed: PlacedChange) -> Table:
     overall = placed.change.overall
-    foot = Row(("all images", *(cell(overall) for _, cell in _GROUPS[1:7]), "", p_value(overall.p), ""))
+    foot = Row(("all images", *(cell(overall) for _, cell in _GROUPS[1:7]), p_value(overall.p), ""))
     body = table_rows(_GROUPS, placed.change.by_group, faint=lambda cell: cell.before.status != "ok")
     caption = f"{placed.title}: every group, before and after"
     return Table(f"{placed.title}, numbers", caption, headers(_GROUPS), body, (foot,), unseen=True)

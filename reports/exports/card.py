@@ -7,7 +7,7 @@ from html import escape
 
 from audit.records.comparison import Comparison, Comparisons
 from audit.records.results import AuditResult, Results
-from reports.text import changes, sentences, verdicts
+from reports.text import changes, phrases, sentences, verdicts
 from reports.text import comparison as comparison_text
 from reports.text.numbers import clean, in_words
 from reports.text.order import by_severity
@@ -18,7 +18,7 @@ _MOST = 4
 
 def card(results: Results) -> str:
     """Return the card of `results` as an HTML fragment; every foreign string is escaped."""
-    return "".join(map(_audit, results.audits))
+    return "".join([*map(_audit, results.audits), f"<p>{_text(phrases.intervals(results.settings.alpha))}</p>"])
 
 
 def changes_card(facts: Comparisons) -> str:

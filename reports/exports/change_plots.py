@@ -42,7 +42,7 @@ def gap_by_step(trajectory: Trajectory, ax: Axes | None = None) -> Axes:
     known = [(point.step, point.gap) for point in trajectory.points if point.gap is not None]
     axes = axes_of(ax, 3.4)
     steps = [step for step, _ in known]
-    lows, highs = ([100 * end for end in ends] for ends in ([max(gap.low, 0.0) for _, gap in known], [gap.high for _, gap in known]))
+    lows, highs = ([100 * end for end in ends] for ends in ([gap.low for _, gap in known], [gap.high for _, gap in known]))
     axes.fill_between(steps, lows, highs, color=INK, alpha=0.15, linewidth=0, label="interval, all questions and groups at once")
     axes.plot(steps, [100 * gap.value for _, gap in known], "o-", color=INK)
     tolerance = 100 * trajectory.tolerance

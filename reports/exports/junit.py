@@ -14,6 +14,7 @@ from audit.records.gates import GateCheck
 from audit.records.results import AuditResult, Finding, Results
 from audit.types import Settings
 from reports.text.gates import check_reason
+from reports.text.phrases import intervals
 from reports.text.reasons import reason
 
 SUITE = "vlm-audit"
@@ -35,6 +36,8 @@ def junit_xml(results: Results, *, require_conclusive: bool = False) -> str:
         suites, "testsuite", name=SUITE, errors="0", failures=str(counts["failure"]), skipped=str(counts["skipped"]),
         tests=str(len(cases)), time=f"{results.timing.wall_s:.3f}", timestamp=_printable(results.timing.created),
     )  # fmt: skip
+    properties = SubElement(suite, "properties")
+    SubElement(properties, "property", name="intervals", value=intervals(results.settings.alpha))
     suite.extend(cases)
     indent(suites)
     return f'<?xml version="1.0" encoding="utf-8"?>\n{tostring(suites, encoding="unicode")}\n'

@@ -170,7 +170,7 @@ def _series(series: Series) -> str:
 def _document(parts: Sequence[str], facts: Results | Comparisons, models: Iterable[tuple[str, ModelRecord]], page: str) -> str:
     hashes = ", ".join(f"{escaped(name)} `{short_hash(model.sha256)}`" for name, model in models)
     made = f"{escaped(facts.tool)}, {escaped(written_date(facts.timing.created))}; {hashes}. {page} has every number."
-    return ordinary_spaces("\n\n".join([*parts, made])) + "\n"
+    return ordinary_spaces("\n\n".join([*parts, f"{phrases.intervals(facts.settings.alpha)} {made}"])) + "\n"
 
 
 def verdict_markdown(verdict: VerdictSentence, reason: str) -> str:

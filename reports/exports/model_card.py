@@ -9,7 +9,7 @@ from audit.records.results import AuditResult, Finding, Results
 from reports.exports.markdown import NO_QUESTION, escaped, findings_table, ordinary_spaces, verdict_markdown
 from reports.provenance import written_date
 from reports.text import phrases, sentences
-from reports.text.numbers import clean, count, difference, exact_points, in_words
+from reports.text.numbers import clean, count, exact_points, in_words
 from reports.text.order import by_severity
 from reports.text.reasons import audit_reason
 from reports.text.verdicts import verdict_sentence
@@ -72,7 +72,7 @@ def _metric_name(finding: Finding, audit: AuditResult) -> str:
     if gap is None:
         return sentences.title(finding, audit)
     pair = f"{phrases.group(gap.highest)} minus {phrases.group(gap.lowest)}"
-    return f"{sentences.title(finding, audit)}: {pair}, {difference(gap.value, gap.low, gap.high)} points, {finding.verdict}"
+    return f"{sentences.title(finding, audit)}: {pair}, {phrases.size(gap)}, {finding.verdict}"
 
 
 def _named(text: str) -> str:
@@ -87,7 +87,8 @@ def _body(results: Results, audits: Sequence[AuditResult]) -> str:
     hashed = "the file of answers" if phrases.answers_only(audits[0].model) else "the weights"
     parts.append(
         f"Measured with {escaped(results.tool)} on {escaped(written_date(results.timing.created))}; sha256 of {hashed} "
-        f"`{escaped(audits[0].model.sha256)}`. These numbers describe the images tested, not any other use."
+        f"`{escaped(audits[0].model.sha256)}`. {phrases.intervals(results.settings.alpha)} "
+        "These numbers describe the images tested, not any other use."
     )
     return "\n\n".join(parts) + "\n"
 

@@ -18,7 +18,7 @@ from reports.charts.grids import in_order
 from reports.exports.axes import BAND, FAINT, INK, LINE, MARKERS, POINTS, axes_of, despine, legend, literal
 from reports.text import phrases, sentences
 from reports.text.notes import sentence
-from reports.text.numbers import count, exact_points, percent
+from reports.text.numbers import count, exact_points, level, percent
 from reports.text.order import by_severity
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def rates(finding: Finding, audit: AuditResult, alpha: float, ax: Axes | None = 
     if overall is not None:
         axes.axvline(100 * overall, color=LINE, linestyle="--", linewidth=1, label=f"all images: {percent(overall, 1)}")
     _rows(axes, [literal(f"{phrases.group(cell.group)} ({count(cell.n)})") for cell in cells], finding.attributes)
-    axes.set_xlabel(literal(sentences.subject(finding, audit)) + f"\n%, with {_level(alpha)} intervals")
+    axes.set_xlabel(literal(sentences.subject(finding, audit)) + f"\n%, with {level(alpha)} intervals")
     legend(axes)
     return axes
 
@@ -61,8 +61,7 @@ def rates(finding: Finding, audit: AuditResult, alpha: float, ax: Axes | None = 
 def forest(finding: Finding, audit: AuditResult, alpha: float, ax: Axes | None = None) -> Axes:
     """Draw the difference of every compared group to all others, with the tolerance as a band about zero.
 
-    The thick line is the interval of that difference alone, the thin one holds for all of them at once. A dot is filled where the latter
-    lies beyond the tolerance.
+    The intervals hold for all groups at once. A dot is filled where its interval lies beyond the tolerance.
     """
     contrasts = {contrast.first: contrast for contrast in finding.contrasts}
     groups = [cell.group for cell in finding.by_group]
@@ -76,14 +75,13 @@ def forest(finding: Finding, audit: AuditResult, alpha: float, ax: Axes | None =
         else:
             axes.text(0.02, y, "not compared", color=FAINT, fontsize=8, va="center", transform=axes.get_yaxis_transform())
     _rows(axes, [literal(f"{phrases.group(cell.group)} ({count(cell.n)})") for cell in finding.by_group], finding.attributes)
-    axes.set_xlabel(literal(sentences.subject(finding, audit)) + f", group minus all others\n{POINTS}, with {_level(alpha)} intervals")
+    axes.set_xlabel(literal(sentences.subject(finding, audit)) + f", group minus all others\n{POINTS}, with {level(alpha)} intervals")
     legend(axes)
     return axes
 
 
 def _difference(axes: Axes, y: int, contrast: Contrast) -> None:
-    axes.plot([100 * contrast.low_adjusted, 100 * contrast.high_adjusted], [y, y], color=INK, linewidth=1)
-    axes.plot([100 * contrast.low, 100 * contrast.high], [y, y], color=INK, linewidth=3)
+    axes.plot([100 * contrast.low_adjusted, 100 * contrast.high_adjusted], [y, y], color=INK)
     face = INK if contrast.beyond_tolerance else "white"
     axes.plot([100 * contrast.difference], [y], "o", color=INK, markerfacecolor=face)
 
@@ -107,7 +105,7 @@ def gaps(audit: AuditResult, alpha: float, ax: Axes | None = None, *, primary: b
         axes.axvline(100 * tolerance, color=LINE, linestyle=":", linewidth=1, label=f"tolerance: {exact_points(tolerance)}")
     _rows(axes, [_asked(finding, audit) for finding in shown], ())
     axes.set_xlim(left=0)
-    axes.set_xlabel(f"largest gap between groups\n{POINTS}, with {_level(alpha)} intervals")
+    axes.set_xlabel(f"largest gap between groups\n{POINTS}, with {level(alpha)} intervals")
     legend(axes)
     return axes
 
@@ -192,7 +190,7 @@ def specification(curve: SpecificationCurve, alpha: float, ax: Axes | None = Non
         axes.plot([x], [100 * (point.difference or 0.0)], "o", color=INK, markersize=9 if point.default else 4)
     axes.axhline(0, color=LINE, linestyle="--", linewidth=1)
     axes.set_ylabel(
-        literal(f"{phrases.group(curve.first)} minus {phrases.group(curve.second)}") + f"\n{POINTS},\nwith {_level(alpha)} intervals"
+        literal(f"{phrases.group(curve.first)} minus {phrases.group(curve.second)}") + f"\n{POINTS},\nwith {level(alpha)} intervals"
     )
     names = [literal(f"{point.preset}, {point.variant}"[:_LONGEST]) for point in points]
     if len(points) <= _MOST_NAMES:
@@ -237,14 +235,3 @@ def _rows(axes: Axes, labels: Sequence[str], attributes: Sequence[str]) -> None:
     axes.set_ylim(len(labels) - 0.4, -0.6)
     axes.set_ylabel(literal(phrases.attributes(attributes)))
     despine(axes)
-
-
-def _level(alpha: float) -> str:
-    """Return the level of an interval.
-
-    Examples
-    --------
-    >>> _level(0.05), _level(0.001)
-    ('95 %', '99.9 %')
-    """
-    return f"{100 * (1 - alpha):g} %"

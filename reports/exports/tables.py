@@ -23,6 +23,8 @@ AUDIT: Columns = {"model": "model.name", "probe": "probe.name"}
 QUESTION: Columns = {name: name for name in ("measurement", "metric", "outcome", "attributes")}
 FINDING: Columns = {"finding": "id", **QUESTION}
 ENDS: Columns = {name: name for name in ("low", "high")}
+_LEVEL_OF: Columns = {"level": "level"}
+"""Of the intervals in a row."""
 RATE: Columns = {"group": "group or all images", "n": "n", "events": "events", "rate": "value", **ENDS, "status": "status"}
 _WEIGHTED: Columns = {name: name for name in ("effective_n", "standard_error")}
 _GAP: Columns = {
@@ -33,7 +35,9 @@ _GAP: Columns = {
 }  # fmt: skip
 _CONTRAST: Columns = {
     "first": "first", "second": "second or the rest",
-    **{name: name for name in ("difference", "low", "high", "low_adjusted", "high_adjusted", "p", "p_adjusted", "beyond_tolerance")},
+    # Their simultaneous intervals: no other is shown.
+    "difference": "difference", "low": "low_adjusted", "high": "high_adjusted",
+    **{name: name for name in ("p", "p_adjusted", "beyond_tolerance")},
 }  # fmt: skip
 _LEVEL: Columns = {name: name for name in ("attribute", "level", "images", "left_out")}
 
@@ -50,19 +54,26 @@ def csv_tables(results: Results) -> dict[str, str]:
 
 def rates_table(results: Results) -> TidyTable:
     """Return one row a finding and group."""
-    cells = ((audit, finding, cell) for audit, finding in _findings(results) for cell in (*finding.by_group, finding.overall))
-    return tidy((AUDIT, FINDING, {**RATE, "baseline": "baseline", **_WEIGHTED}), cells)
+    level = _level_of(results)
+    cells = ((audit, finding, cell, level) for audit, finding in _findings(results) for cell in (*finding.by_group, finding.overall))
+    return tidy((AUDIT, FINDING, {**RATE, "baseline": "baseline", **_WEIGHTED}, _LEVEL_OF), cells)
 
 
 def gaps_table(results: Results) -> TidyTable:
     """Return one row a finding."""
-    return tidy((AUDIT, FINDING, _GAP), ((audit, finding, finding) for audit, finding in _findings(results)))
+    rows = ((audit, finding, finding, _level_of(results)) for audit, finding in _findings(results))
+    return tidy((AUDIT, FINDING, _GAP, _LEVEL_OF), rows)
 
 
 def contrasts_table(results: Results) -> TidyTable:
     """Return one row a finding and contrast: each group against the rest, then each pair."""
-    contrasts = ((audit, finding, each) for audit, finding in _findings(results) for each in (*finding.contrasts, *finding.pairs))
-    return tidy((AUDIT, FINDING, _CONTRAST), contrasts)
+    level = _level_of(results)
+    contrasts = ((audit, finding, each, level) for audit, finding in _findings(results) for each in (*finding.contrasts, *finding.pairs))
+    return tidy((AUDIT, FINDING, _CONTRAST, _LEVEL_OF), contrasts)
+
+
+def _level_of(results: Results) -> Mapping[str, float]:
+    return {"level": round(1 - results.settings.alpha, 6)}
 
 
 def _groups(results: Results) -> TidyTable:

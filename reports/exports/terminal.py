@@ -12,7 +12,7 @@ from reports.text import changes, evidence, phrases, replicates, sentences
 from reports.text import comparison as comparison_text
 from reports.text.gates import gate_rows, gates_sentence
 from reports.text.notes import sentence
-from reports.text.numbers import clean, in_words, number, p_value, span, within_tolerances
+from reports.text.numbers import clean, in_words, number, p_value, span
 from reports.text.order import by_severity, leading, strongest_signals
 from reports.text.reasons import audit_reason, ratio_sentences
 from reports.text.responsiveness import composition_sentence, equal_gap, look_line
@@ -30,7 +30,8 @@ _VERDICT, _CHANGE = (66, 13), (54, 24)
 def audit_lines(results: Results) -> str:
     """Return the pre-specified questions of every audit, the strongest signals outside them, and its verdict in words."""
     blocks = [_audit(audit, results.settings.min_group_size) for audit in results.audits]
-    return ordinary_spaces("\n\n".join([*blocks, *_paired_models(results), *_replicates(results), *_gates(results)]))
+    note = "\n".join(wrapped(phrases.intervals(results.settings.alpha)))
+    return ordinary_spaces("\n\n".join([*blocks, *_paired_models(results), *_replicates(results), *_gates(results), note]))
 
 
 def _paired_models(results: Results) -> list[str]:
@@ -92,10 +93,7 @@ def _finding(finding: Finding, audit: AuditResult) -> list[str]:
     gap, places = finding.gap, phrases.gap_places(finding)
     order = (gap.lowest, gap.highest) if finding.better == "high" else (gap.highest, gap.lowest)
     groups = ", ".join(phrases.short_rate(finding, group) for group in order)
-    close = within_tolerances(finding.tolerance, finding.ratio_tolerance)
-    close = close if finding.ratio_tolerance else f"within {close}"
-    decided = close if finding.verdict == "equivalent" else span(gap.low, gap.high, places)
-    second = _narrow(groups, f"{number(gap.value, places)} {decided}", number(gap.null_95, places))
+    second = _narrow(groups, f"{number(gap.value, places)} {span(gap.low, gap.high, places)}", number(gap.null_95, places))
     beside = [*ratio_sentences(finding), *filter(None, [evidence.shift_sentence(finding)])]
     explained = f"  explained by group composition: {equal_gap(finding)} at equal shares of true answers"
     composed = [_cut(explained)] if composition_sentence(finding) else []

@@ -8,7 +8,7 @@ from __future__ import annotations
 from audit.records.comparison import Change, Comparison, Comparisons, PairChange, RateChange, Series, Trajectory
 from reports.text import phrases, sentences
 from reports.text.notes import sentence
-from reports.text.numbers import NOT_ESTIMABLE, count, decimals, difference, exact_points, in_words, number, p_phrase, points, rate, span
+from reports.text.numbers import NOT_ESTIMABLE, count, decimals, difference, exact_points, in_words, number, p_phrase, points, rate
 from reports.text.sentences import VerdictWords
 
 VERDICTS: dict[str, VerdictWords] = {
@@ -108,16 +108,15 @@ def _moved(change: Change) -> str:
     return f"In points: {phrases.some(named)}." if named else "The rate of every group stayed the same."
 
 
+def change_interval(cell: RateChange) -> tuple[float | None, float | None]:
+    """Return the interval of a rate's change: simultaneous over the compared groups; of any other group, and of all images, its own."""
+    corrected = cell.low_adjusted is not None and cell.high_adjusted is not None
+    return (cell.low_adjusted, cell.high_adjusted) if corrected else (cell.low, cell.high)
+
+
 def change_text(cell: RateChange) -> str:
     """Return the change of a rate with its interval."""
-    return difference(cell.difference, cell.low, cell.high)
-
-
-def corrected_text(cell: RateChange) -> str:
-    """Return the simultaneous interval of a change."""
-    if cell.low_adjusted is None or cell.high_adjusted is None:
-        return NOT_ESTIMABLE
-    return span(cell.low_adjusted, cell.high_adjusted, decimals(cell.low_adjusted, cell.high_adjusted), signed=True)
+    return difference(cell.difference, *change_interval(cell))
 
 
 def gap_change_text(change: Change) -> str:
@@ -166,7 +165,7 @@ def facts(change: Change) -> tuple[tuple[str, str], ...]:
 
 def pair_end_text(pair: PairChange, value: float) -> str:
     """Return the difference of a pair before or after, with the decimals of the interval of its change."""
-    return number(value, decimals(pair.low, pair.high), signed=True)
+    return number(value, decimals(pair.low_adjusted, pair.high_adjusted), signed=True)
 
 
 def images_sentence(comparison: Comparison) -> str:

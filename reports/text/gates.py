@@ -6,17 +6,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from audit.gates.parse import COMPARE
 from audit.records.gates import GateCheck, GateOutcome, GateResult
-from audit.records.results import AuditResult, Results, Verdict
+from audit.records.results import AuditResult, Gap, Results, Verdict
 from audit.types import Note
 from reports.text import phrases
 from reports.text.notes import sentence
-from reports.text.numbers import in_words, number
+from reports.text.numbers import exact_points, in_words, number
 from reports.text.reasons import LIMITED as LIMITED_VERDICT
 from reports.text.reasons import audit_reason, not_covered, reason
 from reports.text.sentences import title
 
 LIMITED = "LIMITED RUN: a sample settles no gate, so the command exits with 1; run it without --limit."
+_BY_RULE = "by the rule of “equivalent” {pairs} below the limit of {limit}"
+_CORRECTED = "corrected for every question of the gate, the interval reaches below the limit of {limit}"
+"""Where another bound than the end of the interval decides, and lies on the other side of the limit."""
 _ENDED = {
     "blocked": ", but the permutation test of the whole question does not reject: a breach takes both.",
     "breached": ": all of it {side} the limit of {limit}.",
@@ -47,7 +51,9 @@ def _in_words(note: Note, check: GateCheck, audit: AuditResult | None, results: 
     if note.code == "verdict":
         return f"The verdict is {values['verdict']}. {_verdict_reason(check, audit, results)}".rstrip()
     if note.code == "bounded":
-        return _bounded(values, limited=check.limited)
+        finding = next((each for each in audit.findings if each.id == check.finding), None) if audit else None
+        gap = finding.gap if finding and values["subject"] == "gap" else None
+        return _gap(gap, values, limited=check.limited) if gap else _bounded(values, limited=check.limited)
     if note.code == "images_needed":
         counted, unit = values["counted"], values["unit"]
         if "needed" not in values:
@@ -70,16 +76,44 @@ def _verdict_reason(check: GateCheck, audit: AuditResult | None, results: Result
     return said.removeprefix(f"{LIMITED_VERDICT} ")
 
 
+def _gap(gap: Gap, values: Mapping[str, Any], *, limited: bool) -> str:
+    """Cite the interval of the gap as everywhere; where a bound that decides lies on the other side of the limit, say which rule it is."""
+    limit = exact_points(values["limit"])
+    rules = "; ".join(_other_rules(gap, values, limit))
+    ended = "." if limited else f": {rules}." if rules else _ended(values, limit)
+    return f"The largest gap{_over(values['groups'])} is {phrases.size(gap)}{ended}"
+
+
+def _other_rules(gap: Gap, values: Mapping[str, Any], limit: str) -> list[str]:
+    """Return what decides in place of an end of the interval; nothing where the interval leads to the same."""
+    if values["ended"] == "blocked":
+        return []
+
+    def beyond(end: float) -> bool:
+        return COMPARE[values["operator"]](end, values["limit"])
+
+    pairs = "every pair lies" if values["high"] < gap.high else "some pair need not lie"
+    corrected = [_CORRECTED.format(limit=limit)] * (beyond(gap.low) != beyond(values["low"]))
+    return corrected + [_BY_RULE.format(pairs=pairs, limit=limit)] * (beyond(gap.high) != beyond(values["high"]))
+
+
+def _over(groups: int) -> str:
+    pairs = groups * (groups - 1) // 2
+    return f" over all {pairs} pairs" if pairs > 1 else ""
+
+
+def _ended(values: Mapping[str, Any], limit: str) -> str:
+    return _ENDED[values["ended"]].format(side="above" if values["operator"] in (">", ">=") else "below", limit=limit)
+
+
 def _bounded(values: Mapping[str, Any], *, limited: bool) -> str:
     subject, groups, above = values["subject"], values["groups"], values["operator"] in (">", ">=")
-    pairs = groups * (groups - 1) // 2
-    over = f" over all {pairs} pairs" if pairs > 1 else ""
     if subject == "rate":
         what = f"The rate of {values['group']}" if "group" in values else f"The {'highest' if above else 'lowest'} rate of {groups} groups"
     else:
-        what = f"The {'largest gap' if subject == 'gap' else 'lowest rate over the highest'}{over}"
+        what = f"The {'largest gap' if subject == 'gap' else 'lowest rate over the highest'}{_over(groups)}"
     value, low, high, limit = (_shown(subject, values[name]) for name in ("value", "low", "high", "limit"))
-    ended = "." if limited else _ENDED[values["ended"]].format(side="above" if above else "below", limit=limit)
+    ended = "." if limited else _ended(values, limit)
     return f"{what} is {value}, between {low.split()[0]} and {high}{ended}"
 
 

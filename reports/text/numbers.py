@@ -134,6 +134,17 @@ def _significant(value: float) -> str:
     return decimal(value, max(0, 2 - math.floor(math.log10(value)))) if value > 0 else "0"
 
 
+def level(alpha: float) -> str:
+    """Return the level of an interval in percent, with every digit it has.
+
+    Examples
+    --------
+    >>> level(0.05), level(0.001)
+    ('95 %', '99.9 %')
+    """
+    return f"{100 * (1 - alpha):g} %"
+
+
 def points(fraction: float, places: int = 0) -> str:
     r"""Return a size in percentage points, with its unit.
 

@@ -20,6 +20,7 @@ from reports.text.numbers import (
     exact_tolerances,
     factor_bounds,
     in_words,
+    level,
     number,
     p_phrase,
     p_value,
@@ -27,7 +28,6 @@ from reports.text.numbers import (
     points,
     rate,
     span,
-    within_tolerances,
 )
 
 _NAMED = 5
@@ -49,7 +49,7 @@ LEFT_OUT_OF_WEIGHTS = f"{LEFT_OUT_OF_CLUSTERS}; prompt sensitivity; counterfactu
 Interval = Estimate | Gap | GapEnds | MeanGap
 """A number with its interval."""
 Corrected = Contrast | PairChange
-"""A difference with its interval, and the simultaneous one."""
+"""A difference with its simultaneous interval."""
 
 
 def size(found: Interval | None) -> str:
@@ -68,6 +68,11 @@ def signed(found: Interval | None) -> str:
 def share_with_interval(found: Interval | None) -> str:
     """Return a share in percent with its interval."""
     return NOT_ESTIMABLE if found is None else rate(found.value, found.low, found.high)
+
+
+def intervals(alpha: float) -> str:
+    """Return what every interval of an output is: said once in each."""
+    return f"Intervals are at {level(alpha)}; those of gaps and differences hold for all groups at once."
 
 
 def group(levels: Group) -> str:
@@ -107,12 +112,8 @@ def rate_of(finding: Finding, levels: Group) -> Rate:
 
 
 def gap_text(finding: Finding) -> str:
-    """Return the gap with the interval that decides: ``26 points [12, 39]``, or ``0 points, every pair within ±5``."""
-    if finding.gap is None or finding.verdict != "equivalent":
-        return size(finding.gap)
-    # What decides here are the 90 % intervals of every pair; the wider interval of the largest gap would seem to contradict them.
-    within = within_tolerances(finding.tolerance, finding.ratio_tolerance)
-    return f"{points(finding.gap.value, gap_places(finding))}, every pair within {within}"
+    """Return the gap with its interval: ``26 points [12, 39]``."""
+    return size(finding.gap)
 
 
 def chance_text(finding: Finding) -> str:
@@ -171,14 +172,8 @@ def _listed(finding: Finding) -> tuple[tuple[str, str], ...]:
 
 
 def signed_change(found: Corrected) -> str:
-    """Return a difference, or the change of one, with its interval."""
-    return difference(found.difference, found.low, found.high)
-
-
-def corrected_interval(contrast: Corrected) -> str:
-    """Return the simultaneous interval of a difference."""
-    places = decimals(contrast.low_adjusted, contrast.high_adjusted)
-    return span(contrast.low_adjusted, contrast.high_adjusted, places, signed=True)
+    """Return a difference, or the change of one, with its simultaneous interval: the only one that is shown."""
+    return difference(found.difference, found.low_adjusted, found.high_adjusted)
 
 
 def plain_points(value: float | None, low: float | None, high: float | None) -> str:

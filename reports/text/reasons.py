@@ -100,7 +100,7 @@ def _measured(finding: Finding, gap: Gap) -> str:
     subject = _subject(finding)
     p = p_phrase(gap.p_adjusted, "adjusted p")
     return (
-        f"{subject[0].upper()}{subject[1:]} runs from {lowest} to {highest}: a gap of {points(gap.value, 1)} "
+        f"{subject[0].upper()}{subject[1:]} runs from {lowest} to {highest}: a gap of {phrases.size(gap)} "
         f"({p}; expected by chance (95 %): up to {points(gap.null_95, 1)})."
     )
 

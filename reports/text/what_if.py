@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from audit.records.evidence import Estimate
 from audit.records.what_if import CONTENT, Ending, Frontier, Refused, WhatIf, WhatIfs
 from reports.text import phrases
 from reports.text.notes import sentence as note_text
-from reports.text.numbers import NOT_ESTIMABLE, count, decimal, decimals, in_words, number, p_phrase, percent, points, span
+from reports.text.numbers import NOT_ESTIMABLE, count, decimal, in_words, number, p_phrase, percent
 from reports.text.phrases import attributes, group
 
 NAMES: Mapping[str, tuple[str, str]] = {
@@ -50,7 +49,7 @@ def summary(asked: WhatIfs, tried: Sequence[WhatIf]) -> str:
     methods = len({each.method for each in tried})
     return (
         f"On {in_words(asked.target.shown_on, 'image')} of the shown half the unmodified model has a gap of "
-        f"{size_of_gap(first.gap_before)} and an accuracy of {percent(first.utility.before, 1)} ({note_text(asked.cost)}). "
+        f"{phrases.size(first.gap_before)} and an accuracy of {percent(first.utility.before, 1)} ({note_text(asked.cost)}). "
         f"{in_words(len(tried), 'setting')} of {in_words(methods, 'method')} {'was' if len(tried) == 1 else 'were'} tried, "
         f"and all of them are shown; each p is adjusted for that number (Holm)."
     )
@@ -86,7 +85,7 @@ def effect_sentence(what_if: WhatIf) -> str:
     utility = what_if.utility
     found = f"; nDCG from {decimal(what_if.ndcg[0], 3)} to {decimal(what_if.ndcg[1], 3)}" if what_if.ndcg else ""
     return (
-        f"{name} ({what_if.setting}): the gap would change from {size_of_gap(what_if.gap_before)} to {size_of_gap(what_if.gap)} "
+        f"{name} ({what_if.setting}): the gap would change from {phrases.size(what_if.gap_before)} to {phrases.size(what_if.gap)} "
         f"on these images, {ENDINGS[what_if.outcome]}; accuracy from {percent(utility.before, 1)} to {percent(utility.after, 1)} "
         f"({phrases.signed(utility.change)} points){found}."
     )
@@ -126,9 +125,3 @@ def refused_sentences(refused: Sequence[Refused]) -> tuple[str, ...]:
         which = f" ({in_words(len(stopped), 'setting')})" if method and any(stopped) else ""
         sentences.append(f"{name}{which}: {reason}.")
     return tuple(sentences)
-
-
-def size_of_gap(estimate: Estimate) -> str:
-    """Return a gap with its interval, which never falls below zero."""
-    places = decimals(estimate.low, estimate.high)
-    return f"{points(estimate.value, places)} {span(max(estimate.low, 0.0), estimate.high, places)}"

@@ -17,6 +17,7 @@ from audit.statistics.evidence.inputs import DRAWS, EvidenceInputs, slices
 from audit.statistics.metrics import METRICS, Outcome, Tally, tally
 from audit.statistics.null import generator
 from audit.statistics.resampling import exceedance_p, resample_counts, spread_of_rates
+from audit.statistics.units.sampling_unit import ImageUnits, gap_interval
 from audit.types import Group, Measurement, Settings
 
 if TYPE_CHECKING:
@@ -70,23 +71,21 @@ def odds_difference(counts: GroupedCounts, outcome: Outcome, settings: Settings,
     A group whose denominator is too small takes no part in that rate: nothing is filled in. A perfect classifier has no gap even where a
     group has no positives, for which fairlearn answers 1. `name` is part of the seed of the draws.
 
-    The interval of a gap adds to it, on both sides, what 1 - alpha of the resampled counts stay within: the largest move apart of any
-    two groups. A gap cannot be wrong by more than that, so the interval holds at every gap, none included, where the percentile
-    interval of the bootstrap never holds. Counts are resampled with half of z squared added to each cell (Agresti and Coull): 30 of 30
-    right in every group is not certainty.
+    Either gap has the interval of any gap (`gap_interval`). That of the larger adds to it, on both sides, what 1 - alpha of the resampled
+    counts stay within: the largest move apart of any two groups. A gap cannot be wrong by more than that, so the interval holds at every
+    gap, none included, where the percentile interval of the bootstrap never holds. Counts are resampled with half of z squared added to
+    each cell (Agresti and Coull): 30 of 30 right in every group is not certainty.
 
     Hardt, Price and Srebro 2016, https://arxiv.org/abs/1610.02413
     """
     rates = [_rate(tally(counts, METRICS[metric], outcome), settings.min_group_size) for metric in _RATES]
     moves = _moves_apart(rates, settings, generator(settings.seed, f"{name}/odds"))
     nulls = [_null(rate, settings.draws, generator(settings.seed, f"{name}/{metric}")) for rate, metric in zip(rates, _RATES, strict=True)]
-    true_positive, false_positive = (
-        _estimate([rate], move, null, settings.alpha) for rate, move, null in zip(rates, moves, nulls, strict=True)
-    )
+    true_positive, false_positive = (_gap(rate, null, settings.alpha) for rate, null in zip(rates, nulls, strict=True))
     return EqualizedOddsDifference(
         equal_opportunity=true_positive,
         false_positive=false_positive,
-        equalized_odds=_estimate(rates, moves.max(axis=0), np.maximum(*nulls), settings.alpha),
+        equalized_odds=_larger(rates, moves.max(axis=0), np.maximum(*nulls), settings.alpha),
         not_compared=_named(rates[0], (rates[0].tallied.images > 0) & ~(rates[0].used & rates[1].used)),
     )
 
@@ -100,7 +99,15 @@ def _named(rate: _Rate, which: Bool[np.ndarray, "g"]) -> tuple[Group, ...]:
     return tuple(rate.tallied.groups[i] for i in np.flatnonzero(which))
 
 
-def _estimate(rates: list[_Rate], moves: Float[np.ndarray, "b"], null: Float[np.ndarray, "b"], alpha: float) -> GapEstimate | None:
+def _gap(rate: _Rate, null: Float[np.ndarray, "b"], alpha: float) -> GapEstimate | None:
+    """Return the gap of a rate, as a finding about it would have it; None where it cannot be estimated."""
+    if len(rate.n) < 2:
+        return None
+    gap, ends = float(np.ptp(rate.events / rate.n)), gap_interval(ImageUnits(rate.events, rate.n), alpha)
+    return GapEstimate(gap, *ends, exceedance_p(null, gap), float(np.quantile(null, 0.95)), _named(rate, rate.used))
+
+
+def _larger(rates: list[_Rate], moves: Float[np.ndarray, "b"], null: Float[np.ndarray, "b"], alpha: float) -> GapEstimate | None:
     """Return the largest gap of some rates; None unless each can be estimated."""
     if any(len(rate.n) < 2 for rate in rates):
         return None

@@ -93,7 +93,9 @@ def _point(plan: SpecificationPlan, index: int, tallied: Tally, pair: tuple[Grou
         point = replace(point, p=null.p, gap=null.gap)
     if pair[0] in groups and pair[1] in groups:
         i, j = groups.index(pair[0]), groups.index(pair[1])
-        low, high = newcombe(events[i], n[i], events[j], n[j], settings.alpha)
+        # The pair was chosen for being the widest: simultaneous over all pairs, as the same pair's interval in its finding.
+        pairs = len(groups) * (len(groups) - 1) // 2
+        low, high = newcombe(events[i], n[i], events[j], n[j], settings.alpha / pairs)
         point = replace(point, difference=float(events[i] / n[i] - events[j] / n[j]), low=float(low), high=float(high))
     return point
 

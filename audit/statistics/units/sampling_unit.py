@@ -280,11 +280,11 @@ def gap_interval(units: SamplingUnits, alpha: float) -> tuple[float, float]:
     """Return the interval of the largest difference between any two groups, simultaneous over all pairs.
 
     Its ends are the largest lower and the largest upper limit of any pair: the widest observed pair may be one of thin groups, while others
-    are shown to differ by more than its lower limit.
+    are shown to differ by more than its lower limit. A largest difference is never below 0, and neither is its lower end.
     """
     first, second = np.triu_indices(len(units.n), 1)
     low, high = units.differences(first, second, alpha / len(first))
-    return float(np.maximum(low, -high).max()), float(np.maximum(high, -low).max())
+    return max(float(np.maximum(low, -high).max()), 0.0), float(np.maximum(high, -low).max())
 
 
 def shown_ratio(units: SamplingUnits, alpha: float) -> float:

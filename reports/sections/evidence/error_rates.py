@@ -6,9 +6,19 @@ from audit.records.evidence import EqualizedOdds
 from reports.sections.context import AuditContext
 from reports.table import Table, headers, table_rows
 from reports.text import phrases
-from reports.text.numbers import p_value
+from reports.text.numbers import NOT_ESTIMABLE, p_value
 
 TITLE, PLACE = "Error rates", 90
+
+
+def _larger(odds: EqualizedOdds) -> str:
+    """Return the larger of the two gaps, with the decimals of its interval, which stands beside it."""
+    larger = odds.difference.equalized_odds
+    gaps = [
+        gap for gap in (odds.difference.equal_opportunity, odds.difference.false_positive) if larger and gap and gap.value == larger.value
+    ]
+    return phrases.size(gaps[0]).partition(" [")[0] if gaps else NOT_ESTIMABLE
+
 
 _COLUMNS = (
     ("Answer", lambda odds: odds.outcome),
@@ -18,7 +28,7 @@ _COLUMNS = (
     ("p", lambda odds: p_value(odds.difference.equal_opportunity.p) if odds.difference.equal_opportunity else ""),
     ("False positives [interval]", lambda odds: phrases.size(odds.difference.false_positive)),
     ("p", lambda odds: p_value(odds.difference.false_positive.p) if odds.difference.false_positive else ""),
-    ("Equalized odds [interval]", lambda odds: phrases.size(odds.difference.equalized_odds)),
+    ("Equalized odds", _larger),
     ("Not compared", lambda odds: phrases.some([phrases.group(group) for group in odds.difference.not_compared])),
 )  # fmt: skip
 

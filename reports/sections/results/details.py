@@ -24,7 +24,6 @@ _PAIRS: Columns[Contrast] = (
     ("First", lambda pair: phrases.group(pair.first)),
     ("Second", lambda pair: phrases.group(pair.second)),
     ("First minus second", phrases.signed_change),
-    ("Corrected", phrases.corrected_interval),
     ("Adj. p", lambda pair: p_value(pair.p_adjusted)),
     ("Exceeds the tolerance", lambda pair: "yes" if pair.beyond_tolerance else "not detected"),
 )
@@ -124,7 +123,6 @@ def _contrasts(finding: Finding) -> Columns[Rate]:
     of = {contrast.first: contrast for contrast in finding.contrasts}
     return (
         ("Minus the rest", lambda cell: phrases.signed_change(of[cell.group]) if cell.group in of else ""),
-        ("Corrected", lambda cell: phrases.corrected_interval(of[cell.group]) if cell.group in of else ""),
         ("Adj. p", lambda cell: p_value(of[cell.group].p_adjusted) if cell.group in of else ""),
     )
 
@@ -149,8 +147,7 @@ def _briefly(record: MeasurementRecord, exploratory: Sequence[PlacedFinding]) ->
     """
 
     def columns(finding: Finding) -> Columns[Rate]:
-        minus, _, p = _contrasts(finding)
-        return (*_counts(finding), minus, p, ("Status", lambda cell: sentences.STATUSES[cell.status] if _outside(cell) else ""))
+        return (*_counts(finding), *_contrasts(finding), ("Status", lambda cell: sentences.STATUSES[cell.status] if _outside(cell) else ""))
 
     return SimpleNamespace(
         caption=f"Every group of the exploratory comparisons: {record.name}",

@@ -55,7 +55,7 @@ def _columns(asked: WhatIfs, tried: Sequence[WhatIf]) -> list[Column]:
     ndcg: list[Column] = [("nDCG", "", lambda each: decimal(each.ndcg[1], 3) if each.ndcg else "")]
     pair = " minus ".join(map(phrases.group, tried[0].pair)) if tried else ""
     return [
-        ("Gap [interval]", "", lambda each: text.size_of_gap(each.gap)),
+        ("Gap [interval]", "", lambda each: phrases.size(each.gap)),
         ("Change [interval]", "", lambda each: phrases.signed(each.change)),
         ("Adjusted p", "", lambda each: p_value(each.change_p_adjusted)),
         ("The gap is", "text", text.ending_text),
@@ -81,7 +81,7 @@ def _random(what_if: WhatIf) -> str:
 
 
 def _unmodified(columns: Sequence[Column], first: WhatIf) -> tuple[str, ...]:
-    known = {"Gap [interval]": text.size_of_gap(first.gap_before), "Accuracy": percent(first.utility.before, 1)}
+    known = {"Gap [interval]": phrases.size(first.gap_before), "Accuracy": percent(first.utility.before, 1)}
     known |= {"nDCG": decimal(first.ndcg[0], 3)} if first.ndcg else {}
     return tuple(known.get(name, "") for name, _, _ in columns)
 

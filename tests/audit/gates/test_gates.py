@@ -193,6 +193,25 @@ def test_a_gap_shown_to_be_larger_breaches():
     assert (found.images, found.images_needed) == (2000, None)
 
 
+def test_a_gate_cites_the_interval_of_the_gap_and_says_where_another_rule_decides():
+    """The interval of a question stands in its finding; a bound on the other side of the limit has its clause, no interval of its own."""
+
+    def cited(expression, cells, low, high, *others, p=0.0001):
+        asked = finding(cells, p=p)
+        asked = replace(asked, gap=replace(asked.gap, value=0.1, low=low, high=high))
+        audit = audited(asked, *others)
+        return why(decided(expression, audit).checks[0], audit)
+
+    assert cited(GATE, LARGE, 0.0621, 0.1373) == "The largest gap is 10.0 points [6.2, 13.7]: all of it above the limit of 5 points."
+    # Held by the 90 % interval, while the one that is cited reaches beyond the limit.
+    said = cited(GATE, SMALL, 0.0, 0.052, p=0.7)
+    assert said == "The largest gap is 10.0 points [0.0, 5.2]: by the rule of “equivalent” every pair lies below the limit of 5 points."
+    # Of two questions one must be shown at twice the level: 300 against 200 of 1,000 from 5.7 points on.
+    other = finding(SMALL, "occupation/accuracy/gender")
+    said = cited("gap > 0.06", LARGE, 0.0621, 0.1373, other)
+    assert "[6.2, 13.7]: corrected for every question of the gate, the interval reaches below the limit of 6 points." in said
+
+
 def test_a_gap_shown_to_be_smaller_holds():
     found = ended(GATE, SMALL, p=0.7, verdict="equivalent")
     assert (found.outcome, found.high < 0.05, "none of it above" in why(found)) == ("held", True, True)

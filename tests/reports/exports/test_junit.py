@@ -35,7 +35,7 @@ def test_one_case_for_each_gate_and_finding(everything):
     assert [len(gate.checks) for gate in gates] == [len(primary), 1]
     root = read(junit_xml(replace(everything, audits=(audit,), gates=gates)))
     suite = root.find("testsuite")
-    names = [case.get("name") for case in suite]
+    names = [case.get("name") for case in suite.iter("testcase")]
     assert names == [f"gap > 0.05 :: {name}" for name in primary] + [
         "gap[occupation.accuracy by gender] > 0.5 :: occupation/accuracy/gender"
     ]
@@ -77,7 +77,7 @@ def test_hostile_names_stay_text(everything, name):
     gates = (GateResult(name, "breached", (GateCheck(name, name, name, "breached", (Note.of(name),)),)),)
     text = junit_xml(replace(everything, audits=(), gates=gates))
     root = read(text.encode("utf-8").decode("utf-8"))
-    assert [element.tag for element in root.iter()] == ["testsuites", "testsuite", "testcase", "failure"]
+    assert [element.tag for element in root.iter()] == ["testsuites", "testsuite", "properties", "property", "testcase", "failure"]
     for mark in "\x00\x1b\u202e\ufffe":
         assert mark not in text
 
@@ -89,7 +89,8 @@ def test_equal_results_give_equal_text(everything):
 
 def test_elements_and_attributes_are_those_that_pytest_writes(everything, tmp_path):
     (tmp_path / "test_it.py").write_text(
-        "import pytest\ndef test_a(): print('x')\ndef test_b(): assert False\n@pytest.mark.skip(reason='r')\ndef test_c(): pass\n"
+        "import pytest\ndef test_a(record_testsuite_property): record_testsuite_property('a', 'b'); print('x')\n"
+        "def test_b(): assert False\n@pytest.mark.skip(reason='r')\ndef test_c(): pass\n"
     )
     options = "-q -p no:cacheprovider -o junit_logging=system-out --junitxml=out.xml test_it.py"
     subprocess.run([sys.executable, "-m", "pytest", *options.split()], cwd=tmp_path, capture_output=True, check=False, timeout=60)

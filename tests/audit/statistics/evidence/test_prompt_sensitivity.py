@@ -46,7 +46,7 @@ def test_every_point_is_the_same_pair_with_the_same_sign_and_the_summary_is_of_t
     assert [point.gap for point in found.points] == [pytest.approx(gap) for gap in (0.3, 0.42, 0.1, 0.7)]
     assert [point.default for point in found.points] == [True, False, False, False]
     assert [point.preset for point in found.points] == ["p0", "p1", "p2", "p3"]
-    assert (found.points[1].low, found.points[1].high) == newcombe(50, 100, 48, 100, 0.05)
+    assert (found.points[1].low, found.points[1].high) == newcombe(50, 100, 48, 100, 0.05 / 3)  # simultaneous over the three pairs
     assert (found.question, found.metric, found.outcome, found.attributes) == ("Does it matter?", "selection_rate", "harm", ("group",))
     # Differences -.10, .02, .30, .70: median .16; three of four have the default's sign; all but the reversed one are detected.
     assert found.median == pytest.approx(0.16)
