@@ -37,22 +37,25 @@ def run(arguments: argparse.Namespace, words: Sequence[str]) -> int:
     """Compare what the words name, and print what changed."""
     from audit.api.compare_models import run_comparison
     from audit.cli import terminal
+    from audit.cli.screen import Screen
     from audit.models.model_args import by_model
     from audit.output.directory import default_directory, scrub
-    from reports.exports.terminal import comparison_lines
+    from audit.stages import MODELS
+    from reports.exports.terminal_changes import comparison_lines
 
     options = given_options(arguments, CompareRequest)
     if "model_args" in options:
         options["model_args"] = by_model(options["model_args"], 1)[0]
-    request = CompareRequest(**options, command=(PROGRAM, *map(scrub, words)), progress=terminal.ProgressBar())
+    request = CompareRequest(**options, command=(PROGRAM, *map(scrub, words)))
     out = request.out
     if out is None:
         names = list(map(short_name, request.sides))
         name = [f"{names[0]}-against-{names[1]}"] if len(names) == 2 else names
         out = default_directory(name, ["comparison"], dt.datetime.now(dt.UTC))
-    with terminal.logged():
-        changes = run_comparison(replace(request, out=out))
-    terminal.show(comparison_lines(changes.facts), out / "comparison.html")
+    names = [name for name in MODELS if name != "what-ifs"]
+    with terminal.working(names, quiet=arguments.quiet) as stages:
+        changes = run_comparison(replace(request, out=out, stages=stages))
+    terminal.show("" if arguments.quiet else comparison_lines(changes.facts, Screen.of(sys.stdout)), out / "comparison.html")
     return 0
 
 

@@ -53,7 +53,9 @@ def run(arguments: argparse.Namespace, words: Sequence[str]) -> int:
     import probes
     from audit.api.pipeline import run_audit
     from audit.cli import terminal
+    from audit.cli.screen import Screen
     from audit.output.directory import default_directory
+    from audit.stages import EXTERNAL, MODELS
     from reports.exports.terminal import audit_lines
 
     request = _request(arguments, words)
@@ -64,9 +66,12 @@ def run(arguments: argparse.Namespace, words: Sequence[str]) -> int:
         names = [probe.name for probe in chosen] or ["predictions"]
         out = default_directory(models, names, dt.datetime.now(dt.UTC))
         request = replace(request, probe=tuple(chosen))
-    with terminal.logged():
-        done = run_audit(replace(request, out=out, progress=terminal.ProgressBar()))
-    terminal.show(audit_lines(done.results), out / "report.html")
+    stages_of = EXTERNAL if request.predictions else MODELS
+    names = [name for name in stages_of if request.what_if or name != "what-ifs"]
+    with terminal.working(names, quiet=arguments.quiet) as stages:
+        done = run_audit(replace(request, out=out, stages=stages))
+    found = "" if arguments.quiet else audit_lines(done.results, Screen.of(sys.stdout), verbose=arguments.verbose)
+    terminal.show(found, out / "report.html")
     return done.exit_code
 
 

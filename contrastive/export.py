@@ -28,18 +28,23 @@ TOLERANCE = 1e-5
 """Largest difference of features, relative to the longest one."""
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit code: 0 written and verified; 2 cannot be expressed there; 3, 4 the checkpoint; 5 the disk."""
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command."""
+    parse = argparse.ArgumentParser(
         prog="python -m contrastive.export",
         description="Write a checkpoint in another program's form, and verify it there.",
         epilog="; ".join(f"{name}: {text}" for name, text in KINDS.items()),
     )
-    parser.add_argument("checkpoint", metavar="CKPT", help="a ckpt.pt of this program")
-    parser.add_argument("out", metavar="OUT", help="a folder that does not exist yet")
-    parser.add_argument("--to", choices=KINDS, required=True)
-    parser.add_argument("--ema", action="store_true", help="export the running average of the weights")
-    options = parser.parse_args(argv)
+    parse.add_argument("checkpoint", metavar="CKPT", help="a ckpt.pt of this program")
+    parse.add_argument("out", metavar="OUT", help="a folder that does not exist yet")
+    parse.add_argument("--to", choices=KINDS, required=True, help="the program that it is for")
+    parse.add_argument("--ema", action="store_true", help="export the running average of the weights")
+    return parse
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code: 0 written and verified; 2 cannot be expressed there; 3, 4 the checkpoint; 5 the disk."""
+    options = parser().parse_args(argv)
     return run_command(lambda: _export(options.checkpoint, Path(options.out), options.to, options.ema))
 
 

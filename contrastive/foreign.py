@@ -10,12 +10,17 @@ from pathlib import Path
 from contrastive.errors import run_command
 
 
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command."""
+    parse = argparse.ArgumentParser(prog="python -m contrastive.foreign", description="Save a torch file's tensors; run nothing from it.")
+    parse.add_argument("source", type=Path, metavar="IN", help="a file that is refused because of the names in it")
+    parse.add_argument("target", type=Path, metavar="OUT.safetensors", help="the file to write")
+    return parse
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Save the tensors of a file that `read_archive` refuses; nothing in it is run."""
-    parser = argparse.ArgumentParser(prog="python -m contrastive.foreign", description="Save a torch file's tensors; run nothing from it.")
-    parser.add_argument("source", type=Path, metavar="IN")
-    parser.add_argument("target", type=Path, metavar="OUT.safetensors")
-    options = parser.parse_args(argv)
+    options = parser().parse_args(argv)
     return run_command(lambda: _save(options.source, options.target))
 
 

@@ -10,15 +10,20 @@ from pathlib import Path
 from contrastive.errors import UsageError, run_command
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit code: 0, or that of the error (`contrastive.errors`)."""
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command."""
+    parse = argparse.ArgumentParser(
         prog="python -m contrastive.release", description="Write a checkpoint to pass on, without the state of the optimiser."
     )
-    parser.add_argument("checkpoint", metavar="CKPT", help="a ckpt.pt of contrastive.train")
-    parser.add_argument("out", metavar="OUT", help="the file to write; it must not exist")
-    parser.add_argument("--ema", action="store_true", help="take the average of the weights (optim.ema) instead of the last step's")
-    options = parser.parse_args(argv)
+    parse.add_argument("checkpoint", metavar="CKPT", help="a ckpt.pt of contrastive.train")
+    parse.add_argument("out", metavar="OUT", help="the file to write; it must not exist")
+    parse.add_argument("--ema", action="store_true", help="take the average of the weights (optim.ema) instead of the last step's")
+    return parse
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code: 0, or that of the error (`contrastive.errors`)."""
+    options = parser().parse_args(argv)
     return run_command(lambda: f"{release(Path(options.checkpoint), Path(options.out), ema=options.ema)}  {options.out}")
 
 

@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     70 training diverged, or a defect of this program; 130 Ctrl-C and 143 SIGTERM, with the state saved.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
-    options = _parser().parse_intermixed_args(arguments)  # settings may stand before and after flags
+    options = parser().parse_intermixed_args(arguments)  # settings may stand before and after flags
     folder: list[Path] = []
     try:
         return _run(options, arguments, folder)
@@ -58,18 +58,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         return code
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command."""
+    parse = argparse.ArgumentParser(
         prog="python -m contrastive.train",
         description="Train a CLIP-style model on captioned images and write <run.out>/ckpt.pt and log.jsonl. "
         "The same command again resumes an interrupted run.",
     )
     named = ", ".join(sorted(recipes()))
-    parser.add_argument("run", metavar="RUN", help=f"a TOML file, or the name of a recipe that comes with the package ({named})")
-    parser.add_argument("overrides", metavar="section.key=value", nargs="*", help="replaces a setting, for example optim.lr=1e-3")
+    parse.add_argument("run", metavar="RUN", help=f"a TOML file, or the name of a recipe that comes with the package ({named})")
+    parse.add_argument("overrides", metavar="section.key=value", nargs="*", help="replaces a setting, for example optim.lr=1e-3")
     for flag, what in _FLAGS.items():
-        parser.add_argument(flag, action="store_true", help=what)
-    return parser
+        parse.add_argument(flag, action="store_true", help=what)
+    return parse
 
 
 def _run(options: argparse.Namespace, arguments: Sequence[str], folder: list[Path]) -> int:

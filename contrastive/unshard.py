@@ -13,12 +13,17 @@ from pathlib import Path
 from contrastive.errors import UsageError, run_command
 
 
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command."""
+    parse = argparse.ArgumentParser(prog="python -m contrastive.unshard", description="Write a sharded checkpoint as one file.")
+    parse.add_argument("folder", metavar="FOLDER", help="a folder step-..., or one that holds such: the newest is taken")
+    parse.add_argument("out", metavar="OUT", help="the file to write; it must not exist")
+    return parse
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code: 0, or that of the error (`contrastive.errors`)."""
-    parser = argparse.ArgumentParser(prog="python -m contrastive.unshard", description="Write a sharded checkpoint as one file.")
-    parser.add_argument("folder", metavar="FOLDER", help="a folder step-..., or one that holds such: the newest is taken")
-    parser.add_argument("out", metavar="OUT", help="the file to write; it must not exist")
-    options = parser.parse_args(argv)
+    options = parser().parse_args(argv)
     return run_command(lambda: f"{unshard(Path(options.folder), Path(options.out))}  {options.out}")
 
 

@@ -6,8 +6,9 @@ from functools import cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from reports.text import answering, changes, comparison, evidence, gates, notes, numbers, phrases, reasons, responsiveness, sentences
+from reports.text import changes, comparison, evidence, gates, notes, numbers, phrases, reasons, responsiveness, sentences
 from reports.text import verdicts as verdict_text
+from reports.text.detail import answering, citation, found
 from reports.text.numbers import clean, isolated
 
 
@@ -28,7 +29,8 @@ def environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    made.globals.update(answering=answering, changes=changes, comparison_text=comparison, evidence=evidence, gates=gates, notes=notes)
+    made.globals.update(answering=answering, changes=changes, comparison_text=comparison, evidence=evidence, citation=citation, found=found)
+    made.globals.update(gates=gates, notes=notes)
     made.globals.update(numbers=numbers, phrases=phrases, reasons=reasons, responsiveness=responsiveness, sentences=sentences)
     made.globals["verdicts"] = verdict_text
     made.globals["m"] = made.get_template("base/macros.html").module

@@ -86,13 +86,18 @@ def write(directory: Path, files: Iterable[tuple[str, bytes]]) -> int:
     return written
 
 
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command."""
+    parse = argparse.ArgumentParser("python -m reports.pictures", description="Draws the figures of a finished audit as files.")
+    parse.add_argument("directory", type=Path, metavar="DIR", help="the output directory of an audit")
+    parse.add_argument("--format", choices=FORMATS, default="svg", help="of the files (default: %(default)s)")
+    parse.add_argument("--out", type=Path, metavar="DIR", help="default: DIR/figures")
+    return parse
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Draw the figures of a finished audit and print their folder."""
-    parser = argparse.ArgumentParser("python -m reports.pictures", description="Draws the figures of a finished audit as files.")
-    parser.add_argument("directory", type=Path, metavar="DIR", help="the output directory of an audit")
-    parser.add_argument("--format", choices=FORMATS, default="svg", help="default: %(default)s")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="default: DIR/figures")
-    arguments = parser.parse_args(argv)
+    arguments = parser().parse_args(argv)
     folder = arguments.out or arguments.directory / "figures"
     return print_result(lambda: f"{folder}: {write(folder, pictures(read_results(arguments.directory), arguments.format))} figures")
 

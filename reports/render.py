@@ -42,14 +42,19 @@ def write(html: str, path: Path) -> None:
         raise MachineError(f"cannot write {str(path)!r}", why=error.strerror, fix="choose a folder that you may write to") from error
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Draw the report of a finished audit, or the page of a comparison, again and print its path."""
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command."""
+    parse = argparse.ArgumentParser(
         "python -m reports.render", description="Draws the page of an audit or a comparison again, from its facts."
     )
-    parser.add_argument("directory", type=Path, metavar="DIR", help="the output directory of an audit or a comparison")
-    parser.add_argument("--out", type=Path, metavar="FILE", help="default: report.html or comparison.html in DIR")
-    arguments = parser.parse_args(argv)
+    parse.add_argument("directory", type=Path, metavar="DIR", help="the output directory of an audit or a comparison")
+    parse.add_argument("--out", type=Path, metavar="FILE", help="default: report.html or comparison.html in DIR")
+    return parse
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Draw the report of a finished audit, or the page of a comparison, again and print its path."""
+    arguments = parser().parse_args(argv)
     return print_result(lambda: str(_draw_again(arguments.directory, arguments.out)))
 
 

@@ -39,8 +39,17 @@ def shown_sections(sections: Iterable[Section[T]], facts: T, key: str = "") -> t
     )
 
 
+def appendix_parts(*groups: tuple[str, object, Iterable[SimpleNamespace]]) -> tuple[SimpleNamespace, ...]:
+    """Return the parts of an appendix: of each group what tells its titles apart on a page of several, its context, and its sections."""
+    return tuple(
+        SimpleNamespace(**vars(section) | {"title": f"{section.title} · {of}" if of else section.title, "context": context})
+        for of, context, sections in groups
+        for section in sections
+    )
+
+
 def contents(*parts: tuple[str, str, Iterable[SimpleNamespace]]) -> list[tuple[str, str, str]]:
-    """Return the lines of the contents of a page in parts: title and anchor of each part, if any, and its sections.
+    """Return the lines of the contents of a page in parts: title and anchor of each part, if any, and its sections; then the appendix.
 
     A line is a title, an anchor (empty for a heading) and a class of the style sheet.
     """
@@ -48,4 +57,4 @@ def contents(*parts: tuple[str, str, Iterable[SimpleNamespace]]) -> list[tuple[s
     for title, key, sections in parts:
         lines += [(title, key, "contents-audit")] if title else []
         lines += [(section.title, section.anchor, "slice-link" if section.name == "slicer" else "") for section in sections]
-    return lines
+    return [*lines, ("Appendix", "appendix", "")]

@@ -45,3 +45,18 @@ def table_rows(columns: Columns[T], items: Iterable[T], *, faint: Callable[[T], 
 def headers(columns: Columns[T]) -> tuple[str, ...]:
     """Return the heads of the columns."""
     return tuple(name for name, _ in columns)
+
+
+MOST_ITEMS, ENDS = 20, 5
+
+
+def only_the_ends(items: Iterable[T], size: Callable[[T], float]) -> tuple[list[T], str]:
+    """Return the items of a table or a row of charts, of many only the smallest and the largest few, and what a caption says of that."""
+    found = list(items)
+    if len(found) <= MOST_ITEMS:
+        return found, ""
+    ordered = sorted(found, key=size)
+    kept = {id(item) for item in (*ordered[:ENDS], *ordered[-ENDS:])}
+    return [
+        item for item in found if id(item) in kept
+    ], f" (the {ENDS} lowest and the {ENDS} highest of {len(found)}; results.json has all)"

@@ -88,6 +88,12 @@ class Audit:
         """Return one row a question, finding and setting of the what-ifs: gap and accuracy before and after. Empty if none was asked."""
         return frames.what_ifs(self.results)
 
+    def replicates(self) -> pd.DataFrame:
+        """Return one row a pre-specified question and replicate: its own gap and verdict, and the mean gap with its interval over both
+        images and replicates. Empty unless the models were audited as replicates.
+        """
+        return frames.replicate_gaps(self.results)
+
     def predictions(self) -> pd.DataFrame:
         """Return one row an image and measurement: id, attributes, y_true, y_pred, scores, no pixels; DataError if they are gone."""
         if self.audited:

@@ -73,7 +73,7 @@ def _check_options(request: CompareRequest, models: Sequence[Any]) -> None:
         named = models[0] if isinstance(models[0], str) else short_name(models[0])
         what = f"--probe is missing: {named!r} is not a finished audit"
         raise UsageError(what, why=why, fix="python -m audit.compare BEFORE AFTER --probe fairface")
-    rules = ("seed", "alpha", "tolerance", "min_group_size", "cache_root", "progress")
+    rules = ("seed", "alpha", "tolerance", "min_group_size", "cache_root", "progress", "stages")
     if not models and (unused := [name for name in request.audit_options() if name not in rules]):
         what = f"{flag(unused[0])} cannot be used here"
         raise UsageError(what, why="every side is a finished audit", fix="leave it out, or name models instead")

@@ -22,7 +22,8 @@ from audit.measure.slices import with_slices
 from audit.models import load, plugin
 from audit.models.model_args import by_model, parse_model_args
 from audit.predictions.nesting import check_nested
-from audit.predictions.read import ColumnOptions, PredictionFile, load_predictions, with_all_answers
+from audit.predictions.read import ColumnOptions, PredictionFile, load_predictions
+from audit.predictions.several import with_all_answers
 from audit.predictions.weights import with_weights
 from audit.types import UNKNOWN, Answerer, Dataset, Encoder, Group, LoadOptions, ModelRecord, Probe
 from audit.whatif.explore import chosen_methods

@@ -27,6 +27,7 @@ from audit.output.run_directory import RunDirectory
 from audit.predictions.default_claims import DefaultClaims, parse_outcome
 from audit.records.results import Results
 from audit.replicates.combine import replicates
+from audit.stages import Stages
 from audit.types import Note, Probe, Settings
 from reports.exports.junit import junit_xml
 from reports.text.notes import sentence
@@ -65,16 +66,32 @@ def run_audit(request: AuditRequest) -> Audit:
     planned = None if external else planned_questions(asked for probe in probes for asked in probe.measurements)
     gates = GateSet.of(request.fail_on, planned)
     with RunDirectory(request.out, log=LOG) as directory:
+        stages = _stages(request)
+        stages("reading", 0, 1)
         audited = _told_apart(list((_audit_predictions if external else _audit_models)(request, probes, gates, directory)))
         ran_on = {"device": request.device, "dtype": request.dtype}
         results = assemble_results(audited, request.settings, request.command, ran_on, clock.timing())
         results = _together(results, audited, request)
         results = gates.decide(results, found_questions(results))
         if request.out is not None:
+            stages("writing", 0, 1)
             write(request.out, results, audited)
+            stages("writing", 1, 1)
         if request.junit is not None:
             write_text(request.junit, junit_xml(results, require_conclusive=request.require_conclusive))
     return Audit(results, tuple(audited), request.out, request.require_conclusive)
+
+
+def _stages(request: AuditRequest) -> Stages:
+    """Return what the engine tells of its stages: those who asked, and of images those who asked for them alone."""
+
+    def tell(stage: str, done: int, total: int) -> None:
+        if request.progress is not None and stage == "images" and done:
+            request.progress(done, total)
+        if request.stages is not None:
+            request.stages(stage, done, total)
+
+    return tell
 
 
 def _notes_in_words(record: logging.LogRecord) -> bool:
@@ -125,7 +142,7 @@ def _audit_models(request: AuditRequest, probes: Sequence[Probe], gates: GateSet
             for probe, dataset in zip(probes, datasets, strict=True):
                 LOG.info("model %s  probe %s  images %d  device %s", encoder.record.name, probe.name, len(dataset.images), request.device)
                 subject = (encoder, probe, dataset, request.settings)
-                how: dict[str, Any] = {"cache_root": root, "batch_size": request.batch_size, "progress": request.progress}
+                how: dict[str, Any] = {"cache_root": root, "batch_size": request.batch_size, "stages": _stages(request)}
                 done = audit_probe(*subject, what_ifs=request.what_if, **how)
                 if request.untrained_control:
                     done = with_untrained_control(done, *subject, **how)
@@ -142,4 +159,4 @@ def _audit_predictions(request: AuditRequest, probes: Sequence[Probe], gates: Ga
     for source, file in zip(request.predictions, files, strict=True):
         for note in file.notes:
             LOG.info("%s", note)
-        yield source, audit_predictions(file, plan, request.settings)
+        yield source, audit_predictions(file, plan, request.settings, _stages(request))

@@ -29,6 +29,7 @@ from audit.cli.options import (
     whole,
 )
 from audit.errors import UsageError
+from audit.stages import Stages
 from audit.types import Dataset, Probe, Settings
 
 WHAT, HOW, RULES, GATES = "what to audit", "how to run it", "what counts", "gates"
@@ -108,6 +109,12 @@ def _model_args(value: Any) -> Any:
 def _progress(value: Any) -> Any:
     if not callable(value):
         raise ValueError("a function of two numbers: images embedded, and their number")
+    return value
+
+
+def _stages(value: Any) -> Any:
+    if not callable(value):
+        raise ValueError("a function of a text and two numbers: the stage, how much of it is done, and of how much")
     return value
 
 
@@ -206,6 +213,7 @@ class AuditRequest(Request):
     draws: int = option(whole(99), 9999, None, "Permutation draws; the smallest possible p is 1 / (draws + 1).")
     cache_root: Path | None = option(path, None, None, "Folder of the embeddings; None: where the command keeps them.")
     progress: Progress | None = option(_progress, None, None, "Called with the images embedded so far, and their number.")
+    stages: Stages | None = option(_stages, None, None, "Called with the stage of the run, how much of it is done, and of how much.")
     command: tuple[str, ...] = option(several(text), (), None, "What was typed, for the results.")
 
     def check_together(self) -> None:
@@ -295,6 +303,7 @@ class CompareRequest(Request):
 
     cache_root: Path | None = _as_in_audit("cache_root", None)
     progress: Progress | None = _as_in_audit("progress", None)
+    stages: Stages | None = _as_in_audit("stages", None)
     command: tuple[str, ...] = option(several(text), (), None, "What was typed, for the results.")
 
     def audit_options(self) -> dict[str, Any]:

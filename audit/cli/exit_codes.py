@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import traceback
 from collections.abc import Callable
+from typing import TextIO
 
 from audit.errors import AuditError
 
-COMPLETE, BREACHED, DEFECT, INTERRUPTED = 0, 1, 70, 130
+COMPLETE, BREACHED, DEFECT, INTERRUPTED, CLOSED_PIPE = 0, 1, 70, 130, 141
 GATED = "1 a gate is breached or under --limit, "
 MEANING = f"exit codes: 0 complete, {GATED}2 usage, 3 bad data or model, 4 refused as unsafe, 5 environment, 70 defect, 130 interrupted"
 
@@ -18,6 +20,9 @@ def ended(work: Callable[[], int], *, debug: bool = False) -> int:
     """Do the work of a command and return its exit code; nothing but `AuditError` is shown to a person as their own mistake."""
     try:
         return work()
+    except BrokenPipeError:  # ``| head -1``: nobody reads any more, which is nobody's mistake
+        discard(sys.stdout)
+        return CLOSED_PIPE
     except AuditError as error:
         return _report(f"error[E{error.exit_code}] {error}", error.exit_code, debug)
     except KeyboardInterrupt:
@@ -28,11 +33,16 @@ def ended(work: Callable[[], int], *, debug: bool = False) -> int:
         return _report(message, DEFECT, debug)
 
 
+def discard(stream: TextIO) -> None:
+    """Let what a stream still holds go nowhere, so that Python does not fail on it at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
 def print_result(work: Callable[[], object]) -> int:
     """Do the work of a small command and print what it returns; ends as `ended` does."""
 
     def done() -> int:
-        print(work())
+        print(work(), flush=True)
         return COMPLETE
 
     return ended(done)

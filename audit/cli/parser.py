@@ -54,6 +54,10 @@ def request_parser(program: str, description: str | None, request: type[Request]
             section.add_argument(flag(name), *map(flag, option.older), dest=name, **_keywords(option, default))
     about = parse.add_argument_group("about")
     about.add_argument("--debug", action="store_true", help="show a traceback for every error")
+    how_much = about.add_mutually_exclusive_group()
+    if "fail_on" in options(request):
+        how_much.add_argument("-v", "--verbose", action="store_true", help="print the table of questions with n and what chance gives")
+    how_much.add_argument("-q", "--quiet", action="store_true", help="print the path of the report alone; errors and warnings still show")
     about.add_argument("--version", action="version", version=f"vlm-audit {__version__}")
     return parse
 

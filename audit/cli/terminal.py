@@ -1,55 +1,58 @@
-"""What a command shows: the log on stderr while it works, results on stdout, the path of the report last."""
+"""What a command shows: the log and the stages on stderr while it works, results on stdout, the path of the report last."""
 
 from __future__ import annotations
 
 import logging
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from tqdm import tqdm
+
+from audit.cli.exit_codes import discard
+from audit.cli.progress import StageBars
+from audit.stages import Stages, silent
 
 LOG = logging.getLogger("audit")
 
 
 def show(results: str, report: Path) -> None:
-    """Print results, and the path of their report as it was given."""
-    print(results)
-    print(report if report.is_absolute() else os.path.relpath(report))
+    """Print results where there are any, and the path of their report as it was given.
+
+    They are on disk already: a full disk behind stdout is a warning. `BrokenPipeError` where nobody reads any more.
+    """
+    try:
+        if results:
+            print(results)
+        print(report if report.is_absolute() else os.path.relpath(report), flush=True)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        discard(sys.stdout)
+        print(f"warning: cannot print the results: {error.strerror}; they are complete in {str(report.parent)!r}", file=sys.stderr)
 
 
 @contextmanager
-def logged() -> Iterator[None]:
-    """Show the log on stderr."""
-    handler, level = logging.StreamHandler(sys.stderr), LOG.level
+def working(names: Sequence[str], *, quiet: bool = False) -> Iterator[Stages]:
+    """Show the log on stderr and yield what shows the stages of these names; `quiet`: warnings only."""
+    handler, level, bars = _Handler(), LOG.level, StageBars(names)
     handler.setFormatter(logging.Formatter("%(message)s"))
-    handler.setLevel(logging.INFO)
+    handler.setLevel(logging.WARNING if quiet else logging.INFO)
     LOG.setLevel(logging.DEBUG)
     LOG.addHandler(handler)
     try:
-        yield
+        yield silent if quiet else bars
     finally:
+        bars.close()
         LOG.removeHandler(handler)
         LOG.setLevel(level)
-        handler.close()
 
 
-class ProgressBar:
-    """Images/s and the time left, where standard error is a terminal; elsewhere the log says it at the end."""
+class _Handler(logging.Handler):
+    """Writes a line above the bar, where there is one."""
 
-    def __init__(self) -> None:
-        self._bar: Any = None
-
-    def __call__(self, done: int, total: int) -> None:
-        """Show how many images of how many are embedded."""
-        if not sys.stderr.isatty():
-            return
-        if self._bar is None:
-            self._bar = tqdm(total=total, desc="embedding", unit=" images")
-        self._bar.update(done - self._bar.n)
-        if done >= total:
-            self._bar.close()
-            self._bar = None
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one message."""
+        tqdm.write(self.format(record), file=sys.stderr)

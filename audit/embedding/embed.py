@@ -76,7 +76,7 @@ def embed_images(
 
 
 def embed_texts(
-    encoder: Encoder, texts: Sequence[str], cache_root: Path | None = None, *, batch_size: int = 64
+    encoder: Encoder, texts: Sequence[str], cache_root: Path | None = None, *, batch_size: int = 64, progress: Progress | None = None
 ) -> Float[np.ndarray, "k d"]:
     """Embed texts, each distinct one once, from the cache where it is there; errors as in `embed_images`.
 
@@ -92,6 +92,8 @@ def embed_texts(
         part = missing[start : start + batch_size]
         vectors = batch.run(encoder.encode_texts, part, [f"the text {text!r}" for text in part], encoder.record)
         finished.update(zip(map(text_key, part), vectors, strict=True))
+        if progress is not None:
+            progress(len(texts) - len(missing) + len(finished), len(texts))
     cache.add(finished)
     log.info("embedded %d texts, %d from the cache", len(missing), len(set(composed)) - len(missing))
     return cache.read([text_key(text) for text in composed])

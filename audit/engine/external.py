@@ -16,6 +16,7 @@ from audit.naming import finding_id, natural_order
 from audit.predictions.default_claims import DefaultClaims, default_claims
 from audit.predictions.exclusion import exclude
 from audit.predictions.read import PLAIN, MeasurementAnswers, PredictionFile
+from audit.stages import Stages, silent
 from audit.types import UNCLEAR, UNKNOWN, Dataset, Group, Measurement, ModelRecord, Note, Predictions, Probe, Settings
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def leave_out(file: PredictionFile, listed: Sequence[str], name: str) -> Predict
     return replace(file, answers=tuple(answers), notes=(*file.notes, *notes))
 
 
-def audit_predictions(file: PredictionFile, plan: PredictionPlan, settings: Settings) -> list[AuditedProbe]:
+def audit_predictions(file: PredictionFile, plan: PredictionPlan, settings: Settings, stages: Stages = silent) -> list[AuditedProbe]:
     """Audit every model of a file with every probe, or by the stated rule; UsageError if no claim of a probe can be put to the file."""
     by_model: dict[tuple[str, str | None], list[MeasurementAnswers]] = {}
     for answers in file.answers:
@@ -83,7 +84,7 @@ def audit_predictions(file: PredictionFile, plan: PredictionPlan, settings: Sett
             answered = _answered(replace(file, answers=tuple(together)), model, asked, plan)
             for left_out in answered.dataset.exclusions:
                 LOG.info("left out %d rows (%s)", left_out.count, left_out.reason)
-            audited.append(build_result(answered, asked.probe, settings))
+            audited.append(build_result(answered, asked.probe, settings, stages))
     if not audited:
         made = ", ".join(sorted({answers.probe or "" for answers in file.answers}))
         raise UsageError(f"{file.name} holds no answers to the probe {plan.probes[0].name!r}", why=f"its answers are to: {made}")

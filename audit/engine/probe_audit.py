@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,8 @@ from audit.measure import predict
 from audit.measure.interview import interview
 from audit.predictions.weights import weights_of
 from audit.records.results import AuditResult, DataRecord, MeasurementRecord, ProbeRecord
+from audit.records.what_if import WhatIfs
+from audit.stages import Stage, Stages, silent
 from audit.statistics.counts.cells import count_record
 from audit.statistics.evidence.collect import add_evidence
 from audit.statistics.evidence.prompt_sensitivity import specification_curve
@@ -73,7 +76,7 @@ def audit(
     cache_root: Path | None = None,
     batch_size: int = 32,
     what_ifs: Sequence[str] = (),
-    progress: Callable[[int, int], object] | None = None,
+    stages: Stages = silent,
 ) -> AuditedProbe:
     """Return every finding of `probe` about `encoder` on `dataset`; a generative model is asked the probe as questions.
 
@@ -81,19 +84,23 @@ def audit(
     no embeddings to change.
     """
     methods = chosen_methods(what_ifs)
+    images, texts_of = partial(stages, "images"), partial(stages, "texts")
+    images(0, len(dataset.images))
     if isinstance(encoder, Answerer):
         if methods:
             raise UsageError("a generative model has no what-ifs", why="they change embeddings", fix="leave --what-if out")
-        held = interview(encoder, probe, dataset, settings, cache_root=cache_root, batch_size=batch_size, progress=progress)
+        held = interview(encoder, probe, dataset, settings, cache_root=cache_root, batch_size=batch_size, progress=images)
         seen = (held.scores.exclusions, held.scores.conversions)
         answered = AnsweredProbe(held.record, dataset, held.attributes, held.predictions, held.specifications, *seen)
-        return _with_texts(build_result(answered, held.probe, settings), given_texts(held.probe))
-    embeddings = embed_images(encoder, dataset, cache_root, batch_size=batch_size, max_skip=settings.max_skip, progress=progress)
+        return _with_texts(build_result(answered, held.probe, settings, stages), given_texts(held.probe))
+    embeddings = embed_images(encoder, dataset, cache_root, batch_size=batch_size, max_skip=settings.max_skip, progress=images)
     attributes = dataset.attributes.iloc[embeddings.rows]
     plans = probe.what_ifs if methods else ()
     given = given_texts(probe, plans)
     # Sorted: the order of a batch does not depend on what is asked with a text.
-    texts = dict(zip(sorted(given.texts), embed_texts(encoder, sorted(given.texts), cache_root), strict=True))
+    ordered = sorted(given.texts)
+    texts_of(0, len(ordered))
+    texts = dict(zip(ordered, embed_texts(encoder, ordered, cache_root, progress=texts_of), strict=True))
 
     def answer(measurement: Measurement) -> Predictions:
         return predict(measurement, encoder.record, embeddings.vectors, texts, attributes)
@@ -101,25 +108,31 @@ def audit(
     predictions = {measurement.name: answer(measurement) for measurement in probe.measurements}
     specifications = [[answer(point.measurement) for point in plan.specifications] for plan in probe.specifications]
     seen = (embeddings.exclusions, embeddings.conversions)
-    audited = build_result(AnsweredProbe(encoder.record, dataset, attributes, predictions, specifications, *seen), probe, settings)
+    audited = build_result(AnsweredProbe(encoder.record, dataset, attributes, predictions, specifications, *seen), probe, settings, stages)
     inputs = WhatIfInputs(
         probe.measurements, encoder.record, embeddings.vectors, embeddings.contents, attributes, dataset.levels, texts, settings,
         probe.cluster,
     )  # fmt: skip
     # After the verdict and apart from it: what would be belongs to another model.
-    tried = tuple(found for plan in plans for found in explore(plan, inputs, methods))
-    return _with_texts(replace(audited, result=replace(audited.result, what_ifs=tried)), given)
+    stage = Stage("what-ifs", len(plans), stages) if plans else None
+    tried: list[WhatIfs] = []
+    for plan in plans:
+        tried += explore(plan, inputs, methods)
+        if stage:
+            stage.advance()
+    return _with_texts(replace(audited, result=replace(audited.result, what_ifs=tuple(tried))), given)
 
 
 def _with_texts(audited: AuditedProbe, given: GivenTexts) -> AuditedProbe:
     return replace(audited, result=given.added_to(audited.result))
 
 
-def build_result(answered: AnsweredProbe, probe: Probe, settings: Settings) -> AuditedProbe:
+def build_result(answered: AnsweredProbe, probe: Probe, settings: Settings, stages: Stages = silent) -> AuditedProbe:
     """Return every finding of `probe` about what was answered, whoever answered: the part of an audit that needs no model."""
     dataset, cluster, weights = answered.dataset, answered.cluster or probe.cluster, answered.weights or probe.weights
     predictions = {name: _weighted(_clustered(each, cluster), weights, dataset.name) for name, each in answered.predictions.items()}
-    raw = [finding for m in probe.measurements for finding in findings(m, predictions[m.name], dataset.levels, settings)]
+    tested = Stage("testing", sum(len(m.claims) for m in probe.measurements), stages).advance
+    raw = [finding for m in probe.measurements for finding in findings(m, predictions[m.name], dataset.levels, settings, tested)]
     found = responsiveness(predictions, settings)
     decided, verdict = decide_verdicts(raw, settings, limited=dataset.limited, looks={name: each.code for name, each in found.items()})
     counts = tuple(count_record(m, predictions[m.name], dataset.levels) for m in probe.measurements)
@@ -139,7 +152,7 @@ def build_result(answered: AnsweredProbe, probe: Probe, settings: Settings) -> A
         verdict=verdict, warnings=tuple(_warnings(measurements, predictions, len(answered.attributes))),
         counts=counts,
     )  # fmt: skip
-    return AuditedProbe(add_evidence(result, probe.measurements, predictions, dataset.levels, settings), predictions)
+    return AuditedProbe(add_evidence(result, probe.measurements, predictions, dataset.levels, settings, stages), predictions)
 
 
 def _clustered(predictions: Predictions, cluster: str | None) -> Predictions:

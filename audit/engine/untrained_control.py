@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 from audit.engine.probe_audit import AuditedProbe, audit
 from audit.records.finding import planned_verdicts
 from audit.records.results import ControlFinding, Finding, UntrainedControl, Verdict
+from audit.stages import Stages, silent
 from audit.types import Answerer, Dataset, Encoder, Note, Probe, Settings
 
 
@@ -21,7 +21,7 @@ def with_untrained_control(
     *,
     cache_root: Path | None = None,
     batch_size: int = 32,
-    progress: Callable[[int, int], object] | None = None,
+    stages: Stages = silent,
 ) -> AuditedProbe:
     """Return the audit with its untrained control: only the pre-specified questions, asked the same way.
 
@@ -32,7 +32,7 @@ def with_untrained_control(
     if control is None:
         warnings = (*audited.result.warnings, Note("no_untrained_control"))
         return replace(audited, result=replace(audited.result, warnings=warnings))
-    found = audit(control, _primary(probe), dataset, settings, cache_root=cache_root, batch_size=batch_size, progress=progress).result
+    found = audit(control, _primary(probe), dataset, settings, cache_root=cache_root, batch_size=batch_size, stages=stages).result
     controls = map(_control, found.findings, planned_verdicts(found.findings))  # every question of it is planned
     record = UntrainedControl(settings.seed, tuple(controls), found.verdict)
     return replace(audited, result=replace(audited.result, untrained_control=record))

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 GROUP = "vlm_audit.encoders"
 """Of entry points: ``[project.entry-points."vlm_audit.encoders"]`` with ``NAME = "package.module:Class"``."""
 METHODS = ("encode_images", "encode_texts")
-FORM = "a class with encode_images(images) and encode_texts(texts); README, 'A model of your own'"
+FORM = "a class with encode_images(images) and encode_texts(texts); docs/guides/models.md, 'A model of your own'"
 LOGIT_SCALE = 100.0
 """CLIP's, where a plug-in states none."""
 

@@ -102,7 +102,8 @@ def build_predictions(
         if scores is not None and (impossible := sorted(set(true) - set(labels))):
             rows = int(np.isin(truth, impossible).sum())
             notes.append(Note("truth_without_score", {"count": rows, "label": quoted(impossible[0])}))
-        _check_overlap(answer, true, place)
+        if scores is None or not set(true) <= set(labels):  # a truth with a score is a label that the model knows
+            _check_overlap(answer, true, place)
         if unknown := int(np.count_nonzero(truth == UNKNOWN)):
             notes.append(Note("rows_without_truth", {"count": unknown}))
     values = np.zeros((len(answer), 0), np.float32) if scores is None else scores.shares

@@ -16,7 +16,6 @@ import pyarrow.compute as pc
 
 from audit.data.schema import IMAGE_COLUMNS, counted, quoted, suspicious_levels
 from audit.errors import DataError, UsageError, nearest
-from audit.naming import natural_order
 from audit.output.directory import OWN_COLUMNS
 from audit.predictions.answers import (
     SCORE,
@@ -122,23 +121,6 @@ def load_predictions(source: Path | pd.DataFrame, wanted: ColumnOptions) -> Pred
         return PredictionFile(place, sha256, tuple(answers for answers, _ in parts), notes)
     answers, notes = _read_flat(table, wanted, place)
     return PredictionFile(place, sha256, answers, notes)
-
-
-def with_all_answers(files: Sequence[PredictionFile]) -> list[PredictionFile]:
-    """Return files whose answers to a question may be any that one of them gives: what a replicate never answers has the rate 0 there."""
-    given: dict[tuple[str | None, str], set[str]] = {}
-    for answers in (each for file in files for each in file.answers):
-        given.setdefault((answers.probe, answers.measurement), set()).update(answers.predictions.answers)
-
-    def widened(answers: MeasurementAnswers) -> MeasurementAnswers:
-        known = answers.predictions
-        new = given[answers.probe, answers.measurement] - {*known.answers}
-        if known.scores.shape[1]:  # each label has a column of them
-            return replace(answers, predictions=replace(known, answers=(*known.answers, *natural_order(new))))
-        labels = natural_order({*known.answers, *new})
-        return replace(answers, predictions=replace(known, labels=labels, answers=labels))
-
-    return [replace(file, answers=tuple(map(widened, file.answers))) for file in files]
 
 
 # ---- the two layouts -----------------------------------------------------------------------------------------------------------------

@@ -125,15 +125,23 @@ to_json, json_schema = _FILE.to_json, _FILE.json_schema
 
 def from_json(text: str) -> Results:
     """Return the results of a `results.json`, as `File.from_json` does; DataError if they do not fit together either."""
-    results = _with_signals(_FILE.from_json(text))
+    results = _as_today(_FILE.from_json(text))
     if found := next(_inconsistencies(results), None):
         raise DataError("results.json does not fit together", why=found, fix="run the audit again")
     return results
 
 
-def _with_signals(results: Results) -> Results:
-    """Return results of an earlier version, whose exploratory findings have verdicts by uncorrected p, as they would be decided today."""
-    return replace(results, audits=tuple(replace(each, findings=_redecided(each, results.settings.alpha)) for each in results.audits))
+def _as_today(results: Results) -> Results:
+    """Return results of an earlier version as of today: exploratory findings had verdicts by uncorrected p, and gaps ends below 0."""
+
+    def updated(audit: AuditResult) -> AuditResult:
+        return replace(audit, findings=tuple(map(_not_below_0, _redecided(audit, results.settings.alpha))))
+
+    return replace(results, audits=tuple(map(updated, results.audits)))
+
+
+def _not_below_0(finding: Finding) -> Finding:
+    return replace(finding, gap=replace(finding.gap, low=0.0)) if finding.gap and finding.gap.low < 0 else finding
 
 
 def _redecided(audit: AuditResult, alpha: float) -> tuple[Finding, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -52,11 +52,17 @@ class _Question:
     tolerance: float
 
 
-def findings(measurement: Measurement, predictions: Predictions, levels: Mapping[str, Group], settings: Settings) -> tuple[Finding, ...]:
+def findings(
+    measurement: Measurement,
+    predictions: Predictions,
+    levels: Mapping[str, Group],
+    settings: Settings,
+    tested: Callable[[], object] | None = None,
+) -> tuple[Finding, ...]:
     """Answer every claim of a measurement, in their order, with raw p-values and without a verdict: `decide_verdicts` adds both.
 
     `levels` holds the declared levels of each attribute, in the order in which they are shown; a declared group without images is shown
-    as absent. The order of the images does not matter.
+    as absent. The order of the images does not matter. `tested` is called after each claim.
 
     Raises
     ------
@@ -77,6 +83,8 @@ def findings(measurement: Measurement, predictions: Predictions, levels: Mapping
         units = units_of(question.claim.by, question.metric, question.outcome, tallied)
         by_group, overall = _rates(_Counted(tallied, units), estimates[question.id], baseline, settings)
         found.append(_finding(question, by_group, overall, units, settings))
+        if tested is not None:
+            tested()
     return tuple(found)
 
 

@@ -12,10 +12,8 @@ from types import SimpleNamespace
 from typing import Any
 
 from audit.records.evidence import Estimate
-from audit.records.results import Contrast, Finding, Rate
-from audit.types import Group
-from reports.text import phrases, sentences
-from reports.text.numbers import NOT_ESTIMABLE, number, percent
+from audit.records.results import Rate
+from reports.text.numbers import NOT_ESTIMABLE, number
 
 WIDTH = 470
 ROW = 20
@@ -51,8 +49,8 @@ class _Row:
     kind: str = "dot"
     """dot, hollow or faint."""
     remark: str = ""
-    before: float | None = None
-    """What the value was: a hollow dot of its own."""
+    others: tuple[float, ...] = ()
+    """Hollow dots beside it: what the value was, what single replicates have."""
 
 
 @dataclass(frozen=True)
@@ -147,45 +145,6 @@ def rate_axis(rates: Iterable[Rate]) -> tuple[float, ...]:
     return tuple(tick for tick in axis(min(ends), max(ends)) if 0 <= tick <= 1)
 
 
-def rates_forest(finding: Finding) -> SimpleNamespace:
-    """Place the rate of every group with its interval, and the overall rate as a line.
-
-    Small groups do not stretch the scale: theirs are the widest intervals and the least certain rates. Where nothing is compared, all
-    decide.
-    """
-    compared = [cell for cell in finding.by_group if cell.status == "ok"]
-    ticks = rate_axis([*(compared if len(compared) > 1 else finding.by_group), finding.overall])
-    rows = [_rate_row(cell, ticks) for cell in finding.by_group]
-    overall = finding.overall.value
-    reference = None if overall is None else (overall, f"overall {percent(overall, 1)}")
-    return _forest(rows, ticks, percent_texts(ticks), reference)
-
-
-def _rate_row(cell: Rate, ticks: Sequence[float]) -> _Row:
-    label = f"{short(phrases.group(cell.group))} ({cell.n:,})"
-    if cell.value is None or cell.low is None or cell.high is None:
-        return _Row(label, kind="faint", remark=sentences.STATUSES[cell.status])
-    if not ticks[0] <= cell.value <= ticks[-1]:
-        return _Row(label, kind="faint", remark=f"{phrases.cell_value(cell)}, off this scale")
-    return _Row(label, cell.value, cell.low, cell.high, kind="dot" if cell.status == "ok" else "faint")
-
-
-def differences_forest(finding: Finding) -> SimpleNamespace:
-    """Place the difference of every compared group to the rest, with the tolerance as a band; hollow unless shown to lie beyond it."""
-    contrasts = {contrast.first: contrast for contrast in finding.contrasts}
-    rows = [_difference_row(cell.group, contrasts.get(cell.group)) for cell in finding.by_group]
-    ends = [abs(end) for contrast in finding.contrasts for end in (contrast.low_adjusted, contrast.high_adjusted)]
-    return _signed_forest(rows, max([*ends, 1.4 * finding.tolerance]), finding.tolerance)
-
-
-def _difference_row(levels: Group, contrast: Contrast | None) -> _Row:
-    label = short(phrases.group(levels))
-    if contrast is None:
-        return _Row(label, kind="faint", remark="not compared")
-    kind = "dot" if contrast.beyond_tolerance else "hollow"
-    return _Row(label, contrast.difference, contrast.low_adjusted, contrast.high_adjusted, kind=kind)
-
-
 def signed_forest(differences: Sequence[tuple[str, float | None, float | None, float | None]]) -> SimpleNamespace:
     """Place labelled differences with their intervals about zero, without a tolerance; None is written out."""
     rows = [
@@ -198,20 +157,11 @@ def signed_forest(differences: Sequence[tuple[str, float | None, float | None, f
     return _signed_forest(rows, max(reach, 0.01))
 
 
-def adjusted_forest(rows: Sequence[tuple[str, float, Estimate]]) -> SimpleNamespace:
-    """Place labelled differences twice: as they were, hollow, and as they become, with their intervals; a thin line joins the two."""
-    placed = [
-        _Row(short(label), after.value, after.low, after.high, (min(before, after.value), max(before, after.value)), before=before)
-        for label, before, after in rows
-    ]
-    reach = max((max(abs(end) for end in (row.low, row.high, *(row.wide or ()))) for row in placed), default=0.0)
-    return _signed_forest(placed, max(reach, 0.01))
-
-
-def spread_forest(rows: Sequence[tuple[str, tuple[float, float, float, float, float]]]) -> SimpleNamespace:
-    """Place five quantiles of each row on the scale from 0 to 100 %: a dot, the middle half as a bar, nine tenths as a line."""
-    placed = [_Row(short(label), middle, low, high, (least, most)) for label, (least, low, middle, high, most) in rows]
-    return _forest(placed, _WHOLE, percent_texts(_WHOLE))
+def replicates_forest(rows: Sequence[tuple[str, Estimate, Sequence[float]]], tolerance: float) -> SimpleNamespace:
+    """Place labelled gaps with their intervals, and hollow the gap of each replicate; up to the tolerance, which is a line."""
+    placed = [_Row(short(label), gap.value, gap.low, gap.high, others=tuple(each)) for label, gap, each in rows]
+    ticks = axis(0.0, max([tolerance, *(max(row.high, *row.others) for row in placed)]))
+    return _forest(placed, ticks, tick_texts(ticks), (tolerance, "tolerance"))
 
 
 def _signed_forest(rows: Sequence[_Row], reach: float, tolerance: float = 0.0) -> SimpleNamespace:
@@ -240,7 +190,7 @@ def _forest(
         wide_intervals=bars((scale(row.wide[0]), scale(row.wide[1]), y) for row, y in placed if row.wide),
         faint_intervals=_intervals(placed, scale, {"faint"}),
         dots=_values(placed, scale, "dot"),
-        hollow=_values(placed, scale, "hollow") + dots((scale(row.before), y) for row, y in placed if row.before is not None),
+        hollow=_values(placed, scale, "hollow") + dots((scale(other), y) for row, y in placed for other in row.others),
         faint_dots=_values(placed, scale, "faint"),
     )
 

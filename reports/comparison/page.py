@@ -10,8 +10,9 @@ from reports.comparison import details, models, steps, verdict
 from reports.comparison.context import ComparisonContext, comparison_contexts
 from reports.provenance import provenance
 from reports.read import COMPARISON
-from reports.section import Section, contents, shown_sections
+from reports.section import Section, appendix_parts, contents, shown_sections
 from reports.text import comparison as text
+from reports.text.detail.found import appendix_note
 
 OF_COMPARISON: Sequence[Section[ComparisonContext]] = (
     Section("Verdict", "comparison/verdict", verdict.view),
@@ -19,13 +20,13 @@ OF_COMPARISON: Sequence[Section[ComparisonContext]] = (
     Section("In detail", "comparison/details", details.view),
 )
 """Once a comparison."""
-OF_PAGE: Sequence[Section[Comparisons]] = (
-    Section("Models", "comparison/models", models.view),
+OF_PAGE: Sequence[Section[Comparisons]] = (Section("Models", "comparison/models", models.view),)
+"""Once a page, after the comparisons."""
+APPENDIX: Sequence[Section[Comparisons]] = (
     Section("Method", "comparison/method"),
     Section("Reproduce", "base/reproduce"),
-    Section("Sign-off", "base/sign_off"),
 )
-"""Once a page, after the comparisons."""
+"""Folded, once a page."""
 
 
 def comparison_page(comparisons: Comparisons) -> SimpleNamespace:
@@ -48,6 +49,9 @@ def comparison_page(comparisons: Comparisons) -> SimpleNamespace:
         series=series,
         shown=shown,
         closing=closing,
+        appendix=appendix_parts(("", None, shown_sections(APPENDIX, comparisons))),
+        appendix_note=appendix_note(COMPARISON, has_tables=False),
+        signed=True,
         # The first model and those that are compared with it.
         ends=[(names[role], side) for side, role in models.roles(comparisons) if role in names],
         # Of a page with several, each comparison with its first change.

@@ -7,18 +7,20 @@ from html import escape
 
 from audit.records.comparison import Comparison, Comparisons
 from audit.records.results import AuditResult, Results
+from audit.types import Settings
 from reports.text import changes, phrases, sentences, verdicts
 from reports.text import comparison as comparison_text
+from reports.text.headline import headline_of
 from reports.text.numbers import clean, in_words
 from reports.text.order import by_severity
-from reports.text.reasons import audit_reason
 
 _MOST = 4
 
 
 def card(results: Results) -> str:
     """Return the card of `results` as an HTML fragment; every foreign string is escaped."""
-    return "".join([*map(_audit, results.audits), f"<p>{_text(phrases.intervals(results.settings.alpha))}</p>"])
+    cards = [_audit(audit, results.settings) for audit in results.audits]
+    return "".join([*cards, f"<p>{_text(phrases.intervals(results.settings.alpha))}</p>"])
 
 
 def changes_card(facts: Comparisons) -> str:
@@ -29,13 +31,12 @@ def changes_card(facts: Comparisons) -> str:
     return "".join([*map(_comparison, facts.comparisons), steps])
 
 
-def _audit(audit: AuditResult) -> str:
+def _audit(audit: AuditResult, settings: Settings) -> str:
     primary = sorted((finding for finding in audit.findings if finding.primary), key=by_severity)
-    verdict = verdicts.verdict_sentence(audit)
-    before = f"<strong>{_text(verdict.lead)}</strong> " if verdict.lead else ""
+    said = headline_of(audit, settings)
     return (
-        f"<div><p>{before}<strong>{_text(audit.model.name)} · {_text(audit.probe.name)}: {verdict.word}.</strong> "
-        f"{_text(verdict.sentence)} {_text(audit_reason(audit))}</p>{_list([sentences.headline(finding, audit) for finding in primary])}"
+        f"<div><p><strong>{_text(f'{audit.model.name} · {audit.probe.name}: {said.verdict_line}')}.</strong> {_text(said.text)}</p>"
+        f"{_list([sentences.headline(finding, audit) for finding in primary])}"
         f"<p>Not tested: {_text('; '.join(audit.probe.not_tested))}.</p></div>"
     )
 

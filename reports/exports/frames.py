@@ -7,7 +7,21 @@ from typing import TYPE_CHECKING
 
 from audit.records.comparison import Change, Comparison, Comparisons, Point, Series, Trajectory
 from audit.records.results import Results
-from reports.exports.tables import AUDIT, ENDS, FINDING, QUESTION, RATE, Columns, TidyTable, gaps_table, rates_table, tidy
+from reports.exports.tables import (
+    AUDIT,
+    ENDS,
+    FINDING,
+    QUESTION,
+    RATE,
+    SIDES,
+    Columns,
+    TidyTable,
+    changes_table,
+    gaps_table,
+    rates_table,
+    replicates_table,
+    tidy,
+)  # fmt: skip
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -16,7 +30,7 @@ _NOT_FRACTIONS = frozenset({
     "model", "probe", "finding", "measurement", "metric", "outcome", "attributes", "group", "status", "primary", "verdict",
     "exceeds_tolerance", "highest", "lowest", "question", "first", "second", "preset", "variant", "default", "method", "setting",
     "target", "efficient", "ending", "before", "after", "verdict_before", "verdict_after", "direction",
-    "beyond_tolerance", "levelled_down", "side",
+    "beyond_tolerance", "levelled_down", "side", "replicates",
     "n", "events", "gained", "lost", "step",
 })  # fmt: skip
 """Texts, whole numbers, yes or no. Any other column is a float, even where nothing in it can be estimated."""
@@ -35,13 +49,6 @@ _TRIED: Columns = {
     "change_high": "what_if.change.high", "change_p_adjusted": "what_if.change_p_adjusted", "beats_random": "what_if.beats_random",
     "accuracy_before": "what_if.utility.before", "accuracy": "what_if.utility.after", "ndcg_before": "what_if.ndcg.0",
     "ndcg": "what_if.ndcg.1", "answered": "what_if.utility.answered", "ending": "what_if.outcome",
-}  # fmt: skip
-_SIDES: Columns = {name: name for name in ("probe", "before", "after")}
-_CHANGE: Columns = {
-    **FINDING, **{name: name for name in ("primary", "verdict", "direction", "tolerance", "beyond_tolerance", "levelled_down")},
-    "gap_before": "gap.before.value", "gap_after": "gap.after.value",
-    **{name: f"gap.{name}" for name in ("difference", "low", "high", "p", "p_adjusted", "minimum_detectable")},
-    "verdict_before": "verdict_before", "verdict_after": "verdict_after",
 }  # fmt: skip
 _RATE_CHANGE: Columns = {
     "group": "before.group or all images", "n": "before.n", "rate_before": "before.value", "rate_after": "after.value",
@@ -93,18 +100,23 @@ def what_ifs(results: Results) -> pd.DataFrame:
     return frame(tidy((AUDIT, _TARGET, _TRIED), tried))
 
 
+def replicate_gaps(results: Results) -> pd.DataFrame:
+    """Return one row a planned question and replicate: its own gap and verdict, and what all replicates say together."""
+    return frame(replicates_table(results))
+
+
 # ---- comparisons ---------------------------------------------------------------------------------------------------------------------
 
 
 def changes(facts: Comparisons) -> pd.DataFrame:
     """Return one row a question and comparison: both gaps, after minus before with its interval, and the verdict."""
-    return frame(tidy((_SIDES, _CHANGE), _changes(facts)))
+    return frame(changes_table(facts))
 
 
 def group_changes(facts: Comparisons) -> pd.DataFrame:
     """Return one row a question, comparison and group, all images last; `gained` images are an event only after."""
     cells = ((each, change, cell) for each, change in _changes(facts) for cell in (*change.by_group, change.overall))
-    return frame(tidy((_SIDES, FINDING, _RATE_CHANGE), cells))
+    return frame(tidy((SIDES, FINDING, _RATE_CHANGE), cells))
 
 
 def gaps_by_step(facts: Comparisons) -> pd.DataFrame:

@@ -8,23 +8,27 @@ from collections.abc import Iterable, Sequence
 from audit.records.comparison import Change, Comparison, Comparisons, Series
 from audit.records.replicates import Replicates
 from audit.records.results import AuditResult, Finding, Results
-from audit.types import ModelRecord
+from audit.types import ModelRecord, Settings
 from reports.provenance import written_date
 from reports.text import changes, evidence, phrases, replicates, sentences
 from reports.text import comparison as comparison_text
 from reports.text.gates import gate_rows, gates_sentence
+from reports.text.headline import headline_of, left_out_by_rule, signal_sentence
+from reports.text.headline.captions import is_judged, unjudged_sentences
 from reports.text.notes import sentence
 from reports.text.numbers import NOT_ESTIMABLE, clean, in_words, p_value, short_hash
 from reports.text.order import by_severity, by_significance, leading, strongest_signals
-from reports.text.reasons import audit_reason
-from reports.text.responsiveness import composition_sentence, look_line
-from reports.text.verdicts import VerdictSentence, comparison_sentence, verdict_sentence
+from reports.text.reasons import not_covered, ratio_sentences, rule_sentence, weighted
+from reports.text.responsiveness import composition_sentence
+from reports.text.verdicts import VerdictSentence, comparison_sentence
 
 _ENTITIES = {"&": "&amp;", "<": "&lt;", "@": "&#64;", "://": "&#58;//", "www.": "www&#46;"}
 _MOST_CHANGES, _MOST_REPLICATED = 15, 3
 _MARKDOWN = re.compile(r"[\\`*_\[\]|~$]|^[#+=>-]|(?:(?<=^\d)|(?<=^\d\d))[.)]")
 """What Markdown reads as markup anywhere, and what it reads as a heading, a list or a quotation at the start of a line."""
-_FINDINGS = ("verdict", "question", "highest (n)", "lowest (n)", "gap [interval]", "expected by chance (95 %): up to", "adjusted p")
+_FINDINGS = ("verdict", "question", "highest (n)", "lowest (n)", "gap [interval]", "expected by chance (95 %): up to")
+_MOST_ROWS = {1: 10, 2: 5, 3: 4}
+"""Rows of an audit by the number of audits, so that the whole stays short; of more, none."""
 _CHANGES = ("verdict", "question", "gap before", "gap after", "change [interval]", "adjusted p")
 NO_QUESTION = "This audit has no pre-specified question."
 
@@ -33,22 +37,30 @@ NO_QUESTION = "This audit has no pre-specified question."
 
 
 def summary_markdown(results: Results) -> str:
-    """Return a summary of at most about 60 lines."""
-    rows, sentences_each = _room(len(results.audits))
-    parts = [f"## {escaped(sentences.audits_title(results))}", *_gates(results)]
+    """Return a summary of at most about 60 lines: verdict and headline of every audit, the gates, then one audit after the other."""
+    several = len(results.audits) > 1
+    led = [f"{'- ' * several}{lead_markdown(audit, results.settings, named=several)}" for audit in results.audits]
+    parts = [f"## {escaped(sentences.audits_title(results))}", "\n".join(led), *_gates(results)]
     for audit in results.audits:
-        parts += _audit(audit, rows, sentences_each, named=len(results.audits) > 1)
+        parts += [*([f"### {escaped(_name(audit))}"] if several else []), *_audit(audit, results)]
     for each in results.replicates:
         parts += _replicates(each, results)
     parts += _paired_models(results)
     return _document(parts, results, [(audit.model.name, audit.model) for audit in results.audits], "report.html")
 
 
+def lead_markdown(audit: AuditResult, settings: Settings, *, named: bool = False) -> str:
+    """Return verdict and headline of an audit: what is read first."""
+    said = headline_of(audit, settings)
+    name = f"{'LIMITED RUN. ' * audit.data.limited}{f'{_name(audit)}: ' if named else ''}"
+    return f"**{escaped(name + said.verdict_line)}.** {escaped(said.text)}"
+
+
 def _replicates(found: Replicates, results: Results) -> list[str]:
     asked = replicates.ordered(found, results)
-    lines = [replicates.question_sentence(*each, results) for each in asked[:_MOST_REPLICATED]]
+    lines = [replicates.question_sentence(*each, results.settings.alpha) for each in asked[:_MOST_REPLICATED]]
     more = f"{_MOST_REPLICATED} of {in_words(len(asked), 'question')}." if len(asked) > _MOST_REPLICATED else ""
-    parts = ["### Replicates", escaped(replicates.lead(found, results)), _bullets(lines), more]
+    parts = ["### Replicates", escaped(replicates.introduction(found, results)), _bullets(lines), more]
     return [part for part in parts if part]
 
 
@@ -74,50 +86,40 @@ def _gates(results: Results) -> list[str]:
     return [f"**{escaped(gates_sentence(results.gates))}**", "\n".join([_head(("gate", "outcome", "why")), *rows])]
 
 
-def _room(audits: int) -> tuple[int, int]:
-    """Rows and sentences that each audit may have, so that the whole stays short."""
-    return (10, 3) if audits <= 1 else (5, 1) if audits <= 3 else (0, 1)
-
-
-def _audit(audit: AuditResult, rows: int, sentences_each: int, *, named: bool) -> list[str]:
-    ordered = sorted((finding for finding in audit.findings if finding.primary), key=by_severity)
-    parts = [f"### {escaped(_name(audit))}"] if named else []
-    if audit.data.limited:
-        sample = in_words(audit.data.used, "image")
-        parts.append(f"**LIMITED RUN.** A sample of {sample}; its verdict is always “inconclusive”.")
-    verdict, signals = verdict_markdown(verdict_sentence(audit), audit_reason(audit)), strongest_signals(audit.findings)
-    explored = escaped(sentences.signals_sentence(audit))
-    if named and signals:  # a summary of several audits has no room for a list each
-        verdict = f"{verdict} {explored} {escaped('; '.join(sentences.title(each, audit) for each in signals))}."
-    parts.append(verdict)
-    parts += [escaped(line)] if (line := look_line(audit)) else []
+def _audit(audit: AuditResult, results: Results) -> list[str]:
+    """Return the questions that can be judged as rows, the others as a line each reason, what was not planned, and what was left out."""
+    rows, several = _MOST_ROWS.get(len(results.audits), 0), len(results.audits) > 1
+    primary = sorted((finding for finding in audit.findings if finding.primary), key=by_severity)
+    parts = [questions_markdown(audit, results.settings, rows)] if primary else [NO_QUESTION]
+    if signals := strongest_signals(audit.findings):
+        named = "; ".join(sentences.title(each, audit) for each in signals)  # of several audits there is no room for a list each
+        parts.append(escaped(f"{sentences.signals_sentence(audit)} {named}." if several else sentences.signals_sentence(audit)))
+        parts += [] if several else [_bullets(signal_sentence(each, audit, results.settings) for each in signals)]
+    beside = (*left_out_by_rule(audit), *weighted(audit), *not_covered(audit.data.exclusions))
+    parts += [escaped(" ".join(beside))] if beside else []
+    if pair := min(audit.paired, key=by_significance, default=None):
+        parts.append(escaped(sentences.paired_headline(pair)))
     if audit.model.data_card:
         parts.append(f"**Known from the checkpoint:** {escaped(audit.model.data_card)}")
-    if ordered[:rows]:
-        parts.append(findings_table(leading(ordered, rows), len(ordered), audit))
-    top = [sentences.headline(finding, audit) for finding in leading(ordered, sentences_each)]
-    pair = min(audit.paired, key=by_significance, default=None)
-    top += [sentences.paired_headline(pair)] if pair else []
-    parts.append(_bullets(top) or NO_QUESTION)
-    if signals and not named:
-        parts += [explored, _bullets(sentences.headline(each, audit) for each in signals)]
-    parts.append(f"Not tested: {escaped('; '.join(audit.probe.not_tested))}.")
-    return parts
+    return [*filter(None, parts), f"Not tested: {escaped('; '.join(audit.probe.not_tested))}."]
 
 
-def findings_table(findings: Sequence[Finding], of: int, audit: AuditResult) -> str:
-    """Return findings as a Markdown table, of how many in all."""
-    return _table(_FINDINGS, (_finding(finding, audit) for finding in findings), len(findings), of)
+def questions_markdown(audit: AuditResult, settings: Settings, rows: int | None = None) -> str:
+    """Return the pre-specified questions: a row each that can be judged, the first `rows` of them, and a line for each reason why not."""
+    primary = sorted((finding for finding in audit.findings if finding.primary), key=by_severity)
+    judged = [finding for finding in primary if is_judged(finding)]
+    shown = leading(judged, len(judged) if rows is None else rows)
+    table = [_table(_FINDINGS, (_finding(finding, audit) for finding in shown), len(shown), len(judged))] if shown else []
+    rest = [escaped(f"{text}.") for text in unjudged_sentences(primary, settings)]
+    return "\n\n".join([*table, *(["  \n".join(rest)] if rest else [])])
 
 
 def _finding(finding: Finding, audit: AuditResult) -> tuple[str, ...]:
     words = [sentences.VERDICTS[finding.verdict].word.lower(), evidence.shift_tag(finding)]
     words += ["group composition"] if composition_sentence(finding) else []
-    lead = (", ".join(filter(None, words)), sentences.title(finding, audit))
-    if finding.gap is None:
-        return (*lead, "", "", NOT_ESTIMABLE, "", "")
-    ends = (phrases.short_rate(finding, group) for group in (finding.gap.highest, finding.gap.lowest))
-    return (*lead, *ends, phrases.gap_text(finding), phrases.chance_text(finding), p_value(finding.gap.p_adjusted))
+    ends = [] if finding.gap is None else [phrases.short_rate(finding, group) for group in (finding.gap.highest, finding.gap.lowest)]
+    beside = " ".join(filter(None, [phrases.gap_text(finding), *ratio_sentences(finding), rule_sentence(finding)]))
+    return (", ".join(filter(None, words)), sentences.title(finding, audit), *ends, beside, phrases.chance_text(finding))
 
 
 def _name(audit: AuditResult) -> str:
@@ -175,8 +177,7 @@ def _document(parts: Sequence[str], facts: Results | Comparisons, models: Iterab
 
 def verdict_markdown(verdict: VerdictSentence, reason: str) -> str:
     """Return a verdict and its reason."""
-    before = f"**{escaped(verdict.lead)}** " if verdict.lead else ""
-    return f"{before}**{verdict.word}.** {escaped(verdict.sentence)} {escaped(reason)}"
+    return f"**{verdict.word}.** {escaped(verdict.sentence)} {escaped(reason)}"
 
 
 def _head(columns: Sequence[str]) -> str:

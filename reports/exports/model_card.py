@@ -6,13 +6,11 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from audit.records.results import AuditResult, Finding, Results
-from reports.exports.markdown import NO_QUESTION, escaped, findings_table, ordinary_spaces, verdict_markdown
+from reports.exports.markdown import NO_QUESTION, escaped, lead_markdown, ordinary_spaces, questions_markdown
 from reports.provenance import written_date
 from reports.text import phrases, sentences
 from reports.text.numbers import clean, count, exact_points, in_words
 from reports.text.order import by_severity
-from reports.text.reasons import audit_reason
-from reports.text.verdicts import verdict_sentence
 
 if TYPE_CHECKING:
     from huggingface_hub import EvalResult
@@ -94,15 +92,13 @@ def _body(results: Results, audits: Sequence[AuditResult]) -> str:
 
 
 def _section(results: Results, audit: AuditResult) -> list[str]:
-    ordered = sorted((finding for finding in audit.findings if finding.primary), key=by_severity)
-    limited = ["**LIMITED RUN.** The verdict of a sample is always “inconclusive”."] if audit.data.limited else []
+    planned = any(finding.primary for finding in audit.findings)
     most = results.settings.ratio_tolerance
     ratio = "" if most is None else f"(of shares under 10 %: and a factor below {most:g}) "
     return [
         f"### {escaped(audit.probe.question)}",
-        *limited,
-        verdict_markdown(verdict_sentence(audit), audit_reason(audit)),
-        findings_table(ordered, len(ordered), audit) if ordered else NO_QUESTION,
+        lead_markdown(audit, results.settings),
+        questions_markdown(audit, results.settings) if planned else NO_QUESTION,
         f"**Data.** {escaped(audit.data.source)} ({escaped(audit.data.licence)}), {in_words(audit.data.used, 'image')} of "
         f"{count(audit.data.listed)}. Groups under {in_words(results.settings.min_group_size, 'image')} are not judged; a difference "
         f"below {exact_points(results.settings.tolerance)} {ratio}would not matter unless the probe says otherwise.",

@@ -7,6 +7,7 @@ import io
 from collections.abc import Iterable, Mapping, Sequence
 
 from audit.naming import natural_order
+from audit.records.comparison import Comparisons, PairedModels
 from audit.records.results import AuditResult, Finding, Results
 from audit.types import Note
 from reports.text.notes import sentence
@@ -41,14 +42,33 @@ _CONTRAST: Columns = {
 }  # fmt: skip
 _LEVEL: Columns = {name: name for name in ("attribute", "level", "images", "left_out")}
 
+SIDES: Columns = {name: name for name in ("probe", "before", "after")}
+_CHANGE: Columns = {
+    **FINDING, **{name: name for name in ("primary", "verdict", "direction", "tolerance", "beyond_tolerance", "levelled_down")},
+    "gap_before": "gap.before.value", "gap_after": "gap.after.value",
+    **{name: f"gap.{name}" for name in ("difference", "low", "high", "p", "p_adjusted", "minimum_detectable")},
+    "verdict_before": "verdict_before", "verdict_after": "verdict_after",
+}  # fmt: skip
+_REPLICATE: Columns = {"verdict": "verdict", "gap": "gap", "difference": "difference"}
+_TOGETHER: Columns = {
+    "replicates": "replicates", "standard_deviation": "each.standard_deviation", "highest": "each.mean.highest",
+    "lowest": "each.mean.lowest", "mean_gap": "each.mean.value", "low": "each.mean.low", "high": "each.mean.high",
+}  # fmt: skip
+
 
 def csv_tables(results: Results) -> dict[str, str]:
     """Return file name -> CSV text: ``rates.csv``, ``gaps.csv``, ``contrasts.csv``, ``groups.csv``.
+
+    Of several models also ``changes.csv``, of replicates ``replicates.csv``.
 
     Fractions are between 0 and 1, with every digit; an empty cell is not estimable. A text that a spreadsheet would take for a formula
     gets an apostrophe in front.
     """
     made = {"rates": rates_table(results), "gaps": gaps_table(results), "contrasts": contrasts_table(results), "groups": _groups(results)}
+    if results.paired_models:
+        made["changes"] = changes_table(results.paired_models)
+    if results.replicates:
+        made["replicates"] = replicates_table(results)
     return {f"{name}.csv": _csv(*table) for name, table in made.items()}
 
 
@@ -74,6 +94,26 @@ def contrasts_table(results: Results) -> TidyTable:
 
 def _level_of(results: Results) -> Mapping[str, float]:
     return {"level": round(1 - results.settings.alpha, 6)}
+
+
+def changes_table(facts: Comparisons | PairedModels) -> TidyTable:
+    """Return one row a question and comparison."""
+    return tidy((SIDES, _CHANGE), ((each, change) for each in facts.comparisons for change in each.changes))
+
+
+def replicates_table(results: Results) -> TidyTable:
+    """Return one row a planned question and replicate; `difference` is that of the groups that lie farthest apart on average."""
+    return tidy((AUDIT, FINDING, _REPLICATE, _TOGETHER), _replicated(results))
+
+
+def _replicated(results: Results) -> Iterable[tuple[object, ...]]:
+    for together in results.replicates:
+        findings = {finding.id: finding for finding in results.audits[together.audits[0]].findings}
+        for each in together.findings:
+            for place, audit in enumerate(together.audits):
+                difference = each.mean.differences[place] if each.mean else None
+                own = {"verdict": each.verdicts[place], "gap": each.gaps[place], "difference": difference}
+                yield results.audits[audit], findings[each.finding], own, {"replicates": len(each.gaps), "each": each}
 
 
 def _groups(results: Results) -> TidyTable:

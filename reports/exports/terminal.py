@@ -1,194 +1,183 @@
-"""Tables for a terminal of 80 columns: results or comparisons in, lines out."""
+"""An audit on a terminal: results in; out come verdict and headline, a line a question, and verdict and headline once more."""
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Sequence
 
-from audit.records.comparison import Change, Comparison, Comparisons, Series, Trajectory
+from audit.cli.screen import Screen
 from audit.records.results import AuditResult, Finding, Results
+from audit.types import Group, Settings
+from reports.exports.lines import fitted, lines_of, width, wrapped
 from reports.exports.markdown import ordinary_spaces
-from reports.text import changes, evidence, phrases, replicates, sentences
-from reports.text import comparison as comparison_text
+from reports.exports.terminal_changes import paired_lines
+from reports.text import evidence, phrases, replicates, sentences
 from reports.text.gates import gate_rows, gates_sentence
-from reports.text.notes import sentence
-from reports.text.numbers import clean, in_words, number, p_value, span
+from reports.text.headline import headline_of, left_out_by_rule
+from reports.text.headline.captions import groups_title, is_judged, unjudged_sentences
+from reports.text.numbers import clean, in_words, number, span
 from reports.text.order import by_severity, leading, strongest_signals
-from reports.text.reasons import audit_reason, ratio_sentences
+from reports.text.reasons import not_covered, ratio_sentences, rule_sentence, weighted
 from reports.text.responsiveness import composition_sentence, equal_gap, look_line
-from reports.text.verdicts import comparison_sentence, verdict_sentence
 
-COLUMNS = 80
+_MARKS = {"disparity": "▲", "signal": "◆", "equivalent": "≈", "inconclusive": "?", "no signal": "–", "not estimable": "○"}
+_COLOURS = {"disparity": "red", "signal": "amber", "equivalent": "teal", "inconclusive": "amber"}
 _MOST_ROWS, _MOST_REPLICATED = 15, 3
-_VERDICT, _CHANGE = (66, 13), (54, 24)
-"""Columns of a question and of its verdict, in an audit and in a comparison."""
+_ENDS = 20
+"""Columns that the groups of a question have at least, in its line."""
+_HEAD = ("question", "gap, points", "rates at its ends")
+_PIPE = Screen()
 
 
-# ---- audits --------------------------------------------------------------------------------------------------------------------------
+def audit_lines(results: Results, screen: Screen = _PIPE, *, verbose: bool = False) -> str:
+    """Return what a command prints of every audit; `verbose`: the questions as a table, with n and what chance gives."""
+    blocks = [block for audit in results.audits for block in _audit(audit, results.settings, screen, verbose=verbose)]
+    blocks += [*paired_lines(results, screen), *_replicates(results, screen), *_gates(results, screen)]
+    blocks += [lines_of(phrases.intervals(results.settings.alpha), screen)]
+    blocks.append([line for audit in results.audits for line in _last(audit, results, screen)])
+    return ordinary_spaces("\n\n".join("\n".join(block) for block in blocks if block))
 
 
-def audit_lines(results: Results) -> str:
-    """Return the pre-specified questions of every audit, the strongest signals outside them, and its verdict in words."""
-    blocks = [_audit(audit, results.settings.min_group_size) for audit in results.audits]
-    note = "\n".join(wrapped(phrases.intervals(results.settings.alpha)))
-    return ordinary_spaces("\n\n".join([*blocks, *_paired_models(results), *_replicates(results), *_gates(results), note]))
+def _audit(audit: AuditResult, settings: Settings, screen: Screen, *, verbose: bool) -> list[list[str]]:
+    """Return what is said of one audit, in blocks between which a line is free."""
+    said = headline_of(audit, settings)
+    head = lines_of(f"{_name(audit)} · {in_words(audit.data.used, 'image')}", screen)
+    line = f"{'LIMITED RUN · ' * audit.data.limited}{said.verdict_line}"
+    head += [*_marked(audit.verdict, line, screen, whole=True), *lines_of(said.text, screen)]
+    beside = [*left_out_by_rule(audit), *([look_line(audit)] if verbose else []), *weighted(audit), *not_covered(audit.data.exclusions)]
+    beside += [f"and what-ifs to {in_words(len(audit.what_ifs), 'question')}: see the report"] if audit.what_ifs else []
+    rest = [line for text in beside if text for line in lines_of(text, screen)]
+    return [head, _planned(audit, settings, screen, verbose=verbose), _not_planned(audit, screen), rest]
 
 
-def _paired_models(results: Results) -> list[str]:
-    paired = results.paired_models
-    blocks = []
-    for each in paired.comparisons if paired else ():
-        verdict, leading_change = comparison_sentence(each), sorted(each.changes, key=comparison_text.by_weight)[:1]
-        texts = [f"{verdict.word}. {verdict.sentence} {changes.comparison_reason(each)}", *map(comparison_text.headline, leading_change)]
-        blocks.append("\n".join([_cut(comparison_text.which(each)), *(line for text in texts for line in wrapped(text))]))
-    notes = [line for note in (paired.notes if paired else ()) for line in wrapped(f"note: {sentence(note)}")]
-    return [*blocks, *(["\n".join(notes)] if notes else [])]
+def _planned(audit: AuditResult, settings: Settings, screen: Screen, *, verbose: bool) -> list[str]:
+    """Return a line a question that can be judged, and one for each reason why others cannot."""
+    primary = sorted((each for each in audit.findings if each.primary), key=by_severity)
+    judged = [each for each in primary if is_judged(each)]
+    shown = leading(judged, _MOST_ROWS)
+    more = len(judged) - len(shown)
+    lines = _table(shown, audit, screen) if verbose else _rows(shown, audit, screen)
+    lines += lines_of(f"and {in_words(more, 'more question')}: see the report", screen) if more else []
+    return [*lines, *(line for text in unjudged_sentences(primary, settings) for line in _marked("not estimable", text, screen))]
 
 
-def _replicates(results: Results) -> list[str]:
+def _not_planned(audit: AuditResult, screen: Screen) -> list[str]:
+    """Return the strongest signals, marked as not planned, and how much more was explored."""
+    signals = strongest_signals(audit.findings)
+    if not signals:
+        return lines_of(sentences.no_signal_sentence(audit), screen) if any(not each.primary for each in audit.findings) else []
+    others = sum(not each.primary for each in audit.findings) - len(signals)
+    more = f"and {in_words(others, 'more exploratory comparison')}: see the report" if others else ""
+    return [*lines_of(sentences.signals_sentence(audit), screen), *_rows(signals, audit, screen), *(lines_of(more, screen) if more else [])]
+
+
+def _last(audit: AuditResult, results: Results, screen: Screen) -> list[str]:
+    """Return verdict and headline, and the strongest of what was not planned, as what is read last."""
+    said = headline_of(audit, results.settings)
+    name = f"{_name(audit)}: " if len(results.audits) > 1 else ""
+    lines = _marked(audit.verdict, f"{name}{said.word}. {said.text}", screen, whole=True)
+    return [*lines, *(_marked("signal", said.signal, screen) if said.signal else [])]
+
+
+def _replicates(results: Results, screen: Screen) -> list[list[str]]:
     blocks = []
     for each in results.replicates:
         asked = replicates.ordered(each, results)[:_MOST_REPLICATED]
-        texts = [replicates.lead(each, results), *(replicates.question_sentence(*one, results) for one in asked)]
-        blocks.append("\n\n".join("\n".join(wrapped(text)) for text in texts))
+        blocks += [lines_of(replicates.introduction(each, results), screen)]
+        blocks += [lines_of(replicates.question_sentence(*one, results.settings.alpha), screen) for one in asked]
     return blocks
 
 
-def _gates(results: Results) -> list[str]:
+def _gates(results: Results, screen: Screen) -> list[list[str]]:
     if not results.gates:
         return []
-    lines = wrapped(gates_sentence(results.gates))
+    blocks = [lines_of(gates_sentence(results.gates), screen)]
     for audit in results.audits:
-        of = f" ({audit.model.name} · {audit.probe.name})" if len(results.audits) > 1 else ""
+        of = f" ({_name(audit)})" if len(results.audits) > 1 else ""
         for row in gate_rows(results, audit):
-            lines += ["", *wrapped(f"{row.word.upper()}  {row.expression}{of}"), *wrapped(row.why)]
-    return ["\n".join(lines)]
+            named = _marked(row.looks, f"{row.word.upper()} {row.expression}{of}", screen)
+            blocks.append([*named, *lines_of(row.why, screen, indent=2)])
+    return blocks
 
 
-def _audit(audit: AuditResult, smallest: int) -> str:
-    primary = sorted((finding for finding in audit.findings if finding.primary), key=by_severity)
-    shown = leading(primary, _MOST_ROWS)
-    verdict = verdict_sentence(audit)
-    lines = [_cut(f"{audit.model.name} · {audit.probe.name} · {in_words(audit.data.used, 'image')}"), ""]
-    lines += [*wrapped(verdict.lead), ""] if verdict.lead else []
-    lines += [_wide("metric by attribute", "status", _VERDICT), _narrow("groups", "gap [interval]", "chance"), "-" * COLUMNS]
-    lines += [line for finding in shown for line in _finding(finding, audit)]
-    signals = strongest_signals(audit.findings)
-    lines += _hidden(len(primary) - len(shown), 0, "report")
-    lines += ["", *wrapped(sentences.signals_sentence(audit))] if signals else []
-    lines += [line for finding in signals for line in _finding(finding, audit)]
-    lines += _hidden(0, len(audit.findings) - len(primary) - len(signals), "report", "more " if signals else "")
-    lines += [f"and what-ifs to {in_words(len(audit.what_ifs), 'question')}: see the report"] if audit.what_ifs else []
-    if any(finding.gap is None for finding in shown):
-        enough = f"{in_words(smallest, 'image')}{' in enough clusters' if audit.data.cluster else ''} (--min-group-size)"
-        lines += wrapped(f"A question without groups below it has fewer than two with at least {enough}.")
-    lines += ["", *wrapped(look_line(audit))] if look_line(audit) else []
-    return "\n".join([*lines, "", *wrapped(f"{verdict.word}. {verdict.sentence} {audit_reason(audit)}")])
+def _name(audit: AuditResult) -> str:
+    return f"{audit.model.name} · {audit.probe.name}"
 
 
-def _finding(finding: Finding, audit: AuditResult) -> list[str]:
-    first = _wide(sentences.title(finding, audit), finding.verdict, _VERDICT)
-    if finding.gap is None:
-        return [first]
+# ---- questions -----------------------------------------------------------------------------------------------------------------------
+
+
+def _rows(findings: Sequence[Finding], audit: AuditResult, screen: Screen) -> list[str]:
+    """Return a line for each question: its mark, what was asked, the gap with its interval, and the rates at its ends.
+
+    Where that leaves no room for the ends, gap and ends have a line of their own.
+    """
+    cells = [_HEAD, *((groups_title(each, audit), _size(each), _ends(each)) for each in findings)]
+    asked, gap = (max(width(screen.characters(clean(cell[place]))) for cell in cells) for place in (0, 1))
+    narrow = screen.columns - 2 - asked - gap - 4 < _ENDS
+    lines = []
+    for finding, (title, size, ends) in zip([None, *findings] if findings else [], cells, strict=bool(findings)):
+        mark = _mark(finding.verdict, screen) if finding else " "
+        second = f"{fitted(size, gap, screen)}  {ends}"
+        whole = [title, second] if narrow else [f"{fitted(title, asked, screen)}  {second}"]
+        first, *others = (fitted(text, screen.columns - 2, screen).rstrip() for text in whole)
+        lines += [f"{mark} {first}", *(f"  {line}" for line in others), *(_beside(finding, screen) if finding else [])]
+    return lines
+
+
+def _size(finding: Finding) -> str:
     gap, places = finding.gap, phrases.gap_places(finding)
-    order = (gap.lowest, gap.highest) if finding.better == "high" else (gap.highest, gap.lowest)
-    groups = ", ".join(phrases.short_rate(finding, group) for group in order)
-    second = _narrow(groups, f"{number(gap.value, places)} {span(gap.low, gap.high, places)}", number(gap.null_95, places))
-    beside = [*ratio_sentences(finding), *filter(None, [evidence.shift_sentence(finding)])]
-    explained = f"  explained by group composition: {equal_gap(finding)} at equal shares of true answers"
-    composed = [_cut(explained)] if composition_sentence(finding) else []
-    return [first, second, *(f"  {line}" for text in beside for line in wrapped(text, COLUMNS - 2)), *composed]
+    return f"{number(gap.value, places)} {span(gap.low, gap.high, places)}" if gap else ""
 
 
-def _narrow(groups: str, interval: str, chance: str) -> str:
-    return f"  {fit(groups, 51)} {fit(interval, 18)} {fit(chance, 7)}".rstrip()
+def _ordered(finding: Finding) -> tuple[Group, ...]:
+    """Return the groups at the ends of a gap, the worse one first."""
+    gap = finding.gap
+    return () if gap is None else (gap.lowest, gap.highest) if finding.better == "high" else (gap.highest, gap.lowest)
 
 
-# ---- comparisons ---------------------------------------------------------------------------------------------------------------------
+def _ends(finding: Finding) -> str:
+    return ", ".join(f"{phrases.group(group)} {phrases.cell_value(phrases.rate_of(finding, group))}" for group in _ordered(finding))
 
 
-def comparison_lines(comparisons: Comparisons) -> str:
-    """Return what changed, and each verdict in words."""
-    blocks = [*map(_series, comparisons.series), *map(_comparison, comparisons.comparisons)]
-    notes = [line for note in comparisons.notes for line in wrapped(f"note: {sentence(note)}")]
-    return ordinary_spaces("\n\n".join([*blocks, *(["\n".join(notes)] if notes else [])]))
+def _beside(finding: Finding, screen: Screen) -> list[str]:
+    """Return what must not be left out beside a gap: its ratio, and what other attributes or the composition of groups make of it."""
+    said = [*ratio_sentences(finding), rule_sentence(finding), evidence.shift_sentence(finding)]
+    said += [f"explained by group composition: {equal_gap(finding)} at equal shares of true answers"] * bool(composition_sentence(finding))
+    return [line for text in said if text for line in lines_of(text, screen, indent=4)]
 
 
-def _comparison(comparison: Comparison) -> str:
-    primary = sorted((change for change in comparison.changes if change.primary), key=comparison_text.by_weight)
-    lines = [_cut(f"{comparison.after} against {comparison.before} · {comparison.probe} · {in_words(comparison.images, 'image')}"), ""]
-    lines += [_wide("metric by attribute", "verdict", _CHANGE), "  gap before -> after, change [interval]", "-" * COLUMNS]
-    lines += [line for change in primary[:_MOST_ROWS] for line in _change(change)]
-    lines += _hidden(len(primary) - _MOST_ROWS, len(comparison.changes) - len(primary), "page")
-    verdict = comparison_sentence(comparison)
-    overall = f"{verdict.word}. {verdict.sentence} {changes.comparison_reason(comparison)}"
-    texts = [overall, comparison_text.images_sentence(comparison), comparison_text.not_compared_sentence(comparison)]
-    return "\n".join([*lines, "", *(line for text in texts if text for line in wrapped(text))])
+# ---- as a table ----------------------------------------------------------------------------------------------------------------------
 
 
-def _change(change: Change) -> list[str]:
-    first = _wide(comparison_text.title(change), comparison_text.outcome(change), _CHANGE)
-    gap = change.gap
-    if gap is None:
-        return [first]
-    values = f"{phrases.size(gap.before)} -> {phrases.size(gap.after)}, {comparison_text.gap_change_text(change)}"
-    return [first, f"  {fit(values, COLUMNS - 2)}".rstrip()]
+def _table(findings: Sequence[Finding], audit: AuditResult, screen: Screen) -> list[str]:
+    """Return two lines for each question: its verdict; both groups with n, the gap with its interval, and what chance gives."""
+    head = [*_two_lines(("metric by attribute", "verdict"), ("groups (n)", "gap [interval]", "chance"), screen), "-" * screen.columns]
+    return [*head * bool(findings), *(line for each in findings for line in _row(each, audit, screen))]
 
 
-def _series(series: Series) -> str:
-    lines = [_cut(f"step by step · {series.probe} · {in_words(series.images, 'image')}"), ""]
-    for trajectory in series.trajectories:
-        lines += _trajectory(trajectory, series) if trajectory.primary else []
-    return "\n".join(lines).rstrip()
+def _row(finding: Finding, audit: AuditResult, screen: Screen) -> list[str]:
+    gap, places = finding.gap, phrases.gap_places(finding)
+    groups = ", ".join(phrases.short_rate(finding, group) for group in _ordered(finding))
+    second = (groups, _size(finding), number(gap.null_95, places)) if gap else ()
+    return [*_two_lines((groups_title(finding, audit), finding.verdict), second, screen), *_beside(finding, screen)]
 
 
-def _trajectory(trajectory: Trajectory, series: Series) -> list[str]:
-    lines = [_cut(comparison_text.title(trajectory)), f"{'step':>9}  {'gap [band]':<30} p"]
-    lines += [f"{point.step:>9,}  {phrases.size(point.gap):<30} {p_value(point.p)}" for point in trajectory.points]
-    return [*lines, *wrapped(changes.trajectory_reason(trajectory, series)), ""]
+def _two_lines(first: tuple[str, str], second: tuple[str, ...], screen: Screen) -> list[str]:
+    lines = [f"{fitted(first[0], screen.columns - 14, screen)} {fitted(first[1], 13, screen)}"]
+    columns = (screen.columns - 29, 18, 7)
+    lines += ["  " + " ".join(fitted(text, room, screen) for text, room in zip(second, columns, strict=True))] if second else []
+    return [line.rstrip() for line in lines]
 
 
 # ---- lines ---------------------------------------------------------------------------------------------------------------------------
 
 
-def _hidden(questions: int, others: int, where: str, more: str = "") -> list[str]:
-    lines = [f"and {in_words(questions, 'more question')}: see the {where}"] if questions > 0 else []
-    return [*lines, *([f"and {in_words(others, f'{more}exploratory comparison')}: see the {where}"] if others else [])]
+def _marked(verdict: str, text: str, screen: Screen, *, whole: bool = False) -> list[str]:
+    """Return a text behind the mark of a verdict; `whole`: in its colour, too."""
+    first, *others = wrapped(screen.characters(clean(text)), screen.columns - 2, screen.more)
+    colour = _COLOURS.get(verdict) if whole else None
+    return [f"{_mark(verdict, screen)} {screen.paint(first, colour)}", *(f"  {screen.paint(line, colour)}" for line in others)]
 
 
-def _wide(question: str, status: str, columns: Sequence[int]) -> str:
-    return f"{fit(question, columns[0])} {fit(status, columns[1])}".rstrip()
-
-
-def _cut(text: str) -> str:
-    return fit(text, COLUMNS).rstrip()
-
-
-def wrapped(text: str, columns: int = COLUMNS) -> list[str]:
-    """Return lines of at most so many columns, broken between words."""
-    lines = [""]
-    for word in clean(text).split():
-        longer = f"{lines[-1]} {word}".lstrip()
-        if sum(map(_width, longer)) <= columns:
-            lines[-1] = longer
-        else:
-            lines.append(fit(word, columns).rstrip())
-    return lines
-
-
-def fit(text: str, columns: int) -> str:
-    """Return text cut or padded to a number of columns; wide characters take two."""
-    kept, used = "", 0
-    text = " ".join(clean(text).split(" "))
-    whole = sum(map(_width, text))
-    for character in text:
-        if used + _width(character) > columns - (whole > columns):
-            break
-        kept, used = kept + character, used + _width(character)
-    return kept + "…" + " " * (columns - used - 1) if whole > columns else kept + " " * (columns - used)
-
-
-def _width(character: str) -> int:
-    if unicodedata.combining(character):
-        return 0
-    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
+def _mark(verdict: str, screen: Screen) -> str:
+    return screen.paint(screen.characters(_MARKS[verdict]), _COLOURS.get(verdict))

@@ -8,9 +8,6 @@ from audit.records.results import AuditResult, Finding, Results
 from reports.text import sentences
 from reports.text.order import by_severity
 
-ROOM = 900
-"""Groups of all findings on a page up to which each finding is shown whole. FairFace has 640; the page must stay under one megabyte."""
-
 
 @dataclass(frozen=True)
 class PlacedFinding:
@@ -30,8 +27,6 @@ class AuditContext:
     results: Results
     findings: tuple[PlacedFinding, ...]
     """The worst first."""
-    brief: bool
-    """On a page of many findings, exploratory ones are shown briefly."""
 
     @property
     def primary(self) -> tuple[PlacedFinding, ...]:
@@ -51,8 +46,7 @@ class AuditContext:
 
 def audit_contexts(results: Results) -> tuple[AuditContext, ...]:
     """Return the audits of a page."""
-    brief = sum(len(finding.by_group) for audit in results.audits for finding in audit.findings) > ROOM
-    return tuple(AuditContext(f"a{i}", audit, results, _placed(f"a{i}", audit), brief) for i, audit in enumerate(results.audits, 1))
+    return tuple(AuditContext(f"a{i}", audit, results, _placed(f"a{i}", audit)) for i, audit in enumerate(results.audits, 1))
 
 
 def _placed(key: str, audit: AuditResult) -> tuple[PlacedFinding, ...]:

@@ -1,6 +1,6 @@
 """The sections of a report, listed in page order: results in, the page that `page.html` prints out.
 
-A new section is a line in `OF_AUDIT` or `OF_PAGE`, a template, and a module of the same name with `view` if it takes more than the facts;
+A new section is a line in one of the lists, a template, and a module of the same name with `view` if it takes more than the facts;
 supporting evidence is found in `reports.sections.evidence`.
 """
 
@@ -9,69 +9,117 @@ from __future__ import annotations
 from collections.abc import Sequence
 from types import SimpleNamespace
 
-from audit.records.results import AuditResult, Results, to_json
+from audit.records.results import AuditResult, DataRecord, Results, to_json
 from reports.provenance import provenance
 from reports.read import RESULTS
-from reports.section import Section, contents, shown_sections
+from reports.section import Section, appendix_parts, contents, shown_sections
 from reports.sections import evidence
 from reports.sections.context import AuditContext, audit_contexts
-from reports.sections.provenance import data, prompts, requirements, slicer
-from reports.sections.results import details, paired, paired_models, prompt_sensitivity, published, replicates, verdict, what_if
+from reports.sections.overview import overview
+from reports.sections.provenance import data, limits, prompts, requirements, slicer
+from reports.sections.results import (
+    answer,
+    details,
+    exploratory,
+    gates,
+    paired,
+    paired_models,
+    prompt_sensitivity,
+    published,
+    questions,
+    replicates,
+    signals,
+    trust,
+    what_if,
+)
+from reports.text.detail.found import appendix_note
 from reports.text.sentences import audits_title
 
+OF_MODELS: Sequence[Section[Results]] = (
+    Section("Models compared", "sections/results/paired_models", paired_models.view),
+    Section("Replicates", "sections/results/replicates", replicates.view),
+)
+"""What several audits say together, before each of them."""
 OF_AUDIT: Sequence[Section[AuditContext]] = (
-    Section("Verdict", "sections/results/verdict", verdict.view),
-    Section("Scope and limits", "sections/provenance/scope"),
-    Section("All findings", "sections/results/findings"),
-    Section("In detail", "sections/results/details", details.view),
+    Section("The answer", "sections/results/answer", answer.view),
+    Section("Questions", "sections/results/questions", questions.view),
+    Section("Not planned", "sections/results/signals", signals.view),
+    Section("Findings in detail", "sections/results/details", details.view),
+    Section("Can it be trusted?", "sections/results/trust", trust.view),
+)
+"""Once an audit."""
+OF_PAGE: Sequence[Section[Results]] = (
+    Section("What this cannot tell", "sections/provenance/limits", limits.view),
+    Section("Slice it yourself", "sections/provenance/slicer", slicer.slicer),
+)
+"""Once a page, after the audits."""
+APPENDIX_OF_AUDIT: Sequence[Section[AuditContext]] = (
+    Section("Gates", "sections/results/gates", gates.view),
+    Section("Exploratory comparisons", "sections/results/exploratory", exploratory.view),
     *evidence.sections(),
-    Section("Published numbers", "sections/results/published", published.view),
     Section("Counterfactual pairs", "sections/results/paired", paired.view),
     Section("Prompt sensitivity", "sections/results/prompt_sensitivity", prompt_sensitivity.view),
+    Section("Published numbers", "sections/results/published", published.view),
     Section("What if …", "sections/results/what_if", what_if.view),
     Section("Data", "sections/provenance/data", data.view),
     Section("Exact prompts", "sections/provenance/prompts", prompts.view),
     Section("Model", "sections/provenance/model"),
 )
-"""Once an audit."""
-OF_PAGE: Sequence[Section[Results]] = (
-    Section("Models compared", "sections/results/paired_models", paired_models.view),
-    Section("Replicates", "sections/results/replicates", replicates.view),
-    Section("Slice it yourself", "sections/provenance/slicer", slicer.slicer),
+"""Folded, once an audit."""
+APPENDIX: Sequence[Section[Results]] = (
     Section("Method", "sections/provenance/method"),
     Section("Reproduce", "base/reproduce"),
     Section("Glossary", "sections/provenance/glossary"),
     Section("Requirements", "sections/provenance/requirements", requirements.view),
-    Section("Sign-off", "base/sign_off", lambda results: results if results.audits else None),
 )
-"""Once a page, after the audits."""
+"""Folded, once a page."""
+_SIGN_OFF = SimpleNamespace(name="sign-off", anchor="sign-off", title="Sign-off")
 
 
 def report_page(results: Results) -> SimpleNamespace:
     """Return everything that the templates print of `results`."""
     contexts, closing = audit_contexts(results), shown_sections(OF_PAGE, results)
     audits = [SimpleNamespace(context=each, sections=shown_sections(OF_AUDIT, each, each.key)) for each in contexts]
-    several, data_of = len(audits) > 1, [audit.data for audit in results.audits]
-    hashes = [audit.model.sha256 for audit in results.audits]
-    pictures = any(audit.examples for audit in results.audits)
+    several, hashes = len(audits) > 1, [audit.model.sha256 for audit in results.audits]
+    appendix = appendix_parts(
+        *((_name(each.audit) if several else "", each, shown_sections(APPENDIX_OF_AUDIT, each, each.key)) for each in contexts),
+        ("", None, shown_sections(APPENDIX, results)),
+    )
+    together = shown_sections(OF_MODELS, results)
     return SimpleNamespace(
         what="report",
-        about=provenance(results, audits_title(results), hashes, RESULTS, to_json(results), pictures=pictures),
+        about=provenance(
+            results, audits_title(results), hashes, RESULTS, to_json(results), pictures=any(audit.examples for audit in results.audits)
+        ),
         contents=contents(
+            ("", "", together),
             *((_name(each.context.audit) if several else "", each.context.key, each.sections) for each in audits),
             ("For all of them" if several else "", "", closing),
         ),
         results=results,
         audits=audits,
+        overview=overview(contexts) if several else None,
+        together=together,
         closing=closing,
+        appendix=appendix,
+        appendix_note=appendix_note(RESULTS, has_tables=True),
+        signed=bool(results.audits),
         # What the page's policy lets run; empty for nothing.
         script=slicer.HASH if any(section.name == "slicer" for section in closing) else "",
-        has_clusters=any(each.clusters is not None for each in data_of),
-        has_weights=any(each.weights is not None for each in data_of),
-        has_independent_images=any(each.clusters is None and each.weights is None for each in data_of),
+        anchors={name: section.anchor for section in (*appendix, *together) for name in (section.anchor, section.name)},
+        **_units([audit.data for audit in results.audits]),
         # Name of a section -> the first of that name on the page.
-        places={section.name: section for section in (*(audits[0].sections if audits else ()), *closing)},
+        places={section.name: section for section in reversed((*(audits[0].sections if audits else ()), *closing, *appendix, _SIGN_OFF))},
     )
+
+
+def _units(data: Sequence[DataRecord]) -> dict[str, bool]:
+    """Return what the page's images are, for the method: entries for what was not used are left out."""
+    return {
+        "has_clusters": any(each.clusters is not None for each in data),
+        "has_weights": any(each.weights is not None for each in data),
+        "has_independent_images": any(each.clusters is None and each.weights is None for each in data),
+    }
 
 
 def _name(audit: AuditResult) -> str:

@@ -67,7 +67,7 @@ def trajectory_reason(trajectory: Trajectory, series: Series) -> str:
         said.append("At the last checkpoint no gap is detected.")
         said += [f"The band lies above {within} at {passing} of {len(trajectory.points)} checkpoints: it came and went."] if passing else []
     step, gap = max(gaps, key=lambda each: each[1].value)
-    said.append(f"The largest gap is that of step {step:,}: {points(gap.value, 1)} {span(gap.low, gap.high, 1)}.")
+    said.append(f"The largest gap is that of step {step:,}: {phrases.size(gap)}.")
     return " ".join(said)
 
 

@@ -88,15 +88,15 @@ def deck(comparisons: Comparisons) -> str:
     )
 
 
-def headline(change: Change) -> str:
-    """Return a change as a sentence: both gaps with their intervals, the change, its p, and whose rates moved."""
+def headline(change: Change, *, p: bool = True) -> str:
+    """Return a change as a sentence: both gaps with their intervals, the change, its p if it is wanted, and whose rates moved."""
     gap = change.gap
     if gap is None:
         return f"{title(change)} is not estimable: fewer than two groups have enough images that count."
-    p = p_phrase(gap.p_adjusted, "adjusted p" if change.primary else "p")
+    certainty = f", {p_phrase(gap.p_adjusted, 'adjusted p' if change.primary else 'p')}" if p else ""
     return (
         f"{title(change)}: the gap goes from {phrases.size(gap.before)} to {phrases.size(gap.after)}, a change of "
-        f"{difference(gap.difference, gap.low, gap.high)} points, {p}. {_moved(change)}"
+        f"{difference(gap.difference, gap.low, gap.high)} points{certainty}. {_moved(change)}"
     ).rstrip()
 
 

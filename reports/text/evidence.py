@@ -25,14 +25,6 @@ from reports.text.numbers import (
 # ---- controls ------------------------------------------------------------------------------------------------------------------------
 
 
-def shuffled_text(finding: Finding) -> str:
-    """Return the gap of shuffled group labels: its mean and its 95 % point."""
-    if finding.gap is None:
-        return NOT_ESTIMABLE
-    places = phrases.gap_places(finding)
-    return f"{number(finding.gap.null_mean, places)} on average, up to {points(finding.gap.null_95, places)}"
-
-
 def untrained_text(control: ControlFinding | None) -> str:
     """Return the gap of the untrained control, and its rate of all images."""
     if control is None or control.gap is None or control.low is None or control.high is None:
@@ -69,8 +61,8 @@ def near_ties_sentence(audit: AuditResult, titles: Mapping[str, str]) -> str:
         titles[finding.id] for finding in primary if finding.evidence.near_ties not in (None, finding.verdict) and finding.id in titles
     ]
     if not changed:
-        return f"{start} If all of them went the other way, every verdict would stay the same."
-    return f"{start} If all of them went the other way, {in_words(len(changed), 'verdict')} would change: {phrases.some(changed)}."
+        return f"{start} If all of them were flipped, every verdict would stay the same."
+    return f"{start} If all of them were flipped, {in_words(len(changed), 'verdict')} would change: {phrases.some(changed)}."
 
 
 def wrong_labels_text(finding: Finding) -> str:
@@ -95,7 +87,7 @@ def unequal_labels_sentence(finding: Finding) -> str:
     worst, other = phrases.group(found.worst), phrases.group(found.comparison)
     start = (
         f"To lie within the tolerance of {exact_points(finding.tolerance)} the gap would need true labels of {worst} wrong at least "
-        f"{points(found.share, 1)} more often than of {other} ({in_words(found.images, 'label')}, each of them of an answer that is right)"
+        f"{points(found.share, 1)} more often than of {other} ({in_words(found.images, 'label')}, each hiding a right answer)"
     )
     return f"{start}{'' if found.independent is None else f'; {points(found.independent, 1)} where errors do not depend on the answers'}."
 
@@ -115,7 +107,7 @@ def shifted(finding: Finding) -> Adjusted | None:
 def shift_sentence(finding: Finding) -> str:
     """Return what equal other attributes make of the most significant difference; empty where its sign stays and most is left.
 
-    ``b leads a by 4.5 points and trails by 7.7 [6.0, 9.4] at equal age.``
+    ``b leads a by 4.5 points, but trails by 7.7 [6.0, 9.4] at equal age: the groups are spread unevenly over age.``
     """
     pair = shifted(finding)
     if pair is None:
@@ -128,10 +120,15 @@ def shift_sentence(finding: Finding) -> str:
     start = f"{phrases.group(first)} {above} {phrases.group(second)} by {raw}"
     if pair.shift == "reversed":
         size = f"{number(abs(pair.difference.value), places)} {span(-high, -low, places)}"
-        return f"{start} and {below} by {size} {equal}."
+        spread = f"the groups are spread unevenly over {phrases.attributes(pair.others)}"
+        return f"{start}, but {below} by {size} {equal}: {spread}."
     left = f"{number(side * pair.difference.value, places)} {span(low, high, places)}"
-    lost = "no longer significant" if low <= 0 else "less than half is left"
-    return f"{start}; {equal} by {left}: {lost}."
+    return f"{start}; {equal} by {left}: {lost_words(pair)}."
+
+
+def lost_words(pair: Adjusted) -> str:
+    """Return what is left of a difference that is weakened: its interval includes 0, or less than half of it is left."""
+    return "no longer significant" if pair.difference.low <= 0 <= pair.difference.high else "less than half is left"
 
 
 def shift_tag(finding: Finding) -> str:

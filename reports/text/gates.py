@@ -131,6 +131,7 @@ WORDS: Mapping[GateOutcome, str] = {"breached": "Breached", "held": "Held", "inc
 LOOKS_LIKE: Mapping[GateOutcome, Verdict] = {"breached": "disparity", "held": "equivalent", "inconclusive": "inconclusive"}
 """The verdict whose icon and colour an outcome has."""
 _ORDER: Sequence[GateOutcome] = ("breached", "inconclusive", "held")
+_MOST_CHIPS = 4
 
 
 @dataclass(frozen=True)
@@ -161,6 +162,23 @@ def _row(gate: GateResult, checks: Sequence[GateCheck], audit: AuditResult, resu
         titled = next((title(finding, audit) for finding in audit.findings if finding.id == decisive.finding), "The audit")
         why = f"{titled}: {why} Of {in_words(len(checks), 'question')}: {_counted(checks)}."
     return GateRow(gate.expression, decisive.outcome, WORDS[decisive.outcome], LOOKS_LIKE[decisive.outcome], why)
+
+
+@dataclass(frozen=True)
+class GateChip:
+    """One gate, or all of several, in a few words."""
+
+    text: str
+    looks: str
+
+
+def gate_chips(results: Results, audit: AuditResult) -> tuple[GateChip, ...]:
+    """Return the gates of an audit, breached ones first: one by one where they are few, else counted by outcome."""
+    rows = sorted(gate_rows(results, audit), key=lambda row: _ORDER.index(row.outcome))
+    if len(rows) <= _MOST_CHIPS:
+        return tuple(GateChip(f"{row.word}: {row.expression}", row.looks) for row in rows)
+    counts = [(outcome, sum(row.outcome == outcome for row in rows)) for outcome in _ORDER]
+    return tuple(GateChip(f"{n} {outcome}", LOOKS_LIKE[outcome]) for outcome, n in counts if n)
 
 
 def gates_sentence(gates: Sequence[GateResult | GateRow]) -> str:

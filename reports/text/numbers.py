@@ -39,6 +39,7 @@ def _cleaned(character: str) -> str:
 
 _RIGHT_TO_LEFT = "\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\U00010800-\U00010fff\U0001e800-\U0001efff"
 _RUN = re.compile(f"[{_RIGHT_TO_LEFT}](?:[^A-Za-z0-9]*[{_RIGHT_TO_LEFT}])*")
+_RANGE, _BEFORE_NUMBER = re.compile(r"(?<=\d)-(?=\d)"), re.compile(r"(?<=[^\W\d_]) (?=\d)")
 _ISOLATE, _END = "\u2068", "\u2069"
 
 
@@ -51,6 +52,17 @@ def isolated(text: str) -> str:
     (["'\\u2068'", "'\\u05d0'", "'\\u2069'"], 'Black 64 %')
     """
     return _RUN.sub(lambda match: f"{_ISOLATE}{match[0]}{_END}", text)
+
+
+def unbroken(text: str) -> str:
+    r"""Return text whose ranges, and numbers with the word before them, stay on one line: browsers break a line after any hyphen.
+
+    Examples
+    --------
+    >>> ascii(unbroken("age 3-9"))
+    "'age\\xa03-\\u20609'"
+    """
+    return _BEFORE_NUMBER.sub(_SPACE, _RANGE.sub("-\u2060", text))
 
 
 def decimals(low: float, high: float) -> int:
@@ -178,17 +190,6 @@ def exact_tolerances(fraction: float, ratio: float | None) -> str:
     ('5 points and a factor of 1.25', '5 points')
     """
     return exact_points(fraction) if ratio is None else f"{exact_points(fraction)} and a factor of{_SPACE}{ratio:g}"
-
-
-def within_tolerances(fraction: float, ratio: float | None) -> str:
-    r"""Return what lies within the tolerances, short.
-
-    Examples
-    --------
-    >>> within_tolerances(0.05, 1.25).replace("\xa0", " "), within_tolerances(0.05, None)
-    ('±5 and ×1.25', '±5')
-    """
-    return f"±{round(100 * fraction, 6):g}{'' if ratio is None else f' and ×{ratio:g}'}"
 
 
 def times(value: float) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from audit.records.base import FindingVerdict
 from audit.records.results import Finding, PairedFinding
+from audit.types import Group
 
 _WORST_FIRST: dict[FindingVerdict, int] = {
     "disparity": 0, "signal": 1, "inconclusive": 2, "equivalent": 3, "no signal": 4, "not estimable": 5,
@@ -37,10 +38,23 @@ def leading(findings: Sequence[Finding], most: int) -> list[Finding]:
     return [finding for place, finding in enumerate(findings) if place < most or reversed_at_equal(finding)]
 
 
-def strongest_signals(findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    """Return the signals to carry everywhere: the smallest p first."""
-    signals = (finding for finding in findings if finding.verdict == "signal" and finding.gap)
-    return tuple(sorted(signals, key=lambda each: (each.gap.p if each.gap else 1.0, by_severity(each)))[:MOST_SIGNALS])
+def signals_of(findings: Sequence[Finding]) -> list[Finding]:
+    """Return the signals, the smallest p first; without those whose counts are a planned question's, under another name.
+
+    Where every true answer is the same, the share given an answer is the accuracy.
+    """
+    planned = {(each.attributes, _counts(each)) for each in findings if each.primary}
+    signals = [each for each in findings if each.verdict == "signal" and each.gap and (each.attributes, _counts(each)) not in planned]
+    return sorted(signals, key=lambda each: (each.gap.p if each.gap else 1.0, by_severity(each)))
+
+
+def _counts(finding: Finding) -> tuple[tuple[Group, int, int], ...]:
+    return tuple((cell.group, cell.n, cell.events) for cell in finding.by_group)
+
+
+def strongest_signals(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    """Return the signals to carry everywhere."""
+    return tuple(signals_of(findings)[:MOST_SIGNALS])
 
 
 def by_significance(paired: PairedFinding) -> tuple[float, float]:

@@ -16,10 +16,8 @@ from reports.text.numbers import (
     decimal,
     decimals,
     difference,
-    exact_points,
     exact_tolerances,
     factor_bounds,
-    in_words,
     level,
     number,
     p_phrase,
@@ -40,10 +38,10 @@ LEFT_OUT_OF_CLUSTERS = (
     "the correction of a list of words (max-T); ratio, odds ratio and Cohen’s h; the four-fifths ratio; "
     "shrunk rates of small groups; equal opportunity and equalized odds; calibration; confidence thresholds; the spread of scores; "
     "equal other attributes (Mantel-Haenszel); how many wrong labels, chosen or at random, would overturn a verdict; "
-    "verdicts with near-ties the other way; chi-square"
+    "verdicts if near-ties were flipped; chi-square"
 )
 """Evidence that treats images as independent: all that `audit.statistics.evidence.collect` adds, and the chi-square."""
-LEFT_OUT_OF_WEIGHTS = f"{LEFT_OUT_OF_CLUSTERS}; prompt sensitivity; counterfactual pairs; the answers given; slicing it yourself"
+LEFT_OUT_OF_WEIGHTS = f"{LEFT_OUT_OF_CLUSTERS}; prompt sensitivity; counterfactual pairs; what the model answered; slicing it yourself"
 """What counts every image once."""
 
 Interval = Estimate | Gap | GapEnds | MeanGap
@@ -149,8 +147,7 @@ def facts(finding: Finding) -> tuple[tuple[str, str], ...]:
     else:
         chi2 = f"{decimal(gap.chi2, 1)}, {p_phrase(gap.chi2_p)}"
     return (
-        ("Largest gap", gap_text(finding)),
-        ("Expected by chance (95 %)", f"{number(gap.null_mean, places)} on average, up to {points(gap.null_95, places)}"),
+        ("Gap expected by chance, on average", points(gap.null_mean, places)),
         ("Adjusted p", p_value(gap.p_adjusted)),
         *_listed(finding),
         ("Chi-square", chi2),
@@ -176,22 +173,22 @@ def signed_change(found: Corrected) -> str:
     return difference(found.difference, found.low_adjusted, found.high_adjusted)
 
 
-def plain_points(value: float | None, low: float | None, high: float | None) -> str:
-    """Return a size with as many decimals as its interval carries."""
-    if value is None:
-        return NOT_ESTIMABLE
-    return number(value, 1 if low is None or high is None else decimals(low, high))
-
-
 def gap_places(finding: Finding) -> int:
     """Return the decimals that the interval of a gap carries."""
     return decimals(finding.gap.low, finding.gap.high) if finding.gap else 0
 
 
+def gap_and_interval(finding: Finding) -> tuple[str, str]:
+    """Return a gap and its interval in points without units, for two cells: ``7.9`` and ``5.1 to 10.7``."""
+    gap, places = finding.gap, gap_places(finding)
+    return (number(gap.value, places), f"{number(max(gap.low, 0.0), places)} to {number(gap.high, places)}") if gap else ("", "")
+
+
 def short_rate(finding: Finding, levels: Group) -> str:
-    """Return a group with its rate and n, for a table: ``woman 72 % (100)``."""
+    """Return a group with its rate and n, for a table: ``woman 72 % (100)``; of weights ``woman 72 % (100, effectively 81)``."""
     cell = rate_of(finding, levels)
-    return f"{group(levels)} {cell_value(cell)} ({count(cell.n)})"
+    n = sized(cell).removeprefix("n\u00a0=\u00a0")
+    return f"{group(levels)} {cell_value(cell)} ({n})"
 
 
 def cell_value(cell: Rate) -> str:
@@ -234,49 +231,12 @@ def stopped(text: str) -> str:
     return text if text.endswith((".", "!", "?")) else f"{text}."
 
 
-def first_sentence(text: str) -> str:
-    """Return a reason without the groups that it names: they stand with the finding.
-
-    Examples
-    --------
-    >>> first_sentence("A comparison needs two groups; 1 of 7 has. Not compared: Black (n = 27).")
-    'A comparison needs two groups; 1 of 7 has.'
-    """
-    return stopped(text.partition(". ")[0])
-
-
 def answers_only(model: ModelRecord) -> bool:
     """Whether no model was loaded: the answers were read from a file."""
     return not (model.parameters or model.dimensions)
 
 
 # ---- sentences that stand for a chart ------------------------------------------------------------------------------------------------
-
-
-def rates_alt(finding: Finding) -> str:
-    """Return what the chart of rates shows."""
-    groups = in_words(len(finding.by_group), "group")
-    if finding.gap is None:
-        return f"The rates of {groups}, of which fewer than two can be compared. The table below has every number."
-    ends = [f"{group(levels)} with {cell_rate(rate_of(finding, levels))}" for levels in (finding.gap.lowest, finding.gap.highest)]
-    overall = cell_rate(finding.overall)
-    return f"The rates of {groups}, from {ends[0]} to {ends[1]}; all images together {overall}. The table below has every number."
-
-
-def differences_alt(finding: Finding) -> str:
-    """Return what the chart of differences shows."""
-    beyond = [group(contrast.first) for contrast in finding.contrasts if contrast.beyond_tolerance]
-    tolerance = exact_points(finding.tolerance)
-    shown = (
-        f"Shown to differ by more than {tolerance}: {some(beyond)}." if beyond else f"No difference of more than {tolerance} is detected."
-    )
-    return f"Each of {in_words(len(finding.contrasts), 'compared group')} minus all others. {shown} The table below has every number."
-
-
-def paired_alt(paired: Sequence[PairedFinding]) -> str:
-    """Return what the chart of paired differences shows."""
-    each = "; ".join(f"{paired_title(one)}, {difference(one.difference, one.low, one.high)} points" for one in paired)
-    return f"{each}. The table below has every number."
 
 
 def paired_title(paired: PairedFinding) -> str:

@@ -26,15 +26,21 @@ _COUNTED: tuple[tuple[Verdict, str, str], ...] = (
 
 def reason(finding: Finding, audit: AuditResult, settings: Settings) -> str:
     """Return why a finding has its verdict, with the groups and images that the verdict does not cover."""
-    said = [LIMITED] if audit.data.limited else []
+    limited, measured = [LIMITED] * audit.data.limited, [_measured(finding, finding.gap)] if finding.gap else []
+    covered = not_covered(audit.data.exclusions) if finding.verdict == "equivalent" else []
+    return " ".join([*limited, *measured, *explanation(finding, audit, settings), *not_compared(finding.by_group), *covered])
+
+
+def explanation(finding: Finding, audit: AuditResult, settings: Settings) -> list[str]:
+    """Return what a verdict adds to the measured gap, and what equal other attributes or composition make of it."""
     if finding.gap is None:
-        said.append(_why_not_estimable(finding, settings))
-    else:
-        said += [_measured(finding, finding.gap), *_explained(finding, finding.gap, settings)]
-        said += [_unresponsive(finding, audit)] if finding.unresponsive else []
-        said += filter(None, [shift_sentence(finding), composition_sentence(finding)])
-    said += not_compared(finding.by_group)
-    return " ".join([*said, *(not_covered(audit.data.exclusions) if finding.verdict == "equivalent" else [])])
+        return [_why_not_estimable(finding, settings)]
+    unresponsive = [_unresponsive(finding, audit)] if finding.unresponsive else []
+    return [
+        *_explained(finding, finding.gap, settings),
+        *unresponsive,
+        *filter(None, [shift_sentence(finding), composition_sentence(finding)]),
+    ]
 
 
 def audit_reason(audit: AuditResult) -> str:
@@ -117,8 +123,8 @@ def _explained(finding: Finding, gap: Gap, settings: Settings) -> list[str]:
         return [*_most_significant(finding, gap), beyond_sentence(finding), *open_size * (gap.low <= 0)]
     if finding.verdict == "inconclusive" and gap.p_adjusted > settings.alpha:
         return [
-            f"These images show neither a difference in {_subject(finding)} nor its absence within {_tolerances(finding)}; a difference of "
-            f"the smallest group from the others would be found with power 0.8 from {points(gap.minimum_detectable, 1)} on.",
+            f"Too few images to tell: neither a difference in {_subject(finding)} nor its absence within {_tolerances(finding)} shows; of "
+            f"the smallest group they could reliably detect only differences above {points(gap.minimum_detectable, 1)}.",
             *ratio_sentences(finding),
         ]
     return []
@@ -129,15 +135,30 @@ def beyond_sentence(finding: Finding) -> str:
     gap, tolerance, ratio = finding.gap, exact_points(finding.tolerance), finding.ratio_tolerance
     if gap is None:
         return ""
-    if finding.exceeds_tolerance and (ratio is None or gap.ratio_low is None or gap.low > finding.tolerance):
-        return f"At least one pair differs by more than the tolerance of {tolerance}, after correction."
-    inside = f"Every pair lies within ±{tolerance}" if _in_points(finding) else ""
+    if finding.exceeds_tolerance and not beyond_in_ratio_alone(finding):
+        return _beyond_points(finding, tolerance)
+    inside = f"In points every pair lies within the tolerance of {tolerance}" if _in_points(finding) else ""
     if finding.exceeds_tolerance and gap.ratio_low is not None:
-        some = f"the rates of at least one pair differ by a factor of {times(gap.ratio_low)} or more, after correction: the tolerance is"
-        return f"{inside or f'Whether a pair differs by more than {tolerance} is undecided'}, but {some} {ratio:g}."
+        some = f"one rate is at least {times(gap.ratio_low)} times another, corrected for all pairs: the tolerance is {ratio:g} times"
+        return f"{inside or f'Whether a pair differs by more than {tolerance} is undecided'}, but {some}."
     if inside and ratio is not None:
         return f"{inside}; whether the rates of a pair differ by more than a factor of {ratio:g} is undecided."
-    return f"Whether it exceeds the tolerance of {_tolerances(finding)} is undecided."
+    return f"Whether any two groups differ by more than the tolerance of {_tolerances(finding)} is undecided."
+
+
+def beyond_in_ratio_alone(finding: Finding) -> bool:
+    """Whether a disparity exceeds its tolerance in ratio and is not shown to exceed that in points."""
+    gap = finding.gap
+    return finding.exceeds_tolerance and gap is not None and gap.ratio_low is not None and gap.low <= finding.tolerance
+
+
+def _beyond_points(finding: Finding, tolerance: str) -> str:
+    """Return how many pairs differ by more than the tolerance."""
+    beyond, of = sum(pair.beyond_tolerance for pair in finding.pairs), len(finding.pairs)
+    if of == 1:
+        return f"That is more than the tolerance of {tolerance}."
+    pairs = f"{beyond} of {of} pairs of groups {'differs' if beyond == 1 else 'differ'}"
+    return f"{pairs} by more than the tolerance of {tolerance}, corrected for all pairs."
 
 
 def _tolerances(finding: Finding) -> str:
@@ -147,6 +168,15 @@ def _tolerances(finding: Finding) -> str:
 def _in_points(finding: Finding) -> bool:
     gap = finding.gap
     return gap is not None and gap.equivalence_bound is not None and gap.equivalence_bound < finding.tolerance
+
+
+def rule_sentence(finding: Finding) -> str:
+    """Say by which rule groups are equivalent although the interval of the gap reaches beyond the tolerance; empty where it does not."""
+    gap = finding.gap
+    if gap is None or finding.verdict != "equivalent" or gap.high < finding.tolerance:
+        return ""
+    within = f"Every pair lies within ±{exact_points(finding.tolerance)}"
+    return f"{within} by the rule of “equivalent”, which asks less than the interval of the gap."
 
 
 def ratio_sentences(finding: Finding) -> list[str]:

@@ -15,7 +15,7 @@ from audit.records.results import AuditResult, CellStatus, Finding, PairedFindin
 from audit.types import Group, Settings
 from reports.text.evidence import shift_sentence
 from reports.text.numbers import count, decimals, difference, exact_tolerances, in_words, number, p_phrase, percent, points, rate
-from reports.text.order import MOST_SIGNALS
+from reports.text.order import MOST_SIGNALS, signals_of
 from reports.text.phrases import (
     WITHIN_CHANCE,
     answers_only,
@@ -142,6 +142,15 @@ def audits_title(results: Results) -> str:
         model = f"the answers in {model}"
     probe = f"the {probes[0]} probe" if len(probes) == 1 else in_words(len(probes), "probe")
     return f"Audit of {model}" if probes == (_DEFAULT_PROBE,) else f"Audit of {model} with {probe}"
+
+
+def images(audit: AuditResult) -> str:
+    """Return the data and how many images: ``FairFace, 10,954 images in 40 clusters (by person), weighted by “w”``."""
+    data = audit.data
+    clusters = "" if data.clusters is None else f" in {in_words(data.clusters, 'cluster')} (by {attributes([data.cluster or ''])})"
+    weights = "" if data.weights is None else f", weighted by “{data.weights}”"
+    name = f"{data.name}, " if data.name != audit.model.name else ""  # a file of answers is both
+    return f"{name}{in_words(data.used, 'image')}{clusters}{weights}"
 
 
 def title(finding: Finding, audit: AuditResult) -> str:
@@ -275,32 +284,27 @@ def left_out(audit: AuditResult) -> tuple[str, ...]:
     return tuple(sentences)
 
 
-def questions_sentence(primary: int, exploratory: int) -> str:
-    """Return how many questions were pre-specified, how many comparisons are exploratory, and what their p-values are adjusted for."""
-    sentence = (
-        f"The verdict rests on {in_words(primary, 'pre-specified question')}; p-values are adjusted for all of them (Holm). "
-        "Disparities come first: beyond the tolerance, then by what they are at least, by p and by size."
-    )
-    if not exploratory:
-        return sentence
-    are = "is exploratory: it shows a signal or none" if exploratory == 1 else "are exploratory: they show signals"
-    adjusted = "" if exploratory == 1 else "; their p-values are adjusted among themselves (Benjamini-Hochberg)"
-    return f"{sentence} {in_words(exploratory, 'further comparison')} {are}, never a verdict{adjusted}."
-
-
 def signals_sentence(audit: AuditResult) -> str:
     """Return how many exploratory comparisons show a signal, marked as not planned; empty where none does."""
     explored = [finding for finding in audit.findings if not finding.primary]
-    signals = sum(finding.verdict == "signal" for finding in explored)
+    signals = len(signals_of(audit.findings))
     if not signals:
         return ""
     asked, show = in_words(len(explored), "exploratory comparison"), "shows" if signals == 1 else "show"
-    adjusted = "" if len(explored) == 1 else " after adjustment for all of them (Benjamini-Hochberg)"
-    strongest = f" The strongest {MOST_SIGNALS} are:" if signals > MOST_SIGNALS else ""
+    adjusted = "" if len(explored) == 1 else ", after adjustment for all of them"
+    strongest = f" The strongest {MOST_SIGNALS}:" if signals > MOST_SIGNALS else ""
     return (
-        f"Not planned: {count(signals)} of {asked} {show} a signal{adjusted}, a reason to ask again with new images and not a "
-        f"verdict.{strongest}"
+        f"Not planned: {count(signals)} of {asked} {show} a signal{adjusted}. That is a reason to ask again with new images, not a verdict."
+        f"{strongest}"
     )
+
+
+def no_signal_sentence(audit: AuditResult) -> str:
+    """Return that no exploratory comparison shows a signal."""
+    explored = sum(not finding.primary for finding in audit.findings)
+    few = audit.verdict in ("inconclusive", "not estimable")
+    hidden = ": so few images could hardly show one" if few else ""
+    return f"No signal in {in_words(explored, 'exploratory comparison')}{hidden}." if explored else ""
 
 
 def exploratory_title(titles: Sequence[str]) -> str:

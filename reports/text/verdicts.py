@@ -1,24 +1,16 @@
-"""The first sentence of a report: an audit or a comparison in, its verdict in words out, true for every mix of questions."""
+"""The first sentence of a comparison's page: a comparison in, its verdict in words out, true for every mix of questions."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from audit.records.comparison import Change, Comparison
-from audit.records.results import AuditResult, Finding
+from audit.records.results import Finding
 from reports.text import comparison as comparison_text
 from reports.text import phrases, sentences
 from reports.text.numbers import in_words
-from reports.text.order import by_severity
-from reports.text.responsiveness import BLIND, composition_sentence, lead
 
-_OF_AUDIT = {
-    "disparity": "answers differ between groups by more than chance explains",
-    "equivalent": "every two groups compared are shown to differ by less than the tolerance",
-    "inconclusive": "these images show neither a difference between groups nor its absence",
-}
-_AGREEMENT = "answers agree with the labels less often for {worse} than for {better}, by more than chance explains"
 _OF_COMPARISON = {
     "gap reversed": "groups changed places: who had the higher rate before has the lower after",
     "gap grew": "the groups lie further apart after than before, by more than chance explains",
@@ -37,8 +29,6 @@ class VerdictSentence:
 
     word: str
     sentence: str
-    lead: str = ""
-    """What comes before any verdict: that the model does not look at the images."""
 
 
 EXPLORATORY_ONLY = VerdictSentence("No verdict", "Every comparison is exploratory.")
@@ -51,28 +41,6 @@ class _Asked:
     verdict: str
     rate: str
     by: str
-
-
-def verdict_sentence(audit: AuditResult) -> VerdictSentence:
-    """Return the verdict of an audit in sentences."""
-    verdict, explained = _verdict_sentence(audit), sum(bool(composition_sentence(each)) for each in audit.findings if each.primary)
-    composed = f" Group composition explains the gap in {explained} of them." if explained and audit.verdict == "disparity" else ""
-    return replace(verdict, sentence=verdict.sentence + composed, lead=lead(audit))
-
-
-def _verdict_sentence(audit: AuditResult) -> VerdictSentence:
-    primary = sorted((finding for finding in audit.findings if finding.primary), key=by_severity)
-    if not primary:
-        return EXPLORATORY_ONLY
-    word = sentences.VERDICTS[audit.verdict].word
-    if audit.data.limited:  # a sample may well show a difference: what it cannot do is conclude
-        return VerdictSentence(word, "Only a sample of the images was audited.")
-    asked = _asked([(finding, finding.verdict, sentences.truth_of(finding, audit)) for finding in primary])
-    clauses = {**_OF_AUDIT, "disparity": _disparity(primary), "not estimable": _not_estimable(audit)}
-    if audit.verdict == "inconclusive" and any(each.verdict == "equivalent" for each in asked):
-        equal = _clause("equivalent", asked, clauses)
-        return VerdictSentence(word, f"No pre-specified question shows a disparity. {equal}. The rest is open.")
-    return VerdictSentence(word, _open_or_settled(audit.verdict, "inconclusive", asked, clauses))
 
 
 def comparison_sentence(comparison: Comparison) -> VerdictSentence:
@@ -108,18 +76,6 @@ def _asked(questions: Sequence[tuple[Finding | Change, str, str | None]]) -> lis
     return asked
 
 
-def _disparity(primary: Sequence[Finding]) -> str:
-    """Say what differs: of rates given the truth how often answers agree with the labels, and for whom where it is one question."""
-    found = [finding for finding in primary if finding.verdict == "disparity"]
-    if any(finding.metric == "selection_rate" for finding in found):
-        return _OF_AUDIT["disparity"]
-    worse, better = "some groups", "others"
-    if len(found) == 1 and found[0].gap and found[0].gap.most_significant and not found[0].diffuse:
-        high, low = map(phrases.group, found[0].gap.most_significant)
-        worse, better = (high, low) if found[0].better == "low" else (low, high)
-    return _AGREEMENT.format(worse=worse, better=better)
-
-
 def _open_or_settled(verdict: str, undecided: str, asked: Sequence[_Asked], clauses: Mapping[str, str]) -> str:
     """Say what holds in the questions of the verdict; where it is an open one, also why the rest has none."""
     few = verdict == undecided and any(each.verdict == "not estimable" for each in asked)
@@ -153,17 +109,6 @@ def _where(many: int, of: int) -> str:
     if many != of:
         return f"In {many} of {of} pre-specified questions"
     return {1: "In the pre-specified question", 2: "In both pre-specified questions"}.get(of, f"In all {of} pre-specified questions")
-
-
-def _not_estimable(audit: AuditResult) -> str:
-    """Say why questions of an audit have no verdict: too few images, or answers that do not depend on them."""
-    without = [finding for finding in audit.findings if finding.primary and finding.verdict == "not estimable"]
-    codes = {finding.unresponsive for finding in without} - {None}
-    blind = "the answers do not depend on the images, so that they tell nothing about groups"
-    weak = "the answers are not shown to be better than one answer for every image, so that they tell nothing about groups"
-    said = [blind if codes <= set(BLIND) else weak] if codes else []
-    said += [_too_few(audit.data.cluster)] if any(finding.unresponsive is None for finding in without) else []
-    return ", or ".join(said)
 
 
 def _too_few(cluster: str | None) -> str:

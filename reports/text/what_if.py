@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from audit.records.what_if import CONTENT, Ending, Frontier, Refused, WhatIf, WhatIfs
 from reports.text import phrases
 from reports.text.notes import sentence as note_text
-from reports.text.numbers import NOT_ESTIMABLE, count, decimal, in_words, number, p_phrase, percent
+from reports.text.numbers import NOT_ESTIMABLE, count, in_words, number, p_phrase, percent
 from reports.text.phrases import attributes, group
 
 NAMES: Mapping[str, tuple[str, str]] = {
@@ -77,18 +77,6 @@ def units_sentence(what_ifs: Sequence[WhatIfs]) -> str:
     named = " or ".join(attributes([unit]) for unit in units)
     other = "; for a question without clusters it is the image" if any(each.unit == CONTENT for each in what_ifs) else ""
     return f"The sampling unit of every interval, p and cost, and of the gap expected by chance, is the {named}{other}."
-
-
-def effect_sentence(what_if: WhatIf) -> str:
-    """Return what a setting would do, in the bound words."""
-    name = NAMES.get(what_if.method, (what_if.method, ""))[0]
-    utility = what_if.utility
-    found = f"; nDCG from {decimal(what_if.ndcg[0], 3)} to {decimal(what_if.ndcg[1], 3)}" if what_if.ndcg else ""
-    return (
-        f"{name} ({what_if.setting}): the gap would change from {phrases.size(what_if.gap_before)} to {phrases.size(what_if.gap)} "
-        f"on these images, {ENDINGS[what_if.outcome]}; accuracy from {percent(utility.before, 1)} to {percent(utility.after, 1)} "
-        f"({phrases.signed(utility.change)} points){found}."
-    )
 
 
 def ending_text(what_if: WhatIf) -> str:

@@ -6,12 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from audit.compare import main, parser
+from audit.compare import main
 from audit.records.comparison import from_json
 from tests.support import comparison_samples as samples
 from tests.support.tiny import write_checkpoint
-
-README = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -26,11 +24,6 @@ def audits(tmp_path_factory):
 def inside(audits, monkeypatch):
     monkeypatch.chdir(audits)
     return audits
-
-
-@pytest.mark.parametrize("flag", sorted(flag for flag in parser()._option_string_actions if flag.startswith("--") and flag != "--help"))
-def test_every_flag_is_in_the_readme(flag):
-    assert f"`{flag}`" in README
 
 
 def test_two_finished_audits(inside, tmp_path, capsys):

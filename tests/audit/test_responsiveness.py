@@ -16,7 +16,7 @@ FAIRFACE = {
 }  # fmt: skip
 ALWAYS_MALE = "The model does not look at the images: it answers ‘Male’ to all 10,954 images."
 REFUSED = "The model does not look at the images: it answers ‘unclear’ to all 10,954 images (gender, harm-21, markedness-gender)."
-BLIND = "the answers do not depend on the images, so that they tell nothing about groups."
+BLIND = "the answers are not shown to depend on the images"
 
 
 def faces():
@@ -47,15 +47,13 @@ def test_always_one_answer_is_no_disparity_by_race(said):
     table = faces()
     terminal, summary, page, facts = said(table.assign(y_true=table["gender"], y_pred="Male"), "--attributes", "race")
 
-    assert terminal.partition("10,954 images ")[2].startswith(f"{ALWAYS_MALE} metric by attribute")
-    assert f"Not estimable. In all 3 pre-specified questions, {BLIND} 3 of 3 questions" in terminal  # also both error rates
-    assert "explained by group composition: 0.0 points at equal shares of true answers" in terminal
-    assert f"**{ALWAYS_MALE}** **Not estimable.** In all 3 pre-specified questions, {BLIND}" in summary
-    assert summary.index(ALWAYS_MALE) < summary.index("|")
-    assert "| not estimable, group composition | Accuracy" in summary
-    assert page.index(ALWAYS_MALE) < page.index("Not estimable.") < page.index("What was found")
+    led = f"Not estimable · all 3 pre-specified questions {ALWAYS_MALE}"  # also both error rates
+    assert f"10,954 images ○ {led} ○ 3 questions: {BLIND} " in terminal
+    assert terminal.count(ALWAYS_MALE) == 2
+    assert f"**Not estimable · all 3 pre-specified questions.** {ALWAYS_MALE} 3 questions: {BLIND}." in summary
+    assert page.index(led) < page.index("All 3 pre-specified questions")
     assert "Group composition explains this gap: with equal shares of the true answers in every group it is 0.0 points." in page
-    assert "the answers agree with the labels in 52.9 % of 10,954 images, ‘Male’ for every image does in 52.9 % (p = 1)" in page
+    assert "of the answers agree with the labels 52.9 % would, if every answer were ‘Male’" in page
     for text in (terminal, summary):
         assert "disparity" not in text.lower()
 
@@ -72,13 +70,12 @@ def test_a_refuser_is_not_equivalent_in_all_its_questions(said):
     terminal, summary, page, facts = said(faces().assign(**answers), "--probe", "fairface")
     primary = [finding for finding in facts.findings if finding.primary]
 
-    questions = f"In all {len(primary)} pre-specified questions"
+    questions = f"Not estimable · all {len(primary)} pre-specified questions"
     assert len(primary) >= 9
     assert {(finding.verdict, finding.unresponsive) for finding in primary} == {("not estimable", "unclear")}
-    assert terminal.partition("10,954 images ")[2].startswith(f"{REFUSED} metric by attribute")
-    assert f"Not estimable. {questions}, {BLIND}" in terminal
-    assert f"**{REFUSED}** **Not estimable.** {questions}, {BLIND}" in summary
-    assert page.index(REFUSED) < page.index("Not estimable.") < page.index("What was found")
+    assert f"10,954 images ○ {questions} {REFUSED} ○ {len(primary)} questions: {BLIND} " in terminal
+    assert f"**{questions}.** {REFUSED} {len(primary)} questions: {BLIND}." in summary
+    assert page.index(f"{questions} {REFUSED}") < page.index(f"All {len(primary)} pre-specified questions")
     for text in (terminal, summary):
         assert "equivalent" not in text.lower()
 
@@ -94,9 +91,9 @@ def test_the_answers_of_a_coin_are_not_shown_to_look(said):
     table = faces()
     coin = ["Male" if i % 2 else "Female" for i in range(len(table))]
     terminal, summary, page, facts = said(table.assign(y_true=table["gender"], y_pred=coin), "--attributes", "race")
-    start = "The model is not shown to look at the images: the answers agree with the labels in 50.0 % of 10,954 images, ‘Male’ for every"
     for text in (terminal, summary, page):
-        assert start in text
+        assert "The model is not shown to look at the images. " in text
+    assert "the answers agree with the labels in 50.0 % of 10,954 images, ‘Male’ for every image does in 52.9 %" in page
     assert facts.measurements[0].responsiveness.code == "no better"
     assert {each.verdict for each in facts.findings if each.primary and each.metric == "accuracy"} == {"not estimable"}
 

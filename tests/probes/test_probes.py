@@ -13,7 +13,7 @@ from audit.statistics.evidence.prompt_sensitivity import largest_layout
 from audit.statistics.metrics import METRICS
 from audit.types import LoadOptions
 from probes import emoji, fairface
-from reports.text.verdicts import verdict_sentence
+from reports.text.headline import headline_of
 from tests.support.notes import sentences
 
 ALL = [probes.get(name) for name in probes.names()]
@@ -132,7 +132,7 @@ def test_gender_is_a_planned_question_by_gender_too():
     assert (by_gender.primary, by_gender.verdict, round(by_gender.gap.value, 9)) == (True, "disparity", 0.43)
     assert [(rate.group, rate.events, rate.n) for rate in by_gender.by_group] == [(("Female",), 100, 200), (("Male",), 186, 200)]
     assert by_race.gap.value == 0
-    assert "gender accuracy by gender" in verdict_sentence(found.results.audits[0]).sentence
+    assert "Less accurate for Female faces" in headline_of(found.results.audits[0], found.results.settings).sentence
 
 
 def test_dropping_the_crime_words_leaves_no_crime_outcome():

@@ -10,6 +10,7 @@ from tests.support.made_once import made_once
 
 PAGES = {
     "report": lambda: render(whole_page.whole()),
+    "models": lambda: render(comparison_samples.two_models()),
     "comparison": lambda: render_comparisons(comparison_samples.skewed_and_plain()),
     "series": lambda: render_comparisons(comparison_samples.four_steps()),
 }

@@ -83,38 +83,46 @@ def test_the_largest_audit_stays_under_one_megabyte():
 # ---- what is said ----------------------------------------------------------------------------------------------------------------------
 
 
-def test_the_first_screen_says_verdict_planted_skew_findings_and_what_was_not_tested(page, said):
+def test_the_first_screen_says_for_whom_by_how_much_and_how_sure(page, said):
     assert (
-        "Disparity. In 1 of 2 pre-specified questions, answers agree with the labels less often for woman than for man, by more than "
-        "chance explains: occupation accuracy by gender."
-    ) in said
-    assert "Known from the checkpoint Trained on 3953 emoji drawings" in said
-    assert "Planted on purpose: in the captions of women" in said
-    assert "Occupation accuracy is 72 % [63, 80] for woman (n = 100) against 98.0 % [93.0, 99.4] for man (n = 100)" in said
-    assert "What was not tested" in said
-    assert "photographs and people" in said
-    assert "15 groups have too few images to judge in at least one comparison" in said
+        "Disparity · 1 of 2 pre-specified questions Occupation answers are less accurate for woman (gender): 72 %, against 98.0 %" in said
+    )
+    assert "gap by gender, 95 % interval 14 to 38 26 points" in said
+    assert "what random groups would give, at most (95 %) 11 points" in said
+    assert "Both pre-specified questions Gap: highest minus lowest rate" in said
     first = re.sub(r"<nav.*?</nav>", "", page, flags=re.DOTALL)
-    places = [first.index(words_) for words_ in ("a1-verdict", "What stands out", "Scope and limits", "All findings", "In detail")]
+    places = [first.index(words_) for words_ in (
+        '"a1-answer"', '"a1-questions"', '"a1-signals"', "Findings in detail", "Can it be trusted?", "What this cannot tell", "Appendix",
+    )]  # fmt: skip
     assert places == sorted(places)
 
 
-def test_every_number_of_a_finding_stands_in_its_table(everything, said):
-    for audit in everything.audits:
-        for finding in audit.findings:
-            for cell in finding.by_group:
-                row = f"{phrases.group(cell.group)} {numbers.count(cell.n)} {numbers.count(cell.events)} {phrases.cell_rate(cell)}"
-                assert row.replace("\u00a0", " ") in said
-            for contrast in finding.contrasts:
-                shown = numbers.difference(contrast.difference, contrast.low_adjusted, contrast.high_adjusted)
-                assert f"{shown} {numbers.p_value(contrast.p_adjusted)}".replace("\u00a0", " ") in said
+def test_every_number_of_a_finding_stands_on_its_card(everything, said):
+    for finding in (finding for audit in everything.audits for finding in audit.findings if finding.primary and finding.gap):
+        for cell in finding.by_group:
+            row = f"{phrases.group(cell.group)} {phrases.cell_rate(cell)} {numbers.count(cell.events)} of {numbers.count(cell.n)}"
+            assert row.replace("\u00a0", " ") in said
+        for contrast in finding.contrasts:
+            shown = phrases.signed_change(contrast), numbers.p_value(contrast.p_adjusted)
+            assert " ".join(shown).replace("\u00a0", " ") in said
 
 
 def test_what_always_giving_the_most_common_answer_would_score_stands_beside_every_accuracy(said):
     assert "Always the most common answer 20.0 % right" in said
-    # 98 of 100 men are [93.0, 99.4]; 20 % by the trivial answer; 13.5 points above the other 200 drawings.
-    assert "Rate [interval] Most common answer Minus the rest" in said
-    assert "man 100 98 98.0 % [93.0, 99.4] 20.0 % +14 [5, 21]" in said
+    # 98 of 100 men are [93.0, 99.4]; 20 % by the trivial answer; 13.5 points above the other 200 drawings, all three groups at once.
+    assert "Group Rate [interval] Events Most common answer Minus the rest [interval] Adj. p" in said
+    assert "man 98.0 % [93.0, 99.4] 98 of 100 20.0 % +14 [5, 21]" in said
+
+
+def test_a_finding_can_be_cited_in_words_and_in_bibtex(everything, page, said):
+    sha256 = hashlib.sha256(to_json(everything).encode()).hexdigest()
+    numbers_ = "gap 26 points, 95 % interval 14 to 38, n = 300"
+
+    assert f"72 %, against 98.0 % for man ({numbers_}). Audit of emoji/ckpt.pt (sha256 9c41d2aa7e03) with the emoji probe" in said
+    assert f"vlm-audit 0.1.0, 2 January 2026, 12:00 UTC; sha256 of results.json {sha256}." in said
+    assert f"@misc{{vlm-audit-{sha256[:12]}," in page
+    assert "gap 26 points, 95 \\% interval 14 to 38, n = 300; finding occupation/accuracy/gender" in said
+    assert "year = {2026}," in said
 
 
 def test_pairs_that_differ_are_listed_by_significance_and_the_others_counted(faces):
@@ -124,7 +132,8 @@ def test_pairs_that_differ_are_listed_by_significance_and_the_others_counted(fac
 
     assert (len(race.pairs), len(both.pairs)) == (21, 78)
     assert (
-        "Pairs of groups, most significant first First Second First minus second Adj. p Exceeds the tolerance White East Asian +2" in said
+        "Pairs of groups, most significant first First Second First minus second [interval] Adj. p Exceeds the tolerance "
+        "White East Asian +2" in said
     )
     assert "Pairs of groups, most significant first (21 of 78; all are in results.json)" in said
 
@@ -138,14 +147,12 @@ def test_the_page_is_one_document_with_one_main_heading_and_headings_that_skip_n
 
 
 def test_every_chart_says_what_it_shows_and_every_table_what_it_holds(page):
-    charts = re.findall(
-        r'<svg class="(?:forest|spec)"[^>]*role="img" aria-labelledby="[^"]+">\s*<title[^>]*>[^<]+</title><desc[^>]*>[^<]+', page
-    )
     panels = re.findall(r'<div class="panels" role="img" aria-label="[^"]+\. The table below has every number\.">', page)
 
-    assert len(charts) + len(panels) == page.count('role="img"')
-    assert len(charts) >= 8
-    assert len(panels) >= 4
+    # A chart is a table whose rows have tracks, which say nothing that its words do not; else it has a text of its own.
+    assert len(panels) == page.count('role="img"')
+    assert len(panels) >= 2
+    assert page.count('<svg class="track"') == len(re.findall(r'<svg class="track"[^>]* aria-hidden="true"', page)) > 40
     assert (
         page.count("<table") == page.count("<caption") == len(re.findall(r'role="group" tabindex="0" aria-label="[^"]+">\s*<table', page))
     )
@@ -155,25 +162,21 @@ def test_every_chart_says_what_it_shows_and_every_table_what_it_holds(page):
 def test_a_limited_run_says_so_first_and_once(faces):
     said = text_of(render(samples.results(samples.fairface(limited=True))))
 
-    assert said.count("A sample of 10,954 images was audited. The verdict of such a run is always “inconclusive”.") == 1
-    assert said.index("LIMITED RUN.") < said.index("Inconclusive. Only a sample of the images was audited.")
+    assert said.count("A sample of 10,954 images settles nothing: its verdict is always “inconclusive”.") == 1
+    assert said.index("LIMITED RUN") < said.index("A sample of 10,954 images settles nothing")
     assert "LIMITED RUN" not in text_of(render(samples.results(faces)))
 
 
-def test_disparities_come_first_then_small_p_then_large_gaps(faces):
+def test_disparities_come_first_and_of_them_what_is_surely_largest(faces):
     drawn = render(samples.results(faces))
-    primary = sum(finding.primary for finding in faces.findings)
-    verdicts = re.findall(r'<tr><td><span class="badge v-([a-z-]+)">', drawn)[:primary]
-    titles = re.findall(r'<th scope="row"><a href="#a1-f\d+">([^<]+)</a></th>', drawn)
+    table = drawn[drawn.index('<table class="questions">') :].split("</table>")[0]
+    verdicts = re.findall(r'<tr class="v-([a-z-]+)">', table)
+    gaps = re.findall(r'<td class="size">([^<]+) <span class="small">([^<]+)<', table)
 
     assert verdicts == ["disparity"] * 9 + ["inconclusive"] * 2 + ["equivalent"] * 5
-    # All of the first have the smallest p that the shuffles can give; 23.6, 16.6, 14.4 and 12 points.
-    assert titles[:4] == [
-        "Share given ‘crime-related’ (harm-21) by race",
-        "Share given ‘crime-related’ (harm-21) by race × gender",
-        "Share given ‘non-human’ (harm-21) by race",
-        "Gender accuracy by age",
-    ]
+    # Those beyond the tolerance of 5 points come first, by the lower end of their interval.
+    assert gaps[:4] == [("23.6", "20.6 to 26.7"), ("14.4", "11.8 to 17.3"), ("17", "12 to 22"), ("6.7", "5.4 to 8.0")]
+    assert table.count("exceeds the tolerance") == 6
 
 
 def test_published_numbers_stand_above_ours_and_blank_cells_stay_blank(page):
@@ -193,9 +196,9 @@ def test_published_numbers_stand_above_ours_and_blank_cells_stay_blank(page):
 
 def test_pairs_show_flips_discordant_pairs_and_both_p(said):
     # 26 + 0 discordant, 3 further flips; exact McNemar of 26 : 0 is 2^-25.
-    assert "gender: man → woman occupation 100 29 % [21, 39] 26 0 +26 [17, 34] < .001 < .001 20 clusters < .001" in said
+    assert "gender: man → woman occupation +26 [17, 34] 100 29 % [21, 39] 26 0 < .001 < .001 (20 clusters) < .001" in said
     # 4 : 2, exactly: 2 (1 + 6 + 15) / 64 = .69.
-    assert "tone: light → dark occupation 100 9 % [5, 16] 4 2 +2 [−3, 7] .69 .14 20 clusters 1" in said
+    assert "tone: light → dark occupation +2 [−3, 7] 100 9 % [5, 16] 4 2 .69 .14 (20 clusters) 1" in said
 
 
 def test_a_specification_curve_prints_its_median_range_and_whether_the_answer_is_sensitive_to_the_prompt(everything, said):
@@ -203,8 +206,8 @@ def test_a_specification_curve_prints_its_median_range_and_whether_the_answer_is
     assert curve.share_same_sign < 0.8
     assert "Sensitive to the prompt: only 71 % of the prompt templates point the same way as the default." in said
     assert "Across 24 prompt templates, 3-9 minus more than 70 runs from" in said  # 25 points, one of them not estimable
-    assert said.count("not estimable not estimable not estimable") >= 1
-    assert f"{curve.question}: sensitive to the prompt." in said
+    assert re.search(r"no non-human words not estimable not estimable|: [^:]+ not estimable not estimable", said)
+    assert f"depend on the prompt: {curve.question}" in said
 
 
 def test_every_prompt_is_printed_verbatim(everything, said):
@@ -229,12 +232,13 @@ def test_settings_say_who_chose_them():
     assert "alpha 0.05 error rate of every test, and of the intervals the program's default" in said
 
 
-def test_several_audits_have_an_overview_and_each_its_own_first_screen(page, said):
-    assert "The audits on this page" in said
+def test_several_audits_have_a_grid_and_each_its_own_first_screen(page, said):
+    assert "Audits on this page Gap in points with its 95 % interval." in said
     assert page.count('<article class="audit"') == 2
-    assert len(re.findall(r'<h2 id="a[12]-verdict">', page)) == 2
+    assert len(re.findall(r'<h2 id="a[12]-answer" class="headline">', page)) == 2
     assert "Audit of 2 models with 2 probes" in said
-    assert "The audits on this page" not in render(samples.results(samples.emoji()))
+    assert "Occupation answers equally accurate whatever the gender? Disparity 26 14 to 38 not asked" in said
+    assert "Audits on this page" not in render(samples.results(samples.emoji()))
 
 
 def test_nothing_is_called_fair_or_passed(page):
@@ -259,9 +263,8 @@ def odd(cells):
 def test_a_finding_that_cannot_be_estimated_is_told_in_words(cells):
     said = text_of(render(odd(cells)))
 
-    assert "Not estimable. In the pre-specified question, no two groups have enough images to be compared." in said
-    reasons = "A comparison needs two groups with at least 30 images|No image counts for the accuracy"
-    assert re.search(f"Not estimable Occupation accuracy by gender ({reasons})", said)
+    assert "Nothing can be compared: no two groups have at least 30 images that count." in said
+    assert "Not estimable 1 question: fewer than two groups with 30 images that count : Occupation accuracy by gender" in said
     assert "nan" not in said.lower().split()
 
 
@@ -269,7 +272,7 @@ def test_a_table_has_no_empty_columns_of_differences_where_no_group_is_compared(
     compared = render(odd({("man",): (50, 60), ("woman",): (20, 50)}))
     alone = render(odd({("man",): (3, 5), ("woman",): (0, 0)}))
 
-    assert "Minus the rest Adj. p Status" in text_of(compared)
+    assert "Minus the rest [interval] Adj. p" in text_of(compared)
     assert "Minus the rest" not in text_of(alone)
 
 
@@ -284,7 +287,7 @@ def test_pairs_of_which_none_is_complete_draw_a_page():
     nothing = tuple(replace(each, n=0, incomplete=100, p_adjusted=1.0, **undefined) for each in audit.paired)
     said = text_of(render(samples.results(replace(audit, paired=nothing))))
 
-    assert "gender: man → woman occupation 0 100 incomplete not estimable" in said
+    assert "gender: man → woman occupation not estimable 0, 100 incomplete not estimable" in said
 
 
 def test_labels_that_stand_for_another_answer_say_for_which():

@@ -1,17 +1,20 @@
 """Finished audits with planted answers, made without a model or an image."""
 
 import hashlib
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
 from audit.comparison.engine import compare
 from audit.comparison.sides import FinishedAudit as Compared
+from audit.comparison.within import pair_models
 from audit.engine import AuditedProbe
 from audit.output import directory as outputs
 from audit.records.comparison import SCHEMA_VERSION as COMPARISON_SCHEMA
 from audit.records.comparison import Comparisons, Side
 from audit.records.results import SCHEMA_VERSION, AuditResult, DataRecord, MeasurementRecord, ProbeRecord, Results, Timing, to_json
+from audit.replicates.combine import replicates
 from audit.statistics.findings import decide_verdicts, findings
 from audit.types import Claim, Exclusion, LabelSet, Measurement, ModelRecord, Note, Predictions, Probe, Settings
 
@@ -157,3 +160,11 @@ def three_models():
 def all_right(steps=(0, 10, 20)):
     """Checkpoints that answer everything right: no gap, no change, nothing to scale a chart by."""
     return facts(*((f"s{step}", result(model(f"run/{step}.pt", step, "r" * 64), {})) for step in steps))
+
+
+def two_models():
+    """Return the results of one run of two models, compared with each other and, as nobody would, taken for replicates as well."""
+    audited = [result(model(name), wrong) for name, wrong in (("skewed.pt", {"b": 60}), ("plain.pt", {"b": 6, "c": 3}))]
+    found = results(*audited)
+    paired = pair_models(lambda: [in_memory("run", each) for each in audited], SETTINGS)
+    return replace(found, paired_models=paired, replicates=replicates(audited, SETTINGS))

@@ -1,7 +1,7 @@
 """How long pages are: words and screens of the main part, printed pages of it and of the opened appendix, bytes.
 
-``python -m tests.support.page_length report.html …`` prints a table. The main part is all that stands before ``#appendix``, or the
-whole page where there is no appendix; what is folded away is not seen and does not count.
+``python -m tests.support.page_length report.html …`` prints a table. The main part is all that stands before ``#appendix``, or the whole
+page where there is no appendix; what is folded away is not seen and does not count.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ import numpy as np
 from audit.records import evidence
 from audit.records import results as facts
 from audit.records.finding import VarianceShares
+from audit.records.label_noise import LabelNoise
 from audit.statistics.contrasts import ComparedGroups, against_the_rest, every_pair, gap_of
 from audit.statistics.evidence.adjustment import Strata, mantel_haenszel, stratified_gap_test
 from audit.statistics.evidence.calibration import calibration
@@ -328,7 +329,7 @@ def beside(each, rng, odd):
         effect_size=effect_size(*ends, 0.05),
         four_fifths=four_fifths(k, n, 199, rng) if each.metric == "selection_rate" else None,
         near_ties="inconclusive" if odd else None,
-        label_noise=evidence.LabelNoise(tipping_point(*ends, 0.05) if each.verdict == "disparity" else None, noise),
+        label_noise=LabelNoise(tipping_point(*ends, 0.05) if each.verdict == "disparity" else None, noise),
         adjustment=evidence.Adjustment((adjusted, other), together),
     )
     return replace(each, evidence=found)

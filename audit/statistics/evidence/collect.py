@@ -10,6 +10,7 @@ from typing import Any
 
 from audit.records.evidence import AuditEvidence, FindingEvidence, MeasurementEvidence
 from audit.records.results import AuditResult
+from audit.stages import Stage, Stages, silent
 from audit.statistics.evidence.inputs import EvidenceInputs
 from audit.types import Group, Measurement, Predictions, Settings
 
@@ -25,8 +26,9 @@ def add_evidence(
     predictions: Mapping[str, Predictions],
     levels: Mapping[str, Group],
     settings: Settings,
+    stages: Stages = silent,
 ) -> AuditResult:
-    """Return the decided result with every kind of evidence. No verdict, rate or p-value of it changes.
+    """Return the decided result with every kind of evidence, the stage `evidence`. No verdict, rate or p-value of it changes.
 
     Measurements whose images come in clusters or have weights get none: all of it treats images as independent and alike, and would
     claim too much.
@@ -34,8 +36,17 @@ def add_evidence(
     alike = {name for name, each in predictions.items() if each.cluster is None and each.weight is None}
     asked = {measurement.name: measurement for measurement in measurements if measurement.name in alike}
     inputs = EvidenceInputs(result, asked, predictions, levels, settings)
-    by_finding = {name: module.by_finding(inputs) for name, module in evidence_modules(FindingEvidence).items()}
-    by_measurement = {name: module.by_measurement(inputs) for name, module in evidence_modules(MeasurementEvidence).items()}
+    kinds = tuple(map(evidence_modules, (FindingEvidence, MeasurementEvidence, AuditEvidence)))
+    stage = Stage("evidence", sum(map(len, kinds)), stages)
+
+    def collected(modules: Mapping[str, ModuleType], what: str) -> dict[str, Any]:
+        found = {}
+        for name, module in modules.items():
+            found[name] = getattr(module, what)(inputs)
+            stage.advance()
+        return found
+
+    by_finding, by_measurement, of_audit = map(collected, kinds, ("by_finding", "by_measurement", "of_audit"))
 
     def of(place: str, found: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
         return {name: each[place] for name, each in found.items() if place in each}
@@ -44,5 +55,5 @@ def add_evidence(
         result,
         findings=tuple(replace(each, evidence=FindingEvidence(**of(each.id, by_finding))) for each in result.findings),
         measurements=tuple(replace(each, evidence=MeasurementEvidence(**of(each.name, by_measurement))) for each in result.measurements),
-        evidence=AuditEvidence(**{name: module.of_audit(inputs) for name, module in evidence_modules(AuditEvidence).items()}),
+        evidence=AuditEvidence(**of_audit),
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from audit.records.evidence import LabelErrors, LabelNoise, NoisePoint, TippingPoint
+from audit.records.label_noise import LabelErrors, LabelNoise, NoisePoint, TippingPoint
 from audit.records.results import Finding, Verdict
 from audit.statistics.equivalence import equivalence_bound, equivalence_ratio, ratio_reach, reach
 from audit.statistics.evidence.inputs import EvidenceInputs, compared_counts

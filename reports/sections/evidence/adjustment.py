@@ -5,46 +5,44 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 from audit.records.evidence import Adjusted
-from reports.charts.forest import adjusted_forest
+from reports.charts.tracks import TrackRow, TrackTable, change_track, signed_ends, signed_ticks
 from reports.sections.context import AuditContext, PlacedFinding
-from reports.table import headers, table_rows
 from reports.text import evidence, phrases
 from reports.text.numbers import decimals, number, p_value
 
-TITLE, PLACE = "Adjusted differences", 30
+TITLE, PLACE = "Adjusted for other attributes", 30
 
 
-def _raw(found: Adjusted) -> str:
-    return number(found.crude, decimals(found.difference.low, found.difference.high), signed=True)
-
-
-_COLUMNS = (
-    ("Groups", lambda found: f"{phrases.group(found.first)} − {phrases.group(found.second)}"),
-    ("Equal", lambda found: phrases.attributes(found.others)),
-    ("Raw", _raw),
-    ("Adjusted [interval]", lambda found: phrases.signed(found.difference)),
-    ("Shift", evidence.shift_text),
-    ("p", lambda found: p_value(found.p)),
-    ("Strata", evidence.strata_text),
-)
+_COLUMNS = ("Raw", "Adjusted [interval]", "Shift", "p", "Strata")
 
 
 def view(context: AuditContext) -> SimpleNamespace | None:
-    """Return the pre-specified questions that were adjusted."""
+    """Return the pre-specified questions that were adjusted: a row for each attribute that was held equal, and one for all together."""
     adjusted = [(each, found) for each in context.primary if (found := each.finding.evidence.adjustment)]
     if not adjusted:
         return None
+    pairs = [pair for _, found in adjusted for pair in found.pairs]
+    ticks = signed_ticks([end for pair in pairs for end in (pair.crude, pair.difference.low, pair.difference.high)])
     sentences = (evidence.explained_sentence(each.title, each.finding) for each, _ in adjusted if each.finding.verdict == "disparity")
     return SimpleNamespace(
-        figure=adjusted_forest([(_label(each), found.pairs[-1].crude, found.pairs[-1].difference) for each, found in adjusted]),
         explained=tuple(filter(None, sentences)),
-        columns=headers(_COLUMNS),
-        # A row for each attribute that was held equal, and one for all of them together.
-        questions=tuple((each, tuple(row.cells for row in table_rows(_COLUMNS, found.pairs))) for each, found in adjusted),
+        table=TrackTable(
+            "Highest minus lowest group, in points; hollow raw, filled adjusted, with its interval",
+            "Groups",
+            signed_ends(ticks),
+            _COLUMNS,
+            tuple(_row(pair, ticks, each if i == 0 else None) for each, found in adjusted for i, pair in enumerate(found.pairs)),
+        ),
     )
 
 
-def _label(placed: PlacedFinding) -> str:
-    """Return a title that fits next to a chart."""
-    finding = placed.finding
-    return f"‘{finding.outcome}’ by {phrases.attributes(finding.attributes)}" if finding.outcome else placed.title
+def _row(pair: Adjusted, ticks: tuple[float, ...], first_of: PlacedFinding | None) -> TrackRow:
+    raw = number(pair.crude, decimals(pair.difference.low, pair.difference.high), signed=True)
+    return TrackRow(
+        f"{phrases.group(pair.first)} − {phrases.group(pair.second)}",
+        change_track(pair.crude, pair.difference, ticks, hot=pair.shift is not None),
+        (raw, phrases.signed(pair.difference), evidence.shift_text(pair), p_value(pair.p), evidence.strata_text(pair)),
+        f"at equal {phrases.attributes(pair.others)}",
+        above=first_of.title if first_of else "",
+        above_key=first_of.key if first_of else "",
+    )

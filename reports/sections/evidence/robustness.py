@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from types import SimpleNamespace
 
-from audit.records.evidence import NoisePoint
+from audit.records.label_noise import NoisePoint
 from audit.records.results import AuditResult
-from reports.charts.panels import noise_sparkline
 from reports.sections.context import AuditContext, PlacedFinding
 from reports.text import evidence
 from reports.text.numbers import percent
@@ -36,5 +35,4 @@ def _row(placed: PlacedFinding, points: Sequence[NoisePoint], audit: AuditResult
         near_ties=evidence.near_ties_text(finding, near_ties),
         chosen=evidence.wrong_labels_text(finding),
         kept=tuple(percent(point.kept) for point in points),
-        curve=noise_sparkline(points),
     )

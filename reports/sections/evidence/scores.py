@@ -2,35 +2,28 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 from audit.records.evidence import GroupSpread, ScoreSpread
-from reports.charts.forest import spread_forest
+from reports.charts.tracks import TrackRow, TrackTable, spread_track
 from reports.sections.context import AuditContext
-from reports.table import Row, Table
 from reports.text import phrases
 from reports.text.numbers import count, number
 
 TITLE, PLACE = "Score distributions", 60
 
-_COLUMNS = ("Group", "n", "5 %", "25 %", "50 %", "75 %", "95 %")
+_COLUMNS = ("5 %", "25 %", "50 %", "75 %", "95 %")
 
 
-def view(context: AuditContext) -> tuple[SimpleNamespace, ...] | None:
+def view(context: AuditContext) -> tuple[TrackTable, ...] | None:
     """Return the spreads of an audit."""
-    return (
-        tuple(_view(f"{context.key}-p{i}", spread) for i, spread in enumerate(context.audit.evidence.score_spread, 1) if spread.groups)
-        or None
-    )
+    return tuple(map(_table, (spread for spread in context.audit.evidence.score_spread if spread.groups))) or None
 
 
-def _view(key: str, spread: ScoreSpread) -> SimpleNamespace:
+def _table(spread: ScoreSpread) -> TrackTable:
     whose = "the true answer" if spread.outcome is None else f"‘{spread.outcome}’"
-    title = f"Probability of {whose} ({spread.measurement}) by {phrases.attributes(spread.attributes)}"
-    forest = spread_forest([(f"{phrases.group(each.group)} ({count(each.n)})", each.quantiles) for each in spread.groups])
-    table = Table(title, f"{title}: quantiles in percent", _COLUMNS, tuple(map(_row, spread.groups)))
-    return SimpleNamespace(key=key, title=title, forest=forest, table=table)
+    title = f"Probability of {whose} ({spread.measurement}) by {phrases.attributes(spread.attributes)}: quantiles in percent"
+    return TrackTable(title, "Group", ("0\u00a0%", "100\u00a0%"), _COLUMNS, tuple(map(_row, spread.groups)), seen=False)
 
 
-def _row(spread: GroupSpread) -> Row:
-    return Row((phrases.group(spread.group), count(spread.n), *(number(value, 1) for value in spread.quantiles)))
+def _row(spread: GroupSpread) -> TrackRow:
+    cells = tuple(number(value, 1) for value in spread.quantiles)
+    return TrackRow(phrases.group(spread.group), spread_track(spread.quantiles), cells, f"n\u00a0=\u00a0{count(spread.n)}")

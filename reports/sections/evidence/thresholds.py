@@ -8,7 +8,7 @@ from audit.records.evidence import Estimate, ThresholdCurve
 from reports.charts.forest import axis
 from reports.charts.panels import threshold_panel
 from reports.sections.context import AuditContext
-from reports.table import Row, Table
+from reports.table import Row, Table, only_the_ends
 from reports.text import phrases
 from reports.text.numbers import NOT_ESTIMABLE, count, decimals, percent, points
 
@@ -19,14 +19,14 @@ ENOUGH_TO_SCALE = 10
 
 
 def view(context: AuditContext) -> tuple[SimpleNamespace, ...] | None:
-    """Return each curve; on a page of many findings those of disparities only."""
-    placed = {each.finding.id: each for each in context.findings if each.finding.verdict == "disparity" or not context.brief}
+    """Return the curves of disparities; results.json has all."""
+    placed = {each.finding.id: each for each in context.primary if each.finding.verdict == "disparity"}
     curves = [curve for curve in context.audit.evidence.threshold_curves if curve.points and curve.finding in placed]
     return tuple(_view(placed[curve.finding].key, placed[curve.finding].title, curve) for curve in curves) or None
 
 
 def _view(key: str, title: str, curve: ThresholdCurve) -> SimpleNamespace:
-    groups = range(len(curve.points[0].by_group))
+    groups, cut = only_the_ends(range(len(curve.points[0].by_group)), lambda group: _rate_when_all_answer(curve, group))
     ends = [
         cell.rate.high for point in curve.points for cell in point.by_group if cell.rate is not None and cell.answered >= ENOUGH_TO_SCALE
     ]
@@ -46,10 +46,15 @@ def _view(key: str, title: str, curve: ThresholdCurve) -> SimpleNamespace:
         fewest=fewest,
         panels=tuple(threshold_panel(curve.points, group, reach) for group in groups),
         table=Table(
-            f"Thresholds: {title}", f"{title}: rate among the answered (answered images)", ("Group", *columns),
+            f"Thresholds: {title}", f"{title}: rate among the answered (answered images){cut}", ("Group", *columns),
             tuple(_row(curve, group) for group in groups), foot,
         ),
     )  # fmt: skip
+
+
+def _rate_when_all_answer(curve: ThresholdCurve, group: int) -> float:
+    rate = curve.points[0].by_group[group].rate
+    return rate.value if rate else 0.0
 
 
 def _row(curve: ThresholdCurve, group: int) -> Row:

@@ -258,9 +258,42 @@
       + (ok.length > 1 ? " " + data.words.gap.replace("{low}", isolated(ok[0].group)).replace("{high}", isolated(ok[ok.length - 1].group))
         .replace("{gap}", fixed(ok[ok.length - 1].value - ok[0].value, 1)) : "")
       + (cells.length > MOST_ROWS ? " " + data.words.cut.replace("{most}", MOST_ROWS) : "");
-    const charts = shown.some(cell => cell.n) && shown.length <= 63 ? [make("figure", {}, forest(shown, tolerance))] : [];
+    const charts = shown.some(cell => cell.n) && shown.length <= 63 ? [make("figure", {}, make("div", { class: "scroll", role: "group", tabindex: "0", "aria-label": data.words.forest }, forest(shown, tolerance)))] : [];
     if (by.length === 2 && all.n) charts.push(heat(cells, ...by.map(i => known(chosen.attributes[i]))));
     at("charts").replaceChildren(...charts);
+  };
+
+  // ---- the address: what was chosen, so that a slice can be linked to; nothing is sent anywhere ----
+
+  const STATE = "#slice?";
+  const remember = () => {
+    const only = table().attributes.map((_, i) => at("only-" + i).value).join(" ");
+    const state = { table: at("table").value, metric: at("metric").value, label: at("label").value, by: checked().join(" "), only,
+      reference: at("reference").value, tolerance: at("tolerance").value };
+    history.replaceState(null, "", STATE + new URLSearchParams(state));
+  };
+
+  const choose = (select, value) => {
+    if (select && [...select.options].some(option => option.value === value)) select.value = value;
+  };
+
+  // A choice that this page does not offer is passed over.
+  const restore = () => {
+    if (!location.hash.startsWith(STATE)) return;
+    const state = new URLSearchParams(location.hash.slice(STATE.length)), words = name => (state.get(name) ?? "").split(" ");
+    choose(at("table"), state.get("table"));
+    offer();
+    choose(at("metric"), state.get("metric"));
+    offerLabels();
+    choose(at("label"), state.get("label"));
+    if (state.has("by")) at("by").querySelectorAll("input").forEach(box => { box.checked = words("by").includes(box.value); });
+    words("only").forEach((code, i) => choose(at("only-" + i), code));
+    if (state.has("tolerance")) at("tolerance").value = String(Number(state.get("tolerance")) || 0);
+    draw();
+    choose(at("reference"), state.get("reference"));
+    draw();
+    at("fold").open = true;
+    at("section").scrollIntoView();
   };
 
   options(at("table"), data.tables.map((each, i) => [String(i), each.title]), "0");
@@ -269,10 +302,13 @@
     if (event.target === at("table")) offer();
     if (event.target === at("metric")) offerLabels();
     draw();
+    remember();
   });
+  window.addEventListener("hashchange", restore);
   at("controls").addEventListener("submit", event => event.preventDefault());
   at("section").hidden = false;
   document.querySelectorAll(".slice-link").forEach(link => { link.hidden = false; });
   offer();
   draw();
+  restore();
 })();

@@ -10,6 +10,7 @@ from audit.records.comparison import SCHEMA_VERSION, Comparisons, Side
 from audit.records.results import Results
 from reports.comparison import details
 from reports.comparison.context import ComparisonContext, PlacedChange, comparison_contexts
+from reports.text.comparison import headline
 from reports.text.notes import sentence
 
 MOST_DRAWN = 4
@@ -47,8 +48,10 @@ def _side(name: str, results: Results) -> Side:
 
 def _shown(context: ComparisonContext) -> SimpleNamespace:
     drawn = [placed for placed in context.primary if placed.change.direction][:MOST_DRAWN]
-    found = details.view(replace(context, changes=tuple(drawn)))
-    return SimpleNamespace(context=context, rows=_linked(context.primary, drawn), details=found.primary)
+    found = details.view(replace(context, changes=tuple(drawn))).primary
+    # p-values and what else there is stand in the tables.
+    shown = [SimpleNamespace(**vars(each) | {"facts": (), "reason": headline(each.placed.change, p=False)}) for each in found]
+    return SimpleNamespace(context=context, rows=_linked(context.primary, drawn), details=shown)
 
 
 def _linked(rows: Sequence[PlacedChange], drawn: Sequence[PlacedChange]) -> list[PlacedChange]:

@@ -1,24 +1,18 @@
-"""Prompt sensitivity: the same difference under every prompt template and label set."""
+"""Prompt sensitivity: the same difference under every prompt template and label set, the smallest first."""
 
 from __future__ import annotations
 
 from types import SimpleNamespace
 
 from audit.records.results import SpecificationCurve, SpecificationPoint
-from reports.charts.grids import curve_figure, in_order, share_bar
+from reports.charts.grids import in_order
+from reports.charts.tracks import TrackRow, TrackTable, difference_track, signed_ends, signed_ticks
 from reports.sections.context import AuditContext
-from reports.table import Columns, Table, headers, table_rows
 from reports.text import phrases
 from reports.text.numbers import difference, p_value
 
-_COLUMNS: Columns[SpecificationPoint] = (
-    ("Prompt template", lambda point: point.preset),
-    ("Variant", lambda point: point.variant),
-    ("Difference [interval]", lambda point: difference(point.difference, point.low, point.high)),
-    ("Largest gap of any two groups", lambda point: phrases.plain_points(point.gap, point.low, point.high)),
-    ("p of that gap", lambda point: p_value(point.p)),
-    ("Default", lambda point: "yes" if point.default else ""),
-)
+MOST_POINTS, ENDS = 30, 10
+"""Of more prompt templates the smallest and the largest differences are shown, and the default; results.json has all."""
 
 
 def view(context: AuditContext) -> tuple[SimpleNamespace, ...] | None:
@@ -29,7 +23,22 @@ def view(context: AuditContext) -> tuple[SimpleNamespace, ...] | None:
 def _view(key: str, curve: SpecificationCurve) -> SimpleNamespace:
     """Return a curve; where nothing was estimable, its prompt templates are named and there is no table."""
     points = in_order(curve)
-    estimable = any(point.gap is not None or point.difference is not None for point in points)
-    caption = f"{curve.question}: every prompt template"
-    table = Table(f"{curve.question}, numbers", caption, headers(_COLUMNS), table_rows(_COLUMNS, points)) if estimable else None
-    return SimpleNamespace(key=key, curve=curve, points=points, shares=share_bar(curve), figure=curve_figure(curve), table=table)
+    estimable = any(point.difference is not None for point in points)
+    return SimpleNamespace(key=key, curve=curve, points=points, table=_table(curve, points) if estimable else None)
+
+
+def _table(curve: SpecificationCurve, points: tuple[SpecificationPoint, ...]) -> TrackTable:
+    ticks = signed_ticks([end for point in points for end in (point.low, point.high) if end is not None])
+    ends = (*points[:ENDS], *points[-ENDS:])
+    shown = points if len(points) <= MOST_POINTS else tuple(point for point in points if point in ends or point.default)
+    cut = "" if shown == points else f" ({len(shown)} of {len(points)}; results.json has all)"
+    caption = f"{phrases.group(curve.first)} minus {phrases.group(curve.second)}, in points, with the interval of one comparison{cut}"
+    columns = ("Difference [interval]", "p of the largest gap")
+    return TrackTable(caption, "Prompt template: variant", signed_ends(ticks), columns, tuple(_row(point, ticks) for point in shown))
+
+
+def _row(point: SpecificationPoint, ticks: tuple[float, ...]) -> TrackRow:
+    known = point.difference is not None and point.low is not None and point.high is not None
+    track = difference_track(point.difference or 0.0, point.low or 0.0, point.high or 0.0, ticks, hot=point.default) if known else ()
+    cells = (difference(point.difference, point.low, point.high), p_value(point.p))
+    return TrackRow(f"{point.preset}: {point.variant}", track, cells, "the default" if point.default else "", faint=not known)

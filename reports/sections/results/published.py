@@ -16,5 +16,4 @@ def view(context: AuditContext) -> tuple[SimpleNamespace, ...] | None:
     def row(published: PublishedRow) -> tuple[str, tuple[float | None, ...], list[Rate | None]]:
         return published.label, published.published, [cells.get((cell.finding, cell.group)) if cell else None for cell in published.ours]
 
-    tables = enumerate(context.audit.published, 1)
-    return tuple(SimpleNamespace(key=f"{context.key}-t{i}", table=table, rows=list(map(row, table.rows))) for i, table in tables) or None
+    return tuple(SimpleNamespace(table=table, rows=list(map(row, table.rows))) for table in context.audit.published) or None

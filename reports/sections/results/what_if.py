@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from types import SimpleNamespace
 
 from audit.records.what_if import Frontier, WhatIf, WhatIfs
-from reports.charts.scatter import plane
+from reports.charts.forest import axis, tick_texts
+from reports.charts.tracks import TrackRow, TrackTable, change_track
 from reports.sections.context import AuditContext
 from reports.text import phrases
 from reports.text import what_if as text
@@ -28,26 +30,42 @@ def view(context: AuditContext) -> SimpleNamespace | None:
 
 def _question(key: str, asked: WhatIfs) -> SimpleNamespace:
     tried = [point.what_if for point in asked.target.points] if asked.target else []
-    marks = {method: chr(ord("A") + place) for place, method in enumerate(dict.fromkeys(each.method for each in tried))}
     columns = _columns(asked, tried)
     return SimpleNamespace(
         key=key,
         title=sentence(asked.question),
         summary=text.summary(asked, tried),
         caveats=text.what_if_caveats(asked, tried),
-        defaults=tuple(text.effect_sentence(each) for each in tried if each.default),
+        chart=_chart(asked, tried) if any(each.default for each in tried) else None,
         columns=("Method and setting", *(name for name, _, _ in columns)),
         unmodified=_unmodified(columns, tried[0]) if tried else (),
-        rows=tuple(_row(each, marks, columns) for each in tried),
+        rows=tuple(_row(each, columns) for each in tried),
         groups=tuple(phrases.group(each.group) for each in tried[0].by_group) if tried else (),
-        # Mark, name, what it is.
-        methods=tuple((marks[method], *text.NAMES.get(method, (method, ""))) for method in marks),
-        figure=plane(asked.target, marks, _attributes(asked.target.finding)) if asked.target else None,
+        # Name, and what it is.
+        methods=tuple(text.NAMES.get(method, (method, "")) for method in dict.fromkeys(each.method for each in tried)),
         refused=text.refused_sentences(asked.refused),
         cost=sentence(asked.cost),
         has_ndcg=any(each.ndcg for each in tried[:1]),
         legal=any("unlawful" in sentence(need) for each in tried for need in each.needs),
     )
+
+
+def _chart(asked: WhatIfs, tried: Sequence[WhatIf]) -> TrackTable:
+    """Return the setting of each method that was fixed before the run: the gap before and after, and what it costs."""
+    shown = [each for each in tried if each.default]
+    ticks = axis(0.0, max(*(each.gap.high for each in shown), *(each.gap_before.value for each in shown), 0.02))
+    caption = f"What each method would change on these images, at the setting fixed before the run ({sentence(asked.cost)})"
+    ends = ("0 points", f"{tick_texts(ticks)[-1]} points")
+    return TrackTable(
+        caption, "Method", ends, ("Gap after [interval]", "The gap is", "Accuracy, points"), tuple(_dumbbell(each, ticks) for each in shown)
+    )
+
+
+def _dumbbell(each: WhatIf, ticks: Sequence[float]) -> TrackRow:
+    cells = (phrases.size(each.gap), text.ending_text(each), phrases.signed(each.utility.change))
+    name = text.NAMES.get(each.method, (each.method, ""))[0]
+    gap = replace(each.gap, low=max(each.gap.low, 0.0))
+    return TrackRow(name, change_track(each.gap_before.value, gap, ticks, hot=each.outcome in ("larger", "reversed")), cells, each.setting)
 
 
 def _columns(asked: WhatIfs, tried: Sequence[WhatIf]) -> list[Column]:
@@ -86,9 +104,8 @@ def _unmodified(columns: Sequence[Column], first: WhatIf) -> tuple[str, ...]:
     return tuple(known.get(name, "") for name, _, _ in columns)
 
 
-def _row(each: WhatIf, marks: Mapping[str, str], columns: Sequence[Column]) -> SimpleNamespace:
+def _row(each: WhatIf, columns: Sequence[Column]) -> SimpleNamespace:
     return SimpleNamespace(
-        mark=marks[each.method],
         method=text.NAMES.get(each.method, (each.method, ""))[0],
         setting=each.setting,
         default=each.default,

@@ -4,7 +4,19 @@ Group first, then the number, then its uncertainty; made from data, for every wa
 """
 
 from reports.text.headline.audits import Headline, headline_of
-from reports.text.headline.differences import affected, question, statement
+from reports.text.headline.differences import affected, beyond_the_rest, interval_level, question, signal_sentence, statement
 from reports.text.headline.left_out import left_out_by_rule
+from reports.text.headline.tiles import tiles_of
 
-__all__ = ["Headline", "affected", "headline_of", "left_out_by_rule", "question", "statement"]
+__all__ = [
+    "Headline",
+    "affected",
+    "beyond_the_rest",
+    "headline_of",
+    "interval_level",
+    "left_out_by_rule",
+    "question",
+    "signal_sentence",
+    "statement",
+    "tiles_of",
+]

@@ -15,11 +15,13 @@ from reports.text.headline.differences import affected, caution, rate_name, size
 from reports.text.headline.left_out import without_columns
 from reports.text.numbers import exact_tolerances, in_words, points
 from reports.text.order import by_severity, reversed_at_equal, strongest_signals
-from reports.text.reasons import beyond_sentence, ratio_sentences
+from reports.text.reasons import beyond_sentence, ratio_sentences, rule_sentence
 from reports.text.responsiveness import brief_lead, composition_sentence, lead
 
 Kind = Literal["disparity", "equivalent", "inconclusive", "not estimable", "unresponsive", "limited", "exploratory"]
+_Said = tuple[str, str, Sequence[str]]
 _MOST_RATES, _MOST_TURNED = 3, 2
+_ASKED_AGAIN = "Not planned: a reason to ask again with new images, not a verdict."
 
 
 @dataclass(frozen=True)
@@ -37,14 +39,20 @@ class Headline:
     """What stands before any verdict: in which of several measurements the model does not look. Else empty."""
     sentence: str
     """The headline: group first, then the number."""
+    size: str
+    """Its uncertainty: ``The gap is 8 points (95 % interval 5 to 11).``"""
+    cautions: tuple[str, ...]
+    """What equal other attributes or group composition make of a disparity: its verdict must not stand alone."""
     details: tuple[str, ...]
-    """Its uncertainty first, then what else belongs beside it."""
+    """What else belongs beside it."""
     signal: str
     """The strongest signal of what nobody planned to ask; empty without one."""
     finding: Finding | None
     """The leading finding: the one of the sentence and of the chart. None where no groups can be compared."""
     affected: tuple[Group, ...]
     """Its groups in the colour of the verdict."""
+    visible: Finding | None
+    """The signal that the headline tells of, where no planned question shows a disparity and a larger difference is seen elsewhere."""
 
     @property
     def verdict_line(self) -> str:
@@ -53,15 +61,17 @@ class Headline:
 
     @property
     def text(self) -> str:
-        """Return the headline and its uncertainty, for a paragraph or a terminal."""
-        return " ".join(filter(None, (self.lead, self.sentence, *self.details[:1])))
+        """Return the headline, its uncertainty and its cautions, for a paragraph or a terminal."""
+        return " ".join(filter(None, (self.lead, self.sentence, self.size, *self.cautions)))
 
 
 def headline_of(audit: AuditResult, settings: Settings) -> Headline:
     """Return the headline of an audit."""
     primary = sorted((finding for finding in audit.findings if finding.primary), key=by_severity)
     kind = _kind(audit, primary)
-    sentence, details = _SAID[kind](audit, primary, settings)
+    visible = _visible(audit, kind)
+    said = _SAID[kind](audit, primary, settings)
+    sentence, size, details = _beside(visible, said, audit, settings) if visible else said
     leading = next((finding for finding in primary if finding.gap), None)
     return Headline(
         kind,
@@ -70,22 +80,14 @@ def headline_of(audit: AuditResult, settings: Settings) -> Headline:
         ", ".join(filter(None, (_scope(audit, kind), without_columns(audit)))),
         "" if kind == "unresponsive" else brief_lead(audit),
         sentence,
+        size,
+        _cautions(audit, primary) if kind == "disparity" else (),
         tuple(filter(None, details)),
-        _signal(audit),
+        _ASKED_AGAIN if visible else _signal(audit),
         leading,
         affected(leading) if leading and kind == "disparity" else (),
+        visible,
     )
-
-
-def interval_level(settings: Settings) -> str:
-    """Return the level of the intervals, in percent.
-
-    Examples
-    --------
-    >>> interval_level(Settings(alpha=0.05))
-    '95'
-    """
-    return f"{round(100 * (1 - settings.alpha), 6):g}"
 
 
 def _kind(audit: AuditResult, primary: Sequence[Finding]) -> Kind:
@@ -103,7 +105,20 @@ def _scope(audit: AuditResult, kind: Kind) -> str:
         return in_words(of, "pre-specified question")
     if of == 1:
         return "the one pre-specified question"
-    return f"all {of} pre-specified questions" if many == of else f"{many} of {of} pre-specified questions"
+    every = "both" if of == 2 else f"all {of}"
+    return f"{every} pre-specified questions" if many == of else f"{many} of {of} pre-specified questions"
+
+
+def _visible(audit: AuditResult, kind: Kind) -> Finding | None:
+    """Return a signal that must not be read past: it is shown to exceed the tolerance where the planned questions are equal or open."""
+    strongest = strongest_signals(audit.findings)[:1] if kind in ("equivalent", "inconclusive") else ()
+    return next((each for each in strongest if each.gap and each.gap.low > each.tolerance), None)
+
+
+def _beside(signal: Finding, said: _Said, audit: AuditResult, settings: Settings) -> _Said:
+    planned = "Equal" if audit.verdict == "equivalent" else "Undecided"
+    sentence = f"{planned} where it was planned to look, but not everywhere: {_lower(statement(signal, audit))}."
+    return sentence, size_sentence(signal, settings), (f"Planned: {_lower(said[0])}", *said[2])
 
 
 def _signal(audit: AuditResult) -> str:
@@ -114,23 +129,30 @@ def _signal(audit: AuditResult) -> str:
     return f"Not planned, but visible: {_lower(statement(strongest[0], audit))}. The gap is {gap}."
 
 
-# ---- one function for each kind: headline and details ------------------------------------------------------------------------------------
+def _cautions(audit: AuditResult, primary: Sequence[Finding]) -> tuple[str, ...]:
+    turned = [_turned(each, audit) for each in primary[1:] if reversed_at_equal(each)][:_MOST_TURNED]
+    return tuple(filter(None, (shift_sentence(primary[0]), composition_sentence(primary[0]), *turned)))
 
-_Said = tuple[str, Sequence[str]]
+
+def _turned(finding: Finding, audit: AuditResult) -> str:
+    """Name another question whose order turns at equal other attributes."""
+    rate = rate_name(finding, audit)
+    return f"{rate[:1].upper()}{rate[1:]} by {phrases.attributes(finding.attributes)} is reversed: {shift_sentence(finding)}"
+
+
+# ---- one function for each kind: headline, size and details ----------------------------------------------------------------------------
 
 
 def _disparity(audit: AuditResult, primary: Sequence[Finding], settings: Settings) -> _Said:
     leading = primary[0]
     said = ", ".join(filter(None, (statement(leading, audit), caution(leading))))
-    beside = [shift_sentence(leading), composition_sentence(leading)]
-    turned = [f"Also reversed: {shift_sentence(each)}" for each in primary[1:] if reversed_at_equal(each)][:_MOST_TURNED]
-    return f"{said}.", (size_sentence(leading, interval_level(settings)), beyond_sentence(leading), *beside, *turned)
+    return f"{said}.", size_sentence(leading, settings), (beyond_sentence(leading),)
 
 
 def _equivalent(audit: AuditResult, primary: Sequence[Finding], settings: Settings) -> _Said:
     where = "" if len(primary) == 1 else f" in {_all(len(primary))}"
     widest = max((each for each in primary if each.gap), key=lambda each: each.gap.value if each.gap else 0.0)
-    return f"No difference that matters{where}: {_within(primary, audit)}.", (_widest(widest, audit, settings),)
+    return f"No difference that matters{where}: {_within(primary, audit)}.", _widest(widest, audit, settings), (rule_sentence(widest),)
 
 
 def _inconclusive(audit: AuditResult, primary: Sequence[Finding], settings: Settings) -> _Said:
@@ -139,9 +161,9 @@ def _inconclusive(audit: AuditResult, primary: Sequence[Finding], settings: Sett
     beside = f"; no difference that matters in {len(equal)}" if equal else ""
     where = "" if len(undecided) == len(primary) else f" in {len(undecided) or len(primary) - len(equal)} of {len(primary)} questions"
     if not undecided:
-        return f"Too few images to tell{where}{beside}.", (equal_too,)
+        return f"Too few images to tell{where}{beside}.", "", (equal_too,)
     first = undecided[0]
-    return f"{_undecided(undecided, where)}{beside}.", (_widest(first, audit, settings), *ratio_sentences(first), equal_too)
+    return f"{_undecided(undecided, where)}{beside}.", _widest(first, audit, settings), (*ratio_sentences(first), equal_too)
 
 
 def _undecided(undecided: Sequence[Finding], where: str) -> str:
@@ -153,28 +175,29 @@ def _undecided(undecided: Sequence[Finding], where: str) -> str:
         return f"Undecided{where}: neither a difference nor its absence within {within} shows"
     if detectable >= 1:
         return f"Too few images to tell{where}: no difference, however large, would reliably show"
-    best = "at best, " if len(undecided) > 1 else ""
-    return f"Too few images to tell{where}: {best}only differences above {points(detectable, phrases.gap_places(smallest))} would show"
+    least = points(detectable, phrases.gap_places(smallest))
+    best = f"at best, by {phrases.attributes(smallest.attributes)}, " if len(undecided) > 1 else ""
+    return f"Too few images to tell{where}: {best}only differences above {least} would show"
 
 
 def _not_estimable(audit: AuditResult, primary: Sequence[Finding], settings: Settings) -> _Said:
     clusters = "" if audit.data.cluster is None else " in enough clusters"
     enough = f"at least {settings.min_group_size} images that count{clusters}"
-    return f"Nothing can be compared: no two groups have {enough}.", ("More images of the small groups would be needed.",)
+    return f"Nothing can be compared: no two groups have {enough}.", "", ()
 
 
 def _unresponsive(audit: AuditResult, primary: Sequence[Finding], settings: Settings) -> _Said:
-    return lead(audit), ("So the answers tell nothing about groups, and no gap is judged.",)
+    return lead(audit), "", ("So the answers tell nothing about groups, and no gap is judged.",)
 
 
 def _limited(audit: AuditResult, primary: Sequence[Finding], settings: Settings) -> _Said:
-    sample = f"A sample of {in_words(audit.data.used, 'image')} settles nothing."
+    sample = f"A sample of {in_words(audit.data.used, 'image')} settles nothing: its verdict is always “inconclusive”."
     leading = next((each for each in primary if each.gap), None)
-    return sample, (_widest(leading, audit, settings) if leading else "", "Run it without --limit for a verdict.")
+    return sample, _widest(leading, audit, settings) if leading else "", ("Run it without --limit for a verdict.",)
 
 
 def _exploratory(audit: AuditResult, primary: Sequence[Finding], settings: Settings) -> _Said:
-    return "No question was planned: every comparison is exploratory.", ()
+    return "No question was planned: every comparison is exploratory.", "", ()
 
 
 _SAID = {
@@ -200,12 +223,12 @@ def _widest(finding: Finding, audit: AuditResult, settings: Settings) -> str:
     gap = finding.gap
     if gap is None:
         return ""
-    found = size_in_words(gap.value, gap.low, gap.high, interval_level(settings))
+    found = size_in_words(gap.value, gap.low, gap.high, settings)
     return f"The widest gap is {found}: {rate_name(finding, audit)} by {phrases.attributes(finding.attributes)}."
 
 
 def _all(questions: int) -> str:
-    return "both questions" if questions == 2 else f"all {questions} questions"
+    return "either question" if questions == 2 else f"any of {questions} questions"
 
 
 def _lower(text: str) -> str:

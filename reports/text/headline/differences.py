@@ -6,9 +6,9 @@ import re
 from dataclasses import dataclass
 
 from audit.records.results import AuditResult, Contrast, Finding, Rate
-from audit.types import Group
+from audit.types import Group, Settings
 from reports.text import phrases
-from reports.text.evidence import shifted
+from reports.text.evidence import lost_words, shifted
 from reports.text.numbers import decimals, number, points
 from reports.text.responsiveness import composition_sentence
 from reports.text.sentences import metric_of, subject_of, truth_of
@@ -24,12 +24,12 @@ _VERBS = {
     "precision": "The answer ‘{outcome}’ is right {more} often",
 }
 _QUESTIONS = {
-    "selection_rate": "Is ‘{outcome}’ answered equally often",
-    "true_positive_rate": "Is ‘{outcome}’ recognised equally often",
-    "false_negative_rate": "Is ‘{outcome}’ missed equally often",
-    "false_positive_rate": "Is ‘{outcome}’ wrongly answered equally often",
-    "true_negative_rate": "Is ‘{outcome}’ rightly ruled out equally often",
-    "precision": "Is the answer ‘{outcome}’ equally often right",
+    "selection_rate": "‘{outcome}’ answered equally often",
+    "true_positive_rate": "‘{outcome}’ recognised equally often",
+    "false_negative_rate": "‘{outcome}’ missed equally often",
+    "false_positive_rate": "‘{outcome}’ wrongly answered equally often",
+    "true_negative_rate": "‘{outcome}’ rightly ruled out equally often",
+    "precision": "The answer ‘{outcome}’ equally often right",
 }
 _SPEAKS, _DIGIT = re.compile(r"[^\W\d_]{3}"), re.compile(r"\d")
 _DIFFUSE_NAMED = 2
@@ -87,6 +87,15 @@ def affected(finding: Finding) -> tuple[Group, ...]:
     return (found.first.group,) if finding.better != "neither" else (found.first.group, found.second.group)
 
 
+def beyond_the_rest(finding: Finding) -> tuple[Group, ...]:
+    """Return the affected groups and those that lie on their side of the rest, shown to be farther from it than the tolerance."""
+    named = affected(finding)
+    of = {each.first: each for each in finding.contrasts}
+    side = of[named[0]].difference if named and named[0] in of else 0.0
+    far = [each.first for each in finding.contrasts if each.beyond_tolerance and each.difference * side > 0]
+    return tuple(dict.fromkeys((*named, *far)))
+
+
 def _far_from_the_rest(finding: Finding) -> list[Rate]:
     farthest = sorted(finding.contrasts, key=lambda each: (each.p, -abs(each.difference)))[:_DIFFUSE_NAMED]
     return [phrases.rate_of(finding, each.first) for each in farthest]
@@ -119,27 +128,43 @@ def rate_name(finding: Finding, audit: AuditResult) -> str:
     return _lower(name)
 
 
-def size_sentence(finding: Finding, level: str) -> str:
+def size_sentence(finding: Finding, settings: Settings) -> str:
     """Return how large the difference is that `statement` names: ``The gap is 8 points (95 % interval 5 to 11).``"""
     found = ends(finding)
     if found is None:
         return ""
     what = "widest gap" if finding.diffuse else "gap" if found.widest else "difference"
-    return f"The {what} is {size_in_words(found.value, found.low, found.high, level)}."
+    return f"The {what} is {size_in_words(found.value, found.low, found.high, settings)}."
 
 
-def size_in_words(value: float, low: float, high: float, level: str) -> str:
+def size_in_words(value: float, low: float, high: float, settings: Settings) -> str:
     """Return a size in points with its interval in words: ``8 points (95 % interval 5 to 11)``."""
     places, low = decimals(max(low, 0.0), high), max(low, 0.0)
-    return f"{points(value, places)} ({level}\u00a0% interval {number(low, places)} to {number(high, places)})"
+    return f"{points(value, places)} ({interval_level(settings)}\u00a0% interval {number(low, places)} to {number(high, places)})"
+
+
+def interval_level(settings: Settings) -> str:
+    """Return the level of the intervals, in percent.
+
+    Examples
+    --------
+    >>> interval_level(Settings(alpha=0.05))
+    '95'
+    """
+    return f"{round(100 * (1 - settings.alpha), 6):g}"
+
+
+def signal_sentence(finding: Finding, audit: AuditResult, settings: Settings) -> str:
+    """Return a finding that nobody planned as a sentence with its uncertainty."""
+    return f"{statement(finding, audit)}. {size_sentence(finding, settings)}"
 
 
 def caution(finding: Finding) -> str:
     """Return what must stand beside a difference, in a few words: that equal other attributes or composition change it; else nothing."""
     pair = shifted(finding)
     if pair is not None:
-        at = f"at equal {phrases.attributes(pair.others)}"
-        return f"but the order is reversed {at}" if pair.shift == "reversed" else f"but most of it is gone {at}"
+        what = "the order is reversed" if pair.shift == "reversed" else lost_words(pair)
+        return f"but {what} at equal {phrases.attributes(pair.others)}"
     return "but group composition explains it" if composition_sentence(finding) else ""
 
 
@@ -147,14 +172,14 @@ def question(finding: Finding, audit: AuditResult) -> str:
     """Return what was asked: ``Equally accurate, whatever the race?``"""
     whatever = f"whatever the {' and '.join(name.replace('_', ' ') for name in finding.attributes)}?"
     if finding.metric == "accuracy":
-        return f"{_answers(finding, audit, 'Are', 'equally', 'Equally accurate')} {whatever}"
-    asked = _QUESTIONS.get(finding.metric, f"Is {metric_of(finding, None)} equal").format(outcome=finding.outcome)
+        return f"{_answers(finding, audit, '', 'equally', 'Equally accurate')} {whatever}"
+    asked = _QUESTIONS.get(finding.metric, _upper(f"{metric_of(finding, None)} equal")).format(outcome=finding.outcome)
     return f"{_where(finding, audit)}{asked} {whatever}"
 
 
 def _verb(finding: Finding, audit: AuditResult, more: str) -> str:
     if finding.metric == "accuracy":
-        return _answers(finding, audit, "", more, f"{more.capitalize()} accurate")
+        return _answers(finding, audit, "are ", more, f"{more.capitalize()} accurate")
     template = _VERBS.get(finding.metric)
     if template is None:
         return f"{_upper(rate_name(finding, audit))} is {'lower' if more == 'less' else 'higher'}"
@@ -166,14 +191,14 @@ def _where(finding: Finding, audit: AuditResult) -> str:
     return f"{finding.measurement}: " if _ambiguous(finding, audit) else ""
 
 
-def _answers(finding: Finding, audit: AuditResult, before: str, how: str, alone: str) -> str:
+def _answers(finding: Finding, audit: AuditResult, be: str, how: str, alone: str) -> str:
     """Return that answers are so accurate; to which question where several were asked."""
     if len(audit.measurements) < 2:
         return alone
     truth = truth_of(finding, audit)
     named = finding.measurement if truth in (None, "y_true") or _ambiguous(finding, audit) else phrases.attributes([truth or ""])
     what = f"answers to ‘{named}’" if truth in (None, "y_true") else f"{named} answers"
-    return f"{before} {what} {how} accurate" if before else f"{_upper(what)} are {how} accurate"
+    return f"{_upper(what)} {be}{how} accurate"
 
 
 def _ambiguous(finding: Finding, audit: AuditResult) -> bool:

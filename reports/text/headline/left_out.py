@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from audit.records.results import AuditResult
 from audit.types import Note
 from reports.text import notes, phrases
+from reports.text.numbers import in_words
 
 _COLUMNS = "attributes_by_rule_of_several"
 _RULES = (_COLUMNS, "large_intersections", "claims_without_column", "measurements_without_answers")
@@ -24,7 +25,7 @@ def without_columns(audit: AuditResult) -> str:
     columns = [column for note in _notes(audit) for column in _columns(note)]
     if not columns:
         return ""
-    more = f" and {len(columns) - _NAMED} more columns" if len(columns) > _NAMED else ""
+    more = f" and {in_words(len(columns) - _NAMED, 'more column')}" if len(columns) > _NAMED else ""
     return f"without {', '.join(columns[:_NAMED])}{more}"
 
 

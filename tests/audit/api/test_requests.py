@@ -25,7 +25,7 @@ from audit.testing import FakeEncoder, four_faces, gender_probe
 from audit.types import Settings
 from tests.support import comparison_samples as samples
 
-PROGRAM = {"help", "version", "debug", "list_probes"}
+PROGRAM = {"help", "version", "debug", "list_probes", "verbose", "quiet"}
 """Flags about the program."""
 FACES = """from dataclasses import replace
 import pandas as pd
@@ -181,6 +181,23 @@ def test_the_same_comes_from_the_command_and_from_python(kind, name, tmp_path, c
     assert capsys.readouterr() == ("", "")
 
 
+def test_stages_are_told_in_order_each_from_nothing_to_all_of_it(tmp_path):
+    seen = []
+    faces = four_faces(12)
+    audit.audit(
+        FakeEncoder(), gender_probe(faces), min_group_size=5, draws=199, out=tmp_path / "out", stages=lambda *told: seen.append(told)
+    )
+
+    by_stage = {stage: [told[1:] for told in seen if told[0] == stage] for stage, _, _ in seen}
+    assert list(by_stage) == ["reading", "images", "texts", "testing", "evidence", "writing"]
+    assert (by_stage["images"][0], by_stage["images"][-1]) == ((0, 48), (48, 48))
+    assert by_stage["texts"] == [(0, 2), (2, 2)]
+    assert by_stage["testing"] == [(0, 2), (1, 2), (2, 2)]
+    for told in by_stage.values():
+        done = [each for each, _ in told]
+        assert (done[0], done == sorted(done), len({total for _, total in told})) == (0, True, 1)
+
+
 def test_what_python_alone_can_say(tmp_path):
     faces, seen = four_faces(12), []
     settings = Settings(min_group_size=5, draws=199)
@@ -237,7 +254,8 @@ MISTAKES = [
     dict(model=FakeEncoder(), probe=PROBE, data=four_faces(), exclude=["zz"]), dict(model=FakeEncoder(), probe=PROBE, exclude=[]),
     dict(model=FakeEncoder(), probe=PROBE, data=four_faces(), exclude=list("abcd")), dict(model=FakeEncoder(), probe=PROBE, fail_on=1),
     dict(model=FakeEncoder(), probe=PROBE, fail_on="gapp > 1"), dict(model=FakeEncoder(), probe=PROBE, junit="x.xml"),
-    dict(model=FakeEncoder(), probe=PROBE, progress=3), dict(model=FakeEncoder(), probe=PROBE, model_args=3), dict(predictions=3),
+    dict(model=FakeEncoder(), probe=PROBE, progress=3), dict(model=FakeEncoder(), probe=PROBE, stages=3),
+        dict(model=FakeEncoder(), probe=PROBE, model_args=3), dict(predictions=3),
     dict(model=FakeEncoder(), probe=PROBE, data=four_faces(), model_args="a=b"), dict(predictions=pd.DataFrame()),
     dict(model=FakeEncoder(), probe=PROBE, data=four_faces(), cluster="scene"), dict(predictions="x.csv", model="x.pt"),
     dict(predictions=pd.DataFrame({"race": ["a", "b"], "y_pred": ["x", None]})), dict(predictions="absent.csv"),

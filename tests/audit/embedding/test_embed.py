@@ -8,6 +8,7 @@ import sys
 import time
 import warnings
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from PIL import Image
 
 import audit.embedding.batch
 import audit.embedding.embed
-from audit.cli.terminal import ProgressBar
+from audit.cli.progress import StageBars
 from audit.embedding.embed import embed_images, embed_texts
 from audit.errors import DataError, MachineError
 from audit.testing import png
@@ -304,11 +305,13 @@ def test_a_text_without_a_finite_embedding_is_named(fake_encoder, tmp_path):
 
 
 def test_a_terminal_gets_a_bar_and_a_log_file_does_not(fake_encoder, tmp_path, monkeypatch, capsys):
-    embed_images(fake_encoder, dataset(greys(3)), tmp_path, progress=ProgressBar())
-    assert capsys.readouterr().err == ""
+    bars = partial(StageBars(["images", "testing"]), "images")
+    embed_images(fake_encoder, dataset(greys(3)), tmp_path, progress=bars)
+    assert capsys.readouterr().err == "[1/2] embedding 3 images\n"
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
-    embed_images(fake_encoder, dataset(greys(4)), tmp_path, progress=ProgressBar())
-    assert "4/4" in capsys.readouterr().err
+    monkeypatch.setenv("TERM", "xterm")
+    embed_images(fake_encoder, dataset(greys(4)), tmp_path, progress=bars)
+    assert "\r[1/2] embedding 4 images" in capsys.readouterr().err
     embed_images(fake_encoder, dataset(greys(4)), tmp_path)
     assert capsys.readouterr().err == ""
 

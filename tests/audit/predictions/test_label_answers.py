@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
@@ -52,6 +53,15 @@ def test_they_are_audited_again_with_the_same_numbers(asked, rule, tmp_path):
         each.value for each in twice.findings[0].by_group
     ]  # fmt: skip
     assert by_rule.warnings == again.warnings == ()
+
+
+def test_an_answer_that_ties_for_the_highest_score_has_it():
+    table = pd.DataFrame({"race": ["A", "B"] * 40, "y_true": "a", "y_pred": "b", "score:a": 0.5, "score:b": 0.5})
+    notes = audit.audit(predictions=table.assign(y_pred=["a", "b"] * 40), attributes="race", draws=199).results.audits[0].data.notes
+    assert "not_the_highest_score" not in [note.code for note in notes]
+    worse = table.assign(**{"score:a": 0.6, "score:b": 0.4}, y_pred=["a", "b"] * 40)
+    notes = audit.audit(predictions=worse, attributes="race", draws=199).results.audits[0].data.notes
+    assert [str(note) for note in notes if note.code == "not_the_highest_score"] == ["not the highest score: count 40"]
 
 
 def test_files_of_labels_that_are_answers_say_nothing_more(tmp_path):

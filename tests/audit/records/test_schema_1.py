@@ -66,7 +66,7 @@ def test_sentences_become_notes_of_their_text_and_a_page_is_drawn(old):
     assert "Refused" not in page
     assert "The largest gap is 36.0 points." in page
     assert "The largest gap is 36.0 points." in junit_xml(old)
-    assert "1 of 1 question shows a disparity" in summary_markdown(old)
+    assert "**Disparity · the one pre-specified question.** Less accurate for w" in summary_markdown(old)
 
 
 def test_a_comparison_has_the_one_vocabulary_and_a_page_is_drawn(compared):

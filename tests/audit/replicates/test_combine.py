@@ -10,6 +10,7 @@ import audit
 from audit.errors import AuditError
 from audit.run import main
 from audit.testing import FakeEncoder, four_faces, gender_probe
+from audit.types import Claim, LabelSet, Measurement, Probe
 
 N = 600
 RACE = np.array(["A", "B", "C"])[np.arange(N) % 3]
@@ -71,6 +72,20 @@ def test_the_mean_gap_by_hand():
     assert found.low <= found.value <= found.high
 
 
+def test_seeds_that_agree_tell_no_more_of_the_images_than_one():
+    """One image of A more is wrong in each of three further seeds: the interval stays that of one audit, though there are 2,400 answers."""
+    right = SEEDS[0].y_pred == SEEDS[0].y_true
+    places = np.flatnonzero(right & (RACE == "A"))[:3]
+    seeds = [
+        SEEDS[0],
+        *(SEEDS[0].assign(y_pred=SEEDS[0].y_pred.mask(np.arange(N) == place, SEEDS[0].y_true.map(WRONG))) for place in places),
+    ]
+    results, _, by_id = together(seeds)
+    found, alone = by_id["predictions/accuracy/race"].mean, results.audits[0].findings[0].gap
+    assert found.high - found.value == pytest.approx(alone.high - alone.value, abs=0.006)
+    assert found.value - found.low == pytest.approx(alone.value - alone.low, abs=0.006)
+
+
 def test_neither_the_order_of_replicates_nor_of_rows_matters():
     one = BASE[2]
     *_, other = together([SEEDS[2], SEEDS[0].sample(frac=1, random_state=1), SEEDS[1]])
@@ -110,11 +125,21 @@ def test_a_label_that_a_seed_never_gives_is_given_at_rate_0():
     assert by_id["predictions/selection_rate[m]/race"].gaps[1] == 0
 
 
+def precision_probe():
+    labels = LabelSet("sex", ("f", "m"), {"f": (), "m": ()})
+    claims = (Claim("precision", ("race",), "m"),)
+    asked = Measurement("predictions", "?", labels, "none", claims, truth="y_true", outcomes={"m": ("m",)})
+    return Probe("sex", "?", lambda options: None, (asked,), "the test", "none", (), ("everything else",))
+
+
 def test_groups_count_where_every_replicate_can_judge_them():
-    # Precision counts the images called m: in seed 1 only 20 of C.
-    few = SEEDS[1].assign(y_pred=np.where((RACE == "C") & (np.arange(N) > 60), "f", SEEDS[1].y_pred))
-    *_, by_id = together([SEEDS[0], few], outcome="m=m")
-    assert all(each.mean is not None for each in by_id.values())
+    # Precision counts the images called m, of which the second seed has 20 in C: too few.
+    few = SEEDS[1].assign(y_pred=np.where((RACE == "C") & (np.arange(N) >= 60), "f", np.where(RACE == "C", "m", SEEDS[1].y_pred)))
+    results, _, by_id = together([SEEDS[0], few], probe=precision_probe(), attributes=None)
+    [found] = by_id.values()
+    assert [[rate.status for rate in each.findings[0].by_group] for each in results.audits] == [["ok"] * 3, ["ok", "ok", "small"]]
+    assert {found.mean.highest, found.mean.lowest} == {("A",), ("B",)}
+    assert all(gap is not None for gap in found.gaps)
     small = together([SEEDS[0], SEEDS[1]], min_group_size=201)[2]["predictions/accuracy/race"]
     assert (small.mean, small.gaps, small.standard_deviation, small.verdicts) == (None, (None, None), None, ("not estimable",) * 2)
 
@@ -136,7 +161,18 @@ def test_the_models_of_a_finished_audit_are_replicates_too(tmp_path):
     first, _, by_id = together(list(table), out=tmp_path / "out")
     *_, again = together(tmp_path / "out" / "predictions.parquet")
     assert [each.mean.high for each in again.values()] == [each.mean.high for each in by_id.values()]
-    assert audit.load(tmp_path / "out").results == first
+    loaded = audit.load(tmp_path / "out")
+    assert loaded.results == first
+    frame = loaded.replicates()
+    assert len(frame) == 2 * len(by_id)
+    accuracy = by_id["predictions/accuracy/race"]
+    rows = frame[frame.finding == accuracy.finding]
+    assert rows[["gap", "mean_gap", "high"]].to_numpy().tolist() == [
+        [gap, accuracy.mean.value, accuracy.mean.high] for gap in accuracy.gaps
+    ]
+    table = pd.read_csv(tmp_path / "out" / "tables" / "replicates.csv")
+    assert table.difference.tolist() == pytest.approx(frame.difference.tolist())
+    assert rows.model.tolist() == ["a.csv", "b.csv"]
 
 
 REFUSED = {
@@ -152,6 +188,10 @@ REFUSED = {
         [SEEDS[0], SEEDS[1].assign(y_true=np.where(np.arange(N) == 1, "m", TRUTH))], 3, ["the row of 'i1'", "y_true is 'f', then 'm'"],
     ),
     "another question": ([SEEDS[0], SEEDS[1].rename(columns={"y_pred": "y_pred:sex"})], 3, ["was not asked 'predictions/accuracy/race'"]),
+    "a question more": (
+        [SEEDS[0], SEEDS[1].assign(**{"y_pred:sex": SEEDS[1].y_pred})], 3,
+        ["data frame #1 was not asked 'sex/accuracy/race', which data frame #2"],
+    ),
     "no truth": ([SEEDS[0], SEEDS[1].drop(columns="y_true")], 3, ["was not asked"]),
     "rows without identifiers": (
         [each.drop(columns="id") for each in (SEEDS[0], SEEDS[1].iloc[:-1])], 3, ["data frame #1 has the row '600'"],

@@ -56,14 +56,15 @@ def test_disparity():
     assert (concluded.verdict, verdict, concluded.exceeds_tolerance) == ("disparity", "disparity", True)
     assert reason == "1 of 1 question shows a disparity."
     assert why(concluded) == (
-        "Selection rate of 'thief' runs from 70.0 % (b, n = 1,000) to 90.0 % (a, n = 1,000): a gap of 20.0 points (adjusted p = .0010; "
+        "Selection rate of 'thief' runs from 70.0 % (b, n = 1,000) to 90.0 % (a, n = 1,000): a gap of 20.0 points [16.6, 23.4] "
+        "(adjusted p = .0010; "
         f"expected by chance (95 %): up to {100 * concluded.gap.null_95:.1f} points). "
-        "At least one pair differs by more than the tolerance of 5 points, after correction."
+        "That is more than the tolerance of 5 points."
     )
     # Four points, 90 % interval 1.6 to 6.4: may be within the tolerance.
     undecided, _, _ = rule({"a": (900, 1000), "b": (860, 1000)})
     assert (undecided.verdict, undecided.exceeds_tolerance) == ("disparity", False)
-    assert "Whether it exceeds the tolerance of 5 points is undecided." in why(undecided)
+    assert "Whether any two groups differ by more than the tolerance of 5 points is undecided." in why(undecided)
 
 
 def test_a_disparity_whose_interval_includes_zero_says_so():
@@ -91,8 +92,10 @@ def test_inconclusive_prints_what_would_have_been_found():
     concluded, verdict, _ = rule(VAGUE)
     assert (concluded.verdict, verdict) == ("inconclusive", "inconclusive")
     difference = 100 * detectable_difference(np.array([45, 44]), np.array([50, 50]), 0.05)
-    assert f"would be found with power 0.8 from {difference:.1f} points on" in why(concluded)
-    assert "These images show neither a difference in selection rate of 'thief' nor its absence within 5 points" in why(concluded)
+    assert f"could reliably detect only differences above {difference:.1f} points" in why(concluded)
+    assert "Too few images to tell: neither a difference in selection rate of 'thief' nor its absence within 5 points shows" in why(
+        concluded
+    )
 
 
 def test_a_tolerance_of_the_claim_replaces_that_of_the_command_and_one_as_large_as_the_rates_says_so():
@@ -118,11 +121,14 @@ def test_a_rare_word_given_twenty_times_as_often_is_a_disparity_within_five_poin
     assert (concluded.verdict, verdict, concluded.exceeds_tolerance) == ("disparity", "disparity", True)
     assert concluded.gap.equivalence_bound < concluded.tolerance == 0.05
     assert concluded.gap.equivalence_ratio > 20 > concluded.gap.ratio_low > concluded.ratio_tolerance == 1.25
-    assert "Every pair lies within ±5 points, but the rates of at least one pair differ by a factor of 13 or more" in why(concluded)
+    assert "In points every pair lies within the tolerance of 5 points, but one rate is at least 13 times another" in why(concluded)
     # 4.5 and 5.25 %: 1.17 times as often.
     concluded, _, _ = rule({"a": (900, 20_000), "b": (1050, 20_000)})
     assert (concluded.verdict, concluded.exceeds_tolerance) == ("disparity", False)
-    undecided = "Every pair lies within ±5 points; whether the rates of a pair differ by more than a factor of 1.25 is undecided."
+    undecided = (
+        "In points every pair lies within the tolerance of 5 points; whether the rates of a pair differ by more than a factor of 1.25 is "
+        "undecided."
+    )
     assert undecided in why(concluded)
 
 
@@ -135,7 +141,7 @@ def test_equivalent_needs_points_and_ratio():
     assert f"{said}ratio of the rates within a factor of 1.25." in why(concluded)
     concluded, _, _ = rule(HARDLY)
     assert (concluded.verdict, concluded.gap.ratio_low) == ("inconclusive", 1.0)
-    assert "neither a difference in selection rate of 'thief' nor its absence within 5 points and a factor of 1.25;" in why(concluded)
+    assert "neither a difference in selection rate of 'thief' nor its absence within 5 points and a factor of 1.25 shows;" in why(concluded)
     assert "Every pair lies within ±5 points; rates may differ by a factor of up to 2.06." in why(concluded)
     # A narrower tolerance in points is not met though the ratio is.
     assert rule(EQUAL, settings=Settings(draws=999, tolerance=0.003))[0].verdict == "inconclusive"

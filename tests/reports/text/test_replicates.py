@@ -39,10 +39,8 @@ def test_a_question_names_groups_number_and_uncertainty(results):
     assert plain(text.trust_line(results, results.audits[1])) == SENTENCE
     assert text.trust_line(results, samples.fairface()) == ""
     [found] = results.replicates
-    assert plain(text.question_sentence(found.findings[0], results.audits[0].findings[0], results)).endswith(
-        "fewer than two groups can be compared in every replicate."
-    )
-    assert text.lead(found, results) == (
+    assert plain(text.question_sentence(found.findings[0], "?", 0.05)).endswith("fewer than two groups can be compared in every replicate.")
+    assert text.introduction(found, results) == (
         "3 replicates of one model: seed0/ckpt.pt, seed1/ckpt.pt, seed2/ckpt.pt. "
         "They reach the same verdict in 1 of 2 pre-specified questions."
     )
@@ -52,7 +50,7 @@ def test_summary_terminal_and_page_say_the_same(results):
     [found] = results.replicates
     page = render(results)
     for where in (summary_markdown(results), audit_lines(results)):
-        assert plain(text.lead(found, results)) in plain(where)
+        assert plain(text.introduction(found, results)) in plain(where)
         assert SENTENCE in plain(where)
     assert "26, 35, 1" in page
     assert plain("20 points [2, 38]") in plain(page)

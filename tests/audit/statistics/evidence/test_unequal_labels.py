@@ -105,7 +105,7 @@ def test_a_disparity_carries_it_in_every_rate_of_right_and_wrong():
     said = unequal_labels_sentence(result.findings[0]).replace("\u00a0", " ")
     assert said == (
         "To lie within the tolerance of 5 points the gap would need true labels of A wrong at least 15.0 points more often than of B (150 "
-        "labels, each of them of an answer that is right); 21.4 points where errors do not depend on the answers."
+        "labels, each hiding a right answer); 21.4 points where errors do not depend on the answers."
     )
     assert unequal_labels_sentence(result.findings[3]) == ""
 

@@ -6,14 +6,12 @@ from dataclasses import replace
 import pytest
 
 from audit.records import evidence as facts
-from audit.records.evidence import Estimate, FindingEvidence, MeasurementEvidence, NoisePoint
+from audit.records.evidence import Estimate, FindingEvidence, MeasurementEvidence
 from audit.types import Claim
 from reports.charts import panels
-from reports.charts.forest import adjusted_forest
-from reports.charts.grids import share_bar
 from reports.render import render
 from reports.sections.context import audit_contexts
-from reports.sections.evidence import adjustment, calibration, controls, effect_size, robustness, thresholds
+from reports.sections.evidence import adjustment, controls, effect_size, robustness, thresholds
 from reports.text import evidence, numbers, phrases, sentences
 from tests.support import report_samples as samples
 from tests.support.page_text import text_of
@@ -46,20 +44,15 @@ def context_of(audit):
 # ---- controls ------------------------------------------------------------------------------------------------------------------------
 
 
-def test_every_question_has_its_controls_and_without_an_untrained_one_the_page_says_how_to_get_it(audit, even, said):
-    by_gender = next(finding for finding in audit.findings if finding.id == "occupation/accuracy/gender")
-    gap = by_gender.gap
-    places = phrases.gap_places(by_gender)
+def test_every_question_has_its_untrained_control_and_without_one_there_is_no_such_part(audit, even, said):
+    by_tone = next(finding for finding in audit.findings if finding.id == "occupation/accuracy/tone")
+    measured = f"{phrases.size(by_tone.gap)} 4 points [−3, 11]; 21 % of all images Inconclusive"
 
-    assert "Each pre-specified question and its controls" in said
-    # 98 of 100 against 72: 26 points; shuffled labels give a few.
-    shuffled = f"{numbers.number(gap.null_mean, places)} on average, up to {numbers.points(gap.null_95, places)}"
-    measured = f"{phrases.gap_text(by_gender)} {shuffled} 89.0 % right; 20.0 %"
-    assert measured.startswith("26")
+    assert measured.startswith("5")
     assert measured.replace("\u00a0", " ") in said
-    assert "the same architecture and prompts, its 723,456 weights drawn anew (seed 0)" in said
-    assert "4 points [−3, 11]; 21 % of all images" in said
-    assert "An untrained control was not audited (add --untrained-control" in text_of(render(samples.results(even)))
+    assert "The same architecture and prompts, its 723,456 weights drawn anew (seed 0)" in said
+    assert "The same architecture with untrained weights shows a disparity in 0 of 2 questions." in said
+    assert controls.view(context_of(even)) is None
 
 
 # ---- how firm ------------------------------------------------------------------------------------------------------------------------
@@ -81,9 +74,9 @@ def test_what_would_overturn_a_verdict_has_all_its_numbers(audit, said):
     [
         ((None, None), (0, 0), "Rounding in the model’s number format could turn 0 decisions."),
         (("disparity", "inconclusive"), (3, 0), "Rounding in the model’s number format could turn 3 decisions. If all of them "
-         "went the other way, every verdict would stay the same."),
+         "were flipped, every verdict would stay the same."),
         (("inconclusive", "inconclusive"), (1, None), "Rounding in the model’s number format could turn 1 decision. If all of "
-         "them went the other way, 1 verdict would change: A."),
+         "them were flipped, 1 verdict would change: A."),
         ((None, None), (None, None), "How far rounding moves these scores is unknown."),
         ((None, None), (2, 0), "Rounding in the model’s number format could turn 2 decisions. What then becomes of the verdicts was not "
          "tried, because a limited run has none."),
@@ -103,25 +96,18 @@ def test_near_ties_in_a_sentence(verdicts, decisions, expected):
     assert evidence.near_ties_sentence(audit, {"A": "A", "B": "B"}) == expected
 
 
-def test_adjusted_differences_stand_in_a_table_and_a_chart(audit, said):
+def test_adjusted_differences_stand_beside_their_tracks(audit, said):
     found = next(finding for finding in audit.findings if finding.id == "occupation/accuracy/gender").evidence.adjustment.pairs[0]
     within = numbers.difference(found.difference.value, found.difference.low, found.difference.high).replace("\u00a0", " ")
 
-    assert f"man − woman tone +26 {within} {numbers.p_value(found.p)} 2 man − woman tone × occupation +26".replace("\u00a0", " ") in said
+    assert (
+        f"man − woman at equal tone +26 {within} {numbers.p_value(found.p)} 2 man − woman at equal tone × occupation +26".replace(
+            "\u00a0", " "
+        )
+        in said
+    )
     assert "2, 1 the other way; 7 images in 2 others" in said
     assert "alone would give a gap of" in said
-
-
-def test_a_dumbbell_has_a_hollow_dot_where_the_difference_was():
-    # The axis runs from -20 to +20: raw at +20, adjusted at +10.
-    forest = adjusted_forest([("a", 0.2, Estimate(0.1, 0.05, 0.15))])
-    left, right = float(forest.left), float(forest.right)
-    raw, adjusted = (float(re.findall(r"M(\d+) \d+h0", path)[0]) for path in (forest.hollow, forest.dots))
-
-    assert [tick.text for tick in forest.ticks] == ["−20", "−10", "0", "+10", "+20"]
-    assert raw == pytest.approx(right, abs=0.5)
-    assert adjusted == pytest.approx(left + 0.75 * (right - left), abs=0.5)
-    assert re.search(rf"M{adjusted:.0f} \d+H{raw:.0f}", forest.wide_intervals)
 
 
 def test_sizes_of_effect(said, audit):
@@ -148,16 +134,17 @@ def test_small_groups_have_their_shrunk_rate_next_to_the_raw_one(audit, said):
     small = finding.evidence.shrinkage.rates[0]
     shrunk = numbers.rate(small.shrunk, small.low, small.high).replace("\u00a0", " ")
 
-    assert f"{phrases.group(small.group)} {small.n} {small.events}" in said
+    assert f"{small.events} of {small.n}" in said
     assert shrunk in said
     assert "Shrunk: the rate of a small group borrows from the others" in said or "Shrunk: the rates of the groups vary no more" in said
 
 
-def test_lists_are_corrected_under_the_finding_and_signals_in_the_table(faces):
-    said = text_of(render(samples.results(faces)))
+def test_lists_are_corrected_on_the_card_of_a_signal(faces):
+    listed = next(each for each in faces.findings if each.evidence.family_correction)
+    terms = dict(phrases.facts(listed))
 
-    assert "Exploratory comparisons Signal Question" in said
-    assert "p within its list of 7 alone .041 (max-T)" in said
+    assert terms[f"p within its list of {listed.evidence.family_correction.size} alone"].endswith("(max-T)")
+    assert "all are in tables/gaps.csv) Signal Comparison" in text_of(render(samples.results(faces)))
 
 
 def test_a_finding_without_a_gap_has_no_row():
@@ -165,18 +152,10 @@ def test_a_finding_without_a_gap_has_no_row():
     nothing = samples.finding("occupation", Claim("accuracy", ("gender",)), "high", {("man",): (3, 5), ("woman",): (2, 4)})
     context = context_of(samples.with_evidence(replace(base, findings=(nothing,))))
 
-    assert controls.view(context).rows == ()
-    assert [section.view(context) for section in (robustness, adjustment, effect_size)] == [None] * 3
+    assert [section.view(context) for section in (controls, robustness, adjustment, effect_size)] == [None] * 4
 
 
 # ---- small charts --------------------------------------------------------------------------------------------------------------------
-
-
-def test_a_noise_curve_runs_from_always_at_the_top_to_never_at_the_bottom():
-    curve = panels.noise_sparkline((NoisePoint(0.01, 1.0), NoisePoint(0.02, 0.5), NoisePoint(0.05, 0.0)))
-
-    assert curve.line == "M5 5L48 12L91 19"
-    assert panels.noise_sparkline(()) is None
 
 
 def test_a_reliability_panel_puts_the_calibrated_on_the_diagonal():
@@ -203,14 +182,6 @@ def test_a_threshold_panel_runs_from_all_answered_to_the_fewest():
     # Rates .2, .2 and .1 of a scale to .4: half, half and a quarter of the way up from 138 to 22; 75 % answered is half way across.
     assert panel.line == "M6 80L64 80L122 109"
     assert panel.dots.count("M") == 3
-
-
-def test_the_bar_of_shares_adds_up():
-    curve = samples.with_evidence(samples.emoji()).specifications[0]
-    bar = share_bar(curve)
-
-    assert (bar.prompts, bar.label_set, bar.interaction_x, bar.interaction) == ("180", "90", "270", "30")
-    assert share_bar(replace(curve, shares=None)) is None
 
 
 def test_all_prompt_templates_together_and_across_which_the_spread_comes_from_where(said):
@@ -256,34 +227,25 @@ def test_thresholds_show_rate_answered_and_unequal_abstention(audit, said):
     assert "gender 8 points [3, 13] .0020 not estimable not estimable person" in said
 
 
-def test_a_page_of_many_findings_keeps_thresholds_of_disparities_and_no_tenths(even):
-    whole = context_of(even)
-    brief = replace(whole, brief=True)
-    disparities = {sentences.title(finding, even) for finding in even.findings if finding.verdict == "disparity"}
-    curves = {each.brief: {view.title for view in thresholds.view(each)} for each in (brief, whole)}
+def test_thresholds_are_shown_of_disparities(even):
+    disparities = {sentences.title(finding, even) for finding in even.findings if finding.primary and finding.verdict == "disparity"}
 
-    assert curves[False] & disparities == curves[True]
-    assert len(curves[True]) < len(curves[False])
-    assert {len(view.table.columns) for view in calibration.view(brief)} == {5}
-    assert all(len(view.table.columns) > 5 for view in calibration.view(whole))
+    assert {view.title for view in thresholds.view(context_of(even))} == disparities
 
 
-def test_an_audit_without_evidence_has_controls_only():
-    said = text_of(render(samples.results(samples.emoji())))
+def test_an_audit_without_evidence_has_none_of_its_parts():
+    parts = re.findall("<h3>(.*?)</h3>", render(samples.results(samples.emoji())).partition('id="appendix"')[2])
 
-    assert "Each pre-specified question and its controls" in said
-    assert not [title for title in ("Robustness", "Calibration", "Error rates") if title in said.partition("Method")[0]]
+    assert parts == [
+        "Exploratory comparisons", "Counterfactual pairs", "Prompt sensitivity", "Data", "Exact prompts", "Model", "Method", "Reproduce",
+        "Glossary", "Requirements",
+    ]  # fmt: skip
 
 
-def test_on_a_page_of_many_groups_context_is_one_table_whose_rows_are_linked():
+def test_of_many_exploratory_comparisons_the_first_have_a_row_and_the_file_that_has_all_is_named():
     audit = samples.large()
     page = render(samples.results(audit))
-    context = [finding for finding in audit.findings if not finding.primary]
-    heads = re.findall(r'<th scope="rowgroup" colspan="7" id="(a1-f\d+)" tabindex="-1">', page)
+    table = page.partition("<caption>Exploratory comparisons (40 of 90; all are in tables/gaps.csv)</caption>")[2].partition("</table>")[0]
 
-    assert len(heads) == len(context)
-    assert all(f'href="#{key}"' in page for key in heads)
-    cell = context[0].by_group[0]
-    assert f"{phrases.group(cell.group)} {numbers.count(cell.n)} {numbers.count(cell.events)} {phrases.cell_rate(cell)}".replace(
-        "\u00a0", " "
-    ) in text_of(page)
+    assert sum(not finding.primary for finding in audit.findings) == 90
+    assert table.count('<th scope="row">') == 40

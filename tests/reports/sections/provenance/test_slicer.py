@@ -110,6 +110,7 @@ def page(browser, answered, tmp_path_factory):
     page.on("console", lambda message: page.logged.append(message.text))
     page.on("pageerror", lambda error: page.logged.append(str(error)))
     page.goto(file.as_uri())
+    page.locator("#slice-fold > summary").click()
     yield page
     page.close()
 
@@ -254,3 +255,33 @@ def test_without_a_script_the_slicer_is_not_there_and_the_page_is(visit, answere
     assert not page.locator("#slice-section").is_visible()
     assert not page.locator(".slice-link").is_visible()
     assert page.locator("h1").is_visible()
+
+
+STATE = """() => ["table", "metric", "label", "reference", "tolerance", "only-0", "only-1", "only-2"].map(
+    name => document.getElementById("slice-" + name).value).concat([document.getElementById("slice-numbers").innerText])"""
+
+
+@pytest.mark.browser
+def test_a_slice_stands_in_the_address_and_comes_back_from_it(page, visit):
+    assert not visit(page.url.partition("#")[0]).evaluate("location.hash")
+    choose(
+        page, {"table": 1, "metric": "selection_rate", "label": "harm", "by": ["race", "gender"], "only": {"age": "young"}, "reference": 2}
+    )
+    page.fill("#slice-tolerance", "2.5")
+    page.locator("#slice-tolerance").blur()
+    again = visit(page.url)
+
+    assert "#slice?" in page.url
+    assert again.evaluate(STATE) == page.evaluate(STATE)
+    assert again.locator("#slice-rows").is_visible()
+    assert again.logged == []
+    assert again.asked == [page.url.partition("#")[0]]
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("state", ["table=9&metric=x&label=&by=7&only=5&reference=y&tolerance=z", "table=0&by=", "%", "by=%F0%9F"])
+def test_an_address_with_choices_that_the_page_has_not_got_is_passed_over(page, visit, state):
+    opened = visit(f"{page.url.partition('#')[0]}#slice?{state}")
+
+    assert opened.locator("#slice-rows tr").count() > 0
+    assert opened.logged == []

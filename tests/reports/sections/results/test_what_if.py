@@ -10,7 +10,6 @@ from audit.records.gates import GateCheck, GateResult
 from audit.records.results import from_json, to_json
 from audit.records.what_if import CONTENT, Refused
 from audit.types import Note
-from reports.charts.scatter import HEIGHT, plane
 from reports.exports.markdown import summary_markdown
 from reports.exports.terminal import audit_lines
 from reports.render import render
@@ -18,7 +17,7 @@ from reports.sections.context import audit_contexts
 from reports.sections.results import what_if as section_module
 from reports.text.gates import gate_rows, gates_sentence
 from reports.text.reasons import FEWEST_CLUSTERS
-from reports.text.what_if import ENDINGS, NAMES, effect_sentence, units_sentence
+from reports.text.what_if import ENDINGS, NAMES, ending_text, units_sentence
 from tests.support import report_samples as samples
 from tests.support.page_text import text_of
 from tests.support.what_if_samples import asked, frontier, gates, what_if
@@ -47,7 +46,7 @@ def questions(what_ifs):
 
 
 def section(page):
-    return text_of(page).partition("What would this audit say if … Answers")[2].partition("are drawn at random")[0]
+    return text_of(page).partition("Answers to a question, computed")[2].partition("are drawn at random")[0]
 
 
 # ---- what-ifs ------------------------------------------------------------------------------------------------------------------------
@@ -79,10 +78,7 @@ def test_every_setting_stands_on_the_page_with_its_cost(text):
 
 
 def test_the_words_are_bound(text):
-    assert (
-        "the gap would change from 30 points [22, 38] to 12 points [4, 20] on these images, smaller; accuracy from 90.0 % to 85.0 % "
-        "(−5.0 [−10.0, −1.0] points)." in text
-    )
+    assert "What each method would change on these images, at the setting fixed before the run" in text
     assert "The verdict above belongs to the unmodified model, and gates ignore this section." in text
     assert "does not measure less harm in use" in text
     for word in ("fixed the", "debiased", "fair ", "unbiased", "mitigat", "best setting"):
@@ -92,9 +88,8 @@ def test_the_words_are_bound(text):
 
 def test_only_defaults_have_sentences_all_settings_are_rows_and_what_needs_no_group_has_no_legal_note():
     question, bare = questions((asked(), asked(target=frontier((what_if(), True)), other_attributes=())))
-    assert len(question.defaults) == 2
+    assert len(question.chart.rows) == 2
     assert [row.default for row in question.rows] == [True, False, True]
-    assert [row.mark for row in question.rows] == ["A", "A", "B"]
     assert "Gap by tone" in question.columns
     assert not bare.legal
 
@@ -104,7 +99,7 @@ def test_every_method_and_ending_has_words():
 
     assert set(NAMES) == set(METHODS)
     for ending in ENDINGS:
-        assert ENDINGS[ending] in effect_sentence(what_if(outcome=ending))
+        assert ENDINGS[ending] in ending_text(what_if(outcome=ending))
 
 
 def test_the_sampling_unit_is_named(page):
@@ -148,57 +143,38 @@ def test_another_order_stands_with_its_quality(results, page):
     assert "Cost [interval] nDCG Answered" in text
     assert "−5.0 [−10.0, −1.0] 0.876 all" in text
     assert "unmodified 30 points [22, 38] 90.0 % 0.941" in text
-    assert "(−5.0 [−10.0, −1.0] points); nDCG from 0.941 to 0.876." in text
     assert "Its interval is not computed." in text
     assert "nDCG" not in section(page)  # without another order
 
 
-def test_where_the_marks_stand():
-    """Gaps of 0 to 30 points on 0 to .3, accuracies of 70 to 90 %: better is left and up; the steps go right before they go up."""
-    figure = plane(asked().target, {"projection": "A", "group-thresholds": "B"}, "gender")
-    assert [mark.text for mark in figure.x_ticks] == ["0", "10", "20", "30"]
-    assert [mark.text for mark in figure.y_ticks] == ["70\u00a0%", "75\u00a0%", "80\u00a0%", "85\u00a0%", "90\u00a0%"]
-    assert figure.defaults == "M275 97h0M152 314h0"  # (.12, .85) and (.05, .70)
-    assert figure.others == "M416 169h0"  # (.20, .80): beaten by the first
-    assert figure.efficient == ""
-    assert figure.trails == "M275 97L416 169"
-    assert figure.frontier == "M152 314H275V97H592V24"
-    assert {(mark.text, mark.x) for mark in figure.letters} == {("A", "275"), ("B", "152")}
-    assert HEIGHT == 360
-    assert "3 settings" in figure.description
+def test_a_dumbbell_runs_from_the_gap_before_to_the_gap_after():
+    """Gaps of 30 points before, 12 and 5 after, the first with [4, 20]: of a track of 300, of which 8 are margin on either side."""
+    (question,) = questions((asked(),))
+    first, second = question.chart.rows
+    marks = dict(first.track)
 
-
-def test_letters_that_would_lie_on_each_other_share_a_place():
-    three = frontier(*((what_if(method, "s"), True) for method in ("projection", "calibrated-projection", "abstention")))
-    figure = plane(three, {"projection": "A", "calibrated-projection": "B", "abstention": "C"}, "gender")
-    assert [mark.text for mark in figure.letters] == ["A B C"]
-
-
-def test_a_dot_does_not_hide_the_letter_of_one_below_it():
-    # A scale of 70 to 90 % over 290 pixels: one point of accuracy is 14.5 pixels, two are 29.
-    near, far = (
-        frontier(*((what_if(method, "s", accuracy=accuracy), True) for method, accuracy in (("projection", 0.9), ("abstention", lower))),
-                 (what_if("group-thresholds", "s", accuracy=0.7), True))
-        for lower in (0.89, 0.88)
-    )  # fmt: skip
-    marks = {"projection": "A", "abstention": "B", "group-thresholds": "C"}
-
-    assert [mark.text for mark in plane(near, marks, "gender").letters] == ["A B", "C"]
-    assert [mark.text for mark in plane(far, marks, "gender").letters] == ["A", "B", "C"]
+    assert question.chart.ends == ("0 points", "30 points")
+    assert [first.cells[0], second.cells[0]] == ["12\u00a0points [4,\u00a020]", "5\u00a0points [0,\u00a013]"]
+    assert (marks["hole"], marks["dot cool"], marks["interval cool"]) == ("M292 11h0", "M122 11h0", "M46 11H197")
+    assert first.cells[2] == "−5.0 [−10.0,\u00a0−1.0]"
 
 
 def test_one_point_that_changes_nothing_is_drawn():
     same = frontier((what_if(gap=0.0, accuracy=1.0, gap_before=Estimate(0.0, 0.0, 0.1)), True))
-    assert plane(replace(same, gap=0.0, accuracy=1.0), {"projection": "A"}, "g").frontier == ""
+    (question,) = questions((asked(target=same),))
+    assert dict(question.chart.rows[0].track)["dot cool"] == "M8 11h0"
 
 
 # ---- gates ---------------------------------------------------------------------------------------------------------------------------
 
 
-def test_gates_stand_on_the_first_screen_of_their_audit(page, results):
-    first = page[page.index('<section class="first">') : page.index("</section>", page.index('<section class="first">'))]
-    assert re.findall(r"</svg> (Breached|Held|Inconclusive)</span>", first) == ["Breached", "Held", "Inconclusive"]
-    assert "gap[occupation.accuracy by gender] &gt; 0.1" in first
+def test_gates_are_chips_on_the_first_screen_that_lead_to_their_reasons(page, results):
+    first = page[page.index('<section class="answer') :].split("</section>")[0]
+    part = page[page.index('id="a1-gates"') :].split('<details class="part">')[0]
+
+    assert first.count('href="#a1-gates"') == 3
+    assert re.findall(r"</svg> (Breached|Held|Inconclusive)</span>", part) == ["Breached", "Held", "Inconclusive"]
+    assert "gap[occupation.accuracy by gender] &gt; 0.1" in part
     assert gate_rows(results, results.audits[1]) == ()
     assert page.count("A gate states what must not happen") == 1
 

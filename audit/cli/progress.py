@@ -1,0 +1,90 @@
+"""The stages of a run on standard error: a bar with the time left on a terminal, a line a stage elsewhere."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tqdm import tqdm
+
+from audit.cli.screen import Screen, is_interactive
+
+LOG = logging.getLogger("audit")
+_WIDEST = 80
+_DOING: Mapping[str, str] = {
+    "reading": "reading",
+    "images": "embedding {n} image{s}",
+    "texts": "embedding {n} text{s}",
+    "testing": "testing {n} question{s}",
+    "evidence": "checking how far the answers can be trusted",
+    "what-ifs": "trying what-ifs",
+    "writing": "writing the report",
+}
+
+
+class StageBars:
+    """Shows each stage by its number among `names`: ``[2/4] testing 30 questions, 8 s left``."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._names = tuple(names)
+        self._bar: Any = None
+        self._begun: tuple[str, int] | None = None
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        """Begin a stage where nothing of it is done yet, and go on with it."""
+        if done == 0 or self._begun != (stage, total):
+            self._begin(stage, total)
+        if self._bar is not None:
+            self._bar.update(done - self._bar.n)
+            if done >= total:
+                self.close()
+
+    def close(self) -> None:
+        """Leave no bar behind."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+    def _begin(self, stage: str, total: int) -> None:
+        self.close()
+        self._begun = (stage, total)
+        doing = _DOING[stage].format(n=f"{total:,}", s="" if total == 1 else "s")
+        text = f"[{self._names.index(stage) + 1}/{len(self._names)}] {doing}"
+        LOG.debug("%s", text)
+        if not is_interactive(sys.stderr):
+            print(text, file=sys.stderr, flush=True)
+        elif total:
+            screen = Screen.of(sys.stderr)
+            columns = min(screen.columns, _WIDEST) - 1
+            self._bar = _Bar(total=total, desc=text, file=sys.stderr, ncols=columns, ascii=screen.ascii or None, leave=False)
+
+
+class _Bar(tqdm):  # type: ignore[type-arg]
+    """A bar that says in words how much time is left."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(bar_format="{desc}{left} {bar}" if options["total"] > 1 else "{desc}", **options)
+
+    @property
+    def format_dict(self) -> dict[str, Any]:
+        """What a bar is made from, with the time left."""
+        known = dict(super().format_dict)
+        rate = known["rate"] or (known["n"] / known["elapsed"] if known["n"] and known["elapsed"] else None)
+        return {**known, "left": f", {_time((known['total'] - known['n']) / rate)} left" if rate else ""}
+
+
+def _time(seconds: float) -> str:
+    """Return a time in the unit that a person would say.
+
+    Examples
+    --------
+    >>> _time(0.4), _time(8.2), _time(95), _time(7300)
+    ('1 s', '9 s', '2 min', '2 h 2 min')
+    """
+    whole = max(int(-(-seconds // 1)), 1)
+    minutes = -(-whole // 60)
+    if whole < 60:
+        return f"{whole} s"
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"

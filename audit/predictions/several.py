@@ -1,0 +1,26 @@
+"""Several files of predictions that are audited together: what may be answered is the same for all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from audit.naming import natural_order
+from audit.predictions.read import MeasurementAnswers, PredictionFile
+
+
+def with_all_answers(files: Sequence[PredictionFile]) -> list[PredictionFile]:
+    """Return files whose answers to a question may be any that one of them gives: what a model never answers has the rate 0 there."""
+    given: dict[tuple[str | None, str], set[str]] = {}
+    for answers in (each for file in files for each in file.answers):
+        given.setdefault((answers.probe, answers.measurement), set()).update(answers.predictions.answers)
+
+    def widened(answers: MeasurementAnswers) -> MeasurementAnswers:
+        known = answers.predictions
+        new = given[answers.probe, answers.measurement] - {*known.answers}
+        if known.scores.shape[1]:  # each label has a column of them
+            return replace(answers, predictions=replace(known, answers=(*known.answers, *natural_order(new))))
+        labels = natural_order({*known.answers, *new})
+        return replace(answers, predictions=replace(known, labels=labels, answers=labels))
+
+    return [replace(file, answers=tuple(map(widened, file.answers))) for file in files]

@@ -1,0 +1,130 @@
+"""Where the marks of one finding's groups stand, a row a group: a chart whose texts are a table's, so that they keep their size on a phone.
+
+Places are shares of the width of a plot, in percent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import SimpleNamespace
+
+from audit.records.results import Contrast, Finding, Rate
+from audit.types import Group
+from reports.charts.forest import Scale, cut, percent_texts, rate_axis
+from reports.text import phrases
+
+MANY_GROUPS, LABELLED = 20, 5
+"""Of more groups only the lowest and the highest five are labelled; the rest are thin lines."""
+_EDGE = 0.03
+"""Room at both ends of a plot, so that no mark is cut."""
+_CHARACTER, _LABEL_ROOM, _LONGEST_LABEL = 9, 136, 30
+"""Pixels of a character of a bold label, of the widest column of labels, and the characters of its longest in two lines."""
+_THIN_ROOM, _THICKEST = 180, 5
+"""Pixels that all thin lines may take, and each at most."""
+
+
+@dataclass(frozen=True)
+class GroupRow:
+    """A labelled group."""
+
+    label: str
+    value: str
+    hot: bool
+    """Whether it is the affected one."""
+    kind: str
+    """`filled` where the group differs from the rest, else `hollow`."""
+    ring: bool
+    """Whether it does so by more than the tolerance."""
+    x: str
+    low: str
+    high: str
+
+
+@dataclass(frozen=True)
+class ThinRows:
+    """Groups between the extremes: a line each, without a label."""
+
+    count: int
+    height: int
+    lines: tuple[tuple[str, str, str, str], ...]
+    """Both ends of an interval, the rate, and how far down."""
+
+
+def share(place: float) -> str:
+    """Return a share of a width as SVG takes it.
+
+    Examples
+    --------
+    >>> share(0.5), share(0.12345)
+    ('50%', '12.3%')
+    """
+    return f"{100 * place:.1f}".removesuffix(".0") + "%"
+
+
+def plot_scale(ticks: Sequence[float]) -> Scale:
+    """Return the scale of a plot whose width is 1."""
+    return Scale(ticks[0], ticks[-1], _EDGE, 1 - _EDGE)
+
+
+def placed_ticks(scale: Scale, ticks: Sequence[float], texts: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    """Return place and text of each tick."""
+    return tuple((share(scale(tick)), text) for tick, text in zip(ticks, texts, strict=True))
+
+
+def groups_chart(finding: Finding, hot: Sequence[Group]) -> SimpleNamespace | None:
+    """Place every compared group, the affected end first, with the spread that random groups would have; None without a gap.
+
+    Groups too small to be compared are not drawn: theirs are the widest intervals and the least certain rates.
+    """
+    cells = [cell for cell in finding.by_group if cell.status == "ok" and cell.value is not None]
+    if finding.gap is None or finding.overall.value is None or not cells:
+        return None
+    cells.sort(key=lambda cell: cell.value or 0.0, reverse=finding.better != "high")
+    ticks = rate_axis(cells)
+    scale = plot_scale(ticks)
+    band = [scale(finding.overall.value + side * finding.gap.null_95 / 2) for side in (-1, 1)]
+    return SimpleNamespace(
+        rows=tuple(_rows(cells, {*hot}, {each.first: each for each in finding.contrasts}, scale)),
+        ticks=placed_ticks(scale, ticks, percent_texts(ticks)),
+        band_x=share(band[0]),
+        band_width=share(band[1] - band[0]),
+        label_width=min(_CHARACTER * max(len(phrases.group(cell.group)) for cell in cells) + 3 * _CHARACTER, _LABEL_ROOM),
+    )
+
+
+def _rows(cells: Sequence[Rate], hot: set[Group], contrasts: dict[Group, Contrast], scale: Scale) -> list[GroupRow | ThinRows]:
+    """Return rows in order, of many groups those between the extremes together."""
+    many, rows, thin = len(cells) > MANY_GROUPS, [], list[Rate]()
+    height = max(1, min(_THICKEST, _THIN_ROOM // len(cells)))
+    for place, cell in enumerate(cells):
+        if many and LABELLED <= place < len(cells) - LABELLED and cell.group not in hot:
+            thin.append(cell)
+            continue
+        rows += [*_together(thin, height, scale), _row(cell, cell.group in hot, contrasts.get(cell.group), scale)]
+        thin = []
+    return rows
+
+
+def _together(thin: Sequence[Rate], height: int, scale: Scale) -> list[GroupRow | ThinRows]:
+    if not thin:
+        return []
+    lines = tuple(
+        (share(scale(cell.low or 0.0)), share(scale(cell.high or 0.0)), share(scale(cell.value or 0.0)), f"{height * (i + 0.5):g}")
+        for i, cell in enumerate(thin)
+    )
+    return [ThinRows(len(thin), max(height * len(thin), 1), lines)]
+
+
+def _row(cell: Rate, hot: bool, contrast: Contrast | None, scale: Scale) -> GroupRow:
+    differs = contrast is not None and (contrast.low_adjusted > 0 or contrast.high_adjusted < 0)
+    return GroupRow(
+        cut(phrases.group(cell.group), _LONGEST_LABEL),
+        phrases.cell_value(cell),
+        hot,
+        "filled" if differs else "hollow",
+        contrast is not None and contrast.beyond_tolerance,
+        share(scale(cell.value or 0.0)),
+        share(scale(cell.low or 0.0)),
+        share(scale(cell.high or 0.0)),
+    )

@@ -1,0 +1,109 @@
+"""Where the marks of a track stand: one row of a table drawn in a cell, as wide as the cell is. Its words and numbers are the table's own.
+
+A track is a sequence of kind and path; kinds are classes of the style sheet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from audit.records.evidence import Estimate
+from reports.charts.forest import Scale, axis, bars, dots, posts, tick_texts
+
+WIDTH, HEIGHT = 300, 22
+_MARGIN = 8
+_MIDDLE = HEIGHT / 2
+
+Track = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class TrackRow:
+    """A row: what heads it, its marks, and its numbers."""
+
+    name: str
+    track: Track
+    cells: tuple[str, ...]
+    note: str = ""
+    """Small, after the name."""
+    height: int = HEIGHT
+    faint: bool = False
+    above: str = ""
+    """A heading above the row, of it and those below."""
+    above_key: str = ""
+    """Anchor that the heading leads to; empty for none."""
+
+
+@dataclass(frozen=True)
+class TrackTable:
+    """A chart that is a table."""
+
+    caption: str
+    head: str
+    """Of the first column."""
+    ends: tuple[str, str]
+    """What the scale runs from and to, with units."""
+    columns: tuple[str, ...]
+    """Of the numbers."""
+    rows: tuple[TrackRow, ...]
+    foot: tuple[TrackRow, ...] = ()
+    seen: bool = True
+    """Whether the caption is seen, or only there for a screen reader."""
+
+
+def scale_of(ticks: Sequence[float]) -> Scale:
+    """Return the scale of a track that runs from the first tick to the last."""
+    return Scale(ticks[0], ticks[-1], _MARGIN, WIDTH - _MARGIN)
+
+
+def grid(ticks: Sequence[float], height: int = HEIGHT) -> tuple[str, str]:
+    """Return the lines behind a track."""
+    scale = scale_of(ticks)
+    return "axis", posts((scale(tick), 0, height) for tick in ticks)
+
+
+def _line(value: float | None, scale: Scale, height: int) -> Track:
+    return () if value is None else (("reference", posts([(scale(value), 0, height)])),)
+
+
+def signed_ticks(ends: Sequence[float]) -> tuple[float, ...]:
+    """Return the ticks of a scale that reaches from 0, or below, to 0, or above, and holds all `ends`."""
+    return axis(min(0.0, *ends), max(0.0, *ends)) if any(ends) else axis(-0.01, 0.01)
+
+
+def signed_ends(ticks: Sequence[float]) -> tuple[str, str]:
+    """Return what such a scale runs from and to."""
+    texts = tick_texts(ticks, signed=True)
+    return f"{texts[0]} points", f"{texts[-1]} points"
+
+
+def difference_track(value: float, low: float, high: float, ticks: Sequence[float], *, hot: bool = False) -> Track:
+    """Return a difference with its interval about 0."""
+    scale, colour = scale_of(ticks), " hot" if hot else " cool"
+    return (
+        grid(ticks),
+        *_line(0.0, scale, HEIGHT),
+        ("interval" + colour, bars([(scale(low), scale(high), _MIDDLE)])),
+        ("dot" + colour, dots([(scale(value), _MIDDLE)])),
+    )
+
+
+def change_track(before: float, after: Estimate, ticks: Sequence[float], *, hot: bool = False) -> Track:
+    """Return a number before, hollow, and after, filled with its interval; a thin line joins the two."""
+    scale, place = scale_of(ticks), dots([(scale_of(ticks)(before), _MIDDLE)])
+    link = ("link", bars([(scale(before), scale(after.value), _MIDDLE)]))
+    first, zero, *marks = difference_track(after.value, after.low, after.high, ticks, hot=hot)
+    return first, zero, link, ("dot", place), ("hole", place), *marks
+
+
+def spread_track(quantiles: tuple[float, float, float, float, float]) -> Track:
+    """Return five quantiles of a share: the median as a dot, the middle half as a bar, the middle nine tenths as a line."""
+    ticks = (0.0, 0.25, 0.5, 0.75, 1.0)
+    scale, (least, low, middle, high, most) = scale_of(ticks), quantiles
+    return (
+        grid(ticks),
+        ("thin", bars([(scale(least), scale(most), _MIDDLE)])),
+        ("interval cool", bars([(scale(low), scale(high), _MIDDLE)])),
+        ("dot cool", dots([(scale(middle), _MIDDLE)])),
+    )

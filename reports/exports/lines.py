@@ -1,0 +1,54 @@
+"""Lines of a terminal: text in, lines of so many columns out; wide characters take two."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+from audit.cli.screen import Screen
+from reports.text.numbers import clean
+
+_BLANKS = re.compile("[ \n\t]+")
+
+
+def wrapped(text: str, columns: int = 80, more: str = "…") -> list[str]:
+    """Return lines of at most so many columns, broken between words but not between a number and its unit; `more` says what was cut."""
+    lines = [""]
+    for word in filter(None, _BLANKS.split(clean(text))):
+        longer = f"{lines[-1]} {word}".lstrip()
+        if width(longer) <= columns:
+            lines[-1] = longer
+        else:
+            lines.append(fit(word, columns, more).rstrip())
+    return [line for line in lines if line] or [""]
+
+
+def fit(text: str, columns: int, more: str = "…") -> str:
+    """Return text cut, which `more` says, or padded to a number of columns."""
+    text = " ".join(clean(text).split(" "))
+    if width(text) <= columns:
+        return text + " " * (columns - width(text))
+    kept = ""
+    for character in text:
+        if width(kept + character + more) > columns:
+            break
+        kept += character
+    return kept + more + " " * (columns - width(kept + more))
+
+
+def width(text: str) -> int:
+    """Return the columns of a text."""
+    return sum(0 if unicodedata.combining(each) else 2 if unicodedata.east_asian_width(each) in "WF" else 1 for each in text)
+
+
+# ---- on a screen ---------------------------------------------------------------------------------------------------------------------
+
+
+def lines_of(text: str, screen: Screen, indent: int = 0) -> list[str]:
+    """Return a text as lines within the columns of a screen, in its characters."""
+    return [" " * indent + line for line in wrapped(screen.characters(clean(text)), screen.columns - indent, screen.more)]
+
+
+def fitted(text: str, columns: int, screen: Screen) -> str:
+    """Return text in the characters of a screen, cut or padded."""
+    return fit(screen.characters(clean(text)), columns, screen.more)

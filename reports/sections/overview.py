@@ -1,0 +1,58 @@
+"""Several audits of a page at a glance: a grid of question and model, each with its verdict and its gap."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import SimpleNamespace
+
+from reports.sections.context import AuditContext, PlacedFinding
+from reports.text import phrases
+from reports.text.headline import headline_of, interval_level, question
+from reports.text.order import by_severity
+
+
+def overview(contexts: Sequence[AuditContext]) -> SimpleNamespace:
+    """Return the audits as columns, and every pre-specified question of any of them as a row, the worst first."""
+    asked: dict[tuple[str, str], dict[str, PlacedFinding]] = {}
+    for context in contexts:
+        for each in context.primary:
+            asked.setdefault((context.audit.probe.name, each.finding.id), {})[context.key] = each
+    ordered = sorted(asked.values(), key=lambda found: min(by_severity(each.finding) for each in found.values()))
+    judged = [found for found in ordered if any(_has_verdict(each) for each in found.values())]
+    by_key = {context.key: context for context in contexts}
+    return SimpleNamespace(
+        audits=tuple(_column(context) for context in contexts),
+        rows=tuple(_row(found, by_key) for found in judged),
+        without=len(ordered) - len(judged),
+        level=interval_level(contexts[0].results.settings),
+    )
+
+
+def _has_verdict(placed: PlacedFinding) -> bool:
+    return placed.finding.verdict != "not estimable"
+
+
+def _column(context: AuditContext) -> SimpleNamespace:
+    headline = headline_of(context.audit, context.results.settings)
+    return SimpleNamespace(
+        key=context.key,
+        model=context.audit.model.name,
+        probe=context.audit.probe.name,
+        verdict=context.audit.verdict,
+        word=headline.word,
+        sentence=headline.sentence,
+    )
+
+
+def _row(found: dict[str, PlacedFinding], contexts: dict[str, AuditContext]) -> SimpleNamespace:
+    first = next(iter(found))
+    return SimpleNamespace(
+        question=question(found[first].finding, contexts[first].audit),
+        cells=tuple(_cell(found[key]) if key in found else None for key in contexts),
+    )
+
+
+def _cell(placed: PlacedFinding) -> SimpleNamespace:
+    finding = placed.finding
+    gap = phrases.gap_and_interval(finding) if _has_verdict(placed) else ("", "")
+    return SimpleNamespace(key=placed.key, verdict=finding.verdict, gap=gap[0], interval=gap[1])

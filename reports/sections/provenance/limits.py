@@ -1,0 +1,35 @@
+"""What the audits of a page cannot tell: what was not tested, limits, and the data, once a page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from types import SimpleNamespace
+
+from audit.records.results import AuditResult, Results
+from reports.text.detail import scope
+from reports.text.sentences import NOT_A_CERTIFICATE
+
+
+def view(results: Results) -> SimpleNamespace | None:
+    """Return the lists of all audits, each entry once."""
+    audits = results.audits
+    if not audits:
+        return None
+    return SimpleNamespace(
+        not_tested=_once(entry for audit in audits for entry in audit.probe.not_tested),
+        limits=(*_once(entry for audit in audits for entry in audit.probe.limits), NOT_A_CERTIFICATE),
+        data=_once(line for audit in audits for line in scope.data_lines(audit)),
+        cards=_once(card for audit in audits if (card := _card(audit))),
+    )
+
+
+def _card(audit: AuditResult) -> str:
+    return audit.model.data_card or ""
+
+
+def _once(entries: Iterable[object]) -> tuple[object, ...]:
+    seen: list[object] = []
+    for entry in entries:
+        if entry not in seen:
+            seen.append(entry)
+    return tuple(seen)

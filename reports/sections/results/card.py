@@ -1,0 +1,153 @@
+"""The card of a finding: title, sentences, chart, three numbers, more statistics. A finding in, what `card.html` prints out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import SimpleNamespace
+
+from audit.records.results import Contrast, Finding, Rate
+from audit.types import Group
+from reports.charts.grids import heat_map
+from reports.charts.groups import LABELLED, groups_chart
+from reports.sections.context import AuditContext, PlacedFinding
+from reports.table import Columns, Row, Table, headers, table_rows
+from reports.text import phrases, sentences
+from reports.text.detail import found
+from reports.text.evidence import shrinkage_sentence, shrunk_rates
+from reports.text.headline import affected
+from reports.text.numbers import count, decimal, p_value
+from reports.text.reasons import explanation, not_compared
+from reports.text.responsiveness import composition_facts
+
+MOST_PAIRS = 21
+"""All pairs of seven groups. Of more, the page shows the most significant."""
+MOST_ROWS = 30
+"""A table of more groups shows the lowest and the highest; contrasts.csv has all."""
+MOST_CELLS = 80
+"""Cells of a heat map that are read; of more, the chart of groups and rates.csv stay."""
+_PAIRS: Columns[Contrast] = (
+    ("First", lambda pair: phrases.group(pair.first)),
+    ("Second", lambda pair: phrases.group(pair.second)),
+    ("First minus second [interval]", phrases.signed_change),
+    ("Adj. p", lambda pair: p_value(pair.p_adjusted)),
+    ("Exceeds the tolerance", lambda pair: "yes" if pair.beyond_tolerance else "not detected"),
+)
+
+
+def card_of(placed: PlacedFinding, context: AuditContext) -> SimpleNamespace:
+    """Return the card of a finding."""
+    finding, settings = placed.finding, context.results.settings
+    return SimpleNamespace(
+        placed=placed,
+        finding=finding,
+        title=found.found_title(finding, context.audit),
+        said=explanation(finding, context.audit, settings),
+        outside=not_compared(finding.by_group),
+        chart=_chart(placed),
+        numbers=found.three_numbers(finding, settings),
+        facts=_facts(finding),
+        groups=_groups(placed) if finding.by_group else None,
+        heat=heat_map(finding) if len(finding.by_group) <= MOST_CELLS else None,
+        # The one pair of two groups is in the table of groups.
+        pairs=_pairs(placed) if len(finding.pairs) > 1 else None,
+        shrunk=shrinkage_sentence(finding),
+        prompts=_prompts(placed, context),
+    )
+
+
+def _facts(finding: Finding) -> tuple[tuple[str, str], ...]:
+    """Return what a statistician looks for and the three numbers do not say."""
+    said = "Detectable difference" if finding.verdict == "inconclusive" else "Tolerance" if finding.gap else ""
+    return (*(each for each in phrases.facts(finding) if each[0] != said), *composition_facts(finding))
+
+
+def _prompts(placed: PlacedFinding, context: AuditContext) -> str:
+    """Return the anchor of the prompts of a finding's measurement; empty where they are not known."""
+    names = [record.name for record in context.audit.measurements]
+    name = placed.finding.measurement
+    return f"{context.key}-m{names.index(name) + 1}-prompts" if name in names else ""
+
+
+def _chart(placed: PlacedFinding) -> SimpleNamespace | None:
+    """Return the rate of every compared group, in colour where a difference was found; the first screen says how to read it."""
+    finding = placed.finding
+    marks = groups_chart(finding, affected(finding) if finding.verdict in ("disparity", "signal") else ())
+    return SimpleNamespace(marks=marks, caption=f"{placed.title}: rate and interval of each compared group") if marks else None
+
+
+def _groups(placed: PlacedFinding) -> Table:
+    """Return what the chart does not say of each group, the small ones last; columns that nothing fills are left out."""
+    finding, cells = placed.finding, _compared(placed.finding)
+    named = [*(cells if len(cells) <= MOST_ROWS else [*cells[:LABELLED], *cells[-LABELLED:]]), *_small(finding)[: MOST_ROWS - LABELLED]]
+    columns, of = _columns(finding), len(cells) + len(_small(finding))
+    foot = Row(("all images", phrases.cell_rate(finding.overall), _events(finding.overall), *[""] * (len(columns) - 3)))
+    cut = "" if len(named) == of else f" ({len(named)} of {of}; all are in tables/rates.csv and contrasts.csv)"
+    rows = table_rows(columns, named, faint=lambda cell: cell.status != "ok")
+    return Table(f"{placed.title}, groups", f"Each group against the rest{cut}", headers(columns), rows, (foot,))
+
+
+def _compared(finding: Finding) -> list[Rate]:
+    """Return the compared groups in the order of the chart."""
+    compared = [cell for cell in finding.by_group if cell.status == "ok"]
+    return sorted(compared, key=lambda cell: cell.value or 0.0, reverse=finding.better != "high")
+
+
+def _small(finding: Finding) -> list[Rate]:
+    return [cell for cell in finding.by_group if cell.status != "ok"]
+
+
+def _events(cell: Rate) -> str:
+    return f"{count(cell.events)} of {count(cell.n)}"
+
+
+def _columns(finding: Finding) -> Columns[Rate]:
+    of, borrowed = {contrast.first: contrast for contrast in finding.contrasts}, shrunk_rates(finding)
+    against: Columns[Rate] = (
+        ("Minus the rest [interval]", _of(of, phrases.signed_change)),
+        ("Adj. p", _of(of, lambda contrast: p_value(contrast.p_adjusted))),
+    )
+    optional: list[tuple[bool, Columns[Rate]]] = [
+        (finding.overall.effective_n is not None, (("Effective n", _effective),)),
+        (finding.overall.effective_clusters is not None, (("Clusters", _clusters), ("Design effect", _design_effect))),
+        (any(cell.baseline is not None for cell in finding.by_group), (("Most common answer", phrases.baseline),)),
+        (bool(borrowed), (("Shrunk", lambda cell: borrowed.get(cell.group, "")),)),
+    ]
+    return (
+        ("Group", lambda cell: phrases.group(cell.group)),
+        ("Rate [interval]", phrases.cell_rate),
+        ("Events", _events),
+        *(column for wanted, columns in optional if wanted for column in columns),
+        *(against if of else ()),
+    )
+
+
+def _effective(cell: Rate) -> str:
+    return "" if cell.effective_n is None else count(round(cell.effective_n))
+
+
+def _of(contrasts: dict[Group, Contrast], text: Callable[[Contrast], str]) -> Callable[[Rate], str]:
+    return lambda cell: text(contrasts[cell.group]) if cell.group in contrasts else ""
+
+
+def _clusters(rate: Rate) -> str:
+    """Return the clusters of a group, and how many of one size would tell as much: ``40 (effectively 21.5)``."""
+    if rate.clusters is None or rate.effective_clusters is None:
+        return ""
+    return f"{count(rate.clusters)} (effectively {decimal(rate.effective_clusters, 1)})"
+
+
+def _design_effect(rate: Rate) -> str:
+    """Return the design effect, and the correlation within a cluster that it means: ``3.4 (correlation 0.05)``."""
+    if rate.design_effect is None:
+        return ""
+    within = rate.intracluster_correlation
+    return decimal(rate.design_effect, 2) + ("" if within is None else f" (correlation {decimal(within, 2)})")
+
+
+def _pairs(placed: PlacedFinding) -> Table:
+    finding = placed.finding
+    ordered = sorted(finding.pairs, key=lambda pair: (pair.p_adjusted, -abs(pair.difference)))
+    shown = ordered[:MOST_PAIRS]
+    compared = sum(cell.status == "ok" for cell in finding.by_group)
+    caption = sentences.pairs_caption(len(shown), len(ordered), max(len(ordered), compared * (compared - 1) // 2))
+    return Table(f"{placed.title}, pairs", caption, headers(_PAIRS), table_rows(_PAIRS, shown))

@@ -1,0 +1,31 @@
+"""Exploratory comparisons: a row each. Their groups are in rates.csv; the strongest signals have cards of their own."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+from reports.sections.context import AuditContext
+from reports.sections.results.card import card_of
+from reports.text.order import strongest_signals
+
+MOST_ROWS, MOST_CARDS = 40, 8
+"""gaps.csv has all; so few have cards too."""
+
+
+def view(context: AuditContext) -> SimpleNamespace | None:
+    """Return the exploratory comparisons that can be estimated, those with a card marked, and how many cannot."""
+    strongest = strongest_signals(context.audit.findings)
+    estimable, of = [each for each in context.exploratory if each.finding.gap], len(context.exploratory)
+    others = [each for each in context.exploratory if each.finding not in strongest]
+    carded = others if len(others) <= MOST_CARDS else []
+    linked = {each.key for each in (*carded, *(each for each in context.exploratory if each.finding in strongest))}
+    return (
+        SimpleNamespace(
+            rows=tuple((each, each.key in linked) for each in estimable[:MOST_ROWS]),
+            cards=[card_of(each, context) for each in carded],
+            estimable=len(estimable),
+            of=of,
+        )
+        if of
+        else None
+    )

@@ -1,0 +1,73 @@
+"""All pre-specified questions, a row each on one shared axis; those that cannot be estimated in one row for each reason."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import SimpleNamespace
+
+from audit.records.results import AuditResult, Finding
+from audit.types import Group
+from reports.charts.gaps import gap_marks, gaps_axis
+from reports.sections.context import AuditContext, PlacedFinding
+from reports.text import phrases
+from reports.text.evidence import shift_tag
+from reports.text.headline import affected, captions, question
+from reports.text.order import reversed_at_equal
+
+
+def view(context: AuditContext) -> SimpleNamespace | None:
+    """Return the questions; None where nothing was planned."""
+    if not context.primary:
+        return None
+    settings, judged = context.results.settings, [each for each in context.primary if captions.is_judged(each.finding)]
+    findings = [each.finding for each in judged]
+    axis = gaps_axis(findings)
+    return SimpleNamespace(
+        rows=tuple(_row(each, context.audit, axis) for each in judged),
+        rest=_rest(context),
+        ticks=axis.ticks,
+        caption=captions.questions_caption(findings, settings, axis.ticks[-1][1]),
+        title=captions.questions_title(len(context.primary)),
+    )
+
+
+def _row(placed: PlacedFinding, audit: AuditResult, axis: SimpleNamespace) -> SimpleNamespace:
+    finding, gap = placed.finding, placed.finding.gap
+    value, interval = phrases.gap_and_interval(finding)
+    return SimpleNamespace(
+        key=placed.key,
+        finding=finding,
+        question=question(finding, audit),
+        tags=captions.tags(finding, shift_tag(finding)),
+        gap=value,
+        interval=interval,
+        marks=gap_marks(finding, axis.scale),
+        ends=tuple(_end(finding, levels) for levels in (gap.lowest, gap.highest)) if gap else (),
+    )
+
+
+def _end(finding: Finding, levels: Group) -> SimpleNamespace:
+    """Return one end of a gap; the affected group is bold, none where no side is worse or another attribute turns the order."""
+    told = finding.better != "neither" and not finding.diffuse and finding.verdict == "disparity" and not reversed_at_equal(finding)
+    worse = told and levels in affected(finding)
+    return SimpleNamespace(group=phrases.group(levels), rate=phrases.cell_value(phrases.rate_of(finding, levels)), worse=worse)
+
+
+def _rest(context: AuditContext) -> tuple[tuple[str, str], ...]:
+    """Return the questions that cannot be estimated: how many and why, and the first few by name."""
+    without = [each for each in context.primary if not captions.is_judged(each.finding)]
+    blind, few = ([each for each in without if bool(each.finding.unresponsive) is wanted] for wanted in (True, False))
+    said = []
+    if few:
+        said.append((captions.few_sentence(_findings(few), context.results.settings), _named(few)))
+    if blind:
+        said.append((captions.blind_sentence(_findings(blind)), _named(blind)))
+    return tuple(said)
+
+
+def _findings(placed: Sequence[PlacedFinding]) -> list[Finding]:
+    return [each.finding for each in placed]
+
+
+def _named(placed: Sequence[PlacedFinding]) -> str:
+    return phrases.some([each.title for each in placed])

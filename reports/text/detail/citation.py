@@ -1,0 +1,67 @@
+"""How to cite a finding: the finding and the page's own facts in, a sentence and BibTeX out."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from audit.records.results import AuditResult, Finding
+from audit.types import Settings
+from reports.text.detail.found import found_title
+from reports.text.headline import interval_level
+from reports.text.numbers import count, decimals, number, points, short_hash
+
+_LATEX = {"\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", **{each: f"\\{each}" for each in "%&#$_"}, "~": r"\~{}", "^": r"\^{}"}
+
+
+class Source(Protocol):
+    """Of a page: what made it, when, and the hash of its results.json."""
+
+    tool: str
+    created: str
+    sha256: str
+
+
+def cite_sentence(finding: Finding, audit: AuditResult, settings: Settings, source: Source) -> str:
+    """Return a finding as a sentence to quote: what was found, n, interval, and the hash of the file that has every number."""
+    return (
+        f"{found_title(finding, audit)} ({_numbers(finding, settings)}). {_source(audit, source)}; sha256 of results.json {source.sha256}."
+    )
+
+
+def bibtex(finding: Finding, audit: AuditResult, settings: Settings, source: Source) -> str:
+    """Return the same for BibTeX."""
+    fields = {
+        "title": found_title(finding, audit),
+        "howpublished": _source(audit, source),
+        "year": source.created.partition(",")[0].rpartition(" ")[2],
+        "note": f"{_numbers(finding, settings)}; finding {finding.id}; sha256 of results.json {source.sha256}",
+    }
+    return "\n".join(
+        [f"@misc{{vlm-audit-{short_hash(source.sha256)},", *(f"  {name} = {{{_latex(value)}}}," for name, value in fields.items()), "}"]
+    )
+
+
+def _numbers(finding: Finding, settings: Settings) -> str:
+    gap, n = finding.gap, f"n = {count(finding.overall.n)}"
+    if gap is None:
+        return f"not estimable, {n}"
+    places, low = decimals(gap.low, gap.high), max(gap.low, 0.0)
+    return (
+        f"gap {points(gap.value, places)}, {interval_level(settings)} % interval {number(low, places)} to {number(gap.high, places)}, {n}"
+    )
+
+
+def _source(audit: AuditResult, source: Source) -> str:
+    probe = "" if audit.probe.name == "predictions" else f" with the {audit.probe.name} probe"
+    return f"Audit of {audit.model.name} (sha256 {short_hash(audit.model.sha256)}){probe}, {source.tool}, {source.created}"
+
+
+def _latex(text: str) -> str:
+    r"""Return a text that BibTeX prints as it is.
+
+    Examples
+    --------
+    >>> _latex("50 % of a_b {c}")
+    '50 \\% of a\\_b \\{c\\}'
+    """
+    return "".join(_LATEX.get(character, character) for character in text)

@@ -1,0 +1,55 @@
+"""A finding in the words of its own card: what was found, and the three numbers under its chart; what stands above the appendix."""
+
+from __future__ import annotations
+
+from audit.records.results import AuditResult, Finding
+from audit.types import Settings
+from reports.text import phrases, sentences
+from reports.text.headline import interval_level, statement
+from reports.text.numbers import count, exact_tolerances, points
+
+
+def appendix_note(file: str, *, has_tables: bool) -> str:
+    """Return what is printed of an appendix, and where the rows are that its tables leave out."""
+    tables = "long tables are cut here, and the CSV files in the folder “tables” beside this page have every row; " if has_tables else ""
+    return f"Folded: what is open is printed; {tables}{file} has every number."
+
+
+def found_title(finding: Finding, audit: AuditResult) -> str:
+    """Return what was found: of a difference for whom and how large the rates are, else what is undecided or within which tolerance."""
+    if finding.verdict in ("disparity", "signal"):
+        return statement(finding, audit)
+    title = sentences.title(finding, audit)
+    if finding.verdict == "equivalent":
+        return f"{title}: no difference of more than {exact_tolerances(finding.tolerance, finding.ratio_tolerance)}"
+    if finding.verdict == "inconclusive" and finding.gap is not None:
+        return f"{title}: too few images to tell"
+    return title
+
+
+def three_numbers(finding: Finding, settings: Settings) -> tuple[tuple[str, str], ...]:
+    """Return what stands under a chart, as term and value: the gap, what chance gives, and the tolerance or what could be detected."""
+    gap = finding.gap
+    if gap is None:
+        return ()
+    level = f"{interval_level(settings)}\u00a0%"
+    third = (
+        ("Could reliably detect only", f"above {phrases.detectable_text(finding)}")
+        if finding.verdict == "inconclusive"
+        else ("Tolerance, set before the run", exact_tolerances(finding.tolerance, finding.ratio_tolerance))
+    )
+    return (
+        (f"Gap [{level} interval]", phrases.size(gap)),
+        (f"Expected by chance ({level})", f"up to {points(gap.null_95, phrases.gap_places(finding))}"),
+        third,
+    )
+
+
+def exploratory_sentence(comparisons: int, estimable: int) -> str:
+    """Return that comparisons are exploratory, what their p-values are adjusted for, and how many cannot be estimated."""
+    are = "comparison is exploratory: it shows" if comparisons == 1 else "comparisons are exploratory: they show"
+    adjusted = "" if comparisons == 1 else "; their p-values are adjusted among themselves (Benjamini-Hochberg)"
+    few = (
+        f" Not estimable, with fewer than two groups of enough images: {count(comparisons - estimable)}." if estimable < comparisons else ""
+    )
+    return f"{count(comparisons)} {are} a signal or none, never a verdict{adjusted}.{few}"

@@ -1,0 +1,25 @@
+"""What was audited, in a few lines: data in, sentences out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from audit.records.results import AuditResult
+from reports.text import phrases
+from reports.text.notes import sentence
+from reports.text.numbers import count, in_words
+
+
+def data_lines(audit: AuditResult) -> Iterator[str]:
+    """Give how many images of which data were used, what was left out, and what the sampling unit is."""
+    data = audit.data
+    licence = "" if data.licence == "not stated" else f" ({data.licence})"
+    yield f"{data.name}{licence}: {in_words(data.listed, 'image')} listed, {count(data.used)} used."
+    if data.exclusions:
+        left_out = "; ".join(f"{in_words(each.count, 'image')} ({sentence(each.reason)})" for each in data.exclusions)
+        yield f"Left out: {left_out}."
+    if data.clusters is not None:
+        by = phrases.attributes([data.cluster or ""])
+        yield f"Images come in {in_words(data.clusters, 'cluster')}, by {by}: the cluster is the sampling unit."
+    if data.weights is not None:
+        yield f"Images are weighted by the column “{data.weights}”."

@@ -1,0 +1,129 @@
+"""Can a verdict be trusted? One line for each thing that could overturn it: an audit in, term and sentence out; none carries a p-value."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from audit.records.results import AuditResult, Finding, Results
+from reports.text import phrases, replicates, sentences
+from reports.text.evidence import near_ties_sentence, shifted, unequal_labels_sentence
+from reports.text.numbers import count, in_words, percent
+from reports.text.order import by_severity
+from reports.text.responsiveness import composition_sentence, look_line
+
+
+@dataclass(frozen=True)
+class TrustLine:
+    """What could overturn a verdict, and the section that has the numbers."""
+
+    term: str
+    sentence: str
+    section: str
+    """Name of a section; empty for none."""
+
+
+def trust_lines(audit: AuditResult, results: Results) -> tuple[TrustLine, ...]:
+    """Return a line for everything that was tried, in the order of `_LINES`; last what replicates of the model say."""
+    primary = sorted((finding for finding in audit.findings if finding.primary), key=by_severity)
+    said = ((term, sentence(audit, primary), section) for term, sentence, section in _LINES)
+    repeated = replicates.trust_line(results, audit)
+    return (
+        *(TrustLine(term, text, section) for term, text, section in said if text),
+        *([TrustLine("Replicates", repeated, "replicates")] if repeated else []),
+    )
+
+
+def _images(audit: AuditResult, primary: Sequence[Finding]) -> str:
+    """Return whether the answers depend on the images; where they do not, the headline says so."""
+    return look_line(audit)
+
+
+def _prompts(audit: AuditResult, primary: Sequence[Finding]) -> str:
+    curves = [curve for curve in audit.specifications if curve.share_same_sign is not None]
+    if not curves:
+        return "" if phrases.answers_only(audit.model) or audit.specifications else "One prompt was used; other prompts were not tried."
+    sensitive = [curve.question.rstrip(".") for curve in curves if sentences.is_prompt_sensitive(curve)]
+    tried = in_words(max(len(curve.points) for curve in curves), "prompt template")
+    if not sensitive:
+        return f"Across up to {tried}, {_all(len(curves), 'answer')} keep{'s' if len(curves) == 1 else ''} the direction of the default."
+    return f"Across up to {tried}, {len(sensitive)} of {in_words(len(curves), 'answer')} depend on the prompt: {phrases.some(sensitive)}."
+
+
+def _control(audit: AuditResult, primary: Sequence[Finding]) -> str:
+    control = audit.untrained_control
+    if control is None:
+        return ""
+    found = sum(each.verdict == "disparity" for each in control.findings)
+    return f"The same architecture with untrained weights shows a disparity in {found} of {in_words(len(control.findings), 'question')}."
+
+
+def _labels(audit: AuditResult, primary: Sequence[Finding]) -> str:
+    """Return the verdict that the fewest wrong labels would overturn."""
+    tipping = [
+        (each.evidence.label_noise.tipping_point, each)
+        for each in primary
+        if each.evidence.label_noise and each.evidence.label_noise.tipping_point
+    ]
+    if not tipping:
+        return ""
+    least, finding = min(tipping, key=lambda pair: pair[0].share)
+    n = phrases.rate_of(finding, least.worst).n
+    of = f"{count(least.images)} of {count(n)} labels of {phrases.group(least.worst)} ({percent(least.share, 1)})"
+    which = "" if len(tipping) == 1 else f", {sentences.title(finding, audit)}"
+    return f"Mislabelled images needed to overturn the {'disparity' if len(tipping) == 1 else 'weakest disparity'}{which}: {of}."
+
+
+def _unequal_labels(audit: AuditResult, primary: Sequence[Finding]) -> str:
+    return next(filter(None, map(unequal_labels_sentence, primary)), "")
+
+
+def _other_attributes(audit: AuditResult, primary: Sequence[Finding]) -> str:
+    adjusted = [each for each in primary if each.evidence.adjustment and each.evidence.adjustment.pairs]
+    if not adjusted:
+        return ""
+    changed = [(each, pair) for each in adjusted if (pair := shifted(each))]
+    if not changed:
+        keep = "keeps its direction and most of its size" if len(adjusted) == 1 else "keep their direction and most of their size"
+        return f"Adjusted for other attributes, {_all(len(adjusted), 'difference')} {keep}."
+    named = [f"{sentences.title(each, audit)} is {pair.shift} at equal {phrases.attributes(pair.others)}" for each, pair in changed]
+    return f"Adjusted for other attributes, {len(changed)} of {in_words(len(adjusted), 'difference')} change: {phrases.some(named)}."
+
+
+def _composition(audit: AuditResult, primary: Sequence[Finding]) -> str:
+    explained = [sentences.title(each, audit) for each in primary if composition_sentence(each)]
+    return f"Explained by it: {phrases.some(explained)}." if explained else ""
+
+
+def _small_groups(audit: AuditResult, primary: Sequence[Finding]) -> str:
+    outside = {cell.group for finding in primary for cell in finding.by_group if cell.status != "ok"}
+    compared = {cell.group for finding in primary for cell in finding.by_group if cell.status == "ok"}
+    if not outside:
+        return f"All {count(len(compared))} groups of the pre-specified questions have enough images." if compared else ""
+    named = phrases.some([phrases.group(group) for group in sorted(outside)])
+    return f"Too small to compare in some question: {in_words(len(outside), 'group')} ({named})."
+
+
+def _near_ties(audit: AuditResult, primary: Sequence[Finding]) -> str:
+    if all(record.evidence.near_ties is None for record in audit.measurements):
+        return ""
+    return near_ties_sentence(audit, {each.id: sentences.title(each, audit) for each in primary})
+
+
+def _all(many: int, noun: str) -> str:
+    """Return ``the answer``, ``both answers`` or ``all 5 answers``."""
+    return f"the {noun}" if many == 1 else f"both {noun}s" if many == 2 else f"all {in_words(many, noun)}"
+
+
+_LINES: Sequence[tuple[str, Callable[[AuditResult, Sequence[Finding]], str], str]] = (
+    ("Does the model look?", _images, "prompts"),
+    ("Prompt", _prompts, "prompt-sensitivity"),
+    ("Untrained control", _control, "controls"),
+    ("Wrong labels", _labels, "robustness"),
+    ("Unequal label errors", _unequal_labels, "robustness"),
+    ("Other attributes", _other_attributes, "adjustment"),
+    ("Group composition", _composition, "method"),
+    ("Small groups", _small_groups, "data"),
+    ("Near-ties", _near_ties, "robustness"),
+)
+"""Term, sentence (empty: not said), and the section with the numbers."""

@@ -1,0 +1,89 @@
+"""What stands under the charts of the first screen: records in, captions out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from audit.records.results import AuditResult, Finding
+from audit.types import Settings
+from reports.text import phrases
+from reports.text.headline.differences import interval_level, rate_name
+from reports.text.numbers import count, exact_tolerances, in_words, times
+from reports.text.reasons import beyond_in_ratio_alone, not_compared
+from reports.text.responsiveness import composition_sentence
+
+
+def groups_title(finding: Finding, audit: AuditResult) -> str:
+    """Return what the chart of groups shows: ``Gender accuracy by race``."""
+    name = rate_name(finding, audit)
+    return f"{name[:1].upper()}{name[1:]} by {phrases.attributes(finding.attributes)}"
+
+
+def leading_title(finding: Finding, audit: AuditResult) -> str:
+    """Return the same for the chart of the first screen, which may show what nobody planned to ask."""
+    return groups_title(finding, audit) + ("" if finding.primary else ", not planned")
+
+
+def groups_caption(finding: Finding, settings: Settings) -> str:
+    """Return how to read the chart of groups, with the images that count and the groups too small to be drawn."""
+    tolerance = exact_tolerances(finding.tolerance, None)
+    said = [
+        f"n\u00a0=\u00a0{count(finding.overall.n)}; {interval_level(settings)}\u00a0% intervals. Grey band: where random groups would lie. "
+        f"Filled: above or below the other groups together; ringed: by more than {tolerance}.",
+        *not_compared(finding.by_group),
+    ]
+    return " ".join(said)
+
+
+def questions_title(questions: int) -> str:
+    """Return the heading of the list of questions.
+
+    Examples
+    --------
+    >>> questions_title(1), questions_title(2), questions_title(7)
+    ('The pre-specified question', 'Both pre-specified questions', 'All 7 pre-specified questions')
+    """
+    return {1: "The pre-specified question", 2: "Both pre-specified questions"}.get(questions, f"All {questions} pre-specified questions")
+
+
+def questions_caption(findings: Sequence[Finding], settings: Settings, last: str) -> str:
+    """Return how to read the list of questions: what a gap is, its level, the axis and the tolerance."""
+    if not findings:
+        return ""
+    tolerances = {exact_tolerances(each.tolerance, None) for each in findings}
+    shaded = f"the tolerance of {tolerances.pop()}" if len(tolerances) == 1 else "the tolerance of the question"
+    interval = f"{interval_level(settings)}\u00a0% interval over all pairs of groups"
+    ratios = {each.ratio_tolerance for each in findings if each.ratio_tolerance}
+    rare = f"; low rates must not differ {' or '.join(f'{ratio:g}' for ratio in sorted(ratios))} times either" if ratios else ""
+    return f"Gap: highest minus lowest rate, with its {interval}. Axis from 0 to {last} points; shaded: {shaded}{rare}."
+
+
+def is_judged(finding: Finding) -> bool:
+    """Whether a question has a row: groups can be compared, and the answers depend on the images."""
+    return finding.gap is not None and finding.verdict != "not estimable"
+
+
+def unjudged_sentences(findings: Sequence[Finding], settings: Settings) -> tuple[str, ...]:
+    """Return how many of the questions have no row, for each reason."""
+    without = [each for each in findings if not is_judged(each)]
+    few, blind = ([each for each in without if bool(each.unresponsive) is wanted] for wanted in (False, True))
+    return (*([few_sentence(few, settings)] if few else []), *([blind_sentence(blind)] if blind else []))
+
+
+def few_sentence(findings: Sequence[Finding], settings: Settings) -> str:
+    """Return how many questions have too few images: ``11 questions: fewer than two groups with 30 images``."""
+    clusters = " in enough clusters" if any(each.overall.clusters is not None for each in findings) else ""
+    return f"{in_words(len(findings), 'question')}: fewer than two groups with {settings.min_group_size} images that count{clusters}"
+
+
+def blind_sentence(findings: Sequence[Finding]) -> str:
+    """Return how many questions have no verdict because the answers tell nothing about groups."""
+    return f"{in_words(len(findings), 'question')}: the answers are not shown to depend on the images"
+
+
+def tags(finding: Finding, shift: str) -> tuple[str, ...]:
+    """Return what stands beside a verdict in a list, in a few words."""
+    beyond = ("exceeds the tolerance",) if finding.exceeds_tolerance and finding.verdict == "disparity" else ()
+    if beyond and finding.gap and finding.gap.ratio_low is not None and beyond_in_ratio_alone(finding):
+        beyond = (f"{times(finding.gap.ratio_low)} times or more",)
+    return (*beyond, *filter(None, (shift, "explained by group composition" if composition_sentence(finding) else "")))

@@ -1,0 +1,105 @@
+"""The three numbers beside a headline: records in, a number and what it is out."""
+
+from __future__ import annotations
+
+from audit.records.inputs import AgainstConstant
+from audit.records.results import AuditResult, Finding
+from audit.types import Settings
+from reports.text import phrases
+from reports.text.evidence import shift_tag
+from reports.text.headline.audits import Headline
+from reports.text.headline.differences import ends, interval_level, rate_name
+from reports.text.numbers import decimals, exact_points, number, percent, points, times
+from reports.text.order import by_severity
+from reports.text.reasons import beyond_in_ratio_alone
+
+Tile = tuple[str, str]
+_WHOLE_SCALE = 1.0
+
+
+def tiles_of(headline: Headline, audit: AuditResult, settings: Settings) -> tuple[Tile, ...]:
+    """Return at most three tiles: the gap, what random groups would give, and what else places it."""
+    if headline.kind == "unresponsive":
+        return _constant_tiles(audit)
+    finding, level = headline.finding, interval_level(settings)
+    if finding is None or finding.gap is None:
+        return _groups_tiles(audit, settings)
+    if headline.visible:
+        seen, planned = headline.visible, phrases.attributes(finding.attributes)
+        gap = _gap(seen, f"gap by {phrases.attributes(seen.attributes)}, not planned", level)
+        return gap, _chance(seen, level), _gap(finding, f"planned: gap by {planned}", level)
+    return _leading(finding, level), _chance(finding, level), _third(headline, finding, audit, level)
+
+
+def _chance(finding: Finding, level: str) -> Tile:
+    return phrases.chance_text(finding), f"what random groups would give, at most ({level}\u00a0%)"
+
+
+def _leading(finding: Finding, level: str) -> Tile:
+    """Return the difference of the headline: the gap, or that of the pair that it names."""
+    found = ends(finding)
+    if found is None or found.widest:
+        return _gap(finding, f"gap by {phrases.attributes(finding.attributes)}", level)
+    places = decimals(found.low, found.high)
+    interval = f"{level}\u00a0% interval {number(found.low, places)} to {number(found.high, places)}"
+    return points(
+        found.value, places
+    ), f"between these two, {interval}; widest gap {points(finding.gap.value if finding.gap else 0.0, places)}"
+
+
+def _gap(finding: Finding, what: str, level: str) -> Tile:
+    gap, places = finding.gap, phrases.gap_places(finding)
+    if gap is None:
+        return phrases.size(None), what
+    low, high = number(max(gap.low, 0.0), places), number(gap.high, places)
+    return points(gap.value, places), f"{what}, {level}\u00a0% interval {low} to {high}"
+
+
+def _third(headline: Headline, finding: Finding, audit: AuditResult, level: str) -> Tile:
+    """Return the widest gap of another attribute where that is a disparity too; what an open question could find; else the tolerance."""
+    if headline.kind in ("inconclusive", "limited"):
+        return _detectable(finding)
+    others = sorted((each for each in audit.findings if each.primary and each.verdict == "disparity"), key=by_severity)
+    elsewhere = next((each for each in others if each.attributes != finding.attributes), None)
+    if elsewhere is not None:
+        turned = f", {shift_tag(elsewhere)}" if shift_tag(elsewhere) else ""
+        return _gap(elsewhere, f"gap in {rate_name(elsewhere, audit)} by {phrases.attributes(elsewhere.attributes)}{turned}", level)
+    if beyond_in_ratio_alone(finding):
+        least = finding.gap.ratio_low if finding.gap else None
+        return (
+            f"{times(least or 1.0)} times",
+            f"the lower rate, at least, is the higher; tolerance: {finding.ratio_tolerance:g} times",
+        )
+    return exact_points(finding.tolerance), "tolerance set before the run: smaller differences would not matter"
+
+
+def _detectable(finding: Finding) -> Tile:
+    detectable = finding.gap.minimum_detectable if finding.gap else _WHOLE_SCALE
+    if detectable >= _WHOLE_SCALE:
+        return "none", "no difference would reliably show"
+    by = phrases.attributes(finding.attributes)
+    return phrases.detectable_text(finding), f"smallest difference by {by} that would reliably show"
+
+
+def _constant_tiles(audit: AuditResult) -> tuple[Tile, ...]:
+    """Return how often the answers of the first measurement that does not look agree, and one answer for every image."""
+    found = [(record, record.responsiveness) for record in audit.measurements if record.responsiveness]
+    _, first = next(each for each in found if each[1].code not in (None, "looks"))
+    against: AgainstConstant | None = first.against_constant
+    right = () if against is None else (
+        (percent(against.accuracy, 1), "of the answers agree with the labels"),
+        (percent(against.constant_accuracy, 1), f"would, if every answer were ‘{against.constant}’"),
+    )  # fmt: skip
+    return (*right, (percent(first.commonest_share, 1), f"of the answers are ‘{first.commonest}’"))
+
+
+def _groups_tiles(audit: AuditResult, settings: Settings) -> tuple[Tile, ...]:
+    """Return how many groups could have been compared, of the first three pre-specified questions by another attribute."""
+    by = {each.attributes: each.by_group for each in audit.findings if each.primary and each.by_group}
+    return tuple(
+        (
+            f"{sum(cell.status == 'ok' for cell in cells)} of {len(cells)}",
+            f"groups by {phrases.attributes(names)} have {settings.min_group_size} images that count",
+        )
+        for names, cells in list(by.items())[:3]
+    )

@@ -1,0 +1,6 @@
+"""Replicates in words: records in, sentences (`lines`) and cells of a table (`cells`) out."""
+
+from reports.text.replicates.cells import deviation_text, gaps_text, turned_text, verdicts_text
+from reports.text.replicates.lines import introduction, ordered, question_sentence, trust_line
+
+__all__ = ["deviation_text", "gaps_text", "introduction", "ordered", "question_sentence", "trust_line", "turned_text", "verdicts_text"]

@@ -1,0 +1,158 @@
+"""An audit on a terminal: verdict and headline first and last, a line a question, within its columns, colours and characters."""
+
+import re
+import unicodedata
+from dataclasses import replace
+
+import pytest
+
+from audit.cli.screen import Screen
+from audit.types import Note, Settings
+from reports.exports.lines import fit, wrapped
+from reports.exports.terminal import audit_lines
+from reports.text.headline import headline_of
+from tests.support import report_samples as samples
+from tests.support import what_if_samples as tried
+
+PLAIN, WIDE = Screen(), Screen(100)
+
+
+def columns(line):
+    return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in line)
+
+
+def printed(*audits, screen=PLAIN, **options):
+    return audit_lines(samples.results(*audits), screen, **options)
+
+
+def joined(text):
+    return " ".join(text.split())
+
+
+def test_verdict_and_headline_stand_first_and_last_and_a_question_is_a_line():
+    audit = samples.emoji()
+    said = headline_of(audit, Settings()).text.replace("\u00a0", " ")
+    lines = printed(audit).splitlines()
+
+    assert lines[:2] == ["emoji/ckpt.pt · emoji · 300 images", "▲ Disparity · 1 of 2 pre-specified questions"]
+    assert joined(printed(audit)).startswith(f"{' '.join(lines[:2])} {said} ")
+    assert joined(printed(audit)).endswith(f"▲ Disparity. {said}")  # no signal follows
+    table = [line for line in lines if " by " in line and "[" in line]
+    assert re.fullmatch(r"▲ Occupation accuracy by gender  26 \[14, 38\] +woman 72 %, man 98.0 %", table[0])
+    assert [line[0] for line in table] == ["▲", "?"]
+    assert "No signal in 3 exploratory comparisons." in lines
+
+
+def test_signals_are_at_most_three_and_marked_as_not_planned():
+    audit = samples.fairface()
+    many = tuple(replace(each, verdict="signal") if not each.primary and each.gap else each for each in audit.findings)
+    text = printed(replace(audit, findings=many))
+
+    assert len(re.findall(r"\n◆ [^\n]+ by ", text)) == 3
+    assert text.index("Not planned: ") < text.index("◆")
+    assert "more exploratory comparisons: see the report" in text
+
+
+def test_what_a_rule_left_out_stands_on_the_terminal():
+    audit = samples.emoji()
+    note = Note("attributes_by_rule_of_several", {"attributes": ("a",), "levels": 50, "others": ("'city' (60 levels)",)})
+    text = joined(printed(replace(audit, data=replace(audit.data, notes=(*audit.data.notes, note)))))
+
+    assert "Disparity · 1 of 2 pre-specified questions, without 'city' (60 levels)" in text
+    assert "Columns left out by rule: 'city' (60 levels)." in text
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 100])
+@pytest.mark.parametrize("ascii_only", [False, True])
+@pytest.mark.parametrize("verbose", [False, True])
+def test_no_line_is_wider_than_the_screen(width, ascii_only, verbose):
+    wide = samples.mapped(samples.results(samples.fairface(), samples.emoji()), lambda text: "日本語の長い名前\x1b[31m\u202e" + text)
+    text = audit_lines(wide, Screen(width, ascii=ascii_only), verbose=verbose)
+
+    assert max(map(columns, text.splitlines())) <= width
+    assert "\x1b" not in text
+    assert "\u202e" not in text
+    assert text.isascii() is ascii_only
+
+
+def test_a_number_stays_with_its_unit():
+    assert wrapped("a gap of 13.4\u00a0points here", 16) == ["a gap of", "13.4\u00a0points here"]
+    assert fit("whatever the race", 12) == "whatever th…"
+    assert fit("日本語", 5) == "日本…"
+
+
+def test_colours_are_ansi_of_marks_and_verdicts_and_change_no_width():
+    plain, coloured = (printed(samples.emoji(), screen=Screen(80, colours)) for colours in (False, True))
+
+    assert "\x1b[31m▲\x1b[0m Occupation accuracy by gender" in coloured
+    assert "\x1b[33m?\x1b[0m Occupation accuracy by tone" in coloured
+    assert coloured.splitlines()[1] == "\x1b[31m▲\x1b[0m \x1b[31mDisparity · 1 of 2 pre-specified questions\x1b[0m"
+    assert re.sub(r"\x1b\[\d+m", "", coloured) == plain
+
+
+def test_ascii_has_its_own_marks():
+    text = printed(samples.emoji(), screen=Screen(ascii=True))
+
+    assert text.isascii()
+    assert "\n! Occupation accuracy by gender" in text
+    assert "\n? Occupation accuracy by tone" in text
+    assert "\n* " in printed(samples.fairface(), screen=Screen(ascii=True))
+    assert "emoji/ckpt.pt - emoji - 300 images" in text
+
+
+def test_a_narrow_screen_has_gap_and_groups_on_a_line_of_their_own():
+    text = printed(samples.fairface(), screen=Screen(60))
+
+    assert re.search(r"\n▲ [^\n\[]+ by race\n  [\d.]+ \[[\d.]+, [\d.]+\] +\w", text)
+
+
+def test_verbose_is_a_table_with_n_and_what_chance_gives():
+    lines = printed(samples.emoji(), verbose=True).splitlines()
+    place = next(i for i, line in enumerate(lines) if line.startswith("metric by attribute"))
+
+    assert re.fullmatch(r"Occupation accuracy by gender +disparity", lines[place + 3])
+    assert re.fullmatch(r"  woman 72 % \(100\), man 98\.0 % \(100\) +26 \[14, 38\] +1[01]", lines[place + 4])
+
+
+def test_the_terminal_counts_what_it_leaves_out_and_says_where_what_ifs_stand():
+    audit = samples.fairface()
+    more = replace(audit, findings=tuple(replace(finding, primary=True) for finding in audit.findings))
+    judged = sum(each.gap is not None for each in more.findings)
+
+    assert f"and {judged - 15} more questions: see the report" in printed(more)
+
+    audit = replace(samples.emoji(), what_ifs=(tried.asked(), tried.asked(question=Note.of("None"), target=None, other_attributes=())))
+    assert "and what-ifs to 2 questions: see the report" in printed(audit).splitlines()
+    assert "what-if" not in printed(samples.emoji())
+
+
+def test_what_cannot_be_estimated_is_one_line():
+    audit = samples.emoji()
+    only = tuple(replace(finding, primary=True) for finding in audit.findings if finding.gap is None)
+
+    assert "\n○ 1 question: fewer than two groups with 30 images that count\n" in printed(replace(audit, findings=only))
+    assert "fewer than two groups" not in printed(audit)
+
+
+def test_of_several_audits_every_headline_stands_last():
+    text = joined(printed(samples.emoji(), samples.fairface()))
+
+    assert re.search(r"▲ emoji/ckpt.pt · emoji: Disparity\. .* ▲ ckpt.pt · fairface: Disparity\. [^▲]*$", text)
+
+
+def test_a_limited_run_says_so_and_nothing_is_called_fair_or_passed():
+    assert joined(printed(samples.fairface(limited=True))).count("LIMITED RUN") == 1
+    text = printed(samples.fairface(), samples.emoji())
+    assert not re.search(r"\bfair\b|\bpass(ed)?\b", text, re.IGNORECASE)
+
+
+def test_an_equivalence_whose_interval_reaches_beyond_the_tolerance_says_by_which_rule():
+    audit = samples.emoji()
+    close = replace(audit.findings[0], verdict="equivalent")
+    close = replace(close, gap=replace(close.gap, value=0.01, low=0.0, high=0.052, equivalence_bound=0.049))
+    text = joined(printed(replace(audit, findings=(close, *audit.findings[1:]))))
+
+    assert "≈ Occupation accuracy by gender 1.0 [0.0, 5.2]" in text
+    assert "Every pair lies within ±5 points by the rule of “equivalent”, which asks less than the interval of the gap." in text
+    inside = replace(close, gap=replace(close.gap, high=0.049))
+    assert "by the rule" not in printed(replace(audit, findings=(inside, *audit.findings[1:])))
