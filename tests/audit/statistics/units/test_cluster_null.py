@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
+from scipy.special import stdtr
 
 from audit.statistics.null import gap_test, two_proportion_p
 from audit.statistics.resampling import spread_of_rates
@@ -151,6 +152,27 @@ def test_another_seed_and_other_names_move_p_by_its_monte_carlo_error(seed):
     assert np.ptp(found) <= 6 * error
 
 
+def test_the_most_significant_pair_begins_with_the_higher_rate():
+    found = clustered_gap_test(
+        nested((np.array([1] * 20), np.full(20, 4)), (np.array([3] * 20), np.full(20, 4))), 199, np.random.default_rng(0)
+    )
+    assert found.most_significant == (1, 0)
+
+
+def test_a_few_shuffles_do_not_outvote_the_observed_errors():
+    """90 of 93 images right in five clusters, all 720 in 36 others: of 999 shuffles seven are as extreme, of normal rates seven in ten."""
+    few = np.array([48, 2, 1, 19, 20]), np.array([50, 2, 1, 20, 20])
+    found = clustered_gap_test(nested(few, (np.full(36, 20), np.full(36, 20))), 999, np.random.default_rng(0))
+    assert found.p > 0.5
+
+
+def test_groups_that_share_clusters_have_correlated_rates_under_the_null():
+    """192 sets of four poses, all right or none but in twelve, whose last pose is wrong: each pose has nearly the same events."""
+    events = np.array([[1, 1, 1, 1], [0, 0, 0, 0], [1, 1, 1, 0]])
+    found = clustered_gap_test(ClusterTable(events, np.ones_like(events), np.array([90, 90, 12])), 999, np.random.default_rng(0))
+    assert max(found.p, found.pair_p, found.chi2_p) <= 0.002
+
+
 # ---- clusters that are not alike -----------------------------------------------------------------------------------------------
 
 
@@ -204,6 +226,13 @@ def test_the_p_of_separate_people_is_that_of_two_proportions():
     assert clustered_p(table.sums, FIRST, SECOND) == pytest.approx(two_proportion_p(*sides), abs=4e-3)
     copied = ClusterTable(5 * table.events, 5 * table.n, table.count)
     assert clustered_p(copied.sums, FIRST, SECOND) == pytest.approx(clustered_p(table.sums, FIRST, SECOND))
+
+
+def test_the_p_of_few_clusters_is_students():
+    """20 + 20 people with one image, 6 and 14 right: half-way to .5 rates .4 and .6, of variance .24 / 19 on 19 degrees of freedom."""
+    events = np.concatenate([np.arange(20) < 6, np.arange(20) < 14])
+    table = cluster_table(np.arange(40), np.repeat([0, 1], 20), events, 2)
+    assert clustered_p(table.sums, FIRST, SECOND) == pytest.approx(2 * stdtr(38, -0.4 / np.sqrt(2 * 0.24 / 19)))
 
 
 def test_where_no_cluster_tells_two_groups_apart_p_is_one():
