@@ -118,7 +118,7 @@ def _rank(name: str, schema: Schema) -> int:
 def _table_columns(path: Path, schema: Schema) -> Sequence[str]:
     """Return the columns of a table that names its images; none for Parquet with the images in it, and for what cannot be read."""
     if path.suffix.lower() in CSV_SUFFIXES:
-        return csv_header(path)
+        return csv_header(path)[0]
     try:
         columns = parquet_schema(path)
     except DataError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import itertools
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +19,7 @@ from audit.types import Dataset, Note
 
 CSV_SUFFIXES = (".csv",)
 PARQUET_SUFFIXES = (".parquet", ".pq")
-_PROBED_NAMES = 1000
+_PROBED_NAMES, _LONGEST_LINE = 1000, 1 << 24
 
 
 def with_files(cells: Cells, folder: Path, schema: Schema, origin: Origin) -> Dataset:
@@ -107,11 +108,18 @@ def _decoded(path: Path) -> str:
         raise DataError(f"{path.name} is not UTF-8", where=f"line {line}", why=why, fix=fix) from error
 
 
-def csv_header(path: Path) -> list[str]:
-    """Return the column names of a CSV file as well as its first 64 KiB tell; an unreadable header is empty."""
-    with path.open("rb") as file:
-        text = file.read(65536).decode("utf-8-sig", errors="replace")
-    try:
-        return next(csv.reader(io.StringIO(text, newline="")), [])
-    except csv.Error:
-        return []
+def csv_header(path: Path, separators: Sequence[str] = (",",)) -> tuple[list[str], str]:
+    """Return the column names of a CSV file, however long its header is, and which of the separators its first line has, else the first.
+
+    An unreadable header is empty; DataError where its first line has more than 16 MB.
+    """
+    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
+        lines = iter(lambda: file.readline(_LONGEST_LINE), "")
+        first = next((line for line in lines if line.strip()), "")
+        if len(first) == _LONGEST_LINE:
+            raise DataError(f"the first line of {path.name} has no end within 16 MB", fix="give a table with a header and one row a line")
+        separator = next((mark for mark in separators if mark in first), separators[0])
+        try:
+            return next(csv.reader(itertools.chain([first], lines), delimiter=separator), []), separator
+        except csv.Error:
+            return [], separator

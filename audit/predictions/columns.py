@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import codecs
-import csv
 import hashlib
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +15,7 @@ import pyarrow.compute as pc
 
 from audit.data.arrow import from_frame
 from audit.data.schema import check_distinct, counted, quoted
-from audit.data.table import CSV_SUFFIXES, PARQUET_SUFFIXES, read_csv
+from audit.data.table import CSV_SUFFIXES, PARQUET_SUFFIXES, csv_header, read_csv
 from audit.errors import DataError, UsageError
 from audit.types import UNKNOWN
 
@@ -26,7 +24,6 @@ if TYPE_CHECKING:
 
 FRAME = "data frame"
 """What messages and results call a data frame."""
-_HEAD = 1 << 16
 _BLOCK = 1 << 22
 _LABEL_KINDS = (
     pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view,
@@ -103,13 +100,11 @@ def _csv(path: Path) -> pa.Table:
 def _header(path: Path) -> tuple[list[str], str]:
     """Return the column names and the separator."""
     with path.open("rb") as file:
-        head = file.read(_HEAD)
-    if not head.strip() or head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        start = file.read(len(codecs.BOM_UTF16_LE))
+    names, separator = csv_header(path, tuple(SEPARATORS))
+    if not names or start in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
         read_csv(path)  # says what is wrong with it
-    text = head.decode("utf-8-sig", errors="replace").lstrip("\r\n")
-    first = text.partition("\n")[0]
-    separator = next((mark for mark in SEPARATORS if mark in first), ",")
-    return next(csv.reader(io.StringIO(text, newline=""), delimiter=separator)), separator
+    return names, separator
 
 
 # ---- columns as text -----------------------------------------------------------------------------------------------------------------

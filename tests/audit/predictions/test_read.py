@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from audit.errors import DataError, UsageError
+from audit.predictions.columns import read_columns
 from audit.predictions.read import ColumnOptions, load_predictions
 from audit.run import main
 from tests.support.notes import sentences, told
@@ -163,6 +164,12 @@ def test_the_answer_is_the_label_with_the_highest_score_and_of_equals_the_first(
     assert predictions.labels == ("cat", "dog")
     assert predictions.y_pred.tolist() == ["cat", "dog", "cat"]
     np.testing.assert_allclose(predictions.margin, [0.8, 0.6, 0.0], atol=1e-6)
+
+
+def test_a_model_that_never_gives_a_true_answer_is_read_where_the_scores_name_the_labels(file):
+    content = "race,y_true,score:cat,score:dog\n" + "A,dog,0.9,0.1\nB,dog,0.8,0.2\n" * 30
+    result = audit(file(content))
+    assert column(result, "predictions/accuracy/race", "events") == [0, 0]
 
 
 def test_an_answer_that_differs_from_the_scores_stands_and_is_said(file):
@@ -447,3 +454,15 @@ def test_a_named_index_of_a_data_frame_identifies_its_rows(file):
 def test_a_data_frame_is_refused_as_a_file_is(frame, kind, words):
     with pytest.raises(kind, match=words):
         read(frame)
+
+
+def test_a_header_of_any_width_leaves_every_column_text(tmp_path):
+    """100,000 letters of other columns before the group: `1` and `01` stay two groups."""
+    wide = [f"column {place} {'x' * 90}" for place in range(1000)]
+    lines = [",".join((*wide, "y_pred", "group")), *(",".join((*["a"] * 1000, "yes", group)) for group in ("1", "01", "1", "01"))]
+    (tmp_path / "wide.csv").write_text("\n".join(lines) + "\n")
+
+    table = read_columns(tmp_path / "wide.csv")
+
+    assert table.column("group").to_pylist() == ["1", "01", "1", "01"]
+    assert {str(kind) for kind in table.schema.types} == {"string"}
