@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: demo test check fix bench clean
+.PHONY: demo test check fix docs gallery pictures bench clean
 .DEFAULT_GOAL := demo
 
 $(READY): pyproject.toml
@@ -28,6 +28,15 @@ check: $(READY)  ## lint, format, types, layers
 fix: $(READY)  ## what a machine can mend
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: $(READY)  ## the site, in site/; a broken link or an unknown name is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
+
+gallery: $(READY)  ## four sample reports for the site, in runs/gallery; trains the demo's models where they are missing
+	$(BIN)/python -m docs.tools.gallery
+
+pictures: $(READY)  ## the pictures of README and site; needs Chromium
+	$(BIN)/python -m docs.tools.pictures
 
 bench: $(READY)  ## one ratio a script, against a peer in the same run
 	for script in benchmarks/*/*.py; do $(BIN)/python $$script || exit 1; done

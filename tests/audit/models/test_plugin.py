@@ -3,7 +3,6 @@
 import importlib
 import re
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +11,7 @@ from PIL import Image
 from audit.errors import DataError, MachineError, UsageError
 from audit.models import load, plugin
 from audit.types import Encoder
+from tests.support.documented import code
 from tests.support.model_folders import refused
 from tests.support.notes import sentences
 
@@ -218,22 +218,18 @@ def test_an_entry_point_is_found_by_its_name(tmp_path, monkeypatch):
     sys.modules.pop("my_colours")
 
 
-# The README
+# The docs
 
 
-def test_the_readmes_example_goes_from_file_to_report(tmp_path, monkeypatch, capsys):
+def test_the_example_of_the_docs_goes_from_file_to_report(tmp_path, monkeypatch, capsys):
     pytest.importorskip("emoji", reason="needs the extra [demo]")
     from audit.run import main
 
-    text = (Path(__file__).parents[3] / "README.md").read_text()
-    found = re.search(r"```python\n(# colours\.py\n.*?)```", text, re.DOTALL)
-    command = re.search(r"python -m audit\.run (--model colours\.py:\w+ --probe emoji)", text)
-    assert found
-    assert command
-    assert found[1].count("\n") <= 15
+    example = code("colours.py")
+    assert example.count("\n") <= 15
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "colours.py").write_text(found[1])
-    assert main([*command[1].split(), "--limit", "60", "--out", "out"]) == 0
+    (tmp_path / "colours.py").write_text(example)
+    assert main(["--model", "colours.py:Colours", "--probe", "emoji", "--limit", "60", "--out", "out"]) == 0
     page = (tmp_path / "out" / "report.html").read_text()
     assert "Python plug-in colours.py:Colours" in page
     assert "embeddings of 3 dimensions" in page

@@ -1,0 +1,1 @@
+"""The site: its pages, and in `tools` what fills and illustrates them."""

@@ -1,0 +1,1 @@
+"""What fills the pages of the site (`generated`, by `hooks`), draws their pictures and makes the gallery."""

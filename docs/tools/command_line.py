@@ -1,0 +1,77 @@
+"""The reference of the command line, made from the parsers."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from html import escape
+from importlib import import_module
+from pathlib import Path
+
+from audit.__main__ import COMMANDS, USAGE
+from audit.cli.options import Request, options
+
+OTHERS = ("reports.pictures", *(f"contrastive.{name}" for name in ("train", "export", "release", "unshard", "foreign")))
+"""Commands that are modules only."""
+SHORT = {module: f"vlm-audit {name}" for name, (module, main, _) in COMMANDS.items() if main == "main"}
+
+
+def parsers() -> dict[str, argparse.ArgumentParser]:
+    """Return the parser of every command, by its module."""
+    return {module: import_module(module).parser() for module in (*SHORT, *OTHERS)}
+
+
+def page() -> str:
+    """Return what there is, and for each command its options and their meaning."""
+    return "\n\n".join([f"```text\n{USAGE}\n```", *(_section(module, parser) for module, parser in parsers().items())])
+
+
+def fields(request: type[Request]) -> str:
+    """Return the options of a request as a table, with those that only Python has."""
+    lines = [
+        f"| `{name}` | `{_default(default)}` | {_cell(option.help.replace('%%', '%'))} |"
+        for name, (option, default) in options(request).items()
+    ]
+    return "\n".join(["| option | default | meaning |", "|---|---|---|", *lines])
+
+
+def _default(value: object) -> str:
+    return str(value) if isinstance(value, tuple | Path) else repr(value)
+
+
+def _section(module: str, parser: argparse.ArgumentParser) -> str:
+    long = f"python -m {module}"
+    about = " ".join((parser.description or "").split("\n\n")[0].replace("``", "`").removeprefix("The command: ").split())
+    same = f"The same as `{long}`." if module in SHORT else ""
+    groups = sorted(parser._action_groups, key=lambda group: group.title == "options")  # what is common to all commands comes last
+    codes = [_end(parser.epilog)] if parser.epilog else []
+    return "\n\n".join(
+        [f"## {SHORT.get(module, long)}", *filter(None, [about, same]), *(table for group in groups for table in _table(group)), *codes]
+    )
+
+
+def _end(epilog: str) -> str:
+    return f"Exit codes: {epilog.removeprefix('exit codes: ')}." if epilog.startswith("exit codes") else escape(epilog)
+
+
+def _table(group: argparse._ArgumentGroup) -> Iterator[str]:
+    rows = [_row(action) for action in group._group_actions if not isinstance(action, argparse._HelpAction)]
+    if rows:
+        yield "\n".join([f"**{(group.title or 'options').capitalize()}**", "", "| option | meaning |", "|---|---|", *rows])
+
+
+def _row(action: argparse.Action) -> str:
+    names = " ".join(f"`{name}`" for name in action.option_strings) or f"`{action.metavar or action.dest}`"
+    value = action.metavar or ("|".join(map(str, action.choices)) if action.choices else action.dest.upper())
+    takes = f" <code>{_cell(str(value))}</code>" if action.option_strings and action.nargs != 0 else ""
+    more = " …" if action.nargs in ("+", "*") else ""
+    return f"| {names}{takes}{more} | {_cell(_help(action))} |"
+
+
+def _help(action: argparse.Action) -> str:
+    text = action.help or ""
+    return text % {**vars(action), "prog": ""} if "%" in text else text
+
+
+def _cell(text: str) -> str:
+    return escape(text, quote=False).replace("|", "&#124;")

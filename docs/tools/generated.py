@@ -1,0 +1,67 @@
+"""Blocks of pages that are made from the code: ``<!-- generated: NAME -->`` becomes what the function of that name returns."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+
+import probes
+from audit.api.requests import AuditRequest, CompareRequest
+from audit.statistics.metrics import METRICS
+from docs.tools import command_line, gallery
+
+ROOT = Path(__file__).parents[2]
+MARK = re.compile(r"<!-- generated: ([\w -]+?) -->")
+TERMINAL = re.compile(r"(<!-- terminal: (.*?) -->\n```text\n)(.*?)(\n```\n<!-- end -->)", re.DOTALL)
+"""Eight lines of a real run that the README shows: mark, command, lines, mark."""
+_COUNTED = {
+    "all": "all images",
+    "positive": "images whose true answer is in the outcome",
+    "negative": "images whose true answer is not in the outcome",
+    "selected": "images whose answer is in the outcome",
+}
+_EVENTS = {
+    "correct": "the answer is right",
+    "selected": "the answer is in the outcome",
+    "missed": "the answer is not in the outcome",
+    "positive": "the true answer is in the outcome",
+}
+_BETTER = {"high": "higher", "low": "lower", "neither": "neither"}
+
+
+def filled(markdown: str) -> str:
+    """Return a page with its generated blocks; KeyError at a name that is not one."""
+    return MARK.sub(lambda match: BLOCKS[match[1]](), markdown)
+
+
+def _probes() -> str:
+    rows = [(name, probes.get(name)) for name in probes.names()]
+    lines = [f"| `{name}` | {probe.question} | {probe.licence} |" for name, probe in rows]
+    return "\n".join(["| `--probe` | question | data and licence |", "|---|---|---|", *lines])
+
+
+def _metrics() -> str:
+    lines = [
+        f"| [`{name}`]({each.source}) | {_EVENTS[each.event]} | {_COUNTED[each.denominator]} | {_BETTER[each.better]} |"
+        for name, each in METRICS.items()
+    ]
+    return "\n".join(["| metric | an image is an event where | out of | better |", "|---|---|---|---|", *lines])
+
+
+def _terminal() -> str:
+    found = TERMINAL.search((ROOT / "README.md").read_text("utf-8"))
+    assert found is not None, "the README shows no run"
+    return f"```text\n{found[3]}\n```"
+
+
+BLOCKS: Mapping[str, Callable[[], str]] = {
+    "audit options": partial(command_line.fields, AuditRequest),
+    "command line": command_line.page,
+    "compare options": partial(command_line.fields, CompareRequest),
+    "gallery": gallery.listing,
+    "metrics": _metrics,
+    "probes": _probes,
+    "terminal": _terminal,
+}

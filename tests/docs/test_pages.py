@@ -1,0 +1,112 @@
+"""The pages that are made from the code hold all of it, and the map names every folder."""
+
+import argparse
+import re
+from dataclasses import replace
+from html import unescape
+
+import pytest
+
+import audit
+import probes
+from audit.gates.parse import parse
+from audit.statistics.metrics import METRICS
+from audit.whatif.methods import NAMES
+from contrastive.config import read_config
+from docs.tools import command_line, gallery
+from docs.tools.generated import BLOCKS, MARK, filled
+from tests.support import documented
+from tests.support.house import PACKAGES, ROOT
+
+DOCS = ROOT / "docs"
+
+
+def test_every_mark_of_a_page_is_filled_and_every_block_is_used():
+    marked = {name for page in documented.PAGES for name in MARK.findall(page.read_text("utf-8"))}
+    assert marked == set(BLOCKS)
+    assert not MARK.search(filled((DOCS / "method.md").read_text("utf-8")))
+
+
+@pytest.mark.parametrize("module", command_line.parsers())
+def test_the_page_of_the_command_line_has_every_option_with_its_meaning(module):
+    parser = command_line.parsers()[module]
+    page = command_line.page()
+    section = page.split(f"## {command_line.SHORT.get(module, f'python -m {module}')}\n")[1].split("\n## ")[0]
+    for action in parser._actions:
+        if isinstance(action, argparse._HelpAction):
+            continue
+        assert action.help, action
+        row = next(line for line in section.splitlines() if line.startswith(f"| `{(action.option_strings or [action.metavar])[0]}`"))
+        assert all(f"`{flag}`" in row for flag in action.option_strings)
+        assert " ".join((action.help % vars(action)).split()) in " ".join(unescape(row).split())
+
+
+def test_the_tables_have_every_probe_metric_and_what_if():
+    assert all(f"`{name}`" in BLOCKS["probes"]() for name in probes.names())
+    assert all(f"[`{name}`]" in BLOCKS["metrics"]() for name in METRICS)
+    what_ifs = (DOCS / "guides" / "what-if.md").read_text("utf-8")
+    assert set(re.findall(r"^\| `(\w[\w-]+)` \|", what_ifs, re.MULTILINE)) == set(NAMES)
+
+
+def test_every_gate_of_the_guide_is_one():
+    gates = re.findall(r"^\| `([^`]+)` \|", (DOCS / "guides" / "gates.md").read_text("utf-8"), re.MULTILINE)
+    assert len(gates) >= 8
+    assert all(parse(gate) for gate in gates)
+
+
+@pytest.mark.parametrize("folder", sorted(path.parent.name for package in PACKAGES for path in (ROOT / package).glob("*/__init__.py")))
+def test_the_map_names_every_folder(folder):
+    assert f"{folder}/" in (DOCS / "architecture.md").read_text("utf-8").split("## Map")[1]
+
+
+def test_the_probe_of_the_docs_asks_the_model_of_the_docs(tmp_path, monkeypatch):
+    """60 pictures, half of them in either hand, all cups; a model that knows only colours answers "cup" to each: 30 of 30, twice."""
+    for name in ("cups.py", "colours.py"):
+        (tmp_path / name).write_text(documented.code(name))
+    documented.write_pictures(tmp_path)
+    monkeypatch.chdir(tmp_path)
+
+    found = audit.audit(model="colours.py:Colours", probe="cups.py", data="cups.csv").findings[0]
+    assert found.id == "thing/accuracy/hand"
+    assert [(rate.group, rate.events, rate.n) for rate in found.by_group] == [(("left",), 30, 30), (("right",), 30, 30)]
+
+
+def test_the_smallest_configuration_of_the_docs_is_one(tmp_path):
+    path = tmp_path / "my.toml"
+    path.write_text(documented.code("my.toml"))
+
+    assert read_config(str(path)).data.train == "pairs.csv"
+
+
+def test_the_gallery_says_what_was_not_made_and_links_what_was(tmp_path, monkeypatch):
+    monkeypatch.setattr(gallery, "FOLDER", tmp_path)
+    listed = gallery.listing()
+    assert listed.count("*Not made here") == len(gallery.SAMPLES) == 4
+    (tmp_path / "demo").mkdir()
+    (tmp_path / "demo" / "report.html").write_text("")
+    (tmp_path / "demo" / "summary.md").write_text("")
+    assert "(gallery/demo/report.html)" in gallery.listing()
+    assert gallery.files() == {
+        f"gallery/demo/{name}": tmp_path / "demo" / file for name, file in (("report.html",) * 2, ("summary.txt", "summary.md"))
+    }
+
+
+def test_without_the_tables_of_real_models_the_gallery_says_so(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(gallery, "FOLDER", tmp_path)
+    real = next(sample for sample in gallery.SAMPLES if sample.needs is not None)
+    absent = replace(real, needs=gallery.ROOT / "absent")
+    monkeypatch.setattr(gallery, "SAMPLES", (absent,))
+    assert gallery.make(absent) is None
+    assert "left out" in capsys.readouterr().out
+    assert "are not beside this checkout" in gallery.listing()
+
+
+def test_the_countries_of_the_gallery_have_the_rates_that_the_page_says(tmp_path, monkeypatch):
+    monkeypatch.setattr(gallery, "FOLDER", tmp_path)
+    gallery.write_countries()
+    rows = [line.split(",") for line in (tmp_path / "countries.csv").read_text().splitlines()[1:]]
+    odd = [true == given for country, true, given in rows if country[-2:] in ("07", "23", "41")]
+    rest = [true == given for country, true, given in rows if country[-2:] not in ("07", "23", "41")]
+    assert len({country for country, *_ in rows}) == 60
+    assert sum(odd) / len(odd) == pytest.approx(0.75, abs=0.03)
+    assert sum(rest) / len(rest) == pytest.approx(0.9, abs=0.01)

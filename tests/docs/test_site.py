@@ -1,0 +1,133 @@
+"""The site is built strictly, and no page of it asks another host for anything."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+
+import pytest
+
+import audit
+from docs.tools import pictures, terminal
+from tests.support.house import ROOT
+
+pytest.importorskip("mkdocs", reason="mkdocs is not installed (pip install 'vlm-audit[docs]')")
+FETCHED = re.compile(r"<(?:script|img|iframe|source|link(?! rel=\"canonical\"))[^>]+(?:src|href)=\"?(?:https?:)?//[^\">]+")
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """What `make docs` builds: a warning is an error."""
+    folder = tmp_path_factory.mktemp("site")
+    recipe = re.search(r"^docs:.*\n\t.*\$\(BIN\)/python (-m mkdocs .*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)[1]
+    assert "--strict" in recipe
+    words = [sys.executable, *shlex.split(recipe), "--site-dir", str(folder)]
+    built = subprocess.run(words, cwd=ROOT, env={**os.environ, "NO_MKDOCS_2_WARNING": "1"}, capture_output=True, text=True, check=False)
+    assert built.returncode == 0, built.stderr
+    return folder
+
+
+def test_no_page_asks_another_host_for_anything(site):
+    pages = {path.relative_to(site).as_posix(): path.read_text("utf-8") for path in site.rglob("*.html") if "gallery/" not in str(path)}
+    assert {"index.html", "command-line.html", "reference.html", "guides/gates.html", "404.html"} <= set(pages)
+    assert {name: found for name, text in pages.items() if (found := FETCHED.findall(text))} == {}
+
+
+def test_what_is_made_from_the_code_is_there(site):
+    assert "--require-conclusive" in (site / "command-line.html").read_text("utf-8")
+    reference = (site / "reference.html").read_text("utf-8")
+    for name in (
+        "audit.api.audits.Audit",
+        "audit.types.Encoder",
+        "contrastive.errors.DataError",
+        "audit.testing.FakeEncoder",
+        "audit.data.schema.Column",
+    ):
+        assert f'id="{name}"' in reference
+    assert 'id="contrastive.settings.OptimConfig.lr"' in (site / "training.html").read_text("utf-8")
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [1440, 390])
+def test_pages_open_from_the_disk_without_requests_messages_or_sideways_scroll(site, browser, width):
+    seen = []
+    page = browser.new_page(viewport={"width": width, "height": 900})
+    page.on("request", lambda request: seen.append(request.url) if request.url.startswith("http") else None)
+    page.on("console", lambda message: seen.append(message.text))
+    page.on("pageerror", lambda error: seen.append(str(error)))
+    for name in ("index", "reading", "command-line", "reference", "training", "guides/gates"):
+        page.goto((site / f"{name}.html").as_uri())
+        page.wait_for_load_state("networkidle")
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), name
+    assert seen == []
+    page.close()
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_pages_have_no_accessibility_faults(site, browser, scheme):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed (pip install 'vlm-audit[dev]')")
+    page = browser.new_page(viewport={"width": 1440, "height": 900}, color_scheme=scheme)
+    for name in ("index", "reading", "training", "reference"):
+        page.goto((site / f"{name}.html").as_uri())
+        found = axe.Axe().run(page).response["violations"]
+        # The theme's copy buttons and lists of contents are landmarks without a name each.
+        assert [fault["id"] for fault in found if fault["id"] != "landmark-unique"] == [], name
+    page.close()
+
+
+@pytest.mark.browser
+def test_the_search_works_from_the_disk(site, browser):
+    page = browser.new_page(viewport={"width": 1440, "height": 900})
+    page.goto((site / "index.html").as_uri())
+    # The index loads once the field has the focus; a query typed before the page listens stays without an answer.
+    found = page.locator(".md-search-result__item a")
+    for _ in range(20):
+        page.fill("input.md-search__input", "")
+        page.type("input.md-search__input", "require-conclusive")
+        page.wait_for_timeout(1500)
+        if found.count():
+            break
+    assert any("command-line" in link.get_attribute("href") for link in found.all())
+    page.close()
+
+
+READING = (ROOT / "docs" / "reading.md").read_text("utf-8")
+
+
+@pytest.fixture(scope="module")
+def example(tmp_path_factory):
+    return terminal.audit_example(terminal.EXAMPLE, tmp_path_factory.mktemp("example"))
+
+
+def test_what_is_said_of_the_picture_is_true_of_its_report(example):
+    found = audit.load(example.parent)
+    region, light = (found.finding(f"predictions.accuracy by {name}") for name in ("region", "light"))
+    rates = {rate.group[0]: f"{rate.value:.1%}".replace("%", " %") for rate in region.by_group}
+    assert f"{rates['south']} are right; of those about people in the north, {rates['north']}" in READING
+    gap = region.gap
+    assert f"= {100 * gap.value:.0f} points. The interval, {100 * gap.low:.0f} to {100 * gap.high:.0f}," in READING
+    assert f"by at most {100 * gap.null_95:.0f} points" in READING
+    assert f"smaller than {100 * region.tolerance:.0f} points would not matter" in READING
+    assert region.tolerance - 0.005 < gap.low < region.tolerance  # "begins just below 5 points"
+    assert (region.verdict, light.verdict) == ("disparity", "equivalent")
+    assert sum(rate.n for rate in region.by_group) == 2_000
+    signals = found.metrics.query("verdict == 'signal'")
+    assert "south" in str(signals.iloc[0]["lowest"])
+
+
+@pytest.mark.browser
+def test_the_picture_shows_every_part_that_the_page_explains(example, browser, tmp_path):
+    page = browser.new_page()
+    page.goto(example.as_uri())
+    assert [part for part in pictures.PARTS if page.locator(part).count() == 0] == []
+    assert [
+        name
+        for name, tile in zip(("gap", "random groups", "tolerance"), page.locator(".tiles > *").all(), strict=True)
+        if name not in tile.inner_text()
+    ] == []
+    assert "Can it be trusted?" in READING
+    assert page.get_by_role("heading", name="Can it be trusted?").count() > 0
+    assert len(re.findall(r"^\d\. \*\*", READING.split("## Four")[0], re.MULTILINE)) == len(pictures.PARTS)
+    page.close()

@@ -1,0 +1,115 @@
+"""What README and docs say to type: their pages, commands and code; and a folder in which all of it can be run on small things."""
+
+import contextlib
+import itertools
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import yaml
+from PIL import Image
+
+from tests.support.command import command
+from tests.support.house import ROOT
+from tests.support.tiny import write_checkpoint, write_faces
+
+PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
+FENCE = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+INLINE = re.compile(r"`((?:vlm-audit|make|python -m|torchrun) [^`\n]+)`")
+FEW_STEPS = ("optim.steps=4", "optim.warmup=1", "data.batch=8", "run.keep_every=2")
+
+
+@dataclass(frozen=True)
+class Written:
+    """Something that stands in a page."""
+
+    page: Path
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.page.relative_to(ROOT)}: {self.text}"
+
+
+def blocks(language: str) -> list[Written]:
+    """Return the fenced blocks of a language."""
+    return [Written(page, match[2]) for page in PAGES for match in FENCE.finditer(page.read_text("utf-8")) if match[1] == language]
+
+
+def commands() -> list[Written]:
+    """Return the commands of all shell blocks and build steps, comments left out, each once."""
+    lines = [
+        Written(block.page, line.split("  #")[0].strip()) for block in blocks("sh") for line in block.text.splitlines() if line.strip()
+    ]
+    steps = [Written(block.page, step["run"].strip()) for block in blocks("yaml") for step in yaml.safe_load(block.text) if "run" in step]
+    return list({found.text: found for found in [*lines, *steps]}.values())
+
+
+def mentioned() -> list[Written]:
+    """Return the commands that sentences name."""
+    return [Written(page, match[1]) for page in PAGES for match in INLINE.finditer(page.read_text("utf-8"))]
+
+
+def code(name: str) -> str:
+    """Return the block of code whose first line names a file."""
+    return next(block.text for language in ("python", "toml") for block in blocks(language) if block.text.startswith(f"# {name}\n"))
+
+
+def make_place(folder: Path) -> Path:
+    """Make everything that the commands name, small."""
+    for name in ("ckpt.pt", "old/ckpt.pt", "new/ckpt.pt", "seed0/ckpt.pt", "seed1/ckpt.pt"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        write_checkpoint(folder / name, seed=sum(name.encode()))
+    faces = folder / "path" / "to" / "fairface"
+    faces.mkdir(parents=True)
+    write_faces(faces)
+    table = faces / "fairface_label_val.csv"
+    ages = itertools.cycle(("0-2", "3-9", "10-19", "20-29", "30-39", "40-49", "50-59", "60-69", "more than 70"))
+    table.write_text(re.sub("20-29", lambda _: next(ages), table.read_text()))
+    shutil.copytree(ROOT / "docs" / "examples", folder / "docs" / "examples")
+    for name in ("cups.py", "colours.py", "my.toml"):
+        (folder / name).write_text(code(name))
+    write_pictures(folder)
+    _write_answers(folder / "answers.csv")
+    _finish_audits(folder)
+    _stop_training(folder)
+    return folder
+
+
+def _stop_training(folder: Path) -> None:
+    """Leave the state of a sharded run that was stopped after its first step."""
+    from contrastive.config import read_config
+    from contrastive.training import loop
+
+    with contextlib.chdir(folder):
+        inputs = loop.prepare(read_config("my.toml", ["run.out=runs/stopped", "run.sharded=true", *FEW_STEPS]))
+        training = loop.start(inputs)
+        loop.take_step(training, inputs)
+        loop.save_run(training, inputs)
+
+
+def write_pictures(folder: Path) -> None:
+    """Sixty pictures, half of them in either hand, all cups; and enough captions for a batch."""
+    for i in range(60):
+        Image.new("RGB", (8, 8), (i, 0, 0)).save(folder / f"{i}.png")
+    (folder / "cups.csv").write_text("\n".join(["image,thing,hand", *(f"{i}.png,cup,{('left', 'right')[i % 2]}" for i in range(60))]))
+    (folder / "pairs.csv").write_text("\n".join(["image,caption", *(f"{i % 60}.png,cup number {i}" for i in range(300))]))
+
+
+def _write_answers(path: Path) -> None:
+    """Six hundred answers with everything that the commands name: persons, weights, a harmful word."""
+    labels = np.array(["nurse", "thief", "criminal"])
+    true, answered = np.random.default_rng(0).choice(labels, (2, 600))
+    named = [f"r{i},p{i // 2},{'ab'[i // 2 % 2]},{1 + i % 3},{true[i]},{answered[i]}" for i in range(600)]
+    path.write_text("\n".join(["id,person,race,weight,y_true,y_pred", *named]) + "\n")
+
+
+def _finish_audits(folder: Path) -> None:
+    for name in ("before", "after"):
+        assert command("--predictions", "answers.csv", "--out", f"audits/{name}", cwd=folder).returncode == 0
+    model = ("--model", "ckpt.pt", "--probe")
+    assert command(*model, "fairface", "--data", "path/to/fairface", "--out", "audits/x", cwd=folder).returncode == 0
+    for recipe in ("emoji", "emoji_balanced"):
+        assert command(recipe, *FEW_STEPS, module="contrastive.train", cwd=folder).returncode == 0
+    assert command(*model, "emoji", "--out", "audits/emoji", cwd=folder).returncode == 0
