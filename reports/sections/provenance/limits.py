@@ -19,7 +19,8 @@ def view(results: Results) -> SimpleNamespace | None:
         not_tested=_once(entry for audit in audits for entry in audit.probe.not_tested),
         limits=(*_once(entry for audit in audits for entry in audit.probe.limits), NOT_A_CERTIFICATE),
         data=_once(line for audit in audits for line in scope.data_lines(audit)),
-        cards=_once(card for audit in audits if (card := _card(audit))),
+        # Of several audits the appendix has them, with the model.
+        cards=_once(card for audit in audits if len(audits) == 1 and (card := _card(audit))),
     )
 
 

@@ -124,7 +124,9 @@ def test_limits_of_two_audits_of_one_probe_are_said_once():
     audit = samples.emoji()
     one, two = (limits.view(samples.results(*audits)) for audits in ((audit,), (audit, samples.emoji(name="other/ckpt.pt"))))
 
-    assert one == two
+    # What the checkpoints say of their training stands in the appendix, where there are several.
+    assert (len(one.cards), two.cards) == (1, ())
+    assert (one.not_tested, one.limits, one.data) == (two.not_tested, two.limits, two.data)
     said = text_of(render(samples.results(audit, samples.emoji(name="other/ckpt.pt"))))
     assert said.count("These are drawings. They show how a model treats drawings") == 1
     assert said.count("It is not a certificate") == 1
