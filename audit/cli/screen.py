@@ -29,7 +29,7 @@ class Screen:
 
     @classmethod
     def of(cls, stream: TextIO, environment: Mapping[str, str] = os.environ) -> Screen:
-        """Return what a stream can show; what is no terminal has the columns of a plain screen.
+        """Return what a stream can show; a file or a pipe has the columns of a plain screen.
 
         Colours only on a terminal that takes them, and not where `NO_COLOR` is set. ASCII where the encoding has no icon, and where the
         locale is C by name: Python writes UTF-8 there, the terminal need not.

@@ -21,7 +21,7 @@ def check_nested(
 ) -> None:
     """Raise `DataError` naming the first image of a cluster that has another level of a nested attribute than an image before it.
 
-    `cluster` numbers the cluster of each image, `row` names one; an image whose level is unknown says nothing. UsageError if there are no
+    `cluster` numbers the cluster of each image, `row` names one; an image whose level is unknown is left out. UsageError if there are no
     clusters, or no such attribute.
     """
     if cluster is None:

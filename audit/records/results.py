@@ -116,7 +116,7 @@ class Results:
     replicates: tuple[Replicates, ...] = ()
     """What the audits say together, one a probe, where their models are replicates of one; no verdict depends on it."""
     paired_models: PairedModels | None = None
-    """What changed between the first model and each other, where several answered one probe and are no replicates."""
+    """What changed between the first model and each other, where several answered one probe and are not replicates."""
 
 
 _FILE = File(Results, "results.json", SCHEMA_VERSION, upgrade_results, "run the audit again")

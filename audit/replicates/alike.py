@@ -21,7 +21,7 @@ _SAME_IMAGES = "replicates answer about the same images"
 
 
 def check_questions(replicates: Sequence[AuditedProbe]) -> None:
-    """Refuse what are no replicates: UsageError for fewer than two or one model twice, DataError where other questions were planned."""
+    """Refuse what is not a replicate: UsageError for fewer than two or one model twice, DataError where other questions were planned."""
     first = replicates[0].result
     if len(replicates) < 2:
         raise UsageError(

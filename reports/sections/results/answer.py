@@ -24,7 +24,6 @@ def view(context: AuditContext) -> SimpleNamespace:
         tiles=tiles_of(headline, audit, settings),
         chips=gate_chips(context.results, audit),
         chart=_chart(drawn, hot, context) if drawn else None,
-        detail=next((each.key for each in context.findings if each.finding is headline.finding), ""),
     )
 
 
