@@ -177,12 +177,23 @@ def test_a_stage_of_nothing_is_named_and_another_may_follow(capsys):
     assert capsys.readouterr().err == "[1/2] embedding 0 texts\n[2/2] testing 1 question\n"
 
 
-@pytest.mark.parametrize(("stdout", "code"), [("| head -c 1 > one", 141), ("> /dev/full", 0)])
-def test_a_finished_audit_stays_complete_where_its_words_cannot_be_printed(place, stdout, code):
-    words = " ".join((sys.executable, "-m", "audit.run", *WORDS))
-    done = subprocess.run(
-        ["bash", "-c", f"{words} {stdout}; exit ${{PIPESTATUS[0]}}"], cwd=place, capture_output=True, text=True, check=False
-    )
+@pytest.fixture(params=["closed", "full"])
+def unwritable(request):
+    """A pipe whose reader has gone, or a device without room, and the exit code that belongs to it."""
+    if request.param == "full":
+        stdout, code = os.open("/dev/full", os.O_WRONLY), 0
+    else:
+        reader, stdout = os.pipe()
+        os.close(reader)
+        code = 141
+    yield stdout, code
+    os.close(stdout)
+
+
+def test_a_finished_audit_stays_complete_where_its_words_cannot_be_printed(place, unwritable):
+    stdout, code = unwritable
+    words = [sys.executable, "-m", "audit.run", *WORDS]
+    done = subprocess.run(words, cwd=place, stdout=stdout, stderr=subprocess.PIPE, text=True, check=False)
     assert done.returncode == code
     assert (place / "out" / "STATUS").read_text() == "complete\n"
     assert "internal error" not in done.stderr
