@@ -5,19 +5,18 @@ A string is read as on the command line: where several values may stand, one val
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from audit.api import checks
 from audit.cli.options import (
-    Check,
     Request,
     above_one,
     error_rate,
     flag,
     fraction,
-    is_frame,
     names,
     one_of,
     option,
@@ -30,92 +29,13 @@ from audit.cli.options import (
 )
 from audit.errors import UsageError
 from audit.stages import Stages
-from audit.types import Dataset, Probe, Settings
+from audit.types import Probe, Settings
 
 WHAT, HOW, RULES, GATES = "what to audit", "how to run it", "what counts", "gates"
 MODELS, AS_FIRST, SIDES = "for models, which are audited first", "what counts (default: as in the first audit)", "what to compare"
 DTYPES = ("float32", "bfloat16", "float16")
-METHODS = (("encode_images", "encode_texts"), ("log_likelihoods",))
-"""What an object must have to be an encoder, or a model that answers questions."""
-
 Progress = Callable[[int, int], object]
 """Called with the images embedded so far, and their number."""
-
-
-def is_model(value: object) -> bool:
-    """Whether this is an object with the methods of a model."""
-    return not isinstance(value, type) and any(all(callable(getattr(value, name, None)) for name in needed) for needed in METHODS)
-
-
-def _given(value: Any) -> bool:
-    """Tell whether an option was given; a data frame has no truth value of its own."""
-    return bool(value) if isinstance(value, bool | tuple) else value is not None
-
-
-def _text_or(accepted: Callable[[Any], bool], expected: str) -> Check:
-    """Return a check for text, a path as text, or a value that is accepted as it is."""
-
-    def check(value: Any) -> Any:
-        if isinstance(value, str | Path):
-            return str(value)
-        if not accepted(value):
-            raise ValueError(expected)
-        return value
-
-    return check
-
-
-_model = _text_or(is_model, "a model spec, or an object (not its class) with encode_images(images) and encode_texts(texts)")
-_probe = _text_or(lambda value: isinstance(value, Probe), "the name of a probe, a file with one, or a Probe")
-_data = _text_or(lambda value: isinstance(value, Dataset) or is_frame(value), "a path, hf:ID, a data frame or a Dataset")
-_side = _text_or(lambda value: is_model(value) or hasattr(value, "results"), "the directory of a finished audit, an Audit, or a model")
-
-
-def _predictions(value: Any) -> Any:
-    if is_frame(value):
-        return value
-    if not isinstance(value, str | Path):
-        raise ValueError("a path or a data frame")
-    return path(value)
-
-
-def _several_predictions(value: Any) -> tuple[Any, ...]:
-    return () if value is None else several(_predictions)(value)
-
-
-def _exclude(value: Any) -> Path | tuple[str, ...]:
-    if isinstance(value, str | Path):
-        return Path(value)
-    if not isinstance(value, list | tuple) or not value or not all(isinstance(each, str) for each in value):
-        raise ValueError("the path of a list, or a sequence of identifiers")
-    return tuple(dict.fromkeys(value))
-
-
-def _slices(value: Any) -> tuple[tuple[str, ...], ...]:
-    if not isinstance(value, str | list | tuple):
-        raise ValueError("names, such as race,gender, or a sequence of them")
-    return tuple(map(names, [value] if isinstance(value, str) else value))
-
-
-def _model_args(value: Any) -> Any:
-    each = value if isinstance(value, list | tuple) else [value]
-    for one in each:
-        words = [*one, *one.values()] if isinstance(one, Mapping) else [one]
-        if not all(word is None or isinstance(word, str) for word in words):
-            raise ValueError("'name=value', a mapping of text to text, or one of them for each model")
-    return value
-
-
-def _progress(value: Any) -> Any:
-    if not callable(value):
-        raise ValueError("a function of two numbers: images embedded, and their number")
-    return value
-
-
-def _stages(value: Any) -> Any:
-    if not callable(value):
-        raise ValueError("a function of a text and two numbers: the stage, how much of it is done, and of how much")
-    return value
 
 
 @dataclass(frozen=True)
@@ -123,22 +43,23 @@ class AuditRequest(Request):
     """Everything that an audit may be asked for. The options of ``python -m audit.run``, and what only Python can say."""
 
     model: tuple[Any, ...] = option(
-        several(_model), (), WHAT, "weights (ckpt.pt), a folder, hf:ORG/NAME[@REV], open_clip:ARCH,FILE or file.py:CLASS; repeatable",
+        several(checks.model), (), WHAT, "weights (ckpt.pt), a folder, hf:ORG/NAME[@REV], open_clip:ARCH,FILE or file.py:CLASS; repeatable",
         metavar="SPEC", repeatable=True,
     )  # fmt: skip
     """Model specs, or objects with the methods of an `Encoder` or an `Answerer`."""
     model_args: Any = option(
-        _model_args, None, WHAT, "what a file of weights does not say: activation=gelu mean=0.5,0.5,0.5 …; about the --model before it, "
-        "or before the first about all", metavar="NAME=VALUE",
+        checks.model_args, None, WHAT, "what a file of weights does not say: activation=gelu mean=0.5,0.5,0.5 …; about the --model before "
+        "it, or before the first about all", metavar="NAME=VALUE",
     )  # fmt: skip
     """Text or a mapping, about all models; or a sequence with one for each."""
     probe: tuple[str | Probe, ...] = option(
-        several(_probe), (), WHAT, "a probe (--list-probes), or your own file.py, which is run; repeatable", metavar="NAME", repeatable=True
-    )
-    data: Any = option(_data, None, WHAT, "a folder, a CSV or Parquet file, or hf:ID; default: what the probe names", metavar="WHERE")
+        several(checks.probe), (), WHAT, "a probe (--list-probes), or your own file.py, which is run; repeatable", metavar="NAME",
+        repeatable=True,
+    )  # fmt: skip
+    data: Any = option(checks.data, None, WHAT, "a folder, a CSV or Parquet file, or hf:ID; default: what the probe names", metavar="WHERE")
     """Or a data frame with a column of paths or of pictures, or a `Dataset`."""
     predictions: Any = option(
-        _several_predictions, (), WHAT, "audit external predictions (CSV or Parquet), no model is loaded; repeatable", metavar="FILE",
+        checks.predictions, (), WHAT, "audit external predictions (CSV or Parquet), no model is loaded; repeatable", metavar="FILE",
         read=Path, repeatable=True,
     )  # fmt: skip
     """Or a data frame of them, or a sequence."""
@@ -167,11 +88,11 @@ class AuditRequest(Request):
         text, None, WHAT, "a column that says how much each image counts for in a rate, such as survey weights", metavar="COLUMN"
     )
     by: tuple[tuple[str, ...], ...] = option(
-        _slices, (), WHAT, "ask the pre-specified questions by these groups too (their intersections), exploratory; repeatable",
+        checks.groups, (), WHAT, "ask the pre-specified questions by these groups too (their intersections), exploratory; repeatable",
         metavar="NAME,NAME", repeatable=True,
     )  # fmt: skip
     exclude: Path | tuple[str, ...] | None = option(
-        _exclude, None, WHAT, "leave out the images that this text file lists, an identifier a line", metavar="FILE"
+        checks.exclusions, None, WHAT, "leave out the images that this text file lists, an identifier a line", metavar="FILE"
     )
     """Or a sequence of identifiers."""
     limit: int | None = option(
@@ -212,8 +133,8 @@ class AuditRequest(Request):
 
     draws: int = option(whole(99), 9999, None, "Permutation draws; the smallest possible p is 1 / (draws + 1).")
     cache_root: Path | None = option(path, None, None, "Folder of the embeddings; None: where the command keeps them.")
-    progress: Progress | None = option(_progress, None, None, "Called with the images embedded so far, and their number.")
-    stages: Stages | None = option(_stages, None, None, "Called with the stage of the run, how much of it is done, and of how much.")
+    progress: Progress | None = option(checks.progress, None, None, "Called with the images embedded so far, and their number.")
+    stages: Stages | None = option(checks.stages, None, None, "Called with the stage of the run, how much of it is done, and of how much.")
     command: tuple[str, ...] = option(several(text), (), None, "What was typed, for the results.")
 
     def check_together(self) -> None:
@@ -226,7 +147,7 @@ class AuditRequest(Request):
             raise UsageError("--by requires --probe", fix="with --predictions, give --attributes and --depth")
         with_a_model = ("model", "model_args", "data", "limit", "include_examples", "what_if", "untrained_control")
         for name in with_a_model if external else ("attributes", "outcome", "depth"):
-            if _given(getattr(self, name)):
+            if checks.is_given(getattr(self, name)):
                 why = "no model is loaded and no image is read" if external else "the probe says what is asked"
                 what = f"{flag(name)} cannot be used {'with' if external else 'without'} --predictions"
                 raise UsageError(what, why=why, fix="leave it out")
@@ -277,8 +198,9 @@ class CompareRequest(Request):
     """Everything that a comparison may be asked for. The options of ``python -m audit.compare``, and what only Python can say."""
 
     sides: tuple[Any, ...] = option(
-        several(_side), (), SIDES, "the directory of a finished audit, or a model as audit.run takes it", metavar="SIDE", repeatable=True
-    )
+        several(checks.side), (), SIDES, "the directory of a finished audit, or a model as audit.run takes it", metavar="SIDE",
+        repeatable=True,
+    )  # fmt: skip
     """Or `Audit` objects, or models as objects. Everything is compared with the first."""
     series: bool = option(switch, False, SIDES, "checkpoints of one run: curves over their steps (recognised by itself from 3)")
     out: Path | None = option(path, None, SIDES, "default: audits/<before>-against-<after>--comparison--<UTC>", metavar="DIR")
@@ -309,7 +231,7 @@ class CompareRequest(Request):
     def audit_options(self) -> dict[str, Any]:
         """Return the options that an audit of a model gets, as they were given."""
         shared = [name for name in options(CompareRequest) if name in options(AuditRequest) and name not in ("out", "command")]
-        return {name: value for name in shared if _given(value := getattr(self, name))}
+        return {name: value for name in shared if checks.is_given(value := getattr(self, name))}
 
     def settings(self, first: Settings) -> Settings:
         """Return the settings of the first audit, with what was given in their place."""

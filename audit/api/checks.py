@@ -1,0 +1,95 @@
+"""What the options of an audit or a comparison may hold, a check each (`audit.cli.options.Check`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from audit.cli.options import Check, is_frame, names, path, several
+from audit.types import Dataset, Probe
+
+METHODS = (("encode_images", "encode_texts"), ("log_likelihoods",))
+"""What an object must have to be an encoder, or a model that answers questions."""
+
+
+def is_model(value: object) -> bool:
+    """Whether this is an object with the methods of a model."""
+    return not isinstance(value, type) and any(all(callable(getattr(value, name, None)) for name in needed) for needed in METHODS)
+
+
+def is_given(value: Any) -> bool:
+    """Tell whether an option was given; a data frame has no truth value of its own."""
+    return bool(value) if isinstance(value, bool | tuple) else value is not None
+
+
+def _text_or(accepted: Callable[[Any], bool], expected: str) -> Check:
+    """Return a check for text, a path as text, or a value that is accepted as it is."""
+
+    def check(value: Any) -> Any:
+        if isinstance(value, str | Path):
+            return str(value)
+        if not accepted(value):
+            raise ValueError(expected)
+        return value
+
+    return check
+
+
+model = _text_or(is_model, "a model spec, or an object (not its class) with encode_images(images) and encode_texts(texts)")
+probe = _text_or(lambda value: isinstance(value, Probe), "the name of a probe, a file with one, or a Probe")
+data = _text_or(lambda value: isinstance(value, Dataset) or is_frame(value), "a path, hf:ID, a data frame or a Dataset")
+side = _text_or(lambda value: is_model(value) or hasattr(value, "results"), "the directory of a finished audit, an Audit, or a model")
+
+
+def _prediction(value: Any) -> Any:
+    if is_frame(value):
+        return value
+    if not isinstance(value, str | Path):
+        raise ValueError("a path or a data frame")
+    return path(value)
+
+
+def predictions(value: Any) -> tuple[Any, ...]:
+    """Check files or data frames of predictions."""
+    return () if value is None else several(_prediction)(value)
+
+
+def exclusions(value: Any) -> Path | tuple[str, ...]:
+    """Check what names the images to leave out."""
+    if isinstance(value, str | Path):
+        return Path(value)
+    if not isinstance(value, list | tuple) or not value or not all(isinstance(each, str) for each in value):
+        raise ValueError("the path of a list, or a sequence of identifiers")
+    return tuple(dict.fromkeys(value))
+
+
+def groups(value: Any) -> tuple[tuple[str, ...], ...]:
+    """Check groups of attributes."""
+    if not isinstance(value, str | list | tuple):
+        raise ValueError("names, such as race,gender, or a sequence of them")
+    return tuple(map(names, [value] if isinstance(value, str) else value))
+
+
+def model_args(value: Any) -> Any:
+    """Check what is stated about models."""
+    each = value if isinstance(value, list | tuple) else [value]
+    for one in each:
+        words = [*one, *one.values()] if isinstance(one, Mapping) else [one]
+        if not all(word is None or isinstance(word, str) for word in words):
+            raise ValueError("'name=value', a mapping of text to text, or one of them for each model")
+    return value
+
+
+def progress(value: Any) -> Any:
+    """Check what is told of the images."""
+    if not callable(value):
+        raise ValueError("a function of two numbers: images embedded, and their number")
+    return value
+
+
+def stages(value: Any) -> Any:
+    """Check what is told of the stages."""
+    if not callable(value):
+        raise ValueError("a function of a text and two numbers: the stage, how much of it is done, and of how much")
+    return value
