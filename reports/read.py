@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from audit.errors import DataError
+from audit.output.manifest import checked_folder
 from audit.records import comparison, results
 from audit.records.comparison import Comparisons
 from audit.records.results import Results
@@ -15,22 +16,26 @@ T = TypeVar("T")
 RESULTS, COMPARISON = "results.json", "comparison.json"
 
 
-def read_results(directory: Path) -> Results:
-    """Return the results of an audit; a file that is missing or invalid is a `DataError`."""
-    return _read(directory / RESULTS, "an audit", results.from_json)
+def read_results(directory: Path, *, pages: bool = True) -> Results:
+    """Return the results of an audit; a file that is missing, invalid or of another run is a `DataError`.
+
+    `pages`: whether the report that stands there must be theirs.
+    """
+    return _read(directory, RESULTS, results.from_json, pages=pages)
 
 
-def read_comparisons(directory: Path) -> Comparisons:
+def read_comparisons(directory: Path, *, pages: bool = True) -> Comparisons:
     """Return the comparisons of `audit.compare`; raises as `read_results` does."""
-    return _read(directory / COMPARISON, "a comparison", comparison.from_json)
+    return _read(directory, COMPARISON, comparison.from_json, pages=pages)
 
 
-def _read(path: Path, what: str, parse: Callable[[str], T]) -> T:
+def _read(directory: Path, name: str, parse: Callable[[str], T], *, pages: bool) -> T:
+    what, path = "an audit" if name == RESULTS else "a comparison", checked_folder(directory, pages=pages) / name
     try:
         return parse(path.read_text("utf-8"))
     except OSError as error:
         raise DataError(
-            f"{path.name} not found in {str(path.parent)!r}", why=error.strerror, fix=f"name the output directory of {what}"
+            f"{name} not found in {str(directory)!r}", why=error.strerror, fix=f"name the output directory of {what}"
         ) from error
     except UnicodeDecodeError as error:
-        raise DataError(f"{path.name} is not valid UTF-8", where=str(path), fix=f"run {what} again") from error
+        raise DataError(f"{name} is not valid UTF-8", where=str(directory), fix=f"run {what} again") from error

@@ -14,6 +14,7 @@ from pathlib import Path
 from audit.cli.exit_codes import print_result
 from audit.errors import MachineError, UsageError
 from audit.output.directory import write_text
+from audit.output.manifest import note_page, settle
 from audit.records.comparison import Comparisons
 from audit.records.results import Results
 from reports.comparison.page import comparison_page
@@ -59,10 +60,22 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _draw_again(directory: Path, out: Path | None) -> Path:
+    if out is None:
+        _settle(directory)
     compared = (directory / COMPARISON).is_file() and not (directory / RESULTS).is_file()
     path = out or directory / ("comparison.html" if compared else "report.html")
-    write(render_comparisons(read_comparisons(directory)) if compared else render(read_results(directory)), path)
+    page = render_comparisons(read_comparisons(directory, pages=False)) if compared else render(read_results(directory, pages=False))
+    write(page, path)
+    if path.parent == directory:
+        note_page(path)
     return path
+
+
+def _settle(directory: Path) -> None:
+    try:
+        settle(directory)
+    except OSError as error:
+        raise MachineError(f"cannot write in {str(directory)!r}", why=error.strerror, fix="name another file with --out") from error
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from audit.errors import DataError, UsageError
 from audit.gates.decide import is_breach
 from audit.output import directory as outputs
 from audit.output.audit import Clock, write
+from audit.output.manifest import checked_folder
 from audit.output.run_directory import RunDirectory
 from audit.records.gates import GateResult
 from audit.records.results import Finding, Results, Verdict, to_json
@@ -99,7 +100,7 @@ class Audit:
         if self.audited:
             made: pd.DataFrame = self._table().to_pandas()
             return made
-        path = (self.directory or Path()) / "predictions.parquet"
+        path = checked_folder(self.directory or Path()) / "predictions.parquet"
         if not path.is_file():
             raise DataError("the predictions of this audit are gone", where=path.name, fix=AGAIN)
         try:

@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from audit.errors import DataError, UsageError
 from audit.naming import told_apart
 from audit.output.directory import STATUS, column_of
+from audit.output.manifest import checked_folder, is_complete
 from audit.records.comparison import Side
 from audit.records.results import AuditResult, MeasurementRecord, Results, from_json
 
@@ -45,13 +46,13 @@ def read(directory: Path) -> tuple[FinishedAudit, ...]:
 
     DataError if the audit is not complete, a file is missing or damaged, or the predictions are not those of the results.
     """
-    shown = str(directory)
+    shown, folder = str(directory), checked_folder(directory)
     status = _text(directory / STATUS, shown).partition("\n")[0]
-    if status != "complete":
+    if status != "complete" and not is_complete(directory):
         raise DataError(f"the audit in {shown!r} is not complete", why=f"its STATUS says {status!r}", fix=AGAIN)
-    text = _text(directory / "results.json", shown)
+    text = _text(folder / "results.json", shown)
     results = from_json(text)
-    return sides_of(results, _predictions(directory / "predictions.parquet", shown), directory, hashlib.sha256(text.encode()).hexdigest())
+    return sides_of(results, _predictions(folder / "predictions.parquet", shown), directory, hashlib.sha256(text.encode()).hexdigest())
 
 
 def sides_of(results: Results, table: pa.Table, directory: Path, sha256: str) -> tuple[FinishedAudit, ...]:

@@ -1,4 +1,5 @@
-"""Facts in, the directory of a run out: each file old or new, never half-written.
+"""Facts in, the directory of a run out: all its files old or all new, never half-written.
 
-`RunDirectory` takes the directory and says how the run ended; `audit.write` and `comparison.write` fill it.
+`RunDirectory` takes the directory and says how the run ended; `audit.write` and `comparison.write` fill it, and `manifest` says
+which files belong together.
 """

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from audit.engine import AuditedProbe
 from audit.output import directory as outputs
+from audit.output.manifest import replacing_files
 from audit.records.results import SCHEMA_VERSION, Results, Timing, to_json
 from audit.types import Settings
 from audit.version import __version__
@@ -51,11 +52,12 @@ def assemble_results(
 
 
 def write(directory: Path, results: Results, audited: Sequence[AuditedProbe]) -> None:
-    """Write the facts first and the report last, so that a report is never newer than its facts."""
-    outputs.write_text(directory / "results.json", to_json(results))
-    outputs.write_predictions(directory / "predictions.parquet", [(each.result, each.predictions) for each in audited])
-    (directory / "tables").mkdir(exist_ok=True)
-    tables = {f"tables/{name}": text for name, text in csv_tables(results).items()}
-    for name, text in {"summary.md": summary_markdown(results), **model_cards(results), **tables}.items():
-        outputs.write_text(directory / name, text)
-    outputs.write_text(directory / "report.html", render(results))
+    """Write every file of an audit; together they take the place of those of an earlier one."""
+    with replacing_files(directory) as folder:
+        outputs.write_text(folder / outputs.AUDIT, to_json(results))
+        outputs.write_predictions(folder / "predictions.parquet", [(each.result, each.predictions) for each in audited])
+        (folder / "tables").mkdir()
+        tables = {f"tables/{name}": text for name, text in csv_tables(results).items()}
+        for name, text in {"summary.md": summary_markdown(results), **model_cards(results), **tables}.items():
+            outputs.write_text(folder / name, text)
+        outputs.write_text(folder / "report.html", render(results))

@@ -10,6 +10,7 @@ from pathlib import Path
 from audit.comparison.engine import ComparedModels
 from audit.errors import DataError
 from audit.output import directory as outputs
+from audit.output.manifest import replacing_files
 from audit.records.comparison import SCHEMA_VERSION, Comparisons, to_json
 from audit.records.results import Timing
 from audit.types import Settings
@@ -35,7 +36,8 @@ def assemble_comparisons(compared: ComparedModels, settings: Settings, command: 
 
 
 def write(directory: Path, comparisons: Comparisons) -> None:
-    """Write the facts first and the page last, so that a page is never newer than its facts."""
-    outputs.write_text(directory / "comparison.json", to_json(comparisons))
-    outputs.write_text(directory / "comparison.md", comparison_markdown(comparisons))
-    outputs.write_text(directory / "comparison.html", render_comparisons(comparisons))
+    """Write every file of a comparison; together they take the place of those of an earlier one."""
+    with replacing_files(directory) as folder:
+        outputs.write_text(folder / outputs.COMPARISON, to_json(comparisons))
+        outputs.write_text(folder / "comparison.md", comparison_markdown(comparisons))
+        outputs.write_text(folder / "comparison.html", render_comparisons(comparisons))

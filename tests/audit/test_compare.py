@@ -29,7 +29,14 @@ def inside(audits, monkeypatch):
 def test_two_finished_audits(inside, tmp_path, capsys):
     out = tmp_path / "out"
     assert main(["skewed", "plain", "--out", str(out)]) == 0
-    assert sorted(path.name for path in out.iterdir()) == ["STATUS", "comparison.html", "comparison.json", "comparison.md", "run.log"]
+    assert sorted(path.name for path in out.iterdir()) == [
+        "STATUS",
+        "comparison.html",
+        "comparison.json",
+        "comparison.md",
+        "manifest.json",
+        "run.log",
+    ]
     assert (out / "STATUS").read_text() == "complete\n"
     facts = from_json((out / "comparison.json").read_text())
     assert facts.comparisons[0].direction == "shrank"

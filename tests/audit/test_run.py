@@ -119,7 +119,17 @@ def done(tmp_path_factory, checkpoint, faces):
 
 def test_a_run_leaves_every_file_and_prints_the_report_last(done):
     cwd, ((run, _), _) = done
-    names = {"report.html", "results.json", "predictions.parquet", "summary.md", "model_card.md", "tables", "run.log", "STATUS"}
+    names = {
+        "report.html",
+        "results.json",
+        "predictions.parquet",
+        "summary.md",
+        "model_card.md",
+        "tables",
+        "run.log",
+        "STATUS",
+        "manifest.json",
+    }
     assert {path.name for path in (cwd / "out").iterdir()} == names
     assert (cwd / "out" / "STATUS").read_text() == "complete\n"
     assert run.stdout.splitlines()[-1] == str(Path("out", "report.html"))

@@ -68,7 +68,13 @@ def test_the_facts_are_those_of_the_command(changes, tmp_path, monkeypatch):
 
 def test_what_is_saved_is_loaded_as_it_was(changes, tmp_path):
     page = changes.save(tmp_path / "kept")
-    assert sorted(path.name for path in page.parent.iterdir()) == ["STATUS", "comparison.html", "comparison.json", "comparison.md"]
+    assert sorted(path.name for path in page.parent.iterdir()) == [
+        "STATUS",
+        "comparison.html",
+        "comparison.json",
+        "comparison.md",
+        "manifest.json",
+    ]
     assert page.read_text("utf-8") == changes.to_html() == audit.load_changes(page.parent).to_html()
     assert (page.parent / "STATUS").read_text() == "complete\n"
     with pytest.raises(DataError, match=r"comparison\.json not found in"):
