@@ -8,6 +8,7 @@ from importlib import import_module
 
 from audit.errors import nearest
 from audit.version import __version__
+from contrastive.console import prepare_streams, put
 
 COMMANDS = {
     "run": ("audit.run", "main", "audit models, or external predictions, with probes"),
@@ -23,6 +24,7 @@ USAGE = "\n".join([
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Hand the words to the command that the first one names."""
+    prepare_streams()
     words = list(sys.argv[1:] if argv is None else argv)
     if not words or words[0] in ("--help", "-h"):
         print(USAGE)
@@ -31,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"vlm-audit {__version__}")
         return 0
     if words[0] not in COMMANDS:
-        print(f"error[E2] unknown command {words[0]!r}\nfix: {nearest(words[0], COMMANDS)}", file=sys.stderr)
+        put(f"error[E2] unknown command {words[0]!r}\nfix: {nearest(words[0], COMMANDS)}", sys.stderr)
         return 2
     module, function, _ = COMMANDS[words[0]]
     code: int = getattr(import_module(module), function)(words[1:])

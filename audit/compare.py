@@ -17,6 +17,7 @@ from typing import Any
 from audit.api.requests import CompareRequest
 from audit.cli.exit_codes import ended
 from audit.cli.parser import Parser, given_options, request_parser, short_name, words_of
+from contrastive.console import prepare_streams
 
 PROGRAM = "python -m audit.compare"
 
@@ -28,6 +29,7 @@ def parser() -> Parser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
+    prepare_streams()
     words = words_of(argv)
     arguments = parser().parse_intermixed_args(words)
     return ended(lambda: run(arguments, words), debug=arguments.debug)

@@ -14,6 +14,7 @@ from dataclasses import replace
 from audit.api.requests import AuditRequest
 from audit.cli.exit_codes import ended
 from audit.cli.parser import Parser, given_options, request_parser, short_name, words_of
+from contrastive.console import prepare_streams
 
 PROGRAM = "python -m audit.run"
 DESCRIPTION = "Audits vision-language models: whom does a model treat differently, by how much, and how sure are we?"
@@ -28,6 +29,7 @@ def parser() -> Parser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
+    prepare_streams()
     words = words_of(argv)
     arguments = parser().parse_args(words)
     return ended(lambda: list_probes() if arguments.list_probes else run(arguments, words), debug=arguments.debug)
@@ -35,6 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def probes_main(argv: Sequence[str] | None = None) -> int:
     """Name the probes: ``vlm-audit probes``."""
+    prepare_streams()
     Parser("vlm-audit probes", description="Names the probes and their questions.").parse_args(argv)
     return ended(list_probes)
 

@@ -17,6 +17,8 @@ import difflib
 import sys
 from collections.abc import Callable, Iterable
 
+from contrastive.console import put, visible
+
 
 class VlmAuditError(Exception):
     """An error with a way out.
@@ -63,9 +65,9 @@ class MachineError(VlmAuditError):
 def run_command(action: Callable[[], str]) -> int:
     """Print what a command returns; of an error that a person can act on print its words and return its exit code."""
     try:
-        sys.stdout.write(f"{action()}\n")
+        sys.stdout.write(f"{visible(action())}\n")
     except VlmAuditError as error:
-        sys.stderr.write(f"error: {error}\n")
+        put(f"error: {error}", sys.stderr)
         return error.exit_code
     return 0
 

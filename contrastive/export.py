@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from contrastive.console import prepare_streams
 from contrastive.errors import MachineError, VlmAuditError, run_command
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code: 0 written and verified; 2 cannot be expressed there; 3, 4 the checkpoint; 5 the disk."""
+    prepare_streams()
     options = parser().parse_args(argv)
     return run_command(lambda: _export(options.checkpoint, Path(options.out), options.to, options.ema))
 

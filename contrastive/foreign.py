@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from contrastive.console import prepare_streams
 from contrastive.errors import run_command
 
 
@@ -20,6 +21,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Save the tensors of a file that `read_archive` refuses; nothing in it is run."""
+    prepare_streams()
     options = parser().parse_args(argv)
     return run_command(lambda: _save(options.source, options.target))
 

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from contrastive.console import prepare_streams
 from contrastive.errors import UsageError, run_command
 
 
@@ -23,6 +24,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code: 0, or that of the error (`contrastive.errors`)."""
+    prepare_streams()
     options = parser().parse_args(argv)
     return run_command(lambda: f"{release(Path(options.checkpoint), Path(options.out), ema=options.ema)}  {options.out}")
 

@@ -18,9 +18,10 @@ import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
 from contrastive.config import Config, read_config, recipes
+from contrastive.console import prepare_streams, put
 from contrastive.errors import MachineError, VlmAuditError, of_machine
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     0 finished; 2 a bad flag or configuration; 3 bad data; 4 an unsafe checkpoint in the output folder; 5 the machine (disk, folder in use);
     70 training diverged, or a defect of this program; 130 Ctrl-C and 143 SIGTERM, with the state saved.
     """
+    prepare_streams()
     arguments = list(sys.argv[1:] if argv is None else argv)
     options = parser().parse_intermixed_args(arguments)  # settings may stand before and after flags
     folder: list[Path] = []
@@ -203,21 +205,12 @@ def _number() -> int:
 
 def _say(message: str) -> None:
     if _number() == 0:
-        _put(sys.stdout, message)
+        put(message, sys.stdout)
 
 
 def _complain(message: str) -> None:
     begin = f"[process {_number()} of {_processes()}] " if _processes() > 1 else ""
-    _put(sys.stderr, f"{begin}{message}")
-
-
-def _put(stream: TextIO, message: str) -> None:
-    """Print; what the stream has no letter for is escaped. If nobody reads it any more, the run goes on: log.jsonl is its record."""
-    encoding = stream.encoding or "utf-8"
-    try:
-        print(message.encode(encoding, "backslashreplace").decode(encoding), file=stream, flush=True)
-    except OSError:  # a closed pipe, a full disk; what is still in the buffer must not fail again when the program ends
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    put(f"{begin}{message}", sys.stderr)
 
 
 def _leave(code: int) -> None:

@@ -15,6 +15,7 @@ from audit.cli.exit_codes import print_result
 from audit.errors import MachineError
 from audit.output.directory import replacing
 from audit.records.results import Results
+from contrastive.console import prepare_streams
 from reports.exports import plots
 from reports.exports.axes import literal
 from reports.read import read_results
@@ -97,6 +98,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Draw the figures of a finished audit and print their folder."""
+    prepare_streams()
     arguments = parser().parse_args(argv)
     folder = arguments.out or arguments.directory / "figures"
     return print_result(lambda: f"{folder}: {write(folder, pictures(read_results(arguments.directory), arguments.format))} figures")

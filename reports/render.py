@@ -17,6 +17,7 @@ from audit.output.directory import write_text
 from audit.output.manifest import note_page, settle
 from audit.records.comparison import Comparisons
 from audit.records.results import Results
+from contrastive.console import prepare_streams
 from reports.comparison.page import comparison_page
 from reports.environment import draw
 from reports.read import COMPARISON, RESULTS, read_comparisons, read_results
@@ -55,6 +56,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Draw the report of a finished audit, or the page of a comparison, again and print its path."""
+    prepare_streams()
     arguments = parser().parse_args(argv)
     return print_result(lambda: str(_draw_again(arguments.directory, arguments.out)))
 

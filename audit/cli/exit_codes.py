@@ -3,46 +3,44 @@
 from __future__ import annotations
 
 import logging
-import os
 import sys
 import traceback
 from collections.abc import Callable
-from typing import TextIO
 
+from audit.cli.signals import Stopped, stopping
 from audit.errors import AuditError
+from contrastive.console import discard, put, visible
 
 COMPLETE, BREACHED, DEFECT, INTERRUPTED, CLOSED_PIPE = 0, 1, 70, 130, 141
 GATED = "1 a gate is breached or under --limit, "
-MEANING = f"exit codes: 0 complete, {GATED}2 usage, 3 bad data or model, 4 refused as unsafe, 5 environment, 70 defect, 130 interrupted"
+ENDS = "70 defect, 130 interrupted (129 SIGHUP, 143 SIGTERM)"
+MEANING = f"exit codes: 0 complete, {GATED}2 usage, 3 bad data or model, 4 refused as unsafe, 5 environment, {ENDS}"
 
 
 def ended(work: Callable[[], int], *, debug: bool = False) -> int:
     """Do the work of a command and return its exit code; nothing but `AuditError` is shown to a person as their own mistake."""
     try:
-        return work()
+        with stopping():
+            return work()
     except BrokenPipeError:  # ``| head -1``: nobody reads any more, which is nobody's mistake
         discard(sys.stdout)
         return CLOSED_PIPE
     except AuditError as error:
         return _report(f"error[E{error.exit_code}] {error}", error.exit_code, debug)
-    except KeyboardInterrupt:
-        return _report("interrupted; what was embedded is kept: the same command resumes", INTERRUPTED, debug)
+    except KeyboardInterrupt as error:
+        code = error.exit_code if isinstance(error, Stopped) else INTERRUPTED
+        return _report(f"interrupted ({error or 'SIGINT'}); what was embedded is kept: the same command resumes", code, debug)
     except Exception as error:  # every other exception is a defect of ours, and must not look like a finding (exit code 1)
         logging.getLogger("audit").debug("internal error", exc_info=True)
         message = f"error[E{DEFECT}] internal error: {type(error).__name__}: {error}\nfix: run again with --debug and report what it prints"
         return _report(message, DEFECT, debug)
 
 
-def discard(stream: TextIO) -> None:
-    """Let what a stream still holds go nowhere, so that Python does not fail on it at its end."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-
-
 def print_result(work: Callable[[], object]) -> int:
     """Do the work of a small command and print what it returns; ends as `ended` does."""
 
     def done() -> int:
-        print(work(), flush=True)
+        print(visible(str(work())), flush=True)
         return COMPLETE
 
     return ended(done)
@@ -51,5 +49,5 @@ def print_result(work: Callable[[], object]) -> int:
 def _report(message: str, code: int, debug: bool) -> int:
     if debug:
         traceback.print_exc()
-    print(message, file=sys.stderr)
+    put(message, sys.stderr)
     return code

@@ -12,6 +12,7 @@ from audit.cli.exit_codes import GATED, MEANING
 from audit.cli.options import Option, Request, flag, options
 from audit.errors import nearest
 from audit.version import __version__
+from contrastive.console import put
 
 
 class Parser(argparse.ArgumentParser):
@@ -22,7 +23,8 @@ class Parser(argparse.ArgumentParser):
         unknown = [word for word in message.split() if word.startswith("-")] if "unrecognized" in message else []
         flags = [flag for flag in self._option_string_actions if flag.startswith("--")]
         hint = nearest(unknown[0].split("=")[0], flags) if unknown else f"{self.prog} --help"
-        self.exit(2, f"error[E2] {message}\nfix: {hint}\n")
+        put(f"error[E2] {message}\nfix: {hint}", sys.stderr)
+        self.exit(2)
 
 
 class AboutModel(argparse.Action):

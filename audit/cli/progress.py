@@ -10,6 +10,7 @@ from typing import Any
 from tqdm import tqdm
 
 from audit.cli.screen import Screen, is_interactive
+from contrastive.console import put
 
 LOG = logging.getLogger("audit")
 _WIDEST = 80
@@ -54,7 +55,7 @@ class StageBars:
         text = f"[{self._names.index(stage) + 1}/{len(self._names)}] {doing}"
         LOG.debug("%s", text)
         if not is_interactive(sys.stderr):
-            print(text, file=sys.stderr, flush=True)
+            put(text, sys.stderr)
         elif total:
             screen = Screen.of(sys.stderr)
             columns = min(screen.columns, _WIDEST) - 1

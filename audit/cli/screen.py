@@ -9,14 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TextIO
 
+from contrastive.console import IN_ASCII
+
 NARROWEST, WIDEST = 40, 100
 _COLOURS: Mapping[str, str] = {"red": "31", "amber": "33", "teal": "36", "grey": "2"}
 _UNBREAKABLE = "\u00a0"
 """A space that holds a number and its unit together until lines are broken."""
-_IN_ASCII = str.maketrans({
-    "▲": "!", "◆": "*", "≈": "=", "○": "-", "·": "-", "–": "-", "—": "-", "−": "-", "×": "x", "…": "...", "→": "->", "±": "+/-",
-    "‘": "'", "’": "'", "“": '"', "”": '"', "≤": "<=", "≥": ">=", "²": "^2", "\u2060": "",
-})  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -51,7 +49,7 @@ class Screen:
         """Return a text in the characters that can be shown; a foreign one that ASCII has not is written as its number."""
         if not self.ascii:
             return text
-        plain = unicodedata.normalize("NFC", text).translate(_IN_ASCII).split(_UNBREAKABLE)
+        plain = unicodedata.normalize("NFC", text).translate(IN_ASCII).split(_UNBREAKABLE)
         return _UNBREAKABLE.join(part.encode("ascii", "backslashreplace").decode("ascii") for part in plain)
 
 

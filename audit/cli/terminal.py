@@ -11,9 +11,9 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from audit.cli.exit_codes import discard
 from audit.cli.progress import StageBars
 from audit.stages import Stages, silent
+from contrastive.console import discard, put, visible
 
 LOG = logging.getLogger("audit")
 
@@ -26,33 +26,36 @@ def show(results: str, report: Path) -> None:
     try:
         if results:
             print(results)
-        print(report if report.is_absolute() else os.path.relpath(report), flush=True)
+        print(visible(str(report if report.is_absolute() else os.path.relpath(report))), flush=True)
     except BrokenPipeError:
         raise
     except OSError as error:
         discard(sys.stdout)
-        print(f"warning: cannot print the results: {error.strerror}; they are complete in {str(report.parent)!r}", file=sys.stderr)
+        put(f"warning: cannot print the results: {error.strerror}; they are complete in {str(report.parent)!r}", sys.stderr)
 
 
 @contextmanager
 def working(names: Sequence[str], *, quiet: bool = False) -> Iterator[Stages]:
     """Show the log on stderr and yield what shows the stages of these names; `quiet`: warnings only."""
-    handler, level, bars = _Handler(), LOG.level, StageBars(names)
+    handler, level, propagate, bars = _Handler(), LOG.level, LOG.propagate, StageBars(names)
     handler.setFormatter(logging.Formatter("%(message)s"))
     handler.setLevel(logging.WARNING if quiet else logging.INFO)
     LOG.setLevel(logging.DEBUG)
     LOG.addHandler(handler)
+    LOG.propagate = False  # code of the user's own may log in its way, and would show every line again
     try:
         yield silent if quiet else bars
     finally:
         bars.close()
         LOG.removeHandler(handler)
         LOG.setLevel(level)
+        LOG.propagate = propagate
 
 
 class _Handler(logging.Handler):
     """Writes a line above the bar, where there is one."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write one message."""
-        tqdm.write(self.format(record), file=sys.stderr)
+        """Write one message, if somebody still reads."""
+        with tqdm.external_write_mode(file=sys.stderr):
+            put(self.format(record), sys.stderr)

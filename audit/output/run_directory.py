@@ -14,6 +14,7 @@ from filelock import FileLock, Timeout
 from audit.errors import MachineError
 from audit.output.directory import AUDIT, COMPARISON, STATUS, check_writable, write_text
 from audit.output.manifest import PAGES, is_unsettled
+from contrastive.console import visible
 
 LOG = logging.getLogger("audit")
 _HELD_BY = "held by process"
@@ -107,14 +108,19 @@ def _holder(directory: Path) -> str | None:
 class _LogFile(logging.FileHandler):
     """run.log: where it cannot be written any more, the run goes on without."""
 
+    _line = logging.Formatter()
+
     def __init__(self, path: Path):
         try:
             super().__init__(path, mode="w", encoding="utf-8")
         except OSError as error:
             fix = "choose a folder that you may write to, or make room"
             raise MachineError(f"cannot write {path.name}", why=error.strerror, fix=fix) from error
-        self.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
         self._is_lost = False
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return a line of the log; what is foreign in it changes nothing around it."""
+        return f"{self._line.formatTime(record)} {record.levelname} {visible(self._line.format(record))}"
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the name that logging calls
         """Say once that the log ends here."""

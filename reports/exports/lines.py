@@ -6,7 +6,7 @@ import re
 import unicodedata
 
 from audit.cli.screen import Screen
-from reports.text.numbers import clean
+from contrastive.console import visible
 
 _BLANKS = re.compile("[ \n\t]+")
 
@@ -14,7 +14,7 @@ _BLANKS = re.compile("[ \n\t]+")
 def wrapped(text: str, columns: int = 80, more: str = "…") -> list[str]:
     """Return lines of at most so many columns, broken between words but not between a number and its unit; `more` says what was cut."""
     lines = [""]
-    for word in filter(None, _BLANKS.split(clean(text))):
+    for word in filter(None, _BLANKS.split(visible(text))):
         longer = f"{lines[-1]} {word}".lstrip()
         if width(longer) <= columns:
             lines[-1] = longer
@@ -25,7 +25,7 @@ def wrapped(text: str, columns: int = 80, more: str = "…") -> list[str]:
 
 def fit(text: str, columns: int, more: str = "…") -> str:
     """Return text cut, which `more` says, or padded to a number of columns."""
-    text = " ".join(clean(text).split(" "))
+    text = " ".join(visible(text).split(" "))
     if width(text) <= columns:
         return text + " " * (columns - width(text))
     kept = ""
@@ -46,9 +46,9 @@ def width(text: str) -> int:
 
 def lines_of(text: str, screen: Screen, indent: int = 0) -> list[str]:
     """Return a text as lines within the columns of a screen, in its characters."""
-    return [" " * indent + line for line in wrapped(screen.characters(clean(text)), screen.columns - indent, screen.more)]
+    return [" " * indent + line for line in wrapped(screen.characters(visible(text)), screen.columns - indent, screen.more)]
 
 
 def fitted(text: str, columns: int, screen: Screen) -> str:
     """Return text in the characters of a screen, cut or padded."""
-    return fit(screen.characters(clean(text)), columns, screen.more)
+    return fit(screen.characters(visible(text)), columns, screen.more)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from audit.cli.screen import Screen
 from audit.records.results import AuditResult, Finding, Results
 from audit.types import Group, Settings
+from contrastive.console import visible
 from reports.exports.lines import fitted, lines_of, width, wrapped
 from reports.exports.markdown import ordinary_spaces
 from reports.exports.terminal_changes import paired_lines
@@ -14,7 +15,7 @@ from reports.text import evidence, phrases, replicates, sentences
 from reports.text.gates import gate_rows, gates_sentence
 from reports.text.headline import headline_of, left_out_by_rule
 from reports.text.headline.captions import groups_title, is_judged, unjudged_sentences
-from reports.text.numbers import clean, in_words, number, span
+from reports.text.numbers import in_words, number, span
 from reports.text.order import by_severity, leading, strongest_signals
 from reports.text.reasons import not_covered, ratio_sentences, rule_sentence, weighted
 from reports.text.responsiveness import composition_sentence, equal_gap, look_line
@@ -112,7 +113,7 @@ def _rows(findings: Sequence[Finding], audit: AuditResult, screen: Screen) -> li
     Where that leaves no room for the ends, gap and ends have a line of their own.
     """
     cells = [_HEAD, *((groups_title(each, audit), _size(each), _ends(each)) for each in findings)]
-    asked, gap = (max(width(screen.characters(clean(cell[place]))) for cell in cells) for place in (0, 1))
+    asked, gap = (max(width(screen.characters(visible(cell[place]))) for cell in cells) for place in (0, 1))
     narrow = screen.columns - 2 - asked - gap - 4 < _ENDS
     lines = []
     for finding, (title, size, ends) in zip([None, *findings] if findings else [], cells, strict=bool(findings)):
@@ -174,7 +175,7 @@ def _two_lines(first: tuple[str, str], second: tuple[str, ...], screen: Screen) 
 
 def _marked(verdict: str, text: str, screen: Screen, *, whole: bool = False) -> list[str]:
     """Return a text behind the mark of a verdict; `whole`: in its colour, too."""
-    first, *others = wrapped(screen.characters(clean(text)), screen.columns - 2, screen.more)
+    first, *others = wrapped(screen.characters(visible(text)), screen.columns - 2, screen.more)
     colour = _COLOURS.get(verdict) if whole else None
     return [f"{_mark(verdict, screen)} {screen.paint(first, colour)}", *(f"  {screen.paint(line, colour)}" for line in others)]
 

@@ -133,7 +133,7 @@ def test_errors_name_the_thing_and_the_way_out(done, tmp_path):
     with pytest.raises(UsageError, match="already saved"):
         audit.load(tmp_path / "out").save(tmp_path / "other")
     (tmp_path / "out" / "predictions.parquet").write_bytes(b"PAR1")
-    with pytest.raises(DataError, match="cannot be read"):
+    with pytest.raises(DataError, match="is not the one that this run wrote"):
         audit.load(tmp_path / "out").predictions()
     (tmp_path / "out" / "predictions.parquet").unlink()
     with pytest.raises(DataError, match=r"predictions\.parquet"):

@@ -1,0 +1,81 @@
+"""Text on its way to a terminal or a log: what could change the text around it is made visible, what cannot be printed is replaced."""
+
+from __future__ import annotations
+
+import codecs
+import io
+import os
+import sys
+import unicodedata
+from typing import TextIO
+
+MOST_CHARACTERS, MOST_LINES = 500, 100
+"""Of a message: a line of it, and lines."""
+IN_ASCII = str.maketrans({
+    "▲": "!", "◆": "*", "≈": "=", "○": "-", "·": "-", "–": "-", "—": "-", "−": "-", "×": "x", "…": "...", "→": "->", "±": "+/-",
+    "‘": "'", "’": "'", "“": '"', "”": '"', "≤": "<=", "≥": ">=", "²": "^2", "\u2060": "",
+})  # fmt: skip
+_REPLACED = "vlm-audit"
+"""What replaces characters that an encoding does not have, by the name that Python's streams know it by."""
+_HIDDEN = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
+_HARMLESS = frozenset("\n\t\u200c\u200d\u2060")
+"""Line breaks, and what joins the parts of an emoji or of a word."""
+
+
+def prepare_streams() -> None:
+    """Let standard output and error print every text, whatever their encoding; each command begins with it."""
+    codecs.register_error(_REPLACED, _replacement)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=_REPLACED)
+
+
+def _replacement(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    text = error.object[error.start : error.end].translate(IN_ASCII)
+    return text.encode("ascii", "backslashreplace").decode("ascii"), error.end
+
+
+def visible(text: str) -> str:
+    r"""Return text in which controls and marks of direction are written as their numbers; lines stay lines.
+
+    Examples
+    --------
+    >>> print(visible("Fe\x1b[31mmale\u202e"))
+    Fe\x1b[31mmale\u202e
+    """
+    if text.isascii() and text.replace("\n", "").isprintable():
+        return text
+    return "".join(
+        each if each in _HARMLESS or unicodedata.category(each) not in _HIDDEN else each.encode("unicode_escape").decode() for each in text
+    )
+
+
+def readable(message: str) -> str:
+    """Return a message as a person can read it: visible, and cut where it is endless.
+
+    Examples
+    --------
+    >>> len(readable("a" * 4_000_000))
+    500
+    """
+    lines = message.split("\n", MOST_LINES)
+    if len(lines) > MOST_LINES:
+        lines[MOST_LINES] = "…"
+    return "\n".join(visible(line[: MOST_CHARACTERS - 1] + "…" if len(line) > MOST_CHARACTERS else line) for line in lines)
+
+
+def put(message: str, stream: TextIO | None) -> None:
+    """Print a message. If nobody reads it any more, or there is no room for it, the program goes on without."""
+    if stream is None:
+        return
+    try:
+        print(readable(message), file=stream, flush=True)
+    except OSError:
+        discard(stream)
+
+
+def discard(stream: TextIO) -> None:
+    """Let what a stream still holds go nowhere, so that Python does not fail on it at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

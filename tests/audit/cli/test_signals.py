@@ -1,0 +1,128 @@
+"""Asked to stop, a command says so in STATUS and by its exit code; asked twice, it is gone."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from audit.cli.signals import Stopped, stopping
+
+SLOW = """
+import time
+import numpy as np
+
+class Slow:
+    fingerprint = "slow"
+    seen = 0
+    def encode_images(self, images):
+        self.seen += len(images)
+        if self.seen > 2:  # two are tried when it is loaded
+            print("ready", flush=True)
+            try:
+                time.sleep(60)
+            finally:
+                if STUBBORN:
+                    print("stubborn", flush=True)
+                    time.sleep(60)
+        return np.ones((len(images), 4))
+    def encode_texts(self, texts):
+        return np.ones((len(texts), 4))
+"""
+
+
+def started(folder, faces, short, *words, stubborn=False, module="audit.run", ignored=()):
+    """Start an audit with a model that takes a minute a batch, and return it once it embeds."""
+    (folder / "slow.py").write_text(f"STUBBORN = {stubborn}\n{SLOW}")
+
+    def ignore():
+        for each in ignored:
+            signal.signal(each, signal.SIG_IGN)
+
+    run = [sys.executable, "-m", module, *words, "--probe", short, "--data", faces, "--out", "out"]
+    pipe = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    running = subprocess.Popen(list(map(str, run)), cwd=folder, text=True, preexec_fn=ignore, start_new_session=True, **pipe)
+    assert running.stdout.readline() == "ready\n", running.communicate()[1]
+    return running
+
+
+def ended(running, folder):
+    """Return exit code, last line on stderr and what STATUS begins with; no process of its group is left."""
+    try:
+        _, said = running.communicate(timeout=30)
+    finally:
+        running.kill()
+    with pytest.raises(ProcessLookupError):
+        os.killpg(running.pid, 0)
+    assert "Traceback" not in said
+    return running.returncode, said.splitlines()[-1], (folder / "out" / "STATUS").read_text().splitlines()[0]
+
+
+@pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
+def test_a_signal_ends_an_audit_as_interrupted(tmp_path, faces, short, name, code):
+    running = started(tmp_path, faces, short, "--model", "slow.py:Slow")
+    running.send_signal(signal.Signals[name])
+    said = f"interrupted ({name}); what was embedded is kept: the same command resumes"
+    assert ended(running, tmp_path) == (code, said, "interrupted")
+
+
+def test_a_comparison_too_and_what_nohup_ignores_stays_ignored(tmp_path, faces, short):
+    words = ("slow.py:Slow", "slow.py:Other")
+    running = started(tmp_path, faces, short, *words, module="audit.compare", ignored=[signal.SIGHUP])
+    running.send_signal(signal.SIGHUP)
+    time.sleep(0.5)
+    assert running.poll() is None
+    running.send_signal(signal.SIGTERM)
+    code, said, status = ended(running, tmp_path)
+    assert (code, said.partition(";")[0], status) == (143, "interrupted (SIGTERM)", "interrupted")
+
+
+def test_a_second_signal_ends_it_at_once(tmp_path, faces, short):
+    running = started(tmp_path, faces, short, "--model", "slow.py:Slow", stubborn=True)
+    running.send_signal(signal.SIGINT)
+    assert running.stdout.readline() == "stubborn\n"
+    running.send_signal(signal.SIGTERM)
+    assert running.wait(10) == -signal.SIGTERM  # a shell calls it 143
+    running.communicate()
+
+
+def test_while_the_program_is_imported_nothing_is_begun(tmp_path, faces, short):
+    (tmp_path / "late.py").write_text("print('importing', flush=True)\nimport time\ntime.sleep(60)\n")
+    run = [sys.executable, "-m", "audit.run", "--model", "slow.py:Slow", "--probe", "late.py", "--out", "out"]
+    running = subprocess.Popen(run, cwd=tmp_path, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert running.stdout.readline() == "importing\n"
+    running.terminate()
+    _, said = running.communicate(timeout=30)
+    assert (running.returncode, "Traceback" in said, (tmp_path / "out").exists()) == (143, False, False)
+
+
+def test_what_was_set_before_is_set_again():
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(Stopped) as caught, stopping():
+        signal.raise_signal(signal.SIGTERM)
+    assert caught.value.exit_code == 143
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_a_process_forked_from_it_and_a_thread_are_left_alone():
+    with stopping():
+        child = os.fork()
+        if child == 0:
+            time.sleep(30)
+            os._exit(0)
+        time.sleep(0.2)
+        os.kill(child, signal.SIGTERM)
+        assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGTERM
+        handler, seen = signal.getsignal(signal.SIGTERM), []
+
+    def look():
+        with stopping():
+            seen.append(signal.getsignal(signal.SIGTERM))
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    thread.join()
+    assert seen != [handler]
