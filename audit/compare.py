@@ -17,7 +17,7 @@ from typing import Any
 from audit.api.requests import CompareRequest
 from audit.cli.exit_codes import ended
 from audit.cli.parser import Parser, given_options, request_parser, short_name, words_of
-from contrastive.console import prepare_streams
+from contrastive.cli.console import prepare_streams
 
 PROGRAM = "python -m audit.compare"
 

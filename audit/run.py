@@ -14,7 +14,7 @@ from dataclasses import replace
 from audit.api.requests import AuditRequest
 from audit.cli.exit_codes import ended
 from audit.cli.parser import Parser, given_options, request_parser, short_name, words_of
-from contrastive.console import prepare_streams
+from contrastive.cli.console import prepare_streams
 
 PROGRAM = "python -m audit.run"
 DESCRIPTION = "Audits vision-language models: whom does a model treat differently, by how much, and how sure are we?"

@@ -14,10 +14,10 @@ Any other exception is a defect of this program (exit code 70).
 from __future__ import annotations
 
 import difflib
-import sys
-from collections.abc import Callable, Iterable
-
-from contrastive.console import put, visible
+import errno
+import os
+import re
+from collections.abc import Iterable
 
 
 class VlmAuditError(Exception):
@@ -62,17 +62,9 @@ class MachineError(VlmAuditError):
     exit_code = 5
 
 
-def run_command(action: Callable[[], str]) -> int:
-    """Print what a command returns; of an error that a person can act on print its words and return its exit code."""
-    try:
-        sys.stdout.write(f"{visible(action())}\n")
-    except VlmAuditError as error:
-        put(f"error: {error}", sys.stderr)
-        return error.exit_code
-    return 0
-
-
-_NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory")
+_NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "without exception set")
+"""The last is Python's own: a part of it written in C got no memory, and forgot to say so."""
+_OF_SYSTEM = re.compile(r"\(os error (\d+)\)")  # how libraries written in Rust (safetensors, tokenizers) say it
 _GONE = ("Connection closed by peer", "Connection reset by peer", "Socket closed", "remote process exited")
 
 
@@ -83,13 +75,19 @@ def of_machine(error: BaseException) -> MachineError | None:
     'out of memory'
     >>> of_machine(RuntimeError("Read error [127.0.0.1]:11180: Connection reset by peer")).what
     'another process of this run has ended'
+    >>> of_machine(Exception("I/O error: No space left on device (os error 28)")).why
+    'No space left on device'
     >>> of_machine(ValueError("embedded null byte"))
     """
     text = str(error)
-    if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and any(words in text for words in _NO_MEMORY)):
+    number = error.errno if isinstance(error, OSError) else int(match[1]) if (match := _OF_SYSTEM.search(text)) else None
+    lacks = isinstance(error, RuntimeError | SystemError) and any(words in text for words in _NO_MEMORY)
+    if isinstance(error, MemoryError) or lacks or number == errno.ENOMEM:
         why = next((line for line in text.splitlines() if "memory" in line), text)[:200] or None
-        fix = "a smaller data.batch or a larger optim.accumulate, run.recompute=true, run.precision=bf16, or a smaller model"
+        fix = "free some memory; in training a smaller data.batch, a larger optim.accumulate, run.recompute=true or run.precision=bf16"
         return MachineError("out of memory", why=why, fix=fix)
+    if number is not None and not isinstance(error, OSError):
+        return MachineError("a file cannot be read or written", why=os.strerror(number), fix="make room, or name another place")
     if isinstance(error, RuntimeError) and any(words in text for words in _GONE):
         why = f"it was ended (a process without any last words was mostly killed for memory), or is out of reach: {text[:200]}"
         return MachineError("another process of this run has ended", why=why, fix="see what that one said; the same command again resumes")

@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from contrastive.console import prepare_streams
-from contrastive.errors import MachineError, VlmAuditError, run_command
+from contrastive.cli.command import command_parser, require_place, run_command
+from contrastive.errors import MachineError, VlmAuditError, of_machine
 
 if TYPE_CHECKING:
     from contrastive.checkpoint.file import Checkpoint
@@ -31,11 +31,8 @@ TOLERANCE = 1e-5
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command."""
-    parse = argparse.ArgumentParser(
-        prog="python -m contrastive.export",
-        description="Write a checkpoint in another program's form, and verify it there.",
-        epilog="; ".join(f"{name}: {text}" for name, text in KINDS.items()),
-    )
+    forms = "; ".join(f"{name}: {text}" for name, text in KINDS.items())
+    parse = command_parser("export", "Write a checkpoint in another program's form, and verify it there.", forms)
     parse.add_argument("checkpoint", metavar="CKPT", help="a ckpt.pt of this program")
     parse.add_argument("out", metavar="OUT", help="a folder that does not exist yet")
     parse.add_argument("--to", choices=KINDS, required=True, help="the program that it is for")
@@ -45,14 +42,14 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code: 0 written and verified; 2 cannot be expressed there; 3, 4 the checkpoint; 5 the disk."""
-    prepare_streams()
     options = parser().parse_args(argv)
-    return run_command(lambda: _export(options.checkpoint, Path(options.out), options.to, options.ema))
+    return run_command(lambda: _export(options.checkpoint, Path(options.out), options.to, options.ema), debug=options.debug)
 
 
 def _export(path: str, out: Path, kind: str, ema: bool) -> str:
     from contrastive.checkpoint.file import averaged, load
 
+    require_place(out)
     difference = export(averaged(load(path)) if ema else load(path), out, kind)
     return f"verified: features of random inputs differ by {difference:.1e} at most (allowed: {TOLERANCE:g})\n{out}"
 
@@ -83,6 +80,12 @@ def export(checkpoint: Checkpoint, out: Path, kind: str) -> float:
         temporary.replace(out)
     except OSError as error:
         raise MachineError("the export cannot be written", where=str(out), why=error.strerror) from error
+    except Exception as error:  # safetensors and tokenizers have errors of their own for a full disk
+        machine = None if isinstance(error, VlmAuditError) else of_machine(error)
+        if machine is None:
+            raise
+        machine.where = str(out)
+        raise machine from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return difference

@@ -16,25 +16,32 @@ STALE_S = 3600
 
 
 @contextmanager
-def replacing(path: Path, mode: int | None = None) -> Iterator[BufferedRandom]:
-    """Open a file that takes the place of `path` when the block ends without an error, and is on the disk then; else `path` stays as it is.
-
-    It is written beside `path` under a name of its own and gets the permissions `mode`; None: those of the file that it replaces, else
-    those of a new file. A link is replaced, not followed. What a killed process left behind over an hour ago is removed. Raises `OSError`.
-    """
+def drafted(path: Path, mode: int | None = None) -> Iterator[Path]:
+    """Name a file to write, which takes the place of `path` when the block ends without an error; all else as of `replacing`."""
     remove_stale(path.parent, f".{glob.escape(path.name)}.*.tmp")
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+    os.close(descriptor)
     draft = Path(name)
     try:
-        with os.fdopen(descriptor, "w+b") as file:
-            yield file
-            file.flush()
+        yield draft
+        with draft.open("rb") as file:
             os.fsync(file.fileno())
         draft.chmod(_mode_of(path) if mode is None else mode)
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)
     sync_folder(path.parent)
+
+
+@contextmanager
+def replacing(path: Path, mode: int | None = None) -> Iterator[BufferedRandom]:
+    """Open a file that takes the place of `path` when the block ends without an error, and is on the disk then; else `path` stays as it is.
+
+    It is written beside `path` under a name of its own and gets the permissions `mode`; None: those of the file that it replaces, else
+    those of a new file. A link is replaced, not followed. What a killed process left behind over an hour ago is removed. Raises `OSError`.
+    """
+    with drafted(path, mode) as draft, draft.open("r+b") as file:
+        yield file
 
 
 def sync_folder(folder: Path) -> None:

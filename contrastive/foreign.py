@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from contrastive.console import prepare_streams
-from contrastive.errors import run_command
+from contrastive.cli.command import command_parser, require_place, run_command
+from contrastive.cli.console import put
+from contrastive.errors import MachineError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command."""
-    parse = argparse.ArgumentParser(prog="python -m contrastive.foreign", description="Save a torch file's tensors; run nothing from it.")
+    parse = command_parser("foreign", "Save a torch file's tensors; run nothing from it.")
     parse.add_argument("source", type=Path, metavar="IN", help="a file that is refused because of the names in it")
     parse.add_argument("target", type=Path, metavar="OUT.safetensors", help="the file to write")
     return parse
@@ -21,23 +26,42 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Save the tensors of a file that `read_archive` refuses; nothing in it is run."""
-    prepare_streams()
     options = parser().parse_args(argv)
-    return run_command(lambda: _save(options.source, options.target))
+    return run_command(lambda: _save(options.source, options.target), debug=options.debug)
 
 
 def _save(source: Path, target: Path) -> str:
-    import torch
-    from safetensors.torch import save_file
-
     from contrastive.checkpoint.safe_pickle import HARMLESS
     from contrastive.checkpoint.torch_file import salvage
 
+    require_place(target)
     archive = salvage(source)
-    save_file({name: tensor.clone(memory_format=torch.contiguous_format) for name, tensor in archive.tensors.items()}, target)
+    _write(archive.tensors, target)
     for name in archive.unknown:
-        sys.stderr.write(f"{'note' if HARMLESS.fullmatch(name) else 'security'}: the file asked for {name[:200]}\n")
+        put(f"{'note' if HARMLESS.fullmatch(name) else 'security'}: the file asked for {name[:200]}", sys.stderr)
     return f"{len(archive.tensors)} tensors in {target}"
+
+
+def _write(tensors: Mapping[str, Tensor], target: Path) -> None:
+    """Write a safetensors file in the place of `target` once it is complete; each tensor apart, also where several share their numbers."""
+    import torch
+    from safetensors import SafetensorError
+    from safetensors.torch import save_file
+
+    from contrastive.files import drafted
+
+    seen: set[int] = set()
+    apart: dict[str, Tensor] = {}
+    for name, tensor in tensors.items():
+        place = tensor.untyped_storage().data_ptr()
+        apart[name] = tensor.clone(memory_format=torch.contiguous_format) if place in seen else tensor.contiguous()
+        seen.add(place)
+    try:
+        with drafted(target) as draft:
+            save_file(apart, draft)
+    except (OSError, SafetensorError) as error:
+        why = str(error)[:200]
+        raise MachineError("the tensors cannot be written", where=str(target), why=why, fix="make room, or name another place") from error
 
 
 if __name__ == "__main__":

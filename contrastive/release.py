@@ -7,15 +7,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from contrastive.console import prepare_streams
-from contrastive.errors import UsageError, run_command
+from contrastive.cli.command import command_parser, require_place, run_command
+from contrastive.errors import UsageError
 
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command."""
-    parse = argparse.ArgumentParser(
-        prog="python -m contrastive.release", description="Write a checkpoint to pass on, without the state of the optimiser."
-    )
+    parse = command_parser("release", "Write a checkpoint to pass on, without the state of the optimiser.")
     parse.add_argument("checkpoint", metavar="CKPT", help="a ckpt.pt of contrastive.train")
     parse.add_argument("out", metavar="OUT", help="the file to write; it must not exist")
     parse.add_argument("--ema", action="store_true", help="take the average of the weights (optim.ema) instead of the last step's")
@@ -24,9 +22,10 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code: 0, or that of the error (`contrastive.errors`)."""
-    prepare_streams()
     options = parser().parse_args(argv)
-    return run_command(lambda: f"{release(Path(options.checkpoint), Path(options.out), ema=options.ema)}  {options.out}")
+    return run_command(
+        lambda: f"{release(Path(options.checkpoint), Path(options.out), ema=options.ema)}  {options.out}", debug=options.debug
+    )
 
 
 def release(path: Path, out: Path, *, ema: bool = False) -> str:
@@ -37,6 +36,7 @@ def release(path: Path, out: Path, *, ema: bool = False) -> str:
 
     if out.exists():
         raise UsageError(f"{out} exists", fix="choose another name")
+    require_place(out)
     found = load(path)
     return save(out, replace(averaged(found) if ema else found, training=None, ema=None))
 

@@ -20,8 +20,8 @@ from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from contrastive.cli.console import prepare_streams, put
 from contrastive.config import Config, read_config, recipes
-from contrastive.console import prepare_streams, put
 from contrastive.errors import MachineError, VlmAuditError, of_machine
 
 if TYPE_CHECKING:

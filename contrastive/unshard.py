@@ -10,13 +10,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from contrastive.console import prepare_streams
-from contrastive.errors import UsageError, run_command
+from contrastive.cli.command import command_parser, require_place, run_command
+from contrastive.errors import UsageError
 
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command."""
-    parse = argparse.ArgumentParser(prog="python -m contrastive.unshard", description="Write a sharded checkpoint as one file.")
+    parse = command_parser("unshard", "Write a sharded checkpoint as one file.")
     parse.add_argument("folder", metavar="FOLDER", help="a folder step-..., or one that holds such: the newest is taken")
     parse.add_argument("out", metavar="OUT", help="the file to write; it must not exist")
     return parse
@@ -24,9 +24,8 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code: 0, or that of the error (`contrastive.errors`)."""
-    prepare_streams()
     options = parser().parse_args(argv)
-    return run_command(lambda: f"{unshard(Path(options.folder), Path(options.out))}  {options.out}")
+    return run_command(lambda: f"{unshard(Path(options.folder), Path(options.out))}  {options.out}", debug=options.debug)
 
 
 def unshard(folder: Path, out: Path) -> str:
@@ -36,6 +35,7 @@ def unshard(folder: Path, out: Path) -> str:
 
     if out.exists():
         raise UsageError(f"{out} exists", fix="choose another name")
+    require_place(out)
     return save(out, assemble(newest(folder)))
 
 

@@ -15,7 +15,7 @@ from audit.cli.exit_codes import print_result
 from audit.errors import MachineError
 from audit.output.directory import replacing
 from audit.records.results import Results
-from contrastive.console import prepare_streams
+from contrastive.cli.console import prepare_streams
 from reports.exports import plots
 from reports.exports.axes import literal
 from reports.read import read_results

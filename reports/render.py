@@ -17,7 +17,7 @@ from audit.output.directory import write_text
 from audit.output.manifest import note_page, settle
 from audit.records.comparison import Comparisons
 from audit.records.results import Results
-from contrastive.console import prepare_streams
+from contrastive.cli.console import prepare_streams
 from reports.comparison.page import comparison_page
 from reports.environment import draw
 from reports.read import COMPARISON, RESULTS, read_comparisons, read_results

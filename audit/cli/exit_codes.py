@@ -7,9 +7,9 @@ import sys
 import traceback
 from collections.abc import Callable
 
-from audit.cli.signals import Stopped, stopping
 from audit.errors import AuditError
-from contrastive.console import discard, put, visible
+from contrastive.cli.console import discard, put, visible
+from contrastive.cli.signals import Stopped, stopping
 
 COMPLETE, BREACHED, DEFECT, INTERRUPTED, CLOSED_PIPE = 0, 1, 70, 130, 141
 GATED = "1 a gate is breached or under --limit, "

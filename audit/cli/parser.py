@@ -12,7 +12,7 @@ from audit.cli.exit_codes import GATED, MEANING
 from audit.cli.options import Option, Request, flag, options
 from audit.errors import nearest
 from audit.version import __version__
-from contrastive.console import put
+from contrastive.cli.console import put
 
 
 class Parser(argparse.ArgumentParser):

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
     from audit.types import ModelRecord
 
+MAX_IDENTITY = 10**6
+"""Letters of what names a run. Two kilobytes of a file can hold lists in lists of 10^30 items."""
+
 
 class NativeEncoder:
     """A checkpoint of this project, in eval mode."""
@@ -108,8 +111,13 @@ def _run(checkpoint: Checkpoint) -> str | None:
     identity = (checkpoint.account or {}).get("identity")
     if not isinstance(identity, dict) or not identity:
         return None
+    digest, letters = hashlib.sha256(), 0
     try:
-        plain = json.dumps(identity, sort_keys=True)
-    except (TypeError, ValueError):  # another program's account, with tensors in it: it names no run of ours
+        for part in json.JSONEncoder(sort_keys=True).iterencode(identity):
+            digest.update(part.encode())
+            letters += len(part)
+            if letters > MAX_IDENTITY:
+                return None
+    except (TypeError, ValueError, RecursionError):  # another program's account, with tensors in it: it names no run of ours
         return None
-    return hashlib.sha256(plain.encode()).hexdigest()
+    return digest.hexdigest()

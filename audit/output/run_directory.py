@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 from audit.errors import MachineError
 from audit.output.directory import AUDIT, COMPARISON, STATUS, check_writable, write_text
 from audit.output.manifest import PAGES, is_unsettled
-from contrastive.console import visible
+from contrastive.cli.console import visible
 
 LOG = logging.getLogger("audit")
 _HELD_BY = "held by process"

@@ -11,6 +11,7 @@ import mmap
 import struct
 import zipfile
 import zlib
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -121,7 +122,7 @@ def _entries(content: mmap.mmap, directory: zipfile.ZipFile, rooted: bool) -> di
     infos = sorted(directory.infolist(), key=lambda info: info.header_offset)
     names = [info.orig_filename for info in infos]
     if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
+        twice = Counter(names).most_common(1)[0][0]
         raise UnsafeError(f"the archive holds the entry {twice[:80]!r} more than once", fix=SAFETENSORS)
     entries: dict[str, Entry] = {}
     ends = 0

@@ -2,8 +2,9 @@
 
 A pickle is a program for a stack machine. This is that machine without its two dangerous instructions: a global stays a name (`Name`), and
 "call this name" goes to a function of ours, which knows a handful of names and answers the others with an `OpaqueObject` value.
-Instructions that ``torch.save`` never writes are refused. Only words and small numbers may be keys: hashing a nested tuple, or a million
-numbers made to collide, takes for ever.
+Instructions that ``torch.save`` never writes are refused. Only short words and small numbers may be keys: hashing a nested tuple, or
+comparing two words of megabytes a million times, takes for ever. What an instruction does takes as long as it is short, or is counted:
+a value that is remembered costs one byte each time it is named again.
 """
 
 from __future__ import annotations
@@ -16,7 +17,10 @@ from typing import Any
 
 from contrastive.errors import UnsafeError
 
-MAX_INSTRUCTIONS = 3_000_000  # a training checkpoint with 5,000 tensors takes about 250,000
+MAX_INSTRUCTIONS = 1_000_000  # a training checkpoint with 5,000 tensors takes about 250,000
+MAX_COPIED = 1_000_000  # attributes that are set on opaque values, together: the same table may be named for each of them
+MAX_NAMES = 10_000  # different ones; a checkpoint has some ten
+MAX_WORD = 4096  # letters of a name or of a table's key
 
 HARMLESS = re.compile(
     r"__torch__\..+|torch\.jit\._pickle\.restore_type_tag"
@@ -57,10 +61,12 @@ class Machine:
 
     call_name: Callable[[str, tuple[Any, ...]], Any]
     storage: Callable[[Any], Any]
-    names: list[str]  # every name that the pickle asks for is appended, also where reading ends with an error
+    names: list[str]  # every name that the pickle asks for is appended once, also where reading ends with an error
     stack: list[Any] = field(default_factory=list)
     below: list[list[Any]] = field(default_factory=list)
     memo: dict[int, Any] = field(default_factory=dict)
+    known: dict[str, Name] = field(default_factory=dict)
+    copied: int = 0
 
     def read(self, content: bytes) -> Any:
         """Return what a pickle holds. Raises `ValueError`, `LookupError`, `TypeError` if malformed; `UnsafeError` if unsafe or too long."""
@@ -104,14 +110,18 @@ class Machine:
         self.memo[key] = self.stack[-1]
 
     def name(self, dotted: str) -> None:
-        self.names.append(dotted)
-        self.push(Name(dotted))
+        if dotted not in self.known:
+            if len(self.known) == MAX_NAMES or len(dotted) > MAX_WORD:
+                raise UnsafeError(f"it asks for more than {MAX_NAMES:,} names, or for one of more than {MAX_WORD:,} letters")
+            self.known[dotted] = Name(dotted)
+            self.names.append(dotted)
+        self.push(self.known[dotted])
 
     def name_from_stack(self) -> None:
         name, module = self.pop(), self.pop()
         if not (isinstance(name, str) and isinstance(module, str)):
             raise TypeError("a name that is not a word")
-        self.name(f"{module}.{name}")
+        self.name(f"{module[: MAX_WORD + 1]}.{name[: MAX_WORD + 1]}")
 
     def call(self, arguments: Any) -> None:
         """Replace the name on the stack by what the owner makes of it."""
@@ -129,6 +139,9 @@ class Machine:
         if isinstance(state, tuple) and len(state) == 2:
             state = state[0]
         if isinstance(self.stack[-1], OpaqueObject) and isinstance(state, dict):
+            self.copied += len(state)
+            if self.copied > MAX_COPIED:
+                raise UnsafeError(f"it sets more than {MAX_COPIED:,} attributes")
             self.stack[-1].update(state)
 
     def extend(self, items: list[Any]) -> None:
@@ -143,8 +156,9 @@ class Machine:
 
 def _table(items: list[Any]) -> dict[Any, Any]:
     keys, values = items[::2], items[1::2]
-    if not all(isinstance(key, str) or (isinstance(key, int) and abs(key) < 2**31) for key in keys):
-        raise UnsafeError("it holds a table with keys that are neither words nor small numbers")
+    if not all(len(key) <= MAX_WORD if isinstance(key, str) else isinstance(key, int) and abs(key) < 2**31 for key in keys):
+        why = f"a word has up to {MAX_WORD:,} letters"
+        raise UnsafeError("it holds a table with keys that are neither words nor small numbers", why=why)
     return dict(zip(keys, values, strict=True))
 
 

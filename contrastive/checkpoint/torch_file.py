@@ -21,13 +21,17 @@ from torch import Tensor
 
 from contrastive.checkpoint.archive import AGAIN, SAFETENSORS, Zip, open_zip
 from contrastive.checkpoint.safe_pickle import HARMLESS, Machine, Name, OpaqueObject
-from contrastive.errors import DataError, UnsafeError, VlmAuditError
+from contrastive.errors import DataError, UnsafeError, VlmAuditError, of_machine
 
 MAX_BYTES = 20 * 10**9
 MAX_PICKLE = 64 * 2**20
 MAX_TENSORS = 100_000
 MAX_DEPTH = 32
 MAX_NODES = 1_000_000
+MAX_LETTERS = 8_000_000  # of all tensors' names: with nested tables a small file can spell long ones
+MAX_REPEATS = 16  # how often the tensors may hold the numbers of the file: layers that share their weights name them again
+MAX_SHOWN = 20  # names in a message
+MAX_KEY = 100  # letters of a storage's name, which torch counts
 
 STORAGES = {
     "torch.DoubleStorage": torch.float64, "torch.FloatStorage": torch.float32, "torch.HalfStorage": torch.float16,
@@ -35,7 +39,11 @@ STORAGES = {
     "torch.ShortStorage": torch.int16, "torch.CharStorage": torch.int8, "torch.ByteStorage": torch.uint8, "torch.BoolStorage": torch.bool,
 }  # fmt: skip
 REBUILD = "torch._utils._rebuild_tensor_v2"
-PASS_ON = ("torch._utils._rebuild_parameter", *(f"torch.jit._pickle.build_{kind}list" for kind in ("int", "double", "bool", "tensor")))
+ALIGNMENT = max(dtype.itemsize for dtype in STORAGES.values())
+PASS_ON = (
+    "torch._utils._rebuild_parameter", "torch._utils._rebuild_parameter_with_state",
+    *(f"torch.jit._pickle.build_{kind}list" for kind in ("int", "double", "bool", "tensor")),
+)  # fmt: skip
 """Called with one value (and more that does not matter): the value itself."""
 TENSOR_NAMES = frozenset({*STORAGES, REBUILD, *PASS_ON, "collections.OrderedDict"})
 
@@ -79,7 +87,12 @@ def located(path: str | Path) -> Iterator[None]:
     except VlmAuditError as error:
         error.where = error.where or str(path)
         raise
-    except OSError as error:
+    except (OSError, MemoryError, RuntimeError) as error:
+        if machine := of_machine(error):
+            machine.where = str(path)
+            raise machine from error
+        if not isinstance(error, OSError):
+            raise
         raise DataError("the file cannot be read", where=str(path), why=error.strerror) from error
 
 
@@ -87,18 +100,20 @@ def flatten(data: Any, max_bytes: int = MAX_BYTES) -> dict[str, Tensor]:
     """Return the tensors in nested tables (not lists) by their keys joined with "."; `UnsafeError` beyond reason (one can hold itself)."""
     tensors: dict[str, Tensor] = {}
     waiting: list[tuple[str, int, Any]] = [("", 0, data)]
-    nodes = total = 0
+    nodes = total = letters = 0
     while waiting:
         name, depth, value = waiting.pop()
-        nodes += 1
+        nodes += 1 + (len(value) if isinstance(value, dict) else 0)  # a table's items are all looked at
         if isinstance(value, Tensor):
             tensors[name] = value
-            total += value.nbytes
-        elif isinstance(value, dict):
+            total, letters = total + value.nbytes, letters + len(name)
+        deep = max(nodes, len(waiting)) > MAX_NODES or len(tensors) > MAX_TENSORS or depth > MAX_DEPTH
+        if deep or len(name) > 1000 or letters > MAX_LETTERS or total > max_bytes:
+            why = f"tensors of more than {max_bytes:,} bytes" if total > max_bytes else "tables without an end, or names too long"
+            raise UnsafeError("its tables or tensors are nested, repeated or large beyond reason", why=why, fix=SAFETENSORS)
+        if isinstance(value, dict):
             prefix = f"{name}." if name else ""
             waiting += [(f"{prefix}{key}", depth + 1, value[key]) for key in reversed(value) if isinstance(value[key], Tensor | dict)]
-        if max(nodes, len(waiting)) > MAX_NODES or len(tensors) > MAX_TENSORS or depth > MAX_DEPTH or len(name) > 1000 or total > max_bytes:
-            raise UnsafeError("its tables or tensors are nested, repeated or large beyond reason", fix=SAFETENSORS)
     return tensors
 
 
@@ -124,7 +139,7 @@ def _read(path: Path, max_bytes: int, salvage: bool) -> Archive:
     finally:  # what the file wanted to run is said first, even where reading also failed
         if reader.foreign() and not salvage:
             raise _refusal(path, reader.foreign())
-    tensors = flatten(data, max_bytes)
+    tensors = flatten(data, min(max_bytes, MAX_REPEATS * len(archive.content)))
     _check_values(archive, tensors)
     kind = "TorchScript archive" if "constants.pkl" in archive.entries else "torch.save archive"
     unknown = tuple(sorted(set(reader.names) - TENSOR_NAMES))
@@ -144,7 +159,7 @@ def _check_values(archive: Zip, tensors: Mapping[str, Tensor]) -> None:
 
 
 def _refusal(path: Path, names: list[str]) -> UnsafeError:
-    shown = ", ".join(name[:80] for name in names)
+    shown = ", ".join(name[:80] for name in names[:MAX_SHOWN]) + (f" and {len(names) - MAX_SHOWN:,} more" if len(names) > MAX_SHOWN else "")
     why = "a checkpoint holds tensors, words and numbers; this one names code to run while loading. Nothing was run"
     fix = f"python -m contrastive.foreign {path} OUT.safetensors (saves the tensors alone and runs nothing either)"
     return UnsafeError(f"this file asks for {shown}", why=why, fix=fix)
@@ -177,7 +192,8 @@ class _TensorReader:
 
     archive: Zip
     names: list[str] = field(default_factory=list)
-    bases: dict[_Storage, Tensor] = field(default_factory=dict)
+    contents: dict[str, Tensor] = field(default_factory=dict)
+    built: int = 0
 
     def foreign(self) -> list[str]:
         return sorted(name for name in set(self.names) - TENSOR_NAMES if not HARMLESS.fullmatch(name))
@@ -202,22 +218,25 @@ class _TensorReader:
 
     def storage(self, persistent_id: Any) -> _Storage:
         match persistent_id:
-            case ("storage", Name(name), str(key), _, int(elements)) if name in STORAGES and elements >= 0:
+            case ("storage", Name(name), str(key), _, int(elements)) if name in STORAGES and elements >= 0 and len(key) <= MAX_KEY:
                 storage = _Storage(key, STORAGES[name], elements)
             case _:
                 raise ValueError("a storage is described in a way that torch.save does not use")
         entry = self.archive.entries.get(f"data/{key}")
         if entry is None:
-            raise ValueError(f"no entry for the storage {key[:80]!r}")
+            raise ValueError(f"no entry for the storage {key!r}")
         if elements * storage.dtype.itemsize > entry.end - entry.start:
-            raise UnsafeError(f"it declares a storage larger than its entry data/{key[:80]}", fix=SAFETENSORS)
+            raise UnsafeError(f"it declares a storage larger than its entry data/{key}", fix=SAFETENSORS)
         return storage
 
     def tensor(self, storage: Any, offset: Any, size: Any, stride: Any) -> Tensor:
-        numbers = (offset, *size, *stride)
-        plain = isinstance(storage, _Storage) and all(type(number) is int and 0 <= number < 2**62 for number in numbers)
-        if not plain or len(size) != len(stride) or len(size) > 16 or prod(max(n, 1) for n in size) >= 2**62:
+        self.built += 1
+        if self.built > MAX_TENSORS:
+            raise UnsafeError(f"it describes more than {MAX_TENSORS:,} tensors", fix=SAFETENSORS)
+        if not isinstance(storage, _Storage) or not len(size) == len(stride) <= 16 or not _are_sizes((offset, *size, *stride)):
             raise ValueError("a tensor is described in a way that torch.save does not use")
+        if prod(max(n, 1) for n in size) >= 2**62:
+            raise ValueError("a tensor of more numbers than there are addresses")
         if prod(size) == 0:
             return torch.empty(size, dtype=storage.dtype)
         last = offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
@@ -227,15 +246,19 @@ class _TensorReader:
         return self.base(storage).as_strided(size, stride, offset)
 
     def base(self, storage: _Storage) -> Tensor:
-        """Return the storage as one row of values."""
-        if storage not in self.bases:
-            start = self.archive.entries[f"data/{storage.key}"].start
-            self.bases[storage] = mapped(self.archive, start, storage.elements, storage.dtype)
-        return self.bases[storage]
+        """Return the storage as one row of values: a part of its entry, which is mapped (or, where not aligned, copied) once."""
+        if storage.key not in self.contents:
+            entry = self.archive.entries[f"data/{storage.key}"]
+            self.contents[storage.key] = mapped(self.archive, entry.start, entry.end - entry.start, torch.uint8, ALIGNMENT)
+        return self.contents[storage.key][: storage.elements * storage.dtype.itemsize].view(storage.dtype)
 
 
-def mapped(archive: Zip, start: int, count: int, dtype: torch.dtype) -> Tensor:
-    """Return values of the file as one row, mapped; copied only where the file does not align them."""
-    if start % dtype.itemsize == 0:
+def _are_sizes(numbers: tuple[Any, ...]) -> bool:
+    return all(type(number) is int and 0 <= number < 2**62 for number in numbers)
+
+
+def mapped(archive: Zip, start: int, count: int, dtype: torch.dtype, alignment: int | None = None) -> Tensor:
+    """Return values of the file as one row, mapped; copied only where the file does not align them (to their size, unless stated)."""
+    if start % (alignment or dtype.itemsize) == 0:
         return torch.frombuffer(archive.content, dtype=dtype, count=count, offset=start)
     return torch.frombuffer(bytearray(archive.content[start : start + count * dtype.itemsize]), dtype=dtype)

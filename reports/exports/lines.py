@@ -6,7 +6,7 @@ import re
 import unicodedata
 
 from audit.cli.screen import Screen
-from contrastive.console import visible
+from contrastive.cli.console import visible
 
 _BLANKS = re.compile("[ \n\t]+")
 

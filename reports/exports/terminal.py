@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from audit.cli.screen import Screen
 from audit.records.results import AuditResult, Finding, Results
 from audit.types import Group, Settings
-from contrastive.console import visible
+from contrastive.cli.console import visible
 from reports.exports.lines import fitted, lines_of, width, wrapped
 from reports.exports.markdown import ordinary_spaces
 from reports.exports.terminal_changes import paired_lines

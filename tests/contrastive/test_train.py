@@ -13,8 +13,8 @@ import pytest
 import torch
 from filelock import FileLock
 
-from contrastive import train
 from contrastive.checkpoint.file import load
+from contrastive.cli.command import put
 from contrastive.data.shapes import COLOURS, COUNTS, KINDS, ShapeImages
 from contrastive.errors import VlmAuditError
 from contrastive.train import main
@@ -132,7 +132,7 @@ def test_a_run_outlives_its_terminal(run, tmp_path):
 
 def test_a_terminal_without_the_letters_gets_them_escaped():
     stream = io.TextIOWrapper(io.BytesIO(), "ascii")
-    train._put(stream, "runs/\u00fcbung \U0001f469")
+    put(stream, "runs/\u00fcbung \U0001f469")
     assert stream.buffer.getvalue() == b"runs/\\xfcbung \\U0001f469\n"
 
 

@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from contrastive.errors import DataError, UnsafeError
+from contrastive.errors import DataError, UnsafeError, of_machine
 from contrastive.files import sha256_of_file
 from contrastive.formats.contents import Contents
 from contrastive.formats.unwrap import tables
@@ -36,7 +36,10 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     _check_start(path)
     try:
         tensors: dict[str, Tensor] = load_file(path)
-    except (SafetensorError, OSError, ValueError, RuntimeError) as error:
+    except (SafetensorError, OSError, ValueError, RuntimeError, MemoryError) as error:
+        if machine := of_machine(error):
+            machine.where = str(path)
+            raise machine from error
         raise DataError("the safetensors file is damaged", where=str(path), why=str(error), fix=SAVE_AGAIN) from error
     check_values(path)
     return tensors
@@ -77,7 +80,7 @@ def refuse_other_kind(path: Path) -> bytes:
     """Return a file's first bytes; refuse one that only claims to be safetensors: eight bytes of length, then a JSON object."""
     with path.open("rb") as file:
         start = file.read(64)
-    if not start or _other_kind(start) or start[8:9] in (b"{", b""):
+    if not start or _is_safetensors(start, path) or _other_kind(start) or start[8:9] in (b"{", b""):
         return start
     why = f"it begins with {start[:8]!r}; it is refused, not tried as something else"
     raise UnsafeError("a file named .safetensors is not one", where=str(path), why=why, fix="save the weights as safetensors")
@@ -88,11 +91,16 @@ def _check_start(path: Path) -> None:
     start = refuse_other_kind(path)
     if not start:
         raise DataError("the weights file is empty", where=str(path), fix=SAVE_AGAIN)
-    if misnomer := _other_kind(start):
+    if not _is_safetensors(start, path) and (misnomer := _other_kind(start)):
         raise DataError(f"the weights file is {misnomer[0]}", where=str(path), fix=misnomer[1])
     if len(start) > 8 and MAX_HEADER_BYTES < int.from_bytes(start[:8], "little") <= path.stat().st_size:
         what = f"the header of the safetensors file is over {MAX_HEADER_BYTES:,} bytes"
         raise UnsafeError(what, where=str(path), fix="save the model with fewer tensors")
+
+
+def _is_safetensors(start: bytes, path: Path) -> bool:
+    """Tell whether a file begins with a length that fits into it and a JSON object; the length may look like ``<`` (60)."""
+    return start[8:9] == b"{" and int.from_bytes(start[:8], "little") <= path.stat().st_size
 
 
 def _other_kind(start: bytes) -> tuple[str, str] | None:

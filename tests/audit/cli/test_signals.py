@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from audit.cli.signals import Stopped, stopping
+from contrastive.cli.signals import Stopped, stopping
 
 SLOW = """
 import time

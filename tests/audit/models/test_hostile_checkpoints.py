@@ -1,16 +1,13 @@
 """Every file of the hostile generator's ckpt/: refused or read as the acceptance table says, quickly and in little memory."""
 
 import json
-import os
-import subprocess
 import sys
-import tempfile
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
 from tests.support.hostile import hostile_checkpoints
+from tests.support.limited import limited
 
 REPOSITORY = Path(__file__).parents[3]
 NO_CLIP = "not a CLIP model that this program knows"
@@ -29,7 +26,6 @@ EXPECTED = {
     "hf_automap": (4, ["auto_map"]), "hf_attn": (4, ["_attn_implementation_internal"]),
     **{f"st_{fault}.safetensors": (3, ["damaged"]) for fault in ("trunc", "hugeheader", "badshape", "trailing")},
 }  # fmt: skip
-LIMIT = 4 * 2**30
 LOADER = """
 import json, resource, socket, sys, time
 def no_socket(*_): raise SystemExit("a socket was opened")
@@ -53,39 +49,6 @@ for path in sys.argv[1:]:
 @pytest.fixture(scope="module")
 def hostile(tmp_path_factory):
     return hostile_checkpoints(tmp_path_factory)
-
-
-class Done(NamedTuple):
-    """How a process ended, and what it took."""
-
-    code: int
-    out: str
-    err: str
-    cpu_s: float
-    peak_mib: int
-
-
-# A child's peak memory starts at its parent's: the command is the child of a small process, not of the whole test run.
-SHIM = """
-import json, os, resource, subprocess, sys
-resource.setrlimit(resource.RLIMIT_AS, (int(sys.argv[2]), int(sys.argv[2])))
-child = subprocess.Popen(sys.argv[3:])
-_, status, usage = os.wait4(child.pid, 0)
-with open(sys.argv[1], "w") as file:
-    json.dump([os.waitstatus_to_exitcode(status), usage.ru_utime + usage.ru_stime, usage.ru_maxrss // 1024], file)
-"""
-
-
-def limited(command, folder, **env):
-    """Run a command within 4 GB of address space."""
-    with tempfile.NamedTemporaryFile("r") as report:
-        # The limit is set in the child, not by preexec_fn: that runs between fork and exec, where a thread may have left a lock taken.
-        done = subprocess.run(
-            [sys.executable, "-S", "-c", SHIM, report.name, str(LIMIT), *command], capture_output=True, text=True, check=True, cwd=folder,
-            env={**os.environ, "OMP_NUM_THREADS": "1", **env},
-        )  # fmt: skip
-        code, cpu_s, peak_mib = json.loads(Path(report.name).read_text())
-        return Done(code, done.stdout, done.stderr, cpu_s, peak_mib)
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,9 @@
 """Our own checkpoints: the file gives the embeddings of the model that was saved, and says what it is."""
 
+import hashlib
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,7 @@ from audit.errors import DataError, UnsafeError
 from audit.models import load
 from audit.types import Encoder
 from contrastive.checkpoint.file import Checkpoint, save
+from contrastive.checkpoint.torch_file import read_archive
 from contrastive.model.architecture import ConvConfig, ModelConfig, TextConfig, ViTConfig
 from contrastive.model.clip import CLIP
 from contrastive.model.preprocess import Preprocess
@@ -44,6 +47,17 @@ def saved(tmp_path):
     made = checkpoint()
     save(path, made)
     return path, made
+
+
+def test_a_run_is_named_by_its_settings_unless_they_have_no_end(tmp_path):
+    """Thirty lists, each the one before ten times over: as JSON 10^30 letters, in the file two kilobytes."""
+    deep = ["x"]
+    for _ in range(30):
+        deep = [deep] * 10
+    save(tmp_path / "plain", replace(checkpoint(), account={"identity": {"b": 1, "a": [2.5, None]}}))
+    torch.save({**read_archive(tmp_path / "plain").data, "account": {"identity": {"a": deep}}}, tmp_path / "deep")
+    assert load(str(tmp_path / "plain")).record.run == hashlib.sha256(b'{"a": [2.5, null], "b": 1}').hexdigest()
+    assert load(str(tmp_path / "deep")).record.run is None
 
 
 def test_the_file_gives_the_embeddings_of_the_model_that_was_saved(saved):

@@ -66,14 +66,16 @@ def readable(message: str) -> str:
     return "\n".join(visible(line[: MOST_CHARACTERS - 1] + "…" if len(line) > MOST_CHARACTERS else line) for line in lines)
 
 
-def put(message: str, stream: TextIO | None) -> None:
-    """Print a message. If nobody reads it any more, or there is no room for it, the program goes on without."""
+def put(message: str, stream: TextIO | None) -> OSError | None:
+    """Print a message. If nobody reads it any more, or there is no room for it, the program goes on without; that error is returned."""
     if stream is None:
-        return
+        return None
     try:
         print(readable(message), file=stream, flush=True)
-    except OSError:
+    except OSError as error:
         discard(stream)
+        return error
+    return None
 
 
 def discard(stream: TextIO) -> None:

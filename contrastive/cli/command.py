@@ -1,0 +1,74 @@
+"""How the small commands end: work goes in, an exit code and a message on stderr come out; what they write is whole or not there."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+from contrastive.cli.console import prepare_streams, put
+from contrastive.cli.signals import Stopped, stopping
+from contrastive.errors import MachineError, VlmAuditError, of_machine
+
+_INTERRUPTED, _CLOSED_PIPE = 130, 141
+
+
+def command_parser(name: str, description: str, epilog: str | None = None) -> argparse.ArgumentParser:
+    """Return the parser of ``python -m contrastive.NAME``, with the flag that all of them have."""
+    parse = argparse.ArgumentParser(prog=f"python -m contrastive.{name}", description=description, epilog=epilog)
+    parse.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    return parse
+
+
+def run_command(action: Callable[[], str], *, debug: bool = False) -> int:
+    """Do the work of a command, print what it returns, and return its exit code.
+
+    0 done; 2 to 5 as in `contrastive.errors`; 70 a defect; 130, 143, 129 after Ctrl-C, SIGTERM, SIGHUP; 141 done, but nobody reads stdout.
+    """
+    prepare_streams()
+    try:
+        with stopping():
+            said = action()
+    except KeyboardInterrupt as stop:
+        put("stopped; nothing was written", sys.stderr)
+        return stop.exit_code if isinstance(stop, Stopped) else _INTERRUPTED
+    except Exception as problem:
+        if debug:
+            traceback.print_exc()
+        return _explain(_known(problem) or problem)
+    failed = put(said, sys.stdout)
+    if failed is not None and not isinstance(failed, BrokenPipeError):
+        put(f"warning: the result cannot be printed: {failed.strerror}", sys.stderr)
+    return _CLOSED_PIPE if isinstance(failed, BrokenPipeError) else 0
+
+
+def require_place(path: Path) -> None:
+    """Raise `MachineError` if nothing can be written at `path`, before minutes of work: its folder is missing or read-only."""
+    folder = path.parent
+    if not folder.is_dir():
+        raise MachineError("the folder to write to does not exist", where=str(folder), fix=f"mkdir -p {folder}")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise MachineError("the folder cannot be written to", where=str(folder), fix="name another place, or change its permissions")
+
+
+def _known(problem: Exception) -> VlmAuditError | None:
+    """Return what to say of an error that a person can act on; None for a defect."""
+    if isinstance(problem, VlmAuditError):
+        return problem
+    machine = of_machine(problem)
+    if machine is None and isinstance(problem, OSError):
+        where, why = str(problem.filename or "") or None, problem.strerror or str(problem)
+        return MachineError("a file cannot be read or written", where=where, why=why, fix="make room, or name another place")
+    return machine
+
+
+def _explain(error: Exception) -> int:
+    if isinstance(error, VlmAuditError):
+        put(f"error: {error}", sys.stderr)
+        return error.exit_code
+    what = f"error: a defect of this program: {type(error).__name__}: {error}"
+    put(f"{what}\nfix: run it again with --debug and report what it prints", sys.stderr)
+    return 70
