@@ -58,7 +58,7 @@ def run(arguments: argparse.Namespace, words: Sequence[str]) -> int:
     with terminal.working(names, quiet=arguments.quiet) as stages:
         changes = run_comparison(replace(request, out=out, stages=stages))
     terminal.show("" if arguments.quiet else comparison_lines(changes.facts, Screen.of(sys.stdout)), out / "comparison.html")
-    return 0
+    return changes.exit_code
 
 
 class _Callable(ModuleType):

@@ -21,9 +21,9 @@ from audit.comparison.sides import FinishedAudit as Side
 from audit.engine import AuditedProbe
 from audit.errors import DataError, UsageError
 from audit.gates.decide import is_breach
-from audit.output import directory as outputs
 from audit.output.audit import Clock, write
 from audit.output.manifest import checked_folder
+from audit.output.predictions import SCORE, column_of, predictions_table
 from audit.output.run_directory import RunDirectory
 from audit.records.gates import GateResult
 from audit.records.results import Finding, Results, Verdict, to_json
@@ -96,7 +96,7 @@ class Audit:
         return frames.replicate_gaps(self.results)
 
     def predictions(self) -> pd.DataFrame:
-        """Return one row an image and measurement: id, attributes, y_true, y_pred, scores, no pixels; DataError if they are gone."""
+        """Return one row an image and measurement: id, attributes, y_true, y_pred, score:LABEL, no pixels; DataError if they are gone."""
         if self.audited:
             made: pd.DataFrame = self._table().to_pandas()
             return made
@@ -109,7 +109,7 @@ class Audit:
             raise DataError("the predictions of this audit cannot be read", where=path.name, why=str(error)[:200], fix=AGAIN) from error
 
     def _table(self) -> pa.Table:
-        return outputs.predictions_table((each.result, each.predictions) for each in self.audited)
+        return predictions_table((each.result, each.predictions) for each in self.audited)
 
     def finding(self, name: str, audit: int | None = None) -> Finding:
         """Return a finding by its id, or by a name that `--fail-on` takes, such as ``"occupation.accuracy by gender"``.
@@ -133,9 +133,9 @@ class Audit:
         rows = rows[(rows["model"] == named[0]) & (rows["probe"] == named[1]) & (rows["measurement"] == wanted.measurement)]
         outcomes = next(each.outcomes for each in result.measurements if each.name == wanted.measurement)
         outcome = None if wanted.outcome is None else frozenset(outcomes[wanted.outcome])
-        attributes = rows[[outputs.column_of(name) for name in wanted.attributes]].set_axis(list(wanted.attributes), axis=1)
+        attributes = rows[[column_of(name) for name in wanted.attributes]].set_axis(list(wanted.attributes), axis=1)
         weights = result.data.weights
-        weight = None if weights is None else rows[outputs.column_of(weights)]
+        weight = None if weights is None else rows[column_of(weights)]
         return row_frame(attributes, rows["y_true"], rows["y_pred"], wanted.metric, outcome, weight)
 
     @property
@@ -159,7 +159,8 @@ class Audit:
         """Return every model of this audit, as comparisons take them."""
         if not self.audited:
             return comparison_sides.read(self.directory or Path())
-        table = self._table().drop_columns(["scores"])
+        table = self._table()
+        table = table.select([name for name in table.column_names if not name.startswith(SCORE)])
         for place, name in enumerate(table.column_names):
             if name != "id":
                 table = table.set_column(place, name, table[name].dictionary_encode())

@@ -13,11 +13,13 @@ from audit.cli.options import path_of
 from audit.comparison.engine import compare
 from audit.comparison.sides import FinishedAudit
 from audit.errors import UsageError
+from audit.gates.decide import is_breach
 from audit.output.audit import Clock
 from audit.output.comparison import assemble_comparisons, write
 from audit.output.directory import COMPARISON
 from audit.output.run_directory import RunDirectory
 from audit.records.comparison import Comparisons
+from audit.records.gates import GateResult
 from reports.exports import frames
 from reports.exports.card import changes_card
 from reports.read import read_comparisons
@@ -34,6 +36,18 @@ class Changes:
 
     facts: Comparisons
     """As `comparison.json` holds them."""
+    require_conclusive: bool = False
+    """Whether a gate that is neither breached nor held counts for the exit code."""
+
+    @property
+    def gates(self) -> tuple[GateResult, ...]:
+        """Every gate, and how it ended."""
+        return self.facts.gates
+
+    @property
+    def exit_code(self) -> int:
+        """What the command ends with: 1 if a gate is breached, or could not be decided and had to be."""
+        return int(is_breach(self.facts.gates, require_conclusive=self.require_conclusive))
 
     @property
     def metrics(self) -> pd.DataFrame:
@@ -88,4 +102,5 @@ def compare_sides(sides: Sequence[FinishedAudit], request: CompareRequest, clock
 
 def load_changes(directory: str | Path) -> Changes:
     """Return the finished comparison that `audit.compare` or `Changes.save` left; DataError without a readable comparison.json."""
-    return Changes(read_comparisons(path_of(directory, "directory")))
+    facts = read_comparisons(path_of(directory, "directory"))
+    return Changes(facts, require_conclusive="--require-conclusive" in facts.command)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from audit.cli.options import Check, is_frame, names, path, several
+from audit.errors import UsageError
 from audit.types import Dataset, Probe
 
 METHODS = (("encode_images", "encode_texts"), ("log_likelihoods",))
@@ -64,6 +65,21 @@ def exclusions(value: Any) -> Path | tuple[str, ...]:
     return tuple(dict.fromkeys(value))
 
 
+def bins(value: Any) -> tuple[str, ...]:
+    """Check how columns of numbers are cut."""
+    from audit.predictions.bins import parse_bins
+
+    if isinstance(value, Mapping):
+        value = [f"{name}={','.join(map(str, cuts)) + ',' if isinstance(cuts, list | tuple) else cuts}" for name, cuts in value.items()]
+    given = [value] if isinstance(value, str) else value
+    if not isinstance(given, list | tuple) or not all(isinstance(each, str) for each in given):
+        raise ValueError("NAME=18,30,60, a sequence of such, or a mapping of names to edges")
+    named = [parse_bins(each).column for each in given]
+    if len(set(named)) < len(named):
+        raise ValueError("each column once")
+    return tuple(given)
+
+
 def groups(value: Any) -> tuple[tuple[str, ...], ...]:
     """Check groups of attributes."""
     if not isinstance(value, str | list | tuple):
@@ -93,3 +109,13 @@ def stages(value: Any) -> Any:
     if not callable(value):
         raise ValueError("a function of a text and two numbers: the stage, how much of it is done, and of how much")
     return value
+
+
+def gates(given: tuple[str, ...], junit: Path | None, *, require_conclusive: bool, example: str) -> None:
+    """Refuse options about gates where no gate is given, and a file for them that cannot be written."""
+    if (junit or require_conclusive) and not given:
+        raise UsageError("no gate is given", where="--junit, --require-conclusive", fix=f"--fail-on {example!r}")
+    if junit and not junit.parent.is_dir():
+        raise UsageError(f"no folder {str(junit.parent)!r} for --junit", fix="make it, or name another file")
+    if junit and junit.is_dir():
+        raise UsageError(f"--junit {str(junit)!r} is a folder", fix="name a file")

@@ -5,21 +5,26 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from audit.api.audits import Audit
 from audit.api.changes import Changes, compare_sides
+from audit.api.lookup import found_questions, planned_questions
 from audit.api.pipeline import run_audit
 from audit.api.requests import AuditRequest, CompareRequest
 from audit.cli.options import flag
 from audit.cli.parser import short_name
-from audit.comparison.sides import distinct_names, read
+from audit.comparison.sides import FinishedAudit, distinct_names, read
 from audit.errors import UsageError
+from audit.gates.changes import ChangeGates
+from audit.gates.parse import GateQuestion
 from audit.output.audit import Clock
 from audit.output.comparison import write
-from audit.output.directory import AUDIT, COMPARISON, STATUS, scrub
+from audit.output.directory import AUDIT, COMPARISON, STATUS, scrub, write_text
 from audit.output.run_directory import RunDirectory
+from reports.exports.junit import junit_xml
 from reports.exports.terminal import audit_lines
 
 LOG = logging.getLogger("audit.compare")
@@ -41,6 +46,7 @@ def run_comparison(request: CompareRequest) -> Changes:
     _check_options(request, list(models.values()))
     finished = [side for side in request.sides if _key(side) not in models]
     sides = {_key(side): side.sides() if isinstance(side, Audit) else read(Path(side)) for side in finished}
+    gates = ChangeGates.of(request.fail_on, _questions([each for found in sides.values() for each in found], request))
     with RunDirectory(request.out, COMPARISON, LOG) as directory:
         directory.open()
         for place, (key, model) in enumerate(models.items(), 1):
@@ -51,10 +57,24 @@ def run_comparison(request: CompareRequest) -> Changes:
         together = [each for side in request.sides for each in sides[_key(side)]]
         distinct_names(together)
         changes = compare_sides(together, request, clock)
+        facts = gates.decide(changes.facts, _questions(together, request))
+        changes = replace(changes, facts=facts, require_conclusive=request.require_conclusive)
         LOG.info("compared %s", ", ".join(each.name for each in changes.facts.sides))
         if request.out is not None:
             write(request.out, changes.facts)
+        if request.junit is not None:
+            write_text(request.junit, junit_xml(changes.facts, require_conclusive=request.require_conclusive))
     return changes
+
+
+def _questions(sides: Sequence[FinishedAudit], request: CompareRequest) -> tuple[GateQuestion, ...]:
+    """Return what a gate may be about: what finished audits asked; where there is none yet, what the probes will ask."""
+    import probes
+
+    if sides:
+        return tuple(dict.fromkeys(question for side in sides for question in found_questions(side.results)))
+    asked = [probes.get(each) if isinstance(each, str) else each for each in request.probe]
+    return planned_questions(measurement for probe in asked for measurement in probe.measurements)
 
 
 def _key(side: Any) -> str | int:

@@ -21,6 +21,7 @@ from audit.errors import DataError, UsageError, nearest
 from audit.measure.slices import with_slices
 from audit.models import load, plugin
 from audit.models.model_args import by_model, parse_model_args
+from audit.predictions.bins import bin_dataset, parse_bins
 from audit.predictions.nesting import check_nested
 from audit.predictions.read import ColumnOptions, PredictionFile, load_predictions
 from audit.predictions.several import with_all_answers
@@ -63,6 +64,7 @@ def dataset_of(probe: Probe, request: AuditRequest) -> Dataset:
         raise UsageError(what, why="a Dataset is expected", fix="give data, or correct the probe's load")
     if len(dataset.images) == 0:
         raise DataError(f"the data of probe {probe.name!r} have no images", fix="give another --data")
+    dataset = bin_dataset(dataset, tuple(map(parse_bins, request.bins)))
     known = set(map(str, dataset.attributes.columns))
     asked = [(name, "to slice by") for measurement in probe.measurements for claim in measurement.claims for name in claim.by]
     asked += [(measurement.truth, "with the true answers") for measurement in probe.measurements if measurement.truth]
@@ -89,8 +91,13 @@ def _check_nested(dataset: Dataset, cluster: str | None, nested: Group) -> None:
 
 def predictions_of(request: AuditRequest, probes: Sequence[Probe]) -> list[PredictionFile]:
     """Return the external predictions of a request, less its exclusions, a file (or data frame) each."""
-    wanted = ColumnOptions(request.attributes, request.cluster, request.weights, sliced_columns(probes))
-    files = [load_predictions(source, wanted) for source in request.predictions]
+    wanted = ColumnOptions(
+        request.attributes, request.cluster, request.weights, sliced_columns(probes), tuple(map(parse_bins, request.bins))
+    )
+    files = []
+    for source in request.predictions:
+        files.append(load_predictions(source, wanted))
+        wanted = replace(wanted, bins=files[0].bins)  # of several files the first says where quantiles lie
     for name, answers in ((file.name, each) for file in files for each in file.answers):
         if request.nested:
             check_nested(answers.predictions.cluster, answers.predictions.attributes, request.nested, name, answers.row)

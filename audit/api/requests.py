@@ -77,6 +77,11 @@ class AuditRequest(Request):
     depth: int | None = option(
         whole(1), None, WHAT, "with --predictions: most attributes that an intersection combines (2)", metavar="N", read=int
     )
+    bins: tuple[str, ...] = option(
+        checks.bins, (), WHAT, "a column of numbers as an attribute: NAME=18,30,60 cuts at these numbers (under 18, 18 to under 30, ...), "
+        "NAME=4 into quarters; repeatable", metavar="NAME=EDGES", repeatable=True,
+    )  # fmt: skip
+    """Or a mapping of names to edges, or to a number of groups."""
     cluster: str | None = option(
         text, None, WHAT, "images that belong together (of one person, say) and count as one sampling unit", metavar="COLUMN"
     )
@@ -155,15 +160,10 @@ class AuditRequest(Request):
             self._check_replicates()
         if self.weights:
             self._check_weights(self.weights)
-        self._check_gates()
-
-    def _check_gates(self) -> None:
-        if (self.junit or self.require_conclusive) and not self.fail_on:
-            raise UsageError("no gate is given", where="--junit, --require-conclusive", fix="--fail-on 'gap > 0.05'")
-        if self.junit and not self.junit.parent.is_dir():
-            raise UsageError(f"no folder {str(self.junit.parent)!r} for --junit", fix="make it, or name another file")
-        if self.junit and self.junit.is_dir():
-            raise UsageError(f"--junit {str(self.junit)!r} is a folder", fix="name a file")
+        for name, column in (("cluster", self.cluster), ("weights", self.weights)):
+            if column in {each.rpartition("=")[0].strip() for each in self.bins}:
+                raise UsageError(f"--bins and --{name} name one column: {column!r}", fix="leave one of them out")
+        checks.gates(self.fail_on, self.junit, require_conclusive=self.require_conclusive, example="gap > 0.05")
 
     def _check_replicates(self) -> None:
         given = [str(each) if isinstance(each, str | Path) else id(each) for each in (*self.model, *self.predictions)]
@@ -223,14 +223,25 @@ class CompareRequest(Request):
     ratio_tolerance: float | None = _as_in_audit("ratio_tolerance", MODELS)
     min_group_size: int | None = _as_in_audit("min_group_size", AS_FIRST)
 
+    fail_on: tuple[str, ...] = _as_in_audit(
+        "fail_on", GATES, "exit with 1 if this is shown: 'change[occupation.accuracy by gender] > 0.02'; repeatable"
+    )
+    require_conclusive: bool = option(switch, False, GATES, "exit with 1 if a gate can be neither breached nor held")
+    junit: Path | None = _as_in_audit("junit", GATES)
+
     cache_root: Path | None = _as_in_audit("cache_root", None)
     progress: Progress | None = _as_in_audit("progress", None)
     stages: Stages | None = _as_in_audit("stages", None)
     command: tuple[str, ...] = option(several(text), (), None, "What was typed, for the results.")
 
+    def check_together(self) -> None:
+        """Refuse options about gates without a gate."""
+        checks.gates(self.fail_on, self.junit, require_conclusive=self.require_conclusive, example="change > 0.02")
+
     def audit_options(self) -> dict[str, Any]:
         """Return the options that an audit of a model gets, as they were given."""
-        shared = [name for name in options(CompareRequest) if name in options(AuditRequest) and name not in ("out", "command")]
+        own = ("out", "command", "fail_on", "require_conclusive", "junit")
+        shared = [name for name in options(CompareRequest) if name in options(AuditRequest) and name not in own]
         return {name: value for name in shared if checks.is_given(value := getattr(self, name))}
 
     def settings(self, first: Settings) -> Settings:

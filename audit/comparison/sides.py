@@ -17,8 +17,9 @@ import pyarrow.parquet as pq
 
 from audit.errors import DataError, UsageError
 from audit.naming import told_apart
-from audit.output.directory import STATUS, column_of
+from audit.output.directory import STATUS
 from audit.output.manifest import checked_folder, is_complete
+from audit.output.predictions import LISTS, SCORE, column_of
 from audit.records.comparison import Side
 from audit.records.results import AuditResult, MeasurementRecord, Results, from_json
 
@@ -74,7 +75,7 @@ def _text(path: Path, shown: str) -> str:
 
 def _predictions(path: Path, shown: str) -> pa.Table:
     try:
-        names = [name for name in pq.read_schema(path).names if name != "scores"]
+        names = [name for name in pq.read_schema(path).names if name != LISTS and not name.startswith(SCORE)]
         return pq.read_table(path, columns=names, read_dictionary=[name for name in names if name != "id"])
     except (OSError, pa.ArrowException) as error:
         why = f"{type(error).__name__}: {str(error)[:200]}" if path.exists() else "predictions.parquet is missing"

@@ -13,6 +13,7 @@ from audit.data.subset import listed_in
 from audit.engine.probe_audit import AnsweredProbe, AuditedProbe, build_result
 from audit.errors import DataError, UsageError
 from audit.naming import finding_id, natural_order
+from audit.predictions.bins import binned_levels
 from audit.predictions.default_claims import DefaultClaims, default_claims
 from audit.predictions.exclusion import exclude
 from audit.predictions.read import PLAIN, MeasurementAnswers, PredictionFile
@@ -105,7 +106,10 @@ class _Asked:
 def _answered(file: PredictionFile, model: str, asked: _Asked, plan: PredictionPlan) -> AnsweredProbe:
     attributes = asked.largest().attributes
     frames = [predictions.attributes for predictions in asked.predictions.values()]
-    levels = {str(name): _levels([frame[name] for frame in frames if name in frame]) for name in attributes.columns}
+    binned = binned_levels(file.notes)
+    levels = {
+        str(name): _levels([frame[name] for frame in frames if name in frame], binned.get(str(name), ())) for name in attributes.columns
+    }
     record = ModelRecord(
         name=model, kind=KIND, fingerprint=file.sha256, sha256=file.sha256, parameters=0, dimensions=0, dtype="none", score_rule="softmax",
         logit_scale=1.0, logit_bias=None, architecture="not known", preprocessing="not known", tokenizer="not known",
@@ -133,9 +137,9 @@ def _numbered(index: pd.Index) -> bool:
     return "1" in index and str(rows) in index and set(index) == set(map(str, range(1, rows + 1)))
 
 
-def _levels(columns: Sequence[pd.Series]) -> Group:
+def _levels(columns: Sequence[pd.Series], known: Group) -> Group:
     found = {str(level) for column in columns for level in column.unique()}
-    return (*natural_order(found - {UNKNOWN}), *({UNKNOWN} & found))
+    return (*known, *natural_order(found - {UNKNOWN, *known}), *({UNKNOWN} & found))
 
 
 def _by_default_claims(together: Sequence[MeasurementAnswers], claims: DefaultClaims, place: str) -> _Asked:

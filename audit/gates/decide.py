@@ -39,9 +39,13 @@ def decide(resolved: ResolvedGate, audits: Sequence[AuditResult], settings: Sett
         checks = [GateCheck(audit.model.name, audit.probe.name, resolved.finding, "inconclusive", (Note(code),)) for audit in audits]
     limited = {(audit.model.name, audit.probe.name) for audit in audits if audit.data.limited}
     checks = [replace(check, limited=(check.model, check.probe) in limited) for check in checks]
+    return GateResult(resolved.gate.expression, outcome_of(checks), tuple(checks))
+
+
+def outcome_of(checks: Sequence[GateCheck]) -> GateOutcome:
+    """Return how a gate ended: breached if any check is, held if every one is, else inconclusive."""
     outcomes = {check.outcome for check in checks}
-    outcome: GateOutcome = "breached" if "breached" in outcomes else "held" if outcomes == {"held"} else "inconclusive"
-    return GateResult(resolved.gate.expression, outcome, tuple(checks))
+    return "breached" if "breached" in outcomes else "held" if outcomes == {"held"} else "inconclusive"
 
 
 def is_breach(gates: Sequence[GateResult], *, require_conclusive: bool) -> bool:

@@ -3,11 +3,12 @@
 ::
 
     gate     = subject operator value
-    subject  = ("gap" | "ratio" | "rate" | "verdict") [ "[" name [" for " group] "]" ]
+    subject  = ("gap" | "ratio" | "rate" | "verdict") [ "[" name [" for " group] "]" ]        of a comparison "change" | "verdict"
     operator = ">" | ">=" | "<" | "<="        of a verdict "==" | "!="
     value    = 0.05 | 5 % | 5 points          of a verdict disparity | equivalent | inconclusive | not estimable
 
-A gate states what must not be; `audit.gates.decide` decides it. Without a name it is put to every primary question.
+A gate states what must not be; `audit.gates.decide` decides it, `audit.gates.changes` that on a comparison, whose value may be below 0.
+Without a name it is put to every primary question.
 """
 
 from __future__ import annotations
@@ -26,15 +27,23 @@ from audit.records.comparison import ComparedClaim
 from audit.records.results import Finding, Verdict
 from audit.types import Group
 
-Subject = Literal["gap", "ratio", "rate", "verdict"]
-SUBJECTS: tuple[Subject, ...] = get_args(Subject)
+Subject = Literal["gap", "ratio", "rate", "change", "verdict"]
+SUBJECTS: tuple[Subject, ...] = ("gap", "ratio", "rate", "verdict")
+CHANGE_SUBJECTS: tuple[Subject, ...] = ("change", "verdict")
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 COMPARE: Mapping[str, Callable[[float, float], bool]] = MappingProxyType(
     {">": operator.gt, ">=": operator.ge, "<": operator.lt, "<=": operator.le}
 )
 FLAG = "--fail-on"
 _FORM = "write it as gap[harm-21.crime-related by gender] > 0.05"
-_NUMBER = re.compile(r"(\d+\.?\d*|\.\d+)(e[+-]?\d+)?\s*(%|points?|pp)?", re.IGNORECASE)
+_CHANGE_FORM = "write it as change[harm-21.crime-related by gender] > 0.02"
+_ELSEWHERE: Mapping[str, str] = {
+    "change": "it is of a comparison: python -m audit.compare BEFORE AFTER --fail-on 'change[…] > 0.02'",
+    **dict.fromkeys(("gap", "ratio", "rate"), "it is of an audit; of a comparison write change[…] > 0.02, or change[… for GROUP] < -0.02"),
+}
+_WORSE: Mapping[str, str] = {"gap": ">", "change": ">", "ratio": "<"}
+"""Which way a gate is meant that ends with what is worse."""
+_NUMBER = re.compile(r"(-?)(\d+\.?\d*|\.\d+)(e[+-]?\d+)?\s*(%|points?|pp)?", re.IGNORECASE)
 _OPERATOR = re.compile(r"[<>=!]=?")
 _UNLIKE = (0.4, 0.0)
 """Likeness up to which a name is not offered."""
@@ -95,8 +104,8 @@ NamedQuestion = PlannedQuestion | Finding | ComparedClaim
 # ---- reading ---------------------------------------------------------------------------------------------------------------------
 
 
-def parse(expression: str) -> Gate:
-    """Read one gate; UsageError with the position at which it stops being a gate.
+def parse(expression: str, subjects: Sequence[Subject] = SUBJECTS) -> Gate:
+    """Read one gate, on an audit or, of the other `subjects`, on a comparison; UsageError with the position at which it stops being one.
 
     Examples
     --------
@@ -105,48 +114,71 @@ def parse(expression: str) -> Gate:
     """  # noqa: E501  # the printed value is one line
     text = expression.strip()
     word = re.match(r"\w*", text)
-    subject = word[0].lower() if word else ""
-    if subject not in SUBJECTS:
-        _fail(text, 0, f"{subject or text[:1] or 'nothing'!r} is not a subject of a gate", _nearest(subject, SUBJECTS))
-    name, end = _name(text, len(subject))
-    sign, start = _operator(text, end, verdict=subject == "verdict")
+    written = word[0].lower() if word else ""
+    subject = next((each for each in subjects if each == written), None)
+    if subject is None:
+        fix = _ELSEWHERE.get(written) or _nearest(written, subjects)
+        _fail(text, 0, f"{written or text[:1] or 'nothing'!r} is not a subject of a gate", fix)
+    form = _CHANGE_FORM if subjects is CHANGE_SUBJECTS else _FORM
+    name, end = _name(text, len(subject), form)
+    sign, start = _operator(text, end, form, verdict=subject == "verdict")
     if subject == "verdict":
         return Gate(text, subject, name, sign, verdict=_verdict(text, start))
-    return Gate(text, subject, name, sign, _limit(text, start))
+    return Gate(text, subject, name, sign, _limit(text, start, least=-1 if subject == "change" else 0))
 
 
-def _name(text: str, start: int) -> tuple[str | None, int]:
+def turned(gate: Gate, *, of_group: bool = False) -> str | None:
+    """Return the gate the other way round where it fails what is better, which is surely not meant; None where it is as it should be.
+
+    Of the change of a group's rate (`of_group`) either way may be the worse one.
+
+    Examples
+    --------
+    >>> turned(parse("gap[gender.accuracy by race] < 0.1")), turned(parse("gap > 0.1")), turned(parse("verdict == equivalent"))
+    ('gap[gender.accuracy by race] > 0.1', None, 'verdict != equivalent')
+    """
+    if (gate.verdict, gate.operator) in (("equivalent", "=="), ("disparity", "!=")):
+        other = "!=" if gate.operator == "==" else "=="
+    elif gate.operator[0] in "<>" and not of_group and _WORSE.get(gate.subject, gate.operator[0]) != gate.operator[0]:
+        other = gate.operator.translate(str.maketrans("<>", "><"))
+    else:
+        return None
+    before, _, value = gate.expression.rpartition(gate.operator)
+    return f"{before}{other}{value}"
+
+
+def _name(text: str, start: int, form: str) -> tuple[str | None, int]:
     """Return what the brackets hold, and where to read on: a name may itself hold brackets, so the last closing one ends it."""
     opening = len(text) - len(text[start:].lstrip())
     if text[opening : opening + 1] != "[":
         return None, opening
     closing = text.rfind("]")
     if closing < opening:
-        _fail(text, opening, "this bracket is not closed", _FORM)
+        _fail(text, opening, "this bracket is not closed", form)
     name = text[opening + 1 : closing].strip()
     if not name:
-        _fail(text, opening, "expected a name between the brackets", f"{_FORM}, or leave the brackets out")
+        _fail(text, opening, "expected a name between the brackets", f"{form}, or leave the brackets out")
     return name, closing + 1
 
 
-def _operator(text: str, start: int, *, verdict: bool) -> tuple[str, int]:
+def _operator(text: str, start: int, form: str, *, verdict: bool) -> tuple[str, int]:
     place = len(text) - len(text[start:].lstrip())
     sign = _OPERATOR.match(text, place)
     allowed = ("==", "!=") if verdict else tuple(COMPARE)
     if sign is None or sign[0] not in allowed:
         found = repr(sign[0]) if sign else repr(text[place:].split(" ")[0]) if text[place:] else "the end"
-        _fail(text, place, f"here one of {' '.join(allowed)} is expected, not {found}", _FORM)
+        _fail(text, place, f"here one of {' '.join(allowed)} is expected, not {found}", form)
     return sign[0], sign.end()
 
 
-def _limit(text: str, start: int) -> float:
+def _limit(text: str, start: int, least: int = 0) -> float:
     place = len(text) - len(text[start:].lstrip())
     number = _NUMBER.fullmatch(text, place)
     if number is None:
         _fail(text, place, f"invalid limit {text[place:]!r}", "write 0.05, 5 % or 5 points")
-    limit = float(number[1] + (number[2] or "")) / (100 if number[3] else 1)
-    if not 0 <= limit <= 1:
-        _fail(text, place, f"{text[place:]!r} is outside 0 to 1", "write five hundredths as 0.05, 5 % or 5 points")
+    limit = float(number[1] + number[2] + (number[3] or "")) / (100 if number[4] else 1)
+    if not least <= limit <= 1:
+        _fail(text, place, f"{text[place:]!r} is outside {least} to 1", "write five hundredths as 0.05, 5 % or 5 points")
     return limit
 
 
@@ -174,8 +206,11 @@ def gate_question(finding: NamedQuestion, title: str) -> GateQuestion:
     return GateQuestion(finding.id, (f"{subject} by {by}", *whole, finding.id, title), tuple(finding.attributes), finding.primary)
 
 
-def resolve_gate(gate: Gate, known: Sequence[GateQuestion]) -> ResolvedGate:
-    """Find what a gate means; UsageError if nothing, or more than one thing, goes by its name: with the nearest names."""
+def resolve_gate(gate: Gate, known: Sequence[GateQuestion], number: Subject = "gap") -> ResolvedGate:
+    """Find what a gate means; UsageError if nothing, or more than one thing, goes by its name: with the nearest names.
+
+    `number` is what a gate on an exploratory question may be put to, which has no verdict of its own.
+    """
     if gate.name is None:
         if gate.subject == "rate":
             raise UsageError(f"{FLAG} {gate.expression!r} does not say which rate", fix="name it: rate[gender.accuracy by race] < 0.9")
@@ -183,12 +218,12 @@ def resolve_gate(gate: Gate, known: Sequence[GateQuestion]) -> ResolvedGate:
     for name, group in _readings(gate.name):
         question = _called(name, known, f"{FLAG}: ")
         if question is not None:
-            if group is not None and gate.subject != "rate":
+            if group is not None and gate.subject not in ("rate", "change"):
                 raise UsageError(f"{FLAG}: a {gate.subject} is of all groups", where=repr(gate.expression), fix="leave out 'for …'")
             if gate.subject == "verdict" and not question.primary:
                 raise UsageError(
                     f"{FLAG}: {gate.name!r} is exploratory, so it has no verdict", where=repr(gate.expression),
-                    fix=f"put the gate to its gap: gap[{gate.name}] > 0.05",
+                    fix=f"put the gate to its {number}: {number}[{gate.name}] > 0.05",
                 )  # fmt: skip
             return ResolvedGate(gate, question.id, question.attributes, group)
     where = f"position {gate.expression.index('[') + 2} of {gate.expression!r}"

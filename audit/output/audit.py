@@ -14,6 +14,7 @@ from pathlib import Path
 from audit.engine import AuditedProbe
 from audit.output import directory as outputs
 from audit.output.manifest import replacing_files
+from audit.output.predictions import write_predictions
 from audit.records.results import SCHEMA_VERSION, Results, Timing, to_json
 from audit.types import Settings
 from audit.version import __version__
@@ -55,7 +56,7 @@ def write(directory: Path, results: Results, audited: Sequence[AuditedProbe]) ->
     """Write every file of an audit; together they take the place of those of an earlier one."""
     with replacing_files(directory) as folder:
         outputs.write_text(folder / outputs.AUDIT, to_json(results))
-        outputs.write_predictions(folder / "predictions.parquet", [(each.result, each.predictions) for each in audited])
+        write_predictions(folder / "predictions.parquet", [(each.result, each.predictions) for each in audited])
         (folder / "tables").mkdir()
         tables = {f"tables/{name}": text for name, text in csv_tables(results).items()}
         for name, text in {"summary.md": summary_markdown(results), **model_cards(results), **tables}.items():

@@ -15,13 +15,14 @@ from audit.answers import answer_probabilities, answers_of
 from audit.data.schema import counted, folded, near_duplicates, quoted
 from audit.errors import DataError
 from audit.naming import natural_order
+from audit.output.predictions import SCORE
 from audit.predictions.columns import all_numbers, as_numbers, as_text
 from audit.types import UNCLEAR, UNKNOWN, Group, LabelSet, Note, Predictions
 
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-Y_TRUE, Y_PRED, SCORE = "y_true", "y_pred", "score:"
+Y_TRUE, Y_PRED = "y_true", "y_pred"
 MAX_LABELS = 1000
 
 

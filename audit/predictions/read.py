@@ -16,9 +16,8 @@ import pyarrow.compute as pc
 
 from audit.data.schema import IMAGE_COLUMNS, counted, quoted, suspicious_levels
 from audit.errors import DataError, UsageError, nearest
-from audit.output.directory import OWN_COLUMNS
+from audit.output.predictions import LISTS, OWN_COLUMNS, SCORE, notes_of_bins, scores_of
 from audit.predictions.answers import (
-    SCORE,
     Y_PRED,
     Y_TRUE,
     ScoreColumns,
@@ -28,6 +27,7 @@ from audit.predictions.answers import (
     read_labels,
     read_scores,
 )
+from audit.predictions.bins import Bins, bin_table
 from audit.predictions.columns import FRAME, all_numbers, as_text, frame_columns, holds_labels, read_clusters, read_columns
 from audit.predictions.exclusion import some_rows
 from audit.predictions.weights import check_groups, sample_weights, weights_of_0
@@ -58,6 +58,8 @@ class ColumnOptions:
     weights: str | None = None
     slices: tuple[str, ...] = ()
     """What probes slice by: only these columns are attributes then, where they are there."""
+    bins: tuple[Bins, ...] = ()
+    """Columns of numbers, and how they are cut into groups."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,8 @@ class PredictionFile:
     sha256: str
     answers: tuple[MeasurementAnswers, ...]
     notes: tuple[Note, ...]
+    bins: tuple[Bins, ...] = ()
+    """Those that were wanted, with their edges."""
 
 
 def load_predictions(source: Path | pd.DataFrame, wanted: ColumnOptions) -> PredictionFile:
@@ -115,12 +119,14 @@ def load_predictions(source: Path | pd.DataFrame, wanted: ColumnOptions) -> Pred
     for name in (*(wanted.attributes or ()), wanted.cluster, wanted.weights):
         if name is not None and name not in table.column_names:
             raise UsageError(f"{place} has no column {quoted(name)}", fix=nearest(name, table.column_names))
+    table, bins = bin_table(table, wanted.bins, place)
     if _LABELS_KEY in (table.schema.metadata or {}) and set(OWN_COLUMNS) <= set(table.column_names):
         parts = [_read_audit_rows(part, wanted, place) for part in _audit_parts(table)]
         notes = tuple(distinct([note for _, more in parts for note in more]))
-        return PredictionFile(place, sha256, tuple(answers for answers, _ in parts), notes)
+        notes = (*notes, *notes_of_bins(table, {each.column for each in bins}), *(each.note() for each in bins))
+        return PredictionFile(place, sha256, tuple(answers for answers, _ in parts), notes, bins)
     answers, notes = _read_flat(table, wanted, place)
-    return PredictionFile(place, sha256, answers, notes)
+    return PredictionFile(place, sha256, answers, (*notes, *(each.note() for each in bins)), bins)
 
 
 # ---- the two layouts -----------------------------------------------------------------------------------------------------------------
@@ -173,16 +179,13 @@ def _read_audit_rows(table: pa.Table, wanted: ColumnOptions, place: str) -> tupl
     wanted = replace(wanted, cluster=wanted.cluster or recorded, weights=wanted.weights or weighed)
     # A file of several probes has the attributes of all of them: null where a probe has none of that name.
     empty = {name for name in table.column_names if table[name].null_count == len(table)}
-    rows, notes = _rows(table, wanted, {*OWN_COLUMNS, *empty} - {"id"}, place)
-    flat = table["scores"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    every = {SCORE + label for each in labels.values() for label in each}
+    rows, notes = _rows(table, wanted, {*OWN_COLUMNS, LISTS, *every, *empty} - {"id"}, place)
     names = tuple(labels.get(f"{probe}/{measurement}", ()))
-    given = None
-    if len(flat):
-        if len(flat) != len(names) * len(table):
-            raise DataError(f"{place}: the scores of {measurement!r} are not one a label", why=f"its labels are {', '.join(names)}")
-        given = ScoreColumns(names, flat.reshape(len(table), -1))
-        if combined := stands_for.get(f"{probe}/{measurement}"):
-            given = by_answer(given, combined["answers"], combined["combine"])
+    scores = scores_of(table, names, f"{place}: the scores of {measurement!r}")
+    given = None if scores is None else ScoreColumns(names, scores)
+    if given is not None and (combined := stands_for.get(f"{probe}/{measurement}")):
+        given = by_answer(given, combined["answers"], combined["combine"])
     truth = None if Y_TRUE in empty else read_labels(table[Y_TRUE], Y_TRUE, place, missing=True)
     predictions, more = build_predictions(read_labels(table[Y_PRED], Y_PRED, place), truth, given, rows.attributes, place)
     if recorded is not None and recorded == wanted.cluster:
@@ -251,7 +254,7 @@ def _attributes(table: pa.Table, wanted: ColumnOptions, names: Sequence[str], no
         text = as_text(table[name], name) if holds_labels(kind) and not numeric else None
         levels = [] if text is None else [level for level in text.dictionary.to_pylist() if level.strip()]
         if text is None or all_numbers(levels):
-            others.append(f"{quoted(name)} (numbers)" if numeric or text is not None else f"{quoted(name)} ({kind})")
+            others.append(f"{quoted(name)} (numbers: --bins {name}=4)" if numeric or text is not None else f"{quoted(name)} ({kind})")
         elif 2 <= len(levels) <= FEW_LEVELS:
             chosen[name] = text
         else:
@@ -263,7 +266,7 @@ def _attributes(table: pa.Table, wanted: ColumnOptions, names: Sequence[str], no
         raise DataError(
             f"{place} has no attribute column",
             why=f"an attribute is by rule a column of text with 2 to {FEW_LEVELS} levels{unused}",
-            fix="name the columns to slice by: --attributes race,gender",
+            fix="name the columns to slice by: --attributes race,gender; numbers: --bins age=18,30,60",
         )
     values: dict[str, Value] = {"levels": FEW_LEVELS, "attributes": tuple(map(quoted, chosen)), "others": tuple(others)}
     notes.append(Note("attributes_by_rule_of_several" if others else "attributes_by_rule", values))

@@ -11,6 +11,7 @@ from typing import Literal
 from audit.records.base import FindingVerdict, Timing, Verdict, record
 from audit.records.file import File
 from audit.records.finding import Rate
+from audit.records.gates import GateResult
 from audit.records.inputs import ProbeRecord
 from audit.records.schema_1 import upgrade_comparisons
 from audit.types import Better, Group, ModelRecord, Note, Settings
@@ -257,6 +258,7 @@ class Comparisons:
     """What differs between the audits other than the models."""
     environment: Mapping[str, str]
     timing: Timing
+    gates: tuple[GateResult, ...] = ()
 
 
 _FILE = File(Comparisons, "comparison.json", SCHEMA_VERSION, upgrade_comparisons, "compare again")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from types import SimpleNamespace
 
 from audit.records.comparison import Comparisons, to_json
-from reports.comparison import details, models, steps, verdict
+from reports.comparison import details, gates, models, steps, verdict
 from reports.comparison.context import ComparisonContext, comparison_contexts
 from reports.provenance import provenance
 from reports.read import COMPARISON
@@ -16,6 +16,7 @@ from reports.text.detail.found import appendix_note
 
 OF_COMPARISON: Sequence[Section[ComparisonContext]] = (
     Section("Verdict", "comparison/verdict", verdict.view),
+    Section("Gates", "comparison/gates", gates.view),
     Section("All changes", "comparison/changes"),
     Section("In detail", "comparison/details", details.view),
 )

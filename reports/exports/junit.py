@@ -10,10 +10,11 @@ import re
 from collections.abc import Iterator
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
+from audit.records.comparison import Comparisons
 from audit.records.gates import GateCheck
 from audit.records.results import AuditResult, Finding, Results
 from audit.types import Settings
-from reports.text.gates import check_reason
+from reports.text.gates import change_check_reason, check_reason
 from reports.text.phrases import intervals
 from reports.text.reasons import reason
 
@@ -24,12 +25,13 @@ _UNPRINTABLE = re.compile(
 )
 
 
-def junit_xml(results: Results, *, require_conclusive: bool = False) -> str:
-    """Return the gates of a run as JUnit XML; equal results give equal text.
+def junit_xml(results: Results | Comparisons, *, require_conclusive: bool = False) -> str:
+    """Return the gates of a run, or of a comparison, as JUnit XML; equal results give equal text.
 
     `require_conclusive`: whether an inconclusive gate is a failure; else it is skipped, unless it was put to a sample.
     """
-    cases = [*_gate_cases(results, require_conclusive), *_other_cases(results)]
+    others = _other_cases(results) if isinstance(results, Results) else _other_changes(results)
+    cases = [*_gate_cases(results, require_conclusive), *others]
     counts = {kind: sum(case.find(kind) is not None for case in cases) for kind in ("failure", "skipped")}
     suites = Element("testsuites", name=f"{SUITE} tests")
     suite = SubElement(
@@ -43,12 +45,18 @@ def junit_xml(results: Results, *, require_conclusive: bool = False) -> str:
     return f'<?xml version="1.0" encoding="utf-8"?>\n{tostring(suites, encoding="unicode")}\n'
 
 
-def _gate_cases(results: Results, require_conclusive: bool) -> Iterator[Element]:
+def _gate_cases(results: Results | Comparisons, require_conclusive: bool) -> Iterator[Element]:
     for gate in results.gates:
         for check in gate.checks:
             case = _case(check.model, check.probe, f"{gate.expression} :: {check.finding or 'the whole audit'}")
-            _end(case, check, f"{check.outcome}: {check_reason(check, results)}", require_conclusive)
+            _end(case, check, f"{check.outcome}: {_why(check, results)}", require_conclusive)
             yield case
+
+
+def _why(check: GateCheck, results: Results | Comparisons) -> str:
+    if isinstance(results, Results):
+        return check_reason(check, results)
+    return next(change_check_reason(check, each) for each in results.comparisons if (each.after, each.probe) == (check.model, check.probe))
 
 
 def _end(case: Element, check: GateCheck, why: str, require_conclusive: bool) -> None:
@@ -67,6 +75,17 @@ def _other_cases(results: Results) -> Iterator[Element]:
         for finding in audit.findings:
             if finding.primary and (audit.model.name, audit.probe.name, finding.id) not in decided:
                 yield _ungated(audit, finding, results.settings)
+
+
+def _other_changes(comparisons: Comparisons) -> Iterator[Element]:
+    """Return the planned changes that no gate was put to."""
+    decided = {(check.model, check.probe, check.finding) for gate in comparisons.gates for check in gate.checks}
+    for each in comparisons.comparisons:
+        for change in each.changes:
+            if change.primary and (each.after, each.probe, change.id) not in decided:
+                case = _case(each.after, each.probe, change.id)
+                SubElement(case, "skipped", type="no gate", message=_printable(f"no gate; verdict {change.verdict}"))
+                yield case
 
 
 def _ungated(audit: AuditResult, finding: Finding, settings: Settings) -> Element:

@@ -6,13 +6,14 @@ import re
 from collections.abc import Iterable, Sequence
 
 from audit.records.comparison import Change, Comparison, Comparisons, Series
+from audit.records.gates import GateResult
 from audit.records.replicates import Replicates
 from audit.records.results import AuditResult, Finding, Results
 from audit.types import ModelRecord, Settings
 from reports.provenance import written_date
 from reports.text import changes, evidence, phrases, replicates, sentences
 from reports.text import comparison as comparison_text
-from reports.text.gates import gate_rows, gates_sentence
+from reports.text.gates import GateRow, change_gate_rows, gate_rows, gates_sentence
 from reports.text.headline import headline_of, left_out_by_rule, signal_sentence
 from reports.text.headline.captions import is_judged, unjudged_sentences
 from reports.text.notes import sentence
@@ -40,7 +41,8 @@ def summary_markdown(results: Results) -> str:
     """Return a summary of at most about 60 lines: verdict and headline of every audit, the gates, then one audit after the other."""
     several = len(results.audits) > 1
     led = [f"{'- ' * several}{lead_markdown(audit, results.settings, named=several)}" for audit in results.audits]
-    parts = [f"## {escaped(sentences.audits_title(results))}", "\n".join(led), *_gates(results)]
+    parts = [f"## {escaped(sentences.audits_title(results))}", "\n".join(led)]
+    parts += _gates(results.gates, [(_name(audit), gate_rows(results, audit)) for audit in results.audits])
     for audit in results.audits:
         parts += [*([f"### {escaped(_name(audit))}"] if several else []), *_audit(audit, results)]
     for each in results.replicates:
@@ -74,16 +76,16 @@ def _paired_models(results: Results) -> list[str]:
     return parts + ([f"Caveats: {escaped(' '.join(map(sentence, paired.notes)))}"] if paired and paired.notes else [])
 
 
-def _gates(results: Results) -> list[str]:
-    if not results.gates:
+def _gates(gates: Sequence[GateResult], put: Sequence[tuple[str, Sequence[GateRow]]]) -> list[str]:
+    """Return the gates as a table, by what they were put to."""
+    if not gates:
         return []
-    named = len(results.audits) > 1
     rows = [
-        f"| {escaped(row.expression)} | **{row.word}** | {escaped((_name(audit) + ': ' if named else '') + row.why)} |"
-        for audit in results.audits
-        for row in gate_rows(results, audit)
+        f"| {escaped(row.expression)} | **{row.word}** | {escaped((f'{name}: ' if len(put) > 1 else '') + row.why)} |"
+        for name, shown in put
+        for row in shown
     ]
-    return [f"**{escaped(gates_sentence(results.gates))}**", "\n".join([_head(("gate", "outcome", "why")), *rows])]
+    return [f"**{escaped(gates_sentence(gates))}**", "\n".join([_head(("gate", "outcome", "why")), *rows])]
 
 
 def _audit(audit: AuditResult, results: Results) -> list[str]:
@@ -132,6 +134,8 @@ def _name(audit: AuditResult) -> str:
 def comparison_markdown(comparisons: Comparisons) -> str:
     """Return a summary of what changed."""
     parts = [f"## {escaped(comparison_text.comparisons_title(comparisons))}", *map(_series, comparisons.series)]
+    put = [(comparison_text.which(each), change_gate_rows(comparisons, each)) for each in comparisons.comparisons]
+    parts += _gates(comparisons.gates, put)
     for comparison in comparisons.comparisons:
         parts += _comparison(comparison)
     parts += [f"Caveats: {escaped(' '.join(map(sentence, comparisons.notes)))}"] if comparisons.notes else []

@@ -7,6 +7,7 @@ import io
 from collections.abc import Iterable, Mapping, Sequence
 
 from audit.naming import natural_order
+from audit.predictions.bins import binned_levels
 from audit.records.comparison import Comparisons, PairedModels
 from audit.records.results import AuditResult, Finding, Results
 from audit.types import Note
@@ -127,7 +128,8 @@ def _levels(audit: AuditResult) -> Iterable[Mapping[str, object]]:
             for level, images in exclusion.by_group.get(attribute, {}).items():
                 left_out[level] = left_out.get(level, 0) + images
         used = audit.data.groups[attribute]
-        for level in natural_order({*used, *left_out}):
+        known = [level for level in binned_levels(audit.data.notes).get(attribute, ()) if level in {*used, *left_out}]
+        for level in (*known, *natural_order({*used, *left_out} - {*known})):
             yield {"attribute": attribute, "level": level, "images": used.get(level, 0), "left_out": left_out.get(level, 0)}
 
 

@@ -11,6 +11,7 @@ from reports.exports.lines import fitted, lines_of
 from reports.exports.markdown import ordinary_spaces
 from reports.text import changes, phrases
 from reports.text import comparison as comparison_text
+from reports.text.gates import change_gate_rows, gates_sentence
 from reports.text.notes import sentence
 from reports.text.numbers import in_words, p_value
 from reports.text.verdicts import comparison_sentence
@@ -25,9 +26,22 @@ def comparison_lines(comparisons: Comparisons, screen: Screen = _PIPE) -> str:
     """Return what changed, and each verdict in words."""
     blocks = [_series(each, screen) for each in comparisons.series]
     blocks += [_comparison(each, screen) for each in comparisons.comparisons]
+    blocks += _gates(comparisons, screen)
     blocks.append([line for note in comparisons.notes for line in lines_of(f"note: {sentence(note)}", screen)])
     blocks.append(lines_of(phrases.intervals(comparisons.settings.alpha), screen))
     return ordinary_spaces("\n\n".join("\n".join(block).rstrip() for block in blocks if block))
+
+
+def _gates(comparisons: Comparisons, screen: Screen) -> list[list[str]]:
+    if not comparisons.gates:
+        return []
+    blocks = [lines_of(gates_sentence(comparisons.gates), screen)]
+    for each in comparisons.comparisons:
+        of = f" ({comparison_text.which(each)})" if len(comparisons.comparisons) > 1 else ""
+        for row in change_gate_rows(comparisons, each):
+            named = lines_of(f"{row.word.upper()} {row.expression}{of}", screen)
+            blocks.append([*named, *lines_of(row.why, screen, indent=2)])
+    return blocks
 
 
 def paired_lines(results: Results, screen: Screen) -> list[list[str]]:

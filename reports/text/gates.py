@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from audit.gates.parse import COMPARE
+from audit.records.comparison import Comparison, Comparisons
 from audit.records.gates import GateCheck, GateOutcome, GateResult
 from audit.records.results import AuditResult, Gap, Results, Verdict
 from audit.types import Note
 from reports.text import phrases
+from reports.text.comparison import title as change_title
 from reports.text.notes import sentence
-from reports.text.numbers import exact_points, in_words, number
+from reports.text.numbers import difference, exact_points, in_words, number
 from reports.text.reasons import LIMITED as LIMITED_VERDICT
 from reports.text.reasons import audit_reason, not_covered, reason
 from reports.text.sentences import title
@@ -59,6 +61,12 @@ def _in_words(note: Note, check: GateCheck, audit: AuditResult | None, results: 
         if "needed" not in values:
             return f"It lies so close to the limit that no number of {unit} would settle it if the rates stayed as they are."
         return f"About {values['needed']:,} {unit} instead of {counted:,} would settle it if the rates stayed as they are."
+    return _common(note)
+
+
+def _common(note: Note) -> str:
+    """Return what notes of audits and of comparisons say alike."""
+    values: Mapping[str, Any] = note.values
     if note.code == "too_few_groups":
         needs = "one group" if values["groups"] == 1 else "two groups"
         return f"Not estimable: it takes {needs} with at least {values['images']} images that count."
@@ -124,6 +132,37 @@ def _shown(subject: str, value: float) -> str:
     return f"{number(value, 1)} {'points' if subject == 'gap' else '%'}"
 
 
+# ---- on a comparison -----------------------------------------------------------------------------------------------------------------
+
+
+def change_check_reason(check: GateCheck, comparison: Comparison) -> str:
+    """Return why a gate on a comparison ended as it did for one change."""
+    said = [LIMITED] if check.limited else []
+    for note in check.reasons:
+        try:
+            said.append(_change_in_words(note, comparison, limited=check.limited))
+        except (LookupError, TypeError, ValueError):  # a file that somebody wrote by hand
+            said.append(str(note))
+    return " ".join(said)
+
+
+def _change_in_words(note: Note, comparison: Comparison, *, limited: bool) -> str:
+    values: Mapping[str, Any] = note.values
+    if note.code == "verdict_on_change":
+        return f"The verdict on the change is {values['verdict']}."
+    if note.code != "bounded_change":
+        return _common(note)
+    if values["subject"] == "gap":
+        what = "The gap changed by"
+    elif "group" in values:
+        what = f"The rate of {values['group']} changed by"
+    else:
+        what = f"Of {values['groups']} groups, the rate that {'rose most' if values['operator'][0] == '>' else 'fell most'} changed by"
+    size = difference(values["value"], values["low"], values["high"])
+    ended = "." if limited else _ended(values, exact_points(values["limit"]).replace("-", "−"))
+    return f"{what} {size} points{ended}"
+
+
 # ---- all gates of an audit -----------------------------------------------------------------------------------------------------------
 
 
@@ -147,21 +186,29 @@ class GateRow:
 
 def gate_rows(results: Results, audit: AuditResult) -> tuple[GateRow, ...]:
     """Return the gates that were put to an audit, each with the check that decided it."""
+    titles = {finding.id: title(finding, audit) for finding in audit.findings}
+    return _rows(results.gates, (audit.model.name, audit.probe.name), titles, lambda check: check_reason(check, results))
+
+
+def change_gate_rows(comparisons: Comparisons, comparison: Comparison) -> tuple[GateRow, ...]:
+    """Return the gates that were put to a comparison, each with the check that decided it."""
+    titles = {change.id: change_title(change) for change in comparison.changes}
+    return _rows(comparisons.gates, (comparison.after, comparison.probe), titles, lambda check: change_check_reason(check, comparison))
+
+
+def _rows(
+    gates: Sequence[GateResult], whose: tuple[str, str], titles: Mapping[str, str], reason_of: Callable[[GateCheck], str]
+) -> tuple[GateRow, ...]:
     rows = []
-    for gate in results.gates:
-        own = [check for check in gate.checks if (check.model, check.probe) == (audit.model.name, audit.probe.name)]
-        if own:
-            rows.append(_row(gate, own, audit, results))
+    for gate in gates:
+        if checks := [check for check in gate.checks if (check.model, check.probe) == whose]:
+            decisive = min(checks, key=lambda check: _ORDER.index(check.outcome))
+            why = reason_of(decisive)
+            if len(checks) > 1:
+                titled = titles.get(decisive.finding or "", "The audit")
+                why = f"{titled}: {why} Of {in_words(len(checks), 'question')}: {_counted(checks)}."
+            rows.append(GateRow(gate.expression, decisive.outcome, WORDS[decisive.outcome], LOOKS_LIKE[decisive.outcome], why))
     return tuple(rows)
-
-
-def _row(gate: GateResult, checks: Sequence[GateCheck], audit: AuditResult, results: Results) -> GateRow:
-    decisive = min(checks, key=lambda check: _ORDER.index(check.outcome))
-    why = check_reason(decisive, results)
-    if len(checks) > 1:
-        titled = next((title(finding, audit) for finding in audit.findings if finding.id == decisive.finding), "The audit")
-        why = f"{titled}: {why} Of {in_words(len(checks), 'question')}: {_counted(checks)}."
-    return GateRow(gate.expression, decisive.outcome, WORDS[decisive.outcome], LOOKS_LIKE[decisive.outcome], why)
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,7 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "limited": "LIMITED: {count:,} of {total:,} images were drawn at random (seed {seed}), in proportion to {attributes}.",
         **{reason.replace(" ", "_"): reason for reason in UNREADABLE},
         # ---- external predictions
+        "binned": "{column}: numbers in groups, each with its lower edge: {levels}.",
         "attributes_by_rule": "Attributes by rule (columns of text with 2 to {levels} levels): {attributes}.",
         "attributes_by_rule_of_several": "Attributes by rule (columns of text with 2 to {levels} levels): {attributes}; "
         "not used: {others}.",

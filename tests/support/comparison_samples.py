@@ -10,7 +10,7 @@ from audit.comparison.engine import compare
 from audit.comparison.sides import FinishedAudit as Compared
 from audit.comparison.within import pair_models
 from audit.engine import AuditedProbe
-from audit.output import directory as outputs
+from audit.output.predictions import write_predictions
 from audit.records.comparison import SCHEMA_VERSION as COMPARISON_SCHEMA
 from audit.records.comparison import Comparisons, Side
 from audit.records.results import SCHEMA_VERSION, AuditResult, DataRecord, MeasurementRecord, ProbeRecord, Results, Timing, to_json
@@ -108,7 +108,7 @@ def write(directory, *audited, settings=SETTINGS, status="complete", dtype="floa
     """Write what an audit leaves behind, as far as a comparison reads it."""
     directory.mkdir(parents=True)
     (directory / "results.json").write_text(to_json(results(*audited, settings=settings, dtype=dtype)))
-    outputs.write_predictions(directory / "predictions.parquet", [(each.result, each.predictions) for each in audited])
+    write_predictions(directory / "predictions.parquet", [(each.result, each.predictions) for each in audited])
     (directory / "STATUS").write_text(f"{status}\n")
     return directory
 

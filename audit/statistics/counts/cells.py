@@ -101,12 +101,19 @@ class CellTable:
 
     def place(self, by: Sequence[str]) -> tuple[tuple[Group, ...], Int[np.ndarray, "r"]]:
         """Return the groups without an unknown level in the order in which they are shown, and each cell's; -1 where a level is unknown."""
-        known = {name: tuple(level for level in self.levels[name] if level != UNKNOWN) for name in by}
+        return tuple(product(*(self._known(name) for name in by))), self.codes_of(by)
+
+    def codes_of(self, by: Sequence[str]) -> Int[np.ndarray, "r"]:
+        """Return the number of each cell's group, without making the groups: 30 attributes of two levels have 10⁹; -1 where unknown."""
         place, unknown = np.zeros(len(self.n), np.int64), np.zeros(len(self.n), bool)
-        for name, levels in known.items():
-            place = place * len(levels) + self.codes[name]
-            unknown |= self.codes[name] >= len(levels)
-        return tuple(product(*known.values())), np.where(unknown, -1, place)
+        for name in by:
+            known = len(self._known(name))
+            place = place * known + self.codes[name]
+            unknown |= self.codes[name] >= known
+        return np.where(unknown, -1, place)
+
+    def _known(self, name: str) -> Group:
+        return tuple(level for level in self.levels[name] if level != UNKNOWN)
 
 
 def unpack(record: CountRecord) -> CellTable:

@@ -82,7 +82,7 @@ def strata(cells: CellTable, metric: Metric, outcome: Outcome | None, by: Sequen
     """Count events and denominators of a metric by group of `by` within every combination of the `others` that has images."""
     flags = row_events(cells.answered, metric, outcome)
     groups, place = cells.place(by)
-    _, stratum = cells.place(others)
+    stratum = cells.codes_of(others)
     known = (place >= 0) & (stratum >= 0)
     used, stratum = np.unique(stratum[known], return_inverse=True)
     events, n = np.zeros((2, len(used), len(groups)), np.int64)

@@ -86,6 +86,7 @@ AUDITS = {
     "as_replicates": ({"predictions": ["answers.csv", "seed1.csv"], "attributes": "race", "min_group_size": 5}, True),
     "outcome": ({**EXTERNAL, "attributes": "race"}, "woman=Female"), "depth": ({**EXTERNAL, "attributes": "race,gender"}, 1),
     "cluster": ({**EXTERNAL, "attributes": "race"}, "scene"), "weights": ({**EXTERNAL, "attributes": "race"}, "w"),
+    "bins": (EXTERNAL, "w=10,30"),
     "nested": ({**EXTERNAL, "attributes": "race", "cluster": "scene"}, "race"),
     "by": (MODEL, "race,gender"), "exclude": (MODEL, "listed.txt"),
     "limit": (MODEL, 40), "what_if": (MODEL, "neutral-label"), "include_examples": (MODEL, 2), "untrained_control": (MODEL, True),
@@ -95,9 +96,11 @@ AUDITS = {
     "fail_on": (GATED, "gap > 0.5"), "require_conclusive": (GATED, True), "junit": (GATED, "gates.xml"),
 }  # fmt: skip
 BOTH = {"sides": ["skewed", "plain"]}
+GATED_BOTH = {**BOTH, "fail_on": "change > 0.05"}
 COMPARISONS = {
     "sides": (BOTH, ["plain", "skewed"]), "series": (BOTH, True), "out": (BOTH, "elsewhere"), "seed": (BOTH, 3), "alpha": (BOTH, 0.01),
-    "tolerance": (BOTH, 0.5), "min_group_size": (BOTH, 200),
+    "tolerance": (BOTH, 0.5), "min_group_size": (BOTH, 200), "fail_on": (GATED_BOTH, "change > -0.5"),
+    "require_conclusive": (GATED_BOTH, True), "junit": (GATED_BOTH, "gates.xml"),
 }  # fmt: skip
 TWICE = {"sides": ["colours.py:Colours", "colours.py:Colours"], "probe": "faces.py", "min_group_size": 5}
 COMPARISONS |= {

@@ -93,7 +93,7 @@ def test_what_is_a_gate(text, subject, name, sign, limit):
         ("gap[x by y] over 5", 13, "'over'"),
         ("gap[x by y] > five", 15, "invalid limit"),
         ("gap[x by y] > 5", 15, "outside 0 to 1"),
-        ("gap[x by y] > -0.1", 15, "invalid limit"),
+        ("gap[x by y] > -0.1", 15, "outside 0 to 1"),
         ("gap[x by y] > nan", 15, "invalid limit"),
         ("gap[x by y] > ", 14, "invalid limit"),
         ("verdict > 0.05", 9, "=="),

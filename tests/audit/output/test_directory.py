@@ -2,8 +2,6 @@ import datetime as dt
 import errno
 import os
 
-import numpy as np
-import pyarrow.parquet as pq
 import pytest
 
 from audit.errors import MachineError, UsageError
@@ -69,24 +67,6 @@ def test_an_audit_is_no_place_for_a_comparison_nor_the_other_way_round(tmp_path)
         outputs.check_writable(folder, facts)
         with pytest.raises(UsageError, match="name a new folder"):
             outputs.check_writable(folder, other)
-
-
-def test_predictions_say_what_was_answered_and_hold_no_pixels(tmp_path, four_faces, fake_encoder):
-    from types import SimpleNamespace
-
-    from audit.types import Predictions
-
-    attributes = four_faces.attributes.rename(columns={"race": "id"})  # an attribute called like a column of ours
-    scores = np.array([[1, 0], [0.25, 0.75], [0.5, 0.5], [0, 1]], np.float32)
-    prediction = Predictions(("a", "b"), ("a", "b"), scores, np.array(["a", "b", "a", "b"]), None, attributes, np.zeros(4))
-    data = SimpleNamespace(cluster=None, weights=None, numbered=False)
-    result = SimpleNamespace(model=fake_encoder.record, probe=SimpleNamespace(name="p"), data=data)
-    outputs.write_predictions(tmp_path / "predictions.parquet", [(result, {"m": prediction})])
-    table = pq.read_table(tmp_path / "predictions.parquet")
-    assert table.column_names == ["model", "probe", "measurement", "id", "id_attribute", "gender", "y_true", "y_pred", "scores"]
-    assert table["id_attribute"].to_pylist() == ["Black", "Black", "White", "White"]
-    assert table["scores"].to_pylist() == [[1, 0], [0.25, 0.75], [0.5, 0.5], [0, 1]]
-    assert table.schema.metadata[b"vlm_audit.labels"] == b'{"p/m": ["a", "b"]}'
 
 
 def test_no_string_of_the_machine_survives_scrubbing():

@@ -98,7 +98,7 @@ def test_columns_are_chosen_by_name_or_by_rule_and_the_rule_is_said(file):
     )
     path = file(rows.to_csv(index=False))
     assert list(read(path).answers[0].predictions.attributes.columns) == ["race", "gender"]
-    assert "not used: 'years' (numbers), 'one' (1 level), 'note' (400 levels)" in sentences(read(path).notes)[0]
+    assert "not used: 'years' (numbers: --bins years=4), 'one' (1 level), 'note' (400 levels)" in sentences(read(path).notes)[0]
     persons = path.with_name("persons.csv")
     rows.assign(person=[f"p{i // 4}" for i in range(len(rows))]).to_csv(persons, index=False)
     assert "'person' (100 levels; where rows with one value belong together: --cluster person)" in sentences(read(persons).notes)[0]
@@ -181,7 +181,7 @@ def test_an_answer_that_differs_from_the_scores_stands_and_is_said(file):
 def test_the_predictions_of_an_audit_give_its_findings_again(file, fake_encoder, four_faces, tmp_path):
     from audit.engine import audit as run_audit
     from audit.engine.external import PredictionPlan, audit_predictions
-    from audit.output.directory import write_predictions
+    from audit.output.predictions import write_predictions
     from audit.testing import gender_probe
     from audit.types import Settings
 

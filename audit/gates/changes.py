@@ -1,0 +1,164 @@
+"""Gates on what changed between models: ``change[gender.accuracy by race] > 0.02`` is breached where the gap is shown to grow by more.
+
+Held, breached and inconclusive as in `audit.gates.decide`. A change of a gap, and of a group's rate, is after minus before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from audit.gates.decide import UNDECIDED, outcome_of
+from audit.gates.gate_set import warn_if_turned
+from audit.gates.parse import CHANGE_SUBJECTS, COMPARE, Gate, GateQuestion, ResolvedGate, parse, require_group, resolve_gate, same_group
+from audit.naming import levels_of
+from audit.records.comparison import Change, Comparison, Comparisons, RateChange
+from audit.records.evidence import Estimate
+from audit.records.gates import GateCheck, GateOutcome, GateResult
+from audit.statistics.bounds import stretched
+from audit.types import Note, Settings
+
+ANY_GROUP = "any group"
+"""``change[gender.accuracy by race for any group] < -0.02``: whichever group's rate fell."""
+
+
+@dataclass(frozen=True)
+class ChangeGates:
+    """The gates of one comparison."""
+
+    gates: tuple[Gate, ...]
+
+    @classmethod
+    def of(cls, expressions: Sequence[str], planned: Sequence[GateQuestion]) -> ChangeGates:
+        """Read gates; UsageError if one cannot be read, or names none of the planned questions."""
+        gates = tuple(parse(each, CHANGE_SUBJECTS) for each in expressions)
+        for gate in gates:
+            warn_if_turned(gate, of_group=resolve_gate(gate, planned, "change").group is not None)
+        return cls(gates)
+
+    def decide(self, facts: Comparisons, found: Sequence[GateQuestion]) -> Comparisons:
+        """Return the comparison with every gate decided; `found` are its questions, also those that cannot be paired."""
+        return replace(facts, gates=tuple(_decided(resolve_gate(gate, found, "change"), facts) for gate in self.gates))
+
+
+def _decided(resolved: ResolvedGate, facts: Comparisons) -> GateResult:
+    if resolved.group is not None and not same_group(resolved.group, (ANY_GROUP,)):
+        every = [change for each in facts.comparisons for change in each.changes if change.id == resolved.finding]
+        require_group(resolved, levels_of(resolved.attributes, [cell.before.group for change in every for cell in change.by_group]))
+    asked = [(each, change) for each in facts.comparisons for change in each.changes if _is_asked(resolved, change)]
+    checks = [_Put(resolved, each, change, facts.settings, len(asked)).check() for each, change in asked]
+    if resolved.gate.subject == "verdict" and resolved.finding is None:
+        checks = [_verdict_check(resolved, each, None) for each in facts.comparisons]
+    elif not checks:
+        checks = [check for each in facts.comparisons for check in _without_change(resolved, each)]
+    return GateResult(resolved.gate.expression, outcome_of(checks), tuple(checks))
+
+
+def _is_asked(resolved: ResolvedGate, change: Change) -> bool:
+    return change.primary if resolved.finding is None else change.id == resolved.finding
+
+
+def _without_change(resolved: ResolvedGate, comparison: Comparison) -> list[GateCheck]:
+    """Return that a gate cannot be decided, and why its question was not paired."""
+    why = [note for note in comparison.not_compared if note.values.get("finding") == resolved.finding]
+    reasons = tuple(why) or (Note("not_asked" if resolved.finding else "no_primary"),)
+    return [GateCheck(comparison.after, comparison.probe, resolved.finding, "inconclusive", reasons, limited=comparison.limited)]
+
+
+def _verdict_check(resolved: ResolvedGate, comparison: Comparison, change: Change | None) -> GateCheck:
+    verdict = comparison.verdict if change is None else change.verdict
+    breached = (verdict == resolved.gate.verdict) == (resolved.gate.operator == "==")
+    outcome: GateOutcome = "breached" if breached else "inconclusive" if verdict in UNDECIDED else "held"
+    outcome = "inconclusive" if comparison.limited else outcome
+    finding = None if change is None else change.id
+    reasons = (Note("verdict_on_change", {"verdict": verdict}),)
+    return GateCheck(comparison.after, comparison.probe, finding, outcome, reasons, limited=comparison.limited)
+
+
+@dataclass(frozen=True)
+class _Put:
+    """A gate put to one change."""
+
+    resolved: ResolvedGate
+    comparison: Comparison
+    change: Change
+    settings: Settings
+    family: int
+    """Changes among which one breach is enough."""
+
+    @property
+    def compared(self) -> list[RateChange]:
+        """The groups that can be compared, of those that the gate is about."""
+        wanted = self.resolved.group
+        every = wanted is None or same_group(wanted, (ANY_GROUP,))
+        return [
+            cell for cell in self.change.by_group if cell.before.status == "ok" and (every or same_group(wanted or "", cell.before.group))
+        ]
+
+    def check(self) -> GateCheck:
+        """Decide it."""
+        if self.resolved.gate.subject == "verdict":
+            return _verdict_check(self.resolved, self.comparison, self.change)
+        place = (self.comparison.after, self.comparison.probe, self.change.id)
+        bounds = self._of_gap() if self.resolved.group is None else self._of_rates()
+        if bounds is None:
+            groups = 2 if self.resolved.group is None else 1
+            why = Note("too_few_groups", {"groups": groups, "images": max(self.settings.min_group_size, 2)})
+            return GateCheck(*place, "inconclusive", (why, *self._not_compared()), limited=self.comparison.limited)
+        beyond, within = (all(self._holds(end) is wanted for end in (bounds.low, bounds.high)) for wanted in (True, False))
+        blocked = beyond and not self._holds(0.0) and not self._is_significant()  # a breach by no change at all needs no test of it
+        settled: GateOutcome = "breached" if beyond else "held" if within else "inconclusive"
+        outcome: GateOutcome = "inconclusive" if self.comparison.limited or blocked else settled
+        reasons = (self._measured(bounds, "blocked" if blocked else outcome), *self._not_compared())
+        images = sum(cell.before.n for cell in self.compared)
+        return GateCheck(*place, outcome, reasons, bounds.value, bounds.low, bounds.high, images, limited=self.comparison.limited)
+
+    def _holds(self, number: float) -> bool:
+        return COMPARE[self.resolved.gate.operator](number, self.resolved.gate.limit)
+
+    def _is_significant(self) -> bool:
+        """Whether the test of the change of the gap rejects; a group's interval is that of its test."""
+        gap = self.change.gap
+        if self.resolved.group is not None or gap is None:
+            return True
+        # As in an audit: whoever names an exploratory question has planned it.
+        return (gap.p_adjusted if self.change.primary else gap.p) <= self.settings.alpha
+
+    def _of_gap(self) -> Estimate | None:
+        gap = self.change.gap
+        return None if gap is None else self._corrected(Estimate(gap.difference, gap.low, gap.high))
+
+    def _of_rates(self) -> Estimate | None:
+        """Return the largest (or, of a gate on a fall, the lowest) change of the groups' rates, with an interval over all of them."""
+        one = len(self.compared) == 1
+        ends = [
+            (cell.difference, cell.low if one else cell.low_adjusted, cell.high if one else cell.high_adjusted) for cell in self.compared
+        ]
+        known = [(value, low, high) for value, low, high in ends if value is not None and low is not None and high is not None]
+        if not known:
+            return None
+        end: Callable[[list[float]], float] = max if self.resolved.gate.operator[0] == ">" else min
+        value, low, high = (end(list(each)) for each in zip(*known, strict=True))
+        return self._corrected(Estimate(value, low, high))
+
+    def _corrected(self, found: Estimate) -> Estimate:
+        """Widen the side from which a breach is shown, as one of several is enough; what is held is shown of each by itself."""
+        if self.comparison.same_model:  # equal answers are no sample of what else might have been answered
+            return Estimate(0.0, 0.0, 0.0)
+        alpha = self.settings.alpha
+        low, high = (stretched(found.value, end, alpha, alpha / self.family) for end in (found.low, found.high))
+        return Estimate(found.value, low, found.high) if self.resolved.gate.operator[0] == ">" else Estimate(found.value, found.low, high)
+
+    def _measured(self, bounds: Estimate, ended: str) -> Note:
+        gate, one = self.resolved.gate, {}
+        if self.resolved.group is not None and len(self.compared) == 1:
+            one = {"group": " × ".join(self.compared[0].before.group)}
+        return Note("bounded_change", {
+            "subject": "gap" if self.resolved.group is None else "rate", "operator": gate.operator, "limit": gate.limit,
+            "groups": len(self.compared), "value": bounds.value, "low": bounds.low, "high": bounds.high, "ended": ended, **one,
+        })  # fmt: skip
+
+    def _not_compared(self) -> tuple[Note, ...]:
+        others = [cell.before for cell in self.change.by_group if cell.before.status != "ok"]
+        groups, n = (" × ".join(rate.group) for rate in others), (rate.n for rate in others)
+        return (Note("not_compared", {"groups": tuple(groups), "n": tuple(n)}),) if others else ()

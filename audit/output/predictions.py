@@ -1,0 +1,154 @@
+"""Predictions as a table, as `--predictions` takes it: one row for each image and measurement."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from audit.errors import DataError
+from audit.output.directory import replacing
+from audit.predictions.bins import BINNED, binned_levels
+from audit.records.results import AuditResult
+from audit.types import Group, Note, Predictions
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from jaxtyping import Float
+
+OWN_COLUMNS = ("model", "probe", "measurement", "id", "y_true", "y_pred")
+LISTS = "scores"
+"""The column that held the scores of a row as a list, before each label had a column of its own."""
+SCORE = "score:"
+
+
+def write_predictions(path: Path, audited: Iterable[tuple[AuditResult, Mapping[str, Predictions]]]) -> None:
+    """Write one row for each image and measurement: identifiers, attributes, clusters, weights, y_true, y_pred, and a column
+    ``score:LABEL`` for each label, null where a measurement has no such label. No pixels.
+
+    In the file's metadata stand the labels of each measurement (``vlm_audit.labels``), which answers they stand for where they are
+    none themselves (``vlm_audit.answers``), which column says what images belong together
+    (``vlm_audit.cluster``, by probe) and how much each counts for (``vlm_audit.weights``, by probe), the groups of numbers from
+    low to high (``vlm_audit.bins``, by probe and column), and the probes whose images have no identifiers but their place
+    (``vlm_audit.numbered``).
+    """
+    import pyarrow.parquet as pq
+
+    table = predictions_table(audited)
+    with replacing(path) as file:
+        pq.write_table(table, file, compression="zstd")
+
+
+def predictions_table(audited: Iterable[tuple[AuditResult, Mapping[str, Predictions]]]) -> pa.Table:
+    """Return the table that `write_predictions` writes."""
+    import pyarrow as pa
+
+    pairs = [(result, name, prediction) for result, predictions in audited for name, prediction in predictions.items()]
+    labels = {f"{result.probe.name}/{name}": list(prediction.labels) for result, name, prediction in pairs}
+    clusters = {result.probe.name: column for result, _, prediction in pairs if (column := cluster_column(result, prediction))}
+    weights = {result.probe.name: column_of(result.data.weights) for result, _, _ in pairs if result.data.weights is not None}
+    binned = {result.probe.name: cut for result, _, _ in pairs if (cut := _binned(result))}
+    numbered = sorted({result.probe.name for result, _, _ in pairs if result.data.numbered})
+    table = pa.concat_tables([_table(*pair) for pair in pairs], promote_options="default")
+    others = {"answers": _answers(pairs), "cluster": clusters, "weights": weights, "bins": binned, "numbered": numbered}
+    facts = {"labels": labels, **{name: value for name, value in others.items() if value}}
+    return table.replace_schema_metadata({f"vlm_audit.{key}": json.dumps(value, sort_keys=True) for key, value in facts.items()})
+
+
+def _answers(pairs: Iterable[tuple[AuditResult, str, Predictions]]) -> dict[str, dict[str, Any]]:
+    """Return what labels stand for, by probe and measurement; nothing where every label is an answer."""
+    asked = {
+        f"{result.probe.name}/{name}": record
+        for result, name, predictions in pairs
+        if predictions.scores.shape[1] and predictions.labels != predictions.answers
+        for record in result.measurements
+        if record.name == name
+    }
+    return {key: {"answers": dict(each.answers), "combine": each.combine} for key, each in asked.items() if each.answers}
+
+
+def _binned(result: AuditResult) -> dict[str, list[str]]:
+    return {column_of(name): list(levels) for name, levels in binned_levels(result.data.notes).items()}
+
+
+def notes_of_bins(table: pa.Table, cut: Collection[str]) -> list[Note]:
+    """Return the notes of the columns of numbers that were cut before predictions were written, and have not been `cut` again."""
+    recorded = json.loads((table.schema.metadata or {}).get(b"vlm_audit.bins", b"{}"))
+    found = {column: levels for each in recorded.values() for column, levels in each.items() if column in table.column_names}
+    return [
+        Note(BINNED, {"column": column, "levels": tuple(levels), "quantiles": 0}) for column, levels in found.items() if column not in cut
+    ]
+
+
+def cluster_column(result: AuditResult, predictions: Predictions) -> str | None:
+    """Return the column that says which images belong together; None where each image is its own sampling unit, or nothing says it."""
+    name = result.data.cluster
+    if name is None or predictions.cluster is None:
+        return None
+    if name in predictions.attributes:
+        return column_of(name)
+    if predictions.cluster_names is None:
+        return None
+    # Identifiers that occur more than once may be the clusters themselves.
+    ids, names = predictions.attributes.index, predictions.cluster_names.take(predictions.cluster)
+    return "id" if bool((ids.array == names).all()) else column_of(name)
+
+
+def _table(result: AuditResult, measurement: str, predictions: Predictions) -> pa.Table:
+    import pyarrow as pa
+
+    n = len(predictions.y_pred)
+    columns: dict[str, Any] = {
+        "model": pa.repeat(result.model.name, n),
+        "probe": pa.repeat(result.probe.name, n),
+        "measurement": pa.repeat(measurement, n),
+        "id": predictions.attributes.index,
+        **{column_of(name): values for name, values in predictions.attributes.items()},
+        "y_true": pa.nulls(n) if predictions.y_true is None else predictions.y_true,
+        "y_pred": predictions.y_pred,
+    }
+    column = cluster_column(result, predictions)
+    if column not in {None, *columns} and predictions.cluster is not None and predictions.cluster_names is not None:
+        columns[str(column)] = predictions.cluster_names.take(predictions.cluster)
+    if result.data.weights is not None and predictions.weight is not None:
+        columns[column_of(result.data.weights)] = [repr(weight) for weight in predictions.weight.tolist()]
+    table = {name: pa.array(values, pa.string()) for name, values in columns.items()}
+    labels = predictions.labels if predictions.scores.shape[1] else ()
+    scores = {SCORE + label: pa.array(predictions.scores[:, place], pa.float32()) for place, label in enumerate(labels)}
+    return pa.table({**table, **scores})
+
+
+def column_of(attribute: object) -> str:
+    """Return the column of an attribute; one that is called like a column of ours gets another name.
+
+    Examples
+    --------
+    >>> column_of("race"), column_of("id"), column_of("score:cat")
+    ('race', 'id_attribute', 'attribute_score:cat')
+    """
+    name = str(attribute)
+    if name.startswith(SCORE):
+        return f"attribute_{name}"
+    return f"{name}_attribute" if name in (*OWN_COLUMNS, LISTS) else name
+
+
+def scores_of(table: pa.Table, labels: Group, what: str) -> Float[np.ndarray, "n k"] | None:
+    """Return the scores of one measurement's rows, a column a label or, in older files, a list a row; None where it has none.
+
+    DataError, which says of `what`, where some are missing.
+    """
+    if LISTS in table.column_names:
+        columns = [table[LISTS].combine_chunks().flatten()]
+        columns = columns if len(columns[0]) else []
+        complete = all(len(column) == len(labels) * len(table) for column in columns)
+    else:
+        found = [table[SCORE + label] for label in labels if SCORE + label in table.column_names]
+        columns = [column for column in found if column.null_count < len(table)]
+        complete = len(columns) in (0, len(labels)) and not any(column.null_count for column in columns)
+    if not complete:
+        raise DataError(f"{what} are not one a label", why=f"its labels are {', '.join(labels)}", fix="run the audit again")
+    flat = [np.asarray(column, np.float32) for column in columns]
+    return np.stack(flat, axis=-1).reshape(len(table), -1) if flat else None

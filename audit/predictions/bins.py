@@ -1,0 +1,197 @@
+"""Numbers as attributes: a column of numbers becomes one of groups, cut at edges or at quantiles."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from audit.errors import DataError, UsageError, nearest
+from audit.types import UNKNOWN, Dataset, Group, Note
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from jaxtyping import Float
+
+MOST_QUANTILES = 12
+BINNED = "binned"
+"""Code of the note that says how a column was cut, with its `column` and `levels`."""
+_FORM = "--bins age=18,30,60 cuts at these numbers, --bins age=4 into quarters; one edge is written age=18,"
+
+
+@dataclass(frozen=True)
+class Bins:
+    """How a column of numbers is cut."""
+
+    column: str
+    edges: tuple[float, ...] = ()
+    """Increasing; a number on an edge belongs to the group above. Empty: at quantiles."""
+    quantiles: int = 0
+    """Groups of about as many rows each."""
+
+    @property
+    def levels(self) -> Group:
+        """The groups from low to high.
+
+        Examples
+        --------
+        >>> Bins("age", (18.0, 30.5)).levels
+        ('under 18', '18 to under 30.5', '30.5 and over')
+        """
+        shown = [repr(int(edge)) if edge.is_integer() else repr(edge) for edge in self.edges]
+        between = (f"{low} to under {high}" for low, high in pairwise(shown))
+        return (f"under {shown[0]}", *between, f"{shown[-1]} and over")
+
+    def cut(self, numbers: Float[np.ndarray, "n"]) -> np.ndarray:
+        """Return the group of each number; `UNKNOWN` where it is not a number.
+
+        Examples
+        --------
+        >>> Bins("age", (18.0,)).cut(np.array([17.9, 18.0, np.nan])).tolist()
+        ['under 18', '18 and over', 'unknown']
+        """
+        names = np.array([*self.levels, UNKNOWN], object)
+        place = np.searchsorted(np.array(self.edges), numbers, side="right")
+        return np.asarray(names[np.where(np.isnan(numbers), len(self.edges) + 1, place)])
+
+    def resolved(self, numbers: Float[np.ndarray, "n"], place: str) -> Bins:
+        """Return the same with edges; DataError where the numbers take too few values for two groups."""
+        if self.edges:
+            return self
+        known = numbers[~np.isnan(numbers)]
+        shares = np.arange(1, self.quantiles) / self.quantiles
+        # Each edge is a number that occurs; of quantiles that fall together one is left, and none at the lowest number.
+        edges = np.unique(np.quantile(known, shares, method="higher")) if len(known) else known
+        edges = edges[edges > known.min()] if len(known) else edges
+        if not len(edges):
+            raise DataError(
+                f"{place}: the column {self.column!r} cannot be cut into {self.quantiles} groups",
+                why="nearly all of its numbers are the same" if len(known) else "it holds no numbers",
+                fix=f"name edges: --bins {self.column}=18,30,60",
+            )
+        return replace(self, edges=tuple(edges.tolist()))
+
+    def note(self) -> Note:
+        """Return what a reader must know, and what keeps the order of the groups."""
+        return Note(BINNED, {"column": self.column, "levels": self.levels, "quantiles": self.quantiles})
+
+
+def parse_bins(text: str) -> Bins:
+    """Return the bins of ``NAME=EDGE,EDGE`` or ``NAME=QUANTILES``; UsageError if it is neither.
+
+    Examples
+    --------
+    >>> parse_bins("age=18,30"), parse_bins("age=4"), parse_bins("age=18,").edges
+    (Bins(column='age', edges=(18.0, 30.0), quantiles=0), Bins(column='age', edges=(), quantiles=4), (18.0,))
+    """
+    name, equals, cuts = text.rpartition("=")
+    try:
+        numbers = [float(cut) for cut in cuts.split(",") if cut.strip()]
+    except ValueError:
+        numbers = []
+    if not equals or not name.strip() or not numbers or not all(map(np.isfinite, numbers)):
+        raise UsageError(f"malformed --bins {text!r}", fix=_FORM)
+    if "," not in cuts:
+        if not (numbers[0].is_integer() and 2 <= numbers[0] <= MOST_QUANTILES):
+            raise UsageError(f"--bins {text!r}: from 2 to {MOST_QUANTILES} groups of about as many rows", fix=_FORM)
+        return Bins(name.strip(), quantiles=int(numbers[0]))
+    if any(low >= high for low, high in pairwise(numbers)):
+        raise UsageError(f"--bins {text!r}: the edges do not increase", fix=_FORM)
+    return Bins(name.strip(), tuple(numbers))
+
+
+def binned_levels(notes: Iterable[Note | str]) -> dict[str, Group]:
+    """Return column -> its groups from low to high, as notes say."""
+    known = (note.values for note in notes if isinstance(note, Note) and note.code == BINNED)
+    return {str(values["column"]): tuple(map(str, _sequence(values["levels"]))) for values in known}
+
+
+def _sequence(value: Any) -> Sequence[Any]:
+    return value if isinstance(value, list | tuple) else ()
+
+
+# ---- cutting -------------------------------------------------------------------------------------------------------------------------
+
+
+def bin_table(table: pa.Table, bins: Sequence[Bins], place: str) -> tuple[pa.Table, tuple[Bins, ...]]:
+    """Return a table with its columns of numbers cut, and the bins with their edges.
+
+    UsageError without such a column; DataError naming the first cell that is not a number. An empty cell stays one.
+    """
+    import pyarrow as pa
+
+    done = []
+    for each in bins:
+        if each.column not in table.column_names:
+            raise UsageError(f"{place} has no column {each.column!r} for --bins", fix=nearest(each.column, table.column_names))
+        texts = _texts(table[each.column], each.column, place)
+        numbers = _numbers(texts, each.column, place, lambda row: f"row {row + 1} after the header")
+        resolved = each.resolved(numbers, place)
+        groups = pa.chunked_array([pa.array(resolved.cut(numbers), pa.string(), mask=np.isnan(numbers))])
+        table = table.set_column(table.column_names.index(each.column), each.column, groups)
+        done.append(resolved)
+    return table, tuple(done)
+
+
+def bin_dataset(dataset: Dataset, bins: Sequence[Bins]) -> Dataset:
+    """Return the data set with attributes of numbers cut; raises as `bin_table` does."""
+    attributes, levels = dataset.attributes, dict(dataset.levels)
+    notes = list(dataset.notes)
+    for each in bins:
+        if each.column not in attributes.columns:
+            fix = nearest(each.column, map(str, attributes.columns))
+            raise UsageError(f"no attribute {each.column!r} for --bins", where=dataset.name, fix=fix)
+        numbers = _numbers(
+            attributes[each.column].tolist(), each.column, dataset.name, lambda row: f"the row of {dataset.attributes.index[row]!r}"
+        )
+        resolved = each.resolved(numbers, dataset.name)
+        attributes = attributes.assign(**{each.column: resolved.cut(numbers)}).astype({each.column: "str"})
+        levels[each.column] = (*resolved.levels, *((UNKNOWN,) if np.isnan(numbers).any() else ()))
+        notes.append(resolved.note())
+    if not bins:
+        return dataset
+    # Other groups are other data: audits of different bins are not taken for audits of one table.
+    named = sorted(f"{each.column}: {levels[each.column]}" for each in bins)
+    cut = hashlib.sha256("\n".join([dataset.fingerprint, *named]).encode())
+    return replace(dataset, attributes=attributes, levels=levels, notes=tuple(notes), fingerprint=cut.hexdigest())
+
+
+def _texts(column: pa.ChunkedArray, name: str, place: str) -> Sequence[str | None]:
+    import pyarrow as pa
+
+    kind: Any = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    is_number = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
+    if not is_number and not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)):
+        raise DataError(f"{place}: the column {name!r} holds {kind}, which cannot be cut by --bins", fix="give numbers")
+    texts: Sequence[str | None] = column.cast(kind).cast(pa.string()).to_pylist()
+    return texts
+
+
+def _numbers(texts: Sequence[str | None], name: str, place: str, where: Callable[[int], str]) -> Float[np.ndarray, "n"]:
+    """Return numbers, NaN where there is none; DataError naming the first text that is not a finite one."""
+    known = {text: _number(text) for text in dict.fromkeys(texts)}
+    if wrong := [text for text, number in known.items() if number is None]:
+        rows = [row for row, text in enumerate(texts) if text in wrong]
+        raise DataError(
+            f"{place}: {len(rows)} row{'s' * (len(rows) > 1)} of the column {name!r} with something that is not a number",
+            where=f"first in {where(rows[0])}",
+            why=f"found {str(texts[rows[0]])[:80]!r}",
+            fix="give a number with a decimal point, or leave the cell empty where it is not known",
+        )
+    return np.array([known[text] for text in texts], np.float64)
+
+
+def _number(text: str | None) -> float | None:
+    """Return the number that a cell holds, NaN where it is missing, None where it is something else."""
+    bare = (text or "").strip()
+    if bare in ("", UNKNOWN, "nan"):
+        return np.nan
+    try:
+        number = float(bare) if "_" not in bare else np.nan  # Python reads 1_000
+    except ValueError:
+        return None
+    return number if np.isfinite(number) else None
