@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -273,8 +273,8 @@ class Predictions:
 class LoadOptions:
     """What a probe's loader is given from outside."""
 
-    location: str | None
-    """`--data`: a folder, a CSV or Parquet file, ``hf:ID``; None: what the probe names."""
+    location: Any
+    """`--data`: a folder, a table, ``hf:ID``, a data frame; None: what the probe names. Path-like where options say how a table is read."""
     limit: int | None = None
     seed: int = 0
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from audit.cli.options import Check, is_frame, names, path, several
+from audit.cli.options import Check, flag, is_frame, names, path, several
 from audit.errors import UsageError
 from audit.types import Dataset, Probe
 
@@ -119,3 +120,25 @@ def gates(given: tuple[str, ...], junit: Path | None, *, require_conclusive: boo
         raise UsageError(f"no folder {str(junit.parent)!r} for --junit", fix="make it, or name another file")
     if junit and junit.is_dir():
         raise UsageError(f"--junit {str(junit)!r} is a folder", fix="name a file")
+
+
+def encoding(value: Any) -> str:
+    """Check the name of a text encoding."""
+    try:
+        found = codecs.lookup(value)
+        known = isinstance(b"a".decode(found.name), str)
+    except (LookupError, TypeError, ValueError):
+        known = False
+    if not known:
+        raise ValueError("the name of a text encoding, such as latin-1, cp1252 or utf-16")
+    return str(value)
+
+
+def about_data(request: Any) -> None:
+    """Raise `UsageError` where an option says how a table of data is read, and none is named."""
+    given = [name for name in ("image_root", "image_column", "encoding") if getattr(request, name) is not None]
+    if given and not isinstance(request.data, str):
+        where = "without --data" if request.data is None else f"with data of type {type(request.data).__name__}"
+        raise UsageError(f"{flag(given[0])} cannot be used {where}", why="it says how a table in a file is read", fix="leave it out")
+    if request.image_root is not None and not request.image_root.is_dir():
+        raise UsageError(f"no folder {str(request.image_root)!r}", where="--image-root", fix="name the folder that the images are in")

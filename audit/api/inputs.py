@@ -15,6 +15,7 @@ import pandas as pd
 
 from audit.api.requests import AuditRequest
 from audit.data.subset import read_list, stratified, without
+from audit.data.table import DataLocation
 from audit.embedding.cache import default_root
 from audit.engine.external import leave_out, sliced_columns
 from audit.errors import DataError, UsageError, nearest
@@ -58,7 +59,7 @@ def dataset_of(probe: Probe, request: AuditRequest) -> Dataset:
 
     UsageError if a column that the probe asks for is missing; DataError if the data cannot be read, or no image is left.
     """
-    dataset: object = request.data if isinstance(request.data, Dataset) else probe.load(LoadOptions(request.data))
+    dataset: object = request.data if isinstance(request.data, Dataset) else probe.load(LoadOptions(_location(request)))
     if not isinstance(dataset, Dataset):
         what = f"the loader of probe {probe.name!r} gave a value of type {type(dataset).__name__}"
         raise UsageError(what, why="a Dataset is expected", fix="give data, or correct the probe's load")
@@ -81,6 +82,11 @@ def dataset_of(probe: Probe, request: AuditRequest) -> Dataset:
     return stratified(dataset, request.limit, request.seed) if request.limit else dataset
 
 
+def _location(request: AuditRequest) -> Any:
+    given = {name: value for name in ("encoding", "image_root", "image_column") if (value := getattr(request, name)) is not None}
+    return DataLocation(request.data, **given) if given else request.data
+
+
 def _check_nested(dataset: Dataset, cluster: str | None, nested: Group) -> None:
     attributes, codes = dataset.attributes, None
     if cluster in attributes:
@@ -92,8 +98,10 @@ def _check_nested(dataset: Dataset, cluster: str | None, nested: Group) -> None:
 def predictions_of(request: AuditRequest, probes: Sequence[Probe]) -> list[PredictionFile]:
     """Return the external predictions of a request, less its exclusions, a file (or data frame) each."""
     wanted = ColumnOptions(
-        request.attributes, request.cluster, request.weights, sliced_columns(probes), tuple(map(parse_bins, request.bins))
-    )
+        request.attributes, request.cluster, request.weights, sliced_columns(probes),
+        prediction=request.prediction_column, truth=request.truth_column, encoding=request.encoding,
+        bins=tuple(map(parse_bins, request.bins)),
+    )  # fmt: skip
     files = []
     for source in request.predictions:
         files.append(load_predictions(source, wanted))

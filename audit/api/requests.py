@@ -56,13 +56,31 @@ class AuditRequest(Request):
         several(checks.probe), (), WHAT, "a probe (--list-probes), or your own file.py, which is run; repeatable", metavar="NAME",
         repeatable=True,
     )  # fmt: skip
-    data: Any = option(checks.data, None, WHAT, "a folder, a CSV or Parquet file, or hf:ID; default: what the probe names", metavar="WHERE")
+    data: Any = option(
+        checks.data, None, WHAT, "a folder, a table (CSV, JSON lines, Excel, Parquet), or hf:ID; default: what the probe names",
+        metavar="WHERE",
+    )  # fmt: skip
     """Or a data frame with a column of paths or of pictures, or a `Dataset`."""
+    image_root: Path | None = option(
+        path, None, WHAT, "with --data: the folder that its paths are relative to, or below (default: that of the table)", metavar="DIR"
+    )
+    image_column: str | None = option(
+        text, None, WHAT, "with --data: the column that names the images (default: file, image, path, …)", metavar="COLUMN"
+    )
     predictions: Any = option(
-        checks.predictions, (), WHAT, "audit external predictions (CSV or Parquet), no model is loaded; repeatable", metavar="FILE",
-        read=Path, repeatable=True,
+        checks.predictions, (), WHAT, "audit external predictions (CSV, JSON lines, Excel, Parquet), no model is loaded; repeatable",
+        metavar="FILE", read=Path, repeatable=True,
     )  # fmt: skip
     """Or a data frame of them, or a sequence."""
+    prediction_column: str | None = option(
+        text, None, WHAT, "with --predictions: the column of answers (default: y_pred)", metavar="COLUMN"
+    )
+    truth_column: str | None = option(
+        text, None, WHAT, "with --predictions: the column of true answers (default: y_true)", metavar="COLUMN"
+    )
+    encoding: str | None = option(
+        checks.encoding, None, WHAT, "of a table of text that is not UTF-8, such as latin-1, cp1252 or utf-16", metavar="NAME"
+    )
     as_replicates: bool = option(
         switch, False, WHAT, "the models (or files of predictions) are checkpoints or seeds of one: besides each verdict, the gaps of all "
         "of them, and intervals over images and replicates",
@@ -144,18 +162,7 @@ class AuditRequest(Request):
 
     def check_together(self) -> None:
         """Refuse options that are missing, or say nothing about this kind of run."""
-        external = bool(self.predictions)
-        for name in () if external else ("model", "probe"):
-            if not getattr(self, name):
-                raise UsageError(f"--{name} is missing", fix="python -m audit.run --model ckpt.pt --probe fairface")
-        if external and self.by and not self.probe:
-            raise UsageError("--by requires --probe", fix="with --predictions, give --attributes and --depth")
-        with_a_model = ("model", "model_args", "data", "limit", "include_examples", "what_if", "untrained_control")
-        for name in with_a_model if external else ("attributes", "outcome", "depth"):
-            if checks.is_given(getattr(self, name)):
-                why = "no model is loaded and no image is read" if external else "the probe says what is asked"
-                what = f"{flag(name)} cannot be used {'with' if external else 'without'} --predictions"
-                raise UsageError(what, why=why, fix="leave it out")
+        self._check_kind(external=bool(self.predictions))
         if self.as_replicates:
             self._check_replicates()
         if self.weights:
@@ -164,6 +171,23 @@ class AuditRequest(Request):
             if column in {each.rpartition("=")[0].strip() for each in self.bins}:
                 raise UsageError(f"--bins and --{name} name one column: {column!r}", fix="leave one of them out")
         checks.gates(self.fail_on, self.junit, require_conclusive=self.require_conclusive, example="gap > 0.05")
+
+    def _check_kind(self, *, external: bool) -> None:
+        for name in () if external else ("model", "probe"):
+            if not getattr(self, name):
+                raise UsageError(f"--{name} is missing", fix="python -m audit.run --model ckpt.pt --probe fairface")
+        if external and self.by and not self.probe:
+            raise UsageError("--by requires --probe", fix="with --predictions, give --attributes and --depth")
+        with_a_model = (
+            "model", "model_args", "data", "image_root", "image_column", "limit", "include_examples", "what_if", "untrained_control",
+        )  # fmt: skip
+        for name in with_a_model if external else ("attributes", "outcome", "depth", "prediction_column", "truth_column"):
+            if checks.is_given(getattr(self, name)):
+                why = "no model is loaded and no image is read" if external else "the probe says what is asked"
+                what = f"{flag(name)} cannot be used {'with' if external else 'without'} --predictions"
+                raise UsageError(what, why=why, fix="leave it out")
+        if not external:
+            checks.about_data(self)
 
     def _check_replicates(self) -> None:
         given = [str(each) if isinstance(each, str | Path) else id(each) for each in (*self.model, *self.predictions)]
@@ -210,6 +234,9 @@ class CompareRequest(Request):
         "probe", MODELS, "a probe (vlm-audit probes), or your own file.py, which is run; repeatable"
     )
     data: Any = _as_in_audit("data", MODELS)
+    image_root: Path | None = _as_in_audit("image_root", MODELS)
+    image_column: str | None = _as_in_audit("image_column", MODELS)
+    encoding: str | None = _as_in_audit("encoding", MODELS)
     model_args: Any = _as_in_audit("model_args", MODELS, "what a file of weights does not say")
     limit: int | None = _as_in_audit("limit", MODELS, "a stratified sample of N images; such a comparison is inconclusive")
     device: str | None = _as_in_audit("device", MODELS)

@@ -11,12 +11,13 @@ from typing import Any
 
 from audit.data.assemble import Origin
 from audit.data.hf_datasets import from_datasets
-from audit.data.parquet import first_line, load_parquet
+from audit.data.parquet import load_parquet
 from audit.data.schema import Schema
 from audit.data.shards import choose_shards, choose_split
 from audit.errors import AuditError, DataError, MachineError, UnsafeError, UsageError
 from audit.types import Dataset, Note
 from contrastive.hub import ask_hub, offline
+from contrastive.tables.parquet import first_line
 
 LOG = logging.getLogger(__name__)
 SPELLING = "hf:ORG/NAME[@REVISION][:CONFIG[/SPLIT]]"

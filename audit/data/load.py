@@ -5,23 +5,26 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from audit.data.arrow import embedded_column
 from audit.data.assemble import Origin
 from audit.data.hub import SPELLING, HubSource, is_saved, load_hub, load_local, parse_location
-from audit.data.parquet import load_parquet, parquet_schema
-from audit.data.schema import Schema
+from audit.data.parquet import load_parquet
+from audit.data.schema import Schema, quoted, with_image_column, with_known_image_column
 from audit.data.shards import parquet_files
-from audit.data.table import CSV_SUFFIXES, PARQUET_SUFFIXES, csv_header, read_csv, with_files
-from audit.errors import DataError, UsageError
+from audit.data.table import DataLocation, read_cells, with_files
+from audit.errors import DataError, UsageError, nearest
 from audit.types import Dataset, Note
+from contrastive.tables import EXPECTED, PARQUET, TEXT, check_encoding, column_names, ending_of, is_table, not_a_table
+from contrastive.tables.parquet import parquet_schema
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_EXPECTED = f"a folder, a .csv or .parquet file, or {SPELLING}"
+_EXPECTED = f"a folder, a table ({EXPECTED}), or {SPELLING}"
 
 
 def load_dataset(
@@ -29,9 +32,10 @@ def load_dataset(
 ) -> Dataset:
     """Return the data set at `location`, as `schema` says (``Schema()``: every column but the image's is an attribute).
 
-    `location` is ``hf:ORG/NAME[@REVISION][:CONFIG[/SPLIT]]``, a CSV or Parquet file, or a folder: what `save_to_disk` left, or a label
-    table beside its images, or Parquet shards, looked for in this order. A data frame has a column of paths or of images
-    (`audit.data.frame.load_frame`). None: `hub`, which also says what to read from a folder in the hub's layout. Of several label tables
+    `location` is ``hf:ORG/NAME[@REVISION][:CONFIG[/SPLIT]]``, a table in a file, or a folder: what `save_to_disk` left, or a label table
+    beside its images, or Parquet shards, looked for in this order. A data frame has a column of paths or of images
+    (`audit.data.frame.load_frame`). A `DataLocation` also says how
+    a table is read. None: `hub`, which also says what to read from a folder in the hub's layout. Of several label tables
     in a folder, the first in `Schema.label_files` is read; else the only one; else the one whose name says validation, test or train, in
     this order; a note says which.
 
@@ -46,30 +50,48 @@ def load_dataset(
         from audit.data.frame import load_frame
 
         return load_frame(location, schema, name, licence=licence)
-    location = os.fspath(location)
-    if location.startswith("hf:"):
-        return load_hub(parse_location(location, hub), schema, name=name, licence=licence)
-    path = Path(location)
+    given = location if isinstance(location, DataLocation) else DataLocation(os.fspath(location))
+    schema = with_image_column(schema, given.image_column) if given.image_column else schema
+    if given.path.startswith("hf:"):
+        _check_table_options(given, "a data set of the hub")
+        return load_hub(parse_location(given.path, hub), schema, name=name, licence=licence)
+    path = Path(given.path)
     if path.is_dir():
-        return _load_folder(path, schema, hub, name, licence)
+        return _load_folder(given, schema, hub, name, licence)
     if path.is_file():
-        return load_table(path, schema, name, licence=licence)
-    raise _nothing_at(location)
+        return load_table(given, schema, name, licence=licence)
+    raise _nothing_at(given.path)
 
 
-def load_table(path: Path, schema: Schema, name: str, *, licence: str = "not stated", notes: tuple[Note, ...] = ()) -> Dataset:
-    """Return the data set of a CSV or Parquet file; `notes` are added to its own.
+def load_table(given: DataLocation, schema: Schema, name: str, *, licence: str = "not stated", notes: tuple[Note, ...] = ()) -> Dataset:
+    """Return the data set of a table; `notes` are added to its own.
 
     Image paths are relative to the file's folder or, if nothing is found there, to the folder above it. A Parquet file may hold the
     images themselves, in a column of ``{bytes, path}`` as `datasets` writes it.
     """
-    suffix = path.suffix.lower()
+    path = Path(given.path)
     origin = Origin(name, f"the table {path.name}", licence, notes)
-    if suffix in PARQUET_SUFFIXES:
-        return load_parquet([path], path.parent, schema, origin)
-    if suffix in CSV_SUFFIXES:
-        return with_files(read_csv(path), path.parent, schema, origin)
-    raise DataError(f"{str(path)!r} is not a table", why=f"its name ends in {suffix!r}", fix="give a .csv or .parquet file, or a folder")
+    check_encoding(path, given.encoding)
+    if ending_of(path) in PARQUET:
+        _check_image_column(given, parquet_schema(path).names)
+        return load_parquet([path], path.parent, schema, origin, given.image_root)
+    if ending_of(path) in TEXT:
+        cells = read_cells(path, given.encoding)
+        _check_image_column(given, list(cells.columns))
+        return with_files(cells, path.parent, schema, origin, given.image_root)
+    raise not_a_table(path, ", or a folder")
+
+
+def _check_image_column(given: DataLocation, names: Sequence[str]) -> None:
+    if given.image_column is not None and given.image_column not in names:
+        what = f"{Path(given.path).name} has no column {quoted(given.image_column)}"
+        raise UsageError(what, where="--image-column", fix=nearest(given.image_column, names))
+
+
+def _check_table_options(given: DataLocation, what: str) -> None:
+    for flag, value in (("--encoding", given.encoding), ("--image-root", given.image_root)):
+        if value is not None:
+            raise UsageError(f"{flag} cannot be used with {what}", why="it says how a table is read", fix="leave it out")
 
 
 def _nothing_at(location: str) -> DataError:
@@ -79,26 +101,28 @@ def _nothing_at(location: str) -> DataError:
     return DataError(f"no data at {location!r}", why=why, fix=f"check the path{f', or for the hub write hf:{location}' if on_hub else ''}")
 
 
-def _load_folder(folder: Path, schema: Schema, hub: HubSource | None, name: str, licence: str) -> Dataset:
+def _load_folder(given: DataLocation, schema: Schema, hub: HubSource | None, name: str, licence: str) -> Dataset:
+    folder = Path(given.path)
     table, others = (None, []) if is_saved(folder) else label_table(folder, schema)
     if table is not None:
         note = Note("label_table_of_several" if others else "label_table", {"table": table.name, "others": tuple(others)})
-        return load_table(table, schema, name, licence=licence, notes=(note,))
+        return load_table(replace(given, path=str(table)), schema, name, licence=licence, notes=(note,))
     if is_saved(folder) or parquet_files(folder):
+        _check_table_options(given, "images that the data hold")
         return load_local(folder, schema, name=name, licence=licence, wanted=hub)
     found = sorted(path.name for path in folder.iterdir())
     why = f"found {', '.join(found[:10])}{' ...' if len(found) > 10 else ''}" if found else "it is empty"
-    fix = "a folder holds a label table (CSV or Parquet) beside its image folders, or Parquet files with the images in them"
+    fix = "a folder holds a label table (CSV, Parquet …) beside its image folders, or Parquet files with the images in them"
     raise DataError(f"no label table in the folder {str(folder)!r}", why=why, fix=fix)
 
 
 def label_table(folder: Path, schema: Schema) -> tuple[Path | None, list[str]]:
     """Return the label table of a folder, if it has one, and the names of the others that it could have been."""
-    tables = sorted(path for path in folder.iterdir() if path.suffix.lower() in CSV_SUFFIXES + PARQUET_SUFFIXES and path.is_file())
+    tables = sorted(path for path in folder.iterdir() if is_table(path) and path.is_file())
     fitting = [path for path in tables if _fits(_table_columns(path, schema), schema)]
     if not fitting:
-        csv_files = [path for path in tables if path.suffix.lower() in CSV_SUFFIXES]
-        return (csv_files[0] if len(csv_files) == 1 else None), []  # reading the only one says what is wrong with it
+        texts = [path for path in tables if ending_of(path) not in PARQUET]
+        return (texts[0] if len(texts) == 1 else None), []  # reading the only one says what is wrong with it
     ranked = sorted(fitting, key=lambda path: _rank(path.name, schema))
     if len(ranked) > 1 and _rank(ranked[0].name, schema) == _rank(ranked[1].name, schema):
         names = ", ".join(path.name for path in ranked)
@@ -117,8 +141,8 @@ def _rank(name: str, schema: Schema) -> int:
 
 def _table_columns(path: Path, schema: Schema) -> Sequence[str]:
     """Return the columns of a table that names its images; none for Parquet with the images in it, and for what cannot be read."""
-    if path.suffix.lower() in CSV_SUFFIXES:
-        return csv_header(path)[0]
+    if ending_of(path) not in PARQUET:
+        return column_names(path)
     try:
         columns = parquet_schema(path)
     except DataError:
@@ -128,4 +152,4 @@ def _table_columns(path: Path, schema: Schema) -> Sequence[str]:
 
 def _fits(columns: Sequence[str], schema: Schema) -> bool:
     required = {column.name for column in schema.columns if not column.optional}
-    return required <= set(columns) and any(name in columns for name in schema.image_columns)
+    return required <= set(columns) and any(name in columns for name in with_known_image_column(schema, columns)[0].image_columns)

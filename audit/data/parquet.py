@@ -15,10 +15,11 @@ from audit.data import arrow
 from audit.data.assemble import Origin, assemble
 from audit.data.images import UnreadableImage
 from audit.data.lazy import LazyImages
-from audit.data.schema import Schema
+from audit.data.schema import Schema, with_known_image_column
 from audit.data.table import with_files
 from audit.errors import DataError
 from audit.types import Dataset
+from contrastive.tables.parquet import first_line, group_sizes, parquet_schema, read_parquet
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -26,14 +27,17 @@ if TYPE_CHECKING:
 
 def _held_images(shards: Sequence[Path], column: str, root: Path) -> LazyImages:
     """Return the images in a column (bytes or ``{bytes, path}``) of Parquet shards; one row group is held at a time."""
-    groups = [(shard, group, rows) for shard in shards for group, rows in enumerate(_group_sizes(shard))]
+    groups = [(shard, group, rows) for shard in shards for group, rows in enumerate(group_sizes(shard))]
     starts = list(accumulate((rows for _, _, rows in groups), initial=0))
     lock = threading.Lock()
 
     @lru_cache(maxsize=1)
     def cells(group: int) -> pa.ChunkedArray:
         shard, number, _ = groups[group]
-        return _read_group(shard, number, column)
+        try:
+            return read_parquet(shard, [column], number).column(0)
+        except DataError as error:
+            raise UnreadableImage("damaged data file") from error
 
     def read(position: int) -> bytes:
         group = bisect_right(starts, position) - 1
@@ -44,37 +48,8 @@ def _held_images(shards: Sequence[Path], column: str, root: Path) -> LazyImages:
     return LazyImages(starts[-1], read)
 
 
-def _read_group(shard: Path, group: int, column: str) -> pa.ChunkedArray:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        with pq.ParquetFile(shard) as file:
-            return file.read_row_group(group, columns=[column]).column(0)
-    except (pa.ArrowException, OSError) as error:
-        raise UnreadableImage("damaged data file") from error
-
-
-def _group_sizes(shard: Path) -> list[int]:
-    import pyarrow.parquet as pq
-
-    metadata = pq.read_metadata(shard)
-    return [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
-
-
-def parquet_schema(path: Path) -> pa.Schema:
-    """Return the columns of a Parquet file, or raise `DataError`."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        return pq.read_schema(path)
-    except (pa.ArrowException, OSError) as error:
-        raise DataError(f"cannot read {path.name} as Parquet", why=first_line(error), fix="download or write it again") from error
-
-
-def load_parquet(shards: Sequence[Path], folder: Path, schema: Schema, origin: Origin) -> Dataset:
-    """Return the data set of one table in one or more Parquet files of the same columns; paths are relative to `folder`."""
+def load_parquet(shards: Sequence[Path], folder: Path, schema: Schema, origin: Origin, image_root: Path | None = None) -> Dataset:
+    """Return the data set of one table in one or more Parquet files of the same columns; paths are relative to `folder` (`with_files`)."""
     place = shards[0].name if len(shards) == 1 else f"{len(shards)} files {shards[0].name} ..."
     columns = parquet_schema(shards[0])
     described = arrow.hub_features(columns, shards[0].name)
@@ -83,11 +58,12 @@ def load_parquet(shards: Sequence[Path], folder: Path, schema: Schema, origin: O
         if set(other.names) != set(columns.names) or arrow.hub_features(other, shard.name) != described:
             what, why = f"{shard.name} has other columns than {shards[0].name}", f"found {', '.join(other.names)}"
             raise DataError(what, why=why, fix="give the folder of one table")
-    texts = arrow.text_columns(schema, columns, place)
-    cells = arrow.cells(_read(shards, texts), described, schema, place)
     embedded = arrow.embedded_column(schema, columns)
+    named = schema if embedded else with_known_image_column(schema, columns.names)[0]
+    texts = arrow.text_columns(named, columns, place)
+    cells = arrow.cells(_read(shards, texts), described, named, place)
     if embedded is None:
-        return with_files(cells, folder, schema, origin)
+        return with_files(cells, folder, schema, origin, image_root)
     ids, notes = arrow.image_ids(schema, cells.columns, _stored_names(shards, embedded))
     return assemble(_held_images(shards, embedded, folder), ids, cells, schema, replace(origin, notes=(*origin.notes, *notes)))
 
@@ -95,15 +71,8 @@ def load_parquet(shards: Sequence[Path], folder: Path, schema: Schema, origin: O
 def _read(shards: Sequence[Path], columns: Sequence[str]) -> pa.Table:
     """Return columns of all shards, one below the other."""
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
-    tables = []
-    for shard in shards:
-        try:
-            with pq.ParquetFile(shard) as file:
-                tables.append(file.read(columns=list(columns)))
-        except (pa.ArrowException, OSError) as error:
-            raise DataError(f"{shard.name} is damaged", why=first_line(error), fix="download or write it again") from error
+    tables = [read_parquet(shard, columns) for shard in shards]
     try:
         return pa.concat_tables(tables, promote_options="permissive")
     except pa.ArrowException as error:
@@ -114,10 +83,5 @@ def _read(shards: Sequence[Path], columns: Sequence[str]) -> pa.Table:
 def _stored_names(shards: Sequence[Path], column: str) -> list[str | None]:
     """Return the names stored with the images; reading them leaves the images on the disk."""
     if not arrow.names_images(parquet_schema(shards[0]).field(column).type):
-        return [None] * sum(sum(_group_sizes(shard)) for shard in shards)
+        return [None] * sum(sum(group_sizes(shard)) for shard in shards)
     return [cell and cell["path"] for cell in _read(shards, [f"{column}.path"]).column(0).to_pylist()]
-
-
-def first_line(error: Exception) -> str:
-    """Return what an error says first, else its kind."""
-    return str(error).splitlines()[0] if str(error) else type(error).__name__

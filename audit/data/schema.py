@@ -5,17 +5,23 @@ Every container (CSV, Parquet, the hub) is first brought to `Cells`, text as it 
 
 from __future__ import annotations
 
+import difflib
 import re
+import shlex
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from audit.errors import DataError, nearest
 from audit.types import UNKNOWN, Group, Note
+from contrastive.tables import check_distinct as check_distinct
+from contrastive.tables import found_columns
+from contrastive.tables import quoted as quoted
 
 IMAGE_COLUMNS = ("file", "image", "path", "file_name", "filename", "image_path", "img_path", "filepath", "image_file", "img")
 """Names of the column that says which image a row is about; the first that is present counts."""
+_LIKE_IMAGE = ("picture", "photo", "photograph", "pic", "images", "files", "image_name", "file_path")
 
 
 @dataclass(frozen=True)
@@ -72,7 +78,9 @@ def read(schema: Schema, cells: Cells) -> Attributes:
     """Return the attributes of a table; DataError if a column is missing, it has no rows, or a value is not declared."""
     check_columns(schema, list(cells.columns), cells.place)
     if not cells.numbers:
-        raise DataError(f"{cells.place} has columns but no rows", why=_found(cells.columns), fix="give a table with one row an image")
+        raise DataError(
+            f"{cells.place} has columns but no rows", why=found_columns(cells.columns), fix="give a table with one row an image"
+        )
     columns, levels = {}, {}
     notes: list[Note] = []
     for column in attribute_columns(schema, list(cells.columns)):
@@ -87,7 +95,32 @@ def image_column(schema: Schema, names: Sequence[str], place: str) -> str:
     """Return the name of the image column, or raise `DataError`."""
     if found := [name for name in schema.image_columns if name in names]:
         return found[0]
-    raise DataError(f"{place} has no image column", why=_found(names), fix=f"name it one of: {', '.join(schema.image_columns)}")
+    known = [*schema.image_columns, *_LIKE_IMAGE]
+    likely = [name for name in names if difflib.get_close_matches(_snake_case(name), known, cutoff=0.75)]
+    flags = " or ".join(f"--image-column {shlex.quote(name[:80])}" for name in likely[:3]) or "--image-column NAME"
+    fix = f"{flags}, or name it one of: {', '.join(schema.image_columns)}"
+    raise DataError(f"{place} has no image column", why=found_columns(names), fix=fix)
+
+
+def with_known_image_column(schema: Schema, names: Sequence[str]) -> tuple[Schema, tuple[Note, ...]]:
+    """Return the schema with the only column that is called as an image column is but for case, blanks and dashes, and a note of it.
+
+    >>> with_known_image_column(Schema(), ["File Name", "race"])[0].image_columns[0]
+    'File Name'
+    """
+    alike = [name for name in names if _snake_case(name) in schema.image_columns]
+    if len(alike) != 1 or alike[0] in schema.image_columns:
+        return schema, ()
+    return with_image_column(schema, alike[0]), (Note("image_column_alike", {"column": quoted(alike[0])}),)
+
+
+def with_image_column(schema: Schema, name: str) -> Schema:
+    """Return the schema with this column before all others that may name the image."""
+    return replace(schema, image_columns=(name, *(other for other in schema.image_columns if other != name)))
+
+
+def _snake_case(name: str) -> str:
+    return re.sub(r"[\s_-]+", "_", name.strip().casefold())
 
 
 def attribute_columns(schema: Schema, names: Sequence[str]) -> tuple[Column, ...]:
@@ -107,16 +140,10 @@ def check_columns(schema: Schema, names: Sequence[str], place: str) -> None:
     check_distinct(names, place)
     if missing := [column.name for column in schema.columns if column.name not in names and not column.optional]:
         fix = nearest(missing[0], map(str, names)) if len(missing) == 1 else "rename the columns, or give the table that is meant"
-        raise DataError(f"{place} has no column {' and no column '.join(map(repr, missing))}", why=_found(names), fix=fix)
+        raise DataError(f"{place} has no column {' and no column '.join(map(repr, missing))}", why=found_columns(names), fix=fix)
     if not attribute_columns(schema, names):
         fix = "add a column such as race or gender, one value an image"
-        raise DataError(f"{place} has no attribute column", why=_found(names), fix=fix)
-
-
-def check_distinct(names: Sequence[str], place: str) -> None:
-    """Raise `DataError` if two columns have one name; pandas would rename the second and go on."""
-    if twice := [name for name, count in Counter(names).items() if count > 1 and name]:
-        raise DataError(f"{place} has the column {quoted(twice[0])} twice", why=_found(names), fix="rename or remove one of them")
+        raise DataError(f"{place} has no attribute column", why=found_columns(names), fix=fix)
 
 
 def check_classes(column: Column, names: Sequence[str], place: str) -> None:
@@ -233,22 +260,6 @@ def _unused(schema: Schema, names: Iterable[str]) -> list[Note]:
     return [Note("unused_columns", {"columns": tuple(map(quoted, unused))})] if unused else []
 
 
-def _found(names: Iterable[str]) -> str:
-    first = list(names)
-    return f"found the columns: {', '.join(name[:80] for name in first[:50]) or 'none'}"
-
-
 def counted(number: int, noun: str) -> str:
     """Return a number with its noun: ``1 row``, ``2 rows``."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
-def quoted(text: str) -> str:
-    r"""Return `text` for a message: quoted, of bounded length, control characters escaped.
-
-    Examples
-    --------
-    >>> quoted("img\0.png"), quoted("A" * 100)[-5:]
-    ("'img\\x00.png'", "A...'")
-    """
-    return repr(text if len(text) <= 80 else text[:77] + "...")

@@ -1,10 +1,11 @@
-"""A table of a million rows as Arrow columns of text: CSV and Parquet, with the same strictness as a label table."""
+"""A table of a million rows as Arrow columns, read with the same strictness as a label table, and its cells as labels or numbers."""
 
 from __future__ import annotations
 
-import codecs
 import hashlib
-from collections.abc import Sequence
+import shlex
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,24 +15,24 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from audit.data.arrow import from_frame
-from audit.data.schema import check_distinct, counted, quoted
-from audit.data.table import CSV_SUFFIXES, PARQUET_SUFFIXES, csv_header, read_csv
-from audit.errors import DataError, UsageError
+from audit.data.schema import counted, quoted
+from audit.errors import DataError, UsageError, nearest
 from audit.types import UNKNOWN
+from contrastive.tables import PARQUET, check_encoding, ending_of, read_table
+from contrastive.tables.parquet import read_parquet
 
 if TYPE_CHECKING:
     from jaxtyping import Int
 
 FRAME = "data frame"
 """What messages and results call a data frame."""
-_BLOCK = 1 << 22
+_ANSWERS = ("pred", "prediction", "predicted", "predicted_label", "y_pred", "ypred", "answer", "output", "response", "model_output")
 _LABEL_KINDS = (
     pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view,
     pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean, pa.types.is_null,
 )  # fmt: skip
 _MOST_EXACT = 2.0**53
 """From here on a float no longer tells one whole number from the next."""
-SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 
 
 def frame_columns(frame: pd.DataFrame) -> tuple[pa.Table, str]:
@@ -43,20 +44,14 @@ def frame_columns(frame: pd.DataFrame) -> tuple[pa.Table, str]:
     return table, hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def read_columns(path: Path) -> pa.Table:
-    """Return a CSV or Parquet file; of CSV every cell is text, an empty one the empty string.
-
-    Cells of CSV are separated by commas, or, where the header has no comma, by semicolons or tabs.
-    """
-    suffix = path.suffix.lower()
+def read_columns(path: Path, encoding: str | None = None) -> pa.Table:
+    """Return a table in a file; of all but Parquet every cell is text, an empty one the empty string."""
     if not str(path).isprintable():  # results.json and the report would hold the name
         raise DataError(f"the name {str(path)!a} cannot be printed", fix="give the file a name of letters, digits and dashes")
     if not path.is_file():
-        raise DataError(f"no file {str(path)!r}", fix="give a .csv or .parquet file with one row a prediction")
-    if suffix not in CSV_SUFFIXES + PARQUET_SUFFIXES:
-        raise DataError(f"{str(path)!r} is not a table", why=f"its name ends in {suffix!r}", fix="give a .csv or .parquet file")
-    table = _parquet(path) if suffix in PARQUET_SUFFIXES else _csv(path)
-    check_distinct(table.column_names, path.name)
+        raise DataError(f"no file {str(path)!r}", fix="give a table with one row a prediction")
+    check_encoding(path, encoding)
+    table = read_parquet(path) if ending_of(path) in PARQUET else read_table(path, encoding).columns
     return _with_rows(table, path.name)
 
 
@@ -66,45 +61,29 @@ def _with_rows(table: pa.Table, place: str) -> pa.Table:
     return table
 
 
-def _parquet(path: Path) -> pa.Table:
-    import pyarrow.parquet as pq
-
-    try:
-        with pq.ParquetFile(path) as file:
-            check_distinct(file.schema_arrow.names, path.name)
-            return file.read()
-    except (pa.ArrowException, OSError) as error:
-        raise DataError(f"{path.name} is not a Parquet file, or damaged", why=str(error).partition("\n")[0][:200]) from error
-
-
-def _csv(path: Path) -> pa.Table:
-    from pyarrow import csv as arrow_csv
-
-    names, separator = _header(path)
-    check_distinct(names, path.name)
-    options = {
-        "read_options": arrow_csv.ReadOptions(block_size=_BLOCK),
-        "parse_options": arrow_csv.ParseOptions(delimiter=separator, newlines_in_values=True),
-        "convert_options": arrow_csv.ConvertOptions(
-            column_types=dict.fromkeys(names, pa.string()), null_values=[], strings_can_be_null=False
-        ),
-    }
-    try:
-        return arrow_csv.read_csv(path, **options)
-    except pa.ArrowException as error:
-        if separator == ",":
-            read_csv(path)  # the slow reader names the line
-        raise DataError(f"{path.name} is not a CSV table", why=str(error).partition("\n")[0][:200], fix="quote the cells") from error
+def renamed(table: pa.Table, flags: Mapping[str, tuple[str | None, str]], place: str) -> pa.Table:
+    """Return the table with the columns that flags name under the names that this program knows."""
+    names = table.column_names
+    for flag, (given, known) in flags.items():
+        if given is None or given == known:
+            continue
+        if given not in names:
+            raise UsageError(f"{place} has no column {quoted(given)}", where=flag, fix=nearest(given, names))
+        if known in names:
+            raise UsageError(f"{place} has a column {known!r} besides {quoted(given)}", where=flag, fix="leave the flag out, or the column")
+        names = [known if name == given else name for name in names]
+    return table.rename_columns(names).replace_schema_metadata(table.schema.metadata)
 
 
-def _header(path: Path) -> tuple[list[str], str]:
-    """Return the column names and the separator."""
-    with path.open("rb") as file:
-        start = file.read(len(codecs.BOM_UTF16_LE))
-    names, separator = csv_header(path, tuple(SEPARATORS))
-    if not names or start in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
-        read_csv(path)  # says what is wrong with it
-    return names, separator
+def like_answers(names: Sequence[str]) -> str:
+    """Return how to say which column holds the answers.
+
+    >>> like_answers(["race", "Pred"]), like_answers(["race"])
+    ('--prediction-column Pred', 'name the column of answers: --prediction-column NAME')
+    """
+    likely = [name for name in names if get_close_matches(name.casefold(), _ANSWERS, cutoff=0.8)]
+    flags = " or ".join(f"--prediction-column {shlex.quote(name[:80])}" for name in likely[:3])
+    return flags or "name the column of answers: --prediction-column NAME"
 
 
 # ---- columns as text -----------------------------------------------------------------------------------------------------------------
@@ -168,6 +147,35 @@ def read_clusters(
         numbers[alone] = len(names) + np.arange(len(alone))
         names = pa.concat_arrays([names, pa.repeat(pa.scalar(UNKNOWN, names.type), len(alone))])
     return numbers, pd.array(names, dtype="str")
+
+
+def read_identifiers(table: pa.Table, name: str | None, cluster: str | None, place: str) -> pd.Index:
+    """Return what identifies the rows: a column, or their place; DataError if a row has none, or (but for clusters) shares it."""
+    if name is None:
+        numbers: pd.Index = pd.Index(np.arange(1, len(table) + 1).astype(str), dtype="str")
+        return numbers
+    try:
+        text = table[name].cast(pa.string())
+    except pa.ArrowException as error:
+        why = f"it holds {table[name].type}"
+        raise DataError(f"{place}: the column {quoted(name)} identifies no row", why=why, fix="give text, or rename the column") from error
+    blank = pc.fill_null(pc.equal(pc.utf8_trim_whitespace(text), ""), True)
+    if pc.any(blank).as_py():
+        raise DataError(
+            f"{place}: {counted(pc.sum(blank).as_py(), 'row')} without an identifier",
+            where=f"column {quoted(name)}, first in row {pc.index(blank, True).as_py() + 1} after the header",
+            fix="give each row its own, delete empty rows, or rename the column",
+        )
+    index: pd.Index = pd.Index(text.to_pandas(), dtype="str")
+    if name != cluster and index.has_duplicates:
+        twice = index[index.duplicated()]
+        raise DataError(
+            f"{place}: {counted(len(twice), 'row')} with a repeated identifier",
+            where=f"column {quoted(name)}, first in row {int(index.duplicated().argmax()) + 1} after the header",
+            why=f"the first is {quoted(str(twice[0]))}; a row that counts twice makes intervals too narrow",
+            fix=f"keep one row an image, or name the cluster of each row: --cluster {name}",
+        )
+    return index
 
 
 def as_numbers(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:

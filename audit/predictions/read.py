@@ -28,7 +28,18 @@ from audit.predictions.answers import (
     read_scores,
 )
 from audit.predictions.bins import Bins, bin_table
-from audit.predictions.columns import FRAME, all_numbers, as_text, frame_columns, holds_labels, read_clusters, read_columns
+from audit.predictions.columns import (
+    FRAME,
+    all_numbers,
+    as_text,
+    frame_columns,
+    holds_labels,
+    like_answers,
+    read_clusters,
+    read_columns,
+    read_identifiers,
+    renamed,
+)
 from audit.predictions.exclusion import some_rows
 from audit.predictions.weights import check_groups, sample_weights, weights_of_0
 from audit.types import UNKNOWN, Exclusion, Note, Predictions, Value
@@ -58,6 +69,11 @@ class ColumnOptions:
     weights: str | None = None
     slices: tuple[str, ...] = ()
     """What probes slice by: only these columns are attributes then, where they are there."""
+    prediction: str | None = None
+    """The column of answers, where it is not called ``y_pred``."""
+    truth: str | None = None
+    """The column of true answers, where it is not called ``y_true``."""
+    encoding: str | None = None
     bins: tuple[Bins, ...] = ()
     """Columns of numbers, and how they are cut into groups."""
 
@@ -100,7 +116,7 @@ class PredictionFile:
 
 
 def load_predictions(source: Path | pd.DataFrame, wanted: ColumnOptions) -> PredictionFile:
-    """Read external predictions from a CSV or Parquet file.
+    """Read external predictions from a table.
 
     Columns: attributes; ``y_pred``, or ``y_pred:NAME`` for several questions, or only scores; optionally ``y_true`` (``y_true:NAME``),
     a column ``score:LABEL`` for each label, and an identifier. The ``predictions.parquet`` of an audit is read as well. DataError if
@@ -111,11 +127,12 @@ def load_predictions(source: Path | pd.DataFrame, wanted: ColumnOptions) -> Pred
     ``to_csv(index=False)`` makes (an index with a name is a column).
     """
     if isinstance(source, Path):
-        table, place = read_columns(source), source.name
+        table, place = read_columns(source, wanted.encoding), source.name
         with source.open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     else:
         (table, sha256), place = frame_columns(source), FRAME
+    table = renamed(table, {"--prediction-column": (wanted.prediction, Y_PRED), "--truth-column": (wanted.truth, Y_TRUE)}, place)
     for name in (*(wanted.attributes or ()), wanted.cluster, wanted.weights):
         if name is not None and name not in table.column_names:
             raise UsageError(f"{place} has no column {quoted(name)}", fix=nearest(name, table.column_names))
@@ -144,7 +161,7 @@ def _read_flat(table: pa.Table, wanted: ColumnOptions, place: str) -> tuple[tupl
         raise DataError(
             f"{place} has no column 'y_pred'",
             why=f"found the columns: {', '.join(name[:80] for name in names[:50])}",
-            fix="name the column of answers y_pred, or give one column a label: score:LABEL",
+            fix=f"{like_answers(names)}, or give one column a label: score:LABEL",
         )
     if nameless := [name for name in (*scores, *questions.values()) if not name.partition(":")[2].strip() and ":" in name]:
         raise DataError(f"{place}: the column {quoted(nameless[0])} has no name after the colon", fix="score:LABEL, y_pred:NAME")
@@ -227,7 +244,7 @@ def _rows(table: pa.Table, wanted: ColumnOptions, reserved: set[str], place: str
     notes: list[Note] = []
     others = [name for name in columns if name not in (identifier, wanted.cluster, wanted.weights)]
     texts = _attributes(table, wanted, others, notes, place)
-    index = _identifiers(table, identifier, wanted, place)
+    index = read_identifiers(table, identifier, wanted.cluster, place)
     # Arrow keeps the text of these columns, so that a million rows become no objects.
     columns_of_text = {name: pd.array(pc.fill_null(text.dictionary_decode(), UNKNOWN), dtype="str") for name, text in texts.items()}
     frame = pd.DataFrame(columns_of_text, index=index)
@@ -282,31 +299,3 @@ def _two_groups(text: pa.Array, name: str, place: str) -> pa.Array:
             fix="leave it out of --attributes",
         )
     return text
-
-
-def _identifiers(table: pa.Table, name: str | None, wanted: ColumnOptions, place: str) -> pd.Index:
-    if name is None:
-        numbers: pd.Index = pd.Index(np.arange(1, len(table) + 1).astype(str), dtype="str")
-        return numbers
-    try:
-        text = table[name].cast(pa.string())
-    except pa.ArrowException as error:
-        why = f"it holds {table[name].type}"
-        raise DataError(f"{place}: the column {quoted(name)} identifies no row", why=why, fix="give text, or rename the column") from error
-    blank = pc.fill_null(pc.equal(pc.utf8_trim_whitespace(text), ""), True)
-    if pc.any(blank).as_py():
-        raise DataError(
-            f"{place}: {counted(pc.sum(blank).as_py(), 'row')} without an identifier",
-            where=f"column {quoted(name)}, first in row {pc.index(blank, True).as_py() + 1} after the header",
-            fix="give each row its own, delete empty rows, or rename the column",
-        )
-    index: pd.Index = pd.Index(text.to_pandas(), dtype="str")
-    if name != wanted.cluster and index.has_duplicates:
-        twice = index[index.duplicated()]
-        raise DataError(
-            f"{place}: {counted(len(twice), 'row')} with a repeated identifier",
-            where=f"column {quoted(name)}, first in row {int(index.duplicated().argmax()) + 1} after the header",
-            why=f"the first is {quoted(str(twice[0]))}; a row that counts twice makes intervals too narrow",
-            fix=f"keep one row an image, or name the cluster of each row: --cluster {name}",
-        )
-    return index

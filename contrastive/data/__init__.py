@@ -9,6 +9,7 @@ from contrastive.data.emoji import load_emoji
 from contrastive.data.shapes import ShapeImages
 from contrastive.data.source import CaptionedImages, TrainingDataError
 from contrastive.errors import UsageError, nearest
+from contrastive.tables import EXPECTED, TEXT, ending_of
 
 __all__ = ["CaptionedImages", "TrainingDataError", "open_source"]
 
@@ -48,7 +49,7 @@ def _open_stored(name: str, *columns: str) -> CaptionedImages:
         return TarShards(path.name, [path])
     if ending == ".parquet":
         return load_parquet(path, [path], *columns)
-    if ending in (".csv", ".jsonl"):
+    if ending_of(path) in TEXT:
         return load_table(path, *columns)
-    why = "it is neither a folder, nor a .csv, .jsonl, .tar, .parquet file, nor a built-in set, nor hf:ORG/NAME"
+    why = f"it is neither a folder, nor a table ({EXPECTED}), nor a .tar file, nor a built-in set, nor hf:ORG/NAME"
     raise UsageError(f"data.train cannot be {name!r}", why=why, fix=nearest(name, ("emoji", "shapes")))

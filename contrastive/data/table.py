@@ -1,4 +1,4 @@
-"""Image paths and captions as rows of a CSV or JSONL file, or as an image folder with a text file beside each image.
+"""Image paths and captions as rows of a table, or as an image folder with a text file beside each image.
 
 They are held as Arrow arrays: one block of memory that threads and processes share without copying it. A Python list of as many strings
 takes several times the memory, and reading it writes to it (reference counts), so that every worker process ends with a copy of its own.
@@ -6,16 +6,14 @@ takes several times the memory, and reading it writes to it (reference counts), 
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import json
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain, islice
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import pyarrow as pa
 from PIL import Image
@@ -23,9 +21,9 @@ from PIL import Image
 from contrastive.data.images import ENDINGS, UnreadableImage, decode_rgb, read_under
 from contrastive.data.source import TrainingDataError, card_of, hash_of, nonblank
 from contrastive.errors import nearest
+from contrastive.tables import column_names, read_table
 
-MAX_LINE = 2**20
-"""Characters of a line of JSONL."""
+_SCHEMA = pa.schema([("name", pa.large_string()), ("captions", pa.large_list(pa.large_string()))])
 _ROWS_AT_ONCE = 65_536
 
 Row = tuple[str, list[str]]
@@ -67,12 +65,11 @@ class CaptionTable:
 
 def name_table(rows: Iterable[Row]) -> pa.Table:
     """Return the columns ``name`` (string) and ``captions`` (list of strings) of the rows, never holding them all as Python objects."""
-    schema = pa.schema([("name", pa.large_string()), ("captions", pa.large_list(pa.large_string()))])
     source, blocks = iter(rows), []
     while chunk := list(islice(source, _ROWS_AT_ONCE)):
-        columns = zip(zip(*chunk, strict=True), schema.types, strict=True)
-        blocks.append(pa.record_batch([pa.array(column, kind) for column, kind in columns], schema=schema))
-    return pa.Table.from_batches(blocks, schema).combine_chunks()
+        columns = zip(zip(*chunk, strict=True), _SCHEMA.types, strict=True)
+        blocks.append(pa.record_batch([pa.array(column, kind) for column, kind in columns], schema=_SCHEMA))
+    return pa.Table.from_batches(blocks, _SCHEMA).combine_chunks()
 
 
 def hash_table(table: pa.Table) -> str:
@@ -102,25 +99,26 @@ def _as_bytes(lengths: Any) -> bytes:
 
 
 def load_table(path: Path, image_column: str, caption_column: str) -> CaptionTable:
-    """Read a CSV or JSONL file; captions and paths stay as they are written. In JSONL a caption may be a list of several.
+    """Read a table; captions and paths stay as they are written. In JSON a caption may be a list of several.
 
-    Raises `TrainingDataError` if the file cannot be read, is not UTF-8, lacks a column, has a row that does not fit, or has no rows.
+    Raises `DataError` if the file cannot be read strictly, lacks a column, or has no rows.
     """
-    jsonl = path.suffix.lower() == ".jsonl"
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = name_table((_json_rows if jsonl else _csv_rows)(file, path, image_column, caption_column))
-    except OSError as error:
-        raise TrainingDataError(f"cannot read {path}", why=error.strerror) from error
-    except csv.Error as error:
-        fix = "quote fields as RFC 4180 does, or write JSONL"
-        raise TrainingDataError(f"{path} cannot be read as CSV", why=str(error), fix=fix) from error
-    except UnicodeError as error:
-        raise TrainingDataError(f"{path} is not a {'JSONL' if jsonl else 'CSV'} file in UTF-8", why=str(error)) from error
-    if not rows.num_rows:
-        needed = "a line for each image is" if jsonl else "a header line and at least one row are"
-        raise TrainingDataError(f"{path} has no rows", why=f"{needed} needed")
-    return CaptionTable(path.name, path.parent, rows)
+    columns = read_table(path, wanted=(image_column, caption_column), lists=(caption_column,)).columns
+    if missing := [name for name in (image_column, caption_column) if name not in columns.column_names]:
+        raise TrainingDataError(f"column {missing[0]!r} is not in {path}", fix=nearest(missing[0], column_names(path)))
+    if not columns.num_rows:
+        raise TrainingDataError(f"{path} has no rows", why="a line for each image is needed")
+    return CaptionTable(path.name, path.parent, _as_pairs(columns[image_column], columns[caption_column]))
+
+
+def _as_pairs(names: pa.ChunkedArray, captions: pa.ChunkedArray) -> pa.Table:
+    """Return the columns as `name_table` has them."""
+    if pa.types.is_list(captions.type):
+        listed = captions.cast(_SCHEMA.field("captions").type).combine_chunks()
+    else:
+        texts = captions.cast(pa.large_string()).combine_chunks()
+        listed = pa.LargeListArray.from_arrays(pa.array(range(len(texts) + 1), pa.int64()), texts)
+    return pa.table([names.cast(pa.large_string()).combine_chunks(), listed], schema=_SCHEMA)
 
 
 def load_folder(folder: Path) -> CaptionTable:
@@ -138,49 +136,6 @@ def load_folder(folder: Path) -> CaptionTable:
         fix = "images with text files, tar shards, Parquet files, or a folder written by save_to_disk"
         raise TrainingDataError(f"{folder} holds no captioned images", why=why, fix=fix)
     return CaptionTable(folder.resolve().name, folder, rows)
-
-
-def _csv_rows(file: IO[str], path: Path, image_column: str, caption_column: str) -> Iterator[Row]:
-    reader = csv.reader(file, strict=True)
-    header = next(reader, [])
-    image, caption = (_column(header, column, path) for column in (image_column, caption_column)) if header else (0, 0)
-    for number, row in enumerate((row for row in reader if row), start=2):
-        if len(row) != len(header):
-            raise TrainingDataError(f"{path} row {number} has {len(row)} fields", why=f"the header has {len(header)}")
-        yield row[image], [row[caption]]
-
-
-def _column(header: list[str], name: str, path: Path) -> int:
-    if header.count(name) != 1:
-        found = "twice" if name in header else "not"
-        raise TrainingDataError(f"column {name!r} is {found} in {path}", fix=nearest(name, header))
-    return header.index(name)
-
-
-def _json_rows(file: IO[str], path: Path, image_column: str, caption_column: str) -> Iterator[Row]:
-    for number, line in enumerate(iter(lambda: file.readline(MAX_LINE + 1), ""), start=1):
-        if len(line) > MAX_LINE:
-            raise TrainingDataError(f"{path} line {number} has over {MAX_LINE:,} characters", fix="one object a line")
-        if line.strip():
-            yield _json_row(line, f"{path} line {number}", image_column, caption_column)
-
-
-def _json_row(line: str, where: str, image_column: str, caption_column: str) -> Row:
-    try:
-        record: Any = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise TrainingDataError(f"{where} is not JSON", why=str(error)) from error
-    if not isinstance(record, dict):
-        fix = f'for example {{"{image_column}": "a.jpg", "{caption_column}": "a judge"}}'
-        raise TrainingDataError(f"{where} is not an object", fix=fix)
-    for column in (image_column, caption_column):
-        if column not in record:
-            raise TrainingDataError(f"{where} lacks {column!r}", fix=nearest(column, record))
-    image, caption = record[image_column], record[caption_column]
-    captions = caption if isinstance(caption, list) else [caption]
-    if not isinstance(image, str) or not all(isinstance(item, str) for item in captions):
-        raise TrainingDataError(f"{where} does not fit", why=f"{image_column!r} must be text, {caption_column!r} text or a list of texts")
-    return image, captions
 
 
 def _image_names(folder: Path) -> Iterator[str]:

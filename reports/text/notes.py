@@ -31,6 +31,7 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "numbered_images": "Images are identified by row number: their names are missing or repeat.",
         "parquet_files": "Parquet files of the folder that were read: {count:,} ({files}).",
         "paths_from_above": "The paths in {table} are relative to the folder above it.",
+        "image_column_alike": "The column {column} was taken for the one that names the images.",
         "label_table": "Labels were read from {table}.",
         "label_table_of_several": "Labels were read from {table}; also there, and not read: {others}.",
         "unknown_identifiers": "{count:,} of the {total:,} identifiers in {list} belong to no image of this data set.",

@@ -62,6 +62,7 @@ def place(tmp_path_factory):
         scene=[f"s{row // 2}" for row in range(48)], w=range(1, 49), y_pred="Female", y_true=faces.attributes.gender
     )
     table.rename_axis("id").to_csv(folder / "answers.csv")
+    table.rename(columns={"y_pred": "said", "y_true": "right"}).to_csv(folder / "renamed.csv")
     table.assign(y_pred=["Male" if row % 5 else "Female" for row in range(48)]).rename_axis("id").to_csv(folder / "seed1.csv")
     (folder / "listed.txt").write_text("000.png\n001.png\n")
     for name, content in zip(faces.attributes.index, faces.images, strict=True):
@@ -80,8 +81,12 @@ def _inside(place, monkeypatch):
 MODEL = {"model": "colours.py:Colours", "probe": "faces.py", "min_group_size": 5}
 EXTERNAL = {"predictions": "answers.csv"}
 GATED = {**EXTERNAL, "attributes": "race", "fail_on": "gap > 0.05"}
+READ = {"image_root": ".", "image_column": "image", "encoding": "latin-1"}
 AUDITS = {
     "model": (MODEL, ["colours.py:Colours", "colours.py:Colours"]), "probe": (MODEL, "faces.py"), "data": (MODEL, "faces.csv"),
+    **{name: ({**MODEL, "data": "faces.csv"}, value) for name, value in READ.items()},
+    "prediction_column": ({"predictions": "renamed.csv", "attributes": "race", "truth_column": "right"}, "said"),
+    "truth_column": ({"predictions": "renamed.csv", "attributes": "race", "prediction_column": "said"}, "right"),
     "model_args": (MODEL, "axis=person"), "predictions": (EXTERNAL, "answers.csv"), "attributes": (EXTERNAL, "race"),
     "as_replicates": ({"predictions": ["answers.csv", "seed1.csv"], "attributes": "race", "min_group_size": 5}, True),
     "outcome": ({**EXTERNAL, "attributes": "race"}, "woman=Female"), "depth": ({**EXTERNAL, "attributes": "race,gender"}, 1),
@@ -104,8 +109,8 @@ COMPARISONS = {
 }  # fmt: skip
 TWICE = {"sides": ["colours.py:Colours", "colours.py:Colours"], "probe": "faces.py", "min_group_size": 5}
 COMPARISONS |= {
-    name: (TWICE, AUDITS[name][1])
-    for name in ("probe", "data", "model_args", "limit", "device", "dtype", "batch_size", "max_skip", "ratio_tolerance")
+    name: ({**TWICE, "data": "faces.csv"} if name in READ else TWICE, AUDITS[name][1])
+    for name in ("probe", "data", "model_args", "limit", "device", "dtype", "batch_size", "max_skip", "ratio_tolerance", *READ)
 }
 
 

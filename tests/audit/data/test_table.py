@@ -11,7 +11,7 @@ from audit.data.assemble import fingerprint
 from audit.data.images import UnreadableImage
 from audit.data.load import label_table
 from audit.data.schema import Column, Schema
-from audit.data.table import read_csv
+from audit.data.table import read_cells
 from audit.errors import DataError, UsageError
 from audit.testing import png
 from tests.support.notes import sentences
@@ -115,9 +115,9 @@ def test_parquet_of_ones_own_reads_like_csv(folder):
 
 def test_quotes_byte_order_mark_and_windows_lines(folder):
     (folder / "mine.csv").write_bytes('\ufefffile,race\r\nval/1.jpg,"a\nb"\r\n\r\nval/2.jpg,"say ""x"""\r\n'.encode())
-    cells = read_csv(folder / "mine.csv")
+    cells = read_cells(folder / "mine.csv")
     assert list(cells.columns) == ["file", "race"]
-    assert cells.columns["race"] == ("a\nb", 'say "x"')
+    assert cells.columns["race"] == ["a\nb", 'say "x"']
     assert list(cells.numbers) == [2, 5]
 
 
@@ -187,7 +187,7 @@ def test_a_folder_without_a_table_is_named_with_what_is_in_it(tmp_path):
     (tmp_path / "1.jpg").write_bytes(png("red"))
     message = error(tmp_path)
     assert "found 1.jpg" in message
-    assert "label table (CSV or Parquet) beside its image folders" in message
+    assert "label table (CSV, Parquet …) beside its image folders" in message
 
 
 @pytest.mark.parametrize(
@@ -199,7 +199,6 @@ def test_a_folder_without_a_table_is_named_with_what_is_in_it(tmp_path):
         (b"path,race\nval/1.jpg,M\xe9tis\n", "line 2"), ("path,race\nval/1.jpg,A\n".encode("utf-16"), "is UTF-16"),
         (b'path,race\nval/1.jpg,"A\n', "not a CSV table"), (b'path,race\nval/1.jpg,"A"B\n', "not a CSV table"),
         (b"path,race\nval/1.jpg," + b"A" * 200_000 + b"\n", "not a CSV table"),
-        (b"path;race\nval/1.jpg;A\n", "found the columns: path;race"),
         (b"picture,race\nval/1.jpg,A\n", "no image column"),
     ],
 )  # fmt: skip
@@ -212,8 +211,8 @@ def test_damaged_tables(folder, content, expected):
 def test_damaged_parquet_and_another_kind_of_file(folder, content):
     (folder / "mine.parquet").write_bytes(content)
     assert "cannot read mine.parquet as Parquet" in error(folder / "mine.parquet", Schema())
-    (folder / "mine.xlsx").write_bytes(b"PK")
-    assert "give a .csv or .parquet file" in error(folder / "mine.xlsx")
+    (folder / "mine.doc").write_bytes(b"PK")
+    assert "give a .csv, .tsv, .txt, .jsonl, .ndjson (each also with .gz), .xlsx or .parquet file" in error(folder / "mine.doc")
 
 
 def test_missing_columns_are_named_and_a_single_one_is_guessed_at(folder):

@@ -22,7 +22,7 @@ from contrastive.data.pairs import load_pairs, trimmed
 from contrastive.data.prefetch import prefetched
 from contrastive.data.reading import square_crop
 from contrastive.data.shapes import KINDS, ShapeImages
-from contrastive.errors import UsageError
+from contrastive.errors import DataError, UsageError
 from contrastive.model.preprocess import Preprocess
 from contrastive.model.tokenizer import train_bpe
 from tests.support.training import assert_same_batches
@@ -109,13 +109,13 @@ def test_pictures_that_may_not_or_cannot_be_read(tmp_path, path):
     ("header", "rows", "words"),
     [
         (("image", "text"), [("a", "b")], "column 'caption' is not in"),
-        (("image", "caption", "caption"), [("a", "b", "c")], "column 'caption' is twice in"),
+        (("image", "caption", "caption"), [("a", "b", "c")], "pairs.csv has the column 'caption' twice"),
         (("image", "caption"), [], "has no rows"),
-        (("image", "caption"), [("a", "b"), ("a",)], "row 3 has 1 fields"),
+        (("image", "caption"), [("a", "b"), ("a",)], "ragged \\(line 3\\)\nwhy: found 1 cells, expected 2"),
     ],
 )
 def test_tables_that_do_not_fit(tmp_path, header, rows, words):
-    with pytest.raises(TrainingDataError, match=words) as caught:
+    with pytest.raises(DataError, match=words) as caught:
         open_source(write_table(tmp_path, rows, header))
     assert caught.value.exit_code == 3
 
@@ -123,7 +123,7 @@ def test_tables_that_do_not_fit(tmp_path, header, rows, words):
 @pytest.mark.parametrize(
     ("config", "kind", "words"),
     [
-        (DataConfig("none.csv"), TrainingDataError, r"cannot read none\.csv"),
+        (DataConfig("none.csv"), DataError, r"cannot read 'none\.csv'"),
         (DataConfig("emojis"), UsageError, "did you mean emoji"),
         (DataConfig("shapes", skew="misnamed-women"), UsageError, "for the emoji only"),
         (DataConfig("shapes", withhold=True), UsageError, r"data\.withhold is for the emoji only"),

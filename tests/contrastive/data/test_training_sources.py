@@ -22,7 +22,7 @@ from contrastive.data.pairs import load_pairs
 from contrastive.data.saved import StoredPairs, first_rows
 from contrastive.data.table import hash_table, name_table
 from contrastive.data.tars import SIDECAR, TarShards, index_of
-from contrastive.errors import MachineError, UsageError
+from contrastive.errors import DataError, MachineError, UsageError
 from contrastive.hub import hub_fault
 from contrastive.model.preprocess import Preprocess
 from contrastive.model.tokenizer import train_bpe
@@ -182,14 +182,16 @@ def test_a_folder_without_captions_says_what_may_stand_there(tmp_path):
         ("[" * 100_000, "line 2 is not JSON"),
         ("[1]", "line 2 is not an object"),
         ('{"image": "a"}', "line 2 lacks 'caption'"),
-        ('{"image": 1, "caption": "a"}', "line 2 does not fit"),
-        ('{"image": "a", "caption": ["a", 1]}', "line 2 does not fit"),
+        ('{"image": ["a"], "caption": "a"}', "line 2 does not fit\nwhy: 'image' holds a list"),
+        ('{"image": "a", "caption": {"en": "a"}}', "line 2 does not fit\nwhy: 'caption' holds an object"),
+        ('{"image": "a", "caption": ["a", ["b"]]}', "line 2 does not fit"),
+        ('{"image": "a", "image": "b", "caption": "a"}', "the key 'image' stands twice"),
         ('"' + "a" * 2**20 + '"', "line 2 has over"),
     ],
 )
 def test_lines_that_are_no_pair(tmp_path, line, words):
     (tmp_path / "x.jsonl").write_text('{"image": "a.png", "caption": "a"}\n' + line)
-    with pytest.raises(TrainingDataError, match=words):
+    with pytest.raises(DataError, match=words):
         opened(tmp_path / "x.jsonl")
 
 

@@ -1,0 +1,184 @@
+"""Parquet: columns of its own types, unfolded only as far as the size of the file allows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from contrastive.errors import DataError, MachineError
+from contrastive.tables.limits import ALWAYS, bomb, check_unfolded, most_unfolded
+from contrastive.tables.pages import unfolded
+from contrastive.tables.text_table import check_distinct, quoted
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_WIDTHS = {"BOOLEAN": 1, "INT32": 4, "INT64": 8, "INT96": 8, "FLOAT": 4, "DOUBLE": 8}
+_OFFSET = 8
+_AGAIN = "download or write it again"
+
+
+def parquet_schema(path: Path) -> pa.Schema:
+    """Return the columns of a Parquet file; `DataError` if it cannot be read, or a name is not text."""
+    import pyarrow.parquet as pq
+
+    with _said_of(path.name, f"cannot read {path.name} as Parquet"):
+        schema = pq.read_schema(path)
+    return _checked(schema, path.name)
+
+
+def group_sizes(path: Path) -> list[int]:
+    """Return the number of rows of each row group."""
+    import pyarrow.parquet as pq
+
+    with _said_of(path.name, f"cannot read {path.name} as Parquet"):
+        metadata = pq.read_metadata(path)
+        return [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
+
+
+def read_parquet(path: Path, columns: Sequence[str] | None = None, group: int | None = None) -> pa.Table:
+    """Return columns of a Parquet file, or of one of its row groups; None: all. ``a.b`` is a part of the column ``a``.
+
+    `DataError` if it is damaged, names a column twice, or holds text that is not UTF-8; `UnsafeError` if it unfolds to too much.
+    """
+    import pyarrow.parquet as pq
+
+    with _said_of(path.name, f"{path.name} is not a Parquet file, or damaged"), pq.ParquetFile(path) as file:
+        schema = _checked(file.schema_arrow, path.name)
+        check_distinct(schema.names, path.name)
+        wanted = list(schema.names if columns is None else columns)
+        groups = list(range(file.metadata.num_row_groups)) if group is None else [group]
+        small, large = _by_size(path, file, groups, wanted)
+        table = file.read_row_groups(groups, columns=small)
+        for name, rows in large.items():
+            column = _in_batches(path, file, groups, name, rows, table.nbytes)
+            table = table.append_column(column.schema.field(0), column.column(0))
+        table = table.select([name if name in schema.names else name.partition(".")[0] for name in wanted])
+    _check_text(table, path.name)
+    # What pandas says of an index is not asked for, and may be anything.
+    return table.replace_schema_metadata({key: value for key, value in (schema.metadata or {}).items() if key != b"pandas"})
+
+
+def _in_batches(path: Path, file: Any, groups: Sequence[int], name: str, rows: int, held: int) -> pa.Table:
+    """Return a column that may unfold to too much, read until it has."""
+    import pyarrow as pa
+
+    stored, batches = path.stat().st_size, []
+    for batch in file.iter_batches(rows, row_groups=list(groups), columns=[name]):
+        held += batch.nbytes
+        check_unfolded(path.name, stored, held)
+        batches.append(batch)
+    if not batches:
+        return file.schema_arrow.empty_table().select([name])
+    # Thousands of small pieces would slow down whoever reads the column.
+    return pa.Table.from_batches(batches).combine_chunks()
+
+
+def _by_size(path: Path, file: Any, groups: Sequence[int], wanted: Sequence[str]) -> tuple[list[str], dict[str, int]]:
+    """Return the columns that may be read at once, and how many rows of the others at a time; `UnsafeError` if one is too large."""
+    stored = path.stat().st_size
+    small, large, certain, total = [], {}, 0, 0
+    with path.open("rb") as content:
+        for name in wanted:
+            surely, most, largest, lists = _sizes(content, path.name, file, groups, name)
+            certain += surely
+            check_unfolded(path.name, stored, certain)
+            if total + most <= most_unfolded(stored):
+                total += most
+                small.append(name)
+            elif lists:
+                raise bomb(path.name, f"the column {quoted(name)} of lists of text may unfold to {most:,} bytes")
+            else:
+                large[name] = max(1, ALWAYS // max(1, largest))
+    return small, large
+
+
+def _sizes(content: Any, place: str, file: Any, groups: Sequence[int], name: str) -> tuple[int, int, int, bool]:
+    """Return the bytes that a column has for sure, those that it may unfold to, those of its largest values, and whether it has lists."""
+    surely = most = largest = 0
+    lists = False
+    for leaf in range(file.metadata.num_columns):
+        described = file.schema.column(leaf)
+        if described.path != name and not described.path.startswith(f"{name}."):
+            continue
+        width = described.length if described.physical_type == "FIXED_LEN_BYTE_ARRAY" else _WIDTHS.get(described.physical_type)
+        for group in groups:
+            chunk = file.metadata.row_group(group).column(leaf)
+            starts = [at for at in (chunk.dictionary_page_offset, chunk.data_page_offset) if at]
+            found = unfolded(content, min(starts, default=0), chunk.total_compressed_size, place)
+            values = max(found.values, chunk.num_values)
+            fixed = values * (_OFFSET if width is None else width)
+            surely += fixed + (found.pages if width is None else 0)
+            most += fixed + found.pages + (found.repeated * found.largest if width is None else 0)
+            largest = max(largest, found.largest)
+            lists = lists or described.max_repetition_level > 0
+    return surely, most, largest, lists
+
+
+def _checked(schema: pa.Schema, name: str) -> pa.Schema:
+    """Return the schema; `DataError` if what it calls its columns is not text."""
+    try:
+        for field in schema:
+            str(field)
+    except UnicodeDecodeError as error:
+        raise _not_utf_8(name, "a column name", error) from error
+    return schema
+
+
+def _check_text(table: pa.Table, place: str) -> None:
+    """Raise `DataError` if a cell of text is not UTF-8: Arrow takes the bytes as they come."""
+    import pyarrow as pa
+
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        rows = 0
+        for chunk in column.chunks:
+            try:
+                chunk.validate(full=True)
+            except pa.ArrowInvalid as error:
+                row = _first_not_text(chunk)
+                where = f"column {quoted(name)}" + ("" if row is None else f", row {rows + row + 1}")
+                what = f"{place} holds text that is not UTF-8"
+                fix = "write the file again from text that was read in its own encoding (Latin-1, say)"
+                raise DataError(what, where=where, why=str(error)[:200], fix=fix) from error
+            rows += len(chunk)
+
+
+def _first_not_text(chunk: Any) -> int | None:
+    import pyarrow as pa
+
+    if not any(is_text(chunk.type) for is_text in (pa.types.is_string, pa.types.is_large_string)):
+        return None
+    for row, value in enumerate(chunk.cast(pa.large_binary()).to_pylist()):
+        try:
+            (value or b"").decode()
+        except UnicodeDecodeError:
+            return row
+    return None
+
+
+def _not_utf_8(name: str, what: str, error: UnicodeDecodeError) -> DataError:
+    why = f"{what} has the byte 0x{error.object[error.start]:02x}, as Latin-1 files have it"
+    fix = "write the file again from text that was read in its own encoding (Latin-1, say)"
+    return DataError(f"{name} holds text that is not UTF-8", why=why, fix=fix)
+
+
+@contextmanager
+def _said_of(name: str, what: str) -> Iterator[None]:
+    """Say in words what Arrow raises about a file."""
+    import pyarrow as pa
+
+    try:
+        yield
+    except UnicodeDecodeError as error:
+        raise _not_utf_8(name, "a name in it", error) from error
+    except MemoryError as error:  # Arrow's is one, too
+        raise MachineError(f"out of memory while reading {name}", why=first_line(error), fix="give fewer rows or columns") from error
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(what, why=first_line(error), fix=_AGAIN) from error
+
+
+def first_line(error: Exception) -> str:
+    """Return what an error says first, else its kind."""
+    return str(error).splitlines()[0][:200] if str(error) else type(error).__name__

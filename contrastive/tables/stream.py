@@ -1,0 +1,126 @@
+"""A file of text as a stream, compressed or not: its bytes and encoding are judged in one pass, before anything of it is kept."""
+
+from __future__ import annotations
+
+import codecs
+import gzip
+import io
+import os
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+from contrastive.errors import DataError
+from contrastive.tables.limits import check_unfolded
+
+UTF_8 = "utf-8-sig"
+LONGEST_LINE = 1 << 24
+_BLOCK = 1 << 20
+_UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[IO[bytes] | gzip.GzipFile]:
+    """Open a file for reading, unfolding ``.gz``; `DataError` if it cannot be read."""
+    try:
+        with gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb") as file:
+            yield file
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise DataError(f"{path.name} is damaged", why=f"gzip: {error}", fix="compress or download it again") from error
+    except OSError as error:
+        raise DataError(f"cannot read {str(path)!r}", why=error.strerror or str(error)) from error
+
+
+@contextmanager
+def text_lines(path: Path, encoding: str, *, errors: str = "strict", newline: str = "") -> Iterator[IO[str]]:
+    """Open a file of text."""
+    with opened(path) as file, io.TextIOWrapper(file, encoding, errors, newline) as text:
+        yield text
+
+
+@dataclass
+class Survey:
+    """What one pass over a file has shown so far."""
+
+    plain: bool = True
+    """No quotation mark, no blank line, only usual line ends: lines can be counted, and cells split at the separator."""
+    blank: bool = True
+    """Nothing but white space."""
+    lines: int = 1
+    size: int = 0
+    _open: int = 0
+    """Characters since the last line end."""
+    _last: str = field(default="\n")
+
+    def add(self, text: str) -> None:
+        """Look at the next piece of text."""
+        window = self._last + text
+        lone = window.count("\r") - window.count("\r\n") - window.endswith("\r")
+        self.plain = self.plain and not ('"' in text or "\n\n" in window or "\n\r" in window or lone)
+        self.blank = self.blank and not text.strip()
+        self.lines += text.count("\n")
+        end = max(text.rfind("\n"), text.rfind("\r"))
+        self._open = len(text) - end - 1 if end >= 0 else self._open + len(text)
+        self._last = window[-2:]
+
+    def check_line(self, name: str) -> None:
+        """Raise `DataError` about a line without an end."""
+        if self._open > LONGEST_LINE:
+            which = "the first line" if self.lines == 1 else f"line {self.lines}"
+            fix = "give a table with a header and one row a line"
+            raise DataError(f"{which} of {name} has no end within {LONGEST_LINE >> 20} MB", fix=fix)
+
+
+def survey(path: Path, encoding: str | None) -> Survey:
+    """Read through a file of text; None is UTF-8, with or without its mark.
+
+    `DataError` if it is empty, in another encoding (said with the line) or damaged; `UnsafeError` if it unfolds to too much.
+    """
+    found, decoder = Survey(), codecs.getincrementaldecoder(encoding or UTF_8)()
+    with opened(path) as file:
+        stored = os.fstat(file.fileno()).st_size
+        while block := file.read(_BLOCK):
+            if encoding is None and not found.size:
+                _refuse_utf_16(path.name, block)
+            found.size += len(block)
+            check_unfolded(path.name, stored, found.size)
+            _decode(decoder, block, found, path.name, encoding)
+        _decode(decoder, b"", found, path.name, encoding)
+    if found.blank:
+        raise DataError(f"{path.name} is empty", why=f"it has {found.size} bytes", fix="give a table with one row an image")
+    return found
+
+
+def _decode(decoder: codecs.IncrementalDecoder, block: bytes, found: Survey, name: str, encoding: str | None) -> None:
+    try:
+        found.add(decoder.decode(block, final=not block))
+    except UnicodeError as error:
+        raise _not_in(name, encoding, error, found.lines) from error
+    found.check_line(name)
+
+
+def _not_in(name: str, encoding: str | None, error: UnicodeError, line: int) -> DataError:
+    """Return the error about a byte that the encoding has not."""
+    if not isinstance(error, UnicodeDecodeError):
+        return DataError(f"{name} is not {encoding}", why=str(error), fix="name the encoding that it was written in: --encoding NAME")
+    where = f"line {line + error.object.count(10, 0, error.start)}"
+    found = f"found the byte 0x{error.object[error.start]:02x}"
+    if encoding is not None:
+        return DataError(
+            f"{name} is not {encoding}", where=where, why=found, fix="name the encoding that it was written in: --encoding NAME"
+        )
+    # Windows-1252 is Latin-1 with letters and signs in place of control characters.
+    looks_like, codec = ("Windows-1252", "cp1252") if any(0x80 <= byte < 0xA0 for byte in error.object) else ("Latin-1", "latin-1")
+    why = f"{found}, as {looks_like} files have it"
+    return DataError(f"{name} is not UTF-8", where=where, why=why, fix=f"--encoding {codec}, or save it as 'CSV UTF-8'")
+
+
+def _refuse_utf_16(name: str, start: bytes) -> None:
+    marked = start.startswith(_UTF_16)
+    odd, even = start[:200:2].count(0), start[1:200:2].count(0)
+    if marked or max(odd, even) > 50:
+        codec = "utf-16" if marked else "utf-16-le" if even > odd else "utf-16-be"
+        raise DataError(f"{name} is UTF-16", where="line 1", why="expected UTF-8", fix=f"--encoding {codec}, or save it as 'CSV UTF-8'")
