@@ -5,6 +5,8 @@ A run is what its configuration says and nothing else: two runs of one configura
 
 from __future__ import annotations
 
+import os
+import stat
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import MISSING, field, fields
@@ -55,6 +57,10 @@ _SMALLEST = {
 """The tables that every run has, each with the settings that it needs."""
 
 
+_MOST_BYTES, _MOST_DOTS = 1 << 18, 200
+"""Of a configuration, and of a line of it. The largest recipe has 2,000 bytes, a line with a dozen numbers as many dots."""
+
+
 def recipes() -> dict[str, str]:
     """Return name -> TOML text of the recipes that come with the package."""
     folder = resources.files("contrastive") / "recipes"
@@ -68,10 +74,7 @@ def read_config(source: str, overrides: Sequence[str] = ()) -> Config:
     (``optim.lr=1e-3``), or plain text where it is not valid TOML (``run.out=runs/x``). Raises `UsageError` without such a file or
     recipe; for bad TOML; for an unknown, missing or ill-fitting setting.
     """
-    try:
-        tables = tomllib.loads(_text_of(source))
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError("the configuration is not TOML", where=source, why=str(error)) from error
+    tables = _tables(_text_of(source), source)
     for override in overrides:
         _override(tables, override)
     return config_from_dict(tables, ", with ".join([source, *([" ".join(overrides)] if overrides else [])]))
@@ -114,10 +117,34 @@ def first_difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> str | No
     return None
 
 
+def _tables(text: str, source: str) -> dict[str, Any]:
+    """Read TOML that a stranger may have written: the reader takes minutes for a name of 30,000 parts, and has no bottom for brackets."""
+    if any(line.count(".") > _MOST_DOTS for line in text.splitlines()):
+        raise UsageError("the configuration is not a run", where=source, why=f"a line has more than {_MOST_DOTS} dots")
+    try:
+        return tomllib.loads(text)
+    except RecursionError as error:
+        raise UsageError("the configuration is not a run", where=source, why="it is nested too deeply") from error
+    except ValueError as error:  # no TOML, or a number of thousands of digits
+        raise UsageError("the configuration is not TOML", where=source, why=str(error)) from error
+
+
+def _small_text(path: Path) -> str:
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+    with os.fdopen(descriptor, "rb") as file:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode) or found.st_size > _MOST_BYTES:
+            what = f"{path.name} is not a configuration"
+            raise UsageError(
+                what, why=f"it is not a regular file of at most {_MOST_BYTES:,} bytes", fix="give a TOML file or a recipe's name"
+            )
+        return file.read(_MOST_BYTES).decode("utf-8").replace("\r\n", "\n")
+
+
 def _text_of(source: str) -> str:
     path = Path(source)
     try:
-        return path.read_text("utf-8")
+        return _small_text(path)
     except UnicodeDecodeError as error:
         raise UsageError(f"{source} is not a UTF-8 text file", fix="give a TOML file or a recipe's name") from error
     except (OSError, ValueError):
@@ -140,7 +167,7 @@ def _override(tables: dict[str, Any], override: str) -> None:
             raise UsageError(f"{section!r} in {override!r} is a setting, not a table of settings")
     try:
         table[key] = tomllib.loads(f"value = {text.strip()}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         table[key] = text.strip()
 
 

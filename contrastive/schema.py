@@ -32,7 +32,7 @@ BOUNDS = {
     "less_than_equal": "at most {le:g}", "less_than": "below {lt:g}",
 }  # fmt: skip
 FIRST = ("unexpected_keyword_argument", "union_tag_invalid", "missing")
-"""Errors that are told before others of the same table: a misspelt name explains a missing one."""
+"""Errors that are told before others, the first of these before all: a misspelt name explains a missing one."""
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(dataclasses.field,))
@@ -61,7 +61,9 @@ def from_dict(cls: type[T], data: object, where: str) -> T:
         return typing.cast(T, _adapter(typing.cast(Hashable, cls)).validate_python(data))
     except ValidationError as error:
         found = error.errors(include_url=False)
-        raise _explained(min(found, key=lambda item: item["type"] not in FIRST), cls, where) from None
+        raise _explained(
+            min(found, key=lambda item: FIRST.index(item["type"]) if item["type"] in FIRST else len(FIRST)), cls, where
+        ) from None
 
 
 def sha256_of_json(data: Any) -> str:

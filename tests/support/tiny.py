@@ -42,3 +42,16 @@ def write_probe(path: Path, more: str = "paired=()") -> Path:
         f"PROBE = replace(F, name={path.stem!r}, measurements=F.measurements[:1], specifications=(), published=(), {more})\n"
     )
     return path
+
+
+def write_open_probe(path: Path, claims: str = "Claim('selection_rate', ('race',), 'cup')") -> Path:
+    """A probe of a cup or a glass on any table: every column but the pictures' is an attribute, and nothing is true."""
+    path.write_text(
+        "from audit.data import load_dataset\nfrom audit.data.schema import Schema\n"
+        "from audit.types import Claim, LabelSet, Measurement, Probe\n"
+        "LABELS = LabelSet('thing', ('cup', 'glass'), {'cup': ('a photo of a cup',), 'glass': ('a photo of a glass',)})\n"
+        f"ASKED = Measurement('thing', 'Which is it?', LABELS, 'plain v1', claims=({claims},), outcomes={{'cup': ('cup',)}})\n"
+        "def load(options):\n    return load_dataset(options.location, Schema(), name='things', licence='none')\n"
+        f"PROBE = Probe({path.stem!r}, 'Which?', load, (ASKED,), 'made by the test', 'none', (), ('all else',))\n"
+    )
+    return path

@@ -1,15 +1,10 @@
-"""Two real processes by torchrun: one is killed, the run is resumed by two and by one, and the model is audited."""
+"""Two real processes: one is killed, the run is resumed by two and by one, and the model is audited."""
 
 import contextlib
 import io
 import json
 import os
 import shutil
-import signal
-import subprocess
-import sys
-import time
-from pathlib import Path
 
 import pytest
 
@@ -24,7 +19,6 @@ from tests.support.training import SMALL_VIT, logged_events, run_text, train_and
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
-ROOT = Path(__file__).parents[3]
 RUN = run_text(
     SMALL_VIT,
     data="batch = 24; shift = 1; held_out = 0.02; patch_dropout = 0.25",
@@ -32,27 +26,6 @@ RUN = run_text(
     loss="tile = 5",
     run="save_every = 10; log_every = 1",
 )
-
-
-def start(run, out, *overrides):
-    # The loopback address and a free port: nothing is heard from outside, and two tests do not meet.
-    line = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-addr", "127.0.0.1", "--master-port", "0"]
-    line += ["--rdzv-backend", "c10d", "--rdzv-endpoint", "127.0.0.1:0", "-m", "contrastive.train", run, "--quiet", f"run.out={out}"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
-    return subprocess.Popen([*line, *overrides], env=environment, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
-def workers(parent):
-    """Return rank -> process id of torchrun's children."""
-    found = {}
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            if f"\nPPid:\t{parent}\n" in (folder / "status").read_text():
-                words = dict(word.partition("=")[::2] for word in (folder / "environ").read_text().split("\0"))
-                found[words.get("RANK")] = int(folder.name)
-        except OSError:
-            continue  # it ended meanwhile
-    return found
 
 
 def tensors(checkpoint):
@@ -63,26 +36,6 @@ def largest_difference(one, other):
     first, second = tensors(one), tensors(other)
     assert first.keys() == second.keys()
     return max((first[name].double() - second[name].double()).abs().max().item() for name in first)
-
-
-def die_in_torchrun(run, out, *options):
-    """Start two processes by torchrun and kill the second once a state is saved."""
-    process = start(run, out, *options)
-    deadline = time.monotonic() + 120
-    while not (out / "ckpt.pt").exists():
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
-    os.kill(workers(process.pid)["1"], signal.SIGKILL)
-    process.communicate(timeout=120)
-    assert process.returncode != 0
-
-
-def finish_in_torchrun(run, out, *options):
-    process = start(run, out, *options)
-    said, complained = process.communicate(timeout=120)
-    assert process.returncode == 0, complained
-    return said
 
 
 def train_until_the_second_dies(run, *options):
@@ -108,16 +61,11 @@ def finish_in_a_group(run, out, *options):
     return said
 
 
-@pytest.mark.skipif(not Path("/proc").is_dir(), reason="finds the processes through /proc")
-@pytest.mark.parametrize(
-    ("mode", "parts", "die", "finish"),
-    [("ddp", 1, die_in_torchrun, finish_in_torchrun), ("fsdp2", 2, die_in_a_group, finish_in_a_group)],
-    ids=["ddp", "fsdp2"],
-)
-def test_two_processes_are_killed_resumed_and_audited(run, tmp_path, mode, parts, die, finish, capsys):
+def test_two_processes_are_killed_resumed_and_audited(run, tmp_path, capsys):
+    """By torchrun, each with the whole model: row F16 of `tests/acceptance`."""
     out = tmp_path / "out"
-    options = [f"run.dist={mode}", f"optim.accumulate={parts}"]
-    die(run, out, *options)
+    options = ["run.dist=fsdp2", "optim.accumulate=2"]
+    die_in_a_group(run, out, *options)
     status = json.loads((out / "status.json").read_text())
     assert (status["process"], status["processes"], status["exit_code"]) == (0, 2, 5)
     assert "another process of this run has ended" in status["reason"]
@@ -128,8 +76,8 @@ def test_two_processes_are_killed_resumed_and_audited(run, tmp_path, mode, parts
     shutil.copytree(out, alone)
     assert main([run, "--quiet", f"run.out={alone}"]) == 0
     assert "from step" in capsys.readouterr().out
-    said = finish(run, out, *options)
-    assert f"2 processes ({mode})" in said
+    said = finish_in_a_group(run, out, *options)
+    assert "2 processes (fsdp2)" in said
     assert said.count("took   30 steps") == 1  # one of them speaks
     assert not (out / "status.json").exists()
 
