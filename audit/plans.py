@@ -1,10 +1,10 @@
-"""What a probe fixes before the run besides its measurements: pairs, specifications, published tables, what-ifs. Words and names only."""
+"""What a probe fixes before the run besides its measurements: pairs, rankings, specifications, published tables, what-ifs. Words, names."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from audit.types import Claim, Measurement
@@ -79,6 +79,23 @@ class PairedClaim:
     """Attributes that identify a set together: images that agree on all of them differ only in `attribute`."""
     cluster: str
     """The attribute whose levels are independent units (several sets of one occupation are one drawing in variations)."""
+
+
+@dataclass(frozen=True)
+class RankingPlan:
+    """Queries, each of which puts all images in an order: whose images come first?"""
+
+    question: str
+    queries: Mapping[str, tuple[str, ...]]
+    """query -> its prompts, whose normalised embeddings are averaged: ``{"doctor": ("a photo of a doctor",)}``."""
+    by: Group
+    """Attributes whose groups are compared, each by itself."""
+    preset: str
+    """Name and version of the prompts."""
+    ks: tuple[int, ...] = ()
+    """How many images are retrieved; none: a tenth of the gallery, at most 1,000."""
+    target: Literal["population", "equal"] = "population"
+    """What share of the first k a group should have: its share of the gallery, or the same as every other."""
 
 
 @dataclass(frozen=True)

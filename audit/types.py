@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from jaxtyping import Float, Int
     from PIL import Image
 
+    from audit.plans import RankingPlan
+
 __all__ = [
     "SAME_ANSWER", "UNCLEAR", "UNKNOWN", "Answerer", "Better", "CellReference", "Claim", "Dataset", "Embeddings", "Encoder", "Exclusion",
     "Group", "ImageEncoder", "LabelSet", "LoadOptions", "Measurement", "ModelRecord", "Note", "PairedClaim", "Predictions", "Probe",
@@ -199,8 +201,7 @@ class LabelSet:
     answers: Mapping[str, str] = field(default_factory=dict)
     """label -> answer, where several labels mean one answer (race x gender prompts answering race). Empty: the label is the answer."""
     combine: Literal["argmax", "sum"] = "argmax"
-    """``"argmax"``: the best label's answer. ``"sum"``: probabilities are summed over an answer's labels, then the best answer. Independent
-    probabilities (sigmoid) are not summed: an answer has the probability that at least one of its labels applies."""
+    """``"argmax"``: the best label's answer. ``"sum"``: the answer whose labels have the highest sum (sigmoid: the chance of any)."""
 
 
 @dataclass(frozen=True)
@@ -219,8 +220,7 @@ class Claim:
     better: Better | None = None
     """Which way this outcome is good; None: what the metric says (for a selection rate: neither)."""
     ratio_tolerance: float | None = None
-    """Equivalence margin as a factor (above 1), beside the one in points; None: the command's `--ratio-tolerance` where the rate is under
-    10 % and an event is an answer given or an error, else none."""
+    """Margin as a factor above 1, too; None: `--ratio-tolerance` where the rate is under 10 % and an event is an answer or an error."""
 
 
 @dataclass(frozen=True)
@@ -259,8 +259,7 @@ class Predictions:
     attributes: pd.DataFrame
     """Rows of the data set's attributes that the predictions belong to."""
     margin: Float[np.ndarray, "n"]
-    """Distance in probability between the best answer and the second; a near-tie is decided by rounding or the prompt. Without rows
-    where the answers came without scores (k = 0)."""
+    """Probability of the best answer less that of the second: a near-tie is decided by rounding or the prompt. Empty without scores."""
     cluster: Int[np.ndarray, "n"] | None = None
     """Which independent unit (person, scene, counterfactual set) each image belongs to; None: every image is its own."""
     cluster_names: pd.api.extensions.ExtensionArray | None = None
@@ -297,6 +296,7 @@ class Probe:
     paired: tuple[PairedClaim, ...] = ()
     what_ifs: tuple[WhatIfPlan, ...] = ()
     """Tried where `--what-if` asks for it."""
+    rankings: tuple[RankingPlan, ...] = ()
     cluster: str | None = None
     """The attribute whose levels are the independent units of every rate; None: every image is its own."""
     weights: str | None = None

@@ -13,10 +13,11 @@ import numpy as np
 import pandas as pd
 
 from audit.embedding.embed import embed_images, embed_texts
+from audit.engine.ranking import check_rankings, rankings
 from audit.engine.texts import GivenTexts, given_texts
 from audit.errors import UsageError, nearest
 from audit.measure import predict
-from audit.measure.interview import interview
+from audit.measure.interview import Interview, interview
 from audit.predictions.weights import weights_of
 from audit.records.results import AuditResult, DataRecord, MeasurementRecord, ProbeRecord
 from audit.records.what_if import WhatIfs
@@ -84,15 +85,14 @@ def audit(
     no embeddings to change.
     """
     methods = chosen_methods(what_ifs)
+    check_rankings(probe, dataset, settings)
     images, texts_of = partial(stages, "images"), partial(stages, "texts")
     images(0, len(dataset.images))
     if isinstance(encoder, Answerer):
         if methods:
             raise UsageError("a generative model has no what-ifs", why="they change embeddings", fix="leave --what-if out")
         held = interview(encoder, probe, dataset, settings, cache_root=cache_root, batch_size=batch_size, progress=images)
-        seen = (held.scores.exclusions, held.scores.conversions)
-        answered = AnsweredProbe(held.record, dataset, held.attributes, held.predictions, held.specifications, *seen)
-        return _with_texts(build_result(answered, held.probe, settings, stages), given_texts(held.probe))
+        return _interviewed(held, dataset, settings, stages)
     embeddings = embed_images(encoder, dataset, cache_root, batch_size=batch_size, max_skip=settings.max_skip, progress=images)
     attributes = dataset.attributes.iloc[embeddings.rows]
     plans = probe.what_ifs if methods else ()
@@ -120,7 +120,14 @@ def audit(
         tried += explore(plan, inputs, methods)
         if stage:
             stage.advance()
-    return _with_texts(replace(audited, result=replace(audited.result, what_ifs=tuple(tried))), given)
+    ranked = rankings(probe, dataset, attributes, embeddings.vectors, texts, settings)
+    return _with_texts(replace(audited, result=replace(audited.result, what_ifs=tuple(tried), rankings=ranked)), given)
+
+
+def _interviewed(held: Interview, dataset: Dataset, settings: Settings, stages: Stages) -> AuditedProbe:
+    seen = (held.scores.exclusions, held.scores.conversions)
+    answered = AnsweredProbe(held.record, dataset, held.attributes, held.predictions, held.specifications, *seen)
+    return _with_texts(build_result(answered, held.probe, settings, stages), given_texts(held.probe))
 
 
 def _with_texts(audited: AuditedProbe, given: GivenTexts) -> AuditedProbe:

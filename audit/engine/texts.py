@@ -39,6 +39,9 @@ def given_texts(probe: Probe, what_ifs: Sequence[WhatIfPlan] = ()) -> GivenTexts
         for point in plan.specifications:
             texts = placed(_of_measurement(point.measurement))
             sets.append(TextSet("prompt-sensitivity", (plan.question,), point.preset, point.variant, texts))
+    for ranking in probe.rankings:
+        texts = placed(chain.from_iterable(ranking.queries.values()))
+        sets.append(TextSet("ranking", (ranking.question,), ranking.preset, "queries", texts))
     for asked in what_ifs:
         for method, given in asked.texts().items():
             sets.append(TextSet(method, (asked.question,), "", "", placed(iter(given))))

@@ -18,6 +18,7 @@ from audit.records.file import File
 from audit.records.finding import CellStatus, Contrast, Finding, Gap, PairedFinding, Rate, SpecificationCurve, SpecificationPoint
 from audit.records.gates import GateResult
 from audit.records.inputs import DataRecord, MeasurementRecord, ProbeRecord, TextSet
+from audit.records.ranking import Ranking
 from audit.records.replicates import Replicates
 from audit.records.schema_1 import upgrade_results
 from audit.records.what_if import WhatIfs
@@ -95,6 +96,8 @@ class AuditResult:
     """What was asked with them besides the measurements."""
     examples: tuple[Example, ...] = ()
     """Images whose answers were least certain; none unless somebody asked for them."""
+    rankings: tuple[Ranking, ...] = ()
+    """Whose images queries find first; exploratory."""
 
 
 @record

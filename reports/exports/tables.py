@@ -41,6 +41,12 @@ _CONTRAST: Columns = {
     "difference": "difference", "low": "low_adjusted", "high": "high_adjusted",
     **{name: name for name in ("p", "p_adjusted", "beyond_tolerance")},
 }  # fmt: skip
+_RANKING: Columns = {name: name for name in ("question", "attribute", "k", "target")}
+_RANKED: Columns = {
+    "query": "query.query", **{name: name for name in ("group", "count", "share", "images")}, "chance_share": "chance.mean",
+    "chance_low": "chance.low", "chance_high": "chance.high", **{name: name for name in ("MaxSkew", "MinSkew", "NDKL")},
+    **{name: f"query.{name}" for name in ("tied", "p", "p_adjusted", "verdict")},
+}  # fmt: skip
 _LEVEL: Columns = {name: name for name in ("attribute", "level", "images", "left_out")}
 
 SIDES: Columns = {name: name for name in ("probe", "before", "after")}
@@ -60,7 +66,7 @@ _TOGETHER: Columns = {
 def csv_tables(results: Results) -> dict[str, str]:
     """Return file name -> CSV text: ``rates.csv``, ``gaps.csv``, ``contrasts.csv``, ``groups.csv``.
 
-    Of several models also ``changes.csv``, of replicates ``replicates.csv``.
+    Of several models also ``changes.csv``, of replicates ``replicates.csv``, of rankings ``ranking.csv``.
 
     Fractions are between 0 and 1, with every digit; an empty cell is not estimable. A text that a spreadsheet would take for a formula
     gets an apostrophe in front.
@@ -70,6 +76,8 @@ def csv_tables(results: Results) -> dict[str, str]:
         made["changes"] = changes_table(results.paired_models)
     if results.replicates:
         made["replicates"] = replicates_table(results)
+    if any(audit.rankings for audit in results.audits):
+        made["ranking"] = ranking_table(results)
     return {f"{name}.csv": _csv(*table) for name, table in made.items()}
 
 
@@ -115,6 +123,21 @@ def _replicated(results: Results) -> Iterable[tuple[object, ...]]:
                 difference = each.mean.differences[place] if each.mean else None
                 own = {"verdict": each.verdicts[place], "gap": each.gaps[place], "difference": difference}
                 yield results.audits[audit], findings[each.finding], own, {"replicates": len(each.gaps), "each": each}
+
+
+def ranking_table(results: Results) -> TidyTable:
+    """Return one row a search and group; MaxSkew, MinSkew, NDKL and p are of the search, and repeat in each of its rows."""
+    return tidy((AUDIT, _RANKING, _RANKED), _ranked(results))
+
+
+def _ranked(results: Results) -> Iterable[tuple[object, ...]]:
+    for audit in results.audits:
+        for ranking in audit.rankings:
+            for query in ranking.queries:
+                known = dict.fromkeys(("MaxSkew", "MinSkew", "NDKL")) | {metric.name: metric.value for metric in query.metrics}
+                for group, n, images, chance in zip(ranking.groups, query.counts, ranking.sizes, ranking.chance_shares, strict=True):
+                    of_group = {"group": group, "count": n, "share": n / ranking.k, "images": images, "chance": chance}
+                    yield audit, ranking, {"query": query, **of_group, **known}
 
 
 def _groups(results: Results) -> TidyTable:

@@ -12,7 +12,7 @@ from audit.naming import finding_id
 from audit.statistics.evidence.prompt_sensitivity import largest_layout
 from audit.statistics.metrics import METRICS
 from audit.types import LoadOptions
-from probes import emoji, fairface
+from probes import emoji, faces, fairface
 from reports.text.headline import headline_of
 from tests.support.notes import sentences
 
@@ -169,7 +169,7 @@ def test_the_authors_files_load_with_a_binary_race(fairface_dir):
     assert len(dataset.images) == 180
     assert dataset.attributes["race"].value_counts()["White"] == 35
     assert dataset.attributes["race_binary"].value_counts().to_dict() == {"Non-White": 145, "White": 35}
-    assert dataset.attributes["age"].value_counts().to_dict() == dict.fromkeys(fairface.AGES, 20)
+    assert dataset.attributes["age"].value_counts().to_dict() == dict.fromkeys(faces.AGES, 20)
     assert "service_test" not in dataset.attributes
 
 

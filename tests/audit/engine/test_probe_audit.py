@@ -110,10 +110,10 @@ def test_fairface_as_parquet_in_the_hubs_schema_gives_the_findings_of_the_csv(fa
     import datasets
 
     from audit.types import LoadOptions
-    from probes import fairface
+    from probes import faces, fairface
 
     table = pd.read_csv(fairface_dir / "labels.csv", dtype=str, keep_default_na=False)
-    names = {"age": fairface.AGES, "gender": fairface.HUB_GENDERS, "race": fairface.HUB_RACES}
+    names = {"age": faces.AGES, "gender": faces.HUB_GENDERS, "race": faces.HUB_RACES}
     classes = {name: datasets.ClassLabel(names=list(known)) for name, known in names.items()}
     features = datasets.Features(image=datasets.Image(), **classes, service_test=datasets.Value("bool"))
     columns = {

@@ -1,0 +1,224 @@
+"""Rankings of an audit: the queries of a probe and the embeddings that are there in, who is found first out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import pandas as pd
+
+from audit.errors import UsageError, nearest
+from audit.measure.random_rankings import drawn_counts, p_above, shared_draws, standardized
+from audit.measure.ranking import divergence, query_biases, shares, skews, top_k
+from audit.measure.zero_shot import cosine_scores, ensemble
+from audit.plans import RankingPlan
+from audit.records.ranking import ChanceBand, RankedMetric, RankedQuery, Ranking
+from audit.statistics.multiplicity import benjamini_hochberg
+from audit.statistics.null import generator
+from audit.types import UNKNOWN, Dataset, Group, Note, Probe, Settings
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int
+
+MOST_RETRIEVED, PART = 1000, 10
+"""The default of k: a tenth of the gallery, at most 1,000."""
+SHUFFLES = 999
+"""Of the groups over the gallery, for means over queries and for NDKL; p of a query has as many draws as any other p."""
+_Name = Literal["MaxSkew", "MinSkew", "NDKL", "Bias", "AbsBias"]
+_Values = Mapping[_Name, np.ndarray]
+"""Values of each estimable metric: of a query, or of a draw."""
+_Bands = Mapping[_Name, ChanceBand]
+_TAILS: Mapping[_Name, tuple[float, float]] = {
+    "MaxSkew": (5, 95),
+    "MinSkew": (5, 95),
+    "NDKL": (5, 95),
+    "AbsBias": (5, 95),
+    "Bias": (2.5, 97.5),
+}
+"""Percentiles at which what is expected by chance ends; a bias has two sides."""
+
+
+def check_rankings(probe: Probe, dataset: Dataset, settings: Settings) -> None:
+    """Refuse what is wrong with the rankings of a probe before a model sees an image; UsageError."""
+    for plan in probe.rankings:
+        for attribute in plan.by:
+            if attribute not in dataset.levels:
+                raise UsageError(f"a ranking by {attribute!r}, which the data do not have", fix=nearest(attribute, dataset.levels))
+            gallery = _gallery(dataset.attributes[attribute], dataset.levels[attribute], settings)
+            for k in plan.ks:
+                _check_k(k, attribute, len(gallery.rows))
+        if not plan.queries or not plan.by or not all(plan.queries.values()):
+            raise UsageError(f"the ranking {plan.question!r} has no queries, no prompts or no attributes", fix="name them in the probe")
+
+
+def _check_k(k: int, attribute: str, n: int) -> None:
+    if k < 1:
+        raise UsageError(f"a ranking with k = {k}", why="k is how many images are retrieved", fix="1 or more")
+    if k == n:
+        raise UsageError(
+            f"k = {k} retrieves the whole gallery ({n} images compared by {attribute})",
+            why="every image is found then, and the numbers are those of the data, whatever the model",
+            fix=f"choose a k below {n // 2 + n % 2}, half of the gallery",
+        )
+
+
+@dataclass(frozen=True)
+class _Gallery:
+    """The images of the groups of one attribute that can be compared."""
+
+    groups: Group
+    rows: Int[np.ndarray, "n"]
+    """Their places among all images."""
+    codes: Int[np.ndarray, "n"]
+    sizes: Int[np.ndarray, "g"]
+    left_out: tuple[tuple[str, int], ...]
+
+
+def _gallery(column: pd.Series, levels: Group, settings: Settings) -> _Gallery:
+    counted = column.value_counts()
+    sizes = {level: int(counts) for level in (*levels, UNKNOWN) if (counts := counted.get(level, 0))}
+    kept = tuple(level for level, n in sizes.items() if level != UNKNOWN and n >= settings.min_group_size)
+    codes = pd.Index(kept).get_indexer(pd.Index(column)) if kept else np.full(len(column), -1)
+    rows = np.flatnonzero(codes >= 0)
+    left_out = tuple((level, n) for level, n in sizes.items() if level not in kept)
+    return _Gallery(kept, rows, codes[rows], np.array([sizes[level] for level in kept], np.int64), left_out)
+
+
+def rankings(
+    probe: Probe,
+    dataset: Dataset,
+    attributes: pd.DataFrame,
+    image_embeddings: Float[np.ndarray, "n d"],
+    text_embeddings: Mapping[str, Float[np.ndarray, "d"]],
+    settings: Settings,
+) -> tuple[Ranking, ...]:
+    """Return every ranking of a probe by every attribute at every k, with p adjusted over all of their queries together.
+
+    `attributes` has a row for each image that was read. Tied scores stand in an order that depends on the seed and on the identifiers of
+    the images, not on the order of the table: a table sorted by group would put one group first where a model tells nothing apart.
+    """
+    found: list[Ranking] = []
+    order = _tie_order(attributes.index, settings.seed)
+    for plan in probe.rankings:
+        texts = np.stack([ensemble(np.stack([text_embeddings[text] for text in prompts])) for prompts in plan.queries.values()])
+        scores_nq = cosine_scores(image_embeddings, texts)[order]
+        for attribute in plan.by:
+            gallery = _gallery(attributes[attribute].iloc[order], dataset.levels[attribute], settings)
+            for k in plan.ks or (max(1, min(MOST_RETRIEVED, len(gallery.rows) // PART)),):
+                reason = _not_estimable(probe, gallery, k, settings)
+                put = _Put(plan, attribute, gallery, k)
+                found.append(put.record(reason) if reason else put.ranked(scores_nq[gallery.rows].T, settings))
+    return _decided(found, settings.alpha, limited=dataset.limited)
+
+
+def _tie_order(index: pd.Index, seed: int) -> Int[np.ndarray, "n"]:
+    by_name = np.argsort(index.to_numpy().astype(str), kind="stable")
+    return np.asarray(by_name[generator(seed, "rankings/ties").permutation(len(by_name))])
+
+
+def _not_estimable(probe: Probe, gallery: _Gallery, k: int, settings: Settings) -> Note | None:
+    n = len(gallery.rows)
+    if probe.cluster or probe.weights:
+        return Note("ranking_of_units", {"column": probe.cluster or probe.weights or ""})
+    if len(gallery.groups) < 2:
+        return Note("ranking_few_groups", {"images": settings.min_group_size})
+    return Note("ranking_k", {"k": k, "images": n}) if 2 * k >= n else None
+
+
+@dataclass(frozen=True)
+class _Put:
+    """Queries put to a gallery."""
+
+    plan: RankingPlan
+    attribute: str
+    gallery: _Gallery
+    k: int
+
+    def record(self, reason: Note | None) -> Ranking:
+        """Return what is known before anything is ranked."""
+        gallery = self.gallery
+        sizes = tuple(gallery.sizes.tolist())
+        return Ranking(self.plan.question, self.attribute, self.k, self.plan.target, gallery.groups, sizes, gallery.left_out, reason)
+
+    def ranked(self, scores_qn: Float[np.ndarray, "q n"], settings: Settings) -> Ranking:
+        """Return the make-up of the first k of every query, and what random rankings give; p is not adjusted yet."""
+        sizes, k = self.gallery.sizes, self.k
+        name = f"ranking/{self.plan.question}/{self.attribute}/{k}"
+        found = np.stack([top_k(scores, k) for scores in scores_qn])
+        target = shares(sizes, equal=self.plan.target == "equal")
+        counts = _counts(self.gallery.codes[found], len(sizes))
+        drawn = drawn_counts(sizes, k, settings.draws, generator(settings.seed, f"{name}/queries"))
+        p = p_above(_largest(counts, sizes, k), _largest(drawn, sizes, k))
+        shuffled, diverged = shared_draws(found, sizes, target, SHUFFLES, generator(settings.seed, f"{name}/means"))
+        own = _metrics(counts, k, target, divergence(self.gallery.codes[found], target))
+        random = _metrics(drawn, k, target, diverged)
+        each = {metric: _band(values.ravel(), metric) for metric, values in random.items()}
+        together = _metrics(shuffled, k, target, diverged)
+        of_share = np.percentile(drawn / k, (2.5, 97.5), axis=0).T
+        return replace(
+            self.record(None),
+            chance_shares=tuple(
+                ChanceBand(float(mean), float(low), float(high)) for mean, (low, high) in zip(sizes / sizes.sum(), of_share, strict=True)
+            ),
+            queries=tuple(
+                self._query(place, query, counts[place], _tied(scores_qn[place], found[place]), own, each, float(p[place]))
+                for place, query in enumerate(self.plan.queries)
+            ),
+            means=tuple(
+                RankedMetric(metric, float(values.mean()), _band(together[metric].mean(axis=1), metric)) for metric, values in own.items()
+            ),
+            draws=(settings.draws, SHUFFLES),
+        )
+
+    def _query(self, place: int, query: str, counts: Int[np.ndarray, "g"], tied: int, own: _Values, each: _Bands, p: float) -> RankedQuery:
+        errors = standardized(counts, self.gallery.sizes, self.k)
+        # Of two groups, both are as far from their shares: the one that is ahead is named.
+        most = int((np.abs(errors) + 1e-9 * (errors > 0)).argmax())
+        metrics = tuple(RankedMetric(metric, float(values[place]), each[metric]) for metric, values in own.items() if metric != "AbsBias")
+        group = self.gallery.groups[most]
+        return RankedQuery(query, tuple(counts.tolist()), tied, metrics, group, float(errors[most]), p, p, "no signal")
+
+
+def _counts(ranked: Int[np.ndarray, "q k"], groups: int) -> Int[np.ndarray, "q g"]:
+    return np.stack([np.count_nonzero(ranked == group, axis=-1) for group in range(groups)], axis=-1)
+
+
+def _largest(counts: Int[np.ndarray, "*b g"], sizes: Int[np.ndarray, "g"], k: int) -> Float[np.ndarray, "*b"]:
+    return np.asarray(np.abs(standardized(counts, sizes, k)).max(axis=-1))
+
+
+def _tied(scores: Float[np.ndarray, "n"], found: Int[np.ndarray, "k"]) -> int:
+    last = scores[found[-1]]
+    return int((scores == last).sum() - (scores[found] == last).sum())
+
+
+def _metrics(counts: Int[np.ndarray, "*b g"], k: int, target: Float[np.ndarray, "g"], diverged: Float[np.ndarray, "*c"]) -> _Values:
+    """Return the metrics that are estimable: a skew where some group is due at least one image, a bias where two groups are compared."""
+    found: dict[_Name, np.ndarray] = {}
+    skew = skews(counts, k, target)
+    if (known := np.isfinite(skew).reshape(-1, len(target)).all(axis=0)).any():
+        found |= {"MaxSkew": skew[..., known].max(axis=-1), "MinSkew": skew[..., known].min(axis=-1)}
+    found["NDKL"] = diverged
+    if len(target) == 2:
+        bias = query_biases(counts)
+        found |= {"Bias": bias, "AbsBias": np.abs(bias)}
+    return found
+
+
+def _band(values: Float[np.ndarray, "b"], metric: _Name) -> ChanceBand:
+    low, high = np.percentile(values, _TAILS[metric]).tolist()
+    return ChanceBand(float(values.mean()), low, high)
+
+
+def _decided(found: Sequence[Ranking], alpha: float, *, limited: bool) -> tuple[Ranking, ...]:
+    """Return the rankings with the p of all their queries adjusted together; a limited run signals nothing."""
+    p = [query.p for ranking in found for query in ranking.queries]
+    adjusted: Iterator[float] = iter(benjamini_hochberg(np.array(p)).tolist() if p else ())
+
+    def decided(query: RankedQuery) -> RankedQuery:
+        p_adjusted = next(adjusted)
+        return replace(query, p_adjusted=p_adjusted, verdict="signal" if p_adjusted <= alpha and not limited else "no signal")
+
+    return tuple(replace(each, queries=tuple(map(decided, each.queries))) for each in found)
