@@ -23,6 +23,9 @@ DESCRIPTION = "Audits vision-language models: whom does a model treat differentl
 def parser() -> Parser:
     """Return the parser of the command."""
     parse = request_parser(PROGRAM, DESCRIPTION, AuditRequest)
+    parse.add_argument(
+        "--check", action="store_true", help="check everything, print what would be done and how long it takes; write nothing"
+    )
     parse.add_argument("--list-probes", action="store_true", help="name the probes and their questions")
     return parse
 
@@ -55,11 +58,13 @@ def run(arguments: argparse.Namespace, words: Sequence[str]) -> int:
     """Audit what the words ask for, and print what was found."""
     import probes
     from audit.api.pipeline import run_audit
+    from audit.api.plan import plan_audit
     from audit.cli import terminal
     from audit.cli.screen import Screen
     from audit.output.directory import default_directory
     from audit.stages import EXTERNAL, MODELS
     from reports.exports.terminal import audit_lines
+    from reports.exports.terminal_plan import plan_lines
 
     request = _request(arguments, words)
     out = request.out
@@ -68,7 +73,9 @@ def run(arguments: argparse.Namespace, words: Sequence[str]) -> int:
         chosen = [probes.get(each) if isinstance(each, str) else each for each in request.probe]
         names = [probe.name for probe in chosen] or ["predictions"]
         out = default_directory(models, names, dt.datetime.now(dt.UTC))
-        request = replace(request, probe=tuple(chosen))
+    if arguments.check:
+        print(plan_lines(plan_audit(replace(request, out=out)), Screen.of(sys.stdout)), flush=True)
+        return 0
     stages_of = EXTERNAL if request.predictions else MODELS
     names = [name for name in stages_of if request.what_if or name != "what-ifs"]
     with terminal.working(names, quiet=arguments.quiet) as stages:

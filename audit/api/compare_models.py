@@ -11,6 +11,7 @@ from typing import Any
 
 from audit.api.audits import Audit
 from audit.api.changes import Changes, compare_sides
+from audit.api.inputs import check_models
 from audit.api.lookup import found_questions, planned_questions
 from audit.api.pipeline import run_audit
 from audit.api.requests import AuditRequest, CompareRequest
@@ -44,6 +45,8 @@ def run_comparison(request: CompareRequest) -> Changes:
     clock = Clock()
     models = {_key(side): side for side in request.sides if not _is_finished(side)}
     _check_options(request, list(models.values()))
+    if len(models) > 1:
+        check_models(AuditRequest.of({"model": tuple(models.values()), **request.audit_options()}))
     finished = [side for side in request.sides if _key(side) not in models]
     sides = {_key(side): side.sides() if isinstance(side, Audit) else read(Path(side)) for side in finished}
     gates = ChangeGates.of(request.fail_on, _questions([each for found in sides.values() for each in found], request))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,12 +14,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from audit.api.lookup import planned_questions
 from audit.api.requests import AuditRequest
 from audit.data.subset import read_list, stratified, without
 from audit.data.table import DataLocation
 from audit.embedding.cache import default_root
 from audit.engine.external import leave_out, sliced_columns
+from audit.engine.probe_audit import refuse_what_ifs
 from audit.errors import DataError, UsageError, nearest
+from audit.gates.gate_set import GateSet
 from audit.measure.slices import with_slices
 from audit.models import load, plugin
 from audit.models.model_args import by_model, parse_model_args
@@ -27,6 +31,8 @@ from audit.predictions.nesting import check_nested
 from audit.predictions.read import ColumnOptions, PredictionFile, load_predictions
 from audit.predictions.several import with_all_answers
 from audit.predictions.weights import with_weights
+from audit.probe.check import mistakes
+from audit.probe.file import call_own, own_files, place_of
 from audit.types import UNKNOWN, Answerer, Dataset, Encoder, Group, LoadOptions, ModelRecord, Probe
 from audit.whatif.explore import chosen_methods
 
@@ -40,6 +46,8 @@ def probes_of(request: AuditRequest) -> tuple[Probe, ...]:
     import probes
 
     chosen = [probes.get(each) if isinstance(each, str) else each for each in request.probe]
+    for mistake in (each for probe, spec in zip(chosen, request.probe, strict=True) if probe is spec for each in mistakes(probe)):
+        raise mistake.error(None)
     if request.what_if:
         chosen_methods(request.what_if)
         if without_plan := [probe.name for probe in chosen if not probe.what_ifs]:
@@ -51,6 +59,12 @@ def probes_of(request: AuditRequest) -> tuple[Probe, ...]:
     return tuple(with_slices(probe, request.by) for probe in chosen)
 
 
+def gates_of(request: AuditRequest, probes: Sequence[Probe]) -> GateSet:
+    """Return the gates of a request. Which questions external predictions can answer is known only from the file."""
+    planned = None if request.predictions else planned_questions(asked for probe in probes for asked in probe.measurements)
+    return GateSet.of(request.fail_on, planned)
+
+
 # ---- data ----------------------------------------------------------------------------------------------------------------------------
 
 
@@ -59,7 +73,10 @@ def dataset_of(probe: Probe, request: AuditRequest) -> Dataset:
 
     UsageError if a column that the probe asks for is missing; DataError if the data cannot be read, or no image is left.
     """
-    dataset: object = request.data if isinstance(request.data, Dataset) else probe.load(LoadOptions(_location(request)))
+    own = own_files(request.probe)
+    dataset: object = request.data
+    if not isinstance(request.data, Dataset):
+        dataset = call_own(lambda: probe.load(LoadOptions(_location(request))), own, "its data cannot be loaded")
     if not isinstance(dataset, Dataset):
         what = f"the loader of probe {probe.name!r} gave a value of type {type(dataset).__name__}"
         raise UsageError(what, why="a Dataset is expected", fix="give data, or correct the probe's load")
@@ -69,9 +86,12 @@ def dataset_of(probe: Probe, request: AuditRequest) -> Dataset:
     known = set(map(str, dataset.attributes.columns))
     asked = [(name, "to slice by") for measurement in probe.measurements for claim in measurement.claims for name in claim.by]
     asked += [(measurement.truth, "with the true answers") for measurement in probe.measurements if measurement.truth]
+    asked += [(name, "to pair images by") for pair in probe.paired for name in (pair.attribute, *pair.within, pair.cluster)]
+    asked += [(probe.cluster, "to tell clusters by")] if probe.cluster else []
     for name, purpose in asked:
         if name not in known:
-            raise UsageError(f"no attribute {name!r} {purpose}", where=dataset.name, fix=nearest(name, known))
+            place = place_of(name, request.probe)
+            raise UsageError(f"no attribute {name!r} {purpose} in {dataset.name}", where=place, fix=nearest(name, known))
     if request.nested:
         _check_nested(dataset, probe.cluster, request.nested)
     if probe.weights:
@@ -120,6 +140,35 @@ def _excluded(exclude: Path | tuple[str, ...]) -> tuple[tuple[str, ...], str]:
 
 
 # ---- models --------------------------------------------------------------------------------------------------------------------------
+
+
+def check_models(request: AuditRequest) -> None:
+    """Load each of several models once, and let go of it: that a later one is missing or damaged is said before the first is audited."""
+    if len(request.model) < 2:
+        return
+    LOG.info("looking at %d models", len(request.model))
+    for model, args in zip(request.model, args_by_model(request), strict=True):
+        if isinstance(model, str):
+            with quiet_log(), loaded(model, args, request) as (encoder, _):
+                refuse_misfit(encoder, request)
+            del encoder
+            gc.collect()  # one model at a time in memory
+
+
+def refuse_misfit(encoder: Encoder | Answerer, request: AuditRequest) -> None:
+    """Refuse what cannot be asked of a kind of model."""
+    if request.what_if and isinstance(encoder, Answerer):
+        refuse_what_ifs()
+
+
+@contextmanager
+def quiet_log() -> Iterator[None]:
+    """Log nothing meanwhile: what is noteworthy about a model is said when it is audited."""
+    before, LOG.disabled = LOG.disabled, True
+    try:
+        yield
+    finally:
+        LOG.disabled = before
 
 
 @contextmanager

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from audit.api.audits import Audit
-from audit.api.inputs import args_by_model, dataset_of, loaded, predictions_of, probes_of
-from audit.api.lookup import found_questions, planned_questions
+from audit.api.inputs import args_by_model, check_models, dataset_of, gates_of, loaded, predictions_of, probes_of
+from audit.api.lookup import found_questions
 from audit.api.requests import AuditRequest
 from audit.comparison.within import has_several_models, pair_models
 from audit.engine import AuditedProbe
@@ -28,7 +29,7 @@ from audit.predictions.default_claims import DefaultClaims, parse_outcome
 from audit.records.results import Results
 from audit.replicates.combine import replicates
 from audit.stages import Stages
-from audit.types import Note, Probe, Settings
+from audit.types import Dataset, Note, Probe, Settings
 from reports.exports.junit import junit_xml
 from reports.text.notes import sentence
 
@@ -61,10 +62,8 @@ def run_audit(request: AuditRequest) -> Audit:
     LOG.addFilter(_notes_in_words)
     clock = Clock()
     probes = probes_of(request)
-    # Which questions external predictions can answer is known only from the file.
     external = bool(request.predictions)
-    planned = None if external else planned_questions(asked for probe in probes for asked in probe.measurements)
-    gates = GateSet.of(request.fail_on, planned)
+    gates = gates_of(request, probes)
     with RunDirectory(request.out, log=LOG) as directory:
         stages = _stages(request)
         stages("reading", 0, 1)
@@ -135,19 +134,28 @@ def _audit_models(request: AuditRequest, probes: Sequence[Probe], gates: GateSet
     datasets = [dataset_of(probe, request) for probe in probes]
     for dataset in datasets:
         gates.check(dataset)
+    check_models(request)
+    asked = list(zip(probes, datasets, strict=True))
     for model, args in zip(request.model, args_by_model(request), strict=True):
-        with loaded(model, args, request) as (encoder, root):
-            directory.open()
-            audited = []
-            for probe, dataset in zip(probes, datasets, strict=True):
-                LOG.info("model %s  probe %s  images %d  device %s", encoder.record.name, probe.name, len(dataset.images), request.device)
-                subject = (encoder, probe, dataset, request.settings)
-                how: dict[str, Any] = {"cache_root": root, "batch_size": request.batch_size, "stages": _stages(request)}
-                done = audit_probe(*subject, what_ifs=request.what_if, **how)
-                if request.untrained_control:
-                    done = with_untrained_control(done, *subject, **how)
-                audited.append(with_examples(done, dataset, request.include_examples) if request.include_examples else done)
-        yield model, audited
+        yield model, _audit_model(model, args, request, asked, directory)
+        gc.collect()  # one model at a time in memory
+
+
+def _audit_model(
+    model: Any, args: Mapping[str, str], request: AuditRequest, asked: Sequence[tuple[Probe, Dataset]], directory: RunDirectory
+) -> list[AuditedProbe]:
+    audited = []
+    with loaded(model, args, request) as (encoder, root):
+        directory.open()
+        for probe, dataset in asked:
+            LOG.info("model %s  probe %s  images %d  device %s", encoder.record.name, probe.name, len(dataset.images), request.device)
+            subject = (encoder, probe, dataset, request.settings)
+            how: dict[str, Any] = {"cache_root": root, "batch_size": request.batch_size, "stages": _stages(request)}
+            done = audit_probe(*subject, what_ifs=request.what_if, **how)
+            if request.untrained_control:
+                done = with_untrained_control(done, *subject, **how)
+            audited.append(with_examples(done, dataset, request.include_examples) if request.include_examples else done)
+    return audited
 
 
 def _audit_predictions(request: AuditRequest, probes: Sequence[Probe], gates: GateSet, directory: RunDirectory) -> _Audited:

@@ -73,15 +73,15 @@ class _Bar(tqdm):  # type: ignore[type-arg]
         """What a bar is made from, with the time left."""
         known = dict(super().format_dict)
         rate = known["rate"] or (known["n"] / known["elapsed"] if known["n"] and known["elapsed"] else None)
-        return {**known, "left": f", {_time((known['total'] - known['n']) / rate)} left" if rate else ""}
+        return {**known, "left": f", {duration((known['total'] - known['n']) / rate)} left" if rate else ""}
 
 
-def _time(seconds: float) -> str:
+def duration(seconds: float) -> str:
     """Return a time in the unit that a person would say.
 
     Examples
     --------
-    >>> _time(0.4), _time(8.2), _time(95), _time(7300)
+    >>> duration(0.4), duration(8.2), duration(95), duration(7300)
     ('1 s', '9 s', '2 min', '2 h 2 min')
     """
     whole = max(int(-(-seconds // 1)), 1)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 import pandas as pd
@@ -90,7 +90,7 @@ def audit(
     images(0, len(dataset.images))
     if isinstance(encoder, Answerer):
         if methods:
-            raise UsageError("a generative model has no what-ifs", why="they change embeddings", fix="leave --what-if out")
+            refuse_what_ifs()
         held = interview(encoder, probe, dataset, settings, cache_root=cache_root, batch_size=batch_size, progress=images)
         return _interviewed(held, dataset, settings, stages)
     embeddings = embed_images(encoder, dataset, cache_root, batch_size=batch_size, max_skip=settings.max_skip, progress=images)
@@ -128,6 +128,11 @@ def _interviewed(held: Interview, dataset: Dataset, settings: Settings, stages: 
     seen = (held.scores.exclusions, held.scores.conversions)
     answered = AnsweredProbe(held.record, dataset, held.attributes, held.predictions, held.specifications, *seen)
     return _with_texts(build_result(answered, held.probe, settings, stages), given_texts(held.probe))
+
+
+def refuse_what_ifs() -> NoReturn:
+    """Say that a model that is asked questions has no what-ifs."""
+    raise UsageError("a generative model has no what-ifs", why="they change embeddings", fix="leave --what-if out")
 
 
 def _with_texts(audited: AuditedProbe, given: GivenTexts) -> AuditedProbe:

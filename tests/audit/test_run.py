@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.command import command, process
-from tests.support.tiny import write_probe
+from tests.support.tiny import write_failing_model, write_probe
 
 
 def test_list_probes_names_both():
@@ -90,12 +90,9 @@ def test_an_unreachable_hub_says_how_to_do_without(tmp_path, checkpoint, monkeyp
     refused(process("--model", checkpoint, "--probe", "fairface", cwd=tmp_path), 5, "HuggingFaceM4/FairFace", "CC BY 4.0", "--data")
 
 
-def test_an_outside_exception_is_a_defect_not_a_finding(tmp_path, checkpoint):
-    (tmp_path / "mine.py").write_text(
-        "from dataclasses import replace\nfrom probes.emoji import PROBE as E\n"
-        "def load(options): raise ZeroDivisionError\nPROBE = replace(E, load=load)\n"
-    )
-    refused(command("--model", checkpoint, "--probe", "mine.py", cwd=tmp_path), 70, "internal error", "ZeroDivisionError")
+def test_an_outside_exception_is_a_defect_not_a_finding(tmp_path, checkpoint, monkeypatch):
+    monkeypatch.setattr("audit.api.pipeline.planned_questions", lambda measurements: 1 / 0)
+    refused(command("--model", checkpoint, "--probe", "emoji", cwd=tmp_path), 70, "internal error", "ZeroDivisionError")
 
 
 # ---- a whole run ---------------------------------------------------------------------------------------------------------------------
@@ -207,11 +204,11 @@ def test_a_second_audit_into_the_same_directory_is_refused(tmp_path, checkpoint)
         refused(command("--model", checkpoint, "--probe", "emoji", "--out", out), 5, "another audit is writing")
 
 
-def test_a_failed_rerun_keeps_the_report_and_says_whose_it_is(tmp_path, checkpoint, faces, audited):
+def test_a_failed_rerun_keeps_the_report_and_says_whose_it_is(tmp_path, faces, short, audited):
     first, _ = audited()
     before = (tmp_path / "out" / "report.html").read_bytes()
-    write_probe(tmp_path / "mine.py", "paired=(PairedClaim('absent', 'gender', 'man', 'woman', ('age',), 'age'),)")
-    again = command("--model", checkpoint, "--probe", "mine.py", "--data", faces, "--out", "out", cwd=tmp_path)
+    write_failing_model(tmp_path / "mine.py")
+    again = command("--model", "mine.py:Failing", "--probe", short, "--data", faces, "--out", "out", cwd=tmp_path)
     assert again.returncode not in (0, 1)
     assert "the audit in out is replaced once this one is complete" in again.stderr
     assert "is replaced" not in first.stderr

@@ -55,3 +55,15 @@ def write_open_probe(path: Path, claims: str = "Claim('selection_rate', ('race',
         f"PROBE = Probe({path.stem!r}, 'Which?', load, (ASKED,), 'made by the test', 'none', (), ('all else',))\n"
     )
     return path
+
+
+def write_failing_model(path: Path) -> Path:
+    """An encoder that can be loaded, which tries it on two images, and fails at the first batch."""
+    path.write_text(
+        "import numpy as np\nclass Failing:\n    seen = 0\n"
+        "    def encode_images(self, images):\n        self.seen += len(images)\n"
+        "        if self.seen > 2: raise ValueError('planted')\n"
+        "        return np.ones((len(images), 4))\n"
+        "    def encode_texts(self, texts):\n        return np.ones((len(texts), 4))\n"
+    )
+    return path

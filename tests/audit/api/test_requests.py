@@ -25,7 +25,7 @@ from audit.testing import FakeEncoder, four_faces, gender_probe
 from audit.types import Settings
 from tests.support import comparison_samples as samples
 
-PROGRAM = {"help", "version", "debug", "list_probes", "verbose", "quiet"}
+PROGRAM = {"help", "version", "debug", "list_probes", "check", "verbose", "quiet"}
 """Flags about the program."""
 FACES = """from dataclasses import replace
 import pandas as pd

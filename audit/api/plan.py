@@ -1,0 +1,44 @@
+"""What a request asks for, looked at without doing it: probes, data, gates and every model are read."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Sequence
+
+from audit.api.inputs import args_by_model, dataset_of, gates_of, loaded, predictions_of, probes_of, quiet_log, refuse_misfit
+from audit.api.requests import AuditRequest
+from audit.engine.plan import AuditPlan, PlannedModel, PlannedProbe, counted_levels, planned_model, planned_probe
+from audit.output.run_directory import RunDirectory
+from audit.types import Probe
+
+
+def plan_audit(request: AuditRequest) -> AuditPlan:
+    """Return what an audit would do. What is wrong and can be seen before the first image raises as the audit would; nothing is written."""
+    probes = probes_of(request)
+    gates = gates_of(request, probes)
+    RunDirectory(request.out)
+    models: list[PlannedModel] = []
+    if request.predictions:
+        planned = _of_predictions(request, probes)
+    else:
+        datasets = [dataset_of(probe, request) for probe in probes]
+        for dataset in datasets:
+            gates.check(dataset)
+        planned = [planned_probe(*each) for each in zip(probes, datasets, strict=True)]
+        for model, args in zip(request.model, args_by_model(request), strict=True):
+            with quiet_log(), loaded(model, args, request) as (encoder, root):
+                refuse_misfit(encoder, request)
+                models.append(planned_model(encoder, root, datasets))
+            del encoder
+            gc.collect()  # one model at a time in memory
+    replaces = request.out is not None and (request.out / "report.html").exists()
+    return AuditPlan(tuple(models), tuple(planned), request.fail_on, request.out, replaces, request.junit)
+
+
+def _of_predictions(request: AuditRequest, probes: Sequence[Probe]) -> list[PlannedProbe]:
+    planned = []
+    for file in predictions_of(request, probes):
+        for answers in file.answers:
+            counts = {str(name): counted_levels(column) for name, column in answers.predictions.attributes.items()}
+            planned.append(PlannedProbe(answers.measurement, file.name, len(answers.predictions.y_pred), 0, 0, counts))
+    return planned

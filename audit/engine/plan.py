@@ -1,0 +1,144 @@
+"""What an audit would do: a probe, data and a model looked at, a few images timed; facts for a person who is about to wait."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from audit.data.images import UnreadableImage, decode
+from audit.embedding.cache import EmbeddingCache, image_key
+from audit.embedding.embed import DECODE_POLICY
+from audit.types import Answerer, Dataset, Encoder, Group, Probe
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+TIMED, COUNTED = 8, 2000
+"""Images that a model is shown to know its pace, and of which it is looked up whether the cache has them."""
+
+
+@dataclass(frozen=True)
+class PlannedModel:
+    """A model that can be audited."""
+
+    name: str
+    kind: str
+    parameters: int
+    cached: tuple[int, ...]
+    """Images of each probe that need not be embedded; of large data an estimate."""
+    seconds_per_image: float | None
+    """None where no image was shown: all are in the cache, or it is asked questions."""
+
+
+@dataclass(frozen=True)
+class PlannedProbe:
+    """A probe, or external predictions, and what they are asked."""
+
+    name: str
+    data: str
+    images: int
+    planned: int
+    """Pre-specified questions."""
+    exploratory: int
+    groups: Mapping[str, Mapping[str, int]]
+    """attribute -> level -> images."""
+
+
+@dataclass(frozen=True)
+class AuditPlan:
+    """What a run would do."""
+
+    models: tuple[PlannedModel, ...]
+    probes: tuple[PlannedProbe, ...]
+    gates: tuple[str, ...]
+    out: Path | None
+    replaces: bool
+    """Whether there is an audit that it would replace."""
+    junit: Path | None
+
+    @property
+    def to_embed(self) -> int:
+        """Images to be embedded, by all models together."""
+        return sum(probe.images - cached for model in self.models for probe, cached in zip(self.probes, model.cached, strict=True))
+
+    @property
+    def seconds(self) -> float | None:
+        """How long embedding would take; None where a pace is not known."""
+        paces = [each.seconds_per_image for each in self.models]
+        if any(pace is None and sum(model.cached) < self._images for pace, model in zip(paces, self.models, strict=True)):
+            return None
+        return sum((self._images - sum(model.cached)) * (pace or 0.0) for pace, model in zip(paces, self.models, strict=True))
+
+    @property
+    def _images(self) -> int:
+        return sum(each.images for each in self.probes)
+
+
+def planned_probe(probe: Probe, dataset: Dataset) -> PlannedProbe:
+    """Return what a probe asks, and of whom."""
+    claims = [claim for measurement in probe.measurements for claim in measurement.claims]
+    planned = sum(claim.primary for claim in claims)
+    names = dict.fromkeys(name for claim in claims for name in claim.by)
+    groups = {name: counted_levels(dataset.attributes[name], dataset.levels.get(name, ())) for name in names}
+    return PlannedProbe(probe.name, dataset.name, len(dataset.images), planned, len(claims) - planned, groups)
+
+
+def counted_levels(column: pd.Series, levels: Group = ()) -> dict[str, int]:
+    """Return the images of each level, declared ones first."""
+    counts = column.value_counts()
+    return {str(level): int(counts.get(level, 0)) for level in (*levels, *(each for each in counts.index if each not in levels))}
+
+
+def planned_model(encoder: Encoder | Answerer, root: Path, datasets: Sequence[Dataset]) -> PlannedModel:
+    """Return what a model has to do for these data, and its pace."""
+    record = encoder.record
+    if isinstance(encoder, Answerer):
+        return PlannedModel(record.name, record.kind, record.parameters, tuple(0 for _ in datasets), None)
+    folder = root / record.fingerprint[:32] / "image"
+    cache = EmbeddingCache(root, record.fingerprint, "image", record.dimensions) if folder.is_dir() else ()
+    cached, missing = [], []
+    for dataset in datasets:
+        found, absent = _looked_up(dataset, cache)
+        cached.append(found)
+        missing += absent
+    return PlannedModel(record.name, record.kind, record.parameters, tuple(cached), _pace(encoder, missing))
+
+
+def _looked_up(dataset: Dataset, cache: EmbeddingCache | tuple[()]) -> tuple[int, list[bytes]]:
+    """Return how many images the cache has, by so many spread over the data, and a few that it has not."""
+    total, found = len(dataset.images), 0
+    absent: list[bytes] = []
+    places = range(0, total, max(-(-total // COUNTED), 1)) if cache != () else range(min(total, 2 * TIMED))
+    for place in places:
+        try:
+            content = dataset.images[place]
+        except UnreadableImage:
+            continue
+        if cache != () and image_key(content, DECODE_POLICY) in cache:
+            found += 1
+        elif len(absent) < 2 * TIMED:
+            absent.append(content)
+    return round(found * total / max(len(places), 1)), absent
+
+
+def _pace(encoder: Encoder, contents: Sequence[bytes]) -> float | None:
+    """Return the seconds that an image takes; the first ones, which also warm the model up, are not counted."""
+    if not contents:
+        return None
+    pace = None
+    rest = iter(contents)
+    while part := list(islice(rest, TIMED)):
+        began, images = time.monotonic(), []
+        for content in part:
+            try:
+                images.append(decode(content).image)
+            except UnreadableImage:
+                continue
+        if images:
+            encoder.encode_images(images)
+            pace = (time.monotonic() - began) / len(images)
+    return pace

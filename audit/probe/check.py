@@ -1,0 +1,223 @@
+"""Whether a probe can be asked: types, names and prompts, before any image is read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, get_args
+
+from audit.answers import answers_of
+from audit.errors import UsageError, nearest
+from audit.measure import kinds
+from audit.naming import finding_id
+from audit.plans import WhatIfPlan
+from audit.statistics.metrics import METRICS
+from audit.types import (
+    Better,
+    Claim,
+    LabelSet,
+    Measurement,
+    PairedClaim,
+    Probe,
+    PublishedTable,
+    SpecificationPlan,
+)
+
+_SHOWN = 60
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """What is wrong, and where a person would look for it."""
+
+    what: str
+    fix: str
+    made_by: str
+    """The class whose call is wrong."""
+    value: Any
+    """What stands there."""
+    part: str
+    """Of the probe, in words."""
+
+    def error(self, where: str | None) -> UsageError:
+        """Return the error that says so."""
+        return UsageError(self.what, where=where or self.part, fix=self.fix)
+
+
+Mistakes = Iterator[Mistake]
+
+
+def mistakes(probe: Probe) -> Mistakes:
+    """Give every mistake of a probe, in reading order."""
+    part = f"probe {probe.name!r}"
+    for name in ("name", "question", "source", "licence"):
+        yield from _text(getattr(probe, name), name, "Probe", part)
+    load: object = probe.load
+    if not callable(load):
+        yield Mistake(f"load is {_shown(load)}: expected a function of LoadOptions", "load=load", "Probe", load, part)
+    for name in ("limits", "not_tested"):
+        yield from _several(getattr(probe, name), str, name, "Probe", part)
+    wanted = {
+        "measurements": Measurement, "published": PublishedTable, "specifications": SpecificationPlan, "paired": PairedClaim,
+        "what_ifs": WhatIfPlan,
+    }  # fmt: skip
+    wrong = [each for name, kind in wanted.items() for each in _several(getattr(probe, name), kind, name, "Probe", part)]
+    yield from wrong
+    if wrong:
+        return
+    if not probe.measurements:
+        yield Mistake("a probe without measurements", "measurements=(Measurement(…),)", "Probe", probe.name, part)
+    for measurement in probe.measurements:
+        yield from _of_measurement(measurement)
+    yield from _of_names(probe, part)
+
+
+def _of_names(probe: Probe, part: str) -> Mistakes:
+    """Give names that do not fit each other."""
+    names = [each.name for each in probe.measurements]
+    for name in dict.fromkeys(each for each in names if names.count(each) > 1):
+        yield Mistake(f"two measurements are called {name!r}", "give each a name of its own", "Measurement", name, part)
+    for pair in probe.paired:
+        if pair.measurement not in names:
+            what = f"a pair names the measurement {pair.measurement!r}"
+            yield Mistake(what, nearest(pair.measurement, names), "PairedClaim", pair.measurement, part)
+    for plan in probe.specifications:
+        if not 0 <= plan.default < len(plan.specifications):
+            what = f"the default of a plan is number {plan.default} of {len(plan.specifications)} specifications"
+            yield Mistake(what, "default counts from 0", "SpecificationPlan", plan.default, part)
+
+
+def _of_measurement(measurement: Measurement) -> Mistakes:
+    part = f"measurement {measurement.name!r}"
+    yield from _text(measurement.name, "name", "Measurement", part)
+    label_set: object = measurement.label_set
+    if not isinstance(label_set, LabelSet):
+        what = f"label_set is {_shown(label_set)}: expected a LabelSet"
+        yield Mistake(what, "LabelSet(name, labels, prompts)", "Measurement", measurement.name, part)
+        return
+    labels = list(_of_labels(label_set, part, prompted=measurement.asked is None))
+    yield from labels
+    if measurement.truth is not None:
+        yield from _text(measurement.truth, "truth", "Measurement", part)
+    if measurement.kind not in kinds():
+        what = f"measurement {measurement.name!r} is of an unknown kind {measurement.kind!r}"
+        yield Mistake(what, nearest(str(measurement.kind), kinds()), "Measurement", measurement.kind, part)
+    claims = list(_several(measurement.claims, Claim, "claims", "Measurement", part))
+    yield from claims
+    if not labels:
+        yield from _of_outcomes(measurement, part)
+    if claims or labels:
+        return
+    seen: set[str] = set()
+    for claim in measurement.claims:
+        wrong = list(_of_claim(claim, measurement, part))
+        yield from wrong
+        if not wrong and (name := finding_id(measurement.name, claim)) in seen:
+            yield Mistake(f"the claim {name!r} is made twice", "leave one out", "Claim", claim.metric, part)
+        elif not wrong:
+            seen.add(name)
+
+
+def _of_labels(labels: LabelSet, part: str, *, prompted: bool) -> Mistakes:
+    yield from (wrong := list(_several(labels.labels, str, "labels", "LabelSet", part)))
+    if wrong:
+        return
+    if len(labels.labels) < 2:
+        yield Mistake("a label set needs two labels", "add what else the answer may be", "LabelSet", labels.name, part)
+    for label in dict.fromkeys(each for each in labels.labels if labels.labels.count(each) > 1):
+        yield Mistake(f"the label {label!r} stands twice", "name each once", "LabelSet", label, part)
+    mappings: tuple[tuple[str, Any], ...] = (("prompts", labels.prompts), ("answers", labels.answers))
+    for name, kept in mappings:
+        if not isinstance(kept, Mapping):
+            yield Mistake(f"{name} are {_shown(kept)}: expected a mapping by label", f"{name}={{label: …}}", "LabelSet", labels.name, part)
+            return
+        for label in kept:
+            if label not in labels.labels:
+                yield Mistake(f"{name} for {label!r}, which is no label", nearest(str(label), labels.labels), "LabelSet", label, part)
+    yield from _of_each_label(labels, part, prompted=prompted)
+    if labels.combine not in ("argmax", "sum"):
+        yield Mistake(f"combine is {_shown(labels.combine)}", "'argmax' or 'sum'", "LabelSet", labels.combine, part)
+
+
+def _of_each_label(labels: LabelSet, part: str, *, prompted: bool) -> Mistakes:
+    for label in labels.labels:
+        if prompted and not labels.prompts.get(label):
+            fix = f"prompts={{{label!r}: ('a photo of a {label}',), …}}"
+            yield Mistake(f"the label {label!r} has no prompts", fix, "LabelSet", label, part)
+        elif prompted:
+            yield from _several(labels.prompts[label], str, f"the prompts of {label!r}", "LabelSet", part)
+        if labels.answers and not isinstance(labels.answers.get(label), str):
+            yield Mistake(f"the label {label!r} has no answer", "give every label one, or none", "LabelSet", label, part)
+
+
+def _of_outcomes(measurement: Measurement, part: str) -> Mistakes:
+    outcomes: Any = measurement.outcomes
+    if not isinstance(outcomes, Mapping):
+        what = f"outcomes are {_shown(outcomes)}: expected a mapping"
+        yield Mistake(what, "outcomes={'harm': ('thief', 'criminal')}", "Measurement", measurement.name, part)
+        return
+    known = answers_of(measurement.label_set)
+    for name, answers in outcomes.items():
+        yield from (wrong := list(_several(answers, str, f"the outcome {name!r}", "Measurement", part)))
+        for answer in () if wrong else answers:
+            if answer not in known:
+                what = f"the outcome {name!r} has an answer {answer!r}, which cannot be given"
+                yield Mistake(what, nearest(answer, known), "Measurement", answer, part)
+
+
+def _of_claim(claim: Claim, measurement: Measurement, part: str) -> Mistakes:
+    yield from (wrong := list(_several(claim.by, str, "by", "Claim", part)))
+    if not wrong and not claim.by:
+        yield Mistake("a claim by no attribute", "by=('gender',)", "Claim", claim.metric, part)
+    metric = METRICS.get(claim.metric) if isinstance(claim.metric, str) else None
+    if metric is None:
+        yield Mistake(f"unknown metric {_shown(claim.metric)}", nearest(str(claim.metric), METRICS), "Claim", claim.metric, part)
+        return
+    if metric.needs_truth and measurement.truth is None:
+        what = f"{claim.metric} needs true answers, and measurement {measurement.name!r} has no truth"
+        yield Mistake(what, "truth='…' names the attribute that holds them", "Claim", claim.metric, part)
+    if metric.needs_outcome and claim.outcome is None:
+        what = f"{claim.metric} needs an outcome"
+        yield Mistake(what, _outcomes(measurement, ""), "Claim", claim.metric, part)
+    elif not metric.needs_outcome and claim.outcome is not None:
+        yield Mistake(f"{claim.metric} has no outcome", f"leave {claim.outcome!r} out", "Claim", claim.outcome, part)
+    elif claim.outcome is not None and claim.outcome not in measurement.outcomes:
+        yield Mistake(f"unknown outcome {claim.outcome!r}", _outcomes(measurement, str(claim.outcome)), "Claim", claim.outcome, part)
+    for name, low, high, expected in (("tolerance", 0.0, 1.0, "0 ≤ x < 1"), ("ratio_tolerance", 1.0, float("inf"), "a number above 1")):
+        value = getattr(claim, name)
+        if value is not None and not (isinstance(value, int | float) and low <= value < high):
+            yield Mistake(f"invalid {name} {_shown(value)}: expected {expected}", "change it, or leave it out", "Claim", value, part)
+    if claim.better is not None and claim.better not in get_args(Better):
+        yield Mistake(f"better is {_shown(claim.better)}", f"one of {', '.join(get_args(Better))}", "Claim", claim.better, part)
+
+
+def _outcomes(measurement: Measurement, name: str) -> str:
+    known = list(map(str, measurement.outcomes))
+    return nearest(name, known) if known else "outcomes={'harm': ('thief', 'criminal')} in the Measurement"
+
+
+# ---- types ---------------------------------------------------------------------------------------------------------------------------
+
+
+def _text(value: object, name: str, made_by: str, part: str) -> Mistakes:
+    if not isinstance(value, str) or not value.strip():
+        yield Mistake(f"{name} is {_shown(value)}: expected text", f"{name}='…'", made_by, value, part)
+
+
+def _several(value: object, kind: type, name: str, made_by: str, part: str) -> Mistakes:
+    """Give what is wrong with a tuple of things of one kind."""
+    expected = f"expected a tuple of {'strings' if kind is str else f'{kind.__name__} values'}"
+    if isinstance(value, tuple):
+        for each in value:
+            if not isinstance(each, kind) or each == "":
+                yield Mistake(f"{name}: {_shown(each)} in it, {expected}", "correct it", made_by, each, part)
+                return
+        return
+    fix = f"a comma makes a tuple of one: ({_shown(value)},)" if isinstance(value, kind) else "write it in round brackets"
+    yield Mistake(f"{name}: {_shown(value)}, {expected}", fix, made_by, value, part)
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, str | int | float | list | None) and len(repr(value)) <= _SHOWN:
+        return repr(value)
+    return f"a value of type {type(value).__name__}" if not isinstance(value, str) else f"{value[:_SHOWN]!r}…"

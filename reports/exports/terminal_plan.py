@@ -1,0 +1,62 @@
+"""What an audit would do, on a terminal: a plan in, lines out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from audit.cli.progress import duration
+from audit.cli.screen import Screen
+from audit.engine.plan import AuditPlan, PlannedProbe
+from reports.exports.lines import lines_of, width
+from reports.text.numbers import in_words
+
+_MOST_LEVELS = 12
+_HEADS = ("model", "probe", "data", "gate", "time", "writes")
+_INDENT = max(map(width, _HEADS)) + 2
+
+
+def plan_lines(plan: AuditPlan, screen: Screen) -> str:
+    """Return what a person wants to know before they wait: models, questions, groups with n, time, and what is written."""
+    lines: list[str] = []
+    for head, text in _said(plan):
+        first, *others = lines_of(text, screen, indent=_INDENT)
+        lines += [head + first[len(head) :], *others]
+    return "\n".join(lines)
+
+
+def _said(plan: AuditPlan) -> Iterator[tuple[str, str]]:
+    for model in plan.models:
+        yield "model", f"{model.name} · {model.kind} · {in_words(model.parameters, 'parameter')}"
+    for place, probe in enumerate(plan.probes):
+        yield from _of_probe(probe, external=not plan.models)
+        for model in plan.models:
+            yield "", f"{in_words(model.cached[place], 'image')} in the cache for {model.name}"
+        for name, counts in probe.groups.items():
+            shown = [f"{level} {n:,}" for level, n in counts.items()]
+            more = f", and {in_words(len(shown) - _MOST_LEVELS, 'more level')}" if len(shown) > _MOST_LEVELS else ""
+            yield "", f"{name}: {', '.join(shown[:_MOST_LEVELS])}{more}"
+    for gate in plan.gates:
+        yield "gate", gate
+    yield "time", _time(plan)
+    if plan.out is not None:
+        yield "writes", f"{plan.out}{' (the audit in it is replaced)' if plan.replaces else ''}"
+    if plan.junit is not None:
+        yield "", str(plan.junit)
+
+
+def _of_probe(probe: PlannedProbe, *, external: bool) -> Iterator[tuple[str, str]]:
+    if external:
+        yield "data", f"{probe.data}: {in_words(probe.images, 'answer')} to {probe.name!r}"
+        return
+    asked = f"{in_words(probe.planned, 'pre-specified question')}, {in_words(probe.exploratory, 'exploratory comparison')}"
+    yield "probe", f"{probe.name} · {probe.data} · {in_words(probe.images, 'image')} · {asked}"
+
+
+def _time(plan: AuditPlan) -> str:
+    if not plan.models:
+        return "no model is run"
+    if not plan.to_embed:
+        return "no image has to be embedded"
+    if plan.seconds is None:
+        return f"not known: {in_words(plan.to_embed, 'image')} are put to a model as questions"
+    return f"about {duration(plan.seconds)} to embed {in_words(plan.to_embed, 'image')}; then the statistics"
