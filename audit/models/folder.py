@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,8 @@ MAX_ENTRIES = 10_000
 SAVE_AGAIN = "download or save it again"
 _CODE_KEYS = ("auto_map", "trust_remote_code", "attn_implementation", "experts_implementation")
 """Keys (or parts of them) by which a configuration has transformers fetch or run code."""
+_OF_ADAPTERS = "auto_mapping"
+"""In peft's `adapter_config.json`: names of classes. Adapters are never applied."""
 
 
 @dataclass(frozen=True)
@@ -65,8 +67,28 @@ def check_folder(folder: Path, inside: Path, required: str | None = "config.json
         raise DataError(f"no {kind} model in this folder: it has no {required}", where=str(folder), **_found(folder, names))
 
 
-def read_weights(folder: Path) -> Weights:
-    """Return the tensors of a folder: safetensors where there are any, else one `pytorch_model.bin` by the restricted reader."""
+def read_weights(folder: Path, adapter: str | None = None) -> Weights:
+    """Return the tensors of a folder: safetensors where there are any, else one `pytorch_model.bin` by the restricted reader.
+
+    An adapter (LoRA) beside them or among them raises DataError, unless `adapter` is ``"ignore"``.
+    """
+    from contrastive.formats.adapter import refuse_beside, without_adapter
+
+    with located(str(folder)):
+        files = refuse_beside(folder, adapter is not None)
+        weights = _read_all(folder)
+        tensors, left = without_adapter(weights.tensors, adapter is not None)
+    found = adapter_notes(files, left)
+    return replace(weights, tensors=tensors, notes=(*weights.notes, *found)) if found else weights
+
+
+def adapter_notes(files: Sequence[str], tensors: Sequence[str] = ()) -> list[Note]:
+    """Return the note that an adapter was ignored: files beside the weights, tensors among them; none without one."""
+    where = [*files, *([f"{len(tensors)} of the tensors, such as {tensors[0][:80]!r}"] if tensors else [])]
+    return [Note("adapter_ignored", {"where": ", ".join(where)})] if where else []
+
+
+def _read_all(folder: Path) -> Weights:
     names = sorted(path.name for path in folder.iterdir())
     if "model.safetensors.index.json" in names:
         files = _indexed(folder)
@@ -119,7 +141,8 @@ def _refuse_code(path: Path) -> DataError | None:
         content = _read_json(path)
     except DataError as error:
         return error
-    if key := next((key for _, key, _ in entries(content) if any(part in key for part in _CODE_KEYS)), None):
+    names = (key for _, key, _ in entries(content) if key != _OF_ADAPTERS)
+    if key := next((key for key in names if any(part in key for part in _CODE_KEYS)), None):
         why = "through such keys a model's author has code fetched and run; here a configuration is data, and no option changes that"
         fix = f"if the architecture is one that transformers has built in, remove {key!r} from {path.name}"
         raise UnsafeError(f"the configuration asks for code: key {key!r}", where=str(path), why=why, fix=fix)
@@ -153,10 +176,10 @@ def is_three_numbers(value: object) -> bool:
 def _found(folder: Path, names: Sequence[str]) -> dict[str, str]:
     """Return why and fix for a folder without `config.json`."""
     fix = "give the folder that holds config.json and model.safetensors"
-    if "ckpt.pt" in names:
-        fix = f"a checkpoint of this project is named by its file: --model {folder / 'ckpt.pt'}"
-    elif "open_clip_config.json" in names:
-        fix = "this is a folder of open_clip, which this version does not read; give the same model in the Hugging Face layout"
+    if "shards" in names:
+        fix = f"it holds a training run in pieces: python -m contrastive.unshard {folder} ckpt.pt, and audit that"
+    elif any(name.startswith("adapter_") for name in names):
+        fix = "it holds an adapter (LoRA) alone: merge it into its base model (peft: merge_and_unload()), and name the result"
     return {"why": f"found: {', '.join(names[:20]) or 'nothing'}", "fix": fix}
 
 

@@ -13,7 +13,7 @@ from contrastive.hub import hub_fault
 log = logging.getLogger("audit")
 TIMEOUT_S = 4.0
 FILES = (
-    "config.json", "model.safetensors", "model-*-of-*.safetensors", "model.safetensors.index.json",
+    "config.json", "adapter_config.json", "model.safetensors", "model-*-of-*.safetensors", "model.safetensors.index.json",
     "preprocessor_config.json", "processor_config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
     "added_tokens.json", "vocab.json", "merges.txt", "vocab.txt", "spiece.model", "tokenizer.model", "sentencepiece.bpe.model",
     "chat_template.jinja", "chat_template.json", "video_preprocessor_config.json",

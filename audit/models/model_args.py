@@ -82,6 +82,15 @@ def override_notes(overrides: ModelOverrides) -> list[Note]:
     return [Note("override", {"name": name, "value": str(value)}) for name, value in overrides.given().items() if name != "tokenizer"]
 
 
+def folder_options(words: Mapping[str, str] | None, kind: str) -> dict[str, str]:
+    """Return what may be set for a folder whose files decide everything else: that an adapter in it is left out."""
+    given = dict(words or {})
+    options = {"adapter": given.pop("adapter")} if "adapter" in given else {}
+    read_overrides(options)
+    refuse_overrides(given, kind)
+    return options
+
+
 def refuse_overrides(words: Mapping[str, str] | None, kind: str) -> None:
     """Refuse overrides for a model whose files decide everything: they would make it another model."""
     if words:

@@ -30,9 +30,9 @@ DTYPES = ("float32", "bfloat16", "float16")
 
 
 def log_notes(record: ModelRecord) -> None:
-    """Log what is noteworthy about a model; everything guessed is a warning."""
+    """Log what is noteworthy about a model; everything guessed, and an adapter left out, is a warning."""
     for note in record.notes:
-        log.log(logging.WARNING if str(note).lower().startswith("guessed") else logging.INFO, "%s: %s", record.name, note)
+        log.log(logging.WARNING if str(note).lower().startswith(("guessed", "adapter")) else logging.INFO, "%s: %s", record.name, note)
 
 
 def out_of_memory(error: BaseException) -> bool:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from audit.models.folder import foreign_class_notes
+from audit.models.folder import adapter_notes, foreign_class_notes
 from audit.models.model_args import read_overrides, refuse_overrides
 from audit.models.runtime import located, log_notes
 from audit.types import Note
@@ -35,9 +35,12 @@ def load(path: Path, *, name: str, device: str, dtype: str, model_args: Mapping[
     dual encoder; UnsafeError if it asks for code or could exhaust the machine.
     """
     from contrastive.checkpoint.file import from_archive, is_own
+    from contrastive.formats.exports import tensors
 
     words = dict(model_args or {})
     overrides = read_overrides(words)
+    if path.name == tensors.WEIGHTS and tensors.is_export(path.parent):
+        return _exported(path.parent, words, {"name": name, "device": device, "dtype": dtype})
     contents = read(path)
     if contents.archive is not None and is_own(contents.archive):
         from audit.models import native
@@ -49,6 +52,17 @@ def load(path: Path, *, name: str, device: str, dtype: str, model_args: Mapping[
     encoder = _converted(path, contents, overrides, {"name": name, "device": device, "dtype": dtype})
     log_notes(encoder.record)
     return encoder
+
+
+def _exported(folder: Path, words: Mapping[str, str], setting: EncoderSettings) -> Encoder:
+    """Return the encoder of what ``contrastive.export --to safetensors`` wrote: it says itself what it is."""
+    from audit.models import native
+    from contrastive.formats.exports import tensors
+
+    refuse_overrides(words, "an export of this project")
+    with located(str(folder)):
+        checkpoint = tensors.read(folder)
+    return native.encoder(checkpoint, **setting, release=None)
 
 
 def read(path: Path) -> Contents:
@@ -64,6 +78,7 @@ def read(path: Path) -> Contents:
 def _converted(path: Path, contents: Contents, overrides: ModelOverrides, setting: EncoderSettings) -> Encoder:
     """Return the encoder of another project's weights."""
     from audit.models import native, siglip
+    from contrastive.formats.adapter import refuse_beside
     from contrastive.formats.convert import SIGLIP, convert
     from contrastive.formats.infer import described
     from contrastive.formats.readers.big_vision import KIND, to_siglip
@@ -73,11 +88,13 @@ def _converted(path: Path, contents: Contents, overrides: ModelOverrides, settin
         if contents.kind == KIND:
             file = siglip.SiglipFile(*to_siglip(contents.data), contents, (Note("big_vision_names"),))
             return siglip.load(path, file, overrides, **setting)
-        weights = unwrap(contents.data, overrides.weights)
+        weights = unwrap(contents.data, overrides.weights, overrides.adapter)
+        ignored = adapter_notes(refuse_beside(path.parent, overrides.adapter is not None))
         if SIGLIP not in weights.tensors:
             checkpoint = convert(weights, contents, overrides)
             encoder = native.encoder(checkpoint, **setting, release=contents.archive.release if contents.archive else None)
-            encoder.record = replace(encoder.record, architecture=described(checkpoint.config))
+            notes = (*encoder.record.notes, *ignored)
+            encoder.record = replace(encoder.record, architecture=described(checkpoint.config), notes=notes)
             return encoder
-    file = siglip.SiglipFile(weights.tensors, None, contents, (*weights.notes, *foreign_class_notes(contents.unknown)))
+    file = siglip.SiglipFile(weights.tensors, None, contents, (*weights.notes, *ignored, *foreign_class_notes(contents.unknown)))
     return siglip.load(path, file, overrides, **setting)

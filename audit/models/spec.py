@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from audit.errors import DataError, UsageError, nearest
-from audit.models.model_args import refuse_overrides
+from audit.models.model_args import folder_options
 
 if TYPE_CHECKING:
     from audit.types import Answerer, Encoder
@@ -64,7 +64,7 @@ def load(spec: str, *, device: str = "cpu", dtype: str = "float32", model_args: 
 
 
 def _load_from_hub(spec: str, setting: Mapping[str, str], model_args: Mapping[str, str] | None) -> Encoder | Answerer:
-    refuse_overrides(model_args, "a model of the hub")
+    options = folder_options(model_args, "a model of the hub")
     match = _HUB.fullmatch(spec.removeprefix("hf:"))
     if match is None or ".." in spec:
         beside = [path.name for path in Path().iterdir() if path.is_dir() or path.suffix in WEIGHT_FILES]
@@ -74,14 +74,38 @@ def _load_from_hub(spec: str, setting: Mapping[str, str], model_args: Mapping[st
 
     folder = hub.fetch(match["name"], match["revision"])
     # The hub's cache keeps a model's files in one place and links to them from each revision's folder, two levels down.
-    return _reader(folder)(folder, name=match["name"], revision=folder.name, inside=folder.parents[1], **setting)
+    return _reader(folder)(folder, name=match["name"], revision=folder.name, inside=folder.parents[1], **options, **setting)
 
 
 def _load_folder(path: Path, setting: Mapping[str, str], model_args: Mapping[str, str] | None) -> Encoder | Answerer:
     if (path / "open_clip_config.json").is_file() and not (path / "config.json").is_file():
         return _load_open_clip(str(path), setting, model_args)
-    refuse_overrides(model_args, "a folder in Hugging Face layout")
-    return _reader(path)(path, name=_name(path), **setting)
+    if (file := _only_file(path)) is not None:
+        from audit.models import single_file
+
+        return single_file.load(file, name=_name(path), model_args=model_args, **setting)
+    options = folder_options(model_args, "a folder in Hugging Face layout")
+    return _reader(path)(path, name=_name(path), **options, **setting)
+
+
+def _only_file(folder: Path) -> Path | None:
+    """Return the file that a folder stands for: our export's, our checkpoint, the only weights where nothing is configured; else None."""
+    from audit.models.folder import check_folder
+    from contrastive.formats.adapter import FILES as ADAPTER
+    from contrastive.formats.exports import tensors
+
+    names = {path.name for path in folder.iterdir()} - {*ADAPTER}
+    if tensors.is_export(folder):
+        found = {tensors.WEIGHTS}
+    elif "config.json" not in names and "ckpt.pt" in names:
+        found = {"ckpt.pt"}
+    else:  # a folder with a part of a configuration lacks the rest, and is told so
+        configured = any(name.endswith("config.json") for name in names)
+        found = {name for name in names if Path(name).suffix in WEIGHT_FILES and not configured}
+    if len(found) != 1:
+        return None
+    check_folder(folder, folder, required=None)
+    return folder / found.pop()
 
 
 def _reader(folder: Path) -> Callable[..., Encoder | Answerer]:

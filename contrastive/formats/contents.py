@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pkgutil
 from dataclasses import dataclass
 from importlib import import_module
@@ -11,6 +12,8 @@ from typing import Any
 from contrastive.checkpoint.torch_file import Archive, read_archive
 from contrastive.errors import DataError
 from contrastive.formats import readers
+
+MAX_JSON = 16 * 2**20
 
 
 @dataclass(frozen=True)
@@ -41,3 +44,16 @@ def read(path: Path) -> Contents:
             return contents
     archive = read_archive(path)
     return Contents(archive.data, archive.kind, archive.sha256, archive.unknown, archive)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Return the table in a JSON file of a model's folder; `DataError` if it is too large, not JSON or not a table."""
+    if path.stat().st_size > MAX_JSON:
+        raise DataError(f"{path.name} is larger than {MAX_JSON:,} bytes")
+    try:
+        content = json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path.name} is not readable JSON", why=str(error)[:200]) from error
+    if not isinstance(content, dict):
+        raise DataError(f"{path.name} is not a JSON object")
+    return content

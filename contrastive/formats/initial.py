@@ -6,7 +6,6 @@ or guessed with a note, or asked for: `contrastive.formats.convert` has the rule
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import replace
@@ -15,13 +14,14 @@ from typing import Any
 
 from contrastive.checkpoint.file import Checkpoint, from_archive, is_own
 from contrastive.errors import DataError, UsageError
-from contrastive.formats.contents import read
+from contrastive.formats.adapter import refuse_beside
+from contrastive.formats.contents import read, read_json
 from contrastive.formats.convert import convert
+from contrastive.formats.exports import tensors
 from contrastive.formats.unwrap import unwrap
 from contrastive.model.preprocess import RESAMPLING
 from contrastive.overrides import ModelOverrides
 
-MAX_JSON = 16 * 2**20
 HUGGING_FACE, OPEN_CLIP = "config.json", "open_clip_config.json"
 FILES = ("model.safetensors", "open_clip_model.safetensors", "pytorch_model.bin", "open_clip_pytorch_model.bin")
 """Of weights in a folder, in order of preference."""
@@ -39,12 +39,12 @@ def read_model(name: str, overrides: Mapping[str, str] | None = None) -> Checkpo
         return _folder(path, facts) if path.is_dir() else _file(path, facts)
     except DataError as error:
         error.where = error.where or name
-        error.fix = error.fix and re.sub(r"--model-args '([^']*)'", _as_settings, error.fix)
+        error.fix = error.fix and re.sub(r"--model-args (?:'([^']*)'|(\w+=\w+))", _as_settings, error.fix)
         raise
 
 
 def _as_settings(words: re.Match[str]) -> str:
-    return " ".join(f"model.stated.{word}" for word in words[1].split())
+    return " ".join(f"model.stated.{word}" for word in (words[1] or words[2]).split())
 
 
 def _file(path: Path, facts: ModelOverrides, kind: str = "") -> Checkpoint:
@@ -54,12 +54,15 @@ def _file(path: Path, facts: ModelOverrides, kind: str = "") -> Checkpoint:
             given = ", ".join(facts.given())
             raise UsageError(f"model.stated has {given}, but the checkpoint says itself what it is", where=str(path), fix="leave it out")
         return from_archive(contents.archive, path)
-    return convert(unwrap(contents.data, facts.weights), replace(contents, kind=kind or contents.kind), facts)
+    refuse_beside(path.parent, facts.adapter is not None)
+    return convert(unwrap(contents.data, facts.weights, facts.adapter), replace(contents, kind=kind or contents.kind), facts)
 
 
 def _folder(folder: Path, facts: ModelOverrides) -> Checkpoint:
     """Read a folder: what its configuration says counts as stated, unless a person stated it."""
     readers = {HUGGING_FACE: (_hugging_face, "Hugging Face folder"), OPEN_CLIP: (_open_clip, "open_clip folder")}
+    if tensors.is_export(folder):
+        return tensors.read(folder)
     form = next((name for name in readers if (folder / name).is_file()), None)
     weights = next((folder / name for name in FILES if (folder / name).is_file()), None)
     if form is None or weights is None:
@@ -73,7 +76,7 @@ def _folder(folder: Path, facts: ModelOverrides) -> Checkpoint:
         raise DataError("the folder's configuration cannot be understood", where=form, why=why) from error
     found = _file(weights, ModelOverrides(**{**said, **facts.given()}), kind)
     vocabulary = folder / "vocab.json"
-    if form == HUGGING_FACE and vocabulary.is_file() and _json(vocabulary) != found.tokenizer.ids:
+    if form == HUGGING_FACE and vocabulary.is_file() and read_json(vocabulary) != found.tokenizer.ids:
         raise DataError("the folder's vocabulary does not follow from its merges, as CLIP's does", where=vocabulary.name)
     return found
 
@@ -82,7 +85,7 @@ def _hugging_face(folder: Path) -> dict[str, Any]:
     """Return the facts in a `CLIPModel`'s folder. What an old file leaves out is what transformers fills in."""
     from transformers import CLIPConfig
 
-    content = _json(folder / HUGGING_FACE)
+    content = read_json(folder / HUGGING_FACE)
     if (kind := content.get("model_type")) != "clip":
         raise DataError(f"a model of type {str(kind)[:40]!r} cannot be trained here", fix="name the folder of a CLIPModel")
     config = CLIPConfig.from_dict(content)
@@ -101,7 +104,7 @@ def _hugging_face(folder: Path) -> dict[str, Any]:
 def _processor(path: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
-    content = _json(path)
+    content = read_json(path)
     names = {number: name for name, number in RESAMPLING.items()}
     size = content.get("size", {"shortest_edge": 0})
     cropped = content.get("do_center_crop", True) and (isinstance(size, int) or "shortest_edge" in size)
@@ -114,7 +117,7 @@ def _processor(path: Path) -> dict[str, Any]:
 
 def _open_clip(folder: Path) -> dict[str, Any]:
     """Return the facts in a folder that open_clip's factory reads."""
-    content = _json(folder / OPEN_CLIP)
+    content = read_json(folder / OPEN_CLIP)
     model, pixels = content["model_cfg"], content.get("preprocess_cfg", {})
     image, text = model["vision_cfg"], model["text_cfg"]
     return {
@@ -124,15 +127,3 @@ def _open_clip(folder: Path) -> dict[str, Any]:
         **{name: tuple(map(float, pixels[name])) for name in ("mean", "std") if name in pixels},
         **{name: pixels[name] for name in ("interpolation", "resize_mode") if name in pixels},
     }  # fmt: skip
-
-
-def _json(path: Path) -> dict[str, Any]:
-    if path.stat().st_size > MAX_JSON:
-        raise DataError(f"{path.name} is larger than {MAX_JSON:,} bytes")
-    try:
-        content = json.loads(path.read_bytes())
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{path.name} is not readable JSON", why=str(error)[:200]) from error
-    if not isinstance(content, dict):
-        raise DataError(f"{path.name} is not a JSON object")
-    return content

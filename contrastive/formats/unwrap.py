@@ -15,9 +15,11 @@ from torch import Tensor
 
 from contrastive.checkpoint.torch_file import flatten
 from contrastive.errors import DataError
+from contrastive.formats.adapter import without_adapter
 
 TABLES = ("state_dict", "model", "module", "model_state_dict", "state_dict_ema")  # of state dicts, in order of preference
-INSIDE = ("_orig_mod", "module")  # by ``torch.compile`` and DDP, anywhere in a name; no part of a model is called so
+INSIDE = ("_orig_mod", "module", "_modules", "_parameters", "_buffers")
+"""By ``torch.compile``, by DDP, and in a module that was pickled whole; anywhere in a name. No part of a model is called so."""
 TOWERS = frozenset({"visual", "text", "transformer", "vision_model", "text_model", "params", "img", "txt"})
 """First parts of names that are the model's own, even where every name begins so."""
 SCALARS = ("input_resolution", "context_length", "vocab_size")  # buffers of OpenAI's archives
@@ -42,11 +44,12 @@ class Weights:
         return set(self.scalars) == set(SCALARS)
 
 
-def unwrap(data: Any, prefer: str | None = None) -> Weights:
+def unwrap(data: Any, prefer: str | None = None, adapter: str | None = None) -> Weights:
     """Return the weights in a file's nested tables.
 
-    `data`: untrusted. Only tensors are looked at; `prefer`: the table to take, where the file has several (``"state_dict_ema"``). Raises
-    `DataError` if the table is missing, without a tensor, two weights of one name, or the weights are FSDP1's flattened ones.
+    `data`: untrusted. Only tensors are looked at; `prefer`: the table to take, where the file has several (``"state_dict_ema"``);
+    `adapter`: ``"ignore"`` to leave one out. Raises `DataError` if the table is missing, without a tensor, two weights of one name, or the
+    weights are FSDP1's flattened ones or hold an adapter.
     """
     table, path, notes = _open_tables(data, prefer)
     tensors = flatten(table)
@@ -56,6 +59,9 @@ def unwrap(data: Any, prefer: str | None = None) -> Weights:
         why = f"{flat[0][:80]!r} holds many weights in one row, perhaps one process's share only: names and shapes are not in the file"
         fix = "save it again where it was trained, as a full state dict: get_model_state_dict with full_state_dict=True"
         raise DataError("the weights are flattened by FSDP", why=why, fix=fix)
+    tensors, left = without_adapter(tensors, adapter is not None)
+    if left:
+        notes = [*notes, f"Adapter (LoRA) ignored: {len(left)} of its tensors were left out, such as {left[0][:80]!r}."]
     tensors, renamed = _rename(tensors)
     scalars = {name: int(tensors[name]) for name in SCALARS if name in tensors and tensors[name].numel() == 1}
     kept = {name: tensor for name, tensor in tensors.items() if name not in SCALARS and name.rpartition(".")[2] not in DERIVED}
@@ -69,7 +75,8 @@ def unwrap(data: Any, prefer: str | None = None) -> Weights:
 
 def tables(tensors: Mapping[str, Tensor]) -> dict[str, Any]:
     """Return flat names as nested tables again, where a file of tensors (a salvaged one) has a trainer's tables in its names."""
-    inner = [name for name in TABLES if "state_dict" in name and any(tensor.startswith(f"{name}.") for tensor in tensors)]
+    starts = [f"{name}." if "state_dict" in name else f"{name}._modules." for name in TABLES]  # the latter a module pickled whole
+    inner = [name for name, start in zip(TABLES, starts, strict=True) if any(tensor.startswith(start) for tensor in tensors)]
     nested: dict[str, Any] = {name: {} for name in inner}
     for name, tensor in tensors.items():
         first, _, rest = name.partition(".")

@@ -56,6 +56,7 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "large_intersections": "Intersections of more than {groups} groups were not tested: {intersections}.",
         # ---- models
         "override": "Set with --model-args: {name} is {value}.",
+        "adapter_ignored": "Adapter (LoRA) ignored: {where}. These are the answers of the base weights, not of the adapted model.",
         "pickled_weights": "The weights were read from pytorch_model.bin (a pickle) by a reader that runs nothing; safetensors is safer.",
         "foreign_class": "The file of weights names {name}, which was not looked up.",
         "big_vision_names": "Renamed from big_vision's names to those of Hugging Face's SiglipModel.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, NotRequired, TypedDict, Unpack
 
 import torch
 
@@ -49,10 +49,25 @@ class OpenedFolder(NamedTuple):
         return model_record(model, decisive, sha256=self.weights.sha256, device=model.device, **{**described, **self.stated, **more})
 
 
-def open_folder(path: Path, *, name: str, device: str, dtype: str, revision: str | None = None, inside: Path | None = None) -> OpenedFolder:
-    """Check a folder and read its weights; `inside` is where links may lead (None: itself), `revision` the hub's commit it is a copy of."""
-    check_folder(path, inside or path)
-    weights = read_weights(path)
+class FolderOptions(TypedDict):
+    """How a folder is opened."""
+
+    name: str
+    device: str
+    dtype: str
+    revision: NotRequired[str | None]
+    """The hub's commit that the folder is a copy of."""
+    inside: NotRequired[Path | None]
+    """Where links may lead; None: the folder itself."""
+    adapter: NotRequired[str | None]
+    """``"ignore"``: an adapter beside the weights or among them is left out, not refused."""
+
+
+def open_folder(path: Path, **options: Unpack[FolderOptions]) -> OpenedFolder:
+    """Check a folder and read its weights."""
+    name, device, dtype, revision = options["name"], options["device"], options["dtype"], options.get("revision")
+    check_folder(path, options.get("inside") or path)
+    weights = read_weights(path, options.get("adapter"))
     require_files(path)
     return OpenedFolder(path, weights, *torch_setting(device, dtype), {"name": name, "dtype": dtype, "revision": revision})
 

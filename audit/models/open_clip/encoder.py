@@ -16,13 +16,14 @@ from PIL import Image
 
 from audit.errors import DataError, UsageError
 from audit.models import single_file
-from audit.models.folder import check_folder, file_sha256, foreign_class_notes
+from audit.models.folder import adapter_notes, check_folder, file_sha256, foreign_class_notes
 from audit.models.huggingface.pretrained import call_transformers, offline, quiet, tokenizer_sha256
 from audit.models.model_args import override_notes, read_overrides
 from audit.models.open_clip.build import build_architecture, fill_weights
 from audit.models.open_clip.spec import IMAGE_SETTINGS, OpenClipSpec, fetch_parts, from_folder, from_name, import_open_clip
 from audit.models.runtime import canonical, located, log_notes, model_record, require_length, scoring, to_rows, torch_setting
 from audit.types import ModelRecord, Note
+from contrastive.formats.adapter import refuse_beside
 from contrastive.formats.unwrap import unwrap
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def load_folder(folder: Path, *, model_args: Mapping[str, str] | None = None, **
 def _allowed_overrides(model_args: Mapping[str, str] | None) -> ModelOverrides:
     overrides = read_overrides(model_args or {})
     # The rest is part of the architecture's name.
-    if refused := [fact for fact in overrides.given() if fact not in (*IMAGE_SETTINGS, "tokenizer", "weights")]:
+    if refused := [fact for fact in overrides.given() if fact not in (*IMAGE_SETTINGS, "tokenizer", "weights", "adapter")]:
         what = f"--model-args {', '.join(refused)} cannot be set for a model of open_clip"
         fix = "leave it out, or name another architecture: --model open_clip:ARCH,FILE"
         raise UsageError(what, why="its architecture decides it", fix=fix)
@@ -83,7 +84,8 @@ def _encoder(plan: OpenClipSpec, path: Path, overrides: ModelOverrides, setting:
     """Build the architecture of a plan and fill it from a file."""
     contents = single_file.read(path)
     with located(str(path)):
-        weights = unwrap(contents.data, overrides.weights)
+        ignored = refuse_beside(path.parent, overrides.adapter is not None)
+        weights = unwrap(contents.data, overrides.weights, overrides.adapter)
     _check_activation(plan, weights.from_openai, path)
     place = torch_setting(setting["device"], setting["dtype"])
     plan = fetch_parts(replace(plan, tokenizer=_tokenizer_folder(overrides, plan.tokenizer)))
@@ -97,7 +99,7 @@ def _encoder(plan: OpenClipSpec, path: Path, overrides: ModelOverrides, setting:
         guesses = (*override_notes(overrides), *_guess_notes(plan, preprocess, overrides))
         record = replace(
             _record(plan, model, preprocess, tokenizer, contents, setting),
-            notes=(*guesses, *plan.notes, *weights.notes, *foreign_class_notes(contents.unknown)),
+            notes=(*guesses, *plan.notes, *weights.notes, *adapter_notes(ignored), *foreign_class_notes(contents.unknown)),
         )
         prepare = import_open_clip().transform
         transform = prepare.image_transform_v2(prepare.PreprocessCfg(**preprocess), is_train=False)

@@ -20,7 +20,7 @@ from contrastive.model.architecture import LIMIT, MAX_LAYERS
 
 CONFIGURATION = "open_clip_config.json"
 WEIGHT_NAMES = ("open_clip_model.safetensors", "open_clip_pytorch_model.safetensors", "open_clip_pytorch_model.bin")
-TOKENIZER_FILES = tuple(name for name in hub.FILES if "safetensors" not in name)
+TOKENIZER_FILES = tuple(name for name in hub.FILES if "safetensors" not in name and "adapter" not in name)
 IMAGE_SETTINGS = ("mean", "std", "interpolation", "resize_mode")
 """How an image is prepared, besides its size."""
 

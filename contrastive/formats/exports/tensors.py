@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
 from contrastive.checkpoint.file import Checkpoint
+from contrastive.errors import DataError, UsageError
+from contrastive.files import sha256_of_file
+from contrastive.formats.contents import read_json
 from contrastive.formats.exports import Features, write_json
+from contrastive.formats.readers.safetensors_file import read_tensors
 from contrastive.model.clip import ModelConfig, load_portable, portable_state
+from contrastive.model.preprocess import Preprocess
+from contrastive.model.tokenizer import Tokenizer
 
+FORMAT = "vlm-audit safetensors 1"
+WEIGHTS, CONFIGURATION = "model.safetensors", "config.json"
 NOTE = "Everything that the checkpoint says of the model is in config.json."
 
 
@@ -20,13 +27,39 @@ def check(checkpoint: Checkpoint) -> None:
 
 def write(checkpoint: Checkpoint, folder: Path) -> None:
     """Write ``model.safetensors`` and ``config.json`` (architecture, preprocessing, tokenizer)."""
-    save_file({name: tensor.contiguous() for name, tensor in portable_state(checkpoint.model).items()}, folder / "model.safetensors")
+    save_file({name: tensor.contiguous() for name, tensor in portable_state(checkpoint.model).items()}, folder / WEIGHTS)
     parts = {name: getattr(checkpoint, name).to_dict() for name in ("config", "preprocess", "tokenizer")}
-    write_json(folder / "config.json", {"format": "vlm-audit safetensors 1", **parts})
+    write_json(folder / CONFIGURATION, {"format": FORMAT, **parts, "step": checkpoint.step, "data_card": checkpoint.data_card})
 
 
 def reader(folder: Path) -> Features:
     """Return the features of the model that the folder describes."""
-    config = ModelConfig.from_dict(json.loads((folder / "config.json").read_text("utf-8"))["config"])
-    model = load_portable(config, load_file(folder / "model.safetensors")).eval()
+    model = read(folder).model
     return lambda images, ids: (model.encode_image(images), model.encode_text(ids))
+
+
+def is_export(folder: Path) -> bool:
+    """Tell whether a folder says that it was written so."""
+    try:
+        return (folder / CONFIGURATION).is_file() and read_json(folder / CONFIGURATION).get("format") == FORMAT
+    except DataError:  # another program's folder, whose reader says what is wrong with it
+        return False
+
+
+def read(folder: Path) -> Checkpoint:
+    """Return the checkpoint that a folder was written from, less what resuming needs; `DataError` if it is damaged or does not fit."""
+    content, weights = read_json(folder / CONFIGURATION), folder / WEIGHTS
+    step, card = content.get("step"), content.get("data_card")
+    tensors = read_tensors(weights)
+    try:
+        return Checkpoint(
+            load_portable(ModelConfig.from_dict(content.get("config", {})), tensors).eval(),
+            Preprocess.from_dict(content.get("preprocess", {})),
+            Tokenizer.from_dict(content.get("tokenizer", {})),
+            step if type(step) is int else 0,
+            card if isinstance(card, str) else None,
+            sha256=sha256_of_file(weights),
+            format=FORMAT,
+        )
+    except (UsageError, DataError) as error:
+        raise DataError(error.what, where=str(folder), why=error.why, fix=error.fix or "write it again: contrastive.export") from error

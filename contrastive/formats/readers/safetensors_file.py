@@ -14,6 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from contrastive.checkpoint.torch_file import MASK
 from contrastive.errors import DataError, UnsafeError, of_machine
 from contrastive.files import sha256_of_file
 from contrastive.formats.contents import Contents
@@ -53,7 +54,7 @@ def check_values(path: Path) -> None:
         header.pop("__metadata__", None)
         for name, entry in sorted(header.items(), key=lambda item: item[1]["data_offsets"]):
             begin, end = entry["data_offsets"]
-            if entry["dtype"] not in KINDS or begin == end:
+            if entry["dtype"] not in KINDS or begin == end or name.endswith(MASK):
                 continue
             file.seek(8 + size + begin)
             if bad := _count_bad(file, end - begin, KINDS[entry["dtype"]]):

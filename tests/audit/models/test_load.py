@@ -49,16 +49,20 @@ def load(spec, **more):
 
 def test_a_file_holds_weights_and_a_folder_a_hugging_face_model(inside):
     folder, calls = inside
-    (folder / "runs").mkdir()
+    for name in ("runs", "clip"):
+        (folder / name).mkdir()
     (folder / "runs" / "ckpt.pt").write_bytes(b"")
+    (folder / "clip" / "config.json").write_text("{}")
     load("runs/ckpt.pt")
     load("runs")
-    load(str(folder / "runs"))
+    load("clip")
+    load(str(folder / "clip"))
     settings = {"device": "cpu", "dtype": "float32"}
     assert calls == [
         ("file", "runs/ckpt.pt", {"name": "runs/ckpt.pt", **settings, "model_args": None}),
-        ("folder", "runs", {"name": "runs", **settings}),
-        ("folder", str(folder / "runs"), {"name": f"{folder.name}/runs", **settings}),
+        ("file", "runs/ckpt.pt", {"name": "runs", **settings, "model_args": None}),
+        ("folder", "clip", {"name": "clip", **settings}),
+        ("folder", str(folder / "clip"), {"name": f"{folder.name}/clip", **settings}),
     ]
 
 

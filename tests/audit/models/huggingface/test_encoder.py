@@ -431,9 +431,8 @@ def test_a_tokenizer_of_another_model_is_refused(copy):
 
 
 def test_other_files_get_a_hint(tmp_path):
-    (tmp_path / "ckpt.pt").write_bytes(b"")
-    assert "ckpt.pt" in refused(tmp_path, DataError).fix
-    (tmp_path / "ckpt.pt").rename(tmp_path / "open_clip_config.json")
+    (tmp_path / "shards").mkdir()
+    assert f"python -m contrastive.unshard {tmp_path} ckpt.pt" in refused(tmp_path, DataError).fix
     (tmp_path / "open_clip_config.json").write_text("{}")
     assert "open_clip" in refused(tmp_path, DataError).fix
 
