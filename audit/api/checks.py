@@ -81,6 +81,20 @@ def bins(value: Any) -> tuple[str, ...]:
     return tuple(given)
 
 
+def pairs(value: Any) -> tuple[str, ...]:
+    """Check what makes pairs of rows."""
+    from audit.predictions.pairs import parse_pairs
+
+    if isinstance(value, Mapping):
+        value = [f"{name}={columns if isinstance(columns, str) else ','.join(columns)}" for name, columns in value.items()]
+    given = [value] if isinstance(value, str) else value
+    if not isinstance(given, list | tuple) or not all(isinstance(each, str) for each in given):
+        raise ValueError("ATTRIBUTE=COLUMN, a sequence of such, or a mapping of attributes to columns")
+    for each in given:
+        parse_pairs(each)
+    return tuple(given)
+
+
 def groups(value: Any) -> tuple[tuple[str, ...], ...]:
     """Check groups of attributes."""
     if not isinstance(value, str | list | tuple):

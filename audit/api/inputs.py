@@ -28,6 +28,7 @@ from audit.models import load, plugin
 from audit.models.model_args import by_model, parse_model_args
 from audit.predictions.bins import bin_dataset, parse_bins
 from audit.predictions.nesting import check_nested
+from audit.predictions.pairs import parse_pairs
 from audit.predictions.read import ColumnOptions, PredictionFile, load_predictions
 from audit.predictions.several import with_all_answers
 from audit.predictions.weights import with_weights
@@ -121,6 +122,7 @@ def predictions_of(request: AuditRequest, probes: Sequence[Probe]) -> list[Predi
         request.attributes, request.cluster, request.weights, sliced_columns(probes),
         prediction=request.prediction_column, truth=request.truth_column, encoding=request.encoding,
         bins=tuple(map(parse_bins, request.bins)),
+        beside=beside(request), changing=tuple(each.attribute for each in map(parse_pairs, request.pairs)),
     )  # fmt: skip
     files = []
     for source in request.predictions:
@@ -132,6 +134,13 @@ def predictions_of(request: AuditRequest, probes: Sequence[Probe]) -> list[Predi
     if request.exclude:
         files = [leave_out(file, *_excluded(request.exclude)) for file in files]
     return with_all_answers(files) if len(files) > 1 else files
+
+
+def beside(request: AuditRequest) -> Group:
+    """Return the columns that say which rows are pairs, and which pairs belong together: only `attributes` makes attributes of them."""
+    within = [name for each in map(parse_pairs, request.pairs) for name in each.within]
+    cluster = [request.cluster] if request.pairs and request.cluster else []
+    return tuple(name for name in dict.fromkeys([*within, *cluster]) if name not in (request.attributes or ()))
 
 
 def _excluded(exclude: Path | tuple[str, ...]) -> tuple[tuple[str, ...], str]:

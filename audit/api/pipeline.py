@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from audit.api.audits import Audit
-from audit.api.inputs import args_by_model, check_models, dataset_of, gates_of, loaded, predictions_of, probes_of
+from audit.api.inputs import args_by_model, beside, check_models, dataset_of, gates_of, loaded, predictions_of, probes_of
 from audit.api.lookup import found_questions
 from audit.api.requests import AuditRequest
 from audit.comparison.within import has_several_models, pair_models
@@ -26,6 +26,7 @@ from audit.output.audit import Clock, assemble_results, write
 from audit.output.directory import write_text
 from audit.output.run_directory import RunDirectory
 from audit.predictions.default_claims import DefaultClaims, parse_outcome
+from audit.predictions.pairs import parse_pairs
 from audit.records.results import Results
 from audit.replicates.combine import replicates
 from audit.stages import Stages
@@ -159,9 +160,11 @@ def _audit_model(
 
 
 def _audit_predictions(request: AuditRequest, probes: Sequence[Probe], gates: GateSet, directory: RunDirectory) -> _Audited:
-    plan = PredictionPlan(
-        tuple(probes), DefaultClaims(tuple(map(parse_outcome, request.outcome)), request.depth or 2), request.cluster, request.weights
-    )
+    claims = DefaultClaims(
+        tuple(map(parse_outcome, request.outcome)), request.depth or 2, tuple(map(parse_pairs, request.pairs)), beside(request),
+        request.cluster,
+    )  # fmt: skip
+    plan = PredictionPlan(tuple(probes), claims, request.cluster, request.weights)
     files = predictions_of(request, probes)
     directory.open()
     for source, file in zip(request.predictions, files, strict=True):

@@ -92,6 +92,11 @@ class AuditRequest(Request):
         several(text), (), WHAT, "with --predictions: labels that count as one thing; NAME:low= where it is bad to get, NAME:high= where "
         "good; repeatable", metavar="NAME=LABEL,LABEL", repeatable=True,
     )  # fmt: skip
+    pairs: tuple[str, ...] = option(
+        checks.pairs, (), WHAT, "with --predictions: rows that agree on COLUMN and differ in ATTRIBUTE are counterfactual pairs, compared "
+        "within each pair (tone=scene); repeatable", metavar="ATTRIBUTE=COLUMN", repeatable=True,
+    )  # fmt: skip
+    """Or a mapping of attributes to columns."""
     depth: int | None = option(
         whole(1), None, WHAT, "with --predictions: most attributes that an intersection combines (2)", metavar="N", read=int
     )
@@ -165,12 +170,18 @@ class AuditRequest(Request):
         self._check_kind(external=bool(self.predictions))
         if self.as_replicates:
             self._check_replicates()
+        self._check_columns()
+        checks.gates(self.fail_on, self.junit, require_conclusive=self.require_conclusive, example="gap > 0.05")
+
+    def _check_columns(self) -> None:
+        if self.pairs and (self.probe or self.weights):
+            what = "--probe: it says itself what its pairs are" if self.probe else "--weights: each pair counts once"
+            raise UsageError(f"--pairs cannot be used with {what}", fix="leave one of them out")
         if self.weights:
             self._check_weights(self.weights)
         for name, column in (("cluster", self.cluster), ("weights", self.weights)):
             if column in {each.rpartition("=")[0].strip() for each in self.bins}:
                 raise UsageError(f"--bins and --{name} name one column: {column!r}", fix="leave one of them out")
-        checks.gates(self.fail_on, self.junit, require_conclusive=self.require_conclusive, example="gap > 0.05")
 
     def _check_kind(self, *, external: bool) -> None:
         for name in () if external else ("model", "probe"):
@@ -181,7 +192,7 @@ class AuditRequest(Request):
         with_a_model = (
             "model", "model_args", "data", "image_root", "image_column", "limit", "include_examples", "what_if", "untrained_control",
         )  # fmt: skip
-        for name in with_a_model if external else ("attributes", "outcome", "depth", "prediction_column", "truth_column"):
+        for name in with_a_model if external else ("attributes", "outcome", "pairs", "depth", "prediction_column", "truth_column"):
             if checks.is_given(getattr(self, name)):
                 why = "no model is loaded and no image is read" if external else "the probe says what is asked"
                 what = f"{flag(name)} cannot be used {'with' if external else 'without'} --predictions"

@@ -108,7 +108,9 @@ def _answered(file: PredictionFile, model: str, asked: _Asked, plan: PredictionP
     frames = [predictions.attributes for predictions in asked.predictions.values()]
     binned = binned_levels(file.notes)
     levels = {
-        str(name): _levels([frame[name] for frame in frames if name in frame], binned.get(str(name), ())) for name in attributes.columns
+        str(name): _levels([frame[name] for frame in frames if name in frame], binned.get(str(name), ()))
+        for name in attributes.columns
+        if name not in plan.claims.beside
     }
     record = ModelRecord(
         name=model, kind=KIND, fingerprint=file.sha256, sha256=file.sha256, parameters=0, dimensions=0, dtype="none", score_rule="softmax",
@@ -176,7 +178,8 @@ def _by_probe(probe: Probe, together: Sequence[MeasurementAnswers], place: str) 
     published = tuple(
         table for table in probe.published if all(cell is None or cell.finding in ids for row in table.rows for cell in row.ours)
     )
-    paired = tuple(claim for claim in probe.paired if claim.measurement in found and found[claim.measurement].y_true is not None)
+    asked = (claim for claim in probe.paired if claim.measurement in found)
+    paired = tuple(claim for claim in asked if claim.outcome is not None or found[claim.measurement].y_true is not None)
     return _Asked(
         replace(probe, measurements=tuple(measurements), specifications=(), paired=paired, published=published), found, tuple(notes)
     )

@@ -159,7 +159,9 @@ def build_result(answered: AnsweredProbe, probe: Probe, settings: Settings, stag
         probe=ProbeRecord(probe.name, probe.question, probe.source, probe.licence, probe.limits, probe.not_tested),
         data=replace(_data_record(answered, cluster, predictions), weights=weights), measurements=measurements,
         findings=decided if weights else with_composition(decided, counts, settings),  # equal shares of true answers are of images
-        paired=paired_findings(() if weights else probe.paired, predictions, settings),  # pairs count once each
+        paired=paired_findings(  # pairs count once each
+            () if weights else probe.paired, predictions, settings, {each.name: each.outcomes for each in probe.measurements}
+        ),
         specifications=tuple(curves), published=probe.published,
         verdict=verdict, warnings=tuple(_warnings(measurements, predictions, len(answered.attributes))),
         counts=counts,

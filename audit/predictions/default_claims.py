@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from math import prod
 from typing import TYPE_CHECKING
@@ -13,6 +13,7 @@ import pandas as pd
 
 from audit.errors import DataError, UsageError, nearest
 from audit.predictions.answers import distinct
+from audit.predictions.pairs import PairColumns, paired_claims
 from audit.predictions.read import MeasurementAnswers
 from audit.types import UNKNOWN, Better, Claim, Dataset, Group, LabelSet, Measurement, Note, Predictions, Probe
 
@@ -41,6 +42,10 @@ class DefaultClaims:
     outcomes: tuple[Outcome, ...] = ()
     depth: int = 2
     """Most attributes that an intersection by rule combines."""
+    pairs: tuple[PairColumns, ...] = ()
+    beside: Group = ()
+    """Columns that no question slices by: those that say which rows are pairs."""
+    cluster: str | None = None
 
 
 def parse_outcome(text: str) -> Outcome:
@@ -72,6 +77,11 @@ def parse_outcome(text: str) -> Outcome:
 def default_claims(together: Sequence[MeasurementAnswers], asking: DefaultClaims, place: str) -> tuple[Probe, list[Note]]:
     """Return a probe with the default claims, and notes of what it left out."""
     made = [_measurement(answers, asking, place) for answers in together]
+    paired = [
+        claim
+        for (measurement, _), answers in zip(made, together, strict=True)
+        for claim in paired_claims(asking.pairs, measurement.name, _paired_outcomes(answers, asking), answers.predictions, asking.cluster)
+    ]
     probe = Probe(
         name="predictions",
         question="Are the answers equally right, and equally often given, whatever the group?",
@@ -85,6 +95,7 @@ def default_claims(together: Sequence[MeasurementAnswers], asking: DefaultClaims
             "Claims were made by rule, not chosen for this question.",
         ),
         not_tested=("prompts, and everything else that is not a column of the file",),
+        paired=tuple(paired),
     )
     return probe, distinct([note for _, notes in made for note in notes])
 
@@ -135,17 +146,26 @@ def _measurement(answers: MeasurementAnswers, asking: DefaultClaims, place: str)
             why=f"by rule, labels are asked about one by one only up to {MAX_ASKED}",
             fix="name the labels to test: --outcome NAME=label,label",
         )
-    single = tuple((str(name),) for name in predictions.attributes.columns)
-    crossed, left_out = _intersections(predictions.attributes, asking.depth)
+    asked_by = predictions.attributes.drop(columns=list(asking.beside))
+    single = tuple((str(name),) for name in asked_by.columns)
+    crossed, left_out = _intersections(asked_by, asking.depth)
     claims = [Claim("accuracy", by, primary=by in single) for by in (*single, *crossed) if predictions.y_true is not None]
-    claims += [claim for outcome in outcomes for claim in _outcome_claims(outcome, predictions, asking, single, crossed)]
+    claims += [
+        claim
+        for outcome in outcomes
+        for claim in _outcome_claims(outcome, replace(predictions, attributes=asked_by), asking, single, crossed)
+    ]
     rates = _error_rates(predictions, asking.outcomes)
-    claims += _error_claims(rates, predictions)
+    claims += _error_claims(rates, replace(predictions, attributes=asked_by))
     question = "Are the answers equally right, and equally often given, for every group?"
     labels = LabelSet(answers.measurement, predictions.labels, dict.fromkeys(predictions.labels, ()))
     truth = None if predictions.y_true is None else "y_true"
     named = {outcome.name: outcome.labels for outcome in (*outcomes, *(rate.outcome for rate in rates))}
     return Measurement(answers.measurement, question, labels, "external predictions", tuple(claims), truth, named), left_out
+
+
+def _paired_outcomes(answers: MeasurementAnswers, asking: DefaultClaims) -> list[str]:
+    return [outcome.name for outcome in asking.outcomes or _label_outcomes(answers.predictions)]
 
 
 def _label_outcomes(predictions: Predictions) -> tuple[Outcome, ...]:

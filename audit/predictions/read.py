@@ -76,6 +76,10 @@ class ColumnOptions:
     encoding: str | None = None
     bins: tuple[Bins, ...] = ()
     """Columns of numbers, and how they are cut into groups."""
+    beside: tuple[str, ...] = ()
+    """Columns that no question slices by: they say which rows are pairs."""
+    changing: tuple[str, ...] = ()
+    """Attributes whatever the rule says: they change within a pair."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +137,7 @@ def load_predictions(source: Path | pd.DataFrame, wanted: ColumnOptions) -> Pred
     else:
         (table, sha256), place = frame_columns(source), FRAME
     table = renamed(table, {"--prediction-column": (wanted.prediction, Y_PRED), "--truth-column": (wanted.truth, Y_TRUE)}, place)
-    for name in (*(wanted.attributes or ()), wanted.cluster, wanted.weights):
+    for name in (*(wanted.attributes or ()), wanted.cluster, wanted.weights, *wanted.beside, *wanted.changing):
         if name is not None and name not in table.column_names:
             raise UsageError(f"{place} has no column {quoted(name)}", fix=nearest(name, table.column_names))
     table, bins = bin_table(table, wanted.bins, place)
@@ -242,8 +246,9 @@ def _rows(table: pa.Table, wanted: ColumnOptions, reserved: set[str], place: str
     columns = [name for name in table.column_names if name not in reserved and name and not name.startswith("__index_level_")]
     identifier = next((name for name in ID_COLUMNS if name in columns), None)
     notes: list[Note] = []
-    others = [name for name in columns if name not in (identifier, wanted.cluster, wanted.weights)]
+    others = [name for name in columns if name not in (identifier, wanted.cluster, wanted.weights, *wanted.beside)]
     texts = _attributes(table, wanted, others, notes, place)
+    texts |= {name: as_text(table[name], name) for name in (*wanted.changing, *wanted.beside) if name not in texts}
     index = read_identifiers(table, identifier, wanted.cluster, place)
     # Arrow keeps the text of these columns, so that a million rows become no objects.
     columns_of_text = {name: pd.array(pc.fill_null(text.dictionary_decode(), UNKNOWN), dtype="str") for name, text in texts.items()}

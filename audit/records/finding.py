@@ -193,6 +193,8 @@ class PairedFinding:
     cluster_attribute: str
     p_adjusted: float
     """Holm over the paired claims, on `sign_flip_p`."""
+    outcome: str | None = None
+    """Where pairs are not scored by who is right but by who is given this: `only_first_correct` then counts who alone is given it."""
 
 
 @record

@@ -240,5 +240,6 @@ def answers_only(model: ModelRecord) -> bool:
 
 
 def paired_title(paired: PairedFinding) -> str:
-    """Return what was changed: ``gender: man → woman``."""
-    return f"{attributes([paired.attribute])}: {paired.first} → {paired.second}"
+    """Return what was changed: ``gender: man → woman``, and the outcome that was asked about."""
+    asked = f" (‘{paired.outcome}’)" if paired.outcome else ""
+    return f"{attributes([paired.attribute])}: {paired.first} → {paired.second}{asked}"

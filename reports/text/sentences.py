@@ -213,11 +213,12 @@ def paired_headline(paired: PairedFinding) -> str:
     """Return a paired finding as a sentence: how often the answer changes, in whose favour, and how sure that is."""
     if paired.n == 0:
         return f"{_upper(paired_title(paired))} ({paired.measurement}) is not estimable, for want of complete pairs."
+    event = "answered right" if paired.outcome is None else f"given ‘{paired.outcome}’"
     return (
         f"When only {attributes([paired.attribute])} changes from {paired.first} to {paired.second} ({paired.measurement}), "
         f"the answer changes in "
         f"{rate(paired.flip_rate, paired.flip_low, paired.flip_high)} of {in_words(paired.n, 'pair')}. "
-        f"Only the {paired.first} image is answered right in {count(paired.only_first_correct)}, only the {paired.second} image in "
+        f"Only the {paired.first} image is {event} in {count(paired.only_first_correct)}, only the {paired.second} image in "
         f"{count(paired.only_second_correct)}: net {difference(paired.difference, paired.low, paired.high)} points, "
         f"{p_phrase(paired.p_adjusted, 'adjusted p')} over {in_words(paired.clusters, 'cluster')} "
         f"of one {attributes([paired.cluster_attribute])} each."

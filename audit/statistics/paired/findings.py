@@ -15,19 +15,29 @@ from audit.statistics.null import generator, mcnemar_p, sign_flip_p
 from audit.statistics.paired.joint import BOTH, NEITHER, ONLY_AFTER, ONLY_BEFORE, JointCounts, Kinds, change_ends
 from audit.statistics.units.clusters import ClusterTable
 from audit.statistics.units.sampling_unit import ClusterUnits, ImageUnits
-from audit.types import UNKNOWN, PairedClaim, Predictions, Settings
+from audit.types import UNKNOWN, Group, PairedClaim, Predictions, Settings
+
+Outcomes = Mapping[str, Mapping[str, Group]]
+"""measurement -> outcome -> the answers that count as it."""
 
 
-def paired_findings(claims: Sequence[PairedClaim], predictions: Mapping[str, Predictions], settings: Settings) -> tuple[PairedFinding, ...]:
+def paired_findings(
+    claims: Sequence[PairedClaim], predictions: Mapping[str, Predictions], settings: Settings, outcomes: Outcomes | None = None
+) -> tuple[PairedFinding, ...]:
     """Answer every paired claim; Holm over all of them, on the p of the sign-flip test.
 
-    Images that agree on `within` and differ in `attribute` make a pair, which is scored by who is right. Without a complete pair n is 0,
-    the intervals cover everything and every p is 1.
+    Images that agree on `within` and differ in `attribute` make a pair, which is scored by who is right or, of a claim on one of the
+    `outcomes`, by who is given it: no truth is needed then. Without a complete pair n is 0, the intervals cover everything and every p
+    is 1.
 
-    UsageError if a claim names an unknown measurement or attribute, or one without a true answer; DataError if two images of the same side
-    agree on `within`, or the two sides of a pair lie in different clusters.
+    UsageError if a claim names an unknown measurement, attribute or outcome, or none and there is no true answer; DataError if two images
+    of the same side agree on `within`, or the two sides of a pair lie in different clusters.
     """
-    found = [_finding(claim, *_pairs(claim, _predictions_of(claim, predictions)), settings) for claim in claims]
+    found = []
+    for claim in claims:
+        answered = _predictions_of(claim, predictions)
+        counted = None if claim.outcome is None else _outcome(claim, outcomes or {})
+        found.append(_finding(claim, *_pairs(claim, answered, counted), settings))
     adjusted = holm(np.array([finding.sign_flip_p for finding in found])).tolist()
     return tuple(replace(finding, p_adjusted=p) for finding, p in zip(found, adjusted, strict=True))
 
@@ -36,30 +46,44 @@ def _where(claim: PairedClaim) -> str:
     return f"paired claim on {claim.attribute}: {claim.first} against {claim.second}"
 
 
+def _outcome(claim: PairedClaim, outcomes: Outcomes) -> Group:
+    """Return the answers that count as the outcome of a claim."""
+    known = outcomes.get(claim.measurement, {})
+    if claim.outcome is None or claim.outcome not in known:
+        raise UsageError(f"no outcome {claim.outcome!r}", where=_where(claim), fix=nearest(claim.outcome or "", known))
+    return known[claim.outcome]
+
+
 def _predictions_of(claim: PairedClaim, predictions: Mapping[str, Predictions]) -> Predictions:
     if claim.measurement not in predictions:
         raise UsageError(f"no measurement {claim.measurement!r}", where=_where(claim), fix=nearest(claim.measurement, predictions))
     answered = predictions[claim.measurement]
-    if answered.y_true is None:
-        raise UsageError("pairs need a true answer: they are scored by who is right", where=_where(claim))
+    if answered.y_true is None and claim.outcome is None:
+        fix = "give the claim an outcome: PairedClaim(…, outcome='harm') is scored by who is given it"
+        raise UsageError("pairs need a true answer: they are scored by who is right", where=_where(claim), fix=fix)
     for name in (claim.attribute, claim.cluster, *claim.within):
         if name not in answered.attributes.columns:
             raise UsageError(f"no attribute {name!r}", where=_where(claim), fix=nearest(name, map(str, answered.attributes.columns)))
     return answered
 
 
-def _pairs(claim: PairedClaim, predictions: Predictions) -> tuple[pd.DataFrame, int]:
-    """Return the complete pairs, a table with columns correct_1, correct_2, flip and cluster; and how many had no partner."""
+def _pairs(claim: PairedClaim, predictions: Predictions, outcome: Group | None) -> tuple[pd.DataFrame, int]:
+    """Return the complete pairs, a table with columns event_1, event_2, flip and cluster; and how many had no partner.
+
+    An event is an answer that is right or, of a claim on an outcome, one of the answers that count as it.
+    """
     rows = predictions.attributes.reset_index(drop=True)
     table = pd.DataFrame(
         {
             "set": pd.Series(list(rows[list(claim.within)].itertuples(index=False, name=None)), dtype=object),
             "cluster": rows[claim.cluster],
             "answer": predictions.y_pred,
-            "correct": np.asarray(predictions.y_pred == predictions.y_true),
+            "event": np.asarray(predictions.y_pred == predictions.y_true) if outcome is None else np.isin(predictions.y_pred, outcome),
         }
     )
-    identified = (rows[list(claim.within)] != UNKNOWN).all(axis=1) & (predictions.y_true != UNKNOWN)
+    identified = (rows[list(claim.within)] != UNKNOWN).all(axis=1)
+    if outcome is None:
+        identified &= predictions.y_true != UNKNOWN
     sides = [table[rows[claim.attribute] == level] for level in (claim.first, claim.second)]
     first, second = (_unique(claim, side[identified[side.index]]) for side in sides)
     both = first.merge(second, on="set", suffixes=("_1", "_2")).sort_values("set", ignore_index=True)
@@ -78,17 +102,17 @@ def _unique(claim: PairedClaim, side: pd.DataFrame) -> pd.DataFrame:
             f"{len(repeated)} images are not a unique member of a pair",
             where=_where(claim),
             why=f"more than one shows {' × '.join(repeated.iloc[0])}",
-            fix="name in `within` what tells them apart",
+            fix="name in `within` (--pairs ATTRIBUTE=COLUMN,COLUMN) what tells them apart",
         )
     return side
 
 
 def _finding(claim: PairedClaim, table: pd.DataFrame, incomplete: int, settings: Settings) -> PairedFinding:
     n = len(table)
-    score = table["correct_1"].to_numpy(int) - table["correct_2"].to_numpy(int)
+    score = table["event_1"].to_numpy(int) - table["event_2"].to_numpy(int)
     only_first, only_second = int((score > 0).sum()), int((score < 0).sum())
     by_cluster = pd.Series(score, dtype=int).groupby(table["cluster"].to_numpy()).sum()
-    name = f"paired/{claim.measurement}/{claim.attribute}/{claim.first}/{claim.second}"
+    name = "/".join(("paired", claim.measurement, claim.attribute, claim.first, claim.second, *filter(None, [claim.outcome])))
     flip_p = sign_flip_p(by_cluster.to_numpy(float), settings.draws, generator(settings.seed, name))
     flips = int(table["flip"].sum())
     (flip_low, flip_high), (low, high) = _intervals(table, settings.alpha) if n else ((None, None), (None, None))
@@ -113,13 +137,14 @@ def _finding(claim: PairedClaim, table: pd.DataFrame, incomplete: int, settings:
         clusters=len(by_cluster),
         cluster_attribute=claim.cluster,
         p_adjusted=flip_p,
+        outcome=claim.outcome,
     )
 
 
 def _intervals(table: pd.DataFrame, alpha: float) -> tuple[tuple[float, float], tuple[float, float]]:
     """Return the intervals of the flip rate and of the net difference; the pairs of one cluster count as one."""
     names, cluster = np.unique(table["cluster"].to_numpy(str), return_inverse=True)
-    first, second = (table[side].to_numpy(bool) for side in ("correct_1", "correct_2"))
+    first, second = (table[side].to_numpy(bool) for side in ("event_1", "event_2"))
     cell = np.select([first & second, second, first], [BOTH, ONLY_BEFORE, ONLY_AFTER], NEITHER)  # the first image stands for "after"
     cells = np.bincount(4 * cluster + cell, minlength=4 * len(names)).reshape(-1, 1, 4)
     flips = np.bincount(cluster, table["flip"]).astype(np.int64)[:, None]

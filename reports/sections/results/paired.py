@@ -10,10 +10,12 @@ from reports.sections.context import AuditContext
 from reports.text import phrases
 from reports.text.numbers import count, difference, in_words, p_value, rate
 
-_COLUMNS = (
-    "Net difference, points", "Pairs", "Answers that flip", "Right only for first", "Right only for second", "McNemar p", "Clustered p",
-    "Adjusted p",
-)  # fmt: skip
+
+def _columns(event: str) -> tuple[str, ...]:
+    return (
+        "Net difference, points", "Pairs", "Answers that flip", f"{event} only for first", f"{event} only for second", "McNemar p",
+        "Clustered p", "Adjusted p",
+    )  # fmt: skip
 
 
 def view(context: AuditContext) -> SimpleNamespace | None:
@@ -22,9 +24,15 @@ def view(context: AuditContext) -> SimpleNamespace | None:
     if not paired:
         return None
     ticks = signed_ticks([end for each in paired for end in (each.low, each.high) if end is not None])
-    rows = tuple(_row(each, ticks) for each in paired)
-    table = TrackTable("What changes when one attribute does", "Changed", signed_ends(ticks), _COLUMNS, rows)
-    return SimpleNamespace(table=table, unit=phrases.attributes([paired[0].cluster_attribute]))
+    title = "What changes when one attribute does"
+    right, given = ([_row(each, ticks) for each in paired if (each.outcome is not None) is asked] for asked in (False, True))
+    tables = [
+        TrackTable(f"{title}: {event.lower()}" if right and given else title, "Changed", signed_ends(ticks), _columns(event), tuple(rows))
+        for event, rows in (("Right", right), ("Given", given))
+        if rows
+    ]
+    units = dict.fromkeys(phrases.attributes([each.cluster_attribute]) for each in paired)
+    return SimpleNamespace(tables=tables, right=bool(right), given=bool(given), unit=" or ".join(units))
 
 
 def _row(each: PairedFinding, ticks: tuple[float, ...]) -> TrackRow:

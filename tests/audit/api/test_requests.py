@@ -91,7 +91,7 @@ AUDITS = {
     "as_replicates": ({"predictions": ["answers.csv", "seed1.csv"], "attributes": "race", "min_group_size": 5}, True),
     "outcome": ({**EXTERNAL, "attributes": "race"}, "woman=Female"), "depth": ({**EXTERNAL, "attributes": "race,gender"}, 1),
     "cluster": ({**EXTERNAL, "attributes": "race"}, "scene"), "weights": ({**EXTERNAL, "attributes": "race"}, "w"),
-    "bins": (EXTERNAL, "w=10,30"),
+    "bins": (EXTERNAL, "w=10,30"), "pairs": ({**EXTERNAL, "attributes": "race,gender"}, "gender=scene,race"),
     "nested": ({**EXTERNAL, "attributes": "race", "cluster": "scene"}, "race"),
     "by": (MODEL, "race,gender"), "exclude": (MODEL, "listed.txt"),
     "limit": (MODEL, 40), "what_if": (MODEL, "neutral-label"), "include_examples": (MODEL, 2), "untrained_control": (MODEL, True),

@@ -1,0 +1,75 @@
+"""Counterfactual pairs of a table: rows that agree on some columns and differ in one attribute."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import TYPE_CHECKING
+
+from audit.errors import DataError, UsageError
+from audit.naming import natural_order
+from audit.types import UNKNOWN, Group, PairedClaim, Predictions
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MOST_LEVELS = 10
+"""An attribute with more levels has too many pairs of them."""
+
+
+@dataclass(frozen=True)
+class PairColumns:
+    """What makes pairs of rows."""
+
+    attribute: str
+    """What changes within a pair."""
+    within: Group
+    """The columns that name a set together: its rows differ in the attribute alone."""
+
+
+def parse_pairs(text: str) -> PairColumns:
+    """Return the columns of ``--pairs ATTRIBUTE=COLUMN,COLUMN``; UsageError if it is something else.
+
+    Examples
+    --------
+    >>> parse_pairs("tone=scene")
+    PairColumns(attribute='tone', within=('scene',))
+    """
+    name, equals, columns = text.partition("=")
+    within = tuple(dict.fromkeys(column.strip() for column in columns.split(",") if column.strip()))
+    if not equals or not name.strip() or not within or name.strip() in within:
+        fix = "--pairs tone=scene: rows that agree on scene and differ in tone"
+        raise UsageError(f"malformed --pairs {text!r}", fix=fix)
+    return PairColumns(name.strip(), within)
+
+
+def paired_claims(
+    pairs: Sequence[PairColumns], measurement: str, outcomes: Sequence[str], predictions: Predictions, cluster: str | None
+) -> Iterator[PairedClaim]:
+    """Give a claim for every two levels of an attribute and every question: who is right, where that is known, and who is given an outcome.
+
+    Rows with one value of `cluster` count as one sampling unit; None: those of a set do. UsageError if an attribute has too many levels;
+    DataError if no two rows are a pair.
+    """
+    questions = [*([None] if predictions.y_true is not None else []), *outcomes]
+    for each in pairs:
+        levels = natural_order(set(predictions.attributes[each.attribute].unique()) - {UNKNOWN})
+        if len(levels) > MOST_LEVELS:
+            why = f"it has {len(levels)} levels, and at most {MOST_LEVELS} are paired with each other"
+            raise UsageError(f"--pairs: {each.attribute!r} has too many levels", why=why, fix="leave out the rows of some levels")
+        _check_paired(each, predictions.attributes)
+        for first, second in combinations(levels, 2):
+            for outcome in questions:
+                yield PairedClaim(measurement, each.attribute, first, second, each.within, cluster or each.within[0], outcome)
+
+
+def _check_paired(each: PairColumns, attributes: pd.DataFrame) -> None:
+    rows = attributes[[*each.within, each.attribute]]
+    known = rows[(rows != UNKNOWN).all(axis=1)]
+    if not len(known) or known.groupby(list(each.within), observed=True)[each.attribute].nunique().max() < 2:
+        raise DataError(
+            f"--pairs: no two rows agree on {', '.join(each.within)} and differ in {each.attribute}",
+            why="a pair is two rows of one set",
+            fix="name the column that says which rows show the same: --pairs tone=scene",
+        )
