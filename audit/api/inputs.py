@@ -93,6 +93,7 @@ def dataset_of(probe: Probe, request: AuditRequest) -> Dataset:
         if name not in known:
             place = place_of(name, request.probe)
             raise UsageError(f"no attribute {name!r} {purpose} in {dataset.name}", where=place, fix=nearest(name, known))
+    _check_groups(dataset, probe)
     if request.nested:
         _check_nested(dataset, probe.cluster, request.nested)
     if probe.weights:
@@ -101,6 +102,19 @@ def dataset_of(probe: Probe, request: AuditRequest) -> Dataset:
         dataset = without(dataset, *_excluded(request.exclude))
         LOG.info("left out %d images (%s)", dataset.exclusions[-1].count, dataset.exclusions[-1].reason)
     return stratified(dataset, request.limit, request.seed) if request.limit else dataset
+
+
+def _check_groups(dataset: Dataset, probe: Probe) -> None:
+    """Raise `DataError` if no attribute that the probe compares by has two groups: a gap of 0 would look like equal treatment."""
+    compared = dict.fromkeys(name for measurement in probe.measurements for claim in measurement.claims for name in claim.by)
+    groups = {name: set(dataset.attributes[name]) - {UNKNOWN} for name in compared}
+    if groups and all(len(found) < 2 for found in groups.values()):
+        name, found = next(iter(groups.items()))
+        raise DataError(
+            f"{dataset.name} has {len(found)} group{'' if len(found) == 1 else 's'} in the column {name!r}",
+            why=f"found {', '.join(map(repr, found)) or 'missing values only'}; groups are compared with each other, so two are required",
+            fix="give data that show at least two groups",
+        )
 
 
 def _location(request: AuditRequest) -> Any:

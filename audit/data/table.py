@@ -70,13 +70,11 @@ def with_files(cells: Cells, folder: Path, schema: Schema, origin: Origin, image
 def _below(roots: Sequence[Path], names: Sequence[str]) -> tuple[Path, Sequence[str]]:
     """Return the first folder that holds any of the names, else the first of all, and the names relative to it.
 
-    An absolute name that is not below the folder stays as it is: it is refused.
+    Absolute names may lie below the first folder only; any other stays as it is, to be refused.
     """
-    for root in roots:
-        probed = _relative_to(root, names[:_PROBED_NAMES])
-        if any((root / name).is_file() for name in probed if name_fault(name) is None):
-            return root, _relative_to(root, names)
-    return roots[0], _relative_to(roots[0], names)
+    names = _relative_to(roots[0], names)
+    allowed = [name for name in names[:_PROBED_NAMES] if name_fault(name) is None]
+    return next((root for root in roots if any((root / name).is_file() for name in allowed)), roots[0]), names
 
 
 def _relative_to(root: Path, names: Sequence[str]) -> Sequence[str]:

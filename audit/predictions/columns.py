@@ -195,6 +195,17 @@ def as_numbers(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
     return numbers
 
 
+def check_finite(column: pa.ChunkedArray, name: str) -> None:
+    """Raise `DataError` naming the first number that is not finite; other cells than numbers may be anything."""
+    try:
+        finite = pc.fill_null(pc.is_finite(column.cast(pa.float64())), True)
+    except pa.ArrowException:
+        return
+    if not pc.all(finite).as_py():
+        row = pc.index(finite, False).as_py()
+        raise _not_a_number(name, row, str(column[row].as_py()))
+
+
 def _not_a_number(name: str, row: int, found: str) -> DataError:
     """Return the error about a score that is not a finite number."""
     return DataError(

@@ -32,6 +32,7 @@ from audit.predictions.columns import (
     FRAME,
     all_numbers,
     as_text,
+    check_finite,
     frame_columns,
     holds_labels,
     like_answers,
@@ -41,6 +42,7 @@ from audit.predictions.columns import (
     renamed,
 )
 from audit.predictions.exclusion import some_rows
+from audit.predictions.metadata import check_metadata
 from audit.predictions.weights import check_groups, sample_weights, weights_of_0
 from audit.types import UNKNOWN, Exclusion, Note, Predictions, Value
 
@@ -51,6 +53,7 @@ ID_COLUMNS = ("id", *IMAGE_COLUMNS)
 PLAIN = "predictions"
 """Name of the measurement of a file with a single column of answers."""
 FEW_LEVELS = 50
+BARE_SCORE = "score"
 _LABELS_KEY = b"vlm_audit.labels"
 """Metadata of the `predictions.parquet` that an audit leaves behind: "probe/measurement" -> labels of the scores."""
 _ANSWERS_KEY = b"vlm_audit.answers"
@@ -132,6 +135,7 @@ def load_predictions(source: Path | pd.DataFrame, wanted: ColumnOptions) -> Pred
     """
     if isinstance(source, Path):
         table, place = read_columns(source, wanted.encoding), source.name
+        check_metadata(table, place)
         with source.open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     else:
@@ -169,6 +173,8 @@ def _read_flat(table: pa.Table, wanted: ColumnOptions, place: str) -> tuple[tupl
         )
     if nameless := [name for name in (*scores, *questions.values()) if not name.partition(":")[2].strip() and ":" in name]:
         raise DataError(f"{place}: the column {quoted(nameless[0])} has no name after the colon", fix="score:LABEL, y_pred:NAME")
+    if BARE_SCORE in names:  # of no label, so it is not used; but one that is no number comes from a program that went wrong
+        check_finite(table[BARE_SCORE], BARE_SCORE)
     reserved = {*scores, *questions.values(), *(name for name in names if name == Y_TRUE or name.startswith(f"{Y_TRUE}:"))}
     rows, notes = _rows(table, wanted, reserved, place)
     found = []

@@ -6,6 +6,7 @@ import csv
 import itertools
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,21 +38,31 @@ def read_delimited(path: Path, encoding: str | None, wanted: Sequence[str] | Non
 
 
 def read_header(path: Path, encoding: str | None) -> tuple[list[str], str]:
-    """Return the column names, however long the header is, and the separator: the first that the first line has outside quotation marks.
+    """Return the column names, however long the header is, and the separator.
 
-    An unreadable header is empty; DataError where its first line has more than 16 MB.
+    That is the first that the first line has outside quotation marks; where it has several, the first that the next row has as often. An
+    unreadable header is empty; DataError where its first line has more than 16 MB.
     """
     with text_lines(path, encoding or UTF_8, errors="replace") as file:
-        lines = iter(lambda: file.readline(LONGEST_LINE), "")
-        first = next((line for line in lines if line.strip("\r\n")), "")
-        if len(first) == LONGEST_LINE:
-            raise DataError(f"the first line of {path.name} has no end within 16 MB", fix="give a table with a header and one row a line")
-        bare = _QUOTED.sub("", first)
-        separator = next((mark for mark in SEPARATORS if mark in bare), ",")
-        try:
-            return next(csv.reader(itertools.chain([first], lines), delimiter=separator, strict=True), []), separator
-        except csv.Error:
-            return [], separator
+        first = next((line for line in iter(lambda: file.readline(LONGEST_LINE), "") if line.strip("\r\n")), "")
+    if len(first) == LONGEST_LINE:
+        raise DataError(f"the first line of {path.name} has no end within 16 MB", fix="give a table with a header and one row a line")
+    bare = _QUOTED.sub("", first)
+    separators = [mark for mark in SEPARATORS if mark in bare] or [","]
+    starts = {mark: _first_rows(path, encoding, mark) for mark in separators}
+    even = [mark for mark, rows in starts.items() if len(rows) == 2 and len(rows[0]) == len(rows[1])]
+    separator = (even or separators)[0]
+    return next(iter(starts[separator]), []), separator
+
+
+def _first_rows(path: Path, encoding: str | None, separator: str) -> list[list[str]]:
+    """Return the header and the row after it, as far as they can be read."""
+    found: list[list[str]] = []
+    with text_lines(path, encoding or UTF_8, errors="replace") as file:
+        reader = csv.reader(iter(lambda: file.readline(LONGEST_LINE), ""), delimiter=separator, strict=True)
+        with suppress(csv.Error):  # whoever reads the table will say so
+            found.extend(itertools.islice((row for row in reader if row), 2))
+    return found
 
 
 def _in_parallel(path: Path, header: Sequence[str], separator: str) -> pa.Table | None:

@@ -48,7 +48,8 @@ def _record(line: str, where: str) -> dict[str, Any]:
     try:
         record = json.loads(line, object_pairs_hook=_distinct, parse_int=str, parse_float=str, parse_constant=str)
     except (ValueError, RecursionError) as error:
-        raise DataError(f"{where} is not JSON", why=str(error)[:200]) from error
+        fix = "one object a line, each key once"
+        raise DataError(f"{where} is not JSON", why=str(error)[:200], fix=fix) from error
     if not isinstance(record, dict):
         raise DataError(f"{where} is not an object", fix='for example {"image": "a.jpg", "race": "A"}')
     return record

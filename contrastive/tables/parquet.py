@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from contrastive.errors import DataError, MachineError
-from contrastive.tables.limits import ALWAYS, bomb, check_unfolded, most_unfolded
+from contrastive.tables.limits import bomb, check_unfolded, most_unfolded
 from contrastive.tables.pages import unfolded
 from contrastive.tables.text_table import check_distinct, quoted
 
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 _WIDTHS = {"BOOLEAN": 1, "INT32": 4, "INT64": 8, "INT96": 8, "FLOAT": 4, "DOUBLE": 8}
 _OFFSET = 8
+_AT_ONCE = 64 * 2**20
 _AGAIN = "download or write it again"
+_AS_TEXT = "write it again from text that was read in its own encoding: pd.read_csv(..., encoding='latin-1'), say"
 
 
 def parquet_schema(path: Path) -> pa.Schema:
@@ -67,13 +69,34 @@ def _in_batches(path: Path, file: Any, groups: Sequence[int], name: str, rows: i
 
     stored, batches = path.stat().st_size, []
     for batch in file.iter_batches(rows, row_groups=list(groups), columns=[name]):
-        held += batch.nbytes
+        cells = _without_views(batch.column(0))
+        held += _written_out(cells)
         check_unfolded(path.name, stored, held)
-        batches.append(batch)
+        batches.append(pa.record_batch([cells], names=[batch.schema.names[0]]))
     if not batches:
         return file.schema_arrow.empty_table().select([name])
     # Thousands of small pieces would slow down whoever reads the column.
     return pa.Table.from_batches(batches).combine_chunks()
+
+
+def _written_out(cells: pa.Array) -> int:
+    """Return the bytes of a column where each cell holds its own text: a dictionary holds a text once for all of them."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if pa.types.is_dictionary(cells.type) and not pa.types.is_primitive(cells.type.value_type):
+        lengths = pc.fill_null(pc.binary_length(cells.dictionary), 0)
+        return int(pc.sum(lengths.take(cells.indices).cast(pa.int64())).as_py() or 0) + int(cells.indices.nbytes)
+    return int(cells.nbytes)
+
+
+def _without_views(cells: pa.Array) -> pa.Array:
+    """Return texts that are views of shared ones as texts of their own; of a batch that is little."""
+    import pyarrow as pa
+
+    if pa.types.is_string_view(cells.type):
+        return cells.cast(pa.large_string())
+    return cells.cast(pa.large_binary()) if pa.types.is_binary_view(cells.type) else cells
 
 
 def _by_size(path: Path, file: Any, groups: Sequence[int], wanted: Sequence[str]) -> tuple[list[str], dict[str, int]]:
@@ -91,7 +114,7 @@ def _by_size(path: Path, file: Any, groups: Sequence[int], wanted: Sequence[str]
             elif lists:
                 raise bomb(path.name, f"the column {quoted(name)} of lists of text may unfold to {most:,} bytes")
             else:
-                large[name] = max(1, ALWAYS // max(1, largest))
+                large[name] = max(1, _AT_ONCE // max(1, largest))
     return small, large
 
 
@@ -140,8 +163,7 @@ def _check_text(table: pa.Table, place: str) -> None:
                 row = _first_not_text(chunk)
                 where = f"column {quoted(name)}" + ("" if row is None else f", row {rows + row + 1}")
                 what = f"{place} holds text that is not UTF-8"
-                fix = "write the file again from text that was read in its own encoding (Latin-1, say)"
-                raise DataError(what, where=where, why=str(error)[:200], fix=fix) from error
+                raise DataError(what, where=where, why=first_line(error), fix=_AS_TEXT) from error
             rows += len(chunk)
 
 
@@ -160,8 +182,7 @@ def _first_not_text(chunk: Any) -> int | None:
 
 def _not_utf_8(name: str, what: str, error: UnicodeDecodeError) -> DataError:
     why = f"{what} has the byte 0x{error.object[error.start]:02x}, as Latin-1 files have it"
-    fix = "write the file again from text that was read in its own encoding (Latin-1, say)"
-    return DataError(f"{name} holds text that is not UTF-8", why=why, fix=fix)
+    return DataError(f"{name} holds text that is not UTF-8", why=why, fix=_AS_TEXT)
 
 
 @contextmanager
@@ -176,6 +197,8 @@ def _said_of(name: str, what: str) -> Iterator[None]:
     except MemoryError as error:  # Arrow's is one, too
         raise MachineError(f"out of memory while reading {name}", why=first_line(error), fix="give fewer rows or columns") from error
     except (pa.ArrowException, OSError) as error:
+        if "UTF8" in str(error):
+            raise DataError(f"{name} holds text that is not UTF-8", why=first_line(error), fix=_AS_TEXT) from error
         raise DataError(what, why=first_line(error), fix=_AGAIN) from error
 
 
