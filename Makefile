@@ -2,12 +2,17 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
+# A file of pinned versions with hashes to install first (`.ci/run` gives one); without it, what pyproject.toml allows.
+LOCK ?=
+READER ?=
+SECONDS ?= 900
 
-.PHONY: demo test check fix docs gallery pictures bench clean
+.PHONY: demo test check fix docs gallery pictures bench fuzz lock audit-dependencies clean
 .DEFAULT_GOAL := demo
 
-$(READY): pyproject.toml
+$(READY): pyproject.toml $(LOCK)
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(if $(LOCK),$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement $(LOCK))
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	touch $@
 
@@ -40,6 +45,18 @@ pictures: $(READY)  ## the pictures of README and site; needs Chromium
 
 bench: $(READY)  ## one ratio a script, against a peer in the same run
 	for script in benchmarks/*/*.py; do $(BIN)/python $$script || exit 1; done
+
+fuzz: $(READY)  ## spoiled files for each reader, or for READER=csv alone, for SECONDS each; finds go to tests/fuzz/corpus
+	$(BIN)/python -m tests.fuzz.campaign $(READER) --seconds $(SECONDS)
+
+lock: $(READY)  ## pin anew what CI installs: every dependency but torch, for every Python and system, with hashes
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --override .ci/without-torch.txt --upgrade --quiet \
+		--generate-hashes --no-emit-index-url --no-annotate --custom-compile-command 'make lock' --output-file .ci/requirements.txt
+
+audit-dependencies: $(READY)  ## known holes in the pinned versions; needs the network
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check pip-audit
+	$(BIN)/pip-audit --requirement .ci/requirements.txt --require-hashes --disable-pip
 
 clean:
 	rm -rf .venv

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from audit.cli.exit_codes import print_result
-from audit.errors import MachineError, UsageError
+from audit.errors import AuditError, DataError, MachineError, UsageError
 from audit.output.directory import write_text
 from audit.output.manifest import note_page, settle
 from audit.records.comparison import Comparisons
@@ -32,6 +32,21 @@ def render(results: Results) -> str:
 def render_comparisons(comparisons: Comparisons) -> str:
     """Return the page of `comparisons` as HTML."""
     return draw("comparison/page.html", page=comparison_page(comparisons))
+
+
+def render_read(facts: Results | Comparisons) -> str:
+    """Return the page of facts that were read from a file; `DataError` where they contradict each other.
+
+    Schema and `from_json` see much of what somebody cut, merged or wrote by hand, not all; what is left is no defect of this program.
+    """
+    try:
+        return render(facts) if isinstance(facts, Results) else render_comparisons(facts)
+    except (AuditError, MemoryError):
+        raise
+    except Exception as error:
+        name, again = (RESULTS, "run the audit again") if isinstance(facts, Results) else (COMPARISON, "compare again")
+        why = f"its facts do not fit together: {type(error).__name__}: {str(error)[:200]}"
+        raise DataError(f"{name} cannot be drawn", why=why, fix=f"{again}; if nobody changed the file, report it") from error
 
 
 def write(html: str, path: Path) -> None:
@@ -66,8 +81,8 @@ def _draw_again(directory: Path, out: Path | None) -> Path:
         _settle(directory)
     compared = (directory / COMPARISON).is_file() and not (directory / RESULTS).is_file()
     path = out or directory / ("comparison.html" if compared else "report.html")
-    page = render_comparisons(read_comparisons(directory, pages=False)) if compared else render(read_results(directory, pages=False))
-    write(page, path)
+    facts = read_comparisons(directory, pages=False) if compared else read_results(directory, pages=False)
+    write(render_read(facts), path)
     if path.parent == directory:
         note_page(path)
     return path

@@ -35,7 +35,8 @@ _SIXTEEN_BIT = ("I;16", "I;16L", "I;16B", "I;16N", "I")
 _MODES = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", *_SIXTEEN_BIT)
 _CONVERTED = {"CMYK": CMYK, "P": PALETTE, "PA": PALETTE, "1": GREY, "L": GREY, "LA": GREY, "La": GREY}
 _PILLOW_ERRORS = (
-    OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, ArithmeticError, AttributeError, struct.error, zlib.error,
+    OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, ArithmeticError, AttributeError, AssertionError,
+    struct.error, zlib.error,
 )  # fmt: skip
 """What Pillow's readers raise on damaged content (`Image.open` itself expects four of these). MemoryError is not among them."""
 
@@ -93,7 +94,7 @@ def decode(content: bytes) -> DecodedImage:
     _check_header(image, content)
     with pillow_errors(content):
         conversions = _loaded(image, content)
-    rgb, changes = _to_rgb(image)
+        rgb, changes = _to_rgb(image)
     return DecodedImage(rgb, (*conversions, *changes))
 
 

@@ -125,6 +125,13 @@ def test_f6_a_cache_that_others_may_write_is_refused(bench, model):
     bench.run(*model, code=4, said=["can be written by others", "chmod 700"])
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder to another user")
+def test_f6_a_cache_of_another_user_is_refused(bench, model):
+    bench.cache.mkdir(mode=0o700)
+    os.chown(bench.cache, 12345, -1)
+    bench.run(*model, code=4, said=["belongs to another user", "AUDIT_CACHE_DIR"])
+
+
 def embedded_again(bench):
     """Return how many images the last run embedded."""
     return int(re.search(r"embedded (\d+) images", (bench.out / "run.log").read_text())[1])

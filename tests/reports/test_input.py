@@ -13,6 +13,7 @@ from audit.records.results import to_json
 from reports.environment import _printable
 from reports.render import main, render, write
 from tests.support import report_samples as samples
+from tests.support.house import ROOT
 from tests.support.page_text import Walk
 
 # ---- hostile text ----------------------------------------------------------------------------------------------------------------------
@@ -139,3 +140,17 @@ def test_drawing_imports_nothing_heavy():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize("kind", ["results", "comparison"])
+def test_facts_that_somebody_changed_so_that_they_do_not_fit_are_bad_data(tmp_path, capsys, kind):
+    """Of the fuzzer's finds: counts of places that the table does not have; an interval up to 1e308, a contrast of a group not there."""
+    files = sorted((ROOT / "tests" / "fuzz" / "corpus" / kind).glob("*.json"))
+    assert files
+    for file in files:
+        (tmp_path / f"{kind}.json").write_bytes(file.read_bytes())
+        assert main([str(tmp_path)]) == 3, file.name
+        shown = capsys.readouterr().err
+        assert f"{kind}.json cannot be drawn" in shown
+        assert "its facts do not fit together" in shown
+        assert list(tmp_path.glob("*.html")) == []

@@ -1,0 +1,82 @@
+"""A process that reads files one after another within 2 GB and five seconds each; one that dies or hangs is replaced."""
+
+from __future__ import annotations
+
+import json
+import os
+import selectors
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+SECONDS, MOST_BYTES = 5, 2 * 2**30
+SOUND = ("read", "refused")
+
+
+class Child:
+    """Reads with some of the readers; leaving the context ends it."""
+
+    def __init__(self, *readers: str, seconds: float = SECONDS):
+        self.readers, self.seconds = readers, seconds
+        self._place = tempfile.TemporaryDirectory()
+        self._process: subprocess.Popen[str] | None = None
+        self._peak = 0
+
+    def __enter__(self) -> Child:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end()
+        self._place.cleanup()
+
+    def ask(self, reader: str, path: Path) -> str:
+        """Return how reading the file ended; "hang" after five seconds, the signal where the process died."""
+        process = self._started()
+        assert process.stdin is not None
+        process.stdin.write(f"{reader} {path}\n")
+        process.stdin.flush()
+        answer = self._line(process, self.seconds)
+        if answer is None:
+            self._end()
+            return "hang"
+        if not answer:
+            code = process.wait()
+            self._end()
+            return f"died of {code}"
+        found = json.loads(answer)
+        grown, self._peak = found["peak"] > max(self._peak, MOST_BYTES), max(self._peak, found["peak"])
+        if grown:
+            self._end()
+            return "memory over 2 GB"
+        return str(found["outcome"])
+
+    def _started(self) -> subprocess.Popen[str]:
+        if self._process is None:
+            env = {
+                **os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(ROOT), "TMPDIR": self._place.name,
+                "AUDIT_CACHE_DIR": f"{self._place.name}/cache", "HOME": self._place.name,
+            }  # fmt: skip
+            words, (log, kept) = [sys.executable, "-m", "tests.fuzz.readers", *self.readers], tempfile.mkstemp(dir=self._place.name)
+            pipe = subprocess.PIPE
+            self._process = subprocess.Popen(words, stdin=pipe, stdout=pipe, stderr=log, text=True, env=env, cwd=self._place.name)
+            os.close(log)
+            self._peak = 0
+            if self._line(self._process, 300) != "ready\n":
+                raise RuntimeError(Path(kept).read_text()[-2000:])
+        return self._process
+
+    @staticmethod
+    def _line(process: subprocess.Popen[str], seconds: float) -> str | None:
+        """Return the next line, empty where the process has ended, None where it takes too long."""
+        assert process.stdout is not None
+        with selectors.DefaultSelector() as selector:
+            selector.register(process.stdout, selectors.EVENT_READ)
+            return process.stdout.readline() if selector.select(seconds) else None
+
+    def _end(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.communicate()
+            self._process = None
