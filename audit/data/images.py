@@ -1,6 +1,6 @@
 """Opening an image: limits before decoding, then one normal form (8-bit RGB, upright, opaque), each conversion named.
 
-The decoder is Pillow, restricted to six formats; nothing here trusts a file's name. Whatever is wrong with an image becomes an
+The decoder is Pillow, restricted to seven formats; nothing here trusts a file's name. Whatever is wrong with an image becomes an
 `UnreadableImage` with a short stable reason, so that images left out can be counted by reason and by group.
 """
 
@@ -13,16 +13,31 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import MappingProxyType
 
-import numpy as np
 from PIL import ExifTags, Image, ImageFile, ImageOps, UnidentifiedImageError
 
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
+from audit.data.decoding.jpeg import load_whole
+
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
 MAX_PIXELS = 50_000_000
 """Pillow itself warns from 89 million on and a 10.8 kB file of 88 million takes 0.7 GB: too late."""
 MAX_BYTES = 64 * 1024**2
 MIN_SIDE = 8
 MAX_RATIO = 100
+MAX_SECONDS = 15
+"""For one image; the largest that is accepted takes 1 to 3."""
+MAX_MEMORY = 1536 * 1024**2
+"""Bytes that the decoding of one image may take; the largest that is accepted takes two thirds of it."""
+LIMITS = MappingProxyType({
+    "too large": f"over {MAX_PIXELS // 10**6} megapixels or {MAX_BYTES // 2**20} MiB",
+    "too small": f"a side under {MIN_SIDE} pixels",
+    "too elongated": f"one side over {MAX_RATIO} times the other",
+    "format not accepted": "accepted are JPEG, PNG, WebP, GIF, BMP, TIFF and AVIF; HEIC, JPEG 2000 and others must be converted",
+    "decoder took too long": f"over {MAX_SECONDS} seconds, twice",
+    "decoder took too much memory": f"over {MAX_MEMORY / 2**30:g} GiB",
+})  # fmt: skip
+"""What the reasons of `UnreadableImage` that name a limit mean in numbers."""
 EXIF = "EXIF rotation"
 DEPTH = "16-bit to 8-bit"
 CMYK = "CMYK to RGB"
@@ -41,7 +56,10 @@ _PILLOW_ERRORS = (
 """What Pillow's readers raise on damaged content (`Image.open` itself expects four of these). MemoryError is not among them."""
 
 _ACCEPTED_SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"RIFF", b"GIF8", b"BM", b"II*\0", b"MM\0*")
-_OTHER_SIGNATURES = (b"%!PS", b"%PDF", b"<svg", b"<?xml", b"8BPS", b"\0\0\1\0", b"\0\0\0\x0cjP", b"\xc5\xd0\xd3\xc6")
+_OTHER_SIGNATURES = (
+    b"%!PS", b"%PDF", b"<svg", b"<?xml", b"8BPS", b"\0\0\1\0", b"\0\0\0\x0cjP", b"\xff\x4f\xff\x51", b"\0\0\0\x0cJXL", b"\xff\x0a",
+    b"\xc5\xd0\xd3\xc6",
+)  # fmt: skip
 _LFS_POINTER = b"version https://git-lfs"
 
 
@@ -50,12 +68,23 @@ class UnreadableImage(Exception):  # noqa: N818  # it names the state of an imag
 
     `reason` is a short stable category: "missing file", "forbidden path", "not readable", "not a regular file", "damaged data file",
     "empty file", "too large", "too small", "too elongated", "truncated", "damaged", "not an image", "format not accepted", "pixel format
-    not accepted" or "Git LFS pointer".
+    not accepted", "Git LFS pointer", "decoder crashed", "decoder took too long" or "decoder took too much memory".
     """
 
     def __init__(self, reason: str):
         super().__init__(reason)
         self.reason = reason
+
+
+def explained(reason: str) -> str:
+    """Return a reason with the limit that it names.
+
+    Examples
+    --------
+    >>> explained("too small"), explained("truncated")
+    ('too small: a side under 8 pixels', 'truncated')
+    """
+    return f"{reason}: {LIMITS[reason]}" if reason in LIMITS else reason
 
 
 @dataclass(frozen=True)
@@ -122,7 +151,7 @@ def _unidentified(content: bytes) -> str:
     start = content[:512].lstrip()
     if start.startswith(_LFS_POINTER):
         return "Git LFS pointer"
-    if content.startswith(_ACCEPTED_SIGNATURES):
+    if content.startswith(_ACCEPTED_SIGNATURES) or content[4:12] in (b"ftypavif", b"ftypavis"):
         return "damaged"
     if content.startswith(_OTHER_SIGNATURES) or start.startswith(_OTHER_SIGNATURES) or content[4:8] == b"ftyp":
         return "format not accepted"
@@ -146,6 +175,8 @@ def _loaded(image: Image.Image, content: bytes) -> list[str]:
     # A JPEG with a second picture (MPO) is a photograph with a preview or a depth map, not an animation.
     animated = image.format != "MPO" and getattr(image, "is_animated", False)
     rotated = image.getexif().get(ExifTags.Base.Orientation, 1) in range(2, 9)
+    if image.format in ("JPEG", "MPO"):
+        load_whole(image, content)
     ImageOps.exif_transpose(image, in_place=True)
     deep = _is_deep(image, content)
     if deep and isinstance(transparent := image.info.get("transparency"), tuple):
@@ -170,7 +201,7 @@ def _to_rgb(image: Image.Image) -> tuple[Image.Image, list[str]]:
     if image.mode in _SIXTEEN_BIT:
         image, changes = _eight_bit(image), [GREY]
     if not (image.has_transparency_data or image.mode in ("La", "RGBa")):
-        return image.convert("RGB"), changes
+        return image if image.mode == "RGB" else image.convert("RGB"), changes  # converting would copy it
     rgba = (image.convert("LA") if image.mode == "La" else image).convert("RGBA")
     if rgba.getchannel("A").getextrema() == (255, 255):
         return rgba.convert("RGB"), changes
@@ -180,6 +211,8 @@ def _to_rgb(image: Image.Image) -> tuple[Image.Image, list[str]]:
 
 def _eight_bit(image: Image.Image) -> Image.Image:
     """Return a 16-bit grey image as 8-bit: 65535 / 257 = 255 exactly, while Pillow's own conversion clips at 255."""
+    import numpy as np  # only here: it takes longer to import than most images to decode
+
     values = np.asarray(image).astype(np.int64)
     if values.min() < 0 or values.max() > 65535:
         raise UnreadableImage("pixel format not accepted")

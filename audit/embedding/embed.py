@@ -1,7 +1,8 @@
 """Data set + encoder -> embeddings: each image and each text goes through the model once, ever.
 
-A few threads read and decode some way ahead of the model, in the data set's order; what the cache has is not decoded. Finished batches
-reach the disk every few seconds: a run that is killed goes on from there, with the same batches and so the same numbers as an unbroken one.
+A few threads read, and as many processes decode, some way ahead of the model, in the data set's order; what the cache has is not decoded.
+Finished batches reach the disk every few seconds: a run that is killed goes on from there, with the same batches and so the same numbers as
+an unbroken one.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from audit.data.images import UnreadableImage, decode
+from audit.data.decoding.decoders import Decoders
+from audit.data.images import UnreadableImage, explained
 from audit.embedding.batch import PIXELS_AHEAD, Batch, ImageBatches, ImageRow, Progress, pixels
 from audit.embedding.cache import EmbeddingCache, image_key, text_key
 from audit.errors import DataError
@@ -64,7 +66,8 @@ def embed_images(
     exclusions = _exclusions(dataset.attributes, unreadable)
     conversions = _gather((kind, row) for row, key in readable.items() for kind in cache.conversions(key))
     for left_out in exclusions:
-        log.warning("left out %d images (%s): %s", left_out.count, left_out.reason, ", ".join(left_out.examples))
+        reason = explained(left_out.reason.code.replace("_", " "))  # type: ignore[union-attr]
+        log.warning("left out %d images (%s): %s", left_out.count, reason, ", ".join(left_out.examples))
     return Embeddings(
         vectors=cache.read(list(readable.values())),
         contents=tuple(readable.values()),
@@ -121,31 +124,32 @@ def _embed_missing(
 
 def _decode_ahead(images: Sequence[bytes], cache: EmbeddingCache, batch_size: int) -> Generator[ImageRow]:
     """Read, hash and (where the cache lacks it) decode each image, in order, a bounded number of pixels ahead."""
-    workers = min(4, os.cpu_count() or 1)
+    workers = min(8, os.cpu_count() or 1)
     waiting: deque[Future[ImageRow]] = deque()
     ahead = workers
-    pool = ThreadPoolExecutor(workers, thread_name_prefix="decode")
+    pool, decoders = ThreadPoolExecutor(workers, thread_name_prefix="decode"), Decoders(workers)
     try:
         for row in range(len(images)):
-            waiting.append(pool.submit(_decode_row, images, row, cache))
+            waiting.append(pool.submit(_decode_row, images, row, cache, decoders))
             while len(waiting) >= ahead:
                 seen = waiting.popleft().result()
                 if seen.image is not None:
-                    ahead = max(workers, min(batch_size, PIXELS_AHEAD // pixels(seen.image)))
+                    ahead = max(min(4, workers), min(max(batch_size, workers), PIXELS_AHEAD // pixels(seen.image)))
                 yield seen
         while waiting:
             yield waiting.popleft().result()
     finally:
+        decoders.close()  # first: a thread may be waiting for one that hangs
         pool.shutdown(cancel_futures=True)
 
 
-def _decode_row(images: Sequence[bytes], row: int, cache: EmbeddingCache) -> ImageRow:
+def _decode_row(images: Sequence[bytes], row: int, cache: EmbeddingCache, decoders: Decoders) -> ImageRow:
     try:
         content = images[row]
         key = image_key(content, DECODE_POLICY)
         if key in cache:
             return ImageRow(row, key)
-        decoded = decode(content)
+        decoded = decoders.decode(content)
     except UnreadableImage as error:
         return ImageRow(row, reason=error.reason)
     return ImageRow(row, key, decoded.image, decoded.conversions)
@@ -156,7 +160,7 @@ def _stop_if_unreadable(dataset: Dataset, readable: int, unreadable: Sequence[Im
     if readable and len(unreadable) <= max_skip * total:
         return
     what = f"at least {len(unreadable)} of {total} images of {dataset.name} cannot be read; at most {max_skip:.2%} may be skipped"
-    why = "; ".join(f"{dataset.attributes.index[seen.row]}: {seen.reason}" for seen in unreadable[:SHOWN])
+    why = "; ".join(f"{dataset.attributes.index[seen.row]}: {explained(seen.reason)}" for seen in unreadable[:SHOWN])
     fix = "repair these files, take them out of the table, or raise --max-skip"
     if not readable:
         what = f"none of the {total} images of {dataset.name} can be read"

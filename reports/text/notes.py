@@ -10,6 +10,7 @@ from audit.types import Note
 UNREADABLE = (
     "missing file", "forbidden path", "not readable", "not a regular file", "damaged data file", "empty file", "too large", "too small",
     "too elongated", "truncated", "damaged", "not an image", "format not accepted", "pixel format not accepted", "Git LFS pointer",
+    "decoder crashed", "decoder took too long", "decoder took too much memory",
 )  # fmt: skip
 """Why images cannot be used (`audit.data.images.UnreadableImage`)."""
 SENTENCES: Mapping[str, str] = MappingProxyType(

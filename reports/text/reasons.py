@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from audit.data.images import explained
 from audit.records.finding import planned_verdicts
 from audit.records.results import AuditResult, Finding, Gap, Rate, Verdict
 from audit.types import Exclusion, Settings
@@ -70,7 +71,7 @@ def not_compared(rates: Sequence[Rate]) -> list[str]:
 
 def not_covered(exclusions: Sequence[Exclusion]) -> list[str]:
     """Name the images that a verdict does not cover."""
-    left_out = [f"{in_words(each.count, 'image')} left out ({sentence(each.reason)})" for each in exclusions]
+    left_out = [f"{in_words(each.count, 'image')} left out ({explained(sentence(each.reason))})" for each in exclusions]
     return [f"Not covered: {'; '.join(left_out)}."] if left_out else []
 
 

@@ -218,7 +218,7 @@ def test_every_prompt_is_printed_verbatim(everything, said):
 
 
 def test_exclusions_and_conversions_are_counted_by_group_and_no_file_is_named(page, said):
-    assert "4 images (truncated); 1 image (too large)" in said
+    assert "4 images (truncated); 1 image (too large: over 50 megapixels or 64 MiB)" in said
     assert "race used left out: truncated left out: too large converted: exif rotated White 2,085 1 0 0 Black 1,556 3 0 7" in said
     assert "SECRET-NAME" not in page
     assert ".jpg" not in page

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from audit.data.images import explained
 from audit.records.results import AuditResult
 from reports.text import phrases
 from reports.text.notes import sentence
@@ -16,7 +17,7 @@ def data_lines(audit: AuditResult) -> Iterator[str]:
     licence = "" if data.licence == "not stated" else f" ({data.licence})"
     yield f"{data.name}{licence}: {in_words(data.listed, 'image')} listed, {count(data.used)} used."
     if data.exclusions:
-        left_out = "; ".join(f"{in_words(each.count, 'image')} ({sentence(each.reason)})" for each in data.exclusions)
+        left_out = "; ".join(f"{in_words(each.count, 'image')} ({explained(sentence(each.reason))})" for each in data.exclusions)
         yield f"Left out: {left_out}."
     if data.clusters is not None:
         by = phrases.attributes([data.cluster or ""])

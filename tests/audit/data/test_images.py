@@ -149,6 +149,19 @@ def test_16_bit_grey_is_turned_upright_as_well():
     assert decoded.conversions == ("EXIF rotation", "16-bit to 8-bit", "grey to RGB")
 
 
+def test_a_phones_avif_is_read_upright():
+    """Lossless: the left column of a picture 8 wide and 16 high, turned by 6 (a quarter clockwise), is the upper row."""
+    stored = np.zeros((16, 8, 3), np.uint8)
+    stored[:, 0] = 255
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    decoded = decode(encoded(Image.fromarray(stored), "AVIF", exif=exif, quality=100, subsampling="4:4:4"))
+    assert decoded.image.size == (16, 8)
+    assert decoded.conversions == ("EXIF rotation",)
+    assert np.asarray(decoded.image)[0].min() > 250
+    assert np.asarray(decoded.image)[4:].max() < 5
+
+
 @pytest.mark.parametrize(("kind", "options"), [("GIF", {}), ("PNG", {}), ("WEBP", {"lossless": True}), ("TIFF", {})])
 def test_of_an_animation_the_first_frame_counts(kind, options):
     frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "lime", "blue")]
@@ -202,6 +215,7 @@ def test_the_limits_hold_at_their_edges_and_64_mib_are_the_most(monkeypatch):
         (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\nshowpage\n", "format not accepted"),
         (b"<svg xmlns='http://www.w3.org/2000/svg' onload='alert(1)'/>", "format not accepted"),
         (b"\n<?xml version='1.0'?><svg/>", "format not accepted"), (b"\0\0\0\x1cftypheic", "format not accepted"),
+        (b"\0\0\0\x1cftypavif", "damaged"), (b"\xff\x4f\xff\x51\0", "format not accepted"),
     ],
 )  # fmt: skip
 def test_what_is_no_picture_has_a_reason(content, expected):
@@ -209,6 +223,7 @@ def test_what_is_no_picture_has_a_reason(content, expected):
 
 
 def test_formats_outside_the_list_are_not_opened_and_pixels_whose_white_is_unknown_refused():
+    assert reason(encoded(Image.new("RGB", (16, 16)), "JPEG2000")) == "format not accepted"
     for kind in ("ICO", "PPM", "SGI", "PCX", "EPS"):
         assert reason(encoded(Image.new("RGB", (16, 16)), kind)) in ("format not accepted", "not an image"), kind
     for mode in ("F", "LAB", "I"):

@@ -70,7 +70,7 @@ def test_a_warm_run_embeds_nothing_and_equals_the_cold_one_bit_for_bit(fake_enco
 def test_a_warm_run_decodes_nothing_and_still_knows_the_conversions(fake_encoder, tmp_path, monkeypatch):
     data = dataset([png("red"), rotated_jpeg(), png("blue")])
     cold = embed_images(fake_encoder, data, tmp_path)
-    monkeypatch.setattr(audit.embedding.embed, "decode", lambda content: pytest.fail("decoded"))
+    monkeypatch.setattr(audit.embedding.embed.Decoders, "decode", lambda self, content: pytest.fail("decoded"))
     warm = embed_images(fake_encoder, data, tmp_path)
     assert cold.conversions == warm.conversions == {"EXIF rotation": {"race": {"B": 1}}}
 

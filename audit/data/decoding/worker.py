@@ -1,0 +1,66 @@
+"""What runs in a process of its own: told of an image in a file shared with the parent, it puts the pixels in its place.
+
+A request is a line with the number of bytes. An answer is a line of JSON; after ``size`` the file holds the pixels, 3 bytes each, from
+``offset`` on. The process ends when the parent closes its end of the pipe, and with the parent.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import resource
+import signal
+import sys
+import time
+import traceback
+from typing import IO, Any
+
+from audit.data.images import MAX_MEMORY, UnreadableImage, decode
+
+
+def serve(shared: int, max_seconds: float) -> None:
+    """Answer requests until there are no more. A decoder that takes longer is ended by the system, in whatever code it is."""
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # a library that prints must not spoil an answer
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a dump would hold a face
+    resource.setrlimit(resource.RLIMIT_DATA, (MAX_MEMORY, MAX_MEMORY))
+    with os.fdopen(shared, "r+b", buffering=0) as file:
+        for request in sys.stdin:
+            signal.setitimer(signal.ITIMER_REAL, max_seconds)
+            answer = _answer(os.pread(shared, int(request), 0), file)
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            try:
+                print(json.dumps(answer), file=answers, flush=True)
+            except BrokenPipeError:  # the parent is gone
+                return
+
+
+def _answer(content: bytes, file: IO[bytes]) -> dict[str, Any]:
+    try:
+        _fail_if_asked(content)
+        decoded = decode(content)
+        file.seek(0)
+        decoded.image.save(file, "PPM")  # a line of sizes, then the pixels, without a copy of them here
+    except UnreadableImage as error:
+        return {"reason": error.reason}
+    except MemoryError:
+        return {"reason": "decoder took too much memory"}
+    except Exception:  # not about the image: the parent raises it
+        return {"error": traceback.format_exc()}
+    width, height = decoded.image.size
+    return {"size": (width, height), "offset": file.tell() - 3 * width * height, "conversions": decoded.conversions}
+
+
+def _fail_if_asked(content: bytes) -> None:
+    """Do what no sound decoder does, for tests: ``AUDIT_FAULT=decode:crash:HASH``, or hang, or memory, at the image of this sha256."""
+    _, _, fault = os.environ.get("AUDIT_FAULT", "").partition("decode:")
+    kind, _, digest = fault.partition(":")
+    if not digest or not hashlib.sha256(content).hexdigest().startswith(digest):
+        return
+    if kind == "crash":
+        os.kill(os.getpid(), signal.SIGSEGV)
+    elif kind == "hang":
+        time.sleep(3600)
+    elif kind == "memory":
+        bytearray(2 * 1024**3)

@@ -1,0 +1,185 @@
+"""Association tests: embeddings of targets and of attributes in, how much nearer one set is than another and what chance gives out.
+
+Targets and attributes may be texts or images: two groups of images against two lists of words is the usual form for CLIP. An effect size
+ignores how many targets there are, so none is returned without its p and its null.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import combinations
+from math import comb
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from audit.measure.zero_shot import cosine_scores
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
+Alternative = Literal["two-sided", "greater"]
+MOST_ENUMERATED = 50_000
+"""Up to so many arrangements all are tried: two sets of nine."""
+_BLOCK = 1 << 22
+"""Places of arrangements that are held at once."""
+_SLACK = 1e-9
+"""Statistics that differ by less, as a share of the largest, are equal: what is left of one sum in another order."""
+_NOTHING = 1e-13
+"""Of cosines: what rounding leaves where nothing varies."""
+
+
+@dataclass(frozen=True)
+class Association:
+    """An effect size with what it is worth."""
+
+    effect_size: float
+    """d: difference of means in standard deviations; at most 2 whatever the number of targets. NaN where nothing varies."""
+    p: float
+    exact: bool
+    """Whether every arrangement was tried; else p is ``(1 + extreme) / (draws + 1)``."""
+    arrangements: int
+    """That were tried; the smallest possible p is about 1 in so many."""
+    null_low: float
+    null_high: float
+    """2.5 and 97.5 % points of d over the arrangements: few targets give a large d from nothing."""
+
+
+def associations(
+    targets: Float[np.ndarray, "m d"], first: Float[np.ndarray, "p d"], second: Float[np.ndarray, "q d"]
+) -> Float[np.ndarray, "m"]:
+    """Return how much nearer each target is to one set of attributes than to another.
+
+    ``s(w, A, B) = mean over a of cos(w, a) - mean over b of cos(w, b)``; 0 is as near to either. The lengths of embeddings do not matter.
+    Caliskan, Bryson and Narayanan 2017, https://arxiv.org/abs/1608.07187
+
+    Examples
+    --------
+    >>> associations(np.array([[2.0, 0.0]]), np.array([[1.0, 0.0]]), np.array([[0.0, 1.0], [-1.0, 0.0]])).tolist()
+    [1.5]
+    """
+    return np.asarray(cosine_scores(targets, first).mean(axis=1) - cosine_scores(targets, second).mean(axis=1))
+
+
+def weat(
+    x: Float[np.ndarray, "m d"],
+    y: Float[np.ndarray, "n d"],
+    attributes: tuple[Float[np.ndarray, "p d"], Float[np.ndarray, "q d"]],
+    rng: np.random.Generator,
+    *,
+    draws: int = 9999,
+    alternative: Alternative = "two-sided",
+) -> Association:
+    """Test whether two sets of targets are differently near to two sets of attributes (WEAT; of images, iEAT).
+
+    ``d = (mean over X of s - mean over Y of s) / sd over both of s``, s as in `associations`, sd with n - 1.
+
+    Parameters
+    ----------
+    x, y : float[m, d], float[n, d]
+        Embeddings of the targets, each set at least two: images of two groups, words of two kinds.
+    attributes : (float[p, d], float[q, d])
+        Embeddings of the attributes A and B, such as pleasant and unpleasant words.
+    rng : Generator
+        Source of the arrangements, where not all are tried.
+    draws : int
+        Arrangements that are drawn where there are more than `MOST_ENUMERATED`.
+    alternative : {"two-sided", "greater"}
+        Whether the reverse of the effect would be one too; published tests are one-sided ("greater": X nearer to A).
+
+    Returns
+    -------
+    Association
+        d is 0 where both sets are alike, positive where X is nearer to A; d hardly depends on how many targets there are: read p.
+
+    Raises
+    ------
+    ValueError
+        If a set of targets has fewer than two members.
+
+    References
+    ----------
+    Caliskan, Bryson and Narayanan 2017, https://arxiv.org/abs/1608.07187; Steed and Caliskan 2021, https://arxiv.org/abs/2010.15052
+
+    Examples
+    --------
+    Two sets of two that lie wholly apart: of six arrangements, this one and its reverse are the most extreme.
+
+    >>> x, y = np.array([[1.0, 0.1], [1.0, 0.2]]), np.array([[0.1, 1.0], [0.2, 1.0]])
+    >>> found = weat(x, y, (np.array([[1.0, 0.0]]), np.array([[0.0, 1.0]])), np.random.default_rng(0))
+    >>> round(found.effect_size, 2), round(found.p, 3), found.exact, found.arrangements
+    (1.73, 0.333, True, 6)
+    """
+    together = np.concatenate([associations(x, *attributes), associations(y, *attributes)])
+    return _tested(together[:, None], len(x), draws, rng, alternative)[0]
+
+
+def sc_eat(
+    targets: Float[np.ndarray, "m d"],
+    attributes: tuple[Float[np.ndarray, "p d"], Float[np.ndarray, "q d"]],
+    rng: np.random.Generator,
+    *,
+    draws: int = 9999,
+    alternative: Alternative = "two-sided",
+) -> tuple[Association, ...]:
+    """Test of each target by itself whether it is nearer to one set of attributes than to another (SC-EAT).
+
+    ``d = (mean over A of cos - mean over B of cos) / sd over both of cos``, sd with n - 1. The arrangements of the attributes are shared by
+    all targets; parameters are those of `weat`, the attributes at least two each.
+
+    References
+    ----------
+    Caliskan, Bryson and Narayanan 2017, https://arxiv.org/abs/1608.07187
+
+    Examples
+    --------
+    >>> a, b = np.array([[1.0, 0.0], [1.0, 0.1]]), np.array([[0.0, 1.0], [0.1, 1.0]])
+    >>> [found] = sc_eat(np.array([[1.0, 1.0]]), (a, b), np.random.default_rng(0))
+    >>> abs(round(found.effect_size, 6)), found.p
+    (0.0, 1.0)
+    """
+    cosine = cosine_scores(targets, np.concatenate(attributes))
+    return _tested(cosine.T, len(attributes[0]), draws, rng, alternative)
+
+
+def _tested(
+    values: Float[np.ndarray, "n m"], first: int, draws: int, rng: np.random.Generator, alternative: Alternative
+) -> tuple[Association, ...]:
+    """Test in each column whether the mean of the first rows differs from that of the others, over arrangements of the rows."""
+    n = len(values)
+    if first < 2 or n - first < 2:
+        raise ValueError(f"sets of {first} and {n - first}: an association test needs two members of each set at least")
+    centred = values - values.mean(axis=0)
+    # Of centred values the difference of means is the sum of the first set, times a constant: one product gives all arrangements.
+    scale = 1 / first + 1 / (n - first)
+    deviation = centred.std(axis=0, ddof=1)
+    observed = scale * centred[:first].sum(axis=0)
+    every = comb(n, first)
+    exact = every <= MOST_ENUMERATED
+    chosen = _every_subset(n, first) if exact else _drawn_subsets(n, first, draws, rng)
+    drawn = np.concatenate([scale * (block @ centred) for block in chosen])
+    extreme = (np.abs(drawn), np.abs(observed)) if alternative == "two-sided" else (drawn, observed)
+    count = (extreme[0] >= extreme[1] - _SLACK * np.abs(drawn).max(axis=0) - _NOTHING).sum(axis=0)
+    p = count / every if exact else (1 + count) / (draws + 1)
+    deviation = np.where(deviation > _NOTHING, deviation, np.nan)
+    effect, null = observed / deviation, np.percentile(drawn, (2.5, 97.5), axis=0) / deviation
+    return tuple(
+        Association(float(effect[i]), float(p[i]), exact, every if exact else draws, float(null[0, i]), float(null[1, i]))
+        for i in range(values.shape[1])
+    )
+
+
+def _every_subset(n: int, size: int) -> Iterator[Float[np.ndarray, "b n"]]:
+    places = np.array(list(combinations(range(n), size)))
+    chosen = np.zeros((len(places), n))
+    np.put_along_axis(chosen, places, 1.0, axis=1)
+    yield chosen
+
+
+def _drawn_subsets(n: int, size: int, draws: int, rng: np.random.Generator) -> Iterator[Float[np.ndarray, "b n"]]:
+    step = max(1, _BLOCK // n)
+    for start in range(0, draws, step):
+        chosen = np.zeros((min(step, draws - start), n))
+        chosen[:, :size] = 1.0
+        yield rng.permuted(chosen, axis=1)
