@@ -19,7 +19,7 @@ $(READY): pyproject.toml $(LOCK)
 demo: $(READY)  ## train the small emoji model (with a planted skew) and its balanced control, audit both, write the report
 	$(BIN)/python -m contrastive.train emoji
 	$(BIN)/python -m contrastive.train emoji_balanced
-	$(BIN)/python -m audit.run --model runs/emoji/ckpt.pt --model runs/emoji-balanced/ckpt.pt --probe emoji --out runs/emoji-audit
+	$(BIN)/vlm-audit run --model runs/emoji/ckpt.pt --model runs/emoji-balanced/ckpt.pt --probe emoji --out runs/emoji-audit
 
 test: $(READY)  ## every test, doctests included
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder

@@ -1,4 +1,4 @@
-"""``vlm-audit run | compare | render | probes``, and ``python -m audit``: says what there is, and hands the words on."""
+"""``vlm-audit run | compare | render | pictures | probes``, and ``python -m audit``: says what there is, and hands the words on."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ COMMANDS = {
     "run": ("audit.run", "main", "audit models, or external predictions, with probes"),
     "compare": ("audit.compare", "main", "what changed between models on the same images"),
     "render": ("reports.render", "main", "draw the report of a finished audit or comparison again"),
+    "pictures": ("reports.pictures", "main", "draw the figures of a finished audit as files"),
     "probes": ("audit.run", "probes_main", "name the probes and their questions"),
 }
 USAGE = "\n".join([

@@ -1,4 +1,4 @@
-"""The command: ``python -m audit.compare BEFORE AFTER [AFTER …]``: what changed between models on the same images.
+"""The command: ``vlm-audit compare BEFORE AFTER [AFTER …]``: what changed between models on the same images.
 
 Each argument is the directory of a finished audit or a model, which is then audited first (as `audit.run` would, with the same embedding
 cache). Everything is compared with the first. Checkpoints of one run are a series and are followed step by step.
@@ -19,7 +19,7 @@ from audit.cli.exit_codes import ended
 from audit.cli.parser import Parser, given_options, request_parser, short_name, words_of
 from contrastive.cli.console import prepare_streams
 
-PROGRAM = "python -m audit.compare"
+PROGRAM = "vlm-audit compare"
 
 
 def parser() -> Parser:

@@ -1,4 +1,4 @@
-"""The command: ``python -m audit.run --model ckpt.pt --probe fairface``: words become a request, an audit becomes lines and an exit code.
+"""The command: ``vlm-audit run --model ckpt.pt --probe fairface``: words become a request, an audit becomes lines and an exit code.
 
 Results go to stdout, progress and logs to stderr. Heavy libraries are imported only once there is work to do.
 """
@@ -16,7 +16,7 @@ from audit.cli.exit_codes import ended
 from audit.cli.parser import Parser, given_options, request_parser, short_name, words_of
 from contrastive.cli.console import prepare_streams
 
-PROGRAM = "python -m audit.run"
+PROGRAM = "vlm-audit run"
 DESCRIPTION = "Audits vision-language models: whom does a model treat differently, by how much, and how sure are we?"
 
 

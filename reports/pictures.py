@@ -1,4 +1,4 @@
-"""Figures for a paper or slides: ``python -m reports.pictures DIR`` draws the findings of an audit as SVG or PNG files with matplotlib."""
+"""Figures for a paper or slides: ``vlm-audit pictures DIR`` draws the findings of an audit as SVG or PNG files with matplotlib."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def write(directory: Path, files: Iterable[tuple[str, bytes]]) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command."""
-    parse = argparse.ArgumentParser("python -m reports.pictures", description="Draws the figures of a finished audit as files.")
+    parse = argparse.ArgumentParser("vlm-audit pictures", description="Draws the figures of a finished audit as files.")
     parse.add_argument("directory", type=Path, metavar="DIR", help="the output directory of an audit")
     parse.add_argument("--format", choices=FORMATS, default="svg", help="of the files (default: %(default)s)")
     parse.add_argument("--out", type=Path, metavar="DIR", help="default: DIR/figures")

@@ -1,4 +1,4 @@
-"""Draws `results.json` or `comparison.json` as one self-contained HTML page: ``python -m reports.render DIR``.
+"""Draws `results.json` or `comparison.json` as one self-contained HTML page: ``vlm-audit render DIR``.
 
 A pure function of the facts: equal facts give equal bytes. The page asks nothing of any network, holds no image and no
 script but its slicer, which its policy names by hash, and treats every string of the facts as foreign text.
@@ -61,9 +61,7 @@ def write(html: str, path: Path) -> None:
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command."""
-    parse = argparse.ArgumentParser(
-        "python -m reports.render", description="Draws the page of an audit or a comparison again, from its facts."
-    )
+    parse = argparse.ArgumentParser("vlm-audit render", description="Draws the page of an audit or a comparison again, from its facts.")
     parse.add_argument("directory", type=Path, metavar="DIR", help="the output directory of an audit or a comparison")
     parse.add_argument("--out", type=Path, metavar="FILE", help="default: report.html or comparison.html in DIR")
     return parse

@@ -76,7 +76,7 @@ class Changes:
         return render_comparisons(self.facts)
 
     def save(self, directory: str | Path) -> Path:
-        """Write what `python -m audit.compare` would leave behind, and return the path of the page; raises as `Audit.save` does."""
+        """Write what `vlm-audit compare` would leave behind, and return the path of the page; raises as `Audit.save` does."""
         path = path_of(directory, "directory")
         with RunDirectory(path, COMPARISON) as taken:
             taken.open()
@@ -94,7 +94,7 @@ class Changes:
 def compare_sides(sides: Sequence[FinishedAudit], request: CompareRequest, clock: Clock) -> Changes:
     """Compare the models of finished audits, by the settings of the first with what the request gives in their place."""
     if not sides:
-        raise UsageError("a comparison needs two models", fix="python -m audit.compare BEFORE AFTER [AFTER …]")
+        raise UsageError("a comparison needs two models", fix="vlm-audit compare BEFORE AFTER [AFTER …]")
     settings = request.settings(sides[0].results.settings)
     compared = compare(sides, settings, series=request.series, tolerance=request.tolerance)
     return Changes(assemble_comparisons(compared, settings, request.command, clock.timing()))

@@ -95,7 +95,7 @@ def _check_options(request: CompareRequest, models: Sequence[Any]) -> None:
         why = "it holds no results.json, so it is taken for a model" if folder else "it is taken for a model"
         named = models[0] if isinstance(models[0], str) else short_name(models[0])
         what = f"--probe is missing: {named!r} is not a finished audit"
-        raise UsageError(what, why=why, fix="python -m audit.compare BEFORE AFTER --probe fairface")
+        raise UsageError(what, why=why, fix="vlm-audit compare BEFORE AFTER --probe fairface")
     rules = ("seed", "alpha", "tolerance", "min_group_size", "cache_root", "progress", "stages")
     if not models and (unused := [name for name in request.audit_options() if name not in rules]):
         what = f"{flag(unused[0])} cannot be used here"
@@ -110,4 +110,4 @@ def _audit_request(request: CompareRequest, model: Any, place: int) -> AuditRequ
         folder = re.sub(r"[^\w.-]", "-", short_name(model)).strip(".-") or "model"
         given["out"] = request.out / "audits" / f"{place}-{folder}"
     asked = AuditRequest.of(given)
-    return AuditRequest.of({**given, "command": tuple(map(scrub, asked.words("python -m audit.run")))})
+    return AuditRequest.of({**given, "command": tuple(map(scrub, asked.words("vlm-audit run")))})

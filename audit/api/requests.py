@@ -40,7 +40,7 @@ Progress = Callable[[int, int], object]
 
 @dataclass(frozen=True)
 class AuditRequest(Request):
-    """Everything that an audit may be asked for. The options of ``python -m audit.run``, and what only Python can say."""
+    """Everything that an audit may be asked for. The options of ``vlm-audit run``, and what only Python can say."""
 
     model: tuple[Any, ...] = option(
         several(checks.model), (), WHAT, "weights (ckpt.pt), a folder, hf:ORG/NAME[@REV], open_clip:ARCH,FILE or file.py:CLASS; repeatable",
@@ -186,7 +186,7 @@ class AuditRequest(Request):
     def _check_kind(self, *, external: bool) -> None:
         for name in () if external else ("model", "probe"):
             if not getattr(self, name):
-                raise UsageError(f"--{name} is missing", fix="python -m audit.run --model ckpt.pt --probe fairface")
+                raise UsageError(f"--{name} is missing", fix="vlm-audit run --model ckpt.pt --probe fairface")
         if external and self.by and not self.probe:
             raise UsageError("--by requires --probe", fix="with --predictions, give --attributes and --depth")
         with_a_model = (
@@ -230,7 +230,7 @@ def _as_in_audit(name: str, section: str | None, help: str | None = None) -> Any
 
 @dataclass(frozen=True)
 class CompareRequest(Request):
-    """Everything that a comparison may be asked for. The options of ``python -m audit.compare``, and what only Python can say."""
+    """Everything that a comparison may be asked for. The options of ``vlm-audit compare``, and what only Python can say."""
 
     sides: tuple[Any, ...] = option(
         several(checks.side), (), SIDES, "the directory of a finished audit, or a model as audit.run takes it", metavar="SIDE",

@@ -7,6 +7,7 @@ import sys
 import traceback
 from collections.abc import Callable
 
+from audit.cli.packages import refuse_namesakes
 from audit.errors import AuditError
 from contrastive.cli.console import discard, put, visible
 from contrastive.cli.signals import Stopped, stopping
@@ -21,6 +22,7 @@ def ended(work: Callable[[], int], *, debug: bool = False) -> int:
     """Do the work of a command and return its exit code; nothing but `AuditError` is shown to a person as their own mistake."""
     try:
         with stopping():
+            refuse_namesakes()
             return work()
     except BrokenPipeError:  # ``| head -1``: nobody reads any more, which is nobody's mistake
         discard(sys.stdout)

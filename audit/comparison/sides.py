@@ -142,7 +142,7 @@ def distinct_names(sides: Sequence[FinishedAudit]) -> tuple[str, ...]:
     """
     if len(sides) < 2:
         raise UsageError(
-            "a comparison needs two models", why=f"there is {len(sides) or 'none'}", fix="python -m audit.compare BEFORE AFTER [AFTER …]"
+            "a comparison needs two models", why=f"there is {len(sides) or 'none'}", fix="vlm-audit compare BEFORE AFTER [AFTER …]"
         )
     return told_apart([each.side.name for each in sides], [each.side.directory for each in sides])
 

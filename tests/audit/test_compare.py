@@ -40,7 +40,7 @@ def test_two_finished_audits(inside, tmp_path, capsys):
     assert (out / "STATUS").read_text() == "complete\n"
     facts = from_json((out / "comparison.json").read_text())
     assert facts.comparisons[0].direction == "shrank"
-    assert facts.command == ("python -m audit.compare", "skewed", "plain", "--out", "out")
+    assert facts.command == ("vlm-audit compare", "skewed", "plain", "--out", "out")
     printed = capsys.readouterr()
     assert "gap shrank" in printed.out
     assert printed.out.splitlines()[-1] == str(out / "comparison.html")

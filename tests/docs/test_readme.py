@@ -25,7 +25,7 @@ def test_the_two_commands_are_on_its_first_screen_and_what_make_demo_does_is_wri
     recipe = MAKEFILE.split("demo:")[1].split("\n\n")[0]
     assert re.search(r"^make demo\b", first, re.MULTILINE)
     assert re.search(r"^make test\b", first, re.MULTILINE)
-    for command in re.findall(r"\$\(BIN\)/(python -m .*)", recipe):
+    for command in re.findall(r"\$\(BIN\)/((?:python -m|vlm-audit) .*)", recipe):
         assert f".venv/bin/{command}" in first
 
 

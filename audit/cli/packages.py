@@ -1,0 +1,25 @@
+"""Whether the packages of the program are those that came with it: ``python -m`` looks into the working directory first."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+
+from audit.errors import UsageError
+
+PACKAGES = ("probes", "reports", "contrastive")
+_HOME = Path(__file__).resolve().parents[2]
+
+
+def refuse_namesakes() -> None:
+    """Raise `UsageError` where a file or folder of the user's own is imported in place of a package of the program."""
+    for name in PACKAGES:
+        spec = find_spec(name)
+        place = Path(spec.origin).resolve() if spec and spec.origin else None
+        if place is None or place.parent.parent == _HOME:
+            continue
+        own = place.parent if place.name == "__init__.py" else place
+        where = own.relative_to(Path.cwd()) if own.is_relative_to(Path.cwd()) else own
+        what = f"{str(where)!r} hides a package of vlm-audit that is called {name!r} too"
+        fix = "vlm-audit in place of python -m, or another folder"
+        raise UsageError(what, why="python -m imports what lies in the working directory first", fix=fix)
