@@ -79,7 +79,9 @@ def test_no_readable_image_is_bad_data_and_leaves_no_report(tmp_path, checkpoint
     (tmp_path / "val").mkdir()
     for number in range(3):
         (tmp_path / "val" / f"{number}.jpg").write_text("not an image")
-    (tmp_path / "labels.csv").write_text("file,age,gender,race\n" + "".join(f"val/{number}.jpg,0-2,Male,White\n" for number in range(3)))
+    (tmp_path / "labels.csv").write_text(
+        "file,age,gender,race\n" + "".join(f"val/{number}.jpg,0-2,Male,{race}\n" for number, race in enumerate(("White", "Black", "White")))
+    )
     refused(command("--model", checkpoint, "--probe", "fairface", "--data", "labels.csv", "--out", "out", cwd=tmp_path), 3, "val/0.jpg")
     assert not (tmp_path / "out" / "report.html").exists()
     assert (tmp_path / "out" / "STATUS").read_text() == "failed\n"
