@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from tests.support.limits import limited_line, read_usage
 
@@ -134,6 +135,58 @@ def test_b7_a_folder_that_links_to_itself_has_each_file_once(bench, of_any, pict
     (bench.folder / "pictures" / "labels.csv").write_text(lines)
     bench.run(*of_any, "--data", bench.folder / "pictures")
     assert results()["audits"][0]["data"]["used"] == 40
+
+
+FAULTS = """
+import os, signal, time
+from PIL import ImageFile
+
+load = ImageFile.ImageFile.load
+
+def faulty(image):
+    kind = image.info.get("fault")
+    if kind == "crash":
+        os.kill(os.getpid(), signal.SIGSEGV)
+    if kind == "hang":
+        time.sleep(3600)
+    return load(image)
+
+ImageFile.ImageFile.load = faulty
+"""
+"""Every Python that starts with this as ``sitecustomize`` has a decoder that crashes or hangs on pictures that say so."""
+
+
+@pytest.fixture
+def faulty(bench, of_any, pictures, tmp_path):
+    """Return a function that audits forty pictures and one with a fault, in a process of its own."""
+
+    def faulty(fault):
+        (tmp_path / "faults").mkdir()
+        (tmp_path / "faults" / "sitecustomize.py").write_text(FAULTS)
+        info = PngInfo()
+        info.add_text("fault", fault)
+        Image.new("RGB", (16, 16), "red").save(tmp_path / "bad.png", pnginfo=info)
+        path = f"{tmp_path / 'faults'}:{bench.environment['PYTHONPATH']}"
+        words = (*of_any, "--data", pictures(40, tmp_path / "bad.png"), "--max-skip", "0.05")
+        return [bench.process(*words, env={"PYTHONPATH": path}) for _ in range(2)]
+
+    return faulty
+
+
+def left_out(done, results, reason):
+    assert all("bad.png" in each.stderr for each in done)
+    ((found, races),) = excluded(results()).items()
+    assert reason in found
+    assert sum(races.values()) == 1
+    assert results()["audits"][0]["data"]["used"] == 40
+
+
+def test_b8_a_picture_that_crashes_its_decoder_is_left_out_every_time(faulty, results):
+    left_out(faulty("crash"), results, "crashed")
+
+
+def test_b9_a_picture_that_holds_up_its_decoder_is_left_out_every_time(faulty, results):
+    left_out(faulty("hang"), results, "too long")
 
 
 def test_b10_equal_names_in_two_folders_are_two_pictures(bench, hostile, of_any, table, results):

@@ -41,11 +41,23 @@ def test_c2_a_missing_column_is_named_with_those_found_and_the_nearest(bench, in
     bench.run(*words, code=3, said=["'gender'", "file, age, gendre, race", "did you mean gendre"])
 
 
+def test_c2_a_misspelt_column_of_answers_gets_the_nearest(bench, table):
+    path = table("answers", HEADER.replace("y_pred", "y_perd"), answers(100))
+    bench.run("--predictions", path, code=3, said=["'y_pred'", "id, group, y_true, y_perd", "did you mean y_perd"])
+
+
 @pytest.mark.parametrize("name", ["dupcols", "ragged", "utf16", "latin1"])
 @pytest.mark.parametrize("flag", ["--predictions", "--data"])
 def test_c3_damaged_tables_are_named_with_the_line(bench, hostile, of_any, flag, name):
     said = {"dupcols": ["'race' twice"], "ragged": ["line 2"], "utf16": ["UTF-16"], "latin1": ["not UTF-8", "line 2", "Latin-1"]}[name]
     bench.run(*(of_any if flag == "--data" else ()), flag, hostile / "csv" / f"{name}.csv", code=3, said=said)
+
+
+@pytest.mark.parametrize("flag", ["--predictions", "--data"])
+def test_c3_a_header_in_latin_1_is_named_with_the_way_to_read_it(bench, of_any, flag):
+    path = bench.folder / "latin.csv"
+    path.write_bytes("image,Ethnicité,y_pred\na.png,A,cat\n".encode("latin-1"))
+    bench.run(*(of_any if flag == "--data" else ()), flag, path, code=3, said=["not UTF-8", "line 1", "--encoding"])
 
 
 def test_c4_groups_called_na_none_and_null_are_groups_and_an_empty_cell_is_missing(bench, table, results):

@@ -1,5 +1,6 @@
 """Rows F1 to F19: kills, full disks, damaged and shared caches, signals, closed pipes, and a network that is not there."""
 
+import hashlib
 import json
 import os
 import random
@@ -13,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+import audit
+from audit.errors import DataError
 from tests.support.limits import limited_line
 from tests.support.slow_encoder import write_encoder, write_noise
 
@@ -72,6 +75,35 @@ def test_f1_killed_while_embedding_and_run_again_it_equals_an_unbroken_run(bench
     assert embedded <= IMAGES + kills * (SHARD + 2 * BATCH) + 2 * (kills + 1)
     bench.process(*slow, env={"AUDIT_CACHE_DIR": str(tmp_path / "fresh"), "SHARD_ROWS": str(SHARD)})
     assert facts(bench.out) == killed
+
+
+def page_of_these_facts(out):
+    """Return whether the report's last line names the hash of the results that lie beside it."""
+    (stated,) = re.findall(r"[0-9a-f]{64}", (out / "report.html").read_text().rstrip().rpartition("sha256 of results.json")[2])
+    return stated == hashlib.sha256((out / "results.json").read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize("kills", some(4, 60))
+def test_f2_killed_while_writing_there_is_the_old_report_or_the_new_one(bench, earlier, table, kills):
+    rows = [f"{i},{'ab'[i % 2]},cat,{'dog' if i % 4 == 1 else 'cat'}" for i in range(800)]
+    words, moments = ("--predictions", table("answers", "id,group,y_true,y_pred", rows)), random.Random(2)
+    for _ in range(kills):
+        bench.again(earlier)
+        assert page_of_these_facts(bench.out)
+        process = bench.start(*words)
+        until(process, "writing the report")
+        time.sleep(moments.uniform(0, 0.5))
+        process.kill()
+        process.communicate()
+        # Not all files of a folder can be renamed at one moment: what is read is old or new, and a mixture is refused by name.
+        said, read = "", None
+        try:
+            read = audit.load(bench.out)
+        except DataError as error:
+            said = str(error)
+        assert page_of_these_facts(bench.out) if read else "report.html" in said or bench.out.name in said
+    bench.process(*words)
+    assert page_of_these_facts(bench.out)
 
 
 def test_f3_a_disk_of_a_megabyte_takes_no_report_and_the_run_resumes_once_there_is_room(bench, model, inputs):
@@ -182,6 +214,16 @@ def test_f9_of_pictures_only_the_one_whose_bytes_changed_is_embedded_again(bench
     assert embedded_again(bench) == 1
 
 
+def test_f10_a_second_run_into_the_same_directory_is_told_who_holds_it(bench, slow):
+    process = bench.start(*slow, env={"PAUSE_S": "0.3"})
+    try:
+        until(process, "embedding")
+        bench.run(*slow, code=5, said=["another audit is writing", str(process.pid)])
+    finally:
+        process.kill()
+        process.communicate()
+
+
 def test_f11_ctrl_c_keeps_what_is_embedded_and_says_how_to_go_on(bench, slow):
     process = bench.start(*slow, env={"SHARD_ROWS": str(SHARD), "PAUSE_S": "0.1"})
     said = until(process, "embedding")
@@ -210,6 +252,19 @@ def test_f11_a_second_ctrl_c_ends_at_once(bench, slow):
     assert process.returncode in (130, -signal.SIGINT)
     assert "internal error" not in said + more
     assert bench.intact()
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_f12_asked_to_end_it_keeps_what_is_embedded_and_says_so(bench, slow, number, code):
+    process = bench.start(*slow, env={"SHARD_ROWS": str(SHARD), "PAUSE_S": "0.1"})
+    said = until(process, "embedding")
+    time.sleep(0.6)
+    process.send_signal(number)
+    _, more = process.communicate(timeout=60)
+    bench.held(subprocess.CompletedProcess([], process.returncode, "", said + more), code=code, said=["resume"])
+    assert "interrupted" in (bench.out / "STATUS").read_text()
+    bench.process(*slow)
+    assert embedded_again(bench) < IMAGES
 
 
 def test_f13_memory_that_runs_out_halves_the_batch_and_is_noted(bench, slow, monkeypatch):

@@ -64,7 +64,7 @@ class Bench:
     def process(self, *words, code=0, said=(), module="audit.run", out=True, env=None, under=(), **options):
         """The same in an interpreter of its own; `under`: a command that starts it, such as one that sets limits."""
         before = self._outside()
-        options = {"capture_output": True, "text": True, "timeout": 240} | options
+        options = {"capture_output": True, "text": True, "timeout": 120} | options
         done = subprocess.run(
             [*under, *self.line(*words, module=module, out=out)], env=self.env(env), cwd=self.folder, check=False, **options
         )
