@@ -1,4 +1,4 @@
-"""``vlm-audit run | compare | render | pictures | probes``, and ``python -m audit``: says what there is, and hands the words on."""
+"""``vlm-audit run | compare | render | pictures | cache | probes``, and ``python -m audit``: says what there is, and hands the words on."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ COMMANDS = {
     "compare": ("audit.compare", "main", "what changed between models on the same images"),
     "render": ("reports.render", "main", "draw the report of a finished audit or comparison again"),
     "pictures": ("reports.pictures", "main", "draw the figures of a finished audit as files"),
+    "cache": ("audit.cache", "main", "what kept embeddings take on the disk; remove the old, trust somebody else's"),
     "probes": ("audit.run", "probes_main", "name the probes and their questions"),
 }
 USAGE = "\n".join([

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,8 @@ from audit.types import Dataset
 
 settings.register_profile("unhurried", deadline=None)  # a busy machine is no fault of the code
 settings.load_profile("unhurried")
+# For processes and fixtures of a whole session as well, which come before any fixture of a test.
+os.environ.setdefault("AUDIT_CACHE_KEY", str(Path(tempfile.mkdtemp(prefix="vlm-audit-key-")) / "key"))
 
 BROWSER_FLAGS = [
     "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync",
@@ -29,7 +32,7 @@ def fairface_dir() -> Path:
 
 @pytest.fixture(autouse=True)
 def _private_cache(tmp_path_factory, monkeypatch):
-    """No test reads or writes the user's embedding cache, and none asks a hub."""
+    """No test reads or writes the user's embedding cache or its key, and none asks a hub."""
     monkeypatch.setenv("AUDIT_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
 

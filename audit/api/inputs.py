@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,7 @@ from audit.api.lookup import planned_questions
 from audit.api.requests import AuditRequest
 from audit.data.subset import read_list, stratified, without
 from audit.data.table import DataLocation
-from audit.embedding.cache import default_root
+from audit.embedding.cache import CacheRoot, MemoryRoot, default_root
 from audit.engine.external import leave_out, sliced_columns
 from audit.engine.probe_audit import refuse_what_ifs
 from audit.errors import DataError, UsageError, nearest
@@ -195,9 +194,9 @@ def quiet_log() -> Iterator[None]:
 
 
 @contextmanager
-def loaded(model: Any, args: Mapping[str, str], request: AuditRequest) -> Iterator[tuple[Encoder | Answerer, Path]]:
+def loaded(model: Any, args: Mapping[str, str], request: AuditRequest) -> Iterator[tuple[Encoder | Answerer, CacheRoot]]:
     """Load a model, and say where its embeddings are kept: those of an object that states no fingerprint only while it is audited."""
-    root = request.cache_root or default_root()
+    root = MemoryRoot() if request.no_cache else request.cache_root or default_root()
     if isinstance(model, str):
         yield load(model, device=request.device, dtype=request.dtype, model_args=args), root
         return
@@ -208,8 +207,7 @@ def loaded(model: Any, args: Mapping[str, str], request: AuditRequest) -> Iterat
     elif hasattr(model, "fingerprint"):
         yield plugin.wrap(model), root
     else:
-        with TemporaryDirectory(prefix="vlm-audit-") as folder:
-            yield plugin.wrap(model), Path(folder)
+        yield plugin.wrap(model), MemoryRoot()
 
 
 def args_by_model(request: AuditRequest) -> list[dict[str, str]]:

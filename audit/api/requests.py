@@ -143,6 +143,7 @@ class AuditRequest(Request):
     dtype: str = option(one_of(*DTYPES), "float32", HOW, "of the weights", choices=DTYPES)
     batch_size: int = option(whole(1), 32, HOW, "halved by itself when memory runs out", metavar="N", read=int)
     max_skip: float = option(fraction, 0.01, HOW, "unreadable images that are tolerated", metavar="FRACTION", read=float)
+    no_cache: bool = option(switch, False, HOW, "keep no embeddings: nothing is read from their cache, and nothing written")
     seed: int = option(whole(), 0, HOW, "of the permutation tests and of --limit", metavar="N", read=int)
 
     alpha: float = option(error_rate, 0.05, RULES, "error rate of tests and intervals", read=float)
@@ -267,6 +268,7 @@ class CompareRequest(Request):
     require_conclusive: bool = option(switch, False, GATES, "exit with 1 if a gate can be neither breached nor held")
     junit: Path | None = _as_in_audit("junit", GATES)
 
+    no_cache: bool = option(switch, False, MODELS, options(AuditRequest)["no_cache"][0].help)
     cache_root: Path | None = _as_in_audit("cache_root", None)
     progress: Progress | None = _as_in_audit("progress", None)
     stages: Stages | None = _as_in_audit("stages", None)

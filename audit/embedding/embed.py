@@ -15,7 +15,6 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,7 +22,7 @@ import numpy as np
 from audit.data.decoding.decoders import Decoders
 from audit.data.images import UnreadableImage, explained
 from audit.embedding.batch import PIXELS_AHEAD, Batch, ImageBatches, ImageRow, Progress, pixels
-from audit.embedding.cache import EmbeddingCache, image_key, text_key
+from audit.embedding.cache import CacheRoot, EmbeddingCache, image_key, text_key
 from audit.errors import DataError
 from audit.types import Dataset, Embeddings, Encoder, Exclusion, ImageEncoder, Note
 
@@ -41,7 +40,7 @@ SHOWN = 10
 def embed_images(
     encoder: ImageEncoder,
     dataset: Dataset,
-    cache_root: Path | None = None,
+    cache_root: CacheRoot = None,
     *,
     batch_size: int = 32,
     max_skip: float = 0.01,
@@ -49,15 +48,15 @@ def embed_images(
 ) -> Embeddings:
     """Embed every readable image of a data set, from the cache where it is there; equal content goes through the model once.
 
-    `cache_root` is the folder of the cache (None: `audit.embedding.cache.default_root`). `batch_size` images are seen at once: it changes
-    results by rounding only, and is halved when memory runs out. `max_skip` is the largest share of unreadable images, 0-1; with more (or
-    only such) a DataError names the first ten.
+    `cache_root` is the folder of the cache (None: `audit.embedding.cache.default_root`; a `MemoryRoot`: none). `batch_size` images are seen
+    at once: it changes results by rounding only, and is halved when memory runs out. `max_skip` is the largest share of unreadable images,
+    0-1; with more (or only such) a DataError names the first ten.
     """
     total = len(dataset.images)
     if total == 0:
         raise DataError(f"{dataset.name} has no image", where=dataset.source)
-    cache = EmbeddingCache(cache_root, encoder.record.fingerprint, "image", encoder.record.dimensions)
-    cache.require_room(total - len(cache))
+    cache = EmbeddingCache(cache_root, encoder.record.fingerprint, "image", encoder.record.dimensions, encoder.record.name)
+    cache.expect(total - len(cache))
     # Pillow's warnings are silenced for all decoding threads here: `catch_warnings` inside each would mix up their saved filters.
     with warnings.catch_warnings(action="ignore"), ImageBatches(encoder, dataset, cache, batch_size, progress) as batches:
         readable, unreadable = _embed_missing(dataset, batches, cache, max_skip)
@@ -66,8 +65,7 @@ def embed_images(
     exclusions = _exclusions(dataset.attributes, unreadable)
     conversions = _gather((kind, row) for row, key in readable.items() for kind in cache.conversions(key))
     for left_out in exclusions:
-        reason = explained(left_out.reason.code.replace("_", " "))  # type: ignore[union-attr]
-        log.warning("left out %d images (%s): %s", left_out.count, reason, ", ".join(left_out.examples))
+        log.warning("left out %d images (%s): %s", left_out.count, explained(str(left_out.reason)), ", ".join(left_out.examples))
     return Embeddings(
         vectors=cache.read(list(readable.values())),
         contents=tuple(readable.values()),
@@ -79,13 +77,13 @@ def embed_images(
 
 
 def embed_texts(
-    encoder: Encoder, texts: Sequence[str], cache_root: Path | None = None, *, batch_size: int = 64, progress: Progress | None = None
+    encoder: Encoder, texts: Sequence[str], cache_root: CacheRoot = None, *, batch_size: int = 64, progress: Progress | None = None
 ) -> Float[np.ndarray, "k d"]:
     """Embed texts, each distinct one once, from the cache where it is there; errors as in `embed_images`.
 
     Texts of similar length share a batch: an encoder that pads to the longest of a batch wastes little.
     """
-    cache = EmbeddingCache(cache_root, encoder.record.fingerprint, "text", encoder.record.dimensions)
+    cache = EmbeddingCache(cache_root, encoder.record.fingerprint, "text", encoder.record.dimensions, encoder.record.name)
     # The key is that of the composed form, so the composed form is what the model must see.
     composed = [unicodedata.normalize("NFC", text) for text in texts]
     missing = sorted({text for text in composed if text_key(text) not in cache}, key=lambda text: (len(text), text))

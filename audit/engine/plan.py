@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from audit.data.images import UnreadableImage, decode
-from audit.embedding.cache import EmbeddingCache, image_key
+from audit.data.decoding.decoders import Decoders
+from audit.data.images import UnreadableImage
+from audit.embedding.cache import CacheRoot, EmbeddingCache, image_key
 from audit.embedding.embed import DECODE_POLICY
 from audit.types import Answerer, Dataset, Encoder, Group, Probe
 
@@ -93,13 +95,13 @@ def counted_levels(column: pd.Series, levels: Group = ()) -> dict[str, int]:
     return {str(level): int(counts.get(level, 0)) for level in (*levels, *(each for each in counts.index if each not in levels))}
 
 
-def planned_model(encoder: Encoder | Answerer, root: Path, datasets: Sequence[Dataset]) -> PlannedModel:
+def planned_model(encoder: Encoder | Answerer, root: CacheRoot, datasets: Sequence[Dataset]) -> PlannedModel:
     """Return what a model has to do for these data, and its pace."""
     record = encoder.record
     if isinstance(encoder, Answerer):
         return PlannedModel(record.name, record.kind, record.parameters, tuple(0 for _ in datasets), None)
-    folder = root / record.fingerprint[:32] / "image"
-    cache = EmbeddingCache(root, record.fingerprint, "image", record.dimensions) if folder.is_dir() else ()
+    kept = isinstance(root, Path) and (root / record.fingerprint[:32] / "image").is_dir()  # looking makes no folder
+    cache = EmbeddingCache(root, record.fingerprint, "image", record.dimensions) if kept else ()
     cached, missing = [], []
     for dataset in datasets:
         found, absent = _looked_up(dataset, cache)
@@ -131,14 +133,13 @@ def _pace(encoder: Encoder, contents: Sequence[bytes]) -> float | None:
         return None
     pace = None
     rest = iter(contents)
-    while part := list(islice(rest, TIMED)):
-        began, images = time.monotonic(), []
-        for content in part:
-            try:
-                images.append(decode(content).image)
-            except UnreadableImage:
-                continue
-        if images:
-            encoder.encode_images(images)
-            pace = (time.monotonic() - began) / len(images)
+    with Decoders(1) as decoders:
+        while part := list(islice(rest, TIMED)):
+            began, images = time.monotonic(), []
+            for content in part:
+                with suppress(UnreadableImage):  # the audit leaves it out
+                    images.append(decoders.decode(content).image)
+            if images:
+                encoder.encode_images(images)
+                pace = (time.monotonic() - began) / len(images)
     return pace

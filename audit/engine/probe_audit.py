@@ -6,12 +6,12 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 import pandas as pd
 
+from audit.embedding.cache import CacheRoot
 from audit.embedding.embed import embed_images, embed_texts
 from audit.engine.ranking import check_rankings, rankings
 from audit.engine.texts import GivenTexts, given_texts
@@ -74,7 +74,7 @@ def audit(
     dataset: Dataset,
     settings: Settings,
     *,
-    cache_root: Path | None = None,
+    cache_root: CacheRoot = None,
     batch_size: int = 32,
     what_ifs: Sequence[str] = (),
     stages: Stages = silent,

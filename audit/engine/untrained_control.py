@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
+from audit.embedding.cache import CacheRoot
 from audit.engine.probe_audit import AuditedProbe, audit
 from audit.records.finding import planned_verdicts
 from audit.records.results import ControlFinding, Finding, UntrainedControl, Verdict
@@ -19,7 +19,7 @@ def with_untrained_control(
     dataset: Dataset,
     settings: Settings,
     *,
-    cache_root: Path | None = None,
+    cache_root: CacheRoot = None,
     batch_size: int = 32,
     stages: Stages = silent,
 ) -> AuditedProbe:

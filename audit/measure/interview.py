@@ -11,11 +11,11 @@ import hashlib
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from audit.embedding.cache import CacheRoot
 from audit.embedding.embed import embed_images
 from audit.measure.likelihood import agreement, predict
 from audit.measure.questionnaire import questionnaire
@@ -53,7 +53,7 @@ def interview(
     dataset: Dataset,
     settings: Settings,
     *,
-    cache_root: Path | None = None,
+    cache_root: CacheRoot = None,
     batch_size: int = 32,
     progress: Callable[[int, int], object] | None = None,
 ) -> Interview:

@@ -131,7 +131,7 @@ class _Decoder:
         pixels = memoryview(self._pixels)[:length]
         if os.preadv(self._file.fileno(), [pixels], answer["offset"]) < length:
             raise EOFError
-        image = Image.frombuffer("RGB", (width, height), pixels, "raw", "RGB", 0, 1)  # type: ignore[arg-type]
+        image = Image.frombuffer("RGB", (width, height), pixels, "raw", "RGB", 0, 1)  # type: ignore[arg-type]  # copies them
         if length > _KEPT:
             self._pixels = bytearray()
             self._file.truncate(0)

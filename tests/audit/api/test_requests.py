@@ -96,7 +96,8 @@ AUDITS = {
     "by": (MODEL, "race,gender"), "exclude": (MODEL, "listed.txt"),
     "limit": (MODEL, 40), "what_if": (MODEL, "neutral-label"), "include_examples": (MODEL, 2), "untrained_control": (MODEL, True),
     "out": (MODEL, "elsewhere"), "device": (MODEL, "cuda"), "dtype": (MODEL, "bfloat16"), "batch_size": (MODEL, 3),
-    "max_skip": (MODEL, 0.2), "seed": (MODEL, 7), "alpha": (MODEL, 0.01), "tolerance": (MODEL, 0.2), "min_group_size": (MODEL, 30),
+    "max_skip": (MODEL, 0.2), "no_cache": (MODEL, True),
+    "seed": (MODEL, 7), "alpha": (MODEL, 0.01), "tolerance": (MODEL, 0.2), "min_group_size": (MODEL, 30),
     "ratio_tolerance": ({**EXTERNAL, "attributes": "race", "outcome": "woman=Female"}, 1.5),
     "fail_on": (GATED, "gap > 0.5"), "require_conclusive": (GATED, True), "junit": (GATED, "gates.xml"),
 }  # fmt: skip
@@ -110,7 +111,7 @@ COMPARISONS = {
 TWICE = {"sides": ["colours.py:Colours", "colours.py:Colours"], "probe": "faces.py", "min_group_size": 5}
 COMPARISONS |= {
     name: ({**TWICE, "data": "faces.csv"} if name in READ else TWICE, AUDITS[name][1])
-    for name in ("probe", "data", "model_args", "limit", "device", "dtype", "batch_size", "max_skip", "ratio_tolerance", *READ)
+    for name in ("probe", "data", "model_args", "limit", "device", "dtype", "batch_size", "max_skip", "no_cache", "ratio_tolerance", *READ)
 }
 
 

@@ -1,6 +1,7 @@
 """The embedding cache: what goes in comes out bit for bit; what is damaged, planted or half-written does not."""
 
 import errno
+import hashlib
 import os
 import signal
 import stat
@@ -12,7 +13,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from audit.embedding.cache import EmbeddingCache, default_root, image_key, text_key
+from audit.embedding.cache import EmbeddingCache, MemoryRoot, default_root, image_key, text_key
+from audit.embedding.housekeeping import trust
+from audit.embedding.seal import user_key
+from audit.embedding.shard import resealed
 from audit.errors import MachineError, UnsafeError
 
 FINGERPRINT = "ab" * 32
@@ -135,17 +139,120 @@ def test_a_folder_of_another_user_or_a_file_in_its_place_is_refused(tmp_path, mo
         open_cache(tmp_path / "cache")
 
 
-def test_a_link_in_place_of_a_shard_is_not_followed(tmp_path):
+def linked(shard):
+    shard.rename(shard.parent / "elsewhere")
+    shard.symlink_to(shard.parent / "elsewhere")
+
+
+def fifo(shard):
+    shard.unlink()
+    os.mkfifo(shard)
+
+
+def folder(shard):
+    shard.unlink()
+    shard.mkdir()
+
+
+def moved(shard):
+    """The rows of one model under the name of another."""
+    shard.write_bytes(resealed(shard.read_bytes(), user_key(), "00" * 16 + "/image"))
+
+
+PLANTED = {
+    "link": (linked, "symbolic links"), "FIFO": (fifo, "not a regular file"), "folder": (folder, "not a regular file"),
+    "group": (lambda shard: shard.chmod(0o660), "written by others"), "everybody": (lambda shard: shard.chmod(0o666), "written by others"),
+    "another key": (lambda shard: shard.write_bytes(resealed(shard.read_bytes(), b"k" * 32, f"{FINGERPRINT[:32]}/image")), "not sealed"),
+    "another model": (moved, "not sealed"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("plant", "said"), PLANTED.values(), ids=PLANTED)
+def test_what_this_user_did_not_write_is_ignored_with_a_warning_and_written_again(tmp_path, caplog, plant, said):
+    """A folder cannot be replaced by a file: there the rows stay in memory."""
     cache = open_cache(tmp_path / "cache")
     cache.add(rows("a"))
     shard = next(cache.folder.glob("*.shard"))
-    shard.rename(tmp_path / "elsewhere")
-    shard.symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(MachineError, match="cannot be read"):
+    plant(shard)
+    again = open_cache(tmp_path / "cache")
+    assert ("a" in again, again.corrupt) == (False, 0)
+    assert said in caplog.text
+    assert "ignored 1 files" in caplog.text
+    again.add(rows("a"))
+    np.testing.assert_array_equal(again.read(["a"])[0], rows("a")["a"])
+    assert ("a" in open_cache(tmp_path / "cache")) == (plant is not folder)
+
+
+def test_a_file_of_another_user_is_ignored(tmp_path, caplog):
+    if os.geteuid():
+        pytest.skip("only root may give a file away")
+    cache = open_cache(tmp_path / "cache")
+    cache.add(rows("a"))
+    os.chown(next(cache.folder.glob("*.shard")), 12345, -1)
+    assert "a" not in open_cache(tmp_path / "cache")
+    assert "belongs to another user" in caplog.text
+
+
+MANIFESTS = [
+    b"", b"nothing", b"[]", b"{}", b"[" * 100_000, b'{"dimensions":3,"rows":7}', b'{"dimensions":3,"rows":[7]}', b"\xff\xfe",
+    b'{"dimensions":3,"rows":[["a"]]}', b'{"dimensions":3,"rows":[["a",[]],["b",[]]]}', b'{"dimensions":4,"rows":[["a",[]]]}',
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("manifest", MANIFESTS, ids=range(len(MANIFESTS)))
+def test_a_well_sealed_shard_that_is_malformed_is_set_aside(tmp_path, caplog, manifest):
+    body = manifest + b"\n" + np.zeros(3, "<f4").tobytes()
+    whole = f"vlm-audit-embeddings 1 {hashlib.sha256(body).hexdigest()}\n".encode() + body
+    place = open_cache(tmp_path).folder
+    (place / "x.shard").write_bytes(resealed(whole, user_key(), f"{FINGERPRINT[:32]}/image"))
+    (place / "x.shard").chmod(0o600)
+    cache = open_cache(tmp_path)
+    assert (len(cache), cache.corrupt) == (0, 1)
+    assert "set aside" in caplog.text
+
+
+def test_a_shard_of_the_first_format_is_embedded_again_or_trusted(tmp_path, caplog):
+    cache = open_cache(tmp_path)
+    cache.add(rows("a"))
+    shard = next(cache.folder.glob("*.shard"))
+    body = shard.read_bytes().split(b"\n", 2)[2]
+    shard.write_bytes(f"vlm-audit-embeddings 1 {hashlib.sha256(body).hexdigest()}\n".encode() + body)
+    assert "a" not in open_cache(tmp_path)
+    assert "vlm-audit cache trust" in caplog.text
+    assert trust(tmp_path) == (1, 0)
+    np.testing.assert_array_equal(open_cache(tmp_path).read(["a"])[0], rows("a")["a"])
+    assert trust(tmp_path) == (0, 0)
+
+
+def test_a_lost_key_costs_time_only_and_one_that_others_may_read_is_refused(tmp_path, monkeypatch, caplog):
+    monkeypatch.setenv("AUDIT_CACHE_KEY", str(tmp_path / "keys" / "key"))
+    open_cache(tmp_path / "cache").add(rows("a"))
+    key = tmp_path / "keys" / "key"
+    assert stat.S_IMODE(key.stat().st_mode) == 0o600
+    assert len(open_cache(tmp_path / "cache")) == 1
+    key.unlink()
+    assert len(open_cache(tmp_path / "cache")) == 0
+    key.chmod(0o644)
+    with pytest.raises(UnsafeError, match="open to others") as caught:
         open_cache(tmp_path / "cache")
+    assert caught.value.exit_code == 4
+    key.chmod(0o600)
+    key.write_bytes(b"half a k")
+    cache = open_cache(tmp_path / "cache")
+    cache.add(rows("b"))
+    assert "the key is damaged" in caplog.text
+    assert cache.read(["b"])[0, 0] == rows("b")["b"][0]
 
 
-def test_a_full_disk_leaves_the_cache_as_it_was(tmp_path, monkeypatch):
+def test_many_processes_that_make_the_key_at_once_have_one(tmp_path):
+    command = [sys.executable, "-c", "from audit.embedding.seal import user_key; print(user_key().hex())"]
+    environment = {**os.environ, "AUDIT_CACHE_KEY": str(tmp_path / "key")}
+    started = [subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, cwd=Path(__file__).parents[3]) for _ in range(6)]
+    assert len({each.communicate(timeout=60)[0] for each in started}) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["key"]
+
+
+def test_a_full_disk_leaves_the_cache_as_it_was_and_the_run_goes_on(tmp_path, monkeypatch, caplog):
     cache = open_cache(tmp_path)
     cache.add(rows("a"))
 
@@ -154,15 +261,35 @@ def test_a_full_disk_leaves_the_cache_as_it_was(tmp_path, monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", full)
-        with pytest.raises(MachineError, match="does not take") as caught:
-            cache.add(rows("b"))
-    assert caught.value.exit_code == 5
-    assert "bytes are free" in caught.value.why
+        cache.add(rows("b"), {"b": ("exif rotated",)})
+    cache.add(rows("c"))
+    assert caplog.text.count("going on without it") == 1
+    assert "No space left" in caplog.text
     assert [path.suffix for path in cache.folder.iterdir()] == [".shard"]
     assert len(open_cache(tmp_path)) == 1
-    cache.require_room(1)
-    with pytest.raises(MachineError, match="too little room"):  # before any work
-        cache.require_room(10**15)
+    assert (len(cache), cache.conversions("b")) == (3, ("exif rotated",))
+    np.testing.assert_array_equal(cache.read(["c", "a", "b"])[:, 0], np.float32([ord(name) + 0.1 for name in "cab"]))
+
+
+def test_too_little_room_is_said_before_any_work(tmp_path, caplog):
+    cache = open_cache(tmp_path)
+    cache.expect(1)
+    assert not caplog.text
+    cache.expect(10**15)
+    assert "bytes, " in caplog.text
+    cache.add(rows("a"))
+    assert (len(cache), len(open_cache(tmp_path))) == (1, 0)
+
+
+def test_without_a_folder_rows_are_shared_within_a_run_and_nothing_is_written(tmp_path, monkeypatch):
+    monkeypatch.setenv("AUDIT_CACHE_DIR", str(tmp_path / "cache"))
+    root = MemoryRoot()
+    open_cache(root).add(rows("a"), {"a": ("grey to RGB",)})
+    assert open_cache(root).read(["a"])[0, 0] == rows("a")["a"][0]
+    assert open_cache(root).conversions("a") == ("grey to RGB",)
+    assert "a" not in open_cache(root, "text")
+    assert "a" not in open_cache(MemoryRoot())
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_what_a_killed_process_left_half_written_is_swept_after_an_hour(tmp_path):

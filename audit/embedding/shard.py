@@ -1,0 +1,121 @@
+"""A file of embeddings: bytes in, rows out, and whether this user sealed them.
+
+A shard is a line with the format and the sha256 of all that follows, a line with the seal, a line of JSON (dimensions; key and conversions
+of each row), and the rows as little-endian float32. The hash tells damage, the seal (an HMAC with the user's own key) tells who wrote it:
+anybody can make a file that is whole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import os
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
+FORMAT = "vlm-audit-embeddings"
+VERSION = "2"
+"""Of version 1, which had no seal, one cannot tell who wrote it."""
+FLOAT = np.dtype("<f4")
+_END = b"\n"
+
+
+class ShardRow(NamedTuple):
+    """One row's key, and what was done to its image before it was embedded."""
+
+    key: str
+    conversions: tuple[str, ...]
+
+
+class Rejected(Exception):  # noqa: N818  # it says what a file is, not what the program did wrong
+    """A file that is not used, and why."""
+
+    def __init__(self, reason: str, *, damaged: bool = False):
+        super().__init__(reason)
+        self.damaged = damaged
+        """It was a shard once: a sign of a failing disk."""
+
+
+def write(vectors: Mapping[str, np.ndarray], conversions: Mapping[str, tuple[str, ...]], key: bytes, place: str) -> tuple[str, bytes]:
+    """Return the name and the content of a shard; `place` (model and tower) is sealed with it, so that it cannot be put elsewhere."""
+    payload = np.stack(list(vectors.values())).astype(FLOAT)
+    rows = [(name, conversions.get(name, ())) for name in vectors]
+    body = json.dumps({"dimensions": payload.shape[1], "rows": rows}, separators=(",", ":")).encode() + b"\n" + payload.tobytes()
+    return f"{hashlib.sha256(body).hexdigest()[:32]}.shard", _sealed(body, key, place)
+
+
+def resealed(content: bytes, key: bytes, place: str) -> bytes:
+    """Return a whole shard of any version, sealed with another key."""
+    return _sealed(_whole_body(content), key, place)
+
+
+def rows(content: bytes, dimensions: int) -> list[ShardRow]:
+    """Return what a shard holds, or raise `Rejected` if it is damaged."""
+    body = _whole_body(content)
+    try:
+        manifest = json.loads(body[: body.index(_END)])
+        found = [ShardRow(str(name), tuple(map(str, done))) for name, done in manifest["rows"]]
+        fits = manifest["dimensions"] == dimensions and _rows_of(body, dimensions).shape == (len(found), dimensions)
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+        raise Rejected("malformed", damaged=True) from error
+    if not fits:
+        raise Rejected("of another shape", damaged=True)
+    return found
+
+
+def require_seal(content: bytes, key: bytes, place: str) -> None:
+    """Raise `Rejected` if a whole shard was not sealed with `key` for this place."""
+    if not hmac.compare_digest(content, _sealed(_whole_body(content), key, place)):
+        raise Rejected("not sealed with your key")
+
+
+def payload(content: bytes, dimensions: int) -> Float[np.ndarray, "n d"]:
+    """Return the embeddings of a shard that `rows` has accepted."""
+    return _rows_of(_whole_body(content), dimensions)
+
+
+def read_file(path: Path) -> bytes:
+    """Read a regular file of this user's that nobody else can write, without following a link or waiting for a FIFO; else `Rejected`."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise Rejected(f"cannot be read: {error.strerror}") from error
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise Rejected("not a regular file")
+        if status.st_uid != os.geteuid():
+            raise Rejected("belongs to another user")
+        if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+            raise Rejected(f"can be written by others (mode {stat.S_IMODE(status.st_mode):04o})")
+        with open(descriptor, "rb", closefd=False) as file:
+            return file.read()
+    finally:
+        os.close(descriptor)
+
+
+def _sealed(body: bytes, key: bytes, place: str) -> bytes:
+    seal = hmac.digest(key, f"{place}\n{hashlib.sha256(body).hexdigest()}".encode(), "sha256").hex().encode()
+    return b"\n".join([f"{FORMAT} {VERSION} {hashlib.sha256(seal + _END + body).hexdigest()}".encode(), seal, body])
+
+
+def _whole_body(content: bytes) -> bytes:
+    head, _, rest = content.partition(_END)
+    version = head[:-64].decode("latin-1")
+    if version not in (f"{FORMAT} 1 ", f"{FORMAT} {VERSION} ") or head[-64:] != hashlib.sha256(rest).hexdigest().encode():
+        raise Rejected("damaged", damaged=True)
+    return rest if version == f"{FORMAT} 1 " else rest.partition(_END)[2]
+
+
+def _rows_of(body: bytes, dimensions: int) -> Float[np.ndarray, "n d"]:
+    return np.frombuffer(body, FLOAT, offset=body.index(_END) + 1).reshape(-1, dimensions)
