@@ -13,7 +13,7 @@ from pathlib import Path
 
 from audit.cli.exit_codes import print_result
 from audit.errors import AuditError, DataError, MachineError, UsageError
-from audit.output.directory import write_text
+from audit.output.directory import check_regular, write_text
 from audit.output.manifest import note_page, settle
 from audit.records.comparison import Comparisons
 from audit.records.results import Results
@@ -53,6 +53,7 @@ def write(html: str, path: Path) -> None:
     """Write a page to `path`, whole or not at all; `UsageError` without its folder, `MachineError` where it cannot be written."""
     if not path.parent.is_dir():
         raise UsageError(f"folder of the report not found: {str(path.parent)!r}", fix="create it, or name another file")
+    check_regular(path, "--out")
     try:
         write_text(path, html)
     except OSError as error:

@@ -34,7 +34,7 @@ from audit.predictions.weights import with_weights
 from audit.probe.check import mistakes
 from audit.probe.file import call_own, own_files, place_of
 from audit.types import UNKNOWN, Answerer, Dataset, Encoder, Group, LoadOptions, ModelRecord, Probe
-from audit.whatif.explore import chosen_methods
+from audit.whatif.explore import chosen_methods, planned_claim
 
 LOG = logging.getLogger("audit")
 LIST = "the list of excluded images"
@@ -52,6 +52,8 @@ def probes_of(request: AuditRequest) -> tuple[Probe, ...]:
         chosen_methods(request.what_if)
         if without_plan := [probe.name for probe in chosen if not probe.what_ifs]:
             raise UsageError(f"probe {without_plan[0]!r} plans no what-ifs", fix="leave --what-if out, or give the probe `what_ifs`")
+        for plan, measurements in ((plan, each.measurements) for each in chosen for plan in each.what_ifs):
+            planned_claim(plan, measurements, place_of(plan.finding, request.probe))
     if request.cluster:
         chosen = [replace(probe, cluster=request.cluster) for probe in chosen]
     if request.weights:

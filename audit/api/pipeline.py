@@ -23,7 +23,7 @@ from audit.errors import UsageError
 from audit.gates.gate_set import GateSet
 from audit.naming import told_apart
 from audit.output.audit import Clock, assemble_results, write
-from audit.output.directory import write_text
+from audit.output.directory import check_regular, write_text
 from audit.output.run_directory import RunDirectory
 from audit.predictions.default_claims import DefaultClaims, parse_outcome
 from audit.predictions.pairs import parse_pairs
@@ -65,6 +65,8 @@ def run_audit(request: AuditRequest) -> Audit:
     probes = probes_of(request)
     external = bool(request.predictions)
     gates = gates_of(request, probes)
+    if request.junit is not None:
+        check_regular(request.junit, "--junit")
     with RunDirectory(request.out, log=LOG) as directory:
         stages = _stages(request)
         stages("reading", 0, 1)

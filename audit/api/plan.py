@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from audit.api.inputs import args_by_model, dataset_of, gates_of, loaded, predictions_of, probes_of, quiet_log, refuse_misfit
 from audit.api.requests import AuditRequest
 from audit.engine.plan import AuditPlan, PlannedModel, PlannedProbe, counted_levels, planned_model, planned_probe
+from audit.output.directory import check_regular
 from audit.output.run_directory import RunDirectory
 from audit.types import Probe
 
@@ -17,6 +18,8 @@ def plan_audit(request: AuditRequest) -> AuditPlan:
     probes = probes_of(request)
     gates = gates_of(request, probes)
     RunDirectory(request.out)
+    if request.junit is not None:
+        check_regular(request.junit, "--junit")
     models: list[PlannedModel] = []
     if request.predictions:
         planned = _of_predictions(request, probes)

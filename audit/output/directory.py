@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+import errno
 import os
 import re
+import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,7 +39,8 @@ def check_writable(directory: Path, facts: str = AUDIT) -> None:
     UsageError if the path is a file, or a folder with other things in it: a comparison does not go into an audit, whose STATUS it would
     replace; MachineError if nothing can be written there.
     """
-    if directory.exists() and not directory.is_dir():
+    check_regular(directory, "--out")
+    if directory.is_file():
         raise UsageError(f"--out {str(directory)!r} is a file", fix="name a folder")
     if directory.is_dir() and any(directory.iterdir()) and not (directory / STATUS).is_file():
         raise UsageError(
@@ -52,6 +55,12 @@ def check_writable(directory: Path, facts: str = AUDIT) -> None:
         raise MachineError(f"cannot write to --out {str(directory)!r}", fix="choose a folder that you may write to")
 
 
+def check_regular(path: Path, flag: str) -> None:
+    """Raise `MachineError` if a path is a device, a pipe or the like: a file would take its place."""
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise MachineError(f"cannot write to {flag} {str(path)!r}", why="it is not a file or a folder", fix="name another path")
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[IO[bytes]]:
     """Open a file that takes the place of `path` only when it is complete and on disk; MachineError if it cannot: the old file stays."""
@@ -60,7 +69,12 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
             yield file
     except OSError as error:
         fix = "choose a folder that you may write to, or make room; the old file is intact"
-        raise MachineError(f"cannot write {path.name}", why=error.strerror, fix=fix) from error
+        why = f"{error.strerror}: {_free(path.parent)}" if error.errno in (errno.ENOSPC, errno.EDQUOT) else error.strerror
+        raise MachineError(f"cannot write {path.name}", why=why, fix=fix) from error
+
+
+def _free(folder: Path) -> str:
+    return f"{shutil.disk_usage(folder).free:,} bytes are free"
 
 
 def write_text(path: Path, text: str) -> None:

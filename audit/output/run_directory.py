@@ -28,7 +28,7 @@ class RunDirectory:
     """
 
     def __init__(self, path: Path | None, facts: str = AUDIT, log: logging.Logger | None = None):
-        self.path, self._log = path, log
+        self.path, self._facts, self._log = path, facts, log
         self._lock: FileLock | None = None
         self._handler: logging.FileHandler | None = None
         if path is not None:
@@ -39,7 +39,7 @@ class RunDirectory:
         if self.path is None or self._lock is not None:
             return
         if self._holds_a_page():
-            LOG.info("the audit in %s is replaced once this one is complete", self.path)
+            LOG.info("the %s in %s is replaced once this one is complete", self._kind(), self.path)
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             lock = FileLock(self.path / ".lock")
@@ -92,8 +92,10 @@ class RunDirectory:
             return f"{status}\n"
         if is_unsettled(self.path):
             return f"{status}\nthe new files are complete: vlm-audit render {self.path.name} puts them in their place\n"
-        kind = "comparison" if (self.path / COMPARISON).exists() else "audit"
-        return f"{status}\n" + f"the other files are of an earlier, complete {kind}\n" * self._holds_a_page()
+        return f"{status}\n" + f"the other files are of an earlier, complete {self._kind()}\n" * self._holds_a_page()
+
+    def _kind(self) -> str:
+        return "comparison" if self._facts == COMPARISON else "audit"
 
 
 def _holder(directory: Path) -> str | None:

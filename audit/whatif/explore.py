@@ -76,7 +76,7 @@ def explore(plan: WhatIfPlan, inputs: WhatIfInputs, methods: Sequence[str]) -> t
     names a finding that no measurement has, or one by several attributes.
     """
     plan = replace(plan, cluster=plan.cluster or inputs.cluster)
-    measurement, claim = _planned(plan, inputs)
+    measurement, claim = planned_claim(plan, inputs.measurements)
     halves = _halves(plan, measurement, claim, inputs)
     chosen = [method for method in METHODS if method.name in methods]
     found = [_tried(plan, halves, chosen, inputs)] if chosen else []
@@ -86,12 +86,14 @@ def explore(plan: WhatIfPlan, inputs: WhatIfInputs, methods: Sequence[str]) -> t
     return tuple(found)
 
 
-def _planned(plan: WhatIfPlan, inputs: WhatIfInputs) -> tuple[Measurement, Claim]:
-    known = {finding_id(each.name, claim): (each, claim) for each in inputs.measurements for claim in each.claims}
+def planned_claim(plan: WhatIfPlan, measurements: Sequence[Measurement], where: str | None = None) -> tuple[Measurement, Claim]:
+    """Return the measurement and the claim that a plan is about; UsageError, which says `where`, if no claim by one attribute is."""
+    known = {finding_id(each.name, claim): (each, claim) for each in measurements for claim in each.claims}
     if plan.finding not in known or len(known[plan.finding][1].by) != 1:
         raise UsageError(
-            f"a what-if is planned for {plan.finding!r}, which is not a finding by one attribute", fix="name one in the probe file"
-        )
+            f"a what-if is planned for {plan.finding!r}, which is not a finding by one attribute", where=where,
+            fix="name one in the probe file",
+        )  # fmt: skip
     return known[plan.finding]
 
 

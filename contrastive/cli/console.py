@@ -24,7 +24,6 @@ _HARMLESS = frozenset("\n\t\u200c\u200d\u2060")
 
 def prepare_streams() -> None:
     """Let standard output and error print every text, whatever their encoding; each command begins with it."""
-    codecs.register_error(_REPLACED, _replacement)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors=_REPLACED)
@@ -35,6 +34,9 @@ def _replacement(error: UnicodeError) -> tuple[str, int]:
         raise error
     text = error.object[error.start : error.end].translate(IN_ASCII)
     return text.encode("ascii", "backslashreplace").decode("ascii"), error.end
+
+
+codecs.register_error(_REPLACED, _replacement)  # the only way to give Python's streams a rule of one's own
 
 
 def visible(text: str) -> str:
@@ -70,8 +72,9 @@ def put(message: str, stream: TextIO | None) -> OSError | None:
     """Print a message. If nobody reads it any more, or there is no room for it, the program goes on without; that error is returned."""
     if stream is None:
         return None
+    encoding = stream.encoding or "utf-8"
     try:
-        print(readable(message), file=stream, flush=True)
+        print(readable(message).encode(encoding, _REPLACED).decode(encoding), file=stream, flush=True)
     except OSError as error:
         discard(stream)
         return error

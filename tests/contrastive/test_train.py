@@ -1,6 +1,5 @@
 """Whole runs by command: learning, a kill and a resumption, divergence, signals, and what a person is told."""
 
-import io
 import os
 import re
 import signal
@@ -14,7 +13,6 @@ import torch
 from filelock import FileLock
 
 from contrastive.checkpoint.file import load
-from contrastive.cli.command import put
 from contrastive.data.shapes import COLOURS, COUNTS, KINDS, ShapeImages
 from contrastive.errors import VlmAuditError
 from contrastive.train import main
@@ -128,12 +126,6 @@ def test_a_run_outlives_its_terminal(run, tmp_path):
         code, _, shown = command(run, "--quiet", stdout=full)
     assert (code, shown) == (0, "")
     assert load(tmp_path / "out" / "ckpt.pt").step == 12
-
-
-def test_a_terminal_without_the_letters_gets_them_escaped():
-    stream = io.TextIOWrapper(io.BytesIO(), "ascii")
-    put(stream, "runs/\u00fcbung \U0001f469")
-    assert stream.buffer.getvalue() == b"runs/\\xfcbung \\U0001f469\n"
 
 
 def test_an_unknown_setting_exits_2_without_a_traceback(tmp_path):

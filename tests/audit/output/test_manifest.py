@@ -5,10 +5,10 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import time
+from collections import Counter
 from contextlib import contextmanager
+from functools import partial
 from itertools import count
 from types import SimpleNamespace
 
@@ -20,7 +20,7 @@ import audit
 from audit.comparison.sides import read
 from audit.errors import DataError, MachineError
 from audit.output import directory as outputs
-from audit.output.manifest import DRAFT, MANIFEST, NEW, replacing_files, settle
+from audit.output.manifest import MANIFEST, NEW, replacing_files, settle
 from audit.output.run_directory import RunDirectory
 from audit.records.results import to_json
 from tests.support import comparison_samples
@@ -274,24 +274,35 @@ def test_a_list_that_leads_elsewhere_is_refused_and_nothing_is_touched(tmp_path,
     assert (tmp_path / "outside").read_text() == "mine"
 
 
+def _told(writer, stage, done, total):
+    os.write(writer, stage[:1].encode())
+
+
 @pytest.mark.slow
-def test_sixty_kills_while_a_command_writes(tmp_path):
-    answers(60).to_csv(tmp_path / "old.csv", index=False)
-    answers(6).to_csv(tmp_path / "new.csv", index=False)
-    random, killed, found = np.random.default_rng(0), 0, []
-    run = [sys.executable, "-m", "audit.run", "--out", "out", "--predictions"]
-    while killed < 60:
-        subprocess.run([*run, "old.csv"], cwd=tmp_path, check=True, capture_output=True)
-        running = subprocess.Popen([*run, "new.csv"], cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        for line in running.stderr:
-            if b"writing the report" in line:
-                break
-        time.sleep(random.uniform(0, 0.9))
-        running.kill()
-        running.stderr.close()
-        killed += running.wait() == -signal.SIGKILL
-        [side] = read(tmp_path / "out")
-        assert audit.load(tmp_path / "out").predictions().shape[0] == 400
-        found.append(side.side.name)
-    assert set(found) <= {"old.csv", "new.csv"}
-    assert not (tmp_path / "out" / DRAFT / NEW).exists()
+def test_sixty_kills_while_an_audit_writes(tmp_path):
+    tables, random = {"old": answers(60), "new": answers(6)}, np.random.default_rng(0)
+    held, out = "old", tmp_path / "out"
+    facts = {name: made(tmp_path / name, wrong)["results.json"] for name, wrong in (("old", 60), ("new", 6))}
+    counts = {name: json.loads(text)["audits"][0]["measurements"][0]["answer_counts"] for name, text in facts.items()}
+    audit.audit(predictions=tables[held], out=out, draws=99)
+    found = Counter()
+    for _ in range(60):
+        other = "new" if held == "old" else "old"
+        reader, writer = os.pipe()
+        child = os.fork()
+        if child == 0:
+            audit.audit(predictions=tables[other], out=out, draws=99, stages=partial(_told, writer))
+            os._exit(0)
+        os.close(writer)
+        while os.read(reader, 1) not in (b"w", b""):
+            pass
+        time.sleep(random.uniform(0, 0.8))
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        os.close(reader)
+        [side] = read(out)
+        assert audit.load(out).predictions().shape[0] == 400
+        [which] = [name for name, each in counts.items() if each == side.results.audits[0].measurements[0].answer_counts]
+        found["kept" if which == held else "replaced"] += 1
+        held = which
+    assert min(found["kept"], found["replaced"]) > 0, found

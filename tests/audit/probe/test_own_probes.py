@@ -129,6 +129,13 @@ def test_what_only_the_data_show_is_named_before_a_model_is_loaded(tmp_path, nam
     assert f"(mine.py, line {line})" in done.stderr, done.stderr
 
 
+def test_a_what_if_about_no_question_is_named_too(tmp_path):
+    plan = '    what_ifs=(WhatIfPlan("?", "thing/accuracy/hnad"),),\n    limits='
+    text = GOOD.replace("    limits=", plan, 1).replace("LABELS = ", "from audit.plans import WhatIfPlan\nLABELS = ", 1)
+    done = audited(tmp_path, text, "--what-if", "projection")
+    assert (done.returncode, "which is not a finding by one attribute (mine.py, line 26)" in done.stderr) == (2, True), done.stderr
+
+
 def test_a_probe_made_in_python_is_checked_too():
     labels = LabelSet("things", ("cup", "glass"), {"cup": ("a cup",), "glass": ("a glass",)})
     measured = Measurement("thing", "?", labels, "plain v1", claims=(Claim("accuracy", ("hand",)),))
