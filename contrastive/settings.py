@@ -25,9 +25,9 @@ class DataConfig:
     """Images and captions, and how they are read and augmented."""
 
     train: StrictStr
-    """``emoji``, ``shapes``; a CSV or JSONL file whose image paths are relative to its own folder; a folder of images with ``.txt`` beside
-    them, of tar shards, of Parquet, or by ``save_to_disk``; a ``.tar`` or ``.parquet`` file; or ``hf:`` and a name on the hub:
-    ``hf:ORG/NAME[@REVISION][:CONFIG[/SPLIT]][#FIRST_N]`` (with ``#N`` only the first N rows are fetched)."""
+    """``emoji``, ``shapes``; a table (CSV, JSON lines, Excel) whose image paths are relative to its own folder; a folder of images with
+    ``.txt`` beside them, of tar shards, of Parquet, or by ``save_to_disk``; a ``.tar`` or ``.parquet`` file; or ``hf:`` and a name on the
+    hub: ``hf:ORG/NAME[@REVISION][:CONFIG[/SPLIT]][#FIRST_N]`` (with ``#N`` only the first N rows are fetched)."""
     batch: Annotated[StrictInt, Field(ge=2)] = 256
     shift: Annotated[StrictInt, Field(ge=0, le=64)] = 0
     """Each image moves by up to so many pixels, either way in both directions, anew each epoch; its edge is repeated."""

@@ -17,6 +17,7 @@ from audit.data.shards import choose_shards, choose_split
 from audit.errors import AuditError, DataError, MachineError, UnsafeError, UsageError
 from audit.types import Dataset, Note
 from contrastive.hub import ask_hub, offline
+from contrastive.tables.arrow_stream import check_saved
 from contrastive.tables.parquet import first_line
 
 LOG = logging.getLogger(__name__)
@@ -197,6 +198,7 @@ def _saved(folder: Path, split: str | None) -> tuple[Any, str]:
     import datasets
     import pyarrow as pa
 
+    check_saved(folder)
     try:
         data = datasets.load_from_disk(str(folder))
     except (OSError, ValueError, LookupError, TypeError, pa.ArrowException) as error:

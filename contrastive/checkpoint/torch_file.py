@@ -25,7 +25,7 @@ from contrastive.errors import DataError, UnsafeError, VlmAuditError, of_machine
 
 MAX_BYTES = 20 * 10**9
 MAX_PICKLE = 64 * 2**20
-MAX_TENSORS = 100_000
+MAX_TENSORS = 30_000  # each takes some 50 microseconds to look at; the largest models here have 5,000 with their optimiser
 MAX_DEPTH = 32
 MAX_NODES = 1_000_000
 MAX_LETTERS = 8_000_000  # of all tensors' names: with nested tables a small file can spell long ones

@@ -21,6 +21,8 @@ from contrastive.data.images import UnreadableImage, decode_rgb
 from contrastive.data.source import TrainingDataError, card_of, hash_of, nonblank
 from contrastive.errors import MachineError, UsageError, nearest
 from contrastive.hub import hub_fault, offline
+from contrastive.tables.arrow_stream import check_saved
+from contrastive.tables.parquet import check_size
 
 SPELLING = "hf:ORG/NAME[@REVISION][:CONFIG[/SPLIT]][#ROWS]"
 _LOCATION = re.compile(
@@ -87,6 +89,7 @@ def load_saved(folder: Path, image_column: str, caption_column: str) -> StoredPa
     """Return what `save_to_disk` left in a folder; of a set with splits the one called ``train``, or the only one."""
     import datasets
 
+    check_saved(folder)
     with _said_of(str(folder)):
         data = datasets.load_from_disk(str(folder))
     if isinstance(data, datasets.DatasetDict):
@@ -105,6 +108,8 @@ def load_parquet(path: Path, files: list[Path], image_column: str, caption_colum
     import datasets
 
     files = [file for file in files if file.name.startswith("train")] or files
+    for file in files:
+        check_size(file)
     with _said_of(str(path)):
         data = datasets.load_dataset("parquet", data_files={"train": list(map(str, files))}, split="train")
     return StoredPairs(path.resolve().name, data, image_column, caption_column)

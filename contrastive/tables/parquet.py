@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from contrastive.errors import DataError, MachineError
 from contrastive.tables.limits import bomb, check_unfolded, most_unfolded
-from contrastive.tables.pages import unfolded
+from contrastive.tables.pages import Unfolded, read_chunks, unfolded
 from contrastive.tables.text_table import check_distinct, quoted
 
 if TYPE_CHECKING:
@@ -63,6 +63,20 @@ def read_parquet(path: Path, columns: Sequence[str] | None = None, group: int | 
     return table.replace_schema_metadata({key: value for key, value in (schema.metadata or {}).items() if key != b"pandas"})
 
 
+def check_size(path: Path) -> None:
+    """Raise `UnsafeError` if a Parquet file unfolds to too much, `DataError` if it cannot be read: for whoever else reads it."""
+    import pyarrow.parquet as pq
+
+    with _said_of(path.name, f"cannot read {path.name} as Parquet"), pq.ParquetFile(path) as file:
+        groups = list(range(file.metadata.num_row_groups))
+        _, large = _by_size(path, file, groups, _checked(file.schema_arrow, path.name).names)
+        for name, rows in large.items():
+            held = 0
+            for batch in file.iter_batches(rows, row_groups=groups, columns=[name]):
+                held += _written_out(_without_views(batch.column(0)))
+                check_unfolded(path.name, path.stat().st_size, held)
+
+
 def _in_batches(path: Path, file: Any, groups: Sequence[int], name: str, rows: int, held: int) -> pa.Table:
     """Return a column that may unfold to too much, read until it has."""
     import pyarrow as pa
@@ -104,8 +118,12 @@ def _by_size(path: Path, file: Any, groups: Sequence[int], wanted: Sequence[str]
     stored = path.stat().st_size
     small, large, certain, total = [], {}, 0, 0
     with path.open("rb") as content:
+        paths = [file.schema.column(leaf).path for leaf in range(len(file.schema))]
+        chunks = read_chunks(content, path.name, len(paths))
         for name in wanted:
-            surely, most, largest, lists = _sizes(content, path.name, file, groups, name)
+            leaves = [leaf for leaf, each in enumerate(paths) if each == name or each.startswith(f"{name}.")]
+            found = [[unfolded(content, chunks[group][leaf], path.name) for group in groups] for leaf in leaves]
+            surely, most, largest, lists = _sizes([file.schema.column(leaf) for leaf in leaves], found)
             certain += surely
             check_unfolded(path.name, stored, certain)
             if total + most <= most_unfolded(stored):
@@ -118,26 +136,17 @@ def _by_size(path: Path, file: Any, groups: Sequence[int], wanted: Sequence[str]
     return small, large
 
 
-def _sizes(content: Any, place: str, file: Any, groups: Sequence[int], name: str) -> tuple[int, int, int, bool]:
+def _sizes(leaves: Sequence[Any], found: Sequence[Sequence[Unfolded]]) -> tuple[int, int, int, bool]:
     """Return the bytes that a column has for sure, those that it may unfold to, those of its largest values, and whether it has lists."""
-    surely = most = largest = 0
-    lists = False
-    for leaf in range(file.metadata.num_columns):
-        described = file.schema.column(leaf)
-        if described.path != name and not described.path.startswith(f"{name}."):
-            continue
+    surely = most = 0
+    for described, groups in zip(leaves, found, strict=True):
         width = described.length if described.physical_type == "FIXED_LEN_BYTE_ARRAY" else _WIDTHS.get(described.physical_type)
-        for group in groups:
-            chunk = file.metadata.row_group(group).column(leaf)
-            starts = [at for at in (chunk.dictionary_page_offset, chunk.data_page_offset) if at]
-            found = unfolded(content, min(starts, default=0), chunk.total_compressed_size, place)
-            values = max(found.values, chunk.num_values)
-            fixed = values * (_OFFSET if width is None else width)
-            surely += fixed + (found.pages if width is None else 0)
-            most += fixed + found.pages + (found.repeated * found.largest if width is None else 0)
-            largest = max(largest, found.largest)
-            lists = lists or described.max_repetition_level > 0
-    return surely, most, largest, lists
+        pages = sum(each.pages for each in groups)
+        fixed = sum(each.values for each in groups) * (_OFFSET if width is None else width)
+        surely += fixed + (pages if width is None else 0)
+        most += fixed + pages + (sum(each.repeated * each.largest for each in groups) if width is None else 0)
+    largest = max((each.largest for groups in found for each in groups), default=0)
+    return surely, most, largest, any(described.max_repetition_level > 0 for described in leaves)
 
 
 def _checked(schema: pa.Schema, name: str) -> pa.Schema:

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
-from contrastive.checkpoint.torch_file import MASK
+from contrastive.checkpoint.torch_file import MASK, MAX_TENSORS
 from contrastive.errors import DataError, UnsafeError, of_machine
 from contrastive.files import sha256_of_file
 from contrastive.formats.contents import Contents
@@ -22,7 +22,7 @@ from contrastive.formats.unwrap import tables
 
 SUFFIXES = (".safetensors",)
 SAVE_AGAIN = "download or save it again"
-MAX_HEADER_BYTES = 16 * 1024**2  # of a safetensors file: about 100,000 tensors. A longer one costs minutes of work before the first tensor.
+MAX_HEADER_BYTES = 16 * 1024**2  # of a safetensors file. A longer one costs minutes of work before the first tensor.
 CHUNK = 2**24
 KINDS = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}  # safetensors' name of a type -> torch's
 
@@ -36,6 +36,11 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     """Return the tensors of one safetensors file, by the official reader; another kind of file under that name is refused, not tried."""
     _check_start(path)
     try:
+        with safe_open(path, framework="pt") as file:
+            count = len(file.keys())
+        if count > MAX_TENSORS:
+            what = f"the safetensors file holds {count:,} tensors; the limit is {MAX_TENSORS:,}"
+            raise UnsafeError(what, where=str(path), fix="save the model with fewer tensors")
         tensors: dict[str, Tensor] = load_file(path)
     except (SafetensorError, OSError, ValueError, RuntimeError, MemoryError) as error:
         if machine := of_machine(error):

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from contrastive.errors import DataError, UnsafeError
 from contrastive.tables import column_names
-from contrastive.tables.pages import unfolded
+from contrastive.tables.pages import Chunk, read_chunks, unfolded
 from contrastive.tables.parquet import parquet_schema, read_parquet
 
 MEGABYTE = "x" * 2**20
@@ -87,12 +87,11 @@ def test_the_headers_of_pages_add_up(tmp_path):
     """1,000 numbers of 8 bytes and two levels of text, by the footer's own account of their chunk."""
     path = written(tmp_path / "x.parquet", {"n": np.arange(1000), "race": ["A", "Bc"] * 500}, data_page_size=100, write_page_index=False)
     with path.open("rb") as file:
-        for column, values in ((0, 1000), (1, 1000)):
-            chunk = pq.read_metadata(path).row_group(0).column(column)
-            start = chunk.dictionary_page_offset or chunk.data_page_offset
-            found = unfolded(file, start, chunk.total_compressed_size, "x")
-            assert found.values == values
-            assert 0 <= chunk.total_uncompressed_size - found.pages < 3000  # the headers themselves count there
+        for column, chunk in enumerate(*read_chunks(file, "x", 2)):
+            said = pq.read_metadata(path).row_group(0).column(column)
+            found = unfolded(file, chunk, "x")
+            assert found.values == chunk.values == said.num_values == 1000
+            assert 0 <= said.total_uncompressed_size - found.pages < 3000  # the headers themselves count there
     assert (found.repeated, found.largest) == (1000, 11)  # 4 bytes of length before A, 4 before Bc
 
 
@@ -160,10 +159,25 @@ def test_any_damage_is_a_table_or_an_error_with_words(changes):
         assert table is None or table.num_columns == 3
 
 
+def test_a_footer_that_ends_arrow_itself_is_refused(tmp_path):
+    """Asked for what it says of a column, Arrow aborts where two lengths in the footer contradict each other; reading is an error."""
+    for at in range(len(EXAMPLE) - 600, len(EXAMPLE)):
+        for value in (b"\x26", b"\x36", b"\x46"):
+            (tmp_path / "x.parquet").write_bytes(EXAMPLE[:at] + value + EXAMPLE[at + 1 :])
+            try:
+                pq.read_table(tmp_path / "x.parquet")
+            except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
+                if "histogram size" in str(error):
+                    with pytest.raises(DataError, match="histogram size"):
+                        read_parquet(tmp_path / "x.parquet")
+                    return
+    pytest.fail("no change of a byte makes Arrow contradict itself")
+
+
 @given(st.binary(max_size=40))
 def test_any_header_of_a_page_is_read_or_refused(content):
     try:
-        found = unfolded(io.BytesIO(content), 0, len(content), "x")
+        found = unfolded(io.BytesIO(content), Chunk(0, len(content), 0), "x")
     except DataError:
         found = None
     assert found is None or found.pages >= 0
@@ -173,4 +187,4 @@ def test_headers_that_lie_are_refused():
     deep, endless, huge = b"\x1c" * 40, b"\x15" + b"\xff" * 12, b"\x19\xf5\xff\xff\xff\xff\x0f"
     for header in (deep, endless, huge, b"\x15\x00\x00", b"\x15\x00\x15\x01\x15\x02\x00"):
         with pytest.raises(DataError, match="x is damaged"):
-            unfolded(io.BytesIO(header), 0, 1000, "x")
+            unfolded(io.BytesIO(header), Chunk(0, 1000, 0), "x")

@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from audit.errors import DataError
+from audit.errors import DataError, UnsafeError
 from contrastive.formats.readers import safetensors_file as values
 from contrastive.formats.readers.safetensors_file import check_values, read_tensors
 
@@ -43,4 +43,11 @@ def test_a_header_whose_length_looks_like_the_start_of_a_page_is_read(tmp_path, 
 def test_a_page_is_still_a_page(tmp_path, page):
     (tmp_path / "x.safetensors").write_bytes(page + b"." * 200)
     with pytest.raises(DataError, match="an HTML page"):
+        read_tensors(tmp_path / "x.safetensors")
+
+
+def test_more_tensors_than_can_be_looked_at_in_seconds_are_refused(tmp_path):
+    header = json.dumps({f"a{i}": {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]} for i in range(30_001)}).encode()
+    (tmp_path / "x.safetensors").write_bytes(struct.pack("<Q", len(header)) + header)
+    with pytest.raises(UnsafeError, match="holds 30,001 tensors; the limit is 30,000"):
         read_tensors(tmp_path / "x.safetensors")
