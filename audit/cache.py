@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from argparse import Namespace
 from collections.abc import Sequence
@@ -15,8 +16,9 @@ from audit.errors import DataError, UsageError
 def parser() -> Parser:
     """Return the parser of the command."""
     parse = Parser("vlm-audit cache", description="Says what the embeddings of each model take, removes old ones, or trusts a cache.")
-    parse.add_argument("what", nargs="?", choices=("size", "prune", "trust"), default="size", help="default: size")
-    parse.add_argument("folder", nargs="?", metavar="DIR", help="default: AUDIT_CACHE_DIR, else ~/.cache/vlm-audit")
+    kinds = ("size", "prune", "trust")
+    parse.add_argument("what", nargs="?", metavar="WHAT", choices=kinds, default="size", help=f"{', '.join(kinds)} (default: size)")
+    parse.add_argument("folder", nargs="?", metavar="DIR", help="a cache (default: AUDIT_CACHE_DIR, else ~/.cache/vlm-audit)")
     parse.add_argument("--older-than", metavar="30d", help="prune: remove what was not used for so many hours (h), days (d) or weeks (w)")
     parse.add_argument("--keep", metavar="10GB", help="prune: remove the longest unused until so much is left")
     return parse
@@ -59,3 +61,7 @@ def _size(size: int) -> str:
 
 def _day(seconds: float) -> str:
     return time.strftime("%Y-%m-%d", time.localtime(seconds)) if seconds else "never"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -38,7 +38,7 @@ class RightAnswer:
 
 @dataclass(frozen=True)
 class WhatIfPlan:
-    """One question to be asked again with the model changed. Everything here is chosen before the run."""
+    """One question to be asked again with the model changed, where `--what-if` asks for it. Everything here is chosen before the run."""
 
     question: str
     finding: str
@@ -98,6 +98,19 @@ class RankingPlan:
     """How many images are retrieved; none: a tenth of the gallery, at most 1,000."""
     target: Literal["population", "equal"] = "population"
     """What share of the first k a group should have: its share of the gallery, or the same as every other."""
+
+
+@dataclass(frozen=True)
+class AssociationPlan:
+    """Two lists of words: whose images are nearer to the first than to the second?"""
+
+    question: str
+    words: Mapping[str, Group]
+    """Two names, each with its prompts: ``{"career": ("a photo of an office", …), "family": ("a photo of a home", …)}``."""
+    by: Group
+    """Attributes; each group is compared with the rest."""
+    preset: str
+    """Name and version of the prompts."""
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from jaxtyping import Float, Int
     from PIL import Image
 
-    from audit.plans import RankingPlan
+    from audit.plans import AssociationPlan, RankingPlan
 
 __all__ = [
     "SAME_ANSWER", "UNCLEAR", "UNKNOWN", "Answerer", "Better", "CellReference", "Claim", "Dataset", "Embeddings", "Encoder", "Exclusion",
@@ -295,8 +295,8 @@ class Probe:
     specifications: tuple[SpecificationPlan, ...] = ()
     paired: tuple[PairedClaim, ...] = ()
     what_ifs: tuple[WhatIfPlan, ...] = ()
-    """Tried where `--what-if` asks for it."""
     rankings: tuple[RankingPlan, ...] = ()
+    associations: tuple[AssociationPlan, ...] = ()
     cluster: str | None = None
     """The attribute whose levels are the independent units of every rate; None: every image is its own."""
     weights: str | None = None

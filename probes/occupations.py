@@ -6,7 +6,7 @@ al. 2019 (arXiv 1905.01989). The words are this project's own; no published list
 
 from __future__ import annotations
 
-from audit.plans import RankingPlan
+from audit.plans import AssociationPlan, RankingPlan
 from audit.types import Claim, LabelSet, Measurement, Probe
 from probes.faces import LICENCE, load
 
@@ -50,6 +50,8 @@ def occupation(words: str) -> str:
 PROMPTS = {occupation(words): (prompt(words),) for group in FIELDS.values() for words in group}
 OUTCOMES = {field: tuple(map(occupation, group)) for field, group in FIELDS.items()}
 
+WORDS = {field: tuple(map(prompt, FIELDS[field])) for field in ("leadership", "care")}
+
 
 def _claims() -> tuple[Claim, ...]:
     """Return the share of faces that get an occupation of each field: four fields by gender and race are planned, the rest exploratory."""
@@ -88,4 +90,5 @@ PROBE = Probe(
         "whether a search engine that uses the model shows the same images first",
     ),
     rankings=(RankingPlan("Whose faces does a search for a worker find first?", PROMPTS, _BY, PRESET),),
+    associations=(AssociationPlan("Whose faces are nearer to words of leadership than to words of care?", WORDS, _BY, PRESET),),
 )

@@ -7,8 +7,9 @@ import io
 from dataclasses import replace
 
 import numpy as np
+from PIL import Image
 
-from audit.data.images import decode
+from audit.data.decoding.decoders import Decoders
 from audit.engine.probe_audit import AuditedProbe
 from audit.records.results import Example
 from audit.types import Dataset
@@ -26,13 +27,14 @@ def with_examples(audited: AuditedProbe, dataset: Dataset, most: int) -> Audited
     name, predictions = next(iter(audited.predictions.items()))
     rows = dataset.attributes.index.get_indexer(predictions.attributes.index)
     uncertain = np.argsort(predictions.margin, kind="stable")[:most]
-    examples = tuple(Example(name, thumbnail(dataset.images[int(rows[i])])) for i in uncertain)
+    with Decoders(1) as decoders:
+        examples = tuple(Example(name, thumbnail(decoders.decode(dataset.images[int(rows[i])]).image)) for i in uncertain)
     return replace(audited, result=replace(audited.result, examples=examples))
 
 
-def thumbnail(content: bytes) -> str:
-    """Return an image file as a small JPEG in base64, without its metadata; UnreadableImage if it cannot be decoded."""
-    image = decode(content).image.copy()
+def thumbnail(image: Image.Image) -> str:
+    """Return an image as a small JPEG in base64, without its metadata."""
+    image = image.copy()
     image.thumbnail((SIDE, SIDE))
     image.info.clear()
     buffer = io.BytesIO()

@@ -13,11 +13,13 @@ import pandas as pd
 
 from audit.embedding.cache import CacheRoot
 from audit.embedding.embed import embed_images, embed_texts
+from audit.engine.association import association_tests, check_associations
 from audit.engine.ranking import check_rankings, rankings
 from audit.engine.texts import GivenTexts, given_texts
 from audit.errors import UsageError, nearest
 from audit.measure import predict
 from audit.measure.interview import Interview, interview
+from audit.plans import WhatIfPlan
 from audit.predictions.weights import weights_of
 from audit.records.results import AuditResult, DataRecord, MeasurementRecord, ProbeRecord
 from audit.records.what_if import WhatIfs
@@ -85,7 +87,7 @@ def audit(
     no embeddings to change.
     """
     methods = chosen_methods(what_ifs)
-    check_rankings(probe, dataset, settings)
+    _check(probe, dataset, settings)
     images, texts_of = partial(stages, "images"), partial(stages, "texts")
     images(0, len(dataset.images))
     if isinstance(encoder, Answerer):
@@ -113,15 +115,33 @@ def audit(
         probe.measurements, encoder.record, embeddings.vectors, embeddings.contents, attributes, dataset.levels, texts, settings,
         probe.cluster,
     )  # fmt: skip
-    # After the verdict and apart from it: what would be belongs to another model.
+    tried = _what_ifs(plans, inputs, methods, stages)
+    near = (probe, dataset, attributes, embeddings.vectors, texts, settings)
+    more = replace(audited.result, what_ifs=tried, rankings=rankings(*near), associations=association_tests(*near))
+    return _with_texts(replace(audited, result=more), given)
+
+
+def _check(probe: Probe, dataset: Dataset, settings: Settings) -> None:
+    """Refuse what is wrong with a probe before a model sees an image; UsageError."""
+    check_rankings(probe, dataset, settings)
+    check_associations(probe, dataset)
+    if not probe.measurements:
+        raise UsageError(
+            f"the probe {probe.name!r} has no measurement",
+            why="a verdict is about the answers to one; rankings and associations stand beside it",
+            fix="give the probe a measurement with a claim",
+        )
+
+
+def _what_ifs(plans: Sequence[WhatIfPlan], inputs: WhatIfInputs, methods: Sequence[str], stages: Stages) -> tuple[WhatIfs, ...]:
+    """Try what-ifs after the verdict and apart from it: what would be belongs to another model."""
     stage = Stage("what-ifs", len(plans), stages) if plans else None
     tried: list[WhatIfs] = []
     for plan in plans:
         tried += explore(plan, inputs, methods)
         if stage:
             stage.advance()
-    ranked = rankings(probe, dataset, attributes, embeddings.vectors, texts, settings)
-    return _with_texts(replace(audited, result=replace(audited.result, what_ifs=tuple(tried), rankings=ranked)), given)
+    return tuple(tried)
 
 
 def _interviewed(held: Interview, dataset: Dataset, settings: Settings, stages: Stages) -> AuditedProbe:

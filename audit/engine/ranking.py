@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import pandas as pd
 
-from audit.errors import UsageError, nearest
+from audit.engine.gallery import Gallery, check_attributes, gallery_of, seeded_order
+from audit.errors import UsageError
 from audit.measure.random_rankings import drawn_counts, p_above, shared_draws, standardized
 from audit.measure.ranking import divergence, query_biases, shares, skews, top_k
 from audit.measure.zero_shot import cosine_scores, ensemble
 from audit.plans import RankingPlan
-from audit.records.ranking import ChanceBand, RankedMetric, RankedQuery, Ranking
+from audit.records.similarity import ChanceBand, RankedMetric, RankedQuery, Ranking
 from audit.statistics.multiplicity import benjamini_hochberg
 from audit.statistics.null import generator
-from audit.types import UNKNOWN, Dataset, Group, Note, Probe, Settings
+from audit.types import Dataset, Note, Probe, Settings
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -29,7 +30,6 @@ SHUFFLES = 999
 _Name = Literal["MaxSkew", "MinSkew", "NDKL", "Bias", "AbsBias"]
 _Values = Mapping[_Name, np.ndarray]
 """Values of each estimable metric: of a query, or of a draw."""
-_Bands = Mapping[_Name, ChanceBand]
 _TAILS: Mapping[_Name, tuple[float, float]] = {
     "MaxSkew": (5, 95),
     "MinSkew": (5, 95),
@@ -43,14 +43,13 @@ _TAILS: Mapping[_Name, tuple[float, float]] = {
 def check_rankings(probe: Probe, dataset: Dataset, settings: Settings) -> None:
     """Refuse what is wrong with the rankings of a probe before a model sees an image; UsageError."""
     for plan in probe.rankings:
+        check_attributes(plan.question, plan.by, dataset)
+        if not plan.queries or not all(plan.queries.values()):
+            raise UsageError(f"the ranking {plan.question!r} has no queries, or one without prompts", fix="name them in the probe")
         for attribute in plan.by:
-            if attribute not in dataset.levels:
-                raise UsageError(f"a ranking by {attribute!r}, which the data do not have", fix=nearest(attribute, dataset.levels))
-            gallery = _gallery(dataset.attributes[attribute], dataset.levels[attribute], settings)
+            gallery = gallery_of(dataset.attributes[attribute], dataset.levels[attribute], settings)
             for k in plan.ks:
                 _check_k(k, attribute, len(gallery.rows))
-        if not plan.queries or not plan.by or not all(plan.queries.values()):
-            raise UsageError(f"the ranking {plan.question!r} has no queries, no prompts or no attributes", fix="name them in the probe")
 
 
 def _check_k(k: int, attribute: str, n: int) -> None:
@@ -64,28 +63,6 @@ def _check_k(k: int, attribute: str, n: int) -> None:
         )
 
 
-@dataclass(frozen=True)
-class _Gallery:
-    """The images of the groups of one attribute that can be compared."""
-
-    groups: Group
-    rows: Int[np.ndarray, "n"]
-    """Their places among all images."""
-    codes: Int[np.ndarray, "n"]
-    sizes: Int[np.ndarray, "g"]
-    left_out: tuple[tuple[str, int], ...]
-
-
-def _gallery(column: pd.Series, levels: Group, settings: Settings) -> _Gallery:
-    counted = column.value_counts()
-    sizes = {level: int(counts) for level in (*levels, UNKNOWN) if (counts := counted.get(level, 0))}
-    kept = tuple(level for level, n in sizes.items() if level != UNKNOWN and n >= settings.min_group_size)
-    codes = pd.Index(kept).get_indexer(pd.Index(column)) if kept else np.full(len(column), -1)
-    rows = np.flatnonzero(codes >= 0)
-    left_out = tuple((level, n) for level, n in sizes.items() if level not in kept)
-    return _Gallery(kept, rows, codes[rows], np.array([sizes[level] for level in kept], np.int64), left_out)
-
-
 def rankings(
     probe: Probe,
     dataset: Dataset,
@@ -96,16 +73,15 @@ def rankings(
 ) -> tuple[Ranking, ...]:
     """Return every ranking of a probe by every attribute at every k, with p adjusted over all of their queries together.
 
-    `attributes` has a row for each image that was read. Tied scores stand in an order that depends on the seed and on the identifiers of
-    the images, not on the order of the table: a table sorted by group would put one group first where a model tells nothing apart.
+    `attributes` has a row for each image that was read. Tied scores stand in a random order.
     """
     found: list[Ranking] = []
-    order = _tie_order(attributes.index, settings.seed)
+    order = seeded_order(attributes.index, settings.seed)
     for plan in probe.rankings:
         texts = np.stack([ensemble(np.stack([text_embeddings[text] for text in prompts])) for prompts in plan.queries.values()])
         scores_nq = cosine_scores(image_embeddings, texts)[order]
         for attribute in plan.by:
-            gallery = _gallery(attributes[attribute].iloc[order], dataset.levels[attribute], settings)
+            gallery = gallery_of(attributes[attribute].iloc[order], dataset.levels[attribute], settings)
             for k in plan.ks or (max(1, min(MOST_RETRIEVED, len(gallery.rows) // PART)),):
                 reason = _not_estimable(probe, gallery, k, settings)
                 put = _Put(plan, attribute, gallery, k)
@@ -113,18 +89,9 @@ def rankings(
     return _decided(found, settings.alpha, limited=dataset.limited)
 
 
-def _tie_order(index: pd.Index, seed: int) -> Int[np.ndarray, "n"]:
-    by_name = np.argsort(index.to_numpy().astype(str), kind="stable")
-    return np.asarray(by_name[generator(seed, "rankings/ties").permutation(len(by_name))])
-
-
-def _not_estimable(probe: Probe, gallery: _Gallery, k: int, settings: Settings) -> Note | None:
+def _not_estimable(probe: Probe, gallery: Gallery, k: int, settings: Settings) -> Note | None:
     n = len(gallery.rows)
-    if probe.cluster or probe.weights:
-        return Note("ranking_of_units", {"column": probe.cluster or probe.weights or ""})
-    if len(gallery.groups) < 2:
-        return Note("ranking_few_groups", {"images": settings.min_group_size})
-    return Note("ranking_k", {"k": k, "images": n}) if 2 * k >= n else None
+    return gallery.not_estimable(probe, settings) or (Note("ranking_k", {"k": k, "images": n}) if 2 * k >= n else None)
 
 
 @dataclass(frozen=True)
@@ -133,7 +100,7 @@ class _Put:
 
     plan: RankingPlan
     attribute: str
-    gallery: _Gallery
+    gallery: Gallery
     k: int
 
     def record(self, reason: Note | None) -> Ranking:
@@ -163,8 +130,14 @@ class _Put:
                 ChanceBand(float(mean), float(low), float(high)) for mean, (low, high) in zip(sizes / sizes.sum(), of_share, strict=True)
             ),
             queries=tuple(
-                self._query(place, query, counts[place], _tied(scores_qn[place], found[place]), own, each, float(p[place]))
-                for place, query in enumerate(self.plan.queries)
+                self._query(
+                    query,
+                    counts[i],
+                    _tied(scores_qn[i], found[i]),
+                    tuple(RankedMetric(metric, float(own[metric][i]), each[metric]) for metric in own if metric != "AbsBias"),
+                    float(p[i]),
+                )
+                for i, query in enumerate(self.plan.queries)
             ),
             means=tuple(
                 RankedMetric(metric, float(values.mean()), _band(together[metric].mean(axis=1), metric)) for metric, values in own.items()
@@ -172,13 +145,11 @@ class _Put:
             draws=(settings.draws, SHUFFLES),
         )
 
-    def _query(self, place: int, query: str, counts: Int[np.ndarray, "g"], tied: int, own: _Values, each: _Bands, p: float) -> RankedQuery:
+    def _query(self, query: str, counts: Int[np.ndarray, "g"], tied: int, metrics: tuple[RankedMetric, ...], p: float) -> RankedQuery:
         errors = standardized(counts, self.gallery.sizes, self.k)
         # Of two groups, both are as far from their shares: the one that is ahead is named.
         most = int((np.abs(errors) + 1e-9 * (errors > 0)).argmax())
-        metrics = tuple(RankedMetric(metric, float(values[place]), each[metric]) for metric, values in own.items() if metric != "AbsBias")
-        group = self.gallery.groups[most]
-        return RankedQuery(query, tuple(counts.tolist()), tied, metrics, group, float(errors[most]), p, p, "no signal")
+        return RankedQuery(query, tuple(counts.tolist()), tied, metrics, self.gallery.groups[most], float(errors[most]), p, p, "no signal")
 
 
 def _counts(ranked: Int[np.ndarray, "q k"], groups: int) -> Int[np.ndarray, "q g"]:

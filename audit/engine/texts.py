@@ -42,6 +42,9 @@ def given_texts(probe: Probe, what_ifs: Sequence[WhatIfPlan] = ()) -> GivenTexts
     for ranking in probe.rankings:
         texts = placed(chain.from_iterable(ranking.queries.values()))
         sets.append(TextSet("ranking", (ranking.question,), ranking.preset, "queries", texts))
+    for words in probe.associations:
+        texts = placed(chain.from_iterable(words.words.values()))
+        sets.append(TextSet("association", (words.question,), words.preset, "words", texts))
     for asked in what_ifs:
         for method, given in asked.texts().items():
             sets.append(TextSet(method, (asked.question,), "", "", placed(iter(given))))

@@ -17,7 +17,7 @@ import numpy as np
 from audit.measure.zero_shot import cosine_scores
 
 if TYPE_CHECKING:
-    from jaxtyping import Float
+    from jaxtyping import Float, Int
 
 Alternative = Literal["two-sided", "greater"]
 MOST_ENUMERATED = 50_000
@@ -91,12 +91,12 @@ def weat(
     Returns
     -------
     Association
-        d is 0 where both sets are alike, positive where X is nearer to A; d hardly depends on how many targets there are: read p.
+        d is 0 where both sets are alike, positive where X is nearer to A.
 
     Raises
     ------
     ValueError
-        If a set of targets has fewer than two members.
+        If a set of targets has fewer than two.
 
     References
     ----------
@@ -143,6 +143,31 @@ def sc_eat(
     return _tested(cosine.T, len(attributes[0]), draws, rng, alternative)
 
 
+def groups_against_rest(
+    values: Float[np.ndarray, "n"], codes: Int[np.ndarray, "n"], rng: np.random.Generator, *, draws: int = 9999
+) -> tuple[Association, ...]:
+    """Test of each group whether its values differ from those of all others: `weat` of every group, in the same shuffles, two-sided.
+
+    `values` are the associations of the targets, `codes` the number of each target's group, every number from 0 on at least once.
+
+    Examples
+    --------
+    >>> found = groups_against_rest(np.arange(40.0), np.repeat([0, 1], 20), np.random.default_rng(0), draws=199)
+    >>> [round(each.effect_size, 2) for each in found], found[0].p
+    ([-1.71, 1.71], 0.005)
+    """
+    order = np.argsort(codes, kind="stable")
+    sizes, centred = np.bincount(codes), (values - values.mean())[order]
+    starts, rest = np.concatenate([[0], np.cumsum(sizes)[:-1]]), len(values) - sizes
+    scale = 1 / sizes + 1 / np.maximum(rest, 1)
+    drawn = []
+    step = max(1, _BLOCK // len(values))
+    for start in range(0, draws, step):
+        shuffled = rng.permuted(np.tile(centred, (min(step, draws - start), 1)), axis=1)
+        drawn.append(np.add.reduceat(shuffled, starts, axis=1) * scale)
+    return _summaries(np.add.reduceat(centred, starts) * scale, np.concatenate(drawn), centred.std(ddof=1), None)
+
+
 def _tested(
     values: Float[np.ndarray, "n m"], first: int, draws: int, rng: np.random.Generator, alternative: Alternative
 ) -> tuple[Association, ...]:
@@ -153,20 +178,30 @@ def _tested(
     centred = values - values.mean(axis=0)
     # Of centred values the difference of means is the sum of the first set, times a constant: one product gives all arrangements.
     scale = 1 / first + 1 / (n - first)
-    deviation = centred.std(axis=0, ddof=1)
-    observed = scale * centred[:first].sum(axis=0)
     every = comb(n, first)
     exact = every <= MOST_ENUMERATED
     chosen = _every_subset(n, first) if exact else _drawn_subsets(n, first, draws, rng)
     drawn = np.concatenate([scale * (block @ centred) for block in chosen])
+    observed = scale * centred[:first].sum(axis=0)
+    return _summaries(observed, drawn, centred.std(axis=0, ddof=1), every if exact else None, alternative)
+
+
+def _summaries(
+    observed: Float[np.ndarray, "m"],
+    drawn: Float[np.ndarray, "b m"],
+    deviation: Float[np.ndarray, "m"] | np.floating,
+    every: int | None,
+    alternative: Alternative = "two-sided",
+) -> tuple[Association, ...]:
+    """Return what differences of means are worth beside those of all arrangements (`every` of them), or of drawn ones."""
     extreme = (np.abs(drawn), np.abs(observed)) if alternative == "two-sided" else (drawn, observed)
     count = (extreme[0] >= extreme[1] - _SLACK * np.abs(drawn).max(axis=0) - _NOTHING).sum(axis=0)
-    p = count / every if exact else (1 + count) / (draws + 1)
-    deviation = np.where(deviation > _NOTHING, deviation, np.nan)
-    effect, null = observed / deviation, np.percentile(drawn, (2.5, 97.5), axis=0) / deviation
+    p = count / every if every else (1 + count) / (len(drawn) + 1)
+    known = np.where(deviation > _NOTHING, deviation, np.nan)
+    effect, null = observed / known, np.percentile(drawn, (2.5, 97.5), axis=0) / known
     return tuple(
-        Association(float(effect[i]), float(p[i]), exact, every if exact else draws, float(null[0, i]), float(null[1, i]))
-        for i in range(values.shape[1])
+        Association(float(effect[i]), float(p[i]), every is not None, len(drawn), float(null[0, i]), float(null[1, i]))
+        for i in range(len(observed))
     )
 
 

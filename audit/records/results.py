@@ -18,9 +18,9 @@ from audit.records.file import File
 from audit.records.finding import CellStatus, Contrast, Finding, Gap, PairedFinding, Rate, SpecificationCurve, SpecificationPoint
 from audit.records.gates import GateResult
 from audit.records.inputs import DataRecord, MeasurementRecord, ProbeRecord, TextSet
-from audit.records.ranking import Ranking
 from audit.records.replicates import Replicates
 from audit.records.schema_1 import upgrade_results
+from audit.records.similarity import AssociationTest, Ranking
 from audit.records.what_if import WhatIfs
 from audit.types import ModelRecord, Note, PublishedTable, Settings
 
@@ -98,6 +98,8 @@ class AuditResult:
     """Images whose answers were least certain; none unless somebody asked for them."""
     rankings: tuple[Ranking, ...] = ()
     """Whose images queries find first; exploratory."""
+    associations: tuple[AssociationTest, ...] = ()
+    """Whose images are nearer to some words than to others; exploratory."""
 
 
 @record

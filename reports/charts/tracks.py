@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from audit.records.evidence import Estimate
+from audit.records.similarity import ChanceBand
 from reports.charts.forest import Scale, axis, bars, dots, posts, tick_texts
 
 WIDTH, HEIGHT = 300, 22
@@ -87,6 +88,14 @@ def difference_track(value: float, low: float, high: float, ticks: Sequence[floa
         ("interval" + colour, bars([(scale(low), scale(high), _MIDDLE)])),
         ("dot" + colour, dots([(scale(value), _MIDDLE)])),
     )
+
+
+def chance_track(value: float, chance: ChanceBand, ticks: Sequence[float], *, hot: bool) -> Track:
+    """Return a number as a dot, filled where it is beyond chance, over the bar of what chance gives and the line of what is expected."""
+    scale, place = scale_of(ticks), dots([(scale_of(ticks)(value), _MIDDLE)])
+    dot: Track = (("dot hot", place),) if hot else (("dot", place), ("hole", place))
+    bar = ("interval", bars([(scale(chance.low), scale(chance.high), _MIDDLE)]))
+    return grid(ticks), bar, *_line(chance.mean, scale, HEIGHT), *dot
 
 
 def change_track(before: float, after: Estimate, ticks: Sequence[float], *, hot: bool = False) -> Track:

@@ -19,9 +19,10 @@ from reports.text.headline.captions import is_judged, unjudged_sentences
 from reports.text.notes import sentence
 from reports.text.numbers import NOT_ESTIMABLE, clean, in_words, p_value, short_hash
 from reports.text.order import by_severity, by_significance, leading, strongest_signals
-from reports.text.ranking import ranking_line
 from reports.text.reasons import not_covered, ratio_sentences, rule_sentence, weighted
 from reports.text.responsiveness import composition_sentence
+from reports.text.similarity.association import association_line
+from reports.text.similarity.ranking import ranking_line
 from reports.text.verdicts import VerdictSentence, comparison_sentence
 
 _ENTITIES = {"&": "&amp;", "<": "&lt;", "@": "&#64;", "://": "&#58;//", "www.": "www&#46;"}
@@ -100,7 +101,7 @@ def _audit(audit: AuditResult, results: Results) -> list[str]:
         parts += [] if several else [_bullets(signal_sentence(each, audit, results.settings) for each in signals)]
     beside = (*left_out_by_rule(audit), *weighted(audit), *not_covered(audit.data.exclusions))
     parts += [escaped(" ".join(beside))] if beside else []
-    parts += [escaped(ranking_line(audit, results.settings))]
+    parts += [escaped(line(audit, results.settings)) for line in (ranking_line, association_line)]
     if pair := min(audit.paired, key=by_significance, default=None):
         parts.append(escaped(sentences.paired_headline(pair)))
     if audit.model.data_card:

@@ -47,6 +47,11 @@ _RANKED: Columns = {
     "chance_low": "chance.low", "chance_high": "chance.high", **{name: name for name in ("MaxSkew", "MinSkew", "NDKL")},
     **{name: f"query.{name}" for name in ("tied", "p", "p_adjusted", "verdict")},
 }  # fmt: skip
+_ASSOCIATION: Columns = {
+    **{name: f"test.{name}" for name in ("question", "attribute", "first", "second")},
+    **{name: f"group.{name}" for name in ("group", "n", "difference", "effect_size")}, "chance_low": "group.chance.low",
+    "chance_high": "group.chance.high", **{name: f"group.{name}" for name in ("p", "p_adjusted", "verdict")},
+}  # fmt: skip
 _LEVEL: Columns = {name: name for name in ("attribute", "level", "images", "left_out")}
 
 SIDES: Columns = {name: name for name in ("probe", "before", "after")}
@@ -66,7 +71,8 @@ _TOGETHER: Columns = {
 def csv_tables(results: Results) -> dict[str, str]:
     """Return file name -> CSV text: ``rates.csv``, ``gaps.csv``, ``contrasts.csv``, ``groups.csv``.
 
-    Of several models also ``changes.csv``, of replicates ``replicates.csv``, of rankings ``ranking.csv``.
+    Of several models also ``changes.csv``, of replicates ``replicates.csv``, of rankings ``ranking.csv``, of associations
+    ``association.csv``.
 
     Fractions are between 0 and 1, with every digit; an empty cell is not estimable. A text that a spreadsheet would take for a formula
     gets an apostrophe in front.
@@ -78,6 +84,8 @@ def csv_tables(results: Results) -> dict[str, str]:
         made["replicates"] = replicates_table(results)
     if any(audit.rankings for audit in results.audits):
         made["ranking"] = ranking_table(results)
+    if any(audit.associations for audit in results.audits):
+        made["association"] = association_table(results)
     return {f"{name}.csv": _csv(*table) for name, table in made.items()}
 
 
@@ -138,6 +146,12 @@ def _ranked(results: Results) -> Iterable[tuple[object, ...]]:
                 for group, n, images, chance in zip(ranking.groups, query.counts, ranking.sizes, ranking.chance_shares, strict=True):
                     of_group = {"group": group, "count": n, "share": n / ranking.k, "images": images, "chance": chance}
                     yield audit, ranking, {"query": query, **of_group, **known}
+
+
+def association_table(results: Results) -> TidyTable:
+    """Return one row a group of each association; a positive effect size is nearer to the first words."""
+    rows = ((audit, {"test": test, "group": group}) for audit in results.audits for test in audit.associations for group in test.groups)
+    return tidy((AUDIT, _ASSOCIATION), rows)
 
 
 def _groups(results: Results) -> TidyTable:

@@ -13,7 +13,7 @@ from audit.records.results import AuditResult, DataRecord, Results, to_json
 from reports.provenance import provenance
 from reports.read import RESULTS
 from reports.section import Section, appendix_parts, contents, shown_sections
-from reports.sections import evidence, ranking
+from reports.sections import association, evidence, ranking
 from reports.sections.context import AuditContext, audit_contexts
 from reports.sections.overview import overview
 from reports.sections.provenance import data, limits, prompts, requirements, slicer
@@ -45,6 +45,7 @@ OF_AUDIT: Sequence[Section[AuditContext]] = (
     Section("Questions", "sections/results/questions", questions.view),
     Section("Not planned", "sections/results/signals", signals.view),
     Section("Who is found first", "sections/ranking", ranking.view),
+    Section("Who is near to which words", "sections/association", association.view),
     Section("Findings in detail", "sections/results/details", details.view),
     Section("Can it be trusted?", "sections/results/trust", trust.view),
 )

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from types import SimpleNamespace
 
-from audit.records.ranking import RankedQuery, Ranking
+from audit.records.similarity import RankedQuery, Ranking
 from audit.types import Settings
-from reports.charts.forest import axis, bars, dots, posts, tick_texts
-from reports.charts.tracks import HEIGHT, Track, TrackRow, TrackTable, grid, scale_of
+from reports.charts.forest import axis, tick_texts
+from reports.charts.tracks import TrackRow, TrackTable, chance_track
 from reports.sections.context import AuditContext
 from reports.table import Row, Table
-from reports.text import phrases, ranking
+from reports.text import phrases
 from reports.text.numbers import count, decimal, in_words, p_value, percent
+from reports.text.similarity import ranking
 
 MOST_ROWS = 6
 """Queries of a chart that are open where some are beyond chance; the others are folded."""
@@ -55,7 +56,7 @@ def _view(each: Ranking, settings: Settings) -> SimpleNamespace:
         rest_title=f"The other {in_words(len(rest), 'query', 'queries')}",
         shares=_shares(each),
         means=_means(each),
-        notes=tuple(filter(None, (ranking.left_out_sentence(each, settings), ranking.tied_sentence(each)))),
+        notes=tuple(filter(None, (ranking.left_out_sentence(each.left_out, settings), ranking.tied_sentence(each)))),
     )
 
 
@@ -64,19 +65,9 @@ def _row(each: Ranking, query: RankedQuery, ticks: tuple[float, ...]) -> TrackRo
     skew = next((metric for metric in query.metrics if metric.name == "MaxSkew"), None)
     cells = (
         f"{percent(share)} ({count(round(share * each.k))})", f"{percent(band.mean)}, {ranking.chance_range(band)}",
-        f"{decimal(skew.value, 2)} ({ranking.chance_text(skew)})" if skew else "", p_value(query.p_adjusted),
+        f"{decimal(skew.value, 2)} ({ranking.metric_chance(skew)})" if skew else "", p_value(query.p_adjusted),
     )  # fmt: skip
-    return TrackRow(query.query, _track(share, band.low, band.mean, band.high, ticks, query.verdict == "signal"), cells, query.group)
-
-
-def _track(share: float, low: float, expected: float, high: float, ticks: tuple[float, ...], hot: bool) -> Track:
-    """Return a share as a dot, over the bar of what random orders give and the line of what is expected."""
-    scale, middle = scale_of(ticks), HEIGHT / 2
-    place = dots([(scale(share), middle)])
-    dot: Track = (("dot hot", place),) if hot else (("dot", place), ("hole", place))
-    return (
-        grid(ticks), ("interval", bars([(scale(low), scale(high), middle)])), ("reference", posts([(scale(expected), 0, HEIGHT)])), *dot,
-    )  # fmt: skip
+    return TrackRow(query.query, chance_track(share, band, ticks, hot=query.verdict == "signal"), cells, query.group)
 
 
 def _shares(each: Ranking) -> Table:

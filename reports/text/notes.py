@@ -110,10 +110,10 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "asked_first_prompt": "Where a label has several prompts, only the first is its option: only embeddings can be averaged.",
         "asked_fewer_prompts": "{count} prompts were left out of the prompt curves: they need over {options} options, average several "
         "prompts, or are further templates of the kind that cost an encoder a line of text, and this model a pass over every image.",
-        # ---- rankings
-        "no_rankings": "The rankings of the probe were left out: they order images by embeddings, and there are none.",
-        "ranking_of_units": "images count by “{column}”, and a random ranking of single images is not what chance gives then",
-        "ranking_few_groups": "fewer than two groups have at least {images} images",
+        # ---- rankings and associations
+        "no_rankings": "The rankings and associations of the probe were left out: they are read off embeddings, and there are none.",
+        "gallery_of_units": "images count by “{column}”, and shuffles of single images are not what chance gives then",
+        "gallery_few_groups": "fewer than two groups have at least {images} images",
         "ranking_k": "the first {k} are half of the {images} images or more, which is hardly a search any more; choose a smaller k",
         # ---- what-ifs
         "accuracy": "images whose {truth} is answered right",

@@ -43,7 +43,7 @@ def test_c2_a_missing_column_is_named_with_those_found_and_the_nearest(bench, in
 
 def test_c2_a_misspelt_column_of_answers_gets_the_nearest(bench, table):
     path = table("answers", HEADER.replace("y_pred", "y_perd"), answers(100))
-    bench.run("--predictions", path, code=3, said=["'y_pred'", "id, group, y_true, y_perd", "did you mean y_perd"])
+    bench.run("--predictions", path, code=3, said=["'y_pred'", "id, group, y_true, y_perd", "--prediction-column y_perd"])
 
 
 @pytest.mark.parametrize("name", ["dupcols", "ragged", "utf16", "latin1"])

@@ -5,11 +5,13 @@ Heavy libraries are imported where they are used.
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
-import shutil
+import struct
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -95,12 +97,17 @@ FINGERPRINT = "ab" * 32
 
 
 def read_shard(path: Path) -> None:
-    """Put the file into a cache of its own, open that, and read every row."""
-    from audit.embedding.cache import EmbeddingCache
+    """Put the file into a cache of its own, sealed as if this user had written it, open that, and read every row."""
+    from audit.embedding import shard
+    from audit.embedding.cache import EmbeddingCache, place_of
+    from audit.embedding.seal import user_key
 
+    content = path.read_bytes()
     with tempfile.TemporaryDirectory() as name:
         cache = EmbeddingCache(Path(name) / "cache", FINGERPRINT, "image", 3)
-        shutil.copy(path, cache.folder / f"{'0' * 32}.shard")
+        with suppress(shard.Rejected):  # whose hash is wrong cannot be sealed, and is put there as it is
+            content = shard.resealed(content, user_key(), place_of(cache.folder))
+        (cache.folder / f"{'0' * 32}.shard").write_bytes(content)
         (cache.folder / f"{'0' * 32}.shard").chmod(0o600)
         cache = EmbeddingCache(Path(name) / "cache", FINGERPRINT, "image", 3)
         cache.read(list(cache._places))
@@ -259,14 +266,10 @@ def comparisons() -> list[bytes]:
 
 
 def shards() -> list[bytes]:
-    import numpy as np
-
-    from audit.embedding.cache import EmbeddingCache
-
-    with tempfile.TemporaryDirectory() as name:
-        cache = EmbeddingCache(Path(name) / "cache", FINGERPRINT, "image", 3)
-        cache.add({"a" * 64: np.ones(3, np.float32), "b" * 64: np.zeros(3, np.float32)}, {"a" * 64: ("EXIF rotation",)})
-        return [shard.read_bytes() for shard in cache.folder.glob("*.shard")]
+    """A shard of version 1, which has a hash and no seal: `read_shard` seals it."""
+    manifest = {"dimensions": 3, "rows": [["a" * 64, ["EXIF rotation"]], ["b" * 64, []]]}
+    body = json.dumps(manifest, separators=(",", ":")).encode() + b"\n" + struct.pack("<6f", *range(6))
+    return [f"vlm-audit-embeddings 1 {hashlib.sha256(body).hexdigest()}\n".encode() + body]
 
 
 READERS = {

@@ -62,10 +62,15 @@ def test_a_planted_stereotyper_is_found_in_every_output(stereotyped):
     assert {(query, group) for _, query, group in by_gender} >= {("nurse", "Female"), ("engineer", "Male"), ("lawyer", "Male")}
     assert len(by_gender) == 13
     assert others == []
+    near = [
+        (test["attribute"], group["group"]) for test in audit["associations"] for group in test["groups"] if group["verdict"] == "signal"
+    ]
+    assert near == [("gender", "Female")]
     assert audit["verdict"] == "disparity"  # of the planned questions: whose faces are given which work
     line = "Not planned: 13 of 84 rankings (each query by each attribute and k; false discovery rate 5 %) are beyond chance."
     assert line in " ".join(printed.split())
     assert line in " ".join((out / "summary.md").read_text("utf-8").split())
+    assert "Female (n = 300) are nearer to ‘care’ than to ‘leadership’" in " ".join(printed.split())
     assert "fair" not in printed.lower().replace("fairface", "")
     with (out / "tables" / "ranking.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
@@ -80,7 +85,8 @@ def test_a_planted_stereotyper_is_found_in_every_output(stereotyped):
 def test_a_model_without_a_view_is_called_neither_fair_nor_a_stereotyper(made, model, tmp_path):
     ran, audit = audited(made, model, tmp_path / "out")
     assert signals(audit) == ([], [])
-    assert len(audit["rankings"]) == 3
+    assert len(audit["rankings"]) == len(audit["associations"]) == 3
+    assert {group["verdict"] for test in audit["associations"] for group in test["groups"]} == {"no signal"}
     assert audit["verdict"] == "inconclusive"
     assert "beyond chance" not in ran.stdout
     page = " ".join(text_of((tmp_path / "out" / "report.html").read_text("utf-8")).split())
@@ -98,11 +104,21 @@ def test_k_that_is_the_whole_gallery_is_refused_by_name(made, tmp_path):
     assert "fix: choose a k below 300, half of the gallery" in ran.stderr
 
 
+def test_a_probe_of_rankings_alone_is_refused_by_name(made, tmp_path):
+    (probe := tmp_path / "only.py").write_text(
+        "from dataclasses import replace\nfrom probes.occupations import PROBE as P\nPROBE = replace(P, name='only', measurements=())\n"
+    )
+    ran = command("--model", f"{made / 'models.py'}:RandomRanker", "--probe", probe, "--data", made / "faces", "--out", tmp_path / "out")
+    assert ran.returncode == 2
+    assert "error[E2] the probe 'only' has no measurement" in ran.stderr
+    assert "fix: give the probe a measurement with a claim" in ran.stderr
+
+
 def test_external_predictions_are_not_ranked_and_the_report_says_so(stereotyped, tmp_path):
     predictions = stereotyped / "out" / "predictions.parquet"
     ran = command("--predictions", predictions, "--probe", "occupations", "--out", tmp_path / "again")
     assert ran.returncode == 0, ran.stderr
-    assert "The rankings of the probe were left out" in (tmp_path / "again" / "report.html").read_text("utf-8")
+    assert "The rankings and associations of the probe were left out" in (tmp_path / "again" / "report.html").read_text("utf-8")
 
 
 LOOKUP = """
@@ -135,7 +151,7 @@ def test_on_real_faces_a_model_that_knows_the_gender_is_found(fairface_dir, tmp_
     assert {("gender", "nurse", "Female"), ("gender", "engineer", "Male")} <= set(by_gender)
     assert audit["rankings"][0]["k"] == 18
     by_race, by_age = audit["rankings"][1:]
-    assert (by_age["queries"], by_age["reason"]["code"]) == ([], "ranking_few_groups")
+    assert (by_age["queries"], by_age["reason"]["code"]) == ([], "gallery_few_groups")
     assert set(dict(by_race["left_out"])) & {"Middle Eastern", "Indian"}
 
 

@@ -11,6 +11,7 @@ from PIL import Image
 from pydantic import ValidationError
 
 import audit
+from audit.data.images import decode
 from audit.engine.examples import SIDE, thumbnail, with_examples
 from audit.records.results import Example
 from audit.types import Claim, Dataset, LabelSet, Measurement, Probe
@@ -30,10 +31,10 @@ def opened(example):
 def test_a_thumbnail_is_small_and_holds_no_metadata():
     exif = Image.Exif()
     exif[0x010E] = "a secret place"
-    drawn = opened(thumbnail(photo("red", exif=exif, comment=b"a secret comment")))
+    drawn = opened(thumbnail(decode(photo("red", exif=exif, comment=b"a secret comment")).image))
     assert drawn.size == (SIDE, SIDE // 2)
     assert not drawn.getexif()
-    assert b"secret" not in base64.b64decode(thumbnail(photo("red", exif=exif, comment=b"a secret comment")))
+    assert b"secret" not in base64.b64decode(thumbnail(decode(photo("red", exif=exif, comment=b"a secret comment")).image))
 
 
 @pytest.fixture

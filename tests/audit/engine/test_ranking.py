@@ -130,9 +130,11 @@ def test_what_is_not_estimable_says_why(plan, more, settings, why):
     [
         (replace(PLAN, ks=(400,)), r"k = 400 retrieves the whole gallery \(400 images compared by gender\)"),
         (replace(PLAN, ks=(0,)), "a ranking with k = 0"),
-        (replace(PLAN, by=("gendre",)), "a ranking by 'gendre'"),
+        (replace(PLAN, by=("gendre",)), "'Who is found.' is asked by 'gendre', which the data do not have"),
+        (replace(PLAN, by=()), "is asked by no attribute"),
         (replace(PLAN, queries={}), "has no queries"),
-        (replace(PLAN, queries={"worker": ()}), "has no queries, no prompts"),
+        (replace(PLAN, queries={"worker": ()}), "has no queries, or one without prompts"),
+        (PLAN, "the probe 'p' has no measurement"),
     ],
 )
 def test_a_wrong_plan_is_refused_before_an_image_is_read(plan, what, fake_encoder):
@@ -176,7 +178,7 @@ def test_a_generative_model_is_asked_no_rankings_and_the_report_says_so(tmp_path
     probe = replace(gender_probe(dataset), rankings=(replace(PLAN, ks=(3,)),))
     result = audit(FakeAnswerer(), probe, dataset, Settings(draws=99), cache_root=tmp_path).result
     assert result.rankings == ()
-    assert any("The rankings of the probe were left out" in sentence(note) for note in result.model.asked)
+    assert any("The rankings and associations of the probe were left out" in sentence(note) for note in result.model.asked)
     assert "a worker" not in result.texts
 
 

@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from audit.measure.association import associations, sc_eat, weat
+from audit.measure.association import associations, groups_against_rest, sc_eat, weat
 
 RNG = np.random.default_rng
 
@@ -133,3 +133,32 @@ def test_a_set_of_one_is_refused(x, y):
     x, y, a, b = sets(0, x=x, y=y)
     with pytest.raises(ValueError, match="needs two members of each set"):
         weat(x, y, (a, b), RNG(0))
+
+
+# ---- groups of images ----------------------------------------------------------------------------------------------------------------
+
+
+def test_each_group_against_the_rest_is_weat_with_that_group_as_targets():
+    rng = RNG(0)
+    images, codes, (a, b) = rng.normal(size=(90, 7)), rng.choice(3, 90, p=[0.5, 0.3, 0.2]), sets(1)[2:]
+    images[codes == 2] += a.mean(axis=0)
+    found = groups_against_rest(associations(images, a, b), codes, RNG(1), draws=4000)
+    for code, each in enumerate(found):
+        alone = weat(images[codes == code], images[codes != code], (a, b), RNG(2), draws=4000)
+        assert each.effect_size == pytest.approx(alone.effect_size, abs=1e-12)
+        assert each.p == pytest.approx(alone.p, abs=0.03)
+        assert (each.null_low, each.null_high) == pytest.approx((alone.null_low, alone.null_high), abs=0.05)
+    assert found[2].p == pytest.approx(1 / 4001)
+
+
+def test_two_groups_are_each_others_rest():
+    values, codes = RNG(0).normal(size=50), np.repeat([0, 1], [20, 30])
+    first, second = groups_against_rest(values, codes, RNG(1), draws=499)
+    assert first.effect_size == pytest.approx(-second.effect_size)
+    assert first.p == second.p
+
+
+def test_images_that_are_all_as_near_have_no_effect_size():
+    (first, _) = groups_against_rest(np.full(40, 0.3), np.repeat([0, 1], 20), RNG(0), draws=99)
+    assert math.isnan(first.effect_size)
+    assert first.p == 1.0

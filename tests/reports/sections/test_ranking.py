@@ -5,13 +5,13 @@ from dataclasses import replace
 
 import pytest
 
-from audit.records.ranking import ChanceBand, RankedMetric, RankedQuery, Ranking
+from audit.records.similarity import ChanceBand, RankedMetric, RankedQuery, Ranking
 from audit.types import Note
 from reports.exports.markdown import summary_markdown
 from reports.exports.tables import csv_tables
 from reports.exports.terminal import audit_lines
 from reports.render import render
-from reports.text.ranking import left_out_sentence, ranking_result, search_sentence, tied_sentence
+from reports.text.similarity.ranking import left_out_sentence, ranking_result, search_sentence, tied_sentence
 from tests.support import report_samples as samples
 from tests.support.page_text import text_of
 
@@ -29,7 +29,7 @@ FOUND = Ranking(
     (RankedMetric("Bias", -0.4, ChanceBand(0.0, -0.2, 0.2)), RankedMetric("MinSkew", -0.8, ChanceBand(-0.2, -0.4, 0.0))), (9999, 999),
 )  # fmt: skip
 NONE = replace(FOUND, queries=(query("nurse", (9, 11), "no signal"), query("judge", (9, 11), "no signal")), left_out=())
-WITHOUT = replace(FOUND, attribute="age", reason=Note("ranking_few_groups", {"images": 30}), queries=(), means=(), chance_shares=())
+WITHOUT = replace(FOUND, attribute="age", reason=Note("gallery_few_groups", {"images": 30}), queries=(), means=(), chance_shares=())
 
 
 def report(*rankings):
@@ -48,7 +48,7 @@ def test_the_farthest_query_is_said_with_its_group_first_its_share_and_what_chan
     page = words(report(FOUND))
     assert f"1 of 2 rankings (each query by each attribute and k; false discovery rate 5 %) is beyond chance. The farthest: {said}" in page
     assert "By gender: the first 20 of 200 images" in page
-    assert "Not in this gallery, with fewer than 30 images or an unknown value: unknown (7)." in page
+    assert "Left out, with fewer than 30 images or an unknown value: unknown (7)." in page
     assert "1 query end in a tie" not in page
     assert "1 query ends in a tie" in page
 
@@ -110,8 +110,8 @@ def test_the_table_has_a_row_for_each_query_and_group_and_other_audits_have_no_s
 
 @pytest.mark.parametrize(("ranking", "said"), [(NONE, ""), (FOUND, "unknown (7)")])
 def test_groups_are_named_as_left_out_only_where_some_are(ranking, said):
-    assert said in left_out_sentence(ranking, samples.SETTINGS)
-    assert bool(said) == bool(left_out_sentence(ranking, samples.SETTINGS))
+    assert said in left_out_sentence(ranking.left_out, samples.SETTINGS)
+    assert bool(said) == bool(left_out_sentence(ranking.left_out, samples.SETTINGS))
 
 
 def test_ties_are_counted_in_words():

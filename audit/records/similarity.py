@@ -1,4 +1,4 @@
-"""Rankings: who is found first under each query, and what random rankings give. Exploratory: no verdict of an audit depends on them."""
+"""What is read off similarities without an answer: who is found first, who is nearer to which words. No verdict depends on it."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from audit.types import Group, Note
 
 @record
 class ChanceBand:
-    """What random rankings of the same gallery give."""
+    """What random rankings, or shuffles of the groups, of the same gallery give."""
 
     mean: float
     low: float
-    """Of a share and of Bias: 2.5 % of random rankings lie below; of other metrics 5 %."""
+    """Of a share, of Bias and of d: 2.5 % lie below; of other metrics 5 %."""
     high: float
     """2.5 % or 5 % lie above."""
 
@@ -73,3 +73,40 @@ class Ranking:
     """Over queries; Bias and AbsBias where two groups are compared, positive where the first is ahead."""
     draws: tuple[int, int] = (0, 0)
     """Random rankings behind each query's p, and shuffles behind NDKL and the means."""
+
+
+@record
+class AssociatedGroup:
+    """A group against the rest of the gallery."""
+
+    group: str
+    n: int
+    difference: float
+    """Of means: how much nearer than the others' the group's images are to the first words than to the second, in cosine."""
+    effect_size: float | None
+    """d: the same in standard deviations; None where all images are as near."""
+    chance: ChanceBand | None
+    """Of d, when groups are shuffled."""
+    p: float
+    p_adjusted: float
+    """Benjamini-Hochberg over all associations of the audit."""
+    verdict: Literal["signal", "no signal"]
+
+
+@record
+class AssociationTest:
+    """Two lists of words, and the images of the groups of one attribute."""
+
+    question: str
+    attribute: str
+    first: str
+    """Name of the words that a positive effect is nearer to."""
+    second: str
+    left_out: tuple[tuple[str, int], ...]
+    """Groups too small to be compared, or not known, with their images."""
+    reason: Note | None
+    """Why nothing is estimable; None where it is."""
+    groups: tuple[AssociatedGroup, ...] = ()
+    """Each against the rest; of two groups the first."""
+    draws: int = 0
+    """Shuffles behind p."""

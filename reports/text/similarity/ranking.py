@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from audit.records.ranking import ChanceBand, RankedMetric, RankedQuery, Ranking
 from audit.records.results import AuditResult
+from audit.records.similarity import ChanceBand, RankedMetric, RankedQuery, Ranking
 from audit.types import Settings
 from reports.text import phrases
 from reports.text.notes import sentence
@@ -91,12 +91,12 @@ def ranking_caption(ranking: Ranking) -> str:
     return f"{phrases.stopped(ranking.question)} By {phrases.attributes([ranking.attribute])}: {of}{equal}."
 
 
-def left_out_sentence(ranking: Ranking, settings: Settings) -> str:
-    """Return the groups that are not in the gallery; empty without any."""
-    if not ranking.left_out:
+def left_out_sentence(left_out: Sequence[tuple[str, int]], settings: Settings) -> str:
+    """Return the groups whose images are not in a gallery; empty without any."""
+    if not left_out:
         return ""
-    named = phrases.some([f"{phrases.group((group,))} ({count(n)})" for group, n in ranking.left_out])
-    return f"Not in this gallery, with fewer than {count(settings.min_group_size)} images or an unknown value: {named}."
+    named = phrases.some([f"{phrases.group((group,))} ({count(n)})" for group, n in left_out])
+    return f"Left out, with fewer than {count(settings.min_group_size)} images or an unknown value: {named}."
 
 
 def tied_sentence(ranking: Ranking) -> str:
@@ -115,15 +115,15 @@ def tied_sentence(ranking: Ranking) -> str:
 def metric_cells(metric: RankedMetric) -> tuple[str, ...]:
     """Return a metric with what random orders give: on average, and where 19 of 20 (of a bias the middle 95 %) lie."""
     chance = metric.chance
-    return (decimal(metric.value, 2), decimal(chance.mean, 2), chance_text(metric), METRICS[metric.name])
+    return (decimal(metric.value, 2), decimal(chance.mean, 2), metric_chance(metric), METRICS[metric.name])
 
 
-def chance_text(metric: RankedMetric) -> str:
+def metric_chance(metric: RankedMetric) -> str:
     """Return where a metric lies for 19 of 20 random orders.
 
     Examples
     --------
-    >>> chance_text(RankedMetric("MinSkew", -0.5, ChanceBand(-0.2, -0.4, -0.1)))
+    >>> metric_chance(RankedMetric("MinSkew", -0.5, ChanceBand(-0.2, -0.4, -0.1)))
     'down to −0.4'
     """
     chance = metric.chance

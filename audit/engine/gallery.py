@@ -1,0 +1,64 @@
+"""The images that rankings and associations are about: those of the groups of one attribute that can be compared."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from audit.errors import UsageError, nearest
+from audit.statistics.null import generator
+from audit.types import UNKNOWN, Dataset, Group, Note, Probe, Settings
+
+if TYPE_CHECKING:
+    from jaxtyping import Int
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Images with their groups."""
+
+    groups: Group
+    rows: Int[np.ndarray, "n"]
+    """Their places among all images."""
+    codes: Int[np.ndarray, "n"]
+    sizes: Int[np.ndarray, "g"]
+    left_out: tuple[tuple[str, int], ...]
+    """Groups that are too small, or not known, with their images."""
+
+    def not_estimable(self, probe: Probe, settings: Settings) -> Note | None:
+        """Return why nothing about the gallery can be estimated; None where it can."""
+        if probe.cluster or probe.weights:
+            return Note("gallery_of_units", {"column": probe.cluster or probe.weights or ""})
+        return Note("gallery_few_groups", {"images": settings.min_group_size}) if len(self.groups) < 2 else None
+
+
+def gallery_of(column: pd.Series, levels: Group, settings: Settings) -> Gallery:
+    """Return the gallery of an attribute: the images of its groups that have enough of them, in the order of the column."""
+    counted = column.value_counts()
+    sizes = {level: int(counted[level]) for level in dict.fromkeys((*levels, *map(str, counted.index))) if level in counted.index}
+    kept = tuple(level for level, n in sizes.items() if level in levels and level != UNKNOWN and n >= settings.min_group_size)
+    codes = pd.Index(kept).get_indexer(pd.Index(column)) if kept else np.full(len(column), -1)
+    rows = np.flatnonzero(codes >= 0)
+    left_out = tuple((level, n) for level, n in sizes.items() if level not in kept)
+    return Gallery(kept, rows, codes[rows], np.array([sizes[level] for level in kept], np.int64), left_out)
+
+
+def seeded_order(index: pd.Index, seed: int) -> Int[np.ndarray, "n"]:
+    """Return an order of the images that their identifiers and the seed decide, not the order of the table.
+
+    A table sorted by group would put one group first where scores are tied.
+    """
+    by_name = np.argsort(index.to_numpy().astype(str), kind="stable")
+    return np.asarray(by_name[generator(seed, "gallery/order").permutation(len(by_name))])
+
+
+def check_attributes(question: str, by: Group, dataset: Dataset) -> None:
+    """Refuse a question by no attribute, or by one that the data do not have; UsageError."""
+    if not by:
+        raise UsageError(f"{question!r} is asked by no attribute", fix="name one in the probe")
+    for attribute in by:
+        if attribute not in dataset.levels:
+            raise UsageError(f"{question!r} is asked by {attribute!r}, which the data do not have", fix=nearest(attribute, dataset.levels))

@@ -1,0 +1,1 @@
+"""Sentences of what is read off similarities without an answer: rankings, associations."""
