@@ -64,17 +64,19 @@ def check_regular(path: Path, flag: str) -> None:
 @contextmanager
 def replacing(path: Path) -> Iterator[IO[bytes]]:
     """Open a file that takes the place of `path` only when it is complete and on disk; MachineError if it cannot: the old file stays."""
+    written = 0
     try:
         with files.replacing(path) as file:
-            yield file
+            try:
+                yield file
+            finally:
+                written = os.fstat(file.fileno()).st_size
     except OSError as error:
         fix = "choose a folder that you may write to, or make room; the old file is intact"
-        why = f"{error.strerror}: {_free(path.parent)}" if error.errno in (errno.ENOSPC, errno.EDQUOT) else error.strerror
+        why = error.strerror
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            why = f"{why}: more than {written:,} bytes are needed, {shutil.disk_usage(path.parent).free:,} are free"
         raise MachineError(f"cannot write {path.name}", why=why, fix=fix) from error
-
-
-def _free(folder: Path) -> str:
-    return f"{shutil.disk_usage(folder).free:,} bytes are free"
 
 
 def write_text(path: Path, text: str) -> None:

@@ -25,7 +25,7 @@ CHECKED = (AUDIT, COMPARISON, "predictions.parquet", *PAGES)
 """What readers rest on. Summaries, model cards and tables are for people, who may write into them."""
 _NAME = re.compile(r"(tables/)?[\w-][\w.-]*", re.ASCII)
 _MOST_BYTES = 2**20
-_AGAIN = "run it again"
+_AGAIN, _ELSEWHERE = "run it again", "remove the folder, or name another; then run it again"
 
 
 @contextmanager
@@ -66,6 +66,7 @@ def settle(directory: Path) -> None:
     new = directory / NEW
     if is_unsettled(directory):
         listed, before = _listed(new), _listed(directory)
+        _refuse_links(new, listed)
         if (directory / "tables").is_symlink():
             (directory / "tables").unlink()
         for name in listed:
@@ -78,6 +79,13 @@ def settle(directory: Path) -> None:
     if new.is_dir() and not new.is_symlink():
         (new / MANIFEST).unlink(missing_ok=True)
         shutil.rmtree(new, ignore_errors=True)  # without its list it counts for nothing; what is left goes next time
+
+
+def _refuse_links(new: Path, listed: Mapping[str, str]) -> None:
+    """Refuse files that stand elsewhere: who sent the folder would choose whose permissions change, and what is copied."""
+    for path in (new / name for name in (*listed, MANIFEST)):
+        if path.is_symlink() or path.parent.is_symlink() or not path.is_file():
+            raise DataError(f"{path.name} in {NEW} is not a file of a run", where=str(new.parent), fix=_ELSEWHERE)
 
 
 def checked_folder(directory: Path, *, pages: bool = True) -> Path:
@@ -130,13 +138,13 @@ def _listed(folder: Path) -> dict[str, str]:
         if not all(_NAME.fullmatch(name) and isinstance(value, str) for name, value in listed.items()):
             raise ValueError("a name in it is not that of a file of a run")
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise DataError(f"{MANIFEST} is damaged", where=str(folder), why=f"{type(error).__name__}: {error}", fix=_AGAIN) from error
+        raise DataError(f"{MANIFEST} is damaged", where=str(folder), why=f"{type(error).__name__}: {error}", fix=_ELSEWHERE) from error
     return dict(listed)
 
 
 def _put(file: Path, place: Path) -> None:
     """Make a file stand in its place too: whole, or as it was. It stays where it is until all have theirs."""
-    if place.is_file() and place.samefile(file):
+    if place.is_file() and not place.is_symlink() and place.samefile(file):
         return
     place.parent.mkdir(exist_ok=True)
     if place.is_file() and not place.is_symlink():

@@ -16,7 +16,7 @@ from contrastive.errors import DataError
 from contrastive.tables.limits import bomb, check_unfolded
 from contrastive.tables.text_table import Row, TextTable, collect, named_columns
 
-_MOST_CELLS = 100_000_000
+_MOST_ROWS, _MOST_EMPTY = 2**20, 20_000_000  # Excel itself has no more rows
 _MIDNIGHT = dt.time()
 
 
@@ -46,9 +46,7 @@ def _only_sheet(path: Path) -> Iterator[Any]:
             warnings.simplefilter("ignore")  # about styles and validations, which are not read
             book = openpyxl.load_workbook(path, read_only=True, data_only=True, keep_links=False)
             try:
-                filled = [
-                    sheet for sheet in book.worksheets if any(any(_text(cell) for cell in row) for row in sheet.iter_rows(values_only=True))
-                ]
+                filled = [sheet for sheet in map(_whole, book.worksheets) if next(_rows(sheet, path.name), None)]
                 if len(filled) != 1:
                     raise _not_one(path.name, [str(sheet.title) for sheet in filled])
                 yield filled[0]
@@ -73,6 +71,12 @@ def _only_sheet(path: Path) -> Iterator[Any]:
         raise DataError(f"{path.name} is not an Excel workbook, or damaged", why=why, fix="save it as 'CSV UTF-8'") from error
 
 
+def _whole(sheet: Any) -> Any:
+    """Return a sheet without the size that it claims: openpyxl would leave out what lies beyond it."""
+    sheet.reset_dimensions()
+    return sheet
+
+
 def _not_one(name: str, filled: Sequence[str]) -> DataError:
     if not filled:
         return DataError(f"{name} is empty", why="no sheet holds anything", fix="give a table with one row an image")
@@ -91,17 +95,16 @@ def _check_archive(path: Path) -> None:
 
 
 def _rows(sheet: Any, name: str) -> Iterator[tuple[int, list[str]]]:
-    """Yield the rows that hold something, without the empty cells at their ends."""
-    cells = 0
+    """Yield the rows that hold something, without the empty cells at their ends, which a file may claim without limit."""
+    empty = 0
     for number, values in enumerate(sheet.iter_rows(values_only=True), start=1):
-        cells += len(values) + 1
-        if cells > _MOST_CELLS:
-            raise bomb(name, f"it has over {_MOST_CELLS:,} cells")
-        row = [_text(value) for value in values]
-        while row and not row[-1]:
-            row.pop()
-        if row:
-            yield number, row
+        width = next((at for at in range(len(values), 0, -1) if values[at - 1] not in (None, "")), 0)
+        empty += len(values) - width
+        if empty > _MOST_EMPTY or number > _MOST_ROWS:
+            what = f"over {_MOST_EMPTY:,} empty cells" if empty > _MOST_EMPTY else f"over {_MOST_ROWS:,} rows"
+            raise bomb(name, f"it has {what}")
+        if width:
+            yield number, [_text(value) for value in values[:width]]
 
 
 def _rectangular(rows: Iterator[tuple[int, list[str]]], header: Sequence[str], name: str) -> Iterator[Row]:

@@ -93,7 +93,7 @@ def test_an_unreachable_hub_says_how_to_do_without(tmp_path, checkpoint, monkeyp
 
 
 def test_an_outside_exception_is_a_defect_not_a_finding(tmp_path, checkpoint, monkeypatch):
-    monkeypatch.setattr("audit.api.pipeline.planned_questions", lambda measurements: 1 / 0)
+    monkeypatch.setattr("audit.api.inputs.planned_questions", lambda measurements: 1 / 0)
     refused(command("--model", checkpoint, "--probe", "emoji", cwd=tmp_path), 70, "internal error", "ZeroDivisionError")
 
 

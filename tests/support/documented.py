@@ -98,11 +98,12 @@ def write_pictures(folder: Path) -> None:
 
 
 def _write_answers(path: Path) -> None:
-    """Six hundred answers with everything that the commands name: persons, weights, a harmful word."""
+    """Six hundred answers with everything that the commands name: persons, ages, scenes in two tones, weights, a harmful word."""
     labels = np.array(["nurse", "thief", "criminal"])
     true, answered = np.random.default_rng(0).choice(labels, (2, 600))
-    named = [f"r{i},p{i // 2},{'ab'[i // 2 % 2]},{1 + i % 3},{true[i]},{answered[i]}" for i in range(600)]
-    path.write_text("\n".join(["id,person,race,weight,y_true,y_pred", *named]) + "\n")
+    shown = [f"r{i},p{i // 2},{'ab'[i // 2 % 2]},{i % 80},s{i // 2},{('dark', 'light')[i % 2]}" for i in range(600)]
+    named = [f"{shown[i]},{1 + i % 3},{true[i]},{answered[i]}" for i in range(600)]
+    path.write_text("\n".join(["id,person,race,age,scene,tone,weight,y_true,y_pred", *named]) + "\n")
 
 
 def _finish_audits(folder: Path) -> None:

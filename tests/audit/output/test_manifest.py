@@ -274,6 +274,23 @@ def test_a_list_that_leads_elsewhere_is_refused_and_nothing_is_touched(tmp_path,
     assert (tmp_path / "outside").read_text() == "mine"
 
 
+@pytest.mark.parametrize("linked", ["summary.md", "tables"])
+def test_a_link_among_new_files_is_refused_and_what_it_names_is_as_it_was(tmp_path, both, linked):
+    out, mine = tmp_path / "out", tmp_path / "mine"
+    save(out, both["old"])
+    mine.mkdir()
+    (mine / "gaps.csv").write_text("mine")
+    (mine / "gaps.csv").chmod(0o600)
+    (out / "summary.md").chmod(0o666)
+    shutil.copytree(out, tmp_path / "copy")
+    shutil.move(tmp_path / "copy", out / NEW)
+    shutil.rmtree(out / NEW / "tables") if linked == "tables" else (out / NEW / linked).unlink()
+    (out / NEW / linked).symlink_to(mine if linked == "tables" else mine / "gaps.csv")
+    done = command("out", module="reports.render", cwd=tmp_path)
+    assert (done.returncode, "is not a file of a run" in done.stderr) == (3, True), done.stderr
+    assert ((mine / "gaps.csv").stat().st_mode & 0o777, (mine / "gaps.csv").read_text()) == (0o600, "mine")
+
+
 def _told(writer, stage, done, total):
     os.write(writer, stage[:1].encode())
 

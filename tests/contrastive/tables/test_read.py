@@ -8,6 +8,7 @@ import io
 import json
 import string
 import tempfile
+import zipfile
 from pathlib import Path
 
 import openpyxl
@@ -245,14 +246,39 @@ def test_a_gzip_file_that_unfolds_to_too_much_is_refused(name):
 
 
 def test_a_workbook_is_judged_by_the_directory_of_its_archive(tmp_path):
-    import zipfile
-
     content = io.BytesIO(as_excel(["a"], [["x"]]))
     with zipfile.ZipFile(content, "a", zipfile.ZIP_DEFLATED) as archive, archive.open("xl/more.xml", "w") as entry:
         for _ in range(257):
             entry.write(bytes(2**20))
     with pytest.raises(UnsafeError, match="would fill the memory"):
         read("x.xlsx", content.getvalue())
+
+
+def with_sheet(rows):
+    """Return a workbook of a header and a row, with more rows in its XML; the size that it claims for itself stays A1:B2."""
+    source, content = zipfile.ZipFile(io.BytesIO(as_excel(["a", "b"], [["1", "x"]]))), io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in source.namelist():
+            archive.writestr(name, source.read(name).replace(b"</sheetData>", rows + b"</sheetData>"))
+    return content.getvalue()
+
+
+def test_rows_beyond_the_size_that_a_sheet_claims_are_read():
+    rows = b'<row r="9"><c r="B9" t="inlineStr"><is><t>far</t></is></c></row>'
+    found = read("x.xlsx", with_sheet(rows))
+    assert (cells_of(found.columns)[1], list(found.numbers)) == ([["1", "x"], ["", "far"]], [2, 9])
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        (b'<row r="2000000000"><c r="A2000000000"><v>1</v></c></row>', "over 1,048,576 rows"),
+        (b"".join(b'<row r="%d"><c r="XFD%d"/></row>' % (row, row) for row in range(3, 1500)), "over 20,000,000 empty cells"),
+    ],
+)
+def test_a_sheet_of_nothing_without_end_is_refused(rows, words):
+    with pytest.raises(UnsafeError, match=words):
+        read("x.xlsx", with_sheet(rows))
 
 
 EXAMPLES = [*(make(["a", "b"], [["1", "x"], ["2", "é"]]) for make in (*KINDS.values(), as_excel))]
