@@ -45,6 +45,7 @@ class Decoders:
     """
 
     def __init__(self, most: int):
+        self._most = most
         self._idle: LifoQueue[_Decoder | None] = LifoQueue()
         for _ in range(most):
             self._idle.put(None)
@@ -62,9 +63,15 @@ class Decoders:
         """End the processes at once, also those that are at work."""
         with self._lock:
             self._closed = True
-            running, self._running = self._running, set()
+            running = tuple(self._running)
         for decoder in running:
-            decoder.end()
+            decoder.kill()
+        # Files are closed once no thread uses them: a descriptor that is closed too early may be another file by then.
+        for idle in [self._idle.get() for _ in range(self._most)]:
+            if idle is not None:
+                self._forget(idle)
+        for _ in range(self._most):
+            self._idle.put(None)
 
     def decode(self, content: bytes) -> DecodedImage:
         """Return what `audit.data.images.decode` returns, or raise what it raises; any number of threads may ask at once."""
@@ -149,8 +156,12 @@ class _Decoder:
         answer: Mapping[str, Any] = json.loads(line)
         return answer
 
+    def kill(self) -> None:
+        """End the process; whoever waits for its answer finds it dead."""
+        self._process.kill()
+
     def end(self) -> int:
-        """End the process and return its code, which is that of an earlier end if it has died."""
+        """End the process, close the files, and return its code, which is that of an earlier end if it has died."""
         self._process.kill()
         code = self._process.wait()
         for file in (self._process.stdin, self._process.stdout, self._file):

@@ -58,13 +58,16 @@ def test_a_planted_order_is_found_and_named_by_its_group():
     assert worker.metrics[3].value == pytest.approx((worker.counts[0] - worker.counts[1]) / 40)
 
 
-def test_an_excluded_group_is_found_though_max_skew_hardly_moves():
-    """ "c", a third of the images, is never found: by MaxSkew the others have at most .5 (up to .3 by chance); "c" stands out."""
-    dataset, vectors = gallery(), noise()
-    vectors[dataset.attributes["race"] == "c", 0] -= 6
-    worker = ranked(dataset, vectors)[1].queries[0]
-    assert (worker.counts[2], worker.group, worker.verdict) == (0, "c", "signal")
-    assert worker.standard_errors < -4
+def test_an_excluded_group_is_found_though_no_other_group_stands_out():
+    """Eight groups of 200; "h" is never among the first 160, where 20 are due (5 standard errors). Each other group gains 3 images."""
+    dataset, vectors = gallery(1600), noise(1600)
+    rows = dataset.attributes.assign(race=list("abcdefgh") * 200)
+    vectors[rows["race"] == "h", 0] -= 6
+    plan = replace(PLAN, by=("race",), ks=(160,))
+    worker = ranked(replace(dataset, attributes=rows, levels={"race": tuple("abcdefgh")}), vectors, plan)[0].queries[0]
+    assert (worker.counts[7], worker.group, worker.verdict) == (0, "h", "signal")
+    assert worker.standard_errors == pytest.approx(-20 / np.sqrt(160 / 8 * 7 / 8 * 1440 / 1599))
+    assert worker.metrics[0].value < worker.metrics[0].chance.high  # MaxSkew alone would not tell
 
 
 def test_random_rankings_are_called_as_seldom_as_promised():
