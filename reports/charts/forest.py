@@ -22,7 +22,7 @@ _CHARACTER = 7.2
 """Mean width of a character of the labels in the widest of the usual system fonts."""
 _LONGEST_LABEL = 30
 _STEPS = (0.5, 0.25, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001, 0.0005, 0.0002, 0.0001)
-_MOST_STEPS = 5
+_MOST_STEPS, _FARTHEST = 5, 10
 _WHOLE = (0.0, 0.25, 0.5, 0.75, 1.0)
 """Ticks from 0 to 100 %."""
 
@@ -102,7 +102,9 @@ def polyline(places: Sequence[tuple[float, float]]) -> str:
 
 
 def axis(low: float, high: float) -> tuple[float, ...]:
-    """Return evenly spaced ticks that cover an interval, at most six.
+    """Return evenly spaced ticks that cover an interval of shares or differences of shares, at most six from -1 to 1.
+
+    ValueError far beyond those: a file that somebody changed could ask for 10^308 ticks.
 
     Examples
     --------
@@ -111,6 +113,8 @@ def axis(low: float, high: float) -> tuple[float, ...]:
     >>> axis(-0.07, 0.07)
     (-0.1, -0.05, 0.0, 0.05, 0.1)
     """
+    if not -_FARTHEST <= low <= high <= _FARTHEST:
+        raise ValueError(f"no share lies between {low:g} and {high:g}")
     steps = [step for step in _STEPS if math.ceil(round(high / step, 6)) - math.floor(round(low / step, 6)) <= _MOST_STEPS]
     step = min(steps, default=_STEPS[0])
     first, last = math.floor(round(low / step, 6)), math.ceil(round(high / step, 6))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import io
 import json
@@ -185,7 +186,7 @@ def spoiled_json(content: bytes, source: random.Random) -> bytes:
         if how == 0:
             del holder[key]
         elif how == 1:
-            holder[key] = source.choice(VALUES)
+            holder[key] = copy.deepcopy(source.choice(VALUES))
         elif how == 2 and isinstance(holder[key], list) and holder[key]:
             holder[key] = holder[key] * 2 if source.random() < 0.5 else holder[key][1:]
         else:

@@ -99,14 +99,14 @@ FINGERPRINT = "ab" * 32
 def read_shard(path: Path) -> None:
     """Put the file into a cache of its own, sealed as if this user had written it, open that, and read every row."""
     from audit.embedding import shard
-    from audit.embedding.cache import EmbeddingCache, place_of
+    from audit.embedding.cache import EmbeddingCache, cache_place
     from audit.embedding.seal import user_key
 
     content = path.read_bytes()
     with tempfile.TemporaryDirectory() as name:
         cache = EmbeddingCache(Path(name) / "cache", FINGERPRINT, "image", 3)
         with suppress(shard.Rejected):  # whose hash is wrong cannot be sealed, and is put there as it is
-            content = shard.resealed(content, user_key(), place_of(cache.folder))
+            content = shard.resealed(content, user_key(), cache_place(cache.folder))
         (cache.folder / f"{'0' * 32}.shard").write_bytes(content)
         (cache.folder / f"{'0' * 32}.shard").chmod(0o600)
         cache = EmbeddingCache(Path(name) / "cache", FINGERPRINT, "image", 3)

@@ -1,9 +1,12 @@
 """Sound files are read, and what ever broke a reader is read or refused: within five seconds and 2 GB, without another error."""
 
+import os
 import random
+from unittest import mock
 
 import pytest
 
+import tests.fuzz.child
 from tests.fuzz.campaign import corpus, smaller
 from tests.fuzz.child import SOUND, Child
 from tests.fuzz.mutation import INSIDE, mutated
@@ -15,8 +18,7 @@ REFUSED_SEEDS = {"checkpoint": 2, "safetensors": 3, "npz": 3}
 
 @pytest.fixture(scope="module")
 def child():
-    # A machine with other work to do is no fault of a reader: only what never ends is a hang here.
-    with Child(seconds=60) as child:
+    with Child() as child:
         yield child
 
 
@@ -45,6 +47,14 @@ def test_mutations_are_many_and_repeatable(reader):
     once, again = ([mutated(reader, seeds, source) for _ in range(40)] for source in (random.Random(1), random.Random(1)))
     assert once == again
     assert len(set(once)) > 30
+
+
+def test_a_reader_that_never_ends_is_a_hang_and_the_next_file_is_read(child, tmp_path):
+    os.mkfifo(tmp_path / "endless.img")  # nobody writes into it
+    with mock.patch.object(tests.fuzz.child, "WAIT_S", 2):
+        assert child.ask("image", tmp_path / "endless.img") == "hang"
+    (tmp_path / "picture.img").write_bytes(READERS["image"].seeds()[0])
+    assert child.ask("image", tmp_path / "picture.img") == "read"
 
 
 def test_a_find_is_named_and_made_small(tmp_path):

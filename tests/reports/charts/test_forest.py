@@ -1,5 +1,7 @@
 """Marks stand where their numbers say."""
 
+import pytest
+
 from audit.types import Claim
 from reports.charts import forest as figures
 from reports.charts import grids, tracks
@@ -33,3 +35,9 @@ def test_a_heat_map_is_darkest_at_its_extremes_hatches_what_is_small_and_blanks_
         ("b", ["below-4", "hatched"]),
         ("c", ["blank", "blank"]),
     ]
+
+
+@pytest.mark.parametrize("ends", [(0, 1e308), (-1e9, 0), (float("nan"), 1), (1, 0)])
+def test_an_axis_of_no_shares_is_refused_before_its_ticks_are_made(ends):
+    with pytest.raises(ValueError, match="no share lies between"):
+        figures.axis(*ends)
