@@ -106,6 +106,10 @@ def _train(config: Config, options: argparse.Namespace, arguments: Sequence[str]
     training = loop.resume(inputs, found, path) if found else branch(inputs) if config.run.resume else loop.start(inputs)
     _announce(inputs, training)
     if isinstance(found, Checkpoint) and found.training is None:
+        log = loop.event_log(inputs)
+        if _number() == 0 and not log.has_ended():  # the disk failed after the last checkpoint, and may have torn the last line
+            log.begin(found.step)
+            loop.log_end(inputs, found.step, found.account or {})
         _say(f"already finished; --fresh trains again\n{path}")
         return 0
     if _number() == 0:

@@ -36,6 +36,10 @@ class EventLog:
         with self._guarded(), self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"event": event, **values}) + "\n")
 
+    def has_ended(self) -> bool:
+        """Tell whether the last line says that the run is finished."""
+        return any(line.get("event") == "end" for line in self._lines()[-1:])
+
     def _lines(self) -> list[dict[str, Any]]:
         found = []
         for text in self.path.read_text("utf-8").splitlines() if self.path.exists() else ():

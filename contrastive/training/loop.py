@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 import sys
 import time
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
@@ -105,13 +107,17 @@ def finish(training: Training, inputs: RunInputs) -> dict[str, float]:
     measures = measure(training, inputs)
     save_run(training, inputs, measures, finished=True)
     if distributed.rank0():
-        account = account_record(training, inputs, measures)
-        shown = {name: account[name] for name in ("wall_s", "held_out", "compute", "kg_co2e")}
-        event_log(inputs).write("end", step=training.step, **shown)
+        log_end(inputs, training.step, account_record(training, inputs, measures))
         tensorboard = _tensorboard_of(inputs, training.step)
         tensorboard.write(training.step, measures, "held_out/")
         tensorboard.close()
     return measures
+
+
+def log_end(inputs: RunInputs, step: int, account: Mapping[str, Any]) -> None:
+    """Log that the run has ended, with what its last checkpoint's account says."""
+    shown = {name: account.get(name) for name in ("wall_s", "held_out", "compute", "kg_co2e")}
+    event_log(inputs).write("end", step=step, **shown)
 
 
 def measure(training: Training, inputs: RunInputs) -> dict[str, float]:

@@ -87,6 +87,7 @@ def assert_same_end(run, unbroken):
     curves = [[(e["step"], e["loss"]) for e in logged_events(f / "out") if e["event"] == "step"] for f in (run.parent, unbroken)]
     assert curves[0] == curves[1]
     assert len(curves[0]) == STEPS
+    assert logged_events(run.parent / "out")[-1]["event"] == "end"
 
 
 def saved_step(run):
@@ -125,8 +126,10 @@ def fail_at(folder, kind, unbroken, point, capsys):
 def test_a_disk_that_fails_loses_nothing(unbroken, tmp_path, capsys, kind):
     points = range(1, operations(unbroken, kind) - 5)
     assert len(points) >= 50
-    for point in chosen(points, 6):
+    for point in chosen(points, 5):
         assert fail_at(tmp_path / str(point), kind, unbroken, point, capsys)
+    for point in (operations(unbroken, kind) - 1, operations(unbroken, kind)):  # the end of the log, torn
+        fail_at(tmp_path / str(point), kind, unbroken, point, capsys)
 
 
 @slow
