@@ -9,7 +9,7 @@ import pytest
 
 import audit
 import probes
-from audit.gates.parse import parse
+from audit.gates.parse import CHANGE_SUBJECTS, SUBJECTS, parse
 from audit.statistics.metrics import METRICS
 from audit.whatif.methods import NAMES
 from contrastive.config import read_config
@@ -49,9 +49,11 @@ def test_the_tables_have_every_probe_metric_and_what_if():
 
 
 def test_every_gate_of_the_guide_is_one():
-    gates = re.findall(r"^\| `([^`]+)` \|", (DOCS / "guides" / "gates.md").read_text("utf-8"), re.MULTILINE)
-    assert len(gates) >= 8
-    assert all(parse(gate) for gate in gates)
+    audits, comparisons = (DOCS / "guides" / "gates.md").read_text("utf-8").split("## Gates on a comparison")
+    for text, fewest, subjects in ((audits, 8, SUBJECTS), (comparisons, 5, CHANGE_SUBJECTS)):
+        gates = re.findall(r"^\| `([^`]+)` \|", text, re.MULTILINE)
+        assert len(gates) >= fewest
+        assert all(parse(gate, subjects) for gate in gates)
 
 
 @pytest.mark.parametrize("folder", sorted(path.parent.name for package in PACKAGES for path in (ROOT / package).glob("*/__init__.py")))

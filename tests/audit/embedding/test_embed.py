@@ -265,10 +265,11 @@ def start(folder, pause_s):
 def test_a_killed_run_goes_on_and_ends_with_the_numbers_of_an_unbroken_one(tmp_path):
     """Here the embeddings depend on what shares a batch: after kill -9 at four moments the bytes are still those of a whole run."""
     unbroken = start(tmp_path / "whole", 0).communicate(timeout=60)[0].split()
-    for moment_s in (0.05, 0.1, 0.2, 0.3):
-        process = start(tmp_path / "killed", 0.02)
+    for shards in (0, 1, 3, 6):
+        process = start(tmp_path / "killed", 0.05)
         process.stdout.readline()
-        time.sleep(moment_s)
+        while len(list((tmp_path / "killed").rglob("*.shard"))) < shards and process.poll() is None:
+            time.sleep(0.01)
         process.send_signal(signal.SIGKILL)
         process.communicate(timeout=60)
     resumed = start(tmp_path / "killed", 0).communicate(timeout=60)[0].split()

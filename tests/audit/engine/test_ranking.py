@@ -8,6 +8,7 @@ import pytest
 
 from audit.engine.probe_audit import audit
 from audit.engine.ranking import rankings
+from audit.engine.untrained_control import with_untrained_control
 from audit.errors import UsageError
 from audit.plans import RankingPlan
 from audit.records.results import from_json, to_json
@@ -68,6 +69,18 @@ def test_an_excluded_group_is_found_though_no_other_group_stands_out():
     assert (worker.counts[7], worker.group, worker.verdict) == (0, "h", "signal")
     assert worker.standard_errors == pytest.approx(-20 / np.sqrt(160 / 8 * 7 / 8 * 1440 / 1599))
     assert worker.metrics[0].value < worker.metrics[0].chance.high  # MaxSkew alone would not tell
+
+
+def test_an_equal_target_changes_the_skews_and_not_what_chance_is():
+    """300 women, 100 men: due 20 each of the first 40 by equal shares, 30 and 10 by population. p is of the same random orders."""
+    dataset = gallery()
+    dataset = replace(dataset, attributes=dataset.attributes.assign(gender=["Female"] * 300 + ["Male"] * 100))
+    population, equal = (ranked(dataset, noise(), replace(PLAN, by=("gender",), target=target))[0] for target in ("population", "equal"))
+    one, other = population.queries[0], equal.queries[0]
+    assert (one.counts, one.p, one.group) == (other.counts, other.p, other.group)
+    assert other.metrics[0].value == pytest.approx(np.log(max(other.counts) / 40 / 0.5))
+    assert one.metrics[0].value == pytest.approx(max(np.log(one.counts[0] / 30), np.log(one.counts[1] / 10)))
+    assert (population.target, equal.target) == ("population", "equal")
 
 
 def test_random_rankings_are_called_as_seldom_as_promised():
@@ -174,6 +187,20 @@ def test_rankings_use_the_embeddings_that_are_there_and_travel_in_the_results(tm
     # No question of the verdict depends on them.
     without = audit(encoder, replace(probe, rankings=()), dataset, Settings(draws=999), cache_root=tmp_path).result
     assert (without.findings, without.verdict) == (result.findings, result.verdict)
+
+
+def test_the_untrained_control_is_asked_no_rankings(tmp_path):
+    class Twin(FakeEncoder):
+        def encode_texts(self, texts):
+            assert "a worker" not in texts
+            return super().encode_texts(texts)
+
+    encoder, dataset = FakeEncoder(), pictures(60)
+    encoder.untrained = lambda seed: Twin()
+    subject = (encoder, replace(gender_probe(dataset), rankings=(replace(PLAN, ks=(6,)),)), dataset, Settings(draws=99, min_group_size=10))
+    done = with_untrained_control(audit(*subject, cache_root=tmp_path / "own"), *subject, cache_root=tmp_path / "control").result
+    assert len(done.rankings) == 2
+    assert done.untrained_control is not None
 
 
 def test_a_generative_model_is_asked_no_rankings_and_the_report_says_so(tmp_path):
