@@ -10,7 +10,7 @@ from audit.answers import answers_of
 from audit.errors import UsageError, nearest
 from audit.measure import kinds
 from audit.naming import finding_id
-from audit.plans import WhatIfPlan
+from audit.plans import AssociationPlan, RankingPlan, WhatIfPlan
 from audit.statistics.metrics import METRICS
 from audit.types import (
     Better,
@@ -59,7 +59,7 @@ def mistakes(probe: Probe) -> Mistakes:
         yield from _several(getattr(probe, name), str, name, "Probe", part)
     wanted = {
         "measurements": Measurement, "published": PublishedTable, "specifications": SpecificationPlan, "paired": PairedClaim,
-        "what_ifs": WhatIfPlan,
+        "what_ifs": WhatIfPlan, "rankings": RankingPlan, "associations": AssociationPlan,
     }  # fmt: skip
     wrong = [each for name, kind in wanted.items() for each in _several(getattr(probe, name), kind, name, "Probe", part)]
     yield from wrong
@@ -74,6 +74,7 @@ def mistakes(probe: Probe) -> Mistakes:
 
 def _of_names(probe: Probe, part: str) -> Mistakes:
     """Give names that do not fit each other."""
+    named = {each.name: each for each in probe.measurements}
     names = [each.name for each in probe.measurements]
     for name in dict.fromkeys(each for each in names if names.count(each) > 1):
         yield Mistake(f"two measurements are called {name!r}", "give each a name of its own", "Measurement", name, part)
@@ -81,6 +82,9 @@ def _of_names(probe: Probe, part: str) -> Mistakes:
         if pair.measurement not in names:
             what = f"a pair names the measurement {pair.measurement!r}"
             yield Mistake(what, nearest(pair.measurement, names), "PairedClaim", pair.measurement, part)
+        elif pair.outcome is not None and pair.outcome not in named[pair.measurement].outcomes:
+            fix = _outcomes(named[pair.measurement], str(pair.outcome))
+            yield Mistake(f"a pair names an unknown outcome {pair.outcome!r}", fix, "PairedClaim", pair.outcome, part)
     for plan in probe.specifications:
         if not 0 <= plan.default < len(plan.specifications):
             what = f"the default of a plan is number {plan.default} of {len(plan.specifications)} specifications"

@@ -81,6 +81,18 @@ MISTAKES = {
         25,
         "names the measurement 'absent'",
     ),
+    "an outcome of a pair that nothing defines": (
+        "    limits=",
+        '    paired=(PairedClaim("thing", "hand", "a", "b", (), "thing", outcome="drnk"),),\n    limits=',
+        25,
+        "a pair names an unknown outcome 'drnk'",
+    ),
+    "a ranking of words": (
+        "    limits=",
+        '    rankings=("nurse",),\n    limits=',
+        25,
+        "rankings: 'nurse' in it, expected a tuple of RankingPlan values",
+    ),
 }
 AFTER_LOADING = {
     "a misspelt truth": ('truth="thing"', 'truth="thin"', 15, "no attribute 'thin' with the true answers"),
