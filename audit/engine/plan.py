@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -48,6 +49,10 @@ class PlannedProbe:
     exploratory: int
     groups: Mapping[str, Mapping[str, int]]
     """attribute -> level -> images."""
+    looked_at: int = 0
+    """Files that were read, not decoded."""
+    unreadable: Mapping[str, int] = field(default_factory=dict)
+    """reason -> those of them that the audit will leave out."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +91,22 @@ def planned_probe(probe: Probe, dataset: Dataset) -> PlannedProbe:
     planned = sum(claim.primary for claim in claims)
     names = dict.fromkeys(name for claim in claims for name in claim.by)
     groups = {name: counted_levels(dataset.attributes[name], dataset.levels.get(name, ())) for name in names}
-    return PlannedProbe(probe.name, dataset.name, len(dataset.images), planned, len(claims) - planned, groups)
+    places = _spread(len(dataset.images))
+    reasons = Counter(filter(None, (_fault(dataset, place) for place in places)))
+    return PlannedProbe(probe.name, dataset.name, len(dataset.images), planned, len(claims) - planned, groups, len(places), reasons)
+
+
+def _fault(dataset: Dataset, place: int) -> str | None:
+    """Return why an image cannot be read, as far as its file shows it; it is not decoded."""
+    try:
+        return None if dataset.images[place] else "empty file"
+    except UnreadableImage as error:
+        return error.reason
+
+
+def _spread(total: int) -> range:
+    """Return the places of at most `COUNTED` images, evenly spread."""
+    return range(0, total, max(-(-total // COUNTED), 1))
 
 
 def counted_levels(column: pd.Series, levels: Group = ()) -> dict[str, int]:
@@ -114,7 +134,7 @@ def _looked_up(dataset: Dataset, cache: EmbeddingCache | tuple[()]) -> tuple[int
     """Return how many images the cache has, by so many spread over the data, and a few that it has not."""
     total, found = len(dataset.images), 0
     absent: list[bytes] = []
-    places = range(0, total, max(-(-total // COUNTED), 1)) if cache != () else range(min(total, 2 * TIMED))
+    places = _spread(total) if cache != () else range(min(total, 2 * TIMED))
     for place in places:
         try:
             content = dataset.images[place]

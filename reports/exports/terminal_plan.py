@@ -50,6 +50,10 @@ def _of_probe(probe: PlannedProbe, *, external: bool) -> Iterator[tuple[str, str
         return
     asked = f"{in_words(probe.planned, 'pre-specified question')}, {in_words(probe.exploratory, 'exploratory comparison')}"
     yield "probe", f"{probe.name} · {probe.data} · {in_words(probe.images, 'image')} · {asked}"
+    if probe.unreadable:
+        reasons = ", ".join(f"{count:,} {reason}" for reason, count in probe.unreadable.items())
+        yield "", f"{sum(probe.unreadable.values()):,} of {in_words(probe.looked_at, 'file')} looked at cannot be read: {reasons}"
+    yield "", "pictures are decoded by the run alone"
 
 
 def _time(plan: AuditPlan) -> str:

@@ -3,9 +3,10 @@
 import re
 
 import pytest
+from PIL import Image
 
 from tests.support.command import command
-from tests.support.tiny import write_checkpoint, write_failing_model
+from tests.support.tiny import write_checkpoint, write_failing_model, write_open_probe
 
 ONES = """import numpy as np
 class Ones:
@@ -111,3 +112,16 @@ def test_a_model_that_fails_while_it_embeds_is_named(place, faces, short):
     write_failing_model(place / "mine.py")
     done = command("--model", "mine.py:Failing", "--probe", short, "--data", faces, "--out", "out", cwd=place)
     assert (done.returncode, "mine.py, line 6" in done.stderr) == (3, True)
+
+
+def test_a_plan_counts_files_that_cannot_be_read(place):
+    write_open_probe(place / "cups.py")
+    for name in ("a", "b", "c"):
+        Image.new("RGB", (16, 16)).save(place / f"{name}.png")
+    (place / "empty.png").touch()
+    rows = [f"{name}.png,{group}" for name, group in zip(("a", "b", "c", "empty", "gone"), "LRLRR", strict=True)]
+    (place / "cups.csv").write_text("\n".join(["image,race", *rows, ""]))
+    done = command("--model", "ones.py:Ones", "--probe", "cups.py", "--data", "cups.csv", "--check", cwd=place)
+    assert done.returncode == 0, done.stderr
+    assert "2 of 5 files looked at cannot be read: 1 empty file, 1 missing file\n" in done.stdout
+    assert "pictures are decoded by the run alone" in done.stdout
