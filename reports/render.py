@@ -14,7 +14,7 @@ from pathlib import Path
 from audit.cli.exit_codes import print_result
 from audit.errors import AuditError, DataError, MachineError, UsageError
 from audit.output.directory import check_regular, write_text
-from audit.output.manifest import note_page, settle
+from audit.output.manifest import is_complete, note_page, settle
 from audit.records.comparison import Comparisons
 from audit.records.results import Results
 from contrastive.cli.console import prepare_streams
@@ -40,13 +40,17 @@ def render_read(facts: Results | Comparisons) -> str:
     Schema and `from_json` see much of what somebody cut, merged or wrote by hand, not all; what is left is no defect of this program.
     """
     try:
-        return render(facts) if isinstance(facts, Results) else render_comparisons(facts)
+        return _page(facts)
     except (AuditError, MemoryError):
         raise
     except Exception as error:
         name, again = (RESULTS, "run the audit again") if isinstance(facts, Results) else (COMPARISON, "compare again")
         why = f"its facts do not fit together: {type(error).__name__}: {str(error)[:200]}"
         raise DataError(f"{name} cannot be drawn", why=why, fix=f"{again}; if nobody changed the file, report it") from error
+
+
+def _page(facts: Results | Comparisons) -> str:
+    return render(facts) if isinstance(facts, Results) else render_comparisons(facts)
 
 
 def write(html: str, path: Path) -> None:
@@ -81,7 +85,8 @@ def _draw_again(directory: Path, out: Path | None) -> Path:
     compared = (directory / COMPARISON).is_file() and not (directory / RESULTS).is_file()
     path = out or directory / ("comparison.html" if compared else "report.html")
     facts = read_comparisons(directory, pages=False) if compared else read_results(directory, pages=False)
-    write(render_read(facts), path)
+    # What is as a run wrote it does not contradict itself: if it cannot be drawn, that is a defect of ours.
+    write(_page(facts) if is_complete(directory) else render_read(facts), path)
     if path.parent == directory:
         note_page(path)
     return path

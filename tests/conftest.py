@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import tempfile
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from audit.types import Dataset
 
 settings.register_profile("unhurried", deadline=None)  # a busy machine is no fault of the code
 settings.load_profile("unhurried")
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a job in the background begins, and so would every process of a test
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 # For processes and fixtures of a whole session as well, which come before any fixture of a test.
 os.environ.setdefault("AUDIT_CACHE_KEY", str(Path(tempfile.mkdtemp(prefix="vlm-audit-key-")) / "key"))
 

@@ -46,7 +46,8 @@ def probes_of(request: AuditRequest) -> tuple[Probe, ...]:
     import probes
 
     chosen = [probes.get(each) if isinstance(each, str) else each for each in request.probe]
-    for mistake in (each for probe, spec in zip(chosen, request.probe, strict=True) if probe is spec for each in mistakes(probe)):
+    made_in_python = [probe for probe, spec in zip(chosen, request.probe, strict=True) if probe is spec]
+    for mistake in (each for probe in made_in_python for each in mistakes(probe, prompted=not request.predictions)):
         raise mistake.error(None)
     if request.what_if:
         chosen_methods(request.what_if)

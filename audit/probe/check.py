@@ -47,8 +47,8 @@ class Mistake:
 Mistakes = Iterator[Mistake]
 
 
-def mistakes(probe: Probe) -> Mistakes:
-    """Give every mistake of a probe, in reading order."""
+def mistakes(probe: Probe, *, prompted: bool = True) -> Mistakes:
+    """Give every mistake of a probe, in reading order. External predictions need no prompts (`prompted`)."""
     part = f"probe {probe.name!r}"
     for name in ("name", "question", "source", "licence"):
         yield from _text(getattr(probe, name), name, "Probe", part)
@@ -68,7 +68,7 @@ def mistakes(probe: Probe) -> Mistakes:
     if not probe.measurements:
         yield Mistake("a probe without measurements", "measurements=(Measurement(…),)", "Probe", probe.name, part)
     for measurement in probe.measurements:
-        yield from _of_measurement(measurement)
+        yield from _of_measurement(measurement, prompted=prompted and measurement.asked is None)
     yield from _of_names(probe, part)
 
 
@@ -91,7 +91,7 @@ def _of_names(probe: Probe, part: str) -> Mistakes:
             yield Mistake(what, "default counts from 0", "SpecificationPlan", plan.default, part)
 
 
-def _of_measurement(measurement: Measurement) -> Mistakes:
+def _of_measurement(measurement: Measurement, *, prompted: bool) -> Mistakes:
     part = f"measurement {measurement.name!r}"
     yield from _text(measurement.name, "name", "Measurement", part)
     label_set: object = measurement.label_set
@@ -99,7 +99,7 @@ def _of_measurement(measurement: Measurement) -> Mistakes:
         what = f"label_set is {_shown(label_set)}: expected a LabelSet"
         yield Mistake(what, "LabelSet(name, labels, prompts)", "Measurement", measurement.name, part)
         return
-    labels = list(_of_labels(label_set, part, prompted=measurement.asked is None))
+    labels = list(_of_labels(label_set, part, prompted=prompted))
     yield from labels
     if measurement.truth is not None:
         yield from _text(measurement.truth, "truth", "Measurement", part)

@@ -152,7 +152,7 @@ def test_an_unknown_setting_exits_2_without_a_traceback(tmp_path):
         (['data.train="a\\u0000.csv"'], 2, "data.train must be the name of data"),
         (["model.vision.image_size=1000000", "model.vision.channels=[1]"], 5, "out of memory"),
         (["data.batch=5000"], 3, "1296 pairs do not fill a batch of 5000"),
-        (["data.train=none.csv"], 3, "cannot read none.csv"),
+        (["data.train=none.csv"], 3, "cannot read 'none.csv'"),
         (["data.vocabulary=300"], 2, "514"),
         ([], 2, "no readable file and no recipe"),  # of a source that is no file's name
         (["optim.lr=1e30", "optim.warmup=0"], 70, "training diverged in step"),  # the parameters of step 2 overflow

@@ -110,8 +110,8 @@ def test_a_probe_of_rankings_alone_is_refused_by_name(made, tmp_path):
     )
     ran = command("--model", f"{made / 'models.py'}:RandomRanker", "--probe", probe, "--data", made / "faces", "--out", tmp_path / "out")
     assert ran.returncode == 2
-    assert "error[E2] the probe 'only' has no measurement" in ran.stderr
-    assert "fix: give the probe a measurement with a claim" in ran.stderr
+    assert "error[E2] a probe without measurements (only.py, line 3)" in ran.stderr
+    assert "fix: measurements=(Measurement(…),)" in ran.stderr
 
 
 def test_external_predictions_are_not_ranked_and_the_report_says_so(stereotyped, tmp_path):

@@ -29,25 +29,25 @@ def written(path, columns, **options):
     return path
 
 
-BOMBS = {
-    "7 GB, one text many times": {"race": same(MEGABYTE, 7000, pa.string())},
-    "the same in bytes": {"race": same(MEGABYTE.encode(), 7000, pa.binary())},
-    "text written out": {"race": pa.array([MEGABYTE] * 300), "_": {"use_dictionary": False}},
-    "beginnings shared": {
+BOMBS = {  # made when a test asks for it: together they take gigabytes
+    "7 GB, one text many times": lambda: {"race": same(MEGABYTE, 7000, pa.string())},
+    "the same in bytes": lambda: {"race": same(MEGABYTE.encode(), 7000, pa.binary())},
+    "text written out": lambda: {"race": pa.array([MEGABYTE] * 300), "_": {"use_dictionary": False}},
+    "beginnings shared": lambda: {
         "race": pa.array([MEGABYTE] * 300),
         "_": {"use_dictionary": False, "column_encoding": {"race": "DELTA_BYTE_ARRAY"}},
     },
-    "views of one text": {"race": pa.array([MEGABYTE] * 300, pa.string_view())},
-    "numbers": {"race": pa.array(np.zeros(40_000_000, np.int64)), "_": {"row_group_size": 40_000_000}},
-    "numbers of fixed width": {"race": pa.array([bytes(1000)] * 300_000, pa.binary(1000))},
-    "lists of text": {"race": pa.array([[MEGABYTE] * 300])},
-    "lists of numbers": {"race": pa.ListArray.from_arrays([0, 40_000_000], pa.array(np.zeros(40_000_000, np.int64)))},
+    "views of one text": lambda: {"race": pa.array([MEGABYTE] * 300, pa.string_view())},
+    "numbers": lambda: {"race": pa.array(np.zeros(40_000_000, np.int64)), "_": {"row_group_size": 40_000_000}},
+    "numbers of fixed width": lambda: {"race": pa.array([bytes(1000)] * 300_000, pa.binary(1000))},
+    "lists of text": lambda: {"race": pa.array([[MEGABYTE] * 300])},
+    "lists of numbers": lambda: {"race": pa.ListArray.from_arrays([0, 40_000_000], pa.array(np.zeros(40_000_000, np.int64)))},
 }
 
 
 @pytest.mark.parametrize("name", BOMBS)
 def test_a_small_file_that_would_fill_the_memory_is_refused_before_it_does(tmp_path, name):
-    columns = dict(BOMBS[name])
+    columns = BOMBS[name]()
     path = written(tmp_path / "bomb.parquet", columns, **columns.pop("_", {}))
     assert path.stat().st_size < 400_000
     before = pa.total_allocated_bytes()
