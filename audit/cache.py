@@ -39,7 +39,8 @@ def _done(arguments: Namespace) -> str:
         raise UsageError("--older-than and --keep belong to prune, which needs one of them", fix="vlm-audit cache prune --older-than 30d")
     root = Path(arguments.folder) if arguments.folder else default_root()
     if arguments.folder and not root.is_dir():
-        raise DataError(f"no folder {arguments.folder!r}", fix="vlm-audit cache trust DIR, where DIR holds the cache")
+        fix = "name the folder that holds the cache" + ("" if arguments.what == "trust" else ", or none: that of the audits")
+        raise DataError(f"no folder {arguments.folder!r}", fix=fix)
     if arguments.what == "prune":
         age = None if arguments.older_than is None else housekeeping.seconds_of(arguments.older_than)
         removed, freed = housekeeping.prune(root, age, None if arguments.keep is None else housekeeping.bytes_of(arguments.keep))

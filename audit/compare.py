@@ -20,11 +20,14 @@ from audit.cli.parser import Parser, given_options, request_parser, short_name, 
 from contrastive.cli.console import prepare_streams
 
 PROGRAM = "vlm-audit compare"
+_DESCRIPTION = """What changed between models on the same images: a finished audit or a model first, then those that are compared with it.
+
+A model is audited first, as vlm-audit run would. Checkpoints of one run are a series and are followed step by step."""
 
 
 def parser() -> Parser:
     """Return the parser of the command."""
-    return request_parser(PROGRAM, __doc__, CompareRequest, positional="sides")
+    return request_parser(PROGRAM, _DESCRIPTION, CompareRequest, positional="sides")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -35,6 +35,7 @@ from audit.probe.check import mistakes
 from audit.probe.file import call_own, own_files, place_of
 from audit.types import UNKNOWN, Answerer, Dataset, Encoder, Group, LoadOptions, ModelRecord, Probe
 from audit.whatif.explore import chosen_methods, planned_claim
+from reports.text.numbers import in_words
 
 LOG = logging.getLogger("audit")
 LIST = "the list of excluded images"
@@ -102,7 +103,7 @@ def dataset_of(probe: Probe, request: AuditRequest) -> Dataset:
         dataset = with_weights(dataset, probe.weights, [name for name, _ in asked])
     if request.exclude:
         dataset = without(dataset, *_excluded(request.exclude))
-        LOG.info("left out %d images (%s)", dataset.exclusions[-1].count, dataset.exclusions[-1].reason)
+        LOG.info("left out %s (%s)", in_words(dataset.exclusions[-1].count, "image"), dataset.exclusions[-1].reason)
     return stratified(dataset, request.limit, request.seed) if request.limit else dataset
 
 

@@ -11,8 +11,8 @@ from audit.naming import finding_id
 from audit.records.comparison import Change, Comparison, Comparisons, Trajectory
 from audit.records.results import AuditResult, Finding, Results, SpecificationCurve
 from audit.records.what_if import WhatIfs
+from audit.statistics.metrics import METRICS
 from audit.types import Measurement
-from reports.text import comparison as comparison_words
 from reports.text import sentences as words
 from reports.text.notes import sentence
 from reports.text.phrases import attributes
@@ -26,28 +26,35 @@ def planned_questions(measurements: Iterable[Measurement]) -> tuple[GateQuestion
     found = []
     for measurement in measurements:
         for claim in measurement.claims:
+            better = claim.better or METRICS[claim.metric].better
             planned = PlannedQuestion(
-                finding_id(measurement.name, claim), measurement.name, claim.metric, claim.outcome, claim.by, claim.primary
+                finding_id(measurement.name, claim), measurement.name, claim.metric, claim.outcome, claim.by, claim.primary, better
             )
-            found.append(gate_question(planned, f"{words.subject_of(planned, measurement.truth)} by {attributes(claim.by)}"))
+            found.append(_named(planned, measurement.truth))
     return tuple(found)
 
 
 def found_questions(results: Results) -> tuple[GateQuestion, ...]:
     """Return every question that was answered, with its names."""
-    return tuple(gate_question(finding, words.title(finding, audit)) for audit in results.audits for finding in audit.findings)
+    return tuple(_named(finding, words.truth_of(finding, audit)) for audit in results.audits for finding in audit.findings)
+
+
+def _named(question: NamedQuestion, truth: str | None) -> GateQuestion:
+    """Return a question with its names, given the attribute that holds the true answers; where one was put, a terminal shows the last."""
+    title, shown = (f"{said(question, truth)} by {attributes(question.attributes)}" for said in (words.subject_of, words.metric_of))
+    return gate_question(question, title, shown)
 
 
 def finding(results: Results, name: str, audit: int | None = None) -> tuple[AuditResult, Finding]:
     """Return a finding with its audit: the one at the place `audit`, or the first that has it; UsageError if there is not one."""
     audits = results.audits if audit is None else [at(results.audits, audit, "audit")]
-    return _found(name, ((each, every, words.title(every, each)) for each in audits for every in each.findings))
+    return _found(name, ((each, every, words.truth_of(every, each)) for each in audits for every in each.findings))
 
 
 def change(facts: Comparisons, name: str, comparison: int | None = None) -> tuple[Comparison, Change]:
     """Return a change with its comparison: the one at a place, or the first that has it; raises as `finding` does."""
     compared = facts.comparisons if comparison is None else [at(facts.comparisons, comparison, "comparison")]
-    return _found(name, ((each, every, comparison_words.title(every)) for each in compared for every in each.changes))
+    return _found(name, ((each, every, every.truth) for each in compared for every in each.changes))
 
 
 def followed(facts: Comparisons, name: str) -> Trajectory:
@@ -55,14 +62,15 @@ def followed(facts: Comparisons, name: str) -> Trajectory:
     if not facts.series:
         raise UsageError("no series was compared", why="these are not checkpoints of one run", fix="compare(…, series=True)")
     followed = (each for series in facts.series for each in series.trajectories)
-    return _found(name, ((None, each, comparison_words.title(each)) for each in followed))[1]
+    return _found(name, ((None, each, each.truth) for each in followed))[1]
 
 
-def _found(name: str, named: Iterable[tuple[T, N, str]]) -> tuple[T, N]:
+def _found(name: str, named: Iterable[tuple[T, N, str | None]]) -> tuple[T, N]:
+    """Return who has a question, and the question, of all that there are: each with its owner and the attribute of its true answers."""
     if not isinstance(name, str):
         raise UsageError(f"a question of type {type(name).__name__}", fix="name it as the summary does: 'race.accuracy by gender'")
     everything = list(named)
-    wanted = named_question(name, [gate_question(each, title) for _, each, title in everything]).id
+    wanted = named_question(name, [_named(each, truth) for _, each, truth in everything]).id
     return next((whose, each) for whose, each, _ in everything if each.id == wanted)
 
 
@@ -95,7 +103,7 @@ def tried(audit: AuditResult, wanted: int | str) -> WhatIfs:
 def _finding_of(audit: AuditResult, name: str) -> Finding | None:
     """Return the finding that goes by a name, if there is one."""
     try:
-        return _found(name, ((audit, every, words.title(every, audit)) for every in audit.findings))[1]
+        return _found(name, ((audit, every, words.truth_of(every, audit)) for every in audit.findings))[1]
     except UsageError:
         return None  # the text may be a part of a question's words
 

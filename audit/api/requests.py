@@ -22,6 +22,7 @@ from audit.cli.options import (
     option,
     options,
     path,
+    read_share,
     several,
     switch,
     text,
@@ -142,12 +143,12 @@ class AuditRequest(Request):
     device: str = option(text, "cpu", HOW, "cpu, cuda, cuda:1, mps")
     dtype: str = option(one_of(*DTYPES), "float32", HOW, "of the weights", choices=DTYPES)
     batch_size: int = option(whole(1), 32, HOW, "halved by itself when memory runs out", metavar="N", read=int)
-    max_skip: float = option(fraction, 0.01, HOW, "unreadable images that are tolerated", metavar="FRACTION", read=float)
+    max_skip: float = option(fraction, 0.01, HOW, "unreadable images that are tolerated", metavar="FRACTION", read=read_share)
     no_cache: bool = option(switch, False, HOW, "keep no embeddings: nothing is read from their cache, and nothing written")
     seed: int = option(whole(), 0, HOW, "of the permutation tests and of --limit", metavar="N", read=int)
 
-    alpha: float = option(error_rate, 0.05, RULES, "error rate of tests and intervals", read=float)
-    tolerance: float = option(fraction, 0.05, RULES, "a gap that would not matter, fixed beforehand", read=float)
+    alpha: float = option(error_rate, 0.05, RULES, "error rate of tests and intervals", read=read_share)
+    tolerance: float = option(fraction, 0.05, RULES, "a gap that would not matter, fixed beforehand", read=read_share)
     ratio_tolerance: float = option(
         above_one, 1.25, RULES, "of shares under 10 %%: the factor between two rates that would not matter, besides", read=float
     )

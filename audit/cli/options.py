@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import numbers
 import sys
+from argparse import ArgumentTypeError
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
@@ -98,6 +99,21 @@ def show_value(value: object) -> str:
     if isinstance(value, str | numbers.Number | Path | None | list | tuple | dict) and len(repr(value)) <= _SHOWN:
         return repr(str(value) if isinstance(value, Path) else value)
     return f"of type {type(value).__name__}"
+
+
+def read_share(word: str) -> float:
+    """Read a share as a command line may have it; argparse's error if it is no number.
+
+    Examples
+    --------
+    >>> read_share("0.2"), read_share("20%"), read_share("20 %")
+    (0.2, 0.2, 0.2)
+    """
+    number = word.strip().removesuffix("%")
+    try:
+        return float(number) / (1 if number == word.strip() else 100)
+    except ValueError:
+        raise ArgumentTypeError(f"{word!r} is no number: write 0.2 or 20 %") from None
 
 
 # ---- checks --------------------------------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from audit.gates.decide import UNDECIDED, outcome_of
-from audit.gates.gate_set import warn_if_turned
+from audit.gates.direction import warn_if_turned
 from audit.gates.parse import CHANGE_SUBJECTS, COMPARE, Gate, GateQuestion, ResolvedGate, parse, require_group, resolve_gate, same_group
 from audit.naming import levels_of
 from audit.records.comparison import Change, Comparison, Comparisons, RateChange
@@ -33,7 +33,7 @@ class ChangeGates:
         """Read gates; UsageError if one cannot be read, or names none of the planned questions."""
         gates = tuple(parse(each, CHANGE_SUBJECTS) for each in expressions)
         for gate in gates:
-            warn_if_turned(gate, of_group=resolve_gate(gate, planned, "change").group is not None)
+            warn_if_turned(gate, resolve_gate(gate, planned, "change"))
         return cls(gates)
 
     def decide(self, facts: Comparisons, found: Sequence[GateQuestion]) -> Comparisons:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from audit.gates.decide import decide
-from audit.gates.parse import FLAG, Gate, GateQuestion, ResolvedGate, parse, require_group, resolve_gate, turned
+from audit.gates.direction import warn_if_turned
+from audit.gates.parse import Gate, GateQuestion, ResolvedGate, parse, require_group, resolve_gate
 from audit.naming import levels_of
 from audit.records.results import Results
 from audit.types import Dataset
-
-LOG = logging.getLogger("audit")
 
 
 @dataclass(frozen=True)
@@ -27,9 +25,10 @@ class GateSet:
     def of(cls, expressions: Sequence[str], known: Sequence[GateQuestion] | None) -> GateSet:
         """Read the gates of a run; UsageError if one cannot be read, or names none of the known questions."""
         gates = tuple(map(parse, expressions))
-        for gate in gates:
-            warn_if_turned(gate)
-        return cls(gates, None if known is None else tuple(resolve_gate(gate, known) for gate in gates))
+        resolved = None if known is None else tuple(resolve_gate(gate, known) for gate in gates)
+        for gate, found in zip(gates, resolved or [None] * len(gates), strict=True):
+            warn_if_turned(gate, found)
+        return cls(gates, resolved)
 
     def check(self, dataset: Dataset) -> None:
         """Refuse a group that the data do not have, before anything is embedded."""
@@ -43,12 +42,8 @@ class GateSet:
         if resolved is None:
             resolved = tuple(resolve_gate(gate, found) for gate in self.gates)
             for each in resolved:
+                if each.gate.subject == "rate":  # of the others it was known before what is better
+                    warn_if_turned(each.gate, each)
                 every = [finding for audit in results.audits for finding in audit.findings if finding.id == each.finding]
                 require_group(each, levels_of(each.attributes, [rate.group for finding in every for rate in finding.by_group]))
         return replace(results, gates=tuple(decide(each, results.audits, results.settings) for each in resolved))
-
-
-def warn_if_turned(gate: Gate, *, of_group: bool = False) -> None:
-    """Warn of a gate that fails what is better: it stands as it was written."""
-    if other := turned(gate, of_group=of_group):
-        LOG.warning("%s %r fails where this holds, and holds what is worse; did you mean %r?", FLAG, gate.expression, other)

@@ -16,16 +16,17 @@ from __future__ import annotations
 import difflib
 import operator
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from types import MappingProxyType
 from typing import Literal, NoReturn, get_args
 
-from audit.errors import UsageError
+from audit.errors import UsageError, nearest
 from audit.records.comparison import ComparedClaim
 from audit.records.results import Finding, Verdict
-from audit.types import Group
+from audit.types import Better, Group
 
 Subject = Literal["gap", "ratio", "rate", "change", "verdict"]
 SUBJECTS: tuple[Subject, ...] = ("gap", "ratio", "rate", "verdict")
@@ -38,11 +39,9 @@ FLAG = "--fail-on"
 _FORM = "write it as gap[harm-21.crime-related by gender] > 0.05"
 _CHANGE_FORM = "write it as change[harm-21.crime-related by gender] > 0.02"
 _ELSEWHERE: Mapping[str, str] = {
-    "change": "it is of a comparison: python -m audit.compare BEFORE AFTER --fail-on 'change[…] > 0.02'",
+    "change": "it is of a comparison: vlm-audit compare BEFORE AFTER --fail-on 'change[…] > 0.02'",
     **dict.fromkeys(("gap", "ratio", "rate"), "it is of an audit; of a comparison write change[…] > 0.02, or change[… for GROUP] < -0.02"),
 }
-_WORSE: Mapping[str, str] = {"gap": ">", "change": ">", "ratio": "<"}
-"""Which way a gate is meant that ends with what is worse."""
 _NUMBER = re.compile(r"(-?)(\d+\.?\d*|\.\d+)(e[+-]?\d+)?\s*(%|points?|pp)?", re.IGNORECASE)
 _OPERATOR = re.compile(r"[<>=!]=?")
 _UNLIKE = (0.4, 0.0)
@@ -72,6 +71,9 @@ class GateQuestion:
     names: tuple[str, ...]
     attributes: tuple[str, ...]
     primary: bool = True
+    better: Better = "neither"
+    shown: str = ""
+    """What a terminal calls it where nothing else goes by that name."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,7 @@ class ResolvedGate:
     attributes: tuple[str, ...] = ()
     group: str | None = None
     """One group, as it was written."""
+    better: Better = "neither"
 
 
 @dataclass(frozen=True)
@@ -96,6 +99,7 @@ class PlannedQuestion:
     outcome: str | None
     attributes: tuple[str, ...]
     primary: bool
+    better: Better
 
 
 NamedQuestion = PlannedQuestion | Finding | ComparedClaim
@@ -125,26 +129,6 @@ def parse(expression: str, subjects: Sequence[Subject] = SUBJECTS) -> Gate:
     if subject == "verdict":
         return Gate(text, subject, name, sign, verdict=_verdict(text, start))
     return Gate(text, subject, name, sign, _limit(text, start, least=-1 if subject == "change" else 0))
-
-
-def turned(gate: Gate, *, of_group: bool = False) -> str | None:
-    """Return the gate the other way round where it fails what is better, which is surely not meant; None where it is as it should be.
-
-    Of the change of a group's rate (`of_group`) either way may be the worse one.
-
-    Examples
-    --------
-    >>> turned(parse("gap[gender.accuracy by race] < 0.1")), turned(parse("gap > 0.1")), turned(parse("verdict == equivalent"))
-    ('gap[gender.accuracy by race] > 0.1', None, 'verdict != equivalent')
-    """
-    if (gate.verdict, gate.operator) in (("equivalent", "=="), ("disparity", "!=")):
-        other = "!=" if gate.operator == "==" else "=="
-    elif gate.operator[0] in "<>" and not of_group and _WORSE.get(gate.subject, gate.operator[0]) != gate.operator[0]:
-        other = gate.operator.translate(str.maketrans("<>", "><"))
-    else:
-        return None
-    before, _, value = gate.expression.rpartition(gate.operator)
-    return f"{before}{other}{value}"
 
 
 def _name(text: str, start: int, form: str) -> tuple[str | None, int]:
@@ -198,12 +182,13 @@ def _fail(text: str, place: int, what: str, fix: str) -> NoReturn:
 # ---- names -----------------------------------------------------------------------------------------------------------------------
 
 
-def gate_question(finding: NamedQuestion, title: str) -> GateQuestion:
-    """Return a finding with the names that it answers to: short, whole, by its id, and by its title in summary and report."""
+def gate_question(finding: NamedQuestion, title: str, shown: str = "") -> GateQuestion:
+    """Return a finding with the names that it answers to: short, whole, by its id, by its title in summary and report, and as `shown`."""
     by = " x ".join(finding.attributes)
     subject = f"{finding.measurement}.{finding.outcome or finding.metric}"
     whole = (f"{subject}.{finding.metric} by {by}",) if finding.outcome else ()
-    return GateQuestion(finding.id, (f"{subject} by {by}", *whole, finding.id, title), tuple(finding.attributes), finding.primary)
+    names = (f"{subject} by {by}", *whole, finding.id, title)
+    return GateQuestion(finding.id, names, tuple(finding.attributes), finding.primary, finding.better, shown)
 
 
 def resolve_gate(gate: Gate, known: Sequence[GateQuestion], number: Subject = "gap") -> ResolvedGate:
@@ -225,7 +210,7 @@ def resolve_gate(gate: Gate, known: Sequence[GateQuestion], number: Subject = "g
                     f"{FLAG}: {gate.name!r} is exploratory, so it has no verdict", where=repr(gate.expression),
                     fix=f"put the gate to its {number}: {number}[{gate.name}] > 0.05",
                 )  # fmt: skip
-            return ResolvedGate(gate, question.id, question.attributes, group)
+            return ResolvedGate(gate, question.id, question.attributes, group, question.better)
     where = f"position {gate.expression.index('[') + 2} of {gate.expression!r}"
     raise UsageError(f"{FLAG}: no question is called {gate.name!r}", where=where, fix=_nearest_question(gate.name, known))
 
@@ -247,6 +232,7 @@ def named_question(name: str, known: Sequence[GateQuestion]) -> GateQuestion:
 
 def _called(name: str, known: Sequence[GateQuestion], flag: str = "") -> GateQuestion | None:
     found = {question.id: question for question in known if _plain(name) in map(_plain, question.names)}
+    found = found or {question.id: question for question in known if _plain(name) == _plain(question.shown)}
     if len(found) > 1:
         raise UsageError(f"{flag}{name!r} means more than one question", fix=f"write one of {', '.join(found)}")
     return next(iter(found.values()), None)
@@ -285,11 +271,19 @@ def _nearest(word: str, known: Sequence[str]) -> str:
 
 
 def _nearest_question(name: str, known: Sequence[GateQuestion]) -> str:
-    if len(known) <= _FEW:
-        return f"known: {', '.join(question.names[0] for question in known)}"
-    close = sorted(known, key=lambda question: max(_likeness(name, each) for each in question.names), reverse=True)[:_NAMED]
-    nearest = [question.names[0] for question in close if max(_likeness(name, each) for each in question.names) > _UNLIKE]
-    return f"did you mean {' or '.join(nearest)}?" if nearest else "names stand in summary.md: measurement.outcome by attribute"
+    names = _own_names(known)
+    if len(names) <= _FEW:
+        return nearest(name, names.values())
+    alike = {question.id: max(_likeness(name, each) for each in question.names) for question in known}
+    close = [names[each] for each in sorted(alike, key=lambda each: alike[each], reverse=True)[:_NAMED] if alike[each] > _UNLIKE]
+    return f"did you mean {' or '.join(close)}?" if close else "names stand in summary.md: measurement.outcome by attribute"
+
+
+def _own_names(known: Sequence[GateQuestion]) -> dict[str, str]:
+    """Return the shortest name of each question, by its id, that no other question goes by."""
+    questions = {question.id: question for question in known}.values()
+    said = Counter(_plain(name) for question in questions for name in {_plain(each) for each in question.names})
+    return {each.id: next((name for name in each.names if said[_plain(name)] == 1), each.id) for each in questions}
 
 
 def _likeness(written: str, name: str) -> tuple[float, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
@@ -20,6 +21,7 @@ from audit.types import UNKNOWN, Better, Claim, Dataset, Group, LabelSet, Measur
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
+LOG = logging.getLogger("audit")
 MAX_GROUPS = 150
 """An intersection with more groups is not asked about by rule."""
 MAX_ASKED = 30
@@ -97,7 +99,12 @@ def default_claims(together: Sequence[MeasurementAnswers], asking: DefaultClaims
         not_tested=("prompts, and everything else that is not a column of the file",),
         paired=tuple(paired),
     )
-    return probe, distinct([note for _, notes in made for note in notes])
+    notes = [note for _, of_one in made for note in of_one]
+    if asking.pairs and not asking.cluster:
+        units = ", ".join(dict.fromkeys(each.within[0] for each in asking.pairs))
+        LOG.info("pairs of one %s count as one sampling unit, and those of two as independent: if they are not, --cluster COLUMN", units)
+        notes.append(Note("pairs_without_cluster", {"columns": units}))
+    return probe, distinct(notes)
 
 
 def _rule(asking: DefaultClaims) -> str:

@@ -57,19 +57,29 @@ def paired_claims(
         levels = natural_order(set(predictions.attributes[each.attribute].unique()) - {UNKNOWN})
         if len(levels) > MOST_LEVELS:
             why = f"it has {len(levels)} levels, and at most {MOST_LEVELS} are paired with each other"
-            raise UsageError(f"--pairs: {each.attribute!r} has too many levels", why=why, fix="leave out the rows of some levels")
-        _check_paired(each, predictions.attributes)
+            fix = _turned_round(each, predictions.attributes) or "leave out the rows of some levels"
+            raise UsageError(f"--pairs: {each.attribute!r} has too many levels", why=why, fix=fix)
+        if not _are_paired(each, predictions.attributes):
+            raise DataError(
+                f"--pairs: no two rows agree on {', '.join(each.within)} and differ in {each.attribute}",
+                why="a pair is two rows of one set",
+                fix=_turned_round(each, predictions.attributes) or "name the column that says which rows show the same: --pairs tone=scene",
+            )
         for first, second in combinations(levels, 2):
             for outcome in questions:
                 yield PairedClaim(measurement, each.attribute, first, second, each.within, cluster or each.within[0], outcome)
 
 
-def _check_paired(each: PairColumns, attributes: pd.DataFrame) -> None:
+def _are_paired(each: PairColumns, attributes: pd.DataFrame) -> bool:
+    """Whether two rows agree on the columns that name a set, and differ in the attribute."""
     rows = attributes[[*each.within, each.attribute]]
     known = rows[(rows != UNKNOWN).all(axis=1)]
-    if not len(known) or known.groupby(list(each.within), observed=True)[each.attribute].nunique().max() < 2:
-        raise DataError(
-            f"--pairs: no two rows agree on {', '.join(each.within)} and differ in {each.attribute}",
-            why="a pair is two rows of one set",
-            fix="name the column that says which rows show the same: --pairs tone=scene",
-        )
+    return bool(len(known)) and bool(known.groupby(list(each.within), observed=True)[each.attribute].nunique().max() > 1)
+
+
+def _turned_round(each: PairColumns, attributes: pd.DataFrame) -> str | None:
+    """Ask whether the other way round was meant, where that makes pairs."""
+    other = PairColumns(each.within[0], (each.attribute,))
+    few = attributes[other.attribute].nunique() <= MOST_LEVELS
+    meant = len(each.within) == 1 and few and _are_paired(other, attributes)
+    return f"did you mean --pairs {other.attribute}={each.attribute}? What changes within a pair stands first" if meant else None

@@ -217,7 +217,8 @@ def _several(value: object, kind: type, name: str, made_by: str, part: str) -> M
                 yield Mistake(f"{name}: {_shown(each)} in it, {expected}", "correct it", made_by, each, part)
                 return
         return
-    fix = f"a comma makes a tuple of one: ({_shown(value)},)" if isinstance(value, kind) else "write it in round brackets"
+    one = f"{kind.__name__}(…)" if kind is not str else _shown(value)
+    fix = f"a comma makes a tuple of one: ({one},)" if isinstance(value, kind) else "write it in round brackets"
     yield Mistake(f"{name}: {_shown(value)}, {expected}", fix, made_by, value, part)
 
 

@@ -142,7 +142,8 @@ def _ordered(finding: Finding) -> tuple[Group, ...]:
 
 
 def _ends(finding: Finding) -> str:
-    return ", ".join(f"{phrases.group(group)} {phrases.cell_value(phrases.rate_of(finding, group))}" for group in _ordered(finding))
+    ends = [phrases.rate_of(finding, group) for group in _ordered(finding)]
+    return ", ".join(f"{phrases.group(each.group)} {phrases.cell_value(each, *ends)}" for each in ends)
 
 
 def _beside(finding: Finding, screen: Screen) -> list[str]:

@@ -54,6 +54,8 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "not_the_highest_score": "Answers that are not the label with the highest score: {count:,}; the answers given were kept.",
         "truth_without_score": "Rows with a true answer that has no score, such as {label}: {count:,}; they are always wrong.",
         "rows_without_truth": "Rows without a true answer: {count:,}; left out where one is needed, counted where not.",
+        "pairs_without_cluster": "Pairs of one {columns} count as one sampling unit, those of two as independent. If they are not "
+        "(several show one person, say), --cluster names the column that tells.",
         "large_intersections": "Intersections of more than {groups} groups were not tested: {intersections}.",
         # ---- models
         "override": "Set with --model-args: {name} is {value}.",

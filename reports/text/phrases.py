@@ -191,11 +191,12 @@ def short_rate(finding: Finding, levels: Group) -> str:
     return f"{group(levels)} {cell_value(cell)} ({n})"
 
 
-def cell_value(cell: Rate) -> str:
-    """Return a rate in percent, with the decimals that its interval carries."""
+def cell_value(cell: Rate, *beside: Rate) -> str:
+    """Return a rate in percent, with the decimals that its interval carries; no more than those of the rates `beside` it in a line."""
     if cell.value is None or cell.low is None or cell.high is None:
         return percent(None)
-    return percent(cell.value, decimals(cell.low, cell.high))
+    ends = [(each.low, each.high) for each in (cell, *beside)]
+    return percent(cell.value, min(decimals(low, high) for low, high in ends if low is not None and high is not None))
 
 
 def cell_interval(cell: Rate) -> str:

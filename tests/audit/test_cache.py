@@ -146,6 +146,7 @@ def test_pruning_removes_the_longest_unused_first_and_an_audit_is_a_use(audited,
         (["prune"], 2, "--older-than 30d"), (["--keep", "1GB"], 2, "belong to prune"), (["drop"], 2, "drop"),
         (["prune", "--keep", "much"], 2, "invalid size 'much'"),
         (["prune", "--older-than", "old"], 2, "invalid age 'old'"), (["trust", "nowhere"], 3, "no folder 'nowhere'"),
+        (["size", "nowhere"], 3, "fix: name the folder that holds the cache, or none"),
     ],
 )  # fmt: skip
 def test_mistakes_are_named(words, code, said):

@@ -9,6 +9,7 @@ from audit.records.results import from_json
 from audit.run import main
 from reports.text.gates import check_reason
 from reports.text.reasons import audit_reason, reason
+from tests.support.command import command
 from tests.support.notes import told
 
 
@@ -90,3 +91,23 @@ def test_an_attribute_that_does_not_exist_gets_its_nearest(tmp_path, checkpoint,
     words = ["--model", checkpoint, "--probe", short, "--data", faces, "--by", "rase,gender", "--out", tmp_path / "out"]
     assert main([str(word) for word in words]) == 2
     assert "no attribute 'rase' to slice by" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("alpha", ["0.1", "10%", "10 %"])
+def test_a_share_may_be_written_in_percent(tmp_path, alpha):
+    (tmp_path / "p.csv").write_text("g,y_pred\n" + "A,x\nB,y\n" * 40)
+    done = command("--predictions", tmp_path / "p.csv", "--alpha", alpha, "--tolerance", "20 %", "--out", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    settings = json.loads((tmp_path / "out" / "results.json").read_text())["settings"]
+    assert (settings["alpha"], settings["tolerance"]) == (0.1, 0.2)
+
+
+@pytest.mark.parametrize(("share", "said"), [("much", "'much' is no number: write 0.2 or 20 %"), ("100%", "expected 0 ≤ x < 1")])
+def test_a_share_that_is_none_is_refused(tmp_path, share, said):
+    done = command("--predictions", tmp_path / "p.csv", "--max-skip", share)
+    assert (done.returncode, said in done.stderr) == (2, True), done.stderr
+
+
+def test_the_help_of_a_comparison_has_no_markup():
+    done = command("--help", module="audit.compare")
+    assert (done.returncode, "``" in done.stdout) == (0, False)

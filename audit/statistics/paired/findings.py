@@ -99,7 +99,7 @@ def _unique(claim: PairedClaim, side: pd.DataFrame) -> pd.DataFrame:
     repeated = side["set"][side["set"].duplicated()]
     if len(repeated):
         raise DataError(
-            f"{len(repeated)} images are not a unique member of a pair",
+            f"{len(repeated)} image{' is' if len(repeated) == 1 else 's are'} not a unique member of a pair",
             where=_where(claim),
             why=f"more than one shows {' × '.join(repeated.iloc[0])}",
             fix="name in `within` (--pairs ATTRIBUTE=COLUMN,COLUMN) what tells them apart",

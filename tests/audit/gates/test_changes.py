@@ -13,7 +13,8 @@ from audit.comparison.engine import compare
 from audit.comparison.sides import read
 from audit.errors import UsageError
 from audit.gates.changes import ChangeGates
-from audit.gates.parse import CHANGE_SUBJECTS, gate_question, parse, turned
+from audit.gates.direction import turned
+from audit.gates.parse import CHANGE_SUBJECTS, gate_question, parse
 from audit.output.audit import Clock
 from audit.output.comparison import assemble_comparisons
 from audit.statistics.bounds import stretched
@@ -95,7 +96,7 @@ def test_a_gate_that_cannot_be_put_is_refused(place, words, said):
 def test_a_change_is_no_gate_of_an_audit(tmp_path):
     (tmp_path / "p.csv").write_text("g,y_pred\n" + "A,x\nB,y\n" * 40)
     done = command("--predictions", tmp_path / "p.csv", "--fail-on", "change > 0.02", "--out", tmp_path / "out")
-    assert (done.returncode, "audit.compare BEFORE AFTER" in done.stderr) == (2, True)
+    assert (done.returncode, "vlm-audit compare BEFORE AFTER" in done.stderr) == (2, True)
 
 
 def test_a_gate_meant_the_other_way_is_warned_of_and_stands(tmp_path, place):
@@ -105,6 +106,45 @@ def test_a_gate_meant_the_other_way_is_warned_of_and_stands(tmp_path, place):
     assert "did you mean" not in command("--predictions", tmp_path / "p.csv", "--fail-on", "gap > 0.1", "--out", tmp_path / "out").stderr
     done = compared(place, "plain", "skewed", "--fail-on", "change < 0.02")
     assert (done.returncode, "did you mean 'change > 0.02'?" in done.stderr) == (0, True)
+
+
+@pytest.mark.parametrize(
+    ("gate", "other"),
+    [
+        ("rate[Accuracy by g] > 0.9", "rate[Accuracy by g] < 0.9"),
+        ("rate[accuracy by g for A] < 0.9", None),
+        ("rate[predictions/selection_rate[harm]/g] < 50 %", "rate[predictions/selection_rate[harm]/g] > 50 %"),
+        ("rate[predictions/selection_rate[harm]/g] > 0.5", None),
+        ("rate[predictions/selection_rate[fun]/g] < 0.5", None),  # which side is better is not said
+    ],
+)
+def test_a_rate_whose_better_side_is_known_is_warned_of_too(tmp_path, gate, other):
+    (tmp_path / "p.csv").write_text("g,y_pred,y_true\n" + "A,x,x\nA,y,x\nB,x,x\nB,y,y\n" * 25)
+    words = ("--outcome", "harm:low=x", "--outcome", "fun=y", "--fail-on", gate, "--out", tmp_path / "out")
+    done = command("--predictions", tmp_path / "p.csv", *words)
+    assert done.returncode in (0, 1), done.stderr
+    said = f"did you mean {other!r}?" in done.stderr if other else "did you mean" not in done.stderr
+    assert said, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("gate", "other"),
+    [
+        ("for b] > -0.02", "for b] < -0.02"), ("for any group] > 2 points", "for any group] < -2 points"), ("for b] < -0.02", None),
+        ("for b] > 0", "for b] < 0"), ("] > 0.02", None),
+    ],
+)  # fmt: skip
+def test_the_change_of_a_group_is_warned_of_too(place, gate, other):
+    done = compared(place, "plain", "skewed", "--fail-on", f"change[{ACCURACY} {gate}", out="turned")
+    said = f"did you mean 'change[{ACCURACY} {other}'?" in done.stderr if other else "did you mean" not in done.stderr
+    assert (done.returncode in (0, 1), said) == (True, True), done.stderr
+
+
+def test_python_takes_the_name_that_a_terminal_shows(tmp_path):
+    (tmp_path / "p.csv").write_text("g,y_pred,y_true\n" + "A,x,x\nA,y,y\nB,x,x\nB,y,y\nA,x,y\nB,y,x\n" * 40)
+    done = command("--predictions", tmp_path / "p.csv", "--out", tmp_path / "out")
+    assert "Accuracy by g " in done.stdout
+    assert audit.load(tmp_path / "out").metric_frame("Accuracy by g").by_group.shape == (2, 1)
 
 
 @pytest.mark.parametrize(

@@ -136,11 +136,27 @@ def test_an_unknown_name_gets_the_nearest():
     many = (*KNOWN, *planned_questions([replace(JOB, name=f"job-{i}") for i in range(20)]))
     with pytest.raises(UsageError) as error:
         resolve_gate(parse("gap[harm.crime by gender] > 0.05"), many)
-    assert "harm-21.crime-related by gender" in error.value.fix
+    assert "harm-21.crime-related.selection_rate by gender" in error.value.fix
     assert "position 5" in error.value.where
     with pytest.raises(UsageError, match="no question") as error:
         resolve_gate(parse("gap[zzz] > 0.05"), KNOWN)
     assert "occupation.accuracy by gender" in error.value.fix
+
+
+def test_the_names_that_are_offered_mean_one_question_each():
+    with pytest.raises(UsageError, match="no question") as error:
+        resolve_gate(parse("gap[harm-21.crime-relatd by gender] > 0.05"), (*KNOWN, *KNOWN))
+    offered = error.value.fix.split("Known: ")[1].split(", ")
+    assert error.value.fix.startswith("did you mean harm-21.crime-related")
+    assert len({resolve_gate(parse(f"gap[{name}] > 0.05"), KNOWN).finding for name in offered}) == len(offered) == len(KNOWN)
+
+
+def test_what_a_terminal_calls_a_question_is_a_name_where_it_is_one_question():
+    accuracy = Measurement("q", "?", LABELS, "p", (Claim("accuracy", ("gender",)),), truth="y_true")
+    one, two = (planned_questions([replace(accuracy, name=name) for name in names]) for names in (["q"], ["q", "other"]))
+    assert resolve_gate(parse("gap[Accuracy by gender] > 0.05"), one).finding == "q/accuracy/gender"
+    with pytest.raises(UsageError, match="more than one question"):
+        resolve_gate(parse("gap[Accuracy by gender] > 0.05"), two)
 
 
 def test_a_group_whose_name_holds_a_cross_is_found():

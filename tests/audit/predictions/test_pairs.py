@@ -76,6 +76,24 @@ def test_pairs_that_mean_nothing_are_refused(tmp_path, flags, code, said):
     assert (done.returncode, said in done.stderr) == (code, True), done.stderr
 
 
+@pytest.mark.parametrize(
+    ("rows", "code"),
+    [([(f"s{i}", tone) for i in range(40) for tone in ("dark", "light")], 2), ([(f"s{i // 4}", f"t{i}") for i in range(8)], 3)],
+    ids=["too many levels", "no pair"],
+)
+def test_pairs_the_wrong_way_round_are_asked_about(tmp_path, rows, code):
+    given = pd.DataFrame(rows, columns=["scene", "tone"]).assign(y_pred=["x", "y"] * (len(rows) // 2))
+    done, _ = audited(tmp_path, given, "--pairs", "scene=tone")
+    assert (done.returncode, "did you mean --pairs tone=scene?" in done.stderr) == (code, True), done.stderr
+
+
+def test_that_pairs_are_taken_for_independent_is_said_once(tmp_path):
+    done, facts = audited(tmp_path, table().drop(columns="person"), "--pairs", "tone=scene")
+    assert (done.stderr.count("--cluster COLUMN"), json.dumps(facts).count("pairs_without_cluster")) == (1, 1)
+    done, _ = audited(tmp_path, table(), "--pairs", "tone=scene", "--cluster", "person", out="clustered")
+    assert "--cluster COLUMN" not in done.stderr
+
+
 def test_pairs_are_of_predictions(tmp_path):
     done = command("--model", "x.pt", "--probe", "emoji", "--pairs", "tone=scene")
     assert (done.returncode, "--pairs cannot be used without --predictions" in done.stderr) == (2, True)

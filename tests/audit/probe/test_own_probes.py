@@ -57,7 +57,7 @@ MISTAKES = {
         "claims=(\n",
         "claims=Claim('accuracy', ('hand',)) or (\n",
         14,
-        "claims: a value of type Claim, expected a tuple",
+        "a comma makes a tuple of one: (Claim(…),)",
     ),
     "a claim twice": ('Claim("selection_rate", ("hand",), "drink")', 'Claim("accuracy", ("hand",))', 18, "is made twice"),
     "a tolerance in points": ('("hand",)),', '("hand",), tolerance=5),', 18, "invalid tolerance 5: expected 0 ≤ x < 1"),

@@ -38,7 +38,7 @@ def test_verdict_and_headline_stand_first_and_last_and_a_question_is_a_line():
     assert joined(printed(audit)).startswith(f"{' '.join(lines[:2])} {said} ")
     assert joined(printed(audit)).endswith(f"▲ Disparity. {said}")  # no signal follows
     table = [line for line in lines if " by " in line and "[" in line]
-    assert re.fullmatch(r"▲ Occupation accuracy by gender  26 \[14, 38\] +woman 72 %, man 98.0 %", table[0])
+    assert re.fullmatch(r"▲ Occupation accuracy by gender  26 \[14, 38\] +woman 72 %, man 98 %", table[0])
     assert [line[0] for line in table] == ["▲", "?"]
     assert "No signal in 3 exploratory comparisons." in lines
 
