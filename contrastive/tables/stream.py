@@ -5,7 +5,9 @@ from __future__ import annotations
 import codecs
 import gzip
 import io
+import logging
 import os
+import re
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +21,11 @@ from contrastive.tables.limits import check_unfolded
 UTF_8 = "utf-8-sig"
 LONGEST_LINE = 1 << 24
 _BLOCK = 1 << 20
+LOG = logging.getLogger("audit.tables")
+_LATIN = ("iso8859-1", "iso8859-15")
+_CONTROLS = re.compile("[\x80-\x9f]")
+"""Control characters of Latin-1 that no table holds. Windows-1252 has letters and signs in their place."""
+_MARK = "\ufeff"
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
@@ -36,8 +43,10 @@ def opened(path: Path) -> Iterator[IO[bytes] | gzip.GzipFile]:
 
 @contextmanager
 def text_lines(path: Path, encoding: str, *, errors: str = "strict", newline: str = "") -> Iterator[IO[str]]:
-    """Open a file of text."""
+    """Open a file of text, after the mark that it may begin with: UTF-8 and UTF-16-LE of that name would read it as a character."""
     with opened(path) as file, io.TextIOWrapper(file, encoding, errors, newline) as text:
+        if encoding != UTF_8 and text.read(1) != _MARK:
+            text.seek(0)
         yield text
 
 
@@ -49,6 +58,7 @@ class Survey:
     """No quotation mark, no blank line, only usual line ends: lines can be counted, and cells split at the separator."""
     blank: bool = True
     """Nothing but white space."""
+    controls: bool = False
     lines: int = 1
     size: int = 0
     _open: int = 0
@@ -61,6 +71,7 @@ class Survey:
         lone = window.count("\r") - window.count("\r\n") - window.endswith("\r")
         self.plain = self.plain and not ('"' in text or "\n\n" in window or "\n\r" in window or lone)
         self.blank = self.blank and not text.strip()
+        self.controls = self.controls or not (text.isascii() or _CONTROLS.search(text) is None)
         self.lines += text.count("\n")
         end = max(text.rfind("\n"), text.rfind("\r"))
         self._open = len(text) - end - 1 if end >= 0 else self._open + len(text)
@@ -89,6 +100,8 @@ def survey(path: Path, encoding: str | None) -> Survey:
             check_unfolded(path.name, stored, found.size)
             _decode(decoder, block, found, path.name, encoding)
         _decode(decoder, b"", found, path.name, encoding)
+    if found.controls and codecs.lookup(encoding or UTF_8).name in _LATIN:
+        LOG.warning("%s holds control characters: it looks like cp1252 (Windows): --encoding cp1252", path.name)
     if found.blank:
         raise DataError(f"{path.name} is empty", why=f"it has {found.size} bytes", fix="give a table with one row an image")
     return found

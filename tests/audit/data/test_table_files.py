@@ -162,9 +162,37 @@ def test_latin_1_is_named_with_its_line_and_read_with_the_option(tmp_path, part)
 
 def test_an_encoding_that_is_not_known_or_not_needed_is_a_mistake(tmp_path):
     (tmp_path / "x.parquet").write_bytes(as_parquet(ANSWERS))
-    for name in ("latin-3000", "rot13", "hex", "\0"):
+    for name in ("latin-3000", "rot13", "hex", "base64", "\0"):
         refused(command("--predictions", "x.csv", "--encoding", name, cwd=tmp_path), 2, "expected the name of a text encoding")
     refused(command("--predictions", "x.parquet", "--encoding", "latin-1", cwd=tmp_path), 2, "--encoding cannot be used with x.parquet")
+
+
+@pytest.mark.parametrize("name", ["UTF-16", "utf_16", "utf-16-le"])
+def test_utf_16_is_read_by_its_name_from_every_file_of_lines(faces, tmp_path, name):
+    """With the mark at the start that Excel and Notepad write, also where the name says the order of the bytes."""
+    labels = list(csv.reader((faces / "faces.csv").read_text().splitlines()))
+    for kind in ("x.csv", "x.jsonl", "x.csv.gz", "x.ndjson.gz"):
+        for rows, flags in ((ANSWERS, ("--predictions",)), (labels, ("--model", "model.py:Faces", "--probe", "probe.py", "--data"))):
+            text = ("\n".join(map(",".join, rows)) + "\n" if ".csv" in kind else as_json(rows).decode("utf-8")).lstrip()
+            content = (text if name.lower() in ("utf-16", "utf_16") else "\ufeff" + text).encode(name)
+            (faces / kind).write_bytes(gzip.compress(content) if kind.endswith(".gz") else content)
+            done = command(*flags, kind, "--encoding", name, "--out", tmp_path / f"{kind}{len(flags)}", cwd=faces)
+            (faces / kind).unlink()
+            groups = audited(done, tmp_path / f"{kind}{len(flags)}")["data"]["groups"]
+            assert set(groups) >= {"race"}, groups
+            assert ("Métis" in groups["race"]) == (rows is ANSWERS)
+
+
+@pytest.mark.parametrize("kind", ["x.csv", "x.jsonl"])
+def test_windows_text_that_is_read_as_latin_1_is_noticed(tmp_path, kind):
+    rows = [["id", "race", "y_pred"], *([str(row), ("‘light’", "dark")[row % 2], "xy"[row // 2 % 2]] for row in range(80))]
+    text = "\n".join(map(",".join, rows)) if kind == "x.csv" else "".join(
+        json.dumps(dict(zip(rows[0], row, strict=True)), ensure_ascii=False) + "\n" for row in rows[1:]
+    )  # fmt: skip
+    (tmp_path / kind).write_bytes(text.encode("cp1252"))
+    for name, noticed in (("latin-1", 1), ("ISO-8859-15", 1), ("cp1252", 0)):
+        done = command("--predictions", kind, "--encoding", name, "--out", "out", cwd=tmp_path)
+        assert (done.returncode, done.stderr.count("looks like cp1252 (Windows): --encoding cp1252")) == (0, noticed), done.stderr
 
 
 def latin_1_parquet(path, part):
