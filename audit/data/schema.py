@@ -26,7 +26,7 @@ _LIKE_IMAGE = ("picture", "photo", "photograph", "pic", "images", "files", "imag
 
 @dataclass(frozen=True)
 class Column:
-    """One attribute: its name and what may stand in it."""
+    """One attribute: its name and what may stand in it. `TypeError` where a text stands for a tuple of texts."""
 
     name: str
     values: Group | None = None
@@ -39,15 +39,30 @@ class Column:
     classes: Group | None = None
     """Levels in the order of the integer ids of the published data: where a source brings its own class names, they must agree."""
 
+    def __post_init__(self) -> None:
+        _require_tuples(self, "values", "classes")
+
 
 @dataclass(frozen=True)
 class Schema:
-    """The columns of a table. Without declared columns, every column but the image's is an attribute."""
+    """The columns of a table. Without declared columns, every column but the image's is an attribute. Errors as of `Column`."""
 
     columns: tuple[Column, ...] = ()
     image_columns: tuple[str, ...] = IMAGE_COLUMNS
     label_files: tuple[str, ...] = ("labels.csv", "labels.parquet")
     """Label files that are preferred where a folder holds several."""
+
+    def __post_init__(self) -> None:
+        _require_tuples(self, "columns", "image_columns", "label_files")
+
+
+def _require_tuples(made: object, *names: str) -> None:
+    """Refuse a single value: of a text every letter would be a level."""
+    for name in names:
+        value = getattr(made, name)
+        if isinstance(value, str | Column):
+            shown = repr(value) if isinstance(value, str) else "a Column"
+            raise TypeError(f"{name}: {shown}, expected a tuple; a comma makes a tuple of one: ({shown},)")
 
 
 @dataclass(frozen=True)

@@ -93,7 +93,10 @@ def _check_files(root: Path, names: Sequence[str], cells: Cells, roots: Sequence
         first = {row: kind for kind, row in reversed(kinds.items())} | dict(seen.forbidden)
         found = [f"{kind} {quoted(names[row])} ({cells.where(row)})" for row, kind in list(first.items())[:10]]
         more = f"; and {len(first) - 10} more" if len(first) > 10 else ""
-        what, fix = f"{counted(len(first), 'image path')} not allowed", "use paths of regular files inside the folder of the table"
+        what, fix = (
+            f"{counted(len(first), 'image path')} not allowed",
+            "take these rows out of the table, or use paths of regular files inside its folder",
+        )
         if "absolute path" in kinds:
             fix += ", or name the folder that holds them: --image-root DIR"
         raise DataError(what, where=cells.place, why="; ".join(found) + more, fix=fix)

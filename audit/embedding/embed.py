@@ -64,8 +64,7 @@ def embed_images(
     batches.report()
     exclusions = _exclusions(dataset.attributes, unreadable)
     conversions = _gather((kind, row) for row, key in readable.items() for kind in cache.conversions(key))
-    for left_out in exclusions:
-        log.warning("left out %d images (%s): %s", left_out.count, explained(str(left_out.reason)), ", ".join(left_out.examples))
+    _log_left_out(dataset, exclusions, unreadable)
     return Embeddings(
         vectors=cache.read(list(readable.values())),
         contents=tuple(readable.values()),
@@ -163,6 +162,18 @@ def _stop_if_unreadable(dataset: Dataset, readable: int, unreadable: Sequence[Im
     if not readable:
         what = f"none of the {total} images of {dataset.name} can be read"
     raise DataError(what, where=dataset.source, why=why, fix=fix)
+
+
+def _log_left_out(dataset: Dataset, exclusions: Sequence[Exclusion], unreadable: Sequence[ImageRow]) -> None:
+    """Name a few images a reason; run.log gets them all, so that they can be repaired."""
+    for left_out in exclusions:
+        images = "image" if left_out.count == 1 else "images"
+        more = f" and {left_out.count - SHOWN:,} more, named in run.log" if left_out.count > SHOWN else ""
+        reason, shown = explained(str(left_out.reason)), ", ".join(left_out.examples)
+        log.warning("left out %d %s (%s): %s%s", left_out.count, images, reason, shown, more)
+        if more:
+            for seen in unreadable:
+                log.debug("left out %s: %s", dataset.attributes.index[seen.row], seen.reason)
 
 
 def _exclusions(attributes: pd.DataFrame, unreadable: Iterable[ImageRow]) -> tuple[Exclusion, ...]:

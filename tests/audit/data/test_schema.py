@@ -144,3 +144,12 @@ def test_class_names_in_another_order_stop_the_reading():
 def test_messages_show_no_control_character_and_end():
     assert quoted("a\x00\u202e") == "'a\\x00\\u202e'"
     assert len(quoted("A" * 100_000)) == 82
+
+
+def test_levels_in_one_text_are_no_levels():
+    """Each letter was one, and so `"LR"` held the levels L and R."""
+    for wrong in ({"values": "LR"}, {"classes": ("left")}):
+        with pytest.raises(TypeError, match=r"expected a tuple; a comma makes a tuple of one: \('"):
+            Column("hand", **wrong)
+    with pytest.raises(TypeError, match=r"columns: a Column, expected a tuple"):
+        Schema(Column("hand"))

@@ -21,7 +21,7 @@ import audit.embedding.embed
 from audit.cli.progress import StageBars
 from audit.embedding.embed import embed_images, embed_texts
 from audit.errors import DataError, MachineError
-from audit.testing import png
+from audit.testing import four_faces, png
 from audit.types import Dataset
 
 
@@ -321,3 +321,14 @@ def test_warning_filters_survive_the_decoding_threads(fake_encoder, tmp_path):
     before = list(warnings.filters)
     embed_images(fake_encoder, dataset(greys(50)), tmp_path, batch_size=2)
     assert warnings.filters == before
+
+
+def test_images_left_out_are_named_all_where_they_can_be_repaired(fake_encoder, tmp_path, caplog):
+    dataset = four_faces(5)
+    broken = replace(dataset, images=[*dataset.images[:8], *[b"no picture"] * 12])
+    with caplog.at_level(logging.DEBUG, logger="audit"):
+        embed_images(fake_encoder, broken, tmp_path, max_skip=0.9)
+    said = [record.getMessage() for record in caplog.records if "left out" in record.getMessage()]
+    assert said[0].startswith("left out 12 images (not an image): ")
+    assert said[0].endswith(" and 2 more, named in run.log")
+    assert said[1:] == [f"left out {name}: not an image" for name in dataset.attributes.index[8:20]]

@@ -72,7 +72,7 @@ def test_an_unreadable_image_is_counted_by_reason_and_group_and_named_in_the_log
     images = [*dataset.images[:-1], b"not an image"]
     with caplog.at_level("WARNING", "audit"):
         data = run(replace(dataset, images=images)).result.data
-    assert caplog.messages == ["left out 1 images (not an image): 159.png"]
+    assert caplog.messages == ["left out 1 image (not an image): 159.png"]
     assert "159.png" not in repr(data)
     assert (data.listed, data.used) == (160, 159)
     assert [(sentence(e.reason), e.count, e.by_group["race"]) for e in data.exclusions] == [("not an image", 1, {"White": 1})]

@@ -101,6 +101,7 @@ AFTER_LOADING = {
         "    limits=", '    paired=(PairedClaim("thing", "hand", "a", "b", ("thng",), "thing"),),\n    limits=', 25,
         "'thng' to pair images by",
     ),
+    "a schema of letters": ("Schema()", 'Schema(columns="hand")', 12, "columns: 'hand', expected a tuple; a comma makes a tuple"),
     "a loader that fails": ("load_dataset(options.location,", "1 / 0 or load_dataset(options.location,", 12, "ZeroDivisionError"),
 }  # fmt: skip
 

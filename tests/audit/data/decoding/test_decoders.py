@@ -86,7 +86,7 @@ def test_row_7_the_command_leaves_such_an_image_out_names_it_and_goes_on(tmp_pat
         done = command(*words, tmp_path / out, cwd=tmp_path)
         assert done.returncode == 0, done.stderr
         assert "Traceback" not in done.stderr
-        assert f"left out 1 images ({reason}" in (tmp_path / out / "run.log").read_text()
+        assert f"left out 1 image ({reason}" in (tmp_path / out / "run.log").read_text()
         data = json.loads((tmp_path / out / "results.json").read_text())["audits"][0]["data"]
         assert data["used"] == 39
         (exclusion,) = data["exclusions"]
