@@ -45,13 +45,17 @@ def write(root: Path, tensors: Mapping[str, Tensor], content: Mapping[str, Any])
 def remove_old(root: Path, keep: int, step: int | None = None) -> None:
     """Remove all but the `keep` newest folders, and any of a later step than `step`; with 0 `root` too. One process calls it.
 
-    What says to be of a later step than the run has taken is damaged, or of a run that this one replaces.
+    What says to be of a later step than the run has taken is damaged, or of a run that this one replaces. `MachineError` if one stays.
     """
-    for folder in folders(root):
-        if step is not None and step_of(folder) > step:
+    try:
+        for folder in folders(root):
+            if step is not None and step_of(folder) > step:
+                _remove(folder)
+        for folder in folders(root)[keep:]:
             _remove(folder)
-    for folder in folders(root)[keep:]:
-        _remove(folder)
+    except OSError as error:
+        what, fix = "the checkpoint cannot be written in the place of an older one", "make room, then the same command again"
+        raise MachineError(what, where=str(root), why=error.strerror, fix=fix) from error
     if not keep:
         shutil.rmtree(root, ignore_errors=True)
 

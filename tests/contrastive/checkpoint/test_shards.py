@@ -1,5 +1,6 @@
 """Checkpoints in pieces: written by some processes, read by others, complete or absent, and the same as one file in the end."""
 
+import errno
 import json
 import os
 import shutil
@@ -124,6 +125,17 @@ def test_a_folder_is_complete_or_absent(tmp_path, monkeypatch):
     assert [path.name for path in tmp_path.iterdir()] == ["step-00000003"]
     remove_old(tmp_path, keep=0)
     assert not tmp_path.exists()
+
+
+def test_an_older_folder_that_cannot_be_taken_away_is_said(tmp_path, monkeypatch):
+    for step in (1, 2):
+        (tmp_path / f"step-{step:08d}").mkdir()
+        (tmp_path / f"step-{step:08d}" / "shards.json").touch()
+    full = OSError(errno.ENOSPC, "No space left on device")
+    monkeypatch.setattr(Path, "rename", lambda *_: (_ for _ in ()).throw(full))
+    with pytest.raises(MachineError, match=r"cannot be written in the place of an older one .*\nwhy: No space left on device"):
+        remove_old(tmp_path, keep=1)
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_where_there_is_nothing_nothing_is_put_together(tmp_path, capsys):
