@@ -52,6 +52,8 @@ def collect(rows: Iterable[Row], columns: Mapping[str, int], place: str, unit: s
             raise DataError(
                 f"{place} holds half a character", where=where, why="a lone surrogate", fix="write the text as UTF-8"
             ) from error
+    if numbers and not columns:
+        raise DataError(f"{place} has rows but no column with a name", fix="name the columns")
     return TextTable(pa.Table.from_batches(batches, schema), numbers, place, unit)
 
 

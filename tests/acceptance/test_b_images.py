@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from audit.data.decoding import decoders
 from tests.support.limits import limited_line, read_usage
 
 RACES = ("White", "Black")
@@ -138,14 +139,16 @@ def test_b7_a_folder_that_links_to_itself_has_each_file_once(bench, of_any, pict
 
 
 @pytest.fixture
-def faulty(bench, of_any, pictures, tmp_path):
+def faulty(bench, of_any, pictures, tmp_path, monkeypatch):
     """Return a function that audits forty pictures and one with which the decoder does what no sound one does; twice."""
 
     def faulty(fault):
         Image.new("RGB", (16, 16), "red").save(tmp_path / "bad.png")
         digest = hashlib.sha256((tmp_path / "bad.png").read_bytes()).hexdigest()
         words = (*of_any, "--data", pictures(40, tmp_path / "bad.png"), "--max-skip", "0.05")
-        return [bench.process(*words, env={"AUDIT_FAULT": f"decode:{fault}:{digest}"}) for _ in range(2)]
+        monkeypatch.setenv("AUDIT_FAULT", f"decode:{fault}:{digest}")
+        monkeypatch.setattr(decoders, "MAX_SECONDS", 2)  # of 15
+        return [bench.run(*words) for _ in range(2)]
 
     return faulty
 

@@ -21,8 +21,8 @@ class Slow:
     def encode_images(self, images):
         self.seen += len(images)
         if self.seen > 2:  # two are tried when it is loaded
-            print("ready", flush=True)
             try:
+                print("ready", flush=True)
                 time.sleep(60)
             finally:
                 if STUBBORN:

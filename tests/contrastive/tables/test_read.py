@@ -312,3 +312,9 @@ def test_names_say_what_is_a_table():
         False
     ] * 3
     assert ending_of(Path("a.b.tsv.gz")) == ".tsv.gz"
+
+
+def test_rows_without_a_named_column_are_refused(tmp_path):
+    (tmp_path / "x.jsonl").write_text("{}\n")
+    with pytest.raises(DataError, match=r"x\.jsonl has rows but no column with a name"):
+        read_table(tmp_path / "x.jsonl")

@@ -115,7 +115,7 @@ def test_a_probe_asks_it_of_a_model_and_the_report_says_who_is_given_what():
 
 
 def test_an_outcome_that_is_not_there_and_a_truth_that_is_missing_are_said():
-    with pytest.raises(UsageError, match="no outcome 'womann'") as error:
+    with pytest.raises(UsageError, match="a pair names an unknown outcome 'womann'") as error:
         audit.audit(FakeEncoder(), probe(outcome="womann"), min_group_size=5, draws=199)
     assert "did you mean woman?" in str(error.value)
     with pytest.raises(UsageError, match="outcome='harm'"):
