@@ -48,8 +48,9 @@ def _done(arguments: Namespace) -> str:
     if arguments.what == "trust":
         sealed, refused = housekeeping.trust(root)
         return f"sealed {sealed:,} files with your key" + (f"; {refused:,} are damaged or not private, and stay ignored" if refused else "")
-    lines = [f"{_size(each.size):>10}  {each.files:>6,} files  used {_day(each.used)}  {each.name}" for each in housekeeping.usage(root)]
-    total = sum(each.size for each in housekeeping.usage(root))
+    used = housekeeping.usage(root)
+    lines = [f"{_size(each.size):>10}  {each.files:>6,} files  used {_day(each.used)}  {each.name}" for each in used]
+    total = sum(each.size for each in used)
     return "\n".join([*lines, f"{_size(total):>10}  in {root}"])
 
 

@@ -71,7 +71,7 @@ def run_comparison(request: CompareRequest) -> Changes:
 
 
 def _questions(sides: Sequence[FinishedAudit], request: CompareRequest) -> tuple[GateQuestion, ...]:
-    """Return what a gate may be about: what finished audits asked; where there is none yet, what the probes will ask."""
+    """Return what a gate may be about: what finished audits asked; before the first of them, what the probes will ask."""
     import probes
 
     if sides:

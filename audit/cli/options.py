@@ -102,7 +102,7 @@ def show_value(value: object) -> str:
 
 
 def read_share(word: str) -> float:
-    """Read a share as a command line may have it; argparse's error if it is no number.
+    """Read a share as a command line may have it; argparse's error if it is not a number.
 
     Examples
     --------
@@ -113,7 +113,7 @@ def read_share(word: str) -> float:
     try:
         return float(number) / (1 if number == word.strip() else 100)
     except ValueError:
-        raise ArgumentTypeError(f"{word!r} is no number: write 0.2 or 20 %") from None
+        raise ArgumentTypeError(f"{word!r} is not a number: write 0.2 or 20 %") from None
 
 
 # ---- checks --------------------------------------------------------------------------------------------------------------------------

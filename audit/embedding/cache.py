@@ -73,7 +73,7 @@ class EmbeddingCache:
     """The embeddings of one tower of one model, under `root`.
 
     Opening it reads every shard once. One that is damaged is renamed to ``.corrupt``; one that this user did not seal, that others could
-    have written, or that is no regular file, is left alone: the rows of both count as missing. UnsafeError if a folder belongs to another
+    have written, or that is not a regular file, is left alone: the rows of both count as missing. UnsafeError if a folder is of another
     user or can be written by others; MachineError if more than a tenth of the shards (and at least three) are damaged. If the folder cannot
     be used, or stops taking rows, a warning says so once and the rows are kept in memory.
     """

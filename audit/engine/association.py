@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from audit.engine.gallery import Gallery, check_attributes, gallery_of, seeded_order
+from audit.engine.gallery import Gallery, check_attributes, gallery_of, seeded_order, with_signals
 from audit.errors import UsageError
 from audit.measure.association import associations, groups_against_rest
 from audit.records.similarity import AssociatedGroup, AssociationTest, ChanceBand
-from audit.statistics.multiplicity import benjamini_hochberg
 from audit.statistics.null import generator
 from audit.types import Dataset, Probe, Settings
 
@@ -51,7 +50,8 @@ def association_tests(
             reason = gallery.not_estimable(probe, settings)
             test = AssociationTest(plan.question, attribute, first, second, gallery.left_out, reason, draws=settings.draws)
             found.append(test if reason else replace(test, groups=_groups(gallery, nearer[gallery.rows], test, settings)))
-    return _decided(found, settings.alpha, limited=dataset.limited)
+    decided = with_signals([each.groups for each in found], settings.alpha, limited=dataset.limited)
+    return tuple(replace(each, groups=groups) for each, groups in zip(found, decided, strict=True))
 
 
 def _groups(gallery: Gallery, nearer: Float[np.ndarray, "n"], test: AssociationTest, settings: Settings) -> tuple[AssociatedGroup, ...]:
@@ -76,14 +76,3 @@ def _groups(gallery: Gallery, nearer: Float[np.ndarray, "n"], test: AssociationT
             )
         )
     return tuple(groups)
-
-
-def _decided(found: list[AssociationTest], alpha: float, *, limited: bool) -> tuple[AssociationTest, ...]:
-    p = [group.p for test in found for group in test.groups]
-    adjusted = iter(benjamini_hochberg(np.array(p)).tolist() if p else ())
-
-    def decided(group: AssociatedGroup) -> AssociatedGroup:
-        p_adjusted = next(adjusted)
-        return replace(group, p_adjusted=p_adjusted, verdict="signal" if p_adjusted <= alpha and not limited else "no signal")
-
-    return tuple(replace(each, groups=tuple(map(decided, each.groups))) for each in found)

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import pandas as pd
 
 from audit.errors import UsageError, nearest
+from audit.records.similarity import AssociatedGroup, RankedQuery
+from audit.statistics.multiplicity import benjamini_hochberg
 from audit.statistics.null import generator
 from audit.types import UNKNOWN, Dataset, Group, Note, Probe, Settings
 
 if TYPE_CHECKING:
     from jaxtyping import Int
+
+T = TypeVar("T", RankedQuery, AssociatedGroup)
 
 
 @dataclass(frozen=True)
@@ -53,6 +58,19 @@ def seeded_order(index: pd.Index, seed: int) -> Int[np.ndarray, "n"]:
     """
     by_name = np.argsort(index.to_numpy().astype(str), kind="stable")
     return np.asarray(by_name[generator(seed, "gallery/order").permutation(len(by_name))])
+
+
+def with_signals(tested: Sequence[tuple[T, ...]], alpha: float, *, limited: bool) -> Iterator[tuple[T, ...]]:
+    """Give what was tested with its p adjusted over all of it together; a limited run signals nothing."""
+    p = [each.p for part in tested for each in part]
+    by_rate = iter(benjamini_hochberg(np.array(p)).tolist() if p else ())
+
+    def decided(each: T) -> T:
+        p_adjusted = next(by_rate)
+        return replace(each, p_adjusted=p_adjusted, verdict="signal" if p_adjusted <= alpha and not limited else "no signal")
+
+    for part in tested:
+        yield tuple(map(decided, part))
 
 
 def check_attributes(question: str, by: Group, dataset: Dataset) -> None:

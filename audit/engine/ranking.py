@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
 
-from audit.engine.gallery import Gallery, check_attributes, gallery_of, seeded_order
+from audit.engine.gallery import Gallery, check_attributes, gallery_of, seeded_order, with_signals
 from audit.errors import UsageError
 from audit.measure.random_rankings import drawn_counts, p_above, shared_draws, standardized
 from audit.measure.ranking import divergence, query_biases, shares, skews, top_k
 from audit.measure.zero_shot import cosine_scores, ensemble
 from audit.plans import RankingPlan
 from audit.records.similarity import ChanceBand, RankedMetric, RankedQuery, Ranking
-from audit.statistics.multiplicity import benjamini_hochberg
 from audit.statistics.null import generator
 from audit.types import Dataset, Note, Probe, Settings
 
@@ -86,7 +85,8 @@ def rankings(
                 reason = _not_estimable(probe, gallery, k, settings)
                 put = _Put(plan, attribute, gallery, k)
                 found.append(put.record(reason) if reason else put.ranked(scores_nq[gallery.rows].T, settings))
-    return _decided(found, settings.alpha, limited=dataset.limited)
+    decided = with_signals([each.queries for each in found], settings.alpha, limited=dataset.limited)
+    return tuple(replace(each, queries=queries) for each, queries in zip(found, decided, strict=True))
 
 
 def _not_estimable(probe: Probe, gallery: Gallery, k: int, settings: Settings) -> Note | None:
@@ -181,15 +181,3 @@ def _metrics(counts: Int[np.ndarray, "*b g"], k: int, target: Float[np.ndarray, 
 def _band(values: Float[np.ndarray, "b"], metric: _Name) -> ChanceBand:
     low, high = np.percentile(values, _TAILS[metric]).tolist()
     return ChanceBand(float(values.mean()), low, high)
-
-
-def _decided(found: Sequence[Ranking], alpha: float, *, limited: bool) -> tuple[Ranking, ...]:
-    """Return the rankings with the p of all their queries adjusted together; a limited run signals nothing."""
-    p = [query.p for ranking in found for query in ranking.queries]
-    adjusted: Iterator[float] = iter(benjamini_hochberg(np.array(p)).tolist() if p else ())
-
-    def decided(query: RankedQuery) -> RankedQuery:
-        p_adjusted = next(adjusted)
-        return replace(query, p_adjusted=p_adjusted, verdict="signal" if p_adjusted <= alpha and not limited else "no signal")
-
-    return tuple(replace(each, queries=tuple(map(decided, each.queries))) for each in found)

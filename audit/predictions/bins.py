@@ -174,7 +174,7 @@ def _texts(column: pa.ChunkedArray, name: str, place: str) -> Sequence[str | Non
 def _numbers(texts: Sequence[str | None], name: str, place: str, where: Callable[[int], str]) -> Float[np.ndarray, "n"]:
     """Return numbers, NaN where there is none; DataError naming the first text that is not a finite one."""
     known = {text: _number(text) for text in dict.fromkeys(texts)}
-    if wrong := [text for text, number in known.items() if number is None]:
+    if wrong := {text for text, number in known.items() if number is None}:
         rows = [row for row, text in enumerate(texts) if text in wrong]
         raise DataError(
             f"{place}: {len(rows)} row{'s' * (len(rows) > 1)} of the column {name!r} with something that is not a number",

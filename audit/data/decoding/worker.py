@@ -20,7 +20,7 @@ from audit.data.images import MAX_MEMORY, UnreadableImage, decode
 
 
 def serve(shared: int, max_seconds: float) -> None:
-    """Answer requests until there are no more. A decoder that takes longer is ended by the system, in whatever code it is."""
+    """Answer requests until the pipe is closed. A decoder that takes longer is ended by the system, in whatever code it is."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # a library that prints must not spoil an answer
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a dump would hold a face
