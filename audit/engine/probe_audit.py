@@ -87,7 +87,8 @@ def audit(
     no embeddings to change.
     """
     methods = chosen_methods(what_ifs)
-    _check(probe, dataset, settings)
+    check_rankings(probe, dataset, settings)
+    check_associations(probe, dataset)
     images, texts_of = partial(stages, "images"), partial(stages, "texts")
     images(0, len(dataset.images))
     if isinstance(encoder, Answerer):
@@ -119,18 +120,6 @@ def audit(
     near = (probe, dataset, attributes, embeddings.vectors, texts, settings)
     more = replace(audited.result, what_ifs=tried, rankings=rankings(*near), associations=association_tests(*near))
     return _with_texts(replace(audited, result=more), given)
-
-
-def _check(probe: Probe, dataset: Dataset, settings: Settings) -> None:
-    """Refuse what is wrong with a probe before a model sees an image; UsageError."""
-    check_rankings(probe, dataset, settings)
-    check_associations(probe, dataset)
-    if not probe.measurements:
-        raise UsageError(
-            f"the probe {probe.name!r} has no measurement",
-            why="a verdict is about the answers to one; rankings and associations stand beside it",
-            fix="give the probe a measurement with a claim",
-        )
 
 
 def _what_ifs(plans: Sequence[WhatIfPlan], inputs: WhatIfInputs, methods: Sequence[str], stages: Stages) -> tuple[WhatIfs, ...]:

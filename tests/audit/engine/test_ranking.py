@@ -150,7 +150,6 @@ def test_what_is_not_estimable_says_why(plan, more, settings, why):
         (replace(PLAN, by=()), "is asked by no attribute"),
         (replace(PLAN, queries={}), "has no queries"),
         (replace(PLAN, queries={"worker": ()}), "has no queries, or one without prompts"),
-        (PLAN, "the probe 'p' has no measurement"),
     ],
 )
 def test_a_wrong_plan_is_refused_before_an_image_is_read(plan, what, fake_encoder):
