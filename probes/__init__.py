@@ -1,4 +1,4 @@
-"""Probes: what to ask. One file a probe; its module name is its name, and it defines ``PROBE``."""
+"""Probes: what to ask. One file a probe, in the folder of what it is about; its module name is its name, and it defines ``PROBE``."""
 
 from __future__ import annotations
 
@@ -9,10 +9,19 @@ from pathlib import Path
 from audit.errors import UsageError, nearest
 from audit.types import Probe
 
+FOLDERS = ("faces", "people", "counterfactual", "capability", "words")
+"""Where probes are; the other folders hold what they share."""
+
 
 def names() -> tuple[str, ...]:
     """Return the names of the probes that come with the program, sorted."""
-    return tuple(sorted(module.name for module in pkgutil.iter_modules(__path__) if not module.ispkg))
+    return tuple(sorted(_modules()))
+
+
+def _modules() -> dict[str, str]:
+    """Return the module of each probe."""
+    folders = [(folder, str(Path(__file__).parent / folder)) for folder in FOLDERS]
+    return {module.name: f"{__name__}.{folder}.{module.name}" for folder, path in folders for module in pkgutil.iter_modules([path])}
 
 
 def get(name: str) -> Probe:
@@ -30,7 +39,7 @@ def get(name: str) -> Probe:
         return read_probe(Path(name))
     if name not in names():
         raise UsageError(f"no probe {name!r}", fix=nearest(name, names()) + "; or a file: --probe path/to/mine.py")
-    probe = importlib.import_module(f"probes.{name}").PROBE
+    probe = importlib.import_module(_modules()[name]).PROBE
     if not isinstance(probe, Probe):
-        raise TypeError(f"probes.{name} defines no PROBE")
+        raise TypeError(f"{_modules()[name]} defines no PROBE")
     return probe

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pkgutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from types import SimpleNamespace
-from typing import Generic, TypeVar
+from importlib import import_module
+from types import ModuleType, SimpleNamespace
+from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 
@@ -24,6 +26,13 @@ class Section(Generic[T]):
     def name(self) -> str:
         """The end of the anchor: ``what-if``."""
         return self.template.rpartition("/")[2].replace("_", "-")
+
+
+def sections_in(package: ModuleType) -> tuple[Section[Any], ...]:
+    """Return the section of each module of a package, by their `PLACE`: each has a `TITLE`, a `view`, and a template of its name."""
+    modules = [import_module(f"{package.__name__}.{module.name}") for module in pkgutil.iter_modules(package.__path__)]
+    modules.sort(key=lambda module: (module.PLACE, module.__name__))
+    return tuple(Section(module.TITLE, module.__name__.removeprefix("reports.").replace(".", "/"), module.view) for module in modules)
 
 
 def shown_sections(sections: Iterable[Section[T]], facts: T, key: str = "") -> tuple[SimpleNamespace, ...]:

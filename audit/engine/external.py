@@ -173,7 +173,7 @@ def _by_probe(probe: Probe, together: Sequence[MeasurementAnswers], place: str) 
         raise UsageError(f"{place} has no column that the probe {probe.name!r} slices by", fix=f"name the columns {', '.join(wanted)}")
     absent = [m.name for m in probe.measurements if m.name not in found]
     notes += [Note("measurements_without_answers", {"measurements": tuple(absent)})] if absent else []
-    notes += [Note("no_rankings")] if probe.rankings or probe.associations else []
+    notes += [Note("no_rankings")] if probe.analyses else []
     ids = {finding_id(m.name, claim) for m in measurements for claim in m.claims}
     published = tuple(
         table for table in probe.published if all(cell is None or cell.finding in ids for row in table.rows for cell in row.ours)

@@ -6,15 +6,15 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING, NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 import pandas as pd
 
 from audit.embedding.cache import CacheRoot
 from audit.embedding.embed import embed_images, embed_texts
-from audit.engine.association import association_tests, check_associations
-from audit.engine.ranking import check_rankings, rankings
+from audit.engine import analyses
+from audit.engine.analyses.inputs import AnalysisInputs
 from audit.engine.texts import GivenTexts, given_texts
 from audit.errors import UsageError, nearest
 from audit.measure import predict
@@ -32,9 +32,6 @@ from audit.statistics.paired.findings import paired_findings
 from audit.statistics.responsiveness import responsiveness, with_composition
 from audit.types import UNKNOWN, Answerer, Dataset, Encoder, Exclusion, Measurement, ModelRecord, Note, Predictions, Probe, Settings
 from audit.whatif.explore import WhatIfInputs, chosen_methods, explore
-
-if TYPE_CHECKING:
-    pass
 
 NEAR_TIE_MARGIN = 0.01
 """A decision whose two best answers are closer than this in probability is a near-tie: the prompt or rounding could turn it."""
@@ -87,8 +84,7 @@ def audit(
     no embeddings to change.
     """
     methods = chosen_methods(what_ifs)
-    check_rankings(probe, dataset, settings)
-    check_associations(probe, dataset)
+    analyses.check(probe, dataset, settings)
     images, texts_of = partial(stages, "images"), partial(stages, "texts")
     images(0, len(dataset.images))
     if isinstance(encoder, Answerer):
@@ -117,9 +113,11 @@ def audit(
         probe.cluster,
     )  # fmt: skip
     tried = _what_ifs(plans, inputs, methods, stages)
-    near = (probe, dataset, attributes, embeddings.vectors, texts, settings)
-    more = replace(audited.result, what_ifs=tried, rankings=rankings(*near), associations=association_tests(*near))
-    return _with_texts(replace(audited, result=more), given)
+    embed = partial(embed_images, encoder, cache_root=cache_root, batch_size=batch_size, max_skip=settings.max_skip)
+    found: dict[str, Any] = analyses.analyse(
+        AnalysisInputs(probe, dataset, attributes, encoder, embeddings, texts, predictions, settings, embed)
+    )
+    return _with_texts(replace(audited, result=replace(audited.result, what_ifs=tried, **found)), given)
 
 
 def _what_ifs(plans: Sequence[WhatIfPlan], inputs: WhatIfInputs, methods: Sequence[str], stages: Stages) -> tuple[WhatIfs, ...]:

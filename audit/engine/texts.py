@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 
+from audit.engine import analyses
 from audit.plans import WhatIfPlan
 from audit.records.inputs import TextSet
 from audit.records.results import AuditResult
@@ -39,12 +40,7 @@ def given_texts(probe: Probe, what_ifs: Sequence[WhatIfPlan] = ()) -> GivenTexts
         for point in plan.specifications:
             texts = placed(_of_measurement(point.measurement))
             sets.append(TextSet("prompt-sensitivity", (plan.question,), point.preset, point.variant, texts))
-    for ranking in probe.rankings:
-        texts = placed(chain.from_iterable(ranking.queries.values()))
-        sets.append(TextSet("ranking", (ranking.question,), ranking.preset, "queries", texts))
-    for words in probe.associations:
-        texts = placed(chain.from_iterable(words.words.values()))
-        sets.append(TextSet("association", (words.question,), words.preset, "words", texts))
+    sets += [replace(each, texts=placed(iter(given))) for each, given in analyses.prompts(probe.analyses)]
     for asked in what_ifs:
         for method, given in asked.texts().items():
             sets.append(TextSet(method, (asked.question,), "", "", placed(iter(given))))

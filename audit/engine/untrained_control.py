@@ -41,7 +41,7 @@ def with_untrained_control(
 def _primary(probe: Probe) -> Probe:
     """Return the probe with its primary claims only."""
     counting = [replace(m, claims=claims) for m in probe.measurements if (claims := tuple(claim for claim in m.claims if claim.primary))]
-    return replace(probe, measurements=tuple(counting), published=(), specifications=(), paired=(), rankings=(), associations=())
+    return replace(probe, measurements=tuple(counting), published=(), specifications=(), paired=(), analyses=())
 
 
 def _control(finding: Finding, verdict: Verdict) -> ControlFinding:

@@ -48,10 +48,8 @@ def questionnaire(probe: Probe, seed: int) -> Questionnaire:
     plans = tuple(_plan(plan, seed) for plan in probe.specifications)
     dropped = sum(len(plan.specifications) for plan in probe.specifications) + 3 * len(plans) - sum(len(p.specifications) for p in plans)
     several = any(len(texts) > 1 for m in probe.measurements for texts in m.label_set.prompts.values())
-    notes = (*_asking_notes(seed, dropped, several), *([Note("no_rankings")] if probe.rankings or probe.associations else []))
-    return Questionnaire(
-        replace(probe, measurements=tuple(measurements), specifications=plans, rankings=(), associations=()), compared, notes
-    )
+    notes = (*_asking_notes(seed, dropped, several), *([Note("no_rankings")] if probe.analyses else []))
+    return Questionnaire(replace(probe, measurements=tuple(measurements), specifications=plans, analyses=()), compared, notes)
 
 
 def _with_question(measurement: Measurement, *, instruction: str = "which", seed: int | None = None) -> Measurement:

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from audit.data.schema import IMAGE_COLUMNS, counted, quoted, suspicious_levels
+from audit.encoder import Value
 from audit.errors import DataError, UsageError, nearest
 from audit.output.predictions import LISTS, OWN_COLUMNS, SCORE, notes_of_bins, scores_of
 from audit.predictions.answers import (
@@ -44,7 +45,7 @@ from audit.predictions.columns import (
 from audit.predictions.exclusion import some_rows
 from audit.predictions.metadata import check_metadata
 from audit.predictions.weights import check_groups, sample_weights, weights_of_0
-from audit.types import UNKNOWN, Exclusion, Note, Predictions, Value
+from audit.types import UNKNOWN, Exclusion, Note, Predictions
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int

@@ -10,7 +10,7 @@ from audit.answers import answers_of
 from audit.errors import UsageError, nearest
 from audit.measure import kinds
 from audit.naming import finding_id
-from audit.plans import AssociationPlan, RankingPlan, WhatIfPlan
+from audit.plans import AnalysisPlan, WhatIfPlan
 from audit.statistics.metrics import METRICS
 from audit.types import (
     Better,
@@ -59,7 +59,7 @@ def mistakes(probe: Probe, *, prompted: bool = True) -> Mistakes:
         yield from _several(getattr(probe, name), str, name, "Probe", part)
     wanted = {
         "measurements": Measurement, "published": PublishedTable, "specifications": SpecificationPlan, "paired": PairedClaim,
-        "what_ifs": WhatIfPlan, "rankings": RankingPlan, "associations": AssociationPlan,
+        "what_ifs": WhatIfPlan, "analyses": AnalysisPlan,
     }  # fmt: skip
     wrong = [each for name, kind in wanted.items() for each in _several(getattr(probe, name), kind, name, "Probe", part)]
     yield from wrong

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import StringConstraints
 
 from audit.errors import DataError
+from audit.records.analyses.similarity import AssociationTest, Ranking
 from audit.records.base import Timing, Verdict, record
 from audit.records.comparison import PairedModels
 from audit.records.counts import CountRecord
@@ -20,7 +21,6 @@ from audit.records.gates import GateResult
 from audit.records.inputs import DataRecord, MeasurementRecord, ProbeRecord, TextSet
 from audit.records.replicates import Replicates
 from audit.records.schema_1 import upgrade_results
-from audit.records.similarity import AssociationTest, Ranking
 from audit.records.what_if import WhatIfs
 from audit.types import ModelRecord, Note, PublishedTable, Settings
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from audit.records.analyses.similarity import ChanceBand
 from audit.records.evidence import Estimate
-from audit.records.similarity import ChanceBand
 from reports.charts.forest import Scale, axis, bars, dots, posts, tick_texts
 
 WIDTH, HEIGHT = 300, 22

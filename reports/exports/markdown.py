@@ -11,7 +11,7 @@ from audit.records.replicates import Replicates
 from audit.records.results import AuditResult, Finding, Results
 from audit.types import ModelRecord, Settings
 from reports.provenance import written_date
-from reports.text import changes, evidence, phrases, replicates, sentences
+from reports.text import analyses, changes, evidence, phrases, replicates, sentences
 from reports.text import comparison as comparison_text
 from reports.text.gates import GateRow, change_gate_rows, gate_rows, gates_sentence
 from reports.text.headline import headline_of, left_out_by_rule, signal_sentence
@@ -21,8 +21,6 @@ from reports.text.numbers import NOT_ESTIMABLE, clean, in_words, p_value, short_
 from reports.text.order import by_severity, by_significance, leading, strongest_signals
 from reports.text.reasons import not_covered, ratio_sentences, rule_sentence, weighted
 from reports.text.responsiveness import composition_sentence
-from reports.text.similarity.association import association_line
-from reports.text.similarity.ranking import ranking_line
 from reports.text.verdicts import VerdictSentence, comparison_sentence
 
 _ENTITIES = {"&": "&amp;", "<": "&lt;", "@": "&#64;", "://": "&#58;//", "www.": "www&#46;"}
@@ -101,7 +99,7 @@ def _audit(audit: AuditResult, results: Results) -> list[str]:
         parts += [] if several else [_bullets(signal_sentence(each, audit, results.settings) for each in signals)]
     beside = (*left_out_by_rule(audit), *weighted(audit), *not_covered(audit.data.exclusions))
     parts += [escaped(" ".join(beside))] if beside else []
-    parts += [escaped(line(audit, results.settings)) for line in (ranking_line, association_line)]
+    parts += map(escaped, analyses.lines(audit, results.settings))
     if pair := min(audit.paired, key=by_significance, default=None):
         parts.append(escaped(sentences.paired_headline(pair)))
     if audit.model.data_card:

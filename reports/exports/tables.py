@@ -10,18 +10,12 @@ from audit.naming import natural_order
 from audit.predictions.bins import binned_levels
 from audit.records.comparison import Comparisons, PairedModels
 from audit.records.results import AuditResult, Finding, Results
-from audit.types import Note
-from reports.text.notes import sentence
+from reports.exports import analyses
+from reports.exports.tidy import AUDIT, Columns, TidyTable, tidy
 from reports.text.numbers import clean
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "|", "%")
 """A cell that begins like this is run as a formula by spreadsheets."""
-Columns = Mapping[str, str]
-"""Name of a column -> path of its value, such as ``gap.before.value``, and after " or " what an empty group is called."""
-TidyTable = tuple[tuple[str, ...], Iterable[Sequence[object]]]
-"""Names of the columns, and rows of values; None is not estimable."""
-
-AUDIT: Columns = {"model": "model.name", "probe": "probe.name"}
 QUESTION: Columns = {name: name for name in ("measurement", "metric", "outcome", "attributes")}
 FINDING: Columns = {"finding": "id", **QUESTION}
 ENDS: Columns = {name: name for name in ("low", "high")}
@@ -40,17 +34,6 @@ _CONTRAST: Columns = {
     # Their simultaneous intervals: no other is shown.
     "difference": "difference", "low": "low_adjusted", "high": "high_adjusted",
     **{name: name for name in ("p", "p_adjusted", "beyond_tolerance")},
-}  # fmt: skip
-_RANKING: Columns = {name: name for name in ("question", "attribute", "k", "target")}
-_RANKED: Columns = {
-    "query": "query.query", **{name: name for name in ("group", "count", "share", "images")}, "chance_share": "chance.mean",
-    "chance_low": "chance.low", "chance_high": "chance.high", **{name: name for name in ("MaxSkew", "MinSkew", "NDKL")},
-    **{name: f"query.{name}" for name in ("tied", "p", "p_adjusted", "verdict")},
-}  # fmt: skip
-_ASSOCIATION: Columns = {
-    **{name: f"test.{name}" for name in ("question", "attribute", "first", "second")},
-    **{name: f"group.{name}" for name in ("group", "n", "difference", "effect_size")}, "chance_low": "group.chance.low",
-    "chance_high": "group.chance.high", **{name: f"group.{name}" for name in ("p", "p_adjusted", "verdict")},
 }  # fmt: skip
 _LEVEL: Columns = {name: name for name in ("attribute", "level", "images", "left_out")}
 
@@ -71,8 +54,7 @@ _TOGETHER: Columns = {
 def csv_tables(results: Results) -> dict[str, str]:
     """Return file name -> CSV text: ``rates.csv``, ``gaps.csv``, ``contrasts.csv``, ``groups.csv``.
 
-    Of several models also ``changes.csv``, of replicates ``replicates.csv``, of rankings ``ranking.csv``, of associations
-    ``association.csv``.
+    Of several models also ``changes.csv``, of replicates ``replicates.csv``, of each kind of analysis one of its name: ``ranking.csv``.
 
     Fractions are between 0 and 1, with every digit; an empty cell is not estimable. A text that a spreadsheet would take for a formula
     gets an apostrophe in front.
@@ -82,10 +64,7 @@ def csv_tables(results: Results) -> dict[str, str]:
         made["changes"] = changes_table(results.paired_models)
     if results.replicates:
         made["replicates"] = replicates_table(results)
-    if any(audit.rankings for audit in results.audits):
-        made["ranking"] = ranking_table(results)
-    if any(audit.associations for audit in results.audits):
-        made["association"] = association_table(results)
+    made |= analyses.analysis_tables(results)
     return {f"{name}.csv": _csv(*table) for name, table in made.items()}
 
 
@@ -133,27 +112,6 @@ def _replicated(results: Results) -> Iterable[tuple[object, ...]]:
                 yield results.audits[audit], findings[each.finding], own, {"replicates": len(each.gaps), "each": each}
 
 
-def ranking_table(results: Results) -> TidyTable:
-    """Return one row a search and group; MaxSkew, MinSkew, NDKL and p are of the search, and repeat in each of its rows."""
-    return tidy((AUDIT, _RANKING, _RANKED), _ranked(results))
-
-
-def _ranked(results: Results) -> Iterable[tuple[object, ...]]:
-    for audit in results.audits:
-        for ranking in audit.rankings:
-            for query in ranking.queries:
-                known = dict.fromkeys(("MaxSkew", "MinSkew", "NDKL")) | {metric.name: metric.value for metric in query.metrics}
-                for group, n, images, chance in zip(ranking.groups, query.counts, ranking.sizes, ranking.chance_shares, strict=True):
-                    of_group = {"group": group, "count": n, "share": n / ranking.k, "images": images, "chance": chance}
-                    yield audit, ranking, {"query": query, **of_group, **known}
-
-
-def association_table(results: Results) -> TidyTable:
-    """Return one row a group of each association; a positive effect size is nearer to the first words."""
-    rows = ((audit, {"test": test, "group": group}) for audit in results.audits for test in audit.associations for group in test.groups)
-    return tidy((AUDIT, _ASSOCIATION), rows)
-
-
 def _groups(results: Results) -> TidyTable:
     return tidy((AUDIT, _LEVEL), ((audit, level) for audit in results.audits for level in _levels(audit)))
 
@@ -172,30 +130,6 @@ def _levels(audit: AuditResult) -> Iterable[Mapping[str, object]]:
 
 def _findings(results: Results) -> Iterable[tuple[AuditResult, Finding]]:
     return ((audit, finding) for audit in results.audits for finding in audit.findings)
-
-
-def tidy(columns: Sequence[Columns], items: Iterable[Sequence[object]]) -> TidyTable:
-    """Return a table whose rows are read off several objects each, one for each set of columns."""
-    header = tuple(name for part in columns for name in part)
-    return header, ([_value(item, path) for part, item in zip(columns, row, strict=True) for path in part.values()] for row in items)
-
-
-def _value(item: object, path: str) -> object:
-    """Return the value at a path; None where any part of it is None.
-
-    Examples
-    --------
-    >>> _value({"group": ("a", "b")}, "group"), _value({"group": ()}, "group or all images"), _value({"gap": None}, "gap.value")
-    ('a x b', 'all images', None)
-    """
-    place, _, empty = path.partition(" or ")
-    for part in place.split("."):
-        if item is None:
-            return None
-        item = item[int(part)] if isinstance(item, tuple) else item[part] if isinstance(item, Mapping) else getattr(item, part)
-    if isinstance(item, tuple):
-        return " x ".join(map(str, item)) or empty
-    return sentence(item) if isinstance(item, Note) else item
 
 
 def _csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

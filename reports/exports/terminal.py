@@ -11,7 +11,7 @@ from contrastive.cli.console import visible
 from reports.exports.lines import fitted, lines_of, width, wrapped
 from reports.exports.markdown import ordinary_spaces
 from reports.exports.terminal_changes import paired_lines
-from reports.text import evidence, phrases, replicates, sentences
+from reports.text import analyses, evidence, phrases, replicates, sentences
 from reports.text.gates import gate_rows, gates_sentence
 from reports.text.headline import headline_of, left_out_by_rule
 from reports.text.headline.captions import groups_title, is_judged, unjudged_sentences
@@ -19,8 +19,6 @@ from reports.text.numbers import in_words, number, span
 from reports.text.order import by_severity, by_significance, leading, strongest_signals
 from reports.text.reasons import not_covered, ratio_sentences, rule_sentence, weighted
 from reports.text.responsiveness import composition_sentence, equal_gap, look_line
-from reports.text.similarity.association import association_line
-from reports.text.similarity.ranking import ranking_line
 
 _MARKS = {"disparity": "▲", "signal": "◆", "equivalent": "≈", "inconclusive": "?", "no signal": "–", "not estimable": "○"}
 _COLOURS = {"disparity": "red", "signal": "amber", "equivalent": "teal", "inconclusive": "amber"}
@@ -47,7 +45,7 @@ def _audit(audit: AuditResult, settings: Settings, screen: Screen, *, verbose: b
     line = f"{'LIMITED RUN · ' * audit.data.limited}{said.verdict_line}"
     head += [*_marked(audit.verdict, line, screen, whole=True), *lines_of(said.text, screen)]
     beside = [*left_out_by_rule(audit), *([look_line(audit)] if verbose else []), *weighted(audit), *not_covered(audit.data.exclusions)]
-    beside += [ranking_line(audit, settings), association_line(audit, settings)]
+    beside += analyses.lines(audit, settings)
     if pair := min((each for each in audit.paired if each.outcome), key=by_significance, default=None):
         beside.insert(0, sentences.paired_headline(pair))
     beside += [f"and what-ifs to {in_words(len(audit.what_ifs), 'question')}: see the report"] if audit.what_ifs else []

@@ -12,8 +12,8 @@ from types import SimpleNamespace
 from audit.records.results import AuditResult, DataRecord, Results, to_json
 from reports.provenance import provenance
 from reports.read import RESULTS
-from reports.section import Section, appendix_parts, contents, shown_sections
-from reports.sections import association, evidence, ranking
+from reports.section import Section, appendix_parts, contents, sections_in, shown_sections
+from reports.sections import analyses, evidence
 from reports.sections.context import AuditContext, audit_contexts
 from reports.sections.overview import overview
 from reports.sections.provenance import data, limits, prompts, requirements, slicer
@@ -44,8 +44,7 @@ OF_AUDIT: Sequence[Section[AuditContext]] = (
     Section("The answer", "sections/results/answer", answer.view),
     Section("Questions", "sections/results/questions", questions.view),
     Section("Not planned", "sections/results/signals", signals.view),
-    Section("Who is found first", "sections/ranking", ranking.view),
-    Section("Who is near to which words", "sections/association", association.view),
+    *sections_in(analyses),
     Section("Findings in detail", "sections/results/details", details.view),
     Section("Can it be trusted?", "sections/results/trust", trust.view),
 )
@@ -58,7 +57,7 @@ OF_PAGE: Sequence[Section[Results]] = (
 APPENDIX_OF_AUDIT: Sequence[Section[AuditContext]] = (
     Section("Gates", "sections/results/gates", gates.view),
     Section("Exploratory comparisons", "sections/results/exploratory", exploratory.view),
-    *evidence.sections(),
+    *sections_in(evidence),
     Section("Counterfactual pairs", "sections/results/paired", paired.view),
     Section("Prompt sensitivity", "sections/results/prompt_sensitivity", prompt_sensitivity.view),
     Section("Published numbers", "sections/results/published", published.view),

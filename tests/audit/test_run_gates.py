@@ -93,7 +93,7 @@ def test_what_is_wrong_with_a_gate_is_said_before_any_model_is_read(tmp_path, fl
 def test_a_what_if_that_makes_no_sense_is_refused_before_any_model_is_read(tmp_path, predictions, words, said):
     predictions(0.9, 0.7, 100)
     (tmp_path / "mine.py").write_text(
-        "from dataclasses import replace\nfrom probes.emoji import PROBE as E\nPROBE = replace(E, what_ifs=())\n"
+        "from dataclasses import replace\nfrom probes.counterfactual.emoji import PROBE as E\nPROBE = replace(E, what_ifs=())\n"
     )
     done = command(*words.split(), cwd=tmp_path)
     assert (done.returncode, said in done.stderr) == (2, True)

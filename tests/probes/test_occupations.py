@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from probes import occupations
+from probes.faces import occupations
 from tests.support.command import command
 from tests.support.galleries import write_gallery, write_models
 from tests.support.made_once import made_once
@@ -95,8 +95,8 @@ def test_a_model_without_a_view_is_called_neither_fair_nor_a_stereotyper(made, m
 
 def test_k_that_is_the_whole_gallery_is_refused_by_name(made, tmp_path):
     (probe := tmp_path / "all.py").write_text(
-        "from dataclasses import replace\nfrom probes.occupations import PROBE as P\n"
-        "PROBE = replace(P, rankings=tuple(replace(each, ks=(600,)) for each in P.rankings))\n"
+        "from dataclasses import replace\nfrom probes.faces.occupations import PROBE as P\n"
+        "PROBE = replace(P, analyses=(replace(P.analyses[0], ks=(600,)),))\n"
     )
     ran = command("--model", f"{made / 'models.py'}:RandomRanker", "--probe", probe, "--data", made / "faces", "--out", tmp_path / "out")
     assert ran.returncode == 2
@@ -106,7 +106,8 @@ def test_k_that_is_the_whole_gallery_is_refused_by_name(made, tmp_path):
 
 def test_a_probe_of_rankings_alone_is_refused_by_name(made, tmp_path):
     (probe := tmp_path / "only.py").write_text(
-        "from dataclasses import replace\nfrom probes.occupations import PROBE as P\nPROBE = replace(P, name='only', measurements=())\n"
+        "from dataclasses import replace\nfrom probes.faces.occupations import PROBE as P\n"
+        "PROBE = replace(P, name='only', measurements=())\n"
     )
     ran = command("--model", f"{made / 'models.py'}:RandomRanker", "--probe", probe, "--data", made / "faces", "--out", tmp_path / "out")
     assert ran.returncode == 2

@@ -12,7 +12,9 @@ from audit.naming import finding_id
 from audit.statistics.evidence.prompt_sensitivity import largest_layout
 from audit.statistics.metrics import METRICS
 from audit.types import LoadOptions
-from probes import emoji, faces, fairface
+from probes import faces
+from probes.counterfactual import emoji
+from probes.faces import fairface
 from reports.text.headline import headline_of
 from tests.support.notes import sentences
 
@@ -95,7 +97,7 @@ def test_an_unknown_probe_names_the_nearest():
 
 
 def test_an_outside_probe_is_a_file_with_the_name_probe(tmp_path):
-    (tmp_path / "mine.py").write_text("from probes.emoji import PROBE\n")
+    (tmp_path / "mine.py").write_text("from probes.counterfactual.emoji import PROBE\n")
     (tmp_path / "empty.py").write_text("")
 
     assert probes.get(str(tmp_path / "mine.py")).name == "emoji"

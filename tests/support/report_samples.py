@@ -26,8 +26,8 @@ from audit.statistics.metrics import Tally
 from audit.statistics.null import mcnemar_p, two_proportion_p
 from audit.statistics.units.sampling_unit import ImageUnits
 from audit.types import Exclusion, Measurement, ModelRecord, Note, Settings
-from probes import emoji as emoji_probe
-from probes import fairface as fairface_probe
+from probes.counterfactual import emoji as emoji_probe
+from probes.faces import fairface as fairface_probe
 
 SETTINGS = Settings()
 RACES = {

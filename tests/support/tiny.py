@@ -38,7 +38,7 @@ def write_faces(folder: Path) -> Path:
 def write_probe(path: Path, more: str = "paired=()") -> Path:
     """FairFace's first measurement only, named like the file: the whole probe asks a hundred questions."""
     path.write_text(
-        "from dataclasses import replace\nfrom audit.types import PairedClaim\nfrom probes.fairface import PROBE as F\n"
+        "from dataclasses import replace\nfrom audit.types import PairedClaim\nfrom probes.faces.fairface import PROBE as F\n"
         f"PROBE = replace(F, name={path.stem!r}, measurements=F.measurements[:1], specifications=(), published=(), {more})\n"
     )
     return path

@@ -110,7 +110,8 @@ def test_fairface_as_parquet_in_the_hubs_schema_gives_the_findings_of_the_csv(fa
     import datasets
 
     from audit.types import LoadOptions
-    from probes import faces, fairface
+    from probes import faces
+    from probes.faces import fairface
 
     table = pd.read_csv(fairface_dir / "labels.csv", dtype=str, keep_default_na=False)
     names = {"age": faces.AGES, "gender": faces.HUB_GENDERS, "race": faces.HUB_RACES}

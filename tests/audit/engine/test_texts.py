@@ -13,7 +13,9 @@ from audit.errors import DataError
 from audit.records.results import from_json, to_json
 from audit.testing import FakeEncoder, png
 from audit.types import Dataset
-from probes import emoji, faces, fairface, occupations
+from probes import faces
+from probes.counterfactual import emoji
+from probes.faces import fairface, occupations
 from reports.render import render
 from tests.audit.measure.test_interview import FakeAnswerer
 from tests.support.page_text import text_of

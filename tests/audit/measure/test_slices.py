@@ -2,7 +2,7 @@
 
 from audit.measure.slices import with_slices
 from audit.types import Claim, LabelSet, Measurement, Probe
-from probes import fairface
+from probes.faces import fairface
 
 COUNTING = Claim("accuracy", ("race",), tolerance=0.02)
 CONTEXT = Claim("selection_rate", ("race",), "woman", primary=False)

@@ -89,9 +89,9 @@ MISTAKES = {
     ),
     "a ranking of words": (
         "    limits=",
-        '    rankings=("nurse",),\n    limits=',
+        '    analyses=("nurse",),\n    limits=',
         25,
-        "rankings: 'nurse' in it, expected a tuple of RankingPlan values",
+        "analyses: 'nurse' in it, expected a tuple of AnalysisPlan values",
     ),
 }
 AFTER_LOADING = {

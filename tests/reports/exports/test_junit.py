@@ -13,7 +13,7 @@ from audit.gates.parse import parse, resolve_gate
 from audit.records.gates import GateCheck, GateResult
 from audit.records.results import Timing
 from audit.types import Note, Settings
-from probes.emoji import PROBE
+from probes.counterfactual.emoji import PROBE
 from reports.exports.junit import junit_xml
 
 HOSTILE = ["<script>&]]>\"'", "a\x00b\x1b[31m\x85", "\u202emoc.live\ufffe", "\ud800", "]]>--><!--", "%s{{7*7}}\n\t\r", "🙂é×"]

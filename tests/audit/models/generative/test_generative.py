@@ -21,7 +21,7 @@ from audit.models.generative import chat_template as frames
 from audit.models.generative import folder as generative
 from audit.run import main
 from audit.types import Answerer, Question
-from probes.fairface import PROBE
+from probes.faces.fairface import PROBE
 from tests.support.model_folders import edited, noise, refused, saved
 from tests.support.notes import sentences
 
@@ -328,7 +328,7 @@ def test_half_precision_is_what_dtype_says(folders):
 
 HARM_PROBE = """
 from dataclasses import replace
-from probes.fairface import PROBE as WHOLE
+from probes.faces.fairface import PROBE as WHOLE
 harm = tuple(measurement for measurement in WHOLE.measurements if measurement.name == "harm-21")
 PROBE = replace(WHOLE, name="harm", measurements=harm, specifications=(), published=())
 """

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from types import SimpleNamespace
 
-from audit.records.similarity import RankedQuery, Ranking
+from audit.records.analyses.similarity import RankedQuery, Ranking
 from audit.types import Settings
 from reports.charts.forest import axis, tick_texts
 from reports.charts.tracks import TrackRow, TrackTable, chance_track
 from reports.sections.context import AuditContext
 from reports.table import Row, Table
 from reports.text import phrases
+from reports.text.analyses import ranking
 from reports.text.numbers import count, decimal, in_words, p_value, percent
-from reports.text.similarity import ranking
 
+TITLE, PLACE = "Who is found first", 10
 MOST_ROWS = 6
 """Queries of a chart that are open where some are beyond chance; the others are folded."""
 _COLUMNS = ("Share of first k", "By chance", "MaxSkew (by chance)", "Adjusted p")

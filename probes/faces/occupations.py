@@ -89,6 +89,8 @@ PROBE = Probe(
         "other languages, and other words for the same work",
         "whether a search engine that uses the model shows the same images first",
     ),
-    rankings=(RankingPlan("Whose faces does a search for a worker find first?", PROMPTS, _BY, PRESET),),
-    associations=(AssociationPlan("Whose faces are nearer to words of leadership than to words of care?", WORDS, _BY, PRESET),),
+    analyses=(
+        RankingPlan("Whose faces does a search for a worker find first?", PROMPTS, _BY, PRESET),
+        AssociationPlan("Whose faces are nearer to words of leadership than to words of care?", WORDS, _BY, PRESET),
+    ),
 )

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
-from audit.engine.gallery import Gallery, check_attributes, gallery_of, seeded_order, with_signals
+from audit.engine.analyses.gallery import Gallery, check_attributes, gallery_of, seeded_order, with_signals
+from audit.engine.analyses.inputs import AnalysisInputs
 from audit.errors import UsageError
 from audit.measure.association import associations, groups_against_rest
-from audit.records.similarity import AssociatedGroup, AssociationTest, ChanceBand
+from audit.plans import AssociationPlan
+from audit.records.analyses.similarity import AssociatedGroup, AssociationTest, ChanceBand
+from audit.records.inputs import TextSet
 from audit.statistics.null import generator
 from audit.types import Dataset, Probe, Settings
 
@@ -20,31 +23,30 @@ if TYPE_CHECKING:
     from jaxtyping import Float
 
 
-def check_associations(probe: Probe, dataset: Dataset) -> None:
-    """Refuse what is wrong with the associations of a probe before a model sees an image; UsageError."""
-    for plan in probe.associations:
+PLAN, FIELD, GENERATIVE = AssociationPlan, "associations", False
+
+
+def check(plans: Sequence[AssociationPlan], probe: Probe, dataset: Dataset, settings: Settings) -> None:
+    """Refuse what is wrong with associations before a model sees an image; UsageError."""
+    for plan in plans:
         check_attributes(plan.question, plan.by, dataset)
         if len(plan.words) != 2 or not all(plan.words.values()):
             raise UsageError(f"{plan.question!r} does not compare two lists of words", fix="name two, each with a prompt at least")
 
 
-def association_tests(
-    probe: Probe,
-    dataset: Dataset,
-    attributes: pd.DataFrame,
-    image_embeddings: Float[np.ndarray, "n d"],
-    text_embeddings: Mapping[str, Float[np.ndarray, "d"]],
-    settings: Settings,
-) -> tuple[AssociationTest, ...]:
-    """Return every association of a probe by every attribute, with p adjusted over all of their groups together.
+def prompts(plan: AssociationPlan) -> Iterator[tuple[TextSet, Sequence[str]]]:
+    """Give the prompts of both lists of words."""
+    yield TextSet("association", (plan.question,), plan.preset, "words", ()), tuple(chain.from_iterable(plan.words.values()))
 
-    `attributes` has a row for each image that was read.
-    """
+
+def analyse(plans: Sequence[AssociationPlan], inputs: AnalysisInputs) -> tuple[AssociationTest, ...]:
+    """Return every association by every attribute, with p adjusted over all of their groups together."""
+    probe, dataset, attributes, settings = inputs.probe, inputs.dataset, inputs.attributes, inputs.settings
     found: list[AssociationTest] = []
     order = seeded_order(attributes.index, settings.seed)
-    for plan in probe.associations:
-        (first, near), (second, far) = ((name, np.stack([text_embeddings[text] for text in texts])) for name, texts in plan.words.items())
-        nearer = associations(image_embeddings, near, far)[order]
+    for plan in plans:
+        (first, near), (second, far) = ((name, np.stack([inputs.texts[text] for text in words])) for name, words in plan.words.items())
+        nearer = associations(inputs.images.vectors, near, far)[order]
         for attribute in plan.by:
             gallery = gallery_of(attributes[attribute].iloc[order], dataset.levels[attribute], settings)
             reason = gallery.not_estimable(probe, settings)

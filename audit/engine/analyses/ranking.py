@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import pandas as pd
 
-from audit.engine.gallery import Gallery, check_attributes, gallery_of, seeded_order, with_signals
+from audit.engine.analyses.gallery import Gallery, check_attributes, gallery_of, seeded_order, with_signals
+from audit.engine.analyses.inputs import AnalysisInputs
 from audit.errors import UsageError
 from audit.measure.random_rankings import drawn_counts, p_above, shared_draws, standardized
 from audit.measure.ranking import divergence, query_biases, shares, skews, top_k
 from audit.measure.zero_shot import cosine_scores, ensemble
 from audit.plans import RankingPlan
-from audit.records.similarity import ChanceBand, RankedMetric, RankedQuery, Ranking
+from audit.records.analyses.similarity import ChanceBand, RankedMetric, RankedQuery, Ranking
+from audit.records.inputs import TextSet
 from audit.statistics.null import generator
 from audit.types import Dataset, Note, Probe, Settings
 
@@ -39,9 +41,12 @@ _TAILS: Mapping[_Name, tuple[float, float]] = {
 """Percentiles at which what is expected by chance ends; a bias has two sides."""
 
 
-def check_rankings(probe: Probe, dataset: Dataset, settings: Settings) -> None:
-    """Refuse what is wrong with the rankings of a probe before a model sees an image; UsageError."""
-    for plan in probe.rankings:
+PLAN, FIELD, GENERATIVE = RankingPlan, "rankings", False
+
+
+def check(plans: Sequence[RankingPlan], probe: Probe, dataset: Dataset, settings: Settings) -> None:
+    """Refuse what is wrong with rankings before a model sees an image; UsageError."""
+    for plan in plans:
         check_attributes(plan.question, plan.by, dataset)
         if not plan.queries or not all(plan.queries.values()):
             raise UsageError(f"the ranking {plan.question!r} has no queries, or one without prompts", fix="name them in the probe")
@@ -62,23 +67,22 @@ def _check_k(k: int, attribute: str, n: int) -> None:
         )
 
 
-def rankings(
-    probe: Probe,
-    dataset: Dataset,
-    attributes: pd.DataFrame,
-    image_embeddings: Float[np.ndarray, "n d"],
-    text_embeddings: Mapping[str, Float[np.ndarray, "d"]],
-    settings: Settings,
-) -> tuple[Ranking, ...]:
-    """Return every ranking of a probe by every attribute at every k, with p adjusted over all of their queries together.
+def prompts(plan: RankingPlan) -> Iterator[tuple[TextSet, Sequence[str]]]:
+    """Give the prompts of the queries."""
+    yield TextSet("ranking", (plan.question,), plan.preset, "queries", ()), tuple(chain.from_iterable(plan.queries.values()))
 
-    `attributes` has a row for each image that was read. Tied scores stand in a random order.
+
+def analyse(plans: Sequence[RankingPlan], inputs: AnalysisInputs) -> tuple[Ranking, ...]:
+    """Return every ranking by every attribute at every k, with p adjusted over all of their queries together.
+
+    Tied scores stand in a random order.
     """
+    probe, dataset, attributes, settings = inputs.probe, inputs.dataset, inputs.attributes, inputs.settings
     found: list[Ranking] = []
     order = seeded_order(attributes.index, settings.seed)
-    for plan in probe.rankings:
-        texts = np.stack([ensemble(np.stack([text_embeddings[text] for text in prompts])) for prompts in plan.queries.values()])
-        scores_nq = cosine_scores(image_embeddings, texts)[order]
+    for plan in plans:
+        queries = np.stack([ensemble(np.stack([inputs.texts[text] for text in prompts])) for prompts in plan.queries.values()])
+        scores_nq = cosine_scores(inputs.images.vectors, queries)[order]
         for attribute in plan.by:
             gallery = gallery_of(attributes[attribute].iloc[order], dataset.levels[attribute], settings)
             for k in plan.ks or (max(1, min(MOST_RETRIEVED, len(gallery.rows) // PART)),):

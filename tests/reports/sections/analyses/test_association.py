@@ -3,7 +3,7 @@
 import re
 from dataclasses import replace
 
-from audit.records.similarity import AssociatedGroup, AssociationTest, ChanceBand
+from audit.records.analyses.similarity import AssociatedGroup, AssociationTest, ChanceBand
 from audit.types import Note
 from reports.exports.markdown import summary_markdown
 from reports.exports.tables import csv_tables

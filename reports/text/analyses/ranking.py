@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from audit.records.analyses.similarity import ChanceBand, RankedMetric, RankedQuery, Ranking
 from audit.records.results import AuditResult
-from audit.records.similarity import ChanceBand, RankedMetric, RankedQuery, Ranking
 from audit.types import Settings
 from reports.text import phrases
 from reports.text.notes import sentence
@@ -57,7 +57,7 @@ def search_sentence(ranking: Ranking, query: RankedQuery) -> str:
     )
 
 
-def ranking_line(audit: AuditResult, settings: Settings) -> str:
+def line(audit: AuditResult, settings: Settings) -> str:
     """Return what summary and terminal say of rankings: nothing unless one is beyond chance."""
     return f"Not planned: {ranking_result(audit, settings)}" if signalling(audit) else ""
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from audit.records.analyses.similarity import AssociatedGroup, AssociationTest
 from audit.records.results import AuditResult
-from audit.records.similarity import AssociatedGroup, AssociationTest
 from audit.types import Settings
 from reports.text import phrases
 from reports.text.notes import sentence
@@ -47,7 +47,7 @@ def group_sentence(test: AssociationTest, group: AssociatedGroup) -> str:
     )
 
 
-def association_line(audit: AuditResult, settings: Settings) -> str:
+def line(audit: AuditResult, settings: Settings) -> str:
     """Return what summary and terminal say of associations: nothing unless one is beyond chance."""
     return f"Not planned: {association_result(audit, settings)}" if associated(audit) else ""
 

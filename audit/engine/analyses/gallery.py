@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from audit.errors import UsageError, nearest
-from audit.records.similarity import AssociatedGroup, RankedQuery
+from audit.records.analyses.similarity import AssociatedGroup, RankedQuery
 from audit.statistics.multiplicity import benjamini_hochberg
 from audit.statistics.null import generator
 from audit.types import UNKNOWN, Dataset, Group, Note, Probe, Settings

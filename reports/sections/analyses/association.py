@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
-from audit.records.similarity import AssociatedGroup, AssociationTest
+from audit.records.analyses.similarity import AssociatedGroup, AssociationTest
 from audit.types import Settings
 from reports.charts.forest import axis
 from reports.charts.tracks import TrackRow, TrackTable, chance_track
 from reports.sections.context import AuditContext
 from reports.text import phrases
+from reports.text.analyses import association
+from reports.text.analyses.ranking import left_out_sentence
 from reports.text.numbers import count, decimal, p_value
-from reports.text.similarity import association
-from reports.text.similarity.ranking import left_out_sentence
 
+TITLE, PLACE = "Who is near to which words", 20
 _COLUMNS = ("d", "By chance", "Difference in cosine", "Adjusted p")
 
 

@@ -6,16 +6,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from audit.engine.analyses import ranking
 from audit.engine.probe_audit import audit
-from audit.engine.ranking import rankings
 from audit.engine.untrained_control import with_untrained_control
 from audit.errors import UsageError
 from audit.plans import RankingPlan
 from audit.records.results import from_json, to_json
 from audit.testing import FakeEncoder, gender_probe, png
-from audit.types import UNKNOWN, Dataset, Probe, Settings
+from audit.types import UNKNOWN, Dataset, Settings
 from reports.text.notes import sentence
 from tests.audit.measure.test_interview import FakeAnswerer
+from tests.support.analyses import analysed, probe_of
 
 LEVELS = {"gender": ("Female", "Male"), "race": ("a", "b", "c")}
 PLAN = RankingPlan("Who is found?", {"worker": ("a worker",), "nurse": ("a nurse",)}, ("gender", "race"), "test v1", ks=(40,))
@@ -28,13 +29,9 @@ def gallery(n=400, **changed):
     return replace(Dataset("made up", [b""] * n, rows.astype("str"), LEVELS, "1" * 64, "made by the test", "none"), **changed)
 
 
-def probe_of(*plans, **more):
-    return Probe("p", "?", lambda options: gallery(), (), "ours", "none", (), (), rankings=plans, **more)
-
-
 def ranked(dataset, vectors, plan=PLAN, settings=None, **more):
     texts = {"a worker": np.array([1.0, 0, 0, 0]), "a nurse": np.array([0, 1.0, 0, 0])}
-    return rankings(probe_of(plan, **more), dataset, dataset.attributes, vectors, texts, settings or Settings(draws=999))
+    return analysed(ranking, [plan], dataset, vectors, texts, settings, **more)
 
 
 def noise(n=400, seed=1):
@@ -154,7 +151,7 @@ def test_what_is_not_estimable_says_why(plan, more, settings, why):
 )
 def test_a_wrong_plan_is_refused_before_an_image_is_read(plan, what, fake_encoder):
     with pytest.raises(UsageError, match=what):
-        audit(fake_encoder, probe_of(plan), gallery(), Settings())
+        audit(fake_encoder, probe_of(gallery(), [plan]), gallery(), Settings())
     assert fake_encoder.calls == []
 
 
@@ -177,14 +174,14 @@ def pictures(n=120):
 def test_rankings_use_the_embeddings_that_are_there_and_travel_in_the_results(tmp_path):
     """One pass over the images; a man is greener, and "a worker" is green."""
     encoder, dataset = FakeEncoder({"worker": [0, 1.0, 0], "woman": [1.0, 0, 0], "": [0.5, 0.5, 0.1]}), pictures()
-    probe = replace(gender_probe(dataset), rankings=(replace(PLAN, ks=(12,)),))
+    probe = replace(gender_probe(dataset), analyses=(replace(PLAN, ks=(12,)),))
     result = audit(encoder, probe, dataset, Settings(draws=999), cache_root=tmp_path).result
     assert sum(encoder.calls) == 120
     worker = result.rankings[0].queries[0]
     assert (worker.counts, worker.group, worker.verdict) == ((0, 12), "Male", "signal")
     assert [(each.use, [result.texts[i] for i in each.texts]) for each in result.text_sets] == [("ranking", ["a worker", "a nurse"])]
     # No question of the verdict depends on them.
-    without = audit(encoder, replace(probe, rankings=()), dataset, Settings(draws=999), cache_root=tmp_path).result
+    without = audit(encoder, replace(probe, analyses=()), dataset, Settings(draws=999), cache_root=tmp_path).result
     assert (without.findings, without.verdict) == (result.findings, result.verdict)
 
 
@@ -196,7 +193,7 @@ def test_the_untrained_control_is_asked_no_rankings(tmp_path):
 
     encoder, dataset = FakeEncoder(), pictures(60)
     encoder.untrained = lambda seed: Twin()
-    subject = (encoder, replace(gender_probe(dataset), rankings=(replace(PLAN, ks=(6,)),)), dataset, Settings(draws=99, min_group_size=10))
+    subject = (encoder, replace(gender_probe(dataset), analyses=(replace(PLAN, ks=(6,)),)), dataset, Settings(draws=99, min_group_size=10))
     done = with_untrained_control(audit(*subject, cache_root=tmp_path / "own"), *subject, cache_root=tmp_path / "control").result
     assert len(done.rankings) == 2
     assert done.untrained_control is not None
@@ -204,7 +201,7 @@ def test_the_untrained_control_is_asked_no_rankings(tmp_path):
 
 def test_a_generative_model_is_asked_no_rankings_and_the_report_says_so(tmp_path):
     dataset = pictures(24)
-    probe = replace(gender_probe(dataset), rankings=(replace(PLAN, ks=(3,)),))
+    probe = replace(gender_probe(dataset), analyses=(replace(PLAN, ks=(3,)),))
     result = audit(FakeAnswerer(), probe, dataset, Settings(draws=99), cache_root=tmp_path).result
     assert result.rankings == ()
     assert any("The rankings and associations of the probe were left out" in sentence(note) for note in result.model.asked)
@@ -215,7 +212,7 @@ def test_results_with_rankings_are_read_back_and_those_without_are_read_too(tmp_
     from tests.support.report_samples import results
 
     encoder, dataset = FakeEncoder(), pictures(60)
-    probe = replace(gender_probe(dataset), rankings=(replace(PLAN, ks=(6,)),))
+    probe = replace(gender_probe(dataset), analyses=(replace(PLAN, ks=(6,)),))
     made = results(audit(encoder, probe, dataset, Settings(draws=99, min_group_size=10), cache_root=tmp_path).result)
     text = to_json(made)
     assert from_json(text) == made

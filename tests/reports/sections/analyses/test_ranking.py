@@ -5,13 +5,13 @@ from dataclasses import replace
 
 import pytest
 
-from audit.records.similarity import ChanceBand, RankedMetric, RankedQuery, Ranking
+from audit.records.analyses.similarity import ChanceBand, RankedMetric, RankedQuery, Ranking
 from audit.types import Note
 from reports.exports.markdown import summary_markdown
 from reports.exports.tables import csv_tables
 from reports.exports.terminal import audit_lines
 from reports.render import render
-from reports.text.similarity.ranking import left_out_sentence, ranking_result, search_sentence, tied_sentence
+from reports.text.analyses.ranking import left_out_sentence, ranking_result, search_sentence, tied_sentence
 from tests.support import report_samples as samples
 from tests.support.page_text import text_of
 

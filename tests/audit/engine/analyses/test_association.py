@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from audit.engine.association import association_tests
+from audit.engine.analyses import association
 from audit.engine.probe_audit import audit
 from audit.errors import UsageError
 from audit.plans import AssociationPlan
@@ -13,7 +13,8 @@ from audit.records.results import from_json, to_json
 from audit.testing import FakeEncoder, gender_probe
 from audit.types import Probe, Settings
 from reports.text.notes import sentence
-from tests.audit.engine.test_ranking import gallery, noise, pictures
+from tests.audit.engine.analyses.test_ranking import gallery, noise, pictures
+from tests.support.analyses import analysed
 
 WORDS = {"career": ("an office", "a desk"), "family": ("a home",)}
 PLAN = AssociationPlan("Who is near to career?", WORDS, ("gender", "race"), "test v1")
@@ -21,8 +22,7 @@ TEXTS = {"an office": np.array([1.0, 0, 0, 0]), "a desk": np.array([1.0, 0.2, 0,
 
 
 def put_to(dataset, vectors, plan=PLAN, settings=None, **more):
-    probe = Probe("p", "?", lambda options: dataset, (), "ours", "none", (), (), associations=(plan,), **more)
-    return association_tests(probe, dataset, dataset.attributes, vectors, TEXTS, settings or Settings(draws=999))
+    return analysed(association, [plan], dataset, vectors, TEXTS, settings, **more)
 
 
 def test_a_planted_association_is_found_with_its_direction():
@@ -80,7 +80,7 @@ def test_what_is_not_estimable_says_why(more, settings, why):
     ],
 )
 def test_a_wrong_plan_is_refused_before_an_image_is_read(plan, what, fake_encoder):
-    probe = Probe("p", "?", lambda options: gallery(), (), "ours", "none", (), (), associations=(plan,))
+    probe = Probe("p", "?", lambda options: gallery(), (), "ours", "none", (), (), analyses=(plan,))
     with pytest.raises(UsageError, match=what):
         audit(fake_encoder, probe, gallery(), Settings())
     assert fake_encoder.calls == []
@@ -91,7 +91,7 @@ def test_associations_use_the_embeddings_that_are_there_and_travel_in_the_result
     from tests.support.report_samples import results
 
     encoder, dataset = FakeEncoder({"office": [0, 1.0, 0], "desk": [0.1, 1.0, 0], "home": [1.0, 0, 0], "": [0.5, 0.5, 0.1]}), pictures()
-    probe = replace(gender_probe(dataset), associations=(PLAN,))
+    probe = replace(gender_probe(dataset), analyses=(PLAN,))
     result = audit(encoder, probe, dataset, Settings(draws=999), cache_root=tmp_path).result
     assert sum(encoder.calls) == 120
     (women,) = result.associations[0].groups

@@ -1,0 +1,109 @@
+"""What a model is to an audit: the `Encoder` and `Answerer` protocols and what the report says about one. `audit.types` has them all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
+
+from audit.plans import Group
+
+if TYPE_CHECKING:
+    import numpy as np
+    from jaxtyping import Float
+    from PIL import Image
+
+Value = str | int | float | bool | tuple[str | int | float, ...]
+
+
+@dataclass(frozen=True)
+class Note:
+    """Something that a reader should know, as a code and its values; the sentence of each code stands in `reports.text.notes`."""
+
+    code: str
+    values: Mapping[str, Value] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, note: Note | str) -> Note:
+        """Return the note itself; of a text that somebody else wrote, a note that holds it."""
+        return note if isinstance(note, Note) else cls("text", {"text": note})
+
+    def __str__(self) -> str:
+        """Return the text of a note that holds one, else code and values: for logs."""
+        named = ", ".join(f"{name} {value}" for name, value in self.values.items())
+        return str(self.values.get("text", "")) if self.code == "text" else ": ".join(filter(None, (self.code.replace("_", " "), named)))
+
+
+@dataclass(frozen=True)
+class ModelRecord:
+    """What the report says about a model. Strings and numbers only."""
+
+    name: str
+    kind: str
+    """Reader and family, e.g. ``"vlm-audit ckpt.pt"`` or ``"Hugging Face CLIPModel"``."""
+    fingerprint: str
+    """sha256 (hex) of weights, architecture, preprocessing, tokenizer and dtype: the key of the embedding cache."""
+    sha256: str
+    """sha256 (hex) of the weights file (of all of them, in name order, for a folder)."""
+    parameters: int
+    dimensions: int
+    dtype: str
+    score_rule: Literal["softmax", "sigmoid"]
+    logit_scale: float
+    logit_bias: float | None
+    architecture: str
+    preprocessing: str
+    tokenizer: str
+    revision: str | None = None
+    data_card: str | None = None
+    """What the model was trained on, where the checkpoint says so (the demo states its planted skew here)."""
+    notes: tuple[Note | str, ...] = ()
+    """Everything guessed, converted or noteworthy."""
+    step: int | None = None
+    """Training steps taken, where the checkpoint says so."""
+    run: str | None = None
+    """sha256 (hex) of what decides the training run, where the checkpoint says so: equal for checkpoints of one run."""
+    asked: tuple[Note | str, ...] = ()
+    """How a generative model was asked, word for word; empty for a dual encoder, which has `dimensions` and cosines instead."""
+
+
+class ImageEncoder(Protocol):
+    """Images into rows of numbers."""
+
+    @property
+    def record(self) -> ModelRecord: ...
+
+    def encode_images(self, images: Sequence[Image.Image]) -> Float[np.ndarray, "n d"]:
+        """Return one float32 row for each RGB image; preprocessing is the encoder's own."""
+        ...
+
+
+@runtime_checkable
+class Encoder(ImageEncoder, Protocol):
+    """A dual encoder: images and texts into one space. Embeddings need not be normalised."""
+
+    def encode_texts(self, texts: Sequence[str]) -> Float[np.ndarray, "k d"]:
+        """Return one float32 row for each text; tokenizing is the encoder's own."""
+        ...
+
+
+@dataclass(frozen=True)
+class Question:
+    """What a generative model is asked about an image."""
+
+    text: str
+    """Word for word, the options in the order in which it reads them."""
+    options: Group
+    """The answers whose likelihoods are wanted, in the order of the labels that they stand for."""
+
+
+@runtime_checkable
+class Answerer(Protocol):
+    """A generative model: it reads an image and a question, and gives every option of an answer a likelihood. It writes nothing."""
+
+    @property
+    def record(self) -> ModelRecord: ...
+
+    def log_likelihoods(self, images: Sequence[Image.Image], questions: Sequence[Question]) -> Float[np.ndarray, "n k"]:
+        """Return the mean log-likelihood (nats a token) of each option's tokens: the questions' options side by side, float32."""
+        ...

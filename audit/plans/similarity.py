@@ -1,0 +1,37 @@
+"""What is read off similarities without an answer: who is found first, who is nearer to which words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from audit.plans.base import AnalysisPlan, Group
+
+
+@dataclass(frozen=True)
+class RankingPlan(AnalysisPlan):
+    """Queries, each of which puts all images in an order: whose images come first?"""
+
+    queries: Mapping[str, tuple[str, ...]]
+    """query -> its prompts, whose normalised embeddings are averaged: ``{"doctor": ("a photo of a doctor",)}``."""
+    by: Group
+    """Attributes whose groups are compared, each by itself."""
+    preset: str
+    """Name and version of the prompts."""
+    ks: tuple[int, ...] = ()
+    """How many images are retrieved; none: a tenth of the gallery, at most 1,000."""
+    target: Literal["population", "equal"] = "population"
+    """What share of the first k a group should have: its share of the gallery, or the same as every other."""
+
+
+@dataclass(frozen=True)
+class AssociationPlan(AnalysisPlan):
+    """Two lists of words: whose images are nearer to the first than to the second?"""
+
+    words: Mapping[str, Group]
+    """Two names, each with its prompts: ``{"career": ("a photo of an office", …), "family": ("a photo of a home", …)}``."""
+    by: Group
+    """Attributes; each group is compared with the rest."""
+    preset: str
+    """Name and version of the prompts."""

@@ -1,0 +1,1 @@
+"""Pictures that differ in one attribute and in nothing else."""

@@ -1,0 +1,1 @@
+"""Photographs of people beyond the face: boxes, annotators, work, surveillance."""

@@ -1,0 +1,1 @@
+"""Texts alone, and what generative models write."""

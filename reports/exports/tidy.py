@@ -1,0 +1,39 @@
+"""Tables read off objects by paths: one row an item, one column a path."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from audit.types import Note
+from reports.text.notes import sentence
+
+Columns = Mapping[str, str]
+"""Name of a column -> path of its value, such as ``gap.before.value``, and after " or " what an empty group is called."""
+TidyTable = tuple[tuple[str, ...], Iterable[Sequence[object]]]
+"""Names of the columns, and rows of values; None is not estimable."""
+
+AUDIT: Columns = {"model": "model.name", "probe": "probe.name"}
+
+
+def tidy(columns: Sequence[Columns], items: Iterable[Sequence[object]]) -> TidyTable:
+    """Return a table whose rows are read off several objects each, one for each set of columns."""
+    header = tuple(name for part in columns for name in part)
+    return header, ([_value(item, path) for part, item in zip(columns, row, strict=True) for path in part.values()] for row in items)
+
+
+def _value(item: object, path: str) -> object:
+    """Return the value at a path; None where any part of it is None.
+
+    Examples
+    --------
+    >>> _value({"group": ("a", "b")}, "group"), _value({"group": ()}, "group or all images"), _value({"gap": None}, "gap.value")
+    ('a x b', 'all images', None)
+    """
+    place, _, empty = path.partition(" or ")
+    for part in place.split("."):
+        if item is None:
+            return None
+        item = item[int(part)] if isinstance(item, tuple) else item[part] if isinstance(item, Mapping) else getattr(item, part)
+    if isinstance(item, tuple):
+        return " x ".join(map(str, item)) or empty
+    return sentence(item) if isinstance(item, Note) else item

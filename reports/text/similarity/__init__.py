@@ -1,1 +1,0 @@
-"""Sentences of what is read off similarities without an answer: rankings, associations."""
