@@ -1,4 +1,4 @@
-"""``vlm-audit run | compare | render | pictures | cache | probes``, and ``python -m audit``: says what there is, and hands the words on."""
+"""``vlm-audit COMMAND``, and ``python -m audit``: says which commands there are, and hands the words on."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ COMMANDS = {
     "render": ("reports.render", "main", "draw the report of a finished audit or comparison again"),
     "pictures": ("reports.pictures", "main", "draw the figures of a finished audit as files"),
     "cache": ("audit.cache", "main", "what kept embeddings take on the disk; remove the old, trust somebody else's"),
-    "probes": ("audit.run", "probes_main", "name the probes and their questions"),
+    "probes": ("audit.catalogue", "main", "name the probes and their questions; show everything about one"),
+    "new-probe": ("audit.catalogue", "new_main", "write a probe of your own, with comments, that runs as it stands"),
 }
 USAGE = "\n".join([
     "usage: vlm-audit COMMAND …    (vlm-audit COMMAND --help says more)", "",
-    *(f"  {name:<8} {what}" for name, (_, _, what) in COMMANDS.items()),
+    *(f"  {name:<9} {what}" for name, (_, _, what) in COMMANDS.items()),
 ])  # fmt: skip
 
 

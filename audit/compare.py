@@ -46,7 +46,7 @@ def run(arguments: argparse.Namespace, words: Sequence[str]) -> int:
     from audit.models.model_args import by_model
     from audit.output.directory import default_directory, scrub
     from audit.stages import MODELS
-    from reports.exports.terminal_changes import comparison_lines
+    from reports.exports.terminal.changes import comparison_lines
 
     options = given_options(arguments, CompareRequest)
     if "model_args" in options:

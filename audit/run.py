@@ -38,13 +38,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     return ended(lambda: list_probes() if arguments.list_probes else run(arguments, words), debug=arguments.debug)
 
 
-def probes_main(argv: Sequence[str] | None = None) -> int:
-    """Name the probes: ``vlm-audit probes``."""
-    prepare_streams()
-    Parser("vlm-audit probes", description="Names the probes and their questions.").parse_args(argv)
-    return ended(list_probes)
-
-
 def list_probes() -> int:
     """Print the name and the question of every probe."""
     import probes
@@ -63,8 +56,8 @@ def run(arguments: argparse.Namespace, words: Sequence[str]) -> int:
     from audit.cli.screen import Screen
     from audit.output.directory import default_directory
     from audit.stages import EXTERNAL, MODELS
-    from reports.exports.terminal import audit_lines
-    from reports.exports.terminal_plan import plan_lines
+    from reports.exports.terminal.audits import audit_lines
+    from reports.exports.terminal.plan import plan_lines
 
     request = _request(arguments, words)
     out = request.out

@@ -155,6 +155,8 @@ class Measurement:
     """The question put to a generative model, its options in the order of the labels; None: the label set is put to a dual encoder."""
     kind: str = "zero_shot"
     """Kind of question put to a dual encoder: the module of `audit.measure` whose `predict` turns embeddings into answers."""
+    infers: str | None = None
+    """What about a person the labels name, such as ``"race"``: ``--no-inference`` leaves the measurement out."""
 
 
 @dataclass(frozen=True)
@@ -209,6 +211,8 @@ class Probe:
     specifications: tuple[SpecificationPlan, ...] = ()
     paired: tuple[PairedClaim, ...] = ()
     what_ifs: tuple[WhatIfPlan, ...] = ()
+    without_inference: tuple[Measurement, ...] = ()
+    """What is asked under ``--no-inference`` besides the measurements that infer nothing about a person."""
     analyses: tuple[AnalysisPlan, ...] = ()
     """Questions of other kinds, such as rankings; exploratory."""
     data: ProbeData | None = None

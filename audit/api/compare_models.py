@@ -26,7 +26,7 @@ from audit.output.comparison import write
 from audit.output.directory import AUDIT, COMPARISON, STATUS, scrub, write_text
 from audit.output.run_directory import RunDirectory
 from reports.exports.junit import junit_xml
-from reports.exports.terminal import audit_lines
+from reports.exports.terminal.audits import audit_lines
 
 LOG = logging.getLogger("audit.compare")
 

@@ -15,7 +15,8 @@ import pandas as pd
 
 from audit.api.lookup import planned_questions
 from audit.api.requests import AuditRequest
-from audit.data.subset import read_list, stratified, without
+from audit.data.changed.joined import with_attributes
+from audit.data.changed.subset import read_list, stratified, without
 from audit.data.table import DataLocation
 from audit.embedding.cache import CacheRoot, MemoryRoot, default_root
 from audit.engine.external import leave_out, sliced_columns
@@ -33,6 +34,7 @@ from audit.predictions.several import with_all_answers
 from audit.predictions.weights import with_weights
 from audit.probe.check import mistakes
 from audit.probe.file import call_own, own_files, place_of
+from audit.probe.inference import without_inference
 from audit.types import UNKNOWN, Answerer, Dataset, Encoder, Group, LoadOptions, ModelRecord, Probe
 from audit.whatif.explore import chosen_methods, planned_claim
 from reports.text.numbers import in_words
@@ -56,6 +58,8 @@ def probes_of(request: AuditRequest) -> tuple[Probe, ...]:
             raise UsageError(f"probe {without_plan[0]!r} plans no what-ifs", fix="leave --what-if out, or give the probe `what_ifs`")
         for plan, measurements in ((plan, each.measurements) for each in chosen for plan in each.what_ifs):
             planned_claim(plan, measurements, place_of(plan.finding, request.probe))
+    if request.no_inference:
+        chosen = list(map(without_inference, chosen))
     if request.cluster:
         chosen = [replace(probe, cluster=request.cluster) for probe in chosen]
     if request.weights:
@@ -86,6 +90,8 @@ def dataset_of(probe: Probe, request: AuditRequest) -> Dataset:
         raise UsageError(what, why="a Dataset is expected", fix="give data, or correct the probe's load")
     if len(dataset.images) == 0:
         raise DataError(f"the data of probe {probe.name!r} have no images", fix="give another --data")
+    if request.attributes_from:
+        dataset = with_attributes(dataset, request.attributes_from, request.encoding)
     dataset = bin_dataset(dataset, tuple(map(parse_bins, request.bins)))
     known = set(map(str, dataset.attributes.columns))
     asked = [(name, "to slice by") for measurement in probe.measurements for claim in measurement.claims for name in claim.by]

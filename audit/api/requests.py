@@ -68,6 +68,10 @@ class AuditRequest(Request):
     image_column: str | None = option(
         text, None, WHAT, "with --data: the column that names the images (default: file, image, path, …)", metavar="COLUMN"
     )
+    attributes_from: Path | None = option(
+        path, None, WHAT, "a table with further attributes of the images, joined by identifier (column id, file, image …); compare by them "
+        "with --by", metavar="FILE",
+    )  # fmt: skip
     predictions: Any = option(
         checks.predictions, (), WHAT, "audit external predictions (CSV, JSON lines, Excel, Parquet), no model is loaded; repeatable",
         metavar="FILE", read=Path, repeatable=True,
@@ -120,6 +124,7 @@ class AuditRequest(Request):
         checks.groups, (), WHAT, "ask the pre-specified questions by these groups too (their intersections), exploratory; repeatable",
         metavar="NAME,NAME", repeatable=True,
     )  # fmt: skip
+    no_inference: bool = option(switch, False, WHAT, "never ask the model which group a person belongs to: outcomes by group only")
     exclude: Path | tuple[str, ...] | None = option(
         checks.exclusions, None, WHAT, "leave out the images that this text file lists, an identifier a line", metavar="FILE"
     )
@@ -192,7 +197,8 @@ class AuditRequest(Request):
         if external and self.by and not self.probe:
             raise UsageError("--by requires --probe", fix="with --predictions, give --attributes and --depth")
         with_a_model = (
-            "model", "model_args", "data", "image_root", "image_column", "limit", "include_examples", "what_if", "untrained_control",
+            "model", "model_args", "data", "image_root", "image_column", "attributes_from", "limit", "include_examples", "what_if",
+            "untrained_control",
         )  # fmt: skip
         for name in with_a_model if external else ("attributes", "outcome", "pairs", "depth", "prediction_column", "truth_column"):
             if checks.is_given(getattr(self, name)):

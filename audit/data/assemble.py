@@ -40,7 +40,7 @@ def assemble(images: Sequence[bytes], ids: Sequence[str], cells: Cells, schema: 
     import pandas as pd
 
     attributes = read(schema, cells)
-    rows = _first_rows(ids, attributes, cells)
+    rows = first_rows(ids, attributes, cells)
     repeated = len(ids) - len(rows)
     notes = [Note("repeated_rows", {"count": repeated})] if repeated else []
     columns = {name: [values[row] for row in rows] for name, values in attributes.columns.items()}
@@ -57,8 +57,8 @@ def assemble(images: Sequence[bytes], ids: Sequence[str], cells: Cells, schema: 
     )
 
 
-def _first_rows(ids: Sequence[str], attributes: Attributes, cells: Cells) -> list[int]:
-    """Return the first row of each image; raise `DataError` if a later one says something else."""
+def first_rows(ids: Sequence[str], attributes: Attributes, cells: Cells) -> list[int]:
+    """Return the first row of each image; DataError if a later one says something else."""
     first: dict[str, int] = {}
     conflicts: list[tuple[int, int]] = []
     for row, identifier in enumerate(ids):

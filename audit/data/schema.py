@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from audit.errors import DataError, nearest
 from audit.types import UNKNOWN, Group, Note
 from contrastive.tables import check_distinct as check_distinct
-from contrastive.tables import found_columns
+from contrastive.tables import found_columns as found_columns
 from contrastive.tables import quoted as quoted
 
 IMAGE_COLUMNS = ("file", "image", "path", "file_name", "filename", "image_path", "img_path", "filepath", "image_file", "img")

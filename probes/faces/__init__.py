@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from audit.types import Dataset, LoadOptions
+from audit.types import Dataset, LoadOptions, ProbeData
 
 RACES = ("White", "Black", "Indian", "East Asian", "Southeast Asian", "Middle Eastern", "Latino_Hispanic")
 GENDERS = ("Female", "Male")
@@ -16,6 +16,15 @@ HUB_RACES = ("East Asian", "Indian", "Black", "White", "Middle Eastern", "Latino
 HUB_GENDERS = ("Male", "Female")
 """Class names in the order of the hub's integer ids; data with another order are refused, not guessed at."""
 LICENCE = "FairFace images and labels: Karkkainen and Joo, WACV 2021, CC BY 4.0"
+DATA = ProbeData(
+    "FairFace",
+    (
+        "the authors' files: fairface_label_val.csv (file, age, gender, race, service_test) beside the folder val/",
+        "or any table or folder with these columns, Parquet shards, or hf:HuggingFaceM4/FairFace:0.25/validation",
+    ),
+    "https://github.com/joojs/fairface, or the hub's copy, which is downloaded without --data (validation: 10,954 faces, 0.5 GB).",
+    hub="HuggingFaceM4/FairFace",
+)
 RACE_ALIASES = {"Latino": "Latino_Hispanic", "Latino Hispanic": "Latino_Hispanic", "latino hispanic": "Latino_Hispanic"}
 AGE_ALIASES = {"over 70": "more than 70", ">70": "more than 70", "70+": "more than 70"}
 AGE_REPAIRS = {

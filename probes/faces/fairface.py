@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from audit.types import Claim, LabelSet, Measurement, Probe, Specification, SpecificationPlan
-from probes.faces import LICENCE, load
+from probes.faces import DATA, LICENCE, load
 from probes.prompts import Preset, preset
 from probes.prompts.single_templates import reworded, titles
 from probes.published import tables
@@ -100,7 +100,7 @@ def _accuracy_measurements() -> tuple[Measurement, ...]:
     def asked(name: str, question: str, primary: tuple[tuple[str, ...], ...]) -> Measurement:
         truth = name.replace("-", "_")
         labels = label_set(name, plain.prompts(truth))
-        return Measurement(name, question, labels, plain.title, accuracy_claims(*by_all, primary=primary), truth)
+        return Measurement(name, question, labels, plain.title, accuracy_claims(*by_all, primary=primary), truth, infers=truth)
 
     return (
         asked("gender", "Is the gender that annotators saw recognised equally well?", (*BY_ONE, ("race", "gender"))),
@@ -114,7 +114,7 @@ def harm_measurement(name: str, question: str, preset_: Preset, variant: str, cl
     """Return a measurement of a harm label set with its outcomes (those whose words the variant keeps)."""
     prompts = harm_labels(preset_, variant)
     outcomes = {outcome: kept for outcome, words in HARM_OUTCOMES.items() if (kept := tuple(word for word in words if word in prompts))}
-    return Measurement(name, question, label_set(name, prompts), preset_.title, claims, outcomes=outcomes)
+    return Measurement(name, question, label_set(name, prompts), preset_.title, claims, outcomes=outcomes, infers="race and gender")
 
 
 def _harm_measurements() -> tuple[Measurement, ...]:
@@ -145,7 +145,20 @@ def _markedness(attribute: str, primary: bool) -> Measurement:
         preset=plain.title,
         claims=(Claim("selection_rate", (attribute,), "unmarked", primary),),
         outcomes={"unmarked": ("person",)},
+        infers=attribute,
     )
+
+
+def _harm_without_groups() -> Measurement:
+    """Return the harmful words beside "person" alone: no label names a group."""
+    rijgersberg = preset(HARM_PRESET)
+    claims = (
+        *harm_claims(("crime-related", "non-human"), (*BY_ONE, ("race", "gender")), primary=True),
+        *harm_claims((*CRIME, *NON_HUMAN), BY_ONE, primary=False),
+    )
+    question = "Whose faces are given crime-related or non-human words instead of 'person'? (8 labels)"
+    labels = label_set("harm-8-person", rijgersberg.prompts("person", "harm"))
+    return Measurement("harm-8-person", question, labels, rijgersberg.title, claims, outcomes=HARM_OUTCOMES)
 
 
 # ---- specification curves ------------------------------------------------------------------------------------------------------------
@@ -181,7 +194,7 @@ def _accuracy_plan(question: str, truth: str, alone: str, answer_of: Callable[[s
     presets = _presets(ACCURACY_PRESET)
 
     def asked(each: Preset, variant: str, labels: LabelSet) -> Specification:
-        return Specification(each.title, variant, Measurement(labels.name, question, labels, each.title, (claim,), truth))
+        return Specification(each.title, variant, Measurement(labels.name, question, labels, each.title, (claim,), truth, infers=truth))
 
     points = [asked(each, alone, label_set(truth, each.prompts(truth))) for each in presets]
     points += [asked(each, "race x gender, summed", summed("race x gender", each.prompts("race_gender"), answer_of)) for each in presets]
@@ -204,6 +217,7 @@ PROBE = Probe(
     ),
     source="Radford et al. 2021 (arXiv 2103.00020), section 7; markedness: Wolfe and Caliskan 2022 (arXiv 2205.11378)",
     licence=LICENCE,
+    data=DATA,
     limits=(
         "Labels are what annotators perceived; they are not how the people shown identify themselves. "
         "Gender is binary and race has seven values because the data set has them.",
@@ -220,6 +234,7 @@ PROBE = Probe(
         "search and ranking, captions and generated text",
         "what an application built on the model does with these scores",
     ),
+    without_inference=(_harm_without_groups(),),
     published=tables("clip_fairface"),
     specifications=(
         _harm_plan("Crime-related words by race", "crime-related", ("race",), "no crime words"),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from audit.plans import AssociationPlan, RankingPlan
 from audit.types import Claim, LabelSet, Measurement, Probe
-from probes.faces import LICENCE, load
+from probes.faces import DATA, LICENCE, load
 
 FIELDS = {
     "care": ("a nurse", "a kindergarten teacher", "a childminder", "a care worker"),
@@ -78,6 +78,7 @@ PROBE = Probe(
     ),
     source="Our own words, in seven fields; after Berg et al. 2022 (arXiv 2203.11933) and Wang et al. 2021 (arXiv 2109.05433)",
     licence=LICENCE,
+    data=DATA,
     limits=(
         "No answer is right: nobody knows what the people shown do for a living. What is measured is what a model associates with a face.",
         "A gallery of faces is not the index of a search engine: no picture shows the work, so that only the face can decide.",

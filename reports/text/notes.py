@@ -28,6 +28,7 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "level_like_missing": "{column}: {level} counts as a group; leave the cell empty where the value is not known.",
         "level_like_date": "{column}: {level} counts as a group; it looks like a date that a spreadsheet made of something else.",
         "near_duplicates": "{column}: {levels} differ only in case, blanks or Unicode form; they were kept apart.",
+        "joined_attributes": "{attributes} from {table} for {found} of {total} images, by {by}; rows about other images: {unused}.",
         "unused_columns": "Columns that were not used: {columns}.",
         "numbered_images": "Images are identified by row number: their names are missing or repeat.",
         "parquet_files": "Parquet files of the folder that were read: {count:,} ({files}).",

@@ -41,6 +41,9 @@ def load(options):
 
 PROBE = replace(gender_probe(None), load=load, what_ifs=(WhatIfPlan("?", "gender/accuracy/race", neutral={"person": ("a person",)}),))
 """
+ASKED = FACES.replace("PROBE = replace(", "ASKED = gender_probe(None).measurements[0]\nPROBE = replace(").replace(
+    "load=load,", "load=load, measurements=(ASKED, replace(ASKED, name='sex', infers='gender')),"
+)
 COLOURS = """from audit.testing import AXES, FakeEncoder
 
 
@@ -64,6 +67,8 @@ def place(tmp_path_factory):
     table.rename_axis("id").to_csv(folder / "answers.csv")
     table.rename(columns={"y_pred": "said", "y_true": "right"}).to_csv(folder / "renamed.csv")
     table.assign(y_pred=["Male" if row % 5 else "Female" for row in range(48)]).rename_axis("id").to_csv(folder / "seed1.csv")
+    pd.DataFrame({"id": faces.attributes.index, "hat": ["yes", "no", "no"] * 16}).to_csv(folder / "more.csv", index=False)
+    (folder / "asked.py").write_text(ASKED)
     (folder / "listed.txt").write_text("000.png\n001.png\n")
     for name, content in zip(faces.attributes.index, faces.images, strict=True):
         (folder / name).write_bytes(content)
@@ -91,6 +96,7 @@ AUDITS = {
     "as_replicates": ({"predictions": ["answers.csv", "seed1.csv"], "attributes": "race", "min_group_size": 5}, True),
     "outcome": ({**EXTERNAL, "attributes": "race"}, "woman=Female"), "depth": ({**EXTERNAL, "attributes": "race,gender"}, 1),
     "cluster": ({**EXTERNAL, "attributes": "race"}, "scene"), "weights": ({**EXTERNAL, "attributes": "race"}, "w"),
+    "attributes_from": ({**MODEL, "data": "faces.csv"}, "more.csv"), "no_inference": ({**MODEL, "probe": "asked.py"}, True),
     "bins": (EXTERNAL, "w=10,30"), "pairs": ({**EXTERNAL, "attributes": "race,gender"}, "gender=scene,race"),
     "nested": ({**EXTERNAL, "attributes": "race", "cluster": "scene"}, "race"),
     "by": (MODEL, "race,gender"), "exclude": (MODEL, "listed.txt"),

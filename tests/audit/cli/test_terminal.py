@@ -16,7 +16,7 @@ import pytest
 
 from audit.cli.progress import StageBars
 from audit.cli.screen import Screen
-from reports.exports.terminal_changes import comparison_lines
+from reports.exports.terminal.changes import comparison_lines
 from tests.support import comparison_samples
 from tests.support.command import command
 

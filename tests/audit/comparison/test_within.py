@@ -12,7 +12,7 @@ from audit.records.results import from_json, to_json
 from audit.testing import FakeEncoder, four_faces, gender_probe
 from reports.exports.markdown import summary_markdown
 from reports.exports.tables import csv_tables
-from reports.exports.terminal import audit_lines
+from reports.exports.terminal.audits import audit_lines
 from reports.render import render
 from reports.text.notes import sentence
 from tests.support import comparison_samples as samples

@@ -14,7 +14,7 @@ from audit.records.results import Results
 from audit.testing import FakeEncoder, four_faces, gender_probe
 from audit.types import Settings
 from reports.exports.card import card
-from reports.exports.terminal import audit_lines
+from reports.exports.terminal.audits import audit_lines
 from reports.text import numbers, phrases
 from tests.support.page_text import text_of
 

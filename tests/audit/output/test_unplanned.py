@@ -5,7 +5,7 @@ import pytest
 
 import audit
 from audit.records.results import Settings
-from reports.exports.terminal import audit_lines
+from reports.exports.terminal.audits import audit_lines
 from tests.support.page_text import text_of
 
 

@@ -15,7 +15,7 @@ from audit.run import main
 from audit.testing import FakeEncoder, four_faces, gender_probe
 from audit.types import Settings
 from reports.exports.markdown import summary_markdown
-from reports.exports.terminal import audit_lines
+from reports.exports.terminal.audits import audit_lines
 from reports.text.notes import sentence
 from tests.support.page_text import text_of
 

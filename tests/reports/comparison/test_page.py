@@ -12,7 +12,7 @@ from audit.types import Note
 from reports.charts.curves import gap_curve, rate_curve
 from reports.charts.dumbbells import rate_dumbbell
 from reports.exports.markdown import comparison_markdown
-from reports.exports.terminal_changes import comparison_lines
+from reports.exports.terminal.changes import comparison_lines
 from reports.read import read_comparisons
 from reports.render import main, render_comparisons
 from reports.text import comparison as comparison_text

@@ -8,8 +8,8 @@ import pytest
 
 from audit.cli.screen import Screen
 from audit.types import Note, Settings
-from reports.exports.lines import fit, wrapped
-from reports.exports.terminal import audit_lines
+from reports.exports.terminal.audits import audit_lines
+from reports.exports.terminal.lines import fit, wrapped
 from reports.text.headline import headline_of
 from tests.support import report_samples as samples
 from tests.support import what_if_samples as tried

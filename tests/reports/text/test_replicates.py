@@ -9,7 +9,7 @@ from audit.errors import DataError
 from audit.records.replicates import MeanGap, ReplicatedGap, Replicates
 from audit.records.results import from_json, to_json
 from reports.exports.markdown import summary_markdown
-from reports.exports.terminal import audit_lines
+from reports.exports.terminal.audits import audit_lines
 from reports.render import render
 from reports.text import replicates as text
 from tests.support import report_samples as samples

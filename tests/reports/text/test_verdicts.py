@@ -11,8 +11,8 @@ from audit.statistics.verdict import worst
 from reports.exports.card import card
 from reports.exports.markdown import comparison_markdown, summary_markdown
 from reports.exports.model_card import model_cards
-from reports.exports.terminal import audit_lines
-from reports.exports.terminal_changes import comparison_lines
+from reports.exports.terminal.audits import audit_lines
+from reports.exports.terminal.changes import comparison_lines
 from reports.render import render
 from reports.render import render_comparisons as render_comparison
 from reports.text.headline import headline_of

@@ -9,7 +9,7 @@ from audit.records.analyses.similarity import ChanceBand, RankedMetric, RankedQu
 from audit.types import Note
 from reports.exports.markdown import summary_markdown
 from reports.exports.tables import csv_tables
-from reports.exports.terminal import audit_lines
+from reports.exports.terminal.audits import audit_lines
 from reports.render import render
 from reports.text.analyses.ranking import left_out_sentence, ranking_result, search_sentence, tied_sentence
 from tests.support import report_samples as samples

@@ -11,7 +11,7 @@ from audit.records.results import from_json, to_json
 from audit.records.what_if import CONTENT, Refused
 from audit.types import Note
 from reports.exports.markdown import summary_markdown
-from reports.exports.terminal import audit_lines
+from reports.exports.terminal.audits import audit_lines
 from reports.render import render
 from reports.sections.context import audit_contexts
 from reports.sections.results import what_if as section_module

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from audit.cli.screen import Screen
 from audit.records.comparison import Change, Comparison, Comparisons, Series, Trajectory
 from audit.records.results import Results
-from reports.exports.lines import fitted, lines_of
 from reports.exports.markdown import ordinary_spaces
+from reports.exports.terminal.lines import fitted, lines_of
 from reports.text import changes, phrases
 from reports.text import comparison as comparison_text
 from reports.text.gates import change_gate_rows, gates_sentence

@@ -8,9 +8,9 @@ from audit.cli.screen import Screen
 from audit.records.results import AuditResult, Finding, Results
 from audit.types import Group, Settings
 from contrastive.cli.console import visible
-from reports.exports.lines import fitted, lines_of, width, wrapped
 from reports.exports.markdown import ordinary_spaces
-from reports.exports.terminal_changes import paired_lines
+from reports.exports.terminal.changes import paired_lines
+from reports.exports.terminal.lines import fitted, lines_of, width, wrapped
 from reports.text import analyses, evidence, phrases, replicates, sentences
 from reports.text.gates import gate_rows, gates_sentence
 from reports.text.headline import headline_of, left_out_by_rule

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from audit.cli.progress import duration
 from audit.cli.screen import Screen
 from audit.engine.plan import AuditPlan, PlannedProbe
-from reports.exports.lines import lines_of, width
+from reports.exports.terminal.lines import lines_of, width
 from reports.text.numbers import in_words
 
 _MOST_LEVELS = 12

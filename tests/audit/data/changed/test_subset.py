@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audit.data.subset import apportion, read_list, stratified, without
+from audit.data.changed.subset import apportion, read_list, stratified, without
 from audit.errors import DataError, UsageError
 from audit.types import Dataset
 from tests.support.notes import sentences

@@ -1,0 +1,77 @@
+"""``vlm-audit probes`` and ``vlm-audit new-probe``: what can be asked, and the beginning of a question of your own."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+
+from audit.cli.exit_codes import print_result
+from audit.cli.parser import Parser, words_of
+from audit.cli.screen import Screen
+from audit.errors import UsageError
+from contrastive.cli.console import prepare_streams
+
+_EXAMPLE = "example"
+
+
+def parser() -> Parser:
+    """Return the parser of ``vlm-audit probes``."""
+    parse = Parser("vlm-audit probes", description="Names the probes with their questions and data, or says everything about one.")
+    parse.add_argument("what", nargs="?", metavar="WHAT", choices=("list", "show"), default="list", help="list, show (default: list)")
+    parse.add_argument("name", nargs="?", metavar="NAME", help="show: the probe, or your own file.py, which is run")
+    return parse
+
+
+def new_parser() -> Parser:
+    """Return the parser of ``vlm-audit new-probe``."""
+    parse = Parser("vlm-audit new-probe", description="Writes NAME.py, a probe with comments that runs as it stands.")
+    parse.add_argument("name", metavar="NAME", help="of the probe: small letters, digits and underscores")
+    return parse
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Print the probes, or one of them."""
+    prepare_streams()
+    arguments = parser().parse_args(words_of(argv))
+    return print_result(lambda: _shown(arguments.what, arguments.name))
+
+
+def new_main(argv: Sequence[str] | None = None) -> int:
+    """Write a new probe."""
+    prepare_streams()
+    arguments = new_parser().parse_args(words_of(argv))
+    return print_result(lambda: new_probe(arguments.name))
+
+
+def _shown(what: str, name: str | None) -> str:
+    import probes
+    from reports.exports.terminal.catalogue import catalogue_lines, probe_lines
+
+    screen = Screen.of(sys.stdout)
+    if (what == "show") != (name is not None):
+        raise UsageError("show and the name of a probe belong together", fix="vlm-audit probes show fairface")
+    return probe_lines(probes.get(name), screen) if name else catalogue_lines([probes.get(each) for each in probes.names()], screen)
+
+
+def new_probe(name: str, folder: Path = Path()) -> str:
+    """Write ``NAME.py`` and return what to do with it; UsageError if the name cannot be one, or the file exists."""
+    import probes
+
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or name in probes.names():
+        why = "a probe of the program is called so" if name in probes.names() else "a name has small letters, digits and underscores"
+        raise UsageError(f"a new probe cannot be called {name!r}", why=why, fix="vlm-audit new-probe my_question")
+    path = folder / f"{name}.py"
+    text = (files("audit.probe") / f"{_EXAMPLE}.py").read_text("utf-8")
+    try:
+        with path.open("x", encoding="utf-8", newline="\n") as file:
+            file.write(text.replace(f"{_EXAMPLE}.py", path.name).replace(f'name="{_EXAMPLE}"', f'name="{name}"'))
+    except FileExistsError as error:
+        raise UsageError(f"{str(path)!r} exists", why="a file of yours is never replaced", fix="choose another name") from error
+    return f"wrote {path}: it runs as it stands, on pictures that it draws\nvlm-audit run --model ckpt.pt --probe {path}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,73 @@
+"""Further attributes of images that a table of its own holds, joined by what identifies an image."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from audit.data.assemble import fingerprint, first_rows
+from audit.data.schema import IMAGE_COLUMNS, Schema, image_column, quoted, read
+from audit.data.table import read_cells
+from audit.errors import DataError
+from audit.types import UNKNOWN, Dataset, Note
+
+ID_COLUMNS = ("id", *IMAGE_COLUMNS)
+"""Names of the column that identifies an image."""
+
+
+def with_attributes(dataset: Dataset, path: Path, encoding: str | None = None) -> Dataset:
+    """Return the data set with every other column of a table as an attribute; an image that the table does not have gets `UNKNOWN`.
+
+    Images are found by their identifiers or, where none of these stands in the table, by the names of their files. DataError if no image
+    is found, two rows of an image disagree, or the data have an attribute of that name already.
+    """
+    cells = read_cells(path, encoding)
+    schema = Schema(image_columns=ID_COLUMNS)
+    column = image_column(schema, list(cells.columns), cells.place)
+    attributes = read(schema, cells)
+    if taken := [name for name in attributes.columns if name in dataset.attributes.columns]:
+        why, fix = f"{dataset.name} has an attribute of this name", "rename the column, or take it out of the table"
+        raise DataError(f"the column {quoted(taken[0])} of {cells.place} is there already", why=why, fix=fix)
+    ids = cells.columns[column]
+    rows = first_rows(ids, attributes, cells)
+    places, by_name = _places(dataset, [ids[row] for row in rows])
+    found = [row for row in places if row is not None]
+    if not found:
+        why = f"it has {quoted(ids[0])}, the data have {quoted(str(dataset.attributes.index[0]))}"
+        fix = f"give the identifiers of the data in the column {column!r}"
+        raise DataError(f"{cells.place} names no image of {dataset.name}", why=why, fix=fix)
+    joined = {name: [UNKNOWN if row is None else values[rows[row]] for row in places] for name, values in attributes.columns.items()}
+    together = dataset.attributes.assign(**joined).astype("str")
+    missing = {name: UNKNOWN in values for name, values in joined.items()}
+    levels = {name: (*given, UNKNOWN) if missing[name] and UNKNOWN not in given else given for name, given in attributes.levels.items()}
+    note = Note(
+        "joined_attributes",
+        {
+            "table": cells.place, "attributes": tuple(map(quoted, joined)), "found": len(found), "total": len(places),
+            "unused": len(rows) - len(set(found)), "by": "the names of their files" if by_name else "their identifiers",
+        },
+    )  # fmt: skip
+    return replace(
+        dataset,
+        attributes=together,
+        levels={**dataset.levels, **levels},
+        fingerprint=fingerprint(together),
+        notes=(*dataset.notes, *attributes.notes, note),
+    )
+
+
+def _places(dataset: Dataset, ids: Sequence[str]) -> tuple[list[int | None], bool]:
+    """Return the place of each image among `ids`, None where it is not there, and whether only the names of files told."""
+    own = [str(name) for name in dataset.attributes.index]
+    places = _placed(own, {name: place for place, name in enumerate(ids)})
+    if any(place is not None for place in places):
+        return places, False
+    names, given = [name.rpartition("/")[2] for name in own], [name.rpartition("/")[2] for name in ids]
+    if len(set(names)) < len(names) or len(set(given)) < len(given):
+        return places, False  # a name that two images share says nothing
+    return _placed(names, {name: place for place, name in enumerate(given)}), True
+
+
+def _placed(names: Sequence[str], places: Mapping[str, int]) -> list[int | None]:
+    return [places.get(name) for name in names]

@@ -1,0 +1,41 @@
+"""A probe that never asks which group a person belongs to."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from audit.errors import UsageError
+from audit.naming import finding_id
+from audit.types import Probe
+
+NOT_ASKED = "which group a model takes a person for: it was never asked to name one (--no-inference)"
+
+
+def without_inference(probe: Probe) -> Probe:
+    """Return the probe without every measurement whose labels name a group of people, and without what rests on those.
+
+    What the probe asks in their place (`Probe.without_inference`) is added. UsageError if nothing is left to ask.
+    """
+    kept = (*(each for each in probe.measurements if not each.infers), *probe.without_inference)
+    if not kept and not probe.analyses:
+        why = "every measurement asks which group a person belongs to"
+        raise UsageError(
+            f"probe {probe.name!r} cannot be asked with --no-inference", why=why, fix="leave the flag out, or take another probe"
+        )
+    names = {each.name for each in kept}
+    ids = {finding_id(each.name, claim) for each in kept for claim in each.claims}
+    return replace(
+        probe,
+        measurements=kept,
+        without_inference=(),
+        paired=tuple(each for each in probe.paired if each.measurement in names),
+        # A curve whose default is not asked says nothing about a question that is.
+        specifications=tuple(
+            replace(plan, specifications=tuple(point for point in plan.specifications if not point.measurement.infers), default=0)
+            for plan in probe.specifications
+            if plan.default == 0 and not plan.specifications[0].measurement.infers
+        ),
+        published=tuple(table for table in probe.published if {cell.finding for row in table.rows for cell in row.ours if cell} <= ids),
+        what_ifs=tuple(plan for plan in probe.what_ifs if plan.finding in ids),
+        not_tested=(*probe.not_tested, NOT_ASKED),
+    )

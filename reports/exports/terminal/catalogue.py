@@ -1,0 +1,78 @@
+"""The probes as lines: all of them, or everything about one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from audit.cli.screen import Screen
+from audit.probe.presence import Presence, presence
+from audit.types import AnalysisPlan, Probe
+from reports.exports.terminal.lines import lines_of
+from reports.text.phrases import attributes
+
+PRESENCE: dict[Presence, str] = {
+    "own": "the data come with the program",
+    "here": "the data are here",
+    "missing packages": "the data come with packages that are missing",
+    "hub": "the data are downloaded at the first run, or given with --data",
+    "given": "give the data with --data",
+}
+
+
+def catalogue_lines(probes: Sequence[Probe], screen: Screen) -> str:
+    """Return two or three lines for each probe: question, data and licence, gate, and whether the data are here."""
+    lines = []
+    for probe in probes:
+        lines += [screen.paint(probe.name, "teal"), *lines_of(probe.question, screen, indent=2)]
+        lines += lines_of(f"{probe.licence} · {gate(probe)} · {PRESENCE[presence(probe.data)]}", screen, indent=2)
+    return "\n".join([*lines, "", "vlm-audit probes show NAME says what is asked, what the data look like, and how to get them"])
+
+
+def probe_lines(probe: Probe, screen: Screen) -> str:
+    """Return everything about a probe that a person must know before running it."""
+    return "\n".join(line for text, indent in _about(probe) for line in (lines_of(text, screen, indent=indent) if text else [""]))
+
+
+def _about(probe: Probe) -> Iterator[tuple[str, int]]:
+    yield f"{probe.name}: {probe.question}", 0
+    yield from (("", 0), ("asked", 0))
+    for each in probe.measurements:
+        by = sorted({attributes(claim.by) for claim in each.claims if claim.primary} or {attributes(claim.by) for claim in each.claims})
+        planned = "" if any(claim.primary for claim in each.claims) else "; exploratory"
+        yield f"{each.name}: {each.question} By {', '.join(by)}{planned}.", 2
+    for plan in probe.analyses:
+        yield f"{kind(plan)}: {plan.question} Exploratory.", 2
+    yield from (("", 0), ("data", 0))
+    if probe.data:
+        yield f"{probe.data.name}: {probe.data.obtain}", 2
+        if probe.data.layout:
+            yield "--data holds:", 2
+            yield from ((line, 4) for line in probe.data.layout)
+    yield f"{gate(probe)}; {PRESENCE[presence(probe.data)]}", 2
+    yield f"licence: {probe.licence}", 2
+    yield f"source: {probe.source}", 2
+    for title, texts in (("what it cannot tell", probe.limits), ("not tested", probe.not_tested)):
+        yield from (("", 0), (title, 0), *((text, 2) for text in texts))
+    yield from (("", 0), (f"vlm-audit run --model ckpt.pt --probe {probe.name}{_data_flag(probe)}", 0))
+
+
+def _data_flag(probe: Probe) -> str:
+    return " --data DIR" if presence(probe.data) in ("given", "hub") else ""
+
+
+def gate(probe: Probe) -> str:
+    """Return what must be done before the data may be used."""
+    return f"gated: {probe.data.gate}" if probe.data and probe.data.gate else "open"
+
+
+def kind(plan: AnalysisPlan) -> str:
+    """Return the kind of a plan in words.
+
+    Examples
+    --------
+    >>> from audit.plans import RankingPlan
+    >>> kind(RankingPlan("?", {}, (), "v1"))
+    'ranking'
+    """
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(plan).__name__.removesuffix("Plan")).lower()
