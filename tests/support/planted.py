@@ -1,0 +1,124 @@
+"""Models planted for any probe: a stereotyper, whose answers depend on one group alone, and a refuser, which answers all alike.
+
+They know the pictures of a data set by their pixels. A text is a random direction of its own; a picture is the sum of the texts that it
+shall be answered with, so that one embedding answers every measurement of a probe.
+"""
+
+import hashlib
+import io
+
+import numpy as np
+
+import probes
+from audit.data.images import decode
+from audit.plans import AssociationPlan, RankingPlan
+from audit.types import UNKNOWN, LoadOptions
+
+DIMENSIONS = 1024
+MODELS = """
+from tests.support.planted import Refuser as PlantedRefuser
+from tests.support.planted import Stereotyper as PlantedStereotyper
+
+
+class Stereotyper(PlantedStereotyper):
+    def __init__(self):
+        super().__init__({probe!r}, {data!r})
+
+
+class Refuser(PlantedRefuser):
+    pass
+"""
+
+
+def text_direction(text):
+    """Return a direction that a text has for itself."""
+    rng = np.random.default_rng(int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big"))
+    drawn = rng.normal(size=DIMENSIONS)
+    return drawn / np.linalg.norm(drawn)
+
+
+def pixels(image):
+    return hashlib.sha256(image.tobytes()).digest()
+
+
+class Refuser:
+    """Says the same of every picture: the first text that it is given fits as well as the last."""
+
+    logit_scale = 100.0
+
+    def encode_images(self, images):
+        return np.ones((len(images), DIMENSIONS))
+
+    def encode_texts(self, texts):
+        return np.stack([text_direction(text) for text in texts])
+
+
+class Stereotyper:
+    """Answers right, and with the outcome that is asked about, for one half of the groups of an attribute, and wrong for the others."""
+
+    logit_scale = 100.0
+
+    def __init__(self, probe, data=None):
+        probe = probes.get(probe)
+        dataset = probe.load(LoadOptions(data))
+        favoured = favoured_rows(probe, dataset)
+        self.rows = {}
+        for row, content in enumerate(dataset.images):
+            attributes = dataset.attributes.iloc[row]
+            texts = list(wanted_texts(probe, attributes, favoured=bool(favoured[row])))
+            self.rows[pixels(decode(content).image)] = np.sum([text_direction(text) for text in texts], axis=0)
+
+    def encode_images(self, images):
+        """Return the sum of what each picture shall be answered with; of a strange picture its mean colour, as a direction."""
+        return np.stack([self.rows.get(pixels(image), text_direction(str(np.asarray(image).mean()))) for image in images])
+
+    encode_texts = Refuser.encode_texts
+
+
+def favoured_rows(probe, dataset):
+    """Return whether each picture is of the most frequent groups, half of the pictures or more, of the attribute that is compared first."""
+    name = stereotyped_attribute(probe)
+    levels = dataset.attributes[name].value_counts().drop(UNKNOWN, errors="ignore")
+    chosen = levels.index[: max(1, len(levels) // 2)]
+    return dataset.attributes[name].isin(chosen).to_numpy()
+
+
+def stereotyped_attribute(probe):
+    by = [claim.by for each in probe.measurements for claim in each.claims if claim.primary and len(claim.by) == 1]
+    return (*(names[0] for names in by), *(name for plan in probe.analyses for name in plan.by))[0]
+
+
+def wanted_texts(probe, attributes, *, favoured):
+    """Give the prompts of the answers that a picture shall get, one of each label."""
+    for each in probe.measurements:
+        label = wanted_label(each, attributes, favoured=favoured)
+        if label is not None:
+            yield from each.label_set.prompts[label]
+    for plan in probe.analyses:
+        if isinstance(plan, RankingPlan) and favoured:
+            yield next(iter(plan.queries.values()))[0]
+        if isinstance(plan, AssociationPlan):
+            yield plan.words[list(plan.words)[0 if favoured else 1]][0]
+
+
+def wanted_label(measurement, attributes, *, favoured):
+    """Return the label that makes the favoured right, or gives them the first outcome; any other label for the others."""
+    labels, answers = measurement.label_set.labels, measurement.label_set.answers
+    if measurement.truth is not None:
+        counted = (attributes[measurement.truth],)
+    else:
+        outcome = next((claim.outcome for claim in measurement.claims if claim.outcome), None)
+        counted = measurement.outcomes.get(outcome, labels[:1])
+    inside = [label for label in labels if answers.get(label, label) in counted]
+    outside = [label for label in labels if label not in inside]
+    return next(iter(inside if favoured else outside), None)
+
+
+def picture(number, size=(16, 16), kind="PNG"):
+    """Return a small picture that no other number gives."""
+    from PIL import Image
+
+    rng = np.random.default_rng(number)
+    buffer = io.BytesIO()
+    Image.fromarray(rng.integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)).save(buffer, kind)
+    return buffer.getvalue()
