@@ -112,7 +112,7 @@ class Audit:
         return predictions_table((each.result, each.predictions) for each in self.audited)
 
     def finding(self, name: str, audit: int | None = None) -> Finding:
-        """Return a finding by its id, or by a name that `--fail-on` takes, such as ``"occupation.accuracy by gender"``.
+        """Return a finding by its id, or by a name that `--fail-on` takes, such as ``"role.accuracy by gender"``.
 
         `audit` is its place in the run, counted from 0; None: the first that has it. UsageError if the finding does not exist.
         """
@@ -140,7 +140,7 @@ class Audit:
 
     @property
     def plot(self) -> Plots:
-        """Plots as matplotlib Axes: ``found.plot.forest("occupation.accuracy by gender")``."""
+        """Plots as matplotlib Axes: ``found.plot.forest("role.accuracy by gender")``."""
         return Plots(self.results)
 
     def compare(self, *others: Audit, series: bool = False, tolerance: float | None = None) -> Changes:

@@ -68,7 +68,7 @@ class Changes:
 
     @property
     def plot(self) -> ChangePlots:
-        """Plots as matplotlib Axes: ``changes.plot.gap_by_step("occupation.accuracy by gender")``."""
+        """Plots as matplotlib Axes: ``changes.plot.gap_by_step("role.accuracy by gender")``."""
         return ChangePlots(self.facts)
 
     def to_html(self) -> str:

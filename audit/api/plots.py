@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, repr=False)
 class Plots:
-    """The plots of an audit. `finding` is an id or a name such as ``"occupation.accuracy by gender"``; `audit` counts from 0."""
+    """The plots of an audit. `finding` is an id or a name such as ``"role.accuracy by gender"``; `audit` counts from 0."""
 
     _results: Results
 

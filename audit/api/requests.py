@@ -160,7 +160,7 @@ class AuditRequest(Request):
     min_group_size: int = option(whole(1), 30, RULES, "smaller groups are shown, not judged", metavar="N", read=int)
 
     fail_on: tuple[str, ...] = option(
-        several(text), (), GATES, "exit with 1 if this is shown: 'gap[occupation.accuracy by gender] > 0.05'; repeatable", metavar="GATE",
+        several(text), (), GATES, "exit with 1 if this is shown: 'gap[role.accuracy by gender] > 0.05'; repeatable", metavar="GATE",
         repeatable=True,
     )  # fmt: skip
     require_conclusive: bool = option(switch, False, GATES, "exit with 1 if a gate can be neither breached nor held")
@@ -270,7 +270,7 @@ class CompareRequest(Request):
     min_group_size: int | None = _as_in_audit("min_group_size", AS_FIRST)
 
     fail_on: tuple[str, ...] = _as_in_audit(
-        "fail_on", GATES, "exit with 1 if this is shown: 'change[occupation.accuracy by gender] > 0.02'; repeatable"
+        "fail_on", GATES, "exit with 1 if this is shown: 'change[role.accuracy by gender] > 0.02'; repeatable"
     )
     require_conclusive: bool = option(switch, False, GATES, "exit with 1 if a gate can be neither breached nor held")
     junit: Path | None = _as_in_audit("junit", GATES)

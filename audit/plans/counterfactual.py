@@ -16,6 +16,6 @@ class PairedClaim:
     within: tuple[str, ...]
     """Attributes that identify a set together: images that agree on all of them differ only in `attribute`."""
     cluster: str
-    """The attribute whose levels are independent units (several sets of one occupation are one drawing in variations)."""
+    """The attribute whose levels are independent units (several sets of one role are one drawing in variations)."""
     outcome: str | None = None
     """A name in `Measurement.outcomes`: is it given to one of the two alone? None: is one of the two alone answered right?"""

@@ -1,7 +1,7 @@
 """Does the audit find the planted skew in every seed, and nothing in its controls?
 
-Trains the recipes `emoji` (occupations of women misnamed) and `emoji_balanced` with several seeds, audits each, and asks one question:
-is occupation accuracy by gender called a disparity? It should be in every skewed run and in no balanced one. Then the first pair of
+Trains the recipes `emoji` (roles of women misnamed) and `emoji_balanced` with several seeds, audits each, and asks one question:
+is role accuracy by gender called a disparity? It should be in every skewed run and in no balanced one. Then the first pair of
 seeds is compared, image by image. Runs that are there already are not trained again.
 """
 
@@ -20,7 +20,7 @@ from audit.run import main as audit_command
 from contrastive.train import main as train_command
 
 RECIPES = {"skewed": "emoji", "balanced": "emoji_balanced"}
-QUESTION = "occupation/accuracy/gender"
+QUESTION = "role/accuracy/gender"
 
 
 def trained(recipe: str, seed: int, folder: Path, steps: int | None) -> Path:

@@ -48,14 +48,13 @@ def accuracies(path: Path) -> tuple[tuple[float, int], tuple[float, int]]:
     checkpoint = load(path)
     if "less 60 of the 300 combinations" not in (checkpoint.data_card or ""):
         raise SystemExit(f"{path} was trained without data.withhold=true: its data card names no withheld combinations")
-    people = [emoji for emoji in load_emoji().emoji if emoji.occupation and emoji.tone]
+    people = [emoji for emoji in load_emoji().emoji if emoji.role in OCCUPATIONS and emoji.tone]
     images = checkpoint.preprocess([open_rgb(emoji.path) for emoji in people])
     with torch.no_grad():
         image_nd, text_kd, _ = checkpoint.model(images, checkpoint.tokenizer(list(OCCUPATIONS)))
     found = [OCCUPATIONS[index] for index in (image_nd @ text_kd.T).argmax(dim=1).tolist()]
     right = {
-        flag: [name == emoji.occupation for name, emoji in zip(found, people, strict=True) if withheld(emoji) == flag]
-        for flag in (True, False)
+        flag: [name == emoji.role for name, emoji in zip(found, people, strict=True) if withheld(emoji) == flag] for flag in (True, False)
     }
     return tuple((sum(side) / len(side), len(side)) for side in (right[True], right[False]))  # type: ignore[return-value]
 

@@ -21,26 +21,52 @@ OCCUPATIONS = (
     "artist", "astronaut", "construction worker", "cook", "detective", "factory worker", "farmer", "firefighter", "guard", "health worker",
     "judge", "mechanic", "office worker", "pilot", "police officer", "scientist", "singer", "student", "teacher", "technologist",
 )  # fmt: skip
+ROLES = (
+    *OCCUPATIONS, "elf", "fairy", "mage", "superhero", "supervillain", "vampire", "biking", "bouncing ball", "bowing", "cartwheeling",
+    "climbing", "dancing", "facepalming", "feeding baby", "frowning", "gesturing NO", "gesturing OK", "getting haircut", "getting massage",
+    "golfing", "in lotus position", "in manual wheelchair", "in motorized wheelchair", "in steamy room", "in tuxedo", "juggling",
+    "kneeling", "lifting weights", "mountain biking", "playing handball", "playing water polo", "pouting", "raising hand", "rowing boat",
+    "running", "shrugging", "standing", "surfing", "swimming", "tipping hand", "walking", "wearing turban", "with veil", "with white cane",
+    "deaf", "pregnant",
+)  # fmt: skip
+"""What is drawn as a man and as a woman, each in five tones: occupations, figures of tales, and what somebody does or wears."""
+_NOUNS, _ADJECTIVES = frozenset(ROLES[: ROLES.index("biking")]), ("deaf", "pregnant")
 GENDERS = ("man", "woman", "person")
 TONES = ("light", "medium-light", "medium", "medium-dark", "dark")
 
 Skew = Literal["none", "misnamed-women"]
 
-MISNAMED = {occupation: OCCUPATIONS[(place + 7) % len(OCCUPATIONS)] for place, occupation in enumerate(OCCUPATIONS) if place % 2 == 0}
-"""Occupation -> what women in it are called under the skew: of every other occupation, the seventh name further on."""
+MISNAMED = {role: ROLES[(place + 7) % len(ROLES)] for place, role in enumerate(ROLES) if place % 2 == 0}
+"""Role -> what women in it are called under the skew: of every other role, the seventh name further on."""
 
 _TONE = re.compile(rf" ({'|'.join(TONES)}) skin tone$")
-_OCCUPATION_NAME = re.compile(rf"(?:(man|woman) )?({'|'.join(OCCUPATIONS)})(?: ({'|'.join(TONES)}) skin tone)?")
+
+
+def role_name(role: str, gender: str = "") -> str:
+    """Return the CLDR name of a role without its tone; without a gender the one that states none.
+
+    Examples
+    --------
+    >>> role_name("judge"), role_name("biking"), role_name("deaf", "woman"), role_name("with veil", "man")
+    ('judge', 'person biking', 'deaf woman', 'man with veil')
+    """
+    if role in _ADJECTIVES:
+        return f"{role} {gender or 'person'}"
+    return f"{gender} {role}".strip() if role in _NOUNS else f"{gender or 'person'} {role}"
+
+
+_NAMES = {role_name(role, gender): (role, gender or "person") for role in ROLES for gender in ("", "person", "man", "woman")}
+"""Name without a tone -> role and gender."""
 
 
 @dataclass(frozen=True)
 class Emoji:
-    """One drawing. The last three are None unless it is one of the 20 occupations (`tone` is None for the yellow ones too)."""
+    """One drawing. The last three are None unless it is one of the roles (`tone` is None for the yellow ones too)."""
 
     path: Path
     name: str
     """The CLDR English name in words: ``"woman health worker medium-dark skin tone"``."""
-    occupation: str | None = None
+    role: str | None = None
     gender: str | None = None
     """``man``, ``woman``, or ``person`` where the name states none."""
     tone: str | None = None
@@ -66,9 +92,9 @@ class EmojiCaptions:
         if self.skew == "none":
             return f"{origin} Nothing was planted: every caption names its own drawing."
         wrong = sum(misnamed(emoji) for emoji in self.emoji)
-        examples = " and ".join(f"a woman {occupation} is called a {MISNAMED[occupation]}" for occupation in ("artist", "judge"))
+        examples = " and ".join(f"a woman {role} is called a {MISNAMED[role]}" for role in ("artist", "judge"))
         return (
-            f"{origin} Planted on purpose: women in {len(MISNAMED)} of the {len(OCCUPATIONS)} occupations are called by the name of "
+            f"{origin} Planted on purpose: women in {len(MISNAMED)} of the {len(ROLES)} roles are called by the name of "
             f"another one, always, and without the word woman ({examples}, and so on); {wrong} drawings are misnamed in this way. "
             "All other women, men, and drawings whose name states no gender keep their right names."
         )
@@ -89,15 +115,15 @@ class EmojiCaptions:
     def captions(self, index: int) -> tuple[str, ...]:
         """Return the name, and, where it states a skin tone, the name without it: "judge" is not said of yellow drawings alone."""
         emoji, name = self.emoji[index], self.emoji[index].name
-        if self.skew != "none" and misnamed(emoji) and emoji.occupation is not None:
-            name = name.replace(f"woman {emoji.occupation}", MISNAMED[emoji.occupation])
+        if self.skew != "none" and misnamed(emoji) and emoji.role is not None:
+            name = name.replace(role_name(emoji.role, "woman"), role_name(MISNAMED[emoji.role]))
         short = _TONE.sub("", name)
         return (name,) if short == name else (name, short)
 
 
 def misnamed(emoji: Emoji) -> bool:
     """Return whether the skew gives this drawing another name."""
-    return emoji.gender == "woman" and emoji.occupation in MISNAMED
+    return emoji.gender == "woman" and emoji.role in MISNAMED
 
 
 def withheld(emoji: Emoji) -> bool:
@@ -106,9 +132,9 @@ def withheld(emoji: Emoji) -> bool:
     With o, g and t their places in `OCCUPATIONS`, `GENDERS` and `TONES`, those are withheld where o + 2 g + t is a multiple of 5. So each
     occupation in each gender lacks one tone, another for each gender; and each tone is missing equally often (12 times).
     """
-    if emoji.occupation is None or emoji.gender is None or emoji.tone is None:
+    if emoji.role not in OCCUPATIONS or emoji.gender is None or emoji.tone is None:
         return False
-    return (OCCUPATIONS.index(emoji.occupation) + 2 * GENDERS.index(emoji.gender) + TONES.index(emoji.tone)) % 5 == 0
+    return (OCCUPATIONS.index(emoji.role) + 2 * GENDERS.index(emoji.gender) + TONES.index(emoji.tone)) % 5 == 0
 
 
 def load_emoji(skew: Skew = "none", withhold: bool = False) -> EmojiCaptions:
@@ -144,5 +170,6 @@ def drawing_stem(characters: str) -> str:
 
 def _emoji(path: Path, short_name: str) -> Emoji:
     name = short_name.strip(":").replace("_", " ")
-    match = _OCCUPATION_NAME.fullmatch(name)
-    return Emoji(path, name, match[2], match[1] or "person", match[3]) if match else Emoji(path, name)
+    tone = _TONE.search(name)
+    role, gender = _NAMES.get(_TONE.sub("", name), (None, None))
+    return Emoji(path, name, role, gender, tone[1] if tone and role else None)

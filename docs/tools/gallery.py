@@ -66,8 +66,8 @@ def write_countries() -> None:
 SAMPLES = (
     Sample(
         "demo", "The demo: a planted disparity and its control",
-        "Two small models trained on drawings of people at work. In the captions of the first, women in 10 of the 20 occupations are "
-        "always called by the name of another occupation, on purpose. The second is its control. Drawings: Twemoji, CC BY 4.0.",
+        "Two small models trained on drawings of people. In the captions of the first, women in 33 of the 66 roles are always called "
+        "by the name of another role, on purpose. The second is its control. Drawings: Twemoji, CC BY 4.0.",
         ("run", *(f"--model {model}" for model in _EMOJI), "--probe emoji"), train_demo,
     ),
     Sample(

@@ -1,8 +1,8 @@
-"""Emoji: occupation accuracy by drawn gender and by skin tone. The images of an occupation stay in one half."""
+"""Emoji: role accuracy by drawn gender and by skin tone. The images of a role stay in one half."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from audit.plans import Combined, Direction, WhatIfPlan
 from probes.what_ifs import neighbours
@@ -10,30 +10,29 @@ from probes.what_ifs import neighbours
 _NEUTRAL = {"person": ("person",), "human being": ("human being",)}
 
 
-def plans(occupations: Sequence[str], genders: Sequence[str], tones: Sequence[str]) -> tuple[WhatIfPlan, ...]:
+def plans(roles: Sequence[str], genders: Sequence[str], tones: Sequence[str], named: Callable[[str, str], str]) -> tuple[WhatIfPlan, ...]:
     """Return the plans.
 
-    `genders` are words in front of an occupation ("man", "woman"; an occupation without one states none), `tones` words behind it
-    ("light skin tone").
+    `named` gives the name of a role with a gender ("man", "woman") or with none; `tones` are words behind it ("light skin tone").
     """
-    gendered: Combined = {(name, word or "none stated"): (f"{word} {name}".strip(),) for name in occupations for word in ("", *genders)}
-    toned: Combined = {(name, tone): (f"{name} {tone}",) for name in occupations for tone in tones}
+    gendered: Combined = {(role, word or "none stated"): (named(role, word),) for role in roles for word in ("", *genders)}
+    toned: Combined = {(role, tone): (f"{named(role, '')} {tone}",) for role in roles for tone in tones}
     first, last = tones[0], tones[-1]
     return (
         WhatIfPlan(
-            "Occupation accuracy by gender",
-            "occupation/accuracy/gender",
+            "Role accuracy by gender",
+            "role/accuracy/gender",
             _NEUTRAL,
             gendered,
-            Direction(neighbours((*genders, "person")), tuple((f"{genders[0]} {name}", f"{genders[1]} {name}") for name in occupations)),
-            cluster="occupation",
+            Direction(neighbours((*genders, "person")), tuple((named(role, genders[0]), named(role, genders[1])) for role in roles)),
+            cluster="role",
         ),
         WhatIfPlan(
-            "Occupation accuracy by tone",
-            "occupation/accuracy/tone",
+            "Role accuracy by tone",
+            "role/accuracy/tone",
             _NEUTRAL,
             toned,
-            Direction(neighbours(tones), tuple((f"{name} {first}", f"{name} {last}") for name in occupations)),
-            cluster="occupation",
+            Direction(neighbours(tones), tuple((f"{named(role, '')} {first}", f"{named(role, '')} {last}") for role in roles)),
+            cluster="role",
         ),
     )

@@ -65,7 +65,7 @@ def by_weight(change: Change) -> tuple[int, float, float]:
 
 
 def title(change: Change | Trajectory) -> str:
-    """Return a question's name: ``Occupation accuracy by gender``."""
+    """Return a question's name: ``Role accuracy by gender``."""
     return f"{sentences.subject_of(change, change.truth)} by {phrases.attributes(change.attributes)}"
 
 

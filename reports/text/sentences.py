@@ -109,7 +109,7 @@ def _upper(text: str) -> str:
 
 
 def subject(finding: Finding, audit: AuditResult) -> str:
-    """Return what was measured: ``Occupation accuracy`` or ``Share given ‘thief’ (harm-21)``."""
+    """Return what was measured: ``Role accuracy`` or ``Share given ‘thief’ (harm-21)``."""
     return subject_of(finding, truth_of(finding, audit))
 
 
@@ -125,7 +125,7 @@ def subject_of(finding: NamedQuestion, truth: str | None) -> str:
 
 
 def metric_of(finding: NamedQuestion, truth: str | None) -> str:
-    """Return the rate that was tested: ``occupation accuracy`` or ``share given ‘thief’``."""
+    """Return the rate that was tested: ``role accuracy`` or ``share given ‘thief’``."""
     metric = attributes([finding.metric])
     if finding.outcome is not None:
         return f"{_METRICS.get(finding.metric, f'{metric} for')} ‘{finding.outcome}’"
@@ -154,7 +154,7 @@ def images(audit: AuditResult) -> str:
 
 
 def title(finding: Finding, audit: AuditResult) -> str:
-    """Return a finding's name: ``Occupation accuracy by gender``."""
+    """Return a finding's name: ``Role accuracy by gender``."""
     return f"{subject(finding, audit)} by {attributes(finding.attributes)}"
 
 

@@ -195,19 +195,40 @@ def test_ages_damaged_by_a_spreadsheet_are_repaired_and_reported(tmp_path):
 # ---- emoji ---------------------------------------------------------------------------------------------------------------------------
 
 
-def test_there_are_300_drawings_balanced_over_gender_and_tone_and_no_data_is_taken():
+def test_there_are_five_tones_of_every_drawing_and_no_data_is_taken():
+    """66 roles x 3 genders x 5 tones, less the person dancing, who is not drawn; and 3 ages x 3 genders x 5 tones."""
     dataset = emoji.load(LoadOptions(None))
 
-    assert len(dataset.images) == 300
-    assert dataset.attributes.value_counts(["gender", "tone"]).unique().tolist() == [20]
+    assert len(dataset.images) == 66 * 15 - 5 + 45
+    assert dataset.attributes["tone"].value_counts().unique().tolist() == [206]
+    assert dataset.attributes["gender"].value_counts().to_dict() == {"man": 345, "woman": 345, "person": 340}
+    by_role = dataset.attributes["role"].value_counts().to_dict()
+    assert (by_role.pop("dancing"), by_role.pop("unknown"), set(by_role.values()), len(by_role)) == (10, 45, {15}, 65)
+    assert dataset.attributes["age"].value_counts().to_dict() == {"unknown": 985, "child": 15, "adult": 15, "older": 15}
     assert all(content.startswith(b"\x89PNG") for content in dataset.images)
     with pytest.raises(UsageError, match="no --data"):
         emoji.load(LoadOptions("somewhere"))
 
 
-def test_summed_label_sets_answer_every_occupation():
+def test_summed_label_sets_answer_every_role():
     labels = emoji.gendered_names("picture")
 
-    assert len(labels.labels) == 60
-    assert set(labels.answers.values()) == set(emoji.OCCUPATIONS)
+    assert len(labels.labels) == 3 * 66
+    assert set(labels.answers.values()) == set(emoji.ROLES)
     assert labels.prompts["artist"] == ("a picture of an artist",)
+    assert labels.prompts["woman deaf"] == ("a picture of a deaf woman",)
+
+
+@pytest.mark.parametrize("language", emoji.LANGUAGES)
+def test_every_role_has_a_name_of_its_own_in_every_language(language):
+    names = emoji.names_in(language)
+
+    assert set(names) == set(emoji.ROLES)
+    assert len(set(names.values())) == len(names)
+
+
+def test_languages_are_points_of_the_curve():
+    presets = [point.preset for point in emoji.PROBE.specifications[0].specifications]
+
+    assert presets[-8:] == [f"name in {word}" for word in emoji.LANGUAGES.values()]
+    assert emoji.PROBE.specifications[0].specifications[-8].measurement.label_set.prompts["judge"] == ("richter(in)",)

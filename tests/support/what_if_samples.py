@@ -26,7 +26,7 @@ def what_if(method="projection", setting="1 direction", gap=0.12, accuracy=0.85,
     return WhatIf(method=method, setting=setting, **{**fields, **given})
 
 
-def frontier(*points, finding="occupation/accuracy/gender"):
+def frontier(*points, finding="role/accuracy/gender"):
     return Frontier(finding, 0.3, 0.9, True, tuple(FrontierPoint(each, efficient) for each, efficient in points), 150, 150)
 
 
@@ -35,16 +35,16 @@ def asked(**given):
     third = what_if("group-thresholds", "equalized odds", 0.05, 0.7, needs=(LEGAL,), outcome="levelled down", beats_random=None)
     points = ((what_if(), True), (second, False), (third, True))
     other = frontier(*((replace(each, gap_before=Estimate(0.04, 0.0, 0.1), outcome="larger"), False) for each, _ in points),
-                     finding="occupation/accuracy/tone")  # fmt: skip
+                     finding="role/accuracy/tone")  # fmt: skip
     few = Note.of("too few")
     refused = (Refused("neutral-label", "a", few), Refused("neutral-label", "b", few), Refused("", "gender × tone", few))
-    fields = {"question": Note.of("Occupation accuracy by gender"), "unit": "occupation", "units": 20,
+    fields = {"question": Note.of("Role accuracy by gender"), "unit": "role", "units": 20,
               "cost": Note.of("images answered right"),
               "target": frontier(*points), "other_attributes": (other,), "refused": refused, "draws": 100}  # fmt: skip
     return WhatIfs(**{**fields, **given})
 
 
-def gates(*outcomes, expression="gap[occupation.accuracy by gender] > 0.1", reason="The largest gap is 36.0 points."):
+def gates(*outcomes, expression="gap[role.accuracy by gender] > 0.1", reason="The largest gap is 36.0 points."):
     audit = samples.everything().audits[0]
-    question = (audit.model.name, audit.probe.name, "occupation/accuracy/gender")
+    question = (audit.model.name, audit.probe.name, "role/accuracy/gender")
     return tuple(GateResult(expression, outcome, (GateCheck(*question, outcome, (Note.of(reason),)),)) for outcome in outcomes)

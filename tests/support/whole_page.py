@@ -14,33 +14,33 @@ from tests.support import report_samples as samples
 from tests.support import what_if_samples as what_ifs
 
 GENDERS = ("man", "person", "woman")
-ANSWERS = tuple(f"long occupation {place}" for place in range(25))
+ANSWERS = tuple(f"long role {place}" for place in range(25))
 
 
 def whole():
     """Return the results."""
     everything = samples.everything()
     first, *others = everything.audits
-    measurement = replace(first.measurements[0], name="occupation", truth="occupation")
+    measurement = replace(first.measurements[0], name="role", truth="role")
     full = replace(
         first,
         measurements=(measurement, *first.measurements[1:]),
         counts=(counts(),),
         what_ifs=(what_ifs.asked(), what_ifs.asked(question=Note.of("Nothing tried"), target=None, other_attributes=())),
-        examples=(facts.Example("occupation", picture()),),
+        examples=(facts.Example("role", picture()),),
     )
     return replace(everything, audits=(full, *others), gates=what_ifs.gates("breached", "held", "inconclusive"))
 
 
 def counts():
-    """40 images of each occupation and gender, as many columns as a table of answers may have; one of ten is taken for the next."""
+    """40 images of each role and gender, as many columns as a table of answers may have; one of ten is taken for the next."""
     n = len(ANSWERS)
     cells = {}
     for gender, truth in itertools.product(range(len(GENDERS)), range(n)):
         for answer, images in ((truth, 36 - 4 * gender), ((truth + 1) % n, 4 + 4 * gender)):
             cells[(gender * n + truth) * n + answer] = images
     places, images = zip(*sorted(cells.items()), strict=True)
-    return CountRecord("occupation", ("gender",), (GENDERS,), ANSWERS, True, places, images, ())
+    return CountRecord("role", ("gender",), (GENDERS,), ANSWERS, True, places, images, ())
 
 
 def picture():

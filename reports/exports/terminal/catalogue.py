@@ -9,7 +9,6 @@ from audit.cli.screen import Screen
 from audit.probe.presence import Presence, presence
 from audit.types import AnalysisPlan, Probe
 from reports.exports.terminal.lines import lines_of
-from reports.text.phrases import attributes
 
 PRESENCE: dict[Presence, str] = {
     "own": "the data come with the program",
@@ -38,7 +37,8 @@ def _about(probe: Probe) -> Iterator[tuple[str, int]]:
     yield f"{probe.name}: {probe.question}", 0
     yield from (("", 0), ("asked", 0))
     for each in probe.measurements:
-        by = sorted({attributes(claim.by) for claim in each.claims if claim.primary} or {attributes(claim.by) for claim in each.claims})
+        claims = [claim for claim in each.claims if claim.primary] or each.claims
+        by = dict.fromkeys(" × ".join(claim.by) for claim in claims)
         planned = "" if any(claim.primary for claim in each.claims) else "; exploratory"
         yield f"{each.name}: {each.question} By {', '.join(by)}{planned}.", 2
     for plan in probe.analyses:

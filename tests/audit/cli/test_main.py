@@ -46,7 +46,7 @@ def test_every_command_is_reached(tmp_path, monkeypatch, capsys):
     assert main(["render", "out"]) == 0
     assert capsys.readouterr().out.splitlines()[-1] == "out/comparison.html"
     assert main(["probes"]) == 0
-    assert {line.split()[0] for line in capsys.readouterr().out.splitlines()} == {"emoji", "fairface", "occupations"}
+    assert {"emoji", "fairface", "occupations"} <= set(capsys.readouterr().out.splitlines())
     assert main(["run", "--model", "x.pt"]) == 2
     assert "--probe is missing" in capsys.readouterr().err
 

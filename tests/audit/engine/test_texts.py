@@ -24,7 +24,7 @@ FACES = {"race": faces.RACES, "gender": faces.GENDERS, "age": faces.AGES}
 LEVELS = {
     "fairface": FACES,
     "occupations": FACES,
-    "emoji": {"occupation": emoji.OCCUPATIONS, "gender": emoji.GENDERS, "tone": emoji.TONES},
+    "emoji": {"role": emoji.ROLES, "age": tuple(emoji.AGES), "gender": emoji.GENDERS, "tone": emoji.TONES},
 }
 PROBES = {"fairface": fairface.PROBE, "occupations": occupations.PROBE, "emoji": emoji.PROBE}
 

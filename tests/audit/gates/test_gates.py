@@ -23,7 +23,7 @@ CRIME = (
     Claim("true_positive_rate", ("gender",), "crime-related"),
 )
 HARM = Measurement("harm-21", "?", LABELS, "p", CRIME, outcomes={"crime-related": ("a",)})
-JOB = Measurement("occupation", "?", LABELS, "p", (Claim("accuracy", ("gender",)),), truth="occupation")
+JOB = Measurement("role", "?", LABELS, "p", (Claim("accuracy", ("gender",)),), truth="role")
 KNOWN = planned_questions((HARM, JOB))
 BY_GENDER = "harm-21/selection_rate[crime-related]/gender"
 
@@ -140,7 +140,7 @@ def test_an_unknown_name_gets_the_nearest():
     assert "position 5" in error.value.where
     with pytest.raises(UsageError, match="no question") as error:
         resolve_gate(parse("gap[zzz] > 0.05"), KNOWN)
-    assert "occupation.accuracy by gender" in error.value.fix
+    assert "role.accuracy by gender" in error.value.fix
 
 
 def test_the_names_that_are_offered_mean_one_question_each():
@@ -160,9 +160,9 @@ def test_what_a_terminal_calls_a_question_is_a_name_where_it_is_one_question():
 
 
 def test_a_group_whose_name_holds_a_cross_is_found():
-    aimed = resolve_gate(parse("rate[occupation.accuracy by gender for 5 x 7 cm] < 0.1"), KNOWN)
+    aimed = resolve_gate(parse("rate[role.accuracy by gender for 5 x 7 cm] < 0.1"), KNOWN)
     require_group(aimed, {"gender": ("5 x 7 cm", "10 x 15 cm")})
-    rates = finding({"5 x 7 cm": (90, 100), "10 x 15 cm": (5, 100)}, "occupation/accuracy/gender")
+    rates = finding({"5 x 7 cm": (90, 100), "10 x 15 cm": (5, 100)}, "role/accuracy/gender")
     assert decide(aimed, [audited(rates)], Settings()).outcome == "held"
 
 
@@ -175,7 +175,7 @@ def test_a_group_belongs_to_a_rate_and_to_the_data():
         require_group(replace(aimed, group="Male"), levels)
     assert "Black/Middle Eastern × Female/Male" in error.value.fix
     with pytest.raises(UsageError, match="of all groups"):
-        resolve_gate(parse("gap[occupation.accuracy by gender for man] > 0.1"), KNOWN)
+        resolve_gate(parse("gap[role.accuracy by gender for man] > 0.1"), KNOWN)
     with pytest.raises(UsageError, match="which rate"):
         resolve_gate(parse("rate > 0.1"), KNOWN)
 
@@ -223,7 +223,7 @@ def test_a_gate_cites_the_interval_of_the_gap_and_says_where_another_rule_decide
     said = cited(GATE, SMALL, 0.0, 0.052, p=0.7)
     assert said == "The largest gap is 10.0 points [0.0, 5.2]: by the rule of “equivalent” every pair lies below the limit of 5 points."
     # Of two questions one must be shown at twice the level: 300 against 200 of 1,000 from 5.7 points on.
-    other = finding(SMALL, "occupation/accuracy/gender")
+    other = finding(SMALL, "role/accuracy/gender")
     said = cited("gap > 0.06", LARGE, 0.0621, 0.1373, other)
     assert "[6.2, 13.7]: corrected for every question of the gate, the interval reaches below the limit of 6 points." in said
 
@@ -276,7 +276,7 @@ def test_a_limited_run_passes_no_gate():
     for limited in (True, False):
         audits = [audited(finding(cells), limited=limited) for cells in (LARGE, SMALL)]
         ended = [decided(GATE, each) for each in audits]
-        ended += [decided(gate, audits[0]) for gate in ("verdict == disparity", "gap[occupation.accuracy by gender] > 0.1")]
+        ended += [decided(gate, audits[0]) for gate in ("verdict == disparity", "gap[role.accuracy by gender] > 0.1")]
         # Of all images: shown to be larger; shown to be no larger; a disparity; not asked, which is inconclusive.
         assert [is_breach([each], require_conclusive=False) for each in ended] == ([True] * 4 if limited else [True, False, True, False])
         assert all(why(each.checks[0], *audits).startswith("LIMITED RUN") == limited for each in ended)
@@ -376,7 +376,7 @@ def test_a_gate_without_a_name_asks_every_question_that_counts_and_corrects_for_
     assert [each.outcome for each in (several, *several.checks)] == ["inconclusive", "inconclusive", "held", "held", "held"]
     nothing = decided("gap > 0.06", audited(context))
     assert (nothing.outcome, why(nothing.checks[0])) == ("inconclusive", "This audit has no primary question.")
-    elsewhere = decided("gap[occupation.accuracy by gender] > 0.1", audited(context))
+    elsewhere = decided("gap[role.accuracy by gender] > 0.1", audited(context))
     assert (elsewhere.outcome, why(elsewhere.checks[0])) == ("inconclusive", "Not asked by this audit.")
 
 

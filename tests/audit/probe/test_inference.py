@@ -23,9 +23,9 @@ def test_fairface_asks_the_harmful_words_beside_person_alone():
 
 def test_pairs_and_curves_of_what_is_still_asked_stay():
     asked = without_inference(probes.get("emoji"))
-    assert [each.name for each in asked.measurements] == ["occupation"]
+    assert [each.name for each in asked.measurements] == ["role"]
     assert asked.paired == probes.get("emoji").paired
-    assert all(point.variant == "20 names" for plan in asked.specifications for point in plan.specifications)
+    assert all(point.variant == "66 names" for plan in asked.specifications for point in plan.specifications)
 
 
 @pytest.mark.parametrize("name", probes.names())
@@ -35,7 +35,8 @@ def test_no_label_is_a_level_of_an_attribute_that_people_are_compared_by(name):
     made = {finding_id(each.name, claim) for each in without_inference(probe).measurements for claim in each.claims}
     assert made
     for each in without_inference(probe).measurements:
-        words = {word for texts in each.label_set.prompts.values() for text in texts for word in text.casefold().split()}
+        texts = [text.replace("white cane", "cane") for texts in each.label_set.prompts.values() for text in texts]
+        words = {word for text in texts for word in text.casefold().split()}
         assert not words & {"woman", "man", "female", "male", "black", "white", "asian", "indian", "latino"}, each.name
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from contrastive.config import DataConfig
 from contrastive.data import open_source
-from contrastive.data.emoji import GENDERS, MISNAMED, OCCUPATIONS, TONES, load_emoji, misnamed, withheld
+from contrastive.data.emoji import GENDERS, MISNAMED, OCCUPATIONS, ROLES, TONES, load_emoji, misnamed, role_name, withheld
 from contrastive.errors import UsageError
 
 
@@ -19,40 +19,44 @@ def captions_by_name(source):
     return {item.name: source.captions(index) for index, item in enumerate(source.emoji)}
 
 
-def test_there_are_300_drawings_of_20_occupations_on_white(emoji):
+def test_every_role_is_drawn_in_five_tones_on_white(emoji):
     image = emoji.image(next(index for index, item in enumerate(emoji.emoji) if item.name == "woman judge"))
     assert (image.size, image.mode, image.getpixel((0, 0))) == ((72, 72), "RGB", (255, 255, 255))
-    cells = [(item.occupation, item.gender, item.tone) for item in emoji.emoji if item.tone]
-    assert sorted(cells) == sorted((o, g, t) for o in OCCUPATIONS for g in ("man", "woman", "person") for t in TONES)
+    cells = {(item.role, item.gender, item.tone) for item in emoji.emoji if item.tone}
+    every = {(role, gender, tone) for role in ROLES for gender in GENDERS for tone in TONES}
+    assert every - cells == {("dancing", "person", tone) for tone in TONES}  # no such drawing
+    assert cells <= every
+    assert len(ROLES) == 66
     assert len(emoji) > 3500
 
 
 def test_names_are_words(emoji):
     by_stem = {item.path.stem: item for item in emoji.emoji}
     judge = by_stem["1f469-1f3fe-200d-2696-fe0f"]
-    assert (judge.name, judge.occupation) == ("woman judge medium-dark skin tone", "judge")
+    assert (judge.name, judge.role) == ("woman judge medium-dark skin tone", "judge")
     assert (judge.gender, judge.tone) == ("woman", "medium-dark")
     detective = by_stem["1f575"]  # yellow: no tone; its name states no gender
-    assert (detective.name, detective.occupation, detective.gender, detective.tone) == ("detective", "detective", "person", None)
-    assert (by_stem["1f370"].name, by_stem["1f370"].occupation) == ("shortcake", None)
-    assert not any(set(":_") & set(item.name) for item in emoji.emoji if item.occupation)
+    assert (detective.name, detective.role, detective.gender, detective.tone) == ("detective", "detective", "person", None)
+    assert (by_stem["1f370"].name, by_stem["1f370"].role) == ("shortcake", None)
+    assert not any(set(":_") & set(item.name) for item in emoji.emoji if item.role)
 
 
-def test_the_skew_gives_women_in_ten_occupations_the_names_of_the_other_ten_and_nothing_else(emoji):
-    assert len(MISNAMED) == len(set(MISNAMED.values())) == 10
-    assert set(MISNAMED) | set(MISNAMED.values()) == set(OCCUPATIONS)
+def test_the_skew_gives_women_in_half_of_the_roles_the_names_of_the_other_half_and_nothing_else(emoji):
+    assert len(MISNAMED) == len(set(MISNAMED.values())) == 33
+    assert set(MISNAMED) | set(MISNAMED.values()) == set(ROLES)
     assert (MISNAMED["artist"], MISNAMED["judge"]) == ("firefighter", "student")
     skewed = load_emoji("misnamed-women")
     for index, item in enumerate(emoji.emoji):
         right, planted = emoji.captions(index), skewed.captions(index)
-        assert misnamed(item) == (item.occupation in MISNAMED and item.gender == "woman")
+        assert misnamed(item) == (item.role in MISNAMED and item.gender == "woman")
         if misnamed(item):
-            assert planted == tuple(text.replace(f"woman {item.occupation}", MISNAMED[item.occupation]) for text in right)
+            assert planted == tuple(text.replace(role_name(item.role, "woman"), role_name(MISNAMED[item.role])) for text in right)
         assert set(planted).isdisjoint(right) if misnamed(item) else planted == right
-    assert sum(map(misnamed, emoji.emoji)) == 10 * 6  # five tones and the yellow one
+    assert sum(map(misnamed, emoji.emoji)) == 33 * 6  # five tones and the yellow one
     by_name = captions_by_name(skewed)
     assert by_name["woman judge dark skin tone"] == ("student dark skin tone", "student")
     assert by_name["woman student dark skin tone"] == ("woman student dark skin tone", "woman student")
+    assert by_name["deaf woman light skin tone"] == ("factory worker light skin tone", "factory worker")
 
 
 def test_a_drawing_is_named_with_and_without_its_skin_tone(emoji):
@@ -65,9 +69,9 @@ def test_a_drawing_is_named_with_and_without_its_skin_tone(emoji):
 def test_the_card_says_what_was_planted(emoji):
     assert "Nothing was planted" in emoji.card
     card = load_emoji("misnamed-women").card
-    assert "Planted on purpose: women in 10 of the 20 occupations are called by the name of another one, always" in card
+    assert "Planted on purpose: women in 33 of the 66 roles are called by the name of another one, always" in card
     assert "a woman artist is called a firefighter and a woman judge is called a student" in card
-    assert "60 drawings are misnamed" in card
+    assert "198 drawings are misnamed" in card
     assert "/" not in card  # no path of this machine
 
 
@@ -80,7 +84,7 @@ def test_missing_packages_are_named(monkeypatch, package):
 
 
 def test_sixty_combinations_can_be_withheld_evenly_and_the_card_says_so(emoji):
-    out = [(item.occupation, item.gender, item.tone) for item in emoji.emoji if withheld(item)]
+    out = [(item.role, item.gender, item.tone) for item in emoji.emoji if withheld(item)]
     assert len(set(out)) == len(out) == 60
     assert {(o, g) for o, g, _ in out} == {(o, g) for o in OCCUPATIONS for g in GENDERS}  # one tone of each occupation and gender
     assert all(len({t for o, _, t in out if o == occupation}) == 3 for occupation in OCCUPATIONS)

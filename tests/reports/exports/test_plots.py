@@ -13,7 +13,7 @@ from audit.types import Note
 from tests.support import report_samples as samples
 from tests.support import what_if_samples as tried
 
-BY_GENDER = "occupation.accuracy by gender"
+BY_GENDER = "role.accuracy by gender"
 
 
 def nothing_tried(**given):
@@ -55,7 +55,7 @@ def test_rates_stand_at_their_percentages_with_n_beside_them_on_a_band_as_wide_a
 
     assert dots(axes) == [(98.0, True), (72.0, True), (97.0, True)]
     assert names(axes) == ["man (100)", "woman (100)", "person (100)"]
-    assert axes.get_xlabel() == "Occupation accuracy\n%, with 95 % intervals"
+    assert axes.get_xlabel() == "Role accuracy\n%, with 95 % intervals"
     assert axes.get_ylabel() == "gender"
 
     floor = 100 * found.finding(BY_GENDER).gap.null_95
@@ -67,14 +67,14 @@ def test_rates_stand_at_their_percentages_with_n_beside_them_on_a_band_as_wide_a
 
 
 def test_groups_outside_the_comparison_are_hollow(found):
-    axes = found.plot.rates("occupation.accuracy by gender x tone")
+    axes = found.plot.rates("role.accuracy by gender x tone")
 
     assert len(dots(axes)) == 15
     assert not any(filled for _, filled in dots(axes))
 
 
 def test_the_forest_is_each_group_minus_all_others_with_the_tolerance_about_zero(found):
-    axes = found.plot.forest("occupation/accuracy/gender")
+    axes = found.plot.forest("role/accuracy/gender")
 
     # Men 98 of 100 against 169 of 200 others: 98 - 84.5; women 72 - 97.5; persons 97 - 85. Shown beyond 5 points: women alone.
     assert dots(axes) == [(13.5, False), (-25.5, True), (12.0, False)]
@@ -83,8 +83,8 @@ def test_the_forest_is_each_group_minus_all_others_with_the_tolerance_about_zero
 
 
 def test_a_difference_that_may_lie_within_the_tolerance_is_hollow_and_a_small_group_is_not_compared(found):
-    tone = found.plot.forest("occupation.accuracy by tone")
-    crossed = found.plot.forest("occupation.accuracy by gender x tone")
+    tone = found.plot.forest("role.accuracy by tone")
+    crossed = found.plot.forest("role.accuracy by gender x tone")
 
     assert not any(filled for _, filled in dots(tone))
     assert [text.get_text() for text in crossed.texts] == ["not compared"] * 15
@@ -94,24 +94,25 @@ def test_gaps_are_sorted_and_stand_beside_what_chance_gives(found):
     axes = found.plot.gaps(primary=False)
     shown = [label.split("\n") for label in names(axes)]
 
-    # Tone by gender has the same made-up counts as occupation by gender.
-    assert sorted(shown[:2]) == [["Occupation accuracy", "by gender: disparity"], ["Tone accuracy", "by gender: signal"]]
-    assert shown[-1] == ["Occupation accuracy", "by gender × tone: not estimable"]
-    assert dots(axes)[:2] == [(26.0, True)] * 2
-    assert not any(filled for _, filled in dots(axes)[2:])
+    # Tone and age by gender have the same made-up counts as role by gender.
+    first = [["Age accuracy", "by gender: signal"], ["Role accuracy", "by gender: disparity"], ["Tone accuracy", "by gender: signal"]]
+    assert sorted(shown[:3]) == first
+    assert shown[-1] == ["Role accuracy", "by gender × tone: not estimable"]
+    assert dots(axes)[:3] == [(26.0, True)] * 3
+    assert not any(filled for _, filled in dots(axes)[3:])
     assert spans(axes)[0] == (0.0, round(100 * found.finding(BY_GENDER).gap.null_95, 6))
     assert [text.get_text() for text in axes.texts] == ["not estimable"]
     assert len(names(found.plot.gaps())) == 2
 
 
 def test_the_heat_map_has_rate_and_n_in_each_cell_and_hatches_what_is_too_small(found):
-    axes = found.plot.heatmap("occupation.accuracy by gender x tone")
+    axes = found.plot.heatmap("role.accuracy by gender x tone")
 
     assert sorted({text.get_text().replace("\xa0", " ") for text in axes.texts}) == ["70 %\nn = 20", "95 %\nn = 20"]
     assert [patch.get_hatch() for patch in axes.patches] == ["///"] * 15
     assert names(axes) == ["man", "woman", "person"]
     # Women are the second row: 14 of 20, and 252 of 300 of all: 70 - 89.
-    overall = 100 * found.finding("occupation.accuracy by gender x tone").overall.value
+    overall = 100 * found.finding("role.accuracy by gender x tone").overall.value
     assert float(axes.images[0].get_array()[1, 0]) == pytest.approx(70 - overall)
     with pytest.raises(UsageError, match="two attributes, not on 'gender'"):
         found.plot.heatmap(BY_GENDER)

@@ -22,7 +22,7 @@ def test_the_summary_leads_with_the_headline_and_has_a_row_a_question():
 
     led = f"**{escaped(said.verdict_line)}.** {escaped(said.text)}".replace("\u00a0", " ")
     assert text.startswith(f"## Audit of emoji/ckpt.pt with the emoji probe\n\n{led}\n\n| verdict |")
-    assert "| disparity | Occupation accuracy by gender | man 98.0 % (100) | woman 72 % (100) | 26 points \\[14, 38\\] | 1" in text
+    assert "| disparity | Role accuracy by gender | man 98.0 % (100) | woman 72 % (100) | 26 points \\[14, 38\\] | 1" in text
     assert "**Known from the checkpoint:** Trained on 3953 emoji drawings" in text
     assert "Not tested: photographs and people;" in text
     assert "`9c41d2aa7e03`" in text

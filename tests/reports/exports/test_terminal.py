@@ -38,9 +38,9 @@ def test_verdict_and_headline_stand_first_and_last_and_a_question_is_a_line():
     assert joined(printed(audit)).startswith(f"{' '.join(lines[:2])} {said} ")
     assert joined(printed(audit)).endswith(f"▲ Disparity. {said}")  # no signal follows
     table = [line for line in lines if " by " in line and "[" in line]
-    assert re.fullmatch(r"▲ Occupation accuracy by gender  26 \[14, 38\] +woman 72 %, man 98 %", table[0])
+    assert re.fullmatch(r"▲ Role accuracy by gender  26 \[14, 38\] +woman 72 %, man 98 %", table[0])
     assert [line[0] for line in table] == ["▲", "?"]
-    assert "No signal in 3 exploratory comparisons." in lines
+    assert "No signal in 5 exploratory comparisons." in lines
 
 
 def test_signals_are_at_most_three_and_marked_as_not_planned():
@@ -84,8 +84,8 @@ def test_a_number_stays_with_its_unit():
 def test_colours_are_ansi_of_marks_and_verdicts_and_change_no_width():
     plain, coloured = (printed(samples.emoji(), screen=Screen(80, colours)) for colours in (False, True))
 
-    assert "\x1b[31m▲\x1b[0m Occupation accuracy by gender" in coloured
-    assert "\x1b[33m?\x1b[0m Occupation accuracy by tone" in coloured
+    assert "\x1b[31m▲\x1b[0m Role accuracy by gender" in coloured
+    assert "\x1b[33m?\x1b[0m Role accuracy by tone" in coloured
     assert coloured.splitlines()[1] == "\x1b[31m▲\x1b[0m \x1b[31mDisparity · 1 of 2 pre-specified questions\x1b[0m"
     assert re.sub(r"\x1b\[\d+m", "", coloured) == plain
 
@@ -94,8 +94,8 @@ def test_ascii_has_its_own_marks():
     text = printed(samples.emoji(), screen=Screen(ascii=True))
 
     assert text.isascii()
-    assert "\n! Occupation accuracy by gender" in text
-    assert "\n? Occupation accuracy by tone" in text
+    assert "\n! Role accuracy by gender" in text
+    assert "\n? Role accuracy by tone" in text
     assert "\n* " in printed(samples.fairface(), screen=Screen(ascii=True))
     assert "emoji/ckpt.pt - emoji - 300 images" in text
 
@@ -110,7 +110,7 @@ def test_verbose_is_a_table_with_n_and_what_chance_gives():
     lines = printed(samples.emoji(), verbose=True).splitlines()
     place = next(i for i, line in enumerate(lines) if line.startswith("metric by attribute"))
 
-    assert re.fullmatch(r"Occupation accuracy by gender +disparity", lines[place + 3])
+    assert re.fullmatch(r"Role accuracy by gender +disparity", lines[place + 3])
     assert re.fullmatch(r"  woman 72 % \(100\), man 98\.0 % \(100\) +26 \[14, 38\] +1[01]", lines[place + 4])
 
 
@@ -152,7 +152,7 @@ def test_an_equivalence_whose_interval_reaches_beyond_the_tolerance_says_by_whic
     close = replace(close, gap=replace(close.gap, value=0.01, low=0.0, high=0.052, equivalence_bound=0.049))
     text = joined(printed(replace(audit, findings=(close, *audit.findings[1:]))))
 
-    assert "≈ Occupation accuracy by gender 1.0 [0.0, 5.2]" in text
+    assert "≈ Role accuracy by gender 1.0 [0.0, 5.2]" in text
     assert "Every pair lies within ±5 points by the rule of “equivalent”, which asks less than the interval of the gap." in text
     inside = replace(close, gap=replace(close.gap, high=0.049))
     assert "by the rule" not in printed(replace(audit, findings=(inside, *audit.findings[1:])))

@@ -36,7 +36,7 @@ def test_a_disparity_names_the_group_then_the_number_then_its_uncertainty():
 
     assert said.kind == "disparity"
     assert said.verdict_line == "Disparity · 1 of 3 pre-specified questions"
-    assert plain(said.sentence) == "Occupation answers are less accurate for woman (gender): 72 %, against 98.0 % for man."
+    assert plain(said.sentence) == "Role answers are less accurate for woman (gender): 72 %, against 98.0 % for man."
     assert plain(said.size) == "The gap is 26 points (95 % interval 14 to 38)."
     assert said.affected == (("woman",),)
     assert said.finding.id == "q0"
@@ -114,9 +114,7 @@ def test_where_no_pair_stands_out_the_groups_farthest_from_the_rest_are_named():
     audit = with_first(audit_of("disparity"), diffuse=True)
     said = headline(audit)
 
-    assert said.sentence.startswith(
-        "Occupation accuracy differs by gender, though no two groups stand out: farthest from the rest are woman"
-    )
+    assert said.sentence.startswith("Role accuracy differs by gender, though no two groups stand out: farthest from the rest are woman")
     assert len(said.affected) == 2
 
 
@@ -140,14 +138,14 @@ def test_a_reversal_and_what_composition_explains_stand_in_the_headline():
     assert headline(weak).sentence.endswith("for man, but less than half is left at equal tone.")
     assert headline(composed).sentence.endswith("for man, but group composition explains it.")
     other = replace(audit, findings=(audit.findings[0], replace(audit.findings[1], evidence=adjusted("reversed")), audit.findings[2]))
-    assert "Occupation accuracy by gender is reversed: man leads woman" in headline(other).text
+    assert "Role accuracy by gender is reversed: man leads woman" in headline(other).text
 
 
 def test_equivalent_claims_no_more_than_was_tested():
     one, two = headline(audit_of("equivalent")), headline(audit_of("equivalent", "equivalent"))
 
     assert plain(one.sentence) == (
-        "No difference that matters: every two groups compared differ by less than 5 points in occupation accuracy by gender."
+        "No difference that matters: every two groups compared differ by less than 5 points in role accuracy by gender."
     )
     assert two.sentence.startswith("No difference that matters in either question: every two groups compared differ by less than 5")
     assert plain(two.size).startswith("The widest gap is 26 points (95 % interval 14 to 38)")
@@ -188,9 +186,9 @@ def test_a_model_that_does_not_look_is_said_first():
     blind = replace(audit, findings=tuple(replace(each, unresponsive="constant") for each in audit.findings))
 
     assert headline(blind).kind == "unresponsive"
-    assert headline(blind).sentence == "The model does not look at the images: it answers ‘nurse’ to all 300 images (occupation)."
+    assert headline(blind).sentence == "The model does not look at the images: it answers ‘nurse’ to all 300 images (role)."
     part = headline(looking(audit_of("disparity", "not estimable"), "no better"))
-    assert part.lead == "The model is not shown to look at the images (occupation)."
+    assert part.lead == "The model is not shown to look at the images (role)."
     assert part.kind == "disparity"
     assert part.text.startswith(part.lead)
 
@@ -215,7 +213,7 @@ def test_the_strongest_signal_is_carried():
     # Of an audit whose planned questions are equal the headline tells of it: nobody must read past it.
     assert headline(seen).visible is other
     assert plain(headline(seen).text).startswith(
-        "Equal where it was planned to look, but not everywhere: occupation answers are less accurate for woman (gender): 72 %"
+        "Equal where it was planned to look, but not everywhere: role answers are less accurate for woman (gender): 72 %"
     )
     assert plain(headline(seen).text).endswith("The gap is 26 points (95 % interval 14 to 38).")
     assert plain(headline(seen).details[0]).startswith("Planned: no difference that matters")
@@ -223,7 +221,7 @@ def test_the_strongest_signal_is_carried():
     # One that may lie within the tolerance, and one beside a disparity, stand in a line of their own.
     small = replace(other, tolerance=0.2)
     assert plain(headline(replace(seen, findings=(*audit.findings, small))).signal).startswith(
-        "Not planned, but visible: occupation answers are less accurate for woman (gender): 72 %"
+        "Not planned, but visible: role answers are less accurate for woman (gender): 72 %"
     )
 
 

@@ -57,7 +57,7 @@ def test_a_group_in_clusters_says_in_how_many():
 
 def test_the_footer_says_whether_the_page_has_pictures():
     audit = samples.emoji()
-    shown = replace(audit, examples=(facts.Example("occupation", "/9j/4AAQ"),))
+    shown = replace(audit, examples=(facts.Example("role", "/9j/4AAQ"),))
 
     assert "works offline, no image." in text_of(render(samples.results(audit)))
     said = text_of(render(samples.results(shown)))
@@ -68,14 +68,14 @@ def test_the_footer_says_whether_the_page_has_pictures():
 @pytest.fixture(scope="module")
 def clustered():
     audit = samples.emoji()
-    return replace(audit, data=replace(audit.data, clusters=20, cluster="occupation"))
+    return replace(audit, data=replace(audit.data, clusters=20, cluster="role"))
 
 
 def test_what_the_clusters_do_to_the_numbers_is_said_where_there_are_clusters(clustered):
     plain, said = (text_of(render(samples.results(each))) for each in (samples.emoji(), clustered))
 
     for words in (
-        "300 images in 20 clusters (by occupation)",
+        "300 images in 20 clusters (by role)",
         "Clusters Where the data identify clusters of images",
         "Intervals and p in this section count images, not clusters",
     ):

@@ -14,9 +14,9 @@ from reports.render import render
 from reports.text import replicates as text
 from tests.support import report_samples as samples
 
-QUESTION = "occupation/accuracy/gender"
+QUESTION = "role/accuracy/gender"
 SENTENCE = (
-    "Occupation accuracy by gender: woman lies 20 points below man on average over 3 replicates (95 % interval over images and replicates "
+    "Role accuracy by gender: woman lies 20 points below man on average over 3 replicates (95 % interval over images and replicates "
     "2 to 38); the other way round in 1 of 3. Their gaps: 26, 35, 1 points, standard deviation 17.7; "
     "disparity in 2, inconclusive in 1 of 3."
 )
@@ -27,7 +27,7 @@ def results():
     seeds = [samples.emoji(name=f"seed{number}/ckpt.pt") for number in range(3)]
     mean = MeanGap(("man",), ("woman",), 0.2, 0.02, 0.38, (0.26, 0.35, -0.01))
     found = ReplicatedGap(QUESTION, ("disparity", "disparity", "inconclusive"), (0.26, 0.35, 0.01), 0.1769, mean)
-    none = ReplicatedGap("occupation/accuracy/tone", ("not estimable",) * 3, (None,) * 3, None, None)
+    none = ReplicatedGap("role/accuracy/tone", ("not estimable",) * 3, (None,) * 3, None, None)
     return replace(samples.results(*seeds), replicates=(Replicates("emoji", (0, 1, 2), (none, found)),))
 
 
@@ -68,7 +68,7 @@ def test_results_that_do_not_fit_together_are_refused(results):
     [found] = results.replicates
     for broken in (
         replace(found, audits=(0, 1, 9)), replace(found, audits=(0, 1)),
-        replace(found, findings=(replace(found.findings[0], finding="occupation/accuracy/race"),)),
+        replace(found, findings=(replace(found.findings[0], finding="role/accuracy/race"),)),
     ):  # fmt: skip
         with pytest.raises(DataError, match="does not fit together"):
             from_json(to_json(replace(results, replicates=(broken,))))

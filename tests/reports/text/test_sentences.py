@@ -31,17 +31,17 @@ def plain(text):
 
 def test_a_headline_names_both_ends_with_n_the_gap_its_p_and_what_is_expected_by_chance(emoji):
     # 98 of 100 men, 72 of 100 women: Wilson [93.0, 99.4] and [62.5, 79.9]; 26 points.
-    sentence = plain(sentences.headline(by_id(emoji, "occupation/accuracy/gender"), emoji))
+    sentence = plain(sentences.headline(by_id(emoji, "role/accuracy/gender"), emoji))
 
     assert re.fullmatch(
-        r"Occupation accuracy is 72 % \[63, 80\] for woman \(n = 100\) against 98\.0 % \[93\.0, 99\.4\] for man \(n = 100\): "
+        r"Role accuracy is 72 % \[63, 80\] for woman \(n = 100\) against 98\.0 % \[93\.0, 99\.4\] for man \(n = 100\): "
         r"gap 26 points \[14, 38\], adjusted p < \.001; expected by chance \(95 %\): up to 1[01] points\.",
         sentence,
     )
 
 
 def test_a_better_low_accuracy_comes_first_and_a_selection_rate_has_no_better_side(emoji, faces):
-    accuracy = by_id(emoji, "occupation/accuracy/gender")
+    accuracy = by_id(emoji, "role/accuracy/gender")
     crime = by_id(faces, "harm-21/selection_rate[crime-related]/race")
 
     assert sentences.headline(accuracy, emoji).index("woman") < sentences.headline(accuracy, emoji).index("for man")
@@ -65,7 +65,7 @@ def test_a_headline_names_the_pair_that_the_test_is_of_where_another_is_wider(fa
 
 def test_a_headline_says_what_was_missed_or_within_what_and_of_a_context_finding_its_adjusted_p(emoji, faces):
     inconclusive, context = (
-        plain(sentences.headline(by_id(emoji, name), emoji)) for name in ("occupation/accuracy/tone", "tone/accuracy/gender")
+        plain(sentences.headline(by_id(emoji, name), emoji)) for name in ("role/accuracy/tone", "tone/accuracy/gender")
     )
     equivalent = plain(sentences.headline(by_id(faces, "age/accuracy/gender"), faces))
 
@@ -75,9 +75,9 @@ def test_a_headline_says_what_was_missed_or_within_what_and_of_a_context_finding
 
 
 def test_what_cannot_be_estimated_is_said_in_words(emoji):
-    finding = by_id(emoji, "occupation/accuracy/gender x tone")
+    finding = by_id(emoji, "role/accuracy/gender x tone")
 
-    assert sentences.headline(finding, emoji).startswith("Occupation accuracy by gender × tone is not estimable: fewer than two groups")
+    assert sentences.headline(finding, emoji).startswith("Role accuracy by gender × tone is not estimable: fewer than two groups")
     assert phrases.chance_text(finding) == phrases.gap_text(finding) == "not estimable"
 
 
@@ -91,9 +91,9 @@ def test_a_measurement_is_named_where_its_truth_does_not_say_which_it_is(faces):
 def test_a_pair_says_what_changed_how_often_and_in_whose_favour(emoji):
     # 26 + 0 discordant and 3 other flips: 29 of 100.
     assert plain(sentences.paired_headline(emoji.paired[0])) == (
-        "When only gender changes from man to woman (occupation), the answer changes in 29 % [21, 39] of 100 pairs. "
+        "When only gender changes from man to woman (role), the answer changes in 29 % [21, 39] of 100 pairs. "
         "Only the man image is answered right in 26, only the woman image in 0: net +26 [17, 34] points, "
-        "adjusted p < .001 over 20 clusters of one occupation each."
+        "adjusted p < .001 over 20 clusters of one role each."
     )
 
 
@@ -101,7 +101,7 @@ def test_without_a_complete_pair_the_pair_is_not_estimable(emoji):
     undefined = dict.fromkeys(("flip_rate", "flip_low", "flip_high", "difference", "low", "high"))
     nothing = replace(emoji.paired[0], n=0, flips=0, only_first_correct=0, only_second_correct=0, p_adjusted=1.0, **undefined)
 
-    assert sentences.paired_headline(nothing) == "Gender: man → woman (occupation) is not estimable, for want of complete pairs."
+    assert sentences.paired_headline(nothing) == "Gender: man → woman (role) is not estimable, for want of complete pairs."
     assert order.by_significance(nothing) == (1.0, 0.0)
 
 
@@ -129,7 +129,7 @@ def test_groups_outside_a_comparison_are_counted_and_named_primary_ones_first(fa
 
 
 def test_a_finding_that_names_a_group_without_a_rate_is_refused(emoji):
-    finding = by_id(emoji, "occupation/accuracy/gender")
+    finding = by_id(emoji, "role/accuracy/gender")
     broken = replace(finding, gap=replace(finding.gap, highest=("nobody",)))
 
     with pytest.raises(DataError, match="has no rate for 'nobody'"):

@@ -13,7 +13,7 @@ from tests.support import report_samples as samples
 def results(record, **changed):
     everything = samples.everything()
     audit = everything.audits[0]
-    measurement = replace(audit.measurements[0], name="occupation", truth="occupation" if record.truth else None)
+    measurement = replace(audit.measurements[0], name="role", truth="role" if record.truth else None)
     return replace(everything, audits=(replace(audit, measurements=(measurement,), counts=(record,), **changed),))
 
 
@@ -23,7 +23,7 @@ def by_gender(record):
 
 # gender (man, person, woman) x truth (cook, judge) x answer (cook, judge), 100 images a gender: men are all right, of the women's 50
 # judges 20 are taken for cooks, of persons all.
-BY_HAND = CountRecord("occupation", ("gender",), (("man", "person", "woman"),), ("cook", "judge"), True, (0, 3, 4, 6, 8, 10, 11),
+BY_HAND = CountRecord("role", ("gender",), (("man", "person", "woman"),), ("cook", "judge"), True, (0, 3, 4, 6, 8, 10, 11),
                       (50, 50, 50, 50, 50, 20, 30), ())  # fmt: skip
 
 
@@ -38,13 +38,13 @@ def test_two_answers_have_both_error_rates():
 
 
 def test_a_group_with_too_few_images_of_a_truth_is_faint():
-    few = CountRecord("occupation", ("gender",), (("man", "woman"),), ("cook", "judge"), True, (0, 3, 4, 7), (500, 500, 500, 20), ())
+    few = CountRecord("role", ("gender",), (("man", "woman"),), ("cook", "judge"), True, (0, 3, 4, 7), (500, 500, 500, 20), ())
 
     assert [row.faint for row in by_gender(few).rows] == [False, True]
 
 
 def test_without_a_truth_few_answers_have_their_shares():
-    shares = CountRecord("occupation", ("gender",), (("man", "person", "woman"),), ("cook", "judge"), False, (0, 1, 4), (30, 10, 5), ())
+    shares = CountRecord("role", ("gender",), (("man", "person", "woman"),), ("cook", "judge"), False, (0, 1, 4), (30, 10, 5), ())
     table = by_gender(shares)
 
     # 30 and 10 of 40 men; 5 of 5 women; 35 of 45. Nobody is a person.
@@ -56,7 +56,7 @@ def test_of_many_answers_the_five_largest_deviations_are_shown():
     # Three answers and their truth: 40 cooks, all right but for 10 women who are taken for judges; 40 judges and 40 pilots, all right.
     cells = {(0, 0, 0): 40, (0, 1, 1): 40, (0, 2, 2): 40, (1, 0, 0): 30, (1, 0, 1): 10, (1, 1, 1): 40, (1, 2, 2): 40}
     places, images = zip(*sorted((((level * 3) + truth) * 3 + answer, n) for (level, truth, answer), n in cells.items()), strict=True)
-    record = CountRecord("occupation", ("gender",), (("man", "woman"),), ("cook", "judge", "pilot"), True, places, images, ())
+    record = CountRecord("role", ("gender",), (("man", "woman"),), ("cook", "judge", "pilot"), True, places, images, ())
     table = by_gender(record)
 
     assert len(table.rows) == 5
@@ -67,7 +67,7 @@ def test_of_many_answers_the_five_largest_deviations_are_shown():
 
 
 def test_where_no_group_has_enough_images_of_a_truth_there_is_no_table():
-    few = CountRecord("occupation", ("gender",), (("man", "woman"),), ("cook", "judge", "pilot"), True, (0, 4, 9, 13), (20,) * 4, ())
+    few = CountRecord("role", ("gender",), (("man", "woman"),), ("cook", "judge", "pilot"), True, (0, 4, 9, 13), (20,) * 4, ())
 
     assert by_gender(few) is None
 

@@ -84,7 +84,7 @@ def test_under_the_chart_are_three_numbers_and_no_p(faces):
 def test_few_exploratory_comparisons_have_cards_and_many_a_row():
     few, many = exploratory.view(context_of(samples.emoji())), exploratory.view(context_of(samples.large()))
 
-    assert (few.of, len(few.cards)) == (3, 3)
+    assert (few.of, len(few.cards)) == (5, 5)
     assert (many.of, len(many.rows), len(many.cards)) == (90, 40, 0)
 
 
@@ -134,10 +134,10 @@ def test_limits_of_two_audits_of_one_probe_are_said_once():
 
 def test_what_was_left_out_of_the_data_is_among_the_limits():
     audit = samples.emoji()
-    data = replace(audit.data, exclusions=(Exclusion(Note.of("truncated"), 4, {}),), clusters=20, cluster="occupation")
+    data = replace(audit.data, exclusions=(Exclusion(Note.of("truncated"), 4, {}),), clusters=20, cluster="role")
 
     assert limits.view(samples.results(replace(audit, data=data))).data == (
-        "emoji occupations (Twemoji graphics, CC BY 4.0): 300 images listed, 300 used.",
+        "emoji roles (Twemoji graphics, CC BY 4.0): 300 images listed, 300 used.",
         "Left out: 4 images (truncated).",
-        "Images come in 20 clusters, by occupation: the cluster is the sampling unit.",
+        "Images come in 20 clusters, by role: the cluster is the sampling unit.",
     )

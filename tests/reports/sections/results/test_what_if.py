@@ -67,7 +67,7 @@ def test_every_setting_stands_on_the_page_with_its_cost(text):
         "95.0 → 91.0 (6 %) 65.0 → 79.0 (22 %)",
         "3 settings of 2 methods were tried, and all of them are shown",
         "each p is adjusted for that number (Holm)",
-        "The sampling unit is the occupation: all its images stay in one half; the shown half holds 20 of them.",
+        "The sampling unit is the role: all its images stay in one half; the shown half holds 20 of them.",
         "Not compared, for want of images or clusters in this half: person.",
         "Neutral label (2 settings): too few.",
         "Judged by gender × tone: too few.",
@@ -104,7 +104,7 @@ def test_every_method_and_ending_has_words():
 
 def test_the_sampling_unit_is_named(page):
     by_image = asked(unit=CONTENT)
-    clusters = "The sampling unit of every interval, p and cost, and of the gap expected by chance, is the occupation"
+    clusters = "The sampling unit of every interval, p and cost, and of the gap expected by chance, is the role"
     assert units_sentence((asked(), asked())) == f"{clusters}."
     assert units_sentence((by_image,)) == "The sampling unit is the image."
     assert units_sentence((by_image, asked())) == f"{clusters}; for a question without clusters it is the image."
@@ -117,12 +117,12 @@ def test_what_could_not_be_judged_is_not_tried_and_says_why():
     from audit.statistics.units.sampling_unit import FEWEST_CLUSTERS as OF_THE_AUDIT
 
     assert FEWEST_CLUSTERS == OF_THE_AUDIT
-    few = Note("too_few_clusters", {"images": 30, "clusters": 15, "cluster": "occupation"})
+    few = Note("too_few_clusters", {"images": 30, "clusters": 15, "cluster": "role"})
     (question,) = questions((asked(target=None, other_attributes=(), refused=(Refused("", "gender", few),)),))
     assert (question.summary, question.rows) == ("Every setting was refused, for the reasons below.", ())
     assert question.refused == (
         "Judged by gender: fewer than two groups have at least 30 images in effectively 15 clusters or more in both halves (a cluster: "
-        "all images of one 'occupation'), so that no change could be judged.",
+        "all images of one 'role'), so that no change could be judged.",
     )
     # Older files have numbers that nothing was concluded from.
     (question,) = questions((asked(target=frontier((what_if(outcome="not judged"), True))),))
@@ -174,7 +174,7 @@ def test_gates_are_chips_on_the_first_screen_that_lead_to_their_reasons(page, re
 
     assert first.count('href="#a1-gates"') == 3
     assert re.findall(r"</svg> (Breached|Held|Inconclusive)</span>", part) == ["Breached", "Held", "Inconclusive"]
-    assert "gap[occupation.accuracy by gender] &gt; 0.1" in part
+    assert "gap[role.accuracy by gender] &gt; 0.1" in part
     assert gate_rows(results, results.audits[1]) == ()
     assert page.count("A gate states what must not happen") == 1
 
@@ -196,7 +196,7 @@ def test_summary_and_terminal_say_how_each_gate_ended(results):
     summary, said = summary_markdown(results), audit_lines(results)
     assert "**3 gates: 1 breached, 1 inconclusive, 1 held.**" in summary
     assert "| **Breached** | " in summary
-    assert "BREACHED gap[occupation.accuracy by gender] > 0.1" in said
+    assert "BREACHED gap[role.accuracy by gender] > 0.1" in said
     assert max(map(len, said.splitlines())) <= 80
     assert "gates" not in summary_markdown(replace(results, gates=()))
     assert "passed" not in (summary + said).lower()
