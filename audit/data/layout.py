@@ -1,0 +1,51 @@
+"""Where the data of a published set must lie: a location in, its folder out, or an error that says what the set looks like."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from audit.errors import DataError, MachineError, UsageError
+from audit.types import ProbeData
+
+_SHOWN = 8
+
+
+def folder_of(location: Any, data: ProbeData) -> Path:
+    """Return the folder that `--data` names.
+
+    MachineError without one if the data are gated, UsageError if they are not: both say how to get them. DataError if it is no folder.
+    """
+    if location is None:
+        if data.gate:
+            raise MachineError(f"{data.name} is gated: {data.gate}", why=data.obtain, fix="apply, then name its folder: --data DIR")
+        raise UsageError(f"no location for the data of {data.name}", why=data.obtain, fix="name its folder: --data DIR")
+    if not isinstance(location, str | os.PathLike):
+        raise UsageError(f"{data.name} is read from its own files, not from {type(location).__name__}", fix="name its folder: --data DIR")
+    folder = Path(os.fspath(location))
+    if not folder.is_dir():
+        raise wrong_layout(data, folder, "it is a file" if folder.exists() else "it does not exist")
+    return folder
+
+
+def wrong_layout(data: ProbeData, place: Path, found: str | Iterable[str]) -> DataError:
+    """Return the error about a folder or file that is not laid out as the data set is: what was found, then the layout, a line each."""
+    shown = found if isinstance(found, str) else _listed(sorted(found))
+    lines = "\n".join(f"  {line}" for line in data.layout)
+    return DataError(
+        f"{place.name or place} is not laid out as {data.name} is",
+        why=f"found: {shown}; expected:\n{lines}",
+        fix=f"name the folder that holds these files. {data.obtain}",
+    )
+
+
+def names_in_folder(folder: Path) -> list[str]:
+    """Return the names in a folder, those of folders with a slash: what `wrong_layout` says was found."""
+    return sorted(f"{path.name}/" if path.is_dir() else path.name for path in folder.iterdir() if not path.name.startswith("."))
+
+
+def _listed(names: list[str]) -> str:
+    more = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more if names else "nothing"
