@@ -62,7 +62,7 @@ def _why_not(finding: Finding, theirs: Mapping[str, Finding], tables: Mapping[st
     metric = METRICS.get(finding.metric)
     if metric is None:
         return "unknown_metric"
-    return "selected_images" if metric.denominator == "selected" else None
+    return "selected_images" if metric.denominator in ("selected", "answered") else None
 
 
 def clusters_by(audits: tuple[AuditResult, AuditResult]) -> str | None:

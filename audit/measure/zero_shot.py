@@ -42,6 +42,17 @@ def cosine_scores(image_embeddings: Float[np.ndarray, "n d"], text_embeddings: F
     return scores
 
 
+def unit_vectors(embeddings: Float[np.ndarray, "n d"]) -> Float64[np.ndarray, "n d"]:
+    """Return embeddings at length 1, in double precision; DataError if one is zero or not finite.
+
+    Examples
+    --------
+    >>> unit_vectors(np.array([[3.0, 4.0]]))
+    array([[0.6, 0.8]])
+    """
+    return _normalised(embeddings, "image", 0)
+
+
 def ensemble(text_embeddings: Float[np.ndarray, "m d"]) -> Float64[np.ndarray, "d"]:
     """Direction of several prompts of one label: the mean of the normalised embeddings, normalised again.
 

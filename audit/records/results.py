@@ -10,7 +10,9 @@ from typing import Annotated, Literal
 from pydantic import StringConstraints
 
 from audit.errors import DataError
+from audit.records.analyses.counterfactual_sets import CounterfactualSets
 from audit.records.analyses.similarity import AssociationTest, Ranking
+from audit.records.analyses.tagging import Tagging
 from audit.records.base import Timing, Verdict, record
 from audit.records.comparison import PairedModels
 from audit.records.counts import CountRecord
@@ -100,6 +102,10 @@ class AuditResult:
     """Whose images queries find first; exploratory."""
     associations: tuple[AssociationTest, ...] = ()
     """Whose images are nearer to some words than to others; exploratory."""
+    taggings: tuple[Tagging, ...] = ()
+    """Whose images get which labels above a threshold; exploratory."""
+    counterfactual_sets: tuple[CounterfactualSets, ...] = ()
+    """What changes when only one attribute does, beside harmless changes; exploratory."""
 
 
 @record

@@ -36,8 +36,8 @@ class Metric:
     source: str
     needs_truth: bool
     needs_outcome: bool
-    denominator: Literal["all", "positive", "negative", "selected"]
-    """Which images count: all; those whose true answer is, is not in the outcome; those whose answer is."""
+    denominator: Literal["all", "positive", "negative", "selected", "answered"]
+    """Which images count: all; those whose true answer is, is not in the outcome; those whose answer is; those not answered "unclear"."""
     event: Literal["correct", "selected", "missed", "positive"]
     """What makes an image an event: a right answer; an answer in, not in the outcome; a true answer in it."""
 
@@ -60,6 +60,8 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
                    needs_truth=True, needs_outcome=True, denominator="negative", event="missed"),
             Metric("precision", "high", "https://scikit-learn.org/stable/modules/model_evaluation.html#precision-recall-f-measure-metrics",
                    needs_truth=True, needs_outcome=True, denominator="selected", event="positive"),
+            Metric("rate_among_answered", "neither", "https://arxiv.org/abs/2110.08193",  # the bias score of BBQ counts answers alone
+                   needs_truth=False, needs_outcome=True, denominator="answered", event="selected"),
         )
     }
 )  # fmt: skip
@@ -108,6 +110,7 @@ def definitions() -> Mapping[str, Callable[..., Any]]:
     return {
         "accuracy": accuracy_score,
         "precision": partial(precision_score, zero_division=np.nan),
+        "rate_among_answered": metrics.selection_rate,  # of the rows that count
         **{name: getattr(metrics, name) for name in rates},
     }
 
@@ -127,6 +130,10 @@ def point_estimates(counts: GroupedCounts, names: Sequence[str], outcome: Outcom
     They equal `MetricFrame` on one row an image bit for bit, at a cost that does not grow with the images. Its bootstrap is never
     used: on a count table it would resample rows of the table. Without an `outcome` the answers themselves are compared (accuracy).
     """
+    of_answered = [name for name in names if METRICS[name].denominator == "answered"]
+    if of_answered:
+        others = point_estimates(counts, [name for name in names if name not in of_answered], outcome)
+        return {**others, **_frame(counts.answered(), of_answered, outcome)}
     known = counts.known_truth()
     if known is counts:
         return _frame(counts, names, outcome)

@@ -56,9 +56,9 @@ def count_groups(before: Predictions, after: Predictions, judge: Judge) -> Count
     """Count the images of each group by event before x event after.
 
     Compared are the groups that an audit would compare. DataError if the two predictions are not of the same images; UsageError if the
-    metric counts other images after the change: precision.
+    metric counts other images after the change: precision, and rates among those answered.
     """
-    if judge.metric.denominator == "selected":
+    if judge.metric.denominator in ("selected", "answered"):
         raise UsageError(f"{judge.metric.name} counts other images after a change", fix="judge a what-if by another metric")
     if not before.attributes.index.equals(after.attributes.index):
         raise DataError("a what-if was compared on other images", fix="compare predictions of the same rows")

@@ -98,6 +98,22 @@ def chance_track(value: float, chance: ChanceBand, ticks: Sequence[float], *, ho
     return grid(ticks), bar, *_line(chance.mean, scale, HEIGHT), *dot
 
 
+def baseline_track(rate: Estimate, baseline: Estimate | None, ticks: Sequence[float], *, hot: bool) -> Track:
+    """Return a rate with its interval, filled, above its baseline with its own, hollow."""
+    scale, (above, below) = scale_of(ticks), (HEIGHT / 3 - 1, 2 * HEIGHT / 3 + 2)
+    colour = " hot" if hot else " cool"
+    beneath: Track = ()
+    if baseline is not None:
+        place = dots([(scale(baseline.value), below)])
+        beneath = (("interval", bars([(scale(baseline.low), scale(baseline.high), below)])), ("dot", place), ("hole", place))
+    return (
+        grid(ticks),
+        *beneath,
+        ("interval" + colour, bars([(scale(rate.low), scale(rate.high), above)])),
+        ("dot" + colour, dots([(scale(rate.value), above)])),
+    )
+
+
 def change_track(before: float, after: Estimate, ticks: Sequence[float], *, hot: bool = False) -> Track:
     """Return a number before, hollow, and after, filled with its interval; a thin line joins the two."""
     scale, place = scale_of(ticks), dots([(scale_of(ticks)(before), _MIDDLE)])

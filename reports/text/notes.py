@@ -118,6 +118,9 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "gallery_of_units": "images count by “{column}”, and shuffles of single images are not what chance gives then",
         "gallery_few_groups": "fewer than two groups have at least {images} images",
         "ranking_k": "the first {k} are half of the {images} images or more, which is hardly a search any more; choose a smaller k",
+        "sets_few": "complete sets: {sets}; fewer than {needed} are shown and not judged",
+        "sets_few_clusters": "independent units: {clusters}; fewer than {needed} are shown and not judged",
+        "sets_of_weights": "images count by “{column}”, and sets count once each",
         # ---- what-ifs
         "accuracy": "images whose {truth} is answered right",
         "recall": "recall: images of ‘{query}’ that are among the first {first:g} %",

@@ -100,7 +100,7 @@ _METRICS = {
     "false_negative_rate": "false negative rate for",
     "false_positive_rate": "false positive rate for",
     "true_negative_rate": "true negative rate for",
-    "precision": "precision for",
+    "rate_among_answered": "share of those answered with",
 }
 
 

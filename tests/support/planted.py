@@ -84,8 +84,8 @@ def favoured_rows(probe, dataset):
 
 
 def stereotyped_attribute(probe):
-    by = [claim.by for each in probe.measurements for claim in each.claims if claim.primary and len(claim.by) == 1]
-    return (*(names[0] for names in by), *(name for plan in probe.analyses for name in plan.by))[0]
+    by = [claim.by[0] for each in probe.measurements for claim in each.claims if claim.primary and len(claim.by) == 1]
+    return (*by, *(name for plan in probe.analyses for name in getattr(plan, "by", ())))[0]
 
 
 def wanted_texts(probe, attributes, *, favoured):

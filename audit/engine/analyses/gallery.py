@@ -11,6 +11,7 @@ import pandas as pd
 
 from audit.errors import UsageError, nearest
 from audit.records.analyses.similarity import AssociatedGroup, RankedQuery
+from audit.records.analyses.tagging import TaggedLabel
 from audit.statistics.multiplicity import benjamini_hochberg
 from audit.statistics.null import generator
 from audit.types import UNKNOWN, Dataset, Group, Note, Probe, Settings
@@ -18,7 +19,7 @@ from audit.types import UNKNOWN, Dataset, Group, Note, Probe, Settings
 if TYPE_CHECKING:
     from jaxtyping import Int
 
-T = TypeVar("T", RankedQuery, AssociatedGroup)
+T = TypeVar("T", RankedQuery, AssociatedGroup, TaggedLabel)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from audit.errors import DataError, UsageError, nearest
-from audit.types import UNKNOWN, Group, Predictions
+from audit.types import UNCLEAR, UNKNOWN, Group, Predictions
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int, Shaped
@@ -97,6 +97,11 @@ class GroupedCounts:
         """Return the rows that have a true answer: what an image without one was answered is neither right nor wrong."""
         keep = (self.table["y_true"] != UNKNOWN).to_numpy()
         return self if keep.all() else GroupedCounts(self.table[keep], self.groups, self.codes[keep])
+
+    def answered(self) -> GroupedCounts:
+        """Return the rows whose answer commits itself: that is not "unclear"."""
+        keep = (self.table["y_pred"] != UNCLEAR).to_numpy()
+        return GroupedCounts(self.table[keep], self.groups, self.codes[keep])
 
     @property
     def measure(self) -> str:

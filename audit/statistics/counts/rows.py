@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from audit.statistics.counts.count_table import group_codes
-from audit.types import UNKNOWN, Group
+from audit.types import UNCLEAR, UNKNOWN, Group
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Int
@@ -49,7 +49,8 @@ def events_of(truth: np.ndarray, answers: np.ndarray, metric: Metric, outcome: O
     if outcome is None:
         return RowEvents(known, known & (truth == answers))
     positive, selected = (np.isin(each, list(outcome)) for each in (truth, answers))
-    counted = known & {"all": everything, "positive": positive, "negative": ~positive, "selected": selected}[metric.denominator]
+    kinds = {"all": everything, "positive": positive, "negative": ~positive, "selected": selected, "answered": answers != UNCLEAR}
+    counted = known & kinds[metric.denominator]
     event = {"correct": positive == selected, "selected": selected, "missed": ~selected, "positive": positive}[metric.event]
     return RowEvents(counted, counted & event)
 

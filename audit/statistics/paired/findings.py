@@ -115,7 +115,7 @@ def _finding(claim: PairedClaim, table: pd.DataFrame, incomplete: int, settings:
     name = "/".join(("paired", claim.measurement, claim.attribute, claim.first, claim.second, *filter(None, [claim.outcome])))
     flip_p = sign_flip_p(by_cluster.to_numpy(float), settings.draws, generator(settings.seed, name))
     flips = int(table["flip"].sum())
-    (flip_low, flip_high), (low, high) = _intervals(table, settings.alpha) if n else ((None, None), (None, None))
+    (flip_low, flip_high), (low, high) = pair_intervals(table, settings.alpha) if n else ((None, None), (None, None))
     return PairedFinding(
         measurement=claim.measurement,
         attribute=claim.attribute,
@@ -141,8 +141,11 @@ def _finding(claim: PairedClaim, table: pd.DataFrame, incomplete: int, settings:
     )
 
 
-def _intervals(table: pd.DataFrame, alpha: float) -> tuple[tuple[float, float], tuple[float, float]]:
-    """Return the intervals of the flip rate and of the net difference; the pairs of one cluster count as one."""
+def pair_intervals(table: pd.DataFrame, alpha: float) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Return the intervals of the flip rate and of the net difference; the pairs of one cluster count as one.
+
+    `table` has a row a pair and the columns event_1, event_2, flip and cluster.
+    """
     names, cluster = np.unique(table["cluster"].to_numpy(str), return_inverse=True)
     first, second = (table[side].to_numpy(bool) for side in ("event_1", "event_2"))
     cell = np.select([first & second, second, first], [BOTH, ONLY_BEFORE, ONLY_AFTER], NEITHER)  # the first image stands for "after"

@@ -22,6 +22,7 @@ _VERBS = {
     "false_positive_rate": "‘{outcome}’ is wrongly answered {more} often",
     "true_negative_rate": "‘{outcome}’ is rightly ruled out {more} often",
     "precision": "The answer ‘{outcome}’ is right {more} often",
+    "rate_among_answered": "Where an answer is given at all, it is ‘{outcome}’ {more} often",
 }
 _QUESTIONS = {
     "selection_rate": "‘{outcome}’ answered equally often",
@@ -30,6 +31,7 @@ _QUESTIONS = {
     "false_positive_rate": "‘{outcome}’ wrongly answered equally often",
     "true_negative_rate": "‘{outcome}’ rightly ruled out equally often",
     "precision": "The answer ‘{outcome}’ equally often right",
+    "rate_among_answered": "Where an answer is given at all, ‘{outcome}’ equally often",
 }
 _SPEAKS, _DIGIT = re.compile(r"[^\W\d_]{3}"), re.compile(r"\d")
 _DIFFUSE_NAMED = 2

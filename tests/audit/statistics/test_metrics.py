@@ -28,6 +28,7 @@ BY_HAND = {
     "false_positive_rate": [(3, 12), (0, 8)],
     "true_negative_rate": [(9, 12), (8, 8)],
     "precision": [(6, 9), (1, 1)],
+    "rate_among_answered": [(9, 20), (1, 10)],  # nobody is unclear: the selection rate
 }
 
 
@@ -50,7 +51,7 @@ def test_every_metric_is_tested_and_says_where_it_is_defined():
     assert set(BY_HAND) == set(METRICS)
     assert all(metric.name == name and metric.source.startswith("https://") for name, metric in METRICS.items())
     assert {name: metric.better for name, metric in METRICS.items() if metric.better != "high"} == {
-        "selection_rate": "neither", "false_negative_rate": "low", "false_positive_rate": "low",
+        "selection_rate": "neither", "rate_among_answered": "neither", "false_negative_rate": "low", "false_positive_rate": "low",
     }  # fmt: skip
 
 
@@ -181,3 +182,23 @@ def test_a_claim_that_makes_no_sense_says_so(claim, message, fix):
 def test_accuracy_without_truth_says_so():
     with pytest.raises(UsageError, match="accuracy needs a true answer"):
         resolve(MEASUREMENT, Claim("accuracy", ("group",)), answered(["yes"], ONE))
+
+
+def test_a_rate_among_those_answered_leaves_out_who_is_unclear_and_is_masked_where_all_are():
+    # Group a: 3 yes, 1 no, 6 unclear: 3 of 4, though 3 of 10 are given "yes". Group b: 2 yes, 2 no: 2 of 4. Group c: all unclear.
+    answers = [*["yes"] * 3, "no", *["unclear"] * 6, *["yes"] * 2, *["no"] * 2, *["unclear"] * 5]
+    groups = pd.DataFrame({"group": [*["a"] * 10, *["b"] * 4, *["c"] * 5]})
+    table = grouped_counts(answered(np.array(answers), groups, None, ("yes", "no", "unclear")), ["group"], {"group": ("a", "b", "c")})
+
+    tallied = tally(table, METRICS["rate_among_answered"], YES)
+    assert (tallied.events.tolist(), tallied.n.tolist()) == ([3, 2, 0], [4, 4, 0])
+    assert tallied.statuses(4) == ("ok", "ok", "not estimable")
+    estimates = point_estimates(table, ["selection_rate", "rate_among_answered"], YES)
+    assert estimates["rate_among_answered"].by_group[:2].tolist() == [0.75, 0.5]
+    assert (estimates["rate_among_answered"].overall, estimates["selection_rate"].by_group[0]) == (5 / 8, 0.3)
+    # More who are unclear move no rate among those answered.
+    more = pd.concat([groups, pd.DataFrame({"group": ["a"] * 7})], ignore_index=True)
+    other = grouped_counts(
+        answered(np.array([*answers, *["unclear"] * 7]), more, None, ("yes", "no", "unclear")), ["group"], {"group": ("a", "b", "c")}
+    )
+    assert tally(other, METRICS["rate_among_answered"], YES).n.tolist() == [4, 4, 0]

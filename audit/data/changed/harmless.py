@@ -1,0 +1,63 @@
+"""The same pictures after changes that change nothing about who is shown: what such a change turns is noise, not a response to people."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+from PIL import Image, ImageOps
+
+from audit.data.images import MIN_SIDE, decode
+from audit.data.lazy import LazyImages
+from audit.types import Dataset
+
+CROPPED = 0.05
+"""Share of each side that a crop takes away, half of it at either end."""
+QUALITY = 75
+"""Of the JPEG: Pillow's own default."""
+
+
+def _cropped(picture: Image.Image) -> bytes:
+    width, height = picture.size
+    across, down = (min(max(1, round(side * CROPPED / 2)), (side - MIN_SIDE) // 2) for side in (width, height))
+    return _png(picture.crop((across, down, width - across, height - down)))
+
+
+def _mirrored(picture: Image.Image) -> bytes:
+    return _png(ImageOps.mirror(picture))
+
+
+def _as_jpeg(picture: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", quality=QUALITY)
+    return buffer.getvalue()
+
+
+def _png(picture: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG", compress_level=1)  # it is decoded again at once
+    return buffer.getvalue()
+
+
+HARMLESS: Mapping[str, Callable[[Image.Image], bytes]] = {"crop": _cropped, "mirror": _mirrored, "JPEG": _as_jpeg}
+"""Name of a change -> what it does."""
+
+
+def harmless(dataset: Dataset, rows: Sequence[int]) -> Dataset:
+    """Return some images of a data set after every change of `HARMLESS`, made when asked for: all after the first, all after the second ...
+
+    Examples
+    --------
+    >>> from audit.testing import four_faces
+    >>> [decode(image).image.size for image in harmless(four_faces(), [0, 3]).images]
+    [(14, 14), (14, 14), (16, 16), (16, 16), (16, 16), (16, 16)]
+    """
+    changes = tuple(HARMLESS.values())
+
+    def changed(position: int) -> bytes:
+        change, place = divmod(position, len(rows))
+        return changes[change](decode(dataset.images[rows[place]]).image)
+
+    places = [*rows] * len(changes)
+    return replace(dataset, images=LazyImages(len(places), changed), attributes=dataset.attributes.iloc[places])

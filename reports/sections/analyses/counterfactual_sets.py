@@ -1,0 +1,123 @@
+"""Counterfactual sets: answers that change with the person beside answers that change with nothing, and which way they shift."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import SimpleNamespace
+
+from audit.records.analyses.counterfactual_sets import CounterfactualSets, MemberPair
+from reports.charts.forest import axis, tick_texts
+from reports.charts.tracks import TrackRow, TrackTable, baseline_track, difference_track, signed_ends, signed_ticks
+from reports.sections.context import AuditContext
+from reports.table import Row, Table
+from reports.text.analyses import counterfactual_sets as text
+from reports.text.numbers import count, decimal, difference, number, p_value
+
+TITLE, PLACE = "Same scene, another person", 8
+MOST_PAIRS = 12
+"""Rows of the chart of directions that are open; the others are folded."""
+
+
+def view(context: AuditContext) -> SimpleNamespace | None:
+    """Return the counterfactual sets of an audit; None without any."""
+    found = [each for each in context.audit.counterfactual_sets if each.sets]
+    if not context.audit.counterfactual_sets:
+        return None
+    pairs = sorted(((each, pair) for each in found for pair in each.pairs), key=_significance)
+    ends = [end for _, pair in pairs for end in (pair.net.low, pair.net.high)]
+    ticks = signed_ticks(ends) if ends else ()
+    judged = any(each.reason is None for each in found)
+    return SimpleNamespace(
+        asked=text.ASKED,
+        result=text.sets_result(context.audit, context.results.settings),
+        reading=text.READING if found else "",
+        direction=text.DIRECTION if pairs else "",
+        changes=_changes(found) if found else None,
+        shifts=_shifts(pairs[:MOST_PAIRS], ticks) if pairs else None,
+        rest=_shifts(pairs[MOST_PAIRS:], ticks) if pairs[MOST_PAIRS:] else None,
+        rest_title=f"The other {count(len(pairs) - MOST_PAIRS)} comparisons" if pairs[MOST_PAIRS:] else "",
+        harmless=_harmless(found),
+        members=_members(found),
+        without=tuple(filter(None, map(text.not_judged, context.audit.counterfactual_sets))),
+        method=text.method(found) if judged else "",
+    )
+
+
+def _significance(named: tuple[CounterfactualSets, MemberPair]) -> tuple[bool, float, float]:
+    each, pair = named
+    return each.reason is not None, min(pair.net_p_adjusted, pair.shift_p_adjusted), -abs(pair.net.value)
+
+
+def _changes(found: Sequence[CounterfactualSets]) -> TrackTable:
+    shown = [end for each in found for end in (each.differing, each.harmless and each.harmless.rate) if end]
+    ticks = axis(0.0, max(0.01, *(end.high for end in shown)))
+    columns = ("Another person", "Harmless change", "Excess, points", "Adjusted p", "Sets")
+    questions = [each.question for each in found]
+    rows = tuple(
+        _change(each, ticks, "" if i and questions[i - 1] == each.question else text.asked_in_full(each)) for i, each in enumerate(found)
+    )
+    ends = ("0\u00a0%", f"{tick_texts(ticks)[-1]}\u00a0%")
+    return TrackTable("How often the answer changes", "Changed", ends, columns, rows)
+
+
+def _change(each: CounterfactualSets, ticks: tuple[float, ...], above: str) -> TrackRow:
+    baseline = each.harmless
+    hot = baseline is not None and baseline.verdict == "signal"
+    track = baseline_track(each.differing, baseline.rate if baseline else None, ticks, hot=hot) if each.differing else ()
+    cells = (
+        text.estimate(each.differing), text.estimate(baseline and baseline.rate),
+        number(baseline.excess, 1, signed=True) if baseline else "",
+        p_value(baseline.p_adjusted) if baseline and each.reason is None else "not judged", text.sizes(each),
+    )  # fmt: skip
+    return TrackRow(text.changed(each), track, cells, faint=each.reason is not None, above=above)
+
+
+def _shifts(pairs: Sequence[tuple[CounterfactualSets, MemberPair]], ticks: tuple[float, ...]) -> TrackTable:
+    columns = ("Net difference, points", "Only first", "Only second", "Adjusted p", "Shift of probability, points", "Adjusted p of it")
+    rows = tuple(_shift(each, pair, ticks) for each, pair in pairs)
+    return TrackTable("In which direction it changes", "First and second", signed_ends(ticks), columns, rows)
+
+
+def _shift(each: CounterfactualSets, pair: MemberPair, ticks: tuple[float, ...]) -> TrackRow:
+    net, judged = pair.net, each.reason is None
+    track = difference_track(net.value, net.low, net.high, ticks, hot=pair.verdict == "signal")
+    known = pair.shift_low is not None
+    cells = (
+        difference(net.value, net.low, net.high), count(pair.only_first), count(pair.only_second),
+        p_value(pair.net_p_adjusted) if judged else "not judged",
+        difference(pair.shift, pair.shift_low, pair.shift_high) if known else number(pair.shift, 1, signed=True),
+        p_value(pair.shift_p_adjusted) if judged else "not judged",
+    )  # fmt: skip
+    return TrackRow(f"{pair.first}, {pair.second}", track, cells, f"‘{each.outcome}’", faint=not judged)
+
+
+def _harmless(found: Sequence[CounterfactualSets]) -> Table | None:
+    known = [(each, each.harmless) for each in found if each.harmless]
+    if not known:
+        return None
+    columns = ("Question", *(change.name for change in known[0][1].changes), "Sets")
+    rows = tuple(
+        Row((f"{text.asked_in_full(each)} {text.changed(each)}", *text.harmless_cells(base), count(base.sets))) for each, base in known
+    )
+    title = "Answers that a harmless change turns"
+    return Table(title, title, columns, rows)
+
+
+def _members(found: Sequence[CounterfactualSets]) -> Table | None:
+    known = [(each, each.members_differ) for each in found if each.members_differ]
+    if not known:
+        return None
+    title = "Sets of more than two members"
+    columns = ("Question", "Sets that flip", "Cochran’s Q", "Adjusted p of Q", "Adjusted p of probabilities")
+    rows = tuple(
+        Row(
+            (
+                f"{text.asked_in_full(each)} {text.changed(each)}",
+                text.estimate(each.flip_rate),
+                f"{decimal(test.cochran_q, 1)} ({test.freedom} degrees of freedom)",
+                *(p_value(p) if each.reason is None else "not judged" for p in (test.q_p_adjusted, test.score_p_adjusted)),
+            )
+        )
+        for each, test in known
+    )
+    return Table(title, title, columns, rows)

@@ -1,0 +1,140 @@
+"""Sentences and captions of counterfactual sets: how often answers change with one attribute, beside harmless changes, and which way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from audit.records.analyses.counterfactual_sets import CounterfactualSets, HarmlessBaseline, MemberDifference, MemberPair
+from audit.records.results import AuditResult
+from audit.types import Settings
+from reports.text import phrases
+from reports.text.notes import sentence
+from reports.text.numbers import count, difference, in_words, number, p_phrase, percent, rate
+
+ASKED = (
+    "A set shows the same scene several times, with one attribute of the person changed: does the answer change with it, and in one "
+    "direction? It may also change for no reason, so the same images are asked once more after a crop, mirrored, and as a JPEG file, "
+    "which change nobody: only what goes beyond that is a response to the person, or to what else differs between the images of a set."
+)
+READING = (
+    "Upper, filled dot: pairs of images of one set that are answered differently. Lower, hollow dot: images that are answered differently "
+    "after a harmless change. Bars: intervals. Coloured where the upper is beyond the lower."
+)
+DIRECTION = (
+    "Right of 0 the first of a pair is given the answer more often, left of 0 the second. A model may change many answers and have no "
+    "direction: the net stays near 0 then. Coloured where answers or probabilities are shown to shift."
+)
+METHOD = (
+    "p of the excess: the pairs of a set and the harmless changes of its images change places within sets (one-sided). p of a net and of a "
+    "shift: the sign of each {unit} is a coin flip. Of sets of more than two: Cochran’s Q of the answers and the members’ mean "
+    "probabilities, members changing places within sets. Whole {units} change together; adjusted for all {tests} of this section (Holm). "
+    "Shift: difference of mean probabilities of the answer, in points; its interval is Student’s over {units}."
+)
+
+
+def sets_result(audit: AuditResult, settings: Settings) -> str:
+    """Return how many tests of the sets are beyond chance, and the clearest; or that too few sets are judged."""
+    found = list(signals(audit))
+    tests = max((each.tests for each in audit.counterfactual_sets), default=0)
+    if not tests:
+        return "Nothing is judged here: there are too few sets; the numbers are shown with their n."
+    if not found:
+        limited = " A limited run signals nothing." if audit.data.limited else ""
+        return f"None of {in_words(tests, 'test')} is beyond chance: whether the changed attribute matters is undecided.{limited}"
+    first = min(found, key=lambda each: each[0])[1]
+    return (
+        f"{count(len(found))} of {in_words(tests, 'test')} {'is' if len(found) == 1 else 'are'} beyond chance (Holm). The clearest: {first}"
+    )
+
+
+def signals(audit: AuditResult) -> Iterator[tuple[float, str]]:
+    """Give p and sentence of every test that is beyond chance."""
+    for each in audit.counterfactual_sets:
+        if each.harmless and each.harmless.verdict == "signal":
+            yield each.harmless.p_adjusted, excess_sentence(each, each.harmless)
+        if each.members_differ:
+            yield from _of_members(each, each.members_differ)
+        for pair in each.pairs:
+            yield from _of_pair(each, pair)
+
+
+def _of_members(each: CounterfactualSets, found: MemberDifference) -> Iterator[tuple[float, str]]:
+    if found.verdict != "signal":
+        return
+    members = in_words(len(each.members), "member")
+    p = min(found.q_p_adjusted, found.score_p_adjusted)
+    yield p, f"{_asked(each)} the {members} of a set are not given ‘{each.outcome}’ alike (adjusted {p_phrase(p)})."
+
+
+def _of_pair(each: CounterfactualSets, pair: MemberPair) -> Iterator[tuple[float, str]]:
+    if pair.verdict == "signal":
+        yield min(pair.net_p_adjusted, pair.shift_p_adjusted), pair_sentence(each, pair)
+
+
+def _asked(each: CounterfactualSets) -> str:
+    return f"When only {phrases.attributes([each.attribute])} changes (“{each.question}”),"
+
+
+def excess_sentence(each: CounterfactualSets, found: HarmlessBaseline) -> str:
+    """Return how many pairs of images are answered differently, and how many images after a harmless change."""
+    return (
+        f"{_asked(each)} {estimate(each.differing)} of image pairs in {in_words(each.sets, 'set')} are answered differently; a harmless "
+        f"change turns {estimate(found.rate)} of answers (adjusted {p_phrase(found.p_adjusted)})."
+    )
+
+
+def pair_sentence(each: CounterfactualSets, pair: MemberPair) -> str:
+    """Return which of two members is given the answer more often, by answers and by probability."""
+    shift = difference(pair.shift, pair.shift_low, pair.shift_high) if pair.shift_low is not None else number(pair.shift, 1, signed=True)
+    return (
+        f"{_asked(each)} only {pair.first} is given ‘{each.outcome}’ in {count(pair.only_first)} of {in_words(each.sets, 'set')}, only "
+        f"{pair.second} in {count(pair.only_second)}: net {difference(pair.net.value, pair.net.low, pair.net.high)} points (adjusted "
+        f"{p_phrase(pair.net_p_adjusted)}); its probability shifts by {shift} points (adjusted {p_phrase(pair.shift_p_adjusted)})."
+    )
+
+
+def line(audit: AuditResult, settings: Settings) -> str:
+    """Return what summary and terminal say of the sets: nothing unless one is beyond chance."""
+    return f"Not planned: {sets_result(audit, settings)}" if any(signals(audit)) else ""
+
+
+def estimate(found: object) -> str:
+    """Return a rate with its interval; a dash for none."""
+    value, low, high = (getattr(found, name, None) for name in ("value", "low", "high"))
+    return rate(value, low, high)
+
+
+def asked_in_full(each: CounterfactualSets) -> str:
+    """Return what a row is about."""
+    return f"{phrases.stopped(each.question)}"
+
+
+def changed(each: CounterfactualSets) -> str:
+    """Return what differs within the sets: ``gender: man, woman``."""
+    return f"{phrases.attributes([each.attribute])}: {', '.join(each.members)}"
+
+
+def sizes(each: CounterfactualSets) -> str:
+    """Return how many sets and independent units there are."""
+    lacking = f", {count(each.incomplete)} incomplete" if each.incomplete else ""
+    return f"{count(each.sets)}{lacking} ({in_words(each.clusters, 'cluster')})"
+
+
+def not_judged(each: CounterfactualSets) -> str:
+    """Return why sets are shown and not judged; empty where they are."""
+    return f"{asked_in_full(each)} {changed(each)}: not judged. {phrases.stopped(sentence(each.reason))}" if each.reason else ""
+
+
+def harmless_cells(found: HarmlessBaseline) -> tuple[str, ...]:
+    """Return what each harmless change turns."""
+    return tuple(f"{percent(each.changed / each.images)} ({count(each.changed)} of {count(each.images)})" for each in found.changes)
+
+
+def method(found: Sequence[CounterfactualSets]) -> str:
+    """Return how p was computed; empty where nothing was judged."""
+    tests = max((each.tests for each in found), default=0)
+    units = " or ".join(dict.fromkeys(phrases.attributes([each.cluster_attribute]) for each in found))
+    if not tests:
+        return ""
+    draws = f" Where not all are tried, {count(max(each.draws for each in found))} are drawn."
+    return METHOD.format(unit=units, units=f"{units}s", tests=in_words(tests, "test")) + draws

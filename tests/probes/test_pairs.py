@@ -1,0 +1,70 @@
+"""PAIRS: its layout, what is asked of which scene, and the real images where they are."""
+
+from pathlib import Path
+
+import pytest
+
+import audit
+import probes
+from audit.engine.analyses import counterfactual_sets
+from audit.errors import DataError, UsageError
+from audit.testing import FakeEncoder
+from audit.types import LoadOptions
+from tests.probes.made.pairs import make
+
+REAL = Path(__file__).parents[3] / "shared" / "pairs"
+
+
+def load(folder):
+    return probes.get("pairs").load(LoadOptions(folder))
+
+
+def test_scenes_and_people_are_read_off_the_folders(tmp_path):
+    make(tmp_path)
+    found = load(tmp_path).attributes
+    assert len(found) == 19 * 4 - 1
+    assert found.loc["status/car/white_man1.png"].to_dict() == {
+        "part": "status", "scene": "status/car", "gender": "man", "race": "white", "person": "white man",
+    }  # fmt: skip
+    assert found["gender"].value_counts().to_dict() == {"man": 38, "woman": 37}
+    assert load(tmp_path / "data").fingerprint == load(tmp_path).fingerprint
+
+
+def test_another_layout_is_described(tmp_path):
+    with pytest.raises(UsageError, match="no location for PAIRS"):
+        load(None)
+    (tmp_path / "pictures").mkdir()
+    with pytest.raises(DataError) as caught:
+        load(tmp_path)
+    assert "found pictures" in str(caught.value.why)
+    assert "data/occupations/<scene>/{black,white}_{man,woman}.png" in str(caught.value.fix)
+    (tmp_path / "occupations" / "taxi").mkdir(parents=True)
+    (tmp_path / "occupations" / "taxi" / "a man.png").write_bytes(b"")
+    with pytest.raises(DataError) as caught:
+        load(tmp_path)
+    assert "found the file a man.png" in str(caught.value.why)
+
+
+def test_no_prompt_says_a_gender_or_a_skin_colour_and_each_is_english():
+    probe = probes.get("pairs")
+    prompts = {text for each in probe.measurements for texts in each.label_set.prompts.values() for text in texts}
+    prompts |= {text for plan in probe.analyses for choice in plan.choices.values() for text in (*choice.first, *choice.second)}
+    assert len(prompts) > 60
+    for words in (set(text.split()) for text in prompts):
+        assert not words & {"man", "woman", "male", "female", "black", "white", "he", "she", "waiter", "waitress"}
+    for text in prompts:
+        article, noun = text.removeprefix("a photo of ").split(" ")[:2]
+        assert article in ("a", "an", "somebody")
+        assert article == "somebody" or (article == "an") == (noun[0] in "aeiou") or noun == "university"
+
+
+def test_the_real_images_are_asked_scene_by_scene(monkeypatch):
+    monkeypatch.setattr(counterfactual_sets, "MOST_CHANGED", 24)
+    if not REAL.is_dir():
+        pytest.skip("the images of PAIRS are not beside the repository")
+    result = audit.audit(model=FakeEncoder({"": [0.3, 0.3, 0.4]}), probe="pairs", data=REAL, draws=99).results.audits[0]
+    sets = {(each.question[:5], each.attribute): each for each in result.counterfactual_sets if each.outcome != "lower status"}
+    assert (len(result.counterfactual_sets), result.data.clusters) == (11, 30)
+    assert [(sets["Which", by].sets, sets["Which", by].clusters) for by in ("gender", "race", "person")] == [(40, 20), (40, 20), (20, 20)]
+    crime = next(each for each in result.counterfactual_sets if each.question.startswith("Is a scene"))
+    assert (crime.sets, crime.clusters, crime.reason.code) == (20, 10, "sets_few")
