@@ -20,6 +20,7 @@ from audit.plans import (
     ProbeData,
     PublishedRow,
     PublishedTable,
+    RowOptions,
     Specification,
     SpecificationPlan,
     WhatIfPlan,
@@ -32,7 +33,8 @@ if TYPE_CHECKING:
 __all__ = [
     "SAME_ANSWER", "UNCLEAR", "UNKNOWN", "AnalysisPlan", "Answerer", "Better", "CellReference", "Claim", "Dataset", "Embeddings",
     "Encoder", "Exclusion", "Group", "ImageEncoder", "LabelSet", "LoadOptions", "Measurement", "ModelRecord", "Note", "PairedClaim",
-    "Predictions", "Probe", "ProbeData", "PublishedRow", "PublishedTable", "Question", "Settings", "Specification", "SpecificationPlan",
+    "Predictions", "Probe", "ProbeData", "PublishedRow", "PublishedTable", "Question", "RowOptions", "Settings", "Specification",
+    "SpecificationPlan",
 ]  # fmt: skip
 
 Better = Literal["high", "low", "neither"]
@@ -84,6 +86,11 @@ class Dataset:
     """Whether the rows have no identifiers but their place in the file."""
     limited: bool = False
     """Whether `--limit` took a sample: such an audit can claim nothing but "inconclusive"."""
+    texts: pd.DataFrame | None = None
+    """What is asked of each row (`RowOptions`): columns of questions and options, "" where a row has none; rows as in `attributes`. They
+    are no attributes: nothing is sliced by them, and they are part of no level."""
+    several: Group = ()
+    """Attributes of which an image may have several values, joined by ``|``: it counts in each group with its share."""
 
 
 @dataclass(frozen=True)
@@ -155,6 +162,8 @@ class Measurement:
     """The question put to a generative model, its options in the order of the labels; None: the label set is put to a dual encoder."""
     kind: str = "zero_shot"
     """Kind of question put to a dual encoder: the module of `audit.measure` whose `predict` turns embeddings into answers."""
+    options: RowOptions | None = None
+    """Of ``kind="row_options"``: the columns that hold each row's options; the labels are their roles and have no prompts."""
     infers: str | None = None
     """What about a person the labels name, such as ``"race"``: ``--no-inference`` leaves the measurement out."""
 

@@ -129,6 +129,9 @@ class Audit:
             raise DataError(
                 f"two models called {named[0]!r} in one audit", why="their predictions cannot be told apart", fix="audit each by itself"
             )
+        if shared := [name for name in wanted.attributes if name in result.data.several]:
+            why = f"an image counts in each group of {shared[0]!r} with its share"
+            raise UsageError(f"no frame of {finding!r} has one row an image", why=why, fix="read its groups from `finding`")
         rows = self.predictions()
         rows = rows[(rows["model"] == named[0]) & (rows["probe"] == named[1]) & (rows["measurement"] == wanted.measurement)]
         outcomes = next(each.outcomes for each in result.measurements if each.name == wanted.measurement)

@@ -44,7 +44,7 @@ def count_changes(
     refused: list[Note] = []
     counted: dict[tuple[str, tuple[str, ...]], pd.DataFrame] = {}
     for finding in audits[0].findings:
-        if code := _why_not(finding, theirs, tables) or _why_no_clusters(finding, tables, cluster):
+        if code := _why_not(finding, theirs, tables) or _why_shared(finding, audits) or _why_no_clusters(finding, tables, cluster):
             refused.append(Note(code, {"finding": finding.id, "metric": finding.metric}))
             continue
         record, key = records[finding.measurement], (finding.measurement, finding.attributes)
@@ -63,6 +63,11 @@ def _why_not(finding: Finding, theirs: Mapping[str, Finding], tables: Mapping[st
     if metric is None:
         return "unknown_metric"
     return "selected_images" if metric.denominator in ("selected", "answered") else None
+
+
+def _why_shared(finding: Finding, audits: tuple[AuditResult, AuditResult]) -> str | None:
+    shared = {*audits[0].data.several, *audits[1].data.several}
+    return "counted_by_share" if shared & set(finding.attributes) else None
 
 
 def clusters_by(audits: tuple[AuditResult, AuditResult]) -> str | None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from audit.data.files import read_image
 from audit.data.images import MAX_BYTES, UnreadableImage
-from audit.data.schema import Cells, Column, Schema, attribute_columns, check_classes, check_columns, check_distinct
+from audit.data.schema import Cells, Column, Schema, check_classes, check_columns, check_distinct, source_columns
 from audit.errors import DataError
 from audit.types import Note
 
@@ -89,7 +89,7 @@ def text_columns(schema: Schema, table: pa.Schema, place: str) -> list[str]:
     names = [name for name in table.names if name not in nested]
     check_columns(schema, names, place)
     images = [name for name in schema.image_columns if name in names]
-    return [*(column.name for column in attribute_columns(schema, names)), *images]
+    return [*source_columns(schema, names), *images]
 
 
 def cells(table: pa.Table, described: Features, schema: Schema, place: str) -> Cells:

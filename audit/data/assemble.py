@@ -8,10 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from audit.data.cells.cropped import cropped
 from audit.data.lazy import image_subset
 from audit.data.schema import Attributes, Cells, Schema, counted, quoted, read
 from audit.errors import DataError
-from audit.types import Dataset, Note
+from audit.types import Dataset, Exclusion, Note
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,11 +36,15 @@ class Origin:
 def assemble(images: Sequence[bytes], ids: Sequence[str], cells: Cells, schema: Schema, origin: Origin) -> Dataset:
     """Return the data set of a table, in the order of its rows.
 
-    `ids` identify the images: a row that repeats another is counted once; two rows about one image that disagree raise DataError.
+    `ids` identify the images: a row that repeats another is counted once; two rows about one image that disagree raise DataError. With a
+    box, `ids` name the pictures, and a crop is identified by its picture and box.
     """
     import pandas as pd
 
     attributes = read(schema, cells)
+    left_out: tuple[Exclusion, ...] = ()
+    if schema.box is not None:
+        images, ids, attributes, cells, left_out = cropped(images, ids, attributes, cells, schema.box)
     rows = first_rows(ids, attributes, cells)
     repeated = len(ids) - len(rows)
     notes = [Note("repeated_rows", {"count": repeated})] if repeated else []
@@ -54,6 +59,8 @@ def assemble(images: Sequence[bytes], ids: Sequence[str], cells: Cells, schema: 
         source=origin.source,
         licence=origin.licence,
         notes=(*origin.notes, *attributes.notes, *notes),
+        exclusions=left_out,
+        several=attributes.several,
     )
 
 
@@ -108,6 +115,11 @@ def fingerprint(attributes: pd.DataFrame) -> str:
     if written := pc.sum(pc.binary_length(lines)).as_py():
         digest.update(memoryview(lines.buffers()[2])[:written])  # Arrow keeps the lines end to end
     return digest.hexdigest()
+
+
+def fingerprint_with_texts(attributes: pd.DataFrame, texts: pd.DataFrame | None) -> str:
+    """Return the fingerprint of a label table, and of what is asked of its rows, where that differs from row to row."""
+    return fingerprint(attributes if texts is None else attributes.join(texts.add_prefix("text: ")))
 
 
 def _quoted(texts: pa.Array) -> pa.Array:

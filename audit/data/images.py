@@ -68,7 +68,8 @@ class UnreadableImage(Exception):  # noqa: N818  # it names the state of an imag
 
     `reason` is a short stable category: "missing file", "forbidden path", "not readable", "not a regular file", "damaged data file",
     "empty file", "too large", "too small", "too elongated", "truncated", "damaged", "not an image", "format not accepted", "pixel format
-    not accepted", "Git LFS pointer", "decoder crashed", "decoder took too long" or "decoder took too much memory".
+    not accepted", "Git LFS pointer", "decoder crashed", "decoder took too long", "decoder took too much memory" or, of a crop, "box outside
+    the picture".
     """
 
     def __init__(self, reason: str):

@@ -151,5 +151,5 @@ def _table_columns(path: Path, schema: Schema) -> Sequence[str]:
 
 
 def _fits(columns: Sequence[str], schema: Schema) -> bool:
-    required = {column.name for column in schema.columns if not column.optional}
+    required = {name for column in schema.columns if not column.optional for name in column.sources}
     return required <= set(columns) and any(name in columns for name in with_known_image_column(schema, columns)[0].image_columns)

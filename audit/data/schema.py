@@ -8,11 +8,13 @@ from __future__ import annotations
 import difflib
 import re
 import shlex
-import unicodedata
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from audit.data.cells.boxes import Box
+from audit.data.cells.suspicious import suspicious_levels
+from audit.data.cells.votes import SEPARATOR, counted_votes, given_values
 from audit.errors import DataError, nearest
 from audit.types import UNKNOWN, Group, Note
 from contrastive.tables import check_distinct as check_distinct
@@ -38,9 +40,27 @@ class Column:
     optional: bool = False
     classes: Group | None = None
     """Levels in the order of the integer ids of the published data: where a source brings its own class names, they must agree."""
+    several: bool = False
+    """Whether a cell may hold several values (``['Africa', 'Asia']``, or joined by ``|``): an image counts in each with its share."""
+    counts: Group | None = None
+    """Columns that hold how many annotators chose each of `values`, in their order; then no column has the attribute's name."""
 
     def __post_init__(self) -> None:
-        _require_tuples(self, "values", "classes")
+        _require_tuples(self, "values", "classes", "counts")
+        if self.counts is not None and len(self.counts) != len(self.values or ()):
+            raise ValueError(f"{self.name}: {len(self.counts)} columns of counts for {len(self.values or ())} values")
+        if self.is_shared and any(SEPARATOR in level for level in (*(self.values or ()), *self.aliases.values())):
+            raise ValueError(f"{self.name}: a level holds {SEPARATOR!r}, which separates several")
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether an image may count in several groups of the attribute."""
+        return self.several or self.counts is not None
+
+    @property
+    def sources(self) -> Group:
+        """The columns of a table that it is read from."""
+        return (self.name,) if self.counts is None else self.counts
 
 
 @dataclass(frozen=True)
@@ -51,6 +71,9 @@ class Schema:
     image_columns: tuple[str, ...] = IMAGE_COLUMNS
     label_files: tuple[str, ...] = ("labels.csv", "labels.parquet")
     """Label files that are preferred where a folder holds several."""
+    box: Box | None = None
+    """Where in its picture a row's image is: the crop is the image then, several rows may share a picture, and the attribute `picture`
+    says which (a probe's `cluster`)."""
 
     def __post_init__(self) -> None:
         _require_tuples(self, "columns", "image_columns", "label_files")
@@ -87,6 +110,8 @@ class Attributes:
     columns: Mapping[str, Sequence[str]]
     levels: Mapping[str, Group]
     notes: tuple[Note, ...]
+    several: Group = ()
+    """Attributes of which an image may have several values, joined by ``|``."""
 
 
 def read(schema: Schema, cells: Cells) -> Attributes:
@@ -99,11 +124,24 @@ def read(schema: Schema, cells: Cells) -> Attributes:
     columns, levels = {}, {}
     notes: list[Note] = []
     for column in attribute_columns(schema, list(cells.columns)):
-        stored = _stored_levels(column, cells)
-        columns[column.name] = [stored[text] for text in cells.columns[column.name]]
-        levels[column.name] = _levels(column, stored.values())
-        notes += _notes(column, stored, Counter(cells.columns[column.name]))
-    return Attributes(columns, levels, (*notes, *_unused(schema, cells.columns)))
+        texts = _texts(column, cells)
+        stored = _stored_levels(column, texts, cells)
+        columns[column.name] = [stored[text] for text in texts]
+        levels[column.name] = _levels(column, _each(column, stored.values()))
+        notes += _notes(column, stored, Counter(texts))
+    several = tuple(column.name for column in attribute_columns(schema, list(cells.columns)) if column.is_shared)
+    return Attributes(columns, levels, (*notes, *_unused(schema, cells.columns)), several)
+
+
+def _texts(column: Column, cells: Cells) -> Sequence[str]:
+    if column.counts is None:
+        return cells.columns[column.name]
+    return counted_votes(column.values or (), column.counts, cells.columns, cells.where, cells.place)
+
+
+def _each(column: Column, stored: Iterable[str]) -> Iterable[str]:
+    """Give the levels, one by one where a stored value holds several."""
+    return (level for text in stored for level in (text.split(SEPARATOR) if column.is_shared else (text,)))
 
 
 def image_column(schema: Schema, names: Sequence[str], place: str) -> str:
@@ -141,8 +179,15 @@ def _snake_case(name: str) -> str:
 def attribute_columns(schema: Schema, names: Sequence[str]) -> tuple[Column, ...]:
     """Return the attributes to read from a table with the columns `names`."""
     if schema.columns:
-        return tuple(column for column in schema.columns if column.name in names)
-    return tuple(Column(name) for name in names if name not in schema.image_columns and not _is_row_number(name))
+        return tuple(column for column in schema.columns if all(name in names for name in column.sources))
+    others = {*schema.image_columns, *(schema.box.columns if schema.box else ())}
+    return tuple(Column(name) for name in names if name not in others and not _is_row_number(name))
+
+
+def source_columns(schema: Schema, names: Sequence[str]) -> Group:
+    """Return the columns that are read besides the image's."""
+    read_from = (name for column in attribute_columns(schema, names) for name in column.sources)
+    return tuple(dict.fromkeys((*read_from, *(name for name in (schema.box.columns if schema.box else ()) if name in names))))
 
 
 def _is_row_number(name: str) -> bool:
@@ -153,7 +198,8 @@ def _is_row_number(name: str) -> bool:
 def check_columns(schema: Schema, names: Sequence[str], place: str) -> None:
     """Raise `DataError` unless the columns `names` are distinct and hold every attribute that is not optional."""
     check_distinct(names, place)
-    if missing := [column.name for column in schema.columns if column.name not in names and not column.optional]:
+    required = [name for column in schema.columns if not column.optional for name in column.sources]
+    if missing := [name for name in (*required, *(schema.box.columns if schema.box else ())) if name not in names]:
         fix = nearest(missing[0], map(str, names)) if len(missing) == 1 else "rename the columns, or give the table that is meant"
         raise DataError(f"{place} has no column {' and no column '.join(map(repr, missing))}", why=found_columns(names), fix=fix)
     if not attribute_columns(schema, names):
@@ -185,6 +231,8 @@ def stored_value(column: Column, text: str) -> str | None:
     """
     if not text.strip():
         return UNKNOWN
+    if column.is_shared:
+        return _stored_votes(column, text)
     declared = column.values
     if declared is not None and text in declared:
         return text
@@ -192,9 +240,23 @@ def stored_value(column: Column, text: str) -> str | None:
     return level if declared is None or level in declared or level == UNKNOWN else None
 
 
-def _stored_levels(column: Column, cells: Cells) -> dict[str, str]:
+def _stored_votes(column: Column, text: str) -> str | None:
+    """Return the levels of a cell with several values, in one order and joined; a value that is missing is no vote."""
+    try:
+        each = [stored_value(replace(column, several=False, counts=None), value) for value in given_values(text)]
+    except ValueError:
+        return None
+    levels = [level for level in each if level is not None]
+    if len(levels) < len(each) or any(SEPARATOR in level for level in levels):
+        return None
+    order = {level: place for place, level in enumerate(column.values or ())}
+    return (
+        SEPARATOR.join(sorted((level for level in levels if level != UNKNOWN), key=lambda level: (order.get(level, 0), level))) or UNKNOWN
+    )
+
+
+def _stored_levels(column: Column, texts: Sequence[str], cells: Cells) -> dict[str, str]:
     """Return text -> stored level for every distinct cell of a column, or raise `DataError` about those that are not declared."""
-    texts = cells.columns[column.name]
     stored = {text: stored_value(column, text) for text in dict.fromkeys(texts)}
     if strange := [text for text, level in stored.items() if level is None]:
         counts = Counter(texts)
@@ -226,51 +288,15 @@ def _notes(column: Column, stored: Mapping[str, str], counts: Mapping[str, int])
     ]
     if missing:
         notes.append(Note("missing_values", {"column": column.name, "count": missing}))
-    return notes + suspicious_levels(column.name, set(stored.values()))
+    return notes + suspicious_levels(column.name, set(_each(column, stored.values())))
 
 
 def _changes(changed: Mapping[str, str], counts: Mapping[str, int]) -> tuple[str, ...]:
     return tuple(f"{quoted(text)} to {quoted(changed[text])}: {counts[text]}" for text in sorted(changed))
 
 
-def folded(text: str) -> str:
-    """Return a text without what a reader overlooks: case, blanks and Unicode form."""
-    return " ".join(unicodedata.normalize("NFC", text).casefold().split())
-
-
-_NO_VALUE = frozenset({"na", "n/a", "n.a.", "nan", "none", "null", "missing", "not known", "-", "--", "?"})
-_MONTH = "(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)"
-_DATE = re.compile(rf"\d{{1,2}}-{_MONTH}|{_MONTH}-\d{{1,2}}")
-
-
-def suspicious_levels(name: str, levels: Iterable[str]) -> list[Note]:
-    """Return a note for every set of groups that look alike, and for groups that look like a missing value or a damaged one.
-
-    Examples
-    --------
-    >>> for note in suspicious_levels("age", ["N/A", "10-19", "9-Mar"]):
-    ...     print(note)
-    level like missing: column age, level 'N/A'
-    level like date: column age, level '9-Mar'
-    """
-    everything = sorted(levels)
-    empty = [quoted(level) for level in everything if folded(level) in _NO_VALUE]
-    dates = [quoted(level) for level in everything if _DATE.fullmatch(folded(level))]
-    notes = [Note("level_like_missing", {"column": name, "level": each}) for each in empty]
-    notes += [Note("level_like_date", {"column": name, "level": each}) for each in dates[:1]]
-    return near_duplicates(name, everything) + notes
-
-
-def near_duplicates(name: str, levels: Iterable[str]) -> list[Note]:
-    """Return a note for every set of levels that look alike."""
-    alike: dict[str, list[str]] = defaultdict(list)
-    for level in sorted(levels):
-        alike[folded(level)].append(level)
-    return [Note("near_duplicates", {"column": name, "levels": tuple(map(ascii, same))}) for same in alike.values() if len(same) > 1]
-
-
 def _unused(schema: Schema, names: Iterable[str]) -> list[Note]:
-    used = {*schema.image_columns, *(column.name for column in attribute_columns(schema, list(names)))}
+    used = {*schema.image_columns, *source_columns(schema, list(names))}
     unused = [name for name in names if name not in used and not _is_row_number(name)]
     return [Note("unused_columns", {"columns": tuple(map(quoted, unused))})] if unused else []
 

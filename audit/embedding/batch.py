@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self, runtime_checkable
 
 import numpy as np
 
@@ -70,6 +70,19 @@ def _check(vectors: np.ndarray, names: Sequence[str], record: ModelRecord) -> No
         what = f"{record.name} gave an embedding that is not finite for {names[bad[0]]}"
         why = f"{bad.size} of the {len(names)} in its batch are NaN or infinite: the weights are damaged, or overflow in {record.dtype}"
         raise DataError(what, why=why, fix="check the model, or try --dtype float32")
+
+
+@runtime_checkable
+class RowEncoder(Protocol):
+    """An `ImageEncoder` to which a row is more than its image: it is asked another question about each."""
+
+    def row_key(self, row: int, image: str) -> str:
+        """Return the key of a row, given that of its image."""
+        ...
+
+    def encode_rows(self, seen: Sequence[tuple[Image.Image, int]]) -> Float[np.ndarray, "n d"]:
+        """Return one float32 row for each image with its row."""
+        ...
 
 
 class ImageRow(NamedTuple):
@@ -137,7 +150,11 @@ class ImageBatches:
         if not waiting:
             return
         names = [f"the image {self._dataset.attributes.index[seen.row]}" for seen in waiting]
-        vectors = self._batch.run(self._encoder.encode_images, [seen.image for seen in waiting], names, self._encoder.record)
+        encode: Callable[[Any], np.ndarray] = self._encoder.encode_images
+        items: list[Any] = [seen.image for seen in waiting]
+        if isinstance(self._encoder, RowEncoder):
+            encode, items = self._encoder.encode_rows, [(seen.image, seen.row) for seen in waiting]
+        vectors = self._batch.run(encode, items, names, self._encoder.record)
         for seen, vector in zip(waiting, vectors, strict=True):
             assert seen.key is not None  # noqa: S101  (take() lets nothing else in)
             self._vectors[seen.key] = vector

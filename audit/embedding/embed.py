@@ -11,23 +11,23 @@ import logging
 import os
 import unicodedata
 import warnings
-from collections import Counter, defaultdict, deque
-from collections.abc import Generator, Iterable, Sequence
+from collections import defaultdict, deque
+from collections.abc import Collection, Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from audit.data.cells.votes import level_counts
 from audit.data.decoding.decoders import Decoders
 from audit.data.images import UnreadableImage, explained
-from audit.embedding.batch import PIXELS_AHEAD, Batch, ImageBatches, ImageRow, Progress, pixels
+from audit.embedding.batch import PIXELS_AHEAD, Batch, ImageBatches, ImageRow, Progress, RowEncoder, pixels
 from audit.embedding.cache import CacheRoot, EmbeddingCache, image_key, text_key
 from audit.errors import DataError
 from audit.types import Dataset, Embeddings, Encoder, Exclusion, ImageEncoder, Note
 
 if TYPE_CHECKING:
-    import pandas as pd
     from jaxtyping import Float
 
 log = logging.getLogger("audit")
@@ -59,10 +59,10 @@ def embed_images(
     cache.expect(total - len(cache))
     # Pillow's warnings are silenced for all decoding threads here: `catch_warnings` inside each would mix up their saved filters.
     with warnings.catch_warnings(action="ignore"), ImageBatches(encoder, dataset, cache, batch_size, progress) as batches:
-        readable, unreadable = _embed_missing(dataset, batches, cache, max_skip)
+        readable, unreadable = _embed_missing(dataset, batches, _Keys(cache, encoder), max_skip)
     _stop_if_unreadable(dataset, len(readable), unreadable, max_skip)
     batches.report()
-    exclusions = _exclusions(dataset.attributes, unreadable)
+    exclusions = _exclusions(dataset, unreadable)
     conversions = _gather((kind, row) for row, key in readable.items() for kind in cache.conversions(key))
     _log_left_out(dataset, exclusions, unreadable)
     return Embeddings(
@@ -70,27 +70,36 @@ def embed_images(
         contents=tuple(readable.values()),
         rows=np.array(list(readable), dtype=np.int64),
         exclusions=exclusions,
-        conversions={kind: _by_group(dataset.attributes, rows) for kind, rows in conversions.items()},
+        conversions={kind: _by_group(dataset, rows) for kind, rows in conversions.items()},
         computed=batches.computed,
     )
 
 
 def embed_texts(
-    encoder: Encoder, texts: Sequence[str], cache_root: CacheRoot = None, *, batch_size: int = 64, progress: Progress | None = None
+    encoder: Encoder,
+    texts: Sequence[str],
+    cache_root: CacheRoot = None,
+    *,
+    batch_size: int = 64,
+    progress: Progress | None = None,
+    private: Collection[str] = (),
 ) -> Float[np.ndarray, "k d"]:
-    """Embed texts, each distinct one once, from the cache where it is there; errors as in `embed_images`.
+    """Embed texts, each distinct one once, from the cache where it is there; errors as in `embed_images`, and none names a `private` text.
 
     Texts of similar length share a batch: an encoder that pads to the longest of a batch wastes little.
     """
     cache = EmbeddingCache(cache_root, encoder.record.fingerprint, "text", encoder.record.dimensions, encoder.record.name)
     # The key is that of the composed form, so the composed form is what the model must see.
     composed = [unicodedata.normalize("NFC", text) for text in texts]
+    hidden = {unicodedata.normalize("NFC", text) for text in private}
     missing = sorted({text for text in composed if text_key(text) not in cache}, key=lambda text: (len(text), text))
     batch = Batch(batch_size)
     finished: dict[str, np.ndarray] = {}
     for start in range(0, len(missing), batch_size):
         part = missing[start : start + batch_size]
-        vectors = batch.run(encoder.encode_texts, part, [f"the text {text!r}" for text in part], encoder.record)
+        vectors = batch.run(
+            encoder.encode_texts, part, ["a private text" if text in hidden else f"the text {text!r}" for text in part], encoder.record
+        )
         finished.update(zip(map(text_key, part), vectors, strict=True))
         if progress is not None:
             progress(len(texts) - len(missing) + len(finished), len(texts))
@@ -99,14 +108,24 @@ def embed_texts(
     return cache.read([text_key(text) for text in composed])
 
 
-def _embed_missing(
-    dataset: Dataset, batches: ImageBatches, cache: EmbeddingCache, max_skip: float
-) -> tuple[dict[int, str], list[ImageRow]]:
+class _Keys(NamedTuple):
+    """Under which key the cache has a row."""
+
+    cache: EmbeddingCache
+    encoder: ImageEncoder
+
+    def of(self, row: int, content: bytes) -> str:
+        """Return the key of what the encoder makes of a row."""
+        key = image_key(content, DECODE_POLICY)
+        return self.encoder.row_key(row, key) if isinstance(self.encoder, RowEncoder) else key
+
+
+def _embed_missing(dataset: Dataset, batches: ImageBatches, keys: _Keys, max_skip: float) -> tuple[dict[int, str], list[ImageRow]]:
     """Return the key of every readable row, and the rows that cannot be read."""
     allowed = max_skip * len(dataset.images)
     readable: dict[int, str] = {}
     unreadable: list[ImageRow] = []
-    with closing(_decode_ahead(dataset.images, cache, batches.batch_size)) as rows:
+    with closing(_decode_ahead(dataset.images, keys, batches.batch_size)) as rows:
         for seen in rows:
             if seen.key is None:
                 unreadable.append(seen)
@@ -119,7 +138,7 @@ def _embed_missing(
     return readable, unreadable
 
 
-def _decode_ahead(images: Sequence[bytes], cache: EmbeddingCache, batch_size: int) -> Generator[ImageRow]:
+def _decode_ahead(images: Sequence[bytes], keys: _Keys, batch_size: int) -> Generator[ImageRow]:
     """Read, hash and (where the cache lacks it) decode each image, in order, a bounded number of pixels ahead."""
     workers = min(8, os.cpu_count() or 1)
     waiting: deque[Future[ImageRow]] = deque()
@@ -127,7 +146,7 @@ def _decode_ahead(images: Sequence[bytes], cache: EmbeddingCache, batch_size: in
     pool, decoders = ThreadPoolExecutor(workers, thread_name_prefix="decode"), Decoders(workers)
     try:
         for row in range(len(images)):
-            waiting.append(pool.submit(_decode_row, images, row, cache, decoders))
+            waiting.append(pool.submit(_decode_row, images, row, keys, decoders))
             while len(waiting) >= ahead:
                 seen = waiting.popleft().result()
                 if seen.image is not None:
@@ -140,11 +159,11 @@ def _decode_ahead(images: Sequence[bytes], cache: EmbeddingCache, batch_size: in
         pool.shutdown(cancel_futures=True)
 
 
-def _decode_row(images: Sequence[bytes], row: int, cache: EmbeddingCache, decoders: Decoders) -> ImageRow:
+def _decode_row(images: Sequence[bytes], row: int, keys: _Keys, decoders: Decoders) -> ImageRow:
     try:
         content = images[row]
-        key = image_key(content, DECODE_POLICY)
-        if key in cache:
+        key = keys.of(row, content)
+        if key in keys.cache:
             return ImageRow(row, key)
         decoded = decoders.decode(content)
     except UnreadableImage as error:
@@ -176,10 +195,12 @@ def _log_left_out(dataset: Dataset, exclusions: Sequence[Exclusion], unreadable:
                 log.debug("left out %s: %s", dataset.attributes.index[seen.row], seen.reason)
 
 
-def _exclusions(attributes: pd.DataFrame, unreadable: Iterable[ImageRow]) -> tuple[Exclusion, ...]:
+def _exclusions(dataset: Dataset, unreadable: Iterable[ImageRow]) -> tuple[Exclusion, ...]:
     by_reason = _gather((seen.reason, seen.row) for seen in unreadable)
     return tuple(
-        Exclusion(Note(reason.replace(" ", "_")), len(rows), _by_group(attributes, rows), tuple(map(str, attributes.index[rows[:SHOWN]])))
+        Exclusion(
+            Note(reason.replace(" ", "_")), len(rows), _by_group(dataset, rows), tuple(map(str, dataset.attributes.index[rows[:SHOWN]]))
+        )
         for reason, rows in by_reason.items()
     )
 
@@ -191,6 +212,7 @@ def _gather(pairs: Iterable[tuple[str, int]]) -> dict[str, list[int]]:
     return dict(sorted(gathered.items()))
 
 
-def _by_group(attributes: pd.DataFrame, rows: Sequence[int]) -> dict[str, dict[str, int]]:
+def _by_group(dataset: Dataset, rows: Sequence[int]) -> dict[str, dict[str, int]]:
     """Count rows by attribute and level."""
-    return {str(name): dict(Counter(attributes[name].iloc[list(rows)])) for name in attributes.columns}
+    part = dataset.attributes.iloc[list(rows)]
+    return {str(name): level_counts(part[name], several=name in dataset.several) for name in part.columns}

@@ -11,6 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from audit.data.cells.votes import level_counts
 from audit.data.decoding.decoders import Decoders
 from audit.data.images import UnreadableImage
 from audit.embedding.cache import CacheRoot, EmbeddingCache, image_key
@@ -90,7 +91,9 @@ def planned_probe(probe: Probe, dataset: Dataset) -> PlannedProbe:
     claims = [claim for measurement in probe.measurements for claim in measurement.claims]
     planned = sum(claim.primary for claim in claims)
     names = dict.fromkeys(name for claim in claims for name in claim.by)
-    groups = {name: counted_levels(dataset.attributes[name], dataset.levels.get(name, ())) for name in names}
+    groups = {
+        name: counted_levels(dataset.attributes[name], dataset.levels.get(name, ()), several=name in dataset.several) for name in names
+    }
     places = _spread(len(dataset.images))
     reasons = Counter(filter(None, (_fault(dataset, place) for place in places)))
     return PlannedProbe(probe.name, dataset.name, len(dataset.images), planned, len(claims) - planned, groups, len(places), reasons)
@@ -109,10 +112,11 @@ def _spread(total: int) -> range:
     return range(0, total, max(-(-total // COUNTED), 1))
 
 
-def counted_levels(column: pd.Series, levels: Group = ()) -> dict[str, int]:
-    """Return the images of each level, declared ones first."""
-    counts = column.value_counts()
-    return {str(level): int(counts.get(level, 0)) for level in (*levels, *(each for each in counts.index if each not in levels))}
+def counted_levels(column: pd.Series, levels: Group = (), *, several: bool = False) -> dict[str, int]:
+    """Return the images of each level, declared ones first; an image with several values is one of each."""
+    counted = level_counts(map(str, column), several=several)
+    others = sorted((each for each in counted if each not in levels), key=lambda level: -counted[level])
+    return {level: counted.get(level, 0) for level in (*levels, *others)}
 
 
 def planned_model(encoder: Encoder | Answerer, root: CacheRoot, datasets: Sequence[Dataset]) -> PlannedModel:

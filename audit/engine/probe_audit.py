@@ -15,19 +15,23 @@ from audit.embedding.cache import CacheRoot
 from audit.embedding.embed import embed_images, embed_texts
 from audit.engine import analyses
 from audit.engine.analyses.inputs import AnalysisInputs
+from audit.engine.plan import counted_levels
+from audit.engine.shares import findings_by_share
 from audit.engine.texts import GivenTexts, given_texts
 from audit.errors import UsageError, nearest
 from audit.measure import predict
 from audit.measure.interview import Interview, interview
+from audit.measure.row_options import check_rows, embedded_texts, row_texts_record
 from audit.plans import WhatIfPlan
 from audit.predictions.weights import weights_of
+from audit.records.inputs import Responsiveness
 from audit.records.results import AuditResult, DataRecord, MeasurementRecord, ProbeRecord
 from audit.records.what_if import WhatIfs
 from audit.stages import Stage, Stages, silent
 from audit.statistics.counts.cells import count_record
 from audit.statistics.evidence.collect import add_evidence
 from audit.statistics.evidence.prompt_sensitivity import specification_curve
-from audit.statistics.findings import decide_verdicts, findings
+from audit.statistics.findings import decide_verdicts
 from audit.statistics.paired.findings import paired_findings
 from audit.statistics.responsiveness import responsiveness, with_composition
 from audit.types import UNKNOWN, Answerer, Dataset, Encoder, Exclusion, Measurement, ModelRecord, Note, Predictions, Probe, Settings
@@ -85,6 +89,7 @@ def audit(
     """
     methods = chosen_methods(what_ifs)
     analyses.check(probe, dataset, settings)
+    check_rows(probe.measurements, dataset)
     images, texts_of = partial(stages, "images"), partial(stages, "texts")
     images(0, len(dataset.images))
     if isinstance(encoder, Answerer):
@@ -96,13 +101,15 @@ def audit(
     attributes = dataset.attributes.iloc[embeddings.rows]
     plans = probe.what_ifs if methods else ()
     given = given_texts(probe, plans)
+    of_rows = embedded_texts(probe.measurements, dataset.texts)
     # Sorted: the order of a batch does not depend on what is asked with a text.
-    ordered = sorted(given.texts)
+    ordered, private = sorted({*given.texts, *of_rows}), {text for text, hidden in of_rows.items() if hidden}
     texts_of(0, len(ordered))
-    texts = dict(zip(ordered, embed_texts(encoder, ordered, cache_root, progress=texts_of), strict=True))
+    texts = dict(zip(ordered, embed_texts(encoder, ordered, cache_root, progress=texts_of, private=private), strict=True))
+    row_texts = None if dataset.texts is None else dataset.texts.iloc[embeddings.rows]
 
     def answer(measurement: Measurement) -> Predictions:
-        return predict(measurement, encoder.record, embeddings.vectors, texts, attributes)
+        return predict(measurement, encoder.record, embeddings.vectors, texts, attributes, row_texts)
 
     predictions = {measurement.name: answer(measurement) for measurement in probe.measurements}
     specifications = [[answer(point.measurement) for point in plan.specifications] for plan in probe.specifications]
@@ -151,16 +158,21 @@ def build_result(answered: AnsweredProbe, probe: Probe, settings: Settings, stag
     dataset, cluster, weights = answered.dataset, answered.cluster or probe.cluster, answered.weights or probe.weights
     predictions = {name: _weighted(_clustered(each, cluster), weights, dataset.name) for name, each in answered.predictions.items()}
     tested = Stage("testing", sum(len(m.claims) for m in probe.measurements), stages).advance
-    raw = [finding for m in probe.measurements for finding in findings(m, predictions[m.name], dataset.levels, settings, tested)]
+    raw = [
+        finding for m in probe.measurements for finding in findings_by_share(m, predictions[m.name], dataset, settings, tested)
+    ]  # fmt: skip
     found = responsiveness(predictions, settings)
     decided, verdict = decide_verdicts(raw, settings, limited=dataset.limited, looks={name: each.code for name, each in found.items()})
-    counts = tuple(count_record(m, predictions[m.name], dataset.levels) for m in probe.measurements)
+    # A count table has each image in one cell.
+    single = {name: levels for name, levels in dataset.levels.items() if name not in dataset.several}
+    counts = tuple(count_record(m, predictions[m.name], single) for m in probe.measurements)
     curves = [
         specification_curve(plan, answers, dataset.levels, settings)
         for plan, answers in zip(probe.specifications, answered.specifications, strict=bool(answered.specifications))
-        if weights is None  # they count images, and the default's pair of groups would have other rates than in the finding
+        # They count each image once, in one group: the default's pair of groups would have other rates than in the finding.
+        if weights is None and not set(plan.claim.by) & set(dataset.several)
     ]
-    measurements = tuple(replace(_measurement_record(m, predictions[m.name]), responsiveness=found.get(m.name)) for m in probe.measurements)
+    measurements = tuple(_measurement_record(m, predictions[m.name], dataset, found.get(m.name)) for m in probe.measurements)
     result = AuditResult(
         model=replace(answered.model, notes=tuple(map(Note.of, answered.model.notes)), asked=tuple(map(Note.of, answered.model.asked))),
         probe=ProbeRecord(probe.name, probe.question, probe.source, probe.licence, probe.limits, probe.not_tested),
@@ -173,7 +185,20 @@ def build_result(answered: AnsweredProbe, probe: Probe, settings: Settings, stag
         verdict=verdict, warnings=tuple(_warnings(measurements, predictions, len(answered.attributes))),
         counts=counts,
     )  # fmt: skip
-    return AuditedProbe(add_evidence(result, probe.measurements, predictions, dataset.levels, settings, stages), predictions)
+    return AuditedProbe(_with_evidence(result, probe.measurements, predictions, dataset, settings, stages), predictions)
+
+
+def _with_evidence(
+    result: AuditResult, measurements: Sequence[Measurement], predictions: Mapping[str, Predictions], dataset: Dataset, settings: Settings,
+    stages: Stages,
+) -> AuditResult:  # fmt: skip
+    """Add the evidence; findings by shares get none: all of it counts an image once."""
+    by_share = set(dataset.several)
+    once = tuple(each for each in result.findings if not by_share & set(each.attributes))
+    asked = [replace(m, claims=tuple(claim for claim in m.claims if not by_share & set(claim.by))) for m in measurements]
+    found = add_evidence(replace(result, findings=once), asked, predictions, dataset.levels, settings, stages)
+    with_evidence = {each.id: each for each in found.findings}
+    return replace(found, findings=tuple(with_evidence.get(each.id, each) for each in result.findings))
 
 
 def _clustered(predictions: Predictions, cluster: str | None) -> Predictions:
@@ -206,29 +231,30 @@ def _data_record(answered: AnsweredProbe, cluster: str | None, predictions: Mapp
     return DataRecord(
         name=dataset.name, source=dataset.source, licence=dataset.licence, fingerprint=dataset.fingerprint,
         listed=used + sum(exclusion.count for exclusion in exclusions), used=used, limited=dataset.limited,
-        groups={name: _level_counts(answered.attributes[name], levels) for name, levels in dataset.levels.items()},
+        groups={
+            name: counted_levels(answered.attributes[name], dataset.levels[name], several=name in dataset.several)
+            for name in dataset.levels
+        },
         exclusions=exclusions, conversions=answered.conversions, notes=tuple(map(Note.of, dataset.notes)),
         cluster=cluster, clusters=max(map(len, units)) if units else None, numbered=dataset.numbered,
+        several=dataset.several,
     )  # fmt: skip
 
 
-def _level_counts(column: pd.Series, levels: tuple[str, ...]) -> dict[str, int]:
-    """Count each level in declared order; a declared level that no image has counts 0."""
-    counts = column.value_counts()
-    present = [*levels, *(level for level in counts.index if level not in levels)]
-    return {level: int(counts.get(level, 0)) for level in present}
-
-
-def _measurement_record(measurement: Measurement, predictions: Predictions) -> MeasurementRecord:
+def _measurement_record(
+    measurement: Measurement, predictions: Predictions, dataset: Dataset, looks: Responsiveness | None
+) -> MeasurementRecord:
     counted, margin, labels = pd.Series(predictions.y_pred).value_counts(), predictions.margin, measurement.label_set
     return MeasurementRecord(
-        name=measurement.name, question=measurement.question, preset=measurement.preset, labels=labels.labels, prompts=labels.prompts,
+        name=measurement.name, question=measurement.question, preset=measurement.preset, labels=labels.labels,
+        prompts={label: labels.prompts.get(label, ()) for label in labels.labels} if measurement.options else labels.prompts,
         answers=labels.answers, combine=labels.combine, truth=measurement.truth, outcomes=measurement.outcomes,
         near_tie_margin=NEAR_TIE_MARGIN, near_ties=float(np.mean(margin < NEAR_TIE_MARGIN)) if len(margin) else None,
         # Summed exactly: the order of the images must not show in the last digit.
         mean_margin=math.fsum(margin) / len(margin) if len(margin) else None,
         answer_counts={answer: int(counted.get(answer, 0)) for answer in predictions.answers},
         asked=measurement.asked.text if measurement.asked else None, kind=measurement.kind,
+        responsiveness=looks, row_texts=row_texts_record(measurement, dataset.texts),
     )  # fmt: skip
 
 

@@ -33,14 +33,17 @@ def predict(
     image_embeddings: Float[np.ndarray, "n d"],
     text_embeddings: Mapping[str, Float[np.ndarray, "d"]],
     attributes: pd.DataFrame,
+    row_texts: pd.DataFrame | None = None,
 ) -> Predictions:
     """Return a dual encoder's answers to a measurement of any kind.
 
-    `text_embeddings` holds every prompt of the label set; `attributes` has a row for each image. UsageError if the kind is unknown.
+    `text_embeddings` holds every prompt of the label set; `attributes` has a row for each image, and so has `row_texts` (`Dataset.texts`).
+    UsageError if the kind is unknown.
     """
     kind: Any = sys.modules.get(f"{__name__}.{measurement.kind}") or kinds().get(measurement.kind)
     if not hasattr(kind, "QUESTION"):
         what = f"measurement {measurement.name!r} is of an unknown kind {measurement.kind!r}"
         raise UsageError(what, fix=nearest(measurement.kind, kinds()))
-    answers: Predictions = kind.predict(measurement, record, image_embeddings, text_embeddings, attributes)
+    own = {} if measurement.options is None else {"row_texts": row_texts}
+    answers: Predictions = kind.predict(measurement, record, image_embeddings, text_embeddings, attributes, **own)
     return answers

@@ -19,6 +19,7 @@ from audit.embedding.cache import CacheRoot
 from audit.embedding.embed import embed_images
 from audit.measure.likelihood import agreement, predict
 from audit.measure.questionnaire import questionnaire
+from audit.measure.row_interview import RowInterview
 from audit.types import Answerer, Dataset, Embeddings, Measurement, ModelRecord, Predictions, Probe, Question, Settings
 
 if TYPE_CHECKING:
@@ -59,17 +60,28 @@ def interview(
 ) -> Interview:
     """Ask a generative model the questions of a probe, whose options the seed of `settings` shuffles; the rest is as for `embed_images`."""
     asked = questionnaire(probe, settings.seed)
-    questions = asked.questions
-    log.info("asking %d questions with %d options of each image", len(questions), sum(len(question.options) for question in questions))
+    questions, by_row = asked.questions, RowInterview(model, asked.probe.measurements, dataset, settings.seed)
     how: dict[str, Any] = {"batch_size": batch_size, "max_skip": settings.max_skip, "progress": progress}
-    scores = embed_images(_Questioned(model, questions), dataset, cache_root, **how)
+    passes: list[Embeddings] = []
+    if questions:
+        log.info("asking %d questions with %d options of each image", len(questions), sum(len(question.options) for question in questions))
+        passes.append(embed_images(_Questioned(model, questions), dataset, cache_root, **how))
+    if by_row.measurements:
+        log.info("asking each row its own questions: %d in all", by_row.distinct)
+        passes.append(embed_images(by_row, dataset, cache_root, **how))
+    scores = passes[0]
     attributes = dataset.attributes.iloc[scores.rows]
     ends = np.cumsum([len(question.options) for question in questions])
-    columns: dict[Question | None, np.ndarray] = dict(zip(questions, np.split(scores.vectors, ends[:-1], axis=1), strict=True))
+    columns: dict[Question | None, np.ndarray] = (
+        dict(zip(questions, np.split(scores.vectors, ends[:-1], axis=1), strict=True)) if questions else {}
+    )
 
     def answers(measurement: Measurement) -> Predictions:
         """Return the answers to a measurement; of one that compares two orders, whether they agree."""
         fixed = asked.compared.get(measurement.name)
+        if (fixed or measurement).options is not None:
+            each = [predict(fixed or measurement, *given) for given in by_row.answered(fixed or measurement, passes[-1], attributes)]
+            return each[0] if fixed is None else agreement(*each)
         if fixed is None:
             return predict(measurement, columns[measurement.asked], attributes)
         return agreement(*(predict(fixed, columns[question], attributes) for question in (fixed.asked, measurement.asked)))

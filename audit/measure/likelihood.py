@@ -29,6 +29,8 @@ INSTRUCTIONS = {
     "choose": "Look at the image. Choose the option that {task} best, and write that option only.",
 }
 """Version 1, words of this project; the first is the default. ``{task}`` is `DESCRIBE`, or `COMPLETE` where all options begin alike."""
+REPLY = "Reply with one option, word for word."
+"""Follows a question that a row of the data brings itself."""
 
 
 def with_unclear(label_set: LabelSet) -> LabelSet:
@@ -52,10 +54,11 @@ def shared_words(texts: Sequence[str]) -> str:
     return " ".join(words[0] for words in takewhile(lambda words: len(set(words)) == 1, columns))
 
 
-def build_question(label_set: LabelSet, *, instruction: str = "which", seed: int | None = None) -> Question:
+def build_question(label_set: LabelSet, *, instruction: str = "which", seed: int | None = None, question: str | None = None) -> Question:
     """Return what is asked for a label set; its `options` stand in the order of the labels, whatever the order in which they are shown.
 
-    Of several prompts of a label the first is its option. With a seed the options are shuffled, once for all images; equal seeds and labels
+    Of several prompts of a label the first is its option. A `question` of the row's own stands in the place of the instruction, and its
+    options are left whole. With a seed the options are shuffled, once for all images; equal seeds and labels
     give one order, in which the first option is not first and the last not last: a model that takes either end answers otherwise.
 
     Examples
@@ -70,11 +73,13 @@ def build_question(label_set: LabelSet, *, instruction: str = "which", seed: int
     """
     texts = {label: label_set.prompts[label][0] for label in label_set.labels}
     # "unclear" is not a prompt of the label set: it neither begins like the others nor keeps them from beginning alike.
-    shared = shared_words([text for label, text in texts.items() if label != UNCLEAR] or [""])
+    prompts = [text for label, text in texts.items() if label != UNCLEAR]
+    shared = shared_words(prompts or [""]) if question is None else ""
     options = tuple(text if label == UNCLEAR else text[len(shared) :].removeprefix(" ") for label, text in texts.items())
     task = COMPLETE.replace("{words}", shared) if shared else DESCRIBE
     lines = [f"- {options[i]}" for i in _order(options, seed)]
-    return Question("\n".join([INSTRUCTIONS[instruction].replace("{task}", task), *lines]), options)
+    asked = INSTRUCTIONS[instruction].replace("{task}", task) if question is None else f"{question} {REPLY}"
+    return Question("\n".join([asked, *lines]), options)
 
 
 def predict(measurement: Measurement, log_likelihoods: Float[np.ndarray, "n k"], attributes: pd.DataFrame) -> Predictions:

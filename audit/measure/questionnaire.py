@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from audit.measure.likelihood import COMPLETE, DESCRIBE, INSTRUCTIONS, OTHER, build_question, with_options, with_unclear
+from audit.measure.likelihood import COMPLETE, DESCRIBE, INSTRUCTIONS, OTHER, REPLY, build_question, with_options, with_unclear
 from audit.naming import order_name
 from audit.types import SAME_ANSWER, UNCLEAR, Claim, LabelSet, Measurement, Note, Probe, Question, Specification, SpecificationPlan
 
@@ -40,16 +40,25 @@ def questionnaire(probe: Probe, seed: int) -> Questionnaire:
     """
     measurements: list[Measurement] = []
     compared: dict[str, Measurement] = {}
+    among_others = [each for each in probe.measurements if each.options and each.options.others]
     for measurement in probe.measurements:
-        fixed = _with_question(measurement)
-        order = _order_measurement(fixed, build_question(with_unclear(measurement.label_set), seed=seed))
+        if measurement in among_others:
+            continue
+        by_row = measurement.options is not None
+        fixed = _by_row(measurement) if by_row else _with_question(measurement)
+        order = _order_measurement(fixed, None if by_row else build_question(with_unclear(measurement.label_set), seed=seed))
         compared[order.name] = fixed
         measurements += [_unclear_claimed(fixed), order]
     plans = tuple(_plan(plan, seed) for plan in probe.specifications)
     dropped = sum(len(plan.specifications) for plan in probe.specifications) + 3 * len(plans) - sum(len(p.specifications) for p in plans)
     several = any(len(texts) > 1 for m in probe.measurements for texts in m.label_set.prompts.values())
-    notes = (*_asking_notes(seed, dropped, several), *([Note("no_rankings")] if probe.analyses else []))
-    return Questionnaire(replace(probe, measurements=tuple(measurements), specifications=plans, analyses=()), compared, notes)
+    notes = [
+        *_asking_notes(seed, dropped, several),
+        *([Note("no_rankings")] if probe.analyses else []),
+        *([Note("asked_rows", {"reply": REPLY})] if any(each.options for each in measurements) else []),
+        *(Note("not_asked_among_others", {"measurement": each.name}) for each in among_others),
+    ]
+    return Questionnaire(replace(probe, measurements=tuple(measurements), specifications=plans, analyses=()), compared, tuple(notes))
 
 
 def _with_question(measurement: Measurement, *, instruction: str = "which", seed: int | None = None) -> Measurement:
@@ -58,12 +67,19 @@ def _with_question(measurement: Measurement, *, instruction: str = "which", seed
     return replace(measurement, label_set=with_options(label_set, asked), asked=asked)
 
 
+def _by_row(measurement: Measurement) -> Measurement:
+    """Return a measurement whose question each row brings, with "unclear" among its roles."""
+    return replace(measurement, label_set=with_unclear(replace(measurement.label_set, prompts={})))
+
+
 def _unclear_claimed(measurement: Measurement) -> Measurement:
-    claims = tuple(dict.fromkeys((*measurement.claims, *_exploratory(measurement, UNCLEAR))))
+    asked = {(claim.metric, claim.outcome, claim.by) for claim in measurement.claims}  # a probe may ask for "unclear" itself
+    added = (each for each in _exploratory(measurement, UNCLEAR) if (each.metric, each.outcome, each.by) not in asked)
+    claims = (*dict.fromkeys(measurement.claims), *added)
     return replace(measurement, outcomes={**measurement.outcomes, UNCLEAR: (UNCLEAR,)}, claims=claims)
 
 
-def _order_measurement(fixed: Measurement, shuffled: Question) -> Measurement:
+def _order_measurement(fixed: Measurement, shuffled: Question | None) -> Measurement:
     """Return the measurement of whether the answer stays the same: asked is the shuffled question, the two answers are compared."""
     return Measurement(
         name=order_name(fixed.name),

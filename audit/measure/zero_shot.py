@@ -83,7 +83,7 @@ def probabilities(cosine: Float64[np.ndarray, "n k"], record: ModelRecord) -> Fl
     >>> probabilities(np.array([[1.0, 0.0]]), replace(record, score_rule="sigmoid", logit_bias=0.0)).round(3)
     array([[0.75, 0.5 ]])
     """
-    logits = _logits(cosine, record)
+    logits = logits_of(cosine, record)
     if record.score_rule == "sigmoid":
         # By way of the logarithm: 1 / (1 + exp(-x)) overflows at a large negative logit.
         return np.asarray(np.exp(-np.logaddexp(0.0, -logits)))
@@ -118,7 +118,7 @@ def predict(
     known = has_truth(measurement, attributes)
     texts = np.stack([ensemble(np.stack([text_embeddings[prompt] for prompt in label_set.prompts[label]])) for label in label_set.labels])
     cosine = cosine_scores(image_embeddings[known], texts)
-    return predict_from_scores(measurement, _logits(cosine, record), probabilities(cosine, record), attributes[known])
+    return predict_from_scores(measurement, logits_of(cosine, record), probabilities(cosine, record), attributes[known])
 
 
 def has_truth(measurement: Measurement, attributes: pd.DataFrame) -> Bool[np.ndarray, "n"]:
@@ -182,7 +182,8 @@ def _check_truth(y_true: np.ndarray, answers: Sequence[str], measurement: Measur
         )
 
 
-def _logits(cosine: Float64[np.ndarray, "n k"], record: ModelRecord) -> Float64[np.ndarray, "n k"]:
+def logits_of(cosine: Float64[np.ndarray, "n k"], record: ModelRecord) -> Float64[np.ndarray, "n k"]:
+    """Return what the model's rule turns into probabilities: ``scale * cosine + bias``."""
     return record.logit_scale * cosine + (record.logit_bias or 0.0)
 
 

@@ -3,6 +3,7 @@
 from audit.plans.base import AnalysisPlan, Group, ProbeData
 from audit.plans.counterfactual import Choice, CounterfactualSetsPlan, PairedClaim
 from audit.plans.published import CellReference, PublishedRow, PublishedTable
+from audit.plans.row_options import RowOptions
 from audit.plans.similarity import AssociationPlan, RankingPlan
 from audit.plans.specification import Specification, SpecificationPlan
 from audit.plans.tagging import TaggingPlan
@@ -10,6 +11,6 @@ from audit.plans.what_if import Combined, Direction, Pairs, RightAnswer, WhatIfP
 
 __all__ = [
     "AnalysisPlan", "AssociationPlan", "CellReference", "Choice", "Combined", "CounterfactualSetsPlan", "Direction", "Group",
-    "PairedClaim", "Pairs", "ProbeData", "PublishedRow", "PublishedTable", "RankingPlan", "RightAnswer", "Specification",
+    "PairedClaim", "Pairs", "ProbeData", "PublishedRow", "PublishedTable", "RankingPlan", "RightAnswer", "RowOptions", "Specification",
     "SpecificationPlan", "TaggingPlan", "WhatIfPlan",
 ]  # fmt: skip

@@ -12,7 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from audit.answers import answer_probabilities, answers_of
-from audit.data.schema import counted, folded, near_duplicates, quoted
+from audit.data.cells.suspicious import folded, near_duplicates
+from audit.data.schema import counted, quoted
 from audit.errors import DataError
 from audit.naming import natural_order
 from audit.output.predictions import SCORE

@@ -14,7 +14,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from audit.data.schema import IMAGE_COLUMNS, counted, quoted, suspicious_levels
+from audit.data.cells.suspicious import suspicious_levels
+from audit.data.schema import IMAGE_COLUMNS, counted, quoted
 from audit.encoder import Value
 from audit.errors import DataError, UsageError, nearest
 from audit.output.predictions import LISTS, OWN_COLUMNS, SCORE, notes_of_bins, scores_of

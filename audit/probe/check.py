@@ -20,6 +20,7 @@ from audit.types import (
     PairedClaim,
     Probe,
     PublishedTable,
+    RowOptions,
     SpecificationPlan,
 )
 
@@ -69,7 +70,7 @@ def mistakes(probe: Probe, *, prompted: bool = True) -> Mistakes:
     if not probe.measurements:
         yield Mistake("a probe without measurements", "measurements=(Measurement(…),)", "Probe", probe.name, part)
     for measurement in (*probe.measurements, *probe.without_inference):
-        yield from _of_measurement(measurement, prompted=prompted and measurement.asked is None)
+        yield from _of_measurement(measurement, prompted=prompted and measurement.asked is None and measurement.options is None)
     yield from _of_names(probe, part)
 
 
@@ -107,6 +108,7 @@ def _of_measurement(measurement: Measurement, *, prompted: bool) -> Mistakes:
     if measurement.kind not in kinds():
         what = f"measurement {measurement.name!r} is of an unknown kind {measurement.kind!r}"
         yield Mistake(what, nearest(str(measurement.kind), kinds()), "Measurement", measurement.kind, part)
+    yield from _of_row_options(measurement, part)
     claims = list(_several(measurement.claims, Claim, "claims", "Measurement", part))
     yield from claims
     if not labels:
@@ -121,6 +123,22 @@ def _of_measurement(measurement: Measurement, *, prompted: bool) -> Mistakes:
             yield Mistake(f"the claim {name!r} is made twice", "leave one out", "Claim", claim.metric, part)
         elif not wrong:
             seen.add(name)
+
+
+def _of_row_options(measurement: Measurement, part: str) -> Mistakes:
+    options: object = measurement.options
+    if (options is None) != (measurement.kind != "row_options"):
+        fix = 'kind="row_options" and options=RowOptions(columns={label: column}) go together'
+        yield Mistake(f"kind is {measurement.kind!r} and options are {_shown(options)}", fix, "Measurement", measurement.name, part)
+    elif options is not None and not isinstance(options, RowOptions):
+        yield Mistake(
+            f"options are {_shown(options)}: expected RowOptions", "options=RowOptions(columns={…})", "Measurement", measurement.name, part
+        )
+    elif isinstance(options, RowOptions):
+        labels, named = set(measurement.label_set.labels), {*options.columns, *([options.others] if options.others else [])}
+        if named != labels or (options.others and len(options.columns) != 1):
+            what = f"options for {', '.join(map(repr, sorted(named)))}, and the labels are {', '.join(map(repr, sorted(labels)))}"
+            yield Mistake(what, "name a column for each label", "RowOptions", measurement.name, part)
 
 
 def _of_labels(labels: LabelSet, part: str, *, prompted: bool) -> Mistakes:

@@ -54,6 +54,24 @@ class Responsiveness:
 
 
 @record
+class RowTexts:
+    """What was asked of each row, where that differs from row to row."""
+
+    rows: int
+    """Rows that have options."""
+    questions: int
+    """Distinct ones; 0 where only the options differ."""
+    options: int
+    """Distinct ones."""
+    private: bool
+    """Whether they name people: no example is kept."""
+    labels: Group
+    """The roles of the options."""
+    examples: tuple[Group, ...]
+    """A few: the question (empty where there is none), then the options in the order of `labels`."""
+
+
+@record
 class MeasurementRecord:
     """What was asked, word for word."""
 
@@ -79,6 +97,8 @@ class MeasurementRecord:
     evidence: MeasurementEvidence = MeasurementEvidence()
     responsiveness: Responsiveness | None = None
     """None for the comparison of two orders of options, and in files of earlier versions."""
+    row_texts: RowTexts | None = None
+    """None where all rows are asked the same."""
 
 
 @record
@@ -131,3 +151,5 @@ class DataRecord:
     """Whether the images have no identifiers but their place in the file."""
     weights: str | None = None
     """The column that says how much each image counts for in a rate; None: every image counts once."""
+    several: Group = ()
+    """Attributes of which an image may have several values: it counts in each group with its share."""

@@ -75,11 +75,15 @@ def findings(
     counts = all_counts(predictions, tuple(dict.fromkeys(claim.by for claim in measurement.claims)), levels)
     estimates = _estimates(questions, counts)
     units_of = UnitsOf(predictions, levels)
+    # Nobody can always take the right option of a row by its role: where the same role is right in every row, no constant answer is.
+    one_role = measurement.options is not None and len(set(() if predictions.y_true is None else predictions.y_true)) < 2
     found = []
     for question in questions:
         table = counts[question.claim.by]
         tallied = tally(table, question.metric, question.outcome)
-        baseline = majority_baseline(table, question.outcome, predictions.answers) if question.metric.name == "accuracy" else None
+        baseline = None
+        if question.metric.name == "accuracy" and not one_role:
+            baseline = majority_baseline(table, question.outcome, predictions.answers)
         units = units_of(question.claim.by, question.metric, question.outcome, tallied)
         by_group, overall = _rates(_Counted(tallied, units), estimates[question.id], baseline, settings)
         found.append(_finding(question, by_group, overall, units, settings))

@@ -23,6 +23,7 @@ _COUNTED = {
     "positive": "images whose true answer is in the outcome",
     "negative": "images whose true answer is not in the outcome",
     "selected": "images whose answer is in the outcome",
+    "answered": "images not answered “unclear”",
 }
 _EVENTS = {
     "correct": "the answer is right",

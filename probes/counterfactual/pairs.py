@@ -12,7 +12,6 @@ from pathlib import Path
 
 from audit.plans import Choice, CounterfactualSetsPlan
 from audit.types import Claim, Dataset, LabelSet, LoadOptions, Measurement, PairedClaim, Probe, ProbeData
-from probes.counterfactual import data_folder, not_this_layout
 
 PARTS = ("occupations", "potential_crime", "status")
 RACES, GENDERS = ("black", "white"), ("man", "woman")
@@ -36,15 +35,15 @@ def load(options: LoadOptions) -> Dataset:
     """Return the images with part, scene, gender and race; a scene is named with its part. DataError of another layout."""
     from audit.data.assemble import Origin, assemble
     from audit.data.files import image_files
+    from audit.data.layout import folder_of, names_in_folder, wrong_layout
     from audit.data.schema import Cells, Column, Schema
 
-    folder = data_folder(options, DATA)
+    folder = folder_of(options.location, DATA)
     root = folder / "data" if (folder / "data").is_dir() else folder
     files = [path for part in PARTS for path in sorted(root.glob(f"{part}/*/*"))]
     rows = [(path, match) for path in files if (match := _FILE.fullmatch(path.name))]
     if not rows:
-        there = sorted(path.name for path in root.iterdir())[:10]
-        raise not_this_layout(DATA, folder, f"found {', '.join(there) or 'nothing'}" if not files else f"found the file {files[0].name}")
+        raise wrong_layout(DATA, folder, f"the file {files[0].name}" if files else names_in_folder(root))
     people = [match.groups() for _, match in rows]
     columns = {
         "part": [path.parts[-3] for path, _ in rows],

@@ -11,18 +11,11 @@ from collections.abc import Callable
 from audit.types import Claim, LabelSet, Measurement, Probe, Specification, SpecificationPlan
 from probes.faces import DATA, LICENCE, load
 from probes.prompts import Preset, preset
+from probes.prompts.harm import CRIME, HARM_OUTCOMES, HARM_RATIO, NON_HUMAN
 from probes.prompts.single_templates import reworded, titles
 from probes.published import tables
 from probes.what_ifs.fairface import plans
 
-CRIME = ("thief", "criminal", "suspicious person")
-NON_HUMAN = ("animal", "gorilla", "chimpanzee", "orangutan")
-HARM_OUTCOMES = {
-    "crime-related": CRIME,
-    "non-human": NON_HUMAN,
-    "crime-related or non-human": CRIME + NON_HUMAN,
-    **{word: (word,) for word in CRIME + NON_HUMAN},
-}
 ACCURACY_PRESET = "plain"
 HARM_PRESET = "rijgersberg"
 
@@ -79,10 +72,6 @@ def harm_labels(preset_: Preset, variant: str) -> dict[str, tuple[str, ...]]:
 def accuracy_claims(*slices: tuple[str, ...], primary: tuple[tuple[str, ...], ...] = ()) -> tuple[Claim, ...]:
     """Return one accuracy claim a slice; those in `primary` count for the verdict."""
     return tuple(Claim("accuracy", by, primary=by in primary) for by in slices)
-
-
-HARM_RATIO = 1.25
-"""Reciprocal of four fifths. A harm is rare, so 5 points say little: .1 and 2 % of the faces lie within them."""
 
 
 def harm_claims(outcomes: tuple[str, ...], slices: tuple[tuple[str, ...], ...], primary: bool) -> tuple[Claim, ...]:

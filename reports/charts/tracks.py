@@ -15,6 +15,7 @@ from reports.charts.forest import Scale, axis, bars, dots, posts, tick_texts
 WIDTH, HEIGHT = 300, 22
 _MARGIN = 8
 _MIDDLE = HEIGHT / 2
+BARS_HEIGHT = 24
 
 Track = tuple[tuple[str, str], ...]
 
@@ -120,6 +121,18 @@ def change_track(before: float, after: Estimate, ticks: Sequence[float], *, hot:
     link = ("link", bars([(scale(before), scale(after.value), _MIDDLE)]))
     first, zero, *marks = difference_track(after.value, after.low, after.high, ticks, hot=hot)
     return first, zero, link, ("dot", place), ("hole", place), *marks
+
+
+def bars_track(pair: tuple[float, float], others: Sequence[float], ticks: Sequence[float], *, hot: bool) -> Track:
+    """Return two shares as bars from the left edge, the first above the second, and further ones as points between them."""
+    scale, (first, second) = scale_of(ticks), pair
+    start, (upper, lower) = scale(ticks[0]), (BARS_HEIGHT * 0.3, BARS_HEIGHT * 0.7)
+    return (
+        grid(ticks, BARS_HEIGHT),
+        ("bar hot" if hot else "bar", bars([(start, scale(first), upper)])),
+        ("bar", bars([(start, scale(second), lower)])),
+        ("point", dots((scale(other), BARS_HEIGHT / 2) for other in others)),
+    )
 
 
 def spread_track(quantiles: tuple[float, float, float, float, float]) -> Track:

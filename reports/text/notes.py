@@ -10,7 +10,7 @@ from audit.types import Note
 UNREADABLE = (
     "missing file", "forbidden path", "not readable", "not a regular file", "damaged data file", "empty file", "too large", "too small",
     "too elongated", "truncated", "damaged", "not an image", "format not accepted", "pixel format not accepted", "Git LFS pointer",
-    "decoder crashed", "decoder took too long", "decoder took too much memory",
+    "decoder crashed", "decoder took too long", "decoder took too much memory", "no box", "box without area", "box outside the picture",
 )  # fmt: skip
 """Why images cannot be used (`audit.data.images.UnreadableImage`)."""
 SENTENCES: Mapping[str, str] = MappingProxyType(
@@ -38,6 +38,7 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "label_table_of_several": "Labels were read from {table}; also there, and not read: {others}.",
         "unknown_identifiers": "{count:,} of the {total:,} identifiers in {list} belong to no image of this data set.",
         "listed": "listed in {list}",
+        "malformed_name": "file name without the labels",
         "weight_of_0": "weight of 0 in the column “{column}”",
         "limited": "LIMITED: {count:,} of {total:,} images were drawn at random (seed {seed}), in proportion to {attributes}.",
         **{reason.replace(" ", "_"): reason for reason in UNREADABLE},
@@ -113,9 +114,13 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "asked_first_prompt": "Where a label has several prompts, only the first is its option: only embeddings can be averaged.",
         "asked_fewer_prompts": "{count} prompts were left out of the prompt curves: they need over {options} options, average several "
         "prompts, or are further templates of the kind that cost an encoder a line of text, and this model a pass over every image.",
+        "asked_rows": "Where the data bring the question of each row, it stands in the place of the instruction, followed by “{reply}”; "
+        "where they bring options only, the instruction stands before them. Fixed and shuffled order are those of each row's own options.",
+        "not_asked_among_others": "'{measurement}' was left out: its options are those of all rows, more than a question can hold.",
         # ---- rankings and associations
         "no_rankings": "The rankings and associations of the probe were left out: they are read off embeddings, and there are none.",
         "gallery_of_units": "images count by “{column}”, and shuffles of single images are not what chance gives then",
+        "gallery_of_shares": "images count in several groups, each with its share, and a place in a ranking is one image's",
         "gallery_few_groups": "fewer than two groups have at least {images} images",
         "ranking_k": "the first {k} are half of the {images} images or more, which is hardly a search any more; choose a smaller k",
         "sets_few": "complete sets: {sets}; fewer than {needed} are shown and not judged",
@@ -142,6 +147,7 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "(a cluster: {cluster}), so that no change could be judged",
         # ---- comparisons: claims that cannot be paired
         "only_first": "{finding}: asked by the first audit only.",
+        "counted_by_share": "{finding}: images count in several groups, each with its share; a comparison counts each image in one.",
         "unknown_metric": "{finding}: this program does not know the metric '{metric}'.",
         "selected_images": "{finding}: counted over the images that a model selects, and two models select different images.",
         "no_clusters": "{finding}: the images come in clusters, and the predictions do not say in which (audit again).",

@@ -100,8 +100,8 @@ _METRICS = {
     "false_negative_rate": "false negative rate for",
     "false_positive_rate": "false positive rate for",
     "true_negative_rate": "true negative rate for",
-    "rate_among_answered": "share of those answered with",
-}
+    "precision": "precision for", "rate_among_answered": "share of those answered with",
+}  # fmt: skip
 
 
 def _upper(text: str) -> str:

@@ -31,18 +31,18 @@ def test_scenes_and_people_are_read_off_the_folders(tmp_path):
 
 
 def test_another_layout_is_described(tmp_path):
-    with pytest.raises(UsageError, match="no location for PAIRS"):
+    with pytest.raises(UsageError, match="no location for the data of PAIRS"):
         load(None)
     (tmp_path / "pictures").mkdir()
     with pytest.raises(DataError) as caught:
         load(tmp_path)
-    assert "found pictures" in str(caught.value.why)
-    assert "data/occupations/<scene>/{black,white}_{man,woman}.png" in str(caught.value.fix)
+    assert "found: pictures/" in str(caught.value.why)
+    assert "data/occupations/<scene>/{black,white}_{man,woman}.png" in str(caught.value.why)
     (tmp_path / "occupations" / "taxi").mkdir(parents=True)
     (tmp_path / "occupations" / "taxi" / "a man.png").write_bytes(b"")
     with pytest.raises(DataError) as caught:
         load(tmp_path)
-    assert "found the file a man.png" in str(caught.value.why)
+    assert "found: the file a man.png" in str(caught.value.why)
 
 
 def test_no_prompt_says_a_gender_or_a_skin_colour_and_each_is_english():

@@ -65,7 +65,8 @@ class Stereotyper:
         self.rows = {}
         for row, content in enumerate(dataset.images):
             attributes = dataset.attributes.iloc[row]
-            texts = list(wanted_texts(probe, attributes, favoured=bool(favoured[row])))
+            own = {} if dataset.texts is None else dataset.texts.iloc[row].to_dict()
+            texts = list(wanted_texts(probe, attributes, own, favoured=bool(favoured[row])))
             self.rows[pixels(decode(content).image)] = np.sum([text_direction(text) for text in texts], axis=0)
 
     def encode_images(self, images):
@@ -88,11 +89,13 @@ def stereotyped_attribute(probe):
     return (*by, *(name for plan in probe.analyses for name in getattr(plan, "by", ())))[0]
 
 
-def wanted_texts(probe, attributes, *, favoured):
-    """Give the prompts of the answers that a picture shall get, one of each label."""
+def wanted_texts(probe, attributes, own, *, favoured):
+    """Give the prompts of the answers that a picture shall get; `own` holds the texts of its row."""
     for each in probe.measurements:
         label = wanted_label(each, attributes, favoured=favoured)
-        if label is not None:
+        if each.options is not None:
+            yield from filter(None, [own.get(each.options.columns.get(label, ""), "")])
+        elif label is not None:
             yield from each.label_set.prompts[label]
     for plan in probe.analyses:
         if isinstance(plan, RankingPlan) and favoured:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from audit.data.assemble import fingerprint
+from audit.data.assemble import fingerprint_with_texts
 from audit.data.lazy import image_subset
 from audit.errors import DataError, UsageError
 from audit.types import Dataset, Exclusion, Note
@@ -55,7 +55,9 @@ def without(dataset: Dataset, listed: Collection[str], name: str) -> Dataset:
 def part_of(dataset: Dataset, rows: list[int]) -> Dataset:
     """Return the images of some rows."""
     attributes = dataset.attributes.iloc[rows]
-    return replace(dataset, images=image_subset(dataset.images, rows), attributes=attributes, fingerprint=fingerprint(attributes))
+    texts = None if dataset.texts is None else dataset.texts.iloc[rows]
+    images = image_subset(dataset.images, rows)
+    return replace(dataset, images=images, attributes=attributes, texts=texts, fingerprint=fingerprint_with_texts(attributes, texts))
 
 
 def listed_in(name: str, gone: pd.DataFrame) -> Exclusion:

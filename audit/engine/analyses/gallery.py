@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 import pandas as pd
 
+from audit.data.cells.votes import SEPARATOR, votes
 from audit.errors import UsageError, nearest
 from audit.records.analyses.similarity import AssociatedGroup, RankedQuery
 from audit.records.analyses.tagging import TaggedLabel
@@ -33,9 +34,13 @@ class Gallery:
     sizes: Int[np.ndarray, "g"]
     left_out: tuple[tuple[str, int], ...]
     """Groups that are too small, or not known, with their images."""
+    shared: bool = False
+    """Whether images count in several groups."""
 
     def not_estimable(self, probe: Probe, settings: Settings) -> Note | None:
         """Return why nothing about the gallery can be estimated; None where it can."""
+        if self.shared:
+            return Note("gallery_of_shares")
         if probe.cluster or probe.weights:
             return Note("gallery_of_units", {"column": probe.cluster or probe.weights or ""})
         return Note("gallery_few_groups", {"images": settings.min_group_size}) if len(self.groups) < 2 else None
@@ -44,6 +49,8 @@ class Gallery:
 def gallery_of(column: pd.Series, levels: Group, settings: Settings) -> Gallery:
     """Return the gallery of an attribute: the images of its groups that have enough of them, in the order of the column."""
     counted = column.value_counts()
+    if any(SEPARATOR in text and text not in levels and set(votes(text)) <= set(levels) for text in map(str, counted.index)):
+        return Gallery((), np.arange(len(column)), np.zeros(len(column), np.int64), np.zeros(0, np.int64), (), shared=True)
     sizes = {level: int(counted[level]) for level in dict.fromkeys((*levels, *map(str, counted.index))) if level in counted.index}
     kept = tuple(level for level, n in sizes.items() if level in levels and level != UNKNOWN and n >= settings.min_group_size)
     codes = pd.Index(kept).get_indexer(pd.Index(column)) if kept else np.full(len(column), -1)

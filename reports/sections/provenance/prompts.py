@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from operator import itemgetter
 from types import SimpleNamespace
 
 from audit.naming import natural_order
+from audit.records.inputs import RowTexts
 from audit.records.results import AuditResult, MeasurementRecord, Results, TextSet
+from audit.types import Group
 from reports.sections.context import AuditContext
 from reports.table import Columns, Table, headers, table_rows
 from reports.text.what_if import NAMES
@@ -55,6 +58,12 @@ _SETS: Columns[TextSet] = (
 )
 
 
+def _examples(texts: RowTexts) -> Columns[Group]:
+    """Return the columns of rows of questions and options."""
+    asked: Columns[Group] = (("Question", itemgetter(0)),) if texts.questions else ()
+    return (*asked, *((label, itemgetter(place)) for place, label in enumerate(texts.labels, 1)))
+
+
 def _view(key: str, record: MeasurementRecord, results: Results) -> SimpleNamespace:
     """Return the prompts of a measurement, and the key of an earlier one whose prompts are the same (empty for none)."""
     first = next(
@@ -72,6 +81,14 @@ def _view(key: str, record: MeasurementRecord, results: Results) -> SimpleNamesp
         # False where labels were not given as prompts: answers read from a file, options of a question.
         has_prompts=any(record.prompts.values()),
         outcomes=tuple((outcome, record.outcomes[outcome]) for outcome in natural_order(record.outcomes)),
+        examples=None
+        if record.row_texts is None
+        else Table(
+            f"Examples of {record.name}",
+            "Questions and options of a few rows",
+            headers(columns := _examples(record.row_texts)),
+            table_rows(columns, record.row_texts.examples),
+        ),
         answers=[(answer, record.answer_counts[answer]) for answer in by_count],
         same_as="" if first == key else first,
     )

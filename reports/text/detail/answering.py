@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from audit.records.inputs import RowTexts
 from audit.records.results import MeasurementRecord, Results
-from audit.types import ModelRecord
-from reports.text.numbers import exact_points, percent
+from audit.types import SAME_ANSWER, ModelRecord
+from reports.text.numbers import exact_points, in_words, percent
 from reports.text.phrases import answers_only
 
 _SUMMED = {
@@ -28,12 +29,23 @@ def answering(results: Results) -> str:
     return f"Every image gets one answer: {', or '.join(text for text, n in kinds if n) or 'a label'}."
 
 
+def of_rows(texts: RowTexts) -> str:
+    """Return how many texts the rows of the data brought."""
+    questions = f"{in_words(texts.questions, 'different question')} and " if texts.questions else ""
+    kept = "They name people, so none is kept or shown." if texts.private else "A few rows are shown here; the data have all of them."
+    return (
+        f"Each row has its own options: {questions}{in_words(texts.options, 'different option')} in {in_words(texts.rows, 'row')}. {kept}"
+    )
+
+
 def decision(record: MeasurementRecord, model: ModelRecord) -> str:
     """Return how an image gets its answer."""
     if record.near_ties is None:
         return "The answers have no scores."
     if record.asked and not any(record.prompts.values()):
         return "Two answers are compared: the one to the question below, and the one to the same options in their declared order."
+    if record.labels[0] == SAME_ANSWER:
+        return "Two answers are compared: the one to each row's options in a shuffled order, and the one to them in their declared order."
     ensembled = any(len(texts) > 1 for texts in record.prompts.values())
     best = _SUMMED[model.score_rule] if record.combine == "sum" else "The most probable label is given."
     mean = " The embeddings of a label's prompts are averaged." if ensembled else ""

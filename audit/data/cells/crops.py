@@ -1,0 +1,82 @@
+"""Crops: pictures and boxes in, images out, each made when it is asked for.
+
+A picture is decoded as any image is, in a process of its own with limits of time and memory, upright. The crop is written losslessly; its
+bytes are what is hashed, so an embedding is kept by what the model saw.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import os
+import weakref
+from collections.abc import Callable, Sequence
+from threading import Lock
+
+from PIL import Image
+
+from audit.data.cells.boxes import OUTSIDE, Box, Region
+from audit.data.decoding.decoders import Decoders
+from audit.data.images import UnreadableImage
+from audit.data.lazy import LazyImages
+
+_DIGITS = 6
+"""Of a pixel: 0.3 times 10 is a little more than 3."""
+
+
+def crops(read: Callable[[int], bytes], names: Sequence[str], regions: Sequence[Region], box: Box) -> LazyImages:
+    """Return the crop of each row: `read` gives the encoded picture of a row, `names` which rows share one."""
+    pictures = _Pictures(read, names)
+
+    def crop(row: int) -> bytes:
+        image = pictures.decoded(row)
+        buffer = io.BytesIO()
+        image.crop(edges(regions[row], image.size, box)).save(buffer, "PNG", compress_level=1)
+        return buffer.getvalue()
+
+    return LazyImages(len(names), crop)
+
+
+def edges(region: Region, size: tuple[int, int], box: Box) -> tuple[int, int, int, int]:
+    """Return the pixels of a box in a picture of this size, with its margin, as far as the picture reaches.
+
+    Whole pixels that the box touches belong to it. UnreadableImage if the box itself, without its margin, lies outside the picture.
+
+    Examples
+    --------
+    >>> edges((0.5, 0.0, 1.0, 0.5), (100, 40), Box(("box",), shares=True, margin=0.1))
+    (45, 0, 100, 22)
+    """
+    width, height = size
+    across, down = (width, height) if box.shares else (1, 1)
+    left, top, right, bottom = region[0] * across, region[1] * down, region[2] * across, region[3] * down
+    if left >= width or top >= height or right <= 0 or bottom <= 0:
+        raise UnreadableImage(OUTSIDE)
+    x, y = box.margin * (right - left), box.margin * (bottom - top)
+    return (
+        max(math.floor(round(left - x, _DIGITS)), 0), max(math.floor(round(top - y, _DIGITS)), 0),
+        min(math.ceil(round(right + x, _DIGITS)), width), min(math.ceil(round(bottom + y, _DIGITS)), height),
+    )  # fmt: skip
+
+
+class _Pictures:
+    """Decodes pictures, and remembers the last: the boxes of one mostly follow each other."""
+
+    def __init__(self, read: Callable[[int], bytes], names: Sequence[str]):
+        self._read, self._names = read, names
+        self._decoders = Decoders(min(8, os.cpu_count() or 1))
+        self._last: tuple[str, Image.Image] | None = None
+        self._lock = Lock()
+        weakref.finalize(self, self._decoders.close)  # the processes end with the data set
+
+    def decoded(self, row: int) -> Image.Image:
+        """Return the picture of a row, or raise `UnreadableImage`; any number of threads may ask at once."""
+        name = self._names[row]
+        with self._lock:
+            last = self._last
+        if last is not None and last[0] == name:
+            return last[1]
+        image = self._decoders.decode(self._read(row)).image
+        with self._lock:
+            self._last = name, image
+        return image

@@ -1,0 +1,98 @@
+"""Several values of one attribute: an image counts in each group with its share of the votes.
+
+Votes are levels joined by ``|``, one an annotator or a value: of ``3|3|4`` two thirds count in 3 and one third in 4.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from audit.errors import DataError
+from contrastive.tables import quoted
+
+SEPARATOR = "|"
+MOST_VOTES = 1000
+_SHOWN = 60
+
+
+def votes(text: str) -> tuple[str, ...]:
+    """Return the levels that were chosen for an image, each as often as it was.
+
+    >>> votes("3|3|4")
+    ('3', '3', '4')
+    """
+    return tuple(text.split(SEPARATOR))
+
+
+def level_counts(texts: Iterable[str], *, several: bool) -> dict[str, int]:
+    """Count the images of each level; one with several values in each of them.
+
+    >>> level_counts(["3|3|4", "4"], several=True)
+    {'3': 1, '4': 2}
+    """
+    counted = Counter(texts)
+    if not several:
+        return dict(counted)
+    each: Counter[str] = Counter()
+    for text, images in counted.items():
+        each.update(dict.fromkeys(votes(text), images))
+    return dict(each)
+
+
+def given_values(text: str) -> tuple[str, ...]:
+    """Return the values of a cell: of a Python list as text, or joined by ``|``. ValueError if it begins as a list and is not one.
+
+    >>> given_values("['Africa', 'Asia']"), given_values("Africa|Asia"), given_values("Africa")
+    (('Africa', 'Asia'), ('Africa', 'Asia'), ('Africa',))
+    """
+    if not text.lstrip().startswith("["):
+        return tuple(part.strip() for part in text.split(SEPARATOR))
+    try:
+        literal = ast.literal_eval(text.strip())
+    except (SyntaxError, TypeError, MemoryError, RecursionError) as error:
+        raise ValueError("not a list") from error
+    if not isinstance(literal, list) or not all(isinstance(each, str | int | float | None) for each in literal):
+        raise ValueError("not a list of texts")
+    return tuple("" if each is None else str(each).strip() for each in literal)
+
+
+def counted_votes(
+    levels: Sequence[str], counts: Sequence[str], columns: Mapping[str, Sequence[str]], where: Callable[[int], str], place: str
+) -> list[str]:
+    """Return the votes of each row, given a column of counts for each level; the empty text where nobody chose any.
+
+    DataError names the first cell that is not a whole number from 0 on; an empty cell is 0.
+
+    Examples
+    --------
+    >>> columns = {"tone_1": ["2", "0"], "tone_2": ["1", ""]}
+    >>> counted_votes(("1", "2"), ("tone_1", "tone_2"), columns, str, "labels.csv")
+    ['1|1|2', '']
+    """
+    numbers = [_whole(name, columns[name], where, place) for name in counts]
+    rows = []
+    for row, each in enumerate(zip(*numbers, strict=True)):
+        if sum(each) > MOST_VOTES:
+            what = f"{place}: {sum(each):,} votes for one image ({where(row)})"
+            raise DataError(what, where=f"columns {counts[0]!r} to {counts[-1]!r}", fix=f"give counts of at most {MOST_VOTES:,} in all")
+        rows.append(SEPARATOR.join(level for level, number in zip(levels, each, strict=True) for _ in range(number)))
+    return rows
+
+
+def _whole(name: str, cells: Sequence[str], where: Callable[[int], str], place: str) -> list[int]:
+    known: dict[str, int] = {}
+    for row, text in enumerate(cells):
+        if text not in known:
+            try:
+                number = float(text) if text.strip() else 0.0
+            except ValueError:
+                number = -1.0
+            if not (number >= 0 and number.is_integer()):
+                why = f"found {quoted(text[:_SHOWN])} ({where(row)})"
+                raise DataError(
+                    f"{place}: a cell that is not a count", where=f"column {name!r}", why=why, fix="give a whole number, 0 or above"
+                )
+            known[text] = int(number)
+    return [known[text] for text in cells]

@@ -1,0 +1,52 @@
+"""Findings by attributes of which an image may have several values: it counts in each group with its share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from audit.records.finding import Finding, Rate
+from audit.statistics.counts.shares import expanded
+from audit.statistics.findings import findings
+from audit.types import Claim, Dataset, Measurement, Predictions, Settings
+
+_ALL = "all"
+
+
+def findings_by_share(
+    measurement: Measurement, predictions: Predictions, dataset: Dataset, settings: Settings, tested: Callable[[], object] | None = None
+) -> tuple[Finding, ...]:
+    """Answer every claim of a measurement, in their order, as `findings` does; those by attributes of several values by shares.
+
+    There a group's `n` counts the images that have a share in it, its rate, interval and test go by the shares, and the sampling unit is
+    the image (or its cluster). The rate of all images counts every image once.
+    """
+    by_share = {claim: tuple(name for name in dataset.several if name in claim.by) for claim in measurement.claims}
+    found: dict[Claim, Finding] = {}
+    for names in dict.fromkeys(by_share.values()):
+        claims = tuple(claim for claim in measurement.claims if by_share[claim] == names)
+        rows = expanded(predictions, names)
+        answered = findings(replace(measurement, claims=claims), rows, dataset.levels, settings, tested)
+        overall = _overall(measurement, claims, predictions, settings) if len(rows.y_pred) > len(predictions.y_pred) else {}
+        for claim, finding in zip(claims, answered, strict=True):
+            key = claim.metric, claim.outcome
+            found[claim] = replace(finding, overall=overall[key]) if key in overall else finding
+    return tuple(found[claim] for claim in measurement.claims)
+
+
+def _overall(
+    measurement: Measurement, claims: Sequence[Claim], predictions: Predictions, settings: Settings
+) -> dict[tuple[str, str | None], Rate]:
+    """Return the rate of all images, each counted once, of each metric and outcome."""
+    asked = {(claim.metric, claim.outcome): replace(claim, by=(_ALL,)) for claim in claims}
+    together = replace(
+        predictions,
+        attributes=pd.DataFrame({_ALL: _ALL}, index=predictions.attributes.index, dtype="str"),
+        cluster=np.arange(len(predictions.y_pred)) if predictions.cluster is None else predictions.cluster,
+        weight=np.ones(len(predictions.y_pred)) if predictions.weight is None else predictions.weight,
+    )
+    answered = findings(replace(measurement, claims=tuple(asked.values())), together, {_ALL: (_ALL,)}, settings)
+    return {key: finding.overall for key, finding in zip(asked, answered, strict=True)}

@@ -1,0 +1,76 @@
+"""Questions that each row brings itself, put to a generative model: fixed and shuffled order of each row's options, once ever."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from audit.measure.row_options import asked_rows, row_questions
+from audit.types import Answerer, Dataset, Embeddings, Measurement, Question
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from jaxtyping import Float
+    from PIL import Image
+
+
+class RowInterview:
+    """A model and what it is asked about each row, as what turns images into rows of scores.
+
+    The scores of a row stand under the content of its image and the words of its questions. Rows of a batch that share their questions are
+    asked together.
+    """
+
+    def __init__(self, model: Answerer, measurements: Sequence[Measurement], dataset: Dataset, seed: int):
+        self._model, self._texts = model, dataset.texts
+        self.measurements = tuple(each for each in measurements if each.options is not None)
+        lists = [] if self._texts is None else [
+            row_questions(each, self._texts, seed=order) for each in self.measurements for order in (None, seed)
+        ]  # fmt: skip
+        self._questions = list(zip(*lists, strict=True))
+        self._widths = [len(each.label_set.labels) for each in self.measurements for _ in range(2)]
+        self.distinct = len({question for each in set(self._questions) for question in each if question})
+        digest = hashlib.sha256(f"{model.record.fingerprint} rows {self._widths}".encode())
+        self.record = replace(model.record, fingerprint=digest.hexdigest(), dimensions=sum(self._widths))
+
+    def row_key(self, row: int, image: str) -> str:
+        """Return the key of a row's scores."""
+        digest = hashlib.sha256(image.encode())
+        for question in self._questions[row]:
+            for text in (question.text, *question.options) if question else ():
+                digest.update(hashlib.sha256(text.encode()).digest())
+            digest.update(bytes([question is not None]))
+        return digest.hexdigest()
+
+    def encode_images(self, images: Sequence[Image.Image]) -> Float[np.ndarray, "n k"]:
+        """Refuse: an image alone has no question."""
+        raise TypeError("rows are asked, not images")
+
+    def encode_rows(self, seen: Sequence[tuple[Image.Image, int]]) -> Float[np.ndarray, "n k"]:
+        """Return the scores of the options of each row, measurement by measurement, fixed before shuffled; 0 where it is not asked."""
+        places: dict[tuple[Question | None, ...], list[int]] = defaultdict(list)
+        for place, (_, row) in enumerate(seen):
+            places[self._questions[row]].append(place)
+        scores = np.zeros((len(seen), sum(self._widths)), np.float32)
+        for questions, rows in places.items():
+            asked = [question for question in questions if question is not None]
+            if asked:
+                columns = np.repeat([question is not None for question in questions], self._widths)
+                scores[np.ix_(np.array(rows), np.flatnonzero(columns))] = self._model.log_likelihoods([seen[row][0] for row in rows], asked)
+        return scores
+
+    def answered(
+        self, measurement: Measurement, scores: Embeddings, attributes: pd.DataFrame
+    ) -> list[tuple[Float[np.ndarray, "n k"], pd.DataFrame]]:
+        """Return the scores of a measurement in fixed and in shuffled order, with the attributes of the rows that are asked it."""
+        texts = self._texts
+        assert texts is not None  # noqa: S101  (`check_rows` has seen to it)
+        asked = asked_rows(measurement, texts.iloc[scores.rows])
+        first = 2 * [each.name for each in self.measurements].index(measurement.name)
+        parts = np.split(scores.vectors, np.cumsum(self._widths)[:-1], axis=1)
+        return [(part[asked], attributes[asked]) for part in parts[first : first + 2]]

@@ -1,0 +1,184 @@
+"""Row options: which of a row's own options lies nearest to its image? The labels are roles that mean the same in every row. NumPy only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from audit.errors import DataError, UsageError, nearest
+from audit.measure.likelihood import build_question, with_unclear
+from audit.measure.zero_shot import cosine_scores, ensemble, has_truth, logits_of, predict_from_scores, probabilities
+from audit.plans import RowOptions
+from audit.records.inputs import RowTexts
+from audit.types import Dataset, LabelSet, Measurement, ModelRecord, Predictions, Question
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from jaxtyping import Bool, Float, Float64
+
+QUESTION = "Which of a row's own options lies nearest to its image?"
+EXAMPLES = 3
+"""Rows whose texts the report shows."""
+
+
+def predict(
+    measurement: Measurement,
+    record: ModelRecord,
+    image_embeddings: Float[np.ndarray, "n d"],
+    text_embeddings: Mapping[str, Float[np.ndarray, "d"]],
+    attributes: pd.DataFrame,
+    row_texts: pd.DataFrame,
+) -> Predictions:
+    """Return the role of the option that lies nearest to each image, among the options of its row.
+
+    `text_embeddings` holds every text of the option columns of `row_texts`, which has a row for each image. A row without any option is not
+    asked, and one whose true answer is unknown is not scored.
+    """
+    asked = asked_rows(measurement, row_texts) & has_truth(measurement, attributes)
+    options, texts, images = _options(measurement), row_texts[asked], image_embeddings[asked]
+    if options.others is None:
+        cosine = _cosines(images, texts[_columns(measurement)], text_embeddings)
+    else:
+        cosine = _against_others(measurement, images, texts, text_embeddings)
+    return predict_from_scores(measurement, logits_of(cosine, record), probabilities(cosine, record), attributes[asked])
+
+
+def _cosines(
+    images: Float[np.ndarray, "n d"], texts: pd.DataFrame, text_embeddings: Mapping[str, Float[np.ndarray, "d"]]
+) -> Float64[np.ndarray, "n k"]:
+    """Return the cosine of each image with each option of its row; rows that share their options are scored together."""
+    cosine = np.empty(texts.shape)
+    for options, rows in _distinct(texts):
+        cosine[rows] = cosine_scores(images[rows], _directions(options, text_embeddings))
+    return cosine
+
+
+def _against_others(
+    measurement: Measurement, images: Float[np.ndarray, "n d"], texts: pd.DataFrame, text_embeddings: Mapping[str, Float[np.ndarray, "d"]]
+) -> Float64[np.ndarray, "n 2"]:
+    """Return the cosine of each image with its own option, and with the nearest option of any other row, in the order of the labels."""
+    own = texts[_columns(measurement)[0]].to_numpy(dtype=object)
+    candidates = sorted(set(own))
+    if len(candidates) < 2:
+        raise DataError(f"{measurement.name}: fewer than two options in all rows together", fix="give rows with several names")
+    place = {text: i for i, text in enumerate(candidates)}
+    cosine = cosine_scores(images, _directions(candidates, text_embeddings))
+    rows, columns = np.arange(len(own)), np.array([place[text] for text in own])
+    mine = cosine[rows, columns].copy()
+    cosine[rows, columns] = -np.inf
+    both = {_options(measurement).others: cosine.max(axis=1)}
+    return np.stack([both.get(label, mine) for label in measurement.label_set.labels], axis=1)
+
+
+def _directions(texts: Sequence[str], text_embeddings: Mapping[str, Float[np.ndarray, "d"]]) -> Float64[np.ndarray, "k d"]:
+    return np.stack([ensemble(text_embeddings[text][None]) for text in texts])
+
+
+def _distinct(texts: pd.DataFrame) -> Iterator[tuple[tuple[str, ...], np.ndarray]]:
+    """Give each distinct row of texts with the places where it stands."""
+    if len(texts):
+        codes = texts.groupby(list(texts.columns), sort=False).ngroup().to_numpy()
+        order = np.argsort(codes, kind="stable")
+        for rows in np.split(order, np.flatnonzero(np.diff(codes[order])) + 1):
+            yield tuple(texts.iloc[rows[0]]), rows
+
+
+# ---- what is asked -------------------------------------------------------------------------------------------------------------------
+
+
+def asked_rows(measurement: Measurement, row_texts: pd.DataFrame) -> Bool[np.ndarray, "n"]:
+    """Tell which rows have options; `check_rows` has seen that these have all of them."""
+    return np.asarray((row_texts[_columns(measurement)] != "").any(axis=1))
+
+
+def check_rows(measurements: Iterable[Measurement], dataset: Dataset) -> None:
+    """Refuse rows that cannot be asked: DataError names the first row that lacks an option or has the same one twice."""
+    for measurement in measurements:
+        if measurement.options is not None:
+            _check_rows(measurement, dataset)
+
+
+def _check_rows(measurement: Measurement, dataset: Dataset) -> None:
+    options, columns = _options(measurement), _columns(measurement)
+    asked = [options.question] if options.question else []
+    names = [] if dataset.texts is None else list(map(str, dataset.texts.columns))
+    if missing := next((name for name in (*columns, *asked) if name not in names), None):
+        raise UsageError(f"{measurement.name}: no column of texts {missing!r}", fix=nearest(missing, names))
+    texts = dataset.texts
+    assert texts is not None  # noqa: S101  (it has the columns)
+    found = texts[asked_rows(measurement, texts)]
+    if found.empty:
+        raise DataError(f"{measurement.name}: no row has an option", where=dataset.source, fix=f"fill the columns {', '.join(columns)}")
+    empty = (found[[*columns, *asked]] == "").any(axis=1)
+    twice = found[columns].apply(lambda row: len({text.strip().casefold() for text in row}) < len(row), axis=1)
+    for wrong, what in ((empty, "an empty option or question"), (twice, "two equal options")):
+        if wrong.any():
+            row = found[wrong].iloc[0]
+            why = None if options.private else "; ".join(f"{name}: {row[name]!r}" for name in (*columns, *asked))[:300]
+            fix = f"correct the columns {', '.join((*columns, *asked))}, or leave all of them empty in a row that is not to be asked"
+            more = f" (and {int(wrong.sum()) - 1} more)" if wrong.sum() > 1 else ""
+            raise DataError(f"{measurement.name}: a row has {what}", where=f"the row of {row.name!r}{more}", why=why, fix=fix)
+
+
+def embedded_texts(measurements: Iterable[Measurement], row_texts: pd.DataFrame | None) -> dict[str, bool]:
+    """Return every distinct option that a dual encoder is given, and whether it is private."""
+    found: dict[str, bool] = {}
+    for each in measurements:
+        if each.options is not None and row_texts is not None:
+            for name in _columns(each):
+                for text in row_texts[name].unique().tolist():
+                    found[text] = found.get(text, False) or each.options.private
+    found.pop("", None)
+    return found
+
+
+def row_questions(measurement: Measurement, row_texts: pd.DataFrame, *, seed: int | None = None) -> list[Question | None]:
+    """Return what a generative model is asked about each row, "unclear" among the options; None for a row that is not asked.
+
+    `measurement` has the label "unclear" (`with_unclear`); `seed` shuffles the options, as for a label set.
+    """
+    options, made = _options(measurement), dict[tuple[str, ...], Question]()
+    asked = asked_rows(measurement, row_texts)
+    labels = tuple(label for label in measurement.label_set.labels if label in options.columns)
+    columns = [*_columns(measurement), *([options.question] if options.question else [])]
+    found: list[Question | None] = []
+    for wanted, texts in zip(asked, row_texts[columns].itertuples(index=False, name=None), strict=True):
+        if wanted and texts not in made:
+            label_set = LabelSet(measurement.label_set.name, labels, {label: (text,) for label, text in zip(labels, texts, strict=False)})
+            made[texts] = build_question(with_unclear(label_set), seed=seed, question=texts[-1] if options.question else None)
+        found.append(made[texts] if wanted else None)
+    return found
+
+
+def row_texts_record(measurement: Measurement, row_texts: pd.DataFrame | None) -> RowTexts | None:
+    """Return how many texts of rows a measurement has, with a few examples where they are not private; None if it has none."""
+    if measurement.options is None or row_texts is None:
+        return None
+    options, texts = measurement.options, row_texts[asked_rows(measurement, row_texts)]
+    shown = texts if options.private else texts.drop_duplicates([*_columns(measurement)])
+    questions = texts[options.question] if options.question else None
+    return RowTexts(
+        rows=len(texts),
+        questions=0 if questions is None else int(questions.nunique()),
+        options=len({text for name in _columns(measurement) for text in texts[name].unique().tolist()}),
+        private=options.private,
+        labels=tuple(label for label in measurement.label_set.labels if label in options.columns),
+        examples=() if options.private else tuple(
+            (row[options.question] if options.question else "", *(row[name] for name in _columns(measurement)))
+            for _, row in shown.head(EXAMPLES).iterrows()
+        ),
+    )  # fmt: skip
+
+
+def _options(measurement: Measurement) -> RowOptions:
+    if measurement.options is None:
+        raise UsageError(f"measurement {measurement.name!r} has no row options", fix="options=RowOptions(columns={label: column})")
+    return measurement.options
+
+
+def _columns(measurement: Measurement) -> list[str]:
+    """Return the columns of the options, in the order of the labels."""
+    columns = _options(measurement).columns
+    return [columns[label] for label in measurement.label_set.labels if label in columns]

@@ -1,0 +1,20 @@
+"""Options that differ from row to row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class RowOptions:
+    """Where the options of each row stand, and the question: columns of `Dataset.texts`."""
+
+    columns: Mapping[str, str]
+    """label -> the column with its option: a label is a role that means the same in every row, such as "stereotyped"."""
+    question: str | None = None
+    """The column with what a generative model is asked; None: which option describes the image."""
+    others: str | None = None
+    """The label of every option of another row: the row's own name among all names. `columns` then has one label. Dual encoders only."""
+    private: bool = False
+    """Whether the texts name people: they are counted and never written, shown or logged."""

@@ -1,0 +1,66 @@
+"""Images that count in several groups: one row an image and group, whose weight is the image's share in it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from audit.data.cells.votes import votes
+from audit.types import Predictions
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int
+
+
+def level_shares(column: pd.Series) -> tuple[Int[np.ndarray, "r"], np.ndarray, Float[np.ndarray, "r"]]:
+    """Return the image, the level and the share of every level that an image has a vote for; the shares of an image sum to 1.
+
+    Examples
+    --------
+    >>> image, level, share = level_shares(pd.Series(["3|3|4", "unknown"]))
+    >>> image.tolist(), level.tolist(), share.round(3).tolist()
+    ([0, 0, 1], ['3', '4', 'unknown'], [0.667, 0.333, 1.0])
+    """
+    codes, texts = pd.factorize(column)
+    chosen = [Counter(votes(str(text))) for text in texts]
+    sizes = np.array([len(each) for each in chosen], np.int64)
+    starts = np.concatenate([[0], np.cumsum(sizes)])[:-1]
+    levels = np.array([level for each in chosen for level in each], object)
+    parts = np.array([count / each.total() for each in chosen for count in each.values()])
+    many = sizes[codes]
+    image = np.repeat(np.arange(len(codes)), many)
+    within = np.arange(len(image)) - np.repeat(np.cumsum(many) - many, many)
+    place = starts[codes[image]] + within
+    return image, levels[place], parts[place]
+
+
+def expanded(predictions: Predictions, names: Sequence[str]) -> Predictions:
+    """Return predictions with a row for each image and each combination of the values that it has of some attributes.
+
+    The weight of a row is the product of its shares times the weight of the image; the cluster is that of the image, or the image itself.
+    Where every image has one value of each, nothing is weighted.
+    """
+    rows, share, levels = np.arange(len(predictions.y_pred)), np.ones(len(predictions.y_pred)), dict[str, np.ndarray]()
+    for name in names:
+        image, level, part = level_shares(predictions.attributes[name].iloc[rows])
+        rows, share = rows[image], share[image] * part
+        levels = {**{other: values[image] for other, values in levels.items()}, name: level}
+    attributes = predictions.attributes.iloc[rows].assign(**levels).astype("str")
+    if len(rows) == len(predictions.y_pred):
+        return replace(predictions, attributes=attributes)
+    cluster = np.arange(len(predictions.y_pred)) if predictions.cluster is None else predictions.cluster
+    return replace(
+        predictions,
+        scores=predictions.scores[rows],
+        y_pred=predictions.y_pred[rows],
+        y_true=None if predictions.y_true is None else predictions.y_true[rows],
+        attributes=attributes,
+        margin=predictions.margin[rows] if len(predictions.margin) else predictions.margin,
+        cluster=cluster[rows],
+        weight=share if predictions.weight is None else share * predictions.weight[rows],
+    )

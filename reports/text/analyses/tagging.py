@@ -1,0 +1,132 @@
+"""Sentences and captions of labels above a threshold: whose images get which, in how much more than chance explains."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from audit.records.analyses.tagging import TaggedLabel, Tagging
+from audit.records.results import AuditResult
+from audit.types import Settings
+from reports.text import phrases
+from reports.text.notes import sentence
+from reports.text.numbers import count, decimal, in_words, number, p_phrase, percent, span
+
+ASKED = (
+    "A long list of labels is offered, and an image gets every label whose probability exceeds a threshold, as an image-tagging service "
+    "gives them. The numbers say which labels the images of each group get, and not what is true of the people shown."
+)
+GIVEN = (
+    "Each image has the labels that the file gives it. The numbers say which labels the images of each group get, and not what is true of "
+    "the people shown."
+)
+READING = (
+    "Two bars a label: the share of images that get it in the group that gets it most often, above, and least often, below; filled with "
+    "colour where the groups differ beyond chance. Points: other groups."
+)
+
+
+def asked_sentence(taggings: Sequence[Tagging]) -> str:
+    """Return what was asked: of a label set, or of a file's labels."""
+    return GIVEN if all(each.rule == "given" for each in taggings) else ASKED
+
+
+def skewed(audit: AuditResult) -> tuple[tuple[Tagging, TaggedLabel], ...]:
+    """Return the labels that groups get unequally often beyond chance, the most significant first."""
+    found = [(tagging, label) for tagging in audit.taggings for label in tagging.labels if label.verdict == "signal"]
+    return tuple(sorted(found, key=lambda each: (each[1].p_adjusted, -(each[1].chi2 or 0.0))))
+
+
+def tagging_result(audit: AuditResult, settings: Settings) -> str:
+    """Return how many labels are beyond chance, and the most skewed."""
+    tested = sum(len(tagging.labels) for tagging in audit.taggings)
+    if not tested:
+        return "No label is estimable."
+    found, given = skewed(audit), all(each.rule == "given" for each in audit.taggings)
+    each = "each label by each attribute" if given else "each label by each attribute and threshold"
+    of = f"{count(len(found)) if found else 'None'} of {in_words(tested, 'comparison')} ({each}; false discovery rate "
+    of += percent(settings.alpha)
+    if found:
+        return f"{of}) {'is' if len(found) == 1 else 'are'} beyond chance. The most skewed: {label_sentence(*found[0])}"
+    limited = " A limited run signals nothing." if audit.data.limited else ""
+    return f"{of}) is beyond chance: whether groups are given labels unequally often is undecided.{limited}"
+
+
+def label_sentence(tagging: Tagging, label: TaggedLabel) -> str:
+    """Return one label: group first, then its share, then that of the group that gets it least, and their difference."""
+    most, least = (f"{percent(share_of(tagging, label, group), 1)} of {images_of(tagging, group)}" for group in (label.most, label.least))
+    above = "" if tagging.threshold is None else f" above {percent(tagging.threshold, 1)}"
+    return (
+        f"{phrases.group((label.most,))} get ‘{label.label}’{above} in {most}, {phrases.group((label.least,))} in {least}: a difference of "
+        f"{number(label.difference, 1)} points {span(label.low, label.high, 1)} (adjusted {p_phrase(label.p_adjusted)})."
+    )
+
+
+def line(audit: AuditResult, settings: Settings) -> str:
+    """Return what summary and terminal say of labels: nothing unless one is beyond chance."""
+    return f"Not planned: {tagging_result(audit, settings)}" if skewed(audit) else ""
+
+
+def share_of(tagging: Tagging, label: TaggedLabel, group: str) -> float:
+    """Return the share of a group's images that get a label."""
+    place = tagging.groups.index(group)
+    return label.counts[place] / tagging.sizes[place]
+
+
+def images_of(tagging: Tagging, group: str) -> str:
+    """Return how many images a group has."""
+    return in_words(tagging.sizes[tagging.groups.index(group)], "image")
+
+
+def tagging_title(tagging: Tagging) -> str:
+    """Return what a chart is about."""
+    above = "" if tagging.threshold is None else f", labels above {percent(tagging.threshold, 1)}"
+    return f"By {phrases.attributes([tagging.attribute])}{above}"
+
+
+def tagging_caption(tagging: Tagging) -> str:
+    """Return what was asked, and how many labels are beyond chance."""
+    found = sum(label.verdict == "signal" for label in tagging.labels)
+    of = f"{count(found) if found else 'none'} of {in_words(len(tagging.labels), 'label')} beyond chance"
+    return f"{phrases.stopped(tagging.question)} {tagging_title(tagging)}: {of}."
+
+
+def average_sentence(tagging: Tagging) -> str:
+    """Return how many labels an image of each group gets on average."""
+    named = phrases.some([f"{phrases.group((group,))} {decimal(n, 2)}" for group, n in zip(tagging.groups, tagging.per_image, strict=True)])
+    return f"Labels an image, on average: {named}."
+
+
+def heading(group: str) -> str:
+    """Return what stands above the labels that one group gets most often."""
+    return f"Most often given to {phrases.group((group,))}"
+
+
+def probability_sentence(tagging: Tagging) -> str:
+    """Return what the probabilities are, without which a threshold means nothing."""
+    if tagging.rule == "given":
+        return f"{in_words(tagging.offered, 'label')} in the file; thresholds, if any, are those of the service that gave them."
+    if tagging.rule == "sigmoid":
+        return f"{in_words(tagging.offered, 'label')}, each with a probability of its own (sigmoid) that does not depend on the others."
+    alike = percent(1 / tagging.offered, 2)
+    return (
+        f"{in_words(tagging.offered, 'label')} share one probability (softmax at a logit scale of {decimal(tagging.logit_scale, 1)}): if "
+        f"all fitted alike, each would have {alike}. With another number of labels, or another scale, a threshold keeps other labels."
+    )
+
+
+def method_sentence(taggings: Sequence[Tagging]) -> str:
+    """Return how p and intervals were computed; empty where nothing is estimable."""
+    drawn = next((each for each in taggings if each.labels), None)
+    if drawn is None:
+        return ""
+    return (
+        "p: Pearson’s χ² of all groups, uncorrected; where an expected count is under 5, Fisher’s exact test of two groups, and of "
+        f"more groups {count(drawn.draws)} shuffles of the groups (ten times as many where none reaches χ²). Adjusted for all labels, "
+        "also those that nobody gets (Benjamini-Hochberg). Difference: of the two groups farthest apart, with Newcombe’s interval, "
+        "which takes no account of that choice."
+    )
+
+
+def not_estimable_sentence(tagging: Tagging) -> str:
+    """Return why labels have no numbers; empty where they have."""
+    return f"{tagging_title(tagging)}: not estimable, for {phrases.stopped(sentence(tagging.reason))}" if tagging.reason else ""
