@@ -84,7 +84,9 @@ def dataset_of(probe: Probe, request: AuditRequest) -> Dataset:
     own = own_files(request.probe)
     dataset: object = request.data
     if not isinstance(request.data, Dataset):
-        dataset = call_own(lambda: probe.load(LoadOptions(_location(request))), own, "its data cannot be loaded")
+        dataset = call_own(
+            lambda: probe.load(LoadOptions(_location(request), request.limit, request.seed)), own, "its data cannot be loaded"
+        )
     if not isinstance(dataset, Dataset):
         what = f"the loader of probe {probe.name!r} gave a value of type {type(dataset).__name__}"
         raise UsageError(what, why="a Dataset is expected", fix="give data, or correct the probe's load")

@@ -121,8 +121,11 @@ def audit(
     )  # fmt: skip
     tried = _what_ifs(plans, inputs, methods, stages)
     embed = partial(embed_images, encoder, cache_root=cache_root, batch_size=batch_size, max_skip=settings.max_skip)
+    # Clusters of one image each are images: what shuffles images can be asked of them.
+    alone = probe.cluster is not None and attributes[probe.cluster].is_unique
+    asked = replace(probe, cluster=None) if alone else probe
     found: dict[str, Any] = analyses.analyse(
-        AnalysisInputs(probe, dataset, attributes, encoder, embeddings, texts, predictions, settings, embed)
+        AnalysisInputs(asked, dataset, attributes, encoder, embeddings, texts, predictions, settings, embed)
     )
     return _with_texts(replace(audited, result=replace(audited.result, what_ifs=tried, **found)), given)
 

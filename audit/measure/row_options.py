@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,11 +13,11 @@ from audit.measure.likelihood import build_question, with_unclear
 from audit.measure.zero_shot import cosine_scores, ensemble, has_truth, logits_of, predict_from_scores, probabilities
 from audit.plans import RowOptions
 from audit.records.inputs import RowTexts
-from audit.types import Dataset, LabelSet, Measurement, ModelRecord, Predictions, Question
+from audit.types import UNCLEAR, UNKNOWN, Dataset, LabelSet, Measurement, ModelRecord, Predictions, Question
 
 if TYPE_CHECKING:
     import pandas as pd
-    from jaxtyping import Bool, Float, Float64
+    from jaxtyping import Bool, Float, Float64, Int
 
 QUESTION = "Which of a row's own options lies nearest to its image?"
 EXAMPLES = 3
@@ -37,12 +38,32 @@ def predict(
     asked, and one whose true answer is unknown is not scored.
     """
     asked = asked_rows(measurement, row_texts) & has_truth(measurement, attributes)
-    options, texts, images = _options(measurement), row_texts[asked], image_embeddings[asked]
-    if options.others is None:
-        cosine = _cosines(images, texts[_columns(measurement)], text_embeddings)
+    texts, images = _encoded(measurement, row_texts[asked]), image_embeddings[asked]
+    if _options(measurement).others is None:
+        cosine, tied = _cosines(images, texts, text_embeddings), _first_in_text(texts)
     else:
-        cosine = _against_others(measurement, images, texts, text_embeddings)
-    return predict_from_scores(measurement, logits_of(cosine, record), probabilities(cosine, record), attributes[asked])
+        cosine, tied = _against_others(measurement, images, texts, text_embeddings)
+    logits = _ties_broken(logits_of(cosine, record), tied)
+    return predict_from_scores(measurement, logits, probabilities(cosine, record), attributes[asked])
+
+
+def _ties_broken(logits: Float64[np.ndarray, "n k"], first: Int[np.ndarray, "n k"]) -> Float64[np.ndarray, "n k"]:
+    """Return logits without a tie for the best: the option that comes `first` wins, as the role that is declared first may be right."""
+    best = logits == logits.max(axis=1, keepdims=True)
+    winner = np.where(best, first, first.max(initial=0) + 1).argmin(axis=1)
+    losers = best & (np.arange(logits.shape[1]) != winner[:, None])
+    return np.where(losers, np.nextafter(logits, -np.inf), logits)
+
+
+def _first_in_text(texts: pd.DataFrame) -> Int[np.ndarray, "n k"]:
+    """Return the place of each option in the order of their texts; in declared order where all rows have the same options."""
+    if _all_alike(texts):
+        return np.tile(np.arange(texts.shape[1]), (len(texts), 1))
+    return np.argsort(np.argsort(texts.to_numpy(dtype=str), axis=1), axis=1)
+
+
+def _all_alike(texts: pd.DataFrame) -> bool:
+    return len(texts.drop_duplicates()) < 2
 
 
 def _cosines(
@@ -57,9 +78,9 @@ def _cosines(
 
 def _against_others(
     measurement: Measurement, images: Float[np.ndarray, "n d"], texts: pd.DataFrame, text_embeddings: Mapping[str, Float[np.ndarray, "d"]]
-) -> Float64[np.ndarray, "n 2"]:
-    """Return the cosine of each image with its own option, and with the nearest option of any other row, in the order of the labels."""
-    own = texts[_columns(measurement)[0]].to_numpy(dtype=object)
+) -> tuple[Float64[np.ndarray, "n 2"], Int[np.ndarray, "n 2"]]:
+    """Return the cosine of each image with its own option and with the nearest option of any other row, by label, and who wins a tie."""
+    own = texts.iloc[:, 0].to_numpy(dtype=object)
     candidates = sorted(set(own))
     if len(candidates) < 2:
         raise DataError(f"{measurement.name}: fewer than two options in all rows together", fix="give rows with several names")
@@ -68,8 +89,9 @@ def _against_others(
     rows, columns = np.arange(len(own)), np.array([place[text] for text in own])
     mine = cosine[rows, columns].copy()
     cosine[rows, columns] = -np.inf
-    both = {_options(measurement).others: cosine.max(axis=1)}
-    return np.stack([both.get(label, mine) for label in measurement.label_set.labels], axis=1)
+    both = {_options(measurement).others: (cosine.max(axis=1), cosine.argmax(axis=1))}
+    chosen = [both.get(label, (mine, columns)) for label in measurement.label_set.labels]
+    return np.stack([score for score, _ in chosen], axis=1), np.stack([place for _, place in chosen], axis=1)
 
 
 def _directions(texts: Sequence[str], text_embeddings: Mapping[str, Float[np.ndarray, "d"]]) -> Float64[np.ndarray, "k d"]:
@@ -102,7 +124,7 @@ def check_rows(measurements: Iterable[Measurement], dataset: Dataset) -> None:
 
 def _check_rows(measurement: Measurement, dataset: Dataset) -> None:
     options, columns = _options(measurement), _columns(measurement)
-    asked = [options.question] if options.question else []
+    asked = [name for name in (options.question, options.stem) if name]
     names = [] if dataset.texts is None else list(map(str, dataset.texts.columns))
     if missing := next((name for name in (*columns, *asked) if name not in names), None):
         raise UsageError(f"{measurement.name}: no column of texts {missing!r}", fix=nearest(missing, names))
@@ -120,6 +142,24 @@ def _check_rows(measurement: Measurement, dataset: Dataset) -> None:
             fix = f"correct the columns {', '.join((*columns, *asked))}, or leave all of them empty in a row that is not to be asked"
             more = f" (and {int(wrong.sum()) - 1} more)" if wrong.sum() > 1 else ""
             raise DataError(f"{measurement.name}: a row has {what}", where=f"the row of {row.name!r}{more}", why=why, fix=fix)
+    _check_truth(measurement, dataset)
+
+
+def _check_truth(measurement: Measurement, dataset: Dataset) -> None:
+    """Refuse accuracy where only "unclear" is right: it would be the rate of abstention under another name."""
+    if (
+        measurement.truth is None
+        or measurement.truth not in dataset.attributes
+        or not any(c.metric == "accuracy" for c in measurement.claims)
+    ):
+        return
+    asked = asked_rows(measurement, dataset.texts) if dataset.texts is not None else slice(None)
+    known = set(dataset.attributes.loc[asked, measurement.truth]) - {UNKNOWN}
+    if known == {UNCLEAR}:
+        what = f"{measurement.name}: the right answer is {UNCLEAR!r} in every row"
+        why = "accuracy would then measure how often a model abstains, and a refuser would be always right"
+        fix = f'ask for Claim("selection_rate", …, {UNCLEAR!r}) and Claim("rate_among_answered", …) instead, without a truth'
+        raise DataError(what, where=f"column {measurement.truth!r}", why=why, fix=fix)
 
 
 def embedded_texts(measurements: Iterable[Measurement], row_texts: pd.DataFrame | None) -> dict[str, bool]:
@@ -127,27 +167,39 @@ def embedded_texts(measurements: Iterable[Measurement], row_texts: pd.DataFrame 
     found: dict[str, bool] = {}
     for each in measurements:
         if each.options is not None and row_texts is not None:
-            for name in _columns(each):
-                for text in row_texts[name].unique().tolist():
+            texts = _encoded(each, row_texts[asked_rows(each, row_texts)])
+            for name in texts:
+                for text in texts[name].unique().tolist():
                     found[text] = found.get(text, False) or each.options.private
-    found.pop("", None)
     return found
+
+
+def _encoded(measurement: Measurement, row_texts: pd.DataFrame) -> pd.DataFrame:
+    """Return what a dual encoder is given for each option of each row, in the order of the labels."""
+    texts, stem = row_texts[_columns(measurement)], _options(measurement).stem
+    return texts if stem is None else texts.assign(**{str(name): row_texts[stem].str.cat(texts[name], " ") for name in texts})
 
 
 def row_questions(measurement: Measurement, row_texts: pd.DataFrame, *, seed: int | None = None) -> list[Question | None]:
     """Return what a generative model is asked about each row, "unclear" among the options; None for a row that is not asked.
 
-    `measurement` has the label "unclear" (`with_unclear`); `seed` shuffles the options, as for a label set.
+    Options stand in the order of their texts, as the order of roles may tell which is right; in declared order where all rows have the
+    same. `seed` shuffles them, as for a label set.
     """
     options, made = _options(measurement), dict[tuple[str, ...], Question]()
     asked = asked_rows(measurement, row_texts)
     labels = tuple(label for label in measurement.label_set.labels if label in options.columns)
+    by_text = not _all_alike(row_texts.loc[asked, _columns(measurement)])
     columns = [*_columns(measurement), *([options.question] if options.question else [])]
     found: list[Question | None] = []
     for wanted, texts in zip(asked, row_texts[columns].itertuples(index=False, name=None), strict=True):
         if wanted and texts not in made:
-            label_set = LabelSet(measurement.label_set.name, labels, {label: (text,) for label, text in zip(labels, texts, strict=False)})
-            made[texts] = build_question(with_unclear(label_set), seed=seed, question=texts[-1] if options.question else None)
+            prompts = dict(zip(labels, texts, strict=False))
+            shown = tuple(sorted(labels, key=lambda label: prompts[label])) if by_text else labels
+            label_set = with_unclear(LabelSet(measurement.label_set.name, shown, {label: (text,) for label, text in prompts.items()}))
+            built = build_question(label_set, seed=seed, question=texts[-1] if options.question else None)
+            places = dict(zip(label_set.labels, built.options, strict=True))
+            made[texts] = replace(built, options=tuple(places[label] for label in with_unclear(measurement.label_set).labels))
         found.append(made[texts] if wanted else None)
     return found
 

@@ -14,6 +14,8 @@ class RowOptions:
     """label -> the column with its option: a label is a role that means the same in every row, such as "stereotyped"."""
     question: str | None = None
     """The column with what a generative model is asked; None: which option describes the image."""
+    stem: str | None = None
+    """The column with what stands before each option in the texts of a dual encoder, which reads no question; None: the option alone."""
     others: str | None = None
     """The label of every option of another row: the row's own name among all names. `columns` then has one label. Dual encoders only."""
     private: bool = False

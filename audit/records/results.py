@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import StringConstraints
 
 from audit.errors import DataError
+from audit.records.analyses.conditions import Conditions
 from audit.records.analyses.counterfactual_sets import CounterfactualSets
 from audit.records.analyses.similarity import AssociationTest, Ranking
 from audit.records.analyses.tagging import Tagging
@@ -106,6 +107,8 @@ class AuditResult:
     """Whose images get which labels above a threshold; exploratory."""
     counterfactual_sets: tuple[CounterfactualSets, ...] = ()
     """What changes when only one attribute does, beside harmless changes; exploratory."""
+    conditions: tuple[Conditions, ...] = ()
+    """The same images under several conditions, such as blurred, or asked with other prompts; exploratory."""
 
 
 @record

@@ -40,8 +40,11 @@ def test_every_probe_is_whole(probe):
     for measurement in measurements(probe):
         labels = measurement.label_set
         answers = set(labels.answers.values()) or set(labels.labels)
-        assert tuple(labels.prompts) == labels.labels
-        assert all(labels.prompts[label] for label in labels.labels)
+        if measurement.options is None:
+            assert tuple(labels.prompts) == labels.labels
+            assert all(labels.prompts[label] for label in labels.labels)
+        else:
+            assert set(labels.labels) == {*measurement.options.columns, *filter(None, [measurement.options.others])}
         assert set(labels.answers) in (set(), set(labels.labels))
         for claim in measurement.claims:
             assert claim.metric in METRICS

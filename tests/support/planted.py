@@ -63,11 +63,14 @@ class Stereotyper:
         dataset = probe.load(LoadOptions(data))
         favoured = favoured_rows(probe, dataset)
         self.rows = {}
+        asked = None if dataset.texts is None else dataset.texts.reset_index(drop=True)
         for row, content in enumerate(dataset.images):
             attributes = dataset.attributes.iloc[row]
-            own = {} if dataset.texts is None else dataset.texts.iloc[row].to_dict()
-            texts = list(wanted_texts(probe, attributes, own, favoured=bool(favoured[row])))
-            self.rows[pixels(decode(content).image)] = np.sum([text_direction(text) for text in texts], axis=0)
+            texts = list(wanted_texts(probe, attributes, None if asked is None else asked.loc[row], favoured=bool(favoured[row])))
+            directions = np.sum([np.zeros(DIMENSIONS), *(text_direction(text) for text in texts)], axis=0)
+            # A picture may be asked in several rows.
+            key = pixels(decode(content).image)
+            self.rows[key] = self.rows.get(key, 0) + directions
 
     def encode_images(self, images):
         """Return the sum of what each picture shall be answered with; of a strange picture its mean colour, as a direction."""
@@ -89,19 +92,24 @@ def stereotyped_attribute(probe):
     return (*by, *(name for plan in probe.analyses for name in getattr(plan, "by", ())))[0]
 
 
-def wanted_texts(probe, attributes, own, *, favoured):
-    """Give the prompts of the answers that a picture shall get; `own` holds the texts of its row."""
+def wanted_texts(probe, attributes, row_texts=None, *, favoured):
+    """Give the prompts of the answers that a picture shall get, one of each label."""
     for each in probe.measurements:
         label = wanted_label(each, attributes, favoured=favoured)
-        if each.options is not None:
-            yield from filter(None, [own.get(each.options.columns.get(label, ""), "")])
-        elif label is not None:
-            yield from each.label_set.prompts[label]
+        if label is not None:
+            yield from each.label_set.prompts[label] if each.options is None else row_option(each.options, label, row_texts)
     for plan in probe.analyses:
         if isinstance(plan, RankingPlan) and favoured:
             yield next(iter(plan.queries.values()))[0]
         if isinstance(plan, AssociationPlan):
             yield plan.words[list(plan.words)[0 if favoured else 1]][0]
+
+
+def row_option(options, label, row_texts):
+    """Give the text of a row that stands for a label; none for a row that is not asked, and for the options of all other rows."""
+    text = row_texts[options.columns[label]] if label in options.columns else ""
+    if text:
+        yield f"{row_texts[options.stem]} {text}" if options.stem else text
 
 
 def wanted_label(measurement, attributes, *, favoured):
@@ -114,6 +122,8 @@ def wanted_label(measurement, attributes, *, favoured):
         counted = measurement.outcomes.get(outcome, labels[:1])
     inside = [label for label in labels if answers.get(label, label) in counted]
     outside = [label for label in labels if label not in inside]
+    if measurement.options is not None:
+        outside.reverse()  # rather "unclear" than the other role: who says "his" of everybody is not shown to look at pictures
     return next(iter(inside if favoured else outside), None)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from audit.data.assemble import fingerprint, first_rows
+from audit.data.assemble import fingerprint_with_texts, first_rows
 from audit.data.schema import IMAGE_COLUMNS, Schema, image_column, quoted, read
 from audit.data.table import read_cells
 from audit.errors import DataError
@@ -52,7 +52,7 @@ def with_attributes(dataset: Dataset, path: Path, encoding: str | None = None) -
         dataset,
         attributes=together,
         levels={**dataset.levels, **levels},
-        fingerprint=fingerprint(together),
+        fingerprint=fingerprint_with_texts(together, dataset.texts),
         notes=(*dataset.notes, *attributes.notes, note),
     )
 

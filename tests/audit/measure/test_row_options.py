@@ -243,6 +243,59 @@ def test_among_the_options_of_all_rows_an_image_is_right_or_wrong_and_no_name_is
         run(part_of(named(), [0, 3]), NAMED, root=root, fewest=1)
 
 
+class Blind(FakeEncoder):
+    """Every text is the same to it, so that all options of a row tie."""
+
+    def encode_texts(self, texts):
+        return np.ones((len(texts), 3), np.float32)
+
+
+def test_a_tie_goes_to_no_role_but_to_the_text_that_comes_first(root):
+    # The texts in their order: blue, green, red; blue is "unclear". Of rows 1 and 2 green is "other", of rows 3 and 4 "stereotyped".
+    assert set(run(rows(), model=Blind(AXES), root=root).predictions["answer"].y_pred) == {"unclear"}
+    two = {"label_set": LabelSet("two", ("stereotyped", "other"), {}), "options": RowOptions({"stereotyped": "a", "other": "b"})}
+    blind = replace(MEASURED, truth=None, claims=CLAIMS[2:], outcomes={"stereotyped": ("stereotyped",)}, **two)
+    tied = run(rows(), blind, model=Blind(AXES), root=root).predictions["answer"]
+    assert tied.y_pred.tolist() == ["other", "other", "stereotyped", "stereotyped", "other", "other"]
+    # Three names that tie are no identification: only who is first in the alphabet, "blue Miller", is right.
+    assert run(named(), NAMED, model=Blind(AXES), root=root).predictions["name"].y_pred.tolist() == [
+        "wrong",
+        "wrong",
+        "right",
+        "wrong",
+        "wrong",
+    ]
+
+
+def test_a_generative_model_that_takes_the_first_option_is_not_right_for_the_order_of_roles(root):
+    class First(FakeAnswerer):
+        def _one(self, image, question):
+            return [-float(option != question.text.splitlines()[1].removeprefix("- ")) for option in question.options]
+
+    two = {"label_set": LabelSet("two", ("stereotyped", "other"), {}), "options": RowOptions({"stereotyped": "a", "other": "b"})}
+    asked = replace(MEASURED, truth=None, claims=CLAIMS[2:], outcomes={"stereotyped": ("stereotyped",)}, **two)
+    given = run(rows(), asked, model=First(), root=root).predictions["answer"].y_pred.tolist()
+    assert given == ["other", "other", "stereotyped", "stereotyped", "other", "other"]
+
+
+def test_a_stem_stands_before_each_option_for_a_dual_encoder_alone(root):
+    encoder = Counting()
+    run(
+        rows(ROWS[:1]),
+        replace(MEASURED, truth=None, claims=CLAIMS[1:], options=replace(OPTIONS, stem="q")),
+        model=encoder,
+        root=root,
+        fewest=1,
+    )
+    assert sorted(encoder.texts) == [f"What colour is it? {each}" for each in ("blue, or who knows", "green hair", "red hair")]
+
+
+def test_accuracy_is_refused_where_only_unclear_is_right(root):
+    data = rows()
+    with pytest.raises(DataError, match="the right answer is 'unclear' in every row"):
+        run(replace(data, attributes=data.attributes.assign(truth=["unclear"] * 5 + ["unknown"])), root=root)
+
+
 def test_no_error_about_a_private_text_holds_it(root):
     class Broken(FakeEncoder):
         def encode_texts(self, texts):
