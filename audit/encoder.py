@@ -1,4 +1,4 @@
-"""What a model is to an audit: the `Encoder` and `Answerer` protocols and what the report says about one. `audit.types` has them all."""
+"""What a model is to an audit: the protocols `Encoder`, `Answerer`, `Writer`, and what the report says of one; also in `audit.types`."""
 
 from __future__ import annotations
 
@@ -99,11 +99,23 @@ class Question:
 
 @runtime_checkable
 class Answerer(Protocol):
-    """A generative model: it reads an image and a question, and gives every option of an answer a likelihood. It writes nothing."""
+    """A generative model: it reads an image and a question, and gives every option of an answer a likelihood."""
 
     @property
     def record(self) -> ModelRecord: ...
 
     def log_likelihoods(self, images: Sequence[Image.Image], questions: Sequence[Question]) -> Float[np.ndarray, "n k"]:
         """Return the mean log-likelihood (nats a token) of each option's tokens: the questions' options side by side, float32."""
+        ...
+
+
+@runtime_checkable
+class Writer(Protocol):
+    """A generative model that writes: it reads an image and a prompt, and goes on in its own words."""
+
+    @property
+    def record(self) -> ModelRecord: ...
+
+    def write(self, images: Sequence[Image.Image], prompts: Sequence[str]) -> list[list[str]]:
+        """Return what is written about each image, a text for each prompt; equal images and prompts give equal texts."""
         ...

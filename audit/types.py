@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from audit.encoder import Answerer, Encoder, ImageEncoder, ModelRecord, Note, Question
+from audit.encoder import Answerer, Encoder, ImageEncoder, ModelRecord, Note, Question, Writer
 from audit.plans import (
     AnalysisPlan,
     CellReference,
@@ -34,7 +34,7 @@ __all__ = [
     "SAME_ANSWER", "UNCLEAR", "UNKNOWN", "AnalysisPlan", "Answerer", "Better", "CellReference", "Claim", "Dataset", "Embeddings",
     "Encoder", "Exclusion", "Group", "ImageEncoder", "LabelSet", "LoadOptions", "Measurement", "ModelRecord", "Note", "PairedClaim",
     "Predictions", "Probe", "ProbeData", "PublishedRow", "PublishedTable", "Question", "RowOptions", "Settings", "Specification",
-    "SpecificationPlan",
+    "SpecificationPlan", "Writer",
 ]  # fmt: skip
 
 Better = Literal["high", "low", "neither"]
@@ -209,7 +209,8 @@ class Probe:
 
     name: str
     question: str
-    load: Callable[[LoadOptions], Dataset]
+    load: Callable[[LoadOptions], Dataset] | None
+    """None: no image is needed."""
     measurements: tuple[Measurement, ...]
     source: str
     licence: str
@@ -230,6 +231,8 @@ class Probe:
     """The attribute whose levels are the independent units of every rate; None: every image is its own."""
     weights: str | None = None
     """The attribute that holds how much each image counts for in every rate; None: every image counts once."""
+    fitted: Callable[[Dataset], Probe] | None = None
+    """Given the data, returns what is asked of them: for probes of any labelled data, whose classes are the labels."""
 
 
 @dataclass(frozen=True)

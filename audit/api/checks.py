@@ -155,3 +155,12 @@ def about_data(request: Any) -> None:
         raise UsageError(f"{flag(given[0])} cannot be used {where}", why="it says how a table in a file is read", fix="leave it out")
     if request.image_root is not None and not request.image_root.is_dir():
         raise UsageError(f"no folder {str(request.image_root)!r}", where="--image-root", fix="name the folder that the images are in")
+
+
+def about_tags(request: Any) -> None:
+    """Raise `UsageError` where an option is about one answer an image, and an image has several labels."""
+    one_answer = ("probe", "outcome", "pairs", "prediction_column", "truth_column", "weights")
+    if given := [name for name in one_answer if is_given(getattr(request, name))]:
+        raise UsageError(
+            f"--tags cannot be used with {flag(given[0])}", why="an image has several labels, none of them the answer", fix="leave it out"
+        )

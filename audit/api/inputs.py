@@ -13,8 +13,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from audit.api.checks import is_given
 from audit.api.lookup import planned_questions
 from audit.api.requests import AuditRequest
+from audit.data.assemble import fingerprint
 from audit.data.changed.joined import with_attributes
 from audit.data.changed.subset import read_list, stratified, without
 from audit.data.table import DataLocation
@@ -29,7 +31,8 @@ from audit.models.model_args import by_model, parse_model_args
 from audit.predictions.bins import bin_dataset, parse_bins
 from audit.predictions.nesting import check_nested
 from audit.predictions.pairs import parse_pairs
-from audit.predictions.read import ColumnOptions, PredictionFile, load_predictions
+from audit.predictions.read import PredictionFile, load_predictions
+from audit.predictions.rows import ColumnOptions
 from audit.predictions.several import with_all_answers
 from audit.predictions.weights import with_weights
 from audit.probe.check import mistakes
@@ -49,6 +52,7 @@ def probes_of(request: AuditRequest) -> tuple[Probe, ...]:
     import probes
 
     chosen = [probes.get(each) if isinstance(each, str) else each for each in request.probe]
+    chosen = [probe if probe.fitted is None or request.predictions else _fitted(probe, request) for probe in chosen]
     made_in_python = [probe for probe, spec in zip(chosen, request.probe, strict=True) if probe is spec]
     for mistake in (each for probe in made_in_python for each in mistakes(probe, prompted=not request.predictions)):
         raise mistake.error(None)
@@ -67,6 +71,13 @@ def probes_of(request: AuditRequest) -> tuple[Probe, ...]:
     return tuple(with_slices(probe, request.by) for probe in chosen)
 
 
+def _fitted(probe: Probe, request: AuditRequest) -> Probe:
+    """Return a probe of any labelled data with what it asks of these."""
+    assert probe.fitted is not None  # noqa: S101  (the caller looked)
+    dataset = _loaded(probe, request)
+    return replace(probe.fitted(dataset), load=lambda _: dataset)  # read once
+
+
 def gates_of(request: AuditRequest, probes: Sequence[Probe]) -> GateSet:
     """Return the gates of a request. Which questions external predictions can answer is known only from the file."""
     planned = None if request.predictions else planned_questions(asked for probe in probes for asked in probe.measurements)
@@ -81,17 +92,9 @@ def dataset_of(probe: Probe, request: AuditRequest) -> Dataset:
 
     UsageError if a column that the probe asks for is missing; DataError if the data cannot be read, or no image is left.
     """
-    own = own_files(request.probe)
-    dataset: object = request.data
-    if not isinstance(request.data, Dataset):
-        dataset = call_own(
-            lambda: probe.load(LoadOptions(_location(request), request.limit, request.seed)), own, "its data cannot be loaded"
-        )
-    if not isinstance(dataset, Dataset):
-        what = f"the loader of probe {probe.name!r} gave a value of type {type(dataset).__name__}"
-        raise UsageError(what, why="a Dataset is expected", fix="give data, or correct the probe's load")
-    if len(dataset.images) == 0:
-        raise DataError(f"the data of probe {probe.name!r} have no images", fix="give another --data")
+    if probe.load is None:
+        return _no_images(probe, request)
+    dataset = _loaded(probe, request)
     if request.attributes_from:
         dataset = with_attributes(dataset, request.attributes_from, request.encoding)
     dataset = bin_dataset(dataset, tuple(map(parse_bins, request.bins)))
@@ -113,6 +116,31 @@ def dataset_of(probe: Probe, request: AuditRequest) -> Dataset:
         dataset = without(dataset, *_excluded(request.exclude))
         LOG.info("left out %s (%s)", in_words(dataset.exclusions[-1].count, "image"), dataset.exclusions[-1].reason)
     return stratified(dataset, request.limit, request.seed) if request.limit else dataset
+
+
+def _loaded(probe: Probe, request: AuditRequest) -> Dataset:
+    """Return the data that a request gives, or that the probe's loader makes of what it names."""
+    dataset: object = request.data
+    if (loader := probe.load) is not None and not isinstance(request.data, Dataset):
+        wanted = LoadOptions(_location(request), request.limit, request.seed)
+        dataset = call_own(lambda: loader(wanted), own_files(request.probe), "its data cannot be loaded")
+    if not isinstance(dataset, Dataset):
+        what = f"the loader of probe {probe.name!r} gave a value of type {type(dataset).__name__}"
+        raise UsageError(what, why="a Dataset is expected", fix="give data, or correct the probe's load")
+    if len(dataset.images) == 0:
+        raise DataError(f"the data of probe {probe.name!r} have no images", fix="give another --data")
+    return dataset
+
+
+def _no_images(probe: Probe, request: AuditRequest) -> Dataset:
+    """Return the data set of a probe that needs no image; UsageError where the request says what to do with images."""
+    given = [name for name in ("data", "limit", "exclude", "bins", "include_examples") if is_given(getattr(request, name))]
+    if given:
+        what = f"--{given[0].replace('_', '-')} cannot be used with the probe {probe.name!r}"
+        raise UsageError(what, why="it looks at no image", fix="leave it out")
+    return Dataset(
+        probe.name, (), pd.DataFrame(index=pd.Index([], dtype="str")), {}, fingerprint(pd.DataFrame()), "no images", probe.licence
+    )
 
 
 def _check_groups(dataset: Dataset, probe: Probe) -> None:
@@ -147,7 +175,7 @@ def predictions_of(request: AuditRequest, probes: Sequence[Probe]) -> list[Predi
         request.attributes, request.cluster, request.weights, sliced_columns(probes),
         prediction=request.prediction_column, truth=request.truth_column, encoding=request.encoding,
         bins=tuple(map(parse_bins, request.bins)),
-        beside=beside(request), changing=tuple(each.attribute for each in map(parse_pairs, request.pairs)),
+        tags=request.tags, beside=beside(request), changing=tuple(each.attribute for each in map(parse_pairs, request.pairs)),
     )  # fmt: skip
     files = []
     for source in request.predictions:

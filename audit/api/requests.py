@@ -83,6 +83,10 @@ class AuditRequest(Request):
     truth_column: str | None = option(
         text, None, WHAT, "with --predictions: the column of true answers (default: y_true)", metavar="COLUMN"
     )
+    tags: str | None = option(
+        text, None, WHAT, "with --predictions: a column that holds several labels an image (suit|tie, or a list), as vision services give "
+        "them", metavar="COLUMN",
+    )  # fmt: skip
     encoding: str | None = option(
         checks.encoding, None, WHAT, "of a table of text that is not UTF-8, such as latin-1, cp1252 or utf-16", metavar="NAME"
     )
@@ -181,6 +185,8 @@ class AuditRequest(Request):
         checks.gates(self.fail_on, self.junit, require_conclusive=self.require_conclusive, example="gap > 0.05")
 
     def _check_columns(self) -> None:
+        if self.tags:
+            checks.about_tags(self)
         if self.pairs and (self.probe or self.weights):
             what = "--probe: it says itself what its pairs are" if self.probe else "--weights: each pair counts once"
             raise UsageError(f"--pairs cannot be used with {what}", fix="leave one of them out")
@@ -200,7 +206,7 @@ class AuditRequest(Request):
             "model", "model_args", "data", "image_root", "image_column", "attributes_from", "limit", "include_examples", "what_if",
             "untrained_control",
         )  # fmt: skip
-        for name in with_a_model if external else ("attributes", "outcome", "pairs", "depth", "prediction_column", "truth_column"):
+        for name in with_a_model if external else ("attributes", "outcome", "pairs", "depth", "prediction_column", "truth_column", "tags"):
             if checks.is_given(getattr(self, name)):
                 why = "no model is loaded and no image is read" if external else "the probe says what is asked"
                 what = f"{flag(name)} cannot be used {'with' if external else 'without'} --predictions"

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from audit.comparison.change import changes_by_group, gap_ends, pair_changes, unit_rates
 from audit.errors import DataError, UsageError
-from audit.records.analyses.conditions import Condition, ConditionResult, Conditions
+from audit.records.analyses.conditions import Condition, ConditionKind, ConditionResult, Conditions
 from audit.statistics.counts.rows import RowEvents, row_codes, row_events
 from audit.statistics.metrics import METRICS, Outcome
 from audit.statistics.multiplicity import benjamini_hochberg
@@ -29,7 +29,7 @@ class ConditionsAsked:
     """What is counted under every condition, and by which groups."""
 
     question: str
-    kind: Literal["prompts", "images", "attack", "shots", "shift"]
+    kind: ConditionKind
     measurement: str
     by: Group
     metric: str = "accuracy"

@@ -10,13 +10,16 @@ from typing import TYPE_CHECKING
 from audit.answers import answers_of
 from audit.data.assemble import fingerprint
 from audit.data.changed.subset import listed_in
+from audit.engine.analyses.tagging import analyse_given
 from audit.engine.probe_audit import AnsweredProbe, AuditedProbe, build_result
 from audit.errors import DataError, UsageError
 from audit.naming import finding_id, natural_order
 from audit.predictions.bins import binned_levels
 from audit.predictions.default_claims import DefaultClaims, default_claims
 from audit.predictions.exclusion import exclude
-from audit.predictions.read import PLAIN, MeasurementAnswers, PredictionFile
+from audit.predictions.read import PLAIN, PredictionFile
+from audit.predictions.rows import MeasurementAnswers
+from audit.records.analyses.tagging import Tagging
 from audit.stages import Stages, silent
 from audit.types import UNCLEAR, UNKNOWN, Dataset, Group, Measurement, ModelRecord, Note, Predictions, Probe, Settings
 
@@ -66,7 +69,9 @@ def leave_out(file: PredictionFile, listed: Sequence[str], name: str) -> Predict
     for given, each in zip(file.answers, kept, strict=True):
         gone = given.predictions.attributes[given.predictions.attributes.index.isin(listed)]
         more = (listed_in(name, gone),) if len(gone) else ()
-        answers.append(replace(given, predictions=each, exclusions=(*given.exclusions, *more)))
+        left = ~given.predictions.attributes.index.isin(listed)
+        tags = None if given.tags is None else replace(given.tags, kept=given.tags.kept[left])
+        answers.append(replace(given, predictions=each, exclusions=(*given.exclusions, *more), tags=tags))
     return replace(file, answers=tuple(answers), notes=(*file.notes, *notes))
 
 
@@ -85,11 +90,22 @@ def audit_predictions(file: PredictionFile, plan: PredictionPlan, settings: Sett
             answered = _answered(replace(file, answers=tuple(together)), model, asked, plan)
             for left_out in answered.dataset.exclusions:
                 LOG.info("left out %d rows (%s)", left_out.count, left_out.reason)
-            audited.append(build_result(answered, asked.probe, settings, stages))
+            done = build_result(answered, asked.probe, settings, stages)
+            audited.append(replace(done, result=replace(done.result, taggings=_taggings(together, answered, asked.probe, settings))))
     if not audited:
         made = ", ".join(sorted({answers.probe or "" for answers in file.answers}))
         raise UsageError(f"{file.name} holds no answers to the probe {plan.probes[0].name!r}", why=f"its answers are to: {made}")
     return audited
+
+
+def _taggings(together: Sequence[MeasurementAnswers], answered: AnsweredProbe, probe: Probe, settings: Settings) -> tuple[Tagging, ...]:
+    """Return which labels are given to whom, where a row has several."""
+    tags = next((each.tags for each in together if each.tags is not None), None)
+    if tags is None:
+        return ()
+    kept = dict(zip(tags.labels, tags.kept.T, strict=True))
+    counted = replace(probe, cluster=answered.cluster, weights=answered.weights)
+    return analyse_given("Which labels are given to whom?", kept, answered.attributes, answered.dataset, counted, settings)
 
 
 @dataclass(frozen=True)

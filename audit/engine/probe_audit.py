@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 import numpy as np
 import pandas as pd
@@ -18,9 +18,10 @@ from audit.engine.analyses.inputs import AnalysisInputs
 from audit.engine.plan import counted_levels
 from audit.engine.shares import findings_by_share
 from audit.engine.texts import GivenTexts, given_texts
+from audit.engine.written import refuse_a_dual_encoder, refuse_a_generative_model, table_of_texts, texts_for
 from audit.errors import UsageError, nearest
 from audit.measure import predict
-from audit.measure.interview import Interview, interview
+from audit.measure.asked.interview import Interview, interview
 from audit.measure.row_options import check_rows, embedded_texts, row_texts_record
 from audit.plans import WhatIfPlan
 from audit.predictions.weights import weights_of
@@ -34,7 +35,20 @@ from audit.statistics.evidence.prompt_sensitivity import specification_curve
 from audit.statistics.findings import decide_verdicts
 from audit.statistics.paired.findings import paired_findings
 from audit.statistics.responsiveness import responsiveness, with_composition
-from audit.types import UNKNOWN, Answerer, Dataset, Encoder, Exclusion, Measurement, ModelRecord, Note, Predictions, Probe, Settings
+from audit.types import (
+    UNKNOWN,
+    Answerer,
+    Dataset,
+    Embeddings,
+    Encoder,
+    Exclusion,
+    Measurement,
+    ModelRecord,
+    Note,
+    Predictions,
+    Probe,
+    Settings,
+)
 from audit.whatif.explore import WhatIfInputs, chosen_methods, explore
 
 NEAR_TIE_MARGIN = 0.01
@@ -48,6 +62,8 @@ class AuditedProbe:
     result: AuditResult
     predictions: Mapping[str, Predictions]
     """measurement -> predictions."""
+    texts: pd.DataFrame | None = None
+    """What was written about each image (columns ``text:NAME``), with its attributes; None where nothing was."""
 
 
 @dataclass(frozen=True)
@@ -95,9 +111,12 @@ def audit(
     if isinstance(encoder, Answerer):
         if methods:
             refuse_what_ifs()
-        held = interview(encoder, probe, dataset, settings, cache_root=cache_root, batch_size=batch_size, progress=images)
-        return _interviewed(held, dataset, settings, stages)
-    embeddings = embed_images(encoder, dataset, cache_root, batch_size=batch_size, max_skip=settings.max_skip, progress=images)
+        return _asked(encoder, probe, dataset, settings, stages, cache_root=cache_root, batch_size=batch_size)
+    refuse_a_dual_encoder(probe)
+    if probe.load is None:  # texts alone
+        embeddings = Embeddings(np.empty((0, encoder.record.dimensions), np.float32), np.empty(0, np.int64), (), {}, 0)
+    else:
+        embeddings = embed_images(encoder, dataset, cache_root, batch_size=batch_size, max_skip=settings.max_skip, progress=images)
     attributes = dataset.attributes.iloc[embeddings.rows]
     plans = probe.what_ifs if methods else ()
     given = given_texts(probe, plans)
@@ -125,7 +144,7 @@ def audit(
     alone = probe.cluster is not None and attributes[probe.cluster].is_unique
     asked = replace(probe, cluster=None) if alone else probe
     found: dict[str, Any] = analyses.analyse(
-        AnalysisInputs(asked, dataset, attributes, encoder, embeddings, texts, predictions, settings, embed)
+        AnalysisInputs(asked, dataset, attributes, encoder, embeddings, texts, audited.predictions, settings, embed)
     )
     return _with_texts(replace(audited, result=replace(audited.result, what_ifs=tried, **found)), given)
 
@@ -141,10 +160,32 @@ def _what_ifs(plans: Sequence[WhatIfPlan], inputs: WhatIfInputs, methods: Sequen
     return tuple(tried)
 
 
-def _interviewed(held: Interview, dataset: Dataset, settings: Settings, stages: Stages) -> AuditedProbe:
+def _asked(
+    model: Answerer, probe: Probe, dataset: Dataset, settings: Settings, stages: Stages, *, cache_root: CacheRoot, batch_size: int
+) -> AuditedProbe:
+    """Ask a generative model the questions of a probe, and let it write what the probe's analyses read."""
+    how: dict[str, Any] = {"cache_root": cache_root, "batch_size": batch_size, "progress": partial(stages, "images")}
+    plans, _ = analyses.split(probe.analyses, generative=True)
+    written = texts_for(model, probe, plans, dataset, settings, **how)
+    if probe.measurements:
+        held = interview(model, probe, dataset, settings, **how)
+    elif written is not None:
+        held = Interview(model.record, probe, written.images, dataset.attributes.iloc[written.images.rows], {}, ())
+    else:
+        refuse_a_generative_model(probe)
     seen = (held.scores.exclusions, held.scores.conversions)
-    answered = AnsweredProbe(held.record, dataset, held.attributes, held.predictions, held.specifications, *seen)
-    return _with_texts(build_result(answered, held.probe, settings, stages), given_texts(held.probe))
+    notes = (Note("asked_to_write"),) if written else ()
+    record = replace(held.record, asked=(*held.record.asked, *notes))
+    answered = AnsweredProbe(record, dataset, held.attributes, held.predictions, held.specifications, *seen)
+    audited = _with_texts(build_result(answered, held.probe, settings, stages), given_texts(replace(held.probe, analyses=plans)))
+    if written is None:
+        return audited
+    embed: Any = partial(embed_images, cast(Any, model), cache_root=cache_root, batch_size=batch_size, max_skip=settings.max_skip)
+    inputs = AnalysisInputs(
+        replace(probe, analyses=plans), dataset, held.attributes, model, held.scores, {}, held.predictions, settings, embed, written.texts
+    )  # fmt: skip
+    found: dict[str, Any] = analyses.analyse(inputs, generative=True)
+    return replace(audited, result=replace(audited.result, **found), texts=table_of_texts(plans, written, held.attributes))
 
 
 def refuse_what_ifs() -> NoReturn:

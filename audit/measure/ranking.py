@@ -212,6 +212,42 @@ def abs_bias_at_k(scores: Float[np.ndarray, "q n"], groups: Shaped[np.ndarray, "
     return float(np.abs(query_biases(_two_counts(scores, groups, k, (first, second)))).mean())
 
 
+def normalized_entropy_at_k(scores: Float[np.ndarray, "n"], groups: Shaped[np.ndarray, "n"], k: int) -> float:
+    """Entropy of the groups' shares of the top `k`, as a part of what equal shares have.
+
+    ``H / ln|A|``, ``H = -sum over groups of q ln q``: q is a group's share of the top `k`, A the groups of the gallery.
+
+    Parameters
+    ----------
+    scores, groups, k
+        As in `max_skew_at_k`.
+
+    Returns
+    -------
+    float
+        From 0, where all of the top `k` are of one group, to 1, where each group has the same share, whatever its share of all images:
+        compare it with what random rankings give. ``nan`` if the gallery has a single group.
+
+    Raises
+    ------
+    ValueError
+        If `k` is outside ``[1, n)``.
+
+    References
+    ----------
+    Hamidieh, Zhang, Gerych, Hartvigsen and Ghassemi 2024 (So-B-IT), https://arxiv.org/abs/2411.00997
+
+    Examples
+    --------
+    Three of the top four are "a", of two groups: (.75 ln(4 / 3) + .25 ln 4) / ln 2.
+
+    >>> round(normalized_entropy_at_k(np.arange(8.0)[::-1], np.array(list("aaabbbba")), 4), 3)
+    0.811
+    """
+    names, codes = np.unique(groups, return_inverse=True)
+    return float(entropies(np.bincount(codes[top_k(scores, k)], minlength=len(names))))
+
+
 # ---- on counts: what the public metrics and their nulls share ------------------------------------------------------------------------
 
 
@@ -241,6 +277,14 @@ def divergence(ranked: Int[np.ndarray, "*b k"], target: Float[np.ndarray, "g"], 
         if share > 0:
             total += (table - whole * np.log(share))[np.cumsum(ranked == group, axis=-1, dtype=np.int32)]
     return np.asarray((total / places - np.log(places)) @ weights / weights.sum())
+
+
+def entropies(counts: Int[np.ndarray, "*b g"]) -> Float[np.ndarray, "*b"]:
+    """Return the normalised entropy of counts of groups; NaN of a single group."""
+    share = counts / counts.sum(axis=-1, keepdims=True)
+    surprise = np.log(1 / np.where(share > 0, share, 1.0))
+    groups = counts.shape[-1]
+    return np.asarray((share * surprise).sum(axis=-1) / (np.log(groups) if groups > 1 else np.nan))
 
 
 def query_biases(counts: Int[np.ndarray, "*b 2"]) -> Float[np.ndarray, "*b"]:

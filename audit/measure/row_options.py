@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from audit.errors import DataError, UsageError, nearest
-from audit.measure.likelihood import build_question, with_unclear
+from audit.measure.asked.likelihood import build_question, with_unclear
 from audit.measure.zero_shot import cosine_scores, ensemble, has_truth, logits_of, predict_from_scores, probabilities
 from audit.plans import RowOptions
 from audit.records.inputs import RowTexts

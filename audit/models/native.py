@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from audit.errors import DataError
+from audit.models.attack import attack
 from audit.models.runtime import located, model_record, scoring, to_rows, torch_setting, untrained_record
 from contrastive.checkpoint.file import Checkpoint
 from contrastive.checkpoint.heads import require_both_towers
@@ -56,6 +57,19 @@ class NativeEncoder:
         self._enter("text")
         with torch.inference_mode():
             return to_rows(self._model.encode_text(ids[:, :longest].to(self._device)))
+
+    def attacked(
+        self, images: Sequence[Image.Image], texts: Float[np.ndarray, "k d"], right: Sequence[int], budget: float, steps: int
+    ) -> Float[np.ndarray, "n d"]:
+        """Return a row for each image after its pixels moved against the right text, by `budget` 255ths at most (`audit.models.attack`)."""
+        self._enter("image")
+        pixels = self._preprocess.pixels(images).to(self._device).float() / 255
+
+        def encode(pixels_nchw: torch.Tensor) -> torch.Tensor:
+            return self._model.encode_image(self._preprocess.normalise(255 * pixels_nchw).to(self._dtype))
+
+        given = torch.from_numpy(texts).to(self._device), torch.tensor(right, device=self._device)
+        return to_rows(attack(encode, pixels, *given, budget / 255, steps))
 
     def untrained(self, seed: int) -> NativeEncoder:
         """Return the same architecture, preprocessing and tokenizer with weights that were drawn and never trained."""

@@ -11,6 +11,8 @@ from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
+import pandas as pd
+
 from audit.engine import AuditedProbe
 from audit.output import directory as outputs
 from audit.output.manifest import replacing_files
@@ -57,8 +59,16 @@ def write(directory: Path, results: Results, audited: Sequence[AuditedProbe]) ->
     with replacing_files(directory) as folder:
         outputs.write_text(folder / outputs.AUDIT, to_json(results))
         write_predictions(folder / "predictions.parquet", [(each.result, each.predictions) for each in audited])
+        if written := [each for each in audited if each.texts is not None]:
+            outputs.write_text(folder / "texts.csv", _texts_csv(written))
         (folder / "tables").mkdir()
         tables = {f"tables/{name}": text for name, text in csv_tables(results).items()}
         for name, text in {"summary.md": summary_markdown(results), **model_cards(results), **tables}.items():
             outputs.write_text(folder / name, text)
         outputs.write_text(folder / "report.html", render(results))
+
+
+def _texts_csv(audited: Sequence[AuditedProbe]) -> str:
+    """Return what was written, a row an image and model: with it the audit can be repeated without the model."""
+    frames = [each.texts.assign(model=each.result.model.name) for each in audited if each.texts is not None]
+    return str(pd.concat(frames).to_csv(index_label="id"))

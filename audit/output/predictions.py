@@ -47,6 +47,8 @@ def predictions_table(audited: Iterable[tuple[AuditResult, Mapping[str, Predicti
     import pyarrow as pa
 
     pairs = [(result, name, prediction) for result, predictions in audited for name, prediction in predictions.items()]
+    if not pairs:  # probes of analyses alone
+        return pa.table({name: pa.array([], pa.string()) for name in OWN_COLUMNS})
     labels = {f"{result.probe.name}/{name}": list(prediction.labels) for result, name, prediction in pairs}
     clusters = {result.probe.name: column for result, _, prediction in pairs if (column := cluster_column(result, prediction))}
     weights = {result.probe.name: column_of(result.data.weights) for result, _, _ in pairs if result.data.weights is not None}

@@ -15,7 +15,7 @@ import pandas as pd
 from audit.errors import DataError, UsageError, nearest
 from audit.predictions.answers import distinct
 from audit.predictions.pairs import PairColumns, paired_claims
-from audit.predictions.read import MeasurementAnswers
+from audit.predictions.rows import MeasurementAnswers
 from audit.types import UNKNOWN, Better, Claim, Dataset, Group, LabelSet, Measurement, Note, Predictions, Probe
 
 if TYPE_CHECKING:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from audit.naming import natural_order
-from audit.predictions.read import MeasurementAnswers, PredictionFile
+from audit.predictions.read import PredictionFile
+from audit.predictions.rows import MeasurementAnswers
 
 
 def with_all_answers(files: Sequence[PredictionFile]) -> list[PredictionFile]:

@@ -54,7 +54,7 @@ def mistakes(probe: Probe, *, prompted: bool = True) -> Mistakes:
     for name in ("name", "question", "source", "licence"):
         yield from _text(getattr(probe, name), name, "Probe", part)
     load: object = probe.load
-    if not callable(load):
+    if not callable(load) and not (load is None and probe.analyses and not probe.measurements):
         yield Mistake(f"load is {_shown(load)}: expected a function of LoadOptions", "load=load", "Probe", load, part)
     for name in ("limits", "not_tested"):
         yield from _several(getattr(probe, name), str, name, "Probe", part)
@@ -67,8 +67,9 @@ def mistakes(probe: Probe, *, prompted: bool = True) -> Mistakes:
     yield from wrong
     if wrong:
         return
-    if not probe.measurements:
-        yield Mistake("a probe without measurements", "measurements=(Measurement(…),)", "Probe", probe.name, part)
+    if not probe.measurements and not probe.analyses:
+        fix = "measurements=(Measurement(…),), or analyses=(RankingPlan(…),)"
+        yield Mistake("a probe without measurements and without analyses", fix, "Probe", probe.name, part)
     for measurement in (*probe.measurements, *probe.without_inference):
         yield from _of_measurement(measurement, prompted=prompted and measurement.asked is None and measurement.options is None)
     yield from _of_names(probe, part)

@@ -12,8 +12,11 @@ from pydantic import StringConstraints
 from audit.errors import DataError
 from audit.records.analyses.conditions import Conditions
 from audit.records.analyses.counterfactual_sets import CounterfactualSets
+from audit.records.analyses.few_shot import FewShot
 from audit.records.analyses.similarity import AssociationTest, Ranking
 from audit.records.analyses.tagging import Tagging
+from audit.records.analyses.text_association import TextAssociation
+from audit.records.analyses.word_rates import WordRates
 from audit.records.base import Timing, Verdict, record
 from audit.records.comparison import PairedModels
 from audit.records.counts import CountRecord
@@ -109,6 +112,12 @@ class AuditResult:
     """What changes when only one attribute does, beside harmless changes; exploratory."""
     conditions: tuple[Conditions, ...] = ()
     """The same images under several conditions, such as blurred, or asked with other prompts; exploratory."""
+    word_rates: tuple[WordRates, ...] = ()
+    """Which words are used about whom, in texts that were written; exploratory."""
+    text_associations: tuple[TextAssociation, ...] = ()
+    """Which texts the text tower puts near to which words; exploratory."""
+    few_shot: tuple[FewShot, ...] = ()
+    """What a few labelled images of each class teach, and for whom; exploratory."""
 
 
 @record

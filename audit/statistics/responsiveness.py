@@ -63,7 +63,8 @@ def _code(found: Responsiveness, alpha: float) -> Look | None:
     if found.commonest_share >= MOSTLY and kept is not None and kept < 0.5:
         return "order"
     if against is None:
-        return None
+        # Nothing tells a model that rightly gives everybody one answer from one that does not look.
+        return "constant" if found.commonest_share == 1 else None
     if against.accuracy > against.constant_accuracy and against.p <= alpha:
         return "looks"
     if found.commonest_share == 1:

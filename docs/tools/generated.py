@@ -40,19 +40,28 @@ def filled(markdown: str) -> str:
 
 
 def _probes() -> str:
-    lines = [f"| {' | '.join(_probe_cells(probes.get(name)))} |" for name in probes.names()]
-    head = "| `--probe` | question | data | licence | metrics | published numbers, in the report beside ours |"
-    return "\n".join([head, "|---|---|---|---|---|---|", *lines])
+    """Return what each probe asks: two columns, so that the table fits beside the lists of contents."""
+    rows = (f"| [`{name}`](probes.md#{name}) | {probes.get(name).question} |" for name in probes.names())
+    return "\n".join(["| `--probe` | question |", "|---|---|", *rows])
 
 
-def _probe_cells(probe: Probe) -> tuple[str, ...]:
-    """Return what the table of probes says of one."""
-    data = probe.data.name if probe.data else "its own"
-    gated = f" ({catalogue.gate(probe)})" if probe.data and probe.data.gate else ""
+def _catalogue() -> str:
+    return "\n\n".join(_about(probes.get(name)) for name in probes.names())
+
+
+def _about(probe: Probe) -> str:
+    """Return all that the catalogue says of a probe: a heading and a list, which is as wide as the page."""
     claimed = dict.fromkeys(claim.metric.replace("_", " ") for each in probe.measurements for claim in each.claims)
     metrics = (*claimed, *dict.fromkeys(map(catalogue.kind, probe.analyses)), *(["counterfactual pairs"] if probe.paired else []))
-    published = ", ".join(table.name for table in probe.published)
-    return f"`{probe.name}`", probe.question, f"{data}{gated}", probe.licence, ", ".join(metrics), published
+    said = {
+        "Data": f"{probe.data.name if probe.data else 'its own'} ({catalogue.gate(probe)})",
+        "Licence": probe.licence,
+        "Metrics": ", ".join(metrics),
+        "Published numbers, in the report beside ours": ", ".join(table.name for table in probe.published),
+        "Source": probe.source,
+    }
+    lines = (f"* {name}: {text}" for name, text in said.items() if text)
+    return "\n".join([f"## `{probe.name}` {{ #{probe.name} }}", "", f"**{probe.question}**", "", *lines])
 
 
 def _metrics() -> str:
@@ -71,6 +80,7 @@ def _terminal() -> str:
 
 BLOCKS: Mapping[str, Callable[[], str]] = {
     "audit options": partial(command_line.fields, AuditRequest),
+    "catalogue": _catalogue,
     "command line": command_line.page,
     "compare options": partial(command_line.fields, CompareRequest),
     "gallery": gallery.listing,

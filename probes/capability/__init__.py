@@ -1,1 +1,162 @@
-"""What a model can do, and for whom: any labelled images."""
+"""Probes that ask how well a task is done, and for whom: what the probes of objects share."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from audit.errors import DataError
+from audit.types import UNKNOWN, Claim, Dataset, LabelSet, LoadOptions, Measurement, ProbeData
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+PRESET = "objects v1"
+
+
+def object_labels(name: str, words: Iterable[str]) -> LabelSet:
+    """Return a label set with one prompt an object: ``a photo of a boat``; one that begins with a vowel gets "an".
+
+    Examples
+    --------
+    >>> object_labels("objects", ["boat", "oven"]).prompts["oven"]
+    ('a photo of an oven',)
+    """
+    labels = tuple(words)
+    return LabelSet(name, labels, {label: (f"a photo of {'an' if label[0] in 'aeiou' else 'a'} {label}",) for label in labels})
+
+
+# ---- any labelled data ---------------------------------------------------------------------------------------------------------------
+
+CLASS_COLUMNS = ("class", "label", "object", "category", "digit")
+"""Names of the column that holds what a picture shows; the first that a table has."""
+TEMPLATES = (
+    "a photo of {}",
+    "a picture of {}",
+    "an image of {}",
+    "a photo that shows {}",
+    "a close-up of {}",
+    "a blurry photo of {}",
+    "a bright photo of {}",
+    "a drawing of {}",
+)
+"""Version 1, our own: what is installed beside this program decides no number."""
+TEMPLATES_PRESET = "templates v1"
+MOST_LEVELS = 40
+"""An attribute with more levels, such as a file's source, is nothing to compare groups by."""
+LABELLED = ProbeData(
+    "any labelled pictures",
+    (
+        f"a table beside its pictures: image; {', '.join(CLASS_COLUMNS[:-1])} (the first that is there); other columns are attributes",
+        "or a folder of folders, one a class: their pictures; groups are the classes then",
+        "without --data: the digits of scikit-learn, by the width of their strokes",
+    ),
+    "Your own, or any public set of pictures with classes.",
+    packages=("sklearn",),
+)
+DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif")
+
+
+def load_labelled(options: LoadOptions) -> Dataset:
+    """Return what ``--data`` names: a table, a folder of class folders; without it the digits."""
+    from audit.data import load_dataset
+    from audit.data.schema import Schema
+
+    if options.location is None:
+        return digits()
+    found: Any = options.location
+    if isinstance(found, str | Path) and (rows := class_folders(Path(found))) is not None:
+        read = load_dataset(rows, Schema(), name=Path(found).name, licence="not stated")
+        return replace(read, source=f"a folder of {rows['class'].nunique()} classes")
+    return load_dataset(found, Schema(), name="labelled pictures", licence="not stated")
+
+
+def class_folders(folder: Path) -> pd.DataFrame | None:
+    """Return the pictures of a folder of folders with their class; None where it holds a file of its own, or no picture."""
+    import pandas as pd
+
+    if not folder.is_dir() or any(path.is_file() and not path.name.startswith(".") for path in folder.iterdir()):
+        return None
+    rows = [
+        (str(path), inside.name)
+        for inside in sorted(folder.iterdir())
+        if inside.is_dir()
+        for path in sorted(inside.iterdir())
+        if path.suffix.lower() in PICTURES
+    ]
+    return pd.DataFrame(rows, columns=["image", "class"]) if rows else None
+
+
+def digits() -> Dataset:
+    """Return scikit-learn's digits at 64 x 64, black on white, with the width of their strokes in thirds."""
+    import numpy as np
+    import pandas as pd
+    from PIL import Image
+    from sklearn.datasets import load_digits
+
+    from audit.data.assemble import fingerprint
+
+    shown = load_digits()
+    ink = shown.images.sum(axis=(1, 2))
+    width = np.select([ink < np.quantile(ink, 1 / 3), ink < np.quantile(ink, 2 / 3)], ["thin", "medium"], "bold")
+    table = pd.DataFrame(
+        {"digit": [DIGITS[at] for at in shown.target], "stroke": width}, index=[f"digit-{at:04d}" for at in range(len(ink))], dtype="str"
+    )
+
+    def picture(pixels: Any) -> bytes:
+        buffer = io.BytesIO()
+        grey = Image.fromarray((255 - pixels * (255 / 16)).astype(np.uint8))
+        grey.resize((64, 64), Image.Resampling.BICUBIC).convert("RGB").save(buffer, "PNG", compress_level=1)
+        return buffer.getvalue()
+
+    return Dataset(
+        "digits",
+        [picture(pixels) for pixels in shown.images],
+        table,
+        {"digit": DIGITS, "stroke": ("thin", "medium", "bold")},
+        fingerprint(table),
+        "scikit-learn's load_digits (UCI, Alpaydin and Kaynak 1998), enlarged from 8 x 8",
+        "CC BY 4.0",
+    )
+
+
+def class_column(dataset: Dataset) -> str:
+    """Return the attribute that holds the classes; DataError where none of `CLASS_COLUMNS` is there, or it has fewer than two."""
+    name = next((name for name in CLASS_COLUMNS if name in dataset.levels), None)
+    if name is None:
+        found = ", ".join(map(repr, dataset.levels))
+        raise DataError(f"{dataset.name} has no column of classes", why=f"it has {found}", fix=f"call it one of {', '.join(CLASS_COLUMNS)}")
+    if len(set(dataset.attributes[name]) - {UNKNOWN}) < 2:
+        raise DataError(f"{dataset.name} has fewer than two classes in the column {name!r}", fix="give data with two or more")
+    return name
+
+
+def asked_of_classes(dataset: Dataset) -> tuple[Measurement, tuple[str, ...]]:
+    """Return the question which class a picture shows, asked with all templates; and the attributes to compare by.
+
+    Without an attribute of two to `MOST_LEVELS` levels the classes themselves are the groups.
+    """
+    truth = class_column(dataset)
+    labels = tuple(level for level in dataset.levels[truth] if level != UNKNOWN and (dataset.attributes[truth] == level).any())
+    known = {name: len(set(dataset.attributes[name]) - {UNKNOWN}) for name in dataset.levels if name != truth}
+    by = tuple(name for name, levels in known.items() if 2 <= levels <= MOST_LEVELS) or (truth,)
+    prompts = {label: tuple(template.format(class_words(label)) for template in TEMPLATES) for label in labels}
+    claims = tuple(Claim("accuracy", (name,)) for name in by)
+    question = "Are pictures of every group recognised equally often?"
+    return Measurement("class", question, LabelSet("classes", labels, prompts), TEMPLATES_PRESET, claims, truth=truth), by
+
+
+def class_words(label: str) -> str:
+    """Return a class as a prompt says it.
+
+    Examples
+    --------
+    >>> class_words("traffic_light"), class_words("apple")
+    ('a traffic light', 'an apple')
+    """
+    words = label.replace("_", " ").strip()
+    return f"{'an' if words[:1].lower() in 'aeiou' else 'a'} {words}".replace("{", "(").replace("}", ")")

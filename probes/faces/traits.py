@@ -2,7 +2,7 @@
 
 Five pairs after Chuang et al. 2023 (arXiv 2302.00070), asked of faces after Berg et al. 2022 (arXiv 2203.11933). Agency and communion are
 the two dimensions of Abele and Wojciszke 2007 (doi 10.1037/0022-3514.93.5.751), near to warmth and competence of Fiske et al. 2002 (doi
-10.1037/0022-3514.82.6.878); their poles are worded as by Koch et al. 2016 (doi 10.1037/pspa0000046). Data: FairFace.
+10.1037/0022-3514.82.6.878); their poles follow Koch et al. 2016 (doi 10.1037/pspa0000046). Data: FairFace.
 """
 
 from __future__ import annotations

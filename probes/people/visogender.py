@@ -135,7 +135,7 @@ def _captions(rows: pd.DataFrame) -> pd.DataFrame:
 def _measurement(kind: str, question: str, person: str, further: tuple[tuple[str, ...], ...]) -> Measurement:
     claims = [
         Claim("accuracy", (f"{person}_gender",)),
-        Claim("selection_rate", (f"{person}_gender",), "their", primary=False),
+        Claim("selection_rate", (f"{person}_gender",), "their"),
         *(Claim("accuracy", by, primary=False) for by in further),
         Claim("rate_among_answered", ("sector",), "his", primary=False),
     ]

@@ -145,3 +145,9 @@ def spread_track(quantiles: tuple[float, float, float, float, float]) -> Track:
         ("interval cool", bars([(scale(low), scale(high), _MIDDLE)])),
         ("dot cool", dots([(scale(middle), _MIDDLE)])),
     )
+
+
+def range_track(value: float, low: float, high: float, ticks: Sequence[float]) -> Track:
+    """Return a number as a dot on the bar of what it was in several draws."""
+    scale = scale_of(ticks)
+    return grid(ticks), ("interval cool", bars([(scale(low), scale(high), _MIDDLE)])), ("dot cool", dots([(scale(value), _MIDDLE)]))

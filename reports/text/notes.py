@@ -20,6 +20,7 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "near_ties": "'{measurement}': {share:.0%} of the decisions are near-ties; the model hardly tells these labels apart.",
         "not_scored": "'{measurement}': {count:,} images whose true answer is unknown were not scored.",
         "no_untrained_control": "This kind of model has no untrained control: its architecture cannot be built anew here.",
+        "few_shot_classes": "images of fewer than two classes could be learned from, or none was left to test on",
         # ---- data
         "repeated_rows": "Left out because an equal row stands before: {count:,}.",
         "repaired_values": "{column}: values damaged by a spreadsheet and repaired: {count:,} ({changes}).",
@@ -28,6 +29,7 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "level_like_missing": "{column}: {level} counts as a group; leave the cell empty where the value is not known.",
         "level_like_date": "{column}: {level} counts as a group; it looks like a date that a spreadsheet made of something else.",
         "near_duplicates": "{column}: {levels} differ only in case, blanks or Unicode form; they were kept apart.",
+        "training_overlap": "{found} of {total} test pictures have a near duplicate among {training} of training; {unreadable} unreadable.",
         "joined_attributes": "{attributes} from {table} for {found} of {total} images, by {by}; rows about other images: {unused}.",
         "unused_columns": "Columns that were not used: {columns}.",
         "numbered_images": "Images are identified by row number: their names are missing or repeat.",
@@ -121,6 +123,8 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "where they bring options only, the instruction stands before them. Fixed and shuffled order are those of each row's own options.",
         "not_asked_among_others": "'{measurement}' was left out: its options are those of all rows, more than a question can hold.",
         # ---- rankings and associations
+        "asked_to_write": "It wrote a text about each image after each prompt: the most likely token each time (greedy decoding), nothing "
+        "drawn; a folder of weights writes up to 64 tokens, and of a text 1,536 bytes are kept.",
         "no_rankings": "The rankings and associations of the probe were left out: they are read off embeddings, and there are none.",
         "gallery_of_units": "images count by “{column}”, and shuffles of single images are not what chance gives then",
         "gallery_of_shares": "images count in several groups, each with its share, and a place in a ranking is one image's",

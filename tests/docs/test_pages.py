@@ -42,10 +42,24 @@ def test_the_page_of_the_command_line_has_every_option_with_its_meaning(module):
 
 
 def test_the_tables_have_every_probe_metric_and_what_if():
-    assert all(f"`{name}`" in BLOCKS["probes"]() for name in probes.names())
+    assert all(f"[`{name}`](probes.md#{name}) |" in BLOCKS["probes"]() for name in probes.names())
     assert all(f"[`{name}`]" in BLOCKS["metrics"]() for name in METRICS)
     what_ifs = (DOCS / "guides" / "what-if.md").read_text("utf-8")
     assert set(re.findall(r"^\| `(\w[\w-]+)` \|", what_ifs, re.MULTILINE)) == set(NAMES)
+
+
+def test_the_catalogue_says_of_every_probe_what_it_asks_of_which_data_under_which_licence():
+    sections = re.split(r"^## `(\w+)` \{ #\1 \}$", BLOCKS["catalogue"](), flags=re.MULTILINE)[1:]
+    assert sections[::2] == list(probes.names())
+    for name, text in zip(sections[::2], sections[1::2], strict=True):
+        probe = probes.get(name)
+        lines = text.strip().splitlines()
+        assert lines[0] == f"**{probe.question}**"
+        assert f"* Licence: {probe.licence}" in lines
+        assert any(line.startswith(f"* Data: {probe.data.name if probe.data else 'its own'} (") for line in lines)
+    fairface = sections[sections.index("fairface") + 1]
+    assert "selection rate" in fairface
+    assert "* Published numbers, in the report beside ours: " in fairface
 
 
 def test_every_gate_of_the_guide_is_one():

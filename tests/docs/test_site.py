@@ -56,7 +56,7 @@ def test_pages_open_from_the_disk_without_requests_messages_or_sideways_scroll(s
     page.on("request", lambda request: seen.append(request.url) if request.url.startswith("http") else None)
     page.on("console", lambda message: seen.append(message.text))
     page.on("pageerror", lambda error: seen.append(str(error)))
-    for name in ("index", "reading", "command-line", "reference", "training", "guides/gates"):
+    for name in ("index", "reading", "probes", "command-line", "reference", "training", "guides/gates"):
         page.goto((site / f"{name}.html").as_uri())
         page.wait_for_load_state("networkidle")
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), name
@@ -69,7 +69,7 @@ def test_pages_open_from_the_disk_without_requests_messages_or_sideways_scroll(s
 def test_pages_have_no_accessibility_faults(site, browser, scheme):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed (pip install 'vlm-audit[dev]')")
     page = browser.new_page(viewport={"width": 1440, "height": 900}, color_scheme=scheme)
-    for name in ("index", "reading", "training", "reference"):
+    for name in ("index", "reading", "probes", "training", "reference"):
         page.goto((site / f"{name}.html").as_uri())
         found = axe.Axe().run(page).response["violations"]
         # The theme's copy buttons and lists of contents are landmarks without a name each.

@@ -61,7 +61,8 @@ def read_table(path: Path) -> None:
     from audit.data import load_dataset
     from audit.data.schema import Schema
     from audit.errors import AuditError
-    from audit.predictions.read import ColumnOptions, load_predictions
+    from audit.predictions.read import load_predictions
+    from audit.predictions.rows import ColumnOptions
 
     errors = []
     for read in (lambda: load_predictions(path, ColumnOptions()), lambda: load_dataset(path, Schema(), name="d", licence="l")):

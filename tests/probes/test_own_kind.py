@@ -26,8 +26,7 @@ def found(tmp_path_factory):
     for number in range(80):
         (folder / f"{number}.png").write_bytes(picture(number, (40, 24)))
         box = {"x": 4, "y": 4, "width": 24, "height": 16}
-        # Of two annotators both see tone 1, or they disagree; of three people one is known to nobody.
-        rows.append((f"{number}.png", box, "left" if number % 3 else "right", 1 + number % 2, 1 - number % 2, 0))
+        rows.append((f"{number}.png", box, "left" if number % 5 < 3 else "right", 1 + number % 2, 1 - number % 2, 0))
     rows += [("0.png", "", "left", 1, 0, 0), ("1.png", [0, 0, 0, 9], "right", 1, 0, 0)]
     with (folder / "labels.csv").open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([("file", "box", "hand", "tone_1", "tone_2", "tone_3"), *rows])

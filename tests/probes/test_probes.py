@@ -7,7 +7,7 @@ import pytest
 import audit
 import probes
 from audit.errors import UsageError
-from audit.measure.questionnaire import questionnaire
+from audit.measure.asked.questionnaire import questionnaire
 from audit.naming import finding_id
 from audit.statistics.evidence.prompt_sensitivity import largest_layout
 from audit.statistics.metrics import METRICS
@@ -36,7 +36,7 @@ def test_every_probe_is_whole(probe):
     assert probe.limits
     assert probe.not_tested
     assert len({m.name for m in probe.measurements}) == len(probe.measurements)
-    assert any(claim.primary for m in probe.measurements for claim in m.claims)
+    assert any(claim.primary for m in probe.measurements for claim in m.claims) or (probe.analyses and not probe.measurements)
     for measurement in measurements(probe):
         labels = measurement.label_set
         answers = set(labels.answers.values()) or set(labels.labels)

@@ -14,7 +14,7 @@ from audit.data.images import decode
 from audit.plans import AssociationPlan, RankingPlan
 from audit.types import UNKNOWN, LoadOptions
 
-DIMENSIONS = 1024
+DIMENSIONS = 384
 MODELS = """
 from tests.support.planted import Refuser as PlantedRefuser
 from tests.support.planted import Stereotyper as PlantedStereotyper
@@ -61,13 +61,14 @@ class Stereotyper:
     def __init__(self, probe, data=None):
         probe = probes.get(probe)
         dataset = probe.load(LoadOptions(data))
+        probe = probe.fitted(dataset) if probe.fitted else probe
         favoured = favoured_rows(probe, dataset)
         self.rows = {}
         asked = None if dataset.texts is None else dataset.texts.reset_index(drop=True)
         for row, content in enumerate(dataset.images):
             attributes = dataset.attributes.iloc[row]
             texts = list(wanted_texts(probe, attributes, None if asked is None else asked.loc[row], favoured=bool(favoured[row])))
-            directions = np.sum([np.zeros(DIMENSIONS), *(text_direction(text) for text in texts)], axis=0)
+            directions = np.sum([text_direction(text) for text in texts or [f"picture {row}"]], axis=0)
             # A picture may be asked in several rows.
             key = pixels(decode(content).image)
             self.rows[key] = self.rows.get(key, 0) + directions
@@ -116,7 +117,7 @@ def wanted_label(measurement, attributes, *, favoured):
     """Return the label that makes the favoured right, or gives them the first outcome; any other label for the others."""
     labels, answers = measurement.label_set.labels, measurement.label_set.answers
     if measurement.truth is not None:
-        counted = (attributes[measurement.truth],)
+        counted = attributes[measurement.truth].split("; ")  # several may be right
     else:
         outcome = next((claim.outcome for claim in measurement.claims if claim.outcome), None)
         counted = measurement.outcomes.get(outcome, labels[:1])

@@ -13,6 +13,7 @@ from audit.data.cells.votes import SEPARATOR, votes
 from audit.errors import UsageError, nearest
 from audit.records.analyses.similarity import AssociatedGroup, RankedQuery
 from audit.records.analyses.tagging import TaggedLabel
+from audit.records.analyses.text_association import TextAssociation
 from audit.statistics.multiplicity import benjamini_hochberg
 from audit.statistics.null import generator
 from audit.types import UNKNOWN, Dataset, Group, Note, Probe, Settings
@@ -20,7 +21,7 @@ from audit.types import UNKNOWN, Dataset, Group, Note, Probe, Settings
 if TYPE_CHECKING:
     from jaxtyping import Int
 
-T = TypeVar("T", RankedQuery, AssociatedGroup, TaggedLabel)
+T = TypeVar("T", RankedQuery, AssociatedGroup, TaggedLabel, TextAssociation)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from audit.plans import AnalysisPlan
@@ -35,6 +35,8 @@ class AnalysisInputs:
     settings: Settings
     embed: Callable[[Dataset], Embeddings]
     """Embeds further images (of a changed data set) through the same cache and in the same batches."""
+    written: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """prompt -> what a generative model wrote about each image that was read; empty for a dual encoder."""
 
 
 class Analysis(Protocol):

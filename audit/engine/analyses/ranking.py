@@ -13,7 +13,7 @@ from audit.engine.analyses.gallery import Gallery, check_attributes, gallery_of,
 from audit.engine.analyses.inputs import AnalysisInputs
 from audit.errors import UsageError
 from audit.measure.random_rankings import drawn_counts, p_above, shared_draws, standardized
-from audit.measure.ranking import divergence, query_biases, shares, skews, top_k
+from audit.measure.ranking import divergence, entropies, query_biases, shares, skews, top_k
 from audit.measure.zero_shot import cosine_scores, ensemble
 from audit.plans import RankingPlan
 from audit.records.analyses.similarity import ChanceBand, RankedMetric, RankedQuery, Ranking
@@ -28,7 +28,7 @@ MOST_RETRIEVED, PART = 1000, 10
 """The default of k: a tenth of the gallery, at most 1,000."""
 SHUFFLES = 999
 """Of the groups over the gallery, for means over queries and for NDKL; p of a query has as many draws as any other p."""
-_Name = Literal["MaxSkew", "MinSkew", "NDKL", "Bias", "AbsBias"]
+_Name = Literal["MaxSkew", "MinSkew", "NDKL", "Bias", "AbsBias", "Entropy"]
 _Values = Mapping[_Name, np.ndarray]
 """Values of each estimable metric: of a query, or of a draw."""
 _TAILS: Mapping[_Name, tuple[float, float]] = {
@@ -36,6 +36,7 @@ _TAILS: Mapping[_Name, tuple[float, float]] = {
     "MinSkew": (5, 95),
     "NDKL": (5, 95),
     "AbsBias": (5, 95),
+    "Entropy": (5, 95),
     "Bias": (2.5, 97.5),
 }
 """Percentiles at which what is expected by chance ends; a bias has two sides."""
@@ -179,6 +180,7 @@ def _metrics(counts: Int[np.ndarray, "*b g"], k: int, target: Float[np.ndarray, 
     if len(target) == 2:
         bias = query_biases(counts)
         found |= {"Bias": bias, "AbsBias": np.abs(bias)}
+    found["Entropy"] = entropies(counts)
     return found
 
 

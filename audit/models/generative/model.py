@@ -1,4 +1,4 @@
-"""A generative model as something that can be asked: `log_likelihoods` of the options of questions about images."""
+"""A generative model as something that can be asked (`log_likelihoods` of the options of questions about images), and that writes."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import torch
 from audit.models.generative.chat_template import Frame
 from audit.models.generative.prompts import InputBuilder, Inputs, Prompt, build_prompt, shared_length, without_tail
 from audit.models.generative.scoring import Scorer
+from audit.models.generative.writing import MAX_NEW_TOKENS, TextWriter
 from audit.types import ModelRecord, Question
 
 if TYPE_CHECKING:
@@ -41,6 +42,18 @@ class GenerativeModel:
         self._reader = InputBuilder(model, processor, where)
         self._tokenizer, self._frame = processor.tokenizer, frame
         self._asked: _Prepared | None = None
+        self._writer = TextWriter(model, processor.tokenizer)
+
+    def write(self, images: Sequence[Image.Image], prompts: Sequence[str]) -> list[list[str]]:
+        """Return what the model writes about each image after each prompt, decoded greedily (`audit.models.generative.writing`)."""
+        asked = [self.prompt(Question(prompt, ())) for prompt in prompts]
+        with torch.inference_mode():
+            return [[self._writer.text_after(self._longer(image, each)) for each in asked] for image in images]
+
+    def _longer(self, image: Image.Image, each: Prompt) -> Inputs:
+        inputs = self._reader.read(image, each.text)
+        self._reader.check_length(inputs["input_ids"].shape[1] + MAX_NEW_TOKENS)
+        return inputs
 
     def log_likelihoods(self, images: Sequence[Image.Image], questions: Sequence[Question]) -> Float[np.ndarray, "n k"]:
         """Return the mean log-likelihood of each option's tokens; the questions' options stand side by side."""
@@ -63,7 +76,7 @@ class GenerativeModel:
     def read(self, image: Image.Image, each: Prompt) -> Inputs:
         """Return what the model takes for an image and a question."""
         inputs = self._reader.read(image, each.text)
-        self._reader.check_length(inputs["input_ids"].shape[1] + max(map(len, each.options)))
+        self._reader.check_length(inputs["input_ids"].shape[1] + max(map(len, each.options), default=0))
         return inputs
 
     def _made_ready(self, questions: tuple[Question, ...], image: Image.Image) -> _Prepared:

@@ -10,6 +10,8 @@ from audit.records.comparison import GapEnds, PairChange, RateChange
 from audit.records.finding import Rate
 from audit.types import Group, Note
 
+ConditionKind = Literal["prompts", "images", "attack", "shots"]
+
 
 @record
 class Condition:
@@ -46,7 +48,7 @@ class Conditions:
     """One question by one attribute, under every condition."""
 
     question: str
-    kind: Literal["prompts", "images", "attack", "shots", "shift"]
+    kind: ConditionKind
     """What differs between the conditions."""
     measurement: str
     metric: str

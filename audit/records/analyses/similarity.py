@@ -23,7 +23,7 @@ class ChanceBand:
 class RankedMetric:
     """A metric of one query, or its mean over queries, with what random rankings give."""
 
-    name: Literal["MaxSkew", "MinSkew", "NDKL", "Bias", "AbsBias"]
+    name: Literal["MaxSkew", "MinSkew", "NDKL", "Bias", "AbsBias", "Entropy"]
     value: float
     chance: ChanceBand
 

@@ -47,9 +47,7 @@ def count_table(
     rows = attributes[list(by)].reset_index(drop=True)
     rows["y_true"] = "" if y_true is None else y_true
     rows["y_pred"] = y_pred
-    missing = rows.columns[rows.isna().any()].tolist()
-    if missing:
-        raise DataError(f"missing values in {', '.join(missing)}", fix=f"give each image a value, or the word {UNKNOWN!r}")
+    check_complete(rows)
     groups = [*by, "y_true", "y_pred"]
     if weight is None:
         # Not as_index=False, whose count is a column called "size": an attribute may be called so.
@@ -58,6 +56,13 @@ def count_table(
     rows = rows.assign(**{WEIGHT: weight}).iloc[np.argsort(weight, kind="stable")]
     sums = rows.groupby(groups, observed=True, dropna=False)[WEIGHT].agg(["size", "sum"])
     return sums.set_axis([IMAGES, WEIGHT], axis=1).reset_index()
+
+
+def check_complete(rows: pd.DataFrame) -> None:
+    """Raise DataError where a value is missing."""
+    missing = rows.columns[rows.isna().any()].tolist()
+    if missing:
+        raise DataError(f"missing values in {', '.join(missing)}", fix=f"give each image a value, or the word {UNKNOWN!r}")
 
 
 def _check_names(attributes: pd.DataFrame, by: Sequence[str]) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import pandas as pd
 
-from audit.statistics.counts.count_table import group_codes
+from audit.statistics.counts.count_table import check_complete, group_codes
 from audit.types import UNCLEAR, UNKNOWN, Group
 
 if TYPE_CHECKING:
@@ -58,9 +58,10 @@ def events_of(truth: np.ndarray, answers: np.ndarray, metric: Metric, outcome: O
 def row_codes(attributes: pd.DataFrame, by: Sequence[str], levels: Mapping[str, Group]) -> tuple[tuple[Group, ...], Int[np.ndarray, "n"]]:
     """Return the groups in the order in which they are shown, and the place of each image's group among them.
 
-    A declared group without images keeps its place. Raises DataError for an undeclared level.
+    A declared group without images keeps its place. Raises DataError for an undeclared level or a missing value.
     """
     rows = attributes[list(by)].reset_index(drop=True)
+    check_complete(rows)
     number = rows.groupby(list(by), observed=True, sort=True).ngroup().to_numpy()
     observed = rows.iloc[np.unique(number, return_index=True)[1]]
     groups, codes = group_codes(observed, by, levels)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,20 +11,37 @@ import numpy as np
 from audit.naming import finding_id
 from audit.records.finding import VarianceShares
 from audit.records.results import SpecificationCurve, SpecificationPoint
-from audit.statistics.counts.count_table import grouped_counts
-from audit.statistics.counts.rows import row_codes, row_events
+from audit.statistics.counts.rows import RowEvents, row_codes, row_events
 from audit.statistics.intervals import newcombe
 from audit.statistics.max_t import median_gap_p, patterns
-from audit.statistics.metrics import Tally, extremes, resolve, tally
+from audit.statistics.metrics import Tally, extremes, resolve
 from audit.statistics.multiplicity import benjamini_hochberg
 from audit.statistics.null import gap_test, generator
-from audit.types import UNKNOWN, Group, Predictions, Settings, Specification, SpecificationPlan
+from audit.types import UNKNOWN, Group, Predictions, Settings, SpecificationPlan
 
 if TYPE_CHECKING:
-    from jaxtyping import Float
+    import pandas as pd
+    from jaxtyping import Float, Int
 
 JOINT_DRAWS = 999
 """At most as many shuffles for the joint test, each of which is put through every specification."""
+
+
+@dataclass(frozen=True)
+class _Answered:
+    """What was answered under one specification: each image's group, and what it is to the rate of the claim."""
+
+    attributes: pd.DataFrame
+    groups: tuple[Group, ...]
+    codes: Int[np.ndarray, "n"]
+    rows: RowEvents
+
+    def tally(self) -> Tally:
+        """Count by group."""
+        events, n, images = (
+            np.bincount(self.codes[which], minlength=len(self.groups)) for which in (self.rows.event, self.rows.counted, ...)
+        )
+        return Tally(self.groups, events, n, images)
 
 
 def specification_curve(
@@ -40,7 +57,8 @@ def specification_curve(
 
     The rates are events over images: bit for bit the point estimates of record, without the cost of a frame for each prompt.
     """
-    tallies = tuple(_tally(plan, specification, predictions[i], levels) for i, specification in enumerate(plan.specifications))
+    answered = _answered(plan, predictions, levels)
+    tallies = tuple(each.tally() for each in answered)
     first, second = _extreme_pair(tallies[plan.default], settings)
     points = tuple(_point(plan, i, tallied, (first, second), settings) for i, tallied in enumerate(tallies))
     differences = [point.difference for point in points if point.difference is not None]
@@ -60,13 +78,24 @@ def specification_curve(
         share_same_sign=sum(each * default > 0 for each in differences) / len(differences) if default else None,
         share_detected=float(np.mean(benjamini_hochberg(p) <= settings.alpha)) if len(p) else None,
         shares=_shares(points),
-        joint_p=_joint_p(plan, predictions, levels, settings) if first else None,
+        joint_p=_joint_p(plan, answered, settings) if first else None,
     )
 
 
-def _tally(plan: SpecificationPlan, specification: Specification, predictions: Predictions, levels: Mapping[str, Group]) -> Tally:
-    metric, outcome = resolve(specification.measurement, plan.claim, predictions)
-    return tally(grouped_counts(predictions, plan.claim.by, levels), metric, outcome)
+def _answered(
+    plan: SpecificationPlan, predictions: Mapping[int, Predictions] | Sequence[Predictions], levels: Mapping[str, Group]
+) -> tuple[_Answered, ...]:
+    found: list[_Answered] = []
+    by = list(plan.claim.by)
+    for i, specification in enumerate(plan.specifications):
+        given = predictions[i]
+        rows = row_events(given, *resolve(specification.measurement, plan.claim, given))
+        # Nearly always the same images: their groups are looked up once for all specifications.
+        if found and given.attributes[by].equals(found[-1].attributes[by]):
+            found.append(replace(found[-1], rows=rows))
+        else:
+            found.append(_Answered(given.attributes, *row_codes(given.attributes, by, levels), rows))
+    return tuple(found)
 
 
 def _estimable(tallied: Tally, settings: Settings) -> tuple[tuple[Group, ...], np.ndarray, np.ndarray]:
@@ -138,25 +167,15 @@ def largest_layout(met: Sequence[tuple[str, str]]) -> tuple[tuple[str, ...], tup
     return tuple(presets), tuple(dict.fromkeys(variant for _, variant in met if variant in each))
 
 
-def _joint_p(
-    plan: SpecificationPlan,
-    predictions: Mapping[int, Predictions] | Sequence[Predictions],
-    levels: Mapping[str, Group],
-    settings: Settings,
-) -> float | None:
+def _joint_p(plan: SpecificationPlan, answered: Sequence[_Answered], settings: Settings) -> float | None:
     """Test all specifications together; None where they were not answered for the same images."""
-    answered = [predictions[i] for i in range(len(plan.specifications))]
-    index = answered[plan.default].attributes.index
-    if any(not each.attributes.index.equals(index) for each in answered):
+    default = answered[plan.default]
+    if any(not each.attributes.index.equals(default.attributes.index) for each in answered):
         return None
-    flags = [
-        row_events(each, *resolve(specification.measurement, plan.claim, each))
-        for specification, each in zip(plan.specifications, answered, strict=True)
-    ]
-    groups, codes = row_codes(answered[plan.default].attributes, plan.claim.by, levels)
-    known = np.array([UNKNOWN not in group for group in groups])[codes]
-    events, counted = (np.stack([getattr(flag, name)[known] for flag in flags], axis=1) for name in ("event", "counted"))
-    found = patterns(events, counted, codes[known], int(codes[known].max(initial=0)) + 1)
+    known = np.array([UNKNOWN not in group for group in default.groups])[default.codes]
+    codes = default.codes[known]
+    events, counted = (np.stack([getattr(each.rows, name)[known] for each in answered], axis=1) for name in ("event", "counted"))
+    found = patterns(events, counted, codes, int(codes.max(initial=0)) + 1)
     rng = generator(settings.seed, f"{plan.question}/all wordings")
     tested = median_gap_p(found, plan.default, settings.min_group_size, min(settings.draws, JOINT_DRAWS), rng)
     return tested[1] if tested else None

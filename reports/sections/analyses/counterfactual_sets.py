@@ -14,7 +14,7 @@ from reports.text.analyses import counterfactual_sets as text
 from reports.text.numbers import count, decimal, difference, number, p_value
 
 TITLE, PLACE = "Same scene, another person", 8
-MOST_PAIRS = 12
+MOST_PAIRS = 6
 """Rows of the chart of directions that are open; the others are folded."""
 
 

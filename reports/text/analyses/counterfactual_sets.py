@@ -122,7 +122,7 @@ def sizes(each: CounterfactualSets) -> str:
 
 def not_judged(each: CounterfactualSets) -> str:
     """Return why sets are shown and not judged; empty where they are."""
-    return f"{asked_in_full(each)} {changed(each)}: not judged. {phrases.stopped(sentence(each.reason))}" if each.reason else ""
+    return f"{asked_in_full(each)} {changed(each)}: {phrases.stopped(sentence(each.reason))}" if each.reason else ""
 
 
 def harmless_cells(found: HarmlessBaseline) -> tuple[str, ...]:

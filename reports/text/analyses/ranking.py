@@ -22,6 +22,7 @@ METRICS = {
     "NDKL": "divergence of every prefix from the target; above 0 for every order",
     "Bias": "more of the first group than of the second, as a share of both; opposite queries cancel",
     "AbsBias": "the same without signs; opposite queries do not cancel",
+    "Entropy": "how evenly the first k are spread over the groups: 1 for equal shares, 0 for one group alone",
 }
 _TARGETS = {"population": "its share of all images", "equal": "the same share as every other group"}
 
@@ -129,7 +130,7 @@ def metric_chance(metric: RankedMetric) -> str:
     chance = metric.chance
     if metric.name == "Bias":
         return f"{decimal(chance.low, 2)} to {decimal(chance.high, 2)}"
-    return f"down to {decimal(chance.low, 2)}" if metric.name == "MinSkew" else f"up to {decimal(chance.high, 2)}"
+    return f"down to {decimal(chance.low, 2)}" if metric.name in ("MinSkew", "Entropy") else f"up to {decimal(chance.high, 2)}"
 
 
 def method_sentence(rankings: Sequence[Ranking]) -> str:

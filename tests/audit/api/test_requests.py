@@ -92,6 +92,7 @@ AUDITS = {
     **{name: ({**MODEL, "data": "faces.csv"}, value) for name, value in READ.items()},
     "prediction_column": ({"predictions": "renamed.csv", "attributes": "race", "truth_column": "right"}, "said"),
     "truth_column": ({"predictions": "renamed.csv", "attributes": "race", "prediction_column": "said"}, "right"),
+    "tags": ({**EXTERNAL, "attributes": "race"}, "gender"),
     "model_args": (MODEL, "axis=person"), "predictions": (EXTERNAL, "answers.csv"), "attributes": (EXTERNAL, "race"),
     "as_replicates": ({"predictions": ["answers.csv", "seed1.csv"], "attributes": "race", "min_group_size": 5}, True),
     "outcome": ({**EXTERNAL, "attributes": "race"}, "woman=Female"), "depth": ({**EXTERNAL, "attributes": "race,gender"}, 1),

@@ -9,7 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from audit.compare import main as compare
-from audit.predictions.read import ColumnOptions, load_predictions
+from audit.predictions.read import load_predictions
+from audit.predictions.rows import ColumnOptions
 from audit.run import main
 from tests.support.notes import told
 

@@ -17,7 +17,7 @@ from probes import faces
 from probes.counterfactual import emoji
 from probes.faces import fairface, occupations
 from reports.render import render
-from tests.audit.measure.test_interview import FakeAnswerer
+from tests.audit.measure.asked.test_interview import FakeAnswerer
 from tests.support.page_text import text_of
 
 FACES = {"race": faces.RACES, "gender": faces.GENDERS, "age": faces.AGES}

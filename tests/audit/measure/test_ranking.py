@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audit.measure.ranking import abs_bias_at_k, bias_at_k, max_skew_at_k, min_skew_at_k, ndkl, skew_at_k, top_k
+from audit.measure.ranking import abs_bias_at_k, bias_at_k, max_skew_at_k, min_skew_at_k, ndkl, normalized_entropy_at_k, skew_at_k, top_k
 
 # Ten images, the best first. "a": 5 of 10, of the first four 3; "b": 3 of 10, of the first four 1; "c": 2 of 10, none.
 SCORES, GROUPS = np.arange(10.0)[::-1], np.array(list("aabacabcab"))[[0, 1, 3, 2, 5, 4, 6, 7, 8, 9]]
@@ -121,6 +121,30 @@ def test_every_metric_equals_a_slow_loop(seed, equal):
         biases.append((a - b) / (a + b) if a + b else 0.0)
     assert bias_at_k(queries, groups, k, "a", "b") == pytest.approx(sum(biases) / 5, abs=1e-12)
     assert abs_bias_at_k(queries, groups, k, "a", "b") == pytest.approx(sum(map(abs, biases)) / 5, abs=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_normalized_entropy_equals_a_slow_loop_and_ignores_names_scale_and_duplicates(seed):
+    scores, groups, k = random_gallery(seed)
+    first = [groups[i] for i in sorted(range(len(groups)), key=lambda i: -scores[i])[:k]]
+    found = -sum(first.count(each) / k * math.log(first.count(each) / k) for each in set(first)) / math.log(len(set(groups)))
+    entropy = normalized_entropy_at_k(scores, groups, k)
+    assert entropy == pytest.approx(found, abs=1e-12)
+    renamed = np.array([f"group {ord(each[0]) * 7 % 11}" for each in groups])
+    assert len(set(renamed)) == len(set(groups))
+    assert normalized_entropy_at_k(7 * scores - 3, renamed, k) == pytest.approx(entropy, abs=1e-12)
+    assert normalized_entropy_at_k(np.repeat(scores, 2), np.repeat(groups, 2), 2 * k) == pytest.approx(entropy, abs=1e-12)
+
+
+def test_normalized_entropy_by_hand():
+    """Of four groups of unequal size: one alone is 0, two by halves ln 2 / ln 4, all four alike 1 though "a" has half of the images."""
+    groups = np.array(list("abcdaaabbd"))
+    assert normalized_entropy_at_k(np.array([0, 0, 0, 0, 3, 2, 1, 0, 0, 0.0]), groups, 3) == 0.0
+    assert normalized_entropy_at_k(np.array([9, 8, 0, 0, 7, 0, 0, 6, 0, 0.0]), groups, 4) == pytest.approx(0.5)
+    assert normalized_entropy_at_k(np.arange(10.0)[::-1], groups, 4) == pytest.approx(1.0)
+    assert np.isnan(normalized_entropy_at_k(np.arange(4.0), np.array(list("aaaa")), 2))
+    with pytest.raises(ValueError, match="k = 10 of a gallery of 10"):
+        normalized_entropy_at_k(np.arange(10.0), groups, 10)
 
 
 # ---- traps ---------------------------------------------------------------------------------------------------------------------------

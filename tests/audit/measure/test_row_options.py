@@ -12,7 +12,7 @@ from audit.errors import DataError, UsageError
 from audit.probe.check import mistakes
 from audit.testing import FakeEncoder, png
 from audit.types import Claim, Dataset, LabelSet, Measurement, Probe, RowOptions, Settings
-from tests.audit.measure.test_interview import FakeAnswerer, faces
+from tests.audit.measure.asked.test_interview import FakeAnswerer, faces
 
 AXES = {"red": [1.0, 0, 0], "green": [0, 1.0, 0], "blue": [0, 0, 1.0]}
 COLOURS = {"red": "red", "green": "lime", "blue": "blue"}

@@ -11,7 +11,8 @@ import pytest
 
 from audit.errors import DataError
 from audit.output.predictions import predictions_table, write_predictions
-from audit.predictions.read import ColumnOptions, load_predictions
+from audit.predictions.read import load_predictions
+from audit.predictions.rows import ColumnOptions
 from audit.run import main
 from audit.types import Predictions
 

@@ -12,7 +12,8 @@ import pytest
 import audit
 from audit.errors import DataError, UsageError
 from audit.predictions.bins import Bins, parse_bins
-from audit.predictions.read import ColumnOptions, load_predictions
+from audit.predictions.read import load_predictions
+from audit.predictions.rows import ColumnOptions
 from audit.testing import FakeEncoder, four_faces, gender_probe
 from audit.types import UNKNOWN, Dataset
 from tests.support.command import command

@@ -10,7 +10,8 @@ from sklearn.metrics import recall_score
 
 import audit
 from audit.predictions.default_claims import DefaultClaims, default_claims, parse_outcome
-from audit.predictions.read import ColumnOptions, load_predictions
+from audit.predictions.read import load_predictions
+from audit.predictions.rows import ColumnOptions
 from audit.run import main
 from tests.support.page_text import text_of
 

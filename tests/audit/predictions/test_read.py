@@ -12,7 +12,8 @@ import pytest
 
 from audit.errors import DataError, UsageError
 from audit.predictions.columns import read_columns
-from audit.predictions.read import ColumnOptions, load_predictions
+from audit.predictions.read import load_predictions
+from audit.predictions.rows import ColumnOptions
 from audit.run import main
 from tests.support.notes import sentences, told
 

@@ -140,7 +140,8 @@ def test_t10_groups_called_none_are_groups(tmp_path):
     """pandas reads six of seven groups as missing; a frame without them compares nobody."""
     import warnings
 
-    from audit.predictions.read import ColumnOptions, load_predictions
+    from audit.predictions.read import load_predictions
+    from audit.predictions.rows import ColumnOptions
 
     names = ["NA", "None", "null", "nan", "N/A", "NULL", "Chad"]
     file = tmp_path / "p.csv"

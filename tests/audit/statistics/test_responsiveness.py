@@ -76,12 +76,21 @@ def test_the_share_of_unclear_answers_is_of_all_images_and_images_without_truth_
 
 
 def test_one_answer_that_changes_with_the_order_of_the_options_is_no_look():
-    """Without true answers: 100 images, all "Female"; in another order 80 get another answer, or 20."""
+    """Without true answers: 100 images, all "Female"; in another order 80 get another answer, or 20: then it is one answer for all."""
     given = replace(people({("a", "Female", "Female"): 100}), y_true=None)
     codes = {
         same: look(given, answered(np.repeat([SAME_ANSWER, "another answer"], [same, 100 - same]), given.attributes)) for same in (20, 80)
     }
-    assert {same: (found.code, found.same_in_another_order) for same, found in codes.items()} == {20: ("order", 0.2), 80: (None, 0.8)}
+    assert {same: (found.code, found.same_in_another_order) for same, found in codes.items()} == {20: ("order", 0.2), 80: ("constant", 0.8)}
+
+
+def test_one_answer_for_all_is_not_equal_treatment_where_nothing_is_true():
+    """Of 2,000 images in two groups none is "Male": by the rates alone the groups would be shown to be alike."""
+    rows = pd.DataFrame({"group": np.repeat(["a", "b"], 1000)}, dtype="str")
+    given = replace(answered(np.repeat("Female", 2000), rows), labels=LABELS, answers=LABELS)
+    assert look(given).code == "constant"
+    mixed = replace(given, y_pred=np.where(np.arange(2000) == 7, "Male", "Female"))
+    assert look(mixed).code is None
 
 
 def test_whole_clusters_change_sign_together():

@@ -15,7 +15,7 @@ from audit.records.results import from_json, to_json
 from audit.testing import FakeEncoder, gender_probe, png
 from audit.types import UNKNOWN, Dataset, Settings
 from reports.text.notes import sentence
-from tests.audit.measure.test_interview import FakeAnswerer
+from tests.audit.measure.asked.test_interview import FakeAnswerer
 from tests.support.analyses import analysed, probe_of
 
 LEVELS = {"gender": ("Female", "Male"), "race": ("a", "b", "c")}
@@ -49,9 +49,11 @@ def test_a_planted_order_is_found_and_named_by_its_group():
     assert worker.standard_errors > 5
     assert worker.p == pytest.approx(1 / 1000)
     assert {each.verdict for each in by_race.queries} == {"no signal"}
-    assert [metric.name for metric in worker.metrics] == ["MaxSkew", "MinSkew", "NDKL", "Bias"]
+    assert [metric.name for metric in worker.metrics] == ["MaxSkew", "MinSkew", "NDKL", "Bias", "Entropy"]
     assert worker.metrics[0].value == pytest.approx(np.log(worker.counts[1] / 40 / 0.5))
-    assert [metric.name for metric in by_race.means] == ["MaxSkew", "MinSkew", "NDKL"]
+    assert [metric.name for metric in by_race.means] == ["MaxSkew", "MinSkew", "NDKL", "Entropy"]
+    # Hardly a woman: of two groups the first 40 are far from spread evenly, which random orders nearly are.
+    assert worker.metrics[4].value < 0.5 < 0.9 < worker.metrics[4].chance.low
     # Bias is signed: of the first group (Female) more than of the second.
     assert worker.metrics[3].value == pytest.approx((worker.counts[0] - worker.counts[1]) / 40)
 

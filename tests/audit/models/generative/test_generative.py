@@ -15,12 +15,12 @@ import transformers as hf
 from PIL import Image
 
 from audit.errors import DataError, UnsafeError
-from audit.measure.questionnaire import questionnaire
+from audit.measure.asked.questionnaire import questionnaire
 from audit.models import load
 from audit.models.generative import chat_template as frames
 from audit.models.generative import folder as generative
 from audit.run import main
-from audit.types import Answerer, Question
+from audit.types import Answerer, Question, Writer
 from probes.faces.fairface import PROBE
 from tests.support.model_folders import edited, noise, refused, saved
 from tests.support.notes import sentences
@@ -314,6 +314,21 @@ def test_less_memory_takes_options_in_parts_and_changes_nothing(models, monkeypa
     np.testing.assert_allclose(model.log_likelihoods(pictures()[:1], [HARM]), whole, atol=1e-6)
     assert model.scorer.rows <= 5
     model.scorer.rows = rows
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_what_is_written_is_the_most_likely_token_again_and_again(models, name, monkeypatch):
+    """Compared with full forward passes over the image, the prompt and what was written so far."""
+    model, image, prompt = models(name), pictures()[1], "Describe this picture in one sentence."
+    assert isinstance(model, Writer)
+    monkeypatch.setattr(model._writer._how, "max_new_tokens", 8)
+    ((text, other),) = model.write([image], [prompt, "a photo of"])
+    assert text != other
+    inputs, ids = model.read(image, model.prompt(Question(prompt, ()))), []
+    with torch.inference_mode():
+        for _ in range(8):
+            ids.append(int(model.scorer.chances_along(inputs, [*ids, 0])[-1].argmax()))
+    assert text == model._tokenizer.decode(ids, skip_special_tokens=True).strip()
 
 
 def test_half_precision_is_what_dtype_says(folders):

@@ -37,3 +37,8 @@ def test_sums_by_group_are_the_tally(name, by):
 def test_an_undeclared_level_is_an_error():
     with pytest.raises(DataError, match="undeclared"):
         row_codes(pd.DataFrame({"race": ["D"]}), ("race",), LEVELS)
+
+
+def test_a_missing_value_is_an_error_and_not_the_last_group():
+    with pytest.raises(DataError, match="missing values in race"):
+        row_codes(pd.DataFrame({"race": ["A", None, "B"]}), ("race",), LEVELS)

@@ -77,7 +77,7 @@ def test_where_nothing_is_beyond_chance_the_page_says_undecided_and_the_summary_
 def test_few_units_are_shown_with_their_n_and_not_judged():
     page = words(report(FEW))
     assert "Nothing is judged here: there are too few sets" in page
-    assert "not judged. independent units: 10; fewer than 15 are shown and not judged." in page.replace("Independent", "independent")
+    assert "gender: man, woman <i>: independent units: 10; fewer than 15 are shown and not judged." in page
     assert "35 % [20, 50] 5.0 % [2.0, 11.0] +30.0 not judged" in page
 
 

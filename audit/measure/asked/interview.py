@@ -17,9 +17,9 @@ import numpy as np
 
 from audit.embedding.cache import CacheRoot
 from audit.embedding.embed import embed_images
-from audit.measure.likelihood import agreement, predict
-from audit.measure.questionnaire import questionnaire
-from audit.measure.row_interview import RowInterview
+from audit.measure.asked.likelihood import agreement, predict
+from audit.measure.asked.questionnaire import questionnaire
+from audit.measure.asked.row_interview import RowInterview
 from audit.types import Answerer, Dataset, Embeddings, Measurement, ModelRecord, Predictions, Probe, Question, Settings
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class Interview:
     record: ModelRecord
     """The model's, with how it was asked."""
     probe: Probe
-    """As a generative model is asked it (`audit.measure.questionnaire`)."""
+    """As a generative model is asked it (`audit.measure.asked.questionnaire`)."""
     scores: Embeddings
     """One row an image: the scores of all questions side by side."""
     attributes: pd.DataFrame

@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 from audit.engine import audit
-from audit.measure.interview import interview
-from audit.measure.questionnaire import questionnaire
+from audit.measure.asked.interview import interview
+from audit.measure.asked.questionnaire import questionnaire
 from audit.records.results import Results, Timing, from_json, to_json
 from audit.testing import FakeEncoder, png
 from audit.types import Answerer, Claim, Dataset, Encoder, LabelSet, Measurement, Probe, Settings, Specification, SpecificationPlan

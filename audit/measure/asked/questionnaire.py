@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from audit.measure.likelihood import COMPLETE, DESCRIBE, INSTRUCTIONS, OTHER, REPLY, build_question, with_options, with_unclear
+from audit.measure.asked.likelihood import COMPLETE, DESCRIBE, INSTRUCTIONS, OTHER, REPLY, build_question, with_options, with_unclear
 from audit.naming import order_name
+from audit.plans import WordRatePlan
 from audit.types import SAME_ANSWER, UNCLEAR, Claim, LabelSet, Measurement, Note, Probe, Question, Specification, SpecificationPlan
 
 MAX_OPTIONS = 40
@@ -54,7 +55,7 @@ def questionnaire(probe: Probe, seed: int) -> Questionnaire:
     several = any(len(texts) > 1 for m in probe.measurements for texts in m.label_set.prompts.values())
     notes = [
         *_asking_notes(seed, dropped, several),
-        *([Note("no_rankings")] if probe.analyses else []),
+        *([Note("no_rankings")] if any(not isinstance(each, WordRatePlan) for each in probe.analyses) else []),
         *([Note("asked_rows", {"reply": REPLY})] if any(each.options for each in measurements) else []),
         *(Note("not_asked_among_others", {"measurement": each.name}) for each in among_others),
     ]

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from audit.errors import DataError
-from audit.measure.likelihood import OTHER, agreement, build_question, predict, shared_words, with_options, with_unclear
-from audit.measure.questionnaire import MAX_OPTIONS, questionnaire
+from audit.measure.asked.likelihood import OTHER, agreement, build_question, predict, shared_words, with_options, with_unclear
+from audit.measure.asked.questionnaire import MAX_OPTIONS, questionnaire
 from audit.types import SAME_ANSWER, Claim, LabelSet, Measurement, Probe, Specification, SpecificationPlan
 from tests.support.notes import sentences
 

@@ -1,0 +1,170 @@
+"""Pictures as bad cameras, weather and compression leave them: eight corruptions at five strengths, and a word printed on a picture.
+
+The kinds are those of Hendrycks and Dietterich 2019 (arXiv 1903.12261), the code and the parameters our own: lengths are shares of the
+shorter side, so that a picture of any size is changed alike. Randomness comes from the picture's content: the same picture is always
+changed in the same way.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+from scipy.signal import fftconvolve
+
+from audit.data.images import decode
+from audit.data.lazy import LazyImages
+from audit.types import Dataset
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
+    Pixels = Float[np.ndarray, "h w 3"]
+
+Change = Callable[[int, bytes], bytes]
+"""Row of the data set, encoded picture -> the encoded changed picture."""
+STRENGTHS = 5
+
+
+def _gaussian_noise(pixels: Pixels, sd: float, rng: np.random.Generator) -> Pixels:
+    return pixels + rng.normal(0.0, sd, pixels.shape)
+
+
+def _shot_noise(pixels: Pixels, photons: float, rng: np.random.Generator) -> Pixels:
+    return np.asarray(rng.poisson(pixels * photons) / photons)
+
+
+def _defocus(pixels: Pixels, share: float, rng: np.random.Generator) -> Pixels:
+    radius = share * min(pixels.shape[:2])
+    reach = np.arange(-int(np.ceil(radius)), int(np.ceil(radius)) + 1)
+    # A disk whose rim fades over one pixel: a radius below one blurs a little, and not nothing.
+    return _convolved(pixels, np.clip(radius + 1.0 - np.hypot(reach[:, None], reach[None]), 0.0, 1.0))
+
+
+def _motion(pixels: Pixels, share: float, rng: np.random.Generator) -> Pixels:
+    half, angle = share * min(pixels.shape[:2]) / 2, rng.uniform(0, np.pi)
+    reach = np.arange(-int(np.ceil(half)), int(np.ceil(half)) + 1)
+    across = np.abs(reach[:, None] * np.cos(angle) - reach[None] * np.sin(angle))
+    along = np.abs(reach[:, None] * np.sin(angle) + reach[None] * np.cos(angle))
+    return _convolved(pixels, np.clip(1.0 - across, 0.0, 1.0) * np.clip(half + 0.5 - along, 0.0, 1.0))
+
+
+def _convolved(pixels: Pixels, kernel: Float[np.ndarray, "k k"]) -> Pixels:
+    """Return the picture under a kernel, its edges repeated."""
+    reach = len(kernel) // 2
+    padded = np.pad(pixels, ((reach, reach), (reach, reach), (0, 0)), "edge")
+    return np.asarray(fftconvolve(padded, (kernel / kernel.sum())[..., None], "valid", axes=(0, 1)))
+
+
+def _brighter(pixels: Pixels, added: float, rng: np.random.Generator) -> Pixels:
+    return pixels + added
+
+
+def _flatter(pixels: Pixels, kept: float, rng: np.random.Generator) -> Pixels:
+    mean = pixels.mean(axis=(0, 1))
+    return np.asarray((pixels - mean) * kept + mean)
+
+
+def _pixelated(pixels: Pixels, share: float, rng: np.random.Generator) -> Pixels:
+    picture = _picture(pixels)
+    small = picture.resize((max(1, round(picture.width * share)), max(1, round(picture.height * share))), Image.Resampling.BOX)
+    return _pixels(small.resize(picture.size, Image.Resampling.NEAREST))
+
+
+def _recompressed(pixels: Pixels, quality: float, rng: np.random.Generator) -> Pixels:
+    buffer = io.BytesIO()
+    _picture(pixels).save(buffer, "JPEG", quality=int(quality))
+    return _pixels(Image.open(buffer))
+
+
+CORRUPTIONS: Mapping[str, tuple[Callable[[Pixels, float, np.random.Generator], Pixels], tuple[float, ...]]] = {
+    "Gaussian noise": (_gaussian_noise, (0.04, 0.08, 0.12, 0.18, 0.26)),
+    "shot noise": (_shot_noise, (60, 25, 12, 5, 3)),
+    "defocus blur": (_defocus, (0.01, 0.02, 0.03, 0.045, 0.06)),
+    "motion blur": (_motion, (0.04, 0.07, 0.1, 0.14, 0.2)),
+    "brightness": (_brighter, (0.1, 0.2, 0.3, 0.4, 0.5)),
+    "contrast": (_flatter, (0.6, 0.45, 0.3, 0.2, 0.1)),
+    "JPEG": (_recompressed, (40, 25, 15, 10, 5)),
+    "pixelate": (_pixelated, (0.6, 0.5, 0.4, 0.3, 0.2)),
+}
+"""Name -> what it does, and its parameter at each strength.
+
+Standard deviation of a channel between 0 and 1; photons at white; radius of the blur's disk and length of its line as shares of the shorter
+side; what is added to every channel; share of the contrast that is kept; Pillow's quality; share of the sides that is kept.
+"""
+
+
+def corruption(name: str, strength: int) -> Change:
+    """Return a corruption at a strength from 0 (nothing is changed, not a byte) to 5."""
+    change, parameters = CORRUPTIONS[name]
+
+    def corrupted(row: int, content: bytes) -> bytes:
+        if strength == 0:
+            return content
+        seed = hashlib.sha256(f"{name}/{strength}/".encode() + content).digest()
+        rng = np.random.default_rng(int.from_bytes(seed))
+        return _png(_picture(change(_pixels(decode(content).image), parameters[strength - 1], rng)))
+
+    return corrupted
+
+
+def word_overlay(words: Sequence[str]) -> Change:
+    """Return the typographic overlay: the word of each row, black on a white strip at the lower edge, as large as fits.
+
+    A strip of at most a quarter of the height. After Goh et al. 2021, https://distill.pub/2021/multimodal-neurons
+    """
+
+    def overlaid(row: int, content: bytes) -> bytes:
+        picture = decode(content).image.copy()
+        strip = max(2, picture.height // 4)
+        font, word = ImageFont.load_default(strip), words[row]
+        left, top, right, bottom = font.getbbox(word)
+        scale = min(0.94 * picture.width / (right - left), 0.9 * strip / (bottom - top))
+        font = ImageFont.load_default(max(4.0, strip * scale))
+        left, top, right, bottom = font.getbbox(word)
+        draw = ImageDraw.Draw(picture)
+        draw.rectangle((0, picture.height - strip, picture.width, picture.height), "white")
+        place = ((picture.width - right - left) / 2, picture.height - strip / 2 - (top + bottom) / 2)
+        draw.text(place, word, "black", font)
+        return _png(picture)
+
+    return overlaid
+
+
+def under(dataset: Dataset, rows: Sequence[int], changes: Sequence[Change]) -> Dataset:
+    """Return some images of a data set after every change, made when asked for: all after the first, all after the second ...
+
+    Examples
+    --------
+    >>> from audit.testing import four_faces
+    >>> faces = four_faces()
+    >>> changed = under(faces, [0, 3], [corruption("contrast", 0), corruption("brightness", 5)])
+    >>> changed.images[1] == faces.images[3], decode(changed.images[2]).image.getpixel((0, 0))
+    (True, (255, 128, 128))
+    """
+
+    def changed(position: int) -> bytes:
+        change, place = divmod(position, len(rows))
+        return changes[change](rows[place], dataset.images[rows[place]])
+
+    places = [*rows] * len(changes)
+    return replace(dataset, images=LazyImages(len(places), changed), attributes=dataset.attributes.iloc[places])
+
+
+def _pixels(picture: Image.Image) -> Pixels:
+    return np.asarray(picture, np.float64) / 255
+
+
+def _picture(pixels: Pixels) -> Image.Image:
+    return Image.fromarray(np.rint(255 * np.clip(pixels, 0.0, 1.0)).astype(np.uint8))
+
+
+def _png(picture: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG", compress_level=1)  # it is decoded again at once
+    return buffer.getvalue()

@@ -1,0 +1,92 @@
+"""A measurement on pixels that are moved against it: an encoder that gives gradients in, its answers under each budget out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+import numpy as np
+
+from audit.answers import answers_of
+from audit.comparison.conditions import UnderConditions
+from audit.data.images import decode
+from audit.engine.analyses.inputs import AnalysisInputs
+from audit.measure import predict
+from audit.measure.zero_shot import ensemble
+from audit.plans import AttackPlan
+from audit.records.analyses.conditions import Condition
+from audit.statistics.null import generator
+from audit.types import Measurement, Note, Predictions
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+    from PIL import Image
+
+MOST_ATTACKED = 300
+"""Images, drawn by the seed in whole clusters: a step back through the model takes three times one ahead."""
+_BATCH = 32
+
+
+@runtime_checkable
+class AttackableEncoder(Protocol):
+    """An encoder that can follow a score back to the pixels."""
+
+    def attacked(
+        self, images: Sequence[Image.Image], texts: Float[np.ndarray, "k d"], right: Sequence[int], budget: float, steps: int
+    ) -> Float[np.ndarray, "n d"]:
+        """Return a row for each image after its pixels moved against the right text, by `budget` 255ths at most."""
+        ...
+
+
+def attacked_answers(plan: AttackPlan, measurement: Measurement, inputs: AnalysisInputs) -> tuple[UnderConditions, tuple[Note, ...]]:
+    """Return the answers unchanged and under FGSM and PGD at each budget; only the unchanged, and why, of a model without gradients.
+
+    Labels stand for answers one by one: the right label is the first whose answer is true.
+    """
+    given = inputs.predictions[plan.measurement]
+    if not isinstance(inputs.model, AttackableEncoder) or given.y_true is None:
+        return [(Condition("unchanged"), given)], (Note("conditions_no_gradients"),)
+    kept = sample(given, MOST_ATTACKED, inputs.settings.seed)
+    start = part_of_predictions(given, kept)
+    sampled = (Note("conditions_sampled", {"images": len(kept), "total": len(given.y_pred)}),) if len(kept) < len(given.y_pred) else ()
+    labels, label_set = measurement.label_set.labels, measurement.label_set
+    texts = np.stack([ensemble(np.stack([inputs.texts[prompt] for prompt in label_set.prompts[label]])) for label in labels])
+    answers = [label_set.answers.get(label, label) for label in labels]
+    right = [answers.index(answer) for answer in start.y_true] if start.y_true is not None and answers_of(label_set) else []
+    rows = inputs.images.rows[inputs.attributes.index.get_indexer(start.attributes.index)].tolist()
+    answered = [(Condition("unchanged"), start)]
+    for name, steps in (("FGSM", 1), ("PGD", plan.steps)):
+        for budget in plan.budgets:
+            seen = [
+                inputs.model.attacked(
+                    [decode(inputs.dataset.images[row]).image for row in rows[at : at + _BATCH]], texts.astype(np.float32),
+                    right[at : at + _BATCH], budget, steps,
+                )
+                for at in range(0, len(rows), _BATCH)
+            ]  # fmt: skip
+            found = predict(measurement, inputs.model.record, np.concatenate(seen), inputs.texts, start.attributes)
+            label = Condition(f"{name}, {budget:g}/255", f"{name}, levels of 255", budget)
+            answered.append((label, replace(found, cluster=start.cluster, weight=start.weight)))
+    return answered, sampled
+
+
+def sample(given: Predictions, most: int, seed: int) -> np.ndarray:
+    """Return the places of at most so many images, cluster by cluster in an order that the seed decides; ascending."""
+    if len(given.y_pred) <= most:
+        return np.arange(len(given.y_pred))
+    units = np.arange(len(given.y_pred)) if given.cluster is None else np.unique(given.cluster, return_inverse=True)[1]
+    order = generator(seed, "conditions/sample").permutation(int(units.max()) + 1)[units]
+    return np.sort(np.argsort(order, kind="stable")[:most])
+
+
+def part_of_predictions(given: Predictions, kept: np.ndarray) -> Predictions:
+    """Return the predictions of some images."""
+
+    def of(values: np.ndarray | None) -> np.ndarray | None:
+        return None if values is None else values[kept]
+
+    return replace(
+        given, y_pred=given.y_pred[kept], y_true=of(given.y_true), scores=given.scores[kept], margin=given.margin[kept],
+        attributes=given.attributes.iloc[kept], cluster=of(given.cluster), weight=of(given.weight),
+    )  # fmt: skip

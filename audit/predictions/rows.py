@@ -1,0 +1,172 @@
+"""Rows of a table of predictions: attributes, identifiers, clusters and weights; and what was answered about them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from audit.data.cells.suspicious import suspicious_levels
+from audit.data.schema import IMAGE_COLUMNS, counted, quoted
+from audit.encoder import Value
+from audit.errors import DataError
+from audit.predictions.bins import Bins
+from audit.predictions.columns import all_numbers, as_text, holds_labels, read_clusters, read_identifiers
+from audit.predictions.exclusion import some_rows
+from audit.predictions.tags import Tags
+from audit.predictions.weights import check_groups, sample_weights, weights_of_0
+from audit.types import UNKNOWN, Exclusion, Note, Predictions
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int
+
+ID_COLUMNS = ("id", *IMAGE_COLUMNS)
+FEW_LEVELS = 50
+LABELS_KEY = b"vlm_audit.labels"
+"""Metadata of the `predictions.parquet` that an audit leaves behind: "probe/measurement" -> labels of the scores."""
+
+
+@dataclass(frozen=True)
+class ColumnOptions:
+    """Options of the columns."""
+
+    attributes: tuple[str, ...] | None = None
+    """None: every other column of text with 2 to 50 levels."""
+    cluster: str | None = None
+    weights: str | None = None
+    slices: tuple[str, ...] = ()
+    """What probes slice by: only these columns are attributes then, where they are there."""
+    prediction: str | None = None
+    """The column of answers, where it is not called ``y_pred``."""
+    truth: str | None = None
+    """The column of true answers, where it is not called ``y_true``."""
+    encoding: str | None = None
+    bins: tuple[Bins, ...] = ()
+    """Columns of numbers, and how they are cut into groups."""
+    beside: tuple[str, ...] = ()
+    """Columns that no question slices by: they say which rows are pairs."""
+    changing: tuple[str, ...] = ()
+    """Attributes whatever the rule says: they change within a pair."""
+    tags: str | None = None
+    """The column that holds several labels an image."""
+
+
+@dataclass(frozen=True)
+class MeasurementAnswers:
+    """What was answered to one question."""
+
+    model: str
+    probe: str | None
+    """None if the file does not name it."""
+    measurement: str
+    predictions: Predictions
+    exclusions: tuple[Exclusion, ...] = ()
+    """Rows of the file that were left out."""
+    cluster: str | None = None
+    """The column that says which rows belong together."""
+    weights: str | None = None
+    """The column that says how much each row counts for."""
+    numbered: bool = False
+    """Whether the rows have no identifiers but their place in the file."""
+    tags: Tags | None = None
+    """The labels of each row, where it has several."""
+
+    def row(self, place: int) -> str:
+        """Return what a row is called."""
+        name = self.predictions.attributes.index[place]
+        return f"row {name} after the header" if self.numbered else f"the row of {quoted(str(name))}"
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows without their answers."""
+
+    attributes: pd.DataFrame
+    cluster: str | None
+    """The column that says which rows belong together."""
+    numbers: Int[np.ndarray, "n"] | None
+    names: pd.api.extensions.ExtensionArray | None
+    """What each number stands for."""
+    numbered: bool
+    weights: str | None = None
+    """The column that says how much each row counts for."""
+    weight: Float[np.ndarray, "n"] | None = None
+
+    def answers(self, model: str, probe: str | None, measurement: str, predictions: Predictions) -> MeasurementAnswers:
+        """Return what was answered about these rows."""
+        predictions = replace(predictions, cluster=self.numbers, cluster_names=self.names, weight=self.weight)
+        left_out: tuple[Exclusion, ...] = ()
+        if self.weight is not None and self.weights is not None and not self.weight.all():
+            left_out = (weights_of_0(self.attributes[self.weight == 0], self.weights),)
+            predictions = some_rows(predictions, self.weight > 0)
+        return MeasurementAnswers(model, probe, measurement, predictions, left_out, self.cluster, self.weights, self.numbered)
+
+
+def read_rows(table: pa.Table, wanted: ColumnOptions, reserved: set[str], place: str) -> tuple[Rows, list[Note]]:
+    """Return the rows of a table, and what is noteworthy of them; `reserved` columns hold answers. Errors as in `load_predictions`."""
+    columns = [name for name in table.column_names if name not in reserved and name and not name.startswith("__index_level_")]
+    identifier = next((name for name in ID_COLUMNS if name in columns), None)
+    notes: list[Note] = []
+    others = [name for name in columns if name not in (identifier, wanted.cluster, wanted.weights, *wanted.beside)]
+    texts = _attributes(table, wanted, others, notes, place)
+    texts |= {name: as_text(table[name], name) for name in (*wanted.changing, *wanted.beside) if name not in texts}
+    index = read_identifiers(table, identifier, wanted.cluster, place)
+    # Arrow keeps the text of these columns, so that a million rows become no objects.
+    columns_of_text = {name: pd.array(pc.fill_null(text.dictionary_decode(), UNKNOWN), dtype="str") for name, text in texts.items()}
+    frame = pd.DataFrame(columns_of_text, index=index)
+    notes += [note for name, text in texts.items() for note in suspicious_levels(name, text.dictionary.to_pylist())]
+    notes += [Note("missing_values", {"column": name, "count": text.null_count}) for name, text in texts.items() if text.null_count]
+    own = LABELS_KEY in (table.schema.metadata or {})
+    numbers, names = (None, None) if wanted.cluster is None else read_clusters(table, wanted.cluster, place, unknown_alone=own)
+    weight = None if wanted.weights is None else sample_weights(table[wanted.weights], wanted.weights, place)
+    if weight is not None and wanted.weights is not None:
+        check_groups(weight, frame, wanted.weights, place)
+    return Rows(frame, wanted.cluster, numbers, names, identifier is None, wanted.weights, weight), notes
+
+
+def _attributes(table: pa.Table, wanted: ColumnOptions, names: Sequence[str], notes: list[Note], place: str) -> dict[str, pa.Array]:
+    """Return the columns to slice by: those that were named, or every column of text with few levels."""
+    if wanted.attributes is not None:
+        return {name: _two_groups(as_text(table[name], name), name, place) for name in wanted.attributes}
+    if wanted.slices:
+        return {name: as_text(table[name], name) for name in wanted.slices if name in names or name == wanted.cluster}
+    chosen, others = {}, []
+    for name in names:
+        kind = table[name].type
+        numeric = pa.types.is_integer(kind) or pa.types.is_floating(kind)
+        text = as_text(table[name], name) if holds_labels(kind) and not numeric else None
+        levels = [] if text is None else [level for level in text.dictionary.to_pylist() if level.strip()]
+        if text is None or all_numbers(levels):
+            others.append(f"{quoted(name)} (numbers: --bins {name}=4)" if numeric or text is not None else f"{quoted(name)} ({kind})")
+        elif 2 <= len(levels) <= FEW_LEVELS:
+            chosen[name] = text
+        else:
+            often = len(levels) > 1 and len(table) >= 2 * len(levels)
+            hint = f"; where rows with one value belong together: --cluster {name}" if often else ""
+            others.append(f"{quoted(name)} ({counted(len(levels), 'level')}{hint})")
+    unused = f"; not used: {', '.join(others)}" if others else ""
+    if not chosen:
+        raise DataError(
+            f"{place} has no attribute column",
+            why=f"an attribute is by rule a column of text with 2 to {FEW_LEVELS} levels{unused}",
+            fix="name the columns to slice by: --attributes race,gender; numbers: --bins age=18,30,60",
+        )
+    values: dict[str, Value] = {"levels": FEW_LEVELS, "attributes": tuple(map(quoted, chosen)), "others": tuple(others)}
+    notes.append(Note("attributes_by_rule_of_several" if others else "attributes_by_rule", values))
+    return chosen
+
+
+def _two_groups(text: pa.Array, name: str, place: str) -> pa.Array:
+    groups = {level for level in text.dictionary.to_pylist() if level.strip()} - {UNKNOWN}
+    if len(groups) < 2:
+        raise DataError(
+            f"{place}: {counted(len(groups), 'group')} in the column {quoted(name)}",
+            why="groups are compared with each other, so two are required",
+            fix="leave it out of --attributes",
+        )
+    return text

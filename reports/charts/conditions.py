@@ -1,0 +1,73 @@
+"""Where the marks of conditions stand: a panel for each series of conditions, in it a line for each group over the strengths."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import SimpleNamespace
+
+from audit.records.analyses.conditions import ConditionResult, Conditions
+from audit.types import Group
+from reports.charts.curves import MOST_GROUPS
+from reports.charts.forest import Mark, Scale, dots, percent_texts, polyline, posts, px, rate_axis
+from reports.text import phrases
+
+WIDTH, HEIGHT = 250, 176
+_LEFT, _RIGHT, _TOP, _BOTTOM = 46, 10, 26, 28
+
+
+def series_panels(found: Conditions) -> tuple[SimpleNamespace, ...]:
+    """Place the rate of every compared group over the strengths of each series, the baseline at 0; none for too many groups."""
+    groups = compared_groups(found)
+    if not 1 <= len(groups) <= MOST_GROUPS:
+        return ()
+    rates = [rate for rate in found.baseline_by_group if rate.group in groups]
+    rates += [each.after for result in found.results for each in result.by_group if each.after.group in groups]
+    up = Scale((ticks := rate_axis(rates))[0], ticks[-1], HEIGHT - _BOTTOM, _TOP)
+    named = dict.fromkeys(result.condition.series for result in found.results if result.condition.series)
+    marks = tuple(Mark(px(_LEFT - 5), px(up(tick) + 4), text) for tick, text in zip(ticks, percent_texts(ticks), strict=True))
+    return tuple(_panel(name, found, groups, up, marks) for name in named)
+
+
+def line_legend(found: Conditions) -> tuple[tuple[str, str], ...]:
+    """Return the class of each line and whose it is."""
+    return tuple((f"l{place}", phrases.group(group)) for place, group in enumerate(compared_groups(found)))
+
+
+def compared_groups(found: Conditions) -> list[Group]:
+    """Return the groups that are compared."""
+    return [rate.group for rate in found.baseline_by_group if rate.status == "ok"]
+
+
+def _panel(name: str, found: Conditions, groups: Sequence[Group], up: Scale, marks: tuple[Mark, ...]) -> SimpleNamespace:
+    results = [result for result in found.results if result.condition.series == name]
+    last = max(result.condition.strength or 0.0 for result in results)
+    across = Scale(0.0, last or 1.0, _LEFT, WIDTH - _RIGHT)
+    steps = [0.0, *(result.condition.strength or 0.0 for result in results)]
+    return SimpleNamespace(
+        name=name,
+        width=WIDTH,
+        height=HEIGHT,
+        axis=f"M{_LEFT} {_TOP}V{HEIGHT - _BOTTOM}H{WIDTH - _RIGHT}",
+        ticks=marks,
+        steps=tuple(Mark(px(across(step)), px(HEIGHT - _BOTTOM + 16), f"{step:g}") for step in steps),
+        lines=tuple(_line(place, group, found, results, (across, up)) for place, group in enumerate(groups)),
+    )
+
+
+def _line(place: int, group: Group, found: Conditions, results: Sequence[ConditionResult], scales: tuple[Scale, Scale]) -> SimpleNamespace:
+    across, up = scales
+    start = next((0.0, rate) for rate in found.baseline_by_group if rate.group == group)
+    others = [(result.condition.strength or 0.0, each.after) for result in results for each in result.by_group if each.after.group == group]
+    known = [
+        (across(step), rate.value, rate.low, rate.high)
+        for step, rate in (start, *others)
+        if rate.value is not None and rate.low is not None and rate.high is not None
+    ]
+    # Side by side: intervals of several groups at one strength would hide each other.
+    places = [(x + 2.5 * place, up(value)) for x, value, _, _ in known]
+    return SimpleNamespace(
+        dash=f"l{place}",
+        path=polyline(places),
+        dots=dots(places),
+        intervals=posts((x + 2.5 * place, up(low), up(high)) for x, _, low, high in known),
+    )

@@ -1,0 +1,68 @@
+"""Few-shot probes: accuracy of each group over the images that were learned from, beside zero-shot."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+from audit.records.analyses.few_shot import DrawnRate, FewShot, Shots
+from reports.charts.forest import axis
+from reports.charts.tracks import TrackRow, TrackTable, range_track
+from reports.sections.context import AuditContext
+from reports.text import phrases
+from reports.text.analyses import few_shot as text
+from reports.text.numbers import count, p_value, percent
+
+TITLE, PLACE = "What a few examples teach", 17
+_TICKS = tuple(axis(0.0, 1.0))
+
+
+def view(context: AuditContext) -> SimpleNamespace | None:
+    """Return the few-shot probes of an audit; None without any."""
+    found = context.audit.few_shot
+    if not found:
+        return None
+    return SimpleNamespace(
+        asked=text.ASKED,
+        result=text.few_shot_result(context.audit, context.results.settings),
+        reading=text.READING,
+        charts=tuple(
+            SimpleNamespace(title=text.few_shot_title(each), chart=_chart(each), fewer=text.fewer_sentence(each))
+            for each in found
+            if each.shots
+        ),
+        without=tuple(filter(None, map(text.nothing_learned, found))),
+        method=text.few_shot_method(found),
+    )
+
+
+def _titled(each: FewShot) -> SimpleNamespace:
+    return SimpleNamespace(title=text.few_shot_title(each), chart=_chart(each), fewer=text.fewer_sentence(each))
+
+
+def _chart(each: FewShot) -> TrackTable:
+    ends = ("0\u00a0%", "100\u00a0%")
+    columns = ("Accuracy", "Draws", "Adjusted p of unequal gains")
+    rows = [*_zero_shot(each), *(row for shots in each.shots for row in _rows(each, shots))]
+    return TrackTable(text.few_shot_caption(each), "Learned from, group", ends, columns, tuple(rows))
+
+
+def _zero_shot(each: FewShot) -> list[TrackRow]:
+    rates = each.conditions.baseline_by_group if each.conditions else ()
+    drawn = [DrawnRate(rate.group[0], rate.n, rate.value, rate.value, rate.value) for rate in rates if rate.value is not None]
+    return [_row(rate, "Zero-shot" if place == 0 else "", "") for place, rate in enumerate(drawn)]
+
+
+def _rows(each: FewShot, shots: Shots) -> list[TrackRow]:
+    results = each.conditions.results if each.conditions else ()
+    p = next((one.p_adjusted for one in results if one.condition.strength == shots.shots), None)
+    shown = "" if p is None else p_value(p)
+    return [
+        _row(rate, text.shots_heading(shots) if place == 0 else "", shown if place == 0 else "")
+        for place, rate in enumerate(shots.by_group)
+    ]
+
+
+def _row(rate: DrawnRate, above: str, p: str) -> TrackRow:
+    draws = "" if rate.lowest == rate.highest else f"{percent(rate.lowest)} to {percent(rate.highest)}"
+    track = range_track(rate.mean, rate.lowest, rate.highest, _TICKS)
+    return TrackRow(phrases.group((rate.group,)), track, (percent(rate.mean), draws, p), f"n\u00a0=\u00a0{count(rate.n)}", above=above)

@@ -1,0 +1,93 @@
+"""Sentences of conditions: what changes for each group when pictures, prompts or examples change, and whether it changes alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from audit.records.analyses.conditions import ConditionResult, Conditions
+from audit.records.results import AuditResult
+from audit.types import Settings
+from reports.text import phrases
+from reports.text.notes import sentence
+from reports.text.numbers import count, difference, in_words, p_phrase, percent
+
+ASKED = {
+    "prompts": "The same images are asked about with other prompts: who gains, and does every group gain alike?",
+    "images": "The same pictures are shown again, each changed in a way that leaves visible what they show: does every group of images "
+    "lose alike, or does the model fail some sooner than others?",
+    "attack": "The pixels of the same pictures are moved a little against the right answer, as far as the model’s gradients say: is one "
+    "group easier to attack than another?",
+    "shots": "The model is given more and more labelled examples: who gains, and does every group gain alike?",
+}
+"""Kind -> what is asked."""
+READING = (
+    "Each line is a group, from the baseline at 0 to the strongest condition; bars are intervals. Lines that stay parallel change alike; "
+    "a line that drops away from the others is a group for which the model fails sooner."
+)
+SLOPES = "Hollow: the baseline. Filled, with its interval: the change from there, same images; coloured where groups change unequally."
+METHOD = (
+    "Intervals of a change are paired (Agresti and Min) and hold for one group by itself. p: each image’s gain or loss keeps its place "
+    "while groups (or whole clusters) change places; the most significant pair of groups, in its own standard errors (Chung and Romano "
+    "2013); adjusted for all {tests} of this section (Benjamini and Hochberg). “No signal” is undecided, not alike."
+)
+
+
+def what_was_asked(audit: AuditResult) -> str:
+    """Return what was asked, in the order of its kinds."""
+    return " ".join(ASKED[kind] for kind in dict.fromkeys(each.kind for each in audit.conditions))
+
+
+def conditions_title(each: Conditions) -> str:
+    """Return the heading of a question by an attribute."""
+    return f"{each.question} By {phrases.attributes(each.attributes)}"
+
+
+def measured(each: Conditions) -> str:
+    """Return what the rate is."""
+    return "accuracy" if each.outcome is None else f"share answered ‘{each.outcome}’"
+
+
+def result(audit: AuditResult) -> str:
+    """Return under how many conditions groups change unequally, and the clearest; or that nothing is judged."""
+    tests = max((each.tests for each in audit.conditions), default=0)
+    if not tests:
+        return "Nothing is judged here: fewer than two groups are large enough; the numbers are shown with their n."
+    found = sorted(signals(audit), key=lambda each: each[0])
+    if not found:
+        limited = " A limited run signals nothing." if audit.data.limited else ""
+        return f"In none of {in_words(tests, 'comparison')} groups are shown to change unequally: whether they do is undecided.{limited}"
+    of = f"In {count(len(found))} of {in_words(tests, 'comparison')} groups change unequally (Benjamini and Hochberg)."
+    return f"{of} The clearest: {found[0][1]}"
+
+
+def signals(audit: AuditResult) -> Iterator[tuple[float, str]]:
+    """Give adjusted p and sentence of every condition under which groups change unequally."""
+    for each in audit.conditions:
+        for found in each.results:
+            if found.verdict == "signal" and found.pair is not None and found.p_adjusted is not None:
+                yield found.p_adjusted, _signal(each, found, found.p_adjusted)
+
+
+def _signal(each: Conditions, found: ConditionResult, p: float) -> str:
+    pair = found.pair
+    assert pair is not None  # noqa: S101  (the caller looked)
+    ends = {rate.before.group: (percent(rate.before.value), percent(rate.after.value)) for rate in found.by_group}
+    moved = [f"{phrases.group(group)} goes from {ends[group][0]} to {ends[group][1]}" for group in (pair.second, pair.first)]
+    apart = difference(pair.difference, pair.low_adjusted, pair.high_adjusted)
+    return f"with {found.condition.name}, {measured(each)} of {moved[0]}, and of {moved[1]}; {apart} points apart (adjusted {p_phrase(p)})."
+
+
+def unjudged(each: Conditions) -> str:
+    """Return why a question is not judged; empty where it is."""
+    return f"{conditions_title(each)}: {sentence(each.reason)}." if each.reason else ""
+
+
+def method(audit: AuditResult) -> str:
+    """Return how p is computed; empty where nothing is judged."""
+    tests = max((each.tests for each in audit.conditions), default=0)
+    return METHOD.format(tests=in_words(tests, "comparison")) if tests else ""
+
+
+def line(audit: AuditResult, settings: Settings) -> str:
+    """Return what summary and terminal say of the conditions."""
+    return f"Conditions: {result(audit)}" if audit.conditions else ""

@@ -1,0 +1,102 @@
+"""Sentences of few-shot probes: what a few labelled images of each class teach, and for whom."""
+
+from __future__ import annotations
+
+from audit.records.analyses.conditions import ConditionResult
+from audit.records.analyses.few_shot import FewShot, Shots
+from audit.records.results import AuditResult
+from audit.types import Settings
+from reports.text import phrases
+from reports.text.notes import sentence
+from reports.text.numbers import count, in_words, number, p_phrase, percent
+
+ASKED = (
+    "A linear probe learns the labels from a few images of each class, not from their names, and answers for other images. "
+    "The rows show how many of these it answers right in each group; a gain that differs between groups says for whom examples help, not "
+    "why."
+)
+READING = "Dot: mean accuracy of the draws. Bar: from the lowest draw to the highest, on the same test images; not an interval."
+
+
+def compared_gains(audit: AuditResult) -> tuple[tuple[FewShot, ConditionResult], ...]:
+    """Return every comparison with zero-shot that has a p."""
+    return tuple((each, one) for each in audit.few_shot if each.conditions for one in each.conditions.results if one.p_adjusted is not None)
+
+
+def few_shot_result(audit: AuditResult, settings: Settings) -> str:
+    """Return how many gains over zero-shot differ between groups, and the most significant."""
+    asked = compared_gains(audit)
+    if not asked:
+        return "No gain over zero-shot is compared between groups here."
+    found = sorted((each for each in asked if each[1].verdict == "signal"), key=lambda each: each[1].p_adjusted or 0.0)
+    of = f"{count(len(found)) if found else 'None'} of {in_words(len(asked), 'gain')} over zero-shot"
+    rate = f"(each number of images by each attribute; false discovery rate {percent(settings.alpha)})"
+    if not found:
+        limited = " A limited run signals nothing." if audit.data.limited else ""
+        return f"{of} {rate} differs between groups beyond chance: whether examples help some more than others is undecided.{limited}"
+    return f"{of} {rate} {'differs' if len(found) == 1 else 'differ'} between groups beyond chance. {_gain(*found[0])}"
+
+
+def _gain(each: FewShot, found: ConditionResult) -> str:
+    pair = found.pair
+    if pair is None:
+        return ""
+    first, second = phrases.group(pair.first), phrases.group(pair.second)
+    return (
+        f"With {learned_from(found.condition.name)}, {first} gain {number(abs(pair.difference), 0)} points more than {second} "
+        f"(adjusted {p_phrase(found.p_adjusted or 0.0)}; first draw)."
+    )
+
+
+def learned_from(name: str) -> str:
+    """Return a condition in words."""
+    return name if name.startswith("all") else f"{in_words(int(name.split(' ')[0]), 'image')} of each class"
+
+
+def line(audit: AuditResult, settings: Settings) -> str:
+    """Return what summary and terminal say of few-shot probes: nothing unless a gain differs beyond chance."""
+    found = any(one.verdict == "signal" for _, one in compared_gains(audit))
+    return f"Not planned: {few_shot_result(audit, settings)}" if found else ""
+
+
+def few_shot_title(each: FewShot) -> str:
+    """Return what a chart is about."""
+    return f"‘{each.measurement}’ by {phrases.attributes([each.attribute])}"
+
+
+def few_shot_caption(each: FewShot) -> str:
+    """Return what was asked, and of how many images."""
+    images = f"{in_words(each.classes, 'class', 'classes')}; tested on {in_words(each.test, 'image')}, none of which was learned from"
+    return f"{phrases.stopped(each.question)} {images}; {in_words(each.draws, 'draw')}."
+
+
+def shots_heading(shots: Shots) -> str:
+    """Return how much was learned from, and how the penalty was chosen."""
+    much = "All images" if shots.shots is None else f"{in_words(shots.shots, 'image')} of each class"
+    return f"{much} (C\u00a0=\u00a0{shots.strength:g})"
+
+
+def fewer_sentence(each: FewShot) -> str:
+    """Return the classes that have fewer images than were asked; empty for none."""
+    named = {name: n for shots in each.shots for name, n in shots.fewer}
+    if not named:
+        return ""
+    return f"Learned from all that they have, which is less: {phrases.some([f'{name} ({count(n)})' for name, n in named.items()])}."
+
+
+def few_shot_method(found: tuple[FewShot, ...]) -> str:
+    """Return how it was done; empty where nothing was learned."""
+    learned = [each for each in found if each.shots]
+    if not learned:
+        return ""
+    return (
+        "Logistic regression (L-BFGS) on embeddings of length 1, not standardised. Half of the units of each class is to learn from; a "
+        f"fifth of that ({in_words(learned[0].held_out, 'image')}) is held out to choose C. The other half is tested on; equal pictures, "
+        "and those of one cluster, stay on one side. Whether gains differ is tested on the first draw alone, against zero-shot answers for "
+        "the same images. All draws share their test images: their spread is that of what is learned from."
+    )
+
+
+def nothing_learned(each: FewShot) -> str:
+    """Return why nothing was learned; empty where it was."""
+    return f"{few_shot_title(each)}: not estimable, for {phrases.stopped(sentence(each.reason))}" if each.reason else ""

@@ -1,0 +1,66 @@
+"""Sentences and captions of text associations: which texts are near to which words, in how much more than neutral texts are."""
+
+from __future__ import annotations
+
+from audit.records.analyses.text_association import TextAssociation
+from audit.records.results import AuditResult
+from audit.types import Settings
+from reports.text.numbers import count, decimal, in_words, p_phrase, percent
+
+ASKED = (
+    "No image was looked at: two sets of texts are compared by how near the model's text tower puts them to two lists of words. d is the "
+    "difference in standard deviations: it says what the tower connects with a text, not what is true of anybody; a d that random sets of "
+    "neutral texts reach too shows neither a difference nor that there is none."
+)
+READING = "Dot: d, filled where it is beyond chance. Line and bar: the mean, and 19 of 20, of random sets of neutral texts."
+METHOD = (
+    "d: WEAT’s effect size (Caliskan et al. 2017), positive where the first set is nearer to the first words; it is at most 2, and large "
+    "for small sets by chance. p: the larger of two, against all ways (or random ones) to deal out the texts of both sets, and against "
+    "random sets of neutral texts of the same sizes; adjusted for all text associations (Benjamini-Hochberg)."
+)
+
+
+def associated_texts(audit: AuditResult) -> tuple[TextAssociation, ...]:
+    """Return the associations beyond chance, the most significant first."""
+    found = [each for each in audit.text_associations if each.verdict == "signal"]
+    return tuple(sorted(found, key=lambda each: (each.p_adjusted, -abs(each.effect_size or 0.0))))
+
+
+def text_result(audit: AuditResult, settings: Settings) -> str:
+    """Return how many associations are beyond chance, and the farthest."""
+    found, asked = associated_texts(audit), len(audit.text_associations)
+    rate = f"false discovery rate {percent(settings.alpha)}"
+    of = f"{count(len(found)) if found else 'None'} of {in_words(asked, 'text association')} ({rate})"
+    if not found:
+        return f"{of} is beyond chance: whether the sets differ is undecided."
+    return f"{of} {'is' if len(found) == 1 else 'are'} beyond chance. The farthest: {text_sentence(found[0])}"
+
+
+def text_sentence(each: TextAssociation) -> str:
+    """Return one association: the first set, the words that it is nearer to, d and what chance gives."""
+    near, far = each.words if (each.effect_size or 0.0) >= 0 else each.words[::-1]
+    return (
+        f"‘{each.targets[0]}’ ({in_words(each.sizes[0], 'text')}) is nearer to ‘{near}’ than to ‘{far}’, compared with "
+        f"‘{each.targets[1]}’: d\u00a0=\u00a0{decimal(each.effect_size, 2)}; 19 of 20 random sets of neutral texts give "
+        f"{by_concepts(each)} (adjusted {p_phrase(each.p_adjusted)})."
+    )
+
+
+def by_concepts(each: TextAssociation) -> str:
+    """Return between what d lies for 19 of 20 random sets of neutral texts."""
+    return f"{decimal(each.concepts.low, 2)} to {decimal(each.concepts.high, 2)}"
+
+
+def line(audit: AuditResult, settings: Settings) -> str:
+    """Return what summary and terminal say of text associations: nothing unless one is beyond chance."""
+    return f"Not planned: {text_result(audit, settings)}" if associated_texts(audit) else ""
+
+
+def row_title(each: TextAssociation) -> str:
+    """Return what heads a row."""
+    return f"{each.targets[0]} / {each.targets[1]}"
+
+
+def row_words(each: TextAssociation) -> str:
+    """Return the words of a row."""
+    return f"{each.words[0]} / {each.words[1]}"

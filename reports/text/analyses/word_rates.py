@@ -1,0 +1,122 @@
+"""Sentences and captions of word rates: which words are used about whom, in how much more than shuffled groups explain."""
+
+from __future__ import annotations
+
+from audit.records.analyses.word_rates import WordRate, WordRates
+from audit.records.results import AuditResult
+from audit.types import Settings
+from reports.text import phrases
+from reports.text.notes import sentence
+from reports.text.numbers import count, in_words, number, p_phrase, percent, span
+
+ASKED = (
+    "The model wrote a text about every image after each prompt; each word was counted once a text, and no model judges what a text says. "
+    "A word in more of the texts about one group than shuffled groups explain says what the model connects with that group, not what is "
+    "true of the people shown; any other word shows neither a difference nor that there is none."
+)
+READING = (
+    "Each row shows the group that stands out most. Dot: the share of its texts that use the word, filled where it is beyond chance. Line: "
+    "the share of all texts. Bar: what 19 of 20 shuffles of the groups give."
+)
+_TRAITS = {"length": "words a text", "empty": "no word at all", "refusal": "a refusal"}
+
+
+def found_in(audit: AuditResult) -> tuple[tuple[WordRates, WordRate], ...]:
+    """Return what is beyond chance, the largest differences first."""
+    found = [(rates, each) for rates in audit.word_rates for each in rates.rates if each.verdict == "signal"]
+    return tuple(sorted(found, key=lambda each: (each[1].p_adjusted, each[1].kind == "length", -abs(each[1].difference), each[1].word)))
+
+
+def word_result(audit: AuditResult, settings: Settings) -> str:
+    """Return how many words are beyond chance, and the farthest."""
+    asked = sum(len(rates.rates) for rates in audit.word_rates)
+    if not asked:
+        return "No word rate is estimable."
+    found = found_in(audit)
+    rate = f"every word and trait after each prompt, by each attribute; error rate {percent(settings.alpha)} for all of them together"
+    of = f"{count(len(found)) if found else 'None'} of {in_words(asked, 'rate')} ({rate})"
+    if found:
+        return f"{of} {'is' if len(found) == 1 else 'are'} beyond chance. The farthest: {rate_sentence(*found[0])}"
+    limited = " A limited run signals nothing." if audit.data.limited else ""
+    return f"{of} is beyond chance: whether texts about groups differ is undecided.{limited}"
+
+
+def rate_sentence(rates: WordRates, each: WordRate) -> str:
+    """Return one rate: group first, then its share, then that of the others and what chance gives."""
+    place = rates.groups.index(each.group)
+    n, mine, others = rates.sizes[place], each.means[place], each.means[place] - each.difference
+    chance = f"19 of 20 shuffles give {chance_range(each)} (adjusted {p_phrase(each.p_adjusted)})"
+    about = f"of the texts about {phrases.group((each.group,))} (n\u00a0=\u00a0{count(n)}, prompt ‘{rates.prompt}’)"
+    if each.kind == "length":
+        return f"The length {about}: {value_of(each, mine)} words, {value_of(each, others)} about all others; {chance}."
+    what = {"word": f"use ‘{each.word}’", "empty": "have no word", "refusal": "are refusals"}[each.kind]
+    return f"{percent(mine)} {about} {what}, {percent(others)} of those about all others; {chance}."
+
+
+def line(audit: AuditResult, settings: Settings) -> str:
+    """Return what summary and terminal say of word rates: nothing unless one is beyond chance."""
+    return f"Not planned: {word_result(audit, settings)}" if found_in(audit) else ""
+
+
+def row_name(each: WordRate) -> str:
+    """Return what heads a row.
+
+    Examples
+    --------
+    >>> from audit.records.analyses.similarity import ChanceBand
+    >>> row_name(WordRate("refusal", "", (0.1, 0.0), "a", 0.1, 0.0, 0.2, ChanceBand(0.05, 0.0, 0.1), 0.2, 1.0, "no signal"))
+    'a refusal'
+    """
+    return each.word if each.kind == "word" else _TRAITS[each.kind]
+
+
+def value_of(each: WordRate, value: float) -> str:
+    """Return a mean of a rate: a share in percent, of a length the words."""
+    return number(value / 100, 1) if each.kind == "length" else percent(value)
+
+
+def chance_range(each: WordRate) -> str:
+    """Return between what means of the group 19 of 20 shuffles lie."""
+    low, high = each.chance.low, each.chance.high
+    return f"{value_of(each, low)} to {value_of(each, high)} words" if each.kind == "length" else f"{number(low, 0)}–{percent(high)}"
+
+
+def difference_of(each: WordRate) -> str:
+    """Return the difference from all others with its interval: points, of a length words."""
+    scale, places = (100, 1) if each.kind == "length" else (1, 0)
+    return f"{number(each.difference / scale, places, signed=True)} {span(each.low / scale, each.high / scale, places)}"
+
+
+def rates_title(rates: WordRates) -> str:
+    """Return what a chart is about."""
+    return f"By {phrases.attributes([rates.attribute])}, after ‘{rates.prompt}’"
+
+
+def rates_caption(rates: WordRates) -> str:
+    """Return what was asked, and how much of it is beyond chance."""
+    found = sum(each.verdict == "signal" for each in rates.rates)
+    words = sum(each.kind == "word" for each in rates.rates)
+    of = f"{count(found) if found else 'none'} of {in_words(len(rates.rates), 'rate')} beyond chance"
+    return (
+        f"{phrases.stopped(rates.question)} {rates_title(rates)}: {in_words(words, 'word')} in at least {percent(rates.least)} of "
+        f"{in_words(sum(rates.sizes), 'text')}; {of}."
+    )
+
+
+def method_sentence(audit: AuditResult) -> str:
+    """Return how words, p and chance were computed."""
+    drawn = next((rates for rates in audit.word_rates if rates.rates), None)
+    if drawn is None:
+        return ""
+    return (
+        "A word: a run of two letters or more of any script, without regard to case; the words of fewer than "
+        f"{percent(drawn.least)} of the texts, and of all of them, are left out. A refusal: a text with one of a few English phrases, such "
+        f"as “I cannot”. p: of the group farthest from all others, in standard errors, against {count(drawn.draws)} shuffles of the groups "
+        "over the images, adjusted for every word and prompt by the farthest of them (Westfall-Young), and for the attributes "
+        "(Bonferroni). Differences: in points (of a length in words), the group less all others; the interval is not adjusted."
+    )
+
+
+def why_not(rates: WordRates) -> str:
+    """Return why there are no numbers; empty where there are."""
+    return f"{rates_title(rates)}: not estimable, for {phrases.stopped(sentence(rates.reason))}" if rates.reason else ""

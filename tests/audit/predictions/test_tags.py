@@ -1,0 +1,82 @@
+"""Several labels an image in a file of external predictions: read as literals, audited by group, on the page."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import audit
+from audit.errors import DataError, UsageError
+from audit.predictions.tags import labels_of
+from reports.render import render
+
+
+def table(n=120):
+    """Return 80 women and 40 men: every man has a suit and one woman in eight; hats at random; one image in ten has no label."""
+    draw = np.random.default_rng(0)
+    rows = []
+    for number in range(n):
+        male, empty = number % 3 == 0, number % 10 == 9
+        labels = ["suit"] * (male or number % 8 == 1) + ["hat"] * int(draw.integers(2)) + ["face"]
+        rows.append((f"i{number}", "Male" if male else "Female", "" if empty else "|".join(labels)))
+    return pd.DataFrame(rows, columns=["id", "gender", "labels"])
+
+
+@pytest.fixture(scope="module")
+def found():
+    return audit.audit(predictions=table(), tags="labels", draws=99).results
+
+
+def test_labels_are_compared_by_group(found):
+    (tagging,) = found.audits[0].taggings
+    assert (tagging.rule, tagging.threshold, tagging.offered, tagging.sizes) == ("given", None, 3, (80, 40))
+    suit = tagging.labels[0]
+    rows = table()
+    expected = tuple(int(rows.query(f"gender == {group!r}")["labels"].str.contains("suit").sum()) for group in ("Female", "Male"))
+    assert (suit.label, suit.counts, suit.verdict, suit.most) == ("suit", expected, "signal", "Male")
+    assert {label.label: label.verdict for label in tagging.labels} == {"suit": "signal", "hat": "no signal", "face": "no signal"}
+
+
+def test_images_without_a_label_are_a_question_of_their_own_and_the_page_shows_both(found):
+    assert found.audits[0].measurements[0].answer_counts == {"no label": 12, "some label": 108}
+    page = render(found)
+    assert "Each image has the labels that the file gives it." in page
+    assert "‘suit’" in page
+
+
+def test_a_list_in_a_cell_and_the_order_of_rows_change_nothing(found):
+    rows = table()
+    cells = [cell.split("|") for cell in rows["labels"]]
+    rows["labels"] = [repr(cell) if place % 2 else json.dumps(cell) for place, cell in enumerate(cells)]
+    other = audit.audit(predictions=rows.sample(frac=1, random_state=1), tags="labels", draws=99).results
+    assert other.audits[0].taggings == found.audits[0].taggings
+
+
+def test_excluded_rows_take_their_labels_with_them():
+    listed = tuple(f"i{number}" for number in range(0, 30, 3))
+    left = audit.audit(predictions=table(), tags="labels", exclude=listed, draws=99).results.audits[0].taggings[0]
+    kept = audit.audit(predictions=table().query("id not in @listed"), tags="labels", draws=99).results.audits[0].taggings[0]
+    assert (left, left.sizes) == (kept, (80, 30))
+
+
+def test_clustered_images_are_never_treated_as_independent():
+    rows = table().assign(scene=[f"s{number // 2}" for number in range(120)])
+    (tagging,) = audit.audit(predictions=rows, tags="labels", attributes="gender", cluster="scene", draws=99).results.audits[0].taggings
+    assert (tagging.labels, tagging.reason.code) == ((), "gallery_of_units")
+
+
+@pytest.mark.parametrize("cell", ["[1, 2]", "[suit", "['a', __import__('os')]", "[" * 5000, '{"a": 1}|[' + "x" * 30_000])
+def test_cells_that_are_no_labels_are_refused_with_their_row_and_nothing_is_evaluated(cell):
+    with pytest.raises(DataError) as refused:
+        labels_of(cell, "row 3")
+    assert refused.value.where == "row 3"
+
+
+def test_a_column_without_labels_and_options_about_one_answer_are_refused():
+    with pytest.raises(DataError, match="no row has a label"):
+        audit.audit(predictions=table().assign(labels=""), tags="labels")
+    with pytest.raises(UsageError, match="--tags cannot be used with --outcome"):
+        audit.audit(predictions=table(), tags="labels", outcome="x=suit")
+    with pytest.raises(UsageError, match="no column 'tags'"):
+        audit.audit(predictions=table(), tags="tags")

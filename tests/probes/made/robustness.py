@@ -1,0 +1,5 @@
+"""The table of `zeroshot`."""
+
+from tests.probes.made.zeroshot import make
+
+__all__ = ["make"]

@@ -1,0 +1,104 @@
+"""Probes of what a model can do: any labelled pictures, the digits of scikit-learn, counting, and words of two senses."""
+
+import numpy as np
+import pytest
+
+import audit
+import probes
+from audit.data.images import decode
+from audit.errors import DataError, UsageError
+from audit.types import UNKNOWN, LoadOptions
+from probes.capability import TEMPLATES, class_words
+from probes.capability.limits import COUNTS, SENSES, spots
+from tests.support.planted import Refuser, picture
+
+
+def test_a_folder_of_class_folders_is_its_own_groups(tmp_path):
+    for kind, n in (("cup", 3), ("apple", 2)):
+        (tmp_path / kind).mkdir()
+        for number in range(n):
+            (tmp_path / kind / f"{number}.png").write_bytes(picture(len(kind) * 10 + number))
+    probe = probes.get("zeroshot")
+    found = probe.load(LoadOptions(str(tmp_path)))
+    assert found.attributes["class"].tolist() == ["apple"] * 2 + ["cup"] * 3
+    (asked,) = probe.fitted(found).measurements
+    assert [claim.by for claim in asked.claims] == [("class",)]
+    assert asked.label_set.prompts["apple"][0] == "a photo of an apple"
+
+
+def test_what_is_asked_follows_the_data(tmp_path):
+    for number in range(6):
+        (tmp_path / f"{number}.png").write_bytes(picture(number))
+    rows = [f"{i}.png,{'cup' if i % 2 else 'traffic_light'},{'north' if i < 3 else 'south'},{i}" for i in range(6)]
+    (tmp_path / "labels.csv").write_text("\n".join(["image,label,region,code", *rows]))
+    probe = probes.get("robustness")
+    fitted = probe.fitted(probe.load(LoadOptions(str(tmp_path))))
+    (asked,), (plan, attacked) = fitted.measurements, fitted.analyses
+    assert asked.truth == "label"
+    assert set(asked.label_set.labels) == {"cup", "traffic_light"}
+    assert plan.by == ("region", "code")
+    assert plan.words["traffic_light"] == "traffic light"
+    assert len(plan.corruptions) == 8
+    assert attacked.budgets == (1.0, 2.0, 4.0)
+
+
+def test_data_without_classes_are_refused(tmp_path):
+    (tmp_path / "a.png").write_bytes(picture(1))
+    (tmp_path / "labels.csv").write_text("image,region\na.png,north\n")
+    probe = probes.get("zeroshot")
+    with pytest.raises(DataError, match="no column of classes"):
+        probe.fitted(probe.load(LoadOptions(str(tmp_path))))
+    (tmp_path / "labels.csv").write_text("image,class\na.png,cup\n")
+    with pytest.raises(DataError, match="fewer than two classes"):
+        probe.fitted(probe.load(LoadOptions(str(tmp_path))))
+
+
+def test_every_template_takes_an_article():
+    assert len(set(TEMPLATES)) == 8
+    assert all(template.count("{}") == 1 for template in TEMPLATES)
+    assert [class_words(word) for word in ("Umbrella", "b{x}")] == ["an Umbrella", "a b(x)"]
+
+
+def test_digits_are_those_of_scikit_learn():
+    from sklearn.datasets import load_digits
+
+    found = probes.get("zeroshot").load(LoadOptions(None))
+    assert len(found.images) == 1797
+    assert found.attributes["stroke"].value_counts().min() > 500
+    small = np.asarray(decode(found.images[0]).image.convert("L").resize((8, 8)), float)
+    assert np.corrcoef(small.ravel(), -load_digits().images[0].ravel())[0, 1] > 0.95
+
+
+def dark_spots(content):
+    """Count connected dark regions."""
+    from scipy.ndimage import label
+
+    return label(np.asarray(decode(content).image.convert("L")) < 128)[1]
+
+
+def test_so_many_spots_are_drawn_as_is_said():
+    rng = np.random.default_rng(3)
+    assert [dark_spots(spots(many, shape, rng)) for many in range(1, 7) for shape in ("circle", "square")] == sorted([*range(1, 7)] * 2)
+
+
+def test_limits_holds_every_task():
+    probe = probes.get("limits")
+    found = probe.load(LoadOptions(None))
+    sizes = {name: int((found.attributes[name] != UNKNOWN).sum()) for name in ("digit", "count", "sense")}
+    assert sizes == {"digit": 400, "count": 20 * 2 * len(COUNTS), "sense": 2 * len(SENSES)}
+    first = list(found.attributes["count"]).index("four")
+    assert dark_spots(found.images[first]) == 4
+    assert len({bytes(found.images[i]) for i, sense in enumerate(found.attributes["sense"]) if sense != UNKNOWN}) == 2 * len(SENSES)
+    with pytest.raises(UsageError, match="takes no --data"):
+        probe.load(LoadOptions("somewhere"))
+
+
+def test_a_dataset_made_in_python_is_fitted_too():
+    from audit.testing import four_faces
+
+    faces = four_faces(20)
+    faces = faces.__class__(**{**vars(faces), "attributes": faces.attributes.rename(columns={"gender": "class"}),
+                               "levels": {"race": faces.levels["race"], "class": faces.levels["gender"]}})  # fmt: skip
+    done = audit.audit(model=Refuser(), probe="zeroshot", data=faces, draws=99).results.audits[0]
+    assert done.measurements[0].labels == ("Female", "Male")
+    assert done.conditions[0].results[0].verdict == "no signal"

@@ -1,0 +1,34 @@
+"""Which test pictures training has seen is found by the pixels, in folders and in shards, and stands beside each picture."""
+
+import pytest
+
+from audit.errors import DataError
+from audit.types import LoadOptions
+from probes.capability import overlap
+from reports.text.notes import sentence
+from tests.probes.made.overlap import make
+
+
+def test_the_forty_pictures_that_were_trained_on_are_found_and_no_other(tmp_path):
+    """The first 20 mirrored in a folder, the next 20 recompressed in a shard; 20 other training pictures are like none."""
+    make(tmp_path)
+    dataset = overlap.load(LoadOptions(tmp_path))
+    seen = {name.rpartition("/")[2][:3]: of for name, of in dataset.attributes["near_duplicate_of"].items() if of}
+    assert {int(name) for name in seen} == set(range(40))
+    assert (seen["000"], seen["025"]) == ("more/0.jpg", "shard-0.tar/25.jpg")
+    assert dataset.attributes["overlap"].value_counts().to_dict() == {"clean": 90, "overlap": 40}
+    assert "near_duplicate_of" not in dataset.levels
+    assert sentence(dataset.notes[-1]) == "40 of 130 test pictures have a near duplicate among 60 of training; 0 unreadable."
+    asked = overlap.asked_of_data(dataset).measurements[0]
+    assert (asked.label_set.labels, asked.claims[0].by) == (("apple", "boat", "cup", "tree"), ("overlap",))
+
+
+def test_another_layout_and_a_damaged_shard_are_refused(tmp_path):
+    (tmp_path / "test").mkdir()
+    with pytest.raises(DataError, match="is not laid out as training and test pictures is"):
+        overlap.load(LoadOptions(tmp_path))
+    (tmp_path / "full").mkdir()
+    make(tmp_path / "full")
+    (tmp_path / "full" / "training" / "bad.tar").write_bytes(b"no tar" * 200)
+    with pytest.raises(DataError, match=r"the shard bad\.tar cannot be read"):
+        overlap.load(LoadOptions(tmp_path / "full"))
