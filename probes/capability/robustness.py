@@ -45,7 +45,7 @@ PROBE = Probe(
     licence="that of your data; digits of scikit-learn: CC BY 4.0",
     limits=(
         "Corruptions are made by a program; a bad camera or real fog may hurt otherwise. Strengths are ours, not a benchmark's.",
-        "At most 1,000 pictures are changed, drawn by the seed; a group whose pictures are not recognised unchanged cannot lose much.",
+        "At most 400 pictures are changed, drawn by the seed; a group whose pictures are not recognised unchanged cannot lose much.",
         "On pictures of a few dozen pixels a printed word may be too small to read.",
     ),
     not_tested=(

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     pass
 
 PLAN, FIELD, GENERATIVE = ConditionsPlan, "conditions", False
-MOST_IMAGES = 1000
+MOST_IMAGES = 400
 """Whose pictures are changed: whole clusters, drawn by the seed. Forty conditions of a thousand are an hour on two cores."""
 UNCHANGED = Condition("unchanged")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import SimpleNamespace
 
 from audit.records.analyses.few_shot import DrawnRate, FewShot, Shots
@@ -21,22 +22,25 @@ def view(context: AuditContext) -> SimpleNamespace | None:
     found = context.audit.few_shot
     if not found:
         return None
+    learned = [each for each in found if each.shots]
     return SimpleNamespace(
         asked=text.ASKED,
         result=text.few_shot_result(context.audit, context.results.settings),
         reading=text.READING,
-        charts=tuple(
-            SimpleNamespace(title=text.few_shot_title(each), chart=_chart(each), fewer=text.fewer_sentence(each))
-            for each in found
-            if each.shots
-        ),
+        charts=tuple(map(_titled, learned, _folded(learned))),
         without=tuple(filter(None, map(text.nothing_learned, found))),
         method=text.few_shot_method(found),
     )
 
 
-def _titled(each: FewShot) -> SimpleNamespace:
-    return SimpleNamespace(title=text.few_shot_title(each), chart=_chart(each), fewer=text.fewer_sentence(each))
+def _folded(learned: Sequence[FewShot]) -> list[bool]:
+    """Return which charts are folded: those without a signal, but for the first where none has one."""
+    plain = [not any(one.verdict == "signal" for one in each.conditions.results) if each.conditions else True for each in learned]
+    return [*(place > 0 for place in range(len(learned)))] if all(plain) else plain
+
+
+def _titled(each: FewShot, folded: bool) -> SimpleNamespace:
+    return SimpleNamespace(title=text.few_shot_title(each), chart=_chart(each), fewer=text.fewer_sentence(each), folded=folded)
 
 
 def _chart(each: FewShot) -> TrackTable:
