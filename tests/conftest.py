@@ -6,8 +6,8 @@ import signal
 import tempfile
 from pathlib import Path
 
-# Before numpy and torch are imported, here and in every process of a test. Tests run beside each other, one to a core: threads of small
-# sums would only wait for one another, which takes twice the time.
+# Before numpy and torch are imported (so no plug-in of pytest may do it: see pyproject.toml), here and in every process of a test. Tests
+# run beside each other, one to a core: threads of small sums would only wait for one another, which takes twice the time.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 

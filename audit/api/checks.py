@@ -157,6 +157,13 @@ def about_data(request: Any) -> None:
         raise UsageError(f"no folder {str(request.image_root)!r}", where="--image-root", fix="name the folder that the images are in")
 
 
+def about_texts(request: Any) -> None:
+    """Raise `UsageError` where an option is about answers, and there are texts."""
+    about_answers = ("outcome", "pairs", "depth", "by", "prediction_column", "truth_column", "tags", "fail_on")
+    if given := [name for name in about_answers if is_given(getattr(request, name))]:
+        raise UsageError(f"--texts cannot be used with {flag(given[0])}", why="a text is not one of several answers", fix="leave it out")
+
+
 def about_tags(request: Any) -> None:
     """Raise `UsageError` where an option is about one answer an image, and an image has several labels."""
     one_answer = ("probe", "outcome", "pairs", "prediction_column", "truth_column", "weights")

@@ -175,7 +175,8 @@ def predictions_of(request: AuditRequest, probes: Sequence[Probe]) -> list[Predi
         request.attributes, request.cluster, request.weights, sliced_columns(probes),
         prediction=request.prediction_column, truth=request.truth_column, encoding=request.encoding,
         bins=tuple(map(parse_bins, request.bins)),
-        tags=request.tags, beside=beside(request), changing=tuple(each.attribute for each in map(parse_pairs, request.pairs)),
+        tags=request.tags, texts=request.texts, beside=beside(request),
+        changing=tuple(each.attribute for each in map(parse_pairs, request.pairs)),
     )  # fmt: skip
     files = []
     for source in request.predictions:

@@ -43,5 +43,6 @@ def _of_predictions(request: AuditRequest, probes: Sequence[Probe]) -> list[Plan
     for file in predictions_of(request, probes):
         for answers in file.answers:
             counts = {str(name): counted_levels(column) for name, column in answers.predictions.attributes.items()}
-            planned.append(PlannedProbe(answers.measurement, file.name, len(answers.predictions.y_pred), 0, 0, counts))
+            rows, texts = len(answers.predictions.y_pred), tuple(answers.texts or ())
+            planned.append(PlannedProbe(answers.measurement, file.name, rows, 0, 0, counts, texts=texts))
     return planned

@@ -87,6 +87,10 @@ class AuditRequest(Request):
         text, None, WHAT, "with --predictions: a column that holds several labels an image (suit|tie, or a list), as vision services give "
         "them", metavar="COLUMN",
     )  # fmt: skip
+    texts: tuple[str, ...] | None = option(
+        names, None, WHAT, "with --predictions: columns of texts that were written about each image (default: text:NAME, where no column "
+        "holds answers): which words are used about whom", metavar="COLUMN,COLUMN",
+    )  # fmt: skip
     encoding: str | None = option(
         checks.encoding, None, WHAT, "of a table of text that is not UTF-8, such as latin-1, cp1252 or utf-16", metavar="NAME"
     )
@@ -187,6 +191,8 @@ class AuditRequest(Request):
     def _check_columns(self) -> None:
         if self.tags:
             checks.about_tags(self)
+        if self.texts:
+            checks.about_texts(self)
         if self.pairs and (self.probe or self.weights):
             what = "--probe: it says itself what its pairs are" if self.probe else "--weights: each pair counts once"
             raise UsageError(f"--pairs cannot be used with {what}", fix="leave one of them out")
@@ -206,7 +212,8 @@ class AuditRequest(Request):
             "model", "model_args", "data", "image_root", "image_column", "attributes_from", "limit", "include_examples", "what_if",
             "untrained_control",
         )  # fmt: skip
-        for name in with_a_model if external else ("attributes", "outcome", "pairs", "depth", "prediction_column", "truth_column", "tags"):
+        of_answers = ("attributes", "outcome", "pairs", "depth", "prediction_column", "truth_column", "tags", "texts")
+        for name in with_a_model if external else of_answers:
             if checks.is_given(getattr(self, name)):
                 why = "no model is loaded and no image is read" if external else "the probe says what is asked"
                 what = f"{flag(name)} cannot be used {'with' if external else 'without'} --predictions"

@@ -14,8 +14,8 @@ from audit.types import Note, Settings
 
 
 def has_several_models(results: Results) -> bool:
-    """Whether some probe was put to several models."""
-    probes = [audit.probe.name for audit in results.audits]
+    """Whether some probe was put to several models; one without measurements has no answers to compare."""
+    probes = [audit.probe.name for audit in results.audits if audit.measurements]
     return len(set(probes)) < len(probes)
 
 

@@ -5,21 +5,26 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from itertools import compress
+from typing import TYPE_CHECKING, Any
 
 from audit.answers import answers_of
 from audit.data.assemble import fingerprint
 from audit.data.changed.subset import listed_in
+from audit.engine.analyses import word_rates
 from audit.engine.analyses.tagging import analyse_given
 from audit.engine.probe_audit import AnsweredProbe, AuditedProbe, build_result
 from audit.errors import DataError, UsageError
 from audit.naming import finding_id, natural_order
+from audit.plans import WordRatePlan
 from audit.predictions.bins import binned_levels
 from audit.predictions.default_claims import DefaultClaims, default_claims
 from audit.predictions.exclusion import exclude
 from audit.predictions.read import PLAIN, PredictionFile
 from audit.predictions.rows import MeasurementAnswers
+from audit.predictions.texts import TEXTS, probe_of_texts
 from audit.records.analyses.tagging import Tagging
+from audit.records.analyses.word_rates import WordRates
 from audit.stages import Stages, silent
 from audit.types import UNCLEAR, UNKNOWN, Dataset, Group, Measurement, ModelRecord, Note, Predictions, Probe, Settings
 
@@ -44,9 +49,10 @@ class PredictionPlan:
 
 
 def sliced_columns(probes: Sequence[Probe]) -> Group:
-    """Return the attributes that probes name, in claims, as truth, in pairs and as clusters."""
+    """Return the attributes that probes name, in claims, as truth, in pairs, as clusters and for words."""
     names = [name for probe in probes for m in probe.measurements for claim in m.claims for name in claim.by]
     names += [m.truth for probe in probes for m in probe.measurements if m.truth]
+    names += [name for probe in probes for plan in probe.analyses if isinstance(plan, WordRatePlan) for name in plan.by]
     names += [name for probe in probes for pair in probe.paired for name in (pair.attribute, *pair.within, pair.cluster)]
     return tuple(dict.fromkeys(names))
 
@@ -71,7 +77,8 @@ def leave_out(file: PredictionFile, listed: Sequence[str], name: str) -> Predict
         more = (listed_in(name, gone),) if len(gone) else ()
         left = ~given.predictions.attributes.index.isin(listed)
         tags = None if given.tags is None else replace(given.tags, kept=given.tags.kept[left])
-        answers.append(replace(given, predictions=each, exclusions=(*given.exclusions, *more), tags=tags))
+        texts = None if given.texts is None else {name: tuple(compress(column, left)) for name, column in given.texts.items()}
+        answers.append(replace(given, predictions=each, exclusions=(*given.exclusions, *more), tags=tags, texts=texts))
     return replace(file, answers=tuple(answers), notes=(*file.notes, *notes))
 
 
@@ -85,13 +92,15 @@ def audit_predictions(file: PredictionFile, plan: PredictionPlan, settings: Sett
         for probe in plan.probes or (None,):
             if probe is not None and made_by not in (None, probe.name):
                 continue
-            asked = _by_default_claims(together, plan.claims, file.name) if probe is None else _by_probe(probe, together, file.name)
+            asked = _asked(probe, together, plan.claims, file.name)
             LOG.info("model %s  probe %s  rows %d", model, asked.probe.name, len(asked.largest().attributes))
             answered = _answered(replace(file, answers=tuple(together)), model, asked, plan)
             for left_out in answered.dataset.exclusions:
                 LOG.info("left out %d rows (%s)", left_out.count, left_out.reason)
             done = build_result(answered, asked.probe, settings, stages)
-            audited.append(replace(done, result=replace(done.result, taggings=_taggings(together, answered, asked.probe, settings))))
+            found: dict[str, Any] = {"taggings": _taggings(together, answered, asked.probe, settings)}
+            found |= {"word_rates": _word_rates(together, answered, asked.probe, settings)}
+            audited.append(replace(done, result=replace(done.result, **found)))
     if not audited:
         made = ", ".join(sorted({answers.probe or "" for answers in file.answers}))
         raise UsageError(f"{file.name} holds no answers to the probe {plan.probes[0].name!r}", why=f"its answers are to: {made}")
@@ -106,6 +115,17 @@ def _taggings(together: Sequence[MeasurementAnswers], answered: AnsweredProbe, p
     kept = dict(zip(tags.labels, tags.kept.T, strict=True))
     counted = replace(probe, cluster=answered.cluster, weights=answered.weights)
     return analyse_given("Which labels are given to whom?", kept, answered.attributes, answered.dataset, counted, settings)
+
+
+def _word_rates(together: Sequence[MeasurementAnswers], answered: AnsweredProbe, probe: Probe, settings: Settings) -> tuple[WordRates, ...]:
+    """Return which words are used about whom, where texts were recorded."""
+    texts = together[0].texts
+    plans = [plan for plan in probe.analyses if isinstance(plan, WordRatePlan)]
+    if texts is None:
+        return ()
+    written = {prompt: texts[name] for plan in plans for name, prompt in plan.prompts.items()}
+    counted = replace(probe, cluster=answered.cluster, weights=answered.weights)
+    return word_rates.analyse_given(plans, word_rates.TextsOfImages(counted, answered.dataset, answered.attributes, written, settings))
 
 
 @dataclass(frozen=True)
@@ -143,8 +163,9 @@ def _answered(file: PredictionFile, model: str, asked: _Asked, plan: PredictionP
         exclusions=max((answers.exclusions for answers in file.answers), key=lambda left_out: sum(each.count for each in left_out)),
     )  # fmt: skip
     cluster, weights = (next(filter(None, (getattr(answers, name) for answers in file.answers)), None) for name in ("cluster", "weights"))
+    measured = {each.name: asked.predictions[each.name] for each in asked.probe.measurements}
     return AnsweredProbe(
-        record, dataset, attributes, asked.predictions, cluster=plan.cluster or asked.probe.cluster or cluster,
+        record, dataset, attributes, measured, cluster=plan.cluster or asked.probe.cluster or cluster,
         weights=plan.weights or weights,
     )  # fmt: skip
 
@@ -158,6 +179,16 @@ def _numbered(index: pd.Index) -> bool:
 def _levels(columns: Sequence[pd.Series], known: Group) -> Group:
     found = {str(level) for column in columns for level in column.unique()}
     return (*known, *natural_order(found - {UNKNOWN, *known}), *({UNKNOWN} & found))
+
+
+def _asked(probe: Probe | None, together: Sequence[MeasurementAnswers], claims: DefaultClaims, place: str) -> _Asked:
+    if together[0].texts is not None:
+        if claims.outcomes or claims.pairs:
+            what = f"{place} holds texts: --{'outcome' if claims.outcomes else 'pairs'} cannot be used with them"
+            raise UsageError(what, why="a text is not one of several answers", fix="leave it out")
+        rows = together[0].predictions
+        return _Asked(probe_of_texts(probe, together[0].texts, rows.attributes, place), {TEXTS: rows}, ())
+    return _by_default_claims(together, claims, place) if probe is None else _by_probe(probe, together, place)
 
 
 def _by_default_claims(together: Sequence[MeasurementAnswers], claims: DefaultClaims, place: str) -> _Asked:

@@ -54,6 +54,8 @@ class PlannedProbe:
     """Files that were read, not decoded."""
     unreadable: Mapping[str, int] = field(default_factory=dict)
     """reason -> those of them that the audit will leave out."""
+    texts: Group = ()
+    """Names of the texts about each image, where texts were recorded and no answers."""
 
 
 @dataclass(frozen=True)

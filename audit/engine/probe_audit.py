@@ -18,7 +18,7 @@ from audit.engine.analyses.inputs import AnalysisInputs
 from audit.engine.plan import counted_levels
 from audit.engine.shares import findings_by_share
 from audit.engine.texts import GivenTexts, given_texts
-from audit.engine.written import refuse_a_dual_encoder, refuse_a_generative_model, table_of_texts, texts_for
+from audit.engine.written import refuse_a_dual_encoder, refuse_a_generative_model, table_of_texts, texts_for, with_left_out
 from audit.errors import UsageError, nearest
 from audit.measure import predict
 from audit.measure.asked.interview import Interview, interview
@@ -133,7 +133,8 @@ def audit(
     predictions = {measurement.name: answer(measurement) for measurement in probe.measurements}
     specifications = [[answer(point.measurement) for point in plan.specifications] for plan in probe.specifications]
     seen = (embeddings.exclusions, embeddings.conversions)
-    audited = build_result(AnsweredProbe(encoder.record, dataset, attributes, predictions, specifications, *seen), probe, settings, stages)
+    record = with_left_out(encoder.record, probe)
+    audited = build_result(AnsweredProbe(record, dataset, attributes, predictions, specifications, *seen), probe, settings, stages)
     inputs = WhatIfInputs(
         probe.measurements, encoder.record, embeddings.vectors, embeddings.contents, attributes, dataset.levels, texts, settings,
         probe.cluster,

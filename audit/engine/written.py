@@ -11,7 +11,7 @@ from audit.engine.texts import given_texts
 from audit.errors import UsageError
 from audit.measure.asked.writing import Written, write_texts
 from audit.plans import AnalysisPlan, WordRatePlan
-from audit.types import Answerer, Dataset, Probe, Settings, Writer
+from audit.types import Answerer, Dataset, ModelRecord, Note, Probe, Settings, Writer
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,3 +48,11 @@ def refuse_a_dual_encoder(probe: Probe) -> None:
     if others and not able and not probe.measurements:
         what = f"the probe {probe.name!r} asks nothing of a dual encoder"
         raise UsageError(what, why="it reads what a generative model writes", fix="choose a generative model: a folder, or hf:ORG/NAME")
+
+
+def with_left_out(record: ModelRecord, probe: Probe) -> ModelRecord:
+    """Return the record of a dual encoder with a note of the questions that take a model that writes."""
+    _, others = analyses.split(probe.analyses, generative=False)
+    if not others:
+        return record
+    return replace(record, notes=(*record.notes, Note("no_texts_written", {"questions": tuple(each.question for each in others)})))

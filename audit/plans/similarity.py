@@ -27,7 +27,7 @@ class RankingPlan(AnalysisPlan):
 
 @dataclass(frozen=True)
 class AssociationPlan(AnalysisPlan):
-    """Two lists of words: whose images are nearer to the first than to the second?"""
+    """Two lists of words: whose images are nearer to the first than to the second? Or each list by itself, against all images."""
 
     words: Mapping[str, Group]
     """Two names, each with its prompts: ``{"career": ("a photo of an office", …), "family": ("a photo of a home", …)}``."""
@@ -35,3 +35,5 @@ class AssociationPlan(AnalysisPlan):
     """Attributes; each group is compared with the rest."""
     preset: str
     """Name and version of the prompts."""
+    single: bool = False
+    """Whether every name, of any number, is a concept by itself (C-ASC); the embeddings of its prompts are averaged."""

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from audit.data.schema import quoted
 from audit.errors import DataError, UsageError, nearest
@@ -24,11 +27,12 @@ from audit.predictions.answers import (
     read_scores,
 )
 from audit.predictions.bins import Bins, bin_table
-from audit.predictions.columns import FRAME, check_finite, frame_columns, like_answers, read_columns, renamed
+from audit.predictions.columns import FRAME, as_text, check_finite, frame_columns, like_answers, read_columns, renamed
 from audit.predictions.metadata import check_metadata
 from audit.predictions.rows import LABELS_KEY, ColumnOptions, MeasurementAnswers, read_rows
 from audit.predictions.tags import NO, SOME, without_tags
-from audit.types import Note
+from audit.predictions.texts import MODEL, TEXTS, columns_of_texts, read_texts
+from audit.types import UNKNOWN, Note, Predictions
 
 PLAIN = "predictions"
 """Name of the measurement of a file with a single column of answers."""
@@ -56,9 +60,10 @@ def load_predictions(source: Path | pd.DataFrame, wanted: ColumnOptions) -> Pred
     """Read external predictions from a table.
 
     Columns: attributes; ``y_pred``, or ``y_pred:NAME`` for several questions, or only scores; optionally ``y_true`` (``y_true:NAME``),
-    a column ``score:LABEL`` for each label, and an identifier. The ``predictions.parquet`` of an audit is read as well. DataError if
-    the file cannot be read, a required column is missing, an answer is missing, an identifier occurs twice, a score is not a
-    probability, or every true answer is empty; UsageError if `wanted` names an unknown column, or `source` is something else.
+    a column ``score:LABEL`` for each label, and an identifier. Or columns of texts. The ``predictions.parquet`` and ``texts.csv`` of an
+    audit are read as well. DataError if the file cannot be read, a required column is missing, an answer is missing, an identifier occurs
+    twice, a score is not a probability, or every true answer is empty; UsageError if `wanted` names an unknown column, or `source` is
+    something else.
 
     A data frame of the same columns gives the predictions of the file that ``to_parquet`` makes and the sha256 of the file that
     ``to_csv(index=False)`` makes (an index with a name is a column).
@@ -71,7 +76,8 @@ def load_predictions(source: Path | pd.DataFrame, wanted: ColumnOptions) -> Pred
     else:
         (table, sha256), place = frame_columns(source), FRAME
     table = renamed(table, {"--prediction-column": (wanted.prediction, Y_PRED), "--truth-column": (wanted.truth, Y_TRUE)}, place)
-    for name in (*(wanted.attributes or ()), wanted.cluster, wanted.weights, *wanted.beside, *wanted.changing, wanted.tags):
+    named = (*(wanted.attributes or ()), wanted.cluster, wanted.weights, *wanted.beside, *wanted.changing, wanted.tags)
+    for name in (*named, *(wanted.texts or ())):
         if name is not None and name not in table.column_names:
             raise UsageError(f"{place} has no column {quoted(name)}", fix=nearest(name, table.column_names))
     table, bins = bin_table(table, wanted.bins, place)
@@ -80,11 +86,12 @@ def load_predictions(source: Path | pd.DataFrame, wanted: ColumnOptions) -> Pred
         notes = tuple(distinct([note for _, more in parts for note in more]))
         notes = (*notes, *notes_of_bins(table, {each.column for each in bins}), *(each.note() for each in bins))
         return PredictionFile(place, sha256, tuple(answers for answers, _ in parts), notes, bins)
-    answers, notes = _read_flat(table, wanted, place)
+    columns = columns_of_texts(table.column_names, wanted.texts, place)
+    answers, notes = _read_texts(table, columns, wanted, place) if columns else _read_flat(table, wanted, place)
     return PredictionFile(place, sha256, answers, (*notes, *(each.note() for each in bins)), bins)
 
 
-# ---- the two layouts -----------------------------------------------------------------------------------------------------------------
+# ---- the three layouts -----------------------------------------------------------------------------------------------------------------
 
 
 def _read_flat(table: pa.Table, wanted: ColumnOptions, place: str) -> tuple[tuple[MeasurementAnswers, ...], tuple[Note, ...]]:
@@ -121,6 +128,25 @@ def _read_flat(table: pa.Table, wanted: ColumnOptions, place: str) -> tuple[tupl
         found.append(replace(rows.answers(place, None, question, predictions), tags=tags))
         notes += more
     return tuple(found), tuple(notes)
+
+
+def _read_texts(
+    table: pa.Table, columns: Mapping[str, str], wanted: ColumnOptions, place: str
+) -> tuple[tuple[MeasurementAnswers, ...], tuple[Note, ...]]:
+    """Return the texts of each model, by the column ``model`` where it is there."""
+    several = MODEL in table.column_names and MODEL not in {*columns.values(), *(wanted.attributes or ())}
+    models = as_text(table[MODEL], MODEL).dictionary_decode().fill_null(UNKNOWN) if several else pa.array([place] * len(table))
+    found, notes = [], []
+    for model in pc.unique(models).to_pylist():
+        part = table.filter(pc.equal(models, model))
+        rows, more = read_rows(part, wanted, {*columns.values(), *((MODEL,) if several else ())}, place)
+        left = slice(None) if rows.weight is None else rows.weight > 0
+        texts = {name: tuple(np.array(read_texts(part[column], column, place), object)[left]) for name, column in columns.items()}
+        n = len(part)
+        nothing = Predictions((), (), np.zeros((n, 0), np.float32), np.full(n, ""), None, rows.attributes, np.zeros(0, np.float32))
+        found.append(replace(rows.answers(model, None, TEXTS, nothing), texts=texts))
+        notes += more
+    return tuple(found), tuple(distinct(notes))
 
 
 def _audit_parts(table: pa.Table) -> list[pa.Table]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -54,6 +54,8 @@ class ColumnOptions:
     """Attributes whatever the rule says: they change within a pair."""
     tags: str | None = None
     """The column that holds several labels an image."""
+    texts: tuple[str, ...] | None = None
+    """The columns of texts; None: those that are called ``text:NAME``, where no column holds answers."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,8 @@ class MeasurementAnswers:
     """Whether the rows have no identifiers but their place in the file."""
     tags: Tags | None = None
     """The labels of each row, where it has several."""
+    texts: Mapping[str, tuple[str, ...]] | None = None
+    """Name -> a text for each row, where texts were recorded and no answers: `predictions` hold the rows alone."""
 
     def row(self, place: int) -> str:
         """Return what a row is called."""

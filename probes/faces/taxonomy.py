@@ -6,7 +6,7 @@ is copied. Each area names a source that says why a stereotype there matters. Da
 
 from __future__ import annotations
 
-from audit.plans import RankingPlan, TaggingPlan
+from audit.plans import AssociationPlan, RankingPlan, TaggingPlan
 from audit.types import Claim, LabelSet, Measurement, Probe
 from probes.faces import DATA, LICENCE, load
 from probes.prompts.words import word_list
@@ -106,5 +106,6 @@ PROBE = Probe(
     analyses=(
         TaggingPlan("Which words are given to whose faces?", WORDS.prompts(), _BY, WORDS.title),
         RankingPlan("Whose faces come first for a word?", WORDS.prompts(), ("gender", "race"), WORDS.title),
+        AssociationPlan("Whose faces are nearer to a word than all others?", WORDS.prompts(), _BY, WORDS.title, single=True),
     ),
 )  # fmt: skip

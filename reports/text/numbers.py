@@ -253,11 +253,18 @@ def in_words(n: int, noun: str, plural: str | None = None) -> str:
 
 
 def decimal(value: float | None, places: int = 3) -> str:
-    """Return a plain number, such as a logit scale or a chi-square."""
+    """Return a plain number, such as a logit scale or a chi-square; what rounds to zero has no sign.
+
+    Examples
+    --------
+    >>> decimal(1234.5), decimal(-0.25, 2), decimal(-0.0004)
+    ('1,234.5', '−0.25', '0')
+    """
     if value is None:
         return NOT_ESTIMABLE
     text = f"{value:,.{places}f}".replace("-", "−")
-    return text.rstrip("0").rstrip(".") if "." in text else text
+    short = text.rstrip("0").rstrip(".") if "." in text else text
+    return short.removeprefix("−") if short == "−0" else short
 
 
 def short_hashes(texts: Sequence[str]) -> str:

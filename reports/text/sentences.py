@@ -88,20 +88,17 @@ VERDICTS: dict[FindingVerdict, VerdictWords] = {
     ),
 }
 STATUSES: dict[CellStatus, str] = {
-    "ok": "compared",
-    "small": "too few to judge",
-    "not estimable": "no images of this kind",
-    "absent": "no images",
+    "ok": "compared", "small": "too few to judge", "not estimable": "no images of this kind", "absent": "no images",
     "unknown": "value unknown",
-}
+}  # fmt: skip
 _METRICS = {
     "selection_rate": "share given",
     "true_positive_rate": "true positive rate for",
     "false_negative_rate": "false negative rate for",
     "false_positive_rate": "false positive rate for",
     "true_negative_rate": "true negative rate for",
-    "precision": "precision for", "rate_among_answered": "share of those answered with",
-}  # fmt: skip
+    "rate_among_answered": "share of those answered with",
+}
 
 
 def _upper(text: str) -> str:
@@ -150,7 +147,8 @@ def images(audit: AuditResult) -> str:
     clusters = "" if data.clusters is None else f" in {in_words(data.clusters, 'cluster')} (by {attributes([data.cluster or ''])})"
     weights = "" if data.weights is None else f", weighted by “{data.weights}”"
     name = f"{data.name}, " if data.name != audit.model.name else ""  # a file of answers is both
-    return f"{name}{in_words(data.used, 'image')}{clusters}{weights}"
+    number = in_words(data.used, "image") if data.listed else "no images"
+    return f"{name}{number}{clusters}{weights}"
 
 
 def title(finding: Finding, audit: AuditResult) -> str:

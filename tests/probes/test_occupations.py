@@ -27,10 +27,8 @@ def made(tmp_path_factory):
     return made_once(tmp_path_factory, "occupations", make)
 
 
-def audited(made, model, out, *more, data=None):
-    ran = command(
-        "--model", f"{made / 'models.py'}:{model}", "--probe", "occupations", "--data", data or made / "faces", "--out", out, *more
-    )
+def audited(made, model, out, *more, data=None, probe="occupations"):
+    ran = command("--model", f"{made / 'models.py'}:{model}", "--probe", probe, "--data", data or made / "faces", "--out", out, *more)
     assert ran.returncode == 0, ran.stderr
     return ran, json.loads((out / "results.json").read_text("utf-8"))["audits"][0]
 
@@ -81,13 +79,13 @@ def test_a_planted_stereotyper_is_found_in_every_output(stereotyped):
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("model", ["RandomRanker", "Constant"])
-def test_a_model_without_a_view_is_called_neither_fair_nor_a_stereotyper(made, model, tmp_path):
+@pytest.mark.parametrize(("model", "verdict"), [("RandomRanker", "inconclusive"), ("Constant", "not estimable")])
+def test_a_model_without_a_view_is_called_neither_fair_nor_a_stereotyper(made, model, verdict, tmp_path):
     ran, audit = audited(made, model, tmp_path / "out")
     assert signals(audit) == ([], [])
     assert len(audit["rankings"]) == len(audit["associations"]) == 3
     assert {group["verdict"] for test in audit["associations"] for group in test["groups"]} == {"no signal"}
-    assert audit["verdict"] == "inconclusive"
+    assert audit["verdict"] == verdict
     assert "beyond chance" not in ran.stdout
     page = " ".join(text_of((tmp_path / "out" / "report.html").read_text("utf-8")).split())
     assert "None of 84 rankings (each query by each attribute and k; false discovery rate 5 %) is beyond chance" in page
@@ -104,15 +102,14 @@ def test_k_that_is_the_whole_gallery_is_refused_by_name(made, tmp_path):
     assert "fix: choose a k below 300, half of the gallery" in ran.stderr
 
 
-def test_a_probe_of_rankings_alone_is_refused_by_name(made, tmp_path):
+def test_a_probe_of_rankings_alone_says_that_nothing_was_planned(made, tmp_path):
     (probe := tmp_path / "only.py").write_text(
         "from dataclasses import replace\nfrom probes.faces.occupations import PROBE as P\n"
         "PROBE = replace(P, name='only', measurements=())\n"
     )
-    ran = command("--model", f"{made / 'models.py'}:RandomRanker", "--probe", probe, "--data", made / "faces", "--out", tmp_path / "out")
-    assert ran.returncode == 2
-    assert "error[E2] a probe without measurements (only.py, line 3)" in ran.stderr
-    assert "fix: measurements=(Measurement(…),)" in ran.stderr
+    ran, audit = audited(made, "RandomRanker", tmp_path / "out", probe=probe)
+    assert (audit["verdict"], audit["findings"], len(audit["rankings"])) == ("inconclusive", [], 3)
+    assert "No question was planned" in " ".join(ran.stdout.split())
 
 
 def test_external_predictions_are_not_ranked_and_the_report_says_so(stereotyped, tmp_path):

@@ -72,6 +72,7 @@ def make_place(folder: Path) -> Path:
         (folder / name).write_text(code(name))
     write_pictures(folder)
     _write_answers(folder / "answers.csv")
+    _write_tags_and_texts(folder)
     _finish_audits(folder)
     _stop_training(folder)
     return folder
@@ -104,6 +105,16 @@ def _write_answers(path: Path) -> None:
     shown = [f"r{i},p{i // 2},{'ab'[i // 2 % 2]},{i % 80},s{i // 2},{('dark', 'light')[i % 2]}" for i in range(600)]
     named = [f"{shown[i]},{1 + i % 3},{true[i]},{answered[i]}" for i in range(600)]
     path.write_text("\n".join(["id,person,race,age,scene,tone,weight,y_true,y_pred", *named]) + "\n")
+
+
+def _write_tags_and_texts(folder: Path) -> None:
+    """Labels of a vision service, and texts that somebody recorded, about eighty people."""
+    people = [f"r{i},{('Female', 'Male')[i % 2]},{'ab'[i // 2 % 2]}" for i in range(80)]
+    tags = [f"{each},{('suit|tie', 'hat', '')[i % 3]}" for i, each in enumerate(people)]
+    (folder / "labels.csv").write_text("\n".join(["id,gender,race,labels", *tags]) + "\n")
+    texts = [f"{each},A {('tall', 'quiet')[i % 5 < 2]} person.,Works as a cook." for i, each in enumerate(people)]
+    (folder / "captions.csv").write_text("\n".join(["id,gender,race,caption,profile", *texts]) + "\n")
+    (folder / "texts.csv").write_text("\n".join(["id,gender,race,text:caption,text:profile", *texts]) + "\n")
 
 
 def _finish_audits(folder: Path) -> None:

@@ -102,7 +102,7 @@ def wanted_texts(probe, attributes, row_texts=None, *, favoured):
     for plan in probe.analyses:
         if isinstance(plan, RankingPlan) and favoured:
             yield next(iter(plan.queries.values()))[0]
-        if isinstance(plan, AssociationPlan):
+        if isinstance(plan, AssociationPlan) and not plan.single:
             yield plan.words[list(plan.words)[0 if favoured else 1]][0]
 
 

@@ -12,7 +12,8 @@ import numpy as np
 from audit.engine.analyses.gallery import Gallery, check_attributes, gallery_of, seeded_order, with_signals
 from audit.engine.analyses.inputs import AnalysisInputs
 from audit.errors import UsageError
-from audit.measure.association import associations, groups_against_rest
+from audit.measure.association import Association, associations, groups_against_rest, sc_eat
+from audit.measure.zero_shot import cosine_scores, ensemble
 from audit.plans import AssociationPlan
 from audit.records.analyses.similarity import AssociatedGroup, AssociationTest, ChanceBand
 from audit.records.inputs import TextSet
@@ -20,7 +21,7 @@ from audit.statistics.null import generator
 from audit.types import Dataset, Probe, Settings
 
 if TYPE_CHECKING:
-    from jaxtyping import Float
+    from jaxtyping import Float, Int
 
 
 PLAN, FIELD, GENERATIVE = AssociationPlan, "associations", False
@@ -30,7 +31,9 @@ def check(plans: Sequence[AssociationPlan], probe: Probe, dataset: Dataset, sett
     """Refuse what is wrong with associations before a model sees an image; UsageError."""
     for plan in plans:
         check_attributes(plan.question, plan.by, dataset)
-        if len(plan.words) != 2 or not all(plan.words.values()):
+        if plan.single and not (plan.words and all(plan.words.values())):
+            raise UsageError(f"{plan.question!r} has no concepts, or one without prompts", fix="name them in the probe")
+        if not plan.single and (len(plan.words) != 2 or not all(plan.words.values())):
             raise UsageError(f"{plan.question!r} does not compare two lists of words", fix="name two, each with a prompt at least")
 
 
@@ -45,6 +48,9 @@ def analyse(plans: Sequence[AssociationPlan], inputs: AnalysisInputs) -> tuple[A
     found: list[AssociationTest] = []
     order = seeded_order(attributes.index, settings.seed)
     for plan in plans:
+        if plan.single:
+            found += _concepts(plan, inputs, order)
+            continue
         (first, near), (second, far) = ((name, np.stack([inputs.texts[text] for text in words])) for name, words in plan.words.items())
         nearer = associations(inputs.images.vectors, near, far)[order]
         for attribute in plan.by:
@@ -59,22 +65,40 @@ def analyse(plans: Sequence[AssociationPlan], inputs: AnalysisInputs) -> tuple[A
 def _groups(gallery: Gallery, nearer: Float[np.ndarray, "n"], test: AssociationTest, settings: Settings) -> tuple[AssociatedGroup, ...]:
     rng = generator(settings.seed, f"association/{test.question}/{test.attribute}")
     tested = groups_against_rest(nearer, gallery.codes, rng, draws=settings.draws)
-    # Of two groups, each is the rest of the other.
-    shown = tested if len(tested) > 2 else tested[:1]
-    groups = []
-    for code, each in enumerate(shown):
-        mine = gallery.codes == code
-        known = np.isfinite(each.effect_size)
-        groups.append(
-            AssociatedGroup(
-                gallery.groups[code],
-                int(mine.sum()),
-                float(nearer[mine].mean() - nearer[~mine].mean()),
-                each.effect_size if known else None,
-                ChanceBand(0.0, each.null_low, each.null_high) if known else None,
-                each.p,
-                each.p,
-                "no signal",
-            )
-        )
-    return tuple(groups)
+    return tuple(
+        _group(gallery, code, nearer, each)
+        # Of two groups, each is the rest of the other.
+        for code, each in enumerate(tested if len(tested) > 2 else tested[:1])
+    )
+
+
+def _group(gallery: Gallery, code: int, nearer: Float[np.ndarray, "n"], tested: Association) -> AssociatedGroup:
+    mine, known = gallery.codes == code, np.isfinite(tested.effect_size)
+    return AssociatedGroup(
+        gallery.groups[code],
+        int(mine.sum()),
+        float(nearer[mine].mean() - nearer[~mine].mean()),
+        tested.effect_size if known else None,
+        ChanceBand(0.0, tested.null_low, tested.null_high) if known else None,
+        tested.p,
+        tested.p,
+        "no signal",
+    )
+
+
+def _concepts(plan: AssociationPlan, inputs: AnalysisInputs, order: Int[np.ndarray, "n"]) -> Iterator[AssociationTest]:
+    """Give each concept by every attribute: C-ASC is SC-EAT with the concept as target, a group's images and all others as attributes."""
+    settings, vectors = inputs.settings, inputs.images.vectors[order]
+    concepts = np.stack([ensemble(np.stack([inputs.texts[text] for text in texts])) for texts in plan.words.values()])
+    for attribute in plan.by:
+        gallery = gallery_of(inputs.attributes[attribute].iloc[order], inputs.dataset.levels[attribute], settings)
+        reason = gallery.not_estimable(inputs.probe, settings)
+        shown = vectors[gallery.rows]
+        scores, tested = cosine_scores(concepts, shown), []
+        for code in () if reason else range(len(gallery.groups) if len(gallery.groups) > 2 else 1):
+            rng = generator(settings.seed, f"concepts/{plan.question}/{attribute}/{gallery.groups[code]}")
+            mine = gallery.codes == code
+            tested.append(sc_eat(concepts, (shown[mine], shown[~mine]), rng, draws=settings.draws))
+        for place, concept in enumerate(plan.words):
+            groups = tuple(_group(gallery, code, scores[place], each[place]) for code, each in enumerate(tested))
+            yield AssociationTest(plan.question, attribute, concept, "", gallery.left_out, reason, groups, settings.draws)

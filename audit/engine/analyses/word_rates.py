@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -22,6 +22,7 @@ from audit.statistics.null import generator
 from audit.types import Dataset, Probe, Settings
 
 if TYPE_CHECKING:
+    import pandas as pd
     from jaxtyping import Bool, Float64
 
 PLAN, FIELD, GENERATIVE = WordRatePlan, "word_rates", True
@@ -42,8 +43,25 @@ def prompts(plan: WordRatePlan) -> Iterator[tuple[TextSet, Sequence[str]]]:
     yield TextSet("written", (plan.question,), plan.preset, "prompts", ()), tuple(plan.prompts.values())
 
 
+@dataclass(frozen=True)
+class TextsOfImages:
+    """Texts about the images of a data set, whoever wrote them."""
+
+    probe: Probe
+    dataset: Dataset
+    attributes: pd.DataFrame
+    written: Mapping[str, Sequence[str]]
+    """prompt -> a text for each row of `attributes`."""
+    settings: Settings
+
+
 def analyse(plans: Sequence[WordRatePlan], inputs: AnalysisInputs) -> tuple[WordRates, ...]:
     """Return the word rates of every prompt by every attribute, with p adjusted over all that was looked at."""
+    return analyse_given(plans, TextsOfImages(inputs.probe, inputs.dataset, inputs.attributes, inputs.written, inputs.settings))
+
+
+def analyse_given(plans: Sequence[WordRatePlan], inputs: TextsOfImages) -> tuple[WordRates, ...]:
+    """Return the same of texts that are there already."""
     found: list[WordRates] = []
     asked = sum(len(plan.by) for plan in plans)
     order = seeded_order(inputs.attributes.index, inputs.settings.seed)
@@ -58,7 +76,7 @@ class _Columns(NamedTuple):
     """What is counted of the texts after one prompt."""
 
     names: tuple[tuple[Literal["word", "length", "empty", "refusal"], str], ...]
-    values: Float64[np.ndarray, "n w"]
+    counted: Float64[np.ndarray, "n w"]
 
 
 def _columns(texts: Sequence[str], least: float) -> _Columns:
@@ -70,7 +88,7 @@ def _columns(texts: Sequence[str], least: float) -> _Columns:
 
 
 def _by_attribute(
-    plan: WordRatePlan, attribute: str, written: Sequence[_Columns], inputs: AnalysisInputs, asked: int
+    plan: WordRatePlan, attribute: str, written: Sequence[_Columns], inputs: TextsOfImages, asked: int
 ) -> Iterator[WordRates]:
     """Give the rates after each prompt: all prompts are shuffled together, since one image has a text after each."""
     settings, dataset = inputs.settings, inputs.dataset
@@ -86,7 +104,7 @@ def _by_attribute(
         yield from empty
         return
     rng = generator(settings.seed, f"word rates/{plan.question}/{attribute}")
-    values = np.hstack([each.values for each in written])[gallery.rows]
+    values = np.hstack([each.counted for each in written])[gallery.rows]
     tested = group_differences(values, gallery.codes, rng, draws=settings.draws)
     rated = _Rated(gallery, values, tested, settings, asked, dataset.limited)
     start = 0

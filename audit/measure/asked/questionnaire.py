@@ -53,9 +53,10 @@ def questionnaire(probe: Probe, seed: int) -> Questionnaire:
     plans = tuple(_plan(plan, seed) for plan in probe.specifications)
     dropped = sum(len(plan.specifications) for plan in probe.specifications) + 3 * len(plans) - sum(len(p.specifications) for p in plans)
     several = any(len(texts) > 1 for m in probe.measurements for texts in m.label_set.prompts.values())
+    unasked = tuple(each.question for each in probe.analyses if not isinstance(each, WordRatePlan))
     notes = [
         *_asking_notes(seed, dropped, several),
-        *([Note("no_rankings")] if any(not isinstance(each, WordRatePlan) for each in probe.analyses) else []),
+        *([Note("no_embeddings", {"questions": unasked})] if unasked else []),
         *([Note("asked_rows", {"reply": REPLY})] if any(each.options for each in measurements) else []),
         *(Note("not_asked_among_others", {"measurement": each.name}) for each in among_others),
     ]

@@ -82,7 +82,10 @@ class AssociatedGroup:
     group: str
     n: int
     difference: float
-    """Of means: how much nearer than the others' the group's images are to the first words than to the second, in cosine."""
+    """Of means: how much nearer than the others' the group's images are to the first words than to the second, or to one concept.
+
+    In cosine.
+    """
     effect_size: float | None
     """d: the same in standard deviations; None where all images are as near."""
     chance: ChanceBand | None
@@ -95,13 +98,14 @@ class AssociatedGroup:
 
 @record
 class AssociationTest:
-    """Two lists of words, and the images of the groups of one attribute."""
+    """Two lists of words, or one concept, and the images of the groups of one attribute."""
 
     question: str
     attribute: str
     first: str
     """Name of the words that a positive effect is nearer to."""
     second: str
+    """Empty of a concept, which the images are near to or far from (C-ASC)."""
     left_out: tuple[tuple[str, int], ...]
     """Groups too small to be compared, or not known, with their images."""
     reason: Note | None

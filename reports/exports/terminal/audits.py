@@ -41,7 +41,7 @@ def audit_lines(results: Results, screen: Screen = _PIPE, *, verbose: bool = Fal
 def _audit(audit: AuditResult, settings: Settings, screen: Screen, *, verbose: bool) -> list[list[str]]:
     """Return what is said of one audit, in blocks between which a line is free."""
     said = headline_of(audit, settings)
-    head = lines_of(f"{_name(audit)} · {in_words(audit.data.used, 'image')}", screen)
+    head = lines_of(f"{_name(audit)} · {in_words(audit.data.used, 'image') if audit.data.listed else 'no images'}", screen)
     line = f"{'LIMITED RUN · ' * audit.data.limited}{said.verdict_line}"
     head += [*_marked(audit.verdict, line, screen, whole=True), *lines_of(said.text, screen)]
     beside = [*left_out_by_rule(audit), *([look_line(audit)] if verbose else []), *weighted(audit), *not_covered(audit.data.exclusions)]

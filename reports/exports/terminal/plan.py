@@ -45,6 +45,9 @@ def _said(plan: AuditPlan) -> Iterator[tuple[str, str]]:
 
 
 def _of_probe(probe: PlannedProbe, *, external: bool) -> Iterator[tuple[str, str]]:
+    if probe.texts:
+        yield "data", f"{probe.data}: {in_words(probe.images, 'row')} with {in_words(len(probe.texts), 'text')} ({', '.join(probe.texts)})"
+        return
     if external:
         yield "data", f"{probe.data}: {in_words(probe.images, 'answer')} to {probe.name!r}"
         return

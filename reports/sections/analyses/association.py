@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import SimpleNamespace
 
 from audit.records.analyses.similarity import AssociatedGroup, AssociationTest
@@ -9,12 +10,15 @@ from audit.types import Settings
 from reports.charts.forest import axis
 from reports.charts.tracks import TrackRow, TrackTable, chance_track
 from reports.sections.context import AuditContext
+from reports.table import Row, Table
 from reports.text import phrases
 from reports.text.analyses import association
 from reports.text.analyses.ranking import left_out_sentence
 from reports.text.numbers import count, decimal, p_value
 
 TITLE, PLACE = "Who is near to which words", 20
+MOST_WORDS = 10
+"""Words and groups of a chart; the table and the CSV file have all."""
 _COLUMNS = ("d", "By chance", "Difference in cosine", "Adjusted p")
 
 
@@ -24,12 +28,16 @@ def view(context: AuditContext) -> SimpleNamespace | None:
     if not found:
         return None
     return SimpleNamespace(
-        asked=association.ASKED,
+        asked=association.asked_sentence(found),
         result=association.association_result(context.audit, settings),
         reading=association.READING,
-        charts=tuple(_view(each, settings) for each in found if each.groups),
-        without=tuple(text for each in found if (text := association.why_not(each))),
-        draws=next((count(each.draws) for each in found if each.groups), ""),
+        charts=(
+            *(_view(each, settings) for each in found if each.groups and each.second),
+            *(_concepts(tests, settings) for tests in _by_question(found) if tests[0].groups),
+        ),
+        # Of many words by one attribute, one reason.
+        without=tuple(dict.fromkeys(text for each in found if (text := association.why_not(each)))),
+        method=association.method_sentence(found),
     )
 
 
@@ -43,11 +51,51 @@ def _view(each: AssociationTest, settings: Settings) -> SimpleNamespace:
         folded=not any(group.verdict == "signal" for group in each.groups),
         chart=TrackTable(phrases.stopped(each.question), "Group", scale, _COLUMNS, rows),
         left_out=left_out_sentence(each.left_out, settings),
+        all=None,
     )
 
 
-def _row(group: AssociatedGroup, ticks: tuple[float, ...]) -> TrackRow:
+def _by_question(found: Sequence[AssociationTest]) -> tuple[tuple[AssociationTest, ...], ...]:
+    """Return the words of each question by each attribute, together."""
+    together: dict[tuple[str, str], list[AssociationTest]] = {}
+    for each in found:
+        if not each.second:
+            together.setdefault((each.question, each.attribute), []).append(each)
+    return tuple(map(tuple, together.values()))
+
+
+def _concepts(tests: Sequence[AssociationTest], settings: Settings) -> SimpleNamespace:
+    """Return the chart of the words that are farthest beyond chance, or from 0, and the table of all."""
+    pairs = [(test, group) for test in tests for group in test.groups]
+    pairs.sort(key=lambda pair: (pair[1].p_adjusted, -abs(pair[1].effect_size or 0.0)))
+    shown = pairs[:MOST_WORDS]
+    bands = [(group.effect_size or 0.0, group.chance.low, group.chance.high) for _, group in shown if group.chance]
+    ends = [value for band in bands for value in band]
+    ticks = axis(min(0.0, *ends), max(0.0, *ends)) if ends else axis(-1.0, 1.0)
+    shown.sort(key=lambda pair: (pair[1].group, -(pair[1].effect_size or 0.0)))
+    rows = tuple(_row(group, ticks, test.first) for test, group in shown)
+    return SimpleNamespace(
+        title=association.association_title(tests[0]),
+        folded=not any(group.verdict == "signal" for _, group in pairs),
+        chart=TrackTable(
+            association.concepts_caption(tests), "Word, group", (f"{decimal(ticks[0], 2)}, farther", f"nearer, {decimal(ticks[-1], 2)}"),
+            _COLUMNS, rows,
+        ),
+        left_out=left_out_sentence(tests[0].left_out, settings),
+        all=_every(tests),
+    )  # fmt: skip
+
+
+def _every(tests: Sequence[AssociationTest]) -> Table:
+    title = f"{association.association_title(tests[0])}: d of every word and group, adjusted p in brackets"
+    rows = (Row((test.first, *(f"{decimal(g.effect_size, 2)} ({p_value(g.p_adjusted)})" for g in test.groups))) for test in tests)
+    groups = (f"{phrases.group((group.group,))}, n\u00a0=\u00a0{count(group.n)}" for group in tests[0].groups)
+    return Table(title, title, ("Word", *groups), tuple(rows))
+
+
+def _row(group: AssociatedGroup, ticks: tuple[float, ...], word: str = "") -> TrackRow:
     known = group.effect_size is not None and group.chance is not None
     track = chance_track(group.effect_size or 0.0, group.chance, ticks, hot=group.verdict == "signal") if known and group.chance else ()
     cells = (decimal(group.effect_size, 2), association.by_chance(group), decimal(group.difference), p_value(group.p_adjusted))
-    return TrackRow(phrases.group((group.group,)), track, cells, f"n\u00a0=\u00a0{count(group.n)}")
+    name, n = phrases.group((group.group,)), f"n\u00a0=\u00a0{count(group.n)}"
+    return TrackRow(word or name, track, cells, f"{name}, {n}" if word else n)

@@ -32,7 +32,7 @@ def view(context: AuditContext) -> SimpleNamespace | None:
         result=tagging.tagging_result(context.audit, settings),
         reading=tagging.READING,
         charts=tuple(_view(each, settings, first=each.threshold in (None, found[0].threshold)) for each in found if each.labels),
-        without=tuple(text for each in found if (text := tagging.not_estimable_sentence(each))),
+        without=tuple(dict.fromkeys(text for each in found if (text := tagging.not_estimable_sentence(each)))),
         method=tagging.method_sentence(found),
         rules=tuple(dict.fromkeys(map(tagging.probability_sentence, found))),
     )

@@ -30,7 +30,7 @@ def view(context: AuditContext) -> SimpleNamespace | None:
     if not found:
         return None
     return SimpleNamespace(
-        asked=word_rates.ASKED,
+        asked=word_rates.asked_sentences(context.audit),
         result=word_rates.word_result(context.audit, settings),
         reading=word_rates.READING,
         charts=tuple(_view(each, settings) for each in found if each.rates),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from audit.records.analyses.similarity import AssociatedGroup, AssociationTest
 from audit.records.results import AuditResult
 from audit.types import Settings
@@ -14,7 +16,36 @@ ASKED = (
     "are nearer to the first list, below 0 to the second. It says what the model connects with a group, not what is true of the people "
     "shown; a d that shuffled groups reach too shows neither a difference nor that there is none."
 )
+CONCEPTS_ASKED = (
+    "Every image is compared with each of many words by itself. d (C-ASC) says how much nearer to a word a group’s images are than all "
+    "others, in standard deviations: above 0 nearer, below 0 farther. It says what the model connects with a group, not what is true of "
+    "the people shown; a d that shuffled groups reach too shows neither a difference nor that there is none."
+)
+METHOD = (
+    "d: WEAT’s effect size, with the images as targets: the difference of the mean associations of a group and of all other images, in "
+    "standard deviations of both. An association is the mean cosine with the first words less that with the second."
+)
+CONCEPTS_METHOD = (
+    "d of a word by itself: C-ASC (So-B-IT), the difference of the mean cosines of a group and of all other images with the word, in "
+    "standard deviations over all images."
+)
 READING = "Dot: d of the group, filled where it is beyond chance. Line: 0. Bar: what 19 of 20 shuffles of the groups give."
+
+
+def asked_sentence(tests: Sequence[AssociationTest]) -> str:
+    """Return what was asked: of two lists of words, of words each by itself, or both."""
+    kinds = {ASKED: any(each.second for each in tests), CONCEPTS_ASKED: any(not each.second for each in tests)}
+    return " ".join(text for text, there in kinds.items() if there)
+
+
+def method_sentence(tests: Sequence[AssociationTest]) -> str:
+    """Return what d and p are; empty where nothing is estimable."""
+    known = [each for each in tests if each.groups]
+    if not known:
+        return ""
+    kinds = {METHOD: any(each.second for each in known), CONCEPTS_METHOD: any(not each.second for each in known)}
+    p = f"p: two-sided, against {count(known[0].draws)} shuffles of the groups; adjusted for all associations (Benjamini-Hochberg)."
+    return " ".join((*(text for text, there in kinds.items() if there), p))
 
 
 def associated(audit: AuditResult) -> tuple[tuple[AssociationTest, AssociatedGroup], ...]:
@@ -41,8 +72,11 @@ def group_sentence(test: AssociationTest, group: AssociatedGroup) -> str:
     """Return one association: group first, then the words, then d and what chance gives."""
     near, far = (test.first, test.second) if group.difference >= 0 else (test.second, test.first)
     d = decimal(group.effect_size, 2)
+    nearer = f"nearer to ‘{near}’ than to ‘{far}’, compared with the rest"
+    if not test.second:
+        nearer = f"{'nearer to' if group.difference >= 0 else 'farther from'} ‘{test.first}’ than the rest"
     return (
-        f"{phrases.group((group.group,))} (n\u00a0=\u00a0{count(group.n)}) are nearer to ‘{near}’ than to ‘{far}’, compared with the rest: "
+        f"{phrases.group((group.group,))} (n\u00a0=\u00a0{count(group.n)}) are {nearer}: "
         f"d\u00a0=\u00a0{d}; 19 of 20 shuffles give {by_chance(group)} (adjusted {p_phrase(group.p_adjusted)})."
     )
 
@@ -59,7 +93,17 @@ def by_chance(group: AssociatedGroup) -> str:
 
 def association_title(test: AssociationTest) -> str:
     """Return what a chart is about."""
+    if not test.second:
+        return f"By {phrases.attributes([test.attribute])}: each word by itself"
     return f"By {phrases.attributes([test.attribute])}: ‘{test.first}’ against ‘{test.second}’"
+
+
+def concepts_caption(tests: Sequence[AssociationTest]) -> str:
+    """Return what was asked of words by one attribute, and how many associations are beyond chance."""
+    groups = [group for test in tests for group in test.groups]
+    found = sum(group.verdict == "signal" for group in groups)
+    of = f"{count(found) if found else 'none'} of {in_words(len(groups), 'association')} of a word with a group beyond chance"
+    return f"{phrases.stopped(tests[0].question)} By {phrases.attributes([tests[0].attribute])}: {of}."
 
 
 def why_not(test: AssociationTest) -> str:

@@ -150,4 +150,6 @@ def not_estimable_sentence(ranking: Ranking) -> str:
     """Return why a ranking has no numbers; empty where it has."""
     if ranking.reason is None:
         return ""
-    return f"{ranking_title(ranking)}: not estimable, for {phrases.stopped(sentence(ranking.reason))}"
+    # Where no group is large enough, the gallery is empty, and a k of it says nothing.
+    title = ranking_title(ranking) if ranking.sizes else f"By {phrases.attributes([ranking.attribute])}"
+    return f"{title}: not estimable, for {phrases.stopped(sentence(ranking.reason))}"

@@ -128,5 +128,6 @@ def method_sentence(taggings: Sequence[Tagging]) -> str:
 
 
 def not_estimable_sentence(tagging: Tagging) -> str:
-    """Return why labels have no numbers; empty where they have."""
-    return f"{tagging_title(tagging)}: not estimable, for {phrases.stopped(sentence(tagging.reason))}" if tagging.reason else ""
+    """Return why the labels of an attribute have no numbers, whatever the threshold; empty where they have."""
+    by = f"By {phrases.attributes([tagging.attribute])}"
+    return f"{by}: not estimable, for {phrases.stopped(sentence(tagging.reason))}" if tagging.reason else ""

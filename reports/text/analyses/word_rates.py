@@ -9,8 +9,9 @@ from reports.text import phrases
 from reports.text.notes import sentence
 from reports.text.numbers import count, in_words, number, p_phrase, percent, span
 
-ASKED = (
-    "The model wrote a text about every image after each prompt; each word was counted once a text, and no model judges what a text says. "
+_WRITTEN, _RECORDED = "The model wrote a text about every image after each prompt", "The file holds texts about every image"
+_ASKED = (
+    "{}; each word was counted once a text, and no model judges what a text says. "
     "A word in more of the texts about one group than shuffled groups explain says what the model connects with that group, not what is "
     "true of the people shown; any other word shows neither a difference nor that there is none."
 )
@@ -19,6 +20,11 @@ READING = (
     "the share of all texts. Bar: what 19 of 20 shuffles of the groups give."
 )
 _TRAITS = {"length": "words a text", "empty": "no word at all", "refusal": "a refusal"}
+
+
+def asked_sentences(audit: AuditResult) -> str:
+    """Return what was asked, of whose texts, and what an answer means."""
+    return _ASKED.format(_RECORDED if phrases.answers_only(audit.model) else _WRITTEN)
 
 
 def found_in(audit: AuditResult) -> tuple[tuple[WordRates, WordRate], ...]:

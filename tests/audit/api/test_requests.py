@@ -68,6 +68,7 @@ def place(tmp_path_factory):
     table.rename(columns={"y_pred": "said", "y_true": "right"}).to_csv(folder / "renamed.csv")
     table.assign(y_pred=["Male" if row % 5 else "Female" for row in range(48)]).rename_axis("id").to_csv(folder / "seed1.csv")
     pd.DataFrame({"id": faces.attributes.index, "hat": ["yes", "no", "no"] * 16}).to_csv(folder / "more.csv", index=False)
+    table.drop(columns=["y_pred", "y_true"]).assign(**{"text:a": table["gender"]}).rename_axis("id").to_csv(folder / "written.csv")
     (folder / "asked.py").write_text(ASKED)
     (folder / "listed.txt").write_text("000.png\n001.png\n")
     for name, content in zip(faces.attributes.index, faces.images, strict=True):
@@ -92,7 +93,7 @@ AUDITS = {
     **{name: ({**MODEL, "data": "faces.csv"}, value) for name, value in READ.items()},
     "prediction_column": ({"predictions": "renamed.csv", "attributes": "race", "truth_column": "right"}, "said"),
     "truth_column": ({"predictions": "renamed.csv", "attributes": "race", "prediction_column": "said"}, "right"),
-    "tags": ({**EXTERNAL, "attributes": "race"}, "gender"),
+    "tags": ({**EXTERNAL, "attributes": "race"}, "gender"), "texts": ({"predictions": "written.csv", "attributes": "race"}, "scene"),
     "model_args": (MODEL, "axis=person"), "predictions": (EXTERNAL, "answers.csv"), "attributes": (EXTERNAL, "race"),
     "as_replicates": ({"predictions": ["answers.csv", "seed1.csv"], "attributes": "race", "min_group_size": 5}, True),
     "outcome": ({**EXTERNAL, "attributes": "race"}, "woman=Female"), "depth": ({**EXTERNAL, "attributes": "race,gender"}, 1),

@@ -8,6 +8,8 @@ import pytest
 from audit.engine.analyses import association
 from audit.engine.probe_audit import audit
 from audit.errors import UsageError
+from audit.measure.association import c_asc
+from audit.measure.zero_shot import cosine_scores
 from audit.plans import AssociationPlan
 from audit.records.results import from_json, to_json
 from audit.testing import FakeEncoder, gender_probe
@@ -38,6 +40,41 @@ def test_a_planted_association_is_found_with_its_direction():
     assert women.p_adjusted == pytest.approx(4 / 1000)  # of four associations
     assert [group.group for group in by_race.groups] == ["a", "b", "c"]
     assert {group.verdict for group in by_race.groups} == {"no signal"}
+
+
+CONCEPTS = replace(PLAN, words={"office": ("an office",), "desk": ("an office", "a desk"), "home": ("a home",)}, single=True)
+
+
+def test_a_concept_that_is_planted_for_a_group_is_found_by_c_asc():
+    """Of "c" all images are nearer to a home; men and women are as near. Three words, one gender and three races: 12 associations."""
+    dataset, vectors = gallery(), noise()
+    mine = (dataset.attributes["race"] == "c").to_numpy()
+    vectors[mine, 2] += 1.5
+    found = put_to(dataset, vectors, CONCEPTS)
+    assert [(each.attribute, each.first, each.second) for each in found] == [
+        (attribute, word, "") for attribute in ("gender", "race") for word in ("office", "desk", "home")
+    ]
+    signals = {(each.first, group.group) for each in found for group in each.groups if group.verdict == "signal"}
+    assert {("home", "c"), ("home", "a"), ("home", "b")} <= signals
+    assert not [each for each in found[:3] for group in each.groups if group.verdict == "signal"]
+    home = found[5].groups[2]
+    assert home.p_adjusted == pytest.approx(12 * home.p / sum(each.p <= home.p for test in found for each in test.groups))
+    scores = cosine_scores(np.stack([TEXTS["a home"]]), vectors)[0]
+    assert home.effect_size == pytest.approx(float(c_asc(scores, mine)), abs=1e-12)
+    assert home.effect_size > 0.8
+    assert home.difference == pytest.approx(scores[mine].mean() - scores[~mine].mean())
+    order = np.random.default_rng(5).permutation(400)
+    assert put_to(replace(dataset, attributes=dataset.attributes.iloc[order]), vectors[order], CONCEPTS) == found
+
+
+def test_concepts_of_shuffled_groups_signal_as_seldom_as_promised_and_a_flat_model_has_no_c_asc():
+    settings = Settings(draws=199, min_group_size=20)
+    found = [put_to(gallery(120), noise(120, seed), CONCEPTS, settings) for seed in range(60)]
+    assert sum(any(group.verdict == "signal" for test in each for group in test.groups) for each in found) <= 8  # P(more) is under 1 %
+    assert 0.42 < np.mean([group.p for each in found for test in each for group in test.groups]) < 0.58
+    flat = put_to(gallery(), np.ones((400, 4)), CONCEPTS, Settings(draws=99))
+    assert {(group.effect_size, group.verdict) for test in flat for group in test.groups} == {(None, "no signal")}
+    assert {sentence(each.reason) for each in put_to(gallery(), noise(), CONCEPTS, Settings(min_group_size=250)) if each.reason}
 
 
 def test_shuffled_groups_signal_as_seldom_as_promised():
@@ -77,6 +114,8 @@ def test_what_is_not_estimable_says_why(more, settings, why):
         (replace(PLAN, by=("gendre",)), "is asked by 'gendre', which the data do not have"),
         (replace(PLAN, words={"career": ("an office",)}), "does not compare two lists of words"),
         (replace(PLAN, words={**WORDS, "family": ()}), "does not compare two lists of words"),
+        (replace(CONCEPTS, words={}), "has no concepts, or one without prompts"),
+        (replace(CONCEPTS, words={"office": ()}), "has no concepts, or one without prompts"),
     ],
 )
 def test_a_wrong_plan_is_refused_before_an_image_is_read(plan, what, fake_encoder):

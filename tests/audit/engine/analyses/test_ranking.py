@@ -206,7 +206,8 @@ def test_a_generative_model_is_asked_no_rankings_and_the_report_says_so(tmp_path
     probe = replace(gender_probe(dataset), analyses=(replace(PLAN, ks=(3,)),))
     result = audit(FakeAnswerer(), probe, dataset, Settings(draws=99), cache_root=tmp_path).result
     assert result.rankings == ()
-    assert any("The rankings and associations of the probe were left out" in sentence(note) for note in result.model.asked)
+    (note,) = (sentence(note) for note in result.model.asked if note.code == "no_embeddings")
+    assert note == f"Left out, since they read embeddings, and a generative model has none: {PLAN.question}."
     assert "a worker" not in result.texts
 
 

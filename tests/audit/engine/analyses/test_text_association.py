@@ -44,6 +44,10 @@ def test_a_tower_that_ties_women_to_care_is_found_by_command_without_an_image(ra
     page = (folder / "report.html").read_text()
     assert "Which texts are near to which words</h3>" in page
     assert "No question was planned" in page
+    assert "One prompt was used" not in page
+    assert "Can it be trusted?" not in page
+    assert "0 images" not in page.partition("Appendix")[0]
+    assert "no images" in done.stdout
     rows = (folder / "tables" / "text_association.csv").read_text().splitlines()
     assert len(rows) == 7
     assert "first_texts" in rows[0]
@@ -57,6 +61,11 @@ def test_a_random_tower_signals_nothing_and_is_not_called_fair(ran):
     assert {each.verdict for each in load(folder).results.audits[0].text_associations} == {"no signal"}
     assert "is beyond chance: whether the sets differ is undecided." in (folder / "report.html").read_text()
     assert "Not planned" not in done.stdout
+
+
+def test_a_check_needs_no_image(tmp_path):
+    done = command("--model", f"{write_towers(tmp_path)}:RandomTower", "--probe", "text_only", "--no-cache", "--check")
+    assert (done.returncode, "text_only" in done.stdout) == (0, True), done.stderr
 
 
 def test_what_has_to_do_with_images_is_refused(tmp_path):

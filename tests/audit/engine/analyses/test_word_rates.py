@@ -5,12 +5,15 @@ from dataclasses import replace
 import pytest
 
 from audit import audit
+from audit.api.plan import plan_audit
+from audit.api.requests import AuditRequest
 from audit.engine.analyses import word_rates
 from audit.errors import UsageError
 from audit.measure.asked.writing import LONGEST, numbers_of_text, text_of_numbers
 from audit.records.results import from_json, to_json
 from audit.testing import FakeEncoder
-from audit.types import Settings, Writer
+from audit.types import Claim, LabelSet, Measurement, Settings, Writer
+from reports.text.notes import sentence
 from tests.support.writers import PLAN, RandomWriter, Refuser, Stereotyper, pictures, word_probe
 
 SETTINGS = Settings(draws=199, seed=1)
@@ -117,3 +120,20 @@ def test_a_model_that_does_not_write_is_refused_by_name(model, what, dataset):
 def test_a_wrong_plan_is_refused(plan, what, dataset):
     with pytest.raises(UsageError, match=what):
         word_rates.check([plan], word_probe(dataset), dataset, SETTINGS)
+
+
+def test_a_dual_encoder_is_told_which_questions_were_left_out(dataset):
+    label_set = LabelSet("who", ("nurse", "engineer"), {"nurse": ("a nurse",), "engineer": ("an engineer",)})
+    asked = Measurement("role", "Who?", label_set, "v1", (Claim("selection_rate", ("gender",), "nurse"),), outcomes={"nurse": ("nurse",)})
+    probe = replace(word_probe(dataset), measurements=(asked,))
+    (result,) = audit(FakeEncoder(), probe, settings=replace(SETTINGS, draws=99), data=dataset, no_cache=True).results.audits
+    (note,) = (each for each in result.model.notes if each.code == "no_texts_written")
+    assert "Which words are used about whom?" in sentence(note)
+    assert result.word_rates == ()
+
+
+def test_a_check_lets_the_model_write_nothing(dataset):
+    writer = Stereotyper()
+    plan = plan_audit(AuditRequest.of({"model": writer, "probe": word_probe(dataset), "data": dataset, "no_cache": True}))
+    assert [(each.images, each.planned, each.exploratory) for each in plan.probes] == [(153, 0, 0)]
+    assert ([each.name for each in plan.models], writer.calls) == (["writer"], [])

@@ -65,6 +65,35 @@ def test_where_nothing_is_beyond_chance_only_the_page_says_so_and_never_that_it_
     assert "associations" not in summary_markdown(results)
 
 
+def concepts(*signalling):
+    """Thirty words of which two groups are as near, but for those named: of "a" d is −0.81."""
+    near, far, rest = group("a", 0.1, "no signal", 0.7), group("a", -0.81, "signal"), group("b", 0.0, "no signal", 0.9)
+    return tuple(
+        replace(FOUND, question="Who is near?", first=f"word {i}", second="", groups=(far if i in signalling else near, rest))
+        for i in range(30)
+    )
+
+
+def test_words_by_themselves_have_one_chart_of_the_farthest_and_a_table_of_all():
+    html = render(report(*concepts(7)))
+    page = " ".join(text_of(html).split())
+    assert "1 of 60 associations (each group against the rest; false discovery rate 5 %) is beyond chance." in page
+    assert "The farthest: a (n = 60) are farther from ‘word 7’ than the rest: d = −0.81; 19 of 20 shuffles give" in page
+    assert "Who is near? By race: 1 of 60 associations of a word with a group beyond chance." in page
+    assert "C-ASC (So-B-IT)" in page
+    assert "WEAT" not in page
+    section = html[html.index("Who is near to which words</h3>") :]
+    section = section[: section.index("</section>")]
+    assert section.count("<svg") == 10  # of 60 pairs of word and group
+    table = section[section.index("Every word and group") :]
+    assert table.count('<th scope="row">') == 30
+    assert "−0.81 (.0030)" in table
+    both = " ".join(text_of(render(report(FOUND, *concepts()))).split())
+    assert "WEAT" in both
+    assert "C-ASC (So-B-IT)" in both
+    assert "By race: each word by itself · none beyond chance" in both
+
+
 def test_what_is_not_estimable_says_why():
     page = words(report(WITHOUT))
     assert "By race: ‘career’ against ‘family’: not estimable, for fewer than two groups have at least 30 images." in page

@@ -95,6 +95,8 @@ def test_a_signal_is_one_line_of_terminal_and_summary():
 
 def test_what_is_not_estimable_says_why():
     assert "By age: the first 20 of 200 images: not estimable, for fewer than two groups have at least 30 images." in words(report(WITHOUT))
+    nobody = words(report(replace(WITHOUT, k=1, groups=(), sizes=())))
+    assert "By age: not estimable, for fewer than two groups have at least 30 images." in nobody
     assert ranking_result(report(WITHOUT).audits[0], samples.SETTINGS) == "No ranking is estimable."
 
 
