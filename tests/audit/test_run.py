@@ -11,7 +11,7 @@ from tests.support.tiny import write_failing_model, write_probe
 
 
 def test_list_probes_names_both():
-    assert {line.split()[0] for line in process("--list-probes").stdout.splitlines()} == {"emoji", "fairface", "occupations"}
+    assert {"emoji", "fairface", "occupations"} <= {line.split()[0] for line in process("--list-probes").stdout.splitlines()}
 
 
 def refused(done, code, *said):

@@ -20,7 +20,7 @@ class Tagger(Refuser):
     """Fits the planted labels to the portraits of each gender, and a microphone to every portrait."""
 
     # At 100, the chance cosines of four random directions would leave the worst of four labels under 4 %.
-    logit_scale = 40.0
+    logit_scale = 25.0
 
     def __init__(self, folder):
         dataset = probes.get("tagging").load(LoadOptions(folder))

@@ -7,7 +7,7 @@ from audit.records.analyses.word_rates import WordRate, WordRates
 from audit.types import Note
 from reports.exports.markdown import summary_markdown
 from reports.exports.tables import csv_tables
-from reports.exports.terminal import audit_lines
+from reports.exports.terminal.audits import audit_lines
 from reports.render import render
 from tests.support import report_samples as samples
 from tests.support.page_text import text_of
