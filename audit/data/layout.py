@@ -16,7 +16,7 @@ _SHOWN = 8
 def folder_of(location: Any, data: ProbeData) -> Path:
     """Return the folder that `--data` names.
 
-    MachineError without one if the data are gated, UsageError if they are not: both say how to get them. DataError if it is no folder.
+    MachineError without one if the data are gated, otherwise UsageError; both say how to get them. DataError if it is not a folder.
     """
     if location is None:
         if data.gate:

@@ -241,7 +241,7 @@ def stored_value(column: Column, text: str) -> str | None:
 
 
 def _stored_votes(column: Column, text: str) -> str | None:
-    """Return the levels of a cell with several values, in one order and joined; a value that is missing is no vote."""
+    """Return the levels of a cell with several values, in one order and joined; a missing value does not vote."""
     try:
         each = [stored_value(replace(column, several=False, counts=None), value) for value in given_values(text)]
     except ValueError:

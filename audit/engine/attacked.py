@@ -72,12 +72,14 @@ def attacked_answers(plan: AttackPlan, measurement: Measurement, inputs: Analysi
 
 
 def sample(given: Predictions, most: int, seed: int) -> np.ndarray:
-    """Return the places of at most so many images, cluster by cluster in an order that the seed decides; ascending."""
+    """Return the places of at most so many images, ascending: whole clusters in an order that the seed decides, or a part of the first."""
     if len(given.y_pred) <= most:
         return np.arange(len(given.y_pred))
     units = np.arange(len(given.y_pred)) if given.cluster is None else np.unique(given.cluster, return_inverse=True)[1]
     order = generator(seed, "conditions/sample").permutation(int(units.max()) + 1)[units]
-    return np.sort(np.argsort(order, kind="stable")[:most])
+    # The cluster that the limit would cut is left out.
+    whole = np.flatnonzero(order < np.sort(order)[most])
+    return whole if len(whole) else np.sort(np.argsort(order, kind="stable")[:most])
 
 
 def part_of_predictions(given: Predictions, kept: np.ndarray) -> Predictions:

@@ -143,7 +143,7 @@ class _Put:
 
     def _corrected(self, found: Estimate) -> Estimate:
         """Widen the side from which a breach is shown, as one of several is enough; what is held is shown of each by itself."""
-        if self.comparison.same_model:  # equal answers are no sample of what else might have been answered
+        if self.comparison.same_model:  # equal answers say nothing about what else might have been answered
             return Estimate(0.0, 0.0, 0.0)
         alpha = self.settings.alpha
         low, high = (stretched(found.value, end, alpha, alpha / self.family) for end in (found.low, found.high))

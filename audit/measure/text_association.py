@@ -41,7 +41,7 @@ def random_concept_effects(
     Returns
     -------
     float[b]
-        0 is no association, at most 2 in size; 0 where nothing varies.
+        0 without an association and where nothing varies; at most 2 in size.
 
     Raises
     ------

@@ -58,6 +58,12 @@ LABELLED = ProbeData(
     packages=("sklearn",),
 )
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+BEFORE_DATA = Measurement(
+    "class", "Are pictures of every group recognised equally often?",
+    LabelSet("classes", ("zero", "one"), {"zero": ("a photo of a zero",), "one": ("a photo of a one",)}),
+    TEMPLATES_PRESET, (Claim("accuracy", ("stroke",)),), truth="digit",
+)  # fmt: skip
+"""Of the default data, before they are read: `Probe.fitted` asks all classes of what is given."""
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif")
 
 

@@ -67,6 +67,10 @@ def _duplicates(dataset: Dataset, training: Path) -> tuple[dict[int, str], int, 
     decoders = Decoders(2)
     try:
         rows = {row: small for row in range(len(dataset.images)) if (small := _small(_content(dataset, row), decoders)) is not None}
+        if not rows:
+            raise DataError(
+                f"no picture in {training.parent.name}/test can be read", why=f"{len(dataset.images)} were tried", fix=DATA.layout[1]
+            )
         asked, places = prints(np.stack(list(rows.values()))), list(rows)
         best: dict[int, tuple[float, str]] = {}
         seen = unreadable = 0
@@ -83,13 +87,15 @@ def _duplicates(dataset: Dataset, training: Path) -> tuple[dict[int, str], int, 
 
 
 def _training(folder: Path) -> Iterator[tuple[str, bytes]]:
-    """Give name and content of every training picture: files, and members of shards, which are read and never unpacked."""
+    """Give name and content of every training picture: files, and members of shards, which are read and never unpacked.
+
+    Of one that is too large the content is empty: it counts as unreadable.
+    """
     from audit.data.images import MAX_BYTES
 
     for path in sorted(path for path in folder.rglob("*") if path.is_file() and not path.is_symlink()):
         if path.suffix.lower() in PICTURES:
-            if path.stat().st_size <= MAX_BYTES:
-                yield path.relative_to(folder).as_posix(), path.read_bytes()
+            yield path.relative_to(folder).as_posix(), path.read_bytes() if path.stat().st_size <= MAX_BYTES else b""
         elif path.suffix.lower() == ".tar":
             yield from _members(path, MAX_BYTES)
 
@@ -98,8 +104,8 @@ def _members(path: Path, most: int) -> Iterator[tuple[str, bytes]]:
     try:
         with tarfile.open(path, "r|") as shard:
             for member in shard:
-                if member.isfile() and Path(member.name).suffix.lower() in PICTURES and member.size <= most:
-                    content = shard.extractfile(member)
+                if member.isfile() and Path(member.name).suffix.lower() in PICTURES:
+                    content = shard.extractfile(member) if member.size <= most else None
                     yield f"{path.name}/{member.name}", content.read() if content else b""
     except (tarfile.TarError, OSError, EOFError) as error:
         raise DataError(f"the shard {path.name} cannot be read", why=str(error), fix="give the shard as the trainer reads it") from error

@@ -5,12 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from audit.plans import AttackPlan, ImageConditionsPlan
-from audit.types import Claim, Dataset, LabelSet, Measurement, Probe
-from probes.capability import LABELLED, TEMPLATES_PRESET, asked_of_classes, load_labelled
+from audit.types import Dataset, Probe
+from probes.capability import BEFORE_DATA, LABELLED, asked_of_classes, load_labelled
 
 CORRUPTIONS = ("Gaussian noise", "shot noise", "defocus blur", "motion blur", "brightness", "contrast", "JPEG", "pixelate")
-_PLACEHOLDER = LabelSet("classes", ("zero", "one"), {"zero": ("a photo of a zero",), "one": ("a photo of a one",)})
-"""Of the default data, before they are read; `asked_of_data` asks all classes of whatever is given."""
 
 
 def asked_of_data(dataset: Dataset) -> Probe:
@@ -31,16 +29,7 @@ PROBE = Probe(
     name="robustness",
     question="Whose pictures are no longer recognised when they are corrupted, or carry a wrong word?",
     load=load_labelled,
-    measurements=(
-        Measurement(
-            "class",
-            "Are pictures of every group recognised equally often?",
-            _PLACEHOLDER,
-            TEMPLATES_PRESET,
-            (Claim("accuracy", ("stroke",)),),
-            truth="digit",
-        ),
-    ),
+    measurements=(BEFORE_DATA,),
     source="Corruptions after Hendrycks and Dietterich 2019 (arXiv 1903.12261), printed words after Goh et al. 2021; the code is our own",
     licence="that of your data; digits of scikit-learn: CC BY 4.0",
     limits=(

@@ -5,11 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from audit.plans import PromptConditionsPlan
-from audit.types import Claim, Dataset, LabelSet, Measurement, Probe
-from probes.capability import LABELLED, TEMPLATES, TEMPLATES_PRESET, asked_of_classes, load_labelled
-
-_PLACEHOLDER = LabelSet("classes", ("zero", "one"), {"zero": ("a photo of a zero",), "one": ("a photo of a one",)})
-"""Of the default data, before they are read; `asked_of_data` asks all classes of whatever is given."""
+from audit.types import Dataset, Probe
+from probes.capability import BEFORE_DATA, LABELLED, TEMPLATES, TEMPLATES_PRESET, asked_of_classes, load_labelled
 
 
 def asked_of_data(dataset: Dataset) -> Probe:
@@ -28,16 +25,7 @@ PROBE = Probe(
     name="zeroshot",
     question="Are pictures of every group recognised equally often, without training on them?",
     load=load_labelled,
-    measurements=(
-        Measurement(
-            "class",
-            "Are pictures of every group recognised equally often?",
-            _PLACEHOLDER,
-            TEMPLATES_PRESET,
-            (Claim("accuracy", ("stroke",)),),
-            truth="digit",
-        ),
-    ),
+    measurements=(BEFORE_DATA,),
     source="Zero-shot classification and prompt ensembling: Radford et al. 2021 (arXiv 2103.00020), section 3.1; prompts are our own",
     licence="that of your data; digits of scikit-learn: CC BY 4.0",
     limits=(

@@ -16,7 +16,7 @@ _EXAMPLES = 10
 
 
 def without_withdrawn(dataset: Dataset, is_there: Callable[[str], bool], names: str | None = None) -> Dataset:
-    """Return the data set without the rows whose picture is gone, however many they are: that is no fault of the files.
+    """Return the data set without the rows whose picture is gone, however many they are: images are withdrawn on purpose.
 
     `is_there` tells of a picture's name, which the attribute `names` holds (None: the row's identifier).
     """

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import chain
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -23,12 +22,9 @@ from audit.records.inputs import TextSet
 from audit.statistics.null import generator
 from audit.types import Dataset, Measurement, Note, Predictions, Probe, Settings
 
-if TYPE_CHECKING:
-    pass
-
 PLAN, FIELD, GENERATIVE = ConditionsPlan, "conditions", False
 MOST_IMAGES = 400
-"""Whose pictures are changed: whole clusters, drawn by the seed. Forty conditions of a thousand are an hour on two cores."""
+"""Whose pictures are changed: whole clusters, drawn by the seed. Each is embedded again under some forty conditions."""
 UNCHANGED = Condition("unchanged")
 
 

@@ -125,7 +125,7 @@ class _Rated:
     limited: bool
 
     def rate(self, place: int, kind: Literal["word", "length", "empty", "refusal"], word: str) -> WordRate:
-        """Return one column with its groups, the farthest of them, and what chance gives."""
+        """Return one column with its groups, the one that differs most, and what chance gives."""
         column, codes, group = self.values[:, place], self.gallery.codes, int(self.tested.group[place])
         mine = codes == group
         low, high = self._interval(column, mine, kind)

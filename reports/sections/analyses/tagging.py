@@ -45,8 +45,7 @@ def _view(each: Tagging, settings: Settings, *, first: bool) -> SimpleNamespace:
     return SimpleNamespace(
         title=tagging.tagging_title(each),
         folded=not (signals and first),
-        none=not signals,
-        signals=count(len(signals)),
+        found=count(len(signals)) if signals else "none",
         chart=_chart(each, shown),
         notes=tuple(filter(None, (tagging.average_sentence(each), left_out_sentence(each.left_out, settings)))),
         shares=_shares(each, shown),

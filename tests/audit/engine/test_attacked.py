@@ -3,17 +3,19 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
 from audit.data.images import decode
-from audit.engine.attacked import AttackableEncoder
+from audit.engine.attacked import AttackableEncoder, sample
 from audit.engine.probe_audit import audit
 from audit.models import load
 from audit.models.attack import attack
 from audit.plans import AttackPlan
 from audit.testing import FakeEncoder, four_faces
 from audit.types import LabelSet, Measurement, Probe, Settings
+from tests.support.answered import answered
 from tests.support.planted import picture
 from tests.support.tiny import write_checkpoint
 
@@ -79,3 +81,15 @@ def test_an_attacked_row_is_an_embedding(encoder):
     images = [decode(picture(3)).image]
     texts = encoder.encode_texts(["a woman", "a man"])
     np.testing.assert_allclose(encoder.attacked(images, texts, [0], 0.0, 1), encoder.encode_images(images), atol=1e-5)
+
+
+def test_a_sample_has_whole_clusters_and_at_most_so_many_images():
+    """Ten clusters of 3: of 10 images at most three clusters; of one cluster of 30 a part is all that fits."""
+    rows = pd.DataFrame(index=range(30))
+    given = answered(np.repeat("Female", 30), rows)
+    kept = sample(replace(given, cluster=np.repeat(np.arange(10), 3)), 10, seed=0)
+    assert len(kept) == 9
+    assert np.unique(kept // 3, return_counts=True)[1].tolist() == [3, 3, 3]
+    assert len(sample(replace(given, cluster=np.zeros(30, int)), 10, seed=0)) == 10
+    assert len(sample(given, 10, seed=0)) == 10
+    assert sample(given, 30, seed=0).tolist() == list(range(30))
