@@ -13,7 +13,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from audit.statistics.resampling import shuffled_tables
-from audit.statistics.units.cluster_sums import Sums, products, unpacked
+from audit.statistics.units.cluster_sums import Sums, products, sums_of_products, unpacked
 from audit.statistics.units.clusters import ClusterTable
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ _TOGETHER = 1.0
 """Kinds times places a cluster, up to which equal clusters are dealt together and not one by one."""
 _ARRANGEMENTS = 120
 """Up to this many ways to arrange the groups of equal clusters, all are listed and drawn together."""
+_FEW_AT_A_PLACE = 8
+"""From so many clusters at each place on, matrix products sum faster than a table of all products does."""
 _COSTLY, FEWEST_SHUFFLES = 1 << 32, 999
 """Shuffles of clusters one by one stop once this many numbers were made, but never before so many shuffles."""
 
@@ -108,7 +110,10 @@ class _Stratum:
         if parts == 1:  # nothing to exchange; column by column takes a quarter of the time
             return np.stack([np.add.reduceat(column[order], starts, axis=1) for column in products(lots).T.copy()], axis=-1)
         turned = rng.permuted(np.broadcast_to(np.arange(parts), (size, clusters, parts)), axis=2)
-        return np.asarray(np.add.reduceat(products(lots[order[..., None], turned]), starts, axis=1))
+        dealt = lots[order[..., None], turned]
+        if clusters < _FEW_AT_A_PLACE * len(starts):
+            return np.asarray(np.add.reduceat(products(dealt), starts, axis=1))
+        return np.stack([sums_of_products(each) for each in np.split(dealt, starts[1:], axis=1)], axis=1)
 
 
 def _strata(table: ClusterTable) -> list[_Stratum]:

@@ -29,6 +29,15 @@ def products(parts: Int[np.ndarray, "*b k 2"]) -> Float[np.ndarray, "*b f"]:
     return np.concatenate([e, n, *pairs], axis=-1)
 
 
+def sums_of_products(parts: Int[np.ndarray, "b c k 2"]) -> Float[np.ndarray, "b f"]:
+    """Return the `products` of c clusters added up; equal to the bit, since all are whole numbers."""
+    k = parts.shape[2]
+    sides = np.concatenate([parts[..., 0], parts[..., 1]], axis=-1).astype(float)
+    gram = sides.swapaxes(-1, -2) @ sides
+    pairs = [gram[:, :k, :k], gram[:, :k, k:], gram[:, k:, k:]]
+    return np.concatenate([sides.sum(axis=1), *(pair.reshape(len(parts), k * k) for pair in pairs)], axis=-1)
+
+
 @dataclass(frozen=True)
 class Sums:
     """Events e and images n of each group, and the products of two groups' within a cluster, summed over clusters."""

@@ -5,7 +5,7 @@ import pytest
 import statsmodels.api as sm
 from scipy.special import ndtri, stdtrit
 
-from audit.statistics.units.cluster_sums import as_normal, standardized_differences
+from audit.statistics.units.cluster_sums import as_normal, products, standardized_differences, sums_of_products
 from audit.statistics.units.clusters import ClusterTable, cluster_table
 
 FIRST, SECOND = np.array([0]), np.array([1])
@@ -21,6 +21,14 @@ def crossed(source, clusters=40):
     owner, code = np.repeat(cluster, counts), np.repeat(group, counts)
     event = source.random(len(owner)) < np.repeat(rate[cluster, group], counts)
     return cluster_table(owner, code, event, 2), owner, code, event
+
+
+def test_summed_products_are_the_sum_of_products():
+    """Three shuffles of eleven clusters with four parts each: equal to the bit, with events above images nowhere."""
+    images = np.random.default_rng(3).integers(0, 9, (3, 11, 4))
+    parts = np.stack([images // 2, images], axis=-1)
+    np.testing.assert_array_equal(sums_of_products(parts), products(parts).sum(axis=1))
+    assert sums_of_products(np.array([[[[1, 2]], [[3, 4]]]])).tolist() == [[4, 6, 1 + 9, 2 + 12, 4 + 16]]
 
 
 def test_by_hand():
