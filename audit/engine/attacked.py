@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
-from audit.answers import answers_of
 from audit.comparison.conditions import UnderConditions
 from audit.data.images import decode
 from audit.engine.analyses.inputs import AnalysisInputs
@@ -17,7 +16,7 @@ from audit.measure.zero_shot import ensemble
 from audit.plans import AttackPlan
 from audit.records.analyses.conditions import Condition
 from audit.statistics.null import generator
-from audit.types import Measurement, Note, Predictions
+from audit.types import Dataset, Measurement, Note, Predictions
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -30,12 +29,12 @@ _BATCH = 32
 
 @runtime_checkable
 class AttackableEncoder(Protocol):
-    """An encoder that can follow a score back to the pixels."""
+    """An encoder that may follow a score back to the pixels."""
 
     def attacked(
         self, images: Sequence[Image.Image], texts: Float[np.ndarray, "k d"], right: Sequence[int], budget: float, steps: int
-    ) -> Float[np.ndarray, "n d"]:
-        """Return a row for each image after its pixels moved against the right text, by `budget` 255ths at most."""
+    ) -> Float[np.ndarray, "n d"] | None:
+        """Return a row for each image after its pixels moved against the right text, by `budget` 255ths at most; None: it cannot."""
         ...
 
 
@@ -45,30 +44,49 @@ def attacked_answers(plan: AttackPlan, measurement: Measurement, inputs: Analysi
     Labels stand for answers one by one: the right label is the first whose answer is true.
     """
     given = inputs.predictions[plan.measurement]
-    if not isinstance(inputs.model, AttackableEncoder) or given.y_true is None:
-        return [(Condition("unchanged"), given)], (Note("conditions_no_gradients"),)
+    nothing = [(Condition("unchanged"), given)], (Note("conditions_no_gradients"),)
+    if not isinstance(inputs.model, AttackableEncoder):
+        return nothing
     kept = sample(given, MOST_ATTACKED, inputs.settings.seed)
     start = part_of_predictions(given, kept)
     sampled = (Note("conditions_sampled", {"images": len(kept), "total": len(given.y_pred)}),) if len(kept) < len(given.y_pred) else ()
     labels, label_set = measurement.label_set.labels, measurement.label_set
     texts = np.stack([ensemble(np.stack([inputs.texts[prompt] for prompt in label_set.prompts[label]])) for label in labels])
     answers = [label_set.answers.get(label, label) for label in labels]
-    right = [answers.index(answer) for answer in start.y_true] if start.y_true is not None and answers_of(label_set) else []
+    right = [answers.index(answer) for answer in start.y_true] if start.y_true is not None else []
     rows = inputs.images.rows[inputs.attributes.index.get_indexer(start.attributes.index)].tolist()
     answered = [(Condition("unchanged"), start)]
     for name, steps in (("FGSM", 1), ("PGD", plan.steps)):
         for budget in plan.budgets:
-            seen = [
-                inputs.model.attacked(
-                    [decode(inputs.dataset.images[row]).image for row in rows[at : at + _BATCH]], texts.astype(np.float32),
-                    right[at : at + _BATCH], budget, steps,
-                )
-                for at in range(0, len(rows), _BATCH)
-            ]  # fmt: skip
-            found = predict(measurement, inputs.model.record, np.concatenate(seen), inputs.texts, start.attributes)
+            moved = _moved(inputs.model, inputs.dataset, rows, _Against(texts.astype(np.float32), right, budget, steps))
+            if moved is None:
+                return nothing
+            found = predict(measurement, inputs.model.record, moved, inputs.texts, start.attributes)
             label = Condition(f"{name}, {budget:g}/255", f"{name}, levels of 255", budget)
             answered.append((label, replace(found, cluster=start.cluster, weight=start.weight)))
     return answered, sampled
+
+
+class _Against(NamedTuple):
+    """What pictures are moved against, and how far."""
+
+    texts: Float[np.ndarray, "k d"]
+    right: list[int]
+    budget: float
+    steps: int
+
+
+def _moved(model: AttackableEncoder, dataset: Dataset, rows: list[int], against: _Against) -> Float[np.ndarray, "n d"] | None:
+    """Return the embeddings of attacked pictures; None if the model turns out to give no gradients of its pixels."""
+    seen = []
+    for at in range(0, len(rows), _BATCH):
+        part = slice(at, at + _BATCH)
+        images = [decode(dataset.images[row]).image for row in rows[part]]
+        moved = model.attacked(images, against.texts, against.right[part], against.budget, against.steps)
+        if moved is None:
+            return None
+        seen.append(moved)
+    return np.concatenate(seen)
 
 
 def sample(given: Predictions, most: int, seed: int) -> np.ndarray:

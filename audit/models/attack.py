@@ -2,11 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
+
+from audit.models.runtime import to_rows
+
+if TYPE_CHECKING:
+    import numpy as np
+    from jaxtyping import Float
+
+LEVELS = 255
+"""Of a channel, above 0."""
+_ROUNDING = 0.02
+"""Levels by which pixels may be off whole ones once they are back from the model's input."""
+
+
+class PixelScale(NamedTuple):
+    """How a model's input follows from pixels in [0, 1], a number for each channel: ``(pixels - mean) / std``."""
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any]) -> PixelScale:
+        """Return the scale of an image processor of the Hugging Face kind, by its settings."""
+        factor = LEVELS * (settings["rescale_factor"] if settings.get("do_rescale", True) else 1.0)
+        mean, std = settings.get("image_mean"), settings.get("image_std")
+        if not settings.get("do_normalize", True) or mean is None or std is None:
+            mean, std = (0.0,) * 3, (1.0,) * 3
+        return cls(*(tuple(each / factor for each in values) for values in (mean, std)))
+
+    def pixels(self, inputs_nchw: Tensor) -> Tensor | None:
+        """Return the pixels of a model's input; None where they are not whole levels: something else was done with them."""
+        if inputs_nchw.ndim != 4 or inputs_nchw.shape[1] != len(self.mean):
+            return None
+        mean, std = self._channels(inputs_nchw)
+        pixels = inputs_nchw.float() * std + mean
+        levels = LEVELS * pixels
+        whole = bool(((levels - levels.round()).abs() < _ROUNDING).all()) and bool(((levels > -0.5) & (levels < LEVELS + 0.5)).all())
+        return pixels.clamp(0, 1) if whole else None
+
+    def inputs(self, pixels_nchw: Tensor) -> Tensor:
+        """Return the model's input of pixels, differentiable."""
+        mean, std = self._channels(pixels_nchw)
+        return (pixels_nchw - mean) / std
+
+    def _channels(self, like: Tensor) -> tuple[Tensor, Tensor]:
+        mean, std = (torch.tensor(values, device=like.device).view(1, -1, 1, 1) for values in (self.mean, self.std))
+        return mean, std
 
 
 def attack(encode: Callable[[Tensor], Tensor], pixels_nchw: Tensor, texts_kd: Tensor, right_n: Tensor, budget: float, steps: int) -> Tensor:
@@ -55,3 +102,17 @@ def attack(encode: Callable[[Tensor], Tensor], pixels_nchw: Tensor, texts_kd: Te
         moved = away.clamp(0, 1).detach()
     with torch.no_grad():
         return encode(moved)
+
+
+def attacked_rows(
+    encode: Callable[[Tensor], Tensor],
+    pixels_nchw: Tensor,
+    texts: Float[np.ndarray, "k d"],
+    right: Sequence[int],
+    budget: float,
+    steps: int,
+) -> Float[np.ndarray, "n d"]:
+    """Return the embeddings of attacked pictures (`attack`), on the host; `budget` in levels of 255."""
+    place = pixels_nchw.device
+    given = torch.from_numpy(texts).to(place), torch.tensor(right, device=place)
+    return to_rows(attack(encode, pixels_nchw, *given, budget / LEVELS, steps))

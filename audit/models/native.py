@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from audit.errors import DataError
-from audit.models.attack import attack
+from audit.models.attack import LEVELS, attacked_rows
 from audit.models.runtime import located, model_record, scoring, to_rows, torch_setting, untrained_record
 from contrastive.checkpoint.file import Checkpoint
 from contrastive.checkpoint.heads import require_both_towers
@@ -63,13 +63,12 @@ class NativeEncoder:
     ) -> Float[np.ndarray, "n d"]:
         """Return a row for each image after its pixels moved against the right text, by `budget` 255ths at most (`audit.models.attack`)."""
         self._enter("image")
-        pixels = self._preprocess.pixels(images).to(self._device).float() / 255
 
         def encode(pixels_nchw: torch.Tensor) -> torch.Tensor:
-            return self._model.encode_image(self._preprocess.normalise(255 * pixels_nchw).to(self._dtype))
+            return self._model.encode_image(self._preprocess.normalise(LEVELS * pixels_nchw).to(self._dtype))
 
-        given = torch.from_numpy(texts).to(self._device), torch.tensor(right, device=self._device)
-        return to_rows(attack(encode, pixels, *given, budget / 255, steps))
+        pixels = self._preprocess.pixels(images).to(self._device).float() / LEVELS
+        return attacked_rows(encode, pixels, texts, right, budget, steps)
 
     def untrained(self, seed: int) -> NativeEncoder:
         """Return the same architecture, preprocessing and tokenizer with weights that were drawn and never trained."""

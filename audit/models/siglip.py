@@ -59,10 +59,21 @@ def load(path: Path, file: SiglipFile, overrides: ModelOverrides, *, name: str, 
         record = _record(model, tokenizer, preprocess, file.contents, {"name": name, "dtype": dtype})
         record = replace(record, notes=(*override_notes(overrides), *guesses, *file.notes))
 
-        def pixels(images: Sequence[Image.Image], return_tensors: str = "pt") -> dict[str, torch.Tensor]:
-            return {"pixel_values": preprocess(images)}
+        return HuggingFaceEncoder(model, tokenizer, SiglipPixels(preprocess), record, place)
 
-        return HuggingFaceEncoder(model, tokenizer, pixels, record, place)
+
+class SiglipPixels:
+    """Our own preprocessing, as an image processor of transformers is called."""
+
+    def __init__(self, preprocess: Preprocess):
+        self._preprocess = preprocess
+
+    def __call__(self, images: Sequence[Image.Image], return_tensors: str = "pt") -> dict[str, torch.Tensor]:
+        return {"pixel_values": self._preprocess(images)}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return how pixels are normalised."""
+        return {"rescale_factor": 1 / 255, "image_mean": self._preprocess.mean, "image_std": self._preprocess.std}
 
 
 def _config(file: SiglipFile, overrides: ModelOverrides) -> tuple[Any, list[Note]]:

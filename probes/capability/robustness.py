@@ -38,7 +38,7 @@ PROBE = Probe(
         "On pictures of a few dozen pixels a printed word may be too small to read.",
     ),
     not_tested=(
-        "attacks on models that give no gradients; of ours, checkpoints of this project do",
+        "attacks on models that give no gradients of their pixels, such as plug-ins and models that are asked questions",
         "natural shifts: give the column that says where a picture comes from as an attribute, and compare by it",
     ),
     data=LABELLED,

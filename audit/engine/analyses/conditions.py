@@ -51,6 +51,9 @@ def _check_conditions(plan: ConditionsPlan, asked: Measurement, where: str) -> N
         for name, prompts in plan.conditions.items():
             if missing := [label for label in asked.label_set.labels if not prompts.get(label)]:
                 raise UsageError(f"{name!r} has no prompt for {missing[0]!r}", where=where, fix="give every label its prompts")
+    if isinstance(plan, AttackPlan) and (asked.truth is None or asked.kind != "zero_shot"):
+        why = "pixels are moved against the right one of its labels"
+        raise UsageError("an attack needs a zero-shot measurement with a true answer", where=where, why=why, fix="name another measurement")
     if isinstance(plan, ImageConditionsPlan):
         for name in plan.corruptions:
             if name not in CORRUPTIONS:

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from audit.errors import DataError
+from audit.models.attack import PixelScale, attacked_rows
 from audit.models.huggingface.opened import OpenedFolder, image_settings, open_folder
 from audit.models.huggingface.pixels import ClipPixels, image_processor, resize_library
 from audit.models.huggingface.pretrained import build_model, call_transformers, configuration, offline, pretrained, quiet
@@ -50,6 +51,23 @@ class HuggingFaceEncoder:
     def encode_texts(self, texts: Sequence[str]) -> Float[np.ndarray, "k d"]:
         """Return one row for each text; a text that is too long raises DataError."""
         return self._features(self._model.get_text_features, self.text_inputs(texts))
+
+    def attacked(
+        self, images: Sequence[Image.Image], texts: Float[np.ndarray, "k d"], right: Sequence[int], budget: float, steps: int
+    ) -> Float[np.ndarray, "n d"] | None:
+        """Return a row for each image after its pixels moved against the right text, by `budget` 255ths at most (`audit.models.attack`).
+
+        None where the model takes something else than whole pixels of three channels, normalised: patches of many sizes, say.
+        """
+        inputs, scale = self.image_inputs(images), PixelScale.of(self._processor.to_dict())
+        pixels = scale.pixels(inputs["pixel_values"].to(self._device)) if set(inputs) == {"pixel_values"} else None
+        if pixels is None:
+            return None
+
+        def encode(pixels_nchw: torch.Tensor) -> torch.Tensor:
+            return _projected(self._model.get_image_features(pixel_values=scale.inputs(pixels_nchw).to(self._model.dtype)))
+
+        return attacked_rows(encode, pixels, texts, right, budget, steps)
 
     def untrained(self, seed: int) -> HuggingFaceEncoder | None:
         """Return the same architecture, processor and tokenizer with weights that transformers drew; None where it builds no such model."""
@@ -92,15 +110,19 @@ class HuggingFaceEncoder:
         return to_rows(logits)
 
     def _features(self, function: Any, inputs: Mapping[str, torch.Tensor]) -> Float[np.ndarray, "n d"]:
-        """Return projected features: transformers 5 gives an object that holds them, earlier versions the tensor itself."""
-        output = self._run(function, inputs)
-        return to_rows(getattr(output, "pooler_output", output))
+        return to_rows(_projected(self._run(function, inputs)))
 
     def _run(self, function: Any, inputs: Mapping[str, torch.Tensor]) -> Any:
         dtype = self._model.dtype
         placed = {name: value.to(self._device, dtype if value.is_floating_point() else None) for name, value in inputs.items()}
         with torch.inference_mode():
             return function(**placed)
+
+
+def _projected(output: Any) -> torch.Tensor:
+    """Return projected features: transformers 5 gives an object that holds them, earlier versions the tensor itself."""
+    features: torch.Tensor = getattr(output, "pooler_output", output)
+    return features
 
 
 def load(folder: Path, **options: Any) -> HuggingFaceEncoder:

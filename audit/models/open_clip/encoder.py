@@ -16,6 +16,7 @@ from PIL import Image
 
 from audit.errors import DataError, UsageError
 from audit.models import single_file
+from audit.models.attack import PixelScale, attacked_rows
 from audit.models.folder import adapter_notes, check_folder, file_sha256, foreign_class_notes
 from audit.models.huggingface.pretrained import call_transformers, offline, quiet, tokenizer_sha256
 from audit.models.model_args import override_notes, read_overrides
@@ -53,6 +54,27 @@ class OpenClipEncoder:
             require_length(self.record, text, _length(self._tokenizer, text), self._tokenizer.context_length)
         with torch.inference_mode():
             return to_rows(self._model.encode_text(self._tokenizer(list(texts)).to(self._device)))
+
+    def attacked(
+        self, images: Sequence[Image.Image], texts: Float[np.ndarray, "k d"], right: Sequence[int], budget: float, steps: int
+    ) -> Float[np.ndarray, "n d"] | None:
+        """Return a row for each image after its pixels moved against the right text, by `budget` 255ths at most (`audit.models.attack`).
+
+        None where the transform does not end with normalising whole pixels.
+        """
+        last = self._transform.transforms[-1]
+        if not hasattr(last, "mean") or not hasattr(last, "std"):
+            return None
+        scale = PixelScale(tuple(last.mean), tuple(last.std))
+        pixels = scale.pixels(torch.stack([self._transform(image) for image in images]).to(self._device))
+        if pixels is None:
+            return None
+
+        def encode(pixels_nchw: torch.Tensor) -> torch.Tensor:
+            features: torch.Tensor = self._model.encode_image(scale.inputs(pixels_nchw).to(self._dtype))
+            return features
+
+        return attacked_rows(encode, pixels, texts, right, budget, steps)
 
 
 def load(text: str, *, model_args: Mapping[str, str] | None = None, **setting: str) -> OpenClipEncoder:

@@ -10,6 +10,7 @@ import torch
 from audit.data.images import decode
 from audit.engine.attacked import AttackableEncoder, sample
 from audit.engine.probe_audit import audit
+from audit.errors import UsageError
 from audit.models import load
 from audit.models.attack import attack
 from audit.plans import AttackPlan
@@ -75,6 +76,25 @@ def test_a_model_without_gradients_is_not_attacked():
     assert found.results == ()
     assert [note.code for note in found.notes] == ["conditions_no_gradients"]
     assert found.baseline_overall.value is not None
+
+
+def test_an_encoder_that_turns_out_to_give_no_gradients_is_not_attacked():
+    class Without(FakeEncoder):
+        def attacked(self, images, texts, right, budget, steps):
+            return None
+
+    found = audited(Without())
+    assert found.results == ()
+    assert [note.code for note in found.notes] == ["conditions_no_gradients"]
+
+
+def test_an_attack_needs_the_right_label():
+    data = four_faces(20)
+    for asked in (replace(ASKED, truth=None, outcomes={"man": ("Male",)}), replace(ASKED, kind="top_five")):
+        plan = replace(PLAN, outcome="man" if asked.outcomes else None)
+        probe = Probe("p", "?", lambda options: data, (asked,), "", "", (), (), analyses=(plan,))
+        with pytest.raises(UsageError, match="needs a zero-shot measurement with a true answer"):
+            audit(FakeEncoder(), probe, data, Settings(draws=99))
 
 
 def test_an_attacked_row_is_an_embedding(encoder):

@@ -19,6 +19,7 @@ from audit.measure.zero_shot import cosine_scores, probabilities
 from audit.models import load
 from audit.types import Encoder
 from contrastive.formats.readers import safetensors_file
+from tests.support.attacks import assert_is_attacked, assert_within, pixels_seen
 from tests.support.model_folders import all_faces, edited, evil, noise_and_colours, refused, saved
 from tests.support.notes import sentences
 
@@ -166,6 +167,36 @@ def test_siglip_never_sees_a_mask(siglip_folder, tmp_path):
     encoder, plain = load(str(masked)), load(str(siglip_folder))
     np.testing.assert_array_equal(encoder.encode_texts(PROMPTS), plain.encode_texts(PROMPTS))
     assert (len(sentences(encoder.record.notes)), len(sentences(plain.record.notes))) == (1, 0)
+
+
+@pytest.mark.parametrize("kind", ["clip_folder", "siglip_folder"])
+def test_an_attack_follows_the_gradients_and_leaves_the_model_as_it_was(kind, request):
+    assert_is_attacked(load(str(request.getfixturevalue(kind))), made_up_images(), PROMPTS[:5])
+
+
+@pytest.mark.parametrize(
+    ("kind", "mean", "std"),
+    [
+        ("clip_folder", (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)),
+        ("siglip_folder", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+    ],
+)
+def test_a_budget_is_in_levels_of_the_pixels_that_the_model_sees(kind, mean, std, request, monkeypatch):
+    """Three levels of 255, whatever a level is once it is divided by the standard deviation of its channel."""
+    encoder = load(str(request.getfixturevalue(kind)))
+    texts = encoder.encode_texts(PROMPTS[:3])
+    seen = pixels_seen(monkeypatch, encoder._model, "get_image_features", mean, std, keyword=True)
+    encoder.attacked(made_up_images(), texts, [0, 1, 2] * 4, 3.0, 5)
+    assert len(seen) == 6
+    assert_within(seen, 3.0)
+
+
+def test_pictures_that_are_not_whole_pixels_are_not_attacked(clip_folder, monkeypatch):
+    """A processor that does something else with pixels than to normalise them: what a level is, is not known."""
+    encoder = load(str(clip_folder))
+    given = encoder.image_inputs
+    monkeypatch.setattr(encoder, "image_inputs", lambda images: {"pixel_values": given(images)["pixel_values"] * 1.01})
+    assert encoder.attacked(made_up_images(), encoder.encode_texts(PROMPTS[:2]), [0] * 12, 1.0, 1) is None
 
 
 def test_the_record_says_what_was_loaded(clip_folder):

@@ -10,6 +10,7 @@ import transformers
 from audit.errors import DataError
 from audit.measure.zero_shot import cosine_scores, probabilities
 from audit.models import load
+from tests.support.attacks import assert_is_attacked
 from tests.support.model_folders import all_faces, letters_tokenizer, noise_and_colours, refused, saved
 from tests.support.notes import sentences
 
@@ -155,6 +156,16 @@ def assert_same_scores(family, images):
 
 def test_made_up_images_get_the_documented_scores(family):
     assert_same_scores(family, made_up_images())
+
+
+def test_a_family_is_attacked_where_it_takes_whole_pixels(family):
+    """SigLIP 2 of many sizes takes patches instead, and ALIGN's pixels are divided twice."""
+    name, folder = family
+    encoder, images = load(str(folder)), made_up_images()
+    if name in ("siglip2_naflex", "align"):
+        assert encoder.attacked(images, encoder.encode_texts(PROMPTS[:2]), [0] * len(images), 1.0, 1) is None
+    else:
+        assert_is_attacked(encoder, images, PROMPTS)
 
 
 @pytest.mark.faces

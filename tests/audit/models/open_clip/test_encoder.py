@@ -18,6 +18,7 @@ from audit.models import hub  # noqa: E402
 from audit.models.open_clip import spec as openclip_plan  # noqa: E402
 from audit.models.spec import load  # noqa: E402
 from audit.types import Note  # noqa: E402
+from tests.support.attacks import assert_is_attacked, assert_within, pixels_seen  # noqa: E402
 from tests.support.model_folders import all_faces, edited, evil, noise, refused  # noqa: E402
 from tests.support.notes import sentences  # noqa: E402
 
@@ -119,6 +120,16 @@ def test_embeddings_are_those_of_open_clip(saved, name):
     assert record.parameters == sum(weight.numel() for weight in model.parameters())
     assert (record.score_rule, record.logit_bias) == (("sigmoid", -10.0) if name == "small-custom" else ("softmax", None))
     assert record.logit_scale == pytest.approx(1 / 0.07)
+
+
+@pytest.mark.parametrize("name", ["small-quickgelu", "small-RN", "small-custom"])
+def test_an_attack_follows_the_gradients_in_levels_of_pixels(saved, name, monkeypatch):
+    encoder = load(f"open_clip:{name},{saved(name)[0]}")
+    assert_is_attacked(encoder, images(), TEXTS)
+    settings = open_clip.transform.PreprocessCfg()
+    seen = pixels_seen(monkeypatch, encoder._model, "encode_image", settings.mean, settings.std, keyword=False)
+    encoder.attacked(images(), encoder.encode_texts(TEXTS), [0, 1, 0], 3.0, 5)
+    assert_within(seen, 3.0)
 
 
 @pytest.mark.faces
