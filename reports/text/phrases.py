@@ -28,6 +28,9 @@ from reports.text.numbers import (
     span,
 )
 
+NOT_PLANNED = "Not planned: "
+"""Begins what summary and terminal say of an analysis in which a difference is beyond chance."""
+
 _NAMED = 5
 """Groups that a sentence names before it only counts."""
 WITHIN_CHANCE = "Chance gives so much only between groups with larger standard errors; these two differ significantly."

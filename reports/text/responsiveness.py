@@ -20,7 +20,7 @@ def lead(audit: AuditResult) -> str:
     """Return what a reader must know before any verdict: in which measurements the model does not look; empty where it does in all."""
     checked = [(record, record.responsiveness) for record in audit.measurements if record.responsiveness]
     blind = [each for each in checked if each[1].code in BLIND]
-    said = [f"{_where(blind, checked)}he model does not look at the images: {_grouped(blind)}."] if blind else []
+    said = [f"{_where(blind, checked)}{_blindly(audit)}: {_grouped(blind)}."] if blind else []
     weak = [each for each in checked if each[1].code == "no better"]
     said += [f"{_where(weak, checked)}he model is not shown to look at the images: {_each(weak, '')}."] if weak else []
     varies = [each for each in checked if each[1].code == "varies"]
@@ -33,12 +33,22 @@ def brief_lead(audit: AuditResult) -> str:
     """Return the same without numbers: in which measurements the model does not look."""
     checked = [(record, record.responsiveness) for record in audit.measurements if record.responsiveness]
     ended = (
-        ("he model does not look at the images", BLIND),
+        (_blindly(audit), BLIND),
         ("he model is not shown to look at the images", ("no better",)),
         ("he answers are no better than one for every image", ("varies",)),
     )
     found = [(text, [each for each in checked if each[1].code in codes]) for text, codes in ended]
     return " ".join(f"{_where(some, checked)}{text}{_named([record.name for record, _ in some])}." for text, some in found if some)
+
+
+def _blindly(audit: AuditResult) -> str:
+    """Say that answers do not depend on the images; of a model whose similarities are shown to, not that it does not look."""
+    rankings = (query.verdict for ranking in audit.rankings for query in ranking.queries)
+    associations = (group.verdict for test in audit.associations for group in test.groups)
+    labels = (label.verdict for tagging in audit.taggings for label in tagging.labels if tagging.rule != "given")
+    if "signal" in (*rankings, *associations, *labels):
+        return "he answers do not depend on the images, though similarities to words differ between groups"
+    return "he model does not look at the images"
 
 
 def _where(some: Sequence[_Placed], of: Sequence[_Placed]) -> str:

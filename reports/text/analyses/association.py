@@ -11,6 +11,8 @@ from reports.text import phrases
 from reports.text.notes import sentence
 from reports.text.numbers import count, decimal, in_words, p_phrase, percent
 
+WHERE = "associations with words"
+"""Where differences are beyond chance, in a list of several such."""
 ASKED = (
     "Every image is compared with two lists of words. d compares a group with all other images, in standard deviations: above 0 its images "
     "are nearer to the first list, below 0 to the second. It says what the model connects with a group, not what is true of the people "
@@ -83,7 +85,7 @@ def group_sentence(test: AssociationTest, group: AssociatedGroup) -> str:
 
 def line(audit: AuditResult, settings: Settings) -> str:
     """Return what summary and terminal say of associations: nothing unless one is beyond chance."""
-    return f"Not planned: {association_result(audit, settings)}" if associated(audit) else ""
+    return f"{phrases.NOT_PLANNED}{association_result(audit, settings)}" if associated(audit) else ""
 
 
 def by_chance(group: AssociatedGroup) -> str:

@@ -11,6 +11,8 @@ from reports.text import phrases
 from reports.text.notes import sentence
 from reports.text.numbers import count, difference, in_words, p_phrase, percent
 
+WHERE = "what changed conditions do"
+"""Where differences are beyond chance, in a list of several such."""
 ASKED = {
     "prompts": "The same images are asked about with other prompts: who gains, and does every group gain alike?",
     "images": "The same pictures are shown again, each changed in a way that leaves visible what they show: does every group of images "
@@ -90,4 +92,5 @@ def method(audit: AuditResult) -> str:
 
 def line(audit: AuditResult, settings: Settings) -> str:
     """Return what summary and terminal say of the conditions."""
-    return f"Conditions: {result(audit)}" if audit.conditions else ""
+    named = phrases.NOT_PLANNED if any(signals(audit)) else "Conditions: "
+    return f"{named}{result(audit)}" if audit.conditions else ""

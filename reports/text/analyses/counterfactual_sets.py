@@ -11,6 +11,8 @@ from reports.text import phrases
 from reports.text.notes import sentence
 from reports.text.numbers import count, difference, in_words, number, p_phrase, percent, rate
 
+WHERE = "counterfactual sets"
+"""Where differences are beyond chance, in a list of several such."""
 ASKED = (
     "A set shows the same scene several times, with one attribute of the person changed: does the answer change with it, and in one "
     "direction? It may also change for no reason, so the same images are asked once more after a crop, mirrored, and as a JPEG file, "
@@ -95,7 +97,7 @@ def pair_sentence(each: CounterfactualSets, pair: MemberPair) -> str:
 
 def line(audit: AuditResult, settings: Settings) -> str:
     """Return what summary and terminal say of the sets: nothing unless one is beyond chance."""
-    return f"Not planned: {sets_result(audit, settings)}" if any(signals(audit)) else ""
+    return f"{phrases.NOT_PLANNED}{sets_result(audit, settings)}" if any(signals(audit)) else ""
 
 
 def estimate(found: object) -> str:

@@ -10,6 +10,8 @@ from reports.text import phrases
 from reports.text.notes import sentence
 from reports.text.numbers import count, in_words, number, p_phrase, percent
 
+WHERE = "what examples teach"
+"""Where differences are beyond chance, in a list of several such."""
 ASKED = (
     "A linear probe learns the labels from a few images of each class, not from their names, and answers for other images. "
     "The rows show how many of these it answers right in each group; a gain that differs between groups says for whom examples help, not "
@@ -56,7 +58,7 @@ def learned_from(name: str) -> str:
 def line(audit: AuditResult, settings: Settings) -> str:
     """Return what summary and terminal say of few-shot probes: nothing unless a gain differs beyond chance."""
     found = any(one.verdict == "signal" for _, one in compared_gains(audit))
-    return f"Not planned: {few_shot_result(audit, settings)}" if found else ""
+    return f"{phrases.NOT_PLANNED}{few_shot_result(audit, settings)}" if found else ""
 
 
 def few_shot_title(each: FewShot) -> str:

@@ -11,6 +11,8 @@ from reports.text import phrases
 from reports.text.notes import sentence
 from reports.text.numbers import count, decimal, in_words, number, p_phrase, percent
 
+WHERE = "rankings"
+"""Where differences are beyond chance, in a list of several such."""
 ASKED = (
     "Each query puts all images in an order, by how well they fit its words; the first of them are what a search would show. No order is "
     "the right one: the numbers say whose images the model puts first, not what is true of the people shown. A share that random orders "
@@ -60,7 +62,7 @@ def search_sentence(ranking: Ranking, query: RankedQuery) -> str:
 
 def line(audit: AuditResult, settings: Settings) -> str:
     """Return what summary and terminal say of rankings: nothing unless one is beyond chance."""
-    return f"Not planned: {ranking_result(audit, settings)}" if signalling(audit) else ""
+    return f"{phrases.NOT_PLANNED}{ranking_result(audit, settings)}" if signalling(audit) else ""
 
 
 def share_of(ranking: Ranking, query: RankedQuery) -> float:

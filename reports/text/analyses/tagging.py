@@ -11,6 +11,8 @@ from reports.text import phrases
 from reports.text.notes import sentence
 from reports.text.numbers import count, decimal, in_words, number, p_phrase, percent, span
 
+WHERE = "labels"
+"""Where differences are beyond chance, in a list of several such."""
 ASKED = (
     "A long list of labels is offered, and an image gets every label whose probability exceeds a threshold, as an image-tagging service "
     "gives them. The numbers say which labels the images of each group get, and not what is true of the people shown."
@@ -63,7 +65,7 @@ def label_sentence(tagging: Tagging, label: TaggedLabel) -> str:
 
 def line(audit: AuditResult, settings: Settings) -> str:
     """Return what summary and terminal say of labels: nothing unless one is beyond chance."""
-    return f"Not planned: {tagging_result(audit, settings)}" if skewed(audit) else ""
+    return f"{phrases.NOT_PLANNED}{tagging_result(audit, settings)}" if skewed(audit) else ""
 
 
 def share_of(tagging: Tagging, label: TaggedLabel, group: str) -> float:

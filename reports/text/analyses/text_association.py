@@ -5,8 +5,11 @@ from __future__ import annotations
 from audit.records.analyses.text_association import TextAssociation
 from audit.records.results import AuditResult
 from audit.types import Settings
+from reports.text import phrases
 from reports.text.numbers import count, decimal, in_words, p_phrase, percent
 
+WHERE = "associations of texts"
+"""Where differences are beyond chance, in a list of several such."""
 ASKED = (
     "No image was looked at: two sets of texts are compared by how near the model's text tower puts them to two lists of words. d is the "
     "difference in standard deviations: it says what the tower connects with a text, not what is true of anybody; a d that random sets of "
@@ -53,7 +56,7 @@ def by_concepts(each: TextAssociation) -> str:
 
 def line(audit: AuditResult, settings: Settings) -> str:
     """Return what summary and terminal say of text associations: nothing unless one is beyond chance."""
-    return f"Not planned: {text_result(audit, settings)}" if associated_texts(audit) else ""
+    return f"{phrases.NOT_PLANNED}{text_result(audit, settings)}" if associated_texts(audit) else ""
 
 
 def row_title(each: TextAssociation) -> str:

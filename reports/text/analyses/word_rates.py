@@ -21,6 +21,9 @@ READING = (
 )
 _TRAITS = {"length": "words a text", "empty": "no word at all", "refusal": "a refusal"}
 
+WHERE = "the words that are written"
+"""Where differences are beyond chance, in a list of several such."""
+
 
 def asked_sentences(audit: AuditResult) -> str:
     """Return what was asked, of whose texts, and what an answer means."""
@@ -61,7 +64,7 @@ def rate_sentence(rates: WordRates, each: WordRate) -> str:
 
 def line(audit: AuditResult, settings: Settings) -> str:
     """Return what summary and terminal say of word rates: nothing unless one is beyond chance."""
-    return f"Not planned: {word_result(audit, settings)}" if found_in(audit) else ""
+    return f"{phrases.NOT_PLANNED}{word_result(audit, settings)}" if found_in(audit) else ""
 
 
 def row_name(each: WordRate) -> str:

@@ -10,6 +10,7 @@ from audit.records.finding import planned_verdicts
 from audit.records.results import AuditResult, Finding, Verdict
 from audit.types import Group, Settings
 from reports.text import phrases, sentences
+from reports.text.analyses import beyond_chance
 from reports.text.evidence import shift_sentence
 from reports.text.headline.differences import affected, caution, rate_name, size_in_words, size_sentence, statement
 from reports.text.headline.left_out import without_columns
@@ -83,7 +84,7 @@ def headline_of(audit: AuditResult, settings: Settings) -> Headline:
         size,
         _cautions(audit, primary) if kind == "disparity" else (),
         tuple(filter(None, details)),
-        _ASKED_AGAIN if visible else _signal(audit),
+        _ASKED_AGAIN if visible else _signal(audit) or _beyond_chance(audit, kind, settings),
         leading,
         affected(leading) if leading and kind == "disparity" else (),
         visible,
@@ -127,6 +128,15 @@ def _signal(audit: AuditResult) -> str:
         return ""
     gap = points(strongest[0].gap.value, phrases.gap_places(strongest[0]))
     return f"Not planned, but visible: {_lower(statement(strongest[0], audit))}. The gap is {gap}."
+
+
+def _beyond_chance(audit: AuditResult, kind: Kind, settings: Settings) -> str:
+    """Return where analyses find differences, in an audit whose questions tell nothing."""
+    found = beyond_chance(audit, settings) if kind in ("unresponsive", "not estimable", "exploratory") else ()
+    if not found:
+        return ""
+    named = " and ".join(filter(None, (", ".join(found[:-1]), found[-1])))
+    return f"Not planned, but visible: differences beyond chance in {named}."
 
 
 def _cautions(audit: AuditResult, primary: Sequence[Finding]) -> tuple[str, ...]:
