@@ -47,7 +47,7 @@ def _blindly(audit: AuditResult) -> str:
     associations = (group.verdict for test in audit.associations for group in test.groups)
     labels = (label.verdict for tagging in audit.taggings for label in tagging.labels if tagging.rule != "given")
     if "signal" in (*rankings, *associations, *labels):
-        return "he answers do not depend on the images, though similarities to words differ between groups"
+        return "he model answers alike whatever an image shows, though its similarities to words differ between groups"
     return "he model does not look at the images"
 
 

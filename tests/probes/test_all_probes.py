@@ -1,12 +1,12 @@
 """Every probe, by command, on made-up data of its layout: a planted stereotyper is found, and who answers all alike is not called fair."""
 
-import json
 from importlib import import_module
 
 import pytest
 
 import audit
 import probes
+from reports.text.headline import headline_of
 from tests.support.command import command
 from tests.support.planted import MODELS, Refuser
 
@@ -32,10 +32,10 @@ def probe_run(request, tmp_path_factory):
 
 def test_a_planted_stereotyper_is_found(probe_run):
     *_, out = probe_run
-    found = json.loads((out / "results.json").read_text("utf-8"))["audits"][0]
-    verdicts = [each["verdict"] for each in found["findings"]]
-    assert "disparity" in verdicts or '"signal"' in json.dumps(found)
-    assert found["verdict"] != "equivalent"
+    results = audit.load(out).results
+    said = headline_of(results.audits[0], results.settings)
+    assert said.kind == "disparity" or said.signal.startswith("Not planned, but visible: ")
+    assert results.audits[0].verdict != "equivalent"
     assert (out / "report.html").is_file()
 
 

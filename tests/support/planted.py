@@ -95,26 +95,20 @@ def stereotyped_attribute(probe):
 
 def wanted_texts(probe, attributes, row_texts=None, *, favoured):
     """Give the prompts of the answers that a picture shall get, one of each label."""
-    wanted = []
+    wanted, answers = [], {text for each in probe.measurements for texts in each.label_set.prompts.values() for text in texts}
     for each in probe.measurements:
         label = wanted_label(each, attributes, favoured=favoured)
         if label is not None:
             wanted += each.label_set.prompts[label] if each.options is None else row_option(each.options, label, row_texts)
     yield from wanted
     for plan in probe.analyses:
+        texts = []
         if isinstance(plan, RankingPlan) and favoured:
-            yield found_first(plan, wanted)
+            texts = [text for prompts in plan.queries.values() for text in prompts]
         if isinstance(plan, AssociationPlan) and not plan.single:
-            yield plan.words[list(plan.words)[0 if favoured else 1]][0]
-
-
-def found_first(plan, wanted):
-    """Return a text of the query that the favoured are found for: of what they are answered with, or else of the first query.
-
-    Another word of the same label set would be answered as well as the wanted one.
-    """
-    prompts = [text for texts in plan.queries.values() for text in texts]
-    return next((text for text in prompts if text in wanted), prompts[0])
+            texts = plan.words[list(plan.words)[0 if favoured else 1]]
+        # Another answer to a measurement would be given as well as the wanted one.
+        yield from [text for text in texts if text in wanted or text not in answers][:1]
 
 
 def row_option(options, label, row_texts):

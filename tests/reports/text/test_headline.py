@@ -10,6 +10,7 @@ from audit.records.inputs import AgainstConstant, Responsiveness
 from audit.types import Note, Settings
 from reports.text.headline import headline_of, left_out_by_rule, question, statement
 from reports.text.headline.differences import ends
+from tests.reports.sections.analyses.test_association import FOUND, NONE
 from tests.reports.text.test_verdicts import audit_of
 from tests.support import report_samples as samples
 
@@ -174,6 +175,18 @@ def test_not_estimable_says_what_is_missing():
     assert said.sentence == "Nothing can be compared: no two groups have at least 40 images that count."
 
 
+def test_not_estimable_for_two_reasons_says_both():
+    audit = audit_of("not estimable", "not estimable")
+    first, *others = audit.findings
+    said = headline(replace(audit, findings=(replace(first, unresponsive="varies"), *others)))
+
+    assert said.kind == "not estimable"
+    assert said.sentence == (
+        "Nothing can be judged: in 1 of 2 questions the answers are not shown to depend on the images, in 1 no two groups have at least 30 "
+        "images that count."
+    )
+
+
 def looking(audit, code):
     found = AgainstConstant(300, 0.21, "nurse", 0.2, 60, 57, 0.8, 0.5)
     first, *others = audit.measurements
@@ -191,6 +204,23 @@ def test_a_model_that_does_not_look_is_said_first():
     assert part.lead == "The model is not shown to look at the images (role)."
     assert part.kind == "disparity"
     assert part.text.startswith(part.lead)
+
+
+def test_similarities_that_differ_between_groups_are_not_hidden_behind_answers_that_tell_nothing():
+    """One answer for every image, and yet a group that is nearer to some words: the model looks, and its answers do not show it."""
+    audit = looking(audit_of("not estimable"), "constant")
+    blind = replace(audit, findings=tuple(replace(each, unresponsive="constant") for each in audit.findings), associations=(FOUND,))
+
+    said = headline(blind)
+    assert said.kind == "unresponsive"
+    assert said.sentence == (
+        "The model answers alike whatever an image shows, though its similarities to words differ between groups: it answers ‘nurse’ to "
+        "all 300 images (role)."
+    )
+    assert said.signal == "Not planned, but visible: differences beyond chance in associations with words."
+    assert headline(replace(blind, associations=(NONE,))).signal == ""
+    assert headline(replace(blind, associations=(NONE,))).sentence.startswith("The model does not look at the images")
+    assert headline(replace(audit_of("disparity"), associations=(FOUND,))).signal == ""
 
 
 def test_a_limited_run_and_one_without_questions_conclude_nothing():
