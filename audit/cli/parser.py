@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from audit.cli.exit_codes import GATED, MEANING
-from audit.cli.options import Option, Request, flag, options
+from audit.cli.options import Option, Request, flag, names, options
 from audit.errors import nearest
 from audit.version import __version__
 from contrastive.cli.console import put
@@ -69,8 +69,14 @@ def _keywords(option: Option, default: Any) -> dict[str, Any]:
         return {"action": "store_true", "help": option.help}
     shown = f"{option.help} (default: {default})" if default not in (None, ()) else option.help
     kept = {key: value for key, value in (("metavar", option.metavar), ("type", option.read), ("choices", option.choices)) if value}
-    action = {"action": AboutModel} if option.metavar == "NAME=VALUE" else {"action": "append"} if option.repeatable else {}
+    action: dict[str, Any] = {"action": AboutModel} if option.metavar == "NAME=VALUE" else {"action": "append"} if option.repeatable else {}
+    if option.check is names:  # given twice, they add up
+        action = {"action": "extend", "type": _between_commas}
     return {"default": None if option.repeatable else default, "help": shown, **kept, **action}
+
+
+def _between_commas(word: str) -> list[str]:
+    return word.split(",")
 
 
 def words_of(argv: Sequence[str] | None) -> list[str]:

@@ -27,12 +27,15 @@ def caveats(
 ) -> tuple[Note, ...]:
     """Return what differs between the audits other than the models.
 
-    `probes` are those that every side answered, `others` those that only some did; `measurements` those of each probe that all have.
+    `probes` are those that every side answered, `others` those that only some did, or that have no answers; `measurements` those of each
+    probe that all have.
     """
     found = [
         Note("does_not_look", {"name": each.side.name, "measurements": names}) for each in sides if (names := _unresponsive(each, probes))
     ]
-    found += [Note("probe_of_some", {"probe": probe}) for probe in others]
+    for probe in others:
+        of_all = all(probe in each.audits for each in sides)
+        found.append(Note("probe_without_answers" if of_all else "probe_of_some", {"probe": probe}))
     first = sides[0]
     for each in sides[1:]:
         settings = first.results.settings, each.results.settings

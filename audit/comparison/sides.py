@@ -148,9 +148,18 @@ def distinct_names(sides: Sequence[FinishedAudit]) -> tuple[str, ...]:
 
 
 def shared_probes(sides: Sequence[FinishedAudit]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the probes that every side answered, and the others; UsageError if they share none."""
+    """Return the probes that every side answered, and the others.
+
+    UsageError if they share none, or only such as have no measurement, such as `captions`: there are no answers then.
+    """
     asked = [tuple(each.audits) for each in sides]
-    shared = tuple(probe for probe in asked[0] if all(probe in other for other in asked[1:]))
+    both = [probe for probe in asked[0] if all(probe in other for other in asked[1:])]
+    shared = tuple(probe for probe in both if all(each.audits[probe].measurements for each in sides))
+    if both and not shared:
+        raise UsageError(
+            f"the probe {both[0]!r} has no answers to compare", why="it has analyses alone, which are not compared between models",
+            fix="read the two reports side by side",
+        )  # fmt: skip
     if not shared:
         listed = "; ".join(f"{each.side.name}: {', '.join(probes)}" for each, probes in zip(sides, asked, strict=True))
         raise UsageError("the audits have no probe in common", why=listed, fix="audit all of them with the same --probe")

@@ -16,7 +16,7 @@ from audit.embedding.embed import embed_images, embed_texts
 from audit.engine import analyses
 from audit.engine.analyses.inputs import AnalysisInputs
 from audit.engine.plan import counted_levels
-from audit.engine.shares import findings_by_share
+from audit.engine.shares import check_shares, findings_by_share, without_shares
 from audit.engine.texts import GivenTexts, given_texts
 from audit.engine.written import refuse_a_dual_encoder, refuse_a_generative_model, table_of_texts, texts_for, with_left_out
 from audit.errors import UsageError, nearest
@@ -106,6 +106,7 @@ def audit(
     methods = chosen_methods(what_ifs)
     analyses.check(probe, dataset, settings)
     check_rows(probe.measurements, dataset)
+    check_shares(probe, dataset, what_ifs=bool(methods))
     images, texts_of = partial(stages, "images"), partial(stages, "texts")
     images(0, len(dataset.images))
     if isinstance(encoder, Answerer):
@@ -136,8 +137,8 @@ def audit(
     record = with_left_out(encoder.record, probe)
     audited = build_result(AnsweredProbe(record, dataset, attributes, predictions, specifications, *seen), probe, settings, stages)
     inputs = WhatIfInputs(
-        probe.measurements, encoder.record, embeddings.vectors, embeddings.contents, attributes, dataset.levels, texts, settings,
-        probe.cluster,
+        without_shares(probe.measurements, dataset), encoder.record, embeddings.vectors, embeddings.contents, attributes, dataset.levels,
+        texts, settings, probe.cluster,
     )  # fmt: skip
     tried = _what_ifs(plans, inputs, methods, stages)
     embed = partial(embed_images, encoder, cache_root=cache_root, batch_size=batch_size, max_skip=settings.max_skip)
@@ -240,7 +241,7 @@ def _with_evidence(
     """Add the evidence; findings by shares get none: all of it counts an image once."""
     by_share = set(dataset.several)
     once = tuple(each for each in result.findings if not by_share & set(each.attributes))
-    asked = [replace(m, claims=tuple(claim for claim in m.claims if not by_share & set(claim.by))) for m in measurements]
+    asked = without_shares(measurements, dataset)
     found = add_evidence(replace(result, findings=once), asked, predictions, dataset.levels, settings, stages)
     with_evidence = {each.id: each for each in found.findings}
     return replace(found, findings=tuple(with_evidence.get(each.id, each) for each in result.findings))

@@ -8,12 +8,36 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
+from audit.errors import UsageError
+from audit.naming import finding_id
 from audit.records.finding import Finding, Rate
 from audit.statistics.counts.shares import expanded
 from audit.statistics.findings import findings
-from audit.types import Claim, Dataset, Measurement, Predictions, Settings
+from audit.types import Claim, Dataset, Measurement, Predictions, Probe, Settings
 
 _ALL = "all"
+
+
+def check_shares(probe: Probe, dataset: Dataset, *, what_ifs: bool) -> None:
+    """Refuse pairs, and what-ifs where they are asked for, by an attribute of which an image has several values; UsageError."""
+    by_name = {finding_id(each.name, claim): claim.by for each in probe.measurements for claim in each.claims}
+    named = [(f"pairs by {claim.attribute!r}", (claim.attribute, claim.cluster, *claim.within)) for claim in probe.paired]
+    for plan in probe.what_ifs if what_ifs else ():
+        right = plan.right.attributes if plan.right else ()
+        cluster = (plan.cluster,) if plan.cluster else ()
+        named.append((f"the what-if {plan.question!r}", (*by_name.get(plan.finding, ()), *right, *cluster)))
+    for what, attributes in named:
+        if shared := [name for name in attributes if name in dataset.several]:
+            raise UsageError(
+                f"{what}: an image has several values of {shared[0]!r}", where=f"probe {probe.name!r}",
+                why="it counts in each group with its share, and is no single member of any", fix="name attributes of one value an image",
+            )  # fmt: skip
+
+
+def without_shares(measurements: Sequence[Measurement], dataset: Dataset) -> tuple[Measurement, ...]:
+    """Return measurements without their claims by attributes of several values."""
+    several = set(dataset.several)
+    return tuple(replace(each, claims=tuple(claim for claim in each.claims if not several & set(claim.by))) for each in measurements)
 
 
 def findings_by_share(

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from audit.records.results import AuditResult, Finding, Results
+from audit.types import Settings
 from reports.exports.markdown import NO_QUESTION, escaped, lead_markdown, ordinary_spaces, questions_markdown
 from reports.provenance import written_date
 from reports.text import phrases, sentences
@@ -86,22 +87,30 @@ def _body(results: Results, audits: Sequence[AuditResult]) -> str:
     parts.append(
         f"Measured with {escaped(results.tool)} on {escaped(written_date(results.timing.created))}; sha256 of {hashed} "
         f"`{escaped(audits[0].model.sha256)}`. {phrases.intervals(results.settings.alpha)} "
-        "These numbers describe the images tested, not any other use."
+        f"These numbers describe the {'images' if any(each.data.listed for each in audits) else 'texts'} tested, not any other use."
     )
     return "\n\n".join(parts) + "\n"
 
 
+def _judged(audit: AuditResult, settings: Settings) -> str:
+    if not audit.data.listed:
+        return "."
+    most = settings.ratio_tolerance
+    ratio = "" if most is None else f"(of shares under 10 %: and a factor below {most:g}) "
+    return (
+        f", {in_words(audit.data.used, 'image')} of {count(audit.data.listed)}. Groups under "
+        f"{in_words(settings.min_group_size, 'image')} are not judged; a difference "
+        f"below {exact_points(settings.tolerance)} {ratio}would not matter unless the probe says otherwise."
+    )
+
+
 def _section(results: Results, audit: AuditResult) -> list[str]:
     planned = any(finding.primary for finding in audit.findings)
-    most = results.settings.ratio_tolerance
-    ratio = "" if most is None else f"(of shares under 10 %: and a factor below {most:g}) "
     return [
         f"### {escaped(audit.probe.question)}",
         lead_markdown(audit, results.settings),
         questions_markdown(audit, results.settings) if planned else NO_QUESTION,
-        f"**Data.** {escaped(audit.data.source)} ({escaped(audit.data.licence)}), {in_words(audit.data.used, 'image')} of "
-        f"{count(audit.data.listed)}. Groups under {in_words(results.settings.min_group_size, 'image')} are not judged; a difference "
-        f"below {exact_points(results.settings.tolerance)} {ratio}would not matter unless the probe says otherwise.",
+        f"**Data.** {escaped(audit.data.source)} ({escaped(audit.data.licence)}){_judged(audit, results.settings)}",
         "**Limits.** " + " ".join(escaped(limit) for limit in audit.probe.limits),
         f"**Not tested.** {escaped('; '.join(audit.probe.not_tested))}.",
     ]

@@ -42,7 +42,8 @@ def view(context: AuditContext) -> SimpleNamespace | None:
 def _view(each: WordRates, settings: Settings) -> SimpleNamespace:
     """Return the chart of one prompt and attribute; folded where nothing is beyond chance."""
     ordered = sorted(each.rates, key=lambda rate: (rate.p_adjusted, rate.p, -abs(rate.difference), rate.word))
-    words = [rate for rate in ordered if rate.kind != "length"]
+    # Empty texts and refusals have a table of their own; here only what is beyond chance.
+    words = [rate for rate in ordered if rate.kind == "word" or (rate.kind != "length" and rate.verdict == "signal")]
     found = [rate for rate in words if rate.verdict == "signal"]
     shown = (found or words)[:MOST_ROWS]
     rest = [rate for rate in words if rate not in shown][:MOST_FOLDED]

@@ -15,7 +15,8 @@ def data_lines(audit: AuditResult) -> Iterator[str]:
     """Give how many images of which data were used, what was left out, and what the sampling unit is."""
     data = audit.data
     licence = "" if data.licence == "not stated" else f" ({data.licence})"
-    yield f"{data.name}{licence}: {in_words(data.listed, 'image')} listed, {count(data.used)} used."
+    used = f"{in_words(data.listed, 'image')} listed, {count(data.used)} used" if data.listed else "no image was needed"
+    yield f"{data.name}{licence}: {used}."
     if data.exclusions:
         left_out = "; ".join(f"{in_words(each.count, 'image')} ({explained(sentence(each.reason))})" for each in data.exclusions)
         yield f"Left out: {left_out}."

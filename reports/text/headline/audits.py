@@ -195,11 +195,8 @@ def _not_estimable(audit: AuditResult, primary: Sequence[Finding], settings: Set
     enough = f"at least {settings.min_group_size} images that count{clusters}"
     if blind := sum(bool(each.unresponsive) for each in primary):
         few = f"in {len(primary) - blind} no two groups have {enough}"
-        return (
-            f"Nothing can be judged: in {blind} of {len(primary)} questions the answers are not shown to depend on the images, {few}.",
-            "",
-            (),
-        )
+        unshown = f"in {blind} of {len(primary)} questions the answers are not shown to depend on the images"
+        return f"Nothing can be judged: {unshown}, {few}.", "", ()
     return f"Nothing can be compared: no two groups have {enough}.", "", ()
 
 

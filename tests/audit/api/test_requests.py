@@ -54,6 +54,14 @@ class Colours(FakeEncoder):
 """
 
 
+def test_names_that_are_given_twice_add_up():
+    given = vars(parser().parse_args(["--texts", "text:a,text:b", "--texts", "text:c", "--predictions", "x.csv"]))
+    asked = AuditRequest.of({"predictions": given["predictions"], "texts": given["texts"]})
+    assert asked.texts == ("text:a", "text:b", "text:c")
+    again = vars(parser().parse_args(list(asked.words("vlm-audit run")[1:])))
+    assert again["texts"] == list(asked.texts)
+
+
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
     """A probe, a model, predictions, pictures and two finished audits to name."""

@@ -7,20 +7,26 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from audit.api.pipeline import audit as run_audit
 from audit.comparison.engine import compare
 from audit.comparison.sides import read
 from audit.comparison.trajectory import Checkpoint, follow_claim
 from audit.errors import DataError, UsageError
+from audit.plans import TextAssociationPlan
 from audit.records.comparison import from_json, json_schema, to_json
 from audit.statistics.intervals import newcombe
 from audit.statistics.units.sampling_unit import ImageUnits
-from audit.types import Claim, Note
+from audit.testing import FakeEncoder
+from audit.types import Claim, Note, Probe
 from reports.exports.markdown import ordinary_spaces
 from reports.text.changes import comparison_reason, trajectory_reason
 from reports.text.notes import sentence
 from tests.support import comparison_samples as samples
 
 SETTINGS = samples.SETTINGS
+TARGETS = {"women": ("a woman", "a girl"), "men": ("a man", "a boy")}
+WORDS = {"work": ("a job", "a desk"), "home": ("a house", "a garden")}
+CONCEPTS = ("a chair", "a spoon", "a window", "a bridge", "a pencil", "a cloud", "a carpet", "a bottle")
 
 
 def compared(*directories, settings=SETTINGS, **how):
@@ -233,6 +239,28 @@ def test_other_questions_labels_or_images_are_refused(tmp_path, pair, planted, e
 def test_another_label_table_and_other_settings_are_said(tmp_path, pair, planted, said):
     [note] = compared(pair[0], samples.audit(tmp_path / "other", {"b": 6}, **planted)).notes
     assert said in sentence(note)
+
+
+def without_answers(directory, model):
+    """An audit of a probe that has analyses alone."""
+    probe = Probe("words", "?", None, (), "ours", "none", (), (), analyses=(TextAssociationPlan("?", TARGETS, WORDS, CONCEPTS, "v1"),))
+    run_audit(model=model, probe=probe, out=directory, draws=99, cache_root=directory / "cache")
+    return directory
+
+
+def test_audits_without_answers_are_refused_and_beside_others_said_not_to_be_compared(tmp_path, pair):
+    """Two audits of texts alone have nothing to pair; a probe with answers is still compared."""
+    first, second = (without_answers(tmp_path / name, FakeEncoder()) for name in ("one", "two"))
+    with pytest.raises(UsageError, match="'words' has no answers to compare"):
+        compared(first, second)
+    answered, alone = [read(each)[0] for each in pair], [read(each)[0] for each in (first, second)]
+    both = [
+        replace(one, audits={**one.audits, **other.audits}, answers={**one.answers, **other.answers})
+        for one, other in zip(answered, alone, strict=True)
+    ]
+    found = compare(both, SETTINGS)
+    assert [each.probe for each in found.comparisons] == [each.probe for each in compared(*pair).comparisons]
+    assert "The probe 'words' has analyses alone, which are not compared between models." in map(sentence, found.notes)
 
 
 def test_one_model_is_no_comparison(pair):

@@ -1,6 +1,7 @@
 """Text associations: a tower that ties women to care is found, a random one is not, and no image is needed."""
 
 import json
+import re
 from dataclasses import replace
 
 import pytest
@@ -46,7 +47,11 @@ def test_a_tower_that_ties_women_to_care_is_found_by_command_without_an_image(ra
     assert "No question was planned" in page
     assert "One prompt was used" not in page
     assert "Can it be trusted?" not in page
-    assert "0 images" not in page.partition("Appendix")[0]
+    assert not re.search(r"\b0 images", page)
+    assert "Every image" not in page
+    card = (folder / "model_card.md").read_text()
+    assert not re.search(r"\b0 images", card)
+    assert "describe the texts tested" in card
     assert "no images" in done.stdout
     rows = (folder / "tables" / "text_association.csv").read_text().splitlines()
     assert len(rows) == 7
