@@ -13,6 +13,7 @@ from audit.api.audits import Audit
 from audit.api.inputs import args_by_model, beside, check_models, dataset_of, gates_of, loaded, predictions_of, probes_of
 from audit.api.lookup import found_questions
 from audit.api.requests import AuditRequest
+from audit.comparison.effective import ModelPoint, read_points, with_effective_robustness
 from audit.comparison.within import has_several_models, pair_models
 from audit.engine import AuditedProbe
 from audit.engine import audit as audit_probe
@@ -67,10 +68,12 @@ def run_audit(request: AuditRequest) -> Audit:
     gates = gates_of(request, probes)
     if request.junit is not None:
         check_regular(request.junit, "--junit")
+    points = read_points(request.baseline_models) if request.baseline_models is not None else ()
     with RunDirectory(request.out, log=LOG) as directory:
         stages = _stages(request)
         stages("reading", 0, 1)
         audited = _told_apart(list((_audit_predictions if external else _audit_models)(request, probes, gates, directory)))
+        audited = _beside_other_models(audited, points, request)
         ran_on = {"device": request.device, "dtype": request.dtype}
         results = assemble_results(audited, request.settings, request.command, ran_on, clock.timing())
         results = _together(results, audited, request)
@@ -82,6 +85,17 @@ def run_audit(request: AuditRequest) -> Audit:
         if request.junit is not None:
             write_text(request.junit, junit_xml(results, require_conclusive=request.require_conclusive))
     return Audit(results, tuple(audited), request.out, request.require_conclusive)
+
+
+def _beside_other_models(audited: list[AuditedProbe], given: Sequence[ModelPoint], request: AuditRequest) -> list[AuditedProbe]:
+    """Return the audits with the effective robustness of their natural shifts; replicates of one model are no other models."""
+    if not any(each.result.natural_shifts for each in audited):
+        if request.baseline_models is not None:
+            LOG.warning("no probe asks about a natural shift: --baseline-models is not used")
+        return audited
+    together = [[each.result] for each in audited] if request.as_replicates else [[each.result for each in audited]]
+    found = [result for results in together for result in with_effective_robustness(results, given, request.alpha)]
+    return [replace(each, result=result) for each, result in zip(audited, found, strict=True)]
 
 
 def _stages(request: AuditRequest) -> Stages:

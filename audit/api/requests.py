@@ -72,6 +72,10 @@ class AuditRequest(Request):
         path, None, WHAT, "a table with further attributes of the images, joined by identifier (column id, file, image …); compare by them "
         "with --by", metavar="FILE",
     )  # fmt: skip
+    baseline_models: Path | None = option(
+        path, None, WHAT, "accuracies of other models, to measure effective robustness against (columns model, standard, shifted; also "
+        "condition, attribute, group), such as tables/natural_shift.csv", metavar="FILE",
+    )  # fmt: skip
     predictions: Any = option(
         checks.predictions, (), WHAT, "audit external predictions (CSV, JSON lines, Excel, Parquet), no model is loaded; repeatable",
         metavar="FILE", read=Path, repeatable=True,
@@ -210,7 +214,7 @@ class AuditRequest(Request):
             raise UsageError("--by requires --probe", fix="with --predictions, give --attributes and --depth")
         with_a_model = (
             "model", "model_args", "data", "image_root", "image_column", "attributes_from", "limit", "include_examples", "what_if",
-            "untrained_control",
+            "untrained_control", "baseline_models",
         )  # fmt: skip
         of_answers = ("attributes", "outcome", "pairs", "depth", "prediction_column", "truth_column", "tags", "texts")
         for name in with_a_model if external else of_answers:

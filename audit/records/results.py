@@ -13,6 +13,7 @@ from audit.errors import DataError
 from audit.records.analyses.conditions import Conditions
 from audit.records.analyses.counterfactual_sets import CounterfactualSets
 from audit.records.analyses.few_shot import FewShot
+from audit.records.analyses.natural_shift import NaturalShift
 from audit.records.analyses.similarity import AssociationTest, Ranking
 from audit.records.analyses.tagging import Tagging
 from audit.records.analyses.text_association import TextAssociation
@@ -118,6 +119,8 @@ class AuditResult:
     """Which texts the text tower puts near to which words; exploratory."""
     few_shot: tuple[FewShot, ...] = ()
     """What a few labelled images of each class teach, and for whom; exploratory."""
+    natural_shifts: tuple[NaturalShift, ...] = ()
+    """Accuracy on images of other conditions of nature than the standard one; exploratory."""
 
 
 @record

@@ -1,14 +1,35 @@
-"""Robustness by group: whose pictures are no longer recognised once they are blurred, noisy, compressed, or carry a wrong word?"""
+"""Robustness by group: whose pictures are no longer recognised when they are blurred, compressed, attacked, or come from elsewhere?"""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from audit.plans import AttackPlan, ImageConditionsPlan
-from audit.types import Dataset, Probe
-from probes.capability import BEFORE_DATA, LABELLED, asked_of_classes, load_labelled
+from audit.plans import AttackPlan, ImageConditionsPlan, NaturalShiftPlan
+from audit.types import UNKNOWN, Dataset, Probe
+from probes.capability import BEFORE_DATA, LABELLED, MOST_LEVELS, asked_of_classes, load_labelled
 
 CORRUPTIONS = ("Gaussian noise", "shot noise", "defocus blur", "motion blur", "brightness", "contrast", "JPEG", "pixelate")
+
+SHIFT_COLUMNS = ("condition", "source", "domain", "device", "camera", "light", "weather", "season", "country")
+"""Names of columns that say in which condition of nature, or from which source, a picture is."""
+STANDARD = ("standard", "original", "reference", "clean", "in-distribution")
+"""Names of the level that the others are compared with; where none is there, it is the one with most pictures."""
+
+
+def natural_shifts(dataset: Dataset, measurement: str, by: tuple[str, ...]) -> tuple[NaturalShiftPlan, ...]:
+    """Return a plan for each column of conditions, with its standard one."""
+    plans = []
+    for column in SHIFT_COLUMNS:
+        counted = dataset.attributes[column].value_counts() if column in dataset.levels else {}
+        known = [level for level in dataset.levels.get(column, ()) if level != UNKNOWN and level in counted]
+        if column in dataset.several or not 2 <= len(known) <= MOST_LEVELS:
+            continue
+        named = [level for level in known if level.lower() in STANDARD]
+        standard = named[0] if named else max(known, key=lambda level: int(counted[level]))
+        question = f"Who is recognised less often outside the {column} ‘{standard}’?"
+        groups = tuple(name for name in by if name != column)
+        plans.append(NaturalShiftPlan(question, measurement=measurement, column=column, standard=standard, by=groups))
+    return tuple(plans)
 
 
 def asked_of_data(dataset: Dataset) -> Probe:
@@ -21,7 +42,11 @@ def asked_of_data(dataset: Dataset) -> Probe:
     return replace(
         PROBE,
         measurements=(asked,),
-        analyses=(plan, AttackPlan(question="Whose pictures are easier to attack?", measurement=asked.name, by=by)),
+        analyses=(
+            plan,
+            AttackPlan(question="Whose pictures are easier to attack?", measurement=asked.name, by=by),
+            *natural_shifts(dataset, asked.name, by),
+        ),
     )
 
 
@@ -30,17 +55,26 @@ PROBE = Probe(
     question="Whose pictures are no longer recognised when they are corrupted, or carry a wrong word?",
     load=load_labelled,
     measurements=(BEFORE_DATA,),
-    source="Corruptions after Hendrycks and Dietterich 2019 (arXiv 1903.12261), printed words after Goh et al. 2021; the code is our own",
+    source="Corruptions after Hendrycks and Dietterich 2019 (arXiv 1903.12261), printed words after Goh et al. 2021, natural shifts and "
+    "effective robustness after Taori et al. 2020 (arXiv 2007.00644); the code is our own",
     licence="that of your data; digits of scikit-learn: CC BY 4.0",
     limits=(
         "Corruptions are made by a program; a bad camera or real fog may hurt otherwise. Strengths are ours, not a benchmark's.",
         "At most 400 pictures are changed, drawn by the seed; a group whose pictures are not recognised unchanged cannot lose much.",
         "On pictures of a few dozen pixels a printed word may be too small to read.",
+        "Pictures of another condition may show other things: that accuracy falls there does not say that the condition is the cause.",
     ),
     not_tested=(
         "attacks on models that give no gradients of their pixels, such as plug-ins and models that are asked questions",
-        "natural shifts: give the column that says where a picture comes from as an attribute, and compare by it",
+        f"natural shifts that no column of the data says: one of {', '.join(SHIFT_COLUMNS)}",
     ),
-    data=LABELLED,
+    data=replace(
+        LABELLED,
+        layout=(
+            *LABELLED.layout,
+            f"for natural shifts a column of conditions: {', '.join(SHIFT_COLUMNS)}; the standard one is called "
+            f"{STANDARD[0]}, or has most pictures",
+        ),
+    ),
     fitted=asked_of_data,
 )

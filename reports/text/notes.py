@@ -138,6 +138,12 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "conditions_of_weights": "images have weights, and changes count images: shown and not judged",
         "conditions_no_gradients": "not estimable: this model gives no gradients of its images, so it cannot be attacked",
         "conditions_one_source": "not estimable: no image says “{source}”, or none says anything else",
+        "shift_of_weights": "not estimable: images have weights, and this counts images",
+        "shift_of_units": "images come in clusters: shown with their intervals, and not judged",
+        "shift_few_models": "not estimable: {models} other models are known that are neither always nor never right, and a line takes "
+        "{fewest}",
+        "shift_one_accuracy": "not estimable: the other models are all equally accurate in the standard condition",
+        "shift_no_logit": "not estimable: an accuracy of 0 or 100\u00a0% has no logit",
         "conditions_sampled": "{images} of {total} images were changed: whole independent units, drawn by the seed",
         "conditions_unreadable": "{images} images could not be read under some condition and are left out of all",
         "sets_of_weights": "images count by “{column}”, and sets count once each",

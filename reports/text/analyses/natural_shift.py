@@ -1,0 +1,125 @@
+"""Sentences of natural shifts: how accuracy changes on images of another condition, for whom, and what other models let expect."""
+
+from __future__ import annotations
+
+from audit.records.analyses.natural_shift import NaturalShift, ShiftedRate, ShiftResult
+from audit.records.results import AuditResult
+from audit.types import Settings
+from reports.text import phrases
+from reports.text.notes import sentence
+from reports.text.numbers import count, difference, in_words, p_phrase, percent
+
+WHERE = "natural shifts"
+"""Where differences are beyond chance, in a list of several such."""
+ASKED = (
+    "Images come from several conditions, as people and cameras made them. Are as many answers right in another condition as in the "
+    "standard one, and does every group lose alike? These are other images in each condition: besides the condition, what they show may "
+    "differ."
+)
+EFFECTIVE = (
+    "Effective robustness is the accuracy in the other condition less what the line through other models predicts from this model’s "
+    "accuracy in the standard one: above 0 the model loses less than models of its accuracy do, below 0 more. An interval that holds 0 "
+    "shows neither."
+)
+READING = (
+    "Hollow: the standard condition. Filled, with the interval of the change: the other condition; coloured where groups lose unequally."
+)
+METHOD = (
+    "The interval of a change is Newcombe’s (Zou and Donner’s where images come in clusters), of one group by itself. p: groups are "
+    "exchanged between images of one condition, and the most significant pair of groups is tested in its own standard errors (Chung and "
+    "Romano 2013); adjusted for all {tests} of this section (Benjamini and Hochberg)."
+)
+FIT = (
+    "The line is fitted to logits of accuracies, of at least four other models (Taori et al. 2020); the interval is that of a prediction "
+    "for one more model (Student’s t), widened by the sampling error of this model’s own accuracies."
+)
+
+
+def shift_title(each: NaturalShift) -> str:
+    """Return the heading of a question by an attribute."""
+    by = f" By {phrases.attributes([each.attribute])}" if each.attribute else ""
+    return f"{phrases.stopped(each.question)}{by}"
+
+
+def asked(audit: AuditResult) -> str:
+    """Return what was asked, and what effective robustness is where it is shown."""
+    return f"{ASKED} {EFFECTIVE}" if _estimated(audit) else ASKED
+
+
+def _estimated(audit: AuditResult) -> bool:
+    rates = (rate for each in audit.natural_shifts for found in each.results for rate in (found.overall, *found.by_group))
+    return any(rate.effective for rate in rates)
+
+
+def result(audit: AuditResult) -> str:
+    """Return the largest drop over all images, and how many shifts change groups unequally, with the clearest."""
+    shifts = {(each.column, found.condition): found.overall for each in audit.natural_shifts for found in each.results}
+    known = [(place, rate) for place, rate in shifts.items() if rate.difference is not None]
+    said = []
+    if known:
+        (_, condition), rate = min(known, key=lambda each: each[1].difference or 0.0)
+        change = difference(rate.difference, rate.low, rate.high)
+        ends = f"from {percent(rate.standard.value)} to {percent(rate.shifted.value)}"
+        largest = "The largest change: accuracy" if len(known) > 1 else "Accuracy"
+        said.append(f"{largest} on images of ‘{condition}’ goes {ends}, {change} points.")
+        said += [_effective_sentence(rate)] if rate.effective else []
+    return " ".join((*said, *_unequal(audit)))
+
+
+def _effective_sentence(rate: ShiftedRate) -> str:
+    found = rate.effective
+    if found is None:
+        return ""
+    shown = difference(found.value, found.low, found.high)
+    return f"{in_words(found.models, 'other model')} predict {percent(found.predicted)}: effective robustness {shown} points."
+
+
+def _unequal(audit: AuditResult) -> tuple[str, ...]:
+    tests = max((each.tests for each in audit.natural_shifts), default=0)
+    found = signals(audit)
+    if not tests:
+        return ("Whether groups change alike is not judged here.",)
+    if not found:
+        limited = " A limited run signals nothing." if audit.data.limited else ""
+        return (f"In none of {in_words(tests, 'comparison')} groups are shown to change unequally: whether they do is undecided.{limited}",)
+    each, shown = found[0]
+    return (f"In {count(len(found))} of {in_words(tests, 'comparison')} groups change unequally. The clearest: {_signal(each, shown)}",)
+
+
+def signals(audit: AuditResult) -> list[tuple[NaturalShift, ShiftResult]]:
+    """Return the conditions in which groups change unequally, the most significant first."""
+    found = [(each, one) for each in audit.natural_shifts for one in each.results if one.verdict == "signal" and one.pair is not None]
+    return sorted(found, key=lambda each: each[1].p_adjusted or 0.0)
+
+
+def _signal(each: NaturalShift, found: ShiftResult) -> str:
+    pair = found.pair
+    assert pair is not None  # noqa: S101  (the caller looked)
+    ends = {rate.group: (percent(rate.standard.value), percent(rate.shifted.value)) for rate in found.by_group}
+    moved = [f"{phrases.group(group)} goes from {ends[group][0]} to {ends[group][1]}" for group in (pair.second, pair.first)]
+    apart = difference(pair.difference, pair.low, pair.high)
+    return f"on images of ‘{found.condition}’, {moved[0]}, and {moved[1]}; {apart} points apart (adjusted {p_phrase(found.p_adjusted)})."
+
+
+def unjudged(each: NaturalShift) -> str:
+    """Return why a question is not judged; empty where it is."""
+    return f"{shift_title(each)}: {sentence(each.reason)}." if each.reason else ""
+
+
+def not_estimated(audit: AuditResult) -> tuple[str, ...]:
+    """Return why effective robustness of all images is not estimable, once for each reason."""
+    reasons = [found.overall.not_estimable for each in audit.natural_shifts for found in each.results if found.overall.not_estimable]
+    return tuple(dict.fromkeys(f"Effective robustness: {sentence(each)}." for each in reasons))
+
+
+def method(audit: AuditResult) -> str:
+    """Return how p and the line are computed, as far as either is shown."""
+    tests = max((each.tests for each in audit.natural_shifts), default=0)
+    judged = METHOD.format(tests=in_words(tests, "comparison")) if tests else ""
+    return " ".join(filter(None, (judged, FIT if _estimated(audit) else "")))
+
+
+def line(audit: AuditResult, settings: Settings) -> str:
+    """Return what summary and terminal say of natural shifts."""
+    named = phrases.NOT_PLANNED if signals(audit) else "Natural shifts: "
+    return f"{named}{result(audit)}" if audit.natural_shifts else ""
