@@ -54,7 +54,7 @@ def read_points(path: Path) -> tuple[ModelPoint, ...]:
 def _point(row: int, words: dict[str, str], cells: Cells) -> ModelPoint | None:
     if not words["standard"] or not words["shifted"]:
         return None
-    accuracies = []
+    accuracies = {}
     for name in ("standard", "shifted"):
         try:
             value = float(words[name])
@@ -63,8 +63,8 @@ def _point(row: int, words: dict[str, str], cells: Cells) -> ModelPoint | None:
         if not 0 <= value <= 1:
             what = f"{name} is {words[name][:40]!r}: expected an accuracy from 0 to 1"
             raise DataError(what, where=f"{cells.place}, {cells.where(row)}", fix="write 72 % as 0.72")
-        accuracies.append(value)
-    return ModelPoint(words["model"], *accuracies, words["condition"], words["attribute"], words["group"])
+        accuracies[name] = value
+    return ModelPoint(words["model"], accuracies["standard"], accuracies["shifted"], words["condition"], words["attribute"], words["group"])
 
 
 def with_effective_robustness(audits: Sequence[AuditResult], given: Sequence[ModelPoint], alpha: float) -> list[AuditResult]:

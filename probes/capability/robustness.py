@@ -20,7 +20,7 @@ def natural_shifts(dataset: Dataset, measurement: str, by: tuple[str, ...]) -> t
     """Return a plan for each column of conditions, with its standard one."""
     plans = []
     for column in SHIFT_COLUMNS:
-        counted = dataset.attributes[column].value_counts() if column in dataset.levels else {}
+        counted = dataset.attributes[column].value_counts().to_dict() if column in dataset.levels else {}
         known = [level for level in dataset.levels.get(column, ()) if level != UNKNOWN and level in counted]
         if column in dataset.several or not 2 <= len(known) <= MOST_LEVELS:
             continue

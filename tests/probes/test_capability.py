@@ -7,6 +7,7 @@ import audit
 import probes
 from audit.data.images import decode
 from audit.errors import DataError, UsageError
+from audit.plans import NaturalShiftPlan
 from audit.types import UNKNOWN, LoadOptions
 from probes.capability import TEMPLATES, class_words
 from probes.capability.limits import COUNTS, SENSES, spots
@@ -40,6 +41,17 @@ def test_what_is_asked_follows_the_data(tmp_path):
     assert plan.words["traffic_light"] == "traffic light"
     assert len(plan.corruptions) == 8
     assert attacked.budgets == (1.0, 2.0, 4.0)
+
+
+def test_columns_of_conditions_are_natural_shifts_from_the_standard_or_the_commonest_one(tmp_path):
+    """Of six pictures four are by day, and the source that is called standard is the rarer one; a column of one level is no condition."""
+    for number in range(6):
+        (tmp_path / f"{number}.png").write_bytes(picture(number))
+    rows = [f"{i}.png,{'ab'[i % 2]},{'night' if i > 3 else 'day'},{'web' if i else 'standard'},x" for i in range(6)]
+    (tmp_path / "labels.csv").write_text("\n".join(["image,class,light,source,device", *rows]))
+    probe = probes.get("robustness")
+    plans = [plan for plan in probe.fitted(probe.load(LoadOptions(str(tmp_path)))).analyses if isinstance(plan, NaturalShiftPlan)]
+    assert [(plan.column, plan.standard, plan.by) for plan in plans] == [("source", "standard", ("light",)), ("light", "day", ("source",))]
 
 
 def test_data_without_classes_are_refused(tmp_path):

@@ -22,7 +22,7 @@ def view(context: AuditContext) -> SimpleNamespace | None:
     if not audit.natural_shifts:
         return None
     return SimpleNamespace(
-        asked=text.asked(audit),
+        asked=text.what_is_asked(audit),
         result=text.result(audit),
         reading=text.READING,
         charts=tuple(_chart(each) for each in audit.natural_shifts if each.results),

@@ -41,7 +41,7 @@ def shift_title(each: NaturalShift) -> str:
     return f"{phrases.stopped(each.question)}{by}"
 
 
-def asked(audit: AuditResult) -> str:
+def what_is_asked(audit: AuditResult) -> str:
     """Return what was asked, and what effective robustness is where it is shown."""
     return f"{ASKED} {EFFECTIVE}" if _estimated(audit) else ASKED
 
@@ -81,9 +81,10 @@ def _unequal(audit: AuditResult) -> tuple[str, ...]:
         return ("Whether groups change alike is not judged here.",)
     if not found:
         limited = " A limited run signals nothing." if audit.data.limited else ""
-        return (f"In none of {in_words(tests, 'comparison')} groups are shown to change unequally: whether they do is undecided.{limited}",)
-    each, shown = found[0]
-    return (f"In {count(len(found))} of {in_words(tests, 'comparison')} groups change unequally. The clearest: {_signal(each, shown)}",)
+        where = "Groups are not" if tests == 1 else f"In none of {in_words(tests, 'comparison')} groups are"
+        return (f"{where} shown to change unequally: whether they do is undecided.{limited}",)
+    where = "Groups" if tests == 1 else f"In {count(len(found))} of {in_words(tests, 'comparison')} groups"
+    return (f"{where} change unequally. The clearest: {_signal(*found[0])}",)
 
 
 def signals(audit: AuditResult) -> list[tuple[NaturalShift, ShiftResult]]:
@@ -97,8 +98,8 @@ def _signal(each: NaturalShift, found: ShiftResult) -> str:
     assert pair is not None  # noqa: S101  (the caller looked)
     ends = {rate.group: (percent(rate.standard.value), percent(rate.shifted.value)) for rate in found.by_group}
     moved = [f"{phrases.group(group)} goes from {ends[group][0]} to {ends[group][1]}" for group in (pair.second, pair.first)]
-    apart = difference(pair.difference, pair.low, pair.high)
-    return f"on images of ‘{found.condition}’, {moved[0]}, and {moved[1]}; {apart} points apart (adjusted {p_phrase(found.p_adjusted)})."
+    apart = f"{difference(pair.difference, pair.low, pair.high)} points apart (adjusted {p_phrase(found.p_adjusted or 0.0)})"
+    return f"on images of ‘{found.condition}’, {moved[0]}, and {moved[1]}; {apart}."
 
 
 def unjudged(each: NaturalShift) -> str:

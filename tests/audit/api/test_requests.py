@@ -44,6 +44,11 @@ PROBE = replace(gender_probe(None), load=load, what_ifs=(WhatIfPlan("?", "gender
 ASKED = FACES.replace("PROBE = replace(", "ASKED = gender_probe(None).measurements[0]\nPROBE = replace(").replace(
     "load=load,", "load=load, measurements=(ASKED, replace(ASKED, name='sex', infers='gender')),"
 )
+SHIFTED = (
+    FACES.replace("what_ifs=(", "analyses=(SHIFT,), what_ifs=(")
+    .replace("PROBE = replace(", "SHIFT = NaturalShiftPlan('?', measurement='gender', column='race', standard='White')\nPROBE = replace(")
+    .replace("import WhatIfPlan", "import NaturalShiftPlan, WhatIfPlan")
+)
 COLOURS = """from audit.testing import AXES, FakeEncoder
 
 
@@ -78,6 +83,8 @@ def place(tmp_path_factory):
     pd.DataFrame({"id": faces.attributes.index, "hat": ["yes", "no", "no"] * 16}).to_csv(folder / "more.csv", index=False)
     table.drop(columns=["y_pred", "y_true"]).assign(**{"text:a": table["gender"]}).rename_axis("id").to_csv(folder / "written.csv")
     (folder / "asked.py").write_text(ASKED)
+    (folder / "shifted.py").write_text(SHIFTED)
+    (folder / "others.csv").write_text("model,standard,shifted\n" + "".join(f"m{i},0.{i + 5},0.{i + 4}\n" for i in range(5)))
     (folder / "listed.txt").write_text("000.png\n001.png\n")
     for name, content in zip(faces.attributes.index, faces.images, strict=True):
         (folder / name).write_bytes(content)
@@ -101,6 +108,7 @@ AUDITS = {
     **{name: ({**MODEL, "data": "faces.csv"}, value) for name, value in READ.items()},
     "prediction_column": ({"predictions": "renamed.csv", "attributes": "race", "truth_column": "right"}, "said"),
     "truth_column": ({"predictions": "renamed.csv", "attributes": "race", "prediction_column": "said"}, "right"),
+    "baseline_models": ({**MODEL, "probe": "shifted.py"}, "others.csv"),
     "tags": ({**EXTERNAL, "attributes": "race"}, "gender"), "texts": ({"predictions": "written.csv", "attributes": "race"}, "scene"),
     "model_args": (MODEL, "axis=person"), "predictions": (EXTERNAL, "answers.csv"), "attributes": (EXTERNAL, "race"),
     "as_replicates": ({"predictions": ["answers.csv", "seed1.csv"], "attributes": "race", "min_group_size": 5}, True),

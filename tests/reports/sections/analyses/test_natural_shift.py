@@ -1,0 +1,61 @@
+"""The section of natural shifts: its sentences, its rows, its table, and what is not estimable."""
+
+import csv
+import io
+from dataclasses import replace
+
+import pytest
+
+from audit.comparison.effective import read_points, with_effective_robustness
+from reports.exports.markdown import summary_markdown
+from reports.exports.tables import csv_tables
+from reports.render import render
+from tests.audit.comparison.test_shifts import PLANTED, RUN, judged, model, rows
+from tests.support import report_samples as samples
+from tests.support.page_text import text_of
+
+
+@pytest.fixture(scope="module")
+def beside():
+    """The last of five models, beside the others."""
+    return samples.results(with_effective_robustness(RUN, (), 0.05)[-1])
+
+
+def words(results):
+    return " ".join(text_of(render(results)).split())
+
+
+def test_what_other_models_predict_is_said_and_shown(beside):
+    page = words(beside)
+    assert "Accuracy on images of ‘night’ goes from 75 % to 75 %, 0.0 [−1.9, 1.9] points." in page
+    assert "4 other models predict 60 %: effective robustness +15 [10, 21] points" in page
+    assert "Who is lost at night? By group" in page
+    assert "4,000 and 4,000" in page
+
+
+def test_without_other_models_the_page_says_why_it_is_not_estimable():
+    page = words(samples.results(with_effective_robustness([model("m", 90, 40)], (), 0.05)[0]))
+    said = "Effective robustness: not estimable: 0 other models are known that are neither always nor never right, and a line takes 4."
+    assert page.count(said) == 1
+    assert "Predicted" not in page
+
+
+def test_groups_that_lose_unequally_are_not_planned_but_said():
+    found = samples.results(replace(RUN[0], natural_shifts=(judged(rows(PLANTED)),)))
+    said = (
+        "Accuracy on images of ‘night’ goes from 84 % to 55 %, −29 [−37, −20] points. Groups change unequally. The clearest: on images of "
+        "‘night’, b goes from 80 % to 30 %, and a goes from 90 % to 80 %; +40 [24, 54] points apart (adjusted p = .0010)."
+    )
+    assert said in words(found)
+    assert "Not planned: Accuracy on images of" in summary_markdown(found)
+
+
+def test_the_table_of_one_audit_is_what_another_reads(beside, tmp_path):
+    """Of all images, and of both groups."""
+    text = csv_tables(beside)["natural_shift.csv"]
+    lines = list(csv.DictReader(io.StringIO(text)))
+    assert [(row["attribute"], row["group"], row["condition"]) for row in lines[:2]] == [("", "", "night"), ("group", "a", "night")]
+    (tmp_path / "natural_shift.csv").write_text(text)
+    points = read_points(tmp_path / "natural_shift.csv")
+    assert [(each.attribute, each.group) for each in points] == [("", ""), ("group", "a"), ("group", "b")]
+    assert {(each.standard, each.shifted) for each in points} == {(0.75, 0.75)}
