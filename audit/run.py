@@ -62,7 +62,8 @@ def run(arguments: argparse.Namespace, words: Sequence[str]) -> int:
     request = _request(arguments, words)
     out = request.out
     if out is None:
-        models = [file.stem for file in request.predictions] or map(short_name, request.model)
+        # Of a pattern such as answers/*.parquet the folder says more than the stars.
+        models = [file.parent.name if "*" in file.stem else file.stem for file in request.predictions] or map(short_name, request.model)
         chosen = [probes.get(each) if isinstance(each, str) else each for each in request.probe]
         names = [probe.name for probe in chosen] or ["predictions"]
         out = default_directory(models, names, dt.datetime.now(dt.UTC))

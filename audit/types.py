@@ -191,6 +191,18 @@ class Predictions:
     """What each number of `cluster` stands for; None where an attribute says it."""
     weight: Float[np.ndarray, "n"] | None = None
     """How much each image counts for, above 0; only ratios within a group matter. None: every image counts once."""
+    count: Int[np.ndarray, "n"] | None = None
+    """How many images each row stands for, where predictions were counted as they were read; None: every row is one image."""
+
+    @property
+    def images(self) -> int:
+        """How many images were answered about."""
+        return len(self.y_pred) if self.count is None else int(self.count.sum())
+
+    @property
+    def images_of_rows(self) -> Int[np.ndarray, "n"]:
+        """How many images each row stands for."""
+        return np.ones(len(self.y_pred), np.int64) if self.count is None else self.count
 
 
 @dataclass(frozen=True)

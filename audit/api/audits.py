@@ -109,6 +109,9 @@ class Audit:
             raise DataError("the predictions of this audit cannot be read", where=path.name, why=str(error)[:200], fix=AGAIN) from error
 
     def _table(self) -> pa.Table:
+        if any(given.count is not None for each in self.audited for given in each.predictions.values()):
+            why = "predictions in parts are counted as they are read, and no row is kept"
+            raise DataError("this audit has no predictions of single images", why=why, fix="audit one file: predictions=FILE")
         return predictions_table((each.result, each.predictions) for each in self.audited)
 
     def finding(self, name: str, audit: int | None = None) -> Finding:

@@ -31,6 +31,8 @@ from audit.models.model_args import by_model, parse_model_args
 from audit.predictions.bins import bin_dataset, parse_bins
 from audit.predictions.nesting import check_nested
 from audit.predictions.pairs import parse_pairs
+from audit.predictions.parts.files import is_parts, parts_name
+from audit.predictions.parts.read import load_parts
 from audit.predictions.read import PredictionFile, load_predictions
 from audit.predictions.rows import ColumnOptions
 from audit.predictions.several import with_all_answers
@@ -179,8 +181,11 @@ def predictions_of(request: AuditRequest, probes: Sequence[Probe]) -> list[Predi
         changing=tuple(each.attribute for each in map(parse_pairs, request.pairs)),
     )  # fmt: skip
     files = []
+    parts = [source for source in request.predictions if isinstance(source, Path) and is_parts(source)]
+    if parts:
+        _check_parts(request, parts[0])
     for source in request.predictions:
-        files.append(load_predictions(source, wanted))
+        files.append(load_parts(source, wanted) if source in parts else load_predictions(source, wanted))
         wanted = replace(wanted, bins=files[0].bins)  # of several files the first says where quantiles lie
     for name, answers in ((file.name, each) for file in files for each in file.answers):
         if request.nested:
@@ -188,6 +193,14 @@ def predictions_of(request: AuditRequest, probes: Sequence[Probe]) -> list[Predi
     if request.exclude:
         files = [leave_out(file, *_excluded(request.exclude)) for file in files]
     return with_all_answers(files) if len(files) > 1 else files
+
+
+def _check_parts(request: AuditRequest, parts: Path) -> None:
+    """Raise `UsageError` for what needs single rows: predictions in parts are counted as they are read."""
+    for what, given in (("--exclude", request.exclude), ("--nested", request.nested), ("other predictions", request.predictions[1:])):
+        if given:
+            why = f"{parts_name(parts)} is read in parts, of which no row is kept"
+            raise UsageError(f"{what} cannot be used with parts of predictions", why=why, fix="leave it out, or give one file")
 
 
 def beside(request: AuditRequest) -> Group:

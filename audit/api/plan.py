@@ -42,7 +42,8 @@ def _of_predictions(request: AuditRequest, probes: Sequence[Probe]) -> list[Plan
     planned = []
     for file in predictions_of(request, probes):
         for answers in file.answers:
-            counts = {str(name): counted_levels(column) for name, column in answers.predictions.attributes.items()}
-            rows, texts = len(answers.predictions.y_pred), tuple(answers.texts or ())
+            given, texts = answers.predictions, tuple(answers.texts or ())
+            counts = {str(name): counted_levels(column, images=given.count) for name, column in given.attributes.items()}
+            rows = given.images
             planned.append(PlannedProbe(answers.measurement, file.name, rows, 0, 0, counts, texts=texts))
     return planned

@@ -20,8 +20,10 @@ from audit.naming import told_apart
 from audit.output.directory import STATUS
 from audit.output.manifest import checked_folder, is_complete
 from audit.output.predictions import LISTS, SCORE, column_of
+from audit.predictions.parts.files import COUNTED
 from audit.records.comparison import Side
 from audit.records.results import AuditResult, MeasurementRecord, Results, from_json
+from audit.types import Note
 
 AGAIN = "run the audit again"
 Y_TRUE, Y_PRED = "y_true", "y_pred"
@@ -53,6 +55,9 @@ def read(directory: Path) -> tuple[FinishedAudit, ...]:
         raise DataError(f"the audit in {shown!r} is not complete", why=f"its STATUS says {status!r}", fix=AGAIN)
     text = _text(folder / "results.json", shown)
     results = from_json(text)
+    if any(Note.of(note).code in COUNTED for audit in results.audits for note in audit.data.notes):
+        why = "its predictions came in parts and were counted as they were read, so which image got which answer is not known"
+        raise UsageError(f"the audit in {shown!r} cannot be compared", why=why, fix="audit one file of predictions: --predictions FILE")
     return sides_of(results, _predictions(folder / "predictions.parquet", shown), directory, hashlib.sha256(text.encode()).hexdigest())
 
 

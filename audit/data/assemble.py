@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from audit.data.cells.cropped import cropped
 from audit.data.lazy import image_subset
@@ -15,11 +15,15 @@ from audit.errors import DataError
 from audit.types import Dataset, Exclusion, Note
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
     import pyarrow as pa
+    from jaxtyping import Int
 
 _AS_IT_IS = r"^[ !#-\[\]-~]*$"
 """Text that JSON only puts between quotation marks."""
+_AT_ONCE = 4096
+"""Equal lines that are hashed together."""
 
 
 @dataclass(frozen=True)
@@ -85,9 +89,10 @@ def _labels(attributes: Attributes, row: int) -> Mapping[str, str]:
     return {name: values[row] for name, values in attributes.columns.items()}
 
 
-def fingerprint(attributes: pd.DataFrame) -> str:
+def fingerprint(attributes: pd.DataFrame, count: Int[np.ndarray, "n"] | None = None) -> str:
     """Return the sha256 (hex) of a label table, whatever the order of its rows and columns and the container it came in.
 
+    `count` says how many equal rows each stands for: the fingerprint is that of the table with all of them.
     `datasets` keeps only the file's name when it stores an image, so folders count only where names alone do not tell the rows apart.
 
     Examples
@@ -107,14 +112,26 @@ def fingerprint(attributes: pd.DataFrame) -> str:
     # In Arrow: a million rows are sorted and written in a second, as JSON lists of text, one a line.
     values = [names, *(pa.array(attributes[name], pa.large_string()) for name in columns)]
     keys = [str(place) for place in range(len(values))]
-    rows = pa.table(dict(zip(keys, values, strict=True))).sort_by([(key, "ascending") for key in keys])
+    table = dict(zip(keys, values, strict=True)) | ({} if count is None else {"count": pa.array(count)})
+    rows = pa.table(table).sort_by([(key, "ascending") for key in keys])
     cells = (_quoted(rows[key].combine_chunks()) for key in keys)
     between, start, end = (pa.scalar(text, pa.large_string()) for text in (", ", "[", "]\n"))
     lines = pc.binary_join_element_wise(start, pc.binary_join_element_wise(*cells, between), end, pa.scalar("", pa.large_string()))
     digest = hashlib.sha256(json.dumps(["labels, version 1", *columns]).encode())
-    if written := pc.sum(pc.binary_length(lines)).as_py():
+    if count is not None:
+        for line, times in zip(lines.to_pylist(), rows["count"].to_pylist(), strict=True):
+            _update_often(digest, line.encode(), times)
+    elif written := pc.sum(pc.binary_length(lines)).as_py():
         digest.update(memoryview(lines.buffers()[2])[:written])  # Arrow keeps the lines end to end
     return digest.hexdigest()
+
+
+def _update_often(digest: Any, line: bytes, times: int) -> None:
+    whole, rest = divmod(times, _AT_ONCE)
+    block = line * min(times, _AT_ONCE)
+    for _ in range(whole):
+        digest.update(block)
+    digest.update(block[: len(line) * rest])
 
 
 def fingerprint_with_texts(attributes: pd.DataFrame, texts: pd.DataFrame | None) -> str:

@@ -20,6 +20,7 @@ from audit.plans import WordRatePlan
 from audit.predictions.bins import binned_levels
 from audit.predictions.default_claims import DefaultClaims, default_claims
 from audit.predictions.exclusion import exclude
+from audit.predictions.parts.read import NOT_OF_ROWS
 from audit.predictions.read import PLAIN, PredictionFile
 from audit.predictions.rows import MeasurementAnswers
 from audit.predictions.texts import TEXTS, probe_of_texts
@@ -93,7 +94,9 @@ def audit_predictions(file: PredictionFile, plan: PredictionPlan, settings: Sett
             if probe is not None and made_by not in (None, probe.name):
                 continue
             asked = _asked(probe, together, plan.claims, file.name)
-            LOG.info("model %s  probe %s  rows %d", model, asked.probe.name, len(asked.largest().attributes))
+            if asked.largest().count is not None:
+                asked = replace(asked, probe=replace(asked.probe, not_tested=(*asked.probe.not_tested, *NOT_OF_ROWS)))
+            LOG.info("model %s  probe %s  rows %d", model, asked.probe.name, asked.largest().images)
             answered = _answered(replace(file, answers=tuple(together)), model, asked, plan)
             for left_out in answered.dataset.exclusions:
                 LOG.info("left out %d rows (%s)", left_out.count, left_out.reason)
@@ -158,7 +161,7 @@ def _answered(file: PredictionFile, model: str, asked: _Asked, plan: PredictionP
         name=file.name, images=(), attributes=attributes, levels=levels, source=f"the table {file.name}", licence="not stated",
         notes=(*file.notes, *asked.notes), numbered=any(answers.numbered for answers in file.answers),
         # Row numbers say nothing about a row: without identifiers the order of the rows must not matter.
-        fingerprint=fingerprint(attributes.set_axis([""] * len(attributes)) if named else attributes),
+        fingerprint=fingerprint(attributes.set_axis([""] * len(attributes)) if named else attributes, asked.largest().count),
         # A question may have fewer rows than another; the most that were left out of one are those of the file.
         exclusions=max((answers.exclusions for answers in file.answers), key=lambda left_out: sum(each.count for each in left_out)),
     )  # fmt: skip

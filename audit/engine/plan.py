@@ -11,6 +11,9 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+import pandas as pd
+
 from audit.data.cells.votes import level_counts
 from audit.data.decoding.decoders import Decoders
 from audit.data.images import UnreadableImage
@@ -19,7 +22,7 @@ from audit.embedding.embed import DECODE_POLICY
 from audit.types import Answerer, Dataset, Encoder, Group, Probe
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from jaxtyping import Int
 
 TIMED, COUNTED = 8, 2000
 """Images that a model is shown to know its pace, and of which it is looked up whether the cache has them."""
@@ -114,9 +117,15 @@ def _spread(total: int) -> range:
     return range(0, total, max(-(-total // COUNTED), 1))
 
 
-def counted_levels(column: pd.Series, levels: Group = (), *, several: bool = False) -> dict[str, int]:
-    """Return the images of each level, declared ones first; an image with several values is one of each."""
-    counted = level_counts(map(str, column), several=several)
+def counted_levels(
+    column: pd.Series, levels: Group = (), *, several: bool = False, images: Int[np.ndarray, "n"] | None = None
+) -> dict[str, int]:
+    """Return the images of each level, declared ones first; an image with several values is one of each. `images`: how many a row is."""
+    if images is None:
+        counted: Mapping[str, int] = level_counts(map(str, column), several=several)
+    else:
+        sums = pd.Series(images).groupby(column.to_numpy(object)).sum()
+        counted = {str(level): int(n) for level, n in sums.items()}
     others = sorted((each for each in counted if each not in levels), key=lambda level: -counted[level])
     return {level: counted.get(level, 0) for level in (*levels, *others)}
 

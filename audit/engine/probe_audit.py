@@ -17,7 +17,7 @@ from audit.engine import analyses
 from audit.engine.analyses.inputs import AnalysisInputs
 from audit.engine.plan import counted_levels
 from audit.engine.shares import check_shares, findings_by_share, without_shares
-from audit.engine.texts import GivenTexts, given_texts
+from audit.engine.texts import given_texts
 from audit.engine.written import refuse_a_dual_encoder, refuse_a_generative_model, table_of_texts, texts_for, with_left_out
 from audit.errors import UsageError, nearest
 from audit.measure import predict
@@ -86,6 +86,16 @@ class AnsweredProbe:
     weights: str | None = None
     """Name of the column of weights, where the predictions have them."""
 
+    @property
+    def count(self) -> np.ndarray | None:
+        """How many images each row of the attributes stands for; None: one."""
+        return next((each.count for each in self.predictions.values() if each.count is not None), None)
+
+    @property
+    def used(self) -> int:
+        """How many images were read."""
+        return len(self.attributes) if self.count is None else int(self.count.sum())
+
 
 def audit(
     encoder: Encoder | Answerer,
@@ -148,7 +158,7 @@ def audit(
     found: dict[str, Any] = analyses.analyse(
         AnalysisInputs(asked, dataset, attributes, encoder, embeddings, texts, audited.predictions, settings, embed)
     )
-    return _with_texts(replace(audited, result=replace(audited.result, what_ifs=tried, **found)), given)
+    return replace(audited, result=given.added_to(replace(audited.result, what_ifs=tried, **found)))
 
 
 def _what_ifs(plans: Sequence[WhatIfPlan], inputs: WhatIfInputs, methods: Sequence[str], stages: Stages) -> tuple[WhatIfs, ...]:
@@ -179,7 +189,8 @@ def _asked(
     notes = (Note("asked_to_write"),) if written else ()
     record = replace(held.record, asked=(*held.record.asked, *notes))
     answered = AnsweredProbe(record, dataset, held.attributes, held.predictions, held.specifications, *seen)
-    audited = _with_texts(build_result(answered, held.probe, settings, stages), given_texts(replace(held.probe, analyses=plans)))
+    audited = build_result(answered, held.probe, settings, stages)
+    audited = replace(audited, result=given_texts(replace(held.probe, analyses=plans)).added_to(audited.result))
     if written is None:
         return audited
     embed: Any = partial(embed_images, cast(Any, model), cache_root=cache_root, batch_size=batch_size, max_skip=settings.max_skip)
@@ -195,18 +206,12 @@ def refuse_what_ifs() -> NoReturn:
     raise UsageError("a generative model has no what-ifs", why="they change embeddings", fix="leave --what-if out")
 
 
-def _with_texts(audited: AuditedProbe, given: GivenTexts) -> AuditedProbe:
-    return replace(audited, result=given.added_to(audited.result))
-
-
 def build_result(answered: AnsweredProbe, probe: Probe, settings: Settings, stages: Stages = silent) -> AuditedProbe:
     """Return every finding of `probe` about what was answered, whoever answered: the part of an audit that needs no model."""
     dataset, cluster, weights = answered.dataset, answered.cluster or probe.cluster, answered.weights or probe.weights
     predictions = {name: _weighted(_clustered(each, cluster), weights, dataset.name) for name, each in answered.predictions.items()}
     tested = Stage("testing", sum(len(m.claims) for m in probe.measurements), stages).advance
-    raw = [
-        finding for m in probe.measurements for finding in findings_by_share(m, predictions[m.name], dataset, settings, tested)
-    ]  # fmt: skip
+    raw = [each for m in probe.measurements for each in findings_by_share(m, predictions[m.name], dataset, settings, tested)]
     found = responsiveness(predictions, settings)
     decided, verdict = decide_verdicts(raw, settings, limited=dataset.limited, looks={name: each.code for name, each in found.items()})
     # A count table has each image in one cell.
@@ -228,7 +233,7 @@ def build_result(answered: AnsweredProbe, probe: Probe, settings: Settings, stag
             () if weights else probe.paired, predictions, settings, {each.name: each.outcomes for each in probe.measurements}
         ),
         specifications=tuple(curves), published=probe.published,
-        verdict=verdict, warnings=tuple(_warnings(measurements, predictions, len(answered.attributes))),
+        verdict=verdict, warnings=tuple(_warnings(measurements, predictions, answered.used)),
         counts=counts,
     )  # fmt: skip
     return AuditedProbe(_with_evidence(result, probe.measurements, predictions, dataset, settings, stages), predictions)
@@ -268,7 +273,7 @@ def _weighted(predictions: Predictions, weights: str | None, place: str) -> Pred
 
 
 def _data_record(answered: AnsweredProbe, cluster: str | None, predictions: Mapping[str, Predictions]) -> DataRecord:
-    dataset, used = answered.dataset, len(answered.attributes)
+    dataset, used, count = answered.dataset, answered.used, answered.count
     units = [np.unique(each.cluster) for each in predictions.values() if each.cluster is not None]
     # Counted by reason and group, without the names of files: those are for the terminal and the log.
     exclusions = tuple(
@@ -278,8 +283,8 @@ def _data_record(answered: AnsweredProbe, cluster: str | None, predictions: Mapp
         name=dataset.name, source=dataset.source, licence=dataset.licence, fingerprint=dataset.fingerprint,
         listed=used + sum(exclusion.count for exclusion in exclusions), used=used, limited=dataset.limited,
         groups={
-            name: counted_levels(answered.attributes[name], dataset.levels[name], several=name in dataset.several)
-            for name in dataset.levels
+            name: counted_levels(answered.attributes[name], levels, several=name in dataset.several, images=count)
+            for name, levels in dataset.levels.items()
         },
         exclusions=exclusions, conversions=answered.conversions, notes=tuple(map(Note.of, dataset.notes)),
         cluster=cluster, clusters=max(map(len, units)) if units else None, numbered=dataset.numbered,
@@ -290,7 +295,8 @@ def _data_record(answered: AnsweredProbe, cluster: str | None, predictions: Mapp
 def _measurement_record(
     measurement: Measurement, predictions: Predictions, dataset: Dataset, looks: Responsiveness | None
 ) -> MeasurementRecord:
-    counted, margin, labels = pd.Series(predictions.y_pred).value_counts(), predictions.margin, measurement.label_set
+    counted = pd.Series(predictions.images_of_rows).groupby(predictions.y_pred).sum()
+    margin, labels = predictions.margin, measurement.label_set
     return MeasurementRecord(
         name=measurement.name, question=measurement.question, preset=measurement.preset, labels=labels.labels,
         prompts={label: labels.prompts.get(label, ()) for label in labels.labels} if measurement.options else labels.prompts,
@@ -309,5 +315,5 @@ def _warnings(measurements: Sequence[MeasurementRecord], predictions: Mapping[st
     for each in measurements:
         if (each.near_ties or 0.0) > 0.5:
             yield Note("near_ties", {"measurement": each.name, "share": each.near_ties or 0.0})
-        if missing := used - len(predictions[each.name].y_pred):
+        if missing := used - predictions[each.name].images:
             yield Note("not_scored", {"measurement": each.name, "count": missing})

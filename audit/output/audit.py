@@ -58,7 +58,8 @@ def write(directory: Path, results: Results, audited: Sequence[AuditedProbe]) ->
     """Write every file of an audit; together they take the place of those of an earlier one."""
     with replacing_files(directory) as folder:
         outputs.write_text(folder / outputs.AUDIT, to_json(results))
-        write_predictions(folder / "predictions.parquet", [(each.result, each.predictions) for each in audited])
+        if all(given.count is None for each in audited for given in each.predictions.values()):  # of counted parts no row is known
+            write_predictions(folder / "predictions.parquet", [(each.result, each.predictions) for each in audited])
         if written := [each for each in audited if each.texts is not None]:
             outputs.write_text(folder / "texts.csv", _texts_csv(written))
         (folder / "tables").mkdir()

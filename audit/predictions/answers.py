@@ -21,7 +21,7 @@ from audit.predictions.columns import all_numbers, as_numbers, as_text
 from audit.types import UNCLEAR, UNKNOWN, Group, LabelSet, Note, Predictions
 
 if TYPE_CHECKING:
-    from jaxtyping import Float
+    from jaxtyping import Float, Int
 
 Y_TRUE, Y_PRED = "y_true", "y_pred"
 MAX_LABELS = 1000
@@ -35,8 +35,11 @@ class ScoreColumns:
     shares: Float[np.ndarray, "n k"]
 
 
-def read_labels(column: pa.ChunkedArray, name: str, place: str, *, missing: bool = False) -> pa.Array:
-    """Return a column of at most 1,000 answers; a missing one is refused, unless `missing` allows it (a true answer may be unknown)."""
+def read_labels(column: pa.ChunkedArray, name: str, place: str, *, missing: bool = False, start: int = 0) -> pa.Array:
+    """Return a column of at most 1,000 answers; a missing one is refused, unless `missing` allows it (a true answer may be unknown).
+
+    `start` says how many rows of the file stand before, for the message.
+    """
     text = as_text(column, name)
     if len(text.dictionary) > MAX_LABELS:
         raise DataError(
@@ -51,7 +54,7 @@ def read_labels(column: pa.ChunkedArray, name: str, place: str, *, missing: bool
     if pc.any(absent).as_py():
         raise DataError(
             f"{place}: {counted(pc.sum(absent).as_py(), 'value')} missing in the column {quoted(name)}",
-            where=f"first in row {pc.index(absent, True).as_py() + 1} after the header",
+            where=f"first in row {start + pc.index(absent, True).as_py() + 1} after the header",
             fix="leave the cell empty where the truth is unknown"
             if missing
             else "give each row an answer; for a refusal, a label such as 'none'",
@@ -85,11 +88,17 @@ def by_answer(scores: ScoreColumns, answers: Mapping[str, str], combine: Literal
 
 
 def build_predictions(
-    answers_given: pa.Array | None, truths: pa.Array | None, scores: ScoreColumns | None, attributes: pd.DataFrame, place: str
+    answers_given: pa.Array | None,
+    truths: pa.Array | None,
+    scores: ScoreColumns | None,
+    attributes: pd.DataFrame,
+    place: str,
+    images: Int[np.ndarray, "n"] | None = None,
 ) -> tuple[Predictions, list[Note]]:
     """Return the predictions of one question, and what a reader must know of them; DataError if labels and scores do not fit together.
 
-    Answers and true answers are columns as `read_labels` gives them; None without such a column.
+    Answers and true answers are columns as `read_labels` gives them; None without such a column. `images` says how many each row stands
+    for; None: one.
     """
     answer, truth = _given(answers_given, scores, place), None if truths is None else decoded(truths, UNKNOWN)
     true = [] if truths is None else [level for level in truths.dictionary.to_pylist() if level != UNKNOWN]
@@ -106,10 +115,10 @@ def build_predictions(
             notes.append(Note("truth_without_score", {"count": rows, "label": quoted(impossible[0])}))
         if scores is None or not set(true) <= set(labels):  # a truth with a score is a label that the model knows
             _check_overlap(answer, true, place)
-        if unknown := int(np.count_nonzero(truth == UNKNOWN)):
+        if unknown := int(np.sum(truth == UNKNOWN if images is None else images[truth == UNKNOWN])):
             notes.append(Note("rows_without_truth", {"count": unknown}))
     values = np.zeros((len(answer), 0), np.float32) if scores is None else scores.shares
-    return Predictions(labels, answers, values, answer, truth, attributes, _margin(values)), notes
+    return Predictions(labels, answers, values, answer, truth, attributes, _margin(values), count=images), notes
 
 
 def _given(answers: pa.Array | None, scores: ScoreColumns | None, place: str) -> np.ndarray:

@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -33,6 +34,9 @@ from audit.predictions.rows import LABELS_KEY, ColumnOptions, MeasurementAnswers
 from audit.predictions.tags import NO, SOME, without_tags
 from audit.predictions.texts import MODEL, TEXTS, columns_of_texts, read_texts
 from audit.types import UNKNOWN, Note, Predictions
+
+if TYPE_CHECKING:
+    from jaxtyping import Int
 
 PLAIN = "predictions"
 """Name of the measurement of a file with a single column of answers."""
@@ -87,14 +91,17 @@ def load_predictions(source: Path | pd.DataFrame, wanted: ColumnOptions) -> Pred
         notes = (*notes, *notes_of_bins(table, {each.column for each in bins}), *(each.note() for each in bins))
         return PredictionFile(place, sha256, tuple(answers for answers, _ in parts), notes, bins)
     columns = columns_of_texts(table.column_names, wanted.texts, place)
-    answers, notes = _read_texts(table, columns, wanted, place) if columns else _read_flat(table, wanted, place)
+    answers, notes = _read_texts(table, columns, wanted, place) if columns else read_answers(table, wanted, place)
     return PredictionFile(place, sha256, answers, (*notes, *(each.note() for each in bins)), bins)
 
 
 # ---- the three layouts -----------------------------------------------------------------------------------------------------------------
 
 
-def _read_flat(table: pa.Table, wanted: ColumnOptions, place: str) -> tuple[tuple[MeasurementAnswers, ...], tuple[Note, ...]]:
+def read_answers(
+    table: pa.Table, wanted: ColumnOptions, place: str, images: Int[np.ndarray, "n"] | None = None
+) -> tuple[tuple[MeasurementAnswers, ...], tuple[Note, ...]]:
+    """Return the answers of a table with a column for each question; `images` says how many images a row stands for, None: one."""
     table, tags = without_tags(table, wanted.tags, place) if wanted.tags else (table, None)
     names = table.column_names
     scores = tuple(name for name in names if name.startswith(SCORE))
@@ -114,7 +121,7 @@ def _read_flat(table: pa.Table, wanted: ColumnOptions, place: str) -> tuple[tupl
     if BARE_SCORE in names:  # of no label, so it is not used; but one that is no number comes from a program that went wrong
         check_finite(table[BARE_SCORE], BARE_SCORE)
     reserved = {*scores, *questions.values(), *(name for name in names if name == Y_TRUE or name.startswith(f"{Y_TRUE}:"))}
-    rows, notes = read_rows(table, wanted, reserved, place)
+    rows, notes = read_rows(table, wanted, reserved, place, images)
     found = []
     for question, column in (questions or {PLAIN: None}).items():
         suffix = "" if column in (None, Y_PRED) else column.removeprefix(Y_PRED)
@@ -123,7 +130,7 @@ def _read_flat(table: pa.Table, wanted: ColumnOptions, place: str) -> tuple[tupl
         answers = read_labels(table[column], column, place) if column else None
         truths = read_labels(table[truth], truth, place, missing=True) if truth else None
         shown = place if column in (None, Y_PRED) else f"{place}, {column}"
-        predictions, more = build_predictions(answers, truths, given, rows.attributes, shown)
+        predictions, more = build_predictions(answers, truths, given, rows.attributes, shown, images)
         predictions = replace(predictions, labels=(NO, SOME), answers=(NO, SOME)) if tags else predictions
         found.append(replace(rows.answers(place, None, question, predictions), tags=tags))
         notes += more

@@ -111,8 +111,13 @@ class Rows:
         return MeasurementAnswers(model, probe, measurement, predictions, left_out, self.cluster, self.weights, self.numbered)
 
 
-def read_rows(table: pa.Table, wanted: ColumnOptions, reserved: set[str], place: str) -> tuple[Rows, list[Note]]:
-    """Return the rows of a table, and what is noteworthy of them; `reserved` columns hold answers. Errors as in `load_predictions`."""
+def read_rows(
+    table: pa.Table, wanted: ColumnOptions, reserved: set[str], place: str, images: Int[np.ndarray, "n"] | None = None
+) -> tuple[Rows, list[Note]]:
+    """Return the rows of a table, and what is noteworthy of them; `reserved` columns hold answers. Errors as in `load_predictions`.
+
+    `images` says how many images each row stands for; None: one.
+    """
     columns = [name for name in table.column_names if name not in reserved and name and not name.startswith("__index_level_")]
     identifier = next((name for name in ID_COLUMNS if name in columns), None)
     notes: list[Note] = []
@@ -124,7 +129,11 @@ def read_rows(table: pa.Table, wanted: ColumnOptions, reserved: set[str], place:
     columns_of_text = {name: pd.array(pc.fill_null(text.dictionary_decode(), UNKNOWN), dtype="str") for name, text in texts.items()}
     frame = pd.DataFrame(columns_of_text, index=index)
     notes += [note for name, text in texts.items() for note in suspicious_levels(name, text.dictionary.to_pylist())]
-    notes += [Note("missing_values", {"column": name, "count": text.null_count}) for name, text in texts.items() if text.null_count]
+    missing = {name: text.is_null().to_numpy(zero_copy_only=False) for name, text in texts.items() if text.null_count}
+    notes += [
+        Note("missing_values", {"column": name, "count": int(np.sum(holes if images is None else images[holes]))})
+        for name, holes in missing.items()
+    ]
     own = LABELS_KEY in (table.schema.metadata or {})
     numbers, names = (None, None) if wanted.cluster is None else read_clusters(table, wanted.cluster, place, unknown_alone=own)
     weight = None if wanted.weights is None else sample_weights(table[wanted.weights], wanted.weights, place)

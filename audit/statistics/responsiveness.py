@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -48,11 +48,12 @@ def responsiveness(predictions: Mapping[str, Predictions], settings: Settings) -
 
 
 def _of_measurement(name: str, given: Predictions, order: Predictions | None, settings: Settings) -> Responsiveness:
-    commonest, share = _commonest(given.y_pred, given.answers)
-    unclear = float(np.mean(given.y_pred == UNCLEAR)) if UNCLEAR in given.answers else None
+    images = given.images_of_rows
+    commonest, share = _commonest(given.y_pred, given.answers, images)
+    unclear = float(images[given.y_pred == UNCLEAR].sum() / images.sum()) if UNCLEAR in given.answers else None
     kept = None if order is None else float(np.mean(order.y_pred == SAME_ANSWER))
     against = against_constant(name, given, settings)
-    found = Responsiveness(None, len(given.y_pred), commonest, share, unclear, kept, against)
+    found = Responsiveness(None, given.images, commonest, share, unclear, kept, against)
     return replace(found, code=_code(found, settings.alpha))
 
 
@@ -72,13 +73,20 @@ def _code(found: Responsiveness, alpha: float) -> Look | None:
     return "no better" if against.follows_truth_p is None or against.follows_truth_p > alpha else "varies"
 
 
-def _commonest(answers: np.ndarray, declared: Group) -> tuple[str, float]:
-    """Return the commonest of some answers, of equals the one declared first, and its share."""
+def _commonest(answers: np.ndarray, declared: Group, images: Int[np.ndarray, "n"]) -> tuple[str, float]:
+    """Return the commonest of some answers, of equals the one declared first, and its share of the images that rows stand for."""
     codes, names = pd.factorize(answers)
-    counts = dict(zip(map(str, names), np.bincount(codes).tolist(), strict=True))
+    counts = dict(zip(map(str, names), _summed(codes, images, len(names)).tolist(), strict=True))
     order = [*(name for name in declared if name in counts), *sorted(set(counts) - set(declared))]
     first = max(order, key=lambda name: counts[name])
-    return first, counts[first] / len(answers)
+    return first, counts[first] / int(images.sum())
+
+
+def _summed(codes: Int[np.ndarray, "n"], images: Int[np.ndarray, "n"], length: int) -> Int[np.ndarray, "l"]:
+    """Return the images of each code."""
+    sums = np.zeros(length, np.int64)
+    np.add.at(sums, codes, images)
+    return sums
 
 
 def against_constant(name: str, given: Predictions, settings: Settings) -> AgainstConstant | None:
@@ -101,29 +109,37 @@ def against_constant(name: str, given: Predictions, settings: Settings) -> Again
     known = np.zeros(len(given.y_pred), bool) if given.y_true is None else given.y_true != UNKNOWN
     if given.y_true is None or len(pd.unique(given.y_true[known])) < 2:
         return None
-    y_true, y_pred = given.y_true[known], given.y_pred[known]
+    y_true, y_pred, images = given.y_true[known], given.y_pred[known], given.images_of_rows[known]
     cluster = None if given.cluster is None else given.cluster[known]
-    constant, share = _commonest(y_true, given.answers)
+    constant, share = _commonest(y_true, given.answers, images)
     right, would = y_pred == y_true, y_true == constant
     cell = np.select([right & would, would, right], [BOTH, ONLY_BEFORE, ONLY_AFTER], NEITHER)
-    cells = np.bincount(cell, minlength=4)[None]
+    cells = _summed(cell, images, 4)[None]
     kinds = None if cluster is None else cluster_kinds(pd.Series(cluster), cell, np.ones(len(cell), np.int64), 1)
     p = float(change_p(JointCounts(((),), cells, cells.sum(axis=1), kinds), settings)[0])
-    accuracy = float(np.mean(right))
+    total = int(images.sum())
+    accuracy = int(images[right].sum()) / total
     better = accuracy > share and p <= settings.alpha
-    follows = None if better else _follows_truth_p(name, y_true, y_pred == _commonest(y_pred, given.answers)[0], cluster, settings)
-    return AgainstConstant(len(cell), accuracy, constant, share, int(cells[0, ONLY_AFTER]), int(cells[0, ONLY_BEFORE]), p, follows)
+    given_most = y_pred == _commonest(y_pred, given.answers, images)[0]
+    follows = None if better else _follows_truth_p(name, _Events(y_true, given_most, images), cluster, settings)
+    return AgainstConstant(total, accuracy, constant, share, int(cells[0, ONLY_AFTER]), int(cells[0, ONLY_BEFORE]), p, follows)
 
 
-def _follows_truth_p(
-    name: str, y_true: np.ndarray, event: Bool[np.ndarray, "n"], cluster: Int[np.ndarray, "n"] | None, settings: Settings
-) -> float | None:
+class _Events(NamedTuple):
+    """True answers, whether the commonest answer was given, and the images that each row stands for."""
+
+    y_true: np.ndarray
+    event: Bool[np.ndarray, "n"]
+    images: Int[np.ndarray, "n"]
+
+
+def _follows_truth_p(name: str, rows: _Events, cluster: Int[np.ndarray, "n"] | None, settings: Settings) -> float | None:
     """Return the p of "the commonest answer is given as often whatever the true answer"; None where too few clusters tell."""
-    codes, names = pd.factorize(y_true)
+    codes, names = pd.factorize(rows.y_true)
     if cluster is None:
-        images = ImageUnits(np.bincount(codes[event], minlength=len(names)), np.bincount(codes))
-        return images.null(min(settings.draws, DRAWS), generator(settings.seed, f"{name}/truth")).p
-    clusters = ClusterUnits(cluster_table(cluster, codes.astype(np.int64), event, len(names)))
+        units = ImageUnits(_summed(codes, rows.images * rows.event, len(names)), _summed(codes, rows.images, len(names)))
+        return units.null(min(settings.draws, DRAWS), generator(settings.seed, f"{name}/truth")).p
+    clusters = ClusterUnits(cluster_table(cluster, codes.astype(np.int64), rows.event, len(names)))
     places = np.flatnonzero(clusters.enough())
     first, second = np.triu_indices(len(places), 1)
     # Pair by pair: shuffles of as many clusters as persons may take minutes.

@@ -52,6 +52,9 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "attributes_by_rule": "Attributes by rule (columns of text with 2 to {levels} levels): {attributes}.",
         "attributes_by_rule_of_several": "Attributes by rule (columns of text with 2 to {levels} levels): {attributes}; "
         "not used: {others}.",
+        "counted_parts": "Read in {parts:,} parts and counted as they were read, {rows:,} rows: no row was kept.",
+        "counted_parts_of_several": "Read in {parts:,} parts and counted as they were read, {rows:,} rows: no row was kept. Columns that "
+        "were not used: {columns}.",
         "unknown_rows": "{count:,} of the {total:,} identifiers in {list} belong to no row.",
         "no_model_loaded": "No model was loaded: the answers were read from {file}.",
         "claims_without_column": "Not asked of '{measurement}': claims by {attributes}, for which the file has no column.",

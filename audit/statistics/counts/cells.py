@@ -45,7 +45,7 @@ def count_record(measurement: Measurement, predictions: Predictions, levels: Map
     answers = [_Column(name, both.levels, each) for name, each in zip(("y_true", "y_pred")[-len(given) :], codes, strict=True)]
     columns = [*attributes, *answers]
     widest_first = sorted(attributes, key=lambda column: len(column.levels))[::-1]
-    kept, cells, n = _counted(columns, [*widest_first, *answers])
+    kept, cells, n = _counted(columns, [*widest_first, *answers], predictions.images_of_rows)
     names = {column.name for column in kept}
     shown = [column for column in attributes if column.name in names]
     return CountRecord(
@@ -70,7 +70,9 @@ def _column(name: str, declared: Group, values: pd.Series | Shaped[np.ndarray, "
     return _Column(name, levels, np.array([levels.index(level) for level in found], np.int64)[codes])
 
 
-def _counted(columns: Sequence[_Column], droppable: Sequence[_Column]) -> tuple[list[_Column], Int[np.ndarray, "r"], Int[np.ndarray, "r"]]:
+def _counted(
+    columns: Sequence[_Column], droppable: Sequence[_Column], images: Int[np.ndarray, "n"]
+) -> tuple[list[_Column], Int[np.ndarray, "r"], Int[np.ndarray, "r"]]:
     """Return the columns that fit, the occupied cells of their grid, and the images in each."""
     for dropped in range(len(droppable) + 1):
         names = {column.name for column in droppable[:dropped]}
@@ -81,8 +83,10 @@ def _counted(columns: Sequence[_Column], droppable: Sequence[_Column]) -> tuple[
         place = np.zeros(len(columns[-1].codes), np.int64)
         for column, size in zip(kept, sizes, strict=True):
             place = place * size + column.codes
-        cells, n = np.unique(place, return_counts=True)
+        cells, cell = np.unique(place, return_inverse=True)
         if len(cells) <= MOST_ROWS:
+            n = np.zeros(len(cells), np.int64)
+            np.add.at(n, cell, images)
             return kept, cells, n
     raise AssertionError("a table without columns has one row")
 

@@ -30,12 +30,14 @@ def count_table(
     y_pred: Shaped[np.ndarray, "n"],
     by: Sequence[str],
     weight: Float[np.ndarray, "n"] | None = None,
+    count: Int[np.ndarray, "n"] | None = None,
 ) -> pd.DataFrame:
     """Count the images of each observed (attributes, true answer, answer).
 
     Columns `by`, ``y_true`` (the empty string where nothing is true), ``y_pred``, ``n`` and, of images with weights, the sum of these;
-    sorted, so the order of the images does not matter. `attributes` has one row an image, strings only, nothing missing. UsageError if an
-    attribute does not exist; DataError if a value is missing: a group-by would drop the row, a comparison would count it as "not selected".
+    sorted, so the order of the images does not matter. `attributes` has one row an image, strings only, nothing missing; or `count` says
+    how many images a row stands for. UsageError if an attribute does not exist; DataError if a value is missing: a group-by would drop
+    the row, a comparison would count it as "not selected".
 
     Examples
     --------
@@ -49,6 +51,8 @@ def count_table(
     rows["y_pred"] = y_pred
     check_complete(rows)
     groups = [*by, "y_true", "y_pred"]
+    if count is not None:
+        return rows.assign(**{IMAGES: count}).groupby(groups, observed=True, dropna=False)[IMAGES].sum().reset_index()
     if weight is None:
         # Not as_index=False, whose count is a column called "size": an attribute may be called so.
         return rows.groupby(groups, observed=True, dropna=False).size().reset_index(name=IMAGES)
@@ -127,7 +131,7 @@ def grouped_counts(predictions: Predictions, by: Sequence[str], levels: Mapping[
 
 
 def _counted(predictions: Predictions, by: Sequence[str]) -> pd.DataFrame:
-    return count_table(predictions.attributes, predictions.y_true, predictions.y_pred, by, predictions.weight)
+    return count_table(predictions.attributes, predictions.y_true, predictions.y_pred, by, predictions.weight, predictions.count)
 
 
 def all_counts(

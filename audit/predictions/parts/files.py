@@ -1,0 +1,141 @@
+"""Which files are the parts of one table, and their rows in batches: all have the columns of the first."""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from audit.data.schema import quoted
+from audit.data.shards import parquet_files
+from audit.errors import DataError, UnsafeError, UsageError, nearest
+from contrastive.tables import check_distinct
+from contrastive.tables.parquet import first_line, parquet_schema
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+COUNTED = ("counted_parts", "counted_parts_of_several")
+"""Codes of the note that predictions were counted as they were read; the second names columns that were not used."""
+BATCH = 1 << 17
+MOST_BYTES = 2**30
+"""Of one batch: rows of that size are no answers."""
+_ENDING = ".parquet"
+
+
+@dataclass(frozen=True)
+class PartRows:
+    """Some rows of a part that follow each other."""
+
+    part: str
+    start: int
+    """Rows of the part before them."""
+    rows: pa.Table
+
+
+def is_parts(path: Path) -> bool:
+    """Whether a path means several files: a folder, or a pattern such as ``answers/*.parquet`` that is not itself the name of a file."""
+    return path.is_dir() or (not path.exists() and glob.escape(str(path)) != str(path))
+
+
+def parts_name(path: Path) -> str:
+    """Return what parts are called, without the folders above them.
+
+    Examples
+    --------
+    >>> parts_name(Path("here/answers/*.parquet")), parts_name(Path("here/answers"))
+    ('answers/*.parquet', 'answers')
+    """
+    folder = "" if path.is_dir() or not path.parent.name else f"{path.parent.name}/"
+    return f"{folder}{path.resolve().name if path.is_dir() else path.name}"
+
+
+def parts_of(path: Path) -> list[Path]:
+    """Return the parts in the order of their names; DataError if nothing is there, or something that is not Parquet."""
+    matching = glob.glob(str(path))  # noqa: PTH207  (a pattern may be absolute)
+    found = parquet_files(path) if path.is_dir() else sorted(map(Path, matching))
+    if others := [each.name for each in found if each.suffix.lower() != _ENDING or not each.is_file()]:
+        why = f"{others[0]!r} is not; only Parquet files are read in batches"
+        raise UsageError(f"parts of predictions must be Parquet files: {parts_name(path)}", why=why, fix="--predictions 'DIR/*.parquet'")
+    if not found:
+        fix = "give a folder of Parquet files, or a pattern in quotation marks: --predictions 'DIR/*.parquet'"
+        raise DataError(f"no Parquet file in {parts_name(path)!r}", fix=fix)
+    if strange := [each.name for each in found if not each.name.isprintable()]:
+        raise DataError(f"the name {strange[0]!a} cannot be printed", fix="give the file a name of letters, digits and dashes")
+    return found
+
+
+def sha256_of(parts: Sequence[Path]) -> str:
+    """Return the sha256 of the list of the parts' own, a line a part as ``sha256sum`` writes it, sorted: where they lie says nothing."""
+    lines = []
+    for part in parts:
+        with part.open("rb") as file:
+            lines.append(f"{hashlib.file_digest(file, 'sha256').hexdigest()}  {part.name}\n")
+    return hashlib.sha256("".join(sorted(lines)).encode()).hexdigest()
+
+
+def common_schema(parts: Sequence[Path]) -> pa.Schema:
+    """Return the columns of the first part; DataError naming the first part that has others, or one of another type."""
+    first = parquet_schema(parts[0])
+    check_distinct(first.names, parts[0].name)
+    for part in parts[1:]:
+        other = parquet_schema(part)
+        check_distinct(other.names, part.name)
+        if unlike := sorted(set(first.names) ^ set(other.names)):
+            where = f"{parts[0].name if unlike[0] in first.names else part.name} has the column {quoted(unlike[0])}, the other has not"
+            raise _unlike(parts[0], part, where)
+        for name in first.names:
+            mine, others = (_plain(schema.field(name).type) for schema in (first, other))
+            if mine != others:
+                raise _unlike(parts[0], part, f"the column {quoted(name)} holds {mine} in the one and {others} in the other")
+    return first
+
+
+def _unlike(first: Path, part: Path, why: str) -> DataError:
+    return DataError(
+        f"{part.name} is not a part of the table of {first.name}", why=why, fix="write it again, or leave it out of the pattern"
+    )
+
+
+def _plain(kind: pa.DataType) -> pa.DataType:
+    """Return a type without what does not matter to a reader: how text is stored."""
+    import pyarrow as pa
+
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    return pa.string() if pa.types.is_large_string(kind) or pa.types.is_string_view(kind) else kind
+
+
+def batches(parts: Sequence[Path], columns: Sequence[str]) -> Iterator[PartRows]:
+    """Give the rows of all parts, at most `BATCH` at a time; texts as dictionaries, so that a text is held once a batch.
+
+    DataError naming the part that cannot be read, UnsafeError if a batch would fill the memory.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    for part in parts:
+        start = 0
+        try:
+            texts = [field.name for field in pq.read_schema(part) if _plain(field.type) == pa.string()]
+            with pq.ParquetFile(part, read_dictionary=texts, pre_buffer=False) as file:
+                for batch in file.iter_batches(BATCH, columns=list(columns), use_threads=False):
+                    if batch.nbytes > MOST_BYTES:
+                        why, fix = f"{len(batch):,} rows take {batch.nbytes:,} bytes", "leave texts and pictures out of the parts"
+                        raise UnsafeError(f"{part.name} would fill the memory", why=why, fix=fix)
+                    yield PartRows(part.name, start, pa.Table.from_batches([batch]))
+                    start += len(batch)
+        except (pa.ArrowException, OSError) as error:
+            raise DataError(
+                f"{part.name} is not a Parquet file, or damaged", why=first_line(error), fix="download or write it again"
+            ) from error
+
+
+def check_named(names: Sequence[str], wanted: Sequence[str | None], place: str) -> None:
+    """Raise `UsageError` for the first wanted column that the parts lack."""
+    for name in wanted:
+        if name is not None and name not in names:
+            raise UsageError(f"{place} has no column {quoted(name)}", fix=nearest(name, names))

@@ -1,0 +1,167 @@
+"""Parts of a table of predictions, counted as they are read: what is left is a row for each combination of attributes and answers.
+
+Every rate is a function of those counts, so nothing that is decided needs the rows. What does need them is refused, or named as not tested.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from audit.data.schema import quoted
+from audit.encoder import Value
+from audit.errors import DataError, UsageError
+from audit.output.predictions import SCORE
+from audit.predictions.answers import Y_PRED, Y_TRUE, read_labels
+from audit.predictions.bins import Bins, bin_table
+from audit.predictions.columns import holds_labels, renamed
+from audit.predictions.parts.files import COUNTED, PartRows, batches, check_named, common_schema, parts_name, parts_of, sha256_of
+from audit.predictions.read import PredictionFile, read_answers
+from audit.predictions.rows import FEW_LEVELS, ID_COLUMNS, LABELS_KEY, ColumnOptions
+from audit.types import Note
+
+NOT_OF_ROWS = (
+    "single rows: parts are counted as they are read, so near-ties, calibration and thresholds of scores, pairs, clusters and weights "
+    "are not looked at",
+)
+MOST_COMBINATIONS = 1_000_000
+_ROWS = "rows of parts"
+"""The column of counts; no flag and no file can name a column so, since it is made last."""
+_OFTEN = 64
+"""Batches whose combinations are added up together."""
+
+
+def load_parts(path: Path, wanted: ColumnOptions) -> PredictionFile:
+    """Read the Parquet parts of one table of predictions: a folder, or a pattern such as ``answers/*.parquet``.
+
+    Columns are those of a file (`audit.predictions.read.load_predictions`): attributes, ``y_pred``, ``y_true``. Memory does not grow with
+    the rows, but with the combinations that occur. UsageError if `wanted` asks for what needs single rows; DataError as for a file, naming
+    the part.
+    """
+    place = parts_name(path)
+    _refuse_rows(wanted, place)
+    parts = parts_of(path)
+    schema = common_schema(parts)
+    if LABELS_KEY in (schema.metadata or {}):
+        why = "an audit wrote them, with a row for each question"
+        raise UsageError(f"{place} cannot be read as parts", why=why, fix="name each file: --predictions FILE --predictions FILE")
+    named = _renamed(schema.empty_table(), wanted, place).column_names
+    check_named(named, [*(wanted.attributes or ()), *(each.column for each in wanted.bins)], place)
+    keys, unused = _keys(schema, named, wanted)
+    stored = dict(zip(named, schema.names, strict=True))
+    counted = _Counted(keys, wanted, place)
+    for batch in batches(parts, [stored[name] for name in keys]):
+        counted.add(batch)
+    table = counted.together()
+    images = table[_ROWS].to_numpy()
+    asked = replace(wanted, prediction=None, truth=None, bins=())
+    answers, notes = read_answers(table.drop_columns([_ROWS]), asked, place, images)
+    left_out = (*unused, *(f"{quoted(name)} (more than {FEW_LEVELS} levels)" for name in counted.dropped))
+    facts: dict[str, Value] = {"parts": len(parts), "rows": int(images.sum())}
+    counted_note = Note(COUNTED[1], {**facts, "columns": left_out}) if left_out else Note(COUNTED[0], facts)
+    return PredictionFile(place, sha256_of(parts), answers, (*notes, *(each.note() for each in wanted.bins), counted_note), wanted.bins)
+
+
+def _refuse_rows(wanted: ColumnOptions, place: str) -> None:
+    flags = {
+        "--cluster": wanted.cluster, "--weights": wanted.weights, "--pairs": wanted.changing, "--tags": wanted.tags,
+        "--texts": wanted.texts,
+    }  # fmt: skip
+    for flag, given in flags.items():
+        if given:
+            why = f"{place} is read in parts, and counts of combinations do not say which rows belong together"
+            raise UsageError(f"{flag} cannot be used with parts of predictions", why=why, fix="give one file: --predictions FILE")
+    if quantiles := [each.column for each in wanted.bins if not each.edges]:
+        why = "where quantiles lie is known only after every row was read"
+        raise UsageError(f"--bins {quantiles[0]} needs edges with parts of predictions", why=why, fix=f"--bins {quantiles[0]}=18,30,60")
+
+
+def _renamed(table: pa.Table, wanted: ColumnOptions, place: str) -> pa.Table:
+    return renamed(table, {"--prediction-column": (wanted.prediction, Y_PRED), "--truth-column": (wanted.truth, Y_TRUE)}, place)
+
+
+def _keys(schema: pa.Schema, named: Sequence[str], wanted: ColumnOptions) -> tuple[list[str], list[str]]:
+    """Return the columns to count by, and those that are not used: scores, identifiers, numbers and what is not text."""
+    asked = {*(wanted.attributes or wanted.slices), *(each.column for each in wanted.bins)}
+    by_rule = not wanted.attributes and not wanted.slices
+    keys, unused = [], []
+    for name, field in zip(named, schema, strict=True):
+        numeric = pa.types.is_integer(field.type) or pa.types.is_floating(field.type)
+        candidate = by_rule and holds_labels(field.type) and not numeric and not name.startswith(SCORE) and name not in ID_COLUMNS
+        if candidate or _is_answer(name) or name in asked:
+            keys.append(name)
+        else:
+            unused.append(quoted(name))
+    return keys, unused
+
+
+def _is_answer(name: str) -> bool:
+    return name in (Y_PRED, Y_TRUE) or name.startswith((f"{Y_PRED}:", f"{Y_TRUE}:"))
+
+
+class _Counted:
+    """Combinations and how often each occurs, of as many batches as were added."""
+
+    def __init__(self, keys: Sequence[str], wanted: ColumnOptions, place: str):
+        self._keys, self._wanted, self._place = list(keys), wanted, place
+        self._fixed = {*(wanted.attributes or wanted.slices), *(each.column for each in wanted.bins)}
+        self._held: list[pa.Table] = []
+        self.dropped: list[str] = []
+
+    def add(self, batch: PartRows) -> None:
+        rows = _renamed(batch.rows, self._wanted, batch.part).select(self._keys)
+        rows = _cut(rows, self._wanted.bins, batch)
+        found = rows.group_by(self._keys, use_threads=False).aggregate([([], "count_all")])
+        found = found.set_column(found.column_names.index("count_all"), _ROWS, found["count_all"])
+        self._check_answers(found, rows, batch)
+        self._held.append(pa.table({name: _undictionaried(found[name]) for name in found.column_names}))
+        if len(self._held) > _OFTEN:
+            self._held = [self.together()]
+
+    def together(self) -> pa.Table:
+        """Return one row a combination, in the order in which they were met first, and drop the columns of too many levels."""
+        if not self._held:
+            raise DataError(f"{self._place} has columns but no rows", fix="give parts with one row a prediction")
+        summed = self._summed(pa.concat_tables(self._held, promote_options="permissive"))
+        for name in [name for name in self._keys if name not in self._fixed and not _is_answer(name)]:
+            if pc.count_distinct(summed[name]).as_py() > FEW_LEVELS:
+                self._keys.remove(name)
+                self.dropped.append(name)
+        summed = self._summed(summed.select([*self._keys, _ROWS]))
+        if len(summed) > MOST_COMBINATIONS:
+            raise DataError(
+                f"{self._place}: {len(summed):,} combinations of {', '.join(map(quoted, self._keys))}",
+                why=f"counts are kept of at most {MOST_COMBINATIONS:,}",
+                fix="name fewer columns: --attributes race,gender",
+            )
+        return summed
+
+    def _summed(self, table: pa.Table) -> pa.Table:
+        summed = table.group_by(self._keys, use_threads=False).aggregate([(_ROWS, "sum")])
+        return summed.rename_columns([_ROWS if name == f"{_ROWS}_sum" else name for name in summed.column_names])
+
+    def _check_answers(self, found: pa.Table, rows: pa.Table, batch: PartRows) -> None:
+        """Raise what is wrong with the answers, naming the row of its part: after counting nobody knows it any more."""
+        for name in filter(_is_answer, self._keys):
+            truth = not name.startswith(Y_PRED)
+            try:
+                read_labels(found[name], name, batch.part, missing=truth)
+            except DataError:
+                read_labels(rows[name], name, batch.part, missing=truth, start=batch.start)
+                raise
+
+
+def _cut(rows: pa.Table, bins: Sequence[Bins], batch: PartRows) -> pa.Table:
+    if not bins:
+        return rows
+    place = f"{batch.part}, of the {len(rows):,} rows from row {batch.start + 1} on" if batch.start else batch.part
+    return bin_table(rows, bins, place)[0]
+
+
+def _undictionaried(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return a column of the combinations as plain values: dictionaries of two batches differ."""
+    return column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
