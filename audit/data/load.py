@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
 
 from audit.data.arrow import embedded_column
 from audit.data.assemble import Origin
@@ -15,6 +16,9 @@ from audit.data.hub import SPELLING, HubSource, is_saved, load_hub, load_local, 
 from audit.data.parquet import load_parquet
 from audit.data.schema import Schema, quoted, with_image_column, with_known_image_column
 from audit.data.shards import parquet_files
+from audit.data.streams.remote import load_url
+from audit.data.streams.sources import is_url, open_source
+from audit.data.streams.webdataset import is_web_dataset, load_web_dataset, tar_files
 from audit.data.table import DataLocation, read_cells, with_files
 from audit.errors import DataError, UsageError, nearest
 from audit.types import Dataset, Note
@@ -24,7 +28,7 @@ from contrastive.tables.parquet import parquet_schema
 if TYPE_CHECKING:
     import pandas as pd
 
-_EXPECTED = f"a folder, a table ({EXPECTED}), or {SPELLING}"
+_EXPECTED = f"a folder, a table ({EXPECTED}), tar shards ({{000000..000127}}.tar), a URL of one of them, or {SPELLING}"
 
 
 def load_dataset(
@@ -34,10 +38,10 @@ def load_dataset(
 
     `location` is ``hf:ORG/NAME[@REVISION][:CONFIG[/SPLIT]]``, a table in a file, or a folder: what `save_to_disk` left, or a label table
     beside its images, or Parquet shards, looked for in this order. A data frame has a column of paths or of images
-    (`audit.data.frame.load_frame`). A `DataLocation` also says how
-    a table is read. None: `hub`, which also says what to read from a folder in the hub's layout. Of several label tables
-    in a folder, the first in `Schema.label_files` is read; else the only one; else the one whose name says validation, test or train, in
-    this order; a note says which.
+    (`audit.data.frame.load_frame`). A `DataLocation` also says how a table is read. Tar shards in the layout of webdataset
+    (``{000000..000127}.tar``) and URLs are read as they come (`audit.data.streams`). None: `hub`, which also says what to read from a
+    folder in the hub's layout. Of several label tables in a folder, the first in `Schema.label_files` is read; else the only one; else the
+    one whose name says validation, test or train, in this order; a note says which.
 
     UsageError without a location or for a malformed ``hf:`` location, DataError if nothing is found, or the data cannot be read or do not
     follow the schema, MachineError if the hub is needed and out of reach.
@@ -55,6 +59,11 @@ def load_dataset(
     if given.path.startswith("hf:"):
         _check_table_options(given, "a data set of the hub")
         return load_hub(parse_location(given.path, hub), schema, name=name, licence=licence)
+    if given.path.lower().startswith("file://"):
+        given = replace(given, path=unquote(urlsplit(given.path).path))
+    if is_url(given.path) or is_web_dataset(given.path):
+        _check_streamed(given)
+        return load_url(given.path, schema, name=name, licence=licence, encoding=given.encoding)
     path = Path(given.path)
     if path.is_dir():
         return _load_folder(given, schema, hub, name, licence)
@@ -88,6 +97,13 @@ def _check_image_column(given: DataLocation, names: Sequence[str]) -> None:
         raise UsageError(what, where="--image-column", fix=nearest(given.image_column, names))
 
 
+def _check_streamed(given: DataLocation) -> None:
+    if is_web_dataset(given.path):
+        _check_table_options(given, "tar shards")
+    elif given.image_root is not None:
+        raise UsageError("--image-root cannot be used with a URL", why="images lie beside the table that it names", fix="leave it out")
+
+
 def _check_table_options(given: DataLocation, what: str) -> None:
     for flag, value in (("--encoding", given.encoding), ("--image-root", given.image_root)):
         if value is not None:
@@ -110,6 +126,9 @@ def _load_folder(given: DataLocation, schema: Schema, hub: HubSource | None, nam
     if is_saved(folder) or parquet_files(folder):
         _check_table_options(given, "images that the data hold")
         return load_local(folder, schema, name=name, licence=licence, wanted=hub)
+    if shards := tar_files(folder):
+        _check_table_options(given, "tar shards")
+        return load_web_dataset([open_source(str(shard)) for shard in shards], schema, name=name, licence=licence)
     found = sorted(path.name for path in folder.iterdir())
     why = f"found {', '.join(found[:10])}{' ...' if len(found) > 10 else ''}" if found else "it is empty"
     fix = "a folder holds a label table (CSV, Parquet …) beside its image folders, or Parquet files with the images in them"

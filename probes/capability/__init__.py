@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,8 @@ from audit.types import UNKNOWN, Claim, Dataset, LabelSet, LoadOptions, Measurem
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from audit.data.published.clip_benchmark import ClassPrompts
 
 PRESET = "objects v1"
 
@@ -52,6 +54,8 @@ LABELLED = ProbeData(
     (
         f"a table beside its pictures: image; {', '.join(CLASS_COLUMNS[:-1])} (the first that is there); other columns are attributes",
         "or a folder of folders, one a class: their pictures; groups are the classes then",
+        "or tar shards of a web dataset: .cls or .json beside each picture",
+        "or a set of DataComp or CLIP_benchmark: classnames.txt, zeroshot_classification_templates.txt, test/nshards.txt, test/0.tar, …",
         "without --data: the digits of scikit-learn, by the width of their strokes",
     ),
     "Your own, or any public set of pictures with classes.",
@@ -68,13 +72,16 @@ PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", "
 
 
 def load_labelled(options: LoadOptions) -> Dataset:
-    """Return what ``--data`` names: a table, a folder of class folders; without it the digits."""
+    """Return what ``--data`` names: a table, a folder of class folders, a web dataset; without it the digits."""
     from audit.data import load_dataset
+    from audit.data.published.clip_benchmark import is_benchmark_set, load_benchmark_set
     from audit.data.schema import Schema
 
     if options.location is None:
         return digits()
     found: Any = options.location
+    if isinstance(found, str | Path) and is_benchmark_set(str(found)):
+        return load_benchmark_set(str(found))
     if isinstance(found, str | Path) and (rows := class_folders(Path(found))) is not None:
         read = load_dataset(rows, Schema(), name=Path(found).name, licence="not stated")
         return replace(read, source=f"a folder of {rows['class'].nunique()} classes")
@@ -144,16 +151,35 @@ def class_column(dataset: Dataset) -> str:
 def asked_of_classes(dataset: Dataset) -> tuple[Measurement, tuple[str, ...]]:
     """Return the question which class a picture shows, asked with all templates; and the attributes to compare by.
 
-    Without an attribute of two to `MOST_LEVELS` levels the classes themselves are the groups.
+    Without an attribute of two to `MOST_LEVELS` levels the classes themselves are the groups. Data that bring classes and templates are
+    asked with these.
     """
     truth = class_column(dataset)
-    labels = tuple(level for level in dataset.levels[truth] if level != UNKNOWN and (dataset.attributes[truth] == level).any())
-    known = {name: len(set(dataset.attributes[name]) - {UNKNOWN}) for name in dataset.levels if name != truth}
-    by = tuple(name for name, levels in known.items() if 2 <= levels <= MOST_LEVELS) or (truth,)
-    prompts = {label: tuple(template.format(class_words(label)) for template in TEMPLATES) for label in labels}
+    by = compared_by(dataset, truth)
     claims = tuple(Claim("accuracy", (name,)) for name in by)
     question = "Are pictures of every group recognised equally often?"
-    return Measurement("class", question, LabelSet("classes", labels, prompts), TEMPLATES_PRESET, claims, truth=truth), by
+    own = brought_prompts(dataset).get(truth)
+    if own is not None:
+        labels = tuple(dict.fromkeys(own.classes))  # two numbers may have one name
+        prompts, preset = {label: own.prompts(label) for label in labels}, own.version
+    else:
+        labels = tuple(level for level in dataset.levels[truth] if level != UNKNOWN and (dataset.attributes[truth] == level).any())
+        prompts = {label: tuple(template.format(class_words(label)) for template in TEMPLATES) for label in labels}
+        preset = TEMPLATES_PRESET
+    return Measurement("class", question, LabelSet("classes", labels, prompts), preset, claims, truth=truth), by
+
+
+def compared_by(dataset: Dataset, truth: str) -> tuple[str, ...]:
+    """Return the attributes of two to `MOST_LEVELS` levels but the truth; without one the truth itself."""
+    known = {name: len(set(dataset.attributes[name]) - {UNKNOWN}) for name in dataset.levels if name != truth}
+    return tuple(name for name, levels in known.items() if 2 <= levels <= MOST_LEVELS) or (truth,)
+
+
+def brought_prompts(dataset: Dataset) -> Mapping[str, ClassPrompts]:
+    """Return the classes and templates that data bring, by the attribute that holds the truth; nothing of other data."""
+    from audit.data.published.clip_benchmark import BenchmarkDataset
+
+    return dataset.asked if isinstance(dataset, BenchmarkDataset) else {}
 
 
 def class_words(label: str) -> str:

@@ -3,22 +3,52 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from audit.plans import PromptConditionsPlan
-from audit.types import Dataset, Probe
-from probes.capability import BEFORE_DATA, LABELLED, TEMPLATES, TEMPLATES_PRESET, asked_of_classes, load_labelled
+from audit.types import Claim, Dataset, LabelSet, Measurement, Probe
+from probes.capability import BEFORE_DATA, LABELLED, asked_of_classes, brought_prompts, compared_by, load_labelled
+
+if TYPE_CHECKING:
+    from audit.data.published.clip_benchmark import ClassPrompts
 
 
 def asked_of_data(dataset: Dataset) -> Probe:
-    """Return what is asked of these data."""
-    asked, by = asked_of_classes(dataset)
-    prompts = asked.label_set.prompts
-    ensembles = {"one template": {label: texts[:1] for label, texts in prompts.items()}, f"all {len(TEMPLATES)} templates": dict(prompts)}
-    plan = PromptConditionsPlan(
-        question="What does averaging several prompt templates gain, and for whom?", measurement=asked.name, by=by, conditions=ensembles,
-        preset=TEMPLATES_PRESET,
+    """Return what is asked of these data: their classes, or of faces what the data bring classes and templates for."""
+    brought = brought_prompts(dataset)
+    if brought and "class" not in brought:
+        questions = tuple(_of_attribute(dataset, name, prompts) for name, prompts in brought.items())
+    else:
+        questions = (asked_of_classes(dataset)[0],)
+    plans = tuple(_plan(asked) for asked in questions if any(len(texts) > 1 for texts in asked.label_set.prompts.values()))
+    return replace(PROBE, measurements=questions, analyses=plans, not_tested=_not_tested(dataset) if brought else PROBE.not_tested)
+
+
+def _of_attribute(dataset: Dataset, name: str, brought: ClassPrompts) -> Measurement:
+    """Return the question that asks for an attribute of the people shown."""
+    labels = tuple(dict.fromkeys(brought.classes))
+    return Measurement(
+        name, f"Is {name} named rightly equally often in every group?",
+        LabelSet(name, labels, {label: brought.prompts(label) for label in labels}), brought.version,
+        tuple(Claim("accuracy", (by,)) for by in compared_by(dataset, "")), truth=name, infers=name,
     )  # fmt: skip
-    return replace(PROBE, measurements=(asked,), analyses=(plan,))
+
+
+def _plan(asked: Measurement) -> PromptConditionsPlan:
+    prompts = asked.label_set.prompts
+    most = max(map(len, prompts.values()))
+    ensembles = {"one template": {label: texts[:1] for label, texts in prompts.items()}, f"all {most} templates": dict(prompts)}
+    return PromptConditionsPlan(
+        question="What does averaging several prompt templates gain, and for whom?", measurement=asked.name,
+        by=tuple(name for claim in asked.claims for name in claim.by), conditions=ensembles, preset=asked.preset,
+    )  # fmt: skip
+
+
+def _not_tested(dataset: Dataset) -> tuple[str, ...]:
+    """Return what is not tested of data that bring classes and templates."""
+    names = getattr(dataset, "without_truth", ())
+    more = (f"{', '.join(names)}: the data bring prompts, and no true answer",) if names else ()
+    return ("other prompt templates than those of the data", "classes that the data do not name", *more)
 
 
 PROBE = Probe(

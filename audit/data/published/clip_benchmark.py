@@ -1,0 +1,158 @@
+"""Web datasets in the layout of CLIP_benchmark, as DataComp publishes its evaluation sets: tar shards with class names and templates.
+
+::
+
+    classnames.txt   zeroshot_classification_templates.txt   test/nshards.txt   test/0.tar   test/1.tar …
+
+A sample is an image with ``.cls``, its place in ``classnames.txt``. The sets of faces have an ``.npy`` of numbers instead, and lines that
+begin with what they ask for (``gender:female``). Source: https://github.com/mlfoundations/datacomp, eval_utils/fairness_eval.py.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+
+from audit.data.schema import Schema
+from audit.data.streams.sources import is_url, joined, read_whole
+from audit.data.streams.webdataset import CLASS, Described, load_web_dataset, shards_of, tar_files
+from audit.errors import DataError
+from audit.types import Dataset, Group
+
+CLASSES, TEMPLATES, SHARDS, SPLIT = "classnames.txt", "zeroshot_classification_templates.txt", "nshards.txt", "test"
+PLACES = ("{c}", "{}")
+"""What stands for the class in a template."""
+_MOST_TEXT = 2**24
+_VECTORS: Mapping[str, Group] = {
+    "fairface": ("age", "gender", "race", "race_binary"),
+    "utkface": ("age", "gender", "race", "race_binary"),
+    "geode": ("region", "country"),
+    "dollar_street": ("income_ds", "income_meta", "region"),
+}
+"""Names of the numbers of an ``.npy`` member, by the set."""
+_WHITE = 1
+"""Place among the classes of race that ``race_binary`` tells from all others."""
+
+
+@dataclass(frozen=True)
+class ClassPrompts:
+    """What a classifier of the set is made of."""
+
+    classes: Group
+    """In the order of their numbers."""
+    templates: Group
+    """Texts with one of `PLACES` in each."""
+
+    def prompts(self, label: str) -> Group:
+        """Return the prompts of a class.
+
+        Examples
+        --------
+        >>> ClassPrompts(("cat", "dog"), ("a photo of a {c}.", "a {c}")).prompts("dog")
+        ('a photo of a dog.', 'a dog')
+        """
+        filled = [template.replace(place, label) for template in self.templates for place in PLACES if place in template]
+        return tuple(dict.fromkeys(filled))
+
+    @property
+    def version(self) -> str:
+        """A name for the templates that changes with them."""
+        digest = hashlib.sha256("\n".join(self.templates).encode()).hexdigest()
+        return f"templates of the data {digest[:8]}"
+
+
+@dataclass(frozen=True)
+class BenchmarkDataset(Dataset):
+    """A data set that brings its own classes and templates."""
+
+    asked: Mapping[str, ClassPrompts] = field(default_factory=dict)
+    """Attribute that holds the truth -> what it is asked with."""
+    without_truth: Group = ()
+    """What classes and templates are there for, and no true answer is."""
+
+
+def is_benchmark_set(location: str) -> bool:
+    """Whether a folder, local or behind a URL, brings class names and templates."""
+    if is_url(location):
+        try:
+            return bool(read_whole(joined(location, CLASSES), _MOST_TEXT))
+        except DataError:
+            return False
+    return (Path(location) / CLASSES).is_file() and (Path(location) / TEMPLATES).is_file()
+
+
+def load_benchmark_set(location: str) -> BenchmarkDataset:
+    """Return the data set of such a folder.
+
+    DataError if a text or a shard is missing, or the templates name no class.
+    """
+    title = location.rstrip("/").rpartition("/")[2] or "web dataset"
+    classes, templates = (_lines(location, name) for name in (CLASSES, TEMPLATES))
+    asked = _by_objective(classes, templates)
+    for each in asked.values():
+        _check_templates(each.templates)
+    faces = CLASS not in asked
+    known = next((names for name, names in _VECTORS.items() if name in title), ())
+    vector = {name: asked[name].classes if name in asked else _binary(name, asked) for name in known}
+    described = Described(() if faces else asked[CLASS].classes, vector)
+    found = load_web_dataset(
+        shards_of(_shards(location)), Schema(), name=title, licence="not stated", described=described, source=f"the web dataset {title}"
+    )
+    held = {name: each for name, each in asked.items() if name in found.levels}
+    if not held:
+        why = f"the samples have {', '.join(found.levels)}; classes are given for {', '.join(asked)}"
+        raise DataError(f"{title} holds no true class", why=why, fix="give each sample a .cls member: the place of its class")
+    given = {each.name: getattr(found, each.name) for each in fields(Dataset)}
+    return BenchmarkDataset(**given, asked=held, without_truth=tuple(name for name in asked if name not in held))
+
+
+def _binary(name: str, asked: Mapping[str, ClassPrompts]) -> Group:
+    if name != "race_binary" or "race" not in asked or len(asked["race"].classes) <= _WHITE:
+        return ()
+    white = asked["race"].classes[_WHITE]
+    return white, f"not {white}"
+
+
+def _lines(location: str, name: str) -> list[str]:
+    try:
+        text = read_whole(joined(location, name), _MOST_TEXT).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{name} is not UTF-8", fix="write it again") from error
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if not lines:
+        raise DataError(f"{name} is empty", fix="download it again")
+    return lines
+
+
+def _by_objective(classes: Sequence[str], templates: Sequence[str]) -> dict[str, ClassPrompts]:
+    """Return what is asked: one question of all classes, or one for each word before a colon that classes and templates share."""
+    split = [[line.partition(":") for line in lines] for lines in (classes, templates)]
+    named = [{word for word, colon, _ in lines if colon and word.isidentifier()} for lines in split]
+    if not all(colon for lines in split for _, colon, _ in lines) or named[0] != named[1] or not named[0]:
+        return {CLASS: ClassPrompts(tuple(classes), tuple(templates))}
+    grouped = {word: [tuple(text.strip() for each, _, text in lines if each == word) for lines in split] for word in sorted(named[0])}
+    return {word: ClassPrompts(*both) for word, both in grouped.items()}
+
+
+def _check_templates(templates: Sequence[str]) -> None:
+    for template in templates:
+        if sum(template.count(place) for place in PLACES) != 1:
+            what, why = f"{TEMPLATES}: a template without a place for the class, or with several", f"found {template[:80]!r}"
+            raise DataError(what, why=why, fix="write {c} once in each: a photo of a {c}.")
+
+
+def _shards(location: str) -> list[str]:
+    """Return where the shards lie: as many as ``nshards.txt`` says, or all that a folder holds."""
+    folder = joined(location, SPLIT)
+    try:
+        text = read_whole(joined(folder, SHARDS), _MOST_TEXT).decode("ascii", "replace").strip()
+    except DataError as error:
+        found = [] if is_url(location) else [str(path) for path in tar_files(Path(folder))]
+        if not found:
+            raise DataError(f"{SPLIT}/{SHARDS} is missing", why="it says how many shards there are", fix="download it") from error
+        return found
+    if not text.isdigit() or not 0 < int(text) <= 100_000:
+        raise DataError(f"{SPLIT}/{SHARDS} holds {text[:40]!r}", fix="it says how many shards there are: 4")
+    return [joined(folder, f"{number}.tar") for number in range(int(text))]

@@ -1,0 +1,199 @@
+"""Data behind a URL: Parquet with the images in it, read a row group at a time, and tables with images beside them, read one by one."""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import lru_cache
+from itertools import accumulate
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from audit.data import arrow
+from audit.data.assemble import Origin, assemble
+from audit.data.files import name_fault
+from audit.data.images import MAX_BYTES, UnreadableImage
+from audit.data.lazy import LazyImages
+from audit.data.schema import Cells, Schema, check_columns, image_column, quoted, with_known_image_column
+from audit.data.streams.braces import expanded_names
+from audit.data.streams.sources import MOST_TABLE, ByteSource, SourceFile, joined, listed, open_source, read_whole
+from audit.data.streams.webdataset import is_web_dataset, load_web_dataset, shards_of
+from audit.data.table import read_cells
+from audit.errors import DataError, UnsafeError, UsageError
+from audit.types import Dataset
+from contrastive.tables import PARQUET, TEXT, ending_of
+from contrastive.tables.parquet import first_line
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+MOST_GROUP = 2**30
+"""Bytes of one row group, which is read whole."""
+
+
+def load_url(location: str, schema: Schema, *, name: str, licence: str, encoding: str | None = None) -> Dataset:
+    """Return the data set behind a URL: tar shards, Parquet, a table with images beside it, or a folder that can be listed.
+
+    UsageError for anything else; DataError if it cannot be read, or images are named by anything but relative paths; MachineError if it is
+    out of reach.
+    """
+    if is_web_dataset(location):
+        return load_web_dataset(shards_of(expanded_names(location)), schema, name=name, licence=licence)
+    path = Path(location.partition("?")[0])
+    if not path.suffix:
+        return _load_folder(location, schema, name, licence)
+    if ending_of(path) in PARQUET:
+        return _load_parquet([(each, open_source(each)) for each in expanded_names(location)], schema, Origin(name, "Parquet", licence))
+    if ending_of(path) in TEXT:
+        return _load_table(location, schema, Origin(name, f"the table {path.name}", licence), encoding)
+    why = f"{path.name[:80]!r} is none of tar, Parquet and a table of text"
+    raise UsageError("a URL of data that cannot be read", why=why, fix="name tar shards, Parquet files, or a label table")
+
+
+def _load_folder(location: str, schema: Schema, name: str, licence: str) -> Dataset:
+    """Return the data set of a folder that can be listed: its tar shards, else its Parquet files, else its only label table."""
+    names = listed(location)
+    if shards := [each for each in names if is_web_dataset(each)]:
+        opened = [open_source(joined(location, each)) for each in shards]
+        return load_web_dataset(opened, schema, name=name, licence=licence)
+    if found := [joined(location, each) for each in names if ending_of(Path(each)) in PARQUET]:
+        return _load_parquet([(each, open_source(each)) for each in found], schema, Origin(name, "Parquet", licence))
+    tables = [joined(location, each) for each in names if ending_of(Path(each)) in TEXT]
+    if len(tables) != 1:
+        why = f"found {', '.join(names[:10]) or 'nothing'}"
+        what = f"{'several label tables' if tables else 'no data'} in the folder of the URL"
+        raise DataError(what, why=why, fix="name the tar shards, the Parquet files, or the label table")
+    return load_url(tables[0], schema, name=name, licence=licence)
+
+
+# ---- a table with images beside it ---------------------------------------------------------------------------------------------------
+
+
+def _load_table(location: str, schema: Schema, origin: Origin, encoding: str | None) -> Dataset:
+    content = read_whole(location, MOST_TABLE)
+    with tempfile.TemporaryDirectory() as folder:  # readers of tables take files
+        path = Path(folder) / Path(location.partition("?")[0]).name
+        path.write_bytes(content)
+        cells = read_cells(path, encoding)
+    return _with_images_beside(cells, location, schema, origin)
+
+
+def _with_images_beside(cells: Cells, location: str, schema: Schema, origin: Origin) -> Dataset:
+    schema, notes = with_known_image_column(schema, list(cells.columns))
+    check_columns(schema, list(cells.columns), cells.place)
+    names = cells.columns[image_column(schema, list(cells.columns), cells.place)]
+    for row, name in enumerate(names):
+        if fault := name_fault(name):  # a URL in a table is one that nobody has named
+            what = f"an image path is not allowed ({fault} {quoted(name)})"
+            raise DataError(what, where=f"{cells.place}, {cells.where(row)}", fix="use paths relative to the table's folder")
+    folder = location.partition("?")[0].rpartition("/")[0]
+    ids = list(map(arrow.row_id, names))
+    images = LazyImages(len(ids), lambda row: _image(joined(folder, ids[row])))
+    return assemble(images, ids, cells, schema, replace(origin, notes=(*origin.notes, *notes)))
+
+
+def _image(location: str) -> bytes:
+    try:
+        return read_whole(location, MAX_BYTES)
+    except DataError as error:
+        raise UnreadableImage("missing file") from error
+    except UnsafeError as error:
+        raise UnreadableImage("too large") from error
+
+
+# ---- Parquet -------------------------------------------------------------------------------------------------------------------------
+
+
+def _load_parquet(files: Sequence[tuple[str, ByteSource]], schema: Schema, origin: Origin) -> Dataset:
+    """Return the data set in Parquet files of one table; texts are read whole, images a row group at a time."""
+    import pyarrow as pa
+
+    opened = [_opened(source) for _, source in files]
+    columns, first = opened[0].schema_arrow, files[0][1].name
+    described = arrow.hub_features(columns, first)
+    for (_, source), file in zip(files[1:], opened[1:], strict=True):
+        if set(file.schema_arrow.names) != set(columns.names) or arrow.hub_features(file.schema_arrow, source.name) != described:
+            why = f"found {', '.join(file.schema_arrow.names)[:300]}"
+            raise DataError(f"{source.name} has other columns than {first}", why=why, fix="name the files of one table")
+    place = first if len(files) == 1 else f"{len(files)} files {first} ..."
+    embedded = arrow.embedded_column(schema, columns)
+    named = schema if embedded else with_known_image_column(schema, columns.names)[0]
+    texts = arrow.text_columns(named, columns, place)
+    try:
+        tables = [_columns_of(file, source.name, texts) for (_, source), file in zip(files, opened, strict=True)]
+        cells = arrow.cells(pa.concat_tables(tables, promote_options="permissive"), described, named, place)
+    except pa.ArrowException as error:
+        raise DataError(f"{place} cannot be read", why=first_line(error), fix="download or write it again") from error
+    origin = replace(origin, source=f"Parquet behind a URL: {place}")
+    if embedded is None:
+        return _with_images_beside(cells, files[0][0], named, origin)
+    paths: list[str | None] = [None] * len(cells.numbers)
+    if arrow.names_images(columns.field(embedded).type):
+        read = [_columns_of(file, source.name, [f"{embedded}.path"]) for (_, source), file in zip(files, opened, strict=True)]
+        paths = [cell and cell["path"] for table in read for cell in table.column(0).to_pylist()]
+    ids, notes = arrow.image_ids(named, cells.columns, paths)
+    images = _held_images(opened, [source.name for _, source in files], embedded)
+    return assemble(images, ids, cells, schema, replace(origin, notes=(*origin.notes, *notes)))
+
+
+def _opened(source: ByteSource) -> Any:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        file = pq.ParquetFile(SourceFile(source), pre_buffer=False)
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(f"cannot read {source.name} as Parquet", why=first_line(error), fix="download or write it again") from error
+    for group in range(file.metadata.num_row_groups):
+        if (held := file.metadata.row_group(group).total_byte_size) > MOST_GROUP:
+            why = f"its row group {group + 1} takes {held:,} bytes; allowed are {MOST_GROUP:,}"
+            raise UnsafeError(f"{source.name} would fill the memory", why=why, fix="write it again with smaller row groups")
+    return file
+
+
+def _columns_of(file: Any, name: str, columns: Sequence[str]) -> pa.Table:
+    """Return columns of all row groups; UnsafeError where they unfold to more than a table may hold."""
+    import pyarrow as pa
+
+    groups, held = [], 0
+    for batch in file.iter_batches(columns=list(columns)):
+        held += batch.nbytes
+        if held > MOST_TABLE:
+            raise UnsafeError(f"{name} would fill the memory", why=f"its texts take over {MOST_TABLE:,} bytes", fix="leave columns out")
+        groups.append(batch)
+    return pa.Table.from_batches(groups, schema=groups[0].schema if groups else file.schema_arrow.empty_table().select(columns).schema)
+
+
+def _held_images(files: Sequence[Any], names: Sequence[str], column: str) -> LazyImages:
+    """Return the images in a column of Parquet files; one row group is held at a time."""
+    sizes = [(file, group, files[file].metadata.row_group(group).num_rows) for file in range(len(files)) for group in _groups(files[file])]
+    starts = list(accumulate((rows for _, _, rows in sizes), initial=0))
+    lock = threading.Lock()
+
+    @lru_cache(maxsize=1)
+    def cells(place: int) -> pa.ChunkedArray:
+        import pyarrow as pa
+
+        file, group, _ = sizes[place]
+        try:
+            return files[file].read_row_group(group, columns=[column]).column(0)
+        except (pa.ArrowException, OSError) as error:
+            raise UnreadableImage("damaged data file") from error
+
+    def read(row: int) -> bytes:
+        place = bisect_right(starts, row) - 1
+        with lock:
+            cell = cells(place)[row - starts[place]].as_py()
+        data = cell.get("bytes") if isinstance(cell, dict) else cell
+        if data is None:  # it names a file instead: of a URL nothing lies beside it
+            raise UnreadableImage("missing file")
+        return arrow.image_content(cell, [])
+
+    return LazyImages(starts[-1], read)
+
+
+def _groups(file: Any) -> range:
+    return range(file.metadata.num_row_groups)

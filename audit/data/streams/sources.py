@@ -1,0 +1,259 @@
+"""Bytes behind a path or a URL, read at any place: of a remote file a few blocks are held, whatever its size.
+
+Only what a person has named is asked for: a name inside a data file is never a URL (`audit.data.files.name_fault`).
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import urllib.error
+import urllib.request
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Lock
+from typing import Any, Protocol
+from urllib.parse import quote, unquote, urlsplit
+
+from audit.errors import DataError, MachineError, UnsafeError, UsageError
+from contrastive.tables.parquet import first_line
+
+TIMEOUT_S = 60
+BLOCK, HELD = 4 * 2**20, 8
+"""Bytes that are asked for at a time, and how many such blocks of a file are held."""
+MOST_TABLE = 2**30
+"""Bytes of a table behind a URL, which is read whole."""
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
+_PACKAGES = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "az": "adlfs", "abfs": "adlfs"}
+
+
+class ByteSource(Protocol):
+    """A file that is read at any place, by any number of threads."""
+
+    @property
+    def name(self) -> str:
+        """What messages call it: its last part, without query or machine."""
+        ...
+
+    @property
+    def size(self) -> int: ...
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Return bytes of the file, fewer where it ends; MachineError if they cannot be had."""
+        ...
+
+
+def is_url(location: str) -> bool:
+    """Whether a location is a URL, ``hf:ORG/NAME`` is not.
+
+    Examples
+    --------
+    >>> is_url("s3://bucket/0.tar"), is_url("hf:org/name"), is_url("C://x"), is_url("here/0.tar")
+    (True, False, False, False)
+    """
+    return _SCHEME.match(location) is not None
+
+
+def open_source(location: str) -> ByteSource:
+    """Return the file at a path or URL; DataError if it does not exist, MachineError if it is out of reach."""
+    scheme = found[1].lower() if (found := _SCHEME.match(location)) else ""
+    if scheme in ("http", "https"):
+        return _Blocks(_HttpFile(location))
+    if scheme in ("", "file"):
+        return _LocalFile(Path(unquote(urlsplit(location).path)) if scheme else Path(location))
+    return _Blocks(_FsspecFile(location))
+
+
+def read_whole(location: str, most: int) -> bytes:
+    """Return a whole file at a path or URL; UnsafeError if it is larger than `most` bytes; other errors as of `open_source`."""
+    source = _HttpFile(location) if location.lower().startswith(("http://", "https://")) else open_source(location)
+    if source.size > most:
+        raise UnsafeError(f"{source.name} has {source.size:,} bytes", why=f"at most {most:,} are read at once", fix="write it in parts")
+    return source.read(0, source.size)
+
+
+def listed(folder: str) -> list[str]:
+    """Return the names in a folder behind a URL, sorted; UsageError where the protocol has no list."""
+    if folder.lower().startswith(("http://", "https://")):
+        raise UsageError("a folder behind HTTP cannot be listed", fix="name the table, the Parquet files, or {000000..000127}.tar")
+    system, path = _file_system(folder)
+    try:
+        return sorted(Path(each).name for each in system.ls(path, detail=False))
+    except FileNotFoundError as error:
+        raise DataError("no folder at the URL", fix="check the URL") from error
+    except Exception as error:  # each file system has its own
+        raise MachineError("cannot list the folder of the URL", why=first_line(error), fix="check URL, network and rights") from error
+
+
+def joined(folder: str, name: str) -> str:
+    """Return where a file below a folder lies: `name` is relative and was checked, and says nothing but a path.
+
+    Examples
+    --------
+    >>> joined("https://example.org/data", "a b/1?.jpg"), joined("memory://data/", "1.jpg")
+    ('https://example.org/data/a%20b/1%3F.jpg', 'memory://data/1.jpg')
+    """
+    plain = quote(name) if folder.lower().startswith(("http://", "https://", "file://")) else name
+    return f"{folder.rstrip('/')}/{plain}"
+
+
+class _LocalFile:
+    def __init__(self, path: Path):
+        self._path, self.name = path, path.name
+        try:
+            if not path.is_file():
+                raise DataError(f"no file {str(path)!r}", fix="check the path")
+            self.size = path.stat().st_size
+        except OSError as error:
+            raise DataError(f"cannot read {path.name}", why=error.strerror) from error
+
+    def read(self, offset: int, length: int) -> bytes:
+        try:
+            with self._path.open("rb") as file:  # a position of its own: any number of threads may read at once
+                return os.pread(file.fileno(), length, offset)
+        except OSError as error:
+            raise MachineError(f"cannot read {self.name}", why=error.strerror or str(error), fix="check the disk") from error
+
+
+class _NoOtherScheme(urllib.request.HTTPRedirectHandler):
+    """Follows a redirection to HTTP or HTTPS, and not from the second to the first."""
+
+    def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
+        if not newurl.startswith("https://") and not (newurl.startswith("http://") and req.full_url.startswith("http://")):
+            raise urllib.error.HTTPError(req.full_url, code, "it leads to something that is not HTTPS", headers, fp)
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+class _HttpFile:
+    def __init__(self, url: str):
+        if urlsplit(url).username is not None:
+            raise UsageError("a URL with a name or a password in it", why="results say how a run was started", fix="leave them out")
+        self._url, self.name = url, unquote(Path(urlsplit(url).path).name) or "the URL"
+        self._opener = urllib.request.build_opener(_NoOtherScheme)
+        with self._asked({}, "HEAD") as answer:
+            length, self.ranges = answer.headers.get("Content-Length"), answer.headers.get("Accept-Ranges", "") != "none"
+        if length is None or not length.isdigit():
+            raise MachineError(f"the server does not say how long {self.name} is", fix="download it, and name the file")
+        self.size = int(length)
+
+    def read(self, offset: int, length: int) -> bytes:
+        last = min(offset + length, self.size) - 1
+        if last < offset:
+            return b""
+        with self._asked({"Range": f"bytes={offset}-{last}"}) as answer:
+            whole = answer.status == 200
+            if whole and (offset or last + 1 < self.size):
+                raise MachineError(
+                    f"the server does not give parts of {self.name}", why="it answers a request for a range with the whole file",
+                    fix="download it, and name the file",
+                )  # fmt: skip
+            content: bytes = answer.read(last + 1 - offset)
+        if len(content) != last + 1 - offset:
+            raise MachineError(f"the connection broke while reading {self.name}", fix="run it again")
+        return content
+
+    @contextmanager
+    def _asked(self, headers: dict[str, str], method: str = "GET") -> Iterator[Any]:
+        try:
+            request = urllib.request.Request(self._url, headers=headers, method=method)  # noqa: S310  (only http and https come here)
+            with self._opener.open(request, timeout=TIMEOUT_S) as answer:
+                yield answer
+        except urllib.error.HTTPError as error:
+            if error.code in (404, 410):
+                raise DataError(f"no file {self.name!r} at its URL", why=f"the server answers {error.code}", fix="check the URL") from error
+            raise MachineError(f"the server refuses {self.name}", why=f"{error.code} {error.reason}", fix="check the URL") from error
+        except (OSError, ValueError) as error:
+            raise MachineError(f"cannot reach the server of {self.name}", why=first_line(error), fix="check URL and network") from error
+
+
+class _FsspecFile:
+    def __init__(self, url: str):
+        self._system, self._path = _file_system(url)
+        self.name = Path(self._path).name
+        try:
+            found = self._system.info(self._path)
+        except FileNotFoundError as error:
+            raise DataError(f"no file {self.name!r} at its URL", fix="check the URL") from error
+        except Exception as error:  # each file system has its own
+            raise MachineError(f"cannot reach {self.name}", why=first_line(error), fix="check URL, network and rights") from error
+        if found.get("type") == "directory" or found.get("size") is None:
+            raise DataError(f"{self.name!r} is not a file", fix="name a file: a table, Parquet, or tar shards")
+        self.size = int(found["size"])
+
+    def read(self, offset: int, length: int) -> bytes:
+        try:
+            return bytes(self._system.cat_file(self._path, start=offset, end=min(offset + length, self.size)))
+        except Exception as error:
+            raise MachineError(f"cannot read {self.name}", why=first_line(error), fix="check URL, network and rights") from error
+
+
+def _file_system(url: str) -> tuple[Any, str]:
+    """Return the file system of a URL, and the path in it."""
+    import fsspec
+
+    scheme = url.partition("://")[0].lower()
+    if "::" in url or scheme not in fsspec.available_protocols():
+        raise UsageError(f"no way to read {scheme}://", why="it is not a file system that fsspec knows", fix="download the data")
+    try:
+        system, path = fsspec.core.url_to_fs(url)
+    except ImportError as error:
+        package = _PACKAGES.get(scheme, "the package that fsspec names")
+        raise MachineError(f"reading {scheme}:// requires {package}", why=first_line(error), fix=f"pip install {package}") from error
+    return system, str(path)
+
+
+class _Blocks:
+    """A remote file of which the last few blocks are held: headers and small files that follow each other cost one request."""
+
+    def __init__(self, file: _HttpFile | _FsspecFile):
+        self._file, self.name, self.size = file, file.name, file.size
+        self._held: OrderedDict[int, bytes] = OrderedDict()
+        self._lock = Lock()
+
+    def read(self, offset: int, length: int) -> bytes:
+        end = min(offset + length, self.size)
+        if end <= offset:
+            return b""
+        if end - offset > BLOCK * (HELD - 1):
+            return self._file.read(offset, end - offset)
+        parts = [self._block(number) for number in range(offset // BLOCK, (end - 1) // BLOCK + 1)]
+        start = offset - offset // BLOCK * BLOCK
+        return b"".join(parts)[start : start + end - offset]
+
+    def _block(self, number: int) -> bytes:
+        with self._lock:  # one request at a time: neighbours mostly want the same block
+            if number not in self._held:
+                self._held[number] = self._file.read(number * BLOCK, BLOCK)
+                if len(self._held) > HELD:
+                    self._held.popitem(last=False)
+            self._held.move_to_end(number)
+            return self._held[number]
+
+
+class SourceFile(io.RawIOBase):
+    """A source as a file that can be read and sought in."""
+
+    def __init__(self, source: ByteSource):
+        self._source, self._place = source, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        self._place = offset + {0: 0, 1: self._place, 2: self._source.size}[whence]
+        return self._place
+
+    def tell(self) -> int:
+        return self._place
+
+    def readinto(self, buffer: Any) -> int:
+        content = self._source.read(self._place, len(buffer))
+        buffer[: len(content)] = content
+        self._place += len(content)
+        return len(content)

@@ -1,0 +1,201 @@
+"""Web datasets: tar shards of images with ``.json``, ``.cls``, ``.txt`` or ``.npy`` beside each, as a data set."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import re
+from array import array
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from audit.data.assemble import Origin, assemble
+from audit.data.images import MAX_BYTES, UnreadableImage
+from audit.data.lazy import LazyImages
+from audit.data.schema import Cells, Schema, check_columns
+from audit.data.streams.sources import ByteSource, open_source
+from audit.data.streams.tars import Sample, samples
+from audit.errors import DataError
+from audit.types import Dataset, Group
+
+CLASS, CAPTION = "class", "txt"
+"""Columns that ``.cls`` and ``.txt`` members make; the second only where a schema declares it."""
+_TAR = re.compile(r"\.tar([?#].*)?$", re.IGNORECASE)
+_MISSING = (-1, 0)
+
+
+@dataclass(frozen=True)
+class Described:
+    """What numbers in a web dataset stand for."""
+
+    classes: Group = ()
+    """Of the number in a ``.cls`` member; empty: the text itself is the class."""
+    vector: Mapping[str, Group] = field(default_factory=dict)
+    """Names of the numbers of an ``.npy`` member in their order, and what each number stands for; without names, the number itself.
+    Empty: they are called ``npy 1``, ``npy 2``, …"""
+
+
+def is_web_dataset(location: str) -> bool:
+    """Whether a location names tar shards.
+
+    Examples
+    --------
+    >>> is_web_dataset("data/{000000..000127}.tar"), is_web_dataset("s3://b/0.tar"), is_web_dataset("data/labels.csv")
+    (True, True, False)
+    """
+    return _TAR.search(location) is not None
+
+
+def shards_of(names: Sequence[str]) -> list[ByteSource]:
+    """Return the shards at some paths or URLs, in order; DataError naming the one that is missing."""
+    found = []
+    for name in names:
+        try:
+            found.append(open_source(name))
+        except DataError as error:
+            if len(names) == 1:
+                raise
+            what, why = f"the shard {name.rpartition('/')[2]!r} is missing", f"{len(names)} shards are named, {len(found)} stand before it"
+            raise DataError(what, why=why, fix="download it, or name the shards that are there") from error
+    return found
+
+
+def load_web_dataset(
+    shards: Sequence[ByteSource], schema: Schema, *, name: str, licence: str, described: Described | None = None, source: str | None = None
+) -> Dataset:
+    """Return the data set of tar shards: each is scanned once for identifiers and attributes, images are read when asked for.
+
+    A value of a ``.json`` member is an attribute where it is text, a number or a truth value; ``.cls`` is the attribute ``class``. Keys
+    identify the images, with their shard where they repeat. DataError naming shard and member that cannot be read, UnsafeError for a
+    pickled member.
+    """
+    rows = _Rows(described or Described(), schema)
+    for number, shard in enumerate(shards):
+        before = len(rows.keys)
+        for sample in samples(shard, rows.wanted):
+            rows.add(sample, number, shard.name)
+        if len(rows.keys) == before:
+            raise DataError(f"{shard.name} holds no sample", fix="members of a sample are called alike: 000017.jpg, 000017.json")
+    place = shards[0].name if len(shards) == 1 else f"{len(shards)} shards {shards[0].name} ..."
+    columns = rows.columns()
+    if not columns:
+        why = "no sample has a .json or .cls member with a value"
+        raise DataError(f"{place} has no attributes", why=why, fix="give attributes: --attributes-from TABLE, or .json beside each image")
+    check_columns(schema, list(columns), place)
+    cells = Cells(columns, range(1, len(rows.keys) + 1), place, "sample")
+    origin = Origin(name, source or f"the web dataset {place}", licence)
+    return assemble(rows.images(shards), rows.ids([shard.name for shard in shards]), cells, schema, origin)
+
+
+class _Rows:
+    """Samples as they are met: keys, places of images, and columns of text, each text held once."""
+
+    def __init__(self, described: Described, schema: Schema):
+        self._described = described
+        captions = any(CAPTION in column.sources for column in schema.columns)
+        self.wanted = frozenset({"json", "cls", "npy", *([CAPTION] if captions else [])})
+        self.keys: list[str] = []
+        self._places = array("q")
+        """Shard, offset and length of each image, end to end."""
+        self._cells: dict[str, list[str]] = {}
+        self._texts: dict[str, str] = {}
+
+    def add(self, sample: Sample, shard: int, place: str) -> None:
+        row = len(self.keys)
+        self.keys.append(sample.key)
+        self._places.extend((shard, *(sample.image or _MISSING)))
+        where = f"{place}, sample {sample.key[:80]!r}"
+        for name, text in dict(self._described_by(sample, where)).items():
+            column = self._cells.setdefault(name, [])
+            column += [""] * (row - len(column))
+            column.append(self._texts.setdefault(text, text))
+
+    def columns(self) -> dict[str, list[str]]:
+        return {name: [*column, *[""] * (len(self.keys) - len(column))] for name, column in self._cells.items()}
+
+    def ids(self, shards: Sequence[str]) -> list[str]:
+        if len(set(self.keys)) == len(self.keys):
+            return self.keys
+        return [f"{shards[shard]}/{key}" for key, shard in zip(self.keys, self._places[::3], strict=True)]
+
+    def images(self, shards: Sequence[ByteSource]) -> LazyImages:
+        places = np.array(self._places, np.int64).reshape(-1, 3)
+
+        def read(row: int) -> bytes:
+            shard, offset, length = map(int, places[row])
+            if offset < 0:
+                raise UnreadableImage("missing file")
+            if length > MAX_BYTES:
+                raise UnreadableImage("too large")
+            content: bytes = shards[shard].read(offset, length)
+            if len(content) < length:
+                raise UnreadableImage("damaged data file")
+            return content
+
+        return LazyImages(len(places), read)
+
+    def _described_by(self, sample: Sample, where: str) -> Iterable[tuple[str, str]]:
+        for ending, content in sample.described.items():
+            if ending == "npy":
+                yield from self._numbers(content, where)
+                continue
+            try:
+                text = content.decode("utf-8-sig")
+            except UnicodeDecodeError as error:
+                raise DataError(f"a .{ending} member that is not UTF-8", where=where, fix="write the data again") from error
+            if ending == "json":
+                yield from _values(text, where)
+            elif ending == "cls":
+                yield CLASS, _named(text.strip(), self._described.classes, where)
+            else:
+                yield ending, text.strip()
+
+    def _numbers(self, content: bytes, where: str) -> Iterable[tuple[str, str]]:
+        """Give the numbers of an ``.npy`` member, by name; objects are never unpickled."""
+        try:
+            vector = np.load(io.BytesIO(content), allow_pickle=False).reshape(-1)
+        except (ValueError, OSError, EOFError, SyntaxError, MemoryError) as error:
+            raise DataError("an .npy member that cannot be read", where=where, why=str(error)[:200], fix="write the data again") from error
+        if vector.dtype.kind not in "iubf":
+            raise DataError(f"an .npy member of {vector.dtype}", where=where, fix="numbers are expected")
+        named = dict(self._described.vector) or {f"npy {place}": () for place in range(1, len(vector) + 1)}
+        if len(named) != len(vector):
+            why = f"expected {', '.join(named)}"
+            raise DataError(f"an .npy member of {len(vector)} numbers", where=where, why=why, fix="write the data again")
+        for (name, values), number in zip(named.items(), vector.tolist(), strict=True):
+            yield name, _named("" if isinstance(number, float) and math.isnan(number) else f"{number:g}", values, where)
+
+
+def _named(text: str, names: Group, where: str) -> str:
+    """Return what a number stands for, where names are known; a negative one is a missing value."""
+    if not names or not text:
+        return text
+    number = int(text) if re.fullmatch(r"-?\d{1,9}", text) else len(names)
+    if number >= len(names):
+        raise DataError(f"the number {text[:20]!r} stands for nothing", where=where, why=f"there are {len(names)} names", fix="check them")
+    return names[number] if number >= 0 else ""
+
+
+def _values(text: str, where: str) -> Iterable[tuple[str, str]]:
+    """Give the plain values of a JSON object; lists and objects in it are no attributes."""
+    try:
+        found: Any = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise DataError("a .json member that cannot be read", where=where, why=str(error)[:200], fix="write the data again") from error
+    if not isinstance(found, dict):
+        raise DataError(f"a .json member that holds {type(found).__name__}", where=where, fix='an object: {"race": "Black"}')
+    for name, value in found.items():
+        if value is None or isinstance(value, str | bool | int | float):
+            missing = value is None or (isinstance(value, float) and math.isnan(value))
+            yield name, "" if missing else str(value)
+
+
+def tar_files(folder: Path) -> list[Path]:
+    """Return the tar shards of a folder, in the order of their names; numbers as numbers: 2.tar before 10.tar."""
+    found = [path for path in folder.glob("*.tar") if path.is_file()]
+    return sorted(found, key=lambda path: [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", path.name)])
