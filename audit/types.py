@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 __all__ = [
     "SAME_ANSWER", "UNCLEAR", "UNKNOWN", "AnalysisPlan", "Answerer", "Better", "CellReference", "Claim", "Dataset", "Embeddings",
     "Encoder", "Exclusion", "Group", "ImageEncoder", "LabelSet", "LoadOptions", "Measurement", "ModelRecord", "Note", "PairedClaim",
-    "Predictions", "Probe", "ProbeData", "PublishedRow", "PublishedTable", "Question", "RowOptions", "Settings", "Specification",
-    "SpecificationPlan", "Writer",
+    "Predictions", "Probe", "ProbeData", "PublishedRow", "PublishedTable", "Question", "RowOptions", "ScoreBins", "Settings",
+    "Specification", "SpecificationPlan", "Writer",
 ]  # fmt: skip
 
 Better = Literal["high", "low", "neither"]
@@ -169,6 +169,20 @@ class Measurement:
 
 
 @dataclass(frozen=True)
+class ScoreBins:
+    """How sure the answers were, counted in fixed bins as they were read: one row a bin, level, true answer and answer."""
+
+    level: np.ndarray
+    """str[r]: of one attribute."""
+    y_true: np.ndarray | None
+    y_pred: np.ndarray
+    confidence: Float[np.ndarray, "r"]
+    """Mean probability of the answers in the bin."""
+    n: Int[np.ndarray, "r"]
+    """Images."""
+
+
+@dataclass(frozen=True)
 class Predictions:
     """What the model answered."""
 
@@ -193,6 +207,10 @@ class Predictions:
     """How much each image counts for, above 0; only ratios within a group matter. None: every image counts once."""
     count: Int[np.ndarray, "n"] | None = None
     """How many images each row stands for, where predictions were counted as they were read; None: every row is one image."""
+    binned: Mapping[str, ScoreBins] = field(default_factory=dict)
+    """attribute -> how sure the answers were, where scores were counted as they were read."""
+    margin_count: Int[np.ndarray, "n"] | None = None
+    """How many images each `margin` is of, where those of parts were counted in bins; None: one each."""
 
     @property
     def images(self) -> int:

@@ -297,13 +297,14 @@ def _measurement_record(
 ) -> MeasurementRecord:
     counted = pd.Series(predictions.images_of_rows).groupby(predictions.y_pred).sum()
     margin, labels = predictions.margin, measurement.label_set
+    images = np.ones(len(margin), np.int64) if predictions.margin_count is None else predictions.margin_count
     return MeasurementRecord(
         name=measurement.name, question=measurement.question, preset=measurement.preset, labels=labels.labels,
         prompts={label: labels.prompts.get(label, ()) for label in labels.labels} if measurement.options else labels.prompts,
         answers=labels.answers, combine=labels.combine, truth=measurement.truth, outcomes=measurement.outcomes,
-        near_tie_margin=NEAR_TIE_MARGIN, near_ties=float(np.mean(margin < NEAR_TIE_MARGIN)) if len(margin) else None,
+        near_tie_margin=NEAR_TIE_MARGIN, near_ties=int(images[margin < NEAR_TIE_MARGIN].sum()) / int(images.sum()) if len(margin) else None,
         # Summed exactly: the order of the images must not show in the last digit.
-        mean_margin=math.fsum(margin) / len(margin) if len(margin) else None,
+        mean_margin=math.fsum(margin * images) / int(images.sum()) if len(margin) else None,
         answer_counts={answer: int(counted.get(answer, 0)) for answer in predictions.answers},
         asked=measurement.asked.text if measurement.asked else None, kind=measurement.kind,
         responsiveness=looks, row_texts=row_texts_record(measurement, dataset.texts),

@@ -62,13 +62,13 @@ def read_labels(column: pa.ChunkedArray, name: str, place: str, *, missing: bool
     return text
 
 
-def read_scores(table: pa.Table, names: Sequence[str]) -> ScoreColumns | None:
-    """Return the columns ``score:LABEL``, probabilities; None without such columns."""
+def read_scores(table: pa.Table, names: Sequence[str], start: int = 0) -> ScoreColumns | None:
+    """Return the columns ``score:LABEL``, probabilities; None without such columns. `start`: rows of the file that stand before."""
     if not names:
         return None
     values = np.empty((len(table), len(names)), np.float32)
     for place, name in enumerate(names):
-        column = as_numbers(table[name], name)
+        column = as_numbers(table[name], name, start)
         low, high = (end.as_py() for end in pc.min_max(column).values())
         if low < 0 or high > 1:
             raise DataError(

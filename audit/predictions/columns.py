@@ -178,20 +178,23 @@ def read_identifiers(table: pa.Table, name: str | None, cluster: str | None, pla
     return index
 
 
-def as_numbers(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
-    """Return a column of finite numbers, or raise `DataError` naming the first cell that is not one."""
+def as_numbers(column: pa.ChunkedArray, name: str, start: int = 0) -> pa.ChunkedArray:
+    """Return a column of finite numbers, or raise `DataError` naming the first cell that is not one.
+
+    `start` says how many rows of the file stand before, for the message.
+    """
     if pa.types.is_nested(column.type):
-        raise _not_a_number(name, 0, str(column.type))
+        raise _not_a_number(name, start, str(column.type))
     try:
         numbers = column.cast(pa.float64())
     except pa.ArrowException as error:
         text = column.cast(pa.string())
         place = pc.index(pc.match_substring_regex(text, r"^[ +-]*(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"), False).as_py()
-        raise _not_a_number(name, place, quoted(str(text[place].as_py()))) from error
+        raise _not_a_number(name, start + place, quoted(str(text[place].as_py()))) from error
     bad = pc.fill_null(pc.invert(pc.is_finite(numbers)), True)
     if pc.any(bad).as_py():
         place = pc.index(bad, True).as_py()
-        raise _not_a_number(name, place, str(numbers[place].as_py() if numbers[place].is_valid else "nothing"))
+        raise _not_a_number(name, start + place, str(numbers[place].as_py() if numbers[place].is_valid else "nothing"))
     return numbers
 
 

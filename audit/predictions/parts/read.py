@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -20,13 +21,14 @@ from audit.predictions.answers import Y_PRED, Y_TRUE, read_labels
 from audit.predictions.bins import Bins, bin_table
 from audit.predictions.columns import holds_labels, renamed
 from audit.predictions.parts.files import COUNTED, PartRows, batches, check_named, common_schema, parts_name, parts_of, sha256_of
-from audit.predictions.read import PredictionFile, read_answers
-from audit.predictions.rows import FEW_LEVELS, ID_COLUMNS, LABELS_KEY, ColumnOptions
+from audit.predictions.parts.scores import CountedScores, score_columns
+from audit.predictions.read import PLAIN, PredictionFile, read_answers
+from audit.predictions.rows import FEW_LEVELS, ID_COLUMNS, LABELS_KEY, ColumnOptions, MeasurementAnswers
 from audit.types import Note
 
 NOT_OF_ROWS = (
-    "single rows: parts are counted as they are read, so near-ties, calibration and thresholds of scores, pairs, clusters and weights "
-    "are not looked at",
+    "single rows: parts are counted as they are read (scores in bins of a thousandth), so the spread of scores, pairs, clusters and "
+    "weights are not looked at",
 )
 MOST_COMBINATIONS = 1_000_000
 _ROWS = "rows of parts"
@@ -53,15 +55,14 @@ def load_parts(path: Path, wanted: ColumnOptions) -> PredictionFile:
     check_named(named, [*(wanted.attributes or ()), *(each.column for each in wanted.bins)], place)
     keys, unused = _keys(schema, named, wanted)
     stored = dict(zip(named, schema.names, strict=True))
-    counted = _Counted(keys, wanted, place)
-    for batch in batches(parts, [stored[name] for name in keys]):
+    # Scores are of the question without a name; where only others are asked, nobody knows of which.
+    scores = score_columns(named) if Y_PRED in keys or not any(name.startswith(f"{Y_PRED}:") for name in keys) else ()
+    counted = _Counted(keys, wanted, place, CountedScores(scores) if scores else None)
+    for batch in batches(parts, [stored[name] for name in (*keys, *scores)]):
         counted.add(batch)
-    table = counted.together()
-    images = table[_ROWS].to_numpy()
-    asked = replace(wanted, prediction=None, truth=None, bins=())
-    answers, notes = read_answers(table.drop_columns([_ROWS]), asked, place, images)
+    answers, notes = counted.answers()
     left_out = (*unused, *(f"{quoted(name)} (more than {FEW_LEVELS} levels)" for name in counted.dropped))
-    facts: dict[str, Value] = {"parts": len(parts), "rows": int(images.sum())}
+    facts: dict[str, Value] = {"parts": len(parts), "rows": answers[0].predictions.images}
     counted_note = Note(COUNTED[1], {**facts, "columns": left_out}) if left_out else Note(COUNTED[0], facts)
     return PredictionFile(place, sha256_of(parts), answers, (*notes, *(each.note() for each in wanted.bins), counted_note), wanted.bins)
 
@@ -85,7 +86,7 @@ def _renamed(table: pa.Table, wanted: ColumnOptions, place: str) -> pa.Table:
 
 
 def _keys(schema: pa.Schema, named: Sequence[str], wanted: ColumnOptions) -> tuple[list[str], list[str]]:
-    """Return the columns to count by, and those that are not used: scores, identifiers, numbers and what is not text."""
+    """Return the columns to count by, and those that are not used: identifiers, numbers and what is not text."""
     asked = {*(wanted.attributes or wanted.slices), *(each.column for each in wanted.bins)}
     by_rule = not wanted.attributes and not wanted.slices
     keys, unused = [], []
@@ -94,7 +95,7 @@ def _keys(schema: pa.Schema, named: Sequence[str], wanted: ColumnOptions) -> tup
         candidate = by_rule and holds_labels(field.type) and not numeric and not name.startswith(SCORE) and name not in ID_COLUMNS
         if candidate or _is_answer(name) or name in asked:
             keys.append(name)
-        else:
+        elif not name.startswith(SCORE):
             unused.append(quoted(name))
     return keys, unused
 
@@ -106,15 +107,18 @@ def _is_answer(name: str) -> bool:
 class _Counted:
     """Combinations and how often each occurs, of as many batches as were added."""
 
-    def __init__(self, keys: Sequence[str], wanted: ColumnOptions, place: str):
-        self._keys, self._wanted, self._place = list(keys), wanted, place
+    def __init__(self, keys: Sequence[str], wanted: ColumnOptions, place: str, scores: CountedScores | None):
+        self._keys, self._wanted, self._place, self._scores = list(keys), wanted, place, scores
         self._fixed = {*(wanted.attributes or wanted.slices), *(each.column for each in wanted.bins)}
         self._held: list[pa.Table] = []
         self.dropped: list[str] = []
 
     def add(self, batch: PartRows) -> None:
-        rows = _renamed(batch.rows, self._wanted, batch.part).select(self._keys)
-        rows = _cut(rows, self._wanted.bins, batch)
+        rows = _cut(_renamed(batch.rows, self._wanted, batch.part), self._wanted.bins, batch)
+        if self._scores is not None:
+            rows = self._scores.add(rows, self._attributes, batch)
+            self._keys += [] if Y_PRED in self._keys else [Y_PRED]
+        rows = rows.select(self._keys)
         found = rows.group_by(self._keys, use_threads=False).aggregate([([], "count_all")])
         found = found.set_column(found.column_names.index("count_all"), _ROWS, found["count_all"])
         self._check_answers(found, rows, batch)
@@ -122,12 +126,35 @@ class _Counted:
         if len(self._held) > _OFTEN:
             self._held = [self.together()]
 
+    @property
+    def _attributes(self) -> list[str]:
+        return [name for name in self._keys if not _is_answer(name)]
+
+    def answers(self) -> tuple[tuple[MeasurementAnswers, ...], tuple[Note, ...]]:
+        """Return the answers to each question, and what is noteworthy of the table."""
+        table = self.together()
+        images = table[_ROWS].to_numpy()
+        asked, rows = replace(self._wanted, prediction=None, truth=None, bins=()), table.drop_columns([_ROWS])
+        if self._scores is None:
+            return read_answers(rows, asked, self._place, images)
+        answers, notes = read_answers(self._scores.without(rows), asked, self._place, images)
+        margin, margin_count = self._scores.margins()
+        found = []
+        for each in answers:
+            given = replace(each.predictions, scores=np.zeros((len(images), 0), np.float32), margin=np.zeros(0, np.float32))
+            if each.measurement == PLAIN:
+                binned = self._scores.binned(list(map(str, given.attributes.columns)))
+                given = replace(given, margin=margin, margin_count=margin_count, binned=binned)
+            found.append(replace(each, predictions=given))
+        differ = self._scores.not_the_highest
+        return tuple(found), (*notes, *([Note("not_the_highest_score", {"count": differ})] if differ else []))
+
     def together(self) -> pa.Table:
         """Return one row a combination, in the order in which they were met first, and drop the columns of too many levels."""
         if not self._held:
             raise DataError(f"{self._place} has columns but no rows", fix="give parts with one row a prediction")
         summed = self._summed(pa.concat_tables(self._held, promote_options="permissive"))
-        for name in [name for name in self._keys if name not in self._fixed and not _is_answer(name)]:
+        for name in [name for name in self._attributes if name not in self._fixed]:
             if pc.count_distinct(summed[name]).as_py() > FEW_LEVELS:
                 self._keys.remove(name)
                 self.dropped.append(name)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from audit.records.evidence import Calibration, Estimate, GroupCalibration, ReliabilityBin
-from audit.statistics.counts.rows import RowEvents
+from audit.statistics.counts.rows import row_events
 from audit.statistics.evidence.inputs import DRAWS, EvidenceInputs, Judged, Scored, slices
 from audit.statistics.intervals import wilson
+from audit.statistics.metrics import METRICS
 from audit.statistics.null import generator
 from audit.statistics.resampling import resample_counts
 from audit.types import UNKNOWN, Settings
@@ -30,14 +31,12 @@ def by_measurement(inputs: EvidenceInputs) -> dict[str, tuple[Calibration, ...]]
 
 
 def _by_slice(scored: Scored, settings: Settings) -> tuple[Calibration, ...]:
-    truth = scored.predictions.y_true
-    if truth is None or not scored.usable:
+    if scored.predictions.y_true is None or not scored.usable:
         return ()
-    known = truth != UNKNOWN
-    rows = RowEvents(known, known & (truth == scored.predictions.y_pred))
-    name = scored.measurement.name
+    name, right = scored.measurement.name, METRICS["accuracy"]
     return tuple(
-        Calibration(by, calibration(scored.judged(by, rows), settings, f"{name}/{' x '.join(by)}")) for by in slices(scored.measurement)
+        Calibration(by, calibration(scored.judged(by, row_events(scored.rows(by), right, None)), settings, f"{name}/{' x '.join(by)}"))
+        for by in slices(scored.measurement)
     )
 
 
@@ -52,8 +51,12 @@ def bin_of(confidence: Float[np.ndarray, "n"]) -> Int[np.ndarray, "n"]:
     return np.searchsorted(np.linspace(0, 1, BINS + 1)[1:-1], confidence, side="left")
 
 
-def expected_calibration_error(confidence: Float[np.ndarray, "n"], correct: Bool[np.ndarray, "n"]) -> float:
+def expected_calibration_error(
+    confidence: Float[np.ndarray, "n"], correct: Bool[np.ndarray, "n"], images: Int[np.ndarray, "n"] | None = None
+) -> float:
     """Mean distance of accuracy from confidence over ten bins, weighted by their images: ``sum_b n_b / n |acc_b - conf_b|``.
+
+    `images` says how many images a row stands for; None: one.
 
     0 is perfectly calibrated; NaN without images. Biased upwards: a perfectly calibrated model has an error of .08 on 100 images.
 
@@ -68,8 +71,9 @@ def expected_calibration_error(confidence: Float[np.ndarray, "n"], correct: Bool
     """
     if not len(confidence):
         return float("nan")
-    deviation = np.bincount(bin_of(confidence), correct - confidence, minlength=BINS)
-    return float(np.abs(deviation).sum() / len(confidence))
+    images = np.ones(len(confidence), np.int64) if images is None else images
+    deviation = np.bincount(bin_of(confidence), (correct - confidence) * images, minlength=BINS)
+    return float(np.abs(deviation).sum() / images.sum())
 
 
 def calibration(judged: Judged, settings: Settings, name: str) -> tuple[GroupCalibration, ...]:
@@ -89,25 +93,38 @@ def _group(judged: Judged, code: int, settings: Settings, name: str) -> GroupCal
     confidence, correct = judged.confidence[inside], judged.event[inside]
     # Sorted: the same images in another order add up to the same sums, to the last digit.
     order = np.lexsort((correct, confidence))
-    confidence, correct = confidence[order], correct[order]
-    n = len(confidence)
-    bins = _reliability(confidence, correct, settings.alpha)
+    sorted_rows = _Answers(confidence[order], correct[order], judged.images[inside][order])
+    n = int(sorted_rows.images.sum())
+    bins = _reliability(sorted_rows, settings.alpha)
     group = judged.groups[code]
     if n < max(settings.min_group_size, 2) or UNKNOWN in group:
         return GroupCalibration(group, n, None, None, None, bins)
     rng = generator(settings.seed, f"{name}/calibration")
-    error, right = _error(confidence, correct, settings, rng), int(correct.sum())
+    error, right = _error(sorted_rows, settings, rng), int(sorted_rows.images[sorted_rows.correct].sum())
     low, high = wilson(right, n, settings.alpha)
-    mean = float(confidence.mean())
+    mean = float((sorted_rows.confidence * sorted_rows.images).sum() / n)
     overconfidence = Estimate(mean - right / n, mean - float(high), mean - float(low))
-    return GroupCalibration(group, n, error, _error_by_chance(confidence, min(settings.draws, DRAWS), rng), overconfidence, bins)
+    return GroupCalibration(group, n, error, _error_by_chance(sorted_rows, min(settings.draws, DRAWS), rng), overconfidence, bins)
 
 
-def _reliability(confidence: Float[np.ndarray, "n"], correct: Bool[np.ndarray, "n"], alpha: float) -> tuple[ReliabilityBin, ...]:
-    place = bin_of(confidence)
-    n = np.bincount(place, minlength=BINS)
-    right = np.bincount(place, correct, minlength=BINS).astype(int)
-    mean = np.bincount(place, confidence, minlength=BINS) / np.maximum(n, 1)
+class _Answers(NamedTuple):
+    """Answers of one group: how sure, whether right, and how many images each row stands for."""
+
+    confidence: Float[np.ndarray, "n"]
+    correct: Bool[np.ndarray, "n"]
+    images: Int[np.ndarray, "n"]
+
+    def by(self, place: Int[np.ndarray, "n"], length: int) -> tuple[Int[np.ndarray, "l"], Float[np.ndarray, "l"]]:
+        """Return the images, and the sum of their confidences, at each place."""
+        n = np.bincount(place, self.images, minlength=length).astype(np.int64)
+        return n, np.bincount(place, self.confidence * self.images, minlength=length)
+
+
+def _reliability(given: _Answers, alpha: float) -> tuple[ReliabilityBin, ...]:
+    place = bin_of(given.confidence)
+    n, total = given.by(place, BINS)
+    right = np.bincount(place, given.correct * given.images, minlength=BINS).astype(int)
+    mean = total / np.maximum(n, 1)
     low, high = wilson(right, n, alpha)
     return tuple(
         ReliabilityBin(b / BINS, (b + 1) / BINS, int(n[b]), float(mean[b]), Estimate(float(right[b] / n[b]), float(low[b]), float(high[b])))
@@ -117,26 +134,25 @@ def _reliability(confidence: Float[np.ndarray, "n"], correct: Bool[np.ndarray, "
     )
 
 
-def _error(confidence: Float[np.ndarray, "n"], correct: Bool[np.ndarray, "n"], settings: Settings, rng: np.random.Generator) -> Estimate:
-    counts, mean = _cells(confidence, correct)
+def _error(given: _Answers, settings: Settings, rng: np.random.Generator) -> Estimate:
+    counts, mean = _cells(given)
     drawn = resample_counts(counts[None], min(settings.draws, DRAWS), rng)[:, 0]
     observed, moved = (_deviations(table, mean) for table in (counts, drawn))
     moved -= observed
     clear = np.abs(observed) > _CLEAR * moved.std(axis=0)
     moves = np.abs((moved * np.sign(observed))[:, clear].sum(axis=1)) + np.abs(moved[:, ~clear]).sum(axis=1)
-    error = expected_calibration_error(confidence, correct)
+    error = expected_calibration_error(*given)
     band = float(np.quantile(moves, 1 - settings.alpha))
     return Estimate(error, max(0.0, error - band), min(1.0, error + band))
 
 
-def _cells(confidence: Float[np.ndarray, "n"], correct: Bool[np.ndarray, "n"]) -> tuple[Int[np.ndarray, "c"], Float[np.ndarray, "c"]]:
+def _cells(given: _Answers) -> tuple[Int[np.ndarray, "c"], Float[np.ndarray, "c"]]:
     """Return images and mean confidence of each (bin, right or not), right or not varying fastest.
 
     That confidences differ within a bin of a tenth adds less than a hundredth to the variance of its accuracy.
     """
-    cell = bin_of(confidence) * 2 + correct
-    counts = np.bincount(cell, minlength=BINS * 2)
-    return counts, np.bincount(cell, confidence, minlength=len(counts)) / np.maximum(counts, 1)
+    counts, total = given.by(bin_of(given.confidence) * 2 + given.correct, BINS * 2)
+    return counts, total / np.maximum(counts, 1)
 
 
 def _deviations(counts: Int[np.ndarray, "*draws c"], mean: Float[np.ndarray, "c"]) -> Float[np.ndarray, "*draws bins"]:
@@ -146,9 +162,8 @@ def _deviations(counts: Int[np.ndarray, "*draws c"], mean: Float[np.ndarray, "c"
     return np.asarray(by_bin / counts.sum(axis=-1)[..., None])
 
 
-def _error_by_chance(confidence: Float[np.ndarray, "n"], draws: int, rng: np.random.Generator) -> float:
+def _error_by_chance(given: _Answers, draws: int, rng: np.random.Generator) -> float:
     """Draw the error of a model that is right as often as it says; 95 % point."""
-    place = bin_of(confidence)
-    n, total = np.bincount(place, minlength=BINS), np.bincount(place, confidence, minlength=BINS)
+    n, total = given.by(bin_of(given.confidence), BINS)
     right = rng.binomial(n, np.clip(total / np.maximum(n, 1), 0, 1), size=(draws, BINS))
-    return float(np.quantile(np.abs(right - total).sum(axis=1) / len(confidence), 0.95))
+    return float(np.quantile(np.abs(right - total).sum(axis=1) / n.sum(), 0.95))

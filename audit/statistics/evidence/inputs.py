@@ -14,7 +14,7 @@ from audit.answers import answer_probabilities
 from audit.errors import DataError
 from audit.records.results import AuditResult, Finding
 from audit.statistics.counts.cells import CellTable, unpack
-from audit.statistics.counts.rows import RowEvents, row_codes
+from audit.statistics.counts.rows import AnswerRows, RowEvents, row_codes
 from audit.types import Claim, Group, LabelSet, Measurement, Predictions, Settings
 
 if TYPE_CHECKING:
@@ -57,6 +57,13 @@ class Judged:
     """Index into `groups`."""
     confidence: Float[np.ndarray, "n"]
     event: Bool[np.ndarray, "n"]
+    count: Int[np.ndarray, "n"] | None = None
+    """How many images each row stands for; None: one."""
+
+    @property
+    def images(self) -> Int[np.ndarray, "n"]:
+        """How many images each row stands for."""
+        return np.ones(len(self.codes), np.int64) if self.count is None else self.count
 
 
 def has_confidence(predictions: Predictions) -> bool:
@@ -70,14 +77,14 @@ class Scored:
     """What was answered to a measurement, with probabilities: what needs a look at every image is found once, however often asked."""
 
     def __init__(self, measurement: Measurement, predictions: Predictions, levels: Mapping[str, Group]):
-        self.measurement, self.predictions = measurement, predictions
+        self.measurement, self.predictions, self.levels = measurement, predictions, levels
         self.placed = cache(partial(row_codes, predictions.attributes, levels=levels))
         """By the attributes: the groups in the order in which they are shown, and the place of each image's among them."""
 
     @cached_property
     def usable(self) -> bool:
         """Whether there are probabilities at all."""
-        return has_confidence(self.predictions)
+        return has_confidence(self.predictions) or bool(self.predictions.binned)
 
     @cached_property
     def confidence(self) -> Float[np.ndarray, "n"]:
@@ -89,8 +96,16 @@ class Scored:
             raise DataError("a confidence lies outside [0, 1]", why="it must be the probability of the answer that was given")
         return np.asarray(np.clip(sure, 0.0, 1.0))
 
+    def rows(self, by: tuple[str, ...]) -> AnswerRows:
+        """Return the rows that `judged` counts by one attribute: images, or bins of them."""
+        return self.predictions.binned[by[0]] if self.predictions.binned else self.predictions
+
     def judged(self, by: tuple[str, ...], rows: RowEvents) -> Judged:
-        """Return the images that count; a declared group without images keeps its place."""
+        """Return the images that count, as `rows` of the same attributes says; a declared group without images keeps its place."""
+        if self.predictions.binned:
+            bins, kept = self.predictions.binned[by[0]], rows.counted
+            groups, codes = row_codes(pd.DataFrame({by[0]: bins.level}, dtype="str"), by, self.levels)
+            return Judged(groups, codes[kept], np.clip(bins.confidence[kept], 0.0, 1.0), rows.event[kept], bins.n[kept])
         (groups, codes), kept = self.placed(by), rows.counted
         return Judged(groups, codes[kept], self.confidence[kept], rows.event[kept])
 

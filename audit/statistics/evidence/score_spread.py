@@ -29,8 +29,8 @@ def of_audit(inputs: EvidenceInputs) -> tuple[ScoreSpread, ...]:
 
 
 def score_spreads(scored: Scored) -> Iterator[ScoreSpread]:
-    """Give the spreads of one measurement; nothing without probabilities."""
-    if not scored.usable:
+    """Give the spreads of one measurement; nothing without probabilities of every image."""
+    if not scored.usable or scored.predictions.binned:
         return
     probabilities = _probabilities(scored.measurement, scored.predictions)
     for by in _slices(scored.measurement):

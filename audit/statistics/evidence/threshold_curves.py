@@ -31,31 +31,34 @@ def _curves(scored: Scored, settings: Settings) -> Iterator[ThresholdCurve]:
     measurement = scored.measurement
     for claim in measurement.claims:
         if claim.primary and len(claim.by) == 1:
-            judged = scored.judged(claim.by, row_events(scored.predictions, *resolve(measurement, claim, scored.predictions)))
-            points = threshold_curve(judged, thresholds_at(judged.confidence), max(settings.min_group_size, 2), settings.alpha)
+            judged = scored.judged(claim.by, row_events(scored.rows(claim.by), *resolve(measurement, claim, scored.predictions)))
+            thresholds = thresholds_at(judged.confidence, images=judged.count)
+            points = threshold_curve(judged, thresholds, max(settings.min_group_size, 2), settings.alpha)
             yield ThresholdCurve(finding_id(measurement.name, claim), points)
 
 
-def thresholds_at(confidence: Float[np.ndarray, "n"], coverages: Sequence[float] = COVERAGES) -> tuple[float, ...]:
+def thresholds_at(
+    confidence: Float[np.ndarray, "n"], coverages: Sequence[float] = COVERAGES, images: Int[np.ndarray, "n"] | None = None
+) -> tuple[float, ...]:
     """Return the largest threshold at which at least each share of the images is answered; 0 for all of them.
 
-    An answer counts as given where its confidence exceeds the threshold.
+    An answer counts as given where its confidence exceeds the threshold. `images` says how many images a row stands for; None: one.
 
     Examples
     --------
     >>> thresholds_at(np.array([0.2, 0.4, 0.6, 0.8]), (1.0, 0.5))
     (0.0, 0.4)
     """
-    ordered = np.sort(confidence)
-    return tuple(_threshold(ordered, int(np.floor((1 - coverage) * len(ordered) + 1e-9))) for coverage in coverages)
+    values, place = np.unique(confidence, return_inverse=True)
+    up_to = np.cumsum(np.bincount(place, images, minlength=len(values))).astype(np.int64)
+    total = int(up_to[-1]) if len(values) else 0
+    return tuple(_threshold(values, up_to, int(np.floor((1 - coverage) * total + 1e-9))) for coverage in coverages)
 
 
-def _threshold(ordered: Float[np.ndarray, "n"], silent: int) -> float:
+def _threshold(values: Float[np.ndarray, "v"], up_to: Int[np.ndarray, "v"], silent: int) -> float:
     """Return the largest confidence that at most `silent` images do not exceed; else 0: equals are silenced together."""
-    if silent >= len(ordered):
-        return float(ordered[-1]) if len(ordered) else 0.0
-    below = int(np.searchsorted(ordered, ordered[silent], side="left"))
-    return float(ordered[below - 1]) if below else 0.0
+    silenced = int(np.searchsorted(up_to, silent, side="right"))
+    return float(values[silenced - 1]) if silenced else 0.0
 
 
 def threshold_curve(judged: Judged, thresholds: Sequence[float], fewest: int, alpha: float) -> tuple[ThresholdPoint, ...]:
@@ -64,20 +67,25 @@ def threshold_curve(judged: Judged, thresholds: Sequence[float], fewest: int, al
     An answer is given where its confidence exceeds the threshold; at 0 every answer is given. A group needs `fewest` answers to take part
     in the gap. Without an answer the rate among the answered is None, not 0.
     """
-    groups = len(judged.groups)
-    everybody = np.bincount(judged.codes, minlength=groups)
+    groups, images = len(judged.groups), judged.images
+    everybody = _summed(judged.codes, images, groups)
     known = np.array([UNKNOWN not in group for group in judged.groups])
     curve = []
     for threshold in thresholds:
         # At 0 all answers are given, even one whose probability rounds to 0.
         given = judged.confidence > threshold if threshold > 0 else np.ones(len(judged.codes), bool)
-        answered = np.bincount(judged.codes[given], minlength=groups)
-        events = np.bincount(judged.codes[given & judged.event], minlength=groups)
+        answered = _summed(judged.codes, images * given, groups)
+        events = _summed(judged.codes, images * (given & judged.event), groups)
         cells = _cells(judged, everybody, answered, events, alpha)
         compared, counted = known & (answered >= fewest), known & (everybody >= fewest)
-        share = float(given.mean()) if len(given) else 0.0
+        share = int(images[given].sum()) / int(images.sum()) if len(given) else 0.0
         curve.append(ThresholdPoint(threshold, share, _gap(events, answered, compared), _gap(answered, everybody, counted), cells))
     return tuple(curve)
+
+
+def _summed(codes: Int[np.ndarray, "n"], images: Int[np.ndarray, "n"], groups: int) -> Int[np.ndarray, "g"]:
+    """Return the images of each group."""
+    return np.bincount(codes, images, minlength=groups).astype(np.int64)
 
 
 def _gap(events: Int[np.ndarray, "g"], n: Int[np.ndarray, "g"], compared: Bool[np.ndarray, "g"]) -> float | None:

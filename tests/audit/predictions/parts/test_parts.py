@@ -38,8 +38,8 @@ def write(folder, frame, parts=3):
     for number, places in enumerate(np.array_split(np.arange(len(frame)), parts)):
         table = pa.Table.from_pandas(frame.iloc[places], preserve_index=False)
         if number == 0:
-            table = pa.table({name: column.dictionary_encode() if name != "weight" else column for name, column in
-                              zip(table.column_names, table.columns, strict=True)})  # fmt: skip
+            for name in {"race", "gender", "y_true", "y_pred"} & set(table.column_names):
+                table = table.set_column(table.column_names.index(name), name, table[name].dictionary_encode())
         pq.write_table(table, folder / f"part-{number}.parquet")
     return folder
 
@@ -158,3 +158,67 @@ def test_too_many_combinations_and_rows_that_would_fill_the_memory_are_refused(t
     monkeypatch.setattr(files, "MOST_BYTES", 100)
     with pytest.raises(UnsafeError, match=r"part-0\.parquet would fill the memory"):
         load_parts(tmp_path / "parts", ColumnOptions())
+
+
+# ---- scores --------------------------------------------------------------------------------------------------------------------------
+
+
+def scored(n=900):
+    """Give each answer a probability of .4 to 1, rounded to float32; the labels share the rest."""
+    frame = rows(n).drop(columns="weight")
+    rng = np.random.default_rng(5)
+    labels = ("cook", "judge", "pilot")
+    sure = rng.uniform(0.4, 1, n)
+    for place, label in enumerate(labels):
+        rest = (1 - sure) * np.where((place + np.arange(n)) % 2, 0.7, 0.3)
+        frame[f"score:{label}"] = np.where(frame["y_pred"] == label, sure, rest).astype(np.float32)
+    return frame
+
+
+def test_scores_are_counted_in_bins_that_give_the_calibration_of_single_rows(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "BATCH", 70)
+    frame = scored()
+    frame.to_parquet(tmp_path / "one.parquet", index=False)
+    one = audit(tmp_path / "one.parquet", tmp_path / "out-one")
+    three = audit(write(tmp_path / "three", frame), tmp_path / "out-three")
+    again = audit(write(tmp_path / "again", frame.sample(frac=1, random_state=2), 5), tmp_path / "out-again")
+    assert three["findings"] == again["findings"] == one["findings"]
+    assert three["measurements"] == again["measurements"]  # to the last digit, whatever the order
+    (mine,), (theirs,) = three["measurements"], one["measurements"]
+    assert mine["near_ties"] == theirs["near_ties"]
+    assert mine["mean_margin"] == pytest.approx(theirs["mean_margin"], abs=1e-7)
+    for counted, exact in zip(mine["evidence"]["calibration"], theirs["evidence"]["calibration"], strict=True):
+        assert counted["attributes"] == exact["attributes"]
+        for group, other in zip(counted["groups"], exact["groups"], strict=True):
+            assert (group["group"], group["n"]) == (other["group"], other["n"])
+            assert [each["n"] for each in group["bins"]] == [each["n"] for each in other["bins"]]
+            if other["error"]:
+                assert group["error"]["value"] == pytest.approx(other["error"]["value"], abs=1e-6)
+                assert group["overconfidence"]["value"] == pytest.approx(other["overconfidence"]["value"], abs=1e-6)
+    for counted, exact in zip(three["evidence"]["threshold_curves"], one["evidence"]["threshold_curves"], strict=True):
+        assert [point["threshold"] for point in counted["points"]] == pytest.approx([p["threshold"] for p in exact["points"]], abs=0.002)
+        assert [point["coverage"] for point in counted["points"]] == pytest.approx([p["coverage"] for p in exact["points"]], abs=0.01)
+    assert three["evidence"]["score_spread"] == []
+    assert "the spread of scores" in " ".join(three["probe"]["not_tested"])
+
+
+def test_scores_alone_give_the_answers(tmp_path):
+    frame = scored().drop(columns=["y_pred", "y_true"])
+    frame.to_parquet(tmp_path / "one.parquet", index=False)
+    one = audit(tmp_path / "one.parquet", tmp_path / "out-one")
+    parts = audit(write(tmp_path / "parts", frame), tmp_path / "out-parts")
+    assert parts["findings"] == one["findings"]
+    assert parts["measurements"][0]["labels"] == ["cook", "judge", "pilot"]
+
+
+def test_scores_that_are_none_are_named_with_their_part_and_row(tmp_path):
+    frame = scored()
+    frame.loc[610, "score:judge"] = np.nan
+    # The third part begins with row 600 of the table.
+    assert "part-2.parquet, row 11 after the header" in refusal(write(tmp_path / "parts", frame))
+    frame = scored()
+    frame.loc[0, "score:judge"] = 1.5
+    assert "they run from" in refusal(write(tmp_path / "more", frame))
+    frame = scored().assign(y_pred="nurse")
+    assert "y_pred holds 'nurse', which has no score" in refusal(write(tmp_path / "other", frame))
+    assert "scores of one label only" in refusal(write(tmp_path / "single", scored().drop(columns=["score:judge", "score:pilot"])))
