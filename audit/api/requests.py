@@ -58,8 +58,8 @@ class AuditRequest(Request):
         repeatable=True,
     )  # fmt: skip
     data: Any = option(
-        checks.data, None, WHAT, "a folder, a table (CSV, JSON lines, Excel, Parquet), or hf:ID; default: what the probe names",
-        metavar="WHERE",
+        checks.data, None, WHAT, "a folder, a table (CSV, JSON lines, Excel, Parquet), tar shards ({000000..000127}.tar), a URL of them, "
+        "or hf:ID; default: what the probe names", metavar="WHERE",
     )  # fmt: skip
     """Or a data frame with a column of paths or of pictures, or a `Dataset`."""
     image_root: Path | None = option(
@@ -77,8 +77,8 @@ class AuditRequest(Request):
         "condition, attribute, group), such as tables/natural_shift.csv", metavar="FILE",
     )  # fmt: skip
     predictions: Any = option(
-        checks.predictions, (), WHAT, "audit external predictions (CSV, JSON lines, Excel, Parquet), no model is loaded; repeatable",
-        metavar="FILE", read=Path, repeatable=True,
+        checks.predictions, (), WHAT, "audit external predictions (CSV, JSON lines, Excel, Parquet; a folder or 'DIR/*.parquet' in "
+        "parts of any size), no model is loaded; repeatable", metavar="FILE", read=Path, repeatable=True,
     )  # fmt: skip
     """Or a data frame of them, or a sequence."""
     prediction_column: str | None = option(

@@ -65,10 +65,11 @@ def inside(place, monkeypatch):
     return place
 
 
-def run(words: list[str]) -> subprocess.CompletedProcess[str]:
+def run(words: list[str], text: str = "") -> subprocess.CompletedProcess[str]:
     """Run a command as it is written, short of long trainings."""
     if words[0] == "vlm-audit":
-        return command(*(word for each in words[1:] for word in expanded(each)), module="audit.__main__")
+        asked = [word for each in words[1:] for word in ([each] if f"'{each}'" in text else expanded(each))]  # in quotation marks
+        return command(*asked, module="audit.__main__")
     if words[0] == "torchrun":
         return torchrun(words[1:])
     assert words[1] == "-m"
@@ -104,7 +105,7 @@ def test_a_command_of_the_docs_does_what_it_says(written, inside):
     elif words[0] == "cat":  # in a build: what the step before it wrote
         assert (inside / "audits" / "emoji" / Path(words[1]).name).is_file()
     else:
-        ended = run([words[0].replace(".venv/bin/", ""), *words[1:]])
+        ended = run([words[0].replace(".venv/bin/", ""), *words[1:]], written.text)
         assert ended.returncode in ((0, 1) if "--fail-on" in words else (0,)), ended.stderr[-2000:]
 
 

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import yaml
 from PIL import Image
 
 from tests.support.command import command
 from tests.support.house import ROOT
 from tests.support.tiny import write_checkpoint, write_faces
+from tests.support.web_datasets import benchmark_set, shard
 
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -73,6 +75,7 @@ def make_place(folder: Path) -> Path:
     write_pictures(folder)
     _write_answers(folder / "answers.csv")
     _write_tags_and_texts(folder)
+    _write_streams(folder)
     _finish_audits(folder)
     _stop_training(folder)
     return folder
@@ -115,6 +118,19 @@ def _write_tags_and_texts(folder: Path) -> None:
     texts = [f"{each},A {('tall', 'quiet')[i % 5 < 2]} person.,Works as a cook." for i, each in enumerate(people)]
     (folder / "captions.csv").write_text("\n".join(["id,gender,race,caption,profile", *texts]) + "\n")
     (folder / "texts.csv").write_text("\n".join(["id,gender,race,text:caption,text:profile", *texts]) + "\n")
+
+
+def _write_streams(folder: Path) -> None:
+    """The answers in Parquet parts, two tar shards of pictures, and a small set as DataComp publishes them."""
+    answers = pd.read_csv(folder / "answers.csv", dtype={"race": "str"})
+    (folder / "answers").mkdir()
+    for number, rows in enumerate((answers[:200], answers[200:])):
+        rows.to_parquet(folder / "answers" / f"part-{number}.parquet", index=False)
+    (folder / "shards").mkdir()
+    for number in range(2):
+        rows = [{"class": ("cup", "boat")[place % 2], "region": ("north", "south")[place // 2 % 2]} for place in range(40)]
+        shard(folder / "shards" / f"{number:06d}.tar", 40 * number, rows)
+    benchmark_set(folder / "wds_geode_test", n=80)
 
 
 def _finish_audits(folder: Path) -> None:
