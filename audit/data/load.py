@@ -56,7 +56,7 @@ def load_dataset(
         return load_frame(location, schema, name, licence=licence)
     given = location if isinstance(location, DataLocation) else DataLocation(os.fspath(location))
     schema = with_image_column(schema, given.image_column) if given.image_column else schema
-    if given.path.startswith("hf:"):
+    if given.path.startswith("hf:") and not is_url(given.path):
         _check_table_options(given, "a data set of the hub")
         return load_hub(parse_location(given.path, hub), schema, name=name, licence=licence)
     if given.path.lower().startswith("file://"):

@@ -86,11 +86,15 @@ def write_text(path: Path, text: str) -> None:
 
 
 def scrub(argument: str) -> str:
-    """Return a command-line argument without the machine's folders: of an absolute path only the last part.
+    """Return a command-line argument without the machine's folders and the secrets of a URL: of an absolute path only the last part.
 
     Examples
     --------
     >>> scrub("runs/emoji/ckpt.pt"), scrub("/home/me/ckpt.pt"), scrub("--data=/data/faces")
     ('runs/emoji/ckpt.pt', 'ckpt.pt', '--data=faces')
+    >>> scrub("https://me:secret@example.org/0.tar?signature=abc")
+    'https://example.org/0.tar'
     """
+    if url := re.match(r"((?:--[\w-]+=)?[A-Za-z][A-Za-z0-9+.-]+://)(?:[^/@]*@)?([^?#]*)", argument):
+        return url[1] + url[2]
     return re.sub(r"(^|=)([/~].*)$", lambda match: match[1] + match[2].rstrip("/").rsplit("/", 1)[-1], argument)

@@ -74,6 +74,18 @@ def read_table(path: Path) -> None:
         raise errors[0]
 
 
+def read_web_dataset(path: Path) -> None:
+    """Read a tar shard and every image in it, those that cannot be read by their reason."""
+    from audit.data import load_dataset
+    from audit.data.images import UnreadableImage
+    from audit.data.schema import Schema
+
+    found = load_dataset(path, Schema(), name="d", licence="l")
+    for row in range(len(found.images)):
+        with suppress(UnreadableImage):
+            found.images[row]
+
+
 def read_image(path: Path) -> None:
     from audit.data.images import decode
 
@@ -162,6 +174,33 @@ def checkpoints() -> list[bytes]:
             torch.jit.save(torch.jit.script(torch.nn.Linear(2, 1)), str(path))
         found.append(path.read_bytes())
     return found
+
+
+def tar_shards() -> list[bytes]:
+    """Two tar shards: one with a JSON object beside each picture, one with classes and numbers."""
+    import tarfile
+
+    import numpy as np
+    from PIL import Image
+
+    def file(write: Callable[[io.BytesIO], object]) -> bytes:
+        buffer = io.BytesIO()
+        write(buffer)
+        return buffer.getvalue()
+
+    picture = file(lambda buffer: Image.new("RGB", (8, 8), "red").save(buffer, "PNG"))
+    numbers = file(lambda buffer: np.save(buffer, np.array([1, 0])))
+    described = [[("json", b'{"race": "A", "age": 3, "seen": true}')], [("cls", b"1"), ("npy", numbers), ("txt", b"a cup")]]
+
+    def write(buffer: io.BytesIO, members: list[tuple[str, bytes]]) -> None:
+        with tarfile.open(fileobj=buffer, mode="w") as archive:
+            for number in range(3):
+                for ending, content in (("png", picture), *members):
+                    member = tarfile.TarInfo(f"a/{number:06d}.{ending}")
+                    member.size = len(content)
+                    archive.addfile(member, io.BytesIO(content))
+
+    return [file(lambda buffer, each=members: write(buffer, each)) for members in described]
 
 
 def safetensors() -> list[bytes]:
@@ -282,6 +321,7 @@ READERS = {
         ".csv", read_table, lambda: [CSV.encode(), CSV.replace(",", ";").encode(), CSV.replace("\n", "\r\n").encode("utf-8-sig")]
     ),
     "parquet": Reader(".parquet", read_table, parquets),
+    "tar": Reader(".tar", read_web_dataset, tar_shards),
     "image": Reader(".img", read_image, images),
     "results": Reader(".json", read_results, results),
     "comparison": Reader(".json", read_comparison, comparisons),

@@ -61,6 +61,7 @@ class _Parts(SimpleHTTPRequestHandler):
 
     ranges = True
     asked: list
+    broken: list
 
     def do_GET(self):
         self.asked.append((self.path, self.headers.get("Range")))
@@ -74,29 +75,31 @@ class _Parts(SimpleHTTPRequestHandler):
             super().do_GET()
             return
         with contextlib.suppress(OSError), Path(self.translate_path(self.path)).open("rb") as file:
-            content = file.read()[int(found[1]) : int(found[2]) + 1]
+            whole = file.read()
+            content = whole[int(found[1]) : int(found[2]) + 1]
+            if self.broken and int(found[2]):
+                self.broken.pop()
+                content, sent = content[: len(content) // 2], len(content)
+            else:
+                sent = len(content)
             self.send_response(206)
-            self.send_header("Content-Length", str(len(content)))
+            self.send_header("Content-Range", f"bytes {found[1]}-{found[2]}/{len(whole)}")
+            self.send_header("Content-Length", str(sent))
             self.end_headers()
             self.wfile.write(content)
+            self.close_connection = True
             return
         self.send_error(404)
-
-    def do_HEAD(self):
-        if self.path.startswith("/leads-to-a-file"):
-            self.do_GET()
-        else:
-            super().do_HEAD()
 
     def log_message(self, *_):
         pass
 
 
 @contextlib.contextmanager
-def served(folder, *, ranges=True):
-    """Serve a folder on 127.0.0.1: gives its URL, and the list of what is asked for."""
+def served(folder, *, ranges=True, breaks=0):
+    """Serve a folder on 127.0.0.1: gives its URL, and the list of what is asked for. So many answers break off halfway."""
     asked = []
-    handler = type("Handler", (_Parts,), {"ranges": ranges, "asked": asked})
+    handler = type("Handler", (_Parts,), {"ranges": ranges, "asked": asked, "broken": [True] * breaks})
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(handler, directory=str(folder)))
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()

@@ -5,9 +5,11 @@ Only what a person has named is asked for: a name inside a data file is never a 
 
 from __future__ import annotations
 
+import http.client
 import io
 import os
 import re
+import time
 import urllib.error
 import urllib.request
 from collections import OrderedDict
@@ -24,9 +26,13 @@ from contrastive.tables.parquet import first_line
 TIMEOUT_S = 60
 BLOCK, HELD = 4 * 2**20, 8
 """Bytes that are asked for at a time, and how many such blocks of a file are held."""
+_PAUSES_S = (0.5, 2.0)
+"""Before a part is asked for again that did not come whole."""
 MOST_TABLE = 2**30
 """Bytes of a table behind a URL, which is read whole."""
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
+_ANONYMOUS: dict[str, dict[str, Any]] = {"hf": {"token": False}}
+"""The hub is asked without the user's token."""
 _PACKAGES = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "az": "adlfs", "abfs": "adlfs"}
 
 
@@ -133,8 +139,13 @@ class _HttpFile:
             raise UsageError("a URL with a name or a password in it", why="results say how a run was started", fix="leave them out")
         self._url, self.name = url, unquote(Path(urlsplit(url).path).name) or "the URL"
         self._opener = urllib.request.build_opener(_NoOtherScheme)
-        with self._asked({}, "HEAD") as answer:
-            length, self.ranges = answer.headers.get("Content-Length"), answer.headers.get("Accept-Ranges", "") != "none"
+        # Not HEAD: an address that is signed for reading may refuse it.
+        try:
+            with self._asked((0, 0)) as answer:
+                found = re.fullmatch(r"bytes [^/]*/(\d+)", answer.headers.get("Content-Range") or "")
+                length = found[1] if found else answer.headers.get("Content-Length") if answer.status == 200 else None
+        except _Broken as error:
+            raise MachineError(f"the server does not give {self.name}", why=str(error), fix="run it again later") from error
         if length is None or not length.isdigit():
             raise MachineError(f"the server does not say how long {self.name} is", fix="download it, and name the file")
         self.size = int(length)
@@ -143,30 +154,53 @@ class _HttpFile:
         last = min(offset + length, self.size) - 1
         if last < offset:
             return b""
-        with self._asked({"Range": f"bytes={offset}-{last}"}) as answer:
-            whole = answer.status == 200
-            if whole and (offset or last + 1 < self.size):
+        for pause_s in (*_PAUSES_S, None):
+            try:
+                return self._part(offset, last)
+            except _Broken as error:
+                if pause_s is None:
+                    why = f"{error}, {len(_PAUSES_S) + 1} times"
+                    raise MachineError(f"the connection broke while reading {self.name}", why=why, fix="run it again") from error
+                time.sleep(pause_s)
+        raise AssertionError("the last try has no pause")
+
+    def _part(self, offset: int, last: int) -> bytes:
+        with self._asked((offset, last)) as answer:
+            if answer.status == 200 and (offset or last + 1 < self.size):
                 raise MachineError(
                     f"the server does not give parts of {self.name}", why="it answers a request for a range with the whole file",
                     fix="download it, and name the file",
                 )  # fmt: skip
-            content: bytes = answer.read(last + 1 - offset)
+            try:
+                content: bytes = answer.read(last + 1 - offset)
+            except (OSError, http.client.HTTPException) as error:
+                raise _Broken(first_line(error)) from error
         if len(content) != last + 1 - offset:
-            raise MachineError(f"the connection broke while reading {self.name}", fix="run it again")
+            raise _Broken(f"{len(content):,} of {last + 1 - offset:,} bytes came")
         return content
 
     @contextmanager
-    def _asked(self, headers: dict[str, str], method: str = "GET") -> Iterator[Any]:
+    def _asked(self, part: tuple[int, int]) -> Iterator[Any]:
+        """Ask for the bytes from one place up to and with another."""
+        headers = {"Range": f"bytes={part[0]}-{part[1]}", "Accept-Encoding": "identity"}
         try:
-            request = urllib.request.Request(self._url, headers=headers, method=method)  # noqa: S310  (only http and https come here)
+            request = urllib.request.Request(self._url, headers=headers)  # noqa: S310  (only http and https come here)
             with self._opener.open(request, timeout=TIMEOUT_S) as answer:
                 yield answer
         except urllib.error.HTTPError as error:
             if error.code in (404, 410):
                 raise DataError(f"no file {self.name!r} at its URL", why=f"the server answers {error.code}", fix="check the URL") from error
+            if error.code == 416:
+                raise DataError(f"{self.name} is empty", fix="check the URL") from error
+            if error.code >= 500:
+                raise _Broken(f"the server answers {error.code}") from error
             raise MachineError(f"the server refuses {self.name}", why=f"{error.code} {error.reason}", fix="check the URL") from error
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, http.client.HTTPException) as error:
             raise MachineError(f"cannot reach the server of {self.name}", why=first_line(error), fix="check URL and network") from error
+
+
+class _Broken(Exception):  # noqa: N818  (it is tried again, and never leaves this module)
+    """An answer that did not come whole."""
 
 
 class _FsspecFile:
@@ -198,7 +232,7 @@ def _file_system(url: str) -> tuple[Any, str]:
     if "::" in url or scheme not in fsspec.available_protocols():
         raise UsageError(f"no way to read {scheme}://", why="it is not a file system that fsspec knows", fix="download the data")
     try:
-        system, path = fsspec.core.url_to_fs(url)
+        system, path = fsspec.core.url_to_fs(url, **_ANONYMOUS.get(scheme, {}))
     except ImportError as error:
         package = _PACKAGES.get(scheme, "the package that fsspec names")
         raise MachineError(f"reading {scheme}:// requires {package}", why=first_line(error), fix=f"pip install {package}") from error
