@@ -31,10 +31,10 @@ if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
 __all__ = [
-    "SAME_ANSWER", "UNCLEAR", "UNKNOWN", "AnalysisPlan", "Answerer", "Better", "CellReference", "Claim", "Dataset", "Embeddings",
-    "Encoder", "Exclusion", "Group", "ImageEncoder", "LabelSet", "LoadOptions", "Measurement", "ModelRecord", "Note", "PairedClaim",
-    "Predictions", "Probe", "ProbeData", "PublishedRow", "PublishedTable", "Question", "RowOptions", "ScoreBins", "Settings",
-    "Specification", "SpecificationPlan", "Writer",
+    "SAME_ANSWER", "UNCLEAR", "UNKNOWN", "AnalysisPlan", "Answerer", "Better", "CellReference", "Claim", "CodedAnswers", "Dataset",
+    "Embeddings", "Encoder", "Exclusion", "Group", "ImageEncoder", "LabelSet", "LoadOptions", "Measurement", "ModelRecord", "Note",
+    "PairedClaim", "Predictions", "Probe", "ProbeData", "PublishedRow", "PublishedTable", "Question", "RowOptions", "ScoreBins",
+    "Settings", "Specification", "SpecificationPlan", "Writer",
 ]  # fmt: skip
 
 Better = Literal["high", "low", "neither"]
@@ -221,6 +221,32 @@ class Predictions:
     def images_of_rows(self) -> Int[np.ndarray, "n"]:
         """How many images each row stands for."""
         return np.ones(len(self.y_pred), np.int64) if self.count is None else self.count
+
+
+@dataclass(frozen=True)
+class CodedAnswers:
+    """What the model answered, as numbers, where nothing else of its predictions is asked for."""
+
+    answers: Group
+    """Possible answers, in declared order."""
+    chosen: Int[np.ndarray, "n"]
+    """Place of each image's answer in `answers`."""
+    truths: Group | None
+    """The distinct true answers; None where nothing is true."""
+    truth: Int[np.ndarray, "n"] | None
+    """Place of each image's true answer in `truths`."""
+    attributes: pd.DataFrame
+    """Rows of the data set's attributes that the answers belong to."""
+
+    @property
+    def y_pred(self) -> np.ndarray:
+        """str[n]: the answers."""
+        return np.asarray(self.answers)[self.chosen]
+
+    @property
+    def y_true(self) -> np.ndarray | None:
+        """str[n]: the true answers."""
+        return None if self.truths is None or self.truth is None else np.asarray(self.truths)[self.truth]
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, NoReturn, cast
@@ -19,24 +19,25 @@ from audit.engine.plan import counted_levels
 from audit.engine.shares import check_shares, findings_by_share, without_shares
 from audit.engine.texts import given_texts
 from audit.engine.written import refuse_a_dual_encoder, refuse_a_generative_model, table_of_texts, texts_for, with_left_out
-from audit.errors import UsageError, nearest
+from audit.errors import UsageError
 from audit.measure import predict
 from audit.measure.asked.interview import Interview, interview
+from audit.measure.label_sets import COMMON_KIND, answer_all
 from audit.measure.row_options import check_rows, embedded_texts, row_texts_record
 from audit.plans import WhatIfPlan
-from audit.predictions.weights import weights_of
+from audit.predictions.nesting import clustered
+from audit.predictions.weights import weighing
 from audit.records.inputs import Responsiveness
 from audit.records.results import AuditResult, DataRecord, MeasurementRecord, ProbeRecord
 from audit.records.what_if import WhatIfs
 from audit.stages import Stage, Stages, silent
 from audit.statistics.counts.cells import count_record
 from audit.statistics.evidence.collect import add_evidence
-from audit.statistics.evidence.prompt_sensitivity import specification_curve
+from audit.statistics.evidence.prompt_sensitivity import Answered, specification_curve
 from audit.statistics.findings import decide_verdicts
 from audit.statistics.paired.findings import paired_findings
 from audit.statistics.responsiveness import responsiveness, with_composition
 from audit.types import (
-    UNKNOWN,
     Answerer,
     Dataset,
     Embeddings,
@@ -76,7 +77,7 @@ class AnsweredProbe:
     """Of the images that were read."""
     predictions: Mapping[str, Predictions]
     """measurement -> predictions."""
-    specifications: Sequence[Sequence[Predictions]] = ()
+    specifications: Sequence[Sequence[Answered]] = ()
     """One list a plan of the probe, one entry a specification; empty where other prompts cannot be asked."""
     exclusions: tuple[Exclusion, ...] = ()
     """Images that could not be read, besides those that the data set left out."""
@@ -142,7 +143,8 @@ def audit(
         return predict(measurement, encoder.record, embeddings.vectors, texts, attributes, row_texts)
 
     predictions = {measurement.name: answer(measurement) for measurement in probe.measurements}
-    specifications = [[answer(point.measurement) for point in plan.specifications] for plan in probe.specifications]
+    alike = partial(answer_all, record=encoder.record, image_embeddings=embeddings.vectors, text_embeddings=texts, attributes=attributes)
+    specifications = _specified(probe, answer, alike)
     seen = (embeddings.exclusions, embeddings.conversions)
     record = with_left_out(encoder.record, probe)
     audited = build_result(AnsweredProbe(record, dataset, attributes, predictions, specifications, *seen), probe, settings, stages)
@@ -159,6 +161,16 @@ def audit(
         AnalysisInputs(asked, dataset, attributes, encoder, embeddings, texts, audited.predictions, settings, embed)
     )
     return replace(audited, result=given.added_to(replace(audited.result, what_ifs=tried, **found)))
+
+
+def _specified(
+    probe: Probe, answer: Callable[[Measurement], Predictions], alike: Callable[[Sequence[Measurement]], Sequence[Answered]]
+) -> list[list[Answered]]:
+    """Return what was answered under every specification of each plan; those of the common kind are asked in one pass over the images."""
+    points = [point.measurement for plan in probe.specifications for point in plan.specifications]
+    together = iter(alike([each for each in points if each.kind == COMMON_KIND]))
+    answered = iter([next(together) if each.kind == COMMON_KIND else answer(each) for each in points])
+    return [[next(answered) for _ in plan.specifications] for plan in probe.specifications]
 
 
 def _what_ifs(plans: Sequence[WhatIfPlan], inputs: WhatIfInputs, methods: Sequence[str], stages: Stages) -> tuple[WhatIfs, ...]:
@@ -209,7 +221,7 @@ def refuse_what_ifs() -> NoReturn:
 def build_result(answered: AnsweredProbe, probe: Probe, settings: Settings, stages: Stages = silent) -> AuditedProbe:
     """Return every finding of `probe` about what was answered, whoever answered: the part of an audit that needs no model."""
     dataset, cluster, weights = answered.dataset, answered.cluster or probe.cluster, answered.weights or probe.weights
-    predictions = {name: _weighted(_clustered(each, cluster), weights, dataset.name) for name, each in answered.predictions.items()}
+    predictions = {name: weighing(clustered(each, cluster), weights, dataset.name) for name, each in answered.predictions.items()}
     tested = Stage("testing", sum(len(m.claims) for m in probe.measurements), stages).advance
     raw = [each for m in probe.measurements for each in findings_by_share(m, predictions[m.name], dataset, settings, tested)]
     found = responsiveness(predictions, settings)
@@ -250,26 +262,6 @@ def _with_evidence(
     found = add_evidence(replace(result, findings=once), asked, predictions, dataset.levels, settings, stages)
     with_evidence = {each.id: each for each in found.findings}
     return replace(found, findings=tuple(with_evidence.get(each.id, each) for each in result.findings))
-
-
-def _clustered(predictions: Predictions, cluster: str | None) -> Predictions:
-    """Return predictions that know which images belong together; an image whose cluster is not known is one of its own."""
-    if cluster is None or predictions.cluster is not None:
-        return predictions
-    if cluster not in predictions.attributes.columns:
-        raise UsageError(f"no attribute {cluster!r} to tell clusters by", fix=nearest(cluster, map(str, predictions.attributes.columns)))
-    column = predictions.attributes[cluster]
-    codes = pd.factorize(column)[0].astype(np.int64)
-    alone = np.flatnonzero(column == UNKNOWN)
-    codes[alone] = len(codes) + alone
-    return replace(predictions, cluster=codes)
-
-
-def _weighted(predictions: Predictions, weights: str | None, place: str) -> Predictions:
-    """Return predictions that know how much each image counts for: what an attribute says, of images without weights of their own."""
-    if weights is None or predictions.weight is not None:
-        return predictions
-    return replace(predictions, weight=weights_of(predictions.attributes, weights, place))
 
 
 def _data_record(answered: AnsweredProbe, cluster: str | None, predictions: Mapping[str, Predictions]) -> DataRecord:

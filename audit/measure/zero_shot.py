@@ -5,14 +5,14 @@ The one place where a similarity is computed, and so the one place where embeddi
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from audit.answers import answer_probabilities, answers_of, are_shares
 from audit.errors import DataError, UsageError
-from audit.types import UNKNOWN, LabelSet, Measurement, ModelRecord, Predictions
+from audit.types import UNKNOWN, Group, LabelSet, Measurement, ModelRecord, Predictions
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -83,7 +83,11 @@ def probabilities(cosine: Float64[np.ndarray, "n k"], record: ModelRecord) -> Fl
     >>> probabilities(np.array([[1.0, 0.0]]), replace(record, score_rule="sigmoid", logit_bias=0.0)).round(3)
     array([[0.75, 0.5 ]])
     """
-    logits = logits_of(cosine, record)
+    return probabilities_of_logits(logits_of(cosine, record), record)
+
+
+def probabilities_of_logits(logits: Float64[np.ndarray, "n k"], record: ModelRecord) -> Float64[np.ndarray, "n k"]:
+    """Return what `probabilities` makes of `logits_of` the cosines."""
     if record.score_rule == "sigmoid":
         # By way of the logarithm: 1 / (1 + exp(-x)) overflows at a large negative logit.
         return np.asarray(np.exp(-np.logaddexp(0.0, -logits)))
@@ -136,15 +140,13 @@ def predict_from_scores(
     `logits` order the labels: probabilities do so too, but far from zero different logits round to one probability.
     """
     label_set = measurement.label_set
-    answers = answers_of(label_set)
-    if len(answers) < 2:
-        raise UsageError(f"label set {label_set.name!r} has fewer than two answers", why="a question needs at least two answers")
+    answers = check_answers(label_set)
     y_true = None
     if measurement.truth is not None:
         y_true = attributes[measurement.truth].to_numpy(dtype=object).astype(str)
-        _check_truth(y_true, answers, measurement)
+        check_truth(y_true, answers, measurement)
     by_answer = answer_probabilities(scores, label_set.labels, answers, label_set)
-    chosen = _decide(label_set, answers, logits, by_answer if are_shares(scores) else None)
+    chosen = chosen_answers(label_set, answers, logits, by_answer if are_shares(scores) else None)
     best_two = np.partition(by_answer, -2, axis=1)[:, -2:]
     return Predictions(
         labels=label_set.labels,
@@ -157,7 +159,15 @@ def predict_from_scores(
     )
 
 
-def _decide(
+def check_answers(label_set: LabelSet) -> Group:
+    """Return the possible answers; UsageError if there are fewer than two."""
+    answers = answers_of(label_set)
+    if len(answers) < 2:
+        raise UsageError(f"label set {label_set.name!r} has fewer than two answers", why="a question needs at least two answers")
+    return answers
+
+
+def chosen_answers(
     label_set: LabelSet, answers: Sequence[str], logits: Float64[np.ndarray, "n k"], shares: Float64[np.ndarray, "n a"] | None
 ) -> Int[np.ndarray, "n"]:
     """Return the index of the answer of each image; `shares` of the answers, None where probabilities are independent."""
@@ -171,7 +181,8 @@ def _decide(
     return np.asarray(shares.argmax(axis=1))
 
 
-def _check_truth(y_true: np.ndarray, answers: Sequence[str], measurement: Measurement) -> None:
+def check_truth(y_true: Iterable[str], answers: Sequence[str], measurement: Measurement) -> None:
+    """Raise DataError if a true answer is not among the possible ones."""
     unexpected = sorted(set(y_true) - set(answers))
     if unexpected:
         raise DataError(

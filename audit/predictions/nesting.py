@@ -1,8 +1,9 @@
-"""Clusters that are declared to lie in one group: every image of a person has the person's race."""
+"""Which images belong together, and clusters that are declared to lie in one group: every image of a person has the person's race."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,7 +11,7 @@ import pandas as pd
 
 from audit.data.schema import quoted
 from audit.errors import DataError, UsageError, nearest
-from audit.types import UNKNOWN
+from audit.types import UNKNOWN, Predictions
 
 if TYPE_CHECKING:
     from jaxtyping import Int
@@ -41,3 +42,16 @@ def check_nested(
                 why=f"{name} is {quoted(str(levels[here]))}, and {quoted(str(levels[before]))} in {row(before)} of the same cluster",
                 fix=f"correct the row, or leave {name} out of --nested: clusters may span groups",
             )  # fmt: skip
+
+
+def clustered(predictions: Predictions, cluster: str | None) -> Predictions:
+    """Return predictions that know which images belong together; an image whose cluster is not known is one of its own."""
+    if cluster is None or predictions.cluster is not None:
+        return predictions
+    if cluster not in predictions.attributes.columns:
+        raise UsageError(f"no attribute {cluster!r} to tell clusters by", fix=nearest(cluster, map(str, predictions.attributes.columns)))
+    column = predictions.attributes[cluster]
+    codes = pd.factorize(column)[0].astype(np.int64)
+    alone = np.flatnonzero(column == UNKNOWN)
+    codes[alone] = len(codes) + alone
+    return replace(predictions, cluster=codes)

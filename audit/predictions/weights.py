@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from audit.data.changed.subset import part_of
 from audit.data.schema import counted, quoted
 from audit.errors import DataError, UsageError, nearest
-from audit.types import UNKNOWN, Dataset, Exclusion, Note
+from audit.types import UNKNOWN, Dataset, Exclusion, Note, Predictions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -107,3 +107,10 @@ def weights_of(attributes: pd.DataFrame, name: str, place: str) -> Float[np.ndar
         raise UsageError(f"no attribute {name!r} to weight by", where=place, fix=nearest(name, map(str, attributes.columns)))
     texts = pa.chunked_array([pa.array(attributes[name].astype(object), pa.string())])
     return sample_weights(texts, name, place, lambda row: f"the row of {attributes.index[row]!r}")
+
+
+def weighing(predictions: Predictions, weights: str | None, place: str) -> Predictions:
+    """Return predictions that know how much each image counts for: what an attribute says, of images without weights of their own."""
+    if weights is None or predictions.weight is not None:
+        return predictions
+    return replace(predictions, weight=weights_of(predictions.attributes, weights, place))

@@ -1,4 +1,4 @@
-"""The registry of rates, and their point estimates from fairlearn's `MetricFrame` on the count table.
+"""The registry of rates, and their point estimates: those of fairlearn's `MetricFrame` on one row an image, bit for bit.
 
 An outcome is a *set* of answers ("crime-related" is three labels); every rate of an outcome is one-vs-rest.
 """
@@ -18,7 +18,7 @@ from audit.errors import UsageError, nearest
 from audit.records.results import CellStatus
 from audit.statistics.counts.count_table import IMAGES, GroupedCounts
 from audit.statistics.counts.rows import events_of
-from audit.types import UNKNOWN, Better, Claim, Group, Measurement, Predictions
+from audit.types import UNKNOWN, Better, Claim, CodedAnswers, Group, Measurement, Predictions
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -125,11 +125,14 @@ class Estimates:
 
 
 def point_estimates(counts: GroupedCounts, names: Sequence[str], outcome: Outcome | None) -> dict[str, Estimates]:
-    """Return the point estimates of record: fairlearn's `MetricFrame` on the count table, images or their weights as `sample_weight`.
+    """Return the point estimates of record, which equal fairlearn's `MetricFrame` on one row an image bit for bit.
 
-    They equal `MetricFrame` on one row an image bit for bit, at a cost that does not grow with the images. Its bootstrap is never
-    used: on a count table it would resample rows of the table. Without an `outcome` the answers themselves are compared (accuracy).
+    Where every image counts once each is a ratio of two whole numbers, whoever divides them. Of images with weights the last digit depends
+    on the order of the sums: there fairlearn itself reads the count table, the weights as `sample_weight`; its bootstrap is never used, as
+    it would resample rows of the table. Without an `outcome` the answers themselves are compared (accuracy).
     """
+    if counts.measure == IMAGES:
+        return {name: _ratio(tally(counts, METRICS[name], outcome)) for name in names}
     of_answered = [name for name in names if METRICS[name].denominator == "answered"]
     if of_answered:
         others = point_estimates(counts, [name for name in names if name not in of_answered], outcome)
@@ -139,6 +142,12 @@ def point_estimates(counts: GroupedCounts, names: Sequence[str], outcome: Outcom
         return _frame(counts, names, outcome)
     with_truth = [name for name in names if METRICS[name].needs_truth]
     return {**_frame(known, with_truth, outcome), **_frame(counts, [name for name in names if name not in with_truth], outcome)}
+
+
+def _ratio(tallied: Tally) -> Estimates:
+    events, n = tallied.events.sum(), tallied.n.sum()
+    by_group = np.divide(tallied.events, tallied.n, out=np.full(len(tallied.n), np.nan), where=tallied.n > 0)
+    return Estimates(by_group, float(events / n) if n else np.nan)
 
 
 def _frame(counts: GroupedCounts, names: Sequence[str], outcome: Outcome | None) -> dict[str, Estimates]:
@@ -192,7 +201,7 @@ def majority_baseline(counts: GroupedCounts, outcome: Outcome | None, answers: G
     return counts.by_group((counts.table["y_true"] == commonest).to_numpy(), counts.measure)
 
 
-def resolve(measurement: Measurement, claim: Claim, predictions: Predictions) -> tuple[Metric, Outcome | None]:
+def resolve(measurement: Measurement, claim: Claim, predictions: Predictions | CodedAnswers) -> tuple[Metric, Outcome | None]:
     """Return the metric and the outcome that a claim names.
 
     UsageError if either does not exist, an outcome holds an answer that cannot be given, or the metric needs what is not there.

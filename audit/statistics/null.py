@@ -80,7 +80,8 @@ def gap_test(events: Int[np.ndarray, "g"], n: Int[np.ndarray, "g"], draws: int, 
         return GapNull(gap, 1.0, (0, len(n) - 1), 0.0, 0.0, None, None, 1.0)
     drawn = rng.multivariate_hypergeometric(n, total, size=draws, method="marginals")
     rates, errors = drawn / n, sampling_errors(n)
-    null = np.ptp(rates, axis=1)
+    by_group = np.ascontiguousarray(rates.T)  # numpy reduces over a short last axis ten times as slowly
+    null = by_group.max(axis=0) - by_group.min(axis=0)
     chi2 = float(_chi_square(events, n))
     shuffled = np.stack([max_standardized_difference(rates, errors), _chi_square(drawn, n)], axis=1)
     p, (pair_p, chi2_p) = ShuffledNull(shuffled).p(np.array([max_standardized_difference(events / n, errors), chi2]))
@@ -99,14 +100,22 @@ class ShuffledNull:
     """
 
     def __init__(self, drawn: Float[np.ndarray, "b s"]):
-        self._sorted = np.sort(drawn, axis=0)
-        self.ranks = self._reaching(drawn)
+        columns = np.ascontiguousarray(drawn.T)
+        order = np.argsort(columns, axis=1)
+        self.ordered = np.take_along_axis(columns, order, axis=1)
+        """Each statistic's values, ascending."""
+        # In ascending order: looking up a hundred thousand values as they come is five times as slow.
+        reaching = np.empty(columns.shape, np.int64)
+        np.put_along_axis(reaching, order, np.stack(list(map(self._at_least, self.ordered, self.ordered))), axis=1)
+        self.ranks = reaching.T
         """For each shuffle and statistic the shuffles, itself included, that reach it."""
 
+    @staticmethod
+    def _at_least(column: Float[np.ndarray, "b"], values: Float[np.ndarray, "*o"]) -> Int[np.ndarray, "*o"]:
+        return np.asarray(len(column) - np.searchsorted(column, values - _SLACK * np.abs(values)))
+
     def _reaching(self, values: Float[np.ndarray, "*o s"]) -> Int[np.ndarray, "*o s"]:
-        lowest = values - _SLACK * np.abs(values)
-        columns = [np.searchsorted(column, lowest[..., place]) for place, column in enumerate(self._sorted.T)]
-        return len(self._sorted) - np.stack(columns, axis=-1)
+        return np.stack([self._at_least(column, values[..., place]) for place, column in enumerate(self.ordered)], axis=-1)
 
     def p(self, observed: Float[np.ndarray, "*o s"]) -> tuple[Float[np.ndarray, "*o"], Float[np.ndarray, "*o s"]]:
         """Return the combined p of observed statistics, and the p of each: ``(1 + #{shuffles as extreme}) / (draws + 1)``.

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.optimize import brentq
-from scipy.special import ndtr, ndtri
-from scipy.stats import binom
+from scipy.special import bdtr, ndtr, ndtri
 
 from audit.statistics.most_significant import max_standardized_difference, sampling_errors
 from audit.statistics.null import ShuffledNull, log_choose
@@ -71,6 +70,8 @@ def _smallest(power: Callable[[float], float], rate: float) -> float:
 def _power_of_two(small: int, large: int, rate: float, level: float) -> Callable[[float], float]:
     if small >= FEWEST_NORMAL:
         return lambda difference: _normal_power(small, large, rate, difference, level)
+    from scipy.stats import binom  # takes half a second, and few questions need it
+
     spread = 7 * (large * rate * (1 - rate)) ** 0.5 + 10
     others = np.arange(max(0, int(large * rate - spread)), min(large, int(large * rate + spread)) + 1)
     chance = _rejected(small, large, others, level) @ binom.pmf(others, large, rate)
@@ -109,10 +110,12 @@ def _power_of_many(sizes: tuple[int, ...], rate: float, level: float) -> Callabl
     n, critical = np.array(sizes), _critical(sizes, rate, level)
     place = np.random.default_rng(1).random((_POWER_DRAWS, len(sizes)))
     events = np.column_stack([_binomial(place[:, group], size, rate) for group, size in enumerate(sizes)])
+    # Only the first group is drawn anew for each difference: the others lie as far apart as before.
+    others = max_standardized_difference(events[:, 1:] / n[1:], sampling_errors(n[1:]))
 
     def power(difference: float) -> float:
         events[:, 0] = _binomial(place[:, 0], sizes[0], rate + difference)
-        return float(np.mean((_statistics(events, n) > critical).any(axis=1)))
+        return float(np.mean((_statistics(events, n, others) > critical).any(axis=1)))
 
     return power
 
@@ -122,20 +125,28 @@ def _critical(sizes: tuple[int, ...], rate: float, level: float) -> Float[np.nda
     """Return what either statistic must exceed: both are exceeded as often where groups do not differ, and one of them at `level`."""
     n = np.array(sizes)
     draws = min(100_000, max(20_000, _CELLS * 4 // len(sizes) ** 2))
-    null = _statistics(np.random.default_rng(0).binomial(n, rate, size=(draws, len(n))), n)
-    least = np.sort(ShuffledNull(null).ranks.min(axis=1))
-    return np.asarray(np.sort(null, axis=0)[draws - least[int(level * draws)]])
+    null = ShuffledNull(_statistics(np.random.default_rng(0).binomial(n, rate, size=(draws, len(n))), n))
+    place = int(level * draws)
+    least = np.partition(null.ranks.min(axis=1), place)[place]
+    return null.ordered[:, draws - least]
 
 
 def _binomial(place: Float[np.ndarray, "b"], n: int, rate: float) -> Int[np.ndarray, "b"]:
     """Return the quantiles of a number of events."""
     spread = 8 * (n * rate * (1 - rate)) ** 0.5 + 10
     low, high = max(0, int(n * rate - spread)), min(n, int(n * rate + spread))
-    return low + np.searchsorted(binom.cdf(np.arange(low, high), n, min(rate, 1.0)), place)
+    return low + np.searchsorted(bdtr(np.arange(low, high), n, min(rate, 1.0)), place)
 
 
-def _statistics(events: Float[np.ndarray, "b g"], n: Int[np.ndarray, "g"]) -> Float[np.ndarray, "b 2"]:
-    pooled = events.sum(axis=1) / n.sum()
+def _statistics(
+    events: Float[np.ndarray, "b g"], n: Int[np.ndarray, "g"], others: Float[np.ndarray, "b"] | None = None
+) -> Float[np.ndarray, "b 2"]:
+    """Return both statistics of each table; `others` is the largest difference, in standard errors, without the first group."""
+    rates, pooled, errors = events / n, events.sum(axis=1) / n.sum(), sampling_errors(n)
     scale = np.sqrt(np.maximum(pooled * (1 - pooled), 1e-12))
-    squares = (n * (events / n - pooled[:, None]) ** 2).sum(axis=1)
-    return np.stack([max_standardized_difference(events / n, sampling_errors(n)) / scale, squares / scale**2], axis=1)
+    squares = (n * (rates - pooled[:, None]) ** 2).sum(axis=1)
+    if others is None:
+        largest = max_standardized_difference(rates, errors)
+    else:
+        largest = np.maximum(others, (np.abs(rates[:, 1:] - rates[:, :1]) * (1 / errors[0, 1:])).max(axis=1))
+    return np.stack([largest / scale, squares / scale**2], axis=1)

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from audit.statistics.counts.count_table import check_complete, group_codes
-from audit.types import UNCLEAR, UNKNOWN, Group
+from audit.types import UNCLEAR, UNKNOWN, CodedAnswers, Group
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Int
@@ -38,8 +38,19 @@ class RowEvents:
 
 def row_events(predictions: AnswerRows, metric: Metric, outcome: Outcome | None) -> RowEvents:
     """Return the images that a metric counts; their sums by group are its `tally`."""
+    if isinstance(predictions, CodedAnswers):
+        return _coded_events(predictions, metric, outcome)
     truth = np.full(len(predictions.y_pred), "") if predictions.y_true is None else predictions.y_true
     return events_of(truth, predictions.y_pred, metric, outcome)
+
+
+def _coded_events(given: CodedAnswers, metric: Metric, outcome: Outcome | None) -> RowEvents:
+    """Look at each pair of a true answer and an answer once, and at the images by their pair."""
+    truths = ("",) if given.truths is None else given.truths
+    truth, answers = (each.ravel() for each in np.meshgrid(truths, given.answers, indexing="ij"))
+    pairs = events_of(truth, answers, metric, outcome)
+    pair = given.chosen.astype(np.int64) if given.truth is None else given.truth * len(given.answers) + given.chosen
+    return RowEvents(pairs.counted[pair], pairs.event[pair])
 
 
 def events_of(truth: np.ndarray, answers: np.ndarray, metric: Metric, outcome: Outcome | None) -> RowEvents:

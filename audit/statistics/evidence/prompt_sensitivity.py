@@ -17,7 +17,7 @@ from audit.statistics.max_t import median_gap_p, patterns
 from audit.statistics.metrics import Tally, extremes, resolve
 from audit.statistics.multiplicity import benjamini_hochberg
 from audit.statistics.null import gap_test, generator
-from audit.types import UNKNOWN, Group, Predictions, Settings, SpecificationPlan
+from audit.types import UNKNOWN, CodedAnswers, Group, Predictions, Settings, SpecificationPlan
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 JOINT_DRAWS = 999
 """At most as many shuffles for the joint test, each of which is put through every specification."""
+
+
+Answered = Predictions | CodedAnswers
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,7 @@ class _Answered:
 
 def specification_curve(
     plan: SpecificationPlan,
-    predictions: Mapping[int, Predictions] | Sequence[Predictions],
+    predictions: Mapping[int, Answered] | Sequence[Answered],
     levels: Mapping[str, Group],
     settings: Settings,
 ) -> SpecificationCurve:
@@ -83,7 +86,7 @@ def specification_curve(
 
 
 def _answered(
-    plan: SpecificationPlan, predictions: Mapping[int, Predictions] | Sequence[Predictions], levels: Mapping[str, Group]
+    plan: SpecificationPlan, predictions: Mapping[int, Answered] | Sequence[Answered], levels: Mapping[str, Group]
 ) -> tuple[_Answered, ...]:
     found: list[_Answered] = []
     by = list(plan.claim.by)
@@ -91,11 +94,15 @@ def _answered(
         given = predictions[i]
         rows = row_events(given, *resolve(specification.measurement, plan.claim, given))
         # Nearly always the same images: their groups are looked up once for all specifications.
-        if found and given.attributes[by].equals(found[-1].attributes[by]):
+        if found and _same_images(given.attributes, found[-1].attributes, by):
             found.append(replace(found[-1], rows=rows))
         else:
             found.append(_Answered(given.attributes, *row_codes(given.attributes, by, levels), rows))
     return tuple(found)
+
+
+def _same_images(one: pd.DataFrame, other: pd.DataFrame, by: list[str]) -> bool:
+    return one is other or one[by].equals(other[by])
 
 
 def _estimable(tallied: Tally, settings: Settings) -> tuple[tuple[Group, ...], np.ndarray, np.ndarray]:
@@ -170,7 +177,8 @@ def largest_layout(met: Sequence[tuple[str, str]]) -> tuple[tuple[str, ...], tup
 def _joint_p(plan: SpecificationPlan, answered: Sequence[_Answered], settings: Settings) -> float | None:
     """Test all specifications together; None where they were not answered for the same images."""
     default = answered[plan.default]
-    if any(not each.attributes.index.equals(default.attributes.index) for each in answered):
+    images = default.attributes
+    if any(each.attributes is not images and not each.attributes.index.equals(images.index) for each in answered):
         return None
     known = np.array([UNKNOWN not in group for group in default.groups])[default.codes]
     codes = default.codes[known]

@@ -1,0 +1,105 @@
+"""Many label sets on the same images: one pass over the embeddings answers all of them. NumPy only.
+
+An image is normalised once and compared once with each distinct direction of texts, however many label sets share it; of each label set
+only the answers are kept, a byte or two an image. The answers are those of `audit.measure.zero_shot.predict`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from audit.answers import answer_probabilities, answers_of, are_shares
+from audit.measure.zero_shot import (
+    check_answers,
+    check_truth,
+    chosen_answers,
+    ensemble,
+    has_truth,
+    logits_of,
+    probabilities_of_logits,
+    unit_vectors,
+)
+from audit.types import CodedAnswers, Group, LabelSet, Measurement, ModelRecord
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Float64, Int
+
+COMMON_KIND = "zero_shot"
+"""The kind of measurement that is answered here."""
+_CHUNK = 2048
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A label set, and where the directions of its labels stand among those of all."""
+
+    label_set: LabelSet
+    answers: Group
+    columns: Int[np.ndarray, "k"]
+
+    def chosen(self, logits: Float64[np.ndarray, "n all"], record: ModelRecord) -> Int[np.ndarray, "n"]:
+        """Return the index of each image's answer."""
+        own = logits[:, self.columns]
+        shares = None
+        if self.label_set.combine == "sum":
+            scores = probabilities_of_logits(own, record)
+            by_answer = answer_probabilities(scores, self.label_set.labels, self.answers, self.label_set)
+            shares = by_answer if are_shares(scores) else None
+        return chosen_answers(self.label_set, self.answers, own, shares)
+
+
+def answer_all(
+    measurements: Sequence[Measurement],
+    record: ModelRecord,
+    image_embeddings: Float[np.ndarray, "n d"],
+    text_embeddings: Mapping[str, Float[np.ndarray, "d"]],
+    attributes: pd.DataFrame,
+) -> list[CodedAnswers]:
+    """Answer every measurement by zero-shot classification, as `zero_shot.predict` does; errors as there.
+
+    The cost is that of one product of the images with the distinct directions, whatever the number of measurements.
+    """
+    directions, columns = _directions(measurements, text_embeddings)
+    asked = [_Asked(each.label_set, check_answers(each.label_set), places) for each, places in zip(measurements, columns, strict=True)]
+    chosen = [np.zeros(len(image_embeddings), np.min_scalar_type(len(each.answers))) for each in asked]
+    known = {each.truth: has_truth(each, attributes) for each in measurements}
+    rows = np.flatnonzero(np.any(list(known.values()), axis=0)) if known else np.empty(0, np.int64)
+    for start in range(0, len(rows), _CHUNK):
+        part = rows[start : start + _CHUNK]
+        logits = logits_of(unit_vectors(image_embeddings[part]) @ directions.T, record)
+        for each, answers in zip(asked, chosen, strict=True):
+            answers[part] = each.chosen(logits, record)
+    truths = {name: _truth(name, attributes[kept]) for name, kept in known.items()}
+    found = []
+    for measurement, answers in zip(measurements, chosen, strict=True):
+        kept, (shown, names, codes) = known[measurement.truth], truths[measurement.truth]
+        if names is not None:
+            check_truth(names, answers_of(measurement.label_set), measurement)
+        found.append(CodedAnswers(answers_of(measurement.label_set), answers[kept], names, codes, shown))
+    return found
+
+
+def _directions(
+    measurements: Sequence[Measurement], text_embeddings: Mapping[str, Float[np.ndarray, "d"]]
+) -> tuple[Float64[np.ndarray, "all d"], list[Int[np.ndarray, "k"]]]:
+    """Return the direction of each distinct tuple of prompts, and where those of each measurement stand."""
+    place: dict[tuple[str, ...], int] = {}
+    columns = [
+        np.array([place.setdefault(tuple(each.label_set.prompts[label]), len(place)) for label in each.label_set.labels])
+        for each in measurements
+    ]
+    directions = [ensemble(np.stack([text_embeddings[prompt] for prompt in prompts])) for prompts in place]
+    return np.stack(directions) if directions else np.empty((0, 0)), columns
+
+
+def _truth(name: str | None, attributes: pd.DataFrame) -> tuple[pd.DataFrame, Group | None, Int[np.ndarray, "n"] | None]:
+    """Return the images, the distinct true answers, and the place of each image's among them; None where nothing is true."""
+    if name is None:
+        return attributes, None, None
+    codes, names = pd.factorize(attributes[name])
+    return attributes, tuple(map(str, names)), codes
