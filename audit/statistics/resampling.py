@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.stats import random_table
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -92,5 +91,7 @@ def shuffled_tables(
     if min(len(kept[0]), kept[1].size) < 2:  # scipy gives negative counts where there is only one table
         tables[:] = np.outer(rows, columns) // max(int(rows.sum()), 1)
         return tables
+    from scipy.stats import random_table  # takes half a second, and most audits shuffle no table of patterns
+
     tables[:, kept[0], kept[1]] = random_table(rows[rows > 0], columns[columns > 0]).rvs(size=size, random_state=rng)
     return tables

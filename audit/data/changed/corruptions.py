@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
-from scipy.signal import fftconvolve
 
 from audit.data.images import decode
 from audit.data.lazy import LazyImages
@@ -56,6 +55,8 @@ def _motion(pixels: Pixels, share: float, rng: np.random.Generator) -> Pixels:
 
 def _convolved(pixels: Pixels, kernel: Float[np.ndarray, "k k"]) -> Pixels:
     """Return the picture under a kernel, its edges repeated."""
+    from scipy.signal import fftconvolve  # takes a second, and few audits change an image
+
     reach = len(kernel) // 2
     padded = np.pad(pixels, ((reach, reach), (reach, reach), (0, 0)), "edge")
     return np.asarray(fftconvolve(padded, (kernel / kernel.sum())[..., None], "valid", axes=(0, 1)))

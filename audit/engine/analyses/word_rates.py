@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
-from scipy import stats
+from scipy.special import ndtri
 
 from audit.engine.analyses.gallery import Gallery, check_attributes, gallery_of, seeded_order
 from audit.engine.analyses.inputs import AnalysisInputs
@@ -147,7 +147,7 @@ class _Rated:
     def _interval(self, column: Float64[np.ndarray, "n"], mine: Bool[np.ndarray, "n"], kind: str) -> tuple[float, float]:
         first, second = column[mine], column[~mine]
         if kind == "length":  # Welch's, with as many texts as this the normal one
-            half = stats.norm.isf(self.settings.alpha / 2) * np.sqrt(sum(part.var(ddof=1) / len(part) for part in (first, second)))
+            half = -ndtri(self.settings.alpha / 2) * np.sqrt(sum(part.var(ddof=1) / len(part) for part in (first, second)))
             difference = first.mean() - second.mean()
             return float(difference - half), float(difference + half)
         events, n = ([np.array(round(each(part))) for part in (first, second)] for each in (np.sum, len))

@@ -10,7 +10,6 @@ from math import factorial, prod
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.sparse import csr_array
 
 from audit.statistics.resampling import shuffled_tables
 from audit.statistics.units.cluster_sums import Sums, products, sums_of_products, unpacked
@@ -18,6 +17,7 @@ from audit.statistics.units.clusters import ClusterTable
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
+    from scipy.sparse import csr_array
 
 _CELLS = 1 << 22
 """Numbers that are held at once: 32 MB."""
@@ -78,6 +78,8 @@ class _Stratum:
     @cached_property
     def into(self) -> csr_array:
         """Where the sums of each place's parts go among those of all groups."""
+        from scipy.sparse import csr_array
+
         size, groups = self.places.shape[1], self.width
         pair = self.places[:, :, None] * groups + self.places[:, None, :]
         one = np.concatenate([self.places, groups + self.places], axis=1)
