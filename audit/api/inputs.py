@@ -21,6 +21,7 @@ from audit.data.changed.joined import with_attributes
 from audit.data.changed.subset import read_list, stratified, without
 from audit.data.table import DataLocation
 from audit.embedding.cache import CacheRoot, MemoryRoot, default_root
+from audit.embedding.known import known_encoder
 from audit.engine.external import leave_out, sliced_columns
 from audit.engine.probe_audit import refuse_what_ifs
 from audit.errors import DataError, UsageError, nearest
@@ -252,7 +253,8 @@ def loaded(model: Any, args: Mapping[str, str], request: AuditRequest) -> Iterat
     """Load a model, and say where its embeddings are kept: those of an object that states no fingerprint only while it is audited."""
     root = MemoryRoot() if request.no_cache else request.cache_root or default_root()
     if isinstance(model, str):
-        yield load(model, device=request.device, dtype=request.dtype, model_args=args), root
+        setting = {"device": request.device, "dtype": request.dtype, "model_args": args}
+        yield known_encoder(model, setting, root, lambda: load(model, **setting), verify=request.verify), root
         return
     if args:
         raise UsageError("--model-args cannot be stated about an object", why="the model is loaded already", fix="leave them out")

@@ -167,7 +167,12 @@ def _audit_model(
         for probe, dataset in asked:
             LOG.info("model %s  probe %s  images %d  device %s", encoder.record.name, probe.name, len(dataset.images), request.device)
             subject = (encoder, probe, dataset, request.settings)
-            how: dict[str, Any] = {"cache_root": root, "batch_size": request.batch_size, "stages": _stages(request)}
+            how: dict[str, Any] = {
+                "cache_root": root,
+                "batch_size": request.batch_size,
+                "stages": _stages(request),
+                "verify": request.verify,
+            }
             done = audit_probe(*subject, what_ifs=request.what_if, **how)
             if request.untrained_control:
                 done = with_untrained_control(done, *subject, **how)

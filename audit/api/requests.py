@@ -162,6 +162,7 @@ class AuditRequest(Request):
     batch_size: int = option(whole(1), 32, HOW, "halved by itself when memory runs out", metavar="N", read=int)
     max_skip: float = option(fraction, 0.01, HOW, "unreadable images that are tolerated", metavar="FRACTION", read=read_share)
     no_cache: bool = option(switch, False, HOW, "keep no embeddings: nothing is read from their cache, and nothing written")
+    verify: bool = option(switch, False, HOW, "read weights and images again, also of files that are unchanged since they were last read")
     seed: int = option(whole(), 0, HOW, "of the permutation tests and of --limit", metavar="N", read=int)
 
     alpha: float = option(error_rate, 0.05, RULES, "error rate of tests and intervals", read=read_share)
@@ -293,6 +294,7 @@ class CompareRequest(Request):
     junit: Path | None = _as_in_audit("junit", GATES)
 
     no_cache: bool = option(switch, False, MODELS, options(AuditRequest)["no_cache"][0].help)
+    verify: bool = option(switch, False, MODELS, options(AuditRequest)["verify"][0].help)
     cache_root: Path | None = _as_in_audit("cache_root", None)
     progress: Progress | None = _as_in_audit("progress", None)
     stages: Stages | None = _as_in_audit("stages", None)

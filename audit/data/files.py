@@ -29,7 +29,7 @@ _KINDS = {stat.S_IFIFO: "FIFO", stat.S_IFCHR: "device", stat.S_IFBLK: "device", 
 
 def image_files(root: Path, names: Sequence[str]) -> LazyImages:
     """Return the files `names` (relative, with forward slashes) under `root`, which no name may leave; opened when asked for."""
-    return LazyImages(len(names), lambda position: read_image(root, names[position]))
+    return LazyImages(len(names), lambda position: read_image(root, names[position]), (root, names))
 
 
 def read_image(root: Path, name: str) -> bytes:

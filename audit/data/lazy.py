@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import SupportsIndex, overload
 
 
@@ -17,8 +18,10 @@ class LazyImages(Sequence[bytes]):
     (3, b'c', [b'a', b'c'])
     """
 
-    def __init__(self, count: int, read: Callable[[int], bytes]):
+    def __init__(self, count: int, read: Callable[[int], bytes], files: tuple[Path, Sequence[str]] | None = None):
         self._count, self._read = count, read
+        self.files = files
+        """A folder, and in it the name of the file that each image is all of; None where they are not files."""
 
     def __len__(self) -> int:
         return self._count
@@ -40,4 +43,5 @@ def image_subset(images: Sequence[bytes], rows: Sequence[int]) -> LazyImages:
     >>> list(image_subset([b"a", b"b", b"c"], [2, 0]))
     [b'c', b'a']
     """
-    return LazyImages(len(rows), lambda position: images[rows[position]])
+    files = images.files if isinstance(images, LazyImages) else None
+    return LazyImages(len(rows), lambda position: images[rows[position]], files and (files[0], [files[1][row] for row in rows]))

@@ -13,6 +13,7 @@ import pandas as pd
 
 from audit.embedding.cache import CacheRoot
 from audit.embedding.embed import embed_images, embed_texts
+from audit.embedding.known import embed_known_images, itself
 from audit.engine import analyses
 from audit.engine.analyses.inputs import AnalysisInputs
 from audit.engine.plan import counted_levels
@@ -24,7 +25,7 @@ from audit.measure import predict
 from audit.measure.asked.interview import Interview, interview
 from audit.measure.label_sets import COMMON_KIND, answer_all
 from audit.measure.row_options import check_rows, embedded_texts, row_texts_record
-from audit.plans import WhatIfPlan
+from audit.plans import AttackPlan, WhatIfPlan
 from audit.predictions.nesting import clustered
 from audit.predictions.weights import weighing
 from audit.records.inputs import Responsiveness
@@ -108,6 +109,7 @@ def audit(
     batch_size: int = 32,
     what_ifs: Sequence[str] = (),
     stages: Stages = silent,
+    verify: bool = False,
 ) -> AuditedProbe:
     """Return every finding of `probe` about `encoder` on `dataset`; a generative model is asked the probe as questions.
 
@@ -128,7 +130,9 @@ def audit(
     if probe.load is None:  # texts alone
         embeddings = Embeddings(np.empty((0, encoder.record.dimensions), np.float32), np.empty(0, np.int64), (), {}, 0)
     else:
-        embeddings = embed_images(encoder, dataset, cache_root, batch_size=batch_size, max_skip=settings.max_skip, progress=images)
+        embeddings = embed_known_images(
+            encoder, dataset, cache_root, batch_size=batch_size, max_skip=settings.max_skip, progress=images, verify=verify
+        )
     attributes = dataset.attributes.iloc[embeddings.rows]
     plans = probe.what_ifs if methods else ()
     given = given_texts(probe, plans)
@@ -153,12 +157,14 @@ def audit(
         texts, settings, probe.cluster,
     )  # fmt: skip
     tried = _what_ifs(plans, inputs, methods, stages)
-    embed = partial(embed_images, encoder, cache_root=cache_root, batch_size=batch_size, max_skip=settings.max_skip)
+    embed = partial(embed_known_images, encoder, cache_root=cache_root, batch_size=batch_size, max_skip=settings.max_skip)
+    # What moves pixels against a model must see all that the model can do.
+    model = itself(encoder) if any(isinstance(plan, AttackPlan) for plan in probe.analyses) else encoder
     # Clusters of one image each are images: what shuffles images can be asked of them.
     alone = probe.cluster is not None and attributes[probe.cluster].is_unique
     asked = replace(probe, cluster=None) if alone else probe
     found: dict[str, Any] = analyses.analyse(
-        AnalysisInputs(asked, dataset, attributes, encoder, embeddings, texts, audited.predictions, settings, embed)
+        AnalysisInputs(asked, dataset, attributes, model, embeddings, texts, audited.predictions, settings, embed)
     )
     return replace(audited, result=given.added_to(replace(audited.result, what_ifs=tried, **found)))
 

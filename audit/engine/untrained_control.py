@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from audit.embedding.cache import CacheRoot
 from audit.engine.probe_audit import AuditedProbe, audit
@@ -22,6 +23,7 @@ def with_untrained_control(
     cache_root: CacheRoot = None,
     batch_size: int = 32,
     stages: Stages = silent,
+    verify: bool = False,
 ) -> AuditedProbe:
     """Return the audit with its untrained control: only the pre-specified questions, asked the same way.
 
@@ -32,7 +34,8 @@ def with_untrained_control(
     if control is None:
         warnings = (*audited.result.warnings, Note("no_untrained_control"))
         return replace(audited, result=replace(audited.result, warnings=warnings))
-    found = audit(control, _primary(probe), dataset, settings, cache_root=cache_root, batch_size=batch_size, stages=stages).result
+    how: dict[str, Any] = {"cache_root": cache_root, "batch_size": batch_size, "stages": stages, "verify": verify}
+    found = audit(control, _primary(probe), dataset, settings, **how).result
     controls = map(_control, found.findings, planned_verdicts(found.findings))  # every question of it is planned
     record = UntrainedControl(settings.seed, tuple(controls), found.verdict)
     return replace(audited, result=replace(audited.result, untrained_control=record))

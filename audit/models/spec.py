@@ -63,6 +63,15 @@ def load(spec: str, *, device: str = "cpu", dtype: str = "float32", model_args: 
     return _load_from_hub(spec, setting, model_args)
 
 
+def local_path(spec: str) -> Path | None:
+    """Return the file or folder of weights on this machine that `load` would read; None where a spec names anything else."""
+    match, path = _SCHEME.match(spec), Path(spec)
+    elsewhere = match is not None and match["scheme"] in SCHEMES
+    if not spec or elsewhere or not path.exists() or (_FILE.fullmatch(spec) is not None and not path.is_dir()):
+        return None
+    return path
+
+
 def _load_from_hub(spec: str, setting: Mapping[str, str], model_args: Mapping[str, str] | None) -> Encoder | Answerer:
     options = folder_options(model_args, "a model of the hub")
     match = _HUB.fullmatch(spec.removeprefix("hf:"))

@@ -1,0 +1,99 @@
+"""Files that have not changed since they were read: notes of what they held then, so that they need not be read again.
+
+A file is known by its identity: device, inode, size, and the times at which its content and its inode last changed. The second of these
+cannot be set by a program, so a file that was rewritten with its old size and its old time of change is another file. Clocks of files tick
+coarsely: one that changed within `QUIET_S` of being looked at could change once more without a new time, and is not noted.
+
+Notes stand in ``<root>/known``, one file each, sealed with the user's own key: what others wrote there is not believed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import logging
+import os
+import stat
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from audit.embedding import shard
+from audit.embedding.cache import private_folder
+from audit.embedding.seal import user_key
+from contrastive.files import replacing
+
+log = logging.getLogger("audit")
+QUIET_S = 3.0
+"""FAT keeps times to two seconds; a server's clock may differ a little from ours."""
+FOLDER = "known"
+
+
+class FileIdentity(NamedTuple):
+    """What tells one state of a file from every other."""
+
+    device: int
+    inode: int
+    size: int
+    modified_ns: int
+    changed_ns: int
+
+    @property
+    def settled(self) -> bool:
+        """Whether it was left alone for a while: what is read from now on belongs to these times."""
+        return max(self.modified_ns, self.changed_ns) < (time.time() - QUIET_S) * 1e9
+
+
+def identity(path: str | Path) -> FileIdentity | None:
+    """Return the identity of a regular file, links followed; None of anything else."""
+    try:
+        found = os.stat(path)  # noqa: PTH116  # ten thousand of them: a Path each costs more than the call
+    except OSError:
+        return None
+    if not stat.S_ISREG(found.st_mode):
+        return None
+    return FileIdentity(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+
+
+def identities(paths: Sequence[str | Path]) -> list[FileIdentity] | None:
+    """Return the identities of some files; None unless there are any and all are regular."""
+    found = [each for path in paths if (each := identity(path)) is not None]
+    return found if found and len(found) == len(paths) else None
+
+
+class Notes:
+    """The notes of a cache's folder. What cannot be read, or is not this user's, is not there; what cannot be written is not kept."""
+
+    def __init__(self, root: Path):
+        self._folder = root / FOLDER
+
+    def read(self, kind: str, about: Mapping[str, Any]) -> Any:
+        """Return what was noted about something; None if nothing was."""
+        path = self._path(kind, about)
+        try:
+            seal, _, body = shard.read_file(path).partition(b"\n")
+            return json.loads(body) if hmac.compare_digest(seal, self._seal(path, body)) else None
+        except (OSError, ValueError, shard.Rejected, RecursionError):
+            return None
+
+    def write(self, kind: str, about: Mapping[str, Any], value: object) -> None:
+        """Note it, in the place of what was noted before."""
+        path, body = self._path(kind, about), json.dumps(value, separators=(",", ":")).encode()
+        try:
+            for folder in (self._folder.parent, self._folder):
+                private_folder(folder)
+            seal = self._seal(path, body)
+            with replacing(path, mode=0o600) as file:
+                file.write(seal + b"\n" + body)
+        except OSError as error:
+            log.debug("not noted (%s): a later run reads again what it could know", error.strerror)
+
+    def _path(self, kind: str, about: Mapping[str, Any]) -> Path:
+        digest = hashlib.sha256(json.dumps(about, sort_keys=True, default=str).encode()).hexdigest()
+        return self._folder / f"{kind}-{digest[:32]}.json"
+
+    @staticmethod
+    def _seal(path: Path, body: bytes) -> bytes:
+        return hmac.digest(user_key(), path.name.encode() + b"\n" + body, "sha256").hex().encode()

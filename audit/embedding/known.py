@@ -1,0 +1,216 @@
+"""A model and images that were read before and have not changed: nothing is read again until an embedding is missing.
+
+`known_encoder` gives an encoder that loads its weights when it is first asked to encode; `embed_known_images` takes images by the identity
+of their files where the cache has every one of them. Both fall back to reading, and note what they read.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+from pydantic import TypeAdapter, ValidationError
+
+from audit.data.cells.votes import level_counts
+from audit.data.lazy import LazyImages
+from audit.embedding.cache import CacheRoot, EmbeddingCache, default_root
+from audit.embedding.embed import DECODE_POLICY, embed_images
+from audit.embedding.identity import FileIdentity, Notes, identities, identity
+from audit.errors import DataError
+from audit.models.runtime import SCHEMA, log_notes
+from audit.models.spec import local_path
+from audit.types import Answerer, Dataset, Embeddings, Encoder, ImageEncoder, ModelRecord
+from audit.version import __version__
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+    from PIL import Image
+
+log = logging.getLogger("audit")
+READERS = ("torch", "transformers", "open_clip_torch", "pillow", "tokenizers", "safetensors")
+"""Packages that decide what a model's files mean."""
+MOST_FILES = 1000
+"""A folder of more files is no model's."""
+
+
+# ---- models --------------------------------------------------------------------------------------------------------------------------
+
+
+class DeferredEncoder:
+    """An encoder whose files are known: its record is there at once, its weights are read when it is first asked to encode."""
+
+    def __init__(self, record: ModelRecord, load: Callable[[], Encoder]):
+        self.record, self._load = record, load
+        self._loaded: Encoder | None = None
+
+    def itself(self) -> Encoder:
+        """Return the loaded encoder; DataError if its files became another model's since it was looked at."""
+        if self._loaded is None:
+            before, log.disabled = log.disabled, True  # its notes were logged when it was recognised
+            try:
+                loaded = self._load()
+            finally:
+                log.disabled = before
+            if loaded.record.fingerprint != self.record.fingerprint:
+                why, fix = "its files changed while it was audited", "run again once nothing writes to them"
+                raise DataError(f"{self.record.name} is not the model that was recognised", why=why, fix=fix)
+            self._loaded = loaded
+        return self._loaded
+
+    def encode_images(self, images: Sequence[Image.Image]) -> Float[np.ndarray, "n d"]:
+        """Return one row for each image."""
+        return self.itself().encode_images(images)
+
+    def encode_texts(self, texts: Sequence[str]) -> Float[np.ndarray, "k d"]:
+        """Return one row for each text."""
+        return self.itself().encode_texts(texts)
+
+    def untrained(self, seed: int) -> Encoder | None:
+        """Return the same architecture untrained; None where the kind of model cannot be built anew."""
+        draw = getattr(self.itself(), "untrained", None)
+        return cast("Encoder | None", draw(seed)) if draw else None
+
+
+def itself(encoder: Any) -> Any:
+    """Return an encoder with all that it can do: loaded, if that was put off."""
+    return encoder.itself() if isinstance(encoder, DeferredEncoder) else encoder
+
+
+def known_encoder(
+    spec: str, setting: Mapping[str, Any], root: CacheRoot, load: Callable[[], Encoder | Answerer], *, verify: bool = False
+) -> Encoder | Answerer:
+    """Return the model of a spec: what is noted of it, if its files are unchanged since it was last loaded with this setting, else loaded.
+
+    Only dual encoders in files on this machine are noted, never what runs code of the user's. `verify`: load it whatever is noted.
+    """
+    root = default_root() if root is None else root
+    files = model_files(spec) if isinstance(root, Path) else []
+    if not isinstance(root, Path) or not files or (before := identities(files)) is None:
+        return load()
+    notes, state = Notes(root), [[str(path), *each] for path, each in zip(files, before, strict=True)]
+    about = {
+        "spec": spec, "at": Path(spec).absolute(), "home": Path.home(), "setting": dict(setting), "schema": SCHEMA, "version": __version__,
+        "packages": _packages(),
+    }  # fmt: skip
+    if not verify and (record := _noted_record(notes.read("model", about), state)) is not None:
+        log_notes(record)
+        return DeferredEncoder(record, cast("Callable[[], Encoder]", load))
+    settled = all(each.settled for each in before)
+    encoder = load()
+    if settled and not isinstance(encoder, Answerer) and model_files(spec) == files and identities(files) == before:
+        notes.write("model", about, {"files": state, "record": asdict(encoder.record)})
+    return encoder
+
+
+def model_files(spec: str) -> list[Path]:
+    """Return the files that decide what a spec loads: all in its folder, or the file with what lies beside it; none where others decide."""
+    path = local_path(spec)
+    if path is None:
+        return []
+    if path.is_dir():
+        found = [Path(place, name) for place, _, names in os.walk(path, followlinks=True) for name in names]
+        return sorted(found) if len(found) <= MOST_FILES else []
+    return [path, *sorted(each for each in path.parent.iterdir() if each.name.endswith(".json") or each.name.startswith("adapter_"))]
+
+
+def _noted_record(noted: Any, state: list[list[Any]]) -> ModelRecord | None:
+    if not isinstance(noted, dict) or noted.get("files") != state:
+        return None
+    try:
+        return _record_adapter().validate_python(noted.get("record"))
+    except ValidationError:
+        return None
+
+
+@cache
+def _record_adapter() -> TypeAdapter[ModelRecord]:
+    return TypeAdapter(ModelRecord)
+
+
+def _packages() -> dict[str, str]:
+    found = {}
+    for name in READERS:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = ""
+    return found
+
+
+# ---- images --------------------------------------------------------------------------------------------------------------------------
+
+
+def embed_known_images(
+    encoder: ImageEncoder, dataset: Dataset, cache_root: CacheRoot = None, *, verify: bool = False, **how: Any
+) -> Embeddings:
+    """Return what `embed_images` returns, without opening a file where every image is known and the cache has all of them.
+
+    `how` are the options of `embed_images`. `verify`: read every image whatever is noted.
+    """
+    root = default_root() if cache_root is None else cache_root
+    files = dataset.images.files if isinstance(dataset.images, LazyImages) else None
+    if files is None or not isinstance(root, Path):
+        return embed_images(itself(encoder), dataset, cache_root, **how)
+    folder, names = files
+    notes, about = Notes(root), {"folder": os.path.realpath(folder), "policy": DECODE_POLICY}
+    before = [identity(f"{folder}/{name}") for name in names]
+    noted = notes.read("images", about)
+    noted = noted if isinstance(noted, dict) else {}
+    if not verify and (found := _from_cache(encoder, dataset, root, _known_keys(noted, names, before))) is not None:
+        if (progress := how.get("progress")) is not None:
+            progress(len(names), len(names))
+        return found
+    settled = [each is not None and each.settled for each in before]
+    found = embed_images(itself(encoder), dataset, cache_root, **how)
+    for row, key in zip(found.rows.tolist(), found.contents, strict=True):
+        seen = before[row]
+        if settled[row] and seen is not None and identity(f"{folder}/{names[row]}") == seen:
+            noted[names[row]] = [key, *seen]
+    notes.write("images", about, noted)
+    return found
+
+
+def _known_keys(noted: Mapping[str, Any], names: Sequence[str], now: Sequence[FileIdentity | None]) -> list[str] | None:
+    """Return the key of each image; None unless all are noted and unchanged."""
+    keys = []
+    for name, seen in zip(names, now, strict=True):
+        entry = noted.get(name)
+        if seen is None or not isinstance(entry, list) or entry[1:] != list(seen):
+            return None
+        keys.append(str(entry[0]))
+    return keys
+
+
+def _from_cache(encoder: ImageEncoder, dataset: Dataset, root: Path, keys: list[str] | None) -> Embeddings | None:
+    """Return the embeddings of images by their keys; None unless the cache has all of them."""
+    record = encoder.record
+    if not keys or isinstance(encoder, Answerer):
+        return None
+    kept = EmbeddingCache(root, record.fingerprint, "image", record.dimensions, record.name)
+    if not all(key in kept for key in keys):
+        return None
+    conversions: dict[str, list[int]] = {}
+    for row, key in enumerate(keys):
+        for kind in kept.conversions(key):
+            conversions.setdefault(kind, []).append(row)
+    log.info("embedded 0 images, %d from the cache", len(keys))
+    return Embeddings(
+        vectors=kept.read(keys),
+        contents=tuple(keys),
+        rows=np.arange(len(keys), dtype=np.int64),
+        exclusions=(),
+        conversions={kind: _by_level(dataset, rows) for kind, rows in sorted(conversions.items())},
+        computed=0,
+    )
+
+
+def _by_level(dataset: Dataset, rows: Sequence[int]) -> dict[str, dict[str, int]]:
+    part = dataset.attributes.iloc[list(rows)]
+    return {str(name): level_counts(part[name], several=name in dataset.several) for name in part.columns}
