@@ -249,12 +249,17 @@ def quiet_log() -> Iterator[None]:
 
 
 @contextmanager
-def loaded(model: Any, args: Mapping[str, str], request: AuditRequest) -> Iterator[tuple[Encoder | Answerer, CacheRoot]]:
-    """Load a model, and say where its embeddings are kept: those of an object that states no fingerprint only while it is audited."""
+def loaded(
+    model: Any, args: Mapping[str, str], request: AuditRequest, *, note: bool = True
+) -> Iterator[tuple[Encoder | Answerer, CacheRoot]]:
+    """Load a model, and say where its embeddings are kept: those of an object that states no fingerprint only while it is audited.
+
+    The weights of unchanged files are read when they are needed; without `note` none are noted (`audit.embedding.known`).
+    """
     root = MemoryRoot() if request.no_cache else request.cache_root or default_root()
     if isinstance(model, str):
         setting = {"device": request.device, "dtype": request.dtype, "model_args": args}
-        yield known_encoder(model, setting, root, lambda: load(model, **setting), verify=request.verify), root
+        yield known_encoder(model, setting, root, lambda: load(model, **setting), verify=request.verify, note=note), root
         return
     if args:
         raise UsageError("--model-args cannot be stated about an object", why="the model is loaded already", fix="leave them out")

@@ -29,7 +29,7 @@ def plan_audit(request: AuditRequest) -> AuditPlan:
             gates.check(dataset)
         planned = [planned_probe(*each) for each in zip(probes, datasets, strict=True)]
         for model, args in zip(request.model, args_by_model(request), strict=True):
-            with quiet_log(), loaded(model, args, request) as (encoder, root):
+            with quiet_log(), loaded(model, args, request, note=False) as (encoder, root):
                 refuse_misfit(encoder, request)
                 models.append(planned_model(encoder, root, datasets))
             del encoder

@@ -84,11 +84,18 @@ def itself(encoder: Any) -> Any:
 
 
 def known_encoder(
-    spec: str, setting: Mapping[str, Any], root: CacheRoot, load: Callable[[], Encoder | Answerer], *, verify: bool = False
+    spec: str,
+    setting: Mapping[str, Any],
+    root: CacheRoot,
+    load: Callable[[], Encoder | Answerer],
+    *,
+    verify: bool = False,
+    note: bool = True,
 ) -> Encoder | Answerer:
     """Return the model of a spec: what is noted of it, if its files are unchanged since it was last loaded with this setting, else loaded.
 
-    Only dual encoders in files on this machine are noted, never what runs code of the user's. `verify`: load it whatever is noted.
+    Only dual encoders in files on this machine are noted, never what runs code of the user's. `verify`: load it whatever is noted;
+    without `note` nothing is written.
     """
     root = default_root() if root is None else root
     files = model_files(spec) if isinstance(root, Path) else []
@@ -104,7 +111,7 @@ def known_encoder(
         return DeferredEncoder(record, cast("Callable[[], Encoder]", load))
     settled = all(each.settled for each in before)
     encoder = load()
-    if settled and not isinstance(encoder, Answerer) and model_files(spec) == files and identities(files) == before:
+    if note and settled and not isinstance(encoder, Answerer) and model_files(spec) == files and identities(files) == before:
         notes.write("model", about, {"files": state, "record": asdict(encoder.record)})
     return encoder
 

@@ -6,8 +6,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.optimize import brentq
-from scipy.special import bdtr, ndtr, ndtri
+from scipy.special import bdtr, ndtr, ndtri, xlog1py, xlogy
 
 from audit.statistics.most_significant import max_standardized_difference, sampling_errors
 from audit.statistics.null import ShuffledNull, log_choose
@@ -24,6 +23,8 @@ MOST_SIMULATED = 30
 """Of more groups only the two smallest are looked at, at a level divided by the number of pairs."""
 _CELLS = 1 << 21
 _POWER_DRAWS = 8000
+_PRECISION = 1e-5
+"""Of the difference."""
 
 
 def detectable_difference(events: Int[np.ndarray, "g"], n: Int[np.ndarray, "g"], level: float) -> float:
@@ -63,19 +64,27 @@ def detectable_difference(events: Int[np.ndarray, "g"], n: Int[np.ndarray, "g"],
 
 
 def _smallest(power: Callable[[float], float], rate: float) -> float:
-    most = 1 - rate
-    return 1.0 if power(most) < POWER else float(brentq(lambda difference: power(difference) - POWER, 0.0, most, xtol=1e-5))
+    low, high = 0.0, 1 - rate
+    if power(high) < POWER:
+        return 1.0
+    while high - low > _PRECISION:
+        middle = (low + high) / 2
+        low, high = (low, middle) if power(middle) >= POWER else (middle, high)
+    return high
 
 
 def _power_of_two(small: int, large: int, rate: float, level: float) -> Callable[[float], float]:
     if small >= FEWEST_NORMAL:
         return lambda difference: _normal_power(small, large, rate, difference, level)
-    from scipy.stats import binom  # takes half a second, and few questions need it
-
     spread = 7 * (large * rate * (1 - rate)) ** 0.5 + 10
     others = np.arange(max(0, int(large * rate - spread)), min(large, int(large * rate + spread)) + 1)
-    chance = _rejected(small, large, others, level) @ binom.pmf(others, large, rate)
-    return lambda difference: float(binom.pmf(np.arange(small + 1), small, rate + difference) @ chance)
+    chance = _rejected(small, large, others, level) @ _probabilities(others, large, rate)
+    return lambda difference: float(_probabilities(np.arange(small + 1), small, rate + difference) @ chance)
+
+
+def _probabilities(events: Int[np.ndarray, "k"], n: int, rate: float) -> Float[np.ndarray, "k"]:
+    """Return the binomial probabilities of so many events."""
+    return np.asarray(np.exp(log_choose(n, events) + xlogy(events, rate) + xlog1py(n - events, -min(rate, 1.0))))
 
 
 def _normal_power(small: int, large: int, rate: float, difference: float, level: float) -> float:
@@ -107,15 +116,14 @@ def _rejected(small: int, large: int, others: Int[np.ndarray, "k"], level: float
 
 
 def _power_of_many(sizes: tuple[int, ...], rate: float, level: float) -> Callable[[float], float]:
-    n, critical = np.array(sizes), _critical(sizes, rate, level)
-    place = np.random.default_rng(1).random((_POWER_DRAWS, len(sizes)))
-    events = np.column_stack([_binomial(place[:, group], size, rate) for group, size in enumerate(sizes)])
+    n, critical, orders = np.array(sizes), _critical(sizes, rate, level), _orders(len(sizes), _POWER_DRAWS)
+    events = np.stack([_events(order, size, rate) for order, size in zip(orders, sizes, strict=True)])
     # Only the first group is drawn anew for each difference: the others lie as far apart as before.
-    others = max_standardized_difference(events[:, 1:] / n[1:], sampling_errors(n[1:]))
+    others = max_standardized_difference((events[1:] / n[1:, None]).T, sampling_errors(n[1:]))
 
     def power(difference: float) -> float:
-        events[:, 0] = _binomial(place[:, 0], sizes[0], rate + difference)
-        return float(np.mean((_statistics(events, n, others) > critical).any(axis=1)))
+        events[0] = _events(orders[0], sizes[0], rate + difference)
+        return float(np.mean((_statistics(events, n, others) > critical[:, None]).any(axis=0)))
 
     return power
 
@@ -124,29 +132,40 @@ def _power_of_many(sizes: tuple[int, ...], rate: float, level: float) -> Callabl
 def _critical(sizes: tuple[int, ...], rate: float, level: float) -> Float[np.ndarray, "2"]:
     """Return what either statistic must exceed: both are exceeded as often where groups do not differ, and one of them at `level`."""
     n = np.array(sizes)
-    draws = min(100_000, max(20_000, _CELLS * 4 // len(sizes) ** 2))
-    null = ShuffledNull(_statistics(np.random.default_rng(0).binomial(n, rate, size=(draws, len(n))), n))
+    draws = min(40_000, max(20_000, _CELLS * 4 // len(sizes) ** 2))
+    orders = _orders(len(sizes), draws)
+    drawn = _statistics(np.stack([_events(order, size, rate) for order, size in zip(orders, sizes, strict=True)]), n)
+    # Of tables that are not among the most extreme by either statistic nothing depends.
     place = int(level * draws)
+    extreme = drawn >= np.partition(drawn, draws - place - 1, axis=1)[:, [draws - place - 1]]
+    null = ShuffledNull(drawn[:, extreme.any(axis=0)].T)
     least = np.partition(null.ranks.min(axis=1), place)[place]
-    return null.ordered[:, draws - least]
+    return null.ordered[:, -least]
 
 
-def _binomial(place: Float[np.ndarray, "b"], n: int, rate: float) -> Int[np.ndarray, "b"]:
-    """Return the quantiles of a number of events."""
+@lru_cache(maxsize=8)
+def _orders(groups: int, draws: int) -> Int[np.ndarray, "g b"]:
+    """Return for each group an order of the draws that is independent of the others'."""
+    return np.random.default_rng(0).permuted(np.tile(np.arange(draws, dtype=np.int32), (groups, 1)), axis=1)
+
+
+def _events(order: Int[np.ndarray, "b"], n: int, rate: float) -> Int[np.ndarray, "b"]:
+    """Return numbers of events: evenly spaced quantiles of their distribution, in an order (Latin hypercube; McKay 1979)."""
     spread = 8 * (n * rate * (1 - rate)) ** 0.5 + 10
     low, high = max(0, int(n * rate - spread)), min(n, int(n * rate + spread))
-    return low + np.searchsorted(bdtr(np.arange(low, high), n, min(rate, 1.0)), place)
+    up_to = np.floor(len(order) * bdtr(np.arange(low, high), n, min(rate, 1.0)) + 0.5).astype(np.int64)
+    return np.repeat(np.arange(low, high + 1), np.diff(up_to, prepend=0, append=len(order)))[order]
 
 
 def _statistics(
-    events: Float[np.ndarray, "b g"], n: Int[np.ndarray, "g"], others: Float[np.ndarray, "b"] | None = None
-) -> Float[np.ndarray, "b 2"]:
+    events: Int[np.ndarray, "g b"], n: Int[np.ndarray, "g"], others: Float[np.ndarray, "b"] | None = None
+) -> Float[np.ndarray, "2 b"]:
     """Return both statistics of each table; `others` is the largest difference, in standard errors, without the first group."""
-    rates, pooled, errors = events / n, events.sum(axis=1) / n.sum(), sampling_errors(n)
-    scale = np.sqrt(np.maximum(pooled * (1 - pooled), 1e-12))
-    squares = (n * (rates - pooled[:, None]) ** 2).sum(axis=1)
+    rates, pooled, errors = events / n[:, None], events.sum(axis=0) / n.sum(), sampling_errors(n)
+    variance = np.maximum(pooled * (1 - pooled), 1e-12)
+    squares = n @ (rates - pooled) ** 2
     if others is None:
-        largest = max_standardized_difference(rates, errors)
+        largest = max_standardized_difference(rates.T, errors)
     else:
-        largest = np.maximum(others, (np.abs(rates[:, 1:] - rates[:, :1]) * (1 / errors[0, 1:])).max(axis=1))
-    return np.stack([largest / scale, squares / scale**2], axis=1)
+        largest = np.maximum(others, (np.abs(rates[1:] - rates[0]) / errors[1:, [0]]).max(axis=0))
+    return np.stack([largest / np.sqrt(variance), squares / variance])
