@@ -16,7 +16,7 @@ from audit.errors import AuditError, DataError, MachineError, UsageError
 from audit.output.directory import check_regular, write_text
 from audit.output.manifest import is_complete, note_page, settle
 from audit.records.comparison import Comparisons
-from audit.records.results import Results
+from audit.records.results import Results, to_json
 from contrastive.cli.console import prepare_streams
 from reports.comparison.page import comparison_page
 from reports.environment import draw
@@ -24,9 +24,9 @@ from reports.read import COMPARISON, RESULTS, read_comparisons, read_results
 from reports.sections.page import report_page
 
 
-def render(results: Results) -> str:
-    """Return the report of `results` as HTML."""
-    return draw("sections/page.html", page=report_page(results))
+def render(results: Results, facts: str | None = None) -> str:
+    """Return the report of `results` as HTML; `facts` are their JSON, where somebody has written it already."""
+    return draw("sections/page.html", page=report_page(results, to_json(results) if facts is None else facts))
 
 
 def render_comparisons(comparisons: Comparisons) -> str:

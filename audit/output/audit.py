@@ -57,7 +57,8 @@ def assemble_results(
 def write(directory: Path, results: Results, audited: Sequence[AuditedProbe]) -> None:
     """Write every file of an audit; together they take the place of those of an earlier one."""
     with replacing_files(directory) as folder:
-        outputs.write_text(folder / outputs.AUDIT, to_json(results))
+        facts = to_json(results)
+        outputs.write_text(folder / outputs.AUDIT, facts)
         if all(given.count is None for each in audited for given in each.predictions.values()):  # of counted parts no row is known
             write_predictions(folder / "predictions.parquet", [(each.result, each.predictions) for each in audited])
         if written := [each for each in audited if each.texts is not None]:
@@ -66,7 +67,7 @@ def write(directory: Path, results: Results, audited: Sequence[AuditedProbe]) ->
         tables = {f"tables/{name}": text for name, text in csv_tables(results).items()}
         for name, text in {"summary.md": summary_markdown(results), **model_cards(results), **tables}.items():
             outputs.write_text(folder / name, text)
-        outputs.write_text(folder / "report.html", render(results))
+        outputs.write_text(folder / "report.html", render(results, facts))
 
 
 def _texts_csv(audited: Sequence[AuditedProbe]) -> str:

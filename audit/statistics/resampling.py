@@ -86,12 +86,14 @@ def shuffled_tables(
     >>> shuffled_tables(np.array([30, 0]), np.array([15, 15]), 1, np.random.default_rng(0)).tolist()
     [[[15, 15], [0, 0]]]
     """
-    kept = np.ix_(rows > 0, columns > 0)
-    tables = np.zeros((size, len(rows), len(columns)), np.int64)
-    if min(len(kept[0]), kept[1].size) < 2:  # scipy gives negative counts where there is only one table
-        tables[:] = np.outer(rows, columns) // max(int(rows.sum()), 1)
-        return tables
+    rows_kept, columns_kept = rows > 0, columns > 0
+    if min(rows_kept.sum(), columns_kept.sum()) < 2:  # scipy gives negative counts where there is only one table
+        return np.tile(np.outer(rows, columns) // max(int(rows.sum()), 1), (size, 1, 1))
     from scipy.stats import random_table  # takes half a second, and most audits shuffle no table of patterns
 
-    tables[:, kept[0], kept[1]] = random_table(rows[rows > 0], columns[columns > 0]).rvs(size=size, random_state=rng)
+    drawn: np.ndarray = random_table(rows[rows_kept], columns[columns_kept]).rvs(size=size, random_state=rng)
+    if rows_kept.all() and columns_kept.all():
+        return drawn
+    tables = np.zeros((size, len(rows), len(columns)), np.int64)
+    tables[:, rows_kept[:, None] & columns_kept] = drawn.reshape(size, -1)
     return tables

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from types import SimpleNamespace
 
-from audit.records.results import AuditResult, DataRecord, Results, to_json
+from audit.records.results import AuditResult, DataRecord, Results
 from reports.provenance import provenance
 from reports.read import RESULTS
 from reports.section import Section, appendix_parts, contents, sections_in, shown_sections
@@ -77,8 +77,8 @@ APPENDIX: Sequence[Section[Results]] = (
 _SIGN_OFF = SimpleNamespace(name="sign-off", anchor="sign-off", title="Sign-off")
 
 
-def report_page(results: Results) -> SimpleNamespace:
-    """Return everything that the templates print of `results`."""
+def report_page(results: Results, facts: str) -> SimpleNamespace:
+    """Return everything that the templates print of `results`, of which `facts` is the JSON."""
     contexts, closing = audit_contexts(results), shown_sections(OF_PAGE, results)
     audits = [SimpleNamespace(context=each, sections=shown_sections(OF_AUDIT, each, each.key)) for each in contexts]
     several, hashes = len(audits) > 1, [audit.model.sha256 for audit in results.audits]
@@ -89,9 +89,7 @@ def report_page(results: Results) -> SimpleNamespace:
     together = shown_sections(OF_MODELS, results)
     return SimpleNamespace(
         what="report",
-        about=provenance(
-            results, audits_title(results), hashes, RESULTS, to_json(results), pictures=any(audit.examples for audit in results.audits)
-        ),
+        about=provenance(results, audits_title(results), hashes, RESULTS, facts, pictures=any(audit.examples for audit in results.audits)),
         contents=contents(
             ("", "", together),
             *((_name(each.context.audit) if several else "", each.context.key, each.sections) for each in audits),

@@ -11,6 +11,8 @@ NOT_ESTIMABLE = "not estimable"
 _MOST_DECIMALS = 3
 _MOST_HASHES = 4
 _MARKS_OF_DIRECTION = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff\u2028\u2029")
+_UNCLEAN = re.compile(f"[\\x00-\\x1f\\x7f-\\x9f\\ud800-\\udfff{''.join(sorted(_MARKS_OF_DIRECTION))}]")
+"""Every character that `clean` changes."""
 _SPACE = "\u00a0"
 """Between a number and its unit: they stay on one line."""
 
@@ -23,7 +25,7 @@ def clean(text: str) -> str:
     >>> clean("Fe\x1b[31mmale\u202e")
     'Fe[31mmale'
     """
-    return "".join(_cleaned(character) for character in text)
+    return "".join(map(_cleaned, text)) if _UNCLEAN.search(text) else text
 
 
 def _cleaned(character: str) -> str:
