@@ -241,12 +241,12 @@ class CodedAnswers:
     @property
     def y_pred(self) -> np.ndarray:
         """str[n]: the answers."""
-        return np.asarray(self.answers)[self.chosen]
+        return np.asarray(np.asarray(self.answers)[self.chosen])
 
     @property
     def y_true(self) -> np.ndarray | None:
         """str[n]: the true answers."""
-        return None if self.truths is None or self.truth is None else np.asarray(self.truths)[self.truth]
+        return None if self.truths is None or self.truth is None else np.asarray(np.asarray(self.truths)[self.truth])
 
 
 @dataclass(frozen=True)

@@ -258,7 +258,7 @@ def loaded(
     """
     root = MemoryRoot() if request.no_cache else request.cache_root or default_root()
     if isinstance(model, str):
-        setting = {"device": request.device, "dtype": request.dtype, "model_args": args}
+        setting: dict[str, Any] = {"device": request.device, "dtype": request.dtype, "model_args": args}
         yield known_encoder(model, setting, root, lambda: load(model, **setting), verify=request.verify, note=note), root
         return
     if args:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, NoReturn, cast
@@ -18,12 +18,13 @@ from audit.engine import analyses
 from audit.engine.analyses.inputs import AnalysisInputs
 from audit.engine.plan import counted_levels
 from audit.engine.shares import check_shares, findings_by_share, without_shares
+from audit.engine.specified import specified
 from audit.engine.texts import given_texts
 from audit.engine.written import refuse_a_dual_encoder, refuse_a_generative_model, table_of_texts, texts_for, with_left_out
 from audit.errors import UsageError
 from audit.measure import predict
 from audit.measure.asked.interview import Interview, interview
-from audit.measure.label_sets import COMMON_KIND, answer_all
+from audit.measure.label_sets import answer_all
 from audit.measure.row_options import check_rows, embedded_texts, row_texts_record
 from audit.plans import AttackPlan, WhatIfPlan
 from audit.predictions.nesting import clustered
@@ -147,8 +148,7 @@ def audit(
         return predict(measurement, encoder.record, embeddings.vectors, texts, attributes, row_texts)
 
     predictions = {measurement.name: answer(measurement) for measurement in probe.measurements}
-    alike = partial(answer_all, record=encoder.record, image_embeddings=embeddings.vectors, text_embeddings=texts, attributes=attributes)
-    specifications = _specified(probe, answer, alike)
+    specifications = specified(probe, answer, lambda alike: answer_all(alike, encoder.record, embeddings.vectors, texts, attributes))
     seen = (embeddings.exclusions, embeddings.conversions)
     record = with_left_out(encoder.record, probe)
     audited = build_result(AnsweredProbe(record, dataset, attributes, predictions, specifications, *seen), probe, settings, stages)
@@ -167,16 +167,6 @@ def audit(
         AnalysisInputs(asked, dataset, attributes, model, embeddings, texts, audited.predictions, settings, embed)
     )
     return replace(audited, result=given.added_to(replace(audited.result, what_ifs=tried, **found)))
-
-
-def _specified(
-    probe: Probe, answer: Callable[[Measurement], Predictions], alike: Callable[[Sequence[Measurement]], Sequence[Answered]]
-) -> list[list[Answered]]:
-    """Return what was answered under every specification of each plan; those of the common kind are asked in one pass over the images."""
-    points = [point.measurement for plan in probe.specifications for point in plan.specifications]
-    together = iter(alike([each for each in points if each.kind == COMMON_KIND]))
-    answered = iter([next(together) if each.kind == COMMON_KIND else answer(each) for each in points])
-    return [[next(answered) for _ in plan.specifications] for plan in probe.specifications]
 
 
 def _what_ifs(plans: Sequence[WhatIfPlan], inputs: WhatIfInputs, methods: Sequence[str], stages: Stages) -> tuple[WhatIfs, ...]:

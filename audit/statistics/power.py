@@ -140,7 +140,7 @@ def _critical(sizes: tuple[int, ...], rate: float, level: float) -> Float[np.nda
     extreme = drawn >= np.partition(drawn, draws - place - 1, axis=1)[:, [draws - place - 1]]
     null = ShuffledNull(drawn[:, extreme.any(axis=0)].T)
     least = np.partition(null.ranks.min(axis=1), place)[place]
-    return null.ordered[:, -least]
+    return np.asarray(null.ordered[:, -least])
 
 
 @lru_cache(maxsize=8)
@@ -154,7 +154,7 @@ def _events(order: Int[np.ndarray, "b"], n: int, rate: float) -> Int[np.ndarray,
     spread = 8 * (n * rate * (1 - rate)) ** 0.5 + 10
     low, high = max(0, int(n * rate - spread)), min(n, int(n * rate + spread))
     up_to = np.floor(len(order) * bdtr(np.arange(low, high), n, min(rate, 1.0)) + 0.5).astype(np.int64)
-    return np.repeat(np.arange(low, high + 1), np.diff(up_to, prepend=0, append=len(order)))[order]
+    return np.asarray(np.repeat(np.arange(low, high + 1), np.diff(up_to, prepend=0, append=len(order)))[order])
 
 
 def _statistics(
