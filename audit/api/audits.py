@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from audit.api import lookup
-from audit.api.changes import Changes, compare_sides
 from audit.api.metric_frame import row_frame
 from audit.api.plots import Plots
 from audit.api.requests import CompareRequest
@@ -31,11 +30,12 @@ from audit.statistics.verdict import worst
 from reports.exports import frames
 from reports.exports.card import card
 from reports.read import read_results
-from reports.render import render
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from fairlearn.metrics import MetricFrame
+
+    from audit.api.changes import Changes
 
 
 @dataclass(frozen=True, repr=False)
@@ -158,6 +158,8 @@ class Audit:
         """
         if wrong := [each for each in others if not isinstance(each, Audit)]:
             raise UsageError(f"cannot compare with {show_value(wrong[0])}", fix="audit.load(DIR) gives the audit of a directory")
+        from audit.api.changes import compare_sides  # with the pages of comparisons
+
         sides = [side for each in (self, *others) for side in each.sides()]
         return compare_sides(sides, CompareRequest(sides=(self, *others), series=series, tolerance=tolerance), Clock())
 
@@ -175,6 +177,8 @@ class Audit:
 
     def to_html(self) -> str:
         """Return the report, one self-contained page."""
+        from reports.render import render  # the sections of a page take a third of a second, and many audits draw none
+
         return render(self.results)
 
     def save(self, directory: str | Path) -> Path:

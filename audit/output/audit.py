@@ -20,10 +20,6 @@ from audit.output.predictions import write_predictions
 from audit.records.results import SCHEMA_VERSION, Results, Timing, to_json
 from audit.types import Settings
 from audit.version import __version__
-from reports.exports.markdown import summary_markdown
-from reports.exports.model_card import model_cards
-from reports.exports.tables import csv_tables
-from reports.render import render
 
 PACKAGES = ("torch", "transformers", "datasets", "fairlearn", "scikit-learn", "numpy", "scipy", "pandas", "pillow")
 
@@ -56,6 +52,12 @@ def assemble_results(
 
 def write(directory: Path, results: Results, audited: Sequence[AuditedProbe]) -> None:
     """Write every file of an audit; together they take the place of those of an earlier one."""
+    # Imported here: what draws pages takes a third of a second, and an audit from Python may write nothing.
+    from reports.exports.markdown import summary_markdown
+    from reports.exports.model_card import model_cards
+    from reports.exports.tables import csv_tables
+    from reports.render import render
+
     with replacing_files(directory) as folder:
         facts = to_json(results)
         outputs.write_text(folder / outputs.AUDIT, facts)
