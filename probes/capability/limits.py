@@ -64,10 +64,10 @@ def load(options: LoadOptions) -> Dataset:
 
 def _digits() -> list[tuple[str, dict[str, Any], bytes]]:
     """Return the first forty of each digit."""
-    found = digits()
-    first = found.attributes.groupby("digit", sort=False).head(_EACH_DIGIT).index
-    places = found.attributes.index.get_indexer(first)
-    return [(str(name), dict(found.attributes.loc[name]), found.images[at]) for name, at in zip(first, places.tolist(), strict=True)]
+    found = digits(_EACH_DIGIT)
+    return [
+        (str(name), dict(found.attributes.loc[name]), picture) for name, picture in zip(found.attributes.index, found.images, strict=True)
+    ]
 
 
 def _spots() -> list[tuple[str, dict[str, Any], bytes]]:
@@ -157,7 +157,10 @@ PROBE = Probe(
         "Digits of 8 x 8 pixels are enlarged: they are blurred, and a model may read sharper ones.",
         "A model that fails here may do well elsewhere; one that does well here may count by area.",
     ),
-    not_tested=("satellite and medical pictures: give yours to the probe zeroshot", "people: no picture shows one"),
+    not_tested=(
+        "satellite and medical pictures: ask yours with vlm-audit run --model MODEL --probe zeroshot --data FOLDER, one folder a class",
+        "people: no picture shows one",
+    ),
     analyses=(
         PromptConditionsPlan(
             question="What does a word that says which sense is meant gain?",

@@ -4,6 +4,7 @@ They know the pictures of a data set by their pixels. A text is a random directi
 shall be answered with, so that one embedding answers every measurement of a probe.
 """
 
+import functools
 import hashlib
 import io
 
@@ -30,6 +31,7 @@ class Refuser(PlantedRefuser):
 """
 
 
+@functools.cache
 def text_direction(text):
     """Return a direction that a text has for itself."""
     rng = np.random.default_rng(int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big"))

@@ -1,0 +1,41 @@
+"""Every probe on made-up data of its layout: who answers all alike is not called fair, and all probes of faces embed each picture once."""
+
+import pytest
+
+import audit
+import probes
+from tests.support.command import command
+from tests.support.every_probe import asked_with_less, made_data
+from tests.support.planted import MODELS, Refuser
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _asked_with_less():
+    with asked_with_less():
+        yield
+
+
+@pytest.mark.parametrize("name", probes.names())
+def test_who_answers_all_alike_is_not_called_fair(name, tmp_path):
+    made, _, data = made_data(name, tmp_path / "data")
+    refuser = getattr(made, "refuser", Refuser)()
+    found = audit.audit(model=refuser, probe=name, data=data, draws=99).results.audits[0]
+    assert found.verdict in ("inconclusive", "not estimable")
+    assert not [each.id for each in found.findings if each.primary and each.verdict == "equivalent"]
+
+
+def test_all_probes_of_faces_share_one_pass(tmp_path, monkeypatch):
+    """Of 122 pictures each is embedded once, for the first probe; the log of every other says that all come from the cache."""
+    monkeypatch.setenv("AUDIT_CACHE_DIR", str(tmp_path / "cache"))
+    _, data, location = made_data("fairface", tmp_path / "data")
+    (tmp_path / "models.py").write_text(MODELS.format(probe="fairface", data=location))
+    faces = [name for name in probes.names() if probes.get(name).data == probes.get("fairface").data]
+    chosen = [word for name in faces for word in ("--probe", name)]
+    ran = command("--model", f"{tmp_path / 'models.py'}:Refuser", *chosen, *data, "--no-inference", "--out", tmp_path / "out")
+    assert ran.returncode == 0, ran.stderr
+    embedded = [
+        line.partition("embedded ")[2] for line in (tmp_path / "out" / "run.log").read_text("utf-8").splitlines() if " images, " in line
+    ]
+    assert len(embedded) == len(faces) >= 2
+    assert embedded[0].startswith("122 images, 0 from the cache")
+    assert all(each.startswith("0 images, 122 from the cache") for each in embedded[1:])
