@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from audit.types import Claim
 
+NEAR_DUPLICATE = "near_duplicate_of"
+"""Column of a data set: the training picture that an image is a near duplicate of, "" for none."""
+
 
 def finding_id(measurement: str, claim: Claim) -> str:
     """Return the stable name of the finding that answers `claim`.

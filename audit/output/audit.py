@@ -14,12 +14,17 @@ from pathlib import Path
 import pandas as pd
 
 from audit.engine import AuditedProbe
+from audit.naming import NEAR_DUPLICATE
 from audit.output import directory as outputs
 from audit.output.manifest import replacing_files
 from audit.output.predictions import write_predictions
 from audit.records.results import SCHEMA_VERSION, Results, Timing, to_json
-from audit.types import Settings
+from audit.types import UNKNOWN, Settings
 from audit.version import __version__
+from reports.exports.markdown import summary_markdown
+from reports.exports.model_card import model_cards
+from reports.exports.tables import csv_tables, csv_text
+from reports.render import render
 
 PACKAGES = ("torch", "transformers", "datasets", "fairlearn", "scikit-learn", "numpy", "scipy", "pandas", "pillow")
 
@@ -53,10 +58,6 @@ def assemble_results(
 def write(directory: Path, results: Results, audited: Sequence[AuditedProbe]) -> None:
     """Write every file of an audit; together they take the place of those of an earlier one."""
     # Imported here: what draws pages takes a third of a second, and an audit from Python may write nothing.
-    from reports.exports.markdown import summary_markdown
-    from reports.exports.model_card import model_cards
-    from reports.exports.tables import csv_tables
-    from reports.render import render
 
     with replacing_files(directory) as folder:
         facts = to_json(results)
@@ -66,10 +67,22 @@ def write(directory: Path, results: Results, audited: Sequence[AuditedProbe]) ->
         if written := [each for each in audited if each.texts is not None]:
             outputs.write_text(folder / "texts.csv", _texts_csv(written))
         (folder / "tables").mkdir()
-        tables = {f"tables/{name}": text for name, text in csv_tables(results).items()}
+        tables = {f"tables/{name}": text for name, text in (csv_tables(results) | _near_duplicates_csv(audited)).items()}
         for name, text in {"summary.md": summary_markdown(results), **model_cards(results), **tables}.items():
             outputs.write_text(folder / name, text)
         outputs.write_text(folder / "report.html", render(results, facts))
+
+
+def _near_duplicates_csv(audited: Sequence[AuditedProbe]) -> dict[str, str]:
+    """Return the table of test images with the training image that each is a near duplicate of; nothing where none was looked for."""
+    pairs: dict[tuple[str, str], str] = {}  # the same of every model
+    looked = False
+    for each in audited:
+        for rows in (answered.attributes for answered in each.predictions.values() if NEAR_DUPLICATE in answered.attributes):
+            looked = True
+            pairs |= {(each.result.probe.name, str(name)): of for name, of in rows[NEAR_DUPLICATE].items() if of not in ("", UNKNOWN)}
+    header = ("probe", "image", NEAR_DUPLICATE)
+    return {"near_duplicates.csv": csv_text(header, ((*place, of) for place, of in pairs.items()))} if looked else {}
 
 
 def _texts_csv(audited: Sequence[AuditedProbe]) -> str:

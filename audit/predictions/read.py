@@ -102,7 +102,8 @@ def read_answers(
     table: pa.Table, wanted: ColumnOptions, place: str, images: Int[np.ndarray, "n"] | None = None
 ) -> tuple[tuple[MeasurementAnswers, ...], tuple[Note, ...]]:
     """Return the answers of a table with a column for each question; `images` says how many images a row stands for, None: one."""
-    table, tags = without_tags(table, wanted.tags, place) if wanted.tags else (table, None)
+    used = None if wanted.attributes is None else {*wanted.attributes, wanted.cluster or "", *wanted.beside, *wanted.changing}
+    table, tags = without_tags(table, wanted.tags, place, used) if wanted.tags else (table, None)
     names = table.column_names
     scores = tuple(name for name in names if name.startswith(SCORE))
     questions = {

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import ast
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 
+from audit.data.changed.joined import ID_COLUMNS
 from audit.data.schema import quoted
 from audit.errors import DataError
 from audit.types import Group
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from jaxtyping import Bool
 
 MOST_TAGS = 5000
+CONFIDENCES = ("confidence", "score", "probability")
+"""Columns that say how sure a program is of a label, where a table has one row a label."""
 _LONGEST = 20_000
 SOME, NO = "some label", "no label"
 ANSWERS = "y_pred:tagged"
@@ -32,12 +36,14 @@ class Tags:
     kept: Bool[np.ndarray, "n k"]
 
 
-def without_tags(table: pa.Table, name: str, place: str) -> tuple[pa.Table, Tags]:
+def without_tags(table: pa.Table, name: str, place: str, used: Collection[str] | None = None) -> tuple[pa.Table, Tags]:
     """Return the table with the column of labels replaced by one that says whether an image has any, and the labels.
 
-    A cell holds labels with "|" between them, or a list (JSON, or as Python writes one); an empty cell holds none. DataError if a cell
-    cannot be read, or nothing has a label.
+    A cell holds labels with "|" between them, or a list (JSON, or as Python writes one); an empty cell holds none. A table that names an
+    image in several rows has one label a row, with a confidence or without (`one_row_an_image`); `used` are the columns that the audit
+    reads, None: any. DataError if a cell cannot be read, or nothing has a label.
     """
+    table = one_row_an_image(table, name, place, used)
     given = table[name]
     cells = [
         labels_of(cell, f"{place}, column {quoted(name)}, row {row} after the header") for row, cell in enumerate(given.to_pylist(), 1)
@@ -54,6 +60,62 @@ def without_tags(table: pa.Table, name: str, place: str) -> tuple[pa.Table, Tags
         kept[row, [places[label] for label in cell]] = True
     answers = pa.array(np.where(kept.any(axis=1), SOME, NO).tolist(), pa.string())
     return table.drop_columns([name]).append_column(ANSWERS, answers), Tags(labels, kept)
+
+
+def one_row_an_image(table: pa.Table, name: str, place: str, used: Collection[str] | None = None) -> pa.Table:
+    """Return a table of one row an image and label as one of one row an image, in the order of their first rows.
+
+    A column called as in `CONFIDENCES` is checked (0 to 1, or 0 to 100, throughout) and left out: a label counts as given, since who wrote
+    the table chose from where on to write it. A table that names every image once stays as it is. DataError if a cell holds several labels,
+    an image has a label twice, its rows disagree in another column that is `used`, or a confidence is not a number.
+    """
+    identifier = next((each for each in ID_COLUMNS if each in table.column_names and each != name), None)
+    images = [] if identifier is None else table[identifier].to_pylist()
+    if len(set(images)) == len(images):
+        return table
+    for column in (each for each in CONFIDENCES if each in table.column_names and each != name):
+        _check_confidences(table[column].to_pylist(), column, place)
+        table = table.drop_columns([column])
+    first: dict[Any, int] = {}
+    labels: dict[Any, dict[str, int]] = {}
+    for row, (image, cell) in enumerate(zip(images, table[name].to_pylist(), strict=True)):
+        first.setdefault(image, row)
+        where = f"{place}, column {quoted(name)}, row {row + 1} after the header"
+        found = labels_of(cell, where)
+        if len(found) > 1:
+            why = f"{quoted(str(image))} stands in several rows, so each row has one"
+            raise DataError("a cell of several labels", where=where, why=why, fix="give one row a label, or one row an image")
+        of = labels.setdefault(image, {})
+        for label in found:
+            if label in of:
+                what = f"the label {quoted(label)} of {quoted(str(image))} twice"
+                raise DataError(what, where=where, why=f"it stands in row {of[label] + 1} too", fix="keep one row a label")
+            of[label] = row
+    others = [each for each in table.column_names if each != name and not each.startswith("__index_level_")]
+    _check_agreement(table.select([each for each in others if used is None or each in used]), images, first, place)
+    kept = table.take(pa.array(first.values(), pa.int64())).drop_columns([name])
+    return kept.append_column(name, pa.array([list(labels[image]) for image in first], pa.list_(pa.string())))
+
+
+def _check_confidences(values: list[Any], column: str, place: str) -> None:
+    for row, value in enumerate(values, 1):
+        try:
+            known = 0 <= float(value) <= 100  # False of NaN
+        except (TypeError, ValueError):
+            known = False
+        if not known:
+            where = f"{place}, column {quoted(column)}, row {row} after the header"
+            raise DataError(f"{value!r} is not a confidence", where=where, fix="give a number from 0 to 1, or from 0 to 100, in every row")
+
+
+def _check_agreement(others: pa.Table, images: list[Any], first: dict[Any, int], place: str) -> None:
+    for column in others.column_names:
+        values = others[column].to_pylist()
+        for row, (image, value) in enumerate(zip(images, values, strict=True)):
+            if str(value) != str(earlier := values[first[image]]):
+                where = f"{place}, column {quoted(column)}, row {row + 1} after the header"
+                what, why = f"conflicting values for {quoted(str(image))}", f"{value!r} here, {earlier!r} in row {first[image] + 1}"
+                raise DataError(what, where=where, why=why, fix="give one value an image, or name what to slice by: --attributes")
 
 
 def labels_of(cell: Any, where: str) -> set[str]:

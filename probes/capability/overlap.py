@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from audit.errors import DataError
+from audit.naming import NEAR_DUPLICATE
 from audit.types import Claim, Dataset, LabelSet, LoadOptions, Measurement, Note, Probe, ProbeData
 from probes.capability import PICTURES, TEMPLATES_PRESET, asked_of_classes, load_labelled
 
@@ -48,12 +49,14 @@ def load(options: LoadOptions) -> Dataset:
     found, seen, unreadable = _duplicates(dataset, folder / "training")
     if not seen:
         raise DataError(f"no picture in {folder.name}/training can be read", why=f"{unreadable} were tried", fix=DATA.layout[0])
-    attributes = dataset.attributes.assign(
-        overlap=["overlap" if row in found else "clean" for row in range(len(dataset.images))],
-        near_duplicate_of=[found.get(row, "") for row in range(len(dataset.images))],
-    ).astype("str")
+    images = range(len(dataset.images))
+    seen_as = {
+        "overlap": ["overlap" if row in found else "clean" for row in images],
+        NEAR_DUPLICATE: [found.get(row, "") for row in images],
+    }
+    attributes = dataset.attributes.assign(**seen_as).astype("str")
     note = Note("training_overlap", {"found": len(found), "total": len(dataset.images), "training": seen, "unreadable": unreadable})
-    # Which picture it is stands in the predictions; it is nothing to compare groups by, so it has no levels.
+    # Which picture it is stands in the predictions, and in tables/near_duplicates.csv. Nobody compares groups by it: it has no levels.
     return replace(dataset, attributes=attributes, levels={**dataset.levels, "overlap": ("overlap", "clean")}, notes=(*dataset.notes, note))
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from audit.types import Claim, Dataset, LabelSet, LoadOptions, Measurement, Probe, ProbeData
+from audit.types import UNKNOWN, Claim, Dataset, LabelSet, LoadOptions, Measurement, Probe, ProbeData
 from probes.people import cells_of
 
 CLASSES = (
@@ -63,6 +63,7 @@ def load(options: LoadOptions) -> Dataset:
             Column("age", AGES, counts=tuple(f"age_presentation_{each}" for each in AGES)),
             Column("skin_tone", TONES, counts=tuple(f"skin_tone_{each}" for each in TONES)),
             Column("class1", CLASSES),
+            Column("class2", CLASSES),
         ),
         box=Box(("bounding_box",)),
     )
@@ -73,7 +74,20 @@ def load(options: LoadOptions) -> Dataset:
     names = [found.get(name, name) for name in cells.columns["filename"]]
     columns = {"filename": names, **{name: cells.columns[name] for name in ("bounding_box", *sources)}}
     origin = Origin("FACET", "annotations/annotations.csv", LICENCE)
-    return with_files(replace(cells, columns=columns), folder, schema, origin, folder)
+    return _with_both_classes(with_files(replace(cells, columns=columns), folder, schema, origin, folder))
+
+
+def _with_both_classes(dataset: Dataset) -> Dataset:
+    """Return the data with what is right of each person: the first class, and the second of the few who have one."""
+    from audit.data.assemble import fingerprint
+    from audit.measure.any_right import BETWEEN
+
+    first, second = (dataset.attributes[name] for name in ("class1", "class2"))
+    one = (second == UNKNOWN) | (second == first)
+    both = first.where(one, first + BETWEEN + second)
+    attributes = dataset.attributes.drop(columns="class2").assign(classes=both)
+    levels = {name: of for name, of in dataset.levels.items() if name != "class2"}
+    return replace(dataset, attributes=attributes, levels=levels, fingerprint=fingerprint(attributes))
 
 
 def _places(folder: Path) -> dict[str, str]:
@@ -97,8 +111,9 @@ PROBE = Probe(
             LabelSet("class", CLASSES, {name: (class_prompt(name),) for name in CLASSES}),
             "facet v1",
             _claims(),
-            truth="class1",
+            truth="classes",
             outcomes={name: (name,) for name in CLASSES},
+            kind="any_right",
         ),
     ),
     source="Gustafson et al. 2023 (arXiv 2309.00035): recall of 52 classes by perceived group; prompts are our own",
@@ -109,7 +124,7 @@ PROBE = Probe(
         "person counts in each group with the share of the annotators who chose it.",
         "Groups differ in what they do in these pictures: accuracy by group also tells how hard their classes are. The recall of a class "
         "compares people who do the same.",
-        "Only the first class of a person is right; the few who have a second one are counted wrong where the model names that.",
+        "Of the few people who have a second class either is right; where neither is named, they count as their first.",
     ),
     not_tested=("detection and segmentation, which the authors test too", "hair, and lighting", "other words for the same work"),
     cluster="picture",

@@ -65,7 +65,7 @@ def csv_tables(results: Results) -> dict[str, str]:
     if results.replicates:
         made["replicates"] = replicates_table(results)
     made |= analyses.analysis_tables(results)
-    return {f"{name}.csv": _csv(*table) for name, table in made.items()}
+    return {f"{name}.csv": csv_text(*table) for name, table in made.items()}
 
 
 def rates_table(results: Results) -> TidyTable:
@@ -132,7 +132,8 @@ def _findings(results: Results) -> Iterable[tuple[AuditResult, Finding]]:
     return ((audit, finding) for audit in results.audits for finding in audit.findings)
 
 
-def _csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+def csv_text(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Return a table as CSV text that a spreadsheet may open."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n")
     writer.writerow(header)

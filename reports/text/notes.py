@@ -134,6 +134,7 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "gallery_of_units": "images count by “{column}”, and shuffles of single images are not what chance gives then",
         "gallery_of_shares": "images count in several groups, each with its share, and a place in a ranking is one image's",
         "gallery_few_groups": "fewer than two groups have at least {images} images",
+        "association_no_images": "no image of ‘{name}’ was read",
         "ranking_k": "the first {k} are half of the {images} images or more, which is hardly a search any more; choose a smaller k",
         "sets_few": "complete sets: {sets}; fewer than {needed} are shown and not judged",
         "sets_few_clusters": "independent units: {clusters}; fewer than {needed} are shown and not judged",

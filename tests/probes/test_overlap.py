@@ -42,3 +42,17 @@ def test_pictures_that_cannot_be_read_are_counted_and_none_at_all_is_refused(tmp
         path.write_bytes(b"no picture")
     with pytest.raises(DataError, match="/test can be read"):
         overlap.load(LoadOptions(tmp_path))
+
+
+def test_the_pairs_are_a_table_beside_the_page(tmp_path):
+    import csv
+
+    import audit
+    from tests.support.planted import Refuser
+
+    (tmp_path / "data").mkdir()
+    make(tmp_path / "data")
+    audit.audit(model=Refuser(), probe="overlap", data=str(tmp_path / "data"), draws=99, out=tmp_path / "out")
+    header, *pairs = csv.reader((tmp_path / "out" / "tables" / "near_duplicates.csv").read_text("utf-8").splitlines())
+    assert (header, len(pairs)) == (["probe", "image", "near_duplicate_of"], 40)
+    assert ["overlap", "apple/001.jpg", "more/1.jpg"] in [[probe, image.removeprefix("test/"), of] for probe, image, of in pairs]

@@ -31,6 +31,27 @@ def test_facets_annotators_who_disagree_share_a_person(tmp_path):
     assert data.exclusions == ()
 
 
+def test_either_of_two_facet_classes_is_right(tmp_path):
+    """The table gives person 20 two classes: an answer of either is right, and no other."""
+    import numpy as np
+
+    from audit.measure import predict
+    from probes.people.facet import CLASSES, PROBE
+    from tests.audit.measure.test_any_right import RECORD
+
+    import_module("tests.probes.made.facet").make(tmp_path)
+    data = load("facet", tmp_path)
+    first, second = CLASSES[20 * 7 % 52], CLASSES[3]
+    assert data.attributes["classes"].iloc[[19, 20]].tolist() == [CLASSES[19 * 7 % 52], f"{first}; {second}"]
+    assert "class2" not in data.levels
+    (asked,) = PROBE.measurements
+    axes = np.eye(len(CLASSES))
+    texts = {asked.label_set.prompts[name][0]: axis for name, axis in zip(CLASSES, axes, strict=True)}
+    for name, right in ((first, True), (second, True), ("nurse", False)):
+        shown = predict(asked, RECORD, axes[[CLASSES.index(name)]], texts, data.attributes.iloc[[20]])
+        assert bool(shown.y_pred[0] == shown.y_true[0]) == right
+
+
 def test_fhibes_withdrawn_images_are_counted_by_group_however_many(tmp_path):
     import_module("tests.probes.made.fhibe").make(tmp_path)
     data = load("fhibe", tmp_path)

@@ -13,7 +13,7 @@ from audit.comparison.conditions import ConditionsAsked, conditions_record, judg
 from audit.engine.analyses.gallery import check_attributes
 from audit.engine.analyses.inputs import AnalysisInputs
 from audit.errors import UsageError, nearest
-from audit.measure.linear_probe import Split, best_strength, learned_answers, shots_of, split_units, units_of
+from audit.measure.linear_probe import Split, best_strength, learned_answers, mean_over_draws, shots_of, split_units, units_of
 from audit.plans import FewShotPlan
 from audit.records.analyses.conditions import Condition, Conditions
 from audit.records.analyses.few_shot import DrawnRate, FewShot, Shots
@@ -97,7 +97,7 @@ def _of_plan(plan: FewShotPlan, inputs: AnalysisInputs) -> Iterator[FewShot]:
     for each in empty:
         yield replace(
             each,
-            shots=tuple(_shots(task, one, each.attribute, inputs.dataset) for one in learned),
+            shots=tuple(_shots(task, one, each.attribute, inputs) for one in learned),
             conditions=_conditions(task, learned, each.attribute, inputs),
         )
 
@@ -134,19 +134,22 @@ def _cluster(task: _Task) -> Int[np.ndarray, "t"] | None:
     return units if len(np.unique(units)) < len(units) else None
 
 
-def _shots(task: _Task, learned: _Learned, attribute: str, dataset: Dataset) -> Shots:
+def _shots(task: _Task, learned: _Learned, attribute: str, inputs: AnalysisInputs) -> Shots:
+    levels, alpha = inputs.dataset.levels[attribute], inputs.settings.alpha
     right = np.stack([each.y_pred == each.y_true for each in learned.draws])
     column = learned.draws[0].attributes[attribute].to_numpy(dtype=str)
-    groups = [level for level in dict.fromkeys((*dataset.levels[attribute], UNKNOWN)) if (column == level).any()]
+    groups = [level for level in dict.fromkeys((*levels, UNKNOWN)) if (column == level).any()]
     labels, counts = np.unique(task.labels[task.parts.train], return_counts=True)
     fewer = [(str(label), int(n)) for label, n in zip(labels, counts, strict=True) if learned.shots is not None and n < learned.shots]
-    by_group = tuple(_drawn(level, right[:, column == level]) for level in groups)
-    return Shots(learned.shots, learned.strength, learned.images, tuple(fewer), _drawn("all", right), by_group)
+    by_group = tuple(_drawn(level, right[:, column == level], alpha) for level in groups)
+    return Shots(learned.shots, learned.strength, learned.images, tuple(fewer), _drawn("all", right, alpha), by_group)
 
 
-def _drawn(group: str, right: np.ndarray) -> DrawnRate:
+def _drawn(group: str, right: np.ndarray, alpha: float) -> DrawnRate:
     rates = right.mean(axis=1)
-    return DrawnRate(group, right.shape[1], float(rates.mean()), float(rates.min()), float(rates.max()))
+    mean, low, high = mean_over_draws(rates, alpha)
+    interval = (low, high) if len(rates) > 1 else (None, None)
+    return DrawnRate(group, right.shape[1], mean, float(rates.min()), float(rates.max()), *interval)
 
 
 def _conditions(task: _Task, learned: Sequence[_Learned], attribute: str, inputs: AnalysisInputs) -> Conditions:

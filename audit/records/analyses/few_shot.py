@@ -18,6 +18,9 @@ class DrawnRate:
     lowest: float
     """Of the draws; that of one draw where all images are learned from."""
     highest: float
+    low: float | None = None
+    """Of the mean, over draws: Student's t at level 1 - alpha, within 0 and 1; None of one draw. It holds for these test images."""
+    high: float | None = None
 
 
 @record

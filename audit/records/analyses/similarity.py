@@ -113,4 +113,8 @@ class AssociationTest:
     groups: tuple[AssociatedGroup, ...] = ()
     """Each against the rest; of two groups the first."""
     draws: int = 0
-    """Shuffles behind p."""
+    """Shuffles behind p; of an exact one all arrangements, of the smallest group."""
+    images: tuple[int, int] | None = None
+    """How many images each name stands for, where images are compared with images (iEAT); None: words."""
+    exact: bool = False
+    """Whether every arrangement of the groups was tried for every p."""

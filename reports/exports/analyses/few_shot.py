@@ -9,7 +9,7 @@ FIELD = "few_shot"
 _FEW_SHOT: Columns = {
     **{name: f"learned.{name}" for name in ("question", "measurement", "attribute", "classes", "train", "held_out", "test", "draws")},
     **{name: f"shots.{name}" for name in ("shots", "strength", "images")},
-    **{name: f"rate.{name}" for name in ("group", "n", "mean", "lowest", "highest")},
+    **{name: f"rate.{name}" for name in ("group", "n", "mean", "lowest", "highest", "low", "high")},
 }
 
 

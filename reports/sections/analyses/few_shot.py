@@ -45,7 +45,7 @@ def _titled(each: FewShot, folded: bool) -> SimpleNamespace:
 
 def _chart(each: FewShot) -> TrackTable:
     ends = ("0\u00a0%", "100\u00a0%")
-    columns = ("Accuracy", "Draws", "Adjusted p of unequal gains")
+    columns = ("Accuracy", "Interval over draws", "Draws", "Adjusted p of unequal gains")
     rows = [*_zero_shot(each), *(row for shots in each.shots for row in _rows(each, shots))]
     return TrackTable(text.few_shot_caption(each), "Learned from, group", ends, columns, tuple(rows))
 
@@ -69,4 +69,10 @@ def _rows(each: FewShot, shots: Shots) -> list[TrackRow]:
 def _row(rate: DrawnRate, above: str, p: str) -> TrackRow:
     draws = "" if rate.lowest == rate.highest else f"{percent(rate.lowest)} to {percent(rate.highest)}"
     track = range_track(rate.mean, rate.lowest, rate.highest, _TICKS)
-    return TrackRow(phrases.group((rate.group,)), track, (percent(rate.mean), draws, p), f"n\u00a0=\u00a0{count(rate.n)}", above=above)
+    return TrackRow(
+        phrases.group((rate.group,)),
+        track,
+        (percent(rate.mean), text.interval_over_draws(rate), draws, p),
+        f"n\u00a0=\u00a0{count(rate.n)}",
+        above=above,
+    )

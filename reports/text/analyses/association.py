@@ -23,9 +23,18 @@ CONCEPTS_ASKED = (
     "others, in standard deviations: above 0 nearer, below 0 farther. It says what the model connects with a group, not what is true of "
     "the people shown; a d that shuffled groups reach too shows neither a difference nor that there is none."
 )
+IMAGES_ASKED = (
+    "Every image is compared with two sets of images (iEAT). d compares a group with all other images, in standard deviations: above 0 its "
+    "images are nearer to the first set, below 0 to the second. It says what looks alike to the model, style and background too, not what "
+    "is true of the people shown; a d that shuffled groups reach too shows neither a difference nor that there is none."
+)
 METHOD = (
     "d: WEAT’s effect size, with the images as targets: the difference of the mean associations of a group and of all other images, in "
     "standard deviations of both. An association is the mean cosine with the first words less that with the second."
+)
+IMAGES_METHOD = (
+    "d of images with images: iEAT’s effect size, the same with the mean cosine with the images of either set in place of the words’; "
+    "those images are not among the ones compared."
 )
 CONCEPTS_METHOD = (
     "d of a word by itself: C-ASC (So-B-IT), the difference of the mean cosines of a group and of all other images with the word, in "
@@ -36,7 +45,11 @@ READING = "Dot: d of the group, filled where it is beyond chance. Line: 0. Bar: 
 
 def asked_sentence(tests: Sequence[AssociationTest]) -> str:
     """Return what was asked: of two lists of words, of words each by itself, or both."""
-    kinds = {ASKED: any(each.second for each in tests), CONCEPTS_ASKED: any(not each.second for each in tests)}
+    kinds = {
+        ASKED: any(each.second and each.images is None for each in tests),
+        CONCEPTS_ASKED: any(not each.second for each in tests),
+        IMAGES_ASKED: any(each.images is not None for each in tests),
+    }
     return " ".join(text for text, there in kinds.items() if there)
 
 
@@ -45,8 +58,15 @@ def method_sentence(tests: Sequence[AssociationTest]) -> str:
     known = [each for each in tests if each.groups]
     if not known:
         return ""
-    kinds = {METHOD: any(each.second for each in known), CONCEPTS_METHOD: any(not each.second for each in known)}
-    p = f"p: two-sided, against {count(known[0].draws)} shuffles of the groups; adjusted for all associations (Benjamini-Hochberg)."
+    kinds = {
+        METHOD: any(each.second and each.images is None for each in known),
+        IMAGES_METHOD: any(each.images is not None for each in known),
+        CONCEPTS_METHOD: any(not each.second for each in known),
+    }
+    shuffled = [each.draws for each in known if not each.exact]
+    against = f"against {count(max(shuffled))} shuffles of the groups" if shuffled else "exact, over all arrangements of the groups"
+    exact = " (exact, over all arrangements, where there are few images)" if shuffled and len(shuffled) < len(known) else ""
+    p = f"p: two-sided, {against}{exact}; adjusted for all associations (Benjamini-Hochberg)."
     return " ".join((*(text for text, there in kinds.items() if there), p))
 
 
@@ -97,7 +117,8 @@ def association_title(test: AssociationTest) -> str:
     """Return what a chart is about."""
     if not test.second:
         return f"By {phrases.attributes([test.attribute])}: each word by itself"
-    return f"By {phrases.attributes([test.attribute])}: ‘{test.first}’ against ‘{test.second}’"
+    sets = "" if test.images is None else f" (images: {count(test.images[0])} and {count(test.images[1])})"
+    return f"By {phrases.attributes([test.attribute])}: ‘{test.first}’ against ‘{test.second}’{sets}"
 
 
 def concepts_caption(tests: Sequence[AssociationTest]) -> str:

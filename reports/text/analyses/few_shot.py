@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from audit.records.analyses.conditions import ConditionResult
-from audit.records.analyses.few_shot import FewShot, Shots
+from audit.records.analyses.few_shot import DrawnRate, FewShot, Shots
 from audit.records.results import AuditResult
 from audit.types import Settings
 from reports.text import phrases
@@ -17,7 +17,10 @@ ASKED = (
     "The rows show how many of these it answers right in each group; a gain that differs between groups says for whom examples help, not "
     "why."
 )
-READING = "Dot: mean accuracy of the draws. Bar: from the lowest draw to the highest, on the same test images; not an interval."
+READING = (
+    "Dot: mean accuracy of the draws. Bar: from the lowest draw to the highest, on the same test images; not an interval. The interval "
+    "over draws is that of the mean (Student’s t)."
+)
 
 
 def compared_gains(audit: AuditResult) -> tuple[tuple[FewShot, ConditionResult], ...]:
@@ -78,6 +81,11 @@ def shots_heading(shots: Shots) -> str:
     return f"{much} (C\u00a0=\u00a0{shots.strength:g})"
 
 
+def interval_over_draws(rate: DrawnRate) -> str:
+    """Return the interval of a mean over draws; empty of one draw."""
+    return "" if rate.low is None or rate.high is None else f"{percent(rate.low)} to {percent(rate.high)}"
+
+
 def fewer_sentence(each: FewShot) -> str:
     """Return the classes that have fewer images than were asked; empty for none."""
     named = {name: n for shots in each.shots for name, n in shots.fewer}
@@ -95,7 +103,8 @@ def few_shot_method(found: tuple[FewShot, ...]) -> str:
         "Logistic regression (L-BFGS) on embeddings of length 1, not standardised. Half of the units of each class is to learn from; a "
         f"fifth of that ({in_words(learned[0].held_out, 'image')}) is held out to choose C. The other half is tested on; equal pictures, "
         "and those of one cluster, stay on one side. Whether gains differ is tested on the first draw alone, against zero-shot answers for "
-        "the same images. All draws share their test images: their spread is that of what is learned from."
+        "the same images. All draws share their test images: their spread, and the interval over draws (Student’s t), "
+        "are those of what is learned from, and say nothing of other test images."
     )
 
 

@@ -80,3 +80,46 @@ def test_a_column_without_labels_and_options_about_one_answer_are_refused():
         audit.audit(predictions=table(), tags="labels", outcome="x=suit")
     with pytest.raises(UsageError, match="no column 'tags'"):
         audit.audit(predictions=table(), tags="tags")
+
+
+def long_table():
+    """Return the table with one row an image and label, and a row without a label for images that have none."""
+    rows = [(*row[:2], label, 0.9) for row in table().itertuples(index=False) for label in row[2].split("|")]
+    return pd.DataFrame(rows, columns=["id", "gender", "labels", "confidence"])
+
+
+def test_a_row_for_each_image_and_label_says_the_same_as_a_row_for_each_image(found):
+    (tagging,) = found.audits[0].taggings
+    numbered = long_table().assign(number=np.arange(len(long_table())))  # differs from row to row, and is nothing to slice by
+    tables = long_table(), long_table().assign(confidence=90), long_table().drop(columns="confidence"), numbered
+    for rows in tables:
+        more = {"attributes": "gender"} if rows is numbered else {}
+        read = audit.audit(predictions=rows.sample(frac=1, random_state=2), tags="labels", draws=99, **more).results.audits[0]
+        assert (read.taggings[0].labels, read.taggings[0].sizes) == (tagging.labels, tagging.sizes)
+        assert read.measurements[0].answer_counts == {"no label": 12, "some label": 108}
+
+
+@pytest.mark.parametrize(
+    ("change", "what", "where"),
+    [
+        ({"confidence": "sure"}, "'sure' is not a confidence", "column 'confidence', row 2 "),
+        ({"confidence": 101}, "101.0 is not a confidence", "column 'confidence', row 2 "),
+        ({"gender": "Female"}, "conflicting values for 'i0'", "column 'gender', row 2 "),
+        ({"labels": "suit"}, "the label 'suit' of 'i0' twice", "column 'labels', row 2 "),
+        ({"labels": "hat|face"}, "a cell of several labels", "column 'labels', row 2 "),
+    ],
+)
+def test_rows_of_one_image_that_do_not_fit_together_are_refused_with_their_place(change, what, where):
+    """The first image is a man with a suit, in two rows at least."""
+    rows = long_table().astype(object)
+    assert rows["id"].iloc[0] == rows["id"].iloc[1]
+    assert rows["labels"].iloc[0] == "suit"
+    for column, value in change.items():
+        rows.loc[1, column] = value
+    if isinstance(change.get("confidence"), int):
+        rows = rows.astype({"confidence": float})
+    rows = rows.astype({"confidence": str}) if isinstance(change.get("confidence"), str) else rows
+    with pytest.raises(DataError) as refused:
+        audit.audit(predictions=rows, tags="labels", draws=99)
+    assert what in str(refused.value)
+    assert where in refused.value.where

@@ -3,20 +3,22 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from audit.engine.analyses import association
 from audit.engine.probe_audit import audit
 from audit.errors import UsageError
-from audit.measure.association import c_asc
+from audit.measure.association import c_asc, weat
 from audit.measure.zero_shot import cosine_scores
 from audit.plans import AssociationPlan
 from audit.records.results import from_json, to_json
 from audit.testing import FakeEncoder, gender_probe
-from audit.types import Probe, Settings
+from audit.types import Dataset, Probe, Settings
+from reports.text.analyses.association import asked_sentence, association_title, method_sentence
 from reports.text.notes import sentence
 from tests.audit.engine.analyses.test_ranking import gallery, noise, pictures
-from tests.support.analyses import analysed
+from tests.support.analyses import analysed, probe_of
 
 WORDS = {"career": ("an office", "a desk"), "family": ("a home",)}
 PLAN = AssociationPlan("Who is near to career?", WORDS, ("gender", "race"), "test v1")
@@ -143,3 +145,76 @@ def test_associations_use_the_embeddings_that_are_there_and_travel_in_the_result
     assert from_json(text) == made
     older = text.replace(text[text.index('   "associations": [') : text.index('   "counts": [')], "")
     assert from_json(older).audits[0].associations == ()
+
+
+# ---- images with images (iEAT) -------------------------------------------------------------------------------------------------------
+
+
+def drawn(n, seed=0):
+    """Return n women and n men of no place, and two images each of offices and homes."""
+    rows = pd.DataFrame(
+        {"gender": ["Female"] * n + ["Male"] * n + ["unknown"] * 4, "place": ["unknown"] * 2 * n + ["office"] * 2 + ["home"] * 2}
+    )
+    levels = {"gender": ("Female", "Male"), "place": ("office", "home")}
+    dataset = Dataset("made up", [b""] * len(rows), rows.set_index(rows.index.map("i{}".format)), levels, "2" * 64, "the test", "none")
+    return dataset, np.random.default_rng(seed).normal(size=(len(rows), 4))
+
+
+PLACES = AssociationPlan("Whose images look like an office?", {}, ("gender",), "test v1", images={
+    "office": {"place": ("office",)}, "home": {"place": ("home",)},
+})  # fmt: skip
+FEW = Settings(draws=99, min_group_size=2)
+
+
+def test_images_with_images_by_hand_with_the_exact_p_of_few():
+    """Two women lie on the axis of homes, two men on that of offices: s = -1, -1, 1, 1; d = -2 / sd = -2 / (2 / √3) = -√3.
+
+    Of six arrangements this one and its reverse are as extreme: p = 2 / 6.
+    """
+    dataset, vectors = drawn(2)
+    office, home = np.eye(4)[:2]
+    vectors[:] = [home, home, office, office, office, office, home, home]
+    (found,) = analysed(association, [PLACES], dataset, vectors, {}, FEW)
+    (women,) = found.groups
+    assert (found.first, found.second, found.images, found.exact, found.draws) == ("office", "home", (2, 2), True, 6)
+    assert (women.group, women.n, women.difference) == ("Female", 2, pytest.approx(-2.0))
+    assert women.effect_size == pytest.approx(-np.sqrt(3))
+    assert women.p == pytest.approx(1 / 3)
+
+
+def test_images_with_images_is_weat_of_the_embeddings_and_no_attribute_image_is_a_target():
+    dataset, vectors = drawn(40)
+    vectors[40:80] += 2 * vectors[80:82].mean(axis=0)
+    (found,) = analysed(association, [PLACES], dataset, vectors, {}, Settings(draws=999, min_group_size=30))
+    (women,) = found.groups
+    expected = weat(vectors[:40], vectors[40:80], (vectors[80:82], vectors[82:]), np.random.default_rng(0), draws=999)
+    assert women.effect_size == pytest.approx(expected.effect_size)
+    assert (found.exact, found.draws, women.n, women.verdict, found.left_out) == (False, 999, 40, "signal", ())
+    order = np.random.default_rng(5).permutation(84)
+    assert analysed(
+        association, [PLACES], replace(dataset, attributes=dataset.attributes.iloc[order]), vectors[order], {},
+        Settings(draws=999, min_group_size=30),
+    ) == (found,)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("images", "what"),
+    [
+        ({"office": {"place": ("office",)}}, "does not compare two sets of images"),
+        ({"office": {"palce": ("office",)}, "home": {"place": ("home",)}}, "are named by 'palce', which the data do not have"),
+        ({"office": {"place": ("ofice",)}, "home": {"place": ("home",)}}, "no image of 'office' has the place 'ofice'"),
+        ({"office": {"place": ("office", "home")}, "home": {"place": ("home",)}}, "an image belongs to both 'office' and 'home'"),
+    ],
+)
+def test_a_plan_of_images_that_are_not_there_is_refused(images, what):
+    dataset, _ = drawn(40)
+    with pytest.raises(UsageError, match=what):
+        association.check([replace(PLACES, images=images)], probe_of(dataset, []), dataset, FEW)
+
+
+def test_the_page_says_that_images_are_compared_with_images():
+    dataset, vectors = drawn(2)
+    (found,) = analysed(association, [PLACES], dataset, vectors, {}, FEW)
+    assert asked_sentence([found]).startswith("Every image is compared with two sets of images (iEAT).")
+    assert "exact, over all arrangements" in method_sentence([found])
+    assert association_title(found) == "By gender: ‘office’ against ‘home’ (images: 2 and 2)"

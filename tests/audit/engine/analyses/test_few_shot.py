@@ -10,8 +10,10 @@ from audit.engine.analyses import few_shot
 from audit.engine.analyses.inputs import AnalysisInputs
 from audit.errors import UsageError
 from audit.plans import FewShotPlan
+from audit.records.analyses.few_shot import DrawnRate
 from audit.testing import FakeEncoder
 from audit.types import Claim, Dataset, Embeddings, LabelSet, Measurement, Predictions, Probe, Settings
+from reports.text.analyses.few_shot import interval_over_draws
 
 LABELS = LabelSet("things", ("boat", "car"), {"boat": ("a boat",), "car": ("a car",)})
 ROLE = Measurement("thing", "What is it?", LABELS, "p v1", (Claim("accuracy", ("region",)),), truth="thing")
@@ -120,3 +122,14 @@ def test_classes_with_too_few_examples_are_named_and_of_one_class_nothing_is_lea
 def test_a_plan_that_cannot_be_asked_is_refused(change, said):
     with pytest.raises(UsageError, match=said):
         learned(*task(40), replace(PLAN, **change))
+
+
+def test_the_interval_over_draws_is_students_and_of_one_draw_there_is_none():
+    """Three draws: the mean ± 4.303 standard deviations over √3 (t of two degrees of freedom); all images are one draw."""
+    found = learned(*task(helped=False))
+    one = found.shots[0].overall
+    assert one.lowest <= one.mean <= one.highest
+    assert (one.low < one.mean < one.high, one.low >= 0, one.high <= 1) == (True, True, True)
+    assert (found.shots[-1].overall.low, found.shots[-1].overall.high) == (None, None)
+    assert interval_over_draws(DrawnRate("all", 10, 0.5, 0.4, 0.6, 0.252, 0.748)) == "25\u00a0% to 75\u00a0%"
+    assert interval_over_draws(found.shots[-1].overall) == ""
