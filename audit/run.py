@@ -72,7 +72,7 @@ def run(arguments: argparse.Namespace, words: Sequence[str]) -> int:
         return 0
     stages_of = EXTERNAL if request.predictions else MODELS
     names = [name for name in stages_of if request.what_if or name != "what-ifs"]
-    with terminal.working(names, quiet=arguments.quiet) as stages:
+    with terminal.working(names, quiet=arguments.quiet, verbose=arguments.verbose) as stages:
         done = run_audit(replace(request, out=out, stages=stages))
     found = "" if arguments.quiet else audit_lines(done.results, Screen.of(sys.stdout), verbose=arguments.verbose)
     terminal.show(found, out / "report.html")

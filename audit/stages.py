@@ -8,6 +8,8 @@ EXTERNAL = ("reading", "testing", "evidence", "writing")
 """Stages of an audit of external predictions, in order."""
 MODELS = ("reading", "images", "texts", "testing", "evidence", "what-ifs", "writing")
 """Of an audit of models. A generative one has no `texts`, and `what-ifs` are only where they are asked for."""
+DETAIL = 15
+"""Level of the log lines that ``-v`` shows: above those that only run.log gets."""
 Stages = Callable[[str, int, int], object]
 """Called with a stage, how much of it is done, and of how much: first with nothing done."""
 

@@ -20,6 +20,7 @@ from audit.data.assemble import fingerprint
 from audit.data.changed.joined import with_attributes
 from audit.data.changed.subset import read_list, stratified, without
 from audit.data.table import DataLocation
+from audit.embedding.batch import PreparedEncoder
 from audit.embedding.cache import CacheRoot, MemoryRoot, default_root
 from audit.embedding.known import known_encoder
 from audit.engine.external import leave_out, sliced_columns
@@ -259,16 +260,30 @@ def loaded(
     root = MemoryRoot() if request.no_cache else request.cache_root or default_root()
     if isinstance(model, str):
         setting: dict[str, Any] = {"device": request.device, "dtype": request.dtype, "model_args": args}
-        yield known_encoder(model, setting, root, lambda: load(model, **setting), verify=request.verify, note=note), root
+        read = lambda: _decoding(load(model, **setting), request.decode)  # noqa: E731
+        if request.decode == "fast":  # how far an image may be reduced, the loaded model says
+            yield read(), root
+        else:
+            yield known_encoder(model, setting, root, read, verify=request.verify, note=note), root
         return
     if args:
         raise UsageError("--model-args cannot be stated about an object", why="the model is loaded already", fix="leave them out")
     if isinstance(getattr(model, "record", None), ModelRecord):
-        yield model, root
+        yield _decoding(model, request.decode), root
     elif hasattr(model, "fingerprint"):
-        yield plugin.wrap(model), root
+        yield _decoding(plugin.wrap(model), request.decode), root
     else:
-        yield plugin.wrap(model), MemoryRoot()
+        yield _decoding(plugin.wrap(model), request.decode), MemoryRoot()
+
+
+def _decoding(encoder: Encoder | Answerer, decode: str) -> Encoder | Answerer:
+    """Return an encoder whose images are decoded as asked for; UsageError if it does not say how large they need be."""
+    if isinstance(encoder, PreparedEncoder):
+        encoder.draft = encoder.side if decode == "fast" else 0
+    elif decode == "fast":
+        why = "it does not say how many pixels it looks at, so how far an image may be reduced is not known"
+        raise UsageError(f"--decode fast cannot be used with {encoder.record.name}", why=why, fix="leave --decode out")
+    return encoder
 
 
 def args_by_model(request: AuditRequest) -> list[dict[str, str]]:

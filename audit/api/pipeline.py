@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from audit.api.audits import Audit
-from audit.api.inputs import args_by_model, beside, check_models, dataset_of, gates_of, loaded, predictions_of, probes_of
+from audit.api.inputs import args_by_model, beside, check_models, dataset_of, gates_of, loaded, predictions_of, probes_of, quiet_log
 from audit.api.lookup import found_questions
 from audit.api.requests import AuditRequest
 from audit.comparison.effective import ModelPoint, read_points, with_effective_robustness
 from audit.comparison.within import has_several_models, pair_models
 from audit.engine import AuditedProbe
 from audit.engine import audit as audit_probe
+from audit.engine.drift import SampleAnswers, answer_sample, shortcut_of, with_drift
 from audit.engine.examples import with_examples
 from audit.engine.external import PredictionPlan, audit_predictions
 from audit.engine.untrained_control import with_untrained_control
@@ -31,7 +32,7 @@ from audit.predictions.pairs import parse_pairs
 from audit.records.results import Results
 from audit.replicates.combine import replicates
 from audit.stages import Stages
-from audit.types import Dataset, Note, Probe, Settings
+from audit.types import Dataset, Encoder, Note, Probe, Settings
 from reports.exports.junit import junit_xml
 from reports.text.notes import sentence
 
@@ -161,8 +162,11 @@ def _audit_models(request: AuditRequest, probes: Sequence[Probe], gates: GateSet
 def _audit_model(
     model: Any, args: Mapping[str, str], request: AuditRequest, asked: Sequence[tuple[Probe, Dataset]], directory: RunDirectory
 ) -> list[AuditedProbe]:
-    audited = []
+    audited: list[AuditedProbe] = []
+    samples: list[SampleAnswers | None] = []
     with loaded(model, args, request) as (encoder, root):
+        # An object of the caller's cannot be loaded again in full, and a generative model takes too long to ask twice.
+        shortcut = shortcut_of(encoder.record.dtype, request.decode) if isinstance(model, str) and isinstance(encoder, Encoder) else ""
         directory.open()
         for probe, dataset in asked:
             LOG.info("model %s  probe %s  images %d  device %s", encoder.record.name, probe.name, len(dataset.images), request.device)
@@ -177,7 +181,29 @@ def _audit_model(
             if request.untrained_control:
                 done = with_untrained_control(done, *subject, **how)
             audited.append(with_examples(done, dataset, request.include_examples) if request.include_examples else done)
-    return audited
+            if shortcut:
+                samples.append(_sample(*subject, root, request))
+    if not shortcut:
+        return audited
+    del encoder  # one model at a time in memory
+    full = _samples_in_full(model, args, request, asked)
+    pairs = zip(full, samples, strict=True)
+    return [with_drift(done, *pair, shortcut, request.settings) for done, pair in zip(audited, pairs, strict=True)]
+
+
+def _samples_in_full(
+    model: Any, args: Mapping[str, str], request: AuditRequest, asked: Sequence[tuple[Probe, Dataset]]
+) -> list[SampleAnswers | None]:
+    """Return what the model answers about a sample of each data set when nothing is shortened."""
+    LOG.info("asking a sample of the images again in float32, decoded exactly")
+    in_full = replace(request, dtype="float32", decode="exact")
+    with quiet_log(), loaded(model, args, in_full) as (encoder, root):
+        return [_sample(encoder, probe, dataset, request.settings, root, request) for probe, dataset in asked]
+
+
+def _sample(encoder: Any, probe: Probe, dataset: Dataset, settings: Settings, root: Any, request: AuditRequest) -> SampleAnswers | None:
+    with quiet_log():
+        return answer_sample(encoder, probe, dataset, settings, cache_root=root, batch_size=request.batch_size)
 
 
 def _audit_predictions(request: AuditRequest, probes: Sequence[Probe], gates: GateSet, directory: RunDirectory) -> _Audited:

@@ -34,7 +34,7 @@ from audit.types import Probe, Settings
 
 WHAT, HOW, RULES, GATES = "what to audit", "how to run it", "what counts", "gates"
 MODELS, AS_FIRST, SIDES = "for models, which are audited first", "what counts (default: as in the first audit)", "what to compare"
-DTYPES = ("float32", "bfloat16", "float16")
+DTYPES, DECODE = ("float32", "bfloat16", "float16"), ("exact", "fast")
 Progress = Callable[[int, int], object]
 """Called with the images embedded so far, and their number."""
 
@@ -157,8 +157,9 @@ class AuditRequest(Request):
     out: Path | None = option(path, None, WHAT, "default: audits/<model>--<probe>--<UTC>", metavar="DIR")
     """Where the files are written; from Python None writes none."""
 
-    device: str = option(text, "cpu", HOW, "cpu, cuda, cuda:1, mps")
+    device: str = option(text, "cpu", HOW, "cpu, cuda, cuda:1, mps; several GPUs of this machine: cuda:0,cuda:1, or cuda:all")
     dtype: str = option(one_of(*DTYPES), "float32", HOW, "of the weights", choices=DTYPES)
+    decode: str = option(one_of(*DECODE), "exact", HOW, "fast: JPEGs are reduced while decoded; the effect is measured", choices=DECODE)
     batch_size: int = option(whole(1), 32, HOW, "halved by itself when memory runs out", metavar="N", read=int)
     max_skip: float = option(fraction, 0.01, HOW, "unreadable images that are tolerated", metavar="FRACTION", read=read_share)
     no_cache: bool = option(switch, False, HOW, "keep no embeddings: nothing is read from their cache, and nothing written")
@@ -278,6 +279,7 @@ class CompareRequest(Request):
     limit: int | None = _as_in_audit("limit", MODELS, "a stratified sample of N images; such a comparison is inconclusive")
     device: str | None = _as_in_audit("device", MODELS)
     dtype: str | None = _as_in_audit("dtype", MODELS)
+    decode: str | None = _as_in_audit("decode", MODELS)
     batch_size: int | None = _as_in_audit("batch_size", MODELS)
     max_skip: float | None = _as_in_audit("max_skip", MODELS)
 

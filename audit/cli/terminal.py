@@ -12,7 +12,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from audit.cli.progress import StageBars
-from audit.stages import Stages, silent
+from audit.stages import DETAIL, Stages, silent
 from contrastive.cli.console import discard, put, visible
 
 LOG = logging.getLogger("audit")
@@ -35,11 +35,11 @@ def show(results: str, report: Path) -> None:
 
 
 @contextmanager
-def working(names: Sequence[str], *, quiet: bool = False) -> Iterator[Stages]:
-    """Show the log on stderr and yield what shows the stages of these names; `quiet`: warnings only."""
+def working(names: Sequence[str], *, quiet: bool = False, verbose: bool = False) -> Iterator[Stages]:
+    """Show the log on stderr and yield what shows the stages of these names; `quiet`: warnings only, `verbose`: details too."""
     handler, level, propagate, bars = _Handler(), LOG.level, LOG.propagate, StageBars(names)
     handler.setFormatter(logging.Formatter("%(message)s"))
-    handler.setLevel(logging.WARNING if quiet else logging.INFO)
+    handler.setLevel(logging.WARNING if quiet else DETAIL if verbose else logging.INFO)
     LOG.setLevel(logging.DEBUG)
     LOG.addHandler(handler)
     LOG.propagate = False  # code of the user's own may log in its way, and would show every line again

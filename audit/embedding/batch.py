@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self, runtime_checkable
 
@@ -40,17 +41,23 @@ class Batch:
     ) -> Float[np.ndarray, "n d"]:
         """Return one float32 row for each item; DataError names an item whose row is not finite."""
         done: list[np.ndarray] = []
+        for part, result in self.parts(lambda part: np.asarray(encode(part), dtype=np.float32), items):
+            _check(result, names[: len(part)], record)
+            done.append(result)
+            names = names[len(part) :]
+        return np.concatenate(done)
+
+    def parts(self, call: Callable[[Any], Any], items: Sequence[Any]) -> Iterator[tuple[Sequence[Any], Any]]:
+        """Give the items in parts that fit, each with what `call` returns of it."""
         while items:
             part = items[: self.size]
             try:
-                vectors = np.asarray(encode(part), dtype=np.float32)
+                result = call(part)
             except (RuntimeError, MemoryError) as error:
                 self._shrink(error, len(part))
                 continue
-            _check(vectors, names[: len(part)], record)
-            done.append(vectors)
-            items, names = items[len(part) :], names[len(part) :]
-        return np.concatenate(done)
+            yield part, result
+            items = items[len(part) :]
 
     def _shrink(self, error: RuntimeError | MemoryError, tried: int) -> None:
         if not out_of_memory(error):
@@ -85,14 +92,64 @@ class RowEncoder(Protocol):
         ...
 
 
+class Started(Protocol):
+    """A batch under way."""
+
+    def rows(self) -> Float[np.ndarray, "n d"]:
+        """Return one float32 row for each image, once they are there."""
+        ...
+
+
+@runtime_checkable
+class PreparedEncoder(Protocol):
+    """An `ImageEncoder` in two parts: an image is prepared by itself, in any thread, and a batch of such goes to the device.
+
+    Batches have one shape, so that no row depends on how many images came with it.
+    """
+
+    draft: int
+    """Pixels a side that a JPEG may be reduced to while it is decoded; 0: none is reduced."""
+
+    @property
+    def side(self) -> int:
+        """Pixels a side of what the model sees."""
+        ...
+
+    @property
+    def in_flight(self) -> int:
+        """Batches that may be under way before one is waited for; 0: `start` returns when a batch is finished."""
+        ...
+
+    def expect(self, images: int) -> None:
+        """Make ready for so many images."""
+        ...
+
+    def prepare(self, image: Image.Image) -> Any:
+        """Return what the model sees of an image: an array or a tensor, channels first."""
+        ...
+
+    def start(self, prepared: Sequence[Any], size: int) -> Started:
+        """Begin with a batch, filled up to `size` rows."""
+        ...
+
+
+class _Finished(NamedTuple):
+    """The rows of an encoder that is simply called."""
+
+    vectors: np.ndarray
+
+    def rows(self) -> np.ndarray:
+        return self.vectors
+
+
 class ImageRow(NamedTuple):
     """What one row of the data set turned out to be."""
 
     row: int
     key: str | None = None
     """None where the image cannot be read."""
-    image: Image.Image | None = None
-    """None where the cache has the embedding."""
+    image: Any = None
+    """As decoded, or as a `PreparedEncoder` has prepared it; None where the cache has the embedding."""
     conversions: tuple[str, ...] = ()
     reason: str = ""
 
@@ -110,6 +167,7 @@ class ImageBatches:
         self._encoder, self._dataset, self._cache, self._progress = encoder, dataset, cache, progress
         self._new: set[str] = set()
         self._waiting: list[ImageRow] = []
+        self._under_way: deque[tuple[Sequence[ImageRow], Started]] = deque()
         self._pixels = 0
         self._vectors: dict[str, np.ndarray] = {}
         self._conversions: dict[str, tuple[str, ...]] = {}
@@ -121,6 +179,7 @@ class ImageBatches:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if error is None:
             self._embed()
+            self._finish(0)
         if not isinstance(error, MachineError):
             self._save()
 
@@ -149,18 +208,34 @@ class ImageBatches:
         waiting, self._waiting, self._pixels = self._waiting, [], 0
         if not waiting:
             return
-        names = [f"the image {self._dataset.attributes.index[seen.row]}" for seen in waiting]
-        encode: Callable[[Any], np.ndarray] = self._encoder.encode_images
-        items: list[Any] = [seen.image for seen in waiting]
+        for part, started in self._batch.parts(self._start, waiting):
+            self._under_way.append((part, started))
+            self._finish(self._encoder.in_flight if isinstance(self._encoder, PreparedEncoder) else 0)
+
+    def _start(self, seen: Sequence[ImageRow]) -> Started:
+        images: list[Any] = [each.image for each in seen]
+        if isinstance(self._encoder, PreparedEncoder):
+            return self._encoder.start(images, self._batch.size)
         if isinstance(self._encoder, RowEncoder):
-            encode, items = self._encoder.encode_rows, [(seen.image, seen.row) for seen in waiting]
-        vectors = self._batch.run(encode, items, names, self._encoder.record)
-        for seen, vector in zip(waiting, vectors, strict=True):
-            assert seen.key is not None  # noqa: S101  (take() lets nothing else in)
-            self._vectors[seen.key] = vector
-            self._conversions[seen.key] = seen.conversions
-        self.computed += len(waiting)
-        self._advance(len(waiting))
+            rows = self._encoder.encode_rows([(image, each.row) for image, each in zip(images, seen, strict=True)])
+        else:
+            rows = self._encoder.encode_images(images)
+        return _Finished(np.asarray(rows, dtype=np.float32))
+
+    def _finish(self, left: int) -> None:
+        """Wait for batches until no more than `left` are under way, and keep their rows."""
+        while len(self._under_way) > left:
+            self._keep(*self._under_way.popleft())
+
+    def _keep(self, seen: Sequence[ImageRow], started: Started) -> None:
+        vectors = started.rows()
+        _check(vectors, [f"the image {self._dataset.attributes.index[each.row]}" for each in seen], self._encoder.record)
+        for each, vector in zip(seen, vectors, strict=True):
+            assert each.key is not None  # noqa: S101  (take() lets nothing else in)
+            self._vectors[each.key] = vector
+            self._conversions[each.key] = each.conversions
+        self.computed += len(seen)
+        self._advance(len(seen))
         if len(self._vectors) >= SHARD_ROWS or time.monotonic() - self._saved > SHARD_S:
             self._save()
 
@@ -175,6 +250,7 @@ class ImageBatches:
         self._saved = time.monotonic()
 
 
-def pixels(image: Image.Image) -> int:
-    """Return the number of pixels."""
-    return image.width * image.height
+def pixels(image: Any) -> int:
+    """Return the number of pixels of an image, or of what was prepared of one."""
+    height, width = image.shape[-2:] if hasattr(image, "shape") else (image.height, image.width)
+    return int(height * width)

@@ -1,6 +1,7 @@
 """Data set + encoder -> embeddings: each image and each text goes through the model once, ever.
 
-A few threads read, and as many processes decode, some way ahead of the model, in the data set's order; what the cache has is not decoded.
+A few threads read and prepare (resize and cut, where the encoder says how), and as many processes decode, some way ahead of the model,
+in the data set's order; what the cache has is not decoded.
 Finished batches reach the disk every few seconds: a run that is killed goes on from there, with the same batches and so the same numbers as
 an unbroken one.
 """
@@ -8,7 +9,6 @@ an unbroken one.
 from __future__ import annotations
 
 import logging
-import os
 import unicodedata
 import warnings
 from collections import defaultdict, deque
@@ -22,9 +22,11 @@ import numpy as np
 from audit.data.cells.votes import level_counts
 from audit.data.decoding.decoders import Decoders
 from audit.data.images import UnreadableImage, explained
-from audit.embedding.batch import PIXELS_AHEAD, Batch, ImageBatches, ImageRow, Progress, RowEncoder, pixels
+from audit.embedding.batch import PIXELS_AHEAD, Batch, ImageBatches, ImageRow, PreparedEncoder, Progress, RowEncoder, pixels
 from audit.embedding.cache import CacheRoot, EmbeddingCache, image_key, text_key
+from audit.embedding.cores import Shares, computing_with, cores, shared
 from audit.errors import DataError
+from audit.stages import DETAIL
 from audit.types import Dataset, Embeddings, Encoder, Exclusion, ImageEncoder, Note
 
 if TYPE_CHECKING:
@@ -57,9 +59,18 @@ def embed_images(
         raise DataError(f"{dataset.name} has no image", where=dataset.source)
     cache = EmbeddingCache(cache_root, encoder.record.fingerprint, "image", encoder.record.dimensions, encoder.record.name)
     cache.expect(total - len(cache))
+    prepared = encoder if isinstance(encoder, PreparedEncoder) else None
+    if prepared is not None:
+        prepared.expect(total - len(cache))
+    shares = shared(cores(), accelerator=prepared is not None and prepared.in_flight > 0)
     # Pillow's warnings are silenced for all decoding threads here: `catch_warnings` inside each would mix up their saved filters.
-    with warnings.catch_warnings(action="ignore"), ImageBatches(encoder, dataset, cache, batch_size, progress) as batches:
-        readable, unreadable = _embed_missing(dataset, batches, _Keys(cache, encoder), max_skip)
+    with (
+        warnings.catch_warnings(action="ignore"),
+        computing_with(shares.computing) as threads,
+        ImageBatches(encoder, dataset, cache, batch_size, progress) as batches,
+    ):
+        log.log(DETAIL, "of %d cores: at most %d processes decode, %d threads compute", cores(), shares.decoders, threads)
+        readable, unreadable = _embed_missing(dataset, batches, _Source(cache, encoder, shares), max_skip)
     _stop_if_unreadable(dataset, len(readable), unreadable, max_skip)
     batches.report()
     exclusions = _exclusions(dataset, unreadable)
@@ -108,24 +119,39 @@ def embed_texts(
     return cache.read([text_key(text) for text in composed])
 
 
-class _Keys(NamedTuple):
-    """Under which key the cache has a row."""
+class _Source(NamedTuple):
+    """How a row becomes what the encoder takes, and under which key the cache has its embedding."""
 
     cache: EmbeddingCache
     encoder: ImageEncoder
+    shares: Shares
 
-    def of(self, row: int, content: bytes) -> str:
+    @property
+    def draft(self) -> int:
+        """Pixels a side that a JPEG may be reduced to while it is decoded; 0: none is reduced."""
+        return self.encoder.draft if isinstance(self.encoder, PreparedEncoder) else 0
+
+    def key_of(self, row: int, content: bytes) -> str:
         """Return the key of what the encoder makes of a row."""
-        key = image_key(content, DECODE_POLICY)
+        key = image_key(content, f"{DECODE_POLICY} reduced to {self.draft}" if self.draft else DECODE_POLICY)
         return self.encoder.row_key(row, key) if isinstance(self.encoder, RowEncoder) else key
 
+    def decoded(self, row: int, content: bytes, decoders: Decoders) -> ImageRow:
+        """Return what the encoder takes of a row, unless the cache has it; UnreadableImage if it cannot be read."""
+        key = self.key_of(row, content)
+        if key in self.cache:
+            return ImageRow(row, key)
+        found = decoders.decode(content, self.draft)
+        image = self.encoder.prepare(found.image) if isinstance(self.encoder, PreparedEncoder) else found.image
+        return ImageRow(row, key, image, found.conversions)
 
-def _embed_missing(dataset: Dataset, batches: ImageBatches, keys: _Keys, max_skip: float) -> tuple[dict[int, str], list[ImageRow]]:
+
+def _embed_missing(dataset: Dataset, batches: ImageBatches, source: _Source, max_skip: float) -> tuple[dict[int, str], list[ImageRow]]:
     """Return the key of every readable row, and the rows that cannot be read."""
     allowed = max_skip * len(dataset.images)
     readable: dict[int, str] = {}
     unreadable: list[ImageRow] = []
-    with closing(_decode_ahead(dataset.images, keys, batches.batch_size)) as rows:
+    with closing(_decode_ahead(dataset.images, source, batches.batch_size)) as rows:
         for seen in rows:
             if seen.key is None:
                 unreadable.append(seen)
@@ -138,15 +164,15 @@ def _embed_missing(dataset: Dataset, batches: ImageBatches, keys: _Keys, max_ski
     return readable, unreadable
 
 
-def _decode_ahead(images: Sequence[bytes], keys: _Keys, batch_size: int) -> Generator[ImageRow]:
-    """Read, hash and (where the cache lacks it) decode each image, in order, a bounded number of pixels ahead."""
-    workers = min(8, os.cpu_count() or 1)
+def _decode_ahead(images: Sequence[bytes], source: _Source, batch_size: int) -> Generator[ImageRow]:
+    """Read, hash and (where the cache lacks it) decode and prepare each image, in order, a bounded number of pixels ahead."""
+    workers = source.shares.decoders
     waiting: deque[Future[ImageRow]] = deque()
     ahead = workers
     pool, decoders = ThreadPoolExecutor(workers, thread_name_prefix="decode"), Decoders(workers)
     try:
         for row in range(len(images)):
-            waiting.append(pool.submit(_decode_row, images, row, keys, decoders))
+            waiting.append(pool.submit(_decode_row, images, row, source, decoders))
             while len(waiting) >= ahead:
                 seen = waiting.popleft().result()
                 if seen.image is not None:
@@ -159,16 +185,11 @@ def _decode_ahead(images: Sequence[bytes], keys: _Keys, batch_size: int) -> Gene
         pool.shutdown(cancel_futures=True)
 
 
-def _decode_row(images: Sequence[bytes], row: int, keys: _Keys, decoders: Decoders) -> ImageRow:
+def _decode_row(images: Sequence[bytes], row: int, source: _Source, decoders: Decoders) -> ImageRow:
     try:
-        content = images[row]
-        key = keys.of(row, content)
-        if key in keys.cache:
-            return ImageRow(row, key)
-        decoded = decoders.decode(content)
+        return source.decoded(row, images[row], decoders)
     except UnreadableImage as error:
         return ImageRow(row, reason=error.reason)
-    return ImageRow(row, key, decoded.image, decoded.conversions)
 
 
 def _stop_if_unreadable(dataset: Dataset, readable: int, unreadable: Sequence[ImageRow], max_skip: float) -> None:

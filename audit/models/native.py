@@ -12,6 +12,7 @@ import torch
 from audit.errors import DataError
 from audit.models.attack import LEVELS, attacked_rows
 from audit.models.runtime import located, model_record, scoring, to_rows, torch_setting, untrained_record
+from audit.models.tower import ImageTower, OnTower, StartedBatch
 from contrastive.checkpoint.file import Checkpoint
 from contrastive.checkpoint.heads import require_both_towers
 from contrastive.model.clip import CLIP
@@ -27,7 +28,7 @@ MAX_IDENTITY = 10**6
 """Letters of what names a run. Two kilobytes of a file can hold lists in lists of 10^30 items."""
 
 
-class NativeEncoder:
+class NativeEncoder(OnTower):
     """A checkpoint of this project, in eval mode."""
 
     def __init__(
@@ -38,12 +39,11 @@ class NativeEncoder:
         self._device, self._dtype = setting
         self._model = checkpoint.model.to(*setting).eval()
         self._preprocess, self._tokenizer = checkpoint.preprocess, checkpoint.tokenizer
+        super().__init__(ImageTower(self._model, "encode_image", self._preprocess, setting))
 
-    def encode_images(self, images: Sequence[Image.Image]) -> Float[np.ndarray, "n d"]:
+    def start(self, prepared: Sequence[torch.Tensor], size: int) -> StartedBatch:
         self._enter("image")
-        with torch.inference_mode():
-            pixels = self._preprocess(images).to(self._device, self._dtype)
-            return to_rows(self._model.encode_image(pixels))
+        return super().start(prepared, size)
 
     def encode_texts(self, texts: Sequence[str]) -> Float[np.ndarray, "k d"]:
         """Return one row for each text; a text that is too long raises DataError."""

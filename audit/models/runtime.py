@@ -60,6 +60,24 @@ def torch_setting(device: str, dtype: str) -> tuple[torch.device, torch.dtype]:
     return place, kind
 
 
+def devices(named: str) -> list[str]:
+    """Return the devices that ``cuda:0,cuda:1`` or ``cuda:all`` name; UsageError unless several are GPUs, each once.
+
+    Examples
+    --------
+    >>> devices("cuda:1,cuda:0"), devices("mps")
+    (['cuda:1', 'cuda:0'], ['mps'])
+    """
+    if named == "cuda:all":
+        import torch
+
+        return [f"cuda:{number}" for number in range(torch.cuda.device_count())] or ["cuda"]
+    found = [each.strip() for each in named.split(",")]
+    if len(found) > 1 and (len(set(found)) < len(found) or not all(each.startswith("cuda:") for each in found)):
+        raise UsageError(f"invalid devices {named!r}", why="several are GPUs of this machine, each once", fix="--device cuda:0,cuda:1")
+    return found
+
+
 def _first_line(error: Exception) -> str:
     return str(error).partition("\n")[0][:200]
 
@@ -112,6 +130,12 @@ def require_length(record: ModelRecord, text: str, tokens: int, context: int) ->
 def canonical(value: object) -> bytes:
     """Return JSON with sorted keys and no blanks: equal values give equal bytes."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), default=str).encode()
+
+
+def projected(output: Any) -> torch.Tensor:
+    """Return projected features: transformers 5 gives an object that holds them, earlier versions and our own models the tensor itself."""
+    features: torch.Tensor = getattr(output, "pooler_output", output)
+    return features
 
 
 def to_rows(features: torch.Tensor) -> Float[np.ndarray, "n d"]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 
 from audit.models.folder import check_folder
-from audit.models.huggingface.encoder import HuggingFaceEncoder
+from audit.models.huggingface.encoder import HuggingFaceEncoder, encoder_of
 from audit.models.huggingface.pretrained import call_transformers, has_tokenizer, offline, pretrained, quiet, tokenizer_sha256
 from audit.models.model_args import override_notes
 from audit.models.runtime import located, model_record, scoring, torch_setting
@@ -58,22 +58,22 @@ def load(path: Path, file: SiglipFile, overrides: ModelOverrides, *, name: str, 
         preprocess = _preprocess(config.vision_config.image_size, overrides, guesses)
         record = _record(model, tokenizer, preprocess, file.contents, {"name": name, "dtype": dtype})
         record = replace(record, notes=(*override_notes(overrides), *guesses, *file.notes))
-
-        return HuggingFaceEncoder(model, tokenizer, SiglipPixels(preprocess), record, place)
+        return encoder_of(model, tokenizer, SiglipPixels(preprocess), record, place)
 
 
 class SiglipPixels:
     """Our own preprocessing, as an image processor of transformers is called."""
 
     def __init__(self, preprocess: Preprocess):
-        self._preprocess = preprocess
+        self.size, self.pixels, self.normalise = preprocess.size, preprocess.pixels, preprocess.normalise
+        self._mean, self._std = preprocess.mean, preprocess.std
 
     def __call__(self, images: Sequence[Image.Image], return_tensors: str = "pt") -> dict[str, torch.Tensor]:
-        return {"pixel_values": self._preprocess(images)}
+        return {"pixel_values": self.normalise(self.pixels(images))}
 
     def to_dict(self) -> dict[str, Any]:
         """Return how pixels are normalised."""
-        return {"rescale_factor": 1 / 255, "image_mean": self._preprocess.mean, "image_std": self._preprocess.std}
+        return {"rescale_factor": 1 / 255, "image_mean": self._mean, "image_std": self._std}
 
 
 def _config(file: SiglipFile, overrides: ModelOverrides) -> tuple[Any, list[Note]]:

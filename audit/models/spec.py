@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from audit.errors import DataError, UsageError, nearest
 from audit.models.model_args import folder_options
+from audit.models.runtime import devices, torch_setting
 
 if TYPE_CHECKING:
     from audit.types import Answerer, Encoder
@@ -29,14 +30,25 @@ _SCHEME = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9_+-]+):")
 def load(spec: str, *, device: str = "cpu", dtype: str = "float32", model_args: Mapping[str, str] | None = None) -> Encoder | Answerer:
     """Return the encoder, or the generative model, that a model spec names; its forms are `FORMS`.
 
-    ``ORG/NAME`` alone is a folder if it exists, else the hub's; a class of your own is run. `device` is as torch names it, `dtype` float32,
-    bfloat16 or float16; `model_args` set by name what a file of weights does not say (``{"activation": "gelu"}``), or are what a class of
-    your own is made with. UsageError if the spec is malformed, DataError if the model is missing or damaged, UnsafeError if it could run
-    code, MachineError if the hub or the device is missing.
+    ``ORG/NAME`` alone is a folder if it exists, else the hub's; a class of your own is run. `device` is as torch names it, or several GPUs
+    (``cuda:0,cuda:1``); `dtype` float32, bfloat16 or float16; `model_args` set by name what a file of weights does not say
+    (``{"activation": "gelu"}``), or are what a class of your own is made with. UsageError if the spec is malformed, DataError if the model
+    is missing or damaged, UnsafeError if it could run code, MachineError if the hub or the device is missing.
     """
+    first, *others = devices(device)
+    model = _load(spec, {"device": first, "dtype": dtype}, model_args)
+    if others:
+        if not hasattr(model, "spread"):
+            what = f"{model.record.name} cannot run on several devices"
+            raise UsageError(what, why="its images are not prepared apart from the model", fix=f"--device {first}")
+        model.spread([torch_setting(place, dtype)[0] for place in (first, *others)])
+    return model
+
+
+def _load(spec: str, setting: Mapping[str, str], model_args: Mapping[str, str] | None) -> Encoder | Answerer:
     match = _SCHEME.match(spec)
     scheme = match["scheme"] if match else None
-    path, setting = Path(spec), {"device": device, "dtype": dtype}
+    path = Path(spec)
     if scheme == "open_clip":
         return _load_open_clip(spec.removeprefix("open_clip:"), setting, model_args)
     if scheme == "hf":

@@ -87,6 +87,10 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "blip_contrastive_head": "BLIP's contrastive head (ITC) was audited, not the matching head (ITM), which gives no embeddings.",
         "guessed_no_temperature": "Guessed: a softmax over the cosines themselves, because the file holds no temperature: its "
         "probabilities are flat, and only the order of labels means anything.",
+        "drift": "Measured with a shortcut ({shortcut}). Without it, {share:.1%} of {answers:,} answers about a sample of {images:,} "
+        "images are others; embeddings move by {drift:.1%} of the spread between images (root mean square).",
+        "drift_by_group": "Answers that the shortcut changes, by {attribute}: most for {most_group} ({most_share:.1%} of "
+        "{most_answers:,}), least for {least_group} ({least_share:.1%} of {least_answers:,}).",
         "hub_tokenizer": "The tokenizer is that of {name} on the hub, at commit {commit}.",
         "hub_text_tower": "The text tower is built after the configuration of {name} on the hub, at commit {commit}.",
         "hub_weights": "The weights are {repository} on the hub (tag {tag}).",

@@ -73,7 +73,7 @@ class Decoders:
         for _ in range(self._most):
             self._idle.put(None)
 
-    def decode(self, content: bytes) -> DecodedImage:
+    def decode(self, content: bytes, draft: int = 0) -> DecodedImage:
         """Return what `audit.data.images.decode` returns, or raise what it raises; any number of threads may ask at once."""
         if len(content) > MAX_BYTES:
             raise UnreadableImage("too large")
@@ -82,7 +82,7 @@ class Decoders:
             for _ in range(_ATTEMPTS):
                 decoder = decoder or self._started()
                 try:
-                    return decoder.decode(content)
+                    return decoder.decode(content, draft)
                 except (OSError, EOFError):
                     reason = "decoder took too long" if self._forget(decoder) == -signal.SIGALRM else "decoder crashed"
                     decoder = None
@@ -122,9 +122,9 @@ class _Decoder:
             what = "no process to decode images can be started"
             raise MachineError(what, why=str(error), fix="allow this user more processes (ulimit -u)") from error
 
-    def decode(self, content: bytes) -> DecodedImage:
+    def decode(self, content: bytes, draft: int) -> DecodedImage:
         """Return the image, or raise `UnreadableImage`; OSError or EOFError if the process has died."""
-        answer = self._ask(content)
+        answer = self._ask(content, draft)
         if "error" in answer:
             raise RuntimeError(f"an image could not be decoded:\n{answer['error']}")
         if "reason" in answer:
@@ -144,11 +144,11 @@ class _Decoder:
             self._file.truncate(0)
         return DecodedImage(image, tuple(answer["conversions"]))
 
-    def _ask(self, content: bytes) -> Mapping[str, Any]:
+    def _ask(self, content: bytes, draft: int) -> Mapping[str, Any]:
         assert self._process.stdin is not None  # noqa: S101
         assert self._process.stdout is not None  # noqa: S101
         os.pwrite(self._file.fileno(), content, 0)
-        self._process.stdin.write(b"%d\n" % len(content))
+        self._process.stdin.write(b"%d %d\n" % (len(content), draft))
         self._process.stdin.flush()
         line = self._process.stdout.readline()
         if not line.endswith(b"\n"):

@@ -32,12 +32,16 @@ class _Scans(NamedTuple):
     """Restart markers in the last scan."""
 
 
-def load_whole(image: Image.Image, content: bytes) -> None:
+def load_whole(image: Image.Image, content: bytes, draft: int = 0) -> None:
     """Decode the pixels of a JPEG just opened from `content`; EOFError if its data end before its last row does.
+
+    It is reduced by 2, 4 or 8 as far as no side gets shorter than `draft` pixels; 0: not at all.
 
     A sound picture is never refused: no decoder needs a bit after the last block. Fewer than 8 missing bytes may go unnoticed in a picture
     of one scan, as does a progressive one that was cut exactly between two scans, which is a whole JPEG of less detail.
     """
+    if draft:
+        image.draft(None, (draft, draft))
     scans = _scans(content)
     if scans is None:
         image.load()
@@ -51,6 +55,8 @@ def load_whole(image: Image.Image, content: bytes) -> None:
     else:
         image.load()
         padded = Image.open(io.BytesIO(content[: scans.end] + _noise(scans) + content[scans.end :]), formats=("JPEG",))
+        if draft:
+            padded.draft(None, (draft, draft))
         if ImageChops.difference(image, padded).getbbox() is not None:
             raise EOFError("the last scan is truncated")
 

@@ -1,7 +1,8 @@
 """What runs in a process of its own: told of an image in a file shared with the parent, it puts the pixels in its place.
 
-A request is a line with the number of bytes. An answer is a line of JSON; after ``size`` the file holds the pixels, 3 bytes each, from
-``offset`` on. The process ends when the parent closes its end of the pipe, and with the parent.
+A request is a line with the number of bytes, and the pixels a side that a JPEG may be reduced to (0: not). An answer is a line of JSON;
+after ``size`` the file holds the pixels, 3 bytes each, from ``offset`` on. The process ends when the parent closes its end of the pipe, and
+with the parent.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ def serve(shared: int, max_seconds: float) -> None:
     with os.fdopen(shared, "r+b", buffering=0) as file:
         for request in sys.stdin:
             signal.setitimer(signal.ITIMER_REAL, max_seconds)
-            answer = _answer(os.pread(shared, int(request), 0), file)
+            length, draft = map(int, request.split())
+            answer = _answer(os.pread(shared, length, 0), draft, file)
             signal.setitimer(signal.ITIMER_REAL, 0)
             try:
                 print(json.dumps(answer), file=answers, flush=True)
@@ -36,10 +38,10 @@ def serve(shared: int, max_seconds: float) -> None:
                 return
 
 
-def _answer(content: bytes, file: IO[bytes]) -> dict[str, Any]:
+def _answer(content: bytes, draft: int, file: IO[bytes]) -> dict[str, Any]:
     try:
         _fail_if_asked(content)
-        decoded = decode(content)
+        decoded = decode(content, draft)
         file.seek(0)
         decoded.image.save(file, "PPM")  # a line of sizes, then the pixels, without a copy of them here
     except UnreadableImage as error:

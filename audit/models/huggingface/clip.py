@@ -129,6 +129,10 @@ class CLIPModel:
         image_nd, text_kd = self.get_image_features(pixel_values), self.get_text_features(input_ids)
         return ClipOutput(self.logit_scale.exp() * F.normalize(image_nd, dim=-1) @ F.normalize(text_kd, dim=-1).T)
 
+    def to(self, device: torch.device) -> CLIPModel:
+        """Return the model on another device."""
+        return CLIPModel(self.config, self._tensors, device, self.dtype)
+
     def parameters(self) -> Iterator[Tensor]:
         """Yield every weight."""
         yield from self._tensors.values()

@@ -21,7 +21,8 @@ from audit.models.huggingface.opened import OpenedFolder, image_settings, open_f
 from audit.models.huggingface.pixels import ClipPixels, image_processor, resize_library
 from audit.models.huggingface.pretrained import build_model, call_transformers, configuration, offline, pretrained, quiet
 from audit.models.huggingface.self_check import PLUGIN_FIX, check_scores
-from audit.models.runtime import log_notes, require_length, scoring, to_rows, untrained_record
+from audit.models.runtime import log_notes, projected, require_length, scoring, to_rows, untrained_record
+from audit.models.tower import ImageTower, OnTower, Pixels
 from audit.types import ModelRecord, Note
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ class HuggingFaceEncoder:
             return None
 
         def encode(pixels_nchw: torch.Tensor) -> torch.Tensor:
-            return _projected(self._model.get_image_features(pixel_values=scale.inputs(pixels_nchw).to(self._model.dtype)))
+            return projected(self._model.get_image_features(pixel_values=scale.inputs(pixels_nchw).to(self._model.dtype)))
 
         return attacked_rows(encode, pixels, texts, right, budget, steps)
 
@@ -82,9 +83,7 @@ class HuggingFaceEncoder:
         if not hasattr(model, "get_image_features") or not hasattr(model, "get_text_features"):
             return None
         model = model.to(self._device, next(iter(self._model.parameters())).dtype).eval()
-        return HuggingFaceEncoder(
-            model, self.tokenizer, self._processor, untrained_record(self.record, seed, _scoring(model)), self._device
-        )
+        return encoder_of(model, self.tokenizer, self._processor, untrained_record(self.record, seed, _scoring(model)), self._device)
 
     def image_inputs(self, images: Sequence[Image.Image]) -> dict[str, torch.Tensor]:
         """Return what the model takes for these images."""
@@ -110,7 +109,7 @@ class HuggingFaceEncoder:
         return to_rows(logits)
 
     def _features(self, function: Any, inputs: Mapping[str, torch.Tensor]) -> Float[np.ndarray, "n d"]:
-        return to_rows(_projected(self._run(function, inputs)))
+        return to_rows(projected(self._run(function, inputs)))
 
     def _run(self, function: Any, inputs: Mapping[str, torch.Tensor]) -> Any:
         dtype = self._model.dtype
@@ -119,10 +118,18 @@ class HuggingFaceEncoder:
             return function(**placed)
 
 
-def _projected(output: Any) -> torch.Tensor:
-    """Return projected features: transformers 5 gives an object that holds them, earlier versions the tensor itself."""
-    features: torch.Tensor = getattr(output, "pooler_output", output)
-    return features
+class TowerEncoder(OnTower, HuggingFaceEncoder):
+    """One whose image processor is understood step by step (`Pixels`), not only called."""
+
+    def __init__(self, model: Any, tokenizer: Any, processor: Any, record: ModelRecord, device: torch.device):
+        HuggingFaceEncoder.__init__(self, model, tokenizer, processor, record, device)
+        OnTower.__init__(self, ImageTower(model, "get_image_features", processor, (device, model.dtype)))
+
+
+def encoder_of(model: Any, tokenizer: Any, processor: Pixels | Any, record: ModelRecord, device: torch.device) -> HuggingFaceEncoder:
+    """Return the encoder of these parts: transformers' own image processors see whole batches, ours prepare one image at a time."""
+    kind = TowerEncoder if hasattr(processor, "normalise") else HuggingFaceEncoder
+    return kind(model, tokenizer, processor, record, device)
 
 
 def load(folder: Path, **options: Any) -> HuggingFaceEncoder:
@@ -131,7 +138,7 @@ def load(folder: Path, **options: Any) -> HuggingFaceEncoder:
     with offline(), quiet():
         config, tokenizer, processor = configuration(folder), pretrained("AutoTokenizer", folder), image_processor(folder)
         model = _model(opened, config, tokenizer)
-        encoder = HuggingFaceEncoder(model, tokenizer, processor, _record(opened, model, tokenizer, processor), opened.device)
+        encoder = encoder_of(model, tokenizer, processor, _record(opened, model, tokenizer, processor), opened.device)
         encoder.record = replace(encoder.record, dimensions=_dimensions(folder, model, encoder, processor))
     log_notes(encoder.record)
     return encoder
@@ -197,6 +204,6 @@ def _dimensions(folder: Path, model: Any, encoder: HuggingFaceEncoder, processor
     from audit.models.huggingface import clip
 
     if isinstance(model, clip.CLIPModel) and isinstance(processor, ClipPixels):
-        call_transformers(folder, lambda _: clip.check_parts(folder, model.config, encoder.tokenizer, processor.side))
+        call_transformers(folder, lambda _: clip.check_parts(folder, model.config, encoder.tokenizer, processor.size))
         return int(model.config.projection_dim)
     return int(call_transformers(folder, lambda _: check_scores(encoder, model.config.model_type)))

@@ -64,16 +64,31 @@ class ClipPixels:
         """Whether Pillow resizes, as in `CLIPImageProcessorPil`; else torch, as torchvision does for `CLIPImageProcessor`."""
         self._settings = dict(settings)
         self._short: int = settings["size"]["shortest_edge"]
-        self.side: int = settings["crop_size"]["height"]
-        """Of the images that come out, in pixels."""
+        self.size: int = settings["crop_size"]["height"]
+        """Pixels a side of the images that come out."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings, under the name of the class in transformers that does the same."""
         return {"class": f"CLIPImageProcessor{'Pil' * self.pillow}", **self._settings}
 
     def __call__(self, images: Sequence[Image.Image], return_tensors: str = "pt") -> dict[str, torch.Tensor]:
-        prepare = self._with_pillow if self.pillow else self._with_torch
-        return {"pixel_values": torch.stack([prepare(image) for image in images])}
+        return {"pixel_values": self.normalise(self.pixels(images))}
+
+    def pixels(self, images: Sequence[Image.Image]) -> torch.Tensor:
+        """Return uint8[n, 3, size, size]: resized and cut, not normalised."""
+        resized = self._with_pillow if self.pillow else self._with_torch
+        return torch.stack([resized(image) for image in images])
+
+    def normalise(self, pixels_nchw: torch.Tensor) -> torch.Tensor:
+        """Return float32 of the same shape, on the same device; each backend of transformers rounds in its own way."""
+        place, factor = pixels_nchw.device, self._settings["rescale_factor"]
+        mean, std = (torch.tensor(self._settings[name]) for name in ("image_mean", "image_std"))
+        if self.pillow:  # products in double precision: one for each of the 256 values
+            levels = torch.from_numpy((np.arange(256) * np.float64(factor)).astype(np.float32)).to(place)
+            scaled = levels.index_select(0, pixels_nchw.flatten().int()).view(pixels_nchw.shape)
+        else:
+            scaled, mean, std = pixels_nchw.float(), mean * (1.0 / factor), std * (1.0 / factor)
+        return scaled.sub_(mean.to(place)[:, None, None]).div_(std.to(place)[:, None, None])
 
     def _with_torch(self, image: Image.Image) -> torch.Tensor:
         pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1)[None].contiguous()
@@ -81,16 +96,12 @@ class ClipPixels:
         if size != (image.height, image.width):
             pixels = F.interpolate(pixels, list(size), mode="bicubic", align_corners=False, antialias=True)
         rows, columns = self._cut(size)
-        pixels = pixels[0, :, rows, columns].float()
-        mean, std = (torch.tensor(self._settings[name]) * (1.0 / self._settings["rescale_factor"]) for name in ("image_mean", "image_std"))
-        return pixels.sub_(mean[:, None, None]).div_(std[:, None, None])
+        return pixels[0, :, rows, columns]
 
     def _with_pillow(self, image: Image.Image) -> torch.Tensor:
         height, width = self._size(image)
-        pixels = np.asarray(image.resize((width, height), Image.Resampling.BICUBIC))
-        scaled = (pixels[self._cut((height, width))].astype(np.float64) * self._settings["rescale_factor"]).astype(np.float32)
-        mean, std = (np.array(self._settings[name], np.float32) for name in ("image_mean", "image_std"))
-        return torch.from_numpy(np.ascontiguousarray(((scaled - mean) / std).transpose(2, 0, 1)))
+        pixels = np.array(image.resize((width, height), Image.Resampling.BICUBIC))
+        return torch.from_numpy(pixels[self._cut((height, width))]).permute(2, 0, 1)
 
     def _size(self, image: Image.Image) -> tuple[int, int]:
         """Return height and width once the short side is as long as it should be."""
@@ -100,7 +111,7 @@ class ClipPixels:
 
     def _cut(self, size: tuple[int, int]) -> tuple[slice, slice]:
         """Return the rows and the columns of the square in the middle."""
-        rows, columns = (slice(start, start + self.side) for start in ((length - self.side) // 2 for length in size))
+        rows, columns = (slice(start, start + self.size) for start in ((length - self.size) // 2 for length in size))
         return rows, columns
 
 

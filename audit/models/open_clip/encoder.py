@@ -21,8 +21,10 @@ from audit.models.folder import adapter_notes, check_folder, file_sha256, foreig
 from audit.models.huggingface.pretrained import call_transformers, offline, quiet, tokenizer_sha256
 from audit.models.model_args import override_notes, read_overrides
 from audit.models.open_clip.build import build_architecture, fill_weights
+from audit.models.open_clip.pixels import OpenClipPixels
 from audit.models.open_clip.spec import IMAGE_SETTINGS, OpenClipSpec, fetch_parts, from_folder, from_name, import_open_clip
 from audit.models.runtime import canonical, located, log_notes, model_record, require_length, scoring, to_rows, torch_setting
+from audit.models.tower import ImageTower, OnTower
 from audit.types import ModelRecord, Note
 from contrastive.formats.adapter import refuse_beside
 from contrastive.formats.unwrap import unwrap
@@ -35,18 +37,14 @@ if TYPE_CHECKING:
     from contrastive.overrides import ModelOverrides
 
 
-class OpenClipEncoder:
+class OpenClipEncoder(OnTower):
     """A dual encoder that open_clip built."""
 
     def __init__(self, model: Any, transform: Any, tokenizer: Any, record: ModelRecord, setting: tuple[torch.device, torch.dtype]):
         self.record = record
         self._model, self._transform, self._tokenizer = model, transform, tokenizer
         self._device, self._dtype = setting
-
-    def encode_images(self, images: Sequence[Image.Image]) -> Float[np.ndarray, "n d"]:
-        with torch.inference_mode():
-            pixels = torch.stack([self._transform(image) for image in images]).to(self._device, self._dtype)
-            return to_rows(self._model.encode_image(pixels))
+        super().__init__(ImageTower(model, "encode_image", OpenClipPixels(transform, model.visual.image_size), setting))
 
     def encode_texts(self, texts: Sequence[str]) -> Float[np.ndarray, "k d"]:
         """Return one row for each text; a text that is too long raises DataError."""

@@ -120,6 +120,7 @@ AUDITS = {
     "by": (MODEL, "race,gender"), "exclude": (MODEL, "listed.txt"),
     "limit": (MODEL, 40), "what_if": (MODEL, "neutral-label"), "include_examples": (MODEL, 2), "untrained_control": (MODEL, True),
     "out": (MODEL, "elsewhere"), "device": (MODEL, "cuda"), "dtype": (MODEL, "bfloat16"), "batch_size": (MODEL, 3),
+    "decode": (MODEL, "fast"),
     "max_skip": (MODEL, 0.2), "no_cache": (MODEL, True),
     "seed": (MODEL, 7), "alpha": (MODEL, 0.01), "tolerance": (MODEL, 0.2), "min_group_size": (MODEL, 30),
     "ratio_tolerance": ({**EXTERNAL, "attributes": "race", "outcome": "woman=Female"}, 1.5),
@@ -135,7 +136,20 @@ COMPARISONS = {
 TWICE = {"sides": ["colours.py:Colours", "colours.py:Colours"], "probe": "faces.py", "min_group_size": 5}
 COMPARISONS |= {
     name: ({**TWICE, "data": "faces.csv"} if name in READ else TWICE, AUDITS[name][1])
-    for name in ("probe", "data", "model_args", "limit", "device", "dtype", "batch_size", "max_skip", "no_cache", "ratio_tolerance", *READ)
+    for name in (
+        "probe",
+        "data",
+        "model_args",
+        "limit",
+        "device",
+        "dtype",
+        "decode",
+        "batch_size",
+        "max_skip",
+        "no_cache",
+        "ratio_tolerance",
+        *READ,
+    )
 }
 
 

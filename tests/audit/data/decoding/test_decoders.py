@@ -188,7 +188,7 @@ def test_a_defect_of_the_program_is_not_taken_for_a_damaged_image(monkeypatch):
     with Decoders(1) as pool:
         pool.decode(png("red"))
         (decoder,) = pool._running
-        monkeypatch.setattr(decoder, "_ask", lambda content: {"error": "ZeroDivisionError"})
+        monkeypatch.setattr(decoder, "_ask", lambda content, draft: {"error": "ZeroDivisionError"})
         with pytest.raises(RuntimeError, match="ZeroDivisionError"):
             pool.decode(png("red"))
 

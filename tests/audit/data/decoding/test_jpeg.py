@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from audit.data.images import UnreadableImage, decode
+from audit.data.images import REDUCED, UnreadableImage, decode
 
 SHARES = (0.1, 0.3, 0.5, 0.7, 0.9, 0.99)
 PROGRESSIVE = {"progressive": True}
@@ -53,6 +53,24 @@ def test_a_whole_jpeg_of_any_kind_is_read_and_a_cut_one_is_truncated(options):
     assert decode(content + b"rubbish after the end").image.tobytes() == plain.tobytes()
     assert [reason(closed_at(content, share)) in ("truncated", "damaged") for share in SHARES] == [True] * 6
     assert reason(closed_at(content, 0.5)) == reason(closed_at(content, 0.99)) == "truncated"
+
+
+@pytest.mark.parametrize("options", KINDS.values(), ids=KINDS)
+def test_a_jpeg_that_is_reduced_while_decoded_is_pillows_and_a_cut_one_is_still_found(options):
+    """150 x 133 to a half: no side under 60. A third does not exist, so 40 is not reached by a quarter (33 rows) either."""
+    content = jpeg(picture(), **options)
+    drawn = Image.open(io.BytesIO(content))
+    drawn.draft(None, (60, 60))
+    for draft in (60, 40):
+        found = decode(content, draft)
+        assert found.image.size == (75, 67)
+        assert found.image.tobytes() == drawn.convert("RGB").tobytes()
+        assert found.conversions[0] == REDUCED
+    assert decode(content, 100).image.tobytes() == decode(content).image.tobytes()
+    assert REDUCED not in decode(content, 100).conversions
+    for share in (0.3, 0.9):
+        with pytest.raises(UnreadableImage, match=r"truncated|damaged"):
+            decode(closed_at(content, share), 60)
 
 
 @pytest.mark.parametrize("colour", ["black", "white", "gray"])

@@ -42,7 +42,7 @@ def test_the_settings_of_openais_own_folder_are_understood(tmp_path):
     """Sizes as one number, and the class's old name."""
     old = {"crop_size": 224, "size": 224, "feature_extractor_type": "CLIPFeatureExtractor", "resample": 3, "do_resize": True}
     found = processor(tmp_path, old)
-    assert (found.side, found.to_dict()["size"]) == (224, {"shortest_edge": 224})
+    assert (found.size, found.to_dict()["size"]) == (224, {"shortest_edge": 224})
     inside = {"image_processor": {**old, "image_processor_type": "CLIPImageProcessorPil"}, "processor_class": "CLIPProcessor"}
     (tmp_path / "preprocessor_config.json").unlink()
     assert processor(tmp_path, inside, "processor_config.json").pillow

@@ -1,0 +1,134 @@
+"""What narrower numbers and reduced decoding change: a sample is asked in full as well, and the two kinds of answers are compared."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from audit.data.changed.subset import stratified
+from audit.embedding.cache import CacheRoot
+from audit.embedding.embed import embed_images, embed_texts
+from audit.encoder import Value
+from audit.engine.probe_audit import AuditedProbe
+from audit.engine.texts import given_texts
+from audit.measure import predict
+from audit.measure.row_options import embedded_texts
+from audit.types import UNKNOWN, Dataset, Encoder, Note, Predictions, Probe, Settings
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
+log = logging.getLogger("audit")
+LEAST, MOST, SHARE = 50, 500, 10
+"""Images of a sample: a tenth of them, within these bounds. All of them in full would take longer than an audit without a shortcut."""
+
+
+@dataclass(frozen=True)
+class SampleAnswers:
+    """What a model answered about a sample."""
+
+    vectors: Float[np.ndarray, "n d"]
+    predictions: Mapping[str, Predictions]
+    """measurement -> predictions."""
+
+
+def answer_sample(
+    encoder: Encoder, probe: Probe, dataset: Dataset, settings: Settings, *, cache_root: CacheRoot = None, batch_size: int = 32
+) -> SampleAnswers | None:
+    """Ask an encoder the measurements of a probe about a sample of the images; None where there is no image or nothing is asked."""
+    if probe.load is None or not probe.measurements:
+        return None
+    count = len(dataset.images)
+    size = min(count, max(LEAST, min(MOST, count // SHARE)))
+    sample = stratified(dataset, size, settings.seed) if size < count else dataset
+    found = embed_images(encoder, sample, cache_root, batch_size=batch_size, max_skip=max(settings.max_skip, 0.5))
+    of_rows = embedded_texts(probe.measurements, sample.texts)
+    asked = replace(probe, specifications=(), analyses=())
+    ordered = sorted({*given_texts(asked).texts, *of_rows})
+    private = {text for text, hidden in of_rows.items() if hidden}
+    texts = dict(zip(ordered, embed_texts(encoder, ordered, cache_root, private=private), strict=True))
+    attributes, row_texts = sample.attributes.iloc[found.rows], None if sample.texts is None else sample.texts.iloc[found.rows]
+    answers = {m.name: predict(m, encoder.record, found.vectors, texts, attributes, row_texts) for m in probe.measurements}
+    return SampleAnswers(found.vectors, answers)
+
+
+def with_drift(
+    audited: AuditedProbe, full: SampleAnswers | None, used: SampleAnswers | None, shortcut: str, settings: Settings
+) -> AuditedProbe:
+    """Return the audit with notes on how the answers that were used differ from those in full, logged as well; itself without samples."""
+    if full is None or used is None:
+        return audited
+    notes = tuple(_notes(full, used, shortcut, settings.min_group_size))
+    for note in notes:
+        log.info("%s: %s", audited.result.model.name, note)
+    model = audited.result.model
+    return replace(audited, result=replace(audited.result, model=replace(model, notes=(*model.notes, *notes))))
+
+
+def _notes(full: SampleAnswers, used: SampleAnswers, shortcut: str, min_group_size: int) -> Iterator[Note]:
+    changed = {name: each.y_pred != full.predictions[name].y_pred for name, each in used.predictions.items()}
+    answers = np.concatenate(list(changed.values()))
+    if not len(answers):
+        return
+    drift = embedding_drift(full.vectors, used.vectors)
+    values: dict[str, Value] = {
+        "shortcut": shortcut,
+        "images": len(used.vectors),
+        "drift": drift,
+        "answers": len(answers),
+        "share": float(answers.mean()),
+    }
+    yield Note("drift", values)
+    for attribute in next(iter(used.predictions.values())).attributes.columns:
+        shares = _by_group(attribute, changed, used.predictions, min_group_size)
+        if len(shares) > 1:
+            least, most = (pick(shares, key=lambda group: shares[group][0]) for pick in (min, max))
+            named: dict[str, Value] = {f"{which}_{what}": value for which, group in (("most", most), ("least", least)) for what, value in (
+                ("group", group), ("share", shares[group][0]), ("answers", shares[group][1]),
+            )}  # fmt: skip
+            yield Note("drift_by_group", {"attribute": str(attribute), **named})
+
+
+def _by_group(
+    attribute: str, changed: Mapping[str, np.ndarray], predictions: Mapping[str, Predictions], min_group_size: int
+) -> dict[str, tuple[float, int]]:
+    """Return the share of changed answers and their number for each group with enough images."""
+    pairs = [(predictions[name].attributes[attribute].to_numpy(dtype=str), each) for name, each in changed.items()]
+    groups, differ = (np.concatenate(part) for part in zip(*pairs, strict=True))
+    images = predictions[max(changed, key=lambda name: len(changed[name]))].attributes[attribute].value_counts()
+    return {
+        str(group): (float(differ[groups == group].mean()), int((groups == group).sum()))
+        for group in np.unique(groups)
+        if group != UNKNOWN and images.get(group, 0) >= min_group_size
+    }
+
+
+def embedding_drift(full: Float[np.ndarray, "n d"], used: Float[np.ndarray, "n d"]) -> float:
+    """Return how far directions moved (root mean square), as a share of how far the images' own lie from their mean.
+
+    0: nowhere. 0.03 is what decoding a 448 px JPEG at half its size does to a CLIP of 224 px. nan: all images look alike to the model.
+
+    Examples
+    --------
+    >>> embedding_drift(np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([[3.0, 0.0], [0.0, 1.0]]))
+    0.0
+    """
+    before, after = (each / np.linalg.norm(each, axis=1, keepdims=True) for each in (full.astype(np.float64), used.astype(np.float64)))
+    moved = np.sqrt(((after - before) ** 2).sum(axis=1).mean())
+    spread = np.sqrt(((before - before.mean(axis=0)) ** 2).sum(axis=1).mean())
+    return float(moved / spread) if spread else float("nan")
+
+
+def shortcut_of(dtype: str, decode: str) -> str:
+    """Return what is done by halves, for a note; empty where nothing is.
+
+    Examples
+    --------
+    >>> shortcut_of("bfloat16", "fast"), shortcut_of("float32", "exact")
+    ('bfloat16, --decode fast', '')
+    """
+    return ", ".join([*([dtype] if dtype in ("bfloat16", "float16") else []), *(["--decode fast"] if decode == "fast" else [])])
