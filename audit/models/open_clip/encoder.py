@@ -23,6 +23,7 @@ from audit.models.model_args import override_notes, read_overrides
 from audit.models.open_clip.build import build_architecture, fill_weights
 from audit.models.open_clip.pixels import OpenClipPixels
 from audit.models.open_clip.spec import IMAGE_SETTINGS, OpenClipSpec, fetch_parts, from_folder, from_name, import_open_clip
+from audit.models.open_clip.texts import text_features
 from audit.models.runtime import canonical, located, log_notes, model_record, require_length, scoring, to_rows, torch_setting
 from audit.models.tower import ImageTower, OnTower
 from audit.types import ModelRecord, Note
@@ -51,7 +52,7 @@ class OpenClipEncoder(OnTower):
         for text in texts:
             require_length(self.record, text, _length(self._tokenizer, text), self._tokenizer.context_length)
         with torch.inference_mode():
-            return to_rows(self._model.encode_text(self._tokenizer(list(texts)).to(self._device)))
+            return to_rows(text_features(self._model, self._tokenizer(list(texts)).to(self._device)))
 
     def attacked(
         self, images: Sequence[Image.Image], texts: Float[np.ndarray, "k d"], right: Sequence[int], budget: float, steps: int
