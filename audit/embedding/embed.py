@@ -63,6 +63,7 @@ def embed_images(
     if prepared is not None:
         prepared.expect(total - len(cache))
     shares = shared(cores(), accelerator=prepared is not None and prepared.in_flight > 0)
+    source = _Source(cache, shares, decode_policy(encoder), prepared, encoder if isinstance(encoder, RowEncoder) else None)
     # Pillow's warnings are silenced for all decoding threads here: `catch_warnings` inside each would mix up their saved filters.
     with (
         warnings.catch_warnings(action="ignore"),
@@ -70,7 +71,7 @@ def embed_images(
         ImageBatches(encoder, dataset, cache, batch_size, progress) as batches,
     ):
         log.log(DETAIL, "of %d cores: at most %d processes decode, %d threads compute", cores(), shares.decoders, threads)
-        readable, unreadable = _embed_missing(dataset, batches, _Source(cache, encoder, shares), max_skip)
+        readable, unreadable = _embed_missing(dataset, batches, source, max_skip)
     _stop_if_unreadable(dataset, len(readable), unreadable, max_skip)
     batches.report()
     exclusions = _exclusions(dataset, unreadable)
@@ -119,30 +120,34 @@ def embed_texts(
     return cache.read([text_key(text) for text in composed])
 
 
+def decode_policy(encoder: object) -> str:
+    """Return how images are decoded for an encoder, as it stands in their keys."""
+    draft = encoder.draft if isinstance(encoder, PreparedEncoder) else 0
+    return f"{DECODE_POLICY} reduced to {draft}" if draft else DECODE_POLICY
+
+
 class _Source(NamedTuple):
     """How a row becomes what the encoder takes, and under which key the cache has its embedding."""
 
     cache: EmbeddingCache
-    encoder: ImageEncoder
     shares: Shares
-
-    @property
-    def draft(self) -> int:
-        """Pixels a side that a JPEG may be reduced to while it is decoded; 0: none is reduced."""
-        return self.encoder.draft if isinstance(self.encoder, PreparedEncoder) else 0
+    policy: str
+    """`decode_policy`; once for all rows, like the next two: asking what an encoder can do takes longer than looking into the cache."""
+    prepared: PreparedEncoder | None
+    by_row: RowEncoder | None
 
     def key_of(self, row: int, content: bytes) -> str:
         """Return the key of what the encoder makes of a row."""
-        key = image_key(content, f"{DECODE_POLICY} reduced to {self.draft}" if self.draft else DECODE_POLICY)
-        return self.encoder.row_key(row, key) if isinstance(self.encoder, RowEncoder) else key
+        key = image_key(content, self.policy)
+        return self.by_row.row_key(row, key) if self.by_row is not None else key
 
     def decoded(self, row: int, content: bytes, decoders: Decoders) -> ImageRow:
         """Return what the encoder takes of a row, unless the cache has it; UnreadableImage if it cannot be read."""
         key = self.key_of(row, content)
         if key in self.cache:
             return ImageRow(row, key)
-        found = decoders.decode(content, self.draft)
-        image = self.encoder.prepare(found.image) if isinstance(self.encoder, PreparedEncoder) else found.image
+        found = decoders.decode(content, self.prepared.draft if self.prepared is not None else 0)
+        image = self.prepared.prepare(found.image) if self.prepared is not None else found.image
         return ImageRow(row, key, image, found.conversions)
 
 

@@ -18,7 +18,7 @@ from audit.data.cells.votes import level_counts
 from audit.data.decoding.decoders import Decoders
 from audit.data.images import UnreadableImage
 from audit.embedding.cache import CacheRoot, EmbeddingCache, image_key
-from audit.embedding.embed import DECODE_POLICY
+from audit.embedding.embed import decode_policy
 from audit.types import Answerer, Dataset, Encoder, Group, Probe
 
 if TYPE_CHECKING:
@@ -139,13 +139,13 @@ def planned_model(encoder: Encoder | Answerer, root: CacheRoot, datasets: Sequen
     cache = EmbeddingCache(root, record.fingerprint, "image", record.dimensions) if kept else ()
     cached, missing = [], []
     for dataset in datasets:
-        found, absent = _looked_up(dataset, cache)
+        found, absent = _looked_up(dataset, cache, decode_policy(encoder))
         cached.append(found)
         missing += absent
     return PlannedModel(record.name, record.kind, record.parameters, tuple(cached), _pace(encoder, missing))
 
 
-def _looked_up(dataset: Dataset, cache: EmbeddingCache | tuple[()]) -> tuple[int, list[bytes]]:
+def _looked_up(dataset: Dataset, cache: EmbeddingCache | tuple[()], policy: str) -> tuple[int, list[bytes]]:
     """Return how many images the cache has, by so many spread over the data, and a few that it has not."""
     total, found = len(dataset.images), 0
     absent: list[bytes] = []
@@ -155,7 +155,7 @@ def _looked_up(dataset: Dataset, cache: EmbeddingCache | tuple[()]) -> tuple[int
             content = dataset.images[place]
         except UnreadableImage:
             continue
-        if cache != () and image_key(content, DECODE_POLICY) in cache:
+        if cache != () and image_key(content, policy) in cache:
             found += 1
         elif len(absent) < 2 * TIMED:
             absent.append(content)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from itertools import cycle
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -116,8 +117,7 @@ class ImageTower:
         with torch.inference_mode():
             if not self._asynchronous:
                 return StartedBatch(self._encoded(encode, batch.to(place))[:count])
-            device = torch.get_device_module(place)
-            with device.device(place) if place.type != "cpu" else torch.inference_mode():
+            with nullcontext() if place.type == "cpu" else torch.cuda.device(place):
                 return self._copied_and_encoded(encode, _pinned(batch), place, count)
 
     def _encoded(self, encode: Callable[[Tensor], Tensor], pixels: Tensor) -> Tensor:
@@ -126,8 +126,9 @@ class ImageTower:
     def _copied_and_encoded(self, encode: Callable[[Tensor], Tensor], pinned: Tensor, place: torch.device, count: int) -> StartedBatch:
         """Copy on a stream of its own, beside the batch that is being computed; nothing here waits for the device."""
         device = torch.get_device_module(place)
-        copies = self._streams.setdefault(place, device.Stream())
-        computing = device.current_stream()
+        if place not in self._streams:
+            self._streams[place] = device.Stream()
+        copies, computing = self._streams[place], device.current_stream()
         with device.stream(copies):
             pixels = pinned.to(place, non_blocking=True)
         computing.wait_stream(copies)
