@@ -21,7 +21,7 @@ from pydantic import TypeAdapter, ValidationError
 from audit.data.cells.votes import level_counts
 from audit.data.lazy import LazyImages
 from audit.embedding.cache import CacheRoot, EmbeddingCache, default_root
-from audit.embedding.embed import DECODE_POLICY, embed_images
+from audit.embedding.embed import decode_policy, embed_images
 from audit.embedding.identity import FileIdentity, Notes, identities, identity
 from audit.errors import DataError
 from audit.models.runtime import SCHEMA, log_notes
@@ -166,7 +166,7 @@ def embed_known_images(
     if files is None or not isinstance(root, Path):
         return embed_images(itself(encoder), dataset, cache_root, **how)
     folder, names = files
-    notes, about = Notes(root), {"folder": os.path.realpath(folder), "policy": DECODE_POLICY}
+    notes, about = Notes(root), {"folder": os.path.realpath(folder), "policy": decode_policy(encoder)}
     before = [identity(f"{folder}/{name}") for name in names]
     noted = notes.read("images", about)
     noted = noted if isinstance(noted, dict) else {}

@@ -21,10 +21,6 @@ from audit.output.predictions import write_predictions
 from audit.records.results import SCHEMA_VERSION, Results, Timing, to_json
 from audit.types import UNKNOWN, Settings
 from audit.version import __version__
-from reports.exports.markdown import summary_markdown
-from reports.exports.model_card import model_cards
-from reports.exports.tables import csv_tables, csv_text
-from reports.render import render
 
 PACKAGES = ("torch", "transformers", "datasets", "fairlearn", "scikit-learn", "numpy", "scipy", "pandas", "pillow")
 
@@ -58,6 +54,10 @@ def assemble_results(
 def write(directory: Path, results: Results, audited: Sequence[AuditedProbe]) -> None:
     """Write every file of an audit; together they take the place of those of an earlier one."""
     # Imported here: what draws pages takes a third of a second, and an audit from Python may write nothing.
+    from reports.exports.markdown import summary_markdown
+    from reports.exports.model_card import model_cards
+    from reports.exports.tables import csv_tables
+    from reports.render import render
 
     with replacing_files(directory) as folder:
         facts = to_json(results)
@@ -81,8 +81,12 @@ def _near_duplicates_csv(audited: Sequence[AuditedProbe]) -> dict[str, str]:
         for rows in (answered.attributes for answered in each.predictions.values() if NEAR_DUPLICATE in answered.attributes):
             looked = True
             pairs |= {(each.result.probe.name, str(name)): of for name, of in rows[NEAR_DUPLICATE].items() if of not in ("", UNKNOWN)}
+    if not looked:
+        return {}
+    from reports.exports.tables import csv_text
+
     header = ("probe", "image", NEAR_DUPLICATE)
-    return {"near_duplicates.csv": csv_text(header, ((*place, of) for place, of in pairs.items()))} if looked else {}
+    return {"near_duplicates.csv": csv_text(header, ((*place, of) for place, of in pairs.items()))}
 
 
 def _texts_csv(audited: Sequence[AuditedProbe]) -> str:
